@@ -1,0 +1,118 @@
+"""Train a spiking network on handwritten digits or clothes.
+
+python demos/train_mnist.py --dataset mnist --arch mlp
+"""
+
+import math
+from functools import partial
+
+import torch
+from matplotlib import pyplot as plt
+
+from jarvis import (
+    SpikingCNN,
+    SpikingMLP,
+    SurrogateSpike,
+    cli,
+    datasets,
+    evaluate,
+    fit,
+    plotting,
+    seeded,
+)
+from jarvis.classifier import READOUTS
+from jarvis.encoding import constant_encode, poisson_encode
+from jarvis.training import cosine
+
+LOADERS = {
+    "digits": datasets.digits,
+    "mnist": datasets.mnist,
+    "fashion": datasets.fashion_mnist,
+}
+EPOCHS = {
+    ("digits", "mlp"): 20, ("digits", "conv"): 20,
+    ("mnist", "mlp"): 3, ("mnist", "conv"): 5,
+    ("fashion", "mlp"): 10, ("fashion", "conv"): 10,
+}  # fmt: skip
+
+
+def make_parser() -> cli.Parser:
+    parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--dataset", choices=tuple(LOADERS), default="digits",
+        help="digits come with scikit-learn; the others are read from $JARVIS_DATA or the "
+        "cache, or downloaded")  # fmt: skip
+    add("--arch", choices=("mlp", "conv"), default="mlp",
+        help="fully connected layers, or two convolutions")  # fmt: skip
+    add("--epochs", type=cli.positive_int, default=None,
+        help="passes over the training data; by default what the README's results took")  # fmt: skip
+    add("--batch-size", type=cli.positive_int, default=128, help="samples a step")
+    add("--timesteps", type=cli.positive_int, default=None,
+        help="length of the input, steps of 1 ms; by default 25 (mlp) or 8 (conv)")  # fmt: skip
+    add("--hidden", type=cli.positive_int, nargs="+", default=[1000], metavar="N",
+        help="neurons of each hidden layer (mlp)")  # fmt: skip
+    add("--lr", type=cli.positive_float, default=1e-3,
+        help="learning rate of Adam at the start; it falls to 0 along a cosine")  # fmt: skip
+    add("--encoding", choices=("constant", "poisson"), default="constant",
+        help="pictures as a constant current, or as spikes at their rate")  # fmt: skip
+    cli.add_neuron_options(parser, tau=20.0, readout="mean", readouts=READOUTS)
+    cli.add_run_options(parser)
+    return parser
+
+
+def encode(x: torch.Tensor, generator: torch.Generator, *, encoding: str, n_steps: int):
+    """Pictures ``[B, 1, H, W]`` -> input ``[T, B, 1, H, W]``."""
+    if encoding == "poisson":
+        return poisson_encode(x, n_steps, generator=generator)
+    return constant_encode(x, n_steps)
+
+
+def make_model(args, train: datasets.ArrayDataset):
+    options = dict(tau=args.tau, threshold=args.threshold, surrogate=SurrogateSpike(args.surrogate))
+    if args.arch == "conv":
+        channels, height, width = train.shape
+        return SpikingCNN(
+            (channels, height, width), train.n_classes, readout=args.readout, **options
+        )
+    n_inputs = torch.Size(train.shape).numel()
+    return SpikingMLP((n_inputs, *args.hidden, train.n_classes), args.readout, **options)
+
+
+def main(args) -> None:
+    device = cli.device(args)
+    args.epochs = args.epochs or EPOCHS[args.dataset, args.arch]
+    args.timesteps = args.timesteps or (8 if args.arch == "conv" else 25)
+    train, val, test = (LOADERS[args.dataset](split) for split in datasets.SPLITS)
+    print(f"{train!r}")
+    print(f"guessing: {1 / train.n_classes:.4f}, loss {math.log(train.n_classes):.4f}")
+    code = partial(encode, encoding=args.encoding, n_steps=args.timesteps)
+    with seeded(args.seed):
+        model = make_model(args, train).to(device)
+    history = fit(
+        model,
+        train,
+        val,
+        test,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        lr=args.lr,
+        encode=code,
+        schedule=cosine,
+        seed=args.seed,
+        output=args.output,
+        resume=args.resume,
+        arguments=cli.plain(args),
+    )
+    result = evaluate(model, test, code, seed=args.seed)
+    print(f"test_acc={result['acc']:.4f} after {len(history.epochs)} epochs")
+    if args.plot:
+        figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+        columns = {"training": "train_acc", "validation": "val_acc", "test": "test_acc"}
+        plotting.curves({k: history.column(v) for k, v in columns.items()}, ax=left)
+        plotting.confusion_matrix(test.targets, result["predicted"], test.n_classes, ax=right)
+        right.set_title("test set")
+        cli.save_figure(figure, args.plot)
+
+
+if __name__ == "__main__":
+    cli.run(make_parser(), main)

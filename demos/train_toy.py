@@ -1,0 +1,121 @@
+"""Train a spiking network on the toy set, and see how close it comes to the best possible.
+
+python demos/train_toy.py --epochs 10
+"""
+
+import math
+from functools import partial
+
+import torch
+from matplotlib import pyplot as plt
+
+from jarvis import SpikingMLP, SurrogateSpike, cli, datasets, evaluate, fit, plotting, seeded
+from jarvis.classifier import READOUTS
+from jarvis.encoding import poisson_encode, ttfs_encode
+
+# The code and the synapse that reads it belong together. A rate is read by summing spikes as they
+# come. A single spike's time is read by a synapse that goes on passing current once it has been
+# hit: by the end, an input that came earlier has given more.
+TAU_SYN = {"poisson": None, "ttfs": math.inf}
+DRAWS = 8  # of the random code, over which the reported accuracies are averaged
+
+
+def make_parser() -> cli.Parser:
+    parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--epochs", type=cli.positive_int, default=10, help="passes over the training data")
+    add("--batch-size", type=cli.positive_int, default=128, help="samples a step")
+    add("--timesteps", type=cli.positive_int, default=25, help="length of the code, steps of 1 ms")
+    add("--hidden", type=cli.positive_int, default=128, help="hidden neurons")
+    add("--lr", type=cli.positive_float, default=1e-3, help="learning rate of Adam")
+    add("--encoding", choices=tuple(TAU_SYN), default="poisson",
+        help="values into spikes: by their rate, or by the time of one spike each")  # fmt: skip
+    cli.add_neuron_options(parser, tau=20.0, readout="mean", readouts=READOUTS)
+    cli.add_run_options(parser)
+    return parser
+
+
+def encode(x: torch.Tensor, generator: torch.Generator, *, encoding: str, n_steps: int):
+    """Values ``[B, 32]`` -> spikes ``[T, B, 32]``."""
+    if encoding == "poisson":
+        return poisson_encode(x, n_steps, generator=generator)
+    return ttfs_encode(x, n_steps)
+
+
+def ceiling(dataset: datasets.ArrayDataset, encode, encoding: str, draws: int) -> float:
+    """Accuracy of a perfect decoder: one that knows the labelling rule, and sees only spikes.
+
+    From a rate code it takes each input's spike count, from a first-spike code the time. What
+    neither holds is lost to every network.
+    """
+    generator = torch.Generator().manual_seed(0)
+    correct = 0
+    for _ in range(draws):
+        spikes = encode(dataset.inputs, generator)
+        n_steps, _, n_features = spikes.shape
+        if encoding == "poisson":
+            estimate = spikes.mean(0)
+        else:  # an input that never fired was 0
+            fired = spikes.amax(0)
+            estimate = fired * (1.0 - spikes.argmax(0) / max(n_steps - 1, 1))
+        guess = estimate @ torch.linspace(-1.0, 1.0, n_features) > 0
+        correct += int((guess == dataset.targets.bool()).sum())
+    return correct / (draws * len(dataset))
+
+
+def main(args) -> None:
+    device = cli.device(args)
+    train, val, test = (datasets.toy(split) for split in datasets.SPLITS)
+    code = partial(encode, encoding=args.encoding, n_steps=args.timesteps)
+    draws = DRAWS if args.encoding == "poisson" else 1
+    best = ceiling(test, code, args.encoding, draws=50 if draws > 1 else 1)
+    print(f"{train!r}")
+    print(f"ceiling={best:.4f} (perfect decoder of this code; guessing: 0.5000, loss 0.6931)")
+    with seeded(args.seed):
+        model = SpikingMLP(
+            (train.shape[0], args.hidden, train.n_classes),
+            args.readout,
+            tau=args.tau,
+            tau_syn=TAU_SYN[args.encoding],
+            threshold=args.threshold,
+            surrogate=SurrogateSpike(args.surrogate),
+        ).to(device)
+    history = fit(
+        model,
+        train,
+        val,
+        test,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        lr=args.lr,
+        encode=code,
+        seed=args.seed,
+        draws=draws,
+        output=args.output,
+        resume=args.resume,
+        arguments=cli.plain(args),
+    )
+    result = evaluate(model, test, code, seed=args.seed, draws=draws)
+    print(f"test_acc={result['acc']:.4f} of a possible {best:.4f}")
+    if args.plot:
+        plot(args.plot, history, best, model, code, test)
+
+
+def plot(path: str, history, best: float, model: SpikingMLP, code, test) -> None:
+    """Learning curves under the ceiling, and the hidden neurons' answer to one sample."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    columns = {"training": "train_acc", "test": "test_acc"}
+    plotting.curves({k: history.column(v) for k, v in columns.items()}, chance=0.5, ax=left)
+    left.axhline(best, color=plotting.RED, ls="--", lw=1)
+    left.annotate("perfect decoder", (1, best), (0, 3), textcoords="offset points", fontsize=8)
+    device = next(model.parameters()).device
+    x = test.inputs[:1].to(device)
+    with torch.no_grad():
+        _, hidden = model(code(x, torch.Generator(device).manual_seed(0)), return_spikes=True)
+    plotting.raster(hidden[0][:, 0], ax=right)
+    right.set(title="one test sample", ylabel="hidden neuron")
+    cli.save_figure(figure, path)
+
+
+if __name__ == "__main__":
+    cli.run(make_parser(), main)

@@ -1,0 +1,213 @@
+"""Pictures of spikes and potentials: take data, return Axes, change nothing.
+
+Every function draws into ``ax`` if one is given, into a new figure otherwise, and labels its
+axes with units. Tensors may be on any device and need a gradient.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+#: Colours that stay apart for colour-blind readers (Okabe & Ito 2008), used throughout.
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7F7F7F"
+
+
+def _array(x: Tensor | ArrayLike) -> np.ndarray:
+    return x.detach().float().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+
+
+def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+
+
+def raster(
+    spikes: Tensor | ArrayLike, *, dt: float = 1.0, ax: Axes | None = None, **style: Any
+) -> Axes:
+    """A spike raster: one row a unit, one mark a spike.
+
+    Args:
+        spikes: ``[T, N]`` (one sample); further axes are flattened into units.
+        dt: step, ms.
+        ax: where to draw.
+        **style: options of ``Axes.scatter``, e.g. color.
+
+    Raises:
+        ValueError: if `spikes` has no unit axis.
+
+    Example:
+        >>> import torch
+        >>> raster(torch.eye(5), dt=2.0).get_xlabel()
+        'time (ms)'
+    """
+    s = _array(spikes)
+    if s.ndim < 2:
+        raise ValueError(f"raster: spikes must be [T, N], got shape {s.shape}")
+    s = s.reshape(len(s), -1)
+    steps, units = np.nonzero(s)
+    ax = _axes(ax, (6, 3))
+    size = float(np.clip(4000.0 / max(s.shape[1], 1), 1.0, 60.0))
+    ax.scatter(steps * dt, units, **({"s": size, "marker": "|", "color": "black"} | style))
+    ax.set(xlabel="time (ms)", ylabel="unit", xlim=(-0.5 * dt, (len(s) - 0.5) * dt))
+    ax.set_ylim(-0.5, s.shape[1] - 0.5)
+    return ax
+
+
+def trace(
+    v: Tensor | ArrayLike,
+    *,
+    spikes: Tensor | ArrayLike | None = None,
+    threshold: float | None = 1.0,
+    dt: float = 1.0,
+    label: str | None = None,
+    ax: Axes | None = None,
+    **style: Any,
+) -> Axes:
+    """One neuron's potential over time, with its spikes and threshold.
+
+    Step t is drawn at ``(t + 1) dt``, the end of the step, where the potential holds.
+
+    Args:
+        v: ``[T]``, in threshold units.
+        spikes: ``[T]``; drawn as triangles above the threshold.
+        threshold: drawn dashed; None for none.
+        dt: step, ms.
+        label: for the legend.
+        ax: where to draw.
+        **style: options of ``Axes.plot``.
+
+    Raises:
+        ValueError: if `v` is not one-dimensional.
+    """
+    y = _array(v)
+    if y.ndim != 1:
+        raise ValueError(f"trace: v must be [T], one neuron of one sample; got shape {y.shape}")
+    ax = _axes(ax, (6, 3))
+    times = dt * np.arange(1, len(y) + 1)
+    (line,) = ax.plot(times, y, label=label, **({"color": BLUE, "lw": 1.5} | style))
+    if threshold is not None:
+        ax.axhline(threshold, color=GREY, ls="--", lw=1)
+    if spikes is not None:
+        fired = times[_array(spikes) > 0]
+        top = max(float(np.nanmax(y, initial=0.0)), threshold or 0.0)
+        ax.plot(fired, np.full(len(fired), 1.08 * top), "v", color=line.get_color(), ms=5)
+    ax.set(xlabel="time (ms)", ylabel="potential v (threshold = 1)")
+    return ax
+
+
+def images(
+    pictures: Tensor | ArrayLike,
+    *,
+    titles: Sequence[str] | None = None,
+    columns: int = 8,
+    cmap: str = "gray",
+    symmetric: bool = False,
+    size: float = 1.1,
+) -> np.ndarray:
+    """A grid of pictures or weight maps, on a common scale.
+
+    Args:
+        pictures: ``[N, H, W]`` or ``[N, 1, H, W]``.
+        titles: one a picture.
+        columns: pictures a row.
+        cmap: matplotlib's name of a colour map.
+        symmetric: centre the scale on 0 (for weights; take a diverging `cmap`).
+        size: width of a picture, inches.
+
+    Returns:
+        the Axes, ``[rows, columns]``.
+
+    Raises:
+        ValueError: if `pictures` is not [N, H, W], or is empty.
+    """
+    p = _array(pictures)
+    if p.ndim == 4 and p.shape[1] == 1:
+        p = p[:, 0]
+    if p.ndim != 3 or not len(p):
+        raise ValueError(f"images: expected [N, H, W] with N >= 1, got shape {p.shape}")
+    columns = min(columns, len(p))
+    rows = -(-len(p) // columns)
+    height = size * (1.25 if titles else 1.05)
+    _, axes = plt.subplots(
+        rows, columns, figsize=(size * columns, height * rows), squeeze=False, layout="constrained"
+    )
+    high = float(np.nanmax(np.abs(p))) if symmetric else float(np.nanmax(p))
+    low = -high if symmetric else min(0.0, float(np.nanmin(p)))
+    for k, ax in enumerate(axes.flat):
+        ax.set_axis_off()
+        if k < len(p):
+            ax.imshow(p[k], cmap=cmap, vmin=low, vmax=high)
+            if titles is not None:
+                ax.set_title(titles[k], fontsize=8)
+    return axes
+
+
+def confusion_matrix(
+    targets: Tensor | ArrayLike,
+    predicted: Tensor | ArrayLike,
+    n_classes: int,
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Counts of (true class, predicted class); the diagonal is left pale to show the errors.
+
+    Args:
+        targets, predicted: ``[N]``, integer labels.
+        n_classes: number of classes.
+        ax: where to draw.
+
+    Raises:
+        ValueError: if the two differ in length.
+    """
+    t, p = _array(targets).astype(int), _array(predicted).astype(int)
+    if t.shape != p.shape:
+        raise ValueError(f"confusion_matrix: {t.shape} targets, but {p.shape} predictions")
+    counts = np.zeros((n_classes, n_classes), dtype=int)
+    np.add.at(counts, (t, p), 1)
+    errors = counts * (1 - np.eye(n_classes, dtype=int))
+    ax = _axes(ax, (4.5, 4.2))
+    ax.imshow(errors, cmap="Reds", vmin=0, vmax=max(1, errors.max()))
+    for i, j in np.ndindex(counts.shape):
+        if counts[i, j]:
+            dark = errors[i, j] > 0.6 * max(1, errors.max())
+            ax.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=7,
+                    color="white" if dark else "black")  # fmt: skip
+    ticks = range(n_classes)
+    ax.set(xlabel="predicted class", ylabel="true class", xticks=ticks, yticks=ticks)
+    return ax
+
+
+def curves(
+    series: Mapping[str, Sequence[float]],
+    *,
+    xlabel: str = "epoch",
+    ylabel: str = "accuracy",
+    chance: float | None = None,
+    x: Sequence[float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Several learning curves in one picture.
+
+    Args:
+        series: name -> values, one an epoch.
+        xlabel, ylabel: of the axes.
+        chance: level of guessing, drawn dotted.
+        x: positions of the values; None: 1, 2, ...
+        ax: where to draw.
+    """
+    ax = _axes(ax, (5, 3.2))
+    for name, values in series.items():
+        positions = range(1, len(values) + 1) if x is None else x
+        ax.plot(positions, values, "o-", ms=3, lw=1.5, label=name)
+    if chance is not None:
+        ax.axhline(chance, color=GREY, ls=":", lw=1, label="chance")
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    if xlabel == "epoch":
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(fontsize=8, frameon=False)
+    return ax

@@ -1,0 +1,170 @@
+"""Spikes that can be trained: a hard threshold forward, a smooth derivative backward.
+
+A spike is a step function of the potential, and a step has a derivative of zero almost
+everywhere. A surrogate gradient (Neftci, Mostafa & Zenke 2019, IEEE Signal Process. Mag.
+36(6):51) keeps the step in the forward pass and replaces only its derivative.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+Derivative = Callable[[Tensor, float], Tensor]
+
+
+# Each function below is d(spike)/dx at x = v - threshold, with slope k. Every one stays finite
+# when k * |x| overflows to infinity, because infinity only ever appears in a denominator, in a
+# sigmoid or inside a clamp: that is what keeps large potentials from becoming NaN gradients.
+
+
+def fast_sigmoid(x: Tensor, k: float) -> Tensor:
+    return 1.0 / (1.0 + k * x.abs()).square()
+
+
+def sigmoid(x: Tensor, k: float) -> Tensor:
+    s = torch.sigmoid(k * x)
+    return k * s * (1.0 - s)
+
+
+def arctan(x: Tensor, k: float) -> Tensor:
+    return 0.5 * k / (1.0 + (0.5 * math.pi * k * x).square())
+
+
+def triangle(x: Tensor, k: float) -> Tensor:
+    return k * (1.0 - k * x.abs()).clamp_min(0.0)
+
+
+def straight_through(x: Tensor, k: float) -> Tensor:
+    return torch.ones_like(x)
+
+
+class Surrogate(NamedTuple):
+    """A named surrogate derivative: its function, usual slope, formula and source."""
+
+    derivative: Derivative
+    slope: float
+    formula: str
+    source: str
+
+
+#: The surrogates by name. The slope is each one's usual value in the field.
+SURROGATES: dict[str, Surrogate] = {
+    "fast_sigmoid": Surrogate(
+        fast_sigmoid,
+        25.0,
+        "1 / (1 + k|x|)^2",
+        "Zenke & Ganguli 2018, Neural Comput. 30(6):1514 (SuperSpike), section 2.2",
+    ),
+    "sigmoid": Surrogate(
+        sigmoid,
+        4.0,
+        "k s(kx) (1 - s(kx)), s the logistic function",
+        "Neftci, Mostafa & Zenke 2019, IEEE Signal Process. Mag. 36(6):51, fig. 3",
+    ),
+    "arctan": Surrogate(
+        arctan,
+        2.0,
+        "(k/2) / (1 + (pi k x / 2)^2)",
+        "Fang et al. 2021, ICCV (parametric LIF), the arctangent surrogate",
+    ),
+    "triangle": Surrogate(
+        triangle,
+        1.0,
+        "k max(0, 1 - k|x|)",
+        "Bellec et al. 2018, NeurIPS (LSNN), the pseudo-derivative without its damping",
+    ),
+    "straight_through": Surrogate(
+        straight_through,
+        1.0,
+        "1",
+        "Bengio, Leonard & Courville 2013, arXiv:1308.3432, section 4",
+    ),
+}
+
+
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, v: Tensor, threshold: Tensor | float, derivative: Derivative, slope: float):
+        spikes = (v >= threshold).to(v.dtype)  # THE comparison: everything else refers to it
+        spikes.masked_fill_(v.isnan(), math.nan)  # NaN in, NaN out: never a silent neuron
+        ctx.derivative, ctx.slope = derivative, slope
+        is_tensor = isinstance(threshold, Tensor)
+        ctx.threshold_shape = threshold.shape if is_tensor else None
+        ctx.save_for_backward(v - threshold)
+        return spikes
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor):
+        (x,) = ctx.saved_tensors
+        grad = grad_outputs[0] * ctx.derivative(x, ctx.slope)
+        grad_threshold = None
+        if ctx.needs_input_grad[1]:
+            grad_threshold = -grad.sum_to_size(ctx.threshold_shape)
+        return grad, grad_threshold, None, None
+
+
+class SurrogateSpike(nn.Module):
+    """Spike where ``v >= threshold``; backward, a smooth function stands in for the step.
+
+    Forward ``s = H(v - threshold)`` with ``H(0) = 1``; backward ``ds/dv = f(v - threshold)``
+    and ``ds/dthreshold = -f(v - threshold)``, with `f` one of
+
+    ==================  ==============================  ===================================
+    name                f(x), slope k                   source
+    ==================  ==============================  ===================================
+    fast_sigmoid        1 / (1 + k|x|)^2                Zenke & Ganguli 2018 (SuperSpike)
+    sigmoid             k s(kx) (1 - s(kx))             Neftci, Mostafa & Zenke 2019
+    arctan              (k/2) / (1 + (pi k x/2)^2)      Fang et al. 2021
+    triangle            k max(0, 1 - k|x|)              Bellec et al. 2018
+    straight_through    1                               Bengio et al. 2013
+    ==================  ==============================  ===================================
+
+    Args:
+        surrogate: a name of the table, or a function ``f(x, slope) -> Tensor`` of the shape of x.
+        slope: k, in 1/(unit of v); by default the usual one of the field (25, 4, 2, 1, unused).
+
+    Raises:
+        ValueError: for an unknown name, or a slope that is not positive and finite.
+
+    Example:
+        >>> v = torch.tensor([0.5, 1.0, 1.5], requires_grad=True)
+        >>> spikes = SurrogateSpike("fast_sigmoid", slope=2.0)(v, threshold=1.0)
+        >>> spikes.tolist()
+        [0.0, 1.0, 1.0]
+        >>> spikes.sum().backward()
+        >>> v.grad.tolist()
+        [0.25, 1.0, 0.25]
+    """
+
+    def __init__(
+        self, surrogate: str | Derivative = "fast_sigmoid", slope: float | None = None
+    ) -> None:
+        super().__init__()
+        if isinstance(surrogate, str):
+            if surrogate not in SURROGATES:
+                raise ValueError(f"surrogate={surrogate!r} is not one of {', '.join(SURROGATES)}")
+            self.name = surrogate
+            self.derivative = SURROGATES[surrogate].derivative
+            default = SURROGATES[surrogate].slope
+        elif callable(surrogate):
+            self.name = "custom"
+            self.derivative = surrogate
+            default = 1.0
+        else:
+            raise ValueError(
+                f"surrogate must be a name ({', '.join(SURROGATES)}) or a function "
+                f"f(x, slope), not {surrogate!r}"
+            )
+        self.slope = default if slope is None else float(slope)
+        if not (math.isfinite(self.slope) and self.slope > 0):
+            raise ValueError(f"slope={slope!r} must be positive and finite")
+
+    def forward(self, v: Tensor, threshold: Tensor | float = 1.0) -> Tensor:
+        """Potential `v` of any shape -> spikes of that shape, 0 or 1 (NaN where v is NaN)."""
+        return _Spike.apply(v, threshold, self.derivative, self.slope)  # type: ignore[return-value]
+
+    def extra_repr(self) -> str:
+        return f"{self.name!r}, slope={self.slope:g}"

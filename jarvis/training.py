@@ -1,0 +1,444 @@
+"""The training loop that demos and notebooks share."""
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from jarvis.checkpoints import (
+    CheckpointError,
+    load_checkpoint,
+    random_states,
+    save_checkpoint,
+    set_random_states,
+)
+from jarvis.datasets import ArrayDataset
+from jarvis.files import write_json
+
+#: ``encode(values [B, ...], generator) -> input [T, B, ...]``
+Encode = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on (the loss is NaN or infinite); the message says where and why."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was interrupted after a batch; the message says where its state was saved."""
+
+
+@dataclass
+class History:
+    """What `fit` returns: one dict an epoch, and which epoch was best on the validation set."""
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0  #: 1, 2, ...; 0 before the first
+    best_val_acc: float = -1.0
+    bad_epochs: int = 0  #: epochs since the best one
+
+    def column(self, name: str) -> list[float]:
+        """One metric over the epochs, e.g. "loss", "val_acc"."""
+        return [epoch[name] for epoch in self.epochs]
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Run a block with torch's random numbers seeded, and put the former state back after it.
+
+    For what draws from torch's global generator, such as the initial weights of nn.Linear.
+
+    Example:
+        >>> with seeded(0):
+        ...     first = nn.Linear(2, 2).weight
+        >>> with seeded(0):
+        ...     second = nn.Linear(2, 2).weight
+        >>> torch.equal(first, second)
+        True
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """ "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N" -> a device.
+
+    Raises:
+        ValueError: for an unknown device, or CUDA where there is none.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device={name!r} is not one of auto, cpu, cuda, cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device={name!r}: this machine has {torch.cuda.device_count()} GPUs")
+    return device
+
+
+def cosine(step: int, n_steps: int) -> float:
+    """A `schedule` for `fit`: from 1 down to 0 along half a cosine.
+
+    Source: Loshchilov & Hutter 2017, ICLR (SGDR), eq. 5 without restarts.
+
+    Example:
+        >>> cosine(0, 10), cosine(5, 10), cosine(10, 10)
+        (1.0, 0.5, 0.0)
+    """
+    return 0.5 * (1.0 + round(math.cos(math.pi * step / n_steps), 12))
+
+
+def _batches(n: int, size: int, order: Tensor | None = None) -> Iterator[Tensor]:
+    yield from (torch.arange(n) if order is None else order).split(size)
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    dataset: ArrayDataset,
+    encode: Encode | None = None,
+    *,
+    batch_size: int = 256,
+    seed: int = 0,
+    draws: int = 1,
+) -> dict[str, Any]:
+    """Loss and accuracy on a data set.
+
+    Args:
+        model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``.
+        dataset: what to evaluate on.
+        encode: values -> spikes; None: the model takes the values as they are.
+        seed: of the code's randomness: the same seed gives the same spikes.
+        draws: passes over the data, each with new draws of a random code; loss and accuracy are
+            their means.
+
+    Returns:
+        "loss" (mean cross-entropy, nats), "acc" (0 to 1), "predicted" ``[N]`` of the first draw.
+
+    Raises:
+        ValueError: for an empty data set, or ``draws < 1``.
+    """
+    if not len(dataset):
+        raise ValueError("evaluate: the data set is empty")
+    if draws < 1:
+        raise ValueError(f"evaluate: draws={draws} must be at least 1")
+    device = next(model.parameters()).device
+    generator = torch.Generator(device).manual_seed(seed)
+    training = model.training
+    model.eval()
+    loss, correct, predicted = 0.0, 0, []
+    for draw in range(draws):
+        for index in _batches(len(dataset), batch_size):
+            x, y = (part.to(device) for part in dataset[index])
+            scores = model(encode(x, generator) if encode else x)
+            loss += nn.functional.cross_entropy(scores, y, reduction="sum").item()
+            labels = scores.argmax(1)
+            correct += int((labels == y).sum())
+            if draw == 0:
+                predicted.append(labels.cpu())
+    model.train(training)
+    n = draws * len(dataset)
+    return {"loss": loss / n, "acc": correct / n, "predicted": torch.cat(predicted)}
+
+
+def fit(
+    model: nn.Module,
+    train_set: ArrayDataset,
+    val_set: ArrayDataset | None = None,
+    test_set: ArrayDataset | None = None,
+    *,
+    epochs: int = 10,
+    batch_size: int = 128,
+    lr: float = 1e-3,
+    encode: Encode | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    schedule: Callable[[int, int], float] | None = None,
+    seed: int = 0,
+    draws: int = 1,
+    patience: int | None = None,
+    output: str | Path | None = None,
+    resume: str | Path | None = None,
+    arguments: dict[str, Any] | None = None,
+    tensorboard: bool = False,
+    progress: bool = True,
+    log: Callable[[str], None] = print,
+    on_epoch: Callable[[int, nn.Module], None] | None = None,
+) -> History:
+    """Train a classifier by cross-entropy.
+
+    One line an epoch: ``epoch=N loss=... [val_acc=...] [test_acc=...]``. The best epoch is the one
+    with the highest accuracy on `val_set`; `test_set` is reported and never chosen by.
+
+    With `output`, every epoch leaves ``checkpoint_latest.pt``, the best one
+    ``checkpoint_best.pt``, and the run's end ``metrics_final.json``. SIGINT and SIGTERM save after
+    the batch in hand; a second SIGINT stops at once. `resume` goes on from there, in the middle
+    of an epoch too, and ends with the same weights, bit for bit on one machine, as a run that
+    was never stopped.
+
+    Args:
+        model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``; it is on its device.
+        train_set, val_set, test_set: the data.
+        epochs: how many passes over `train_set`, those before `resume` included.
+        batch_size: samples a step.
+        lr: learning rate of Adam.
+        encode: values -> input of the model, see `Encode`.
+        optimizer: to use instead of Adam.
+        schedule: ``schedule(step, n_steps) -> factor`` on the learning rate.
+        seed: of the order of samples and the randomness of the code.
+        draws: of a random code, over which validation and test figures are averaged.
+        patience: stop after this many epochs without a better validation accuracy.
+        output: folder for checkpoints and metrics.
+        resume: a checkpoint, or the `output` of an earlier run.
+        arguments: plain values, kept in checkpoints and metrics; resuming with others is an error.
+        tensorboard: also write TensorBoard events to ``output/events``, where it is installed.
+        progress: show a bar, where standard error is a terminal.
+        log: takes each epoch's line.
+        on_epoch: ``on_epoch(epoch, model)`` after each epoch.
+
+    Returns:
+        the `History`.
+
+    Raises:
+        ValueError: for an option out of range.
+        TrainingError: when the loss is no longer finite.
+        CheckpointError: for a `resume` that is missing, damaged, or of a run with other arguments.
+        Interrupted: (a KeyboardInterrupt) after an interruption, when all is saved.
+    """
+    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"{name}={value} must be at least 1")
+    if not lr > 0:
+        raise ValueError(f"lr={lr} must be positive")
+    if patience is not None and val_set is None:
+        raise ValueError("patience needs a val_set")
+    if not len(train_set):
+        raise ValueError("the training set is empty")
+    run = _Run(model, train_set, batch_size, lr, encode, optimizer, schedule, epochs, seed)
+    run.arguments = arguments or {}
+    folder = Path(output) if output is not None else None
+    if resume is not None:
+        run.restore(Path(resume))
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    writer = _tensorboard_writer(folder) if tensorboard and folder is not None else None
+
+    history = run.history
+    with torch.random.fork_rng(), _Interruption() as interruption:
+        if resume is None:
+            torch.manual_seed(seed)
+        else:
+            run.restore_random()
+        while run.epoch < epochs and not (patience is not None and history.bad_epochs >= patience):
+            started = time.perf_counter()
+            bar = tqdm(
+                total=run.batches_per_epoch,
+                initial=run.step,
+                desc=f"epoch {run.epoch + 1}/{epochs}",
+                leave=False,
+                disable=None if progress else True,  # None: only where there is a terminal
+            )
+            with bar:
+                for loss in run.steps():
+                    bar.update()
+                    bar.set_postfix(loss=f"{loss:.3f}")
+                    if interruption.requested:
+                        raise Interrupted(_save_interrupted(run, folder))
+            metrics = run.end_epoch()
+            metrics["seconds"] = time.perf_counter() - started
+            for name, dataset in (("val", val_set), ("test", test_set)):
+                if dataset is not None:
+                    result = evaluate(model, dataset, encode, seed=seed, draws=draws)
+                    metrics[f"{name}_loss"], metrics[f"{name}_acc"] = result["loss"], result["acc"]
+            better = run.record(metrics)
+            shown = [f"epoch={run.epoch}", f"loss={metrics['loss']:.4f}"]
+            shown += [f"{k}={metrics[k]:.4f}" for k in ("val_acc", "test_acc") if k in metrics]
+            log(" ".join(shown))
+            if writer is not None:
+                for name, value in metrics.items():
+                    writer.add_scalar(name, value, run.epoch)
+            if folder is not None:
+                if better:
+                    run.save(folder / "checkpoint_best.pt")
+                run.save(folder / "checkpoint_latest.pt")
+            if on_epoch is not None:
+                on_epoch(run.epoch, model)
+            if interruption.requested and run.epoch < epochs:
+                raise Interrupted(_save_interrupted(run, folder))
+    if writer is not None:
+        writer.close()
+    if folder is not None:
+        write_json(folder / "metrics_final.json", asdict(history) | {"arguments": run.arguments})
+    return history
+
+
+class _Run:
+    """A training run between two batches: all that a checkpoint has to hold."""
+
+    def __init__(
+        self, model, train_set, batch_size, lr, encode, optimizer, schedule, epochs, seed
+    ) -> None:
+        self.model, self.train_set, self.batch_size = model, train_set, batch_size
+        self.encode, self.schedule, self.epochs, self.seed = encode, schedule, epochs, seed
+        self.optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=lr)
+        self.lrs = [group["lr"] for group in self.optimizer.param_groups]
+        self.device = next(model.parameters()).device
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.batches_per_epoch = -(-len(train_set) // batch_size)
+        self.epoch = self.step = 0  # epochs done, batches done in the next one
+        self.loss_sum, self.n_correct = 0.0, 0
+        self.history = History()
+        self.arguments: dict[str, Any] = {}
+        self._random: dict[str, Any] | None = None
+
+    def steps(self) -> Iterator[float]:
+        """Train on the batches of this epoch that are still to come."""
+        # The order follows from seed and epoch alone, so a resumed epoch can find its place.
+        shuffle = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(len(self.train_set), generator=shuffle)
+        self.model.train()
+        batches = list(_batches(len(order), self.batch_size, order))
+        for index in batches[self.step :]:
+            if self.schedule is not None:
+                done = self.epoch * self.batches_per_epoch + self.step
+                factor = self.schedule(done, self.epochs * self.batches_per_epoch)
+                for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
+                    group["lr"] = lr * factor
+            x, y = (part.to(self.device) for part in self.train_set[index])
+            scores = self.model(self.encode(x, self.generator) if self.encode else x)
+            loss = nn.functional.cross_entropy(scores, y)
+            value = loss.item()
+            if not abs(value) < float("inf"):  # also NaN
+                raise TrainingError(
+                    f"the loss is {value} in batch {self.step + 1} of epoch {self.epoch + 1}: "
+                    "look at the input for NaN, lower lr, or ask jarvis.diagnose(model, batch)"
+                )
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            self.loss_sum += value * len(y)
+            self.n_correct += int((scores.argmax(1) == y).sum())
+            self.step += 1
+            yield value
+
+    def end_epoch(self) -> dict[str, float]:
+        n = len(self.train_set)
+        metrics = {"loss": self.loss_sum / n, "train_acc": self.n_correct / n}
+        self.epoch, self.step, self.loss_sum, self.n_correct = self.epoch + 1, 0, 0.0, 0
+        return metrics
+
+    def record(self, metrics: dict[str, float]) -> bool:
+        """Append an epoch; True if it is the best so far (without validation: the latest)."""
+        history = self.history
+        history.epochs.append({"epoch": self.epoch} | metrics)
+        value = metrics.get("val_acc")
+        if value is None or value > history.best_val_acc:
+            history.best_epoch, history.bad_epochs = self.epoch, 0
+            history.best_val_acc = -1.0 if value is None else value
+            return True
+        history.bad_epochs += 1
+        return False
+
+    def identity(self) -> dict[str, Any]:
+        """What has to be the same for a checkpoint to be of this run."""
+        same = {"seed": self.seed, "batch_size": self.batch_size}
+        same |= {"training_samples": len(self.train_set)}
+        # A schedule is laid out over all epochs; without one a run may be made longer.
+        return same | ({"epochs": self.epochs} if self.schedule is not None else {})
+
+    def save(self, path: Path) -> None:
+        save_checkpoint(
+            path,
+            {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "epoch": self.epoch,
+                "step": self.step,
+                "sums": [self.loss_sum, self.n_correct],
+                "history": asdict(self.history),
+                "run": self.identity(),
+                "arguments": self.arguments,
+                "random": random_states(self.generator),
+            },
+        )
+
+    def restore(self, path: Path) -> None:
+        content = load_checkpoint(path)
+        before, now = (
+            {**run, **arguments}
+            for run, arguments in (
+                (content["run"], content["arguments"]),
+                (self.identity(), self.arguments),
+            )
+        )
+        for name in before | now:
+            # JSON's view of a value: a tuple that was saved is a list when it comes back.
+            if json.dumps(before.get(name)) != json.dumps(now.get(name)):
+                raise CheckpointError(
+                    f"{path} is of another run: its {name} was {before.get(name)}, "
+                    f"here it is {now.get(name)}"
+                )
+        try:
+            self.model.load_state_dict(content["model"])
+            self.optimizer.load_state_dict(content["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            first = str(error).splitlines()[0]
+            raise CheckpointError(f"{path} does not fit this model: {first}") from error
+        self.epoch, self.step = content["epoch"], content["step"]
+        self.loss_sum, self.n_correct = content["sums"]
+        self.history = History(**content["history"])
+        self._random = content["random"]
+
+    def restore_random(self) -> None:
+        assert self._random is not None
+        set_random_states(self._random, self.generator)
+
+
+def _save_interrupted(run: _Run, folder: Path | None) -> str:
+    where = f"epoch {run.epoch + 1}, batch {run.step} of {run.batches_per_epoch}"
+    if folder is None:
+        return f"interrupted after {where}; nothing saved, for no output folder was given"
+    run.save(folder / "checkpoint_latest.pt")
+    return f"interrupted after {where}; saved: resume with --resume {folder}"
+
+
+class _Interruption:
+    """While in force, SIGINT and SIGTERM only raise a flag, so that no update is cut in half."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> "_Interruption":
+        # Python lets only the main thread handle signals; elsewhere they stay as they are.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._former[number] = signal.signal(number, self._handle)
+        return self
+
+    def _handle(self, number: int, frame: object) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+
+def _tensorboard_writer(folder: Path):
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "events"))
