@@ -1,0 +1,71 @@
+"""Make the notebooks from their sources, and run them in full.
+
+    python tools/notebooks.py build notebooks/01_lif_neuron.py ...   (all, without a name)
+    python tools/notebooks.py figures notebooks/01_lif_neuron.ipynb FOLDER
+
+`build` writes NN_topic.ipynb beside NN_topic.py, with the outputs of a full run. `figures` writes
+every figure of a notebook as PNG, to be looked at.
+"""
+
+import base64
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ("notebooks/[0-9]*.py", "notebooks/solutions/[0-9]*.py")
+
+
+def sources() -> list[Path]:
+    """Every notebook's source."""
+    return sorted(path for pattern in SOURCES for path in ROOT.glob(pattern))
+
+
+def build(source: Path) -> None:
+    """Run one source top to bottom and write the notebook with its outputs."""
+    notebook = jupytext.read(source)
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    started = time.perf_counter()
+    client = NotebookClient(
+        notebook, timeout=3600, resources={"metadata": {"path": str(source.parent)}}
+    )
+    client.execute()
+    notebook.metadata.pop("widgets", None)
+    for number, cell in enumerate(notebook.cells):
+        cell.metadata.pop("execution", None)
+        cell.id = f"cell-{number:02d}"  # stable, so that a rebuild changes only what changed
+    target = source.with_suffix(".ipynb")
+    nbformat.write(notebook, target)
+    size = target.stat().st_size / 1e6
+    print(f"{target.relative_to(ROOT)}: {time.perf_counter() - started:.0f} s, {size:.2f} MB")
+
+
+def figures(path: Path, folder: Path) -> None:
+    """Write every PNG output of a notebook to a folder, numbered by cell."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                target = folder / f"{path.stem}-{number:02d}.png"
+                target.write_bytes(base64.b64decode(output["data"]["image/png"]))
+                print(target)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["build", *names]:
+            for source in [Path(name).resolve() for name in names] or sources():
+                build(source)
+        case ["figures", path, folder]:
+            figures(Path(path), Path(folder))
+        case _:
+            sys.exit(__doc__)
