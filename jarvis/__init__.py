@@ -20,8 +20,9 @@ from jarvis.encoding import (
 )
 from jarvis.layers import LeakyIntegrator, LIFLayer, LIFTrace, RecurrentLIFLayer, over_time
 from jarvis.lif import LIFParams, LIFState, constant_drive, exp_decay, lif_step
+from jarvis.run import History
 from jarvis.surrogate import SURROGATES, SurrogateSpike
-from jarvis.training import History, choose_device, evaluate, fit, seeded
+from jarvis.training import choose_device, evaluate, fit, seeded
 from jarvis.version import __version__
 
 __all__ = [

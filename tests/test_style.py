@@ -21,7 +21,7 @@ def test_ruff(command):
 
 
 def test_pyright():
-    result = run("pyright")
+    result = run("pyright", "--pythonpath", sys.executable)
     if "error" in result.stderr.lower() and "npm" in result.stderr and not os.environ.get("CI"):
         pytest.skip("pyright could not be fetched from the npm registry")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -29,4 +29,4 @@ def test_pyright():
 
 def test_no_file_is_too_long_to_read_in_one_sitting():
     for path in (ROOT / "jarvis").rglob("*.py"):
-        assert len(path.read_text().splitlines()) <= 400, path.name
+        assert len(path.read_text().splitlines()) <= 350, path.name

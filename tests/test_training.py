@@ -11,7 +11,8 @@ from torch import nn
 
 from jarvis import SpikingMLP, choose_device, datasets, evaluate, fit, poisson_encode, seeded
 from jarvis.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from jarvis.training import Interrupted, TrainingError, cosine
+from jarvis.run import TrainingError
+from jarvis.training import Interrupted, cosine
 
 TRAIN = datasets.toy("train").subset(200)
 VAL = datasets.toy("val").subset(64)
