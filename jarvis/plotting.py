@@ -31,6 +31,9 @@ def raster(
 ) -> Axes:
     """A spike raster: one row a unit, one mark a spike.
 
+    Step t is drawn at ``t dt``, its beginning, so that a code's step 0 is at 0; `trace` draws
+    potentials at the end of the step.
+
     Args:
         spikes: ``[T, N]`` (one sample); further axes are flattened into units.
         dt: step, ms.

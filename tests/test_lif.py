@@ -40,6 +40,13 @@ def test_constant_current_follows_the_closed_form_at_any_step(dt):
     torch.testing.assert_close(torch.tensor(v, dtype=F64), expected)
 
 
+def test_constant_current_through_a_synapse_ends_at_the_same_potential():
+    options = dict(tau=20.0, dt=0.5, tau_syn=5.0)
+    _, v, _ = run([constant_drive(0.9, **options)] * 1000, **options)
+    assert v[-1] == pytest.approx(0.9)
+    assert v[20] < 0.9 * (1 - math.exp(-10.5 / 20))
+
+
 def test_first_spike_at_21_97_ms():
     assert first_spikes(1.5, 1, dt=0.01)[0] == pytest.approx(20 * math.log(3), abs=0.01)
     assert 20 * math.log(3) == pytest.approx(21.97, abs=0.005)
