@@ -3,12 +3,14 @@
 from jarvis import datasets, plotting
 from jarvis.classifier import READOUTS, Readout, SpikingCNN, SpikingMLP
 from jarvis.decoding import (
+    delta_decode,
     first_spike_decode,
     last_potential_decode,
     max_potential_decode,
     mean_potential_decode,
     rate_decode,
     trace_decode,
+    ttfs_decode,
 )
 from jarvis.diagnosis import Diagnosis, diagnose
 from jarvis.encoding import (
@@ -45,6 +47,7 @@ __all__ = [
     "constant_drive",
     "constant_encode",
     "datasets",
+    "delta_decode",
     "delta_encode",
     "diagnose",
     "evaluate",
@@ -62,5 +65,6 @@ __all__ = [
     "rate_decode",
     "seeded",
     "trace_decode",
+    "ttfs_decode",
     "ttfs_encode",
 ]

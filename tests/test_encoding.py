@@ -12,6 +12,7 @@ from jarvis import (
     LIFLayer,
     constant_drive,
     constant_encode,
+    delta_decode,
     delta_encode,
     first_spike_decode,
     last_potential_decode,
@@ -21,6 +22,7 @@ from jarvis import (
     poisson_encode,
     rate_decode,
     trace_decode,
+    ttfs_decode,
     ttfs_encode,
 )
 
@@ -73,6 +75,15 @@ def test_ttfs_larger_is_earlier():
     assert times[-1] == 0
 
 
+def test_ttfs_decode_is_within_half_a_step(generator):
+    x = torch.rand(3, 50, generator=generator)
+    x[0, 0] = 0
+    for steps in (2, 9, 100):
+        error = ttfs_decode(ttfs_encode(x, steps)) - x
+        assert error.abs().max() <= 0.5 / (steps - 1) + 1e-6
+    assert ttfs_decode(ttfs_encode(x, 9))[0, 0] == 0
+
+
 def test_ttfs_silent_below():
     x = torch.tensor([[0.0, 0.3, 0.31]])
     assert ttfs_encode(x, 9, silent_below=0.3).sum(0).tolist() == [[0, 0, 1]]
@@ -103,7 +114,7 @@ def test_delta_rebuilds_a_slow_signal(seed, threshold):
     signal = (0.9 * threshold * (2 * torch.rand(60, 2, 3, generator=g) - 1)).cumsum(0)
     spikes = delta_encode(signal, threshold)
     assert spikes.shape == (60, 2, 2, 3)
-    rebuilt = signal[0] + threshold * (spikes[:, :, 0] - spikes[:, :, 1]).cumsum(0)
+    rebuilt = delta_decode(spikes, threshold, start=signal[0])
     assert (rebuilt - signal).abs().max() <= threshold * (1 + 1e-4)
     assert not (spikes[:, :, 0] * spikes[:, :, 1]).any()
 
@@ -177,6 +188,8 @@ def test_bad_values(encode, case):
         (lambda x: rate_decode(x[0]), r"\[T, B"),
         (lambda x: first_spike_decode(x * math.nan), "NaN"),
         (lambda x: trace_decode(x, tau=0.0), "tau=0.0"),
+        (lambda x: ttfs_decode(x[:1]), "T = 1"),
+        (lambda x: delta_decode(x), r"\[T, B, 2"),
     ],
 )
 def test_bad_options(call, says):
