@@ -836,7 +836,9 @@ def check(name, answer, right, hint):
 
 
 # %% [markdown]
-# **Exercise 1. Measure tau from a trace.** `recording` is the potential of a membrane after one
+# ### Exercise 1: Measure tau from a trace
+#
+# `recording` is the potential of a membrane after one
 # jump, one value per ms. Find its time constant in ms from two of its values.
 
 # %%
@@ -854,7 +856,9 @@ hint = "v(t + d) / v(t) = exp(-d / tau)"
 check("exercise 1", my_tau, lambda a: abs(a - hidden_tau) < 0.01, hint)
 
 # %% [markdown]
-# **Exercise 2. Predict the rheobase of a synapse.** A neuron with `tau=20`, `tau_syn=5`, `dt=1`
+# ### Exercise 2: Predict the rheobase of a synapse
+#
+# A neuron with `tau=20`, `tau_syn=5`, `dt=1`
 # gets the same input `x` at every step. Which `x` is just enough to make it fire? Predict it on
 # paper: the check runs the layer with 1 % less and with 1 % more.
 
@@ -871,7 +875,9 @@ hint = "where does i settle? and where does v settle, given that i?"
 check("exercise 2", my_x, lambda a: fires_with(1.01 * a) and not fires_with(0.99 * a), hint)
 
 # %% [markdown]
-# **Exercise 3. Set a speed limit.** No current, however strong, may drive the neuron faster than
+# ### Exercise 3: Set a speed limit
+#
+# No current, however strong, may drive the neuron faster than
 # 80 Hz, and a very strong one should come close to it. Choose `refractory` in ms.
 
 # %%
@@ -888,7 +894,9 @@ hint = "the interval cannot be shorter than the refractory time: f < 1 / t_ref"
 check("exercise 3", my_refractory, lambda a: a > 0 and 78 < fastest(a) <= 80, hint)
 
 # %% [markdown]
-# **Exercise 4. Which reset keeps the rate?** With a coarse step of 1 ms and strong currents,
+# ### Exercise 4: Which reset keeps the rate?
+#
+# With a coarse step of 1 ms and strong currents,
 # measure the f-I curve with `reset="subtract"` and `reset="zero"` (use `simulated_rate`), and draw
 # both over the formula. Which of the two lies closer, and why?
 

@@ -79,7 +79,7 @@ def simulated_rate(currents, refractory=0.0, reset="zero", dt=0.1):
 
 
 # %% [markdown]
-# ## Exercise 1. Measure tau from a trace
+# ### Exercise 1: Measure tau from a trace
 #
 # `recording` is the potential of a membrane after one jump, one value per ms. Find its time
 # constant from two of its values.
@@ -106,7 +106,7 @@ assert check("exercise 1", my_tau, lambda a: abs(a - hidden_tau) < 0.01, hint)
 # *The figure shows the recording and the exponential with the measured time constant: they lie on
 # each other.*
 #
-# ## Exercise 2. Predict the rheobase of a synapse
+# ### Exercise 2: Predict the rheobase of a synapse
 #
 # A neuron with `tau=20`, `tau_syn=5`, `dt=1` gets the same `x` at every step. Which `x` is just
 # enough to make it fire?
@@ -129,7 +129,7 @@ hint = "where does i settle? and where does v settle, given that i?"
 assert check("exercise 2", my_x, lambda a: fires_with(1.01 * a) and not fires_with(0.99 * a), hint)
 
 # %% [markdown]
-# ## Exercise 3. Set a speed limit
+# ### Exercise 3: Set a speed limit
 #
 # No current may drive the neuron faster than 80 Hz, and a very strong one should come close to it.
 #
@@ -151,7 +151,7 @@ hint = "the interval cannot be shorter than the refractory time: f < 1 / t_ref"
 assert check("exercise 3", my_refractory, lambda a: a > 0 and 78 < fastest(a) <= 80, hint)
 
 # %% [markdown]
-# ## Exercise 4. Which reset keeps the rate?
+# ### Exercise 4: Which reset keeps the rate?
 #
 # With a step of 1 ms and strong currents, measure the f-I curve for `"subtract"` and `"zero"`, and
 # draw both over the formula. Which lies closer, and why?
