@@ -285,19 +285,32 @@ def test_repr_shows_units_of_use():
     assert "tau_syn=5.0" in text
 
 
-def test_agrees_with_snntorch(generator):
+@pytest.mark.parametrize("reset", RESETS)
+def test_agrees_with_snntorch(reset, generator):
     snntorch = pytest.importorskip("snntorch")
-    beta = math.exp(-1 / 20)
-    x = 0.3 * torch.rand(100, 2, 5, generator=generator)
-    theirs = snntorch.Leaky(beta=beta, threshold=1.0, reset_mechanism="subtract")
-    mem, spikes = theirs.init_leaky(), []
-    for x_t in x:
+    x = 0.3 * torch.rand(100, 2, 5, dtype=F64, generator=generator)
+    theirs = snntorch.Leaky(
+        beta=math.exp(-1 / 20),
+        spike_grad=snntorch.surrogate.fast_sigmoid(25),
+        reset_mechanism=reset,
+        reset_delay=False,  # its default resets a step later than everybody else
+    ).double()
+    theirs.beta = torch.tensor(math.exp(-1 / 20), dtype=F64)  # it keeps float32
+    mem, spikes, potentials = theirs.init_leaky(), [], []
+    a = x.clone().requires_grad_()
+    for x_t in a.unbind(0):
         s, mem = theirs(x_t, mem)
         spikes.append(s)
-    # snnTorch subtracts at the next step, before the comparison: shift its reset to ours by
-    # feeding its own order. The spike counts agree; the times by one step at most.
-    ours, _ = LIFLayer(tau=20.0, dt=1.0)(x)
-    assert (torch.stack(spikes).sum(0) - ours.sum(0)).abs().max() <= 1
+        potentials.append(mem)
+    b = x.clone().requires_grad_()
+    # without its delay, snnTorch lets the gradient flow through the reset
+    ours, _, trace = LIFLayer(tau=20.0, reset=reset, detach_reset=False)(b, trace=True)
+    assert ours.any()
+    assert torch.equal(torch.stack(spikes), ours)
+    torch.testing.assert_close(torch.stack(potentials), trace.v)
+    torch.stack(spikes).sum().backward()
+    ours.sum().backward()
+    torch.testing.assert_close(a.grad, b.grad)
 
 
 @pytest.mark.gpu
