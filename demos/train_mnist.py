@@ -48,7 +48,7 @@ def make_parser() -> cli.Parser:
         help="passes over the training data; by default those of the README's results")  # fmt: skip
     add("--batch-size", type=cli.positive_int, default=128, help="samples a step")
     add("--timesteps", type=cli.positive_int, default=None,
-        help="length of the input, steps of 1 ms; by default 25 (mlp) or 8 (conv)")  # fmt: skip
+        help="length of the input, steps of 1 ms; by default 25 (mlp) or 6 (conv)")  # fmt: skip
     add("--hidden", type=cli.positive_int, nargs="+", default=[1000], metavar="N",
         help="neurons of each hidden layer (mlp)")  # fmt: skip
     add("--lr", type=cli.positive_float, default=1e-3,
@@ -81,7 +81,7 @@ def make_model(args, train: datasets.ArrayDataset):
 def main(args) -> None:
     device = cli.device(args)
     args.epochs = args.epochs or EPOCHS[args.dataset, args.arch]
-    args.timesteps = args.timesteps or (8 if args.arch == "conv" else 25)
+    args.timesteps = args.timesteps or (6 if args.arch == "conv" else 25)
     train, val, test = (LOADERS[args.dataset](split) for split in datasets.SPLITS)
     print(f"{train!r}")
     print(f"guessing: {1 / train.n_classes:.4f}, loss {math.log(train.n_classes):.4f}")

@@ -24,7 +24,7 @@ from jarvis.layers import LeakyIntegrator, LIFLayer, LIFTrace, RecurrentLIFLayer
 from jarvis.lif import LIFParams, LIFState, constant_drive, exp_decay, lif_step
 from jarvis.run import History
 from jarvis.surrogate import SURROGATES, SurrogateSpike
-from jarvis.training import choose_device, evaluate, fit, seeded
+from jarvis.training import choose_device, cosine, evaluate, fit, seeded
 from jarvis.version import __version__
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "choose_device",
     "constant_drive",
     "constant_encode",
+    "cosine",
     "datasets",
     "delta_decode",
     "delta_encode",

@@ -103,7 +103,8 @@ class SpikingMLP(_Spiking):
         sizes: units per layer, input and classes included: ``(784, 1000, 10)``.
         readout: see `Readout`.
         tau_readout: its time constant, ms; None takes `tau`.
-        gain: factor on the synapses' initial weights: larger means more spikes at first.
+        gain: factor on the hidden synapses' initial weights and biases: the larger, the more spikes
+            at first.
         tau, dt, **lif: options of the hidden `LIFLayer`.
 
     Raises:
@@ -136,6 +137,7 @@ class SpikingMLP(_Spiking):
         with torch.no_grad():
             for layer in linear:
                 layer.weight.mul_(gain)
+                layer.bias.mul_(gain)
         self.synapses = nn.ModuleList(nn.Sequential(nn.Flatten(), layer) for layer in linear)
         self.neurons = nn.ModuleList(LIFLayer(tau=tau, dt=dt, **lif) for _ in pairs)
         self.output = nn.Linear(sizes[-2], sizes[-1])
@@ -170,7 +172,7 @@ class SpikingCNN(_Spiking):
         self,
         shape: tuple[int, int, int] = (1, 28, 28),
         n_classes: int = 10,
-        channels: tuple[int, int] = (32, 64),
+        channels: tuple[int, int] = (16, 32),
         readout: str = "mean",
         *,
         tau: float = 20.0,

@@ -47,7 +47,7 @@ class LIFLayer(nn.Module):
         reset: "subtract", "zero" or "none".
         refractory: refractory time, ms.
         tau_syn: time constant of the synaptic current, ms; None for none.
-        surrogate: a `SurrogateSpike`, or the name of one.
+        surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
         backend: "auto" or "eager" (step by step in PyTorch).
         detach_reset: True cuts the gradient through the reset.
         adaptation: rise of the threshold with each own spike.

@@ -54,13 +54,13 @@ def test_pictures_and_static_input(generator):
         torch.testing.assert_close(static, model(x.repeat(6, 1, 1, 1, 1)))
 
 
-def test_gain_scales_the_synapses_alone():
+def test_gain_scales_the_hidden_synapses_alone():
     with seeded(0):
         one = SpikingMLP((6, 5, 2))
     with seeded(0):
         two = SpikingMLP((6, 5, 2), gain=2.0)
     torch.testing.assert_close(2 * one.synapses[0][1].weight, two.synapses[0][1].weight)
-    assert torch.equal(one.synapses[0][1].bias, two.synapses[0][1].bias)
+    torch.testing.assert_close(2 * one.synapses[0][1].bias, two.synapses[0][1].bias)
     assert torch.equal(one.output.weight, two.output.weight)
 
 

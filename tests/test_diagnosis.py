@@ -34,7 +34,8 @@ def test_a_healthy_network_has_nothing_to_hear():
 
 
 def test_silent():
-    says(network(gain=1e-3, threshold=5.0), "neurons.0: silent", "threshold")
+    says(network(gain=0.01), "neurons.0: silent", "gain")
+    says(network(threshold=50.0), "neurons.0: silent", "threshold")
 
 
 def test_saturated():
