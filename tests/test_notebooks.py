@@ -76,7 +76,8 @@ def test_one_parameter_cell_and_its_mock_names_what_it_assigns(source):
 
 
 def lines_of_code(text: str) -> int:
-    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in text.splitlines())
+    stripped = (line.strip() for line in text.splitlines())
+    return sum(bool(line) and not line.startswith("#") for line in stripped)
 
 
 @pytest.mark.parametrize("source", NOTEBOOKS, ids=name)
