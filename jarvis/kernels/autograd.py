@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from jarvis.kernels.memory import empty
 from jarvis.kernels.spec import Kept, Rows, Spec, State
 from jarvis.lif import LIFState
 
@@ -39,24 +40,24 @@ class Loops(Protocol):
         ...
 
 
-def _own(x: Tensor | None) -> Tensor | None:
+def _own(x: Tensor) -> Tensor:
     """A dense copy that the loop may write to."""
-    return None if x is None else x.detach().clone(memory_format=torch.contiguous_format)
+    return x.detach().clone(memory_format=torch.contiguous_format)
 
 
 class _Loop(torch.autograd.Function):
     @staticmethod
     def forward(ctx, loops: Loops, spec: Spec, x: Tensor, weight: Tensor | None, *state):
         steps, flags = x.shape[0], spec.flags
-        v, i, r, a, last = (_own(part) for part in state)
+        v, i, r, a, last = (None if part is None else _own(part) for part in state)
         assert v is not None
-        s = x.new_empty(x.shape)  # dense, whatever the layout of x: the loop fills it in full
+        s = empty(x.shape, x.dtype, x.device)  # dense, whatever the layout of x; filled in full
         kept = None
         if any(ctx.needs_input_grad):
             kept = Kept(
-                h=torch.empty_like(s) if flags.fires else None,
-                a=torch.empty_like(s) if flags.adapt else None,
-                ready=torch.empty_like(s, dtype=torch.uint8) if flags.wait else None,
+                h=empty(x.shape, x.dtype, x.device) if flags.fires else None,
+                a=empty(x.shape, x.dtype, x.device) if flags.adapt else None,
+                ready=empty(x.shape, torch.uint8, x.device) if flags.wait else None,
             )
         rows = Rows.of(x)
         if weight is None:
@@ -86,25 +87,28 @@ class _Loop(torch.autograd.Function):
     def backward(ctx, gs: Tensor | None, gv, gi, gr, ga, glast):
         kept, spec, shape = Kept(*ctx.saved_tensors[:3]), ctx.spec, ctx.shape
         flags, steps = spec.flags, shape[0]
-        weight, first, s = ctx.saved_tensors[3:] or (None, None, None)
         like = next(part for part in (gs, gv, gi, ga, glast) if part is not None)
 
-        def start(given: Tensor | None, needed: bool = True) -> Tensor | None:
-            if given is None:
-                return like.new_zeros(shape[1:]) if needed else None
-            return _own(given)
+        def start(given: Tensor | None) -> Tensor:
+            """The gradient of a part of the final state, to be worked on."""
+            return like.new_zeros(shape[1:]) if given is None else _own(given)
 
-        gradients = State(start(gv), start(gi, flags.syn), None, start(ga, flags.adapt))
+        gradients = State(
+            v=start(gv),
+            i=start(gi) if flags.syn else None,
+            a=start(ga) if flags.adapt else None,
+        )
         rows = Rows.of(like.new_zeros(()).expand(shape) if gs is None else gs)
-        needs_x, needs_weight = ctx.needs_input_grad[2], weight is not None
-        gx = like.new_empty(shape) if needs_x or needs_weight else None
-        gweight = None
-        if weight is None:
+        needs_x, gweight = ctx.needs_input_grad[2], None
+        gx = None
+        if needs_x or flags.recurrent:
+            gx = empty(shape, like.dtype, like.device)
+        if not flags.recurrent:
             ctx.loops.backward(spec, rows, None, kept, gx, gradients)(0, steps)
         else:
+            weight, first, s = ctx.saved_tensors[3:]
             assert gx is not None
             fed = start(glast)
-            assert fed is not None
             run = ctx.loops.backward(spec, rows, fed, kept, gx, gradients)
             for t in reversed(range(steps)):
                 run(t, t + 1)

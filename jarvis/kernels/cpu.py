@@ -12,6 +12,8 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
 
 import torch
 from numba import njit
@@ -28,7 +30,7 @@ _pool_size = 0
 _told = False
 
 
-def compiled(loop: Callable, signature: object, name: str) -> Callable:
+def compiled(loop: Callable, signature: Any, name: str) -> Callable:
     """The machine code of `loop`, from the cache on disk where it is there.
 
     Args:
@@ -76,7 +78,7 @@ def over_lanes(kernel: Callable[[int, int], None], lanes: int, steps: int, block
         return
     bounds = [min(block * (blocks * share // shares), lanes) for share in range(shares + 1)]
     waiting = []
-    for low, high in zip(bounds[1:], bounds[2:], strict=False):
+    for low, high in pairwise(bounds[1:]):
         try:
             waiting.append(_workers(shares - 1).submit(kernel, low, high))
         except RuntimeError:  # the interpreter is shutting down and takes no more work

@@ -7,14 +7,14 @@ that is asked for by name runs, or a ValueError says why it cannot.
 
 import importlib
 import logging
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor
 
 from jarvis.kernels.autograd import Loops
 from jarvis.kernels.spec import is_named
-from jarvis.lif import LIFParams, LIFState
+from jarvis.lif import LIFParams
 
 BACKENDS = ("auto", "eager", "numba", "triton")
 
@@ -27,7 +27,7 @@ def check_backend(backend: str) -> None:
         raise ValueError(f"backend={backend!r} is not one of {', '.join(BACKENDS)}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _load(backend: str) -> Loops | str:
     """The backend's loops, imported when they are first needed; else why there are none."""
     try:
@@ -70,12 +70,12 @@ def choose(
     wanted = {"cpu": "numba", "cuda": "triton"}.get(x.device.type) if backend == "auto" else backend
     if wanted is None:
         return None
-    reason = reason or _unusual(tensors)
-    if reason is None:
-        loops = _load(wanted)
-        reason = loops if isinstance(loops, str) else loops.refuses(x)
+    loops = _load(wanted)
+    if isinstance(loops, str):
+        reason = loops
+    else:
+        reason = loops.refuses(x) or reason or _unusual(tensors)
         if reason is None:
-            assert not isinstance(loops, str)
             return loops
     if backend != "auto":
         raise ValueError(f"{layer}: backend={backend!r} cannot run this: {reason}")
@@ -95,7 +95,7 @@ def _unusual(tensors: tuple[Tensor | None, ...]) -> str | None:
         if tensor is None:
             continue
         if type(tensor) not in (Tensor, torch.nn.Parameter) or _is_wrapped(tensor):
-            return f"an input is a {type(tensor).__name__} under a function transform or of a subclass"
+            return f"an input is a {type(tensor).__name__} of a subclass or a function transform"
         if tensor.dtype != x.dtype or tensor.device != x.device:
             return (
                 f"input, state and weight are not of one kind ({x.dtype} on {x.device}, "
@@ -104,11 +104,11 @@ def _unusual(tensors: tuple[Tensor | None, ...]) -> str | None:
     return None
 
 
-_is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+def _is_wrapped(tensor: Tensor) -> bool:
+    """Whether `torch.func` traces this tensor: it has no memory that a loop could read."""
+    return torch._C._functorch.is_functorch_wrapped_tensor(tensor)  # type: ignore[attr-defined]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _say_once(layer: str, reason: str) -> None:
     logger.warning("%s runs step by step in PyTorch, more slowly: %s", layer, reason)
-
-

@@ -19,7 +19,7 @@ none. `values` holds the numbers of `spec.Values` in their order.
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -201,19 +201,20 @@ def _backward_loop(flags: Flags, dtype: type, wants_x: bool) -> Callable:
 _TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _kernel(make: Callable, flags: Flags, dtype: torch.dtype, extra: bool) -> Callable:
     """`make`'s loop for these flags, compiled."""
     numpy_type, numba_type = _TYPES[dtype]
-    rows, bytes_, whole = types.Array(numba_type, 1, "C"), types.Array(types.uint8, 1, "C"), types.int64
+    rows, flags_row = types.Array(numba_type, 1, "C"), types.Array(types.uint8, 1, "C")
+    whole = types.int64
     streams = 4 if make is _forward_loop else 3  # after x and its step, or g and its step
-    arguments = [rows, whole, *[rows] * streams, bytes_, *[rows] * 5, *[whole] * 5]
+    arguments = [rows, whole, *[rows] * streams, flags_row, *[rows] * 5, *[whole] * 5]
     options = "".join(str(int(flag)) for flag in (*flags, extra))
     name = f"{make.__name__.strip('_')}_{numpy_type.__name__}_{options}"
     return compiled(make(flags, numpy_type, extra), types.void(*arguments), name)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _values(spec: Spec, dtype: torch.dtype) -> np.ndarray:
     return np.array(spec.values, _TYPES[dtype][0])
 
@@ -248,9 +249,7 @@ def forward(spec: Spec, x: Rows, fed: Tensor | None, s: Tensor, state: State, ke
     return _runner(kernel, arguments, x.lanes)
 
 
-def backward(
-    spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | None, gstate: State
-):
+def backward(spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | None, gstate: State):
     """Bind the backward loop to its tensors. See `autograd.Loops`."""
     like = gstate.v
     kernel = _kernel(_backward_loop, spec.flags, like.dtype, gx is not None)
