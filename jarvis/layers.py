@@ -174,7 +174,7 @@ class LIFLayer(nn.Module):
         if not trace:
             weight = getattr(self, "weight", None)
             name, tensors = type(self).__name__, (x, *state, weight)
-            loops = choose(self.backend, name, tensors, uncovered(params))
+            loops = choose(self.backend, name, tensors, uncovered(params), self._recurrent)
             if loops is not None:
                 return run_lif(loops, lif_spec(params, self._recurrent), x, state, weight)
         spikes, h, v = [], [], []

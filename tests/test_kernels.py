@@ -385,7 +385,9 @@ def test_hook_on_the_surrogate_is_called(ran):
 def test_autocast_runs_the_readable_step(ran):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         RecurrentLIFLayer(2)(torch.rand(3, 1, 2))
-    assert not ran
+        assert not ran
+        LIFLayer()(torch.rand(3, 1, 2))  # nothing that autocast would change
+    assert len(ran) == 1
 
 
 @pytest.mark.parametrize("layer", [LIFLayer, LeakyIntegrator])

@@ -51,6 +51,7 @@ def choose(
     layer: str,
     tensors: tuple[Tensor | None, ...],
     reason: str | None = None,
+    has_weight: bool = False,
 ) -> Loops | None:
     """The compiled loops to run, or None for the readable step.
 
@@ -59,6 +60,7 @@ def choose(
         layer: the layer's name, for messages.
         tensors: the input ``[T, B, ...]``, and all that meets it (state, weight).
         reason: why no loop covers the layer's options, if none does.
+        has_weight: whether the layer multiplies by a weight, which autocast changes.
 
     Raises:
         ValueError: if `backend` names compiled loops that cannot run here, and why.
@@ -74,7 +76,7 @@ def choose(
     if isinstance(loops, str):
         reason = loops
     else:
-        reason = loops.refuses(x) or reason or _unusual(tensors)
+        reason = loops.refuses(x) or reason or _unusual(tensors, has_weight)
         if reason is None:
             return loops
     if backend != "auto":
@@ -83,14 +85,14 @@ def choose(
     return None
 
 
-def _unusual(tensors: tuple[Tensor | None, ...]) -> str | None:
+def _unusual(tensors: tuple[Tensor | None, ...], has_weight: bool) -> str | None:
     """What about these tensors no compiled loop handles, in words."""
     x = tensors[0]
     assert x is not None
     if torch.compiler.is_compiling():
         return "torch.compile traces it"
-    if torch.is_autocast_enabled(x.device.type):
-        return "autocast is on"
+    if has_weight and torch.is_autocast_enabled(x.device.type):
+        return "autocast changes the type of its product"
     for tensor in tensors:
         if tensor is None:
             continue
