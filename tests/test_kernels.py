@@ -266,6 +266,8 @@ def test_leaky_integrator():
     assert torch.equal(found[0][0], found[1][0])
     assert torch.equal(found[0][1], found[1][1])
     torch.testing.assert_close(found[1][2:], found[0][2:], rtol=1e-9, atol=1e-12)
+    layer = LeakyIntegrator(tau=5.0, backend="numba")
+    assert torch.autograd.gradcheck(layer, (leaf, start))  # also with gradients left out
 
 
 def test_gradients_that_nobody_asked_for():

@@ -202,25 +202,23 @@ def wanted() -> list[str]:
     return [str(spikes.sum().item()), str(round(x.grad.sum().item(), 6))]
 
 
-def test_two_processes_start_at_once_and_a_third_compiles_nothing(tmp_path):
-    first = program(tmp_path)
-    results = [finish(process) for process in (program(tmp_path), first)]
-    for out, err in results:
+def test_two_processes_at_once_then_a_cached_start_then_spoiled_files(tmp_path):
+    chosen = {"NUMBA_CACHE_DIR": str(tmp_path / "chosen")}  # the user's choice of a folder holds
+    together = [program(tmp_path, **chosen), program(tmp_path, **chosen)]
+    for out, err in map(finish, together):
         assert out[:2] == wanted()
         assert err.count("compiles its time loops") == 1  # one line, however many loops
         assert len(err.splitlines()) == 1, err
-    out, err = finish(program(tmp_path))
+    out, err = finish(program(tmp_path, **chosen))
     assert out[:2] == wanted()
     assert err == ""  # from the cache: nothing to wait for, nothing to say
+    assert not list((tmp_path / "jarvis").rglob("*.nb*"))
 
-
-def test_spoiled_cache_files(tmp_path):
-    finish(program(tmp_path))
-    files = sorted((tmp_path / "jarvis" / "kernels" / "__pycache__").glob("*.nb*"))
+    files = sorted((tmp_path / "chosen").rglob("*.nb*"))
     assert len(files) == 4  # an index and a code file, forward and backward
     for file, spoilt in zip(files, (b"no pickle", b"", b"", b"no pickle"), strict=True):
         file.write_bytes(spoilt)
-    out, err = finish(program(tmp_path))
+    out, err = finish(program(tmp_path, **chosen))
     assert out[:2] == wanted()
     assert "compiles" in err
 
@@ -237,13 +235,6 @@ def test_no_folder_can_be_written(tmp_path):
     assert out[:2] == wanted()
     assert "compiles" in err
     assert beside.is_file()
-
-
-def test_cache_folder_of_the_users_choice(tmp_path):
-    chosen = tmp_path / "chosen"
-    finish(program(tmp_path, NUMBA_CACHE_DIR=str(chosen)))
-    assert len(list(chosen.rglob("*.nbi"))) == 2
-    assert not list((tmp_path / "jarvis" / "kernels" / "__pycache__").glob("*.nbi"))
 
 
 def test_every_loop_has_a_cache_file_of_its_own():

@@ -32,6 +32,44 @@ def test_by_the_interpreter():
     assert f"{len(OPTIONS) + len(RECURRENT) + 3} passed" in done.stdout
 
 
+@pytest.mark.skipif(INTERPRETED, reason="needs the compiler")
+@pytest.mark.parametrize("storage", ["fp32", "bf16", "fp64"])
+def test_compiles_for_a_gpu_that_is_not_here(storage):
+    """The interpreter forgives what the compiler does not. ptxas comes with Triton."""
+    triton = pytest.importorskip("triton")
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from jarvis.kernels import lif_triton
+    from jarvis.kernels.spec import lif_spec
+
+    state = "fp64" if storage == "fp64" else "fp32"
+    whole = {"n": "i32", "steps": "i32", "x_step": "i32", "g_step": "i32"}
+    whole |= {"x_first": "i64", "g_first": "i64", "first": "i64"}
+    for options in (OPTIONS[0], OPTIONS[6], OPTIONS[9], OPTIONS[10]):
+        flags = lif_spec(LIFLayer(**options).params, recurrent=True).flags
+        known = {name.upper(): value for name, value in flags._asdict().items()}
+        known |= dict(KEEP=True, WANTS_X=True, BLOCK=128)
+        known["STATE"] = getattr(triton.language, f"float{state[2:]}")
+        for loop in (lif_triton._forward_loop, lif_triton._backward_loop):
+            constants = {name: known[name] for name in loop.arg_names if name.isupper()}
+            signature = dict.fromkeys(loop.arg_names, f"*{storage}") | {"values": f"*{state}"}
+            signature |= {"ready": "*u8"} | whole | dict.fromkeys(constants, "constexpr")
+            signature = {name: signature[name] for name in loop.arg_names}
+            source = ASTSource(
+                fn=loop,
+                signature=signature,
+                constexprs={(loop.arg_names.index(n),): value for n, value in constants.items()},
+            )
+            made = triton.compile(
+                source,
+                target=GPUTarget("cuda", 90, 32),
+                options=dict(num_warps=1, enable_fp_fusion=False),
+            )
+            if storage != "fp64":  # whose exp is made of them
+                assert "fma.rn" not in made.asm["ptx"], "h must round as in the readable step"
+
+
 def on(device, x, layers, state):
     return (
         x.to(device),

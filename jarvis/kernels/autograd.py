@@ -87,7 +87,9 @@ class _Loop(torch.autograd.Function):
     def backward(ctx, gs: Tensor | None, gv, gi, gr, ga, glast):
         kept, spec, shape = Kept(*ctx.saved_tensors[:3]), ctx.spec, ctx.shape
         flags, steps = spec.flags, shape[0]
-        like = next(part for part in (gs, gv, gi, ga, glast) if part is not None)
+        like = next((part for part in (gs, gv, gi, ga, glast) if part is not None), None)
+        if like is None:
+            return (None,) * 9
 
         def start(given: Tensor | None) -> Tensor:
             """The gradient of a part of the final state, to be worked on."""

@@ -8,6 +8,8 @@ as it is stored, so that backward finds the same spikes again.
 On a machine without a GPU the loops run in Triton's interpreter (``TRITON_INTERPRET=1``), slowly:
 for tests.
 """
+# Inside a kernel, names stand for Triton's blocks, which pyright cannot know:
+# pyright: reportAttributeAccessIssue=false
 
 import contextlib
 from collections.abc import Callable
@@ -231,9 +233,7 @@ def forward(spec: Spec, x: Rows, fed: Tensor | None, s: Tensor, state: State, ke
     )
 
 
-def backward(
-    spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | None, gstate: State
-):
+def backward(spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | None, gstate: State):
     """Bind the backward loop to its tensors. See `autograd.Loops`."""
     flags, n, like = spec.flags, g.lanes, gstate.v
     values = _values(spec, _STATE_TYPES[like.dtype][0], like.device)
