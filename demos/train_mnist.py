@@ -30,7 +30,7 @@ LOADERS = {
     "fashion": datasets.fashion_mnist,
 }
 EPOCHS = {
-    ("digits", "mlp"): 20, ("digits", "conv"): 20,
+    ("digits", "mlp"): 40, ("digits", "conv"): 20,
     ("mnist", "mlp"): 3, ("mnist", "conv"): 5,
     ("fashion", "mlp"): 10, ("fashion", "conv"): 10,
 }  # fmt: skip
@@ -45,7 +45,7 @@ def make_parser() -> cli.Parser:
     add("--arch", choices=("mlp", "conv"), default="mlp",
         help="fully connected layers, or two convolutions")  # fmt: skip
     add("--epochs", type=cli.positive_int, default=None,
-        help="passes over the training data; by default what the README's results took")  # fmt: skip
+        help="passes over the training data; by default those of the README's results")  # fmt: skip
     add("--batch-size", type=cli.positive_int, default=128, help="samples a step")
     add("--timesteps", type=cli.positive_int, default=None,
         help="length of the input, steps of 1 ms; by default 25 (mlp) or 8 (conv)")  # fmt: skip

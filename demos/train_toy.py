@@ -42,25 +42,26 @@ def encode(x: torch.Tensor, generator: torch.Generator, *, encoding: str, n_step
     return ttfs_encode(x, n_steps)
 
 
-def ceiling(dataset: datasets.ArrayDataset, encode, encoding: str, draws: int) -> float:
+def ceiling(encode, encoding: str, n: int = 65536) -> float:
     """Accuracy of a perfect decoder: one that knows the labelling rule, and sees only spikes.
 
     From a rate code it takes each input's spike count, from a first-spike code the time. What
-    neither holds is lost to every network.
+    these do not hold is lost to every network. Measured on n fresh samples of the toy set, so
+    that it is known to about 0.1 %; on the 820 test samples a network can come out above it.
     """
-    generator = torch.Generator().manual_seed(0)
+    x = torch.rand((n, 32), generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(2)
+    rule = torch.linspace(-1.0, 1.0, 32)
     correct = 0
-    for _ in range(draws):
-        spikes = encode(dataset.inputs, generator)
-        n_steps, _, n_features = spikes.shape
+    for part in x.split(4096):
+        spikes = encode(part, generator)
         if encoding == "poisson":
             estimate = spikes.mean(0)
         else:  # an input that never fired was 0
             fired = spikes.amax(0)
-            estimate = fired * (1.0 - spikes.argmax(0) / max(n_steps - 1, 1))
-        guess = estimate @ torch.linspace(-1.0, 1.0, n_features) > 0
-        correct += int((guess == dataset.targets.bool()).sum())
-    return correct / (draws * len(dataset))
+            estimate = fired * (1.0 - spikes.argmax(0) / max(len(spikes) - 1, 1))
+        correct += int(((estimate @ rule > 0) == (part @ rule > 0)).sum())
+    return correct / n
 
 
 def main(args) -> None:
@@ -68,7 +69,7 @@ def main(args) -> None:
     train, val, test = (datasets.toy(split) for split in datasets.SPLITS)
     code = partial(encode, encoding=args.encoding, n_steps=args.timesteps)
     draws = DRAWS if args.encoding == "poisson" else 1
-    best = ceiling(test, code, args.encoding, draws=50 if draws > 1 else 1)
+    best = ceiling(code, args.encoding)
     print(f"{train!r}")
     print(f"ceiling={best:.4f} (perfect decoder of this code; guessing: 0.5000, loss 0.6931)")
     with seeded(args.seed):
@@ -96,7 +97,7 @@ def main(args) -> None:
         arguments=cli.plain(args),
     )
     result = evaluate(model, test, code, seed=args.seed, draws=draws)
-    print(f"test_acc={result['acc']:.4f} of a possible {best:.4f}")
+    print(f"test_acc={result['acc']:.4f} (perfect decoder: {best:.4f})")
     if args.plot:
         plot(args.plot, history, best, model, code, test)
 

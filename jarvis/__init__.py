@@ -3,12 +3,14 @@
 from jarvis import datasets, plotting
 from jarvis.classifier import READOUTS, Readout, SpikingCNN, SpikingMLP
 from jarvis.decoding import (
+    delta_decode,
     first_spike_decode,
     last_potential_decode,
     max_potential_decode,
     mean_potential_decode,
     rate_decode,
     trace_decode,
+    ttfs_decode,
 )
 from jarvis.diagnosis import Diagnosis, diagnose
 from jarvis.encoding import (
@@ -20,8 +22,9 @@ from jarvis.encoding import (
 )
 from jarvis.layers import LeakyIntegrator, LIFLayer, LIFTrace, RecurrentLIFLayer, over_time
 from jarvis.lif import LIFParams, LIFState, constant_drive, exp_decay, lif_step
+from jarvis.run import History
 from jarvis.surrogate import SURROGATES, SurrogateSpike
-from jarvis.training import History, choose_device, evaluate, fit, seeded
+from jarvis.training import choose_device, evaluate, fit, seeded
 from jarvis.version import __version__
 
 __all__ = [
@@ -44,6 +47,7 @@ __all__ = [
     "constant_drive",
     "constant_encode",
     "datasets",
+    "delta_decode",
     "delta_encode",
     "diagnose",
     "evaluate",
@@ -61,5 +65,6 @@ __all__ = [
     "rate_decode",
     "seeded",
     "trace_decode",
+    "ttfs_decode",
     "ttfs_encode",
 ]

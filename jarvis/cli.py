@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from jarvis.checkpoints import CheckpointError
 from jarvis.datasets import CorruptDataError, MissingDataError
 from jarvis.files import atomic_path
+from jarvis.run import TrainingError
 from jarvis.surrogate import SURROGATES
-from jarvis.training import TrainingError, choose_device
+from jarvis.training import choose_device
 
 
 class UsageError(ValueError):

@@ -59,6 +59,58 @@ def first_spike_decode(spikes: Tensor, dt: float = 1.0) -> Tensor:
     return silent.sum(0) * dt
 
 
+def ttfs_decode(spikes: Tensor) -> Tensor:
+    """Values back from a first-spike code: the inverse of `ttfs_encode`, up to rounding.
+
+    ``value = 1 - step / (T - 1)`` of the first spike, 0 for a unit that stays silent. Rounding
+    to steps leaves an error of at most ``1 / (2 (T - 1))``.
+
+    Args:
+        spikes: ``[T, B, ...]``, 0 or 1, with T of at least 2.
+
+    Returns:
+        ``[B, ...]`` in [0, 1].
+
+    Raises:
+        ValueError: for T < 2, or NaN.
+
+    Example:
+        >>> from jarvis.encoding import ttfs_encode
+        >>> ttfs_decode(ttfs_encode(torch.tensor([[1.0, 0.75, 0.0]]), 5)).tolist()
+        [[1.0, 0.75, 0.0]]
+    """
+    _check(spikes, "ttfs_decode")
+    if len(spikes) < 2:
+        raise ValueError("ttfs_decode: one step (T = 1) holds no time; T must be at least 2")
+    return (1.0 - first_spike_decode(spikes) / (len(spikes) - 1)).clamp_min(0.0)
+
+
+def delta_decode(spikes: Tensor, threshold: float = 0.1, start: Tensor | float = 0.0) -> Tensor:
+    """A signal back from its ON and OFF spikes: ``start + threshold * sum (ON - OFF)``.
+
+    Args:
+        spikes: ``[T, B, 2, ...]``, channel 0 ON, channel 1 OFF, as `delta_encode` makes them.
+        threshold: the encoder's, in units of the signal.
+        start: the signal's first value ``[B, ...]``, which the spikes do not carry.
+
+    Returns:
+        ``[T, B, ...]``, within `threshold` of a signal that moved by less than that a step.
+
+    Raises:
+        ValueError: if `spikes` is not [T, B, 2, ...], or holds NaN.
+
+    Example:
+        >>> from jarvis.encoding import delta_encode
+        >>> signal = torch.tensor([0.0, 0.5, 1.0, 0.5]).reshape(4, 1)
+        >>> delta_decode(delta_encode(signal, 0.5), 0.5)[:, 0].tolist()
+        [0.0, 0.5, 1.0, 0.5]
+    """
+    _check(spikes, "delta_decode")
+    if spikes.dim() < 3 or spikes.shape[2] != 2:
+        raise ValueError(f"delta_decode: expected [T, B, 2, ...], got shape {tuple(spikes.shape)}")
+    return start + threshold * (spikes[:, :, 0] - spikes[:, :, 1]).cumsum(0)
+
+
 def last_potential_decode(v: Tensor) -> Tensor:
     """Potential at the last step: ``v [T, B, ...] -> [B, ...]``.
 

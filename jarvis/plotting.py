@@ -31,6 +31,9 @@ def raster(
 ) -> Axes:
     """A spike raster: one row a unit, one mark a spike.
 
+    Step t is drawn at ``t dt``, its beginning, so that a code's step 0 is at 0; `trace` draws
+    potentials at the end of the step.
+
     Args:
         spikes: ``[T, N]`` (one sample); further axes are flattened into units.
         dt: step, ms.
@@ -51,7 +54,10 @@ def raster(
     s = s.reshape(len(s), -1)
     steps, units = np.nonzero(s)
     ax = _axes(ax, (6, 3))
-    size = float(np.clip(4000.0 / max(s.shape[1], 1), 1.0, 60.0))
+    # A mark is as tall as its row; scatter takes the square of that, in points.
+    height = 72.0 * ax.get_window_extent().height / plt.rcParams["figure.dpi"]
+    row = height / max(s.shape[1], 1)
+    size = float(np.clip(0.8 * row, 0.7, 8.0)) ** 2
     ax.scatter(steps * dt, units, **({"s": size, "marker": "|", "color": "black"} | style))
     ax.set(xlabel="time (ms)", ylabel="unit", xlim=(-0.5 * dt, (len(s) - 0.5) * dt))
     ax.set_ylim(-0.5, s.shape[1] - 0.5)

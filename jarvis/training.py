@@ -1,54 +1,25 @@
 """The training loop that demos and notebooks share."""
 
-import json
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
-from jarvis.checkpoints import (
-    CheckpointError,
-    load_checkpoint,
-    random_states,
-    save_checkpoint,
-    set_random_states,
-)
 from jarvis.datasets import ArrayDataset
 from jarvis.files import write_json
-
-#: ``encode(values [B, ...], generator) -> input [T, B, ...]``
-Encode = Callable[[Tensor, torch.Generator], Tensor]
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on (the loss is NaN or infinite); the message says where and why."""
+from jarvis.interruption import Interruption
+from jarvis.run import Encode, History, Run, batches
 
 
 class Interrupted(KeyboardInterrupt):
     """Training was interrupted after a batch; the message says where its state was saved."""
-
-
-@dataclass
-class History:
-    """What `fit` returns: one dict an epoch, and which epoch was best on the validation set."""
-
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0  #: 1, 2, ...; 0 before the first
-    best_val_acc: float = -1.0
-    bad_epochs: int = 0  #: epochs since the best one
-
-    def column(self, name: str) -> list[float]:
-        """One metric over the epochs, e.g. "loss", "val_acc"."""
-        return [epoch[name] for epoch in self.epochs]
 
 
 @contextmanager
@@ -99,10 +70,6 @@ def cosine(step: int, n_steps: int) -> float:
     return 0.5 * (1.0 + round(math.cos(math.pi * step / n_steps), 12))
 
 
-def _batches(n: int, size: int, order: Tensor | None = None) -> Iterator[Tensor]:
-    yield from (torch.arange(n) if order is None else order).split(size)
-
-
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
@@ -139,7 +106,7 @@ def evaluate(
     model.eval()
     loss, correct, predicted = 0.0, 0, []
     for draw in range(draws):
-        for index in _batches(len(dataset), batch_size):
+        for index in batches(len(dataset), batch_size):
             x, y = (part.to(device) for part in dataset[index])
             scores = model(encode(x, generator) if encode else x)
             loss += nn.functional.cross_entropy(scores, y, reduction="sum").item()
@@ -224,7 +191,7 @@ def fit(
         raise ValueError("patience needs a val_set")
     if not len(train_set):
         raise ValueError("the training set is empty")
-    run = _Run(model, train_set, batch_size, lr, encode, optimizer, schedule, epochs, seed)
+    run = Run(model, train_set, batch_size, lr, encode, optimizer, schedule, epochs, seed)
     run.arguments = arguments or {}
     folder = Path(output) if output is not None else None
     if resume is not None:
@@ -234,7 +201,7 @@ def fit(
     writer = _tensorboard_writer(folder) if tensorboard and folder is not None else None
 
     history = run.history
-    with torch.random.fork_rng(), _Interruption() as interruption:
+    with torch.random.fork_rng(), Interruption() as interruption:
         if resume is None:
             torch.manual_seed(seed)
         else:
@@ -282,158 +249,12 @@ def fit(
     return history
 
 
-class _Run:
-    """A training run between two batches: all that a checkpoint has to hold."""
-
-    def __init__(
-        self, model, train_set, batch_size, lr, encode, optimizer, schedule, epochs, seed
-    ) -> None:
-        self.model, self.train_set, self.batch_size = model, train_set, batch_size
-        self.encode, self.schedule, self.epochs, self.seed = encode, schedule, epochs, seed
-        self.optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=lr)
-        self.lrs = [group["lr"] for group in self.optimizer.param_groups]
-        self.device = next(model.parameters()).device
-        self.generator = torch.Generator(self.device).manual_seed(seed)
-        self.batches_per_epoch = -(-len(train_set) // batch_size)
-        self.epoch = self.step = 0  # epochs done, batches done in the next one
-        self.loss_sum, self.n_correct = 0.0, 0
-        self.history = History()
-        self.arguments: dict[str, Any] = {}
-        self._random: dict[str, Any] | None = None
-
-    def steps(self) -> Iterator[float]:
-        """Train on the batches of this epoch that are still to come."""
-        # The order follows from seed and epoch alone, so a resumed epoch can find its place.
-        shuffle = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(len(self.train_set), generator=shuffle)
-        self.model.train()
-        batches = list(_batches(len(order), self.batch_size, order))
-        for index in batches[self.step :]:
-            if self.schedule is not None:
-                done = self.epoch * self.batches_per_epoch + self.step
-                factor = self.schedule(done, self.epochs * self.batches_per_epoch)
-                for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
-                    group["lr"] = lr * factor
-            x, y = (part.to(self.device) for part in self.train_set[index])
-            scores = self.model(self.encode(x, self.generator) if self.encode else x)
-            loss = nn.functional.cross_entropy(scores, y)
-            value = loss.item()
-            if not abs(value) < float("inf"):  # also NaN
-                raise TrainingError(
-                    f"the loss is {value} in batch {self.step + 1} of epoch {self.epoch + 1}: "
-                    "look at the input for NaN, lower lr, or ask jarvis.diagnose(model, batch)"
-                )
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimizer.step()
-            self.loss_sum += value * len(y)
-            self.n_correct += int((scores.argmax(1) == y).sum())
-            self.step += 1
-            yield value
-
-    def end_epoch(self) -> dict[str, float]:
-        n = len(self.train_set)
-        metrics = {"loss": self.loss_sum / n, "train_acc": self.n_correct / n}
-        self.epoch, self.step, self.loss_sum, self.n_correct = self.epoch + 1, 0, 0.0, 0
-        return metrics
-
-    def record(self, metrics: dict[str, float]) -> bool:
-        """Append an epoch; True if it is the best so far (without validation: the latest)."""
-        history = self.history
-        history.epochs.append({"epoch": self.epoch} | metrics)
-        value = metrics.get("val_acc")
-        if value is None or value > history.best_val_acc:
-            history.best_epoch, history.bad_epochs = self.epoch, 0
-            history.best_val_acc = -1.0 if value is None else value
-            return True
-        history.bad_epochs += 1
-        return False
-
-    def identity(self) -> dict[str, Any]:
-        """What has to be the same for a checkpoint to be of this run."""
-        same = {"seed": self.seed, "batch_size": self.batch_size}
-        same |= {"training_samples": len(self.train_set)}
-        # A schedule is laid out over all epochs; without one a run may be made longer.
-        return same | ({"epochs": self.epochs} if self.schedule is not None else {})
-
-    def save(self, path: Path) -> None:
-        save_checkpoint(
-            path,
-            {
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "epoch": self.epoch,
-                "step": self.step,
-                "sums": [self.loss_sum, self.n_correct],
-                "history": asdict(self.history),
-                "run": self.identity(),
-                "arguments": self.arguments,
-                "random": random_states(self.generator),
-            },
-        )
-
-    def restore(self, path: Path) -> None:
-        content = load_checkpoint(path)
-        before, now = (
-            {**run, **arguments}
-            for run, arguments in (
-                (content["run"], content["arguments"]),
-                (self.identity(), self.arguments),
-            )
-        )
-        for name in before | now:
-            # JSON's view of a value: a tuple that was saved is a list when it comes back.
-            if json.dumps(before.get(name)) != json.dumps(now.get(name)):
-                raise CheckpointError(
-                    f"{path} is of another run: its {name} was {before.get(name)}, "
-                    f"here it is {now.get(name)}"
-                )
-        try:
-            self.model.load_state_dict(content["model"])
-            self.optimizer.load_state_dict(content["optimizer"])
-        except (RuntimeError, ValueError) as error:
-            first = str(error).splitlines()[0]
-            raise CheckpointError(f"{path} does not fit this model: {first}") from error
-        self.epoch, self.step = content["epoch"], content["step"]
-        self.loss_sum, self.n_correct = content["sums"]
-        self.history = History(**content["history"])
-        self._random = content["random"]
-
-    def restore_random(self) -> None:
-        assert self._random is not None
-        set_random_states(self._random, self.generator)
-
-
-def _save_interrupted(run: _Run, folder: Path | None) -> str:
+def _save_interrupted(run: Run, folder: Path | None) -> str:
     where = f"epoch {run.epoch + 1}, batch {run.step} of {run.batches_per_epoch}"
     if folder is None:
         return f"interrupted after {where}; nothing saved, for no output folder was given"
     run.save(folder / "checkpoint_latest.pt")
     return f"interrupted after {where}; saved: resume with --resume {folder}"
-
-
-class _Interruption:
-    """While in force, SIGINT and SIGTERM only raise a flag, so that no update is cut in half."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._former: dict[int, Any] = {}
-
-    def __enter__(self) -> "_Interruption":
-        # Python lets only the main thread handle signals; elsewhere they stay as they are.
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._former[number] = signal.signal(number, self._handle)
-        return self
-
-    def _handle(self, number: int, frame: object) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
-
-    def __exit__(self, *exc: object) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
 
 
 def _tensorboard_writer(folder: Path):

@@ -1,0 +1,39 @@
+# Everything runs from a fresh clone: the first target that needs it makes .venv and installs.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+EXTRAS := lab,test
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lab notebooks format
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## make .venv and install the project into it
+
+# constraints.txt pins what was tested. Delete the -c option to take the newest of everything.
+$(STAMP): pyproject.toml constraints.txt
+	@if command -v uv >/dev/null 2>&1; then \
+		uv venv --allow-existing --python $(PYTHON) .venv && \
+		uv pip install --python $(BIN)/python -e '.[$(EXTRAS)]' -c constraints.txt; \
+	else \
+		$(PYTHON) -m venv .venv && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]' -c constraints.txt; \
+	fi
+	@touch $@
+
+demo: $(STAMP) ## train the toy network and see it learn (10 s after the installation)
+	$(BIN)/python demos/train_toy.py --epochs 10
+
+test: $(STAMP) ## run all tests: style, types, units, examples, programs, then every notebook
+	$(BIN)/python -m pytest --nbmake
+
+lab: $(STAMP) ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+notebooks: $(STAMP) ## run every notebook in full and keep its outputs (needs MNIST; 20 min)
+	$(BIN)/python tools/notebooks.py build
+
+format: $(STAMP) ## put the sources in order
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -1,0 +1,40 @@
+"""What all tests share. Where JARVIS_REQUIRE_DATA is set, a lack of real data is a failure."""
+
+import os
+from pathlib import Path
+
+import matplotlib
+import pytest
+import torch
+
+matplotlib.use("Agg")
+
+ROOT = Path(__file__).resolve().parent.parent
+REAL_DATA = os.environ.get("JARVIS_DATA")  # as given, before a test changes it
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    from matplotlib import pyplot as plt
+
+    plt.close("all")
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("no CUDA here")
+    marker = item.get_closest_marker("data")
+    if marker is None:
+        return
+    if REAL_DATA and (Path(REAL_DATA) / marker.args[0]).exists():
+        return
+    message = f"needs {marker.args[0]} in $JARVIS_DATA"
+    if os.environ.get("JARVIS_REQUIRE_DATA"):
+        pytest.fail(message)
+    pytest.skip(message)

@@ -1,0 +1,101 @@
+"""The form of the notebooks; `pytest --nbmake` runs them."""
+
+import json
+import re
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from conftest import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("[0-9]*.py"))
+EVERY = NOTEBOOKS + SOLUTIONS
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT / "notebooks").with_suffix(""))
+
+
+def read(source: Path):
+    return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+
+
+def code_cells(notebook):
+    return [c for c in notebook.cells if c.cell_type == "code"]
+
+
+def test_there_are_notebooks_and_each_has_solutions():
+    assert {p.name for p in NOTEBOOKS} >= {
+        "01_lif_neuron.py",
+        "03_spike_codes.py",
+        "04_toy_classifier.py",
+        "05_mnist.py",
+    }
+    assert [p.name for p in NOTEBOOKS] == [p.name for p in SOLUTIONS]
+
+
+@pytest.mark.parametrize("source", EVERY, ids=name)
+def test_the_pair_is_the_same_text(source):
+    text, notebook = jupytext.read(source), read(source)
+    assert [(c.cell_type, c.source) for c in text.cells] == [
+        (c.cell_type, c.source) for c in notebook.cells
+    ], f"run: python tools/notebooks.py build {source.relative_to(ROOT)}"
+    for ours, theirs in zip(text.cells, notebook.cells, strict=True):
+        assert ours.metadata.get("nbmake") == theirs.metadata.get("nbmake")
+
+
+@pytest.mark.parametrize("source", EVERY, ids=name)
+def test_outputs_of_a_full_run_without_errors_or_paths(source):
+    notebook = read(source)
+    assert any(c.outputs for c in code_cells(notebook))
+    for cell in code_cells(notebook):
+        assert cell.execution_count is not None, cell.source
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", output.get("text")
+            assert "/home/" not in json.dumps(output)
+            assert str(ROOT) not in json.dumps(output)
+    assert source.with_suffix(".ipynb").stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("source", EVERY, ids=name)
+def test_one_parameter_cell_and_its_mock_names_what_it_assigns(source):
+    cells = [c for c in code_cells(read(source)) if "nbmake" in c.metadata]
+    assert len(cells) == 1
+    (cell,) = cells
+    assert "parameters" in cell.metadata.get("tags", [])
+    mock = cell.metadata["nbmake"]["mock"]
+    assigned = set(re.findall(r"^(\w+) *=", cell.source, re.MULTILINE))
+    assert set(mock) <= assigned
+    assert mock.get("full_run") is False
+    values: dict = {}
+    exec(cell.source, {"__builtins__": {}}, values)  # literals only: nothing to look up
+    assert values["full_run"] is True
+
+
+def lines_of_code(text: str) -> int:
+    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in text.splitlines())
+
+
+@pytest.mark.parametrize("source", NOTEBOOKS, ids=name)
+def test_rhythm(source):
+    notebook = read(source)
+    lengths = sorted(lines_of_code(c.source) for c in code_cells(notebook))
+    assert 40 <= len(notebook.cells) <= 70
+    assert lengths[len(lengths) // 2] <= 8
+    assert lengths[-1] <= 30
+    figures = sum("image/png" in o.get("data", {}) for c in code_cells(notebook) for o in c.outputs)
+    assert 8 <= figures <= 15
+
+
+@pytest.mark.parametrize("source", NOTEBOOKS, ids=name)
+def test_three_to_five_exercises_each_solved(source):
+    def exercises(path):
+        text = "\n".join(c.source for c in read(path).cells if c.cell_type == "markdown")
+        return re.findall(r"^#+ Exercise (\d)", text, re.MULTILINE)
+
+    found = exercises(source)
+    assert 3 <= len(found) <= 5
+    assert found == exercises(source.parent / "solutions" / source.name)

@@ -1,0 +1,32 @@
+"""Lint, format and types, as tests."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("command", [("check",), ("format", "--check")], ids=["lint", "format"])
+def test_ruff(command):
+    result = run("ruff", *command, ".")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_pyright():
+    result = run("pyright", "--pythonpath", sys.executable)
+    if "error" in result.stderr.lower() and "npm" in result.stderr and not os.environ.get("CI"):
+        pytest.skip("pyright could not be fetched from the npm registry")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_no_file_is_too_long_to_read_in_one_sitting():
+    for path in (ROOT / "jarvis").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 350, path.name
