@@ -51,7 +51,7 @@ def make_parser() -> cli.Parser:
         help="length of the input, steps of 1 ms; by default 25 (mlp) or 6 (conv)")  # fmt: skip
     add("--hidden", type=cli.positive_int, nargs="+", default=[1000], metavar="N",
         help="neurons of each hidden layer (mlp)")  # fmt: skip
-    add("--lr", type=cli.positive_float, default=1e-3,
+    add("--lr", type=cli.positive_float, default=3e-3,
         help="learning rate of Adam at the start; it falls to 0 along a cosine")  # fmt: skip
     add("--encoding", choices=("constant", "poisson"), default="constant",
         help="pictures as a constant current, or as spikes at their rate")  # fmt: skip

@@ -14,6 +14,7 @@ from jarvis.layers import LIFLayer
 _SATURATED, _MOST = 0.9, 0.9
 _VANISHED, _EXPLODED = 1e-7, 1e3
 _RATIO = 1e-4
+_LARGE_INPUT = 20.0
 
 
 @dataclass
@@ -124,9 +125,20 @@ def _judge_input(x: Tensor, result: Diagnosis) -> None:
         result.problems.append(
             "input: no spikes or currents at all: raise the rate of the code, or look at the data"
         )
+    elif x.abs().max() > _LARGE_INPUT:
+        result.problems.append(
+            f"input: values up to {x.abs().max().item():.4g}, many times the usual threshold of 1: "
+            "scale pictures to [0, 1]"
+        )
 
 
 def _judge_layer(name: str, train: Tensor, layer: LIFLayer, result: Diagnosis) -> None:
+    tau, dt = torch.as_tensor(layer.params.tau).max().item(), layer.params.dt
+    if tau < dt / 2:
+        result.problems.append(
+            f"{name}: tau={tau:g} ms is less than half a step of dt={dt:g} ms, so v forgets "
+            "everything from step to step: give tau in ms, not in seconds"
+        )
     per_unit = train.float().mean(dim=(0, 1)).flatten()
     rate = per_unit.mean().item()
     report = LayerReport(

@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 
 
+def _check_float(x: Tensor, what: str) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        found = f"{x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"{what} must be a floating-point tensor, not {found}")
+
+
 def _check_values(values: Tensor, name: str, n_steps: int | None = None) -> Tensor:
     """Values in [0, 1] with a batch axis, or an error that says what is wrong with them."""
-    if not isinstance(values, Tensor) or not values.is_floating_point():
-        what = f"{values.dtype}" if isinstance(values, Tensor) else type(values).__name__
-        raise TypeError(f"{name}: values must be a floating-point tensor [B, ...], not {what}")
+    _check_float(values, f"{name}: values")
     if values.dim() < 1:
         raise ValueError(f"{name}: values must be [B, ...], got a scalar")
     if n_steps is not None and (not isinstance(n_steps, int) or n_steps < 1):
@@ -195,9 +199,7 @@ def delta_encode(signal: Tensor, threshold: float = 0.1) -> Tensor:
         >>> delta_encode(signal, threshold=0.5)[:, 0].tolist()
         [[0.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
     """
-    if not isinstance(signal, Tensor) or not signal.is_floating_point():
-        what = f"{signal.dtype}" if isinstance(signal, Tensor) else type(signal).__name__
-        raise TypeError(f"delta_encode: signal must be a floating-point tensor, not {what}")
+    _check_float(signal, "delta_encode: signal")
     if signal.dim() < 2 or signal.shape[0] < 1:
         raise ValueError(
             f"delta_encode: signal must be [T, B, ...] with T >= 1, got {tuple(signal.shape)}"
@@ -232,11 +234,13 @@ def constant_encode(values: Tensor, n_steps: int) -> Tensor:
 
     Raises:
         ValueError: for NaN or infinite values, or ``n_steps < 1``.
+        TypeError: for values that are not a floating-point tensor.
 
     Example:
         >>> constant_encode(torch.tensor([[0.5]]), 3).flatten().tolist()
         [0.5, 0.5, 0.5]
     """
+    _check_float(values, "constant_encode: values")
     if not isinstance(n_steps, int) or n_steps < 1:
         raise ValueError(f"constant_encode: n_steps={n_steps!r} must be an integer of at least 1")
     if not torch.isfinite(values).all():

@@ -10,6 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from jarvis.kernels.autograd import run_integrator, run_lif
+from jarvis.kernels.dispatch import check_backend, choose, uncovered
+from jarvis.kernels.spec import integrator_spec, lif_spec
 from jarvis.lif import LIFParams, LIFState, exp_decay, initial_state, lif_update
 from jarvis.surrogate import SurrogateSpike
 
@@ -48,7 +51,9 @@ class LIFLayer(nn.Module):
         refractory: refractory time, ms.
         tau_syn: time constant of the synaptic current, ms; None for none.
         surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
-        backend: "auto" or "eager" (step by step in PyTorch).
+        backend: "auto" takes a compiled time loop where there is one for these options, and says
+            so once where there is none; "eager" runs step by step in PyTorch; "numba" (CPU) and
+            "triton" (CUDA) insist on that loop.
         detach_reset: True cuts the gradient through the reset.
         adaptation: rise of the threshold with each own spike.
         tau_adapt: its decay, ms.
@@ -86,8 +91,7 @@ class LIFLayer(nn.Module):
         learnable: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        if backend not in ("auto", "eager"):
-            raise ValueError(f"backend={backend!r} is not one of auto, eager")
+        check_backend(backend)
         self.backend = backend
         self.surrogate = SurrogateSpike(surrogate) if isinstance(surrogate, str) else surrogate
         values = {"tau": tau, "tau_syn": tau_syn, "tau_adapt": tau_adapt, "threshold": threshold}
@@ -159,7 +163,7 @@ class LIFLayer(nn.Module):
         Args:
             x: input ``[T, B, ...]``: per step, the jump of v (or of i, with tau_syn).
             state: the state to start from; None for neurons at rest.
-            trace: also return the potentials.
+            trace: also return the potentials. This runs step by step, whatever the backend.
 
         Returns:
             ``(spikes [T, B, ...], state)``, and a `LIFTrace` as third with ``trace=True``.
@@ -167,6 +171,12 @@ class LIFLayer(nn.Module):
         _check_input(x, type(self).__name__)
         params = self.params
         state = self._checked_state(x, state, params)
+        if not trace:
+            weight = getattr(self, "weight", None)
+            name, tensors = type(self).__name__, (x, *state, weight)
+            loops = choose(self.backend, name, tensors, uncovered(params), self._recurrent)
+            if loops is not None:
+                return run_lif(loops, lif_spec(params, self._recurrent), x, state, weight)
         spikes, h, v = [], [], []
         for x_t in x.unbind(0):  # not x[t]: its backward would fill [T, B, ...] at each step
             s_t, state, h_t = lif_update(self._input(x_t, state), state, params)
@@ -252,6 +262,7 @@ class LeakyIntegrator(nn.Module):
     Args:
         tau: time constant, ms; `math.inf` sums without leak.
         dt: time step, ms.
+        backend: as in `LIFLayer`.
 
     Raises:
         ValueError: for a value out of range, or an input that is not [T, B, ...].
@@ -262,9 +273,11 @@ class LeakyIntegrator(nn.Module):
         [1.0, 2.0, 3.0]
     """
 
-    def __init__(self, tau: float = 20.0, dt: float = 1.0) -> None:
+    def __init__(self, tau: float = 20.0, dt: float = 1.0, backend: str = "auto") -> None:
         super().__init__()
         LIFParams(tau=tau, dt=dt)  # checks both
+        check_backend(backend)
+        self.backend = backend
         self.tau, self.dt = float(tau), float(dt)
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -276,6 +289,9 @@ class LeakyIntegrator(nn.Module):
                 f"input is {tuple(x.shape[1:])}"
             )
         v = x.new_zeros(x.shape[1:]) if state is None else state
+        loops = choose(self.backend, "LeakyIntegrator", (x, v))
+        if loops is not None:
+            return run_integrator(loops, integrator_spec(self.tau, self.dt), x, v)
         decay = exp_decay(self.tau, self.dt)
         potentials = []
         for x_t in x.unbind(0):

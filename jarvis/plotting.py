@@ -57,7 +57,7 @@ def raster(
     # A mark is as tall as its row; scatter takes the square of that, in points.
     height = 72.0 * ax.get_window_extent().height / plt.rcParams["figure.dpi"]
     row = height / max(s.shape[1], 1)
-    size = float(np.clip(0.8 * row, 0.7, 8.0)) ** 2
+    size = float(np.clip(0.8 * row, 1.8, 8.0)) ** 2
     ax.scatter(steps * dt, units, **({"s": size, "marker": "|", "color": "black"} | style))
     ax.set(xlabel="time (ms)", ylabel="unit", xlim=(-0.5 * dt, (len(s) - 0.5) * dt))
     ax.set_ylim(-0.5, s.shape[1] - 0.5)

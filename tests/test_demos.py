@@ -39,7 +39,8 @@ def test_runs_prints_and_leaves_its_files(name, tmp_path):
     assert run.returncode == 0, run.stderr
     lines = re.findall(r"^epoch=\d+ loss=\d\.\d+.* test_acc=0\.\d+$", run.stdout, re.MULTILINE)
     assert len(lines) == 2
-    assert run.stderr == ""
+    # The first run on a machine says that it compiles; nothing else belongs there.
+    assert [x for x in run.stderr.splitlines() if "compiles its time loops" not in x] == []
     metrics = json.loads((tmp_path / "metrics_final.json").read_text())
     assert metrics["epochs"][1]["test_acc"] > 0
     assert figure.read_bytes().startswith(b"\x89PNG")

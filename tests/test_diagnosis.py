@@ -84,6 +84,14 @@ def test_input_without_spikes_and_with_nan():
     says(network(), "contains NaN", batch=(X * float("nan"), Y))
 
 
+def test_pictures_that_were_not_scaled():
+    says(network(), "values up to 255", batch=(255 * X, Y))
+
+
+def test_tau_in_seconds():
+    says(network(tau=0.02), "neurons.0: tau=0.02 ms is less than half a step")
+
+
 def test_a_cut_graph():
     class Cut(nn.Module):
         def __init__(self):

@@ -197,6 +197,11 @@ def test_bad_options(call, says):
         call(torch.full((3, 2), 0.5))
 
 
+def test_pictures_left_as_integers_are_refused():
+    with pytest.raises(TypeError, match="uint8"):
+        constant_encode(torch.zeros(1, 4, dtype=torch.uint8), 3)
+
+
 def test_empty_batches_pass():
     x = torch.zeros(0, 4)
     for encode in (poisson_encode, ttfs_encode, latency_encode, constant_encode):

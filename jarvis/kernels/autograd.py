@@ -1,0 +1,146 @@
+"""The compiled loops as differentiable functions.
+
+Saved for backward are the potential before the reset and one tensor per further state; the spikes
+come out of the potential again. Which machine code runs is the caller's choice: a `Loops`.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from jarvis.kernels.memory import empty
+from jarvis.kernels.spec import Kept, Rows, Spec, State
+from jarvis.lif import LIFState
+
+Run = Callable[[int, int], None]  #: runs the steps from the first number to before the second
+
+
+class Loops(Protocol):
+    """A module of compiled loops. Both functions bind a loop to its tensors and run nothing yet."""
+
+    def forward(
+        self, spec: Spec, x: Rows, fed: Tensor | None, s: Tensor, state: State, kept: Kept | None
+    ) -> Run:
+        """Read `x` (plus `fed` ``[B, ...]``, with flags.recurrent); write `s` and `kept`, and
+        take `state` from the first step's to the last's. ``kept=None``: there is no backward."""
+        ...
+
+    def refuses(self, x: Tensor) -> str | None:
+        """Why these loops cannot run on `x`, in words; None if they can."""
+        ...
+
+    def backward(
+        self, spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | None, gstate: State
+    ) -> Run:
+        """Read the spikes' gradient `g` (plus `fed`) and `kept`, last step first; write `gx`
+        unless it is None, and take `gstate` from the final state's gradient to the initial's."""
+        ...
+
+
+def _own(x: Tensor) -> Tensor:
+    """A dense copy that the loop may write to."""
+    return x.detach().clone(memory_format=torch.contiguous_format)
+
+
+class _Loop(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, loops: Loops, spec: Spec, x: Tensor, weight: Tensor | None, *state):
+        steps, flags = x.shape[0], spec.flags
+        v, i, r, a, last = (None if part is None else _own(part) for part in state)
+        assert v is not None
+        s = empty(x.shape, x.dtype, x.device)  # dense, whatever the layout of x; filled in full
+        kept = None
+        if any(ctx.needs_input_grad):
+            kept = Kept(
+                h=empty(x.shape, x.dtype, x.device) if flags.fires else None,
+                a=empty(x.shape, x.dtype, x.device) if flags.adapt else None,
+                ready=empty(x.shape, torch.uint8, x.device) if flags.wait else None,
+            )
+        rows = Rows.of(x)
+        if weight is None:
+            loops.forward(spec, rows, None, s, State(v, i, r, a), kept)(0, steps)
+        else:
+            assert last is not None
+            first = last.clone()
+            fed = torch.empty_like(last)
+            run = loops.forward(spec, rows, fed, s, State(v, i, r, a), kept)
+            receive = weight.t()
+            for t in range(steps):
+                torch.mm(last, receive, out=fed)
+                run(t, t + 1)
+                last = s[t]
+            last = last.clone()
+
+        ctx.loops, ctx.spec, ctx.shape = loops, spec, x.shape
+        if kept is not None:
+            ctx.save_for_backward(*kept, *((weight, first, s) if weight is not None else ()))
+        ctx.set_materialize_grads(False)
+        if r is not None:
+            ctx.mark_non_differentiable(r)
+        return s, v, i, r, a, last
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gs: Tensor | None, gv, gi, gr, ga, glast):
+        kept, spec, shape = Kept(*ctx.saved_tensors[:3]), ctx.spec, ctx.shape
+        flags, steps = spec.flags, shape[0]
+        like = next((part for part in (gs, gv, gi, ga, glast) if part is not None), None)
+        if like is None:
+            return (None,) * 9
+
+        def start(given: Tensor | None) -> Tensor:
+            """The gradient of a part of the final state, to be worked on."""
+            return like.new_zeros(shape[1:]) if given is None else _own(given)
+
+        gradients = State(
+            v=start(gv),
+            i=start(gi) if flags.syn else None,
+            a=start(ga) if flags.adapt else None,
+        )
+        rows = Rows.of(like.new_zeros(()).expand(shape) if gs is None else gs)
+        needs_x, gweight = ctx.needs_input_grad[2], None
+        gx = None
+        if needs_x or flags.recurrent:
+            gx = empty(shape, like.dtype, like.device)
+        if not flags.recurrent:
+            ctx.loops.backward(spec, rows, None, kept, gx, gradients)(0, steps)
+        else:
+            weight, first, s = ctx.saved_tensors[3:]
+            assert gx is not None
+            fed = start(glast)
+            run = ctx.loops.backward(spec, rows, fed, kept, gx, gradients)
+            for t in reversed(range(steps)):
+                run(t, t + 1)
+                torch.mm(gx[t], weight, out=fed)
+            glast = fed
+            if ctx.needs_input_grad[3]:  # over all steps at once: one large product
+                gweight = gx[0].t() @ first
+                if steps > 1:
+                    gweight.addmm_(gx[1:].flatten(0, 1).t(), s[:-1].flatten(0, 1))
+        gv, gi, _, ga = gradients
+        return None, None, gx if needs_x else None, gweight, gv, gi, None, ga, glast
+
+
+def run_lif(
+    loops: Loops, spec: Spec, x: Tensor, state: LIFState, weight: Tensor | None = None
+) -> tuple[Tensor, LIFState]:
+    """``x [T, B, ...]`` -> spikes of that shape and the final state; T > 0 and x not empty.
+
+    Args:
+        loops: the module of compiled loops.
+        spec: their options.
+        x: input of each step.
+        state: the state before the first step.
+        weight: W ``[H, H]`` of the recurrent layer, or None.
+    """
+    s, v, i, r, a, last = _Loop.apply(loops, spec, x, weight, *state)  # type: ignore[misc]
+    return s, LIFState(v, i, r, a, last)
+
+
+def run_integrator(loops: Loops, spec: Spec, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """``x [T, B, ...]`` -> potentials of that shape and the last one ``[B, ...]``."""
+    potentials, v, *_ = _Loop.apply(loops, spec, x, None, v, None, None, None, None)  # type: ignore[misc]
+    return potentials, v

@@ -1,0 +1,269 @@
+"""The LIF time loop on the CPU: one loop forward, one backward, specialised by flags.
+
+Each loop below repeats the mathematics of `jarvis.lif.lif_update` for a range of lanes over all
+of time. A *lane* is one neuron of one sample; lanes never mix, so a block of 1024 keeps its state
+in the L1 cache while t runs, and memory sees every input and every result once.
+
+What makes it as fast as C:
+
+* one-dimensional slices of a step's row before the inner loop, so that LLVM sees contiguous
+  memory and vectorises; with two-dimensional indexing it is three times slower;
+* constants of the tensor's own type (a Python float would turn the expression into float64);
+* the flags are variables of the enclosing function, which numba takes for compile-time constants:
+  the branches that a layer does not use are not in its machine code;
+* no `fastmath`: it would license the compiler to drop NaN.
+
+Arrays are flat: ``[T * n]`` for n lanes, ``[n]`` for a state, and of length 0 where the flags need
+none. `values` holds the numbers of `spec.Values` in their order.
+"""
+
+import math
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import torch
+from numba import types
+from torch import Tensor
+
+from jarvis.kernels.cpu import compiled, over_lanes
+from jarvis.kernels.spec import (
+    ARCTAN,
+    FAST_SIGMOID,
+    SIGMOID,
+    SUBTRACT,
+    TRIANGLE,
+    ZERO,
+    Flags,
+    Kept,
+    Rows,
+    Spec,
+    State,
+)
+
+BLOCK = 1024  #: lanes whose state fits the L1 cache beside the rows that stream through
+
+
+def _forward_loop(flags: Flags, dtype: type, keep: bool) -> Callable:
+    fires, reset, recurrent = flags.fires, flags.reset, flags.recurrent
+    syn, wait, adapt = flags.syn, flags.wait, flags.adapt
+    zero, one = dtype(0), dtype(1)
+
+    def loop(x, x_step, fed, s, h, kept_a, ready, v, i, r, a, values, n, low, high, t0, t1):
+        decay, decay_syn, threshold = values[0], values[1], values[2]
+        adaptation, decay_adapt, steps = values[3], values[4], values[5]
+        for first in range(low, high, BLOCK):
+            m = min(BLOCK, high - first)
+            # The state lives in the tensors that become the layer's final state.
+            vb, ib, rb, ab = v[first:][:m], i[first:][:m], r[first:][:m], a[first:][:m]
+            fb = fed[first:][:m]
+            for t in range(t0, t1):
+                o = t * n + first
+                xt, st = x[t * x_step + first :][:m], s[o:][:m]
+                ht, at, wt = h[o:][:m], kept_a[o:][:m], ready[o:][:m]
+                for j in range(m):
+                    drive = xt[j]
+                    if recurrent:
+                        drive = drive + fb[j]
+                    if syn:
+                        drive = decay_syn * ib[j] + drive
+                        ib[j] = drive
+                    p = decay * vb[j] + drive
+                    if fires:
+                        free = one
+                        if wait:
+                            free = one if rb[j] <= zero else zero
+                            p = p if free > zero else vb[j]
+                        theta = threshold
+                        if adapt:
+                            theta = threshold + adaptation * ab[j]
+                        spike = one if p >= theta else zero
+                        spike = spike if p == p else p  # NaN in, NaN out
+                        if keep:
+                            ht[j] = p
+                            if adapt:
+                                at[j] = ab[j]
+                            if wait:
+                                wt[j] = np.uint8(free)
+                        if wait:
+                            spike = spike * free
+                            left = rb[j] - one
+                            left = zero if left < zero else left
+                            rb[j] = steps if spike > zero else left
+                        if adapt:
+                            ab[j] = decay_adapt * ab[j] + spike
+                        st[j] = spike
+                        if reset == SUBTRACT:
+                            p = p - threshold * spike
+                        elif reset == ZERO:
+                            p = p * (one - spike)
+                    else:
+                        st[j] = p
+                    vb[j] = p
+
+    return loop
+
+
+def _backward_loop(flags: Flags, dtype: type, wants_x: bool) -> Callable:
+    fires, reset, detach, recurrent = flags.fires, flags.reset, flags.detach, flags.recurrent
+    syn, wait, adapt, surrogate = flags.syn, flags.wait, flags.adapt, flags.surrogate
+    zero, half, one, half_pi = dtype(0), dtype(0.5), dtype(1), dtype(math.pi / 2)
+
+    # exp(z) for z <= 0, as 2^w exp(z - w ln 2): a call of the library's would not vectorise.
+    # Adding `magic` rounds to the integer w and leaves it in the low bits; dtype's own bit pattern
+    # then makes 2^w. The series is Taylor's, highest term first, for |z - w ln 2| <= ln(2) / 2.
+    double = dtype is np.float64
+    series = tuple(dtype(1 / math.factorial(c)) for c in range(13 if double else 7, -1, -1))
+    least, log2e = dtype(-708 if double else -87), dtype(1 / math.log(2))
+    magic = dtype(1.5 * 2.0 ** (52 if double else 23))
+    ln2_high = dtype(6.93147180369123816490e-01 if double else 0.693359375)
+    ln2_low = dtype(1.90821492927058770002e-10 if double else -2.12194440e-4)
+    integer = np.int64 if double else np.int32
+    bias, mantissa = integer(1023 if double else 127), integer(52 if double else 23)
+
+    def loop(g, g_step, fed, h, kept_a, ready, gx, gv, gi, ga, values, n, low, high, t0, t1):
+        decay, decay_syn, threshold = values[0], values[1], values[2]
+        adaptation, decay_adapt, k = values[3], values[4], values[6]
+        for first in range(low, high, BLOCK):
+            m = min(BLOCK, high - first)
+            # Gradients of the state: of the final one at first, of the initial one in the end.
+            vb, ib, ab, fb = gv[first:][:m], gi[first:][:m], ga[first:][:m], fed[first:][:m]
+            for t in range(t1 - 1, t0 - 1, -1):
+                o = t * n + first
+                gt, ht = g[t * g_step + first :][:m], h[o:][:m]
+                at, wt, xt = kept_a[o:][:m], ready[o:][:m], gx[o:][:m]
+                for j in range(m):
+                    gs, gp = gt[j], vb[j]  # of the spike, of the potential
+                    held = zero
+                    if fires:
+                        p, free, theta = ht[j], one, threshold
+                        if wait:
+                            free = dtype(wt[j])
+                        if adapt:
+                            theta = threshold + adaptation * at[j]
+                            gs = gs + ab[j]
+                        if recurrent:
+                            gs = gs + fb[j]
+                        if reset == SUBTRACT:
+                            if not detach:
+                                gs = gs - threshold * gp
+                        elif reset == ZERO:
+                            if not detach:
+                                gs = gs - p * gp
+                            spike = one if p >= theta else zero
+                            spike = spike if p == p else p
+                            gp = gp * (one - spike * free)
+
+                        z = p - theta
+                        size = abs(z)
+                        if surrogate == FAST_SIGMOID:
+                            slope = one + k * size
+                            slope = one / (slope * slope)
+                        elif surrogate == SIGMOID:
+                            z = -k * size
+                            z = least if z < least else z
+                            w = z * log2e + magic
+                            bits = (dtype(w).view(integer) + bias) << mantissa
+                            w = w - magic
+                            z = z - w * ln2_high - w * ln2_low
+                            e = series[0]
+                            for c in series[1:]:
+                                e = e * z + c
+                            e = e * dtype(integer(bits).view(dtype))
+                            slope = k * e / ((one + e) * (one + e))
+                        elif surrogate == ARCTAN:
+                            slope = half_pi * k * z
+                            slope = half * k / (one + slope * slope)
+                        elif surrogate == TRIANGLE:
+                            slope = one - k * size
+                            slope = k * (zero if slope < zero else slope)
+                        else:
+                            slope = one
+                        through = gs * free * slope
+                        gp = gp + through
+                        if adapt:
+                            ab[j] = decay_adapt * ab[j] - adaptation * through
+                        if wait:  # held: h was v, and neither i nor x had a say
+                            held = gp if free == zero else zero
+                            gp = zero if free == zero else gp
+                    else:
+                        gp = gp + gs
+                    vb[j] = decay * gp + held
+                    if syn:
+                        gp = gp + ib[j]
+                        ib[j] = decay_syn * gp
+                    if wants_x:
+                        xt[j] = gp
+
+    return loop
+
+
+_TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
+
+
+@cache
+def _kernel(make: Callable, flags: Flags, dtype: torch.dtype, extra: bool) -> Callable:
+    """`make`'s loop for these flags, compiled."""
+    numpy_type, numba_type = _TYPES[dtype]
+    rows, flags_row = types.Array(numba_type, 1, "C"), types.Array(types.uint8, 1, "C")
+    whole = types.int64
+    streams = 4 if make is _forward_loop else 3  # after x and its step, or g and its step
+    arguments = [rows, whole, *[rows] * streams, flags_row, *[rows] * 5, *[whole] * 5]
+    options = "".join(str(int(flag)) for flag in (*flags, extra))
+    name = f"{make.__name__.strip('_')}_{numpy_type.__name__}_{options}"
+    return compiled(make(flags, numpy_type, extra), types.void(*arguments), name)
+
+
+@cache
+def _values(spec: Spec, dtype: torch.dtype) -> np.ndarray:
+    return np.array(spec.values, _TYPES[dtype][0])
+
+
+def _flat(x: Tensor | None, like: Tensor) -> np.ndarray:
+    """The memory of a contiguous tensor; nothing, of `like`'s type, for None."""
+    return (like.new_empty(0) if x is None else x.detach().view(-1)).numpy()
+
+
+def _runner(kernel: Callable, arguments: tuple, n: int) -> Callable[[int, int], None]:
+    def run(start: int, stop: int) -> None:
+        """The steps from `start` to before `stop`, in the loop's own direction."""
+
+        def share(low: int, high: int) -> None:
+            kernel(*arguments, n, low, high, start, stop)
+
+        over_lanes(share, n, stop - start, BLOCK)
+
+    return run
+
+
+def forward(spec: Spec, x: Rows, fed: Tensor | None, s: Tensor, state: State, kept: Kept | None):
+    """Bind the forward loop to its tensors. See `autograd.Loops`."""
+    # What a run computes on the way depends on neither the surrogate nor the gradient's way.
+    flags = spec.flags._replace(surrogate=0, detach=True)
+    kernel = _kernel(_forward_loop, flags, s.dtype, kept is not None)
+    h, a, ready = kept or (None, None, None)
+    floats = (_flat(part, s) for part in (fed, s, h, a))
+    states = (_flat(part, s) for part in state)
+    ready_bytes = _flat(ready, s.new_empty(0, dtype=torch.uint8))
+    arguments = (x.flat.numpy(), x.step, *floats, ready_bytes, *states, _values(spec, s.dtype))
+    return _runner(kernel, arguments, x.lanes)
+
+
+def backward(spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | None, gstate: State):
+    """Bind the backward loop to its tensors. See `autograd.Loops`."""
+    like = gstate.v
+    kernel = _kernel(_backward_loop, spec.flags, like.dtype, gx is not None)
+    floats = (_flat(part, like) for part in (fed, kept.h, kept.a))
+    ready_bytes = _flat(kept.ready, like.new_empty(0, dtype=torch.uint8))
+    states = (_flat(part, like) for part in (gx, gstate.v, gstate.i, gstate.a))
+    arguments = (g.flat.numpy(), g.step, *floats, ready_bytes, *states, _values(spec, like.dtype))
+    return _runner(kernel, arguments, g.lanes)
+
+
+def refuses(x: Tensor) -> str | None:
+    """Why these loops cannot run on `x`, in words; None if they can."""
+    if x.device.type != "cpu":
+        return f"the numba loops run on the CPU, and the input is on {x.device}"
+    if x.dtype not in _TYPES:
+        return f"the numba loops run in float32 and float64, and the input is {x.dtype}"
+    return None
