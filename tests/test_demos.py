@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
 
+from conftest import ROOT
 from jarvis.checkpoints import load_checkpoint
 
 DEMOS = {
