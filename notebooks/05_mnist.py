@@ -260,8 +260,8 @@ assert not report.healthy
 
 # %% [markdown]
 # Not one spike in the second layer, next to none in the first, and gradients of zero or close to
-# it. The second message says why the loss is flat: an output weight learns from the spikes that
-# reach it, and there are none. The cause is in the decay:
+# it. An output weight learns from the spikes that reach it, and there are none: so the loss is
+# flat. The first message names the cause. In numbers, it is in the decay:
 
 # %%
 for value in (0.02, 20.0):
@@ -278,7 +278,7 @@ _, axes = plt.subplots(1, 2, figsize=(9, 2.6), sharey=True, layout="constrained"
 with torch.no_grad():
     for ax, net, name in zip(axes, (broken, model), ("0.02 ms", "20 ms"), strict=True):
         _, hidden = net(probe[0], return_spikes=True)
-        plotting.raster(hidden[0][:, 0], ax=ax, marker=".", s=8)
+        plotting.raster(hidden[0][:, 0], ax=ax)
         ax.set(title=f"tau = {name}", ylabel="unit of hidden layer 1")
         ax.label_outer()
 plt.show()
@@ -369,8 +369,7 @@ print(f"label {label.item()}, answer {scores.argmax(1).item()}")
 _, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
 names = ("hidden layer 1", "hidden layer 2", "output")
 for ax, name, layer_spikes in zip(axes, names, (*hidden, out), strict=True):
-    marks = {} if name == "output" else {"marker": ".", "s": 8}
-    plotting.raster(layer_spikes[:, 0], ax=ax, **marks)
+    plotting.raster(layer_spikes[:, 0], ax=ax)
     ax.set(title=name)
 axes[2].set(ylabel="class", yticks=range(train.n_classes))
 plt.show()
@@ -637,7 +636,7 @@ else:
 # python demos/train_mnist.py --dataset mnist --arch conv
 # ```
 #
-# With its 5 epochs of 8 steps it is meant to read at least 99 % of MNIST's test pictures.
+# With its 5 epochs of 6 steps it is meant to read at least 99 % of MNIST's test pictures.
 #
 # ## The numbers of the text
 #
@@ -677,7 +676,9 @@ def check(answer, right, hint):
 
 
 # %% [markdown]
-# **1. The shortest run.** From `durations` and `acc_constant` find the shortest run whose accuracy
+# ### Exercise 1: The shortest run
+#
+# From `durations` and `acc_constant` find the shortest run whose accuracy
 # is at most `allowed` below that of the longest.
 
 
@@ -694,7 +695,9 @@ check(
 )
 
 # %% [markdown]
-# **2. Remove neurons.** Return a copy of the network (`copy.deepcopy`) in which a random `share` of
+# ### Exercise 2: Remove neurons
+#
+# Return a copy of the network (`copy.deepcopy`) in which a random `share` of
 # the units of the first hidden layer is not heard: set their columns in the weights of
 # `synapses[1][1]` to 0. Then plot the accuracy against the share. Where does it break down?
 
@@ -716,7 +719,9 @@ check(
 )
 
 # %% [markdown]
-# **3. Noise.** Add Gaussian noise of standard deviation `sigma` to the picture: once, the same at
+# ### Exercise 3: Noise
+#
+# Add Gaussian noise of standard deviation `sigma` to the picture: once, the same at
 # every step, or `fresh` at each step. Which of the two harms more? Guess, then measure both at
 # `sigma = 1`.
 
@@ -736,7 +741,9 @@ check(
 )
 
 # %% [markdown]
-# **4. Answer with the first spike.** Put LIF neurons behind the output currents, as for the raster
+# ### Exercise 4: Answer with the first spike
+#
+# Put LIF neurons behind the output currents, as for the raster
 # above. The answer is the class that fires first (of several, the one with the largest current so
 # far), and it comes when that spike comes. Use `jarvis.first_spike_decode`. What is the mean time
 # of an answer, and what does it cost in accuracy?

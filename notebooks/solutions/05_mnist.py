@@ -70,7 +70,9 @@ print(f"test accuracy {intact:.2%}")
 assert intact > 3 * chance
 
 # %% [markdown]
-# **1. The shortest run.** The smallest of `durations` whose accuracy is at most `allowed` below
+# ### Exercise 1: The shortest run
+#
+# The smallest of `durations` whose accuracy is at most `allowed` below
 # that of the longest run.
 
 
@@ -103,7 +105,9 @@ assert found < durations[-1] or not full_run  # a shortened run has only few ste
 # that is above it, a fraction of the time that the network was trained with.
 
 # %% [markdown]
-# **2. Remove neurons.** A copy of the network in which a random share of the first hidden layer is
+# ### Exercise 2: Remove neurons
+#
+# A copy of the network in which a random share of the first hidden layer is
 # not heard by the second.
 
 
@@ -146,7 +150,9 @@ assert left[-1] < 2.5 * chance
 # second layer hears nothing but its biases, and every picture gets the same answer.
 
 # %% [markdown]
-# **3. Noise.** Gaussian noise on the picture, once or fresh at each step.
+# ### Exercise 3: Noise
+#
+# Gaussian noise on the picture, once or fresh at each step.
 
 
 # %%
@@ -186,7 +192,9 @@ assert each[3] >= once[3] - 0.02
 # and the read-out add up over time. Noise that stays is part of the picture, and no time helps.
 
 # %% [markdown]
-# **4. Answer with the first spike.** LIF neurons behind the output currents; the first to fire
+# ### Exercise 4: Answer with the first spike
+#
+# LIF neurons behind the output currents; the first to fire
 # gives the answer and its time.
 
 
