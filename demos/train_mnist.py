@@ -1,6 +1,7 @@
 """Train a spiking network on handwritten digits or clothes.
 
 python demos/train_mnist.py --dataset mnist --arch mlp
+torchrun --nproc_per_node=2 demos/train_mnist.py  # together; a GPU each, where there are two
 """
 
 import math
@@ -46,7 +47,12 @@ def make_parser() -> cli.Parser:
         help="fully connected layers, or two convolutions")  # fmt: skip
     add("--epochs", type=cli.positive_int, default=None,
         help="passes over the training data; by default those of the README's results")  # fmt: skip
-    add("--batch-size", type=cli.positive_int, default=128, help="samples a step")
+    add(
+        "--batch-size",
+        type=cli.positive_int,
+        default=128,
+        help="samples a step, over all processes",
+    )
     add("--timesteps", type=cli.positive_int, default=None,
         help="length of the input, steps of 1 ms; by default 25 (mlp) or 6 (conv)")  # fmt: skip
     add("--hidden", type=cli.positive_int, nargs="+", default=[1000], metavar="N",

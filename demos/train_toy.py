@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from jarvis import SpikingMLP, SurrogateSpike, cli, datasets, evaluate, fit, plotting, seeded
 from jarvis.classifier import READOUTS
 from jarvis.encoding import poisson_encode, ttfs_encode
+from jarvis.training import linear_tail
 
 # The code and the synapse that reads it belong together. A rate is read by summing spikes as they
 # come. A single spike's time is read by a synapse that goes on passing current once it has been
@@ -27,7 +28,12 @@ def make_parser() -> cli.Parser:
     add("--batch-size", type=cli.positive_int, default=128, help="samples a step")
     add("--timesteps", type=cli.positive_int, default=25, help="length of the code, steps of 1 ms")
     add("--hidden", type=cli.positive_int, default=128, help="hidden neurons")
-    add("--lr", type=cli.positive_float, default=1e-3, help="learning rate of Adam")
+    add(
+        "--lr",
+        type=cli.positive_float,
+        default=1e-3,
+        help="learning rate of Adam; it falls to 0 over the last third of the run",
+    )
     add("--encoding", choices=tuple(TAU_SYN), default="poisson",
         help="values into spikes: by their rate, or by the time of one spike each")  # fmt: skip
     cli.add_neuron_options(parser, tau=20.0, readout="mean", readouts=READOUTS)
@@ -90,6 +96,7 @@ def main(args) -> None:
         batch_size=args.batch_size,
         lr=args.lr,
         encode=code,
+        schedule=linear_tail,
         seed=args.seed,
         draws=draws,
         output=args.output,

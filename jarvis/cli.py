@@ -1,14 +1,17 @@
 """What the demo programs share: options with units, one-line errors, exit status 2."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 from matplotlib.figure import Figure
 
+from jarvis import distributed
 from jarvis.checkpoints import CheckpointError
 from jarvis.datasets import CorruptDataError, MissingDataError
 from jarvis.files import atomic_path
@@ -29,14 +32,15 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, with exit status 2."""
+    """An argument parser whose errors are one line (on each machine), with exit status 2."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", _Help)
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
+        line = f"{self.prog}: {message} (--help lists the options)\n"
+        self.exit(2, None if distributed.local_rank() else line)
 
 
 def positive_int(text: str) -> int:
@@ -110,11 +114,13 @@ def plain(args: argparse.Namespace, *left_out: str) -> dict[str, Any]:
 
 
 def save_figure(figure: Figure, path: str) -> None:
-    """Write a figure as PNG, whole or not at all.
+    """Write a figure as PNG, whole or not at all; under torchrun only rank 0 does.
 
     Raises:
         OSError: if it cannot be written.
     """
+    if not distributed.is_main():
+        return
     with atomic_path(Path(path)) as part:
         figure.savefig(part, format="png", dpi=150)
     print(f"figure: {path}")
@@ -124,15 +130,30 @@ def run(parser: Parser, main: Callable[[argparse.Namespace], None]) -> None:
     """Parse, run, and turn what a user can cause into one line and an exit status.
 
     2 for a bad option, missing data or an unfit checkpoint; 1 for a run that failed; 130 after an
-    interruption. Anything else is a defect, and keeps its traceback.
+    interruption. Anything else is a defect, and keeps its traceback. Under torchrun only rank 0
+    prints.
     """
+    if not distributed.is_main():
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            _run(parser, main)
+    else:
+        _run(parser, main)
+
+
+def _run(parser: Parser, main: Callable[[argparse.Namespace], None]) -> None:
     args = parser.parse_args()
     try:
         main(args)
+        status = 0
     except KeyboardInterrupt as stop:
-        print(str(stop) or "interrupted", file=sys.stderr)
-        sys.exit(130)
+        if distributed.is_main():
+            print(str(stop) or "interrupted", file=sys.stderr)
+        status = 130
     except (MissingDataError, CorruptDataError, CheckpointError, UsageError) as error:
         parser.error(str(error))
     except (TrainingError, OSError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
+    # Here the exception is gone, and with it the frames that held the model.
+    distributed.stop()
+    if status:
+        sys.exit(status)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from jarvis import distributed
 from jarvis.checkpoints import (
     CheckpointError,
     load_checkpoint,
@@ -44,8 +45,23 @@ def batches(n: int, size: int, order: Tensor | None = None) -> Iterator[Tensor]:
     yield from (torch.arange(n) if order is None else order).split(size)
 
 
+def encoded(x: Tensor, encode: Encode | None, generator: torch.Generator, part: slice) -> Tensor:
+    """The input that some samples of a batch become.
+
+    The whole batch's code is drawn and then cut, so that it is the same spikes, and leaves the
+    generator in the same state, however many processes share the batch.
+    """
+    if encode is None:
+        return x[part]
+    whole = encode(x, generator)
+    return whole if part == slice(0, len(x)) else whole[:, part]
+
+
 class Run:
-    """A training run between two batches: all that a checkpoint has to hold."""
+    """A training run between two batches: all that a checkpoint has to hold.
+
+    Under torchrun every process has one, and all of them hold the same between two batches.
+    """
 
     def __init__(
         self, model, train_set, batch_size, lr, encode, optimizer, schedule, epochs, seed
@@ -55,6 +71,7 @@ class Run:
         self.optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=lr)
         self.lrs = [group["lr"] for group in self.optimizer.param_groups]
         self.device = next(model.parameters()).device
+        self.trained = distributed.wrap(model)
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.batches_per_epoch = -(-len(train_set) // batch_size)
         self.epoch = self.step = 0  # epochs done, batches done in the next one
@@ -64,7 +81,14 @@ class Run:
         self._random: dict[str, Any] | None = None
 
     def steps(self) -> Iterator[float]:
-        """Train on the batches of this epoch that are still to come."""
+        """Train on the batches of this epoch that are still to come; yields their losses.
+
+        Under torchrun each rank computes its share of the batch. DistributedDataParallel takes the
+        mean of their gradients, as if every rank had as many samples: so a rank weighs its mean
+        loss by what its share really is, and the outcome is the gradient of the whole batch's mean.
+        A rank without a sample (of a last batch that is smaller than the number of ranks) takes
+        part with weight 0 on one that is another's.
+        """
         # The order follows from seed and epoch alone, so a resumed epoch can find its place.
         shuffle = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(len(self.train_set), generator=shuffle)
@@ -76,20 +100,26 @@ class Run:
                 factor = self.schedule(done, self.epochs * self.batches_per_epoch)
                 for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
                     group["lr"] = lr * factor
-            x, y = (part.to(self.device) for part in self.train_set[index])
-            scores = self.model(self.encode(x, self.generator) if self.encode else x)
+            share = distributed.share(len(index))
+            n_mine = share.stop - share.start
+            part = share if n_mine else slice(0, 1)
+            x, y = (half.to(self.device) for half in self.train_set[index])
+            y = y[part]
+            scores = self.trained(encoded(x, self.encode, self.generator, part))
             loss = nn.functional.cross_entropy(scores, y)
-            value = loss.item()
+            correct = int((scores.argmax(1) == y).sum()) if n_mine else 0
+            loss_sum, n_correct = distributed.total(loss.item() * n_mine, correct)
+            value = loss_sum / len(index)
             if not abs(value) < float("inf"):  # also NaN
                 raise TrainingError(
                     f"the loss is {value} in batch {self.step + 1} of epoch {self.epoch + 1}: "
                     "look at the input for NaN, lower lr, or ask jarvis.diagnose(model, batch)"
                 )
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            (loss * (n_mine * distributed.world_size() / len(index))).backward()
             self.optimizer.step()
-            self.loss_sum += value * len(y)
-            self.n_correct += int((scores.argmax(1) == y).sum())
+            self.loss_sum += loss_sum
+            self.n_correct += int(n_correct)
             self.step += 1
             yield value
 
@@ -161,6 +191,17 @@ class Run:
         self.history = History(**content["history"])
         self._random = content["random"]
 
-    def restore_random(self) -> None:
-        assert self._random is not None
-        set_random_states(self._random, self.generator)
+    def set_random(self) -> None:
+        """Torch's own randomness (dropout): seeded, or as it was in the checkpoint.
+
+        Under torchrun every rank but the first is seeded by rank and batch, for two of them must
+        not drop the same units.
+        """
+        if self._random is None:
+            torch.manual_seed(self.seed)
+        else:
+            set_random_states(self._random, self.generator)
+        if distributed.rank():
+            done = self.epoch * self.batches_per_epoch + self.step
+            ranks_done = done * distributed.world_size() + distributed.rank()
+            torch.manual_seed(self.seed + 1_000_003 * ranks_done)

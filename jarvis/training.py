@@ -12,14 +12,20 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from jarvis import distributed
 from jarvis.datasets import ArrayDataset
 from jarvis.files import write_json
 from jarvis.interruption import Interruption
-from jarvis.run import Encode, History, Run, batches
+from jarvis.run import Encode, History, Run, batches, encoded
 
 
 class Interrupted(KeyboardInterrupt):
     """Training was interrupted after a batch; the message says where its state was saved."""
+
+
+def _own_random():
+    """Put back torch's random state afterwards, on all GPUs (asked for by name: several warn)."""
+    return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
 
 
 @contextmanager
@@ -36,7 +42,7 @@ def seeded(seed: int) -> Iterator[None]:
         >>> torch.equal(first, second)
         True
     """
-    with torch.random.fork_rng():
+    with _own_random():
         torch.manual_seed(seed)
         yield
 
@@ -44,11 +50,20 @@ def seeded(seed: int) -> Iterator[None]:
 def choose_device(name: str = "auto") -> torch.device:
     """ "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N" -> a device.
 
+    Under torchrun "cuda" is a GPU for each process of this machine, and so is "auto" where there
+    are as many.
+
     Raises:
         ValueError: for an unknown device, or CUDA where there is none.
     """
+    together = distributed.launched()
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        enough = torch.cuda.device_count() >= distributed.local_world_size()
+        name = "cuda" if enough and torch.cuda.is_available() else "cpu"
+    if together and name == "cuda":
+        name = f"cuda:{distributed.local_rank()}"
+    elif together and name.startswith("cuda"):
+        raise ValueError(f"device={name!r}: torchrun's processes need a GPU each: give cuda")
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -70,6 +85,18 @@ def cosine(step: int, n_steps: int) -> float:
     return 0.5 * (1.0 + round(math.cos(math.pi * step / n_steps), 12))
 
 
+def linear_tail(step: int, n_steps: int) -> float:
+    """A `schedule` for `fit`: 1 for two thirds of the run, then in a straight line down to 0.
+
+    In a short run this learns as long as a constant rate, and still ends without its jitter.
+
+    Example:
+        >>> linear_tail(0, 30), linear_tail(20, 30), linear_tail(25, 30), linear_tail(30, 30)
+        (1.0, 1.0, 0.5, 0.0)
+    """
+    return min(1.0, round(3.0 * (1.0 - step / n_steps), 12))
+
+
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
@@ -79,6 +106,7 @@ def evaluate(
     batch_size: int = 256,
     seed: int = 0,
     draws: int = 1,
+    shared: bool = False,
 ) -> dict[str, Any]:
     """Loss and accuracy on a data set.
 
@@ -89,6 +117,8 @@ def evaluate(
         seed: of the code's randomness: the same seed gives the same spikes.
         draws: passes over the data, each with new draws of a random code; loss and accuracy are
             their means.
+        shared: under torchrun, divide the work among all processes; each of them has to call this,
+            and gets the whole result. Otherwise each does all of what it is asked.
 
     Returns:
         "loss" (mean cross-entropy, nats), "acc" (0 to 1), "predicted" ``[N]`` of the first draw.
@@ -104,19 +134,27 @@ def evaluate(
     generator = torch.Generator(device).manual_seed(seed)
     training = model.training
     model.eval()
-    loss, correct, predicted = 0.0, 0, []
+    loss, correct = 0.0, 0
+    predicted = torch.zeros(len(dataset), dtype=torch.long)
     for draw in range(draws):
         for index in batches(len(dataset), batch_size):
-            x, y = (part.to(device) for part in dataset[index])
-            scores = model(encode(x, generator) if encode else x)
+            part = distributed.share(len(index)) if shared else slice(0, len(index))
+            x, y = (half.to(device) for half in dataset[index])
+            x, y = encoded(x, encode, generator, part), y[part]
+            if not len(y):
+                continue
+            scores = model(x)
             loss += nn.functional.cross_entropy(scores, y, reduction="sum").item()
             labels = scores.argmax(1)
             correct += int((labels == y).sum())
             if draw == 0:
-                predicted.append(labels.cpu())
+                predicted[index[part]] = labels.cpu()
     model.train(training)
+    if shared:
+        loss, correct = distributed.total(loss, correct)
+        distributed.total_(predicted)
     n = draws * len(dataset)
-    return {"loss": loss / n, "acc": correct / n, "predicted": torch.cat(predicted)}
+    return {"loss": loss / n, "acc": correct / n, "predicted": predicted}
 
 
 def fit(
@@ -153,11 +191,17 @@ def fit(
     of an epoch too, and ends with the same weights, bit for bit on one machine, as a run that
     was never stopped.
 
+    Under torchrun (`jarvis.distributed`) all processes train together: `batch_size` counts the
+    samples of all of them, and weights and lines are those of one process but for the order in
+    which numbers are summed (float32 rounding, which may tip a spike) and for dropout, which each
+    process draws for itself. Only rank 0 logs and writes; all ranks read `resume`, stop when one of
+    them is interrupted, and call `on_epoch`. A run may go on with another number of processes.
+
     Args:
         model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``; it is on its device.
         train_set, val_set, test_set: the data.
         epochs: how many passes over `train_set`, those before `resume` included.
-        batch_size: samples a step.
+        batch_size: samples a step, over all processes.
         lr: learning rate of Adam.
         encode: values -> input of the model, see `Encode`.
         optimizer: to use instead of Adam.
@@ -191,21 +235,20 @@ def fit(
         raise ValueError("patience needs a val_set")
     if not len(train_set):
         raise ValueError("the training set is empty")
+    distributed.start(next(model.parameters()).device)
+    main = distributed.is_main()
     run = Run(model, train_set, batch_size, lr, encode, optimizer, schedule, epochs, seed)
     run.arguments = arguments or {}
     folder = Path(output) if output is not None else None
     if resume is not None:
         run.restore(Path(resume))
-    if folder is not None:
+    if folder is not None and main:
         folder.mkdir(parents=True, exist_ok=True)
-    writer = _tensorboard_writer(folder) if tensorboard and folder is not None else None
+    writer = _tensorboard_writer(folder) if tensorboard and folder is not None and main else None
 
     history = run.history
-    with torch.random.fork_rng(), Interruption() as interruption:
-        if resume is None:
-            torch.manual_seed(seed)
-        else:
-            run.restore_random()
+    with _own_random(), Interruption() as interruption:
+        run.set_random()
         while run.epoch < epochs and not (patience is not None and history.bad_epochs >= patience):
             started = time.perf_counter()
             bar = tqdm(
@@ -213,38 +256,39 @@ def fit(
                 initial=run.step,
                 desc=f"epoch {run.epoch + 1}/{epochs}",
                 leave=False,
-                disable=None if progress else True,  # None: only where there is a terminal
+                disable=None if progress and main else True,  # None: only where there is a terminal
             )
             with bar:
                 for loss in run.steps():
                     bar.update()
                     bar.set_postfix(loss=f"{loss:.3f}")
-                    if interruption.requested:
+                    if distributed.any_of(interruption.requested):
                         raise Interrupted(_save_interrupted(run, folder))
             metrics = run.end_epoch()
             metrics["seconds"] = time.perf_counter() - started
             for name, dataset in (("val", val_set), ("test", test_set)):
                 if dataset is not None:
-                    result = evaluate(model, dataset, encode, seed=seed, draws=draws)
+                    result = evaluate(model, dataset, encode, seed=seed, draws=draws, shared=True)
                     metrics[f"{name}_loss"], metrics[f"{name}_acc"] = result["loss"], result["acc"]
             better = run.record(metrics)
             shown = [f"epoch={run.epoch}", f"loss={metrics['loss']:.4f}"]
             shown += [f"{k}={metrics[k]:.4f}" for k in ("val_acc", "test_acc") if k in metrics]
-            log(" ".join(shown))
+            if main:
+                log(" ".join(shown))
             if writer is not None:
                 for name, value in metrics.items():
                     writer.add_scalar(name, value, run.epoch)
-            if folder is not None:
+            if folder is not None and main:
                 if better:
                     run.save(folder / "checkpoint_best.pt")
                 run.save(folder / "checkpoint_latest.pt")
             if on_epoch is not None:
                 on_epoch(run.epoch, model)
-            if interruption.requested and run.epoch < epochs:
+            if run.epoch < epochs and distributed.any_of(interruption.requested):
                 raise Interrupted(_save_interrupted(run, folder))
     if writer is not None:
         writer.close()
-    if folder is not None:
+    if folder is not None and main:
         write_json(folder / "metrics_final.json", asdict(history) | {"arguments": run.arguments})
     return history
 
@@ -253,7 +297,9 @@ def _save_interrupted(run: Run, folder: Path | None) -> str:
     where = f"epoch {run.epoch + 1}, batch {run.step} of {run.batches_per_epoch}"
     if folder is None:
         return f"interrupted after {where}; nothing saved, for no output folder was given"
-    run.save(folder / "checkpoint_latest.pt")
+    if distributed.is_main():
+        run.save(folder / "checkpoint_latest.pt")
+    distributed.any_of(False)  # a rank that left first would make torchrun end the one that writes
     return f"interrupted after {where}; saved: resume with --resume {folder}"
 
 

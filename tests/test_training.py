@@ -12,7 +12,7 @@ from torch import nn
 from jarvis import SpikingMLP, choose_device, datasets, evaluate, fit, poisson_encode, seeded
 from jarvis.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from jarvis.run import TrainingError
-from jarvis.training import Interrupted, cosine
+from jarvis.training import Interrupted, cosine, linear_tail
 
 TRAIN = datasets.toy("train").subset(200)
 VAL = datasets.toy("val").subset(64)
@@ -102,6 +102,7 @@ def test_schedule_sets_the_learning_rate():
     assert torch.equal(weights(still), weights(make()))
     assert cosine(0, 4) == 1
     assert cosine(4, 4) == 0
+    assert [linear_tail(k, 6) for k in range(7)] == [1, 1, 1, 1, 1, 0.5, 0]
 
 
 def test_files_of_a_run(tmp_path):

@@ -1,0 +1,1 @@
+"""Side-by-side timing against peers and against the machine's own limit: python -m benchmarks."""

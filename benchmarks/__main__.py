@@ -1,0 +1,119 @@
+"""Compare first, then time: python -m benchmarks. See benchmarks/README.md."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from benchmarks import compile_time, gpu, machine, neurons, report, scaling
+from benchmarks.row import Row
+from benchmarks.spyx_peer import Spyx
+from benchmarks.training_step import training
+
+GROUPS = ("lif", "training", "recurrent", "adaptive", "compile", "scaling", "gpu")
+RESULTS = Path(__file__).parent / "results"
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    p.add_argument("--rows", nargs="+", choices=GROUPS, default=GROUPS, metavar="ROW",
+                   help=f"what to measure, of {', '.join(GROUPS)}; by default all")  # fmt: skip
+    p.add_argument("--repeats", type=_positive, default=15, help="rounds (at least 7 to quote)")
+    p.add_argument("--threads", type=_positive, default=1, help="of torch, ours and JAX alike")
+    p.add_argument("--quick", action="store_true", help="tiny shapes: does it run?")
+    p.add_argument("--jax-python", help="the Python of an environment with spyx")
+    p.add_argument("--output", type=Path, default=None,
+                   help="folder of JSON and plots (benchmarks/results; --quick: none)")  # fmt: skip
+    return p
+
+
+def _rows(wanted, quick: bool, spyx: Spyx | None, no_spyx: str) -> list[Callable[[], Row]]:
+    """What makes each row: made one at a time, so that their tensors are."""
+    shapes = ((5, 2, 8),) if quick else neurons.SHAPES
+    makers: list[Callable[[], Row]] = []
+    if "lif" in wanted:
+        makers += [lambda shape=shape: neurons.lif(shape, spyx, no_spyx) for shape in shapes]
+    if "training" in wanted:
+        sizes = ((20, 16, 3), 5, 4) if quick else ((784, 1000, 10), 25, 128)
+        makers.append(lambda: training(*sizes))
+    if "recurrent" in wanted:
+        makers.append(lambda: neurons.recurrent((5, 2, 16) if quick else neurons.RECURRENT))
+    if "adaptive" in wanted:
+        makers.append(lambda: neurons.adaptive(shapes[0]))
+    return makers
+
+
+def measure(args: argparse.Namespace) -> dict:
+    """Everything that was asked for, as what the JSON holds."""
+    clock = "cpu" if args.threads == 1 else "wall"
+    spyx, no_spyx = None, "no --jax-python"
+    if args.jax_python and "lif" in args.rows:
+        try:
+            spyx = Spyx(args.jax_python, args.threads)
+        except (RuntimeError, OSError) as error:
+            no_spyx = f"{type(error).__name__}: {error}"
+    data: dict = {
+        "schema": 1,
+        "machine": machine.describe(args.threads) | (spyx.versions if spyx else {}),
+        "limits": machine.limits(args.repeats, args.quick),
+        "repeats": args.repeats,
+        "clock": clock,
+        "quick": args.quick,
+        "rows": [],
+    }
+    try:
+        for make in _rows(args.rows, args.quick, spyx, no_spyx):
+            row = make()
+            print(f"... {row.title}", file=sys.stderr, flush=True)
+            data["rows"].append(row.measure(args.repeats, clock))
+        if spyx:
+            data["spyx_compile_ms"] = spyx.compile_ms
+    finally:
+        if spyx:
+            spyx.close()
+    if "compile" in args.rows:
+        print("... first call", file=sys.stderr, flush=True)
+        data["compile"] = compile_time.measure(1 if args.quick else 3)
+    if "scaling" in args.rows:
+        print("... scaling", file=sys.stderr, flush=True)
+        data["scaling"] = scaling.measure(args.repeats, clock, args.quick)
+    if "gpu" in args.rows:
+        data["gpu"] = gpu.measure(args.repeats)
+    return data
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print and write. 1 if something that should agree does not."""
+    args = parser().parse_args(argv)
+    before = torch.get_num_threads()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    try:
+        data = measure(args)
+    finally:
+        torch.set_num_threads(before)
+    print(report.text(data))
+    folder = args.output or (None if args.quick else RESULTS)
+    if folder:
+        report.write(data, folder)
+        if folder == RESULTS and set(GROUPS) == set(args.rows):
+            report.refresh(RESULTS.parent / "README.md", data)
+    entries = [entry for row in data["rows"] for entry in row["entries"]]
+    wrong = [e["name"] for e in entries if e.get("skipped", "").startswith("DISAGREES")]
+    if data.get("gpu", {}).get("agreement", "").startswith("DISAGREES"):
+        wrong.append("GPU")
+    if wrong:
+        print(f"no agreement: {', '.join(wrong)}", file=sys.stderr)
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,73 @@
+"""Whether a peer computes the same thing: checked before its time means anything."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from jarvis import LIFLayer
+
+SHAPE = (60, 3, 16)  #: T, B, N of the comparison
+TAU = 20.0  #: of every LIF in the benchmarks, ms; dt = 1 ms
+
+
+class Disagreement(ValueError):
+    """Two implementations of one neuron that differ."""
+
+
+def gradient(run: Callable[[Tensor], Tensor], x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    """Spikes, and the gradient of x when the spikes' own is g."""
+    x = x.clone().requires_grad_()
+    spikes = run(x)
+    spikes.backward(g)
+    assert x.grad is not None
+    return spikes.detach(), x.grad
+
+
+def compare(got: tuple[Tensor, ...], want: tuple[Tensor, ...], tolerance: float) -> str:
+    """Hold (output, gradient, ...) against the reference's; the first must be equal.
+
+    Raises:
+        Disagreement: with the number of spikes that differ, or the largest error.
+    """
+    spikes, wanted = got[0].double(), want[0].double()
+    if not wanted.any():
+        raise Disagreement("the reference never fires: this compares nothing")
+    different = int((spikes != wanted).sum())
+    if different:
+        raise Disagreement(f"{different} of {wanted.numel()} spikes differ")
+    worst = 0.0
+    for ours, theirs in zip(got[1:], want[1:], strict=True):
+        scale = theirs.abs().max().clamp_min(1e-30)
+        worst = max(worst, float((ours.double() - theirs).abs().max() / scale))
+    if not worst <= tolerance:
+        raise Disagreement(f"gradients differ by {worst:.1e} of the largest")
+    return f"same spikes, gradients within {worst:.0e}"
+
+
+def agree(
+    make: Callable[[torch.dtype], Callable[[Tensor], Tensor]],
+    *,
+    dtype: torch.dtype = torch.float64,
+    tolerance: float = 1e-5,
+    **options,
+) -> str:
+    """Compare a LIF ``x [T, B, N] -> spikes`` with the float64 eager step.
+
+    Args:
+        make: gives the function for a dtype.
+        dtype: what it computes in. In float32 a potential that rounds to the other side of the
+            threshold is another spike, so float64 is where spikes have to be equal.
+        tolerance: largest error of the gradient, in units of the largest gradient.
+        **options: of our `LIFLayer`: the peer's kind of neuron.
+
+    Raises:
+        Disagreement: if spikes or gradients differ.
+    """
+    generator = torch.Generator().manual_seed(0)
+    # float32 values, so that both precisions read the same input
+    x = (0.3 * torch.rand(SHAPE, generator=generator)).double()
+    g = torch.randn(SHAPE, generator=generator).double()
+    eager = LIFLayer(tau=TAU, backend="eager", **options)
+    want = gradient(lambda x: eager(x)[0], x, g)
+    return compare(gradient(make(dtype), x.to(dtype), g.to(dtype)), want, tolerance)

@@ -1,0 +1,73 @@
+"""spyx (JAX), in a process of its own: an environment with JAX need not have torch.
+
+Reads one JSON request a line and answers each with one JSON line, so that its runs can be
+interleaved with those of the process that asks. It imports nothing of this project.
+"""
+
+import json
+import os
+import sys
+import time
+
+
+def main() -> None:
+    threads = int(sys.argv[1])
+    if hasattr(os, "sched_setaffinity"):  # XLA takes as many threads as it may use cores
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["JAX_ENABLE_X64"] = "1"  # for the comparison; the timed arrays are float32
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+    import spyx
+    from flax import nnx
+
+    def make(beta: float, n: int):
+        layer = spyx.nn.LIF((n,), beta=beta, activation=spyx.axn.superspike(25), rngs=nnx.Rngs(0))
+
+        def run(x):
+            def step(v, x_t):
+                spikes, v = layer(x_t, v)
+                return v, spikes
+
+            return jax.lax.scan(step, jnp.zeros_like(x[0]), x)[1]
+
+        @jax.jit
+        def both(x, g):
+            spikes, back = jax.vjp(run, x)
+            return spikes, back(g)[0]
+
+        return both
+
+    ready: dict = {}
+
+    def answer(request: dict) -> dict:
+        if request["do"] == "versions":
+            return {"jax": jax.__version__, "spyx": getattr(spyx, "__version__", "?")}
+        if request["do"] == "lif":
+            x, g = (jnp.asarray(np.array(request[name])) for name in ("x", "g"))
+            spikes, gx = make(request["beta"], x.shape[-1])(x, g)
+            return {"spikes": spikes.tolist(), "gradient": gx.tolist()}
+        shape = tuple(request["shape"])
+        if shape not in ready:
+            rng = np.random.default_rng(0)
+            x, g = (jnp.asarray(rng.random(shape, dtype=np.float32)) for _ in range(2))
+            start, both = time.perf_counter(), make(request["beta"], shape[-1])
+            jax.block_until_ready(both(0.3 * x, g))
+            ready[shape] = (both, 0.3 * x, g, 1e3 * (time.perf_counter() - start))
+        both, x, g, compile_ms = ready[shape]
+        wall, cpu = time.perf_counter(), time.process_time()
+        jax.block_until_ready(both(x, g))
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        return {"cpu": 1e3 * cpu, "wall": 1e3 * wall, "compile_ms": compile_ms}
+
+    for line in sys.stdin:
+        try:
+            reply = answer(json.loads(line))
+        except Exception as error:
+            reply = {"error": f"{type(error).__name__}: {error}"[:300]}
+        print(json.dumps(reply), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""One row of the bar: what is timed in it, in what it agrees, and what it has to reach."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from benchmarks.agreement import Disagreement
+from benchmarks.machine import interleave
+
+
+@dataclass
+class Entry:
+    """One implementation in a row."""
+
+    name: str
+    call: Callable[[], object] | None = None  #: None: it is not there
+    agreement: str = ""  #: what was compared and found equal, or what differs
+    skipped: str = ""  #: why it was not timed
+
+
+@dataclass(frozen=True)
+class Bar:
+    """``time of `over` / time of `under``` must be at least (or at most) `bound`."""
+
+    text: str
+    over: str
+    under: str
+    bound: float
+    at_least: bool = True
+
+
+@dataclass
+class Row:
+    key: str
+    title: str
+    entries: list[Entry] = field(default_factory=list)
+    bars: list[Bar] = field(default_factory=list)
+
+    def add(
+        self,
+        name: str,
+        call: Callable[[], object] | None,
+        check: Callable[[], str] | None = None,
+        note: str = "",
+        missing: str = "",
+    ) -> None:
+        """Add an implementation; it is timed if it is there and `check` raises no error.
+
+        Args:
+            name: how the table calls it.
+            call: one run.
+            check: returns in what it agrees, or raises `Disagreement`.
+            note: what differs, whatever the check says.
+            missing: why it is not there, if it is not.
+        """
+        entry = Entry(name, call, note, missing)
+        if not missing and check is not None:
+            try:
+                found = check()
+                entry.agreement = f"{found}; {note}" if note else found
+            except Disagreement as error:
+                entry.call, entry.skipped = None, f"DISAGREES: {error}"
+            except Exception as error:  # a peer whose interface has changed is no peer here
+                entry.call, entry.skipped = None, f"does not run: {type(error).__name__}: {error}"
+        self.entries.append(entry)
+
+    def measure(self, repeats: int, clock: str) -> dict:
+        """Time all entries, interleaved, and hold them against the bars.
+
+        Args:
+            repeats: rounds.
+            clock: "cpu" or "wall", of which the ratios are.
+        """
+        calls = {
+            entry.name: entry.call for entry in self.entries if entry.call and not entry.skipped
+        }
+        best = interleave(calls, repeats)
+        entries = []
+        for entry in self.entries:
+            found: dict = {"name": entry.name, "agreement": entry.agreement}
+            if entry.name in best:
+                time = best[entry.name]
+                found |= {"cpu_ms": round(time.cpu, 4), "wall_ms": round(time.wall, 4)}
+            else:
+                found["skipped"] = entry.skipped
+            entries.append(found)
+        bars = []
+        for bar in self.bars:
+            result: dict = {"text": bar.text, "bound": bar.bound, "at_least": bar.at_least}
+            if bar.over in best and bar.under in best:
+                ratio = getattr(best[bar.over], clock) / max(getattr(best[bar.under], clock), 1e-9)
+                met = ratio >= bar.bound if bar.at_least else ratio <= bar.bound
+                result |= {"ratio": round(ratio, 3), "met": met}
+            bars.append(result)
+        return {"key": self.key, "title": self.title, "entries": entries, "bars": bars}

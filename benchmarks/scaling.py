@@ -1,0 +1,58 @@
+"""Time against T, against B and against N: all three are straight lines."""
+
+import math
+
+import torch
+
+from benchmarks.machine import interleave
+from benchmarks.neurons import OURS, both_ways
+from benchmarks.peers import naive, ours
+
+AXES = ("T", "B", "N")
+BASE = (100, 64, 256)  #: the other two sizes
+SIZES = {
+    "T": (50, 100, 200, 400, 800),
+    "B": (32, 64, 128, 256, 512),
+    "N": (64, 128, 256, 512, 1024),
+}
+NAIVE_T = 200  #: the longest sequence that the quadratic loop is given
+
+
+def slope(x: list[int], y: list[float]) -> float:
+    """Of log y against log x by least squares: 1 for a straight line through 0, 2 for a parabola.
+
+    Example:
+        >>> round(slope([1, 2, 4], [3.0, 12.0, 48.0]), 6)
+        2.0
+    """
+    u, v = [math.log(a) for a in x], [math.log(b) for b in y]
+    mu, mv = sum(u) / len(u), sum(v) / len(v)
+    top = sum((a - mu) * (b - mv) for a, b in zip(u, v, strict=True))
+    return top / sum((a - mu) ** 2 for a in u)
+
+
+def measure(repeats: int, clock: str, quick: bool = False) -> dict:
+    """Forward and backward of LIF for growing sizes, and of the loop over x[t] for growing T."""
+    found = {}
+    for axis, name in enumerate(AXES):
+        sizes = (2, 4, 8) if quick else SIZES[name]
+        series: dict[str, list[float]] = {}
+        kinds = {OURS: "auto", "eager, unbind": "eager"}
+        for size in sizes:
+            shape = list((4, 2, 8) if quick else BASE)
+            shape[axis] = size
+            x, g = 0.3 * torch.rand(shape), torch.rand(shape)
+            calls = {k: both_ways(ours(backend)(x.dtype), x, g) for k, backend in kinds.items()}
+            if name == "T" and size <= NAIVE_T:
+                calls["eager, x[t]"] = both_ways(naive(x.dtype), x, g)
+            for kind, time in interleave(calls, repeats).items():
+                series.setdefault(kind, []).append(round(getattr(time, clock), 4))
+        found[name] = {
+            "sizes": list(sizes),
+            "ms": series,
+            "slope": {
+                kind: round(slope(list(sizes[: len(ms)]), [max(m, 1e-6) for m in ms]), 2)
+                for kind, ms in series.items()
+            },
+        }
+    return found
