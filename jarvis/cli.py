@@ -154,6 +154,6 @@ def _run(parser: Parser, main: Callable[[argparse.Namespace], None]) -> None:
     except (TrainingError, OSError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
     # Here the exception is gone, and with it the frames that held the model.
-    distributed.stop()
+    distributed.leave(status)
     if status:
         sys.exit(status)

@@ -30,7 +30,7 @@ def test_quick_run_writes_its_report(tmp_path, capsys):
     assert torch.get_num_threads() == threads
     printed = capsys.readouterr().out
     assert "| of the copy bandwidth |" in printed
-    assert "slope on logarithmic axes" in printed
+    assert "R^2 of a straight line" in printed
     for name in ("lif.png", "scaling.png"):
         assert (tmp_path / name).stat().st_size > 1000
 
@@ -141,6 +141,8 @@ def test_bars():
 def test_slope():
     assert scaling.slope([1, 2, 4], [5.0, 10.0, 20.0]) == pytest.approx(1)
     assert scaling.slope([1, 2, 4], [5.0, 20.0, 80.0]) == pytest.approx(2)
+    assert scaling.straightness([1, 2, 4], [5.0, 7.0, 11.0]) == pytest.approx(1)
+    assert scaling.straightness([1, 2, 4, 8], [1.0, 4.0, 16.0, 64.0]) < 0.97
 
 
 def test_first_call_is_cached(tmp_path):

@@ -175,8 +175,8 @@ def on_each_rank(folder: Path) -> None:
 
     with pytest.raises(TrainingError, match="batch 1 of epoch 1"):
         run(poisoned)
-    distributed.stop()
     sys.stdout.write(f"rank{rank}\n")
+    distributed.leave()
 
 
 def test_alone_there_is_nothing_to_do():
