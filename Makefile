@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 EXTRAS := lab,test
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lab notebooks format
+.PHONY: help install demo test lab notebooks bench format
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ lab: $(STAMP) ## open JupyterLab on the notebooks
 
 notebooks: $(STAMP) ## run every notebook in full and keep its outputs (needs MNIST; 20 min)
 	$(BIN)/python tools/notebooks.py build
+
+bench: $(STAMP) ## measure speed beside the machine's limits and the peers that are installed
+	$(BIN)/python -m benchmarks --output runs/bench
 
 format: $(STAMP) ## put the sources in order
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -1,6 +1,7 @@
 """Time against T, against B and against N: all three are straight lines."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -31,6 +32,24 @@ def slope(x: list[int], y: list[float]) -> float:
     return top / sum((a - mu) ** 2 for a in u)
 
 
+def straightness(x: list[int], y: list[float]) -> float:
+    """R^2 of the straight line ``fixed + each * x``: 1 for a straight line.
+
+    Example:
+        >>> round(straightness([1, 2, 4], [5.0, 7.0, 11.0]), 6)
+        1.0
+    """
+    mx, my = sum(x) / len(x), sum(y) / len(y)
+    pairs = list(zip(x, y, strict=True))
+    top = sum((a - mx) * (b - my) for a, b in pairs)
+    return top**2 / (sum((a - mx) ** 2 for a in x) * max(sum((b - my) ** 2 for b in y), 1e-30))
+
+
+def positive(sizes: Sequence[int], ms: list[float]) -> tuple[list[int], list[float]]:
+    """The sizes that were measured, and times above 0 (a clock may be too coarse for the small)."""
+    return list(sizes[: len(ms)]), [max(m, 1e-6) for m in ms]
+
+
 def measure(repeats: int, clock: str, quick: bool = False) -> dict:
     """Forward and backward of LIF for growing sizes, and of the loop over x[t] for growing T."""
     found = {}
@@ -50,9 +69,7 @@ def measure(repeats: int, clock: str, quick: bool = False) -> dict:
         found[name] = {
             "sizes": list(sizes),
             "ms": series,
-            "slope": {
-                kind: round(slope(list(sizes[: len(ms)]), [max(m, 1e-6) for m in ms]), 2)
-                for kind, ms in series.items()
-            },
+            "slope": {k: round(slope(*positive(sizes, ms)), 2) for k, ms in series.items()},
+            "r2": {k: round(straightness(*positive(sizes, ms)), 4) for k, ms in series.items()},
         }
     return found
