@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import REAL_DATA
 from torch.utils.data import DataLoader
 
+from conftest import REAL_DATA
 from jarvis import datasets
 from jarvis.datasets import CorruptDataError, MissingDataError
 

@@ -3,11 +3,11 @@
 import math
 
 import pytest
-import reference
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import reference
 from jarvis import (
     LeakyIntegrator,
     LIFLayer,

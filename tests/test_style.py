@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from conftest import ROOT
 
 
@@ -16,7 +17,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("command", [("check",), ("format", "--check")], ids=["lint", "format"])
 def test_ruff(command):
-    result = run("ruff", *command, ".")
+    result = run("ruff", *command, "--no-cache", ".")
     assert result.returncode == 0, result.stdout + result.stderr
 
 
