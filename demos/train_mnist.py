@@ -109,9 +109,10 @@ def main(args) -> None:
         resume=args.resume,
         arguments=cli.plain(args),
     )
-    result = evaluate(model, test, code, seed=args.seed)
-    print(f"test_acc={result['acc']:.4f} after {len(history.epochs)} epochs")
+    accuracy = history.column("test_acc")[-1]
+    print(f"test_acc={accuracy:.4f} after {len(history.epochs)} epochs")
     if args.plot:
+        result = evaluate(model, test, code, seed=args.seed)
         figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
         columns = {"training": "train_acc", "validation": "val_acc", "test": "test_acc"}
         plotting.curves({k: history.column(v) for k, v in columns.items()}, ax=left)
