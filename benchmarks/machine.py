@@ -19,6 +19,9 @@ class Time(NamedTuple):
     wall: float
 
 
+IN_TURN = 4  #: runs of one call before the next one's turn; the first is not timed
+
+
 def timed(call: Callable[[], object]) -> Time:
     """Run `call` once. One that runs in another process returns the `Time` it took there."""
     wall, cpu = time.perf_counter(), time.process_time()
@@ -31,9 +34,9 @@ def interleave(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str
     """Each call's smallest times over rounds A B C, A B C, ..., after one run that warms up.
 
     Interleaved, a slow second of the machine hits all alike; of what remains, the smallest is the
-    one that the rest of the machine disturbed least. Each call runs twice in its turn and the
-    second is timed, as in training, where the same step follows itself: the first brings back the
-    caches that the others took (a peer in a process of its own never lost them).
+    one that the rest of the machine disturbed least. Each call runs `IN_TURN` times in its turn,
+    as in training, where the same step follows itself, and all but the first are timed: it takes
+    two or three runs until the last-level cache, which the others filled, holds what it can.
     """
     taken: dict[str, list[Time]] = {name: [] for name in calls}
     for call in calls.values():
@@ -44,7 +47,7 @@ def interleave(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str
         try:
             for name, call in calls.items():
                 call()
-                taken[name].append(timed(call))
+                taken[name] += [timed(call) for _ in range(IN_TURN - 1)]
         finally:
             gc.enable()
     return {name: Time(*map(min, zip(*times, strict=True))) for name, times in taken.items()}

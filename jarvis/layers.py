@@ -5,6 +5,7 @@ No layer hides a state: it goes in as an argument and comes out as a result.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -35,6 +36,10 @@ def _check_input(x: Tensor, name: str) -> None:
             f"{name}: input must be [T, B, ...], time first; got shape {tuple(x.shape)}. "
             "A single sample needs a batch axis: x.unsqueeze(1)"
         )
+
+
+#: Parameters that are plain numbers, made and checked once and not at every call of a layer.
+_plain_params = lru_cache(maxsize=64)(LIFParams)
 
 
 class LIFLayer(nn.Module):
@@ -130,7 +135,9 @@ class LIFLayer(nn.Module):
     def params(self) -> LIFParams:
         """The parameters as they are now, for use with `lif_step`."""
         values: dict = {name: self._value(name) for name in _LEARNABLE}
-        return LIFParams(surrogate=self.surrogate, **values, **self._options)
+        if any(isinstance(value, Tensor) for value in values.values()):
+            return LIFParams(surrogate=self.surrogate, **values, **self._options)
+        return _plain_params(surrogate=self.surrogate, **values, **self._options)
 
     def initial_state(self, x: Tensor) -> LIFState:
         """The state at rest for inputs ``[B, ...]`` like `x`, one time step of the input."""

@@ -1,8 +1,8 @@
 """The LIF time loop on the CPU: one loop forward, one backward, specialised by flags.
 
 Each loop below repeats the mathematics of `jarvis.lif.lif_update` for a range of lanes over all
-of time. A *lane* is one neuron of one sample; lanes never mix, so a block of 1024 keeps its state
-in the L1 cache while t runs, and memory sees every input and every result once.
+of time. A *lane* is one neuron of one sample; lanes never mix, so a block of them keeps its state
+in the cache while t runs, and memory sees every input and every result once.
 
 What makes it as fast as C:
 
@@ -41,7 +41,8 @@ from jarvis.kernels.spec import (
     State,
 )
 
-BLOCK = 1024  #: lanes whose state fits the L1 cache beside the rows that stream through
+BLOCK = 8192  #: lanes whose state stays in the cache; long rows, because each one starts anew
+GRAIN = 1024  #: lanes are dealt to threads in multiples of this
 
 
 def _forward_loop(flags: Flags, dtype: type, keep: bool) -> Callable:
@@ -219,9 +220,13 @@ def _values(spec: Spec, dtype: torch.dtype) -> np.ndarray:
     return np.array(spec.values, _TYPES[dtype][0])
 
 
-def _flat(x: Tensor | None, like: Tensor) -> np.ndarray:
-    """The memory of a contiguous tensor; nothing, of `like`'s type, for None."""
-    return (like.new_empty(0) if x is None else x.detach().view(-1)).numpy()
+_NOTHING = {torch.float32: np.empty(0, np.float32), torch.float64: np.empty(0, np.float64)}
+_NO_BYTES = np.empty(0, np.uint8)
+
+
+def _flat(x: Tensor | None, nothing: np.ndarray) -> np.ndarray:
+    """The memory of a contiguous tensor; `nothing` for None."""
+    return nothing if x is None else x.detach().view(-1).numpy()
 
 
 def _runner(kernel: Callable, arguments: tuple, n: int) -> Callable[[int, int], None]:
@@ -231,7 +236,7 @@ def _runner(kernel: Callable, arguments: tuple, n: int) -> Callable[[int, int], 
         def share(low: int, high: int) -> None:
             kernel(*arguments, n, low, high, start, stop)
 
-        over_lanes(share, n, stop - start, BLOCK)
+        over_lanes(share, n, stop - start, GRAIN)
 
     return run
 
@@ -242,9 +247,9 @@ def forward(spec: Spec, x: Rows, fed: Tensor | None, s: Tensor, state: State, ke
     flags = spec.flags._replace(surrogate=0, detach=True)
     kernel = _kernel(_forward_loop, flags, s.dtype, kept is not None)
     h, a, ready = kept or (None, None, None)
-    floats = (_flat(part, s) for part in (fed, s, h, a))
-    states = (_flat(part, s) for part in state)
-    ready_bytes = _flat(ready, s.new_empty(0, dtype=torch.uint8))
+    nothing, ready_bytes = _NOTHING[s.dtype], _flat(ready, _NO_BYTES)
+    floats = (_flat(part, nothing) for part in (fed, s, h, a))
+    states = (_flat(part, nothing) for part in state)
     arguments = (x.flat.numpy(), x.step, *floats, ready_bytes, *states, _values(spec, s.dtype))
     return _runner(kernel, arguments, x.lanes)
 
@@ -253,9 +258,9 @@ def backward(spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | N
     """Bind the backward loop to its tensors. See `autograd.Loops`."""
     like = gstate.v
     kernel = _kernel(_backward_loop, spec.flags, like.dtype, gx is not None)
-    floats = (_flat(part, like) for part in (fed, kept.h, kept.a))
-    ready_bytes = _flat(kept.ready, like.new_empty(0, dtype=torch.uint8))
-    states = (_flat(part, like) for part in (gx, gstate.v, gstate.i, gstate.a))
+    nothing, ready_bytes = _NOTHING[like.dtype], _flat(kept.ready, _NO_BYTES)
+    floats = (_flat(part, nothing) for part in (fed, kept.h, kept.a))
+    states = (_flat(part, nothing) for part in (gx, gstate.v, gstate.i, gstate.a))
     arguments = (g.flat.numpy(), g.step, *floats, ready_bytes, *states, _values(spec, like.dtype))
     return _runner(kernel, arguments, g.lanes)
 
