@@ -20,6 +20,7 @@ from jarvis.encoding import (
     poisson_encode,
     ttfs_encode,
 )
+from jarvis.events import Events
 from jarvis.layers import LeakyIntegrator, LIFLayer, LIFTrace, RecurrentLIFLayer, over_time
 from jarvis.lif import LIFParams, LIFState, constant_drive, exp_decay, lif_step
 from jarvis.run import History
@@ -31,6 +32,7 @@ __all__ = [
     "READOUTS",
     "SURROGATES",
     "Diagnosis",
+    "Events",
     "History",
     "LIFLayer",
     "LIFParams",
