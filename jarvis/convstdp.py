@@ -1,0 +1,314 @@
+"""A convolution of spiking neurons that learns by STDP: each map becomes what it often sees.
+
+For every stimulus, a list of input spikes over T steps::
+
+    V = max(0, V + sum_i w_i s_i - leak)       at every step, from V = 0
+    a neuron whose V reaches its map's threshold fires; the earliest win (`wta.pick_winners`)
+    dw = +a_plus w (1 - w)    where the input fired no later than the winner
+         -a_minus w (1 - w)   where it fired later, or not at all     (`stdp.order_stdp`)
+
+Stimuli follow one another, each with the weights that the one before it left. All loops are
+compiled and event-driven (`kernels/conv_stdp.py`), and run on the CPU.
+
+Source: Kheradpisheh, Ganjtabesh, Thorpe & Masquelier 2018, Neural Networks 99:56.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jarvis.events import Events
+from jarvis.kernels import conv_stdp as kernels
+from jarvis.kernels.cpu import over_lanes
+from jarvis.stdp import STDPConfig, initial_weights
+from jarvis.wta import WTAConfig, WTAMode, revive
+
+_MODES = {
+    WTAMode.GLOBAL: kernels.GLOBAL,
+    WTAMode.LOCAL: kernels.LOCAL,
+    WTAMode.BOTH: kernels.BOTH,
+}
+_BUFFER = 1 << 24  #: output events that one pass of `respond` has room for
+
+
+class Winners(NamedTuple):
+    """Who learned: one row a winner, in the order in which they won."""
+
+    sample: Tensor  #: ``[n]`` index of the stimulus in the batch
+    map: Tensor  #: ``[n]``
+    y: Tensor  #: ``[n]``
+    x: Tensor  #: ``[n]``
+    step: Tensor  #: ``[n]`` time step of its spike
+
+
+class ConvSTDP(nn.Module):
+    """A convolutional layer that learns from events, without labels and without gradients.
+
+    "Same" padding, no bias; beyond the border nothing ever fires. All state that learning leaves
+    is in buffers, so `state_dict` holds it.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: maps.
+        kernel_size: side of the square that a neuron sees.
+        threshold: at which a neuron fires; None takes ``wta.theta_rest``.
+        leak: what every step takes from the potential.
+        stdp: learning rates, bounds, initial weights, stopping rules.
+        wta: the competition, homeostasis and revival.
+        double_every: stimuli after which both rates double, up to `a_plus_max`; 0: they stay.
+        a_plus_max: where the doubling of a_plus ends; a_minus keeps its ratio to it.
+        generator: draws the initial weights; None: torch's own.
+
+    Attributes:
+        weight: ``[out_channels, in_channels, k, k]``.
+        thresholds: ``[out_channels]``, raised by wins where there is homeostasis.
+        wins: ``[out_channels]``, over all that was learned.
+        n_seen: stimuli learned from.
+
+    Raises:
+        ValueError: for sizes below 1, or a threshold that is not positive.
+
+    Example:
+        >>> layer = ConvSTDP(1, 4, 5, threshold=8.0, generator=torch.Generator().manual_seed(0))
+        >>> events = Events.from_dense((torch.rand(10, 3, 1, 16, 16) < 0.1).float())
+        >>> winners = layer.learn(events)
+        >>> layer.respond(events, pool=2).shape
+        (4, 8, 8)
+    """
+
+    weight: Tensor
+    thresholds: Tensor
+    wins: Tensor
+    recent: Tensor
+    n_seen: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        threshold: float | None = None,
+        leak: float = 0.0,
+        stdp: STDPConfig | None = None,
+        wta: WTAConfig | None = None,
+        *,
+        double_every: int = 0,
+        a_plus_max: float = 0.15,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if min(in_channels, out_channels, kernel_size) < 1:
+            raise ValueError(
+                f"ConvSTDP: in_channels={in_channels}, out_channels={out_channels}, "
+                f"kernel_size={kernel_size} must be at least 1"
+            )
+        self.stdp = STDPConfig() if stdp is None else stdp
+        self.wta = WTAConfig() if wta is None else wta
+        self.threshold = float(self.wta.theta_rest if threshold is None else threshold)
+        if not self.threshold > 0:
+            raise ValueError(f"ConvSTDP: threshold={threshold!r} must be positive")
+        if not (math.isfinite(leak) and leak >= 0):
+            raise ValueError(f"ConvSTDP: leak={leak!r} must be at least 0")
+        if double_every < 0:
+            raise ValueError(f"ConvSTDP: double_every={double_every!r} must be at least 0")
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size, self.leak = kernel_size, float(leak)
+        self.double_every, self.a_plus_max = double_every, a_plus_max
+        shape = (out_channels, in_channels, kernel_size, kernel_size)
+        self.register_buffer("weight", initial_weights(shape, self.stdp, generator))
+        self.register_buffer("thresholds", torch.full((out_channels,), self.threshold))
+        self.register_buffer("wins", torch.zeros(out_channels, dtype=torch.int64))
+        self.register_buffer("recent", torch.zeros(out_channels, dtype=torch.int64))
+        self.register_buffer("n_seen", torch.zeros((), dtype=torch.int64))
+
+    # What the loops read: weights turned round, maps last; and the way back.
+
+    def _packed(self) -> np.ndarray:
+        return self.weight.flip(2, 3).permute(1, 2, 3, 0).contiguous().view(-1).numpy()
+
+    def _unpack(self, packed: np.ndarray) -> None:
+        k = self.kernel_size
+        weight = torch.from_numpy(packed).view(self.in_channels, k, k, self.out_channels)
+        self.weight.copy_(weight.permute(3, 0, 1, 2).flip(2, 3))
+
+    def _arrays(self, events: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if len(events.shape) != 3 or events.shape[0] != self.in_channels:
+            raise ValueError(
+                f"ConvSTDP: events must be of units ({self.in_channels}, height, width); "
+                f"got {events.shape}"
+            )
+        if events.n_steps is None:
+            raise ValueError("ConvSTDP: these times are in ms; bin them first: events.binned(T)")
+        if self.weight.device.type != "cpu":
+            raise ValueError(
+                f"ConvSTDP learns on the CPU, and the layer is on {self.weight.device}"
+            )
+        return tuple(  # type: ignore[return-value]
+            part.contiguous().numpy()
+            for part in (events.times.int(), events.units.int(), events.offsets.long())
+        )
+
+    def _numpy(self, *numbers: float) -> np.ndarray:
+        return torch.tensor(numbers, dtype=self.weight.dtype).numpy()
+
+    def rates(self, n_seen: int) -> tuple[float, float]:
+        """a_plus and a_minus for stimulus number `n_seen`."""
+        a_plus = self.stdp.a_plus
+        if self.double_every:
+            doubled = a_plus * 2.0 ** min(n_seen // self.double_every, 60)
+            a_plus = max(a_plus, min(doubled, self.a_plus_max))
+        return a_plus, self.stdp.a_minus * (a_plus / self.stdp.a_plus if self.stdp.a_plus else 1)
+
+    def learn(
+        self,
+        events: Events,
+        order: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Winners:
+        """Learn from stimuli one after another; `weight`, `thresholds` and `wins` change.
+
+        Args:
+            events: the stimuli, of units ``(in_channels, height, width)``.
+            order: which of them, in which order, ``[n]``; None: all, as they come.
+            generator: draws the noise that revives dead maps; None: torch's own.
+
+        Returns:
+            the winners; `sample` counts in the order of presentation.
+
+        Raises:
+            ValueError: for events of other units or with times in ms.
+        """
+        times, units, offsets = self._arrays(events)
+        _, height, width = events.shape
+        indices = torch.arange(len(events)) if order is None else order.cpu().long()
+        if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < len(events):
+            raise ValueError(f"ConvSTDP: order must index the {len(events)} stimuli")
+        wta, stdp = self.wta, self.stdp
+        quota = wta.n_winners or self.out_channels
+        if wta.mode is WTAMode.LOCAL and wta.n_winners is None:
+            apart = wta.local_radius + 1  # two winners are at least so far from each other
+            quota = -(-height // apart) * -(-width // apart)
+        sizes = (height, width, self.kernel_size, self.out_channels, self.in_channels)
+        sizes = np.array([*sizes, _MODES[wta.mode], wta.local_radius, quota], np.int64)
+        loop = kernels.kernel(kernels.LEARN, self.weight.dtype)
+        rise = wta.theta_plus if wta.enable_homeostasis else 0.0
+        packed, thresholds = self._packed(), self.thresholds.numpy()
+        found, done = [], 0
+        while done < len(indices):
+            # A chunk ends where the rates double or where the dead are counted.
+            n_seen = int(self.n_seen)
+            n = min([len(indices) - done, *(e - n_seen % e for e in self._rhythm())])
+            part = indices[done : done + n].contiguous()
+            a_plus, a_minus = self.rates(n_seen)
+            values = (self.leak, a_plus, a_minus, stdp.w_min, stdp.w_max, stdp.multiplicative)
+            homeostasis = (self.threshold, rise, math.exp(-1 / wta.tau_theta), wta.theta_max)
+            winners = np.empty((n, quota, 4), np.int32)
+            counts = np.empty(n, np.int64)
+            loop(
+                *(times, units, offsets, part.numpy(), packed, thresholds, winners, counts),
+                *(sizes, self._numpy(*values, *homeostasis)),
+            )
+            taken = np.arange(quota) < counts[:, None]
+            sample = torch.from_numpy(np.repeat(np.arange(n), counts)) + done
+            rows = torch.from_numpy(winners[taken]).long()
+            found.append(torch.cat([sample[:, None], rows], 1))
+            won = torch.bincount(rows[:, 0], minlength=self.out_channels)
+            self.wins += won
+            self.recent += won
+            self.n_seen += n
+            done += n
+            if wta.enable_homeostasis and int(self.n_seen) % wta.dead_after == 0:
+                packed = self._revived(packed, generator)
+        self._unpack(packed)
+        table = torch.cat(found) if found else torch.zeros((0, 5), dtype=torch.int64)
+        return Winners(*table.unbind(1))
+
+    def _rhythm(self) -> list[int]:
+        every = [self.double_every] if self.double_every else []
+        return [*every, self.wta.dead_after] if self.wta.enable_homeostasis else every
+
+    def _revived(self, packed: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
+        """Weights with noise for the maps that won too little since the dead were last counted."""
+        dead = self.recent < self.wta.dead_share * self.wta.dead_after
+        self.recent.zero_()
+        if not dead.any():
+            return packed
+        self._unpack(packed)
+        revive(self.weight, dead, self.wta, generator, (self.stdp.w_min, self.stdp.w_max))
+        return self._packed()
+
+    def respond(
+        self, events: Events, *, pool: int = 1, once: bool = True, inhibit: bool = False
+    ) -> Events:
+        """The spikes that the layer sends on, max-pooled: a pool fires with its first neuron.
+
+        Args:
+            events: input spikes.
+            pool: side of the pooling window, which is also its stride.
+            once: a neuron (and a pool) fires at most once a stimulus.
+            inhibit: at each place only the first map to fire does (the highest of one step).
+
+        Returns:
+            events of units ``(out_channels, height // pool, width // pool)``.
+        """
+        times, units, offsets = self._arrays(events)
+        _, height, width = events.shape
+        shape = (self.out_channels, height // pool, width // pool)
+        if pool < 1 or 0 in shape:
+            raise ValueError(f"ConvSTDP: pool={pool} leaves nothing of {height}x{width}")
+        assert events.n_steps is not None
+        room = math.prod(shape) * (1 if once else events.n_steps)
+        chunk = max(1, _BUFFER // room)
+        sizes = (height, width, self.kernel_size, self.out_channels, pool, once, inhibit)
+        sizes = np.array(sizes, np.int64)
+        packed, thresholds = self._packed(), self.thresholds.numpy()
+        loop = kernels.kernel(kernels.RESPOND, self.weight.dtype)
+        parts = []
+        for first in range(0, len(events), chunk):
+            bounds = np.ascontiguousarray(offsets[first : first + chunk + 1])
+            n = len(bounds) - 1
+            out_times, out_units = (np.empty((n, room), np.int32) for _ in range(2))
+            counts = np.zeros(n, np.int64)
+            arguments = (out_times, out_units, counts, sizes, self.leak)
+
+            def share(low: int, high: int, bounds=bounds, arguments=arguments) -> None:
+                loop(times, units, bounds, packed, thresholds, *arguments, low, high)
+
+            over_lanes(share, n, self._work(int(bounds[-1] - bounds[0]) // n), 1)
+            kept = np.arange(room) < counts[:, None]
+            ends = torch.from_numpy(np.concatenate([[0], counts.cumsum()]))
+            sent = (torch.from_numpy(out[kept]) for out in (out_times, out_units))
+            parts.append(Events(*sent, ends, shape, events.n_steps))
+        if not parts:
+            none = torch.zeros(0, dtype=torch.int32)
+            return Events(none, none, torch.zeros(1, dtype=torch.int64), shape, events.n_steps)
+        return Events.concatenate(parts)
+
+    def _work(self, n_events: int) -> int:
+        return (1 + n_events) * self.kernel_size**2 * self.out_channels // 16
+
+    def potentials(self, events: Events) -> Tensor:
+        """``[B, out_channels, height, width]``: what neurons that never fire gather in the end."""
+        times, units, offsets = self._arrays(events)
+        _, height, width = events.shape
+        out = torch.empty(len(events), self.out_channels, height * width, dtype=self.weight.dtype)
+        sizes = (height, width, self.kernel_size, self.out_channels, events.n_steps)
+        sizes = np.array(sizes, np.int64)
+        packed, array = self._packed(), out.numpy()
+        loop = kernels.kernel(kernels.POTENTIALS, self.weight.dtype)
+
+        def share(low: int, high: int) -> None:
+            loop(times, units, offsets, packed, array, sizes, self.leak, low, high)
+
+        if len(events):
+            over_lanes(share, len(events), self._work(len(times) // len(events)), 1)
+        return out.unflatten(2, (height, width))
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"threshold={self.threshold:g}, leak={self.leak:g}"
+        )

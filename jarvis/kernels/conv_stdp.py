@@ -1,0 +1,357 @@
+"""Convolutions that hear events and learn by STDP, on the CPU, one stimulus after another.
+
+Four loops: LEARN (winners and their weights), RESPOND (what a layer sends on), POTENTIALS (what it
+has gathered when the stimulus is over) and REWARD (decide, then learn by the verdict). Their
+definition in words is `jarvis.convstdp` and `jarvis.rewardstdp`; `tests/reference_stdp.py` repeats
+it frame by frame.
+
+What makes them quick:
+
+* an event adds one contiguous block a row: the weights are stored turned round and with the maps
+  last, ``[C_in, k, k, C_out]``, beside potentials ``[H, W, C_out]``;
+* only places that an event touched in this step can fire in it, and only they are looked at;
+* a leak is paid when a place is touched again, for all the silent steps at once;
+* learning stops as soon as nobody can win any more.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import torch
+from numba import njit, types
+
+from jarvis.kernels.cpu import compiled, over_lanes
+
+GLOBAL, LOCAL, BOTH = range(3)
+
+_TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
+
+
+@njit(inline="always")
+def _add(v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps):
+    """One event: add its block of weights, and list the places that it touches. In place."""
+    top, left = y + size // 2 - size + 1, x + size // 2 - size + 1  # of the places that hear it
+    x0, x1 = max(left, 0), min(left + size, width)
+    for j in range(max(0, -top), min(size, height - top)):
+        row = (top + j) * width
+        for place in range(row + x0, row + x1):
+            if stamp[place] != t:
+                silent = t - 1 - stamp[place]
+                if leak > 0 and stamp[place] >= 0 and silent > 0:
+                    for m in range(maps):
+                        left_over = v[place * maps + m] - leak * silent
+                        v[place * maps + m] = left_over if left_over > 0 else 0
+                stamp[place] = t
+                touched[n_touched] = place
+                n_touched += 1
+        n = (x1 - x0) * maps
+        target = v[(row + x0) * maps :][:n]
+        source = w[((c * size + j) * size + x0 - left) * maps :][:n]
+        for i in range(n):
+            target[i] += source[i]
+    return n_touched
+
+
+def _learn_loop(dtype: type) -> Callable:
+    zero = dtype(0)
+
+    def loop(times, units, offsets, order, w, thresholds, winners, counts, sizes, values):
+        height, width, size, maps = sizes[0], sizes[1], sizes[2], sizes[3]
+        channels, mode, radius, quota = sizes[4], sizes[5], sizes[6], sizes[7]
+        leak, a_plus, a_minus = values[0], values[1], values[2]
+        low, high, soft = values[3], values[4], values[5] > 0
+        rest, rise, decay, ceiling = values[6], values[7], values[8], values[9]
+        area, reach = height * width, size // 2
+        v = np.zeros(area * maps, dtype)
+        stamp = np.full(area, -1, np.int32)
+        touched = np.empty(area, np.int32)
+        first = np.full(channels * area, -1, np.int32)  # -1: has not fired
+        blocked = np.zeros(area, np.bool_)
+        taken = np.zeros(maps, np.bool_)
+        candidates = np.empty(1024, np.int64)
+        for b in range(len(order)):
+            start, stop = offsets[order[b]], offsets[order[b] + 1]
+            v[:] = zero
+            stamp[:] = -1
+            blocked[:] = False
+            taken[:] = False
+            n_won, e = 0, start
+            while e < stop and n_won < quota:
+                t, n_touched = times[e], 0
+                while e < stop and times[e] == t:
+                    unit = units[e]
+                    c, y, x = unit // area, unit % area // width, unit % width
+                    if first[unit] < 0:
+                        first[unit] = t
+                    n_touched = _add(
+                        v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps
+                    )
+                    e += 1
+                # Who crosses its threshold, and may still win?
+                n = 0
+                for q in range(n_touched):
+                    place = touched[q]
+                    row = v[place * maps :][:maps]
+                    if leak > 0:
+                        for m in range(maps):
+                            row[m] = row[m] - leak if row[m] > leak else zero
+                    if blocked[place]:
+                        continue
+                    for m in range(maps):
+                        if row[m] >= thresholds[m] and not taken[m]:
+                            if n == len(candidates):
+                                longer = np.empty(2 * n, np.int64)
+                                longer[:n] = candidates
+                                candidates = longer
+                            candidates[n] = m * area + place  # in the order of map, y, x
+                            n += 1
+                # One winner after another: the highest potential, then the lowest map, y, x.
+                while n_won < quota:
+                    best, best_v = -1, zero
+                    kept = 0  # only those who may still win stay on the list
+                    for q in range(n):
+                        m, place = candidates[q] // area, candidates[q] % area
+                        if taken[m] or blocked[place]:
+                            continue
+                        candidates[kept] = candidates[q]
+                        kept += 1
+                        p = v[place * maps + m]
+                        if best < 0 or p > best_v or (p == best_v and candidates[q] < best):
+                            best, best_v = candidates[q], p
+                    n = kept
+                    if best < 0:
+                        break
+                    m, place = best // area, best % area
+                    y, x = place // width, place % width
+                    winners[b, n_won, 0], winners[b, n_won, 1] = m, y
+                    winners[b, n_won, 2], winners[b, n_won, 3] = x, t
+                    n_won += 1
+                    if mode != LOCAL:
+                        taken[m] = True
+                    if mode != GLOBAL:
+                        for i in range(max(0, y - radius), min(height, y + radius + 1)):
+                            for j in range(max(0, x - radius), min(width, x + radius + 1)):
+                                blocked[i * width + j] = True
+            # The weights change when the stimulus is over; what fired after the winner is late.
+            for q in range(n_won):
+                m, t = winners[b, q, 0], winners[b, q, 3]
+                for c in range(channels):
+                    for j in range(size):
+                        y = winners[b, q, 1] - reach + size - 1 - j
+                        for i in range(size):
+                            x = winners[b, q, 2] - reach + size - 1 - i
+                            at = ((c * size + j) * size + i) * maps + m
+                            old = w[at]
+                            step = -a_minus
+                            if 0 <= y < height and 0 <= x < width:
+                                seen = first[c * area + y * width + x]
+                                if 0 <= seen <= t:
+                                    step = a_plus
+                            if soft:
+                                step = step * (old - low) * (high - old)
+                            new = old + step
+                            w[at] = low if new < low else (high if new > high else new)
+            for k in range(start, e):
+                first[units[k]] = -1
+            counts[b] = n_won
+            if rise > 0:
+                for m in range(maps):
+                    thresholds[m] = rest + (thresholds[m] - rest) * decay
+                for q in range(n_won):
+                    m = winners[b, q, 0]
+                    raised = thresholds[m] + rise
+                    thresholds[m] = raised if raised < ceiling else ceiling
+
+    return loop
+
+
+def _respond_loop(dtype: type) -> Callable:
+    zero = dtype(0)
+
+    def loop(
+        times, units, offsets, w, thresholds, out_times, out_units, counts, sizes, leak, low, high
+    ):
+        height, width, size, maps = sizes[0], sizes[1], sizes[2], sizes[3]
+        pool, once, inhibit = sizes[4], sizes[5] > 0, sizes[6] > 0
+        area, high_pool, wide_pool = height * width, height // pool, width // pool
+        pooled_area = high_pool * wide_pool
+        v = np.zeros(area * maps, dtype)
+        stamp = np.full(area, -1, np.int32)
+        touched = np.empty(area, np.int32)
+        fired = np.zeros(area * maps, np.bool_)
+        sent = np.full(pooled_area * maps, -1, np.int32)  # step of a pooled unit's last spike
+        closed = np.zeros(area, np.bool_)
+        for b in range(low, high):
+            v[:] = zero
+            stamp[:] = -1
+            fired[:] = False
+            sent[:] = -1
+            closed[:] = False
+            n, e, stop = 0, offsets[b], offsets[b + 1]
+            while e < stop:
+                t, n_touched = times[e], 0
+                while e < stop and times[e] == t:
+                    unit = units[e]
+                    c, y, x = unit // area, unit % area // width, unit % width
+                    n_touched = _add(
+                        v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps
+                    )
+                    e += 1
+                for q in range(n_touched):
+                    place = touched[q]
+                    row = v[place * maps :][:maps]
+                    if leak > 0:
+                        for m in range(maps):
+                            row[m] = row[m] - leak if row[m] > leak else zero
+                    if closed[place]:
+                        continue
+                    best = -1
+                    if inhibit:  # of those that fire here in this step the highest, and no other
+                        for m in range(maps):
+                            if row[m] >= thresholds[m] and (best < 0 or row[m] > row[best]):
+                                best = m
+                        if best < 0:
+                            continue
+                        closed[place] = once
+                    y, x = place // width // pool, place % width // pool
+                    for m in range(maps):
+                        at = place * maps + m
+                        if row[m] < thresholds[m] or fired[at]:
+                            continue
+                        row[m] = zero
+                        fired[at] = once
+                        if inhibit and m != best:
+                            continue
+                        if y >= high_pool or x >= wide_pool:
+                            continue
+                        unit = m * pooled_area + y * wide_pool + x
+                        if sent[unit] == t or (once and sent[unit] >= 0):
+                            continue
+                        sent[unit] = t
+                        out_times[b, n] = t
+                        out_units[b, n] = unit
+                        n += 1
+            counts[b] = n
+
+    return loop
+
+
+def _potentials_loop(dtype: type) -> Callable:
+    zero = dtype(0)
+
+    def loop(times, units, offsets, w, out, sizes, leak, low, high):
+        height, width, size, maps = sizes[0], sizes[1], sizes[2], sizes[3]
+        area = height * width
+        v = np.zeros(area * maps, dtype)
+        stamp = np.full(area, -1, np.int32)
+        touched = np.empty(area, np.int32)
+        for b in range(low, high):
+            v[:] = zero
+            stamp[:] = -1
+            e, stop = offsets[b], offsets[b + 1]
+            while e < stop:
+                t, n_touched = times[e], 0
+                while e < stop and times[e] == t:
+                    unit = units[e]
+                    c, y, x = unit // area, unit % area // width, unit % width
+                    n_touched = _add(
+                        v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps
+                    )
+                    e += 1
+                if leak > 0:
+                    for q in range(n_touched):
+                        row = v[touched[q] * maps :][:maps]
+                        for m in range(maps):
+                            row[m] = row[m] - leak if row[m] > leak else zero
+            for place in range(area):
+                owed = leak * (sizes[4] - 1 - stamp[place])  # for the silent steps until the end
+                for m in range(maps):
+                    p = v[place * maps + m] - owed
+                    out[b, m, place] = p if p > zero else zero
+
+    return loop
+
+
+def _reward_loop(dtype: type) -> Callable:
+    def loop(times, units, offsets, order, w, labels, active, out, sizes, values):
+        """The neuron with the highest potential decides; its synapses learn by the verdict."""
+        height, width, size, maps = sizes[0], sizes[1], sizes[2], sizes[3]
+        channels, per_class = sizes[4], sizes[5]
+        area, reach, zero = height * width, size // 2, dtype(0)
+        v = np.zeros(area * maps, dtype)
+        stamp = np.full(area, -1, np.int32)
+        touched = np.empty(area, np.int32)
+        fired = np.zeros(channels * area, np.bool_)
+        for b in range(len(order)):
+            start, stop = offsets[order[b]], offsets[order[b] + 1]
+            v[:] = zero
+            stamp[:] = -1
+            for e in range(start, stop):
+                unit = units[e]
+                fired[unit] = True
+                c, y, x = unit // area, unit % area // width, unit % width
+                _add(v, w, stamp, touched, 0, zero, 0, c, y, x, height, width, size, maps)
+            winner, best = -1, zero
+            for place in range(area):
+                for m in range(maps):
+                    p = v[place * maps + m]
+                    if p > best and active[b, m]:
+                        winner, best = m * area + place, p
+                    elif p == best and winner >= 0 and active[b, m] and m * area + place < winner:
+                        winner = m * area + place
+            out[b] = -1 if winner < 0 else winner // area // per_class
+            if winner >= 0:
+                m, y0, x0 = winner // area, winner % area // width, winner % width
+                right = out[b] == labels[b]
+                # Reward: STDP. Punishment: the same with the signs turned.
+                early, late = (values[0], -values[1]) if right else (-values[2], values[3])
+                for c in range(channels):
+                    for j in range(size):
+                        y = y0 - reach + size - 1 - j
+                        for i in range(size):
+                            x = x0 - reach + size - 1 - i
+                            at = ((c * size + j) * size + i) * maps + m
+                            step = late
+                            if 0 <= y < height and 0 <= x < width:
+                                if fired[c * area + y * width + x]:
+                                    step = early
+                            w[at] += step * w[at] * (1 - w[at])
+            for e in range(start, stop):
+                fired[units[e]] = False
+
+    return loop
+
+
+LEARN, RESPOND, POTENTIALS, REWARD = _learn_loop, _respond_loop, _potentials_loop, _reward_loop
+
+
+def _vector(kind, dims: int = 1) -> types.Array:
+    return types.Array(kind, dims, "C")
+
+
+@cache
+def kernel(make: Callable, dtype: torch.dtype) -> Callable:
+    """`make`'s loop for this type, compiled."""
+    numpy_type, real = _TYPES[dtype]
+    i32, i64, reals = _vector(types.int32), _vector(types.int64), _vector(real)
+    arguments = {
+        LEARN: [
+            *[i32, i32, i64, i64, reals, reals],
+            *[_vector(types.int32, 3), i64, i64, reals],
+        ],
+        RESPOND: [
+            *[i32, i32, i64, reals, reals, _vector(types.int32, 2), _vector(types.int32, 2)],
+            *[i64, i64, real, types.int64, types.int64],
+        ],
+        POTENTIALS: [
+            *[i32, i32, i64, reals, _vector(real, 3), i64],
+            *[real, types.int64, types.int64],
+        ],
+        REWARD: [
+            *[i32, i32, i64, i64, reals, i64],
+            *[_vector(types.boolean, 2), i64, i64, reals],
+        ],
+    }[make]
+    name = f"conv_stdp{make.__name__}_{numpy_type.__name__}"
+    return compiled(make(numpy_type), types.void(*arguments), name)

@@ -1,0 +1,174 @@
+"""Reward-modulated STDP: a layer that decides, and learns from being told right or wrong.
+
+The maps of the layer are shared out among the classes. No neuron fires before the stimulus is
+over; then the one with the highest potential decides for its map's class, and its synapses alone
+learn::
+
+    right:  dw = +a_plus  w (1 - w) where the input fired,  -a_minus w (1 - w) where it was silent
+    wrong:  dw = -b_minus w (1 - w) where the input fired,  +b_plus  w (1 - w) where it was silent
+
+Source: Mozafari, Ganjtabesh, Nowzari-Dalini, Thorpe & Masquelier 2019, Pattern Recognition 94:87.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jarvis.convstdp import ConvSTDP
+from jarvis.events import Events
+from jarvis.kernels import conv_stdp as kernels
+from jarvis.stdp import STDPConfig
+
+
+class RewardRates(NamedTuple):
+    """Step sizes, each positive: rewarded for early and silent inputs, punished for both."""
+
+    a_plus: float = 0.004
+    a_minus: float = 0.003
+    b_minus: float = 0.004
+    b_plus: float = 0.0005
+
+
+class RewardSTDP(ConvSTDP):
+    """A convolutional layer whose most excited neuron names the class.
+
+    Args:
+        in_channels: channels of the input.
+        n_classes: number of classes.
+        maps_per_class: maps that speak for each class; map m speaks for ``m // maps_per_class``.
+        kernel_size: side of the square that a neuron sees.
+        rates: step sizes of reward and punishment.
+        dropout: share of the maps that take no part, drawn anew for each stimulus while learning.
+        adapt_every: stimuli after which the rates are set to the share of errors; 0: they stay. A
+            layer that is mostly right has little to learn from being right: reward is scaled by
+            ``least + span * errors``, punishment by ``least + span * (1 - errors)``.
+        least: smallest scale of a rate.
+        span: what errors add to it.
+        generator: draws the initial weights.
+        init_mean: mean of the initial weights.
+        init_std: their standard deviation.
+
+    Raises:
+        ValueError: for sizes below 1 or a dropout outside [0, 1).
+
+    Example:
+        >>> layer = RewardSTDP(1, n_classes=2, maps_per_class=3, kernel_size=3)
+        >>> events = Events.from_dense((torch.rand(10, 4, 1, 6, 6) < 0.2).float())
+        >>> decisions = layer.learn_rewarded(events, torch.tensor([0, 1, 0, 1]))
+        >>> layer.decide(events).shape
+        torch.Size([4])
+    """
+
+    error_rate: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        n_classes: int,
+        maps_per_class: int,
+        kernel_size: int,
+        rates: RewardRates | None = None,
+        *,
+        dropout: float = 0.5,
+        adapt_every: int = 1000,
+        least: float = 0.2,
+        span: float = 0.5,
+        generator: torch.Generator | None = None,
+        init_mean: float = 0.8,
+        init_std: float = 0.05,
+    ) -> None:
+        if n_classes < 1 or maps_per_class < 1:
+            raise ValueError(
+                f"RewardSTDP: n_classes={n_classes}, maps_per_class={maps_per_class} must be at "
+                "least 1"
+            )
+        if not 0 <= dropout < 1:
+            raise ValueError(f"RewardSTDP: dropout={dropout!r} must lie in [0, 1)")
+        if adapt_every < 0:
+            raise ValueError(f"RewardSTDP: adapt_every={adapt_every!r} must be at least 0")
+        config = STDPConfig(init_mean=init_mean, init_std=init_std)
+        maps = n_classes * maps_per_class
+        super().__init__(
+            in_channels, maps, kernel_size, threshold=1.0, stdp=config, generator=generator
+        )
+        self.reward_rates = RewardRates() if rates is None else rates
+        if min(self.reward_rates) < 0 or not all(map(math.isfinite, self.reward_rates)):
+            raise ValueError(f"RewardSTDP: rates={self.reward_rates} must be sizes, at least 0")
+        self.n_classes, self.maps_per_class = n_classes, maps_per_class
+        self.dropout, self.adapt_every = dropout, adapt_every
+        self.least, self.span = least, span
+        self.register_buffer("error_rate", torch.tensor(1.0 - 1.0 / n_classes))
+
+    def scaled_rates(self) -> RewardRates:
+        """The step sizes of the next stimuli, by the share of errors in the last."""
+        if not self.adapt_every:
+            return self.reward_rates
+        wrong = float(self.error_rate)
+        reward = self.least + self.span * wrong
+        punishment = self.least + self.span * (1.0 - wrong)
+        a_plus, a_minus, b_minus, b_plus = self.reward_rates
+        return RewardRates(
+            a_plus * reward, a_minus * reward, b_minus * punishment, b_plus * punishment
+        )
+
+    def learn_rewarded(
+        self,
+        events: Events,
+        labels: Tensor,
+        order: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Decide and learn, one stimulus after another.
+
+        Args:
+            events: the stimuli, of units ``(in_channels, height, width)``.
+            labels: the right classes ``[B]``.
+            order: which stimuli, in which order, ``[n]``; None: all, as they come.
+            generator: draws the dropout; None: torch's own.
+
+        Returns:
+            the decisions ``[n]``, each made before its own lesson; -1 where no neuron was excited.
+
+        Raises:
+            ValueError: for events of other units or in ms, or labels that do not fit.
+        """
+        times, units, offsets = self._arrays(events)
+        _, height, width = events.shape
+        if labels.shape != (len(events),):
+            raise ValueError(f"RewardSTDP: {len(events)} stimuli, but labels {tuple(labels.shape)}")
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self.n_classes:
+            raise ValueError(f"RewardSTDP: labels must lie in [0, {self.n_classes})")
+        indices = torch.arange(len(events)) if order is None else order.cpu().long()
+        sizes = (height, width, self.kernel_size, self.out_channels, self.in_channels)
+        sizes = np.array([*sizes, self.maps_per_class], np.int64)
+        loop = kernels.kernel(kernels.REWARD, self.weight.dtype)
+        packed, decided = self._packed(), np.empty(len(indices), np.int64)
+        done = 0
+        while done < len(indices):
+            n_seen, every = int(self.n_seen), self.adapt_every or 1000
+            n = min(len(indices) - done, every - n_seen % every)
+            part = indices[done : done + n].contiguous()
+            wanted = labels.cpu().long()[part].contiguous()
+            draws = torch.rand((n, self.out_channels), generator=generator)
+            active = (draws >= self.dropout).numpy()
+            out = decided[done : done + n]
+            loop(
+                *(times, units, offsets, part.numpy(), packed, wanted.numpy(), active, out, sizes),
+                self._numpy(*self.scaled_rates()),
+            )
+            self.error_rate.fill_((torch.from_numpy(out) != wanted).float().mean().item())
+            self.n_seen += n
+            done += n
+        self._unpack(packed)
+        return torch.from_numpy(decided)
+
+    def decide(self, events: Events) -> Tensor:
+        """The class of the neuron with the highest potential, ``[B]``."""
+        decisions = []
+        for first in range(0, len(events), 500):
+            v = self.potentials(events[first : first + 500]).flatten(2).amax(2)
+            decisions.append(v.argmax(1) // self.maps_per_class)
+        return torch.cat(decisions) if decisions else torch.zeros(0, dtype=torch.int64)

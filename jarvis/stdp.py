@@ -1,0 +1,278 @@
+"""STDP by order: which input spiked before the neuron, and when a layer has learnt enough.
+
+The rule of Kheradpisheh et al. 2018 looks at the order of two spikes, not at the time between
+them: an input that spiked no later than the neuron gains, every other one loses.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+#: Time of a spike that never came, where the number of steps is not known yet. It is later than
+#: every step, and ``times.clamp(max=T)`` turns it into the T that stands for "never" elsewhere.
+NEVER = torch.iinfo(torch.int32).max
+
+_PAPERS: dict[str, dict[str, Any]] = {
+    "igarss2023": dict(a_plus=0.04, a_minus=0.03, init_mean=0.8, init_std=0.01),
+    "kheradpisheh2018": dict(a_plus=0.004, a_minus=0.003, init_mean=0.8, init_std=0.05),
+}
+
+
+@dataclass(frozen=True)
+class STDPConfig:
+    """Constants of the order-based rule, of the first weights, and of when to stop.
+
+    Args:
+        a_plus: step up, for an input that spiked no later than the neuron.
+        a_minus: size of the step down (positive), for an input that came later or not at all.
+        multiplicative: steps shrink towards the bounds, by ``(w - w_min) (w_max - w)``; False:
+            additive, all steps are of one size.
+        w_min: lower bound of the weights.
+        w_max: upper bound of the weights.
+        init_mean: mean of the first weights.
+        init_std: their standard deviation.
+        converged_below: a layer, or a map, has converged where its C_l is below this.
+        converged_ratio: share of converged maps at which the whole layer stops.
+        max_epochs: number of epochs after which a layer stops in any case.
+
+    Raises:
+        ValueError: for a value outside its range; the message names it.
+
+    Source: Kheradpisheh et al. 2018, Neural Networks 99:56, eq. 3 and section 2.4.
+
+    Example:
+        >>> STDPConfig.from_paper("igarss2023").a_plus
+        0.04
+    """
+
+    a_plus: float = 0.004
+    a_minus: float = 0.003
+    multiplicative: bool = True
+    w_min: float = 0.0
+    w_max: float = 1.0
+    init_mean: float = 0.8
+    init_std: float = 0.05
+    converged_below: float = 0.01
+    converged_ratio: float = 0.9
+    max_epochs: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("a_plus", "a_minus"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name}={value!r} must be positive and finite: it is a size")
+        if not -math.inf < self.w_min < self.w_max < math.inf:
+            raise ValueError(f"w_min={self.w_min!r} must be below w_max={self.w_max!r}")
+        if not self.w_min <= self.init_mean <= self.w_max:
+            raise ValueError(
+                f"init_mean={self.init_mean!r} must lie in [{self.w_min:g}, {self.w_max:g}]"
+            )
+        if not (math.isfinite(self.init_std) and self.init_std >= 0):
+            raise ValueError(f"init_std={self.init_std!r} must be at least 0")
+        if not self.converged_below >= 0:
+            raise ValueError(f"converged_below={self.converged_below!r} must be at least 0")
+        if not 0 < self.converged_ratio <= 1:
+            raise ValueError(f"converged_ratio={self.converged_ratio!r} must lie in (0, 1]")
+        if not isinstance(self.max_epochs, int) or self.max_epochs < 1:
+            raise ValueError(f"max_epochs={self.max_epochs!r} must be an integer of at least 1")
+
+    @staticmethod
+    def from_paper(name: str) -> "STDPConfig":
+        """The constants of a paper: "igarss2023" or "kheradpisheh2018"."""
+        if name not in _PAPERS:
+            raise ValueError(f"paper {name!r} is not one of {', '.join(_PAPERS)}")
+        return STDPConfig(**_PAPERS[name])
+
+
+def initial_weights(
+    shape: tuple[int, ...], config: STDPConfig, generator: torch.Generator | None = None
+) -> Tensor:
+    """First weights ``N(init_mean, init_std)``, clamped to [w_min, w_max].
+
+    Example:
+        >>> initial_weights((2, 1, 5, 5), STDPConfig(init_std=0.0)).unique().tolist()
+        [0.800000011920929]
+    """
+    noise = torch.randn(shape, generator=generator)
+    return (config.init_mean + config.init_std * noise).clamp_(config.w_min, config.w_max)
+
+
+def soft_bound(weight: Tensor, config: STDPConfig) -> Tensor:
+    """``(w - w_min) (w_max - w)``, which is 0 at both bounds: ``w (1 - w)`` in [0, 1]."""
+    return (weight - config.w_min) * (config.w_max - weight)
+
+
+def order_stdp(
+    weight: Tensor, pre_times: Tensor, post_time: float | Tensor, config: STDPConfig
+) -> Tensor:
+    """The weights after one spike of the neuron.
+
+    ``dw = a+ w (1-w)`` where ``t_pre <= t_post``, else ``-a- w (1-w)``; without the factor
+    ``w (1-w)`` in the additive form. Then w is clamped to its bounds.
+
+    Args:
+        weight: any shape.
+        pre_times: the inputs' first spikes, same shape; a silent input has any time after
+            `post_time` (T, `NEVER` or infinity) and so counts as late.
+        post_time: when the neuron spiked, in the same unit.
+        config: the constants.
+
+    Returns:
+        the new weights; `weight` is left as it is.
+
+    Source: Kheradpisheh et al. 2018, Neural Networks 99:56, eq. 3.
+
+    Example:
+        >>> w = torch.tensor([0.5, 0.5, 0.5, 0.0])
+        >>> order_stdp(w, torch.tensor([1, 3, 4, 1]), 3, STDPConfig(a_plus=0.4, a_minus=0.2))
+        tensor([0.6000, 0.6000, 0.4500, 0.0000])
+    """
+    early = pre_times <= post_time
+    step = early.to(weight.dtype) * (config.a_plus + config.a_minus) - config.a_minus
+    if config.multiplicative:
+        step = step * soft_bound(weight, config)
+    return (weight + step).clamp_(config.w_min, config.w_max)
+
+
+def receptive_field(times: Tensor, y: int, x: int, kernel_size: int) -> Tensor:
+    """The input's spike times that the output at (y, x) sees, with "same" padding.
+
+    Output (y, x) sees the rows ``y - k//2 ... y - k//2 + k - 1``. What lies outside the picture
+    never spikes.
+
+    Args:
+        times: ``[C_in, H, W]``.
+        y: row of the output.
+        x: its column.
+        kernel_size: k.
+
+    Returns:
+        ``[C_in, k, k]``.
+
+    Raises:
+        ValueError: if (y, x) lies outside the picture.
+    """
+    _, height, width = times.shape
+    if not (0 <= y < height and 0 <= x < width):
+        raise ValueError(f"place ({y}, {x}) lies outside of the picture, {height} x {width}")
+    never = math.inf if times.is_floating_point() else torch.iinfo(times.dtype).max
+    patch = times.new_full((times.shape[0], kernel_size, kernel_size), never)
+    top, left = y - kernel_size // 2, x - kernel_size // 2
+    rows = slice(max(top, 0), min(top + kernel_size, height))
+    columns = slice(max(left, 0), min(left + kernel_size, width))
+    patch[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = (
+        times[:, rows, columns]
+    )
+    return patch
+
+
+class STDPLearner:
+    """Changes the weights of the winners, and says when a layer has learnt enough.
+
+    C_l, the measure of Kheradpisheh et al. 2018, is the mean of ``w (1 - w)`` over all weights:
+    0.16 where all are 0.8, and 0 when each has gone to one of the two bounds.
+
+    Args:
+        config: the constants; None for `STDPConfig()`.
+
+    Example:
+        >>> learner = STDPLearner(STDPConfig(a_plus=0.5, a_minus=0.5))
+        >>> weight = torch.full((2, 1, 3, 3), 0.8)
+        >>> times = torch.full((1, 4, 4), 9)  # T = 9: silent
+        >>> times[0, 1, 1] = 0
+        >>> learner.update_weights_for_winner(weight, times, 2, 1, 1, 3, winner_map=1)
+        >>> weight[1, 0]
+        tensor([[0.7200, 0.7200, 0.7200],
+                [0.7200, 0.8800, 0.7200],
+                [0.7200, 0.7200, 0.7200]])
+        >>> round(learner.convergence(weight), 3), learner.stop_reason(weight, epoch=3)
+        (0.175, None)
+        >>> learner.stop_reason(weight.round(), epoch=3)
+        'C_l'
+    """
+
+    def __init__(self, config: STDPConfig | None = None) -> None:
+        self.config = STDPConfig() if config is None else config
+
+    @torch.no_grad()
+    def update_weights_for_winner(
+        self,
+        weight: Tensor,
+        pre_spike_times: Tensor,
+        post_spike_time: float | Tensor,
+        winner_y: int,
+        winner_x: int,
+        kernel_size: int,
+        winner_map: int = 0,
+    ) -> None:
+        """`order_stdp` on the weights of one map, in place.
+
+        Args:
+            weight: ``[C_out, C_in, k, k]``.
+            pre_spike_times: the first spikes of the layer below, ``[C_in, H, W]`` or
+                ``[1, C_in, H, W]``; those of the pooling layer, where one lies between.
+            post_spike_time: when the winner spiked, same unit.
+            winner_y: the winner's row.
+            winner_x: its column.
+            kernel_size: k, checked against `weight`.
+            winner_map: the winner's map.
+
+        Raises:
+            ValueError: for shapes that do not fit each other, or a winner outside of them.
+        """
+        if weight.dim() != 4 or tuple(weight.shape[2:]) != (kernel_size, kernel_size):
+            raise ValueError(
+                f"weight {tuple(weight.shape)} must be [C_out, C_in, {kernel_size}, {kernel_size}]"
+            )
+        times = pre_spike_times
+        if times.dim() == 4 and len(times) == 1:
+            times = times[0]
+        if times.dim() != 3 or len(times) != weight.shape[1]:
+            raise ValueError(
+                f"pre_spike_times {tuple(pre_spike_times.shape)} must be one stimulus, "
+                f"[C_in={weight.shape[1]}, H, W]: the spike times of the layer that this weight "
+                "reads, after its pooling"
+            )
+        if not 0 <= winner_map < len(weight):
+            raise ValueError(f"winner_map={winner_map} must lie in [0, {len(weight)})")
+        patch = receptive_field(times, int(winner_y), int(winner_x), kernel_size)
+        weight[winner_map] = order_stdp(weight[winner_map], patch, post_spike_time, self.config)
+
+    def convergence(self, weight: Tensor) -> float:
+        """C_l: the mean of ``(w - w_min) (w_max - w)`` over all weights."""
+        return soft_bound(weight.detach().double(), self.config).mean().item()
+
+    def map_convergence(self, weight: Tensor) -> Tensor:
+        """C_l of each map alone, ``[C_out]``, float64."""
+        return soft_bound(weight.detach().double(), self.config).flatten(1).mean(1)
+
+    def converged_share(self, weight: Tensor) -> float:
+        """Share of the maps whose own C_l is below `converged_below`."""
+        below = self.map_convergence(weight) < self.config.converged_below
+        return below.double().mean().item()
+
+    def has_converged(self, weight: Tensor) -> bool:
+        """Whether C_l is below its limit, for the layer or for enough of its maps."""
+        return self.stop_reason(weight, epoch=0) is not None
+
+    def stop_reason(self, weight: Tensor, epoch: int) -> str | None:
+        """Why a layer stops now, or None if it goes on.
+
+        Args:
+            weight: the layer's weights.
+            epoch: number of epochs done.
+
+        Returns:
+            "C_l" (``C_l < converged_below``), "maps" (`converged_ratio` of the maps are below it,
+            though the mean over all is not), "epochs" (`max_epochs` are done), or None.
+        """
+        if self.convergence(weight) < self.config.converged_below:
+            return "C_l"
+        # A count, because 0.9 of 10 maps is 9 maps, and floats need not agree.
+        below = self.map_convergence(weight) < self.config.converged_below
+        if int(below.sum()) >= self.config.converged_ratio * len(below) - 1e-9:
+            return "maps"
+        return "epochs" if epoch >= self.config.max_epochs else None
