@@ -280,8 +280,8 @@ class ConvSTDP(nn.Module):
             over_lanes(share, n, self._work(int(bounds[-1] - bounds[0]) // n), 1)
             kept = np.arange(room) < counts[:, None]
             ends = torch.from_numpy(np.concatenate([[0], counts.cumsum()]))
-            sent = (torch.from_numpy(out[kept]) for out in (out_times, out_units))
-            parts.append(Events(*sent, ends, shape, events.n_steps))
+            sent_times, sent_units = (torch.from_numpy(out[kept]) for out in (out_times, out_units))
+            parts.append(Events(sent_times, sent_units, ends, shape, events.n_steps))
         if not parts:
             none = torch.zeros(0, dtype=torch.int32)
             return Events(none, none, torch.zeros(1, dtype=torch.int64), shape, events.n_steps)

@@ -88,7 +88,8 @@ def test_single_precision_picks_the_same_winners_almost_always():
         layer = layer_for(dtype=torch.float32).to(dtype)  # the same first weights
         rows.append({tuple(r) for r in torch.stack(layer.learn(events), 1).tolist()})
     same = len(rows[0] & rows[1]) / len(rows[0] | rows[1])
-    assert len(rows[0]) > 100 and same >= 0.99
+    assert len(rows[0]) > 100
+    assert same >= 0.99
 
 
 @pytest.mark.parametrize("pool", [1, 2, 3])
@@ -170,9 +171,11 @@ def test_dead_maps_are_revived_and_the_living_are_not():
     layer.weight[2] = 0.0  # never fires
     layer.learn(Events.from_dense(frames(10)), generator=torch.Generator().manual_seed(0))
     won = layer.wins > 0
-    assert not won[2] and won.any()
+    assert not won[2]
+    assert won.any()
     assert layer.weight[2].max() > 0.1
-    assert layer.weight.min() >= 0 and layer.weight.max() <= 1
+    assert layer.weight.min() >= 0
+    assert layer.weight.max() <= 1
 
 
 def test_a_repeated_pattern_is_learned_and_c_l_falls():
@@ -205,7 +208,8 @@ def test_empty_stimuli_and_no_stimuli():
     silent = Events.from_dense(torch.zeros(4, 3, 2, 6, 6))
     assert len(layer.learn(silent).map) == 0
     assert torch.equal(layer.weight, before)
-    assert len(layer.respond(silent)) == 3 and layer.potentials(silent).abs().sum() == 0
+    assert len(layer.respond(silent)) == 3
+    assert layer.potentials(silent).abs().sum() == 0
     nobody = silent[[]]
     assert len(layer.learn(nobody).map) == len(layer.respond(nobody)) == 0
 

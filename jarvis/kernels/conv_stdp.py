@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numba import njit, types
 
-from jarvis.kernels.cpu import compiled, over_lanes
+from jarvis.kernels.cpu import compiled
 
 GLOBAL, LOCAL, BOTH = range(3)
 
@@ -313,9 +313,9 @@ def _reward_loop(dtype: type) -> Callable:
                             x = x0 - reach + size - 1 - i
                             at = ((c * size + j) * size + i) * maps + m
                             step = late
-                            if 0 <= y < height and 0 <= x < width:
-                                if fired[c * area + y * width + x]:
-                                    step = early
+                            inside = 0 <= y < height and 0 <= x < width
+                            if inside and fired[c * area + y * width + x]:
+                                step = early
                             w[at] += step * w[at] * (1 - w[at])
             for e in range(start, stop):
                 fired[units[e]] = False
