@@ -192,7 +192,9 @@ class ConvSTDP(nn.Module):
             apart = wta.local_radius + 1  # two winners are at least so far from each other
             quota = -(-height // apart) * -(-width // apart)
         sizes = (height, width, self.kernel_size, self.out_channels, self.in_channels)
-        sizes = np.array([*sizes, _MODES[wta.mode], wta.local_radius, quota], np.int64)
+        sizes = np.array(
+            [*sizes, _MODES[wta.mode], wta.local_radius, quota, self._clamps()], np.int64
+        )
         loop = kernels.kernel(kernels.LEARN, self.weight.dtype)
         rise = wta.theta_plus if wta.enable_homeostasis else 0.0
         packed, thresholds = self._packed(), self.thresholds.numpy()
@@ -263,7 +265,7 @@ class ConvSTDP(nn.Module):
         room = math.prod(shape) * (1 if once else events.n_steps)
         chunk = max(1, _BUFFER // room)
         sizes = (height, width, self.kernel_size, self.out_channels, pool, once, inhibit)
-        sizes = np.array(sizes, np.int64)
+        sizes = np.array([*sizes, self._clamps()], np.int64)
         packed, thresholds = self._packed(), self.thresholds.numpy()
         loop = kernels.kernel(kernels.RESPOND, self.weight.dtype)
         parts = []
@@ -287,6 +289,10 @@ class ConvSTDP(nn.Module):
             return Events(none, none, torch.zeros(1, dtype=torch.int64), shape, events.n_steps)
         return Events.concatenate(parts)
 
+    def _clamps(self) -> bool:
+        """Whether anything can take a potential below 0, where it is stopped."""
+        return self.leak > 0 or bool((self.weight < 0).any())
+
     def _work(self, n_events: int) -> int:
         return (1 + n_events) * self.kernel_size**2 * self.out_channels // 16
 
@@ -296,7 +302,7 @@ class ConvSTDP(nn.Module):
         _, height, width = events.shape
         out = torch.empty(len(events), self.out_channels, height * width, dtype=self.weight.dtype)
         sizes = (height, width, self.kernel_size, self.out_channels, events.n_steps)
-        sizes = np.array(sizes, np.int64)
+        sizes = np.array([*sizes, self._clamps()], np.int64)
         packed, array = self._packed(), out.numpy()
         loop = kernels.kernel(kernels.POTENTIALS, self.weight.dtype)
 

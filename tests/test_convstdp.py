@@ -105,6 +105,15 @@ def test_respond_is_that_of_the_frames(pool, inhibit, once, leak):
     assert torch.equal(sent.dense(), wanted)
 
 
+def test_negative_weights_take_a_potential_to_zero_and_no_further():
+    x = frames(11, rate=0.15)
+    layer = layer_for(threshold=1.0)
+    layer.weight.copy_(torch.randn(layer.weight.shape, generator=torch.Generator().manual_seed(0)))
+    wanted = reference.respond(x, layer.weight, layer.thresholds, 0.0)
+    assert wanted.sum() > 30
+    assert torch.equal(layer.respond(Events.from_dense(x)).dense(), wanted)
+
+
 def test_respond_in_chunks_and_threads_is_the_same(monkeypatch):
     events = Events.from_dense(frames(6, (8, 40, 2, 11, 9)))
     layer = layer_for()

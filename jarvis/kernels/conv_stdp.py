@@ -59,6 +59,7 @@ def _learn_loop(dtype: type) -> Callable:
     def loop(times, units, offsets, order, w, thresholds, winners, counts, sizes, values):
         height, width, size, maps = sizes[0], sizes[1], sizes[2], sizes[3]
         channels, mode, radius, quota = sizes[4], sizes[5], sizes[6], sizes[7]
+        clamps = sizes[8] > 0  # whether a leak or a negative weight can take V below 0
         leak, a_plus, a_minus = values[0], values[1], values[2]
         low, high, soft = values[3], values[4], values[5] > 0
         rest, rise, decay, ceiling = values[6], values[7], values[8], values[9]
@@ -93,7 +94,7 @@ def _learn_loop(dtype: type) -> Callable:
                 for q in range(n_touched):
                     place = touched[q]
                     row = v[place * maps :][:maps]
-                    if leak > 0:
+                    if clamps:
                         for m in range(maps):
                             row[m] = row[m] - leak if row[m] > leak else zero
                     if blocked[place]:
@@ -173,7 +174,7 @@ def _respond_loop(dtype: type) -> Callable:
         times, units, offsets, w, thresholds, out_times, out_units, counts, sizes, leak, low, high
     ):
         height, width, size, maps = sizes[0], sizes[1], sizes[2], sizes[3]
-        pool, once, inhibit = sizes[4], sizes[5] > 0, sizes[6] > 0
+        pool, once, inhibit, clamps = sizes[4], sizes[5] > 0, sizes[6] > 0, sizes[7] > 0
         area, high_pool, wide_pool = height * width, height // pool, width // pool
         pooled_area = high_pool * wide_pool
         v = np.zeros(area * maps, dtype)
@@ -201,7 +202,7 @@ def _respond_loop(dtype: type) -> Callable:
                 for q in range(n_touched):
                     place = touched[q]
                     row = v[place * maps :][:maps]
-                    if leak > 0:
+                    if clamps:
                         for m in range(maps):
                             row[m] = row[m] - leak if row[m] > leak else zero
                     if closed[place]:
@@ -242,7 +243,7 @@ def _potentials_loop(dtype: type) -> Callable:
 
     def loop(times, units, offsets, w, out, sizes, leak, low, high):
         height, width, size, maps = sizes[0], sizes[1], sizes[2], sizes[3]
-        area = height * width
+        area, clamps = height * width, sizes[5] > 0
         v = np.zeros(area * maps, dtype)
         stamp = np.full(area, -1, np.int32)
         touched = np.empty(area, np.int32)
@@ -259,7 +260,7 @@ def _potentials_loop(dtype: type) -> Callable:
                         v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps
                     )
                     e += 1
-                if leak > 0:
+                if clamps:
                     for q in range(n_touched):
                         row = v[touched[q] * maps :][:maps]
                         for m in range(maps):
