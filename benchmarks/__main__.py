@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import compile_time, gpu, machine, neurons, report, scaling
+from benchmarks import compile_time, gpu, machine, neurons, report, scaling, stdp
 from benchmarks.row import Row
 from benchmarks.spyx_peer import Spyx
 from benchmarks.training_step import training
 
-GROUPS = ("lif", "training", "recurrent", "adaptive", "compile", "scaling", "gpu")
+GROUPS = ("lif", "training", "recurrent", "adaptive", "stdp", "compile", "scaling", "gpu")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -48,6 +48,9 @@ def _rows(wanted, quick: bool, spyx: Spyx | None, no_spyx: str) -> list[Callable
         makers.append(lambda: neurons.recurrent((5, 2, 16) if quick else neurons.RECURRENT))
     if "adaptive" in wanted:
         makers.append(lambda: neurons.adaptive(shapes[0]))
+    if "stdp" in wanted:
+        n, maps = (2, (4, 6)) if quick else (100, (30, 250))
+        makers += [lambda number=number: stdp.stdp(number, n, maps) for number in (1, 2)]
     return makers
 
 

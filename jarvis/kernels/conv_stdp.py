@@ -53,6 +53,25 @@ def _add(v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size,
     return n_touched
 
 
+@njit(inline="always")
+def _any_over(row, theta):
+    """Whether any map is at its threshold: counted, not searched, so that it vectorises."""
+    n = 0
+    for m in range(len(row)):
+        n += row[m] >= theta[m]
+    return n > 0
+
+
+@njit(inline="always")
+def _highest(row, theta):
+    """The map with the highest potential of those at their thresholds, the lowest of equals."""
+    best = -1
+    for m in range(len(row)):
+        if row[m] >= theta[m] and (best < 0 or row[m] > row[best]):
+            best = m
+    return best
+
+
 def _learn_loop(dtype: type) -> Callable:
     zero = dtype(0)
 
@@ -69,14 +88,16 @@ def _learn_loop(dtype: type) -> Callable:
         touched = np.empty(area, np.int32)
         first = np.full(channels * area, -1, np.int32)  # -1: has not fired
         blocked = np.zeros(area, np.bool_)
-        taken = np.zeros(maps, np.bool_)
-        candidates = np.empty(1024, np.int64)
+        theta = np.empty(maps, dtype)  # the thresholds; infinite where a map can win no more
+        # Places where somebody may win in this step, and the highest potential at each.
+        places, best_map = np.empty(area, np.int32), np.empty(area, np.int32)
+        best_v = np.empty(area, dtype)
         for b in range(len(order)):
             start, stop = offsets[order[b]], offsets[order[b] + 1]
             v[:] = zero
             stamp[:] = -1
             blocked[:] = False
-            taken[:] = False
+            theta[:] = thresholds
             n_won, e = 0, start
             while e < stop and n_won < quota:
                 t, n_touched = times[e], 0
@@ -99,37 +120,42 @@ def _learn_loop(dtype: type) -> Callable:
                             row[m] = row[m] - leak if row[m] > leak else zero
                     if blocked[place]:
                         continue
-                    for m in range(maps):
-                        if row[m] >= thresholds[m] and not taken[m]:
-                            if n == len(candidates):
-                                longer = np.empty(2 * n, np.int64)
-                                longer[:n] = candidates
-                                candidates = longer
-                            candidates[n] = m * area + place  # in the order of map, y, x
-                            n += 1
+                    if _any_over(row, theta):
+                        m = _highest(row, theta)
+                        places[n], best_map[n], best_v[n] = place, m, row[m]
+                        n += 1
                 # One winner after another: the highest potential, then the lowest map, y, x.
                 while n_won < quota:
-                    best, best_v = -1, zero
-                    kept = 0  # only those who may still win stay on the list
+                    best = -1
+                    kept = 0  # of the places, only those where somebody may still win
                     for q in range(n):
-                        m, place = candidates[q] // area, candidates[q] % area
-                        if taken[m] or blocked[place]:
+                        place, m, p = places[q], best_map[q], best_v[q]
+                        if blocked[place]:
                             continue
-                        candidates[kept] = candidates[q]
+                        if theta[m] == np.inf:  # it has won elsewhere: who is next here?
+                            row = v[place * maps :][:maps]
+                            m = _highest(row, theta)
+                            if m < 0:
+                                continue
+                            p = row[m]
+                        places[kept], best_map[kept], best_v[kept] = place, m, p
+                        if best < 0 or p > best_v[best]:
+                            best = kept
+                        elif p == best_v[best]:
+                            rival = best_map[best]
+                            if m < rival or (m == rival and place < places[best]):
+                                best = kept
                         kept += 1
-                        p = v[place * maps + m]
-                        if best < 0 or p > best_v or (p == best_v and candidates[q] < best):
-                            best, best_v = candidates[q], p
                     n = kept
                     if best < 0:
                         break
-                    m, place = best // area, best % area
+                    m, place = best_map[best], places[best]
                     y, x = place // width, place % width
                     winners[b, n_won, 0], winners[b, n_won, 1] = m, y
                     winners[b, n_won, 2], winners[b, n_won, 3] = x, t
                     n_won += 1
                     if mode != LOCAL:
-                        taken[m] = True
+                        theta[m] = np.inf
                     if mode != GLOBAL:
                         for i in range(max(0, y - radius), min(height, y + radius + 1)):
                             for j in range(max(0, x - radius), min(width, x + radius + 1)):
@@ -183,6 +209,7 @@ def _respond_loop(dtype: type) -> Callable:
         fired = np.zeros(area * maps, np.bool_)
         sent = np.full(pooled_area * maps, -1, np.int32)  # step of a pooled unit's last spike
         closed = np.zeros(area, np.bool_)
+        spent = dtype(-np.inf)  # will not come back, without a look at `fired`
         for b in range(low, high):
             v[:] = zero
             stamp[:] = -1
@@ -205,7 +232,7 @@ def _respond_loop(dtype: type) -> Callable:
                     if clamps:
                         for m in range(maps):
                             row[m] = row[m] - leak if row[m] > leak else zero
-                    if closed[place]:
+                    if closed[place] or not _any_over(row, thresholds):
                         continue
                     best = -1
                     if inhibit:  # of those that fire here in this step the highest, and no other
@@ -220,7 +247,7 @@ def _respond_loop(dtype: type) -> Callable:
                         at = place * maps + m
                         if row[m] < thresholds[m] or fired[at]:
                             continue
-                        row[m] = zero
+                        row[m] = spent if once and not clamps else zero
                         fired[at] = once
                         if inhibit and m != best:
                             continue
@@ -279,6 +306,7 @@ def _reward_loop(dtype: type) -> Callable:
         """The neuron with the highest potential decides; its synapses learn by the verdict."""
         height, width, size, maps = sizes[0], sizes[1], sizes[2], sizes[3]
         channels, per_class = sizes[4], sizes[5]
+        lowest, highest, soft = values[4], values[5], values[6] > 0
         area, reach, zero = height * width, size // 2, dtype(0)
         v = np.zeros(area * maps, dtype)
         stamp = np.full(area, -1, np.int32)
@@ -317,7 +345,11 @@ def _reward_loop(dtype: type) -> Callable:
                             inside = 0 <= y < height and 0 <= x < width
                             if inside and fired[c * area + y * width + x]:
                                 step = early
-                            w[at] += step * w[at] * (1 - w[at])
+                            old = w[at]
+                            if soft:
+                                step = step * (old - lowest) * (highest - old)
+                            new = old + step
+                            w[at] = min(max(new, lowest), highest)
             for e in range(start, stop):
                 fired[units[e]] = False
 
