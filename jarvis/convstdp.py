@@ -8,7 +8,7 @@ For every stimulus, a list of input spikes over T steps::
          -a_minus w (1 - w)   where it fired later, or not at all     (`stdp.order_stdp`)
 
 Stimuli follow one another, each with the weights that the one before it left. All loops are
-compiled and event-driven (`kernels/conv_stdp.py`), and run on the CPU.
+compiled and event-driven (`kernels/conv_events.py`, `kernels/conv_stdp.py`), and run on the CPU.
 
 Source: Kheradpisheh, Ganjtabesh, Thorpe & Masquelier 2018, Neural Networks 99:56.
 """
@@ -21,15 +21,15 @@ import torch
 from torch import Tensor, nn
 
 from jarvis.events import Events
-from jarvis.kernels import conv_stdp as kernels
+from jarvis.kernels import conv_events, conv_stdp
 from jarvis.kernels.cpu import over_lanes
 from jarvis.stdp import STDPConfig, initial_weights
 from jarvis.wta import WTAConfig, WTAMode, revive
 
 _MODES = {
-    WTAMode.GLOBAL: kernels.GLOBAL,
-    WTAMode.LOCAL: kernels.LOCAL,
-    WTAMode.BOTH: kernels.BOTH,
+    WTAMode.GLOBAL: conv_stdp.GLOBAL,
+    WTAMode.LOCAL: conv_stdp.LOCAL,
+    WTAMode.BOTH: conv_stdp.BOTH,
 }
 _BUFFER = 1 << 24  #: output events that one pass of `respond` has room for
 
@@ -195,7 +195,7 @@ class ConvSTDP(nn.Module):
         sizes = np.array(
             [*sizes, _MODES[wta.mode], wta.local_radius, quota, self._clamps()], np.int64
         )
-        loop = kernels.kernel(kernels.LEARN, self.weight.dtype)
+        loop = conv_stdp.learn(self.weight.dtype)
         rise = wta.theta_plus if wta.enable_homeostasis else 0.0
         packed, thresholds = self._packed(), self.thresholds.numpy()
         found, done = [], 0
@@ -267,7 +267,7 @@ class ConvSTDP(nn.Module):
         sizes = (height, width, self.kernel_size, self.out_channels, pool, once, inhibit)
         sizes = np.array([*sizes, self._clamps()], np.int64)
         packed, thresholds = self._packed(), self.thresholds.numpy()
-        loop = kernels.kernel(kernels.RESPOND, self.weight.dtype)
+        loop = conv_events.respond(self.weight.dtype)
         parts = []
         for first in range(0, len(events), chunk):
             bounds = np.ascontiguousarray(offsets[first : first + chunk + 1])
@@ -304,7 +304,7 @@ class ConvSTDP(nn.Module):
         sizes = (height, width, self.kernel_size, self.out_channels, events.n_steps)
         sizes = np.array([*sizes, self._clamps()], np.int64)
         packed, array = self._packed(), out.numpy()
-        loop = kernels.kernel(kernels.POTENTIALS, self.weight.dtype)
+        loop = conv_events.potentials(self.weight.dtype)
 
         def share(low: int, high: int) -> None:
             loop(times, units, offsets, packed, array, sizes, self.leak, low, high)

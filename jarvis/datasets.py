@@ -7,11 +7,6 @@ Files are looked for in ``$JARVIS_DATA`` (read-only is fine), then in the cache,
 ``~/.cache/jarvis``, which ``$JARVIS_CACHE`` can move.
 """
 
-import gzip
-import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,17 +15,40 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from jarvis.files import atomic_path
+from jarvis.downloads import (
+    CorruptDataError,
+    MissingDataError,
+    cache_folder,
+    data_folders,
+    find,
+    missing,
+    read_idx,
+)
+from jarvis.pictures import listed, read_picture, share
+from jarvis.recordings import EventDataset, fetch_nmnist, read_nmnist
+from jarvis.scenes import SceneConfig, SceneDataset
+
+__all__ = [
+    "SPLITS",
+    "ArrayDataset",
+    "CorruptDataError",
+    "EventDataset",
+    "MissingDataError",
+    "SceneConfig",
+    "SceneDataset",
+    "cache_folder",
+    "data_folders",
+    "digits",
+    "fashion_mnist",
+    "find",
+    "folder",
+    "mnist",
+    "nmnist",
+    "satellites",
+    "toy",
+]
 
 SPLITS = ("train", "val", "test")
-
-
-class MissingDataError(FileNotFoundError):
-    """A data set is neither on this machine nor to be downloaded; the message says what to do."""
-
-
-class CorruptDataError(OSError):
-    """A file of a data set is truncated or damaged; the message names it."""
 
 
 class ArrayDataset(Dataset):
@@ -166,25 +184,106 @@ def fashion_mnist(split: str = "train", *, download: bool = True) -> ArrayDatase
     return _torchvision_mnist("FashionMNIST", split, download)
 
 
-def data_folders() -> list[Path]:
-    """Where data is looked for, in this order: ``$JARVIS_DATA`` if set, then the cache."""
-    given = os.environ.get("JARVIS_DATA")
-    return ([Path(given)] if given else []) + [cache_folder()]
+def nmnist(split: str = "train", *, download: bool = True) -> EventDataset:
+    """N-MNIST: an event camera that shakes before each MNIST digit, 34x34 pixels, about 300 ms.
+
+    Recordings are in the order of their numbers, which is MNIST's. Whatever part of the published
+    60 000 and 10 000 is there is read, and `source` says how much that is.
+
+    Args:
+        split: "train", "val" (the training recordings whose number ends in 0; a rule by number
+            means the same recordings however many are there) or "test".
+        download: fetch what is missing into the cache; this needs the package tonic.
+
+    Returns:
+        Events of units ``(2, 34, 34)``, channel 0 ON and 1 OFF, times in ms; `binned` makes steps.
+
+    Raises:
+        MissingDataError: if it is not here and cannot be downloaded.
+        CorruptDataError: if a file is empty, truncated or damaged; it is named.
+
+    Source: Orchard, Jayawant, Cohen & Thakor 2015, Front. Neurosci. 9:437.
+    """
+    _check_split(split)
+    part, published = ("Test", 10_000) if split == "test" else ("Train", 60_000)
+    root = find(f"NMNIST/{part}", folder=True)
+    if root is None:
+        root = fetch_nmnist(part, download)
+    files = sorted(root.glob("[0-9]/*.bin"), key=lambda path: (path.stem, path.parent.name))
+    if not files:
+        raise missing("N-MNIST", f"NMNIST/{part}", f"{root} has no <digit>/*.bin")
+    kind = "test" if split == "test" else "training"
+    source = f"N-MNIST, {kind} part, complete, as published"
+    if len(files) != published:
+        source = f"N-MNIST, {len(files)} of the {published} published {kind} recordings"
+    if split != "test":
+        files = [path for path in files if path.stem.endswith("0") == (split == "val")]
+    targets = torch.tensor([int(path.parent.name) for path in files])
+    return EventDataset(read_nmnist(files), targets, 10, source)
 
 
-def cache_folder() -> Path:
-    """The folder for what is downloaded or unpacked: ``$JARVIS_CACHE`` or ``~/.cache/jarvis``."""
-    given = os.environ.get("JARVIS_CACHE")
-    return Path(given) if given else Path.home() / ".cache" / "jarvis"
+def satellites(split: str = "train", *, n: int = 500, **options) -> SceneDataset:
+    """Generated event scenes: 0, 1 or 2 satellites cross a field of drifting stars, in noise.
+
+    They stand in for recordings of the night sky. `jarvis.scenes` says what fires where.
+
+    Args:
+        split: "train", "val" or "test"; scene i of a split is the same whatever n is.
+        n: number of scenes.
+        options: fields of `SceneConfig`, such as ``noise=0.01``; the scenes stay the same else.
+
+    Returns:
+        Events of 10 steps and units ``(2, 128, 128)``, and the truth of each pixel and frame.
+
+    Example:
+        >>> satellites("test", n=3)
+        3 scenes, 10 frames of 128x128 pixels, 0 to 2 satellites: generated, test split
+    """
+    _check_split(split)
+    return SceneDataset(split, n, SceneConfig(**options))
 
 
-def find(*relative: str) -> Path | None:
-    """The first existing file among `relative`, paths below the data folders; else None."""
-    for folder in data_folders():
-        for name in relative:
-            if (folder / name).is_file():
-                return folder / name
-    return None
+def folder(
+    path: str | Path, split: str = "train", *, size: int | tuple[int, int] = (160, 250)
+) -> ArrayDataset:
+    """Any folder of pictures, in grey and of one size.
+
+    A sub-folder is a class; classes are numbered in the order of their names. Pictures that lie in
+    `path` itself have no labels: targets -1, no classes. The split of a picture follows from a
+    hash of its path below `path`: 70 % train, 10 % val, 20 % test, and further pictures move none.
+
+    Args:
+        path: the folder.
+        split: "train", "val" or "test".
+        size: height and width in pixels, or one number for both; a picture is scaled to cover
+            them and what juts out is cut off evenly, so that nothing is squeezed.
+
+    Returns:
+        inputs ``[N, 1, height, width]``, kept as uint8; indexing gives float32 in [0, 1].
+
+    Raises:
+        MissingDataError: if the folder, a class or the split has no pictures.
+        CorruptDataError: if a picture is truncated or damaged; it is named.
+        ValueError: if pictures lie both in `path` and in its sub-folders.
+    """
+    _check_split(split)
+    height, width = (size, size) if isinstance(size, int) else size
+    if min(height, width) < 1:
+        raise ValueError(f"size={size!r}: height and width must be at least 1 pixel")
+    root = Path(path).expanduser()
+    files, labels, classes = listed(root)
+    shares = [share(file.relative_to(root).as_posix()) for file in files]
+    keep = [i for i, name in enumerate(shares) if name == split]
+    if not keep:
+        counts = ", ".join(f"{shares.count(name)} {name}" for name in SPLITS)
+        raise MissingDataError(
+            f"{root}: none of its {len(files)} pictures fell into the {split} split ({counts}): "
+            "add pictures, or use another split"
+        )
+    pictures = torch.stack([read_picture(files[i], height, width) for i in keep])
+    targets = torch.tensor([labels[i] for i in keep])
+    source = f"{len(files)} pictures of {root.name}, {split} share"
+    return ArrayDataset(pictures.unsqueeze(1), targets, len(classes), source)
 
 
 def _torchvision_mnist(name: str, split: str, download: bool) -> ArrayDataset:
@@ -194,7 +293,7 @@ def _torchvision_mnist(name: str, split: str, download: bool) -> ArrayDataset:
     resources = dict(getattr(tv, name).resources)
     part = "t10k" if split == "test" else "train"
     images, labels = (
-        _read_idx(name, f"{part}-{kind}-ubyte", resources, download)
+        read_idx(name, f"{part}-{kind}-ubyte", resources, download)
         for kind in ("images-idx3", "labels-idx1")
     )
     if len(images) != len(labels):
@@ -202,65 +301,3 @@ def _torchvision_mnist(name: str, split: str, download: bool) -> ArrayDataset:
     keep = {"train": slice(0, 55000), "val": slice(55000, None), "test": slice(None)}[split]
     source = f"{name}, complete, as published"
     return ArrayDataset(images[keep].unsqueeze(1), labels[keep], 10, source)
-
-
-def _read_idx(name: str, stem: str, resources: dict[str, str], download: bool) -> Tensor:
-    """One file of the MNIST family as a tensor, unpacked or downloaded where need be."""
-    from torchvision.datasets.mnist import read_image_file, read_label_file
-
-    relative = f"{name}/raw/{stem}"
-    path = find(relative, f"{relative}.gz")
-    target = cache_folder() / relative
-    if path is None:
-        if not download:
-            raise _missing(name, relative, "download=False")
-        path = _download(name, relative, resources[f"{stem}.gz"])
-    if path.suffix == ".gz":
-        _unpack(path, target, resources[f"{stem}.gz"])
-        path = target
-    try:
-        return read_image_file(str(path)) if "images" in stem else read_label_file(str(path))
-    except Exception as error:  # torchvision asserts, reshapes and unpacks: any of them may fail
-        raise CorruptDataError(
-            f"{path} is truncated or damaged ({type(error).__name__}: {error}): "
-            "delete it, and it is unpacked or downloaded anew"
-        ) from error
-
-
-def _missing(name: str, relative: str, why: str) -> MissingDataError:
-    places = " or ".join(f"{folder / relative}.gz" for folder in data_folders())
-    return MissingDataError(
-        f"{name} is not on this machine ({why}): put {places} there and its companions beside it, "
-        "or use the embedded digits, jarvis.datasets.digits(), which stand in for it"
-    )
-
-
-def _unpack(packed: Path, target: Path, md5: str) -> None:
-    """Unpack a checked .gz into the cache; a file of that name is complete or absent."""
-    if hashlib.md5(packed.read_bytes(), usedforsecurity=False).hexdigest() != md5:
-        raise CorruptDataError(
-            f"{packed} is truncated or damaged: its MD5 sum is not the published {md5}"
-        )
-    with atomic_path(target) as part, gzip.open(packed, "rb") as src, part.open("wb") as dst:
-        shutil.copyfileobj(src, dst)
-
-
-def _download(name: str, relative: str, md5: str) -> Path:
-    """Fetch one file into the cache through torchvision; it appears there whole or not at all."""
-    from torchvision import datasets as tv
-    from torchvision.datasets.utils import download_url
-
-    target = cache_folder() / f"{relative}.gz"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    errors = []
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        mirrors = getattr(tv, name).mirrors
-        for mirror in mirrors:
-            try:
-                download_url(f"{mirror}{target.name}", folder, filename=target.name, md5=md5)
-            except (OSError, RuntimeError) as error:  # no network, a dead mirror, a wrong sum
-                errors.append(str(error).splitlines()[0] if str(error) else repr(error))
-                continue
-            os.replace(Path(folder) / target.name, target)
-            return target
-    raise _missing(name, relative, f"download failed: {errors[-1]}")

@@ -1,12 +1,18 @@
 """Values into spikes. The way back, spikes into decisions, is `decoding.py`.
 
-Dense spike trains are ``[T, B, ...]``, time first, float, 0 or 1.
+Dense spike trains are ``[T, B, ...]``, time first, float, 0 or 1. The filters that come before a
+code for pictures live in `filters.py` and are found here too.
 """
 
 import math
 
 import torch
 from torch import Tensor
+
+from jarvis.filters import difference_of_gaussians as difference_of_gaussians
+from jarvis.filters import filter_images as filter_images
+from jarvis.filters import gabor as gabor
+from jarvis.filters import local_normalisation as local_normalisation
 
 
 def _check_float(x: Tensor, what: str) -> None:
@@ -101,6 +107,11 @@ def spike_times_to_train(steps: Tensor, n_steps: int, dtype: torch.dtype) -> Ten
     return train.scatter_(0, steps.clamp(0, n_steps - 1)[None], valid.to(dtype)[None])
 
 
+def _linear_steps(values: Tensor, n_steps: int) -> Tensor:
+    """``round((1 - value) (T - 1))``: 1 first, 0 last."""
+    return ((1.0 - values) * (n_steps - 1)).round().long()
+
+
 def ttfs_encode(values: Tensor, n_steps: int, *, silent_below: float = 0.0) -> Tensor:
     """Time to first spike: every input fires once, the larger the earlier.
 
@@ -125,9 +136,59 @@ def ttfs_encode(values: Tensor, n_steps: int, *, silent_below: float = 0.0) -> T
         [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
     _check_values(values, "ttfs_encode", n_steps)
-    steps = ((1.0 - values) * (n_steps - 1)).round().long()
-    steps = torch.where(values > silent_below, steps, -1)
+    steps = torch.where(values > silent_below, _linear_steps(values, n_steps), -1)
     return spike_times_to_train(steps, n_steps, values.dtype)
+
+
+def intensity_to_latency(values: Tensor, n_steps: int, mode: str = "rank") -> Tensor:
+    """The step at which each unit fires its one spike: the larger its value, the earlier.
+
+    ``"rank"``: the N values above 0 of a sample, largest first, are dealt equally into T bins:
+    the one of rank r (from 0) fires at step ``floor(r T / N)``. Equal values: first unit first.
+    ``"linear"``: ``step = round((1 - value) (T - 1))``, as `ttfs_encode`.
+
+    Args:
+        values: ``[B, ...]``, 0 or more; for "linear" at most 1.
+        n_steps: T, the number of steps.
+        mode: "rank" or "linear".
+
+    Returns:
+        steps ``[B, ...]`` int32 in [0, T); T where the value is 0: never.
+        ``Events.from_first_steps(steps, n_steps)`` makes events of it.
+
+    Raises:
+        ValueError: for NaN, negative or infinite values, values above 1 with "linear", no axis
+            after the batch, ``n_steps < 1``, or an unknown mode.
+        TypeError: for values that are not a floating-point tensor.
+
+    Source: Kheradpisheh et al. 2018, Neural Networks 99:56, section 2.1 (rank).
+
+    Example:
+        >>> values = torch.tensor([[0.9, 0.1, 0.0, 0.3, 0.2]])
+        >>> intensity_to_latency(values, 2).tolist()
+        [[0, 1, 2, 0, 1]]
+        >>> intensity_to_latency(values, 11, mode="linear").tolist()
+        [[1, 9, 11, 7, 8]]
+    """
+    if mode not in ("rank", "linear"):
+        raise ValueError(f"intensity_to_latency: mode={mode!r} must be 'rank' or 'linear'")
+    # The scale of a rank does not matter: one check of [0, 1] serves both.
+    _check_float(values, "intensity_to_latency: values")
+    finite = bool(torch.isfinite(values).all()) and values.numel() > 0
+    scale = max(1.0, values.max().item()) if finite and mode == "rank" else 1.0
+    _check_values(values / scale, "intensity_to_latency", n_steps)
+    if values.dim() < 2:
+        raise ValueError(f"intensity_to_latency: values must be [B, ...]; got {values.shape}")
+    if mode == "linear":
+        steps = _linear_steps(values, n_steps)
+    else:
+        flat = values.flatten(1)
+        order = flat.argsort(dim=1, descending=True, stable=True)
+        ranks = torch.arange(flat.shape[1], device=flat.device).expand_as(order)
+        ranks = torch.empty_like(order).scatter_(1, order, ranks)
+        n = (flat > 0).sum(1, keepdim=True).clamp_min(1)
+        steps = (ranks * n_steps // n).view_as(values)
+    return torch.where(values > 0, steps, n_steps).int()
 
 
 def latency_encode(

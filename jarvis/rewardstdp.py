@@ -4,10 +4,13 @@ The maps of the layer are shared out among the classes. No neuron fires before t
 over; then the one with the highest potential decides for its map's class, and its synapses alone
 learn::
 
-    right:  dw = +a_plus  w (1 - w) where the input fired,  -a_minus w (1 - w) where it was silent
-    wrong:  dw = -b_minus w (1 - w) where the input fired,  +b_plus  w (1 - w) where it was silent
+    right:  dw = +a_plus  where the input fired,  -a_minus where it was silent
+    wrong:  dw = -b_minus where the input fired,  +b_plus  where it was silent
 
-Source: Mozafari, Ganjtabesh, Nowzari-Dalini, Thorpe & Masquelier 2019, Pattern Recognition 94:87.
+each times ``(w - w_min) (w_max - w)`` in the multiplicative form. w stays within its bounds.
+
+Source: Mozafari, Ganjtabesh, Nowzari-Dalini, Thorpe & Masquelier 2019, Pattern Recognition 94:87;
+the additive form within [0.2, 0.8] is that of its example in SpykeTorch.
 """
 
 import math
@@ -19,7 +22,7 @@ from torch import Tensor
 
 from jarvis.convstdp import ConvSTDP
 from jarvis.events import Events
-from jarvis.kernels import conv_stdp as kernels
+from jarvis.kernels import conv_stdp
 from jarvis.stdp import STDPConfig
 
 
@@ -47,9 +50,9 @@ class RewardSTDP(ConvSTDP):
             ``least + span * errors``, punishment by ``least + span * (1 - errors)``.
         least: smallest scale of a rate.
         span: what errors add to it.
+        stdp: form of the rule, bounds and initial weights (its rates are not used); None: additive
+            within [0.2, 0.8].
         generator: draws the initial weights.
-        init_mean: mean of the initial weights.
-        init_std: their standard deviation.
 
     Raises:
         ValueError: for sizes below 1 or a dropout outside [0, 1).
@@ -74,11 +77,10 @@ class RewardSTDP(ConvSTDP):
         *,
         dropout: float = 0.5,
         adapt_every: int = 1000,
-        least: float = 0.2,
-        span: float = 0.5,
+        least: float = 0.0,
+        span: float = 1.0,
+        stdp: STDPConfig | None = None,
         generator: torch.Generator | None = None,
-        init_mean: float = 0.8,
-        init_std: float = 0.05,
     ) -> None:
         if n_classes < 1 or maps_per_class < 1:
             raise ValueError(
@@ -89,7 +91,7 @@ class RewardSTDP(ConvSTDP):
             raise ValueError(f"RewardSTDP: dropout={dropout!r} must lie in [0, 1)")
         if adapt_every < 0:
             raise ValueError(f"RewardSTDP: adapt_every={adapt_every!r} must be at least 0")
-        config = STDPConfig(init_mean=init_mean, init_std=init_std)
+        config = STDPConfig(multiplicative=False, w_min=0.2, w_max=0.8) if stdp is None else stdp
         maps = n_classes * maps_per_class
         super().__init__(
             in_channels, maps, kernel_size, threshold=1.0, stdp=config, generator=generator
@@ -144,7 +146,8 @@ class RewardSTDP(ConvSTDP):
         indices = torch.arange(len(events)) if order is None else order.cpu().long()
         sizes = (height, width, self.kernel_size, self.out_channels, self.in_channels)
         sizes = np.array([*sizes, self.maps_per_class], np.int64)
-        loop = kernels.kernel(kernels.REWARD, self.weight.dtype)
+        loop = conv_stdp.reward(self.weight.dtype)
+        bounds = (self.stdp.w_min, self.stdp.w_max, self.stdp.multiplicative)
         packed, decided = self._packed(), np.empty(len(indices), np.int64)
         done = 0
         while done < len(indices):
@@ -157,7 +160,7 @@ class RewardSTDP(ConvSTDP):
             out = decided[done : done + n]
             loop(
                 *(times, units, offsets, part.numpy(), packed, wanted.numpy(), active, out, sizes),
-                self._numpy(*self.scaled_rates()),
+                self._numpy(*self.scaled_rates(), *bounds),
             )
             self.error_rate.fill_((torch.from_numpy(out) != wanted).float().mean().item())
             self.n_seen += n

@@ -2,13 +2,16 @@ import gzip
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from conftest import REAL_DATA
 from jarvis import datasets
 from jarvis.datasets import CorruptDataError, MissingDataError
+from jarvis.pictures import read_picture, share
 
 RAW = "MNIST/raw"
 NAMES = [
@@ -174,3 +177,114 @@ def test_a_full_disk_while_unpacking_leaves_nothing(real, cache, monkeypatch):
     with pytest.raises(OSError, match=r"could not write .*No space left"):
         datasets.mnist(download=False)
     assert files(cache) == []
+
+
+def picture(path: Path, value: int | tuple = 0, size: tuple[int, int] = (30, 20), mode="L") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, value).save(path)
+    return path
+
+
+@pytest.fixture
+def classes(tmp_path) -> Path:
+    for k, name in enumerate(("b", "a")):
+        for i in range(30):
+            picture(tmp_path / name / f"{i:03d}.png", 100 * k + i)
+    return tmp_path
+
+
+def test_a_folder_of_classes(classes):
+    parts = {s: datasets.folder(classes, s, size=(8, 12)) for s in datasets.SPLITS}
+    assert sum(len(p) for p in parts.values()) == 60
+    assert len(parts["train"]) > len(parts["test"]) > 0
+    assert parts["train"].shape == (1, 8, 12)
+    assert parts["train"].n_classes == 2
+    seen = torch.cat([p.inputs[:, 0, 4, 6] for p in parts.values()])
+    labels = torch.cat([p.targets for p in parts.values()])
+    # a is class 0 and has the values from 100 on: every picture is there once, with its label.
+    assert sorted(zip(labels.tolist(), seen.tolist(), strict=True)) == [
+        *[(0, 100 + i) for i in range(30)],
+        *[(1, i) for i in range(30)],
+    ]
+    assert parts["val"][0][0].max() <= 1
+
+
+def test_further_pictures_move_none(classes):
+    before = datasets.folder(classes, "test", size=4).inputs[:, 0, 0, 0].tolist()
+    for i in range(10):
+        picture(classes / "a" / f"new{i}.png", 200 + i)
+    after = datasets.folder(classes, "test", size=4).inputs[:, 0, 0, 0].tolist()
+    assert [v for v in after if v < 200] == before
+
+
+def test_shares_of_a_folder():
+    split = [share(f"class/{i:05d}.jpg") for i in range(5000)]
+    for name, fraction in (("train", 0.7), ("val", 0.1), ("test", 0.2)):
+        assert abs(split.count(name) / 5000 - fraction) < 0.02
+
+
+def test_a_flat_folder_has_no_labels(tmp_path):
+    for i in range(30):
+        picture(tmp_path / f"{i}.jpg", i)
+    picture(tmp_path / "._hidden.jpg")
+    (tmp_path / "notes.txt").write_text("no picture")
+    data = datasets.folder(tmp_path, "train", size=16)
+    assert data.shape == (1, 16, 16)
+    assert set(data.targets.tolist()) == {-1}
+    assert data.n_classes == 0
+    assert sum(len(datasets.folder(tmp_path, s, size=4)) for s in datasets.SPLITS) == 30
+
+
+def test_pictures_are_cut_in_the_middle_and_not_squeezed(tmp_path):
+    wide = np.zeros((20, 60), dtype=np.uint8)
+    wide[:, 20:40] = 255
+    Image.fromarray(wide).save(tmp_path / "a.png")
+    assert (read_picture(tmp_path / "a.png", 20, 20) == 255).all()
+    whole = read_picture(tmp_path / "a.png", 20, 60)
+    assert torch.equal(whole, torch.from_numpy(wide))
+
+
+def test_colours_and_depths_become_the_same_grey(tmp_path):
+    red = read_picture(picture(tmp_path / "a.png", (255, 0, 0), mode="RGB"), 4, 4)
+    assert red.unique().tolist() == [76]  # 0.299 of 255
+    deep = np.repeat(np.array([[0x0101], [0x8080], [0xFFFF]], dtype=np.uint16), 30, axis=1)
+    Image.fromarray(deep).save(tmp_path / "b.png")
+    assert read_picture(tmp_path / "b.png", 3, 30)[:, 9].tolist() == [1, 128, 255]
+    Image.fromarray(np.full((4, 4), 0.5, dtype=np.float32)).save(tmp_path / "c.tif")
+    with pytest.raises(CorruptDataError, match=r"c\.tif.*floating-point"):
+        read_picture(tmp_path / "c.tif", 4, 4)
+
+
+@pytest.mark.parametrize("keep", [0, 20, 200])
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+def test_a_damaged_picture_is_named(tmp_path, kind, keep):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
+    for i in range(20):
+        Image.fromarray(noise).save(tmp_path / f"{i}.{kind}")
+    victim = next(i for i in range(20) if share(f"{i}.{kind}") == "train")
+    path = tmp_path / f"{victim}.{kind}"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CorruptDataError, match=rf"/{victim}\.{kind} is truncated or damaged"):
+        datasets.folder(tmp_path, size=8)
+
+
+def test_a_folder_without_pictures_says_so(tmp_path):
+    with pytest.raises(MissingDataError, match=r"nowhere is not a folder"):
+        datasets.folder(tmp_path / "nowhere")
+    with pytest.raises(MissingDataError, match="holds no pictures"):
+        datasets.folder(tmp_path)
+    picture(tmp_path / "a" / "0.png")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(MissingDataError, match="/b holds no pictures"):
+        datasets.folder(tmp_path)
+    picture(tmp_path / "b" / "0.png")
+    lone = [s for s in datasets.SPLITS if s not in (share("a/0.png"), share("b/0.png"))]
+    with pytest.raises(MissingDataError, match=f"none of its 2 pictures fell into the {lone[0]}"):
+        datasets.folder(tmp_path, lone[0])
+    picture(tmp_path / "c.png")
+    with pytest.raises(ValueError, match=r"c\.png.* beside folders of pictures"):
+        datasets.folder(tmp_path)
+    with pytest.raises(ValueError, match="size=0"):
+        datasets.folder(tmp_path, size=0)
+    with pytest.raises(ValueError, match="validation"):
+        datasets.folder(tmp_path, "validation")

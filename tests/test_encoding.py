@@ -25,6 +25,8 @@ from jarvis import (
     ttfs_decode,
     ttfs_encode,
 )
+from jarvis.encoding import intensity_to_latency
+from jarvis.events import Events
 
 F64 = torch.float64
 
@@ -119,6 +121,57 @@ def test_delta_rebuilds_a_slow_signal(seed, threshold):
     assert not (spikes[:, :, 0] * spikes[:, :, 1]).any()
 
 
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10_000), steps=st.integers(1, 12), scale=st.sampled_from([1e-3, 1, 300]))
+def test_rank_latencies_fill_bins_equally_and_in_order(seed, steps, scale):
+    g = torch.Generator().manual_seed(seed)
+    x = scale * torch.rand(3, 2, 5, 4, generator=g)
+    x[torch.rand(x.shape, generator=g) < 0.4] = 0
+    x[2] = 0
+    out = intensity_to_latency(x, steps)
+    assert out.shape == x.shape
+    assert out.dtype == torch.int32
+    assert torch.equal(out == steps, x == 0)
+    for values, at in zip(x.flatten(1), out.flatten(1), strict=True):
+        fired = at[at < steps]
+        counts = torch.bincount(fired, minlength=steps)
+        assert counts.max() - counts.min() <= 1
+        by_value = at[values.argsort(descending=True)]
+        assert (by_value[: len(fired)].diff() >= 0).all()
+
+
+def test_rank_latency_of_equal_values_is_in_unit_order():
+    x = torch.tensor([[0.5, 0.5, 0.5, 0.0, 0.5]])
+    assert intensity_to_latency(x, 4).tolist() == [[0, 1, 2, 4, 3]]
+    assert intensity_to_latency(x, 2).tolist() == [[0, 0, 1, 2, 1]]
+    assert intensity_to_latency(x, 100).tolist() == [[0, 25, 50, 100, 75]]
+
+
+def test_linear_latency_is_ttfs(generator):
+    x = torch.rand(3, 2, 4, generator=generator)
+    x[0, 0] = 0
+    events = Events.from_first_steps(intensity_to_latency(x, 7, mode="linear"), 7)
+    assert torch.equal(events.dense(), ttfs_encode(x, 7))
+
+
+@pytest.mark.parametrize(
+    ("x", "steps", "mode", "error", "says"),
+    [
+        (torch.tensor([[-1.0]]), 5, "rank", ValueError, "span"),
+        (torch.tensor([[math.inf]]), 5, "rank", ValueError, "span"),
+        (torch.tensor([[math.nan]]), 5, "rank", ValueError, "NaN"),
+        (torch.tensor([[2.0]]), 5, "linear", ValueError, r"\[0, 1\]"),
+        (torch.tensor([[0.5]]), 0, "rank", ValueError, "n_steps=0"),
+        (torch.tensor([[0.5]]), 5, "log", ValueError, "mode='log'"),
+        (torch.tensor([0.5]), 5, "rank", ValueError, r"\[B, \.\.\.\]"),
+        (torch.tensor([[1]]), 5, "rank", TypeError, "int64"),
+    ],
+)
+def test_bad_intensities(x, steps, mode, error, says):
+    with pytest.raises(error, match=says):
+        intensity_to_latency(x, steps, mode)
+
+
 def test_delta_of_a_picture_puts_polarity_in_the_channel_axis():
     assert delta_encode(torch.rand(4, 2, 5, 6)).shape == (4, 2, 2, 5, 6)
 
@@ -206,3 +259,4 @@ def test_empty_batches_pass():
     x = torch.zeros(0, 4)
     for encode in (poisson_encode, ttfs_encode, latency_encode, constant_encode):
         assert encode(x, 5).shape == (5, 0, 4)
+    assert intensity_to_latency(x, 5).shape == (0, 4)

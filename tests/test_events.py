@@ -14,7 +14,9 @@ def spikes():
 
 def test_dense_to_events_and_back(spikes):
     events = Events.from_dense(spikes)
-    assert len(events) == 5 and events.shape == (2, 4, 3) and events.n_steps == 7
+    assert len(events) == 5
+    assert events.shape == (2, 4, 3)
+    assert events.n_steps == 7
     assert torch.equal(events.dense(), spikes)
     assert torch.equal(events.counts, spikes.sum((0, 2, 3, 4)).long())
 
@@ -58,7 +60,8 @@ def test_two_events_in_one_step_are_one_spike():
 
 def test_a_batch_without_events():
     empty = Events.from_dense(torch.zeros(3, 2, 4))
-    assert empty.dense().shape == (3, 2, 4) and empty.first_steps().tolist() == [[3] * 4] * 2
+    assert empty.dense().shape == (3, 2, 4)
+    assert empty.first_steps().tolist() == [[3] * 4] * 2
     ms = Events(torch.zeros(0), torch.zeros(0).int(), torch.zeros(3).long(), (4,))
     assert len(ms.binned(5)) == 2
 

@@ -5,6 +5,7 @@ import torch
 
 from jarvis import Events
 from jarvis.rewardstdp import RewardRates, RewardSTDP
+from jarvis.stdp import STDPConfig
 from tests.reference_stdp import drive
 
 
@@ -13,7 +14,7 @@ def stimuli(n=40, seed=0, shape=(2, 6, 5), rate=0.1):
     return (torch.rand((4, n, *shape), generator=generator) < rate).float()
 
 
-def by_hand(frames, labels, weight, rates, per_class):
+def by_hand(frames, labels, weight, rates, per_class, stdp):
     """Decisions and weights, one stimulus after another, all maps taking part."""
     weight, decisions = weight.clone(), []
     for b in range(frames.shape[1]):
@@ -29,20 +30,25 @@ def by_hand(frames, labels, weight, rates, per_class):
         right = decisions[-1] == labels[b]
         early, late = (rates.a_plus, -rates.a_minus) if right else (-rates.b_minus, rates.b_plus)
         step = fired.double() * (early - late) + late
-        weight[m] = w + step * w * (1 - w)
+        if stdp.multiplicative:
+            step = step * (w - stdp.w_min) * (stdp.w_max - w)
+        weight[m] = (w + step).clamp(stdp.w_min, stdp.w_max)
     return decisions, weight
 
 
+@pytest.mark.parametrize("multiplicative", [False, True])
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
-def test_decisions_and_weights_are_those_of_the_equations(size):
+def test_decisions_and_weights_are_those_of_the_equations(size, multiplicative):
     x, rates = stimuli(), RewardRates(0.2, 0.1, 0.15, 0.05)
     generator = torch.Generator().manual_seed(3)
+    stdp = STDPConfig(
+        multiplicative=multiplicative, w_min=0.1, w_max=0.9, init_mean=0.5, init_std=0.2
+    )
     layer = RewardSTDP(
-        2, 3, 2, size, rates, dropout=0.0, adapt_every=0, init_mean=0.5, init_std=0.2,
-        generator=generator,
-    ).double()  # fmt: skip
+        2, 3, 2, size, rates, dropout=0.0, adapt_every=0, stdp=stdp, generator=generator
+    ).double()
     labels = torch.randint(3, (40,), generator=generator)
-    decisions, weight = by_hand(x, labels, layer.weight, rates, 2)
+    decisions, weight = by_hand(x, labels, layer.weight, rates, 2, stdp)
     found = layer.learn_rewarded(Events.from_dense(x), labels)
     assert found.tolist() == decisions
     torch.testing.assert_close(layer.weight, weight, rtol=0, atol=1e-12)

@@ -1,0 +1,154 @@
+"""Say what a network of train_spikeseg.py has learnt: classes, masks, instances.
+
+python demos/evaluate_spikeseg.py runs/digits --plot digits.png
+python demos/evaluate_spikeseg.py runs/satellites --samples 500 --plot scenes.png
+"""
+
+import numpy as np
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.patches import Rectangle
+
+from jarvis import cli
+from jarvis.config import ConfigError
+from jarvis.layerwise import checkpoint_file, load_weights, read_run
+from jarvis.recipe import restore_recipe
+from jarvis.segmentation import SceneScore
+from jarvis.stdp_network import make_layers, make_spikeseg, segment
+from jarvis.stdp_readout import class_of_maps, grid_features, linear_readout
+from jarvis.stimuli import DATASETS, Stimuli, load_stimuli
+
+
+def make_parser() -> cli.Parser:
+    parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("run", metavar="RUN_OR_CHECKPOINT", help="folder of a run, or one of its checkpoints")
+    add("--dataset", choices=DATASETS, default=None,
+        help="what to show it; without this option what it learnt from")  # fmt: skip
+    add("--data-folder", metavar="DIR", default=None, help="the pictures of --dataset folder")
+    add("--split", choices=("train", "val", "test"), default="test", help="part of the data set")
+    add("--samples", type=cli.positive_int, default=None,
+        help="only the first so many; all by default, and 500 scenes")  # fmt: skip
+    add("--noise", type=float, default=None, metavar="SHARE",
+        help="of --dataset satellites: share of pixels that fire by chance in a frame")  # fmt: skip
+    add("--readout", choices=("conv1", "conv2", "conv3"), default="conv2",
+        help="layer whose potentials a linear support vector machine reads")  # fmt: skip
+    add("--grid", type=cli.positive_int, default=4,
+        help="it reads the highest potential in each cell of a grid of so many a side")  # fmt: skip
+    add("--svm-c", type=cli.positive_float, default=2.4, help="the machine's penalty")
+    add("--plot", metavar="PNG", default=None, help="draw there what was segmented")
+    return parser
+
+
+def classify(args, layers, recipe, stimuli: Stimuli, train: Stimuli) -> None:
+    """Accuracy of a linear read-out, and of the classes that the last layer's maps stand for."""
+    assert stimuli.targets is not None
+    if train.targets is None or args.readout not in layers:
+        raise cli.UsageError(f"--readout {args.readout}: the network has {', '.join(layers)}")
+    features = [
+        grid_features(layers, recipe, part.events, args.readout, args.grid)
+        for part in (train, stimuli)
+    ]
+    accuracy, _ = linear_readout(
+        (features[0], train.targets), (features[1], stimuli.targets), args.svm_c
+    )
+    print(f"guessing={1 / stimuli.n_classes:.4f}")
+    print(f"accuracy={accuracy:.4f} (linear read-out of {args.readout}, grid {args.grid})")
+    last = list(layers)[-1]
+    won = [
+        grid_features(layers, recipe, part.events, last, grid=1).argmax(1)
+        for part in (train, stimuli)
+    ]
+    n_maps = layers[last].out_channels
+    means = class_of_maps(won[0], train.targets, n_maps, stimuli.n_classes)
+    right = (means[won[1]] == stimuli.targets).double().mean().item()
+    print(f"accuracy_by_map={right:.4f} (class by the winning map of {last})")
+
+
+def score_scenes(model, recipe, stimuli: Stimuli):
+    """Figures of the generated scenes, whose truth is known; returns what was found."""
+    assert stimuli.scenes is not None
+    found = segment(model, stimuli.events, recipe.segment)
+    score = SceneScore()
+    for i, instances in enumerate(found):
+        truth = stimuli.scenes.masks(i)[:, : int(stimuli.scenes.n_satellites[i])]
+        score.add([one.step_masks for one in instances], truth.transpose(0, 1))
+    for name, value in score.figures().items():
+        print(f"{name}={value:.4f}")
+    return found
+
+
+def draw(stimuli: Stimuli, found, saliency, path: str, n: int = 6) -> None:
+    """Stimuli above, what was segmented below; instances in their own colours."""
+    figure, axes = plt.subplots(2, n, figsize=(2.4 * n, 5), layout="constrained", squeeze=False)
+    dense = stimuli.events[list(range(n))].dense().numpy()
+    for i in range(n):
+        top, bottom = axes[:, i]
+        top.imshow(dense[:, i].sum((0, 1)), cmap="gray_r", vmin=0)
+        bottom.imshow(saliency[i], cmap="magma", vmin=0)
+        for k, one in enumerate(found[i]):
+            colour = f"C{k % 10}"
+            y0, x0, y1, x1 = one.box
+            bottom.add_patch(
+                Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, edgecolor=colour)
+            )
+        if stimuli.scenes is not None:
+            top.set_title(f"{int(stimuli.scenes.n_satellites[i])} satellites")
+        elif stimuli.targets is not None:
+            top.set_title(f"class {int(stimuli.targets[i])}")
+        bottom.set_title(f"{len(found[i])} instances")
+        for ax in (top, bottom):
+            ax.set_xticks([])
+            ax.set_yticks([])
+    axes[0, 0].set_ylabel("events of all steps")
+    axes[1, 0].set_ylabel("saliency and boxes")
+    cli.save_figure(figure, path)
+    plt.close(figure)
+
+
+def main(args) -> None:
+    content = read_run(args.run)
+    recipe = restore_recipe(content["recipe"])
+    before = content["arguments"]
+    args.dataset = args.dataset or before["dataset"]
+    args.data_folder = args.data_folder or before["data_folder"]
+    if args.dataset == "folder" and args.data_folder is None:
+        raise cli.UsageError("--dataset folder needs --data-folder DIR")
+    load = {"folder": args.data_folder, "noise": args.noise}
+    stimuli = load_stimuli(args.dataset, args.split, recipe, limit=args.samples, **load)
+    print(f"{checkpoint_file(args.run).name} on {stimuli!r}")
+    channels = content["layers"]["conv1"]["weight"].shape[1]
+    if stimuli.events.shape[0] != channels:
+        raise cli.UsageError(
+            f"--dataset {args.dataset} has {stimuli.events.shape[0]} channels, and the network "
+            f"learnt from {channels}"
+        )
+    layers = make_layers(recipe, channels)
+    load_weights(layers, content, args.run)
+    model = None
+    if recipe.conv3 is not None:
+        try:
+            model = make_spikeseg(recipe, layers)
+        except ConfigError as error:
+            raise cli.UsageError(f"{args.run}: {error}") from None
+    if stimuli.targets is not None:
+        train = load_stimuli(args.dataset, "train", recipe, limit=recipe.samples, **load)
+        classify(args, layers, recipe, stimuli, train)
+    found = None
+    if stimuli.scenes is not None and model is not None:
+        found = score_scenes(model, recipe, stimuli)
+    elif stimuli.scenes is None:
+        print("mean_iou, informedness: not measured, for only satellites come with the true pixels")
+    if args.plot is not None:
+        if model is None:
+            raise cli.UsageError("--plot: the network has no conv3, so it segments nothing")
+        n = min(6, len(stimuli.events))
+        shown = stimuli.events[list(range(n))]
+        found = segment(model, shown, recipe.segment) if found is None else found
+        with torch.no_grad():
+            saliency = model.saliency(model(shown.dense())[1])[:, 0]
+        draw(stimuli, found, np.asarray(saliency), args.plot, n)
+
+
+if __name__ == "__main__":
+    cli.run(make_parser(), main)

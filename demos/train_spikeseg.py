@@ -1,0 +1,184 @@
+"""Train a segmenting network layer by layer with STDP: no labels, no gradients.
+
+python demos/train_spikeseg.py --dataset digits
+python demos/train_spikeseg.py --config demos/configs/satellites.yaml --dataset satellites
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import torch
+
+from jarvis import cli
+from jarvis.checkpoints import CheckpointError
+from jarvis.config import ConfigError, plain
+from jarvis.layerwise import LayerwiseRun, checkpoint_file, fit_layers, read_run
+from jarvis.recipe import PAPERS, Recipe, make_recipe, read_recipe, restore_recipe
+from jarvis.stdp_network import make_layers
+from jarvis.stimuli import DATASETS, load_stimuli
+
+CONFIGS = Path(__file__).resolve().parent / "configs"
+log = logging.getLogger("train_spikeseg")
+
+
+def make_parser() -> cli.Parser:
+    parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--config", "-c", metavar="YAML", default=None,
+        help="what the network is made of and how it learns; without it and --paper, that of the "
+        "data set in demos/configs")  # fmt: skip
+    add("--paper", choices=tuple(PAPERS), default=None,
+        help="start from the constants of a paper")  # fmt: skip
+    add("--dataset", choices=DATASETS, default=None,
+        help="what it sees; digits without this option. mnist and nmnist are read from "
+        "$JARVIS_DATA or the cache, or downloaded")  # fmt: skip
+    add("--data-folder", metavar="DIR", default=None,
+        help="the pictures of --dataset folder, a sub-folder a class")  # fmt: skip
+    add("--output", "-o", metavar="DIR", default="./runs", help="folder of all runs")
+    add("--name", "-n", default=None,
+        help="folder of this run in --output; by default data set, date and time")  # fmt: skip
+    add("--resume", "-r", metavar="PATH", default=None,
+        help="go on from a checkpoint or the folder of a run, with that run's options")  # fmt: skip
+    add("--epochs", type=cli.positive_int, default=None,
+        help="at most so many a layer; 50 where the config says nothing")  # fmt: skip
+    add("--n-classes", type=cli.positive_int, default=None,
+        help="maps of conv3; 1 where the config says nothing")  # fmt: skip
+    add("--device", default="auto",
+        help="auto, cpu, cuda or cuda:N; STDP learns from one stimulus after another, and does so "
+        "on the CPU")  # fmt: skip
+    add("--seed", type=int, default=None,
+        help="of first weights, order of stimuli and revival noise; 42 by default")  # fmt: skip
+    add("--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO",
+        help="least important lines to show")  # fmt: skip
+    add("--no-tensorboard", action="store_true",
+        help="no events for TensorBoard; they are written where it is installed")  # fmt: skip
+    return parser
+
+
+def choose_recipe(args, content: dict | None) -> Recipe:
+    """What --config, --paper and the data set ask for, or what the resumed run had."""
+    options = {"n_classes": args.n_classes, "max_epochs": args.epochs}
+    try:
+        if args.config is not None:
+            return read_recipe(args.config, args.paper, **options)
+        if args.paper is not None:
+            return make_recipe(paper=args.paper, **options)
+        if content is None:
+            return read_recipe(CONFIGS / f"{args.dataset}.yaml", **options)
+        recipe = restore_recipe(content["recipe"])
+        if args.n_classes is not None and recipe.conv3 is not None:
+            recipe = replace(recipe, conv3=replace(recipe.conv3, maps=args.n_classes))
+        if args.epochs is not None:
+            for name, layer in recipe.layers.items():
+                stdp = replace(layer.stdp, max_epochs=args.epochs)
+                recipe = replace(recipe, **{name: replace(layer, stdp=stdp)})
+        return recipe
+    except ConfigError as error:
+        raise cli.UsageError(str(error)) from None
+
+
+def settle(args) -> dict | None:
+    """Fill in what was not given: from the run that --resume goes on with, or the defaults."""
+    content = None
+    before: dict = {}
+    if args.resume is not None:
+        content = read_run(args.resume)
+        before = content["arguments"]
+    for key, default in (("dataset", "digits"), ("data_folder", None), ("seed", 42)):
+        given, was = getattr(args, key), before.get(key, default)
+        if content is not None and given is not None and given != was:
+            raise CheckpointError(
+                f"{args.resume} is of another run: its {key} was {was}, here it is {given}"
+            )
+        setattr(args, key, was if given is None else given)
+    if (args.dataset == "folder") != (args.data_folder is not None):
+        raise cli.UsageError("--dataset folder and --data-folder DIR go together")
+    return content
+
+
+def run_folder(args) -> Path:
+    """Where this run writes: a new folder, or that of the run that it goes on with."""
+    if args.resume is not None and args.name is None:
+        file = checkpoint_file(args.resume)
+        return file.parent.parent if file.parent.name == "checkpoints" else file.parent
+    name = args.name or f"{args.dataset}_{datetime.now():%Y%m%d_%H%M%S}"
+    folder = Path(args.output) / name
+    if args.resume is None:
+        if args.name is not None and (folder / "checkpoints").exists():
+            raise cli.UsageError(
+                f"{folder} holds a run already: --resume it, or choose another --name"
+            )
+        stem, n = folder, 2
+        while folder.exists() and args.name is None:
+            folder, n = stem.with_name(f"{stem.name}_{n}"), n + 1
+    return folder
+
+
+@contextmanager
+def logging_to(folder: Path, level: str) -> Iterator[None]:
+    """Lines to the terminal as they are, and to a file with the time."""
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    file = folder / "logs" / f"train_{datetime.now():%Y%m%d_%H%M%S}.log"
+    log.setLevel(level)
+    log.propagate = False
+    log.handlers = [logging.StreamHandler(sys.stdout), logging.FileHandler(file, encoding="utf-8")]
+    for handler, form in zip(
+        log.handlers, ("%(message)s", "%(asctime)s %(levelname)s %(message)s"), strict=True
+    ):
+        handler.setFormatter(logging.Formatter(form))
+    try:
+        yield
+    except KeyboardInterrupt as stop:  # the terminal hears of it from cli.run
+        log.handlers[1].handle(
+            log.makeRecord(log.name, logging.WARNING, "", 0, str(stop), (), None)
+        )
+        raise
+    finally:
+        for handler in log.handlers:
+            handler.close()
+        log.handlers = []
+
+
+def main(args) -> None:
+    cli.device(args)
+    content = settle(args)
+    recipe = choose_recipe(args, content)
+    stimuli = load_stimuli(
+        args.dataset, "train", recipe, folder=args.data_folder, limit=recipe.samples
+    )
+    generator = torch.Generator().manual_seed(args.seed)
+    try:
+        layers = make_layers(recipe, stimuli.events.shape[0], generator)
+    except ConfigError as error:
+        raise cli.UsageError(str(error)) from None
+    arguments = {key: getattr(args, key) for key in ("dataset", "data_folder", "seed")}
+    run = LayerwiseRun(layers, recipe, args.seed, arguments)
+    folder = run_folder(args)
+    with logging_to(folder, args.log_level):
+        log.info("%r", stimuli)
+        for name, layer in layers.items():
+            log.info("%s: %s, %s", name, layer, "learns" if name in run.learning else "fixed")
+        log.debug("recipe: %s", plain(recipe))
+        if args.device.startswith("cuda"):
+            log.warning("STDP learns on the CPU; --device %s is not used", args.device)
+        started = time.perf_counter()
+        fit_layers(
+            run,
+            stimuli.events,
+            output=folder,
+            resume=args.resume,
+            tensorboard=not args.no_tensorboard,
+            log=log.info,
+        )
+        log.info("learnt in %.1f s; what: python demos/evaluate_spikeseg.py %s",
+                 time.perf_counter() - started, folder)  # fmt: skip
+
+
+if __name__ == "__main__":
+    cli.run(make_parser(), main)

@@ -1,0 +1,210 @@
+"""Fixed filters in front of a spiking network: edges of a picture, as retina and cortex see them.
+
+A bank of filters is a weight ``[n, 1, size, size]`` as in `torch.nn.functional.conv2d`.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def _check_positive(value: float, what: str) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{what}={value!r} must be positive and finite")
+
+
+def _centred_grid(size: int, name: str) -> tuple[Tensor, Tensor]:
+    """Rows and columns ``[size, size]`` counted from the middle, pixels, float64."""
+    if not isinstance(size, int) or size < 1 or size % 2 == 0:
+        raise ValueError(f"{name}: size={size!r} must be an odd positive integer: it has a centre")
+    axis = torch.arange(size, dtype=torch.float64) - size // 2
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    return y, x
+
+
+def _check_images(images: Tensor, name: str) -> None:
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        found = f"{images.dtype}" if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"{name}: images must be a floating-point tensor, not {found}")
+    if images.dim() != 4:
+        raise ValueError(f"{name}: images must be [B, C, H, W]; got {tuple(images.shape)}")
+    if not torch.isfinite(images).all():
+        raise ValueError(f"{name}: images contain NaN or infinite values")
+
+
+def difference_of_gaussians(
+    size: int = 7, sigma_center: float = 1.0, sigma_surround: float = 2.0
+) -> Tensor:
+    """ON and OFF cells of the retina: a narrow Gaussian less a wide one, and the reverse.
+
+    ``ON = G(sigma_center) - G(sigma_surround)``, ``OFF = -ON``; each Gaussian sums to one on the
+    square before the difference, so that both filters sum to zero and see no even brightness.
+
+    Args:
+        size: side of the square, pixels, odd.
+        sigma_center: standard deviation of the centre, pixels.
+        sigma_surround: that of the surround, pixels, larger than `sigma_center`.
+
+    Returns:
+        bank ``[2, 1, size, size]`` float32: ON, OFF.
+
+    Raises:
+        ValueError: for an even size, or sigmas that are not ``0 < sigma_center < sigma_surround``.
+
+    Source: Kheradpisheh et al. 2018, Neural Networks 99:56, section 2.1.
+
+    Example:
+        >>> on, off = difference_of_gaussians()[:, 0]
+        >>> bool(on[3, 3] > 0), bool(off[3, 3] < 0), bool(on.sum().abs() < 1e-6)
+        (True, True, True)
+    """
+    y, x = _centred_grid(size, "difference_of_gaussians")
+    _check_positive(sigma_center, "difference_of_gaussians: sigma_center")
+    _check_positive(sigma_surround, "difference_of_gaussians: sigma_surround")
+    if sigma_center >= sigma_surround:
+        raise ValueError(
+            f"difference_of_gaussians: sigma_surround={sigma_surround!r} must be larger than "
+            f"sigma_center={sigma_center!r}; OFF is the second filter of the bank"
+        )
+    narrow, wide = (torch.exp(-(x**2 + y**2) / (2 * s**2)) for s in (sigma_center, sigma_surround))
+    on = narrow / narrow.sum() - wide / wide.sum()
+    return torch.stack((on, -on))[:, None].float()
+
+
+def gabor(
+    size: int = 5, sigma: float = 1.0, frequency: float = 0.5, orientations: int = 4
+) -> Tensor:
+    """Simple cells of the visual cortex: a wave under a Gaussian, at several orientations.
+
+    ``g = exp(-(x^2 + y^2) / (2 sigma^2)) (cos(2 pi frequency u) - c)`` with
+    ``u = x cos(theta) + y sin(theta)`` and ``theta = k pi / orientations``; c makes the filter sum
+    to zero, and it is scaled to the norm ``sqrt(sum g^2) = 1``. The phase is even (cosine): at the
+    default of half a cycle per pixel the odd wave is zero on every pixel.
+
+    Args:
+        size: side of the square, pixels, odd.
+        sigma: standard deviation of the Gaussian, pixels.
+        frequency: cycles per pixel, at most 0.5: a faster wave cannot be told from a slower one.
+        orientations: number of filters; the first is for vertical stripes (the wave runs along x),
+            the next ones turn towards y.
+
+    Returns:
+        bank ``[orientations, 1, size, size]`` float32.
+
+    Raises:
+        ValueError: for an even size or an option out of range.
+
+    Source: Daugman 1985, J. Opt. Soc. Am. A 2(7):1160; zero mean as in Lee 1996, eq. 12.
+
+    Example:
+        >>> bank = gabor()
+        >>> bank.shape, [round(x, 3) for x in bank.square().sum((1, 2, 3)).tolist()]
+        (torch.Size([4, 1, 5, 5]), [1.0, 1.0, 1.0, 1.0])
+    """
+    y, x = _centred_grid(size, "gabor")
+    if size < 3:
+        raise ValueError(f"gabor: size={size!r} must be at least 3 to hold a wave")
+    _check_positive(sigma, "gabor: sigma")
+    if not 0 < frequency <= 0.5:
+        raise ValueError(f"gabor: frequency={frequency!r} cycles per pixel must lie in (0, 0.5]")
+    if not isinstance(orientations, int) or orientations < 1:
+        raise ValueError(f"gabor: orientations={orientations!r} must be an integer of at least 1")
+    envelope = torch.exp(-(x**2 + y**2) / (2 * sigma**2))
+    bank = []
+    for k in range(orientations):
+        theta = math.pi * k / orientations
+        wave = torch.cos(2 * math.pi * frequency * (x * math.cos(theta) + y * math.sin(theta)))
+        filter_ = envelope * (wave - (envelope * wave).sum() / envelope.sum())
+        bank.append(filter_ / filter_.norm())
+    return torch.stack(bank)[:, None].float()
+
+
+def filter_images(images: Tensor, bank: Tensor, threshold: float = 0.0) -> Tensor:
+    """What each filter of a bank finds in a picture: rectified, weak responses cut off.
+
+    ``out = r where r > threshold, else 0``, with r the correlation of picture and filter. The
+    border is continued outwards with its own pixels, so that it is no edge: a filter of zero sum
+    answers an even picture with 0 everywhere.
+
+    Args:
+        images: ``[B, 1, H, W]``, grey values.
+        bank: ``[n, 1, size, size]``, odd size.
+        threshold: responses up to and including this one become 0; in units of the response, 0 or
+            more. DoG of pictures in [0, 1]: about 0.05; of 0-255 pixels, 15 (Kheradpisheh) or 50.
+
+    Returns:
+        ``[B, n, H, W]``, 0 or more.
+
+    Raises:
+        ValueError: for shapes that do not fit, values that are not finite, or ``threshold < 0``.
+        TypeError: for images that are not a floating-point tensor.
+
+    Source: Kheradpisheh et al. 2018, section 2.1; Mozafari et al. 2019, Front. Neurosci. 13:625.
+
+    Example:
+        >>> dot = torch.zeros(1, 1, 9, 9).index_fill_(2, torch.tensor(4), 1.0)
+        >>> found = filter_images(dot, difference_of_gaussians(), threshold=0.01)
+        >>> found.shape, bool(found[0, 0, 4, 4] > 0), found[0, 1, 4, 4].item()
+        (torch.Size([1, 2, 9, 9]), True, 0.0)
+    """
+    _check_images(images, "filter_images")
+    if images.shape[1] != 1:
+        raise ValueError(
+            f"filter_images: images must be grey, [B, 1, H, W]; got {tuple(images.shape)}: "
+            "take the mean over channels first"
+        )
+    if bank.dim() != 4 or bank.shape[1] != 1 or bank.shape[2] % 2 == 0 or bank.shape[3] % 2 == 0:
+        raise ValueError(
+            f"filter_images: bank must be [n, 1, size, size] of odd size; got {tuple(bank.shape)}"
+        )
+    if not (math.isfinite(threshold) and threshold >= 0):
+        raise ValueError(f"filter_images: threshold={threshold!r} must be 0 or more, and finite")
+    ry, rx = bank.shape[2] // 2, bank.shape[3] // 2
+    padded = F.pad(images, (rx, rx, ry, ry), mode="replicate")
+    response = F.conv2d(padded, bank.to(padded))
+    # Rounding leaves some 1e-8 of an even picture: that is no edge.
+    scale = bank.abs().sum((1, 2, 3)).max() * images.abs().amax() if images.numel() else 0.0
+    floor = max(float(threshold), 4 * torch.finfo(images.dtype).eps * float(scale))
+    return torch.where(response > floor, response, 0.0)
+
+
+def local_normalisation(x: Tensor, radius: int = 8) -> Tensor:
+    """Divide each value by the mean of its surroundings: a faint edge counts as a strong one.
+
+    ``out = x / mean``, the mean over the square of ``(2 radius + 1)^2`` pixels around the place,
+    in its own channel; outside of the picture are zeros, which count. Where the mean is 0 all
+    values are, and stay, 0.
+
+    Args:
+        x: ``[B, C, H, W]``, 0 or more: what `filter_images` gives.
+        radius: of the square, pixels.
+
+    Returns:
+        ``[B, C, H, W]``, 0 or more, not confined to [0, 1]: rank it for latencies.
+
+    Raises:
+        ValueError: for a wrong shape, values that are negative or not finite, or ``radius < 0``.
+        TypeError: for x that is not a floating-point tensor.
+
+    Source: Mozafari et al. 2019, Front. Neurosci. 13:625 (SpykeTorch), the MNIST example.
+
+    Example:
+        >>> x = torch.tensor([[[[1.0, 0.0, 0.1, 0.0]]]])
+        >>> [round(v, 2) for v in local_normalisation(x, radius=1).flatten().tolist()]
+        [9.0, 0.0, 9.0, 0.0]
+    """
+    _check_images(x, "local_normalisation")
+    if not isinstance(radius, int) or radius < 0:
+        raise ValueError(f"local_normalisation: radius={radius!r} must be an integer, 0 or more")
+    if x.numel() and x.min() < 0:
+        raise ValueError(
+            f"local_normalisation: x reaches down to {x.min():.4g}; it must be 0 or more: "
+            "rectify it first (filter_images does)"
+        )
+    width = 2 * radius + 1
+    # The mean over a square is that over rows of the mean over columns.
+    mean = F.avg_pool2d(x, (1, width), stride=1, padding=(0, radius))
+    mean = F.avg_pool2d(mean, (width, 1), stride=1, padding=(radius, 0))
+    return torch.where(x > 0, x / mean.clamp_min(torch.finfo(x.dtype).tiny), 0.0)

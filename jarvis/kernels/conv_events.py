@@ -1,0 +1,207 @@
+"""Convolutions that hear events, on the CPU: what one event does, what a layer sends on.
+
+Two loops: `respond` (the spikes that a layer sends on) and `potentials` (what it has gathered when
+the stimulus is over). `conv_stdp.py` has those that learn. Their definition in words is
+`jarvis.convstdp`; `tests/reference_stdp.py` repeats it frame by frame.
+
+What makes them quick:
+
+* an event adds one contiguous block a row: the weights are stored turned round and with the maps
+  last, ``[C_in, k, k, C_out]``, beside potentials ``[H, W, C_out]``;
+* only places that an event touched in this step can fire in it, and only they are looked at;
+* a leak is paid when a place is touched again, for all the silent steps at once.
+"""
+
+import zlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numba import njit, types
+
+from jarvis.kernels.cpu import compiled
+
+TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
+# numba's cache knows a loop by its own file: what this one lends to others is in the loops' names.
+_SHARED = f"{zlib.crc32(Path(__file__).read_bytes()):08x}"
+
+
+def vector(kind, dims: int = 1) -> types.Array:
+    """The type of a dense array."""
+    return types.Array(kind, dims, "C")
+
+
+def build(make: Callable, dtype: torch.dtype, arguments: list) -> Callable:
+    """`make`'s loop for this type, compiled for these types of arguments."""
+    numpy_type, _ = TYPES[dtype]
+    name = f"conv{make.__name__}_{numpy_type.__name__}_{_SHARED}"
+    return compiled(make(numpy_type), types.void(*arguments), name)
+
+
+@njit(inline="always")
+def add(v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps):
+    """One event: add its block of weights, and list the places that it touches. In place."""
+    top, left = y + size // 2 - size + 1, x + size // 2 - size + 1  # of the places that hear it
+    x0, x1 = max(left, 0), min(left + size, width)
+    for j in range(max(0, -top), min(size, height - top)):
+        row = (top + j) * width
+        for place in range(row + x0, row + x1):
+            if stamp[place] != t:
+                silent = t - 1 - stamp[place]
+                if leak > 0 and stamp[place] >= 0 and silent > 0:
+                    for m in range(maps):
+                        left_over = v[place * maps + m] - leak * silent
+                        v[place * maps + m] = left_over if left_over > 0 else 0
+                stamp[place] = t
+                touched[n_touched] = place
+                n_touched += 1
+        n = (x1 - x0) * maps
+        target = v[(row + x0) * maps :][:n]
+        source = w[((c * size + j) * size + x0 - left) * maps :][:n]
+        for i in range(n):
+            target[i] += source[i]
+    return n_touched
+
+
+@njit(inline="always")
+def any_over(row, theta):
+    """Whether any map is at its threshold: counted, not searched, so that it vectorises."""
+    n = 0
+    for m in range(len(row)):
+        n += row[m] >= theta[m]
+    return n > 0
+
+
+def _respond_loop(dtype: type) -> Callable:
+    zero = dtype(0)
+
+    def loop(
+        times, units, offsets, w, thresholds, out_times, out_units, counts, sizes, leak, low, high
+    ):
+        height, width, size, maps = sizes[0], sizes[1], sizes[2], sizes[3]
+        pool, once, inhibit, clamps = sizes[4], sizes[5] > 0, sizes[6] > 0, sizes[7] > 0
+        area, high_pool, wide_pool = height * width, height // pool, width // pool
+        pooled_area = high_pool * wide_pool
+        v = np.zeros(area * maps, dtype)
+        stamp = np.full(area, -1, np.int32)
+        touched = np.empty(area, np.int32)
+        fired = np.zeros(area * maps, np.bool_)
+        sent = np.full(pooled_area * maps, -1, np.int32)  # step of a pooled unit's last spike
+        closed = np.zeros(area, np.bool_)
+        spent = dtype(-np.inf)  # will not come back, without a look at `fired`
+        for b in range(low, high):
+            v[:] = zero
+            stamp[:] = -1
+            fired[:] = False
+            sent[:] = -1
+            closed[:] = False
+            n, e, stop = 0, offsets[b], offsets[b + 1]
+            while e < stop:
+                t, n_touched = times[e], 0
+                while e < stop and times[e] == t:
+                    unit = units[e]
+                    c, y, x = unit // area, unit % area // width, unit % width
+                    n_touched = add(
+                        v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps
+                    )
+                    e += 1
+                for q in range(n_touched):
+                    place = touched[q]
+                    row = v[place * maps :][:maps]
+                    if clamps:
+                        for m in range(maps):
+                            row[m] = row[m] - leak if row[m] > leak else zero
+                    if closed[place] or not any_over(row, thresholds):
+                        continue
+                    best = -1
+                    if inhibit:  # of those that fire here in this step the highest, and no other
+                        for m in range(maps):
+                            if row[m] >= thresholds[m] and (best < 0 or row[m] > row[best]):
+                                best = m
+                        if best < 0:
+                            continue
+                        closed[place] = once
+                    y, x = place // width // pool, place % width // pool
+                    for m in range(maps):
+                        at = place * maps + m
+                        if row[m] < thresholds[m] or fired[at]:
+                            continue
+                        row[m] = spent if once and not clamps else zero
+                        fired[at] = once
+                        if inhibit and m != best:
+                            continue
+                        if y >= high_pool or x >= wide_pool:
+                            continue
+                        unit = m * pooled_area + y * wide_pool + x
+                        if sent[unit] == t or (once and sent[unit] >= 0):
+                            continue
+                        sent[unit] = t
+                        out_times[b, n] = t
+                        out_units[b, n] = unit
+                        n += 1
+            counts[b] = n
+
+    return loop
+
+
+def _potentials_loop(dtype: type) -> Callable:
+    zero = dtype(0)
+
+    def loop(times, units, offsets, w, out, sizes, leak, low, high):
+        height, width, size, maps = sizes[0], sizes[1], sizes[2], sizes[3]
+        area, clamps = height * width, sizes[5] > 0
+        v = np.zeros(area * maps, dtype)
+        stamp = np.full(area, -1, np.int32)
+        touched = np.empty(area, np.int32)
+        for b in range(low, high):
+            v[:] = zero
+            stamp[:] = -1
+            e, stop = offsets[b], offsets[b + 1]
+            while e < stop:
+                t, n_touched = times[e], 0
+                while e < stop and times[e] == t:
+                    unit = units[e]
+                    c, y, x = unit // area, unit % area // width, unit % width
+                    n_touched = add(
+                        v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps
+                    )
+                    e += 1
+                if clamps:
+                    for q in range(n_touched):
+                        row = v[touched[q] * maps :][:maps]
+                        for m in range(maps):
+                            row[m] = row[m] - leak if row[m] > leak else zero
+            for place in range(area):
+                owed = leak * (sizes[4] - 1 - stamp[place])  # for the silent steps until the end
+                for m in range(maps):
+                    p = v[place * maps + m] - owed
+                    out[b, m, place] = p if p > zero else zero
+
+    return loop
+
+
+I32, I64 = vector(types.int32), vector(types.int64)
+
+
+@cache
+def respond(dtype: torch.dtype) -> Callable:
+    """The loop of `ConvSTDP.respond`."""
+    real, table = TYPES[dtype][1], vector(types.int32, 2)
+    reals, whole = vector(real), types.int64
+    return build(
+        _respond_loop,
+        dtype,
+        [I32, I32, I64, reals, reals, table, table, I64, I64, real, whole, whole],
+    )
+
+
+@cache
+def potentials(dtype: torch.dtype) -> Callable:
+    """The loop of `ConvSTDP.potentials`."""
+    real, whole = TYPES[dtype][1], types.int64
+    out = vector(real, 3)
+    return build(
+        _potentials_loop, dtype, [I32, I32, I64, vector(real), out, I64, real, whole, whole]
+    )

@@ -1,0 +1,205 @@
+"""How good a segmentation is: found and missed pixels, masks, instances, false alarms.
+
+Masks are ``[T, H, W]`` bool, a frame a step: a pixel counts in each frame anew.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def dilate(mask: Tensor, radius: int = 1) -> Tensor:
+    """Every pixel within `radius` (the larger of rows and columns) of the mask, bool.
+
+    Example:
+        >>> dilate(torch.tensor([[[True, False, False]]])).int().tolist()
+        [[[1, 1, 0]]]
+    """
+    if mask.dim() != 3:
+        raise ValueError(f"dilate: mask {tuple(mask.shape)} must be [T, H, W]")
+    return F.max_pool2d(mask.float()[:, None], 2 * radius + 1, 1, radius)[:, 0] > 0
+
+
+def close_gaps(mask: Tensor, radius: int) -> Tensor:
+    """Morphological closing of each frame: `dilate`, then as much off again, bool ``[T, H, W]``.
+
+    Example:
+        >>> close_gaps(torch.tensor([[[True, False, True, False, False, False]]]), 1).int().tolist()
+        [[[1, 1, 1, 0, 0, 0]]]
+    """
+    height, width = mask.shape[1:]
+    room = F.pad(mask, (radius,) * 4)  # else a mask near the border would grow to it
+    closed = ~dilate(~dilate(room, radius), radius)
+    return closed[:, radius : radius + height, radius : radius + width]
+
+
+def iou(a: Tensor, b: Tensor) -> float:
+    """Pixels of both over pixels of either, bool masks of one shape; 0 where both are empty.
+
+    Example:
+        >>> iou(torch.tensor([True, True, False]), torch.tensor([False, True, True]))
+        0.3333333333333333
+    """
+    either = int((a | b).sum())
+    return int((a & b).sum()) / either if either else 0.0
+
+
+@dataclass
+class PixelCounts:
+    """Pixels and frames, counted with a tolerance: the four counts behind informedness.
+
+    A true pixel is found where the prediction is within `tolerance` of it; a prediction is false
+    where no true pixel is that near. True pixels' neighbours within the tolerance are neither.
+    """
+
+    tolerance: int = 1  #: pixels
+    found: int = 0
+    missed: int = 0
+    false: int = 0
+    silent: int = 0  #: neither true nor predicted
+
+    def add(self, predicted: Tensor, truth: Tensor) -> None:
+        """Count a scene.
+
+        Args:
+            predicted: ``[T, H, W]`` bool.
+            truth: same.
+
+        Raises:
+            ValueError: for masks of different shapes.
+        """
+        if predicted.shape != truth.shape:
+            raise ValueError(
+                f"PixelCounts: predicted {tuple(predicted.shape)} and truth {tuple(truth.shape)} "
+                "must be of one shape"
+            )
+        hit = truth & dilate(predicted, self.tolerance)
+        far = ~dilate(truth, self.tolerance)
+        self.found += int(hit.sum())
+        self.missed += int((truth & ~hit).sum())
+        self.false += int((predicted & far).sum())
+        self.silent += int((far & ~predicted).sum())
+
+    @property
+    def sensitivity(self) -> float:
+        """Share of the true pixels that were found; NaN where there are none."""
+        total = self.found + self.missed
+        return self.found / total if total else float("nan")
+
+    @property
+    def specificity(self) -> float:
+        """Share of the pixels far from truth that were left alone; NaN where there are none."""
+        total = self.false + self.silent
+        return self.silent / total if total else float("nan")
+
+    @property
+    def informedness(self) -> float:
+        """``sensitivity + specificity - 1``: 1 is perfect, 0 what guessing gives.
+
+        Source: Powers 2011, J. Machine Learning Technologies 2(1):37.
+
+        Example:
+            >>> counts, truth = PixelCounts(), torch.zeros(1, 4, 9).bool()
+            >>> truth[0, 1, 2] = True
+            >>> counts.add(truth.roll(1, 2), truth)
+            >>> counts.informedness
+            1.0
+        """
+        return self.sensitivity + self.specificity - 1.0
+
+
+def match(predicted: Sequence[Tensor], truth: Sequence[Tensor]) -> list[tuple[int, int, float]]:
+    """Pairs of predicted and true masks, the best first, each mask in one pair at most.
+
+    Args:
+        predicted: masks of one shape.
+        truth: masks of that shape.
+
+    Returns:
+        ``(index of predicted, index of truth, IoU)``; pairs without a common pixel are left out.
+
+    Example:
+        >>> a, b = torch.tensor([1, 1, 0, 0]).bool(), torch.tensor([0, 0, 1, 1]).bool()
+        >>> match([b, a | b], [a, b])
+        [(0, 1, 1.0), (1, 0, 0.5)]
+    """
+    scores = [(iou(p, t), i, j) for i, p in enumerate(predicted) for j, t in enumerate(truth)]
+    pairs, used, met = [], set(), set()
+    for score, i, j in sorted(scores, key=lambda s: (-s[0], s[1], s[2])):
+        if score > 0 and i not in used and j not in met:
+            pairs.append((i, j, score))
+            used.add(i)
+            met.add(j)
+    return pairs
+
+
+class SceneScore:
+    """Figures over scenes of objects, each with the mask of its pixels in each frame.
+
+    Example:
+        >>> truth = torch.zeros(1, 2, 8, 8).bool()  # [objects, T, H, W]
+        >>> truth[0, :, 2:4, 2:4] = True
+        >>> score = SceneScore()
+        >>> score.add(list(truth), truth)
+        >>> score.add([], truth[:0])
+        >>> score.figures()["mean_iou"], score.figures()["false_alarms"]
+        (1.0, 0.0)
+    """
+
+    def __init__(self, tolerance: int = 1) -> None:
+        self.pixels = PixelCounts(tolerance)
+        self.ious: list[float] = []
+        self.streak_ious: list[float] = []
+        self.two: list[bool] = []
+        self.alarms: list[bool] = []
+        self.n_scenes = 0
+
+    def add(self, predicted: Sequence[Tensor], truth: Tensor) -> None:
+        """Count a scene.
+
+        Args:
+            predicted: an object's ``[T, H, W]`` each, bool.
+            truth: ``[objects, T, H, W]`` bool.
+        """
+        union = truth.any(0)
+        seen = torch.stack(list(predicted)).any(0) if len(predicted) else torch.zeros_like(union)
+        self.pixels.add(seen, union)
+        pairs = match(predicted, list(truth))
+        at = {j: (i, score) for i, j, score in pairs}
+        for j, mask in enumerate(truth):
+            i, score = at.get(j, (None, 0.0))
+            self.ious.append(score)
+            streak = 0.0 if i is None else iou(predicted[i].any(0), mask.any(0))
+            self.streak_ious.append(streak)
+        if len(truth) == 2:
+            self.two.append(len(predicted) == 2 and len(pairs) == 2)
+        if not len(truth):
+            self.alarms.append(bool(len(predicted)))
+        self.n_scenes += 1
+
+    def figures(self) -> dict[str, float]:
+        """All figures, each from 0 to 1; NaN where no scene says anything about it.
+
+        Returns:
+            "informedness", "sensitivity", "specificity" over pixels and frames; "mean_iou" of the
+            objects' masks, frame by frame, "mean_iou_streak" of their pixels in all frames
+            together (an object that was missed counts 0); "two_instances", the share of scenes of
+            two objects with exactly two instances, one on each; "false_alarms", the share of
+            scenes without an object that have an instance.
+        """
+
+        def mean(values: Sequence[float]) -> float:
+            return sum(values) / len(values) if values else float("nan")
+
+        return {
+            "informedness": self.pixels.informedness,
+            "sensitivity": self.pixels.sensitivity,
+            "specificity": self.pixels.specificity,
+            "mean_iou": mean(self.ious),
+            "mean_iou_streak": mean(self.streak_ious),
+            "two_instances": mean(self.two),
+            "false_alarms": mean(self.alarms),
+        }

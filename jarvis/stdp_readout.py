@@ -1,0 +1,100 @@
+"""What a layer that learnt without labels knows of them: a linear read-out, and winning maps."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from jarvis.convstdp import ConvSTDP
+from jarvis.events import Events
+from jarvis.recipe import Recipe
+
+_BATCH = 500  # stimuli whose potentials are held at once
+
+
+def grid_features(
+    layers: Mapping[str, ConvSTDP], recipe: Recipe, events: Events, layer: str, grid: int = 2
+) -> Tensor:
+    """The highest potential of each map in each cell of a grid, at the end of the stimulus.
+
+    The neurons of `layer` do not fire here: they gather, as if their threshold were infinite.
+
+    Args:
+        layers: by name, first to last.
+        recipe: how the layers before `layer` pool.
+        events: the stimuli, as conv1 hears them.
+        layer: whose potentials.
+        grid: cells a side; 1: the highest of the whole map. At most the map's own side.
+
+    Returns:
+        ``[N, maps * grid * grid]`` float32.
+
+    Source: Kheradpisheh et al. 2018, Neural Networks 99:56, section 2.5 (one cell).
+    """
+    parts = []
+    for first in range(0, len(events), _BATCH):
+        heard = events[first : first + _BATCH]
+        for name, before in layers.items():
+            if name == layer:
+                break
+            config = recipe.layers[name]
+            heard = before.respond(heard, pool=config.pool, inhibit=config.inhibit)
+        potentials = layers[layer].potentials(heard)
+        cells = min(grid, *potentials.shape[2:])
+        parts.append(F.adaptive_max_pool2d(potentials, cells).flatten(1))
+    return torch.cat(parts)
+
+
+def linear_readout(
+    train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], c: float = 2.4
+) -> tuple[float, Tensor]:
+    """A linear support vector machine from features to labels.
+
+    Features are divided by their common standard deviation over the training part, so that `c`
+    means the same whatever the potentials' unit.
+
+    Args:
+        train: features ``[N, F]`` and labels ``[N]``.
+        test: same.
+        c: penalty for points on the wrong side (Kheradpisheh: 2.4).
+
+    Returns:
+        accuracy on `test` from 0 to 1, and the labels that it gives there.
+
+    Example:
+        >>> x = torch.tensor([[0.0], [1.0], [4.0], [5.0]])
+        >>> linear_readout((x, torch.tensor([0, 0, 1, 1])), (x, torch.tensor([0, 0, 1, 1])))[0]
+        1.0
+    """
+    from sklearn.svm import LinearSVC
+
+    scale = train[0].std().clamp_min(1e-12)
+    machine = LinearSVC(C=c, dual=False, max_iter=5000)
+    machine.fit((train[0] / scale).numpy(), train[1].numpy())
+    labels = torch.from_numpy(machine.predict((test[0] / scale).numpy()))
+    return (labels == test[1]).double().mean().item(), labels
+
+
+def class_of_maps(winners: Tensor, targets: Tensor, n_maps: int, n_classes: int) -> Tensor:
+    """The class that each map wins most of, relative to how often the class is shown; -1: none.
+
+    Args:
+        winners: map that won each stimulus, ``[N]``.
+        targets: classes, ``[N]``.
+        n_maps: number of maps.
+        n_classes: number of classes.
+
+    Returns:
+        ``[n_maps]`` int64.
+
+    Source: Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, section 2.7.
+
+    Example:
+        >>> class_of_maps(torch.tensor([0, 0, 2]), torch.tensor([1, 1, 0]), 3, 2).tolist()
+        [1, -1, 0]
+    """
+    table = torch.zeros(n_maps, n_classes, dtype=torch.float64)
+    shown = torch.bincount(targets, minlength=n_classes).clamp_min(1)
+    table.index_put_((winners, targets), 1.0 / shown[targets].double(), accumulate=True)
+    return torch.where(table.sum(1) > 0, table.argmax(1), -1)
