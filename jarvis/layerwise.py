@@ -7,6 +7,7 @@ once. A run can be interrupted between two stimuli and goes on bit for bit.
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -284,7 +285,9 @@ def fit_layers(
         run.restore(checkpoint_file(resume))
     folder = Path(output) if output is not None else None
     writer = _tensorboard_writer(folder) if tensorboard and folder is not None else None
-    with Interruption() as interruption:
+    with Interruption() as interruption, ExitStack() as at_end:
+        if writer is not None:
+            at_end.callback(writer.close)
         while (name := run.name) is not None:
             heard = run.heard(events, name)
             while run.name == name:
@@ -304,8 +307,6 @@ def fit_layers(
                 if interruption.requested and run.name is not None:
                     raise Interrupted(_save_interrupted(run, folder, len(heard)))
             log(f"layer={name} stopped by {run.stopped[name]}")
-    if writer is not None:
-        writer.close()
     if folder is not None:
         write_json(folder / "metrics_final.json", run.metrics())
     return run

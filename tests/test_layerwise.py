@@ -221,3 +221,30 @@ def test_a_checkpoint_of_another_run_is_refused_and_says_why(events, tmp_path):
 def test_nothing_to_learn_from(events):
     with pytest.raises(ValueError, match="no stimuli"):
         learn(make_run(), events[:0])
+
+
+def test_tensorboard_gets_each_epoch_and_is_closed_even_when_interrupted(
+    events, tmp_path, monkeypatch
+):
+    class Writer:
+        def __init__(self):
+            self.scalars, self.closed = [], False
+
+        def add_scalar(self, name, value, step):
+            self.scalars.append((name, value, step))
+
+        def close(self):
+            self.closed = True
+
+    writer = Writer()
+    monkeypatch.setattr(layerwise, "_tensorboard_writer", lambda folder: writer)
+    monkeypatch.setattr(layerwise, "AT_ONCE", 25)
+    run = make_run()
+    Stop(monkeypatch, 4)  # in the second epoch
+    with pytest.raises(Interrupted):
+        learn(run, events, output=tmp_path, tensorboard=True)
+    assert writer.closed
+    assert ("conv2/C_l", run.history[0]["C_l"], 1) in writer.scalars
+    assert {name for name, _, _ in writer.scalars} == {
+        f"conv2/{key}" for key in ("C_l", "converged", "wins", "dead")
+    }
