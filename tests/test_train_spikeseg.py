@@ -73,6 +73,13 @@ def test_trains_evaluates_and_leaves_its_files(demos, config, tmp_path, capsys):
     assert float(found["accuracy"]) > 0.6 > float(found["guessing"])
     assert 0 <= float(found["accuracy_by_map"]) <= 1
     assert figure.read_bytes().startswith(b"\x89PNG")
+    said = run(evaluate, capsys, str(folder), "--features", "latency", "--draws", "2")
+    found = re.search(
+        r"^accuracy=(0\.\d+) .*latency of conv2, 2 draws: (0\.\d+) to (0\.\d+)", said, re.M
+    )
+    assert found is not None
+    mean, low, high = map(float, found.groups())
+    assert 0.3 < low <= mean <= high  # chance is 0.1
     early = run(evaluate, capsys, str(folder / "checkpoints" / "checkpoint_epoch1_conv2.pt"))
     assert early.startswith("checkpoint_epoch1_conv2.pt on 360 samples")
 
