@@ -32,13 +32,15 @@ from jarvis.filters import (
 from jarvis.instances import Instance, hulk, smash
 from jarvis.layers import LeakyIntegrator, LIFLayer, LIFTrace, RecurrentLIFLayer, over_time
 from jarvis.lif import LIFParams, LIFState, constant_drive, exp_decay, lif_step
-from jarvis.plasticity import PairSTDP
+from jarvis.plasticity import PairSTDP, stdp_window
 from jarvis.rewardstdp import RewardRates, RewardSTDP
 from jarvis.run import History
 from jarvis.spikeseg import SpikeSEG, SpikeSEGOutput, SpikeSEGState
 from jarvis.stdp import STDPConfig, STDPLearner, order_stdp
 from jarvis.surrogate import SURROGATES, SurrogateSpike
+from jarvis.three_factor import ThreeFactorSTDP
 from jarvis.training import choose_device, cosine, evaluate, fit, seeded
+from jarvis.triplet import TripletSTDP
 from jarvis.version import __version__
 from jarvis.wta import WTAConfig, WTAInhibition, WTAMode, pick_winners
 
@@ -68,6 +70,8 @@ __all__ = [
     "SpikingCNN",
     "SpikingMLP",
     "SurrogateSpike",
+    "ThreeFactorSTDP",
+    "TripletSTDP",
     "WTAConfig",
     "WTAInhibition",
     "WTAMode",
@@ -104,6 +108,7 @@ __all__ = [
     "rate_decode",
     "seeded",
     "smash",
+    "stdp_window",
     "trace_decode",
     "ttfs_decode",
     "ttfs_encode",

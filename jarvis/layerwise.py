@@ -27,7 +27,7 @@ from jarvis.files import write_json
 from jarvis.interruption import Interruption
 from jarvis.recipe import LayerConfig, Recipe
 from jarvis.stdp import STDPLearner
-from jarvis.training import Interrupted, _tensorboard_writer
+from jarvis.training import Interrupted, tensorboard_writer
 
 #: Stimuli between two looks at whether the run is to stop. It changes no number.
 AT_ONCE = 200
@@ -284,7 +284,7 @@ def fit_layers(
     if resume is not None:
         run.restore(checkpoint_file(resume))
     folder = Path(output) if output is not None else None
-    writer = _tensorboard_writer(folder) if tensorboard and folder is not None else None
+    writer = tensorboard_writer(folder) if tensorboard and folder is not None else None
     with Interruption() as interruption, ExitStack() as at_end:
         if writer is not None:
             at_end.callback(writer.close)

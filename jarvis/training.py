@@ -244,7 +244,7 @@ def fit(
         run.restore(Path(resume))
     if folder is not None and main:
         folder.mkdir(parents=True, exist_ok=True)
-    writer = _tensorboard_writer(folder) if tensorboard and folder is not None and main else None
+    writer = tensorboard_writer(folder) if tensorboard and folder is not None and main else None
 
     history = run.history
     with _own_random(), Interruption() as interruption:
@@ -303,7 +303,8 @@ def _save_interrupted(run: Run, folder: Path | None) -> str:
     return f"interrupted after {where}; saved: resume with --resume {folder}"
 
 
-def _tensorboard_writer(folder: Path):
+def tensorboard_writer(folder: Path):
+    """A TensorBoard writer to ``folder/events``; None where TensorBoard is not installed."""
     try:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:

@@ -237,7 +237,7 @@ def test_tensorboard_gets_each_epoch_and_is_closed_even_when_interrupted(
             self.closed = True
 
     writer = Writer()
-    monkeypatch.setattr(layerwise, "_tensorboard_writer", lambda folder: writer)
+    monkeypatch.setattr(layerwise, "tensorboard_writer", lambda folder: writer)
     monkeypatch.setattr(layerwise, "AT_ONCE", 25)
     run = make_run()
     Stop(monkeypatch, 4)  # in the second epoch
