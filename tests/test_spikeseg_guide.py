@@ -1,7 +1,9 @@
 """The training guide does what it says: its examples run, its tables are the programs'."""
 
+import importlib
 import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import torch
@@ -50,16 +52,16 @@ def test_the_example_config_is_one():
 @pytest.fixture
 def programs(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "demos"))
-    import evaluate_spikeseg
-    import train_spikeseg
-
-    return train_spikeseg.make_parser(), evaluate_spikeseg.make_parser()
+    names = ("train_spikeseg", "evaluate_spikeseg", "train_reward")
+    return {name: importlib.import_module(name).make_parser() for name in names}
 
 
 def test_the_table_of_options_is_the_programs(programs):
     listed = re.findall(r"^\| `(--[a-z-]+)`(?:, `(-[a-z])`)? \| (.*?) \|", GUIDE, re.MULTILINE)
     table = {flag: (short, default) for flag, short, default in listed}
-    actions = {a.option_strings[0]: a for a in programs[0]._actions if a.dest != "help"}
+    actions = {
+        a.option_strings[0]: a for a in programs["train_spikeseg"]._actions if a.dest != "help"
+    }
     assert set(table) == set(actions)
     for flag, action in actions.items():
         short, default = table[flag]
@@ -71,11 +73,14 @@ def test_the_table_of_options_is_the_programs(programs):
 def test_commands_are_accepted_by_their_programs(programs):
     commands = [line.split("#")[0].split() for line in "".join(blocks("bash")).splitlines()]
     commands = [words for words in commands if words]
-    assert len(commands) == 4
+    in_tables = re.findall(r"`((?:train|evaluate)_\w+\.py [^`]+)`", GUIDE)
+    commands += [
+        ["python", f"demos/{command}", *rest] for command, *rest in map(str.split, in_tables)
+    ]
+    assert len(commands) >= 10
     for words in commands:
-        parser = programs[0] if "train" in words[1] else programs[1]
         assert (ROOT / words[1]).exists()
-        parser.parse_args(words[2:])
+        programs[Path(words[1]).stem].parse_args(words[2:])
 
 
 def test_stopping_rules_are_stated_with_their_numbers():
