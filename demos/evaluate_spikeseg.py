@@ -157,7 +157,7 @@ def main(args) -> None:
     layers = make_layers(recipe, channels)
     load_weights(layers, content, args.run)
     model = None
-    if recipe.conv3 is not None:
+    if recipe.conv3 is not None and (stimuli.scenes is not None or args.plot is not None):
         try:
             model = make_spikeseg(recipe, layers)
         except ConfigError as error:

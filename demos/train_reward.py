@@ -40,7 +40,7 @@ def make_parser() -> cli.Parser:
     add("--limit", type=cli.positive_int, default=None, help="at most so many stimuli of a split")
     add("--seed", type=int, default=42, help="of first weights, order of stimuli and dropout")
     add("--output", metavar="DIR", default=None,
-        help="folder for the checkpoint and metrics_final.json")  # fmt: skip
+        help="folder for checkpoint and metrics_final.json, or that of --resume")  # fmt: skip
     add("--resume", metavar="PATH", default=None, help="go on from the --output of a run")
     return parser
 
@@ -114,7 +114,10 @@ def main(args) -> None:
         layer.load_state_dict(content["layer"])
         generator.set_state(content["generator"])
         history = content["history"]
-    folder = None if args.output is None else Path(args.output)
+    where = args.output or args.resume
+    folder = None if where is None else Path(where)
+    if args.output is None and folder is not None and folder.is_file():
+        folder = folder.parent
 
     def save() -> None:
         if folder is not None:

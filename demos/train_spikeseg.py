@@ -72,7 +72,9 @@ def choose_recipe(args, content: dict | None) -> Recipe:
         if content is None:
             return read_recipe(CONFIGS / f"{args.dataset}.yaml", **options)
         recipe = restore_recipe(content["recipe"])
-        if args.n_classes is not None and recipe.conv3 is not None:
+        if args.n_classes is not None:
+            if recipe.conv3 is None:
+                raise ConfigError("n_classes: there is no conv3 whose maps they would be")
             recipe = replace(recipe, conv3=replace(recipe.conv3, maps=args.n_classes))
         if args.epochs is not None:
             for name, layer in recipe.layers.items():
@@ -109,11 +111,11 @@ def run_folder(args) -> Path:
         return file.parent.parent if file.parent.name == "checkpoints" else file.parent
     name = args.name or f"{args.dataset}_{datetime.now():%Y%m%d_%H%M%S}"
     folder = Path(args.output) / name
+    resumed = None if args.resume is None else checkpoint_file(args.resume).resolve()
+    other = resumed is None or folder.resolve() not in resumed.parents
+    if args.name is not None and other and (folder / "checkpoints").exists():
+        raise cli.UsageError(f"{folder} holds a run already: --resume it, or choose another --name")
     if args.resume is None:
-        if args.name is not None and (folder / "checkpoints").exists():
-            raise cli.UsageError(
-                f"{folder} holds a run already: --resume it, or choose another --name"
-            )
         stem, n = folder, 2
         while folder.exists() and args.name is None:
             folder, n = stem.with_name(f"{stem.name}_{n}"), n + 1
@@ -159,6 +161,10 @@ def main(args) -> None:
         raise cli.UsageError(str(error)) from None
     arguments = {key: getattr(args, key) for key in ("dataset", "data_folder", "seed")}
     run = LayerwiseRun(layers, recipe, args.seed, arguments)
+    try:  # does every layer fit the picture that the ones before it leave?
+        run.heard(stimuli.events[:1], "")
+    except ValueError as error:
+        raise cli.UsageError(f"a layer's pool does not fit the pictures: {error}") from None
     folder = run_folder(args)
     with logging_to(folder, args.log_level):
         log.info("%r", stimuli)

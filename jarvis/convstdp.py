@@ -110,6 +110,11 @@ class ConvSTDP(nn.Module):
         self.threshold = float(self.wta.theta_rest if threshold is None else threshold)
         if not self.threshold > 0:
             raise ValueError(f"ConvSTDP: threshold={threshold!r} must be positive")
+        if self.wta.enable_homeostasis and self.threshold > self.wta.theta_max:
+            raise ValueError(
+                f"ConvSTDP: threshold={self.threshold:g} must be at most wta.theta_max="
+                f"{self.wta.theta_max:g}, where a win could only lower it"
+            )
         if not (math.isfinite(leak) and leak >= 0):
             raise ValueError(f"ConvSTDP: leak={leak!r} must be at least 0")
         if double_every < 0:
@@ -183,48 +188,49 @@ class ConvSTDP(nn.Module):
         """
         times, units, offsets = self._arrays(events)
         _, height, width = events.shape
-        indices = torch.arange(len(events)) if order is None else order.cpu().long()
-        if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < len(events):
-            raise ValueError(f"ConvSTDP: order must index the {len(events)} stimuli")
+        indices = self._indices(order, len(events))
         wta, stdp = self.wta, self.stdp
-        quota = wta.n_winners or self.out_channels
-        if wta.mode is WTAMode.LOCAL and wta.n_winners is None:
+        quota = self.out_channels  # one winner a map, unless places alone are taken
+        if wta.mode is WTAMode.LOCAL:
             apart = wta.local_radius + 1  # two winners are at least so far from each other
             quota = -(-height // apart) * -(-width // apart)
+        quota = quota if wta.n_winners is None else min(quota, wta.n_winners)
         sizes = (height, width, self.kernel_size, self.out_channels, self.in_channels)
         sizes = np.array(
             [*sizes, _MODES[wta.mode], wta.local_radius, quota, self._clamps()], np.int64
         )
         loop = conv_stdp.learn(self.weight.dtype)
-        rise = wta.theta_plus if wta.enable_homeostasis else 0.0
+        rise = wta.theta_plus if wta.enable_homeostasis else -1.0  # below 0: thresholds stay
         packed, thresholds = self._packed(), self.thresholds.numpy()
         found, done = [], 0
-        while done < len(indices):
-            # A chunk ends where the rates double or where the dead are counted.
-            n_seen = int(self.n_seen)
-            n = min([len(indices) - done, *(e - n_seen % e for e in self._rhythm())])
-            part = indices[done : done + n].contiguous()
-            a_plus, a_minus = self.rates(n_seen)
-            values = (self.leak, a_plus, a_minus, stdp.w_min, stdp.w_max, stdp.multiplicative)
-            homeostasis = (self.threshold, rise, math.exp(-1 / wta.tau_theta), wta.theta_max)
-            winners = np.empty((n, quota, 4), np.int32)
-            counts = np.empty(n, np.int64)
-            loop(
-                *(times, units, offsets, part.numpy(), packed, thresholds, winners, counts),
-                *(sizes, self._numpy(*values, *homeostasis)),
-            )
-            taken = np.arange(quota) < counts[:, None]
-            sample = torch.from_numpy(np.repeat(np.arange(n), counts)) + done
-            rows = torch.from_numpy(winners[taken]).long()
-            found.append(torch.cat([sample[:, None], rows], 1))
-            won = torch.bincount(rows[:, 0], minlength=self.out_channels)
-            self.wins += won
-            self.recent += won
-            self.n_seen += n
-            done += n
-            if wta.enable_homeostasis and int(self.n_seen) % wta.dead_after == 0:
-                packed = self._revived(packed, generator)
-        self._unpack(packed)
+        try:
+            while done < len(indices):
+                # A chunk ends where the rates double or where the dead are counted.
+                n_seen = int(self.n_seen)
+                n = min([len(indices) - done, *(e - n_seen % e for e in self._rhythm())])
+                part = indices[done : done + n].contiguous()
+                a_plus, a_minus = self.rates(n_seen)
+                values = (self.leak, a_plus, a_minus, stdp.w_min, stdp.w_max, stdp.multiplicative)
+                homeostasis = (self.threshold, rise, math.exp(-1 / wta.tau_theta), wta.theta_max)
+                winners = np.empty((n, quota, 4), np.int32)
+                counts = np.empty(n, np.int64)
+                loop(
+                    *(times, units, offsets, part.numpy(), packed, thresholds, winners, counts),
+                    *(sizes, self._numpy(*values, *homeostasis)),
+                )
+                taken = np.arange(quota) < counts[:, None]
+                sample = torch.from_numpy(np.repeat(np.arange(n), counts)) + done
+                rows = torch.from_numpy(winners[taken]).long()
+                found.append(torch.cat([sample[:, None], rows], 1))
+                won = torch.bincount(rows[:, 0], minlength=self.out_channels)
+                self.wins += won
+                self.recent += won
+                self.n_seen += n
+                done += n
+                if wta.enable_homeostasis and int(self.n_seen) % wta.dead_after == 0:
+                    packed = self._revived(packed, generator)
+        finally:  # what was learned so far stays together, also after an interruption
+            self._unpack(packed)
         table = torch.cat(found) if found else torch.zeros((0, 5), dtype=torch.int64)
         return Winners(*table.unbind(1))
 
@@ -262,8 +268,10 @@ class ConvSTDP(nn.Module):
         if pool < 1 or 0 in shape:
             raise ValueError(f"ConvSTDP: pool={pool} leaves nothing of {height}x{width}")
         assert events.n_steps is not None
+        most = int(events.counts.max()) if len(events) else 0  # an event reaches k * k places
         room = math.prod(shape) * (1 if once else events.n_steps)
-        chunk = max(1, _BUFFER // room)
+        room = min(room, most * self.kernel_size**2 * self.out_channels)
+        chunk = max(1, _BUFFER // max(1, room))
         sizes = (height, width, self.kernel_size, self.out_channels, pool, once, inhibit)
         sizes = np.array([*sizes, self._clamps()], np.int64)
         packed, thresholds = self._packed(), self.thresholds.numpy()
@@ -289,9 +297,16 @@ class ConvSTDP(nn.Module):
             return Events(none, none, torch.zeros(1, dtype=torch.int64), shape, events.n_steps)
         return Events.concatenate(parts)
 
+    def _indices(self, order: Tensor | None, n: int) -> Tensor:
+        """Which of n stimuli, in which order."""
+        indices = torch.arange(n) if order is None else order.cpu().long()
+        if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < n:
+            raise ValueError(f"{type(self).__name__}: order must index the {n} stimuli")
+        return indices
+
     def _clamps(self) -> bool:
         """Whether anything can take a potential below 0, where it is stopped."""
-        return self.leak > 0 or bool((self.weight < 0).any())
+        return self.leak > 0 or self.stdp.w_min < 0 or bool((self.weight < 0).any())
 
     def _work(self, n_events: int) -> int:
         return (1 + n_events) * self.kernel_size**2 * self.out_channels // 16

@@ -17,7 +17,8 @@ class Events:
 
     Args:
         times: ``[E]``; int32 time steps in [0, n_steps), or float32 ms if `n_steps` is None.
-        units: ``[E]`` int32, flat index into `shape`.
+        units: ``[E]`` int32, flat index into `shape`. A unit that is listed twice in a step fires
+            twice in it, which `dense` and `first_steps` cannot show.
         offsets: ``[B + 1]`` int64, where each sample begins.
         shape: the units' shape, such as ``(channels, height, width)``.
         n_steps: number of time steps T; None for times in ms.
@@ -126,6 +127,8 @@ class Events:
     @staticmethod
     def concatenate(parts: "Sequence[Events]") -> "Events":
         """Several batches of units of one shape, one after the other."""
+        if not parts:
+            raise ValueError("Events.concatenate: nothing to join")
         first = parts[0]
         for part in parts:
             if (part.shape, part.n_steps) != (first.shape, first.n_steps):
@@ -155,7 +158,7 @@ class Events:
         n_steps = self._stepped("first_steps")
         out = torch.full((len(self) * self.n_units,), n_steps, dtype=torch.int32)
         where = self.samples() * self.n_units + self.units
-        out.scatter_reduce_(0, where, self.times, "amin")
+        out.scatter_reduce_(0, where, self.times.int(), "amin")
         return out.view(len(self), *self.shape)
 
     def binned(self, n_steps: int, duration: float | None = None) -> "Events":

@@ -70,9 +70,16 @@ class LayerwiseRun:
         """The layer that learns; None when all have learnt."""
         return self.learning[self.stage] if self.stage < len(self.learning) else None
 
-    def heard(self, events: Events, name: str) -> Events:
-        """What layer `name` hears of the stimuli: the spikes that those before it pass on."""
-        for before, layer in self.layers.items():
+    def heard(self, events: Events, name: str, at: str | None = None) -> Events:
+        """What layer `name` hears of the stimuli: the spikes that those before it pass on.
+
+        Args:
+            events: what layer `at` hears.
+            name: a layer, `at` or a later one.
+            at: None: the first.
+        """
+        names = list(self.layers)
+        for before, layer in list(self.layers.items())[0 if at is None else names.index(at) :]:
             if before == name:
                 break
             config: LayerConfig = self.recipe.layers[before]
@@ -285,11 +292,14 @@ def fit_layers(
         run.restore(checkpoint_file(resume))
     folder = Path(output) if output is not None else None
     writer = tensorboard_writer(folder) if tensorboard and folder is not None else None
+    if run.name is None:
+        log("every layer has stopped already: there is nothing left to learn")
     with Interruption() as interruption, ExitStack() as at_end:
         if writer is not None:
             at_end.callback(writer.close)
+        heard, at = events, None
         while (name := run.name) is not None:
-            heard = run.heard(events, name)
+            heard, at = run.heard(heard, name, at), name  # settled layers answer once
             while run.name == name:
                 started = time.perf_counter()
                 for order in run.chunks(heard):
@@ -308,6 +318,7 @@ def fit_layers(
                     raise Interrupted(_save_interrupted(run, folder, len(heard)))
             log(f"layer={name} stopped by {run.stopped[name]}")
     if folder is not None:
+        run.save(folder / "checkpoints" / "checkpoint_latest.pt")  # also where no epoch was left
         write_json(folder / "metrics_final.json", run.metrics())
     return run
 

@@ -260,6 +260,8 @@ def make_recipe(
     for name in LAYERS:
         given = values.get(name, {} if name in preset or name != "conv3" else None)
         if given is None and name == "conv3":
+            if n_classes is not None:
+                raise ConfigError(f"{where}n_classes: there is no conv3 whose maps they would be")
             merged[name] = None
             continue
         layer = {**preset.get(name, {}), **_mapping(given, f"{where}{name}")}

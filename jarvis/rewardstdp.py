@@ -66,6 +66,7 @@ class RewardSTDP(ConvSTDP):
     """
 
     error_rate: Tensor
+    errors: Tensor
 
     def __init__(
         self,
@@ -92,6 +93,8 @@ class RewardSTDP(ConvSTDP):
         if adapt_every < 0:
             raise ValueError(f"RewardSTDP: adapt_every={adapt_every!r} must be at least 0")
         config = STDPConfig(multiplicative=False, w_min=0.2, w_max=0.8) if stdp is None else stdp
+        if config.w_min < 0:
+            raise ValueError(f"RewardSTDP: stdp.w_min={config.w_min:g} must be at least 0")
         maps = n_classes * maps_per_class
         super().__init__(
             in_channels, maps, kernel_size, threshold=1.0, stdp=config, generator=generator
@@ -103,6 +106,7 @@ class RewardSTDP(ConvSTDP):
         self.dropout, self.adapt_every = dropout, adapt_every
         self.least, self.span = least, span
         self.register_buffer("error_rate", torch.tensor(1.0 - 1.0 / n_classes))
+        self.register_buffer("errors", torch.zeros((), dtype=torch.int64))  # since it was set
 
     def scaled_rates(self) -> RewardRates:
         """The step sizes of the next stimuli, by the share of errors in the last."""
@@ -143,35 +147,52 @@ class RewardSTDP(ConvSTDP):
             raise ValueError(f"RewardSTDP: {len(events)} stimuli, but labels {tuple(labels.shape)}")
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self.n_classes:
             raise ValueError(f"RewardSTDP: labels must lie in [0, {self.n_classes})")
-        indices = torch.arange(len(events)) if order is None else order.cpu().long()
+        indices = self._indices(order, len(events))
         sizes = (height, width, self.kernel_size, self.out_channels, self.in_channels)
         sizes = np.array([*sizes, self.maps_per_class], np.int64)
         loop = conv_stdp.reward(self.weight.dtype)
         bounds = (self.stdp.w_min, self.stdp.w_max, self.stdp.multiplicative)
         packed, decided = self._packed(), np.empty(len(indices), np.int64)
         done = 0
-        while done < len(indices):
-            n_seen, every = int(self.n_seen), self.adapt_every or 1000
-            n = min(len(indices) - done, every - n_seen % every)
-            part = indices[done : done + n].contiguous()
-            wanted = labels.cpu().long()[part].contiguous()
-            draws = torch.rand((n, self.out_channels), generator=generator)
-            active = (draws >= self.dropout).numpy()
-            out = decided[done : done + n]
-            loop(
-                *(times, units, offsets, part.numpy(), packed, wanted.numpy(), active, out, sizes),
-                self._numpy(*self.scaled_rates(), *bounds),
-            )
-            self.error_rate.fill_((torch.from_numpy(out) != wanted).float().mean().item())
-            self.n_seen += n
-            done += n
-        self._unpack(packed)
+        try:
+            while done < len(indices):
+                n_seen, every = int(self.n_seen), self.adapt_every or 1000
+                n = min(len(indices) - done, every - n_seen % every)
+                part = indices[done : done + n].contiguous()
+                wanted = labels.cpu().long()[part].contiguous()
+                draws = torch.rand((n, self.out_channels), generator=generator)
+                active = (draws >= self.dropout).numpy()
+                out = decided[done : done + n]
+                loop(
+                    *(
+                        times,
+                        units,
+                        offsets,
+                        part.numpy(),
+                        packed,
+                        wanted.numpy(),
+                        active,
+                        out,
+                        sizes,
+                    ),
+                    self._numpy(*self.scaled_rates(), *bounds),
+                )
+                self.n_seen += n
+                self.errors += (torch.from_numpy(out) != wanted).sum()
+                if int(self.n_seen) % every == 0:
+                    self.error_rate.copy_(self.errors / every)
+                    self.errors.zero_()
+                done += n
+        finally:
+            self._unpack(packed)
         return torch.from_numpy(decided)
 
     def decide(self, events: Events) -> Tensor:
-        """The class of the neuron with the highest potential, ``[B]``."""
+        """The class of the neuron with the highest potential, ``[B]``; -1 where all are silent."""
         decisions = []
         for first in range(0, len(events), 500):
             v = self.potentials(events[first : first + 500]).flatten(2).amax(2)
-            decisions.append(v.argmax(1) // self.maps_per_class)
+            best = v.amax(1, keepdim=True)
+            m = (v == best).int().argmax(1)  # the lowest map of equals
+            decisions.append(torch.where(best[:, 0] > 0, m // self.maps_per_class, -1))
         return torch.cat(decisions) if decisions else torch.zeros(0, dtype=torch.int64)

@@ -142,6 +142,41 @@ def test_potentials_are_those_of_the_frames(leak):
     torch.testing.assert_close(found, v, rtol=0, atol=1e-12)
 
 
+def test_weights_that_turn_negative_while_learning_stop_potentials_at_zero():
+    x = frames(12)
+    layer = layer_for(threshold=0.9, mode="global")
+    layer.stdp = STDPConfig(
+        a_plus=0.2, a_minus=0.3, w_min=-1.0, init_mean=0.3, multiplicative=False
+    )
+    layer.weight.mul_(0.4)
+    found, weight, _ = reference.learn(x, layer.weight, 0.9, 0.0, layer.stdp, layer.wta)
+    winners = layer.learn(Events.from_dense(x))
+    assert list(zip(*(part.tolist() for part in winners), strict=True)) == found
+    torch.testing.assert_close(layer.weight, weight, rtol=0, atol=1e-12)
+    assert weight.min() < 0
+
+
+def test_an_interruption_keeps_weights_and_counts_together(monkeypatch):
+    events = Events.from_dense(frames(9, (8, 30, 2, 11, 9)))
+    layer, whole = layer_for(), layer_for()
+    layer.double_every = whole.double_every = 10
+    rates, calls = layer.rates, []
+
+    def stops(n_seen):
+        calls.append(n_seen)
+        if n_seen == 20:
+            raise KeyboardInterrupt
+        return rates(n_seen)
+
+    monkeypatch.setattr(layer, "rates", stops)
+    with pytest.raises(KeyboardInterrupt):
+        layer.learn(events)
+    whole.learn(events[:20])
+    assert calls == [0, 10, 20]
+    assert layer.n_seen == 20
+    assert torch.equal(layer.weight, whole.weight)
+
+
 def test_order_picks_and_repeats_stimuli():
     events = Events.from_dense(frames(8))
     order = torch.tensor([3, 3, 7])
@@ -229,6 +264,7 @@ def test_empty_stimuli_and_no_stimuli():
         (lambda: ConvSTDP(0, 1, 3), "at least 1"),
         (lambda: ConvSTDP(1, 1, 3, threshold=0.0), "threshold"),
         (lambda: ConvSTDP(1, 1, 3, leak=-1.0), "leak"),
+        (lambda: ConvSTDP(1, 1, 3, threshold=60.0), "theta_max"),
         (lambda: ConvSTDP(1, 1, 3, double_every=-1), "double_every"),
         (lambda: layer_for().learn(Events.from_dense(torch.zeros(2, 1, 3, 4, 4))), "units"),
         (

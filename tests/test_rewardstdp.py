@@ -65,6 +65,23 @@ def test_dropped_maps_neither_decide_nor_learn():
     assert not changed[draws[0] < 0.9].any()
 
 
+def test_the_share_of_errors_is_that_of_the_last_stimuli():
+    layer = RewardSTDP(2, 2, 3, 3, adapt_every=20, generator=torch.Generator().manual_seed(0))
+    x, labels = Events.from_dense(stimuli()), torch.zeros(40, dtype=torch.int64)
+    first = layer.learn_rewarded(x[:20], labels[:20])
+    assert layer.error_rate == pytest.approx((first != 0).float().mean().item())
+    rate = layer.error_rate.clone()
+    layer.learn_rewarded(x[20:35], labels[20:35])
+    assert layer.error_rate == rate  # 15 of 20: not yet
+
+
+def test_who_hears_nothing_decides_nothing():
+    silent = Events.from_dense(torch.zeros(4, 2, 1, 3, 3))
+    layer = RewardSTDP(1, 2, 1, 1, dropout=0.0)
+    assert layer.decide(silent).tolist() == [-1, -1]
+    assert layer.learn_rewarded(silent, torch.tensor([0, 1])).tolist() == [-1, -1]
+
+
 def test_rates_follow_the_errors():
     layer = RewardSTDP(1, 2, 1, 1, adapt_every=10, least=0.2, span=0.5)
     layer.error_rate.fill_(0.0)
@@ -83,9 +100,8 @@ def test_two_calls_are_one():
     one, two = layers
     g = [torch.Generator().manual_seed(1) for _ in range(2)]
     whole = one.learn_rewarded(x, labels, generator=g[0])
-    parts = [
-        two.learn_rewarded(x[p], labels[p], generator=g[1]) for p in (slice(20), slice(20, 40))
-    ]
+    spans = (slice(13), slice(13, 14), slice(14, 40))  # not where the rates are set anew
+    parts = [two.learn_rewarded(x[p], labels[p], generator=g[1]) for p in spans]
     assert torch.equal(whole, torch.cat(parts))
     for name, part in one.state_dict().items():
         assert torch.equal(part, two.state_dict()[name]), name
@@ -112,6 +128,13 @@ def test_it_learns_what_reward_tells_and_nothing_without_it():
         (lambda: RewardSTDP(1, 0, 1, 1), "n_classes"),
         (lambda: RewardSTDP(1, 2, 1, 1, dropout=1.0), "dropout"),
         (lambda: RewardSTDP(1, 2, 1, 1, adapt_every=-1), "adapt_every"),
+        (lambda: RewardSTDP(1, 2, 1, 1, stdp=STDPConfig(w_min=-1.0)), "w_min"),
+        (
+            lambda: RewardSTDP(2, 2, 1, 1).learn_rewarded(
+                Events.from_dense(stimuli(2)), torch.tensor([0, 1]), torch.tensor([-1])
+            ),
+            "order",
+        ),
         (lambda: RewardSTDP(1, 2, 1, 1, RewardRates(-1.0)), "rates"),
         (
             lambda: RewardSTDP(2, 2, 1, 1).learn_rewarded(

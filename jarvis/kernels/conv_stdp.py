@@ -137,7 +137,7 @@ def _learn_loop(dtype: type) -> Callable:
             for k in range(start, e):
                 first[units[k]] = -1
             counts[b] = n_won
-            if rise > 0:
+            if rise >= 0:
                 for m in range(maps):
                     thresholds[m] = rest + (thresholds[m] - rest) * decay
                 for q in range(n_won):
