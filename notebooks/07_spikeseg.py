@@ -22,7 +22,7 @@
 # **Data:** scikit-learn's 8x8 digits, enlarged, which come with the package; MNIST as well where
 # it is on your machine. The satellite scenes are generated, and their truth is known.
 #
-# **Run time:** about 2 minutes on two CPU cores. Nothing here uses a GPU: learning goes one
+# **Run time:** about one minute on two CPU cores. Nothing here uses a GPU: learning goes one
 # stimulus after the other, in compiled loops over events.
 #
 # **After this notebook you can**
@@ -57,15 +57,14 @@ from jarvis.tied_decoder import decode
 plt.rcParams["figure.dpi"] = 80
 print(f"jarvis {jarvis.__version__}, torch {torch.__version__}")
 
-# %% tags=["parameters"] nbmake={"mock":{"full_run":false,"n_pictures":300,"at_most":2500,"n_scenes":150,"n_test":9,"n_sweep":3,"noise_levels":[0.005]}}
+# %% tags=["parameters"] nbmake={"mock":{"full_run":false,"n_scenes":150,"n_test":9,"n_sweep":3}}
 full_run = True
 seed = 0
 n_steps = 15  # of a picture
-n_pictures = 3000  # to learn from, at most
-at_most = 20000  # stimuli that a layer may learn from before it stops in any case
+n_pictures, at_most = 3000, 20000  # pictures, and stimuli after which a layer stops in any case
 n_scenes = 600  # of satellites, to learn from
-n_test = 90  # unseen scenes
-n_sweep = 24  # unseen scenes at each noise level
+n_test = 150  # unseen scenes
+n_sweep = 48  # unseen scenes at each noise level
 noise_levels = [0.0025, 0.005, 0.01, 0.02]  # share of pixels that fire by chance in a frame
 
 # %%
@@ -73,6 +72,8 @@ g = torch.Generator().manual_seed(seed)
 small = datasets.digits("train").subset(n_pictures)
 enlarged = F.interpolate(small[:][0], size=20, mode="bicubic").clamp(0, 1)
 small = datasets.ArrayDataset(F.pad(enlarged, (4,) * 4), small.targets, 10, small.source)
+
+# %%
 pictures = {"digits": small}
 if full_run:
     try:
@@ -116,7 +117,6 @@ found = torch.cat([filters.filter_images(image, part) for part in (dog, gabor)],
 found = found / found.amax((1, 2), keepdim=True)
 plotting.images(torch.cat([image[0], found]), titles=[f"a {label.item()}", *names])
 plt.show()
-print(f"answer to even grey: {grey.abs().max():.1f}")
 assert grey.abs().max() == 0
 
 # %% [markdown]
@@ -130,15 +130,14 @@ assert grey.abs().max() == 0
 # %%
 config = InputConfig(filter="dog", size=7, threshold=0.05, local_normalisation=8)
 events = {name: picture_events(data, config, n_steps) for name, data in pictures.items()}
-steps = list(events.values())[-1][[1]].first_steps()[0]  # [2, H, W], n_steps: never
+shown_name = list(events)[-1]
+
+# %%
+steps = events[shown_name][[1]].first_steps()[0]  # [2, H, W], n_steps: never
 until = (0, 2, 5, 9, 14)
 seen = [(steps[0] <= t).float() - (steps[1] <= t).float() for t in until]
-plotting.images(
-    torch.stack(seen),
-    titles=[f"up to step {t}" for t in until],
-    cmap="RdBu_r",
-    symmetric=True,
-)
+titles = [f"up to step {t}" for t in until]
+plotting.images(torch.stack(seen), titles=titles, cmap="RdBu_r", symmetric=True)
 plt.show()
 for name, part in events.items():
     print(f"{name}: {part}, {part.counts.float().mean():.0f} spikes a picture")
@@ -163,7 +162,7 @@ def make_network():
     """SpikeSEG for digits: three layers that learn, and one class spike a place."""
     stdp, wta = STDPConfig(), WTAConfig(enable_homeostasis=False, local_radius=2)
     model = SpikeSEG(
-        30, 2, (32, 60), (5, 5, 7), (10.0, 10.0, 8.0), 0.0,
+        30, 2, (32, 60), (5, 5, 7), (10.0, 10.0, 6.0), 0.0,
         filters=None, inhibit=True, stdp=stdp, wta=wta, generator=g,
     )  # fmt: skip
     for layer, n_winners in zip(model.layers, (5, 8, 1), strict=True):
@@ -180,13 +179,12 @@ print(conv1, conv1.stdp, sep="\n")
 # One stimulus by hand. The winner's step and place come from the library; the rule is two lines.
 
 # %%
-one = list(events.values())[-1][[1]]
+one = events[shown_name][[1]]
 before = conv1.weight.clone()
 winners = conv1.learn(one)
 m, y, x, step = (int(v[0]) for v in (winners.map, winners.y, winners.x, winners.step))
 patch = F.pad(one.first_steps()[0], (2, 2, 2, 2), value=n_steps)[:, y : y + 5, x : x + 5]
-w = before[m]
-by_hand = w + torch.where(patch <= step, 0.004, -0.003) * w * (1 - w)
+by_hand = before[m] + torch.where(patch <= step, 0.004, -0.003) * before[m] * (1 - before[m])
 print(f"first winner: map {m} at row {y}, column {x}, in step {step}")
 assert torch.allclose(by_hand, conv1.weight[m], atol=1e-6)
 
@@ -234,8 +232,8 @@ for name, heard in events.items():
     for k, layer in enumerate(model.layers, start=1):
         curves[name, f"conv{k}"] = learn(layer, heard)
         heard = layer.respond(heard, pool=2 if k < 3 else 1, inhibit=True)
-print(f"all layers learnt in {time.perf_counter() - started:.0f} s")
-shown_name = list(events)[-1]
+    model.layers[2].thresholds.mul_(0.7)  # from now on also for what is only similar
+print(f"learnt in {time.perf_counter() - started:.0f} s")
 
 # %%
 seen, _, shots = curves[shown_name, "conv1"]
@@ -264,6 +262,8 @@ for ax, name in zip(axes[0], events, strict=True):
     ax.legend(fontsize=8, frameon=False)
 plt.tight_layout()
 plt.show()
+
+# %%
 start, end = (curves["digits", "conv2"][1][i] for i in (0, -1))
 end_mnist = curves[shown_name, "conv2"][1][-1]
 print(f"conv2: C_l from {start:.3f} to {end:.4f} on digits, to {end_mnist:.4f} on {shown_name}")
@@ -333,8 +333,11 @@ print(f"of these the map's digit is right in {right:.0%}; chance is 10 %")
 assert right > 0.15
 
 # %% [markdown]
-# The maps of conv3 with the digit that each wins most of. Some are whole digits, some are a stroke
-# that several digits share. Without labels the network has no reason to keep a 4 and a 9 apart.
+# The maps of conv3 with the digit that each wins most of. Some are large parts of a digit, most are
+# one or two strokes that several digits share: the weights that survive are just enough to reach
+# the threshold. (That is why it was lowered by 30 % after learning: else few pictures reach it.) On
+# MNIST 76 % of the pictures get an answer, and 33 % of these are right: more than chance, and not
+# much. Nothing tells the network to keep a 4 and a 9 apart.
 # (With a linear read-out of conv2's features the accuracy on MNIST is above 97 %: see
 # `demos/train_spikeseg.py`.)
 #
@@ -347,13 +350,11 @@ assert right > 0.15
 model.eval()
 chosen = answered.nonzero()[:8, 0]
 with torch.no_grad():
-    _, state = model(events[shown_name][chosen].dense())
-    saliency = model.saliency(state)[:, 0]
+    saliency = model.saliency(model(events[shown_name][chosen].dense())[1])[:, 0]
 saliency = saliency / saliency.amax((1, 2), keepdim=True)
 pair = torch.cat([shown[chosen][0][:, 0], saliency])
 plotting.images(pair, columns=8, cmap="magma", titles=["picture"] * 8 + ["saliency"] * 8)
 plt.show()
-assert ((saliency > 0) & (state.records[0].x.sum(1) >= 0)).any()
 
 # %% [markdown]
 # Eight pictures above, and below what their class spikes lead back to, each scaled to its highest.
@@ -374,9 +375,8 @@ dense = scene.events.dense()[:, 0]  # [T, 2, H, W]
 truth = test.masks(2)  # [T, satellites, H, W]
 n_frame = 4
 y0, x0, y1, x1 = scene.boxes[n_frame, 0].tolist()
-print(test)
-owners = [("noise", 0), ("satellite 1", 1), ("satellite 2", 2), ("stars", 255)]
-print({name: int((scene.owners == owner).sum()) for name, owner in owners})
+owners = {"noise": 0, "satellite 1": 1, "satellite 2": 2, "stars": 255}
+print({name: int((scene.owners == owner).sum()) for name, owner in owners.items()})
 
 # %%
 _, axes = plt.subplots(1, 3, figsize=(11, 3.7), layout="constrained")
@@ -426,6 +426,7 @@ assert alarms.sum() > 0
 # becomes choosy and leaves something to the others.
 
 # %%
+g.manual_seed(seed)  # the same here with and without MNIST above
 stdp = STDPConfig.from_paper("igarss2023")
 wta = WTAConfig(theta_rest=2.5, theta_plus=0.05, tau_theta=500.0, theta_max=25.0)
 finder = SpikeSEG(
@@ -457,6 +458,8 @@ left.set(xlabel="scenes seen", ylabel="$C_l$", ylim=(0, None))
 right_ax.set(xlabel="scenes seen", ylabel="mean threshold (weights)", ylim=(0, None))
 left.legend(fontsize=8, frameon=False)
 plt.show()
+
+# %%
 assert log["conv2"][-1][0] < log["conv2"][0][0]
 with torch.no_grad():
     alarms, _ = finder.eval()(empty)
@@ -484,6 +487,16 @@ assert torch.allclose(proper.sum(0), finder.saliency(state)[0, 0], atol=1e-4)
 
 
 # %%
+rows, columns = truth.any(1).any(0).nonzero().T
+
+
+def zoom(ax, title):
+    """Label an axis, and show the surroundings of the satellites only."""
+    ax.set(title=title, xlabel="x (pixels)", ylabel="y (pixels)")
+    ax.set_xlim(max(columns.min() - 8, 0), min(columns.max() + 8, 127))
+    ax.set_ylim(min(rows.max() + 8, 127), max(rows.min() - 8, 0))
+
+
 def found_share(steps):
     """Share of the true pixels, over all frames, that are lit: [T, H, W] saliency."""
     counts = PixelCounts(tolerance=1)
@@ -495,14 +508,14 @@ share_naive = found_share(naive)
 _, axes = plt.subplots(1, 2, figsize=(8, 3.9), layout="constrained")
 axes[0].imshow(truth.any(1).any(0), cmap="gray")
 axes[1].imshow(naive.sum(0), cmap="magma")
-for ax, title in zip(axes, ("truth, all frames", "saliency, last step's indices"), strict=True):
-    ax.set(title=title, xlabel="x (pixels)", ylabel="y (pixels)")
+zoom(axes[0], "truth, all frames")
+zoom(axes[1], "saliency, last step's indices")
 plt.show()
 print(f"true pixels found: {share_naive:.0%}")
 
 # %% [markdown]
-# The truth, and what the naive decoder makes of the same class spikes. Only the end of each path
-# lights up. What went wrong?
+# The truth around the satellites, and what the naive decoder makes of the same class spikes. Only
+# the end of each path lights up. What went wrong?
 #
 # <details><summary>Make a guess, then open</summary>
 #
@@ -520,7 +533,7 @@ _, axes = plt.subplots(1, 2, figsize=(8, 3.9), layout="constrained")
 axes[0].imshow(proper.sum(0), cmap="magma")
 axes[1].plot(naive.sum((1, 2)), "o-", ms=3, label="last step's indices")
 axes[1].plot(proper.sum((1, 2)), "o-", ms=3, label="each step's own")
-axes[0].set(title="saliency, each step's own indices", xlabel="x (pixels)", ylabel="y (pixels)")
+zoom(axes[0], "saliency, each step's own indices")
 axes[1].set(xlabel="frame", ylabel="saliency, sum over pixels (weights)")
 axes[1].legend(fontsize=8, frameon=False)
 plt.show()
@@ -540,18 +553,12 @@ assert share_proper > share_naive
 unravelled = hulk(finder, state, level=0.1)
 n_found = len(unravelled.spikes)
 print(f"{n_found} class spikes; each has a mask {tuple(unravelled.masks.shape[1:])}, a box, a hash")
-_, ax = plt.subplots(figsize=(4.6, 4.4), layout="constrained")
-ax.imshow(proper.sum(0), cmap="gray_r")
-for (top, left, bottom, right_x), spike in zip(unravelled.boxes, unravelled.spikes, strict=True):
-    colour = plt.get_cmap("viridis")(int(spike[1]) / 9)
-    box = Rectangle((left, top), right_x - left, bottom - top, fill=False, ec=colour, lw=0.8)
-    ax.add_patch(box)
-ax.set(title="a box a class spike, yellow = late", xlabel="x (pixels)", ylabel="y (pixels)")
-plt.show()
+scores = smash_scores(unravelled, align="none")
+groups = union_find(n_found, (scores > 0.1).triu(1).nonzero().tolist())
+order = torch.tensor(groups, dtype=torch.long).argsort(stable=True)
 
 # %% [markdown]
-# Saliency in grey, and the box of each class spike, coloured by its step. Boxes of one satellite
-# overlap in a chain along its path. **SMASH** turns that into a number for each pair of spikes,
+# **SMASH** makes a number of each pair of class spikes,
 #
 # $$\text{score} = \text{Jaccard}(\text{ASH}_i, \text{ASH}_j)\cdot\text{IoU}(\text{box}_i,
 # \text{box}_j),$$
@@ -559,14 +566,22 @@ plt.show()
 # and joins all pairs above 0.1; whoever is linked by a chain is one instance (union-find).
 
 # %%
-scores = smash_scores(unravelled, align="none")
-groups = union_find(n_found, (scores > 0.1).triu(1).nonzero().tolist())
-order = torch.tensor(groups).argsort(stable=True) if n_found else torch.zeros(0).long()
-_, ax = plt.subplots(figsize=(4.4, 3.8), layout="constrained")
-drawn = ax.imshow(scores[order][:, order].reshape(n_found, n_found), cmap="magma", vmin=0, vmax=1)
+_, (ax, table) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+ax.imshow(proper.sum(0), cmap="gray_r")
+for (top, left, bottom, right_x), spike in zip(unravelled.boxes, unravelled.spikes, strict=True):
+    colour = plt.get_cmap("viridis")(int(spike[1]) / 9)
+    box = Rectangle((left - 0.5, top - 0.5), right_x - left, bottom - top, fill=False, ec=colour)
+    ax.add_patch(box)
+zoom(ax, "a box a class spike, yellow = late")
+drawn = table.imshow(scores[order][:, order], cmap="magma", vmin=0, vmax=1)
 plt.colorbar(drawn, label="SMASH score")
-ax.set(xlabel="class spike, by group", ylabel="class spike, by group")
+table.set(xlabel="class spike, by group", ylabel="class spike, by group")
 plt.show()
+
+# %% [markdown]
+# Left saliency in grey and the box of each class spike, coloured by its step: the boxes of one
+# satellite overlap in a chain along its path. Right the scores of all pairs, sorted by group: a
+# block for each satellite along the diagonal, nothing between the blocks.
 
 # %%
 instances = smash(unravelled, (128, 128), threshold=0.1, align="none", min_spikes=4)
@@ -576,18 +591,16 @@ axes[0].imshow((truth * torch.tensor([1, 2])[:, None, None]).amax((0, 1)), cmap=
 axes[1].imshow(torch.zeros(128, 128), cmap="gray", vmin=0, vmax=1)
 for k, (one, mask) in enumerate(zip(instances, masks, strict=True)):
     colour = (plotting.ORANGE, plotting.BLUE, plotting.GREEN)[k % 3]
-    axes[1].scatter(*mask.any(0).nonzero().T.flip(0), s=3, color=colour)
+    axes[1].scatter(*mask.any(0).nonzero().T.flip(0), s=9, marker="s", color=colour)
     top, left, bottom, right_x = one.box
-    axes[1].add_patch(
-        Rectangle((left, top), right_x - left, bottom - top, fill=False, ec=colour)
-    )
-for ax, title in zip(axes, ("truth", f"{len(instances)} instances"), strict=True):
-    ax.set(title=title, xlabel="x (pixels)", ylabel="y (pixels)")
+    box = Rectangle((left - 0.5, top - 0.5), right_x - left, bottom - top, fill=False, ec=colour)
+    axes[1].add_patch(box)
+zoom(axes[0], "truth")
+zoom(axes[1], f"{len(instances)} instances")
 plt.show()
 
 # %% [markdown]
-# The scores of all pairs, sorted by group: a block for each satellite, and nothing between the
-# blocks. Below them the truth, and the instances with their masks and boxes. Groups of fewer than
+# The truth, and the instances with their masks and boxes. Groups of fewer than
 # four spikes are left out, and gaps of a pixel in a mask are closed, because events outline an
 # object more than they fill it.
 #
@@ -603,9 +616,7 @@ plt.show()
 # </details>
 
 # %%
-how = SegmentConfig(
-    level=0.1, threshold=0.1, align="none", min_spikes=4, fill=1, max_spikes=400
-)
+how = SegmentConfig(level=0.1, threshold=0.1, align="none", min_spikes=4, fill=1, max_spikes=400)
 
 
 def score(scenes):
@@ -622,8 +633,19 @@ for name, value in figures.items():
     print(f"{name:<16}{value:7.3f}")
 assert figures["informedness"] > 0.3
 
+# %%
+everything = PixelCounts(tolerance=1)
+for i in range(n_test):
+    everything.add(test.events[[i]].dense()[:, 0].any(1), test.masks(i).any(1))
+print(f"marking every event: informedness {everything.informedness:.3f},")
+print(f"with {everything.false / n_test:.0f} false pixels a scene")
+
 # %% [markdown]
-# @RESULT@
+# Over 150 unseen scenes the informedness is 0.970. But look at the last two lines: marking *every
+# event*, noise and all, scores 0.989! Hundreds of false pixels are nothing beside 160 000 that are
+# rightly left alone. Informedness alone proves little here. What counts is what a list of events
+# cannot give: the mean IoU of the instances' masks is 0.63, two satellites come out as two in 94 %
+# of the scenes that have two, and 2 % of the scenes without any give a false alarm.
 #
 # ## 11. What does noise do?
 #
@@ -645,10 +667,15 @@ ax = plotting.curves(
 ax.set(ylim=(-0.03, 1.03), xscale="log", xticks=[100 * p for p in noise_levels])
 ax.set_xticklabels([f"{100 * p:g}" for p in noise_levels])
 ax.minorticks_off()
+ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(0, 0.27))
 plt.show()
 
 # %% [markdown]
-# @NOISE@
+# Four figures against the noise, on 48 scenes. Up to 1 % little changes. At 2 %, four times
+# what the network learnt from, noise alone is dense enough to fire conv3: 75 % of the empty scenes
+# give a false alarm, two satellites come out as two in 44 % only, and the IoU falls from 0.63 to
+# 0.47, for masks take up noise beside the path. Informedness does not fall at all: noise makes the
+# network mark more, which finds more true pixels and hardly lowers the specificity.
 #
 # ## The numbers of the text
 #
@@ -656,11 +683,15 @@ plt.show()
 
 # %%
 stated = {
-@STATED@
-}
+    "C_l at first": 0.157, "informedness": 0.970, "every event": 0.989, "mean_iou": 0.63,
+    "two_instances": 0.94, "false_alarms": 0.02, "false_alarms 2": 0.75, "two_instances 2": 0.44,
+    "mean_iou 0.5": 0.63, "mean_iou 2": 0.47, "map right": 0.33, "answered": 0.76,
+}  # fmt: skip
 measured = {
     "C_l at first": start, "C_l digits": end, "C_l MNIST": end_mnist,
-    "naive": share_naive, "proper": share_proper, "map right": right, **figures,
+    "every event": everything.informedness, "false / 1000": everything.false / n_test / 1000,
+    "answered": answered.double().mean().item(), "naive": share_naive,
+    "proper": share_proper, "map right": right, **figures,
     **{f"{key} {100 * p:g}": one[key] for p, one in zip(noise_levels, levels, strict=True)
        for key in labels},
 }  # fmt: skip
@@ -720,7 +751,7 @@ dots = torch.zeros(1, 2, 8, 8)
 dots[0, 0, 2, 2:4] = dots[0, 1, 3, 3] = dots[0, 0, 6, 6] = 1
 check(
     count_neighbours(dots, 3),
-    lambda mask: (mask[0].nonzero().tolist() == [[2, 2], [2, 3], [3, 3]]),
+    lambda mask: mask[0].nonzero().tolist() == [[2, 2], [2, 3], [3, 3]],
     "three events that touch each other are marked, the lonely one and silent pixels are not",
 )
 
@@ -775,11 +806,11 @@ check(
 # 3. $C_l$ is the mean of $w(1-w)$. It starts at 0.16, rises while weights cross 0.5, and a layer
 #    stops below 0.01.
 # 4. Transposed convolutions lead weights and spikes back to pixels: conv1 learns edges, conv2
-#    strokes, conv3 digits and parts of them.
+#    strokes, conv3 larger parts.
 # 5. A spike returns through the pooling indices of its own step. With those of the last step most
 #    of a moving object is lost.
-# 6. HULK decodes each class spike alone, SMASH joins those that belong together; noise first costs
-#    the separation of instances and causes false alarms, the pixels of satellites last.
+# 6. HULK decodes each class spike alone, SMASH joins those that belong together. Noise costs the
+#    separation of instances and causes false alarms; informedness does not even notice.
 #
 # ## Further reading
 #
