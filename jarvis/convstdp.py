@@ -21,16 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from jarvis.events import Events
-from jarvis.kernels import conv_events, conv_stdp
-from jarvis.kernels.cpu import over_lanes
 from jarvis.stdp import STDPConfig, initial_weights
 from jarvis.wta import WTAConfig, WTAMode, revive
 
-_MODES = {
-    WTAMode.GLOBAL: conv_stdp.GLOBAL,
-    WTAMode.LOCAL: conv_stdp.LOCAL,
-    WTAMode.BOTH: conv_stdp.BOTH,
-}
+_MODES = {WTAMode.GLOBAL: 0, WTAMode.LOCAL: 1, WTAMode.BOTH: 2}  # as in `kernels/conv_stdp.py`
 _BUFFER = 1 << 24  #: output events that one pass of `respond` has room for
 
 
@@ -199,6 +193,8 @@ class ConvSTDP(nn.Module):
         sizes = np.array(
             [*sizes, _MODES[wta.mode], wta.local_radius, quota, self._clamps()], np.int64
         )
+        from jarvis.kernels import conv_stdp  # numba: not before it is needed
+
         loop = conv_stdp.learn(self.weight.dtype)
         rise = wta.theta_plus if wta.enable_homeostasis else -1.0  # below 0: thresholds stay
         packed, thresholds = self._packed(), self.thresholds.numpy()
@@ -275,6 +271,9 @@ class ConvSTDP(nn.Module):
         sizes = (height, width, self.kernel_size, self.out_channels, pool, once, inhibit)
         sizes = np.array([*sizes, self._clamps()], np.int64)
         packed, thresholds = self._packed(), self.thresholds.numpy()
+        from jarvis.kernels import conv_events
+        from jarvis.kernels.cpu import over_lanes
+
         loop = conv_events.respond(self.weight.dtype)
         parts = []
         for first in range(0, len(events), chunk):
@@ -319,6 +318,9 @@ class ConvSTDP(nn.Module):
         sizes = (height, width, self.kernel_size, self.out_channels, events.n_steps)
         sizes = np.array([*sizes, self._clamps()], np.int64)
         packed, array = self._packed(), out.numpy()
+        from jarvis.kernels import conv_events
+        from jarvis.kernels.cpu import over_lanes
+
         loop = conv_events.potentials(self.weight.dtype)
 
         def share(low: int, high: int) -> None:

@@ -336,11 +336,10 @@ def _save_epoch(run: LayerwiseRun, record: Mapping[str, Any], folder: Path | Non
     run.best = record["C_l"] if better else run.best
     if folder is None:
         return
-    at = folder / "checkpoints"
-    names = [f"checkpoint_epoch{record['epoch']}_{record['layer']}.pt"]
-    names += ["checkpoint_best.pt"] if better else []
-    for name in [*names, "checkpoint_latest.pt"]:
-        run.save(at / name)
+    best = ["checkpoint_best.pt"] if better else []
+    own = f"checkpoint_epoch{record['epoch']}_{record['layer']}.pt"
+    for name in [own, *best, "checkpoint_latest.pt"]:
+        run.save(folder / "checkpoints" / name)
 
 
 def _save_interrupted(run: LayerwiseRun, folder: Path | None, n: int) -> str:

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from jarvis.convstdp import ConvSTDP
 from jarvis.events import Events
-from jarvis.kernels import conv_stdp
 from jarvis.stdp import STDPConfig
 
 
@@ -150,6 +149,8 @@ class RewardSTDP(ConvSTDP):
         indices = self._indices(order, len(events))
         sizes = (height, width, self.kernel_size, self.out_channels, self.in_channels)
         sizes = np.array([*sizes, self.maps_per_class], np.int64)
+        from jarvis.kernels import conv_stdp
+
         loop = conv_stdp.reward(self.weight.dtype)
         bounds = (self.stdp.w_min, self.stdp.w_max, self.stdp.multiplicative)
         packed, decided = self._packed(), np.empty(len(indices), np.int64)
