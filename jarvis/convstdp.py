@@ -24,7 +24,6 @@ from jarvis.events import Events
 from jarvis.stdp import STDPConfig, initial_weights
 from jarvis.wta import WTAConfig, WTAMode, revive
 
-_MODES = {WTAMode.GLOBAL: 0, WTAMode.LOCAL: 1, WTAMode.BOTH: 2}  # as in `kernels/conv_stdp.py`
 _BUFFER = 1 << 24  #: output events that one pass of `respond` has room for
 
 
@@ -180,6 +179,8 @@ class ConvSTDP(nn.Module):
         Raises:
             ValueError: for events of other units or with times in ms.
         """
+        from jarvis.kernels import conv_stdp  # numba: not before it is needed
+
         times, units, offsets = self._arrays(events)
         _, height, width = events.shape
         indices = self._indices(order, len(events))
@@ -190,11 +191,8 @@ class ConvSTDP(nn.Module):
             quota = -(-height // apart) * -(-width // apart)
         quota = quota if wta.n_winners is None else min(quota, wta.n_winners)
         sizes = (height, width, self.kernel_size, self.out_channels, self.in_channels)
-        sizes = np.array(
-            [*sizes, _MODES[wta.mode], wta.local_radius, quota, self._clamps()], np.int64
-        )
-        from jarvis.kernels import conv_stdp  # numba: not before it is needed
-
+        mode = getattr(conv_stdp, wta.mode.name)
+        sizes = np.array([*sizes, mode, wta.local_radius, quota, self._clamps()], np.int64)
         loop = conv_stdp.learn(self.weight.dtype)
         rise = wta.theta_plus if wta.enable_homeostasis else -1.0  # below 0: thresholds stay
         packed, thresholds = self._packed(), self.thresholds.numpy()

@@ -66,12 +66,43 @@ def add(v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, 
 
 
 @njit(inline="always")
+def hear(times, units, e, stop, v, w, stamp, touched, leak, height, width, size, maps):
+    """All events of the step in which event `e` is: the event after them, and places touched."""
+    t, n_touched, area = times[e], 0, height * width
+    while e < stop and times[e] == t:
+        unit = units[e]
+        c, y, x = unit // area, unit % area // width, unit % width
+        n_touched = add(
+            v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps
+        )
+        e += 1
+    return e, n_touched
+
+
+@njit(inline="always")
+def pay(row, leak):
+    """A step's leak at one place; a potential ends at 0."""
+    for m in range(len(row)):
+        row[m] = row[m] - leak if row[m] > leak else 0
+
+
+@njit(inline="always")
 def any_over(row, theta):
     """Whether any map is at its threshold: counted, not searched, so that it vectorises."""
     n = 0
     for m in range(len(row)):
         n += row[m] >= theta[m]
     return n > 0
+
+
+@njit(inline="always")
+def highest(row, theta):
+    """The map with the highest potential of those at their thresholds, the lowest of equals."""
+    best = -1
+    for m in range(len(row)):
+        if row[m] >= theta[m] and (best < 0 or row[m] > row[best]):
+            best = m
+    return best
 
 
 def _respond_loop(dtype: type) -> Callable:
@@ -99,29 +130,20 @@ def _respond_loop(dtype: type) -> Callable:
             closed[:] = False
             n, e, stop = 0, offsets[b], offsets[b + 1]
             while e < stop:
-                t, n_touched = times[e], 0
-                while e < stop and times[e] == t:
-                    unit = units[e]
-                    c, y, x = unit // area, unit % area // width, unit % width
-                    n_touched = add(
-                        v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps
-                    )
-                    e += 1
+                t = times[e]
+                e, n_touched = hear(
+                    times, units, e, stop, v, w, stamp, touched, leak, height, width, size, maps
+                )
                 for q in range(n_touched):
                     place = touched[q]
                     row = v[place * maps :][:maps]
                     if clamps:
-                        for m in range(maps):
-                            row[m] = row[m] - leak if row[m] > leak else zero
+                        pay(row, leak)
                     if closed[place] or not any_over(row, thresholds):
                         continue
                     best = -1
                     if inhibit:  # of those that fire here in this step the highest, and no other
-                        for m in range(maps):
-                            if row[m] >= thresholds[m] and (best < 0 or row[m] > row[best]):
-                                best = m
-                        if best < 0:
-                            continue
+                        best = highest(row, thresholds)
                         closed[place] = once
                     y, x = place // width // pool, place % width // pool
                     for m in range(maps):
@@ -160,19 +182,12 @@ def _potentials_loop(dtype: type) -> Callable:
             stamp[:] = -1
             e, stop = offsets[b], offsets[b + 1]
             while e < stop:
-                t, n_touched = times[e], 0
-                while e < stop and times[e] == t:
-                    unit = units[e]
-                    c, y, x = unit // area, unit % area // width, unit % width
-                    n_touched = add(
-                        v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps
-                    )
-                    e += 1
+                e, n_touched = hear(
+                    times, units, e, stop, v, w, stamp, touched, leak, height, width, size, maps
+                )
                 if clamps:
                     for q in range(n_touched):
-                        row = v[touched[q] * maps :][:maps]
-                        for m in range(maps):
-                            row[m] = row[m] - leak if row[m] > leak else zero
+                        pay(v[touched[q] * maps :][:maps], leak)
             for place in range(area):
                 owed = leak * (sizes[4] - 1 - stamp[place])  # for the silent steps until the end
                 for m in range(maps):

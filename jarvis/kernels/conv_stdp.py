@@ -10,21 +10,22 @@ from functools import cache
 
 import numpy as np
 import torch
-from numba import njit, types
+from numba import types
 
-from jarvis.kernels.conv_events import I32, I64, TYPES, add, any_over, build, vector
+from jarvis.kernels.conv_events import (
+    I32,
+    I64,
+    TYPES,
+    add,
+    any_over,
+    build,
+    hear,
+    highest,
+    pay,
+    vector,
+)
 
 GLOBAL, LOCAL, BOTH = range(3)
-
-
-@njit(inline="always")
-def highest(row, theta):
-    """The map with the highest potential of those at their thresholds, the lowest of equals."""
-    best = -1
-    for m in range(len(row)):
-        if row[m] >= theta[m] and (best < 0 or row[m] > row[best]):
-            best = m
-    return best
 
 
 def _learn_loop(dtype: type) -> Callable:
@@ -55,24 +56,20 @@ def _learn_loop(dtype: type) -> Callable:
             theta[:] = thresholds
             n_won, e = 0, start
             while e < stop and n_won < quota:
-                t, n_touched = times[e], 0
-                while e < stop and times[e] == t:
-                    unit = units[e]
-                    c, y, x = unit // area, unit % area // width, unit % width
-                    if first[unit] < 0:
-                        first[unit] = t
-                    n_touched = add(
-                        v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps
-                    )
-                    e += 1
+                t, begun = times[e], e
+                e, n_touched = hear(
+                    times, units, e, stop, v, w, stamp, touched, leak, height, width, size, maps
+                )
+                for heard in range(begun, e):
+                    if first[units[heard]] < 0:
+                        first[units[heard]] = t
                 # Who crosses its threshold, and may still win?
                 n = 0
                 for q in range(n_touched):
                     place = touched[q]
                     row = v[place * maps :][:maps]
                     if clamps:
-                        for m in range(maps):
-                            row[m] = row[m] - leak if row[m] > leak else zero
+                        pay(row, leak)
                     if blocked[place]:
                         continue
                     if any_over(row, theta):
