@@ -20,7 +20,7 @@ from jarvis.checkpoints import CheckpointError
 from jarvis.config import ConfigError, plain
 from jarvis.layerwise import LayerwiseRun, checkpoint_file, fit_layers, read_run
 from jarvis.recipe import PAPERS, Recipe, make_recipe, read_recipe, restore_recipe
-from jarvis.stdp_network import make_layers
+from jarvis.stdp_network import heard, make_layers
 from jarvis.stimuli import DATASETS, load_stimuli
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
@@ -162,7 +162,7 @@ def main(args) -> None:
     arguments = {key: getattr(args, key) for key in ("dataset", "data_folder", "seed")}
     run = LayerwiseRun(layers, recipe, args.seed, arguments)
     try:  # does every layer fit the picture that the ones before it leave?
-        run.heard(stimuli.events[:1], "")
+        heard(layers, recipe, stimuli.events[:1])
     except ValueError as error:
         raise cli.UsageError(f"a layer's pool does not fit the pictures: {error}") from None
     folder = run_folder(args)

@@ -25,8 +25,9 @@ from jarvis.convstdp import ConvSTDP
 from jarvis.events import Events
 from jarvis.files import write_json
 from jarvis.interruption import Interruption
-from jarvis.recipe import LayerConfig, Recipe
+from jarvis.recipe import Recipe
 from jarvis.stdp import STDPLearner
+from jarvis.stdp_network import heard
 from jarvis.training import Interrupted, tensorboard_writer
 
 #: Stimuli between two looks at whether the run is to stop. It changes no number.
@@ -71,20 +72,8 @@ class LayerwiseRun:
         return self.learning[self.stage] if self.stage < len(self.learning) else None
 
     def heard(self, events: Events, name: str, at: str | None = None) -> Events:
-        """What layer `name` hears of the stimuli: the spikes that those before it pass on.
-
-        Args:
-            events: what layer `at` hears.
-            name: a layer, `at` or a later one.
-            at: None: the first.
-        """
-        names = list(self.layers)
-        for before, layer in list(self.layers.items())[0 if at is None else names.index(at) :]:
-            if before == name:
-                break
-            config: LayerConfig = self.recipe.layers[before]
-            events = layer.respond(events, pool=config.pool, inhibit=config.inhibit)
-        return events
+        """`stdp_network.heard` of this run's layers."""
+        return heard(self.layers, self.recipe, events, name, at)
 
     def chunks(self, events: Events) -> list[Tensor]:
         """Stimuli of this epoch that are still to come, in their order, `AT_ONCE` at a time."""
@@ -297,15 +286,15 @@ def fit_layers(
     with Interruption() as interruption, ExitStack() as at_end:
         if writer is not None:
             at_end.callback(writer.close)
-        heard, at = events, None
+        hears, at = events, None
         while (name := run.name) is not None:
-            heard, at = run.heard(heard, name, at), name  # settled layers answer once
+            hears, at = run.heard(hears, name, at), name  # settled layers answer once
             while run.name == name:
                 started = time.perf_counter()
-                for order in run.chunks(heard):
-                    run.learn(heard, order)
-                    if interruption.requested and run.done < len(heard):
-                        raise Interrupted(_save_interrupted(run, folder, len(heard)))
+                for order in run.chunks(hears):
+                    run.learn(hears, order)
+                    if interruption.requested and run.done < len(hears):
+                        raise Interrupted(_save_interrupted(run, folder, len(hears)))
                 record = run.end_epoch(time.perf_counter() - started)
                 log(_line(record))
                 _save_epoch(run, record, folder)
@@ -315,7 +304,7 @@ def fit_layers(
                 if on_epoch is not None:
                     on_epoch(run)
                 if interruption.requested and run.name is not None:
-                    raise Interrupted(_save_interrupted(run, folder, len(heard)))
+                    raise Interrupted(_save_interrupted(run, folder, len(hears)))
             log(f"layer={name} stopped by {run.stopped[name]}")
     if folder is not None:
         run.save(folder / "checkpoints" / "checkpoint_latest.pt")  # also where no epoch was left

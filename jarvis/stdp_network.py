@@ -61,6 +61,31 @@ def make_layers(
     return layers
 
 
+def heard(
+    layers: Mapping[str, ConvSTDP],
+    recipe: Recipe,
+    events: Events,
+    name: str | None = None,
+    at: str | None = None,
+) -> Events:
+    """What layer `name` hears of the stimuli: the spikes that those before it pass on.
+
+    Args:
+        layers: by name, first to last.
+        recipe: how they pool.
+        events: what layer `at` hears.
+        name: a layer, `at` or a later one; None: whoever listens to the last.
+        at: None: the first.
+    """
+    names = list(layers)
+    start = 0 if at is None else names.index(at)
+    stop = len(names) if name is None else names.index(name)
+    for before in names[start:stop]:
+        config = recipe.layers[before]
+        events = layers[before].respond(events, pool=config.pool, inhibit=config.inhibit)
+    return events
+
+
 def make_spikeseg(recipe: Recipe, layers: Mapping[str, ConvSTDP]) -> SpikeSEG:
     """The network that these layers are the encoder of; it shares them, and copies nothing.
 

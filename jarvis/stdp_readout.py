@@ -11,6 +11,7 @@ from torch import Tensor
 from jarvis.convstdp import ConvSTDP
 from jarvis.events import Events
 from jarvis.recipe import Recipe
+from jarvis.stdp_network import heard
 
 _BATCH = 500  # stimuli whose potentials are held at once
 
@@ -36,13 +37,8 @@ def grid_features(
     """
     parts = []
     for first in range(0, len(events), _BATCH):
-        heard = events[first : first + _BATCH]
-        for name, before in layers.items():
-            if name == layer:
-                break
-            config = recipe.layers[name]
-            heard = before.respond(heard, pool=config.pool, inhibit=config.inhibit)
-        potentials = layers[layer].potentials(heard)
+        hears = heard(layers, recipe, events[first : first + _BATCH], layer)
+        potentials = layers[layer].potentials(hears)
         cells = min(grid, *potentials.shape[2:])
         parts.append(F.adaptive_max_pool2d(potentials, cells).flatten(1))
     return torch.cat(parts)
@@ -52,12 +48,9 @@ def sent_on(
     layers: Mapping[str, ConvSTDP], recipe: Recipe, events: Events, layer: str | None = None
 ) -> Events:
     """The spikes that `layer` sends on, after its pooling; None: the last of `layers`."""
-    for name, each in layers.items():
-        config = recipe.layers[name]
-        events = each.respond(events, pool=config.pool, inhibit=config.inhibit)
-        if name == layer:
-            break
-    return events
+    names = list(layers)
+    after = [] if layer is None else names[names.index(layer) + 1 :]
+    return heard(layers, recipe, events, after[0] if after else None)
 
 
 def latency_features(events: Events) -> csr_matrix:
