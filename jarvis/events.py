@@ -4,6 +4,7 @@ A batch of B samples is three arrays, one sample after the other, each sorted by
 `times`, `units`, and `offsets`, with sample b in ``offsets[b]:offsets[b + 1]``.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,12 +90,12 @@ class Events:
 
     def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> "Events":
         """The samples at `index`, as a batch."""
-        picked = torch.arange(len(self))[index].reshape(-1)
+        picked = torch.arange(len(self), device=self.offsets.device)[index].reshape(-1)
         counts = self.counts[picked]
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         # Every event's place in the old list: its sample's start, and on from there.
         shift = (self.offsets[picked] - offsets[:-1]).repeat_interleave(counts)
-        where = torch.arange(int(offsets[-1])) + shift
+        where = torch.arange(int(offsets[-1]), device=offsets.device) + shift
         return Events(self.times[where], self.units[where], offsets, self.shape, self.n_steps)
 
     @staticmethod
@@ -140,7 +141,8 @@ class Events:
 
     def samples(self) -> Tensor:
         """``[E]``: which sample each event belongs to."""
-        return torch.arange(len(self)).repeat_interleave(self.counts)
+        every = torch.arange(len(self), device=self.offsets.device)
+        return every.repeat_interleave(self.counts)
 
     def _stepped(self, what: str) -> int:
         if self.n_steps is None:
@@ -187,3 +189,22 @@ class Events:
         counts = torch.bincount(key // (self.n_units * n_steps), minlength=len(self))
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         return Events(step.int(), unit.int(), offsets, self.shape, n_steps)
+
+    def on_grid(self, dt: float, n_steps: int | None = None) -> "Events":
+        """Times in ms, each at its nearest step of `dt` ms; every event is kept, also twins.
+
+        Args:
+            dt: the grid's step, ms.
+            n_steps: T; later events are left out. None: so many that the last event is in.
+        """
+        if self.n_steps is not None:
+            raise ValueError(f"Events.on_grid: these already count {self.n_steps} steps")
+        if not (math.isfinite(dt) and dt > 0):
+            raise ValueError(f"Events.on_grid: dt={dt!r} ms must be positive and finite")
+        step = torch.round(self.times.double() / dt).int()
+        if n_steps is None:
+            n_steps = int(step.max()) + 1 if len(step) else 1
+        keep = step < n_steps
+        counts = torch.bincount(self.samples()[keep], minlength=len(self))
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return Events(step[keep], self.units[keep], offsets, self.shape, int(n_steps))

@@ -403,7 +403,9 @@ def test_backend_errors(layer):
 
 
 def test_missing_numba_is_an_error_or_the_readable_step(monkeypatch, ran, caplog):
-    monkeypatch.setattr(dispatch, "_load", lambda backend: f"{backend} cannot be imported here")
+    monkeypatch.setattr(
+        dispatch, "_load", lambda family, backend: f"{backend} cannot be imported here"
+    )
     with pytest.raises(ValueError, match="numba cannot be imported"):
         LIFLayer(backend="numba")(torch.rand(3, 1, 2))
     LIFLayer()(torch.rand(3, 1, 2))

@@ -8,11 +8,11 @@ that is asked for by name runs, or a ValueError says why it cannot.
 import importlib
 import logging
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from jarvis.kernels.autograd import Loops
 from jarvis.kernels.spec import is_named
 from jarvis.lif import LIFParams
 
@@ -28,10 +28,10 @@ def check_backend(backend: str) -> None:
 
 
 @cache
-def _load(backend: str) -> Loops | str:
+def _load(family: str, backend: str) -> Any | str:
     """The backend's loops, imported when they are first needed; else why there are none."""
     try:
-        return importlib.import_module(f"jarvis.kernels.lif_{backend}")  # type: ignore[return-value]
+        return importlib.import_module(f"jarvis.kernels.{family}_{backend}")
     except ImportError as error:
         return f"{backend} cannot be imported here ({error})"
 
@@ -52,7 +52,8 @@ def choose(
     tensors: tuple[Tensor | None, ...],
     reason: str | None = None,
     has_weight: bool = False,
-) -> Loops | None:
+    family: str = "lif",
+) -> Any | None:
     """The compiled loops to run, or None for the readable step.
 
     Args:
@@ -61,6 +62,7 @@ def choose(
         tensors: the input ``[T, B, ...]``, and all that meets it (state, weight).
         reason: why no loop covers the layer's options, if none does.
         has_weight: whether the layer multiplies by a weight, which autocast changes.
+        family: which loops: the modules ``kernels/<family>_<backend>.py``.
 
     Raises:
         ValueError: if `backend` names compiled loops that cannot run here, and why.
@@ -72,7 +74,7 @@ def choose(
     wanted = {"cpu": "numba", "cuda": "triton"}.get(x.device.type) if backend == "auto" else backend
     if wanted is None:
         return None
-    loops = _load(wanted)
+    loops = _load(family, wanted)
     if isinstance(loops, str):
         reason = loops
     else:

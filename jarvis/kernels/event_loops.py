@@ -1,0 +1,231 @@
+"""The loops over one sample of a recurrent network with delays, on the CPU; see `event_numba.py`.
+
+A sample's work is nearly all in its input spikes (some thousand, each with one synapse to every
+neuron), so these are not pushed while time runs: neuron by neuron, all of them are added into that
+neuron's line of T steps, which fits the first-level cache together with the neuron's weights and
+delays, and the lines are then turned into rows of one step each for the loop over time. Backward
+goes the same way in reverse. Delays need no ring: a line is as long as time and the longest delay
+together.
+
+Arrays are flat. `values` holds the numbers of `event_numba._values`, in the type of the weights.
+"""
+
+import math
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import torch
+from numba import njit, types
+
+from jarvis.kernels.cpu import compiled
+from jarvis.kernels.event_spec import DAMPED, FLAT, NEWTON
+from jarvis.kernels.exponential import VERSION, fast_exp
+
+GROUP = 8  #: neurons whose lines are turned into rows at a time
+
+
+@njit
+def _crossing(v, h, drive, up, exact, dt, threshold, tau_mem, tau_syn):
+    """`event_driven._crossing`, of one neuron."""
+    mean = (h - v) / dt
+    rate = 1 / tau_syn - 1 / tau_mem
+    x = (threshold - v) / mean
+    decay = gain = slope = x
+    for i in range(NEWTON + 1):
+        decay = math.exp(-x / tau_mem)
+        if exact:
+            decay_syn = math.exp(-x / tau_syn)
+            gain = decay_syn * (math.expm1(rate * x) / rate if rate != 0 else x)
+            slope = drive * decay_syn - (decay * v + gain * drive) / tau_mem
+        else:
+            gain = x
+            slope = drive - decay * v / tau_mem
+        slope = max(slope, FLAT * mean)
+        if i < NEWTON:
+            x = x - (decay * v + gain * drive - threshold) / slope
+            x = min(max(x, 0 * x), dt)
+    return -(decay + x * up) / slope, -gain / slope
+
+
+def forward_loop(adex: bool, exact: bool, keep: bool, dtype: type) -> Callable:
+    zero = dtype(0)
+
+    def loop(
+        in_steps, in_units, w_in, d_in, w_rec, d_rec, values, falling,
+        steps, units, by_v, by_i, after, history, line, drive, state, sizes,
+    ):  # fmt: skip
+        n_steps, width, n_in, length = sizes[0], sizes[1], sizes[2], sizes[3]
+        heard_by = sizes[4]  # by how many a spike is heard: all, or none
+        dt, decay, decay_syn, gain = values[0], values[1], values[2], values[3]
+        threshold, tau_mem, tau_syn = values[4], values[12], values[13]
+        decay_w, growth, jump = values[5], values[6], values[7]
+        delta_t, v_t, w0 = values[8], values[9], values[10]
+        drive[:] = zero
+        for first in range(0, width, GROUP):
+            group = min(GROUP, width - first)
+            for g in range(group):
+                row = line[g * length :][:length]
+                row[:] = zero
+                w, d = w_in[(first + g) * n_in :][:n_in], d_in[(first + g) * n_in :][:n_in]
+                for e in range(len(in_steps)):
+                    c = in_units[e]
+                    row[in_steps[e] + d[c]] += w[c]
+            for k in range(n_steps):
+                into = drive[k * width + first :][:group]
+                for g in range(group):
+                    into[g] = line[g * length + k]
+
+        v, current, adaptation = state[:width], state[width:][:width], state[2 * width :][:width]
+        v[:] = zero
+        current[:] = zero
+        adaptation[:] = w0
+        n = 0
+        for k in range(n_steps):
+            h = history[k * width if keep else 0 :][:width]
+            over = 0
+            for i in range(width):
+                p = decay * v[i] + gain * current[i]
+                if adex:
+                    p += dt * (delta_t * fast_exp((v[i] - v_t) / delta_t) - adaptation[i])
+                    adaptation[i] = decay_w * adaptation[i] + growth * v[i]
+                current[i] *= decay_syn
+                h[i] = p
+                over += p >= threshold
+            if over:
+                for j in range(width):
+                    if h[j] >= threshold:
+                        slope = current[j] + falling
+                        if adex:
+                            slope -= adaptation[j] + jump
+                            adaptation[j] += jump
+                        steps[n] = k
+                        units[n] = j
+                        up = zero
+                        if adex:
+                            up = math.exp((v[j] - v_t) / delta_t)
+                        pull = (h[j] - decay * v[j]) / gain  # what drove v in this step
+                        by_v[n], by_i[n] = _crossing(
+                            v[j], h[j], pull, up, exact, dt, threshold, tau_mem, tau_syn
+                        )
+                        after[n] = slope
+                        n += 1
+                        w, d = w_rec[j * heard_by :][:heard_by], d_rec[j * heard_by :][:heard_by]
+                        here = drive[k * width :]
+                        for i in range(heard_by):
+                            here[d[i] * width + i] += w[i]
+            arriving = drive[k * width :][:width]
+            for i in range(width):
+                v[i] = h[i] if h[i] < threshold else zero
+                current[i] += arriving[i]
+        return n
+
+    return loop
+
+
+def backward_loop(adex: bool, exact: bool, damped: bool, dtype: type) -> Callable:
+    zero, one = dtype(0), dtype(1)
+
+    def loop(
+        in_steps, in_units, d_in, w_rec, d_rec, values, drift, surrogate, damping,
+        steps, units, by_v, by_i, after, history, g_counts, g_times,
+        g_w_in, g_d_in, g_w_rec, g_d_rec, line, found, state, sizes,
+    ):  # fmt: skip
+        n_steps, width, n_in, length = sizes[0], sizes[1], sizes[2], sizes[3]
+        heard_by = sizes[4]  # by how many a spike is heard: all, or none
+        dt, decay, decay_syn, gain = values[0], values[1], values[2], values[3]
+        threshold, per_syn = values[4], values[11]
+        decay_w, growth, delta_t, v_t = values[5], values[6], values[8], values[9]
+        lam_v, lam_i, lam_a = state[:width], state[width:][:width], state[2 * width :][:width]
+        owed = state[3 * width :][:width]  # to a spike's time, by the state at its step's start
+        state[:] = zero
+        found[n_steps * 2 * width :] = zero  # what arrives after the end finds nothing
+        s = last_s = len(steps) - 1
+        for k in range(n_steps - 1, -1, -1):
+            here = found[k * 2 * width :]
+            by_weight, by_time = here[:width], here[width:][:width]
+            for i in range(width):
+                by_weight[i] = lam_i[i]
+                by_time[i] = per_syn * lam_i[i] - lam_v[i]
+            while s >= 0 and steps[s] == k:
+                j = units[s]
+                g = g_times[s]
+                w, d = w_rec[j * heard_by :][:heard_by], d_rec[j * heard_by :][:heard_by]
+                gw, gd = g_w_rec[j * width :][:width], g_d_rec[j * width :][:width]
+                for i in range(heard_by):
+                    at = d[i] * (2 * width) + i
+                    gw[i] += here[at]
+                    pull = here[at + width]
+                    gd[i] += pull
+                    g += w[i] * pull
+                if adex:
+                    g += drift * lam_a[j]
+                owed[j] = g - after[s] * lam_v[j]
+                lam_v[j] = zero  # h is gone with the reset
+                s -= 1
+            h = history[k * width :][:width]
+            last = history[max(k - 1, 0) * width :][:width]
+            for i in range(width):
+                away = one + surrogate * abs(h[i] - threshold)
+                p = lam_v[i] + g_counts[i] * dt / (away * away)
+                q = decay * p
+                if adex:
+                    v = last[i] if k > 0 and last[i] < threshold else zero
+                    q += dt * fast_exp((v - v_t) / delta_t) * p + growth * lam_a[i]
+                    lam_a[i] = decay_w * lam_a[i] - dt * p
+                lam_i[i] = decay_syn * lam_i[i] + gain * p
+                lam_v[i] = q
+            for q in range(s + 1, last_s + 1):
+                j = units[q]
+                lam_v[j] += by_v[q] * owed[j]
+                lam_i[j] += by_i[q] * owed[j]
+                if adex:
+                    lam_a[j] -= by_i[q] * owed[j]
+            last_s = s
+            if damped and k % DAMPED == 0:
+                for i in range(3 * width):
+                    state[i] = state[i] / (one + abs(state[i]) / damping)
+
+        line[:] = zero
+        for first in range(0, width, GROUP):
+            group = min(GROUP, width - first)
+            for k in range(n_steps):
+                out = found[k * 2 * width + first :]
+                for g in range(group):
+                    at = (g * length + k) * 2
+                    line[at] = out[g]
+                    line[at + 1] = out[width + g]
+            for g in range(group):
+                row = line[g * length * 2 :][: length * 2]
+                d = d_in[(first + g) * n_in :][:n_in]
+                gw, gd = g_w_in[(first + g) * n_in :][:n_in], g_d_in[(first + g) * n_in :][:n_in]
+                for e in range(len(in_steps)):
+                    c = in_units[e]
+                    at = (in_steps[e] + d[c]) * np.uint64(2)
+                    gw[c] += row[at]
+                    gd[c] += row[at + np.uint64(1)]
+
+    return loop
+
+
+TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
+
+
+@cache
+def kernel(make: Callable, dtype: torch.dtype, adex: bool, exact: bool, flag: bool) -> Callable:
+    """`make`'s loop for these options, compiled; `flag` is its last one."""
+    numpy_type, real = TYPES[dtype]
+    # Unsigned where an array is indexed with it: no question whether it counts from the end.
+    reals, wide = types.Array(real, 1, "C"), types.Array(types.uint32, 1, "C")
+    whole, sizes = types.Array(types.int32, 1, "C"), types.Array(types.int64, 1, "C")
+    if make is forward_loop:
+        arguments = [wide, wide, reals, wide, reals, wide, reals, real]
+        arguments += [whole, whole, *[reals] * 7, sizes]
+        result = types.int64
+    else:
+        arguments = [wide, wide, wide, reals, wide, reals, real, real, real]
+        arguments += [whole, whole, *[reals] * 13, sizes]
+        result = types.void
+    options = f"{adex:d}{exact:d}{flag:d}_{VERSION}_{DAMPED}_{FLAT}_{NEWTON}"
+    name = f"event_{make.__name__}_{numpy_type.__name__}_{options}"
+    return compiled(make(adex, exact, flag, numpy_type), result(*arguments), name)

@@ -1,0 +1,104 @@
+"""What a loop over the events of a recurrent network with delays is told, whatever runs it."""
+
+import math
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+
+class EventSpec(NamedTuple):
+    """A run's constants. Times in ms, potentials in units where rest is 0.
+
+    LIF has ``gain``: what one unit of current gives to v in a step. AdEx has `adex`.
+    """
+
+    n_steps: int  #: T
+    dt: float
+    decay: float  #: exp(-dt/tau_mem)
+    decay_syn: float  #: exp(-dt/tau_syn)
+    gain: float  #: v of the next step per unit of current
+    tau_mem: float
+    tau_syn: float
+    threshold: float
+    surrogate: float  #: k of 1/(1 + k |v - threshold|)^2, which counts spikes; per ms
+    damping: float  #: backward, every `DAMPED` steps: g -> g / (1 + |g|/damping); 0: never
+    exact: bool = False  #: v solves its equation over a step; else it takes I as it starts
+    adex: bool = False
+    decay_w: float = 0.0  #: exp(-dt/tau_w)
+    tau_w: float = 1.0
+    a: float = 0.0  #: growth of the adaptation per v and ms
+    b: float = 0.0  #: its jump at a spike
+    delta_t: float = 1.0
+    v_t: float = 0.5
+    w0: float = 0.0  #: its value at the start
+
+    @property
+    def falling(self) -> float:
+        """What the exponential of AdEx adds to the slope of v just after a reset to 0, 1/ms."""
+        return self.delta_t * math.exp(-self.v_t / self.delta_t) if self.adex else 0.0
+
+
+DAMPED = 10  #: steps between two dampings
+NEWTON = 3  #: iterations that find the crossing within a step
+FLAT = 0.01  #: a crossing's slope is no smaller than this share of its step's mean
+
+
+class Inputs(NamedTuple):
+    """Input spikes: sample b has ``offsets[b]:offsets[b + 1]``, sorted by step."""
+
+    steps: Tensor  #: ``[E]`` int32
+    units: Tensor  #: ``[E]`` int32
+    offsets: Tensor  #: ``[B + 1]`` int64
+
+
+class Synapses(NamedTuple):
+    """Weights and delays, pre x post. A delay of T steps never arrives.
+
+    A network that is not recurrent has ``[0, 0]`` for both recurrent matrices.
+    """
+
+    w_in: Tensor  #: ``[n_in, H]``
+    d_in: Tensor  #: ``[n_in, H]`` int32, steps in [0, T]
+    w_rec: Tensor  #: ``[H, H]``
+    d_rec: Tensor  #: ``[H, H]`` int32, steps in [1, T]
+
+
+class Spikes(NamedTuple):
+    """What the hidden neurons did: per sample sorted by step, then by unit."""
+
+    steps: Tensor  #: ``[S]`` int32
+    units: Tensor  #: ``[S]`` int32
+    offsets: Tensor  #: ``[B + 1]`` int64
+    by_v: Tensor  #: ``[S]`` ms: d(spike time)/dv, v at the start of the step that crosses
+    by_i: Tensor  #: ``[S]`` ms^2: d(spike time)/dI there (AdEx: and minus that of the adaptation)
+    after: Tensor  #: ``[S]`` slope of v just after the reset, 1/ms
+    v: Tensor | None  #: ``[B, T, H]`` potential before the reset; None: there is no backward
+
+
+class Gradients(NamedTuple):
+    """Of the loss, by weight and by delay (1/ms), shaped as in `Synapses`."""
+
+    w_in: Tensor
+    d_in: Tensor
+    w_rec: Tensor
+    d_rec: Tensor
+
+
+class EventLoops(Protocol):
+    """A module that runs the network: `jarvis.event_driven` is the definition."""
+
+    def forward(self, spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> Spikes:
+        """Run all samples from rest; `keep`: return `Spikes.v` too."""
+        ...
+
+    def backward(
+        self,
+        spec: EventSpec,
+        inputs: Inputs,
+        synapses: Synapses,
+        spikes: Spikes,
+        g_counts: Tensor,
+        g_times: Tensor,
+    ) -> Gradients:
+        """From dL/d(count) ``[B, H]`` and dL/d(time) ``[S]``, 1/ms, to all gradients."""
+        ...

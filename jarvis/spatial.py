@@ -1,0 +1,212 @@
+"""Networks whose neurons sit somewhere: delays from places, exact gradients, a linear read-out.
+
+Input spikes reach a hidden layer that hears itself, over delays that `jarvis.delays` makes from
+positions (or from anything else); how often each hidden neuron fires decides. Weights, delays and
+positions are trained through `run_events`.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from jarvis.delays import make_delays
+from jarvis.event_driven import EventLIF, EventNeuron
+from jarvis.event_layer import run_events
+from jarvis.events import Events
+
+
+class SpatialOutput(NamedTuple):
+    """What a `SpatialNetwork` answers."""
+
+    scores: Tensor  #: ``[B, C]`` for cross-entropy
+    counts: Tensor  #: ``[B, H]`` spikes of each hidden neuron
+    times: Tensor  #: ``[S]`` ms, their times, in the order of `spikes`
+    spikes: Events  #: the hidden neurons' spikes
+
+
+def _spread(n_pre: int, n_post: int, factor: float, generator: torch.Generator) -> Tensor:
+    """``|U(-0.2, 0.8)| factor / (n_pre n_post)``: most of them larger than 0.2, none negative."""
+    uniform = torch.rand(n_pre, n_post, generator=generator) - 0.2
+    return uniform.abs() * (factor / (n_pre * n_post))
+
+
+class SpatialNetwork(nn.Module):
+    """Inputs, a recurrent hidden layer and a read-out of its spike counts, with delays.
+
+    Args:
+        n_in: input units.
+        n_hidden: hidden neurons, none of which hears itself.
+        n_classes: C.
+        net: where delays come from: "0", "inf", "D", "DeEPS", "DgEPS" (see `make_delays`).
+        neuron: an `EventLIF` or a `NormalisedAdExParams`; its dt is the grid's step, ms.
+        input_factor: input weights at the start are ``|U(-0.2, 0.8)| 400 input_factor / (n_in H)``;
+            None: 3, from 51 hidden neurons on 10, from 201 on 50. See `scale_to_rate`.
+        recurrent_factor: the same for recurrent weights, with 35 in place of 400.
+        expected_rate: hidden neurons' rate that the read-out is scaled for, Hz: it sees counts
+            divided by that rate's count, so that its weights start where they belong.
+        surrogate: slope of the surrogate that counts have their gradient through.
+        damping: see `run_events`.
+        backend: "auto", "eager", "numba" or "triton".
+        seed: of all that is drawn.
+        **delays: options of `make_delays`, such as ``position_std=20.0`` (ms) or ``layout="line"``.
+
+    Attributes:
+        w_in: ``[n_in, H]``, and w_rec ``[H, H]``, whose diagonal does nothing.
+        delays: the module that makes the delays; `delays.positions` are the places.
+        readout: a linear map ``H -> C``.
+
+    Raises:
+        ValueError: for a size, form or option that cannot be.
+
+    Source: Landsmeer et al. 2025, arXiv:2512.10011.
+
+    Example:
+        >>> network = SpatialNetwork(20, 10, 2, net="3", position_std=5.0)
+        >>> words = Events.from_first_steps(torch.arange(40).view(2, 20), n_steps=100)
+        >>> network(words).scores.shape
+        torch.Size([2, 2])
+    """
+
+    others: Tensor
+
+    def __init__(
+        self,
+        n_in: int,
+        n_hidden: int,
+        n_classes: int,
+        net: str | int = "3",
+        neuron: EventNeuron | None = None,
+        *,
+        input_factor: float | None = None,
+        recurrent_factor: float = 1.0,
+        expected_rate: float = 10.0,
+        surrogate: float = 1.0,
+        damping: float = 0.0,
+        backend: str = "auto",
+        seed: int = 0,
+        **delays: Any,
+    ) -> None:
+        super().__init__()
+        for name, size in (("n_in", n_in), ("n_hidden", n_hidden), ("n_classes", n_classes)):
+            if size < 1:
+                raise ValueError(f"{name}={size} must be at least 1")
+        if not (math.isfinite(expected_rate) and expected_rate > 0):
+            raise ValueError(f"expected_rate={expected_rate!r} Hz must be positive")
+        if input_factor is None:
+            input_factor = 50.0 if n_hidden > 200 else 10.0 if n_hidden > 50 else 3.0
+        generator = torch.Generator().manual_seed(seed)
+        self.neuron = EventLIF() if neuron is None else neuron
+        self.expected_rate = float(expected_rate)
+        self.surrogate, self.damping, self.backend = surrogate, damping, backend
+        self.w_in = nn.Parameter(_spread(n_in, n_hidden, 400.0 * input_factor, generator))
+        self.w_rec = nn.Parameter(_spread(n_hidden, n_hidden, 35.0 * recurrent_factor, generator))
+        self.register_buffer("others", 1.0 - torch.eye(n_hidden), persistent=False)
+        self.delays = make_delays(net, (n_in, n_hidden), ((0, 1), (1, 1)), seed=generator, **delays)
+        self.readout = nn.Linear(n_hidden, n_classes)
+        bound = 1.0 / math.sqrt(n_hidden)
+        with torch.no_grad():
+            for part in (self.readout.weight, self.readout.bias):
+                part.uniform_(-bound, bound, generator=generator)
+
+    def forward(self, events: Events) -> SpatialOutput:
+        """Run on input spikes in steps of ``neuron.dt`` (`Events.on_grid`)."""
+        d_in, d_rec = self.delays()
+        run = run_events(
+            events,
+            self.w_in,
+            d_in,
+            self.w_rec * self.others,
+            d_rec,
+            self.neuron,
+            surrogate=self.surrogate,
+            damping=self.damping,
+            backend=self.backend,
+        )
+        assert events.n_steps is not None  # run_events saw to it
+        expected = self.expected_rate * events.n_steps * self.neuron.dt / 1000.0
+        return SpatialOutput(self.readout(run.counts / expected), *run)
+
+    def extra_repr(self) -> str:
+        return f"n_in={len(self.w_in)}, n_hidden={len(self.w_rec)}, neuron={self.neuron}"
+
+
+def rates(counts: Tensor, duration: float) -> Tensor:
+    """Firing rates in Hz from spike `counts` of `duration` ms."""
+    return counts * (1000.0 / duration)
+
+
+def rate_penalty(
+    counts: Tensor, duration: float, target: float = 10.0, population: bool = False
+) -> Tensor:
+    """``sum over neurons of (rate - target)^2``, Hz^2, the mean over the batch: a regulariser.
+
+    Args:
+        counts: ``[B, H]`` spikes, as `SpatialOutput.counts`.
+        duration: of a sample, ms: number of steps times dt.
+        target: Hz.
+        population: True compares the mean rate of all neurons instead of each neuron's own.
+
+    Source: Landsmeer et al. 2025, arXiv:2512.10011.
+
+    Example:
+        >>> rate_penalty(torch.tensor([[10.0, 30.0]]), duration=1000.0).item()
+        400.0
+        >>> rate_penalty(torch.tensor([[10.0, 30.0]]), 1000.0, population=True).item()
+        100.0
+    """
+    rate = rates(counts, duration)
+    if population:
+        return (rate.mean(1) - target).square().mean()
+    return (rate - target).square().sum(1).mean()
+
+
+@torch.no_grad()
+def scale_to_rate(
+    network: SpatialNetwork, events: Events, rate: float = 20.0, tolerance: float = 0.05
+) -> float:
+    """Scale a network's input weights so that its hidden neurons fire at `rate` on `events`.
+
+    A network that is silent, or that fires at every input, learns nothing. The factor is found by
+    halving an interval, for the mean rate over neurons and samples.
+
+    Args:
+        network: its `w_in` is changed.
+        events: some samples, as the network will see them.
+        rate: Hz.
+        tolerance: how near is near enough, as a share of `rate`. Where the rate jumps past it (a
+            spike that sets off an avalanche), the nearest rate is taken.
+
+    Returns:
+        The rate that was reached, Hz.
+
+    Raises:
+        ValueError: if no factor between 1e-4 and 1e4 comes within a factor of 2 of it.
+    """
+    if not (math.isfinite(rate) and rate > 0):
+        raise ValueError(f"rate={rate!r} Hz must be positive")
+    start = network.w_in.clone()
+    low, high = -4.0, 4.0  # powers of ten
+    best = (math.inf, math.nan, start)  # how far off, the rate, the weights
+    for _ in range(40):
+        middle = (low + high) / 2
+        network.w_in.copy_(start * 10**middle)
+        out = network(events)
+        assert events.n_steps is not None
+        reached = rates(out.counts, events.n_steps * network.neuron.dt).mean().item()
+        off = abs(math.log(reached / rate)) if reached else math.inf
+        if off < best[0]:
+            best = off, reached, network.w_in.clone()
+        if abs(reached / rate - 1) <= tolerance:
+            break
+        low, high = (middle, high) if reached < rate else (low, middle)
+    off, reached, weights = best
+    near = off <= math.log(2)
+    network.w_in.copy_(weights if near else start)
+    if not near:
+        raise ValueError(
+            f"no scale of the input weights makes the network fire at {rate:g} Hz (nearest: "
+            f"{reached:.3g} Hz): are there input spikes, and any positive weights?"
+        )
+    return reached

@@ -1,0 +1,264 @@
+"""The event-driven layer: worked by hand, the compiled loop against the definition, bad input.
+
+That its gradients are the exact ones is shown in test_event_gradients.py.
+"""
+
+import math
+import re
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import brentq
+
+from jarvis import event_driven
+from jarvis.adex import NormalisedAdExParams
+from jarvis.event_driven import EventLIF, event_spec
+from jarvis.event_layer import run_events
+from jarvis.events import Events
+from jarvis.kernels import event_numba
+from jarvis.kernels.event_spec import Inputs, Synapses
+
+NEURONS = {
+    "lif": EventLIF(dt=0.5),
+    "euler": EventLIF(dt=0.5, integrator="euler"),
+    "equal": EventLIF(tau=4.0, tau_syn=4.0, dt=0.25),
+    "adex": NormalisedAdExParams(dt=0.2),
+}
+
+
+def problem(dtype=torch.float64, batch=3, steps=150, n_in=12, width=9, events=200, seed=0):
+    """Input spikes, and matrices that make the neurons fire now and then."""
+    random = torch.Generator().manual_seed(seed)
+
+    def uniform(*shape):
+        return torch.rand(*shape, generator=random, dtype=dtype)
+
+    counts = [events, 0, events // 2][:batch]  # a sample without any spike too
+    times = [torch.randint(0, steps, (n,), generator=random).sort()[0] for n in counts]
+    units = [torch.randint(0, n_in, (n,), generator=random) for n in counts]
+    offsets = torch.tensor([0, *np.cumsum(counts)])
+    spikes = Events(torch.cat(times).int(), torch.cat(units).int(), offsets, (n_in,), steps)
+    matrices = (
+        0.25 * (uniform(n_in, width) - 0.2),
+        20.0 * uniform(n_in, width),
+        0.3 * (uniform(width, width) - 0.5),
+        20.0 * uniform(width, width),
+    )
+    return spikes, [matrix.requires_grad_() for matrix in matrices]
+
+
+def both(events, matrices, neuron, **options):
+    """Results and gradients of the definition and of the compiled loop."""
+    for backend in ("eager", "numba"):
+        out = run_events(events, *matrices, neuron, backend=backend, **options)
+        random = torch.Generator().manual_seed(5)
+        weights = torch.rand(out.counts.shape, generator=random, dtype=out.counts.dtype)
+        pulls = torch.rand(out.times.shape, generator=random, dtype=out.counts.dtype)
+        loss = (out.counts * weights).sum() + (out.times * pulls).sum()
+        given = [matrix for matrix in matrices if matrix is not None]
+        yield out, torch.autograd.grad(loss, given)
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.3])
+@pytest.mark.parametrize("name", NEURONS)
+def test_the_loop_is_the_definition(name, damping):
+    events, matrices = problem()
+    (a, ga), (b, gb) = both(events, matrices, NEURONS[name], damping=damping)
+    assert len(a.times) > 60
+    assert torch.equal(a.spikes.times, b.spikes.times)
+    assert torch.equal(a.spikes.units, b.spikes.units)
+    assert torch.equal(a.counts, b.counts)
+    assert torch.equal(a.spikes.offsets, b.spikes.offsets)
+    for x, y in zip(ga, gb, strict=True):
+        assert x.abs().max() > 0
+        torch.testing.assert_close(x, y, rtol=1e-9, atol=1e-9 * x.abs().max().item())
+
+
+@pytest.mark.parametrize("name", ["lif", "adex"])
+def test_the_loop_is_the_definition_in_float32(name):
+    events, matrices = problem(torch.float32)
+    (a, ga), (b, gb) = both(events, matrices, NEURONS[name])
+    assert torch.equal(a.spikes.times, b.spikes.times)
+    for x, y in zip(ga, gb, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-4 * x.abs().max().item())
+
+
+def test_a_layer_that_does_not_hear_itself():
+    events, (w_in, d_in, *_) = problem()
+    (a, ga), (b, gb) = both(events, [w_in, d_in, None, None], NEURONS["lif"])
+    assert torch.equal(a.spikes.times, b.spikes.times)
+    assert len(a.times)
+    for x, y in zip(ga, gb, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-9, atol=1e-12)
+    silent = torch.zeros(9, 9, dtype=torch.float64)
+    c = run_events(events, w_in, d_in, silent, silent, NEURONS["lif"])
+    assert torch.equal(a.spikes.times, c.spikes.times)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_change_no_spike(threads):
+    events, matrices = problem(steps=4000, events=3000)
+    before = torch.get_num_threads()
+    (reference, g), _ = both(events, matrices, NEURONS["lif"])
+    try:
+        torch.set_num_threads(threads)
+        _, (out, h) = both(events, matrices, NEURONS["lif"])
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(reference.spikes.times, out.spikes.times)
+    for x, y in zip(g, h, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-8, atol=1e-9 * x.abs().max().item())
+
+
+@pytest.mark.parametrize("backend", ["eager", "numba"])
+def test_by_hand(backend):
+    """One input spike at step 2, a delay of 3 steps: I = w at step 5, and v follows the formula."""
+    dt, tau, tau_syn, w = 0.5, 10.0, 2.0, 0.9
+    neuron = EventLIF(tau, tau_syn, dt)
+    events = Events.from_first_steps(torch.tensor([[2]]), n_steps=60)
+    t = dt * torch.arange(60, dtype=torch.float64)
+    since = (t - 5 * dt).clamp_min(0)
+    v = w / (1 / tau_syn - 1 / tau) * (torch.exp(-since / tau) - torch.exp(-since / tau_syn))
+    first = int((v >= 1).nonzero()[0])
+
+    w_in = torch.tensor([[w]], dtype=torch.float64, requires_grad=True)
+    d_in = torch.tensor([[1.5]], dtype=torch.float64, requires_grad=True)
+    out = run_events(events, w_in, d_in, neuron=neuron, backend=backend)
+    assert out.spikes.times.tolist()[0] == first
+    assert out.times[0].item() == first * dt
+    out.times[0].backward()
+    assert d_in.grad is not None
+    assert w_in.grad is not None
+    assert d_in.grad.item() == pytest.approx(1.0, rel=1e-9)
+
+    def rise(t):
+        return w * (math.exp(-t / tau) - math.exp(-t / tau_syn)) / (1 / tau_syn - 1 / tau)
+
+    # The spike is on the grid; its derivative is that of the time at which v really crosses.
+    crossing = brentq(lambda t: rise(t) - 1, 0.0, since[first].item(), xtol=1e-14)
+    slope = w * math.exp(-crossing / tau_syn) - 1 / tau
+    assert w_in.grad.item() == pytest.approx(-1 / w / slope, rel=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["eager", "numba"])
+def test_a_spike_that_crosses_the_layer_and_comes_back(backend):
+    """Neuron 0 fires and makes neuron 1 fire: its time moves one for one with both delays."""
+    events = Events.from_first_steps(torch.tensor([[0]]), n_steps=100)
+    w_in = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    w_rec = torch.tensor([[0.0, 1.0], [0.0, 0.0]], dtype=torch.float64)
+    d_in = torch.tensor([[3.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    d_rec = torch.full((2, 2), 7.0, dtype=torch.float64, requires_grad=True)
+    out = run_events(events, w_in, d_in, w_rec, d_rec, EventLIF(dt=0.5), backend=backend)
+    assert out.counts.tolist() == [[1.0, 1.0]]
+    rise = out.times[0] - 3.0
+    assert out.times[1].item() == pytest.approx((out.times[0] + 7.0 + rise).item())
+    out.times[1].backward()
+    assert d_in.grad is not None
+    assert d_rec.grad is not None
+    torch.testing.assert_close(d_in.grad, torch.tensor([[1.0, 0.0]], dtype=torch.float64))
+    wanted = torch.tensor([[0.0, 1.0], [0.0, 0.0]], dtype=torch.float64)
+    torch.testing.assert_close(d_rec.grad, wanted)
+
+
+@pytest.mark.parametrize("backend", ["eager", "numba"])
+def test_no_delay_is_ever_aliased(backend):
+    """A delay beyond any buffer arrives when it says; one beyond the end never does."""
+    events = Events.from_first_steps(torch.tensor([[0, 0]]), n_steps=2000)
+    w_in = torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    d_in = torch.tensor([[900.0, 0.0], [0.0, 5000.0]], dtype=torch.float64)
+    out = run_events(events, w_in, d_in, neuron=EventLIF(dt=0.5), backend=backend)
+    assert out.spikes.units.tolist() == [0]
+    near = run_events(events, w_in, d_in / 900, neuron=EventLIF(dt=0.5), backend=backend)
+    assert out.times[0].item() - near.times[0].item() == pytest.approx(899.0)
+
+
+def test_counts_have_the_surrogate_as_their_gradient():
+    """One step of one neuron below threshold: d(count)/dw is the surrogate times dv/dw, summed."""
+    neuron, k = EventLIF(dt=0.5), 3.0
+    events = Events.from_first_steps(torch.tensor([[0]]), n_steps=30)
+    w = torch.tensor([[0.3]], dtype=torch.float64, requires_grad=True)
+    delay = torch.tensor([[1.0]], dtype=torch.float64)
+    out = run_events(events, w, delay, neuron=neuron, surrogate=k)
+    assert out.counts.item() == 0
+    out.counts.sum().backward()
+    since = (0.5 * torch.arange(30, dtype=torch.float64) - 1.0).clamp_min(0)
+    per_w = (torch.exp(-since / 10) - torch.exp(-since / 2)) / (1 / 2 - 1 / 10)
+    wanted = (0.5 * per_w / (1 + k * (0.3 * per_w - 1).abs()) ** 2).sum()
+    assert w.grad is not None
+    assert w.grad.item() == pytest.approx(wanted.item(), rel=1e-9)
+
+
+def test_without_a_gradient_no_history_is_kept():
+    events, matrices = problem()
+    inputs = Inputs(events.times, events.units, events.offsets)
+    w_in, d_in, w_rec, d_rec = (m.detach() for m in matrices)
+    synapses = Synapses(w_in, d_in.int(), w_rec, d_rec.int().clamp_min(1))
+    spec = event_spec(EventLIF(), 150)
+    for loops in (event_driven, event_numba):
+        assert loops.forward(spec, inputs, synapses, False).v is None
+        with torch.no_grad():
+            assert len(run_events(events, *matrices).times)
+
+
+def test_memory_grows_with_time_and_neurons_not_with_synapses():
+    """Ten times the inputs, and so ten times the synapses: the run itself needs no more."""
+    peaks = []
+    for n_in in (100, 1000):
+        events, matrices = problem(batch=1, steps=1000, n_in=n_in, width=50, events=2000)
+        with torch.no_grad():
+            run_events(events, *matrices)  # compiled, and what stays for good is allocated
+            tracemalloc.start()
+            run_events(events, *matrices)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    synapses = 900 * 50 * 8
+    assert peaks[1] - peaks[0] < 3 * synapses  # its own copies of the matrices, whatever T is
+    assert peaks[1] < 1000 * 50 * 8 * 12  # far from T times synapses, which would be 400 MB
+
+
+BAD = {
+    "events have 12 units, but w_in 3 rows": lambda e, m: (e, m[0][:3], *m[1:]),
+    "d_in (12, 8) must be [12, 9]": lambda e, m: (e, m[0], m[1][:, :8], *m[2:]),
+    "w_rec (9, 8) must be [9, 9]": lambda e, m: (e, *m[:2], m[2][:, :8], m[3]),
+    "w_in has a value that is not finite": lambda e, m: (e, m[0] * math.nan, *m[1:]),
+    "d_rec has a value that is not finite": lambda e, m: (e, *m[:3], m[3] + math.inf),
+    "d_in has a delay of -": lambda e, m: (e, m[0], m[1] - 5, *m[2:]),
+    "w_rec and d_rec come together": lambda e, m: (e, *m[:3], None),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_input_is_named(message):
+    events, matrices = problem()
+    with pytest.raises(ValueError, match=re.escape(message)):
+        run_events(*BAD[message](events, matrices))
+
+
+def test_bad_options_are_named():
+    events, matrices = problem()
+    with pytest.raises(ValueError, match="damping=-1"):
+        run_events(events, *matrices, damping=-1)
+    with pytest.raises(ValueError, match="surrogate=nan"):
+        run_events(events, *matrices, surrogate=math.nan)
+    with pytest.raises(ValueError, match="backend='cuda' is not one of"):
+        run_events(events, *matrices, backend="cuda")
+    with pytest.raises(ValueError, match=r"backend='numba' cannot run this: .*float16"):
+        run_events(events, *(m.half() for m in matrices), backend="numba")
+    ms = Events(events.times.float(), events.units, events.offsets, events.shape)
+    with pytest.raises(ValueError, match="on_grid"):
+        run_events(ms, *matrices)
+    with pytest.raises(ValueError, match="no sample"):
+        run_events(events[[]], *matrices)
+    for bad in (dict(tau=0.0), dict(tau_syn=math.nan), dict(dt=-1.0), dict(threshold=math.inf)):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            EventLIF(**bad)
+    with pytest.raises(ValueError, match="integrator='rk4'"):
+        EventLIF(integrator="rk4")
+
+
+def test_an_exponential_that_would_overflow_is_refused():
+    events, matrices = problem()
+    with pytest.raises(ValueError, match=r"delta_t=0\.005"):
+        run_events(events, *matrices, NormalisedAdExParams(dt=0.001, delta_t=0.005))
