@@ -7,12 +7,15 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import compile_time, gpu, machine, neurons, report, scaling, stdp
+from benchmarks import adex, compile_time, delays, gpu, machine, neurons, report, scaling, stdp
 from benchmarks.row import Row
 from benchmarks.spyx_peer import Spyx
 from benchmarks.training_step import training
 
-GROUPS = ("lif", "training", "recurrent", "adaptive", "stdp", "compile", "scaling", "gpu")
+GROUPS = (
+    "lif", "training", "recurrent", "adaptive", "adex", "delays", "stdp",
+    "compile", "scaling", "gpu",
+)  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -48,6 +51,11 @@ def _rows(wanted, quick: bool, spyx: Spyx | None, no_spyx: str) -> list[Callable
         makers.append(lambda: neurons.recurrent((5, 2, 16) if quick else neurons.RECURRENT))
     if "adaptive" in wanted:
         makers.append(lambda: neurons.adaptive(shapes[0]))
+    if "adex" in wanted:
+        makers += [lambda shape=shape: adex.adex(shape) for shape in shapes]
+    if "delays" in wanted:
+        shape = (120, 2, 30, 8) if quick else delays.SHAPE
+        makers.append(lambda: delays.delays(shape, spyx, no_spyx))
     if "stdp" in wanted:
         n, maps = (2, (4, 6)) if quick else (100, (30, 250))
         makers += [lambda number=number: stdp.stdp(number, n, maps) for number in (1, 2)]
@@ -58,7 +66,7 @@ def measure(args: argparse.Namespace) -> dict:
     """Everything that was asked for, as what the JSON holds."""
     clock = "cpu" if args.threads == 1 else "wall"
     spyx, no_spyx = None, "no --jax-python"
-    if args.jax_python and "lif" in args.rows:
+    if args.jax_python and {"lif", "delays"} & set(args.rows):
         try:
             spyx = Spyx(args.jax_python, args.threads)
         except (RuntimeError, OSError) as error:
@@ -82,6 +90,8 @@ def measure(args: argparse.Namespace) -> dict:
     finally:
         if spyx:
             spyx.close()
+    if "delays" in args.rows:
+        data["memory"] = delays.memory(args.quick)
     if "compile" in args.rows:
         print("... first call", file=sys.stderr, flush=True)
         data["compile"] = compile_time.measure(1 if args.quick else 3)

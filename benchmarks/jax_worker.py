@@ -1,4 +1,4 @@
-"""spyx (JAX), in a process of its own: an environment with JAX need not have torch.
+"""spyx and spatial_snns (JAX), in a process of their own: an environment with JAX needs no torch.
 
 Reads one JSON request a line and answers each with one JSON line, so that its runs can be
 interleaved with those of the process that asks. It imports nothing of this project.
@@ -19,10 +19,11 @@ def main() -> None:
     import jax
     import jax.numpy as jnp
     import numpy as np
-    import spyx
-    from flax import nnx
 
     def make(beta: float, n: int):
+        import spyx
+        from flax import nnx
+
         layer = spyx.nn.LIF((n,), beta=beta, activation=spyx.axn.superspike(25), rngs=nnx.Rngs(0))
 
         def run(x):
@@ -41,8 +42,43 @@ def main() -> None:
 
     ready: dict = {}
 
+    def spatial(request: dict) -> dict:
+        """Get ready a layer of spatial_snns, which `sim.py` on the path holds; its first spikes."""
+        from sim import sim
+
+        spikes, w, d = (np.array(request[name]) for name in ("spikes", "w", "d"))
+        n_in, width = w.shape
+        bits = np.pad(spikes > 0, ((0, 0), (0, -n_in % 32)))
+        words = jnp.asarray(np.packbits(bits, axis=1).view(np.uint32))
+        silent = jnp.zeros((width, width))
+
+        def count(w, d):
+            s, _, _ = sim(
+                n_in, width, w, silent, d.ravel(), silent.ravel(), words,
+                dt=request["dt"], max_delay_timesteps=int(request["longest"]) + 2,
+            )  # fmt: skip
+            return s.sum(), s
+
+        run = jax.jit(jax.value_and_grad(count, argnums=(0, 1), has_aux=True))
+        arrays = jnp.asarray(w.T), jnp.asarray(d.T)
+        start = time.perf_counter()
+        (_, s), _ = jax.block_until_ready(run(*arrays))
+        s = np.asarray(s) > 0
+        ready["spatial"] = lambda: jax.block_until_ready(run(*arrays))
+        first = np.where(s.any(0), s.argmax(0), -1)
+        return {"first": first.tolist(), "compile_ms": 1e3 * (time.perf_counter() - start)}
+
     def answer(request: dict) -> dict:
+        if request["do"] == "spatial":
+            return spatial(request)
+        if request["do"] == "time spatial":
+            wall, cpu = time.perf_counter(), time.process_time()
+            ready["spatial"]()
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            return {"cpu": 1e3 * cpu, "wall": 1e3 * wall}
         if request["do"] == "versions":
+            import spyx
+
             return {"jax": jax.__version__, "spyx": getattr(spyx, "__version__", "?")}
         if request["do"] == "lif":
             x, g = (jnp.asarray(np.array(request[name])) for name in ("x", "g"))

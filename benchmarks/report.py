@@ -72,6 +72,12 @@ def summary(data: dict) -> str:
             f"{kind} {axis['r2'][kind]:.3f} ({axis['slope'][kind]:.2f})" for kind in axis["r2"]
         )
         lines.append(f"* time against {name}, R^2 of a straight line (slope, logarithmic): {found}")
+    if memory := data.get("memory"):
+        found = ", ".join(
+            f"T={m['T']} at {m['density']:.0%}: {m['peak_mb']:.1f} ({m['synapses_times_T_mb']})"
+            for m in memory
+        )
+        lines.append(f"* peak memory of the delay layer, MB (T times synapses would be): {found}")
     if data.get("spyx_compile_ms"):
         found = ", ".join(f"{shape}: {ms:.0f}" for shape, ms in data["spyx_compile_ms"].items())
         lines.append(f"* compile time of spyx, once for each shape, ms: {found}")

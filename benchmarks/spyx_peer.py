@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from benchmarks.agreement import SHAPE, Disagreement, compare, gradient
 from benchmarks.machine import Time
@@ -72,6 +73,24 @@ class Spyx:
         shifted = torch.cat((g[1:], torch.zeros_like(g[:1])))
         want = gradient(lambda x: layer(x)[0], x, shifted)
         return compare((spikes[1:], gx), (want[0][:-1], want[1]), 1e-5)
+
+    def spatial(self, spikes: Tensor, w: Tensor, d: Tensor, dt: float) -> list[int]:
+        """Get a layer of spatial_snns ready: the step of each neuron's first spike, -1 for none.
+
+        Args:
+            spikes: ``[T, n_in]``, and ``w``, ``d`` ``[n_in, H]``, delays in ms.
+
+        Raises:
+            RuntimeError: if its ``sim.py`` cannot be imported there.
+        """
+        arrays = dict(spikes=spikes.tolist(), w=w.tolist(), d=d.tolist())
+        longest = round(d.max().item() / dt)
+        return self._ask(do="spatial", dt=dt, longest=longest, **arrays)["first"]
+
+    def run_spatial(self) -> Time:
+        """One forward and backward run of that layer there, timed there."""
+        reply = self._ask(do="time spatial")
+        return Time(reply["cpu"], reply["wall"])
 
     def close(self) -> None:
         if self._process.stdin is not None:

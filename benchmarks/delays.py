@@ -1,0 +1,153 @@
+"""The row of delays: spikes of 700 inputs to 128 neurons, every synapse with a delay of its own.
+
+Beside us: the same layer as a dense convolution over time whose kernel holds each weight at its
+delay (the form of DCLS), and the JAX code of spatial_snns, which pushes every synapse at every
+step, where both are there. Spikes are the density of spoken digits: 4 %.
+"""
+
+import tracemalloc
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.agreement import Disagreement
+from benchmarks.row import Bar, Row
+from benchmarks.spyx_peer import Spyx
+from jarvis.event_driven import EventLIF
+from jarvis.event_layer import run_events
+from jarvis.events import Events
+
+OURS, DENSE, THEIRS = "jarvis", "dense convolution", "spatial_snns, one sample"
+DENSITY = 0.04  #: spikes per channel and step
+NEURON = EventLIF(tau=10.0, tau_syn=2.0, dt=1.0, integrator="euler")
+SHAPE = (250, 8, 700, 128)  #: T, B, inputs, neurons
+LONGEST = 64  #: steps
+
+
+def problem(steps: int, batch: int, n_in: int, width: int, density: float = DENSITY):
+    """Input spikes ``[T, B, n_in]``, weights that make the neurons fire, delays in whole steps."""
+    random = torch.Generator().manual_seed(0)
+    dense = (torch.rand(steps, batch, n_in, generator=random) < density).float()
+    w = torch.rand(n_in, width, generator=random) * (0.1 / (n_in * DENSITY))
+    d = torch.randint(0, LONGEST + 1, (n_in, width), generator=random).float()
+    return dense, w, d
+
+
+def convolve(x: Tensor, w: Tensor, d: Tensor) -> Tensor:
+    """What arrives ``[B, H, T]`` of spikes ``x [B, n_in, T]``: between taps it is interpolated."""
+    n_in, width = w.shape
+    taps = LONGEST + 2
+    lower = d.detach().floor()
+    share = d - lower
+    kernel = w.new_zeros(n_in, width, taps)
+    at = lower.long().unsqueeze(2)
+    kernel = kernel.scatter_add(2, at, (w * (1 - share)).unsqueeze(2))
+    kernel = kernel.scatter_add(2, at + 1, (w * share).unsqueeze(2))
+    # conv1d correlates: the last tap is the one without delay.
+    return F.conv1d(F.pad(x, (taps - 1, 0)), kernel.permute(1, 0, 2).flip(2))
+
+
+def _neurons(drive: Tensor) -> Tensor:
+    """Spike counts ``[B, H]`` of `NEURON` for what arrives ``[B, H, T]``: an independent loop."""
+    decay, decay_syn = (torch.exp(torch.tensor(-1.0 / tau)) for tau in (NEURON.tau, NEURON.tau_syn))
+    v = current = torch.zeros_like(drive[..., 0])
+    counts = torch.zeros_like(v)
+    for arriving in drive.unbind(2):
+        v = decay * v + current
+        spikes = (v >= 1).to(v.dtype)
+        v, counts = v * (1 - spikes), counts + spikes
+        current = decay_syn * current + arriving
+    return counts
+
+
+def _first_spikes(worker: Spyx, spikes: Tensor, w: Tensor, d: Tensor) -> str:
+    """Whether each neuron fires first when ours does: after a reset its v rests for a step more."""
+    theirs = torch.tensor(worker.spatial(spikes, w.detach(), d.detach(), NEURON.dt))
+    out = run_events(Events.from_dense(spikes.unsqueeze(1)), w.double(), d.double(), neuron=NEURON)
+    first = out.spikes.first_steps()[0]
+    first = torch.where(first < len(spikes) - 1, first + 1, -1)  # it says so a step later
+    if not torch.equal(first, theirs.int()):
+        raise Disagreement(f"{int((first != theirs).sum())} of {len(first)} first spikes differ")
+    return f"same first spikes of {int((first >= 0).sum())} neurons, a step later"
+
+
+def delays(shape: tuple[int, int, int, int], worker: Spyx | None, missing: str) -> Row:
+    """Forward and backward of weights and delays."""
+    steps, batch, n_in, width = shape
+    title = f"delays, {n_in} to {width}, T={steps} B={batch}, {DENSITY:.0%} spikes"
+    row = Row("delays", title)
+    dense, w, d = problem(*shape)
+    events = Events.from_dense(dense)
+    random = torch.Generator().manual_seed(1)
+    pull = torch.rand(batch, width, generator=random)
+    w, d = w.requires_grad_(), d.requires_grad_()
+
+    def ours(backend: str, events: Events = events, pull: Tensor = pull):
+        def call() -> Tensor:
+            out = run_events(events, w, d, neuron=NEURON, backend=backend)
+            torch.autograd.grad((out.counts * pull).sum(), (w, d))
+            return out.counts
+
+        return call
+
+    x = dense.permute(1, 2, 0).contiguous()
+    back = torch.rand(batch, width, steps, generator=random)
+
+    def convolution() -> Tensor:
+        drive = convolve(x, w, d)
+        torch.autograd.grad(drive, (w, d), back)
+        return drive
+
+    def check() -> str:
+        # In float64: which of two spikes that a rounding apart decides is no difference.
+        exact = run_events(events, w.double(), d.double(), neuron=NEURON).counts
+        theirs = _neurons(convolve(x.double(), w.detach().double(), d.detach().double()))
+        if not exact.any() or not torch.equal(exact, theirs):
+            raise Disagreement(f"{int((exact != theirs).sum())} of {exact.numel()} counts differ")
+        return f"same counts of {int(exact.sum())} spikes"
+
+    row.add(OURS, ours("auto"), check)
+    row.add("jarvis, eager", ours("eager"), note="the definition")
+    row.add(DENSE, convolution, note="without the neurons' own loop")
+    row.add("jarvis, one sample", ours("auto", events[:1], pull[:1]), note="for the line below")
+    if worker is None:
+        row.add(THEIRS, None, missing=missing)
+    else:
+        single = dense[:, 0]
+        row.add(THEIRS, worker.run_spatial, lambda: _first_spikes(worker, single, w, d))
+    row.bars = [
+        Bar("faster than a dense convolution", DENSE, OURS, 20),
+        Bar("faster than spatial_snns", THEIRS, "jarvis, one sample", 300),
+    ]
+    return row
+
+
+def memory(quick: bool = False) -> list[dict]:
+    """Peak memory of a forward and backward run, MB, against T and against the density of spikes.
+
+    numpy's allocations and the history of potentials, which is all that grows; the matrices
+    themselves are in it.
+    """
+    _, batch, n_in, width = (0, 2, 20, 8) if quick else SHAPE
+    points = [(250, DENSITY), (500, DENSITY), (1000, DENSITY), (2000, DENSITY)]
+    points += [(500, DENSITY * factor) for factor in (0.25, 2, 4)]
+    found = []
+    for steps, density in points[:2] if quick else points:
+        dense, w, d = problem(steps, batch, n_in, width, density)
+        events = Events.from_dense(dense)
+        w, d = w.requires_grad_(), d.requires_grad_()
+        peaks = []
+        for _ in range(2):  # the first compiles
+            tracemalloc.start()
+            out = run_events(events, w, d, neuron=NEURON)
+            torch.autograd.grad(out.counts.sum(), (w, d))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        history = 4 * steps * batch * width  # kept from call to call, so it may not be new here
+        found.append({
+            "T": steps, "density": density, "input_spikes": len(events.times),
+            "spikes": int(out.counts.sum()), "peak_mb": round((peaks[-1] + history) / 1e6, 2),
+            "synapses_times_T_mb": round(4 * steps * batch * n_in * width / 1e6),
+        })  # fmt: skip
+    return found
