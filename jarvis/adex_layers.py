@@ -3,6 +3,7 @@
 import warnings
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -57,6 +58,52 @@ def spike_times(spikes: Tensor, since: Tensor, dt: float) -> Tensor:
     """
     (steps,) = (spikes > 0).nonzero(as_tuple=True)
     return (steps + 1).double() * dt - since[steps].double()
+
+
+class StepResponse(NamedTuple):
+    """What one neuron does under a step of current; arrays of `step_response`."""
+
+    times: np.ndarray  #: the ends of the steps, ms
+    v: np.ndarray  #: potential there, mV
+    w: np.ndarray  #: adaptation there, pA
+    spike_times: np.ndarray  #: ms, finer than the steps
+
+
+def step_response(
+    params: AdExParams,
+    current: float,
+    duration: float,
+    *,
+    v: float | None = None,
+    w: float = 0.0,
+) -> StepResponse:
+    """One neuron under a current that is switched on at 0 and stays on, in float64.
+
+    Args:
+        params: the neuron.
+        current: pA.
+        duration: ms, rounded to steps.
+        v: potential at the start, mV; None for e_l.
+        w: adaptation at the start, pA.
+
+    Raises:
+        ValueError: for a duration of less than one step.
+
+    Example:
+        >>> response = step_response(AdExParams.named("adapting"), 500.0, duration=100.0)
+        >>> response.spike_times.round().tolist()
+        [15.0, 26.0, 41.0, 60.0, 90.0]
+    """
+    steps = round(duration / params.dt)
+    if steps < 1:
+        raise ValueError(f"duration={duration!r} ms is less than a step of dt={params.dt:g} ms")
+    x = torch.full((steps, 1), float(current), dtype=torch.float64)
+    start = (params.e_l if v is None else v, w)
+    state = AdExState(*(torch.full((1,), float(part), dtype=torch.float64) for part in start))
+    spikes, _, trace = AdExLayer(params)(x, state, trace=True)
+    found = spike_times(spikes[:, 0], trace.since[:, 0], params.dt)
+    times = params.dt * np.arange(1, steps + 1)
+    return StepResponse(times, *(part.numpy() for part in (trace.v[:, 0], trace.w[:, 0], found)))
 
 
 def _checked_state(layer: str, x: Tensor, state, fresh):

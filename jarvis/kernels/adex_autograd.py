@@ -1,0 +1,76 @@
+"""The compiled AdEx loops as functions of tensors, and the choice between them and the step."""
+
+from types import ModuleType
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from jarvis.adex_step import AdExState, NormalisedAdExState
+from jarvis.kernels import dispatch
+from jarvis.kernels.adex_spec import AdExValues, NormalisedSpec
+from jarvis.kernels.dispatch import _say_once
+from jarvis.kernels.memory import empty
+
+
+def choose(
+    backend: str, layer: str, tensors: tuple[Tensor, ...], reason: str | None
+) -> ModuleType | None:
+    """The compiled loops to run, or None for the readable step: `dispatch.choose` for AdEx."""
+    if backend == "auto" and tensors[0].is_cuda:
+        _say_once(layer, "AdEx has compiled loops for the CPU only")
+        return None
+    return dispatch.choose(backend, layer, tensors, reason, family="adex")
+
+
+def _own(x: Tensor) -> Tensor:
+    """A dense copy that the loop may write to."""
+    return x.detach().clone(memory_format=torch.contiguous_format)
+
+
+class _Loop(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, loops: ModuleType, spec: NormalisedSpec, x: Tensor, *state: Tensor):
+        v, i, w = (_own(part) for part in state)
+        s, h = empty(x.shape, x.dtype, x.device), None
+        if any(ctx.needs_input_grad):
+            h = empty(x.shape, x.dtype, x.device)
+            ctx.save_for_backward(h, v.clone())
+        loops.forward(spec, x, s, h, v, i, w)
+        ctx.loops, ctx.spec, ctx.shape = loops, spec, x.shape
+        ctx.set_materialize_grads(False)
+        return s, v, i, w
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *gradients: Tensor | None):
+        like = next((part for part in gradients if part is not None), None)
+        if like is None:
+            return (None,) * 6
+        h, v0 = ctx.saved_tensors
+        gs, *final = gradients
+        if gs is None:
+            gs = like.new_zeros(()).expand(ctx.shape)
+        states = [like.new_zeros(ctx.shape[1:]) if g is None else _own(g) for g in final]
+        gx = empty(ctx.shape, like.dtype, like.device) if ctx.needs_input_grad[2] else None
+        ctx.loops.backward(ctx.spec, gs, h, v0, gx, *states)
+        return None, None, gx, *states
+
+
+def run_normalised(
+    loops: ModuleType, spec: NormalisedSpec, x: Tensor, state: NormalisedAdExState
+) -> tuple[Tensor, NormalisedAdExState]:
+    """``x [T, B, ...]`` -> spikes of that shape and the final state; x not empty."""
+    s, *final = _Loop.apply(loops, spec, x, *state)  # type: ignore[misc]
+    return s, NormalisedAdExState(*final)
+
+
+def run_adex(
+    loops: ModuleType, values: AdExValues, x: Tensor, state: AdExState, trace: bool
+) -> tuple[Tensor, AdExState, list[Tensor]]:
+    """The same for the biophysical neuron, which has no compiled backward: spikes, final state, and
+    with `trace` the potential, adaptation and time since the spike at each step."""
+    v, w = (_own(part) for part in state)
+    s, *traced = (empty(x.shape, x.dtype, x.device) for _ in range(4 if trace else 1))
+    loops.biophysical(values, x, s, v, w, tuple(traced))
+    return s, AdExState(v, w), traced
