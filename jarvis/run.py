@@ -21,6 +21,15 @@ from jarvis.checkpoints import (
 #: ``encode(values [B, ...], generator) -> input [T, B, ...]``
 Encode = Callable[[Tensor, torch.Generator], Tensor]
 
+#: ``objective(model, input, targets [B]) -> (mean loss of the samples, scores [B, C])``
+Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def cross_entropy(model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The `Objective` of a classifier whose outputs are scores."""
+    scores = model(x)
+    return nn.functional.cross_entropy(scores, targets), scores
+
 
 class TrainingError(RuntimeError):
     """Training cannot go on (the loss is NaN or infinite); the message says where and why."""
@@ -77,6 +86,7 @@ class Run:
         self.epoch = self.step = 0  # epochs done, batches done in the next one
         self.loss_sum, self.n_correct = 0.0, 0
         self.history = History()
+        self.objective: Objective = cross_entropy
         self.arguments: dict[str, Any] = {}
         self._random: dict[str, Any] | None = None
 
@@ -105,8 +115,8 @@ class Run:
             part = share if n_mine else slice(0, 1)
             x, y = (half.to(self.device) for half in self.train_set[index])
             y = y[part]
-            scores = self.trained(encoded(x, self.encode, self.generator, part))
-            loss = nn.functional.cross_entropy(scores, y)
+            x = encoded(x, self.encode, self.generator, part)
+            loss, scores = self.objective(self.trained, x, y)
             correct = int((scores.argmax(1) == y).sum()) if n_mine else 0
             loss_sum, n_correct = distributed.total(loss.item() * n_mine, correct)
             value = loss_sum / len(index)

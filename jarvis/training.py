@@ -16,7 +16,7 @@ from jarvis import distributed
 from jarvis.datasets import ArrayDataset
 from jarvis.files import write_json
 from jarvis.interruption import Interruption
-from jarvis.run import Encode, History, Run, batches, encoded
+from jarvis.run import Encode, History, Objective, Run, batches, encoded
 
 
 class Interrupted(KeyboardInterrupt):
@@ -167,6 +167,7 @@ def fit(
     batch_size: int = 128,
     lr: float = 1e-3,
     encode: Encode | None = None,
+    objective: Objective | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     schedule: Callable[[int, int], float] | None = None,
     seed: int = 0,
@@ -180,7 +181,7 @@ def fit(
     log: Callable[[str], None] = print,
     on_epoch: Callable[[int, nn.Module], None] | None = None,
 ) -> History:
-    """Train a classifier by cross-entropy.
+    """Train a classifier by cross-entropy, or by another objective.
 
     One line an epoch: ``epoch=N loss=... [val_acc=...] [test_acc=...]``. The best epoch is the one
     with the highest accuracy on `val_set`; `test_set` is reported and never chosen by.
@@ -204,6 +205,8 @@ def fit(
         batch_size: samples a step, over all processes.
         lr: learning rate of Adam.
         encode: values -> input of the model, see `Encode`.
+        objective: what to train by instead of cross-entropy, see `Objective`; `evaluate` goes on
+            to report cross-entropy.
         optimizer: to use instead of Adam.
         schedule: ``schedule(step, n_steps) -> factor`` on the learning rate.
         seed: of the order of samples and the randomness of the code.
@@ -239,6 +242,7 @@ def fit(
     main = distributed.is_main()
     run = Run(model, train_set, batch_size, lr, encode, optimizer, schedule, epochs, seed)
     run.arguments = arguments or {}
+    run.objective = objective or run.objective
     folder = Path(output) if output is not None else None
     if resume is not None:
         run.restore(Path(resume))

@@ -105,6 +105,20 @@ def test_schedule_sets_the_learning_rate():
     assert [linear_tail(k, 6) for k in range(7)] == [1, 1, 1, 1, 1, 0.5, 0]
 
 
+def test_an_objective_takes_the_place_of_cross_entropy():
+    """The loss that falls is the objective; what is reported stays cross-entropy."""
+
+    def pull_to_zero(model, x, targets):
+        scores = model(x)
+        return scores.square().mean(), scores
+
+    model, history = train(objective=pull_to_zero, epochs=6)
+    loss = history.column("loss")
+    assert loss[-1] < 0.5 * loss[0]
+    assert history.epochs[-1]["val_loss"] == evaluate(model, VAL, encode, seed=0)["loss"]
+    assert history.epochs[-1]["val_loss"] == pytest.approx(0.693, abs=0.05)  # undecided
+
+
 def test_files_of_a_run(tmp_path):
     _, history = train(output=tmp_path, arguments={"hidden": [8]})
     assert {p.name for p in tmp_path.iterdir()} == {

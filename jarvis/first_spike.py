@@ -1,0 +1,307 @@
+"""Neurons that spike at most once, simulated from arrival to arrival, with exact gradients.
+
+A neuron is told by its input spikes' arrival times ``a_i = t_i + d_i`` and weights ``w_i``:
+
+    v(t) = sum over a_i < t of w_i K(t - a_i),    v(T) = threshold for the first time,
+
+with ``K(s) = (exp(-s/tau_mem) - exp(-s/tau_syn)) / (1/tau_syn - 1/tau_mem)``, which is
+``s exp(-s/tau)`` where both time constants are equal. There is no grid and no surrogate: T is a
+smooth function of weights, delays and input times as long as the neuron goes on spiking.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jarvis.kernels.dispatch import check_backend
+
+__all__ = ["FirstSpikeLayer", "FirstSpikeParams", "FirstSpikes", "first_spikes"]
+
+
+class FirstSpikes(NamedTuple):
+    """What `first_spikes` returns."""
+
+    times: Tensor  #: ``[B, n_post]`` in ms; infinite where a neuron stays silent
+    peaks: Tensor  #: ``[B, n_post]``; largest v (0 at least) of a silent neuron, else the threshold
+
+
+@dataclass(frozen=True)
+class FirstSpikeParams:
+    """LIF neurons with a current synapse, in the scaling of the spatial networks.
+
+    ``dv/dt = -v/tau_mem + I``, ``dI/dt = -I/tau_syn``, I jumps by w at an arrival.
+
+    Args:
+        tau_mem: membrane time constant in ms.
+        tau_syn: synaptic time constant in ms. With ``tau_mem = 2 tau_syn`` the crossing is the root
+            of a quadratic, else Newton's method finds it.
+        threshold: v at which a neuron spikes; rest is 0.
+        dt: 0 for exact times. Else a grid in ms: input times and delays are rounded to it, and a
+            neuron spikes at its first point at which v is at the threshold or above.
+        min_slope: bound of the gradient, in 1/ms. The gradient holds 1/(dv/dt) at the crossing,
+            which is infinite where v only just grazes the threshold; a smaller slope is taken for
+            this one. 0 switches it off, and gradients are exact everywhere.
+
+    Raises:
+        ValueError: for a value out of range.
+
+    Source: Göltz et al. 2021, Nat. Mach. Intell. 3:823, eqs. 1-8, for the model and its closed
+    forms; Wunderlich & Pehle 2021, Sci. Rep. 11:12829, for its gradient.
+
+    Example:
+        >>> FirstSpikeParams(tau_mem=4.0, tau_syn=2.0).tau_mem
+        4.0
+    """
+
+    tau_mem: float = 4.0
+    tau_syn: float = 2.0
+    threshold: float = 1.0
+    dt: float = 0.0
+    min_slope: float = 0.01
+
+    def __post_init__(self) -> None:
+        for name in ("tau_mem", "tau_syn", "threshold"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}={getattr(self, name)} must be positive and finite")
+        for name in ("dt", "min_slope"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name}={getattr(self, name)} must be 0 (off) or positive")
+
+    @property
+    def c(self) -> float:
+        """``1 / (1/tau_syn - 1/tau_mem)`` in ms; 0 where both are equal."""
+        if math.isclose(self.tau_mem, self.tau_syn, rel_tol=1e-9):
+            return 0.0
+        return 1.0 / (1.0 / self.tau_syn - 1.0 / self.tau_mem)
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """The numbers that the compiled loops take."""
+        ratio = math.log(self.tau_syn / self.tau_mem)
+        numbers = (self.tau_mem, self.tau_syn, self.threshold, self.dt, self.min_slope)
+        return np.array([*numbers, self.c, ratio])
+
+    def rise(self, s: Tensor) -> Tensor:
+        """``K(s) exp(s/tau_mem)``: what a unit of current has added to v, leak apart."""
+        return s if self.c == 0.0 else -self.c * torch.expm1(-s / self.c)
+
+    def kernel(self, s: Tensor) -> Tensor:
+        """``K(s)``: v at s ms after the arrival of a spike of weight 1."""
+        return torch.exp(-s / self.tau_mem) * self.rise(s)
+
+    def slope(self, s: Tensor) -> Tensor:
+        """``dK/ds``."""
+        return torch.exp(-s / self.tau_syn) - self.kernel(s) / self.tau_mem
+
+
+def first_spikes(
+    times: Tensor,
+    weights: Tensor,
+    delays: Tensor | None = None,
+    params: FirstSpikeParams | None = None,
+    *,
+    backend: str = "auto",
+) -> FirstSpikes:
+    """When each neuron first spikes, and how close a silent one came.
+
+    ``v(T) = threshold`` gives, by implicit differentiation, with v' = dv/dt at T from the left,
+
+        dT/dw_i = -K(T - a_i) / v',      dT/da_i = w_i K'(T - a_i) / v',      a_i = t_i + d_i,
+
+    for the arrivals before T, and 0 for the others. It is EventProp for one spike. A silent
+    neuron's time has no gradient; its peak, the largest v that it reached, has one:
+    ``K(s)`` and ``-w_i K'(s)`` at the peak.
+
+    Args:
+        times: input spike times ``[B, n_pre]`` in ms; infinite: that input never spikes.
+        weights: ``[n_pre, n_post]``.
+        delays: ``[n_pre, n_post]`` in ms, none of them negative; None: no delays.
+        params: the neurons' constants.
+        backend: "numba" (CPU), "eager" (PyTorch, on any device; the definition), or "auto".
+
+    Returns:
+        `FirstSpikes`; NaN in, NaN out.
+
+    Raises:
+        ValueError: if shapes do not fit, or `backend` cannot run these tensors.
+
+    Example:
+        One input at 1 ms with a delay of 2 ms. v reaches the threshold where
+        ``x - x^2 = 1 / (4 w)`` for ``x = exp(-(T - 3)/4)``.
+
+        >>> t, w, d = torch.tensor([[1.0]]), torch.tensor([[1.5]]), torch.tensor([[2.0]])
+        >>> first_spikes(t, w, d).times
+        tensor([[3.9496]])
+    """
+    params = FirstSpikeParams() if params is None else params
+    if times.ndim != 2 or weights.ndim != 2 or times.shape[1] != weights.shape[0]:
+        raise ValueError(
+            f"first_spikes takes times [B, n_pre] and weights [n_pre, n_post], and got shapes "
+            f"{tuple(times.shape)} and {tuple(weights.shape)}"
+        )
+    if delays is not None and delays.shape != weights.shape:
+        raise ValueError(
+            f"delays have shape {tuple(delays.shape)}, and weights {tuple(weights.shape)}: "
+            "both are [n_pre, n_post]"
+        )
+    if not weights.numel():
+        raise ValueError(f"weights have shape {tuple(weights.shape)}: no synapse at all")
+    check_backend(backend)
+    delays = torch.zeros_like(weights) if delays is None else delays
+    if backend != "eager":
+        from jarvis.kernels import first_spike_autograd as compiled
+
+        reason = compiled.refuses(times, weights, delays)
+        if backend == "triton":
+            reason = "there is no such loop"
+        if reason is None:
+            return FirstSpikes(*compiled.run(times, weights, delays, params))
+        if backend != "auto":
+            raise ValueError(f"first_spikes: backend={backend!r} cannot run this: {reason}")
+    return _eager(times, weights, delays, params)
+
+
+def _eager(times: Tensor, weights: Tensor, delays: Tensor, params: FirstSpikeParams) -> FirstSpikes:
+    """The definition: find each crossing without gradient, then differentiate v there."""
+    dtype = times.dtype
+    t, w, d = times.double(), weights.double(), delays.double()
+    arrivals = t[:, :, None] + d  # [B, n_pre, n_post]
+    if params.dt:  # the derivative passes the rounding as if it were not there
+        steps = (t / params.dt).round()[:, :, None] + (d / params.dt).round()
+        arrivals = (arrivals - arrivals.detach()).nan_to_num(0.0) + (steps * params.dt).detach()
+    with torch.no_grad():
+        at, crossing, peak_at = _search(arrivals, w, params)
+    spiked = at < math.inf
+
+    # One equation for both: v at the crossing of a neuron that spiked, or at a silent one's peak.
+    s = torch.where(spiked, crossing, peak_at)[:, None, :] - arrivals
+    causal = (s > 0) & s.isfinite()
+    s = torch.where(causal, s, 0.0)
+    v = (w * params.kernel(s) * causal).sum(1)
+    steepness = (w * params.slope(s) * causal).sum(1).detach()
+    # A peak may be where an arrival ended v's rise: it moves with that arrival, along v.
+    corner = (arrivals == peak_at[:, None, :]) & ~spiked[:, None, :]
+    corner &= corner.cumsum(1) == 1
+    shift = torch.where(corner, arrivals - arrivals.detach(), 0.0).sum(1)
+    # The value is T. The derivative is that of one Newton step at T, which is the implicit one.
+    bounded = torch.where(spiked, steepness.clamp_min(params.min_slope), 1.0)
+    moved = (v - v.detach()) / bounded
+    out = torch.where(spiked, at - moved, math.inf)
+    peaks = torch.where(spiked, params.threshold, v + steepness * shift)
+    broken = (arrivals + w).isnan().any(1)
+    return FirstSpikes(*(x.masked_fill(broken, math.nan).to(dtype) for x in (out, peaks)))
+
+
+def _search(
+    arrivals: Tensor, weights: Tensor, params: FirstSpikeParams
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Spike time, the crossing that it belongs to (they differ on a grid), time of the peak."""
+    tau, c, dt, threshold = params.tau_mem, params.c, params.dt, params.threshold
+    arrivals, order = arrivals.sort(1)
+    w = weights.expand_as(arrivals).gather(1, order)
+
+    def potential(v: Tensor, i: Tensor, s: Tensor) -> Tensor:
+        return torch.exp(-s / tau) * (v + i * params.rise(s))
+
+    v = arrivals.new_zeros(arrivals.shape[0], arrivals.shape[2])
+    i, now, best = torch.zeros_like(v), torch.zeros_like(v), torch.zeros_like(v)
+    found, peak_at = torch.zeros_like(v, dtype=torch.bool), torch.full_like(v, -math.inf)
+    start, v0, i0, end = (torch.zeros_like(v) for _ in range(4))
+    for n in range(arrivals.shape[1] + 1):
+        last = n == arrivals.shape[1]
+        arrival = torch.full_like(v, math.inf) if last else arrivals[:, n]
+        gap = arrival - now
+        # v has one maximum after each arrival, where it rises at all.
+        rises = (i > 0) & (v < tau * i)
+        ratio = v / (c * i) if c else v / i
+        top = tau - ratio if c == 0.0 else -c * (ratio.log1p() + math.log(params.tau_syn / tau))
+        top = torch.where(rises & ~top.isnan(), top, 0.0)
+        reach = torch.minimum(top, gap)
+        high = potential(v, i, reach)
+        if dt:  # the highest of the grid's points: beside the maximum
+            below = torch.floor(reach / dt) * dt
+            above = torch.minimum(below + dt, gap)
+            high = torch.maximum(potential(v, i, below), potential(v, i, above))
+        new = ~found & (high >= threshold)
+        for kept, value in ((start, now), (v0, v), (i0, i), (end, reach)):
+            kept[new] = value[new]
+        found |= new
+        larger = potential(v, i, reach) > best
+        best = torch.where(larger, potential(v, i, reach), best)
+        moment = torch.where(reach == gap, arrival, now + reach)
+        peak_at = torch.where(larger, moment, peak_at)
+        alive = arrival < math.inf
+        if last or not alive.any():
+            break
+        gap = torch.where(alive, gap, 0.0)
+        v = potential(v, i, gap)
+        i = torch.exp(-gap / params.tau_syn) * i + torch.where(alive, w[:, n], 0.0)
+        now = now + gap
+
+    # v is concave up to its maximum, so that Newton's steps from the left never pass the crossing.
+    s = torch.zeros_like(v)
+    for _ in range(80):
+        u = potential(v0, i0, s)
+        step = (threshold - u) / (i0 * torch.exp(-s / params.tau_syn) - u / tau)
+        forward = found & (step > 0)
+        if not forward.any():
+            break
+        s = torch.where(forward, torch.minimum(s + step, end), s)
+    crossing = torch.where(found, start + s, math.inf)
+    at = crossing
+    if dt:
+        steps = torch.ceil(s / dt)
+        short = potential(v0, i0, steps * dt) < threshold  # where s was rounded
+        at = start + torch.where(short, steps + 1, steps) * dt
+    return torch.where(found, at, math.inf), crossing, peak_at
+
+
+class FirstSpikeLayer(nn.Module):
+    """A fully connected layer of `first_spikes` neurons with trainable weights.
+
+    Weights start from a normal distribution; see `FirstSpikeNetwork` for the choice of its mean.
+
+    Args:
+        n_pre, n_post: numbers of inputs and of neurons.
+        params: the neurons' constants.
+        mean, std: of the initial weights.
+        backend: as in `first_spikes`.
+        generator: where the initial weights come from.
+
+    Raises:
+        ValueError: for a number below 1.
+
+    Example:
+        >>> layer = FirstSpikeLayer(4, 3, mean=1.0, generator=torch.Generator().manual_seed(0))
+        >>> layer(torch.zeros(2, 4)).times.shape
+        torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        n_pre: int,
+        n_post: int,
+        params: FirstSpikeParams | None = None,
+        *,
+        mean: float = 0.5,
+        std: float = 0.5,
+        backend: str = "auto",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("n_pre", n_pre), ("n_post", n_post)):
+            if value < 1:
+                raise ValueError(f"{name}={value} must be at least 1")
+        check_backend(backend)
+        self.params, self.backend = params or FirstSpikeParams(), backend
+        start = torch.empty(n_pre, n_post).normal_(mean, std, generator=generator)
+        self.weight = nn.Parameter(start)
+
+    def forward(self, times: Tensor, delays: Tensor | None = None) -> FirstSpikes:
+        """``times [B, n_pre]`` and ``delays [n_pre, n_post]``, in ms -> `FirstSpikes`."""
+        return first_spikes(times, self.weight, delays, self.params, backend=self.backend)
