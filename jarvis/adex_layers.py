@@ -16,9 +16,9 @@ from jarvis.adex_step import (
     normalised_adex_initial_state,
     normalised_adex_update,
 )
-from jarvis.kernels.adex_autograd import choose, run_adex, run_normalised
+from jarvis.kernels.adex_autograd import run_adex, run_normalised
 from jarvis.kernels.adex_spec import adex_values, normalised_spec
-from jarvis.kernels.dispatch import check_backend
+from jarvis.kernels.dispatch import check_backend, choose
 from jarvis.kernels.spec import is_named
 from jarvis.layers import _check_input
 from jarvis.surrogate import SurrogateSpike
@@ -139,8 +139,9 @@ class AdExLayer(nn.Module):
     Args:
         params: the neurons' parameters.
         surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
-        backend: "auto" takes the compiled time loop on the CPU, where no gradient is asked for, and
-            else the readable step; "eager" takes the step; "numba" insists on the loop.
+        backend: "auto" takes the compiled time loop where no gradient is asked for, and else the
+            readable step; "eager" takes the step; "numba" (CPU) and "triton" (CUDA) insist on that
+            loop.
 
     Raises:
         ValueError: for an unknown name, or an input that is not [T, B, ...].
@@ -189,7 +190,7 @@ class AdExLayer(nn.Module):
         tensors = (current, *state)
         learns = torch.is_grad_enabled() and any(part.requires_grad for part in tensors)
         reason = "a gradient is asked for, which its loop does not give" if learns else None
-        loops = choose(self.backend, name, tensors, reason)
+        loops = choose(self.backend, name, tensors, reason, family="adex")
         if loops is not None:
             values = adex_values(self.params)
             spikes, state, traced = run_adex(loops, values, current, state, trace)
@@ -226,8 +227,8 @@ class NormalisedAdExLayer(nn.Module):
     Args:
         params: the neurons' parameters.
         surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
-        backend: "auto" takes the compiled time loop on the CPU, and says so once where it cannot;
-            "eager" runs step by step in PyTorch; "numba" insists on the loop.
+        backend: "auto" takes the compiled time loop, and says so once where it cannot; "eager" runs
+            step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) insist on that loop.
         detach_reset: True cuts the gradient through the reset.
 
     Raises:
@@ -276,7 +277,7 @@ class NormalisedAdExLayer(nn.Module):
         if not trace:
             named = is_named(self.surrogate)
             reason = None if named else "the surrogate is not one of the named ones"
-            loops = choose(self.backend, name, (x, *state), reason)
+            loops = choose(self.backend, name, (x, *state), reason, family="adex")
             if loops is not None:
                 spec = normalised_spec(self.params, self.surrogate, self.detach_reset)
                 return run_normalised(loops, spec, x, state)

@@ -11,7 +11,7 @@
 # # Train by moving spikes: exact gradients, delays and places
 #
 # **What you will build.** The exact gradient of a spike's time: first for one spike by hand, then
-# for a network with delays, resets and recurrent connections, in 40 lines. With it you move a
+# for a network with delays, resets and recurrent connections, in 50 lines. With it you move a
 # neuron through space until it solves a task, and train networks of five neurons on the Yin-Yang
 # set.
 #
@@ -446,7 +446,7 @@ for (form, slope), found in slopes_of.items():
         w_one, found, style, color=RED if form == "A" else ORANGE, label=f"{form}, slope {slope}"
     )
     assert ((found > 0) if form == "A" else (found < 0)).all()
-name(ax, "weight w (1/ms)", "dT/dw (ms²)", ylim=(-60, 80))
+name(ax, "weight w (1/ms)", "dT/dw (ms²)", ylim=(-60, 80), xlim=(0.35, 0.63))
 sizes = {slope: float(np.median(truth / slopes_of["B", slope])) for slope in (1, 10, 100)}
 print({slope: f"B is {ratio:.1f} times too small" for slope, ratio in sizes.items()})
 
@@ -548,7 +548,8 @@ assert min(wrong.values()) > 0.1
 # %% [markdown]
 # Boxes show how the two gradients of a neuron agree: 1 is the same direction, 0 unrelated, -1
 # opposite. At the best slope the median is 0.7, and still a third of all derivatives have the wrong
-# sign. For some neurons the two point in opposite directions.
+# sign. For some neurons the two point in opposite directions. (A grid five times finer changes
+# little.)
 #
 # Do not conclude that surrogates are useless: notebooks 04 and 05 trained with them. They answer
 # another question, *would one more spike help?*, and can create spikes, which the exact gradient
@@ -610,7 +611,7 @@ for dt_now in steps_dt:
     table.append([np.abs(out.times.detach().numpy() - times[which]).max()])
     found = torch.autograd.grad(out.times @ torch.tensor(pull[which]), leaves)
     for a, b in zip(found, (g_w[:2], g_d[:2], g_w[2:], g_d[2:]), strict=True):
-        table[-1].append(np.linalg.norm(a - b) / np.linalg.norm(b))
+        table[-1].append(np.linalg.norm(a.numpy() - b) / np.linalg.norm(b))
 table = np.array(table)
 order = np.polyfit(np.log(steps_dt), np.log(table), 1)[0]
 print("orders:", order.round(2), " last errors:", table[-1].round(4))
@@ -652,7 +653,7 @@ places_in = torch.tensor([[0.0, 0.0], [10.0, 0.0]], dtype=torch.float64)  # ms
 place_b = torch.tensor([[3.0, 0.0]], dtype=torch.float64)
 slow = EventLIF(tau=20.0, tau_syn=5.0, dt=0.1)
 lag = round(4.0 / slow.dt)
-patterns = Events.from_first_steps(torch.tensor([[0, lag], [lag, 0]]), round(50 / slow.dt))
+patterns = Events.from_first_steps(torch.tensor([[0, lag], [lag, 0]]), round(35 / slow.dt))
 
 
 # %%
@@ -716,8 +717,8 @@ print(f"700 inputs, 300 neurons: {big.n_synapses} delays from {big.n_parameters}
 # 7, where both spikes of pattern A meet: there, it comes still later in pattern B. The colour is
 # the loss for every place that A could have. No weight was changed: it learned *where to be*.
 #
-# The library has the same formula as a module with places as parameters, `make_delays`. Its last
-# line says what that saves in a network of useful size.
+# The library has the same formula as a module with places as parameters, `make_delays`. The
+# printed line says what that saves in a network of useful size.
 #
 # ## 8. Yin-Yang, with and without delays
 #
@@ -758,9 +759,10 @@ plt.show()
 #
 # Three kinds of networks with only 5 hidden neurons: without delays, with a free delay for each
 # synapse, and with places in two dimensions. Neurons follow section 1 with $\tau = 4$ ms and spike
-# at most once, and all gradients are exact. Chance is 33.3 %. The score of a class is minus its
-# spike time in units of 0.1 ms, so an untrained network is *confidently* wrong: expect a first loss
-# far above $\ln 3 = 1.1$.
+# at most once, and all gradients are exact; silent hidden neurons pay for the height that their
+# potential lacks (`wake`), so that they have a gradient too. Chance is 33.3 %. The score of a class
+# is minus its spike time in units of 0.1 ms, so an untrained network is *confidently* wrong: expect
+# a first loss far above $\ln 3 = 1.1$.
 #
 # <details><summary>Make a guess, then open: how much can 5 hidden neurons do without delays?
 # </summary>
@@ -849,9 +851,9 @@ print(f"a neuron moved by {moved:.2f} ms on average")
 # The class that each network gives to every point of the square, with the test samples on top.
 # Without delays the borders of five neurons do not bend enough; with delays they follow the shape.
 #
-# Below, the layout of the 2-D network. Dots are its neurons after training; each line leads back to
-# where one began. On average a neuron has moved by 0.6 ms. The delay of a synapse is the distance
-# of its two neurons.
+# The lower figure is the layout of the 2-D network. Dots are its neurons after training; each line
+# leads back to where one began. On average a neuron has moved by 0.6 ms. The delay of a synapse is
+# the distance of its two neurons.
 #
 # Larger networks, longer training, and the choice of the epoch on a validation set are the work of
 # `demos/train_yinyang.py`. Its runs are kept, with the command that made each.
@@ -874,8 +876,8 @@ for (net, runs), color in zip(kept.items(), (GREY, BLUE, GREEN, ORANGE), strict=
 name(ax, "hidden neurons", "test accuracy (%)")
 
 # %% [markdown]
-# Lines are medians, dots single runs of 300 epochs. With that much training every kind gets
-# further, and the larger the network, the less is left for delays to add.
+# Lines are medians, dots single runs of 300 epochs. With that much training all kinds do well;
+# delays keep their lead, and it is largest where there are few neurons.
 #
 # ### And on a GPU?
 #

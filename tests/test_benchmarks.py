@@ -11,7 +11,7 @@ from benchmarks.agreement import TAU, Disagreement, agree
 from benchmarks.row import Bar, Row
 from jarvis import LIFLayer
 
-ROWS = ("lif", "training", "recurrent", "adaptive", "stdp", "scaling", "gpu")
+ROWS = ("lif", "training", "recurrent", "adaptive", "delays", "stdp", "scaling", "gpu")
 
 
 def quick(*more: str) -> int:
@@ -41,7 +41,7 @@ def test_quick_run_writes_its_report(tmp_path, capsys):
     assert {"cpu", "cores", "torch", "numba", "python"} <= data["machine"].keys()
     assert min(data["limits"].values()) > 0
     assert [row["key"] for row in data["rows"]] == [
-        "lif_5x2x8", "training", "recurrent", "adaptive", "stdp_1", "stdp_2",
+        "lif_5x2x8", "training", "recurrent", "adaptive", "delays", "stdp_1", "stdp_2",
     ]  # fmt: skip
     for row in data["rows"]:
         for entry in row["entries"]:
@@ -50,7 +50,7 @@ def test_quick_run_writes_its_report(tmp_path, capsys):
             assert not entry.get("skipped", "").startswith(("DISAGREES", "does not run")), entry
         names = [entry["name"] for entry in row["entries"]]
         assert len(names) == len(set(names))
-        if not row["key"].startswith("stdp"):  # whose only bar is another library
+        if not row["key"].startswith(("delays", "stdp")):  # whose only bars are other libraries
             assert any("times" in b["text"] or "bandwidth" in b["text"] for b in row["bars"])
         for bar in row["bars"]:
             assert ("ratio" in bar) == ("met" in bar)

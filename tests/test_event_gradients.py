@@ -17,6 +17,7 @@ from jarvis.distances import euclidean_delays
 from jarvis.event_driven import EventLIF
 from jarvis.event_layer import run_events
 from jarvis.events import Events
+from jarvis.first_spike import FirstSpikeParams, first_spikes
 from tests import reference_events as reference
 from tests.reference_events import Network
 
@@ -257,3 +258,34 @@ def test_a_neuron_moves_to_where_it_solves_its_task():
     # there B's answer comes later. It began 4.6 ms from there.
     meets = torch.tensor([[(10.0 + gap) / 2, 0.0]], dtype=torch.float64)
     assert torch.linalg.norm(mover.detach() - meets).item() < 1.5
+
+
+@pytest.mark.parametrize(("tau_mem", "tau_syn"), [(4.0, 2.0), (10.0, 2.0), (5.0, 5.0), (3.0, 7.0)])
+@pytest.mark.parametrize("seed", range(3))
+def test_first_spikes_without_a_grid_are_those_of_the_reference(tau_mem, tau_syn, seed):
+    rng = np.random.default_rng(seed)
+    n_in, n = 6, 5
+    times = np.sort(rng.uniform(0, 5, n_in))
+    w, d = rng.normal(0.4, 0.4, (n_in, n)), rng.uniform(0, 3, (n_in, n))
+    leaves = [torch.tensor(x, requires_grad=True) for x in (times[None], w, d)]
+    params = FirstSpikeParams(tau_mem=tau_mem, tau_syn=tau_syn, min_slope=0.0)
+    out = first_spikes(*leaves, params).times[0]
+
+    inputs = [(float(t), k) for k, t in enumerate(times)]
+    neuron = reference.LIF(tau_mem, tau_syn)
+    net = Network(w, np.zeros((n, n)), d, np.full((n, n), 1e3))
+    run = reference.simulate(neuron, inputs, net, 200.0)
+    pull = np.zeros(len(run.spikes))
+    weights = rng.normal(size=n)
+    for j in range(n):
+        own = [p for p, (_, k) in enumerate(run.spikes) if k == j]
+        assert bool(own) == bool(torch.isfinite(out[j]))
+        if own:
+            assert out[j].item() == pytest.approx(run.times[own[0]], abs=1e-12)
+            pull[own[0]] = weights[j]
+    true = reference.adjoint(neuron, inputs, net, run, pull)
+    spiked = torch.isfinite(out)
+    assert spiked.sum() >= 2
+    (out[spiked] @ torch.tensor(weights)[spiked]).backward()
+    for leaf, expected in zip(leaves, (true.t_in[None], true.w_in, true.d_in), strict=True):
+        np.testing.assert_allclose(leaf.grad.numpy(), expected, rtol=1e-9, atol=1e-11)

@@ -39,7 +39,8 @@ def outcome(layer, x, state, seed=0):
     rng = torch.Generator().manual_seed(seed)
     total = spikes.new_zeros(())
     for part in (spikes, *final):
-        total = total + (part * torch.randn(part.shape, generator=rng, dtype=part.dtype)).sum()
+        pull = torch.randn(part.shape, generator=rng, dtype=part.dtype).to(part.device)
+        total = total + (part * pull).sum()
     gradients = torch.autograd.grad(total, leaves)
     return dict(
         zip(

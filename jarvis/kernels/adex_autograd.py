@@ -1,4 +1,4 @@
-"""The compiled AdEx loops as functions of tensors, and the choice between them and the step."""
+"""The compiled AdEx loops as functions of tensors: of `adex_numba` or `adex_triton`, as chosen."""
 
 from types import ModuleType
 
@@ -7,20 +7,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from jarvis.adex_step import AdExState, NormalisedAdExState
-from jarvis.kernels import dispatch
 from jarvis.kernels.adex_spec import AdExValues, NormalisedSpec
-from jarvis.kernels.dispatch import _say_once
 from jarvis.kernels.memory import empty
-
-
-def choose(
-    backend: str, layer: str, tensors: tuple[Tensor, ...], reason: str | None
-) -> ModuleType | None:
-    """The compiled loops to run, or None for the readable step: `dispatch.choose` for AdEx."""
-    if backend == "auto" and tensors[0].is_cuda:
-        _say_once(layer, "AdEx has compiled loops for the CPU only")
-        return None
-    return dispatch.choose(backend, layer, tensors, reason, family="adex")
 
 
 def _own(x: Tensor) -> Tensor:

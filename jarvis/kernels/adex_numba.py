@@ -273,7 +273,7 @@ def biophysical(
 def refuses(x: Tensor) -> str | None:
     """Why these loops cannot run on `x`, in words; None if they can."""
     if x.device.type != "cpu":
-        return f"AdEx has compiled loops for the CPU only, and the input is on {x.device}"
+        return f"the numba loops run on the CPU, and the input is on {x.device}"
     if x.dtype not in _TYPES:
         return f"the numba loops run in float32 and float64, and the input is {x.dtype}"
     return None
