@@ -22,8 +22,8 @@ from jarvis.distances import (
 
 Pairs = Sequence[tuple[int, int]]  # (sending, receiving) population
 
-FORMS = "'0', 'inf', 'D', 'DeEPS' or 'DgEPS', such as '3', '3e0.2' or '3g0.2'"
-_SPATIAL = re.compile(r"([1-9]\d*)(?:([eg])(\d+\.?\d*|\.\d+))?")
+FORMS = "'0', 'inf', 'D' (1 to 9), 'DeEPS' or 'DgEPS', such as '3', '3e0.2' or '3g0.2'"
+_SPATIAL = re.compile(r"([1-9])(?:([eg])(\d+\.?\d*|\.\d+))?")
 
 
 class Delays(nn.Module):
@@ -307,7 +307,8 @@ def make_delays(
         A `Delays`; call it for a list with one ``[n_pre, n_post]`` matrix a connection, in ms.
 
     Raises:
-        ValueError: for an unknown form, and for options that the form has no use for.
+        ValueError: for an unknown form, a number that cannot be, and a `layout` or `fixed_inputs`
+            where there are no positions.
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011.
 
@@ -323,8 +324,10 @@ def make_delays(
     if name not in ("0", "inf") and match is None:
         raise ValueError(f"net={net!r} is not a form of delays: {FORMS}")
     for option, value in {"delay_std": delay_std, "position_std": position_std}.items():
-        if not (math.isfinite(value) and value >= 0):
+        if not 0 <= value < math.inf:
             raise ValueError(f"{option}={value!r} ms must be at least 0 and finite")
+    if not math.isfinite(delay_mean + grid_scale):
+        raise ValueError(f"delay_mean={delay_mean!r}, grid_scale={grid_scale!r} must be finite")
     placed = match is not None and match[2] != "g"
     if layout != "normal" and not placed:
         raise ValueError(f"layout={layout!r} needs net='D' or 'DeEPS', not {name!r}")

@@ -141,7 +141,7 @@ def limited_delays(
         name: what the error calls them.
 
     Raises:
-        ValueError: for a delay beyond `longest`, or NaN, unless `saturate`.
+        ValueError: for a delay beyond `longest`, unless `saturate`; for NaN.
 
     Example:
         >>> limited_delays(torch.tensor([[-1.0, 2.0, 9.0]]), 0.5, 5.0, saturate=True)
@@ -151,7 +151,9 @@ def limited_delays(
     least, most = (x.item() for x in delays.detach().aminmax())
     if shortest <= least and most <= high:
         return delays
-    if longest is not None and not saturate and not most <= high:  # NaN is not
+    if math.isnan(least):
+        raise ValueError(f"{name}: a delay is NaN")
+    if not saturate and most > high:
         at = divmod(int(delays.argmax()), delays.shape[1])
         raise ValueError(
             f"longest={high:g} ms, but the delay of synapse {list(at)} of {name} is "

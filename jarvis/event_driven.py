@@ -66,6 +66,12 @@ class EventLIF:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name}={value!r} must be positive and finite")
+        shortest = min(self.tau, self.tau_syn)
+        if self.dt > 20 * shortest:
+            raise ValueError(
+                f"dt={self.dt:g} ms is too large: nothing is left after a step of a time constant "
+                f"of {shortest:g} ms; take dt below it"
+            )
         if self.integrator not in ("exact", "euler"):
             raise ValueError(f"integrator={self.integrator!r} is not one of exact, euler")
 

@@ -55,12 +55,21 @@ class _Run(torch.autograd.Function):
         if g_times is None:
             g_times = spikes.v.new_zeros(len(spikes.steps))
         gradients = ctx.loops.backward(ctx.spec, inputs, synapses, spikes, g_counts, g_times)
+        for name, gradient in gradients._asdict().items():
+            if not math.isfinite(gradient.sum().item()) and not torch.isfinite(gradient).all():
+                raise FloatingPointError(
+                    f"run_events: the gradient of {name} is not finite. A spike's time can depend "
+                    "on the past so strongly that its gradient explodes: pass damping=1.0 (say), "
+                    "lower the weights or the firing rate, or compute in float64"
+                )
         return None, None, None, *gradients
 
 
 def _check_matrix(name: str, matrix: Tensor, shape: tuple[int, int], least: float) -> None:
     if tuple(matrix.shape) != shape:
         raise ValueError(f"{name} {tuple(matrix.shape)} must be {list(shape)}, pre x post")
+    if not matrix.is_floating_point():
+        raise TypeError(f"{name} is {matrix.dtype}: weights and delays are floating-point")
     # One pass: the sum of finite numbers is finite (or overflows, and is looked at again).
     if not math.isfinite(matrix.detach().sum().item()) and not torch.isfinite(matrix).all():
         raise ValueError(f"{name} has a value that is not finite")
@@ -109,6 +118,8 @@ def run_events(
     Raises:
         ValueError: for shapes that do not fit, a negative delay, a number that is not finite, or
             a backend that cannot run this.
+        TypeError: for weights or delays that are not floating-point, or weights of two types.
+        FloatingPointError: in the backward pass, for gradients that exploded.
 
     Source: Wunderlich & Pehle 2021, Sci. Rep. 11:12829; with delays, Meszaros et al. 2025, Nat.
     Commun. 16; see `jarvis.event_driven` for the equations.
@@ -150,7 +161,11 @@ def run_events(
         ("d_rec", d_rec, heard_by, heard_by, 0.0),
     ):
         _check_matrix(name, matrix, (rows, columns), least)
-    matrices = (w_in, d_in, w_rec, d_rec)
+    if w_rec.dtype != w_in.dtype:
+        raise TypeError(f"w_rec is {w_rec.dtype}, but w_in {w_in.dtype}")
+    matrices = (w_in, d_in.to(w_in.dtype), w_rec, d_rec.to(w_in.dtype))
+    if not torch.is_grad_enabled():  # then nothing is kept for a way back
+        matrices = tuple(matrix.detach() for matrix in matrices)
     loops = choose(backend, "run_events", matrices, family="event")
     device = w_in.device
     inputs = Inputs(*(x.to(device) for x in (events.times, events.units, events.offsets)))

@@ -128,7 +128,9 @@ def first_spikes(
         `FirstSpikes`; NaN in, NaN out.
 
     Raises:
-        ValueError: if shapes do not fit, or `backend` cannot run these tensors.
+        ValueError: if shapes do not fit, a delay is negative, a weight or delay is infinite, or
+            `backend` cannot run these tensors.
+        TypeError: for a tensor that is not floating-point.
 
     Example:
         One input at 1 ms with a delay of 2 ms. v reaches the threshold where
@@ -151,6 +153,13 @@ def first_spikes(
         )
     if not weights.numel():
         raise ValueError(f"weights have shape {tuple(weights.shape)}: no synapse at all")
+    for name, tensor in (("times", times), ("weights", weights), ("delays", delays)):
+        if tensor is not None and not tensor.is_floating_point():
+            raise TypeError(f"{name} are {tensor.dtype}: they must be floating-point")
+    if torch.isinf(weights.detach()).any():
+        raise ValueError("weights have an infinite value")
+    if delays is not None and ((delays.detach() < 0) | torch.isinf(delays.detach())).any():
+        raise ValueError("delays have a negative or an infinite value, ms")
     check_backend(backend)
     delays = torch.zeros_like(weights) if delays is None else delays
     if backend != "eager":

@@ -35,7 +35,8 @@ def spike_time_encode(
         times ``[B, n]`` in ms, or ``[B, n + 1]`` with `bias`.
 
     Raises:
-        ValueError: for values outside [0, 1], or a window that is not positive.
+        ValueError: for values outside [0, 1] or not [B, n], a window that is not positive, or a
+            negative `first`.
 
     Source: the constants are those of Landsmeer et al. 2025, arXiv:2512.10011.
 
@@ -43,11 +44,13 @@ def spike_time_encode(
         >>> spike_time_encode(torch.tensor([[0.0, 0.5, 1.0]]), bias=0.1)
         tensor([[0.1000, 2.1000, 4.1000, 0.1000]])
     """
+    if values.dim() != 2:
+        raise ValueError(f"values {tuple(values.shape)} must be [B, n]")
     if not (values >= 0).all() or not (values <= 1).all():
         low, high = values.min().item(), values.max().item()
         raise ValueError(f"values lie between {low:.3g} and {high:.3g}: scale them to [0, 1]")
-    if not window > 0:
-        raise ValueError(f"window={window} must be positive")
+    if not 0 < window < math.inf or not 0 <= first < math.inf:
+        raise ValueError(f"first={first}, window={window}: window > 0 and first >= 0, finite, ms")
     times = first + window * values
     return times if bias is None else torch.cat([times, times.new_full((len(times), 1), bias)], 1)
 
@@ -66,6 +69,7 @@ def first_spike_scores(
     comes after all that spiked, and the loss still has a gradient by which it can be woken, or
     kept from waking: that of its peak. Without this an output that falls silent is lost. Where all
     outputs are silent the highest peak wins; whoever asks for a spike has to look at the times.
+    An output that spikes after `end` was at the threshold: its time is `end`, without gradient.
 
     Args:
         outputs: what the last layer returned.

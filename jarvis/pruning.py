@@ -57,6 +57,9 @@ class Pruner:
     moments of it: no further step brings it back. Delays learned for such a synapse stay where
     they are, since what it sends is 0.
 
+    A copy of the model (`copy.deepcopy`, pickle) keeps its zeros and its masks, but nothing holds
+    them there: make a `Pruner` for it before it learns on.
+
     To resume, make the model, the optimiser and the pruner first, then load their states.
 
     Args:

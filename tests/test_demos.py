@@ -18,6 +18,7 @@ from jarvis.checkpoints import load_checkpoint
 DEMOS = {
     "train_toy.py": ["--epochs", "2", "--hidden", "16", "--timesteps", "8"],
     "train_mnist.py": ["--epochs", "2", "--hidden", "16", "8", "--timesteps", "4"],
+    "train_yinyang.py": ["--epochs", "2", "--hidden", "10"],
 }
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
 

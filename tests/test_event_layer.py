@@ -262,3 +262,66 @@ def test_an_exponential_that_would_overflow_is_refused():
     events, matrices = problem()
     with pytest.raises(ValueError, match=r"delta_t=0\.005"):
         run_events(events, *matrices, NormalisedAdExParams(dt=0.001, delta_t=0.005))
+
+
+def test_tensors_that_are_not_dense():
+    """A slice of one neuron, expanded matrices, and an expanded gradient, as `sum` sends it."""
+    events, matrices = problem()
+    w_in, d_in, w_rec, d_rec = matrices
+    views = {
+        "one column": [w_in[:, :1], d_in[:, :1], w_rec[:1, :1], d_rec[:1, :1]],
+        "expanded": [w_in, d_in.new_full((), 3.0).expand(12, 9), w_rec[:1].expand(9, 9), d_rec],
+        "transposed": [w_in.t().contiguous().t(), d_in, w_rec.t(), d_rec.t()],
+    }
+    for given in views.values():
+        found = []
+        for backend in ("eager", "numba"):
+            out = run_events(events, *given, backend=backend)
+            assert len(out.times) > 1
+            found.append(torch.autograd.grad(out.times.sum(), [w_in, w_rec]))
+        for x, y in zip(*found, strict=True):
+            torch.testing.assert_close(x, y, rtol=1e-9, atol=1e-9 * x.abs().max().item())
+
+
+def test_types_are_named():
+    events, (w_in, d_in, w_rec, d_rec) = problem()
+    with pytest.raises(TypeError, match=r"w_in is torch\.int64"):
+        run_events(events, w_in.long(), d_in, w_rec, d_rec)
+    with pytest.raises(TypeError, match=r"w_rec is torch\.float32, but w_in torch\.float64"):
+        run_events(events, w_in, d_in, w_rec.float(), d_rec)
+    mixed = run_events(events, w_in, d_in.float(), w_rec, d_rec.float())
+    whole = run_events(events, w_in, d_in, w_rec, d_rec)
+    assert torch.equal(mixed.spikes.times, whole.spikes.times)
+
+
+def test_nothing_is_kept_where_no_gradient_can_come(monkeypatch):
+    events, matrices = problem()
+    kept, forward = [], event_numba.forward
+    monkeypatch.setattr(
+        event_numba,
+        "forward",
+        lambda *arguments: (kept.append(arguments[3]), forward(*arguments))[1],
+    )
+    run_events(events, *matrices)
+    with torch.no_grad():
+        run_events(events, *matrices)
+    run_events(events, *(m.detach() for m in matrices))
+    assert kept == [True, False, False]
+
+
+def test_a_gradient_that_explodes_is_an_error():
+    random = torch.Generator().manual_seed(0)
+    steps = torch.randint(0, 1500, (1, 50), generator=random)
+    events = Events.from_first_steps(steps, 1500)
+    w_in = torch.rand(50, 20, generator=random).requires_grad_()
+    d_in = torch.rand(50, 20, generator=random)
+    w_rec = 30.0 * (torch.rand(20, 20, generator=random) - 0.5)
+    out = run_events(events, w_in, d_in, w_rec, 9 * torch.rand(20, 20, generator=random),
+                     NormalisedAdExParams(dt=0.5))  # fmt: skip
+    with pytest.raises(FloatingPointError, match="damping"):
+        (out.times * 1e30).square().sum().backward()
+
+
+def test_a_step_longer_than_all_time_constants_is_refused():
+    with pytest.raises(ValueError, match=r"dt=0\.5 ms is too large"):
+        EventLIF(tau_syn=0.0005, dt=0.5)

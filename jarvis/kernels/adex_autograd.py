@@ -49,6 +49,8 @@ def run_normalised(
     loops: ModuleType, spec: NormalisedSpec, x: Tensor, state: NormalisedAdExState
 ) -> tuple[Tensor, NormalisedAdExState]:
     """``x [T, B, ...]`` -> spikes of that shape and the final state; x not empty."""
+    if not torch.is_grad_enabled():  # then nothing is kept for a way back
+        x, state = x.detach(), NormalisedAdExState(*(part.detach() for part in state))
     s, *final = _Loop.apply(loops, spec, x, *state)  # type: ignore[misc]
     return s, NormalisedAdExState(*final)
 

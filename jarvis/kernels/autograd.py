@@ -136,6 +136,8 @@ def run_lif(
         state: the state before the first step.
         weight: W ``[H, H]`` of the recurrent layer, or None.
     """
+    if weight is not None and not torch.is_grad_enabled():  # then nothing is kept for a way back
+        weight = weight.detach()
     s, v, i, r, a, last = _Loop.apply(loops, spec, x, weight, *state)  # type: ignore[misc]
     return s, LIFState(v, i, r, a, last)
 

@@ -26,7 +26,8 @@ def _values(spec: EventSpec, dtype: type) -> np.ndarray:
 
 
 def _flat(x: Tensor) -> np.ndarray:
-    return x.detach().reshape(-1).numpy()
+    """The memory of a dense copy: a slice or an expanded tensor has strides that no loop reads."""
+    return x.detach().contiguous().view(-1).numpy()
 
 
 def _unsigned(x: Tensor) -> np.ndarray:
