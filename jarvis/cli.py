@@ -65,6 +65,17 @@ def positive_float(text: str) -> float:
     return value
 
 
+def not_negative_float(text: str) -> float:
+    """An argparse type: a finite number of at least 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is negative or not finite")
+    return value
+
+
 def add_neuron_options(parser: Parser, *, tau: float, readout: str, readouts: tuple) -> None:
     """--tau --threshold --surrogate --readout, which every gradient-trained demo has."""
     parser.add_argument("--tau", type=positive_float, default=tau, metavar="MS",

@@ -1,6 +1,6 @@
 """Data sets behind one cache folder, and embedded ones where there is no network.
 
-Every function returns an `ArrayDataset` for ``split="train" | "val" | "test"``. The splits are
+Every function returns an indexable Dataset for ``split="train" | "val" | "test"``. The splits are
 fixed: they do not depend on a seed, so that two people mean the same samples.
 
 Files are looked for in ``$JARVIS_DATA`` (read-only is fine), then in the cache,
@@ -27,6 +27,10 @@ from jarvis.downloads import (
 from jarvis.pictures import listed, read_picture, share
 from jarvis.recordings import EventDataset, fetch_nmnist, read_nmnist
 from jarvis.scenes import SceneConfig, SceneDataset
+from jarvis.shd_files import shd
+from jarvis.spoken_digits import SpokenDigits
+from jarvis.word_generator import shd_like
+from jarvis.yinyang import SAMPLES, draw_yinyang
 
 __all__ = [
     "SPLITS",
@@ -36,6 +40,7 @@ __all__ = [
     "MissingDataError",
     "SceneConfig",
     "SceneDataset",
+    "SpokenDigits",
     "cache_folder",
     "data_folders",
     "digits",
@@ -45,7 +50,10 @@ __all__ = [
     "mnist",
     "nmnist",
     "satellites",
+    "shd",
+    "shd_like",
     "toy",
+    "yinyang",
 ]
 
 SPLITS = ("train", "val", "test")
@@ -128,6 +136,28 @@ def toy(split: str = "train", *, n: int = 4096, n_features: int = 32) -> ArrayDa
     cut = int(0.8 * n)
     part = {"train": slice(0, cut), "test": slice(cut, n), "val": slice(n, None)}[split]
     return ArrayDataset(x[part], y[part], 2, "toy set, generated (seed 0)")
+
+
+def yinyang(split: str = "train") -> ArrayDataset:
+    """The Yin-Yang set: points (x, y, 1 - x, 1 - y) of a disc in three classes, as published.
+
+    Args:
+        split: "train" (5000), "val" (1000) or "test" (1000), the published samples.
+
+    Returns:
+        inputs ``[N, 4]`` in [0, 1]; classes are yin, yang and dot.
+
+    Source: Kriener, Göltz & Petrovici 2022, NICE, doi:10.1145/3517343.3517380.
+
+    Example:
+        >>> yinyang("test")
+        1000 samples of shape (4,), 3 classes: Yin-Yang, generated (seed 40)
+    """
+    _check_split(split)
+    n, seed = SAMPLES[split]
+    x, y = draw_yinyang(n, seed)
+    source = f"Yin-Yang, generated (seed {seed})"
+    return ArrayDataset(torch.from_numpy(x).float(), torch.from_numpy(y), 3, source)
 
 
 def digits(split: str = "train") -> ArrayDataset:

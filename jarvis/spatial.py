@@ -48,6 +48,7 @@ class SpatialNetwork(nn.Module):
             divided by that rate's count, so that its weights start where they belong.
         surrogate: slope of the surrogate that counts have their gradient through.
         damping: see `run_events`.
+        positive: True makes every synapse excitatory: |w| is used in place of w.
         backend: "auto", "eager", "numba" or "triton".
         seed: of all that is drawn.
         **delays: options of `make_delays`, such as ``position_std=20.0`` (ms) or ``layout="line"``.
@@ -84,6 +85,7 @@ class SpatialNetwork(nn.Module):
         expected_rate: float = 10.0,
         surrogate: float = 1.0,
         damping: float = 0.0,
+        positive: bool = False,
         backend: str = "auto",
         seed: int = 0,
         **delays: Any,
@@ -100,6 +102,7 @@ class SpatialNetwork(nn.Module):
         self.neuron = EventLIF() if neuron is None else neuron
         self.expected_rate = float(expected_rate)
         self.surrogate, self.damping, self.backend = surrogate, damping, backend
+        self.positive = positive
         self.w_in = nn.Parameter(_spread(n_in, n_hidden, 400.0 * input_factor, generator))
         self.w_rec = nn.Parameter(_spread(n_hidden, n_hidden, 35.0 * recurrent_factor, generator))
         self.register_buffer("others", 1.0 - torch.eye(n_hidden), persistent=False)
@@ -113,11 +116,14 @@ class SpatialNetwork(nn.Module):
     def forward(self, events: Events) -> SpatialOutput:
         """Run on input spikes in steps of ``neuron.dt`` (`Events.on_grid`)."""
         d_in, d_rec = self.delays()
+        w_in, w_rec = self.w_in, self.w_rec * self.others
+        if self.positive:
+            w_in, w_rec = w_in.abs(), w_rec.abs()
         run = run_events(
             events,
-            self.w_in,
+            w_in,
             d_in,
-            self.w_rec * self.others,
+            w_rec,
             d_rec,
             self.neuron,
             surrogate=self.surrogate,

@@ -1,0 +1,236 @@
+"""Train a network whose neurons sit in space on spoken digits, by exact gradients.
+
+python demos/train_spatial.py --net 3 --nhidden 100
+python demos/train_spatial.py --net 3 --nhidden 100 --final
+
+The first holds two speakers back to choose by; the second learns from all training words and is
+tested once, at its end. Options may be written with _ or with -.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+
+from jarvis import cli, datasets, distributed, plotting
+from jarvis.adex import NormalisedAdExParams
+from jarvis.augmentation import Augmentation
+from jarvis.costs import count_parameters
+from jarvis.datasets import MissingDataError, SpokenDigits
+from jarvis.event_driven import EventLIF, EventNeuron
+from jarvis.files import write_json
+from jarvis.layout_film import draw_delays, draw_layout, record_layout, save_layouts
+from jarvis.pruning import Pruner
+from jarvis.spatial import SpatialNetwork, scale_to_rate
+from jarvis.spatial_optimiser import spatial_optimiser, warmup_cosine
+from jarvis.spatial_options import check, command, identity, make_parser, run_folder
+from jarvis.spatial_run import RateTarget, SpatialRun, evaluate_words
+from jarvis.spatial_training import fit_spatial
+from jarvis.spoken_digits import held_out
+
+SYNAPSES = ("w_in", "w_rec")
+WARMUP_WORDS = 64  # that the first firing rate is set on
+
+
+def load(args) -> tuple[SpokenDigits, SpokenDigits | None, SpokenDigits | None]:
+    """Words to learn from, words to choose by, words to test on (None where they are not used)."""
+    read = None
+    if args.dataset != "generated":
+        try:
+            read = datasets.shd("train+val", check=not args.skip)
+        except MissingDataError as error:
+            if args.dataset == "shd":
+                raise
+            print(f"{str(error).split(': put')[0]}: generated words stand in for it")
+    if read is None:
+        args.dataset, read = "generated", datasets.shd_like("train+val")
+        make = datasets.shd_like
+    else:
+        args.dataset, make = "shd", datasets.shd
+    if args.duration is None:
+        args.duration = 1400.0 if args.dataset == "shd" else 600.0
+
+    def cut(words: SpokenDigits, limit: int | None) -> SpokenDigits:
+        words = words.on_grid(args.dt, max(1, round(args.duration / args.dt)))
+        return words if limit is None else words.subset(limit)
+
+    if args.final:
+        return cut(read, args.load_limit), None, cut(make("test"), args.load_limit_test)
+    train, val = held_out(read)
+    return cut(train, args.load_limit), cut(val, args.load_limit_test), None
+
+
+def make_network(args, train: SpokenDigits) -> SpatialNetwork:
+    neuron: EventNeuron
+    rate = args.start_rate or 20.0
+    if args.adex:
+        neuron = NormalisedAdExParams(
+            tau=args.tau, tau_syn=args.tau_syn, dt=args.dt, a=args.adex_a, b=args.adex_b,
+            tau_w=args.adex_tau, delta_t=args.adex_dt, w0=args.iadapt0,
+        )  # fmt: skip
+    else:
+        neuron = EventLIF(args.tau, args.tau_syn, args.dt, integrator=args.integrator)
+    network = SpatialNetwork(
+        train.shape[0],
+        args.nhidden,
+        train.n_classes,
+        args.net,
+        neuron,
+        input_factor=args.ifactor,
+        recurrent_factor=args.rfactor,
+        expected_rate=rate,
+        surrogate=args.surrogate,
+        damping=args.damping,
+        positive=args.pos,
+        seed=args.seed,
+        delay_mean=args.delaymu,
+        delay_std=args.delaysigma,
+        position_std=args.possigma,
+        layout="line" if args.line else "circle" if args.circle else "normal",
+        fixed_inputs=args.istat,
+    )
+    if args.wstat:
+        with torch.no_grad():
+            for weight in (network.w_in, network.w_rec):
+                weight.fill_(weight.mean())
+    if args.dropout:
+        network.readout.register_forward_pre_hook(
+            lambda layer, x: torch.nn.functional.dropout(x[0], args.dropout, layer.training)
+        )
+    if args.ifactor is None:
+        words = torch.linspace(0, len(train) - 1, min(len(train), WARMUP_WORDS)).long()
+        reached = scale_to_rate(network, train[words][0], rate)
+        print(f"start_rate={reached:.1f} Hz")
+    return network
+
+
+def main(args) -> None:
+    check(args)
+    if args.debug:
+        sys.excepthook = debug
+    device = cli.device(args)
+    distributed.start(device)
+    train, val, test = load(args)
+    folder = run_folder(args)
+    resume = folder if args.reload else args.resume
+    used = folder / "checkpoint_latest.pt"
+    if resume is None and used.exists() and not args.force:
+        raise cli.UsageError(
+            f"{folder} holds a run: --reload goes on with it, --force overwrites it"
+        )
+    for words in (train, val, test):
+        if words is not None:
+            print(repr(words))
+    try:
+        network = make_network(args, train).to(device)
+        augmentation = Augmentation(
+            args.shift_channels, args.shift_time, args.stretch, args.drop, args.blend
+        )
+        optimizer = spatial_optimiser(
+            network, args.lr, delay_scale=args.delaygradscale, weight_decay=args.weight_decay,
+            clipping=args.clip,
+        )  # fmt: skip
+    except ValueError as error:
+        raise cli.UsageError(str(error)) from None
+    pruner = None
+    if args.sparse < 1:
+        pruner = Pruner(network, SYNAPSES, optimizer, recurrent=("w_rec",))
+    steps = args.nepochs * -(-len(train) // args.batch_size)
+    total = args.decay_steps or steps
+    run = SpatialRun(
+        network,
+        train,
+        optimizer,
+        schedule=lambda step: warmup_cosine(step, warmup=args.warmup, total=total),
+        epochs=args.nepochs,
+        batch_size=args.batch_size,
+        target=RateTarget(args.tgtfreq, args.rate_weight, args.population_freq),
+        augmentation=augmentation,
+        label_smoothing=args.smoothing,
+        seed=args.seed,
+    )
+    run.arguments = identity(args) | {"decay_steps": total, "data": train.source}
+    before = count_parameters(network, SYNAPSES)
+    print(f"parameters={sum(before.values())} (without the read-out {without_readout(before)})")
+
+    def draw(run: SpatialRun) -> None:
+        record_layout(run)
+        if run.step == 0 and distributed.is_main():
+            save_layouts(folder, run, film=False)
+
+    try:
+        history = fit_spatial(
+            run, val, pruner=pruner, density=args.sparse, iterative=args.sparse_iter,
+            output=folder, resume=resume, on_frame=draw if args.vplot else None,
+        )  # fmt: skip
+    finally:
+        if args.vplot and distributed.is_main():
+            save_layouts(folder, run, film=True)
+    report(args, run, history, {"train": train, "val": val, "test": test}, folder)
+
+
+def without_readout(counts: dict[str, int]) -> int:
+    return sum(n for name, n in counts.items() if not name.startswith("readout"))
+
+
+def report(args, run: SpatialRun, history, sets: dict, folder: Path) -> None:
+    """The end of a run: what it knows and costs, in lines and in metrics_final.json."""
+    counts = count_parameters(run.model, SYNAPSES)
+    result = {
+        "command": command(args),
+        "data": {name: words.source for name, words in sets.items() if words is not None},
+        "words": {name: len(words) for name, words in sets.items() if words is not None},
+        "parameters": sum(counts.values()),
+        "parameters_without_readout": without_readout(counts),
+        "best_epoch": history.best_epoch,
+        "best_val_acc": history.best_val_acc if sets["val"] is not None else None,
+    }
+    for name, words in sets.items():
+        if words is None:
+            continue
+        measured = evaluate_words(run.model, words, shared=True)
+        del measured["predicted"]
+        result[name] = measured
+        print(
+            f"{name}_acc={measured['acc']:.4f} {name}_top3={measured['top3']:.4f} "
+            f"rate={measured['rate']:.1f} operations={measured['operations']:.0f} ({words.source})"
+        )
+    if sets["val"] is not None:
+        print(f"best val_acc={history.best_val_acc:.4f} in epoch {history.best_epoch}")
+    result |= {"epochs": history.epochs, "arguments": run.arguments}
+    if distributed.is_main():
+        write_json(folder / "metrics_final.json", result)
+    print(f"results: {folder}")
+    if args.plot:
+        plot(args.plot, history, run)
+
+
+def plot(path: str, history, run: SpatialRun) -> None:
+    """Learning curves, the delays, and where the neurons are."""
+    places = run.model.delays.positions
+    figure = Figure(figsize=(12.5 if places else 8.4, 4.0), layout="constrained")
+    figure.suptitle(f"{run.model.delays.__class__.__name__} on {run.arguments['data']}", fontsize=9)
+    columns = 3 if places else 2
+    names = {"training words": "train_acc", "held-out words": "val_acc"}
+    curves = {k: history.column(v) for k, v in names.items() if v in history.epochs[0]}
+    plotting.curves(curves, chance=0.05, ax=figure.add_subplot(1, columns, 1))
+    with torch.no_grad():
+        draw_delays(run.model.delays(), figure.add_subplot(1, columns, 2))
+    if places:
+        deep = {"projection": "3d"} if places[0].shape[1] >= 3 else {}
+        draw_layout(places, figure.add_subplot(1, columns, 3, **deep))
+    cli.save_figure(figure, path)
+
+
+def debug(kind, error, traceback) -> None:
+    """What --debug does about an error that nobody caught."""
+    import pdb
+    from traceback import print_exception
+
+    print_exception(kind, error, traceback)
+    pdb.post_mortem(traceback)
+
+
+if __name__ == "__main__":
+    cli.run(make_parser(__doc__ or ""), main)

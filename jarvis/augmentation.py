@@ -1,0 +1,146 @@
+"""Event lists changed at random while a network trains, so that it sees no word twice."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jarvis.events import Events
+
+
+def _uniform(n: int, low: float, high: float, generator: torch.Generator | None) -> Tensor:
+    return low + (high - low) * torch.rand(n, generator=generator)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of event lists in ms; each sample draws its own, each call anew.
+
+    Args:
+        channels: all of a sample's channels move by one whole number, uniform in
+            ``[-channels, channels]``; events that leave the range are lost. SHD: 40 of 700.
+        delay: all of its times move on by one number, uniform in ``[0, delay]`` ms.
+        stretch: all of its times are multiplied by one number, uniform in
+            ``[1 - stretch, 1 + stretch]``; in [0, 1).
+        drop: each event is lost with a chance that is uniform in ``[0, drop]`` over samples; in
+            [0, 1).
+        blend: the chance that a sample is mixed with another of its class, see `blended`; in
+            [0, 1]. Whoever knows the classes does that: `SpokenDigits.batch`.
+
+    Raises:
+        ValueError: for a value out of range.
+
+    Source: shifts, blends: Nowotny, Turner & Knight 2022, arXiv:2212.01232.
+
+    Example:
+        >>> word = Events(torch.tensor([10.0, 20.0]), torch.tensor([3, 4]).int(),
+        ...               torch.tensor([0, 2]), shape=(700,))
+        >>> moved = Augmentation(channels=2)(word, torch.Generator().manual_seed(0))
+        >>> moved.units.diff().tolist(), moved.times.tolist()
+        ([1], [10.0, 20.0])
+    """
+
+    channels: int = 0
+    delay: float = 0.0
+    stretch: float = 0.0
+    drop: float = 0.0
+    blend: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.channels < 0 or self.channels != int(self.channels):
+            raise ValueError(f"channels={self.channels!r} must be a whole number, 0 or more")
+        if not (math.isfinite(self.delay) and self.delay >= 0):
+            raise ValueError(f"delay={self.delay!r} ms must be at least 0 and finite")
+        for name in ("stretch", "drop"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)!r} must lie in [0, 1)")
+        if not 0 <= self.blend <= 1:
+            raise ValueError(f"blend={self.blend!r} must lie in [0, 1]")
+
+    def __bool__(self) -> bool:
+        return self != Augmentation()
+
+    def __call__(self, events: Events, generator: torch.Generator | None = None) -> Events:
+        """The samples of a batch, changed: all but the blending.
+
+        Raises:
+            ValueError: for events in steps, or of units that are not numbered along one axis.
+        """
+        if events.n_steps is not None:
+            raise ValueError("Augmentation: change events in ms, then bin them: .on_grid(dt)")
+        if len(events.shape) != 1:
+            raise ValueError(f"Augmentation: units {events.shape} must be channels on one axis")
+        n, counts = len(events), events.counts
+        times, units = events.times, events.units
+        keep = torch.ones(len(times), dtype=torch.bool)
+        # Every kind draws if it is asked for, whatever it then does: so the others' draws stay.
+        if self.stretch:
+            factor = _uniform(n, 1 - self.stretch, 1 + self.stretch, generator)
+            times = times * factor.repeat_interleave(counts)
+        if self.delay:
+            later = _uniform(n, 0.0, self.delay, generator)
+            times = times + later.repeat_interleave(counts)
+        if self.channels:
+            by = torch.randint(-self.channels, self.channels + 1, (n,), generator=generator).int()
+            units = units + by.repeat_interleave(counts)
+            keep &= (units >= 0) & (units < events.n_units)
+        if self.drop:
+            chance = _uniform(n, 0.0, self.drop, generator).repeat_interleave(counts)
+            keep &= torch.rand(len(times), generator=generator) >= chance
+        return _kept(times, units, events, keep)
+
+
+def _kept(times: Tensor, units: Tensor, like: Events, keep: Tensor) -> Events:
+    counts = like.counts
+    if not keep.all():
+        counts = torch.bincount(like.samples()[keep], minlength=len(like))
+        times, units = times[keep], units[keep]
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    return Events(times, units, offsets, like.shape, like.n_steps)
+
+
+def _centres(events: Events, values: Tensor) -> Tensor:
+    """``[B]``: each sample's mean of a value an event; 0 for a sample without events."""
+    sums = torch.zeros(len(events), dtype=torch.float64)
+    sums.index_add_(0, events.samples(), values.double())
+    return sums / events.counts.clamp_min(1)
+
+
+def blended(
+    events: Events, others: Events, chosen: Tensor, generator: torch.Generator | None = None
+) -> Events:
+    """Mix each chosen sample with its counterpart in `others`: half the events of either.
+
+    The counterpart is first moved in time and over the channels, as a whole, so that the means of
+    its times and channels are the sample's own. Then each event of both stays with a chance of 1/2.
+
+    Args:
+        events, others: batches of B samples in ms, of one shape.
+        chosen: ``[B]`` bool; the other samples stay as they are.
+        generator: what is drawn from.
+
+    Source: Nowotny, Turner & Knight 2022, arXiv:2212.01232.
+    """
+    if len(events) != len(others) or len(chosen) != len(events):
+        raise ValueError(
+            f"blended: {len(events)} samples, {len(others)} others and {len(chosen)} choices"
+        )
+    own, mate = events.samples(), others.samples()
+    coins = torch.rand(len(own) + len(mate), generator=generator) < 0.5
+    later = (_centres(events, events.times) - _centres(others, others.times)).float()
+    higher = (_centres(events, events.units) - _centres(others, others.units)).round().int()
+    times = torch.cat([events.times, others.times + later[mate]])
+    units = torch.cat([events.units, others.units + higher[mate]])
+    sample = torch.cat([own, mate])
+    from_others = torch.arange(len(sample)) >= len(own)
+    keep = torch.where(chosen[sample], coins, ~from_others)
+    keep &= (times >= 0) & (units >= 0) & (units < events.n_units)
+    times, units, sample = times[keep], units[keep], sample[keep]
+    # Two lists, each of them sorted: numpy's stable sort merges them in one pass.
+    key = sample.double() * (1.0 + times.max().item() if len(times) else 1.0) + times
+    order = torch.from_numpy(np.argsort(key.numpy(), kind="stable"))
+    counts = torch.bincount(sample, minlength=len(events))
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    return Events(times[order], units[order], offsets, events.shape)
