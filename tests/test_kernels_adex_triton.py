@@ -2,14 +2,11 @@
 
 import logging
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from test_kernels_adex import F64, compare, outcome, sample
+from triton_runs import DEVICES, ON_CUDA, by_the_interpreter, compiled, outside
 
 from jarvis import (
     FIRING_PATTERNS,
@@ -23,30 +20,16 @@ from jarvis import (
 )
 from jarvis.kernels import dispatch
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
-ON_CUDA = [pytest.mark.gpu, NO_CUDA]
-DEVICES = [pytest.param("cuda", marks=ON_CUDA)] + ["cpu"] * INTERPRETED
 PATTERNS = ["tonic", "bursting", "irregular"]  # without adaptation by spikes, with, with a < 0
 
 
-@pytest.mark.skipif(INTERPRETED, reason="this is the run by the interpreter")
+@outside
 def test_by_the_interpreter():
     """All tests of this file again, in a process where Triton interprets its kernels."""
-    pytest.importorskip("triton")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", __file__, "-q", "-p", "no:cacheprovider"],
-        env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
-        cwd=Path(__file__).parent.parent,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{2 * len(SURROGATES) + len(PATTERNS) + 9} passed" in done.stdout
+    assert f"{2 * len(SURROGATES) + len(PATTERNS) + 9} passed" in by_the_interpreter(__file__)
 
 
-@pytest.mark.skipif(INTERPRETED, reason="needs the compiler")
+@compiled
 @pytest.mark.parametrize("storage", ["fp32", "bf16", "fp64"])
 def test_compiles_for_a_gpu_that_is_not_here(storage):
     """The interpreter forgives what the compiler does not. ptxas comes with Triton."""

@@ -1,40 +1,23 @@
 """The event loops in Triton: by the interpreter on any machine, on the GPU where there is one."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from test_event_layer import NEURONS, problem
+from triton_runs import DEVICES, by_the_interpreter, compiled, outside
 
 from jarvis.event_driven import EventLIF
 from jarvis.event_layer import run_events
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
-DEVICES = [pytest.param("cuda", marks=[pytest.mark.gpu, NO_CUDA])] + ["cpu"] * INTERPRETED
 CASES = [("lif", 0.0), ("euler", 0.3), ("adex", 0.0), ("adex", 0.3)]
 
 
-@pytest.mark.skipif(INTERPRETED, reason="this is the run by the interpreter")
+@outside
 def test_by_the_interpreter():
     """All tests of this file again, in a process where Triton interprets its kernels."""
-    pytest.importorskip("triton")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", __file__, "-q", "-p", "no:cacheprovider"],
-        env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
-        cwd=Path(__file__).parent.parent,
-        capture_output=True,
-        text=True,
-        timeout=250,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{len(CASES) + 5} passed" in done.stdout
+    assert f"{len(CASES) + 5} passed" in by_the_interpreter(__file__)
 
 
-@pytest.mark.skipif(INTERPRETED, reason="needs the compiler")
+@compiled
 @pytest.mark.parametrize("real", ["fp32", "fp64"])
 def test_compiles_for_a_gpu_that_is_not_here(real):
     """The interpreter forgives what the compiler does not. ptxas comes with Triton."""

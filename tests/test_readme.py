@@ -43,6 +43,7 @@ def test_make_targets_exist():
 def test_programs_and_options_exist():
     for program, options in re.findall(r"^\| `(demos/\w+\.py)` \|.*?\| (.*) \|$", README, re.M):
         source = (ROOT / program).read_text() + (ROOT / "jarvis" / "cli.py").read_text()
+        source += (ROOT / "jarvis" / "spatial_options.py").read_text()
         for option in re.findall(r"--[a-z-]+", options):
             assert f'"{option}"' in source, (program, option)
 

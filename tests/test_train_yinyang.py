@@ -45,6 +45,12 @@ def test_the_shortest_kept_result_is_met_again(tmp_path):
             assert now[name] == pytest.approx(then[name], abs=0.005)
 
 
+def test_the_readme_shows_the_kept_runs():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = text.split("<!-- yinyang -->")[1].split("<!-- end of yinyang -->")[0].strip()
+    assert shown == TABLE["table"]() + "\n\n" + TABLE["seeds_of"]() + "."
+
+
 def test_learns_within_a_few_epochs(tmp_path, capsys):
     run("--net", "3", "--hidden", "20", "--epochs", "8", "--output", str(tmp_path))
     best = max(epochs(tmp_path), key=lambda epoch: epoch["val_acc"])

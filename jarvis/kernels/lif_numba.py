@@ -27,6 +27,7 @@ from numba import types
 from torch import Tensor
 
 from jarvis.kernels.cpu import compiled, over_lanes
+from jarvis.kernels.exponential import VERSION, fast_exp
 from jarvis.kernels.spec import (
     ARCTAN,
     FAST_SIGMOID,
@@ -110,18 +111,6 @@ def _backward_loop(flags: Flags, dtype: type, wants_x: bool) -> Callable:
     syn, wait, adapt, surrogate = flags.syn, flags.wait, flags.adapt, flags.surrogate
     zero, half, one, half_pi = dtype(0), dtype(0.5), dtype(1), dtype(math.pi / 2)
 
-    # exp(z) for z <= 0, as 2^w exp(z - w ln 2): a call of the library's would not vectorise.
-    # Adding `magic` rounds to the integer w and leaves it in the low bits; dtype's own bit pattern
-    # then makes 2^w. The series is Taylor's, highest term first, for |z - w ln 2| <= ln(2) / 2.
-    double = dtype is np.float64
-    series = tuple(dtype(1 / math.factorial(c)) for c in range(13 if double else 7, -1, -1))
-    least, log2e = dtype(-708 if double else -87), dtype(1 / math.log(2))
-    magic = dtype(1.5 * 2.0 ** (52 if double else 23))
-    ln2_high = dtype(6.93147180369123816490e-01 if double else 0.693359375)
-    ln2_low = dtype(1.90821492927058770002e-10 if double else -2.12194440e-4)
-    integer = np.int64 if double else np.int32
-    bias, mantissa = integer(1023 if double else 127), integer(52 if double else 23)
-
     def loop(g, g_step, fed, h, kept_a, ready, gx, gv, gi, ga, values, n, low, high, t0, t1):
         decay, decay_syn, threshold = values[0], values[1], values[2]
         adaptation, decay_adapt, k = values[3], values[4], values[6]
@@ -161,16 +150,7 @@ def _backward_loop(flags: Flags, dtype: type, wants_x: bool) -> Callable:
                             slope = one + k * size
                             slope = one / (slope * slope)
                         elif surrogate == SIGMOID:
-                            z = -k * size
-                            z = least if z < least else z
-                            w = z * log2e + magic
-                            bits = (dtype(w).view(integer) + bias) << mantissa
-                            w = w - magic
-                            z = z - w * ln2_high - w * ln2_low
-                            e = series[0]
-                            for c in series[1:]:
-                                e = e * z + c
-                            e = e * dtype(integer(bits).view(dtype))
+                            e = fast_exp(-k * size)
                             slope = k * e / ((one + e) * (one + e))
                         elif surrogate == ARCTAN:
                             slope = half_pi * k * z
@@ -211,7 +191,7 @@ def _kernel(make: Callable, flags: Flags, dtype: torch.dtype, extra: bool) -> Ca
     streams = 4 if make is _forward_loop else 3  # after x and its step, or g and its step
     arguments = [rows, whole, *[rows] * streams, flags_row, *[rows] * 5, *[whole] * 5]
     options = "".join(str(int(flag)) for flag in (*flags, extra))
-    name = f"{make.__name__.strip('_')}_{numpy_type.__name__}_{options}"
+    name = f"{make.__name__.strip('_')}_{numpy_type.__name__}_{options}_{VERSION}"
     return compiled(make(flags, numpy_type, extra), types.void(*arguments), name)
 
 
