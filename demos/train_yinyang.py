@@ -157,6 +157,7 @@ def draw_places(places: list[torch.Tensor], ax) -> None:
     ax.set(title="positions", xlabel="x (ms)", ylabel="y (ms)")
     if places[0].shape[1] >= 3:
         ax.set(zlabel="z (ms)")
+        ax.set_box_aspect(None, zoom=0.85)  # room for that label
     ax.legend(fontsize=7)
 
 
