@@ -162,7 +162,7 @@ def _run(parser: Parser, main: Callable[[argparse.Namespace], None]) -> None:
         status = 130
     except (MissingDataError, CorruptDataError, CheckpointError, UsageError) as error:
         parser.error(str(error))
-    except (TrainingError, OSError) as error:
+    except (TrainingError, FloatingPointError, OSError) as error:  # loss, gradients, disk
         parser.exit(1, f"{parser.prog}: {error}\n")
     # Here the exception is gone, and with it the frames that held the model.
     distributed.leave(status)

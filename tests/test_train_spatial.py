@@ -17,7 +17,7 @@ from PIL import Image
 from test_distributed import needs_gloo, together
 
 from conftest import ROOT
-from jarvis import EventLIF, SpatialNetwork, datasets
+from jarvis import EventLIF, SpatialNetwork, cli, datasets
 from jarvis.augmentation import Augmentation
 from jarvis.checkpoints import CheckpointError, load_checkpoint
 from jarvis.costs import synaptic_operations
@@ -628,3 +628,14 @@ def test_a_step_on_real_words(monkeypatch):
     history = fit_spatial(run, val, progress=False, log=lambda line: None)
     assert 10 <= history.epochs[0]["train_rate"] <= 40
     assert math.isfinite(history.epochs[1]["val_loss"])
+
+
+def test_a_gradient_that_explodes_is_one_line_and_status_1(monkeypatch, capsys):
+    def explode(args):
+        raise FloatingPointError("the gradient of w_in is not finite: pass damping")
+
+    monkeypatch.setattr(sys, "argv", ["train_spatial.py"])
+    with pytest.raises(SystemExit) as stop:
+        cli.run(make_parser(), explode)
+    assert stop.value.code == 1
+    assert "the gradient of w_in is not finite" in capsys.readouterr().err
