@@ -6,10 +6,13 @@ Files are looked for in ``$JARVIS_DATA`` (read-only is fine), then in the cache,
 
 import gzip
 import hashlib
+import importlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -112,3 +115,39 @@ def download_idx(name: str, relative: str, md5: str) -> Path:
             os.replace(Path(folder) / target.name, target)
             return target
     raise missing(name, f"{relative}.gz", f"download failed: {errors[-1]}")
+
+
+def fetch_by_tonic(
+    download: bool,
+    fetch: Callable[[Any, str], object],
+    find: Callable[[Path], Path | None],
+    target: Path,
+    give_up: Callable[[str], Exception],
+) -> Path:
+    """Let tonic download something to `target`, which is there whole or not at all.
+
+    Args:
+        download: False gives up at once.
+        fetch: ``fetch(tonic.datasets, folder)`` downloads into a folder.
+        find: where in that folder it is; None if it is not.
+        target: in the cache.
+        give_up: makes the error that says why.
+    """
+    if not download:
+        raise give_up("download=False")
+    try:
+        tonic = importlib.import_module("tonic")
+    except ImportError as error:
+        raise give_up("to download it, pip install 'jarvis-snn[events]'") from error
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        try:
+            fetch(tonic.datasets, folder)
+        except Exception as error:  # no network, a dead address, a wrong sum, a broken archive
+            why = str(error).splitlines()[0] if str(error) else repr(error)
+            raise give_up(f"download failed: {why}") from error
+        found = find(Path(folder))
+        if found is None:
+            raise give_up(f"tonic left no {target.name}")
+        os.replace(found, target)
+    return target

@@ -1,8 +1,5 @@
 """Recordings of event cameras: reading N-MNIST's files, and the data set that holds them."""
 
-import importlib
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from jarvis.downloads import CorruptDataError, cache_folder, missing
+from jarvis.downloads import CorruptDataError, cache_folder, fetch_by_tonic, missing
 from jarvis.events import Events
 
 SIDE = 34  # pixels of N-MNIST, in both directions
@@ -162,22 +159,10 @@ def fetch_nmnist(part: str, download: bool) -> Path:
     def give_up(why: str) -> Exception:
         return missing("N-MNIST", relative, why, stand_in)
 
-    if not download:
-        raise give_up("download=False")
-    try:
-        tonic = importlib.import_module("tonic")
-    except ImportError as error:
-        raise give_up("to download it, pip install 'jarvis-snn[events]'") from error
-    target = cache_folder() / relative
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        try:
-            tonic.datasets.NMNIST(save_to=folder, train=part == "Train")
-        except Exception as error:  # no network, a dead address, a wrong sum, a broken archive
-            why = str(error).splitlines()[0] if str(error) else repr(error)
-            raise give_up(f"download failed: {why}") from error
-        found = next((p for p in Path(folder).rglob(part) if p.is_dir()), None)
-        if found is None:
-            raise give_up(f"tonic left no folder {part}")
-        os.replace(found, target)
-    return target
+    return fetch_by_tonic(
+        download,
+        lambda sets, folder: sets.NMNIST(save_to=folder, train=part == "Train"),
+        lambda folder: next((p for p in folder.rglob(part) if p.is_dir()), None),
+        cache_folder() / relative,
+        give_up,
+    )

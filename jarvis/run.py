@@ -120,18 +120,26 @@ class Run:
             correct = int((scores.argmax(1) == y).sum()) if n_mine else 0
             loss_sum, n_correct = distributed.total(loss.item() * n_mine, correct)
             value = loss_sum / len(index)
-            if not abs(value) < float("inf"):  # also NaN
-                raise TrainingError(
-                    f"the loss is {value} in batch {self.step + 1} of epoch {self.epoch + 1}: "
-                    "look at the input for NaN, lower lr, or ask jarvis.diagnose(model, batch)"
-                )
-            self.optimizer.zero_grad(set_to_none=True)
-            (loss * (n_mine * distributed.world_size() / len(index))).backward()
-            self.optimizer.step()
+            advice = "look at the input for NaN, lower lr, or ask jarvis.diagnose(model, batch)"
+            self.descend(loss, value, n_mine, len(index), advice)
             self.loss_sum += loss_sum
             self.n_correct += int(n_correct)
             self.step += 1
             yield value
+
+    def descend(self, loss: Tensor, value: float, n_mine: int, n: int, advice: str) -> None:
+        """Take a step along the gradient of `loss`, of `n_mine` of the batch's `n` samples.
+
+        Raises:
+            TrainingError: if `value`, the loss of all processes, is not finite; with `advice`.
+        """
+        if not abs(value) < float("inf"):  # also NaN
+            raise TrainingError(
+                f"the loss is {value} in batch {self.step + 1} of epoch {self.epoch + 1}: {advice}"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss * (n_mine * distributed.world_size() / n)).backward()
+        self.optimizer.step()
 
     def end_epoch(self) -> dict[str, float]:
         n = len(self.train_set)

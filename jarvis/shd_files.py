@@ -1,10 +1,7 @@
 """The files of SHD, the Spiking Heidelberg Digits: found, fetched, unpacked, read and checked."""
 
 import gzip
-import importlib
-import os
 import shutil
-import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,7 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from jarvis.downloads import CorruptDataError, cache_folder, data_folders, missing
+from jarvis.downloads import (
+    CorruptDataError,
+    cache_folder,
+    data_folders,
+    fetch_by_tonic,
+    missing,
+)
 from jarvis.files import atomic_path
 from jarvis.spoken_digits import CLASSES, SpokenDigits, Words, split_of
 
@@ -107,25 +110,14 @@ def _fetch(part: str, download: bool) -> Path:
     def give_up(why: str) -> Exception:
         return missing("SHD", f"SHD/shd_{part}.h5", why, STAND_IN)
 
-    if not download:
-        raise give_up("download=False")
-    try:
-        tonic = importlib.import_module("tonic")
-    except ImportError as error:
-        raise give_up("to download it, pip install 'jarvis-snn[events]'") from error
     target = cache_folder() / f"SHD/shd_{part}.h5"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        try:
-            tonic.datasets.SHD(save_to=folder, train=part == "train")
-        except Exception as error:  # no network, a dead address, a wrong sum, a broken archive
-            why = str(error).splitlines()[0] if str(error) else repr(error)
-            raise give_up(f"download failed: {why}") from error
-        found = next(Path(folder).rglob(target.name), None)
-        if found is None:
-            raise give_up(f"tonic left no {target.name}")
-        os.replace(found, target)
-    return target
+    return fetch_by_tonic(
+        download,
+        lambda sets, folder: sets.SHD(save_to=folder, train=part == "train"),
+        lambda folder: next(folder.rglob(target.name), None),
+        target,
+        give_up,
+    )
 
 
 def _read(path: Path, part: str, check: bool) -> SpokenDigits:

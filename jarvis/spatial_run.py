@@ -13,7 +13,7 @@ from jarvis.augmentation import Augmentation
 from jarvis.checkpoints import load_checkpoint, random_states, save_checkpoint
 from jarvis.costs import synaptic_operations
 from jarvis.events import Events
-from jarvis.run import Run, TrainingError, batches
+from jarvis.run import Run, batches
 from jarvis.spatial import SpatialNetwork, SpatialOutput, rate_penalty, rates
 from jarvis.spoken_digits import SpokenDigits
 
@@ -193,14 +193,8 @@ class SpatialRun(Run):
         mine = (loss.item() * n_mine, rate * n_mine, *((first, top) if n_mine else (0, 0)))
         loss_sum, rate_sum, n_correct, n_top = distributed.total(*mine)
         value = loss_sum / len(index)
-        if not abs(value) < float("inf"):  # also NaN
-            raise TrainingError(
-                f"the loss is {value} in batch {self.step + 1} of epoch {self.epoch + 1}: "
-                "lower lr, or ask for smaller firing rates"
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        (loss * (n_mine * distributed.world_size() / len(index))).backward()
-        self.optimizer.step()
+        advice = "lower lr, or ask for smaller firing rates"
+        self.descend(loss, value, n_mine, len(index), advice)
         done = (loss_sum, n_correct, n_top, rate_sum)
         for name, amount in zip(self.sums, done, strict=True):
             self.sums[name] += amount

@@ -17,8 +17,9 @@ from jarvis.pruning import Pruner, density_after
 from jarvis.run import History
 from jarvis.spatial_run import SpatialRun, evaluate_words
 from jarvis.spoken_digits import SpokenDigits
-from jarvis.training import Interrupted
+from jarvis.training import Interrupted, save_interrupted
 
+SAVED = "saved in {folder}: go on with --reload"
 #: Batches between two lines of the log, and between two frames of a film.
 LOG_EVERY = 50
 
@@ -152,7 +153,7 @@ def fit_spatial(
                     if on_frame is not None:
                         on_frame(run)
                 if distributed.any_of(interruption.requested):
-                    raise Interrupted(_save_interrupted(run, folder))
+                    raise Interrupted(save_interrupted(run, folder, SAVED))
             metrics = run.end_epoch()
             metrics["seconds"] = time.perf_counter() - started
             if pruner is not None:
@@ -172,7 +173,7 @@ def fit_spatial(
                     run.save(folder / "checkpoint_best.pt")
                 run.save(folder / "checkpoint_latest.pt")
             if run.epoch < run.epochs and distributed.any_of(interruption.requested):
-                raise Interrupted(_save_interrupted(run, folder))
+                raise Interrupted(save_interrupted(run, folder, SAVED))
     return run.history
 
 
@@ -186,13 +187,3 @@ def epoch_line(metrics: dict[str, float]) -> str:
         parts.append(f"density={max(densities):.3f}")
     rate = metrics.get("val_rate", metrics["train_rate"])
     return " ".join([*parts, f"rate={rate:.1f}", f"seconds={metrics['seconds']:.1f}"])
-
-
-def _save_interrupted(run: SpatialRun, folder: Path | None) -> str:
-    where = f"epoch {run.epoch + 1}, batch {run.step} of {run.batches_per_epoch}"
-    if folder is None:
-        return f"interrupted after {where}; nothing saved, for no output folder was given"
-    if distributed.is_main():
-        run.save(folder / "checkpoint_latest.pt")
-    distributed.any_of(False)  # a rank that left first would make torchrun end the one that writes
-    return f"interrupted after {where}; saved in {folder}: go on with --reload"

@@ -267,7 +267,7 @@ def fit(
                     bar.update()
                     bar.set_postfix(loss=f"{loss:.3f}")
                     if distributed.any_of(interruption.requested):
-                        raise Interrupted(_save_interrupted(run, folder))
+                        raise Interrupted(save_interrupted(run, folder))
             metrics = run.end_epoch()
             metrics["seconds"] = time.perf_counter() - started
             for name, dataset in (("val", val_set), ("test", test_set)):
@@ -289,7 +289,7 @@ def fit(
             if on_epoch is not None:
                 on_epoch(run.epoch, model)
             if run.epoch < epochs and distributed.any_of(interruption.requested):
-                raise Interrupted(_save_interrupted(run, folder))
+                raise Interrupted(save_interrupted(run, folder))
     if writer is not None:
         writer.close()
     if folder is not None and main:
@@ -297,14 +297,17 @@ def fit(
     return history
 
 
-def _save_interrupted(run: Run, folder: Path | None) -> str:
+def save_interrupted(
+    run: Run, folder: Path | None, saved: str = "saved: resume with --resume {folder}"
+) -> str:
+    """Save a run between two batches; what to tell the user, `saved` being how to go on."""
     where = f"epoch {run.epoch + 1}, batch {run.step} of {run.batches_per_epoch}"
     if folder is None:
         return f"interrupted after {where}; nothing saved, for no output folder was given"
     if distributed.is_main():
         run.save(folder / "checkpoint_latest.pt")
     distributed.any_of(False)  # a rank that left first would make torchrun end the one that writes
-    return f"interrupted after {where}; saved: resume with --resume {folder}"
+    return f"interrupted after {where}; {saved.format(folder=folder)}"
 
 
 def tensorboard_writer(folder: Path):
