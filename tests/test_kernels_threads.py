@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -18,6 +19,7 @@ from jarvis.kernels import cpu
 from jarvis.kernels.lif_numba import BLOCK
 
 ROOT = Path(__file__).resolve().parent.parent
+SUBNORMAL = np.float32(1e-40)
 LANES = 40 * BLOCK + 17  # for several threads, and not whole blocks
 
 
@@ -57,6 +59,25 @@ def test_lanes_are_shared_out_without_gap_or_overlap(threads):
             assert seen[-1][1] == lanes
             assert len(seen) <= 3
             assert all(low % BLOCK == 0 for low, _ in seen)
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_loops_take_subnormal_numbers_as_zero_and_leave_the_callers_mode(threads, before):
+    threads(2)
+    seen = []
+
+    def kernel(low, high):
+        seen.append((threading.get_ident(), bool(SUBNORMAL * np.float32(1.0) == 0.0)))
+
+    torch.set_flush_denormal(before)
+    try:
+        cpu.over_lanes(kernel, 2, 1 << 20, 1)
+        assert bool(SUBNORMAL * np.float32(1.0) == 0.0) is before
+    finally:
+        torch.set_flush_denormal(False)
+    assert len({thread for thread, _ in seen}) == 2
+    assert all(flushed for _, flushed in seen)
+
 
 
 def test_follows_torch_threads(threads):

@@ -7,6 +7,11 @@ delays, and the lines are then turned into rows of one step each for the loop ov
 goes the same way in reverse. Delays need no ring: a line is as long as time and the longest delay
 together.
 
+A sample's spikes are taken channel by channel (`channel_loop` sorts them): the weight and the delay
+stay in registers, and spikes that follow each other go to different steps. In the order of time
+they often meet in one step, and the processor then waits for the sum that it has just written: that
+order takes three times as long.
+
 Arrays are flat. `values` holds the numbers of `event_numba._values`, in the type of the weights.
 """
 
@@ -23,6 +28,29 @@ from jarvis.kernels.event_spec import DAMPED, FLAT, NEWTON
 from jarvis.kernels.exponential import VERSION, fast_exp
 
 GROUP = 8  #: neurons whose lines are turned into rows at a time
+
+
+def channel_loop() -> Callable:
+    """Sorts samples' input spikes by channel, in the order of time within each."""
+
+    def loop(steps, units, offsets, n_in, low, high, out, starts):
+        for b in range(low, high):
+            first, end = offsets[b], offsets[b + 1]
+            start = starts[b * (n_in + 1) :][: n_in + 1]
+            start[:] = 0
+            for e in range(first, end):
+                start[units[e] + 1] += 1
+            for c in range(n_in):
+                start[c + 1] += start[c]
+            for e in range(first, end):
+                c = units[e]
+                out[first + start[c]] = steps[e]
+                start[c] += 1
+            for c in range(n_in, 0, -1):  # each is now where the next begins
+                start[c] = start[c - 1]
+            start[0] = 0
+
+    return loop
 
 
 @njit
@@ -52,7 +80,7 @@ def forward_loop(adex: bool, exact: bool, keep: bool, dtype: type) -> Callable:
     zero = dtype(0)
 
     def loop(
-        in_steps, in_units, w_in, d_in, w_rec, d_rec, values, falling,
+        in_steps, starts, w_in, d_in, w_rec, d_rec, values, falling,
         steps, units, by_v, by_i, after, history, line, drive, state, sizes,
     ):  # fmt: skip
         n_steps, width, n_in, length = sizes[0], sizes[1], sizes[2], sizes[3]
@@ -68,9 +96,10 @@ def forward_loop(adex: bool, exact: bool, keep: bool, dtype: type) -> Callable:
                 row = line[g * length :][:length]
                 row[:] = zero
                 w, d = w_in[(first + g) * n_in :][:n_in], d_in[(first + g) * n_in :][:n_in]
-                for e in range(len(in_steps)):
-                    c = in_units[e]
-                    row[in_steps[e] + d[c]] += w[c]
+                for c in range(n_in):
+                    weight, delay = w[c], d[c]
+                    for e in range(starts[c], starts[c + 1]):
+                        row[in_steps[e] + delay] += weight
             for k in range(n_steps):
                 into = drive[k * width + first :][:group]
                 for g in range(group):
@@ -127,7 +156,7 @@ def backward_loop(adex: bool, exact: bool, damped: bool, dtype: type) -> Callabl
     zero, one = dtype(0), dtype(1)
 
     def loop(
-        in_steps, in_units, d_in, w_rec, d_rec, values, drift, surrogate, damping,
+        in_steps, starts, d_in, w_rec, d_rec, values, drift, surrogate, damping,
         steps, units, by_v, by_i, after, history, g_counts, g_times,
         g_w_in, g_d_in, g_w_rec, g_d_rec, line, found, state, sizes,
     ):  # fmt: skip
@@ -143,10 +172,10 @@ def backward_loop(adex: bool, exact: bool, damped: bool, dtype: type) -> Callabl
         s = last_s = len(steps) - 1
         for k in range(n_steps - 1, -1, -1):
             here = found[k * 2 * width :]
-            by_weight, by_time = here[:width], here[width:][:width]
+            to_weight, to_time = here[:width], here[width:][:width]
             for i in range(width):
-                by_weight[i] = lam_i[i]
-                by_time[i] = per_syn * lam_i[i] - lam_v[i]
+                to_weight[i] = lam_i[i]
+                to_time[i] = per_syn * lam_i[i] - lam_v[i]
             while s >= 0 and steps[s] == k:
                 j = units[s]
                 g = g_times[s]
@@ -199,11 +228,15 @@ def backward_loop(adex: bool, exact: bool, damped: bool, dtype: type) -> Callabl
                 row = line[g * length * 2 :][: length * 2]
                 d = d_in[(first + g) * n_in :][:n_in]
                 gw, gd = g_w_in[(first + g) * n_in :][:n_in], g_d_in[(first + g) * n_in :][:n_in]
-                for e in range(len(in_steps)):
-                    c = in_units[e]
-                    at = (in_steps[e] + d[c]) * np.uint64(2)
-                    gw[c] += row[at]
-                    gd[c] += row[at + np.uint64(1)]
+                for c in range(n_in):
+                    delay = d[c]
+                    by_weight, by_time = zero, zero
+                    for e in range(starts[c], starts[c + 1]):
+                        at = (in_steps[e] + delay) * np.uint64(2)
+                        by_weight += row[at]
+                        by_time += row[at + np.uint64(1)]
+                    gw[c] += by_weight
+                    gd[c] += by_time
 
     return loop
 
@@ -229,3 +262,11 @@ def kernel(make: Callable, dtype: torch.dtype, adex: bool, exact: bool, flag: bo
     options = f"{adex:d}{exact:d}{flag:d}_{VERSION}_{DAMPED}_{FLAT}_{NEWTON}"
     name = f"event_{make.__name__}_{numpy_type.__name__}_{options}"
     return compiled(make(adex, exact, flag, numpy_type), result(*arguments), name)
+
+
+@cache
+def sort_by_channel() -> Callable:
+    """`channel_loop`, compiled."""
+    wide, size = types.Array(types.uint32, 1, "C"), types.int64
+    arguments = [wide, wide, types.Array(size, 1, "C"), size, size, size, wide, wide]
+    return compiled(channel_loop(), types.void(*arguments), "event_channel_loop")

@@ -11,7 +11,14 @@ import torch
 from torch import Tensor
 
 from jarvis.kernels.cpu import over_lanes
-from jarvis.kernels.event_loops import GROUP, TYPES, backward_loop, forward_loop, kernel
+from jarvis.kernels.event_loops import (
+    GROUP,
+    TYPES,
+    backward_loop,
+    forward_loop,
+    kernel,
+    sort_by_channel,
+)
 from jarvis.kernels.event_spec import EventSpec, Gradients, Inputs, Spikes, Synapses
 from jarvis.kernels.memory import empty
 
@@ -37,9 +44,9 @@ def _unsigned(x: Tensor) -> np.ndarray:
 class _Problem(NamedTuple):
     """All that both directions need, by sample."""
 
-    steps: np.ndarray
-    units: np.ndarray
-    offsets: list[int]
+    steps: np.ndarray  # of input spikes, by sample and channel
+    starts: np.ndarray  # [B, n_in + 1]: where in a sample's steps each channel's begin
+    offsets: np.ndarray
     d_in: np.ndarray  # post x pre: a neuron's own synapses are contiguous
     w_rec: np.ndarray
     d_rec: np.ndarray
@@ -53,10 +60,19 @@ def _problem(spec: EventSpec, inputs: Inputs, synapses: Synapses) -> _Problem:
     longest_in, longest = (int(d.max()) if d.numel() else 0 for d in synapses[1::2])
     length = spec.n_steps + longest_in
     sizes = np.array([spec.n_steps, width, n_in, length, len(synapses.w_rec)], np.int64)
+    in_time, units = _unsigned(inputs.steps), _unsigned(inputs.units)
+    offsets = _flat(inputs.offsets.long())
+    batch, steps = len(offsets) - 1, np.empty_like(in_time)
+    starts, sort = np.empty((batch, n_in + 1), np.uint32), sort_by_channel()
+
+    def share(low: int, high: int) -> None:
+        sort(in_time, units, offsets, n_in, low, high, steps, starts.reshape(-1))
+
+    over_lanes(share, batch, len(steps) // max(1, batch), 1)
     return _Problem(
-        _unsigned(inputs.steps),
-        _unsigned(inputs.units),
-        inputs.offsets.tolist(),
+        steps,
+        starts,
+        offsets,
         _unsigned(synapses.d_in.t()),
         _flat(synapses.w_rec),
         _unsigned(synapses.d_rec),
@@ -89,7 +105,7 @@ def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> 
         for b in range(low, high):
             events = slice(p.offsets[b], p.offsets[b + 1])
             n = run(
-                p.steps[events], p.units[events], w_in, p.d_in, p.w_rec, p.d_rec, p.values,
+                p.steps[events], p.starts[b], w_in, p.d_in, p.w_rec, p.d_rec, p.values,
                 falling, steps, units, *slopes,
                 potential if history is None else history[b], line, drive, state, p.sizes,
             )  # fmt: skip
@@ -133,7 +149,7 @@ def backward(
         for b in range(low, high):
             events, own = slice(p.offsets[b], p.offsets[b + 1]), slice(starts[b], starts[b + 1])
             run(
-                p.steps[events], p.units[events], p.d_in, p.w_rec, p.d_rec, p.values,
+                p.steps[events], p.starts[b], p.d_in, p.w_rec, p.d_rec, p.values,
                 drift, surrogate, damping, steps[own], units[own],
                 *(x[own] for x in slopes[:3]), history[b], counts[b], slopes[3][own],
                 *sums[low], line, found, state, p.sizes,
