@@ -79,7 +79,6 @@ def test_loops_take_subnormal_numbers_as_zero_and_leave_the_callers_mode(threads
     assert all(flushed for _, flushed in seen)
 
 
-
 def test_follows_torch_threads(threads):
     shares = []
     for count in (1, 2, 3):
