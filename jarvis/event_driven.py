@@ -80,7 +80,11 @@ EventNeuron = EventLIF | NormalisedAdExParams
 
 
 def event_spec(
-    neuron: EventNeuron, n_steps: int, surrogate: float = 1.0, damping: float = 0.0
+    neuron: EventNeuron,
+    n_steps: int,
+    surrogate: float = 1.0,
+    damping: float = 0.0,
+    windows: int = 1,
 ) -> EventSpec:
     """The constants of a run of `n_steps` steps.
 
@@ -92,6 +96,7 @@ def event_spec(
     base: dict[str, Any] = dict(
         n_steps=n_steps, dt=dt, decay=decay, decay_syn=decay_syn, gain=dt, tau_mem=tau,
         tau_syn=tau_syn, threshold=float(neuron.threshold), surrogate=surrogate, damping=damping,
+        windows=windows,
     )  # fmt: skip
     if isinstance(neuron, EventLIF):
         if neuron.integrator == "exact":
@@ -284,7 +289,8 @@ def backward(
             lam_v[b, j] = 0.0  # h is gone with the reset
             crossed = b, j, spikes.by_v[which] * g_t, spikes.by_i[which] * g_t
         h = spikes.v[:, k]
-        lam_v = lam_v + g_counts * spec.dt / (1 + spec.surrogate * (h - spec.threshold).abs()) ** 2
+        away = 1 + spec.surrogate * (h - spec.threshold).abs()
+        lam_v = lam_v + g_counts[:, spec.window(k)] * spec.dt / away**2
         start, lam_i = lam_v, spec.decay_syn * lam_i + spec.gain * lam_v
         lam_v = spec.decay * start
         if spec.adex:

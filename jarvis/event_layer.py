@@ -17,7 +17,7 @@ from jarvis.kernels.event_spec import EventLoops, EventSpec, Inputs, Spikes, Syn
 class EventOutput(NamedTuple):
     """What the neurons of an event-driven layer did."""
 
-    counts: Tensor  #: ``[B, H]`` spikes of each neuron; differentiable through a surrogate
+    counts: Tensor  #: ``[B, H]`` (or ``[B, windows, H]``) spikes; differentiable by a surrogate
     times: Tensor  #: ``[S]`` ms, in the order of `spikes`; differentiable exactly
     spikes: Events  #: the same spikes as a batch of lists
 
@@ -35,13 +35,15 @@ class _Run(torch.autograd.Function):
         spikes = loops.forward(spec, inputs, synapses, any(ctx.needs_input_grad))
         batch, width = len(inputs.offsets) - 1, w_in.shape[1]
         where = torch.arange(batch, device=w_in.device).repeat_interleave(spikes.offsets.diff())
-        counts = torch.bincount(where * width + spikes.units, minlength=batch * width)
+        where = where * spec.windows + spikes.steps.long() * spec.windows // spec.n_steps
+        shape = (batch, spec.windows, width)
+        counts = torch.bincount(where * width + spikes.units, minlength=math.prod(shape))
         ctx.loops, ctx.spec = loops, spec
         ctx.save_for_backward(*inputs, *synapses, *spikes)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(spikes.steps, spikes.units, spikes.offsets)
         times = spikes.steps.to(w_in.dtype) * spec.dt
-        return counts.view(batch, width).to(w_in.dtype), times, *spikes[:3]
+        return counts.view(shape).to(w_in.dtype), times, *spikes[:3]
 
     @staticmethod
     @once_differentiable
@@ -51,7 +53,8 @@ class _Run(torch.autograd.Function):
         spikes = Spikes(*saved[7:])
         assert spikes.v is not None
         if g_counts is None:
-            g_counts = spikes.v.new_zeros(spikes.v.shape[0], spikes.v.shape[2])
+            batch, _, width = spikes.v.shape
+            g_counts = spikes.v.new_zeros(batch, ctx.spec.windows, width)
         if g_times is None:
             g_times = spikes.v.new_zeros(len(spikes.steps))
         gradients = ctx.loops.backward(ctx.spec, inputs, synapses, spikes, g_counts, g_times)
@@ -87,6 +90,7 @@ def run_events(
     *,
     surrogate: float = 1.0,
     damping: float = 0.0,
+    windows: int = 1,
     backend: str = "auto",
 ) -> EventOutput:
     """Input spikes, over delays, to neurons that may hear each other, over delays.
@@ -109,6 +113,8 @@ def run_events(
             gradient; per ms, so that it does not depend on dt.
         damping: every 10 steps backward, ``g -> g / (1 + |g| / damping)``. It tames the gradients
             of chaotic networks and bends them; 0 (exact) leaves them alone.
+        windows: equal parts of the time in each of which spikes are counted; with more than 1 (and
+            at most T), `EventOutput.counts` is ``[B, windows, H]``.
         backend: "auto" takes the compiled loop; "eager" is the readable definition, on any device;
             "numba" (CPU) and "triton" (CUDA) insist.
 
@@ -142,6 +148,8 @@ def run_events(
         raise ValueError(f"surrogate={surrogate!r} must be at least 0")
     if not (math.isfinite(damping) and damping >= 0):
         raise ValueError(f"damping={damping!r} must be at least 0")
+    if not 1 <= windows <= events.n_steps or windows != int(windows):
+        raise ValueError(f"windows={windows!r} must be a whole number from 1 to T={events.n_steps}")
     if not len(events):
         raise ValueError("run_events: there is no sample in these events")
     if w_in.dim() != 2:
@@ -169,8 +177,8 @@ def run_events(
     loops = choose(backend, "run_events", matrices, family="event")
     device = w_in.device
     inputs = Inputs(*(x.to(device) for x in (events.times, events.units, events.offsets)))
-    spec = event_spec(neuron, events.n_steps, surrogate, damping)
+    spec = event_spec(neuron, events.n_steps, surrogate, damping, int(windows))
     results = _Run.apply(loops or event_driven, spec, inputs, *matrices)
     counts, times, steps, units, offsets = results  # type: ignore[misc]
     spikes = Events(steps, units, offsets, (width,), events.n_steps)
-    return EventOutput(counts, times, spikes)
+    return EventOutput(counts if windows > 1 else counts.squeeze(1), times, spikes)

@@ -48,6 +48,8 @@ class SpatialNetwork(nn.Module):
             divided by that rate's count, so that its weights start where they belong.
         surrogate: slope of the surrogate that counts have their gradient through.
         damping: see `run_events`.
+        windows: equal parts of a word, in each of which the read-out counts spikes for itself; 1
+            is the source's, to which it is the same when a neuron fires.
         positive: True makes every synapse excitatory: |w| is used in place of w.
         backend: "auto", "eager", "numba" or "triton".
         seed: of all that is drawn.
@@ -56,7 +58,7 @@ class SpatialNetwork(nn.Module):
     Attributes:
         w_in: ``[n_in, H]``, and w_rec ``[H, H]``, whose diagonal does nothing.
         delays: the module that makes the delays; `delays.positions` are the places.
-        readout: a linear map ``H -> C``.
+        readout: a linear map ``windows H -> C``.
 
     Raises:
         ValueError: for a size, form or option that cannot be.
@@ -85,13 +87,15 @@ class SpatialNetwork(nn.Module):
         expected_rate: float = 10.0,
         surrogate: float = 1.0,
         damping: float = 0.0,
+        windows: int = 1,
         positive: bool = False,
         backend: str = "auto",
         seed: int = 0,
         **delays: Any,
     ) -> None:
         super().__init__()
-        for name, size in (("n_in", n_in), ("n_hidden", n_hidden), ("n_classes", n_classes)):
+        for name, size in (("n_in", n_in), ("n_hidden", n_hidden), ("n_classes", n_classes),
+                           ("windows", windows)):  # fmt: skip
             if size < 1:
                 raise ValueError(f"{name}={size} must be at least 1")
         if not (math.isfinite(expected_rate) and expected_rate > 0):
@@ -102,13 +106,13 @@ class SpatialNetwork(nn.Module):
         self.neuron = EventLIF() if neuron is None else neuron
         self.expected_rate = float(expected_rate)
         self.surrogate, self.damping, self.backend = surrogate, damping, backend
-        self.positive = positive
+        self.positive, self.windows = positive, windows
         self.w_in = nn.Parameter(_spread(n_in, n_hidden, 400.0 * input_factor, generator))
         self.w_rec = nn.Parameter(_spread(n_hidden, n_hidden, 35.0 * recurrent_factor, generator))
         self.register_buffer("others", 1.0 - torch.eye(n_hidden), persistent=False)
         self.delays = make_delays(net, (n_in, n_hidden), ((0, 1), (1, 1)), seed=generator, **delays)
-        self.readout = nn.Linear(n_hidden, n_classes)
-        bound = 1.0 / math.sqrt(n_hidden)
+        self.readout = nn.Linear(windows * n_hidden, n_classes)
+        bound = 1.0 / math.sqrt(windows * n_hidden)
         with torch.no_grad():
             for part in (self.readout.weight, self.readout.bias):
                 part.uniform_(-bound, bound, generator=generator)
@@ -128,11 +132,14 @@ class SpatialNetwork(nn.Module):
             self.neuron,
             surrogate=self.surrogate,
             damping=self.damping,
+            windows=self.windows,
             backend=self.backend,
         )
         assert events.n_steps is not None  # run_events saw to it
         expected = self.expected_rate * events.n_steps * self.neuron.dt / 1000.0
-        return SpatialOutput(self.readout(run.counts / expected), *run)
+        seen = run.counts.flatten(1) * (self.windows / expected)
+        counts = run.counts if self.windows == 1 else run.counts.sum(1)
+        return SpatialOutput(self.readout(seen), counts, *run[1:])
 
     def extra_repr(self) -> str:
         return f"n_in={len(self.w_in)}, n_hidden={len(self.w_rec)}, neuron={self.neuron}"

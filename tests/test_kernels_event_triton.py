@@ -14,7 +14,7 @@ CASES = [("lif", 0.0), ("euler", 0.3), ("adex", 0.0), ("adex", 0.3)]
 @outside
 def test_by_the_interpreter():
     """All tests of this file again, in a process where Triton interprets its kernels."""
-    assert f"{len(CASES) + 5} passed" in by_the_interpreter(__file__)
+    assert f"{len(CASES) + 6} passed" in by_the_interpreter(__file__)
 
 
 @compiled
@@ -31,7 +31,7 @@ def test_compiles_for_a_gpu_that_is_not_here(real):
     types = dict.fromkeys(["in_steps", "in_units", "steps", "units", "sent_at"], "*i32")
     types |= dict.fromkeys(["d_in", "d_rec", "d", "now", "counts"], "*i32")
     types |= dict.fromkeys(["in_offsets", "offsets", "sent_in", "starts"], "*i64")
-    types |= dict.fromkeys(["n_steps", "width", "room"], "i32")
+    types |= dict.fromkeys(["n_steps", "width", "windows", "room"], "i32")
     along = (loops._forward_loop, loops._backward_loop)
     for loop in (*along, synapses._deliver_loop, synapses._collect_loop):
         flags = dict.fromkeys(["ADEX", "EXACT", "KEEP", "RECURRENT", "DAMP"], True)
@@ -103,6 +103,12 @@ def test_the_loops_are_the_definition(device, name, damping):
 def test_in_float32(device):
     events, matrices = small(torch.float32)
     assert_same(tuple(both(device, events, matrices, NEURONS["lif"])), 15, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_counts_in_windows(device):
+    events, matrices = small()
+    assert_same(tuple(both(device, events, matrices, NEURONS["lif"], windows=4)), 15)
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -59,7 +59,8 @@ def _problem(spec: EventSpec, inputs: Inputs, synapses: Synapses) -> _Problem:
     n_in, width = synapses.w_in.shape
     longest_in, longest = (int(d.max()) if d.numel() else 0 for d in synapses[1::2])
     length = spec.n_steps + longest_in
-    sizes = np.array([spec.n_steps, width, n_in, length, len(synapses.w_rec)], np.int64)
+    heard_by = len(synapses.w_rec)
+    sizes = np.array([spec.n_steps, width, n_in, length, heard_by, spec.windows], np.int64)
     in_time, units = _unsigned(inputs.steps), _unsigned(inputs.units)
     offsets = _flat(inputs.offsets.long())
     batch, steps = len(offsets) - 1, np.empty_like(in_time)
@@ -87,7 +88,7 @@ def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> 
     dtype = synapses.w_in.dtype
     run = kernel(forward_loop, dtype, spec.adex, spec.exact, keep)
     p = _problem(spec, inputs, synapses)
-    n_steps, width, _, length, _ = p.sizes.tolist()
+    n_steps, width, _, length = p.sizes.tolist()[:4]
     batch, real = len(p.offsets) - 1, p.values.dtype
     w_in = _flat(synapses.w_in.t())
     shape = torch.Size((batch, n_steps, width))
@@ -131,11 +132,11 @@ def backward(
     assert spikes.v is not None
     run = kernel(backward_loop, synapses.w_in.dtype, spec.adex, False, spec.damping > 0)
     p = _problem(spec, inputs, synapses)
-    n_steps, width, n_in, length, heard_by = p.sizes.tolist()
+    n_steps, width, n_in, length, heard_by = p.sizes.tolist()[:5]
     batch, real = len(p.offsets) - 1, p.values.dtype
     history, starts = spikes.v.view(batch, -1).numpy(), spikes.offsets.tolist()
     steps, units, *slopes = map(_flat, (*spikes[:2], *spikes[3:6], g_times))
-    counts = g_counts.detach().contiguous().numpy()
+    counts = g_counts.detach().contiguous().view(batch, -1).numpy()
     drift = spec.b / spec.tau_w + spec.a * spec.threshold if spec.adex else 0.0
     constants = map(real.type, (drift, spec.surrogate, spec.damping))
     drift, surrogate, damping = constants

@@ -1,0 +1,122 @@
+"""How the time of a spatial network's training step grows: python -m benchmarks.growth
+
+Forward and backward of one batch of spoken digits, for more hidden neurons, for shorter steps, and
+for more events a word. Spoken digits are SHD where it is at hand, otherwise generated words.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+
+from benchmarks.machine import describe, interleave
+from benchmarks.scaling import slope
+from jarvis import datasets
+from jarvis.datasets import MissingDataError, SpokenDigits
+from jarvis.event_driven import EventLIF
+from jarvis.events import Events
+from jarvis.files import write_json
+from jarvis.spatial import SpatialNetwork, scale_to_rate
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results" / "shd" / "growth.json"
+PLOT = ROOT / "benchmarks" / "results" / "growth.png"
+HIDDEN, DT, SHARE = 100, 0.5, 1.0  # what the other two are meanwhile
+SIZES = {
+    "hidden": (25, 50, 100, 200, 400),
+    "dt": (4.0, 2.0, 1.0, 0.5, 0.25),
+    "events": (0.125, 0.25, 0.5, 0.75, 1.0),
+}
+LABELS = {"hidden": "hidden neurons", "dt": "time step (ms)", "events": "events a word"}
+WORDS, DURATION, RATE = 16, 1400.0, 20.0
+
+
+def spoken() -> SpokenDigits:
+    """The training part, or words that stand in for it."""
+    try:
+        return datasets.shd("train", check=False)
+    except MissingDataError:
+        return datasets.shd_like("train", n_events=7000)
+
+
+def thinned(words: Events, share: float) -> Events:
+    """The batch with a share of its events."""
+    keep = torch.rand(len(words.times), generator=torch.Generator().manual_seed(0)) < share
+    counts = torch.bincount(words.samples()[keep], minlength=len(words))
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    return Events(words.times[keep], words.units[keep], offsets, words.shape, words.n_steps)
+
+
+def step(words: SpokenDigits, n: int, hidden: int, dt: float, share: float):
+    """A training step on n words, and the events of one; every network fires at `RATE`."""
+    evenly = torch.linspace(0, len(words) - 1, n).long()
+    events, labels = words.on_grid(dt, round(DURATION / dt))[evenly]
+    events = thinned(events, share)
+    network = SpatialNetwork(700, hidden, words.n_classes, "3", EventLIF(dt=dt))
+    scale_to_rate(network, events, RATE)
+
+    def call() -> None:
+        network.zero_grad()
+        torch.nn.functional.cross_entropy(network(events).scores, labels).backward()
+
+    return call, len(events.times) / len(events)
+
+
+def measure(repeats: int, quick: bool = False) -> dict:
+    """``{"hidden": [[H, ms a word], ...], "dt": ..., "events": ...}``, and slopes of log-log."""
+    words, n = spoken(), 4 if quick else WORDS
+    found: dict = {"data": words.source, "words": n}
+    for name, sizes in SIZES.items():
+        calls, at = {}, {}
+        for size in sizes[:3] if quick else sizes:
+            options = {"hidden": HIDDEN, "dt": 2.0 if quick else DT, "events": SHARE} | {name: size}
+            call, events = step(words, n, options["hidden"], options["dt"], options["events"])
+            calls[str(size)] = call
+            at[str(size)] = round(events) if name == "events" else size
+        taken = interleave(calls, repeats)
+        found[name] = [[at[k], round(t.wall / n, 3)] for k, t in taken.items()]
+        x, y = zip(*found[name], strict=True)
+        found[f"{name}_slope"] = round(slope(list(x), list(y)), 2)
+    return found
+
+
+def plot(found: dict, path: Path) -> None:
+    figure = Figure(figsize=(11.0, 3.4), layout="constrained")
+    for column, (name, label) in enumerate(LABELS.items()):
+        ax = figure.add_subplot(1, 3, column + 1)
+        x, y = zip(*found[name], strict=True)
+        ax.loglog(x, y, "o-", color=f"C{column}")
+        ax.set_xticks(x, [f"{value:g}" for value in x], minor=False)
+        ax.minorticks_off()
+        ax.set(xlabel=label, ylim=(0.4 * min(y), 2.5 * max(y)))
+        ax.set_title(f"slope {found[f'{name}_slope']:g}", fontsize=9)
+        if not column:
+            ax.set_ylabel("training step, ms a word")
+    figure.suptitle(
+        f"{HIDDEN} hidden, dt {DT:g} ms and all events, but for what varies: {found['data']}",
+        fontsize=9,
+    )
+    figure.savefig(path, dpi=110)
+
+
+def main(given: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=7, help="rounds; the best of them counts")
+    parser.add_argument("--threads", type=int, default=2, help="of torch")
+    parser.add_argument("--quick", action="store_true", help="few words: does it run?")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes")
+    parser.add_argument("--plot", type=Path, default=PLOT, help="where the figure goes")
+    args = parser.parse_args(given)
+    torch.set_num_threads(args.threads)
+    command = f"python -m benchmarks.growth --repeats {args.repeats} --threads {args.threads}"
+    found = {"command": command, "machine": describe(args.threads)}
+    found |= measure(args.repeats, args.quick)
+    write_json(args.output, found)
+    plot(found, args.plot)
+    print(json.dumps({name: found[name] for name in SIZES}))
+
+
+if __name__ == "__main__":
+    main()

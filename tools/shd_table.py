@@ -1,0 +1,232 @@
+"""Spoken digits: make the runs of results/shd that are missing, and print the README's tables.
+
+python tools/shd_table.py                               # the tables, in Markdown
+python tools/shd_table.py run net_3 net_inf --seeds 3   # hours; goes on where it was cut off
+
+A kind of network is one file: the command that makes a run, and for each seed what its only test
+gave. `steps.json` has what was tried on held-out speakers, a run a line. Runs that are there are
+not made again.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results" / "shd"
+RUNS = ROOT / "runs" / "shd_table"
+PROGRAM = ["python", "demos/train_spatial.py"]
+#: The frames of layout.json, as shares of the training.
+FRAMES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A line of the table.
+
+    Args:
+        title: what it is called.
+        options: of the program, beside `RECIPE`.
+        published: test accuracy, %, in Landsmeer et al. 2025 (medians read off its notebooks).
+        hidden: neurons.
+    """
+
+    title: str
+    options: str
+    published: float | None = None
+    hidden: int = 100
+
+
+#: Of all kinds; chosen on held-out speakers, see steps.json.
+RECIPE = "--dropout 0.3 --smoothing 0.1 --shift_channels 20 --decay_steps 0"
+KINDS = {
+    "net_0": Kind("no delays", "--net 0", 69.1),
+    "net_2": Kind("2-D", "--net 2", 77.0),
+    "net_3": Kind("3-D", "--net 3", 81.1),
+    "net_inf": Kind("free delays", "--net inf", 76.2),
+    "net_3_sparse_10": Kind("3-D, 10 % of the synapses", "--net 3 --sparse 0.1 --sparse_iter"),
+    "net_3_adex": Kind("3-D, AdEx", "--net 3 --adex"),
+}
+#: What a test makes again: some seconds.
+SHORT = "--net 3 --nhidden 20 --dt 2 --load_limit 512 --load_limit_test 256 --nepochs 2 --final"
+STEPS: list[tuple[str, str]] = []
+
+
+def read(name: str) -> dict | None:
+    """What is there under a name."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def write(name: str, content: dict) -> None:
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    part = RESULTS / f"{name}.part"
+    part.write_text(json.dumps(content, indent=1) + "\n")
+    part.replace(RESULTS / f"{name}.json")
+
+
+def train(options: str, folder: Path) -> dict:
+    """One run of the program, from where it was cut off: its metrics."""
+    metrics = folder / "metrics_final.json"
+    if not metrics.exists():
+        line = [sys.executable, *PROGRAM[1:], *options.split(), "--dataset", "shd", "--device",
+                "cpu", "--output", str(folder)]  # fmt: skip
+        if (folder / "checkpoint_latest.pt").exists():
+            line.append("--reload")
+        subprocess.run(line, cwd=ROOT, check=True)
+    return json.loads(metrics.read_text())
+
+
+def measure(options: str, seed: int, folder: Path) -> tuple[dict, dict]:
+    """A final run, and the line that is kept of it."""
+    metrics = train(f"{options} --final --seed {seed}", folder)
+    test = metrics["test"]
+    return metrics, {
+        "seed": seed,
+        "epochs": len(metrics["epochs"]),
+        "train_acc": round(metrics["train"]["acc"], 4),
+        "test_acc": round(test["acc"], 4),
+        "test_top3": round(test["top3"], 4),
+        "rate": round(test["rate"], 2),
+        "operations": round(test["operations"]),
+        "seconds": round(sum(epoch["seconds"] for epoch in metrics["epochs"])),
+        "train_curve": [round(epoch["train_acc"], 4) for epoch in metrics["epochs"]],
+    }
+
+
+def make(name: str, seed: int) -> None:
+    """Make a run of a kind unless it is there."""
+    kind = KINDS[name]
+    content = read(name) or {"runs": []}
+    if seed in [run["seed"] for run in content["runs"]]:
+        return
+    options = f"{kind.options} {RECIPE}" + (" --vplot" if (name, seed) == ("net_3", 0) else "")
+    folder = RUNS / f"{name}_{seed}"
+    metrics, run = measure(options, seed, folder)
+    head = {
+        "title": kind.title,
+        "command": metrics["command"].replace(f"--seed {seed}", "").strip() + " --seed SEED",
+        "data": metrics["data"]["test"],
+        "hidden": kind.hidden,
+        "parameters": metrics["parameters_without_readout"],
+        "published": kind.published,
+    }
+    runs = sorted([*content["runs"], run], key=lambda r: r["seed"])
+    write(name, head | {"runs": runs})
+    if "--vplot" in options:
+        keep_layout(folder, metrics)
+    print(f"{time.strftime('%H:%M:%S')} {name} seed={seed} test={run['test_acc']:.4f}", flush=True)
+
+
+def keep_layout(folder: Path, metrics: dict) -> None:
+    """Where the neurons of a run were, in some of the film's frames, in ms."""
+    kept = torch.load(folder / "checkpoint_latest.pt", weights_only=True)["kept"]["frames"]
+    last = kept[-1]["steps"]
+    frames = [min(kept, key=lambda f: abs(f["steps"] - share * last)) for share in FRAMES]
+    places = [[[round(x, 1) for x in row] for row in p.tolist()] for f in frames
+              for p in f["places"]]  # fmt: skip
+    per_epoch = last / len(metrics["epochs"])
+    content = {
+        "command": metrics["command"],
+        "epochs": [round(frame["steps"] / per_epoch, 2) for frame in frames],
+        "inputs": places[::2],
+        "hidden": places[1::2],
+    }
+    (RESULTS / "layout.json").write_text(json.dumps(content) + "\n")
+
+
+def make_steps() -> None:
+    """The runs of steps.json: the accuracy on held-out speakers after the last epoch."""
+    content = read("steps") or {"steps": []}
+    for words, options in STEPS:
+        if options in [step["options"] for step in content["steps"]]:
+            continue
+        metrics = train(options, RUNS / f"step_{zlib.crc32(options.encode()):08x}")
+        content["data"] = metrics["data"]["val"]
+        content["steps"].append(
+            {
+                "step": words,
+                "options": options,
+                "command": metrics["command"],
+                "val_acc": round(metrics["val"]["acc"], 4),
+                "train_acc": round(metrics["train"]["acc"], 4),
+                "epochs": len(metrics["epochs"]),
+            }
+        )
+        write("steps", content)
+
+
+def percent(values: list[float]) -> str:
+    """Mean and standard deviation of shares, in %."""
+    mean = f"**{100 * statistics.mean(values):.1f}**"
+    return mean + (f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def table() -> str:
+    """Test accuracy of all kinds, and what they cost."""
+    lines = [
+        "| delays | parameters | test accuracy, % | top 3, % | n | published, % | rate, Hz | "
+        "operations a word |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, kind in KINDS.items():
+        content = read(name)
+        if content is None:
+            continue
+        runs = content["runs"]
+        lines.append(
+            f"| {kind.title} | {content['parameters']:,} | {percent([r['test_acc'] for r in runs])}"
+            f" | {percent([r['test_top3'] for r in runs]).replace('*', '')} | {len(runs)} | "
+            f"{kind.published or '-'} | {statistics.mean(r['rate'] for r in runs):.0f} | "
+            f"{statistics.mean(r['operations'] for r in runs):,.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def step_table() -> str:
+    """What each step gave on held-out speakers."""
+    content = read("steps")
+    if content is None:
+        return ""
+    lines = [
+        "| tried | epochs | on training words, % | on speakers 6 and 7, % |",
+        "|---|---|---|---|",
+    ]
+    for step in content["steps"]:
+        lines.append(
+            f"| {step['step']} | {step['epochs']} | {100 * step['train_acc']:.1f} | "
+            f"{100 * step['val_acc']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def tables() -> str:
+    """What stands in the README between its marks."""
+    return f"{table()}\n\n{step_table()}".strip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", nargs="?", choices=("table", "run", "steps"), default="table")
+    parser.add_argument("kinds", nargs="*", help=f"of {', '.join(KINDS)}; by default all")
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 0")
+    args = parser.parse_args()
+    if args.what == "run":
+        for seed in range(args.seeds):
+            for name in args.kinds or KINDS:
+                make(name, seed)
+    if args.what == "steps":
+        make_steps()
+    print(tables())
+
+
+if __name__ == "__main__":
+    main()
