@@ -83,6 +83,8 @@ def make_network(args, train: SpokenDigits) -> SpatialNetwork:
         surrogate=args.surrogate,
         damping=args.damping,
         positive=args.pos,
+        signed=args.signed,
+        windows=args.windows,
         seed=args.seed,
         delay_mean=args.delaymu,
         delay_std=args.delaysigma,
@@ -125,10 +127,17 @@ def main(args) -> None:
     try:
         network = make_network(args, train).to(device)
         augmentation = Augmentation(
-            args.shift_channels, args.shift_time, args.stretch, args.drop, args.blend
+            args.shift_channels,
+            args.shift_time,
+            args.stretch,
+            args.drop,
+            args.blend,
+            args.jitter_channels,
+            args.jitter_time,
         )
         optimizer = spatial_optimiser(
-            network, args.lr, delay_scale=args.delaygradscale, weight_decay=args.weight_decay,
+            network, args.lr, delay_scale=args.delaygradscale,
+            readout_scale=args.readoutgradscale, weight_decay=args.weight_decay,
             clipping=args.clip,
         )  # fmt: skip
     except ValueError as error:

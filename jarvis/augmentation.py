@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -14,6 +15,19 @@ def _uniform(n: int, low: float, high: float, generator: torch.Generator | None)
     return low + (high - low) * torch.rand(n, generator=generator)
 
 
+def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    return torch.randn(len(like), generator=generator)
+
+
+def _in_order(times: Tensor, units: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Each sample's events in the order of their times."""
+    order = np.empty(len(times), np.int64)
+    for low, high in pairwise(offsets.tolist()):
+        order[low:high] = low + np.argsort(times[low:high].numpy())
+    index = torch.from_numpy(order)
+    return times[index], units[index]
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """Random changes of event lists in ms; each sample draws its own, each call anew.
@@ -24,6 +38,9 @@ class Augmentation:
         delay: all of its times move on by one number, uniform in ``[0, delay]`` ms.
         stretch: all of its times are multiplied by one number, uniform in
             ``[1 - stretch, 1 + stretch]``; in [0, 1).
+        channel_jitter: each event moves by a channel number of its own, rounded from
+            ``N(0, channel_jitter^2)``; events that leave the range are lost.
+        time_jitter: each event moves in time by ``N(0, time_jitter^2)`` ms, not before 0.
         drop: each event is lost with a chance that is uniform in ``[0, drop]`` over samples; in
             [0, 1).
         blend: the chance that a sample is mixed with another of its class, see `blended`; in
@@ -47,12 +64,15 @@ class Augmentation:
     stretch: float = 0.0
     drop: float = 0.0
     blend: float = 0.0
+    channel_jitter: float = 0.0
+    time_jitter: float = 0.0
 
     def __post_init__(self) -> None:
         if self.channels < 0 or self.channels != int(self.channels):
             raise ValueError(f"channels={self.channels!r} must be a whole number, 0 or more")
-        if not (math.isfinite(self.delay) and self.delay >= 0):
-            raise ValueError(f"delay={self.delay!r} ms must be at least 0 and finite")
+        for name in ("delay", "channel_jitter", "time_jitter"):
+            if not (math.isfinite(value := getattr(self, name)) and value >= 0):
+                raise ValueError(f"{name}={value!r} must be at least 0 and finite")
         for name in ("stretch", "drop"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)!r} must lie in [0, 1)")
@@ -85,6 +105,12 @@ class Augmentation:
         if self.channels:
             by = torch.randint(-self.channels, self.channels + 1, (n,), generator=generator).int()
             units = units + by.repeat_interleave(counts)
+        if self.channel_jitter:
+            units = units + (self.channel_jitter * _normal(units, generator)).round().int()
+        if self.time_jitter:
+            times = (times + self.time_jitter * _normal(times, generator)).clamp_min_(0.0)
+            times, units = _in_order(times, units, events.offsets)
+        if self.channels or self.channel_jitter:
             keep &= (units >= 0) & (units < events.n_units)
         if self.drop:
             chance = _uniform(n, 0.0, self.drop, generator).repeat_interleave(counts)

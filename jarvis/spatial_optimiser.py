@@ -99,6 +99,7 @@ def spatial_optimiser(
     lr: float = 1e-3,
     *,
     delay_scale: float = 10.0,
+    readout_scale: float = 1.0,
     weight_decay: float = 1e-5,
     clipping: float = 2.0,
 ) -> ClippedAdam:
@@ -109,6 +110,7 @@ def spatial_optimiser(
         lr: learning rate of weights, and of a delay's stretch theta.
         delay_scale: learning rate of delays and positions, as a multiple of `lr`; 0 leaves all of
             the delays' parameters as they are, for good.
+        readout_scale: learning rate of the read-out, as a multiple of `lr`.
         weight_decay: pull towards 0, added to the gradients as ``weight_decay * p``; that of delays
             and positions is divided by `delay_scale`.
         clipping: see `ClippedAdam`.
@@ -118,8 +120,8 @@ def spatial_optimiser(
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011 (its code).
     """
-    for name, value in (("lr", lr), ("delay_scale", delay_scale), ("weight_decay", weight_decay),
-                        ("clipping", clipping)):  # fmt: skip
+    for name, value in (("lr", lr), ("delay_scale", delay_scale), ("readout_scale", readout_scale),
+                        ("weight_decay", weight_decay), ("clipping", clipping)):  # fmt: skip
         if not (math.isfinite(value) and value >= 0):
             raise ValueError(f"{name}={value!r} must be at least 0 and finite")
     if not delay_scale:
@@ -134,16 +136,17 @@ def spatial_optimiser(
         # A neuron's own: a column of a matrix [n_pre, n_post], a row of places and of read-outs.
         row = owner == "readout" or "coordinates" in kind
         axis = None if p.dim() < 2 else int(row)
-        groups.setdefault((scaled, axis), []).append(p)
+        factor = delay_scale if scaled else readout_scale if owner == "readout" else 1.0
+        groups.setdefault((scaled, axis, factor), []).append(p)
     return ClippedAdam(
         [
             {
                 "params": params,
                 "axis": axis,
-                "lr": lr * delay_scale if scaled else lr,
+                "lr": lr * factor,
                 "weight_decay": weight_decay / delay_scale if scaled else weight_decay,
             }
-            for (scaled, axis), params in groups.items()
+            for (scaled, axis, factor), params in groups.items()
         ],
         clipping,
         fused=True,

@@ -55,6 +55,11 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     add("--istat", action="store_true", help="input channels stay where they start")
     add("--wstat", action="store_true",
         help="all weights of a matrix start at one value, their mean")  # fmt: skip
+    add("--signed", action="store_true",
+        help="weights get signs to start with: a third of the input's and half of the recurrent "
+        "ones are negative")  # fmt: skip
+    add("--windows", type=whole, default=1, metavar="N",
+        help="the read-out counts spikes in each of N equal parts of a word")  # fmt: skip
     add("--pos", action="store_true", help="every synapse is excitatory: |w| is used for w")
     add("--ifactor", type=above, default=None,
         help="input weights start at |U(-0.2, 0.8)| 400 ifactor / (700 nhidden); by default they "
@@ -92,6 +97,8 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     add("--delaygradscale", type=least, default=10.0,
         help="delays and positions move so many times as far as weights; 0: they do not "
         "learn")  # fmt: skip
+    add("--readoutgradscale", type=above, default=1.0,
+        help="the read-out's weights move so many times as far as others")  # fmt: skip
     add("--warmup", type=int, default=500, help="steps in which the learning rate rises")
     add("--decay_steps", type=int, default=10_000,
         help="steps until half a cosine has brought it down to a tenth; 0: the run's "
@@ -141,6 +148,11 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         help="let each training word begin up to so many ms later")  # fmt: skip
     add("--stretch", type=least, default=0.0, metavar="S",
         help="speak each training word up to 1 + S times as slowly or 1 - S as fast")  # fmt: skip
+    add("--jitter_channels", type=least, default=0.0, metavar="N",
+        help="move each event of a training word by a number of channels of its own, of standard "
+        "deviation N")  # fmt: skip
+    add("--jitter_time", type=least, default=0.0, metavar="MS",
+        help="move each event of a training word in time, standard deviation in ms")  # fmt: skip
     add("--drop", type=least, default=0.0, metavar="P",
         help="lose up to this share of a training word's events")  # fmt: skip
     add("--blend", type=least, default=0.0, metavar="P",

@@ -295,6 +295,28 @@ def test_stretch_and_drop_stay_within_their_ranges(generator):
     assert fewer.max() > 0.95
 
 
+def test_jitter_moves_each_event_for_itself_and_keeps_their_order(generator):
+    events = some()
+    by = Augmentation(channel_jitter=3.0)(events, generator).units[:2000].double()
+    assert by.sub(events.units[:2000]).std().item() == pytest.approx(3.0, rel=0.2)
+    late = Augmentation(time_jitter=5.0)(events, generator)
+    assert torch.equal(late.counts, events.counts)
+    assert late.times.min() >= 0
+    for k in range(len(events)):
+        assert (late[k].times.diff() >= 0).all()
+        # the same units, each at another time
+        assert torch.equal(late[k].units.sort()[0], events[k].units.sort()[0])
+    # a channel's first event, where it has but one, says by how much it moved
+    moved = []
+    for k in range(len(events)):
+        units, n = events[k].units.unique(return_counts=True)
+        for unit in units[n == 1]:
+            pair = (batch[k].times[batch[k].units == unit] for batch in (late, events))
+            moved.append(float(next(pair) - next(pair)))
+    assert len(moved) > 100
+    assert np.std(moved) == pytest.approx(5.0, rel=0.2)
+
+
 def test_changes_are_drawn_from_the_generator():
     events, change = some(), Augmentation(5, 10.0, 0.1, 0.1)
     a, b, c = (change(events, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
@@ -343,7 +365,8 @@ def test_a_training_batch_is_blended_within_its_class(generator):
 def test_bad_changes_are_named():
     for name, value in (
         ("channels", -1), ("channels", 1.5), ("delay", -1.0), ("delay", float("inf")),
-        ("stretch", 1.0), ("drop", -0.1), ("blend", 1.1),
+        ("stretch", 1.0), ("drop", -0.1), ("blend", 1.1), ("channel_jitter", -1.0),
+        ("time_jitter", float("nan")),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=f"{name}={value}"):
             Augmentation(**{name: value})

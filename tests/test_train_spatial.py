@@ -94,7 +94,7 @@ def test_gradients_are_clipped_unit_by_unit(values, gradient, axis, expected):
 def test_three_steps_by_hand():
     """Clip, decay, Adam's moments, the schedule; what is in ms moves ten times as far."""
     model = network("2e0.5", seed=2).double()
-    optimizer = spatial_optimiser(model, 1e-2, weight_decay=1e-2)
+    optimizer = spatial_optimiser(model, 1e-2, weight_decay=1e-2, readout_scale=3.0)
     start = {name: p.detach().clone().numpy() for name, p in model.named_parameters()}
     state = {name: (np.zeros_like(p), np.zeros_like(p)) for name, p in start.items()}
     random = np.random.default_rng(0)
@@ -112,8 +112,8 @@ def test_three_steps_by_hand():
             axis = None if q.ndim < 2 else int("coordinates" in name or "readout" in name)
             size = lambda x, axis=axis: np.sqrt((x**2).sum(axis, keepdims=True))  # noqa: E731
             g = g * np.minimum(1.0, 2.0 * np.maximum(size(q), 1e-3) / size(g))
-            times = 10.0 if "coordinates" in name else 1.0
-            g = g + 1e-2 / times * q
+            times = 10.0 if "coordinates" in name else 3.0 if "readout" in name else 1.0
+            g = g + (1e-3 if "coordinates" in name else 1e-2) * q
             m, v = state[name]
             m[:] = 0.9 * m + 0.1 * g
             v[:] = 0.999 * v + 0.001 * g**2
@@ -372,6 +372,22 @@ def test_what_the_networks_options_do():
     torch.testing.assert_close(two.w_in, 2 * one.w_in)
     torch.testing.assert_close(two.w_rec, 2 * one.w_rec)
     assert one.w_in.max() <= 0.8 * 400 / (700 * 10)
+    signed, _ = built("--net", "2", "--ifactor", "1", "--signed")
+    for name, share in (("w_in", 0.31), ("w_rec", 0.5)):  # of negative weights
+        weight, before = getattr(signed, name).detach(), getattr(one, name).detach()
+        assert (weight < 0).float().mean().item() == pytest.approx(share, abs=0.12)
+        assert weight.abs().mean().item() == pytest.approx(before.mean().item(), rel=0.3)
+    timed, _ = built("--net", "2", "--windows", "5")
+    events, _ = train[:8]
+    with torch.no_grad():
+        out = timed(events)
+        assert out.counts.shape == (8, 10)
+        window = out.spikes.times.long() * 5 // events.n_steps
+        counted = torch.zeros(8, 5, 10)
+        where = out.spikes.samples(), window, out.spikes.units.long()
+        counted.index_put_(where, torch.ones(()), accumulate=True)
+        expected = timed.expected_rate * events.n_steps * DT / 1000.0 / 5  # of a window
+        torch.testing.assert_close(out.scores, timed.readout(counted.flatten(1) / expected))
     positive, _ = built("--net", "2", "--pos")
     with torch.no_grad():
         before = positive(train[:8][0]).counts
