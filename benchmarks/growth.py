@@ -84,13 +84,17 @@ def measure(repeats: int, quick: bool = False) -> dict:
 
 def plot(found: dict, path: Path) -> None:
     figure = Figure(figsize=(11.0, 3.4), layout="constrained")
+    every = [ms for name in LABELS for _, ms in found[name]]
+    low, high = min(every), max(every)
     for column, (name, label) in enumerate(LABELS.items()):
         ax = figure.add_subplot(1, 3, column + 1)
         x, y = zip(*found[name], strict=True)
         ax.loglog(x, y, "o-", color=f"C{column}")
-        ax.set_xticks(x, [f"{value:g}" for value in x], minor=False)
+        ax.set(xlabel=label, ylim=(0.5 * low, 2.0 * high))
+        ticks = [2.0**k for k in range(-4, 8) if 0.5 * low <= 2.0**k <= 2.0 * high]
+        ax.set_yticks(ticks, [f"{value:g}" for value in ticks])
+        ax.set_xticks(x, [f"{value:g}" for value in x])
         ax.minorticks_off()
-        ax.set(xlabel=label, ylim=(0.4 * min(y), 2.5 * max(y)))
         ax.set_title(f"slope {found[f'{name}_slope']:g}", fontsize=9)
         if not column:
             ax.set_ylabel("training step, ms a word")

@@ -134,6 +134,8 @@ def main(args) -> None:
             args.blend,
             args.jitter_channels,
             args.jitter_time,
+            args.mask_channels,
+            args.mask_time,
         )
         optimizer = spatial_optimiser(
             network, args.lr, delay_scale=args.delaygradscale,

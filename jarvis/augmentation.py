@@ -19,6 +19,17 @@ def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
     return torch.randn(len(like), generator=generator)
 
 
+def _outside(
+    values: Tensor, longest: float, ends: Tensor, counts: Tensor, generator: torch.Generator | None
+) -> Tensor:
+    """Whether each event's value is outside of a span that its sample draws within [0, end]."""
+    n = len(ends)
+    span = _uniform(n, 0.0, longest, generator)
+    start = _uniform(n, 0.0, 1.0, generator) * (ends - span)
+    start, stop = (x.repeat_interleave(counts) for x in (start, start + span))
+    return (values < start) | (values >= stop)
+
+
 def _in_order(times: Tensor, units: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     """Each sample's events in the order of their times."""
     order = np.empty(len(times), np.int64)
@@ -41,6 +52,10 @@ class Augmentation:
         channel_jitter: each event moves by a channel number of its own, rounded from
             ``N(0, channel_jitter^2)``; events that leave the range are lost.
         time_jitter: each event moves in time by ``N(0, time_jitter^2)`` ms, not before 0.
+        channel_mask: a band of neighbouring channels is lost, anywhere among all; how many is
+            uniform in ``[0, channel_mask]``.
+        time_mask: what is in a span of time is lost; how long it is is uniform in
+            ``[0, time_mask]`` ms, and where it is within the sample too.
         drop: each event is lost with a chance that is uniform in ``[0, drop]`` over samples; in
             [0, 1).
         blend: the chance that a sample is mixed with another of its class, see `blended`; in
@@ -49,7 +64,8 @@ class Augmentation:
     Raises:
         ValueError: for a value out of range.
 
-    Source: shifts, blends: Nowotny, Turner & Knight 2022, arXiv:2212.01232.
+    Source: shifts, blends: Nowotny, Turner & Knight 2022, arXiv:2212.01232; masks: Park et al.
+    2019, Interspeech (SpecAugment).
 
     Example:
         >>> word = Events(torch.tensor([10.0, 20.0]), torch.tensor([3, 4]).int(),
@@ -66,11 +82,13 @@ class Augmentation:
     blend: float = 0.0
     channel_jitter: float = 0.0
     time_jitter: float = 0.0
+    channel_mask: float = 0.0
+    time_mask: float = 0.0
 
     def __post_init__(self) -> None:
         if self.channels < 0 or self.channels != int(self.channels):
             raise ValueError(f"channels={self.channels!r} must be a whole number, 0 or more")
-        for name in ("delay", "channel_jitter", "time_jitter"):
+        for name in ("delay", "channel_jitter", "time_jitter", "channel_mask", "time_mask"):
             if not (math.isfinite(value := getattr(self, name)) and value >= 0):
                 raise ValueError(f"{name}={value!r} must be at least 0 and finite")
         for name in ("stretch", "drop"):
@@ -112,6 +130,12 @@ class Augmentation:
             times, units = _in_order(times, units, events.offsets)
         if self.channels or self.channel_jitter:
             keep &= (units >= 0) & (units < events.n_units)
+        if self.channel_mask:
+            ends = torch.full((n,), float(events.n_units))
+            keep &= _outside(units, self.channel_mask, ends, counts, generator)
+        if self.time_mask:
+            ends = torch.zeros(n).scatter_reduce_(0, events.samples(), times, "amax")
+            keep &= _outside(times, self.time_mask, ends, counts, generator)
         if self.drop:
             chance = _uniform(n, 0.0, self.drop, generator).repeat_interleave(counts)
             keep &= torch.rand(len(times), generator=generator) >= chance

@@ -153,6 +153,10 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         "deviation N")  # fmt: skip
     add("--jitter_time", type=least, default=0.0, metavar="MS",
         help="move each event of a training word in time, standard deviation in ms")  # fmt: skip
+    add("--mask_channels", type=least, default=0.0, metavar="N",
+        help="silence a band of up to N channels of a training word")  # fmt: skip
+    add("--mask_time", type=least, default=0.0, metavar="MS",
+        help="silence a training word for up to so many ms")  # fmt: skip
     add("--drop", type=least, default=0.0, metavar="P",
         help="lose up to this share of a training word's events")  # fmt: skip
     add("--blend", type=least, default=0.0, metavar="P",
@@ -243,5 +247,7 @@ def command(args: argparse.Namespace) -> str:
         if name in ("output", "plot", "resume", "reload", "force", "tmp", "debug", "device"):
             continue
         if value != parser.get_default(name):
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)
             words.append(f"--{name}" if value is True else f"--{name} {value}")
     return " ".join(words)

@@ -317,6 +317,21 @@ def test_jitter_moves_each_event_for_itself_and_keeps_their_order(generator):
     assert np.std(moved) == pytest.approx(5.0, rel=0.2)
 
 
+def test_masks_silence_one_band_and_one_span(generator):
+    events = some()
+    for option, values, longest in (("channel_mask", "units", 100.0), ("time_mask", "times", 80.0)):
+        masked = Augmentation(**{option: longest})(events, generator)
+        spans = []
+        for k in range(len(events)):
+            before, after = getattr(events[k], values).double(), getattr(masked[k], values).double()
+            lost = before[~torch.isin(before, after)]
+            if len(lost):
+                spans.append(float(lost.max() - lost.min()))
+                assert not ((after > lost.min()) & (after < lost.max())).any()
+        assert len(spans) > len(events) // 2
+        assert max(spans) <= longest
+
+
 def test_changes_are_drawn_from_the_generator():
     events, change = some(), Augmentation(5, 10.0, 0.1, 0.1)
     a, b, c = (change(events, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
@@ -366,7 +381,7 @@ def test_bad_changes_are_named():
     for name, value in (
         ("channels", -1), ("channels", 1.5), ("delay", -1.0), ("delay", float("inf")),
         ("stretch", 1.0), ("drop", -0.1), ("blend", 1.1), ("channel_jitter", -1.0),
-        ("time_jitter", float("nan")),
+        ("time_jitter", float("nan")), ("channel_mask", -2.0), ("time_mask", -0.5),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=f"{name}={value}"):
             Augmentation(**{name: value})

@@ -13,8 +13,8 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +46,9 @@ class Kind:
 
 
 #: Of all kinds; chosen on held-out speakers, see steps.json.
-RECIPE = "--dropout 0.3 --smoothing 0.1 --shift_channels 20 --decay_steps 0"
+START = "--signed --readoutgradscale 10 --warmup 200 --decay_steps 0"
+AGAINST_OVERFITTING = "--shift_channels 20 --dropout 0.3 --smoothing 0.1"
+RECIPE = f"{START} {AGAINST_OVERFITTING} --nepochs 12"
 KINDS = {
     "net_0": Kind("no delays", "--net 0", 69.1),
     "net_2": Kind("2-D", "--net 2", 77.0),
@@ -56,8 +58,38 @@ KINDS = {
     "net_3_adex": Kind("3-D, AdEx", "--net 3 --adex"),
 }
 #: What a test makes again: some seconds.
-SHORT = "--net 3 --nhidden 20 --dt 2 --load_limit 512 --load_limit_test 256 --nepochs 2 --final"
-STEPS: list[tuple[str, str]] = []
+SHORT = (
+    "--net 3 --nhidden 20 --dt 2 --load_limit 2048 --load_limit_test 256 --nepochs 2 --final "
+    "--signed --readoutgradscale 10 --warmup 10 --decay_steps 0"
+)
+#: What was tried, by a short name: in words, and the options.
+STEPS = {
+    "source": ("as in the paper, in 8 epochs", "--net 3 --warmup 200 --decay_steps 0"),
+    "start": ("weights of both signs, read-out 10 times as fast", f"--net 3 {START}"),
+    "shift": ("and words shifted by up to 20 channels", f"--net 3 {START} --shift_channels 20"),
+    "dropout": (
+        "and dropout 0.3, labels smoothed by 0.1",
+        f"--net 3 {START} {AGAINST_OVERFITTING}",
+    ),
+    "slow": (
+        "and tau 20 ms, tau_syn 10 ms, positions 50 ms wide",
+        f"--net 3 {START} {AGAINST_OVERFITTING} --tau 20 --tau_syn 10 --possigma 50",
+    ),
+    "jitter": (
+        "and each event moved by 20 channels, words by up to 30",
+        f"--net 3 {START} --shift_channels 30 --jitter_channels 20 --dropout 0.3 --smoothing 0.1 "
+        "--tau 20 --tau_syn 10 --possigma 50",
+    ),
+    "mask": (
+        "and bands of up to 100 channels, spans of up to 100 ms silenced; 12 epochs",
+        f"--net 3 {START} --shift_channels 30 --jitter_channels 15 --dropout 0.2 --smoothing 0.1 "
+        "--mask_channels 100 --mask_time 100 --tau 20 --tau_syn 10 --possigma 50 --nepochs 12",
+    ),
+    "slower": (
+        "tau 40 ms, tau_syn 20 ms instead",
+        f"--net 3 {START} {AGAINST_OVERFITTING} --tau 40 --tau_syn 20 --possigma 50",
+    ),
+}
 
 
 def read(name: str) -> dict | None:
@@ -143,25 +175,36 @@ def keep_layout(folder: Path, metrics: dict) -> None:
     (RESULTS / "layout.json").write_text(json.dumps(content) + "\n")
 
 
-def make_steps() -> None:
-    """The runs of steps.json: the accuracy on held-out speakers after the last epoch."""
-    content = read("steps") or {"steps": []}
-    for words, options in STEPS:
-        if options in [step["options"] for step in content["steps"]]:
-            continue
-        metrics = train(options, RUNS / f"step_{zlib.crc32(options.encode()):08x}")
-        content["data"] = metrics["data"]["val"]
-        content["steps"].append(
-            {
-                "step": words,
-                "options": options,
-                "command": metrics["command"],
-                "val_acc": round(metrics["val"]["acc"], 4),
-                "train_acc": round(metrics["train"]["acc"], 4),
-                "epochs": len(metrics["epochs"]),
-            }
-        )
-        write("steps", content)
+def make_step(name: str) -> None:
+    """A run of steps.json: the accuracy on held-out speakers after the last epoch."""
+    words, options = STEPS[name]
+    if any(step["name"] == name for step in (read("steps") or {"steps": []})["steps"]):
+        return
+    if "--nepochs" not in options:
+        options += " --nepochs 8"
+    metrics = train(options, RUNS / f"step_{name}")
+    result = {
+        "name": name,
+        "step": words,
+        "command": metrics["command"],
+        "val_acc": round(metrics["val"]["acc"], 4),
+        "train_acc": round(metrics["train"]["acc"], 4),
+        "parameters": metrics["parameters_without_readout"],
+        "epochs": len(metrics["epochs"]),
+    }
+    content = read("steps") or {"data": metrics["data"]["val"], "steps": []}  # another may run too
+    content["steps"].append(result)
+    content["steps"].sort(key=lambda step: list(STEPS).index(step["name"]))
+    write("steps", content)
+    print(f"{time.strftime('%H:%M:%S')} {name} val={result['val_acc']:.4f}", flush=True)
+
+
+def make_shortest() -> None:
+    """A run of seconds that a test makes again."""
+    with tempfile.TemporaryDirectory() as folder:
+        metrics = train(SHORT, Path(folder) / "run")
+    parts = {k: {n: metrics[k][n] for n in ("loss", "acc")} for k in ("train", "test")}
+    write("shortest", {"command": metrics["command"]} | parts)
 
 
 def percent(values: list[float]) -> str:
@@ -215,16 +258,21 @@ def tables() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", nargs="?", choices=("table", "run", "steps"), default="table")
-    parser.add_argument("kinds", nargs="*", help=f"of {', '.join(KINDS)}; by default all")
+    parser.add_argument(
+        "what", nargs="?", choices=("table", "run", "steps", "shortest"), default="table"
+    )
+    parser.add_argument("names", nargs="*", help="of kinds or of steps; by default all")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 0")
     args = parser.parse_args()
     if args.what == "run":
         for seed in range(args.seeds):
-            for name in args.kinds or KINDS:
+            for name in args.names or KINDS:
                 make(name, seed)
+    if args.what == "shortest":
+        make_shortest()
     if args.what == "steps":
-        make_steps()
+        for name in args.names or STEPS:
+            make_step(name)
     print(tables())
 
 
