@@ -159,6 +159,7 @@ def main(args) -> None:
         target=RateTarget(args.tgtfreq, args.rate_weight, args.population_freq),
         augmentation=augmentation,
         label_smoothing=args.smoothing,
+        average=args.average,
         seed=args.seed,
     )
     run.arguments = identity(args) | {"decay_steps": total, "data": train.source}
@@ -200,7 +201,7 @@ def report(args, run: SpatialRun, history, sets: dict, folder: Path) -> None:
     for name, words in sets.items():
         if words is None:
             continue
-        measured = evaluate_words(run.model, words, shared=True)
+        measured = evaluate_words(run.evaluated, words, shared=True)
         del measured["predicted"]
         result[name] = measured
         print(

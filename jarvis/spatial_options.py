@@ -118,6 +118,9 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         help="slope of the surrogate through which spike counts are differentiated")  # fmt: skip
     add("--damping", type=least, default=0.0, metavar="G",
         help="every 10 steps backward g -> g/(1 + |g|/G), not exact; 0: never")  # fmt: skip
+    add("--average", type=least, default=0.0, metavar="SHARE",
+        help="measure a network whose weights are a running average: so much of what they were, "
+        "at each step, and the rest of what they are")  # fmt: skip
     add("--dropout", type=least, default=0.0, metavar="P",
         help="chance that the read-out does not hear a neuron of a word")  # fmt: skip
     add("--smoothing", type=least, default=0.0, metavar="P",
@@ -202,6 +205,10 @@ def check(args: argparse.Namespace) -> None:
         raise cli.UsageError(f"--sparse {args.sparse:g}: a density is at most 1")
     if args.sparse_iter and args.sparse == 1:
         raise cli.UsageError("--sparse_iter needs --sparse DENSITY, where to get")
+    if args.average >= 1:
+        raise cli.UsageError(f"--average {args.average:g}: a share below 1")
+    if args.average and args.sparse < 1:
+        raise cli.UsageError("--average and --sparse: an average has no place for pruned synapses")
     if args.dropout >= 1 or args.smoothing >= 1:
         raise cli.UsageError("--dropout and --smoothing are shares below 1")
     if args.warmup < 0 or args.decay_steps < 0:

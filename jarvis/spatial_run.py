@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from jarvis import distributed
 from jarvis.augmentation import Augmentation
@@ -126,6 +127,8 @@ class SpatialRun(Run):
         target: of the firing rates.
         augmentation: of the training words, drawn anew each time.
         label_smoothing: share of a label's probability that is spread over all classes.
+        average: a second network follows the first, ``average`` of its parameters and the rest of
+            the first's after each step, and is what is evaluated; 0: there is none. In [0, 1).
         seed: of the order of words and of the augmentation.
     """
 
@@ -141,6 +144,7 @@ class SpatialRun(Run):
         target: RateTarget | None = None,
         augmentation: Augmentation | None = None,
         label_smoothing: float = 0.0,
+        average: float = 0.0,
         seed: int = 0,
     ) -> None:
         at = None if schedule is None else lambda step, n_steps: schedule(step)
@@ -148,11 +152,21 @@ class SpatialRun(Run):
         self.generator = torch.Generator().manual_seed(seed)  # words are changed on the CPU
         self.target = RateTarget() if target is None else target
         self.augmentation, self.label_smoothing = augmentation, label_smoothing
+        if not 0 <= average < 1:
+            raise ValueError(f"average={average!r} must lie in [0, 1)")
+        self.average = average
+        follow = get_ema_multi_avg_fn(average)
+        self.averaged = AveragedModel(model, multi_avg_fn=follow) if average else None
         self.kept: dict[str, Any] = {}  # what else a checkpoint holds (the frames of a film)
         self._clear()
 
     def _clear(self) -> None:
         self.sums = dict.fromkeys(("loss", "correct", "top", "rate"), 0.0)
+
+    @property
+    def evaluated(self) -> SpatialNetwork:
+        """The network that words are to be decided by: the average, where there is one."""
+        return self.model if self.averaged is None else cast(SpatialNetwork, self.averaged.module)
 
     @property
     def steps_done(self) -> int:
@@ -195,6 +209,8 @@ class SpatialRun(Run):
         value = loss_sum / len(index)
         advice = "lower lr, or ask for smaller firing rates"
         self.descend(loss, value, n_mine, len(index), advice)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
         done = (loss_sum, n_correct, n_top, rate_sum)
         for name, amount in zip(self.sums, done, strict=True):
             self.sums[name] += amount
@@ -214,6 +230,7 @@ class SpatialRun(Run):
         """What has to be the same for a checkpoint to be of this run."""
         same = super().identity()
         same.pop("epochs", None)  # this schedule counts steps: a run may be made longer
+        same |= {"average": self.average} if self.average else {}
         return same | {"augmentation": asdict(self.augmentation or Augmentation())}
 
     def save(self, path: Path) -> None:
@@ -221,6 +238,7 @@ class SpatialRun(Run):
             path,
             {
                 "model": self.model.state_dict(),
+                "averaged": None if self.averaged is None else self.averaged.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "epoch": self.epoch,
                 "step": self.step,
@@ -238,3 +256,5 @@ class SpatialRun(Run):
         super().restore(path)
         content = load_checkpoint(path)
         self.sums, self.kept = content["spatial_sums"], content["kept"]
+        if self.averaged is not None:
+            self.averaged.load_state_dict(content["averaged"])

@@ -64,7 +64,7 @@ def prune_epoch(
     """Prune after an epoch; the accuracy before it, where there are words to measure it on."""
     metrics = {}
     if val_set is not None:
-        dense = evaluate_words(run.model, val_set, shared=True)
+        dense = evaluate_words(run.evaluated, val_set, shared=True)
         metrics = {"val_dense_acc": dense["acc"], "val_dense_top3": dense["top3"]}
     left = pruner.prune(density_after(run.epoch, density, iterative=iterative))
     return metrics | {f"density_{name}": value for name, value in left.items()}
@@ -159,7 +159,7 @@ def fit_spatial(
             if pruner is not None:
                 metrics |= prune_epoch(run, pruner, density, iterative, val_set)
             if val_set is not None:
-                result = evaluate_words(run.model, val_set, shared=True)
+                result = evaluate_words(run.evaluated, val_set, shared=True)
                 metrics |= {f"val_{k}": v for k, v in result.items() if k != "predicted"}
             better = run.record(metrics)
             if on_frame is not None:

@@ -223,6 +223,30 @@ def test_interrupted_and_resumed_ends_bit_for_bit_the_same(at, tmp_path):
         assert {**a, "seconds": 0} == {**b, "seconds": 0}
 
 
+def test_the_average_follows_the_weights_and_is_what_is_evaluated(tmp_path):
+    run = make_run(epochs=1, average=0.9)
+    assert run.averaged is not None
+    expected = None
+    for _ in run.steps():
+        now = run.model.w_in.detach().clone()
+        expected = now if expected is None else 0.9 * expected + 0.1 * now
+    torch.testing.assert_close(run.evaluated.w_in, expected)
+    assert not torch.equal(run.evaluated.w_in, run.model.w_in)
+
+    whole = make_run(average=0.9)
+    history = fit_spatial(whole, words("val"), progress=False, log=lambda line: None)
+    measured = evaluate_words(whole.evaluated, words("val"))
+    assert history.epochs[-1]["val_loss"] == measured["loss"]
+    assert measured["loss"] != evaluate_words(whole.model, words("val"))["loss"]
+    fit_spatial(make_run(epochs=1, average=0.9), output=tmp_path, progress=False)
+    resumed = make_run(network(seed=5), average=0.9)
+    fit_spatial(resumed, resume=tmp_path, progress=False)
+    assert same(resumed.evaluated, whole.evaluated)
+    assert make_run().evaluated is not whole.evaluated
+    with pytest.raises(ValueError, match="average=1"):
+        make_run(average=1.0)
+
+
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     fit_spatial(make_run(epochs=1), output=tmp_path, progress=False, log=lambda line: None)
     other = make_run(augmentation=Augmentation(channels=3))
@@ -395,6 +419,10 @@ def test_what_the_networks_options_do():
         positive.w_rec.neg_()
         assert torch.equal(positive(train[:8][0]).counts, before)
         assert before.sum() > 0
+    with pytest.raises(cli.UsageError, match="--average and --sparse"):
+        built("--average", "0.9", "--sparse", "0.5")
+    with pytest.raises(cli.UsageError, match="a share below 1"):
+        built("--average", "1")
     # places and delays
     line, _ = built("--net", "3", "--line", "--possigma", "5")
     assert not line.delays.positions[0][:, 1:].any()

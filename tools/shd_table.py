@@ -48,13 +48,17 @@ class Kind:
 #: Of all kinds; chosen on held-out speakers, see steps.json.
 START = "--signed --readoutgradscale 10 --warmup 200 --decay_steps 0"
 AGAINST_OVERFITTING = "--shift_channels 20 --dropout 0.3 --smoothing 0.1"
-RECIPE = f"{START} {AGAINST_OVERFITTING} --nepochs 12"
+MORE = "--shift_channels 30 --jitter_channels 20 --dropout 0.3 --smoothing 0.1"
+SLOW = "--tau 20 --tau_syn 10"
+RECIPE = f"{START} {MORE} {SLOW} --nepochs 12"
 KINDS = {
     "net_0": Kind("no delays", "--net 0", 69.1),
-    "net_2": Kind("2-D", "--net 2", 77.0),
-    "net_3": Kind("3-D", "--net 3", 81.1),
+    "net_2": Kind("2-D", "--net 2 --possigma 50", 77.0),
+    "net_3": Kind("3-D", "--net 3 --possigma 50", 81.1),
     "net_inf": Kind("free delays", "--net inf", 76.2),
-    "net_3_sparse_10": Kind("3-D, 10 % of the synapses", "--net 3 --sparse 0.1 --sparse_iter"),
+    "net_3_sparse_10": Kind(
+        "3-D, 10 % of the synapses", "--net 3 --sparse 0.1 --sparse_iter --possigma 50"
+    ),
     "net_3_adex": Kind("3-D, AdEx", "--net 3 --adex"),
 }
 #: What a test makes again: some seconds.
@@ -73,17 +77,21 @@ STEPS = {
     ),
     "slow": (
         "and tau 20 ms, tau_syn 10 ms, positions 50 ms wide",
-        f"--net 3 {START} {AGAINST_OVERFITTING} --tau 20 --tau_syn 10 --possigma 50",
+        f"--net 3 {START} {AGAINST_OVERFITTING} {SLOW} --possigma 50",
     ),
     "jitter": (
         "and each event moved by 20 channels, words by up to 30",
-        f"--net 3 {START} --shift_channels 30 --jitter_channels 20 --dropout 0.3 --smoothing 0.1 "
-        "--tau 20 --tau_syn 10 --possigma 50",
+        f"--net 3 {START} {MORE} {SLOW} --possigma 50",
     ),
     "mask": (
         "and bands of up to 100 channels, spans of up to 100 ms silenced; 12 epochs",
         f"--net 3 {START} --shift_channels 30 --jitter_channels 15 --dropout 0.2 --smoothing 0.1 "
-        "--mask_channels 100 --mask_time 100 --tau 20 --tau_syn 10 --possigma 50 --nepochs 12",
+        f"--mask_channels 100 --mask_time 100 {SLOW} --possigma 50 --nepochs 12",
+    ),
+    "free": ("free delays of 8 ms, otherwise as before", f"--net inf {START} {MORE} {SLOW}"),
+    "free_wide": (
+        "free delays of 100 ms, 50 ms wide",
+        f"--net inf {START} {MORE} {SLOW} --delaymu 100 --delaysigma 50",
     ),
     "slower": (
         "tau 40 ms, tau_syn 20 ms instead",
