@@ -44,9 +44,7 @@ def spoken() -> SpokenDigits:
 def thinned(words: Events, share: float) -> Events:
     """The batch with a share of its events."""
     keep = torch.rand(len(words.times), generator=torch.Generator().manual_seed(0)) < share
-    counts = torch.bincount(words.samples()[keep], minlength=len(words))
-    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    return Events(words.times[keep], words.units[keep], offsets, words.shape, words.n_steps)
+    return words.where(keep)
 
 
 def step(words: SpokenDigits, n: int, hidden: int, dt: float, share: float):

@@ -139,16 +139,7 @@ class Augmentation:
         if self.drop:
             chance = _uniform(n, 0.0, self.drop, generator).repeat_interleave(counts)
             keep &= torch.rand(len(times), generator=generator) >= chance
-        return _kept(times, units, events, keep)
-
-
-def _kept(times: Tensor, units: Tensor, like: Events, keep: Tensor) -> Events:
-    counts = like.counts
-    if not keep.all():
-        counts = torch.bincount(like.samples()[keep], minlength=len(like))
-        times, units = times[keep], units[keep]
-    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    return Events(times, units, offsets, like.shape, like.n_steps)
+        return events.where(keep, times, units)
 
 
 def _centres(events: Events, values: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ A batch of B samples is three arrays, one sample after the other, each sorted by
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -204,7 +204,30 @@ class Events:
         step = torch.round(self.times.double() / dt).int()
         if n_steps is None:
             n_steps = int(step.max()) + 1 if len(step) else 1
-        keep = step < n_steps
-        counts = torch.bincount(self.samples()[keep], minlength=len(self))
-        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return Events(step[keep], self.units[keep], offsets, self.shape, int(n_steps))
+        if not len(step) or int(step.max()) < n_steps:
+            return Events(step, self.units, self.offsets, self.shape, int(n_steps))
+        return replace(self.where(step < n_steps, step), n_steps=int(n_steps))
+
+    def where(
+        self, keep: Tensor, times: Tensor | None = None, units: Tensor | None = None
+    ) -> "Events":
+        """Those events of the batch that `keep` is true for.
+
+        Args:
+            keep: ``[E]`` bool.
+            times, units: ``[E]``, in place of the batch's own; only what is kept has to be valid.
+
+        Raises:
+            ValueError: for a `keep` that is not one bool an event.
+        """
+        if keep.shape != self.times.shape or keep.dtype != torch.bool:
+            raise ValueError(
+                f"Events.where: keep {tuple(keep.shape)} of {keep.dtype} must be bool, one for "
+                f"each of the {len(self.times)} events"
+            )
+        index = keep.nonzero().flatten()
+        kept_before = torch.cat([keep.new_zeros(1, dtype=torch.int64), keep.cumsum(0)])
+        offsets = kept_before[self.offsets]
+        times = self.times if times is None else times
+        units = self.units if units is None else units
+        return replace(self, times=times[index], units=units[index], offsets=offsets)

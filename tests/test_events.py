@@ -97,3 +97,19 @@ def test_times_in_ms_have_no_steps():
         ms.binned(3, -1.0)
     with pytest.raises(ValueError, match="already"):
         ms.binned(3).binned(3)
+
+
+def test_where_keeps_what_it_is_told_to_sample_by_sample():
+    events = Events(
+        torch.tensor([1, 5, 9, 2, 4]).int(), torch.tensor([0, 1, 0, 1, 1]).int(),
+        torch.tensor([0, 3, 3, 5]), (2,), 10,
+    )  # fmt: skip
+    kept = events.where(torch.tensor([False, True, True, False, True]))
+    assert kept.times.tolist() == [5, 9, 4]
+    assert kept.units.tolist() == [1, 0, 1]
+    assert kept.offsets.tolist() == [0, 2, 2, 3]
+    assert events.where(torch.zeros(5, dtype=torch.bool)).offsets.tolist() == [0, 0, 0, 0]
+    other = torch.tensor([7, -1, 1, 0, 0]).int()  # what is not kept need not be a unit
+    assert events.where(other >= 0, units=other.clamp_max(1)).units.tolist() == [1, 1, 0, 0]
+    with pytest.raises(ValueError, match="one for each of the 5 events"):
+        events.where(torch.ones(4, dtype=torch.bool))
