@@ -60,7 +60,9 @@ KINDS = {
     "net_3_sparse_10": Kind(
         "3-D, 10 % of the synapses", "--net 3 --sparse 0.1 --sparse_iter --possigma 50"
     ),
-    "net_3_adex": Kind("3-D, AdEx", "--net 3 --adex"),
+    "net_3_adex": Kind(
+        "3-D, AdEx", "--net 3 --adex --tau 10 --tau_syn 2 --damping 0.001 --jitter_channels 10"
+    ),
 }
 #: What a test makes again: some seconds.
 SHORT = (
@@ -155,7 +157,7 @@ def make(name: str, seed: int) -> None:
     content = read(name) or {"runs": []}
     if seed in [run["seed"] for run in content["runs"]]:
         return
-    options = f"{kind.options} {RECIPE}" + (" --vplot" if (name, seed) == ("net_3", 0) else "")
+    options = f"{RECIPE} {kind.options}" + (" --vplot" if (name, seed) == ("net_3", 0) else "")
     folder = RUNS / f"{name}_{seed}"
     metrics, run = measure(options, seed, folder)
     head = {
