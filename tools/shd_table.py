@@ -56,12 +56,17 @@ KINDS = {
     "net_0": Kind("no delays", "--net 0", 69.1),
     "net_2": Kind("2-D", "--net 2 --possigma 50", 77.0),
     "net_3": Kind("3-D", "--net 3 --possigma 50", 81.1),
-    "net_inf": Kind("free delays", "--net inf", 76.2),
+    "net_inf": Kind(
+        "free delays, 100 ± 50 ms at the start", "--net inf --delaymu 100 --delaysigma 50"
+    ),
+    "net_inf_short": Kind("free delays, 8 ± 1 ms at the start", "--net inf", 76.2),
     "net_3_sparse_10": Kind(
         "3-D, 10 % of the synapses", "--net 3 --sparse 0.1 --sparse_iter --possigma 50"
     ),
     "net_3_adex": Kind(
-        "3-D, AdEx", "--net 3 --adex --tau 10 --tau_syn 2 --damping 0.001 --jitter_channels 10"
+        "3-D, AdEx",
+        "--net 3 --adex --tau 10 --tau_syn 2 --damping 0.001 --jitter_channels 10 "
+        "--rate_weight 1e-5",
     ),
 }
 #: What a test makes again: some seconds.
