@@ -108,15 +108,19 @@ def main(given: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=7, help="rounds; the best of them counts")
     parser.add_argument("--threads", type=int, default=2, help="of torch")
     parser.add_argument("--quick", action="store_true", help="few words: does it run?")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes")
-    parser.add_argument("--plot", type=Path, default=PLOT, help="where the figure goes")
+    parser.add_argument("--output", type=Path, help="where the JSON goes: results/shd")
+    parser.add_argument("--plot", type=Path, help="where the figure goes: benchmarks/results")
     args = parser.parse_args(given)
     torch.set_num_threads(args.threads)
     command = f"python -m benchmarks.growth --repeats {args.repeats} --threads {args.threads}"
+    command += " --quick" * args.quick
     found = {"command": command, "machine": describe(args.threads)}
     found |= measure(args.repeats, args.quick)
-    write_json(args.output, found)
-    plot(found, args.plot)
+    # A quick look leaves nothing behind unless it is told where.
+    if output := args.output or (None if args.quick else RESULTS):
+        write_json(output, found)
+    if figure := args.plot or (None if args.quick else PLOT):
+        plot(found, figure)
     print(json.dumps({name: found[name] for name in SIZES}))
 
 

@@ -98,13 +98,19 @@ def make_network(args, train: SpokenDigits) -> SpatialNetwork:
                 weight.fill_(weight.mean())
     if args.dropout:
         network.readout.register_forward_pre_hook(
-            lambda layer, x: torch.nn.functional.dropout(x[0], args.dropout, layer.training)
+            lambda layer, x: drop_neurons(x[0], args.nhidden, args.dropout, layer.training)
         )
     if args.ifactor is None:
         words = torch.linspace(0, len(train) - 1, min(len(train), WARMUP_WORDS)).long()
         reached = scale_to_rate(network, train[words][0], rate)
         print(f"start_rate={reached:.1f} Hz")
     return network
+
+
+def drop_neurons(counts: torch.Tensor, n_hidden: int, p: float, training: bool) -> torch.Tensor:
+    """Dropout of whole neurons from ``counts [B, windows n_hidden]``: in all windows or in none."""
+    kept = torch.nn.functional.dropout(counts.new_ones(len(counts), n_hidden), p, training)
+    return counts * kept.repeat(1, counts.shape[1] // n_hidden)
 
 
 def main(args) -> None:
@@ -220,15 +226,16 @@ def report(args, run: SpatialRun, history, sets: dict, folder: Path) -> None:
 
 def plot(path: str, history, run: SpatialRun) -> None:
     """Learning curves, the delays, and where the neurons are."""
-    places = run.model.delays.positions
+    model = run.evaluated
+    places = model.delays.positions
     figure = Figure(figsize=(12.5 if places else 8.4, 4.0), layout="constrained")
-    figure.suptitle(f"{run.model.delays.__class__.__name__} on {run.arguments['data']}", fontsize=9)
+    figure.suptitle(f"{model.delays.__class__.__name__} on {run.arguments['data']}", fontsize=9)
     columns = 3 if places else 2
     names = {"training words": "train_acc", "held-out words": "val_acc"}
     curves = {k: history.column(v) for k, v in names.items() if v in history.epochs[0]}
     plotting.curves(curves, chance=0.05, ax=figure.add_subplot(1, columns, 1))
     with torch.no_grad():
-        draw_delays(run.model.delays(), figure.add_subplot(1, columns, 2))
+        draw_delays(model.delays(), figure.add_subplot(1, columns, 2))
     if places:
         deep = {"projection": "3d"} if places[0].shape[1] >= 3 else {}
         draw_layout(places, figure.add_subplot(1, columns, 3, **deep))

@@ -24,7 +24,7 @@ def _outside(
 ) -> Tensor:
     """Whether each event's value is outside of a span that its sample draws within [0, end]."""
     n = len(ends)
-    span = _uniform(n, 0.0, longest, generator)
+    span = _uniform(n, 0.0, longest, generator).minimum(ends)
     start = _uniform(n, 0.0, 1.0, generator) * (ends - span)
     start, stop = (x.repeat_interleave(counts) for x in (start, start + span))
     return (values < start) | (values >= stop)

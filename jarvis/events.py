@@ -218,13 +218,16 @@ class Events:
             times, units: ``[E]``, in place of the batch's own; only what is kept has to be valid.
 
         Raises:
-            ValueError: for a `keep` that is not one bool an event.
+            ValueError: for a list that has not one value an event, or a `keep` that is not bool.
         """
-        if keep.shape != self.times.shape or keep.dtype != torch.bool:
-            raise ValueError(
-                f"Events.where: keep {tuple(keep.shape)} of {keep.dtype} must be bool, one for "
-                f"each of the {len(self.times)} events"
-            )
+        if keep.dtype != torch.bool:
+            raise ValueError(f"Events.where: keep is {keep.dtype}, and must be bool")
+        for name, given in (("keep", keep), ("times", times), ("units", units)):
+            if given is not None and given.shape != self.times.shape:
+                raise ValueError(
+                    f"Events.where: {name} {tuple(given.shape)} must have one value for each of "
+                    f"the {len(self.times)} events"
+                )
         index = keep.nonzero().flatten()
         kept_before = torch.cat([keep.new_zeros(1, dtype=torch.int64), keep.cumsum(0)])
         offsets = kept_before[self.offsets]

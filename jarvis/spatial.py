@@ -60,8 +60,8 @@ class SpatialNetwork(nn.Module):
         damping: see `run_events`.
         signed: True gives the weights signs to start with, as `give_signs_` does; the source's are
             all positive.
-        windows: equal parts of a word, in each of which the read-out counts spikes for itself; 1
-            is the source's, to which it is the same when a neuron fires.
+        windows: equal parts of the time that is run, in each of which the read-out counts spikes
+            for itself; 1 is the source's, to which it is the same when a neuron fires.
         positive: True makes every synapse excitatory: |w| is used in place of w.
         backend: "auto", "eager", "numba" or "triton".
         seed: of all that is drawn.
@@ -109,8 +109,8 @@ class SpatialNetwork(nn.Module):
         super().__init__()
         for name, size in (("n_in", n_in), ("n_hidden", n_hidden), ("n_classes", n_classes),
                            ("windows", windows)):  # fmt: skip
-            if size < 1:
-                raise ValueError(f"{name}={size} must be at least 1")
+            if size < 1 or size != int(size):
+                raise ValueError(f"{name}={size} must be a whole number, at least 1")
         if not (math.isfinite(expected_rate) and expected_rate > 0):
             raise ValueError(f"expected_rate={expected_rate!r} Hz must be positive")
         if input_factor is None:

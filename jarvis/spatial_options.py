@@ -59,7 +59,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         help="weights get signs to start with: a third of the input's and half of the recurrent "
         "ones are negative")  # fmt: skip
     add("--windows", type=whole, default=1, metavar="N",
-        help="the read-out counts spikes in each of N equal parts of a word")  # fmt: skip
+        help="the read-out counts spikes in each of N equal parts of --duration")  # fmt: skip
     add("--pos", action="store_true", help="every synapse is excitatory: |w| is used for w")
     add("--ifactor", type=above, default=None,
         help="input weights start at |U(-0.2, 0.8)| 400 ifactor / (700 nhidden); by default they "
@@ -205,6 +205,8 @@ def check(args: argparse.Namespace) -> None:
         raise cli.UsageError(f"--sparse {args.sparse:g}: a density is at most 1")
     if args.sparse_iter and args.sparse == 1:
         raise cli.UsageError("--sparse_iter needs --sparse DENSITY, where to get")
+    if args.signed and (args.wstat or args.pos):
+        raise cli.UsageError("--signed: with --wstat or --pos weights have no signs of their own")
     if args.average >= 1:
         raise cli.UsageError(f"--average {args.average:g}: a share below 1")
     if args.average and args.sparse < 1:

@@ -64,7 +64,7 @@ def prune_epoch(
     """Prune after an epoch; the accuracy before it, where there are words to measure it on."""
     metrics = {}
     if val_set is not None:
-        dense = evaluate_words(run.evaluated, val_set, shared=True)
+        dense = evaluate_words(run.model, val_set, shared=True)
         metrics = {"val_dense_acc": dense["acc"], "val_dense_top3": dense["top3"]}
     left = pruner.prune(density_after(run.epoch, density, iterative=iterative))
     return metrics | {f"density_{name}": value for name, value in left.items()}
@@ -118,6 +118,8 @@ def fit_spatial(
     """
     if not len(run.train_set):
         raise ValueError("the training set is empty")
+    if pruner is not None and run.averaged is not None:
+        raise ValueError("a running average has no place for pruned synapses: average=0")
     main = distributed.is_main()
     folder = Path(output) if output is not None else None
     if resume is not None:

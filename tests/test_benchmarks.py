@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from benchmarks import __main__ as program
-from benchmarks import compile_time, machine, neurons, peers, report, scaling
+from benchmarks import compile_time, growth, machine, neurons, peers, report, scaling
 from benchmarks.agreement import TAU, Disagreement, agree
 from benchmarks.row import Bar, Row
-from jarvis import LIFLayer
+from jarvis import LIFLayer, datasets
 
 ROWS = ("lif", "training", "recurrent", "adaptive", "delays", "stdp", "scaling", "gpu")
 
@@ -161,3 +161,24 @@ def test_the_page_shows_the_results_in_the_repository():
     assert report.summary(data) in page
     assert data["repeats"] >= 7
     assert data["quick"] is False
+
+
+def test_growth_of_a_spatial_networks_step(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(growth, "spoken", lambda: datasets.shd_like("train", n=8, n_events=200))
+    monkeypatch.setattr(growth, "RESULTS", tmp_path / "kept.json")
+    monkeypatch.setattr(growth, "PLOT", tmp_path / "kept.png")
+    threads = torch.get_num_threads()
+    try:
+        growth.main(["--quick", "--repeats", "1", "--threads", "1"])
+        assert not list(tmp_path.iterdir())  # a quick look does not replace what was measured
+        where = ["--output", str(tmp_path / "g.json"), "--plot", str(tmp_path / "g.png")]
+        growth.main(["--quick", "--repeats", "1", "--threads", "1", *where])
+    finally:
+        torch.set_num_threads(threads)
+    found = json.loads((tmp_path / "g.json").read_text())
+    assert found["command"].endswith("--threads 1 --quick")
+    assert found["data"].startswith("generated")
+    assert [size for size, _ in found["hidden"]] == [25, 50, 100]
+    assert all(ms > 0 for name in growth.SIZES for _, ms in found[name])
+    assert (tmp_path / "g.png").stat().st_size > 1000
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]).keys() == growth.SIZES.keys()

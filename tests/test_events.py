@@ -111,5 +111,9 @@ def test_where_keeps_what_it_is_told_to_sample_by_sample():
     assert events.where(torch.zeros(5, dtype=torch.bool)).offsets.tolist() == [0, 0, 0, 0]
     other = torch.tensor([7, -1, 1, 0, 0]).int()  # what is not kept need not be a unit
     assert events.where(other >= 0, units=other.clamp_max(1)).units.tolist() == [1, 1, 0, 0]
-    with pytest.raises(ValueError, match="one for each of the 5 events"):
+    with pytest.raises(ValueError, match="for each of the 5 events"):
         events.where(torch.ones(4, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"times .* for each of the 5 events"):
+        events.where(torch.ones(5, dtype=torch.bool), times=torch.arange(6))
+    with pytest.raises(ValueError, match="must be bool"):
+        events.where(torch.ones(5))

@@ -19,7 +19,7 @@ from jarvis.kernels import cpu
 from jarvis.kernels.lif_numba import BLOCK
 
 ROOT = Path(__file__).resolve().parent.parent
-SUBNORMAL = np.float32(1e-40)
+SUBNORMAL = np.uint32(71362).view(np.float32)  # 1e-40, whatever mode this is read in
 LANES = 40 * BLOCK + 17  # for several threads, and not whole blocks
 
 

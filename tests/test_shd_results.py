@@ -49,6 +49,9 @@ def test_every_command_is_one_of_the_programs():
 @pytest.mark.parametrize("name", TABLE["KINDS"])
 def test_a_kind_says_what_it_was_measured_on(name):
     content = kept(name)
+    options = f"{TABLE['RECIPE']} {TABLE['KINDS'][name].options} --final"
+    assert TABLE["meant"](content["command"]) == TABLE["plain"](options)
+    assert content["title"] == TABLE["KINDS"][name].title
     assert content["data"].startswith("SHD, rebuilt from the recordings")
     assert "--final" in content["command"]
     for run in content["runs"]:
@@ -67,9 +70,20 @@ def test_a_kind_says_what_it_was_measured_on(name):
     assert content["parameters"] == pytest.approx(share * synapses + delays, abs=2)
 
 
+@pytest.mark.parametrize("name", TABLE["STEPS"])
+def test_a_step_is_what_it_says(name):
+    (step,) = (step for step in kept("steps")["steps"] if step["name"] == name)
+    words, options = TABLE["STEPS"][name]
+    epochs = "" if "--nepochs" in options else " --nepochs 8"
+    assert TABLE["meant"](step["command"]) == TABLE["plain"](options + epochs)
+    assert step["step"] == words
+    assert "--final" not in step["command"]
+    assert 0.05 < step["val_acc"] < 1
+
+
 def test_the_layout_is_of_the_network_that_the_table_shows():
     layout, net = kept("layout"), kept("net_3")
-    assert layout["command"].split("--seed")[0].strip() == net["command"].split("--seed")[0].strip()
+    assert TABLE["meant"](layout["command"]) == TABLE["meant"](net["command"])
     assert layout["epochs"][0] == 0
     assert layout["epochs"][-1] == net["runs"][0]["epochs"]
     for inputs, hidden in zip(layout["inputs"], layout["hidden"], strict=True):

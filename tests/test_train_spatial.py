@@ -242,7 +242,11 @@ def test_the_average_follows_the_weights_and_is_what_is_evaluated(tmp_path):
     resumed = make_run(network(seed=5), average=0.9)
     fit_spatial(resumed, resume=tmp_path, progress=False)
     assert same(resumed.evaluated, whole.evaluated)
-    assert make_run().evaluated is not whole.evaluated
+    plain = make_run()
+    assert plain.evaluated is plain.model
+    pruner = Pruner(whole.model, ("w_in",), whole.optimizer)
+    with pytest.raises(ValueError, match="no place for pruned synapses"):
+        fit_spatial(whole, pruner=pruner, density=0.5)
     with pytest.raises(ValueError, match="average=1"):
         make_run(average=1.0)
 
@@ -421,6 +425,9 @@ def test_what_the_networks_options_do():
         assert before.sum() > 0
     with pytest.raises(cli.UsageError, match="--average and --sparse"):
         built("--average", "0.9", "--sparse", "0.5")
+    for other in ("--wstat", "--pos"):
+        with pytest.raises(cli.UsageError, match="no signs of their own"):
+            built("--signed", other)
     with pytest.raises(cli.UsageError, match="a share below 1"):
         built("--average", "1")
     # places and delays
@@ -452,6 +459,9 @@ def test_what_the_networks_options_do():
     x = torch.ones(200, 10)
     assert dropping.eval().readout(x).std(0).max() < 1e-6
     assert dropping.train().readout(x).std(0).max() > 0.1
+    drop = runpy.run_path(DEMO)["drop_neurons"](torch.ones(50, 30), 10, 0.5, True).view(50, 3, 10)
+    assert torch.equal(drop[:, 0], drop[:, 2])  # a neuron is dropped in all windows or in none
+    assert sorted(drop.unique().tolist()) == [0.0, 2.0]
 
 
 def test_it_runs_prints_and_leaves_its_files(tmp_path, monkeypatch, capsys):

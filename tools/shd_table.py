@@ -3,6 +3,8 @@
 python tools/shd_table.py                               # the tables, in Markdown
 python tools/shd_table.py readme                        # put them there
 python tools/shd_table.py run net_3 net_inf --seeds 3   # hours; goes on where it was cut off
+python tools/shd_table.py steps                         # what was tried on held-out speakers
+python tools/shd_table.py shortest                      # seconds: what a test makes again
 
 A kind of network is one file: the command that makes a run, and for each seed what its only test
 gave. `steps.json` has what was tried on held-out speakers, a run a line. Runs that are there are
@@ -21,12 +23,16 @@ from pathlib import Path
 
 import torch
 
+from jarvis.spatial_options import make_parser
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "shd"
 RUNS = ROOT / "runs" / "shd_table"
 PROGRAM = ["python", "demos/train_spatial.py"]
+#: Options that say where a run writes and what it reads: the program fills them in.
+GIVEN = ("dataset", "device", "duration")
 #: The frames of layout.json, as shares of the training.
-FRAMES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+FRAMES = (0.0, 0.05, 0.2, 0.4, 1.0)
 
 
 @dataclass(frozen=True)
@@ -74,42 +80,36 @@ SHORT = (
     "--net 3 --nhidden 20 --dt 2 --load_limit 2048 --load_limit_test 256 --nepochs 2 --final "
     "--signed --readoutgradscale 10 --warmup 10 --decay_steps 0"
 )
-#: What was tried, by a short name: in words, and the options.
+#: What was tried, by a short name: in words, and the options; in 8 epochs if they do not say.
 STEPS = {
-    "source": ("as in the paper, in 8 epochs", "--net 3 --warmup 200 --decay_steps 0"),
-    "start": ("weights of both signs, read-out 10 times as fast", f"--net 3 {START}"),
-    "shift": ("and words shifted by up to 20 channels", f"--net 3 {START} --shift_channels 20"),
+    "source": ("the paper's recipe", "--net 3 --warmup 200 --decay_steps 0"),
+    "start": (
+        "+ initial weights of both signs, a read-out that learns 10 times as fast",
+        f"--net 3 {START}",
+    ),
+    "shift": ("+ words shifted by up to 20 channels", f"--net 3 {START} --shift_channels 20"),
     "dropout": (
-        "and dropout 0.3, labels smoothed by 0.1",
+        "+ dropout 0.3, labels smoothed by 0.1",
         f"--net 3 {START} {AGAINST_OVERFITTING}",
     ),
     "slow": (
-        "and tau 20 ms, tau_syn 10 ms, positions 50 ms wide",
+        "+ time constants of 20 and 10 ms in place of 10 and 2, positions 50 ms wide (20)",
         f"--net 3 {START} {AGAINST_OVERFITTING} {SLOW} --possigma 50",
     ),
     "jitter": (
-        "and each event moved by 20 channels, words by up to 30",
+        "+ each event moved by some 20 channels, words by up to 30: **the recipe**",
         f"--net 3 {START} {MORE} {SLOW} --possigma 50",
     ),
     "mask": (
-        "and bands of up to 100 channels, spans of up to 100 ms silenced; 12 epochs",
+        "the recipe, 12 epochs, jitter 15, dropout 0.2; bands of up to 100 channels and spans of "
+        "up to 100 ms silenced",
         f"--net 3 {START} --shift_channels 30 --jitter_channels 15 --dropout 0.2 --smoothing 0.1 "
         f"--mask_channels 100 --mask_time 100 {SLOW} --possigma 50 --nepochs 12",
     ),
-    "average": (
-        "as the line above the last, learning rate kept high, a running average measured",
-        f"--net 3 {START} {MORE} {SLOW} --possigma 50 --average 0.998".replace(
-            "--decay_steps 0", "--decay_steps 1000000"
-        ),
-    ),
-    "free": ("free delays of 8 ms, otherwise as before", f"--net inf {START} {MORE} {SLOW}"),
+    "free": ("the recipe, free delays of 8 ± 1 ms", f"--net inf {START} {MORE} {SLOW}"),
     "free_wide": (
-        "free delays of 100 ms, 50 ms wide",
+        "the recipe, free delays of 100 ± 50 ms",
         f"--net inf {START} {MORE} {SLOW} --delaymu 100 --delaysigma 50",
-    ),
-    "slower": (
-        "tau 40 ms, tau_syn 20 ms instead",
-        f"--net 3 {START} {AGAINST_OVERFITTING} --tau 40 --tau_syn 20 --possigma 50",
     ),
 }
 
@@ -127,6 +127,17 @@ def write(name: str, content: dict) -> None:
     part.replace(RESULTS / f"{name}.json")
 
 
+def plain(options: str) -> dict:
+    """What options mean, without what may differ between runs of one kind."""
+    args = vars(make_parser().parse_args(options.split()))
+    return {k: v for k, v in args.items() if k not in ("seed", "vplot", "output", *GIVEN)}
+
+
+def meant(command: str) -> dict:
+    """The same, of a kept command."""
+    return plain(command.split("train_spatial.py")[1].replace("SEED", "0"))
+
+
 def train(options: str, folder: Path) -> dict:
     """One run of the program, from where it was cut off: its metrics."""
     metrics = folder / "metrics_final.json"
@@ -136,14 +147,29 @@ def train(options: str, folder: Path) -> dict:
         if (folder / "checkpoint_latest.pt").exists():
             line.append("--reload")
         subprocess.run(line, cwd=ROOT, check=True)
-    return json.loads(metrics.read_text())
+    content = json.loads(metrics.read_text())
+    if meant(content["command"]) != plain(options):
+        raise SystemExit(f"{folder} holds another run: {content['command']}")
+    return content
 
 
-def measure(options: str, seed: int, folder: Path) -> tuple[dict, dict]:
-    """A final run, and the line that is kept of it."""
-    metrics = train(f"{options} --final --seed {seed}", folder)
+def make(name: str, seed: int) -> None:
+    """Make a run of a kind unless it is there."""
+    kind = KINDS[name]
+    options = f"{RECIPE} {kind.options} --final"
+    content = read(name) or {"runs": []}
+    if content["runs"] and meant(content["command"]) != plain(options):
+        raise SystemExit(f"{name}.json holds runs of other options: {content['command']}")
+    if seed in [run["seed"] for run in content["runs"]]:
+        return
+    drawn = (name, seed) == ("net_3", 0)
+    folder = RUNS / f"{name}_{seed}"
+    metrics = train(f"{options} --seed {seed}{' --vplot' * drawn}", folder)
+    command = metrics["command"].replace(" --vplot", "")
+    if drawn:
+        keep_layout(folder, metrics | {"command": command})
     test = metrics["test"]
-    return metrics, {
+    run = {
         "seed": seed,
         "epochs": len(metrics["epochs"]),
         "train_acc": round(metrics["train"]["acc"], 4),
@@ -154,29 +180,17 @@ def measure(options: str, seed: int, folder: Path) -> tuple[dict, dict]:
         "seconds": round(sum(epoch["seconds"] for epoch in metrics["epochs"])),
         "train_curve": [round(epoch["train_acc"], 4) for epoch in metrics["epochs"]],
     }
-
-
-def make(name: str, seed: int) -> None:
-    """Make a run of a kind unless it is there."""
-    kind = KINDS[name]
-    content = read(name) or {"runs": []}
-    if seed in [run["seed"] for run in content["runs"]]:
-        return
-    options = f"{RECIPE} {kind.options}" + (" --vplot" if (name, seed) == ("net_3", 0) else "")
-    folder = RUNS / f"{name}_{seed}"
-    metrics, run = measure(options, seed, folder)
     head = {
         "title": kind.title,
-        "command": metrics["command"].replace(f"--seed {seed}", "").strip() + " --seed SEED",
+        "command": command.replace(f" --seed {seed}", "") + " --seed SEED",
         "data": metrics["data"]["test"],
         "hidden": kind.hidden,
         "parameters": metrics["parameters_without_readout"],
         "published": kind.published,
     }
-    runs = sorted([*content["runs"], run], key=lambda r: r["seed"])
+    runs = (read(name) or {"runs": []})["runs"]  # another process may have made one meanwhile
+    runs = sorted([*(r for r in runs if r["seed"] != seed), run], key=lambda r: r["seed"])
     write(name, head | {"runs": runs})
-    if "--vplot" in options:
-        keep_layout(folder, metrics)
     print(f"{time.strftime('%H:%M:%S')} {name} seed={seed} test={run['test_acc']:.4f}", flush=True)
 
 
@@ -200,10 +214,13 @@ def keep_layout(folder: Path, metrics: dict) -> None:
 def make_step(name: str) -> None:
     """A run of steps.json: the accuracy on held-out speakers after the last epoch."""
     words, options = STEPS[name]
-    if any(step["name"] == name for step in (read("steps") or {"steps": []})["steps"]):
-        return
     if "--nepochs" not in options:
         options += " --nepochs 8"
+    for step in (read("steps") or {"steps": []})["steps"]:
+        if step["name"] == name:
+            if meant(step["command"]) != plain(options):
+                raise SystemExit(f"steps.json holds a {name} of other options: {step['command']}")
+            return
     metrics = train(options, RUNS / f"step_{name}")
     result = {
         "name": name,
@@ -263,7 +280,7 @@ def step_table() -> str:
     if content is None:
         return ""
     lines = [
-        "| tried | epochs | on training words, % | on speakers 6 and 7, % |",
+        "| tried, n = 1 | epochs | training words, % | speakers 6 and 7, % |",
         "|---|---|---|---|",
     ]
     for step in content["steps"]:
@@ -297,6 +314,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="of kinds or of steps; by default all")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 0")
     args = parser.parse_args()
+    known = {"run": KINDS, "steps": STEPS}.get(args.what, ())
+    for name in args.names:
+        if name not in known:
+            parser.error(f"{args.what} {name}: not one of {', '.join(known) or 'none'}")
     if args.what == "run":
         for seed in range(args.seeds):
             for name in args.names or KINDS:

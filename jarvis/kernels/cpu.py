@@ -23,7 +23,7 @@ from numba.core import event
 
 logger = logging.getLogger("jarvis.kernels")
 
-_SUBNORMAL = np.float32(1e-40)
+_SUBNORMAL = np.uint32(71362).view(np.float32)  # 1e-40, made without arithmetic
 _MIN_WORK = 1 << 17  #: lane-steps that repay waking a thread: some 0.1 ms
 
 _compiling = threading.RLock()
