@@ -5,6 +5,7 @@ from jarvis.adex import FIRING_PATTERNS, AdExParams, NormalisedAdExParams
 from jarvis.adex_layers import AdExLayer, NormalisedAdExLayer, spike_times, step_response
 from jarvis.adex_step import AdExState, NormalisedAdExState, adex_step, normalised_adex_step
 from jarvis.augmentation import Augmentation
+from jarvis.chain import SpikingChain
 from jarvis.classifier import READOUTS, Readout, SpikingCNN, SpikingMLP
 from jarvis.convstdp import ConvSTDP, Winners
 from jarvis.costs import count_parameters, count_spikes, fan_out, synaptic_operations
@@ -47,6 +48,8 @@ from jarvis.first_spike_network import (
 from jarvis.instances import Instance, hulk, smash
 from jarvis.layers import LeakyIntegrator, LIFLayer, LIFTrace, RecurrentLIFLayer, over_time
 from jarvis.lif import LIFParams, LIFState, constant_drive, exp_decay, lif_step
+from jarvis.nir_export import to_nir
+from jarvis.nir_import import from_nir
 from jarvis.plasticity import PairSTDP, stdp_window
 from jarvis.pruning import Pruner, density_after
 from jarvis.rewardstdp import RewardRates, RewardSTDP
@@ -108,6 +111,7 @@ __all__ = [
     "SpikeSEGOutput",
     "SpikeSEGState",
     "SpikingCNN",
+    "SpikingChain",
     "SpikingMLP",
     "SurrogateSpike",
     "ThreeFactorSTDP",
@@ -141,6 +145,7 @@ __all__ = [
     "first_spikes",
     "fit",
     "fit_spatial",
+    "from_nir",
     "gabor",
     "hulk",
     "intensity_to_latency",
@@ -169,6 +174,7 @@ __all__ = [
     "stdp_window",
     "step_response",
     "synaptic_operations",
+    "to_nir",
     "trace_decode",
     "ttfs_decode",
     "ttfs_encode",
