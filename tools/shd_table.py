@@ -85,8 +85,8 @@ SHORT = (
 STEPS = {
     "source": ("the paper's recipe", "--net 3 --warmup 200 --decay_steps 0"),
     "shift": (
-        "+ initial weights of both signs, a read-out that learns 10 times as fast, words shifted by "
-        "up to 20 channels",
+        "+ initial weights of both signs, a read-out that learns 10 times as fast, words shifted "
+        "by up to 20 channels",
         f"--net 3 {START} --shift_channels 20",
     ),
     "dropout": (
@@ -256,8 +256,8 @@ def percent(values: list[float]) -> str:
 def table() -> str:
     """Test accuracy of all kinds, and what they cost."""
     lines = [
-        "| 100 hidden neurons, or as said | parameters | test accuracy, % | top 3, % | n | rate, Hz | "
-        "operations a word |",
+        "| 100 hidden neurons, or as said | parameters | test accuracy, % | top 3, % | n | "
+        "rate, Hz | operations a word |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, kind in KINDS.items():
