@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from conftest import ROOT
 
@@ -31,3 +32,13 @@ def test_pyright():
 def test_no_file_is_too_long_to_read_in_one_sitting():
     for path in (ROOT / "jarvis").rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 350, path.name
+
+
+def test_hooks_call_the_tools_that_these_tests_call():
+    result = run("pre_commit", "validate-config", ".pre-commit-config.yaml")
+    assert result.returncode == 0, result.stdout + result.stderr
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert {repo["repo"] for repo in hooks} == {"local"}
+    for hook in (hook for repo in hooks for hook in repo["hooks"]):
+        assert hook["entry"].startswith(".venv/bin/python -m "), hook["id"]
+        assert hook["language"] == "system"
