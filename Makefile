@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 EXTRAS := lab,test
+DOCS_STAMP := .venv/.installed-docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lab notebooks bench format
+.PHONY: help install demo test lab notebooks bench format docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,6 +38,18 @@ notebooks: $(STAMP) ## run every notebook in full and keep its outputs (needs MN
 
 bench: $(STAMP) ## measure speed beside the machine's limits and the peers that are installed
 	$(BIN)/python -m benchmarks --output runs/bench
+
+docs: $(DOCS_STAMP) ## build the site into docs/_build/html from the committed outputs (15 s)
+	$(BIN)/python -m sphinx -W -n --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+$(DOCS_STAMP): $(STAMP)
+	@if command -v uv >/dev/null 2>&1; then \
+		uv pip install --python $(BIN)/python -e '.[docs]' -c constraints.txt; \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]' -c constraints.txt; \
+	fi
+	@touch $@
 
 format: $(STAMP) ## put the sources in order
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -1,0 +1,149 @@
+"""How Sphinx builds the site: `make docs`.
+
+Notebooks are shown with their committed outputs and are never run. Three things are put together at
+build time, so that each is written down once: the notebooks are copied beside the pages, the table
+of notebooks comes from the README, and the equations come from the docstrings of `jarvis`.
+"""
+
+import ast
+import inspect
+import re
+import shutil
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+
+project = "jarvis"
+author = "the jarvis contributors"
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+exclude_patterns = ["_build"]
+html_theme = "sphinx_book_theme"
+html_title = "jarvis"
+templates_path: list[str] = []
+
+nb_execution_mode = "off"
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 3
+
+default_role = "code"  # docstrings write `name` for code
+napoleon_custom_sections = ["Source", "Sources"]
+napoleon_use_rtype = False
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say what is expected, with shapes and units
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r".*")]  # base classes of other packages, which are not fetched
+
+SECTIONS = "Args|Attributes|Raises|Returns|Yields|Source|Sources|Example|Examples"
+
+
+def notebooks_here() -> None:
+    """Copy the notebooks into ``docs/notebooks``, which git ignores; remove those that are gone."""
+    there = DOCS / "notebooks"
+    there.mkdir(exist_ok=True)
+    wanted = {path.name: path for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")}
+    for old in there.iterdir():
+        if old.name not in wanted:
+            old.unlink()
+    for name, path in wanted.items():
+        copy = there / name
+        if not copy.exists() or copy.read_bytes() != path.read_bytes():
+            shutil.copyfile(path, copy)
+
+
+def notebook_table() -> str:
+    """The README's table of notebooks."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## The path", 1)[1].split("\n## ", 1)[0]
+    return "\n".join(line for line in section.splitlines() if line.startswith("|"))
+
+
+def parts(docstring: str) -> tuple[str, str]:
+    """A docstring's text before its first section, and its source ("" if it names none)."""
+    text = inspect.cleandoc(docstring)
+    found = re.search(r"^Sources?: *(.*?)(?=\n\s*\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    before = re.split(rf"^(?:{SECTIONS}):", text, maxsplit=1, flags=re.MULTILINE)[0]
+    return before.strip(), " ".join(found[1].split()) if found else ""
+
+
+def sourced(module: str) -> list[tuple[str, str, str]]:
+    """Name, text and source of everything in a module of `jarvis` whose docstring has a source."""
+    tree = ast.parse((ROOT / "jarvis" / f"{module}.py").read_text(encoding="utf-8"))
+    found = []
+
+    def visit(node: ast.Module | ast.ClassDef | ast.FunctionDef, name: str) -> None:
+        text, source = parts(ast.get_docstring(node) or "")
+        if source:
+            found.append((name, text, source))
+        for child in node.body:
+            if isinstance(child, ast.ClassDef | ast.FunctionDef):
+                visit(child, f"{name}.{child.name}")
+
+    visit(tree, f"jarvis.{module}")
+    return found
+
+
+def equations(modules: str) -> str:
+    """The equations of some modules, and where each comes from."""
+    blocks = [
+        f"(eq-{name})=\n\n**`{name}`**\n\n```{{eval-rst}}\n{text}\n\n*Source:* {source}\n```\n"
+        for module in modules.split()
+        for name, text, source in sourced(module)
+    ]
+    return "\n".join(blocks)
+
+
+def surrogates() -> str:
+    """The table of surrogate derivatives."""
+    from jarvis import SURROGATES
+
+    lines = [
+        "| name | derivative at x = v - threshold | usual slope k | source |",
+        "|---|---|---|---|",
+    ]
+    for name, s in SURROGATES.items():
+        formula = s.formula.replace("|", "\\|")
+        lines.append(f"| `{name}` | `{formula}` | {s.slope:g} | {s.source} |")
+    return "\n".join(lines)
+
+
+def fill(text: str) -> str:
+    """A page with its markers replaced, and its links led to what is part of the site."""
+    text = text.replace("<!-- notebooks -->", notebook_table())
+    if "<!-- surrogates -->" in text:
+        text = text.replace("<!-- surrogates -->", surrogates())
+    named = " ".join(re.findall(r"<!-- equations: ([\w ]+) -->", text)).split()
+    others = sorted({path.stem for path in (ROOT / "jarvis").glob("*.py")} - set(named))
+    text = text.replace("<!-- other equations -->", equations(" ".join(others)))
+    text = re.sub(r"<!-- equations: ([\w ]+) -->", lambda m: equations(m[1]), text)
+    text = text.replace("](../notebooks/", "](notebooks/")
+    return re.sub(r"\[([^\]]+)\]\(\.\./[^)]*\)", r"\1", text)  # other files are not on the site
+
+
+def as_rst(app, what, name, obj, options, lines: list[str]) -> None:
+    """Escape what reads as markup in a docstring's prose: ``tau, **options:`` and ``|w| is``."""
+    for k, line in enumerate(lines):
+        line = re.sub(r"(?<=, )\*\*(?=\w+:)", r"\\*\\*", line)
+        lines[k] = re.sub(r"(?<= )\|(\w)\|(?= is)", r"\\|\1\\|", line)
+
+
+def setup(app) -> None:
+    plain: dict[str, list[str]] = {}
+
+    def read(app, name: str, source: list[str]) -> None:
+        if (DOCS / f"{name}.md").exists():
+            source[0] = fill(source[0])
+
+    def keep(app, what, name, obj, options, lines: list[str]) -> None:
+        plain[name] = list(lines)
+
+    def restore(app, what, name, obj, options, lines: list[str]) -> None:
+        # napoleon takes what stands before a colon for the type of an attribute
+        if what in ("attribute", "data", "property"):
+            lines[:] = plain[name]
+
+    app.connect("builder-inited", lambda app: notebooks_here())
+    app.connect("source-read", read)
+    app.connect("autodoc-process-docstring", as_rst, priority=100)
+    app.connect("autodoc-process-docstring", keep, priority=200)  # then napoleon, at 500
+    app.connect("autodoc-process-docstring", restore, priority=900)
