@@ -1,0 +1,150 @@
+"""How long the classroom's sliders take, and what they leave behind: python -m benchmarks.widgets
+
+For every explorer, moves through its sliders' ranges: the median time of `compute_*`, which may
+take 10 ms, and of a redraw (compute, draw, PNG), which may take 200 ms. Then 1000 moves, after
+which the process may be 5 MB larger (a PNG kept at each would be 20 MB and more). Exit status 1 if
+a bar is missed.
+"""
+
+import argparse
+import gc
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.machine import describe
+from jarvis import widgets
+from jarvis.files import write_json
+
+COMPUTE_MS, REDRAW_MS, GROWTH_MB = 10.0, 200.0, 5.0
+LAYOUT = Path(__file__).resolve().parent.parent / "results" / "shd" / "layout.json"
+
+
+def resident() -> int:
+    """Memory of this process, bytes: what it holds, or without /proc what it held at most."""
+    gc.collect()
+    now = Path("/proc/self/statm")
+    if now.exists():
+        return int(now.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def film() -> widgets.LayoutFilm:
+    """The film of the run on SHD, or as many places drawn at random."""
+    if LAYOUT.exists():
+        return widgets.film_of_file(LAYOUT)
+    random = np.random.default_rng(0)
+    return widgets.LayoutFilm(
+        np.arange(5.0), random.normal(0, 50, (5, 700, 3)), random.normal(0, 50, (5, 100, 3))
+    )
+
+
+MAKERS: dict[str, Callable[[], widgets.Explorer]] = {
+    "lif": widgets.lif,
+    "adex": widgets.adex,
+    "code": widgets.code,
+    "surrogate": widgets.surrogate,
+    "stdp": widgets.stdp,
+    "layout": lambda: widgets.layout(film()),
+}
+
+
+def _values(control, n: int) -> list:
+    """About n values through a control's range."""
+    if hasattr(control, "options"):
+        return [o[1] if isinstance(o, tuple) else o for o in control.options]
+    steps = round((control.max - control.min) / control.step)
+    return [
+        type(control.value)(control.min + round(steps * k / (n - 1)) * control.step)
+        for k in range(n)
+    ]
+
+
+def moves(explorer: widgets.Explorer, n: int = 9) -> Iterator[None]:
+    """Move each control through its range, again and again; yields before every move."""
+    while True:
+        for control in explorer.controls.values():
+            for value in _values(control, n):
+                if value != control.value:
+                    yield
+                    control.value = value
+
+
+def measure(name: str, n_timed: int, n_moves: int) -> dict:
+    """Medians and growth of one explorer."""
+    explorer = MAKERS[name]()
+    compute, took = explorer._compute, []
+
+    def timed(settings):
+        start = time.perf_counter()
+        view = compute(settings)
+        took.append(1000 * (time.perf_counter() - start))
+        return view
+
+    moving = moves(explorer)
+    next(moving)
+    explorer._compute = timed
+    redraws = []
+    for k in range(n_timed + 5):
+        start = time.perf_counter()
+        next(moving)
+        if k >= 5:  # the first compile and fill caches
+            redraws.append(1000 * (time.perf_counter() - start))
+    explorer._compute = compute
+    found = {
+        "compute_ms": round(statistics.median(took[-n_timed:]), 3),
+        "redraw_ms": round(statistics.median(redraws), 2),
+    }
+    if n_moves:
+        for _ in range(min(100, n_moves)):
+            next(moving)
+        before = resident()
+        for _ in range(n_moves):
+            next(moving)
+        found |= {"moves": n_moves, "growth_mb": round((resident() - before) / 1e6, 2)}
+    found["errors"] = [str(error) for error in explorer.errors]
+    met = found["compute_ms"] <= COMPUTE_MS and found["redraw_ms"] <= REDRAW_MS
+    found["met"] = met and found.get("growth_mb", 0) <= GROWTH_MB and not found["errors"]
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.widgets", description=__doc__)
+    parser.add_argument("--explorers", nargs="+", choices=MAKERS, default=list(MAKERS))
+    parser.add_argument("--timed", type=int, default=51, help="moves that are timed")
+    parser.add_argument("--moves", type=int, default=1000, help="moves for memory; 0: none")
+    parser.add_argument("--output", type=Path, default=None, help="a JSON file")
+    args = parser.parse_args(argv)
+    if args.timed < 1 or args.moves < 0:
+        parser.error(f"--timed {args.timed} must be at least 1, --moves {args.moves} at least 0")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        rows = {}
+        print("| explorer | compute, ms | redraw, ms | growth over the moves, MB | |")
+        print("|---|---|---|---|---|")
+        for name in args.explorers:
+            row = rows[name] = measure(name, args.timed, args.moves)
+            said = "met" if row["met"] else f"MISSED {row['errors'] or ''}"
+            growth = row.get("growth_mb", "not measured")
+            line = (name, row["compute_ms"], row["redraw_ms"], growth, said)
+            print("| " + " | ".join(map(str, line)) + " |", flush=True)
+        bars = {"compute_ms": COMPUTE_MS, "redraw_ms": REDRAW_MS, "growth_mb": GROWTH_MB}
+        print("bars:", json.dumps(bars))
+        if args.output:
+            write_json(args.output, {"machine": describe(1), "bars": bars, "explorers": rows})
+    finally:
+        torch.set_num_threads(before)
+    return int(not all(row["met"] for row in rows.values()))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
