@@ -793,18 +793,21 @@ if tables:
     left.set(yticks=range(len(names)), yticklabels=names)
     name(left, "test accuracy (%)", "")
     name(right, "epochs after the first", "accuracy on training words")
-if {"net_0", "net_2", "net_3", "net_inf"} <= set(tables):
-    share = tables["net_3"]["parameters"] / tables["net_inf"]["parameters"]
-    assert medians["net_3"] >= medians["net_inf"]
-    assert abs(share - 0.515) < 0.001
-    assert medians["net_0"] == min(medians[key] for key in ("net_0", "net_2", "net_3", "net_inf"))
+share = tables["net_3"]["parameters"] / tables["net_inf"]["parameters"]
+assert abs(share - 0.515) < 0.001
+assert abs(medians["net_3"] - medians["net_inf"]) < 1.0
+assert min(medians["net_2"], medians["net_3"]) > medians["net_inf_short"] + 3
+assert medians["net_inf_short"] > medians["net_0"] + 3
 
 # %% [markdown]
 # Left, test accuracy: dots are runs here, on SHD as rebuilt; diamonds are medians of the source, on
-# SHD as published, which is close to it but not the same. Networks without delays come last of the
-# four kinds. 3-D is not below free delays, with about half of their parameters. Right, the accuracy
-# on training words while the network learns. They are known better than the test words: what is
-# hard is not to learn words but to learn what holds for other voices.
+# SHD as published, which is close to it but not the same. Networks without delays come last. Those
+# with places are level with those with free delays, and have about half of their parameters. But
+# that is so only if free delays begin as spread as places make them: from 8 ms each, as in the
+# source, they stay behind. Three runs of a kind differ by about one per cent, so that smaller
+# differences mean nothing. Right, the accuracy on training words while the network learns (with a
+# part of the neurons dropped). They end better known than the test words: what is hard is not to
+# learn words but to learn what holds for other voices.
 #
 # Which is why most of the steps below are about generalisation. They were tried one after the other
 # on held-out speakers.
@@ -985,8 +988,8 @@ print("the numbers of the text hold")
 #    delays loses half of what it knows; 5 ms of noise do not matter.
 # 6. **A tenth** of the synapses keeps more than four fifths of it, if the others go step by step.
 # 7. **At equal numbers of parameters** 30 neurons with places know as much as 16 with free delays,
-#    if those start as spread as places are, and more if they all start short. With 100 neurons
-#    each, places are not below free delays, with about half of the parameters.
+#    if those start as spread as places are, and more if they all start short. So it is with 100
+#    neurons each, where places need about half of the parameters of free delays.
 #
 # ## Further reading
 #

@@ -71,9 +71,9 @@ KINDS = {
         "3-D, 10 % of the synapses", "--net 3 --sparse 0.1 --sparse_iter --possigma 50"
     ),
     "net_3_adex": Kind(
-        "3-D, AdEx",
-        "--net 3 --adex --tau 10 --tau_syn 2 --damping 0.001 --jitter_channels 10 "
-        "--rate_weight 1e-5 --nepochs 8",
+        "3-D, AdEx, 10 epochs",
+        "--net 3 --adex --tau 10 --tau_syn 2 --lr 5e-4 --readoutgradscale 20 --delaygradscale 20 "
+        "--damping 1e-4 --shift_channels 20 --jitter_channels 0 --rate_weight 2e-6 --nepochs 10",
     ),
     "net_3_plain": Kind("3-D, events not moved each for itself", f"--net 3 {PLAIN}"),
     "net_3_200": Kind(
@@ -88,13 +88,9 @@ SHORT = (
 #: What was tried, by a short name: in words, and the options; in 8 epochs if they do not say.
 STEPS = {
     "source": ("the paper's recipe", "--net 3 --warmup 200 --decay_steps 0"),
-    "shift": (
-        "+ initial weights of both signs, a read-out that learns 10 times as fast, words shifted "
-        "by up to 20 channels",
-        f"--net 3 {START} --shift_channels 20",
-    ),
     "dropout": (
-        "+ dropout 0.3, labels smoothed by 0.1",
+        "+ initial weights of both signs, a read-out that learns 10 times as fast, words shifted "
+        "by up to 20 channels, dropout 0.3, labels smoothed by 0.1",
         f"--net 3 {START} {AGAINST_OVERFITTING}",
     ),
     "slow": (
