@@ -119,3 +119,12 @@ def test_the_shortest_run_is_met_again(tmp_path):
         assert now[name]["loss"] == pytest.approx(then[name]["loss"], rel=0.03)
         assert now[name]["acc"] == pytest.approx(then[name]["acc"], abs=0.04)
     assert now["test"]["acc"] > 0.2
+
+
+@pytest.mark.parametrize("name", ["net_3", "net_inf"])
+def test_a_vote_is_of_all_runs_of_its_kind(name):
+    content, runs = kept(f"vote_{name}"), kept(name)["runs"]
+    assert content["seeds"] == [run["seed"] for run in runs]
+    assert content["parameters"] == len(runs) * kept(name)["parameters"]
+    assert content["test_acc"] > max(run["test_acc"] for run in runs)
+    assert content["data"] == kept(name)["data"]

@@ -5,6 +5,7 @@ python tools/shd_table.py readme                        # put them there
 python tools/shd_table.py run net_3 net_inf --seeds 3   # hours; goes on where it was cut off
 python tools/shd_table.py steps                         # what was tried on held-out speakers
 python tools/shd_table.py shortest                      # seconds: what a test makes again
+python tools/shd_table.py vote net_3 net_inf            # what the runs of a kind say together
 
 A kind of network is one file: the command that makes a run, and for each seed what its only test
 gave. `steps.json` has what was tried on held-out speakers, a run a line. Runs that are there are
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import torch
 
+from jarvis import EventLIF, SpatialNetwork, datasets
 from jarvis.spatial_options import make_parser
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,9 +78,6 @@ KINDS = {
         "--damping 1e-4 --shift_channels 20 --jitter_channels 0 --rate_weight 2e-6 --nepochs 10",
     ),
     "net_3_plain": Kind("3-D, events not moved each for itself", f"--net 3 {PLAIN}"),
-    "net_3_200": Kind(
-        "the same, 200 neurons", f"--net 3 {PLAIN} --nhidden 200", published=80.3, hidden=200
-    ),
 }
 #: What a test makes again: some seconds.
 SHORT = (
@@ -239,6 +238,37 @@ def make_step(name: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {name} val={result['val_acc']:.4f}", flush=True)
 
 
+def vote(name: str) -> None:
+    """What all runs of a kind say together: the mean of their probabilities for each test word."""
+    words = datasets.shd("test", check=False)
+    shares, parameters = torch.zeros(len(words), words.n_classes), 0
+    seeds = [run["seed"] for run in (read(name) or {"runs": []})["runs"]]
+    for seed in seeds:
+        kept = torch.load(RUNS / f"{name}_{seed}" / "checkpoint_latest.pt", weights_only=True)
+        options = f"{RECIPE} {KINDS[name].options} --final --seed {seed}"
+        args = make_parser().parse_args(options.split())
+        neuron = EventLIF(args.tau, args.tau_syn, args.dt)
+        network = SpatialNetwork(words.shape[0], args.nhidden, words.n_classes, args.net, neuron,
+                                 expected_rate=args.start_rate or 20.0)  # fmt: skip
+        network.load_state_dict(kept["model"])
+        heard = words.on_grid(args.dt, round(kept["arguments"]["duration"] / args.dt))
+        with torch.no_grad():
+            for index in torch.arange(len(words)).split(128):
+                shares[index] += network(heard[index][0]).scores.softmax(1) / len(seeds)
+        parameters += (read(name) or {})["parameters"]
+    right = shares.topk(3).indices == words.targets.unsqueeze(1)
+    content = {
+        "title": f"{len(seeds)} networks of {KINDS[name].title} vote",
+        "kind": name,
+        "seeds": seeds,
+        "data": words.source,
+        "parameters": parameters,
+        "test_acc": round(right[:, 0].float().mean().item(), 4),
+        "test_top3": round(right.any(1).float().mean().item(), 4),
+    }
+    write(f"vote_{name}", content)
+
+
 def make_shortest() -> None:
     """A run of seconds that a test makes again."""
     with tempfile.TemporaryDirectory() as folder:
@@ -272,6 +302,12 @@ def table() -> str:
             f"{statistics.mean(r['rate'] for r in runs):.0f} | "
             f"{statistics.mean(r['operations'] for r in runs):,.0f} |"
         )
+    for name in KINDS:
+        if content := read(f"vote_{name}"):
+            lines.append(
+                f"| {content['title']} | {content['parameters']:,} | "
+                f"**{100 * content['test_acc']:.1f}** | {100 * content['test_top3']:.1f} | 1 | | |"
+            )
     return "\n".join(lines)
 
 
@@ -310,12 +346,15 @@ def write_readme() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "what", nargs="?", choices=("table", "readme", "run", "steps", "shortest"), default="table"
+        "what",
+        nargs="?",
+        choices=("table", "readme", "run", "steps", "shortest", "vote"),
+        default="table",
     )
     parser.add_argument("names", nargs="*", help="of kinds or of steps; by default all")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 0")
     args = parser.parse_args()
-    known = {"run": KINDS, "steps": STEPS}.get(args.what, ())
+    known = {"run": KINDS, "steps": STEPS, "vote": KINDS}.get(args.what, ())
     for name in args.names:
         if name not in known:
             parser.error(f"{args.what} {name}: not one of {', '.join(known) or 'none'}")
@@ -323,6 +362,9 @@ def main() -> None:
         for seed in range(args.seeds):
             for name in args.names or KINDS:
                 make(name, seed)
+    if args.what == "vote":
+        for name in args.names:
+            vote(name)
     if args.what == "readme":
         write_readme()
     if args.what == "shortest":
