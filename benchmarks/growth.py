@@ -30,7 +30,7 @@ SIZES = {
     "events": (0.125, 0.25, 0.5, 0.75, 1.0),
 }
 LABELS = {"hidden": "hidden neurons", "dt": "time step (ms)", "events": "events a word"}
-WORDS, DURATION, RATE = 16, 1400.0, 20.0
+WORDS, DURATION, RATE = 32, 1400.0, 20.0
 
 
 def spoken() -> SpokenDigits:
