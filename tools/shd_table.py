@@ -72,11 +72,6 @@ KINDS = {
     "net_3_sparse_10": Kind(
         "3-D, 10 % of the synapses", "--net 3 --sparse 0.1 --sparse_iter --possigma 50"
     ),
-    "net_3_adex": Kind(
-        "3-D, AdEx, 10 epochs",
-        "--net 3 --adex --tau 10 --tau_syn 2 --lr 5e-4 --readoutgradscale 20 --delaygradscale 20 "
-        "--damping 1e-4 --shift_channels 20 --jitter_channels 0 --rate_weight 2e-6 --nepochs 10",
-    ),
     "net_3_plain": Kind("3-D, events not moved each for itself", f"--net 3 {PLAIN}"),
 }
 #: What a test makes again: some seconds.
