@@ -8,6 +8,7 @@ every figure of a notebook as PNG, to be looked at.
 """
 
 import base64
+import io
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbclient import NotebookClient
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("notebooks/[0-9]*.py", "notebooks/solutions/[0-9]*.py")
@@ -23,6 +25,26 @@ SOURCES = ("notebooks/[0-9]*.py", "notebooks/solutions/[0-9]*.py")
 def sources() -> list[Path]:
     """Every notebook's source."""
     return sorted(path for pattern in SOURCES for path in ROOT.glob(pattern))
+
+
+def packed(png: str) -> str:
+    """The same pixels of a base64 PNG in fewer bytes."""
+    target = io.BytesIO()
+    with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
+        if picture.mode == "RGBA" and picture.getextrema()[3] == (255, 255):
+            picture = picture.convert("RGB")  # an opaque picture needs no opacity
+        picture.save(target, "PNG", optimize=True)
+    smaller = base64.b64encode(target.getvalue()).decode()
+    return min(png, smaller, key=len)
+
+
+def pack(notebook) -> None:
+    """Every PNG output of a notebook, `packed`."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "image/png" in data:
+                data["image/png"] = packed(data["image/png"])
 
 
 def build(source: Path) -> None:
@@ -40,6 +62,7 @@ def build(source: Path) -> None:
     )
     client.execute()
     notebook.metadata.pop("widgets", None)
+    pack(notebook)
     for number, cell in enumerate(notebook.cells):
         cell.metadata.pop("execution", None)
         cell.id = f"cell-{number:02d}"  # stable, so that a rebuild changes only what changed
