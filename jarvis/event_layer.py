@@ -35,7 +35,7 @@ class _Run(torch.autograd.Function):
         spikes = loops.forward(spec, inputs, synapses, any(ctx.needs_input_grad))
         batch, width = len(inputs.offsets) - 1, w_in.shape[1]
         where = torch.arange(batch, device=w_in.device).repeat_interleave(spikes.offsets.diff())
-        where = where * spec.windows + spikes.steps.long() * spec.windows // spec.n_steps
+        where = where * spec.windows + spec.window(spikes.steps.long())
         shape = (batch, spec.windows, width)
         counts = torch.bincount(where * width + spikes.units, minlength=math.prod(shape))
         ctx.loops, ctx.spec = loops, spec

@@ -143,22 +143,14 @@ class SpokenDigits(Dataset):
         )
         times = (_MILLISECONDS if exact else self._clock)[bits]
         counts = np.diff(self.words.offsets)[picked]
-        if grid is not None and len(times) and times.max() >= grid.n_steps:
-            keep = times < grid.n_steps
-            word = np.repeat(np.arange(len(picked)), counts)
-            times, units, counts = (
-                times[keep],
-                units[keep],
-                np.bincount(word[keep], minlength=len(picked)),
-            )
         offsets = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
-        return Events(
-            torch.from_numpy(times),
-            torch.from_numpy(units.astype(np.int32)),
-            offsets,
-            (CHANNELS,),
-            None if grid is None else grid.n_steps,
-        )
+        lists = torch.from_numpy(times), torch.from_numpy(units.astype(np.int32)), offsets
+        if grid is None:
+            return Events(*lists, (CHANNELS,))
+        if not len(times) or times.max() < grid.n_steps:
+            return Events(*lists, (CHANNELS,), grid.n_steps)
+        whole = Events(*lists, (CHANNELS,))
+        return replace(whole.where(whole.times < grid.n_steps), n_steps=grid.n_steps)
 
     def batch(
         self,

@@ -25,6 +25,7 @@ from pathlib import Path
 import torch
 
 from jarvis import EventLIF, SpatialNetwork, datasets
+from jarvis.files import atomic_path, write_json
 from jarvis.spatial_options import make_parser
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,13 +46,11 @@ class Kind:
         title: what it is called.
         options: of the program, beside `RECIPE`.
         published: test accuracy, %, in Landsmeer et al. 2025 (medians read off its notebooks).
-        hidden: neurons.
     """
 
     title: str
     options: str
     published: float | None = None
-    hidden: int = 100
 
 
 #: Of all kinds; chosen on held-out speakers, see steps.json.
@@ -117,9 +116,7 @@ def read(name: str) -> dict | None:
 
 def write(name: str, content: dict) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
-    part = RESULTS / f"{name}.part"
-    part.write_text(json.dumps(content, indent=1) + "\n")
-    part.replace(RESULTS / f"{name}.json")
+    write_json(RESULTS / f"{name}.json", content)
 
 
 def plain(options: str) -> dict:
@@ -179,7 +176,7 @@ def make(name: str, seed: int) -> None:
         "title": kind.title,
         "command": command.replace(f" --seed {seed}", "") + " --seed SEED",
         "data": metrics["data"]["test"],
-        "hidden": kind.hidden,
+        "hidden": metrics["arguments"]["nhidden"],
         "parameters": metrics["parameters_without_readout"],
         "published": kind.published,
     }
@@ -203,7 +200,8 @@ def keep_layout(folder: Path, metrics: dict) -> None:
         "inputs": places[::2],
         "hidden": places[1::2],
     }
-    (RESULTS / "layout.json").write_text(json.dumps(content) + "\n")
+    with atomic_path(RESULTS / "layout.json") as part:  # in one line: it is long enough
+        part.write_text(json.dumps(content) + "\n")
 
 
 def make_step(name: str) -> None:

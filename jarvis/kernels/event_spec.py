@@ -1,7 +1,7 @@
 """What a loop over the events of a recurrent network with delays is told, whatever runs it."""
 
 import math
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -33,8 +33,8 @@ class EventSpec(NamedTuple):
     v_t: float = 0.5
     w0: float = 0.0  #: its value at the start
 
-    def window(self, step: int) -> int:
-        """The window that a step is in."""
+    def window(self, step: Any) -> Any:
+        """The window that a step (or each of a tensor of them) is in."""
         return step * self.windows // self.n_steps
 
     @property
