@@ -32,6 +32,10 @@
 # 4. predict a firing rate from the current, with and without refractory time,
 # 5. say what a synaptic current and an adaptive threshold add,
 # 6. carry, forget and detach a state on purpose, and never by accident.
+#
+# All parameters stand in the second cell of code. To try others, change them there, set
+# `full_run = False` and run the notebook again. The numbers in the text are those of the values
+# given here.
 
 # %%
 import math
@@ -42,7 +46,17 @@ import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
-from jarvis import LIFLayer, LIFParams, __version__, constant_drive, exp_decay, lif_step, plotting
+from jarvis import (
+    LIFLayer,
+    LIFParams,
+    __version__,
+    constant_drive,
+    exp_decay,
+    lif_step,
+    plotting,
+    widgets,
+)
+from jarvis.check import lif_neuron as check
 from jarvis.plotting import BLUE, GREEN, GREY, ORANGE, RED
 from jarvis.results import record
 
@@ -50,10 +64,6 @@ plt.rcParams.update({"figure.figsize": (6, 2.8), "figure.dpi": 85, "legend.frame
 plt.rcParams.update({"figure.constrained_layout.use": True, "legend.fontsize": 8})
 print(f"jarvis {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
 print(f"numpy {np.__version__}, matplotlib {matplotlib.__version__}")
-
-# %% [markdown]
-# All parameters stand in the next cell. To try others, change them there, set `full_run = False`
-# and run the notebook again. The numbers in the text are those of the values given here.
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "long_duration": 300.0}}
 full_run = True
@@ -349,7 +359,6 @@ for x in drive:
 by_hand_h, by_hand_spikes, by_hand_v = np.array(rows).T
 n_spikes, first_spike = by_hand_spikes.sum(), (by_hand_spikes.argmax() + 1) * dt
 
-# %%
 print(f"{n_spikes:.0f} spikes; the first at {first_spike:g} ms, closed form {t_first:.2f} ms")
 print(f"largest v: {by_hand_v.max():.3f}, largest h: {by_hand_h.max():.3f}")
 assert 0 <= first_spike - t_first < dt
@@ -567,6 +576,34 @@ print(f"5 ms, I = 50: {limit_rate:.2f} Hz of at most {1000 / 5:.0f} Hz")
 # visible part of an interval of 2.4 ms.) The convention behind it: after a spike, $v$ is held for
 # exactly `refractory / dt` steps, and no spike can follow in them.
 #
+# ### Turn the knobs
+#
+# Run the next cell to get sliders for all of this: current, `tau`, threshold, reset and refractory
+# time. Find out, before you open the answers:
+#
+# - Raise the threshold from 1 to 1.5. Where does the f-I curve begin now?
+# - Halve `tau`. Does the rheobase move? Does the rate?
+# - Set the refractory time to 20 ms, and the current to its largest. How fast does it fire?
+#
+# <details><summary>Answers</summary>
+# The curve begins at the threshold, at I = 1.5: that is where v would settle. A shorter tau leaves
+# it there, but v gets to the threshold in half the time, so the rate doubles (without a refractory
+# time). At 20 ms no current gets beyond 50 Hz, and I = 4 stays well below it.
+# </details>
+
+# %%
+explorer = widgets.lif(current=1.5)
+explorer
+
+# %%
+explorer.controls["current"].value = 2.0  # as if you had moved it
+assert not explorer.errors
+widgets.draw_lif(current=2.0)
+
+# %% [markdown]
+# *The figure is the picture above the sliders, for a current of 2: the potential and its spikes
+# over time, and the f-I curve with a dot where the neuron is.*
+#
 # ## 11. What does a synaptic current add?
 #
 # So far a spike that arrives makes $v$ jump at once. A synapse passes its current over some
@@ -701,7 +738,6 @@ print(f"in pieces, with the state carried: {carried.sum():.0f} spikes")
 assert torch.equal(carried, whole)
 assert forgetful.sum() == 0
 
-# %%
 ax = plotting.trace(carried_h.flatten(), spikes=carried.flatten(), dt=dt, label="state carried")
 plotting.trace(forgetful_h.flatten(), dt=dt, ax=ax, color=RED, label="state forgotten")
 ax.set(xticks=range(0, 201, 20), ylabel="potential h (threshold = 1)", ylim=(0, 1.4))
@@ -822,105 +858,97 @@ print("synapse and adaptation: the same as by hand")
 # %% [markdown]
 # ## Exercises
 #
-# Replace each `None`. The check below the exercise tells right from wrong; run it as often as you
-# like. Solutions are in `solutions/01_lif_neuron.ipynb`.
-
-
-# %%
-def check(name, answer, right, hint):
-    """Say whether an answer is right."""
-    if answer is None:
-        print(f"{name}: no answer yet. Replace None.")
-    else:
-        print(f"{name}: right." if right(answer) else f"{name}: not yet. Hint: {hint}")
-
-
-# %% [markdown]
+# Each function below is empty: fill it in and run the cell. The check tries your function on fresh
+# random input, and says in words what is wrong; run it as often as you like. Solutions are in
+# `solutions/01_lif_neuron.ipynb`.
+#
 # ### Exercise 1: Measure tau from a trace
 #
-# `recording` is the potential of a membrane after one
-# jump, one value per ms. Find its time constant in ms from two of its values.
+# `recording` is the potential of a membrane after one jump, one value per ms. Find its time
+# constant in ms from two of its values.
+
 
 # %%
-hidden_tau = rng.uniform(8, 30)
-recording = 0.8 * np.exp(-np.arange(60) / hidden_tau)
+def measure_tau(recording):
+    """The time constant (ms) of a decay with one value per ms."""
+    # your code
 
-my_tau = None  # your turn
 
-ax = plotting.trace(recording, threshold=None, label="recording")
-if my_tau is not None:
-    ax.plot(np.arange(1, 61), recording[0] * np.exp(-np.arange(60) / my_tau), "k:", label="yours")
-ax.legend()
-plt.show()
-hint = "v(t + d) / v(t) = exp(-d / tau)"
-check("exercise 1", my_tau, lambda a: abs(a - hidden_tau) < 0.01, hint)
+check.measure_tau(measure_tau)
 
 # %% [markdown]
 # ### Exercise 2: Predict the rheobase of a synapse
 #
-# A neuron with `tau=20`, `tau_syn=5`, `dt=1`
-# gets the same input `x` at every step. Which `x` is just enough to make it fire? Predict it on
-# paper: the check runs the layer with 1 % less and with 1 % more.
+# A neuron with a synapse gets the same input `x` at every step. Which `x` is just enough to make it
+# fire? The threshold is 1, the times are in ms. Do it on paper first.
+
 
 # %%
-my_x = None  # your turn
+def rheobase_per_step(tau, tau_syn, dt):
+    """The smallest input per step that makes the neuron fire."""
+    # your code
 
 
-def fires_with(x):
-    layer = LIFLayer(tau=20.0, dt=1.0, tau_syn=5.0)
-    return layer(torch.full((2000, 1), x, dtype=torch.float64))[0].sum() > 0
-
-
-hint = "where does i settle? and where does v settle, given that i?"
-check("exercise 2", my_x, lambda a: fires_with(1.01 * a) and not fires_with(0.99 * a), hint)
+check.rheobase_per_step(rheobase_per_step)
 
 # %% [markdown]
 # ### Exercise 3: Set a speed limit
 #
-# No current, however strong, may drive the neuron faster than
-# 80 Hz, and a very strong one should come close to it. Choose `refractory` in ms.
+# No current, however strong, may drive the neuron faster than `rate` Hz, and a very strong one
+# should come close to it. Which refractory time does that?
+
 
 # %%
-my_refractory = None  # your turn
+def speed_limit(rate):
+    """The refractory time (ms) of a neuron that never fires faster than `rate` (Hz)."""
+    # your code
 
 
-def fastest(refractory):
-    x = np.full((10_000, 1), constant_drive(200.0, tau=20.0, dt=0.1))
-    t = np.flatnonzero(neuron(x, 20.0, 0.1, "zero", refractory)[1]) * 0.1
-    return 1000 / np.diff(t).mean()
-
-
-hint = "the interval cannot be shorter than the refractory time: f < 1 / t_ref"
-check("exercise 3", my_refractory, lambda a: a > 0 and 78 < fastest(a) <= 80, hint)
+check.speed_limit(speed_limit)
 
 # %% [markdown]
 # ### Exercise 4: Which reset keeps the rate?
 #
-# With a coarse step of 1 ms and strong currents,
-# measure the f-I curve with `reset="subtract"` and `reset="zero"` (use `simulated_rate`), and draw
-# both over the formula. Which of the two lies closer, and why?
+# Measure the rate of a neuron with the given reset at the given step, from the mean interval
+# between its spikes, over 2 s. The figure then shows it for strong currents at a step of 1 ms, over
+# the formula. Which of the two resets lies closer, and why?
+
 
 # %%
+def coarse_rate(current, reset, tau, dt):
+    """The firing rate (Hz) at a constant current, with LIFLayer; `reset` is subtract or zero."""
+    # your code
+
+
+check.coarse_rate(coarse_rate)
+
 strong_currents = np.linspace(1.5, 20, 12)
-my_rates = {"subtract": None, "zero": None}  # your turn
 
 _, ax = plt.subplots()
 ax.plot(strong_currents, rate(strong_currents), color="black", lw=1, label="formula")
-for name, values in my_rates.items():
-    if values is not None:
-        ax.plot(strong_currents, values, "o", ms=4, label=name)
+for name in ("subtract", "zero"):
+    my_rates = [coarse_rate(c, name, tau, 1.0) for c in strong_currents]
+    if my_rates[0] is not None:
+        ax.plot(strong_currents, my_rates, "o", ms=4, label=name)
 ax.set(xlabel="current I (threshold = 1)", ylabel="firing rate (Hz)")
 ax.legend()
 plt.show()
 
+# %% [markdown]
+# ### Exercise 5: Write the neuron from memory
+#
+# Without looking up: current in, leak, compare, reset by subtraction. `x` has one value per step.
+# Return two arrays of the same length: the spikes (0 or 1), and v after the reset. The check knows
+# nine slips by name.
 
-def closer(rates):
-    off = {name: np.abs(r - rate(strong_currents)).mean() for name, r in rates.items()}
-    return off["subtract"] < 0.25 * off["zero"]
+
+# %%
+def from_memory(x, tau, dt, threshold):
+    """A LIF neuron over the inputs x: its spikes, and v after each step."""
+    # your code
 
 
-answered = None if any(r is None for r in my_rates.values()) else my_rates
-check("exercise 4", answered, closer, "simulated_rate(strong_currents, reset=..., dt=1.0)")
+check.from_memory(from_memory)
 
 # %% [markdown]
 # ## Summary

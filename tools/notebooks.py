@@ -39,8 +39,11 @@ def packed(png: str) -> str:
 
 
 def pack(notebook) -> None:
-    """Every PNG output of a notebook, `packed`."""
+    """Every PNG output of a notebook, `packed`; no sliders, which are dead without a kernel."""
+    view = "application/vnd.jupyter.widget-view+json"
     for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if view not in o.get("data", {})]
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:
