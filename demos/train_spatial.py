@@ -166,6 +166,7 @@ def main(args) -> None:
         augmentation=augmentation,
         label_smoothing=args.smoothing,
         average=args.average,
+        max_rate=args.max_rate or None,
         seed=args.seed,
     )
     run.arguments = identity(args) | {"decay_steps": total, "data": train.source}

@@ -1,12 +1,17 @@
 """`diagnose`: why nothing happens in a spiking network, and what to change."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from jarvis.layers import LIFLayer
+from jarvis.convstdp import ConvSTDP
+from jarvis.events import Events
+from jarvis.layers import LIFLayer, RecurrentLIFLayer
+from jarvis.map_diagnosis import judge_maps
+from jarvis.training import seeded
 
 # A unit counts as saturated when it fires at nine steps in ten, a layer as silent or saturated
 # when most of its units are. The gradient bounds are those at which Adam, whose steps do not
@@ -14,7 +19,9 @@ from jarvis.layers import LIFLayer
 _SATURATED, _MOST = 0.9, 0.9
 _VANISHED, _EXPLODED = 1e-7, 1e3
 _RATIO = 1e-4
+_GROWN = 1e3  # over the steps of a recurrent layer; sound ones stay within a factor of 10 or so
 _LARGE_INPUT = 20.0
+_CHANGED = 1e-4  # of the largest score: beyond the rounding of one and the same sum
 
 
 @dataclass
@@ -35,38 +42,46 @@ class Diagnosis:
     layers: list[LayerReport] = field(default_factory=list)
     gradients: dict[str, float] = field(default_factory=dict)  #: root mean square per parameter
     problems: list[str] = field(default_factory=list)
+    measures: dict[str, float] = field(default_factory=dict)  #: further figures, of maps
 
     @property
     def healthy(self) -> bool:
         return not self.problems
 
     def __str__(self) -> str:
-        lines = [f"{'layer':<16}{'rate':>8}{'Hz':>8}{'silent':>9}{'saturated':>11}"]
+        head = f"{'layer':<16}{'rate':>8}{'Hz':>8}{'silent':>9}{'saturated':>11}"
+        lines = [head] * bool(self.layers)
         lines += [
             f"{x.name:<16}{x.rate:>8.3f}{x.rate_hz:>8.1f}{x.silent:>9.0%}{x.saturated:>11.0%}"
             for x in self.layers
         ]
-        lines += ["", f"{'parameter':<32}{'gradient (rms)':>16}"]
-        lines += [f"{name:<32}{rms:>16.2e}" for name, rms in self.gradients.items()]
+        if self.gradients:
+            lines += ["", f"{'parameter':<32}{'gradient (rms)':>16}"]
+            lines += [f"{name:<32}{rms:>16.2e}" for name, rms in self.gradients.items()]
+        lines += [f"{name:<32}{value:>16.4g}" for name, value in self.measures.items()]
         lines += [""] + ([f"! {p}" for p in self.problems] or ["nothing wrong found"])
         return "\n".join(lines)
 
 
-def diagnose(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Diagnosis:
+def diagnose(model: nn.Module, batch: tuple[Tensor, Tensor] | Events) -> Diagnosis:
     """Run one batch forward and backward and say what would keep the network from learning.
 
-    Finds silent and saturated layers, vanishing, exploding and missing gradients, and NaN. The
-    model, its gradients and its mode are left as they were.
+    Finds silent and saturated layers, vanishing, exploding and missing gradients, NaN, time
+    constants shorter than a step, scores that depend on the calls before (a state that is carried
+    on), and scores of a sample that depend on the others (axes mixed up). Of a `ConvSTDP` it says
+    which maps are dead, and why. The model's weights, gradients and mode are left as they were.
 
     Args:
-        model: maps ``[T, B, ...]`` to scores ``[B, C]``; its spiking layers are `LIFLayer`.
-        batch: ``(x [T, B, ...], labels [B])``, encoded.
+        model: maps ``[T, B, ...]`` to scores ``[B, C]``; its spiking layers are `LIFLayer`. Or a
+            `ConvSTDP`.
+        batch: ``(x [T, B, ...], labels [B])``, encoded. For a `ConvSTDP`, `Events`.
 
     Returns:
         a `Diagnosis`; print it.
 
     Raises:
-        ValueError: if the batch is empty, or the model has no LIFLayer.
+        ValueError: if the batch is empty, the model has no LIFLayer, or its scores are not one row
+            a label.
 
     Example:
         >>> from jarvis import SpikingMLP
@@ -75,6 +90,14 @@ def diagnose(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Diagnosis:
         >>> print(found.problems[0])
         input: no spikes or currents at all: raise the rate of the code, or look at the data
     """
+    if isinstance(model, ConvSTDP) != isinstance(batch, Events):
+        wanted = "Events" if isinstance(model, ConvSTDP) else "(x, labels)"
+        kind = type(batch).__name__
+        raise ValueError(f"diagnose: a {type(model).__name__} needs {wanted}, not {kind}")
+    if isinstance(model, ConvSTDP):
+        measures, problems = judge_maps(model, batch)  # type: ignore[arg-type]
+        return Diagnosis(problems=problems, measures=measures)
+    assert not isinstance(batch, Events)
     x, labels = batch
     layers = {n: m for n, m in model.named_modules() if isinstance(m, LIFLayer)}
     if not layers:
@@ -82,10 +105,13 @@ def diagnose(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Diagnosis:
     if not x.numel():
         raise ValueError(f"diagnose: the batch is empty, shape {tuple(x.shape)}")
     spikes: dict[str, Tensor] = {}
+    currents: dict[str, Tensor] = {}  # what goes into recurrent layers
 
     def keep(name: str):
         def hook(module, args, output):
             spikes[name] = output[0].detach()
+            if isinstance(module, RecurrentLIFLayer) and args[0].requires_grad:
+                currents[name] = args[0]
 
         return hook
 
@@ -93,11 +119,9 @@ def diagnose(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Diagnosis:
     handles = [module.register_forward_hook(keep(name)) for name, module in layers.items()]
     try:
         scores = model(x)
+        _check_scores(scores, x, labels)
         loss = nn.functional.cross_entropy(scores, labels.to(scores.device))
-        if loss.requires_grad:
-            found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
-        else:
-            found = [None] * len(parameters)
+        found, stale = _gradients(loss, [*parameters.values(), *currents.values()])
     finally:
         for handle in handles:
             handle.remove()
@@ -106,16 +130,98 @@ def diagnose(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Diagnosis:
     _judge_input(x, result)
     for name, train in spikes.items():
         _judge_layer(name, train, layers[name], result)
-    for (name, _), gradient in zip(parameters.items(), found, strict=True):
+    for name, gradient in zip(currents, found[len(parameters) :], strict=True):
+        _judge_growth(name, gradient, result)
+    for name, gradient in zip(parameters, found, strict=False):
         # double: a sum of squares of small gradients must not itself vanish
         rms = 0.0 if gradient is None else gradient.double().square().mean().sqrt().item()
         result.gradients[name] = rms
-    _judge_gradients(result)
+    if stale:
+        result.problems.append(f"state: {_STALE}")
+    else:
+        _judge_gradients(result)
+        _judge_samples(model, x, labels, result)
     if not torch.isfinite(loss):
         result.problems.append(
             f"loss: it is {loss.item()}: look for NaN in the input and lower the learning rate"
         )
     return result
+
+
+_STALE = (
+    "the loss depends on the batch before, whose graph is gone (backward through the graph a "
+    "second time): start every batch from state=None, or detach the state if batches go on"
+)
+
+
+def _gradients(loss: Tensor, parameters: list[Tensor]) -> tuple[Sequence, bool]:
+    """The gradients, and whether the graph of an earlier batch was in the way."""
+    none = [None] * len(parameters)
+    if not loss.requires_grad:
+        return none, False
+    try:
+        return torch.autograd.grad(loss, parameters, allow_unused=True), False
+    except RuntimeError as error:
+        if "second time" not in str(error):
+            raise
+        return none, True
+
+
+def _check_scores(scores: Tensor, x: Tensor, labels: Tensor) -> None:
+    if scores.dim() == 2 and len(scores) == len(labels):
+        return
+    shape, n = tuple(x.shape), len(labels)
+    swapped = x.dim() > 1 and shape[0] == n != shape[1]
+    raise ValueError(
+        f"diagnose: the model gives scores {tuple(scores.shape)} for {n} labels, not [{n}, C]. "
+        f"Its input is {shape}; time comes first, [T, B, ...]"
+        + (": give it x.transpose(0, 1)" if swapped else "")
+    )
+
+
+@torch.no_grad()
+def _judge_samples(model: nn.Module, x: Tensor, labels: Tensor, result: Diagnosis) -> None:
+    """Scores must not depend on what the model saw before, nor one sample's on another's."""
+    axes = [axis for axis in (1, 0) if axis < x.dim() and x.shape[axis] == len(labels)]
+    if not axes or not x.isfinite().all():
+        return
+    x = x.clone()  # not a view that is the same at every step, which is summed in another way
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()  # dropout and batch normalisation mix samples rightly, while they train
+    try:
+        first, again = (_scores(model, x) for _ in range(2))
+        scale = _CHANGED * first.abs().max().item()
+        if (again - first).abs().max() > scale:
+            result.problems.append(
+                "state: the same batch gives other scores the second time: the model keeps its "
+                "state from call to call (start every batch from state=None), or draws random "
+                "numbers from a generator of its own"
+            )
+            return
+        moved = [(_scores(model, _one_changed(x, axis)) - first)[1:].abs() for axis in axes]
+    finally:
+        for module, training in modes:
+            module.training = training
+    if len(labels) < 2 or any(m.max() <= scale for m in moved):
+        return  # one axis whose entries keep to themselves: that one holds the samples
+    others = (moved[0].amax(1) > scale).double().mean().item()
+    result.problems.append(
+        f"batch: changing sample 0 alone changes the scores of {others:.0%} of the others: the "
+        "model runs over the batch as if it were time. A layer's input is [T, B, ...], time "
+        "first: x.transpose(0, 1)"
+    )
+
+
+def _one_changed(x: Tensor, axis: int) -> Tensor:
+    """x with entry 0 of an axis turned round: large where it was small."""
+    x = x.clone()
+    x.select(axis, 0).mul_(-1.0).add_(1.0 + x.max())
+    return x
+
+
+def _scores(model: nn.Module, x: Tensor) -> Tensor:
+    with seeded(0):
+        return model(x).detach().clone()
 
 
 def _judge_input(x: Tensor, result: Diagnosis) -> None:
@@ -139,6 +245,13 @@ def _judge_layer(name: str, train: Tensor, layer: LIFLayer, result: Diagnosis) -
             f"{name}: tau={tau:g} ms is less than half a step of dt={dt:g} ms, so v forgets "
             "everything from step to step: give tau in ms, not in seconds"
         )
+    elif tau < dt:
+        kept, meant = math.exp(-dt / tau), -dt / math.log(tau) if tau < 1 else math.inf
+        hint = f"; if {tau:g} was a factor per step (beta), tau is -dt/ln(beta) = {meant:.1f} ms"
+        result.problems.append(
+            f"{name}: tau={tau:g} ms is less than a step of dt={dt:g} ms: v keeps {kept:.0%} from "
+            "one step to the next" + (hint if tau < 1 else "")
+        )
     per_unit = train.float().mean(dim=(0, 1)).flatten()
     rate = per_unit.mean().item()
     report = LayerReport(
@@ -160,6 +273,24 @@ def _judge_layer(name: str, train: Tensor, layer: LIFLayer, result: Diagnosis) -
         result.problems.append(
             f"{name}: saturated ({report.saturated:.0%} of its units fire at nearly every step): "
             "lower the weights before it, raise the threshold, or shorten tau"
+        )
+
+
+def _judge_growth(name: str, gradient: Tensor | None, result: Diagnosis) -> None:
+    """How the gradient of a recurrent layer's input grows on its way back through time."""
+    if gradient is None or len(gradient) < 10:
+        return
+    size = gradient.double().flatten(1).norm(dim=1)
+    tenth = len(size) // 10
+    growth = (size[:tenth].mean() / size[-tenth:].mean()).item()
+    if math.isnan(growth) and size[-tenth:].isfinite().all() and size[-tenth:].any():
+        growth = math.inf  # NaN further back: it has overflowed on the way
+    result.measures[f"{name}: gradient, first steps/last"] = growth
+    if growth > _GROWN:
+        result.problems.append(
+            f"{name}: from its last steps back to its first the gradient grows {growth:.1g}-fold: "
+            "the early steps drown all others, and more steps will overflow: take a narrower "
+            "surrogate (a larger slope) or smaller recurrent weights"
         )
 
 

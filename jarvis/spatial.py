@@ -192,6 +192,40 @@ def rate_penalty(
 
 
 @torch.no_grad()
+def scale_down_(network: SpatialNetwork, rates: Tensor, limit: float, step: float = 0.01) -> Tensor:
+    """Weaken, in place, all that a neuron hears by if it fires faster than a limit.
+
+    ``w_ij <- (1 - step) w_ij`` for each neuron j with ``rates[j] > limit``: synaptic scaling, which
+    needs no gradient. Called after every training step it holds rates where the gradient of a
+    count cannot: that of an AdEx neuron leads the wrong way once rates are high.
+
+    Args:
+        network: its `w_in` and `w_rec` are changed.
+        rates: ``[H]``, Hz.
+        limit: Hz.
+        step: share of a weight that is taken away.
+
+    Returns:
+        Which neurons were, ``[H]`` bool.
+
+    Raises:
+        ValueError: for rates of another number of neurons.
+
+    Source: Turrigiano et al. 1998, Nature 391:892 (neurons scale all their synapses by one factor,
+    towards a rate; here only downwards).
+    """
+    if rates.shape != network.w_in.shape[1:]:
+        raise ValueError(
+            f"scale_down_: rates {tuple(rates.shape)} of {network.w_in.shape[1]} neurons"
+        )
+    fast = rates.to(network.w_in.device) > limit
+    factor = 1.0 - step * fast.to(network.w_in.dtype)
+    network.w_in.mul_(factor)
+    network.w_rec.mul_(factor)
+    return fast
+
+
+@torch.no_grad()
 def scale_to_rate(
     network: SpatialNetwork, events: Events, rate: float = 20.0, tolerance: float = 0.05
 ) -> float:

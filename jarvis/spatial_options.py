@@ -114,6 +114,9 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         help="the mean rate of all neurons is to be tgtfreq, not each one's own")  # fmt: skip
     add("--rate_weight", type=least, default=1e-6,
         help="price of rates: nats per Hz^2, summed over neurons")  # fmt: skip
+    add("--max_rate", type=least, default=0.0, metavar="HZ",
+        help="weaken the synapses of a neuron by 1 %% after each step in which it fires faster; "
+        "0: never")  # fmt: skip
     add("--surrogate", type=least, default=1.0, metavar="SLOPE",
         help="slope of the surrogate through which spike counts are differentiated")  # fmt: skip
     add("--damping", type=least, default=0.0, metavar="G",

@@ -15,7 +15,7 @@ from jarvis.checkpoints import load_checkpoint, random_states, save_checkpoint
 from jarvis.costs import synaptic_operations
 from jarvis.events import Events
 from jarvis.run import Run, batches
-from jarvis.spatial import SpatialNetwork, SpatialOutput, rate_penalty, rates
+from jarvis.spatial import SpatialNetwork, SpatialOutput, rate_penalty, rates, scale_down_
 from jarvis.spoken_digits import SpokenDigits
 
 TOP = 3
@@ -129,6 +129,8 @@ class SpatialRun(Run):
         label_smoothing: share of a label's probability that is spread over all classes.
         average: a second network follows the first, ``average`` of its parameters and the rest of
             the first's after each step, and is what is evaluated; 0: there is none. In [0, 1).
+        max_rate: after each step the synapses of neurons that fired faster, in Hz, are weakened
+            (`scale_down_`); None: never.
         seed: of the order of words and of the augmentation.
     """
 
@@ -145,6 +147,7 @@ class SpatialRun(Run):
         augmentation: Augmentation | None = None,
         label_smoothing: float = 0.0,
         average: float = 0.0,
+        max_rate: float | None = None,
         seed: int = 0,
     ) -> None:
         at = None if schedule is None else lambda step, n_steps: schedule(step)
@@ -154,7 +157,9 @@ class SpatialRun(Run):
         self.augmentation, self.label_smoothing = augmentation, label_smoothing
         if not 0 <= average < 1:
             raise ValueError(f"average={average!r} must lie in [0, 1)")
-        self.average = average
+        if max_rate is not None and not 0 < max_rate < float("inf"):
+            raise ValueError(f"max_rate={max_rate!r} Hz must be positive and finite, or None")
+        self.average, self.max_rate = average, max_rate
         follow = get_ema_multi_avg_fn(average)
         self.averaged = AveragedModel(model, multi_avg_fn=follow) if average else None
         self.kept: dict[str, Any] = {}  # what else a checkpoint holds (the frames of a film)
@@ -203,12 +208,16 @@ class SpatialRun(Run):
         duration = _duration(events, self.model)
         loss = loss + self.target(out.counts, duration)
         first, top = _hits(out.scores.detach().cpu(), labels)
-        rate = rates(out.counts.detach(), duration).mean().item()
+        fired = rates(out.counts.detach(), duration).mean(0)  # of each neuron, this rank's words
+        rate = fired.mean().item()
         mine = (loss.item() * n_mine, rate * n_mine, *((first, top) if n_mine else (0, 0)))
         loss_sum, rate_sum, n_correct, n_top = distributed.total(*mine)
         value = loss_sum / len(index)
         advice = "lower lr, or ask for smaller firing rates"
         self.descend(loss, value, n_mine, len(index), advice)
+        if self.max_rate is not None:
+            summed = distributed.total(*(fired * n_mine).tolist())  # the same on every rank
+            scale_down_(self.model, torch.tensor(summed) / len(index), self.max_rate)
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         done = (loss_sum, n_correct, n_top, rate_sum)
@@ -231,6 +240,7 @@ class SpatialRun(Run):
         same = super().identity()
         same.pop("epochs", None)  # this schedule counts steps: a run may be made longer
         same |= {"average": self.average} if self.average else {}
+        same |= {"max_rate": self.max_rate} if self.max_rate else {}
         return same | {"augmentation": asdict(self.augmentation or Augmentation())}
 
     def save(self, path: Path) -> None:

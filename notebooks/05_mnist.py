@@ -45,6 +45,7 @@ from matplotlib import pyplot as plt
 
 import jarvis
 from jarvis import LIFLayer, SpikingCNN, SpikingMLP, datasets, diagnose, evaluate, fit, plotting
+from jarvis.check import mnist as check
 from jarvis.encoding import constant_encode, poisson_encode
 from jarvis.results import record
 from jarvis.training import cosine
@@ -174,10 +175,10 @@ for name, times in (("at each step", n_steps), ("once", 1)):
 with jarvis.seeded(seed):
     model = SpikingMLP(sizes, tau=tau)
 view = constant_encode(train[:batch][0], n_steps)
-copy = view.contiguous()
-print(f"shape {tuple(view.shape)}, strides: view {view.stride()}, copy {copy.stride()}")
+copied = view.contiguous()
+print(f"shape {tuple(view.shape)}, strides: view {view.stride()}, copy {copied.stride()}")
 first = model.synapses[0]
-assert torch.allclose(jarvis.over_time(first, view), jarvis.over_time(first, copy), atol=1e-5)
+assert torch.allclose(jarvis.over_time(first, view), jarvis.over_time(first, copied), atol=1e-5)
 
 
 # %%
@@ -193,7 +194,7 @@ def seconds(run, repeats=5):
 
 targets = train[:batch][1]
 loss_of = torch.nn.functional.cross_entropy
-slow = seconds(lambda: loss_of(model(copy), targets).backward())
+slow = seconds(lambda: loss_of(model(copied), targets).backward())
 fast = seconds(lambda: loss_of(model(view), targets).backward())
 model.zero_grad()
 print(f"forward and backward: copy {1e3 * slow:.1f} ms, view {1e3 * fast:.1f} ms")
@@ -474,10 +475,10 @@ assert acc_constant[-1] >= acc_constant[0] - 0.02
 
 # %% [markdown]
 # Misread pictures against the time that the network is given, on a logarithmic scale; dotted,
-# guessing. On MNIST with constant current the accuracy is 78.7 %
+# guessing. On MNIST with constant current the accuracy is about 80 %
 # after one step, 97.6 % after two, 98.0 % after four, and no better after 25. The network was
-# trained for 25 steps and needs four. With Poisson spikes it reaches 97.0 % after two
-# steps and 98.1 % after 25. So the random code costs a little while time is short
+# trained for 25 steps and needs four. With Poisson spikes it reaches 97 % after two
+# steps and 98 % after 25. So the random code costs a little while time is short
 # and almost nothing in the end; after a single step the second layer has hardly begun, and both
 # codes are equally poor. MNIST's pixels are almost all close to 0 or to 1, where a random draw
 # adds little noise. The 8x8 digits have more grey, and there the random code costs more.
@@ -518,8 +519,8 @@ print(f"\nspikes per decision: {per_picture[0]:.0f} + {per_picture[1]:.0f}")
 # %% [markdown]
 # The histograms show the mean rate of each unit over up to 1000 test pictures, with the mean of the
 # layer dashed; below, the same in numbers. On MNIST a neuron of layer 1 fires at 0.30 of all steps,
-# one of layer 2 at 0.48, and 1 % of layer 1 never fire. With steps of 1 ms these are 299
-# and 477 Hz: no cortical neuron keeps that up. Nothing in the loss asks the network to be sparse,
+# one of layer 2 at 0.48, and 1 or 2 % of layer 1 never fire. With steps of 1 ms these are about 300
+# and 480 Hz: no cortical neuron keeps that up. Nothing in the loss asks the network to be sparse,
 # so it is not.
 #
 # ## Is that cheap?
@@ -555,7 +556,7 @@ plt.show()
 
 # %% [markdown]
 # Operations per decision against the time that the network runs. On MNIST the spiking network
-# needs 1.96 times as many operations as the ordinary one if it runs for 25 steps, and
+# needs 1.95 times as many operations as the ordinary one if it runs for 25 steps, and
 # 0.93 times as many if it stops after two, at some loss of accuracy. The count takes an
 # addition and a multiplication for equal and leaves out memory and the neurons themselves.
 # Sparse spikes save work. Many spikes do not: stop early, or ask for fewer of them.
@@ -640,13 +641,14 @@ else:
 #
 # ## The numbers of the text
 #
-# The numbers above are held against the last full run on MNIST.
+# The numbers above are held against the last full run on MNIST. They are given as exactly as they
+# repeat: another number of threads sums in another order, and so trains a slightly other network.
 
 # %%
 stated = {
-    "test_acc": 0.981, "train_acc": 0.998, "acc_1": 0.787, "acc_2": 0.976, "acc_4": 0.980,
-    "poisson_2": 0.970, "poisson_25": 0.981, "rate_1": 0.30, "rate_2": 0.48, "silent_1": 0.01,
-    "operations_25": 1.96, "operations_2": 0.93, "khz_1": 0.299, "khz_2": 0.477,
+    "test_acc": 0.981, "train_acc": 0.998, "acc_1": 0.80, "acc_2": 0.976, "acc_4": 0.980,
+    "poisson_2": 0.97, "poisson_25": 0.98, "rate_1": 0.30, "rate_2": 0.48, "silent_1": 0.015,
+    "operations_25": 1.95, "operations_2": 0.93, "khz_1": 0.30, "khz_2": 0.48,
 }  # fmt: skip
 at = durations.index
 measured = {
@@ -658,28 +660,20 @@ measured = {
     "operations_25": ratio[-1], "operations_2": ratio[1],
     "khz_1": report.layers[0].rate_hz / 1000, "khz_2": report.layers[1].rate_hz / 1000,
 }  # fmt: skip
-record("results/05_mnist.json", stated, measured, full=full_run and on_mnist, tolerance=0.005)
+record("results/05_mnist.json", stated, measured, full=full_run and on_mnist, tolerance=0.015)
 
 # %% [markdown]
 # ## Exercises
 #
-# Each cell runs as it is and says what is missing. Solutions: `solutions/05_mnist.ipynb`.
-
-
-# %%
-def check(answer, right, hint):
-    """Say whether an exercise is done, right or wrong; `right` is only asked if it is done."""
-    if answer is None:
-        print("Not done yet: the function still returns None.")
-    else:
-        print("Right." if right(answer) else f"Not right: {hint}")
-
-
-# %% [markdown]
+# Each function below is empty: fill it in and run the cell. The check tries your function on fresh
+# random input and a small network of its own, and says in words what is wrong; run it as often as
+# you like. Once it is right, the cell goes on with the network that you trained. Solutions:
+# `solutions/05_mnist.ipynb`.
+#
 # ### Exercise 1: The shortest run
 #
-# From `durations` and `acc_constant` find the shortest run whose accuracy
-# is at most `allowed` below that of the longest.
+# Of runs of several lengths, `durations` in ms, `accuracy` is given for each. Find the shortest run
+# whose accuracy is at most `allowed` below that of the longest, the last one.
 
 
 # %%
@@ -688,18 +682,16 @@ def shortest(durations, accuracy, allowed):
     # your code
 
 
-check(
-    shortest([1, 2, 4, 8], [0.5, 0.88, 0.905, 0.91], allowed=0.01),
-    lambda answer: answer == 4,
-    "0.905 at T = 4 is the first that is no more than 0.01 below 0.91",
-)
+if check.shortest(shortest):
+    found = shortest(durations, acc_constant, allowed=0.01)
+    print(f"T = {found} is enough for one point less than T = {durations[-1]}")
 
 # %% [markdown]
 # ### Exercise 2: Remove neurons
 #
-# Return a copy of the network (`copy.deepcopy`) in which a random `share` of
-# the units of the first hidden layer is not heard: set their columns in the weights of
-# `synapses[1][1]` to 0. Then plot the accuracy against the share. Where does it break down?
+# Return a copy of the network (`import copy`, `copy.deepcopy`) in which a random `share` of the
+# units of the first hidden layer is not heard: set their columns in the weights of `synapses[1][1]`
+# to 0. The cell plots the accuracy against the share. Where does it break down? Guess first.
 
 
 # %%
@@ -708,62 +700,53 @@ def lesion(net, share, generator):
     # your code
 
 
-lesioned = lesion(model, 0.5, torch.Generator().manual_seed(seed))
-check(
-    lesioned,
-    lambda net: (
-        (net.synapses[1][1].weight == 0).all(0).sum() == n_hidden[0] // 2
-        and not (model.synapses[1][1].weight == 0).all(0).any()
-    ),
-    "half of the columns of the copy must be 0, and none of the original",
-)
+if check.lesion(lesion):
+    shares = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]
+    hurt = [lesion(model, share, torch.Generator().manual_seed(seed)) for share in shares]
+    left = [evaluate(net, test, code)["acc"] for net in hurt]
+    labels = {"xlabel": "share of layer 1 removed", "ylabel": "test accuracy"}
+    plotting.curves({"lesioned": left}, x=shares, chance=chance, **labels)
+    plt.show()
 
 # %% [markdown]
 # ### Exercise 3: Noise
 #
-# Add Gaussian noise of standard deviation `sigma` to the picture: once, the same at
-# every step, or `fresh` at each step. Which of the two harms more? Guess, then measure both at
-# `sigma = 1`.
+# Add Gaussian noise of standard deviation `sigma` to the pictures: one noise that is the same at
+# every step, or with `fresh` another at each step. Which of the two harms more? Guess; the cell
+# measures both at `sigma = 1`.
 
 
 # %%
-def noisy(values, generator, sigma, fresh):
-    """Pictures [B, ...] -> noisy currents [T, B, ...]."""
+def noisy(values, generator, sigma, fresh, n_steps):
+    """Pictures [B, ...] -> noisy currents [n_steps, B, ...]."""
     # your code
 
 
-g = torch.Generator().manual_seed(seed)
-flat = torch.full((2, n_inputs), 0.5)
-check(
-    None if noisy(flat, g, 1.0, True) is None else (True, False),
-    lambda kinds: all((noisy(flat, g, 1.0, fresh).std(0).mean() > 0.1) == fresh for fresh in kinds),
-    "over the steps the input must vary with fresh=True, and must not with fresh=False",
-)
+if check.noisy(noisy):
+    for fresh in (False, True):
+        acc = evaluate(model, test, lambda x, g, f=fresh: noisy(x, g, 1.0, f, n_steps))["acc"]
+        print(f"fresh={fresh}: accuracy {acc:.2%}")
 
 # %% [markdown]
 # ### Exercise 4: Answer with the first spike
 #
-# Put LIF neurons behind the output currents, as for the raster
-# above. The answer is the class that fires first (of several, the one with the largest current so
-# far), and it comes when that spike comes. Use `jarvis.first_spike_decode`. What is the mean time
-# of an answer, and what does it cost in accuracy?
+# Put LIF neurons behind the output currents, as for the raster above. The answer is the class that
+# fires first (of several, the one with the largest current summed so far), and it comes when that
+# spike comes, 1 ms for the first step. Where nothing fires the class with the largest current in
+# all answers, at `n_steps`. Use `jarvis.first_spike_decode`. What is the mean time of an answer,
+# and what does it cost in accuracy?
 
 
 # %%
-def decide(net, images):
-    """Pictures [B, ...] -> answers [B] and their times [B] in ms (1 = the first step's end)."""
+def decide(net, images, n_steps, tau):
+    """Pictures [B, ...] -> answers [B] and their times [B] (ms); `tau` of the output neurons."""
     # your code
 
 
-check(
-    decide(model, test[:100][0]),
-    lambda answer: (
-        (answer[0] == test.targets[:100]).float().mean() > 3 * chance
-        and answer[1].shape == answer[0].shape
-        and 1 <= answer[1].min() <= answer[1].float().mean() <= n_steps
-    ),
-    "expected answers [B] well above chance, and times [B] between 1 and n_steps",
-)
+if check.decide(decide):
+    answers, times = decide(model, test[:1000][0], n_steps, tau)
+    quick = (answers == test.targets[:1000]).float().mean()
+    print(f"accuracy {quick:.2%} after {times.float().mean():.1f} ms, of {n_steps}")
 
 # %% [markdown]
 # ## Summary

@@ -45,7 +45,17 @@ import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
-from jarvis import Events, LIFLayer, LIFParams, __version__, datasets, lif_step, plotting
+from jarvis import (
+    Events,
+    LIFLayer,
+    LIFParams,
+    __version__,
+    datasets,
+    lif_step,
+    plotting,
+    widgets,
+)
+from jarvis.check import stdp as check
 from jarvis.convstdp import ConvSTDP
 from jarvis.encoding import intensity_to_latency
 from jarvis.filters import difference_of_gaussians, filter_images
@@ -167,7 +177,6 @@ spikes = (torch.tensor(x, dtype=torch.float64).reshape(-1, 1, 1) for x in (pre, 
 by_library, _ = rule.run(*spikes, torch.full((1, 1), 0.5, dtype=torch.float64))
 assert math.isclose(by_library.item() - 0.5, change, abs_tol=1e-12)
 
-# %%
 lags = np.arange(-80, 81, 5)
 inputs, output = torch.zeros(200, 1, 33), torch.zeros(200, 1, 1)  # [T, B, n]
 inputs[100 - lags, 0, range(33)] = 1
@@ -189,6 +198,39 @@ plt.show()
 # *The figure shows the change by one pair over its distance in time.* The dots lie on the line.
 # Depression is weaker at its peak and reaches further. Its area is larger by 20 %, so that spikes
 # that have nothing to do with each other weaken a synapse on average. Remember this number.
+#
+# ### Turn the knobs
+#
+# What keeps a weight within its bounds? **Hard** bounds cut off: a weight that would go beyond 1
+# stops at 1. **Soft** bounds slow down: potentiation is scaled by $1 - w$, what is left above the
+# weight, depression by $w$, what is left below. Run the next cell to get sliders for the window,
+# with soft bounds to begin with. The line is the closed form without a cut, the dots are pairs that
+# the rule was run on, and the title gives the area. Find out, before you open the answers:
+#
+# - Drag the weight from 0 to 1. Which side grows, which shrinks? At which weight is the area 0, and
+#   what does chance do to a weight above it?
+# - Choose hard bounds and a weight of 0.99. Which dots leave the line?
+# - With hard bounds, set `tau_minus` to twice `tau_plus`. Which `a_minus` has an area of 0?
+#
+# <details><summary>Answers</summary>
+# Depression grows with the weight and potentiation shrinks. The area changes its sign at 0.49:
+# weights above are pulled down, weights below are pulled up, so that all end in the middle and none
+# at a bound. With hard bounds nothing pulls back; at 0.99 no dot rises by more than the 0.01 that
+# is left. The third: half of a_plus, 0.025.
+# </details>
+
+# %%
+explorer = widgets.stdp(bounds="soft")
+explorer
+
+# %%
+explorer.controls["weight"].value = 0.8  # as if you had moved it
+assert not explorer.errors
+widgets.draw_stdp(bounds="soft", weight=0.8)
+
+# %% [markdown]
+# *The figure is the picture above the sliders, for a weight of 0.8: the change by one pair over its
+# distance in time.* Little is left above 0.8, so potentiation is a quarter as high as depression.
 #
 # ## 4. Does it matter how often the pairs come?
 #
@@ -329,12 +371,10 @@ def listen(spikes, weight, rule, inhibition=0.0):
 # %%
 def balanced(ratio):
     """A pair rule whose a_minus is this fraction of its a_plus."""
-    a_minus = ratio * a_plus
-    return PairSTDP(a_plus=a_plus, a_minus=a_minus, tau_plus=tau_plus, tau_minus=tau_minus)
+    return PairSTDP(a_plus=a_plus, a_minus=ratio * a_plus, tau_plus=tau_plus, tau_minus=tau_minus)
 
 
-start = torch.full((1, n_inputs), 0.5)
-tries = {}
+start, tries = torch.full((1, n_inputs), 0.5), {}
 for ratio in (0.4, 0.6, 1.2):
     out, w = listen(heard[:8000], start, balanced(ratio))
     tries[ratio] = out.unflatten(0, (-1, 500)).mean((1, 2)) * 1000
@@ -399,39 +439,36 @@ plt.show()
 # time. Then other, still earlier inputs are the ones just before it. The spike walks back to the
 # beginning of the pattern, where nothing earlier repeats.
 # </details>
+#
+# Hold the weights fixed and look inside: which synapses did it keep?
 
 # %%
 layer = LIFLayer(tau=10.0, reset="zero", refractory=5.0)
-_, axes = plt.subplots(2, 1, figsize=(7, 3.8), sharex=True)
-for ax, w, name in zip(axes, (start, weight), ("before learning", "after"), strict=True):
+_, axes = plt.subplot_mosaic(
+    [["before learning", "w"], ["after", "w"]], figsize=(9.5, 3.8), width_ratios=[3, 2]
+)
+for name, w in (("before learning", start), ("after", weight)):
     s, _, trace = layer(gain * heard[-1000:, None] @ w.T, trace=True)
-    plotting.trace(trace.h.flatten(), spikes=s.flatten(), ax=ax, lw=0.8)
-    ax.set(title=name, ylabel="potential h")
-    mark(ax, kind[-20:])
-plt.show()
-
-# %% [markdown]
-# *The figure shows the potential in the last second (threshold dashed, spikes as triangles), with
-# the weights fixed. The pattern is orange.* Before, the spikes come anywhere. After, noise leaves
-# the neuron well below its threshold, and each pattern lifts it across at once.
-#
-# Which synapses did it keep?
-
-# %%
+    plotting.trace(trace.h.flatten(), spikes=s.flatten(), ax=axes[name], lw=0.8)
+    axes[name].set(title=name, ylabel="potential h")
+    mark(axes[name], kind[-20:])
 moment = patterns[0].argmax(0)  # when each input first fires in the pattern, ms
 silent = ~patterns[0].any(0)
-_, ax = plt.subplots()
-ax.plot(moment[~silent], weight[0][~silent], ".", ms=3, color=BLUE)
-ax.plot(torch.full((int(silent.sum()),), -3), weight[0][silent], ".", ms=3, color=GREY)
-ax.set(xlabel="first spike in the pattern (ms); grey: none", ylabel="weight")
+axes["w"].plot(moment[~silent], weight[0][~silent], ".", ms=3, color=BLUE)
+axes["w"].plot(torch.full((int(silent.sum()),), -3), weight[0][silent], ".", ms=3, color=GREY)
+axes["w"].set(xlabel="first spike in the pattern (ms); grey: none", ylabel="weight after learning")
 plt.show()
 early, later = weight[0][~silent & (moment < 3)], weight[0][(moment >= 3) & (moment < 20)]
 
 # %% [markdown]
-# *The figure shows each input's weight over the time at which it first fires in the pattern.* The
-# inputs of the first 3 ms have gone to 1 (mean 0.92): they make the spike. Those that fire just
-# after it come too late every time, and have fallen (mean 0.16, up to 20 ms). Inputs that are
-# silent in the pattern (grey) only fire at random, and have stayed between 0.48 and 0.69.
+# *Left: the potential in the last second (threshold dashed, spikes as triangles). The pattern is
+# orange.* Before, the spikes come anywhere. After, noise leaves the neuron well below its
+# threshold, and each pattern lifts it across at once.
+#
+# *Right: each input's weight over the time at which it first fires in the pattern.* The inputs of
+# the first 3 ms have gone to 1 (mean 0.92): they make the spike. Those that fire just after it come
+# too late every time, and have fallen (mean 0.16, up to 20 ms). Inputs that are silent in the
+# pattern (grey) only fire at random, and have stayed between 0.48 and 0.69.
 #
 # ## 7. Do four neurons find three patterns?
 #
@@ -769,97 +806,92 @@ if full_run:
 # %% [markdown]
 # ## Exercises
 #
-# Replace each `None`. The check below the exercise tells right from wrong; run it as often as you
-# like. Solutions are in `solutions/06_stdp.ipynb`.
-
-
-# %%
-def check(name, answer, right, hint):
-    """Say whether an answer is right."""
-    if answer is None:
-        print(f"{name}: no answer yet. Replace None.")
-    else:
-        print(f"{name}: right." if right(answer) else f"{name}: not yet. Hint: {hint}")
-
-
-# %% [markdown]
+# Each function below is empty: fill it in and run the cell. The check tries your function on fresh
+# random input, and says in words what is wrong; run it as often as you like. Solutions are in
+# `solutions/06_stdp.ipynb`.
+#
 # ### Exercise 1: Balance a window
 #
 # Two neurons fire at random and know nothing of each other, so every distance $s$ is equally
-# likely. For `a_plus=0.01`, `tau_plus=10`, `tau_minus=40`: which `a_minus` leaves their weight
-# unchanged on average?
+# likely. Which `a_minus` leaves their weight unchanged on average?
+
 
 # %%
-my_a_minus = None  # your turn
+def balance_window(a_plus, tau_plus, tau_minus):
+    """The a_minus with which chance pairs change nothing on average."""
+    # your code
 
 
-def drift(a_minus):
-    rule = PairSTDP(a_plus=0.01, a_minus=a_minus, tau_plus=10.0, tau_minus=40.0)
-    return stdp_window(rule, np.arange(-500.005, 500, 0.01)).sum() * 0.01
-
-
-hint = "the area of one side of the window is A tau"
-check("exercise 1", my_a_minus, lambda a: abs(drift(a)) < 1e-3, hint)
+check.balance_window(balance_window)
 
 # %% [markdown]
 # ### Exercise 2: Tell two interactions apart
 #
-# With `interaction="nearest"` an output spike pairs with the *last* input spike only. Find spike
-# times (ms, below 100) of one synapse for which `"all"` changes the weight by more than twice as
-# much as `"nearest"`.
+# With `interaction="nearest"` an output spike pairs with the *last* input spike before it only.
+# Find spike times of one synapse, whole ms from 0 to 99, for which `"all"` raises the weight by
+# more than `factor` times as much as `"nearest"` does. The factor lies between 1.5 and 6; the rule
+# is `PairSTDP()` as it comes.
+
 
 # %%
-my_pre, my_post = None, None  # your turn: two lists
+def tell_apart(factor):
+    """Two lists: the times of the input spikes and of the output spikes (ms)."""
+    # your code
 
 
-def changed(interaction, times):
-    rule = PairSTDP(interaction=interaction, bounds="none")
-    trains = torch.zeros(2, 100, 1, 1)
-    for train_of, steps in zip(trains, times, strict=True):
-        train_of[list(steps)] = 1
-    return rule.run(*trains, torch.zeros(1, 1))[0].item()
-
-
-answer = None if my_pre is None or my_post is None else (my_pre, my_post)
-hint = "several input spikes shortly before one output spike"
-check("exercise 2", answer, lambda a: changed("all", a) > 2 * changed("nearest", a) > 0, hint)
+check.tell_apart(tell_apart)
 
 # %% [markdown]
 # ### Exercise 3: Wait long enough
 #
-# A reward comes 700 ms after a pair. Which `tau_eligibility` (ms) lets half of the mark be written
-# in?
+# A reward comes `delay` ms after a pair. Which `tau_eligibility` lets just a share of the mark be
+# written in, say a half, or `share` in general?
+
 
 # %%
-my_tau = None  # your turn
+def wait_long_enough(delay, share):
+    """The tau_eligibility (ms) with which `share` of a mark is left after `delay` ms."""
+    # your code
 
 
-def written(tau):
-    rule = ThreeFactorSTDP(pair=PairSTDP(a_plus=0.1), tau_eligibility=tau)
-    pre, post, reward = torch.zeros(720, 1, 1), torch.zeros(720, 1, 1), torch.zeros(720, 1)
-    pre[10] = post[10] = reward[710] = 1
-    return (rule.run(pre, post, reward, torch.full((1, 1), 0.5))[0].item() - 0.5) / 0.1
-
-
-hint = "exp(-700 / tau) = 1/2"
-check("exercise 3", my_tau, lambda a: abs(written(a) - 0.5) < 0.01, hint)
+check.wait_long_enough(wait_long_enough)
 
 # %% [markdown]
 # ### Exercise 4: Learn the opposite
 #
 # After 50 of 140 blocks the goal turns round: left becomes right. First predict the accuracy of the
-# block after that. Then write a signal with which the network learns both.
+# block after that. Then write a signal with which the network learns both. The check runs a smaller
+# network than the one above, for a second; the cell then draws what yours does in the one above.
+
 
 # %%
-my_signal = None  # your turn: a function of (correct, expected)
+def relearn(correct, expected):
+    """What the synapses are told: `correct` is [B], 1 or 0; `expected` is a number."""
+    # your code
 
-if my_signal is not None:
-    relearned, _ = session(slow, seed, my_signal, n_blocks=140, swap_at=50)
+
+check.relearn(relearn)
+
+if relearn(torch.ones(n_trials), 0.5) is not None:
+    relearned, _ = session(slow, seed, relearn, n_blocks=140, swap_at=50)
     plotting.curves({"yours": relearned}, xlabel="block", chance=0.5).axvline(50.5, color=RED)
     plt.show()
-hint = "the signal must be able to weaken what used to be right"
-check("exercise 4", my_signal,
-      lambda _: min(relearned[40:50].mean(), relearned[-10:].mean()) > 0.7, hint)  # fmt: skip
+
+# %% [markdown]
+# ### Exercise 5: Write the rule from memory
+#
+# Without looking up: one synapse, two trains of 0 and 1 with one value per ms, two traces. Return
+# by how much all pairs together change the weight, without bounds. A pair in the same step counts
+# as pre before post. The check knows a dozen slips by name.
+
+
+# %%
+def from_memory(pre, post, a_plus, a_minus, tau_plus, tau_minus):
+    """The change of one weight by pair-based STDP; times in ms, a step is 1 ms."""
+    # your code
+
+
+check.from_memory(from_memory)
 
 # %% [markdown]
 # ## Summary

@@ -131,6 +131,11 @@ def test_an_argument_that_is_changed(make):
     assert double(lambda x: 2 * x)
 
 
+@pytest.mark.parametrize("value", [torch.tensor(3.0), torch.ones(1, requires_grad=True) * 3, 3])
+def test_number(value):
+    assert number(value) == 3.0
+
+
 def test_array():
     assert array(torch.ones(2, requires_grad=True), (2,)).tolist() == [1, 1]
     with pytest.raises(Wrong, match=r"shape \(3,\), but has \(2,\)"):
@@ -139,6 +144,8 @@ def test_array():
         array([1, np.nan], (2,))
     with pytest.raises(Wrong, match="should be an array, but is dict"):
         array({}, (2,), "the rates")
+    with pytest.raises(Wrong, match="v should be an array, but is None"):
+        array(None, (2,), "v")
 
 
 def test_interruption_is_not_swallowed():

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import jarvis
+import jarvis.check
 from conftest import ROOT
 from jarvis import LIFLayer
 
@@ -48,6 +49,9 @@ def test_every_page_exists_and_is_in_the_table_of_contents():
 
 def test_api_page_has_every_public_name_once_and_no_other():
     directives = re.findall(r"^\.\. auto(\w+):: jarvis\.([\w.]+)$", page("api"), re.MULTILINE)
+    checks = [name for _, name in directives if name.startswith("check.")]
+    assert sorted(checks) == [f"check.{name}" for name in sorted(jarvis.check.__all__)]
+    directives = [pair for pair in directives if pair[1] not in checks]
     names = [name.split(".")[-1] for _, name in directives] + ["__version__"]
     assert sorted(names) == sorted(jarvis.__all__)
     for kind, name in directives:

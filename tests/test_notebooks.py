@@ -99,5 +99,6 @@ def test_three_to_five_exercises_each_solved(source):
         return re.findall(r"^#+ Exercise (\d)", text, re.MULTILINE)
 
     found = exercises(source)
-    assert 3 <= len(found) <= 5
+    eight = source.stem == "10_debugging"  # a patient each
+    assert len(found) == 8 if eight else 3 <= len(found) <= 5
     assert found == exercises(source.parent / "solutions" / source.name)

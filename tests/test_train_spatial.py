@@ -24,6 +24,7 @@ from jarvis.costs import synaptic_operations
 from jarvis.layout_film import record_layout, save_film, save_layout
 from jarvis.pruning import Pruner
 from jarvis.run import TrainingError
+from jarvis.spatial import rates as measured
 from jarvis.spatial_optimiser import clip_by_unit_, spatial_optimiser, warmup_cosine
 from jarvis.spatial_options import check, make_parser, run_folder
 from jarvis.spatial_run import RateTarget, SpatialRun, evaluate_words
@@ -249,6 +250,27 @@ def test_the_average_follows_the_weights_and_is_what_is_evaluated(tmp_path):
         fit_spatial(whole, pruner=pruner, density=0.5)
     with pytest.raises(ValueError, match="average=1"):
         make_run(average=1.0)
+
+
+def test_neurons_beyond_the_highest_rate_are_weakened_at_every_step(tmp_path):
+    """Nothing else moves (the learning rate is 0), so that each weakening is to be seen."""
+    options = {"schedule": lambda step: 0.0, "max_rate": 402.0}
+    start, run = network(), make_run(**options)
+    fit_spatial(run, progress=False, log=lambda line: None)
+    with torch.no_grad():
+        rate = measured(start(words()[:60][0]).counts, 200 * DT).mean(0)  # 394 to 413 Hz
+        times = (run.model.w_in / start.w_in).log().mean(0) / math.log(0.99)
+    torch.testing.assert_close(times, times.round(), atol=1e-3, rtol=0)
+    assert 0 < times[rate > 405].mean() <= 2 * run.batches_per_epoch
+    assert times[rate < 399].mean() < times[rate > 405].mean()
+    fit_spatial(make_run(epochs=1, **options), output=tmp_path, progress=False)
+    resumed = make_run(network(seed=5), **options)
+    fit_spatial(resumed, resume=tmp_path, progress=False)
+    assert same(resumed.model, run.model)
+    with pytest.raises(CheckpointError, match="its max_rate was"):
+        fit_spatial(make_run(), resume=tmp_path, progress=False)
+    with pytest.raises(ValueError, match=r"max_rate=0.0 Hz must be positive"):
+        make_run(max_rate=0.0)
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
@@ -585,6 +607,7 @@ BAD = [
     ("--reload", "--tag", "never"),
     ("--device", "tpu"),
     ("--adex", "--adex_dt", "0.001"),
+    ("--max_rate", "-1"),
     ("--epoch", "3"),
     ("--colour", "red"),
 ]
@@ -653,7 +676,7 @@ def test_killed_and_reloaded_ends_with_the_same_weights(tmp_path, monkeypatch):
 def test_two_processes_do_what_one_does(tmp_path, monkeypatch, capsys):
     # 72 words are 14 batches of 5, and one of 2; 71 would leave a rank without a word
     options = [*SMALL, "--load_limit", "71", "--batch_size", "5", "--net", "2", "--nepochs", "2",
-               "--shift_channels", "5", "--sparse", "0.5"]  # fmt: skip
+               "--shift_channels", "5", "--sparse", "0.5", "--max_rate", "15"]  # fmt: skip
     assert run_demo(monkeypatch, *options, "--output", str(tmp_path / "one")) == 0
     together(DEMO, *options, "--shard", "--output", str(tmp_path / "two"))
     one, two = (load_checkpoint(tmp_path / name) for name in ("one", "two"))

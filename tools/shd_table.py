@@ -71,6 +71,12 @@ KINDS = {
     "net_3_sparse_10": Kind(
         "3-D, 10 % of the synapses", "--net 3 --sparse 0.1 --sparse_iter --possigma 50"
     ),
+    "net_3_adex": Kind(
+        "3-D, AdEx neurons",
+        "--net 3 --adex --max_rate 40 --damping 1e-4 --average 0.995 --lr 5e-4 "
+        "--readoutgradscale 20 --delaygradscale 20 --tau 10 --tau_syn 2 --shift_channels 20 "
+        "--jitter_channels 0 --dropout 0 --smoothing 0",
+    ),
     "net_3_plain": Kind("3-D, events not moved each for itself", f"--net 3 {PLAIN}"),
 }
 #: What a test makes again: some seconds.

@@ -140,10 +140,11 @@ class Watched:
 
 def number(value: Any, what: str = "your answer") -> float:
     """A finite number, or `Wrong`."""
+    value = value.detach().cpu() if isinstance(value, torch.Tensor) else value
     try:
-        if np.size(value) != 1:
+        if np.size(np.asarray(value)) != 1:
             raise Wrong(f"{what} should be one number, but has the shape {np.shape(value)}.")
-        found = float(value)
+        found = float(np.asarray(value).reshape(()))
     except (TypeError, ValueError):
         raise Wrong(f"{what} should be a number, but is {value!r:.60}.") from None
     if not np.isfinite(found):
@@ -155,6 +156,8 @@ def array(value: Any, shape: tuple[int, ...], what: str = "your answer") -> np.n
     """A float array of a shape, finite, or `Wrong`."""
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
+    if value is None:
+        raise Wrong(f"{what} should be an array, but is None.")
     try:
         found = np.asarray(value, dtype=float)
     except (TypeError, ValueError):

@@ -1,0 +1,96 @@
+"""Questions to a network that need no training: what hangs on a loss, who hears whom, and when.
+
+`diagnose` asks such questions and answers in words; these return what to draw.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+
+def graph_size(loss: Tensor) -> int:
+    """How many operations hang on a tensor: what `backward` would have to go through.
+
+    From batch to batch this number stays the same. Where it grows, a state carries the graph of
+    earlier batches along.
+
+    Args:
+        loss: any tensor.
+
+    Returns:
+        the number of nodes of its autograd graph; 0 for a tensor without one.
+
+    Example:
+        >>> w = torch.ones(2, requires_grad=True)
+        >>> graph_size(w * 2), graph_size((w * 2).detach())
+        (2, 0)
+    """
+    seen: set = set()
+    todo = [loss.grad_fn]
+    while todo:
+        node = todo.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            todo += [parent for parent, _ in node.next_functions]
+    return len(seen)
+
+
+def influence(model: Callable[[Tensor], Tensor], x: Tensor, batch_axis: int = 1) -> Tensor:
+    """How much each sample's scores depend on each sample's input: it should be a diagonal.
+
+    ``|d sum(scores[a]) / d x of sample b|``, summed over x, each row divided by its largest.
+
+    Args:
+        model: maps x to scores ``[B, C]``.
+        x: ``[T, B, ...]``, or with samples along another axis.
+        batch_axis: the axis of the samples in x.
+
+    Returns:
+        ``[B, B]``, row a, column b; a row of zeros where a score depends on nothing.
+
+    Raises:
+        ValueError: if the model does not return a row of scores a sample.
+
+    Example:
+        >>> influence(lambda x: x.mean(0) + x.mean(0)[:1], torch.ones(3, 2, 4))
+        tensor([[1., 0.],
+                [1., 1.]])
+    """
+    x = x.detach().clone().requires_grad_()
+    scores = model(x)
+    n = x.shape[batch_axis]
+    if scores.dim() != 2 or len(scores) != n:
+        raise ValueError(f"influence: scores {tuple(scores.shape)} must be [{n}, C]")
+    rows = []
+    for row in scores:
+        (gradient,) = torch.autograd.grad(row.sum(), x, retain_graph=True)
+        rows.append(gradient.abs().movedim(batch_axis, 0).flatten(1).sum(1))
+    matrix = torch.stack(rows)
+    return matrix / matrix.amax(1, keepdim=True).clamp_min(torch.finfo(matrix.dtype).tiny)
+
+
+def gradient_by_step(model: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor) -> Tensor:
+    """The size of the loss's gradient with respect to the input of each step.
+
+    Backpropagation goes from the last step to the first. On a logarithmic scale a straight line is
+    a factor a step: below 1 the gradient vanishes, above 1 it explodes.
+
+    Args:
+        model: maps x to scores ``[B, C]``.
+        x: ``[T, B, ...]``.
+        labels: ``[B]``.
+
+    Returns:
+        norms of the gradient of the mean cross-entropy, ``[T]`` float64.
+
+    Example:
+        >>> x, labels = torch.zeros(3, 1, 2), torch.tensor([0])
+        >>> gradient_by_step(lambda x: (torch.tensor([1.0, 2.0, 4.0])[:, None, None] * x).sum(0),
+        ...                  x, labels).round(decimals=3)
+        tensor([0.7070, 1.4140, 2.8280], dtype=torch.float64)
+    """
+    x = x.detach().clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(cross_entropy(model(x), labels), x)
+    return gradient.double().flatten(1).norm(dim=1)
