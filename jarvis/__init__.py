@@ -29,6 +29,7 @@ from jarvis.encoding import (
     poisson_encode,
     ttfs_encode,
 )
+from jarvis.energy import EnergyModel, Operations
 from jarvis.event_driven import EventLIF
 from jarvis.event_layer import EventOutput, run_events
 from jarvis.events import Events
@@ -50,6 +51,7 @@ from jarvis.layers import LeakyIntegrator, LIFLayer, LIFTrace, RecurrentLIFLayer
 from jarvis.lif import LIFParams, LIFState, constant_drive, exp_decay, lif_step
 from jarvis.nir_export import to_nir
 from jarvis.nir_import import from_nir
+from jarvis.operations import count_operations
 from jarvis.plasticity import PairSTDP, stdp_window
 from jarvis.pruning import Pruner, density_after
 from jarvis.rewardstdp import RewardRates, RewardSTDP
@@ -78,6 +80,7 @@ __all__ = [
     "ConvSTDP",
     "Delays",
     "Diagnosis",
+    "EnergyModel",
     "EventLIF",
     "EventOutput",
     "Events",
@@ -95,6 +98,7 @@ __all__ = [
     "NormalisedAdExLayer",
     "NormalisedAdExParams",
     "NormalisedAdExState",
+    "Operations",
     "PairSTDP",
     "Pruner",
     "RateTarget",
@@ -126,6 +130,7 @@ __all__ = [
     "constant_drive",
     "constant_encode",
     "cosine",
+    "count_operations",
     "count_parameters",
     "count_spikes",
     "datasets",

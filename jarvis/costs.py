@@ -1,15 +1,21 @@
-"""What a network costs: numbers that it is made of, and operations that its spikes cause."""
+"""What a network costs: numbers that it is made of, and operations that its spikes cause.
+
+`operations.py` counts a whole network by these, and `energy.py` puts a price on it.
+"""
 
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from jarvis.convstdp import ConvSTDP
 from jarvis.delays import Delays
 from jarvis.events import Events
+from jarvis.first_spike import FirstSpikes
 from jarvis.pruning import mask_of
 
-Synapses = Tensor | nn.Linear | nn.Conv2d
+Synapses = Tensor | nn.Linear | nn.Conv2d | ConvSTDP
 
 
 def count_parameters(model: nn.Module, synapses: Sequence[str] = ()) -> dict[str, int]:
@@ -69,11 +75,11 @@ def count_parameters(model: nn.Module, synapses: Sequence[str] = ()) -> dict[str
     return counts
 
 
-def count_spikes(spikes: Tensor | Events) -> Tensor:
+def count_spikes(spikes: Tensor | Events | FirstSpikes) -> Tensor:
     """Spikes of each unit and sample, ``[B, ...]`` int64.
 
     Args:
-        spikes: ``[T, B, ...]``, 0 or 1; or `Events`.
+        spikes: ``[T, B, ...]``, 0 or 1; `Events`; or `FirstSpikes`, whose finite times are spikes.
 
     Raises:
         ValueError: for a tensor that is not ``[T, B, ...]``.
@@ -82,6 +88,8 @@ def count_spikes(spikes: Tensor | Events) -> Tensor:
         >>> count_spikes(torch.tensor([[[1.0, 0.0]], [[1.0, 1.0]]])).tolist()
         [[2, 1]]
     """
+    if isinstance(spikes, FirstSpikes):
+        return spikes.times.isfinite().long()
     if isinstance(spikes, Events):
         batch = torch.arange(len(spikes), device=spikes.units.device)
         where = batch.repeat_interleave(spikes.counts) * spikes.n_units + spikes.units
@@ -98,8 +106,9 @@ def fan_out(synapses: Synapses, shape: Sequence[int] | None = None) -> Tensor:
     A synapse exists where a bool matrix is True, or where a weight is not 0.
 
     Args:
-        synapses: a matrix ``[n_pre, n_post]``, bool or float; or a layer of PyTorch.
-        shape: of the senders, ``[C, H, W]``: what a convolution needs to know.
+        synapses: a matrix ``[n_pre, n_post]``, bool or float; a layer of PyTorch; or a `ConvSTDP`.
+        shape: of the senders, ``[C, H, W]``: what a convolution needs to know. At its border a
+            sender has fewer synapses: what would lie outside the picture does not exist.
 
     Returns:
         ``[n_pre]``, or of the given shape for a convolution.
@@ -113,17 +122,15 @@ def fan_out(synapses: Synapses, shape: Sequence[int] | None = None) -> Tensor:
         >>> fan_out(nn.Conv2d(1, 4, 3, bias=False), (1, 3, 3)).tolist()  # one place fits
         [[[4, 4, 4], [4, 4, 4], [4, 4, 4]]]
     """
-    if isinstance(synapses, nn.Conv2d):
+    if isinstance(synapses, nn.Conv2d | ConvSTDP):
         if shape is None or len(shape) != 3:
             raise ValueError(f"fan_out: a convolution needs shape=(C, H, W), not {shape}")
-        if synapses.padding_mode != "zeros":
-            raise ValueError(f"fan_out: padding_mode={synapses.padding_mode!r} is not 'zeros'")
         exists = (synapses.weight.detach() != 0).double()
         with torch.enable_grad():
             x = torch.zeros(1, *shape, dtype=torch.double, device=exists.device, requires_grad=True)
-            out = synapses._conv_forward(x, exists, None)
+            heard = _convolved(synapses, x, exists).sum()
         # A sender's synapses are the derivative of all that it adds to, if each weight were 1.
-        (n,) = torch.autograd.grad(out.sum(), x)
+        (n,) = torch.autograd.grad(heard, x)
         return n[0].round().long()
     matrix = synapses.weight.t() if isinstance(synapses, nn.Linear) else synapses
     if matrix.dim() != 2:
@@ -131,15 +138,27 @@ def fan_out(synapses: Synapses, shape: Sequence[int] | None = None) -> Tensor:
     return (matrix != 0).sum(1)
 
 
-def synaptic_operations(spikes: Tensor | Events, synapses: Synapses) -> Tensor:
+def _convolved(layer: nn.Conv2d | ConvSTDP, x: Tensor, weight: Tensor) -> Tensor:
+    """What a layer's neurons hear of `x`, by another weight than its own."""
+    if isinstance(layer, ConvSTDP):  # a neuron sees k // 2 rows above it, and the rest below
+        before = layer.kernel_size // 2
+        after = layer.kernel_size - 1 - before
+        return F.conv2d(F.pad(x, (before, after, before, after)), weight)
+    if layer.padding_mode != "zeros":
+        raise ValueError(f"fan_out: padding_mode={layer.padding_mode!r} is not 'zeros'")
+    return layer._conv_forward(x, weight, None)
+
+
+def synaptic_operations(spikes: Tensor | Events | FirstSpikes, synapses: Synapses) -> Tensor:
     """Additions that spikes cause: one for each spike and each synapse that its neuron sends by.
 
     ``operations = sum_i n_spikes(i) n_synapses(i)`` of each sample. A spike whose delay ends after
     the last step counts too: it was sent.
 
     Args:
-        spikes: of the senders, ``[T, B, ...]`` or `Events`.
-        synapses: what they send by: a matrix ``[n_pre, n_post]``, an `nn.Linear` or an `nn.Conv2d`.
+        spikes: of the senders: ``[T, B, ...]``, `Events` or `FirstSpikes`.
+        synapses: what they send by: a matrix ``[n_pre, n_post]``, an `nn.Linear`, an `nn.Conv2d`
+            or a `ConvSTDP`.
 
     Returns:
         ``[B]`` int64.

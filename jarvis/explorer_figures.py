@@ -32,7 +32,7 @@ from jarvis.explorers import (
 from jarvis.plotting import BLUE, GREEN, GREY, RED
 from jarvis.surrogate_curves import SLOPES, SurrogateSettings, SurrogateView, compute_surrogate
 
-DPI = 80
+DPI = 96  #: a point of text is as large as in the page around
 PEAK = 0.0  #: up to where an AdEx spike is drawn, mV
 
 
@@ -90,7 +90,7 @@ class LIFPicture(Picture):
         (self.rates,) = right.plot([], [], "o", color=BLUE, ms=4, label="simulated")
         (self.here,) = right.plot([], [], "D", color=RED, ms=7, label="this current")
         right.set(xlabel="current I (units of v)", ylabel="firing rate (Hz)")
-        right.legend(fontsize=7, frameon=False, loc="upper left")
+        right.legend(fontsize=8, frameon=False, loc="upper left")
         self.left, self.right = left, right
 
     def _set(self, view: LIFView) -> None:
@@ -141,7 +141,7 @@ class AdExPicture(Picture):
         (self.stable,) = plane.plot([], [], "o", color="black", ms=6, label="stable rest")
         (self.unstable,) = plane.plot([], [], "o", color="black", mfc="white", ms=6)
         plane.set(xlabel="potential V (mV)", ylabel="adaptation w (pA)", xlim=(-85, -35))
-        plane.legend(fontsize=6, loc="upper left")
+        plane.legend(fontsize=7, loc="upper left")
 
     def _set(self, view: AdExView) -> None:
         fired = np.searchsorted(view.times, view.spike_times - 1e-9)
@@ -222,7 +222,7 @@ class SurrogatePicture(Picture):
         (self.losses,) = right.plot([], [], color=BLUE, lw=2, label="this slope")
         self.chance = right.axhline(1.0, color="black", ls=":", lw=1, label="guessing")
         right.set(xlabel="update", ylabel="loss (cross-entropy)", xlim=(1, 40), ylim=(0, 3))
-        right.legend(fontsize=7, frameon=False)
+        right.legend(fontsize=8, frameon=False)
         self.right = right
 
     def _set(self, view: SurrogateView) -> None:
@@ -252,7 +252,7 @@ class STDPPicture(Picture):
         (self.after,) = self.ax.plot([], [], color=BLUE, label="input first: closed form")
         (self.pairs,) = self.ax.plot([], [], "o", color="black", ms=4, label="pairs, simulated")
         self.ax.set(xlabel="t_post - t_pre (ms)", ylabel="change of the weight", xlim=(-100, 100))
-        self.ax.legend(fontsize=7, frameon=False, loc="upper left")
+        self.ax.legend(fontsize=8, frameon=False, loc="upper left")
 
     def _set(self, view: STDPView) -> None:
         causal = view.line >= 0

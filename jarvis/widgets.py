@@ -70,16 +70,20 @@ __all__ = [
 ]  # fmt: skip
 
 KEPT_ERRORS = 100  #: an explorer keeps that many of the last
-_WIDE = {"description_width": "170px"}
-_ROW = {"width": "440px"}
+_WIDE = {"description_width": "190px"}
+_ROW = {"width": "460px"}
+_DIGITS = ".6"  # d3's format: as many digits as the number has, up to six: 0.0525, 20
+# As wide as it was drawn, so that text stays sharp; narrower where the page is.
+_PICTURE = {"width": "auto", "max_width": "100%", "align_self": "flex-start", "margin": "0"}
+_MESSAGE = {"min_height": "28px"}  # a line is kept free, so that one that comes moves nothing
 
 
 def slider(label: str, value: float, low: float, high: float, step: float) -> Any:
     """A slider over numbers; over integers if all four are."""
-    whole = all(isinstance(x, int) for x in (value, low, high, step))
-    kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
-    return kind(value=value, min=low, max=high, step=step, description=label,
-                style=_WIDE, layout=_ROW)  # fmt: skip
+    more = {"min": low, "max": high, "step": step, "description": label, "style": _WIDE}
+    if all(isinstance(x, int) for x in (value, low, high, step)):
+        return ipywidgets.IntSlider(value=value, layout=_ROW, **more)
+    return ipywidgets.FloatSlider(value=value, layout=_ROW, readout_format=_DIGITS, **more)
 
 
 def choice(label: str, value: Any, options: Any) -> Any:
@@ -123,8 +127,8 @@ class Explorer(ipywidgets.VBox):
         self.errors: deque[Exception] = deque(maxlen=KEPT_ERRORS)
         self.warned: list[str] = []
         self.moves = 0
-        self.message = ipywidgets.HTML()
-        self.image = ipywidgets.Image(format="png")
+        self.message = ipywidgets.HTML(layout=_MESSAGE)
+        self.image = ipywidgets.Image(format="png", layout=_PICTURE)
         for name, control in self.controls.items():
             control.observe(self._on_change(name), names="value")
         self._redraw()
