@@ -63,7 +63,9 @@ from jarvis import (
     adex_step,
     spike_times,
     step_response,
+    widgets,
 )
+from jarvis.check import adex_patterns as check
 from jarvis.phase_plane import nullclines, orbit, phase_plane, potential, rests
 from jarvis.plotting import BLUE, GREEN, GREY, ORANGE, RED
 from jarvis.results import record
@@ -118,7 +120,6 @@ for step in range(n_steps):
     leaky.append(v)
 intervals = np.diff(fired)
 
-# %%
 print(f"{len(fired)} spikes, intervals {intervals.min():.1f} to {intervals.max():.1f} ms")
 _, ax = plt.subplots()
 ax.plot(dt * np.arange(1, 1501), leaky[:1500], color=BLUE, lw=1, label="V")
@@ -465,6 +466,38 @@ for panel, (base, changes, level) in printed.items():
     print(f"{panel} as printed: {len(found)} spikes in 500 ms")
 
 # %% [markdown]
+# ### Turn the knobs
+#
+# Run the next cell to get a menu of the eight patterns, and sliders for the current, `a`, `b`,
+# `tau_w` and the reset. Find out, before you open the answers:
+#
+# - Raise the reset of `bursting` from -46 to -44 mV. How many spikes has a burst now, and why?
+# - Choose `tonic` and raise `b` to 60 pA, the value of `adapting`. Does it tire as that one does?
+#   If not, which slider is missing?
+# - Choose `tonic` again and lower the current to 210 pA. Where does the orbit end?
+#
+# <details><summary>Answers</summary>
+# Four, after a first burst of five. From a higher reset V has a shorter way to the spike, so w
+# collects more kicks before a reset lands above the V-nullcline. With b = 60 pA alone the intervals
+# of tonic grow to 15.1 ms only: w is forgotten in 30 ms. With a tau_w of 300 ms as well they grow
+# to 67.5 ms. At 210 pA there is no spike: the orbit ends in the left rest, the full circle.
+# </details>
+
+# %%
+explorer = widgets.adex(pattern="bursting")
+explorer
+
+# %%
+# Sliders need a running notebook. The same picture without one, with the higher reset:
+explorer.controls["v_reset"].value = -44.0  # as if you had moved it
+assert not explorer.errors
+widgets.draw_adex(pattern="bursting", v_reset=-44.0)
+
+# %% [markdown]
+# *The figure shows the potential and the adaptation over time, and both in the phase plane with
+# the nullclines and the reset (dotted).* Within a burst the resets (squares) climb, until one lies
+# above the blue curve.
+#
 # ## 8. Is it right?
 #
 # A figure that looks like the paper's is not a proof. The proof is a second integration that shares
@@ -599,7 +632,6 @@ for k in range(len(currents)):
     if len(intervals):
         onset[k], steady[k] = 1000 / intervals[0], 1000 / intervals[-3:].mean()
 
-# %%
 _, ax = plt.subplots()
 ax.plot(currents, onset, "o-", ms=3, color=ORANGE, label="first interval")
 ax.plot(currents, steady, "o-", ms=3, color=BLUE, label="in the end")
@@ -794,102 +826,103 @@ else:
 # %% [markdown]
 # ## Exercises
 #
-# Replace each `None`. The check below the exercise tells right from wrong; run it as often as you
-# like. Solutions are in `solutions/02_adex_patterns.ipynb`.
-
-
-# %%
-def check(name, answer, right, hint):
-    """Say whether an answer is right."""
-    if answer is None:
-        print(f"{name}: no answer yet. Replace None.")
-    else:
-        print(f"{name}: right." if right(answer) else f"{name}: not yet. Hint: {hint}")
-
-
-# %% [markdown]
+# Each function below is empty: fill it in and run the cell. The check tries your function on fresh
+# random input, and says in words what is wrong; run it as often as you like. Solutions are in
+# `solutions/02_adex_patterns.ipynb`.
+#
 # ### Exercise 1: Predict a rheobase with adaptation
 #
 # Section 2 found the rheobase where the V-nullcline's lowest point touches zero. With $a > 0$ the
-# two nullclines have to touch instead: leak and $a$ pull together. Work out the rheobase in pA of
-# `AdExParams.named("adapting")` on paper: at which $V$ are the nullclines equally steep? The check
-# runs the neuron with a little less and a little more, from a slowly rising current.
+# two nullclines have to touch instead: leak and $a$ pull together. Work out on paper at which $V$
+# they are equally steep, and at which current they then only just touch. `params` is an
+# `AdExParams`; it has `g_l`, `e_l`, `v_t`, `delta_t` and `a`.
+
 
 # %%
-my_rheobase = None  # your turn
+def rheobase_with_a(params):
+    """The current (pA) at which the two nullclines only just touch."""
+    # your code
 
 
-def fires_at(level):
-    ramp = torch.linspace(0.0, level, 60_000, dtype=torch.float64)[:, None]
-    return bool(AdExLayer(tiring)(ramp)[0].any())
-
-
-hint = (
-    "-g_L + g_L exp(u) = a gives u = (V - v_t)/delta_t; then I = g_L (V - e_l) + a (V - e_l) - ..."
-)
-check("exercise 1", my_rheobase, lambda a: fires_at(1.03 * a) and not fires_at(0.98 * a), hint)
+check.rheobase_with_a(rheobase_with_a)
 
 # %% [markdown]
 # ### Exercise 2: Stop the bursts
 #
-# Change one parameter of `AdExParams.named("bursting")`, its `v_reset`, so that at 210 pA it fires
-# with constant intervals in the end. What does the phase plane say about where the reset must be?
+# A bursting neuron is to become a clock by its reset alone: constant intervals in the end, under
+# the same current. What does the phase plane say about where the reset must be? The check moves all
+# potentials of the neuron together, as another reference electrode would, so look at the others.
+# When you are right, the cell draws your neuron.
+
 
 # %%
-my_reset = None  # your turn, mV
+def steady_reset(params, current):
+    """A reset (mV) with which the bursting neuron `params` becomes a clock."""
+    # your code
 
 
-def spread(reset):
-    """Coefficient of variation of the last intervals; 0 for a clock."""
-    response = step_response(AdExParams.named("bursting", v_reset=reset), 210.0, 3000.0)
-    late = np.diff(response.spike_times)[-8:]
-    return late.std() / late.mean() if len(late) == 8 else math.inf
-
-
-hint = "bursts need a reset that can land on either side of the V-nullcline; look at section 5"
-check("exercise 2", my_reset, lambda a: spread(a) < 0.01, hint)
+if check.steady_reset(steady_reset):
+    mine = AdExParams.named("bursting", v_reset=steady_reset(bursting, 210.0))
+    orbit(step_response(mine, 210.0, 3000.0), phase_plane(mine, 210.0, v=(-62, -38), w=(-20, 330)))
+    plt.show()
 
 # %% [markdown]
 # ### Exercise 3: Set the steady rate
 #
-# The adapting neuron ends at 13 Hz with 500 pA. Choose `b` so that it ends at 25 Hz.
+# The adapting neuron ends at 13 Hz with 500 pA. Which `b` makes it end at a given rate, between 10
+# and 40 Hz? `final_rate` measures the rate for one `b`; find the `b` for a rate, to a percent of
+# the rate.
+
 
 # %%
-my_b = None  # your turn, pA
-
-
 def final_rate(b):
     response = step_response(AdExParams.named("adapting", b=b), 500.0, 2000.0)
     return 1000 / np.diff(response.spike_times)[-3:].mean()
 
 
+def b_for(rate):
+    """The b (pA) with which the adapting neuron ends at `rate` (Hz)."""
+    # your code
+
+
+check.b_for(b_for)
+
+# %%
+tried, my_b = np.linspace(10, 150, 8), b_for(25.0)
 _, ax = plt.subplots()
-tried = np.linspace(10, 150, 8)
 ax.plot(tried, [final_rate(b) for b in tried], "o-", ms=3, color=BLUE)
 ax.axhline(25, color=GREY, ls="--", lw=1)
 if my_b is not None:
-    ax.plot(my_b, final_rate(my_b), "s", color=RED, label="yours")
+    ax.plot(my_b, final_rate(my_b), "s", color=RED)
 ax.set(xlabel="b (pA)", ylabel="steady rate (Hz)")
 plt.show()
-check("exercise 3", my_b, lambda a: abs(final_rate(a) - 25) < 0.2, "bisect: a larger b is slower")
 
 # %% [markdown]
-# *The figure shows the steady rate against `b`.*
+# *The figure shows the steady rate against `b`. Dashed: 25 Hz; red: your `b` for it.*
 #
 # ### Exercise 4: Find a rest
 #
-# Where does the tonic neuron come to rest with 150 pA? Solve $w = a (V - E_L)$ together with the
-# V-nullcline, with a few lines of bisection or Newton's method, and say which of the two
-# rests you took. (`rests` would tell, but that is not the exercise.)
+# Where does a neuron come to rest under a current below the rheobase? Solve $w = a (V - E_L)$
+# together with the V-nullcline, with a few lines of bisection or Newton's method. There are two
+# rests; find the one in which the neuron stays. `nullclines(params, current, v)` gives both values
+# of $w$ at `v`. (`rests` would tell, but that is not the exercise.)
+
 
 # %%
-my_rest = None  # your turn, mV
+def find_rest(params, current):
+    """The potential (mV) of the stable rest."""
+    # your code
 
-response = step_response(tonic, 150.0, 2000.0)
+
+check.find_rest(find_rest)
+
 line = np.linspace(-72, -55, 5)
-print("w of the two nullclines at V =", line, *nullclines(tonic, 150.0, line), sep="\n")
-hint = "the left one; start at V = -70 mV"
-check("exercise 4", my_rest, lambda a: abs(a - response.v[-1]) < 0.01, hint)
+print(
+    "w (pA) of the tonic neuron's nullclines at V =",
+    line,
+    *nullclines(tonic, 150.0, line),
+    sep="\n",
+)
 
 # %% [markdown]
 # ## What you have learned
@@ -922,7 +955,11 @@ check("exercise 4", my_rest, lambda a: abs(a - response.v[-1]) < 0.01, hint)
 # Times in ms (us where it says so), rates in Hz, the worst interval in thousandths of a percent.
 stated = dict(euler_us=325.8, split_us=-3.1, first=11.3, last=75.9, short=5.35, long=133.2)
 stated |= dict(rheobase=220.4, worst_us=0.5, worst=618.6, euler_off=3.37, onset=120.8, steady=18.0)
-stated |= dict(mean=19.54, cv_percent=58.8, right_percent=100.0)
+stated |= dict(mean=19.54, cv_percent=58.8, right_percent=100.0, kicked=15.1, kicked_long=67.5)
+kicked = [
+    np.diff(step_response(AdExParams.named("tonic", b=60.0, tau_w=t), 500.0, 500.0).spike_times)[-1]
+    for t in (30.0, 300.0)
+]
 measured = [
     1000 * (euler_spike(0.1) - true_spike),
     1000 * split_error,
@@ -930,6 +967,6 @@ measured = [
 ]
 measured += [*burst_intervals[[-1, -2]], tonic.rheobase, 1000 * worst_first, 1e5 * worst_interval]
 measured += [euler_off, onset_rate, steady_rate, statistics[0.1][0], 100 * statistics[0.1][1]]
-measured = dict(zip(stated, [*measured, 100 * after], strict=True))
+measured = dict(zip(stated, [*measured, 100 * after, *kicked], strict=True))
 where = "results/02_adex_patterns.json"
 record(where, stated=stated, measured=measured, full=full_run, tolerance=0.2)

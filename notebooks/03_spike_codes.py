@@ -24,8 +24,7 @@
 # of `01_lif_neuron` appears once; it is explained where it is used.
 #
 # **Run time.** Less than a minute on two CPU cores. A GPU does not help here.
-
-# %% [markdown]
+#
 # ## Objectives
 #
 # After this notebook you can
@@ -48,7 +47,9 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
 import jarvis
-from jarvis import plotting
+from jarvis import plotting, widgets
+from jarvis.check import spike_codes as check
+from jarvis.explorers import CodeSettings, compute_code
 from jarvis.plotting import BLUE, GREEN, GREY, ORANGE, RED
 from jarvis.results import record
 
@@ -256,7 +257,6 @@ print(f"{int(timed.sum())} spikes in {n_first} steps; at most {int(timed.sum(0).
 decoded = (1 - jarvis.first_spike_decode(timed) / (n_first - 1)).clamp(min=0)
 assert torch.equal(decoded, jarvis.ttfs_decode(timed))
 
-# %%
 fig, axes = plt.subplots(1, 3, figsize=(9.5, 3.1), width_ratios=[2, 1, 1])
 plotting.raster(timed[:, 0], dt=dt, ax=axes[0])
 axes[0].set_ylabel("pixel (8 per row)")
@@ -310,6 +310,40 @@ plt.show()
 # What is lost? The rounding; any second chance, since a pixel that misses its one spike is gone;
 # and independence of the clock, since the time means something only if you know when the picture
 # began. Section 9 puts a price on that.
+#
+# ### Turn the knobs
+#
+# Run the next cell to get sliders for both codes: the digit, T, the rate of a white pixel, and the
+# seed of the Poisson spikes. Find out, before you open the answers:
+#
+# - Drag T from 50 down to 17. Which of the two errors becomes 0? Is it still 0 at T = 25?
+# - With T = 50, raise the rate of white from 200 to 1000 Hz. What happens to the number of spikes,
+#   and what to the error of the Poisson code?
+# - Move the seed. Which of the pictures on the right changes?
+#
+# <details><summary>Answers</summary>
+#
+# The error of the first spikes: 17 steps are one for each grey level. At T = 25 it is not 0, since
+# 24 is no multiple of 16. Five times the rate makes five times the spikes, and the error falls to
+# less than a third; by the square root of five alone it would fall to 0.45 of what it was, but at
+# 1000 Hz a white pixel has no luck left. The seed changes the Poisson picture only: a first-spike
+# code leaves nothing to chance.
+#
+# </details>
+
+# %%
+explorer = widgets.code(digit=3)
+explorer
+
+# %%
+# Sliders need a running notebook. The same picture without one, for T = 17:
+explorer.controls["n_steps"].value = 17  # as if you had moved it
+assert not explorer.errors
+widgets.draw_code(digit=3, n_steps=17)
+
+# %% [markdown]
+# The spikes of a 3 in both codes, and the pictures that are read from them, with their RMS errors.
+# At the same 17 steps the first spikes tell the picture exactly, the Poisson spikes only roughly.
 #
 # ## 4. What if the decoder does not belong to the code?
 #
@@ -497,29 +531,26 @@ back = jarvis.delta_decode(events, step_size, start=film[0])
 print(f"{int(events.sum())} events; largest error {float((back - film).abs().max()):.3f}")
 
 # %%
-fig, (top, bottom) = plt.subplots(2, 1, figsize=(8, 4), height_ratios=[3, 1], sharex=True)
+change = events[:, 0, 0] - events[:, 0, 1]  # [T, 8, 16]: ON minus OFF
+left, right = plt.figure(figsize=(12, 4)).subfigures(1, 2, width_ratios=[1, 1.2])
+top, bottom = left.subplots(2, 1, height_ratios=[3, 1], sharex=True)
 top.plot(clock, film[:, 0, 3, 8], color=GREY, label="signal of one pixel")
 top.step(clock, back[:, 0, 3, 8], where="post", color=BLUE, label="rebuilt from events")
 top.set_ylabel("brightness")
 top.legend()
 plotting.raster(events[:, 0, :, 3, 8], dt=dt, ax=bottom)
 bottom.set(xlim=(60, 170), yticks=[0, 1], yticklabels=["ON", "OFF"], ylabel="event")
-plt.show()
-
-# %%
-change = events[:, 0, 0] - events[:, 0, 1]  # [T, 8, 16]: ON minus OFF
-fig, axes = plt.subplots(3, 3, figsize=(7.5, 4.8))
-for column, t in zip(axes.T, (80, 130, 180), strict=True):
+for column, t in zip(right.subplots(3, 3).T, (80, 130, 180), strict=True):
     show(column[0], film[t - 1, 0], title=f"film, t = {t * dt:g} ms")
     show(column[1], change[t - 10 : t].sum(0), ("bwr", -4, 4), title="events of the last 10 ms")
     show(column[2], back[t - 1, 0], title="rebuilt")
 plt.show()
 
 # %% [markdown]
-# First figure: one pixel while the 6 passes it. Events come where the brightness changes and none
+# Left: one pixel while the 6 passes it. Events come where the brightness changes and none
 # where it rests. The staircase never leaves the signal by a full threshold.
 #
-# Second figure: three moments of the film. The middle row is what an event camera sends: red where
+# Right: three moments of the film. The middle row is what an event camera sends: red where
 # it got brighter, blue where it got darker, nothing on still ground. The bottom row adds up all
 # events since the start. The start itself (a black view) must be known: events tell changes only.
 #
@@ -806,6 +837,8 @@ assert (back - film).abs().max() < step_size + 1e-5
 assert scores["first spike", "first time"] > scores["first spike", "count"] + 0.3
 assert abs(losses["by count"].item() - np.log(10)) < 1e-6
 assert losses["by time"].item() < 0.1
+knob = [compute_code(CodeSettings(digit=3, max_rate=rate)).errors[0] for rate in (200.0, 1000.0)]
+assert knob[1] < knob[0] / 3
 first_33, rate_33 = "first spike, 33 ms", "rate 1000 Hz, 33 ms"
 jittered = noisy["jitter (ms)", rate_33]
 assert max(jittered) - min(jittered) < 1e-9  # a count does not know about time
@@ -847,29 +880,27 @@ print(f"{len(stated)} numbers of the text agree with the full run")
 # %% [markdown]
 # ## Exercises
 #
-# Each stub runs as it is. `verdict` tells you whether you are right, and what is missing.
-# Solutions are in `solutions/03_spike_codes`.
+# Each function below is empty: fill it in and run the cell. The check tries your function on fresh
+# random input, and says in words what is wrong; run it as often as you like. When you are right,
+# the cell goes on and measures. Solutions are in `solutions/03_spike_codes.ipynb`.
 #
 # ### Exercise 1: How many steps?
 #
-# Write `steps_for(p, error)`: the smallest T for which the
-# standard deviation of a Poisson-coded pixel of brightness p is at most `error`.
+# How many steps T does a Poisson-coded pixel of brightness p need at least, so that the standard
+# deviation of its estimate is at most `error`?
 
 
 # %%
-def verdict(right: bool, hint: str) -> None:
-    print("Right." if right else f"Not yet: {hint}")
-
-
 def steps_for(p: float, error: float) -> int:
-    return 1  # your turn
+    """The smallest T, at least 1."""
+    # your code
 
 
-for x, error in [(0.5, 0.05), (0.3, 0.02), (0.9, 0.03)]:
-    s = jarvis.poisson_encode(torch.full((2000, 1), x), steps_for(x, error), generator=rng())
-    print(f"p = {x}, T = {len(s)}: wanted {error}, measured {s.mean(0).std().item():.4f}")
-right = steps_for(0.5, 0.05) == 100 and steps_for(0.3, 0.02) == 525
-verdict(right, "solve sqrt(p(1-p)/T) = error for T")
+if check.steps_for(steps_for):
+    for x, error in [(0.5, 0.05), (0.3, 0.02), (0.9, 0.03)]:
+        s = torch.full((2000, 1), x)
+        s = jarvis.poisson_encode(s, int(steps_for(x, error)), generator=rng())
+        print(f"p = {x}, T = {len(s)}: wanted {error}, measured {s.mean(0).std().item():.4f}")
 
 # %% [markdown]
 # ### Exercise 2: Bits per spike
@@ -881,12 +912,14 @@ verdict(right, "solve sqrt(p(1-p)/T) = error for T")
 
 # %%
 def bits_per_spike(levels: int) -> tuple[float, float]:
-    return 1.0, 1.0  # your turn: (count, first spike)
+    """The bits per spike of (count, first spike)."""
+    # your code
 
 
-for k in (2, 4, 16, 64):
-    print(f"{k:2d} levels: count {bits_per_spike(k)[0]:.2f}, timed {bits_per_spike(k)[1]:.2f}")
-verdict(np.allclose(bits_per_spike(16), (4 / 7.5, 4.0)), "16 levels are 4 bits; mean count is 7.5")
+if check.bits_per_spike(bits_per_spike):
+    for k in (2, 4, 16, 64):
+        count, first = bits_per_spike(k)
+        print(f"{k:2d} levels: count {count:.2f}, timed {first:.2f} bits per spike")
 
 # %% [markdown]
 # ### Exercise 3: An OFF channel
@@ -895,37 +928,39 @@ verdict(np.allclose(bits_per_spike(16), (4 / 7.5, 4.0)), "16 levels are 4 bits; 
 # send `ttfs_encode(1 - x)`, so that dark pixels fire early there. With `silent_below=-1` every
 # pixel fires in both channels and has two chances to be heard. Decode both, after 30 % of all
 # spikes were lost: average the two values where both channels fired, take the one that fired where
-# only one did, and 0 where none did.
+# only one did, and 0 where none did. `on` and `off` are `[T, B, 1, 8, 8]`.
 
 
 # %%
 def read_on_off(on: torch.Tensor, off: torch.Tensor) -> torch.Tensor:
-    return jarvis.ttfs_decode(on)  # your turn: use `off` too
+    """The brightness [B, 1, 8, 8] that both channels tell."""
+    # your code
 
 
-on = lose(jarvis.ttfs_encode(pictures, window, silent_below=-1), 0.3, rng(1))
-off = lose(jarvis.ttfs_encode(1 - pictures, window, silent_below=-1), 0.3, rng(2))
-alone, both = rms(jarvis.ttfs_decode(on) - pictures), rms(read_on_off(on, off) - pictures)
-print(f"RMS error: ON only {alone:.3f}, with OFF {both:.3f}")
-verdict(both < 0.7 * alone, "the value of an OFF spike at step t is t / (T - 1)")
+if check.read_on_off(read_on_off):
+    on = lose(jarvis.ttfs_encode(pictures, window, silent_below=-1), 0.3, rng(1))
+    off = lose(jarvis.ttfs_encode(1 - pictures, window, silent_below=-1), 0.3, rng(2))
+    alone, both = rms(jarvis.ttfs_decode(on) - pictures), rms(read_on_off(on, off) - pictures)
+    print(f"RMS error: ON only {alone:.3f}, with OFF {both:.3f}")
 
 # %% [markdown]
 # ### Exercise 4: Nobody told you when it began
 #
-# The picture comes with an unknown delay, 12 ms
-# here. `ttfs_decode` takes every pixel for darker than it is. Decode relative to the earliest spike
-# of each picture instead, which you may take for white.
+# Each picture comes with a delay of its own, which nobody tells. `ttfs_decode` takes every pixel
+# for darker than it is. Decode relative to the earliest spike of each picture instead, which you
+# may take for white; a silent pixel stays black. `spikes` is `[T, B, 1, 8, 8]` and longer than the
+# code, which had `n_steps` steps.
 
 
 # %%
 def read_relative(spikes: torch.Tensor, n_steps: int) -> torch.Tensor:
-    t = jarvis.first_spike_decode(spikes)  # [B, 1, 8, 8], in steps
-    return (1 - t / (n_steps - 1)).clamp(0, 1)  # your turn: use differences of times
+    """The brightness [B, 1, 8, 8], whatever the delay."""
+    # your code
 
 
-delayed = torch.cat([torch.zeros(12, *pictures.shape), jarvis.ttfs_encode(pictures, window)])
-print(f"accuracy: clean {clean:.3f}, delayed {accuracy(read_relative(delayed, window)):.3f}")
-verdict(rms(read_relative(delayed, window) - pictures) < 0.05, "subtract t.flatten(1).amin(1)")
+if check.read_relative(read_relative):
+    delayed = torch.cat([torch.zeros(12, *pictures.shape), jarvis.ttfs_encode(pictures, window)])
+    print(f"accuracy: clean {clean:.3f}, delayed {accuracy(read_relative(delayed, window)):.3f}")
 
 # %% [markdown]
 # ## Summary

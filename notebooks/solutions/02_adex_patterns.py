@@ -24,6 +24,7 @@ import torch
 from matplotlib import pyplot as plt
 
 from jarvis import AdExLayer, AdExParams, __version__, step_response
+from jarvis.check import adex_patterns as check
 from jarvis.phase_plane import nullclines, orbit, phase_plane
 from jarvis.plotting import BLUE, GREY, RED
 
@@ -39,18 +40,12 @@ n_tried = 8  # values of b on the curve of exercise 3
 tiring = AdExParams.named("adapting")
 tonic = AdExParams.named("tonic")
 
-
-def check(name, answer, right, hint):
-    """Say whether an answer is right; return True if it is."""
-    ok = answer is not None and bool(right(answer))
-    print(f"{name}: right." if ok else f"{name}: not yet. Hint: {hint}")
-    return ok
-
-
 # %% [markdown]
+# Each check tries the function on fresh random input.
+#
 # ### Exercise 1: Predict a rheobase with adaptation
 #
-# With $a > 0$, at which current in pA does the rest of `AdExParams.named("adapting")` vanish?
+# With $a > 0$, at which current in pA do the two nullclines only just touch?
 #
 # **Solution.** Put $u = (V - V_T)/\Delta_T$. The V-nullcline has the slope $-g_L + g_L e^u$, the
 # w-nullcline has $a$. They touch where the slopes agree, at $e^u = 1 + a/g_L$, so at
@@ -58,12 +53,24 @@ def check(name, answer, right, hint):
 #
 # $$I = (g_L + a)\,(V - E_L) - g_L\,\Delta_T\,e^u .$$
 
+
 # %%
-p = tiring
-steep = 1 + p.a / p.g_l
-v = p.v_t + p.delta_t * math.log(steep)
-my_rheobase = (p.g_l + p.a) * (v - p.e_l) - p.g_l * p.delta_t * steep
-print(f"{my_rheobase:.2f} pA at V = {v:.2f} mV; the library says {p.rheobase:.2f} pA")
+def rheobase_with_a(params):
+    """The current (pA) at which the two nullclines only just touch."""
+    p, steep = params, 1 + params.a / params.g_l
+    v = p.v_t + p.delta_t * math.log(steep)
+    return (p.g_l + p.a) * (v - p.e_l) - p.g_l * p.delta_t * steep
+
+
+assert check.rheobase_with_a(rheobase_with_a)
+
+# %% [markdown]
+# Does the neuron agree? Raise the current of the adapting neuron slowly to a little less than that,
+# and to a little more.
+
+# %%
+my_rheobase = rheobase_with_a(tiring)
+print(f"{my_rheobase:.2f} pA; the library says {tiring.rheobase:.2f} pA")
 
 
 def fires_at(level):
@@ -71,10 +78,8 @@ def fires_at(level):
     return bool(AdExLayer(tiring)(ramp)[0].any())
 
 
-hint = "equal slopes first, then put that V into either nullcline"
-assert check(
-    "exercise 1", my_rheobase, lambda a: fires_at(1.03 * a) and not fires_at(0.98 * a), hint
-)
+assert fires_at(1.03 * my_rheobase)
+assert not fires_at(0.98 * my_rheobase)
 
 # %% [markdown]
 # (The rest may also begin to swing before it vanishes, where $a/g_L > \tau/\tau_w$. Here
@@ -83,38 +88,35 @@ assert check(
 #
 # ### Exercise 2: Stop the bursts
 #
-# Change `v_reset` of `AdExParams.named("bursting")` so that it fires with constant intervals in the
-# end, at 210 pA.
+# Change the reset of a bursting neuron so that it fires with constant intervals in the end, under
+# the same current.
 #
 # **Solution.** A burst needs resets that lie below the V-nullcline at first and above it after a
 # spike or two. On its left side, where $V < V_T$, the nullcline is met from the left: every reset
-# there leads to the same kind of way round. So lower the reset below $V_T$ = -50 mV.
+# there leads to the same kind of way round. So lower the reset below $V_T$, whatever that is.
+
 
 # %%
-my_reset = -58.0
+def steady_reset(params, current):
+    """A reset (mV) with which the bursting neuron `params` becomes a clock."""
+    return params.v_t - 8.0
 
+
+assert check.steady_reset(steady_reset)
+
+# %%
+my_reset = steady_reset(AdExParams.named("bursting"), 210.0)
 params = AdExParams.named("bursting", v_reset=my_reset)
 response = step_response(params, 210.0, 3000.0)
 orbit(response, phase_plane(params, 210.0, v=(-62, -38), w=(-20, 330)))
 plt.show()
-
-
-def spread(reset):
-    """Coefficient of variation of the last intervals; 0 for a clock."""
-    response = step_response(AdExParams.named("bursting", v_reset=reset), 210.0, 3000.0)
-    late = np.diff(response.spike_times)[-8:]
-    return late.std() / late.mean() if len(late) == 8 else math.inf
-
-
-hint = "bursts need a reset that can land on either side of the V-nullcline"
-assert check("exercise 2", my_reset, lambda a: spread(a) < 0.01, hint)
 
 # %% [markdown]
 # *The figure shows the orbit with the reset at -58 mV: after a few spikes every round is the same.*
 #
 # ### Exercise 3: Set the steady rate
 #
-# Choose `b` so that the adapting neuron ends at 25 Hz with 500 pA.
+# Which `b` makes the adapting neuron end at a given rate, with 500 pA?
 #
 # **Solution.** The rate falls with `b`, so halve an interval that holds the answer.
 
@@ -125,10 +127,17 @@ def final_rate(b):
     return 1000 / np.diff(response.spike_times)[-3:].mean()
 
 
-low, high = 10.0, 60.0
-for _ in range(12):
-    my_b = (low + high) / 2
-    low, high = (my_b, high) if final_rate(my_b) > 25 else (low, my_b)
+def b_for(rate):
+    """The b (pA) with which the adapting neuron ends at `rate` (Hz)."""
+    low, high = 1.0, 150.0
+    for _ in range(12):
+        b = (low + high) / 2
+        low, high = (b, high) if final_rate(b) > rate else (low, b)
+    return b
+
+
+assert check.b_for(b_for)
+my_b = b_for(25.0)
 print(f"b = {my_b:.2f} pA: {final_rate(my_b):.2f} Hz")
 
 # %%
@@ -140,8 +149,6 @@ ax.axhline(25, color=GREY, ls="--", lw=1)
 ax.set(xlabel="b (pA)", ylabel="steady rate (Hz)")
 ax.legend()
 plt.show()
-hint = "bisect: a larger b is slower"
-assert check("exercise 3", my_b, lambda a: abs(final_rate(a) - 25) < 0.2, hint)
 
 # %% [markdown]
 # *The figure shows the steady rate against `b`, and the solution.* The curve is nearly a hyperbola:
@@ -149,23 +156,29 @@ assert check("exercise 3", my_b, lambda a: abs(final_rate(a) - 25) < 0.2, hint)
 #
 # ### Exercise 4: Find a rest
 #
-# Where does the tonic neuron come to rest with 150 pA?
+# Where does a neuron come to rest under a current below the rheobase?
 #
 # **Solution.** The left crossing of the nullclines: the right one is unstable. Left of it the
 # V-nullcline is above the w-nullcline, right of it below. Halve.
 
-# %%
-low, high = tonic.e_l, tonic.v_t
-for _ in range(40):
-    my_rest = (low + high) / 2
-    still_v, still_w = nullclines(tonic, 150.0, my_rest)
-    low, high = (my_rest, high) if still_v > still_w else (low, my_rest)
-response = step_response(tonic, 150.0, 2000.0)
-print(f"rest at {my_rest:.3f} mV; after 2 s the neuron is at {response.v[-1]:.3f} mV")
-hint = "the left one; start at V = -70 mV"
-assert check("exercise 4", my_rest, lambda a: abs(a - response.v[-1]) < 0.01, hint)
 
 # %%
+def find_rest(params, current):
+    """The potential (mV) of the stable rest."""
+    low, high = params.e_l, params.v_t
+    for _ in range(40):
+        v = (low + high) / 2
+        still_v, still_w = nullclines(params, current, v)
+        low, high = (v, high) if still_v > still_w else (low, v)
+    return v
+
+
+assert check.find_rest(find_rest)
+
+# %%
+response = step_response(tonic, 150.0, 2000.0)
+my_rest = find_rest(tonic, 150.0)
+print(f"rest at {my_rest:.3f} mV; after 2 s the neuron is at {response.v[-1]:.3f} mV")
 orbit(response, phase_plane(tonic, 150.0, v=(-75, -40), w=(-60, 200)))
 plt.show()
 

@@ -10,19 +10,19 @@
 # %% [markdown]
 # # Turn a picture into spikes, and back: solutions
 #
-# The exercises of `03_spike_codes`, solved. Each one ends in the check of the notebook, here as an
-# assert. This notebook runs on its own, in a few seconds.
+# The exercises of `03_spike_codes`, solved. Each check of the notebook stands under an assert here.
+# This notebook runs on its own, in a few seconds.
 
 # %%
 import math
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
 import jarvis
 from jarvis import plotting
+from jarvis.check import spike_codes as check
 
 plt.rcParams["figure.dpi"] = 85
 print(f"jarvis {jarvis.__version__}, torch {torch.__version__.split('+')[0]}")
@@ -84,9 +84,11 @@ def accuracy(values: torch.Tensor) -> float:
 
 # %%
 def steps_for(p: float, error: float) -> int:
+    """The smallest T, at least 1."""
     return max(1, math.ceil(p * (1 - p) / error**2 - 1e-9))
 
 
+assert check.steps_for(steps_for)
 wanted = [(0.5, 0.05), (0.3, 0.02), (0.9, 0.03)]
 for level, error in wanted:
     n = steps_for(level, error)
@@ -106,10 +108,12 @@ assert [steps_for(*w) for w in wanted] == [100, 525, 100]
 
 # %%
 def bits_per_spike(levels: int) -> tuple[float, float]:
+    """The bits per spike of (count, first spike)."""
     bits = math.log2(levels)
     return bits / ((levels - 1) / 2), bits
 
 
+assert check.bits_per_spike(bits_per_spike)
 ks = [2, 4, 8, 16, 32, 64]
 count, timed = zip(*(bits_per_spike(k) for k in ks), strict=True)
 plotting.curves(
@@ -119,7 +123,6 @@ plotting.curves(
     ylabel="information (bits per spike)",
 )
 plt.show()
-assert np.allclose(bits_per_spike(16), (4 / 7.5, 4.0))
 
 # %% [markdown]
 # Bits per spike against the number of levels. The finer the greys, the less a counted spike says
@@ -138,12 +141,14 @@ assert np.allclose(bits_per_spike(16), (4 / 7.5, 4.0))
 
 # %%
 def read_on_off(on: torch.Tensor, off: torch.Tensor) -> torch.Tensor:
+    """The brightness [B, 1, 8, 8] that both channels tell."""
     heard_on, heard_off = on.sum(0), off.sum(0)  # 0 or 1 spike
     value_on, value_off = jarvis.ttfs_decode(on), 1 - jarvis.ttfs_decode(off)
     total = heard_on * value_on + heard_off * value_off
     return total / (heard_on + heard_off).clamp(min=1)
 
 
+assert check.read_on_off(read_on_off)
 on = lose(jarvis.ttfs_encode(pictures, window, silent_below=-1), 0.3, rng(1))
 off = lose(jarvis.ttfs_encode(1 - pictures, window, silent_below=-1), 0.3, rng(2))
 alone, paired = rms(jarvis.ttfs_decode(on) - pictures), rms(read_on_off(on, off) - pictures)
@@ -164,8 +169,8 @@ plt.show()
 # %% [markdown]
 # ### Exercise 4: Nobody told you when it began
 #
-# The picture comes with an unknown delay. Decode
-# relative to the earliest spike of each picture, which you may take for white.
+# Each picture comes with an unknown delay of its own. Decode relative to the earliest spike of each
+# picture, which you may take for white.
 #
 # Differences of spike times do not depend on the delay. The silent pixels end up far behind and
 # `clamp` makes them black.
@@ -173,11 +178,13 @@ plt.show()
 
 # %%
 def read_relative(spikes: torch.Tensor, n_steps: int) -> torch.Tensor:
+    """The brightness [B, 1, 8, 8], whatever the delay."""
     t = jarvis.first_spike_decode(spikes)
     earliest = t.flatten(1).amin(1).view(-1, 1, 1, 1)
     return (1 - (t - earliest) / (n_steps - 1)).clamp(0, 1)
 
 
+assert check.read_relative(read_relative)
 delayed = torch.cat([torch.zeros(12, *pictures.shape), jarvis.ttfs_encode(pictures, window)])
 absolute = (1 - jarvis.first_spike_decode(delayed) / (window - 1)).clamp(0, 1)
 print(f"accuracy: on time {accuracy(pictures):.3f}, delayed and read by the clock "

@@ -22,6 +22,7 @@ from torch import nn
 
 import jarvis
 from jarvis import SpikingMLP, SurrogateSpike, datasets, seeded
+from jarvis.check import toy_classifier as check
 from jarvis.plotting import BLUE, GREY, ORANGE, RED
 from jarvis.training import cosine
 
@@ -78,17 +79,18 @@ batch = encode(x, fixed()), y
 # %% [markdown]
 # ### Exercise 1: your own surrogate
 #
-# Write a Gaussian bump, $e^{-(kx)^2/2}$, and train with it.
+# Write a Gaussian bump, $e^{-(kx)^2/2}$, where $x$ is the distance to the threshold and $k$ the
+# slope, and train with it.
 
 
 # %%
 def gaussian(x, slope):
+    """The bump at each x, a tensor of the same shape."""
     return torch.exp(-0.5 * (slope * x) ** 2)
 
 
-points = gaussian(torch.tensor([0.0, 0.25, -0.5]), 4.0)
-torch.testing.assert_close(points, torch.tensor([1.0, 0.6065, 0.1353]), atol=1e-3, rtol=0.0)
-reached = score(surrogate=SurrogateSpike(gaussian, slope=4.0))
+assert check.gaussian(gaussian)
+reached = score(surrogate=SurrogateSpike(gaussian, slope=4.0), backend="eager")
 print(f"Gaussian {reached:.3f}, fast sigmoid {score():.3f}, ceiling {ceiling(n_steps):.3f}")
 assert not full_run or reached > 0.9
 
@@ -109,14 +111,23 @@ plt.show()
 # %% [markdown]
 # ### Exercise 2: how long must the code be?
 #
-# Find the smallest $T$ for which the ceiling is at least 95 %.
+# Find the smallest $T$ for which the ceiling is at least a given accuracy, say 95 %.
 #
-# Solve $\frac12 + \arcsin(\rho)/\pi = 0.95$ for $\rho$, then $\rho^2 = T/(T+2)$ for
-# $T = 2\rho^2/(1-\rho^2)$, and round up.
+# Solve $\frac12 + \arcsin(\rho)/\pi = a$ for $\rho = \sin(\pi(a - \frac12))$, then
+# $\rho^2 = T/(T+2)$ for $T = 2\rho^2/(1-\rho^2)$, and round up.
+
 
 # %%
-rho = math.sin(0.45 * math.pi)
-smallest = math.ceil(2 * rho**2 / (1 - rho**2))
+def shortest_code(accuracy):
+    """The smallest T whose ceiling is at least `accuracy`, between 0.5 and 1."""
+    rho = math.sin((accuracy - 0.5) * math.pi)
+    return math.ceil(2 * rho**2 / (1 - rho**2))
+
+
+assert check.shortest_code(shortest_code)
+
+# %%
+smallest = shortest_code(0.95)
 assert ceiling(smallest) >= 0.95 > ceiling(smallest - 1)
 values = torch.rand((n_simulated, 32), generator=fixed(1))
 counts = torch.binomial(torch.full_like(values, smallest), values, generator=fixed(2))
@@ -142,15 +153,19 @@ plt.show()
 # ### Exercise 3: a rate with a target
 #
 # Write a loss that asks the right class to fire at 60 % of the steps and the other one at 10 %
-# (mean squared error).
+# (mean squared error, in spikes per step).
 
 
 # %%
-def target_loss(counts, y):
+def target_loss(counts, y, n_steps):
+    """The loss of spike counts [B, 2] over n_steps steps, with labels y [B]: one number."""
     wanted = torch.where(nn.functional.one_hot(y, 2) > 0, 0.6, 0.1)
     return nn.functional.mse_loss(counts / n_steps, wanted)
 
 
+assert check.target_loss(target_loss)
+
+# %%
 net = network("rate")
 optimizer = torch.optim.Adam(net.parameters(), lr=lr)
 g = fixed()
@@ -159,7 +174,7 @@ for _ in range(4 * epochs):
     for i in range(0, n_train, 512):
         xb, yb = train_set[i : i + 512]
         optimizer.zero_grad()
-        loss = target_loss(net(encode(xb, g)), yb)
+        loss = target_loss(net(encode(xb, g)), yb, n_steps)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
@@ -194,28 +209,36 @@ plt.show()
 # %% [markdown]
 # ### Exercise 4: make `diagnose` complain, and mend it
 #
-# Change the hidden weights or biases so that `diagnose` calls the layer *saturated*. Then change
-# one option of the neurons so that the complaint goes away.
+# Change the hidden weights or biases of a network so that `diagnose` calls the layer *saturated*.
+# Then make a second one with the same weights and another option of its neurons, so that the
+# complaint goes away.
 #
 # A bias of 2 is a constant input of twice the threshold at every step. A threshold that is higher
 # by a like factor takes it down again.
 
+
 # %%
-ill = network()
-with torch.no_grad():
-    ill.synapses[0][1].bias += 2.0
-cure = network(threshold=5.0)
-cure.load_state_dict(ill.state_dict())
-reports = [jarvis.diagnose(net, batch) for net in (ill, cure)]
-print("ill: ", *reports[0].problems, sep="\n  ")
-print("cure:", reports[1].problems or "nothing wrong found")
-assert any("saturated" in problem for problem in reports[0].problems)
-assert not reports[1].problems
+def ill_and_cured(build):
+    """Two networks with the same weights: the ill one, and the one that an option has cured."""
+    ill, cured = build(), build(threshold=5.0)
+    with torch.no_grad():
+        ill.synapses[0][1].bias += 2.0
+    cured.load_state_dict(ill.state_dict())
+    return ill, cured
+
+
+assert check.ill_and_cured(ill_and_cured)
+
+# %%
+ill, cured = ill_and_cured(network)
+reports = [jarvis.diagnose(net, batch) for net in (ill, cured)]
+print("ill:  ", *reports[0].problems, sep="\n  ")
+print("cured:", reports[1].problems or "nothing wrong found")
 
 # %%
 _, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 bins = torch.linspace(0, 1000, 26).numpy()
-for name, net, color in (("ill", ill, RED), ("cure", cure, BLUE)):
+for name, net, color in (("ill", ill, RED), ("cured", cured, BLUE)):
     with torch.no_grad():
         _, (hidden,) = net(batch[0], return_spikes=True)
     per_neuron = jarvis.rate_decode(hidden, dt=1.0).mean(0)
