@@ -4,12 +4,13 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 EXTRAS := lab,test
 DOCS_STAMP := .venv/.installed-docs
+BROWSER_STAMP := .venv/.installed-browser
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lab notebooks bench format docs
+.PHONY: help install demo test lab notebooks bench format docs browser-test
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## make .venv and install the project into it
 
@@ -48,6 +49,18 @@ $(DOCS_STAMP): $(STAMP)
 		uv pip install --python $(BIN)/python -e '.[docs]' -c constraints.txt; \
 	else \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]' -c constraints.txt; \
+	fi
+	@touch $@
+
+browser-test: $(BROWSER_STAMP) ## run notebook 01 in a headless Chromium and drag every explorer's slider (2 min)
+	@tools/install_browser.sh
+	$(BIN)/python -m pytest --tb=short tests/browser
+
+$(BROWSER_STAMP): $(STAMP)
+	@if command -v uv >/dev/null 2>&1; then \
+		uv pip install --python $(BIN)/python -e '.[browser]' -c constraints.txt; \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[browser]' -c constraints.txt; \
 	fi
 	@touch $@
 

@@ -7,14 +7,25 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import adex, compile_time, delays, gpu, machine, neurons, report, scaling, stdp
+from benchmarks import (
+    adex,
+    compile_time,
+    delays,
+    explorers,
+    gpu,
+    machine,
+    neurons,
+    report,
+    scaling,
+    stdp,
+)
 from benchmarks.row import Row
 from benchmarks.spyx_peer import Spyx
 from benchmarks.training_step import training
 
 GROUPS = (
     "lif", "training", "recurrent", "adaptive", "adex", "delays", "stdp",
-    "compile", "scaling", "gpu",
+    "compile", "scaling", "widgets", "gpu",
 )  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 
@@ -98,6 +109,9 @@ def measure(args: argparse.Namespace) -> dict:
     if "scaling" in args.rows:
         print("... scaling", file=sys.stderr, flush=True)
         data["scaling"] = scaling.measure(args.repeats, clock, args.quick)
+    if "widgets" in args.rows:
+        print("... explorers", file=sys.stderr, flush=True)
+        data["widgets"] = explorers.measure(args.quick)
     if "gpu" in args.rows:
         data["gpu"] = gpu.measure(args.repeats)
     return data
@@ -125,7 +139,11 @@ def main(argv: list[str] | None = None) -> int:
         wrong.append("GPU")
     if wrong:
         print(f"no agreement: {', '.join(wrong)}", file=sys.stderr)
-    return bool(wrong)
+    shown = data.get("widgets", {}).get("explorers", {})
+    failed = [f"{name}: {row['errors'][0]}" for name, row in shown.items() if row["errors"]]
+    if failed:
+        print(f"explorers with errors: {'; '.join(failed)}", file=sys.stderr)
+    return bool(wrong or failed)
 
 
 if __name__ == "__main__":

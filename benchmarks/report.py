@@ -7,6 +7,13 @@ from matplotlib.figure import Figure
 
 from jarvis.files import write_json
 
+# What is measured of an explorer, and what a move is: benchmarks/widgets.py.
+EXPLORER = {
+    "compute_ms": "compute, ms",
+    "redraw_ms": "redraw, ms",
+    "growth_mb": "memory after {} moves, MB",
+}
+
 
 def _bar(bar: dict) -> list[str]:
     sign = ">=" if bar["at_least"] else "<="
@@ -32,6 +39,12 @@ def ratios(data: dict) -> list[str]:
             met = "met" if compiling[f"{kind}_met"] else "MISSED"
             seconds, bound = compiling[f"{kind}_s"], compiling[f"{kind}_bar_s"]
             body.append(["first call", f"{kind}, s", f"{seconds:.2f}", f"<= {bound:g}", met])
+    classroom = data.get("widgets", {})
+    for name, row in classroom.get("explorers", {}).items():
+        for key, text in EXPLORER.items():
+            bar = {"bound": classroom["bars"][key], "at_least": False, "ratio": row[key]}
+            cells = _bar(bar | {"met": row[key] <= bar["bound"]})
+            body.append([f"explorer {name}", text.format(row["moves"]), *cells])
     gpu = data.get("gpu", {})
     if "ratio" in gpu:
         cells = _bar(gpu | {"at_least": True})
@@ -81,8 +94,9 @@ def summary(data: dict) -> str:
     if data.get("spyx_compile_ms"):
         found = ", ".join(f"{shape}: {ms:.0f}" for shape, ms in data["spyx_compile_ms"].items())
         lines.append(f"* compile time of spyx, once for each shape, ms: {found}")
-    if "skipped" in data.get("gpu", {}):
-        lines.append(f"* {data['gpu']['skipped']}")
+    for part in ("widgets", "gpu"):
+        if "skipped" in data.get(part, {}):
+            lines.append(f"* {data[part]['skipped']}")
     return "\n".join(lines)
 
 

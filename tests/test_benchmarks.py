@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from benchmarks import __main__ as program
-from benchmarks import compile_time, growth, machine, neurons, peers, report, scaling
+from benchmarks import compile_time, explorers, growth, machine, neurons, peers, report, scaling
 from benchmarks.agreement import TAU, Disagreement, agree
 from benchmarks.row import Bar, Row
 from jarvis import LIFLayer, datasets
 
-ROWS = ("lif", "training", "recurrent", "adaptive", "delays", "stdp", "scaling", "gpu")
+ROWS = ("lif", "training", "recurrent", "adaptive", "delays", "stdp", "scaling", "widgets", "gpu")
 
 
 def quick(*more: str) -> int:
@@ -31,6 +31,8 @@ def test_quick_run_writes_its_report(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "| of the copy bandwidth |" in printed
     assert "R^2 of a straight line" in printed
+    for text in ("compute, ms", "redraw, ms", "memory after 3 moves, MB"):
+        assert f"| explorer stdp | {text} |" in printed
     for name in ("lif.png", "scaling.png"):
         assert (tmp_path / name).stat().st_size > 1000
 
@@ -56,6 +58,28 @@ def test_quick_run_writes_its_report(tmp_path, capsys):
             assert ("ratio" in bar) == ("met" in bar)
     assert data["scaling"].keys() == {"T", "B", "N"}
     assert set(data["gpu"]) >= ({"ratio", "met"} if torch.cuda.is_available() else {"skipped"})
+
+
+def test_without_ipywidgets_the_explorers_are_a_skipped_line(tmp_path, monkeypatch):
+    (tmp_path / "ipywidgets.py").write_text("raise ModuleNotFoundError('not installed')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = explorers.measure(quick=True)
+    assert "pip install 'jarvis-snn[lab]'" in found["skipped"]
+
+
+def test_an_explorer_with_an_error_fails_the_run(monkeypatch, capsys):
+    row = {"compute_ms": 1.0, "redraw_ms": 250.0, "growth_mb": 0.1, "moves": 1000}
+    bars = {"compute_ms": 10.0, "redraw_ms": 200.0, "growth_mb": 5.0}
+    found = {"bars": bars, "explorers": {"lif": {**row, "errors": []}}}
+    monkeypatch.setattr(explorers, "measure", lambda quick: found)
+    assert quick("--rows", "widgets") == 0
+    printed = capsys.readouterr().out
+    assert "| explorer lif | compute, ms | 1.00 | <= 10 | met |" in printed
+    assert "| explorer lif | redraw, ms | 250.00 | <= 200 | MISSED |" in printed
+    assert "| explorer lif | memory after 1000 moves, MB | 0.10 | <= 5 | met |" in printed
+    found["explorers"]["lif"]["errors"] = ["tau=0.0 must be positive"]
+    assert quick("--rows", "widgets") == 1
+    assert "explorers with errors: lif: tau=0.0 must be positive" in capsys.readouterr().err
 
 
 def test_every_bar_names_a_row_entry():
