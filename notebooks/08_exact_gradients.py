@@ -46,6 +46,7 @@ from matplotlib import pyplot as plt
 
 import jarvis
 from jarvis import EventLIF, Events, SurrogateSpike, datasets, make_delays, run_events
+from jarvis.check import exact_gradients as check
 from jarvis.datasets import ArrayDataset
 from jarvis.first_spike import FirstSpikeParams, first_spikes
 from jarvis.first_spike_network import FirstSpikeNetwork, spike_time_encode
@@ -903,75 +904,92 @@ else:
 # %% [markdown]
 # ## Exercises
 #
+# Each function below is empty: fill it in and run the cell. The check tries your function on fresh
+# random input, and says in words what is wrong; run it as often as you like. Solutions are in
+# `solutions/08_exact_gradients.ipynb`.
+#
 # ### Exercise 1: the threshold
 #
 # How does the first spike time move with the **threshold** $\theta$? Write the derivative
-# $dT/d\theta$ at $\theta = 1$ with the reasoning of section 2.
+# $dT/d\theta$ at $\theta = 1$ with the reasoning of section 2. The neuron is that of section 1,
+# with one input at time 0 and $\tau_s = \tau/2$; `w` is an array of weights, and `tau` need not be
+# 10 ms.
 
 
 # %%
-def check(done, missing):
-    print("right" if done else f"not yet: {missing}")
+def by_threshold(w, tau):
+    """dT/dtheta (ms) at a threshold of 1, for an array of weights w (1/ms) and tau (ms)."""
+    # your code
 
 
-def by_threshold(w):
-    return 0.0 * w  # your line here
-
-
-at = np.array([0.45, 0.6, 0.9])
-above, below = (np.log(1 + np.sqrt(1 - 4 * level / (tau * at))) for level in (1 + 1e-6, 1 - 1e-6))
-numbers = -tau * (above - below) / 2e-6  # v = level instead of 1
-check(np.allclose(by_threshold(at), numbers, rtol=1e-4), f"it should be {numbers.round(3)}")
+check.by_threshold(by_threshold)
 
 # %% [markdown]
 # ### Exercise 2: an after-current
 #
-# Let a neuron's own current jump by $c$ when it spikes: `simulate(..., c=...)` knows it. Which line
-# gives $\partial L/\partial c$ at $c = 0$? Section 4 has the rule: an own spike is an event too.
+# Let a neuron's own current jump by $c$ when it spikes: $I^+ = I^- + c$. Section 4 has the rule,
+# and in its table the row of an own spike for $c = 0$. Write that row backward for any $c$: from
+# $\lambda_v$ and $\lambda_I$ just after the spike, the spike's own `pull` $\partial L/\partial t$
+# and the slopes $\dot v^-$ (`before`) and $\dot v^+$ (`after`), find $\lambda_v$ just before it,
+# and $\partial L/\partial c$.
+#
+# Once the check is content, the cell runs the whole network with your row: `simulate(..., c=...)`
+# knows the after-current, and finite differences tell whether the sum over all spikes is right too.
 
 
 # %%
-def adjoint_c(w, senders, log, pull):
+def own_spike(lam_v, lam_i, pull, before, after, c, tau_syn):
+    """dL/dv just before an own spike, and dL/dc, from what is known just after it."""
+    # your code
+
+
+def adjoint_c(w, senders, log, pull, c):
+    """dL/dc of a whole network, by `own_spike`."""
     pull, g_c = np.array(pull, float), 0.0
     lam_v, lam_i = np.zeros(w.shape[1]), np.zeros(w.shape[1])
     for y, j, p, slopes in reversed(log):
         if slopes is None:
             pull[p] += w[senders[p], j] * (lam_i[j] / tau_syn - lam_v[j])
         else:
-            g_c += 0.0  # your line here
-            lam_v[j] = (slopes[1] * lam_v[j] - pull[p]) / slopes[0]
+            lam_v[j], part = own_spike(lam_v[j], lam_i[j], pull[p], *slopes, c, tau_syn)
+            g_c += part
         lam_i = y * y * lam_i + tau * (y - y * y) * lam_v
         lam_v = y * lam_v
     return g_c
 
 
-ends = [pull @ simulate(w, d, inputs, c=sign * 1e-6)[0] for sign in (1, -1)]
-by_c = (ends[0] - ends[1]) / 2e-6
-answer = adjoint_c(w, senders, log, pull)
-check(abs(answer / by_c - 1) < 1e-5, f"{answer:.4f}, and the finite difference is {by_c:.4f}")
+if check.own_spike(own_spike):
+    (_, who, what), h = simulate(w, d, inputs, c=0.01), 1e-6
+    up, down = (pull @ simulate(w, d, inputs, c=0.01 + step)[0] for step in (h, -h))
+    print(f"the network at c = 0.01: {adjoint_c(w, who, what, pull, 0.01):.6f}", end=", ")
+    print(f"finite difference {(up - down) / (2 * h):.6f}")
 
 # %% [markdown]
 # ### Exercise 3: wake a silent neuron
 #
 # Four inputs spike at 0, 4, 9 and 15 ms, too far apart: the neuron stays silent, so there is no
-# spike time to learn by. Wake it by its **delays**, with the weights as they are. Write a loss that
-# `first_spikes` can give you.
+# spike time to learn by. Wake it by its **delays**, with the weights as they are. Write a loss of
+# what `first_spikes` returns, which has `times` and `peaks`. The check trains the delays of another
+# silent neuron with it; then the cell trains those of this one.
+
 
 # %%
-scattered = torch.tensor([[0.0, 4.0, 9.0, 15.0]])
-weak = torch.full((4, 1), 0.11)
-learned = torch.full((4, 1), 7.0, requires_grad=True)
-optimizer = torch.optim.Adam([learned], lr=0.2)
-for _ in range(60):
-    result = first_spikes(scattered, weak, learned, params)
-    wake_loss = 0.0 * learned.sum()  # your line here
-    optimizer.zero_grad()
-    wake_loss.backward()
-    optimizer.step()
-answer = first_spikes(scattered, weak, learned, params)
-arrive = (scattered[0] + learned[:, 0]).detach()
-print("arrivals (ms):", arrive.numpy().round(2), " highest potential:", answer.peaks.item())
-check(answer.times.isfinite().all(), "the neuron is still silent")
+def wake_loss(result):
+    """What is to be made small so that a silent neuron spikes: a tensor with one number."""
+    # your code
+
+
+if check.wake_loss(wake_loss):
+    scattered, weak = torch.tensor([[0.0, 4.0, 9.0, 15.0]]), torch.full((4, 1), 0.11)
+    learned = torch.full((4, 1), 7.0, requires_grad=True)
+    optimizer = torch.optim.Adam([learned], lr=0.2)
+    for _ in range(100):
+        result = first_spikes(scattered, weak, learned, params)
+        optimizer.zero_grad()
+        wake_loss(result).backward()
+        optimizer.step()
+    arrive = (scattered[0] + learned[:, 0]).detach()
+    print("arrivals (ms):", arrive.numpy().round(2), " highest potential:", result.peaks.item())
 
 # %%
 measured = {f"b_slope_{slope}": size for slope, size in sizes.items()}

@@ -53,11 +53,13 @@ from IPython.display import Audio, Image, display
 from matplotlib import pyplot as plt
 
 import jarvis
-from jarvis import EventLIF, Events, Pruner, SpatialNetwork, SpatialRun, datasets, run_events
+from jarvis import EventLIF, Events, SpatialNetwork, SpatialRun, datasets, run_events, widgets
+from jarvis.check import spatial_shd as check
 from jarvis.layout_film import draw_delays, record_layout, save_film
 from jarvis.plotting import BLUE, GREY, ORANGE, RED
 from jarvis.results import record
 from jarvis.shd_files import shd_file
+from jarvis.spatial import give_signs_
 from jarvis.spoken_digits import CHANNELS, held_out
 
 plt.rcParams["figure.dpi"] = 72
@@ -146,7 +148,6 @@ if as_stated:  # these files say which recording each word is from
         names = [each.decode() for each in content["extra/file"]]
     where = [names.index(file) for file in files]
 
-# %%
 recording = Path(os.environ.get("JARVIS_DATA", "")) / f"heidelberg_digits/audio/{files[0]}.flac"
 if not (as_stated and recording.is_file()):
     print("no recording of this word here: there is nothing to hear")
@@ -294,7 +295,6 @@ plt.colorbar(shade, ticks=(-1, 0, 1), shrink=0.8).set_ticklabels(["down", "neith
 name(ax, "x (ms)", "y (ms)", aspect="equal", title="which sweep a neuron at this place detects")
 assert not (up * down).any()
 
-# %%
 module = jarvis.make_delays("2", (31, 2), ((0, 1),))
 with torch.no_grad():
     for own, wanted in zip(module.positions, (line, detectors), strict=True):
@@ -345,7 +345,9 @@ assert not on_shd or loss > 2 * first_loss
 # often each fires.
 #
 # Two repairs. `scale_to_rate` scales the input weights until the network fires at a given rate. And
-# weights of both signs make neurons differ: what one likes, another dislikes.
+# weights of both signs make neurons differ: what one likes, another dislikes. `give_signs_`
+# multiplies each weight by a draw from a normal distribution (`SpatialNetwork(..., signed=True)`
+# does so when it is made).
 #
 # The training loop is the library's. `spatial_optimiser` is Adam with clipped gradients, and moves
 # what is in ms `delay_scale` times as far as weights. Each word is moved up or down by up to 20
@@ -353,16 +355,10 @@ assert not on_shd or loss > 2 * first_loss
 
 
 # %%
-@torch.no_grad()
-def mix_signs(model, seed=seed):
-    random = torch.Generator().manual_seed(seed)
-    model.w_in.mul_(0.5 + torch.randn(model.w_in.shape, generator=random))
-    model.w_rec.mul_(torch.randn(model.w_rec.shape, generator=random))
-
-
 def prepared(net="3", n=n_hidden, seed=seed, **options):
-    model = fresh(net, n, seed, **options)
-    mix_signs(model, seed)
+    model, random = fresh(net, n, seed, **options), torch.Generator().manual_seed(seed)
+    give_signs_(model.w_in, 0.5, random)  # a mean of 0.5: two thirds stay positive
+    give_signs_(model.w_rec, 0.0, random)
     jarvis.scale_to_rate(model, train[:64][0], rate)
     return model
 
@@ -390,7 +386,6 @@ for kind, each in attempts.items():
     hz, alike, loss = look(each)
     print(f"{kind:18s} {hz.mean():4.0f} Hz, neurons correlate by {alike:.2f}, loss {loss:.2f}")
 
-# %%
 losses = {}
 for kind, each in attempts.items():
     steps = training(each, 10).steps()
@@ -445,7 +440,7 @@ plt.show()
 # ## 5. What has moved?
 #
 # The run noted all places at its beginning, every 50 steps, and at the end of each epoch. The film
-# shows them; colour is the number of the channel.
+# shows some of these frames; colour is the number of the channel.
 
 # %%
 frames = run.kept["frames"]
@@ -453,7 +448,7 @@ ways = [last - first for first, last in zip(frames[0]["places"], frames[-1]["pla
 print("moved on average by", *(f"{way.norm(dim=1).mean():.1f} ms" for way in ways), end=" ")
 print("(channels; hidden neurons)")
 with tempfile.TemporaryDirectory() as folder:
-    save_film(Path(folder) / "film.gif", frames[:: max(1, len(frames) // 6)], run.batches_per_epoch)
+    save_film(Path(folder) / "film.gif", frames[:: max(1, len(frames) // 4)], run.batches_per_epoch)
     display(Image(data=(Path(folder) / "film.gif").read_bytes(), format="gif"))
 
 
@@ -463,8 +458,8 @@ print("files:", ", ".join(sorted(kept)) or "none yet")
 if "layout" in kept:
     layout = kept["layout"]
     pairs = zip(layout["inputs"], layout["hidden"], strict=True)
-    film = [[torch.tensor(places) for places in pair] for pair in pairs]
-    stages = (0, len(film) // 2, len(film) - 1)
+    large_film = [[torch.tensor(places) for places in pair] for pair in pairs]
+    stages = (0, len(large_film) // 2, len(large_film) - 1)
     print(layout["command"])
 
 
@@ -481,24 +476,12 @@ changed = over_channels(left, frames[0]["places"], frames[-1]["places"], color=B
 if "layout" in kept:
     for n, color in zip(stages, (GREY, ORANGE, BLUE), strict=True):
         label = f"{layout['epochs'][n]:g} epochs"
-        large = over_channels(right, film[0], film[n], color=color, label=label)
+        large = over_channels(right, large_film[0], large_film[n], color=color, label=label)
     assert large[:10].mean() < large[10:].mean()
 name(left, "channel", "change of mean distance (ms)", title="30 neurons, this run")
 name(right, "channel", "change of mean distance (ms)", title="100 neurons, from the file")
 print(f"at most {changed.abs().max():.1f} ms nearer or farther, in the mean over 35 channels")
 assert not (full_run and on_shd) or changed[:10].mean() < changed[10:].mean() - 2
-
-# %%
-if "layout" in kept:
-    left, right = panels(2, 3.6)
-    for which, color, label in ((0, ORANGE, "channels"), (1, BLUE, "hidden neurons")):
-        track = torch.stack([pair[which] for pair in film])  # [frame, neuron, 3]
-        left.plot(track[..., 0], track[..., 1], color=color, lw=0.8)
-        moved = (track - track[0]).norm(dim=2).mean(1)
-        right.plot(layout["epochs"], moved, ".-", color=color, label=label)
-    name(left, "x (ms)", "y (ms)", aspect="equal")
-    name(right, "epoch", "mean distance moved (ms)")
-    plt.show()
 
 # %% [markdown]
 # Which channels sit where? Before training all are equally far from the neurons. Afterwards there
@@ -508,8 +491,42 @@ if "layout" in kept:
 # which tones have to wait for which. On the right is the same for a large network, trained by the
 # command that is printed above: it moves less, and in the same direction.
 #
-# Below, the large network: the ways of its neurons in space, seen along the third axis, and how far
-# they have come.
+# ### Scrub through training
+#
+# Run the next cell to get sliders: one for the frame of the film, one for the hidden neuron whose
+# way and delays are shown. Find out, before you open the answers:
+#
+# - In the first frame, compare neuron 26 in the middle with neuron 20 far out. What does a place do
+#   to the mean of the delays, and to their spread?
+# - Move the frame. In which quarter of the training do neurons go most of their way?
+# - In the last frame, try some neurons. Has training made the spread of their delays larger?
+#
+# <details><summary>Answers</summary>
+# From the middle all channels are about equally far. Seen from outside some are near and others on
+# the far side: both the mean and the spread grow. More than half of the way is done in the first
+# quarter; the learning rate falls from then on. And the spread grows for nearly all of them, by a
+# fifth in the mean (with real words): a neuron that brings together what was spoken farther apart.
+# </details>
+
+# %%
+film = widgets.film_of_run(frames, run.batches_per_epoch)
+explorer = widgets.layout(film, neuron=2)
+explorer
+
+# %%
+explorer.controls["frame"].value = len(frames) - 1  # as if you had moved it
+assert not explorer.errors
+if full_run and on_shd:
+    way = np.linalg.norm(film.hidden - film.hidden[0], axis=2).mean(1)
+    assert way[film.epochs <= n_epochs / 4][-1] > 0.5 * way[-1]
+    fans = distance_delays(*frames[0]["places"]), distance_delays(*frames[-1]["places"])
+    assert fans[1].std(0).mean() > 1.1 * fans[0].std(0).mean()
+widgets.draw_layout_frame(film, frame=len(frames) - 1, neuron=2)
+
+# %% [markdown]
+# *The figure is the picture below the sliders for the last frame. Left, all places, channels in
+# colour and hidden neurons in black; neuron 2 and its way are red. Right, the delay from each
+# channel to this neuron, before training (grey) and after it (blue).*
 #
 # ## 6. Where is the time of a word kept?
 #
@@ -634,7 +651,7 @@ assert not full_run or taken["as trained"] > taken["neurons exchange their place
 # %%
 sparse = copy.deepcopy(model)
 again = training(sparse, n_epochs=6, floor=0.3, warmup=0)
-pruner = Pruner(sparse, ["w_in", "w_rec"], again.optimizer, recurrent=["w_rec"])
+pruner = jarvis.Pruner(sparse, ["w_in", "w_rec"], again.optimizer, recurrent=["w_rec"])
 densities, at_once = (0.6, 0.4, 0.25, 0.15, 0.1), []
 for density in densities:
     with pruner.pruned(density):  # all is as it was when the block ends
@@ -868,48 +885,48 @@ else:
 # %% [markdown]
 # ## Exercises
 #
-# Each cell runs as it is and says what is missing. Solutions: `solutions/09_spatial_shd.ipynb`.
+# Each function below is empty: fill it in and run the cell. The check tries your function on fresh
+# random input, and says in words what is wrong; run it as often as you like. Solutions are in
+# `solutions/09_spatial_shd.ipynb`.
 #
 # ### Exercise 1: a faster sweep
 #
-# The sweeps of section 2 go twice as fast now, 15 ms for the same line of 30 ms, and the weight is
-# only 0.028. The neuron beyond the end of the line is silent: for it, channel 0 is 15 ms too far.
-# Find a place where the up-sweep is heard at once, and the down-sweep is not. (Where are all
-# points that are 15 ms farther from one end of the line than from the other?)
+# The up-sweep of section 2 runs along the same line of 30 ms, but within `duration` ms, less than
+# 30, and the weight is only 0.028. The neuron beyond the end of the line is silent: for it,
+# channel 0 is too far. Find a place where the up-sweep is heard at once, and the down-sweep is not.
+# (Where are all points that are `duration` ms farther from one end of the line than from the
+# other?)
 
 
 # %%
-def check(done, missing):
-    print("right" if done else f"not yet: {missing}")
+def place_for(duration):
+    """x and y (ms) of a neuron that hears an up-sweep of `duration` ms at once."""
+    # your code
 
 
-my_place = torch.tensor([[33.0, 0.0]])  # your place here
-up_count, down_count = answers(my_place, sweeps / 2, 0.028)[:, 0].tolist()
-check(up_count > 0 == down_count, f"{up_count:.0f} spikes for up, {down_count:.0f} for down")
+if check.place_for(place_for):
+    places = torch.tensor([place_for(15.0)], dtype=torch.float32)
+    up_count, down_count = answers(places, sweeps / 2, 0.028)[:, 0].tolist()
+    print(f"sweeps of 15 ms: {up_count:.0f} spikes for up, {down_count:.0f} for down")
 
 # %% [markdown]
 # ### Exercise 2: what pruning saves
 #
-# Write the number of parameters of a network of which a share `density` of the synapses is left,
-# for no delays, free delays and places. By which factor do 300 neurons in 3-D at a tenth of their
-# synapses differ from 300 with all synapses and free delays?
+# Write the number of weights and delays of a network of which a share `density` of the synapses is
+# left, for no delays ("0"), free delays ("inf") and places in two and three dimensions ("2", "3").
+# It has 700 channels and `n` neurons, and the read-out does not count. By which factor do 300
+# neurons in 3-D at a tenth of their synapses differ from 300 with all synapses and free delays?
 
 
 # %%
 def pruned_parameters(net, n, density):
-    return 0  # your lines here
+    """How many numbers a network has learned, without its read-out."""
+    # your code
 
 
-def counted(net, density):
-    names, each = ["w_in", "w_rec"], fresh(net)
-    Pruner(each, names, recurrent=["w_rec"]).prune(density)
-    counts = jarvis.count_parameters(each, names)
-    return sum(counts.values()) - counts["readout.weight"] - counts["readout.bias"]
-
-
-for net in ("0", "inf", "3"):
-    own, true = pruned_parameters(net, n_hidden, 0.1), counted(net, 0.1)
-    check(abs(own - true) <= 2, f"net {net} has {true} parameters, not {own}")
+if check.pruned_parameters(pruned_parameters):
+    free, sparse_places = pruned_parameters("inf", 300, 1.0), pruned_parameters("3", 300, 0.1)
+    print(f"{free:.0f} and {sparse_places:.0f}: a factor of {free / sparse_places:.0f}")
 
 # %% [markdown]
 # ### Exercise 3: words spoken backwards
@@ -921,43 +938,38 @@ for net in ("0", "inf", "3"):
 
 # %%
 def backwards(events):
-    return events  # your lines here
+    """`Events` with each sample turned around in time."""
+    # your code
 
 
+@torch.no_grad()
 def accuracy(change):
-    right = 0
-    with torch.no_grad():
-        for index in torch.arange(len(val)).split(200):
-            events, labels = val[index]
-            right += (model(change(events)).scores.argmax(1) == labels).sum().item()
-    return right / len(val)
+    given = [model(change(val[i][0])).scores.argmax(1) for i in torch.arange(len(val)).split(200)]
+    return (torch.cat(given) == val.targets).float().mean().item()
 
 
-steps_of = torch.tensor([0, 2, 5, 1, 8], dtype=torch.int32)  # two samples
-units_of = torch.tensor([7, 8, 9, 3, 4], dtype=torch.int32)
-toy = Events(steps_of, units_of, torch.tensor([0, 3, 5]), (CHANNELS,), 10)
-turned = backwards(toy)
-good = turned.times.tolist() == [4, 7, 9, 1, 8] and turned.units.tolist() == [9, 8, 7, 4, 3]
-check(good, f"steps {turned.times.tolist()}, channels {turned.units.tolist()}")
-print(f"{accuracy(backwards):.1%} right, {result['acc']:.1%} as spoken")
+if check.backwards(backwards):
+    print(f"{accuracy(backwards):.1%} right, {result['acc']:.1%} as spoken")
 
 # %% [markdown]
 # ### Exercise 4: how early does it know?
 #
-# Let the network hear only the events before a step, and print how accuracy grows with what it has
-# heard.
+# Let the network hear only the events before a step; `n_steps` stays as it is. How does accuracy
+# grow with what it has heard?
 
 
 # %%
 def until(events, step):
-    return events  # your lines here
+    """`Events` with only those before `step`."""
+    # your code
 
 
-fits = until(toy, 5).times.tolist() == [0, 2, 1] and until(toy, 5).offsets.tolist() == [0, 2, 3]
-check(fits, "before step 5 the two samples have two events and one")
-heard_until = np.linspace(n_steps // 8, n_steps, 8).round().astype(int)
-known = [accuracy(partial(until, step=int(step))) for step in heard_until]
-print({f"{step * dt:.0f} ms": f"{acc:.0%}" for step, acc in zip(heard_until, known, strict=True)})
+if check.until(until):
+    heard_until = np.linspace(n_steps // 8, n_steps, 8).round().astype(int)
+    known = [accuracy(partial(until, step=int(step))) for step in heard_until]
+    ax = panels()
+    ax.plot(heard_until * dt, known, ".-", color=BLUE)
+    name(ax, "heard until (ms)", "accuracy on held-out voices", ylim=(0, 1))
 
 # %%
 measured = dict(linear_counts=linear[CHANNELS, 1], linear_windows=linear[70, 10])

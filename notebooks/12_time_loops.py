@@ -50,6 +50,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import jarvis
 from jarvis import LIFLayer, LIFParams, SurrogateSpike, exp_decay, lif_step
+from jarvis.check import time_loops as check
 from jarvis.plotting import BLUE, GREEN, GREY, ORANGE, RED
 from jarvis.results import record
 
@@ -141,14 +142,6 @@ def log_lines(ax, x, lines, colours, **more):
     ax.set_xticks([], minor=True)
     ax.set(**more)
     ax.legend()
-
-
-def check(name, answer, right, hint):
-    """Say whether an answer is right; `right` is asked only if there is an answer."""
-    if answer is None:
-        print(f"{name}: no answer yet. Replace None.")
-    else:
-        print(f"{name}: right." if right(answer) else f"{name}: not yet. Hint: {hint}")
 
 
 # %% [markdown]
@@ -866,88 +859,74 @@ else:
 # %% [markdown]
 # ## Exercises
 #
-# Each cell runs as it is and says what is missing. Solutions are in
+# Each function below is empty: fill it in and run the cell. The check tries your function on fresh
+# random input, and says in words what is wrong; run it as often as you like. Solutions are in
 # `solutions/12_time_loops.ipynb`.
 #
 # ### Exercise 1: Reset to zero
 #
-# Write `row_by_row` with the reset to zero, $v = h\,(1 - s)$: as a Python function with the same
-# arguments, with or without `@njit`. The check holds it against `LIFLayer(reset="zero")`.
+# Write `row_by_row` with the reset to zero, $v = h\,(1 - s)$. This time the function makes `s` and
+# `h` itself, as arrays `[T, lanes]` of the type of `x`, and returns them; $v$ begins at 0. With
+# `@njit` above the `def` or without it. The check holds it against `LIFLayer(reset="zero")`, in
+# float64, and looks whether float32 stays float32.
+
 
 # %%
-my_loop = None  # your turn: a function (x, s, h, v, decay, one)
+def zero_reset(x, decay):
+    """Spikes s and potentials h [T, lanes] of neurons with a reset to zero."""
+    # your code
 
 
-def like_the_library(loop):
-    s, h = torch.empty_like(x64), torch.empty_like(x64)
-    loop(*arrays(x64[0], x64, s, h))
-    return torch.equal(s, LIFLayer(tau, reset="zero")(x64)[0])
-
-
-check("exercise 1", my_loop, like_the_library, "only what is written to v[n] changes")
+check.zero_reset(zero_reset)
 
 # %% [markdown]
 # ### Exercise 2: Predict the memory of a recurrent layer
 #
 # `RecurrentLIFLayer` feeds its own spikes back through a weight. Its compiled loop keeps $h$. What
-# else does the gradient of the weight need? Predict the bytes kept for each element of x, in
-# float32, rounded to a whole number.
+# else does the gradient of the weight need? Predict the bytes kept for each element of x, rounded
+# to a whole number, if a number has `itemsize` bytes. The check measures them as section 4 did.
+
 
 # %%
-my_bytes = None  # your turn
+def kept_per_element(itemsize):
+    """Bytes that RecurrentLIFLayer keeps for each element of x."""
+    # your code
 
 
-def measured_bytes(T=200, B=8, N=32):
-    layer = jarvis.RecurrentLIFLayer(N, tau=tau)
-    x = sequence(T, B, N)[0].requires_grad_()
-    return round(kept_bytes(lambda: layer(x))[1] / x.numel())
-
-
-hint = "the weight's gradient is a sum over t of (gradient of h at t) x (spikes at t - 1)"
-check("exercise 2", my_bytes, lambda answer: answer == measured_bytes(), hint)
+check.kept_per_element(kept_per_element)
 
 # %% [markdown]
 # ### Exercise 3: Where does indexing cost ten times?
 #
 # The backward pass of the `x[t]` loop writes $8T + c$ bytes for each element of x, and that of
 # `unbind` about 40. Find $c$ from the table of section 2 or with `tally`. From which T on does
-# `x[t]` write at least ten times as many bytes?
+# `x[t]` write at least `ratio` times as many bytes? The check counts what both write.
+
 
 # %%
-my_T = None  # your turn
+def steps_for(ratio):
+    """The least T at which x[t] writes at least `ratio` times what unbind writes."""
+    # your code
 
 
-def bytes_at(loop, T):
-    return sum(tally(loop, *sequence(T, 1, 4))[1].written.values()) / (4 * T)
-
-
-def ten_times(T):
-    return 10 * bytes_at(unbound, T) <= bytes_at(indexed, T) < 10 * bytes_at(unbound, T) + 8
-
-
-check("exercise 3", my_T, ten_times, "solve 8 T + c = 10 * 40 and round up")
+if check.steps_for(steps_for):
+    print(f"ten times as many bytes from T = {steps_for(10)} on")
 
 # %% [markdown]
 # ### Exercise 4: Truncate, and save memory
 #
 # Truncated backpropagation through time: run the sequence in pieces of `length` steps, go backward
-# after each, and carry `state.detach()` to the next. Return all spikes, and the most bytes that
-# were kept at one time (use `kept_bytes`).
+# after each, and carry `state.detach()` to the next. Return all spikes, the gradient of x that the
+# pieces give, and the most bytes that were kept at one time (use `kept_bytes`).
 
 
 # %%
-def in_pieces(layer, x, g, length):  # your turn
-    """(spikes [T, B, N], largest number of bytes kept); x needs a gradient."""
+def in_pieces(layer, x, g, length):
+    """Spikes [T, B, N], gradient of x [T, B, N], largest number of bytes kept at one time."""
+    # your code
 
 
-def fifth(answer):
-    x = x64.clone().requires_grad_()
-    whole, all_kept = kept_bytes(lambda: auto(x)[0])
-    return torch.equal(answer[0], whole) and abs(5 * answer[1] / all_kept - 1) < 0.1
-
-
-answer = in_pieces(auto, x64.clone().requires_grad_(), g64, 10)
-check("exercise 4", answer, fifth, "kept_bytes returns the result of the call, then the bytes")
+check.in_pieces(in_pieces)
 
 # %% [markdown]
 # ## Summary

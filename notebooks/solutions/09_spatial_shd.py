@@ -14,6 +14,7 @@
 # half a minute on two CPU cores. Try them yourself first.
 
 # %%
+import math
 from functools import partial
 
 import numpy as np
@@ -21,8 +22,10 @@ import torch
 from matplotlib import pyplot as plt
 
 import jarvis
-from jarvis import EventLIF, Events, Pruner, SpatialNetwork, SpatialRun, datasets, run_events
+from jarvis import EventLIF, Events, SpatialNetwork, SpatialRun, datasets, run_events
+from jarvis.check import spatial_shd as check
 from jarvis.plotting import BLUE, GREY, ORANGE, RED
+from jarvis.spatial import give_signs_
 from jarvis.spoken_digits import CHANNELS, held_out
 
 plt.rcParams["figure.dpi"] = 80
@@ -38,16 +41,27 @@ dt = 1.0  # ms
 epochs = 8
 
 # %% [markdown]
-# ## Exercise 1: a faster sweep
+# ### Exercise 1: a faster sweep
 #
-# 31 channels on a line, 1 ms apart, and a sweep that runs along them in 15 ms. Where must a neuron
-# of weight 0.028 sit to hear the up-sweep at once, and not the down-sweep?
+# 31 channels on a line, 1 ms apart, and an up-sweep that runs along them in `duration` ms. Where
+# must a neuron of weight 0.028 sit to hear it at once, and not the down-sweep?
 #
-# All arrives together where channel 0, which fires 15 ms before channel 30, is 15 ms farther. The
-# points whose distances to the two ends differ by 15 ms are a **hyperbola** with its foci at the
-# ends. Where it crosses the line, at 22.5 ms, the ends do arrive together, but not the channels
-# between them. Far out it becomes a straight line: to a distant neuron the sweep is a plane wave,
-# and it sits at 60° to the line, because $\cos 60° = 15/30$.
+# **Solution.** All arrives together where channel 0, which fires `duration` ms before channel 30,
+# is as many ms farther. The points whose distances to the two ends differ by that are a
+# **hyperbola** with its foci at the ends. Where it crosses the line, the ends do arrive together,
+# but not the channels between them. Far out it becomes a straight line: to a distant neuron the
+# sweep is a plane wave, and it sits at an angle $\alpha$ to the line with
+# $\cos\alpha = \text{duration}/30$: at 60° for 15 ms.
+
+
+# %%
+def place_for(duration):
+    """x and y (ms) of a neuron that hears an up-sweep of `duration` ms at once."""
+    angle = math.acos(duration / 30)
+    return 15 + 25 * math.cos(angle), 25 * math.sin(angle)
+
+
+assert check.place_for(place_for)
 
 # %%
 line = torch.stack([torch.arange(31.0), torch.zeros(31)], 1)  # ms
@@ -68,8 +82,7 @@ def answers(places, sweeps, weight):
 
 
 # %%
-angle = torch.tensor(60.0).deg2rad()
-my_place = line.mean(0, keepdim=True) + 25 * torch.stack([angle.cos(), angle.sin()])
+my_place = torch.tensor([place_for(15.0)])
 up, down = answers(my_place, sweeps, 0.028)[:, 0].tolist()
 print(f"at {my_place[0].numpy().round(1)}: {up:.0f} spikes for up, {down:.0f} for down")
 assert up > 0 == down
@@ -92,42 +105,29 @@ plt.show()
 # Blue places detect the up-sweep. They lie about the hyperbola, in red, and not on the line: how
 # fast a sweep may be is chosen by the angle at which a neuron sits.
 #
-# ## Exercise 2: what pruning saves
+# ### Exercise 2: what pruning saves
 #
-# The number of parameters of a network of which a share `density` of the synapses is left. Weights
-# and free delays go with their synapses, places stay.
+# The number of weights and delays of a network of which a share `density` of the synapses is left.
+#
+# **Solution.** Weights and free delays go with their synapses, places stay. No neuron hears itself.
 
 
 # %%
 def pruned_parameters(net, n, density):
+    """How many numbers a network has learned, without its read-out."""
     weights = round(density * CHANNELS * n) + round(density * n * (n - 1))
     if net in ("0", "inf"):
         return weights if net == "0" else 2 * weights
     return weights + int(net) * (CHANNELS + n)
 
 
-def fresh(net="3"):
-    neuron = EventLIF(dt=dt)
-    return SpatialNetwork(CHANNELS, n_hidden, 20, net, neuron, expected_rate=20.0, seed=seed)
-
-
-def counted(net, density):
-    names, each = ["w_in", "w_rec"], fresh(net)
-    Pruner(each, names, recurrent=["w_rec"]).prune(density)
-    counts = jarvis.count_parameters(each, names)
-    return sum(counts.values()) - counts["readout.weight"] - counts["readout.bias"]
-
+assert check.pruned_parameters(pruned_parameters)
 
 # %%
-for net in ("0", "inf", "3"):
-    assert pruned_parameters(net, n_hidden, 0.1) == counted(net, 0.1)
 free, places = pruned_parameters("inf", 300, 1.0), pruned_parameters("3", 300, 0.1)
-print(
-    f"300 neurons: {free} with free delays, {places} in 3-D at a tenth: {free / places:.0f} times"
-)
+print(f"{free} with free delays, {places} in 3-D at a tenth: a factor of {free / places:.0f}")
 assert round(free / places) == 18
 
-# %%
 shares = np.logspace(-2, 0, 30)
 ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")[1]
 for net, label, color in (("inf", "free delays", ORANGE), ("3", "3-D", BLUE), ("0", "none", GREY)):
@@ -141,7 +141,7 @@ plt.show()
 # hundredth its 3000 coordinates are as many as its weights, and the advantage over free delays is
 # used up.
 #
-# ## A network to ask
+# ### A network to ask
 #
 # For the last two exercises, a small network as in section 4 of the notebook.
 
@@ -159,10 +159,10 @@ train, val = train.subset(n_words), val.subset(n_val if full_run else 50)
 print(val)
 
 # %%
-model, random = fresh(), torch.Generator().manual_seed(seed)
-with torch.no_grad():
-    model.w_in.mul_(0.5 + torch.randn(model.w_in.shape, generator=random))
-    model.w_rec.mul_(torch.randn(model.w_rec.shape, generator=random))
+neuron, random = EventLIF(dt=dt), torch.Generator().manual_seed(seed)
+model = SpatialNetwork(CHANNELS, n_hidden, 20, "3", neuron, expected_rate=20.0, seed=seed)
+give_signs_(model.w_in, 0.5, random)
+give_signs_(model.w_rec, 0.0, random)
 jarvis.scale_to_rate(model, train[:64][0], 20.0)
 total = n_epochs * -(-len(train) // 32)
 run = SpatialRun(
@@ -193,25 +193,22 @@ print(f"{as_spoken:.1%} right on held-out voices; {val.source}")
 assert not full_run or as_spoken > 0.5
 
 # %% [markdown]
-# ## Exercise 3: words spoken backwards
+# ### Exercise 3: words spoken backwards
 #
-# Turn words around in time: step $t$ becomes $T - 1 - t$. A stable sort by sample and time puts the
-# events in order again.
+# Turn words around in time: what was at step $t$ is at $T - 1 - t$.
+#
+# **Solution.** A stable sort by sample and time puts the events in order again.
 
 
 # %%
 def backwards(events):
+    """`Events` with each sample turned around in time."""
     times = events.n_steps - 1 - events.times
     order = torch.argsort(events.samples() * events.n_steps + times, stable=True)
     return Events(times[order], events.units[order], events.offsets, events.shape, events.n_steps)
 
 
-steps_of = torch.tensor([0, 2, 5, 1, 8], dtype=torch.int32)  # two samples
-units_of = torch.tensor([7, 8, 9, 3, 4], dtype=torch.int32)
-toy = Events(steps_of, units_of, torch.tensor([0, 3, 5]), (CHANNELS,), 10)
-turned = backwards(toy)
-assert turned.times.tolist() == [4, 7, 9, 1, 8]
-assert turned.units.tolist() == [9, 8, 7, 4, 3]
+assert check.backwards(backwards)
 turned_around = accuracy(backwards)
 print(f"{turned_around:.1%} right, {as_spoken:.1%} as spoken; chance 5.0%")
 assert not full_run or turned_around < as_spoken - 0.1
@@ -220,21 +217,25 @@ assert not full_run or turned_around < as_spoken - 0.1
 # Every channel fires as often as before, so a network that only counted would not notice. This one
 # loses much of what it knows. What is left are words that are told by their tones.
 #
-# ## Exercise 4: how early does it know?
+# ### Exercise 4: how early does it know?
 #
-# Keep the events before a step. Offsets follow from how many each sample keeps.
+# Let the network hear only the events before a step.
+#
+# **Solution.** Offsets follow from how many events each sample keeps.
 
 
 # %%
 def until(events, step):
+    """`Events` with only those before `step`."""
     keep = events.times < step
     counts = torch.bincount(events.samples()[keep], minlength=len(events))
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     return Events(events.times[keep], events.units[keep], offsets, events.shape, events.n_steps)
 
 
-assert until(toy, 5).times.tolist() == [0, 2, 1]
-assert until(toy, 5).offsets.tolist() == [0, 2, 3]
+assert check.until(until)
+
+# %%
 heard_until = np.linspace(n_steps // 8, n_steps, 8).round().astype(int)
 known = [accuracy(partial(until, step=int(step))) for step in heard_until]
 

@@ -17,9 +17,7 @@
 # CPU.
 
 # %%
-import logging
 import math
-import sys
 
 import numpy as np
 import torch
@@ -28,7 +26,8 @@ from numba import njit
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import jarvis
-from jarvis import LIFLayer, LIFParams, RecurrentLIFLayer, exp_decay, lif_step
+from jarvis import LIFLayer, LIFParams, lif_step
+from jarvis.check import time_loops as check
 from jarvis.plotting import BLUE, GREY
 
 plt.rcParams.update({"figure.figsize": (6, 2.8), "figure.dpi": 85, "legend.frameon": False})
@@ -42,10 +41,7 @@ tau = 20.0  # membrane time constant, ms; the time step is 1 ms
 n_steps = 400  # of exercise 4
 
 # %%
-log = logging.getLogger("jarvis.kernels")
-log.addHandler(logging.StreamHandler(sys.stdout))
 generator = torch.Generator().manual_seed(seed)
-decay = exp_decay(tau, 1.0)
 
 
 def sequence(T, B, N, dtype=torch.float32):
@@ -54,90 +50,73 @@ def sequence(T, B, N, dtype=torch.float32):
     return x, torch.randn(T, B, N, generator=generator, dtype=dtype)
 
 
-def check(name, answer, right, hint):
-    """Say whether an answer is right; return True if it is."""
-    ok = answer is not None and bool(right(answer))
-    print(f"{name}: right." if ok else f"{name}: not yet. Hint: {hint}")
-    return ok
-
-
 # %% [markdown]
 # ### Exercise 1: Reset to zero
 #
-# Write `row_by_row` with the reset to zero, $v = h\,(1 - s)$, and hold it against
-# `LIFLayer(reset="zero")`.
+# Write `row_by_row` with the reset to zero, $v = h\,(1 - s)$; make `s` and `h` inside.
 #
-# **Solution.** Only what is written to `v[n]` changes.
+# **Solution.** Only what is written to `v[n]` changes. `np.empty_like(x)` has the type of `x`, and
+# `one` takes it from `decay`: with a plain `1.0` numba would compute in float64.
 
 
 # %%
 @njit(error_model="numpy")
-def my_loop(x, s, h, v, decay, one):
-    zero = one - one
+def zero_reset(x, decay):
+    """Spikes s and potentials h [T, lanes] of neurons with a reset to zero."""
+    s, h, v = np.empty_like(x), np.empty_like(x), np.zeros_like(x[0])
+    one, zero = decay / decay, decay - decay
     for t in range(len(x)):
         x_t, s_t, h_t = x[t], s[t], h[t]
         for n in range(len(v)):
             p = decay * v[n] + x_t[n]
             spike = one if p >= one else zero
             h_t[n], s_t[n], v[n] = p, spike, p * (one - spike)
+    return s, h
 
 
-# %%
-x64, g64 = sequence(50, 3, 40, dtype=torch.float64)
-
-
-def like_the_library(loop):
-    s, h = np.empty((50, 120)), np.empty((50, 120))
-    loop(x64.flatten(1).numpy(), s, h, np.zeros(120), decay, 1.0)
-    spikes = LIFLayer(tau, reset="zero")(x64)[0]
-    return np.array_equal(s, spikes.flatten(1))
-
-
-assert check("exercise 1", my_loop, like_the_library, "only what is written to v[n] changes")
+assert check.zero_reset(zero_reset)
 
 # %% [markdown]
 # ### Exercise 2: Predict the memory of a recurrent layer
 #
-# How many bytes does `RecurrentLIFLayer` keep for each element of x, in float32, rounded?
+# How many bytes does `RecurrentLIFLayer` keep for each element of x, if a number has `itemsize`?
 #
 # **Solution.** The gradient of the weight is a sum over t of the gradient of $h_t$ times the spikes
-# $s_{t-1}$. So the spikes are kept beside $h$: 4 + 4 bytes. The weight and the first state are kept
-# as well, but only once, not at each step. (The spikes could be found again from $h$; but they are
-# the layer's result, which exists anyway, and autograd keeps only a reference to it.)
+# $s_{t-1}$. So the spikes are kept beside $h$: 4 + 4 bytes in float32. The weight and the first
+# state are kept as well, but only once, not at each step. (The spikes could be found again from
+# $h$; but they are the layer's result, which exists anyway, and autograd keeps only a reference to
+# it.)
 
 
 # %%
-def kept_bytes(run):
-    """The result of run(), and the bytes that autograd keeps for its backward pass."""
-    kept = {}
-
-    def keep(tensor):
-        kept[tensor.data_ptr()] = tensor.nbytes
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        result = run()
-    return result, sum(kept.values())
+def kept_per_element(itemsize):
+    """Bytes that RecurrentLIFLayer keeps for each element of x."""
+    return itemsize + itemsize  # h and the spikes
 
 
-def measured_bytes(T=200, B=8, N=32):
-    layer = RecurrentLIFLayer(N, tau=tau)
-    x = sequence(T, B, N)[0].requires_grad_()
-    return round(kept_bytes(lambda: layer(x))[1] / x.numel())
-
-
-# %%
-my_bytes = 4 + 4
-hint = "the weight's gradient is a sum over t of (gradient of h at t) x (spikes at t - 1)"
-assert check("exercise 2", my_bytes, lambda answer: answer == measured_bytes(), hint)
+assert check.kept_per_element(kept_per_element)
 
 # %% [markdown]
 # ### Exercise 3: Where does indexing cost ten times?
 #
 # The backward pass of the `x[t]` loop writes $8T + c$ bytes for each element of x, and that of
-# `unbind` about 40. From which T on does `x[t]` write at least ten times as many?
+# `unbind` about 40. From which T on does `x[t]` write at least `ratio` times as many?
 #
-# **Solution.** At T = 100 `tally` finds 832 bytes, so $c = 32$. $8T + 32 \ge 400$ from T = 46 on.
+# **Solution.** At T = 100 `tally` finds 832 bytes, so $c = 32$. For ten times, $8T + 32 \ge 400$
+# from T = 46 on.
+
+
+# %%
+def steps_for(ratio):
+    """The least T at which x[t] writes at least `ratio` times what unbind writes."""
+    return math.ceil((40 * ratio - 32) / 8)
+
+
+assert check.steps_for(steps_for)
+print(f"ten times as many bytes from T = {steps_for(10)} on")
+
+# %% [markdown]
+# The same by counting, for the figure:
 
 
 # %%
@@ -176,22 +155,13 @@ def unbound(x):
     return x.unbind(0)
 
 
-my_T = math.ceil((10 * 40 - 32) / 8)
-
-
-def ten_times(T):
-    return 10 * bytes_at(unbound, T) <= bytes_at(indexed, T) < 10 * bytes_at(unbound, T) + 8
-
-
-assert check("exercise 3", my_T, ten_times, "solve 8 T + c = 10 * 40 and round up")
-
 # %%
 some = (10, 20, 30, 40, 50, 60)
 _, ax = plt.subplots()
 ratios = [bytes_at(indexed, T) / bytes_at(unbound, T) for T in some]
 ax.plot(some, ratios, "o-", color=BLUE)
 ax.axhline(10, color=GREY, ls=":")
-ax.axvline(my_T, color=GREY, ls=":")
+ax.axvline(steps_for(10), color=GREY, ls=":")
 ax.set(xlabel="number of steps T", ylabel="bytes written, x[t] / unbind", ylim=0)
 plt.show()
 
@@ -202,14 +172,30 @@ plt.show()
 # ### Exercise 4: Truncate, and save memory
 #
 # Run the sequence in pieces of `length` steps, go backward after each, and carry `state.detach()`.
+# Return the spikes, the gradient of x, and the most bytes that were kept at one time.
 #
 # **Solution.** Each piece is a graph of its own. When its backward pass is done, what it kept is
 # free, so the most at one time is what one piece keeps.
 
 
 # %%
+def kept_bytes(run):
+    """The result of run(), and the bytes that autograd keeps for its backward pass."""
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.data_ptr()] = tensor.nbytes
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        result = run()
+    return result, sum(kept.values())
+
+
+# %%
 def in_pieces(layer, x, g, length):
-    """(spikes [T, B, N], largest number of bytes kept); x needs a gradient."""
+    """Spikes [T, B, N], gradient of x [T, B, N], largest number of bytes kept at one time."""
+    x = x.detach().requires_grad_()
     state, spikes, most = None, [], 0
     for x_piece, g_piece in zip(x.split(length), g.split(length), strict=True):
         (s, state), kept = kept_bytes(lambda x=x_piece, state=state: layer(x, state))
@@ -217,21 +203,10 @@ def in_pieces(layer, x, g, length):
         state = state.detach()
         spikes.append(s.detach())
         most = max(most, kept)
-    return torch.cat(spikes), most
+    return torch.cat(spikes), x.grad, most
 
 
-layer = LIFLayer(tau)
-
-
-def fifth(answer):
-    spikes, kept = answer
-    x = x64.clone().requires_grad_()
-    whole, all_kept = kept_bytes(lambda: layer(x)[0])
-    return torch.equal(spikes, whole) and abs(5 * kept / all_kept - 1) < 0.1
-
-
-answer = in_pieces(layer, x64.clone().requires_grad_(), g64, 10)
-assert check("exercise 4", answer, fifth, "kept_bytes returns the result of the call, then bytes")
+assert check.in_pieces(in_pieces)
 
 # %% [markdown]
 # What does it cost? The spikes are the same, the gradient is not: what happened before a cut no
@@ -239,13 +214,13 @@ assert check("exercise 4", answer, fifth, "kept_bytes returns the result of the 
 
 # %%
 x, g = sequence(n_steps, 4, 64, dtype=torch.float64)
-whole = x.clone().requires_grad_()
-layer(whole)[0].backward(g)
+layer = LIFLayer(tau)
+_, whole, all_kept = in_pieces(layer, x, g, n_steps)  # a single piece
 lengths, off, memory = (5, 10, 25, 50), [], []
 for length in lengths:
-    cut = x.clone().requires_grad_()
-    memory.append(in_pieces(layer, cut, g, length)[1] / (x.numel() * x.itemsize))
-    off.append(((cut.grad - whole.grad).norm() / whole.grad.norm()).item())
+    _, cut, most = in_pieces(layer, x, g, length)
+    memory.append(most / all_kept)
+    off.append(((cut - whole).norm() / whole.norm()).item())
 _, axes = plt.subplots(1, 2, figsize=(8, 2.8))
 for ax, values, label in zip(
     axes, (memory, off), ("kept / whole", "error of gradient"), strict=True
