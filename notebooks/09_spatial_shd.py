@@ -826,6 +826,11 @@ assert medians["net_inf_short"] > medians["net_0"] + 3
 # part of the neurons dropped). They end better known than the test words: what is hard is not to
 # learn words but to learn what holds for other voices.
 #
+# AdEx neurons have a recipe of their own, and end between those with and without delays. The
+# exact gradient of a neuron that hesitates before it fires explodes, and is damped. And once they
+# fire fast, the gradient of their spike count points the wrong way; so a neuron beyond 40 Hz has
+# its synapses weakened after each step, without asking the gradient.
+#
 # Which is why most of the steps below are about generalisation. They were tried one after the other
 # on held-out speakers.
 

@@ -1,10 +1,12 @@
 """Make the notebooks from their sources, and run them in full.
 
     python tools/notebooks.py build notebooks/01_lif_neuron.py ...   (all, without a name)
+    python tools/notebooks.py text notebooks/01_lif_neuron.py ...
     python tools/notebooks.py figures notebooks/01_lif_neuron.ipynb FOLDER
 
-`build` writes NN_topic.ipynb beside NN_topic.py, with the outputs of a full run. `figures` writes
-every figure of a notebook as PNG, to be looked at.
+`build` writes NN_topic.ipynb beside NN_topic.py, with the outputs of a full run. `text` takes over
+new words between the cells, and refuses if code has changed: its outputs would not be its own.
+`figures` writes every figure of a notebook as PNG, to be looked at.
 """
 
 import base64
@@ -75,6 +77,20 @@ def build(source: Path) -> None:
     print(f"{target.relative_to(ROOT)}: {time.perf_counter() - started:.0f} s, {size:.2f} MB")
 
 
+def take_text(source: Path) -> None:
+    """Take the Markdown of a source into its notebook, whose code has to be the same."""
+    target = source.with_suffix(".ipynb")
+    new, notebook = jupytext.read(source), nbformat.read(target, as_version=4)
+    codes = [[c for c in book.cells if c.cell_type == "code"] for book in (new, notebook)]
+    if [c.source for c in codes[0]] != [c.source for c in codes[1]]:
+        sys.exit(f"{source.name}: its code has changed: build it")
+    ran = iter(codes[1])
+    notebook.cells = [next(ran) if c.cell_type == "code" else c for c in new.cells]
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number:02d}"
+    nbformat.write(notebook, target)
+
+
 def figures(path: Path, folder: Path) -> None:
     """Write every PNG output of a notebook to a folder, numbered by cell."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,6 +107,9 @@ if __name__ == "__main__":
         case ["build", *names]:
             for source in [Path(name).resolve() for name in names] or sources():
                 build(source)
+        case ["text", *names] if names:
+            for name in names:
+                take_text(Path(name).resolve())
         case ["figures", path, folder]:
             figures(Path(path), Path(folder))
         case _:
