@@ -31,8 +31,8 @@ demo: $(STAMP) ## train the toy network and see it learn (10 s after the install
 test: $(STAMP) ## run all tests: style, types, units, examples, programs, then every notebook
 	$(BIN)/python -m pytest --nbmake
 
-lab: $(STAMP) ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks
+lab: $(STAMP) ## open JupyterLab on the notebooks (without its question about news)
+	$(BIN)/jupyter lab --LabApp.news_url=None notebooks
 
 notebooks: $(STAMP) ## run every notebook in full and keep its outputs (needs MNIST; 20 min)
 	$(BIN)/python tools/notebooks.py build

@@ -1,7 +1,7 @@
 """What a network did, in operations, and an estimate of the energy that they take.
 
-`operations.count_operations` counts. What is counted is exact; what an operation costs is an assumption,
-which depends on the chip. So it stands here as numbers that can be changed.
+`operations.count_operations` counts. What is counted is exact; what an operation costs is an
+assumption, which depends on the chip. So it stands here as numbers that can be changed.
 """
 
 import math
