@@ -30,6 +30,8 @@ def rates(current, reset, tau, dt, scale=True, duration=4000):
 def neuron(x, tau, dt, threshold, slip=""):
     """By hand, with one slip."""
     beta = 1 - dt / tau if slip == "euler" else math.exp(-dt / tau)
+    x = (1 - beta) * x if slip == "scaled" else x
+    beta = math.exp(-tau / dt) if slip == "upside down" else beta
     v, spikes, potentials = 0.0, [], []
     for x_t in x:
         before = v
@@ -115,6 +117,9 @@ def test_speed_limit(answer, words):
         (lambda *given: rates(*given, scale=False), "constant_drive"),
         (lambda c, reset, tau, dt: rates(c, "zero", tau, dt), "is the argument used?"),
         (lambda *given: 1.5 * rates(*given), "the library measures"),
+        (lambda c, reset, tau, dt: rates(c, reset, tau, 1.0), "is dt used?"),
+        (lambda c, reset, tau, dt: dt * rates(c, reset, tau, dt), "is dt in its place?"),
+        (lambda c, reset, tau, dt: 1000 / (tau * math.log(c / (c - 1))), "That is the formula"),
     ],
 )
 def test_coarse_rate(answer, words):
@@ -131,6 +136,8 @@ def test_coarse_rate(answer, words):
         ("euler", "Euler's"),
         ("leak after", "belongs to the old v alone"),
         ("threshold 1", "fires at 1"),
+        ("scaled", "the jump of v already"),
+        ("upside down", "exp(-tau/dt)"),
         ("before", "before the reset"),
         ("late", "a step late"),
     ],

@@ -87,7 +87,8 @@ def speed_limit(answer, rng) -> None:
 def coarse_rate(answer, rng) -> None:
     """`coarse_rate(current, reset, tau, dt) -> Hz`, from the mean interval between spikes."""
     for reset in rng.permutation(["subtract", "zero", "subtract", "zero"]):
-        current, tau, dt = rng.uniform(2, 15), rng.uniform(15, 30), 1.0
+        current, tau = rng.uniform(2, 15), rng.uniform(15, 30)
+        dt = float(rng.choice([0.5, 2.0]))
         found = number(answer(current, str(reset), tau, dt), "the rate")
 
         def measured(drive, reset=str(reset), step=dt, tau=tau):
@@ -101,19 +102,29 @@ def coarse_rate(answer, rng) -> None:
         if near(found, expected, 0.02):
             continue
         other = "zero" if reset == "subtract" else "subtract"
-        said = f"At I = {current:.1f} with reset {str(reset)!r} you measure {found:.1f} Hz"
+        said = (
+            f"At I = {current:.1f}, dt = {dt:g} ms, reset {str(reset)!r} you measure {found:.1f} Hz"
+        )
+        formula = 1000 / (tau * math.log(current / (current - 1)))
         if near(found, expected / 1000, 0.02):
             raise Wrong(f"{said}. That is per ms: a rate in Hz is 1000 over an interval in ms.")
         if near(found, 1000 / expected, 0.02):
             raise Wrong(f"{said}. That is the interval in ms; the rate is 1000 over it.")
+        if near(found, formula, 1e-9):
+            raise Wrong(f"{said}. That is the formula, without steps: measure it.")
         if near(found, measured(current), 0.02):
             raise Wrong(f"{said}. The current went in as it is: scale it with constant_drive.")
         if near(found, measured(drive, other), 0.02) and not near(measured(drive, other), expected):
             raise Wrong(f"{said}. That is the rate with reset {other!r}: is the argument used?")
+        if near(found, dt * expected, 0.02) or near(found, expected / dt, 0.02):
+            raise Wrong(f"{said}, which is {found / expected:g} times as much: is dt in its place?")
+        one_ms = float(constant_drive(current, tau=tau, dt=1.0))
+        if near(found, measured(one_ms, step=1.0), 0.02):
+            raise Wrong(f"{said}. That is the rate at a step of 1 ms: is dt used?")
         raise Wrong(f"{said}; the library measures {expected:.1f} Hz.")
 
 
-@exercise(5, "h = exp(-dt/tau) v + x; s = (h >= threshold); v = h - threshold s.")
+@exercise(5, "first leak and input, then the comparison, then the reset; return what it leaves.")
 def from_memory(answer, rng) -> None:
     """`from_memory(x, tau, dt, threshold) -> spikes, v`, each `[T]`; reset by subtraction."""
     tau, dt = rng.uniform(8, 30), float(rng.choice([0.5, 1.0, 2.0]))
@@ -132,9 +143,8 @@ def from_memory(answer, rng) -> None:
         raise Wrong("Spikes are 0 or 1.")
     if np.array_equal(spikes, expected) and np.allclose(v, v_expected, atol=1e-9):
         return
-    beta = exp_decay(tau, dt)
     for kind, words in _SLIPS.items():
-        s_slip, v_slip = _slipped(x, beta, 1 - dt / tau, threshold, kind)
+        s_slip, v_slip = _slipped(x, tau / dt, threshold, kind)
         if np.array_equal(spikes, s_slip) and np.allclose(v, v_slip, atol=1e-6):
             raise Wrong(words)
     if spikes.sum() == 0:
@@ -155,17 +165,21 @@ _SLIPS = {
     "no leak": "Your neuron never forgets: v is not multiplied by exp(-dt/tau).",
     "euler": "Your factor is 1 - dt/tau, Euler's. The exact one is exp(-dt/tau).",
     "leak after": "Your input leaks before it counts: the factor belongs to the old v alone.",
+    "scaled": "Your x is scaled by 1 - exp(-dt/tau) again: here it is the jump of v already.",
+    "upside down": "Your factor is exp(-tau/dt). It is the step over the time constant.",
     "threshold 1": "Your neuron fires at 1, whatever the threshold is: use the argument.",
     "before": "The spikes are right. Your v is that before the reset; return it after the reset.",
     "late": "Your spikes come a step late: compare h of this step, not v of the last.",
 }
 
 
-def _slipped(x, beta, euler, threshold, kind) -> tuple[np.ndarray, np.ndarray]:
-    """The neuron with one slip."""
-    v, rows = 0.0, []
+def _slipped(x, steps, threshold, kind) -> tuple[np.ndarray, np.ndarray]:
+    """The neuron with one slip; `steps` is tau in steps."""
+    v, rows, beta = 0.0, [], math.exp(-1 / steps)
+    factor = {"no leak": 1.0, "euler": 1 - 1 / steps, "upside down": math.exp(-steps)}
+    x = (1 - beta) * x if kind == "scaled" else x
     for x_t in x:
-        decay = {"no leak": 1.0, "euler": euler}.get(kind, beta)
+        decay = factor.get(kind, beta)
         h = beta * (v + x_t) if kind == "leak after" else decay * v + x_t
         compared = v if kind == "late" else h
         s = float(compared >= (1.0 if kind == "threshold 1" else threshold))

@@ -59,7 +59,7 @@ class Exercise:
         self.number, self.hint, self._test = number, hint, test
         update_wrapper(self, test)
 
-    def __call__(self, answer: Any, *, seed: int | None = None) -> Verdict:
+    def __call__(self, answer: Any = None, *, seed: int | None = None) -> Verdict:
         """Try an answer on random input, anew each time; say and return what was found."""
         seed = secrets.randbits(32) if seed is None else seed
         passed, words = True, "right."
@@ -148,7 +148,7 @@ def number(value: Any, what: str = "your answer") -> float:
     except (TypeError, ValueError):
         raise Wrong(f"{what} should be a number, but is {value!r:.60}.") from None
     if not np.isfinite(found):
-        raise Wrong(f"{what} is {found}: something was divided by 0, or a logarithm met one.")
+        raise Wrong(f"{what} is {found}: a division by 0, or the logarithm of 0, or of less?")
     return found
 
 
