@@ -1,6 +1,7 @@
 # Everything runs from a fresh clone: the first target that needs it makes .venv and installs.
 PYTHON ?= python3
 BIN := .venv/bin
+LAB_FLAGS ?=
 STAMP := .venv/.installed
 EXTRAS := lab,test
 DOCS_STAMP := .venv/.installed-docs
@@ -16,6 +17,7 @@ install: $(STAMP) ## make .venv and install the project into it
 
 # constraints.txt pins what was tested. Delete the -c option to take the newest of everything.
 $(STAMP): pyproject.toml constraints.txt
+	@echo "installing into .venv: with PyTorch some 6 GB, a few minutes"
 	@if command -v uv >/dev/null 2>&1; then \
 		uv venv --allow-existing --python $(PYTHON) .venv && \
 		uv pip install --python $(BIN)/python -e '.[$(EXTRAS)]' -c constraints.txt; \
@@ -32,7 +34,7 @@ test: $(STAMP) ## run all tests: style, types, units, examples, programs, then e
 	$(BIN)/python -m pytest --nbmake
 
 lab: $(STAMP) ## open JupyterLab on the notebooks (without its question about news)
-	$(BIN)/jupyter lab --LabApp.news_url=None notebooks
+	$(BIN)/jupyter lab --LabApp.news_url=None $(LAB_FLAGS) notebooks
 
 notebooks: $(STAMP) ## run every notebook in full and keep its outputs (needs MNIST; 20 min)
 	$(BIN)/python tools/notebooks.py build

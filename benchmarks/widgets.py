@@ -1,10 +1,10 @@
 """How long the classroom's sliders take, and what they leave behind: python -m benchmarks.widgets
 
-For every explorer, moves through its sliders' ranges: the median time of `compute_*`, which may
-take 10 ms, and of a redraw (compute, draw, PNG), which may take 200 ms. It is CPU time, which other
-work on the machine disturbs least; the redraw's wall time stands beside it. Then 1000 moves, after
-which the process may be 5 MB larger (a PNG kept at each would be 20 MB and more). Exit status 1 if
-a bar is missed.
+For every explorer, moves through its sliders' ranges, and strokes or clicks on its picture where it
+takes them: the median time of `compute_*`, which may take 10 ms, and of a redraw (compute, draw,
+PNG), which may take 200 ms. It is CPU time, which other work on the machine disturbs least; the
+redraw's wall time stands beside it. Then 1000 moves, after which the process may be 5 MB larger (a
+PNG kept at each would be 20 MB and more). Exit status 1 if a bar is missed.
 """
 
 import argparse
@@ -21,7 +21,10 @@ import torch
 
 from benchmarks import machine
 from jarvis import widgets
+from jarvis.explorer_figures import CodePicture
 from jarvis.files import write_json
+from jarvis.layout_figure import LayoutPicture
+from jarvis.pointer import Pointer
 
 COMPUTE_MS, REDRAW_MS, GROWTH_MB = 10.0, 200.0, 5.0
 LAYOUT = Path(__file__).resolve().parent.parent / "results" / "shd" / "layout.json"
@@ -69,14 +72,30 @@ def _values(control, n: int) -> list:
     ]
 
 
+def _messages(explorer: widgets.Explorer, n: int) -> list[list[Pointer]]:
+    """Strokes over the rows of a digit, or clicks on neurons, as a page reports them."""
+    picture = explorer.picture
+    if isinstance(picture, LayoutPicture):
+        return [[Pointer("down", x, y)] for x, y in picture.pixels()[1 : n + 1]]
+    if isinstance(picture, CodePicture):
+        box, high = picture.pen.ax.get_window_extent(), picture.figure.bbox.height
+        rows = [high - box.y0 - (k + 0.5) * box.height / 8 for k in range(8)]
+        ends = (("down", box.x0 + 1), ("move", box.x1 - 1), ("up", box.x1 - 1))
+        return [[Pointer(kind, x, y) for kind, x in ends] for y in rows]
+    return []
+
+
 def moves(explorer: widgets.Explorer, n: int = 9) -> Iterator[None]:
-    """Move each control through its range, again and again; yields before every move."""
+    """Move each control through its range, then the pointer; and again. Yields before each move."""
     while True:
         for control in explorer.controls.values():
             for value in _values(control, n):
                 if value != control.value:
                     yield
                     control.value = value
+        for events in _messages(explorer, n):
+            yield
+            explorer._point(events)
 
 
 def measure(name: str, n_timed: int, n_moves: int) -> dict:

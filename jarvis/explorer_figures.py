@@ -30,6 +30,7 @@ from jarvis.explorers import (
     compute_stdp,
 )
 from jarvis.plotting import BLUE, GREEN, GREY, RED
+from jarvis.pointer import Pen
 from jarvis.surrogate_curves import SLOPES, SurrogateSettings, SurrogateView, compute_surrogate
 
 DPI = 96  #: a point of text is as large as in the page around
@@ -174,7 +175,11 @@ class AdExPicture(Picture):
 
 
 class CodePicture(Picture):
-    """`CodeView`: the picture, its spikes in two codes, and what can be read from them."""
+    """`CodeView`: the picture, its spikes in two codes, and what can be read from them.
+
+    Attributes:
+        pen: draws on the picture; see `Pen`.
+    """
 
     size = (9.5, 3.8)
 
@@ -188,6 +193,7 @@ class CodePicture(Picture):
             ax = self.axes[name]
             self.images[name] = ax.imshow(np.zeros((8, 8)), cmap="gray", vmin=0, vmax=1)
             ax.set(xticks=[], yticks=[], xlabel="8x8 pixels")
+        self.pen = Pen(self.axes["picture"])
         self.marks = {}
         for name in ("poisson", "first"):
             ax = self.axes[name]
@@ -197,7 +203,8 @@ class CodePicture(Picture):
 
     def _set(self, view: CodeView) -> None:
         self.images["picture"].set_data(view.picture)
-        self.axes["picture"].set_title("the picture", fontsize=10)
+        title = "your picture" if view.yours else "the picture"
+        self.axes["picture"].set_title(title, fontsize=10)
         shown = (("poisson", "Poisson", view.poisson, view.from_poisson, 0),
                  ("first", "first spikes", view.first, view.from_first, 1))  # fmt: skip
         for name, title, train, back, index in shown:

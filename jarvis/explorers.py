@@ -215,6 +215,7 @@ class CodeSettings:
     n_steps: int = 50  #: T, steps of 1 ms
     max_rate: float = 200.0  #: of the brightest pixel, Hz
     seed: int = 0
+    drawn: Any = None  #: ``[8, 8]`` in [0, 1]: your own picture, sent instead of the digit
 
 
 class CodeView(NamedTuple):
@@ -226,6 +227,7 @@ class CodeView(NamedTuple):
     from_poisson: np.ndarray  #: ``[8, 8]`` decoded; noise can exceed 1
     from_first: np.ndarray  #: ``[8, 8]`` decoded
     errors: np.ndarray  #: ``[2]`` root mean square error of both
+    yours: bool  #: the picture is `CodeSettings.drawn`
 
 
 @cache
@@ -233,6 +235,26 @@ def _pictures() -> list[torch.Tensor]:
     """Pictures of each digit, of the digits' test part."""
     images, labels = digits("test")[:]
     return [images[labels == digit, 0] for digit in range(10)]
+
+
+def code_picture(settings: CodeSettings) -> torch.Tensor:
+    """The picture that is sent, ``[8, 8]``: the drawn one or else the digit; see `compute_code`."""
+    check_integer(settings, "digit", 0, 9)
+    pictures = _pictures()[settings.digit]
+    check_integer(settings, "picture", 0, len(pictures) - 1)
+    if settings.drawn is None:
+        return pictures[settings.picture]
+    try:
+        drawn = np.array(settings.drawn, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise ValueError(f"drawn={settings.drawn!r} must be 8 rows of 8 numbers") from None
+    if drawn.shape != (8, 8):
+        raise ValueError(f"drawn must be 8 rows of 8 numbers, not of shape {drawn.shape}")
+    if not ((drawn >= 0) & (drawn <= 1)).all():  # NaN is neither
+        raise ValueError(
+            f"drawn must lie in [0, 1], black to white; it holds {drawn.min()} to {drawn.max()}"
+        )
+    return torch.from_numpy(drawn)
 
 
 def compute_code(settings: CodeSettings) -> CodeView:
@@ -246,13 +268,10 @@ def compute_code(settings: CodeSettings) -> CodeView:
         >>> view.first.shape, int(view.first.sum(0).max())
         ((20, 64), 1)
     """
-    check_integer(settings, "digit", 0, 9)
-    pictures = _pictures()[settings.digit]
-    check_integer(settings, "picture", 0, len(pictures) - 1)
+    picture, rate = code_picture(settings), settings.max_rate
     check_integer(settings, "n_steps", 2, 1000)
     check_integer(settings, "seed", 0, 2**31)
     check_finite(settings, "max_rate")
-    picture, rate = pictures[settings.picture], settings.max_rate
     pixels, random = picture.reshape(1, 64), torch.Generator().manual_seed(settings.seed)
     poisson = poisson_encode(pixels, settings.n_steps, max_rate=rate, generator=random)
     first = ttfs_encode(pixels, settings.n_steps)
@@ -261,7 +280,7 @@ def compute_code(settings: CodeSettings) -> CodeView:
     back = [kept.reshape(8, 8).numpy() for kept in decoded]
     return CodeView(
         picture.numpy(), poisson[:, 0].numpy(), first[:, 0].numpy(), back[0], back[1],
-        np.array(errors),
+        np.array(errors), settings.drawn is not None,
     )  # fmt: skip
 
 

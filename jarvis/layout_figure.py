@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from jarvis.explorer_figures import Picture
 from jarvis.layout_frames import LayoutFilm, LayoutSettings, LayoutView, compute_layout
 from jarvis.plotting import BLUE, GREY, RED
+from jarvis.pointer import Pointer, from_bottom
 
 GROUPS = 10  #: input channels are coloured by groups, from low to high
 
@@ -51,6 +52,25 @@ class LayoutPicture(Picture):
             places = np.pad(places, ((0, 0), (0, 1)))
         columns = [places[:, k] for k in range(places.shape[1])]
         artist.set_data_3d(*columns) if self.in_space else artist.set_data(*columns)
+
+    def pixels(self) -> np.ndarray:
+        """Where hidden neurons are shown: ``[n_hidden, 2]`` pixels from the left and the top."""
+        if self.in_space:
+            from mpl_toolkits.mplot3d import proj3d
+
+            places = self.hidden.get_data_3d()  # type: ignore[attr-defined]
+            x, y, _ = proj3d.proj_transform(*places, self.ax.get_proj())  # type: ignore[attr-defined]
+        else:
+            x, y = self.hidden.get_data()
+        shown = self.ax.transData.transform(np.stack([x, y], 1))
+        return np.stack([shown[:, 0], self.figure.bbox.height - shown[:, 1]], 1)
+
+    def nearest(self, pointer: Pointer) -> int | None:
+        """The hidden neuron that is shown nearest to the pointer; None beside the places."""
+        if from_bottom(self.ax, pointer) is None:
+            return None
+        away = np.hypot(*(self.pixels() - [pointer.x, pointer.y]).T)
+        return int(away.argmin())
 
     def _set(self, view: LayoutView) -> None:
         for artist, places in zip(self.inputs, np.array_split(view.inputs, GROUPS), strict=True):

@@ -3,26 +3,32 @@
 Every function returns an `Explorer`, a box to be shown as a cell's last line. It computes on the
 compiled loops (`explorers.py`) and draws into one figure, whose artists it gives new data
 (`explorer_figures.py`): nothing flickers, and nothing piles up. What goes wrong is said in the
-widget and kept in `Explorer.errors`, because an exception in a callback stops no notebook.
+widget and kept in `Explorer.errors`, because an exception in a callback stops no notebook. Where
+anywidget is installed, a digit can be drawn in its figure, and a neuron chosen by a click.
 
     from jarvis import widgets
     widgets.lif(current=1.5)
     widgets.draw_lif(current=1.5)  # the static twin, in a cell of its own: a plain Figure
 """
 
-import html
-import warnings
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+try:
+    import ipywidgets
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "jarvis.widgets needs ipywidgets, which is not installed: pip install 'jarvis-snn[lab]'. "
+        "The static figures of jarvis.explorer_figures work without it"
+    ) from error
+
 from jarvis.adex import FIRING_PATTERNS
+from jarvis.explorer_box import ROW, WIDE, Explorer, Hand, choice, slider
 from jarvis.explorer_figures import (
     AdExPicture,
     CodePicture,
     LIFPicture,
-    Picture,
     STDPPicture,
     SurrogatePicture,
     draw_adex,
@@ -30,13 +36,13 @@ from jarvis.explorer_figures import (
     draw_lif,
     draw_stdp,
     draw_surrogate,
-    to_png,
 )
 from jarvis.explorers import (
     AdExSettings,
     CodeSettings,
     LIFSettings,
     STDPSettings,
+    code_picture,
     compute_adex,
     compute_code,
     compute_lif,
@@ -51,136 +57,17 @@ from jarvis.layout_frames import (
     film_of_run,
 )
 from jarvis.lif import RESETS
+from jarvis.picture_widget import PointerPicture
 from jarvis.plasticity import BOUNDS
+from jarvis.pointer import Pointer
 from jarvis.surrogate import SURROGATES
 from jarvis.surrogate_curves import SLOPES, SurrogateSettings, compute_surrogate, train_all
-
-try:
-    import ipywidgets
-except ModuleNotFoundError as error:
-    raise ImportError(
-        "jarvis.widgets needs ipywidgets, which is not installed: pip install 'jarvis-snn[lab]'. "
-        "The static figures of jarvis.explorer_figures work without it"
-    ) from error
 
 __all__ = [
     "Explorer", "LayoutFilm", "adex", "code", "draw_adex", "draw_code", "draw_layout_frame",
     "draw_lif", "draw_stdp", "draw_surrogate", "film_of_file", "film_of_run", "layout", "lif",
     "stdp", "surrogate",
 ]  # fmt: skip
-
-KEPT_ERRORS = 100  #: an explorer keeps that many of the last
-_WIDE = {"description_width": "190px"}
-_ROW = {"width": "460px"}
-_DIGITS = ".6"  # d3's format: as many digits as the number has, up to six: 0.0525, 20
-# As wide as it was drawn, so that text stays sharp; narrower where the page is.
-_PICTURE = {"width": "auto", "max_width": "100%", "align_self": "flex-start", "margin": "0"}
-_MESSAGE = {"min_height": "28px"}  # a line is kept free, so that one that comes moves nothing
-
-
-def slider(label: str, value: float, low: float, high: float, step: float) -> Any:
-    """A slider over numbers; over integers if all four are."""
-    more = {"min": low, "max": high, "step": step, "description": label, "style": _WIDE}
-    if all(isinstance(x, int) for x in (value, low, high, step)):
-        return ipywidgets.IntSlider(value=value, layout=_ROW, **more)
-    return ipywidgets.FloatSlider(value=value, layout=_ROW, readout_format=_DIGITS, **more)
-
-
-def choice(label: str, value: Any, options: Any) -> Any:
-    """A menu."""
-    return ipywidgets.Dropdown(
-        value=value, options=list(options), description=label, style=_WIDE, layout=_ROW
-    )
-
-
-class Explorer(ipywidgets.VBox):
-    """Sliders, a figure, and a line for what is wrong.
-
-    Args:
-        settings: what to start from; its fields are named by `controls`.
-        controls: sliders and menus, by the name of the setting that they move.
-        compute: settings -> arrays.
-        picture: draws the arrays.
-        presets: name of a menu -> function of its value that gives other controls' values.
-
-    Attributes:
-        controls: the same; set ``.value`` of one to move it.
-        errors: the last exceptions of this explorer, as they were shown; empty if there was none.
-        warned: the warnings of the last move.
-        moves: how often it was drawn.
-        picture: the `Picture`, with its figure.
-        image: the widget that shows it; ``image.value`` is the PNG (a memoryview).
-    """
-
-    def __init__(
-        self,
-        settings: Any,
-        controls: Mapping[str, Any],
-        compute: Callable[[Any], Any],
-        picture: Picture,
-        presets: Mapping[str, Callable[[Any], dict[str, Any]]] | None = None,
-    ) -> None:
-        self._settings, self._compute, self.picture = settings, compute, picture
-        self.controls = dict(controls)
-        self._presets = dict(presets or {})
-        self._held = False
-        self.errors: deque[Exception] = deque(maxlen=KEPT_ERRORS)
-        self.warned: list[str] = []
-        self.moves = 0
-        self.message = ipywidgets.HTML(layout=_MESSAGE)
-        self.image = ipywidgets.Image(format="png", layout=_PICTURE)
-        for name, control in self.controls.items():
-            control.observe(self._on_change(name), names="value")
-        self._redraw()
-        super().__init__([*self.controls.values(), self.message, self.image])
-
-    @property
-    def settings(self) -> Any:
-        """The settings that the sliders stand for now."""
-        return replace(self._settings, **{name: c.value for name, c in self.controls.items()})
-
-    def _on_change(self, name: str) -> Callable[[Any], None]:
-        def moved(change: Any) -> None:
-            if self._held:
-                return
-            if name in self._presets:
-                self._take(self._presets[name](change["new"]))
-            self._redraw()
-
-        return moved
-
-    def _take(self, values: dict[str, Any]) -> None:
-        """Set several controls, and draw only afterwards."""
-        self._held = True
-        try:
-            for name, value in values.items():
-                self.controls[name].value = value
-        finally:
-            self._held = False
-
-    def _redraw(self) -> None:
-        self.moves += 1
-        try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", UserWarning)
-                self.picture.show(self._compute(self.settings))
-                self.image.value = to_png(self.picture.figure)
-            self.warned = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
-            self._say(self.warned, "#7a5200", "Note")
-        except Exception as error:  # shown to the learner; a traceback would go to a log
-            # Without its traceback, which would keep every array of the failed call.
-            self.errors.append(error.with_traceback(None))
-            self.warned = []
-            kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-            self._say(
-                [f"{kind}{error}. The figure shows the last good setting"], "#b00020", "Error"
-            )
-
-    def _say(self, texts: list[str], colour: str, what: str) -> None:
-        rows = "".join(f"<div>{what}: {html.escape(text)}.</div>" for text in texts)
-        self.message.value = (
-            f'<div role="alert" style="color:{colour}">{rows}</div>' if rows else ""
-        )
 
 
 def _started(settings: type, values: dict[str, Any], **fixed: Any) -> Any:
@@ -247,12 +134,15 @@ def adex(**start: Any) -> Explorer:
 
 
 def code(**start: Any) -> Explorer:
-    """A digit as Poisson trains and as first spikes; drag T and see what is left of it.
+    """A digit, or what you draw, as Poisson trains and first spikes; drag T and see what is left.
+
+    Press and drag on the picture to draw on it. The sliders of the digit take a digit again.
 
     Args:
-        **start: values of `CodeSettings`: digit, picture, n_steps, max_rate, seed.
+        **start: values of `CodeSettings`: digit, picture, n_steps, max_rate, seed, drawn.
     """
     at = _started(CodeSettings, start)
+    code_picture(at)  # a picture that does not exist, or cannot be sent, is said here
     controls = {
         "digit": slider("digit", at.digit, 0, 9, 1),
         "picture": slider("which picture of it", at.picture, 0, 19, 1),
@@ -260,7 +150,30 @@ def code(**start: Any) -> Explorer:
         "max_rate": slider("rate of white (Hz)", float(at.max_rate), 10.0, 1000.0, 10.0),
         "seed": slider("seed of the draw", at.seed, 0, 20, 1),
     }
-    return Explorer(at, controls, compute_code, CodePicture())
+    figure = CodePicture()
+    pen = ipywidgets.ToggleButtons(options=[("draw", 1.0), ("rub out", 0.0)])
+    pen.style.button_width = "90px"
+    empty = ipywidgets.Button(description="empty the sheet")
+    again = ipywidgets.Button(description="the digit again")
+    tools = ipywidgets.HBox([pen, empty, again], layout={"align_items": "baseline"})
+
+    def by_hand(events: list[Pointer], now: CodeSettings) -> dict[str, Any]:
+        sheet = code_picture(now).numpy()
+        figure.pen.ink = float(pen.value or 0.0)
+        drawn = figure.pen.draw(sheet, events)
+        return {} if (drawn == sheet).all() else {"drawn": drawn.tolist()}
+
+    def digit(_: int) -> dict[str, Any]:
+        return {"drawn": None}
+
+    explorer = Explorer(
+        at, controls, compute_code, figure, {"digit": digit, "picture": digit},
+        Hand(by_hand, "Press and drag on the picture to draw on it", drags=True),
+        [tools] if PointerPicture else [],
+    )  # fmt: skip
+    empty.on_click(lambda _: explorer.change(drawn=np.zeros((8, 8)).tolist()))
+    again.on_click(lambda _: explorer.change(drawn=None))
+    return explorer
 
 
 def surrogate(**start: Any) -> Explorer:
@@ -280,7 +193,7 @@ def surrogate(**start: Any) -> Explorer:
         "shape": choice("shape", at.shape, SURROGATES),
         "slope": ipywidgets.SelectionSlider(
             value=float(at.slope), options=slopes, description="slope k (1/unit of v)",
-            style=_WIDE, layout=_ROW,
+            style=WIDE, layout=ROW,
         ),
     }  # fmt: skip
     return Explorer(at, controls, compute_surrogate, SurrogatePicture())
@@ -318,4 +231,12 @@ def layout(film: LayoutFilm, **start: Any) -> Explorer:
         "frame": slider("frame", at.frame, 0, frames - 1, 1),
         "neuron": slider("hidden neuron", at.neuron, 0, neurons - 1, 1),
     }
-    return Explorer(at, controls, compute_layout, LayoutPicture(n_dims))
+    figure = LayoutPicture(n_dims)
+
+    def chosen(events: list[Pointer], now: LayoutSettings) -> dict[str, Any]:
+        pressed = [figure.nearest(event) for event in events if event.kind == "down"]
+        found = [neuron for neuron in pressed if neuron is not None]
+        return {"neuron": found[-1]} if found and found[-1] != now.neuron else {}
+
+    hand = Hand(chosen, "Click a hidden neuron (black) to see its delays")
+    return Explorer(at, controls, compute_layout, figure, hand=hand)

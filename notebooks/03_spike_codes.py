@@ -314,12 +314,14 @@ plt.show()
 # ### Turn the knobs
 #
 # Run the next cell to get sliders for both codes: the digit, T, the rate of a white pixel, and the
-# seed of the Poisson spikes. Find out, before you open the answers:
+# seed of the Poisson spikes. On the picture you can draw: press and drag, or rub out, or empty the
+# sheet first. Find out, before you open the answers:
 #
 # - Drag T from 50 down to 17. Which of the two errors becomes 0? Is it still 0 at T = 25?
 # - With T = 50, raise the rate of white from 200 to 1000 Hz. What happens to the number of spikes,
 #   and what to the error of the Poisson code?
 # - Move the seed. Which of the pictures on the right changes?
+# - Empty the sheet and draw a line. When do its first spikes come, and how small can T be now?
 #
 # <details><summary>Answers</summary>
 #
@@ -327,7 +329,8 @@ plt.show()
 # 24 is no multiple of 16. Five times the rate makes five times the spikes, and the error falls to
 # less than a third; by the square root of five alone it would fall to 0.45 of what it was, but at
 # 1000 Hz a white pixel has no luck left. The seed changes the Poisson picture only: a first-spike
-# code leaves nothing to chance.
+# code leaves nothing to chance. All of your line is white, so all of it spikes in the first step;
+# black and white are two levels, and T = 2 sends them without error.
 #
 # </details>
 

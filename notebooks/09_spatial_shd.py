@@ -494,7 +494,8 @@ assert not (full_run and on_shd) or changed[:10].mean() < changed[10:].mean() - 
 # ### Scrub through training
 #
 # Run the next cell to get sliders: one for the frame of the film, one for the hidden neuron whose
-# way and delays are shown. Find out, before you open the answers:
+# way and delays are shown. You can also click a neuron in the figure, a black point, to choose it.
+# Find out, before you open the answers:
 #
 # - In the first frame, compare neuron 26 in the middle with neuron 20 far out. What does a place do
 #   to the mean of the delays, and to their spread?

@@ -69,7 +69,7 @@ def test_path_page_shows_every_notebook(conf):
 
 
 def test_ways_through_name_notebooks_that_exist():
-    ways = page("path").split("## Three ways through")[1].split("```")[0]
+    ways = page("path").split("## Four ways through")[1].split("```")[0]
     assert set(re.findall(r"\b\d\d\b", ways)) <= {path.stem[:2] for path in NOTEBOOKS}
 
 

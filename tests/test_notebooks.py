@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import jupytext
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 
@@ -102,3 +103,21 @@ def test_three_to_five_exercises_each_solved(source):
     eight = source.stem == "10_debugging"  # a patient each
     assert len(found) == 8 if eight else 3 <= len(found) <= 5
     assert found == exercises(source.parent / "solutions" / source.name)
+
+
+@pytest.mark.parametrize(
+    "change", [{"tau": 10.0}, {"dt": 0.5}, {"current": 1.6}, {"duration": 100}]
+)
+def test_the_first_notebook_bears_other_parameters(change, monkeypatch):
+    """It invites a learner to change them: no assertion of its story may stop them."""
+    pytest.importorskip("ipywidgets")
+    monkeypatch.chdir(ROOT / "notebooks")
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: plt.close("all"))
+    monkeypatch.setattr("jarvis.results.write_json", None)  # a short run writes nothing
+    space: dict = {}
+    for cell in code_cells(jupytext.read(NOTEBOOKS[1])):
+        exec(cell.source, space)
+        if "nbmake" in cell.metadata:
+            space |= cell.metadata["nbmake"]["mock"] | change
+    plt.close("all")
+    assert space["explorer"].moves == 2

@@ -1,6 +1,10 @@
-"""The explorers against closed forms and the library, and every slider moved through its range."""
+"""The explorers against closed forms and the library, and every slider moved through its range.
+
+Then the pointer on their pictures: events as a page sends them, what they choose and draw.
+"""
 
 import gc
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from conftest import ROOT
 from jarvis import FIRING_PATTERNS, SURROGATES, LIFLayer, PairSTDP, constant_drive
@@ -33,6 +38,7 @@ from jarvis.layout_frames import (
     film_of_file,
     film_of_run,
 )
+from jarvis.pointer import Pointer, pointers_of
 from jarvis.surrogate_curves import SLOPES, SurrogateSettings, compute_surrogate
 
 pytest.importorskip("ipywidgets")
@@ -290,6 +296,10 @@ def test_a_warning_is_a_note():
         (compute_code, CodeSettings(digit=10), "digit=10 must be an integer from 0 to 9"),
         (compute_code, CodeSettings(n_steps=1), "n_steps=1 must be an integer from 2"),
         (compute_code, CodeSettings(max_rate=0.0), "max_rate=0.0 Hz"),
+        (compute_code, CodeSettings(drawn=[[0.0] * 8] * 7), r"drawn .* not of shape \(7, 8\)"),
+        (compute_code, CodeSettings(drawn="a digit"), "drawn='a digit' must be 8 rows"),
+        (compute_code, CodeSettings(drawn=np.full((8, 8), 16)), r"drawn .* \[0, 1\]"),
+        (compute_code, CodeSettings(drawn=np.full((8, 8), np.nan)), "drawn .* nan"),
         (compute_stdp, STDPSettings(weight=1.5), "weight=1.5 must lie in"),
         (compute_stdp, STDPSettings(a_plus=-1.0), "a_plus=-1.0"),
         (compute_surrogate, SurrogateSettings(shape="box"), "surrogate='box' is not one of"),
@@ -337,6 +347,213 @@ def test_memory_does_not_grow():
     assert len(explorer.picture.ax.lines) == 5  # the same artists as in the beginning
 
 
+# --- the pointer on a picture -------------------------------------------------------------------
+
+WHITE, RED = (255, 255, 255), (213, 94, 0)  # ink on the sheet, and the chosen neuron
+
+
+def send(explorer, *events) -> None:
+    """One message, as a page sends it: events (kind, x, y) in pixels of the picture."""
+    pytest.importorskip("anywidget")
+    named = [dict(zip(("kind", "x", "y"), event, strict=True)) for event in events]
+    explorer.image._handle_custom_msg({"events": named}, [])
+    assert not explorer.errors, explorer.errors[-1]
+
+
+def colour(explorer, x: float, y: float) -> tuple[int, ...]:
+    """What the picture shows there."""
+    return Image.open(io.BytesIO(explorer.image.value)).convert("RGB").getpixel((int(x), int(y)))
+
+
+def marked(explorer, x: float, y: float) -> bool:
+    """Whether the large point of the chosen neuron is there: 5 x 5 red pixels, unlike a path."""
+    around = range(-2, 3)
+    return {colour(explorer, x + i, y + j) for i in around for j in around} == {RED}
+
+
+def on_sheet(explorer, row: float, column: float) -> tuple[float, float]:
+    """Where a pixel of the digit is in the picture, by where its axes are."""
+    box = explorer.picture.axes["picture"].get_window_extent()
+    top = explorer.picture.figure.bbox.height - box.y1
+    return box.x0 + (column + 0.5) * box.width / 8, top + (row + 0.5) * box.height / 8
+
+
+def stroke(explorer, *pixels: tuple[float, float]) -> list[tuple[str, float, float]]:
+    """Press on the first pixel, go to the others in straight lines, let go."""
+    places = [on_sheet(explorer, *pixel) for pixel in pixels]
+    return [("down", *places[0]), *(("move", *p) for p in places), ("up", *places[-1])]
+
+
+def row_of(explorer, kind: str) -> list:
+    """The buttons, or the pen's menu, of the code explorer."""
+    rows = [child for child in explorer.children if type(child).__name__ == "HBox"]
+    return [widget for row in rows for widget in row.children if type(widget).__name__ == kind]
+
+
+@pytest.mark.parametrize("n_dims", [1, 2, 3, 5])
+def test_a_click_chooses_the_neuron_under_it(n_dims):
+    explorer, by_slider = (widgets.layout(small_film(n_dims), frame=1) for _ in range(2))
+    for frame in (1, 3):
+        explorer.controls["frame"].value = frame
+        for neuron in (5, 3, 0):
+            x, y = explorer.picture.pixels()[neuron]
+            assert explorer.controls["neuron"].value != neuron
+            send(explorer, ("down", x, y))
+            assert explorer.controls["neuron"].value == neuron
+            assert marked(explorer, x, y)
+            by_slider.controls["frame"].value = frame
+            by_slider.controls["neuron"].value = neuron
+            assert bytes(by_slider.image.value) == explorer.image.value
+
+
+def test_a_click_beside_the_places_chooses_nothing():
+    explorer = widgets.layout(small_film(), neuron=2)
+    before = explorer.moves
+    right = explorer.picture.right.get_window_extent()
+    for x, y in ((right.x0 + 50, 100), (-5, 100), (100, -40), (100, 1e5)):
+        send(explorer, ("down", x, y))
+    x, y = explorer.picture.pixels()[4]
+    send(explorer, ("move", x, y), ("up", x, y))  # no press
+    send(explorer, ("down", *explorer.picture.pixels()[2]))  # the one that is chosen already
+    assert (explorer.controls["neuron"].value, explorer.moves) == (2, before)
+
+
+def test_a_stroke_draws_exactly_these_pixels():
+    explorer = widgets.code()
+    empty, again = row_of(explorer, "Button")
+    digit = bytes(explorer.image.value)
+    empty.click()
+    assert not np.any(explorer.settings.drawn)
+    before = explorer.moves
+    send(explorer, *stroke(explorer, (1, 2), (6, 2), (6, 5)))
+    expected = np.zeros((8, 8))
+    expected[1:7, 2] = expected[6, 2:6] = 1
+    np.testing.assert_array_equal(explorer.settings.drawn, expected)
+    assert explorer.moves == before + 1  # a message is one move, however many events it has
+    assert colour(explorer, *on_sheet(explorer, 4, 2)) == WHITE
+    assert colour(explorer, *on_sheet(explorer, 2, 4)) == (0, 0, 0)
+    view = compute_code(explorer.settings)
+    np.testing.assert_array_equal(view.picture, expected)
+    assert view.first.sum() == 9
+    twin = widgets.draw_code(digit=3, drawn=expected)
+    assert to_png(twin) == explorer.image.value
+    again.click()
+    assert bytes(explorer.image.value) == digit
+
+
+def test_a_stroke_in_several_messages_has_no_gaps():
+    explorer = widgets.code(drawn=np.zeros((8, 8)))
+    for event in stroke(explorer, (0, 0), (0, 7), (7, 7)):
+        send(explorer, event)
+    expected = np.zeros((8, 8))
+    expected[0] = expected[:, 7] = 1
+    np.testing.assert_array_equal(explorer.settings.drawn, expected)
+    send(explorer, ("move", *on_sheet(explorer, 4, 4)))  # the button is not held any more
+    np.testing.assert_array_equal(explorer.settings.drawn, expected)
+
+
+def test_the_pen_can_rub_out_and_begins_with_the_digit():
+    explorer = widgets.code(digit=7)
+    digit = compute_code(CodeSettings(digit=7)).picture
+    row, column = (int(k[0]) for k in np.nonzero(digit))
+    (pen,) = row_of(explorer, "ToggleButtons")
+    pen.value = 0.0
+    send(explorer, *stroke(explorer, (row, column)))
+    expected = digit.copy()
+    expected[row, column] = 0
+    np.testing.assert_array_equal(explorer.settings.drawn, expected)
+    explorer.controls["n_steps"].value = 20  # what was drawn stays
+    np.testing.assert_array_equal(explorer.settings.drawn, expected)
+
+
+@pytest.mark.parametrize(("key", "value"), [("digit", 5), ("picture", 4)])
+def test_a_slider_of_the_digit_takes_a_digit_again(key, value):
+    explorer = widgets.code()
+    send(explorer, *stroke(explorer, (0, 0), (7, 0)))
+    assert explorer.settings.drawn is not None
+    explorer.controls[key].value = value
+    assert explorer.settings.drawn is None
+    assert to_png(widgets.draw_code(**{"digit": 3, key: value})) == explorer.image.value
+
+
+def test_beside_the_sheet_nothing_is_drawn():
+    explorer = widgets.code(drawn=np.zeros((8, 8)))
+    before = explorer.moves
+    inside = [on_sheet(explorer, 3, k) for k in range(8)]
+    send(explorer, ("down", 500, 60), *(("move", *p) for p in inside), ("up", *inside[-1]))
+    send(explorer, ("move", *inside[2]), ("up", *inside[3]))
+    assert explorer.moves == before
+    # Out of the sheet to the left and back: only the pixels on the way.
+    send(explorer, *stroke(explorer, (3, 1), (3, -4), (5, -4), (5, 0)))
+    expected = np.zeros((8, 8))
+    expected[3, :2] = expected[5, 0] = 1
+    np.testing.assert_array_equal(explorer.settings.drawn, expected)
+
+
+@pytest.mark.parametrize("name", ["code", "layout"])
+def test_junk_from_a_page_is_ignored(name):
+    pytest.importorskip("anywidget")
+    explorer = MAKERS[name]()
+    before = explorer.moves
+    junk = [None, 7, "down", {"kind": "down"}, {"kind": "down", "x": None, "y": 1.0}]
+    nowhere = (float("nan"), float("inf"), -float("inf"), 1e300, 10**400, True, "90", [90])
+    junk += [{"kind": "down", "x": x, "y": 150.0} for x in nowhere]
+    junk += [{"kind": "hover", "x": 100.0, "y": 150.0}, {"kind": ["down"], "x": 100, "y": 150}]
+    for content in (None, "text", {}, {"events": None}, {"events": "down"}, {"events": junk}):
+        explorer.image._handle_custom_msg(content, [])
+    assert (explorer.moves, list(explorer.errors)) == (before, [])
+    good = {"kind": "down", "x": 100, "y": 150.5}
+    assert pointers_of([*junk, good]) == [Pointer("down", 100.0, 150.5)]
+
+
+def test_a_fault_under_the_pointer_is_shown_and_the_page_is_answered(monkeypatch):
+    explorer = widgets.layout(small_film())
+    answers = []
+    monkeypatch.setattr(type(explorer.image), "send", lambda self, content: answers.append(content))
+    send(explorer, ("down", 1, 1))
+    monkeypatch.setattr(explorer.picture, "nearest", lambda pointer: 1 / 0)
+    with pytest.raises(AssertionError, match="division"):
+        send(explorer, ("down", 100, 150))
+    assert "ZeroDivisionError: division by zero" in explorer.message.value
+    assert len(answers) == 2  # without an answer the page would send nothing more
+
+
+def test_memory_does_not_grow_with_strokes():
+    explorer = widgets.code(drawn=np.zeros((8, 8)))
+    (pen,) = row_of(explorer, "ToggleButtons")
+
+    def draw(n: int) -> None:
+        for k in range(n):
+            pen.value = float(k % 2 == 0)
+            send(explorer, *stroke(explorer, (0, 0), (7, 7)))
+
+    draw(10)
+    gc.collect()
+    objects = len(gc.get_objects())
+    draw(20)
+    gc.collect()
+    assert len(gc.get_objects()) < objects + 20
+    assert explorer.moves == 31
+
+
+def test_without_anywidget_all_but_the_pointer_works():
+    blocked = """
+import sys
+sys.modules["anywidget"] = None
+from jarvis import widgets
+explorer = widgets.code()
+assert type(explorer.image).__name__ == "Image"
+before = bytes(explorer.image.value)
+explorer.controls["digit"].value = 5
+assert bytes(explorer.image.value) != before
+assert not explorer.errors and not explorer.message.value
+print(explorer.children[-3].value)
+"""
+    found = run(blocked)
+    assert found.returncode == 0, found.stderr
+    assert "That is off here: it needs anywidget, pip install" in found.stdout
+
+
 def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
@@ -359,3 +576,14 @@ def test_the_benchmark_measures(tmp_path, capsys):
     assert row["moves"] == 3
     assert not row["errors"]
     assert "| stdp |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "n"), [("code", 8), ("layout", 5)])
+def test_the_benchmark_uses_the_pointer(name, n):
+    from benchmarks import widgets as bench
+
+    explorer = MAKERS[name]()
+    before = explorer.moves
+    for events in bench._messages(explorer, 9):
+        explorer._point(events)
+    assert (explorer.moves, len(explorer.errors)) == (before + n, 0)

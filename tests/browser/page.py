@@ -107,8 +107,14 @@ class Notebook:
     def run_all(self, seconds: float = 200.0) -> nbformat.NotebookNode:
         """Run > Run All Cells; when none is left to run, save, and read what is in the file."""
         before = self.prompts()
-        self.choose("Run", "Run All Cells")
-        wait(lambda: self.prompts() != before or self.status() != "idle", "a start", 30)
+
+        def started() -> bool:  # JupyterLab may still be loading, and do nothing
+            self.choose("Run", "Run All Cells")
+            with suppress(AssertionError):
+                wait(lambda: self.prompts() != before, "a start", 8)
+            return self.prompts() != before
+
+        wait(started, "a start", 30)  # not told by the status: the kernel may just have come
 
         def ran() -> bool:
             return self.status() == "idle" and "[*]:" not in self.prompts()
@@ -123,7 +129,13 @@ class Notebook:
             Keys.CONTROL
         ).perform()
         wait(lambda: self.path.stat().st_mtime_ns != before, "the saved file", 30)
-        return nbformat.read(self.path, as_version=4)
+
+        def whole() -> nbformat.NotebookNode | None:
+            with suppress(nbformat.reader.NotJSONError):  # it is being written
+                return nbformat.read(self.path, as_version=4)
+            return None
+
+        return wait(whole, "the whole of the saved file", 30)
 
     def explorers(self) -> list["Explorer"]:
         """All explorers of the notebook, in their order."""
@@ -207,6 +219,27 @@ class Explorer:
         finally:
             with suppress(WebDriverException):  # the first failure is the one to be told
                 ActionChains(self.driver, duration=0).release().perform()
+
+    def press(self, *places: tuple[float, float]) -> None:
+        """Press the mouse on a place of the picture, go to the others, let go.
+
+        Places are pixels of the picture, from its left and top.
+        """
+        left, top, width, _, natural = self.driver.execute_script(PLACE, self.picture)
+        at = [(round(left + x * width / natural), round(top + y * width / natural))
+              for x, y in places]  # fmt: skip
+        actions = ActionChains(self.driver, duration=40)
+        mouse = actions.w3c_actions.pointer_action
+        mouse.move_to_location(*at[0]).pointer_down()
+        for place in at[1:]:
+            mouse.move_to_location(*place)
+        mouse.pointer_up()
+        actions.perform()
+
+    def push(self, text: str) -> None:
+        """Push the button with this text."""
+        buttons = self.root.find_elements(By.TAG_NAME, "button")
+        next(button for button in buttons if button.text == text).click()
 
     def drag_and_time(self, label: str, to: float, steps: int) -> list[float]:
         """Drag, waiting at each step for the new picture: ms from pointer event to picture."""

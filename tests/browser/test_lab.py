@@ -101,8 +101,11 @@ def filmed(driver, explorer: Explorer, slider: str, to: float) -> list[float]:
     return ink
 
 
-def the_same_by_hand(name: str, explorer: Explorer) -> bytes:
-    """The picture that an explorer of our own makes of what the page's controls show."""
+def the_same_by_hand(name: str, explorer: Explorer, **more) -> bytes:
+    """The picture that an explorer of our own makes of what the page's controls show.
+
+    `more`: settings that no control shows.
+    """
     films = [widgets.film_of_file(FILM)] if name == "layout" else []
     ours = getattr(widgets, name)(*films)
     shown = explorer.controls
@@ -113,6 +116,8 @@ def the_same_by_hand(name: str, explorer: Explorer) -> bytes:
             control.index = list(control._options_labels).index(text)
         else:
             control.value = type(control.value)(text)
+    if more:
+        ours.change(**more)
     assert not ours.errors
     return bytes(ours.image.value)
 
@@ -190,6 +195,75 @@ def test_every_explorer_moves_without_flicker(name, explorers, driver, shot, mea
     shot(f"explorer-{name}")
 
 
+def test_a_click_on_a_neuron_chooses_it(explorers, driver, shot):
+    explorer = explorers[NUMBER["layout"]]
+    explorer.show()
+    ours = widgets.layout(widgets.film_of_file(FILM))
+    ours.controls["frame"].value = int(explorer.controls["frame"])
+    for neuron in (7, 60):
+        assert explorer.controls["hidden neuron"] != str(neuron)
+        before = explorer.png()
+        explorer.press(tuple(ours.picture.pixels()[neuron]))
+        wait(lambda before=before: explorer.png() != before, "another picture", 20)
+        # The mouse goes to whole pixels, where another neuron may be as near.
+        chosen = int(explorer.controls["hidden neuron"])
+        where = ours.picture.pixels()
+        assert np.hypot(*(where[chosen] - where[neuron])) < 2
+        ours.controls["neuron"].value = chosen
+        wait(lambda: explorer.png() == ours.image.value, "the picture of this neuron", 20)
+    explorer.press((700.0, 150.0))  # beside the places
+    explorer.settle()
+    assert explorer.png() == ours.image.value
+    assert explorer.watched("wrong") == []
+    assert explorer.watched("errors") == []
+    shot("layout-clicked")
+
+
+def test_a_drag_draws_on_the_sheet(explorers, driver, shot, measured):
+    explorer = explorers[NUMBER["code"]]
+    explorer.show()
+    picture = widgets.code().picture
+    sheet = picture.axes["picture"].get_window_extent()
+    top, size = picture.figure.bbox.height - sheet.y1, sheet.width / 8
+
+    def at(row: int, column: int) -> tuple[float, float]:
+        return sheet.x0 + (column + 0.5) * size, top + (row + 0.5) * size
+
+    def shown(drawn: np.ndarray) -> bytes:
+        return the_same_by_hand("code", explorer, drawn=drawn)
+
+    drawn = np.zeros((8, 8))
+    explorer.push("empty the sheet")
+    wait(lambda: explorer.png() == shown(drawn), "an empty sheet", 20)
+    explorer.press(at(1, 2), at(6, 2), at(6, 5))
+    drawn[1:7, 2] = drawn[6, 2:6] = 1
+    wait(lambda: explorer.png() == shown(drawn), "an L on the sheet", 20)
+    # Around and around, where a wrong place would draw inside; pictures load meanwhile.
+    explorer.press(*(at(*corner) for corner in 4 * [(0, 0), (0, 7), (7, 7), (7, 0)]), at(0, 0))
+    drawn[[0, 7]] = drawn[:, [0, 7]] = 1
+    wait(lambda: explorer.png() == shown(drawn), "a frame around it", 20)
+    # In one stroke, and in a hurry: more moves than the kernel can draw.
+    way = [at(row, column) for row in range(8) for column in ((0, 7) if row % 2 else (7, 0))]
+    pictures = explorer.watched("loads.length")
+    explorer.press(*way)
+    wait(lambda: explorer.png() == shown(np.ones((8, 8))), "a white sheet", 20)
+    measured["a stroke over the sheet"] = {
+        "moves": len(way) - 1, "pictures": explorer.watched("loads.length") - pictures,
+    }  # fmt: skip
+    explorer.push("rub out")
+    explorer.press(at(0, 7), at(7, 0))
+    explorer.settle()
+    shot("code-drawn")
+    rubbed = pixels(explorer.png())
+    assert (rubbed != pixels(shown(np.ones((8, 8))))).any(axis=2).mean() > 0.002
+    x, y = at(0, 7)
+    assert not rubbed[round(y), round(x)].any()
+    explorer.push("the digit again")
+    wait(lambda: explorer.png() == the_same_by_hand("code", explorer), "the digit", 20)
+    assert explorer.watched("wrong") == []
+    assert explorer.watched("errors") == []
+
+
 def test_a_refused_setting_is_said_in_the_page_and_goes_away(explorers, driver, shot):
     explorer = explorers[NUMBER["wrong"]]
     explorer.show()
@@ -241,5 +315,11 @@ def test_a_narrow_window_keeps_everything_in_its_cell(explorers, driver, shot):
             explorer.show()
             assert explorer.cut() == [], name
         shot("narrow")
+        # The picture is smaller than it was drawn: a click is where it is seen all the same.
+        where = widgets.layout(widgets.film_of_file(FILM)).picture.pixels()
+        outermost = int(where[:, 0].argmin())
+        assert explorer.controls["hidden neuron"] != str(outermost)
+        explorer.press(tuple(where[outermost]))
+        wait(lambda: explorer.controls["hidden neuron"] == str(outermost), "the neuron", 20)
     finally:
         driver.set_window_size(size["width"], size["height"])
