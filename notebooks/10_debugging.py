@@ -17,8 +17,8 @@
 # `jarvis.broken`. Each fails in a way that people really meet, some with an error, most of them
 # without one. You find the cause with `diagnose` and a plot or two, and mend it.
 #
-# **What you need.** Notebook 04 (surrogate gradients, read-outs), for the last patient also 06
-# (STDP). No GPU, no download.
+# **What you need.** Notebooks 03 (spike codes) and 04 (surrogate gradients, read-outs), for the
+# last patient also 06 (STDP). No GPU, no download.
 #
 # **Run time.** About half a minute on two CPU cores.
 #
@@ -52,7 +52,7 @@ plt.rcParams.update({"figure.constrained_layout.use": True, "legend.fontsize": 8
 print(f"jarvis {__version__}, torch {torch.__version__.split('+')[0]}")
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "epochs": 1, "n_batches": 4}}
-full_run = True
+full_run = True  # False while you try other values: the text tells of these
 seed = 0
 n_steps = 25  # length of the Poisson code, steps of 1 ms
 epochs = 6  # passes through the digits
@@ -281,7 +281,8 @@ loud_potential = h.mean().item()
 #
 # Inputs that push up must be balanced by others that pull down. And the more inputs there are, the
 # smaller each one's weight should be. How must the size depend on their number, if they vary
-# independently?
+# independently? The check asks what your layer *does*: its potentials must spread over about as
+# many thresholds for some 16 inputs as for 2500, and its neurons be neither silent nor saturated.
 
 
 # %%
@@ -400,12 +401,13 @@ print("after the error:", *diagnose(net, (x_k, y_k)).problems)
 # ### Exercise 3: Let go
 #
 # Write the training loop. One step of the optimizer for each batch, each batch independent of the
-# others. The last batch may be smaller.
+# others. The last batch may be smaller. Return the losses as floats: a tensor would keep the graph
+# of its batch alive as long as the list lives.
 
 
 # %%
 def train_on(net, batches, optimizer):
-    """A StreamReader, a list of (x [T, B, 1, 8, 8], y [B]), an optimizer -> a list of losses."""
+    """A StreamReader, a list of (x [T, B, 1, 8, 8], y [B]), an optimizer -> losses, floats."""
 
 
 if check.train_on(train_on):
@@ -654,21 +656,26 @@ if check.scores(scores):
 # the simplest of all, 1 everywhere ("straight through").
 
 # %%
-message = ""
+message, losses = "", []
 try:
-    run(broken.RowReader(seed=seed), broken.rows)
+    losses, _ = run(broken.RowReader(seed=seed), broken.rows)
+    print("no error this time; losses", [round(v, 3) for v in losses])
 except TrainingError as error:
     message = str(error)
     print("TrainingError:", message)
-assert "nan" in message
+assert "nan" in message or losses[-1] > 2  # other seeds: the second, see the guess below
 
 # %% [markdown]
 # The loss was a number in the first batch, and is none soon after. The usual advice is to clip the
-# gradient: scale it so that its norm is at most 1. Will that help?
+# gradient: scale it so that its norm is at most 1. Will that help? (With other seeds the loss may
+# stay a number that hardly falls. How can that be?)
 #
 # <details><summary>Make a guess, then open</summary>
 # Not here. Clipping divides by the norm. If that is infinite, all that was finite becomes 0; if it
 # is NaN, all becomes NaN. And where it is finite, the direction is that of the few largest entries.
+#
+# A loss that stays: all entries of the gradient are finite, but their squares are not. Adam divides
+# by the root of the mean square, so these weights never move again.
 # </details>
 
 # %%
@@ -751,7 +758,7 @@ starved = present(broken.stroke_finder(seed=seed))
 def maps_figure(layer, n=20):
     order = layer.wins.argsort(descending=True)[:: len(layer.wins) // n]
     pictures = (layer.weight[:, 0] - layer.weight[:, 1])[order]
-    titles = [f"{int(w)} wins" for w in layer.wins[order]]
+    titles = [f"{int(w)} win{'s' * (w != 1)}" for w in layer.wins[order]]
     plotting.images(pictures, titles=titles, columns=10, cmap="RdBu_r", symmetric=True, size=0.8)
     plt.show()
 
@@ -775,7 +782,10 @@ print(starved_report)
 highest = starved.potentials(seen).amax(dim=(0, 2, 3))  # of each map, over all digits
 _, axes = plt.subplots(1, 2, figsize=(8, 2.8))
 order = starved.wins.argsort(descending=True)
+limit = 0.01 * int(starved.n_seen)
 axes[0].bar(range(40), starved.wins[order], color=BLUE)
+axes[0].axhline(limit, color=RED, ls="--", lw=1, label="dead below: 1 win in 100 stimuli")
+axes[0].legend()
 axes[0].set(xlabel="map, by its wins", ylabel="wins", yscale="symlog")
 axes[1].plot(range(40), highest[order], "o", ms=4, color=BLUE, label="highest potential")
 axes[1].axhline(20.0, color=RED, ls="--", lw=1, label="threshold")
@@ -786,7 +796,8 @@ n_dead = starved_report.measures["dead maps"]
 
 # %% [markdown]
 # *The figure shows each map's wins, and the highest potential that any digit gives it.* 25 of the
-# 40 maps are dead. The picture that suits a dead map best brings it just to the threshold, when
+# 40 maps are dead: they won fewer than 0.01 times a stimulus (dashed, on the left), which may still
+# be a few wins. The picture that suits a dead map best brings it just to the threshold, when
 # all its spikes are in (25 spikes of weight 0.8 make 20). A map that has specialised has long
 # fired then. And nothing evens out the contest: homeostasis, which raises the threshold of a map
 # that wins, is switched off.
@@ -820,7 +831,8 @@ numbers = {  # name: (as the text says, as measured)
 }
 stated = {name: said for name, (said, _) in numbers.items()}
 measured = {name: found for name, (_, found) in numbers.items()}
-record("results/10_debugging.json", stated, measured, full=full_run, tolerance=0.005)
+as_told = full_run and seed == 0  # the text tells of this seed
+record("results/10_debugging.json", stated, measured, full=as_told, tolerance=0.005)
 print(f"{len(stated)} numbers of the text agree with the full run")
 
 # %% [markdown]

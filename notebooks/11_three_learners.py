@@ -18,7 +18,8 @@
 # spikes. You hold them side by side: accuracy, spikes, operations, energy, training, noise,
 # pruning. A dense network stands beside them, and sometimes it wins.
 #
-# **What you need.** Notebooks 04 (surrogates), 06 (STDP) and 08 (exact gradients). No GPU.
+# **What you need.** Notebooks 04 (surrogate gradients), 06 (STDP) and 08 (exact gradients of first
+# spikes): it builds on all three. No GPU, no download.
 #
 # **Run time.** About 2 minutes on two CPU cores. A GPU does not help: the networks are small.
 #
@@ -119,14 +120,15 @@ axes[0].imshow(splits["train"].inputs[0, 0], cmap="gray")
 image = axes[1].imshow(shown.view(8, 8), cmap="viridis")
 plt.colorbar(image, ax=axes[1], label="spike (step)", shrink=0.8)
 axes[2].plot(shown, range(64), "|", color="black", ms=6)
-axes[2].set(xlabel="time (step)", ylabel="pixel", xlim=(-1, n_steps))
+axes[2].set(xlabel="time (step)", ylabel="pixel", xlim=(-1, n_steps), ylim=(64, -1))
 for ax in axes[:2]:
     ax.set(xlabel="x (pixel)", ylabel="y (pixel)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows a picture, when each pixel fires (white: never), and the same as spikes.* About
-# half of the pixels fire, 32.6 in a mean test picture. These are the input of every network below.
+# *The figure shows a picture, when each pixel fires (white: never), and the same as spikes; pixels
+# are counted row by row, the top one first.* About half of the pixels fire, 32.6 in a mean test
+# picture. These are the input of every network below.
 #
 # ## 2. What must a network beat?
 #
@@ -312,6 +314,7 @@ def spike_times(steps, generator=None):
 
 
 def train_exact(seed):
+    # tau is the scale of the scores, -t/tau. The membrane's time constant is the default, 4 ms.
     net = jarvis.FirstSpikeNetwork((64, n_hidden, 10), "0", tau=0.3, seed=seed)
     options = dict(batch_size=50, objective=net.objective, encode=spike_times)
     return net, learn(net, heard, 2 * epochs, seed, lr=5e-3, **options)
@@ -847,8 +850,8 @@ check.break_even(break_even)
 # %% [markdown]
 # ### Exercise 4: prune
 #
-# Set the given share of the weights that are smallest *in size* to 0: round(share times their
-# number) of them. Return a new tensor of the same shape.
+# Set the given share of the weights that are smallest *in size* to 0. Where share times their
+# number is no whole number, round it to the nearest. Return a new tensor of the same shape.
 
 
 # %%

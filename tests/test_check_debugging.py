@@ -1,6 +1,7 @@
 """Notebook 10's checks: mended networks pass, and each half-mended one is told what is wrong."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -128,7 +129,7 @@ def without_no_grad(model, x):
     ("answer", "words"),
     [
         (lambda model, x: model, "No weight has changed"),
-        (lambda model, x: x, "should return the model, but returns Tensor"),
+        (lambda model, x: x, "not yet. Your wake should return the model, but returns Tensor"),
         (lambda model, x: SpikingMLP((64, 10)), "hidden layers; the model given had"),
         (lambda model, x: wake(model, x, n=1), "layer 1 fires now, so scale layer 2"),
         (scaled(2.0), "above"),
@@ -155,20 +156,58 @@ def test_wake(answer, words):
         (lambda n, m, g: torch.full((n, m), 0.1), "all neurons are alike"),
         (lambda n, m, g: torch.randn(n, m) / math.sqrt(m), "hand the generator on"),
         (lambda n, m, g: draw_weights(n, m, torch.Generator().manual_seed(0)), "the same weights"),
-        (lambda n, m, g: torch.randn((n, m), generator=g), "too large"),
-        (lambda n, m, g: 0.01 * torch.randn((n, m), generator=g), "too small"),
-        (lambda n, m, g: torch.randn((n, m), generator=g).exp() * -1, "too small"),
+        (lambda n, m, g: torch.randn((n, m), generator=g), "of the same size for all n_in"),
+        (lambda n, m, g: 0.01 * torch.randn((n, m), generator=g), "of the same size for all n_in"),
+        (lambda n, m, g: 0.1 * torch.randn((n, m), generator=g), "of the same size for all n_in"),
+        (lambda n, m, g: torch.randn((n, m), generator=g) / math.sqrt(n), "scaled by n_out"),
+        (lambda n, m, g: draw_weights(n, m, g) * math.sqrt(m / n), "scaled by n_out"),
+        (lambda n, m, g: draw_weights(n, m, g) / n**0.5, "scaled by n_out"),
+        (lambda n, m, g: draw_weights(n, m, g) * m**0.3, "shrink too little"),
+        (lambda n, m, g: torch.randn((n, m), generator=g) / m, "shrink too much"),
+        (lambda n, m, g: 20 * draw_weights(n, m, g), "too large"),
+        (lambda n, m, g: 0.02 * draw_weights(n, m, g), "too small"),
+        (lambda n, m, g: (torch.rand((n, m), generator=g) - 0.3) / math.sqrt(m), "is it 0?"),
+        (lambda n, m, g: torch.randn((n, m), generator=g).exp() * -1, "No weight is above 0"),
         (lambda n, m, g: draw_weights(n, m, g).log(), "NaN"),
     ],
 )
 def test_draw_weights(answer, words):
-    assert words in check.draw_weights(answer, seed=1).words
+    for seed in SEEDS:
+        assert words in check.draw_weights(answer, seed=seed).words
 
 
-def test_weights_that_do_not_shrink():
-    answer = lambda n, m, g: draw_weights(n, 64, g).repeat(1, -(-m // 64))[:, :m] * 5  # noqa: E731
-    words = check.draw_weights(answer, seed=1).words
-    assert "too large" in words
+def glorot(n, m, g):
+    return nn.init.xavier_normal_(torch.empty(n, m), generator=g)
+
+
+def balanced(n, m, g):
+    """As many inputs push up as down; all by the same."""
+    signs = torch.ones(n, m)
+    signs[:, : m // 2] = -1
+    return signs.gather(1, torch.rand((n, m), generator=g).argsort(1)) / math.sqrt(m)
+
+
+def sparse(n, m, g):
+    """About ten inputs a neuron, the others are 0."""
+    chosen = torch.rand((n, m), generator=g) < 10 / m
+    return chosen * torch.randn((n, m), generator=g) / math.sqrt(10)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda n, m, g: torch.randn((n, m), generator=g) / math.sqrt(m),
+        lambda n, m, g: torch.randn((n, m), generator=g) * math.sqrt(2 / m),
+        lambda n, m, g: draw_weights(n, m, g) * math.sqrt(6),
+        lambda n, m, g: torch.randn((n, m), generator=g).sign() / math.sqrt(m),
+        glorot,
+        balanced,
+        sparse,
+    ],
+)
+def test_weights_of_another_kind(answer, seed):
+    assert check.draw_weights(answer, seed=seed), "drawn well"
 
 
 @pytest.mark.parametrize(
@@ -187,6 +226,10 @@ def test_train_on(options, words):
         assert words in check.train_on(answer, seed=seed).words
 
 
+def with_graph(value):
+    return torch.tensor(value, requires_grad=True) * 1
+
+
 def test_train_on_otherwise_wrong():
     def only_if_it_fits(net, batches, optimizer):
         if len(batches) < 5:
@@ -195,8 +238,11 @@ def test_train_on_otherwise_wrong():
 
     assert "The last batch is smaller" in check.train_on(only_if_it_fits).words
     assert "the definition's" in check.train_on(lambda *g: [v + 1 for v in train_on(*g)]).words
+    floats = "Keep floats: loss.item()"
+    assert floats in check.train_on(lambda *g: [with_graph(v) for v in train_on(*g)]).words
+    assert floats in check.train_on(lambda *g: with_graph(train_on(*g))).words
     assert "shape (4,)" in check.train_on(lambda *given: train_on(*given)[:2]).words
-    assert "a loss should be a number" in check.train_on(lambda *g: ["x"] * 4).words
+    assert "A loss should be a number" in check.train_on(lambda *g: ["x"] * 4).words
 
 
 def reshaped(net, x):
@@ -224,13 +270,17 @@ def no_memory(net, x):
         (lambda net, x: all_steps(net, x).sum(0), "the sum over time"),
         (no_memory, "without its memory"),
         (lambda net, x: cue_scores(net, x) + 1, "Sample 0 gets the scores"),
+        (lambda net, x: cue_scores(net, x).softmax(1), "Those are probabilities"),
+        (lambda net, x: cue_scores(net, x).log_softmax(1), "logarithms of probabilities"),
         (lambda net, x: cue_scores(net, x).detach(), "No gradient reaches the weights"),
         (lambda net, x: net(x.transpose(0, 1)), "is a row a step"),
     ],
 )
 def test_cue_scores(answer, words):
     for seed in SEEDS:
-        assert words in check.cue_scores(answer, seed=seed).words
+        found = check.cue_scores(answer, seed=seed).words
+        assert words in found
+        assert not re.search(r"\d\.\d{4}", found), "rounded"
 
 
 @pytest.mark.parametrize(

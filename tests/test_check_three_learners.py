@@ -133,6 +133,12 @@ def ranked(weights, share, by, keep=False):
     return out
 
 
+def to_the_whole(weights, share, how):
+    """As `prune`, for a number that is rounded in another way; a hair of float error is none."""
+    number = how(round(share * weights.numel(), 6))
+    return ranked(weights, number / weights.numel(), torch.abs)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
     ALL,
@@ -143,6 +149,11 @@ def ranked(weights, share, by, keep=False):
         (lambda w, share: ranked(w, share, lambda w: -w.abs(), keep=True), "keep that share"),
         (lambda w, share: w * (w.abs() >= share), "for a size"),
         (lambda w, share: ranked(w, share / 2, torch.abs), "weights are 0; a share of"),
+        (
+            lambda w, share: to_the_whole(w, share, math.floor),
+            "down; take the nearest",
+        ),
+        (lambda w, share: to_the_whole(w, share, math.ceil), "up; take the nearest"),
         (lambda w, share: 2 * ranked(w, share, torch.abs), "are changed"),
         (lambda w, share: ranked(w, share, lambda w: w.flatten().arange_like), "raised"),
         (lambda w, share: ranked(w, share, torch.abs).flatten(), "should have the shape"),

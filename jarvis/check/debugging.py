@@ -9,7 +9,7 @@ from torch import Tensor
 from .. import broken, datasets
 from ..classifier import SpikingMLP
 from ..encoding import poisson_encode, ttfs_encode
-from ..layers import LIFLayer, RecurrentLIFLayer
+from ..layers import RecurrentLIFLayer
 from ..training import seeded
 from ..wta import WTAConfig
 from ._trial import (
@@ -23,10 +23,11 @@ from ._trial import (
     seed_from,
     train,
 )
+from ._weights import fires_well
 from .verdict import Wrong, array, exercise, near, number
 
 
-@exercise(1, "layer by layer: multiply its weights until it fires, then run it for the next one.")
+@exercise(1, "a layer hears only spikes of the one before it: in which order must they be woken?")
 def wake(answer, rng) -> None:
     """`wake(model, x) -> model`: each hidden layer fires at 2 to 40 % of the steps."""
     g, depth = generator_from(rng), int(rng.integers(2, 5))
@@ -36,7 +37,7 @@ def wake(answer, rng) -> None:
     x, _ = draw(g)
     model = answer(sick, x)
     if not isinstance(model, SpikingMLP):
-        raise Wrong(f"wake should return the model, but returns {type(model).__name__}.")
+        raise Wrong(f"Your wake should return the model, but returns {type(model).__name__}.")
     if len(model.neurons) != depth:
         raise Wrong(f"It has {len(model.neurons)} hidden layers; the model given had {depth}.")
     x, _ = draw(g)  # other pictures than those that it was woken with
@@ -70,50 +71,19 @@ def wake(answer, rng) -> None:
         raise Wrong(f"All layers fire ({shown}), but after 30 steps the loss is still {loss:.2f}.")
 
 
-@exercise(2, "centre the numbers on 0, and let them shrink as 1 / sqrt(n_in).")
+@exercise(2, "a neuron hears a sum of n_in terms: what is its mean, and how does its spread grow?")
 def draw_weights(answer, rng) -> None:
-    """`draw_weights(n_out, n_in, generator) -> [n_out, n_in]`, for a layer that fires well."""
-    for n_in in (64, 900):
-        seed = seed_from(rng)
-        w, again, other = (
-            answer(100, n_in, torch.Generator().manual_seed(s)) for s in (seed, seed, seed + 1)
-        )
-        if tuple(getattr(w, "shape", ())) == (n_in, 100):
-            raise Wrong(f"[{n_in}, 100] is the wrong way round: nn.Linear has [n_out, n_in].")
-        w, again, other = (
-            torch.as_tensor(array(v, (100, n_in), "the weights")).float() for v in (w, again, other)
-        )
-        if w.std() < 1e-8:
-            raise Wrong(f"All weights are {w[0, 0]:.3g}, so all neurons are alike: draw them.")
-        if not torch.equal(w, again):
-            raise Wrong("One seed gave two draws: hand the generator on, generator=generator.")
-        if torch.equal(w, other):
-            raise Wrong("Two seeds gave the same weights: draw them with the generator.")
-        if w.min() >= 0:
-            raise Wrong(
-                f"No weight is below 0 (mean {w.mean():.3f}): every input pushes every neuron up, "
-                "and all of them fire without end. Centre them on 0."
-            )
-        g = generator_from(rng)
-        p = torch.rand((20, n_in), generator=g) ** 2
-        spikes, _ = LIFLayer()(poisson_encode(p, 25, generator=g) @ w.T)
-        rate = spikes.mean(0)  # [pictures, units]
-        said = f"With {n_in} inputs the layer fires at {spikes.mean():.1%} of the steps"
-        silent, full = (rate.sum(0) == 0).double().mean(), (rate >= 0.9).double().mean()
-        shrink = " How should weights shrink as inputs are added?" if n_in > 64 else ""
-        if silent > 0.5:
-            raise Wrong(f"{said}, and {silent:.0%} of its units never: too small.{shrink}")
-        if full > 0.25:
-            raise Wrong(f"{said}; {full:.0%} of them without a pause: too large.{shrink}")
+    """`draw_weights(n_out, n_in, generator) -> [n_out, n_in]`: it fires well for any n_in."""
+    fires_well(answer, rng)
     model = broken.drawn_reader(answer(100, 64, generator_from(rng)).detach(), seed_from(rng))
     loss = train(model, model.parameters(), digits(64, poisson_encode, 25), generator_from(rng), 40)
     if not loss < 2.1:
         raise Wrong(f"It neither sleeps nor screams, but after 40 steps its loss is {loss:.2f}.")
 
 
-@exercise(3, "a new batch has nothing to do with the last: net.state = None before each.")
+@exercise(3, "what does net still know of the last batch when the next begins? Should it?")
 def train_on(answer, rng) -> None:
-    """`train_on(net, batches, optimizer) -> losses`, one a batch."""
+    """`train_on(net, batches, optimizer) -> losses`, a float a batch."""
     seed, g = seed_from(rng), generator_from(rng)
     batches = [digits(n, poisson_encode, 25)(g) for n in (32, 32, 32, 32, 20)]
 
@@ -135,10 +105,16 @@ def train_on(answer, rng) -> None:
                     "The last batch is smaller, and the state of the one before does not fit it."
                 ) from wrong
             raise
+        kept = found if isinstance(found, list | tuple) else [found]
+        if any(isinstance(v, Tensor) and v.requires_grad for v in kept):
+            raise Wrong(
+                "The losses that you return are tensors with a grad_fn: as long as one is kept, so "
+                "is the graph of its batch, and memory fills up. Keep floats: loss.item()."
+            )
         if isinstance(found, list | tuple):
-            found = [v.detach().numpy() if isinstance(v, Tensor) else v for v in found]
-            found = [number(v, "a loss") for v in found]
-        found = array(found, (len(some),), "the losses")
+            found = [v.numpy() if isinstance(v, Tensor) else v for v in found]
+            found = [number(v, "A loss") for v in found]
+        found = array(found, (len(some),), "The losses")
         right = tried(loop, some, "")
         if all(near(a, b) for a, b in zip(found, right, strict=True)):
             continue
@@ -150,7 +126,7 @@ def train_on(answer, rng) -> None:
         raise Wrong(f"Your loss of batch {k} is {found[k]:.4f}, the definition's {right[k]:.4f}.")
 
 
-@exercise(4, "x.transpose(0, 1) puts time first; the last step is then v[-1].")
+@exercise(4, "which axis do the layers take for time, and which axis of x is it?")
 def cue_scores(answer, rng) -> None:
     """`cue_scores(net, x) -> [B, 2]` for `x [B, T, 32]`: the potentials at the last step."""
     g, net = generator_from(rng), broken.CueNetwork(seed_from(rng))
@@ -170,6 +146,10 @@ def cue_scores(answer, rng) -> None:
             "steps are mixed. To swap two axes, transpose.": reshaped[-1],
             "That is the mean over time. The read-out takes the last step.": v.mean(0),
             "That is the sum over time. The read-out takes the last step.": v.sum(0),
+            "Those are probabilities: a softmax was taken. Return the potentials; cross_entropy "
+            "takes the softmax itself.": v[-1].softmax(-1),
+            "Those are logarithms of probabilities. Return the potentials; cross_entropy takes "
+            "the softmax itself.": v[-1].log_softmax(-1),
             "That is what goes into the integrator at the last step, without its memory.":
                 net.output(net.neurons(net.inputs(x.transpose(0, 1)))[0][-1]),
         }  # fmt: skip
@@ -178,14 +158,14 @@ def cue_scores(answer, rng) -> None:
         raise Wrong(f"{shape} is a row a step: axis 0 is time now, so the last step is v[-1].")
     if len(shape) == 3:
         raise Wrong(f"{shape} has all the steps: take the last one, v[-1].")
-    values = torch.as_tensor(array(found, (n, 2), "the scores")).float()
+    values = torch.as_tensor(array(found, (n, 2), "The scores")).float()
     for words, slip in slips.items():
         if slip.shape == values.shape and torch.allclose(values, slip, atol=1e-5):
             raise Wrong(words)
     if not torch.allclose(values, v[-1], atol=1e-4):
+        yours, ours = (", ".join(f"{s:.3f}" for s in part) for part in (values[0], v[-1, 0]))
         raise Wrong(
-            f"Sample 0 gets the scores {values[0].tolist()}; alone in a batch of its own, time "
-            f"first, {v[-1, 0].tolist()}."
+            f"Sample 0 gets the scores {yours}; alone in a batch of its own, time first, {ours}."
         )
 
     def draw(g):
@@ -198,12 +178,12 @@ def cue_scores(answer, rng) -> None:
         raise Wrong(f"The scores are right, but trained for 40 steps they reach {accuracy:.0%}.")
 
 
-@exercise(5, "beta = exp(-dt/tau); solve it for tau.")
+@exercise(5, "beta is what is left after one step: which factor of the equation is that?")
 def tau_from_beta(answer, rng) -> None:
     """`tau_from_beta(beta, dt) -> tau (ms)` of a membrane that keeps beta a step of dt."""
     for _ in range(4):
         beta, dt = rng.uniform(0.5, 0.97), float(rng.choice([0.1, 0.5, 2.0, 5.0]))
-        tau, found = -dt / math.log(beta), number(answer(beta, dt), "tau")
+        tau, found = -dt / math.log(beta), number(answer(beta, dt), "Your tau")
         if near(found, tau):
             continue
         said = f"For beta = {beta:.3f} and dt = {dt:g} ms you return {found:.3f} ms. "
@@ -227,14 +207,14 @@ def tau_from_beta(answer, rng) -> None:
         kept = math.exp(-dt / found) if found > 0 else math.inf
         raise Wrong(f"{said}A membrane with that tau keeps {kept:.3f} a step.")
     g = generator_from(rng)
-    net = broken.ported_network(number(answer(0.95, 1.0)), seed_from(rng))
+    net = broken.ported_network(number(answer(0.95, 1.0), "Your tau"), seed_from(rng))
     train(net, net.parameters(), lambda g: broken.cue(50, g), g, 40, 5e-3)
     accuracy = accuracy_of(net, lambda g: broken.cue(200, g), g)
     if accuracy < 0.9:
         raise Wrong(f"With it the network reaches {accuracy:.0%} in 40 steps.")
 
 
-@exercise(6, "a spike that comes early must count for more: weights that fall from 1 to 0.")
+@exercise(6, "which value does a spike at step t stand for?")
 def scores(answer, rng) -> None:
     """`scores(currents [T, B, C]) -> [B, C]`: an early current counts for more than a late one."""
     n_steps = int(rng.integers(20, 40))
@@ -244,7 +224,7 @@ def scores(answer, rng) -> None:
     found = answer(pulses)
     if tuple(getattr(found, "shape", ())) == (n_steps, 2):
         raise Wrong("There is a row for each step: the batch is axis 1, and time, axis 0, goes.")
-    worth = torch.as_tensor(array(found, (len(steps), 2), "the scores"))[:, 0]
+    worth = torch.as_tensor(array(found, (len(steps), 2), "The scores"))[:, 0]
     differ = worth.diff()
     if worth.abs().max() < 1e-9:
         raise Wrong("A current of 1 in one step leaves the score at 0.")
@@ -277,7 +257,7 @@ def scores(answer, rng) -> None:
         raise Wrong(f"Early counts for more. Yet trained for 150 steps it reaches {accuracy:.0%}.")
 
 
-@exercise(7, "a narrow surrogate (the usual fast_sigmoid), and recurrent weights of 1/sqrt(n).")
+@exercise(7, "which two factors multiply a gradient at each step back, and is either too large?")
 def steady(answer, rng) -> None:
     """`steady(n_hidden) -> RecurrentLIFLayer` through which gradients neither explode nor die."""
     draw = digits(64, broken.rows)
@@ -313,12 +293,12 @@ def steady(answer, rng) -> None:
         )
 
 
-@exercise(8, "a threshold that a map reaches also after it has lost, and homeostasis.")
+@exercise(8, "what keeps a map that lost below the threshold? What would hold a winner back?")
 def competition(answer, rng) -> None:
     """`competition() -> WTAConfig` with which all of 40 maps learn."""
     config = answer()
     if not isinstance(config, WTAConfig):
-        raise Wrong(f"competition should return a WTAConfig, not {type(config).__name__}.")
+        raise Wrong(f"Your competition should return a WTAConfig, not {type(config).__name__}.")
     g, layer = generator_from(rng), broken.stroke_finder(copy.copy(config), seed_from(rng))
     events = broken.retina(datasets.digits("train").inputs)
     for _ in range(3):

@@ -22,10 +22,10 @@ def _counts(value, n_samples: int) -> np.ndarray:
         raise Wrong(
             f"You return one number. Each of the {n_samples} samples has a count of its own."
         )
-    return array(value, (n_samples,), "the additions")
+    return array(value, (n_samples,), "The additions")
 
 
-@exercise(1, "sum over time the spikes of each sender; times how many of its weights are not 0.")
+@exercise(1, "follow a single spike: at how many synapses of its sender is something added?")
 def additions_of(answer, rng) -> None:
     """`additions_of(spikes [T, B, n], weights [n, m]) -> [B]`."""
     for _ in range(3):
@@ -71,9 +71,7 @@ def additions_of(answer, rng) -> None:
         )
 
 
-@exercise(
-    2, "a spike counts if sent <= the smallest time in its row of out; then as in exercise 1."
-)
+@exercise(2, "when is each sample decided? What if no output fires, or an input never?")
 def additions_until(answer, rng) -> None:
     """`additions_until(sent [B, n], out [B, C], weights [n, m]) -> [B]`."""
     for _ in range(3):
@@ -131,9 +129,7 @@ def additions_until(answer, rng) -> None:
         )
 
 
-@exercise(
-    3, "r n_in add + n_steps n_states (multiply + add) = n_in (multiply + add), for each neuron."
-)
+@exercise(3, "what does one neuron cost in each layer? The unknown is r spikes an input.")
 def break_even(answer, rng) -> None:
     """`break_even(n_in, n_steps, n_states, add, multiply) -> spikes an input`."""
     for trial in range(4):
@@ -141,7 +137,7 @@ def break_even(answer, rng) -> None:
         n_steps = int(rng.integers(5, 15)) if trial < 3 else n_in
         add = float(rng.uniform(0.02, 1.0))
         multiply = float(add * rng.uniform(2.5, 9.0))
-        found = number(answer(n_in, n_steps, n_states, add, multiply), "the number of spikes")
+        found = number(answer(n_in, n_steps, n_states, add, multiply), "The number of spikes")
         product, cost = multiply + add, n_steps * n_states / n_in
         expected = product / add * (1 - cost)
         if near(found, max(0.0, expected)):
@@ -175,16 +171,18 @@ def break_even(answer, rng) -> None:
         )
 
 
-@exercise(4, "argsort the sizes, abs(), of all weights; the first round(share * number) become 0.")
+@exercise(4, "a share says how many weights go: which are the nearest to 0 of the whole tensor?")
 def prune(answer, rng) -> None:
     """`prune(weights, share) -> a copy with the smallest share of them 0`."""
-    for shape in ((int(rng.integers(4, 9)), int(rng.integers(4, 9))), (3, 2, 4, 4)):
+    shapes = (int(rng.integers(4, 9)), int(rng.integers(4, 9))), (3, 2, 4, 4), (10, 7)
+    for shape, rest in zip(shapes, (0.0, 0.3, 0.7), strict=True):  # the last two are rounded
         size = math.prod(shape)
         weights = rng.permutation(np.concatenate([-np.arange(1, size // 2 + 1),
                                                   np.arange(size // 2 + 1, size + 1)]))  # fmt: skip
         weights = torch.tensor(weights / (1.5 * size), dtype=torch.float32).reshape(shape)
-        gone = int(rng.integers(size // 4, size // 3))
-        found = array(answer(weights, gone / size), shape, "the pruned weights").astype(np.float32)
+        whole = int(rng.integers(size // 4, size // 3))
+        share, gone = (whole + rest) / size, whole + round(rest)
+        found = array(answer(weights, share), shape, "The pruned weights").astype(np.float32)
         w = weights.numpy()
 
         def only(keep, w=w):
@@ -196,16 +194,14 @@ def prune(answer, rng) -> None:
         if np.allclose(found, only(rank(abs(w)) >= gone)):
             continue
         if np.array_equal(found, w):
-            raise Wrong(
-                f"Nothing is gone. A share of {gone / size:.2f} of {size} weights is {gone}."
-            )
+            raise Wrong(f"Nothing is gone. A share of {share:.2f} of {size} weights is {gone}.")
         if np.allclose(found, only(rank(w) >= gone)):
             raise Wrong("You take away the most negative weights. They are large: rank by abs().")
         if np.allclose(found, only(rank(abs(w)) < size - gone)):
             raise Wrong("You take away the largest weights. The smallest in size should go.")
         if np.allclose(found, only(rank(abs(w)) >= size - gone)):
             raise Wrong("You keep that share, and take away the rest. It is the share that goes.")
-        if np.allclose(found, only(abs(w) >= gone / size)):
+        if np.allclose(found, only(abs(w) >= share)):
             raise Wrong(
                 "You take the share for a size, and cut below it. It is a number of weights."
             )
@@ -213,7 +209,13 @@ def prune(answer, rng) -> None:
         if not np.allclose(found[found != 0], w[found != 0]):
             raise Wrong("The weights that stay are changed. They should be as they were.")
         if zeros != gone:
-            raise Wrong(f"{zeros} of {size} weights are 0; a share of {gone / size:.3f} is {gone}.")
+            about = ""
+            if abs(zeros - share * size) < 1:
+                cut = "up" if zeros > gone else "down"
+                about = f" You round {share * size:.1f} {cut}; take the nearest whole number."
+            raise Wrong(
+                f"{zeros} of {size} weights are 0; a share of {share:.3f} is {gone}.{about}"
+            )
         row = np.argmax(found != only(rank(abs(w)) >= gone))
         raise Wrong(
             f"The number that is gone is right, the choice is not: look at weight {row}, "

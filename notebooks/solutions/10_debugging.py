@@ -155,16 +155,17 @@ side_by_side(run(broken.drawn_reader(seed=seed)), run(mended))
 #
 # ### Exercise 3: Let go
 #
-# One step of the optimizer a batch, each batch independent of the others.
+# One step of the optimizer a batch, each batch independent of the others; the losses as floats.
 #
 # **Solution.** A new batch starts from neurons at rest: `net.state = None`. Better still would be a
 # network that has no such attribute, and takes and returns its state, as the layers of the library
-# do: then there is nothing to forget.
+# do: then there is nothing to forget. `loss.item()` is a number; the tensor `loss` would keep the
+# graph of its batch in memory.
 
 
 # %%
 def train_on(net, batches, optimizer):
-    """A StreamReader, a list of (x [T, B, 1, 8, 8], y [B]), an optimizer -> a list of losses."""
+    """A StreamReader, a list of (x [T, B, 1, 8, 8], y [B]), an optimizer -> losses, floats."""
     losses = []
     for x, y in batches:
         net.state = None

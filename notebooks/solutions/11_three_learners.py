@@ -138,7 +138,8 @@ plt.show()
 #
 # ### Exercise 4: prune
 #
-# Set the given share of the weights that are smallest in size to 0, in a copy.
+# Set the given share of the weights that are smallest in size to 0, in a copy; round their number
+# to the nearest whole one.
 #
 # **Solution.** Rank the sizes of all weights, whatever the shape, and clear those that come first.
 
