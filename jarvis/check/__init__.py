@@ -10,6 +10,6 @@ A check tries the learner's function on fresh random input against the definitio
 words what is wrong. It never raises. See `verdict` for the mechanism.
 """
 
-from .verdict import Exercise, Verdict, Wrong, exercise
+from jarvis.check.verdict import Exercise, Verdict, Wrong, exercise
 
 __all__ = ["Exercise", "Verdict", "Wrong", "exercise"]

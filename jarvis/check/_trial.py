@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from .. import broken, datasets
-from ..encoding import poisson_encode
-from ..layers import over_time
-from .verdict import Wrong
+from jarvis import broken, datasets
+from jarvis.check.verdict import Wrong
+from jarvis.encoding import poisson_encode
+from jarvis.layers import over_time
 
 Draw = Callable[[torch.Generator], tuple[Tensor, Tensor]]
 

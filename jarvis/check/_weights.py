@@ -6,10 +6,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..encoding import poisson_encode
-from ..layers import LeakyIntegrator, LIFLayer
-from ._trial import generator_from, seed_from
-from .verdict import Wrong, array
+from jarvis.check._trial import generator_from, seed_from
+from jarvis.check.verdict import Wrong, array
+from jarvis.encoding import poisson_encode
+from jarvis.layers import LeakyIntegrator, LIFLayer
 
 
 def drawn(answer: Callable, n_out: int, n_in: int, seed: int) -> Tensor:

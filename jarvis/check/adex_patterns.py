@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..adex import AdExParams
-from ..adex_layers import step_response
-from ..phase_plane import nullclines, rests
-from .verdict import Wrong, exercise, near, number
+from jarvis.adex import AdExParams
+from jarvis.adex_layers import step_response
+from jarvis.check.verdict import Wrong, exercise, near, number
+from jarvis.phase_plane import nullclines, rests
 
 
 @exercise(1, "-g_L + g_L exp(u) = a gives u = (V - v_t)/delta_t; put that V into either nullcline.")

@@ -6,13 +6,8 @@ import math
 import torch
 from torch import Tensor
 
-from .. import broken, datasets
-from ..classifier import SpikingMLP
-from ..encoding import poisson_encode, ttfs_encode
-from ..layers import RecurrentLIFLayer
-from ..training import seeded
-from ..wta import WTAConfig
-from ._trial import (
+from jarvis import broken, datasets
+from jarvis.check._trial import (
     LOOPS,
     Readout,
     accuracy_of,
@@ -23,8 +18,13 @@ from ._trial import (
     seed_from,
     train,
 )
-from ._weights import fires_well
-from .verdict import Wrong, array, exercise, near, number
+from jarvis.check._weights import fires_well
+from jarvis.check.verdict import Wrong, array, exercise, near, number
+from jarvis.classifier import SpikingMLP
+from jarvis.encoding import poisson_encode, ttfs_encode
+from jarvis.layers import RecurrentLIFLayer
+from jarvis.training import seeded
+from jarvis.wta import WTAConfig
 
 
 @exercise(1, "a layer hears only spikes of the one before it: in which order must they be woken?")

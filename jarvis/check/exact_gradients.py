@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from ..first_spike import FirstSpikeParams, first_spikes
-from .verdict import Wrong, array, exercise, near, number
+from jarvis.check.verdict import Wrong, array, exercise, near, number
+from jarvis.first_spike import FirstSpikeParams, first_spikes
 
 WAKE_STEPS = 150  #: of learning that a loss has to wake a neuron
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import torch
 
-from ..layers import LIFLayer
-from ..lif import constant_drive, exp_decay
-from .verdict import Wrong, array, exercise, near, number
+from jarvis.check.verdict import Wrong, array, exercise, near, number
+from jarvis.layers import LIFLayer
+from jarvis.lif import constant_drive, exp_decay
 
 
 @exercise(1, "v(t + d) / v(t) = exp(-d / tau); solve it for tau.")

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..classifier import SpikingMLP
-from ..decoding import first_spike_decode
-from ..encoding import constant_encode
-from ..layers import LIFLayer, over_time
-from ..training import seeded
-from .verdict import Wrong, array, exercise, near, number
+from jarvis.check.verdict import Wrong, array, exercise, near, number
+from jarvis.classifier import SpikingMLP
+from jarvis.decoding import first_spike_decode
+from jarvis.encoding import constant_encode
+from jarvis.layers import LIFLayer, over_time
+from jarvis.training import seeded
 
 
 @exercise(1, "go through both lists in order, and stop at accuracy[-1] - allowed or more.")

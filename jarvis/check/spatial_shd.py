@@ -5,15 +5,15 @@ from itertools import chain, pairwise
 import numpy as np
 import torch
 
-from ..costs import count_parameters
-from ..distances import euclidean_delays
-from ..event_driven import EventLIF
-from ..event_layer import run_events
-from ..events import Events
-from ..pruning import Pruner
-from ..spatial import SpatialNetwork
-from ..spoken_digits import CHANNELS
-from .verdict import Wrong, array, exercise, number
+from jarvis.check.verdict import Wrong, array, exercise, number
+from jarvis.costs import count_parameters
+from jarvis.distances import euclidean_delays
+from jarvis.event_driven import EventLIF
+from jarvis.event_layer import run_events
+from jarvis.events import Events
+from jarvis.pruning import Pruner
+from jarvis.spatial import SpatialNetwork
+from jarvis.spoken_digits import CHANNELS
 
 WEIGHT = 0.028  #: of the 31 channels: enough for a neuron that hears them within some ms
 FARTHEST = 500.0  #: ms

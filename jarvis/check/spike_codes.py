@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..decoding import first_spike_decode, ttfs_decode
-from ..encoding import ttfs_encode
-from .verdict import Wrong, array, exercise, near, number
+from jarvis.check.verdict import Wrong, array, exercise, near, number
+from jarvis.decoding import first_spike_decode, ttfs_decode
+from jarvis.encoding import ttfs_encode
 
 
 @exercise(1, "solve sqrt(p (1 - p) / T) <= error for T, and round up.")

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..instances import union_find
-from .verdict import Wrong, array, exercise, near
+from jarvis.check.verdict import Wrong, array, exercise, near
+from jarvis.instances import union_find
 
 
 @exercise(1, "w (1 - w), the mean over all axes but the first; then the share that is < limit.")

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ..lif import LIFParams, lif_step
-from ..plasticity import PairSTDP
-from ..three_factor import ThreeFactorSTDP
-from .verdict import Wrong, array, exercise, near, number
+from jarvis.check.verdict import Wrong, array, exercise, near, number
+from jarvis.lif import LIFParams, lif_step
+from jarvis.plasticity import PairSTDP
+from jarvis.three_factor import ThreeFactorSTDP
 
 
 @exercise(1, "the area of one side of the window is A tau; set both sides equal.")

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..lif import LIFParams, LIFState, exp_decay, lif_step
-from .verdict import Wrong, array, exercise, near, number
+from jarvis.check.verdict import Wrong, array, exercise, near, number
+from jarvis.lif import LIFParams, LIFState, exp_decay, lif_step
 
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import torch
 
-from ..costs import synaptic_operations
-from .verdict import Wrong, array, exercise, near, number
+from jarvis.check.verdict import Wrong, array, exercise, near, number
+from jarvis.costs import synaptic_operations
 
 
 def _weights(rng, n: int, m: int) -> torch.Tensor:

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..layers import LIFLayer, RecurrentLIFLayer
-from ..lif import LIFParams, exp_decay, lif_step
-from .verdict import Wrong, array, exercise, near, number
+from jarvis.check.verdict import Wrong, array, exercise, near, number
+from jarvis.layers import LIFLayer, RecurrentLIFLayer
+from jarvis.lif import LIFParams, exp_decay, lif_step
 
 
 @exercise(1, "as row_by_row, with s and h made inside; only what is written to v[n] changes.")

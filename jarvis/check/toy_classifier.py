@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..classifier import SpikingMLP
-from ..diagnosis import diagnose
-from ..encoding import poisson_encode
-from ..surrogate import SurrogateSpike
-from ..training import seeded
-from .verdict import Wrong, array, exercise, number
+from jarvis.check.verdict import Wrong, array, exercise, number
+from jarvis.classifier import SpikingMLP
+from jarvis.diagnosis import diagnose
+from jarvis.encoding import poisson_encode
+from jarvis.surrogate import SurrogateSpike
+from jarvis.training import seeded
 
 
 @exercise(1, "square slope times x, halve it, and take exp() of minus that.")
