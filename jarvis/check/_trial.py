@@ -10,16 +10,9 @@ from jarvis import broken, datasets
 from jarvis.check.verdict import Wrong
 from jarvis.encoding import poisson_encode
 from jarvis.layers import over_time
+from jarvis.probes import gradient_by_step
 
 Draw = Callable[[torch.Generator], tuple[Tensor, Tensor]]
-
-
-def seed_from(rng) -> int:
-    return int(rng.integers(2**31))
-
-
-def generator_from(rng) -> torch.Generator:
-    return torch.Generator().manual_seed(seed_from(rng))
 
 
 def digits(n: int = 64, encode: Callable = poisson_encode, *args) -> Draw:
@@ -96,8 +89,6 @@ class Readout(nn.Module):
 def growth_of(net: broken.RowReader, x: Tensor, y: Tensor) -> tuple[float, float]:
     """How the gradient of the input grows from the last ten steps to the first; the mean rate."""
     rate = net.neurons(over_time(net.inputs, x))[0].mean().item()
-    x = x.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(cross_entropy(net(x), y), x)
-    size = gradient.double().flatten(1).norm(dim=1)
+    size = gradient_by_step(net, x, y)
     late = size[-10:].mean().item()
     return (size[:10].mean().item() / late if late else 0.0), rate

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from jarvis.check._trial import generator_from, seed_from
-from jarvis.check.verdict import Wrong, array
+from jarvis.check.verdict import Wrong, array, generator_from, seed_from
 from jarvis.encoding import poisson_encode
 from jarvis.layers import LeakyIntegrator, LIFLayer
 

@@ -12,14 +12,12 @@ from jarvis.check._trial import (
     Readout,
     accuracy_of,
     digits,
-    generator_from,
     growth_of,
     loop,
-    seed_from,
     train,
 )
 from jarvis.check._weights import fires_well
-from jarvis.check.verdict import Wrong, array, exercise, near, number
+from jarvis.check.verdict import Wrong, array, exercise, generator_from, near, number, seed_from
 from jarvis.classifier import SpikingMLP
 from jarvis.encoding import poisson_encode, ttfs_encode
 from jarvis.layers import RecurrentLIFLayer

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jarvis.check.verdict import Wrong, array, exercise, near, number
+from jarvis.check.verdict import Wrong, array, exercise, near, number, seed_from
 from jarvis.classifier import SpikingMLP
 from jarvis.decoding import first_spike_decode
 from jarvis.encoding import constant_encode
@@ -79,7 +79,7 @@ _SHORTEST_SLIPS: dict[str, Callable] = {
 @exercise(2, "import copy, deepcopy the net; under no_grad, weight[:, torch.randperm(n)[:k]] = 0.")
 def lesion(answer, rng) -> None:
     """`lesion(net, share, generator) -> copy of net` with deaf columns in `synapses[1][1]`."""
-    seed, n = int(rng.integers(2**31)), 22
+    seed, n = seed_from(rng), 22
     deaf = []
     for share, draw in ((0.3, 0), (0.5, 1), (0.5, 1), (0.5, 2), (0.0, 3), (1.0, 3)):
         with seeded(seed):
@@ -136,7 +136,7 @@ def _check_columns(after: dict, before: dict, changed: set, share: float) -> Non
 def noisy(answer, rng) -> None:
     """`noisy(values, generator, sigma, fresh, n_steps) -> currents [T, B, ...]`."""
     for fresh in rng.permutation([True, False]).tolist():
-        seed, n_steps, sigma = int(rng.integers(2**31)), int(rng.integers(8, 16)), rng.uniform(2, 3)
+        seed, n_steps, sigma = seed_from(rng), int(rng.integers(8, 16)), rng.uniform(2, 3)
         values = torch.tensor(rng.random((64, 1, 6, 6)), dtype=torch.float32)
         values[rng.random(values.shape) < 0.3] = 0.0
 
@@ -188,7 +188,7 @@ def _check_noise(noise: np.ndarray, values: np.ndarray, sigma: float) -> None:
 def decide(answer, rng) -> None:
     """`decide(net, images, n_steps, tau) -> answers [B], times [B] (ms)`."""
     tau, n_steps, n = rng.uniform(12, 20), int(rng.integers(9, 13)), 500
-    net, images = _small_network(int(rng.integers(2**31)), tau, n_steps, n)
+    net, images = _small_network(seed_from(rng), tau, n_steps, n)
     pair = answer(net, images, n_steps, tau)
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise Wrong("decide should return two things: the answers [B] and their times [B].")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from jarvis.check.verdict import Wrong, array, exercise, near, number
+from jarvis.check.verdict import Wrong, array, exercise, near, number, seed_from
 from jarvis.lif import LIFParams, lif_step
 from jarvis.plasticity import PairSTDP
 from jarvis.three_factor import ThreeFactorSTDP
@@ -146,7 +146,7 @@ def relearn(answer, rng) -> None:
         raise Wrong("Your signal is the same for right and wrong responses: use `correct`.")
     if (right <= wrong).all():
         raise Wrong("Your signal rewards what was wrong: turn its sign round.")
-    before, after, end = _relearned(told, int(rng.integers(2**31)))
+    before, after, end = _relearned(told, seed_from(rng))
     if min(before, end) > 0.75:
         return
     seen = f"{before:.0%} right before the turn, {after:.0%} after it, {end:.0%} at the end. "

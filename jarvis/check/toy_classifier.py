@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jarvis.check.verdict import Wrong, array, exercise, number
+from jarvis.check.verdict import Wrong, array, exercise, number, seed_from
 from jarvis.classifier import SpikingMLP
 from jarvis.diagnosis import diagnose
 from jarvis.encoding import poisson_encode
@@ -166,7 +166,7 @@ def _slipped_loss(found: float, expected: float, counts: Tensor, right: Tensor, 
 @exercise(4, "a bias is a constant input: a large one saturates. Which option of LIFLayer resists?")
 def ill_and_cured(answer, rng) -> None:
     """`ill_and_cured(build) -> (ill, cured)`, two networks with the same weights."""
-    seed = int(rng.integers(2**31))
+    seed = seed_from(rng)
 
     def build(**options) -> SpikingMLP:
         with seeded(seed):

@@ -169,6 +169,16 @@ def array(value: Any, shape: tuple[int, ...], what: str = "your answer") -> np.n
     return found
 
 
+def seed_from(rng: np.random.Generator) -> int:
+    """A seed for what is drawn otherwise than by `rng`."""
+    return int(rng.integers(2**31))
+
+
+def generator_from(rng: np.random.Generator) -> torch.Generator:
+    """A generator of torch, seeded by `rng`."""
+    return torch.Generator().manual_seed(seed_from(rng))
+
+
 def near(found: float, expected: float, tolerance: float = 1e-3) -> bool:
     """Whether a number is the expected one, up to a share of it."""
     return abs(found - expected) <= tolerance * max(abs(expected), 1e-12)
