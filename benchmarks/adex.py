@@ -7,7 +7,8 @@ from benchmarks.agreement import SHAPE, agree, compare, gradient
 from benchmarks.neurons import OURS, both_ways
 from benchmarks.peers import Run, ours
 from benchmarks.row import Bar, Row
-from jarvis import AdExLayer, AdExParams, NormalisedAdExLayer
+from jarvis import AdExLayer, AdExParams
+from jarvis.adex import NormalisedAdExLayer
 
 _DRIVE = 0.3  #: the largest input of a step: about 100 spikes a second, at dt = 0.5 ms
 _CURRENT = 1000.0  #: the same for the biophysical neuron, pA

@@ -14,9 +14,7 @@ from torch import Tensor
 from benchmarks.agreement import Disagreement
 from benchmarks.row import Bar, Row
 from benchmarks.spyx_peer import Spyx
-from jarvis.event_driven import EventLIF
-from jarvis.event_layer import run_events
-from jarvis.events import Events
+from jarvis import EventLIF, Events, run_events
 
 OURS, DENSE, THEIRS = "jarvis", "dense convolution", "spatial_snns, one sample"
 DENSITY = 0.04  #: spikes per channel and step

@@ -13,12 +13,11 @@ from matplotlib.figure import Figure
 
 from benchmarks.machine import describe, interleave
 from benchmarks.scaling import slope
-from jarvis import datasets
-from jarvis.datasets import MissingDataError, SpokenDigits
-from jarvis.event_driven import EventLIF
-from jarvis.events import Events
-from jarvis.files import write_json
-from jarvis.spatial import SpatialNetwork, scale_to_rate
+from jarvis import EventLIF, Events, SpatialNetwork, datasets
+from jarvis.datasets import SpokenDigits
+from jarvis.spatial import scale_to_rate
+from jarvis.support.downloads import MissingDataError
+from jarvis.support.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "shd" / "growth.json"

@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
-from jarvis.files import write_json
+from jarvis.support.files import write_json
 
 # What is measured of an explorer, and what a move is: benchmarks/widgets.py.
 EXPLORER = {

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from benchmarks.agreement import Disagreement
 from benchmarks.row import Bar, Row
-from jarvis import Events, datasets
-from jarvis.convstdp import ConvSTDP
-from jarvis.encoding import intensity_to_latency
-from jarvis.filters import difference_of_gaussians, filter_images, local_normalisation
-from jarvis.stdp import STDPConfig
-from jarvis.wta import WTAConfig
+from jarvis import ConvSTDP, Events, STDPConfig, WTAConfig, datasets
+from jarvis.encoding import (
+    difference_of_gaussians,
+    filter_images,
+    intensity_to_latency,
+    local_normalisation,
+)
 
 OURS, THEIRS = "jarvis", "SpykeTorch"
 N_STEPS = 15

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from benchmarks import machine
-from jarvis import widgets
-from jarvis.explorer_figures import CodePicture
-from jarvis.files import write_json
-from jarvis.layout_figure import LayoutPicture
-from jarvis.pointer import Pointer
+from jarvis.classroom import widgets
+from jarvis.classroom.explorers.figures import CodePicture
+from jarvis.classroom.explorers.layout_figure import LayoutPicture
+from jarvis.classroom.explorers.pointer import Pointer
+from jarvis.support.files import write_json
 
 COMPUTE_MS, REDRAW_MS, GROWTH_MB = 10.0, 200.0, 5.0
 LAYOUT = Path(__file__).resolve().parent.parent / "results" / "shd" / "layout.json"

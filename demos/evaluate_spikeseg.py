@@ -9,20 +9,26 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
-from jarvis import cli
-from jarvis.config import ConfigError
-from jarvis.layerwise import checkpoint_file, load_weights, read_run
-from jarvis.recipe import restore_recipe
-from jarvis.segmentation import SceneScore
-from jarvis.stdp_network import make_layers, make_spikeseg, segment
-from jarvis.stdp_readout import (
+import cli
+from jarvis.stdp import (
+    DATASETS,
+    ConfigError,
+    SceneScore,
+    Stimuli,
+    checkpoint_file,
     class_of_maps,
     grid_features,
     latency_features,
     linear_readout,
+    load_stimuli,
+    load_weights,
+    make_layers,
+    make_spikeseg,
+    read_run,
+    restore_recipe,
+    segment,
     sent_on,
 )
-from jarvis.stimuli import DATASETS, Stimuli, load_stimuli
 
 
 def make_parser() -> cli.Parser:

@@ -10,19 +10,20 @@ from functools import partial
 import torch
 from matplotlib import pyplot as plt
 
+import cli
 from jarvis import (
     SpikingCNN,
     SpikingMLP,
     SurrogateSpike,
-    cli,
+    constant_encode,
     datasets,
     evaluate,
     fit,
     plotting,
+    poisson_encode,
     seeded,
 )
-from jarvis.classifier import READOUTS
-from jarvis.encoding import constant_encode, poisson_encode
+from jarvis.networks import READOUTS
 from jarvis.training import cosine
 
 LOADERS = {

@@ -10,17 +10,27 @@ from pathlib import Path
 
 import torch
 
-from jarvis import RewardRates, RewardSTDP, cli
-from jarvis.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from jarvis.events import Events
-from jarvis.files import write_json
-from jarvis.interruption import Interruption
-from jarvis.layerwise import load_weights, read_run
-from jarvis.recipe import LAYERS, restore_recipe
-from jarvis.stdp_network import make_layers
-from jarvis.stdp_readout import sent_on
-from jarvis.stimuli import load_stimuli
-from jarvis.training import Interrupted
+import cli
+from jarvis import Events
+from jarvis.stdp import (
+    LAYERS,
+    RewardRates,
+    RewardSTDP,
+    load_stimuli,
+    load_weights,
+    make_layers,
+    read_run,
+    restore_recipe,
+    sent_on,
+)
+from jarvis.support.files import write_json
+from jarvis.training import (
+    CheckpointError,
+    Interrupted,
+    Interruption,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 AT_ONCE = 5000  # stimuli between two looks at whether to stop
 

@@ -13,21 +13,28 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from jarvis import cli, datasets, distributed, plotting
+import cli
+from jarvis import EventLIF, SpatialNetwork, datasets, plotting
 from jarvis.adex import NormalisedAdExParams
-from jarvis.augmentation import Augmentation
-from jarvis.costs import count_parameters
-from jarvis.datasets import MissingDataError, SpokenDigits
-from jarvis.event_driven import EventLIF, EventNeuron
-from jarvis.files import write_json
-from jarvis.layout_film import draw_delays, draw_layout, record_layout, save_layouts
-from jarvis.pruning import Pruner
-from jarvis.spatial import SpatialNetwork, scale_to_rate
-from jarvis.spatial_optimiser import spatial_optimiser, warmup_cosine
-from jarvis.spatial_options import check, command, identity, make_parser, run_folder
-from jarvis.spatial_run import RateTarget, SpatialRun, evaluate_words
-from jarvis.spatial_training import fit_spatial
-from jarvis.spoken_digits import held_out
+from jarvis.datasets import Augmentation, SpokenDigits, held_out
+from jarvis.networks import count_parameters
+from jarvis.spatial import (
+    EventNeuron,
+    RateTarget,
+    SpatialRun,
+    draw_delays,
+    draw_layout,
+    evaluate_words,
+    fit_spatial,
+    record_layout,
+    save_layouts,
+    scale_to_rate,
+    spatial_optimiser,
+)
+from jarvis.support.downloads import MissingDataError
+from jarvis.support.files import write_json
+from jarvis.training import Pruner, distributed, warmup_cosine
+from spatial_options import check, command, identity, make_parser, run_folder
 
 SYNAPSES = ("w_in", "w_rec")
 WARMUP_WORDS = 64  # that the first firing rate is set on

@@ -15,13 +15,25 @@ from pathlib import Path
 
 import torch
 
-from jarvis import cli
-from jarvis.checkpoints import CheckpointError
-from jarvis.config import ConfigError, plain
-from jarvis.layerwise import LayerwiseRun, checkpoint_file, fit_layers, read_run
-from jarvis.recipe import PAPERS, Recipe, make_recipe, read_recipe, restore_recipe
-from jarvis.stdp_network import heard, make_layers
-from jarvis.stimuli import DATASETS, load_stimuli
+import cli
+from jarvis.stdp import (
+    DATASETS,
+    PAPERS,
+    ConfigError,
+    LayerwiseRun,
+    Recipe,
+    checkpoint_file,
+    fit_layers,
+    heard,
+    load_stimuli,
+    make_layers,
+    make_recipe,
+    plain,
+    read_recipe,
+    read_run,
+    restore_recipe,
+)
+from jarvis.training import CheckpointError
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 log = logging.getLogger("train_spikeseg")

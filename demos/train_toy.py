@@ -9,9 +9,18 @@ from functools import partial
 import torch
 from matplotlib import pyplot as plt
 
-from jarvis import SpikingMLP, SurrogateSpike, cli, datasets, fit, plotting, seeded
-from jarvis.classifier import READOUTS
-from jarvis.encoding import poisson_encode, ttfs_encode
+import cli
+from jarvis import (
+    SpikingMLP,
+    SurrogateSpike,
+    datasets,
+    fit,
+    plotting,
+    poisson_encode,
+    seeded,
+    ttfs_encode,
+)
+from jarvis.networks import READOUTS
 from jarvis.training import linear_tail
 
 # The code and the synapse that reads it belong together. A rate is read by summing spikes as they

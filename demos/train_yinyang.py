@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
-from jarvis import cli, datasets, fit, plotting
+import cli
+from jarvis import FirstSpikeNetwork, datasets, fit, plotting
 from jarvis.datasets import ArrayDataset
-from jarvis.first_spike import FirstSpikeParams
-from jarvis.first_spike_network import FirstSpikeNetwork, spike_time_encode
+from jarvis.datasets.yin_yang import CLASSES
+from jarvis.spatial import FirstSpikeParams, spike_time_encode
 from jarvis.training import cosine
-from jarvis.yinyang import CLASSES
 
 COLOURS = (plotting.BLUE, plotting.ORANGE, plotting.GREEN)
 

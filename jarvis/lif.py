@@ -1,17 +1,23 @@
-"""The leaky integrate-and-fire neuron: its parameters, its state and one step.
+"""The leaky integrate-and-fire neuron: its parameters, its state, one step, and its layers.
 
-This file holds the update rule, once. `layers.py` runs it over time.
+`lif_update` holds the update rule, once; the layers run it over ``[T, B, ...]``. No layer hides a
+state: it goes in as an argument and comes out as a result.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from jarvis.kernels.autograd import run_integrator, run_lif
+from jarvis.kernels.dispatch import check_backend, choose
+from jarvis.kernels.spec import NONE, RESET_FLAGS, SURROGATE_FLAGS, Flags, Spec, Values, is_named
+from jarvis.neurons.decay import exp_decay
+from jarvis.neurons.layers import check_input, checked_state
 from jarvis.surrogate import SurrogateSpike
 
 RESETS = ("subtract", "zero", "none")
@@ -111,43 +117,6 @@ class LIFParams:
         return exp_decay(self.tau_adapt, self.dt)
 
 
-def exp_decay(tau: float | Tensor, dt: float) -> float | Tensor:
-    """The factor ``exp(-dt/tau)`` by which an exponential trace shrinks in one step.
-
-    Args:
-        tau: time constant, ms (float or tensor).
-        dt: step, ms.
-
-    Example:
-        >>> round(exp_decay(20.0, 1.0), 4)
-        0.9512
-    """
-    return torch.exp(-dt / tau) if isinstance(tau, Tensor) else math.exp(-dt / tau)
-
-
-def constant_drive(
-    current: float | Tensor, tau: float = 20.0, dt: float = 1.0, tau_syn: float | None = None
-) -> float | Tensor:
-    """The input x of one step that stands for a constant current: ``(1 - exp(-dt/tau)) I``.
-
-    The input of `lif_step` is the jump of v in one step. With this x the potential rises to I
-    exactly as the solution of ``tau dv/dt = -v + I`` does, whatever dt is. Through a synapse, where
-    x is the jump of i, it is ``(1 - exp(-dt/tau_syn))`` times that: v rises to the same I, later.
-
-    Args:
-        current: I, in units of v: the potential that a neuron without threshold would reach.
-        tau: membrane time constant, ms.
-        dt: step, ms.
-        tau_syn: synaptic time constant of the neuron that is driven, ms; None for none.
-
-    Example:
-        >>> round(constant_drive(1.5, tau=20.0, dt=1.0), 5)
-        0.07316
-    """
-    x = (1.0 - math.exp(-dt / tau)) * current
-    return x if tau_syn is None else (1.0 - math.exp(-dt / tau_syn)) * x
-
-
 def initial_state(x: Tensor, params: LIFParams, recurrent: bool = False) -> LIFState:
     """A neuron at rest that has never fired, shaped, typed and placed like `x` ``[B, ...]``."""
 
@@ -233,3 +202,335 @@ def lif_update(x: Tensor, state: LIFState, params: LIFParams) -> tuple[Tensor, L
         adaptation = params.decay_adapt * adaptation + spikes
     last = None if state.spikes is None else spikes
     return spikes, LIFState(v, i, refractory, adaptation, last), h
+
+
+_LEARNABLE = ("tau", "tau_syn", "tau_adapt", "threshold")
+
+
+class LIFTrace(NamedTuple):
+    """Potentials over time, each ``[T, B, ...]``: what to plot, and what to look at."""
+
+    h: Tensor  #: before the reset: crosses the threshold where the neuron fires
+    v: Tensor  #: after the reset: what the next step starts from
+
+
+#: Parameters that are plain numbers, made and checked once and not at every call of a layer.
+_plain_params = lru_cache(maxsize=64)(LIFParams)
+
+
+def _decays(tau: float | Tensor | None) -> bool:
+    return bool(torch.as_tensor(tau).isfinite().any())
+
+
+class LIFLayer(nn.Module):
+    """A population of leaky integrate-and-fire neurons, run over a whole sequence.
+
+    The equations are those of `lif_step`; the arguments those of `LIFParams`. Neurons do not
+    mix: any trailing shape works, so a layer follows a convolution as well as a linear map.
+
+    Args:
+        tau: membrane time constant, ms.
+        dt: time step, ms.
+        threshold: firing threshold (rest is 0).
+        reset: "subtract", "zero" or "none".
+        refractory: refractory time, ms.
+        tau_syn: time constant of the synaptic current, ms; None for none.
+        surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
+        backend: "auto" takes a compiled time loop where there is one for these options, and says
+            so once where there is none; "eager" runs step by step in PyTorch; "numba" (CPU) and
+            "triton" (CUDA) insist on that loop.
+        detach_reset: True cuts the gradient through the reset.
+        adaptation: rise of the threshold with each own spike.
+        tau_adapt: its decay, ms.
+        learnable: which of "tau", "tau_syn", "tau_adapt", "threshold" are trained. Each is
+            stored as a logarithm, so that it stays positive. A tensor given for one of them,
+            say tau of shape [n_hidden], makes it a value for every neuron.
+
+    Raises:
+        ValueError: for a value out of range, an unknown name, or an input that is not [T, B, ...].
+        TypeError: for an input that is not a floating-point tensor.
+
+    Example:
+        >>> layer = LIFLayer(tau=20.0, dt=1.0)
+        >>> spikes, state = layer(torch.ones(5, 1, 3))
+        >>> spikes.shape, state.v.shape
+        (torch.Size([5, 1, 3]), torch.Size([1, 3]))
+    """
+
+    fires = True
+    _recurrent = False
+
+    def __init__(
+        self,
+        tau: float | Tensor = 20.0,
+        dt: float = 1.0,
+        threshold: float | Tensor = 1.0,
+        reset: str = "subtract",
+        refractory: float = 0.0,
+        tau_syn: float | Tensor | None = None,
+        surrogate: str | SurrogateSpike = "fast_sigmoid",
+        backend: str = "auto",
+        *,
+        detach_reset: bool = True,
+        adaptation: float = 0.0,
+        tau_adapt: float | Tensor = 200.0,
+        learnable: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        check_backend(backend)
+        self.backend = backend
+        self.surrogate = SurrogateSpike(surrogate) if isinstance(surrogate, str) else surrogate
+        values = {"tau": tau, "tau_syn": tau_syn, "tau_adapt": tau_adapt, "threshold": threshold}
+        self._options: dict = dict(
+            dt=float(dt),
+            reset=reset,
+            detach_reset=detach_reset,
+            refractory=float(refractory),
+            adaptation=float(adaptation),
+        )
+        LIFParams(surrogate=self.surrogate, **values, **self._options)  # checks every value
+
+        self.learnable = (learnable,) if isinstance(learnable, str) else tuple(learnable)
+        for name in self.learnable:
+            if name not in _LEARNABLE:
+                raise ValueError(f"learnable={name!r} is not one of {', '.join(_LEARNABLE)}")
+            if values[name] is None:
+                raise ValueError(f"learnable={name!r} needs a value for {name}")
+        for name, value in values.items():
+            if name in self.learnable:
+                log = torch.log(torch.as_tensor(value, dtype=torch.get_default_dtype()))
+                if not torch.isfinite(log).all():
+                    raise ValueError(f"{name}={value!r} must be finite to be learned")
+                self.register_parameter(f"log_{name}", nn.Parameter(log.clone()))
+            elif isinstance(value, Tensor):
+                self.register_buffer(f"_{name}", value)
+            else:
+                setattr(self, f"_{name}", None if value is None else float(value))
+
+    def _value(self, name: str) -> float | Tensor | None:
+        if name in self.learnable:
+            return torch.exp(getattr(self, f"log_{name}"))
+        return getattr(self, f"_{name}")
+
+    @property
+    def params(self) -> LIFParams:
+        """The parameters as they are now, for use with `lif_step`."""
+        values: dict = {name: self._value(name) for name in _LEARNABLE}
+        if any(isinstance(value, Tensor) for value in values.values()):
+            return LIFParams(surrogate=self.surrogate, **values, **self._options)
+        return _plain_params(surrogate=self.surrogate, **values, **self._options)
+
+    def initial_state(self, x: Tensor) -> LIFState:
+        """The state at rest for inputs ``[B, ...]`` like `x`, one time step of the input."""
+        return initial_state(x, self.params, self._recurrent)
+
+    def _input(self, x: Tensor, state: LIFState) -> Tensor:
+        return x
+
+    def forward(self, x: Tensor, state: LIFState | None = None, *, trace: bool = False):
+        """Run the layer over a sequence.
+
+        Args:
+            x: input ``[T, B, ...]``: per step, the jump of v (or of i, with tau_syn).
+            state: the state to start from; None for neurons at rest.
+            trace: also return the potentials. This runs step by step, whatever the backend.
+
+        Returns:
+            ``(spikes [T, B, ...], state)``, and a `LIFTrace` as third with ``trace=True``.
+        """
+        check_input(x, type(self).__name__)
+        params = self.params
+        fresh = initial_state(x.new_empty(x.shape[1:]), params, self._recurrent)
+        state = checked_state(type(self).__name__, x, state, fresh)
+        if not trace:
+            weight = getattr(self, "weight", None)
+            name, tensors = type(self).__name__, (x, *state, weight)
+            loops = choose(self.backend, name, tensors, uncovered(params), self._recurrent)
+            if loops is not None:
+                spec = lif_spec(params, self._recurrent)
+                spikes, *final = run_lif(loops, spec, x, state, weight)
+                return spikes, LIFState(*final)
+        spikes, h, v = [], [], []
+        for x_t in x.unbind(0):  # not x[t]: its backward would fill [T, B, ...] at each step
+            s_t, state, h_t = lif_update(self._input(x_t, state), state, params)
+            spikes.append(s_t)
+            if trace:
+                h.append(h_t)
+                v.append(state.v)
+        stacked = torch.stack(spikes) if spikes else x.new_zeros(x.shape)
+        if not trace:
+            return stacked, state
+        empty = x.new_zeros(x.shape)
+        return stacked, state, LIFTrace(*(torch.stack(p) if p else empty for p in (h, v)))
+
+    @property
+    def n_updates(self) -> int:
+        """State variables of a neuron that change in a step without a spike.
+
+        A potential without leak or current stays as it is, and so does a current that lasts.
+        """
+        p = self.params
+        current = p.tau_syn is not None
+        potential = current or _decays(p.tau)
+        return potential + (current and _decays(p.tau_syn)) + (p.adaptation != 0)
+
+    def extra_repr(self) -> str:
+        shown = {"tau": self._value("tau"), "threshold": self._value("threshold")}
+        shown |= {"tau_syn": self._value("tau_syn")} | self._options
+        if self._options["adaptation"]:
+            shown["tau_adapt"] = self._value("tau_adapt")
+        parts = []
+        for name, value in shown.items():
+            if value is None:
+                continue
+            if isinstance(value, Tensor):
+                many = value.numel() > 1
+                value = f"<{tuple(value.shape)}>" if many else round(value.item(), 4)
+            parts.append(f"{name}={value}")
+        if self.learnable:
+            parts.append(f"learnable={self.learnable}")
+        return ", ".join(parts)
+
+
+class RecurrentLIFLayer(LIFLayer):
+    """LIF neurons that also hear each other's spikes of the step before.
+
+    The input of step t is ``x_t + W s_(t-1)``; all else is as in `LIFLayer`.
+
+    Args:
+        n_hidden: number of neurons; the input is ``[T, B, n_hidden]``.
+        **kwargs: the options of `LIFLayer`.
+
+    Attributes:
+        weight: W ``[n_hidden, n_hidden]``, row = receiver; uniform in +-1/sqrt(n_hidden).
+
+    Raises:
+        ValueError: if the input is not ``[T, B, n_hidden]``, or as `LIFLayer`.
+
+    Example:
+        >>> spikes, state = RecurrentLIFLayer(4, tau=10.0)(torch.rand(6, 2, 4))
+        >>> spikes.shape
+        torch.Size([6, 2, 4])
+    """
+
+    _recurrent = True
+
+    def __init__(self, n_hidden: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        if n_hidden < 1:
+            raise ValueError(f"n_hidden={n_hidden} must be at least 1")
+        bound = 1.0 / math.sqrt(n_hidden)
+        self.weight = nn.Parameter(torch.empty(n_hidden, n_hidden).uniform_(-bound, bound))
+
+    def _input(self, x: Tensor, state: LIFState) -> Tensor:
+        assert state.spikes is not None  # checked_state saw to it
+        return x + nn.functional.linear(state.spikes, self.weight)
+
+    def forward(self, x: Tensor, state: LIFState | None = None, *, trace: bool = False):
+        """As `LIFLayer.forward`, for ``x [T, B, n_hidden]``."""
+        check_input(x, type(self).__name__)
+        if x.dim() != 3 or x.shape[-1] != len(self.weight):
+            raise ValueError(
+                f"RecurrentLIFLayer: input must be [T, B, {len(self.weight)}]; "
+                f"got shape {tuple(x.shape)}"
+            )
+        return super().forward(x, state, trace=trace)
+
+    def extra_repr(self) -> str:
+        return f"n_hidden={len(self.weight)}, {super().extra_repr()}"
+
+
+class LeakyIntegrator(nn.Module):
+    """The leaky read-out: a LIF neuron without threshold, ``v = exp(-dt/tau) v + x``.
+
+    Args:
+        tau: time constant, ms; `math.inf` sums without leak.
+        dt: time step, ms.
+        backend: as in `LIFLayer`.
+
+    Raises:
+        ValueError: for a value out of range, or an input that is not [T, B, ...].
+
+    Example:
+        >>> v, last = LeakyIntegrator(tau=math.inf)(torch.ones(3, 1, 2))
+        >>> v[:, 0, 0].tolist()
+        [1.0, 2.0, 3.0]
+    """
+
+    fires = False
+
+    def __init__(self, tau: float = 20.0, dt: float = 1.0, backend: str = "auto") -> None:
+        super().__init__()
+        LIFParams(tau=tau, dt=dt)  # checks both
+        check_backend(backend)
+        self.backend = backend
+        self.tau, self.dt = float(tau), float(dt)
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Input ``[T, B, ...]`` -> potentials ``[T, B, ...]`` and the last one ``[B, ...]``."""
+        check_input(x, "LeakyIntegrator")
+        if state is not None and state.shape != x.shape[1:]:
+            raise ValueError(
+                f"LeakyIntegrator: state has shape {tuple(state.shape)}, but one step of the "
+                f"input is {tuple(x.shape[1:])}"
+            )
+        v = x.new_zeros(x.shape[1:]) if state is None else state
+        loops = choose(self.backend, "LeakyIntegrator", (x, v))
+        if loops is not None:
+            return run_integrator(loops, integrator_spec(self.tau, self.dt), x, v)
+        decay = exp_decay(self.tau, self.dt)
+        potentials = []
+        for x_t in x.unbind(0):
+            v = decay * v + x_t
+            potentials.append(v)
+        return (torch.stack(potentials) if potentials else x.new_zeros(x.shape)), v
+
+    @property
+    def n_updates(self) -> int:
+        """State variables that change in a step without input: the potential, if it leaks."""
+        return int(_decays(self.tau))
+
+    def extra_repr(self) -> str:
+        return f"tau={self.tau:g}, dt={self.dt:g}"
+
+
+def lif_spec(params: LIFParams, recurrent: bool) -> Spec:
+    """The loop for a LIF layer whose parameters are plain numbers (see `dispatch.uncovered`)."""
+    surrogate = params.surrogate
+    assert isinstance(surrogate, SurrogateSpike)
+    flags = Flags(
+        fires=True,
+        reset=RESET_FLAGS[params.reset],
+        detach=params.detach_reset or params.reset == "none",
+        syn=params.tau_syn is not None,
+        wait=params.refractory_steps > 0,
+        adapt=params.adaptation > 0,
+        recurrent=recurrent,
+        surrogate=SURROGATE_FLAGS[surrogate.name],
+    )
+    values = Values(
+        decay=float(params.decay),
+        decay_syn=0.0 if params.decay_syn is None else float(params.decay_syn),
+        threshold=float(params.threshold),
+        adaptation=params.adaptation,
+        decay_adapt=float(params.decay_adapt),
+        refractory_steps=float(params.refractory_steps),
+        slope=surrogate.slope,
+    )
+    return Spec(flags, values)
+
+
+def integrator_spec(tau: float, dt: float) -> Spec:
+    """The loop for the leaky read-out."""
+    flags = Flags(fires=False, reset=NONE)
+    return Spec(flags, Values(decay=float(exp_decay(tau, dt))))
+
+
+def uncovered(params: LIFParams) -> str | None:
+    """What about these parameters no compiled loop covers, in words; None if nothing."""
+    for name in ("tau", "tau_syn", "tau_adapt", "threshold"):
+        if isinstance(getattr(params, name), Tensor):
+            return f"{name} is a tensor (learnable, or one value a neuron)"
+    if not is_named(params.surrogate):
+        return "the surrogate is not one of the named ones"
+    return None

@@ -22,7 +22,7 @@ def _array(x: Tensor | ArrayLike) -> np.ndarray:
     return x.detach().float().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
 
 
-def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+def axes_of(ax: Axes | None, size: tuple[float, float]) -> Axes:
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
 
 
@@ -53,7 +53,7 @@ def raster(
         raise ValueError(f"raster: spikes must be [T, N], got shape {s.shape}")
     s = s.reshape(len(s), -1)
     steps, units = np.nonzero(s)
-    ax = _axes(ax, (6, 3))
+    ax = axes_of(ax, (6, 3))
     # A mark is as tall as its row; scatter takes the square of that, in points.
     height = 72.0 * ax.get_window_extent().height / plt.rcParams["figure.dpi"]
     row = height / max(s.shape[1], 1)
@@ -93,7 +93,7 @@ def trace(
     y = _array(v)
     if y.ndim != 1:
         raise ValueError(f"trace: v must be [T], one neuron of one sample; got shape {y.shape}")
-    ax = _axes(ax, (6, 3))
+    ax = axes_of(ax, (6, 3))
     times = dt * np.arange(1, len(y) + 1)
     (line,) = ax.plot(times, y, label=label, **({"color": BLUE, "lw": 1.5} | style))
     if threshold is not None:
@@ -176,7 +176,7 @@ def confusion_matrix(
     counts = np.zeros((n_classes, n_classes), dtype=int)
     np.add.at(counts, (t, p), 1)
     errors = counts * (1 - np.eye(n_classes, dtype=int))
-    ax = _axes(ax, (4.5, 4.2))
+    ax = axes_of(ax, (4.5, 4.2))
     ax.imshow(errors, cmap="Reds", vmin=0, vmax=max(1, errors.max()))
     for i, j in np.ndindex(counts.shape):
         if counts[i, j]:
@@ -206,7 +206,7 @@ def curves(
         x: positions of the values; None: 1, 2, ...
         ax: where to draw.
     """
-    ax = _axes(ax, (5, 3.2))
+    ax = axes_of(ax, (5, 3.2))
     for name, values in series.items():
         positions = range(1, len(values) + 1) if x is None else x
         ax.plot(positions, values, "o-", ms=3, lw=1.5, label=name)

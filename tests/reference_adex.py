@@ -5,7 +5,8 @@ from functools import cache
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from jarvis import FIRING_PATTERNS, AdExParams
+from jarvis import AdExParams
+from jarvis.adex import FIRING_PATTERNS
 
 
 def simulate(params: AdExParams, current: float, duration: float, v=None, w=0.0) -> np.ndarray:

@@ -1,14 +1,14 @@
 """An independent convolutional STDP layer, frame by frame: the definition that the loops obey.
 
-Every step computes every neuron, as the equations in `jarvis.convstdp` say it, with torch's own
-convolution. Winners and weights come from the readable functions of `jarvis.wta` and `jarvis.stdp`.
+Every step computes every neuron, as the equations in `jarvis.stdp.conv` say it, with torch's own
+convolution. Winners and weights come from the readable functions of `jarvis.stdp`.
 """
 
 import torch
 import torch.nn.functional as F
 
-from jarvis.stdp import STDPConfig, STDPLearner
-from jarvis.wta import WTAConfig, adapt_thresholds, pick_winners
+from jarvis.stdp.order import STDPConfig, STDPLearner
+from jarvis.stdp.wta import WTAConfig, adapt_thresholds, pick_winners
 
 
 def drive(frame, weight):

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from jarvis import LIFLayer, LIFParams, constant_drive, exp_decay, lif_step
+from jarvis import LIFLayer, LIFParams, constant_drive, lif_step
+from jarvis.neurons import exp_decay
 
 F64 = torch.float64
 

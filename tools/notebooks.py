@@ -1,11 +1,12 @@
 """Make the notebooks from their sources, and run them in full.
 
-    python tools/notebooks.py build notebooks/01_lif_neuron.py ...   (all, without a name)
-    python tools/notebooks.py text notebooks/01_lif_neuron.py ...
+    python tools/notebooks.py build notebooks/sources/01_lif_neuron.py ...   (all, without a name)
+    python tools/notebooks.py text notebooks/sources/01_lif_neuron.py ...
     python tools/notebooks.py figures notebooks/01_lif_neuron.ipynb FOLDER
 
-`build` writes NN_topic.ipynb beside NN_topic.py, with the outputs of a full run. `text` takes over
-new words between the cells, and refuses if code has changed: its outputs would not be its own.
+`build` runs a source of notebooks/sources in full and writes its NN_topic.ipynb, with outputs, to
+the same place below notebooks. `text` takes over new words between the cells, and refuses if code
+has changed: its outputs would not be its own.
 `figures` writes every figure of a notebook as PNG, to be looked at.
 """
 
@@ -21,12 +22,17 @@ from nbclient import NotebookClient
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ("notebooks/[0-9]*.py", "notebooks/solutions/[0-9]*.py")
+SOURCES = ROOT / "notebooks" / "sources"
 
 
 def sources() -> list[Path]:
     """Every notebook's source."""
-    return sorted(path for pattern in SOURCES for path in ROOT.glob(pattern))
+    return sorted(SOURCES.rglob("[0-9]*.py"))
+
+
+def notebook_of(source: Path) -> Path:
+    """The notebook that is made from a source."""
+    return (ROOT / "notebooks" / source.relative_to(SOURCES)).with_suffix(".ipynb")
 
 
 def packed(png: str) -> str:
@@ -62,16 +68,15 @@ def build(source: Path) -> None:
         }
     )
     started = time.perf_counter()
-    client = NotebookClient(
-        notebook, timeout=3600, resources={"metadata": {"path": str(source.parent)}}
-    )
+    target = notebook_of(source)
+    place = {"metadata": {"path": str(target.parent)}}
+    client = NotebookClient(notebook, timeout=3600, resources=place)
     client.execute()
     notebook.metadata.pop("widgets", None)
     pack(notebook)
     for number, cell in enumerate(notebook.cells):
         cell.metadata.pop("execution", None)
         cell.id = f"cell-{number:02d}"  # stable, so that a rebuild changes only what changed
-    target = source.with_suffix(".ipynb")
     nbformat.write(notebook, target)
     size = target.stat().st_size / 1e6
     print(f"{target.relative_to(ROOT)}: {time.perf_counter() - started:.0f} s, {size:.2f} MB")
@@ -79,7 +84,7 @@ def build(source: Path) -> None:
 
 def take_text(source: Path) -> None:
     """Take the Markdown of a source into its notebook, whose code has to be the same."""
-    target = source.with_suffix(".ipynb")
+    target = notebook_of(source)
     new, notebook = jupytext.read(source), nbformat.read(target, as_version=4)
     codes = [[c for c in book.cells if c.cell_type == "code"] for book in (new, notebook)]
     if [c.source for c in codes[0]] != [c.source for c in codes[1]]:

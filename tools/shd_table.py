@@ -25,8 +25,8 @@ from pathlib import Path
 import torch
 
 from jarvis import EventLIF, SpatialNetwork, datasets
-from jarvis.files import atomic_path, write_json
-from jarvis.spatial_options import make_parser
+from jarvis.support.files import atomic_path, write_json
+from spatial_options import make_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "shd"

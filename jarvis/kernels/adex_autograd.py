@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from jarvis.adex_step import AdExState, NormalisedAdExState
 from jarvis.kernels.adex_spec import AdExValues, NormalisedSpec
 from jarvis.kernels.memory import empty
 
@@ -46,21 +45,20 @@ class _Loop(torch.autograd.Function):
 
 
 def run_normalised(
-    loops: ModuleType, spec: NormalisedSpec, x: Tensor, state: NormalisedAdExState
-) -> tuple[Tensor, NormalisedAdExState]:
-    """``x [T, B, ...]`` -> spikes of that shape and the final state; x not empty."""
+    loops: ModuleType, spec: NormalisedSpec, x: Tensor, state: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    """``x [T, B, ...]`` -> spikes of that shape and the fields of the final state; x not empty."""
     if not torch.is_grad_enabled():  # then nothing is kept for a way back
-        x, state = x.detach(), NormalisedAdExState(*(part.detach() for part in state))
-    s, *final = _Loop.apply(loops, spec, x, *state)  # type: ignore[misc]
-    return s, NormalisedAdExState(*final)
+        x, state = x.detach(), tuple(part.detach() for part in state)
+    return _Loop.apply(loops, spec, x, *state)  # type: ignore[return-value]
 
 
 def run_adex(
-    loops: ModuleType, values: AdExValues, x: Tensor, state: AdExState, trace: bool
-) -> tuple[Tensor, AdExState, list[Tensor]]:
+    loops: ModuleType, values: AdExValues, x: Tensor, state: tuple[Tensor, ...], trace: bool
+) -> tuple[Tensor, tuple[Tensor, Tensor], list[Tensor]]:
     """The same for the biophysical neuron, which has no compiled backward: spikes, final state, and
     with `trace` the potential, adaptation and time since the spike at each step."""
     v, w = (_own(part) for part in state)
     s, *traced = (empty(x.shape, x.dtype, x.device) for _ in range(4 if trace else 1))
     loops.biophysical(values, x, s, v, w, tuple(traced))
-    return s, AdExState(v, w), traced
+    return s, (v, w), traced

@@ -1,8 +1,8 @@
 """The AdEx time loops on the CPU: the dimensionless one both ways, the biophysical one forward.
 
-Each repeats the mathematics of `jarvis.adex_step` for a range of lanes over all of time, in the
-manner of `lif_numba`, whose header says what makes such a loop fast. Exponentials and logarithms
-are those of `exponential` and `adex_logarithm`, which vectorise.
+Each repeats the mathematics of `jarvis.adex.adex_step` for a range of lanes over all of time, in
+the manner of `lif_numba`, whose header says what makes such a loop fast. Exponentials and
+logarithms are those of `exponential` and `adex_logarithm`, which vectorise.
 
 Arrays are flat: ``[T * n]`` for n lanes, ``[n]`` for a state. `values` holds the numbers of
 `adex_spec` in their order. Saved for backward is only the potential before the reset: spikes and
@@ -18,15 +18,15 @@ import torch
 from numba import njit, types
 from torch import Tensor
 
-from jarvis.adex_step import LARGEST_INPUT
-from jarvis.kernels.adex_logarithm import VERSION as LOG_VERSION
-from jarvis.kernels.adex_logarithm import fast_log
-from jarvis.kernels.adex_spec import AdExValues, NormalisedSpec
+from jarvis.kernels.adex_spec import LARGEST_INPUT, AdExValues, NormalisedSpec
 from jarvis.kernels.cpu import compiled, over_lanes
 from jarvis.kernels.exponential import VERSION, fast_exp
+from jarvis.kernels.logarithm import VERSION as LOG_VERSION
+from jarvis.kernels.logarithm import fast_log
 from jarvis.kernels.spec import Rows
 
 BLOCK = 4096  #: lanes whose state stays in the cache
+
 GRAIN = 1024  #: lanes are dealt to threads in multiples of this
 
 

@@ -1,12 +1,6 @@
 """What the compiled AdEx loops are made for: options as compile-time flags, values as numbers."""
 
-import math
 from typing import NamedTuple
-
-from jarvis.adex import AdExParams, NormalisedAdExParams
-from jarvis.adex_step import reset_rates
-from jarvis.lif import exp_decay
-from jarvis.surrogate import SurrogateSpike
 
 
 class NormalisedValues(NamedTuple):
@@ -61,47 +55,5 @@ class AdExValues(NamedTuple):
     b_decay: float  #: b/tau_w
 
 
-def normalised_spec(
-    params: NormalisedAdExParams, surrogate: SurrogateSpike, detach: bool
-) -> NormalisedSpec:
-    """The loop for a dimensionless layer."""
-    p = params
-    values = NormalisedValues(
-        decay=float(exp_decay(p.tau, p.dt)),
-        decay_syn=float(exp_decay(p.tau_syn, p.dt)),
-        decay_w=float(exp_decay(p.tau_w, p.dt)),
-        dt=p.dt,
-        drive=p.dt * p.a,
-        b=p.b,
-        threshold=p.threshold,
-        v_t=p.v_t,
-        sharpness=1.0 / p.delta_t,
-        steepest=p.steepest,
-        growth=p.dt * p.delta_t,
-        slope=surrogate.slope,
-    )
-    return NormalisedSpec(surrogate.name, detach, values)
-
-
-def adex_values(params: AdExParams) -> AdExValues:
-    """The numbers for a biophysical layer."""
-    p, reset = params, reset_rates(params)
-    return AdExValues(
-        p.e_l,
-        *p.half_step,
-        cross=p.v_cross - p.e_l,
-        v_t=p.v_t - p.e_l,
-        top=p.v_peak - p.e_l,
-        delta_t=p.delta_t,
-        sharpness=1.0 / p.delta_t,
-        tau=p.tau,
-        rate=p.dt / p.tau,
-        dt=p.dt,
-        peak=math.exp(-(p.v_peak - p.v_t) / p.delta_t),
-        reset_x=reset.x,
-        reset_slope=reset.slope,
-        reset_bend=reset.bend,
-        per_c=1.0 / p.c,
-        b=p.b,
-        b_decay=p.b / p.tau_w,
-    )
+#: Inputs beyond it count as this much, so that no sum of them, and no state, becomes infinite.
+LARGEST_INPUT = 1e15

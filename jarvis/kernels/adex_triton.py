@@ -7,6 +7,7 @@ dimensionless neuron is decided on the potential as it is stored, so that backwa
 On a machine without a GPU the loops run in Triton's interpreter (``TRITON_INTERPRET=1``), slowly:
 for tests.
 """
+
 # Inside a kernel, names stand for Triton's blocks, which pyright cannot know:
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
@@ -17,13 +18,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from jarvis.adex_step import LARGEST_INPUT
-from jarvis.kernels.adex_spec import AdExValues, NormalisedSpec
+from jarvis.kernels.adex_spec import LARGEST_INPUT, AdExValues, NormalisedSpec
 from jarvis.kernels.lif_triton import _STATE_TYPES, _launch
 from jarvis.kernels.lif_triton import refuses as refuses  # for the same reasons
 from jarvis.kernels.spec import Rows
 
 _HALF_PI = tl.constexpr(1.5707963267948966)
+
 _NOT_SPECIALISED = ["g_first", "first", "steps"]
 
 

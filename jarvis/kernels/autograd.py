@@ -13,7 +13,6 @@ from torch.autograd.function import once_differentiable
 
 from jarvis.kernels.memory import empty
 from jarvis.kernels.spec import Kept, Rows, Spec, State
-from jarvis.lif import LIFState
 
 Run = Callable[[int, int], None]  #: runs the steps from the first number to before the second
 
@@ -125,21 +124,20 @@ class _Loop(torch.autograd.Function):
 
 
 def run_lif(
-    loops: Loops, spec: Spec, x: Tensor, state: LIFState, weight: Tensor | None = None
-) -> tuple[Tensor, LIFState]:
-    """``x [T, B, ...]`` -> spikes of that shape and the final state; T > 0 and x not empty.
+    loops: Loops, spec: Spec, x: Tensor, state: tuple, weight: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """``x [T, B, ...]`` -> spikes and the fields of the final state; x is not empty.
 
     Args:
         loops: the module of compiled loops.
         spec: their options.
         x: input of each step.
-        state: the state before the first step.
+        state: the fields of the `LIFState` before the first step.
         weight: W ``[H, H]`` of the recurrent layer, or None.
     """
     if weight is not None and not torch.is_grad_enabled():  # then nothing is kept for a way back
         weight = weight.detach()
-    s, v, i, r, a, last = _Loop.apply(loops, spec, x, weight, *state)  # type: ignore[misc]
-    return s, LIFState(v, i, r, a, last)
+    return _Loop.apply(loops, spec, x, weight, *state)  # type: ignore[return-value]
 
 
 def run_integrator(loops: Loops, spec: Spec, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 Two loops: `respond` (the spikes that a layer sends on) and `potentials` (what it has gathered when
 the stimulus is over). `conv_stdp.py` has those that learn. Their definition in words is
-`jarvis.convstdp`; `tests/reference_stdp.py` repeats it frame by frame.
+`jarvis.stdp.conv`; `tests/reference_stdp.py` repeats it frame by frame.
 
 What makes them quick:
 
@@ -24,6 +24,7 @@ from numba import njit, types
 from jarvis.kernels.cpu import compiled
 
 TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
+
 # numba's cache knows a loop by its own file: what this one lends to others is in the loops' names.
 _SHARED = f"{zlib.crc32(Path(__file__).read_bytes()):08x}"
 

@@ -1,8 +1,8 @@
 """Convolutions that learn by STDP, on the CPU, one stimulus after another.
 
 Two loops: `learn` (winners and their weights) and `reward` (decide, then learn by the verdict).
-Their definitions in words are `jarvis.convstdp` and `jarvis.rewardstdp`; `conv_events.py` says what
-an event does. Learning stops, for this stimulus, as soon as nobody can win any more.
+Their definitions in words are `jarvis.stdp.conv` and `jarvis.stdp.reward`; `conv_events.py` says
+what an event does. Learning stops, for this stimulus, as soon as nobody can win any more.
 """
 
 from collections.abc import Callable

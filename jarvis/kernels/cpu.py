@@ -24,12 +24,17 @@ from numba.core import event
 logger = logging.getLogger("jarvis.kernels")
 
 _SUBNORMAL = np.uint32(71362).view(np.float32)  # 1e-40, made without arithmetic
+
 _MIN_WORK = 1 << 17  #: lane-steps that repay waking a thread: some 0.1 ms
 
 _compiling = threading.RLock()
+
 _pool_lock = threading.Lock()
+
 _pool: ThreadPoolExecutor | None = None
+
 _pool_size = 0
+
 _told = False
 
 

@@ -13,9 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jarvis.kernels.spec import is_named
-from jarvis.lif import LIFParams
-
 BACKENDS = ("auto", "eager", "numba", "triton")
 
 logger = logging.getLogger("jarvis.kernels")
@@ -34,16 +31,6 @@ def _load(family: str, backend: str) -> Any | str:
         return importlib.import_module(f"jarvis.kernels.{family}_{backend}")
     except ImportError as error:
         return f"{backend} cannot be imported here ({error})"
-
-
-def uncovered(params: LIFParams) -> str | None:
-    """What about these parameters no compiled loop covers, in words; None if nothing."""
-    for name in ("tau", "tau_syn", "tau_adapt", "threshold"):
-        if isinstance(getattr(params, name), Tensor):
-            return f"{name} is a tensor (learnable, or one value a neuron)"
-    if not is_named(params.surrogate):
-        return "the surrogate is not one of the named ones"
-    return None
 
 
 def choose(

@@ -1,6 +1,6 @@
 """The recurrent network with delays on the CPU: one sample from event to event, and back.
 
-It repeats the mathematics of `jarvis.event_driven`, its definition, in the loops of
+It repeats the mathematics of `jarvis.spatial.event_driven`, its definition, in the loops of
 `event_loops.py`; here samples are dealt to threads, and what they found is put together.
 """
 

@@ -44,7 +44,9 @@ class EventSpec(NamedTuple):
 
 
 DAMPED = 10  #: steps between two dampings
+
 NEWTON = 3  #: iterations that find the crossing within a step
+
 FLAT = 0.01  #: a crossing's slope is no smaller than this share of its step's mean
 
 
@@ -90,7 +92,7 @@ class Gradients(NamedTuple):
 
 
 class EventLoops(Protocol):
-    """A module that runs the network: `jarvis.event_driven` is the definition."""
+    """A module that runs the network: `jarvis.spatial.event_driven` is the definition."""
 
     def forward(self, spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> Spikes:
         """Run all samples from rest; `keep`: return `Spikes.v` too."""

@@ -3,6 +3,7 @@
 The parts of `event_triton.py` that do not follow time. Nothing is added from two programs to one
 place, so the same run gives the same numbers.
 """
+
 # Inside a kernel, names stand for Triton's blocks, which pyright cannot know:
 # pyright: reportIndexIssue=false
 
@@ -17,6 +18,7 @@ from jarvis.kernels.event_spec import Inputs
 
 #: Events at a time, which wait for their synapses together, and neurons: a warp, one for a thread.
 TILE = dict(SOME=16, BLOCK=32)
+
 _NOT_SPECIALISED = ["n_steps", "width"]
 
 

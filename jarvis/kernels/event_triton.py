@@ -1,13 +1,14 @@
 """The recurrent network with delays on a GPU: the loops of `event_numba.py`, written for Triton.
 
-It repeats the mathematics of `jarvis.event_driven`, its definition. One program runs one sample
-through time, forward or backward, with the state of all neurons in registers. The neurons that fire
-in a step are compacted into a list, and the program goes through it. What input spikes give, and
-what all synapses get back, does not follow time: see `event_synapses_triton.py`.
+It repeats the mathematics of `jarvis.spatial.event_driven`, its definition. One program runs one
+sample through time, forward or backward, with the state of all neurons in registers. The neurons
+that fire in a step are compacted into a list, and the program goes through it. What input spikes
+give, and what all synapses get back, does not follow time: see `event_synapses_triton.py`.
 
 On a machine without a GPU the loops run in Triton's interpreter (``TRITON_INTERPRET=1``), slowly:
 for tests.
 """
+
 # Inside a kernel, names stand for Triton's blocks, which pyright cannot know:
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 # pyright: reportOperatorIssue=false, reportGeneralTypeIssues=false
@@ -32,7 +33,9 @@ from jarvis.kernels.event_spec import (
 from jarvis.kernels.event_synapses_triton import collect, deliver, launch
 
 _TYPES = (torch.float32, torch.float64)
+
 _DAMPED, _NEWTON = tl.constexpr(DAMPED), tl.constexpr(NEWTON)
+
 _NOT_SPECIALISED = ["n_steps", "width", "room"]
 
 

@@ -4,8 +4,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from jarvis.first_spike import FirstSpikeParams
-
 try:
     from jarvis.kernels import first_spike_numba as loops
     from jarvis.kernels.cpu import over_lanes
@@ -30,21 +28,20 @@ def _flat(x: Tensor):
 
 class _FirstSpike(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, t: Tensor, w: Tensor, d: Tensor, params: FirstSpikeParams):
+    def forward(ctx, t: Tensor, w: Tensor, d: Tensor, values, half: bool, grid: bool):
         (n_samples, n_pre), n_post = t.shape, w.shape[1]
         out, peak = t.new_empty(2, n_samples, n_post)
         # The crossing, v's slope there, and the time of a silent neuron's peak.
         kept = torch.empty(3, n_samples, n_post, dtype=torch.float64)
-        half = params.tau_mem == 2.0 * params.tau_syn
-        kernel = loops.kernel(False, t.dtype, half, params.dt > 0)
+        kernel = loops.kernel(False, t.dtype, half, grid)
         flat = (_flat(t), _flat(w), _flat(d), _flat(out))
-        more = (_flat(kept[0]), _flat(kept[1]), _flat(peak), _flat(kept[2]), params.values)
+        more = (_flat(kept[0]), _flat(kept[1]), _flat(peak), _flat(kept[2]), values)
 
         def run(low: int, high: int) -> None:
             kernel(*flat, *more, n_pre, n_post, low, high)
 
         over_lanes(run, n_samples, 4 * n_pre * n_post, loops.BLOCK)
-        ctx.params, ctx.half = params, half
+        ctx.values, ctx.half, ctx.grid = values, half, grid
         ctx.save_for_backward(t, w, d, kept)
         ctx.set_materialize_grads(False)
         return out, peak
@@ -55,25 +52,33 @@ class _FirstSpike(torch.autograd.Function):
         t, w, d, kept = ctx.saved_tensors
         (n_samples, n_pre), n_post = t.shape, w.shape[1]
         if g is None and g_peak is None:
-            return None, None, None, None
+            return (None,) * 6
         nothing = t.new_zeros(n_samples, n_post)
-        kernel = loops.kernel(True, t.dtype, ctx.half, ctx.params.dt > 0)
+        kernel = loops.kernel(True, t.dtype, ctx.half, ctx.grid)
         # Sums over samples are made block by block, so that they do not depend on the threads.
         blocks = -(-n_samples // loops.BLOCK)
         sums = torch.zeros(2, blocks, n_pre, n_post, dtype=torch.float64)
         gt = torch.zeros_like(t, memory_format=torch.contiguous_format)
         flat = (_flat(t), _flat(w), _flat(d), *(_flat(part) for part in kept))
         flat += tuple(_flat(nothing if part is None else part) for part in (g, g_peak))
-        flat += (_flat(gt), _flat(sums[0]), _flat(sums[1]), ctx.params.values)
+        flat += (_flat(gt), _flat(sums[0]), _flat(sums[1]), ctx.values)
 
         def run(low: int, high: int) -> None:
             kernel(*flat, n_pre, n_post, low, high)
 
         over_lanes(run, n_samples, 2 * n_pre * n_post, loops.BLOCK)
         gw, gd = sums.sum(1).to(t.dtype)
-        return gt, gw, gd, None
+        return gt, gw, gd, None, None, None
 
 
-def run(times: Tensor, weights: Tensor, delays: Tensor, params: FirstSpikeParams):
-    """`jarvis.first_spike.first_spikes` by the compiled loops: times and peaks ``[B, n_post]``."""
-    return _FirstSpike.apply(times, weights, delays, params)
+def run(times: Tensor, weights: Tensor, delays: Tensor, values, half: bool, grid: bool):
+    """First spikes by the compiled loops: times and peaks ``[B, n_post]``.
+
+    Args:
+        times: of input spikes, ms, ``[B, n_pre]``.
+        weights, delays: ``[n_pre, n_post]``, delays in ms.
+        values: the numbers that the loop reads, as `first_spike_numba` orders them.
+        half: whether the synapse decays twice as fast as the membrane (a closed form).
+        grid: whether spikes fall on a grid of steps.
+    """
+    return _FirstSpike.apply(times, weights, delays, values, half, grid)

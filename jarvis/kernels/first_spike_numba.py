@@ -1,9 +1,9 @@
 """First spikes on the CPU: from arrival to arrival forward, one pass over synapses backward.
 
-Each loop repeats the mathematics of `jarvis.first_spike` for a range of samples. Forward, a neuron
-takes its arrivals from a heap, the earliest first, and stops at its spike: what arrives later is
-never sorted. Between two arrivals v and I follow their closed form, so that a neuron costs one
-exponential an arrival. Backward needs nothing but the time of the crossing and the slope of v
+Each loop repeats the mathematics of `jarvis.spatial.first_spike` for a range of samples. Forward, a
+neuron takes its arrivals from a heap, the earliest first, and stops at its spike: what arrives
+later is never sorted. Between two arrivals v and I follow their closed form, so that a neuron costs
+one exponential an arrival. Backward needs nothing but the time of the crossing and the slope of v
 there. Both work in float64 on the inside, whatever the tensors are: the difference of two nearly
 equal exponentials is what a gradient is made of.
 

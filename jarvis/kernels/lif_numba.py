@@ -43,6 +43,7 @@ from jarvis.kernels.spec import (
 )
 
 BLOCK = 8192  #: lanes whose state stays in the cache; long rows, because each one starts anew
+
 GRAIN = 1024  #: lanes are dealt to threads in multiples of this
 
 
@@ -201,6 +202,7 @@ def _values(spec: Spec, dtype: torch.dtype) -> np.ndarray:
 
 
 _NOTHING = {torch.float32: np.empty(0, np.float32), torch.float64: np.empty(0, np.float64)}
+
 _NO_BYTES = np.empty(0, np.uint8)
 
 

@@ -8,6 +8,7 @@ as it is stored, so that backward finds the same spikes again.
 On a machine without a GPU the loops run in Triton's interpreter (``TRITON_INTERPRET=1``), slowly:
 for tests.
 """
+
 # Inside a kernel, names stand for Triton's blocks, which pyright cannot know:
 # pyright: reportAttributeAccessIssue=false
 
@@ -28,11 +29,14 @@ _STATE_TYPES = {
     torch.bfloat16: (torch.float32, tl.float32),
     torch.float16: (torch.float32, tl.float32),
 }
+
 _NOT_SPECIALISED = ["x_first", "g_first", "first", "steps"]
 
 # The numbers of `spec`, as Triton wants its globals.
 _SUBTRACT, _ZERO = tl.constexpr(1), tl.constexpr(2)
+
 _FAST_SIGMOID, _SIGMOID, _ARCTAN, _TRIANGLE = (tl.constexpr(which) for which in range(4))
+
 _HALF_PI = tl.constexpr(1.5707963267948966)
 
 

@@ -15,10 +15,13 @@ import torch
 from torch import Tensor
 
 SMALLEST = 1 << 18  #: bytes; below it the system's allocator reuses memory by itself
+
 SHELF = 1 << 28  #: bytes that may lie unused; beyond it all of them are let go
+
 _ALIGN = 64  #: bytes of a cache line, and of the widest vector
 
 _free: dict[int, deque[np.ndarray]] = {}  # size in bytes -> blocks of that size
+
 _lent: dict[int, weakref.ref] = {}  # keeps each block's callback alive while the block is lent
 
 

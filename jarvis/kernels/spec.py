@@ -4,14 +4,15 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from jarvis.lif import LIFParams, exp_decay
 from jarvis.surrogate import SURROGATES, SurrogateSpike
 
 NONE, SUBTRACT, ZERO = 0, 1, 2
-_RESETS = {"none": NONE, "subtract": SUBTRACT, "zero": ZERO}
+
+RESET_FLAGS = {"none": NONE, "subtract": SUBTRACT, "zero": ZERO}
 
 FAST_SIGMOID, SIGMOID, ARCTAN, TRIANGLE, STRAIGHT_THROUGH = range(5)
-_SURROGATES = {
+
+SURROGATE_FLAGS = {
     "fast_sigmoid": FAST_SIGMOID,
     "sigmoid": SIGMOID,
     "arctan": ARCTAN,
@@ -92,43 +93,11 @@ class Rows(NamedTuple):
         return Rows(x.as_strided(((x.shape[0] - 1) * step + lanes,), (1,)), step, lanes)
 
 
-def lif_spec(params: LIFParams, recurrent: bool) -> Spec:
-    """The loop for a LIF layer whose parameters are plain numbers (see `dispatch.uncovered`)."""
-    surrogate = params.surrogate
-    assert isinstance(surrogate, SurrogateSpike)
-    flags = Flags(
-        fires=True,
-        reset=_RESETS[params.reset],
-        detach=params.detach_reset or params.reset == "none",
-        syn=params.tau_syn is not None,
-        wait=params.refractory_steps > 0,
-        adapt=params.adaptation > 0,
-        recurrent=recurrent,
-        surrogate=_SURROGATES[surrogate.name],
-    )
-    values = Values(
-        decay=float(params.decay),
-        decay_syn=0.0 if params.decay_syn is None else float(params.decay_syn),
-        threshold=float(params.threshold),
-        adaptation=params.adaptation,
-        decay_adapt=float(params.decay_adapt),
-        refractory_steps=float(params.refractory_steps),
-        slope=surrogate.slope,
-    )
-    return Spec(flags, values)
-
-
-def integrator_spec(tau: float, dt: float) -> Spec:
-    """The loop for the leaky read-out."""
-    flags = Flags(fires=False, reset=NONE)
-    return Spec(flags, Values(decay=float(exp_decay(tau, dt))))
-
-
 def is_named(surrogate: object) -> bool:
     """Whether this is one of the named surrogates, as it comes, with nothing hooked onto it."""
     return (
         type(surrogate) is SurrogateSpike
-        and surrogate.name in _SURROGATES
+        and surrogate.name in SURROGATE_FLAGS
         and surrogate.derivative is SURROGATES[surrogate.name].derivative
         and not (surrogate._forward_hooks or surrogate._forward_pre_hooks)
         and not (surrogate._backward_hooks or surrogate._backward_pre_hooks)

@@ -10,7 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
-from jarvis import widgets
+from jarvis.classroom import widgets
 
 from .film import Film
 from .lab import ROOT, Lab, command_of_make

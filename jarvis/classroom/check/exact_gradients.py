@@ -1,0 +1,133 @@
+"""Checks of notebook 08: a spike's time and the threshold, an after-current, a silent neuron."""
+
+import numpy as np
+import torch
+
+from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number
+from jarvis.spatial.first_spike import FirstSpikeParams, first_spikes
+
+WAKE_STEPS = 150  #: of learning that a loss has to wake a neuron
+
+
+@exercise(1, "raise the threshold by a little: how far has v still to rise, and how fast is it?")
+def by_threshold(answer, rng) -> None:
+    """`by_threshold(w, tau) -> dT/dtheta (ms)` at a threshold of 1, for an array of weights."""
+    for _ in range(3):
+        tau = rng.uniform(5, 9)
+        w = 4 / tau * rng.uniform(1.05, 2.5, 6)
+        found = array(answer(w, tau), w.shape, "dT/dtheta")
+        expected, slips = _threshold(w, tau)
+        if np.allclose(found, expected, rtol=1e-4):
+            continue
+        for slip, words in slips:
+            if np.allclose(found, slip, rtol=1e-3):
+                raise Wrong(words)
+        raise Wrong(
+            f"For w = {w[0]:.3f} and tau = {tau:.2f} ms you return {found[0]:.3f} ms; "
+            f"the definition gives {expected[0]:.3f} ms."
+        )
+
+
+def _threshold(w: np.ndarray, tau: float) -> tuple[np.ndarray, list[tuple[np.ndarray, str]]]:
+    """dT/dtheta = 1 / (dv/dt), and what people return instead."""
+
+    def speed(tau):  # of v where it crosses: the current that is left, less the leak of v = 1
+        y = (1 + np.sqrt(1 - 4 / (tau * w))) / 2
+        return w * y * y - 1 / tau
+
+    v_dot = speed(tau)
+    return 1 / v_dot, [
+        (-1 / v_dot, "The size is right, the sign is not: a higher threshold is reached later."),
+        (v_dot, "That is how fast v rises there. How long does it take to rise by dtheta?"),
+        (-1 / (w * v_dot), "That is dT/dw. A higher threshold is not another weight."),
+        (1 / (v_dot + 1 / tau), "You divide by the current alone, but v leaks as well, by v/tau. "
+         "(Or by a current that decays with tau: it does so with tau_s, half of it.)"),
+        (1 / (w - 1 / tau), "You take the current of the arrival. Until the spike it decays."),
+        (1 / speed(10.0), "That is right for tau = 10 ms only: use the argument."),
+    ]  # fmt: skip
+
+
+@exercise(2, "I+ = I- + c, so dI+ has a part dc, and from the rule of section 4 a part with dt.")
+def own_spike(answer, rng) -> None:
+    """`own_spike(lam_v, lam_i, pull, before, after, c, tau_syn) -> dL/dv before it, dL/dc`."""
+    for _ in range(3):
+        lam_v, lam_i, pull, c = rng.uniform(0.3, 2.0, 4) * rng.choice([-1, 1], 4)
+        before, after = rng.uniform(0.05, 0.4, 2)
+        tau_syn = rng.uniform(2, 8)
+        pair = answer(lam_v, lam_i, pull, before, after, c, tau_syn)
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise Wrong("own_spike should return two numbers: dL/dv before the spike, and dL/dc.")
+        by_v, by_c = number(pair[0], "dL/dv"), number(pair[1], "dL/dc")
+        part = c / tau_syn * lam_i
+        expected = (after * lam_v - part - pull) / before
+        if near(by_v, expected) and near(by_c, lam_i):
+            continue
+        if near(by_v, lam_i) and near(by_c, expected):
+            raise Wrong("Both numbers are right, in the wrong order: first dL/dv, then dL/dc.")
+        for slip, words in (
+            (lam_v, "c is a jump of the current, not of v: which lambda belongs to it?"),
+            (lam_i * c, "That is dL/dc times c. If c grows by dc, so does I+."),
+            (-lam_i, "dL/dc has the wrong sign: if c grows by dc, so does I+."),
+        ):
+            if near(by_c, slip):
+                raise Wrong(words)
+        if not near(by_c, lam_i):
+            raise Wrong(f"dL/dc is {by_c:.4f}, with lam_v {lam_v:.4f} and lam_i {lam_i:.4f}.")
+        for slip, words in (
+            ((after * lam_v - pull) / before, "Your dL/dc is right. Your dL/dv is that of c = 0: "
+             "after a spike that comes dt later, c/tau_s dt more of the current is left."),
+            ((after * lam_v + part - pull) / before, "The part with c has the wrong sign: mind "
+             "the minus of dt = -dv/before."),
+            ((after * lam_v - part + pull) / before, "The pull has the wrong sign: mind the minus "
+             "of dt = -dv/before."),
+            ((before * lam_v - part - pull) / after, "The two slopes are exchanged: dt divides by "
+             "the one before the reset."),
+            (after * lam_v - part - pull, "Nothing is divided: dt = -dv/before."),
+            ((after * lam_v - c * lam_i - pull) / before, "In a ms the current decays by c/tau_s, "
+             "not by c."),
+        ):  # fmt: skip
+            if near(by_v, slip):
+                raise Wrong(words)
+        raise Wrong(f"dL/dc is right; dL/dv is {by_v:.4f}, the rule gives {expected:.4f}.")
+
+
+@exercise(3, "a silent neuron has no spike time, but `result.peaks`: what should become of them?")
+def wake_loss(answer, rng) -> None:
+    """`wake_loss(result) -> loss`, of `FirstSpikes`, by which delays learn to wake a neuron."""
+    params = FirstSpikeParams(tau_mem=10.0, tau_syn=5.0, min_slope=0.0)
+    gaps = torch.tensor(rng.uniform(4.0, 6.5, 4)).cumsum(0)
+    inputs = (gaps - gaps[0])[None].float()
+    weights = torch.full((4, 1), 0.11)
+    delays = torch.full((4, 1), 7.0, requires_grad=True)
+    optimizer = torch.optim.Adam([delays], lr=0.2)
+    start = first_spikes(inputs, weights, delays, params).peaks.item()
+    for _ in range(WAKE_STEPS):
+        result = first_spikes(inputs, weights, delays, params)
+        if result.times.isfinite().all():
+            return
+        loss = answer(result)
+        _check_loss(loss)
+        optimizer.zero_grad()
+        loss.backward()
+        if delays.grad is None or not delays.grad.any():
+            raise Wrong("Your loss does not depend on the delays: its gradient is 0.")
+        optimizer.step()
+        delays.data.clamp_(min=0.0)
+    end = first_spikes(inputs, weights, delays, params).peaks.item()
+    said = f"After {WAKE_STEPS} steps the potential reaches {end:.3f}, and {start:.3f} before them"
+    if end < start:
+        raise Wrong(f"{said}: your loss pushes it down. A loss is made smaller: look at the sign.")
+    raise Wrong(f"{said}. It should reach 1.")
+
+
+def _check_loss(loss) -> None:
+    """Wrong for what has no gradient."""
+    if isinstance(loss, float | int | np.ndarray | np.generic):
+        raise Wrong("Your loss is a plain number, without a gradient: leave out .item().")
+    if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
+        kind = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
+        raise Wrong(f"A loss should be a tensor with one number, but yours is {kind}.")
+    if not loss.isfinite():
+        raise Wrong(f"Your loss is {loss.item()}: the neuron is silent, so it has no spike time.")
+    if not loss.requires_grad:
+        raise Wrong("Your loss has no gradient: it does not depend on what can learn.")

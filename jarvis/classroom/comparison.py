@@ -1,0 +1,214 @@
+"""Learners side by side: the same noise and the same pruning for each, and a read-out for STDP.
+
+What they hear is a code of one spike an input at most: ``steps [B, n]``, the step of each input's
+spike, and `n_steps` where it never fires.
+"""
+
+import copy
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from jarvis.encoding.events import Events
+from jarvis.networks.costs import Operations, count_operations, synaptic_operations
+from jarvis.spatial.first_spike import FirstSpikeNetwork
+from jarvis.stdp.conv import ConvSTDP
+
+NOISE = ("lost", "shifted", "added")
+
+
+class STDPClassifier(nn.Module):
+    """A layer that learnt by STDP, and linear outputs that hear how early its neurons fire.
+
+    ``scores = b + sum over hidden spikes of w (1 - t / n_steps)``: a spike starts a current that
+    lasts, and the output adds it up. The weights are a linear support vector machine's.
+
+    Args:
+        layer: on inputs of ``(n, 1, 1)`` with a kernel of 1: every neuron hears all n.
+        steps: ``[N, n]``, what to fit the outputs on.
+        targets: ``[N]`` labels.
+        n_steps: T of the code.
+        c: the machine's penalty for points on the wrong side.
+
+    Raises:
+        ValueError: for a layer with a larger kernel, or steps that do not fit it.
+
+    Example:
+        >>> layer = ConvSTDP(6, 4, 1, threshold=1.0)
+        >>> steps = torch.randint(0, 9, (20, 6), generator=torch.Generator().manual_seed(0))
+        >>> STDPClassifier(layer, steps, torch.arange(20) % 2, 9)(steps).shape
+        torch.Size([20, 2])
+    """
+
+    def __init__(
+        self, layer: ConvSTDP, steps: Tensor, targets: Tensor, n_steps: int, c: float = 1.0
+    ) -> None:
+        from sklearn.svm import LinearSVC
+
+        super().__init__()
+        if layer.kernel_size != 1 or steps.dim() != 2 or steps.shape[1] != layer.in_channels:
+            raise ValueError(
+                f"STDPClassifier: steps {tuple(steps.shape)} must be [N, n={layer.in_channels}], "
+                f"and the layer's kernel_size={layer.kernel_size} must be 1"
+            )
+        self.layer, self.n_steps = layer, n_steps
+        machine = LinearSVC(C=c, dual=False, max_iter=20_000)  # type: ignore[arg-type]
+        machine.fit(self.features(steps).numpy(), targets.numpy())
+        weight, bias = (
+            torch.from_numpy(part).float() for part in (machine.coef_, machine.intercept_)
+        )
+        if len(weight) == 1:  # of two classes the machine has only what tells them apart
+            weight, bias = torch.cat([-weight, weight]), torch.cat([-bias, bias])
+        self.output = nn.Linear(layer.out_channels, len(weight))
+        with torch.no_grad():
+            self.output.weight.copy_(weight)
+            self.output.bias.copy_(bias)
+
+    def hidden(self, steps: Tensor) -> Events:
+        """The layer's spikes."""
+        return self.layer.respond(self._events(steps))
+
+    def _events(self, steps: Tensor) -> Events:
+        return Events.from_first_steps(steps[:, :, None, None], self.n_steps)
+
+    def features(self, steps: Tensor) -> Tensor:
+        """``[B, neurons]``: 1 for a spike at once, falling to 0; 0 for none."""
+        return 1.0 - self.hidden(steps).first_steps().flatten(1) / self.n_steps
+
+    def forward(self, steps: Tensor) -> Tensor:
+        """``steps [B, n]`` -> scores ``[B, C]``."""
+        return self.output(self.features(steps))
+
+    def operations(self, steps: Tensor) -> Operations:
+        """As `count_operations`; the outputs' sums are updated at each step."""
+        layer = Operations.total(count_operations(self.layer, self._events(steps)).values())
+        heard = synaptic_operations(self.hidden(steps), self.output.weight.t())
+        updates = torch.full_like(heard, self.n_steps * self.output.out_features)
+        return layer + Operations.none(len(steps), additions=heard, updates=updates)
+
+
+def disturb(
+    steps: Tensor, kind: str, amount: float, n_steps: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Noise on a code of one spike an input.
+
+    =======  ====================================================================
+    lost     each spike is lost with the probability `amount`
+    shifted  each is moved by ``N(0, amount)`` steps, rounded, and kept in [0, T)
+    added    each silent input fires at a random step with that probability
+    =======  ====================================================================
+
+    Args:
+        steps: ``[B, n]`` int; `n_steps`: silent.
+        kind: a name of the table.
+        amount: how much; 0: nothing changes.
+        n_steps: T.
+        generator: of the noise.
+
+    Returns:
+        steps ``[B, n]``.
+
+    Raises:
+        ValueError: for another kind, a negative amount, or a probability above 1.
+
+    Example:
+        >>> disturb(torch.tensor([[0, 3, 5]]), "lost", 1.0, 5)
+        tensor([[5, 5, 5]])
+    """
+    if kind not in NOISE:
+        raise ValueError(f"kind={kind!r} is not one of {', '.join(NOISE)}")
+    if not 0 <= amount < np.inf or (kind != "shifted" and amount > 1):
+        raise ValueError(
+            f"amount={amount!r} of {kind!r} must be at least 0, a probability at most 1"
+        )
+    silent = steps == n_steps
+    if kind == "shifted":
+        shift = (amount * torch.randn(steps.shape, generator=generator)).round().to(steps.dtype)
+        return torch.where(silent, steps, (steps + shift).clamp(0, n_steps - 1))
+    chosen = torch.rand(steps.shape, generator=generator) < amount
+    if kind == "lost":
+        return torch.where(chosen, n_steps, steps)
+    anywhere = torch.randint(0, n_steps, steps.shape, generator=generator, dtype=steps.dtype)
+    return torch.where(silent & chosen, anywhere, steps)
+
+
+def without_smallest(model: nn.Module, share: float, *, first_only: bool = False) -> nn.Module:
+    """A copy of a model without its smallest weights: in each weight matrix they become 0.
+
+    Args:
+        model: its parameters and buffers called ``weight``, of two axes or more, are pruned.
+        share: which share of each goes, in [0, 1]; ties go by their place.
+        first_only: True prunes the first of them alone.
+
+    Raises:
+        ValueError: for a share outside [0, 1].
+
+    Example:
+        >>> without_smallest(nn.Linear(10, 4), 0.75).weight.count_nonzero().item()
+        10
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share!r} must lie in [0, 1]: the share of weights to take away")
+    model = copy.deepcopy(model)
+    entries = model.state_dict().items()
+    weights = [w for name, w in entries if name.split(".")[-1] == "weight" and w.dim() > 1]
+    for weight in weights[:1] if first_only else weights:
+        order = weight.abs().flatten().argsort(stable=True)
+        weight.view(-1)[order[: round(share * weight.numel())]] = 0.0
+    return model
+
+
+def until_decision(net: FirstSpikeNetwork, times: Tensor) -> Operations:
+    """Operations of a first-spike network that stops with the first spike of an output.
+
+    As `count_operations`, without the spikes that are sent later. Where no output fires, all count.
+
+    Args:
+        net: the network.
+        times: of its inputs, ``[B, n]`` ms.
+    """
+    with torch.no_grad():
+        found = net.spikes(times)
+    end = found[-1].times.amin(1, keepdim=True)
+    sent = [(t <= end) & t.isfinite() for t in (times, *(layer.times for layer in found))]
+    n_spikes = sum(part.sum(1) for part in sent)
+    additions = torch.zeros(len(times), dtype=torch.int64)
+    for part, layer in zip(sent, net.layers, strict=False):
+        additions += (part.long() @ (layer.weight != 0).sum(1)).cpu()  # type: ignore[union-attr]
+    counts = dict(spikes=torch.as_tensor(n_spikes).cpu(), additions=additions)
+    return Operations.none(len(times), **counts, updates=2 * additions)
+
+
+def band(ax: Axes, x: ArrayLike, values: ArrayLike, **style) -> Axes:
+    """The mean over repetitions as a line, and their range as a band.
+
+    Args:
+        ax: where to draw.
+        x: ``[K]``.
+        values: ``[repetitions, K]``.
+        **style: options of ``Axes.plot``.
+    """
+    values = np.asarray(values)
+    (line,) = ax.plot(x, values.mean(0), marker=".", **style)
+    ax.fill_between(x, values.min(0), values.max(0), color=line.get_color(), alpha=0.2, lw=0)
+    return ax
+
+
+def stacked_bars(ax: Axes, table: dict[str, dict[str, float]], colours: dict[str, str]) -> Axes:
+    """A bar a row of a table, made of its columns, the first row on top.
+
+    Args:
+        ax: where to draw.
+        table: ``{row: {column: value}}``.
+        colours: of the columns that are shown.
+    """
+    left = np.zeros(len(table))
+    for column, colour in colours.items():
+        width = np.array([row[column] for row in table.values()])
+        ax.barh(list(table), width, left=left, color=colour, label=column.replace("_", "-"))
+        left += width
+    ax.invert_yaxis()
+    return ax

@@ -1,0 +1,111 @@
+"""The layout player's figure: where neurons sit in a frame, and one neuron's delays."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from jarvis.classroom.explorers.figures import Picture
+from jarvis.classroom.explorers.layout_frames import (
+    LayoutFilm,
+    LayoutSettings,
+    LayoutView,
+    compute_layout,
+)
+from jarvis.classroom.explorers.pointer import Pointer, from_bottom
+from jarvis.plotting import BLUE, GREY, RED
+
+GROUPS = 10  #: input channels are coloured by groups, from low to high
+
+
+class LayoutPicture(Picture):
+    """`LayoutView`: places in the plane or in space, and delays by channel.
+
+    Args:
+        n_dims: of the places; three and more are drawn in space, fewer in a plane.
+    """
+
+    size = (9.5, 3.9)
+
+    def __init__(self, n_dims: int) -> None:
+        self.in_space = n_dims >= 3
+        super().__init__()
+
+    def _make(self) -> None:
+        import matplotlib as mpl
+
+        grid = self.figure.add_gridspec(1, 2, width_ratios=(1, 1.1), wspace=0.15)
+        options = {"projection": "3d"} if self.in_space else {}
+        self.ax = self.figure.add_subplot(grid[0], **options)  # type: ignore[arg-type]
+        none = ([], [], []) if self.in_space else ([], [])
+        colours = mpl.colormaps["plasma"](np.linspace(0.0, 0.95, GROUPS))
+        self.inputs = [self.ax.plot(*none, "o", color=c, ms=2)[0] for c in colours]
+        (self.hidden,) = self.ax.plot(*none, "o", color="black", ms=3)
+        (self.path,) = self.ax.plot(*none, "-", color=RED, lw=1.5)
+        (self.chosen,) = self.ax.plot(*none, "o", color=RED, ms=8)
+        self.ax.set(xlabel="x (ms)", ylabel="y (ms)")
+        if self.in_space:
+            self.ax.set(zlabel="z (ms)")
+        else:
+            self.ax.set_aspect("equal")
+        self.right = self.figure.add_subplot(grid[1])
+        (self.before,) = self.right.plot([], [], ".", color=GREY, ms=2, label="first frame")
+        (self.delays,) = self.right.plot([], [], ".", color=BLUE, ms=3, label="this frame")
+        self.right.set(xlabel="input channel", ylabel="delay to the chosen neuron (ms)")
+        self.right.legend(fontsize=7, loc="upper right")
+
+    def _put(self, artist, places: np.ndarray) -> None:
+        if places.shape[1] == 1:  # on a line: drawn at height 0
+            places = np.pad(places, ((0, 0), (0, 1)))
+        columns = [places[:, k] for k in range(places.shape[1])]
+        artist.set_data_3d(*columns) if self.in_space else artist.set_data(*columns)
+
+    def pixels(self) -> np.ndarray:
+        """Where hidden neurons are shown: ``[n_hidden, 2]`` pixels from the left and the top."""
+        if self.in_space:
+            from mpl_toolkits.mplot3d import proj3d
+
+            places = self.hidden.get_data_3d()  # type: ignore[attr-defined]
+            x, y, _ = proj3d.proj_transform(*places, self.ax.get_proj())  # type: ignore[attr-defined]
+        else:
+            x, y = self.hidden.get_data()
+        shown = self.ax.transData.transform(np.stack([x, y], 1))
+        return np.stack([shown[:, 0], self.figure.bbox.height - shown[:, 1]], 1)
+
+    def nearest(self, pointer: Pointer) -> int | None:
+        """The hidden neuron that is shown nearest to the pointer; None beside the places."""
+        if from_bottom(self.ax, pointer) is None:
+            return None
+        away = np.hypot(*(self.pixels() - [pointer.x, pointer.y]).T)
+        return int(away.argmin())
+
+    def _set(self, view: LayoutView) -> None:
+        for artist, places in zip(self.inputs, np.array_split(view.inputs, GROUPS), strict=True):
+            self._put(artist, places)
+        self._put(self.hidden, view.hidden)
+        self._put(self.path, view.path)
+        self._put(self.chosen, view.path[-1:])
+        limits = (-1.05 * view.reach, 1.05 * view.reach)
+        self.ax.set(xlim=limits, ylim=limits)
+        if self.in_space:
+            self.ax.set(zlim=limits)
+        channels = np.arange(len(view.delays))
+        self.before.set_data(channels, view.before)
+        self.delays.set_data(channels, view.delays)
+        self.right.set(xlim=(-1, len(channels)), ylim=(0, 1.1 * view.longest))
+        self.ax.set_title(f"epoch {view.epoch:g}; colour: channel, low to high", fontsize=10)
+        mean, spread = view.delays.mean(), view.delays.std()
+        self.right.set_title(f"delays: mean {mean:.1f} ms, spread {spread:.1f} ms", fontsize=10)
+
+
+def draw_layout_frame(film: LayoutFilm, frame: int = 0, neuron: int = 0) -> Figure:
+    """The layout player's static twin: a Figure of one frame, as one hidden neuron sees it.
+
+    Args:
+        film: of `film_of_run` or `film_of_file`.
+        frame: which frame, from 0.
+        neuron: which hidden neuron, from 0.
+
+    Raises:
+        ValueError: for a frame or a neuron that the film has not.
+    """
+    view = compute_layout(LayoutSettings(film=film, frame=frame, neuron=neuron))
+    return LayoutPicture(film.inputs.shape[2]).show(view)

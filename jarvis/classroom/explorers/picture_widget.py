@@ -1,0 +1,144 @@
+"""A picture in a page that says where the pointer goes on it: a PNG and a few lines of JavaScript.
+
+Without anywidget there is `ipywidgets.Image`, which shows the same and says nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets
+import traitlets
+
+from jarvis.classroom.explorers.pointer import Pointer, pointers_of
+
+# One message is under way at a time: what the pointer does meanwhile goes with the next one, so
+# that a drag never queues up before a kernel that is slower than the mouse.
+SCRIPT = """
+function render({ model, el }) {
+  const picture = document.createElement("img");
+  const drags = model.get("drags");
+  picture.alt = model.get("alt");
+  picture.draggable = false;
+  Object.assign(picture.style, {
+    display: "block", maxWidth: "100%", height: "auto",
+    cursor: drags ? "crosshair" : "pointer", touchAction: drags ? "none" : "manipulation",
+  });
+  el.append(picture);
+
+  let address = null;
+  const show = () => {
+    const last = address;
+    address = URL.createObjectURL(new Blob([model.get("value")], { type: "image/png" }));
+    picture.src = address;
+    if (last) URL.revokeObjectURL(last);
+  };
+  show();
+
+  // While the next picture loads, the element's own size may be 0 for a moment: the last one holds.
+  let scale = null;
+  const measure = () => {
+    const width = picture.getBoundingClientRect().width;
+    if (picture.complete && picture.naturalWidth && width) scale = picture.naturalWidth / width;
+  };
+  picture.addEventListener("load", measure);
+
+  let held = false, waiting = false, events = [];
+  const send = () => {
+    if (waiting || !events.length) return;
+    waiting = true;
+    model.send({ events });
+    events = [];
+  };
+  const add = (kind, event) => {
+    if (kind === "move" && events.length > 400) return;
+    measure();
+    if (scale === null) return;
+    const box = el.getBoundingClientRect();  // the picture begins at its left and top
+    const x = scale * (event.clientX - box.left), y = scale * (event.clientY - box.top);
+    events.push({ kind, x, y });
+    send();
+  };
+  picture.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    event.preventDefault();
+    if (drags) {
+      picture.setPointerCapture(event.pointerId);
+      held = true;
+    }
+    add("down", event);
+  });
+  picture.addEventListener("pointermove", (event) => { if (held) add("move", event); });
+  const release = (event) => {
+    if (held) add("up", event);
+    held = false;
+  };
+  picture.addEventListener("pointerup", release);
+  picture.addEventListener("pointercancel", release);
+
+  const answered = () => {
+    waiting = false;
+    send();
+  };
+  model.on("change:value", show);
+  model.on("msg:custom", answered);
+  return () => {
+    model.off("change:value", show);
+    model.off("msg:custom", answered);
+    if (address) URL.revokeObjectURL(address);
+  };
+}
+export default { render };
+"""
+
+PointerPicture: Any = None  #: the widget's class; None where anywidget is not installed
+
+try:
+    from anywidget import AnyWidget
+except ModuleNotFoundError:
+    pass
+else:
+
+    class _PointerPicture(AnyWidget):
+        """``value`` is the PNG; events of the pointer on it go to the function of `on_pointer`."""
+
+        _esm = SCRIPT
+        value = traitlets.Bytes().tag(sync=True)
+        alt = traitlets.Unicode().tag(sync=True)
+        drags = traitlets.Bool(False).tag(sync=True)
+
+        def on_pointer(self, react: Callable[[list[Pointer]], None]) -> None:
+            """Have `react` called with the valid events of each message."""
+
+            def received(widget: Any, content: Any, buffers: Any) -> None:
+                try:
+                    events = content.get("events") if isinstance(content, dict) else None
+                    if found := pointers_of(events):
+                        react(found)
+                finally:
+                    self.send({"done": True})  # the page may send the next ones
+
+            self.on_msg(received)
+
+        def __repr__(self) -> str:  # the same in every session, so that notebooks do not change
+            return f"PointerPicture(alt={self.alt!r})"
+
+    PointerPicture = _PointerPicture
+
+
+def picture_widget(
+    layout: Any, alt: str = "", drags: bool = False,
+    react: Callable[[list[Pointer]], None] | None = None,
+) -> Any:  # fmt: skip
+    """A widget whose ``value`` is a PNG.
+
+    Args:
+        layout: of ipywidgets.
+        alt: what can be done with it, for those who cannot see it.
+        drags: whether moves with the button held matter, or only where it is pressed.
+        react: called with the pointer's events; needs anywidget, see `PointerPicture`.
+    """
+    if react is None or PointerPicture is None:
+        return ipywidgets.Image(format="png", layout=layout)
+    picture = PointerPicture(alt=alt, drags=drags, layout=layout)
+    picture.on_pointer(react)
+    return picture

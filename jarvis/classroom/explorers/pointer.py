@@ -1,0 +1,106 @@
+"""A pointer on an explorer's figure: where it is in the data, and a pen that draws pixels with it.
+
+Places come from a page, in pixels of the figure's PNG; what is no place there is left out.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+
+KINDS = ("down", "move", "up")
+
+MOST = 1000  #: events that are read from one message
+
+
+class Pointer(NamedTuple):
+    """One event of a pointer on a picture."""
+
+    kind: str  #: one of `KINDS`; a move has the button held down
+    x: float  #: pixels of the picture, from its left
+    y: float  #: pixels of the picture, from its top
+
+
+def pointers_of(events: Any) -> list[Pointer]:
+    """What a page has sent as `Pointer` events; whatever is none is left out.
+
+    Args:
+        events: should be a list of ``{"kind": "down", "x": 10.0, "y": 20.0}``.
+
+    Example:
+        >>> pointers_of([{"kind": "down", "x": 1, "y": 2}, {"kind": "down", "x": None}, 7])
+        [Pointer(kind='down', x=1.0, y=2.0)]
+    """
+    found = []
+    for event in events[:MOST] if isinstance(events, list) else []:
+        if isinstance(event, dict) and event.get("kind") in KINDS:
+            x, y = (event.get(name) for name in ("x", "y"))
+            if _is_place(x) and _is_place(y):
+                found.append(Pointer(event["kind"], float(x), float(y)))  # type: ignore[arg-type]
+    return found
+
+
+def _is_place(value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and abs(value) < 1e6  # false for NaN, too
+
+
+def from_bottom(ax: Axes, pointer: Pointer) -> tuple[float, float] | None:
+    """The place as matplotlib counts pixels, from the bottom; None outside the axes."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    place = pointer.x, figure.bbox.height - pointer.y
+    return place if ax.bbox.contains(*place) else None
+
+
+def data_place(ax: Axes, pointer: Pointer) -> tuple[float, float] | None:
+    """The place in the data of `ax`, or None outside it."""
+    place = from_bottom(ax, pointer)
+    if place is None:
+        return None
+    x, y = ax.transData.inverted().transform(place)
+    return float(x), float(y)
+
+
+class Pen:
+    """Draws on a sheet of pixels while the button is held, without gaps between two events.
+
+    A stroke begins on the sheet; where it leaves the sheet nothing is drawn, and it may come back.
+
+    Args:
+        ax: where the sheet is shown by ``imshow``.
+
+    Attributes:
+        ink: what it leaves, from 0 (black) to 1 (white).
+    """
+
+    def __init__(self, ax: Axes, ink: float = 1.0) -> None:
+        self.ax, self.ink = ax, ink
+        self._last: Pointer | None = None  # of the stroke that is being drawn
+
+    def draw(self, sheet: np.ndarray, events: Iterable[Pointer]) -> np.ndarray:
+        """The sheet ``[rows, columns]`` after these events, a new array; a stroke may go on."""
+        sheet = sheet.copy()
+        for event in events:
+            if event.kind == "down":
+                on_it = self._pixel(event, sheet.shape) is not None
+                self._last = event if on_it else None
+            if self._last is None:
+                continue
+            # Points on the straight way from the last event, at most 2 pixels of the figure apart.
+            dx, dy = event.x - self._last.x, event.y - self._last.y
+            for share in np.linspace(0.0, 1.0, 2 + math.ceil(min(math.hypot(dx, dy), 2000.0) / 2)):
+                way = Pointer("move", self._last.x + share * dx, self._last.y + share * dy)
+                if (pixel := self._pixel(way, sheet.shape)) is not None:
+                    sheet[pixel] = self.ink
+            self._last = None if event.kind == "up" else event
+        return sheet
+
+    def _pixel(self, event: Pointer, shape: tuple[int, ...]) -> tuple[int, int] | None:
+        place = data_place(self.ax, event)
+        if place is None:
+            return None
+        column, row = (math.floor(x + 0.5) for x in place)  # imshow's pixels lie around integers
+        return (row, column) if 0 <= row < shape[0] and 0 <= column < shape[1] else None

@@ -1,0 +1,248 @@
+"""Sliders before the explorers: classroom widgets on ipywidgets, each with a static twin.
+
+Every function returns an `Explorer`, a box to be shown as a cell's last line. It computes on the
+compiled loops (`explorers.py`) and draws into one figure, whose artists it gives new data
+(`explorer_figures.py`): nothing flickers, and nothing piles up. What goes wrong is said in the
+widget and kept in `Explorer.errors`, because an exception in a callback stops no notebook. Where
+anywidget is installed, a digit can be drawn in its figure, and a neuron chosen by a click.
+
+    from jarvis import widgets
+    widgets.lif(current=1.5)
+    widgets.draw_lif(current=1.5)  # the static twin, in a cell of its own: a plain Figure
+"""
+
+from typing import Any
+
+import numpy as np
+
+from jarvis.adex.physiological import FIRING_PATTERNS
+from jarvis.classroom.explorers.box import ROW, WIDE, Explorer, Hand, choice, slider
+from jarvis.classroom.explorers.figures import (
+    AdExPicture,
+    CodePicture,
+    LIFPicture,
+    STDPPicture,
+    SurrogatePicture,
+    draw_adex,
+    draw_code,
+    draw_lif,
+    draw_stdp,
+    draw_surrogate,
+)
+from jarvis.classroom.explorers.layout_figure import LayoutPicture, draw_layout_frame
+from jarvis.classroom.explorers.layout_frames import (
+    LayoutFilm,
+    LayoutSettings,
+    compute_layout,
+    film_of_file,
+    film_of_run,
+)
+from jarvis.classroom.explorers.picture_widget import PointerPicture
+from jarvis.classroom.explorers.pointer import Pointer
+from jarvis.classroom.explorers.surrogate_curves import (
+    SLOPES,
+    SurrogateSettings,
+    compute_surrogate,
+    train_all,
+)
+from jarvis.classroom.explorers.views import (
+    AdExSettings,
+    CodeSettings,
+    LIFSettings,
+    STDPSettings,
+    code_picture,
+    compute_adex,
+    compute_code,
+    compute_lif,
+    compute_stdp,
+)
+from jarvis.lif import RESETS
+from jarvis.stdp.traces import BOUNDS
+from jarvis.surrogate import SURROGATES
+
+try:
+    import ipywidgets
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "jarvis.classroom.widgets needs ipywidgets, which is not installed: "
+        "pip install 'jarvis-snn[lab]'. The static figures of "
+        "jarvis.classroom.explorers.figures work without it"
+    ) from error
+
+__all__ = [
+    "Explorer", "LayoutFilm", "adex", "code", "draw_adex", "draw_code", "draw_layout_frame",
+    "draw_lif", "draw_stdp", "draw_surrogate", "film_of_file", "film_of_run", "layout", "lif",
+    "stdp", "surrogate",
+]  # fmt: skip
+
+
+def _started(settings: type, values: dict[str, Any], **fixed: Any) -> Any:
+    try:
+        return settings(**fixed, **values)
+    except TypeError:
+        names = [name for name in settings.__dataclass_fields__ if name not in fixed]  # type: ignore[attr-defined]
+        wrong = sorted(set(values) - set(names))
+        raise ValueError(
+            f"no such setting: {', '.join(wrong)}; there are {', '.join(names)}"
+        ) from None
+
+
+def lif(**start: Any) -> Explorer:
+    """A LIF neuron under a constant current: potential, spikes, and rate against current.
+
+    Args:
+        **start: values of `LIFSettings` to begin with: current, tau, threshold, reset, refractory.
+
+    Example:
+        >>> explorer = lif(current=2.0)
+        >>> explorer.controls["tau"].value = 10.0
+        >>> len(explorer.errors), bytes(explorer.image.value[1:4])
+        (0, b'PNG')
+    """
+    at = _started(LIFSettings, start)
+    controls = {
+        "current": slider("current I (units of v)", at.current, 0.0, 4.0, 0.05),
+        "tau": slider("tau (ms)", at.tau, 2.0, 50.0, 1.0),
+        "threshold": slider("threshold (units of v)", at.threshold, 0.2, 2.0, 0.1),
+        "reset": choice("reset", at.reset, RESETS),
+        "refractory": slider("refractory time (ms)", at.refractory, 0.0, 20.0, 0.5),
+    }
+    return Explorer(at, controls, compute_lif, LIFPicture())
+
+
+def adex(**start: Any) -> Explorer:
+    """An AdEx neuron: its firing pattern, over time and in the phase plane.
+
+    The menu sets the sliders to a published pattern's values; all else stays the pattern's.
+
+    Args:
+        **start: values of `AdExSettings`: pattern, current, a, b, tau_w, v_reset.
+    """
+    names = ("current", "a", "b", "tau_w", "v_reset")
+    at = _started(AdExSettings, start)
+    at.params()  # an unknown pattern, or a value out of range, is said here
+
+    def published(pattern: str) -> dict[str, float]:
+        values = FIRING_PATTERNS[pattern]._asdict()
+        return {name: values[name] for name in names}
+
+    given = {name: getattr(at, name) for name in names if getattr(at, name) is not None}
+    first = published(at.pattern) | given
+    controls = {
+        "pattern": choice("pattern (sets the sliders)", at.pattern, FIRING_PATTERNS),
+        "current": slider("current I (pA)", first["current"], 0.0, 1000.0, 10.0),
+        "a": slider("a, coupling to V (nS)", first["a"], -12.0, 20.0, 1.0),
+        "b": slider("b, rise at a spike (pA)", first["b"], 0.0, 200.0, 5.0),
+        "tau_w": slider("tau_w (ms)", first["tau_w"], 10.0, 400.0, 5.0),
+        "v_reset": slider("reset potential (mV)", first["v_reset"], -70.0, -44.0, 1.0),
+    }
+    return Explorer(at, controls, compute_adex, AdExPicture(), {"pattern": published})
+
+
+def code(**start: Any) -> Explorer:
+    """A digit, or what you draw, as Poisson trains and first spikes; drag T and see what is left.
+
+    Press and drag on the picture to draw on it. The sliders of the digit take a digit again.
+
+    Args:
+        **start: values of `CodeSettings`: digit, picture, n_steps, max_rate, seed, drawn.
+    """
+    at = _started(CodeSettings, start)
+    code_picture(at)  # a picture that does not exist, or cannot be sent, is said here
+    controls = {
+        "digit": slider("digit", at.digit, 0, 9, 1),
+        "picture": slider("which picture of it", at.picture, 0, 19, 1),
+        "n_steps": slider("T (steps of 1 ms)", at.n_steps, 2, 200, 1),
+        "max_rate": slider("rate of white (Hz)", float(at.max_rate), 10.0, 1000.0, 10.0),
+        "seed": slider("seed of the draw", at.seed, 0, 20, 1),
+    }
+    figure = CodePicture()
+    pen = ipywidgets.ToggleButtons(options=[("draw", 1.0), ("rub out", 0.0)])
+    pen.style.button_width = "90px"
+    empty = ipywidgets.Button(description="empty the sheet")
+    again = ipywidgets.Button(description="the digit again")
+    tools = ipywidgets.HBox([pen, empty, again], layout={"align_items": "baseline"})
+
+    def by_hand(events: list[Pointer], now: CodeSettings) -> dict[str, Any]:
+        sheet = code_picture(now).numpy()
+        figure.pen.ink = float(pen.value or 0.0)
+        drawn = figure.pen.draw(sheet, events)
+        return {} if (drawn == sheet).all() else {"drawn": drawn.tolist()}
+
+    def digit(_: int) -> dict[str, Any]:
+        return {"drawn": None}
+
+    explorer = Explorer(
+        at, controls, compute_code, figure, {"digit": digit, "picture": digit},
+        Hand(by_hand, "Press and drag on the picture to draw on it", drags=True),
+        [tools] if PointerPicture else [],
+    )  # fmt: skip
+    empty.on_click(lambda _: explorer.change(drawn=np.zeros((8, 8)).tolist()))
+    again.on_click(lambda _: explorer.change(drawn=None))
+    return explorer
+
+
+def surrogate(**start: Any) -> Explorer:
+    """A surrogate's derivative, and how a small network learned with it.
+
+    All trainings that the sliders can reach are run at the start, once a session: some seconds.
+
+    Args:
+        **start: values of `SurrogateSettings`: shape, slope (one of `SLOPES`).
+    """
+    at = _started(SurrogateSettings, start)
+    if at.slope not in SLOPES:
+        raise ValueError(f"slope={at.slope!r} is not one of {', '.join(f'{k:g}' for k in SLOPES)}")
+    train_all()
+    slopes = [(f"{slope:g}", slope) for slope in SLOPES]
+    controls = {
+        "shape": choice("shape", at.shape, SURROGATES),
+        "slope": ipywidgets.SelectionSlider(
+            value=float(at.slope), options=slopes, description="slope k (1/unit of v)",
+            style=WIDE, layout=ROW,
+        ),
+    }  # fmt: skip
+    return Explorer(at, controls, compute_surrogate, SurrogatePicture())
+
+
+def stdp(**start: Any) -> Explorer:
+    """The STDP window in closed form, under pairs of spikes that the rule was run on.
+
+    Args:
+        **start: values of `STDPSettings`: a_plus, a_minus, tau_plus, tau_minus, bounds, weight.
+    """
+    at = _started(STDPSettings, start)
+    controls = {
+        "a_plus": slider("a_plus (units of w)", at.a_plus, 0.0, 0.2, 0.0025),
+        "a_minus": slider("a_minus (units of w)", at.a_minus, 0.0, 0.2, 0.0025),
+        "tau_plus": slider("tau_plus (ms)", at.tau_plus, 2.0, 60.0, 1.0),
+        "tau_minus": slider("tau_minus (ms)", at.tau_minus, 2.0, 60.0, 1.0),
+        "bounds": choice("bounds", at.bounds, BOUNDS),
+        "weight": slider("weight before (w_max = 1)", at.weight, 0.0, 1.0, 0.01),
+    }
+    return Explorer(at, controls, compute_stdp, STDPPicture())
+
+
+def layout(film: LayoutFilm, **start: Any) -> Explorer:
+    """A film of where neurons sit: scrub through training, choose a neuron, see its delays.
+
+    Args:
+        film: of `film_of_run` (a run's frames) or `film_of_file` (results/shd/layout.json).
+        **start: frame and neuron to begin with, from 0.
+    """
+    at = _started(LayoutSettings, start, film=film)
+    compute_layout(at)  # a frame or neuron that does not exist is said here
+    frames, neurons, n_dims = len(film.epochs), film.hidden.shape[1], film.inputs.shape[2]
+    controls = {
+        "frame": slider("frame", at.frame, 0, frames - 1, 1),
+        "neuron": slider("hidden neuron", at.neuron, 0, neurons - 1, 1),
+    }
+    figure = LayoutPicture(n_dims)
+
+    def chosen(events: list[Pointer], now: LayoutSettings) -> dict[str, Any]:
+        pressed = [figure.nearest(event) for event in events if event.kind == "down"]
+        found = [neuron for neuron in pressed if neuron is not None]
+        return {"neuron": found[-1]} if found and found[-1] != now.neuron else {}
+
+    hand = Hand(chosen, "Click a hidden neuron (black) to see its delays")
+    return Explorer(at, controls, compute_layout, figure, hand=hand)

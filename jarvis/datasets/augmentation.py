@@ -1,0 +1,187 @@
+"""Event lists changed at random while a network trains, so that it sees no word twice."""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jarvis.encoding.events import Events
+
+
+def _uniform(n: int, low: float, high: float, generator: torch.Generator | None) -> Tensor:
+    return low + (high - low) * torch.rand(n, generator=generator)
+
+
+def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    return torch.randn(len(like), generator=generator)
+
+
+def _outside(
+    values: Tensor, longest: float, ends: Tensor, counts: Tensor, generator: torch.Generator | None
+) -> Tensor:
+    """Whether each event's value is outside of a span that its sample draws within [0, end]."""
+    n = len(ends)
+    span = _uniform(n, 0.0, longest, generator).minimum(ends)
+    start = _uniform(n, 0.0, 1.0, generator) * (ends - span)
+    start, stop = (x.repeat_interleave(counts) for x in (start, start + span))
+    return (values < start) | (values >= stop)
+
+
+def _in_order(times: Tensor, units: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Each sample's events in the order of their times."""
+    order = np.empty(len(times), np.int64)
+    for low, high in pairwise(offsets.tolist()):
+        order[low:high] = low + np.argsort(times[low:high].numpy())
+    index = torch.from_numpy(order)
+    return times[index], units[index]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of event lists in ms; each sample draws its own, each call anew.
+
+    Args:
+        channels: all of a sample's channels move by one whole number, uniform in
+            ``[-channels, channels]``; events that leave the range are lost. SHD: 40 of 700.
+        delay: all of its times move on by one number, uniform in ``[0, delay]`` ms.
+        stretch: all of its times are multiplied by one number, uniform in
+            ``[1 - stretch, 1 + stretch]``; in [0, 1).
+        channel_jitter: each event moves by a channel number of its own, rounded from
+            ``N(0, channel_jitter^2)``; events that leave the range are lost.
+        time_jitter: each event moves in time by ``N(0, time_jitter^2)`` ms, not before 0.
+        channel_mask: a band of neighbouring channels is lost, anywhere among all; how many is
+            uniform in ``[0, channel_mask]``.
+        time_mask: what is in a span of time is lost; how long it is is uniform in
+            ``[0, time_mask]`` ms, and where it is within the sample too.
+        drop: each event is lost with a chance that is uniform in ``[0, drop]`` over samples; in
+            [0, 1).
+        blend: the chance that a sample is mixed with another of its class, see `blended`; in
+            [0, 1]. Whoever knows the classes does that: `SpokenDigits.batch`.
+
+    Raises:
+        ValueError: for a value out of range.
+
+    Source: shifts, blends: Nowotny, Turner & Knight 2022, arXiv:2212.01232; masks: Park et al.
+    2019, Interspeech (SpecAugment).
+
+    Example:
+        >>> word = Events(torch.tensor([10.0, 20.0]), torch.tensor([3, 4]).int(),
+        ...               torch.tensor([0, 2]), shape=(700,))
+        >>> moved = Augmentation(channels=2)(word, torch.Generator().manual_seed(0))
+        >>> moved.units.diff().tolist(), moved.times.tolist()
+        ([1], [10.0, 20.0])
+    """
+
+    channels: int = 0
+    delay: float = 0.0
+    stretch: float = 0.0
+    drop: float = 0.0
+    blend: float = 0.0
+    channel_jitter: float = 0.0
+    time_jitter: float = 0.0
+    channel_mask: float = 0.0
+    time_mask: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.channels < 0 or self.channels != int(self.channels):
+            raise ValueError(f"channels={self.channels!r} must be a whole number, 0 or more")
+        for name in ("delay", "channel_jitter", "time_jitter", "channel_mask", "time_mask"):
+            if not (math.isfinite(value := getattr(self, name)) and value >= 0):
+                raise ValueError(f"{name}={value!r} must be at least 0 and finite")
+        for name in ("stretch", "drop"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)!r} must lie in [0, 1)")
+        if not 0 <= self.blend <= 1:
+            raise ValueError(f"blend={self.blend!r} must lie in [0, 1]")
+
+    def __bool__(self) -> bool:
+        return self != Augmentation()
+
+    def __call__(self, events: Events, generator: torch.Generator | None = None) -> Events:
+        """The samples of a batch, changed: all but the blending.
+
+        Raises:
+            ValueError: for events in steps, or of units that are not numbered along one axis.
+        """
+        if events.n_steps is not None:
+            raise ValueError("Augmentation: change events in ms, then bin them: .on_grid(dt)")
+        if len(events.shape) != 1:
+            raise ValueError(f"Augmentation: units {events.shape} must be channels on one axis")
+        n, counts = len(events), events.counts
+        times, units = events.times, events.units
+        keep = torch.ones(len(times), dtype=torch.bool)
+        # Every kind draws if it is asked for, whatever it then does: so the others' draws stay.
+        if self.stretch:
+            factor = _uniform(n, 1 - self.stretch, 1 + self.stretch, generator)
+            times = times * factor.repeat_interleave(counts)
+        if self.delay:
+            later = _uniform(n, 0.0, self.delay, generator)
+            times = times + later.repeat_interleave(counts)
+        if self.channels:
+            by = torch.randint(-self.channels, self.channels + 1, (n,), generator=generator).int()
+            units = units + by.repeat_interleave(counts)
+        if self.channel_jitter:
+            units = units + (self.channel_jitter * _normal(units, generator)).round().int()
+        if self.time_jitter:
+            times = (times + self.time_jitter * _normal(times, generator)).clamp_min_(0.0)
+            times, units = _in_order(times, units, events.offsets)
+        if self.channels or self.channel_jitter:
+            keep &= (units >= 0) & (units < events.n_units)
+        if self.channel_mask:
+            ends = torch.full((n,), float(events.n_units))
+            keep &= _outside(units, self.channel_mask, ends, counts, generator)
+        if self.time_mask:
+            ends = torch.zeros(n).scatter_reduce_(0, events.samples(), times, "amax")
+            keep &= _outside(times, self.time_mask, ends, counts, generator)
+        if self.drop:
+            chance = _uniform(n, 0.0, self.drop, generator).repeat_interleave(counts)
+            keep &= torch.rand(len(times), generator=generator) >= chance
+        return events.where(keep, times, units)
+
+
+def _centres(events: Events, values: Tensor) -> Tensor:
+    """``[B]``: each sample's mean of a value an event; 0 for a sample without events."""
+    sums = torch.zeros(len(events), dtype=torch.float64)
+    sums.index_add_(0, events.samples(), values.double())
+    return sums / events.counts.clamp_min(1)
+
+
+def blended(
+    events: Events, others: Events, chosen: Tensor, generator: torch.Generator | None = None
+) -> Events:
+    """Mix each chosen sample with its counterpart in `others`: half the events of either.
+
+    The counterpart is first moved in time and over the channels, as a whole, so that the means of
+    its times and channels are the sample's own. Then each event of both stays with a chance of 1/2.
+
+    Args:
+        events, others: batches of B samples in ms, of one shape.
+        chosen: ``[B]`` bool; the other samples stay as they are.
+        generator: what is drawn from.
+
+    Source: Nowotny, Turner & Knight 2022, arXiv:2212.01232.
+    """
+    if len(events) != len(others) or len(chosen) != len(events):
+        raise ValueError(
+            f"blended: {len(events)} samples, {len(others)} others and {len(chosen)} choices"
+        )
+    own, mate = events.samples(), others.samples()
+    coins = torch.rand(len(own) + len(mate), generator=generator) < 0.5
+    later = (_centres(events, events.times) - _centres(others, others.times)).float()
+    higher = (_centres(events, events.units) - _centres(others, others.units)).round().int()
+    times = torch.cat([events.times, others.times + later[mate]])
+    units = torch.cat([events.units, others.units + higher[mate]])
+    sample = torch.cat([own, mate])
+    from_others = torch.arange(len(sample)) >= len(own)
+    keep = torch.where(chosen[sample], coins, ~from_others)
+    keep &= (times >= 0) & (units >= 0) & (units < events.n_units)
+    times, units, sample = times[keep], units[keep], sample[keep]
+    # Two lists, each of them sorted: numpy's stable sort merges them in one pass.
+    key = sample.double() * (1.0 + times.max().item() if len(times) else 1.0) + times
+    order = torch.from_numpy(np.argsort(key.numpy(), kind="stable"))
+    counts = torch.bincount(sample, minlength=len(events))
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    return Events(times[order], units[order], offsets, events.shape)

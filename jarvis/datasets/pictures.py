@@ -1,0 +1,207 @@
+"""Pictures with labels: digits, MNIST and its kin, and folders of your own."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jarvis.datasets.arrays import SPLITS, ArrayDataset, _check_split
+from jarvis.support.downloads import (
+    CorruptDataError,
+    MissingDataError,
+    read_idx,
+)
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+
+def _pictures(folder: Path, pattern: str) -> list[Path]:
+    found = (p for p in folder.glob(pattern) if p.suffix.lower() in SUFFIXES and p.is_file())
+    # Some systems keep hidden twins (._name.jpg) beside the pictures: these are not pictures.
+    shown = (p for p in found if not any(n.startswith(".") for n in p.relative_to(folder).parts))
+    return sorted(shown, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def listed(root: Path) -> tuple[list[Path], list[int], list[str]]:
+    """The pictures below `root`, their labels (-1: none) and the names of the classes.
+
+    Raises:
+        MissingDataError: if there is no such folder, or no picture in it or in one of its classes.
+        ValueError: if pictures lie both in `root` and in its sub-folders.
+    """
+    kinds = f"({' '.join(SUFFIXES)})"
+    if not root.is_dir():
+        raise MissingDataError(f"{root} is not a folder: give the folder that holds the pictures")
+    flat = _pictures(root, "*")
+    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    inside = [_pictures(folder, "**/*") for folder in folders]
+    if not flat and not any(inside):
+        raise MissingDataError(f"{root} holds no pictures {kinds}, nor do its sub-folders")
+    if flat and any(inside):
+        raise ValueError(
+            f"{root} holds pictures ({flat[0].name}) beside folders of pictures "
+            f"({next(f.name for f, p in zip(folders, inside, strict=True) if p)}): "
+            "give each class a folder, or put all pictures in one"
+        )
+    if flat:
+        return flat, [-1] * len(flat), []
+    for folder, pictures in zip(folders, inside, strict=True):
+        if not pictures:
+            raise MissingDataError(f"{folder} holds no pictures {kinds}: fill or remove this class")
+    labels = [label for label, pictures in enumerate(inside) for _ in pictures]
+    return [p for pictures in inside for p in pictures], labels, [f.name for f in folders]
+
+
+def share(name: str) -> str:
+    """The split of a picture, from a hash of its name: 70 % train, 10 % val, 20 % test.
+
+    Example:
+        >>> [share(f"{i}.png") for i in range(4)]
+        ['train', 'test', 'val', 'val']
+    """
+    bucket = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % 10
+    return ("test", "test", "val", *["train"] * 7)[bucket]
+
+
+def read_picture(path: Path, height: int, width: int) -> Tensor:
+    """One picture in grey, ``uint8 [height, width]``: scaled to cover that, then cut in the middle.
+
+    Raises:
+        CorruptDataError: if the file is damaged or no picture; it is named.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):  # 16 bits: Pillow's own conversion cuts them off
+                wide = np.asarray(upright).astype(np.int64)
+                if wide.min() < 0 or wide.max() > 65535:
+                    raise ValueError("its values do not fit into 16 bits")
+                upright = Image.fromarray(np.rint(wide / 257.0).astype(np.uint8))
+            if upright.mode == "F":
+                raise ValueError("its values are floating-point numbers of no known range")
+            grey = upright.convert("L")
+            return torch.from_numpy(np.array(ImageOps.fit(grey, (width, height))))
+    except Exception as error:  # decoders of damaged files raise nearly anything
+        raise CorruptDataError(
+            f"{path} is truncated or damaged ({type(error).__name__}: {error}): "
+            "replace or remove it"
+        ) from error
+
+
+def digits(split: str = "train") -> ArrayDataset:
+    """Scikit-learn's handwritten digits: 1797 real 8x8 pictures that come with the package.
+
+    Args:
+        split: "train" (1257), "val" (180) or "test" (360), a fixed permutation of the whole.
+
+    Returns:
+        inputs ``[N, 1, 8, 8]`` in [0, 1].
+
+    Source: Alpaydin & Kaynak 1998, UCI Optical Recognition of Handwritten Digits (its test part).
+
+    Example:
+        >>> digits("test")
+        360 samples of shape (1, 8, 8), 10 classes: digits, 8x8, from scikit-learn
+    """
+    _check_split(split)
+    from sklearn.datasets import load_digits
+
+    images, labels = (load_digits()[key] for key in ("images", "target"))  # type: ignore[call-overload]
+    order = np.random.RandomState(0).permutation(len(labels))
+    part = {"train": order[:1257], "val": order[1257:1437], "test": order[1437:]}[split]
+    x = torch.from_numpy(images[part].astype(np.float32) / 16.0).unsqueeze(1)
+    y = torch.from_numpy(labels[part])
+    return ArrayDataset(x, y, 10, "digits, 8x8, from scikit-learn")
+
+
+def mnist(split: str = "train", *, download: bool = True) -> ArrayDataset:
+    """MNIST: 28x28 handwritten digits.
+
+    Args:
+        split: "train" (the first 55 000 training pictures), "val" (the last 5000) or "test"
+            (10 000).
+        download: fetch what is missing into the cache, checked by its MD5 sum.
+
+    Returns:
+        inputs ``[N, 1, 28, 28]``, kept as uint8; indexing gives float32 in [0, 1].
+
+    Raises:
+        MissingDataError: if it is not here and cannot be downloaded.
+        CorruptDataError: if a file is truncated or damaged; it is named.
+
+    Source: LeCun, Bottou, Bengio & Haffner 1998, Proc. IEEE 86(11):2278.
+    """
+    return _torchvision_mnist("MNIST", split, download)
+
+
+def fashion_mnist(split: str = "train", *, download: bool = True) -> ArrayDataset:
+    """Fashion-MNIST: 28x28 pictures of clothes, harder than the digits; splits as `mnist`.
+
+    Source: Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747.
+    """
+    return _torchvision_mnist("FashionMNIST", split, download)
+
+
+def folder(
+    path: str | Path, split: str = "train", *, size: int | tuple[int, int] = (160, 250)
+) -> ArrayDataset:
+    """Any folder of pictures, in grey and of one size.
+
+    A sub-folder is a class; classes are numbered in the order of their names. Pictures that lie in
+    `path` itself have no labels: targets -1, no classes. The split of a picture follows from a
+    hash of its path below `path`: 70 % train, 10 % val, 20 % test, and further pictures move none.
+
+    Args:
+        path: the folder.
+        split: "train", "val" or "test".
+        size: height and width in pixels, or one number for both; a picture is scaled to cover
+            them and what juts out is cut off evenly, so that nothing is squeezed.
+
+    Returns:
+        inputs ``[N, 1, height, width]``, kept as uint8; indexing gives float32 in [0, 1].
+
+    Raises:
+        MissingDataError: if the folder, a class or the split has no pictures.
+        CorruptDataError: if a picture is truncated or damaged; it is named.
+        ValueError: if pictures lie both in `path` and in its sub-folders.
+    """
+    _check_split(split)
+    height, width = (size, size) if isinstance(size, int) else size
+    if min(height, width) < 1:
+        raise ValueError(f"size={size!r}: height and width must be at least 1 pixel")
+    root = Path(path).expanduser()
+    files, labels, classes = listed(root)
+    shares = [share(file.relative_to(root).as_posix()) for file in files]
+    keep = [i for i, name in enumerate(shares) if name == split]
+    if not keep:
+        counts = ", ".join(f"{shares.count(name)} {name}" for name in SPLITS)
+        raise MissingDataError(
+            f"{root}: none of its {len(files)} pictures fell into the {split} split ({counts}): "
+            "add pictures, or use another split"
+        )
+    pictures = torch.stack([read_picture(files[i], height, width) for i in keep])
+    targets = torch.tensor([labels[i] for i in keep])
+    source = f"{len(files)} pictures of {root.name}, {split} share"
+    return ArrayDataset(pictures.unsqueeze(1), targets, len(classes), source)
+
+
+def _torchvision_mnist(name: str, split: str, download: bool) -> ArrayDataset:
+    _check_split(split)
+    from torchvision import datasets as tv
+
+    resources = dict(getattr(tv, name).resources)
+    part = "t10k" if split == "test" else "train"
+    images, labels = (
+        read_idx(name, f"{part}-{kind}-ubyte", resources, download)
+        for kind in ("images-idx3", "labels-idx1")
+    )
+    if len(images) != len(labels):
+        raise CorruptDataError(f"{name}: {len(images)} pictures, but {len(labels)} labels")
+    keep = {"train": slice(0, 55000), "val": slice(55000, None), "test": slice(None)}[split]
+    source = f"{name}, complete, as published"
+    return ArrayDataset(images[keep].unsqueeze(1), labels[keep], 10, source)

@@ -1,0 +1,216 @@
+"""Recordings of event cameras: N-MNIST's files, and the data set that holds them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from jarvis.datasets.arrays import _check_split
+from jarvis.encoding.events import Events
+from jarvis.support.downloads import (
+    CorruptDataError,
+    cache_folder,
+    fetch_by_tonic,
+    find,
+    missing,
+)
+
+SIDE = 34  # pixels of N-MNIST, in both directions
+
+OVERFLOW = 240  # y of an entry that is no event: the clock has gone round
+
+OVERFLOW_US = 1 << 13  # and this is how far, in us
+
+AT_ONCE = 1000  # files decoded together, so that all 60 000 need little more than they keep
+
+
+class EventDataset(Dataset):
+    """Labelled spike trains in memory: ``dataset[i] -> (events of one sample, label)``.
+
+    A list or slice gives a batch of them in one go. A DataLoader needs
+    ``collate_fn=EventDataset.collate``.
+
+    Attributes:
+        events: `Events` of N samples, times in ms, or in steps after `binned`.
+        targets: ``[N]``, int64 class labels.
+        n_classes: number of classes.
+        source: in one line, what this is and where it came from.
+
+    Raises:
+        ValueError: if events and targets differ in length.
+
+    Example:
+        >>> times, units = torch.tensor([0.5, 9.0, 2.0]), torch.tensor([0, 1, 1]).int()
+        >>> two = Events(times, units, torch.tensor([0, 2, 3]), shape=(2,))
+        >>> data = EventDataset(two, torch.tensor([3, 7]), 10, "by hand")
+        >>> data[1]
+        (1 samples, 1 events of units (2,), times in ms, tensor(7))
+        >>> data.binned(5, duration=10.0).events.times.tolist()
+        [0, 4, 1]
+    """
+
+    def __init__(self, events: Events, targets: Tensor, n_classes: int, source: str) -> None:
+        if len(events) != len(targets):
+            raise ValueError(f"{len(events)} samples of events, but {len(targets)} targets")
+        self.events, self.targets = events, targets.long()
+        self.n_classes, self.source = n_classes, source
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> tuple[Events, Tensor]:
+        if isinstance(index, int):  # the common case, without a look at all the other samples
+            index = range(len(self))[index]
+            start, end = self.events.offsets[index : index + 2].tolist()
+            times, units = self.events.times[start:end], self.events.units[start:end]
+            one = torch.tensor([0, end - start])
+            events = Events(times, units, one, self.events.shape, self.events.n_steps)
+            return events, self.targets[index]
+        return self.events[index], self.targets[index]
+
+    @staticmethod
+    def collate(samples: Sequence[tuple[Events, Tensor]]) -> tuple[Events, Tensor]:
+        """Several ``dataset[i]`` as one batch, for a DataLoader."""
+        events, targets = zip(*samples, strict=True)
+        return Events.concatenate(events), torch.stack(targets)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the units, such as ``(channels, height, width)``."""
+        return self.events.shape
+
+    def subset(self, n: int) -> "EventDataset":
+        """The first n samples (all of them if there are fewer)."""
+        return EventDataset(self.events[:n], self.targets[:n], self.n_classes, self.source)
+
+    def binned(self, n_steps: int, duration: float | None = None) -> "EventDataset":
+        """The same samples in `n_steps` time steps; `duration` in ms as in `Events.binned`."""
+        events = self.events.binned(n_steps, duration)
+        return EventDataset(events, self.targets, self.n_classes, self.source)
+
+    def __repr__(self) -> str:
+        return f"{self.events!r}, {self.n_classes} classes: {self.source}"
+
+
+def read_nmnist(files: Sequence[Path]) -> Events:
+    """N-MNIST's ``.bin`` files as one batch, a file a sample.
+
+    Five bytes an event: x, y, then in 24 bits (big endian) the polarity, 1 for ON, and 23 bits of
+    time in us. An entry with y = 240 is no event: the clock overflowed, and later times move on by
+    8192 us. Unit ``channel * 34 * 34 + y * 34 + x`` with channel 0 for ON and 1 for OFF.
+
+    Args:
+        files: paths of the recordings.
+
+    Returns:
+        `Events` of shape ``(2, 34, 34)``, float32 times in ms.
+
+    Raises:
+        CorruptDataError: if a file is empty, is not a multiple of 5 bytes long, or has an event
+            outside of the 34x34 pixels; it is named. (The format has no length and no check sum:
+            a file that lost whole events at its end cannot be told from a short recording.)
+    """
+    return Events.concatenate(
+        [_decoded(files[i : i + AT_ONCE]) for i in range(0, len(files), AT_ONCE)]
+    )
+
+
+def _decoded(files: Sequence[Path]) -> Events:
+    contents = [path.read_bytes() for path in files]
+    for path, content in zip(files, contents, strict=True):
+        if len(content) % 5 or not content:
+            what = f"its {len(content)} bytes are no multiple of 5" if content else "it is empty"
+            raise CorruptDataError(
+                f"{path} is truncated: {what} (5 bytes an event); fetch it anew or remove it"
+            )
+    raw = np.frombuffer(b"".join(contents), dtype=np.uint8).reshape(-1, 5)
+    sample = np.repeat(np.arange(len(files)), [len(content) // 5 for content in contents])
+    x, y = raw[:, 0], raw[:, 1]
+    clock, event = y == OVERFLOW, y != OVERFLOW
+    outside = np.flatnonzero(event & ((x >= SIDE) | (y >= SIDE)))
+    if len(outside):
+        i = int(outside[0])
+        raise CorruptDataError(
+            f"{files[sample[i]]} is damaged: event {i - int(np.searchsorted(sample, sample[i]))} "
+            f"at x={x[i]}, y={y[i]} lies outside of the {SIDE}x{SIDE} pixels; "
+            "fetch it anew or remove it"
+        )
+    high, middle, low = (raw[:, k].astype(np.int64) for k in (2, 3, 4))
+    time = (high & 127) << 16 | middle << 8 | low
+    if clock.any():
+        rounds = np.cumsum(clock)
+        before = np.concatenate([[0], rounds])[np.searchsorted(sample, np.arange(len(files)))]
+        time += OVERFLOW_US * (rounds - before[sample])
+    channel = 1 - (high >> 7)
+    unit = (channel * SIDE + y) * SIDE + x
+    time, unit, sample = time[event], unit[event], sample[event]
+    if (np.diff(time)[np.diff(sample) == 0] < 0).any():
+        order = np.lexsort((time, sample))  # stable: events of one time keep their order
+        time, unit = time[order], unit[order]
+    counts = np.bincount(sample, minlength=len(files))
+    offsets = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]))
+    milliseconds = torch.from_numpy((time / 1000.0).astype(np.float32))
+    units = torch.from_numpy(unit.astype(np.int32))
+    return Events(milliseconds, units, offsets, (2, SIDE, SIDE))
+
+
+def fetch_nmnist(part: str, download: bool) -> Path:
+    """Download ``"Train"`` or ``"Test"`` through tonic; it is in the cache whole or not at all.
+
+    Raises:
+        MissingDataError: without tonic, without a network, or with ``download=False``.
+    """
+    relative = f"NMNIST/{part}"
+    stand_in = "generated event scenes, jarvis.datasets.satellites(), or the embedded digits()"
+
+    def give_up(why: str) -> Exception:
+        return missing("N-MNIST", relative, why, stand_in)
+
+    return fetch_by_tonic(
+        download,
+        lambda sets, folder: sets.NMNIST(save_to=folder, train=part == "Train"),
+        lambda folder: next((p for p in folder.rglob(part) if p.is_dir()), None),
+        cache_folder() / relative,
+        give_up,
+    )
+
+
+def nmnist(split: str = "train", *, download: bool = True) -> EventDataset:
+    """N-MNIST: an event camera that shakes before each MNIST digit, 34x34 pixels, about 300 ms.
+
+    Recordings are in the order of their numbers, which is MNIST's. Whatever part of the published
+    60 000 and 10 000 is there is read, and `source` says how much that is.
+
+    Args:
+        split: "train", "val" (the training recordings whose number ends in 0; a rule by number
+            means the same recordings however many are there) or "test".
+        download: fetch what is missing into the cache; this needs the package tonic.
+
+    Returns:
+        Events of units ``(2, 34, 34)``, channel 0 ON and 1 OFF, times in ms; `binned` makes steps.
+
+    Raises:
+        MissingDataError: if it is not here and cannot be downloaded.
+        CorruptDataError: if a file is empty, truncated or damaged; it is named.
+
+    Source: Orchard, Jayawant, Cohen & Thakor 2015, Front. Neurosci. 9:437.
+    """
+    _check_split(split)
+    part, published = ("Test", 10_000) if split == "test" else ("Train", 60_000)
+    root = find(f"NMNIST/{part}", folder=True)
+    if root is None:
+        root = fetch_nmnist(part, download)
+    files = sorted(root.glob("[0-9]/*.bin"), key=lambda path: (path.stem, path.parent.name))
+    if not files:
+        raise missing("N-MNIST", f"NMNIST/{part}", f"{root} has no <digit>/*.bin")
+    kind = "test" if split == "test" else "training"
+    source = f"N-MNIST, {kind} part, complete, as published"
+    if len(files) != published:
+        source = f"N-MNIST, {len(files)} of the {published} published {kind} recordings"
+    if split != "test":
+        files = [path for path in files if path.stem.endswith("0") == (split == "val")]
+    targets = torch.tensor([int(path.parent.name) for path in files])
+    return EventDataset(read_nmnist(files), targets, 10, source)

@@ -1,0 +1,195 @@
+"""The files of SHD, the Spiking Heidelberg Digits: found, fetched, unpacked, read and checked."""
+
+import gzip
+import shutil
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from jarvis.datasets.spoken_digits import CLASSES, SpokenDigits, Words, split_of
+from jarvis.support.downloads import (
+    CorruptDataError,
+    cache_folder,
+    data_folders,
+    fetch_by_tonic,
+    missing,
+)
+from jarvis.support.files import atomic_path
+
+PUBLISHED = {"train": 8156, "test": 2264}
+
+STAND_IN = "the generated words of jarvis.datasets.generated_words.shd_like()"
+
+
+def shd(split: str = "train", *, download: bool = True, check: bool = True) -> SpokenDigits:
+    """SHD, the Spiking Heidelberg Digits: digits spoken in two languages, as a cochlea hears them.
+
+    Read from ``SHD/shd_train.h5`` and ``SHD/shd_test.h5``, or the same with ``.gz``. `source` tells
+    the published files from those that were rebuilt from the recordings.
+
+    Args:
+        split: "train" (without speakers 6 and 7), "val" (those two; the published set holds none
+            back), "train+val" (the whole training part) or "test" (mostly speakers 4 and 5, whom
+            no other split has).
+        download: fetch what is missing into the cache; this needs the package tonic.
+        check: look at every event for what no recording can hold, which takes a second.
+
+    Returns:
+        Events of 700 channels, times in ms; 20 classes, "zero" to "nine" and "null" to "neun".
+
+    Raises:
+        MissingDataError: if it is not here and cannot be downloaded.
+        CorruptDataError: if a file is truncated, damaged, or not of SHD's schema; it is named.
+
+    Source: Cramer, Stradmann, Schemmel & Zenke 2022, IEEE TNNLS 33:2744.
+    """
+    return split_of(split, lambda part: read_shd(part, download=download, check=check))
+
+
+def read_shd(part: str, *, download: bool = True, check: bool = True) -> SpokenDigits:
+    """The "train" or "test" file, whole.
+
+    Args:
+        part: which of the two.
+        download: fetch it into the cache if it is not here; this needs the package tonic.
+        check: look at every event for what no recording can hold.
+
+    Raises:
+        MissingDataError: if it is not here and cannot be downloaded.
+        CorruptDataError: if it is truncated, damaged, or not of SHD's schema; it is named.
+    """
+    path = shd_file(part, download)
+    try:
+        return _read(path, part, check)
+    except CorruptDataError as error:
+        if path.is_relative_to(cache_folder()):
+            raise CorruptDataError(
+                f"{error}: delete it, and it is unpacked or downloaded anew"
+            ) from error
+        raise CorruptDataError(f"{error}: fetch it anew") from error
+
+
+def shd_file(part: str, download: bool = True) -> Path:
+    """Where ``shd_{part}.h5`` is, unpacked into the cache or downloaded where need be."""
+    name = f"SHD/shd_{part}.h5"
+    for place in data_folders():  # one that is unpacked before one that is not, in each folder
+        for path in (place / name, place / f"{name}.gz"):
+            if not path.is_file():
+                continue
+            if path.suffix == ".h5":
+                return path
+            ready = cache_folder() / f"SHD/unpacked/shd_{part}.h5"
+            if not ready.is_file() or ready.stat().st_size != _unpacked_size(path):
+                _unpack(path, ready)
+            return ready
+    return _fetch(part, download)
+
+
+def _unpacked_size(packed: Path) -> int:
+    """What a .gz says of itself in its last four bytes (these files are below 4 GB)."""
+    with packed.open("rb") as file:
+        file.seek(max(0, packed.stat().st_size - 4))
+        return int.from_bytes(file.read(), "little")
+
+
+def _unpack(packed: Path, target: Path) -> None:
+    try:
+        if not packed.stat().st_size:  # which gzip takes for an empty file
+            raise EOFError("it is empty")
+        with atomic_path(target) as file, gzip.open(packed, "rb") as src, file.open("wb") as dst:
+            shutil.copyfileobj(src, dst, 1 << 20)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise CorruptDataError(
+            f"{packed} is truncated or damaged ({error}): fetch it anew"
+        ) from error
+
+
+def _fetch(part: str, download: bool) -> Path:
+    def give_up(why: str) -> Exception:
+        return missing("SHD", f"SHD/shd_{part}.h5", why, STAND_IN)
+
+    target = cache_folder() / f"SHD/shd_{part}.h5"
+    return fetch_by_tonic(
+        download,
+        lambda sets, folder: sets.SHD(save_to=folder, train=part == "train"),
+        lambda folder: next(folder.rglob(target.name), None),
+        target,
+        give_up,
+    )
+
+
+def _read(path: Path, part: str, check: bool) -> SpokenDigits:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            content = _content(file, path)
+    except OSError as error:  # CorruptDataError is one too: it knows more already
+        if isinstance(error, CorruptDataError):
+            raise
+        raise CorruptDataError(f"{path} is truncated or damaged ({error})") from error
+    times, units = content["spikes/times"], content["spikes/units"]
+    labels, speakers = content["labels"], content["extra/speaker"]
+    counts = np.array([len(x) for x in times])
+    for what, length in (
+        ("units", len(units)),
+        ("labels", len(labels)),
+        ("speaker", len(speakers)),
+    ):
+        if length != len(times):
+            raise CorruptDataError(f"{path} has {len(times)} words, but {length} {what}")
+    if (counts != [len(x) for x in units]).any():
+        raise CorruptDataError(f"{path} has a word with unlike numbers of times and units")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(content["extra/keys"]):
+        raise CorruptDataError(f"{path} has labels from {labels.min()} to {labels.max()}")
+    empty = [np.empty(0)]
+    words = Words(
+        np.concatenate([*times, *empty]).astype(np.float16),
+        np.concatenate([*units, *empty]).astype(np.uint16),
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+    )
+    if check:
+        fault = words.find_fault()
+        if fault is not None:
+            raise CorruptDataError(f"{path} is damaged: {fault}")
+        words = words.sorted()
+    names = [name.decode() if isinstance(name, bytes) else name for name in content["extra/keys"]]
+    return SpokenDigits(
+        words,
+        torch.from_numpy(labels.astype(np.int64)),
+        torch.from_numpy(speakers.astype(np.int64)),
+        names,
+        _source(part, len(times), content["rebuilt"]),
+    )
+
+
+def _content(file: Any, path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for name in ("spikes/times", "spikes/units", "labels", "extra/speaker", "extra/keys"):
+        if name not in file:
+            raise CorruptDataError(f"{path} is not of SHD's schema: it has no {name}")
+        content[name] = file[name][:]
+    for name in ("spikes/times", "spikes/units"):
+        kind = content[name].dtype
+        if kind.kind != "O" and len(content[name]):
+            raise CorruptDataError(
+                f"{path} is not of SHD's schema: {name} is {kind}, not lists of unlike length"
+            )
+    if len(content["extra/keys"]) != CLASSES:
+        n = len(content["extra/keys"])
+        raise CorruptDataError(f"{path} is not of SHD's schema: {n} keys, not {CLASSES}")
+    # The published files have neither; the rebuilt ones say which recording each word is.
+    content["rebuilt"] = "extra/trial" in file and "extra/file" in file
+    return content
+
+
+def _source(part: str, n: int, rebuilt: bool) -> str:
+    kind = "training" if part == "train" else part
+    if rebuilt:
+        return f"SHD, rebuilt from the recordings, {kind} part"
+    if n == PUBLISHED[part]:
+        return f"SHD, as published, {kind} part"
+    return f"SHD, {n} of the {PUBLISHED[part]} published {kind} words"

@@ -1,0 +1,34 @@
+"""The toy task: points on a noisy boundary, whose best possible accuracy is known."""
+
+import torch
+
+from jarvis.datasets.arrays import ArrayDataset, _check_split
+
+
+def toy(split: str = "train", *, n: int = 4096, n_features: int = 32) -> ArrayDataset:
+    """The toy set: uniform numbers, labelled by the side of a plane on which they lie.
+
+    ``x ~ U(0, 1)^32``, label 1 where ``x . linspace(-1, 1, 32) > 0``. The first 80 % of the
+    samples are for training, the rest for testing; n/8 further ones are for validation.
+
+    Args:
+        split: "train" (3276), "val" (512) or "test" (820).
+        n: number of training and test samples together.
+        n_features: length of x.
+
+    Returns:
+        inputs ``[N, n_features]``.
+
+    Example:
+        >>> toy("test")
+        820 samples of shape (32,), 2 classes: toy set, generated (seed 0)
+    """
+    _check_split(split)
+    if n < 10 or n_features < 2:
+        raise ValueError(f"n={n}, n_features={n_features}: at least 10 samples of 2 features")
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand((n + n // 8, n_features), generator=generator)
+    y = x @ torch.linspace(-1.0, 1.0, n_features) > 0
+    cut = int(0.8 * n)
+    part = {"train": slice(0, cut), "test": slice(cut, n), "val": slice(n, None)}[split]
+    return ArrayDataset(x[part], y[part], 2, "toy set, generated (seed 0)")

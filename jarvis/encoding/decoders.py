@@ -1,0 +1,172 @@
+"""Spikes and potentials into decisions: what a read-out reports at the end of a sequence.
+
+All of them are differentiable, through the surrogate gradient where spikes are involved.
+"""
+
+import torch
+from torch import Tensor
+
+from jarvis.lif import LIFParams
+from jarvis.neurons.decay import exp_decay
+
+
+def _check(x: Tensor, name: str) -> None:
+    if x.dim() < 2 or x.shape[0] < 1:
+        raise ValueError(f"{name}: expected [T, B, ...] with T >= 1, got shape {tuple(x.shape)}")
+    if x.isnan().any():
+        raise ValueError(f"{name}: the input contains NaN")
+
+
+def rate_decode(spikes: Tensor, dt: float | None = None) -> Tensor:
+    """Mean number of spikes a step, or the rate in Hz.
+
+    Args:
+        spikes: ``[T, B, ...]``.
+        dt: step in ms; given, the result is in Hz.
+
+    Returns:
+        ``[B, ...]``.
+
+    Example:
+        >>> rate_decode(torch.tensor([[[1.0, 0.0]], [[1.0, 1.0]]]), dt=1.0).tolist()
+        [[1000.0, 500.0]]
+    """
+    _check(spikes, "rate_decode")
+    rate = spikes.mean(0)
+    return rate if dt is None else rate * (1000.0 / dt)
+
+
+def first_spike_decode(spikes: Tensor, dt: float = 1.0) -> Tensor:
+    """Time of each unit's first spike, ms; ``T * dt`` for a unit that stays silent.
+
+    Written as ``sum_t t * s_t * prod_(u<t) (1 - s_u) + T * prod_u (1 - s_u)``, so that the
+    surrogate gradient flows: a spike more now makes the first spike earlier.
+
+    Args:
+        spikes: ``[T, B, ...]``, 0 or 1.
+        dt: step, ms.
+
+    Returns:
+        ``[B, ...]``, ms.
+
+    Example:
+        >>> spikes = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]]).unsqueeze(1)
+        >>> first_spike_decode(spikes, dt=0.5).tolist()
+        [[0.5, 1.5]]
+    """
+    _check(spikes, "first_spike_decode")
+    # Silent through step t is 1 until the first spike: its sum over t is the first spike's step.
+    silent = torch.cumprod(1.0 - spikes, dim=0)
+    return silent.sum(0) * dt
+
+
+def ttfs_decode(spikes: Tensor) -> Tensor:
+    """Values back from a first-spike code: the inverse of `ttfs_encode`, up to rounding.
+
+    ``value = 1 - step / (T - 1)`` of the first spike, 0 for a unit that stays silent. Rounding
+    to steps leaves an error of at most ``1 / (2 (T - 1))``.
+
+    Args:
+        spikes: ``[T, B, ...]``, 0 or 1, with T of at least 2.
+
+    Returns:
+        ``[B, ...]`` in [0, 1].
+
+    Raises:
+        ValueError: for T < 2, or NaN.
+
+    Example:
+        >>> from jarvis.encoding import ttfs_encode
+        >>> ttfs_decode(ttfs_encode(torch.tensor([[1.0, 0.75, 0.0]]), 5)).tolist()
+        [[1.0, 0.75, 0.0]]
+    """
+    _check(spikes, "ttfs_decode")
+    if len(spikes) < 2:
+        raise ValueError("ttfs_decode: one step (T = 1) holds no time; T must be at least 2")
+    return (1.0 - first_spike_decode(spikes) / (len(spikes) - 1)).clamp_min(0.0)
+
+
+def delta_decode(spikes: Tensor, threshold: float = 0.1, start: Tensor | float = 0.0) -> Tensor:
+    """A signal back from its ON and OFF spikes: ``start + threshold * sum (ON - OFF)``.
+
+    Args:
+        spikes: ``[T, B, 2, ...]``, channel 0 ON, channel 1 OFF, as `delta_encode` makes them.
+        threshold: the encoder's, in units of the signal.
+        start: the signal's first value ``[B, ...]``, which the spikes do not carry.
+
+    Returns:
+        ``[T, B, ...]``, within `threshold` of a signal that moved by less than that a step.
+
+    Raises:
+        ValueError: if `spikes` is not [T, B, 2, ...], or holds NaN.
+
+    Example:
+        >>> from jarvis.encoding import delta_encode
+        >>> signal = torch.tensor([0.0, 0.5, 1.0, 0.5]).reshape(4, 1)
+        >>> delta_decode(delta_encode(signal, 0.5), 0.5)[:, 0].tolist()
+        [0.0, 0.5, 1.0, 0.5]
+    """
+    _check(spikes, "delta_decode")
+    if spikes.dim() < 3 or spikes.shape[2] != 2:
+        raise ValueError(f"delta_decode: expected [T, B, 2, ...], got shape {tuple(spikes.shape)}")
+    return start + threshold * (spikes[:, :, 0] - spikes[:, :, 1]).cumsum(0)
+
+
+def last_potential_decode(v: Tensor) -> Tensor:
+    """Potential at the last step: ``v [T, B, ...] -> [B, ...]``.
+
+    Example:
+        >>> last_potential_decode(torch.tensor([[[1.0]], [[3.0]], [[2.0]]])).tolist()
+        [[2.0]]
+    """
+    _check(v, "last_potential_decode")
+    return v[-1]
+
+
+def max_potential_decode(v: Tensor) -> Tensor:
+    """Largest potential over time: ``v [T, B, ...] -> [B, ...]``.
+
+    Source: Cramer et al. 2022, IEEE Trans. Neural Netw. Learn. Syst. 33(7):2744 (SHD baselines).
+
+    Example:
+        >>> max_potential_decode(torch.tensor([[[1.0]], [[3.0]], [[2.0]]])).tolist()
+        [[3.0]]
+    """
+    _check(v, "max_potential_decode")
+    return v.amax(0)
+
+
+def mean_potential_decode(v: Tensor) -> Tensor:
+    """Mean potential over time: ``v [T, B, ...] -> [B, ...]``.
+
+    Example:
+        >>> mean_potential_decode(torch.tensor([[[1.0]], [[3.0]], [[2.0]]])).tolist()
+        [[2.0]]
+    """
+    _check(v, "mean_potential_decode")
+    return v.mean(0)
+
+
+def trace_decode(spikes: Tensor, tau: float = 20.0, dt: float = 1.0) -> Tensor:
+    """Exponentially filtered spike train at its end: recent spikes count more.
+
+    ``sum_t s_t exp(-(T - 1 - t) dt / tau)``
+
+    Args:
+        spikes: ``[T, B, ...]``.
+        tau: time constant of the filter, ms.
+        dt: step, ms.
+
+    Returns:
+        ``[B, ...]``.
+
+    Example:
+        >>> spikes = torch.tensor([[[1.0]], [[0.0]], [[1.0]]])
+        >>> round(trace_decode(spikes, tau=1.0).item(), 4)  # 1 + exp(-2)
+        1.1353
+    """
+    _check(spikes, "trace_decode")
+    LIFParams(tau=tau, dt=dt)  # checks both
+    steps = torch.arange(len(spikes) - 1, -1, -1, device=spikes.device, dtype=spikes.dtype)
+    weights = exp_decay(tau, dt) ** steps
+    return torch.tensordot(weights, spikes, dims=1)

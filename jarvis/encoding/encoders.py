@@ -1,0 +1,309 @@
+"""Values into spikes. The way back, spikes into decisions, is `decoding.py`.
+
+Dense spike trains are ``[T, B, ...]``, time first, float, 0 or 1. The filters that come before a
+code for pictures live in `filters.py` and are found here too.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from jarvis.encoding.filters import difference_of_gaussians as difference_of_gaussians
+from jarvis.encoding.filters import filter_images as filter_images
+from jarvis.encoding.filters import gabor as gabor
+from jarvis.encoding.filters import local_normalisation as local_normalisation
+
+
+def _check_float(x: Tensor, what: str) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        found = f"{x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"{what} must be a floating-point tensor, not {found}")
+
+
+def _check_values(values: Tensor, name: str, n_steps: int | None = None) -> Tensor:
+    """Values in [0, 1] with a batch axis, or an error that says what is wrong with them."""
+    _check_float(values, f"{name}: values")
+    if values.dim() < 1:
+        raise ValueError(f"{name}: values must be [B, ...], got a scalar")
+    if n_steps is not None and (not isinstance(n_steps, int) or n_steps < 1):
+        raise ValueError(f"{name}: n_steps={n_steps!r} must be an integer of at least 1")
+    if values.numel():
+        low, high = values.min().item(), values.max().item()
+        if math.isnan(low) or math.isnan(high):
+            raise ValueError(f"{name}: values contain NaN")
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"{name}: values must lie in [0, 1], but span [{low:.4g}, {high:.4g}]: "
+                "scale them first, e.g. (x - x.min()) / (x.max() - x.min())"
+            )
+    return values
+
+
+def _check_step(dt: float, name: str) -> None:
+    if not (math.isfinite(dt) and dt > 0):
+        raise ValueError(f"{name}: dt={dt!r} ms must be positive and finite")
+
+
+def poisson_encode(
+    values: Tensor,
+    n_steps: int,
+    *,
+    max_rate: float | None = None,
+    dt: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Rate code: at every step each input fires with a probability proportional to its value.
+
+    ``P(spike) = value * max_rate * dt / 1000``, independently at every step (a Bernoulli
+    process, the discrete form of a Poisson process).
+
+    Args:
+        values: ``[B, ...]`` in [0, 1].
+        n_steps: T, the number of steps.
+        max_rate: rate of the value 1, Hz; None: a spike at every step, ``1000 / dt`` Hz.
+        dt: time step, ms.
+        generator: source of randomness, on the device of `values`; None for torch's own.
+
+    Returns:
+        spikes ``[T, B, ...]``.
+
+    Raises:
+        ValueError: for values outside [0, 1] or NaN, ``n_steps < 1``, or a `max_rate` that would
+            need more than one spike a step.
+        TypeError: for values that are not a floating-point tensor.
+
+    Source: Gerstner et al. 2014, Neuronal Dynamics, section 7.7.
+
+    Example:
+        >>> g = torch.Generator().manual_seed(0)
+        >>> spikes = poisson_encode(torch.tensor([[0.0, 0.25, 1.0]]), 1000, generator=g)
+        >>> spikes.shape
+        torch.Size([1000, 1, 3])
+        >>> [round(x, 1) for x in spikes.mean(0)[0].tolist()]
+        [0.0, 0.2, 1.0]
+    """
+    _check_values(values, "poisson_encode", n_steps)
+    _check_step(dt, "poisson_encode")
+    if max_rate is None:
+        probability = values
+    else:
+        if not 0 < max_rate * dt <= 1000:
+            raise ValueError(
+                f"poisson_encode: max_rate={max_rate!r} Hz must be positive and at most one spike "
+                f"a step, {1000 / dt:g} Hz at dt={dt:g} ms"
+            )
+        probability = values * (max_rate * dt / 1000.0)
+    draws = torch.rand(
+        (n_steps, *values.shape), generator=generator, dtype=values.dtype, device=values.device
+    )
+    return (draws < probability).to(values.dtype)
+
+
+def spike_times_to_train(steps: Tensor, n_steps: int, dtype: torch.dtype) -> Tensor:
+    """One spike per unit at integer step ``steps [B, ...]``; none where it is outside [0, T)."""
+    valid = (steps >= 0) & (steps < n_steps)
+    train = torch.zeros((n_steps, *steps.shape), dtype=dtype, device=steps.device)
+    return train.scatter_(0, steps.clamp(0, n_steps - 1)[None], valid.to(dtype)[None])
+
+
+def _linear_steps(values: Tensor, n_steps: int) -> Tensor:
+    """``round((1 - value) (T - 1))``: 1 first, 0 last."""
+    return ((1.0 - values) * (n_steps - 1)).round().long()
+
+
+def ttfs_encode(values: Tensor, n_steps: int, *, silent_below: float = 0.0) -> Tensor:
+    """Time to first spike: every input fires once, the larger the earlier.
+
+    ``step = round((1 - value) (T - 1))``: 1 fires at step 0, the smallest values at step T-1.
+
+    Args:
+        values: ``[B, ...]`` in [0, 1].
+        n_steps: T, the number of steps.
+        silent_below: values up to and including this one never fire; -1 lets all of them fire.
+
+    Returns:
+        spikes ``[T, B, ...]``, at most one along T.
+
+    Raises:
+        ValueError: for values outside [0, 1] or NaN, or ``n_steps < 1``.
+        TypeError: for values that are not a floating-point tensor.
+
+    Source: Thorpe & Gautrais 1998, Rank order coding; linear form as in Rueckauer & Liu 2018.
+
+    Example:
+        >>> ttfs_encode(torch.tensor([[1.0, 0.5, 0.0]]), 3)[:, 0].tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    _check_values(values, "ttfs_encode", n_steps)
+    steps = torch.where(values > silent_below, _linear_steps(values, n_steps), -1)
+    return spike_times_to_train(steps, n_steps, values.dtype)
+
+
+def intensity_to_latency(values: Tensor, n_steps: int, mode: str = "rank") -> Tensor:
+    """The step at which each unit fires its one spike: the larger its value, the earlier.
+
+    ``"rank"``: the N values above 0 of a sample, largest first, are dealt equally into T bins:
+    the one of rank r (from 0) fires at step ``floor(r T / N)``. Equal values: first unit first.
+    ``"linear"``: ``step = round((1 - value) (T - 1))``, as `ttfs_encode`.
+
+    Args:
+        values: ``[B, ...]``, 0 or more; for "linear" at most 1.
+        n_steps: T, the number of steps.
+        mode: "rank" or "linear".
+
+    Returns:
+        steps ``[B, ...]`` int32 in [0, T); T where the value is 0: never.
+        ``Events.from_first_steps(steps, n_steps)`` makes events of it.
+
+    Raises:
+        ValueError: for NaN, negative or infinite values, values above 1 with "linear", no axis
+            after the batch, ``n_steps < 1``, or an unknown mode.
+        TypeError: for values that are not a floating-point tensor.
+
+    Source: Kheradpisheh et al. 2018, Neural Networks 99:56, section 2.1 (rank).
+
+    Example:
+        >>> values = torch.tensor([[0.9, 0.1, 0.0, 0.3, 0.2]])
+        >>> intensity_to_latency(values, 2).tolist()
+        [[0, 1, 2, 0, 1]]
+        >>> intensity_to_latency(values, 11, mode="linear").tolist()
+        [[1, 9, 11, 7, 8]]
+    """
+    if mode not in ("rank", "linear"):
+        raise ValueError(f"intensity_to_latency: mode={mode!r} must be 'rank' or 'linear'")
+    # The scale of a rank does not matter: one check of [0, 1] serves both.
+    _check_float(values, "intensity_to_latency: values")
+    finite = bool(torch.isfinite(values).all()) and values.numel() > 0
+    scale = max(1.0, values.max().item()) if finite and mode == "rank" else 1.0
+    _check_values(values / scale, "intensity_to_latency", n_steps)
+    if values.dim() < 2:
+        raise ValueError(f"intensity_to_latency: values must be [B, ...]; got {values.shape}")
+    if mode == "linear":
+        steps = _linear_steps(values, n_steps)
+    else:
+        flat = values.flatten(1)
+        order = flat.argsort(dim=1, descending=True, stable=True)
+        ranks = torch.arange(flat.shape[1], device=flat.device).expand_as(order)
+        ranks = torch.empty_like(order).scatter_(1, order, ranks)
+        n = (flat > 0).sum(1, keepdim=True).clamp_min(1)
+        steps = (ranks * n_steps // n).view_as(values)
+    return torch.where(values > 0, steps, n_steps).int()
+
+
+def latency_encode(
+    values: Tensor, n_steps: int, *, tau: float = 10.0, threshold: float = 0.2, dt: float = 1.0
+) -> Tensor:
+    """Latency by RC charging: each value drives a leaky neuron, which fires once.
+
+    A neuron at rest under the constant current x follows ``v(t) = x (1 - exp(-t/tau))`` and
+    reaches the threshold at ``t = tau ln(x / (x - threshold))``; for ``x <= threshold`` never.
+
+    Args:
+        values: ``[B, ...]`` in [0, 1]: the current, in units of v.
+        n_steps: T, the number of steps. Spikes that fall outside of T are lost.
+        tau: time constant of the charging, ms.
+        threshold: threshold of the charging, in units of v, above 0.
+        dt: time step, ms. A spike at t falls into step ``floor(t / dt)``.
+
+    Returns:
+        spikes ``[T, B, ...]``, at most one along T.
+
+    Raises:
+        ValueError: for values outside [0, 1] or NaN, or an option out of range.
+        TypeError: for values that are not a floating-point tensor.
+
+    Source: Gerstner et al. 2014, Neuronal Dynamics, eq. 1.9 solved for t.
+
+    Example:
+        >>> spikes = latency_encode(torch.tensor([[1.0, 0.4, 0.2]]), 10, tau=10.0, threshold=0.2)
+        >>> spikes.argmax(0).tolist(), spikes.sum(0).tolist()  # 10 ln(1.25) = 2.2, 10 ln 2 = 6.9
+        ([[2, 6, 0]], [[1.0, 1.0, 0.0]])
+    """
+    _check_values(values, "latency_encode", n_steps)
+    _check_step(dt, "latency_encode")
+    if not (math.isfinite(tau) and tau > 0):
+        raise ValueError(f"latency_encode: tau={tau!r} ms must be positive and finite")
+    if not 0 < threshold < 1:
+        raise ValueError(f"latency_encode: threshold={threshold!r} must lie between 0 and 1")
+    fires = values > threshold
+    safe = torch.where(fires, values, 2.0 * threshold)
+    times = tau * torch.log(safe / (safe - threshold))
+    # A value just above the threshold fires so late that its step need not fit an integer.
+    steps = (times / dt).clamp_max(float(n_steps)).floor().long()
+    return spike_times_to_train(torch.where(fires, steps, -1), n_steps, values.dtype)
+
+
+def delta_encode(signal: Tensor, threshold: float = 0.1) -> Tensor:
+    """Delta modulation: an ON or OFF spike whenever a signal has moved by the threshold.
+
+    Each input keeps a reference, at first the signal's first value. Where the signal is at least
+    `threshold` above it, an ON spike is sent and the reference rises by `threshold`; OFF below,
+    likewise. At most one spike a step: a signal that jumps is caught up with step by step.
+
+    Args:
+        signal: ``[T, B, ...]``, time first, any finite values.
+        threshold: step of the reference, in units of the signal.
+
+    Returns:
+        spikes ``[T, B, 2, ...]``: channel 0 ON, channel 1 OFF.
+
+    Raises:
+        ValueError: for NaN or infinite values, a rank below 2, T < 1, or ``threshold <= 0``.
+        TypeError: for a signal that is not a floating-point tensor.
+
+    Source: send-on-delta; Lichtsteiner, Posch & Delbruck 2008, IEEE J. Solid-State Circuits
+    43(2):566, as in event cameras.
+
+    Example:
+        >>> signal = torch.tensor([0.0, 0.5, 1.0, 0.4]).reshape(4, 1)
+        >>> delta_encode(signal, threshold=0.5)[:, 0].tolist()
+        [[0.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    """
+    _check_float(signal, "delta_encode: signal")
+    if signal.dim() < 2 or signal.shape[0] < 1:
+        raise ValueError(
+            f"delta_encode: signal must be [T, B, ...] with T >= 1, got {tuple(signal.shape)}"
+        )
+    if not torch.isfinite(signal).all():
+        raise ValueError("delta_encode: signal contains NaN or infinite values")
+    if not (math.isfinite(threshold) and threshold > 0):
+        raise ValueError(f"delta_encode: threshold={threshold!r} must be positive and finite")
+    reference = signal[0]
+    spikes = torch.zeros(
+        (*signal.shape[:2], 2, *signal.shape[2:]), dtype=signal.dtype, device=signal.device
+    )
+    for t, now in enumerate(signal.unbind(0)):
+        on = (now - reference >= threshold).to(signal.dtype)
+        off = (reference - now >= threshold).to(signal.dtype)
+        reference = reference + threshold * (on - off)
+        spikes[t] = torch.stack((on, off), dim=1)
+    return spikes
+
+
+def constant_encode(values: Tensor, n_steps: int) -> Tensor:
+    """Direct code: the values themselves as a constant input, the same at every step.
+
+    Returns an expanded view (no copy): `over_time` sees that and computes the first layer once.
+
+    Args:
+        values: ``[B, ...]``, finite.
+        n_steps: T, the number of steps.
+
+    Returns:
+        input ``[T, B, ...]``, read-only in effect: all steps share one memory.
+
+    Raises:
+        ValueError: for NaN or infinite values, or ``n_steps < 1``.
+        TypeError: for values that are not a floating-point tensor.
+
+    Example:
+        >>> constant_encode(torch.tensor([[0.5]]), 3).flatten().tolist()
+        [0.5, 0.5, 0.5]
+    """
+    _check_float(values, "constant_encode: values")
+    if not isinstance(n_steps, int) or n_steps < 1:
+        raise ValueError(f"constant_encode: n_steps={n_steps!r} must be an integer of at least 1")
+    if not torch.isfinite(values).all():
+        raise ValueError("constant_encode: values contain NaN or infinite values")
+    return values.expand(n_steps, *values.shape)

@@ -1,0 +1,43 @@
+"""Whole networks: classifiers and read-outs, what they cost, and why one does not learn.
+
+`classifier` has the models, `costs` counts spikes, operations and energy, `diagnosis` looks for
+what is wrong, `probes` asks a network questions without training it, and `nir` exchanges it with
+other simulators.
+"""
+
+from jarvis.networks.classifier import READOUTS, Readout, SpikingChain, SpikingCNN, SpikingMLP
+from jarvis.networks.costs import (
+    EnergyModel,
+    Operations,
+    count_operations,
+    count_parameters,
+    count_spikes,
+    fan_out,
+    synaptic_operations,
+)
+from jarvis.networks.diagnosis import Diagnosis, diagnose
+from jarvis.networks.nir.reader import from_nir
+from jarvis.networks.nir.writer import to_nir
+from jarvis.networks.probes import gradient_by_step, graph_size, influence
+
+__all__ = [
+    "READOUTS",
+    "Diagnosis",
+    "EnergyModel",
+    "Operations",
+    "Readout",
+    "SpikingCNN",
+    "SpikingChain",
+    "SpikingMLP",
+    "count_operations",
+    "count_parameters",
+    "count_spikes",
+    "diagnose",
+    "fan_out",
+    "from_nir",
+    "gradient_by_step",
+    "graph_size",
+    "influence",
+    "synaptic_operations",
+    "to_nir",
+]

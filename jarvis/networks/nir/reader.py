@@ -1,0 +1,251 @@
+"""Networks from NIR, the Neuromorphic Intermediate Representation; there: `nir_export.py`.
+
+What the numbers mean, and why they are what they are: `nir_units.py`.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jarvis.lif import LeakyIntegrator, LIFLayer, RecurrentLIFLayer
+from jarvis.networks.classifier import Readout, SpikingChain, SpikingMLP
+from jarvis.networks.nir.graph import Link, as_chain, load_nir, read_graph
+from jarvis.networks.nir.units import (
+    Cells,
+    Map,
+    check_integrator,
+    each,
+    fold,
+    loss_of,
+    milliseconds,
+    tau_from_nir,
+    threshold_from_nir,
+)
+from jarvis.surrogate import SurrogateSpike
+
+
+def from_nir(
+    graph: Any,
+    dt: float | None = None,
+    *,
+    integrator: str | None = None,
+    surrogate: str | SurrogateSpike = "fast_sigmoid",
+    backend: str = "auto",
+    detach_reset: bool = True,
+    learnable: Sequence[str] = (),
+) -> SpikingChain | SpikingMLP:
+    """A network from a NIR graph: linear maps and neurons in a chain, recurrent ones too.
+
+    A resistance that is not that of `lif_step` is multiplied into the weights before it, and a
+    potential is counted from v_leak. What `to_nir` wrote comes back to the last bit (learned
+    times in float64, and other times of more than 15 digits, to the last but one).
+
+    Args:
+        graph: a `nir.NIRGraph`, or the path of a file. Read are Linear, Affine, Flatten, LIF,
+            CubaLIF, IF, LI, I, and graphs of these.
+        dt: time step, ms; None takes the one of the metadata, which `to_nir` writes (NIR has none).
+            It is part of what a graph means: see `nir_units.py`.
+        integrator: the step for which the graph was written: "exact", or "euler" for a graph of
+            snnTorch or Norse; None takes the metadata's, else "exact".
+        surrogate, backend, detach_reset, learnable: options of the `LIFLayer`; NIR has none.
+
+    Returns:
+        A `SpikingChain`, or, where `to_nir` wrote a `SpikingMLP`, one of these. Both compute in
+        float64 if all weights are float64, else in float32.
+
+    Raises:
+        ValueError: for a missing dt, a graph that is no such chain, nodes of another type, and
+            neurons that no LIFLayer is: the message names the node.
+        TypeError: if `graph` is neither a graph nor a path.
+        FileNotFoundError, CorruptDataError: for a file that is missing or damaged.
+        ImportError: without the package `nir`.
+
+    Source: Pedersen et al. 2024, Nat. Commun. 15:8122, its primitives.
+
+    Example:
+        >>> from jarvis import to_nir
+        >>> network = [nn.Linear(3, 4), LIFLayer(tau=20.0, dt=0.5, reset="zero")]
+        >>> from_nir(to_nir(network)).layers[1].params.tau  # ms
+        20.0
+    """
+    nir = load_nir()
+    if isinstance(graph, str | Path):
+        graph = read_graph(Path(graph))
+    if not isinstance(graph, nir.NIRGraph):
+        raise TypeError(f"graph must be a nir.NIRGraph or a path, not {type(graph).__name__}")
+    meta = graph.metadata
+    if dt is None:
+        if "dt" not in meta:
+            raise ValueError(
+                "NIR has no time step, and its metadata state none: give dt=..., in ms"
+            )
+        dt = milliseconds(float(meta["dt"]))
+    if not (math.isfinite(dt) and dt > 0):
+        raise ValueError(f"dt={dt!r} ms must be positive and finite")
+    integrator = str(meta.get("integrator", "exact")) if integrator is None else integrator
+    check_integrator(integrator)
+
+    options = dict(
+        surrogate=surrogate, backend=backend, detach_reset=detach_reset, learnable=learnable
+    )
+    shape, links = as_chain(graph)
+    maps: list[Any] = [n for link in links for n in link[1:] if hasattr(n, "weight")]
+    weights = [np.asarray(node.weight) for node in maps]
+    double = bool(weights) and all(weight.dtype == np.float64 for weight in weights)
+    dtype = np.dtype("float64" if double else "float32")
+    steps: list[Map | Cells] = []
+    flat = False
+    for link in links:
+        kind = type(link.node).__name__
+        if kind == "Flatten":
+            dims = [int(d) % max(len(shape), 1) for d in (link.node.start_dim, link.node.end_dim)]
+            if len(shape) > 1 and dims != [0, len(shape) - 1]:
+                raise ValueError(
+                    f"node {link.name!r}: Flatten must make a vector of {shape}, all dimensions of "
+                    f"it; it flattens {dims[0]} to {dims[1]}"
+                )
+            flat, shape = True, (math.prod(shape),)
+        elif kind in ("Linear", "Affine"):
+            steps.append(_read_map(link.name, link.node, shape))
+            shape = (len(link.node.weight),)
+        elif kind in ("LIF", "CubaLIF", "IF", "LI", "I"):
+            steps.append(_read_cells(link, shape, dt, integrator, dtype, options))
+        else:
+            raise ValueError(
+                f"node {link.name!r} is a {kind}: from_nir reads Linear, Affine, Flatten, LIF, "
+                "CubaLIF, IF, LI and I"
+            )
+    fold(steps)
+    with torch.random.fork_rng(devices=[]):  # the layers' random first weights are replaced
+        layers = [_module(step, dtype) for step in steps]
+        if "readout" not in meta:
+            return SpikingChain([nn.Flatten(), *layers] if flat else layers)
+        tau = milliseconds(float(meta["readout_tau"]))
+        return _classifier(layers, str(meta["readout"]), tau, dt)
+
+
+def _classifier(layers: list[nn.Module], readout: str, tau: float, dt: float) -> SpikingMLP:
+    """The layers of a `SpikingMLP` as one again."""
+    decoder = Readout(readout, tau=tau, dt=dt)
+    n_hidden = (len(layers) - (1 if decoder.neurons is None else 2)) // 2
+    wanted = [nn.Linear, LIFLayer] * n_hidden + [nn.Linear]
+    wanted += [] if decoder.neurons is None else [type(decoder.neurons)]
+    if len(layers) != len(wanted) or not all(map(isinstance, layers, wanted)):
+        raise ValueError(
+            f"the graph's metadata say that it is a classifier with read-out {readout!r}, but its "
+            "nodes do not fit: delete metadata['readout'] to read it as a chain"
+        )
+    linear: list[Any] = layers[0 : 2 * n_hidden + 1 : 2]
+    sizes = [layer.in_features for layer in linear] + [linear[-1].out_features]
+    model = SpikingMLP(sizes, readout, dt=dt)
+    for synapses, layer in zip(model.synapses, linear, strict=False):
+        synapses[1] = layer  # type: ignore[index]
+    model.neurons = nn.ModuleList(layers[1 : 2 * n_hidden : 2])
+    model.output, model.readout = linear[-1], decoder
+    if decoder.neurons is not None:
+        decoder.neurons = layers[-1]  # type: ignore[assignment]
+    return model
+
+
+def _module(step: Map | Cells, dtype: np.dtype) -> nn.Module:
+    if isinstance(step, Cells):
+        layer = step.make()
+        if step.loop is not None:
+            layer.weight = nn.Parameter(torch.from_numpy(step.loop.weight.astype(dtype)))
+        return layer
+    layer = nn.Linear(*step.weight.shape[::-1], bias=step.bias is not None)
+    layer.weight = nn.Parameter(torch.from_numpy(step.weight.astype(dtype)))
+    if step.bias is not None:
+        layer.bias = nn.Parameter(torch.from_numpy(step.bias.astype(dtype)))
+    return layer
+
+
+def _read_map(name: str, node: Any, shape: tuple[int, ...]) -> Map:
+    weight = np.asarray(node.weight, dtype=np.float64)
+    bias = getattr(node, "bias", None)
+    bias = None if bias is None else np.asarray(bias, dtype=np.float64)
+    if weight.ndim != 2 or (bias is not None and bias.shape != weight.shape[:1]):
+        found = f"weight {weight.shape}" + ("" if bias is None else f", bias {bias.shape}")
+        raise ValueError(f"node {name!r}: {found}; a linear map needs [out, in] and [out]")
+    if shape and shape != weight.shape[1:]:
+        raise ValueError(f"node {name!r} takes {weight.shape[1]} values, but is sent {shape}")
+    return Map(weight, bias)
+
+
+def _read_cells(
+    link: Link, shape: tuple[int, ...], dt: float, integrator: str, dtype: np.dtype, options: dict
+) -> Cells:
+    """A neuron node as what makes the layer, and the gain that its equation gives to the input."""
+    name, node = f"node {link.name!r}", link.node
+    if len(shape) != 1:
+        raise ValueError(f"{name} is sent {shape or 'an unknown shape'}; from_nir needs a vector")
+    n = shape[0]
+    arrays = {}
+    for field in ("tau", "tau_mem", "tau_syn", "r", "w_in", "v_leak", "v_threshold", "v_reset"):
+        if hasattr(node, field):
+            array = np.asarray(getattr(node, field), dtype=np.float64)
+            if array.size != 1 and array.shape != (n,):
+                raise ValueError(f"{name}: {field} has shape {array.shape} for {n} neurons")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name}: {field} is not finite")
+            arrays[field] = np.broadcast_to(array.reshape(-1), (n,))
+    rest = arrays.get("v_leak", np.zeros(n))
+    tensors = str(node.metadata.get("tensors", "")).split()
+
+    def value(field: str, array: np.ndarray) -> float | Tensor:
+        found = torch.from_numpy(array.astype(dtype))
+        if (array == array[0]).all():
+            return found[0] if field in tensors else float(array[0])
+        return found
+
+    def time(field: str, seconds: np.ndarray) -> tuple[float | Tensor, np.ndarray]:
+        if not (seconds > (dt / 1000 if integrator == "euler" else 0.0)).all():
+            least = f"dt={dt:g} ms, for a forward Euler step" if integrator == "euler" else "0"
+            raise ValueError(f"{name}: {field} must be above {least}")
+        return (
+            value(field, each(lambda s: tau_from_nir(s, dt, integrator), seconds)),
+            each(lambda s: loss_of(1000 * s, dt, integrator), seconds),
+        )
+
+    values: dict[str, Any] = {"tau": math.inf}
+    gain = arrays["r"]
+    if "tau" in arrays or "tau_mem" in arrays:
+        values["tau"], loss = time("tau", arrays.get("tau", arrays.get("tau_mem", gain)))
+        gain = gain * loss
+    else:
+        gain = gain * (dt / 1000)
+    if "tau_syn" in arrays:
+        values["tau_syn"], loss = time("tau_syn", arrays["tau_syn"])
+        gain = gain * loss * arrays["w_in"]
+
+    if "v_threshold" not in arrays:
+        if rest.any():
+            raise ValueError(f"{name}: v_leak must be 0: a LeakyIntegrator rests at 0")
+        if isinstance(values["tau"], Tensor):
+            raise ValueError(f"{name}: a LeakyIntegrator has one tau, and this has one a neuron")
+        return Cells(name, lambda: LeakyIntegrator(values["tau"], dt, options["backend"]), gain)
+    if (arrays["v_reset"] != rest).any():
+        raise ValueError(
+            f"{name}: v_reset must equal v_leak{'' if 'v_leak' in arrays else ' (0)'}: "
+            "a LIFLayer(reset='zero') goes back to its rest"
+        )
+    heights = (arrays["v_threshold"] - rest).astype(dtype)
+    values["threshold"] = value("threshold", each(lambda v: threshold_from_nir(v, dtype), heights))
+
+    def make() -> LIFLayer:
+        try:
+            if loop is not None:
+                return RecurrentLIFLayer(n, dt=dt, reset="zero", **values, **options)
+            return LIFLayer(dt=dt, reset="zero", **values, **options)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+
+    loop = None if link.loop is None else _read_map(f"{link.name}, its loop", link.loop, shape)
+    if loop is not None and len(loop.weight) != n:
+        raise ValueError(f"{name}: its loop gives {len(loop.weight)} values for {n} neurons")
+    return Cells(name, make, gain, loop)

@@ -1,0 +1,43 @@
+"""Exponential decay over a step, and the input that stands for a constant current."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def exp_decay(tau: float | Tensor, dt: float) -> float | Tensor:
+    """The factor ``exp(-dt/tau)`` by which an exponential trace shrinks in one step.
+
+    Args:
+        tau: time constant, ms (float or tensor).
+        dt: step, ms.
+
+    Example:
+        >>> round(exp_decay(20.0, 1.0), 4)
+        0.9512
+    """
+    return torch.exp(-dt / tau) if isinstance(tau, Tensor) else math.exp(-dt / tau)
+
+
+def constant_drive(
+    current: float | Tensor, tau: float = 20.0, dt: float = 1.0, tau_syn: float | None = None
+) -> float | Tensor:
+    """The input x of one step that stands for a constant current: ``(1 - exp(-dt/tau)) I``.
+
+    The input of `lif_step` is the jump of v in one step. With this x the potential rises to I
+    exactly as the solution of ``tau dv/dt = -v + I`` does, whatever dt is. Through a synapse, where
+    x is the jump of i, it is ``(1 - exp(-dt/tau_syn))`` times that: v rises to the same I, later.
+
+    Args:
+        current: I, in units of v: the potential that a neuron without threshold would reach.
+        tau: membrane time constant, ms.
+        dt: step, ms.
+        tau_syn: synaptic time constant of the neuron that is driven, ms; None for none.
+
+    Example:
+        >>> round(constant_drive(1.5, tau=20.0, dt=1.0), 5)
+        0.07316
+    """
+    x = (1.0 - math.exp(-dt / tau)) * current
+    return x if tau_syn is None else (1.0 - math.exp(-dt / tau_syn)) * x

@@ -1,0 +1,84 @@
+"""What every layer of neurons does: check its input and state, and run over ``[T, B, ...]``."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+State = TypeVar("State", bound=tuple)
+
+
+def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a module without memory (Linear, Conv2d, pooling, ...) to every time step at once.
+
+    Args:
+        module: maps ``[B, ...]`` to ``[B, ...]``, each sample for itself.
+        x: ``[T, B, ...]``. An input that is the same at every step because it was made by
+            `constant_encode` (or ``expand``) is computed once, not T times.
+
+    Returns:
+        ``[T, B, ...]``.
+
+    Example:
+        >>> over_time(nn.Conv2d(1, 4, 3), torch.rand(5, 2, 1, 8, 8)).shape
+        torch.Size([5, 2, 4, 6, 6])
+    """
+    check_input(x, "over_time")
+    steps, batch = x.shape[:2]
+    if steps > 1 and x.stride(0) == 0:
+        y = module(x[0])
+        return y.expand(steps, *y.shape)
+    return module(x.flatten(0, 1)).unflatten(0, (steps, batch))
+
+
+def check_input(x: Tensor, name: str) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        what = f"{x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"{name}: input must be a floating-point tensor [T, B, ...], not {what}")
+    if x.dim() < 2:
+        raise ValueError(
+            f"{name}: input must be [T, B, ...], time first; got shape {tuple(x.shape)}. "
+            "A single sample needs a batch axis: x.unsqueeze(1)"
+        )
+
+
+def checked_state(layer: str, x: Tensor, state: State | None, fresh: State) -> State:
+    """`state`, or `fresh` if it is None.
+
+    Args:
+        layer: the layer's name, for messages.
+        x: its input ``[T, B, ...]``.
+        state: the state that was given, a NamedTuple of tensors ``[B, ...]``.
+        fresh: the state of a neuron at rest; a field that the options do not need is None.
+
+    Raises:
+        ValueError: for the state of another layer, of other options, or of another batch.
+    """
+    if state is None:
+        return fresh
+    if type(state) is not type(fresh):
+        raise ValueError(
+            f"{layer}: state is a {type(state).__name__}, and this layer's is a "
+            f"{type(fresh).__name__}"
+        )
+    for name, given, wanted in zip(fresh._fields, state, fresh, strict=True):  # type: ignore[attr-defined]
+        if (given is None) != (wanted is None):
+            found = "missing" if given is None else "set"
+            raise ValueError(
+                f"{layer}: state.{name} is {found}, so this state comes from a layer with other "
+                "options"
+            )
+        if given is not None and given.shape != x.shape[1:]:
+            raise ValueError(
+                f"{layer}: state.{name} has shape {tuple(given.shape)}, but one step of the input "
+                f"is {tuple(x.shape[1:])}: pass state=None for a new batch"
+            )
+    return state
+
+
+def stack_steps(rows: list[tuple[Tensor, ...]], x: Tensor, parts: int) -> list[Tensor]:
+    """What each step gave, over time; zeros like `x` for a sequence of no steps."""
+    if not rows:
+        return [x.new_zeros(x.shape)] * parts
+    return [torch.stack(part) for part in zip(*rows, strict=True)]

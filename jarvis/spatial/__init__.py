@@ -1,0 +1,61 @@
+"""Networks whose synapses have delays, learned by exact gradients of spike times.
+
+`delays` turns neuron positions into delays, `event_driven` runs recurrent networks from event to
+event, `first_spike` holds neurons that spike at most once, `network` is the spatial network, and
+`training`, `optimiser` and `layout` train and draw it.
+"""
+
+from jarvis.spatial.delays import Delays, make_delays
+from jarvis.spatial.event_driven import EventLIF, EventNeuron, EventOutput, run_events
+from jarvis.spatial.first_spike import (
+    FirstSpikeLayer,
+    FirstSpikeNetwork,
+    FirstSpikeParams,
+    FirstSpikes,
+    first_spike_loss,
+    first_spike_scores,
+    first_spikes,
+    spike_time_encode,
+)
+from jarvis.spatial.layout import draw_delays, draw_layout, record_layout, save_film, save_layouts
+from jarvis.spatial.network import (
+    SpatialNetwork,
+    SpatialOutput,
+    give_signs_,
+    rate_penalty,
+    scale_to_rate,
+)
+from jarvis.spatial.optimiser import spatial_optimiser
+from jarvis.spatial.training import RateTarget, SpatialRun, evaluate_words, fit_spatial
+
+__all__ = [
+    "Delays",
+    "EventLIF",
+    "EventNeuron",
+    "EventOutput",
+    "FirstSpikeLayer",
+    "FirstSpikeNetwork",
+    "FirstSpikeParams",
+    "FirstSpikes",
+    "RateTarget",
+    "SpatialNetwork",
+    "SpatialOutput",
+    "SpatialRun",
+    "draw_delays",
+    "draw_layout",
+    "evaluate_words",
+    "first_spike_loss",
+    "first_spike_scores",
+    "first_spikes",
+    "fit_spatial",
+    "give_signs_",
+    "make_delays",
+    "rate_penalty",
+    "record_layout",
+    "run_events",
+    "save_film",
+    "save_layouts",
+    "scale_to_rate",
+    "spatial_optimiser",
+    "spike_time_encode",
+]

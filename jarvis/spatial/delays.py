@@ -1,0 +1,500 @@
+"""Delays of synapses: none, one number per synapse, or the distance between two neurons' positions.
+
+Positions are in ms: the distance between two neurons is the time that a spike takes from one to the
+other, at velocity 1. Every form is a module whose `forward` gives one matrix of delays per
+connection, in ms, through which gradients reach whatever the delays are made of. `make_delays`
+picks the form.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+LAYOUTS = ("normal", "line", "circle")
+
+
+def euclidean_delays(pre: Tensor, post: Tensor) -> Tensor:
+    """Delays between points that spikes travel between in a straight line, at 1 unit a ms.
+
+    ``d = sqrt(0.01 + |r_pre - r_post|^2)``: the 0.01 keeps it smooth where two points meet.
+
+    Args:
+        pre: ``[n_pre, D]`` positions of senders, ms.
+        post: ``[n_post, D]`` positions of receivers, ms.
+
+    Returns:
+        ``[n_pre, n_post]`` delays, ms. No ``[n_pre, n_post, D]`` is ever made.
+
+    Source: Landsmeer et al. 2025, arXiv:2512.10011.
+
+    Example:
+        >>> euclidean_delays(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
+        tensor([[5.0010]])
+    """
+    # Not by matrix product: |a|^2 + |b|^2 - 2ab loses short distances to rounding.
+    distance = torch.cdist(pre, post, compute_mode="donot_use_mm_for_euclid_dist")
+    return torch.hypot(distance, distance.new_tensor(0.1))
+
+
+def manhattan_delays(pre: Tensor, post: Tensor) -> Tensor:
+    """Delays between points that spikes travel between along the axes, at 1 unit a ms.
+
+    ``d = |x_pre - x_post| + |y_pre - y_post| + ...``, as wires on a chip run. Where a difference
+    is 0 its derivative is taken as 0.
+
+    Args:
+        pre: ``[n_pre, D]`` positions of senders, ms.
+        post: ``[n_post, D]`` positions of receivers, ms.
+
+    Returns:
+        ``[n_pre, n_post]`` delays, ms.
+
+    Example:
+        >>> manhattan_delays(torch.zeros(1, 2), torch.tensor([[3.0, -4.0]]))
+        tensor([[7.]])
+    """
+    return torch.cdist(pre, post, p=1.0)
+
+
+def grid_points(n: int, n_dims: int) -> Tensor:
+    """The first `n` points of an integer grid of side ``ceil(n^(1/D))``, the first axis fastest.
+
+    Example:
+        >>> grid_points(5, 2).tolist()
+        [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
+    """
+    side = 1
+    while side**n_dims < n:  # in integers: 27 ** (1 / 3) is not 3 in floating point
+        side += 1
+    index = torch.arange(n)
+    return torch.stack([index // side**axis % side for axis in range(n_dims)], 1).to(
+        torch.get_default_dtype()
+    )
+
+
+def starting_points(
+    n: int, n_dims: int, layout: str, std: float, generator: torch.Generator, *, inputs: bool
+) -> Tensor:
+    """Where a population begins: ``[n, D]`` ms.
+
+    Args:
+        n: neurons of the population.
+        n_dims: D.
+        layout: "normal": every coordinate N(0, std^2). "line": inputs at equal steps from
+            ``-2 std`` to ``2 std`` on the first axis, others as "normal". "circle" (2-D): inputs at
+            equal angles on a circle of radius ``2 std``, others on one of radius `std`.
+        std: spread, ms.
+        generator: what "normal" draws from.
+        inputs: whether this is the input population.
+
+    Raises:
+        ValueError: for an unknown layout, or a circle outside the plane.
+
+    Example:
+        >>> g = torch.Generator()
+        >>> starting_points(3, 2, "line", 10.0, g, inputs=True)[:, 0].tolist()
+        [-20.0, 0.0, 20.0]
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout={layout!r} is not one of {', '.join(LAYOUTS)}")
+    if layout == "circle":
+        if n_dims != 2:
+            raise ValueError(f"layout='circle' lies in 2 dimensions, not in {n_dims}")
+        # The full turn is left out: its neuron would lie on the first one.
+        angle = torch.arange(n) * (2 * math.pi / n)
+        radius = 2 * std if inputs else std
+        return radius * torch.stack([torch.sin(angle), torch.cos(angle)], 1)
+    if layout == "line" and inputs:
+        points = torch.zeros(n, n_dims)
+        points[:, 0] = torch.linspace(-2 * std, 2 * std, n)
+        return points
+    return std * torch.randn(n, n_dims, generator=generator)
+
+
+class _Limit(torch.autograd.Function):
+    """Clamps; a value beyond a limit still feels the gradient that would bring it back."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, low: float, high: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.low, ctx.high = low, high
+        return x.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (x,), (grad,) = ctx.saved_tensors, grads
+        # Descent moves against the gradient: a positive one would push a low value further down.
+        outward = ((x < ctx.low) & (grad > 0)) | ((x > ctx.high) & (grad < 0))
+        return grad.masked_fill(outward, 0.0), None, None
+
+
+def limited_delays(
+    delays: Tensor, shortest: float, longest: float | None, saturate: bool, name: str = "delays"
+) -> Tensor:
+    """Delays between `shortest` and `longest`, ms; what was clamped can come back.
+
+    A gradient reaches a clamped delay only if a step of descent along it leads towards the limits.
+
+    Args:
+        delays: ``[n_pre, n_post]``, ms.
+        shortest: what shorter delays become, ms.
+        longest: the longest delay allowed, ms; None for no limit.
+        saturate: True: longer delays become `longest`. False: they are an error.
+        name: what the error calls them.
+
+    Raises:
+        ValueError: for a delay beyond `longest`, unless `saturate`; for NaN.
+
+    Example:
+        >>> limited_delays(torch.tensor([[-1.0, 2.0, 9.0]]), 0.5, 5.0, saturate=True)
+        tensor([[0.5000, 2.0000, 5.0000]])
+    """
+    high = math.inf if longest is None else longest
+    least, most = (x.item() for x in delays.detach().aminmax())
+    if shortest <= least and most <= high:
+        return delays
+    if math.isnan(least):
+        raise ValueError(f"{name}: a delay is NaN")
+    if not saturate and most > high:
+        at = divmod(int(delays.argmax()), delays.shape[1])
+        raise ValueError(
+            f"longest={high:g} ms, but the delay of synapse {list(at)} of {name} is "
+            f"{delays[at].item():.4g} ms: raise longest, start with shorter delays, or pass "
+            "saturate=True"
+        )
+    return _Limit.apply(delays, shortest, high)
+
+
+Pairs = Sequence[tuple[int, int]]  # (sending, receiving) population
+
+FORMS = "'0', 'inf', 'D' (1 to 9), 'DeEPS' or 'DgEPS', such as '3', '3e0.2' or '3g0.2'"
+
+_SPATIAL = re.compile(r"([1-9])(?:([eg])(\d+\.?\d*|\.\d+))?")
+
+
+class Delays(nn.Module):
+    """What all forms share: the populations, what connects them, and the limits of a delay.
+
+    No neuron has a synapse onto itself: in a connection of a population with itself the diagonal
+    is 0, whatever the limits, and nothing there is trained or counted.
+
+    Args:
+        sizes: neurons of each population; the first holds the inputs.
+        connections: pairs (sending population, receiving population).
+        shortest: delays below it become it, ms. What lies below feels only gradients that raise it.
+        longest: the longest delay allowed, ms; None for no limit.
+        saturate: False makes a longer delay an error; True makes it `longest`, and it feels only
+            gradients that shorten it.
+
+    Raises:
+        ValueError: for a size, connection or limit that cannot be; in `forward`, for a delay
+            beyond `longest`.
+    """
+
+    synaptic = ""  # the name of the list of parameters, if any, that has one number a synapse
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        connections: Pairs,
+        *,
+        shortest: float = 0.0,
+        longest: float | None = None,
+        saturate: bool = False,
+    ) -> None:
+        super().__init__()
+        self.sizes = tuple(int(n) for n in sizes)
+        self.connections = tuple((int(pre), int(post)) for pre, post in connections)
+        if not self.sizes or min(self.sizes) < 1:
+            raise ValueError(f"sizes={tuple(sizes)} must hold a positive number a population")
+        for pair in self.connections:
+            if not all(0 <= end < len(self.sizes) for end in pair):
+                raise ValueError(
+                    f"connections: {pair} must name two of the {len(self.sizes)} populations "
+                    f"0..{len(self.sizes) - 1}"
+                )
+        if not (math.isfinite(shortest) and shortest >= 0):
+            raise ValueError(f"shortest={shortest!r} ms must be at least 0 and finite")
+        if longest is not None and not longest > shortest:
+            raise ValueError(f"longest={longest!r} ms must be above shortest={shortest!r} ms")
+        if saturate and longest is None:
+            raise ValueError("saturate=True needs a limit: longest=..., ms")
+        self.shortest = float(shortest)
+        self.longest = None if longest is None else float(longest)
+        self.saturate = saturate
+
+    def _unlimited(self, connection: int) -> Tensor:
+        """``[n_pre, n_post]`` delays of a connection as they come from the parameters."""
+        raise NotImplementedError
+
+    @property
+    def positions(self) -> list[Tensor] | None:
+        """``[n, D]`` positions of each population, ms; None where neurons have no place."""
+        return None
+
+    @property
+    def n_synapses(self) -> int:
+        """Synapses of all connections: their weights' number."""
+        return sum(
+            self.sizes[pre] * (self.sizes[post] - (pre == post)) for pre, post in self.connections
+        )
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers the delays are learned with."""
+        count = sum(p.numel() for p in self.parameters() if p.requires_grad)
+        for p, (pre, post) in zip(getattr(self, self.synaptic, ()), self.connections, strict=False):
+            count -= self.sizes[pre] if pre == post and p.requires_grad else 0
+        return count
+
+    def forward(self) -> list[Tensor]:
+        """One ``[n_pre, n_post]`` matrix of delays a connection, ms."""
+        return [self._limited(index) for index in range(len(self.connections))]
+
+    def _limited(self, index: int) -> Tensor:
+        delays, (pre, post) = self._unlimited(index), self.connections[index]
+        options = (self.shortest, self.longest, self.saturate, f"connection {pre} -> {post}")
+        if pre != post:
+            return limited_delays(delays, *options)
+        diagonal = torch.eye(len(delays), dtype=torch.bool, device=delays.device)
+        # Filled before, so that a synapse that does not exist is never too long.
+        delays = limited_delays(delays.masked_fill(diagonal, self.shortest), *options)
+        return delays.masked_fill(diagonal, 0.0)
+
+    def extra_repr(self) -> str:
+        return f"sizes={self.sizes}, connections={self.connections}"
+
+
+class NoDelays(Delays):
+    """Every spike arrives at once: zeros, or `shortest`, and nothing to learn (net "0")."""
+
+    def __init__(self, sizes: Sequence[int], connections: Pairs, **limits) -> None:
+        super().__init__(sizes, connections, **limits)
+        self.register_buffer("_zero", torch.zeros(()), persistent=False)  # knows dtype and device
+
+    def _unlimited(self, connection: int) -> Tensor:
+        pre, post = self.connections[connection]
+        return self.get_buffer("_zero").repeat(self.sizes[pre], self.sizes[post])
+
+
+class FreeDelays(Delays):
+    """One delay a synapse, each learned by itself (net "inf"): initially N(mean, std^2) ms.
+
+    `delays` holds the parameters, ``[n_pre, n_post]`` a connection. They may wander below
+    `shortest`; `forward` gives `shortest` then, and lets through only gradients that raise them.
+    """
+
+    synaptic = "delays"
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        connections: Pairs,
+        generator: torch.Generator,
+        *,
+        mean: float = 8.0,
+        std: float = 1.0,
+        **limits,
+    ) -> None:
+        super().__init__(sizes, connections, **limits)
+        self.delays = nn.ParameterList(
+            mean + std * torch.randn(self.sizes[pre], self.sizes[post], generator=generator)
+            for pre, post in self.connections
+        )
+
+    def _unlimited(self, connection: int) -> Tensor:
+        return self.delays[connection]
+
+
+class _SpatialDelays(Delays):
+    """Delays from places, each stretched by at most ``1 + eps``: ``1 + eps (1 + tanh theta) / 2``.
+
+    `theta`, one number a synapse, starts at 0; with ``eps=0`` there is none.
+    """
+
+    synaptic = "theta"
+
+    def __init__(
+        self, sizes: Sequence[int], connections: Pairs, *, eps: float = 0.0, **limits
+    ) -> None:
+        super().__init__(sizes, connections, **limits)
+        self.eps = eps
+        self.theta = nn.ParameterList(
+            torch.zeros(self.sizes[pre], self.sizes[post])
+            for pre, post in (self.connections if eps else ())
+        )
+
+    def _distance(self, pre: int, post: int) -> Tensor:
+        raise NotImplementedError
+
+    def _unlimited(self, connection: int) -> Tensor:
+        distance = self._distance(*self.connections[connection])
+        if not self.eps:
+            return distance
+        return distance * (1 + self.eps * (0.5 + 0.5 * torch.tanh(self.theta[connection])))
+
+
+class PositionDelays(_SpatialDelays):
+    """Neurons have learned places; a delay is a distance (nets "D" and "DeEPS").
+
+    `coordinates` holds the parameters, ``[n, D]`` ms a population; a population's places are the
+    same for all its connections. With `eps`, `theta` stretches each synapse.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        connections: Pairs,
+        places: Sequence[Tensor],
+        *,
+        eps: float = 0.0,
+        fixed_inputs: bool = False,
+        **limits,
+    ) -> None:
+        super().__init__(sizes, connections, eps=eps, **limits)
+        if [len(p) for p in places] != list(self.sizes):
+            shapes = [tuple(p.shape) for p in places]
+            raise ValueError(f"places: {shapes} are not [n, D] for sizes={self.sizes}")
+        self.coordinates = nn.ParameterList(places)
+        self.coordinates[0].requires_grad_(not fixed_inputs)
+
+    @property
+    def positions(self) -> list[Tensor]:
+        """``[n, D]`` positions of each population, ms."""
+        return list(self.coordinates)
+
+    def _distance(self, pre: int, post: int) -> Tensor:
+        return euclidean_delays(self.coordinates[pre], self.coordinates[post])
+
+
+class GridDelays(_SpatialDelays):
+    """Every population on an integer grid times one learned `scale`, ms (net "DgEPS").
+
+    The inputs' grid is moved as a whole by `origin`, ``[D]`` ms, learned from 0; the others stay.
+    Delays are Manhattan distances, which `theta` stretches.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        connections: Pairs,
+        n_dims: int,
+        *,
+        eps: float = 0.0,
+        scale: float = 1.0,
+        fixed_inputs: bool = False,
+        **limits,
+    ) -> None:
+        super().__init__(sizes, connections, eps=eps, **limits)
+        self.scale = nn.Parameter(torch.tensor(float(scale)))
+        self.origin = nn.Parameter(torch.zeros(n_dims), requires_grad=not fixed_inputs)
+        for index, n in enumerate(self.sizes):
+            self.register_buffer(f"_grid{index}", grid_points(n, n_dims), persistent=False)
+
+    def _place(self, population: int) -> Tensor:
+        place = self.scale * self.get_buffer(f"_grid{population}")
+        return place + self.origin if population == 0 else place
+
+    @property
+    def positions(self) -> list[Tensor]:
+        """``[n, D]`` positions of each population, ms."""
+        return [self._place(population) for population in range(len(self.sizes))]
+
+    def _distance(self, pre: int, post: int) -> Tensor:
+        return manhattan_delays(self._place(pre), self._place(post))
+
+
+def make_delays(
+    net: str | int,
+    sizes: Sequence[int],
+    connections: Pairs,
+    *,
+    delay_mean: float = 8.0,
+    delay_std: float = 1.0,
+    position_std: float = 20.0,
+    grid_scale: float = 1.0,
+    layout: str = "normal",
+    fixed_inputs: bool = False,
+    shortest: float = 0.0,
+    longest: float | None = None,
+    saturate: bool = False,
+    seed: int | torch.Generator = 0,
+) -> Delays:
+    """The delays of a network, by the name of their form.
+
+    ====== ===================================================================================
+    net    delay of a synapse
+    ====== ===================================================================================
+    0      none
+    inf    a free parameter, initially N(delay_mean, delay_std^2) ms
+    D      the distance ``sqrt(0.01 + |r_i - r_j|^2)`` of two learned places in D dimensions
+    DeEPS  that distance times ``1 + EPS (1 + tanh theta) / 2``, theta learned for each synapse
+    DgEPS  the same stretch of a Manhattan distance on an integer grid of side ``ceil(n^(1/D))``
+           times a learned scale, whose input half moves by a learned origin
+    ====== ===================================================================================
+
+    Args:
+        net: the form: "0", "inf", "3", "3e0.2", "3g0.2".
+        sizes: neurons of each population, inputs first: (n_in, n_hidden).
+        connections: pairs (sending, receiving population): ((0, 1), (1, 1)) for a recurrent
+            network. A population has no synapse from a neuron onto itself: that diagonal is 0.
+        delay_mean: mean of free delays at the start, ms.
+        delay_std: their standard deviation, ms.
+        position_std: spread of positions at the start, ms.
+        grid_scale: spacing of the grid at the start, ms.
+        layout: positions at the start: "normal", "line" or "circle", see `starting_points`.
+        fixed_inputs: True keeps the input population where it starts.
+        shortest: delays below it become it, ms; they feel only gradients that raise them.
+        longest: the longest delay allowed, ms; None for no limit.
+        saturate: True clamps longer delays to `longest`, where otherwise they are an error.
+        seed: of the positions and delays drawn, or a generator to draw from.
+
+    Returns:
+        A `Delays`; call it for a list with one ``[n_pre, n_post]`` matrix a connection, in ms.
+
+    Raises:
+        ValueError: for an unknown form, a number that cannot be, and a `layout` or `fixed_inputs`
+            where there are no positions.
+
+    Source: Landsmeer et al. 2025, arXiv:2512.10011.
+
+    Example:
+        >>> delays = make_delays("3", (700, 300), ((0, 1), (1, 1)))
+        >>> [tuple(matrix.shape) for matrix in delays()]
+        [(700, 300), (300, 300)]
+        >>> delays.n_synapses, delays.n_parameters
+        (299700, 3000)
+    """
+    name = str(net).strip()
+    match = _SPATIAL.fullmatch(name)
+    if name not in ("0", "inf") and match is None:
+        raise ValueError(f"net={net!r} is not a form of delays: {FORMS}")
+    for option, value in {"delay_std": delay_std, "position_std": position_std}.items():
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{option}={value!r} ms must be at least 0 and finite")
+    if not math.isfinite(delay_mean + grid_scale):
+        raise ValueError(f"delay_mean={delay_mean!r}, grid_scale={grid_scale!r} must be finite")
+    placed = match is not None and match[2] != "g"
+    if layout != "normal" and not placed:
+        raise ValueError(f"layout={layout!r} needs net='D' or 'DeEPS', not {name!r}")
+    if fixed_inputs and match is None:
+        raise ValueError(f"fixed_inputs=True needs positions, which net={name!r} has not")
+    random = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
+    limits: dict[str, Any] = dict(shortest=shortest, longest=longest, saturate=saturate)
+    if match is None:
+        if name == "0":
+            return NoDelays(sizes, connections, **limits)
+        return FreeDelays(sizes, connections, random, mean=delay_mean, std=delay_std, **limits)
+    n_dims, eps = int(match[1]), float(match[3] or 0.0)
+    options: dict[str, Any] = dict(eps=eps, fixed_inputs=fixed_inputs, **limits)
+    if not placed:
+        return GridDelays(sizes, connections, n_dims, scale=grid_scale, **options)
+    places = [
+        starting_points(n, n_dims, layout, position_std, random, inputs=index == 0)
+        for index, n in enumerate(sizes)
+    ]
+    return PositionDelays(sizes, connections, places, **options)

@@ -1,0 +1,494 @@
+"""A recurrent network with delays on a grid of time, and its exact gradient.
+
+Between events the state follows its equation; an event (a threshold reached, a spike's arrival)
+makes it jump. The gradient follows the same events backward in time: the adjoint method for
+spiking neurons, EventProp. Nothing is smoothed: a spike's time is a differentiable function of
+weights and delays, and this computes its derivative. A surrogate enters where spikes are *counted*.
+
+`forward` and `backward` are the definition, written to be read; `run_events` is the differentiable
+function of weights and delays, and runs the compiled loops of `kernels/event_numba.py` on a CPU.
+
+Sources: Wunderlich & Pehle 2021, Sci. Rep. 11:12829 (the adjoint); Meszaros, Knight & Nowotny
+2025, Nat. Commun. 16 (with delays); Landsmeer et al. 2025, arXiv:2512.10011 (models, scaling).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from jarvis.adex.normalised import NormalisedAdExParams
+from jarvis.encoding.events import Events
+from jarvis.kernels.dispatch import check_backend, choose
+from jarvis.kernels.event_spec import (
+    DAMPED,
+    FLAT,
+    NEWTON,
+    EventLoops,
+    EventSpec,
+    Gradients,
+    Inputs,
+    Spikes,
+    Synapses,
+)
+from jarvis.spatial import event_driven
+
+_EVENTS = 4096  # whose synapses are looked at in one go
+
+
+@dataclass(frozen=True)
+class EventLIF:
+    """The leaky integrate-and-fire neuron of the event-driven networks.
+
+    ``dv/dt = -v/tau + I``, ``dI/dt = -I/tau_syn``; a spike that arrives with weight w adds w to I;
+    where v reaches the threshold it fires and v starts again from 0. No refractory time. This is
+    the scaling of its source: I is in threshold units per ms.
+
+    Args:
+        tau: membrane time constant, ms.
+        tau_syn: synaptic time constant, ms.
+        dt: step of the grid, ms.
+        threshold: potential at which the neuron fires.
+        integrator: "exact" solves the equations over a step; "euler" gives v the current of the
+            step's beginning for all of it, ``v+ = exp(-dt/tau) v + dt I``, as the source does.
+
+    Raises:
+        ValueError: for a value out of range.
+
+    Source: Landsmeer et al. 2025, arXiv:2512.10011.
+    """
+
+    tau: float = 10.0
+    tau_syn: float = 2.0
+    dt: float = 0.5
+    threshold: float = 1.0
+    integrator: str = "exact"
+
+    def __post_init__(self) -> None:
+        for name in ("tau", "tau_syn", "dt", "threshold"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name}={value!r} must be positive and finite")
+        shortest = min(self.tau, self.tau_syn)
+        if self.dt > 20 * shortest:
+            raise ValueError(
+                f"dt={self.dt:g} ms is too large: nothing is left after a step of a time constant "
+                f"of {shortest:g} ms; take dt below it"
+            )
+        if self.integrator not in ("exact", "euler"):
+            raise ValueError(f"integrator={self.integrator!r} is not one of exact, euler")
+
+
+EventNeuron = EventLIF | NormalisedAdExParams
+
+
+def event_spec(
+    neuron: EventNeuron,
+    n_steps: int,
+    surrogate: float = 1.0,
+    damping: float = 0.0,
+    windows: int = 1,
+) -> EventSpec:
+    """The constants of a run of `n_steps` steps.
+
+    Raises:
+        ValueError: for an exponential that overflows.
+    """
+    dt, tau, tau_syn = neuron.dt, float(neuron.tau), float(neuron.tau_syn)
+    decay, decay_syn = math.exp(-dt / tau), math.exp(-dt / tau_syn)
+    base: dict[str, Any] = dict(
+        n_steps=n_steps, dt=dt, decay=decay, decay_syn=decay_syn, gain=dt, tau_mem=tau,
+        tau_syn=tau_syn, threshold=float(neuron.threshold), surrogate=surrogate, damping=damping,
+        windows=windows,
+    )  # fmt: skip
+    if isinstance(neuron, EventLIF):
+        if neuron.integrator == "exact":
+            rate = 1 / tau_syn - 1 / tau
+            # (decay - decay_syn) / rate, written so that equal time constants are no exception
+            base["gain"] = decay_syn * (math.expm1(rate * dt) / rate if rate else dt)
+            base["exact"] = True
+        return EventSpec(**base)
+    steepest = (neuron.threshold - neuron.v_t) / neuron.delta_t
+    if steepest > 80:  # exp() in float32 ends at 88
+        raise ValueError(
+            f"delta_t={neuron.delta_t!r} makes the exponential exp({steepest:.3g}) at the "
+            "threshold: take a larger delta_t, or a threshold nearer to v_t"
+        )
+    return EventSpec(
+        **base, adex=True, decay_w=math.exp(-dt / neuron.tau_w), tau_w=neuron.tau_w, a=neuron.a,
+        b=neuron.b, delta_t=neuron.delta_t, v_t=neuron.v_t, w0=neuron.w0,
+    )  # fmt: skip
+
+
+def _upswing(spec: EventSpec, v: Tensor) -> Tensor:
+    """What the exponential of AdEx adds to the slope of v."""
+    return spec.delta_t * torch.exp((v - spec.v_t) / spec.delta_t)
+
+
+def _crossing(
+    spec: EventSpec, v: Tensor, h: Tensor, current: Tensor, adaptation: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The derivative of a spike's time with respect to v and I at the start of its step.
+
+    A step of any length x <= dt, taken by the rule of `forward`, gives a path ``v(x)``; Newton's
+    method finds where it meets the threshold. All arguments ``[n]``; h is v(dt).
+    """
+    drive, up = current, torch.zeros_like(v)
+    if spec.adex:
+        up = _upswing(spec, v)
+        drive, up = current + up - adaptation, up / spec.delta_t
+    mean = (h - v) / spec.dt
+    rate = 1 / spec.tau_syn - 1 / spec.tau_mem
+
+    def step(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """v(x) = decay v + gain drive, and its slope."""
+        decay, decay_syn = torch.exp(-x / spec.tau_mem), torch.exp(-x / spec.tau_syn)
+        if spec.exact:
+            gain = decay_syn * (torch.expm1(rate * x) / rate if rate else x)
+            slope = drive * decay_syn - (decay * v + gain * drive) / spec.tau_mem
+        else:
+            gain, slope = x, drive - decay * v / spec.tau_mem
+        return decay, gain, torch.maximum(slope, FLAT * mean)
+
+    x = (spec.threshold - v) / mean
+    for _ in range(NEWTON):
+        decay, gain, slope = step(x)
+        x = (x - (decay * v + gain * drive - spec.threshold) / slope).clamp(0.0, spec.dt)
+    decay, gain, slope = step(x)
+    return -(decay + x * up) / slope, -gain / slope
+
+
+def _arriving(steps: Tensor, delays: Tensor, n_steps: int) -> tuple[Tensor, Tensor]:
+    """When spikes of `steps` [E] arrive over `delays` [E, H], and whether that is within T."""
+    at = steps.long().unsqueeze(1) + delays
+    return at.clamp_max(n_steps - 1), at < n_steps
+
+
+def _deliver(drive: Tensor, at: Tensor, within: Tensor, sample: Tensor, w: Tensor) -> None:
+    """Add the weights ``w [E, H]`` to ``drive [T, B, H]`` at the steps `at`."""
+    _, batch, width = drive.shape
+    unit = torch.arange(width, device=drive.device)
+    flat = (at * batch + sample.unsqueeze(1)) * width + unit
+    drive.view(-1).index_add_(0, flat.view(-1), torch.where(within, w, 0.0).view(-1))
+
+
+def _samples(offsets: Tensor) -> Tensor:
+    return torch.arange(len(offsets) - 1, device=offsets.device).repeat_interleave(offsets.diff())
+
+
+def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> Spikes:
+    """Run the network from rest, all samples at once. In each step, in this order::
+
+    v = decay v + gain I             (AdEx: + dt (DeltaT exp((v - v_t) / DeltaT) - a))
+    I = decay_syn I                  (AdEx: a = decay_w a + dt A v_before)
+    where v >= threshold: a spike; v = 0, a = a + b
+    I = I + weights of the spikes that arrive in this step
+    """
+    w_in, d_in, w_rec, d_rec = synapses
+    steps, width, batch = spec.n_steps, w_in.shape[1], len(inputs.offsets) - 1
+    drive = w_in.new_zeros(steps, batch, width)
+    sample = _samples(inputs.offsets)
+    for part in torch.arange(len(inputs.steps), device=w_in.device).split(_EVENTS):
+        unit = inputs.units[part].long()
+        at, within = _arriving(inputs.steps[part], d_in[unit], steps)
+        _deliver(drive, at, within, sample[part], w_in[unit])
+
+    v, current = w_in.new_zeros(batch, width), w_in.new_zeros(batch, width)
+    adaptation = torch.full_like(v, spec.w0)
+    kept = w_in.new_empty(batch, steps, width) if keep else None
+    found = []
+    for k in range(steps):
+        old, old_adaptation = current, adaptation
+        h = spec.decay * v + spec.gain * current
+        current = spec.decay_syn * current
+        if spec.adex:
+            h = h + spec.dt * (_upswing(spec, v) - adaptation)
+            adaptation = spec.decay_w * adaptation + spec.dt * spec.a * v
+        if kept is not None:
+            kept[:, k] = h
+        b, j = (h >= spec.threshold).nonzero(as_tuple=True)
+        if len(b):
+            at_start = (x[b, j] for x in (v, h, old, old_adaptation))
+            by_v, by_i = _crossing(spec, *at_start)
+            after = current[b, j] + spec.falling
+            if spec.adex:
+                after = after - adaptation[b, j] - spec.b
+                adaptation = adaptation.index_put((b, j), adaptation[b, j] + spec.b)
+            found.append((torch.full_like(b, k), b, j, by_v, by_i, after))
+            h = h.clone()
+            h[b, j] = 0.0
+            if len(w_rec):
+                at, within = _arriving(torch.full_like(b, k), d_rec[j], steps)
+                _deliver(drive, at, within, b, w_rec[j])
+        v = h
+        current = current + drive[k]
+
+    if not found:
+        none, real = inputs.steps.new_empty(0), w_in.new_empty(0)
+        return Spikes(none, none, torch.zeros_like(inputs.offsets), real, real, real, kept)
+    step, b, j, *slopes = (torch.cat(parts) for parts in zip(*found, strict=True))
+    order = torch.argsort(b, stable=True)
+    counts = torch.bincount(b, minlength=batch)
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    by_v, by_i, after = (part[order] for part in slopes)
+    return Spikes(step[order].int(), j[order].int(), offsets, by_v, by_i, after, kept)
+
+
+def backward(
+    spec: EventSpec,
+    inputs: Inputs,
+    synapses: Synapses,
+    spikes: Spikes,
+    g_counts: Tensor,
+    g_times: Tensor,
+) -> Gradients:
+    """Follow ``lam_v = dL/dv`` and ``lam_i = dL/dI`` from the last step to the first.
+
+    Both are taken just after a step's events. Where a spike arrives::
+
+        dL/dw += lam_i
+        dL/d(delay) += w (lam_i / tau_syn - lam_v)      also to dL/dt of the spike that was sent
+
+    and where a neuron fires, its v starts again with the slope `after`, whenever that is::
+
+        dL/dt += (b/tau_w + A threshold) lam_a - after lam_v
+        lam_v = dL/dt dt/dv,   lam_i += dL/dt dt/dI   (AdEx: lam_a -= the same)
+
+    The time t of a spike is where v meets the threshold within the step (`_crossing`), and so
+    a function of the state at the step's start. With the slope of v at the crossing, dt/dv is minus
+    one over it as dt shrinks, the rule of the sources; at the step's end, on a coarse grid, that
+    slope says little of the crossing.
+
+    Between them the step of `forward` is transposed. The count of a neuron's spikes pulls at v by
+    the surrogate ``dt / (1 + k |v - threshold|)^2`` (Zenke & Ganguli 2018), v before the reset.
+    """
+    w_in, d_in, w_rec, d_rec = synapses
+    assert spikes.v is not None
+    batch, steps, width = spikes.v.shape
+    lam_i, lam_v, lam_a = (w_in.new_zeros(batch, width) for _ in range(3))
+    # What an arrival of each step would find: for its weight, and for its time.
+    by_weight, by_time = (w_in.new_empty(steps, batch, width) for _ in range(2))
+    g_w_rec, g_d_rec = torch.zeros_like(w_rec), torch.zeros_like(w_rec)
+    order = torch.argsort(spikes.steps, stable=True)
+    bounds = torch.bincount(spikes.steps.long(), minlength=steps).cumsum(0).tolist()
+    sample = _samples(spikes.offsets)
+    drift = spec.b / spec.tau_w + spec.a * spec.threshold if spec.adex else 0.0
+    unit = torch.arange(width, device=w_in.device)
+    for k in reversed(range(steps)):
+        by_weight[k] = lam_i
+        by_time[k] = lam_i / spec.tau_syn - lam_v
+        which = order[bounds[k - 1] if k else 0 : bounds[k]]
+        if len(which):
+            b, j = sample[which], spikes.units[which].long()
+            g_t = g_times[which] + drift * lam_a[b, j]
+            if len(w_rec):
+                at, within = _arriving(spikes.steps[which], d_rec[j], steps)
+                where = at, b.unsqueeze(1), unit
+                pull = torch.where(within, by_time[where], 0.0)
+                g_w_rec.index_add_(0, j, torch.where(within, by_weight[where], 0.0))
+                g_d_rec.index_add_(0, j, pull)
+                g_t = g_t + (w_rec[j] * pull).sum(1)
+            g_t = g_t - spikes.after[which] * lam_v[b, j]
+            lam_v[b, j] = 0.0  # h is gone with the reset
+            crossed = b, j, spikes.by_v[which] * g_t, spikes.by_i[which] * g_t
+        h = spikes.v[:, k]
+        away = 1 + spec.surrogate * (h - spec.threshold).abs()
+        lam_v = lam_v + g_counts[:, spec.window(k)] * spec.dt / away**2
+        start, lam_i = lam_v, spec.decay_syn * lam_i + spec.gain * lam_v
+        lam_v = spec.decay * start
+        if spec.adex:
+            last = spikes.v[:, k - 1] if k else torch.zeros_like(h)
+            v = torch.where(last >= spec.threshold, 0.0, last)
+            lam_v = lam_v + spec.dt * (_upswing(spec, v) / spec.delta_t * start + spec.a * lam_a)
+            lam_a = spec.decay_w * lam_a - spec.dt * start
+        if len(which):
+            b, j, to_v, to_i = crossed
+            lam_v[b, j] += to_v
+            lam_i[b, j] += to_i
+            if spec.adex:
+                lam_a[b, j] -= to_i
+        if spec.damping and k % DAMPED == 0:
+            lam_v, lam_i, lam_a = (g / (1 + g.abs() / spec.damping) for g in (lam_v, lam_i, lam_a))
+
+    g_w_in, g_d_in = torch.zeros_like(w_in), torch.zeros_like(w_in)
+    sample = _samples(inputs.offsets)
+    for part in torch.arange(len(inputs.steps), device=w_in.device).split(_EVENTS):
+        c = inputs.units[part].long()
+        at, within = _arriving(inputs.steps[part], d_in[c], steps)
+        where = at, sample[part].unsqueeze(1), unit
+        g_w_in.index_add_(0, c, torch.where(within, by_weight[where], 0.0))
+        g_d_in.index_add_(0, c, torch.where(within, by_time[where], 0.0))
+    return Gradients(g_w_in, g_d_in * w_in, g_w_rec, g_d_rec * w_rec)
+
+
+class EventOutput(NamedTuple):
+    """What the neurons of an event-driven layer did."""
+
+    counts: Tensor  #: ``[B, H]`` (or ``[B, windows, H]``) spikes; differentiable by a surrogate
+    times: Tensor  #: ``[S]`` ms, in the order of `spikes`; differentiable exactly
+    spikes: Events  #: the same spikes as a batch of lists
+
+
+class _Run(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, loops: EventLoops, spec: EventSpec, inputs: Inputs, *matrices: Tensor):
+        w_in, d_in, w_rec, d_rec = matrices
+
+        def steps(delays: Tensor, least: int) -> Tensor:
+            return torch.round(delays / spec.dt).clamp(least, spec.n_steps).int()
+
+        # A spike is heard in the next step at the earliest: this one's potentials are known by now.
+        synapses = Synapses(w_in, steps(d_in, 0), w_rec, steps(d_rec, 1))
+        spikes = loops.forward(spec, inputs, synapses, any(ctx.needs_input_grad))
+        batch, width = len(inputs.offsets) - 1, w_in.shape[1]
+        where = torch.arange(batch, device=w_in.device).repeat_interleave(spikes.offsets.diff())
+        where = where * spec.windows + spec.window(spikes.steps.long())
+        shape = (batch, spec.windows, width)
+        counts = torch.bincount(where * width + spikes.units, minlength=math.prod(shape))
+        ctx.loops, ctx.spec = loops, spec
+        ctx.save_for_backward(*inputs, *synapses, *spikes)
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(spikes.steps, spikes.units, spikes.offsets)
+        times = spikes.steps.to(w_in.dtype) * spec.dt
+        return counts.view(shape).to(w_in.dtype), times, *spikes[:3]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g_counts: Tensor | None, g_times: Tensor | None, *_):
+        saved = ctx.saved_tensors
+        inputs, synapses = Inputs(*saved[:3]), Synapses(*saved[3:7])
+        spikes = Spikes(*saved[7:])
+        assert spikes.v is not None
+        if g_counts is None:
+            batch, _, width = spikes.v.shape
+            g_counts = spikes.v.new_zeros(batch, ctx.spec.windows, width)
+        if g_times is None:
+            g_times = spikes.v.new_zeros(len(spikes.steps))
+        gradients = ctx.loops.backward(ctx.spec, inputs, synapses, spikes, g_counts, g_times)
+        for name, gradient in gradients._asdict().items():
+            if not math.isfinite(gradient.sum().item()) and not torch.isfinite(gradient).all():
+                raise FloatingPointError(
+                    f"run_events: the gradient of {name} is not finite. A spike's time can depend "
+                    "on the past so strongly that its gradient explodes: pass damping=1.0 (say), "
+                    "lower the weights or the firing rate, or compute in float64"
+                )
+        return None, None, None, *gradients
+
+
+def _check_matrix(name: str, matrix: Tensor, shape: tuple[int, int], least: float) -> None:
+    if tuple(matrix.shape) != shape:
+        raise ValueError(f"{name} {tuple(matrix.shape)} must be {list(shape)}, pre x post")
+    if not matrix.is_floating_point():
+        raise TypeError(f"{name} is {matrix.dtype}: weights and delays are floating-point")
+    # One pass: the sum of finite numbers is finite (or overflows, and is looked at again).
+    if not math.isfinite(matrix.detach().sum().item()) and not torch.isfinite(matrix).all():
+        raise ValueError(f"{name} has a value that is not finite")
+    if matrix.numel() and least > -math.inf and matrix.detach().min().item() < least:
+        raise ValueError(f"{name} has a delay of {matrix.min().item():g} ms: none may be below 0")
+
+
+def run_events(
+    events: Events,
+    w_in: Tensor,
+    d_in: Tensor,
+    w_rec: Tensor | None = None,
+    d_rec: Tensor | None = None,
+    neuron: EventNeuron | None = None,
+    *,
+    surrogate: float = 1.0,
+    damping: float = 0.0,
+    windows: int = 1,
+    backend: str = "auto",
+) -> EventOutput:
+    """Input spikes, over delays, to neurons that may hear each other, over delays.
+
+    Delays are rounded to steps of ``neuron.dt`` and their gradient passes through the rounding.
+    None is ever cut short: what would arrive after the last step does not arrive. Between two
+    neurons of the layer a spike takes at least one step.
+
+    The gradient is exact for the network without a grid, and approaches it as dt shrinks. It needs
+    memory for T times the neurons and for the spikes, never for T times the synapses.
+
+    Args:
+        events: input spikes in steps of ``neuron.dt`` (see `Events.on_grid`), of n_in units.
+        w_in: weights ``[n_in, H]``, pre x post, in threshold units per ms.
+        d_in: their delays ``[n_in, H]``, ms.
+        w_rec: weights ``[H, H]`` among the neurons; None: they do not hear each other.
+        d_rec: their delays ``[H, H]``, ms.
+        neuron: an `EventLIF` (the default's: ``EventLIF()``) or a `NormalisedAdExParams`.
+        surrogate: slope k of ``1/(1 + k |v - threshold|)^2``, through which alone a *count* has a
+            gradient; per ms, so that it does not depend on dt.
+        damping: every 10 steps backward, ``g -> g / (1 + |g| / damping)``. It tames the gradients
+            of chaotic networks and bends them; 0 (exact) leaves them alone.
+        windows: equal parts of the time in each of which spikes are counted; with more than 1 (and
+            at most T), `EventOutput.counts` is ``[B, windows, H]``.
+        backend: "auto" takes the compiled loop; "eager" is the readable definition, on any device;
+            "numba" (CPU) and "triton" (CUDA) insist.
+
+    Returns:
+        `EventOutput`.
+
+    Raises:
+        ValueError: for shapes that do not fit, a negative delay, a number that is not finite, or
+            a backend that cannot run this.
+        TypeError: for weights or delays that are not floating-point, or weights of two types.
+        FloatingPointError: in the backward pass, for gradients that exploded.
+
+    Source: Wunderlich & Pehle 2021, Sci. Rep. 11:12829; with delays, Meszaros et al. 2025, Nat.
+    Commun. 16; see `jarvis.spatial.event_driven` for the equations.
+
+    Example:
+        >>> one_spike = Events.from_first_steps(torch.tensor([[2]]), n_steps=40)
+        >>> delay = torch.tensor([[3.0]], requires_grad=True)
+        >>> out = run_events(one_spike, torch.tensor([[0.8]]), delay, neuron=EventLIF(dt=0.5))
+        >>> out.times.tolist()
+        [7.0]
+        >>> out.times.sum().backward()
+        >>> round(delay.grad.item(), 4)  # a delay that is 1 ms longer: a spike 1 ms later
+        1.0
+    """
+    neuron = EventLIF() if neuron is None else neuron
+    check_backend(backend)
+    if events.n_steps is None:
+        raise ValueError("run_events: these events are in ms: events.on_grid(neuron.dt) first")
+    if not (math.isfinite(surrogate) and surrogate >= 0):
+        raise ValueError(f"surrogate={surrogate!r} must be at least 0")
+    if not (math.isfinite(damping) and damping >= 0):
+        raise ValueError(f"damping={damping!r} must be at least 0")
+    if not 1 <= windows <= events.n_steps or windows != int(windows):
+        raise ValueError(f"windows={windows!r} must be a whole number from 1 to T={events.n_steps}")
+    if not len(events):
+        raise ValueError("run_events: there is no sample in these events")
+    if w_in.dim() != 2:
+        raise ValueError(f"w_in must be [n_in, H]; got {tuple(w_in.shape)}")
+    if (w_rec is None) != (d_rec is None):
+        raise ValueError("w_rec and d_rec come together, or neither")
+    n_in, width = w_in.shape
+    if events.n_units != n_in:
+        raise ValueError(f"events have {events.n_units} units, but w_in {n_in} rows")
+    heard_by = 0 if w_rec is None else width
+    none = w_in.new_zeros(0, 0)
+    w_rec, d_rec = (none, none) if w_rec is None or d_rec is None else (w_rec, d_rec)
+    for name, matrix, rows, columns, least in (
+        ("w_in", w_in, n_in, width, -math.inf),
+        ("d_in", d_in, n_in, width, 0.0),
+        ("w_rec", w_rec, heard_by, heard_by, -math.inf),
+        ("d_rec", d_rec, heard_by, heard_by, 0.0),
+    ):
+        _check_matrix(name, matrix, (rows, columns), least)
+    if w_rec.dtype != w_in.dtype:
+        raise TypeError(f"w_rec is {w_rec.dtype}, but w_in {w_in.dtype}")
+    matrices = (w_in, d_in.to(w_in.dtype), w_rec, d_rec.to(w_in.dtype))
+    if not torch.is_grad_enabled():  # then nothing is kept for a way back
+        matrices = tuple(matrix.detach() for matrix in matrices)
+    loops = choose(backend, "run_events", matrices, family="event")
+    device = w_in.device
+    inputs = Inputs(*(x.to(device) for x in (events.times, events.units, events.offsets)))
+    spec = event_spec(neuron, events.n_steps, surrogate, damping, int(windows))
+    results = _Run.apply(loops or event_driven, spec, inputs, *matrices)
+    counts, times, steps, units, offsets = results  # type: ignore[misc]
+    spikes = Events(steps, units, offsets, (width,), events.n_steps)
+    return EventOutput(counts if windows > 1 else counts.squeeze(1), times, spikes)

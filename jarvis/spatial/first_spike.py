@@ -1,0 +1,581 @@
+"""Neurons that spike at most once, simulated from arrival to arrival, with exact gradients.
+
+A neuron is told by its input spikes' arrival times ``a_i = t_i + d_i`` and weights ``w_i``:
+
+    v(t) = sum over a_i < t of w_i K(t - a_i),    v(T) = threshold for the first time,
+
+with ``K(s) = (exp(-s/tau_mem) - exp(-s/tau_syn)) / (1/tau_syn - 1/tau_mem)``, which is
+``s exp(-s/tau)`` where both time constants are equal. There is no grid and no surrogate: T is a
+smooth function of weights, delays and input times as long as the neuron goes on spiking.
+
+`FirstSpikeNetwork` stacks layers of them and is read out by the first output spike. Encoder, scores
+and loss belong together: a value becomes the time of one spike, the class whose output spikes first
+wins, and so a score is minus a time. What an output that stays silent is worth is decided here too:
+it comes after every spike, the later the further it stayed from its threshold.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jarvis.kernels.dispatch import check_backend
+from jarvis.networks.costs import Operations, check_input_kind, per_sample, synaptic_operations
+from jarvis.spatial.delays import make_delays
+
+
+class FirstSpikes(NamedTuple):
+    """What `first_spikes` returns."""
+
+    times: Tensor  #: ``[B, n_post]`` in ms; infinite where a neuron stays silent
+    peaks: Tensor  #: ``[B, n_post]``; largest v (0 at least) of a silent neuron, else the threshold
+
+    def count_spikes(self) -> Tensor:
+        """``[B, n_post]`` int64: 1 for a neuron that fired, 0 for a silent one."""
+        return self.times.isfinite().long()
+
+
+@dataclass(frozen=True)
+class FirstSpikeParams:
+    """LIF neurons with a current synapse, in the scaling of the spatial networks.
+
+    ``dv/dt = -v/tau_mem + I``, ``dI/dt = -I/tau_syn``, I jumps by w at an arrival.
+
+    Args:
+        tau_mem: membrane time constant in ms.
+        tau_syn: synaptic time constant in ms. With ``tau_mem = 2 tau_syn`` the crossing is the root
+            of a quadratic, else Newton's method finds it.
+        threshold: v at which a neuron spikes; rest is 0.
+        dt: 0 for exact times. Else a grid in ms: input times and delays are rounded to it, and a
+            neuron spikes at its first point at which v is at the threshold or above.
+        min_slope: bound of the gradient, in 1/ms. The gradient holds 1/(dv/dt) at the crossing,
+            which is infinite where v only just grazes the threshold; a smaller slope is taken for
+            this one. 0 switches it off, and gradients are exact everywhere.
+
+    Raises:
+        ValueError: for a value out of range.
+
+    Source: Göltz et al. 2021, Nat. Mach. Intell. 3:823, eqs. 1-8, for the model and its closed
+    forms; Wunderlich & Pehle 2021, Sci. Rep. 11:12829, for its gradient.
+
+    Example:
+        >>> FirstSpikeParams(tau_mem=4.0, tau_syn=2.0).tau_mem
+        4.0
+    """
+
+    tau_mem: float = 4.0
+    tau_syn: float = 2.0
+    threshold: float = 1.0
+    dt: float = 0.0
+    min_slope: float = 0.01
+
+    def __post_init__(self) -> None:
+        for name in ("tau_mem", "tau_syn", "threshold"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}={getattr(self, name)} must be positive and finite")
+        for name in ("dt", "min_slope"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name}={getattr(self, name)} must be 0 (off) or positive")
+
+    @property
+    def c(self) -> float:
+        """``1 / (1/tau_syn - 1/tau_mem)`` in ms; 0 where both are equal."""
+        if math.isclose(self.tau_mem, self.tau_syn, rel_tol=1e-9):
+            return 0.0
+        return 1.0 / (1.0 / self.tau_syn - 1.0 / self.tau_mem)
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """The numbers that the compiled loops take."""
+        ratio = math.log(self.tau_syn / self.tau_mem)
+        numbers = (self.tau_mem, self.tau_syn, self.threshold, self.dt, self.min_slope)
+        return np.array([*numbers, self.c, ratio])
+
+    def rise(self, s: Tensor) -> Tensor:
+        """``K(s) exp(s/tau_mem)``: what a unit of current has added to v, leak apart."""
+        return s if self.c == 0.0 else -self.c * torch.expm1(-s / self.c)
+
+    def kernel(self, s: Tensor) -> Tensor:
+        """``K(s)``: v at s ms after the arrival of a spike of weight 1."""
+        return torch.exp(-s / self.tau_mem) * self.rise(s)
+
+    def slope(self, s: Tensor) -> Tensor:
+        """``dK/ds``."""
+        return torch.exp(-s / self.tau_syn) - self.kernel(s) / self.tau_mem
+
+
+def first_spikes(
+    times: Tensor,
+    weights: Tensor,
+    delays: Tensor | None = None,
+    params: FirstSpikeParams | None = None,
+    *,
+    backend: str = "auto",
+) -> FirstSpikes:
+    """When each neuron first spikes, and how close a silent one came.
+
+    ``v(T) = threshold`` gives, by implicit differentiation, with v' = dv/dt at T from the left,
+
+        dT/dw_i = -K(T - a_i) / v',      dT/da_i = w_i K'(T - a_i) / v',      a_i = t_i + d_i,
+
+    for the arrivals before T, and 0 for the others. It is EventProp for one spike. A silent
+    neuron's time has no gradient; its peak, the largest v that it reached, has one:
+    ``K(s)`` and ``-w_i K'(s)`` at the peak.
+
+    Args:
+        times: input spike times ``[B, n_pre]`` in ms; infinite: that input never spikes.
+        weights: ``[n_pre, n_post]``.
+        delays: ``[n_pre, n_post]`` in ms, none of them negative; None: no delays.
+        params: the neurons' constants.
+        backend: "numba" (CPU), "eager" (PyTorch, on any device; the definition), or "auto".
+
+    Returns:
+        `FirstSpikes`; NaN in, NaN out.
+
+    Raises:
+        ValueError: if shapes do not fit, a delay is negative, a weight or delay is infinite, or
+            `backend` cannot run these tensors.
+        TypeError: for a tensor that is not floating-point.
+
+    Example:
+        One input at 1 ms with a delay of 2 ms. v reaches the threshold where
+        ``x - x^2 = 1 / (4 w)`` for ``x = exp(-(T - 3)/4)``.
+
+        >>> t, w, d = torch.tensor([[1.0]]), torch.tensor([[1.5]]), torch.tensor([[2.0]])
+        >>> first_spikes(t, w, d).times
+        tensor([[3.9496]])
+    """
+    params = FirstSpikeParams() if params is None else params
+    if times.ndim != 2 or weights.ndim != 2 or times.shape[1] != weights.shape[0]:
+        raise ValueError(
+            f"first_spikes takes times [B, n_pre] and weights [n_pre, n_post], and got shapes "
+            f"{tuple(times.shape)} and {tuple(weights.shape)}"
+        )
+    if delays is not None and delays.shape != weights.shape:
+        raise ValueError(
+            f"delays have shape {tuple(delays.shape)}, and weights {tuple(weights.shape)}: "
+            "both are [n_pre, n_post]"
+        )
+    if not weights.numel():
+        raise ValueError(f"weights have shape {tuple(weights.shape)}: no synapse at all")
+    for name, tensor in (("times", times), ("weights", weights), ("delays", delays)):
+        if tensor is not None and not tensor.is_floating_point():
+            raise TypeError(f"{name} are {tensor.dtype}: they must be floating-point")
+    if torch.isinf(weights.detach()).any():
+        raise ValueError("weights have an infinite value")
+    if delays is not None and ((delays.detach() < 0) | torch.isinf(delays.detach())).any():
+        raise ValueError("delays have a negative or an infinite value, ms")
+    check_backend(backend)
+    delays = torch.zeros_like(weights) if delays is None else delays
+    if backend != "eager":
+        from jarvis.kernels import first_spike_autograd as compiled
+
+        reason = compiled.refuses(times, weights, delays)
+        if backend == "triton":
+            reason = "there is no such loop"
+        if reason is None:
+            half = params.tau_mem == 2.0 * params.tau_syn
+            found = compiled.run(times, weights, delays, params.values, half, params.dt > 0)
+            return FirstSpikes(*found)
+        if backend != "auto":
+            raise ValueError(f"first_spikes: backend={backend!r} cannot run this: {reason}")
+    return _eager(times, weights, delays, params)
+
+
+def _eager(times: Tensor, weights: Tensor, delays: Tensor, params: FirstSpikeParams) -> FirstSpikes:
+    """The definition: find each crossing without gradient, then differentiate v there."""
+    dtype = times.dtype
+    t, w, d = times.double(), weights.double(), delays.double()
+    arrivals = t[:, :, None] + d  # [B, n_pre, n_post]
+    if params.dt:  # the derivative passes the rounding as if it were not there
+        steps = (t / params.dt).round()[:, :, None] + (d / params.dt).round()
+        arrivals = (arrivals - arrivals.detach()).nan_to_num(0.0) + (steps * params.dt).detach()
+    with torch.no_grad():
+        at, crossing, peak_at = _search(arrivals, w, params)
+    spiked = at < math.inf
+
+    # One equation for both: v at the crossing of a neuron that spiked, or at a silent one's peak.
+    s = torch.where(spiked, crossing, peak_at)[:, None, :] - arrivals
+    causal = (s > 0) & s.isfinite()
+    s = torch.where(causal, s, 0.0)
+    v = (w * params.kernel(s) * causal).sum(1)
+    steepness = (w * params.slope(s) * causal).sum(1).detach()
+    # A peak may be where an arrival ended v's rise: it moves with that arrival, along v.
+    corner = (arrivals == peak_at[:, None, :]) & ~spiked[:, None, :]
+    corner &= corner.cumsum(1) == 1
+    shift = torch.where(corner, arrivals - arrivals.detach(), 0.0).sum(1)
+    # The value is T. The derivative is that of one Newton step at T, which is the implicit one.
+    bounded = torch.where(spiked, steepness.clamp_min(params.min_slope), 1.0)
+    moved = (v - v.detach()) / bounded
+    out = torch.where(spiked, at - moved, math.inf)
+    peaks = torch.where(spiked, params.threshold, v + steepness * shift)
+    broken = (arrivals + w).isnan().any(1)
+    return FirstSpikes(*(x.masked_fill(broken, math.nan).to(dtype) for x in (out, peaks)))
+
+
+def _search(
+    arrivals: Tensor, weights: Tensor, params: FirstSpikeParams
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Spike time, the crossing that it belongs to (they differ on a grid), time of the peak."""
+    tau, c, dt, threshold = params.tau_mem, params.c, params.dt, params.threshold
+    arrivals, order = arrivals.sort(1)
+    w = weights.expand_as(arrivals).gather(1, order)
+
+    def potential(v: Tensor, i: Tensor, s: Tensor) -> Tensor:
+        return torch.exp(-s / tau) * (v + i * params.rise(s))
+
+    v = arrivals.new_zeros(arrivals.shape[0], arrivals.shape[2])
+    i, now, best = torch.zeros_like(v), torch.zeros_like(v), torch.zeros_like(v)
+    found, peak_at = torch.zeros_like(v, dtype=torch.bool), torch.full_like(v, -math.inf)
+    start, v0, i0, end = (torch.zeros_like(v) for _ in range(4))
+    for n in range(arrivals.shape[1] + 1):
+        last = n == arrivals.shape[1]
+        arrival = torch.full_like(v, math.inf) if last else arrivals[:, n]
+        gap = arrival - now
+        # v has one maximum after each arrival, where it rises at all.
+        rises = (i > 0) & (v < tau * i)
+        ratio = v / (c * i) if c else v / i
+        top = tau - ratio if c == 0.0 else -c * (ratio.log1p() + math.log(params.tau_syn / tau))
+        top = torch.where(rises & ~top.isnan(), top, 0.0)
+        reach = torch.minimum(top, gap)
+        high = potential(v, i, reach)
+        if dt:  # the highest of the grid's points: beside the maximum
+            below = torch.floor(reach / dt) * dt
+            above = torch.minimum(below + dt, gap)
+            high = torch.maximum(potential(v, i, below), potential(v, i, above))
+        new = ~found & (high >= threshold)
+        for kept, value in ((start, now), (v0, v), (i0, i), (end, reach)):
+            kept[new] = value[new]
+        found |= new
+        larger = potential(v, i, reach) > best
+        best = torch.where(larger, potential(v, i, reach), best)
+        moment = torch.where(reach == gap, arrival, now + reach)
+        peak_at = torch.where(larger, moment, peak_at)
+        alive = arrival < math.inf
+        if last or not alive.any():
+            break
+        gap = torch.where(alive, gap, 0.0)
+        v = potential(v, i, gap)
+        i = torch.exp(-gap / params.tau_syn) * i + torch.where(alive, w[:, n], 0.0)
+        now = now + gap
+
+    # v is concave up to its maximum, so that Newton's steps from the left never pass the crossing.
+    s = torch.zeros_like(v)
+    for _ in range(80):
+        u = potential(v0, i0, s)
+        step = (threshold - u) / (i0 * torch.exp(-s / params.tau_syn) - u / tau)
+        forward = found & (step > 0)
+        if not forward.any():
+            break
+        s = torch.where(forward, torch.minimum(s + step, end), s)
+    crossing = torch.where(found, start + s, math.inf)
+    at = crossing
+    if dt:
+        steps = torch.ceil(s / dt)
+        short = potential(v0, i0, steps * dt) < threshold  # where s was rounded
+        at = start + torch.where(short, steps + 1, steps) * dt
+    return torch.where(found, at, math.inf), crossing, peak_at
+
+
+class FirstSpikeLayer(nn.Module):
+    """A fully connected layer of `first_spikes` neurons with trainable weights.
+
+    Weights start from a normal distribution; see `FirstSpikeNetwork` for the choice of its mean.
+
+    Args:
+        n_pre, n_post: numbers of inputs and of neurons.
+        params: the neurons' constants.
+        mean, std: of the initial weights.
+        backend: as in `first_spikes`.
+        generator: where the initial weights come from.
+
+    Raises:
+        ValueError: for a number below 1.
+
+    Example:
+        >>> layer = FirstSpikeLayer(4, 3, mean=1.0, generator=torch.Generator().manual_seed(0))
+        >>> layer(torch.zeros(2, 4)).times.shape
+        torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        n_pre: int,
+        n_post: int,
+        params: FirstSpikeParams | None = None,
+        *,
+        mean: float = 0.5,
+        std: float = 0.5,
+        backend: str = "auto",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("n_pre", n_pre), ("n_post", n_post)):
+            if value < 1:
+                raise ValueError(f"{name}={value} must be at least 1")
+        check_backend(backend)
+        self.params, self.backend = params or FirstSpikeParams(), backend
+        start = torch.empty(n_pre, n_post).normal_(mean, std, generator=generator)
+        self.weight = nn.Parameter(start)
+
+    def forward(self, times: Tensor, delays: Tensor | None = None) -> FirstSpikes:
+        """``times [B, n_pre]`` and ``delays [n_pre, n_post]``, in ms -> `FirstSpikes`."""
+        return first_spikes(times, self.weight, delays, self.params, backend=self.backend)
+
+
+def spike_time_encode(
+    values: Tensor, *, first: float = 0.1, window: float = 4.0, bias: float | None = None
+) -> Tensor:
+    """Values -> one spike each: ``t = first + window * value``, so that small values come first.
+
+    Args:
+        values: ``[B, n]`` in [0, 1].
+        first: time of a value of 0, ms.
+        window: how much later a value of 1 is, ms.
+        bias: time of one further input's spike, in ms, the same for all samples; None: no such
+            input.
+
+    Returns:
+        times ``[B, n]`` in ms, or ``[B, n + 1]`` with `bias`.
+
+    Raises:
+        ValueError: for values outside [0, 1] or not [B, n], a window that is not positive, or a
+            negative `first`.
+
+    Source: the constants are those of Landsmeer et al. 2025, arXiv:2512.10011.
+
+    Example:
+        >>> spike_time_encode(torch.tensor([[0.0, 0.5, 1.0]]), bias=0.1)
+        tensor([[0.1000, 2.1000, 4.1000, 0.1000]])
+    """
+    if values.dim() != 2:
+        raise ValueError(f"values {tuple(values.shape)} must be [B, n]")
+    if not (values >= 0).all() or not (values <= 1).all():
+        low, high = values.min().item(), values.max().item()
+        raise ValueError(f"values lie between {low:.3g} and {high:.3g}: scale them to [0, 1]")
+    if not 0 < window < math.inf or not 0 <= first < math.inf:
+        raise ValueError(f"first={first}, window={window}: window > 0 and first >= 0, finite, ms")
+    times = first + window * values
+    return times if bias is None else torch.cat([times, times.new_full((len(times), 1), bias)], 1)
+
+
+def first_spike_scores(
+    outputs: FirstSpikes,
+    *,
+    tau: float = 0.1,
+    end: float = 12.0,
+    late: float = 4.0,
+    threshold: float = 1.0,
+) -> Tensor:
+    """Class scores (logits) from output spikes: ``-t/tau``, so that the earliest one wins.
+
+    An output that is silent until `end` has the time ``end + late (1 - peak/threshold)``. So it
+    comes after all that spiked, and the loss still has a gradient by which it can be woken, or
+    kept from waking: that of its peak. Without this an output that falls silent is lost. Where all
+    outputs are silent the highest peak wins; whoever asks for a spike has to look at the times.
+    An output that spikes after `end` was at the threshold: its time is `end`, without gradient.
+
+    Args:
+        outputs: what the last layer returned.
+        tau: time that is worth one nat, ms.
+        end: when the trial ends, ms; a later spike counts as none.
+        late: how much later than `end` an output comes that was never above rest, ms.
+        threshold: of the output neurons.
+
+    Returns:
+        scores ``[B, n]``.
+
+    Raises:
+        ValueError: if `tau`, `end` or `late` is not positive.
+
+    Example:
+        >>> times, peaks = torch.tensor([[3.0, math.inf]]), torch.tensor([[1.0, 0.5]])
+        >>> first_spike_scores(FirstSpikes(times, peaks), tau=1.0)
+        tensor([[ -3., -14.]])
+    """
+    for name, value in (("tau", tau), ("end", end), ("late", late)):
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name}={value} must be positive and finite")
+    times, peaks = outputs
+    silent = end + late - (late / threshold) * peaks
+    return torch.where(times < end, times, silent) / -tau
+
+
+def first_spike_loss(
+    scores: Tensor,
+    targets: Tensor,
+    hidden: Sequence[FirstSpikes] = (),
+    *,
+    early: float = 0.0,
+    wake: float = 0.0,
+    threshold: float = 1.0,
+) -> Tensor:
+    """Cross-entropy, a price for a true class that comes late, and one for silent hidden neurons.
+
+    ``mean(-log softmax(scores)[target] - early scores[target]) + wake mean(1 - peak/threshold)``,
+    where the second mean is over each hidden layer's neurons and samples; one that spiked has its
+    peak at the threshold and pays nothing. A silent neuron has no spike time to learn by, but its
+    peak's gradient brings it back.
+
+    Args:
+        scores: ``[B, n]`` from `first_spike_scores`; ``-scores`` are times in units of its `tau`.
+        targets: ``[B]`` class labels.
+        hidden: what the hidden layers did, for `wake`.
+        early, wake: weights of the two prices; 0: none.
+        threshold: of the hidden neurons.
+
+    Returns:
+        the mean over samples.
+
+    Raises:
+        ValueError: for a negative weight.
+
+    Example:
+        >>> first_spike_loss(torch.tensor([[-2.0, -2.0]]), torch.tensor([1]), early=0.1)
+        tensor(0.8931)
+    """
+    for name, value in (("early", early), ("wake", wake)):
+        if not value >= 0:
+            raise ValueError(f"{name}={value} must be 0 or positive")
+    loss = nn.functional.cross_entropy(scores, targets)
+    if early:
+        loss = loss - early * scores.gather(1, targets[:, None]).mean()
+    if wake:
+        for layer in hidden:
+            loss = loss + wake * (1.0 - layer.peaks.mean() / threshold)
+    return loss
+
+
+class FirstSpikeNetwork(nn.Module):
+    """Layers of first-spike neurons joined by weights and delays: input times -> class scores.
+
+    Weights start from N(drive/n_pre, (spread^2)/n_pre), where all of a neuron's inputs together
+    bring a charge of `drive` on average. With the default constants a neuron whose inputs all come
+    at once spikes from a drive of 1 on; at 2 most neurons do, with inputs spread over some ms.
+
+    Args:
+        sizes: neurons of each population, the input first.
+        net: where delays come from, as in `make_delays`: "0" (none), "inf" (one a synapse), "3"
+            (positions in three dimensions), ...
+        params: the neurons' constants.
+        tau: scale of the scores, ms, as `end` and `late` in `first_spike_scores`.
+        end, late: as in `first_spike_scores`.
+        drive: mean charge of the initial weights, one number or one a layer.
+        spread: their standard deviation times sqrt(n_pre), one number or one a layer.
+        longest: longest delay, ms; one that would be longer has this length.
+        seed: of weights, delays and positions.
+        backend: as in `first_spikes`.
+        **delays: further options of `make_delays`.
+
+    Raises:
+        ValueError: for fewer than two populations, or a wrong number of drives.
+
+    Example:
+        >>> net = FirstSpikeNetwork((4, 30, 3), "3")
+        >>> net(spike_time_encode(torch.rand(5, 4))).shape
+        torch.Size([5, 3])
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int] = (4, 30, 3),
+        net: str = "0",
+        params: FirstSpikeParams | None = None,
+        *,
+        tau: float = 0.1,
+        end: float = 12.0,
+        late: float = 4.0,
+        drive: float | Sequence[float] = 2.0,
+        spread: float | Sequence[float] = 1.0,
+        longest: float = 3.5,
+        seed: int = 0,
+        backend: str = "auto",
+        **delays: Any,
+    ) -> None:
+        super().__init__()
+        if len(sizes) < 2:
+            raise ValueError(f"sizes={tuple(sizes)}: an input and at least one layer of neurons")
+        n_layers = len(sizes) - 1
+        self.params = params or FirstSpikeParams()
+        self.scale = dict(tau=tau, end=end, late=late, threshold=self.params.threshold)
+        generator = torch.Generator().manual_seed(seed)
+        drives, spreads = (
+            [float(x)] * n_layers if isinstance(x, int | float) else list(x)
+            for x in (drive, spread)
+        )
+        if len(drives) != n_layers or len(spreads) != n_layers:
+            raise ValueError(f"drive={drive}, spread={spread}: one number, or {n_layers} of them")
+        self.layers = nn.ModuleList(
+            FirstSpikeLayer(
+                n_pre,
+                n_post,
+                self.params,
+                mean=drives[i] / n_pre,
+                std=spreads[i] / math.sqrt(n_pre),
+                backend=backend,
+                generator=generator,
+            )
+            for i, (n_pre, n_post) in enumerate(pairwise(sizes))
+        )
+        connections = [(i, i + 1) for i in range(n_layers)]
+        limits: dict[str, Any] = dict(longest=longest, saturate=True)
+        self.delays = make_delays(net, sizes, connections, seed=generator, **(limits | delays))
+
+    def spikes(self, times: Tensor) -> list[FirstSpikes]:
+        """Input times ``[B, n_in]`` in ms -> what each layer's neurons did."""
+        found = []
+        for layer, delays in zip(self.layers, self.delays(), strict=True):
+            found.append(layer(times, delays))
+            times = found[-1].times
+        return found
+
+    def forward(self, times: Tensor, *, return_spikes: bool = False):
+        """Input times ``[B, n_in]`` in ms -> class scores ``[B, n_out]``; and what layers did."""
+        found = self.spikes(times)
+        scores = first_spike_scores(found[-1], **self.scale)
+        return (scores, found) if return_spikes else scores
+
+    def operations(self, times: Tensor) -> dict[str, Operations]:
+        """What each layer does for each sample, see `count_operations`; ``times [B, n]`` in ms."""
+        check_input_kind(self, times, Tensor)
+        found = [FirstSpikes(times, times), *self.spikes(times)]
+        n = len(times)
+        counts = {"input": Operations.none(n, spikes=per_sample(found[0].count_spikes()))}
+        for k, (layer, sent) in enumerate(zip(self.layers, found, strict=False)):
+            additions = synaptic_operations(sent, layer.weight)  # type: ignore[arg-type]
+            fired = per_sample(found[k + 1].count_spikes())
+            # An arrival brings the neuron's potential and its current to the present.
+            done = dict(spikes=fired, additions=additions, updates=2 * additions)
+            counts[f"layers.{k}"] = Operations.none(n, **done)
+        return counts
+
+    def parameter_groups(self, lr: float, delay_lr: float | None = None) -> list[dict[str, Any]]:
+        """Weights, and what makes the delays, for an optimiser with a learning rate for each."""
+        groups = [{"params": list(self.layers.parameters()), "lr": lr}]
+        trained = [p for p in self.delays.parameters() if p.requires_grad]
+        if trained:
+            groups.append({"params": trained, "lr": lr if delay_lr is None else delay_lr})
+        return groups
+
+    def objective(
+        self,
+        model: nn.Module,
+        times: Tensor,
+        targets: Tensor,
+        *,
+        early: float = 0.0,
+        wake: float = 1.0,
+    ) -> tuple[Tensor, Tensor]:
+        """`first_spike_loss` as what `fit` trains by; `model` is this network, wrapped or not."""
+        scores, found = model(times, return_spikes=True)
+        threshold = self.params.threshold
+        loss = first_spike_loss(
+            scores, targets, found[:-1], early=early, wake=wake, threshold=threshold
+        )
+        return loss, scores

@@ -1,0 +1,290 @@
+"""Networks whose neurons sit somewhere: delays from places, exact gradients, a linear read-out.
+
+Input spikes reach a hidden layer that hears itself, over delays that `jarvis.spatial.delays` makes
+from positions (or from anything else); how often each hidden neuron fires decides. Weights, delays
+and positions are trained through `run_events`.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from jarvis.encoding.events import Events
+from jarvis.networks.costs import Operations, check_input_kind, per_sample, synaptic_operations
+from jarvis.spatial.delays import make_delays
+from jarvis.spatial.event_driven import EventLIF, EventNeuron, run_events
+
+
+class SpatialOutput(NamedTuple):
+    """What a `SpatialNetwork` answers."""
+
+    scores: Tensor  #: ``[B, C]`` for cross-entropy
+    counts: Tensor  #: ``[B, H]`` spikes of each hidden neuron
+    times: Tensor  #: ``[S]`` ms, their times, in the order of `spikes`
+    spikes: Events  #: the hidden neurons' spikes
+
+
+def _spread(n_pre: int, n_post: int, factor: float, generator: torch.Generator) -> Tensor:
+    """``|U(-0.2, 0.8)| factor / (n_pre n_post)``: most of them larger than 0.2, none negative."""
+    uniform = torch.rand(n_pre, n_post, generator=generator) - 0.2
+    return uniform.abs() * (factor / (n_pre * n_post))
+
+
+@torch.no_grad()
+def give_signs_(weights: Tensor, mean: float, generator: torch.Generator | None = None) -> None:
+    """Multiply each weight by a draw from ``N(mean, 1)``, in place.
+
+    Neurons that add up all channels with positive weights are all alike, and learn slowly what to
+    tell apart. A mean of 0.5 makes 31 % of them negative and leaves a drive; 0 makes half of them.
+    """
+    weights.mul_(mean + torch.randn(weights.shape, generator=generator))
+
+
+class SpatialNetwork(nn.Module):
+    """Inputs, a recurrent hidden layer and a read-out of its spike counts, with delays.
+
+    Args:
+        n_in: input units.
+        n_hidden: hidden neurons, none of which hears itself.
+        n_classes: C.
+        net: where delays come from: "0", "inf", "D", "DeEPS", "DgEPS" (see `make_delays`).
+        neuron: an `EventLIF` or a `NormalisedAdExParams`; its dt is the grid's step, ms.
+        input_factor: input weights at the start are ``|U(-0.2, 0.8)| 400 input_factor / (n_in H)``;
+            None: 3, from 51 hidden neurons on 10, from 201 on 50. See `scale_to_rate`.
+        recurrent_factor: the same for recurrent weights, with 35 in place of 400.
+        expected_rate: hidden neurons' rate that the read-out is scaled for, Hz: it sees counts
+            divided by that rate's count, so that its weights start where they belong.
+        surrogate: slope of the surrogate that counts have their gradient through.
+        damping: see `run_events`.
+        signed: True gives the weights signs to start with, as `give_signs_` does; the source's are
+            all positive.
+        windows: equal parts of the time that is run, in each of which the read-out counts spikes
+            for itself; 1 is the source's, to which it is the same when a neuron fires.
+        positive: True makes every synapse excitatory: |w| is used in place of w.
+        backend: "auto", "eager", "numba" or "triton".
+        seed: of all that is drawn.
+        **delays: options of `make_delays`, such as ``position_std=20.0`` (ms) or ``layout="line"``.
+
+    Attributes:
+        w_in: ``[n_in, H]``, and w_rec ``[H, H]``, whose diagonal does nothing.
+        delays: the module that makes the delays; `delays.positions` are the places.
+        readout: a linear map ``windows H -> C``.
+
+    Raises:
+        ValueError: for a size, form or option that cannot be.
+
+    Source: Landsmeer et al. 2025, arXiv:2512.10011.
+
+    Example:
+        >>> network = SpatialNetwork(20, 10, 2, net="3", position_std=5.0)
+        >>> words = Events.from_first_steps(torch.arange(40).view(2, 20), n_steps=100)
+        >>> network(words).scores.shape
+        torch.Size([2, 2])
+    """
+
+    others: Tensor
+
+    def __init__(
+        self,
+        n_in: int,
+        n_hidden: int,
+        n_classes: int,
+        net: str | int = "3",
+        neuron: EventNeuron | None = None,
+        *,
+        input_factor: float | None = None,
+        recurrent_factor: float = 1.0,
+        expected_rate: float = 10.0,
+        surrogate: float = 1.0,
+        damping: float = 0.0,
+        signed: bool = False,
+        windows: int = 1,
+        positive: bool = False,
+        backend: str = "auto",
+        seed: int = 0,
+        **delays: Any,
+    ) -> None:
+        super().__init__()
+        for name, size in (("n_in", n_in), ("n_hidden", n_hidden), ("n_classes", n_classes),
+                           ("windows", windows)):  # fmt: skip
+            if size < 1 or size != int(size):
+                raise ValueError(f"{name}={size} must be a whole number, at least 1")
+        if not (math.isfinite(expected_rate) and expected_rate > 0):
+            raise ValueError(f"expected_rate={expected_rate!r} Hz must be positive")
+        if input_factor is None:
+            input_factor = 50.0 if n_hidden > 200 else 10.0 if n_hidden > 50 else 3.0
+        generator = torch.Generator().manual_seed(seed)
+        self.neuron = EventLIF() if neuron is None else neuron
+        self.expected_rate = float(expected_rate)
+        self.surrogate, self.damping, self.backend = surrogate, damping, backend
+        self.positive, self.windows = positive, windows
+        self.w_in = nn.Parameter(_spread(n_in, n_hidden, 400.0 * input_factor, generator))
+        self.w_rec = nn.Parameter(_spread(n_hidden, n_hidden, 35.0 * recurrent_factor, generator))
+        self.register_buffer("others", 1.0 - torch.eye(n_hidden), persistent=False)
+        self.delays = make_delays(net, (n_in, n_hidden), ((0, 1), (1, 1)), seed=generator, **delays)
+        self.readout = nn.Linear(windows * n_hidden, n_classes)
+        bound = 1.0 / math.sqrt(windows * n_hidden)
+        with torch.no_grad():
+            for part in (self.readout.weight, self.readout.bias):
+                part.uniform_(-bound, bound, generator=generator)
+        if signed:
+            give_signs_(self.w_in, 0.5, generator)
+            give_signs_(self.w_rec, 0.0, generator)
+
+    def forward(self, events: Events) -> SpatialOutput:
+        """Run on input spikes in steps of ``neuron.dt`` (`Events.on_grid`)."""
+        d_in, d_rec = self.delays()
+        w_in, w_rec = self.w_in, self.w_rec * self.others
+        if self.positive:
+            w_in, w_rec = w_in.abs(), w_rec.abs()
+        run = run_events(
+            events,
+            w_in,
+            d_in,
+            w_rec,
+            d_rec,
+            self.neuron,
+            surrogate=self.surrogate,
+            damping=self.damping,
+            windows=self.windows,
+            backend=self.backend,
+        )
+        assert events.n_steps is not None  # run_events saw to it
+        expected = self.expected_rate * events.n_steps * self.neuron.dt / 1000.0
+        seen = run.counts.flatten(1) * (self.windows / expected)
+        counts = run.counts if self.windows == 1 else run.counts.sum(1)
+        return SpatialOutput(self.readout(seen), counts, *run[1:])
+
+    def operations(self, events: Events) -> dict[str, Operations]:
+        """What the network does for each sample, by kind of synapse; see `count_operations`."""
+        check_input_kind(self, events, Events)
+        out, n = self(events), events.counts
+        received = synaptic_operations(events, self.w_in)
+        recurrent = synaptic_operations(out.spikes, self.w_rec * self.others)
+        numbers = torch.full_like(n, int((self.readout.weight != 0).sum()))
+        fired = per_sample(out.counts).long()
+        return {
+            "input": Operations.none(len(n), spikes=n),
+            "w_in": Operations.none(len(n), spikes=fired, additions=received, updates=2 * received),
+            "w_rec": Operations.none(len(n), additions=recurrent, updates=2 * recurrent),
+            "readout": Operations.none(len(n), multiply_adds=numbers),
+        }
+
+    def extra_repr(self) -> str:
+        return f"n_in={len(self.w_in)}, n_hidden={len(self.w_rec)}, neuron={self.neuron}"
+
+
+def rates(counts: Tensor, duration: float) -> Tensor:
+    """Firing rates in Hz from spike `counts` of `duration` ms."""
+    return counts * (1000.0 / duration)
+
+
+def rate_penalty(
+    counts: Tensor, duration: float, target: float = 10.0, population: bool = False
+) -> Tensor:
+    """``sum over neurons of (rate - target)^2``, Hz^2, the mean over the batch: a regulariser.
+
+    Args:
+        counts: ``[B, H]`` spikes, as `SpatialOutput.counts`.
+        duration: of a sample, ms: number of steps times dt.
+        target: Hz.
+        population: True compares the mean rate of all neurons instead of each neuron's own.
+
+    Source: Landsmeer et al. 2025, arXiv:2512.10011.
+
+    Example:
+        >>> rate_penalty(torch.tensor([[10.0, 30.0]]), duration=1000.0).item()
+        400.0
+        >>> rate_penalty(torch.tensor([[10.0, 30.0]]), 1000.0, population=True).item()
+        100.0
+    """
+    rate = rates(counts, duration)
+    if population:
+        return (rate.mean(1) - target).square().mean()
+    return (rate - target).square().sum(1).mean()
+
+
+@torch.no_grad()
+def scale_down_(network: SpatialNetwork, rates: Tensor, limit: float, step: float = 0.01) -> Tensor:
+    """Weaken, in place, all that a neuron hears by if it fires faster than a limit.
+
+    ``w_ij <- (1 - step) w_ij`` for each neuron j with ``rates[j] > limit``: synaptic scaling, which
+    needs no gradient. Called after every training step it holds rates where the gradient of a
+    count cannot: that of an AdEx neuron leads the wrong way once rates are high.
+
+    Args:
+        network: its `w_in` and `w_rec` are changed.
+        rates: ``[H]``, Hz.
+        limit: Hz.
+        step: share of a weight that is taken away.
+
+    Returns:
+        Which neurons were, ``[H]`` bool.
+
+    Raises:
+        ValueError: for rates of another number of neurons.
+
+    Source: Turrigiano et al. 1998, Nature 391:892 (neurons scale all their synapses by one factor,
+    towards a rate; here only downwards).
+    """
+    if rates.shape != network.w_in.shape[1:]:
+        raise ValueError(
+            f"scale_down_: rates {tuple(rates.shape)} of {network.w_in.shape[1]} neurons"
+        )
+    fast = rates.to(network.w_in.device) > limit
+    factor = 1.0 - step * fast.to(network.w_in.dtype)
+    network.w_in.mul_(factor)
+    network.w_rec.mul_(factor)
+    return fast
+
+
+@torch.no_grad()
+def scale_to_rate(
+    network: SpatialNetwork, events: Events, rate: float = 20.0, tolerance: float = 0.05
+) -> float:
+    """Scale a network's input weights so that its hidden neurons fire at `rate` on `events`.
+
+    A network that is silent, or that fires at every input, learns nothing. The factor is found by
+    halving an interval, for the mean rate over neurons and samples.
+
+    Args:
+        network: its `w_in` is changed.
+        events: some samples, as the network will see them.
+        rate: Hz.
+        tolerance: how near is near enough, as a share of `rate`. Where the rate jumps past it (a
+            spike that sets off an avalanche), the nearest rate is taken.
+
+    Returns:
+        The rate that was reached, Hz.
+
+    Raises:
+        ValueError: if no factor between 1e-4 and 1e4 comes within a factor of 2 of it.
+    """
+    if not (math.isfinite(rate) and rate > 0):
+        raise ValueError(f"rate={rate!r} Hz must be positive")
+    start = network.w_in.clone()
+    low, high = -4.0, 4.0  # powers of ten
+    best = (math.inf, math.nan, start)  # how far off, the rate, the weights
+    for _ in range(40):
+        middle = (low + high) / 2
+        network.w_in.copy_(start * 10**middle)
+        out = network(events)
+        assert events.n_steps is not None
+        reached = rates(out.counts, events.n_steps * network.neuron.dt).mean().item()
+        off = abs(math.log(reached / rate)) if reached else math.inf
+        if off < best[0]:
+            best = off, reached, network.w_in.clone()
+        if abs(reached / rate - 1) <= tolerance:
+            break
+        low, high = (middle, high) if reached < rate else (low, middle)
+    off, reached, weights = best
+    near = off <= math.log(2)
+    network.w_in.copy_(weights if near else start)
+    if not near:
+        raise ValueError(
+            f"no scale of the input weights makes the network fire at {rate:g} Hz (nearest: "
+            f"{reached:.3g} Hz): are there input spikes, and any positive weights?"
+        )
+    return reached

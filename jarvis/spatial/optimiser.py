@@ -1,0 +1,127 @@
+"""How spatial networks are optimised: gradients clipped unit by unit, Adam, a warm-up, a cosine."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from jarvis.spatial.network import SpatialNetwork
+
+
+@torch.no_grad()
+def clip_by_unit_(
+    gradient: Tensor, values: Tensor, axis: int | None, clipping: float, eps: float = 1e-3
+) -> None:
+    """Shorten the gradient of each unit to `clipping` times its own values' length, in place.
+
+    ``g <- g min(1, clipping max(|p|, eps) / |g|)``, where p and g are a unit's parameters and
+    their gradient: small weights may move a little, large ones more.
+
+    Args:
+        gradient: of `values`; it is changed.
+        values: the parameters.
+        axis: along which one unit's parameters lie: 0 of ``[n_pre, n_post]`` is all that a neuron
+            hears by. None: all of them are one unit.
+        clipping: the longest gradient, as a share of the parameters' norm.
+        eps: least norm that counts, so that parameters at 0 can leave it.
+
+    Source: Brock, De, Smith & Simonyan 2021, ICML (adaptive gradient clipping), eq. 3.
+
+    Example:
+        >>> w, g = torch.tensor([[3.0, 0.0], [4.0, 0.0]]), torch.tensor([[30.0, 1.0], [40.0, 0.0]])
+        >>> clip_by_unit_(g, w, axis=0, clipping=2.0)
+        >>> g.tolist()  # norms: 50 -> 2 * 5; 1 -> 2 * 0.001
+        [[6.0, 0.0020000000949949026], [8.0, 0.0]]
+    """
+    dims = tuple(range(values.dim())) if axis is None else (axis,)
+    if not dims:  # a single number
+        p, g = values.abs(), gradient.abs()
+    else:
+        p = torch.linalg.vector_norm(values, dim=dims, keepdim=True)
+        g = torch.linalg.vector_norm(gradient, dim=dims, keepdim=True)
+    longest = clipping * p.clamp_min(eps)
+    gradient.mul_((longest / g.clamp_min(1e-6)).clamp_max_(1.0))
+
+
+class ClippedAdam(torch.optim.Adam):
+    """Adam whose gradients are first clipped unit by unit (`clip_by_unit_`).
+
+    The order of a step: clip; add ``weight_decay * p``; Adam's moments; move by lr.
+
+    Args:
+        groups: parameter groups, each with an "axis", see `clip_by_unit_`.
+        clipping: of all groups; 0 for none.
+        options: of `torch.optim.Adam`.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], clipping: float = 2.0, **options) -> None:
+        super().__init__(groups, **options)
+        self.clipping = clipping
+
+    def step(self, closure=None):  # type: ignore[override]
+        if self.clipping:
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        clip_by_unit_(p.grad, p, group["axis"], self.clipping)
+        return super().step(closure)
+
+
+def spatial_optimiser(
+    network: SpatialNetwork,
+    lr: float = 1e-3,
+    *,
+    delay_scale: float = 10.0,
+    readout_scale: float = 1.0,
+    weight_decay: float = 1e-5,
+    clipping: float = 2.0,
+) -> ClippedAdam:
+    """The optimiser of a `SpatialNetwork`: what is in ms moves `delay_scale` times as far.
+
+    Args:
+        network: on its device.
+        lr: learning rate of weights, and of a delay's stretch theta.
+        delay_scale: learning rate of delays and positions, as a multiple of `lr`; 0 leaves all of
+            the delays' parameters as they are, for good.
+        readout_scale: learning rate of the read-out, as a multiple of `lr`.
+        weight_decay: pull towards 0, added to the gradients as ``weight_decay * p``; that of delays
+            and positions is divided by `delay_scale`.
+        clipping: see `ClippedAdam`.
+
+    Raises:
+        ValueError: for a negative number.
+
+    Source: Landsmeer et al. 2025, arXiv:2512.10011 (its code).
+    """
+    for name, value in (("lr", lr), ("delay_scale", delay_scale), ("readout_scale", readout_scale),
+                        ("weight_decay", weight_decay), ("clipping", clipping)):  # fmt: skip
+        if not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name}={value!r} must be at least 0 and finite")
+    if not delay_scale:
+        network.delays.requires_grad_(False)
+    in_ms = {"coordinates", "delays", "origin", "scale"}
+    groups: dict[tuple, list[nn.Parameter]] = {}
+    for name, p in network.named_parameters():
+        if not p.requires_grad:
+            continue
+        owner, _, kind = name.partition(".")
+        scaled = owner == "delays" and kind.split(".")[0] in in_ms
+        # A neuron's own: a column of a matrix [n_pre, n_post], a row of places and of read-outs.
+        row = owner == "readout" or "coordinates" in kind
+        axis = None if p.dim() < 2 else int(row)
+        factor = delay_scale if scaled else readout_scale if owner == "readout" else 1.0
+        groups.setdefault((scaled, axis, factor), []).append(p)
+    return ClippedAdam(
+        [
+            {
+                "params": params,
+                "axis": axis,
+                "lr": lr * factor,
+                "weight_decay": weight_decay / delay_scale if scaled else weight_decay,
+            }
+            for (scaled, axis, factor), params in groups.items()
+        ],
+        clipping,
+        fused=True,
+    )

@@ -1,0 +1,457 @@
+"""Training a spatial network: its run, its loop with pruning and a log, and its evaluation on
+words.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from jarvis.datasets.augmentation import Augmentation
+from jarvis.datasets.spoken_digits import SpokenDigits
+from jarvis.encoding.events import Events
+from jarvis.networks.costs import synaptic_operations
+from jarvis.spatial.network import SpatialNetwork, SpatialOutput, rate_penalty, rates, scale_down_
+from jarvis.support.files import atomic_path
+from jarvis.training import distributed
+from jarvis.training.checkpoints import (
+    CheckpointError,
+    load_checkpoint,
+    random_states,
+    save_checkpoint,
+)
+from jarvis.training.interruption import Interruption
+from jarvis.training.loop import Interrupted, save_interrupted
+from jarvis.training.pruning import Pruner, density_after
+from jarvis.training.run import History, Run, batches
+
+TOP = 3
+
+
+@dataclass(frozen=True)
+class RateTarget:
+    """The price of firing rates that are off target: ``weight * rate_penalty``, in nats.
+
+    Args:
+        rate: target, Hz.
+        weight: nats per Hz^2. 1e-6 is what the source's code means to take: its sum over neurons
+            is of rates per ms. 100 neurons that are 30 Hz off then cost 0.09 nats.
+        population: whether the mean rate of all neurons is meant, instead of each one's own.
+
+    Raises:
+        ValueError: for a value out of range.
+
+    Source: Landsmeer et al. 2025, arXiv:2512.10011.
+    """
+
+    rate: float = 10.0
+    weight: float = 1e-6
+    population: bool = False
+
+    def __post_init__(self) -> None:
+        for name, unit in (("rate", "Hz"), ("weight", "nats per Hz^2")):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name}={value!r} {unit} must be at least 0 and finite")
+
+    def __call__(self, counts: Tensor, duration: float) -> Tensor:
+        """Of ``counts [B, H]`` in samples of `duration` ms."""
+        return self.weight * rate_penalty(counts, duration, self.rate, self.population)
+
+
+def _duration(events: Events, model: SpatialNetwork) -> float:
+    assert events.n_steps is not None
+    return events.n_steps * model.neuron.dt
+
+
+def _hits(scores: Tensor, labels: Tensor) -> tuple[int, int]:
+    """Samples whose label has the highest score, and one of the `TOP` highest."""
+    best = scores.topk(min(TOP, scores.shape[1]), dim=1).indices == labels.unsqueeze(1)
+    return int(best[:, 0].sum()), int(best.sum())
+
+
+@torch.no_grad()
+def evaluate_words(
+    model: SpatialNetwork, dataset: SpokenDigits, *, batch_size: int = 128, shared: bool = False
+) -> dict[str, Any]:
+    """How well a network knows the words of a data set, and what that costs.
+
+    Args:
+        model: to evaluate.
+        dataset: on the grid of the model's dt.
+        batch_size: words at a time.
+        shared: under torchrun, divide the work; every process has to call this then.
+
+    Returns:
+        "loss" (cross-entropy, nats), "acc" and "top3" (0 to 1), "rate" (mean over neurons and
+        words, Hz), "operations" (synaptic operations a word, input and recurrent), and
+        "predicted" ``[N]``.
+
+    Raises:
+        ValueError: for an empty data set.
+    """
+    if not len(dataset):
+        raise ValueError("evaluate_words: the data set is empty")
+    training = model.training
+    model.eval()
+    sums = [0.0] * 5
+    predicted = torch.zeros(len(dataset), dtype=torch.long)
+    w_rec = model.w_rec * model.others
+    for index in batches(len(dataset), batch_size):
+        index = index[distributed.share(len(index))] if shared else index
+        if not len(index):
+            continue
+        events, labels = dataset[index]
+        out = model(events)
+        scores = out.scores.cpu()
+        first, top = _hits(scores, labels)
+        rate = rates(out.counts, _duration(events, model)).mean(1).sum().item()
+        operations = synaptic_operations(events, model.w_in).sum().item()
+        operations += synaptic_operations(out.spikes, w_rec).sum().item()
+        loss = nn.functional.cross_entropy(scores, labels, reduction="sum").item()
+        for k, value in enumerate((loss, first, top, rate, operations)):
+            sums[k] += value
+        predicted[index] = scores.argmax(1)
+    model.train(training)
+    if shared:
+        sums = distributed.total(*sums)
+        distributed.total_(predicted)
+    names = ("loss", "acc", "top3", "rate", "operations")
+    result = {name: value / len(dataset) for name, value in zip(names, sums, strict=True)}
+    return result | {"predicted": predicted}
+
+
+class SpatialRun(Run):
+    """A `Run` of a `SpatialNetwork` on event lists: cross-entropy and a price of firing rates.
+
+    Args:
+        model: the network, on its device.
+        train_set: on the grid of the model's dt.
+        optimizer: such as `spatial_optimiser` makes.
+        schedule: ``schedule(steps done) -> factor`` on the learning rates.
+        epochs: how many there will be.
+        batch_size: words a step, over all processes.
+        target: of the firing rates.
+        augmentation: of the training words, drawn anew each time.
+        label_smoothing: share of a label's probability that is spread over all classes.
+        average: a second network follows the first, ``average`` of its parameters and the rest of
+            the first's after each step, and is what is evaluated; 0: there is none. In [0, 1).
+        max_rate: after each step the synapses of neurons that fired faster, in Hz, are weakened
+            (`scale_down_`); None: never.
+        seed: of the order of words and of the augmentation.
+    """
+
+    def __init__(
+        self,
+        model: SpatialNetwork,
+        train_set: SpokenDigits,
+        optimizer: torch.optim.Optimizer,
+        *,
+        schedule: Callable[[int], float] | None = None,
+        epochs: int = 30,
+        batch_size: int = 32,
+        target: RateTarget | None = None,
+        augmentation: Augmentation | None = None,
+        label_smoothing: float = 0.0,
+        average: float = 0.0,
+        max_rate: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        at = None if schedule is None else lambda step, n_steps: schedule(step)
+        super().__init__(model, train_set, batch_size, 0.0, None, optimizer, at, epochs, seed)
+        self.generator = torch.Generator().manual_seed(seed)  # words are changed on the CPU
+        self.target = RateTarget() if target is None else target
+        self.augmentation, self.label_smoothing = augmentation, label_smoothing
+        if not 0 <= average < 1:
+            raise ValueError(f"average={average!r} must lie in [0, 1)")
+        if max_rate is not None and not 0 < max_rate < float("inf"):
+            raise ValueError(f"max_rate={max_rate!r} Hz must be positive and finite, or None")
+        self.average, self.max_rate = average, max_rate
+        follow = get_ema_multi_avg_fn(average)
+        self.averaged = AveragedModel(model, multi_avg_fn=follow) if average else None
+        self.kept: dict[str, Any] = {}  # what else a checkpoint holds (the frames of a film)
+        self._clear()
+
+    def _clear(self) -> None:
+        self.sums = dict.fromkeys(("loss", "correct", "top", "rate"), 0.0)
+
+    @property
+    def evaluated(self) -> SpatialNetwork:
+        """The network that words are to be decided by: the average, where there is one."""
+        return self.model if self.averaged is None else cast(SpatialNetwork, self.averaged.module)
+
+    @property
+    def steps_done(self) -> int:
+        """Updates since the run's beginning."""
+        return self.epoch * self.batches_per_epoch + self.step
+
+    def steps(self) -> Iterator[float]:
+        """Train on the batches of this epoch that are still to come; yields their losses.
+
+        Under torchrun as `Run.steps`: each rank has its share of the batch and weighs its mean loss
+        by what that share really is.
+        """
+        shuffle = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(len(self.train_set), generator=shuffle)
+        self.model.train()
+        for index in list(batches(len(order), self.batch_size, order))[self.step :]:
+            if self.schedule is not None:
+                factor = self.schedule(self.steps_done, 0)
+                for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
+                    group["lr"] = lr * factor
+            yield self._learn(index)
+
+    def _learn(self, index: Tensor) -> float:
+        share = distributed.share(len(index))
+        n_mine = share.stop - share.start
+        events, labels = self.train_set.batch(index, self.augmentation, self.generator)
+        if distributed.world_size() > 1:  # a rank without a word weighs another's by 0
+            part = share if n_mine else slice(0, 1)
+            events, labels = events[part], labels[part]
+        out: SpatialOutput = self.trained(events)
+        loss = nn.functional.cross_entropy(
+            out.scores, labels.to(self.device), label_smoothing=self.label_smoothing
+        )
+        duration = _duration(events, self.model)
+        loss = loss + self.target(out.counts, duration)
+        first, top = _hits(out.scores.detach().cpu(), labels)
+        fired = rates(out.counts.detach(), duration).mean(0)  # of each neuron, this rank's words
+        rate = fired.mean().item()
+        mine = (loss.item() * n_mine, rate * n_mine, *((first, top) if n_mine else (0, 0)))
+        loss_sum, rate_sum, n_correct, n_top = distributed.total(*mine)
+        value = loss_sum / len(index)
+        advice = "lower lr, or ask for smaller firing rates"
+        self.descend(loss, value, n_mine, len(index), advice)
+        if self.max_rate is not None:
+            summed = distributed.total(*(fired * n_mine).tolist())  # the same on every rank
+            scale_down_(self.model, torch.tensor(summed) / len(index), self.max_rate)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+        done = (loss_sum, n_correct, n_top, rate_sum)
+        for name, amount in zip(self.sums, done, strict=True):
+            self.sums[name] += amount
+        self.step += 1
+        return value
+
+    def end_epoch(self) -> dict[str, float]:
+        """Close the epoch: its means over the words as they were trained on, weights moving."""
+        n = len(self.train_set)
+        names = ("loss", "train_acc", "train_top3", "train_rate")
+        metrics = {key: self.sums[of] / n for key, of in zip(names, self.sums, strict=True)}
+        self.epoch, self.step = self.epoch + 1, 0
+        self._clear()
+        return metrics
+
+    def identity(self) -> dict[str, Any]:
+        """What has to be the same for a checkpoint to be of this run."""
+        same = super().identity()
+        same.pop("epochs", None)  # this schedule counts steps: a run may be made longer
+        same |= {"average": self.average} if self.average else {}
+        same |= {"max_rate": self.max_rate} if self.max_rate else {}
+        return same | {"augmentation": asdict(self.augmentation or Augmentation())}
+
+    def save(self, path: Path) -> None:
+        save_checkpoint(
+            path,
+            {
+                "model": self.model.state_dict(),
+                "averaged": None if self.averaged is None else self.averaged.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "epoch": self.epoch,
+                "step": self.step,
+                "sums": [self.loss_sum, self.n_correct],
+                "spatial_sums": self.sums,
+                "kept": self.kept,
+                "history": asdict(self.history),
+                "run": self.identity(),
+                "arguments": self.arguments,
+                "random": random_states(self.generator),
+            },
+        )
+
+    def restore(self, path: Path) -> None:
+        super().restore(path)
+        content = load_checkpoint(path)
+        self.sums, self.kept = content["spatial_sums"], content["kept"]
+        if self.averaged is not None:
+            self.averaged.load_state_dict(content["averaged"])
+
+
+SAVED = "saved in {folder}: go on with --reload"
+
+#: Batches between two lines of the log, and between two frames of a film.
+LOG_EVERY = 50
+
+
+class JsonLines:
+    """A log of one JSON object a line; a run that goes on continues it where its checkpoint is.
+
+    Lines of "event" "batch" and "epoch" carry the epoch (1, 2, ...) and the steps done in the run.
+
+    Args:
+        path: the file; None writes nothing.
+        steps_done: lines of later steps are of a run that was cut off: they are dropped.
+        fresh: whether a log that is there is of another run.
+    """
+
+    def __init__(self, path: Path | None, steps_done: int, fresh: bool) -> None:
+        self.path = path
+        if path is None:
+            return
+        kept = []
+        if path.is_file() and not fresh:
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    if json.loads(line).get("steps", 0) <= steps_done:
+                        kept.append(line + "\n")
+                except ValueError:  # the last line of a run that was killed may be torn
+                    continue
+        with atomic_path(path) as part:
+            part.write_text("".join(kept), encoding="utf-8")
+
+    def write(self, event: str, **values: Any) -> None:
+        """Append a line."""
+        if self.path is not None:
+            line = json.dumps({"event": event} | values, allow_nan=False)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+
+def prune_epoch(
+    run: SpatialRun, pruner: Pruner, density: float, iterative: bool, val_set: SpokenDigits | None
+) -> dict[str, float]:
+    """Prune after an epoch; the accuracy before it, where there are words to measure it on."""
+    metrics = {}
+    if val_set is not None:
+        dense = evaluate_words(run.model, val_set, shared=True)
+        metrics = {"val_dense_acc": dense["acc"], "val_dense_top3": dense["top3"]}
+    left = pruner.prune(density_after(run.epoch, density, iterative=iterative))
+    return metrics | {f"density_{name}": value for name, value in left.items()}
+
+
+def fit_spatial(
+    run: SpatialRun,
+    val_set: SpokenDigits | None = None,
+    *,
+    pruner: Pruner | None = None,
+    density: float = 1.0,
+    iterative: bool = False,
+    output: str | Path | None = None,
+    resume: str | Path | None = None,
+    progress: bool = True,
+    log: Callable[[str], None] = print,
+    on_frame: Callable[[SpatialRun], None] | None = None,
+) -> History:
+    """Train until `run.epochs` are done.
+
+    One line an epoch: ``epoch=1 loss=2.1312 train_acc=0.3211 val_acc=0.4120 ... rate=17.1``. The
+    rate is the hidden neurons' mean, Hz, on validation words where there are some. The best epoch
+    is the one with the highest validation accuracy; without a `val_set` it is the last.
+
+    With `output`, every epoch leaves ``checkpoint_latest.pt`` and the best ``checkpoint_best.pt``;
+    ``log.jsonl`` has a line an epoch and every 50 batches. SIGINT and SIGTERM save after the batch
+    in hand; a second SIGINT stops at once. `resume` goes on from there, in the middle of an epoch
+    too, and ends with the same weights, bit for bit on one machine.
+
+    Under torchrun all processes train together, as `jarvis.fit` says.
+
+    Args:
+        run: what learns, and how; it is changed.
+        val_set: words of speakers that are held out.
+        pruner: prunes `run.model` after each epoch, before it is saved.
+        density: share of the synapses that it keeps.
+        iterative: get there by a tenth of all synapses an epoch.
+        output: folder of the run.
+        resume: a checkpoint, or the `output` of an earlier run.
+        progress: show a bar with the time that is left, where standard error is a terminal.
+        log: takes each epoch's line.
+        on_frame: ``on_frame(run)`` before the first batch, every 50 batches, and at an epoch's end.
+
+    Returns:
+        the `History`.
+
+    Raises:
+        TrainingError: when the loss is no longer finite.
+        CheckpointError: for a `resume` that is missing, damaged, or of another run.
+        Interrupted: (a KeyboardInterrupt) after an interruption, when all is saved.
+    """
+    if not len(run.train_set):
+        raise ValueError("the training set is empty")
+    if pruner is not None and run.averaged is not None:
+        raise ValueError("a running average has no place for pruned synapses: average=0")
+    main = distributed.is_main()
+    folder = Path(output) if output is not None else None
+    if resume is not None:
+        run.restore(Path(resume))
+        if run.epoch > run.epochs:
+            raise CheckpointError(
+                f"{resume} has {run.epoch} epochs already, more than the {run.epochs} asked for"
+            )
+    if folder is not None and main:
+        folder.mkdir(parents=True, exist_ok=True)
+    file = None if folder is None or not main else folder / "log.jsonl"
+    lines = JsonLines(file, run.steps_done, fresh=resume is None)
+    lines.write("start", steps=run.steps_done, arguments=run.arguments)
+    devices = range(torch.cuda.device_count())
+    bar = tqdm(
+        total=run.epochs * run.batches_per_epoch,
+        initial=run.steps_done,
+        unit="batch",
+        disable=None if progress and main else True,  # None: only where there is a terminal
+    )
+    with torch.random.fork_rng(devices=devices), Interruption() as interruption, bar:
+        run.set_random()
+        if on_frame is not None and run.steps_done == 0:
+            on_frame(run)
+        while run.epoch < run.epochs:
+            started = time.perf_counter()
+            bar.set_description(f"epoch {run.epoch + 1}/{run.epochs}")
+            for loss in run.steps():
+                bar.update()
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                if run.step % LOG_EVERY == 0 and run.step < run.batches_per_epoch:
+                    lines.write("batch", epoch=run.epoch + 1, steps=run.steps_done, loss=loss)
+                    if on_frame is not None:
+                        on_frame(run)
+                if distributed.any_of(interruption.requested):
+                    raise Interrupted(save_interrupted(run, folder, SAVED))
+            metrics = run.end_epoch()
+            metrics["seconds"] = time.perf_counter() - started
+            if pruner is not None:
+                metrics |= prune_epoch(run, pruner, density, iterative, val_set)
+            if val_set is not None:
+                result = evaluate_words(run.evaluated, val_set, shared=True)
+                metrics |= {f"val_{k}": v for k, v in result.items() if k != "predicted"}
+            better = run.record(metrics)
+            if on_frame is not None:
+                on_frame(run)
+            lines.write("epoch", steps=run.steps_done, **run.history.epochs[-1])
+            if main:
+                with bar.external_write_mode():
+                    log(epoch_line(run.history.epochs[-1]))
+            if folder is not None and main:
+                if better:
+                    run.save(folder / "checkpoint_best.pt")
+                run.save(folder / "checkpoint_latest.pt")
+            if run.epoch < run.epochs and distributed.any_of(interruption.requested):
+                raise Interrupted(save_interrupted(run, folder, SAVED))
+    return run.history
+
+
+def epoch_line(metrics: dict[str, float]) -> str:
+    """What is shown of an epoch."""
+    parts = [f"epoch={metrics['epoch']:.0f}"]
+    names = ("loss", "train_acc", "train_top3", "val_loss", "val_dense_acc", "val_acc", "val_top3")
+    parts += [f"{name}={metrics[name]:.4f}" for name in names if name in metrics]
+    densities = [value for name, value in metrics.items() if name.startswith("density_")]
+    if densities:
+        parts.append(f"density={max(densities):.3f}")
+    rate = metrics.get("val_rate", metrics["train_rate"])
+    return " ".join([*parts, f"rate={rate:.1f}", f"seconds={metrics['seconds']:.1f}"])

@@ -1,0 +1,109 @@
+"""Spike-timing-dependent plasticity: rules, competition, and networks that learn by them.
+
+`traces` has the pair, triplet and three-factor rules, `order` the rule in which only the order of
+spikes counts, `wta` competition, `conv` convolutions that learn and `reward` ones that decide;
+`spikeseg`, `decoder`, `instances` and `segmentation` find objects; `recipe`, `network`,
+`layerwise`, `stimuli` and `readout` build, train and read a network layer by layer.
+"""
+
+from jarvis.stdp.conv import ConvSTDP, Winners
+from jarvis.stdp.decoder import decode
+from jarvis.stdp.instances import Instance, hulk, smash, smash_scores, union_find
+from jarvis.stdp.layerwise import LayerwiseRun, checkpoint_file, fit_layers, load_weights, read_run
+from jarvis.stdp.network import heard, make_layers, make_spikeseg, segment
+from jarvis.stdp.order import STDPConfig, STDPLearner, order_stdp
+from jarvis.stdp.readout import (
+    class_of_maps,
+    grid_features,
+    latency_features,
+    linear_readout,
+    sent_on,
+)
+from jarvis.stdp.recipe import (
+    LAYERS,
+    PAPERS,
+    ConfigError,
+    InputConfig,
+    Recipe,
+    SegmentConfig,
+    make_recipe,
+    plain,
+    read_recipe,
+    restore_recipe,
+)
+from jarvis.stdp.reward import RewardRates, RewardSTDP
+from jarvis.stdp.segmentation import PixelCounts, SceneScore, close_gaps, match
+from jarvis.stdp.spikeseg import SpikeSEG, SpikeSEGOutput, SpikeSEGState
+from jarvis.stdp.stimuli import DATASETS, Stimuli, load_stimuli, picture_events
+from jarvis.stdp.traces import (
+    PairState,
+    PairSTDP,
+    ThreeFactorSTDP,
+    TraceRule,
+    TripletSTDP,
+    outer,
+    stdp_window,
+)
+from jarvis.stdp.wta import WTAConfig, WTAInhibition, WTAMode, pick_winners
+
+__all__ = [
+    "DATASETS",
+    "LAYERS",
+    "PAPERS",
+    "ConfigError",
+    "ConvSTDP",
+    "InputConfig",
+    "Instance",
+    "LayerwiseRun",
+    "PairSTDP",
+    "PairState",
+    "PixelCounts",
+    "Recipe",
+    "RewardRates",
+    "RewardSTDP",
+    "STDPConfig",
+    "STDPLearner",
+    "SceneScore",
+    "SegmentConfig",
+    "SpikeSEG",
+    "SpikeSEGOutput",
+    "SpikeSEGState",
+    "Stimuli",
+    "ThreeFactorSTDP",
+    "TraceRule",
+    "TripletSTDP",
+    "WTAConfig",
+    "WTAInhibition",
+    "WTAMode",
+    "Winners",
+    "checkpoint_file",
+    "class_of_maps",
+    "close_gaps",
+    "decode",
+    "fit_layers",
+    "grid_features",
+    "heard",
+    "hulk",
+    "latency_features",
+    "linear_readout",
+    "load_stimuli",
+    "load_weights",
+    "make_layers",
+    "make_recipe",
+    "make_spikeseg",
+    "match",
+    "order_stdp",
+    "outer",
+    "pick_winners",
+    "picture_events",
+    "plain",
+    "read_recipe",
+    "read_run",
+    "restore_recipe",
+    "segment",
+    "sent_on",
+    "smash",
+    "smash_scores",
+    "stdp_window",
+    "union_find",
+]

@@ -1,0 +1,289 @@
+"""Instances: which class spikes belong to one object, and where that object is.
+
+HULK decodes each class spike alone, into a mask, a box, and a hash of what it activated (ASH).
+SMASH compares two spikes by their hashes and boxes, and joins the similar ones into instances.
+
+Source: Kirkland et al. 2022, IEEE Trans. Computers 71(11):2728.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from jarvis.stdp.decoder import Nodes, Record, spikes_before, trace
+from jarvis.stdp.spikeseg import SpikeSEG, SpikeSEGState
+
+_CHUNK = 512  #: class spikes that are decoded at once
+
+
+class Unravelled(NamedTuple):
+    """What each of N class spikes leads back to. Masks are cut-outs around it."""
+
+    spikes: Tensor  #: ``[N, 5]`` int64: sample, step, map (class), y, x
+    masks: Tensor  #: ``[N, T, h, w]`` bool: the pixels of each step
+    corners: Tensor  #: ``[N, 2]`` int64: row and column of the mask's first pixel; may be negative
+    boxes: Tensor  #: ``[N, 4]`` int64: y0, x0, y1, x1 in the picture, ends not included
+    ash: Tensor  #: ``[N, maps of conv1 + maps of conv2 + classes, T]`` bool
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """One object: the class spikes that were joined, and their pixels."""
+
+    sample: int  #: which stimulus of the batch
+    label: int  #: map of conv3
+    mask: Tensor  #: ``[H, W]`` bool: pixels of all steps
+    step_masks: Tensor  #: ``[T, H, W]`` bool: pixels of each step
+    box: tuple[int, int, int, int]  #: y0, x0, y1, x1 around the mask, ends not included
+    spikes: list[tuple[int, int, int, int]]  #: (step, map, y, x) of each class spike, by step
+    score: float  #: mean SMASH score of its pairs of spikes; 1 for a single spike
+
+
+def _unravel(
+    model: SpikeSEG, records: Sequence[Record], spikes: Tensor, gated: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Saliency ``[K, T, h, w]``, corners, and activity ``[K, features, T]`` of one sample's spikes.
+
+    The cut-outs are as large as the part of the picture that a class spike can depend on.
+    """
+    layers, p, n_steps, n = model.layers, model.pool, len(records), len(spikes)
+    k1, k2, k3 = (layer.kernel_size for layer in layers)
+    _, step, label, y, x = spikes.unbind(1)
+    sample = int(spikes[0, 0])
+    corners = ((spikes[:, 3:] - k3 // 2) * p - k2 // 2) * p - k1 // 2
+    size = (k3 * p + k2 - 1) * p + k1 - 1
+    fired = torch.stack([record.resets[2][sample] for record in records])
+    nodes = Nodes(step, label, y, x, y, x, spikes_before(fired, step, label, y, x))
+    found = trace(layers, records, sample, nodes, p, gated)
+    pixels, worth = found.nodes[0], found.worth[0].clamp(min=0)  # below 0: it spoke against it
+    row, column = pixels.y - corners[:, :1], pixels.x - corners[:, 1:]
+    at = (pixels.step * size + row) * size + column
+    inside = (row >= 0) & (row < size) & (column >= 0) & (column < size)
+    saliency = worth.new_zeros(n, n_steps * size * size)
+    saliency.scatter_add_(1, at.where(inside, 0), worth.where(inside, 0.0))
+    active = []
+    for layer, nodes, value in zip(layers[:2], found.nodes[1:], found.worth[1:], strict=True):
+        best = value.new_zeros(n, layer.out_channels * n_steps)
+        best.scatter_reduce_(1, (nodes.map * n_steps + nodes.step).expand(n, -1), value, "amax")
+        active.append(best.unflatten(1, (layer.out_channels, n_steps)))
+    active.append(worth.new_zeros(n, layers[2].out_channels, n_steps))
+    active[2][torch.arange(n, device=step.device), label, step] = 1.0
+    return saliency.view(n, n_steps, size, size), corners, torch.cat(active, 1)
+
+
+def _boxes(masks: Tensor, corners: Tensor) -> Tensor:
+    """``[N, 4]`` around ``masks [N, h, w]``, in the picture; of no size where a mask is empty."""
+    sides = []
+    for axis in (0, 1):
+        used = masks.any(2 - axis)
+        size = used.shape[1]
+        first = used.int().argmax(1)
+        last = size - used.flip(1).int().argmax(1)
+        sides.append(
+            (corners[:, axis] + first, corners[:, axis] + torch.where(used.any(1), last, 0))
+        )
+    return torch.stack([sides[0][0], sides[1][0], sides[0][1], sides[1][1]], 1)
+
+
+def _nothing(model: SpikeSEG, spikes: Tensor, n_steps: int) -> Unravelled:
+    features = sum(layer.out_channels for layer in model.layers)
+    none = torch.zeros(0, n_steps, 1, 1, dtype=torch.bool, device=spikes.device)
+    ash = none.new_zeros(0, features, n_steps)
+    return Unravelled(spikes, none, spikes.new_zeros(0, 2), spikes.new_zeros(0, 4), ash)
+
+
+@torch.no_grad()
+def hulk(
+    model: SpikeSEG,
+    state: SpikeSEGState | None = None,
+    spikes: Tensor | None = None,
+    *,
+    level: float = 0.1,
+    gated: bool = True,
+) -> Unravelled:
+    """Decodes each class spike alone.
+
+    Args:
+        model: the network.
+        state: of the stimuli; None: the network's own.
+        spikes: which class spikes, ``[N, 5]``: sample, step, map, y, x; None: all.
+        level: a pixel is part of the mask where its saliency is at least this share of the
+            highest that its spike has; likewise a feature of the hash, in its layer.
+        gated: only pixels that had an event; see `tied_decoder.decode`.
+
+    Returns:
+        what they lead back to, in the order of `spikes`.
+
+    Raises:
+        ValueError: if nothing has been shown, or for a `level` outside (0, 1].
+
+    Example:
+        >>> model = SpikeSEG(generator=torch.Generator().manual_seed(0)).eval()
+        >>> events = torch.zeros(3, 1, 1, 32, 32)
+        >>> events[1, 0, 0, 8:10, 8:10] = 1.0
+        >>> found = hulk(model, model(events)[1])
+        >>> found.boxes[0].tolist(), found.ash.shape[1:]
+        ([8, 8, 10, 10], torch.Size([41, 3]))
+        >>> [one.box for one in smash(found, (32, 32))]
+        [(8, 8, 10, 10)]
+    """
+    state = model.state if state is None else state
+    if state is None or not state.records:
+        raise ValueError("hulk: nothing has been shown yet: run the model first")
+    if not 0 < level <= 1:
+        raise ValueError(f"hulk: level={level!r} must lie in (0, 1]")
+    records = state.records
+    if spikes is None:
+        step, sample, label, y, x = (
+            torch.stack([record.spikes[2] for record in records]).nonzero().unbind(1)
+        )
+        spikes = torch.stack([sample, step, label, y, x], 1)
+    if not len(spikes):
+        return _nothing(model, spikes, len(records))
+    order = spikes[:, 0].argsort(stable=True)
+    samples = order.split(spikes[:, 0].bincount().tolist())
+    masks, corners, hashes = [], [], []
+    for rows in (part for one in samples if len(one) for part in one.split(_CHUNK)):
+        saliency, corner, active = _unravel(model, records, spikes[rows], gated)
+        top = saliency.flatten(1).amax(1)
+        masks.append((saliency >= level * top[:, None, None, None]) & (saliency > 0))
+        corners.append(corner)
+        for layer in active.split([layer.out_channels for layer in model.layers], 1):
+            high = layer.amax((1, 2), keepdim=True)
+            hashes.append((layer >= level * high) & (layer > 0))
+    ash = torch.cat([torch.cat(hashes[i : i + 3], 1) for i in range(0, len(hashes), 3)])
+    back = order.argsort()
+    mask, corner = torch.cat(masks)[back], torch.cat(corners)[back]
+    return Unravelled(spikes, mask, corner, _boxes(mask.any(1), corner), ash[back])
+
+
+def box_iou(boxes: Tensor) -> Tensor:
+    """Intersection over union of each pair of ``boxes [N, 4]`` (y0, x0, y1, x1), ``[N, N]``."""
+    low = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    shared = (high - low).clamp(min=0).prod(2).float()
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(1).float()
+    return shared / (area[:, None] + area[None] - shared).clamp(min=1)
+
+
+def jaccard(ash: Tensor) -> Tensor:
+    """Shared over all entries of each pair of binary hashes ``[N, F, T]``, ``[N, N]``."""
+    flat = ash.flatten(1).float()
+    shared = flat @ flat.T
+    count = flat.sum(1)
+    return shared / (count[:, None] + count[None] - shared).clamp(min=1)
+
+
+def smash_scores(found: Unravelled, align: str = "time", margin: int = 0) -> Tensor:
+    """Similarity of each pair of class spikes: ``Jaccard(ASH) IoU(box)``, ``[N, N]``.
+
+    Spikes of different samples or classes score 0.
+
+    Args:
+        found: from `hulk`.
+        align: which steps of two hashes are compared. "time": the same; "age": those that lie as
+            far before the one class spike as before the other, so that an object that moves
+            looks alike at two times; "none": hashes without time, only which features there were.
+        margin: pixels by which each box is widened on all sides first: what moves further in a
+            step than it is wide has left its box by the next one.
+    """
+    ash, step = found.ash, found.spikes[:, 1]
+    n_steps = ash.shape[2]
+    if align == "age":
+        steps = step[:, None] - torch.arange(n_steps, device=ash.device)  # of age 0, 1, 2, ...
+        valid = (steps >= 0)[:, None, :]
+        ash = ash.gather(2, steps.clamp(min=0)[:, None].expand_as(ash)) & valid
+    elif align == "none":
+        ash = ash.any(2, keepdim=True)
+    elif align != "time":
+        raise ValueError(f"align={align!r} is not one of time, age, none")
+    kind = found.spikes[:, [0, 2]]
+    same = (kind[:, None] == kind[None]).all(2)
+    wider = found.boxes + margin * torch.tensor([-1, -1, 1, 1], device=ash.device)
+    return jaccard(ash) * box_iou(wider) * same
+
+
+def union_find(n: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
+    """The group of each of n things, when those of each pair belong together.
+
+    Example:
+        >>> union_find(5, [(0, 2), (3, 4), (4, 0)])
+        [0, 1, 0, 0, 0]
+    """
+    parent = list(range(n))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i, j in pairs:
+        a, b = sorted((root(i), root(j)))
+        parent[b] = a
+    roots = [root(i) for i in range(n)]
+    number = {r: k for k, r in enumerate(dict.fromkeys(roots))}
+    return [number[r] for r in roots]
+
+
+def smash(
+    found: Unravelled,
+    shape: tuple[int, int],
+    *,
+    threshold: float = 0.1,
+    align: str = "time",
+    margin: int = 0,
+    min_spikes: int = 1,
+) -> list[Instance]:
+    """Joins class spikes into instances: those whose score is above the threshold.
+
+    Args:
+        found: from `hulk`.
+        shape: ``(H, W)`` of the picture.
+        threshold: of the score; joined are also those that a chain of such pairs links.
+        align: see `smash_scores`.
+        margin: see `smash_scores`.
+        min_spikes: an instance of fewer class spikes is left out.
+
+    Returns:
+        instances by sample, and of one sample by their first spike. A spike that leads back to no
+        pixel belongs to none.
+    """
+    scores = smash_scores(found, align, margin).cpu()
+    seen = found.masks.flatten(1).any(1).cpu()
+    linked = (scores > threshold) & seen[:, None] & seen[None]
+    groups = union_find(len(scores), linked.triu(1).nonzero().tolist())
+    members: dict[int, list[int]] = {}
+    for i, group in enumerate(groups):
+        if seen[i]:
+            members.setdefault(group, []).append(i)
+    out = [
+        _instance(found, rows, scores, shape)
+        for rows in members.values()
+        if len(rows) >= min_spikes
+    ]
+    return sorted(out, key=lambda one: (one.sample, one.spikes[0]))
+
+
+def _instance(found: Unravelled, rows: list[int], scores: Tensor, shape: tuple) -> Instance:
+    size = found.masks.shape[2]
+    edge = size  # a cut-out overlaps the picture, so it fits in a frame as wide as itself
+    canvas = found.masks.new_zeros(found.masks.shape[1], shape[0] + 2 * edge, shape[1] + 2 * edge)
+    for i in rows:
+        y, x = (found.corners[i] + edge).tolist()
+        canvas[:, y : y + size, x : x + size] |= found.masks[i]
+    steps = canvas[:, edge : edge + shape[0], edge : edge + shape[1]]
+    boxes = found.boxes[rows]
+    box = (*boxes[:, :2].amin(0).tolist(), *boxes[:, 2:].amax(0).tolist())
+    table = found.spikes[rows].tolist()
+    pairs = len(rows) * (len(rows) - 1)
+    among = scores[rows][:, rows]
+    score = float(among.sum() - among.diagonal().sum()) / pairs if pairs else 1.0
+    return Instance(
+        *(table[0][0], table[0][2], steps.any(0), steps.clone(), box),
+        sorted((step, label, y, x) for _, step, label, y, x in table),
+        score,
+    )

@@ -1,0 +1,138 @@
+"""What a layer that learnt without labels knows of them: a linear read-out, and winning maps."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from jarvis.encoding.events import Events
+from jarvis.stdp.conv import ConvSTDP
+from jarvis.stdp.network import heard
+from jarvis.stdp.recipe import Recipe
+
+_BATCH = 500  # stimuli whose potentials are held at once
+
+
+def grid_features(
+    layers: Mapping[str, ConvSTDP], recipe: Recipe, events: Events, layer: str, grid: int = 2
+) -> Tensor:
+    """The highest potential of each map in each cell of a grid, at the end of the stimulus.
+
+    The neurons of `layer` do not fire here: they gather, as if their threshold were infinite.
+
+    Args:
+        layers: by name, first to last.
+        recipe: how the layers before `layer` pool.
+        events: the stimuli, as conv1 hears them.
+        layer: whose potentials.
+        grid: cells a side; 1: the highest of the whole map. At most the map's own side.
+
+    Returns:
+        ``[N, maps * grid * grid]`` float32.
+
+    Source: Kheradpisheh et al. 2018, Neural Networks 99:56, section 2.5 (one cell).
+    """
+    parts = []
+    for first in range(0, len(events), _BATCH):
+        hears = heard(layers, recipe, events[first : first + _BATCH], layer)
+        potentials = layers[layer].potentials(hears)
+        cells = min(grid, *potentials.shape[2:])
+        parts.append(F.adaptive_max_pool2d(potentials, cells).flatten(1))
+    return torch.cat(parts)
+
+
+def sent_on(
+    layers: Mapping[str, ConvSTDP], recipe: Recipe, events: Events, layer: str | None = None
+) -> Events:
+    """The spikes that `layer` sends on, after its pooling; None: the last of `layers`."""
+    names = list(layers)
+    after = [] if layer is None else names[names.index(layer) + 1 :]
+    return heard(layers, recipe, events, after[0] if after else None)
+
+
+def latency_features(events: Events) -> csr_matrix:
+    """One number a unit: 1 for a spike at once, falling to 1/2 for the last step, 0 for none.
+
+    Args:
+        events: at most one spike a unit and stimulus.
+
+    Returns:
+        sparse ``[N, units]``, float32.
+
+    Example:
+        >>> train = Events.from_first_steps(torch.tensor([[[0, 2, 4]]]), 4)  # the third is silent
+        >>> latency_features(train).toarray().tolist()
+        [[1.0, 0.75, 0.0]]
+    """
+    assert events.n_steps is not None
+    values = 1.0 - 0.5 * events.times.numpy().astype(np.float32) / events.n_steps
+    arrays = (values, events.units.numpy(), events.offsets.numpy())
+    return csr_matrix(arrays, shape=(len(events), events.n_units))
+
+
+def linear_readout(
+    train: tuple[Tensor | csr_matrix, Tensor],
+    test: tuple[Tensor | csr_matrix, Tensor],
+    c: float | None = None,
+) -> tuple[float, Tensor]:
+    """A linear support vector machine from features to labels.
+
+    Of a dense feature the mean over the training part is taken off, and all are divided by their
+    common standard deviation there, so that `c` means the same whatever the potentials' unit.
+    Sparse ones are taken as they are.
+
+    Args:
+        train: features ``[N, F]``, dense or sparse, and labels ``[N]``.
+        test: same.
+        c: penalty for points on the wrong side; None: 0.02 for dense features, 0.003 for sparse.
+            (Kheradpisheh's 2.4 is for potentials as they are.)
+
+    Returns:
+        accuracy on `test` from 0 to 1, and the labels that it gives there.
+
+    Example:
+        >>> x = torch.tensor([[0.0], [1.0], [4.0], [5.0]])
+        >>> linear_readout((x, torch.tensor([0, 0, 1, 1])), (x, torch.tensor([0, 0, 1, 1])))[0]
+        1.0
+    """
+    from sklearn.svm import LinearSVC
+
+    x, x_test = train[0], test[0]
+    sparse = isinstance(x, csr_matrix)
+    if isinstance(x, Tensor) and isinstance(x_test, Tensor):
+        mean = x.mean(0)
+        scale = (x - mean).std().clamp_min(1e-12)
+        x, x_test = (((part - mean) / scale).numpy() for part in (x, x_test))
+    if c is None:
+        c = 0.003 if sparse else 0.02
+    machine = LinearSVC(C=c, dual=True if sparse else "auto", random_state=0, max_iter=20_000)  # type: ignore[arg-type]
+    machine.fit(x, train[1].numpy())
+    labels = torch.from_numpy(machine.predict(x_test))
+    return (labels == test[1]).double().mean().item(), labels
+
+
+def class_of_maps(winners: Tensor, targets: Tensor, n_maps: int, n_classes: int) -> Tensor:
+    """The class that each map wins most of, relative to how often the class is shown; -1: none.
+
+    Args:
+        winners: map that won each stimulus, ``[N]``.
+        targets: classes, ``[N]``.
+        n_maps: number of maps.
+        n_classes: number of classes.
+
+    Returns:
+        ``[n_maps]`` int64.
+
+    Source: Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, section 2.7.
+
+    Example:
+        >>> class_of_maps(torch.tensor([0, 0, 2]), torch.tensor([1, 1, 0]), 3, 2).tolist()
+        [1, -1, 0]
+    """
+    table = torch.zeros(n_maps, n_classes, dtype=torch.float64)
+    shown = torch.bincount(targets, minlength=n_classes).clamp_min(1)
+    table.index_put_((winners, targets), 1.0 / shown[targets].double(), accumulate=True)
+    return torch.where(table.sum(1) > 0, table.argmax(1), -1)

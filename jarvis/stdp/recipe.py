@@ -1,0 +1,484 @@
+"""A recipe: what an STDP network is made of and how it learns, read from YAML and checked.
+
+Every value has a place, a type and a default; a key that has no place is an error that names it,
+and the nearest right one.
+"""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from jarvis.stdp.order import STDPConfig
+from jarvis.stdp.wta import WTAConfig
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A configuration has a wrong key or value; the message names where, and the fix."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its silent rule that of two equal keys the last one counts."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
+    seen = set()
+    for key_node, _ in node.value:
+        key = key_node.value
+        if key in seen and key != "<<":
+            line = key_node.start_mark.line + 1
+            raise ConfigError(f"{loader.name}: {key!r} appears twice, again in line {line}")
+        seen.add(key)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The mapping in a YAML file; only plain values are read (no Python objects).
+
+    Raises:
+        ConfigError: if the file is missing, not YAML, not a mapping, or has a key twice.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8") as file:
+            values = yaml.load(file, _Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+        raise ConfigError(f"cannot read config {path}: {reason}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark is not None else ""
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{path}:{line} not YAML: {reason}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must hold `key: value` lines, not {type(values).__name__}")
+    return values
+
+
+def check_keys(values: Mapping[str, Any], known: typing.Iterable[str], where: str = "") -> None:
+    """An error that names the first key of `values` that is not known, and the nearest that is.
+
+    Raises:
+        ConfigError: if there is one.
+
+    Example:
+        >>> check_keys({"a_plsu": 1}, ["a_plus", "a_minus"], "stdp.")
+        Traceback (most recent call last):
+        ...
+        jarvis.stdp.recipe.ConfigError: stdp.a_plsu: no such key; did you mean a_plus?
+    """
+    known = list(known)
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise ConfigError(f"{where}{key}: no such key; {hint}")
+
+
+def fill(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """An instance of a dataclass from a mapping, nested ones included.
+
+    Numbers that YAML leaves as text (``1e-4``) are numbers here.
+
+    Args:
+        cls: a dataclass that checks itself by raising ValueError.
+        values: its fields; those left out keep their defaults.
+        where: what to put before a key in messages, such as ``"conv2.stdp."``.
+
+    Raises:
+        ConfigError: for an unknown key, a value of the wrong type or out of range, or a field
+            that has no default and is missing.
+
+    Example:
+        >>> from jarvis.stdp import STDPConfig
+        >>> fill(STDPConfig, {"a_plus": "4e-2"}).a_plus
+        0.04
+        >>> fill(STDPConfig, {"a_plus": -1}, "stdp.")
+        Traceback (most recent call last):
+        ...
+        jarvis.stdp.recipe.ConfigError: stdp.a_plus=-1.0 must be positive and finite: it is a size
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where.rstrip('.')}: must hold `key: value` lines, not {values!r}")
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    check_keys(values, fields, where)
+    hints = typing.get_type_hints(cls)
+    given = {key: _value(hints[key], value, f"{where}{key}") for key, value in values.items()}
+    for name, f in fields.items():
+        no_default = f.default is f.default_factory is dataclasses.MISSING
+        if no_default and name not in given:
+            raise ConfigError(f"{where}{name}: missing, and it has no default")
+    try:
+        return cls(**given)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"{where}{error}") from None
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        options = typing.get_args(kind)
+        if value is None and type(None) in options:
+            return None
+        kind = next(option for option in options if option is not type(None))
+    if dataclasses.is_dataclass(kind):
+        return value if isinstance(value, kind) else fill(kind, value, f"{where}.")  # type: ignore
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        known = [member.value for member in kind]
+        if not isinstance(value, kind) and value not in known:
+            raise ConfigError(f"{where}: {value!r} is not one of {', '.join(known)}")
+        return kind(value)
+    if kind is float:
+        try:
+            number = math.nan if isinstance(value, bool) else float(typing.cast(Any, value))
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise ConfigError(f"{where}: {value!r} is not a finite number")
+        return number
+    names = {int: "a whole number", bool: "true or false", str: "a text"}
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ConfigError(f"{where}: {value!r} is not {names.get(kind, kind)}")
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, enums and tuples as dicts, values and lists: for JSON, YAML and checkpoints."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+LAYERS = ("conv1", "conv2", "conv3")
+
+_CHOICES = {"filters": ("gabor", "dog"), "polarity": ("sum", "difference", "separate")}
+
+#: The networks of the papers. Learning rates and thresholds of the contest come from
+#: `STDPConfig.from_paper` and `WTAConfig.from_paper`.
+PAPERS: dict[str, dict[str, Any]] = {
+    "igarss2023": {
+        "n_steps": 10,
+        "conv1": {"maps": 4, "kernel_size": 5, "threshold": 0.1, "leak": 0.09},
+        "conv2": {"maps": 36, "kernel_size": 5, "threshold": 0.1, "leak": 0.01},
+        "conv3": {"maps": 1, "kernel_size": 7, "threshold": 0.1, "pool": 1},
+    },
+    "kheradpisheh2018": {
+        "n_steps": 30,
+        "train_conv1": True,
+        "conv1": {"maps": 30, "kernel_size": 5, "threshold": 10.0},
+        "conv2": {"maps": 250, "kernel_size": 17, "threshold": 10.0},
+        "conv3": {"maps": 1, "kernel_size": 17, "threshold": 10.0, "pool": 1},
+    },
+}
+
+
+def _need(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """How a picture becomes spikes: filters, a cut-off, latencies. Event data skip all of it.
+
+    Args:
+        filter: "dog" (ON and OFF), "gabor" (four orientations), or "none" (brightness itself).
+        size: side of the filters, pixels, odd.
+        sigma_center: narrow Gaussian of "dog", or the Gaussian of "gabor", pixels.
+        sigma_surround: wide Gaussian of "dog", pixels.
+        frequency: of "gabor", cycles per pixel.
+        threshold: weaker responses are cut off; pictures lie in [0, 1].
+        local_normalisation: radius of it, pixels; None: without.
+        latency: "rank" or "linear", see `encoding.intensity_to_latency`.
+        picture_size: side to which the pictures of a folder are scaled, pixels.
+
+    Raises:
+        ValueError: for a value outside its range; the message begins with its name.
+    """
+
+    filter: str = "dog"
+    size: int = 7
+    sigma_center: float = 1.0
+    sigma_surround: float = 2.0
+    frequency: float = 0.5
+    threshold: float = 0.05
+    local_normalisation: int | None = None
+    latency: str = "rank"
+    picture_size: int = 64
+
+    def __post_init__(self) -> None:
+        for name, known in {
+            "filter": ("dog", "gabor", "none"),
+            "latency": ("rank", "linear"),
+        }.items():
+            value = getattr(self, name)
+            _need(value in known, f"{name}={value!r} is not one of {', '.join(known)}")
+        _need(self.size > 0 and self.size % 2 == 1, f"size={self.size} must be odd and positive")
+        _need(self.sigma_center > 0, f"sigma_center={self.sigma_center} must be positive")
+        wide = self.sigma_surround
+        _need(wide > self.sigma_center, f"sigma_surround={wide} must be above sigma_center")
+        _need(0 < self.frequency <= 0.5, f"frequency={self.frequency} must lie in (0, 0.5]")
+        _need(self.threshold >= 0, f"threshold={self.threshold} must be at least 0")
+        radius = self.local_normalisation
+        _need(radius is None or radius >= 0, f"local_normalisation={radius} must be at least 0")
+        _need(self.picture_size >= 8, f"picture_size={self.picture_size} must be at least 8")
+
+
+@dataclass(frozen=True)
+class LayerConfig:
+    """One convolution: its neurons, its pooling and how it learns.
+
+    Args:
+        maps: number of its maps; of conv3 one a class.
+        kernel_size: side of the square that a neuron sees.
+        threshold: at which a neuron fires; also the rest of the adaptive threshold.
+        leak: what each step takes from the potential.
+        pool: side of the max-pooling window behind it; 1: none.
+        inhibit: whether only the first map to fire at a place is passed on.
+        double_every: stimuli after which both learning rates double; 0: they stay.
+        a_plus_max: where the doubling ends.
+        filters: of a fixed conv1, "gabor" or "dog"; see `spikeseg.fixed_filters`.
+        polarity: what they make of ON and OFF: "sum", "difference" or "separate".
+        stdp: learning rule and stopping rules.
+        wta: the competition.
+
+    Raises:
+        ValueError: for a value outside its range; the message begins with its name.
+    """
+
+    maps: int
+    kernel_size: int = 5
+    threshold: float = 10.0
+    leak: float = 0.0
+    pool: int = 2
+    inhibit: bool = False
+    double_every: int = 0
+    a_plus_max: float = 0.15
+    filters: str = "gabor"
+    polarity: str = "sum"
+    stdp: STDPConfig = field(default_factory=STDPConfig)
+    wta: WTAConfig = field(default_factory=WTAConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("maps", "kernel_size", "pool"):
+            value = getattr(self, name)
+            _need(value >= 1, f"{name}={value} must be at least 1")
+        _need(self.threshold > 0, f"threshold={self.threshold} must be positive")
+        _need(self.leak >= 0, f"leak={self.leak} must be at least 0")
+        _need(self.double_every >= 0, f"double_every={self.double_every} must be at least 0")
+        _need(self.a_plus_max > 0, f"a_plus_max={self.a_plus_max} must be positive")
+        for name, known in _CHOICES.items():
+            value = getattr(self, name)
+            _need(value in known, f"{name}={value!r} is not one of {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class SegmentConfig:
+    """How class spikes become instances; see `instances.hulk` and `instances.smash`.
+
+    Args:
+        level: a pixel is part of a spike's mask from this share of its highest saliency on.
+        threshold: two class spikes of a higher SMASH score are of one object.
+        align: "time", "age" or "none": which steps of two hashes are compared.
+        min_spikes: an instance has at least so many class spikes.
+        once: whether neurons fire at most once a stimulus here too, as they do while learning.
+        max_spikes: class spikes of a stimulus that are looked at, the earliest first.
+        fill: gaps in each step's mask are closed that are at most twice as wide, pixels; events
+            outline an object, and this takes in what lies between them.
+
+    Raises:
+        ValueError: for a value outside its range; the message begins with its name.
+    """
+
+    level: float = 0.1
+    threshold: float = 0.1
+    align: str = "time"
+    min_spikes: int = 1
+    once: bool = False
+    max_spikes: int = 200
+    fill: int = 0
+
+    def __post_init__(self) -> None:
+        _need(0 < self.level <= 1, f"level={self.level} must lie in (0, 1]")
+        _need(0 <= self.threshold < 1, f"threshold={self.threshold} must lie in [0, 1)")
+        known = ("time", "age", "none")
+        _need(self.align in known, f"align={self.align!r} is not one of {', '.join(known)}")
+        for name in ("min_spikes", "max_spikes"):
+            _need(getattr(self, name) >= 1, f"{name}={getattr(self, name)} must be at least 1")
+        _need(self.fill >= 0, f"fill={self.fill} must be at least 0")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run: input, layers, and what the data set is cut down to.
+
+    Args:
+        conv1: first layer; fixed filters unless `train_conv1`.
+        conv2: second layer.
+        conv3: third layer, one map a class; None: the network ends with conv2.
+        paper: preset that the values started from.
+        n_steps: T.
+        train_conv1: whether conv1 learns too.
+        samples: train on the first so many stimuli; None: all.
+        input: how pictures become spikes.
+        segment: how class spikes become instances; learning does not depend on it.
+
+    Raises:
+        ValueError: for a value outside its range; the message begins with its name.
+    """
+
+    conv1: LayerConfig
+    conv2: LayerConfig
+    conv3: LayerConfig | None = None
+    paper: str | None = None
+    n_steps: int = 10
+    train_conv1: bool = False
+    samples: int | None = None
+    input: InputConfig = field(default_factory=InputConfig)
+    segment: SegmentConfig = field(default_factory=SegmentConfig)
+
+    def __post_init__(self) -> None:
+        _need(self.n_steps >= 1, f"n_steps={self.n_steps} must be at least 1")
+        _need(self.samples is None or self.samples >= 1, f"samples={self.samples} must be positive")
+
+    @property
+    def layers(self) -> dict[str, LayerConfig]:
+        """The layers that there are, first to last."""
+        layers = {name: getattr(self, name) for name in LAYERS}
+        return {name: layer for name, layer in layers.items() if layer is not None}
+
+
+def make_recipe(
+    values: Mapping[str, Any] | None = None,
+    paper: str | None = None,
+    *,
+    n_classes: int | None = None,
+    max_epochs: int | None = None,
+    where: str = "",
+) -> Recipe:
+    """A recipe from a paper's preset and what is to differ from it.
+
+    Two keys besides those of `Recipe` hold for all layers at once: ``stdp`` and ``wta``; a layer's
+    own go before them. ``wta.theta_rest`` is not among them: it is the layer's ``threshold``.
+
+    Args:
+        values: nested, as YAML gives them; its ``paper`` is used where `paper` is None.
+        paper: "igarss2023", "kheradpisheh2018" or None.
+        n_classes: maps of conv3, if not what the recipe says.
+        max_epochs: of every layer, if not what the recipe says.
+        where: what to put before a key in messages, such as a file name.
+
+    Raises:
+        ConfigError: for a wrong key or value; it names both.
+
+    Example:
+        >>> recipe = make_recipe({"conv2": {"maps": 20}}, "igarss2023", n_classes=10)
+        >>> [layer.maps for layer in recipe.layers.values()], recipe.conv2.stdp.a_plus
+        ([4, 20, 10], 0.04)
+        >>> make_recipe({"conv2": {"treshold": 1}}, "igarss2023")
+        Traceback (most recent call last):
+        ...
+        jarvis.stdp.recipe.ConfigError: conv2.treshold: no such key; did you mean threshold?
+    """
+    values = dict(values or {})
+    check_keys(values, [*(f.name for f in fields(Recipe)), "stdp", "wta"], where)
+    asked = values.pop("paper", None)
+    for name in (asked, paper):
+        if name is not None and name not in PAPERS:
+            raise ConfigError(f"{where}paper: {name!r} is not one of {', '.join(PAPERS)}")
+    if paper is not None and asked is not None and asked != paper:
+        raise ConfigError(f"{where}paper: {asked!r} here, but {paper!r} was asked for: keep one")
+    paper = paper or asked
+    preset = PAPERS[paper] if paper is not None else {}
+    for name in LAYERS:  # before anything is missed that a mistyped key was meant to give
+        if values.get(name) is not None:
+            given = _plain_mapping(values[name], f"{where}{name}")
+            check_keys(given, [f.name for f in fields(LayerConfig)], f"{where}{name}.")
+    common = {key: values.pop(key, None) for key in ("stdp", "wta")}
+    merged: dict[str, Any] = {**preset, **values, "paper": paper}
+    for name in LAYERS:
+        given = values.get(name, {} if name in preset or name != "conv3" else None)
+        if given is None and name == "conv3":
+            if n_classes is not None:
+                raise ConfigError(f"{where}n_classes: there is no conv3 whose maps they would be")
+            merged[name] = None
+            continue
+        layer = {**preset.get(name, {}), **_plain_mapping(given, f"{where}{name}")}
+        if name == "conv3":
+            layer.setdefault("maps", n_classes or 1)
+            layer["maps"] = n_classes or layer["maps"]
+        merged[name] = _layer(layer, common, paper, max_epochs, where, f"{where}{name}.")
+    return fill(Recipe, merged, where)
+
+
+def _plain_mapping(values: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: must hold `key: value` lines, not {values!r}")
+    return values
+
+
+def _layer(
+    values: dict[str, Any],
+    common: Mapping[str, Any],
+    paper: str | None,
+    max_epochs: int | None,
+    top: str,
+    where: str,
+) -> LayerConfig:
+    """A layer whose `stdp` and `wta` are the paper's, then those of all layers, then its own."""
+    own = {key: values.pop(key, None) for key in ("stdp", "wta")}
+    layer = fill(LayerConfig, values, where)
+    learning: dict[str, Any] = {}
+    for key, cls in (("stdp", STDPConfig), ("wta", WTAConfig)):
+        start = cls.from_paper(paper) if paper is not None else cls()
+        merged = {f.name: getattr(start, f.name) for f in fields(cls)}
+        for given, place in ((common[key], f"{top}{key}"), (own[key], f"{where}{key}")):
+            if given is None:
+                continue
+            if "theta_rest" in _plain_mapping(given, place):
+                raise ConfigError(f"{place}.theta_rest: it is the layer's threshold; give that")
+            fill(cls, {**merged, **_rest(cls, layer), **given}, f"{place}.")
+            merged |= given
+        learning[key] = fill(cls, {**merged, **_rest(cls, layer)}, f"{where}{key}.")
+    if max_epochs is not None:
+        learning["stdp"] = replace(learning["stdp"], max_epochs=max_epochs)
+    return replace(layer, **learning)
+
+
+def _rest(cls: type, layer: LayerConfig) -> dict[str, float]:
+    return {"theta_rest": layer.threshold} if cls is WTAConfig else {}
+
+
+def read_recipe(path: str | Path, paper: str | None = None, **options: Any) -> Recipe:
+    """A recipe from a YAML file; the other arguments are those of `make_recipe`.
+
+    Raises:
+        ConfigError: if the file cannot be read, or for a wrong key or value; it names both.
+    """
+    return make_recipe(read_yaml(path), paper, where=f"{path}: ", **options)
+
+
+def restore_recipe(values: Mapping[str, Any]) -> Recipe:
+    """The recipe that `config.plain` wrote into a checkpoint."""
+    return fill(Recipe, values)

@@ -1,0 +1,199 @@
+"""Reward-modulated STDP: a layer that decides, and learns from being told right or wrong.
+
+The maps of the layer are shared out among the classes. No neuron fires before the stimulus is
+over; then the one with the highest potential decides for its map's class, and its synapses alone
+learn::
+
+    right:  dw = +a_plus  where the input fired,  -a_minus where it was silent
+    wrong:  dw = -b_minus where the input fired,  +b_plus  where it was silent
+
+each times ``(w - w_min) (w_max - w)`` in the multiplicative form. w stays within its bounds.
+
+Source: Mozafari, Ganjtabesh, Nowzari-Dalini, Thorpe & Masquelier 2019, Pattern Recognition 94:87;
+the additive form within [0.2, 0.8] is that of its example in SpykeTorch.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jarvis.encoding.events import Events
+from jarvis.stdp.conv import ConvSTDP
+from jarvis.stdp.order import STDPConfig
+
+
+class RewardRates(NamedTuple):
+    """Step sizes, each positive: rewarded for early and silent inputs, punished for both."""
+
+    a_plus: float = 0.004
+    a_minus: float = 0.003
+    b_minus: float = 0.004
+    b_plus: float = 0.0005
+
+
+class RewardSTDP(ConvSTDP):
+    """A convolutional layer whose most excited neuron names the class.
+
+    Args:
+        in_channels: channels of the input.
+        n_classes: number of classes.
+        maps_per_class: maps that speak for each class; map m speaks for ``m // maps_per_class``.
+        kernel_size: side of the square that a neuron sees.
+        rates: step sizes of reward and punishment.
+        dropout: share of the maps that take no part, drawn anew for each stimulus while learning.
+        adapt_every: stimuli after which the rates are set to the share of errors; 0: they stay. A
+            layer that is mostly right has little to learn from being right: reward is scaled by
+            ``least + span * errors``, punishment by ``least + span * (1 - errors)``.
+        least: smallest scale of a rate.
+        span: what errors add to it.
+        stdp: form of the rule, bounds and initial weights (its rates are not used); None: additive
+            within [0.2, 0.8].
+        generator: draws the initial weights.
+
+    Raises:
+        ValueError: for sizes below 1 or a dropout outside [0, 1).
+
+    Example:
+        >>> layer = RewardSTDP(1, n_classes=2, maps_per_class=3, kernel_size=3)
+        >>> events = Events.from_dense((torch.rand(10, 4, 1, 6, 6) < 0.2).float())
+        >>> decisions = layer.learn_rewarded(events, torch.tensor([0, 1, 0, 1]))
+        >>> layer.decide(events).shape
+        torch.Size([4])
+    """
+
+    error_rate: Tensor
+    errors: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        n_classes: int,
+        maps_per_class: int,
+        kernel_size: int,
+        rates: RewardRates | None = None,
+        *,
+        dropout: float = 0.5,
+        adapt_every: int = 1000,
+        least: float = 0.0,
+        span: float = 1.0,
+        stdp: STDPConfig | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        if n_classes < 1 or maps_per_class < 1:
+            raise ValueError(
+                f"RewardSTDP: n_classes={n_classes}, maps_per_class={maps_per_class} must be at "
+                "least 1"
+            )
+        if not 0 <= dropout < 1:
+            raise ValueError(f"RewardSTDP: dropout={dropout!r} must lie in [0, 1)")
+        if adapt_every < 0:
+            raise ValueError(f"RewardSTDP: adapt_every={adapt_every!r} must be at least 0")
+        config = STDPConfig(multiplicative=False, w_min=0.2, w_max=0.8) if stdp is None else stdp
+        if config.w_min < 0:
+            raise ValueError(f"RewardSTDP: stdp.w_min={config.w_min:g} must be at least 0")
+        maps = n_classes * maps_per_class
+        super().__init__(
+            in_channels, maps, kernel_size, threshold=1.0, stdp=config, generator=generator
+        )
+        self.reward_rates = RewardRates() if rates is None else rates
+        if min(self.reward_rates) < 0 or not all(map(math.isfinite, self.reward_rates)):
+            raise ValueError(f"RewardSTDP: rates={self.reward_rates} must be sizes, at least 0")
+        self.n_classes, self.maps_per_class = n_classes, maps_per_class
+        self.dropout, self.adapt_every = dropout, adapt_every
+        self.least, self.span = least, span
+        self.register_buffer("error_rate", torch.tensor(1.0 - 1.0 / n_classes))
+        self.register_buffer("errors", torch.zeros((), dtype=torch.int64))  # since it was set
+
+    def scaled_rates(self) -> RewardRates:
+        """The step sizes of the next stimuli, by the share of errors in the last."""
+        if not self.adapt_every:
+            return self.reward_rates
+        wrong = float(self.error_rate)
+        reward = self.least + self.span * wrong
+        punishment = self.least + self.span * (1.0 - wrong)
+        a_plus, a_minus, b_minus, b_plus = self.reward_rates
+        return RewardRates(
+            a_plus * reward, a_minus * reward, b_minus * punishment, b_plus * punishment
+        )
+
+    def learn_rewarded(
+        self,
+        events: Events,
+        labels: Tensor,
+        order: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Decide and learn, one stimulus after another.
+
+        Args:
+            events: the stimuli, of units ``(in_channels, height, width)``.
+            labels: the right classes ``[B]``.
+            order: which stimuli, in which order, ``[n]``; None: all, as they come.
+            generator: draws the dropout; None: torch's own.
+
+        Returns:
+            the decisions ``[n]``, each made before its own lesson; -1 where no neuron was excited.
+
+        Raises:
+            ValueError: for events of other units or in ms, or labels that do not fit.
+        """
+        times, units, offsets = self._arrays(events)
+        _, height, width = events.shape
+        if labels.shape != (len(events),):
+            raise ValueError(f"RewardSTDP: {len(events)} stimuli, but labels {tuple(labels.shape)}")
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self.n_classes:
+            raise ValueError(f"RewardSTDP: labels must lie in [0, {self.n_classes})")
+        indices = self._indices(order, len(events))
+        sizes = (height, width, self.kernel_size, self.out_channels, self.in_channels)
+        sizes = np.array([*sizes, self.maps_per_class], np.int64)
+        from jarvis.kernels import conv_stdp
+
+        loop = conv_stdp.reward(self.weight.dtype)
+        bounds = (self.stdp.w_min, self.stdp.w_max, self.stdp.multiplicative)
+        packed, decided = self._packed(), np.empty(len(indices), np.int64)
+        done = 0
+        try:
+            while done < len(indices):
+                n_seen, every = int(self.n_seen), self.adapt_every or 1000
+                n = min(len(indices) - done, every - n_seen % every)
+                part = indices[done : done + n].contiguous()
+                wanted = labels.cpu().long()[part].contiguous()
+                draws = torch.rand((n, self.out_channels), generator=generator)
+                active = (draws >= self.dropout).numpy()
+                out = decided[done : done + n]
+                loop(
+                    *(
+                        times,
+                        units,
+                        offsets,
+                        part.numpy(),
+                        packed,
+                        wanted.numpy(),
+                        active,
+                        out,
+                        sizes,
+                    ),
+                    self._numpy(*self.scaled_rates(), *bounds),
+                )
+                self.n_seen += n
+                self.errors += (torch.from_numpy(out) != wanted).sum()
+                if int(self.n_seen) % every == 0:
+                    self.error_rate.copy_(self.errors / every)
+                    self.errors.zero_()
+                done += n
+        finally:
+            self._unpack(packed)
+        return torch.from_numpy(decided)
+
+    def decide(self, events: Events) -> Tensor:
+        """The class of the neuron with the highest potential, ``[B]``; -1 where all are silent."""
+        decisions = []
+        for first in range(0, len(events), 500):
+            v = self.potentials(events[first : first + 500]).flatten(2).amax(2)
+            best = v.amax(1, keepdim=True)
+            m = (v == best).int().argmax(1)  # the lowest map of equals
+            decisions.append(torch.where(best[:, 0] > 0, m // self.maps_per_class, -1))
+        return torch.cat(decisions) if decisions else torch.zeros(0, dtype=torch.int64)

@@ -1,0 +1,148 @@
+"""Spiking convolution and pooling, one step and frame by frame, and the filters that stay fixed.
+
+`kernels/conv_events.py` has the same rule for lists of events.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from jarvis.encoding import filters as banks
+from jarvis.stdp.conv import ConvSTDP
+
+SILENT = 255  #: pooling index of a unit that passes on no spike
+
+
+def conv_step(
+    layer: ConvSTDP, x: Tensor, v: Tensor, fired: Tensor, *, once: bool, inhibit: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One step of a layer: ``V = max(0, V + w * x - leak)``, a spike where V reaches the threshold.
+
+    Args:
+        layer: its weights ``[C_out, C_in, k, k]``, its thresholds ``[C_out]`` and its leak.
+        x: input spikes ``[B, C_in, H, W]``.
+        v: potentials ``[B, C_out, H, W]``.
+        fired: who has fired already, bool, same shape.
+        once: those do not fire again.
+        inhibit: at each place only the map with the highest potential fires, and with `once` only
+            the first map ever; the others that were due are reset in silence.
+
+    Returns:
+        ``(spikes, potentials before the reset, potentials after it)``; spikes are bool.
+    """
+    k = layer.kernel_size
+    before, after = k // 2, k - 1 - k // 2
+    padded = F.pad(x, (before, after, before, after))
+    pre = (v + F.conv2d(padded, layer.weight) - layer.leak).clamp_(min=0)
+    due = pre >= layer.thresholds[:, None, None]
+    if once:
+        due &= ~(fired.any(1, keepdim=True) if inhibit else fired)
+    v = pre.masked_fill(due, 0)
+    if inhibit:
+        best = pre.masked_fill(~due, -1).argmax(1, keepdim=True)
+        due = due & torch.zeros_like(due).scatter_(1, best, True)
+    return due, pre, v
+
+
+def pool_step(
+    spikes: Tensor, potentials: Tensor, fired: Tensor, size: int, once: bool
+) -> tuple[Tensor, Tensor]:
+    """Max-pooling of spikes: a unit passes on the spike with the highest potential.
+
+    Returns:
+        ``(indices, potentials)``: which place of its ``size x size`` square each unit passes on,
+        row by row, uint8, `SILENT` where there is none; and the potential there, else 0.
+    """
+    height, width = (side // size * size for side in spikes.shape[2:])
+    if 0 in (height, width):
+        raise ValueError(f"SpikeSEG: pooling {size}x{size} leaves nothing of {spikes.shape[2:]}")
+    due = torch.where(spikes, potentials, 0.0)[:, :, :height, :width]
+    value = due[:, :, ::size, ::size]
+    indices = torch.where(value > 0, 0, SILENT).to(torch.uint8)
+    for place in range(1, size * size):
+        other = due[:, :, place // size :: size, place % size :: size]
+        higher = other > value
+        value = torch.where(higher, other, value)
+        indices.masked_fill_(higher, place)
+    if once:
+        indices.masked_fill_(fired, SILENT)
+        value = value.masked_fill(fired, 0)
+    return indices, value
+
+
+def unpool(values: Tensor, indices: Tensor, size: int) -> Tensor:
+    """Each value back to the place that the pooling unit took its spike from; 0 elsewhere.
+
+    Args:
+        values: ``[N, C, h, w]``.
+        indices: uint8, same shape: place within the square, row by row; `SILENT`: nowhere.
+        size: side of the squares.
+
+    Returns:
+        ``[N, C, h size, w size]``.
+
+    Example:
+        >>> unpool(torch.ones(1, 1, 1, 2), torch.tensor([[[[2, 255]]]]).byte(), 2)
+        tensor([[[[0., 0., 0., 0.],
+                  [1., 0., 0., 0.]]]])
+    """
+    n, c, h, w = values.shape
+    out = values.new_zeros(n, c, h, size, w, size)
+    for place in range(size * size):
+        out[:, :, :, place // size, :, place % size] = values * (indices == place)
+    return out.view(n, c, h * size, w * size)
+
+
+def fixed_filters(
+    kind: str, maps: int, in_channels: int, size: int, polarity: str = "sum"
+) -> Tensor:
+    """Weights of a first layer that does not learn.
+
+    Args:
+        kind: "gabor", so many orientations as there is room for; or "dog", ON and OFF cells of
+            several scales (an even number of maps): surround 2 sigma, sigma 1, 1/2, 1/4, ...
+        maps: C_out.
+        in_channels: C_in; 2 for ON and OFF events.
+        size: k, odd.
+        polarity: what a map sees of several channels. "sum": all of them alike, so that ON and OFF
+            events of one edge add up; "difference": the first against the others; "separate": one
+            channel only, so that the maps are shared out: first those of ON, then those of OFF.
+
+    Returns:
+        ``[maps, in_channels, size, size]``.
+
+    Raises:
+        ValueError: for an unknown kind or polarity, or a number of maps that does not fit.
+
+    Example:
+        >>> w = fixed_filters("dog", 4, 2, 5, polarity="separate")
+        >>> w.shape, w.flatten(2).abs().sum(2).bool().tolist()
+        (torch.Size([4, 2, 5, 5]), [[True, False], [True, False], [False, True], [False, True]])
+    """
+    if polarity not in ("sum", "difference", "separate"):
+        raise ValueError(f"polarity={polarity!r} is not one of sum, difference, separate")
+    shared = in_channels if polarity == "separate" else 1
+    n = maps // shared
+    if n * shared != maps or n < 1:
+        raise ValueError(
+            f"{maps} maps cannot be shared out to in_channels={in_channels}: take a multiple of it"
+        )
+    if kind == "gabor":
+        bank = banks.gabor(size, orientations=n)
+    elif kind == "dog":
+        if n % 2:
+            raise ValueError(f"filters='dog' come in pairs, ON and OFF; got {n} maps a channel")
+        bank = torch.cat(
+            [banks.difference_of_gaussians(size, 0.5**j, 2 * 0.5**j) for j in range(n // 2)]
+        )
+    else:
+        raise ValueError(f"filters={kind!r} is not one of gabor, dog, None")
+    if polarity == "separate":
+        weight = torch.zeros(in_channels, n, in_channels, size, size)
+        for channel in range(in_channels):
+            weight[channel, :, channel] = bank[:, 0]
+        return weight.flatten(0, 1)
+    sign = torch.ones(in_channels)
+    if polarity == "difference":
+        sign[1:] = -1
+    return bank * sign[:, None, None]

@@ -1,0 +1,143 @@
+"""What an STDP network hears: pictures as latencies of their edges, recordings as they are."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from jarvis import datasets
+from jarvis.datasets.arrays import ArrayDataset
+from jarvis.datasets.recordings import EventDataset
+from jarvis.datasets.scenes import SceneDataset
+from jarvis.encoding.encoders import intensity_to_latency
+from jarvis.encoding.events import Events
+from jarvis.encoding.filters import (
+    difference_of_gaussians,
+    filter_images,
+    gabor,
+    local_normalisation,
+)
+from jarvis.stdp.recipe import InputConfig, Recipe
+
+DATASETS = ("digits", "mnist", "nmnist", "satellites", "folder")
+
+_BATCH = 1000  # pictures filtered together: more would need memory and no less time
+
+
+@dataclass(frozen=True)
+class Stimuli:
+    """A split of a data set as spikes.
+
+    Args:
+        events: N samples of units ``(channels, height, width)``, in steps.
+        targets: class labels ``[N]``; None where there are none.
+        n_classes: number of classes; 0 without labels.
+        source: in one line, what this is.
+        scenes: the generated scenes with their truth, where it is these.
+    """
+
+    events: Events
+    targets: Tensor | None
+    n_classes: int
+    source: str
+    scenes: SceneDataset | None = None
+
+    def __repr__(self) -> str:
+        return f"{self.events!r}: {self.source}"
+
+
+def edges(images: Tensor, config: InputConfig) -> Tensor:
+    """What the filters find in pictures ``[B, 1, H, W]`` in [0, 1]: ``[B, channels, H, W]``.
+
+    Example:
+        >>> edges(torch.rand(2, 1, 16, 16), InputConfig()).shape  # ON and OFF
+        torch.Size([2, 2, 16, 16])
+    """
+    if config.filter == "none":
+        found = torch.where(images > config.threshold, images, 0.0)
+    else:
+        if config.filter == "dog":
+            bank = difference_of_gaussians(config.size, config.sigma_center, config.sigma_surround)
+        else:
+            bank = gabor(config.size, config.sigma_center, config.frequency)
+        found = filter_images(images, bank, config.threshold)
+    if config.local_normalisation is not None:
+        found = local_normalisation(found, config.local_normalisation)
+    # Latencies that are linear in the intensity need it in [0, 1]: the strongest edge is 1.
+    brightness = config.filter == "none" and config.local_normalisation is None
+    if config.latency == "linear" and not brightness:
+        found = found / found.flatten(1).amax(1).clamp_min(1e-12)[:, None, None, None]
+    return found
+
+
+def picture_events(data: ArrayDataset, config: InputConfig, n_steps: int) -> Events:
+    """The edges of pictures as one spike each, the stronger the earlier.
+
+    Args:
+        data: pictures ``[N, 1, H, W]``.
+        config: filters, cut-off, normalisation and the kind of latency.
+        n_steps: T.
+
+    Returns:
+        events of units ``(channels, H, W)``.
+
+    Example:
+        >>> picture_events(datasets.digits("val").subset(3), InputConfig(size=3), n_steps=8).shape
+        (2, 8, 8)
+    """
+    parts = []
+    for first in range(0, len(data), _BATCH):
+        found = edges(data[first : first + _BATCH][0], config)
+        steps = intensity_to_latency(found, n_steps, config.latency)
+        parts.append(Events.from_first_steps(steps, n_steps))
+    return Events.concatenate(parts)
+
+
+def load_stimuli(
+    name: str,
+    split: str,
+    recipe: Recipe,
+    *,
+    folder: str | None = None,
+    limit: int | None = None,
+    noise: float | None = None,
+) -> Stimuli:
+    """A split of a data set, as the spikes that `recipe` makes of it.
+
+    Args:
+        name: one of `DATASETS`.
+        split: "train", "val" or "test".
+        recipe: its `n_steps` and `input` count here.
+        folder: of "folder": where the pictures are.
+        limit: only the first so many; of the generated scenes there are 500 without it.
+        noise: of "satellites": share of the pixels that fire by chance in a frame.
+
+    Raises:
+        ValueError: for an unknown data set.
+        MissingDataError, CorruptDataError: as its loader in `jarvis.datasets`.
+    """
+    if name == "satellites":
+        options = {} if noise is None else {"noise": noise}
+        scenes = datasets.satellites(split, n=limit or 500, n_frames=recipe.n_steps, **options)
+        source = repr(scenes)
+        return Stimuli(scenes.events, None, 0, source, scenes)
+    if name == "nmnist":
+        recordings: EventDataset = datasets.nmnist(split)
+        if limit is not None:
+            recordings = recordings.subset(limit)
+        events = recordings.events.binned(recipe.n_steps)
+        return Stimuli(events, recordings.targets, recordings.n_classes, recordings.source)
+    loaders = {"digits": datasets.digits, "mnist": datasets.mnist}
+    if name == "folder":
+        size = recipe.input.picture_size
+        data = datasets.folder(folder or ".", split, size=size)
+    elif name in loaders:
+        data = loaders[name](split)
+    else:
+        raise ValueError(f"dataset {name!r} is not one of {', '.join(DATASETS)}")
+    data = data if limit is None else data.subset(limit)
+    events = picture_events(data, recipe.input, recipe.n_steps)
+    labelled = data.n_classes > 0
+    return Stimuli(
+        events, data.targets if labelled else None, data.n_classes, data.source, scenes=None
+    )

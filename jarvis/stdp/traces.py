@@ -1,0 +1,544 @@
+"""Spike-timing dependent plasticity with traces: pairs of spikes, and what all trace rules share.
+
+A trace remembers the recent spikes of a neuron in one number, so that a rule sums over all pairs
+of spikes without listing them. Every rule works through a step in this order:
+
+1. all traces decay over the step;
+2. the input spikes of this step enter the trace that output spikes read;
+3. output spikes potentiate by what they read, input spikes depress by what they read;
+4. all spikes enter the other traces.
+
+So an input spike of step t counts as *before* an output spike of the same step, at a distance of
+0 ms: the input of step t is what a `LIFLayer` has answered to in step t. ``same_step="ignored"``
+does (2) after (3), and such a pair changes nothing.
+
+Weights are ``[n_post, n_pre]``, spikes ``[B, n]`` a step; the B samples move the weight by the mean
+of what each asks for. No gradients are recorded. `PairSTDP` sums over pairs of spikes,
+`TripletSTDP` also looks at a third, and `ThreeFactorSTDP` keeps an eligibility trace until a reward
+arrives.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from jarvis.neurons.decay import exp_decay
+
+INTERACTIONS = ("all", "nearest")
+
+BOUNDS = ("hard", "soft", "none")
+
+SAME_STEP = ("causal", "ignored")
+
+
+class PairState(NamedTuple):
+    """The traces of a pair rule: how recently each neuron has fired."""
+
+    pre: Tensor  #: ``[B, n_pre]``, decays with `tau_plus`
+    post: Tensor  #: ``[B, n_post]``, decays with `tau_minus`
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceRule:
+    """What the rules share: the step's length, who pairs with whom, bounds, and the time loop."""
+
+    dt: float = 1.0
+    interaction: str = "all"
+    bounds: str = "hard"
+    w_min: float = 0.0
+    w_max: float = 1.0
+    same_step: str = "causal"
+
+    def __post_init__(self) -> None:
+        choices = {"interaction": INTERACTIONS, "bounds": BOUNDS, "same_step": SAME_STEP}
+        for name, value in vars(self).items():
+            if name in choices:
+                if value not in choices[name]:
+                    raise ValueError(f"{name}={value!r} is not one of {', '.join(choices[name])}")
+            elif name == "dt" or name.startswith("tau"):
+                if value is not None and not (math.isfinite(value) and value > 0):
+                    raise ValueError(f"{name}={value!r} ms must be positive and finite")
+            elif name.startswith("a") and not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name}={value!r} is a size: it must be at least 0 and finite")
+        if not (math.isfinite(self.w_min) and self.w_min < self.w_max < math.inf):
+            raise ValueError(f"w_min={self.w_min!r} must be below w_max={self.w_max!r}")
+
+    def _decayed(self, trace: Tensor, tau: float) -> Tensor:
+        return exp_decay(tau, self.dt) * trace
+
+    def _with(self, trace: Tensor, spikes: Tensor) -> Tensor:
+        """The trace after these spikes: counted up, or only the last spike remembered."""
+        return trace + spikes if self.interaction == "all" else torch.where(spikes > 0, 1.0, trace)
+
+    def _moved(self, weight: Tensor, up: Tensor | float, down: Tensor | float) -> Tensor:
+        """The change of a weight that is pushed up and down by these amounts, both >= 0."""
+        if self.bounds == "soft":
+            up, down = up * (self.w_max - weight), down * (weight - self.w_min)
+        change = torch.as_tensor(up - down)
+        if self.bounds == "none":
+            return change
+        return torch.clamp(weight + change, self.w_min, self.w_max) - weight
+
+    def _apply(self, weight: Tensor, change: Tensor) -> Tensor:
+        moved = weight + change
+        # The change is already within bounds; a sum may still round to just beyond them.
+        return moved if self.bounds == "none" else moved.clamp(self.w_min, self.w_max)
+
+    def _check(self, pre: Tensor, post: Tensor, weight: Tensor, axes: str) -> None:
+        """Shapes, types and NaN of one step (axes "B, n") or of a run ("T, B, n")."""
+        rank = axes.count(",") + 1
+        for name, x in (("pre", pre), ("post", post), ("weight", weight)):
+            if not (isinstance(x, Tensor) and x.is_floating_point()):
+                kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+                raise TypeError(f"{name} must be a floating-point tensor, not {kind}: try .float()")
+            if x.dim() != (2 if name == "weight" else rank):
+                wanted = "n_post, n_pre" if name == "weight" else f"{axes}_{name}"
+                raise ValueError(f"{name} must be [{wanted}]; got {tuple(x.shape)}")
+            if not torch.isfinite(x).all():
+                raise ValueError(f"{name} holds NaN or infinite values")
+        if pre.shape[:-1] != post.shape[:-1]:
+            raise ValueError(
+                f"pre {tuple(pre.shape)} and post {tuple(post.shape)} must agree on [{axes[:-3]}]"
+            )
+        if weight.shape != (post.shape[-1], pre.shape[-1]):
+            raise ValueError(
+                f"weight must be [n_post, n_pre] = [{post.shape[-1]}, {pre.shape[-1]}] for "
+                f"these spikes; got {tuple(weight.shape)}"
+            )
+        if self.bounds != "none":
+            # Adding up the changes of `step` may round to just beyond a bound.
+            slack = 1e-5 * (self.w_max - self.w_min)
+            low, high = weight.min(), weight.max()
+            if low < self.w_min - slack or high > self.w_max + slack:
+                raise ValueError(
+                    f"weight spans [{low:.4g}, {high:.4g}], not within [w_min, w_max] = "
+                    f'[{self.w_min:g}, {self.w_max:g}]: clamp it first, or take bounds="none"'
+                )
+
+    def _state(self, state: Any, pre: Tensor, post: Tensor) -> Any:
+        """The given state, checked, or a fresh one."""
+        fresh = self.initial_state(pre, post)
+        if state is None:
+            return fresh
+        for name, wanted, found in zip(fresh._fields, fresh, state, strict=True):
+            if wanted.shape != found.shape:
+                raise ValueError(
+                    f"state.{name} is {tuple(found.shape)}, but these spikes need "
+                    f"{tuple(wanted.shape)}: take state=None for a new batch"
+                )
+        return state
+
+    def initial_state(self, pre: Tensor, post: Tensor) -> Any:
+        """Traces of neurons that have never fired, for spikes like ``[B, n_pre], [B, n_post]``."""
+        raise NotImplementedError
+
+    def _step(self, pre: Tensor, post: Tensor, weight: Tensor, state: Any) -> tuple[Tensor, Any]:
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def step(
+        self, pre: Tensor, post: Tensor, weight: Tensor, state: Any = None
+    ) -> tuple[Tensor, Any]:
+        """One step of the rule.
+
+        Args:
+            pre: input spikes of this step ``[B, n_pre]``, 0 or 1.
+            post: output spikes of this step ``[B, n_post]``, 0 or 1.
+            weight: ``[n_post, n_pre]``; it is read, not changed.
+            state: the traces before the step; None for neurons that have never fired.
+
+        Returns:
+            the change of the weight ``[n_post, n_pre]``, bounds included, and the new state.
+
+        Raises:
+            ValueError: for shapes that do not fit, NaN, or weights outside their bounds.
+            TypeError: for tensors that are not floating-point.
+        """
+        self._check(pre, post, weight, "B, n")
+        return self._step(pre, post, weight, self._state(state, pre, post))
+
+    @torch.no_grad()
+    def run(
+        self, pre: Tensor, post: Tensor, weight: Tensor, state: Any = None
+    ) -> tuple[Tensor, Any]:
+        """All steps of two spike trains ``[T, B, n_pre]`` and ``[T, B, n_post]``.
+
+        Returns the weight after them ``[n_post, n_pre]`` (the one given stays as it is) and the
+        state. For a rule whose output spikes depend on the weight, call `step` in your own loop.
+        Raises as `step` does.
+        """
+        self._check(pre, post, weight, "T, B, n")
+        if len(pre):
+            state = self._state(state, pre[0], post[0])
+        for pre_t, post_t in zip(pre.unbind(0), post.unbind(0), strict=True):
+            change, state = self._step(pre_t, post_t, weight, state)
+            weight = self._apply(weight, change)
+        return weight.clone(), state
+
+
+def outer(post: Tensor, pre: Tensor) -> Tensor:
+    """``[n_post, n_pre]``: products of ``[B, n_post]`` and ``[B, n_pre]``, the mean over B."""
+    return post.T @ pre / len(pre)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSTDP(TraceRule):
+    r"""Pair-based STDP: input before output potentiates, input after output depresses.
+
+    Each pair of spikes at the distance ``s = t_post - t_pre`` moves the weight by::
+
+        s >= 0:  dw = +a_plus  exp(-s / tau_plus)
+        s <  0:  dw = -a_minus exp( s / tau_minus)
+
+    times ``(w_max - w)`` and ``(w - w_min)`` with soft bounds. The defaults are Song's, relative to
+    ``w_max = 1``; his depression slightly outweighs potentiation.
+
+    Args:
+        a_plus, a_minus: sizes of both, in units of the weight (both at least 0).
+        tau_plus, tau_minus: how far both reach, ms.
+        dt: time step, ms.
+        interaction: "all": every pair counts. "nearest": an output spike pairs with the last input
+            spike before it only, an input spike with the last output spike before it only.
+        bounds: "hard" (additive, cut off at `w_min` and `w_max`), "soft" (multiplicative: changes
+            shrink towards the bound) or "none".
+        w_min, w_max: the bounds.
+        same_step: "causal" or "ignored", see this file's first lines.
+
+    Raises:
+        ValueError: for a value outside its range; the message names it.
+
+    Source: Song, Miller & Abbott 2000, Nat. Neurosci. 3:919; van Rossum, Bi & Turrigiano 2000,
+    J. Neurosci. 20:8812 (soft bounds); Morrison, Diesmann & Gerstner 2008, Biol. Cybern. 98:459,
+    section 4 (interactions).
+
+    Example:
+        >>> rule = PairSTDP(a_plus=0.1, a_minus=0.1)
+        >>> pre, post = torch.zeros(30, 1, 1), torch.zeros(30, 1, 1)
+        >>> pre[5] = post[15] = 1  # the output fires 10 ms after the input
+        >>> weight, _ = rule.run(pre, post, torch.tensor([[0.5]]))
+        >>> round(weight.item() - 0.5, 4), round(0.1 * math.exp(-10 / 20), 4)
+        (0.0607, 0.0607)
+    """
+
+    a_plus: float = 0.005
+    a_minus: float = 0.00525
+    tau_plus: float = 20.0
+    tau_minus: float = 20.0
+
+    def initial_state(self, pre: Tensor, post: Tensor) -> PairState:
+        """Traces of neurons that have never fired, for spikes like ``[B, n_pre], [B, n_post]``."""
+        return PairState(torch.zeros_like(pre), torch.zeros_like(post))
+
+    def _read(
+        self, pre: Tensor, post: Tensor, state: PairState
+    ) -> tuple[tuple[Tensor, Tensor], PairState]:
+        """What output spikes read (potentiation), what input spikes read, and the new traces."""
+        r, o = self._decayed(state.pre, self.tau_plus), self._decayed(state.post, self.tau_minus)
+        after = PairState(self._with(r, pre), self._with(o, post))
+        return (after.pre if self.same_step == "causal" else r, o), after
+
+    def _step(self, pre: Tensor, post: Tensor, weight: Tensor, state: PairState):
+        (r, o), after = self._read(pre, post, state)
+        up, down = self.a_plus * outer(post, r), self.a_minus * outer(o, pre)
+        return self._moved(weight, up, down), after
+
+
+def stdp_window(
+    rule: PairSTDP, delta_t: ArrayLike, weight: float | None = None
+) -> np.ndarray[Any, Any]:
+    """The change of a weight by one pair of spikes, in closed form.
+
+    Args:
+        rule: a pair rule.
+        delta_t: ``t_post - t_pre``, ms; any shape.
+        weight: the weight before the pair; needed with soft bounds. Hard bounds are left out.
+
+    Returns:
+        the change, shaped like `delta_t`. At 0 it is that of a pair within one step.
+
+    Raises:
+        ValueError: for soft bounds without a weight.
+
+    Example:
+        >>> stdp_window(PairSTDP(a_plus=1.0, a_minus=0.5), [-20.0, 0.0, 20.0]).round(3).tolist()
+        [-0.184, 1.0, 0.368]
+    """
+    s = np.asarray(delta_t, dtype=float)
+    up, down = rule.a_plus, rule.a_minus
+    if rule.bounds == "soft":
+        if weight is None:
+            raise ValueError('stdp_window: with bounds="soft" it depends on the weight: give one')
+        up, down = up * (rule.w_max - weight), down * (weight - rule.w_min)
+    causal = s >= 0 if rule.same_step == "causal" else s > 0
+    change = np.where(
+        causal, up * np.exp(-np.abs(s) / rule.tau_plus), -down * np.exp(-np.abs(s) / rule.tau_minus)
+    )
+    return np.where((s == 0) & ~causal, 0.0, change)
+
+
+class TripletState(NamedTuple):
+    """The traces of the triplet rule: r1, r2, o1, o2 of Pfister & Gerstner."""
+
+    pre: Tensor  #: r1 ``[B, n_pre]``, decays with `tau_plus`
+    pre_slow: Tensor  #: r2 ``[B, n_pre]``, decays with `tau_x`
+    post: Tensor  #: o1 ``[B, n_post]``, decays with `tau_minus`
+    post_slow: Tensor  #: o2 ``[B, n_post]``, decays with `tau_y`
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripletSTDP(TraceRule):
+    r"""Triplet STDP: the second output spike of a burst potentiates more.
+
+    With two traces a neuron, r1, r2 (tau_plus, tau_x) and o1, o2 (tau_minus, tau_y)::
+
+        at an output spike:  w += r1 (a2_plus  + a3_plus  o2)
+        at an input spike:   w -= o1 (a2_minus + a3_minus r2)
+
+    where o2 and r2 do not hold the spike itself yet. Without `a3` it is the pair rule. The defaults
+    are the minimal model of visual cortex, all to all; `from_paper` has the others.
+
+    Args:
+        a2_plus, a2_minus: pair terms, in units of the weight.
+        a3_plus, a3_minus: triplet terms.
+        tau_plus, tau_minus: of the pair terms, ms.
+        tau_x, tau_y: of the slow pre- and post-synaptic traces, ms.
+        dt, interaction, bounds, w_min, w_max, same_step: as in `PairSTDP`.
+
+    Raises:
+        ValueError: for a value outside its range; the message names it.
+
+    Source: Pfister & Gerstner 2006, J. Neurosci. 26(38):9673, eqs. 2-4.
+
+    Example:
+        >>> rule = TripletSTDP.from_paper("visual_cortex", minimal=True, bounds="none")
+        >>> rule.a3_plus, rule.tau_y
+        (0.0065, 114.0)
+    """
+
+    a2_plus: float = 0.0
+    a3_plus: float = 6.5e-3
+    a2_minus: float = 7.1e-3
+    a3_minus: float = 0.0
+    tau_plus: float = 16.8
+    tau_x: float = 101.0
+    tau_minus: float = 33.7
+    tau_y: float = 114.0
+
+    @staticmethod
+    def from_paper(
+        name: str, *, interaction: str = "all", minimal: bool = False, **options: Any
+    ) -> "TripletSTDP":
+        """A published parameter set; its changes are relative to the weight before the experiment.
+
+        Args:
+            name: "visual_cortex" (fitted to Sjostrom et al. 2001) or "hippocampus" (cultures,
+                Wang et al. 2005).
+            interaction: "all" or "nearest".
+            minimal: the model with as many terms set to 0 as the data allow.
+            **options: further arguments, such as `dt`.
+
+        Raises:
+            ValueError: for an unknown name; the message lists those there are.
+
+        Source: Pfister & Gerstner 2006, tables of fitted parameters.
+        """
+        key = (name, interaction, bool(minimal))
+        if key not in _PUBLISHED:
+            known = sorted({k[0] for k in _PUBLISHED})
+            raise ValueError(
+                f"from_paper: no set for name={name!r}, interaction={interaction!r}: names are "
+                f"{', '.join(known)}, interactions {', '.join(INTERACTIONS)}"
+            )
+        names = ("a2_plus", "a3_plus", "a2_minus", "a3_minus", "tau_x", "tau_y")
+        rule = TripletSTDP(
+            interaction=interaction, **dict(zip(names, _PUBLISHED[key], strict=True))
+        )
+        return replace(rule, **options)
+
+    def initial_state(self, pre: Tensor, post: Tensor) -> TripletState:
+        """Traces of neurons that have never fired, for spikes like ``[B, n_pre], [B, n_post]``."""
+        r, o = torch.zeros_like(pre), torch.zeros_like(post)
+        return TripletState(r, r, o, o)
+
+    def _step(self, pre: Tensor, post: Tensor, weight: Tensor, state: TripletState):
+        taus = (self.tau_plus, self.tau_x, self.tau_minus, self.tau_y)
+        r1, r2, o1, o2 = (self._decayed(x, tau) for x, tau in zip(state, taus, strict=True))
+        after = TripletState(
+            self._with(r1, pre), self._with(r2, pre), self._with(o1, post), self._with(o2, post)
+        )
+        read = after.pre if self.same_step == "causal" else r1
+        up = outer(post * (self.a2_plus + self.a3_plus * o2), read)
+        down = outer(o1, pre * (self.a2_minus + self.a3_minus * r2))
+        return self._moved(weight, up, down), after
+
+
+# (a2_plus, a3_plus, a2_minus, a3_minus, tau_x, tau_y); tau_x acts on nothing where a3_minus is 0.
+_PUBLISHED = {
+    ("visual_cortex", "all", False): (5e-10, 6.2e-3, 7e-3, 2.3e-4, 101.0, 125.0),
+    ("visual_cortex", "all", True): (0.0, 6.5e-3, 7.1e-3, 0.0, 101.0, 114.0),
+    ("visual_cortex", "nearest", False): (8.8e-11, 5.3e-2, 6.6e-3, 3.1e-3, 714.0, 40.0),
+    ("visual_cortex", "nearest", True): (0.0, 5e-2, 8e-3, 0.0, 714.0, 40.0),
+    ("hippocampus", "all", False): (6.1e-3, 6.7e-3, 1.6e-3, 1.4e-3, 946.0, 27.0),
+    ("hippocampus", "all", True): (5.3e-3, 8e-3, 3.5e-3, 0.0, 946.0, 40.0),
+    ("hippocampus", "nearest", False): (4.6e-3, 9.1e-3, 3e-3, 7.5e-9, 575.0, 47.0),
+    ("hippocampus", "nearest", True): (4.6e-3, 9.1e-3, 3e-3, 0.0, 575.0, 48.0),
+}
+
+
+class ThreeFactorState(NamedTuple):
+    """What a three-factor rule remembers."""
+
+    traces: PairState  #: of the pair rule
+    eligibility: Tensor  #: ``[B, n_post, n_pre]``: changes that wait for a reward
+    reward: Tensor  #: ``[B]``: what is left of the rewards so far (with `tau_reward`)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreeFactorSTDP:
+    r"""Reward-modulated STDP: what a pair of spikes would change waits for a reward.
+
+    Each step, in this order::
+
+        e = exp(-dt/tau_eligibility) e + (changes by the pair rule, without bounds)
+        m = reward                                                (without tau_reward)
+        m = exp(-dt/tau_reward) m + (1 - exp(-dt/tau_reward)) reward
+        dw = m e,  within the pair rule's bounds
+
+    So a pair may be as old as `tau_eligibility` and is still rewarded or punished; without reward
+    nothing changes. The factor before the reward lets a reward of 1 amount to 1 in all, however
+    long it acts. Soft bounds act on `dw`: a change up is scaled by ``w_max - w``, one down by
+    ``w - w_min``. Each sample has its own eligibility and reward; the weight moves by the mean.
+
+    Give as reward the *surprise*, reward minus expected reward: with a mean other than 0 the pair
+    rule learns on its own beside it.
+
+    Args:
+        pair: the rule for pairs, with its bounds.
+        tau_eligibility: how long a pair waits, ms.
+        tau_reward: how long a reward acts, ms; None: only in its own step.
+
+    Raises:
+        ValueError: for a value outside its range; the message names it.
+
+    Source: Izhikevich 2007, Cereb. Cortex 17:2443, eqs. 1-3 (1000 ms and 200 ms); Fremaux &
+    Gerstner 2016, Front. Neural Circuits 9:85, section 2.
+
+    Example:
+        >>> rule = ThreeFactorSTDP(pair=PairSTDP(a_plus=0.1, a_minus=0.1), tau_eligibility=500.0)
+        >>> pre, post, reward = torch.zeros(100, 1, 1), torch.zeros(100, 1, 1), torch.zeros(100, 1)
+        >>> pre[5] = post[15] = 1  # the output fires 10 ms after the input,
+        >>> reward[65] = 1  # and 50 ms later there is a reward
+        >>> weight, _ = rule.run(pre, post, reward, torch.tensor([[0.5]]))
+        >>> round(weight.item() - 0.5, 4), round(0.1 * math.exp(-10 / 20) * math.exp(-50 / 500), 4)
+        (0.0549, 0.0549)
+    """
+
+    pair: PairSTDP = field(default_factory=PairSTDP)
+    tau_eligibility: float = 1000.0
+    tau_reward: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("tau_eligibility", "tau_reward"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name}={value!r} ms must be positive and finite")
+
+    def initial_state(self, pre: Tensor, post: Tensor) -> ThreeFactorState:
+        """Nothing fired, nothing waits: for spikes like ``[B, n_pre]`` and ``[B, n_post]``."""
+        eligibility = post.new_zeros(*post.shape, pre.shape[-1])
+        return ThreeFactorState(
+            self.pair.initial_state(pre, post), eligibility, pre.new_zeros(len(pre))
+        )
+
+    def _check(
+        self, reward: Tensor, pre: Tensor, state: ThreeFactorState | None, axes: str
+    ) -> None:
+        if not isinstance(reward, Tensor) or not reward.is_floating_point():
+            kind = reward.dtype if isinstance(reward, Tensor) else type(reward).__name__
+            raise TypeError(f"reward must be a floating-point tensor [{axes}], not {kind}")
+        if reward.shape != pre.shape[:-1]:
+            raise ValueError(
+                f"reward must be [{axes}] = {tuple(pre.shape[:-1])}; got {tuple(reward.shape)}"
+            )
+        if not torch.isfinite(reward).all():
+            raise ValueError("reward holds NaN or infinite values")
+        if state is not None and len(state.eligibility) != pre.shape[-2]:
+            raise ValueError(
+                f"state.eligibility holds {len(state.eligibility)} samples, but there are "
+                f"{pre.shape[-2]}: take state=None for a new batch"
+            )
+
+    def _step(
+        self, pre: Tensor, post: Tensor, reward: Tensor, weight: Tensor, state: ThreeFactorState
+    ) -> tuple[Tensor, ThreeFactorState]:
+        pair = self.pair
+        (r, o), traces = pair._read(pre, post, state.traces)
+        e = exp_decay(self.tau_eligibility, pair.dt) * state.eligibility
+        e = e + pair.a_plus * post[:, :, None] * r[:, None, :]  # [B, n_post, n_pre]
+        e = e - pair.a_minus * o[:, :, None] * pre[:, None, :]
+        m = reward
+        if self.tau_reward is not None:
+            kept = exp_decay(self.tau_reward, pair.dt)
+            m = kept * state.reward + (1.0 - kept) * reward
+        asked = (m[:, None, None] * e).mean(0)
+        change = pair._moved(weight, asked.clamp_min(0.0), (-asked).clamp_min(0.0))
+        return change, ThreeFactorState(traces, e, m)
+
+    @torch.no_grad()
+    def step(
+        self,
+        pre: Tensor,
+        post: Tensor,
+        reward: Tensor,
+        weight: Tensor,
+        state: ThreeFactorState | None = None,
+    ) -> tuple[Tensor, ThreeFactorState]:
+        """One step of the rule.
+
+        Args:
+            pre: input spikes of this step ``[B, n_pre]``, 0 or 1.
+            post: output spikes of this step ``[B, n_post]``, 0 or 1.
+            reward: ``[B]``, any sign; mostly 0.
+            weight: ``[n_post, n_pre]``; it is read, not changed.
+            state: traces, eligibility and rewards before the step; None for none.
+
+        Returns:
+            the change of the weight ``[n_post, n_pre]``, bounds included, and the new state.
+
+        Raises:
+            ValueError: for shapes that do not fit, NaN, or weights outside their bounds.
+            TypeError: for tensors that are not floating-point.
+        """
+        self.pair._check(pre, post, weight, "B, n")
+        self._check(reward, pre, state, "B")
+        state = self.initial_state(pre, post) if state is None else state
+        return self._step(pre, post, reward, weight, state)
+
+    @torch.no_grad()
+    def run(
+        self,
+        pre: Tensor,
+        post: Tensor,
+        reward: Tensor,
+        weight: Tensor,
+        state: ThreeFactorState | None = None,
+    ) -> tuple[Tensor, ThreeFactorState | None]:
+        """All steps of spike trains ``[T, B, n]`` with rewards ``[T, B]``.
+
+        Returns the weight after them ``[n_post, n_pre]`` (the one given stays as it is) and the
+        state. Raises as `step` does.
+        """
+        self.pair._check(pre, post, weight, "T, B, n")
+        self._check(reward, pre, state, "T, B")
+        if state is None and len(pre):
+            state = self.initial_state(pre[0], post[0])
+        for pre_t, post_t, reward_t in zip(pre, post, reward, strict=True):
+            assert state is not None
+            change, state = self._step(pre_t, post_t, reward_t, weight, state)
+            weight = self.pair._apply(weight, change)
+        return weight.clone(), state

@@ -1,0 +1,1 @@
+"""What every folder may use: argument checks, files written whole, data that is fetched."""

@@ -1,0 +1,53 @@
+"""Learning-rate schedules: factors on the learning rate, step by step."""
+
+import math
+
+
+def cosine(step: int, n_steps: int) -> float:
+    """A `schedule` for `fit`: from 1 down to 0 along half a cosine.
+
+    Source: Loshchilov & Hutter 2017, ICLR (SGDR), eq. 5 without restarts.
+
+    Example:
+        >>> cosine(0, 10), cosine(5, 10), cosine(10, 10)
+        (1.0, 0.5, 0.0)
+    """
+    return 0.5 * (1.0 + round(math.cos(math.pi * step / n_steps), 12))
+
+
+def linear_tail(step: int, n_steps: int) -> float:
+    """A `schedule` for `fit`: 1 for two thirds of the run, then in a straight line down to 0.
+
+    In a short run this learns as long as a constant rate, and still ends without its jitter.
+
+    Example:
+        >>> linear_tail(0, 30), linear_tail(20, 30), linear_tail(25, 30), linear_tail(30, 30)
+        (1.0, 1.0, 0.5, 0.0)
+    """
+    return min(1.0, round(3.0 * (1.0 - step / n_steps), 12))
+
+
+def warmup_cosine(
+    step: int, *, warmup: int = 500, total: int = 10_000, floor: float = 0.1
+) -> float:
+    """The factor on the learning rate in a step: up in a straight line, then down half a cosine.
+
+    ``(step + 1) / warmup`` in the first `warmup` steps; then from 1 to `floor`, which it reaches
+    `total` steps from the run's beginning and keeps.
+
+    Args:
+        step: steps done: 0, 1, ...
+        warmup: steps of the rise; 0 for none.
+        total: steps until the floor, the warm-up included.
+        floor: the last factor.
+
+    Source: Landsmeer et al. 2025, arXiv:2512.10011 (its code; there the first step has factor 0).
+
+    Example:
+        >>> [round(warmup_cosine(step), 3) for step in (0, 249, 499, 5250, 10_000, 20_000)]
+        [0.002, 0.5, 1.0, 0.55, 0.1, 0.1]
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    along = min(1.0, (step - warmup) / max(1, total - warmup))
+    return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * along))

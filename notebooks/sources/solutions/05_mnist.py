@@ -1,0 +1,243 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Read handwritten digits with spikes: solutions
+#
+# The exercises of `05_mnist`, solved. The notebook stands alone: it first trains a network like the
+# one of the lesson on part of the data. Each check tries a function on random input of its own. On
+# MNIST a full run takes about a minute on two CPU cores.
+
+# %%
+import copy
+
+import torch
+from matplotlib import pyplot as plt
+
+import jarvis
+from jarvis import LIFLayer, SpikingMLP, constant_encode, datasets, evaluate, fit, plotting
+from jarvis.classroom.check import mnist as check
+from jarvis.training import cosine
+
+plt.rcParams["figure.dpi"] = 80
+print(f"jarvis {jarvis.__version__}, torch {torch.__version__}")
+
+# %% tags=["parameters"] nbmake={"mock":{"full_run":false,"epochs":3,"n_steps":8,"n_pictures":1500}}
+full_run = True
+seed = 0
+n_steps = 25  # steps of 1 ms
+n_hidden = (256, 128)
+tau = 20.0  # ms
+epochs = 4
+n_pictures = 20000  # of each part, at most
+
+# %%
+load, options = datasets.mnist, {"download": False}
+try:
+    load("train", **options)
+except datasets.MissingDataError as error:
+    print(str(error).splitlines()[0])
+    load, options = datasets.digits, {}
+on_mnist = load is datasets.mnist
+train, test = (load(split, **options).subset(n_pictures) for split in ("train", "test"))
+n_inputs = torch.Size(train.shape).numel()
+chance = 1 / train.n_classes
+probe = test.subset(n_pictures // 10)  # for what is measured many times
+
+
+def code(values, generator):
+    """Pictures [B, 1, H, W] -> constant currents [T, B, 1, H, W]."""
+    return constant_encode(values, n_steps)
+
+
+# %%
+with jarvis.seeded(seed):
+    model = SpikingMLP((n_inputs, *n_hidden, train.n_classes), tau=tau)
+fit(
+    model, train, epochs=epochs if on_mnist else 4 * epochs, batch_size=128 if on_mnist else 32,
+    encode=code, schedule=cosine, seed=seed, progress=False, log=lambda line: None,
+)  # fmt: skip
+intact = evaluate(model, test, code)["acc"]
+print(f"test accuracy {intact:.2%}")
+assert intact > 3 * chance
+
+# %% [markdown]
+# ### Exercise 1: The shortest run
+#
+# The smallest of `durations` whose accuracy is at most `allowed` below
+# that of the longest run.
+
+
+# %%
+def shortest(durations, accuracy, allowed):
+    """The run time T (ms), one of `durations`."""
+    good = (n for n, acc in zip(durations, accuracy, strict=True) if acc >= accuracy[-1] - allowed)
+    return next(good)
+
+
+assert check.shortest(shortest)
+
+# %%
+durations = [n for n in (1, 2, 3, 4, 6, 8, 16, 25) if n <= n_steps]
+accuracy = [
+    evaluate(model, test, lambda x, g, n=n: constant_encode(x, n))["acc"] for n in durations
+]
+found = shortest(durations, accuracy, allowed=0.01)
+ax = plotting.curves(
+    {"constant current": accuracy}, x=durations, xlabel="run time T (ms)", ylabel="test accuracy"
+)
+ax.axvline(found, color=plotting.RED, ls="--", lw=1)
+ax.axhline(accuracy[-1] - 0.01, color=plotting.GREY, ls=":", lw=1)
+plt.show()
+print(f"T = {found} is enough for one point less than T = {durations[-1]}")
+assert found < durations[-1] or not full_run  # a shortened run has only few steps
+
+# %% [markdown]
+# Accuracy against run time. Dotted: one point below the longest run; dashed: the first run time
+# that is above it, a fraction of the time that the network was trained with.
+
+# %% [markdown]
+# ### Exercise 2: Remove neurons
+#
+# A copy of the network in which a random share of the first hidden layer is
+# not heard by the second.
+
+
+# %%
+def lesion(net, share, generator):
+    """A copy of `net` with round(share * n) deaf columns, chosen by torch.randperm."""
+    net = copy.deepcopy(net)
+    weight = net.synapses[1][1].weight
+    n = weight.shape[1]
+    with torch.no_grad():
+        weight[:, torch.randperm(n, generator=generator)[: round(share * n)]] = 0.0
+    return net
+
+
+assert check.lesion(lesion)
+
+# %%
+shares = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]
+left = []
+for share in shares:
+    hurt = lesion(model, share, torch.Generator().manual_seed(seed))
+    left.append(evaluate(hurt, probe, code)["acc"])
+ax = plotting.curves(
+    {"lesioned": left},
+    x=shares,
+    xlabel="share of hidden layer 1 removed",
+    ylabel="test accuracy",
+    chance=chance,
+)
+ax.set_ylim(0, 1)
+plt.show()
+assert left[0] > left[-1]
+assert left[-1] < 2.5 * chance
+
+# %% [markdown]
+# Accuracy against the share of removed units. No unit is indispensable: a tenth of them can go at
+# little cost, and the accuracy falls steeply only when most are gone. With all of them gone the
+# second layer hears nothing but its biases, and every picture gets the same answer.
+
+# %% [markdown]
+# ### Exercise 3: Noise
+#
+# Gaussian noise on the picture, once or fresh at each step.
+
+
+# %%
+def noisy(values, generator, sigma, fresh, n_steps):
+    """Pictures [B, ...] -> noisy currents [n_steps, B, ...]."""
+    shape = (n_steps, *values.shape) if fresh else values.shape
+    noise = sigma * torch.randn(shape, generator=generator)
+    return values + noise if fresh else constant_encode(values + noise, n_steps)
+
+
+assert check.noisy(noisy)
+
+# %%
+sigmas = [0.0, 0.25, 0.5, 1.0, 2.0]
+results = {}
+for name, fresh in (("the same at every step", False), ("fresh at each step", True)):
+    results[name] = [
+        evaluate(model, probe, lambda x, g, s=s, f=fresh: noisy(x, g, s, f, n_steps))["acc"]
+        for s in sigmas
+    ]
+plotting.curves(
+    results,
+    x=sigmas,
+    xlabel="standard deviation of the noise (full ink = 1)",
+    ylabel="test accuracy",
+    chance=chance,
+)
+plt.show()
+once, each = results.values()
+assert abs(once[0] - each[0]) < 0.01
+assert each[3] >= once[3] - 0.02
+
+# %% [markdown]
+# Accuracy against noise. Noise that is drawn anew at each step averages out, since the membranes
+# and the read-out add up over time. Noise that stays is part of the picture, and no time helps.
+
+# %% [markdown]
+# ### Exercise 4: Answer with the first spike
+#
+# LIF neurons behind the output currents; the first to fire gives the answer and its time. Of
+# several the one with the largest current so far; where nothing fires, that of all currents, at
+# `n_steps`.
+
+
+# %%
+@torch.no_grad()
+def decide(net, images, n_steps, tau):
+    """Pictures [B, ...] -> answers [B] and their times [B] (ms); `tau` of the output neurons."""
+    _, hidden = net(constant_encode(images, n_steps), return_spikes=True)
+    currents = jarvis.over_time(net.output, hidden[-1])
+    spikes, _ = LIFLayer(tau=tau)(currents)
+    first = jarvis.first_spike_decode(spikes)  # [B, C], steps from 0; n_steps for silent ones
+    times = first.amin(1)
+    so_far = currents.cumsum(0)[times.long().clamp_max(n_steps - 1), torch.arange(len(images))]
+    candidates = first == times[:, None]  # all of them where nothing fires
+    answers = so_far.masked_fill(~candidates, -torch.inf).argmax(1)
+    return answers, (times + 1).clamp_max(n_steps)
+
+
+assert check.decide(decide)
+
+# %%
+answers, times = decide(model, probe[:][0], n_steps, tau)
+quick = (answers == probe.targets).float().mean().item()
+print(f"mean time of an answer {times.mean():.1f} ms of {n_steps}, accuracy {quick:.2%}")
+assert quick > 3 * chance
+assert 1 <= times.min() <= times.mean() < n_steps
+
+# %%
+full = evaluate(model, probe, code)["acc"]
+right = answers == probe.targets
+_, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+bins = torch.arange(0.5, n_steps + 1).numpy()
+ax.hist(
+    [times[right].numpy(), times[~right].numpy()],
+    bins=bins,
+    stacked=True,
+    color=[plotting.BLUE, plotting.RED],
+    label=["right", "wrong"],
+)
+ax.set(xlabel="time of the answer (ms)", ylabel="pictures", xlim=(0, times.max() + 1))
+ax.legend(fontsize=8, frameon=False)
+plt.show()
+print(f"with all {n_steps} steps on the same pictures: {full:.2%}")
+assert quick < full or not full_run  # needs a trained network
+
+# %% [markdown]
+# Times of the answers, wrong ones on top of right ones. Nearly all pictures are answered within a
+# few steps, at some cost in accuracy: the first spike is a hasty answer.

@@ -1,0 +1,277 @@
+"""Notebook 05's checks: right answers pass, and each mistake is told by its name."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from jarvis import LIFLayer, constant_encode, first_spike_decode, over_time
+from jarvis.classroom.check import mnist as check
+
+SEEDS = range(5)
+
+
+def shortest(durations, accuracy, allowed):
+    pairs = zip(durations, accuracy, strict=True)
+    return next(n for n, acc in pairs if acc >= accuracy[-1] - allowed)
+
+
+def lesion(net, share, generator, copied=copy.deepcopy, which=(1, 1), columns=True):
+    net = copied(net)
+    weight = net.synapses[which[0]][which[1]].weight
+    n = weight.shape[1 if columns else 0]
+    chosen = torch.randperm(n, generator=generator)[: round(share * n)]
+    with torch.no_grad():
+        if columns:
+            weight[:, chosen] = 0.0
+        else:
+            weight[chosen] = 0.0
+    return net
+
+
+def noisy(values, generator, sigma, fresh, n_steps, draw=torch.randn):
+    shape = (n_steps, *values.shape) if fresh else values.shape
+    noise = sigma * draw(shape, generator=generator)
+    return values + noise if fresh else constant_encode(values + noise, n_steps)
+
+
+@torch.no_grad()
+def outputs(net, images, n_steps, tau):
+    _, hidden = net(constant_encode(images, n_steps), return_spikes=True)
+    currents = over_time(net.output, hidden[-1])
+    return currents, LIFLayer(tau=tau)(currents)[0]
+
+
+def decide(net, images, n_steps, tau):
+    currents, spikes = outputs(net, images, n_steps, tau)
+    first = first_spike_decode(spikes)
+    times = first.amin(1)
+    so_far = currents.cumsum(0)[times.long().clamp_max(n_steps - 1), torch.arange(len(images))]
+    answers = so_far.masked_fill(first != times[:, None], -torch.inf).argmax(1)
+    return answers, (times + 1).clamp_max(n_steps)
+
+
+def by_a_loop(net, images, n_steps, tau):
+    """The same, picture by picture and step by step."""
+    currents, spikes = outputs(net, images, n_steps, tau)
+    answers, times = [], []
+    for k in range(len(images)):
+        so_far = torch.zeros(5)
+        for t in range(n_steps):
+            so_far = so_far + currents[t, k]
+            if spikes[t, k].any():
+                break
+        fired = spikes[t, k] > 0 if spikes[t, k].any() else torch.ones(5).bool()
+        answers.append(max((c for c in range(5) if fired[c]), key=lambda c, s=so_far: s[c].item()))
+        times.append(t + 1)
+    return answers, times
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_right_answers(seed):
+    assert check.shortest(shortest, seed=seed)
+    assert check.lesion(lesion, seed=seed)
+    assert check.noisy(noisy, seed=seed)
+    assert check.decide(decide, seed=seed)
+    assert check.decide(by_a_loop, seed=seed)
+
+
+def first_at_least(durations, accuracy, least):
+    return next((n for n, acc in zip(durations, accuracy, strict=True) if acc >= least), -1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda t, a, d: t.index(shortest(t, a, d)), "the place in the list"),
+        (lambda t, a, d: a[t.index(shortest(t, a, d))], "That is the accuracy"),
+        (lambda t, a, d: first_at_least(t, a, max(a) - d), "the best run"),
+        (lambda t, a, d: first_at_least(t, a, a[-1] * (1 - d)), "a share of the accuracy"),
+        (lambda t, a, d: first_at_least(t, a, a[-1]), "`allowed` is not used"),
+        (lambda t, a, d: t[-1], "the longest run"),
+        (lambda t, a, d: max([n for n, x in zip(t, a, strict=True) if x < a[-1] - d] or [-1]),
+         "below the limit"),
+        (lambda t, a, d: next(n for k, n in enumerate(t) if min(a[k:]) >= a[-1] - d),
+         "all longer runs"),
+        (lambda t, a, d: 2.5, "not one of the run times"),
+        (lambda t, a, d: t[0], "the first with at least"),
+        (lambda t, a, d: [], "one number"),
+    ],
+)  # fmt: skip
+def test_shortest(answer, words):
+    for seed in SEEDS:
+        assert words in check.shortest(answer, seed=seed).words
+
+
+def single(net, share, generator):
+    net = copy.deepcopy(net)
+    with torch.no_grad():
+        weight = net.synapses[1][1].weight
+        weight[torch.rand(weight.shape, generator=generator) < share] = 0.0
+    return net
+
+
+def of_columns(pick):
+    """A lesion of the columns `pick(n, share)`."""
+
+    def lesion(net, share, generator):
+        net = copy.deepcopy(net)
+        weight = net.synapses[1][1].weight
+        with torch.no_grad():
+            weight[:, pick(weight.shape[1], share, generator)] = 0.0
+        return net
+
+    return lesion
+
+
+def with_bias(net, share, generator):
+    net = lesion(net, share, generator)
+    with torch.no_grad():
+        net.synapses[1][1].bias.zero_()
+    return net
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda *given: lesion(*given, copied=lambda net: net), "deepcopy it first"),
+        (lambda *given: lesion(*given, copied=copy.copy), "shares the weights"),
+        (lambda *given: lesion(*given, columns=False), "You set rows"),
+        (lambda *given: lesion(*given, which=(0, 1)), "You changed synapses.0.1.weight"),
+        (single, "single weights"),
+        (of_columns(lambda n, share, g: torch.randperm(n, generator=g)[: int(share * n)]), "round"),
+        (of_columns(lambda n, share, g: torch.randperm(n, generator=g)[round(share * n) :]),
+         "kept the share"),
+        (of_columns(lambda n, share, g: slice(round(share * n))), "drawn at random"),
+        (of_columns(lambda n, share, g: torch.randperm(n)[: round(share * n)]), "other columns"),
+        (of_columns(lambda n, share, g: slice(3)), "3 of 22 columns are 0, not 7"),
+        (with_bias, "synapses.1.1.bias has changed"),
+        (lambda net, share, generator: net.synapses[1][1].weight, "not Parameter"),
+    ],
+)  # fmt: skip
+def test_lesion(answer, words):
+    for seed in SEEDS:
+        assert words in check.lesion(answer, seed=seed).words
+
+
+def test_lesion_without_no_grad():
+    def recorded(net, share, generator):
+        net = copy.deepcopy(net)
+        net.synapses[1][1].weight[:, 0] = 0.0
+        return net
+
+    assert "raised RuntimeError" in check.lesion(recorded, seed=0).words
+
+
+def flat(values, generator, sigma, fresh, n_steps):
+    return values + sigma * torch.randn(values.shape, generator=generator)
+
+
+def ungenerated(values, generator, sigma, fresh, n_steps):
+    return noisy(values, None, sigma, fresh, n_steps)
+
+
+def multiplied(values, generator, sigma, fresh, n_steps):
+    return values * (1 + noisy(torch.zeros_like(values), generator, sigma, fresh, n_steps))
+
+
+def for_all(values, generator, sigma, fresh, n_steps):
+    noise = noisy(torch.zeros_like(values[:1]), generator, sigma, fresh, n_steps)
+    return values + noise
+
+
+def a_picture(values, generator, sigma, fresh, n_steps):
+    return values + noisy(torch.zeros(len(values), 1, 1, 1), generator, sigma, fresh, n_steps)
+
+
+def uniform(shape, generator):
+    return 12**0.5 * (torch.rand(shape, generator=generator) - 0.5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (flat, "time axis is missing"),
+        (lambda v, g, s, fresh, n: noisy(v, g, s, False, n), "yours is the same"),
+        (lambda v, g, s, fresh, n: noisy(v, g, s, True, n), "yours changes"),
+        (ungenerated, "give it to torch.randn"),
+        (multiplied, "do not multiply"),
+        (lambda *given: noisy(*given).clamp(0), "cut off what is below 0"),
+        (for_all, "Every picture has the same"),
+        (a_picture, "draw it for each pixel"),
+        (lambda *given: noisy(*given, draw=torch.rand), "not rand"),
+        (lambda *given: noisy(*given, draw=uniform), "no tails"),
+        (lambda v, g, s, fresh, n: noisy(v, g, 1.0, fresh, n), "multiply by sigma"),
+        (lambda v, g, s, fresh, n: noisy(v, g, s**2, fresh, n), "no variance"),
+        (lambda v, g, s, fresh, n: noisy(v, g, s**0.5, fresh, n), "no variance"),
+        (lambda v, g, s, fresh, n: noisy(v, g, 3 * s, fresh, n), "The standard deviation of your"),
+        (lambda v, g, s, fresh, n: noisy(v, g, s, fresh, n + 1), "should have the shape"),
+        (lambda v, g, s, fresh, n: [[1], [1, 2]], "should be an array"),
+    ],
+)
+def test_noisy(answer, words):
+    for seed in SEEDS:
+        assert words in check.noisy(answer, seed=seed).words
+
+
+def answered(by):
+    """`decide` with the answers replaced."""
+    return lambda *given: (by(*outputs(*given)), decide(*given)[1])
+
+
+def timed(by):
+    """`decide` with the times replaced."""
+    return lambda *given: (decide(*given)[0], by(outputs(*given)[1], decide(*given)[1]))
+
+
+def tie_by(worth):
+    def answers(currents, spikes):
+        first = first_spike_decode(spikes)
+        later = first != first.amin(1, keepdim=True)
+        return worth(currents, first.amin(1).long()).masked_fill(later, -torch.inf).argmax(1)
+
+    return answers
+
+
+def now(currents, step):
+    return currents[step.clamp_max(len(currents) - 1), torch.arange(len(step))]
+
+
+def last_spike(spikes, times):
+    return (spikes * torch.arange(1, len(spikes) + 1)[:, None, None]).amax((0, 2))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (timed(lambda spikes, times: times - 1), "count from 0"),
+        (timed(lambda spikes, times: first_spike_decode(spikes).amin(1)), "count from 0"),
+        (timed(lambda spikes, times: first_spike_decode(spikes).mean(1)), "mean over the classes"),
+        (timed(last_spike), "last spike"),
+        (timed(lambda spikes, times: times + 2), "it should be"),
+        (answered(lambda currents, spikes: spikes.sum(0).argmax(1)), "most spikes"),
+        (answered(lambda currents, spikes: currents.mean(0).argmax(1)), "the net's own"),
+        (answered(lambda currents, spikes: first_spike_decode(spikes).argmin(1)), "the lowest"),
+        (answered(lambda currents, spikes: first_spike_decode(spikes).argmax(1)), "fires last"),
+        (answered(tie_by(lambda currents, step: currents.sum(0))), "of all steps"),
+        (answered(tie_by(now)), "that step alone"),
+        (answered(lambda currents, spikes: 0 * spikes[0, :, 0]), "with currents so far"),
+        (lambda *given: decide(*given)[0], "two things"),
+        (lambda *given: (decide(*given)[0][:5], decide(*given)[1]), "should have the shape"),
+    ],
+)
+def test_decide(answer, words):
+    for seed in SEEDS:
+        assert words in check.decide(answer, seed=seed).words
+
+
+def test_decide_when_nothing_fires():
+    def endless(*given):
+        answers, times = decide(*given)
+        silent = outputs(*given)[1].sum((0, 2)) == 0
+        return answers, times + 90 * silent
+
+    told = [check.decide(endless, seed=seed).words for seed in range(10)]
+    assert any("Where no output fires" in words for words in told)
+    assert np.all(["Where no output fires" in w or "right" in w for w in told])

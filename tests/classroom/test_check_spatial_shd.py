@@ -1,0 +1,193 @@
+"""Notebook 09's checks: right answers pass, and each mistake is told by its name."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+
+from jarvis import Events
+from jarvis.classroom.check import spatial_shd as check
+from jarvis.datasets.spoken_digits import CHANNELS
+
+SEEDS = range(5)
+
+
+def place_for(duration, far=25.0, turn=1):
+    angle = math.acos(duration / 30)
+    return 15 + turn * far * math.cos(angle), far * math.sin(angle)
+
+
+def pruned_parameters(net, n, density, **change):
+    own = dict(rec=n * (n - 1), density_of_delays=density, channels=CHANNELS) | change
+    synapses = CHANNELS * n + own["rec"]
+    weights, delays = density * synapses, 0
+    if net == "inf":
+        delays = own["density_of_delays"] * synapses
+    elif net != "0":
+        delays = int(net) * (own["channels"] + n)
+    return weights + delays
+
+
+def backwards(events, last=None, carry=True):
+    times = (events.n_steps - 1 if last is None else last) - events.times
+    order = torch.argsort(events.samples() * events.n_steps + times, stable=True)
+    units = events.units[order] if carry else events.units
+    return Events(times[order], units, events.offsets, events.shape, events.n_steps)
+
+
+def until(events, step, keep=torch.lt, minlength=True):
+    kept = keep(events.times, step)
+    counts = torch.bincount(
+        events.samples()[kept], minlength=len(events) if minlength is True else 0
+    )
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    return Events(events.times[kept], events.units[kept], offsets, events.shape, events.n_steps)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_right_answers(seed):
+    assert check.place_for(place_for, seed=seed)
+    assert check.place_for(lambda d: torch.tensor(place_for(d)), seed=seed)
+    assert check.place_for(partial(place_for, far=-60.0, turn=-1), seed=seed)
+    assert check.pruned_parameters(pruned_parameters, seed=seed)
+    assert check.backwards(backwards, seed=seed)
+    assert check.until(until, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda d: (33.0, 0.0), "use the argument"),
+        (lambda d: (30 + d, 0.0), "only a sweep of 30 ms fits"),
+        (lambda d: (15 + d / 2, 0.0), "the two ends arrive together"),
+        (partial(place_for, turn=-1), "hears the down-sweep"),
+        (lambda d: place_for(30 * math.sqrt(1 - (d / 30) ** 2)), "That is not at once"),
+        (lambda d: place_for(d, far=5000.0), "very far away"),
+        (lambda d: (d, 0.0, 0.0), "should have the shape (2,)"),
+        (lambda d: d, "should have the shape (2,)"),
+    ],
+)
+def test_place_for(answer, words):
+    for seed in SEEDS:
+        assert words in check.place_for(answer, seed=seed).words
+
+
+def wrongly(change):
+    """An answer that is `change(right, net, n, density)`."""
+    return lambda net, n, density: change(pruned_parameters(net, n, density), net, n, density)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda net, n, density: pruned_parameters(net, n, 1.0), "before pruning"),
+        (lambda net, n, p: pruned_parameters(net, n, p, rec=n * n), "No neuron hears itself"),
+        (lambda net, n, p: pruned_parameters(net, n, p, rec=0), "hidden neurons are missing"),
+        (partial(pruned_parameters, density_of_delays=1.0), "prune the delays, too"),
+        (partial(pruned_parameters, density_of_delays=0.0), "a delay of its own as well"),
+        (partial(pruned_parameters, channels=0), "The channels have places as well"),
+        (wrongly(lambda right, net, n, p: right + 20 * n + 20), "The read-out is not meant"),
+        (wrongly(lambda right, net, n, p: 3 * right), "that a Pruner has pruned has"),
+        (lambda net, n, p: p * pruned_parameters(net, n, 1.0), "pruning leaves them all"),
+    ],
+)
+def test_pruned_parameters(answer, words):
+    for seed in SEEDS:
+        assert words in check.pruned_parameters(answer, seed=seed).words
+
+
+def without_places(net, n, density):
+    return pruned_parameters(net if net == "inf" else "0", n, density)
+
+
+def one_number_a_place(net, n, density):
+    return pruned_parameters(net if net in ("0", "inf") else "1", n, density)
+
+
+def test_pruned_parameters_of_places():
+    assert "The places are missing" in check.pruned_parameters(without_places, seed=0).words
+    assert "A place is" in check.pruned_parameters(one_number_a_place, seed=0).words
+
+
+def own_ends(events):
+    ends = torch.tensor([row.times.max() if len(row.times) else 0 for row in map(
+        events.__getitem__, range(len(events)))])  # fmt: skip
+    return backwards(events, last=ends[events.samples()])
+
+
+def exchanged(events):
+    return backwards(events)[list(range(len(events)))[::-1]]
+
+
+def unsorted(events):
+    times = events.n_steps - 1 - events.times
+    return Events(times, events.units, events.offsets, events.shape, events.n_steps)
+
+
+def too_long(events):
+    turned = backwards(events)
+    return Events(turned.times, turned.units, turned.offsets, turned.shape, 200)
+
+
+def other_channels(events):
+    turned = backwards(events)
+    units = CHANNELS - 1 - turned.units
+    times = (turned.times - 1).clamp(min=0)
+    return Events(times, units, turned.offsets, turned.shape, turned.n_steps)
+
+
+def in_place(events):
+    turned = backwards(events)
+    events.times.copy_(turned.times)
+    return turned
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda e: e, "as they were"),
+        (lambda e: backwards(e, last=e.n_steps), "a step late"),
+        (lambda e: backwards(e, carry=False), "each channel must go where its step goes"),
+        (own_ends, "its own last event"),
+        (exchanged, "changed places"),
+        (unsorted, "sort them first"),
+        (too_long, "should stay"),
+        (other_channels, "In sample 0 you have"),
+        (in_place, "changes the events that it is given"),
+        (lambda e: e.times, "not Tensor"),
+        (lambda e: backwards(e)[:-1], "5 samples went in and 4 came out"),
+    ],
+)
+def test_backwards(answer, words):
+    for seed in SEEDS:
+        assert words in check.backwards(answer, seed=seed).words
+
+
+def wrong_samples(events, step):
+    heard = until(events, step)
+    offsets = torch.tensor([0, *[len(heard.times)] * len(events)])
+    order = torch.argsort(heard.times, stable=True)
+    return Events(heard.times[order], heard.units[order], offsets, heard.shape, heard.n_steps)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda e, step: e, "All events are still there"),
+        (partial(until, keep=torch.le), "at step"),
+        (partial(until, minlength=False), "5 samples went in and 4 came out"),
+        (partial(until, keep=torch.ge), "What was heard is before it"),
+        (wrong_samples, "in the wrong samples"),
+        (lambda e, step: until(e, step // 2), "In sample"),
+        (
+            lambda e, step: Events(
+                e.times[e.times < step], e.units[e.times < step], e.offsets, e.shape, e.n_steps
+            ),
+            "offsets must run from 0",
+        ),
+    ],
+)
+def test_until(answer, words):
+    for seed in SEEDS:
+        assert words in check.until(answer, seed=seed).words

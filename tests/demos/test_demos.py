@@ -1,0 +1,192 @@
+"""The programs as a user meets them: from the command line."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import ROOT
+from jarvis.training.checkpoints import load_checkpoint
+
+DEMOS = {
+    "train_toy.py": ["--epochs", "2", "--hidden", "16", "--timesteps", "8"],
+    "train_mnist.py": ["--epochs", "2", "--hidden", "16", "8", "--timesteps", "4"],
+    "train_yinyang.py": ["--epochs", "2", "--hidden", "10"],
+}
+ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def command(name: str, *options: str) -> list[str]:
+    return [sys.executable, str(ROOT / "demos" / name), *options]
+
+
+def demo(name: str, *options: str, env: dict | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(name, *options), capture_output=True, text=True, check=False, env=env or ENV
+    )
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_runs_prints_and_leaves_its_files(name, tmp_path):
+    figure = tmp_path / "figure.png"
+    run = demo(name, *DEMOS[name], "--output", str(tmp_path), "--plot", str(figure))
+    assert run.returncode == 0, run.stderr
+    lines = re.findall(r"^epoch=\d+ loss=\d\.\d+.* test_acc=0\.\d+$", run.stdout, re.MULTILINE)
+    assert len(lines) == 2
+    # The first run on a machine says that it compiles; nothing else belongs there.
+    assert [x for x in run.stderr.splitlines() if "compiles its time loops" not in x] == []
+    metrics = json.loads((tmp_path / "metrics_final.json").read_text())
+    assert metrics["epochs"][1]["test_acc"] > 0
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "checkpoint_best.pt").exists()
+
+
+def test_toy_prints_the_ceiling_of_each_code():
+    ceilings = {}
+    for code in ("poisson", "ttfs"):
+        run = demo("train_toy.py", "--epochs", "1", "--hidden", "4", "--encoding", code)
+        found = re.search(r"ceiling=(0\.\d+)", run.stdout)
+        assert found is not None, run.stderr
+        ceilings[code] = float(found[1])
+    # closed form: 1/2 + arcsin(rho)/pi, rho^2 = var(x) / (var(x) + E[x(1-x)]/25)
+    assert ceilings["poisson"] == pytest.approx(0.9122, abs=0.004)
+    assert ceilings["ttfs"] > 0.97
+
+
+def test_toy_learns_within_reach_of_the_ceiling():
+    run = demo("train_toy.py", "--epochs", "10", "--seed", "0")
+    accuracy = float(re.findall(r"^test_acc=(0\.\d+)", run.stdout, re.MULTILINE)[0])
+    assert accuracy >= 0.88, run.stdout
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_help_gives_every_option_a_sentence(name):
+    text = demo(name, "--help").stdout
+    options = re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE)
+    assert {"--epochs", "--lr", "--tau", "--seed", "--resume", "--plot"} <= set(options)
+    assert "ms" in text
+    for option in options:
+        assert re.search(rf"^  {option}\b.*(\n?\s+)\S.*[a-z]", text, re.MULTILINE), option
+
+
+BAD = [
+    ("--epochs", "0"),
+    ("--epochs", "two"),
+    ("--hidden", "-3"),
+    ("--lr", "nan"),
+    ("--lr", "0"),
+    ("--tau", "-1"),
+    ("--tau", "inf"),
+    ("--surrogate", "boxcar"),
+    ("--readout", "vote"),
+    ("--device", "tpu"),
+    ("--resume", "nowhere"),
+    ("--colour", "red"),
+    ("--epoch", "3"),  # no guessing at abbreviations
+]
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_bad_options_are_one_line_and_status_2(name):
+    # one process tries them all: starting Python and torch is what takes the time
+    code = (
+        "import runpy, sys\n"
+        f"for bad in {BAD!r}:\n"
+        f"    sys.argv = [{name!r}, *bad]\n"
+        "    try:\n"
+        f"        runpy.run_path({str(ROOT / 'demos' / name)!r}, run_name='__main__')\n"
+        "    except SystemExit as stop:\n"
+        "        print(f'status {stop.code} for {bad}', file=sys.stderr)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=ENV
+    )
+    assert run.returncode == 0, run.stderr
+    lines = run.stderr.splitlines()
+    assert len(lines) == 2 * len(BAD), run.stderr
+    for bad, message, status in zip(BAD, lines[::2], lines[1::2], strict=True):
+        assert message.startswith(name), message
+        assert status == f"status 2 for {bad}"
+
+
+def test_missing_data_is_one_line_and_status_2(tmp_path):
+    # A proxy that does not exist: the download fails wherever the tests run.
+    nowhere = "http://127.0.0.1:9"
+    env = {**ENV, "JARVIS_CACHE": str(tmp_path), "https_proxy": nowhere, "http_proxy": nowhere}
+    env.pop("JARVIS_DATA", None)
+    run = demo("train_mnist.py", "--dataset", "mnist", env=env)
+    assert run.returncode == 2
+    assert len(run.stderr.splitlines()) == 1, run.stderr
+    assert "--dataset digits" in run.stderr or "embedded digits" in run.stderr
+
+
+def test_an_output_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    run = demo("train_toy.py", *DEMOS["train_toy.py"], "--output", str(tmp_path / "file" / "x"))
+    assert run.returncode == 1
+    assert len(run.stderr.splitlines()) == 1, run.stderr
+
+
+def test_killed_interrupted_and_resumed_ends_with_the_same_weights(tmp_path):
+    options = ["--epochs", "6", "--hidden", "32", "--batch-size", "16", "--timesteps", "10"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert demo("train_toy.py", *options, "--output", str(whole)).returncode == 0
+    for number in (signal.SIGKILL, signal.SIGINT):
+        resume = ["--resume", str(parts)] if number == signal.SIGINT else []
+        process = subprocess.Popen(
+            command("train_toy.py", *options, "--output", str(parts), *resume),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**ENV,
+            "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:  # strike in the epoch after the first one it finishes
+            if line.startswith("epoch="):
+                time.sleep(0.02)
+                break
+        process.send_signal(number)
+        _, errors = process.communicate()
+        if number == signal.SIGINT:
+            assert process.returncode == 130, errors
+            assert "resume with --resume" in errors
+    assert load_checkpoint(parts)["epoch"] < 6
+    end = demo("train_toy.py", *options, "--output", str(parts), "--resume", str(parts))
+    assert end.returncode == 0, end.stderr
+    a, b = (load_checkpoint(folder)["model"] for folder in (whole, parts))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    first, second = (json.loads((f / "metrics_final.json").read_text()) for f in (whole, parts))
+    for x, y in zip(first["epochs"], second["epochs"], strict=True):
+        assert {**x, "seconds": 0} == {**y, "seconds": 0}
+
+
+@pytest.mark.data("MNIST/raw")
+@pytest.mark.parametrize("arch", ["mlp", "conv"])
+def test_a_step_on_real_mnist(arch, tmp_path):
+    """Not an epoch, which takes minutes: that the program's own pieces fit the real pictures."""
+    sys.path.insert(0, str(ROOT / "demos"))
+    try:
+        import train_mnist
+    finally:
+        sys.path.pop(0)
+    args = train_mnist.make_parser().parse_args(
+        ["--dataset", "mnist", "--arch", arch, "--hidden", "32"]
+    )
+    from functools import partial
+
+    from jarvis import datasets, fit, seeded
+
+    train, test = (datasets.mnist(s, download=False).subset(1280) for s in ("train", "test"))
+    with seeded(0):
+        model = train_mnist.make_model(args, train)
+    code = partial(train_mnist.encode, encoding="constant", n_steps=5)
+    history = fit(
+        model, train, test, epochs=2, batch_size=64, lr=2e-3, encode=code, log=lambda line: None
+    )
+    assert history.column("val_acc")[-1] > 0.6
+    assert Path(tmp_path).exists()

@@ -1,0 +1,279 @@
+"""The site: its pages are true, it builds, and conversions from other libraries are right.
+
+The build and the other libraries are tried where they are installed.
+"""
+
+import importlib.util
+import inspect
+import math
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+
+import jarvis
+import jarvis.classroom.check
+from conftest import ROOT
+from jarvis import LIFLayer
+
+DOCS = ROOT / "docs"
+PAGES = (
+    "index", "start", "path", "conventions", "equations", "api", "teaching", "extending",
+    "architecture", "spikeseg",
+)  # fmt: skip
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+
+
+def page(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def conf():
+    spec = importlib.util.spec_from_file_location("docs_conf", DOCS / "conf.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_page_exists_and_is_in_the_table_of_contents():
+    assert {path.stem for path in DOCS.glob("*.md")} == set(PAGES)
+    toctree = re.findall(r"```\{toctree\}\n(.*?)```", page("index"), re.DOTALL)[0]
+    assert re.findall(r"^(\w+)$", toctree, re.MULTILINE) == list(PAGES[1:])
+
+
+def test_api_page_has_every_public_name_once_and_no_other():
+    directives = re.findall(r"^\.\. auto(\w+):: jarvis\.([\w.]+)$", page("api"), re.MULTILINE)
+    checks = [name for _, name in directives if name.startswith("check.")]
+    assert sorted(checks) == [f"check.{name}" for name in sorted(jarvis.classroom.check.__all__)]
+    directives = [pair for pair in directives if pair[1] not in checks]
+    names = [name.split(".")[-1] for _, name in directives] + ["__version__"]
+    assert sorted(names) == sorted(jarvis.__all__)
+    for kind, name in directives:
+        thing = getattr(jarvis, name.split(".")[-1])
+        wanted = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
+        assert kind in (wanted, "module"), name
+
+
+def test_path_page_shows_every_notebook(conf):
+    shown = conf.fill(page("path"))
+    named = re.findall(r"^\| \[(\d\d_\w+)\]\(notebooks/\1\.ipynb\)", shown, re.MULTILINE)
+    assert sorted(named) == [path.stem for path in NOTEBOOKS]
+    assert named == [*sorted(named[:-1]), "00_template"]  # which is for later
+    assert "notebooks/*" in page("path")  # and all are built
+
+
+def test_ways_through_name_notebooks_that_exist():
+    ways = page("path").split("## Four ways through")[1].split("```")[0]
+    assert set(re.findall(r"\b\d\d\b", ways)) <= {path.stem[:2] for path in NOTEBOOKS}
+
+
+def test_every_source_in_the_code_is_on_the_equations_page(conf):
+    markers = re.findall(r"<!-- equations: ([\w ]+) -->", page("equations"))
+    modules = " ".join(markers).split()
+    assert len(modules) == len(set(modules))
+    assert all(conf.sourced(module) for module in modules)
+    shown = " ".join(conf.fill(page("equations")).split())
+    assert "h = exp(-dt/tau) v + i" in shown
+    assert "Neuronal Dynamics, eq. 1.5" in shown
+    for path in (ROOT / "jarvis").glob("*.py"):
+        for source in re.findall(r"^ *Sources?: (.*)$", path.read_text("utf-8"), re.MULTILINE):
+            assert source.removesuffix('"""') in shown, path.name
+    for name in jarvis.SURROGATES:
+        assert f"| `{name}` |" in shown
+
+
+def test_the_guide_names_the_exercises_as_the_notebooks_do():
+    rows = dict(re.findall(r"^\| (\d\d\.\d) \| (.+?) \|", page("teaching"), re.MULTILINE))
+    guided = {row[:2] for row in rows}
+    assert guided >= {"01", "02", "03", "04", "05", "06", "07", "08", "09", "12"}
+    titles = {}
+    for path in NOTEBOOKS:
+        text = path.read_text(encoding="utf-8")
+        for number, title in re.findall(r"^# ### Exercise (\d): (.+)$", text, re.MULTILINE):
+            if path.stem[:2] in guided:
+                titles[f"{path.stem[:2]}.{number}"] = title
+    assert rows == titles
+    plans = page("teaching").split("## What each exercise assesses")[0]
+    assert set(re.findall(r"\b(\d\d\.\d)\b", plans)) <= set(rows)
+
+
+def test_first_hour_runs(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", page("start"), re.DOTALL)
+    exec(code, {})
+    rate, gradient = map(float, capsys.readouterr().out.split())
+    assert 0 < rate < 1
+    assert gradient > 0
+
+
+def test_the_site_builds_without_warnings(tmp_path):
+    pytest.importorskip("sphinx", reason="needs the extra `docs`: make docs")
+    pytest.importorskip("myst_nb")
+    pytest.importorskip("sphinx_book_theme")
+    run = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "-n", "--keep-going", "-q", "-b", "html",
+         "-d", str(tmp_path / "doctrees"), str(DOCS), str(tmp_path / "html")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    for name in (*PAGES, *(f"notebooks/{path.stem}" for path in NOTEBOOKS)):
+        html = (tmp_path / "html" / f"{name}.html").read_text(encoding="utf-8")
+        assert str(ROOT) not in html, name
+    api = (tmp_path / "html" / "api.html").read_text(encoding="utf-8")
+    assert 'id="jarvis.LIFLayer"' in api
+    assert "potential after the reset (threshold units: rest 0, threshold 1)" in api
+    assert "<img" in (tmp_path / "html" / "notebooks" / "01_lif_neuron.html").read_text("utf-8")
+
+
+# The conversions of docs/conventions.md, spike by spike. --------------------------------------
+
+TAU, TAU_SYN, DT, T, N = 20.0, 5.0, 2.0, 300, 10  # ms
+BETA, ALPHA = math.exp(-DT / TAU), math.exp(-DT / TAU_SYN)
+
+
+def inputs() -> Tensor:
+    g = torch.Generator().manual_seed(1)
+    return 0.4 * torch.rand(T, 2, N, generator=g, dtype=torch.float64)
+
+
+def ours(x: Tensor, tau: float = TAU, **options) -> Tensor:
+    return LIFLayer(tau=tau, dt=DT, backend="eager", **options)(x)[0]
+
+
+def run_steps(step, x: Tensor, state=None) -> Tensor:
+    spikes = []
+    for x_t in x:
+        out, *rest = step(x_t) if state is None else step(x_t, *state)
+        state = rest
+        spikes.append(out)
+    return torch.stack(spikes)
+
+
+def equal(a: Tensor, b: Tensor) -> bool:
+    assert b.sum() > 100
+    return torch.equal(a, b)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("reset", ["subtract", "zero", "none"])
+def test_snntorch(reset):
+    snn = pytest.importorskip("snntorch")
+    x, zero = inputs(), torch.zeros(2, N, dtype=torch.float64)
+    beta, alpha = (torch.tensor(value, dtype=torch.float64) for value in (BETA, ALPHA))
+
+    def leaky(delay: bool) -> Tensor:
+        layer = snn.Leaky(beta=beta, reset_mechanism=reset, reset_delay=delay)
+        return run_steps(layer, x, [zero])
+
+    def synaptic(delay: bool) -> Tensor:
+        layer = snn.Synaptic(alpha=alpha, beta=beta, reset_mechanism=reset, reset_delay=delay)
+        return run_steps(layer, 0.3 * x, [zero, zero])
+
+    assert equal(leaky(False), ours(x, reset=reset))
+    assert equal(synaptic(False), ours(0.3 * x, tau_syn=TAU_SYN, reset=reset))
+    assert torch.equal(leaky(True), leaky(False)) == (reset != "subtract")
+    assert torch.equal(synaptic(True), synaptic(False)) == (reset == "none")
+    assert equal(ours(x, tau=-DT / math.log(beta), reset=reset), leaky(False))  # and back
+    if reset == "subtract":  # the delayed reset takes threshold / beta away
+        assert 0.92 < leaky(True).sum() / leaky(False).sum() < 0.94
+        h, last, spikes = zero, zero, []
+        for x_t in x:
+            h = BETA * (h - last / BETA) + x_t
+            last = (h > 1).to(h)
+            spikes.append(last)
+        assert equal(leaky(True), torch.stack(spikes))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize("decay_input", [False, True])
+def test_spikingjelly(reset, decay_input):
+    pytest.importorskip("spikingjelly")
+    from spikingjelly.activation_based import neuron
+
+    tau = 1.0 / (1.0 - BETA)
+    v_reset = None if reset == "subtract" else 0.0
+    layer = neuron.LIFNode(tau=tau, decay_input=decay_input, v_reset=v_reset, step_mode="m")
+    x = inputs()
+    theirs = layer(tau * x if decay_input else x)
+    assert equal(theirs, ours(x, reset=reset))
+    assert equal(ours(x, tau=-DT / math.log(1 - 1 / tau), reset=reset), theirs)
+    if reset == "zero":  # its v_reset is also its rest: shifted by it, the same neuron
+        shifted = neuron.LIFNode(tau=tau, decay_input=False, v_reset=-0.5, v_threshold=0.5,
+                                 step_mode="m")  # fmt: skip
+        shifted.v = torch.full_like(x[0], -0.5)
+        assert equal(shifted(x), ours(x, reset="zero"))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+def test_norse(reset):
+    norse = pytest.importorskip("norse.torch")
+    from norse.torch.functional import reset as resets
+
+    def f64(**values: float) -> dict[str, Tensor]:
+        return {k: torch.tensor(v, dtype=torch.float64) for k, v in values.items()}
+
+    seconds, x = DT / 1000, inputs()
+    method = resets.reset_subtract if reset == "subtract" else resets.reset_value
+
+    def box(inverse: float, current: Tensor) -> Tensor:
+        values = f64(tau_mem_inv=inverse, v_leak=0.0, v_th=1.0, v_reset=0.0)
+        p = norse.LIFBoxParameters(**values, reset_method=method)
+        return run_steps(norse.LIFBoxCell(p, dt=seconds), current)
+
+    assert equal(box((1 - BETA) / seconds, x / (1 - BETA)), ours(x, reset=reset))
+    tau = -DT / math.log(1 - seconds * 50.0)  # from 20 ms, by Euler's method
+    assert tau == pytest.approx(18.98, abs=0.005)
+    assert equal(box(50.0, 10 * x), ours(x, tau=tau, reset=reset))  # 10: 1 / (dt tau_mem_inv)
+    if reset == "zero":
+        p = norse.LIFParameters(**f64(
+            tau_mem_inv=(1 - BETA) / seconds, tau_syn_inv=(1 - ALPHA) / seconds,
+            v_leak=0.0, v_th=1.0, v_reset=0.0,
+        ))  # fmt: skip
+        theirs = run_steps(norse.LIFCell(p, dt=seconds), 0.3 * x / (1 - BETA))
+        assert equal(theirs, ours(0.3 * x, tau_syn=TAU_SYN, reset="zero"))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+def test_brian2(reset):
+    b2 = pytest.importorskip("brian2")
+    import numpy as np
+
+    b2.prefs.codegen.target = "numpy"
+    came = torch.rand(T, N, generator=torch.Generator().manual_seed(2)) < 0.35
+    x = 0.4 * came.double()[:, None]
+
+    def theirs(schedule: str, equation: str = "dv/dt = -v/tau : 1", **options) -> Tensor:
+        units, steps = np.nonzero(came.numpy().T)
+        b2.defaultclock.dt = DT * b2.ms
+        group = b2.NeuronGroup(
+            N, equation, threshold="v >= 1", method="exact", namespace={"tau": TAU * b2.ms},
+            reset="v -= 1" if reset == "subtract" else "v = 0", **options,
+        )  # fmt: skip
+        source = b2.SpikeGeneratorGroup(N, units, steps * DT * b2.ms)
+        synapses = b2.Synapses(source, group, on_pre="v_post += 0.4")
+        synapses.connect(i=np.arange(N), j=np.arange(N))
+        monitor = b2.SpikeMonitor(group)
+        network = b2.Network(group, source, synapses, monitor)
+        network.schedule = schedule.split()
+        network.run(T * DT * b2.ms, namespace={})
+        spikes = torch.zeros(T, 1, N, dtype=torch.float64)
+        at = np.round(np.asarray(monitor.t / b2.ms) / DT).astype(int)
+        spikes[torch.from_numpy(at), 0, torch.from_numpy(np.array(monitor.i))] = 1.0
+        return spikes
+
+    changed = theirs("start groups synapses thresholds resets end")
+    assert equal(changed[1:], ours(x, reset=reset)[:-1])
+    waits = theirs("start groups synapses thresholds resets end",
+                   "dv/dt = -v/tau : 1 (unless refractory)", refractory=3 * DT * b2.ms)  # fmt: skip
+    assert equal(waits[1:], ours(x, reset=reset, refractory=2 * DT)[:-1])
+    default = theirs("start groups thresholds synapses resets end")
+    scaled = ours(BETA * x, reset=reset)[:-1]
+    assert torch.equal(default[1:], scaled) == (reset == "subtract")

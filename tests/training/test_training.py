@@ -1,0 +1,294 @@
+"""The loop: it learns, it stops and goes on without a trace, it says what is wrong."""
+
+import json
+import os
+import signal
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+from jarvis import SpikingMLP, datasets, evaluate, fit, poisson_encode, seeded
+from jarvis.training import choose_device
+from jarvis.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from jarvis.training.loop import Interrupted
+from jarvis.training.run import TrainingError
+from jarvis.training.schedules import cosine, linear_tail
+
+TRAIN = datasets.toy("train").subset(200)
+VAL = datasets.toy("val").subset(64)
+
+
+def encode(x, generator):
+    return poisson_encode(x, 6, generator=generator)
+
+
+class WithDropout(nn.Module):
+    """Draws from torch's global generator too, which a resumed run has to find as it was."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = SpikingMLP((32, 8, 2), tau=20.0)
+        self.drop = nn.Dropout(0.2)
+
+    def forward(self, x):
+        return self.inner(self.drop(x))
+
+
+def make(seed=0):
+    with seeded(seed):
+        return WithDropout()
+
+
+def train(model=None, **options):
+    model = model or make()
+    options = {"epochs": 3, "batch_size": 32, "lr": 1e-2, "log": lambda line: None} | options
+    history = fit(model, TRAIN, VAL, encode=encode, progress=False, **options)
+    return model, history
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def stop_after(n):
+    """An encode that sends SIGINT to this process at its n-th call, in the midst of a batch."""
+    calls = []
+
+    def encode_and_stop(x, generator):
+        calls.append(1)
+        if len(calls) == n:
+            os.kill(os.getpid(), signal.SIGINT)
+        return encode(x, generator)
+
+    return encode_and_stop
+
+
+def test_it_learns():
+    lines = []
+    with seeded(0):
+        model = SpikingMLP((32, 32, 2))
+    before = evaluate(model, VAL, encode)["acc"]
+    history = fit(
+        model, datasets.toy("train"), VAL, epochs=3, lr=5e-3, encode=encode, log=lines.append
+    )
+    loss = history.column("loss")
+    assert loss[-1] < loss[0] < 0.75
+    assert history.column("val_acc")[-1] > max(before, 0.65)
+    assert lines[0].startswith("epoch=1 loss=0.")
+    assert "val_acc=" in lines[0]
+    assert len(lines) == 3
+
+
+def test_same_seed_same_weights_whatever_the_global_state():
+    a, _ = train()
+    torch.rand(7)
+    b, _ = train()
+    assert torch.equal(weights(a), weights(b))
+    c, _ = train(seed=1)
+    assert not torch.equal(weights(a), weights(c))
+
+
+def test_global_randomness_is_left_alone():
+    before = torch.get_rng_state()
+    train()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_schedule_sets_the_learning_rate():
+    seen = []
+    train(schedule=lambda step, n: seen.append((step, n)) or 1.0, epochs=2)
+    assert seen == [(k, 14) for k in range(14)]
+    still, _ = train(schedule=lambda step, n: 0.0)
+    assert torch.equal(weights(still), weights(make()))
+    assert cosine(0, 4) == 1
+    assert cosine(4, 4) == 0
+    assert [linear_tail(k, 6) for k in range(7)] == [1, 1, 1, 1, 1, 0.5, 0]
+
+
+def test_an_objective_takes_the_place_of_cross_entropy():
+    """The loss that falls is the objective; what is reported stays cross-entropy."""
+
+    def pull_to_zero(model, x, targets):
+        scores = model(x)
+        return scores.square().mean(), scores
+
+    model, history = train(objective=pull_to_zero, epochs=6)
+    loss = history.column("loss")
+    assert loss[-1] < 0.5 * loss[0]
+    assert history.epochs[-1]["val_loss"] == evaluate(model, VAL, encode, seed=0)["loss"]
+    assert history.epochs[-1]["val_loss"] == pytest.approx(0.693, abs=0.05)  # undecided
+
+
+def test_files_of_a_run(tmp_path):
+    _, history = train(output=tmp_path, arguments={"hidden": [8]})
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "checkpoint_latest.pt",
+        "checkpoint_best.pt",
+        "metrics_final.json",
+    }
+    metrics = json.loads((tmp_path / "metrics_final.json").read_text())
+    assert metrics["arguments"] == {"hidden": [8]}
+    assert [e["epoch"] for e in metrics["epochs"]] == [1, 2, 3]
+    accuracy = history.column("val_acc")
+    assert metrics["best_epoch"] == 1 + accuracy.index(max(accuracy)) == history.best_epoch
+    best = make()
+    best.load_state_dict(load_checkpoint(tmp_path / "checkpoint_best.pt")["model"])
+    assert evaluate(best, VAL, encode)["acc"] == max(accuracy)
+
+
+@pytest.mark.parametrize("n", [3, 7, 16])  # in an epoch, at its last batch, in a later one
+def test_interrupted_and_resumed_is_bit_for_bit_uninterrupted(tmp_path, n):
+    whole, full = train(schedule=cosine)
+    model = make()
+    with pytest.raises(Interrupted, match="resume"):
+        fit(model, TRAIN, VAL, encode=stop_after(n), progress=False, epochs=3, batch_size=32,
+            lr=1e-2, schedule=cosine, output=tmp_path, log=lambda line: None)  # fmt: skip
+    assert not torch.equal(weights(model), weights(whole))
+    torch.rand(11)
+    resumed, history = train(make(seed=5), schedule=cosine, resume=tmp_path, output=tmp_path)
+    assert torch.equal(weights(resumed), weights(whole))
+    for a, b in zip(full.epochs, history.epochs, strict=True):
+        assert {**a, "seconds": 0} == {**b, "seconds": 0}
+
+
+def test_killed_between_epochs_and_resumed(tmp_path):
+    whole, _ = train(epochs=4)
+    train(epochs=2, output=tmp_path)  # what a kill after the second epoch leaves behind
+    resumed, history = train(make(seed=5), epochs=4, resume=tmp_path / "checkpoint_latest.pt")
+    assert torch.equal(weights(resumed), weights(whole))
+    assert len(history.epochs) == 4
+
+
+def test_signal_handlers_are_put_back():
+    before = signal.getsignal(signal.SIGINT)
+    train(epochs=1)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_runs_in_a_thread():
+    done = []
+    thread = threading.Thread(target=lambda: done.append(train(epochs=1)))
+    thread.start()
+    thread.join()
+    assert done
+
+
+def test_early_stop():
+    class Fixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bias = nn.Parameter(torch.zeros(2))
+
+        def forward(self, x):
+            return self.bias.expand(x.shape[1], 2)
+
+    _, history = train(Fixed(), patience=2, epochs=50, lr=1e-9)
+    assert len(history.epochs) == 3
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "text", "other"])
+def test_unfit_checkpoints_are_named(tmp_path, damage):
+    path = tmp_path / "checkpoint_latest.pt"
+    train(epochs=1, output=tmp_path)
+    if damage == "missing":
+        path.unlink()
+    elif damage == "truncated":
+        path.write_bytes(path.read_bytes()[:1000])
+    elif damage == "text":
+        path.write_text("hello")
+    else:
+        torch.save({"weights": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match=r"checkpoint_latest\.pt"):
+        train(resume=tmp_path)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    train(epochs=1, output=tmp_path, arguments={"hidden": 8})
+    with pytest.raises(CheckpointError, match="hidden was 8, here it is 9"):
+        train(resume=tmp_path, arguments={"hidden": 9})
+    with pytest.raises(CheckpointError, match="seed was 0, here it is 1"):
+        train(resume=tmp_path, arguments={"hidden": 8}, seed=1)
+    with pytest.raises(CheckpointError, match="does not fit this model"):
+        train(nn.Linear(32, 2), resume=tmp_path, arguments={"hidden": 8})
+
+
+def test_checkpoints_cannot_run_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (os.system, ("true",))
+
+    torch.save({"format": 1, "model": Evil()}, tmp_path / "x.pt")
+    with pytest.raises(CheckpointError):
+        load_checkpoint(tmp_path / "x.pt")
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"n": 1})
+
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(path, {"n": 2})
+    assert load_checkpoint(path)["n"] == 1
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_nan_loss_stops_with_a_reason():
+    def poisoned(x, generator):
+        return encode(x, generator) * float("nan")
+
+    with pytest.raises(TrainingError, match="batch 1 of epoch 1"):
+        fit(make(), TRAIN, encode=poisoned, progress=False)
+
+
+def test_evaluate_averages_draws_and_keeps_the_mode():
+    model = make().train()
+    one = [evaluate(model, VAL, encode, seed=0)["acc"] for _ in range(2)]
+    many = evaluate(model, VAL, encode, seed=0, draws=5)
+    assert one[0] == one[1]
+    assert model.training
+    assert many["predicted"].shape == (64,)
+    with pytest.raises(ValueError, match="empty"):
+        evaluate(model, VAL.subset(0), encode)
+    with pytest.raises(ValueError, match="draws=0"):
+        evaluate(model, VAL, encode, draws=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"epochs": 0}, "epochs=0"), ({"batch_size": 0}, "batch_size=0"), ({"lr": 0.0}, "lr=0.0")],
+)
+def test_bad_options(options, says):
+    with pytest.raises(ValueError, match=says):
+        train(**options)
+
+
+def test_patience_needs_validation():
+    with pytest.raises(ValueError, match="val_set"):
+        fit(make(), TRAIN, encode=encode, patience=1)
+
+
+def test_devices():
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type in ("cpu", "cuda")
+    for name in ("tpu!", "cuda:99"):
+        with pytest.raises(ValueError, match=name):
+            choose_device(name)
+
+
+def test_tensorboard_where_it_is_installed(tmp_path):
+    pytest.importorskip("tensorboard")
+    train(epochs=1, output=tmp_path, tensorboard=True)
+    assert list((tmp_path / "events").iterdir())
+
+
+@pytest.mark.gpu
+def test_trains_on_the_gpu(tmp_path):
+    model, history = train(make().cuda(), output=tmp_path)
+    assert weights(model).isfinite().all()
+    assert history.epochs
