@@ -15,6 +15,15 @@ from typing import Any
 
 import numpy as np
 
+try:
+    import ipywidgets
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "jarvis.classroom.widgets needs ipywidgets, which is not installed: "
+        "pip install 'jarvis-snn[lab]'. The static figures of "
+        "jarvis.classroom.explorers.figures work without it"
+    ) from error
+
 from jarvis.adex.physiological import FIRING_PATTERNS
 from jarvis.classroom.explorers.box import ROW, WIDE, Explorer, Hand, choice, slider
 from jarvis.classroom.explorers.figures import (
@@ -59,15 +68,6 @@ from jarvis.classroom.explorers.views import (
 from jarvis.lif import RESETS
 from jarvis.stdp.traces import BOUNDS
 from jarvis.surrogate import SURROGATES
-
-try:
-    import ipywidgets
-except ModuleNotFoundError as error:
-    raise ImportError(
-        "jarvis.classroom.widgets needs ipywidgets, which is not installed: "
-        "pip install 'jarvis-snn[lab]'. The static figures of "
-        "jarvis.classroom.explorers.figures work without it"
-    ) from error
 
 __all__ = [
     "Explorer", "LayoutFilm", "adex", "code", "draw_adex", "draw_code", "draw_layout_frame",

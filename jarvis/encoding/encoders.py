@@ -1,18 +1,13 @@
-"""Values into spikes. The way back, spikes into decisions, is `decoding.py`.
+"""Values into spikes; the way back is `decoders`.
 
-Dense spike trains are ``[T, B, ...]``, time first, float, 0 or 1. The filters that come before a
-code for pictures live in `filters.py` and are found here too.
+Dense spike trains are ``[T, B, ...]``, time first, float, 0 or 1. Filters that find edges before a
+picture is encoded are in `filters`.
 """
 
 import math
 
 import torch
 from torch import Tensor
-
-from jarvis.encoding.filters import difference_of_gaussians as difference_of_gaussians
-from jarvis.encoding.filters import filter_images as filter_images
-from jarvis.encoding.filters import gabor as gabor
-from jarvis.encoding.filters import local_normalisation as local_normalisation
 
 
 def _check_float(x: Tensor, what: str) -> None:

@@ -897,7 +897,7 @@ def lines_of_code(source):
     return sum(bool(line) and not line.startswith("#") for line in stripped)
 
 
-cells = jupytext.read("00_template.py").cells
+cells = jupytext.read("sources/00_template.py").cells
 text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 order = ["What you will build", "## Objectives", "## Exercises", "## Summary", "## Further reading"]
 places = [text.index(part) for part in order]

@@ -216,7 +216,7 @@ def steps_of_the_page():
 
 
 def test_the_page_and_the_notebook_take_the_same_steps():
-    text = (ROOT / "notebooks" / "00_template.py").read_text(encoding="utf-8")
+    text = (ROOT / "notebooks" / "sources" / "00_template.py").read_text(encoding="utf-8")
     steps = re.findall(r"^# ## ((?:Neuron|Rule|Notebook) \d: [\w ]+)\.", text, re.MULTILINE)
     assert steps == steps_of_the_page()
     assert len(steps) >= 15

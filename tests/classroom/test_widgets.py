@@ -541,7 +541,7 @@ def test_without_anywidget_all_but_the_pointer_works():
     blocked = """
 import sys
 sys.modules["anywidget"] = None
-from jarvis import widgets
+from jarvis.classroom import widgets
 explorer = widgets.code()
 assert type(explorer.image).__name__ == "Image"
 before = bytes(explorer.image.value)

@@ -328,6 +328,7 @@ def test_trace_goes_step_by_step_and_agrees():
 @pytest.fixture
 def ran(monkeypatch):
     """Counts the runs of compiled loops, and forgets what was said."""
+    from jarvis import lif
 
     runs = []
     real = lif.run_lif
