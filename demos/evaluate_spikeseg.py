@@ -19,6 +19,7 @@ from jarvis.stdp import (
     class_of_maps,
     grid_features,
     latency_features,
+    layer_output,
     linear_readout,
     load_stimuli,
     load_weights,
@@ -27,7 +28,6 @@ from jarvis.stdp import (
     read_run,
     restore_recipe,
     segment,
-    sent_on,
 )
 
 
@@ -65,7 +65,7 @@ def classify(args, layers, recipe, stimuli: Stimuli, train: Stimuli) -> None:
     kind = f"{args.features} of {args.readout}"
     if args.features == "latency":
         features = [
-            latency_features(sent_on(layers, recipe, part.events, args.readout))
+            latency_features(layer_output(layers, recipe, part.events, args.readout))
             for part in (train, stimuli)
         ]
     else:

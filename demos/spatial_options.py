@@ -59,7 +59,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     add("--signed", action="store_true",
         help="weights get signs to start with: a third of the input's and half of the recurrent "
         "ones are negative")  # fmt: skip
-    add("--windows", type=whole, default=1, metavar="N",
+    add("--time_bins", type=whole, default=1, metavar="N",
         help="the read-out counts spikes in each of N equal parts of --duration")  # fmt: skip
     add("--pos", action="store_true", help="every synapse is excitatory: |w| is used for w")
     add("--ifactor", type=above, default=None,

@@ -16,12 +16,12 @@ from jarvis.stdp import (
     LAYERS,
     RewardRates,
     RewardSTDP,
+    layer_output,
     load_stimuli,
     load_weights,
     make_layers,
     read_run,
     restore_recipe,
-    sent_on,
 )
 from jarvis.support.files import write_json
 from jarvis.training import (
@@ -71,7 +71,7 @@ class Splits:
                 layers = make_layers(recipe, stimuli.events.shape[0])
                 load_weights(layers, content, run)
                 self.n_classes, self.source = stimuli.n_classes, stimuli.source
-            sent = sent_on(layers, recipe, stimuli.events, layer)
+            sent = layer_output(layers, recipe, stimuli.events, layer)
             # Each place a channel of its own: a neuron sees the whole field, at one place.
             self.events[split] = replace(sent, shape=(sent.n_units, 1, 1))
             self.targets[split] = stimuli.targets

@@ -91,7 +91,7 @@ def make_network(args, train: SpokenDigits) -> SpatialNetwork:
         damping=args.damping,
         positive=args.pos,
         signed=args.signed,
-        windows=args.windows,
+        time_bins=args.time_bins,
         seed=args.seed,
         delay_mean=args.delaymu,
         delay_std=args.delaysigma,
@@ -115,7 +115,7 @@ def make_network(args, train: SpokenDigits) -> SpatialNetwork:
 
 
 def drop_neurons(counts: torch.Tensor, n_hidden: int, p: float, training: bool) -> torch.Tensor:
-    """Dropout of whole neurons from ``counts [B, windows n_hidden]``: in all windows or in none."""
+    """Drop whole neurons from ``counts [B, time_bins n_hidden]``, in all time bins or in none."""
     kept = torch.nn.functional.dropout(counts.new_ones(len(counts), n_hidden), p, training)
     return counts * kept.repeat(1, counts.shape[1] // n_hidden)
 

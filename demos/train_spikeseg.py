@@ -24,7 +24,7 @@ from jarvis.stdp import (
     Recipe,
     checkpoint_file,
     fit_layers,
-    heard,
+    layer_input,
     load_stimuli,
     make_layers,
     make_recipe,
@@ -174,7 +174,7 @@ def main(args) -> None:
     arguments = {key: getattr(args, key) for key in ("dataset", "data_folder", "seed")}
     run = LayerwiseRun(layers, recipe, args.seed, arguments)
     try:  # does every layer fit the picture that the ones before it leave?
-        heard(layers, recipe, stimuli.events[:1])
+        layer_input(layers, recipe, stimuli.events[:1])
     except ValueError as error:
         raise cli.UsageError(f"a layer's pool does not fit the pictures: {error}") from None
     folder = run_folder(args)

@@ -345,7 +345,7 @@ class LIFLayer(nn.Module):
         if not trace:
             weight = getattr(self, "weight", None)
             name, tensors = type(self).__name__, (x, *state, weight)
-            loops = choose(self.backend, name, tensors, uncovered(params), self._recurrent)
+            loops = choose(self.backend, name, tensors, unsupported_reason(params), self._recurrent)
             if loops is not None:
                 spec = lif_spec(params, self._recurrent)
                 spikes, *final = run_lif(loops, spec, x, state, weight)
@@ -495,7 +495,7 @@ class LeakyIntegrator(nn.Module):
 
 
 def lif_spec(params: LIFParams, recurrent: bool) -> Spec:
-    """The loop for a LIF layer whose parameters are plain numbers (see `dispatch.uncovered`)."""
+    """The loop for a LIF layer whose parameters are plain numbers (see `unsupported_reason`)."""
     surrogate = params.surrogate
     assert isinstance(surrogate, SurrogateSpike)
     flags = Flags(
@@ -526,7 +526,7 @@ def integrator_spec(tau: float, dt: float) -> Spec:
     return Spec(flags, Values(decay=float(exp_decay(tau, dt))))
 
 
-def uncovered(params: LIFParams) -> str | None:
+def unsupported_reason(params: LIFParams) -> str | None:
     """What about these parameters no compiled loop covers, in words; None if nothing."""
     for name in ("tau", "tau_syn", "tau_adapt", "threshold"):
         if isinstance(getattr(params, name), Tensor):

@@ -14,9 +14,9 @@ def simulate(params: AdExParams, current: float, duration: float, v=None, w=0.0)
     p = params
 
     def slope(_, y):
-        upswing = p.g_l * p.delta_t * np.exp(min((y[0] - p.v_t) / p.delta_t, 60.0))
+        upstroke = p.g_l * p.delta_t * np.exp(min((y[0] - p.v_t) / p.delta_t, 60.0))
         leak = p.g_l * (p.e_l - y[0])
-        return [(leak + upswing + current - y[1]) / p.c, (p.a * (y[0] - p.e_l) - y[1]) / p.tau_w]
+        return [(leak + upstroke + current - y[1]) / p.c, (p.a * (y[0] - p.e_l) - y[1]) / p.tau_w]
 
     def peak(_, y):
         return y[0] - p.v_peak

@@ -11,7 +11,7 @@ from jarvis.adex.normalised import (
     NormalisedAdExState,
     normalised_adex_step,
 )
-from jarvis.adex.phase_plane import nullclines, orbit, phase_plane, potential, rests
+from jarvis.adex.phase_plane import fixed_points, nullclines, phase_plane, potential, trajectory
 from jarvis.adex.physiological import (
     FIRING_PATTERNS,
     AdExLayer,
@@ -31,12 +31,12 @@ __all__ = [
     "NormalisedAdExParams",
     "NormalisedAdExState",
     "adex_step",
+    "fixed_points",
     "normalised_adex_step",
     "nullclines",
-    "orbit",
     "phase_plane",
     "potential",
-    "rests",
     "spike_times",
     "step_response",
+    "trajectory",
 ]

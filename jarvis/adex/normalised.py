@@ -53,13 +53,13 @@ class NormalisedAdExParams:
             potential and the adaptation would drive each other to ever larger swings.
 
     Warns:
-        UserWarning: for a dt longer than the upswing of a spike, or than tau_syn. The message says
+        UserWarning: for a dt longer than the upstroke of a spike, or than tau_syn. The message says
             what the step then does wrong.
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011, whose neuron and defaults these are.
 
     Example:
-        >>> round(NormalisedAdExParams(dt=0.5).upswing, 4)
+        >>> round(NormalisedAdExParams(dt=0.5).upstroke, 4)
         0.9933
         >>> NormalisedAdExParams(dt=15.0)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
@@ -99,13 +99,13 @@ class NormalisedAdExParams:
                 f"{low:.2g} ms"
             )
         large = []
-        if self.dt > self.upswing:
+        if self.dt > self.upstroke:
             v, steps = self.v_t, 0
             while v < self.threshold:
                 v += self.dt * self.delta_t * math.exp((v - self.v_t) / self.delta_t)
                 steps += 1
             large.append(
-                f"the upswing of a spike, {self.upswing:.2g} ms, becomes {steps} steps, "
+                f"the upstroke of a spike, {self.upstroke:.2g} ms, becomes {steps} steps, "
                 f"{steps * self.dt:.3g} ms"
             )
         if self.dt > self.tau_syn:
@@ -130,7 +130,7 @@ class NormalisedAdExParams:
         return (self.threshold - self.v_t) / self.delta_t
 
     @property
-    def upswing(self) -> float:
+    def upstroke(self) -> float:
         """Time from v_t to the threshold by the exponential alone, ms: ``1 - exp(-steepest)``."""
         return -math.expm1(-self.steepest) if self.steepest > 0.0 else math.inf
 

@@ -11,7 +11,7 @@ from jarvis.adex.physiological import AdExParams, StepResponse
 from jarvis.plotting import BLUE, GREEN, GREY, RED, axes_of
 
 
-class Rest(NamedTuple):
+class FixedPoint(NamedTuple):
     """A point at which neither V nor w changes."""
 
     v: float  #: mV
@@ -19,7 +19,7 @@ class Rest(NamedTuple):
     stable: bool  #: whether the neuron comes back to it
 
 
-def slopes(params: AdExParams, current: float, v: ArrayLike, w: ArrayLike):
+def vector_field(params: AdExParams, current: float, v: ArrayLike, w: ArrayLike):
     """dV/dt in mV/ms and dw/dt in pA/ms at V (mV) and w (pA), under a current in pA.
 
     Example:
@@ -28,8 +28,8 @@ def slopes(params: AdExParams, current: float, v: ArrayLike, w: ArrayLike):
         (2.5, 0.0)
     """
     p, v, w = params, np.asarray(v, float), np.asarray(w, float)
-    upswing = p.delta_t * np.exp(np.minimum((v - p.v_t) / p.delta_t, 80.0))
-    dv = (p.g_l * (upswing - (v - p.e_l)) + current - w) / p.c
+    upstroke = p.delta_t * np.exp(np.minimum((v - p.v_t) / p.delta_t, 80.0))
+    dv = (p.g_l * (upstroke - (v - p.e_l)) + current - w) / p.c
     return dv, (p.a * (v - p.e_l) - w) / p.tau_w
 
 
@@ -41,10 +41,10 @@ def nullclines(params: AdExParams, current: float, v: ArrayLike) -> tuple[np.nda
     Source: Naud et al. 2008, Biol. Cybern. 99:335, section 2.1.
     """
     v = np.asarray(v, float)
-    return params.c * slopes(params, current, v, 0.0)[0], params.a * (v - params.e_l)
+    return params.c * vector_field(params, current, v, 0.0)[0], params.a * (v - params.e_l)
 
 
-def rests(params: AdExParams, current: float) -> list[Rest]:
+def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
     """The points where the two nullclines meet, by rising V: none, one or two.
 
     Args:
@@ -52,9 +52,9 @@ def rests(params: AdExParams, current: float) -> list[Rest]:
         current: pA.
 
     Example:
-        >>> [round(rest.v, 1) for rest in rests(AdExParams.named("tonic"), 100.0)]
+        >>> [round(rest.v, 1) for rest in fixed_points(AdExParams.named("tonic"), 100.0)]
         [-61.7, -45.4]
-        >>> rests(AdExParams.named("tonic"), 500.0)
+        >>> fixed_points(AdExParams.named("tonic"), 500.0)
         []
     """
     p = params
@@ -64,14 +64,14 @@ def rests(params: AdExParams, current: float) -> list[Rest]:
         u = min((v - p.v_t) / p.delta_t, 700.0)
         return (p.g_l + p.a) * (v - p.e_l) - p.g_l * p.delta_t * math.exp(u) - current
 
-    def between(low: float, high: float) -> Rest:
+    def between(low: float, high: float) -> FixedPoint:
         falls = excess(low) > 0
         for _ in range(200):
             v = (low + high) / 2
             low, high = (v, high) if (excess(v) > 0) == falls else (low, v)
         steep = p.g_l * (math.exp((v - p.v_t) / p.delta_t) - 1.0)
         swings = steep / p.c - 1.0 / p.tau_w  # the Jacobian's trace; below: its determinant's sign
-        return Rest(v, p.a * (v - p.e_l), swings < 0 and p.a - steep > 0)
+        return FixedPoint(v, p.a * (v - p.e_l), swings < 0 and p.a - steep > 0)
 
     far, far_up = p.e_l - 1e5, p.v_t + 600.0 * p.delta_t
     if p.a <= -p.g_l:  # excess falls everywhere
@@ -90,7 +90,7 @@ def phase_plane(
     w: tuple[float, float] = (-100.0, 400.0),
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the nullclines, the rests, the reset, and arrows of where the state goes.
+    """Draw the nullclines, the fixed points, the reset, and arrows of where the state goes.
 
     Args:
         params: the neuron.
@@ -99,12 +99,12 @@ def phase_plane(
         ax: where to draw.
 
     Returns:
-        The axes. Full circles are stable rests, open ones unstable.
+        The axes. Full circles are stable fixed points, open ones unstable.
     """
     ax = axes_of(ax, (5.0, 3.5))
     grid_v, grid_w = np.meshgrid(np.linspace(*v, 17)[1:-1], np.linspace(*w, 13)[1:-1])
     # In fractions of the picture, so that the arrows' directions are those of curves in it.
-    dv, dw = slopes(params, current, grid_v, grid_w)
+    dv, dw = vector_field(params, current, grid_v, grid_w)
     dv, dw = dv / (v[1] - v[0]), dw / (w[1] - w[0])
     size = np.hypot(dv, dw)
     size[size == 0] = 1.0
@@ -114,13 +114,13 @@ def phase_plane(
     ax.plot(line, still_v, color=BLUE, label="dV/dt = 0")
     ax.plot(line, still_w, color=GREEN, label="dw/dt = 0")
     ax.axvline(params.v_reset, color=GREY, ls=":", label="reset")
-    for rest in rests(params, current):
+    for rest in fixed_points(params, current):
         ax.plot(rest.v, rest.w, "o", color="black", mfc="black" if rest.stable else "white", ms=6)
     ax.set(xlabel="potential V (mV)", ylabel="adaptation w (pA)", xlim=v, ylim=w)
     return ax
 
 
-def orbit(response: StepResponse, ax: Axes, color: str = RED) -> Axes:
+def trajectory(response: StepResponse, ax: Axes, color: str = RED) -> Axes:
     """Draw the path of (V, w) into a phase plane, broken at each spike; squares: after a reset."""
     v, w, times = response.v, response.w, response.times
     # The step of which a spike is part: the state at its end is after the reset.

@@ -96,22 +96,22 @@ class AdExParams:
         b: rise of the adaptation at each spike, pA.
         tau_w: time constant of the adaptation, ms.
         v_reset: potential after a spike, mV.
-        v_peak: where the upswing is cut off, mV. A larger one hardly changes a spike's time.
+        v_peak: where the upstroke is cut off, mV. A larger one hardly changes a spike's time.
         dt: time step, ms.
 
     Raises:
         ValueError: for a value outside its range; and for a dt so large that spikes would be lost
-            or invented: above tau, tau_w or `upswing`. The message says which.
+            or invented: above tau, tau_w or `upstroke`. The message says which.
 
     Warns:
         UserWarning: if a spike's time may be wrong by more than 1 % of the shortest of tau and
-            `upswing`, and so intervals by about as much.
+            `upstroke`, and so intervals by about as much.
 
     Source: Brette & Gerstner 2005, J. Neurophysiol. 94:3637, eqs. 1-3, and its values as defaults.
 
     Example:
         >>> params = AdExParams.named("bursting")
-        >>> params.tau, round(params.upswing, 2), round(params.rheobase, 1)
+        >>> params.tau, round(params.upstroke, 2), round(params.rheobase, 1)
         (20.0, 2.71, 76.4)
         >>> AdExParams.named("bursting", dt=3.0)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
@@ -149,9 +149,9 @@ class AdExParams:
                 f"v_reset={self.v_reset:g} mV"
             )
         dt = f"dt={self.dt:g} ms is too large: "
-        if self.dt >= self.upswing:
+        if self.dt >= self.upstroke:
             raise ValueError(
-                f"{dt}from v_reset the exponential needs {self.upswing:.3g} ms to the next spike, "
+                f"{dt}from v_reset the exponential needs {self.upstroke:.3g} ms to the next spike, "
                 "which would fall into the step of the first and be lost"
             )
         if self.dt >= self.tau:
@@ -161,7 +161,7 @@ class AdExParams:
             )
         if self.dt >= self.tau_w:
             raise ValueError(f"{dt}the adaptation would decay in one step, tau_w={self.tau_w:g} ms")
-        shortest = min(self.tau, self.upswing)
+        shortest = min(self.tau, self.upstroke)
         if self.spike_error > 0.01 * shortest:
             best = self.dt * math.sqrt(0.01 * shortest / self.spike_error)
             warnings.warn(
@@ -177,7 +177,7 @@ class AdExParams:
         return self.c / self.g_l
 
     @property
-    def upswing(self) -> float:
+    def upstroke(self) -> float:
         """Time from v_reset to the spike by the exponential alone, ms.
 
         ``tau (exp(-(v_reset - v_t)/delta_t) - exp(-(v_peak - v_t)/delta_t))``: the shortest

@@ -90,7 +90,7 @@ class STDPClassifier(nn.Module):
         return layer + Operations.none(len(steps), additions=heard, updates=updates)
 
 
-def disturb(
+def corrupt(
     steps: Tensor, kind: str, amount: float, n_steps: int, generator: torch.Generator | None = None
 ) -> Tensor:
     """Noise on a code of one spike an input.
@@ -115,7 +115,7 @@ def disturb(
         ValueError: for another kind, a negative amount, or a probability above 1.
 
     Example:
-        >>> disturb(torch.tensor([[0, 3, 5]]), "lost", 1.0, 5)
+        >>> corrupt(torch.tensor([[0, 3, 5]]), "lost", 1.0, 5)
         tensor([[5, 5, 5]])
     """
     if kind not in NOISE:
@@ -135,7 +135,7 @@ def disturb(
     return torch.where(silent & chosen, anywhere, steps)
 
 
-def without_smallest(model: nn.Module, share: float, *, first_only: bool = False) -> nn.Module:
+def magnitude_prune(model: nn.Module, share: float, *, first_only: bool = False) -> nn.Module:
     """A copy of a model without its smallest weights: in each weight matrix they become 0.
 
     Args:
@@ -147,7 +147,7 @@ def without_smallest(model: nn.Module, share: float, *, first_only: bool = False
         ValueError: for a share outside [0, 1].
 
     Example:
-        >>> without_smallest(nn.Linear(10, 4), 0.75).weight.count_nonzero().item()
+        >>> magnitude_prune(nn.Linear(10, 4), 0.75).weight.count_nonzero().item()
         10
     """
     if not 0 <= share <= 1:

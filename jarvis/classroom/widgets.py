@@ -25,7 +25,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from jarvis.adex.physiological import FIRING_PATTERNS
-from jarvis.classroom.explorers.box import ROW, WIDE, Explorer, Hand, choice, slider
+from jarvis.classroom.explorers.box import ROW, WIDE, Explorer, PointerHandler, choice, slider
 from jarvis.classroom.explorers.figures import (
     AdExPicture,
     CodePicture,
@@ -174,7 +174,7 @@ def code(**start: Any) -> Explorer:
 
     explorer = Explorer(
         at, controls, compute_code, figure, {"digit": digit, "picture": digit},
-        Hand(by_hand, "Press and drag on the picture to draw on it", drags=True),
+        PointerHandler(by_hand, "Press and drag on the picture to draw on it", drags=True),
         [tools] if PointerPicture else [],
     )  # fmt: skip
     empty.on_click(lambda _: explorer.change(drawn=np.zeros((8, 8)).tolist()))
@@ -244,5 +244,5 @@ def layout(film: LayoutFilm, **start: Any) -> Explorer:
         found = [neuron for neuron in pressed if neuron is not None]
         return {"neuron": found[-1]} if found and found[-1] != now.neuron else {}
 
-    hand = Hand(chosen, "Click a hidden neuron (black) to see its delays")
+    hand = PointerHandler(chosen, "Click a hidden neuron (black) to see its delays")
     return Explorer(at, controls, compute_layout, figure, hand=hand)

@@ -270,7 +270,7 @@ def biophysical(
     _run(kernel, (*arguments, _numbers(values, s.dtype)), rows.lanes, len(s))
 
 
-def refuses(x: Tensor) -> str | None:
+def unsupported_reason(x: Tensor) -> str | None:
     """Why these loops cannot run on `x`, in words; None if they can."""
     if x.device.type != "cpu":
         return f"the numba loops run on the CPU, and the input is on {x.device}"

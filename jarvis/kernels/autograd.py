@@ -27,7 +27,7 @@ class Loops(Protocol):
         take `state` from the first step's to the last's. ``kept=None``: there is no backward."""
         ...
 
-    def refuses(self, x: Tensor) -> str | None:
+    def unsupported_reason(self, x: Tensor) -> str | None:
         """Why these loops cannot run on `x`, in words; None if they can."""
         ...
 

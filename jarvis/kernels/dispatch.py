@@ -65,7 +65,7 @@ def choose(
     if isinstance(loops, str):
         reason = loops
     else:
-        reason = loops.refuses(x) or reason or _unusual(tensors, has_weight)
+        reason = loops.unsupported_reason(x) or reason or _unusual(tensors, has_weight)
         if reason is None:
             return loops
     if backend != "auto":

@@ -161,7 +161,7 @@ def backward_loop(adex: bool, exact: bool, damped: bool, dtype: type) -> Callabl
         g_w_in, g_d_in, g_w_rec, g_d_rec, line, found, state, sizes,
     ):  # fmt: skip
         n_steps, width, n_in, length = sizes[0], sizes[1], sizes[2], sizes[3]
-        heard_by, windows = sizes[4], sizes[5]  # by how many a spike is heard: all, or none
+        heard_by, time_bins = sizes[4], sizes[5]  # by how many a spike is heard: all, or none
         dt, decay, decay_syn, gain = values[0], values[1], values[2], values[3]
         threshold, per_syn = values[4], values[11]
         decay_w, growth, delta_t, v_t = values[5], values[6], values[8], values[9]
@@ -194,7 +194,7 @@ def backward_loop(adex: bool, exact: bool, damped: bool, dtype: type) -> Callabl
                 s -= 1
             h = history[k * width :][:width]
             last = history[max(k - 1, 0) * width :][:width]
-            g_count = g_counts[(k * windows // n_steps) * width :][:width]
+            g_count = g_counts[(k * time_bins // n_steps) * width :][:width]
             for i in range(width):
                 away = one + surrogate * abs(h[i] - threshold)
                 p = lam_v[i] + g_count[i] * dt / (away * away)

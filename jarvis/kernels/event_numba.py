@@ -60,7 +60,7 @@ def _problem(spec: EventSpec, inputs: Inputs, synapses: Synapses) -> _Problem:
     longest_in, longest = (int(d.max()) if d.numel() else 0 for d in synapses[1::2])
     length = spec.n_steps + longest_in
     heard_by = len(synapses.w_rec)
-    sizes = np.array([spec.n_steps, width, n_in, length, heard_by, spec.windows], np.int64)
+    sizes = np.array([spec.n_steps, width, n_in, length, heard_by, spec.time_bins], np.int64)
     in_time, units = _unsigned(inputs.steps), _unsigned(inputs.units)
     offsets = _flat(inputs.offsets.long())
     batch, steps = len(offsets) - 1, np.empty_like(in_time)
@@ -168,7 +168,7 @@ def backward(
     )
 
 
-def refuses(x: Tensor) -> str | None:
+def unsupported_reason(x: Tensor) -> str | None:
     """Why these loops cannot run on weights like `x`, in words; None if they can."""
     if x.device.type != "cpu":
         return f"the numba loops run on the CPU, and the weights are on {x.device}"

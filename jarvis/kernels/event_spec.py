@@ -22,7 +22,7 @@ class EventSpec(NamedTuple):
     threshold: float
     surrogate: float  #: k of 1/(1 + k |v - threshold|)^2, which counts spikes; per ms
     damping: float  #: backward, every `DAMPED` steps: g -> g / (1 + |g|/damping); 0: never
-    windows: int = 1  #: equal parts of the T steps in which spikes are counted
+    time_bins: int = 1  #: equal parts of the T steps in which spikes are counted
     exact: bool = False  #: v solves its equation over a step; else it takes I as it starts
     adex: bool = False
     decay_w: float = 0.0  #: exp(-dt/tau_w)
@@ -33,9 +33,9 @@ class EventSpec(NamedTuple):
     v_t: float = 0.5
     w0: float = 0.0  #: its value at the start
 
-    def window(self, step: Any) -> Any:
+    def time_bin(self, step: Any) -> Any:
         """The window that a step (or each of a tensor of them) is in."""
-        return step * self.windows // self.n_steps
+        return step * self.time_bins // self.n_steps
 
     @property
     def falling(self) -> float:
@@ -107,5 +107,5 @@ class EventLoops(Protocol):
         g_counts: Tensor,
         g_times: Tensor,
     ) -> Gradients:
-        """From dL/d(count) ``[B, windows, H]`` and dL/d(time) ``[S]``, 1/ms, to all gradients."""
+        """From dL/d(count) ``[B, time_bins, H]`` and dL/d(time) ``[S]``, 1/ms, to all gradients."""
         ...

@@ -153,10 +153,10 @@ def _forward_loop(
     tl.store(counts + sample, n)
 
 
-@triton.jit(do_not_specialize=[*_NOT_SPECIALISED, "windows"])
+@triton.jit(do_not_specialize=[*_NOT_SPECIALISED, "time_bins"])
 def _backward_loop(
     w_rec, d_rec, values, history, steps, units, offsets, by_v, by_i, after, g_counts, g_times,
-    by_weight, by_time, n_steps, width, windows,
+    by_weight, by_time, n_steps, width, time_bins,
     ADEX: tl.constexpr, DAMP: tl.constexpr, RECURRENT: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """A sample from its last step to its first: what an arrival in each step would find."""
@@ -176,7 +176,7 @@ def _backward_loop(
     history += sample * n_steps * width
     by_weight += sample * n_steps * width
     by_time += sample * n_steps * width
-    g_counts += sample * windows * width + lane
+    g_counts += sample * time_bins * width + lane
     lam_v = tl.zeros([BLOCK], w_rec.dtype.element_ty)
     lam_i, lam_a = lam_v, lam_v
     row = (n_steps - 1).to(tl.int64) * width + lane
@@ -207,7 +207,7 @@ def _backward_loop(
             s -= 1
             spiked = tl.load(steps + s, s >= first, -1)
         away = 1.0 + surrogate * tl.abs(h - threshold)
-        pull = tl.load(g_counts + k * windows // n_steps * width, here, 0.0) * dt
+        pull = tl.load(g_counts + k * time_bins // n_steps * width, here, 0.0) * dt
         start = lam_v + pull / (away * away)
         lam_i = decay_syn * lam_i + gain * start
         lam_v = decay * start
@@ -297,7 +297,7 @@ def backward(
         _backward_loop, (batch,),
         w_rec if recurrent else values, d_rec if recurrent else spikes.units, values, spikes.v,
         *spikes[:6], g_counts.contiguous(), g_times.contiguous(), by_weight, by_time, n_steps,
-        width, spec.windows, ADEX=spec.adex, DAMP=spec.damping > 0, RECURRENT=recurrent,
+        width, spec.time_bins, ADEX=spec.adex, DAMP=spec.damping > 0, RECURRENT=recurrent,
         BLOCK=_all_of(width),
     )  # fmt: skip
     g_w_in, g_d_in = collect(*inputs, d_in, by_weight, by_time)
@@ -305,7 +305,7 @@ def backward(
     return Gradients(g_w_in, g_d_in * w_in, g_w_rec, g_d_rec * w_rec)
 
 
-def refuses(x: Tensor) -> str | None:
+def unsupported_reason(x: Tensor) -> str | None:
     """Why these loops cannot run on weights like `x`, in words; None if they can."""
     interpreted = not isinstance(_forward_loop, triton.runtime.JITFunction)
     if not (x.is_cuda or (interpreted and x.device.type == "cpu")):

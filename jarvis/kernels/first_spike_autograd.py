@@ -13,13 +13,13 @@ else:
     _MISSING = None
 
 
-def refuses(*tensors: Tensor) -> str | None:
+def unsupported_reason(*tensors: Tensor) -> str | None:
     """Why the loops cannot run on these tensors, in words; None if they can."""
     if torch.compiler.is_compiling():
         return "torch.compile traces it"
     if any(torch._C._functorch.is_functorch_wrapped_tensor(x) for x in tensors):  # type: ignore[attr-defined]
         return "a function transform wraps a tensor, which then has no memory to read"
-    return _MISSING or loops.refuses(*tensors)
+    return _MISSING or loops.unsupported_reason(*tensors)
 
 
 def _flat(x: Tensor):

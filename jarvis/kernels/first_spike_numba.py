@@ -228,7 +228,7 @@ def kernel(backward: bool, dtype: torch.dtype, double_tau: bool, grid: bool) -> 
     return compiled(make(double_tau, grid), types.void(*arguments), name)
 
 
-def refuses(*tensors: torch.Tensor) -> str | None:
+def unsupported_reason(*tensors: torch.Tensor) -> str | None:
     """Why the loops cannot run on these tensors, in words; None if they can."""
     x = tensors[0]
     for tensor in tensors:

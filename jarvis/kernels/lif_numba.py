@@ -247,7 +247,7 @@ def backward(spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | N
     return _runner(kernel, arguments, g.lanes)
 
 
-def refuses(x: Tensor) -> str | None:
+def unsupported_reason(x: Tensor) -> str | None:
     """Why these loops cannot run on `x`, in words; None if they can."""
     if x.device.type != "cpu":
         return f"the numba loops run on the CPU, and the input is on {x.device}"

@@ -265,7 +265,7 @@ def backward(spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | N
     )
 
 
-def refuses(x: Tensor) -> str | None:
+def unsupported_reason(x: Tensor) -> str | None:
     """Why these loops cannot run on `x`, in words; None if they can."""
     interpreted = not isinstance(_forward_loop, triton.runtime.JITFunction)
     if not (x.is_cuda or (interpreted and x.device.type == "cpu")):

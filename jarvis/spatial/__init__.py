@@ -21,7 +21,7 @@ from jarvis.spatial.layout import draw_delays, draw_layout, record_layout, save_
 from jarvis.spatial.network import (
     SpatialNetwork,
     SpatialOutput,
-    give_signs_,
+    randomise_signs_,
     rate_penalty,
     scale_to_rate,
 )
@@ -48,8 +48,8 @@ __all__ = [
     "first_spike_scores",
     "first_spikes",
     "fit_spatial",
-    "give_signs_",
     "make_delays",
+    "randomise_signs_",
     "rate_penalty",
     "record_layout",
     "run_events",

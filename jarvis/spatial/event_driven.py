@@ -90,7 +90,7 @@ def event_spec(
     n_steps: int,
     surrogate: float = 1.0,
     damping: float = 0.0,
-    windows: int = 1,
+    time_bins: int = 1,
 ) -> EventSpec:
     """The constants of a run of `n_steps` steps.
 
@@ -102,7 +102,7 @@ def event_spec(
     base: dict[str, Any] = dict(
         n_steps=n_steps, dt=dt, decay=decay, decay_syn=decay_syn, gain=dt, tau_mem=tau,
         tau_syn=tau_syn, threshold=float(neuron.threshold), surrogate=surrogate, damping=damping,
-        windows=windows,
+        time_bins=time_bins,
     )  # fmt: skip
     if isinstance(neuron, EventLIF):
         if neuron.integrator == "exact":
@@ -123,7 +123,7 @@ def event_spec(
     )  # fmt: skip
 
 
-def _upswing(spec: EventSpec, v: Tensor) -> Tensor:
+def _upstroke(spec: EventSpec, v: Tensor) -> Tensor:
     """What the exponential of AdEx adds to the slope of v."""
     return spec.delta_t * torch.exp((v - spec.v_t) / spec.delta_t)
 
@@ -138,7 +138,7 @@ def _crossing(
     """
     drive, up = current, torch.zeros_like(v)
     if spec.adex:
-        up = _upswing(spec, v)
+        up = _upstroke(spec, v)
         drive, up = current + up - adaptation, up / spec.delta_t
     mean = (h - v) / spec.dt
     rate = 1 / spec.tau_syn - 1 / spec.tau_mem
@@ -205,7 +205,7 @@ def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> 
         h = spec.decay * v + spec.gain * current
         current = spec.decay_syn * current
         if spec.adex:
-            h = h + spec.dt * (_upswing(spec, v) - adaptation)
+            h = h + spec.dt * (_upstroke(spec, v) - adaptation)
             adaptation = spec.decay_w * adaptation + spec.dt * spec.a * v
         if kept is not None:
             kept[:, k] = h
@@ -296,13 +296,13 @@ def backward(
             crossed = b, j, spikes.by_v[which] * g_t, spikes.by_i[which] * g_t
         h = spikes.v[:, k]
         away = 1 + spec.surrogate * (h - spec.threshold).abs()
-        lam_v = lam_v + g_counts[:, spec.window(k)] * spec.dt / away**2
+        lam_v = lam_v + g_counts[:, spec.time_bin(k)] * spec.dt / away**2
         start, lam_i = lam_v, spec.decay_syn * lam_i + spec.gain * lam_v
         lam_v = spec.decay * start
         if spec.adex:
             last = spikes.v[:, k - 1] if k else torch.zeros_like(h)
             v = torch.where(last >= spec.threshold, 0.0, last)
-            lam_v = lam_v + spec.dt * (_upswing(spec, v) / spec.delta_t * start + spec.a * lam_a)
+            lam_v = lam_v + spec.dt * (_upstroke(spec, v) / spec.delta_t * start + spec.a * lam_a)
             lam_a = spec.decay_w * lam_a - spec.dt * start
         if len(which):
             b, j, to_v, to_i = crossed
@@ -327,7 +327,7 @@ def backward(
 class EventOutput(NamedTuple):
     """What the neurons of an event-driven layer did."""
 
-    counts: Tensor  #: ``[B, H]`` (or ``[B, windows, H]``) spikes; differentiable by a surrogate
+    counts: Tensor  #: ``[B, H]`` (or ``[B, time_bins, H]``) spikes; differentiable by a surrogate
     times: Tensor  #: ``[S]`` ms, in the order of `spikes`; differentiable exactly
     spikes: Events  #: the same spikes as a batch of lists
 
@@ -345,8 +345,8 @@ class _Run(torch.autograd.Function):
         spikes = loops.forward(spec, inputs, synapses, any(ctx.needs_input_grad))
         batch, width = len(inputs.offsets) - 1, w_in.shape[1]
         where = torch.arange(batch, device=w_in.device).repeat_interleave(spikes.offsets.diff())
-        where = where * spec.windows + spec.window(spikes.steps.long())
-        shape = (batch, spec.windows, width)
+        where = where * spec.time_bins + spec.time_bin(spikes.steps.long())
+        shape = (batch, spec.time_bins, width)
         counts = torch.bincount(where * width + spikes.units, minlength=math.prod(shape))
         ctx.loops, ctx.spec = loops, spec
         ctx.save_for_backward(*inputs, *synapses, *spikes)
@@ -364,7 +364,7 @@ class _Run(torch.autograd.Function):
         assert spikes.v is not None
         if g_counts is None:
             batch, _, width = spikes.v.shape
-            g_counts = spikes.v.new_zeros(batch, ctx.spec.windows, width)
+            g_counts = spikes.v.new_zeros(batch, ctx.spec.time_bins, width)
         if g_times is None:
             g_times = spikes.v.new_zeros(len(spikes.steps))
         gradients = ctx.loops.backward(ctx.spec, inputs, synapses, spikes, g_counts, g_times)
@@ -400,7 +400,7 @@ def run_events(
     *,
     surrogate: float = 1.0,
     damping: float = 0.0,
-    windows: int = 1,
+    time_bins: int = 1,
     backend: str = "auto",
 ) -> EventOutput:
     """Input spikes, over delays, to neurons that may hear each other, over delays.
@@ -423,8 +423,8 @@ def run_events(
             gradient; per ms, so that it does not depend on dt.
         damping: every 10 steps backward, ``g -> g / (1 + |g| / damping)``. It tames the gradients
             of chaotic networks and bends them; 0 (exact) leaves them alone.
-        windows: equal parts of the time in each of which spikes are counted; with more than 1 (and
-            at most T), `EventOutput.counts` is ``[B, windows, H]``.
+        time_bins: equal parts of the time in each of which spikes are counted; with more than 1
+            (and at most T), `EventOutput.counts` is ``[B, time_bins, H]``.
         backend: "auto" takes the compiled loop; "eager" is the readable definition, on any device;
             "numba" (CPU) and "triton" (CUDA) insist.
 
@@ -458,8 +458,10 @@ def run_events(
         raise ValueError(f"surrogate={surrogate!r} must be at least 0")
     if not (math.isfinite(damping) and damping >= 0):
         raise ValueError(f"damping={damping!r} must be at least 0")
-    if not 1 <= windows <= events.n_steps or windows != int(windows):
-        raise ValueError(f"windows={windows!r} must be a whole number from 1 to T={events.n_steps}")
+    if not 1 <= time_bins <= events.n_steps or time_bins != int(time_bins):
+        raise ValueError(
+            f"time_bins={time_bins!r} must be a whole number from 1 to T={events.n_steps}"
+        )
     if not len(events):
         raise ValueError("run_events: there is no sample in these events")
     if w_in.dim() != 2:
@@ -487,8 +489,8 @@ def run_events(
     loops = choose(backend, "run_events", matrices, family="event")
     device = w_in.device
     inputs = Inputs(*(x.to(device) for x in (events.times, events.units, events.offsets)))
-    spec = event_spec(neuron, events.n_steps, surrogate, damping, int(windows))
+    spec = event_spec(neuron, events.n_steps, surrogate, damping, int(time_bins))
     results = _Run.apply(loops or event_driven, spec, inputs, *matrices)
     counts, times, steps, units, offsets = results  # type: ignore[misc]
     spikes = Events(steps, units, offsets, (width,), events.n_steps)
-    return EventOutput(counts if windows > 1 else counts.squeeze(1), times, spikes)
+    return EventOutput(counts if time_bins > 1 else counts.squeeze(1), times, spikes)

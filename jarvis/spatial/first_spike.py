@@ -176,7 +176,7 @@ def first_spikes(
     if backend != "eager":
         from jarvis.kernels import first_spike_autograd as compiled
 
-        reason = compiled.refuses(times, weights, delays)
+        reason = compiled.unsupported_reason(times, weights, delays)
         if backend == "triton":
             reason = "there is no such loop"
         if reason is None:

@@ -33,7 +33,9 @@ def _spread(n_pre: int, n_post: int, factor: float, generator: torch.Generator) 
 
 
 @torch.no_grad()
-def give_signs_(weights: Tensor, mean: float, generator: torch.Generator | None = None) -> None:
+def randomise_signs_(
+    weights: Tensor, mean: float, generator: torch.Generator | None = None
+) -> None:
     """Multiply each weight by a draw from ``N(mean, 1)``, in place.
 
     Neurons that add up all channels with positive weights are all alike, and learn slowly what to
@@ -58,9 +60,9 @@ class SpatialNetwork(nn.Module):
             divided by that rate's count, so that its weights start where they belong.
         surrogate: slope of the surrogate that counts have their gradient through.
         damping: see `run_events`.
-        signed: True gives the weights signs to start with, as `give_signs_` does; the source's are
-            all positive.
-        windows: equal parts of the time that is run, in each of which the read-out counts spikes
+        signed: True gives the weights signs to start with, as `randomise_signs_` does; those of the
+            source are all positive.
+        time_bins: equal parts of the time that is run, in each of which the read-out counts spikes
             for itself; 1 is the source's, to which it is the same when a neuron fires.
         positive: True makes every synapse excitatory: |w| is used in place of w.
         backend: "auto", "eager", "numba" or "triton".
@@ -70,7 +72,7 @@ class SpatialNetwork(nn.Module):
     Attributes:
         w_in: ``[n_in, H]``, and w_rec ``[H, H]``, whose diagonal does nothing.
         delays: the module that makes the delays; `delays.positions` are the places.
-        readout: a linear map ``windows H -> C``.
+        readout: a linear map ``time_bins H -> C``.
 
     Raises:
         ValueError: for a size, form or option that cannot be.
@@ -100,7 +102,7 @@ class SpatialNetwork(nn.Module):
         surrogate: float = 1.0,
         damping: float = 0.0,
         signed: bool = False,
-        windows: int = 1,
+        time_bins: int = 1,
         positive: bool = False,
         backend: str = "auto",
         seed: int = 0,
@@ -108,7 +110,7 @@ class SpatialNetwork(nn.Module):
     ) -> None:
         super().__init__()
         for name, size in (("n_in", n_in), ("n_hidden", n_hidden), ("n_classes", n_classes),
-                           ("windows", windows)):  # fmt: skip
+                           ("time_bins", time_bins)):  # fmt: skip
             if size < 1 or size != int(size):
                 raise ValueError(f"{name}={size} must be a whole number, at least 1")
         if not (math.isfinite(expected_rate) and expected_rate > 0):
@@ -119,19 +121,19 @@ class SpatialNetwork(nn.Module):
         self.neuron = EventLIF() if neuron is None else neuron
         self.expected_rate = float(expected_rate)
         self.surrogate, self.damping, self.backend = surrogate, damping, backend
-        self.positive, self.windows = positive, windows
+        self.positive, self.time_bins = positive, time_bins
         self.w_in = nn.Parameter(_spread(n_in, n_hidden, 400.0 * input_factor, generator))
         self.w_rec = nn.Parameter(_spread(n_hidden, n_hidden, 35.0 * recurrent_factor, generator))
         self.register_buffer("others", 1.0 - torch.eye(n_hidden), persistent=False)
         self.delays = make_delays(net, (n_in, n_hidden), ((0, 1), (1, 1)), seed=generator, **delays)
-        self.readout = nn.Linear(windows * n_hidden, n_classes)
-        bound = 1.0 / math.sqrt(windows * n_hidden)
+        self.readout = nn.Linear(time_bins * n_hidden, n_classes)
+        bound = 1.0 / math.sqrt(time_bins * n_hidden)
         with torch.no_grad():
             for part in (self.readout.weight, self.readout.bias):
                 part.uniform_(-bound, bound, generator=generator)
         if signed:
-            give_signs_(self.w_in, 0.5, generator)
-            give_signs_(self.w_rec, 0.0, generator)
+            randomise_signs_(self.w_in, 0.5, generator)
+            randomise_signs_(self.w_rec, 0.0, generator)
 
     def forward(self, events: Events) -> SpatialOutput:
         """Run on input spikes in steps of ``neuron.dt`` (`Events.on_grid`)."""
@@ -148,13 +150,13 @@ class SpatialNetwork(nn.Module):
             self.neuron,
             surrogate=self.surrogate,
             damping=self.damping,
-            windows=self.windows,
+            time_bins=self.time_bins,
             backend=self.backend,
         )
         assert events.n_steps is not None  # run_events saw to it
         expected = self.expected_rate * events.n_steps * self.neuron.dt / 1000.0
-        seen = run.counts.flatten(1) * (self.windows / expected)
-        counts = run.counts if self.windows == 1 else run.counts.sum(1)
+        seen = run.counts.flatten(1) * (self.time_bins / expected)
+        counts = run.counts if self.time_bins == 1 else run.counts.sum(1)
         return SpatialOutput(self.readout(seen), counts, *run[1:])
 
     def operations(self, events: Events) -> dict[str, Operations]:
@@ -207,7 +209,9 @@ def rate_penalty(
 
 
 @torch.no_grad()
-def scale_down_(network: SpatialNetwork, rates: Tensor, limit: float, step: float = 0.01) -> Tensor:
+def synaptic_scaling_(
+    network: SpatialNetwork, rates: Tensor, limit: float, step: float = 0.01
+) -> Tensor:
     """Weaken, in place, all that a neuron hears by if it fires faster than a limit.
 
     ``w_ij <- (1 - step) w_ij`` for each neuron j with ``rates[j] > limit``: synaptic scaling, which
@@ -231,7 +235,7 @@ def scale_down_(network: SpatialNetwork, rates: Tensor, limit: float, step: floa
     """
     if rates.shape != network.w_in.shape[1:]:
         raise ValueError(
-            f"scale_down_: rates {tuple(rates.shape)} of {network.w_in.shape[1]} neurons"
+            f"synaptic_scaling_: rates {tuple(rates.shape)} of {network.w_in.shape[1]} neurons"
         )
     fast = rates.to(network.w_in.device) > limit
     factor = 1.0 - step * fast.to(network.w_in.dtype)

@@ -18,7 +18,13 @@ from jarvis.datasets.augmentation import Augmentation
 from jarvis.datasets.spoken_digits import SpokenDigits
 from jarvis.encoding.events import Events
 from jarvis.networks.costs import synaptic_operations
-from jarvis.spatial.network import SpatialNetwork, SpatialOutput, rate_penalty, rates, scale_down_
+from jarvis.spatial.network import (
+    SpatialNetwork,
+    SpatialOutput,
+    rate_penalty,
+    rates,
+    synaptic_scaling_,
+)
 from jarvis.support.files import atomic_path
 from jarvis.training import distributed
 from jarvis.training.checkpoints import (
@@ -144,7 +150,7 @@ class SpatialRun(Run):
         average: a second network follows the first, ``average`` of its parameters and the rest of
             the first's after each step, and is what is evaluated; 0: there is none. In [0, 1).
         max_rate: after each step the synapses of neurons that fired faster, in Hz, are weakened
-            (`scale_down_`); None: never.
+            (`synaptic_scaling_`); None: never.
         seed: of the order of words and of the augmentation.
     """
 
@@ -231,7 +237,7 @@ class SpatialRun(Run):
         self.descend(loss, value, n_mine, len(index), advice)
         if self.max_rate is not None:
             summed = distributed.total(*(fired * n_mine).tolist())  # the same on every rank
-            scale_down_(self.model, torch.tensor(summed) / len(index), self.max_rate)
+            synaptic_scaling_(self.model, torch.tensor(summed) / len(index), self.max_rate)
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         done = (loss_sum, n_correct, n_top, rate_sum)

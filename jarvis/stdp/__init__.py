@@ -10,14 +10,14 @@ from jarvis.stdp.conv import ConvSTDP, Winners
 from jarvis.stdp.decoder import decode
 from jarvis.stdp.instances import Instance, hulk, smash, smash_scores, union_find
 from jarvis.stdp.layerwise import LayerwiseRun, checkpoint_file, fit_layers, load_weights, read_run
-from jarvis.stdp.network import heard, make_layers, make_spikeseg, segment
+from jarvis.stdp.network import layer_input, make_layers, make_spikeseg, segment
 from jarvis.stdp.order import STDPConfig, STDPLearner, order_stdp
 from jarvis.stdp.readout import (
     class_of_maps,
     grid_features,
     latency_features,
+    layer_output,
     linear_readout,
-    sent_on,
 )
 from jarvis.stdp.recipe import (
     LAYERS,
@@ -82,9 +82,10 @@ __all__ = [
     "decode",
     "fit_layers",
     "grid_features",
-    "heard",
     "hulk",
     "latency_features",
+    "layer_input",
+    "layer_output",
     "linear_readout",
     "load_stimuli",
     "load_weights",
@@ -101,7 +102,6 @@ __all__ = [
     "read_run",
     "restore_recipe",
     "segment",
-    "sent_on",
     "smash",
     "smash_scores",
     "stdp_window",

@@ -12,8 +12,8 @@ The third line is a transposed convolution with the weights of the encoder. Sinc
 its neuron, what came before it cannot have caused the next one, and Q begins anew.
 
 `decode` explains many class spikes at once, and cannot say which pixel belongs to which of them.
-`trace` does it for each class spike alone: each spike is a node, and the matrix of a layer holds,
-for each of its spikes and each input spike since its neuron's last reset, ``w (1 -
+`attribute` does it for each class spike alone: each spike is a node, and the matrix of a layer
+holds, for each of its spikes and each input spike since its neuron's last reset, ``w (1 -
 leak/threshold)^(t - s)``. The product of the three matrices traces every class spike back to its
 pixels; silence costs nothing.
 """
@@ -51,7 +51,7 @@ def spread(q: Tensor, weight: Tensor) -> Tensor:
     return F.conv2d(q, weight.transpose(0, 1).flip(2, 3), padding=weight.shape[2] - 1)
 
 
-def fades(layers: Sequence[ConvSTDP]) -> list[Tensor]:
+def leak_factors(layers: Sequence[ConvSTDP]) -> list[Tensor]:
     """``1 - leak/threshold`` of each layer's maps: what they keep over a step, ``[C, 1, 1]``."""
     return [(1 - layer.leak / layer.thresholds).clamp(min=0)[:, None, None] for layer in layers]
 
@@ -86,7 +86,7 @@ def decode(
             f"decode: target {tuple(target.shape)} must be [T={len(records)}, B, classes, h, w] "
             f"like the class spikes that were recorded, {tuple(records[0].spikes[2].shape)} a step"
         )
-    keep = fades(layers)
+    keep = leak_factors(layers)
     weights = [layer.weight for layer in layers]
     q = [torch.zeros_like(s, dtype=weights[0].dtype) for s in records[0].spikes]
 
@@ -162,7 +162,7 @@ def cause_matrix(layer: ConvSTDP, keep: Tensor, nodes: Nodes, inputs: Nodes) -> 
 
     Args:
         layer: its weights.
-        keep: what its maps keep over a step, ``[C, 1, 1]`` (`tied_decoder.fades`).
+        keep: what its maps keep over a step, ``[C, 1, 1]`` (`leak_factors`).
         nodes: spikes of the layer.
         inputs: spikes of the layer below.
     """
@@ -211,37 +211,37 @@ def _sparse(row: Tensor, column: Tensor, worth: Tensor, shape: tuple[int, int]) 
     return torch.sparse_coo_tensor(torch.stack([row, column]), worth, shape, check_invariants=False)
 
 
-def lead_back(worth: Tensor, matrix: Tensor) -> Tensor:
+def backproject(worth: Tensor, matrix: Tensor) -> Tensor:
     """``worth [K, N]`` of a layer's spikes, as that of their causes, ``[K, N_in]``."""
     return torch.sparse.mm(matrix.t(), worth.t()).t()
 
 
-class Traces(NamedTuple):
+class Attributions(NamedTuple):
     """What K class spikes of one sample lead back to."""
 
     worth: tuple[Tensor, Tensor, Tensor]  #: of the nodes below, ``[K, N]`` each
     nodes: tuple[Nodes, Nodes, Nodes]  #: pixels, spikes of conv1, spikes of conv2
 
 
-def trace(
+def attribute(
     layers: Sequence[ConvSTDP], records: Sequence[Record], sample: int, spikes: Nodes,
     pool: int, gated: bool,
-) -> Traces:  # fmt: skip
+) -> Attributions:  # fmt: skip
     """Leads each of the class spikes back alone; only what some of them reach is looked at."""
-    keep = fades(layers)
+    keep = leak_factors(layers)
     nodes2 = pooled_nodes(records, 1, sample, pool)
     worth2 = cause_matrix(layers[2], keep[2], spikes, nodes2).to_dense()
     reached = (worth2 != 0).any(0)
     nodes2, worth2 = nodes2.pick(reached), worth2[:, reached]
     nodes1 = pooled_nodes(records, 0, sample, pool)
-    worth1 = lead_back(worth2, cause_matrix(layers[1], keep[1], nodes2, nodes1))
+    worth1 = backproject(worth2, cause_matrix(layers[1], keep[1], nodes2, nodes1))
     reached = (worth1 != 0).any(0)
     nodes1, worth1 = nodes1.pick(reached), worth1[:, reached]
     if gated:
         nodes0, values = input_nodes(records, sample)
         matrix = cause_matrix(layers[0], keep[0], nodes1, nodes0)
-        worth0 = lead_back(worth1, matrix) * values
+        worth0 = backproject(worth1, matrix) * values
     else:
         matrix, nodes0 = filter_matrix(layers[0], nodes1, *records[0].x.shape[2:])
-        worth0 = lead_back(worth1, matrix)
-    return Traces((worth0, worth1, worth2), (nodes0, nodes1, nodes2))
+        worth0 = backproject(worth1, matrix)
+    return Attributions((worth0, worth1, worth2), (nodes0, nodes1, nodes2))

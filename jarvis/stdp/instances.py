@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from jarvis.stdp.decoder import Nodes, Record, spikes_before, trace
+from jarvis.stdp.decoder import Nodes, Record, attribute, spikes_before
 from jarvis.stdp.spikeseg import SpikeSEG, SpikeSEGState
 
 _CHUNK = 512  #: class spikes that are decoded at once
@@ -57,7 +57,7 @@ def _unravel(
     size = (k3 * p + k2 - 1) * p + k1 - 1
     fired = torch.stack([record.resets[2][sample] for record in records])
     nodes = Nodes(step, label, y, x, y, x, spikes_before(fired, step, label, y, x))
-    found = trace(layers, records, sample, nodes, p, gated)
+    found = attribute(layers, records, sample, nodes, p, gated)
     pixels, worth = found.nodes[0], found.worth[0].clamp(min=0)  # below 0: it spoke against it
     row, column = pixels.y - corners[:, :1], pixels.x - corners[:, 1:]
     at = (pixels.step * size + row) * size + column

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from jarvis.encoding.events import Events
 from jarvis.stdp.conv import ConvSTDP
-from jarvis.stdp.network import heard
+from jarvis.stdp.network import layer_input
 from jarvis.stdp.order import STDPLearner
 from jarvis.stdp.recipe import Recipe, plain
 from jarvis.support.files import write_json
@@ -70,9 +70,9 @@ class LayerwiseRun:
         """The layer that learns; None when all have learnt."""
         return self.learning[self.stage] if self.stage < len(self.learning) else None
 
-    def heard(self, events: Events, name: str, at: str | None = None) -> Events:
+    def layer_input(self, events: Events, name: str, at: str | None = None) -> Events:
         """`stdp_network.heard` of this run's layers."""
-        return heard(self.layers, self.recipe, events, name, at)
+        return layer_input(self.layers, self.recipe, events, name, at)
 
     def chunks(self, events: Events) -> list[Tensor]:
         """Stimuli of this epoch that are still to come, in their order, `AT_ONCE` at a time."""
@@ -287,7 +287,7 @@ def fit_layers(
             at_end.callback(writer.close)
         hears, at = events, None
         while (name := run.name) is not None:
-            hears, at = run.heard(hears, name, at), name  # settled layers answer once
+            hears, at = run.layer_input(hears, name, at), name  # settled layers answer once
             while run.name == name:
                 started = time.perf_counter()
                 for order in run.chunks(hears):

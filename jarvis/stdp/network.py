@@ -60,7 +60,7 @@ def make_layers(
     return layers
 
 
-def heard(
+def layer_input(
     layers: Mapping[str, ConvSTDP],
     recipe: Recipe,
     events: Events,

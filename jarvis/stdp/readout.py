@@ -10,7 +10,7 @@ from torch import Tensor
 
 from jarvis.encoding.events import Events
 from jarvis.stdp.conv import ConvSTDP
-from jarvis.stdp.network import heard
+from jarvis.stdp.network import layer_input
 from jarvis.stdp.recipe import Recipe
 
 _BATCH = 500  # stimuli whose potentials are held at once
@@ -37,20 +37,20 @@ def grid_features(
     """
     parts = []
     for first in range(0, len(events), _BATCH):
-        hears = heard(layers, recipe, events[first : first + _BATCH], layer)
+        hears = layer_input(layers, recipe, events[first : first + _BATCH], layer)
         potentials = layers[layer].potentials(hears)
         cells = min(grid, *potentials.shape[2:])
         parts.append(F.adaptive_max_pool2d(potentials, cells).flatten(1))
     return torch.cat(parts)
 
 
-def sent_on(
+def layer_output(
     layers: Mapping[str, ConvSTDP], recipe: Recipe, events: Events, layer: str | None = None
 ) -> Events:
     """The spikes that `layer` sends on, after its pooling; None: the last of `layers`."""
     names = list(layers)
     after = [] if layer is None else names[names.index(layer) + 1 :]
-    return heard(layers, recipe, events, after[0] if after else None)
+    return layer_input(layers, recipe, events, after[0] if after else None)
 
 
 def latency_features(events: Events) -> csr_matrix:

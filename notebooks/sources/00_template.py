@@ -99,7 +99,7 @@ def fixed(number=seed):
 #
 # <details><summary>Make a guess, then open</summary>
 # The first sinks back to rest, slowly at first. The second rises faster and faster, and reaches
-# infinity in a finite time. So this neuron makes the upswing of its spike itself.
+# infinity in a finite time. So this neuron makes the upstroke of its spike itself.
 # </details>
 
 # %%
@@ -152,15 +152,15 @@ def draw_rise(values, color, label):
 
 
 # %%
-upswing = tau * math.log(1.1 / 0.1 * (3 - 1) / 3)  # when v has come from 1.1 to 3, ms
+upstroke = tau * math.log(1.1 / 0.1 * (3 - 1) / 3)  # when v has come from 1.1 to 3, ms
 euler_upswing = coarse * (len(rise(euler)) - 1)
 draw_rise(rise(euler), ORANGE, "Euler, dt = 5 ms")
 plt.show()
-print(f"from 1.1 to 3: closed form {upswing:.2f} ms, Euler {euler_upswing:g} ms")
+print(f"from 1.1 to 3: closed form {upstroke:.2f} ms, Euler {euler_upswing:g} ms")
 
 # %% [markdown]
 # *The figure shows a neuron that starts at 1.1, without input; the dashed line is the threshold.*
-# Euler's upswing comes too late: it passes 3 at 50 ms instead of 39.85 ms. **Cause:** the slope at
+# Euler's upstroke comes too late: it passes 3 at 50 ms instead of 39.85 ms. **Cause:** the slope at
 # the start of the step is kept for the whole step, and here it grows within the step.
 #
 # **Mend:** take the closed form itself as the step. With $e = e^{-dt/\tau}$,
@@ -1103,7 +1103,7 @@ plt.show()
 # ## Summary
 #
 # 1. A neuron is parameters that refuse nonsense, a state as a NamedTuple, and one pure step; a
-#    layer only runs it over `[T, B, ...]`. The step is exact where it can be: Euler's upswing came
+#    layer only runs it over `[T, B, ...]`. The step is exact where it can be: Euler's upstroke came
 #    at 50 ms instead of 39.85 ms.
 # 2. Tests in the order of their worth: closed form, by hand, independent, gradients, options, bad
 #    values. The first failed because *it* was wrong (7.96 Hz, not 11.55 Hz). Ten mutations showed
@@ -1130,7 +1130,7 @@ plt.show()
 
 # %%
 numbers = {  # name: (as the text says, as measured)
-    "closed form, from 1.1 to 3 (ms)": (39.85, upswing),
+    "closed form, from 1.1 to 3 (ms)": (39.85, upstroke),
     "Euler, from 1.1 to 3 (ms)": (50, euler_upswing),
     "rate at 0.5, textbook (Hz)": (7.96, textbook_rate),
     "rate at 0.5, step (Hz)": (11.55, step_rate),

@@ -58,13 +58,13 @@ from jarvis.adex import (
     NormalisedAdExLayer,
     NormalisedAdExParams,
     adex_step,
+    fixed_points,
     nullclines,
-    orbit,
     phase_plane,
     potential,
-    rests,
     spike_times,
     step_response,
+    trajectory,
 )
 from jarvis.classroom import widgets
 from jarvis.classroom.check import adex_patterns as check
@@ -250,7 +250,7 @@ axes[1].set(xlabel="time (ms)", ylabel=r"$s = e^{-(V - V_T)/\Delta_T}$")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the upswing from -46 mV by the exponential alone: $V$ on the left, $s$ on the
+# *The figure shows the upstroke from -46 mV by the exponential alone: $V$ on the left, $s$ on the
 # right.* The same spike is a wall in $V$ and a straight line in $s$. Here is the whole step, by
 # hand. With $a = b = 0$ the linear part is the leak of notebook `01`.
 
@@ -342,9 +342,9 @@ _, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True)
 tonic = AdExParams.named("tonic")
 for ax, level in zip(axes, (100.0, 210.0, 500.0), strict=True):
     response = step_response(tonic, level, 250.0)
-    orbit(response, phase_plane(tonic, level, w=(-60, 500), ax=ax))
+    trajectory(response, phase_plane(tonic, level, w=(-60, 500), ax=ax))
     ax.set(title=f"I = {level:g} pA: {len(response.spike_times)} spikes in 250 ms")
-    print(f"{level:g} pA: rests at", [f"{r.v:.1f} mV" for r in rests(tonic, level)])
+    print(f"{level:g} pA: rests at", [f"{r.v:.1f} mV" for r in fixed_points(tonic, level)])
 axes[0].legend(loc="upper left")
 plt.show()
 
@@ -370,7 +370,7 @@ plt.show()
 bursting = AdExParams.named("bursting")
 response = step_response(bursting, 210.0, duration)
 _, axes = plt.subplots(1, 2, figsize=(9.5, 3.2), width_ratios=(1, 1.2))
-orbit(response, phase_plane(bursting, 210.0, v=(-62, -38), w=(-20, 330), ax=axes[0]))
+trajectory(response, phase_plane(bursting, 210.0, v=(-62, -38), w=(-20, 330), ax=axes[0]))
 potential(response, axes[1])
 plt.show()
 burst_intervals = np.diff(response.spike_times)
@@ -864,7 +864,8 @@ def steady_reset(params, current):
 
 if check.steady_reset(steady_reset):
     mine = AdExParams.named("bursting", v_reset=steady_reset(bursting, 210.0))
-    orbit(step_response(mine, 210.0, 3000.0), phase_plane(mine, 210.0, v=(-62, -38), w=(-20, 330)))
+    ax = phase_plane(mine, 210.0, v=(-62, -38), w=(-20, 330))
+    trajectory(step_response(mine, 210.0, 3000.0), ax)
     plt.show()
 
 # %% [markdown]
@@ -906,7 +907,7 @@ plt.show()
 # Where does a neuron come to rest under a current below the rheobase? Solve $w = a (V - E_L)$
 # together with the V-nullcline, with a few lines of bisection or Newton's method. There are two
 # rests; find the one in which the neuron stays. `nullclines(params, current, v)` gives both values
-# of $w$ at `v`. (`rests` would tell, but that is not the exercise.)
+# of $w$ at `v`. (`fixed_points` would tell, but that is not the exercise.)
 
 
 # %%
@@ -931,7 +932,7 @@ print(
 # 1. The exponential makes the spike itself: the rest vanishes at the rheobase
 #    $g_L (V_T - \Delta_T - E_L)$, and then $V$ goes to infinity within a finite time.
 # 2. Euler's method overflows there, and with a cut-off it is late. In $s = e^{-(V-V_T)/\Delta_T}$
-#    the upswing is a straight line, so one step with a logarithm is exact.
+#    the upstroke is a straight line, so one step with a logarithm is exact.
 # 3. Two nullclines divide the phase plane. Where they meet is a rest; a reset below the V-nullcline
 #    means a short interval, one above it a long one.
 # 4. `b` sets how much a spike tires the neuron, `tau_w` for how long, `a` adds what happens between

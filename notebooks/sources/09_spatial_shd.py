@@ -67,7 +67,7 @@ from jarvis.classroom.check import spatial_shd as check
 from jarvis.classroom.results import record
 from jarvis.datasets import CHANNELS, held_out, shd_file
 from jarvis.plotting import BLUE, GREY, ORANGE, RED
-from jarvis.spatial import SpatialRun, draw_delays, give_signs_, record_layout, save_film
+from jarvis.spatial import SpatialRun, draw_delays, randomise_signs_, record_layout, save_film
 from jarvis.training import Pruner, warmup_cosine
 
 plt.rcParams["figure.dpi"] = 72
@@ -190,18 +190,18 @@ plt.show()
 
 
 # %%
-def features(words, n_channels, n_windows):
-    """[N, n_windows * n_channels]: square roots of spike counts."""
+def features(words, n_channels, n_bins):
+    """[N, n_bins * n_channels]: square roots of spike counts."""
     events, labels = words[:]
-    window = events.times * n_windows // n_steps
+    window = events.times * n_bins // n_steps
     group = events.units * n_channels // CHANNELS
-    where = (events.samples().int() * n_windows + window) * n_channels + group
-    n = n_windows * n_channels
+    where = (events.samples().int() * n_bins + window) * n_channels + group
+    n = n_bins * n_channels
     return torch.bincount(where, minlength=n * len(words)).view(-1, n).sqrt(), labels
 
 
-def linear_readout(n_channels, n_windows):
-    (x, y), (x_val, y_val) = (features(part, n_channels, n_windows) for part in (train, val))
+def linear_readout(n_channels, n_bins):
+    (x, y), (x_val, y_val) = (features(part, n_channels, n_bins) for part in (train, val))
     x, x_val = ((part - x.mean(0)) / (x.std(0) + 0.1) for part in (x, x_val))
     with jarvis.seeded(seed):
         layer = torch.nn.Linear(x.shape[1], train.n_classes)
@@ -215,8 +215,8 @@ def linear_readout(n_channels, n_windows):
 
 
 linear = {kind: linear_readout(*kind) for kind in ((CHANNELS, 1), (70, 10))}
-for (n_channels, n_windows), acc in linear.items():
-    print(f"{n_channels} channels x {n_windows} windows, linear: {acc:.1%} of the held-out voices")
+for (n_channels, n_bins), acc in linear.items():
+    print(f"{n_channels} channels x {n_bins} windows, linear: {acc:.1%} of the held-out voices")
 assert not full_run or linear[70, 10] > 2 * chance
 
 # %% [markdown]
@@ -353,7 +353,7 @@ assert not on_shd or loss > 2 * first_loss
 # often each fires.
 #
 # Two repairs. `scale_to_rate` scales the input weights until the network fires at a given rate. And
-# weights of both signs make neurons differ: what one likes, another dislikes. `give_signs_`
+# weights of both signs make neurons differ: what one likes, another dislikes. `randomise_signs_`
 # multiplies each weight by a draw from a normal distribution (`SpatialNetwork(..., signed=True)`
 # does so when it is made).
 #
@@ -365,8 +365,8 @@ assert not on_shd or loss > 2 * first_loss
 # %%
 def prepared(net="3", n=n_hidden, seed=seed, **options):
     model, random = fresh(net, n, seed, **options), torch.Generator().manual_seed(seed)
-    give_signs_(model.w_in, 0.5, random)  # a mean of 0.5: two thirds stay positive
-    give_signs_(model.w_rec, 0.0, random)
+    randomise_signs_(model.w_in, 0.5, random)  # a mean of 0.5: two thirds stay positive
+    randomise_signs_(model.w_rec, 0.0, random)
     spatial.scale_to_rate(model, train[:64][0], rate)
     return model
 

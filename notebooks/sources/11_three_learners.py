@@ -51,10 +51,10 @@ from jarvis.classroom.check import three_learners as check
 from jarvis.classroom.comparison import (
     STDPClassifier,
     band,
-    disturb,
+    corrupt,
+    magnitude_prune,
     stacked_bars,
     until_decision,
-    without_smallest,
 )
 from jarvis.classroom.results import record
 from jarvis.datasets import ArrayDataset
@@ -661,7 +661,7 @@ amounts = {
 noisy = {kind: {name: np.zeros((n_seeds, 6)) for name in colours} for kind in amounts}
 for kind, j in itertools.product(amounts, range(6)):
     g = torch.Generator().manual_seed(7)
-    steps = disturb(heard["test"], kind, amounts[kind][j], n_steps, g)
+    steps = corrupt(heard["test"], kind, amounts[kind][j], n_steps, g)
     grey = (16 - steps).clamp_min(0) / 16  # what the dense network sees of it
     for i in range(n_seeds):
         noisy[kind]["dense"][i, j] = right(rectifiers[i](grey))
@@ -694,7 +694,7 @@ plt.show()
 # %%
 fired, found = (np.zeros((2, n_seeds, 6)) for _ in range(2))
 for j, share in enumerate(amounts["lost"]):
-    steps = disturb(heard["test"], "lost", share, n_steps, torch.Generator().manual_seed(7))
+    steps = corrupt(heard["test"], "lost", share, n_steps, torch.Generator().manual_seed(7))
     for i, net in enumerate(learners["STDP"]):
         lowered = copy.deepcopy(net)
         lowered.layer.thresholds *= 1 - share
@@ -739,10 +739,10 @@ shares = (0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 thin, first, additions = ({k: np.zeros((n_seeds, 9)) for k in colours} for _ in range(3))
 for i, j, alone in itertools.product(range(n_seeds), range(9), (False, True)):
     results = first if alone else thin
-    dense = without_smallest(rectifiers[i], shares[j], first_only=alone)
+    dense = magnitude_prune(rectifiers[i], shares[j], first_only=alone)
     results["dense"][i, j] = right(dense(pixels["test"]))
     for name in names:
-        net = without_smallest(learners[name][i], shares[j], first_only=alone)
+        net = magnitude_prune(learners[name][i], shares[j], first_only=alone)
         results[name][i, j] = score(name, net)
         if not alone:
             additions[name][i, j] = operations_of(name, net).mean()["additions"]

@@ -269,7 +269,7 @@ def test_the_dimensionless_step_is_refused_where_it_is_unstable(a):
 
 
 def test_the_dimensionless_step_warns_where_it_jumps_over_the_upswing():
-    with pytest.warns(UserWarning, match=r"upswing of a spike, 0\.99 ms, becomes 2 steps, 6 ms"):
+    with pytest.warns(UserWarning, match=r"upstroke of a spike, 0\.99 ms, becomes 2 steps, 6 ms"):
         NormalisedAdExParams(dt=3.0, tau_syn=5.0)
     with pytest.warns(UserWarning, match=r"counts 1\.9 times \(tau_syn=2 ms\)"):
         NormalisedAdExParams(dt=3.0)
@@ -432,8 +432,8 @@ def test_no_input_makes_a_state_infinite(inputs, dtype, backend, name):
 def test_any_neuron_stays_finite(delta_t, v_reset, a, b, current):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        upswing = 20.0 * math.exp(min(-(v_reset + 50.0) / delta_t, 50.0))
-        dt = min(0.1, 0.9 * upswing)
+        upstroke = 20.0 * math.exp(min(-(v_reset + 50.0) / delta_t, 50.0))
+        dt = min(0.1, 0.9 * upstroke)
         p = AdExParams.named("tonic", delta_t=delta_t, v_reset=v_reset, a=a, b=b, dt=dt)
         x = torch.full((500, 1), current, dtype=torch.float32)
         _, _, trace = AdExLayer(p)(x, trace=True)

@@ -6,7 +6,14 @@ import torch
 
 from jarvis import AdExLayer, AdExParams
 from jarvis.adex import FIRING_PATTERNS, AdExState, step_response
-from jarvis.adex.phase_plane import nullclines, orbit, phase_plane, potential, rests, slopes
+from jarvis.adex.phase_plane import (
+    fixed_points,
+    nullclines,
+    phase_plane,
+    potential,
+    trajectory,
+    vector_field,
+)
 
 
 def settle(params, current, v, w, duration=3000.0):
@@ -23,7 +30,7 @@ def test_slopes_are_those_of_the_step(name):
     v, w = np.array([-70.0, -55.0, -48.0]), np.array([0.0, 40.0, -30.0])
     start = AdExState(*(torch.from_numpy(part)[None] for part in (v, w)))
     _, end = AdExLayer(fine)(torch.full((1, 1, 3), 200.0, dtype=torch.float64), start)
-    dv, dw = slopes(fine, 200.0, v, w)
+    dv, dw = vector_field(fine, 200.0, v, w)
     assert ((end.v[0] - start.v[0]) / 1e-4).tolist() == pytest.approx(
         dv.tolist(), rel=1e-3, abs=1e-5
     )
@@ -36,10 +43,10 @@ def test_slopes_are_those_of_the_step(name):
 @pytest.mark.parametrize("name", FIRING_PATTERNS)
 def test_nothing_moves_at_a_rest(name, current):
     params = AdExParams.named(name)
-    found = rests(params, current)
+    found = fixed_points(params, current)
     assert len(found) == (1 if params.a <= -params.g_l else 2) or current > params.rheobase
     for rest in found:
-        dv, dw = slopes(params, current, rest.v, rest.w)
+        dv, dw = vector_field(params, current, rest.v, rest.w)
         assert abs(dv) < 1e-7
         assert abs(dw) < 1e-9
         still_v, still_w = nullclines(params, current, rest.v)
@@ -50,7 +57,7 @@ def test_nothing_moves_at_a_rest(name, current):
 @pytest.mark.parametrize("name", ["tonic", "bursting", "transient"])
 def test_a_stable_rest_is_where_the_neuron_goes_and_an_unstable_one_is_not(name):
     params = AdExParams.named(name)
-    low, high = rests(params, 20.0)
+    low, high = fixed_points(params, 20.0)
     assert low.stable
     assert not high.stable
     v, w, n = settle(params, 20.0, low.v + 1.0, low.w)
@@ -63,8 +70,8 @@ def test_a_stable_rest_is_where_the_neuron_goes_and_an_unstable_one_is_not(name)
 @pytest.mark.parametrize("name", ["tonic", "adapting", "initial_burst", "bursting", "delayed"])
 def test_the_stable_rest_ends_at_the_rheobase(name):
     params = AdExParams.named(name)
-    assert any(rest.stable for rest in rests(params, params.rheobase - 0.01))
-    assert not any(rest.stable for rest in rests(params, params.rheobase + 0.01))
+    assert any(rest.stable for rest in fixed_points(params, params.rheobase - 0.01))
+    assert not any(rest.stable for rest in fixed_points(params, params.rheobase + 0.01))
 
 
 def test_the_picture_has_what_it_says():
@@ -80,7 +87,7 @@ def test_orbits_and_potentials_are_drawn_through_each_spike():
     response = step_response(params, 210.0, 200.0)
     n = len(response.spike_times)
     assert n == 5
-    ax = orbit(response, phase_plane(params, 210.0))
+    ax = trajectory(response, phase_plane(params, 210.0))
     path, squares = ax.lines[-2:]
     assert np.isnan(path.get_xdata()).sum() == n
     assert np.all(squares.get_ydata() > response.w[0])

@@ -8,7 +8,7 @@ import pytest
 
 from jarvis import AdExParams
 from jarvis.adex import step_response
-from jarvis.adex.phase_plane import nullclines, rests
+from jarvis.adex.phase_plane import fixed_points, nullclines
 from jarvis.classroom.check import adex_patterns as check
 
 SEEDS = range(5)
@@ -60,8 +60,8 @@ def test_right_answers(seed):
 
 def test_the_rheobase_is_where_the_last_rest_vanishes():
     p = AdExParams.named("adapting")
-    assert len(rests(p, rheobase(p) - 0.1)) == 2
-    assert not rests(p, rheobase(p) + 0.1)
+    assert len(fixed_points(p, rheobase(p) - 0.1)) == 2
+    assert not fixed_points(p, rheobase(p) + 0.1)
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ def test_b_for_to_a_percent():
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda p, current: rests(p, current)[1].v, "the unstable one"),
-        (lambda p, current: rests(p, current)[0], "Return V alone"),
-        (lambda p, current: rests(p, current)[0].w, "its w, in pA"),
+        (lambda p, current: fixed_points(p, current)[1].v, "the unstable one"),
+        (lambda p, current: fixed_points(p, current)[0], "Return V alone"),
+        (lambda p, current: fixed_points(p, current)[0].w, "its w, in pA"),
         (lambda p, current: p.e_l, "which half holds the crossing"),
         (lambda p, current: p.v_t, "which half holds the crossing"),
         (lambda p, current: p.e_l + current / p.g_l, "the leak alone"),
@@ -159,7 +159,7 @@ def test_find_rest(answer, words):
 
 def test_find_rest_without_w():
     def without_w(p, current):
-        found = rests(replace(p, a=0.0), current)
+        found = fixed_points(replace(p, a=0.0), current)
         return found[0].v if found else p.v_t - 3
 
     said = [check.find_rest(without_w, seed=seed).words for seed in range(8)]

@@ -11,10 +11,10 @@ from jarvis import ConvSTDP, FirstSpikeNetwork, count_operations
 from jarvis.classroom.comparison import (
     STDPClassifier,
     band,
-    disturb,
+    corrupt,
+    magnitude_prune,
     stacked_bars,
     until_decision,
-    without_smallest,
 )
 from jarvis.networks import Operations
 
@@ -69,7 +69,7 @@ def test_a_sum_of_currents_that_last_is_the_score(steps, generator):
 
 
 def test_operations_of_the_classifier_one_spike_at_a_time(steps, generator):
-    model = without_smallest(classifier(steps, generator), 0.4)
+    model = magnitude_prune(classifier(steps, generator), 0.4)
     counts = model.operations(steps)
     hidden = model.hidden(steps).first_steps().flatten(1)
     for sample in range(60):
@@ -94,18 +94,18 @@ def test_noise(generator):
     steps = torch.randint(0, T + 1, (2000, 6), generator=generator)
     silent = steps == T
     for kind in ("lost", "shifted", "added"):
-        assert torch.equal(disturb(steps, kind, 0.0, T, generator), steps)
-    lost = disturb(steps, "lost", 0.3, T, generator)
+        assert torch.equal(corrupt(steps, kind, 0.0, T, generator), steps)
+    lost = corrupt(steps, "lost", 0.3, T, generator)
     assert (lost[silent] == T).all()
     assert (lost[~silent] == T).float().mean().item() == pytest.approx(0.3, abs=0.02)
     assert ((lost == steps) | (lost == T)).all()
-    shifted = disturb(steps, "shifted", 1.5, T, generator)
+    shifted = corrupt(steps, "shifted", 1.5, T, generator)
     assert torch.equal(shifted == T, silent)
     assert shifted.min() >= 0
     middle = steps == 4
     assert (shifted[middle] - 4).float().std().item() == pytest.approx(1.5, abs=0.1)
     assert (shifted[middle] - 4).float().mean().item() == pytest.approx(0.0, abs=0.1)
-    added = disturb(steps, "added", 0.3, T, generator)
+    added = corrupt(steps, "added", 0.3, T, generator)
     assert torch.equal(added[~silent], steps[~silent])
     assert (added[silent] < T).float().mean().item() == pytest.approx(0.3, abs=0.04)
     assert added[silent].unique().tolist() == list(range(T + 1))
@@ -113,30 +113,30 @@ def test_noise(generator):
 
 def test_noise_that_cannot_be_is_named(steps):
     with pytest.raises(ValueError, match="kind='gone' is not one of lost, shifted, added"):
-        disturb(steps, "gone", 0.1, T)
+        corrupt(steps, "gone", 0.1, T)
     for kind, amount in (("lost", 1.1), ("added", -0.1), ("shifted", math.nan)):
         with pytest.raises(ValueError, match=f"^amount={amount} of '{kind}'"):
-            disturb(steps, kind, amount, T)
+            corrupt(steps, kind, amount, T)
 
 
 def test_the_smallest_weights_go(generator):
     model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 5))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    pruned = without_smallest(model, 0.25).state_dict()
+    pruned = magnitude_prune(model, 0.25).state_dict()
     for name in ("0.weight", "2.weight"):
         limit = before[name].abs().flatten().sort().values[round(0.25 * before[name].numel())]
         assert torch.equal(pruned[name], before[name] * (before[name].abs() >= limit))
         assert torch.equal(model.state_dict()[name], before[name])
     assert torch.equal(pruned["1.weight"], before["1.weight"])
-    first = without_smallest(model, 1.0, first_only=True).state_dict()
+    first = magnitude_prune(model, 1.0, first_only=True).state_dict()
     assert not first["0.weight"].any()
     assert torch.equal(first["2.weight"], before["2.weight"])
     with pytest.raises(ValueError, match=r"share=1.5 must lie in \[0, 1\]"):
-        without_smallest(model, 1.5)
+        magnitude_prune(model, 1.5)
 
 
 def test_until_the_decision_one_spike_at_a_time(generator):
-    net = without_smallest(FirstSpikeNetwork((6, 9, 3), drive=(4.0, 3.0)), 0.3)
+    net = magnitude_prune(FirstSpikeNetwork((6, 9, 3), drive=(4.0, 3.0)), 0.3)
     times = 4.0 * torch.rand(40, 6, generator=generator)
     times[torch.rand(40, 6, generator=generator) < 0.3] = math.inf
     times[0] = math.inf  # nothing fires

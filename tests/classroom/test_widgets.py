@@ -108,10 +108,12 @@ def test_adex_nullclines_are_where_nothing_changes(pattern):
     p, current = AdExSettings(pattern=pattern).params(), FIRING_PATTERNS[pattern].current
     assert len(view.spike_times)
     away = -p.g_l * (view.line - p.e_l) + current
-    upswing = p.g_l * p.delta_t * np.exp((view.line - p.v_t) / p.delta_t)
-    np.testing.assert_allclose(view.v_nullcline, away + upswing, rtol=1e-9)
+    upstroke = p.g_l * p.delta_t * np.exp((view.line - p.v_t) / p.delta_t)
+    np.testing.assert_allclose(view.v_nullcline, away + upstroke, rtol=1e-9)
     np.testing.assert_allclose(view.w_nullcline, p.a * (view.line - p.e_l), atol=1e-9)
-    assert bool(view.rests) == (current < p.rheobase) or any(not r.stable for r in view.rests)
+    assert bool(view.fixed_points) == (current < p.rheobase) or any(
+        not r.stable for r in view.fixed_points
+    )
 
 
 def test_adex_takes_changed_values():

@@ -428,7 +428,7 @@ def test_what_the_networks_options_do():
         weight, before = getattr(signed, name).detach(), getattr(one, name).detach()
         assert (weight < 0).float().mean().item() == pytest.approx(share, abs=0.12)
         assert weight.abs().mean().item() == pytest.approx(before.mean().item(), rel=0.3)
-    timed, _ = built("--net", "2", "--windows", "5")
+    timed, _ = built("--net", "2", "--time_bins", "5")
     events, _ = train[:8]
     with torch.no_grad():
         out = timed(events)
@@ -483,7 +483,7 @@ def test_what_the_networks_options_do():
     assert dropping.eval().readout(x).std(0).max() < 1e-6
     assert dropping.train().readout(x).std(0).max() > 0.1
     drop = runpy.run_path(DEMO)["drop_neurons"](torch.ones(50, 30), 10, 0.5, True).view(50, 3, 10)
-    assert torch.equal(drop[:, 0], drop[:, 2])  # a neuron is dropped in all windows or in none
+    assert torch.equal(drop[:, 0], drop[:, 2])  # a neuron is dropped in all time bins or in none
     assert sorted(drop.unique().tolist()) == [0.0, 2.0]
 
 

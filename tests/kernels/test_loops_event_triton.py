@@ -30,7 +30,7 @@ def test_compiles_for_a_gpu_that_is_not_here(real):
     types = dict.fromkeys(["in_steps", "in_units", "steps", "units", "sent_at"], "*i32")
     types |= dict.fromkeys(["d_in", "d_rec", "d", "now", "counts"], "*i32")
     types |= dict.fromkeys(["in_offsets", "offsets", "sent_in", "starts"], "*i64")
-    types |= dict.fromkeys(["n_steps", "width", "windows", "room"], "i32")
+    types |= dict.fromkeys(["n_steps", "width", "time_bins", "room"], "i32")
     along = (loops._forward_loop, loops._backward_loop)
     for loop in (*along, synapses._deliver_loop, synapses._collect_loop):
         flags = dict.fromkeys(["ADEX", "EXACT", "KEEP", "RECURRENT", "DAMP"], True)
@@ -107,7 +107,7 @@ def test_in_float32(device):
 @pytest.mark.parametrize("device", DEVICES)
 def test_counts_in_windows(device):
     events, matrices = small()
-    assert_same(tuple(both(device, events, matrices, NEURONS["lif"], windows=4)), 15)
+    assert_same(tuple(both(device, events, matrices, NEURONS["lif"], time_bins=4)), 15)
 
 
 @pytest.mark.parametrize("device", DEVICES)

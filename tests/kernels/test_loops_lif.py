@@ -441,4 +441,4 @@ def test_results_do_not_share_memory():
 
 
 def test_params_cover():
-    assert dispatch.uncovered(LIFParams()) is None
+    assert dispatch.unsupported_reason(LIFParams()) is None

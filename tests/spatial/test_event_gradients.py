@@ -47,7 +47,7 @@ CASES = {
     "adex": Case(
         {}, reference.AdEx(), (0.3, 1.0), (481, 883, 891, 895, 1070, 1113, 1118, 1128, 1494)
     ),
-    # An upswing of 0.13 ms instead of 0.007: the order is seen from larger steps on.
+    # An upstroke of 0.13 ms instead of 0.007: the order is seen from larger steps on.
     "blunt adex": Case(
         dict(delta_t=0.25),
         reference.AdEx(delta_t=0.25),
@@ -59,7 +59,7 @@ CASES = {
 
 def on_grid(name, dt):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a dt that is long against the upswing: that is the point
+        warnings.simplefilter("ignore")  # a dt that is long against the upstroke: that is the point
         kind = NormalisedAdExParams if "adex" in name else EventLIF
         return kind(dt=dt, **CASES[name].options)
 
@@ -117,7 +117,7 @@ def errors(name, seed):
 
 
 # By case: the least order in dt, of times and of gradients, and the gradients' error at the end.
-# AdEx's own upswing takes 0.007 ms, and gradients show their order only where dt is well below it.
+# AdEx's own upstroke takes 0.007 ms, and gradients show their order only where dt is well below it.
 LIMITS = {
     "lif": (0.85, 0.85, 0.004),
     "euler": (0.85, 0.85, 0.004),
@@ -169,7 +169,7 @@ def test_the_first_spike_in_closed_form(w):
 def test_a_coarse_grid_is_right_on_average(name, dt, apart, bias):
     """dT/dw of one spike for many weights: its mean is the mean change of the true spike time.
 
-    One AdEx spike alone is off by as much as itself at these steps, which take an upswing of
+    One AdEx spike alone is off by as much as itself at these steps, which take an upstroke of
     0.007 ms in one stride; what training sees is the mean.
     """
     low, high, n = 1.0, 1.3, 1001

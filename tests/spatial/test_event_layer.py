@@ -70,9 +70,9 @@ def test_a_layer_that_does_not_hear_itself():
 
 @pytest.mark.parametrize("name", ["lif", "adex"])
 def test_counts_in_windows(name):
-    """150 steps in 7 windows that are not all as long, each with a pull of its own."""
+    """150 steps in 7 time bins that are not all as long, each with a pull of its own."""
     events, matrices = problem()
-    (a, ga), (b, gb) = both(events, matrices, NEURONS[name], windows=7)
+    (a, ga), (b, gb) = both(events, matrices, NEURONS[name], time_bins=7)
     assert a.counts.shape == (3, 7, 9)
     assert torch.equal(a.counts, b.counts)
     for x, y in zip(ga, gb, strict=True):
@@ -88,10 +88,10 @@ def test_counts_in_windows(name):
 def test_windows_that_all_pull_alike_are_the_whole_count():
     events, matrices = problem()
     given = {}
-    for windows in (1, 7):
-        counts = run_events(events, *matrices, NEURONS["lif"], windows=windows).counts
-        counts = counts if windows == 1 else counts.sum(1)
-        given[windows] = counts, torch.autograd.grad(counts.square().sum(), matrices)
+    for time_bins in (1, 7):
+        counts = run_events(events, *matrices, NEURONS["lif"], time_bins=time_bins).counts
+        counts = counts if time_bins == 1 else counts.sum(1)
+        given[time_bins] = counts, torch.autograd.grad(counts.square().sum(), matrices)
     assert torch.equal(given[1][0], given[7][0])
     for x, y in zip(given[1][1], given[7][1], strict=True):
         torch.testing.assert_close(x, y, rtol=1e-9, atol=1e-12)
@@ -101,7 +101,7 @@ def test_a_late_window_does_not_pull_at_what_was_before():
     """Of two input spikes the first is heard in the first half of the time, the other later."""
     events = Events.from_first_steps(torch.tensor([[2, 50]]), n_steps=80)
     w_in = torch.tensor([[0.9], [0.9]], dtype=torch.float64, requires_grad=True)
-    out = run_events(events, w_in, torch.zeros_like(w_in), neuron=EventLIF(dt=0.5), windows=2)
+    out = run_events(events, w_in, torch.zeros_like(w_in), neuron=EventLIF(dt=0.5), time_bins=2)
     (early,) = torch.autograd.grad(out.counts[0, 0, 0], w_in)
     assert early[0] > 0
     assert early[1] == 0
@@ -250,10 +250,10 @@ def test_bad_options_are_named():
     events, matrices = problem()
     with pytest.raises(ValueError, match="damping=-1"):
         run_events(events, *matrices, damping=-1)
-    with pytest.raises(ValueError, match="windows=0"):
-        run_events(events, *matrices, windows=0)
-    with pytest.raises(ValueError, match=r"windows=151 .* from 1 to T=150"):
-        run_events(events, *matrices, windows=151)
+    with pytest.raises(ValueError, match="time_bins=0"):
+        run_events(events, *matrices, time_bins=0)
+    with pytest.raises(ValueError, match=r"time_bins=151 .* from 1 to T=150"):
+        run_events(events, *matrices, time_bins=151)
     with pytest.raises(ValueError, match="surrogate=nan"):
         run_events(events, *matrices, surrogate=math.nan)
     with pytest.raises(ValueError, match="backend='cuda' is not one of"):

@@ -9,7 +9,13 @@ import torch.nn.functional as F
 from jarvis.adex.normalised import NormalisedAdExParams
 from jarvis.encoding.events import Events
 from jarvis.spatial.event_driven import EventLIF
-from jarvis.spatial.network import SpatialNetwork, rate_penalty, rates, scale_down_, scale_to_rate
+from jarvis.spatial.network import (
+    SpatialNetwork,
+    rate_penalty,
+    rates,
+    scale_to_rate,
+    synaptic_scaling_,
+)
 
 STEPS = 120
 
@@ -79,14 +85,13 @@ def test_a_rate_that_cannot_be_reached_is_an_error_and_changes_nothing():
 def test_neurons_that_fire_too_fast_are_weakened():
     network = SpatialNetwork(20, 3, 2, net="0")
     w_in, w_rec = network.w_in.detach().clone(), network.w_rec.detach().clone()
-    assert scale_down_(network, torch.tensor([30.0, 41.0, 40.0]), 40.0, step=0.1).tolist() == [
-        False, True, False
-    ]  # fmt: skip
+    scaled = synaptic_scaling_(network, torch.tensor([30.0, 41.0, 40.0]), 40.0, step=0.1)
+    assert scaled.tolist() == [False, True, False]
     factor = torch.tensor([1.0, 0.9, 1.0])  # of what a neuron hears by, not of what it sends by
     torch.testing.assert_close(network.w_in.detach(), w_in * factor)
     torch.testing.assert_close(network.w_rec.detach(), w_rec * factor)
     with pytest.raises(ValueError, match=r"rates \(2,\) of 3 neurons"):
-        scale_down_(network, torch.ones(2), 40.0)
+        synaptic_scaling_(network, torch.ones(2), 40.0)
 
 
 def test_the_read_out_starts_where_it_belongs():

@@ -85,7 +85,7 @@ def test_a_layer_hears_what_those_before_it_learnt(events):
     run = make_run()
     learn(run, events)
     by_hand = run.layers["conv2"].respond(run.layers["conv1"].respond(events, pool=2), pool=2)
-    heard = run.heard(events, "conv3")
+    heard = run.layer_input(events, "conv3")
     assert torch.equal(heard.dense(), by_hand.dense())
     assert len(heard.times) > 0
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from jarvis.adex.phase_plane import nullclines, rests
+from jarvis.adex.phase_plane import fixed_points, nullclines
 from jarvis.adex.physiological import AdExParams, step_response
 from jarvis.classroom.check.verdict import Wrong, exercise, near, number
 
@@ -26,7 +26,7 @@ def rheobase_with_a(answer, rng) -> None:
             if near(found, slip(p)):
                 raise Wrong(words)
         said = f"At your {found:.1f} pA (a = {p.a:.1f} nS, g_L = {p.g_l:.1f} nS)"
-        left = rests(p, found)
+        left = fixed_points(p, found)
         if left:
             v = " and ".join(f"{rest.v:.1f}" for rest in left)
             raise Wrong(f"{said} the nullclines still cross, at {v} mV: there is a rest yet.")
@@ -159,7 +159,7 @@ def find_rest(answer, rng) -> None:
         given = answer(p, current)
         if np.size(given) in (2, 3):
             raise Wrong("Return V alone: w follows from it.")
-        v, (stable, unstable) = number(given, "V"), rests(p, current)
+        v, (stable, unstable) = number(given, "V"), fixed_points(p, current)
         if abs(v - stable.v) < 0.01:
             continue
         said = f"You return {v:.2f} mV for {current:.0f} pA"
@@ -169,15 +169,15 @@ def find_rest(answer, rng) -> None:
             raise Wrong(f"{said}, an end of the interval: which half holds the crossing?")
         if near(v, stable.w, 0.01):
             raise Wrong(f"{said}. That is its w, in pA. Asked is its V.")
+        without = replace(p, a=0.0)
         slips = {
             "That is without w: at a rest w = a (V - e_l), and it works against the current.":
-                rests(replace(p, a=0.0), current)[0].v if current < _touching(replace(p, a=0.0))
-                else math.nan,
+                fixed_points(without, current)[0].v if current < _touching(without) else math.nan,
             "That is without the exponential, which helps the current a little already.":
                 p.e_l + current / (p.g_l + p.a),
             "That is the leak alone: neither w nor the exponential is in it.":
                 p.e_l + current / p.g_l,
-            "That is the rest under a current of the other sign.": rests(p, -current)[0].v,
+            "That is the rest under a current of the other sign.": fixed_points(p, -current)[0].v,
         }  # fmt: skip
         for words, slip in slips.items():
             if abs(v - slip) < 0.01:

@@ -44,7 +44,7 @@ def choice(label: str, value: Any, options: Any) -> Any:
     )
 
 
-class Hand(NamedTuple):
+class PointerHandler(NamedTuple):
     """What the pointer does to an explorer's picture."""
 
     #: the pointer's events, the settings now -> new values of settings; none: nothing is drawn
@@ -81,7 +81,7 @@ class Explorer(ipywidgets.VBox):
         compute: Callable[[Any], Any],
         picture: Picture,
         presets: Mapping[str, Callable[[Any], dict[str, Any]]] | None = None,
-        hand: Hand | None = None,
+        hand: PointerHandler | None = None,
         rows: Sequence[Any] = (),
     ) -> None:
         self._settings, self._compute, self.picture = settings, compute, picture

@@ -102,7 +102,7 @@ class LIFPicture(Picture):
 
     def _set(self, view: LIFView) -> None:
         settings = view.settings
-        # h ends an upswing, v begins the next: both at one time draw the reset as it is.
+        # h ends an upstroke, v begins the next: both at one time draw the reset as it is.
         fired = np.searchsorted(view.times, view.spike_times - 1e-9)
         at = fired + 1
         times = np.insert(view.times, at, view.spike_times)
@@ -167,8 +167,8 @@ class AdExPicture(Picture):
         self.orbit.set_data(np.insert(view.v, fired, np.nan), np.insert(view.w, fired, np.nan))
         self.after.set_data(view.v[fired], view.w[fired])
         for artist, stable in ((self.stable, True), (self.unstable, False)):
-            rests = [rest for rest in view.rests if rest.stable == stable]
-            artist.set_data([rest.v for rest in rests], [rest.w for rest in rests])
+            points = [p for p in view.fixed_points if p.stable == stable]
+            artist.set_data([p.v for p in points], [p.w for p in points])
         v, w, dv, dw = view.arrows
         dv, dw = dv / 50.0, dw / (limits[1] - limits[0])  # directions as the picture has them
         size = np.maximum(np.hypot(dv, dw), 1e-12)

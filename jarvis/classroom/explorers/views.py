@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from jarvis.adex.phase_plane import Rest, nullclines, rests, slopes
+from jarvis.adex.phase_plane import FixedPoint, fixed_points, nullclines, vector_field
 from jarvis.adex.physiological import FIRING_PATTERNS, AdExParams, step_response
 from jarvis.datasets.pictures import digits
 from jarvis.encoding.decoders import rate_decode, ttfs_decode
@@ -178,14 +178,14 @@ class AdExView(NamedTuple):
     line: np.ndarray  #: ``[n]`` potentials at which the nullclines are given, mV
     v_nullcline: np.ndarray  #: ``[n]`` w where V stands still, pA
     w_nullcline: np.ndarray  #: ``[n]`` w where w does, pA
-    rests: list[Rest]  #: where they meet
+    fixed_points: list[FixedPoint]  #: where they meet
     v_reset: float  #: mV
     rheobase: float  #: pA
     arrows: tuple[np.ndarray, ...]  #: grids of V (mV), w (pA), dV/dt (mV/ms), dw/dt (pA/ms)
 
 
 def compute_adex(settings: AdExSettings) -> AdExView:
-    """The neuron over 500 ms from rest, with nullclines and rests.
+    """The neuron over 500 ms from rest, with nullclines and fixed points.
 
     Raises:
         ValueError: for a setting out of range; the message names it.
@@ -203,8 +203,8 @@ def compute_adex(settings: AdExSettings) -> AdExView:
     line = np.linspace(-90.0, -30.0, 241)
     low, high = min(-50.0, response.w.min()), max(100.0, response.w.max())
     grid = np.meshgrid(np.linspace(-80.0, -38.0, 15), np.linspace(low, high, 11))
-    arrows = (*grid, *slopes(params, current, *grid))
-    found = (line, *nullclines(params, current, line), rests(params, current))
+    arrows = (*grid, *vector_field(params, current, *grid))
+    found = (line, *nullclines(params, current, line), fixed_points(params, current))
     return AdExView(*response, *found, params.v_reset, params.rheobase, arrows)
 
 

@@ -24,7 +24,7 @@ import torch
 from matplotlib import pyplot as plt
 
 from jarvis import AdExLayer, AdExParams, __version__
-from jarvis.adex import nullclines, orbit, phase_plane, step_response
+from jarvis.adex import nullclines, phase_plane, step_response, trajectory
 from jarvis.classroom.check import adex_patterns as check
 from jarvis.plotting import BLUE, GREY, RED
 
@@ -108,7 +108,7 @@ assert check.steady_reset(steady_reset)
 my_reset = steady_reset(AdExParams.named("bursting"), 210.0)
 params = AdExParams.named("bursting", v_reset=my_reset)
 response = step_response(params, 210.0, 3000.0)
-orbit(response, phase_plane(params, 210.0, v=(-62, -38), w=(-20, 330)))
+trajectory(response, phase_plane(params, 210.0, v=(-62, -38), w=(-20, 330)))
 plt.show()
 
 # %% [markdown]
@@ -179,7 +179,7 @@ assert check.find_rest(find_rest)
 response = step_response(tonic, 150.0, 2000.0)
 my_rest = find_rest(tonic, 150.0)
 print(f"rest at {my_rest:.3f} mV; after 2 s the neuron is at {response.v[-1]:.3f} mV")
-orbit(response, phase_plane(tonic, 150.0, v=(-75, -40), w=(-60, 200)))
+trajectory(response, phase_plane(tonic, 150.0, v=(-75, -40), w=(-60, 200)))
 plt.show()
 
 # %% [markdown]

@@ -33,7 +33,7 @@ from jarvis import (
 from jarvis.classroom.check import spatial_shd as check
 from jarvis.datasets import CHANNELS, held_out
 from jarvis.plotting import BLUE, GREY, ORANGE, RED
-from jarvis.spatial import SpatialRun, give_signs_
+from jarvis.spatial import SpatialRun, randomise_signs_
 from jarvis.training import warmup_cosine
 
 plt.rcParams["figure.dpi"] = 80
@@ -169,8 +169,8 @@ print(val)
 # %%
 neuron, random = EventLIF(dt=dt), torch.Generator().manual_seed(seed)
 model = SpatialNetwork(CHANNELS, n_hidden, 20, "3", neuron, expected_rate=20.0, seed=seed)
-give_signs_(model.w_in, 0.5, random)
-give_signs_(model.w_rec, 0.0, random)
+randomise_signs_(model.w_in, 0.5, random)
+randomise_signs_(model.w_rec, 0.0, random)
 spatial.scale_to_rate(model, train[:64][0], 20.0)
 total = n_epochs * -(-len(train) // 32)
 run = SpatialRun(
