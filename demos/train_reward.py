@@ -4,6 +4,7 @@ python demos/train_spikeseg.py --dataset mnist --name mnist
 python demos/train_reward.py runs/mnist
 """
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,6 @@ from pathlib import Path
 import torch
 
 import cli
-from jarvis import Events
 from jarvis.stdp import (
     LAYERS,
     RewardRates,
@@ -24,13 +24,7 @@ from jarvis.stdp import (
     restore_recipe,
 )
 from jarvis.support.files import write_json
-from jarvis.training import (
-    CheckpointError,
-    Interrupted,
-    Interruption,
-    load_checkpoint,
-    save_checkpoint,
-)
+from jarvis.training import CheckpointError, Run, train
 
 AT_ONCE = 5000  # stimuli between two looks at whether to stop
 
@@ -81,30 +75,59 @@ class Splits:
         return right.double().mean().item()
 
 
-def _order(n: int, seed: int, epoch: int) -> torch.Tensor:
-    shuffle = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % (1 << 63))
-    return torch.randperm(n, generator=shuffle)
+class RewardRun(Run):
+    """The layer learns from reward, stimulus after stimulus."""
 
+    kind = "reward"
 
-def learn_epoch(
-    layer: RewardSTDP, events: Events, targets: torch.Tensor, order: torch.Tensor,
-    generator: torch.Generator, interruption: Interruption,
-) -> float | None:  # fmt: skip
-    """Share of right decisions while learning; None if it was interrupted."""
-    right = 0
-    for part in order.split(AT_ONCE):
-        decided = layer.learn_rewarded(events, targets, part, generator)
-        right += int((decided == targets[part]).sum())
-        if interruption.requested:
-            return None
-    return right / len(order)
+    def __init__(self, layer: RewardSTDP, splits: Splits, args, generator: torch.Generator) -> None:
+        names = ("layer", "maps", "rate", "dropout", "limit", "seed")
+        super().__init__(
+            args.epochs, AT_ONCE, args.seed, {name: getattr(args, name) for name in names}
+        )
+        self.layer, self.splits, self.generator = layer, splits, generator
+        self.events, self.targets = splits.events["train"], splits.targets["train"]
+        self.right = 0  # decisions of this epoch
+
+    @property
+    def n_samples(self) -> int:
+        return len(self.events)
+
+    def learn(self, index: torch.Tensor) -> float:
+        decided = self.layer.learn_rewarded(self.events, self.targets, index, self.generator)
+        self.right += int((decided == self.targets[index]).sum())
+        return math.nan
+
+    def end_epoch(self) -> dict:
+        metrics = {"train_acc": self.right / self.n_samples}
+        self.epoch, self.done, self.right = self.epoch + 1, 0, 0
+        return metrics | {"val_acc": self.splits.accuracy(self.layer, "val")}
+
+    def line(self, metrics) -> str:
+        accuracies = (f"{name}={metrics[name]:.4f}" for name in ("train_acc", "val_acc"))
+        return " ".join([f"epoch={self.epoch}", *accuracies])
+
+    def identity(self) -> dict:
+        data = {"stimuli": len(self.events), "events": len(self.events.times)}
+        return super().identity() | data
+
+    def state(self) -> dict:
+        return {"layer": self.layer.state_dict(), "right": self.right}
+
+    def load_state(self, content: dict, path: Path) -> None:
+        try:
+            self.layer.load_state_dict(content["layer"])
+        except RuntimeError as error:
+            first = str(error).splitlines()[0]
+            raise CheckpointError(f"{path} does not fit this layer: {first}") from error
+        self.right = content["right"]
 
 
 def main(args) -> None:
     if not 0 <= args.dropout < 1:
         raise cli.UsageError(f"--dropout {args.dropout:g} must lie in [0, 1)")
     splits = Splits(args.run, args.layer, args.limit)
-    events, targets = splits.events["train"], splits.targets["train"]
+    events = splits.events["train"]
     print(f"{events!r}: {splits.source}")
     rates = RewardRates(args.rate, 0.75 * args.rate, args.rate, 0.125 * args.rate)
     generator = torch.Generator().manual_seed(args.seed)
@@ -112,49 +135,18 @@ def main(args) -> None:
         events.n_units, splits.n_classes, args.maps, 1, rates, dropout=args.dropout,
         generator=generator,
     )  # fmt: skip
-    asked = {
-        key: getattr(args, key) for key in ("layer", "maps", "rate", "dropout", "limit", "seed")
-    }
-    asked["stimuli"], asked["events"] = len(events), len(events.times)
-    history: list[dict] = []
-    if args.resume is not None:
-        content = load_checkpoint(args.resume)
-        if content.get("kind") != "reward" or content["asked"] != asked:
-            raise CheckpointError(f"{args.resume} is of another run: {content.get('asked')}")
-        layer.load_state_dict(content["layer"])
-        generator.set_state(content["generator"])
-        history = content["history"]
+    run = RewardRun(layer, splits, args, generator)
     where = args.output or args.resume
     folder = None if where is None else Path(where)
     if args.output is None and folder is not None and folder.is_file():
         folder = folder.parent
-
-    def save() -> None:
-        if folder is not None:
-            content = {"kind": "reward", "asked": asked, "layer": layer.state_dict()}
-            content |= {"generator": generator.get_state(), "history": history}
-            save_checkpoint(folder / "checkpoint_latest.pt", content)
-
     started = time.perf_counter()
-    with Interruption() as interruption:
-        for epoch in range(len(history), args.epochs):
-            order = _order(len(events), args.seed, epoch)
-            right = learn_epoch(layer, events, targets, order, generator, interruption)
-            if right is None:  # the checkpoint holds the end of the epoch before
-                where = f"resume with --resume {folder}" if history and folder else "nothing saved"
-                raise Interrupted(f"interrupted in epoch {epoch + 1}: {where}")
-            record = {"epoch": epoch + 1, "train_acc": right,
-                      "val_acc": splits.accuracy(layer, "val")}  # fmt: skip
-            history.append(record)
-            print(" ".join(f"{key}={value:.4f}" if key != "epoch" else f"{key}={value}"
-                           for key, value in record.items()))  # fmt: skip
-            save()
+    train(run, output=folder, resume=args.resume, progress=False)
     test = splits.accuracy(layer, "test")
-    print(f"test_acc={test:.4f} after {len(history)} epochs, no classifier but the layer's own "
+    print(f"test_acc={test:.4f} after {run.epoch} epochs, no classifier but the layer's own "
           f"decision ({time.perf_counter() - started:.1f} s)")  # fmt: skip
     if folder is not None:
-        write_json(folder / "metrics_final.json",
-                   {"test_acc": test, "epochs": history, "arguments": asked})  # fmt: skip
+        write_json(folder / "metrics_final.json", {"test_acc": test} | run.summary())
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 Notebooks are shown with their committed outputs and are never run. Three things are put together at
 build time, so that each is written down once: the notebooks are copied beside the pages, the table
-of notebooks comes from the README, and the equations come from the docstrings of `jarvis`.
+of notebooks comes from the README, and the equations come from the docstrings of `jarvis`. A link
+such as `lif.md#jarvis.lif.LIFLayer` leads to that name's entry.
 """
 
 import ast
 import inspect
+import os
 import re
 import shutil
 from pathlib import Path
@@ -29,6 +31,7 @@ myst_heading_anchors = 3
 default_role = "code"  # docstrings write `name` for code
 napoleon_custom_sections = ["Source", "Sources"]
 napoleon_use_rtype = False
+autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say what is expected, with shapes and units
 nitpicky = True
@@ -66,9 +69,18 @@ def parts(docstring: str) -> tuple[str, str]:
     return before.strip(), " ".join(found[1].split()) if found else ""
 
 
+def modules() -> dict[str, Path]:
+    """Every module of the library by its name below `jarvis`, such as "stdp.traces"."""
+    library = ROOT / "jarvis"
+    return {
+        ".".join(path.relative_to(library).with_suffix("").parts): path
+        for path in sorted(library.rglob("*.py"))
+    }
+
+
 def sourced(module: str) -> list[tuple[str, str, str]]:
     """Name, text and source of everything in a module of `jarvis` whose docstring has a source."""
-    tree = ast.parse((ROOT / "jarvis" / f"{module}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
     found = []
 
     def visit(node: ast.Module | ast.ClassDef | ast.FunctionDef, name: str) -> None:
@@ -83,11 +95,11 @@ def sourced(module: str) -> list[tuple[str, str, str]]:
     return found
 
 
-def equations(modules: str) -> str:
+def equations(named: str) -> str:
     """The equations of some modules, and where each comes from."""
     blocks = [
         f"(eq-{name})=\n\n**`{name}`**\n\n```{{eval-rst}}\n{text}\n\n*Source:* {source}\n```\n"
-        for module in modules.split()
+        for module in named.split()
         for name, text, source in sourced(module)
     ]
     return "\n".join(blocks)
@@ -107,17 +119,48 @@ def surrogates() -> str:
     return "\n".join(lines)
 
 
-def fill(text: str) -> str:
+def on_site(target: str, page: str) -> str | None:
+    """Where a page's link leads on the site; None if that is not part of it."""
+    path, _, anchor = target.partition("#")
+    if anchor.startswith("jarvis."):  # a documented name, which Sphinx finds
+        return f"#{anchor}"
+    if ":" in target or not path:
+        return target
+    place = (DOCS / page).parent
+    where = (place / path).resolve()
+    if where.parent == ROOT / "notebooks":  # copied beside the pages
+        where = DOCS / "notebooks" / where.name
+    if not where.is_relative_to(DOCS):
+        return None
+    return Path(os.path.relpath(where, place)).as_posix() + (f"#{anchor}" if anchor else "")
+
+
+def fill(text: str, page: str) -> str:
     """A page with its markers replaced, and its links led to what is part of the site."""
+
+    def link(found: re.Match[str]) -> str:
+        target = on_site(found[2], page)
+        return found[1] if target is None else f"[{found[1]}]({target})"
+
     text = text.replace("<!-- notebooks -->", notebook_table())
     if "<!-- surrogates -->" in text:
         text = text.replace("<!-- surrogates -->", surrogates())
-    named = " ".join(re.findall(r"<!-- equations: ([\w ]+) -->", text)).split()
-    others = sorted({path.stem for path in (ROOT / "jarvis").glob("*.py")} - set(named))
+    named = " ".join(re.findall(r"<!-- equations: ([\w. ]+) -->", text)).split()
+    others = [name for name in modules() if name not in named]
+    text = re.sub(r"(?<!!)\[([^\]]+)\]\(([^)]+)\)", link, text)
     text = text.replace("<!-- other equations -->", equations(" ".join(others)))
-    text = re.sub(r"<!-- equations: ([\w ]+) -->", lambda m: equations(m[1]), text)
-    text = text.replace("](../notebooks/", "](notebooks/")
-    return re.sub(r"\[([^\]]+)\]\(\.\./[^)]*\)", r"\1", text)  # other files are not on the site
+    return re.sub(r"<!-- equations: ([\w. ]+) -->", lambda m: equations(m[1]), text)
+
+
+def comment_of(name: str) -> list[str] | None:
+    """The `#:` comment of a constant that a folder re-exports; None if it does not re-export it."""
+    from sphinx.pycode import ModuleAnalyzer
+
+    folder, _, constant = name.rpartition(".")
+    for node in ast.parse(ModuleAnalyzer.for_module(folder).code).body:
+        if isinstance(node, ast.ImportFrom) and constant in [alias.name for alias in node.names]:
+            return ModuleAnalyzer.for_module(node.module).find_attr_docs().get(("", constant), [])
+    return None
 
 
 def as_rst(app, what, name, obj, options, lines: list[str]) -> None:
@@ -130,9 +173,14 @@ def as_rst(app, what, name, obj, options, lines: list[str]) -> None:
 def setup(app) -> None:
     plain: dict[str, list[str]] = {}
 
+    def comment(app, what, name: str, obj, options, lines: list[str]) -> None:
+        # autodoc looks for it where the name is documented, and shows the type's docstring instead
+        if what == "data" and (found := comment_of(name)) is not None:
+            lines[:] = found
+
     def read(app, name: str, source: list[str]) -> None:
         if (DOCS / f"{name}.md").exists():
-            source[0] = fill(source[0])
+            source[0] = fill(source[0], name)
 
     def keep(app, what, name, obj, options, lines: list[str]) -> None:
         plain[name] = list(lines)
@@ -144,6 +192,7 @@ def setup(app) -> None:
 
     app.connect("builder-inited", lambda app: notebooks_here())
     app.connect("source-read", read)
+    app.connect("autodoc-process-docstring", comment, priority=50)
     app.connect("autodoc-process-docstring", as_rst, priority=100)
     app.connect("autodoc-process-docstring", keep, priority=200)  # then napoleon, at 500
     app.connect("autodoc-process-docstring", restore, priority=900)

@@ -18,6 +18,13 @@ from jarvis.kernels.dispatch import check_backend, choose
 from jarvis.kernels.spec import NONE, RESET_FLAGS, SURROGATE_FLAGS, Flags, Spec, Values, is_named
 from jarvis.neurons.decay import exp_decay
 from jarvis.neurons.layers import check_input, checked_state
+from jarvis.support.checks import (
+    check_choice,
+    check_integer,
+    check_number,
+    check_tensor,
+    check_values,
+)
 from jarvis.surrogate import SurrogateSpike
 
 RESETS = ("subtract", "zero", "none")
@@ -75,21 +82,16 @@ class LIFParams:
     surrogate: Callable[[Tensor, Tensor | float], Tensor] = field(default_factory=SurrogateSpike)
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.dt) and self.dt > 0):
-            raise ValueError(f"dt={self.dt!r} ms must be positive and finite")
+        check_number("dt", self.dt, "ms", above=0)
         for name in ("tau", "threshold", "tau_syn", "tau_adapt"):
             value = getattr(self, name)
-            if value is None:
-                continue
-            smallest = value.min().item() if isinstance(value, Tensor) else float(value)
-            if not smallest > 0:  # also catches NaN
-                raise ValueError(f"{name}={value!r} must be positive")
-        if self.reset not in RESETS:
-            raise ValueError(f"reset={self.reset!r} is not one of {', '.join(RESETS)}")
-        if not (math.isfinite(self.adaptation) and self.adaptation >= 0):
-            raise ValueError(f"adaptation={self.adaptation!r} must be at least 0")
-        if not (math.isfinite(self.refractory) and self.refractory >= 0):
-            raise ValueError(f"refractory={self.refractory!r} ms must be at least 0")
+            if isinstance(value, Tensor):
+                check_values(name, value, above=0, finite=False)
+            elif value is not None or name != "tau_syn":
+                check_number(name, value, above=0, finite=False)
+        check_choice("reset", self.reset, RESETS)
+        check_number("adaptation", self.adaptation, at_least=0)
+        check_number("refractory", self.refractory, "ms", at_least=0)
         if self.refractory > 0 and self.refractory_steps == 0:
             raise ValueError(
                 f"refractory={self.refractory:g} ms is less than half a step of dt={self.dt:g} ms "
@@ -292,8 +294,7 @@ class LIFLayer(nn.Module):
 
         self.learnable = (learnable,) if isinstance(learnable, str) else tuple(learnable)
         for name in self.learnable:
-            if name not in _LEARNABLE:
-                raise ValueError(f"learnable={name!r} is not one of {', '.join(_LEARNABLE)}")
+            check_choice("learnable", name, _LEARNABLE)
             if values[name] is None:
                 raise ValueError(f"learnable={name!r} needs a value for {name}")
         for name, value in values.items():
@@ -417,8 +418,7 @@ class RecurrentLIFLayer(LIFLayer):
 
     def __init__(self, n_hidden: int, **kwargs) -> None:
         super().__init__(**kwargs)
-        if n_hidden < 1:
-            raise ValueError(f"n_hidden={n_hidden} must be at least 1")
+        check_integer("n_hidden", n_hidden, at_least=1)
         bound = 1.0 / math.sqrt(n_hidden)
         self.weight = nn.Parameter(torch.empty(n_hidden, n_hidden).uniform_(-bound, bound))
 
@@ -429,11 +429,7 @@ class RecurrentLIFLayer(LIFLayer):
     def forward(self, x: Tensor, state: LIFState | None = None, *, trace: bool = False):
         """As `LIFLayer.forward`, for ``x [T, B, n_hidden]``."""
         check_input(x, type(self).__name__)
-        if x.dim() != 3 or x.shape[-1] != len(self.weight):
-            raise ValueError(
-                f"RecurrentLIFLayer: input must be [T, B, {len(self.weight)}]; "
-                f"got shape {tuple(x.shape)}"
-            )
+        check_tensor("RecurrentLIFLayer: input", x, f"[T, B, {len(self.weight)}]")
         return super().forward(x, state, trace=trace)
 
     def extra_repr(self) -> str:

@@ -4,15 +4,17 @@ Every function draws into ``ax`` if one is given, into a new figure otherwise, a
 axes with units. Tensors may be on any device and need a gradient.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from torch import Tensor
+
+if TYPE_CHECKING:  # imported when something is drawn: it costs as much as a third of torch
+    from matplotlib.axes import Axes
 
 #: Colours that stay apart for colour-blind readers (Okabe & Ito 2008), used throughout.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7F7F7F"
@@ -23,7 +25,12 @@ def _array(x: Tensor | ArrayLike) -> np.ndarray:
 
 
 def axes_of(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+    """`ax`, or new axes in a figure of that size, inches."""
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot as plt
+
+    return plt.subplots(figsize=size, layout="constrained")[1]
 
 
 def raster(
@@ -48,6 +55,8 @@ def raster(
         >>> raster(torch.eye(5), dt=2.0).get_xlabel()
         'time (ms)'
     """
+    from matplotlib import rcParams
+
     s = _array(spikes)
     if s.ndim < 2:
         raise ValueError(f"raster: spikes must be [T, N], got shape {s.shape}")
@@ -55,7 +64,7 @@ def raster(
     steps, units = np.nonzero(s)
     ax = axes_of(ax, (6, 3))
     # A mark is as tall as its row; scatter takes the square of that, in points.
-    height = 72.0 * ax.get_window_extent().height / plt.rcParams["figure.dpi"]
+    height = 72.0 * ax.get_window_extent().height / rcParams["figure.dpi"]
     row = height / max(s.shape[1], 1)
     size = float(np.clip(0.8 * row, 1.8, 8.0)) ** 2
     ax.scatter(steps * dt, units, **({"s": size, "marker": "|", "color": "black"} | style))
@@ -131,6 +140,8 @@ def images(
     Raises:
         ValueError: if `pictures` is not [N, H, W], or is empty.
     """
+    from matplotlib import pyplot as plt
+
     p = _array(pictures)
     if p.ndim == 4 and p.shape[1] == 1:
         p = p[:, 0]
@@ -206,6 +217,8 @@ def curves(
         x: positions of the values; None: 1, 2, ...
         ax: where to draw.
     """
+    from matplotlib.ticker import MaxNLocator
+
     ax = axes_of(ax, (5, 3.2))
     for name, values in series.items():
         positions = range(1, len(values) + 1) if x is None else x

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from jarvis.support.checks import check_choice, check_number
+
 Derivative = Callable[[Tensor, float], Tensor]
 
 
@@ -144,8 +146,7 @@ class SurrogateSpike(nn.Module):
     ) -> None:
         super().__init__()
         if isinstance(surrogate, str):
-            if surrogate not in SURROGATES:
-                raise ValueError(f"surrogate={surrogate!r} is not one of {', '.join(SURROGATES)}")
+            check_choice("surrogate", surrogate, SURROGATES)
             self.name = surrogate
             self.derivative = SURROGATES[surrogate].derivative
             default = SURROGATES[surrogate].slope
@@ -158,9 +159,7 @@ class SurrogateSpike(nn.Module):
                 f"surrogate must be a name ({', '.join(SURROGATES)}) or a function "
                 f"f(x, slope), not {surrogate!r}"
             )
-        self.slope = default if slope is None else float(slope)
-        if not (math.isfinite(self.slope) and self.slope > 0):
-            raise ValueError(f"slope={slope!r} must be positive and finite")
+        self.slope = default if slope is None else check_number("slope", slope, above=0)
 
     def forward(self, v: Tensor, threshold: Tensor | float = 1.0) -> Tensor:
         """Potential `v` of any shape -> spikes of that shape, 0 or 1 (NaN where v is NaN)."""

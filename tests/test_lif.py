@@ -188,7 +188,8 @@ def test_step_changes_nothing_that_it_was_given():
     [
         ({"tau": 0.0}, "tau=0.0"),
         ({"tau": math.nan}, "tau=nan"),
-        ({"tau": torch.tensor([20.0, -1.0])}, "tau="),
+        ({"tau": torch.tensor([20.0, -1.0])}, "tau must be positive; got -1 to 20"),
+        ({"threshold": torch.tensor([1.0, math.nan, 2.0])}, "threshold must be positive; got NaN"),
         ({"dt": 0.0}, "dt=0.0"),
         ({"dt": math.inf}, "dt=inf"),
         ({"threshold": 0.0}, "threshold=0.0"),
@@ -205,3 +206,12 @@ def test_bad_options(options, says):
         LIFParams(**options)
     with pytest.raises(ValueError, match=says):
         LIFLayer(**options)
+
+
+@pytest.mark.parametrize("name", ["tau", "threshold", "tau_adapt", "tau_syn", "dt", "refractory"])
+def test_what_is_no_number_is_a_type_error(name):
+    with pytest.raises(TypeError, match=f"^{name} must be a number, not '5'$"):
+        LIFParams(**{name: "5"})
+    if name != "tau_syn":
+        with pytest.raises(TypeError, match=f"^{name} must be a number, not None$"):
+            LIFParams(**{name: None})

@@ -1,6 +1,5 @@
-"""What both scalings of the AdEx neuron share: checks of parameters, and a bound on the input."""
+"""What both scalings of the AdEx neuron share: the surrogate, and a bound on the input."""
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -8,19 +7,6 @@ from torch import Tensor
 
 from jarvis.kernels.adex_spec import LARGEST_INPUT
 from jarvis.surrogate import SurrogateSpike
-
-
-def check_params(params: object, positive: tuple[str, ...], finite: tuple[str, ...]) -> None:
-    """ValueError for a field that is not a finite number (and above 0, where it must be)."""
-    for name in (*positive, *finite):
-        value = getattr(params, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"{name}={value!r} must be a number, the same for all neurons")
-        if not math.isfinite(value):
-            raise ValueError(f"{name}={value!r} must be finite")
-        if name in positive and not value > 0:
-            raise ValueError(f"{name}={value!r} must be positive")
-
 
 Surrogate = Callable[[Tensor, Tensor | float], Tensor]
 

@@ -12,13 +12,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from jarvis.adex.common import DEFAULT_SURROGATE, Surrogate, check_params, saturate
+from jarvis.adex.common import DEFAULT_SURROGATE, Surrogate, saturate
 from jarvis.kernels.adex_autograd import run_normalised
 from jarvis.kernels.adex_spec import NormalisedSpec, NormalisedValues
 from jarvis.kernels.dispatch import check_backend, choose
 from jarvis.kernels.spec import is_named
 from jarvis.neurons.decay import exp_decay
 from jarvis.neurons.layers import check_input, checked_state
+from jarvis.support.checks import check_number
 from jarvis.surrogate import SurrogateSpike
 
 
@@ -79,8 +80,10 @@ class NormalisedAdExParams:
     w0: float = 0.1
 
     def __post_init__(self) -> None:
-        positive = ("tau", "tau_syn", "dt", "threshold", "tau_w", "delta_t")
-        check_params(self, positive, ("a", "b", "v_t", "w0"))
+        for name in ("tau", "tau_syn", "dt", "threshold", "tau_w", "delta_t"):
+            check_number(name, getattr(self, name), above=0)
+        for name in ("a", "b", "v_t", "w0"):
+            check_number(name, getattr(self, name))
         if self.steepest > 80.0:
             raise ValueError(
                 f"delta_t={self.delta_t:g} is too sharp: the exponential would be "

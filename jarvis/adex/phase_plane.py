@@ -1,14 +1,18 @@
 """Pictures of the AdEx neuron: its phase plane, its path through it, its potential over time."""
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from jarvis.adex.physiological import AdExParams, StepResponse
 from jarvis.plotting import BLUE, GREEN, GREY, RED, axes_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class FixedPoint(NamedTuple):

@@ -14,16 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jarvis.adex.common import (
-    DEFAULT_SURROGATE,
-    Surrogate,
-    check_params,
-    saturate,
-)
+from jarvis.adex.common import DEFAULT_SURROGATE, Surrogate, saturate
 from jarvis.kernels.adex_autograd import run_adex
 from jarvis.kernels.adex_spec import AdExValues
 from jarvis.kernels.dispatch import check_backend, choose
 from jarvis.neurons.layers import check_input, checked_state, stack_steps
+from jarvis.support.checks import check_choice, check_number
 from jarvis.surrogate import SurrogateSpike
 
 
@@ -134,15 +130,16 @@ class AdExParams:
     @classmethod
     def named(cls, name: str, **changes: float) -> "AdExParams":
         """The parameters of one of the `FIRING_PATTERNS`, with some of them changed."""
-        if name not in FIRING_PATTERNS:
-            raise ValueError(f"name={name!r} is not one of {', '.join(FIRING_PATTERNS)}")
+        check_choice("name", name, FIRING_PATTERNS)
         published = FIRING_PATTERNS[name]._asdict()
         del published["panel"], published["current"]
         return cls(**(published | dict(v_t=-50.0, delta_t=2.0) | changes))
 
     def __post_init__(self) -> None:
-        finite = ("e_l", "v_t", "a", "b", "v_reset", "v_peak")
-        check_params(self, ("c", "g_l", "delta_t", "tau_w", "dt"), finite)
+        for name in ("c", "g_l", "delta_t", "tau_w", "dt"):
+            check_number(name, getattr(self, name), above=0)
+        for name in ("e_l", "v_t", "a", "b", "v_reset", "v_peak"):
+            check_number(name, getattr(self, name))
         if not self.v_peak > max(self.v_t, self.v_reset):
             raise ValueError(
                 f"v_peak={self.v_peak:g} mV must be above v_t={self.v_t:g} mV and "

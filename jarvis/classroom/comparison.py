@@ -4,11 +4,13 @@ What they hear is a code of one spike an input at most: ``steps [B, n]``, the st
 spike, and `n_steps` where it never fires.
 """
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
@@ -16,6 +18,9 @@ from jarvis.encoding.events import Events
 from jarvis.networks.costs import Operations, count_operations, synaptic_operations
 from jarvis.spatial.first_spike import FirstSpikeNetwork
 from jarvis.stdp.conv import ConvSTDP
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 NOISE = ("lost", "shifted", "added")
 

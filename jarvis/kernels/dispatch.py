@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jarvis.support.checks import check_choice
+
 BACKENDS = ("auto", "eager", "numba", "triton")
 
 logger = logging.getLogger("jarvis.kernels")
@@ -20,8 +22,7 @@ logger = logging.getLogger("jarvis.kernels")
 
 def check_backend(backend: str) -> None:
     """ValueError for a name that is no backend."""
-    if backend not in BACKENDS:
-        raise ValueError(f"backend={backend!r} is not one of {', '.join(BACKENDS)}")
+    check_choice("backend", backend, BACKENDS)
 
 
 @cache

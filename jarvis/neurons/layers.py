@@ -6,6 +6,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from jarvis.support.checks import check_tensor
+
 State = TypeVar("State", bound=tuple)
 
 
@@ -21,7 +23,7 @@ def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         ``[T, B, ...]``.
 
     Example:
-        >>> over_time(nn.Conv2d(1, 4, 3), torch.rand(5, 2, 1, 8, 8)).shape
+        >>> over_time(torch.nn.Conv2d(1, 4, 3), torch.rand(5, 2, 1, 8, 8)).shape
         torch.Size([5, 2, 4, 6, 6])
     """
     check_input(x, "over_time")
@@ -33,14 +35,9 @@ def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def check_input(x: Tensor, name: str) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        what = f"{x.dtype}" if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"{name}: input must be a floating-point tensor [T, B, ...], not {what}")
-    if x.dim() < 2:
-        raise ValueError(
-            f"{name}: input must be [T, B, ...], time first; got shape {tuple(x.shape)}. "
-            "A single sample needs a batch axis: x.unsqueeze(1)"
-        )
+    """TypeError or ValueError for an input that is not floating-point ``[T, B, ...]``."""
+    hint = "time first, and a single sample needs a batch axis, x.unsqueeze(1)"
+    check_tensor(f"{name}: input", x, "[T, B, ...]", why=hint)
 
 
 def checked_state(layer: str, x: Tensor, state: State | None, fresh: State) -> State:

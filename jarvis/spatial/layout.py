@@ -1,19 +1,22 @@
 """Where the neurons of a spatial network sit, drawn, and a film of how they moved."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from jarvis import plotting
 from jarvis.spatial.training import SpatialRun
 from jarvis.support.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 #: Frames that a film has at most, evenly chosen, and how long each is shown, ms.
 FRAMES, FRAME_MS = 80, 120
@@ -68,6 +71,9 @@ def _reach(places: Sequence[np.ndarray]) -> float:
 
 
 def _figure(frame: dict[str, Any], limit: float, batches_per_epoch: int) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     places = frame["places"]
     figure = Figure(figsize=(5, 4.6), dpi=90, layout="constrained")
     FigureCanvasAgg(figure)

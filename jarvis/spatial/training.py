@@ -1,10 +1,7 @@
-"""Training a spatial network: its run, its loop with pruning and a log, and its evaluation on
-words.
-"""
+"""Training a spatial network: its run, its log and pruning, and its evaluation on words."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +9,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
 
 from jarvis.datasets.augmentation import Augmentation
 from jarvis.datasets.spoken_digits import SpokenDigits
@@ -27,16 +23,9 @@ from jarvis.spatial.network import (
 )
 from jarvis.support.files import atomic_path
 from jarvis.training import distributed
-from jarvis.training.checkpoints import (
-    CheckpointError,
-    load_checkpoint,
-    random_states,
-    save_checkpoint,
-)
-from jarvis.training.interruption import Interruption
-from jarvis.training.loop import Interrupted, save_interrupted
+from jarvis.training.loop import Hooks, train
 from jarvis.training.pruning import Pruner, density_after
-from jarvis.training.run import History, Run, batches
+from jarvis.training.run import GradientRun, History, Run, batches
 
 TOP = 3
 
@@ -134,8 +123,8 @@ def evaluate_words(
     return result | {"predicted": predicted}
 
 
-class SpatialRun(Run):
-    """A `Run` of a `SpatialNetwork` on event lists: cross-entropy and a price of firing rates.
+class SpatialRun(GradientRun):
+    """A run of a `SpatialNetwork` on event lists: cross-entropy and firing-rate regularisation.
 
     Args:
         model: the network, on its device.
@@ -143,7 +132,7 @@ class SpatialRun(Run):
         optimizer: such as `spatial_optimiser` makes.
         schedule: ``schedule(steps done) -> factor`` on the learning rates.
         epochs: how many there will be.
-        batch_size: words a step, over all processes.
+        batch_size: words per step, over all processes.
         target: of the firing rates.
         augmentation: of the training words, drawn anew each time.
         label_smoothing: share of a label's probability that is spread over all classes.
@@ -153,6 +142,10 @@ class SpatialRun(Run):
             (`synaptic_scaling_`); None: never.
         seed: of the order of words and of the augmentation.
     """
+
+    model: SpatialNetwork
+    kind = "spatial"
+    advice = "lower lr, or ask for smaller firing rates"
 
     def __init__(
         self,
@@ -170,56 +163,37 @@ class SpatialRun(Run):
         max_rate: float | None = None,
         seed: int = 0,
     ) -> None:
-        at = None if schedule is None else lambda step, n_steps: schedule(step)
-        super().__init__(model, train_set, batch_size, 0.0, None, optimizer, at, epochs, seed)
-        self.generator = torch.Generator().manual_seed(seed)  # words are changed on the CPU
-        self.target = RateTarget() if target is None else target
-        self.augmentation, self.label_smoothing = augmentation, label_smoothing
         if not 0 <= average < 1:
             raise ValueError(f"average={average!r} must lie in [0, 1)")
         if max_rate is not None and not 0 < max_rate < float("inf"):
             raise ValueError(f"max_rate={max_rate!r} Hz must be positive and finite, or None")
+        super().__init__(
+            model,
+            train_set,
+            optimizer=optimizer,
+            schedule=None if schedule is None else lambda step, n_steps: schedule(step),
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=seed,
+        )
+        self.generator = torch.Generator().manual_seed(seed)  # words are changed on the CPU
+        self.target = RateTarget() if target is None else target
+        self.augmentation, self.label_smoothing = augmentation, label_smoothing
         self.average, self.max_rate = average, max_rate
         follow = get_ema_multi_avg_fn(average)
         self.averaged = AveragedModel(model, multi_avg_fn=follow) if average else None
         self.kept: dict[str, Any] = {}  # what else a checkpoint holds (the frames of a film)
-        self._clear()
-
-    def _clear(self) -> None:
-        self.sums = dict.fromkeys(("loss", "correct", "top", "rate"), 0.0)
+        self._fired = torch.zeros(0)  # each neuron's rate in the batch in hand, Hz
 
     @property
     def evaluated(self) -> SpatialNetwork:
         """The network that words are to be decided by: the average, where there is one."""
         return self.model if self.averaged is None else cast(SpatialNetwork, self.averaged.module)
 
-    @property
-    def steps_done(self) -> int:
-        """Updates since the run's beginning."""
-        return self.epoch * self.batches_per_epoch + self.step
-
-    def steps(self) -> Iterator[float]:
-        """Train on the batches of this epoch that are still to come; yields their losses.
-
-        Under torchrun as `Run.steps`: each rank has its share of the batch and weighs its mean loss
-        by what that share really is.
-        """
-        shuffle = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(len(self.train_set), generator=shuffle)
-        self.model.train()
-        for index in list(batches(len(order), self.batch_size, order))[self.step :]:
-            if self.schedule is not None:
-                factor = self.schedule(self.steps_done, 0)
-                for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
-                    group["lr"] = lr * factor
-            yield self._learn(index)
-
-    def _learn(self, index: Tensor) -> float:
-        share = distributed.share(len(index))
-        n_mine = share.stop - share.start
+    def forward(self, index: Tensor, part: slice) -> tuple[Tensor, dict[str, float]]:
+        """The mean loss of a part of a batch of words, and sums of what else is measured."""
         events, labels = self.train_set.batch(index, self.augmentation, self.generator)
-        if distributed.world_size() > 1:  # a rank without a word weighs another's by 0
-            part = share if n_mine else slice(0, 1)
+        if distributed.world_size() > 1:
             events, labels = events[part], labels[part]
         out: SpatialOutput = self.trained(events)
         loss = nn.functional.cross_entropy(
@@ -228,69 +202,45 @@ class SpatialRun(Run):
         duration = _duration(events, self.model)
         loss = loss + self.target(out.counts, duration)
         first, top = _hits(out.scores.detach().cpu(), labels)
-        fired = rates(out.counts.detach(), duration).mean(0)  # of each neuron, this rank's words
-        rate = fired.mean().item()
-        mine = (loss.item() * n_mine, rate * n_mine, *((first, top) if n_mine else (0, 0)))
-        loss_sum, rate_sum, n_correct, n_top = distributed.total(*mine)
-        value = loss_sum / len(index)
-        advice = "lower lr, or ask for smaller firing rates"
-        self.descend(loss, value, n_mine, len(index), advice)
+        self._fired = rates(out.counts.detach(), duration).mean(0)
+        rate = self._fired.mean().item() * len(labels)
+        return loss, {"acc": first, "top3": top, "rate": rate}
+
+    def after_step(self, index: Tensor, n_mine: int) -> None:
+        """Weaken what a too fast neuron hears, and let the average follow."""
         if self.max_rate is not None:
-            summed = distributed.total(*(fired * n_mine).tolist())  # the same on every rank
+            summed = distributed.total(*(self._fired * n_mine).tolist())  # the same on every rank
             synaptic_scaling_(self.model, torch.tensor(summed) / len(index), self.max_rate)
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
-        done = (loss_sum, n_correct, n_top, rate_sum)
-        for name, amount in zip(self.sums, done, strict=True):
-            self.sums[name] += amount
-        self.step += 1
-        return value
 
-    def end_epoch(self) -> dict[str, float]:
-        """Close the epoch: its means over the words as they were trained on, weights moving."""
-        n = len(self.train_set)
-        names = ("loss", "train_acc", "train_top3", "train_rate")
-        metrics = {key: self.sums[of] / n for key, of in zip(names, self.sums, strict=True)}
-        self.epoch, self.step = self.epoch + 1, 0
-        self._clear()
-        return metrics
+    def line(self, metrics: Mapping[str, Any]) -> str:
+        parts = [f"epoch={metrics['epoch']:.0f}"]
+        names = (
+            "loss", "train_acc", "train_top3", "val_loss", "val_dense_acc", "val_acc", "val_top3"
+        )  # fmt: skip
+        parts += [f"{name}={metrics[name]:.4f}" for name in names if name in metrics]
+        densities = [value for name, value in metrics.items() if name.startswith("density_")]
+        if densities:
+            parts.append(f"density={max(densities):.3f}")
+        rate = metrics.get("val_rate", metrics["train_rate"])
+        return " ".join([*parts, f"rate={rate:.1f}", f"seconds={metrics['seconds']:.1f}"])
 
     def identity(self) -> dict[str, Any]:
-        """What has to be the same for a checkpoint to be of this run."""
-        same = super().identity()
-        same.pop("epochs", None)  # this schedule counts steps: a run may be made longer
+        same = super().identity() | {"augmentation": asdict(self.augmentation or Augmentation())}
         same |= {"average": self.average} if self.average else {}
-        same |= {"max_rate": self.max_rate} if self.max_rate else {}
-        return same | {"augmentation": asdict(self.augmentation or Augmentation())}
+        return same | ({"max_rate": self.max_rate} if self.max_rate else {})
 
-    def save(self, path: Path) -> None:
-        save_checkpoint(
-            path,
-            {
-                "model": self.model.state_dict(),
-                "averaged": None if self.averaged is None else self.averaged.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "epoch": self.epoch,
-                "step": self.step,
-                "sums": [self.loss_sum, self.n_correct],
-                "spatial_sums": self.sums,
-                "kept": self.kept,
-                "history": asdict(self.history),
-                "run": self.identity(),
-                "arguments": self.arguments,
-                "random": random_states(self.generator),
-            },
-        )
+    def state(self) -> dict[str, Any]:
+        averaged = None if self.averaged is None else self.averaged.state_dict()
+        return super().state() | {"averaged": averaged, "kept": self.kept}
 
-    def restore(self, path: Path) -> None:
-        super().restore(path)
-        content = load_checkpoint(path)
-        self.sums, self.kept = content["spatial_sums"], content["kept"]
+    def load_state(self, content: dict[str, Any], path: Path) -> None:
+        super().load_state(content, path)
+        self.kept = content["kept"]
         if self.averaged is not None:
             self.averaged.load_state_dict(content["averaged"])
 
-
-SAVED = "saved in {folder}: go on with --reload"
 
 #: Batches between two lines of the log, and between two frames of a film.
 LOG_EVERY = 50
@@ -357,14 +307,13 @@ def fit_spatial(
 ) -> History:
     """Train until `run.epochs` are done.
 
-    One line an epoch: ``epoch=1 loss=2.1312 train_acc=0.3211 val_acc=0.4120 ... rate=17.1``. The
+    One line per epoch: ``epoch=1 loss=2.1312 train_acc=0.3211 val_acc=0.4120 ... rate=17.1``. The
     rate is the hidden neurons' mean, Hz, on validation words where there are some. The best epoch
     is the one with the highest validation accuracy; without a `val_set` it is the last.
 
     With `output`, every epoch leaves ``checkpoint_latest.pt`` and the best ``checkpoint_best.pt``;
-    ``log.jsonl`` has a line an epoch and every 50 batches. SIGINT and SIGTERM save after the batch
-    in hand; a second SIGINT stops at once. `resume` goes on from there, in the middle of an epoch
-    too, and ends with the same weights, bit for bit on one machine.
+    ``log.jsonl`` has a line per epoch and every 50 batches. An interruption saves too, and `resume`
+    goes on from there, as `jarvis.training.train` says.
 
     Under torchrun all processes train together, as `jarvis.fit` says.
 
@@ -373,7 +322,7 @@ def fit_spatial(
         val_set: words of speakers that are held out.
         pruner: prunes `run.model` after each epoch, before it is saved.
         density: share of the synapses that it keeps.
-        iterative: get there by a tenth of all synapses an epoch.
+        iterative: get there by a tenth of all synapses per epoch.
         output: folder of the run.
         resume: a checkpoint, or the `output` of an earlier run.
         progress: show a bar with the time that is left, where standard error is a terminal.
@@ -388,76 +337,48 @@ def fit_spatial(
         CheckpointError: for a `resume` that is missing, damaged, or of another run.
         Interrupted: (a KeyboardInterrupt) after an interruption, when all is saved.
     """
-    if not len(run.train_set):
-        raise ValueError("the training set is empty")
     if pruner is not None and run.averaged is not None:
         raise ValueError("a running average has no place for pruned synapses: average=0")
-    main = distributed.is_main()
-    folder = Path(output) if output is not None else None
-    if resume is not None:
-        run.restore(Path(resume))
-        if run.epoch > run.epochs:
-            raise CheckpointError(
-                f"{resume} has {run.epoch} epochs already, more than the {run.epochs} asked for"
-            )
-    if folder is not None and main:
-        folder.mkdir(parents=True, exist_ok=True)
-    file = None if folder is None or not main else folder / "log.jsonl"
-    lines = JsonLines(file, run.steps_done, fresh=resume is None)
-    lines.write("start", steps=run.steps_done, arguments=run.arguments)
-    devices = range(torch.cuda.device_count())
-    bar = tqdm(
-        total=run.epochs * run.batches_per_epoch,
-        initial=run.steps_done,
-        unit="batch",
-        disable=None if progress and main else True,  # None: only where there is a terminal
-    )
-    with torch.random.fork_rng(devices=devices), Interruption() as interruption, bar:
-        run.set_random()
-        if on_frame is not None and run.steps_done == 0:
-            on_frame(run)
-        while run.epoch < run.epochs:
-            started = time.perf_counter()
-            bar.set_description(f"epoch {run.epoch + 1}/{run.epochs}")
-            for loss in run.steps():
-                bar.update()
-                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-                if run.step % LOG_EVERY == 0 and run.step < run.batches_per_epoch:
-                    lines.write("batch", epoch=run.epoch + 1, steps=run.steps_done, loss=loss)
-                    if on_frame is not None:
-                        on_frame(run)
-                if distributed.any_of(interruption.requested):
-                    raise Interrupted(save_interrupted(run, folder, SAVED))
-            metrics = run.end_epoch()
-            metrics["seconds"] = time.perf_counter() - started
-            if pruner is not None:
-                metrics |= prune_epoch(run, pruner, density, iterative, val_set)
-            if val_set is not None:
-                result = evaluate_words(run.evaluated, val_set, shared=True)
-                metrics |= {f"val_{k}": v for k, v in result.items() if k != "predicted"}
-            better = run.record(metrics)
+
+    class Measured(Hooks):
+        def start(self, run: Run) -> None:
+            file = None
+            if output is not None and distributed.is_main():
+                file = Path(output) / "log.jsonl"
+            self.lines = JsonLines(file, run.steps_done, fresh=resume is None)
+            self.lines.write("start", steps=run.steps_done, arguments=run.arguments)
+            if run.steps_done == 0:
+                self.frame(run)
+
+        def frame(self, run: Run) -> None:
             if on_frame is not None:
-                on_frame(run)
-            lines.write("epoch", steps=run.steps_done, **run.history.epochs[-1])
-            if main:
-                with bar.external_write_mode():
-                    log(epoch_line(run.history.epochs[-1]))
-            if folder is not None and main:
-                if better:
-                    run.save(folder / "checkpoint_best.pt")
-                run.save(folder / "checkpoint_latest.pt")
-            if run.epoch < run.epochs and distributed.any_of(interruption.requested):
-                raise Interrupted(save_interrupted(run, folder, SAVED))
+                on_frame(cast(SpatialRun, run))
+
+        def batch(self, run: Run, loss: float) -> None:
+            if run.step % LOG_EVERY == 0 and run.step < run.batches_per_epoch:
+                self.lines.write("batch", epoch=run.epoch + 1, steps=run.steps_done, loss=loss)
+                self.frame(run)
+
+        def measure(self, run: Run) -> dict[str, float]:
+            trained, metrics = cast(SpatialRun, run), {}
+            if pruner is not None:
+                metrics |= prune_epoch(trained, pruner, density, iterative, val_set)
+            if val_set is not None:
+                result = evaluate_words(trained.evaluated, val_set, shared=True)
+                metrics |= {f"val_{k}": v for k, v in result.items() if k != "predicted"}
+            return metrics
+
+        def epoch(self, run: Run, metrics: dict[str, Any]) -> None:
+            self.frame(run)
+            self.lines.write("epoch", steps=run.steps_done, **metrics)
+
+    train(
+        run,
+        Measured(),
+        output=output,
+        resume=resume,
+        progress=progress,
+        log=log,
+        saved="saved in {folder}: go on with --reload",
+    )
     return run.history
-
-
-def epoch_line(metrics: dict[str, float]) -> str:
-    """What is shown of an epoch."""
-    parts = [f"epoch={metrics['epoch']:.0f}"]
-    names = ("loss", "train_acc", "train_top3", "val_loss", "val_dense_acc", "val_acc", "val_top3")
-    parts += [f"{name}={metrics[name]:.4f}" for name in names if name in metrics]
-    densities = [value for name, value in metrics.items() if name.startswith("density_")]
-    if densities:
-        parts.append(f"density={max(densities):.3f}")
-    rate = metrics.get("val_rate", metrics["train_rate"])
-    return " ".join([*parts, f"rate={rate:.1f}", f"seconds={metrics['seconds']:.1f}"])

@@ -1,17 +1,22 @@
 """What a layer that learnt without labels knows of them: a linear read-out, and winning maps."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from jarvis.encoding.events import Events
 from jarvis.stdp.conv import ConvSTDP
 from jarvis.stdp.network import layer_input
 from jarvis.stdp.recipe import Recipe
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 _BATCH = 500  # stimuli whose potentials are held at once
 
@@ -67,6 +72,8 @@ def latency_features(events: Events) -> csr_matrix:
         >>> latency_features(train).toarray().tolist()
         [[1.0, 0.75, 0.0]]
     """
+    from scipy.sparse import csr_matrix
+
     assert events.n_steps is not None
     values = 1.0 - 0.5 * events.times.numpy().astype(np.float32) / events.n_steps
     arrays = (values, events.units.numpy(), events.offsets.numpy())
@@ -98,6 +105,7 @@ def linear_readout(
         >>> linear_readout((x, torch.tensor([0, 0, 1, 1])), (x, torch.tensor([0, 0, 1, 1])))[0]
         1.0
     """
+    from scipy.sparse import csr_matrix
     from sklearn.svm import LinearSVC
 
     x, x_test = train[0], test[0]

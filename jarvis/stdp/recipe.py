@@ -12,13 +12,15 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jarvis.stdp.order import STDPConfig
 from jarvis.stdp.wta import WTAConfig
+
+if TYPE_CHECKING:
+    import yaml
 
 T = TypeVar("T")
 
@@ -27,23 +29,27 @@ class ConfigError(ValueError):
     """A configuration has a wrong key or value; the message names where, and the fix."""
 
 
-class _Loader(yaml.SafeLoader):
+@cache
+def _loader() -> "type[yaml.SafeLoader]":
     """YAML without its silent rule that of two equal keys the last one counts."""
+    import yaml
 
+    class Loader(yaml.SafeLoader):
+        pass
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
-    seen = set()
-    for key_node, _ in node.value:
-        key = key_node.value
-        if key in seen and key != "<<":
-            line = key_node.start_mark.line + 1
-            raise ConfigError(f"{loader.name}: {key!r} appears twice, again in line {line}")
-        seen.add(key)
-    loader.flatten_mapping(node)
-    return loader.construct_mapping(node, deep=True)
+    def mapping(loader: Loader, node: yaml.MappingNode) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            key = key_node.value
+            if key in seen and key != "<<":
+                line = key_node.start_mark.line + 1
+                raise ConfigError(f"{loader.name}: {key!r} appears twice, again in line {line}")
+            seen.add(key)
+        loader.flatten_mapping(node)
+        return loader.construct_mapping(node, deep=True)
 
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    return Loader
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -52,10 +58,12 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     Raises:
         ConfigError: if the file is missing, not YAML, not a mapping, or has a key twice.
     """
+    import yaml
+
     path = Path(path)
     try:
         with path.open(encoding="utf-8") as file:
-            values = yaml.load(file, _Loader)
+            values = yaml.load(file, _loader())
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ConfigError(f"cannot read config {path}: {reason}") from None

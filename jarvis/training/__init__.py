@@ -1,25 +1,37 @@
 """One training loop for everything: runs that resume bit for bit, on one process or several.
 
-`loop` has `fit` and `evaluate`, `run` what happens between two batches, `checkpoints` and
-`interruption` keep a run safe, `schedules` vary the learning rate, `pruning` removes synapses,
-`distributed` speaks to torchrun, and `devices` chooses a device and seeds torch.
+`loop` has `fit`, `evaluate` and `train`, which drives every kind of run; `run` is a run between
+two batches, and what may change when it goes on; `checkpoints` and `interruption` keep it safe,
+`schedules` vary the learning rate, `pruning` removes synapses, `distributed` speaks to torchrun,
+and `devices` chooses a device and seeds torch.
 """
 
 from jarvis.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from jarvis.training.devices import choose_device, seeded
 from jarvis.training.interruption import Interruption
-from jarvis.training.loop import Interrupted, evaluate, fit
+from jarvis.training.loop import Hooks, evaluate, fit, train
 from jarvis.training.pruning import Pruner, density_after
-from jarvis.training.run import History, TrainingError
+from jarvis.training.run import (
+    GradientRun,
+    History,
+    Interrupted,
+    Run,
+    TrainingError,
+    checkpoint_file,
+)
 from jarvis.training.schedules import cosine, linear_tail, warmup_cosine
 
 __all__ = [
     "CheckpointError",
+    "GradientRun",
     "History",
+    "Hooks",
     "Interrupted",
     "Interruption",
     "Pruner",
+    "Run",
     "TrainingError",
+    "checkpoint_file",
     "choose_device",
     "cosine",
     "density_after",
@@ -29,5 +41,6 @@ __all__ = [
     "load_checkpoint",
     "save_checkpoint",
     "seeded",
+    "train",
     "warmup_cosine",
 ]

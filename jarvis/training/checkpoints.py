@@ -8,7 +8,8 @@ import torch
 
 from jarvis.support.files import atomic_path
 
-FORMAT = 1
+#: The format that is written, and those whose weights can be read.
+FORMAT, READABLE = 2, (1, 2)
 
 
 class CheckpointError(ValueError):
@@ -72,6 +73,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # zip, pickle and tensor errors, by where the damage is
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} is truncated or not a checkpoint: {reason}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in READABLE:
         raise CheckpointError(f"{path} is not a jarvis checkpoint of format {FORMAT}")
     return content

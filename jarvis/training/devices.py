@@ -8,7 +8,7 @@ import torch
 from jarvis.training import distributed
 
 
-def _own_random():
+def own_random():
     """Put back torch's random state afterwards, on all GPUs (asked for by name: several warn)."""
     return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
 
@@ -27,7 +27,7 @@ def seeded(seed: int) -> Iterator[None]:
         >>> torch.equal(first, second)
         True
     """
-    with _own_random():
+    with own_random():
         torch.manual_seed(seed)
         yield
 

@@ -1,25 +1,168 @@
-"""The training loop that demos and notebooks share."""
+"""The training loop: it drives every kind of run, saves it, and goes on with it."""
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from jarvis.datasets.arrays import ArrayDataset
 from jarvis.support.files import write_json
 from jarvis.training import distributed
-from jarvis.training.devices import _own_random
+from jarvis.training.devices import own_random
 from jarvis.training.interruption import Interruption
-from jarvis.training.run import Encode, History, Objective, Run, batches, encoded
+from jarvis.training.run import (
+    Encode,
+    GradientRun,
+    History,
+    Interrupted,
+    Objective,
+    Run,
+    Schedule,
+    batches,
+    cross_entropy,
+    encoded,
+)
 
 
-class Interrupted(KeyboardInterrupt):
-    """Training was interrupted after a batch; the message says where its state was saved."""
+class Hooks:
+    """What a training does besides learning: override what is wanted. All ranks call them."""
+
+    def start(self, run: Run) -> None:
+        """Before the first batch, in a resumed run too."""
+
+    def batch(self, run: Run, loss: float) -> None:
+        """After each batch."""
+
+    def measure(self, run: Run) -> dict[str, float]:
+        """After an epoch's last batch: further metrics of it. What is changed here is saved."""
+        return {}
+
+    def epoch(self, run: Run, metrics: dict[str, Any]) -> None:
+        """When an epoch is measured, before it is saved."""
+
+    def saved(self, run: Run, metrics: dict[str, Any]) -> None:
+        """When an epoch is saved and shown."""
+
+    def finished(self, run: Run) -> bool:
+        """Whether to stop although epochs are left."""
+        return False
+
+
+def train(
+    run: Run,
+    hooks: Hooks | None = None,
+    *,
+    output: str | Path | None = None,
+    resume: str | Path | None = None,
+    tensorboard: bool = False,
+    progress: bool = True,
+    log: Callable[[str], None] = print,
+    saved: str = "saved: resume with --resume {folder}",
+) -> Run:
+    """Run a training until its epochs are done, and keep it safe.
+
+    Each epoch is measured, then saved, then shown: a line that says that an epoch is done is true
+    of its checkpoint. SIGINT and SIGTERM save after the batch in hand; a second SIGINT stops at
+    once. `resume` goes on from there, in the middle of an epoch too, and ends with the same
+    weights, bit for bit on one machine, as a run that was never stopped. The number of epochs, the
+    learning rates and where a run writes may change then (a line says so); its data, model,
+    optimiser and seed may not.
+
+    Under torchrun all processes call this; rank 0 logs and writes.
+
+    Args:
+        run: what learns, and how; it is changed.
+        hooks: what is measured and noted on the way.
+        output: folder for checkpoints and ``metrics_final.json``.
+        resume: a checkpoint, or the `output` of an earlier run.
+        tensorboard: also write TensorBoard events to ``output/events``, where it is installed.
+        progress: show a bar, where standard error is a terminal.
+        log: takes each line.
+        saved: what the message of an interruption says when all is saved.
+
+    Returns:
+        `run`.
+
+    Raises:
+        TrainingError: when the loss is no longer finite.
+        CheckpointError: for a `resume` that is missing, damaged, or of another run.
+        Interrupted: (a KeyboardInterrupt) after an interruption, when all is saved.
+    """
+    hooks = hooks or Hooks()
+    main = distributed.is_main()
+    folder = Path(output) if output is not None else None
+    if resume is not None:
+        changed = run.restore(resume)
+        if changed and main:
+            log(f"resumed with {', '.join(changed)}")
+    if folder is not None and main:
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def interrupted() -> Interrupted:
+        where = run.where()
+        if folder is None:
+            return Interrupted(
+                f"interrupted after {where}; nothing saved, for no output folder was given"
+            )
+        if main:
+            run.save_to(folder)
+        distributed.any_of(False)  # a rank that left first would make torchrun end the writing one
+        return Interrupted(f"interrupted after {where}; {saved.format(folder=folder)}")
+
+    with own_random(), Interruption() as interruption, ExitStack() as at_end:
+        writer = tensorboard_writer(folder) if tensorboard and folder is not None and main else None
+        if writer is not None:
+            at_end.callback(writer.close)
+        bar = at_end.enter_context(_bar(run, progress and main))
+        run.set_random()
+        hooks.start(run)
+        while not (run.finished or hooks.finished(run)):
+            started = time.perf_counter()
+            for loss in run.steps():
+                bar.update()
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                hooks.batch(run, loss)
+                if distributed.any_of(interruption.requested):
+                    raise interrupted()
+            metrics = run.end_epoch()
+            metrics["seconds"] = time.perf_counter() - started
+            metrics |= hooks.measure(run)
+            better = run.record(metrics)
+            metrics = run.history.epochs[-1]
+            hooks.epoch(run, metrics)
+            if folder is not None and main:
+                run.save_to(folder, run.files(better, metrics))
+            if main:
+                with bar.external_write_mode():
+                    for line in run.line(metrics).splitlines():
+                        log(line)
+            if writer is not None:
+                numbers, at = run.scalars(metrics)
+                for name, value in numbers.items():
+                    writer.add_scalar(name, value, at)
+            hooks.saved(run, metrics)
+            if not run.finished and distributed.any_of(interruption.requested):
+                raise interrupted()
+    if folder is not None and main:
+        write_json(folder / "metrics_final.json", run.summary())
+    return run
+
+
+def _bar(run: Run, shown: bool):
+    """A bar over the batches of the whole run."""
+    from tqdm import tqdm
+
+    return tqdm(
+        total=run.epochs * run.batches_per_epoch,
+        initial=run.steps_done,
+        unit="batch",
+        leave=False,
+        disable=None if shown else True,  # None: only where there is a terminal
+    )
 
 
 @torch.no_grad()
@@ -92,9 +235,9 @@ def fit(
     batch_size: int = 128,
     lr: float = 1e-3,
     encode: Encode | None = None,
-    objective: Objective | None = None,
+    objective: Objective = cross_entropy,
     optimizer: torch.optim.Optimizer | None = None,
-    schedule: Callable[[int, int], float] | None = None,
+    schedule: Schedule | None = None,
     seed: int = 0,
     draws: int = 1,
     patience: int | None = None,
@@ -108,14 +251,12 @@ def fit(
 ) -> History:
     """Train a classifier by cross-entropy, or by another objective.
 
-    One line an epoch: ``epoch=N loss=... [val_acc=...] [test_acc=...]``. The best epoch is the one
+    One line per epoch: ``epoch=N loss=... [val_acc=...] [test_acc=...]``. The best epoch is the one
     with the highest accuracy on `val_set`; `test_set` is reported and never chosen by.
 
     With `output`, every epoch leaves ``checkpoint_latest.pt``, the best one
-    ``checkpoint_best.pt``, and the run's end ``metrics_final.json``. SIGINT and SIGTERM save after
-    the batch in hand; a second SIGINT stops at once. `resume` goes on from there, in the middle
-    of an epoch too, and ends with the same weights, bit for bit on one machine, as a run that
-    was never stopped.
+    ``checkpoint_best.pt``, and the run's end ``metrics_final.json``; an interruption saves too, and
+    `resume` goes on from there, as `train` says.
 
     Under torchrun (`jarvis.training.distributed`) all processes train together: `batch_size` counts
     the samples of all of them, and weights and lines are those of one process but for the order in
@@ -154,85 +295,49 @@ def fit(
         CheckpointError: for a `resume` that is missing, damaged, or of a run with other arguments.
         Interrupted: (a KeyboardInterrupt) after an interruption, when all is saved.
     """
-    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1")
-    if not lr > 0:
-        raise ValueError(f"lr={lr} must be positive")
     if patience is not None and val_set is None:
         raise ValueError("patience needs a val_set")
-    if not len(train_set):
-        raise ValueError("the training set is empty")
     distributed.start(next(model.parameters()).device)
-    main = distributed.is_main()
-    run = Run(model, train_set, batch_size, lr, encode, optimizer, schedule, epochs, seed)
-    run.arguments = arguments or {}
-    run.objective = objective or run.objective
-    folder = Path(output) if output is not None else None
-    if resume is not None:
-        run.restore(Path(resume))
-    if folder is not None and main:
-        folder.mkdir(parents=True, exist_ok=True)
-    writer = tensorboard_writer(folder) if tensorboard and folder is not None and main else None
+    run = GradientRun(
+        model,
+        train_set,
+        objective=objective,
+        encode=encode,
+        optimizer=optimizer,
+        lr=lr,
+        schedule=schedule,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        arguments=arguments,
+    )
 
-    history = run.history
-    with _own_random(), Interruption() as interruption:
-        run.set_random()
-        while run.epoch < epochs and not (patience is not None and history.bad_epochs >= patience):
-            started = time.perf_counter()
-            bar = tqdm(
-                total=run.batches_per_epoch,
-                initial=run.step,
-                desc=f"epoch {run.epoch + 1}/{epochs}",
-                leave=False,
-                disable=None if progress and main else True,  # None: only where there is a terminal
-            )
-            with bar:
-                for loss in run.steps():
-                    bar.update()
-                    bar.set_postfix(loss=f"{loss:.3f}")
-                    if distributed.any_of(interruption.requested):
-                        raise Interrupted(save_interrupted(run, folder))
-            metrics = run.end_epoch()
-            metrics["seconds"] = time.perf_counter() - started
+    class Measured(Hooks):
+        def measure(self, run: Run) -> dict[str, float]:
+            metrics = {}
             for name, dataset in (("val", val_set), ("test", test_set)):
                 if dataset is not None:
                     result = evaluate(model, dataset, encode, seed=seed, draws=draws, shared=True)
                     metrics[f"{name}_loss"], metrics[f"{name}_acc"] = result["loss"], result["acc"]
-            better = run.record(metrics)
-            shown = [f"epoch={run.epoch}", f"loss={metrics['loss']:.4f}"]
-            shown += [f"{k}={metrics[k]:.4f}" for k in ("val_acc", "test_acc") if k in metrics]
-            if main:
-                log(" ".join(shown))
-            if writer is not None:
-                for name, value in metrics.items():
-                    writer.add_scalar(name, value, run.epoch)
-            if folder is not None and main:
-                if better:
-                    run.save(folder / "checkpoint_best.pt")
-                run.save(folder / "checkpoint_latest.pt")
+            return metrics
+
+        def saved(self, run: Run, metrics: dict[str, Any]) -> None:
             if on_epoch is not None:
                 on_epoch(run.epoch, model)
-            if run.epoch < epochs and distributed.any_of(interruption.requested):
-                raise Interrupted(save_interrupted(run, folder))
-    if writer is not None:
-        writer.close()
-    if folder is not None and main:
-        write_json(folder / "metrics_final.json", asdict(history) | {"arguments": run.arguments})
-    return history
 
+        def finished(self, run: Run) -> bool:
+            return patience is not None and run.history.bad_epochs >= patience
 
-def save_interrupted(
-    run: Run, folder: Path | None, saved: str = "saved: resume with --resume {folder}"
-) -> str:
-    """Save a run between two batches; what to tell the user, `saved` being how to go on."""
-    where = f"epoch {run.epoch + 1}, batch {run.step} of {run.batches_per_epoch}"
-    if folder is None:
-        return f"interrupted after {where}; nothing saved, for no output folder was given"
-    if distributed.is_main():
-        run.save(folder / "checkpoint_latest.pt")
-    distributed.any_of(False)  # a rank that left first would make torchrun end the one that writes
-    return f"interrupted after {where}; {saved.format(folder=folder)}"
+    train(
+        run,
+        Measured(),
+        output=output,
+        resume=resume,
+        tensorboard=tensorboard,
+        progress=progress,
+        log=log,
+    )
+    return run.history
 
 
 def tensorboard_writer(folder: Path):

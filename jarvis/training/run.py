@@ -1,7 +1,14 @@
-"""A training run between two batches: what it does next, and all that a checkpoint holds."""
+"""A training run between two batches: where it stands, and all that a checkpoint holds.
+
+`Run` is what every kind of training has in common: its order of samples, its history, its identity,
+saving and restoring. `GradientRun` descends a loss; `jarvis.spatial.SpatialRun` and
+`jarvis.stdp.LayerwiseRun` are further kinds. `loop.train` drives them all.
+"""
 
 import json
-from collections.abc import Callable, Iterator
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +18,7 @@ from torch import Tensor, nn
 
 from jarvis.training import distributed
 from jarvis.training.checkpoints import (
+    FORMAT,
     CheckpointError,
     load_checkpoint,
     random_states,
@@ -24,6 +32,12 @@ Encode = Callable[[Tensor, torch.Generator], Tensor]
 #: ``objective(model, input, targets [B]) -> (mean loss of the samples, scores [B, C])``
 Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
 
+#: ``schedule(step, n_steps) -> factor`` on the learning rates
+Schedule = Callable[[int, int], float]
+
+#: Arguments that may differ when a run goes on; everything else has to be the same.
+MAY_CHANGE = ("epochs", "nepochs", "lr", "delay_lr", "device", "output", "plot")
+
 
 def cross_entropy(model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """The `Objective` of a classifier whose outputs are scores."""
@@ -35,11 +49,15 @@ class TrainingError(RuntimeError):
     """Training cannot go on (the loss is NaN or infinite); the message says where and why."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Training was interrupted after a batch; the message says where its state was saved."""
+
+
 @dataclass
 class History:
-    """What `fit` returns: one dict an epoch, and which epoch was best on the validation set."""
+    """What `fit` returns: one dict per epoch, and which epoch was best on the validation set."""
 
-    epochs: list[dict[str, float]] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0  #: 1, 2, ...; 0 before the first
     best_val_acc: float = -1.0
     bad_epochs: int = 0  #: epochs since the best one
@@ -67,87 +85,118 @@ def encoded(x: Tensor, encode: Encode | None, generator: torch.Generator, part: 
 
 
 class Run:
-    """A training run between two batches: all that a checkpoint has to hold.
+    """A training run between two batches: where it stands, and all that a checkpoint holds.
 
     Under torchrun every process has one, and all of them hold the same between two batches.
+
+    A kind of training defines `n_samples`, `learn`, `end_epoch`, `line` and the pair `state` and
+    `load_state`; and, where it differs, `finished`, `identity`, `record`, `where` and `files`.
+
+    Args:
+        epochs: how many there will be.
+        batch_size: samples per batch, over all processes.
+        seed: of the order of samples, and of the run's generator.
+        arguments: plain values, kept in checkpoints and metrics; all but `MAY_CHANGE` are part of
+            the run's identity.
+
+    Attributes:
+        epoch, done: epochs finished, and samples finished in the next one.
+        history: the epochs' metrics.
     """
 
+    kind = "gradient"
+    #: Where checkpoints lie below the output folder.
+    folder = "."
+
     def __init__(
-        self, model, train_set, batch_size, lr, encode, optimizer, schedule, epochs, seed
+        self,
+        epochs: int,
+        batch_size: int,
+        seed: int,
+        arguments: Mapping[str, Any] | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
-        self.model, self.train_set, self.batch_size = model, train_set, batch_size
-        self.encode, self.schedule, self.epochs, self.seed = encode, schedule, epochs, seed
-        self.optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=lr)
-        self.lrs = [group["lr"] for group in self.optimizer.param_groups]
-        self.device = next(model.parameters()).device
-        self.trained = distributed.wrap(model)
-        self.generator = torch.Generator(self.device).manual_seed(seed)
-        self.batches_per_epoch = -(-len(train_set) // batch_size)
-        self.epoch = self.step = 0  # epochs done, batches done in the next one
-        self.loss_sum, self.n_correct = 0.0, 0
+        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+            if value < 1:
+                raise ValueError(f"{name}={value} must be at least 1")
+        self.epochs, self.batch_size, self.seed = epochs, batch_size, seed
+        self.arguments = dict(arguments or {})
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.epoch = self.done = 0
         self.history = History()
-        self.objective: Objective = cross_entropy
-        self.arguments: dict[str, Any] = {}
         self._random: dict[str, Any] | None = None
 
+    # -- what a kind of training is ----------------------------------------------------------------
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of an epoch."""
+        raise NotImplementedError
+
+    def learn(self, index: Tensor) -> float:
+        """Learn from the samples at `index`; the batch's loss, or NaN where there is none."""
+        raise NotImplementedError
+
+    def end_epoch(self) -> dict[str, Any]:
+        """Close the epoch: what it measured while it learned."""
+        raise NotImplementedError
+
+    def line(self, metrics: Mapping[str, Any]) -> str:
+        """What is shown of an epoch."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """What else a checkpoint holds: tensors and plain values."""
+        raise NotImplementedError
+
+    def load_state(self, content: dict[str, Any], path: Path) -> None:
+        """Take over what `state` returned; CheckpointError if it does not fit."""
+        raise NotImplementedError
+
+    # -- where it stands ---------------------------------------------------------------------------
+
+    @property
+    def step(self) -> int:
+        """Batches done in this epoch."""
+        return -(-self.done // self.batch_size)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of an epoch; the last may be smaller."""
+        return -(-self.n_samples // self.batch_size)
+
+    @property
+    def steps_done(self) -> int:
+        """Batches since the run's beginning."""
+        return self.epoch * self.batches_per_epoch + self.step
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is no epoch left."""
+        return self.epoch >= self.epochs
+
+    def shuffle_key(self) -> int:
+        """What this epoch's order is drawn from; it is no state, so a resumed run finds it too."""
+        return self.seed * 1_000_003 + self.epoch
+
+    def order(self) -> Tensor:
+        """The order of this epoch's samples."""
+        shuffle = torch.Generator().manual_seed(self.shuffle_key() % (1 << 63))
+        return torch.randperm(self.n_samples, generator=shuffle)
+
     def steps(self) -> Iterator[float]:
-        """Train on the batches of this epoch that are still to come; yields their losses.
+        """Learn from the batches of this epoch that are still to come; yields their losses."""
+        for index in self.order()[self.done :].split(self.batch_size):
+            if len(index):
+                loss = self.learn(index)
+                self.done += len(index)
+                yield loss
 
-        Under torchrun each rank computes its share of the batch. DistributedDataParallel takes the
-        mean of their gradients, as if every rank had as many samples: so a rank weighs its mean
-        loss by what its share really is, and the outcome is the gradient of the whole batch's mean.
-        A rank without a sample (of a last batch that is smaller than the number of ranks) takes
-        part with weight 0 on one that is another's.
-        """
-        # The order follows from seed and epoch alone, so a resumed epoch can find its place.
-        shuffle = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(len(self.train_set), generator=shuffle)
-        self.model.train()
-        todo = list(batches(len(order), self.batch_size, order))
-        for index in todo[self.step :]:
-            if self.schedule is not None:
-                done = self.epoch * self.batches_per_epoch + self.step
-                factor = self.schedule(done, self.epochs * self.batches_per_epoch)
-                for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
-                    group["lr"] = lr * factor
-            share = distributed.share(len(index))
-            n_mine = share.stop - share.start
-            part = share if n_mine else slice(0, 1)
-            x, y = (half.to(self.device) for half in self.train_set[index])
-            y = y[part]
-            x = encoded(x, self.encode, self.generator, part)
-            loss, scores = self.objective(self.trained, x, y)
-            correct = int((scores.argmax(1) == y).sum()) if n_mine else 0
-            loss_sum, n_correct = distributed.total(loss.item() * n_mine, correct)
-            value = loss_sum / len(index)
-            advice = "look at the input for NaN, lower lr, or ask jarvis.diagnose(model, batch)"
-            self.descend(loss, value, n_mine, len(index), advice)
-            self.loss_sum += loss_sum
-            self.n_correct += int(n_correct)
-            self.step += 1
-            yield value
+    def where(self) -> str:
+        """Where the run stands, in words."""
+        return f"epoch {self.epoch + 1}, batch {self.step} of {self.batches_per_epoch}"
 
-    def descend(self, loss: Tensor, value: float, n_mine: int, n: int, advice: str) -> None:
-        """Take a step along the gradient of `loss`, of `n_mine` of the batch's `n` samples.
-
-        Raises:
-            TrainingError: if `value`, the loss of all processes, is not finite; with `advice`.
-        """
-        if not abs(value) < float("inf"):  # also NaN
-            raise TrainingError(
-                f"the loss is {value} in batch {self.step + 1} of epoch {self.epoch + 1}: {advice}"
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        (loss * (n_mine * distributed.world_size() / n)).backward()
-        self.optimizer.step()
-
-    def end_epoch(self) -> dict[str, float]:
-        n = len(self.train_set)
-        metrics = {"loss": self.loss_sum / n, "train_acc": self.n_correct / n}
-        self.epoch, self.step, self.loss_sum, self.n_correct = self.epoch + 1, 0, 0.0, 0
-        return metrics
-
-    def record(self, metrics: dict[str, float]) -> bool:
+    def record(self, metrics: dict[str, Any]) -> bool:
         """Append an epoch; True if it is the best so far (without validation: the latest)."""
         history = self.history
         history.epochs.append({"epoch": self.epoch} | metrics)
@@ -159,55 +208,101 @@ class Run:
         history.bad_epochs += 1
         return False
 
+    def scalars(self, metrics: Mapping[str, Any]) -> tuple[dict[str, float], int]:
+        """An epoch's numbers for TensorBoard, and their place on its axis."""
+        return {k: v for k, v in metrics.items() if k != "epoch"}, self.epoch
+
+    def summary(self) -> dict[str, Any]:
+        """What ``metrics_final.json`` says of the run."""
+        return asdict(self.history) | {"arguments": self.arguments}
+
+    # -- checkpoints -------------------------------------------------------------------------------
+
     def identity(self) -> dict[str, Any]:
-        """What has to be the same for a checkpoint to be of this run."""
-        same = {"seed": self.seed, "batch_size": self.batch_size}
-        same |= {"training_samples": len(self.train_set)}
-        # A schedule is laid out over all epochs; without one a run may be made longer.
-        return same | ({"epochs": self.epochs} if self.schedule is not None else {})
+        """What has to be the same for a checkpoint to be of this run: data, model, optimiser, seed.
+
+        The number of epochs, the learning rates and where the run writes are not part of it.
+        """
+        same = {k: v for k, v in self.arguments.items() if k not in MAY_CHANGE}
+        return same | {"seed": self.seed}
+
+    def files(self, better: bool, metrics: Mapping[str, Any]) -> list[str]:
+        """The checkpoints that an epoch leaves, the one to resume from last."""
+        return ["checkpoint_best.pt"] * better + ["checkpoint_latest.pt"]
 
     def save(self, path: Path) -> None:
-        save_checkpoint(
-            path,
-            {
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "epoch": self.epoch,
-                "step": self.step,
-                "sums": [self.loss_sum, self.n_correct],
-                "history": asdict(self.history),
-                "run": self.identity(),
-                "arguments": self.arguments,
-                "random": random_states(self.generator),
-            },
-        )
+        """Write a checkpoint, whole or not at all."""
+        content = {
+            "kind": self.kind,
+            "run": self.identity(),
+            "arguments": self.arguments,
+            "epoch": self.epoch,
+            "step": self.step,
+            "done": self.done,
+            "epochs": self.epochs,
+            "history": asdict(self.history),
+            "random": random_states(self.generator),
+        }
+        save_checkpoint(path, content | self.state())
 
-    def restore(self, path: Path) -> None:
+    def save_to(self, folder: Path, names: Sequence[str] = ("checkpoint_latest.pt",)) -> None:
+        """Write checkpoints of these names to where they belong in an output folder."""
+        for name in names:
+            self.save(folder / self.folder / name)
+
+    def restore(self, path: str | Path) -> list[str]:
+        """Go back to where a checkpoint was written.
+
+        Args:
+            path: a checkpoint, or the output folder of a run.
+
+        Returns:
+            what differs from the former run and may, in words.
+
+        Raises:
+            CheckpointError: if it is missing, damaged or of another run; it names what differs.
+        """
+        path = checkpoint_file(path)
         content = load_checkpoint(path)
-        before, now = (
-            {**run, **arguments}
-            for run, arguments in (
-                (content["run"], content["arguments"]),
-                (self.identity(), self.arguments),
+        if content["format"] != FORMAT:
+            raise CheckpointError(
+                f"{path} was written by an earlier version of jarvis: its weights can be read, but "
+                "the run cannot go on"
             )
-        )
-        for name in before | now:
-            # JSON's view of a value: a tuple that was saved is a list when it comes back.
-            if json.dumps(before.get(name)) != json.dumps(now.get(name)):
-                raise CheckpointError(
-                    f"{path} is of another run: its {name} was {before.get(name)}, "
-                    f"here it is {now.get(name)}"
-                )
-        try:
-            self.model.load_state_dict(content["model"])
-            self.optimizer.load_state_dict(content["optimizer"])
-        except (RuntimeError, ValueError) as error:
-            first = str(error).splitlines()[0]
-            raise CheckpointError(f"{path} does not fit this model: {first}") from error
-        self.epoch, self.step = content["epoch"], content["step"]
-        self.loss_sum, self.n_correct = content["sums"]
+        if content.get("kind") != self.kind:
+            raise CheckpointError(
+                f"{path} is of another kind of training: {content.get('kind')}, not {self.kind}"
+            )
+        self._same_run(content["run"], path)
+        if content["epoch"] > self.epochs:
+            raise CheckpointError(
+                f"{path} has {content['epoch']} epochs already, more than the {self.epochs} asked "
+                "for"
+            )
+        self.load_state(content, path)
+        self.epoch, self.done = content["epoch"], content["done"]
         self.history = History(**content["history"])
         self._random = content["random"]
+        changed = []
+        if content["epochs"] != self.epochs:
+            changed.append(f"epochs {content['epochs']} -> {self.epochs}")
+        return changed
+
+    def _same_run(self, before: dict[str, Any], path: Path) -> None:
+        now = self.identity()
+        for name in before | now:
+            # JSON's view of a value: a tuple that was saved is a list when it comes back.
+            was, here = json.dumps(before.get(name)), json.dumps(now.get(name))
+            if was == here:
+                continue
+            if name == "model":
+                raise CheckpointError(
+                    f"{path} does not fit this model: {_difference(before.get(name), now[name])}"
+                )
+            raise CheckpointError(
+                f"{path} is of another run: its {name} was {before.get(name)}, "
+                f"here it is {now.get(name)}"
+            )
 
     def set_random(self) -> None:
         """Torch's own randomness (dropout): seeded, or as it was in the checkpoint.
@@ -220,6 +315,188 @@ class Run:
         else:
             set_random_states(self._random, self.generator)
         if distributed.rank():
-            done = self.epoch * self.batches_per_epoch + self.step
-            ranks_done = done * distributed.world_size() + distributed.rank()
+            ranks_done = self.steps_done * distributed.world_size() + distributed.rank()
             torch.manual_seed(self.seed + 1_000_003 * ranks_done)
+
+
+def checkpoint_file(path: str | Path) -> Path:
+    """The checkpoint that `path` means: itself, or the latest of a run's output folder."""
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    inside = path / "checkpoints"
+    return (inside if inside.is_dir() else path) / "checkpoint_latest.pt"
+
+
+def described(thing: object) -> str:
+    """What an object says of itself, without addresses in memory."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(thing))
+
+
+def _difference(before: str | None, now: str) -> str:
+    """The first line in which two descriptions differ."""
+    lines = ((before or "").splitlines(), now.splitlines())
+    for was, here in zip(*lines, strict=False):
+        if was != here:
+            return f"it was {was.strip()}, here it is {here.strip()}"
+    return f"it had {len(lines[0])} parts, here {len(lines[1])}"
+
+
+class GradientRun(Run):
+    """A run that descends the gradient of a loss.
+
+    Args:
+        model: maps an input to scores; it is on its device.
+        train_set: an indexable data set; ``train_set[index]`` gives inputs and targets.
+        objective: what to descend, see `Objective`.
+        encode: values -> input of the model, see `Encode`; None takes the values as they are.
+        optimizer: to use instead of Adam.
+        lr: learning rate of Adam.
+        schedule: ``schedule(step, n_steps) -> factor`` on the learning rates.
+        epochs, batch_size, seed, arguments: as in `Run`.
+    """
+
+    advice = "look at the input for NaN, lower lr, or ask jarvis.diagnose(model, batch)"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train_set: Any,
+        *,
+        objective: Objective = cross_entropy,
+        encode: Encode | None = None,
+        optimizer: torch.optim.Optimizer | None = None,
+        lr: float = 1e-3,
+        schedule: Schedule | None = None,
+        epochs: int = 10,
+        batch_size: int = 128,
+        seed: int = 0,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.device = next(model.parameters()).device
+        super().__init__(epochs, batch_size, seed, arguments, self.device)
+        if not len(train_set):
+            raise ValueError("the training set is empty")
+        if optimizer is None and not lr > 0:
+            raise ValueError(f"lr={lr} must be positive")
+        self.model, self.train_set = model, train_set
+        self.objective, self.encode, self.schedule = objective, encode, schedule
+        self.optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=lr)
+        self.lrs = [group["lr"] for group in self.optimizer.param_groups]
+        self.trained = distributed.wrap(model)
+        self.sums: dict[str, float] = {}  # over the samples of this epoch
+        self._same = {
+            "batch_size": batch_size,
+            "data": described(train_set),
+            "model": described(model),
+            "optimizer": _described_optimizer(self.optimizer),
+        }
+        targets = getattr(train_set, "targets", None)
+        if isinstance(targets, Tensor):
+            self._same["targets"] = zlib.crc32(targets.detach().cpu().numpy().tobytes())
+
+    @property
+    def n_samples(self) -> int:
+        return len(self.train_set)
+
+    def forward(self, index: Tensor, part: slice) -> tuple[Tensor, dict[str, float]]:
+        """The mean loss of a part of a batch, and sums over it of what else is measured.
+
+        Args:
+            index: the whole batch's samples.
+            part: which of them are this process's.
+        """
+        x, y = (half.to(self.device) for half in self.train_set[index])
+        x, y = encoded(x, self.encode, self.generator, part), y[part]
+        loss, scores = self.objective(self.trained, x, y)
+        return loss, {"acc": int((scores.argmax(1) == y).sum())}
+
+    def after_step(self, index: Tensor, n_mine: int) -> None:
+        """What follows an update; nothing here."""
+
+    def learn(self, index: Tensor) -> float:
+        """Take a step along the gradient of a batch's mean loss.
+
+        Under torchrun each rank computes its share of the batch. DistributedDataParallel takes the
+        mean of their gradients, as if every rank had as many samples: so a rank weighs its mean
+        loss by what its share really is, and the outcome is the gradient of the whole batch's mean.
+        A rank without a sample (of a last batch that is smaller than the number of ranks) takes
+        part with weight 0 on one that is another's.
+
+        Raises:
+            TrainingError: if the loss of all processes is not finite.
+        """
+        if self.schedule is not None:
+            factor = self.schedule(self.steps_done, self.epochs * self.batches_per_epoch)
+            for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
+                group["lr"] = lr * factor
+        share = distributed.share(len(index))
+        n_mine = share.stop - share.start
+        loss, mine = self.forward(index, share if n_mine else slice(0, 1))
+        mine = {"loss": loss.item() * n_mine} | {k: v * bool(n_mine) for k, v in mine.items()}
+        sums = distributed.total(*mine.values())
+        value = sums[0] / len(index)
+        if not abs(value) < float("inf"):  # also NaN
+            raise TrainingError(
+                f"the loss is {value} in batch {self.step + 1} of epoch {self.epoch + 1}: "
+                f"{self.advice}"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss * (n_mine * distributed.world_size() / len(index))).backward()
+        self.optimizer.step()
+        self.after_step(index, n_mine)
+        for name, amount in zip(mine, sums, strict=True):
+            self.sums[name] = self.sums.get(name, 0.0) + amount
+        return value
+
+    def end_epoch(self) -> dict[str, Any]:
+        """Close the epoch: means over the samples as they were trained on, weights moving."""
+        means = {name: value / self.n_samples for name, value in self.sums.items()}
+        self.epoch, self.done, self.sums = self.epoch + 1, 0, {}
+        return {"loss": means.pop("loss")} | {f"train_{name}": v for name, v in means.items()}
+
+    def line(self, metrics: Mapping[str, Any]) -> str:
+        shown = [f"epoch={self.epoch}", f"loss={metrics['loss']:.4f}"]
+        shown += [f"{k}={metrics[k]:.4f}" for k in ("val_acc", "test_acc") if k in metrics]
+        return " ".join(shown)
+
+    def identity(self) -> dict[str, Any]:
+        return super().identity() | self._same
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "lrs": self.lrs,
+            "sums": self.sums,
+        }
+
+    def load_state(self, content: dict[str, Any], path: Path) -> None:
+        try:
+            self.model.load_state_dict(content["model"])
+            self.optimizer.load_state_dict(content["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            first = str(error).splitlines()[0]
+            raise CheckpointError(f"{path} does not fit this model: {first}") from error
+        # The learning rates are this run's, whatever the former one's were.
+        for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
+            group["lr"] = lr
+        self.sums = content["sums"]
+
+    def restore(self, path: str | Path) -> list[str]:
+        changed = super().restore(path)
+        before = load_checkpoint(checkpoint_file(path))["lrs"]
+        if before != self.lrs:
+            was, here = (", ".join(f"{lr:g}" for lr in lrs) for lrs in (before, self.lrs))
+            changed.append(f"lr {was} -> {here}")
+        return changed
+
+
+def _described_optimizer(optimizer: torch.optim.Optimizer) -> str:
+    """An optimiser's class and options, but for its learning rates."""
+    groups = [
+        {k: v for k, v in group.items() if k not in ("params", "lr", "initial_lr")}
+        | {"params": len(group["params"])}
+        for group in optimizer.param_groups
+    ]
+    return f"{type(optimizer).__name__}{groups}"

@@ -97,7 +97,7 @@ BAD = [
 def test_bad_options_are_one_line_and_status_2(name):
     # one process tries them all: starting Python and torch is what takes the time
     code = (
-        "import runpy, sys\n"
+        f"import runpy, sys; sys.path.insert(0, {str(ROOT / 'demos')!r})\n"
         f"for bad in {BAD!r}:\n"
         f"    sys.argv = [{name!r}, *bad]\n"
         "    try:\n"

@@ -72,8 +72,8 @@ def test_an_interruption_is_one_line_and_leaves_the_last_epoch(features, tmp_pat
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert error.strip().splitlines()[-1].startswith("interrupted in epoch")
-    assert len(torch.load(tmp_path / "checkpoint_latest.pt")["history"]) >= 2
+    assert error.strip().splitlines()[-1].startswith("interrupted after epoch")
+    assert len(torch.load(tmp_path / "checkpoint_latest.pt")["history"]["epochs"]) >= 2
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,8 @@ from jarvis.spatial.network import rates as measured
 from jarvis.spatial.optimiser import clip_by_unit_, spatial_optimiser
 from jarvis.spatial.training import RateTarget, SpatialRun, evaluate_words, fit_spatial
 from jarvis.training.checkpoints import CheckpointError, load_checkpoint
-from jarvis.training.loop import Interrupted
 from jarvis.training.pruning import Pruner
-from jarvis.training.run import TrainingError
+from jarvis.training.run import Interrupted, TrainingError
 from jarvis.training.schedules import warmup_cosine
 from spatial_options import check, make_parser, run_folder
 from torchrun import needs_gloo, together

@@ -208,7 +208,7 @@ def test_bad_options_are_one_line_and_status_2(name, tmp_path):
         (tmp_path / key).write_text(text)
     tries = [[str(tmp_path / x) if x in files else x for x in bad] for bad, _ in BAD[name]]
     code = (
-        "import runpy, sys\n"
+        f"import runpy, sys; sys.path.insert(0, {str(ROOT / 'demos')!r})\n"
         f"for bad in {tries!r}:\n"
         f"    sys.argv = [{name!r}, *bad, *{['-o', str(tmp_path)] if 'train' in name else []!r}]\n"
         "    try:\n"

@@ -12,7 +12,7 @@ import torch
 from conftest import ROOT
 from jarvis.spatial.first_spike import FirstSpikeNetwork
 from jarvis.training.checkpoints import load_checkpoint
-from jarvis.training.loop import Interrupted
+from jarvis.training.run import Interrupted
 
 sys.path.insert(0, str(ROOT / "demos"))
 import train_yinyang

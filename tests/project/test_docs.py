@@ -3,6 +3,8 @@
 The build and the other libraries are tried where they are installed.
 """
 
+import ast
+import importlib
 import importlib.util
 import inspect
 import math
@@ -15,16 +17,31 @@ import torch
 from torch import Tensor
 
 import jarvis
-import jarvis.classroom.check
 from conftest import ROOT
 from jarvis import LIFLayer
 
 DOCS = ROOT / "docs"
 PAGES = (
-    "index", "start", "path", "conventions", "equations", "api", "teaching", "extending",
-    "architecture", "spikeseg",
+    "index", "start", "path", "results", "programs", "conventions", "equations", "api/index",
+    "teaching", "extending", "architecture", "spikeseg",
 )  # fmt: skip
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+#: What each API page documents: the names that these modules export.
+API = {
+    page: [f"jarvis.{page}"]
+    for page in ("surrogate", "lif", "adex", "encoding", "stdp", "spatial", "neurons", "networks",
+                 "training", "datasets", "plotting")
+} | {
+    "classroom": [f"jarvis.classroom.{module}"
+                  for module in ("check", "widgets", "broken", "comparison", "results")]
+}  # fmt: skip
+#: Names without an underscore that are for the library itself.
+INSIDE = {
+    "jarvis.lif": {"RESETS", "integrator_spec", "lif_spec", "unsupported_reason"},
+    "jarvis.surrogate": {"arctan", "fast_sigmoid", "sigmoid", "straight_through", "triangle"},
+    "jarvis.plotting": {"BLUE", "GREEN", "GREY", "ORANGE", "RED", "axes_of"},
+    "jarvis.classroom.comparison": {"NOISE"},
+}
+NOTEBOOKS = sorted((ROOT / "notebooks" / "sources").glob("[0-9]*.py"))
 
 
 def page(name: str) -> str:
@@ -41,27 +58,80 @@ def conf():
     return module
 
 
+def toctree(name: str) -> list[str]:
+    (tree,) = re.findall(r"```\{toctree\}\n:hidden:\n.*?\n\n(.*?)```", page(name), re.DOTALL)
+    return tree.split()
+
+
 def test_every_page_exists_and_is_in_the_table_of_contents():
-    assert {path.stem for path in DOCS.glob("*.md")} == set(PAGES)
-    toctree = re.findall(r"```\{toctree\}\n(.*?)```", page("index"), re.DOTALL)[0]
-    assert re.findall(r"^(\w+)$", toctree, re.MULTILINE) == list(PAGES[1:])
+    assert {path.stem for path in DOCS.glob("*.md")} == {*PAGES} - {"api/index"}
+    assert toctree("index") == list(PAGES[1:])
+    assert {path.stem for path in (DOCS / "api").glob("*.md")} == {"index", "jarvis", *API}
+    assert toctree("api/index") == ["jarvis", *API]
+    linked = re.findall(r"^\| \[`(?:jarvis\.)?(\w+)`\]\(\1\.md\)", page("api/index"), re.MULTILINE)
+    assert linked == toctree("api/index")
 
 
-def test_api_page_has_every_public_name_once_and_no_other():
-    directives = re.findall(r"^\.\. auto(\w+):: jarvis\.([\w.]+)$", page("api"), re.MULTILINE)
-    checks = [name for _, name in directives if name.startswith("check.")]
-    assert sorted(checks) == [f"check.{name}" for name in sorted(jarvis.classroom.check.__all__)]
-    directives = [pair for pair in directives if pair[1] not in checks]
-    names = [name.split(".")[-1] for _, name in directives] + ["__version__"]
-    assert sorted(names) == sorted(jarvis.__all__)
-    for kind, name in directives:
-        thing = getattr(jarvis, name.split(".")[-1])
-        wanted = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
-        assert kind in (wanted, "module"), name
+def documented(name: str) -> list[tuple[str, str]]:
+    """Kind and full name of everything on an API page."""
+    return re.findall(r"^\.\. auto(\w+):: ([\w.]+)$", page(f"api/{name}"), re.MULTILINE)
+
+
+def exported(path: str) -> set[str]:
+    """The names that a module exports; a file without `__all__` exports what it defines."""
+    module = importlib.import_module(path)
+    if hasattr(module, "__all__"):
+        return set(module.__all__)
+    found = set()
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+            found |= {name for name in names if name.isupper()}
+    assert INSIDE.get(path, set()) <= found
+    return {name for name in found if not name.startswith("_")} - INSIDE.get(path, set())
+
+
+def test_every_folder_of_the_library_has_its_page():
+    entries = {path.stem for path in (ROOT / "jarvis").iterdir() if path.suffix in (".py", "")}
+    assert entries - {"__init__", "__pycache__", "kernels", "support"} == set(API)
+    assert all(f"`jarvis.{name}`" in page("api/index") for name in ("kernels", "support"))
+
+
+@pytest.mark.parametrize("name", API)
+def test_api_page_has_every_exported_name_once_and_no_other(name):
+    if name == "classroom":
+        pytest.importorskip("ipywidgets")
+    wanted = [f"{path}.{export}" for path in API[name] for export in exported(path)]
+    assert sorted(full for _, full in documented(name)) == sorted(wanted)
+    for kind, full in documented(name):
+        path, _, last = full.rpartition(".")
+        thing = getattr(importlib.import_module(path), last)
+        if inspect.isclass(thing):
+            wanted_kind = "exception" if issubclass(thing, BaseException) else "class"
+        else:
+            exercise = type(thing).__name__ == "Exercise"
+            wanted_kind = "function" if callable(thing) and not exercise else "data"
+        assert kind == wanted_kind, full
+
+
+def test_the_first_page_has_every_name_of_jarvis_once_with_its_entry():
+    text = page("api/jarvis")
+    links = re.findall(r"\[`(\w+)`\]\((\w+)\.md#(jarvis\.[\w.]+)\)", text)
+    entries = {full for name in API for _, full in documented(name)}
+    for name, home, full in links:
+        assert full == f"jarvis.{home}.{name}"
+        assert full in entries
+        assert getattr(jarvis, name) is getattr(importlib.import_module(f"jarvis.{home}"), name)
+    folders = re.findall(r"`(\w+)`", text.split("for the folders")[1].split(", so that")[0])
+    names = [name for name, _, _ in links]
+    assert sorted([*names, *folders, "__version__"]) == sorted(jarvis.__all__)
 
 
 def test_path_page_shows_every_notebook(conf):
-    shown = conf.fill(page("path"))
+    shown = conf.fill(page("path"), "path")
     named = re.findall(r"^\| \[(\d\d_\w+)\]\(notebooks/\1\.ipynb\)", shown, re.MULTILINE)
     assert sorted(named) == [path.stem for path in NOTEBOOKS]
     assert named == [*sorted(named[:-1]), "00_template"]  # which is for later
@@ -74,18 +144,35 @@ def test_ways_through_name_notebooks_that_exist():
 
 
 def test_every_source_in_the_code_is_on_the_equations_page(conf):
-    markers = re.findall(r"<!-- equations: ([\w ]+) -->", page("equations"))
+    markers = re.findall(r"<!-- equations: ([\w. ]+) -->", page("equations"))
     modules = " ".join(markers).split()
     assert len(modules) == len(set(modules))
-    assert all(conf.sourced(module) for module in modules)
-    shown = " ".join(conf.fill(page("equations")).split())
+    for module in modules:
+        assert conf.sourced(module), module
+    shown = " ".join(conf.fill(page("equations"), "equations").split())
     assert "h = exp(-dt/tau) v + i" in shown
     assert "Neuronal Dynamics, eq. 1.5" in shown
-    for path in (ROOT / "jarvis").glob("*.py"):
+    found = 0
+    for path in (ROOT / "jarvis").rglob("*.py"):
         for source in re.findall(r"^ *Sources?: (.*)$", path.read_text("utf-8"), re.MULTILINE):
-            assert source.removesuffix('"""') in shown, path.name
+            assert source.removesuffix('"""') in shown, path
+            found += 1
+    assert found > 50  # it did look
     for name in jarvis.SURROGATES:
         assert f"| `{name}` |" in shown
+
+
+def test_links_of_a_page_lead_to_what_is_on_the_site(conf):
+    for target, there in {
+        "../conventions.md#nir": "../conventions.md#nir",
+        "../../notebooks/05_mnist.ipynb": "../notebooks/05_mnist.ipynb",
+        "lif.md#jarvis.lif.LIFLayer": "#jarvis.lif.LIFLayer",
+        "#stdp": "#stdp",
+        "https://example.org": "https://example.org",
+    }.items():
+        assert conf.fill(f"[x]({target})", "api/stdp") == f"[x]({there})"
+    assert conf.fill("see [x](../CONTRIBUTING.md).", "start") == "see x."
+    assert conf.fill("![x](images/floors.svg)", "start") == "![x](images/floors.svg)"
 
 
 def test_the_guide_names_the_exercises_as_the_notebooks_do():
@@ -121,13 +208,20 @@ def test_the_site_builds_without_warnings(tmp_path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
+
+    def html(name: str) -> str:
+        return (tmp_path / "html" / f"{name}.html").read_text(encoding="utf-8")
+
     for name in (*PAGES, *(f"notebooks/{path.stem}" for path in NOTEBOOKS)):
-        html = (tmp_path / "html" / f"{name}.html").read_text(encoding="utf-8")
-        assert str(ROOT) not in html, name
-    api = (tmp_path / "html" / "api.html").read_text(encoding="utf-8")
-    assert 'id="jarvis.LIFLayer"' in api
-    assert "potential after the reset (threshold units: rest 0, threshold 1)" in api
-    assert "<img" in (tmp_path / "html" / "notebooks" / "01_lif_neuron.html").read_text("utf-8")
+        assert str(ROOT) not in html(name), name
+    for name in API:
+        text = html(f"api/{name}")
+        for _, full in documented(name):
+            assert f'id="{full}"' in text, full
+    assert "potential after the reset (threshold units: rest 0, threshold 1)" in html("api/lif")
+    assert "table 1 and figure 4" in html("api/adex")  # a constant's comment, from its module
+    assert 'href="lif.html#jarvis.lif.LIFLayer"' in html("api/jarvis")
+    assert "<img" in html("notebooks/01_lif_neuron")
 
 
 # The conversions of docs/conventions.md, spike by spike. --------------------------------------

@@ -1,10 +1,13 @@
 """The installation itself: first that torch and torchvision fit each other."""
 
+import importlib
 import re
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,13 +35,19 @@ def test_importing_opens_no_connection_and_compiles_nothing():
     assert run.stdout.strip() == metadata.version("jarvis-snn")
 
 
-def test_all_names_exist_and_have_docstrings():
-    import jarvis
+FOLDERS = (
+    "adex", "datasets", "encoding", "networks", "neurons", "spatial", "stdp", "training",
+)  # fmt: skip
 
-    for name in jarvis.__all__:
-        thing = getattr(jarvis, name)
+
+@pytest.mark.parametrize("name", ["jarvis", *(f"jarvis.{folder}" for folder in FOLDERS)])
+def test_all_names_exist_and_have_docstrings(name):
+    module = importlib.import_module(name)
+    assert len(module.__all__) == len(set(module.__all__)) > 2
+    for export in module.__all__:
+        thing = getattr(module, export)
         if callable(thing):
-            assert thing.__doc__, f"jarvis.{name} has no docstring"
+            assert thing.__doc__, f"{name}.{export} has no docstring"
 
 
 def test_constraints_pin_names_and_versions_only():

@@ -3,25 +3,43 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROGRAMS = (ROOT / "docs" / "programs.md").read_text(encoding="utf-8")
+SHARED = ("cli", "spatial_options")  # modules of demos/ that are no programs
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "benchmarks" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "api").glob("*.md")),
 ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def anchors(page: Path) -> set[str]:
+    """What a link may name in a page: its headings, as GitHub and Sphinx spell them, and names."""
+    text = page.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.M)
+    slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return slugs | set(re.findall(r"^\.\. auto\w+:: ([\w.]+)$", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
-        if not target.startswith("http"):
-            assert (page.parent / target).exists(), target
+    text = re.sub(r"```python\n.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        there = page.parent / path if path else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
 
 
 def test_path_names_every_notebook_and_no_other():
@@ -29,14 +47,19 @@ def test_path_names_every_notebook_and_no_other():
     assert named == {p.stem for p in (ROOT / "notebooks").glob("[0-9]*.ipynb")}
 
 
-def test_python_blocks_run_one_after_the_other():
-    code = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+@pytest.mark.parametrize(
+    ("text", "prints"),
+    [(README, "neurons.0: silent"), (PROGRAMS, "tensor([[1.0000]])")],
+    ids=["README", "programs"],
+)
+def test_python_blocks_run_one_after_the_other(text, prints):
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True, text=True, check=False, cwd=ROOT,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    assert "neurons.0: silent" in run.stdout
+    assert prints in run.stdout
 
 
 def test_make_targets_exist():
@@ -46,15 +69,22 @@ def test_make_targets_exist():
 
 
 def test_programs_and_options_exist():
-    for program, options in re.findall(r"^\| `(demos/\w+\.py)` \|.*?\| (.*) \|$", README, re.M):
-        source = (ROOT / program).read_text() + (ROOT / "jarvis" / "cli.py").read_text()
-        source += (ROOT / "jarvis" / "spatial_options.py").read_text()
-        for option in re.findall(r"--[a-z-]+", options):
+    shared = "".join((ROOT / "demos" / f"{name}.py").read_text() for name in SHARED)
+    rows = re.findall(r"^\| `(demos/\w+\.py)` \|.*?\| (.*) \|$", PROGRAMS, re.MULTILINE)
+    programs = {f"demos/{path.name}" for path in (ROOT / "demos").glob("*.py")}
+    assert {program for program, _ in rows} == programs - {f"demos/{name}.py" for name in SHARED}
+    for program, options in rows:
+        source = (ROOT / program).read_text() + shared
+        found = re.findall(r"--[a-z_-]+", options)
+        assert found, program
+        for option in found:
             assert f'"{option}"' in source, (program, option)
 
 
-def test_architecture_names_every_module():
+def test_architecture_names_every_part_of_the_library():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`jarvis/(\w+)\.py`", text))
-    files = {p.stem for p in (ROOT / "jarvis").glob("*.py")} - {"__init__", "version"}
-    assert named == files
+    entries = {path.stem for path in (ROOT / "jarvis").iterdir() if path.suffix in (".py", "")}
+    for entry in entries - {"__init__", "__pycache__"}:
+        assert re.search(rf"\b{entry}\b", text), entry
+    for path in re.findall(r"`((?:jarvis|demos|notebooks|tests|tools)/[\w/.]*)`", text):
+        assert (ROOT / path).exists(), path

@@ -12,8 +12,9 @@ from jarvis.stdp import layerwise
 from jarvis.stdp.layerwise import LayerwiseRun, fit_layers, read_run
 from jarvis.stdp.network import make_layers
 from jarvis.stdp.recipe import make_recipe
+from jarvis.training import loop
 from jarvis.training.checkpoints import CheckpointError, save_checkpoint
-from jarvis.training.loop import Interrupted
+from jarvis.training.run import Interrupted
 
 VALUES = {
     "n_steps": 6,
@@ -54,7 +55,7 @@ def same(a, b):
     for name in a.layers:
         x, y = a.layers[name].state_dict(), b.layers[name].state_dict()
         assert all(torch.equal(x[key], y[key]) for key in x), name
-    for x, y in zip(a.history, b.history, strict=True):
+    for x, y in zip(a.history.epochs, b.history.epochs, strict=True):
         assert {**x, "seconds": 0} == {**y, "seconds": 0}
     assert a.stopped == b.stopped
 
@@ -69,8 +70,8 @@ def test_a_fixed_conv1_stays_and_the_others_learn(events):
     assert [line.split()[0] for line in lines] == ["layer=conv2"] * 4 + ["layer=conv3"] * 4
     first = dict(part.split("=") for part in lines[0].split())
     assert list(first) == ["layer", "epoch", "C_l", "converged", "wins", "dead"]
-    assert int(first["wins"]) == run.history[0]["wins"] > 0
-    total = sum(e["wins"] for e in run.history if e["layer"] == "conv2")
+    assert int(first["wins"]) == run.history.epochs[0]["wins"] > 0
+    total = sum(e["wins"] for e in run.history.epochs if e["layer"] == "conv2")
     assert total == run.layers["conv2"].wins.sum()
 
 
@@ -98,17 +99,17 @@ def test_each_of_the_three_rules_stops_a_layer(events):
     run = make_run(with_stdp(max_epochs=2))
     learn(run, events)
     assert run.stopped == {"conv2": "epochs"}
-    assert len(run.history) == 2
+    assert len(run.history.epochs) == 2
     run = make_run(with_stdp(converged_below=0.2, max_epochs=9))
     learn(run, events)
     assert run.stopped == {"conv2": "C_l"}
-    assert len(run.history) == 1
+    assert len(run.history.epochs) == 1
     run = make_run(with_stdp(a_plus=1e-9, a_minus=1e-9, converged_below=0.01, converged_ratio=0.6))
     weight = run.layers["conv2"].weight
     weight[:4], weight[4:] = 1.0, 0.5  # C_l = 0.083, but 4 of 6 maps have converged
     learn(run, events)
     assert run.stopped == {"conv2": "maps"}
-    assert run.history[0]["converged"] == pytest.approx(4 / 6)
+    assert run.history.epochs[0]["converged"] == pytest.approx(4 / 6)
 
 
 def test_what_a_run_leaves(events, tmp_path):
@@ -118,9 +119,9 @@ def test_what_a_run_leaves(events, tmp_path):
     each = {f"checkpoint_epoch{n}_{layer}.pt" for n in (1, 2, 3) for layer in ("conv2", "conv3")}
     assert names == each | {"checkpoint_best.pt", "checkpoint_latest.pt"}
     best = read_run(tmp_path / "checkpoints" / "checkpoint_best.pt")
-    last = [epoch["C_l"] for epoch in run.history if epoch["layer"] == "conv3"]
+    last = [epoch["C_l"] for epoch in run.history.epochs if epoch["layer"] == "conv3"]
     assert best["best"] == min(last)
-    assert best["history"][-1]["C_l"] == min(last)
+    assert best["history"]["epochs"][-1]["C_l"] == min(last)
     metrics = json.loads((tmp_path / "metrics_final.json").read_text())
     conv2 = metrics["layers"]["conv2"]
     assert conv2["wins"] == run.layers["conv2"].wins.tolist()
@@ -140,11 +141,12 @@ class Stop:
         self.calls, self.at, self.learn = 0, at, LayerwiseRun.learn
         monkeypatch.setattr(LayerwiseRun, "learn", lambda *a: self(*a))
 
-    def __call__(self, run, events, order):
+    def __call__(self, run, index):
         self.calls += 1
-        self.learn(run, events, order)
+        loss = self.learn(run, index)
         if self.calls == self.at:
             os.kill(os.getpid(), signal.SIGINT)
+        return loss
 
 
 @pytest.mark.parametrize("at", [1, 3, 4, 9, 13])
@@ -238,14 +240,14 @@ def test_tensorboard_gets_each_epoch_and_is_closed_even_when_interrupted(
             self.closed = True
 
     writer = Writer()
-    monkeypatch.setattr(layerwise, "tensorboard_writer", lambda folder: writer)
+    monkeypatch.setattr(loop, "tensorboard_writer", lambda folder: writer)
     monkeypatch.setattr(layerwise, "AT_ONCE", 25)
     run = make_run()
     Stop(monkeypatch, 4)  # in the second epoch
     with pytest.raises(Interrupted):
         learn(run, events, output=tmp_path, tensorboard=True)
     assert writer.closed
-    assert ("conv2/C_l", run.history[0]["C_l"], 1) in writer.scalars
+    assert ("conv2/C_l", run.history.epochs[0]["C_l"], 1) in writer.scalars
     assert {name for name, _, _ in writer.scalars} == {
         f"conv2/{key}" for key in ("C_l", "converged", "wins", "dead")
     }

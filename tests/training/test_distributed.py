@@ -15,8 +15,7 @@ from jarvis import SpikingMLP, datasets, evaluate, fit, poisson_encode, seeded
 from jarvis.training import distributed
 from jarvis.training.checkpoints import load_checkpoint
 from jarvis.training.devices import choose_device
-from jarvis.training.loop import Interrupted
-from jarvis.training.run import TrainingError
+from jarvis.training.run import Interrupted, TrainingError
 from torchrun import launch, needs_gloo, together
 
 DEMO = str(ROOT / "demos" / "train_mnist.py")

@@ -12,8 +12,7 @@ from torch import nn
 from jarvis import SpikingMLP, datasets, evaluate, fit, poisson_encode, seeded
 from jarvis.training import choose_device
 from jarvis.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from jarvis.training.loop import Interrupted
-from jarvis.training.run import TrainingError
+from jarvis.training.run import Interrupted, TrainingError
 from jarvis.training.schedules import cosine, linear_tail
 
 TRAIN = datasets.toy("train").subset(200)

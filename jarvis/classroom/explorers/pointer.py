@@ -3,12 +3,16 @@
 Places come from a page, in pixels of the figure's PNG; what is no place there is left out.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 KINDS = ("down", "move", "up")
 

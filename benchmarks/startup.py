@@ -1,0 +1,83 @@
+"""What a start costs: python -m benchmarks.startup
+
+CPU time, user and system, of whole Python processes that do nothing but import. They take turns,
+ten rounds of them, after one round that leaves the byte code cached; the medians are printed, and
+what each start costs above `import torch`. `import jarvis` alone does not even import torch: names
+come when they are used, so the lines with names show what a user waits for.
+"""
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TORCH, JARVIS = "import torch", "import jarvis"
+STARTS = (
+    "pass",
+    TORCH,
+    JARVIS,
+    "from jarvis import LIFLayer",
+    "from jarvis import SpikingMLP, datasets, fit",
+    "import jarvis; [getattr(jarvis, name) for name in jarvis.__all__]",
+)
+BAR = 0.1  #: that `import jarvis` may cost above `import torch`, s
+
+
+def cpu_seconds(program: str) -> float:
+    """CPU time of a new Python that runs `program`, its own children included, s.
+
+    Raises:
+        RuntimeError: if it fails.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise RuntimeError(f"{program!r} failed: {done.stderr.strip()[-300:]}")
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def measure(repeats: int, starts: tuple[str, ...] = STARTS) -> dict[str, list[float]]:
+    """Seconds of each program's starts; a first round is not counted."""
+    taken: dict[str, list[float]] = {program: [] for program in starts}
+    for round_ in range(repeats + 1):
+        for program in starts:
+            seconds = cpu_seconds(program)
+            if round_:
+                taken[program].append(seconds)
+    return taken
+
+
+def table(taken: dict[str, list[float]]) -> str:
+    """Medians as a table in Markdown, and whether the bar is met."""
+    medians = {program: statistics.median(seconds) for program, seconds in taken.items()}
+    lines = ["| start | CPU, s | lowest to highest | above `import torch` |", "|---|---|---|---|"]
+    for program, seconds in taken.items():
+        above = medians[program] - medians[TORCH]
+        spread = f"{min(seconds):.2f} to {max(seconds):.2f}"
+        lines.append(f"| `{program}` | {medians[program]:.2f} | {spread} | {above:+.2f} |")
+    above = medians[JARVIS] - medians[TORCH]
+    verdict = "met" if above <= BAR else "MISSED"
+    lines.append(f"\n`{JARVIS}` above `{TORCH}`: {above:+.2f} s (<= {BAR:g} s: {verdict})")
+    return "\n".join(lines)
+
+
+def main(given: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.startup", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--repeats", type=int, default=10, help="rounds that count (10)")
+    args = parser.parse_args(given)
+    if args.repeats < 1:
+        parser.error("--repeats must be at least 1")
+    print(table(measure(args.repeats)))
+
+
+if __name__ == "__main__":
+    main()

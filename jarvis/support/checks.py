@@ -1,0 +1,238 @@
+"""Checks of arguments: what a number, a name or a tensor has to be, and what an error says.
+
+Every message names the argument, shows what was given and says what is needed. `name` may begin
+with the function's own, as in ``"poisson_encode: dt"``; `why` ends the message: the reason, or the
+fix. A wrong type is a TypeError, a wrong value a ValueError. What one argument asks of another is
+checked where they meet.
+"""
+
+import math
+import operator
+import reprlib
+from collections.abc import Collection
+from numbers import Real
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+
+class _Bounds(NamedTuple):
+    """Where values may lie; None: anywhere on that side."""
+
+    above: float | None
+    at_least: float | None
+    below: float | None
+    at_most: float | None
+    finite: bool
+
+    def hold(self, low: float, high: float) -> bool:
+        """Whether all values from `low` to `high` are allowed; NaN never is."""
+        return (
+            not math.isnan(low)
+            and (not self.finite or -math.inf < low <= high < math.inf)
+            and (self.above is None or low > self.above)
+            and (self.at_least is None or low >= self.at_least)
+            and (self.below is None or high < self.below)
+            and (self.at_most is None or high <= self.at_most)
+        )
+
+    def __str__(self) -> str:
+        above, at_least, below, at_most, finite = self
+        low, high = at_least if above is None else above, at_most if below is None else below
+        if low is not None and high is not None:
+            left, right = "[" if above is None else "(", "]" if below is None else ")"
+            return f"must lie in {left}{low:g}, {high:g}{right}"
+        if above is not None:
+            words = "be positive" if above == 0 else f"be above {above:g}"
+        elif at_least is not None:
+            words = f"be at least {at_least:g}"
+        elif high is not None:
+            words = f"be below {high:g}" if at_most is None else f"be at most {high:g}"
+        else:
+            return "must be finite" if finite else "must not be NaN"
+        return f"must {words} and finite" if finite else f"must {words}"
+
+
+def check_number(
+    name: str,
+    value: Any,
+    unit: str = "",
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    finite: bool = True,
+    why: str = "",
+) -> float:
+    """A number within bounds, as a float; Python's and numpy's count, bool does not.
+
+    Args:
+        name: what the message calls it.
+        value: what was given.
+        unit: its unit, for the message.
+        above, at_least: the lower bound, without or with the bound itself.
+        below, at_most: the upper bound, likewise.
+        finite: whether infinity is refused; NaN always is.
+        why: how the message ends.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: for a number out of bounds.
+
+    Example:
+        >>> check_number("dt", 0, "ms", above=0)
+        Traceback (most recent call last):
+        ...
+        ValueError: dt=0 ms must be positive and finite
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, not {_shown(value)}")
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond all floats
+        number = math.inf
+    bounds = _Bounds(above, at_least, below, at_most, finite)
+    if not bounds.hold(number, number):
+        raise ValueError(f"{name}={_shown(value)}{_after(' ', unit)} {bounds}{_after(': ', why)}")
+    return number
+
+
+def check_integer(
+    name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None, why: str = ""
+) -> int:
+    """A whole number within bounds, as an int; numpy's integers count, bool and 2.0 do not.
+
+    Args:
+        name: what the message calls it.
+        value: what was given.
+        at_least, at_most: the bounds, themselves included.
+        why: how the message ends.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: for a number that is not whole, or out of bounds.
+
+    Example:
+        >>> check_integer("n_steps", 2.5, at_least=1)
+        Traceback (most recent call last):
+        ...
+        ValueError: n_steps=2.5 must be an integer of at least 1
+    """
+    if at_least is not None and at_most is not None:
+        wanted = f"an integer from {at_least} to {at_most}"
+    elif at_least is not None:
+        wanted = f"an integer of at least {at_least}"
+    else:
+        wanted = "an integer" if at_most is None else f"an integer of at most {at_most}"
+    if isinstance(value, bool) or not isinstance(value, Real | Tensor):
+        raise TypeError(f"{name} must be {wanted}, not {_shown(value)}")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if (
+        number is None
+        or (at_least is not None and number < at_least)
+        or (at_most is not None and number > at_most)
+    ):
+        raise ValueError(f"{name}={_shown(value)} must be {wanted}{_after(': ', why)}")
+    return number
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """ValueError for what is not one of some names.
+
+    Example:
+        >>> check_choice("reset", "soft", ("subtract", "zero", "none"))
+        Traceback (most recent call last):
+        ...
+        ValueError: reset='soft' is not one of subtract, zero, none
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}={_shown(value)} is not one of {', '.join(choices)}")
+
+
+def check_tensor(name: str, x: object, axes: str, *, floating: bool = True, why: str = "") -> None:
+    """A tensor of a type and a shape.
+
+    Args:
+        name: what the message calls it.
+        x: what was given.
+        axes: an entry an axis: a name, a size, or both, as in ``"[T>=1, B, C=2, 28, 28]"``; ``...``
+            stands for any number of further ones.
+        floating: whether it has to be floating-point.
+        why: how the message on a wrong shape ends.
+
+    Raises:
+        TypeError: for what is no tensor, or not floating-point.
+        ValueError: for another shape.
+
+    Example:
+        >>> import torch
+        >>> check_tensor("weight", torch.zeros(3, 4), "[n_post, n_pre=3]")
+        Traceback (most recent call last):
+        ...
+        ValueError: weight must be [n_post, n_pre=3]; got shape (3, 4)
+    """
+    kind = "a floating-point tensor" if floating else "a tensor"
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} must be {kind} {axes}, not {type(x).__name__}")
+    if floating and not x.is_floating_point():
+        raise TypeError(f"{name} must be {kind} {axes}, not {x.dtype}: try .float()")
+    sizes, shape = axes.strip("[]").split(", "), tuple(x.shape)
+    more = sizes[-1] == "..."
+    sizes = sizes[: len(sizes) - more]
+    fits = len(shape) == len(sizes) or (more and len(shape) > len(sizes))
+    if not fits or not all(map(_is_size, shape, sizes)):
+        raise ValueError(f"{name} must be {axes}; got shape {shape}{_after(': ', why)}")
+
+
+def _is_size(n: int, wanted: str) -> bool:
+    """Whether an axis of n has the size that "C", "2", "C=2" or "C>=2" asks for."""
+    name, _, size = wanted.rpartition("=")
+    if not size.isdigit():
+        return True
+    return n >= int(size) if name.endswith(">") else n == int(size)
+
+
+def check_values(
+    name: str,
+    x: Tensor,
+    unit: str = "",
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    finite: bool = True,
+    why: str = "",
+) -> None:
+    """ValueError for a tensor with a value out of bounds, which are those of `check_number`.
+
+    Example:
+        >>> import torch
+        >>> check_values("x", torch.tensor([0.5, 3.0]), at_least=0, at_most=1, why="scale it")
+        Traceback (most recent call last):
+        ...
+        ValueError: x must lie in [0, 1]; got 0.5 to 3: scale it
+    """
+    if not x.numel():
+        return
+    bounds = _Bounds(above, at_least, below, at_most, finite)
+    low, high = (end.item() for end in x.detach().aminmax())  # both NaN where one value is
+    if not bounds.hold(low, high):
+        found = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+        found = "NaN" if math.isnan(low) else found + _after(" ", unit)
+        raise ValueError(f"{name} {bounds}; got {found}{_after(': ', why)}")
+
+
+def _shown(value: object) -> str:
+    """A value on one short line."""
+    if shape := getattr(value, "shape", ()):
+        return f"{type(value).__name__} of shape {tuple(shape)}"
+    return reprlib.repr(value)
+
+
+def _after(sign: str, words: str) -> str:
+    return words and sign + words
