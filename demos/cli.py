@@ -75,29 +75,57 @@ def not_negative_float(text: str) -> float:
 
 def add_neuron_options(parser: Parser, *, tau: float, readout: str, readouts: tuple) -> None:
     """--tau --threshold --surrogate --readout, which every gradient-trained demo has."""
-    parser.add_argument("--tau", type=positive_float, default=tau, metavar="MS",
-                        help="membrane time constant in ms; a step is 1 ms")  # fmt: skip
-    parser.add_argument("--threshold", type=positive_float, default=1.0,
-                        help="firing threshold, in units of the potential (rest is 0)")  # fmt: skip
-    parser.add_argument("--surrogate", choices=list(SURROGATES), default="fast_sigmoid",
-                        help="stand-in for the spike's derivative")  # fmt: skip
-    parser.add_argument("--readout", choices=readouts, default=readout,
-                        help="what becomes a class score: mean, last or largest potential, or the "
-                        "rate, first spike or filtered trace of output neurons")  # fmt: skip
+    parser.add_argument(
+        "--tau",
+        type=positive_float,
+        default=tau,
+        metavar="MS",
+        help="membrane time constant in ms; a step is 1 ms",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=positive_float,
+        default=1.0,
+        help="firing threshold, in units of the potential (rest is 0)",
+    )
+    parser.add_argument(
+        "--surrogate",
+        choices=list(SURROGATES),
+        default="fast_sigmoid",
+        help="stand-in for the spike's derivative",
+    )
+    parser.add_argument(
+        "--readout",
+        choices=readouts,
+        default=readout,
+        help="what becomes a class score: mean, last or largest potential, or the "
+        "rate, first spike or filtered trace of output neurons",
+    )
 
 
 def add_run_options(parser: Parser) -> None:
     """--seed --device --output --resume --plot, which every demo has."""
-    parser.add_argument("--seed", type=int, default=0,
-                        help="of initial weights, order of samples and random codes")  # fmt: skip
-    parser.add_argument("--device", default="auto",
-                        help="auto (CUDA where there is one), cpu, cuda or cuda:N")  # fmt: skip
-    parser.add_argument("--output", metavar="DIR", default=None,
-                        help="folder for checkpoints and metrics_final.json")  # fmt: skip
-    parser.add_argument("--resume", metavar="PATH", default=None,
-                        help="go on from a checkpoint, or from the --output of a run")  # fmt: skip
-    parser.add_argument("--plot", metavar="PNG", default=None,
-                        help="write a figure of the run there")  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of initial weights, order of samples and random codes"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto (CUDA where there is one), cpu, cuda or cuda:N"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        default=None,
+        help="folder for checkpoints and metrics_final.json",
+    )
+    parser.add_argument(
+        "--resume",
+        metavar="PATH",
+        default=None,
+        help="go on from a checkpoint, or from the --output of a run",
+    )
+    parser.add_argument(
+        "--plot", metavar="PNG", default=None, help="write a figure of the run there"
+    )
 
 
 def device(args: argparse.Namespace) -> torch.device:
@@ -115,7 +143,8 @@ def device(args: argparse.Namespace) -> torch.device:
 def plain(args: argparse.Namespace, *left_out: str) -> dict[str, Any]:
     """The options that make a run what it is, for its checkpoints and metrics.
 
-    Where it runs, how long and where it writes may differ when it goes on.
+    Left out are those that say how long it is, where it runs and where it writes. Of what is left,
+    learning rates may change when a run goes on (`jarvis.training.run.MAY_CHANGE`).
     """
     others = {"epochs", "device", "output", "resume", "plot", *left_out}
     return {name: value for name, value in vars(args).items() if name not in others}

@@ -35,24 +35,53 @@ def make_parser() -> cli.Parser:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("run", metavar="RUN_OR_CHECKPOINT", help="folder of a run, or one of its checkpoints")
-    add("--dataset", choices=DATASETS, default=None,
-        help="what to show it; without this option what it learnt from")  # fmt: skip
+    add(
+        "--dataset",
+        choices=DATASETS,
+        default=None,
+        help="what to show it; without this option what it learnt from",
+    )
     add("--data-folder", metavar="DIR", default=None, help="the pictures of --dataset folder")
     add("--split", choices=("train", "val", "test"), default="test", help="part of the data set")
-    add("--samples", type=cli.positive_int, default=None,
-        help="only the first so many; all by default, and 500 scenes")  # fmt: skip
-    add("--noise", type=float, default=None, metavar="SHARE",
-        help="of --dataset satellites: share of pixels that fire by chance in a frame")  # fmt: skip
-    add("--readout", choices=("conv1", "conv2", "conv3"), default="conv2",
-        help="layer that a linear support vector machine reads")  # fmt: skip
-    add("--features", choices=("latency", "potential"), default="potential",
+    add(
+        "--samples",
+        type=cli.positive_int,
+        default=None,
+        help="only the first so many; all by default, and 500 scenes",
+    )
+    add(
+        "--noise",
+        type=float,
+        default=None,
+        metavar="SHARE",
+        help="of --dataset satellites: share of pixels that fire by chance in a frame",
+    )
+    add(
+        "--readout",
+        choices=("conv1", "conv2", "conv3"),
+        default="conv2",
+        help="layer that a linear support vector machine reads",
+    )
+    add(
+        "--features",
+        choices=("latency", "potential"),
+        default="potential",
         help="what it reads: when each pooled unit fired, or the highest potential in each cell of "
-        "a grid when the stimulus is over")  # fmt: skip
+        "a grid when the stimulus is over",
+    )
     add("--grid", type=cli.positive_int, default=4, help="cells a side of --features potential")
-    add("--svm-c", type=cli.positive_float, default=None,
-        help="its penalty; 0.003 for latencies and 0.02 for potentials without it")  # fmt: skip
-    add("--draws", type=cli.positive_int, default=1,
-        help="train it so often, each time on another 80 %% of the data; 1: on all")  # fmt: skip
+    add(
+        "--svm-c",
+        type=cli.positive_float,
+        default=None,
+        help="its penalty; 0.003 for latencies and 0.02 for potentials without it",
+    )
+    add(
+        "--draws",
+        type=cli.positive_int,
+        default=1,
+        help="train it so often, each time on another 80 %% of the data; 1: on all",
+    )
     add("--plot", metavar="PNG", default=None, help="draw there what was segmented")
     return parser
 

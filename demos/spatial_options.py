@@ -37,159 +37,387 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     whole, above, least = cli.positive_int, cli.positive_float, cli.not_negative_float
 
     add = parser.add_argument_group("network").add_argument
-    add("--net", default="inf",
+    add(
+        "--net",
+        default="inf",
         help="where delays come from: 0 (none), inf (a free one for each synapse), a number D "
         "(distances of positions in D dimensions), DeEPS (each stretched by up to 1 + EPS) or "
-        "DgEPS (positions on a grid)")  # fmt: skip
+        "DgEPS (positions on a grid)",
+    )
     add("--nhidden", type=whole, default=100, help="hidden neurons")
-    add("--delaymu", type=least, default=8.0, metavar="MS",
-        help="mean of free delays at the start, ms")  # fmt: skip
-    add("--delaysigma", type=least, default=1.0, metavar="MS",
-        help="standard deviation of free delays at the start, ms")  # fmt: skip
-    add("--possigma", type=least, default=20.0, metavar="MS",
-        help="standard deviation of positions at the start, ms")  # fmt: skip
-    add("--line", action="store_true",
-        help="input channels start on a line, 4 possigma long")  # fmt: skip
-    add("--circle", action="store_true",
+    add(
+        "--delaymu",
+        type=least,
+        default=8.0,
+        metavar="MS",
+        help="mean of free delays at the start, ms",
+    )
+    add(
+        "--delaysigma",
+        type=least,
+        default=1.0,
+        metavar="MS",
+        help="standard deviation of free delays at the start, ms",
+    )
+    add(
+        "--possigma",
+        type=least,
+        default=20.0,
+        metavar="MS",
+        help="standard deviation of positions at the start, ms",
+    )
+    add("--line", action="store_true", help="input channels start on a line, 4 possigma long")
+    add(
+        "--circle",
+        action="store_true",
         help="inputs start on a circle of radius 2 possigma, hidden neurons on one of radius "
-        "possigma (--net 2)")  # fmt: skip
+        "possigma (--net 2)",
+    )
     add("--istat", action="store_true", help="input channels stay where they start")
-    add("--wstat", action="store_true",
-        help="all weights of a matrix start at one value, their mean")  # fmt: skip
-    add("--signed", action="store_true",
+    add(
+        "--wstat",
+        action="store_true",
+        help="all weights of a matrix start at one value, their mean",
+    )
+    add(
+        "--signed",
+        action="store_true",
         help="weights get signs to start with: a third of the input's and half of the recurrent "
-        "ones are negative")  # fmt: skip
-    add("--time_bins", type=whole, default=1, metavar="N",
-        help="the read-out counts spikes in each of N equal parts of --duration")  # fmt: skip
+        "ones are negative",
+    )
+    add(
+        "--time_bins",
+        type=whole,
+        default=1,
+        metavar="N",
+        help="the read-out counts spikes in each of N equal parts of --duration",
+    )
     add("--pos", action="store_true", help="every synapse is excitatory: |w| is used for w")
-    add("--ifactor", type=above, default=None,
+    add(
+        "--ifactor",
+        type=above,
+        default=None,
         help="input weights start at |U(-0.2, 0.8)| 400 ifactor / (700 nhidden); by default they "
-        "are scaled to --start_rate instead")  # fmt: skip
-    add("--rfactor", type=above, default=1.0,
-        help="recurrent weights start at |U(-0.2, 0.8)| 35 rfactor / nhidden^2")  # fmt: skip
-    add("--start_rate", type=above, default=None, metavar="HZ",
-        help="mean firing rate at the start, on 64 training words; 20 Hz without "
-        "--ifactor")  # fmt: skip
+        "are scaled to --start_rate instead",
+    )
+    add(
+        "--rfactor",
+        type=above,
+        default=1.0,
+        help="recurrent weights start at |U(-0.2, 0.8)| 35 rfactor / nhidden^2",
+    )
+    add(
+        "--start_rate",
+        type=above,
+        default=None,
+        metavar="HZ",
+        help="mean firing rate at the start, on 64 training words; 20 Hz without --ifactor",
+    )
 
     add = parser.add_argument_group("neuron").add_argument
-    add("--dt", type=above, default=0.5, metavar="MS",
-        help="time step, ms; half of it takes twice the time, and is nearer to none")  # fmt: skip
+    add(
+        "--dt",
+        type=above,
+        default=0.5,
+        metavar="MS",
+        help="time step, ms; half of it takes twice the time, and is nearer to none",
+    )
     add("--tau", type=above, default=10.0, metavar="MS", help="membrane time constant, ms")
     add("--tau_syn", type=above, default=2.0, metavar="MS", help="synaptic time constant, ms")
-    add("--integrator", choices=("exact", "euler"), default="exact",
-        help="how a step of LIF is taken; euler is the paper's")  # fmt: skip
-    add("--adex", action="store_true",
-        help="adaptive exponential neurons (dimensionless) instead of LIF")  # fmt: skip
-    add("--adex_a", type=float, default=0.01, metavar="A",
-        help="how strongly the potential drives the adaptation, 1/ms^2")  # fmt: skip
-    add("--adex_b", type=float, default=0.02, metavar="B",
-        help="rise of the adaptation at a spike, 1/ms")  # fmt: skip
-    add("--adex_tau", type=above, default=200.0, metavar="MS",
-        help="time constant of the adaptation, ms")  # fmt: skip
-    add("--adex_dt", type=above, default=0.1, metavar="DELTA_T",
-        help="sharpness of the exponential, in units of the threshold")  # fmt: skip
-    add("--iadapt0", type=float, default=0.1, metavar="W",
-        help="adaptation at the beginning of a word, 1/ms")  # fmt: skip
+    add(
+        "--integrator",
+        choices=("exact", "euler"),
+        default="exact",
+        help="how a step of LIF is taken; euler is the paper's",
+    )
+    add(
+        "--adex",
+        action="store_true",
+        help="adaptive exponential neurons (dimensionless) instead of LIF",
+    )
+    add(
+        "--adex_a",
+        type=float,
+        default=0.01,
+        metavar="A",
+        help="how strongly the potential drives the adaptation, 1/ms^2",
+    )
+    add(
+        "--adex_b",
+        type=float,
+        default=0.02,
+        metavar="B",
+        help="rise of the adaptation at a spike, 1/ms",
+    )
+    add(
+        "--adex_tau",
+        type=above,
+        default=200.0,
+        metavar="MS",
+        help="time constant of the adaptation, ms",
+    )
+    add(
+        "--adex_dt",
+        type=above,
+        default=0.1,
+        metavar="DELTA_T",
+        help="sharpness of the exponential, in units of the threshold",
+    )
+    add(
+        "--iadapt0",
+        type=float,
+        default=0.1,
+        metavar="W",
+        help="adaptation at the beginning of a word, 1/ms",
+    )
 
     add = parser.add_argument_group("learning").add_argument
     add("--nepochs", "--epochs", type=whole, default=30, help="passes over the training words")
     add("--batch_size", type=whole, default=32, help="words a step, over all processes")
     add("--lr", type=above, default=1e-3, help="learning rate of weights")
-    add("--delaygradscale", type=least, default=10.0,
-        help="delays and positions move so many times as far as weights; 0: they do not "
-        "learn")  # fmt: skip
-    add("--readoutgradscale", type=above, default=1.0,
-        help="the read-out's weights move so many times as far as others")  # fmt: skip
+    add(
+        "--delaygradscale",
+        type=least,
+        default=10.0,
+        help="delays and positions move so many times as far as weights; 0: they do not learn",
+    )
+    add(
+        "--readoutgradscale",
+        type=above,
+        default=1.0,
+        help="the read-out's weights move so many times as far as others",
+    )
     add("--warmup", type=int, default=500, help="steps in which the learning rate rises")
-    add("--decay_steps", type=int, default=10_000,
-        help="steps until half a cosine has brought it down to a tenth; 0: the run's "
-        "end")  # fmt: skip
-    add("--weight_decay", type=least, default=1e-5,
-        help="pull of parameters towards 0; of delays and positions 1/delaygradscale of "
-        "it")  # fmt: skip
-    add("--clip", type=least, default=2.0,
-        help="longest gradient of a neuron's weights, as a multiple of theirs; 0: any")  # fmt: skip
-    add("--tgtfreq", type=least, default=10.0, metavar="HZ",
-        help="firing rate that costs nothing, Hz")  # fmt: skip
-    add("--population_freq", action="store_true",
-        help="the mean rate of all neurons is to be tgtfreq, not each one's own")  # fmt: skip
-    add("--rate_weight", type=least, default=1e-6,
-        help="price of rates: nats per Hz^2, summed over neurons")  # fmt: skip
-    add("--max_rate", type=least, default=0.0, metavar="HZ",
+    add(
+        "--decay_steps",
+        type=int,
+        default=10_000,
+        help="steps until half a cosine has brought it down to a tenth; 0: the run's end",
+    )
+    add(
+        "--weight_decay",
+        type=least,
+        default=1e-5,
+        help="pull of parameters towards 0; of delays and positions 1/delaygradscale of it",
+    )
+    add(
+        "--clip",
+        type=least,
+        default=2.0,
+        help="longest gradient of a neuron's weights, as a multiple of theirs; 0: any",
+    )
+    add(
+        "--tgtfreq",
+        type=least,
+        default=10.0,
+        metavar="HZ",
+        help="firing rate that costs nothing, Hz",
+    )
+    add(
+        "--population_freq",
+        action="store_true",
+        help="the mean rate of all neurons is to be tgtfreq, not each one's own",
+    )
+    add(
+        "--rate_weight",
+        type=least,
+        default=1e-6,
+        help="price of rates: nats per Hz^2, summed over neurons",
+    )
+    add(
+        "--max_rate",
+        type=least,
+        default=0.0,
+        metavar="HZ",
         help="weaken the synapses of a neuron by 1 %% after each step in which it fires faster; "
-        "0: never")  # fmt: skip
-    add("--surrogate", type=least, default=1.0, metavar="SLOPE",
-        help="slope of the surrogate through which spike counts are differentiated")  # fmt: skip
-    add("--damping", type=least, default=0.0, metavar="G",
-        help="every 10 steps backward g -> g/(1 + |g|/G), not exact; 0: never")  # fmt: skip
-    add("--average", type=least, default=0.0, metavar="SHARE",
+        "0: never",
+    )
+    add(
+        "--surrogate",
+        type=least,
+        default=1.0,
+        metavar="SLOPE",
+        help="slope of the surrogate through which spike counts are differentiated",
+    )
+    add(
+        "--damping",
+        type=least,
+        default=0.0,
+        metavar="G",
+        help="every 10 steps backward g -> g/(1 + |g|/G), not exact; 0: never",
+    )
+    add(
+        "--average",
+        type=least,
+        default=0.0,
+        metavar="SHARE",
         help="measure a network whose weights are a running average: so much of what they were, "
-        "at each step, and the rest of what they are")  # fmt: skip
-    add("--dropout", type=least, default=0.0, metavar="P",
-        help="chance that the read-out does not hear a neuron of a word")  # fmt: skip
-    add("--smoothing", type=least, default=0.0, metavar="P",
-        help="share of a label's probability that goes to all classes alike")  # fmt: skip
+        "at each step, and the rest of what they are",
+    )
+    add(
+        "--dropout",
+        type=least,
+        default=0.0,
+        metavar="P",
+        help="chance that the read-out does not hear a neuron of a word",
+    )
+    add(
+        "--smoothing",
+        type=least,
+        default=0.0,
+        metavar="P",
+        help="share of a label's probability that goes to all classes alike",
+    )
 
     add = parser.add_argument_group("pruning").add_argument
-    add("--sparse", type=above, default=1.0, metavar="DENSITY",
+    add(
+        "--sparse",
+        type=above,
+        default=1.0,
+        metavar="DENSITY",
         help="after each epoch keep only this share of the synapses of each matrix, the largest, "
-        "for good")  # fmt: skip
-    add("--sparse_iter", action="store_true",
-        help="get there by steps: a tenth of all synapses after each epoch")  # fmt: skip
+        "for good",
+    )
+    add(
+        "--sparse_iter",
+        action="store_true",
+        help="get there by steps: a tenth of all synapses after each epoch",
+    )
 
     add = parser.add_argument_group("data").add_argument
-    add("--dataset", choices=("auto", "shd", "generated"), default="auto",
+    add(
+        "--dataset",
+        choices=("auto", "shd", "generated"),
+        default="auto",
         help="spoken digits, or generated words that are like them; auto: those only where SHD is "
-        "neither here nor to be downloaded")  # fmt: skip
-    add("--final", action="store_true",
+        "neither here nor to be downloaded",
+    )
+    add(
+        "--final",
+        action="store_true",
         help="learn from all training words and test at the end; otherwise two speakers are held "
-        "back to measure on, and the test words stay unseen")  # fmt: skip
+        "back to measure on, and the test words stay unseen",
+    )
     add("--load_limit", type=whole, default=None, metavar="N", help="first N training words only")
-    add("--load_limit_test", type=whole, default=None, metavar="N",
-        help="first N held-out words, and first N test words, only")  # fmt: skip
-    add("--duration", type=above, default=None, metavar="MS",
-        help="how much of a word is heard, ms; 1400 for SHD, 600 for generated words")  # fmt: skip
-    add("--shift_channels", type=int, default=0, metavar="N",
-        help="move each training word by up to N channels up or down, anew each time")  # fmt: skip
-    add("--shift_time", type=least, default=0.0, metavar="MS",
-        help="let each training word begin up to so many ms later")  # fmt: skip
-    add("--stretch", type=least, default=0.0, metavar="S",
-        help="speak each training word up to 1 + S times as slowly or 1 - S as fast")  # fmt: skip
-    add("--jitter_channels", type=least, default=0.0, metavar="N",
+    add(
+        "--load_limit_test",
+        type=whole,
+        default=None,
+        metavar="N",
+        help="first N held-out words, and first N test words, only",
+    )
+    add(
+        "--duration",
+        type=above,
+        default=None,
+        metavar="MS",
+        help="how much of a word is heard, ms; 1400 for SHD, 600 for generated words",
+    )
+    add(
+        "--shift_channels",
+        type=int,
+        default=0,
+        metavar="N",
+        help="move each training word by up to N channels up or down, anew each time",
+    )
+    add(
+        "--shift_time",
+        type=least,
+        default=0.0,
+        metavar="MS",
+        help="let each training word begin up to so many ms later",
+    )
+    add(
+        "--stretch",
+        type=least,
+        default=0.0,
+        metavar="S",
+        help="speak each training word up to 1 + S times as slowly or 1 - S as fast",
+    )
+    add(
+        "--jitter_channels",
+        type=least,
+        default=0.0,
+        metavar="N",
         help="move each event of a training word by a number of channels of its own, of standard "
-        "deviation N")  # fmt: skip
-    add("--jitter_time", type=least, default=0.0, metavar="MS",
-        help="move each event of a training word in time, standard deviation in ms")  # fmt: skip
-    add("--mask_channels", type=least, default=0.0, metavar="N",
-        help="silence a band of up to N channels of a training word")  # fmt: skip
-    add("--mask_time", type=least, default=0.0, metavar="MS",
-        help="silence a training word for up to so many ms")  # fmt: skip
-    add("--drop", type=least, default=0.0, metavar="P",
-        help="lose up to this share of a training word's events")  # fmt: skip
-    add("--blend", type=least, default=0.0, metavar="P",
-        help="chance that a training word is mixed with another of its class")  # fmt: skip
-    add("--augment", action="store_true",
-        help="short for --shift_channels 40 --blend 0.5")  # fmt: skip
-    add("--skip", action="store_true",
-        help="do not look at every event of the files for damage")  # fmt: skip
+        "deviation N",
+    )
+    add(
+        "--jitter_time",
+        type=least,
+        default=0.0,
+        metavar="MS",
+        help="move each event of a training word in time, standard deviation in ms",
+    )
+    add(
+        "--mask_channels",
+        type=least,
+        default=0.0,
+        metavar="N",
+        help="silence a band of up to N channels of a training word",
+    )
+    add(
+        "--mask_time",
+        type=least,
+        default=0.0,
+        metavar="MS",
+        help="silence a training word for up to so many ms",
+    )
+    add(
+        "--drop",
+        type=least,
+        default=0.0,
+        metavar="P",
+        help="lose up to this share of a training word's events",
+    )
+    add(
+        "--blend",
+        type=least,
+        default=0.0,
+        metavar="P",
+        help="chance that a training word is mixed with another of its class",
+    )
+    add("--augment", action="store_true", help="short for --shift_channels 40 --blend 0.5")
+    add("--skip", action="store_true", help="do not look at every event of the files for damage")
 
     add = parser.add_argument_group("run").add_argument
-    add("--seed", type=int, default=0,
-        help="of the network, the order of words and what changes them")  # fmt: skip
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="of the network, the order of words and what changes them",
+    )
     add("--device", default="auto", help="auto (CUDA where there is one), cpu, cuda or cuda:N")
-    add("--shard", action="store_true",
-        help="share each batch among the processes of torchrun --nproc_per_node=N")  # fmt: skip
-    add("--output", metavar="DIR", default=None,
-        help="folder of the run; by default one in ./runs, named by its options")  # fmt: skip
-    add("--tmp", action="store_true",
-        help="put that folder below the system's folder for temporary files")  # fmt: skip
+    add(
+        "--shard",
+        action="store_true",
+        help="share each batch among the processes of torchrun --nproc_per_node=N",
+    )
+    add(
+        "--output",
+        metavar="DIR",
+        default=None,
+        help="folder of the run; by default one in ./runs, named by its options",
+    )
+    add(
+        "--tmp",
+        action="store_true",
+        help="put that folder below the system's folder for temporary files",
+    )
     add("--tag", default="default", help="a word for the names of runs that belong together")
     add("--force", action="store_true", help="overwrite a run that is in the folder already")
     add("--reload", action="store_true", help="go on with the run in the folder, bit for bit")
-    add("--resume", metavar="PATH", default=None,
-        help="go on from a checkpoint, or from the folder of a run")  # fmt: skip
-    add("--vplot", action="store_true",
-        help="draw the layout after each epoch (layout.png) and a film (layout.gif)")  # fmt: skip
+    add(
+        "--resume",
+        metavar="PATH",
+        default=None,
+        help="go on from a checkpoint, or from the folder of a run",
+    )
+    add(
+        "--vplot",
+        action="store_true",
+        help="draw the layout after each epoch (layout.png) and a film (layout.gif)",
+    )
     add("--plot", metavar="PNG", default=None, help="write a figure of the run there")
     add("--debug", action="store_true", help="on an error that is a defect, start the debugger")
     return parser

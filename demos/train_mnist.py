@@ -41,27 +41,57 @@ EPOCHS = {
 def make_parser() -> cli.Parser:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--dataset", choices=tuple(LOADERS), default="digits",
+    add(
+        "--dataset",
+        choices=tuple(LOADERS),
+        default="digits",
         help="digits come with scikit-learn; the others are read from $JARVIS_DATA or the "
-        "cache, or downloaded")  # fmt: skip
-    add("--arch", choices=("mlp", "conv"), default="mlp",
-        help="fully connected layers, or two convolutions")  # fmt: skip
-    add("--epochs", type=cli.positive_int, default=None,
-        help="passes over the training data; by default those of the README's results")  # fmt: skip
+        "cache, or downloaded",
+    )
+    add(
+        "--arch",
+        choices=("mlp", "conv"),
+        default="mlp",
+        help="fully connected layers, or two convolutions",
+    )
+    add(
+        "--epochs",
+        type=cli.positive_int,
+        default=None,
+        help="passes over the training data; by default those of docs/results.md",
+    )
     add(
         "--batch-size",
         type=cli.positive_int,
         default=128,
         help="samples a step, over all processes",
     )
-    add("--timesteps", type=cli.positive_int, default=None,
-        help="length of the input, steps of 1 ms; by default 25 (mlp) or 6 (conv)")  # fmt: skip
-    add("--hidden", type=cli.positive_int, nargs="+", default=[1000], metavar="N",
-        help="neurons of each hidden layer (mlp)")  # fmt: skip
-    add("--lr", type=cli.positive_float, default=3e-3,
-        help="learning rate of Adam at the start; it falls to 0 along a cosine")  # fmt: skip
-    add("--encoding", choices=("constant", "poisson"), default="constant",
-        help="pictures as a constant current, or as spikes at their rate")  # fmt: skip
+    add(
+        "--timesteps",
+        type=cli.positive_int,
+        default=None,
+        help="length of the input, steps of 1 ms; by default 25 (mlp) or 6 (conv)",
+    )
+    add(
+        "--hidden",
+        type=cli.positive_int,
+        nargs="+",
+        default=[1000],
+        metavar="N",
+        help="neurons of each hidden layer (mlp)",
+    )
+    add(
+        "--lr",
+        type=cli.positive_float,
+        default=3e-3,
+        help="learning rate of Adam at the start; it falls to 0 along a cosine",
+    )
+    add(
+        "--encoding",
+        choices=("constant", "poisson"),
+        default="constant",
+        help="pictures as a constant current, or as spikes at their rate",
+    )
     cli.add_neuron_options(parser, tau=20.0, readout="mean", readouts=READOUTS)
     cli.add_run_options(parser)
     return parser

@@ -36,15 +36,27 @@ def make_parser() -> cli.Parser:
     add("--layer", choices=LAYERS, default="conv2", help="whose spikes it hears, after pooling")
     add("--epochs", type=cli.positive_int, default=14, help="times that each stimulus is shown")
     add("--maps", type=cli.positive_int, default=40, help="neurons that speak for each class")
-    add("--rate", type=cli.positive_float, default=0.002,
+    add(
+        "--rate",
+        type=cli.positive_float,
+        default=0.002,
         help="step up of a weight after a right decision; the other steps are in proportion "
-        "(0.75, 1 and 0.125 of it)")  # fmt: skip
-    add("--dropout", type=float, default=0.5,
-        help="share of the neurons that take no part, drawn anew for each stimulus")  # fmt: skip
+        "(0.75, 1 and 0.125 of it)",
+    )
+    add(
+        "--dropout",
+        type=float,
+        default=0.5,
+        help="share of the neurons that take no part, drawn anew for each stimulus",
+    )
     add("--limit", type=cli.positive_int, default=None, help="at most so many stimuli of a split")
     add("--seed", type=int, default=42, help="of first weights, order of stimuli and dropout")
-    add("--output", metavar="DIR", default=None,
-        help="folder for checkpoint and metrics_final.json, or that of --resume")  # fmt: skip
+    add(
+        "--output",
+        metavar="DIR",
+        default=None,
+        help="folder for checkpoint and metrics_final.json, or that of --resume",
+    )
     add("--resume", metavar="PATH", default=None, help="go on from the --output of a run")
     return parser
 

@@ -42,34 +42,77 @@ log = logging.getLogger("train_spikeseg")
 def make_parser() -> cli.Parser:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--config", "-c", metavar="YAML", default=None,
+    add(
+        "--config",
+        "-c",
+        metavar="YAML",
+        default=None,
         help="what the network is made of and how it learns; without it and --paper, that of the "
-        "data set in demos/configs")  # fmt: skip
-    add("--paper", choices=tuple(PAPERS), default=None,
-        help="start from the constants of a paper")  # fmt: skip
-    add("--dataset", choices=DATASETS, default=None,
+        "data set in demos/configs",
+    )
+    add("--paper", choices=tuple(PAPERS), default=None, help="start from the constants of a paper")
+    add(
+        "--dataset",
+        choices=DATASETS,
+        default=None,
         help="what it sees; digits without this option. mnist and nmnist are read from "
-        "$JARVIS_DATA or the cache, or downloaded")  # fmt: skip
-    add("--data-folder", metavar="DIR", default=None,
-        help="the pictures of --dataset folder, a sub-folder a class")  # fmt: skip
+        "$JARVIS_DATA or the cache, or downloaded",
+    )
+    add(
+        "--data-folder",
+        metavar="DIR",
+        default=None,
+        help="the pictures of --dataset folder, a sub-folder a class",
+    )
     add("--output", "-o", metavar="DIR", default="./runs", help="folder of all runs")
-    add("--name", "-n", default=None,
-        help="folder of this run in --output; by default data set, date and time")  # fmt: skip
-    add("--resume", "-r", metavar="PATH", default=None,
-        help="go on from a checkpoint or the folder of a run, with that run's options")  # fmt: skip
-    add("--epochs", type=cli.positive_int, default=None,
-        help="at most so many a layer; 50 where the config says nothing")  # fmt: skip
-    add("--n-classes", type=cli.positive_int, default=None,
-        help="maps of conv3; 1 where the config says nothing")  # fmt: skip
-    add("--device", default="auto",
+    add(
+        "--name",
+        "-n",
+        default=None,
+        help="folder of this run in --output; by default data set, date and time",
+    )
+    add(
+        "--resume",
+        "-r",
+        metavar="PATH",
+        default=None,
+        help="go on from a checkpoint or the folder of a run, with that run's options",
+    )
+    add(
+        "--epochs",
+        type=cli.positive_int,
+        default=None,
+        help="at most so many a layer; 50 where the config says nothing",
+    )
+    add(
+        "--n-classes",
+        type=cli.positive_int,
+        default=None,
+        help="maps of conv3; 1 where the config says nothing",
+    )
+    add(
+        "--device",
+        default="auto",
         help="auto, cpu, cuda or cuda:N; STDP learns from one stimulus after another, and does so "
-        "on the CPU")  # fmt: skip
-    add("--seed", type=int, default=None,
-        help="of first weights, order of stimuli and revival noise; 42 by default")  # fmt: skip
-    add("--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO",
-        help="least important lines to show")  # fmt: skip
-    add("--no-tensorboard", action="store_true",
-        help="no events for TensorBoard; they are written where it is installed")  # fmt: skip
+        "on the CPU",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=None,
+        help="of first weights, order of stimuli and revival noise; 42 by default",
+    )
+    add(
+        "--log-level",
+        choices=("DEBUG", "INFO", "WARNING", "ERROR"),
+        default="INFO",
+        help="least important lines to show",
+    )
+    add(
+        "--no-tensorboard",
+        action="store_true",
+        help="no events for TensorBoard; they are written where it is installed",
+    )
     return parser
 
 

@@ -43,8 +43,12 @@ def make_parser() -> cli.Parser:
         default=1e-3,
         help="learning rate of Adam; it falls to 0 over the last third of the run",
     )
-    add("--encoding", choices=tuple(TAU_SYN), default="poisson",
-        help="values into spikes: by their rate, or by the time of one spike each")  # fmt: skip
+    add(
+        "--encoding",
+        choices=tuple(TAU_SYN),
+        default="poisson",
+        help="values into spikes: by their rate, or by the time of one spike each",
+    )
     cli.add_neuron_options(parser, tau=20.0, readout="mean", readouts=READOUTS)
     cli.add_run_options(parser)
     return parser

@@ -22,26 +22,60 @@ COLOURS = (plotting.BLUE, plotting.ORANGE, plotting.GREEN)
 def make_parser() -> cli.Parser:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--net", default="3",
+    add(
+        "--net",
+        default="3",
         help="where delays come from: 0 (none), inf (free, one a synapse), a number D (positions "
-        "in D dimensions), DeEPS or DgEPS")  # fmt: skip
+        "in D dimensions), DeEPS or DgEPS",
+    )
     add("--hidden", type=cli.positive_int, default=30, help="hidden neurons")
     add("--epochs", type=cli.positive_int, default=300, help="passes over the training data")
-    add("--dt", type=cli.not_negative_float, default=0.0, metavar="MS",
-        help="grid of spike times and delays in ms; 0: exact times")  # fmt: skip
-    add("--tau", type=cli.positive_float, default=4.0, metavar="MS",
-        help="membrane time constant in ms; the synapse's is half of it")  # fmt: skip
-    add("--lr", type=cli.positive_float, default=1e-2,
-        help="learning rate of Adam; it falls along half a cosine")  # fmt: skip
-    add("--delay-lr", type=cli.positive_float, default=3e-2, metavar="LR",
-        help="learning rate of delays and positions, which falls with it")  # fmt: skip
+    add(
+        "--dt",
+        type=cli.not_negative_float,
+        default=0.0,
+        metavar="MS",
+        help="grid of spike times and delays in ms; 0: exact times",
+    )
+    add(
+        "--tau",
+        type=cli.positive_float,
+        default=4.0,
+        metavar="MS",
+        help="membrane time constant in ms; the synapse's is half of it",
+    )
+    add(
+        "--lr",
+        type=cli.positive_float,
+        default=1e-2,
+        help="learning rate of Adam; it falls along half a cosine",
+    )
+    add(
+        "--delay-lr",
+        type=cli.positive_float,
+        default=3e-2,
+        metavar="LR",
+        help="learning rate of delays and positions, which falls with it",
+    )
     add("--batch-size", "--batch_size", type=cli.positive_int, default=150, help="samples a step")
-    add("--early", type=cli.not_negative_float, default=0.0,
-        help="price of a true class that spikes late, a tenth of a ms")  # fmt: skip
-    add("--wake", type=cli.not_negative_float, default=1.0,
-        help="price of hidden neurons that stay silent, by how far from threshold")  # fmt: skip
-    add("--backend", choices=("auto", "eager", "numba"), default="auto",
-        help="compiled loops or PyTorch operations")  # fmt: skip
+    add(
+        "--early",
+        type=cli.not_negative_float,
+        default=0.0,
+        help="price of a true class that spikes late, a tenth of a ms",
+    )
+    add(
+        "--wake",
+        type=cli.not_negative_float,
+        default=1.0,
+        help="price of hidden neurons that stay silent, by how far from threshold",
+    )
+    add(
+        "--backend",
+        choices=("auto", "eager", "numba"),
+        default="auto",
+        help="compiled loops or PyTorch operations",
+    )
     cli.add_run_options(parser)
     return parser
 

@@ -457,10 +457,10 @@ class LeakyIntegrator(nn.Module):
 
     def __init__(self, tau: float = 20.0, dt: float = 1.0, backend: str = "auto") -> None:
         super().__init__()
-        LIFParams(tau=tau, dt=dt)  # checks both
+        self.tau = check_number("tau", tau, above=0, finite=False)
+        self.dt = check_number("dt", dt, "ms", above=0)
         check_backend(backend)
         self.backend = backend
-        self.tau, self.dt = float(tau), float(dt)
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Input ``[T, B, ...]`` -> potentials ``[T, B, ...]`` and the last one ``[B, ...]``."""

@@ -1,15 +1,15 @@
-"""Spoken digits: make the runs of results/shd that are missing, and print the README's tables.
+"""Spoken digits: make the runs of results/shd that are missing, and print the tables of results.md.
 
 python tools/shd_table.py                               # the tables, in Markdown
-python tools/shd_table.py readme                        # put them there
+python tools/shd_table.py write                         # put them into docs/results.md
 python tools/shd_table.py run net_3 net_inf --seeds 3   # hours; goes on where it was cut off
 python tools/shd_table.py steps                         # what was tried on held-out speakers
 python tools/shd_table.py shortest                      # seconds: what a test makes again
 python tools/shd_table.py vote net_3 net_inf            # what the runs of a kind say together
 
-A kind of network is one file: the command that makes a run, and for each seed what its only test
-gave. `steps.json` has what was tried on held-out speakers, a run a line. Runs that are there are
-not made again.
+A kind of network is one file: the command that makes a run, and for each seed the result of its
+only test. `steps.json` has what was tried on held-out speakers, one entry per run. Runs that are
+there are not made again.
 """
 
 import argparse
@@ -26,9 +26,13 @@ import torch
 
 from jarvis import EventLIF, SpatialNetwork, datasets
 from jarvis.support.files import atomic_path, write_json
-from spatial_options import make_parser
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "demos"))
+from spatial_options import make_parser  # noqa: E402
+
+sys.path.pop(0)
+PAGE = ROOT / "docs" / "results.md"
 RESULTS = ROOT / "results" / "shd"
 RUNS = ROOT / "runs" / "shd_table"
 PROGRAM = ["python", "demos/train_spatial.py"]
@@ -73,14 +77,14 @@ KINDS = {
     ),
     "net_inf_short": Kind("free delays, 8 ± 1 ms at the start", "--net inf", 76.2),
     "net_3_sparse_10": Kind(
-        "3-D, 10 % of the synapses", "--net 3 --sparse 0.1 --sparse_iter --possigma 50"
+        "3-D, 10 % of the synapses kept", "--net 3 --sparse 0.1 --sparse_iter --possigma 50"
     ),
     "net_3_adex": Kind(
         "3-D, AdEx neurons",
         f"--net 3 {ADEX} --max_rate 40 --tau 10 --tau_syn 2 --jitter_channels 0 --dropout 0 "
         "--smoothing 0",
     ),
-    "net_3_plain": Kind("3-D, events not moved each for itself", f"--net 3 {PLAIN}"),
+    "net_3_plain": Kind("3-D, no jitter of single events", f"--net 3 {PLAIN}"),
 }
 #: What a test makes again: some seconds.
 SHORT = (
@@ -89,23 +93,24 @@ SHORT = (
 )
 #: What was tried, by a short name: in words, and the options; in 8 epochs if they do not say.
 STEPS = {
-    "source": ("the paper's recipe", "--net 3 --warmup 200 --decay_steps 0"),
+    "source": ("recipe of the paper", "--net 3 --warmup 200 --decay_steps 0"),
     "dropout": (
-        "+ initial weights of both signs, a read-out that learns 10 times as fast, words shifted "
-        "by up to 20 channels, dropout 0.3, labels smoothed by 0.1",
+        "+ initial weights of both signs, read-out learning rate x 10, words shifted by up to 20 "
+        "channels, dropout 0.3, labels smoothed by 0.1",
         f"--net 3 {START} {AGAINST_OVERFITTING}",
     ),
     "slow": (
-        "+ time constants of 20 and 10 ms in place of 10 and 2, positions 50 ms wide (20)",
+        "+ time constants of 20 and 10 ms instead of 10 and 2; standard deviation of positions "
+        "50 ms instead of 20",
         f"--net 3 {START} {AGAINST_OVERFITTING} {SLOW} --possigma 50",
     ),
     "jitter": (
-        "+ each event moved by some 20 channels, words by up to 30: **the recipe**",
+        "+ channel jitter per event (s.d. 20), words shifted by up to 30: **the recipe**",
         f"--net 3 {START} {MORE} {SLOW} --possigma 50",
     ),
     "mask": (
-        "the recipe, 12 epochs, jitter 15, dropout 0.2; bands of up to 100 channels and spans of "
-        "up to 100 ms silenced",
+        "the recipe, 12 epochs, jitter 15, dropout 0.2, with masks of up to 100 channels and "
+        "100 ms",
         f"--net 3 {START} --shift_channels 30 --jitter_channels 15 --dropout 0.2 --smoothing 0.1 "
         f"--mask_channels 100 --mask_time 100 {SLOW} --possigma 50 --nepochs 12",
     ),
@@ -115,12 +120,12 @@ STEPS = {
         f"--net inf {START} {MORE} {SLOW} --delaymu 100 --delaysigma 50",
     ),
     "adex_unheld": (
-        "3-D, AdEx neurons, gradients damped, weights averaged, learning rate halved, words "
+        "3-D, AdEx neurons, damped gradients, averaged weights, learning rate halved, words "
         "shifted by up to 20 channels; rates reach 84 Hz",
         f"--net 3 {START} {ADEX} --nepochs 5",
     ),
     "adex": (
-        "+ the synapses of neurons beyond 40 Hz weakened by 1 % a step; rates stay at 34 Hz",
+        "+ the synapses of neurons beyond 40 Hz weakened by 1 % per step; rates stay at 34 Hz",
         f"--net 3 {START} {ADEX} --max_rate 40",
     ),
 }
@@ -269,7 +274,7 @@ def vote(name: str) -> None:
         parameters += (read(name) or {})["parameters"]
     right = shares.topk(3).indices == words.targets.unsqueeze(1)
     content = {
-        "title": f"{len(seeds)} networks of {KINDS[name].title} vote",
+        "title": f"vote of {len(seeds)} networks: {KINDS[name].title}",
         "kind": name,
         "seeds": seeds,
         "data": words.source,
@@ -297,8 +302,8 @@ def percent(values: list[float]) -> str:
 def table() -> str:
     """Test accuracy of all kinds, and what they cost."""
     lines = [
-        "| 100 hidden neurons, or as said | parameters | test accuracy, % | top 3, % | n | "
-        "rate, Hz | operations a word |",
+        "| network (100 hidden neurons unless stated) | parameters | test accuracy, % | top 3, % | "
+        "n | rate, Hz | operations per word |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, kind in KINDS.items():
@@ -328,7 +333,7 @@ def step_table() -> str:
     if content is None:
         return ""
     lines = [
-        "| tried, n = 1 | epochs | training words, % | speakers 6 and 7, % |",
+        "| variant (single runs) | epochs | training words, % | speakers 6 and 7, % |",
         "|---|---|---|---|",
     ]
     for step in content["steps"]:
@@ -340,18 +345,17 @@ def step_table() -> str:
 
 
 def tables() -> str:
-    """What stands in the README between its marks."""
+    """What is in docs/results.md between its marks."""
     return f"{table()}\n\n{step_table()}".strip()
 
 
-def write_readme() -> None:
+def write_page() -> None:
     """Put the tables where they belong."""
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split("<!-- shd -->")
     _, after = rest.split("<!-- end of shd -->")
     text = f"{before}<!-- shd -->\n{tables()}\n<!-- end of shd -->{after}"
-    path.write_text(text, encoding="utf-8")
+    PAGE.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
@@ -359,7 +363,7 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("table", "readme", "run", "steps", "shortest", "vote"),
+        choices=("table", "write", "run", "steps", "shortest", "vote"),
         default="table",
     )
     parser.add_argument("names", nargs="*", help="of kinds or of steps; by default all")
@@ -376,8 +380,8 @@ def main() -> None:
     if args.what == "vote":
         for name in args.names:
             vote(name)
-    if args.what == "readme":
-        write_readme()
+    if args.what == "write":
+        write_page()
     if args.what == "shortest":
         make_shortest()
     if args.what == "steps":

@@ -1,6 +1,7 @@
 """Yin-Yang accuracy over network sizes: make the runs that are missing, and print the table.
 
 python tools/yinyang_table.py                                   # the table, in Markdown
+python tools/yinyang_table.py write                             # put it into docs/results.md
 python tools/yinyang_table.py run --hidden 30 --seeds 5 --jobs 2
 
 A configuration is one file in results/yinyang: the command that makes a run, and for each seed the
@@ -20,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "yinyang"
+PAGE = ROOT / "docs" / "results.md"
 NETS = {"0": "no delays", "2": "2-D", "3": "3-D", "inf": "free delays"}
 SIZES = (10, 15, 20, 25, 30, 45, 60)
 PUBLISHED = {  # Landsmeer et al. 2025, arXiv:2512.10011, %
@@ -103,7 +105,7 @@ def make(nets: list[str], sizes: list[int], seeds: int, jobs: int) -> None:
 
 
 def table() -> str:
-    """Test accuracy in %, mean +- standard deviation over seeds, and in brackets the published."""
+    """Test accuracy in %, mean ± standard deviation over seeds; published values in brackets."""
     lines = ["| hidden | " + " | ".join(str(n) for n in SIZES) + " |", "|---" * 8 + "|"]
     for net, name in NETS.items():
         cells = []
@@ -124,12 +126,21 @@ def seeds_of() -> str:
     counts = {n: [len((kept(net, n) or {"runs": []})["runs"]) for net in NETS] for n in SIZES}
     parts = [f"{hidden}: {min(c)}" if min(c) == max(c) else f"{hidden}: {min(c)} to {max(c)}"
              for hidden, c in counts.items()]  # fmt: skip
-    return "Test accuracy, %, and in brackets the published; seeds a size: " + ", ".join(parts)
+    start = "Test accuracy, %; published values in brackets. Seeds per size: "
+    return start + ", ".join(parts) + "."
+
+
+def write_page() -> None:
+    """Put the table where it belongs."""
+    before, rest = PAGE.read_text(encoding="utf-8").split("<!-- yinyang -->")
+    _, after = rest.split("<!-- end of yinyang -->")
+    content = f"<!-- yinyang -->\n{table()}\n\n{seeds_of()}\n<!-- end of yinyang -->"
+    PAGE.write_text(before + content + after, encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", nargs="?", choices=("table", "run"), default="table")
+    parser.add_argument("what", nargs="?", choices=("table", "write", "run"), default="table")
     parser.add_argument("--nets", nargs="+", default=list(NETS), help="0, 2, 3, inf")
     parser.add_argument("--hidden", nargs="+", type=int, default=list(SIZES), help="sizes")
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds, from 0")
@@ -137,6 +148,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.what == "run":
         make(args.nets, args.hidden, args.seeds, args.jobs)
+    if args.what == "write":
+        write_page()
     print(table())
     print(seeds_of())
 

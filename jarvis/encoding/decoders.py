@@ -6,15 +6,14 @@ All of them are differentiable, through the surrogate gradient where spikes are 
 import torch
 from torch import Tensor
 
-from jarvis.lif import LIFParams
 from jarvis.neurons.decay import exp_decay
+from jarvis.support.checks import check_number, check_tensor, check_values
 
 
-def _check(x: Tensor, name: str) -> None:
-    if x.dim() < 2 or x.shape[0] < 1:
-        raise ValueError(f"{name}: expected [T, B, ...] with T >= 1, got shape {tuple(x.shape)}")
-    if x.isnan().any():
-        raise ValueError(f"{name}: the input contains NaN")
+def _check(name: str, x: Tensor, axes: str = "[T>=1, B, ...]", why: str = "") -> None:
+    """TypeError or ValueError for what is not of these axes, or holds NaN."""
+    check_tensor(name, x, axes, floating=False, why=why)
+    check_values(name, x, finite=False)
 
 
 def rate_decode(spikes: Tensor, dt: float | None = None) -> Tensor:
@@ -31,7 +30,7 @@ def rate_decode(spikes: Tensor, dt: float | None = None) -> Tensor:
         >>> rate_decode(torch.tensor([[[1.0, 0.0]], [[1.0, 1.0]]]), dt=1.0).tolist()
         [[1000.0, 500.0]]
     """
-    _check(spikes, "rate_decode")
+    _check("rate_decode: spikes", spikes)
     rate = spikes.mean(0)
     return rate if dt is None else rate * (1000.0 / dt)
 
@@ -54,7 +53,7 @@ def first_spike_decode(spikes: Tensor, dt: float = 1.0) -> Tensor:
         >>> first_spike_decode(spikes, dt=0.5).tolist()
         [[0.5, 1.5]]
     """
-    _check(spikes, "first_spike_decode")
+    _check("first_spike_decode: spikes", spikes)
     # Silent through step t is 1 until the first spike: its sum over t is the first spike's step.
     silent = torch.cumprod(1.0 - spikes, dim=0)
     return silent.sum(0) * dt
@@ -80,9 +79,7 @@ def ttfs_decode(spikes: Tensor) -> Tensor:
         >>> ttfs_decode(ttfs_encode(torch.tensor([[1.0, 0.75, 0.0]]), 5)).tolist()
         [[1.0, 0.75, 0.0]]
     """
-    _check(spikes, "ttfs_decode")
-    if len(spikes) < 2:
-        raise ValueError("ttfs_decode: one step (T = 1) holds no time; T must be at least 2")
+    _check("ttfs_decode: spikes", spikes, "[T>=2, B, ...]", why="one step holds no time")
     return (1.0 - first_spike_decode(spikes) / (len(spikes) - 1)).clamp_min(0.0)
 
 
@@ -106,9 +103,7 @@ def delta_decode(spikes: Tensor, threshold: float = 0.1, start: Tensor | float =
         >>> delta_decode(delta_encode(signal, 0.5), 0.5)[:, 0].tolist()
         [0.0, 0.5, 1.0, 0.5]
     """
-    _check(spikes, "delta_decode")
-    if spikes.dim() < 3 or spikes.shape[2] != 2:
-        raise ValueError(f"delta_decode: expected [T, B, 2, ...], got shape {tuple(spikes.shape)}")
+    _check("delta_decode: spikes", spikes, "[T>=1, B, 2, ...]", why="ON and OFF")
     return start + threshold * (spikes[:, :, 0] - spikes[:, :, 1]).cumsum(0)
 
 
@@ -119,7 +114,7 @@ def last_potential_decode(v: Tensor) -> Tensor:
         >>> last_potential_decode(torch.tensor([[[1.0]], [[3.0]], [[2.0]]])).tolist()
         [[2.0]]
     """
-    _check(v, "last_potential_decode")
+    _check("last_potential_decode: v", v)
     return v[-1]
 
 
@@ -132,7 +127,7 @@ def max_potential_decode(v: Tensor) -> Tensor:
         >>> max_potential_decode(torch.tensor([[[1.0]], [[3.0]], [[2.0]]])).tolist()
         [[3.0]]
     """
-    _check(v, "max_potential_decode")
+    _check("max_potential_decode: v", v)
     return v.amax(0)
 
 
@@ -143,7 +138,7 @@ def mean_potential_decode(v: Tensor) -> Tensor:
         >>> mean_potential_decode(torch.tensor([[[1.0]], [[3.0]], [[2.0]]])).tolist()
         [[2.0]]
     """
-    _check(v, "mean_potential_decode")
+    _check("mean_potential_decode: v", v)
     return v.mean(0)
 
 
@@ -165,8 +160,9 @@ def trace_decode(spikes: Tensor, tau: float = 20.0, dt: float = 1.0) -> Tensor:
         >>> round(trace_decode(spikes, tau=1.0).item(), 4)  # 1 + exp(-2)
         1.1353
     """
-    _check(spikes, "trace_decode")
-    LIFParams(tau=tau, dt=dt)  # checks both
+    _check("trace_decode: spikes", spikes)
+    check_number("trace_decode: tau", tau, "ms", above=0, finite=False)
+    check_number("trace_decode: dt", dt, "ms", above=0)
     steps = torch.arange(len(spikes) - 1, -1, -1, device=spikes.device, dtype=spikes.dtype)
     weights = exp_decay(tau, dt) ** steps
     return torch.tensordot(weights, spikes, dims=1)

@@ -4,40 +4,25 @@ Dense spike trains are ``[T, B, ...]``, time first, float, 0 or 1. Filters that 
 picture is encoded are in `filters`.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
+from jarvis.support.checks import (
+    check_choice,
+    check_integer,
+    check_number,
+    check_tensor,
+    check_values,
+)
 
-def _check_float(x: Tensor, what: str) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        found = f"{x.dtype}" if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"{what} must be a floating-point tensor, not {found}")
-
-
-def _check_values(values: Tensor, name: str, n_steps: int | None = None) -> Tensor:
-    """Values in [0, 1] with a batch axis, or an error that says what is wrong with them."""
-    _check_float(values, f"{name}: values")
-    if values.dim() < 1:
-        raise ValueError(f"{name}: values must be [B, ...], got a scalar")
-    if n_steps is not None and (not isinstance(n_steps, int) or n_steps < 1):
-        raise ValueError(f"{name}: n_steps={n_steps!r} must be an integer of at least 1")
-    if values.numel():
-        low, high = values.min().item(), values.max().item()
-        if math.isnan(low) or math.isnan(high):
-            raise ValueError(f"{name}: values contain NaN")
-        if low < 0 or high > 1:
-            raise ValueError(
-                f"{name}: values must lie in [0, 1], but span [{low:.4g}, {high:.4g}]: "
-                "scale them first, e.g. (x - x.min()) / (x.max() - x.min())"
-            )
-    return values
+_SCALE = "scale them first, e.g. (x - x.min()) / (x.max() - x.min())"
 
 
-def _check_step(dt: float, name: str) -> None:
-    if not (math.isfinite(dt) and dt > 0):
-        raise ValueError(f"{name}: dt={dt!r} ms must be positive and finite")
+def _check(name: str, values: Tensor, n_steps: int) -> None:
+    """TypeError or ValueError for values that are not in [0, 1], or less than one step."""
+    check_tensor(f"{name}: values", values, "[B, ...]")
+    check_integer(f"{name}: n_steps", n_steps, at_least=1)
+    check_values(f"{name}: values", values, at_least=0, at_most=1, why=_SCALE)
 
 
 def poisson_encode(
@@ -78,15 +63,16 @@ def poisson_encode(
         >>> [round(x, 1) for x in spikes.mean(0)[0].tolist()]
         [0.0, 0.2, 1.0]
     """
-    _check_values(values, "poisson_encode", n_steps)
-    _check_step(dt, "poisson_encode")
+    _check("poisson_encode", values, n_steps)
+    check_number("poisson_encode: dt", dt, "ms", above=0)
     if max_rate is None:
         probability = values
     else:
-        if not 0 < max_rate * dt <= 1000:
+        check_number("poisson_encode: max_rate", max_rate, "Hz", above=0)
+        if max_rate * dt > 1000:
             raise ValueError(
-                f"poisson_encode: max_rate={max_rate!r} Hz must be positive and at most one spike "
-                f"a step, {1000 / dt:g} Hz at dt={dt:g} ms"
+                f"poisson_encode: max_rate={max_rate!r} Hz must be at most one spike a step, "
+                f"{1000 / dt:g} Hz at dt={dt:g} ms"
             )
         probability = values * (max_rate * dt / 1000.0)
     draws = torch.rand(
@@ -130,7 +116,7 @@ def ttfs_encode(values: Tensor, n_steps: int, *, silent_below: float = 0.0) -> T
         >>> ttfs_encode(torch.tensor([[1.0, 0.5, 0.0]]), 3)[:, 0].tolist()
         [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    _check_values(values, "ttfs_encode", n_steps)
+    _check("ttfs_encode", values, n_steps)
     steps = torch.where(values > silent_below, _linear_steps(values, n_steps), -1)
     return spike_times_to_train(steps, n_steps, values.dtype)
 
@@ -165,15 +151,11 @@ def intensity_to_latency(values: Tensor, n_steps: int, mode: str = "rank") -> Te
         >>> intensity_to_latency(values, 11, mode="linear").tolist()
         [[1, 9, 11, 7, 8]]
     """
-    if mode not in ("rank", "linear"):
-        raise ValueError(f"intensity_to_latency: mode={mode!r} must be 'rank' or 'linear'")
-    # The scale of a rank does not matter: one check of [0, 1] serves both.
-    _check_float(values, "intensity_to_latency: values")
-    finite = bool(torch.isfinite(values).all()) and values.numel() > 0
-    scale = max(1.0, values.max().item()) if finite and mode == "rank" else 1.0
-    _check_values(values / scale, "intensity_to_latency", n_steps)
-    if values.dim() < 2:
-        raise ValueError(f"intensity_to_latency: values must be [B, ...]; got {values.shape}")
+    check_choice("intensity_to_latency: mode", mode, ("rank", "linear"))
+    check_tensor("intensity_to_latency: values", values, "[B, n, ...]")
+    check_integer("intensity_to_latency: n_steps", n_steps, at_least=1)
+    most = 1.0 if mode == "linear" else None
+    check_values("intensity_to_latency: values", values, at_least=0, at_most=most, why=_SCALE)
     if mode == "linear":
         steps = _linear_steps(values, n_steps)
     else:
@@ -215,12 +197,10 @@ def latency_encode(
         >>> spikes.argmax(0).tolist(), spikes.sum(0).tolist()  # 10 ln(1.25) = 2.2, 10 ln 2 = 6.9
         ([[2, 6, 0]], [[1.0, 1.0, 0.0]])
     """
-    _check_values(values, "latency_encode", n_steps)
-    _check_step(dt, "latency_encode")
-    if not (math.isfinite(tau) and tau > 0):
-        raise ValueError(f"latency_encode: tau={tau!r} ms must be positive and finite")
-    if not 0 < threshold < 1:
-        raise ValueError(f"latency_encode: threshold={threshold!r} must lie between 0 and 1")
+    _check("latency_encode", values, n_steps)
+    check_number("latency_encode: dt", dt, "ms", above=0)
+    check_number("latency_encode: tau", tau, "ms", above=0)
+    check_number("latency_encode: threshold", threshold, above=0, below=1)
     fires = values > threshold
     safe = torch.where(fires, values, 2.0 * threshold)
     times = tau * torch.log(safe / (safe - threshold))
@@ -255,15 +235,9 @@ def delta_encode(signal: Tensor, threshold: float = 0.1) -> Tensor:
         >>> delta_encode(signal, threshold=0.5)[:, 0].tolist()
         [[0.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
     """
-    _check_float(signal, "delta_encode: signal")
-    if signal.dim() < 2 or signal.shape[0] < 1:
-        raise ValueError(
-            f"delta_encode: signal must be [T, B, ...] with T >= 1, got {tuple(signal.shape)}"
-        )
-    if not torch.isfinite(signal).all():
-        raise ValueError("delta_encode: signal contains NaN or infinite values")
-    if not (math.isfinite(threshold) and threshold > 0):
-        raise ValueError(f"delta_encode: threshold={threshold!r} must be positive and finite")
+    check_tensor("delta_encode: signal", signal, "[T>=1, B, ...]")
+    check_values("delta_encode: signal", signal)
+    check_number("delta_encode: threshold", threshold, above=0)
     reference = signal[0]
     spikes = torch.zeros(
         (*signal.shape[:2], 2, *signal.shape[2:]), dtype=signal.dtype, device=signal.device
@@ -296,9 +270,7 @@ def constant_encode(values: Tensor, n_steps: int) -> Tensor:
         >>> constant_encode(torch.tensor([[0.5]]), 3).flatten().tolist()
         [0.5, 0.5, 0.5]
     """
-    _check_float(values, "constant_encode: values")
-    if not isinstance(n_steps, int) or n_steps < 1:
-        raise ValueError(f"constant_encode: n_steps={n_steps!r} must be an integer of at least 1")
-    if not torch.isfinite(values).all():
-        raise ValueError("constant_encode: values contain NaN or infinite values")
+    check_tensor("constant_encode: values", values, "[B, ...]")
+    check_integer("constant_encode: n_steps", n_steps, at_least=1)
+    check_values("constant_encode: values", values)
     return values.expand(n_steps, *values.shape)

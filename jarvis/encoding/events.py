@@ -4,12 +4,13 @@ A batch of B samples is three arrays, one sample after the other, each sorted by
 `times`, `units`, and `offsets`, with sample b in ``offsets[b]:offsets[b + 1]``.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from jarvis.support.checks import check_number, check_tensor, check_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +55,10 @@ class Events:
             raise ValueError(f"Events: offsets must run from 0 to the {len(times)} events")
         if (offsets.diff() < 0).any():
             raise ValueError("Events: offsets must not fall")
-        n_units = self.n_units
-        if len(units) and not (units.min() >= 0 and units.max() < n_units):
-            raise ValueError(f"Events: units must lie in [0, {n_units}), shape {self.shape}")
+        shape = f"they number the units of shape {self.shape}"
+        check_values("Events: units", units, at_least=0, below=self.n_units, why=shape)
+        check_values("Events: times", times, at_least=0, below=self.n_steps, finite=False)
         if len(times):
-            low, high = times.min(), times.max()
-            if not low >= 0 or (self.n_steps is not None and not high < self.n_steps):
-                end = "oo" if self.n_steps is None else self.n_steps
-                raise ValueError(f"Events: times span [{low}, {high}], not within [0, {end})")
             falls = times.diff() < 0
             starts = offsets[1:-1] - 1
             falls[starts[(starts >= 0) & (starts < len(falls))]] = False
@@ -107,8 +104,7 @@ class Events:
     @staticmethod
     def from_dense(spikes: Tensor) -> "Events":
         """Spike trains ``[T, B, ...]``, not 0 where there is a spike, as lists."""
-        if spikes.dim() < 3:
-            raise ValueError(f"Events: spikes must be [T, B, ...]; got {tuple(spikes.shape)}")
+        check_tensor("Events: spikes", spikes, "[T, B, n, ...]", floating=False)
         shape = tuple(spikes.shape[2:])
         b, t, unit = spikes.flatten(2).transpose(0, 1).cpu().nonzero(as_tuple=True)
         counts = torch.bincount(b, minlength=spikes.shape[1])
@@ -183,10 +179,8 @@ class Events:
         if duration is None:
             last = torch.zeros(len(self)).scatter_reduce_(0, sample, self.times.float(), "amax")
             span = torch.where(last > 0, last * (1 + 1e-6), 1.0)[sample]
-        elif duration > 0:
-            span = torch.tensor(float(duration))
         else:
-            raise ValueError(f"Events.binned: duration={duration!r} ms must be positive")
+            span = torch.tensor(check_number("Events.binned: duration", duration, "ms", above=0))
         step = (self.times * (n_steps / span)).long()
         keep = step < n_steps
         key = (sample * n_steps + step) * self.n_units + self.units
@@ -205,8 +199,7 @@ class Events:
         """
         if self.n_steps is not None:
             raise ValueError(f"Events.on_grid: these already count {self.n_steps} steps")
-        if not (math.isfinite(dt) and dt > 0):
-            raise ValueError(f"Events.on_grid: dt={dt!r} ms must be positive and finite")
+        check_number("Events.on_grid: dt", dt, "ms", above=0)
         step = torch.round(self.times.double() / dt).int()
         if n_steps is None:
             n_steps = int(step.max()) + 1 if len(step) else 1

@@ -9,29 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def _check_positive(value: float, what: str) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{what}={value!r} must be positive and finite")
+from jarvis.support.checks import check_integer, check_number, check_tensor, check_values
 
 
-def _centred_grid(size: int, name: str) -> tuple[Tensor, Tensor]:
+def _centred_grid(name: str, size: int, at_least: int) -> tuple[Tensor, Tensor]:
     """Rows and columns ``[size, size]`` counted from the middle, pixels, float64."""
-    if not isinstance(size, int) or size < 1 or size % 2 == 0:
-        raise ValueError(f"{name}: size={size!r} must be an odd positive integer: it has a centre")
+    check_integer(name, size, at_least=at_least)
+    if size % 2 == 0:
+        raise ValueError(f"{name}={size!r} must be odd: it has a centre")
     axis = torch.arange(size, dtype=torch.float64) - size // 2
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     return y, x
-
-
-def _check_images(images: Tensor, name: str) -> None:
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        found = f"{images.dtype}" if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f"{name}: images must be a floating-point tensor, not {found}")
-    if images.dim() != 4:
-        raise ValueError(f"{name}: images must be [B, C, H, W]; got {tuple(images.shape)}")
-    if not torch.isfinite(images).all():
-        raise ValueError(f"{name}: images contain NaN or infinite values")
 
 
 def difference_of_gaussians(
@@ -60,9 +48,9 @@ def difference_of_gaussians(
         >>> bool(on[3, 3] > 0), bool(off[3, 3] < 0), bool(on.sum().abs() < 1e-6)
         (True, True, True)
     """
-    y, x = _centred_grid(size, "difference_of_gaussians")
-    _check_positive(sigma_center, "difference_of_gaussians: sigma_center")
-    _check_positive(sigma_surround, "difference_of_gaussians: sigma_surround")
+    y, x = _centred_grid("difference_of_gaussians: size", size, at_least=1)
+    check_number("difference_of_gaussians: sigma_center", sigma_center, "pixels", above=0)
+    check_number("difference_of_gaussians: sigma_surround", sigma_surround, "pixels", above=0)
     if sigma_center >= sigma_surround:
         raise ValueError(
             f"difference_of_gaussians: sigma_surround={sigma_surround!r} must be larger than "
@@ -103,14 +91,10 @@ def gabor(
         >>> bank.shape, [round(x, 3) for x in bank.square().sum((1, 2, 3)).tolist()]
         (torch.Size([4, 1, 5, 5]), [1.0, 1.0, 1.0, 1.0])
     """
-    y, x = _centred_grid(size, "gabor")
-    if size < 3:
-        raise ValueError(f"gabor: size={size!r} must be at least 3 to hold a wave")
-    _check_positive(sigma, "gabor: sigma")
-    if not 0 < frequency <= 0.5:
-        raise ValueError(f"gabor: frequency={frequency!r} cycles per pixel must lie in (0, 0.5]")
-    if not isinstance(orientations, int) or orientations < 1:
-        raise ValueError(f"gabor: orientations={orientations!r} must be an integer of at least 1")
+    y, x = _centred_grid("gabor: size", size, at_least=3)  # less holds no wave
+    check_number("gabor: sigma", sigma, "pixels", above=0)
+    check_number("gabor: frequency", frequency, "cycles per pixel", above=0, at_most=0.5)
+    check_integer("gabor: orientations", orientations, at_least=1)
     envelope = torch.exp(-(x**2 + y**2) / (2 * sigma**2))
     bank = []
     for k in range(orientations):
@@ -149,18 +133,13 @@ def filter_images(images: Tensor, bank: Tensor, threshold: float = 0.0) -> Tenso
         >>> found.shape, bool(found[0, 0, 4, 4] > 0), found[0, 1, 4, 4].item()
         (torch.Size([1, 2, 9, 9]), True, 0.0)
     """
-    _check_images(images, "filter_images")
-    if images.shape[1] != 1:
-        raise ValueError(
-            f"filter_images: images must be grey, [B, 1, H, W]; got {tuple(images.shape)}: "
-            "take the mean over channels first"
-        )
-    if bank.dim() != 4 or bank.shape[1] != 1 or bank.shape[2] % 2 == 0 or bank.shape[3] % 2 == 0:
-        raise ValueError(
-            f"filter_images: bank must be [n, 1, size, size] of odd size; got {tuple(bank.shape)}"
-        )
-    if not (math.isfinite(threshold) and threshold >= 0):
-        raise ValueError(f"filter_images: threshold={threshold!r} must be 0 or more, and finite")
+    grey = "they are grey, so take the mean over colours first"
+    check_tensor("filter_images: images", images, "[B, C=1, H, W]", why=grey)
+    check_values("filter_images: images", images)
+    check_tensor("filter_images: bank", bank, "[n, 1, size, size]")
+    if bank.shape[2] % 2 == 0 or bank.shape[3] % 2 == 0:
+        raise ValueError(f"filter_images: bank must be of odd size; got {tuple(bank.shape)}")
+    check_number("filter_images: threshold", threshold, at_least=0)
     ry, rx = bank.shape[2] // 2, bank.shape[3] // 2
     padded = F.pad(images, (rx, rx, ry, ry), mode="replicate")
     response = F.conv2d(padded, bank.to(padded))
@@ -195,14 +174,10 @@ def local_normalisation(x: Tensor, radius: int = 8) -> Tensor:
         >>> [round(v, 2) for v in local_normalisation(x, radius=1).flatten().tolist()]
         [9.0, 0.0, 9.0, 0.0]
     """
-    _check_images(x, "local_normalisation")
-    if not isinstance(radius, int) or radius < 0:
-        raise ValueError(f"local_normalisation: radius={radius!r} must be an integer, 0 or more")
-    if x.numel() and x.min() < 0:
-        raise ValueError(
-            f"local_normalisation: x reaches down to {x.min():.4g}; it must be 0 or more: "
-            "rectify it first (filter_images does)"
-        )
+    check_tensor("local_normalisation: x", x, "[B, C, H, W]")
+    check_integer("local_normalisation: radius", radius, at_least=0)
+    rectify = "rectify it first (filter_images does)"
+    check_values("local_normalisation: x", x, at_least=0, why=rectify)
     width = 2 * radius + 1
     # The mean over a square is that over rows of the mean over columns.
     mean = F.avg_pool2d(x, (1, width), stride=1, padding=(0, radius))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,31 @@ from torch import Tensor, nn
 from jarvis.encoding import decoders
 from jarvis.lif import LeakyIntegrator, LIFLayer
 from jarvis.neurons.layers import over_time
+
+
+@runtime_checkable
+class InOrder(Protocol):
+    """Models that list their layers in the order in which they run them."""
+
+    def layers_in_order(self) -> Iterator[nn.Module]:
+        """The layers, first to last."""
+        ...
+
+
+def in_order(model: nn.Module) -> Iterator[nn.Module]:
+    """The layers of a model in the order in which it runs them.
+
+    A model whose parts are not all run one after another lists them by ``layers_in_order()``.
+    """
+    if isinstance(model, nn.Sequential):
+        layers: Iterable[nn.Module] = model
+    elif isinstance(model, InOrder):
+        layers = model.layers_in_order()
+    else:
+        yield model
+        return
+    for layer in layers:
+        yield from in_order(layer)
 
 
 class SpikingChain(nn.Module):

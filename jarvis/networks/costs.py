@@ -7,13 +7,14 @@ the chip, and so `EnergyModel` holds it as numbers that can be changed.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from jarvis.networks.classifier import in_order
 from jarvis.neurons.layers import over_time
 from jarvis.training.pruning import mask_of
 
@@ -53,15 +54,6 @@ class Neurons(Protocol):
     @property
     def n_updates(self) -> int:
         """State variables of a neuron that change in a step without a spike."""
-        ...
-
-
-@runtime_checkable
-class InOrder(Protocol):
-    """Models that list their layers in the order in which they run them."""
-
-    def layers_in_order(self) -> Iterator[nn.Module]:
-        """The layers, first to last."""
         ...
 
 
@@ -466,19 +458,3 @@ def _of_layers(model: nn.Module, x: Tensor, skip_zeros: bool) -> dict[str, Opera
 
 def _is_binary(x: Tensor) -> bool:
     return bool(((x == 0) | (x == 1)).all())
-
-
-def in_order(model: nn.Module) -> Iterator[nn.Module]:
-    """The layers of a model in the order in which it runs them.
-
-    A model whose parts are not all run one after another lists them by ``layers_in_order()``.
-    """
-    if isinstance(model, nn.Sequential):
-        layers: Iterable[nn.Module] = model
-    elif isinstance(model, InOrder):
-        layers = model.layers_in_order()
-    else:
-        yield model
-        return
-    for layer in layers:
-        yield from in_order(layer)

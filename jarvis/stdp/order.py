@@ -11,6 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jarvis.support.checks import check_choice, check_integer, check_number, check_tensor
+
+#: What keeps a weight within its bounds.
+BOUNDS = ("soft", "hard")
+
 #: Time of a spike that never came, where the number of steps is not known yet. It is later than
 #: every step, and ``times.clamp(max=T)`` turns it into the T that stands for "never" elsewhere.
 NEVER = torch.iinfo(torch.int32).max
@@ -28,8 +33,9 @@ class STDPConfig:
     Args:
         a_plus: step up, for an input that spiked no later than the neuron.
         a_minus: size of the step down (positive), for an input that came later or not at all.
-        multiplicative: steps shrink towards the bounds, by ``(w - w_min) (w_max - w)``; False:
-            additive, all steps are of one size.
+        bounds: "soft" (multiplicative: steps shrink towards both bounds, by
+            ``(w - w_min) (w_max - w)``) or "hard" (additive: all steps are of one size, and cut off
+            at the bounds).
         w_min: lower bound of the weights.
         w_max: upper bound of the weights.
         init_mean: mean of the first weights.
@@ -50,7 +56,7 @@ class STDPConfig:
 
     a_plus: float = 0.004
     a_minus: float = 0.003
-    multiplicative: bool = True
+    bounds: str = "soft"
     w_min: float = 0.0
     w_max: float = 1.0
     init_mean: float = 0.8
@@ -61,29 +67,20 @@ class STDPConfig:
 
     def __post_init__(self) -> None:
         for name in ("a_plus", "a_minus"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name}={value!r} must be positive and finite: it is a size")
+            check_number(name, getattr(self, name), above=0, why="it is a size")
+        check_choice("bounds", self.bounds, BOUNDS)
         if not -math.inf < self.w_min < self.w_max < math.inf:
             raise ValueError(f"w_min={self.w_min!r} must be below w_max={self.w_max!r}")
-        if not self.w_min <= self.init_mean <= self.w_max:
-            raise ValueError(
-                f"init_mean={self.init_mean!r} must lie in [{self.w_min:g}, {self.w_max:g}]"
-            )
-        if not (math.isfinite(self.init_std) and self.init_std >= 0):
-            raise ValueError(f"init_std={self.init_std!r} must be at least 0")
-        if not self.converged_below >= 0:
-            raise ValueError(f"converged_below={self.converged_below!r} must be at least 0")
-        if not 0 < self.converged_ratio <= 1:
-            raise ValueError(f"converged_ratio={self.converged_ratio!r} must lie in (0, 1]")
-        if not isinstance(self.max_epochs, int) or self.max_epochs < 1:
-            raise ValueError(f"max_epochs={self.max_epochs!r} must be an integer of at least 1")
+        check_number("init_mean", self.init_mean, at_least=self.w_min, at_most=self.w_max)
+        check_number("init_std", self.init_std, at_least=0)
+        check_number("converged_below", self.converged_below, at_least=0, finite=False)
+        check_number("converged_ratio", self.converged_ratio, above=0, at_most=1)
+        check_integer("max_epochs", self.max_epochs, at_least=1)
 
     @staticmethod
     def from_paper(name: str) -> "STDPConfig":
         """The constants of a paper: "igarss2023" or "kheradpisheh2018"."""
-        if name not in _PAPERS:
-            raise ValueError(f"paper {name!r} is not one of {', '.join(_PAPERS)}")
+        check_choice("name", name, _PAPERS)
         return STDPConfig(**_PAPERS[name])
 
 
@@ -110,8 +107,8 @@ def order_stdp(
 ) -> Tensor:
     """The weights after one spike of the neuron.
 
-    ``dw = a+ w (1-w)`` where ``t_pre <= t_post``, else ``-a- w (1-w)``; without the factor
-    ``w (1-w)`` in the additive form. Then w is clamped to its bounds.
+    ``dw = a+ w (1-w)`` where ``t_pre <= t_post``, else ``-a- w (1-w)``; with hard bounds without
+    the factor ``w (1-w)``. Then w is clamped to its bounds.
 
     Args:
         weight: any shape.
@@ -132,7 +129,7 @@ def order_stdp(
     """
     early = pre_times <= post_time
     step = early.to(weight.dtype) * (config.a_plus + config.a_minus) - config.a_minus
-    if config.multiplicative:
+    if config.bounds == "soft":
         step = step * soft_bound(weight, config)
     return (weight + step).clamp_(config.w_min, config.w_max)
 
@@ -223,21 +220,14 @@ class STDPLearner:
         Raises:
             ValueError: for shapes that do not fit each other, or a winner outside of them.
         """
-        if weight.dim() != 4 or tuple(weight.shape[2:]) != (kernel_size, kernel_size):
-            raise ValueError(
-                f"weight {tuple(weight.shape)} must be [C_out, C_in, {kernel_size}, {kernel_size}]"
-            )
+        check_tensor("weight", weight, f"[C_out, C_in, {kernel_size}, {kernel_size}]")
         times = pre_spike_times
         if times.dim() == 4 and len(times) == 1:
             times = times[0]
-        if times.dim() != 3 or len(times) != weight.shape[1]:
-            raise ValueError(
-                f"pre_spike_times {tuple(pre_spike_times.shape)} must be one stimulus, "
-                f"[C_in={weight.shape[1]}, H, W]: the spike times of the layer that this weight "
-                "reads, after its pooling"
-            )
-        if not 0 <= winner_map < len(weight):
-            raise ValueError(f"winner_map={winner_map} must lie in [0, {len(weight)})")
+        one = "one stimulus: the spike times of the layer that this weight reads, after its pooling"
+        axes = f"[C_in={weight.shape[1]}, H, W]"
+        check_tensor("pre_spike_times", times, axes, floating=False, why=one)
+        check_integer("winner_map", winner_map, at_least=0, at_most=len(weight) - 1)
         patch = receptive_field(times, int(winner_y), int(winner_x), kernel_size)
         weight[winner_map] = order_stdp(weight[winner_map], patch, post_spike_time, self.config)
 

@@ -18,7 +18,7 @@ of what each asks for. No gradients are recorded. `PairSTDP` sums over pairs of 
 arrives.
 """
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from jarvis.neurons.decay import exp_decay
+from jarvis.support.checks import check_choice, check_number, check_tensor, check_values
 
 INTERACTIONS = ("all", "nearest")
 
@@ -55,16 +56,14 @@ class TraceRule:
     same_step: str = "causal"
 
     def __post_init__(self) -> None:
-        choices = {"interaction": INTERACTIONS, "bounds": BOUNDS, "same_step": SAME_STEP}
-        for name, value in vars(self).items():
-            if name in choices:
-                if value not in choices[name]:
-                    raise ValueError(f"{name}={value!r} is not one of {', '.join(choices[name])}")
-            elif name == "dt" or name.startswith("tau"):
-                if value is not None and not (math.isfinite(value) and value > 0):
-                    raise ValueError(f"{name}={value!r} ms must be positive and finite")
-            elif name.startswith("a") and not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name}={value!r} is a size: it must be at least 0 and finite")
+        check_choice("interaction", self.interaction, INTERACTIONS)
+        check_choice("bounds", self.bounds, BOUNDS)
+        check_choice("same_step", self.same_step, SAME_STEP)
+        for name, value in vars(self).items():  # those of the subclass, too
+            if name == "dt" or (name.startswith("tau") and value is not None):
+                check_number(name, value, "ms", above=0)
+            elif name.startswith("a"):
+                check_number(name, value, at_least=0, why="it is a size")
         if not (math.isfinite(self.w_min) and self.w_min < self.w_max < math.inf):
             raise ValueError(f"w_min={self.w_min!r} must be below w_max={self.w_max!r}")
 
@@ -90,30 +89,16 @@ class TraceRule:
         return moved if self.bounds == "none" else moved.clamp(self.w_min, self.w_max)
 
     def _check(self, pre: Tensor, post: Tensor, weight: Tensor, axes: str) -> None:
-        """Shapes, types and NaN of one step (axes "B, n") or of a run ("T, B, n")."""
-        rank = axes.count(",") + 1
+        """Shapes, types and NaN of one step (axes "B") or of a run ("T, B")."""
+        check_tensor("pre", pre, f"[{axes}, n_pre]")
+        check_tensor("post", post, f"[{_sized(axes, pre)}, n_post]")
+        check_tensor("weight", weight, f"[n_post={post.shape[-1]}, n_pre={pre.shape[-1]}]")
         for name, x in (("pre", pre), ("post", post), ("weight", weight)):
-            if not (isinstance(x, Tensor) and x.is_floating_point()):
-                kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-                raise TypeError(f"{name} must be a floating-point tensor, not {kind}: try .float()")
-            if x.dim() != (2 if name == "weight" else rank):
-                wanted = "n_post, n_pre" if name == "weight" else f"{axes}_{name}"
-                raise ValueError(f"{name} must be [{wanted}]; got {tuple(x.shape)}")
-            if not torch.isfinite(x).all():
-                raise ValueError(f"{name} holds NaN or infinite values")
-        if pre.shape[:-1] != post.shape[:-1]:
-            raise ValueError(
-                f"pre {tuple(pre.shape)} and post {tuple(post.shape)} must agree on [{axes[:-3]}]"
-            )
-        if weight.shape != (post.shape[-1], pre.shape[-1]):
-            raise ValueError(
-                f"weight must be [n_post, n_pre] = [{post.shape[-1]}, {pre.shape[-1]}] for "
-                f"these spikes; got {tuple(weight.shape)}"
-            )
-        if self.bounds != "none":
+            check_values(name, x)
+        if self.bounds != "none" and weight.numel():
             # Adding up the changes of `step` may round to just beyond a bound.
             slack = 1e-5 * (self.w_max - self.w_min)
-            low, high = weight.min(), weight.max()
+            low, high = weight.aminmax()
             if low < self.w_min - slack or high > self.w_max + slack:
                 raise ValueError(
                     f"weight spans [{low:.4g}, {high:.4g}], not within [w_min, w_max] = "
@@ -159,7 +144,7 @@ class TraceRule:
             ValueError: for shapes that do not fit, NaN, or weights outside their bounds.
             TypeError: for tensors that are not floating-point.
         """
-        self._check(pre, post, weight, "B, n")
+        self._check(pre, post, weight, "B")
         return self._step(pre, post, weight, self._state(state, pre, post))
 
     @torch.no_grad()
@@ -172,13 +157,24 @@ class TraceRule:
         state. For a rule whose output spikes depend on the weight, call `step` in your own loop.
         Raises as `step` does.
         """
-        self._check(pre, post, weight, "T, B, n")
+        self._check(pre, post, weight, "T, B")
         if len(pre):
             state = self._state(state, pre[0], post[0])
-        for pre_t, post_t in zip(pre.unbind(0), post.unbind(0), strict=True):
-            change, state = self._step(pre_t, post_t, weight, state)
+        return self._run(self._step, (pre, post), weight, state)
+
+    def _run(
+        self, step: Callable[..., Any], trains: tuple[Tensor, ...], weight: Tensor, state: Any
+    ) -> tuple[Tensor, Any]:
+        """The weight after all steps of some trains ``[T, ...]``, each moved by ``step``'s change."""
+        for now in zip(*trains, strict=True):
+            change, state = step(*now, weight, state)
             weight = self._apply(weight, change)
         return weight.clone(), state
+
+
+def _sized(axes: str, x: Tensor) -> str:
+    """The names of x's first axes with their sizes, such as "T=5, B=2"."""
+    return ", ".join(f"{name}={n}" for name, n in zip(axes.split(", "), x.shape, strict=False))
 
 
 def outer(post: Tensor, pre: Tensor) -> Tensor:
@@ -443,10 +439,9 @@ class ThreeFactorSTDP:
     tau_reward: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("tau_eligibility", "tau_reward"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name}={value!r} ms must be positive and finite")
+        check_number("tau_eligibility", self.tau_eligibility, "ms", above=0)
+        if self.tau_reward is not None:
+            check_number("tau_reward", self.tau_reward, "ms", above=0)
 
     def initial_state(self, pre: Tensor, post: Tensor) -> ThreeFactorState:
         """Nothing fired, nothing waits: for spikes like ``[B, n_pre]`` and ``[B, n_post]``."""
@@ -458,15 +453,8 @@ class ThreeFactorSTDP:
     def _check(
         self, reward: Tensor, pre: Tensor, state: ThreeFactorState | None, axes: str
     ) -> None:
-        if not isinstance(reward, Tensor) or not reward.is_floating_point():
-            kind = reward.dtype if isinstance(reward, Tensor) else type(reward).__name__
-            raise TypeError(f"reward must be a floating-point tensor [{axes}], not {kind}")
-        if reward.shape != pre.shape[:-1]:
-            raise ValueError(
-                f"reward must be [{axes}] = {tuple(pre.shape[:-1])}; got {tuple(reward.shape)}"
-            )
-        if not torch.isfinite(reward).all():
-            raise ValueError("reward holds NaN or infinite values")
+        check_tensor("reward", reward, f"[{_sized(axes, pre)}]")
+        check_values("reward", reward)
         if state is not None and len(state.eligibility) != pre.shape[-2]:
             raise ValueError(
                 f"state.eligibility holds {len(state.eligibility)} samples, but there are "
@@ -514,7 +502,7 @@ class ThreeFactorSTDP:
             ValueError: for shapes that do not fit, NaN, or weights outside their bounds.
             TypeError: for tensors that are not floating-point.
         """
-        self.pair._check(pre, post, weight, "B, n")
+        self.pair._check(pre, post, weight, "B")
         self._check(reward, pre, state, "B")
         state = self.initial_state(pre, post) if state is None else state
         return self._step(pre, post, reward, weight, state)
@@ -533,12 +521,8 @@ class ThreeFactorSTDP:
         Returns the weight after them ``[n_post, n_pre]`` (the one given stays as it is) and the
         state. Raises as `step` does.
         """
-        self.pair._check(pre, post, weight, "T, B, n")
+        self.pair._check(pre, post, weight, "T, B")
         self._check(reward, pre, state, "T, B")
         if state is None and len(pre):
             state = self.initial_state(pre[0], post[0])
-        for pre_t, post_t, reward_t in zip(pre, post, reward, strict=True):
-            assert state is not None
-            change, state = self._step(pre_t, post_t, reward_t, weight, state)
-            weight = self.pair._apply(weight, change)
-        return weight.clone(), state
+        return self.pair._run(self._step, (pre, post, reward), weight, state)

@@ -35,8 +35,11 @@ Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
 #: ``schedule(step, n_steps) -> factor`` on the learning rates
 Schedule = Callable[[int, int], float]
 
-#: Arguments that may differ when a run goes on; everything else has to be the same.
-MAY_CHANGE = ("epochs", "nepochs", "lr", "delay_lr", "device", "output", "plot")
+#: Arguments that may differ when a run goes on: how long it is, how fast it learns, and where it
+#: runs and writes. Everything else has to be the same.
+MAY_CHANGE = (
+    "epochs", "nepochs", "lr", "delay_lr", "warmup", "decay_steps", "device", "output", "plot"
+)  # fmt: skip
 
 
 def cross_entropy(model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from jarvis import LIFLayer, constant_drive
 from jarvis.classroom.check import lif_neuron as check
 from jarvis.neurons import exp_decay
 
-SEEDS = range(5)
+SEEDS = range(2)
 
 
 def measure_tau(recording):

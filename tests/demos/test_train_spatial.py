@@ -641,7 +641,7 @@ def test_the_debugger_starts_where_a_defect_is(monkeypatch, capsys, tmp_path):
     started = []
     monkeypatch.setattr(pdb, "post_mortem", started.append)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    monkeypatch.setattr("jarvis.spatial.training.fit_spatial", None)  # a defect: not callable
+    monkeypatch.setattr("jarvis.spatial.fit_spatial", None)  # a defect: not callable
     with pytest.raises(TypeError) as error:
         run_demo(monkeypatch, *SMALL, "--debug", "--output", str(tmp_path))
     sys.excepthook(error.type, error.value, error.tb)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -159,13 +160,13 @@ def test_linear_latency_is_ttfs(generator):
 @pytest.mark.parametrize(
     ("x", "steps", "mode", "error", "says"),
     [
-        (torch.tensor([[-1.0]]), 5, "rank", ValueError, "span"),
-        (torch.tensor([[math.inf]]), 5, "rank", ValueError, "span"),
+        (torch.tensor([[-1.0]]), 5, "rank", ValueError, "values must be at least 0 .*; got -1"),
+        (torch.tensor([[math.inf]]), 5, "rank", ValueError, "values must be .* finite; got inf"),
         (torch.tensor([[math.nan]]), 5, "rank", ValueError, "NaN"),
         (torch.tensor([[2.0]]), 5, "linear", ValueError, r"\[0, 1\]"),
         (torch.tensor([[0.5]]), 0, "rank", ValueError, "n_steps=0"),
         (torch.tensor([[0.5]]), 5, "log", ValueError, "mode='log'"),
-        (torch.tensor([0.5]), 5, "rank", ValueError, r"\[B, \.\.\.\]"),
+        (torch.tensor([0.5]), 5, "rank", ValueError, r"values must be \[B, n, \.\.\.\]"),
         (torch.tensor([[1]]), 5, "rank", TypeError, "int64"),
     ],
 )
@@ -210,7 +211,7 @@ BAD = {
     "NaN": (torch.tensor([[math.nan]]), 5, ValueError, "NaN"),
     "no steps": (torch.tensor([[0.5]]), 0, ValueError, "n_steps=0"),
     "half a step": (torch.tensor([[0.5]]), 2.5, ValueError, "n_steps=2.5"),
-    "scalar": (torch.tensor(0.5), 5, ValueError, "scalar"),
+    "scalar": (torch.tensor(0.5), 5, ValueError, r"values must be \[B, \.\.\.\]; got shape \(\)"),
     "integers": (torch.tensor([[1]]), 5, TypeError, "int64"),
     "not a tensor": ([0.5], 5, TypeError, "list"),
 }
@@ -237,14 +238,14 @@ def test_bad_values(encode, case):
         (lambda x: constant_encode(x, 0), "n_steps=0"),
         (lambda x: constant_encode(x * math.nan, 3), "NaN"),
         (lambda x: delta_encode(x, 0.0), "threshold=0.0"),
-        (lambda x: delta_encode(x * math.inf), "infinite"),
-        (lambda x: delta_encode(x[0]), r"\[T, B"),
-        (lambda x: delta_encode(x[:0]), "T >= 1"),
-        (lambda x: rate_decode(x[0]), r"\[T, B"),
+        (lambda x: delta_encode(x * math.inf), "signal must be finite; got inf"),
+        (lambda x: delta_encode(x[0]), r"signal must be \[T>=1, B, \.\.\.\]"),
+        (lambda x: delta_encode(x[:0]), r"signal must be \[T>=1, B, .*; got shape \(0, 2\)"),
+        (lambda x: rate_decode(x[0]), r"spikes must be \[T>=1, B"),
         (lambda x: first_spike_decode(x * math.nan), "NaN"),
         (lambda x: trace_decode(x, tau=0.0), "tau=0.0"),
-        (lambda x: ttfs_decode(x[:1]), "T = 1"),
-        (lambda x: delta_decode(x), r"\[T, B, 2"),
+        (lambda x: ttfs_decode(x[:1]), r"\[T>=2, B, \.\.\.\]; got shape \(1, 2\)"),
+        (lambda x: delta_decode(x), r"\[T>=1, B, 2"),
     ],
 )
 def test_bad_options(call, says):
@@ -262,3 +263,16 @@ def test_empty_batches_pass():
     for encode in (poisson_encode, ttfs_encode, latency_encode, constant_encode):
         assert encode(x, 5).shape == (5, 0, 4)
     assert intensity_to_latency(x, 5).shape == (0, 4)
+
+
+def test_numpys_integers_count_steps(generator):
+    x = torch.rand(3, 4, generator=generator)
+    for encode in (ttfs_encode, latency_encode, constant_encode, intensity_to_latency):
+        assert torch.equal(encode(x, np.int64(5)), encode(x, 5))
+    assert poisson_encode(x, np.int32(5)).shape == (5, 3, 4)
+
+
+def test_spikes_as_integers_are_decoded_too():
+    spikes = torch.tensor([[[0, 1]], [[1, 0]]])
+    assert first_spike_decode(spikes).tolist() == [[1.0, 0.0]]
+    assert max_potential_decode(spikes).tolist() == [[1, 1]]

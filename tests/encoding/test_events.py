@@ -70,7 +70,7 @@ def test_a_batch_without_events():
     ("change", "message"),
     [
         (dict(times=torch.tensor([1, 0, 2]).int()), "sort them"),
-        (dict(times=torch.tensor([0, 1, 9]).int()), "not within"),
+        (dict(times=torch.tensor([0, 1, 9]).int()), r"times must lie in \[0, 3\); got 0 to 9"),
         (dict(units=torch.tensor([0, 1, 4]).int()), "units must lie"),
         (dict(units=torch.tensor([0, 1]).int()), "one length"),
         (dict(offsets=torch.tensor([0, 2])), "offsets must run"),

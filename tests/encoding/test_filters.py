@@ -135,7 +135,7 @@ def test_they_are_found_in_the_folder():
         (lambda x: gabor(sigma=0.0), ValueError, "sigma=0.0"),
         (lambda x: gabor(frequency=0.6), ValueError, "frequency=0.6"),
         (lambda x: gabor(orientations=0), ValueError, "orientations=0"),
-        (lambda x: filter_images(x[0], gabor()), ValueError, r"\[B, C, H, W\]"),
+        (lambda x: filter_images(x[0], gabor()), ValueError, r"\[B, C=1, H, W\]"),
         (lambda x: filter_images(x.expand(1, 3, 9, 9), gabor()), ValueError, "grey"),
         (lambda x: filter_images(x, gabor()[0]), ValueError, "bank must be"),
         (lambda x: filter_images(x, torch.ones(1, 1, 4, 4)), ValueError, "odd"),

@@ -26,9 +26,9 @@ def encode(x, generator):
 class WithDropout(nn.Module):
     """Draws from torch's global generator too, which a resumed run has to find as it was."""
 
-    def __init__(self):
+    def __init__(self, tau=20.0):
         super().__init__()
-        self.inner = SpikingMLP((32, 8, 2), tau=20.0)
+        self.inner = SpikingMLP((32, 8, 2), tau=tau)
         self.drop = nn.Dropout(0.2)
 
     def forward(self, x):
@@ -211,6 +211,80 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
         train(resume=tmp_path, arguments={"hidden": 8}, seed=1)
     with pytest.raises(CheckpointError, match="does not fit this model"):
         train(nn.Linear(32, 2), resume=tmp_path, arguments={"hidden": 8})
+
+
+@pytest.mark.parametrize("schedule", [None, cosine])
+def test_epochs_and_learning_rate_may_change_and_a_line_says_so(tmp_path, schedule):
+    options = dict(schedule=schedule, epochs=1, output=tmp_path)
+    train(**options)
+    before = weights(make())
+    seen, lines = [], []
+    optimizer_of = make()
+    slow = torch.optim.Adam(optimizer_of.parameters(), lr=1e-12)
+    _, history = train(
+        optimizer_of, optimizer=slow, schedule=schedule, resume=tmp_path, epochs=3,
+        log=lines.append, on_epoch=lambda epoch, model: seen.append(weights(model)),
+    )  # fmt: skip
+    assert lines[0] == "resumed with epochs 1 -> 3, lr 0.01 -> 1e-12"
+    assert [line.split()[0] for line in lines[1:]] == ["epoch=2", "epoch=3"]
+    assert len(history.epochs) == 3
+    after_one, _ = train(schedule=schedule, epochs=1)
+    torch.testing.assert_close(seen[-1], weights(after_one), atol=1e-9, rtol=0)  # it stood still
+    assert not torch.equal(seen[-1], before)
+
+
+def other_optimiser(**options):
+    model = make()
+    return model, torch.optim.SGD(model.parameters(), lr=1e-2, **options)
+
+
+def test_data_model_and_optimiser_may_not_change(tmp_path):
+    train(epochs=1, output=tmp_path)
+    model, sgd = other_optimiser()
+    with pytest.raises(CheckpointError, match=r"its optimizer was Adam\[.*, here it is SGD\["):
+        train(model, optimizer=sgd, resume=tmp_path)
+    with seeded(0):
+        faster = WithDropout(tau=5.0)  # the same weights
+    with pytest.raises(CheckpointError, match=r"does not fit.*tau=20\.0.* here it is .*tau=5\.0"):
+        train(faster, resume=tmp_path)
+    assert torch.equal(weights(faster), weights(make()))  # a refusal changes nothing
+    with pytest.raises(CheckpointError, match=r"its data was 200 samples.*here it is 199 samples"):
+        fit(make(), TRAIN.subset(199), VAL, encode=encode, resume=tmp_path, batch_size=32, lr=1e-2)
+    relabelled = datasets.ArrayDataset(
+        TRAIN.inputs, 1 - TRAIN.targets, TRAIN.n_classes, TRAIN.source
+    )
+    with pytest.raises(CheckpointError, match="its targets was"):
+        fit(make(), relabelled, VAL, encode=encode, resume=tmp_path, batch_size=32, lr=1e-2)
+    with pytest.raises(CheckpointError, match="batch_size was 32, here it is 16"):
+        train(resume=tmp_path, batch_size=16)
+
+
+def test_a_run_that_is_longer_already_is_refused(tmp_path):
+    train(epochs=3, output=tmp_path)
+    with pytest.raises(CheckpointError, match="3 epochs already, more than the 2 asked for"):
+        train(epochs=2, resume=tmp_path)
+
+
+def test_an_epoch_is_shown_when_it_is_safe(tmp_path):
+    def safe(line):
+        assert line.startswith(f"epoch={load_checkpoint(tmp_path)['epoch']} ")
+        shown.append(line)
+
+    shown: list[str] = []
+    train(output=tmp_path, log=safe)
+    assert len(shown) == 3
+
+
+def test_the_first_format_is_read_but_does_not_go_on(tmp_path):
+    path = tmp_path / "checkpoint_latest.pt"
+    model = make()
+    torch.save({"format": 1, "model": model.state_dict(), "epoch": 1}, path)
+    assert torch.equal(load_checkpoint(path)["model"]["inner.output.bias"], model.inner.output.bias)
+    with pytest.raises(CheckpointError, match="earlier version"):
+        train(resume=path)
+    torch.save({"format": 3, "model": model.state_dict()}, path)
+    with pytest.raises(CheckpointError, match="not a jarvis checkpoint of format 2"):
+        load_checkpoint(path)
 
 
 def test_checkpoints_cannot_run_code(tmp_path):

@@ -4,7 +4,6 @@ What the numbers mean, and why they are what they are: `nir_units.py`.
 """
 
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from jarvis.lif import LeakyIntegrator, LIFLayer, RecurrentLIFLayer
-from jarvis.networks.classifier import SpikingChain, SpikingMLP
+from jarvis.networks.classifier import SpikingMLP, in_order
 from jarvis.networks.nir.graph import load_nir, write_graph
 from jarvis.networks.nir.units import (
     Cells,
@@ -132,24 +131,17 @@ def to_nir(
 
 def _layers(network: nn.Module | Sequence[nn.Module]) -> list[Any]:
     """The layers from input to output; what only flattens is left out."""
-    if type(network) in (nn.Linear, LIFLayer, RecurrentLIFLayer, LeakyIntegrator):
-        return [network]
-    if isinstance(network, nn.Flatten):
-        return []
-    if isinstance(network, SpikingMLP):
-        readout = network.readout.neurons
-        pairs = chain(*zip(network.synapses, network.neurons, strict=True))
-        parts = [*pairs, network.output, *([] if readout is None else [readout])]
-    elif isinstance(network, SpikingChain):
-        parts = list(network.layers)
-    elif isinstance(network, nn.Sequential | nn.ModuleList | list | tuple):
-        parts = list(network)
-    else:
-        raise TypeError(
-            f"to_nir cannot write a {type(network).__name__}: it writes nn.Linear, LIFLayer, "
-            "RecurrentLIFLayer, LeakyIntegrator, lists of these, SpikingChain and SpikingMLP"
-        )
-    return [layer for part in parts for layer in _layers(part)]
+    parts = network if isinstance(network, nn.ModuleList | list | tuple) else [network]
+    layers = [layer for part in parts for layer in in_order(part)]
+    for layer in layers:
+        if type(layer) not in (nn.Linear, LIFLayer, RecurrentLIFLayer, LeakyIntegrator, nn.Flatten):
+            whole = network if isinstance(network, nn.Module) else layer
+            raise TypeError(
+                f"to_nir cannot write a {type(whole).__name__}: it writes nn.Linear, LIFLayer, "
+                "RecurrentLIFLayer, LeakyIntegrator, lists of these, SpikingChain and SpikingMLP; "
+                f"found a {type(layer).__name__}"
+            )
+    return [layer for layer in layers if not isinstance(layer, nn.Flatten)]
 
 
 def _array(tensor: Tensor) -> np.ndarray:
