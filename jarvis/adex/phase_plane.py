@@ -27,7 +27,7 @@ def vector_field(params: AdExParams, current: float, v: ArrayLike, w: ArrayLike)
     """dV/dt in mV/ms and dw/dt in pA/ms at V (mV) and w (pA), under a current in pA.
 
     Example:
-        >>> dv, dw = slopes(AdExParams.named("tonic"), 500.0, -70.0, 0.0)
+        >>> dv, dw = vector_field(AdExParams.named("tonic"), 500.0, -70.0, 0.0)
         >>> round(float(dv), 3), float(dw)  # 500 pA / 200 pF: all of it charges the membrane
         (2.5, 0.0)
     """
@@ -61,6 +61,8 @@ def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
         >>> fixed_points(AdExParams.named("tonic"), 500.0)
         []
     """
+    from scipy.optimize import brentq
+
     p = params
 
     def excess(v: float) -> float:
@@ -69,10 +71,7 @@ def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
         return (p.g_l + p.a) * (v - p.e_l) - p.g_l * p.delta_t * math.exp(u) - current
 
     def between(low: float, high: float) -> FixedPoint:
-        falls = excess(low) > 0
-        for _ in range(200):
-            v = (low + high) / 2
-            low, high = (v, high) if (excess(v) > 0) == falls else (low, v)
+        v = brentq(excess, low, high)
         steep = p.g_l * (math.exp((v - p.v_t) / p.delta_t) - 1.0)
         swings = steep / p.c - 1.0 / p.tau_w  # the Jacobian's trace; below: its determinant's sign
         return FixedPoint(v, p.a * (v - p.e_l), swings < 0 and p.a - steep > 0)
@@ -83,6 +82,7 @@ def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
     top = p.v_t + p.delta_t * math.log(1.0 + p.a / p.g_l)
     if excess(top) <= 0:
         return []
+    far += min(current, 0.0) / (p.g_l + p.a)  # beyond the rest that the leak alone would have
     return [between(far, top), between(top, far_up)]
 
 

@@ -87,12 +87,13 @@ class STDPClassifier(nn.Module):
         """``steps [B, n]`` -> scores ``[B, C]``."""
         return self.output(self.features(steps))
 
-    def operations(self, steps: Tensor) -> Operations:
-        """As `count_operations`; the outputs' sums are updated at each step."""
-        layer = Operations.total(count_operations(self.layer, self._events(steps)).values())
-        heard = synaptic_operations(self.hidden(steps), self.output.weight.t())
-        updates = torch.full_like(heard, self.n_steps * self.output.out_features)
-        return layer + Operations.none(len(steps), additions=heard, updates=updates)
+    def operations(self, steps: Tensor) -> dict[str, Operations]:
+        """See `count_operations`; the outputs' sums are updated at each step."""
+        layer = count_operations(self.layer, self._events(steps))
+        received = synaptic_operations(self.hidden(steps), self.output.weight.t())
+        updates = torch.full_like(received, self.n_steps * self.output.out_features)
+        output = Operations.none(len(steps), additions=received, updates=updates)
+        return {"input": layer["input"], "layer": layer[""], "output": output}
 
 
 def corrupt(

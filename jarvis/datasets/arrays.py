@@ -52,8 +52,3 @@ class ArrayDataset(Dataset):
 
     def __repr__(self) -> str:
         return f"{len(self)} samples of shape {self.shape}, {self.n_classes} classes: {self.source}"
-
-
-def _check_split(split: str) -> None:
-    if split not in SPLITS:
-        raise ValueError(f"split={split!r} is not one of {', '.join(SPLITS)}")

@@ -1,6 +1,5 @@
 """Event lists changed at random while a network trains, so that it sees no word twice."""
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 from jarvis.encoding.events import Events
+from jarvis.support.checks import check_integer, check_number
 
 
 def _uniform(n: int, low: float, high: float, generator: torch.Generator | None) -> Tensor:
@@ -86,16 +86,12 @@ class Augmentation:
     time_mask: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.channels < 0 or self.channels != int(self.channels):
-            raise ValueError(f"channels={self.channels!r} must be a whole number, 0 or more")
+        check_integer("channels", self.channels, at_least=0)
         for name in ("delay", "channel_jitter", "time_jitter", "channel_mask", "time_mask"):
-            if not (math.isfinite(value := getattr(self, name)) and value >= 0):
-                raise ValueError(f"{name}={value!r} must be at least 0 and finite")
+            check_number(name, getattr(self, name), at_least=0)
         for name in ("stretch", "drop"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)!r} must lie in [0, 1)")
-        if not 0 <= self.blend <= 1:
-            raise ValueError(f"blend={self.blend!r} must lie in [0, 1]")
+            check_number(name, getattr(self, name), at_least=0, below=1)
+        check_number("blend", self.blend, at_least=0, at_most=1)
 
     def __bool__(self) -> bool:
         return self != Augmentation()

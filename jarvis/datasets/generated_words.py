@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from jarvis.datasets.spoken_digits import CHANNELS, CLASSES, SpokenDigits, Words, split_of
+from jarvis.support.checks import check_integer
 
 #: First and last channel of the two formants of each sweep.
 SWEEPS = (
@@ -77,8 +78,8 @@ def generate_words(part: str, n: int, n_events: int = 600) -> SpokenDigits:
         >>> few.counts.tolist() == many.counts[:3].tolist()
         True
     """
-    if n < 1 or n_events < 1:
-        raise ValueError(f"n={n}, n_events={n_events}: at least one word of one event")
+    check_integer("n", n, at_least=1)
+    check_integer("n_events", n_events, at_least=1)
     people = np.random.default_rng(12)
     pitch, tempo = people.uniform(0.9, 1.1, SPEAKERS), people.uniform(0.8, 1.2, SPEAKERS)
     known = [s for s in range(SPEAKERS) if (s in TEST_SPEAKERS) == (part == "test")]

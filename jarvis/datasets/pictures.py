@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jarvis.datasets.arrays import SPLITS, ArrayDataset, _check_split
+from jarvis.datasets.arrays import SPLITS, ArrayDataset
+from jarvis.support.checks import check_choice, check_integer
 from jarvis.support.downloads import (
     CorruptDataError,
     MissingDataError,
@@ -108,7 +109,7 @@ def digits(split: str = "train") -> ArrayDataset:
         >>> digits("test")
         360 samples of shape (1, 8, 8), 10 classes: digits, 8x8, from scikit-learn
     """
-    _check_split(split)
+    check_choice("split", split, SPLITS)
     from sklearn.datasets import load_digits
 
     images, labels = (load_digits()[key] for key in ("images", "target"))  # type: ignore[call-overload]
@@ -170,10 +171,10 @@ def folder(
         CorruptDataError: if a picture is truncated or damaged; it is named.
         ValueError: if pictures lie both in `path` and in its sub-folders.
     """
-    _check_split(split)
+    check_choice("split", split, SPLITS)
     height, width = (size, size) if isinstance(size, int) else size
-    if min(height, width) < 1:
-        raise ValueError(f"size={size!r}: height and width must be at least 1 pixel")
+    for side in (height, width):
+        check_integer("size", side, at_least=1, why="of height and width, pixels")
     root = Path(path).expanduser()
     files, labels, classes = listed(root)
     shares = [share(file.relative_to(root).as_posix()) for file in files]
@@ -191,7 +192,7 @@ def folder(
 
 
 def _torchvision_mnist(name: str, split: str, download: bool) -> ArrayDataset:
-    _check_split(split)
+    check_choice("split", split, SPLITS)
     from torchvision import datasets as tv
 
     resources = dict(getattr(tv, name).resources)

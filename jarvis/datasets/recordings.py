@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from jarvis.datasets.arrays import _check_split
+from jarvis.datasets.arrays import SPLITS
 from jarvis.encoding.events import Events
+from jarvis.support.checks import check_choice
 from jarvis.support.downloads import (
     CorruptDataError,
     cache_folder,
@@ -198,7 +199,7 @@ def nmnist(split: str = "train", *, download: bool = True) -> EventDataset:
 
     Source: Orchard, Jayawant, Cohen & Thakor 2015, Front. Neurosci. 9:437.
     """
-    _check_split(split)
+    check_choice("split", split, SPLITS)
     part, published = ("Test", 10_000) if split == "test" else ("Train", 60_000)
     root = find(f"NMNIST/{part}", folder=True)
     if root is None:

@@ -30,8 +30,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from jarvis.datasets.arrays import _check_split
+from jarvis.datasets.arrays import SPLITS
 from jarvis.encoding.events import Events
+from jarvis.support.checks import check_choice, check_integer, check_number
 
 NOISE, STAR = 0, 255  # owners of events; 1, 2, ... are the satellites
 
@@ -74,8 +75,7 @@ class SceneConfig:
 
     def __post_init__(self) -> None:
         for name in ("noise", "p_fire"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"SceneConfig: {name}={getattr(self, name)!r} is not in [0, 1]")
+            check_number(f"SceneConfig: {name}", getattr(self, name), at_least=0, at_most=1)
         for name, least in (("diameter", 1.5), ("speed", 0.0)):  # at 1.5 it covers some pixel
             low, high = getattr(self, name)
             if not least <= low <= high:
@@ -84,11 +84,10 @@ class SceneConfig:
                 )
         if not self.counts or not all(0 <= count < STAR for count in self.counts):
             raise ValueError(f"SceneConfig: counts={self.counts} must be numbers from 0 to 254")
-        for name, least in (("n_stars", 0), ("star_speed", 0), ("gap", 0), ("n_frames", 1)):
-            if not getattr(self, name) >= least:
-                raise ValueError(
-                    f"SceneConfig: {name}={getattr(self, name)!r} must be at least {least}"
-                )
+        for name in ("gap", "star_speed"):
+            check_number(f"SceneConfig: {name}", getattr(self, name), "pixels", at_least=0)
+        check_integer("SceneConfig: n_stars", self.n_stars, at_least=0)
+        check_integer("SceneConfig: n_frames", self.n_frames, at_least=1)
         path = self.n_frames * max(self.speed[1], self.star_speed) + self.diameter[1]
         if not path < self.size - 1:
             raise ValueError(
@@ -265,10 +264,8 @@ class SceneDataset(Dataset):
     """
 
     def __init__(self, split: str, n: int, config: SceneConfig) -> None:
-        if split not in _SEEDS:
-            raise ValueError(f"split={split!r} is not one of {', '.join(_SEEDS)}")
-        if n < 1:
-            raise ValueError(f"n={n}: at least 1 scene")
+        check_choice("split", split, _SEEDS)
+        check_integer("n", n, at_least=1)
         self.split, self.config = split, config
         self.skies = [make_sky(split, i, config) for i in range(n)]
         parts = [scene_events(sky, split, i, config) for i, sky in enumerate(self.skies)]
@@ -359,5 +356,5 @@ def satellites(split: str = "train", *, n: int = 500, **options) -> SceneDataset
         >>> satellites("test", n=3)
         3 scenes, 10 frames of 128x128 pixels, 0 to 2 satellites: generated, test split
     """
-    _check_split(split)
+    check_choice("split", split, SPLITS)
     return SceneDataset(split, n, SceneConfig(**options))

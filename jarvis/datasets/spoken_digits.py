@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from jarvis.datasets.augmentation import Augmentation, blended
 from jarvis.encoding.events import Events
+from jarvis.support.checks import check_choice, check_integer, check_number
 
 CHANNELS = 700
 
@@ -71,10 +72,8 @@ class Grid:
     n_steps: int
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.dt) and self.dt > 0):
-            raise ValueError(f"dt={self.dt!r} ms must be positive and finite")
-        if self.n_steps < 1:
-            raise ValueError(f"n_steps={self.n_steps} must be at least 1")
+        check_number("dt", self.dt, "ms", above=0)
+        check_integer("n_steps", self.n_steps, at_least=1)
 
 
 class SpokenDigits(Dataset):
@@ -246,7 +245,6 @@ def held_out(whole: SpokenDigits) -> tuple[SpokenDigits, SpokenDigits]:
 
 def split_of(split: str, read: Callable[[str], SpokenDigits]) -> SpokenDigits:
     """A split, of parts "train" and "test" that `read` gives."""
-    if split not in SPLITS:
-        raise ValueError(f"split={split!r} is not one of {', '.join(SPLITS)}")
+    check_choice("split", split, SPLITS)
     whole = read("test" if split == "test" else "train")
     return whole if split in ("test", "train+val") else held_out(whole)[split == "val"]

@@ -2,7 +2,8 @@
 
 import torch
 
-from jarvis.datasets.arrays import ArrayDataset, _check_split
+from jarvis.datasets.arrays import SPLITS, ArrayDataset
+from jarvis.support.checks import check_choice, check_integer
 
 
 def toy(split: str = "train", *, n: int = 4096, n_features: int = 32) -> ArrayDataset:
@@ -23,9 +24,9 @@ def toy(split: str = "train", *, n: int = 4096, n_features: int = 32) -> ArrayDa
         >>> toy("test")
         820 samples of shape (32,), 2 classes: toy set, generated (seed 0)
     """
-    _check_split(split)
-    if n < 10 or n_features < 2:
-        raise ValueError(f"n={n}, n_features={n_features}: at least 10 samples of 2 features")
+    check_choice("split", split, SPLITS)
+    check_integer("n", n, at_least=10)
+    check_integer("n_features", n_features, at_least=2)
     generator = torch.Generator().manual_seed(0)
     x = torch.rand((n + n // 8, n_features), generator=generator)
     y = x @ torch.linspace(-1.0, 1.0, n_features) > 0

@@ -8,7 +8,8 @@ import math
 import numpy as np
 import torch
 
-from jarvis.datasets.arrays import ArrayDataset, _check_split
+from jarvis.datasets.arrays import SPLITS, ArrayDataset
+from jarvis.support.checks import check_choice, check_integer
 
 RADIUS = 0.5  #: of the disc, whose centre is (0.5, 0.5)
 
@@ -59,8 +60,7 @@ def draw_yinyang(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         >>> features.round(3)[0]
         array([0.68, 0.45, 0.32, 0.55])
     """
-    if n < 1:
-        raise ValueError(f"n={n} must be at least 1")
+    check_integer("n", n, at_least=1)
     random = np.random.RandomState(seed)  # an old generator: that of the published samples
     points, classes = np.empty((n, 2)), np.empty(n, np.int64)
     for i in range(n):
@@ -89,7 +89,7 @@ def yinyang(split: str = "train") -> ArrayDataset:
         >>> yinyang("test")
         1000 samples of shape (4,), 3 classes: Yin-Yang, generated (seed 40)
     """
-    _check_split(split)
+    check_choice("split", split, SPLITS)
     n, seed = SAMPLES[split]
     x, y = draw_yinyang(n, seed)
     source = f"Yin-Yang, generated (seed {seed})"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from jarvis.encoding import decoders
 from jarvis.lif import LeakyIntegrator, LIFLayer
 from jarvis.neurons.layers import over_time
+from jarvis.support.checks import check_choice, check_integer
 
 
 @runtime_checkable
@@ -123,8 +124,7 @@ class Readout(nn.Module):
 
     def __init__(self, readout: str = "mean", tau: float = 20.0, dt: float = 1.0, **lif) -> None:
         super().__init__()
-        if readout not in READOUTS:
-            raise ValueError(f"readout={readout!r} is not one of {', '.join(READOUTS)}")
+        check_choice("readout", readout, READOUTS)
         self.readout, self.tau, self.dt = readout, tau, dt
         if readout == "mean":
             self.neurons = None
@@ -223,10 +223,10 @@ class SpikingMLP(_Spiking):
         **lif,
     ) -> None:
         super().__init__()
-        if len(sizes) < 2 or min(sizes) < 1:
-            raise ValueError(
-                f"sizes={tuple(sizes)!r}: give at least input and output, each at least 1"
-            )
+        if len(sizes) < 2:
+            raise ValueError(f"sizes={tuple(sizes)!r}: give at least input and output")
+        for i, size in enumerate(sizes):
+            check_integer(f"sizes[{i}]", size, at_least=1)
         pairs = list(pairwise(sizes[:-1]))
         linear = [nn.Linear(a, b) for a, b in pairs]
         with torch.no_grad():

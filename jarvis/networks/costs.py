@@ -6,7 +6,6 @@ with delays. What is counted is exact; what an operation costs is an assumption,
 the chip, and so `EnergyModel` holds it as numbers that can be changed.
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from jarvis.networks.classifier import in_order
 from jarvis.neurons.layers import over_time
+from jarvis.support.checks import check_choice, check_number, check_tensor
 from jarvis.training.pruning import mask_of
 
 
@@ -135,8 +135,7 @@ def count_spikes(spikes: Spikes) -> Tensor:
     """
     if not isinstance(spikes, Tensor):
         return spikes.count_spikes()
-    if spikes.dim() < 3:
-        raise ValueError(f"count_spikes: spikes must be [T, B, ...]; got {tuple(spikes.shape)}")
+    check_tensor("count_spikes: spikes", spikes, "[T, B, n, ...]", floating=False)
     return (spikes != 0).sum(0)
 
 
@@ -171,8 +170,7 @@ def fan_out(synapses: Synapses, shape: Sequence[int] | None = None) -> Tensor:
             raise ValueError(f"fan_out: padding_mode={synapses.padding_mode!r} is not 'zeros'")
         return fan_out_of(lambda x, w: synapses._conv_forward(x, w, None), synapses.weight, shape)
     matrix = synapses.weight.t() if isinstance(synapses, nn.Linear) else synapses
-    if matrix.dim() != 2:
-        raise ValueError(f"fan_out: synapses must be [n_pre, n_post]; got {tuple(matrix.shape)}")
+    check_tensor("fan_out: synapses", matrix, "[n_pre, n_post]", floating=False)
     return (matrix != 0).sum(1)
 
 
@@ -325,9 +323,7 @@ class EnergyModel:
 
     def __post_init__(self) -> None:
         for name in ("add", "multiply", "read"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name}={value!r} pJ must be finite and at least 0")
+            check_number(name, getattr(self, name), "pJ", at_least=0)
         if not self.add + self.read > 0:
             raise ValueError(f"add={self.add!r} and read={self.read!r} pJ: give one of them a cost")
 
@@ -338,8 +334,7 @@ class EnergyModel:
         Raises:
             ValueError: for another kind.
         """
-        if numbers not in HOROWITZ_2014:
-            raise ValueError(f"numbers={numbers!r} is not one of {', '.join(HOROWITZ_2014)}")
+        check_choice("numbers", numbers, HOROWITZ_2014)
         add, multiply = HOROWITZ_2014[numbers]
         return EnergyModel(add, multiply, read)
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from jarvis.support.checks import check_tensor
+
 
 def graph_size(loss: Tensor) -> int:
     """How many operations hang on a tensor: what `backward` would have to go through.
@@ -61,8 +63,7 @@ def influence(model: Callable[[Tensor], Tensor], x: Tensor, batch_axis: int = 1)
     x = x.detach().clone().requires_grad_()
     scores = model(x)
     n = x.shape[batch_axis]
-    if scores.dim() != 2 or len(scores) != n:
-        raise ValueError(f"influence: scores {tuple(scores.shape)} must be [{n}, C]")
+    check_tensor("influence: scores", scores, f"[B={n}, C]")
     rows = []
     for row in scores:
         (gradient,) = torch.autograd.grad(row.sum(), x, retain_graph=True)

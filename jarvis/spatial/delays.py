@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from jarvis.support.checks import check_choice, check_number
+
 LAYOUTS = ("normal", "line", "circle")
 
 
@@ -99,8 +101,7 @@ def starting_points(
         >>> starting_points(3, 2, "line", 10.0, g, inputs=True)[:, 0].tolist()
         [-20.0, 0.0, 20.0]
     """
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout={layout!r} is not one of {', '.join(LAYOUTS)}")
+    check_choice("layout", layout, LAYOUTS)
     if layout == "circle":
         if n_dims != 2:
             raise ValueError(f"layout='circle' lies in 2 dimensions, not in {n_dims}")
@@ -217,13 +218,11 @@ class Delays(nn.Module):
                     f"connections: {pair} must name two of the {len(self.sizes)} populations "
                     f"0..{len(self.sizes) - 1}"
                 )
-        if not (math.isfinite(shortest) and shortest >= 0):
-            raise ValueError(f"shortest={shortest!r} ms must be at least 0 and finite")
+        self.shortest = check_number("shortest", shortest, "ms", at_least=0)
         if longest is not None and not longest > shortest:
             raise ValueError(f"longest={longest!r} ms must be above shortest={shortest!r} ms")
         if saturate and longest is None:
             raise ValueError("saturate=True needs a limit: longest=..., ms")
-        self.shortest = float(shortest)
         self.longest = None if longest is None else float(longest)
         self.saturate = saturate
 
@@ -473,11 +472,10 @@ def make_delays(
     match = _SPATIAL.fullmatch(name)
     if name not in ("0", "inf") and match is None:
         raise ValueError(f"net={net!r} is not a form of delays: {FORMS}")
-    for option, value in {"delay_std": delay_std, "position_std": position_std}.items():
-        if not 0 <= value < math.inf:
-            raise ValueError(f"{option}={value!r} ms must be at least 0 and finite")
-    if not math.isfinite(delay_mean + grid_scale):
-        raise ValueError(f"delay_mean={delay_mean!r}, grid_scale={grid_scale!r} must be finite")
+    check_number("delay_mean", delay_mean, "ms")
+    check_number("delay_std", delay_std, "ms", at_least=0)
+    check_number("position_std", position_std, "ms", at_least=0)
+    check_number("grid_scale", grid_scale, "ms")
     placed = match is not None and match[2] != "g"
     if layout != "normal" and not placed:
         raise ValueError(f"layout={layout!r} needs net='D' or 'DeEPS', not {name!r}")

@@ -35,6 +35,13 @@ from jarvis.kernels.event_spec import (
     Synapses,
 )
 from jarvis.spatial import event_driven
+from jarvis.support.checks import (
+    check_choice,
+    check_integer,
+    check_number,
+    check_tensor,
+    check_values,
+)
 
 _EVENTS = 4096  # whose synapses are looked at in one go
 
@@ -69,17 +76,14 @@ class EventLIF:
 
     def __post_init__(self) -> None:
         for name in ("tau", "tau_syn", "dt", "threshold"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name}={value!r} must be positive and finite")
+            check_number(name, getattr(self, name), above=0)
+        check_choice("integrator", self.integrator, ("exact", "euler"))
         shortest = min(self.tau, self.tau_syn)
         if self.dt > 20 * shortest:
             raise ValueError(
                 f"dt={self.dt:g} ms is too large: nothing is left after a step of a time constant "
                 f"of {shortest:g} ms; take dt below it"
             )
-        if self.integrator not in ("exact", "euler"):
-            raise ValueError(f"integrator={self.integrator!r} is not one of exact, euler")
 
 
 EventNeuron = EventLIF | NormalisedAdExParams
@@ -92,11 +96,7 @@ def event_spec(
     damping: float = 0.0,
     time_bins: int = 1,
 ) -> EventSpec:
-    """The constants of a run of `n_steps` steps.
-
-    Raises:
-        ValueError: for an exponential that overflows.
-    """
+    """The constants of a run of `n_steps` steps."""
     dt, tau, tau_syn = neuron.dt, float(neuron.tau), float(neuron.tau_syn)
     decay, decay_syn = math.exp(-dt / tau), math.exp(-dt / tau_syn)
     base: dict[str, Any] = dict(
@@ -111,12 +111,6 @@ def event_spec(
             base["gain"] = decay_syn * (math.expm1(rate * dt) / rate if rate else dt)
             base["exact"] = True
         return EventSpec(**base)
-    steepest = (neuron.threshold - neuron.v_t) / neuron.delta_t
-    if steepest > 80:  # exp() in float32 ends at 88
-        raise ValueError(
-            f"delta_t={neuron.delta_t!r} makes the exponential exp({steepest:.3g}) at the "
-            "threshold: take a larger delta_t, or a threshold nearer to v_t"
-        )
     return EventSpec(
         **base, adex=True, decay_w=math.exp(-dt / neuron.tau_w), tau_w=neuron.tau_w, a=neuron.a,
         b=neuron.b, delta_t=neuron.delta_t, v_t=neuron.v_t, w0=neuron.w0,
@@ -378,18 +372,6 @@ class _Run(torch.autograd.Function):
         return None, None, None, *gradients
 
 
-def _check_matrix(name: str, matrix: Tensor, shape: tuple[int, int], least: float) -> None:
-    if tuple(matrix.shape) != shape:
-        raise ValueError(f"{name} {tuple(matrix.shape)} must be {list(shape)}, pre x post")
-    if not matrix.is_floating_point():
-        raise TypeError(f"{name} is {matrix.dtype}: weights and delays are floating-point")
-    # One pass: the sum of finite numbers is finite (or overflows, and is looked at again).
-    if not math.isfinite(matrix.detach().sum().item()) and not torch.isfinite(matrix).all():
-        raise ValueError(f"{name} has a value that is not finite")
-    if matrix.numel() and least > -math.inf and matrix.detach().min().item() < least:
-        raise ValueError(f"{name} has a delay of {matrix.min().item():g} ms: none may be below 0")
-
-
 def run_events(
     events: Events,
     w_in: Tensor,
@@ -454,18 +436,13 @@ def run_events(
     check_backend(backend)
     if events.n_steps is None:
         raise ValueError("run_events: these events are in ms: events.on_grid(neuron.dt) first")
-    if not (math.isfinite(surrogate) and surrogate >= 0):
-        raise ValueError(f"surrogate={surrogate!r} must be at least 0")
-    if not (math.isfinite(damping) and damping >= 0):
-        raise ValueError(f"damping={damping!r} must be at least 0")
-    if not 1 <= time_bins <= events.n_steps or time_bins != int(time_bins):
-        raise ValueError(
-            f"time_bins={time_bins!r} must be a whole number from 1 to T={events.n_steps}"
-        )
+    check_number("surrogate", surrogate, at_least=0)
+    check_number("damping", damping, at_least=0)
+    steps = f"there are T={events.n_steps} steps"
+    check_integer("time_bins", time_bins, at_least=1, at_most=events.n_steps, why=steps)
     if not len(events):
         raise ValueError("run_events: there is no sample in these events")
-    if w_in.dim() != 2:
-        raise ValueError(f"w_in must be [n_in, H]; got {tuple(w_in.shape)}")
+    check_tensor("w_in", w_in, "[n_in, H]")
     if (w_rec is None) != (d_rec is None):
         raise ValueError("w_rec and d_rec come together, or neither")
     n_in, width = w_in.shape
@@ -474,13 +451,13 @@ def run_events(
     heard_by = 0 if w_rec is None else width
     none = w_in.new_zeros(0, 0)
     w_rec, d_rec = (none, none) if w_rec is None or d_rec is None else (w_rec, d_rec)
-    for name, matrix, rows, columns, least in (
-        ("w_in", w_in, n_in, width, -math.inf),
-        ("d_in", d_in, n_in, width, 0.0),
-        ("w_rec", w_rec, heard_by, heard_by, -math.inf),
-        ("d_rec", d_rec, heard_by, heard_by, 0.0),
-    ):
-        _check_matrix(name, matrix, (rows, columns), least)
+    check_tensor("d_in", d_in, f"[n_in={n_in}, H={width}]")
+    for name, matrix in (("w_rec", w_rec), ("d_rec", d_rec)):
+        check_tensor(name, matrix, f"[H={heard_by}, H={heard_by}]")
+    for name, matrix in (("w_in", w_in), ("w_rec", w_rec)):
+        check_values(name, matrix)
+    for name, matrix in (("d_in", d_in), ("d_rec", d_rec)):
+        check_values(name, matrix, "ms", at_least=0)
     if w_rec.dtype != w_in.dtype:
         raise TypeError(f"w_rec is {w_rec.dtype}, but w_in {w_in.dtype}")
     matrices = (w_in, d_in.to(w_in.dtype), w_rec, d_rec.to(w_in.dtype))

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from jarvis.kernels.dispatch import check_backend
 from jarvis.networks.costs import Operations, check_input_kind, per_sample, synaptic_operations
 from jarvis.spatial.delays import make_delays
+from jarvis.support.checks import check_integer, check_number, check_tensor, check_values
 
 
 class FirstSpikes(NamedTuple):
@@ -77,11 +78,9 @@ class FirstSpikeParams:
 
     def __post_init__(self) -> None:
         for name in ("tau_mem", "tau_syn", "threshold"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name}={getattr(self, name)} must be positive and finite")
+            check_number(name, getattr(self, name), above=0)
         for name in ("dt", "min_slope"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name}={getattr(self, name)} must be 0 (off) or positive")
+            check_number(name, getattr(self, name), at_least=0, why="0 turns it off")
 
     @property
     def c(self) -> float:
@@ -136,11 +135,11 @@ def first_spikes(
         backend: "numba" (CPU), "eager" (PyTorch, on any device; the definition), or "auto".
 
     Returns:
-        `FirstSpikes`; NaN in, NaN out.
+        `FirstSpikes`.
 
     Raises:
-        ValueError: if shapes do not fit, a delay is negative, a weight or delay is infinite, or
-            `backend` cannot run these tensors.
+        ValueError: if shapes do not fit, a delay is negative, a weight or delay is infinite,
+            anything is NaN, or `backend` cannot run these tensors.
         TypeError: for a tensor that is not floating-point.
 
     Example:
@@ -152,25 +151,15 @@ def first_spikes(
         tensor([[3.9496]])
     """
     params = FirstSpikeParams() if params is None else params
-    if times.ndim != 2 or weights.ndim != 2 or times.shape[1] != weights.shape[0]:
-        raise ValueError(
-            f"first_spikes takes times [B, n_pre] and weights [n_pre, n_post], and got shapes "
-            f"{tuple(times.shape)} and {tuple(weights.shape)}"
-        )
-    if delays is not None and delays.shape != weights.shape:
-        raise ValueError(
-            f"delays have shape {tuple(delays.shape)}, and weights {tuple(weights.shape)}: "
-            "both are [n_pre, n_post]"
-        )
+    check_tensor("times", times, "[B, n_pre]")
+    check_tensor("weights", weights, f"[n_pre={times.shape[1]}, n_post]")
     if not weights.numel():
         raise ValueError(f"weights have shape {tuple(weights.shape)}: no synapse at all")
-    for name, tensor in (("times", times), ("weights", weights), ("delays", delays)):
-        if tensor is not None and not tensor.is_floating_point():
-            raise TypeError(f"{name} are {tensor.dtype}: they must be floating-point")
-    if torch.isinf(weights.detach()).any():
-        raise ValueError("weights have an infinite value")
-    if delays is not None and ((delays.detach() < 0) | torch.isinf(delays.detach())).any():
-        raise ValueError("delays have a negative or an infinite value, ms")
+    check_values("times", times, "ms", finite=False)
+    check_values("weights", weights)
+    if delays is not None:
+        check_tensor("delays", delays, f"[n_pre={weights.shape[0]}, n_post={weights.shape[1]}]")
+        check_values("delays", delays, "ms", at_least=0)
     check_backend(backend)
     delays = torch.zeros_like(weights) if delays is None else delays
     if backend != "eager":
@@ -316,9 +305,8 @@ class FirstSpikeLayer(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (("n_pre", n_pre), ("n_post", n_post)):
-            if value < 1:
-                raise ValueError(f"{name}={value} must be at least 1")
+        check_integer("n_pre", n_pre, at_least=1)
+        check_integer("n_post", n_post, at_least=1)
         check_backend(backend)
         self.params, self.backend = params or FirstSpikeParams(), backend
         start = torch.empty(n_pre, n_post).normal_(mean, std, generator=generator)
@@ -354,13 +342,10 @@ def spike_time_encode(
         >>> spike_time_encode(torch.tensor([[0.0, 0.5, 1.0]]), bias=0.1)
         tensor([[0.1000, 2.1000, 4.1000, 0.1000]])
     """
-    if values.dim() != 2:
-        raise ValueError(f"values {tuple(values.shape)} must be [B, n]")
-    if not (values >= 0).all() or not (values <= 1).all():
-        low, high = values.min().item(), values.max().item()
-        raise ValueError(f"values lie between {low:.3g} and {high:.3g}: scale them to [0, 1]")
-    if not 0 < window < math.inf or not 0 <= first < math.inf:
-        raise ValueError(f"first={first}, window={window}: window > 0 and first >= 0, finite, ms")
+    check_tensor("values", values, "[B, n]", floating=False)
+    check_values("values", values, at_least=0, at_most=1, why="scale them to it")
+    check_number("first", first, "ms", at_least=0)
+    check_number("window", window, "ms", above=0)
     times = first + window * values
     return times if bias is None else torch.cat([times, times.new_full((len(times), 1), bias)], 1)
 
@@ -400,8 +385,7 @@ def first_spike_scores(
         tensor([[ -3., -14.]])
     """
     for name, value in (("tau", tau), ("end", end), ("late", late)):
-        if not 0 < value < math.inf:
-            raise ValueError(f"{name}={value} must be positive and finite")
+        check_number(name, value, "ms", above=0)
     times, peaks = outputs
     silent = end + late - (late / threshold) * peaks
     return torch.where(times < end, times, silent) / -tau
@@ -440,9 +424,8 @@ def first_spike_loss(
         >>> first_spike_loss(torch.tensor([[-2.0, -2.0]]), torch.tensor([1]), early=0.1)
         tensor(0.8931)
     """
-    for name, value in (("early", early), ("wake", wake)):
-        if not value >= 0:
-            raise ValueError(f"{name}={value} must be 0 or positive")
+    check_number("early", early, at_least=0)
+    check_number("wake", wake, at_least=0)
     loss = nn.functional.cross_entropy(scores, targets)
     if early:
         loss = loss - early * scores.gather(1, targets[:, None]).mean()

@@ -15,6 +15,7 @@ from jarvis.encoding.events import Events
 from jarvis.networks.costs import Operations, check_input_kind, per_sample, synaptic_operations
 from jarvis.spatial.delays import make_delays
 from jarvis.spatial.event_driven import EventLIF, EventNeuron, run_events
+from jarvis.support.checks import check_integer, check_number, check_tensor
 
 
 class SpatialOutput(NamedTuple):
@@ -111,10 +112,8 @@ class SpatialNetwork(nn.Module):
         super().__init__()
         for name, size in (("n_in", n_in), ("n_hidden", n_hidden), ("n_classes", n_classes),
                            ("time_bins", time_bins)):  # fmt: skip
-            if size < 1 or size != int(size):
-                raise ValueError(f"{name}={size} must be a whole number, at least 1")
-        if not (math.isfinite(expected_rate) and expected_rate > 0):
-            raise ValueError(f"expected_rate={expected_rate!r} Hz must be positive")
+            check_integer(name, size, at_least=1)
+        check_number("expected_rate", expected_rate, "Hz", above=0)
         if input_factor is None:
             input_factor = 50.0 if n_hidden > 200 else 10.0 if n_hidden > 50 else 3.0
         generator = torch.Generator().manual_seed(seed)
@@ -233,10 +232,8 @@ def synaptic_scaling_(
     Source: Turrigiano et al. 1998, Nature 391:892 (neurons scale all their synapses by one factor,
     towards a rate; here only downwards).
     """
-    if rates.shape != network.w_in.shape[1:]:
-        raise ValueError(
-            f"synaptic_scaling_: rates {tuple(rates.shape)} of {network.w_in.shape[1]} neurons"
-        )
+    axes = f"[neurons={network.w_in.shape[1]}]"
+    check_tensor("synaptic_scaling_: rates", rates, axes, floating=False)
     fast = rates.to(network.w_in.device) > limit
     factor = 1.0 - step * fast.to(network.w_in.dtype)
     network.w_in.mul_(factor)
@@ -266,8 +263,7 @@ def scale_to_rate(
     Raises:
         ValueError: if no factor between 1e-4 and 1e4 comes within a factor of 2 of it.
     """
-    if not (math.isfinite(rate) and rate > 0):
-        raise ValueError(f"rate={rate!r} Hz must be positive")
+    check_number("rate", rate, "Hz", above=0)
     start = network.w_in.clone()
     low, high = -4.0, 4.0  # powers of ten
     best = (math.inf, math.nan, start)  # how far off, the rate, the weights

@@ -1,12 +1,12 @@
 """How spatial networks are optimised: gradients clipped unit by unit, Adam, a warm-up, a cosine."""
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from jarvis.spatial.network import SpatialNetwork
+from jarvis.support.checks import check_number
 
 
 @torch.no_grad()
@@ -96,8 +96,7 @@ def spatial_optimiser(
     """
     for name, value in (("lr", lr), ("delay_scale", delay_scale), ("readout_scale", readout_scale),
                         ("weight_decay", weight_decay), ("clipping", clipping)):  # fmt: skip
-        if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"{name}={value!r} must be at least 0 and finite")
+        check_number(name, value, at_least=0)
     if not delay_scale:
         network.delays.requires_grad_(False)
     in_ms = {"coordinates", "delays", "origin", "scale"}

@@ -27,6 +27,7 @@ from jarvis.networks.costs import Operations, check_input_kind, fan_out_of, syna
 from jarvis.networks.diagnosis import Diagnosis
 from jarvis.stdp.order import STDPConfig, STDPLearner, initial_weights
 from jarvis.stdp.wta import WTAConfig, WTAMode, revive
+from jarvis.support.checks import check_integer, check_number, check_values
 
 _BUFFER = 1 << 24  #: output events that one pass of `respond` has room for
 
@@ -97,28 +98,21 @@ class ConvSTDP(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if min(in_channels, out_channels, kernel_size) < 1:
-            raise ValueError(
-                f"ConvSTDP: in_channels={in_channels}, out_channels={out_channels}, "
-                f"kernel_size={kernel_size} must be at least 1"
-            )
+        self.in_channels = check_integer("ConvSTDP: in_channels", in_channels, at_least=1)
+        self.out_channels = check_integer("ConvSTDP: out_channels", out_channels, at_least=1)
+        self.kernel_size = check_integer("ConvSTDP: kernel_size", kernel_size, at_least=1)
         self.stdp = STDPConfig() if stdp is None else stdp
         self.wta = WTAConfig() if wta is None else wta
-        self.threshold = float(self.wta.theta_rest if threshold is None else threshold)
-        if not self.threshold > 0:
-            raise ValueError(f"ConvSTDP: threshold={threshold!r} must be positive")
+        theta = self.wta.theta_rest if threshold is None else threshold
+        self.threshold = check_number("ConvSTDP: threshold", theta, above=0, finite=False)
         if self.wta.enable_homeostasis and self.threshold > self.wta.theta_max:
             raise ValueError(
                 f"ConvSTDP: threshold={self.threshold:g} must be at most wta.theta_max="
                 f"{self.wta.theta_max:g}, where a win could only lower it"
             )
-        if not (math.isfinite(leak) and leak >= 0):
-            raise ValueError(f"ConvSTDP: leak={leak!r} must be at least 0")
-        if double_every < 0:
-            raise ValueError(f"ConvSTDP: double_every={double_every!r} must be at least 0")
-        self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size, self.leak = kernel_size, float(leak)
-        self.double_every, self.a_plus_max = double_every, a_plus_max
+        self.leak = check_number("ConvSTDP: leak", leak, at_least=0)
+        self.double_every = check_integer("ConvSTDP: double_every", double_every, at_least=0)
+        self.a_plus_max = a_plus_max
         shape = (out_channels, in_channels, kernel_size, kernel_size)
         self.register_buffer("weight", initial_weights(shape, self.stdp, generator))
         self.register_buffer("thresholds", torch.full((out_channels,), self.threshold))
@@ -208,7 +202,8 @@ class ConvSTDP(nn.Module):
                 n = min([len(indices) - done, *(e - n_seen % e for e in self._rhythm())])
                 part = indices[done : done + n].contiguous()
                 a_plus, a_minus = self.rates(n_seen)
-                values = (self.leak, a_plus, a_minus, stdp.w_min, stdp.w_max, stdp.multiplicative)
+                soft = stdp.bounds == "soft"
+                values = (self.leak, a_plus, a_minus, stdp.w_min, stdp.w_max, soft)
                 homeostasis = (self.threshold, rise, math.exp(-1 / wta.tau_theta), wta.theta_max)
                 winners = np.empty((n, quota, 4), np.int32)
                 counts = np.empty(n, np.int64)
@@ -262,8 +257,9 @@ class ConvSTDP(nn.Module):
         """
         times, units, offsets = self._arrays(events)
         _, height, width = events.shape
+        check_integer("ConvSTDP: pool", pool, at_least=1)
         shape = (self.out_channels, height // pool, width // pool)
-        if pool < 1 or 0 in shape:
+        if 0 in shape:
             raise ValueError(f"ConvSTDP: pool={pool} leaves nothing of {height}x{width}")
         assert events.n_steps is not None
         most = int(events.counts.max()) if len(events) else 0  # an event reaches k * k places
@@ -301,8 +297,8 @@ class ConvSTDP(nn.Module):
     def _indices(self, order: Tensor | None, n: int) -> Tensor:
         """Which of n stimuli, in which order."""
         indices = torch.arange(n) if order is None else order.cpu().long()
-        if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < n:
-            raise ValueError(f"{type(self).__name__}: order must index the {n} stimuli")
+        why = f"it indexes the {n} stimuli"
+        check_values(f"{type(self).__name__}: order", indices, at_least=0, below=n, why=why)
         return indices
 
     def _clamps(self) -> bool:

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from jarvis.stdp.conv import ConvSTDP
 from jarvis.stdp.spike_conv import SILENT, unpool
+from jarvis.support.checks import check_tensor
 
 
 class Record(NamedTuple):
@@ -81,11 +82,10 @@ def decode(
     Raises:
         ValueError: if `target` is not as long as the record.
     """
-    if len(target) != len(records) or target.shape[1:] != records[0].spikes[2].shape:
-        raise ValueError(
-            f"decode: target {tuple(target.shape)} must be [T={len(records)}, B, classes, h, w] "
-            f"like the class spikes that were recorded, {tuple(records[0].spikes[2].shape)} a step"
-        )
+    sizes = (len(records), *records[0].spikes[2].shape)
+    names = zip(("T", "B", "classes", "h", "w"), sizes, strict=True)
+    axes = f"[{', '.join(f'{name}={n}' for name, n in names)}]"
+    check_tensor("decode: target", target, axes, floating=False, why="as was recorded")
     keep = leak_factors(layers)
     weights = [layer.weight for layer in layers]
     q = [torch.zeros_like(s, dtype=weights[0].dtype) for s in records[0].spikes]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from jarvis.stdp.decoder import Nodes, Record, attribute, spikes_before
 from jarvis.stdp.spikeseg import SpikeSEG, SpikeSEGState
+from jarvis.support.checks import check_choice, check_number
 
 _CHUNK = 512  #: class spikes that are decoded at once
 
@@ -133,8 +134,7 @@ def hulk(
     state = model.state if state is None else state
     if state is None or not state.records:
         raise ValueError("hulk: nothing has been shown yet: run the model first")
-    if not 0 < level <= 1:
-        raise ValueError(f"hulk: level={level!r} must lie in (0, 1]")
+    check_number("hulk: level", level, above=0, at_most=1)
     records = state.records
     if spikes is None:
         step, sample, label, y, x = (
@@ -190,6 +190,7 @@ def smash_scores(found: Unravelled, align: str = "time", margin: int = 0) -> Ten
         margin: pixels by which each box is widened on all sides first: what moves further in a
             step than it is wide has left its box by the next one.
     """
+    check_choice("align", align, ("time", "age", "none"))
     ash, step = found.ash, found.spikes[:, 1]
     n_steps = ash.shape[2]
     if align == "age":
@@ -198,8 +199,6 @@ def smash_scores(found: Unravelled, align: str = "time", margin: int = 0) -> Ten
         ash = ash.gather(2, steps.clamp(min=0)[:, None].expand_as(ash)) & valid
     elif align == "none":
         ash = ash.any(2, keepdim=True)
-    elif align != "time":
-        raise ValueError(f"align={align!r} is not one of time, age, none")
     kind = found.spikes[:, [0, 2]]
     same = (kind[:, None] == kind[None]).all(2)
     wider = found.boxes + margin * torch.tensor([-1, -1, 1, 1], device=ash.device)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jarvis.stdp.order import STDPConfig
 from jarvis.stdp.wta import WTAConfig
+from jarvis.support.checks import check_choice, check_integer, check_number
 
 if TYPE_CHECKING:
     import yaml
@@ -180,8 +181,6 @@ def plain(value: Any) -> Any:
 
 LAYERS = ("conv1", "conv2", "conv3")
 
-_CHOICES = {"filters": ("gabor", "dog"), "polarity": ("sum", "difference", "separate")}
-
 #: The networks of the papers. Learning rates and thresholds of the contest come from
 #: `STDPConfig.from_paper` and `WTAConfig.from_paper`.
 PAPERS: dict[str, dict[str, Any]] = {
@@ -199,11 +198,6 @@ PAPERS: dict[str, dict[str, Any]] = {
         "conv3": {"maps": 1, "kernel_size": 17, "threshold": 10.0, "pool": 1},
     },
 }
-
-
-def _need(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
 
 
 @dataclass(frozen=True)
@@ -236,21 +230,19 @@ class InputConfig:
     picture_size: int = 64
 
     def __post_init__(self) -> None:
-        for name, known in {
-            "filter": ("dog", "gabor", "none"),
-            "latency": ("rank", "linear"),
-        }.items():
-            value = getattr(self, name)
-            _need(value in known, f"{name}={value!r} is not one of {', '.join(known)}")
-        _need(self.size > 0 and self.size % 2 == 1, f"size={self.size} must be odd and positive")
-        _need(self.sigma_center > 0, f"sigma_center={self.sigma_center} must be positive")
-        wide = self.sigma_surround
-        _need(wide > self.sigma_center, f"sigma_surround={wide} must be above sigma_center")
-        _need(0 < self.frequency <= 0.5, f"frequency={self.frequency} must lie in (0, 0.5]")
-        _need(self.threshold >= 0, f"threshold={self.threshold} must be at least 0")
-        radius = self.local_normalisation
-        _need(radius is None or radius >= 0, f"local_normalisation={radius} must be at least 0")
-        _need(self.picture_size >= 8, f"picture_size={self.picture_size} must be at least 8")
+        check_choice("filter", self.filter, ("dog", "gabor", "none"))
+        check_integer("size", self.size, at_least=1)
+        if self.size % 2 == 0:
+            raise ValueError(f"size={self.size} must be odd: a filter has a centre")
+        narrow = check_number("sigma_center", self.sigma_center, "pixels", above=0)
+        wider = "wider than sigma_center"
+        check_number("sigma_surround", self.sigma_surround, "pixels", above=narrow, why=wider)
+        check_number("frequency", self.frequency, "cycles per pixel", above=0, at_most=0.5)
+        check_number("threshold", self.threshold, at_least=0)
+        if self.local_normalisation is not None:
+            check_integer("local_normalisation", self.local_normalisation, at_least=0)
+        check_choice("latency", self.latency, ("rank", "linear"))
+        check_integer("picture_size", self.picture_size, at_least=8)
 
 
 @dataclass(frozen=True)
@@ -290,15 +282,13 @@ class LayerConfig:
 
     def __post_init__(self) -> None:
         for name in ("maps", "kernel_size", "pool"):
-            value = getattr(self, name)
-            _need(value >= 1, f"{name}={value} must be at least 1")
-        _need(self.threshold > 0, f"threshold={self.threshold} must be positive")
-        _need(self.leak >= 0, f"leak={self.leak} must be at least 0")
-        _need(self.double_every >= 0, f"double_every={self.double_every} must be at least 0")
-        _need(self.a_plus_max > 0, f"a_plus_max={self.a_plus_max} must be positive")
-        for name, known in _CHOICES.items():
-            value = getattr(self, name)
-            _need(value in known, f"{name}={value!r} is not one of {', '.join(known)}")
+            check_integer(name, getattr(self, name), at_least=1)
+        check_number("threshold", self.threshold, above=0)
+        check_number("leak", self.leak, at_least=0)
+        check_integer("double_every", self.double_every, at_least=0)
+        check_number("a_plus_max", self.a_plus_max, above=0)
+        check_choice("filters", self.filters, ("gabor", "dog"))
+        check_choice("polarity", self.polarity, ("sum", "difference", "separate"))
 
 
 @dataclass(frozen=True)
@@ -328,13 +318,12 @@ class SegmentConfig:
     fill: int = 0
 
     def __post_init__(self) -> None:
-        _need(0 < self.level <= 1, f"level={self.level} must lie in (0, 1]")
-        _need(0 <= self.threshold < 1, f"threshold={self.threshold} must lie in [0, 1)")
-        known = ("time", "age", "none")
-        _need(self.align in known, f"align={self.align!r} is not one of {', '.join(known)}")
-        for name in ("min_spikes", "max_spikes"):
-            _need(getattr(self, name) >= 1, f"{name}={getattr(self, name)} must be at least 1")
-        _need(self.fill >= 0, f"fill={self.fill} must be at least 0")
+        check_number("level", self.level, above=0, at_most=1)
+        check_number("threshold", self.threshold, at_least=0, below=1)
+        check_choice("align", self.align, ("time", "age", "none"))
+        check_integer("min_spikes", self.min_spikes, at_least=1)
+        check_integer("max_spikes", self.max_spikes, at_least=1)
+        check_integer("fill", self.fill, at_least=0)
 
 
 @dataclass(frozen=True)
@@ -367,8 +356,9 @@ class Recipe:
     segment: SegmentConfig = field(default_factory=SegmentConfig)
 
     def __post_init__(self) -> None:
-        _need(self.n_steps >= 1, f"n_steps={self.n_steps} must be at least 1")
-        _need(self.samples is None or self.samples >= 1, f"samples={self.samples} must be positive")
+        check_integer("n_steps", self.n_steps, at_least=1)
+        if self.samples is not None:
+            check_integer("samples", self.samples, at_least=1)
 
     @property
     def layers(self) -> dict[str, LayerConfig]:
@@ -488,5 +478,12 @@ def read_recipe(path: str | Path, paper: str | None = None, **options: Any) -> R
 
 
 def restore_recipe(values: Mapping[str, Any]) -> Recipe:
-    """The recipe that `config.plain` wrote into a checkpoint."""
+    """The recipe that `plain` wrote into a checkpoint, also before soft bounds had this name."""
+    values = dict(values)
+    for name in LAYERS:
+        rule = (values.get(name) or {}).get("stdp", {})
+        if "multiplicative" in rule:
+            bounds = "soft" if rule["multiplicative"] else "hard"
+            rule = {key: value for key, value in rule.items() if key != "multiplicative"}
+            values[name] = {**values[name], "stdp": {**rule, "bounds": bounds}}
     return fill(Recipe, values)

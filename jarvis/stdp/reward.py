@@ -7,13 +7,12 @@ learn::
     right:  dw = +a_plus  where the input fired,  -a_minus where it was silent
     wrong:  dw = -b_minus where the input fired,  +b_plus  where it was silent
 
-each times ``(w - w_min) (w_max - w)`` in the multiplicative form. w stays within its bounds.
+each times ``(w - w_min) (w_max - w)`` with soft bounds. w stays within its bounds.
 
 Source: Mozafari, Ganjtabesh, Nowzari-Dalini, Thorpe & Masquelier 2019, Pattern Recognition 94:87;
 the additive form within [0.2, 0.8] is that of its example in SpykeTorch.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +22,7 @@ from torch import Tensor
 from jarvis.encoding.events import Events
 from jarvis.stdp.conv import ConvSTDP
 from jarvis.stdp.order import STDPConfig
+from jarvis.support.checks import check_integer, check_number, check_tensor, check_values
 
 
 class RewardRates(NamedTuple):
@@ -82,25 +82,19 @@ class RewardSTDP(ConvSTDP):
         stdp: STDPConfig | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        if n_classes < 1 or maps_per_class < 1:
-            raise ValueError(
-                f"RewardSTDP: n_classes={n_classes}, maps_per_class={maps_per_class} must be at "
-                "least 1"
-            )
-        if not 0 <= dropout < 1:
-            raise ValueError(f"RewardSTDP: dropout={dropout!r} must lie in [0, 1)")
-        if adapt_every < 0:
-            raise ValueError(f"RewardSTDP: adapt_every={adapt_every!r} must be at least 0")
-        config = STDPConfig(multiplicative=False, w_min=0.2, w_max=0.8) if stdp is None else stdp
-        if config.w_min < 0:
-            raise ValueError(f"RewardSTDP: stdp.w_min={config.w_min:g} must be at least 0")
+        n_classes = check_integer("RewardSTDP: n_classes", n_classes, at_least=1)
+        maps_per_class = check_integer("RewardSTDP: maps_per_class", maps_per_class, at_least=1)
+        check_number("RewardSTDP: dropout", dropout, at_least=0, below=1)
+        check_integer("RewardSTDP: adapt_every", adapt_every, at_least=0)
+        config = STDPConfig(bounds="hard", w_min=0.2, w_max=0.8) if stdp is None else stdp
+        check_number("RewardSTDP: stdp.w_min", config.w_min, at_least=0)
         maps = n_classes * maps_per_class
         super().__init__(
             in_channels, maps, kernel_size, threshold=1.0, stdp=config, generator=generator
         )
         self.reward_rates = RewardRates() if rates is None else rates
-        if min(self.reward_rates) < 0 or not all(map(math.isfinite, self.reward_rates)):
-            raise ValueError(f"RewardSTDP: rates={self.reward_rates} must be sizes, at least 0")
+        for name, size in self.reward_rates._asdict().items():
+            check_number(f"RewardSTDP: rates.{name}", size, at_least=0, why="it is a size")
         self.n_classes, self.maps_per_class = n_classes, maps_per_class
         self.dropout, self.adapt_every = dropout, adapt_every
         self.least, self.span = least, span
@@ -142,17 +136,15 @@ class RewardSTDP(ConvSTDP):
         """
         times, units, offsets = self._arrays(events)
         _, height, width = events.shape
-        if labels.shape != (len(events),):
-            raise ValueError(f"RewardSTDP: {len(events)} stimuli, but labels {tuple(labels.shape)}")
-        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self.n_classes:
-            raise ValueError(f"RewardSTDP: labels must lie in [0, {self.n_classes})")
+        check_tensor("RewardSTDP: labels", labels, f"[stimuli={len(events)}]", floating=False)
+        check_values("RewardSTDP: labels", labels, at_least=0, below=self.n_classes)
         indices = self._indices(order, len(events))
         sizes = (height, width, self.kernel_size, self.out_channels, self.in_channels)
         sizes = np.array([*sizes, self.maps_per_class], np.int64)
         from jarvis.kernels import conv_stdp
 
         loop = conv_stdp.reward(self.weight.dtype)
-        bounds = (self.stdp.w_min, self.stdp.w_max, self.stdp.multiplicative)
+        bounds = (self.stdp.w_min, self.stdp.w_max, self.stdp.bounds == "soft")
         packed, decided = self._packed(), np.empty(len(indices), np.int64)
         done = 0
         try:

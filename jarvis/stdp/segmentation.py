@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jarvis.support.checks import check_tensor
+
 
 def dilate(mask: Tensor, radius: int = 1) -> Tensor:
     """Every pixel within `radius` (the larger of rows and columns) of the mask, bool.
@@ -18,8 +20,7 @@ def dilate(mask: Tensor, radius: int = 1) -> Tensor:
         >>> dilate(torch.tensor([[[True, False, False]]])).int().tolist()
         [[[1, 1, 0]]]
     """
-    if mask.dim() != 3:
-        raise ValueError(f"dilate: mask {tuple(mask.shape)} must be [T, H, W]")
+    check_tensor("dilate: mask", mask, "[T, H, W]", floating=False)
     return F.max_pool2d(mask.float()[:, None], 2 * radius + 1, 1, radius)[:, 0] > 0
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from jarvis.encoding import filters as banks
 from jarvis.stdp.conv import ConvSTDP
+from jarvis.support.checks import check_choice
 
 SILENT = 255  #: pooling index of a unit that passes on no spike
 
@@ -119,8 +120,8 @@ def fixed_filters(
         >>> w.shape, w.flatten(2).abs().sum(2).bool().tolist()
         (torch.Size([4, 2, 5, 5]), [[True, False], [True, False], [False, True], [False, True]])
     """
-    if polarity not in ("sum", "difference", "separate"):
-        raise ValueError(f"polarity={polarity!r} is not one of sum, difference, separate")
+    check_choice("filters", kind, ("gabor", "dog"))
+    check_choice("polarity", polarity, ("sum", "difference", "separate"))
     shared = in_channels if polarity == "separate" else 1
     n = maps // shared
     if n * shared != maps or n < 1:
@@ -129,14 +130,12 @@ def fixed_filters(
         )
     if kind == "gabor":
         bank = banks.gabor(size, orientations=n)
-    elif kind == "dog":
+    else:
         if n % 2:
             raise ValueError(f"filters='dog' come in pairs, ON and OFF; got {n} maps a channel")
         bank = torch.cat(
             [banks.difference_of_gaussians(size, 0.5**j, 2 * 0.5**j) for j in range(n // 2)]
         )
-    else:
-        raise ValueError(f"filters={kind!r} is not one of gabor, dog, None")
     if polarity == "separate":
         weight = torch.zeros(in_channels, n, in_channels, size, size)
         for channel in range(in_channels):

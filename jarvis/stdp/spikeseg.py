@@ -14,6 +14,7 @@ from jarvis.stdp.decoder import Record, decode
 from jarvis.stdp.order import NEVER, STDPConfig
 from jarvis.stdp.spike_conv import SILENT, conv_step, fixed_filters, pool_step
 from jarvis.stdp.wta import WTAConfig
+from jarvis.support.checks import check_choice, check_integer, check_tensor
 
 LAYERS = ("conv1", "pool1", "conv2", "pool2", "conv3")
 
@@ -112,8 +113,8 @@ class SpikeSEG(nn.Module):
         for name, (values, n) in {**wanted, "leaks": (leak, 3)}.items():
             if len(values) != n:
                 raise ValueError(f"SpikeSEG: {name}={values!r} must be {n} numbers")
-        if pool < 1 or pool > 15:  # an index within the square is kept in one byte
-            raise ValueError(f"SpikeSEG: pool={pool!r} must lie in [1, 15]")
+        # An index within the square is kept in one byte.
+        check_integer("SpikeSEG: pool", pool, at_least=1, at_most=15)
         stdp = STDPConfig.from_paper("igarss2023") if stdp is None else stdp
         wta = WTAConfig.from_paper("igarss2023") if wta is None else wta
         sizes = (in_channels, *channels, n_classes)
@@ -142,8 +143,7 @@ class SpikeSEG(nn.Module):
             n_classes: maps of conv3.
             options: of `SpikeSEG`, to change single ones.
         """
-        if name not in _PAPERS:
-            raise ValueError(f"paper {name!r} is not one of {', '.join(_PAPERS)}")
+        check_choice("name", name, _PAPERS)
         papers = dict(stdp=STDPConfig.from_paper(name), wta=WTAConfig.from_paper(name))
         return SpikeSEG(n_classes, **{**_PAPERS[name], **papers, **options})
 
@@ -185,11 +185,8 @@ class SpikeSEG(nn.Module):
         """
         x = x[None] if x.dim() == 3 else x
         layers = self.layers
-        if x.dim() != 4 or x.shape[1] != layers[0].in_channels:
-            raise ValueError(
-                f"SpikeSEG.encode: x {tuple(x.shape)} must be one step, "
-                f"[B, C={layers[0].in_channels}, H, W]"
-            )
+        axes = f"[B, C={layers[0].in_channels}, H, W]"
+        check_tensor("SpikeSEG.encode: x", x, axes, floating=False, why="it is one step")
         own = state is None
         state = self.state if own else state
         state = self.initial_state(x) if state is None else state
@@ -245,8 +242,7 @@ class SpikeSEG(nn.Module):
         Returns:
             ``(class spikes [T, B, n_classes, h, w], state)``.
         """
-        if x.dim() != 5 or not len(x):
-            raise ValueError(f"SpikeSEG: x {tuple(x.shape)} must be [T, B, C, H, W], T at least 1")
+        check_tensor("SpikeSEG: x", x, "[T>=1, B, C, H, W]", floating=False)
         state = self.initial_state(x[0]) if state is None else state
         spikes = []
         for x_t in x:

@@ -18,6 +18,7 @@ from jarvis.encoding.filters import (
     local_normalisation,
 )
 from jarvis.stdp.recipe import InputConfig, Recipe
+from jarvis.support.checks import check_choice
 
 DATASETS = ("digits", "mnist", "nmnist", "satellites", "folder")
 
@@ -116,6 +117,7 @@ def load_stimuli(
         ValueError: for an unknown data set.
         MissingDataError, CorruptDataError: as its loader in `jarvis.datasets`.
     """
+    check_choice("name", name, DATASETS)
     if name == "satellites":
         options = {} if noise is None else {"noise": noise}
         scenes = datasets.satellites(split, n=limit or 500, n_frames=recipe.n_steps, **options)
@@ -131,10 +133,8 @@ def load_stimuli(
     if name == "folder":
         size = recipe.input.picture_size
         data = datasets.folder(folder or ".", split, size=size)
-    elif name in loaders:
-        data = loaders[name](split)
     else:
-        raise ValueError(f"dataset {name!r} is not one of {', '.join(DATASETS)}")
+        data = loaders[name](split)
     data = data if limit is None else data.subset(limit)
     events = picture_events(data, recipe.input, recipe.n_steps)
     labelled = data.n_classes > 0

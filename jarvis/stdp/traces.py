@@ -18,6 +18,7 @@ of what each asks for. No gradients are recorded. `PairSTDP` sums over pairs of 
 arrives.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -165,7 +166,7 @@ class TraceRule:
     def _run(
         self, step: Callable[..., Any], trains: tuple[Tensor, ...], weight: Tensor, state: Any
     ) -> tuple[Tensor, Any]:
-        """The weight after all steps of some trains ``[T, ...]``, each moved by ``step``'s change."""
+        """The weight after all steps of some trains ``[T, ...]``, and the state."""
         for now in zip(*trains, strict=True):
             change, state = step(*now, weight, state)
             weight = self._apply(weight, change)

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jarvis.support.checks import check_choice, check_integer, check_number, check_tensor
+
 _PAPERS: dict[str, dict[str, Any]] = {
     "igarss2023": dict(theta_rest=0.1, theta_plus=0.02, tau_theta=500.0, theta_max=10.0),
     "kheradpisheh2018": dict(theta_rest=10.0, theta_plus=0.05, tau_theta=1e4, theta_max=50.0),
@@ -84,30 +86,24 @@ class WTAConfig:
         except ValueError:
             modes = ", ".join(mode.value for mode in WTAMode)
             raise ValueError(f"mode={self.mode!r} is not one of {modes}") from None
-        for name, least in {"local_radius": 0, "n_winners": 1, "dead_after": 1}.items():
-            value = getattr(self, name)
-            if name == "n_winners" and value is None:
-                continue
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name}={value!r} must be an integer of at least {least}")
-        for name in ("theta_rest", "tau_theta", "theta_plus", "revival_std"):
-            value = getattr(self, name)
-            may_be_zero = name in ("theta_plus", "revival_std")
-            if not (math.isfinite(value) and (value > 0 or (may_be_zero and value == 0))):
-                least = "at least 0" if may_be_zero else "positive"
-                raise ValueError(f"{name}={value!r} must be {least} and finite")
+        check_integer("local_radius", self.local_radius, at_least=0)
+        if self.n_winners is not None:
+            check_integer("n_winners", self.n_winners, at_least=1)
+        check_number("theta_rest", self.theta_rest, above=0)
+        check_number("theta_plus", self.theta_plus, at_least=0)
+        check_number("tau_theta", self.tau_theta, "stimuli", above=0)
+        check_number("dead_share", self.dead_share, at_least=0, at_most=1)
+        check_integer("dead_after", self.dead_after, at_least=1)
+        check_number("revival_std", self.revival_std, at_least=0)
         if not self.theta_max >= self.theta_rest:
             raise ValueError(
                 f"theta_max={self.theta_max!r} must be at least theta_rest={self.theta_rest!r}"
             )
-        if not 0 <= self.dead_share <= 1:
-            raise ValueError(f"dead_share={self.dead_share!r} must lie in [0, 1]")
 
     @staticmethod
     def from_paper(name: str) -> "WTAConfig":
         """The constants of a paper: "igarss2023" (sparse events) or "kheradpisheh2018"."""
-        if name not in _PAPERS:
-            raise ValueError(f"paper {name!r} is not one of {', '.join(_PAPERS)}")
+        check_choice("name", name, _PAPERS)
         return WTAConfig(**_PAPERS[name])
 
 
@@ -166,11 +162,9 @@ def pick_winners(
         >>> pick_winners(steps, potentials, WTAConfig(mode="local", local_radius=0), n_steps=4)
         [Winner(step=0, map=1, y=0, x=1), Winner(step=1, map=1, y=0, x=0)]
     """
-    if steps.dim() != 3 or steps.shape != potentials.shape:
-        raise ValueError(
-            f"steps {tuple(steps.shape)} and potentials {tuple(potentials.shape)} must both be "
-            "[C, H, W]"
-        )
+    check_tensor("steps", steps, "[C, H, W]", floating=False)
+    axes = "[C={}, H={}, W={}]".format(*steps.shape)
+    check_tensor("potentials", potentials, axes, floating=False, why="as steps")
     allowed = np.ones(tuple(steps.shape), dtype=bool)
     arrays = steps.cpu().numpy(), potentials.detach().cpu().numpy()
     return _contest(*arrays, n_steps, allowed, config.n_winners, config)

@@ -1,11 +1,14 @@
 """Synapses taken away for good, while a network trains: the smallest weights, and their future."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+
+from jarvis.support.checks import check_integer, check_number
+
+_SHARE = "the share of synapses to keep"
 
 
 def density_after(epoch: int, target: float, *, iterative: bool = True, step: float = 0.1) -> float:
@@ -29,18 +32,11 @@ def density_after(epoch: int, target: float, *, iterative: bool = True, step: fl
         >>> [density_after(epoch, 0.65) for epoch in (1, 2, 4, 5, 30)]
         [1.0, 0.9, 0.7, 0.65, 0.65]
     """
-    _check_density("target", target)
-    if epoch < 1:
-        raise ValueError(f"epoch={epoch!r} counts the epochs done, from 1")
-    if not 0 < step <= 1:
-        raise ValueError(f"step={step!r} must lie in (0, 1]")
+    check_number("target", target, above=0, at_most=1, why=_SHARE)
+    check_integer("epoch", epoch, at_least=1, why="it counts the epochs done")
+    check_number("step", step, above=0, at_most=1)
     # Rounded, for 1 - 3 * 0.1 is a little more than 0.7.
     return max(target, round(1.0 - step * (epoch - 1), 12)) if iterative else target
-
-
-def _check_density(name: str, value: float) -> None:
-    if not (math.isfinite(value) and 0 < value <= 1):
-        raise ValueError(f"{name}={value!r} must lie in (0, 1]: the share of synapses to keep")
 
 
 def mask_of(model: nn.Module, name: str) -> Tensor | None:
@@ -142,7 +138,7 @@ class Pruner:
         for name, value in density.items():
             if name not in self._weights:
                 raise ValueError(f"density: {name!r} is not one of {list(self._weights)}")
-            _check_density("density", value)
+            check_number("density", value, above=0, at_most=1, why=_SHARE)
         return dict(density)
 
     @torch.no_grad()

@@ -460,8 +460,6 @@ assert total.additions.item() == by_hand
 # %%
 def operations_of(name, net, steps=heard["test"]):
     """Operations of each sample, all layers together."""
-    if name == "STDP":
-        return net.operations(steps)
     return Operations.total(count_operations(net, codes[name](steps)).values())
 
 

@@ -70,7 +70,7 @@ def test_a_sum_of_currents_that_last_is_the_score(steps, generator):
 
 def test_operations_of_the_classifier_one_spike_at_a_time(steps, generator):
     model = magnitude_prune(classifier(steps, generator), 0.4)
-    counts = model.operations(steps)
+    counts = Operations.total(count_operations(model, steps).values())
     hidden = model.hidden(steps).first_steps().flatten(1)
     for sample in range(60):
         by_hand = 0

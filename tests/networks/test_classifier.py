@@ -69,7 +69,7 @@ def test_gain_scales_the_hidden_synapses_alone():
     ("call", "says"),
     [
         (lambda: SpikingMLP((3,)), r"sizes=\(3,\)"),
-        (lambda: SpikingMLP((3, 0, 2)), "at least 1"),
+        (lambda: SpikingMLP((3, 0, 2)), r"sizes\[1\]=0 must be an integer of at least 1"),
         (lambda: SpikingMLP((3, 2), "vote"), "vote"),
         (lambda: SpikingCNN((1, 3, 8)), "4x4"),
         (lambda: SpikingMLP((3, 2, 2), tau=-1.0), "tau=-1.0"),

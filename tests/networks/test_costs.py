@@ -170,9 +170,9 @@ def test_operations_of_a_convolution_one_spike_at_a_time(generator, options):
 def test_shapes_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match="6 units, but synapses of 5"):
         synaptic_operations(torch.zeros(3, 2, 6), torch.ones(5, 4))
-    with pytest.raises(ValueError, match=r"\[T, B, ...\]; got \(3, 6\)"):
+    with pytest.raises(ValueError, match=r"spikes must be \[T, B, n, \.\.\.\]; got shape \(3, 6\)"):
         count_spikes(torch.zeros(3, 6))
-    with pytest.raises(ValueError, match=r"\[n_pre, n_post\]; got \(5,\)"):
+    with pytest.raises(ValueError, match=r"synapses must be \[n_pre, n_post\]; got shape \(5,\)"):
         fan_out(torch.ones(5))
     with pytest.raises(ValueError, match=r"shape=\(C, H, W\)"):
         synaptic_operations(torch.zeros(3, 2, 6), nn.Conv2d(1, 1, 3))
@@ -481,7 +481,7 @@ def test_operations_add_up():
 def test_prices_that_cannot_be_are_named():
     for options in (dict(add=-1.0), dict(multiply=math.nan), dict(read=math.inf)):
         (name,) = options
-        with pytest.raises(ValueError, match=f"^{name}=.* pJ must be finite"):
+        with pytest.raises(ValueError, match=f"^{name}=.* pJ must be at least 0 and finite"):
             EnergyModel(**options)
     with pytest.raises(ValueError, match="give one of them a cost"):
         EnergyModel(add=0.0)

@@ -50,7 +50,7 @@ def test_influence_along_the_batch_is_a_triangle():
 
 def test_influence_of_nothing_and_of_wrong_scores():
     assert not influence(lambda x: 0 * x.sum(0), X).any()
-    with pytest.raises(ValueError, match=r"scores \(20, 8\) must be \[6, C\]"):
+    with pytest.raises(ValueError, match=r"scores must be \[B=6, C\]; got shape \(20, 8\)"):
         influence(lambda x: x.sum(1), X)
 
 

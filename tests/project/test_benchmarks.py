@@ -1,4 +1,8 @@
-"""The benchmarks run, compare before they time, and write what they say they write."""
+"""The benchmarks run, compare before they time, and write what they say they write.
+
+What measures for more than a moment is marked `bench`: `make bench` tries it before it measures,
+`make test` leaves it out. Here the fewest rows run, in tiny shapes, and the rest is arithmetic.
+"""
 
 import json
 
@@ -12,6 +16,7 @@ from benchmarks.row import Bar, Row
 from jarvis import LIFLayer, datasets
 
 ROWS = ("lif", "training", "recurrent", "adaptive", "delays", "stdp", "scaling", "widgets", "gpu")
+FEW = ("lif", "adaptive", "gpu")
 
 
 def quick(*more: str) -> int:
@@ -24,27 +29,18 @@ def wrong(**options):
     return lambda dtype: lambda x: layer(x)[0]
 
 
-def test_quick_run_writes_its_report(tmp_path, capsys):
-    threads = torch.get_num_threads()
-    assert quick("--rows", *ROWS, "--output", str(tmp_path)) == 0
-    assert torch.get_num_threads() == threads
-    printed = capsys.readouterr().out
+def check_report(rows, folder, printed):
+    """What a run of `rows` has printed and written; returns what its JSON holds."""
     assert "| of the copy bandwidth |" in printed
-    assert "R^2 of a straight line" in printed
-    for text in ("compute, ms", "redraw, ms", "memory after 3 moves, MB"):
-        assert f"| explorer stdp | {text} |" in printed
-    for name in ("lif.png", "scaling.png"):
-        assert (tmp_path / name).stat().st_size > 1000
+    assert (folder / "lif.png").stat().st_size > 1000
 
-    data = json.loads((tmp_path / "cpu.json").read_text())
+    data = json.loads((folder / "cpu.json").read_text())
     assert data["schema"] == 1
     assert data["quick"] is True
     assert data["machine"]["threads"] == 1
     assert {"cpu", "cores", "torch", "numba", "python"} <= data["machine"].keys()
     assert min(data["limits"].values()) > 0
-    assert [row["key"] for row in data["rows"]] == [
-        "lif_5x2x8", "training", "recurrent", "adaptive", "delays", "stdp_1", "stdp_2",
-    ]  # fmt: skip
+    assert min(len(row["entries"]) for row in data["rows"]) > 1
     for row in data["rows"]:
         for entry in row["entries"]:
             timed = {"cpu_ms", "wall_ms"} <= entry.keys()
@@ -56,8 +52,48 @@ def test_quick_run_writes_its_report(tmp_path, capsys):
             assert any("times" in b["text"] or "bandwidth" in b["text"] for b in row["bars"])
         for bar in row["bars"]:
             assert ("ratio" in bar) == ("met" in bar)
-    assert data["scaling"].keys() == {"T", "B", "N"}
     assert set(data["gpu"]) >= ({"ratio", "met"} if torch.cuda.is_available() else {"skipped"})
+    assert {"scaling", "widgets"} & data.keys() == {"scaling", "widgets"} & set(rows)
+    return data
+
+
+def test_quick_run_writes_its_report(tmp_path, capsys):
+    threads = torch.get_num_threads()
+    assert quick("--rows", *FEW, "--output", str(tmp_path)) == 0
+    assert torch.get_num_threads() == threads
+    data = check_report(FEW, tmp_path, capsys.readouterr().out)
+    assert [row["key"] for row in data["rows"]] == ["lif_5x2x8", "adaptive"]
+
+
+@pytest.mark.bench
+def test_quick_run_of_every_row(tmp_path, capsys):
+    assert quick("--rows", *ROWS, "--output", str(tmp_path)) == 0
+    printed = capsys.readouterr().out
+    assert "R^2 of a straight line" in printed
+    for text in ("compute, ms", "redraw, ms", "memory after 3 moves, MB"):
+        assert f"| explorer stdp | {text} |" in printed
+    assert (tmp_path / "scaling.png").stat().st_size > 1000
+    data = check_report(ROWS, tmp_path, printed)
+    assert [row["key"] for row in data["rows"]] == [
+        "lif_5x2x8", "training", "recurrent", "adaptive", "delays", "stdp_1", "stdp_2",
+    ]  # fmt: skip
+    assert data["scaling"].keys() == {"T", "B", "N"}
+
+
+def test_every_row_agrees_and_runs():
+    """As `test_quick_run_of_every_row`, but built and called once in place of timed."""
+    rows = [make() for make in program._rows(program.GROUPS, True, None, "not here")]
+    keys = "lif_5x2x8 training recurrent adaptive adex_5x2x8 delays stdp_1 stdp_2"
+    assert [row.key for row in rows] == keys.split()
+    for row in rows:
+        for entry in row.entries:
+            assert (entry.call is None) == bool(entry.skipped), entry
+            assert not entry.skipped.startswith(("DISAGREES", "does not run")), entry
+            if entry.call is not None:
+                entry.call()
+    entries = {row.key: {entry.name: entry for entry in row.entries} for row in rows}
+    assert "same counts of" in entries["delays"]["jarvis"].agreement
+    assert "same spikes" in entries["lif_5x2x8"]["jarvis"].agreement
 
 
 def test_without_ipywidgets_the_explorers_are_a_skipped_line(tmp_path, monkeypatch):
@@ -174,32 +210,40 @@ def test_slope():
     assert scaling.straightness([1, 2, 4, 8], [1.0, 4.0, 16.0, 64.0]) < 0.97
 
 
+@pytest.mark.bench
 def test_first_call_is_cached(tmp_path):
     assert compile_time.first_call(str(tmp_path)) > 0
     assert any(tmp_path.rglob("*.nbc"))
 
 
-def test_the_page_shows_the_results_in_the_repository():
+def test_the_page_shows_the_results_in_the_repository(tmp_path):
     data = json.loads((program.RESULTS / "cpu.json").read_text())
     page = (program.RESULTS.parent / "README.md").read_text()
     assert report.summary(data) in page
     assert data["repeats"] >= 7
     assert data["quick"] is False
+    assert "R^2 of a straight line" in report.text(data)
+    report.write(data, tmp_path)
+    assert json.loads((tmp_path / "cpu.json").read_text()) == data
+    assert (tmp_path / "scaling.png").stat().st_size > 1000
 
 
 def test_growth_of_a_spatial_networks_step(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(growth, "spoken", lambda: datasets.shd_like("train", n=8, n_events=200))
     monkeypatch.setattr(growth, "RESULTS", tmp_path / "kept.json")
     monkeypatch.setattr(growth, "PLOT", tmp_path / "kept.png")
+    options = ["--quick", "--repeats", "1", "--threads", "1"]
     threads = torch.get_num_threads()
     try:
-        growth.main(["--quick", "--repeats", "1", "--threads", "1"])
-        assert not list(tmp_path.iterdir())  # a quick look does not replace what was measured
         where = ["--output", str(tmp_path / "g.json"), "--plot", str(tmp_path / "g.png")]
-        growth.main(["--quick", "--repeats", "1", "--threads", "1", *where])
+        growth.main([*options, *where])
+        assert len(list(tmp_path.iterdir())) == 2
+        found = json.loads((tmp_path / "g.json").read_text())
+        monkeypatch.setattr(growth, "measure", lambda repeats, quick: dict(found))
+        growth.main(options)
+        assert len(list(tmp_path.iterdir())) == 2  # a quick look replaces nothing measured
     finally:
         torch.set_num_threads(threads)
-    found = json.loads((tmp_path / "g.json").read_text())
     assert found["command"].endswith("--threads 1 --quick")
     assert found["data"].startswith("generated")
     assert [size for size, _ in found["hidden"]] == [25, 50, 100]

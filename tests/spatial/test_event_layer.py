@@ -230,11 +230,11 @@ def test_memory_grows_with_time_and_neurons_not_with_synapses():
 
 BAD = {
     "events have 12 units, but w_in 3 rows": lambda e, m: (e, m[0][:3], *m[1:]),
-    "d_in (12, 8) must be [12, 9]": lambda e, m: (e, m[0], m[1][:, :8], *m[2:]),
-    "w_rec (9, 8) must be [9, 9]": lambda e, m: (e, *m[:2], m[2][:, :8], m[3]),
-    "w_in has a value that is not finite": lambda e, m: (e, m[0] * math.nan, *m[1:]),
-    "d_rec has a value that is not finite": lambda e, m: (e, *m[:3], m[3] + math.inf),
-    "d_in has a delay of -": lambda e, m: (e, m[0], m[1] - 5, *m[2:]),
+    "d_in must be [n_in=12, H=9]; got shape (12, 8)": lambda e, m: (e, m[0], m[1][:, :8], *m[2:]),
+    "w_rec must be [H=9, H=9]; got shape (9, 8)": lambda e, m: (e, *m[:2], m[2][:, :8], m[3]),
+    "w_in must be finite; got NaN": lambda e, m: (e, m[0] * math.nan, *m[1:]),
+    "d_rec must be at least 0 and finite; got inf": lambda e, m: (e, *m[:3], m[3] + math.inf),
+    "d_in must be at least 0 and finite; got -": lambda e, m: (e, m[0], m[1] - 5, *m[2:]),
     "w_rec and d_rec come together": lambda e, m: (e, *m[:3], None),
 }
 
@@ -252,7 +252,7 @@ def test_bad_options_are_named():
         run_events(events, *matrices, damping=-1)
     with pytest.raises(ValueError, match="time_bins=0"):
         run_events(events, *matrices, time_bins=0)
-    with pytest.raises(ValueError, match=r"time_bins=151 .* from 1 to T=150"):
+    with pytest.raises(ValueError, match=r"time_bins=151 .* from 1 to 150: there are T=150 steps"):
         run_events(events, *matrices, time_bins=151)
     with pytest.raises(ValueError, match="surrogate=nan"):
         run_events(events, *matrices, surrogate=math.nan)
@@ -273,9 +273,8 @@ def test_bad_options_are_named():
 
 
 def test_an_exponential_that_would_overflow_is_refused():
-    events, matrices = problem()
-    with pytest.raises(ValueError, match=r"delta_t=0\.005"):
-        run_events(events, *matrices, NormalisedAdExParams(dt=0.001, delta_t=0.005))
+    with pytest.raises(ValueError, match=r"delta_t=0\.005 is too sharp"):
+        NormalisedAdExParams(dt=0.001, delta_t=0.005)
 
 
 def test_tensors_that_are_not_dense():
@@ -299,7 +298,9 @@ def test_tensors_that_are_not_dense():
 
 def test_types_are_named():
     events, (w_in, d_in, w_rec, d_rec) = problem()
-    with pytest.raises(TypeError, match=r"w_in is torch\.int64"):
+    with pytest.raises(
+        TypeError, match=r"w_in must be a floating-point tensor .*, not torch\.int64"
+    ):
         run_events(events, w_in.long(), d_in, w_rec, d_rec)
     with pytest.raises(TypeError, match=r"w_rec is torch\.float32, but w_in torch\.float64"):
         run_events(events, w_in, d_in, w_rec.float(), d_rec)

@@ -255,8 +255,10 @@ def test_edges(backend):
     # inhibition first, then enough excitation to cross through it
     out = run([0.0, 1.0], ([-1.0], [4.0])).times.item()
     assert potential(out, [0.0, 1.0], [-1.0, 4.0], HALF) == pytest.approx(1.0, abs=1e-12)
-    assert run([math.nan, 0.0], ([1.0], [2.0])).times.isnan().item()
-    assert run([0.0, 0.0], ([math.nan], [2.0])).times.isnan().item()
+    with pytest.raises(ValueError, match="times must not be NaN"):
+        run([math.nan, 0.0], ([1.0], [2.0]))
+    with pytest.raises(ValueError, match="weights must be finite; got NaN"):
+        run([0.0, 0.0], ([math.nan], [2.0]))
 
 
 @both
@@ -318,14 +320,39 @@ BAD = [
     (lambda: FirstSpikeParams(tau_mem=0.0), "tau_mem=0.0 must be positive"),
     (lambda: FirstSpikeParams(tau_syn=math.nan), "tau_syn=nan"),
     (lambda: FirstSpikeParams(threshold=-1.0), "threshold=-1.0"),
-    (lambda: FirstSpikeParams(dt=-0.1), "dt=-0.1 must be 0"),
+    (lambda: FirstSpikeParams(dt=-0.1), "dt=-0.1 must be at least 0 and finite: 0 turns it off"),
     (lambda: FirstSpikeParams(min_slope=math.inf), "min_slope=inf"),
     (lambda: FirstSpikeLayer(0, 3), "n_pre=0"),
     (lambda: FirstSpikeLayer(3, 3, backend="c"), "backend='c'"),
-    (lambda: first_spikes(torch.zeros(2, 3), torch.zeros(4, 5)), r"\(2, 3\) and \(4, 5\)"),
-    (lambda: first_spikes(torch.zeros(3), torch.zeros(3, 5)), r"\(3,\)"),
+    (
+        lambda: first_spikes(torch.zeros(2, 3), torch.zeros(4, 5)),
+        r"weights must be \[n_pre=3, n_post\]; got shape \(4, 5\)",
+    ),
+    (
+        lambda: first_spikes(torch.zeros(3), torch.zeros(3, 5)),
+        r"times must be \[B, n_pre\]; got shape \(3,\)",
+    ),
     (lambda: first_spikes(torch.zeros(2, 0), torch.zeros(0, 5)), "no synapse"),
-    (lambda: first_spikes(torch.zeros(2, 3), torch.zeros(3, 5), torch.zeros(5, 3)), "delays have"),
+    (
+        lambda: first_spikes(torch.zeros(2, 3), torch.zeros(3, 5), torch.zeros(5, 3)),
+        r"delays must be .*\(5, 3\)",
+    ),
+    (
+        lambda: first_spikes(torch.zeros(2, 3), torch.full((3, 5), math.inf)),
+        "weights must be finite; got inf",
+    ),
+    (
+        lambda: first_spikes(torch.zeros(2, 3), torch.full((3, 5), math.nan)),
+        "weights must be finite; got NaN",
+    ),
+    (
+        lambda: first_spikes(torch.zeros(2, 3), torch.zeros(3, 5), torch.full((3, 5), -1.0)),
+        "delays must be at least 0 .*; got -1 ms",
+    ),
+    (
+        lambda: first_spikes(torch.zeros(2, 3), torch.zeros(3, 5), torch.full((3, 5), math.inf)),
+        "delays must be at least 0 and finite; got inf",
+    ),
     (lambda: first_spikes(torch.zeros(2, 3), torch.zeros(3, 5), backend="triton"), "no such loop"),
     (
         lambda: first_spikes(torch.zeros(2, 3), torch.zeros(3, 5).double(), backend="numba"),

@@ -90,7 +90,7 @@ def test_neurons_that_fire_too_fast_are_weakened():
     factor = torch.tensor([1.0, 0.9, 1.0])  # of what a neuron hears by, not of what it sends by
     torch.testing.assert_close(network.w_in.detach(), w_in * factor)
     torch.testing.assert_close(network.w_rec.detach(), w_rec * factor)
-    with pytest.raises(ValueError, match=r"rates \(2,\) of 3 neurons"):
+    with pytest.raises(ValueError, match=r"rates must be \[neurons=3\]; got shape \(2,\)"):
         synaptic_scaling_(network, torch.ones(2), 40.0)
 
 

@@ -63,7 +63,7 @@ def test_homeostasis_raises_the_threshold_of_winners():
 def test_additive_rule():
     x = frames(3)
     layer = layer_for()
-    layer.stdp = STDPConfig(a_plus=0.1, a_minus=0.07, multiplicative=False)
+    layer.stdp = STDPConfig(a_plus=0.1, a_minus=0.07, bounds="hard")
     _, weight, _ = reference.learn(x, layer.weight, 3.0, 0.0, layer.stdp, layer.wta)
     layer.learn(Events.from_dense(x))
     torch.testing.assert_close(layer.weight, weight, rtol=0, atol=1e-12)
@@ -145,9 +145,7 @@ def test_potentials_are_those_of_the_frames(leak):
 def test_weights_that_turn_negative_while_learning_stop_potentials_at_zero():
     x = frames(12)
     layer = layer_for(threshold=0.9, mode="global")
-    layer.stdp = STDPConfig(
-        a_plus=0.2, a_minus=0.3, w_min=-1.0, init_mean=0.3, multiplicative=False
-    )
+    layer.stdp = STDPConfig(a_plus=0.2, a_minus=0.3, w_min=-1.0, init_mean=0.3, bounds="hard")
     layer.weight.mul_(0.4)
     found, weight, _ = reference.learn(x, layer.weight, 0.9, 0.0, layer.stdp, layer.wta)
     winners = layer.learn(Events.from_dense(x))
@@ -261,7 +259,13 @@ def test_empty_stimuli_and_no_stimuli():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: ConvSTDP(0, 1, 3), "at least 1"),
+        (lambda: ConvSTDP(0, 1, 3), "in_channels=0 must be an integer of at least 1"),
+        (lambda: ConvSTDP(1, 0, 3), "out_channels=0 must be an integer of at least 1"),
+        (lambda: ConvSTDP(1, 1, 0), "kernel_size=0 must be an integer of at least 1"),
+        (
+            lambda: layer_for().respond(Events.from_dense(torch.zeros(2, 1, 2, 4, 4)), pool=0),
+            "pool=0",
+        ),
         (lambda: ConvSTDP(1, 1, 3, threshold=0.0), "threshold"),
         (lambda: ConvSTDP(1, 1, 3, leak=-1.0), "leak"),
         (lambda: ConvSTDP(1, 1, 3, threshold=60.0), "theta_max"),

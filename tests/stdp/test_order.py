@@ -18,7 +18,7 @@ from jarvis.stdp.order import (
 F64 = torch.float64
 
 
-def test_the_multiplicative_step_is_equation_3():
+def test_the_step_with_soft_bounds_is_equation_3():
     w = torch.tensor([0.2, 0.2, 0.2, 0.5, 1.0, 0.0], dtype=F64)
     pre = torch.tensor([0, 5, 6, 6, 9, 0])
     after = order_stdp(w, pre, 5, STDPConfig(a_plus=0.1, a_minus=0.05))
@@ -28,7 +28,7 @@ def test_the_multiplicative_step_is_equation_3():
 
 
 def test_the_additive_step_has_one_size_and_stops_at_the_bounds():
-    config = STDPConfig(a_plus=0.1, a_minus=0.05, multiplicative=False, w_min=0.1, w_max=0.9)
+    config = STDPConfig(a_plus=0.1, a_minus=0.05, bounds="hard", w_min=0.1, w_max=0.9)
     w = torch.tensor([0.5, 0.5, 0.85, 0.12], dtype=F64)
     after = order_stdp(w, torch.tensor([0, 3, 0, 3]), 2, config)
     torch.testing.assert_close(after, torch.tensor([0.6, 0.45, 0.9, 0.1], dtype=F64))
@@ -104,7 +104,7 @@ def test_a_parameter_learns_without_a_gradient():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (dict(kernel_size=5), r"weight \(2, 1, 3, 3\)"),
+        (dict(kernel_size=5), r"weight must be .* 5, 5\]; got shape \(2, 1, 3, 3\)"),
         (dict(pre_spike_times=torch.zeros(2, 1, 4, 4)), r"\(2, 1, 4, 4\)"),
         (dict(pre_spike_times=torch.zeros(3, 4, 4)), "after its pooling"),
         (dict(winner_map=2), "winner_map=2"),
@@ -204,6 +204,7 @@ def test_presets():
         dict(a_plus=0.0),
         dict(a_minus=-0.003),
         dict(a_plus=math.nan),
+        dict(bounds="none"),
         dict(w_min=1.0),
         dict(init_mean=1.5),
         dict(init_std=-1.0),

@@ -69,6 +69,20 @@ def test_plain_and_back():
     assert restore_recipe(again) == recipe
 
 
+def test_a_recipe_from_before_soft_bounds_had_their_name():
+    recipe = make_recipe({"conv2": {"stdp": {"bounds": "hard"}}}, "igarss2023")
+    old = plain(recipe)
+    for name in recipe.layers:
+        old[name]["stdp"]["multiplicative"] = old[name]["stdp"].pop("bounds") == "soft"
+    assert restore_recipe(old) == recipe
+    assert [layer.stdp.bounds for layer in restore_recipe(old).layers.values()] == [
+        *("soft", "hard", "soft")
+    ]
+    assert "multiplicative" in old["conv2"]["stdp"]  # what was given is left as it is
+    del old["conv3"]["stdp"]
+    assert restore_recipe({**old, "conv3": None}).conv3 is None
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "demos" / "configs").glob("*.yaml")), ids=str)
 def test_the_configs_that_come_along_can_be_read(path):
     assert read_recipe(path).n_steps > 1
@@ -89,13 +103,15 @@ BAD = {
     "zebra: 1": r"zebra: no such key; there are conv1, conv2",
     "n_steps: many": r"n_steps: 'many' is not a whole number",
     "n_steps: true": r"n_steps: True is not a whole number",
-    "n_steps: 0": r"n_steps=0 must be at least 1",
+    "n_steps: 0": r"n_steps=0 must be an integer of at least 1",
     "train_conv1: 1": r"train_conv1: 1 is not true or false",
     "conv2: {threshold: high}": r"conv2\.threshold: 'high' is not a finite number",
     "conv2: {threshold: .nan}": r"conv2\.threshold: nan is not a finite number",
     "conv2: {threshold: -1}": r"conv2\.threshold=-1\.0 must be positive",
     "conv2: 7": r"conv2: must hold `key: value` lines, not 7",
     "stdp: [1]": r"stdp: must hold `key: value` lines",
+    "stdp: {bounds: elastic}": r"stdp\.bounds='elastic' is not one of soft, hard",
+    "stdp: {multiplicative: true}": r"stdp\.multiplicative: no such key; there are .*bounds",
     "stdp: {a_plus: -1}": r"stdp\.a_plus=-1\.0 must be positive",
     "conv1: {stdp: {w_max: -1}}": r"conv1\.stdp\.w_min",
     "wta: {mode: loud}": r"wta\.mode: 'loud' is not one of global, local, both",

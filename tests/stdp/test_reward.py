@@ -1,5 +1,7 @@
 """Reward-modulated STDP against its equations, stimulus by stimulus."""
 
+import math
+
 import pytest
 import torch
 
@@ -30,20 +32,18 @@ def by_hand(frames, labels, weight, rates, per_class, stdp):
         right = decisions[-1] == labels[b]
         early, late = (rates.a_plus, -rates.a_minus) if right else (-rates.b_minus, rates.b_plus)
         step = fired.double() * (early - late) + late
-        if stdp.multiplicative:
+        if stdp.bounds == "soft":
             step = step * (w - stdp.w_min) * (stdp.w_max - w)
         weight[m] = (w + step).clamp(stdp.w_min, stdp.w_max)
     return decisions, weight
 
 
-@pytest.mark.parametrize("multiplicative", [False, True])
+@pytest.mark.parametrize("bounds", ["hard", "soft"])
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
-def test_decisions_and_weights_are_those_of_the_equations(size, multiplicative):
+def test_decisions_and_weights_are_those_of_the_equations(size, bounds):
     x, rates = stimuli(), RewardRates(0.2, 0.1, 0.15, 0.05)
     generator = torch.Generator().manual_seed(3)
-    stdp = STDPConfig(
-        multiplicative=multiplicative, w_min=0.1, w_max=0.9, init_mean=0.5, init_std=0.2
-    )
+    stdp = STDPConfig(bounds=bounds, w_min=0.1, w_max=0.9, init_mean=0.5, init_std=0.2)
     layer = RewardSTDP(
         2, 3, 2, size, rates, dropout=0.0, adapt_every=0, stdp=stdp, generator=generator
     ).double()
@@ -135,7 +135,12 @@ def test_it_learns_what_reward_tells_and_nothing_without_it():
             ),
             "order",
         ),
-        (lambda: RewardSTDP(1, 2, 1, 1, RewardRates(-1.0)), "rates"),
+        (lambda: RewardSTDP(1, 2, 1, 1, RewardRates(-1.0)), r"rates\.a_plus=-1\.0"),
+        (
+            lambda: RewardSTDP(1, 2, 1, 1, RewardRates(1.0, 1.0, 1.0, math.nan)),
+            r"rates\.b_plus=nan",
+        ),
+        (lambda: RewardSTDP(1, 2, 0, 1), "maps_per_class=0"),
         (
             lambda: RewardSTDP(2, 2, 1, 1).learn_rewarded(
                 Events.from_dense(stimuli(3)), torch.tensor([0, 1])

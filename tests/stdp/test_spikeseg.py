@@ -338,7 +338,7 @@ def test_wrong_input_is_named():
     model = network()
     with pytest.raises(ValueError, match=r"C=2.*"):
         model.encode(torch.zeros(1, 1, 8, 8))
-    with pytest.raises(ValueError, match=r"\[T, B, C, H, W\]"):
+    with pytest.raises(ValueError, match=r"\[T>=1, B, C, H, W\]; got shape \(2, 2, 8, 8\)"):
         model(torch.zeros(2, 2, 8, 8))
     model.encode(torch.zeros(1, 2, 8, 8))
     with pytest.raises(ValueError, match="reset_state"):

@@ -374,7 +374,7 @@ def test_rewarded_weights_stay_within_bounds(bounds):
     [
         (dict(tau_plus=0.0), "tau_plus=0.0 ms"),
         (dict(dt=math.nan), "dt=nan ms"),
-        (dict(a_minus=-0.1), "a_minus=-0.1 is a size"),
+        (dict(a_minus=-0.1), "a_minus=-0.1 must be at least 0 and finite: it is a size"),
         (dict(interaction="some"), "interaction='some' is not one of all, nearest"),
         (dict(bounds="elastic"), "bounds='elastic'"),
         (dict(same_step="later"), "same_step='later'"),
@@ -391,7 +391,7 @@ def test_bad_parameters_are_named(options, message):
 
 
 def test_bad_parameters_of_the_others_are_named():
-    with pytest.raises(ValueError, match=r"a3_plus=-1\.0 is a size"):
+    with pytest.raises(ValueError, match=r"a3_plus=-1\.0 must be at least 0 .*: it is a size"):
         TripletSTDP(a3_plus=-1.0)
     with pytest.raises(ValueError, match=r"tau_y=-1\.0 ms"):
         TripletSTDP(tau_y=-1.0)
@@ -408,20 +408,24 @@ def test_bad_spikes_and_weights_are_named():
     pre, post, weight = torch.zeros(2, 3), torch.zeros(2, 4), torch.zeros(4, 3)
     rule.step(pre, post, weight)
     for bad, message in (
-        ((pre[0], post, weight), r"pre must be \[B, n_pre\]; got \(3,\)"),
-        ((pre, post[:1], weight), r"must agree on \[B\]"),
-        ((pre, post, weight.T), r"\[n_post, n_pre\] = \[4, 3\] for these spikes; got \(3, 4\)"),
-        ((pre, post * math.nan, weight), "post holds NaN"),
-        ((pre, post, weight + math.inf), "weight holds NaN or infinite"),
+        ((pre[0], post, weight), r"pre must be \[B, n_pre\]; got shape \(3,\)"),
+        ((pre, post[:1], weight), r"post must be \[B=2, n_post\]; got shape \(1, 4\)"),
+        ((pre, post, weight.T), r"weight must be \[n_post=4, n_pre=3\]; got shape \(3, 4\)"),
+        ((pre, post * math.nan, weight), "post must be finite; got NaN"),
+        ((pre, post, weight + math.inf), "weight must be finite; got inf"),
         ((pre, post, weight - 0.1), r"weight spans \[-0.1, -0.1\], not within"),
     ):
         with pytest.raises(ValueError, match=message):
             rule.step(*bad)
-    with pytest.raises(TypeError, match=r"pre must be a floating-point tensor, not torch.bool"):
+    with pytest.raises(
+        TypeError, match=r"pre must be a floating-point tensor .*, not torch.bool: try \.float\(\)"
+    ):
         rule.step(pre > 0, post, weight)
-    with pytest.raises(ValueError, match=r"pre must be \[T, B, n_pre\]; got \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"pre must be \[T, B, n_pre\]; got shape \(2, 3\)"):
         rule.run(pre, post, weight)
-    with pytest.raises(ValueError, match=r"must agree on \[T, B\]"):
+    with pytest.raises(
+        ValueError, match=r"post must be \[T=5, B=2, n_post\]; got shape \(6, 2, 4\)"
+    ):
         rule.run(torch.zeros(5, 2, 3), torch.zeros(6, 2, 4), weight)
     with pytest.raises(ValueError, match=r"state.pre is \(5, 3\), but these spikes need \(2, 3\)"):
         rule.step(pre, post, weight, rule.initial_state(torch.zeros(5, 3), torch.zeros(5, 4)))
@@ -431,9 +435,9 @@ def test_bad_rewards_are_named():
     rule = ThreeFactorSTDP()
     pre, post, weight = torch.zeros(2, 3), torch.zeros(2, 4), torch.zeros(4, 3)
     rule.step(pre, post, torch.zeros(2), weight)
-    with pytest.raises(ValueError, match=r"reward must be \[B\] = \(2,\); got \(2, 1\)"):
+    with pytest.raises(ValueError, match=r"reward must be \[B=2\]; got shape \(2, 1\)"):
         rule.step(pre, post, torch.zeros(2, 1), weight)
-    with pytest.raises(ValueError, match="reward holds NaN"):
+    with pytest.raises(ValueError, match="reward must be finite; got NaN"):
         rule.step(pre, post, torch.full((2,), math.nan), weight)
     with pytest.raises(TypeError, match="not float"):
         rule.step(pre, post, 1.0, weight)

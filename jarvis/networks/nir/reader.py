@@ -16,9 +16,9 @@ from jarvis.lif import LeakyIntegrator, LIFLayer, RecurrentLIFLayer
 from jarvis.networks.classifier import Readout, SpikingChain, SpikingMLP
 from jarvis.networks.nir.graph import Link, as_chain, load_nir, read_graph
 from jarvis.networks.nir.units import (
+    INTEGRATORS,
     Cells,
     Map,
-    check_integrator,
     each,
     fold,
     loss_of,
@@ -26,6 +26,7 @@ from jarvis.networks.nir.units import (
     tau_from_nir,
     threshold_from_nir,
 )
+from jarvis.support.checks import check_choice, check_number
 from jarvis.surrogate import SurrogateSpike
 
 
@@ -85,10 +86,9 @@ def from_nir(
                 "NIR has no time step, and its metadata state none: give dt=..., in ms"
             )
         dt = milliseconds(float(meta["dt"]))
-    if not (math.isfinite(dt) and dt > 0):
-        raise ValueError(f"dt={dt!r} ms must be positive and finite")
+    check_number("dt", dt, "ms", above=0)
     integrator = str(meta.get("integrator", "exact")) if integrator is None else integrator
-    check_integrator(integrator)
+    check_choice("integrator", integrator, INTEGRATORS)
 
     options = dict(
         surrogate=surrogate, backend=backend, detach_reset=detach_reset, learnable=learnable

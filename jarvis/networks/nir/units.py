@@ -26,12 +26,6 @@ import numpy as np
 INTEGRATORS = ("exact", "euler")
 
 
-def check_integrator(integrator: str) -> None:
-    """ValueError for a name that is not one of `INTEGRATORS`."""
-    if integrator not in INTEGRATORS:
-        raise ValueError(f"integrator={integrator!r} is not one of {', '.join(INTEGRATORS)}")
-
-
 def loss_of(tau: float, dt: float, integrator: str) -> float:
     """What a step of `dt` takes from a potential, by NIR's `tau`, in the same unit: ``1 - a``."""
     return dt / tau if integrator == "euler" else -math.expm1(-dt / tau)

@@ -15,15 +15,16 @@ from jarvis.lif import LeakyIntegrator, LIFLayer, RecurrentLIFLayer
 from jarvis.networks.classifier import SpikingMLP, in_order
 from jarvis.networks.nir.graph import load_nir, write_graph
 from jarvis.networks.nir.units import (
+    INTEGRATORS,
     Cells,
     Map,
-    check_integrator,
     each,
     fold,
     loss_of,
     tau_to_nir,
     threshold_to_nir,
 )
+from jarvis.support.checks import check_choice
 
 
 def to_nir(
@@ -63,7 +64,7 @@ def to_nir(
         (['input', 'linear1', 'lif1', 'output'], 0.001, 0.02)
     """
     nir = load_nir()
-    check_integrator(integrator)
+    check_choice("integrator", integrator, INTEGRATORS)
     layers = _layers(network)
     neurons = [layer for layer in layers if not isinstance(layer, nn.Linear)]
     dts = {layer.dt if isinstance(layer, LeakyIntegrator) else layer.params.dt for layer in neurons}
