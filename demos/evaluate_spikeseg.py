@@ -15,7 +15,6 @@ from jarvis.stdp import (
     ConfigError,
     SceneScore,
     Stimuli,
-    checkpoint_file,
     class_of_maps,
     grid_features,
     latency_features,
@@ -29,6 +28,7 @@ from jarvis.stdp import (
     restore_recipe,
     segment,
 )
+from jarvis.training import checkpoint_file
 
 
 def make_parser() -> cli.Parser:

@@ -22,7 +22,6 @@ from jarvis.stdp import (
     ConfigError,
     LayerwiseRun,
     Recipe,
-    checkpoint_file,
     fit_layers,
     layer_input,
     load_stimuli,
@@ -33,7 +32,7 @@ from jarvis.stdp import (
     read_run,
     restore_recipe,
 )
-from jarvis.training import CheckpointError
+from jarvis.training import CheckpointError, checkpoint_file
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 log = logging.getLogger("train_spikeseg")

@@ -3,11 +3,13 @@ from . import adex as adex
 from . import classroom as classroom
 from . import datasets as datasets
 from . import encoding as encoding
+from . import lif as lif
 from . import networks as networks
 from . import neurons as neurons
 from . import plotting as plotting
 from . import spatial as spatial
 from . import stdp as stdp
+from . import surrogate as surrogate
 from . import training as training
 from .adex import AdExLayer as AdExLayer
 from .adex import AdExParams as AdExParams

@@ -61,7 +61,7 @@ def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
         >>> fixed_points(AdExParams.named("tonic"), 500.0)
         []
     """
-    from scipy.optimize import brentq
+    from scipy.optimize import root_scalar
 
     p = params
 
@@ -71,7 +71,7 @@ def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
         return (p.g_l + p.a) * (v - p.e_l) - p.g_l * p.delta_t * math.exp(u) - current
 
     def between(low: float, high: float) -> FixedPoint:
-        v = brentq(excess, low, high)
+        v = root_scalar(excess, bracket=(low, high), method="brentq").root
         steep = p.g_l * (math.exp((v - p.v_t) / p.delta_t) - 1.0)
         swings = steep / p.c - 1.0 / p.tau_w  # the Jacobian's trace; below: its determinant's sign
         return FixedPoint(v, p.a * (v - p.e_l), swings < 0 and p.a - steep > 0)

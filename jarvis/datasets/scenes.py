@@ -328,15 +328,14 @@ def _labels(masks: Tensor) -> Tensor:
 
 
 def _boxes(masks: Tensor) -> Tensor:
-    ends = []
-    for axis in (3, 2):  # seen along x: rows; along y: columns
-        lit = masks.any(axis)
-        first = lit.int().argmax(-1)
-        last = lit.shape[-1] - lit.flip(-1).int().argmax(-1)
-        ends.append((first, last))
-    (y0, y1), (x0, x1) = ends
-    boxes = torch.stack([y0, x0, y1, x1], dim=-1).to(torch.int16)
-    return boxes.masked_fill(~masks.flatten(2).any(2)[..., None], -1)
+    """``[T, S, 4]`` around ``masks [T, S, H, W]``, as `Scene.boxes` says."""
+    from torchvision.ops import masks_to_boxes
+
+    lit = masks.flatten(2).any(2)
+    boxes = torch.full((*lit.shape, 4), -1, dtype=torch.int16)
+    x0, y0, x1, y1 = masks_to_boxes(masks[lit]).short().unbind(1)  # ends included
+    boxes[lit] = torch.stack([y0, x0, y1 + 1, x1 + 1], 1)
+    return boxes
 
 
 def satellites(split: str = "train", *, n: int = 500, **options) -> SceneDataset:

@@ -9,7 +9,7 @@ spikes counts, `wta` competition, `conv` convolutions that learn and `reward` on
 from jarvis.stdp.conv import ConvSTDP, Winners
 from jarvis.stdp.decoder import decode
 from jarvis.stdp.instances import Instance, hulk, smash, smash_scores, union_find
-from jarvis.stdp.layerwise import LayerwiseRun, checkpoint_file, fit_layers, load_weights, read_run
+from jarvis.stdp.layerwise import LayerwiseRun, fit_layers, load_weights, read_run
 from jarvis.stdp.network import layer_input, make_layers, make_spikeseg, segment
 from jarvis.stdp.order import STDPConfig, STDPLearner, order_stdp
 from jarvis.stdp.readout import (
@@ -78,7 +78,6 @@ __all__ = [
     "WTAInhibition",
     "WTAMode",
     "Winners",
-    "checkpoint_file",
     "class_of_maps",
     "close_gaps",
     "decode",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,16 +78,13 @@ def _unravel(
 
 def _boxes(masks: Tensor, corners: Tensor) -> Tensor:
     """``[N, 4]`` around ``masks [N, h, w]``, in the picture; of no size where a mask is empty."""
-    sides = []
-    for axis in (0, 1):
-        used = masks.any(2 - axis)
-        size = used.shape[1]
-        first = used.int().argmax(1)
-        last = size - used.flip(1).int().argmax(1)
-        sides.append(
-            (corners[:, axis] + first, corners[:, axis] + torch.where(used.any(1), last, 0))
-        )
-    return torch.stack([sides[0][0], sides[1][0], sides[0][1], sides[1][1]], 1)
+    from torchvision.ops import masks_to_boxes
+
+    used = masks.flatten(1).any(1)
+    boxes = corners.repeat(1, 2)
+    x0, y0, x1, y1 = masks_to_boxes(masks[used]).to(boxes).unbind(1)  # ends included
+    boxes[used] += torch.stack([y0, x0, y1 + 1, x1 + 1], 1)
+    return boxes
 
 
 def _nothing(model: SpikeSEG, spikes: Tensor, n_steps: int) -> Unravelled:
@@ -160,15 +158,6 @@ def hulk(
     return Unravelled(spikes, mask, corner, _boxes(mask.any(1), corner), ash[back])
 
 
-def box_iou(boxes: Tensor) -> Tensor:
-    """Intersection over union of each pair of ``boxes [N, 4]`` (y0, x0, y1, x1), ``[N, N]``."""
-    low = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = (high - low).clamp(min=0).prod(2).float()
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(1).float()
-    return shared / (area[:, None] + area[None] - shared).clamp(min=1)
-
-
 def jaccard(ash: Tensor) -> Tensor:
     """Shared over all entries of each pair of binary hashes ``[N, F, T]``, ``[N, N]``."""
     flat = ash.flatten(1).float()
@@ -190,6 +179,8 @@ def smash_scores(found: Unravelled, align: str = "time", margin: int = 0) -> Ten
         margin: pixels by which each box is widened on all sides first: what moves further in a
             step than it is wide has left its box by the next one.
     """
+    from torchvision.ops import box_iou
+
     check_choice("align", align, ("time", "age", "none"))
     ash, step = found.ash, found.spikes[:, 1]
     n_steps = ash.shape[2]
@@ -202,30 +193,25 @@ def smash_scores(found: Unravelled, align: str = "time", margin: int = 0) -> Ten
     kind = found.spikes[:, [0, 2]]
     same = (kind[:, None] == kind[None]).all(2)
     wider = found.boxes + margin * torch.tensor([-1, -1, 1, 1], device=ash.device)
-    return jaccard(ash) * box_iou(wider) * same
+    overlap = box_iou(wider, wider).nan_to_num(0.0)  # NaN: two boxes of no size
+    return jaccard(ash) * overlap * same
 
 
 def union_find(n: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
     """The group of each of n things, when those of each pair belong together.
 
+    Groups are numbered in the order of their first members.
+
     Example:
         >>> union_find(5, [(0, 2), (3, 4), (4, 0)])
         [0, 1, 0, 0, 0]
     """
-    parent = list(range(n))
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
 
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for i, j in pairs:
-        a, b = sorted((root(i), root(j)))
-        parent[b] = a
-    roots = [root(i) for i in range(n)]
-    number = {r: k for k, r in enumerate(dict.fromkeys(roots))}
-    return [number[r] for r in roots]
+    ends = np.array(pairs, np.int64).reshape(-1, 2)
+    graph = coo_matrix((np.ones(len(ends)), ends.T), (n, n))
+    return connected_components(graph, directed=False)[1].tolist()
 
 
 def smash(

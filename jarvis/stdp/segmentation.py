@@ -6,11 +6,12 @@ Masks are ``[T, H, W]`` bool, a frame a step: a pixel counts in each frame anew.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jarvis.support.checks import check_tensor
+from jarvis.support.checks import check_integer, check_tensor
 
 
 def dilate(mask: Tensor, radius: int = 1) -> Tensor:
@@ -20,8 +21,10 @@ def dilate(mask: Tensor, radius: int = 1) -> Tensor:
         >>> dilate(torch.tensor([[[True, False, False]]])).int().tolist()
         [[[1, 1, 0]]]
     """
+    from scipy.ndimage import binary_dilation
+
     check_tensor("dilate: mask", mask, "[T, H, W]", floating=False)
-    return F.max_pool2d(mask.float()[:, None], 2 * radius + 1, 1, radius)[:, 0] > 0
+    return torch.from_numpy(binary_dilation(mask.cpu(), _square(radius))).to(mask.device)
 
 
 def close_gaps(mask: Tensor, radius: int) -> Tensor:
@@ -31,10 +34,19 @@ def close_gaps(mask: Tensor, radius: int) -> Tensor:
         >>> close_gaps(torch.tensor([[[True, False, True, False, False, False]]]), 1).int().tolist()
         [[[1, 1, 1, 0, 0, 0]]]
     """
+    from scipy.ndimage import binary_closing
+
+    check_tensor("close_gaps: mask", mask, "[T, H, W]", floating=False)
     height, width = mask.shape[1:]
-    room = F.pad(mask, (radius,) * 4)  # else a mask near the border would grow to it
-    closed = ~dilate(~dilate(room, radius), radius)
+    room = F.pad(mask.cpu(), (radius,) * 4)  # else a mask near the border would lose there
+    closed = torch.from_numpy(binary_closing(room, _square(radius))).to(mask.device)
     return closed[:, radius : radius + height, radius : radius + width]
+
+
+def _square(radius: int) -> np.ndarray:
+    """What a pixel touches: the square around it, in its own frame."""
+    check_integer("radius", radius, at_least=0)
+    return np.ones((1, 2 * radius + 1, 2 * radius + 1), bool)
 
 
 def iou(a: Tensor, b: Tensor) -> float:
