@@ -7,18 +7,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from jarvis.kernels.adex_spec import AdExValues, NormalisedSpec
-from jarvis.kernels.memory import empty
-
-
-def _own(x: Tensor) -> Tensor:
-    """A dense copy that the loop may write to."""
-    return x.detach().clone(memory_format=torch.contiguous_format)
+from jarvis.kernels.memory import empty, own
 
 
 class _Loop(torch.autograd.Function):
     @staticmethod
     def forward(ctx, loops: ModuleType, spec: NormalisedSpec, x: Tensor, *state: Tensor):
-        v, i, w = (_own(part) for part in state)
+        v, i, w = (own(part) for part in state)
         s, h = empty(x.shape, x.dtype, x.device), None
         if any(ctx.needs_input_grad):
             h = empty(x.shape, x.dtype, x.device)
@@ -38,7 +33,7 @@ class _Loop(torch.autograd.Function):
         gs, *final = gradients
         if gs is None:
             gs = like.new_zeros(()).expand(ctx.shape)
-        states = [like.new_zeros(ctx.shape[1:]) if g is None else _own(g) for g in final]
+        states = [like.new_zeros(ctx.shape[1:]) if g is None else own(g) for g in final]
         gx = empty(ctx.shape, like.dtype, like.device) if ctx.needs_input_grad[2] else None
         ctx.loops.backward(ctx.spec, gs, h, v0, gx, *states)
         return None, None, gx, *states
@@ -58,7 +53,7 @@ def run_adex(
 ) -> tuple[Tensor, tuple[Tensor, Tensor], list[Tensor]]:
     """The same for the biophysical neuron, which has no compiled backward: spikes, final state, and
     with `trace` the potential, adaptation and time since the spike at each step."""
-    v, w = (_own(part) for part in state)
+    v, w = (own(part) for part in state)
     s, *traced = (empty(x.shape, x.dtype, x.device) for _ in range(4 if trace else 1))
     loops.biophysical(values, x, s, v, w, tuple(traced))
     return s, (v, w), traced

@@ -23,6 +23,7 @@ from jarvis.kernels.cpu import compiled, over_lanes
 from jarvis.kernels.exponential import VERSION, fast_exp
 from jarvis.kernels.logarithm import VERSION as LOG_VERSION
 from jarvis.kernels.logarithm import fast_log
+from jarvis.kernels.memory import flat
 from jarvis.kernels.spec import Rows
 
 BLOCK = 4096  #: lanes whose state stays in the cache
@@ -203,13 +204,6 @@ def _biophysical_kernel(dtype: torch.dtype, keep: bool) -> Callable:
     return compiled(_biophysical_loop(numpy_type, keep), types.void(*arguments), name)
 
 
-def _flat(x: Tensor) -> np.ndarray:
-    return x.detach().view(-1).numpy()
-
-
-_NOTHING = {torch.float32: np.empty(0, np.float32), torch.float64: np.empty(0, np.float64)}
-
-
 def _run(kernel: Callable, arguments: tuple, n: int, steps: int) -> None:
     def share(low: int, high: int) -> None:
         kernel(*arguments, n, low, high, steps)
@@ -231,9 +225,8 @@ def forward(
     # What a run computes on the way depends on neither the surrogate nor the gradient's way.
     kernel = _kernel(_forward_loop, "", True, s.dtype, h is not None)
     rows = Rows.of(x)
-    kept = _NOTHING[s.dtype] if h is None else _flat(h)
-    states = (_flat(part) for part in (v, i, w))
-    arguments = (rows.flat.numpy(), rows.step, _flat(s), kept, *states)
+    states = (flat(part) for part in (v, i, w))
+    arguments = (rows.flat.numpy(), rows.step, flat(s), flat(h, s.dtype), *states)
     _run(kernel, (*arguments, _numbers(spec.values, s.dtype)), rows.lanes, len(s))
 
 
@@ -252,9 +245,8 @@ def backward(
     """
     kernel = _kernel(_backward_loop, spec.surrogate, spec.detach, gv.dtype, gx is not None)
     rows = Rows.of(g)
-    gradient = _NOTHING[gv.dtype] if gx is None else _flat(gx)
-    states = (_flat(part) for part in (gv, gi, gw))
-    arguments = (rows.flat.numpy(), rows.step, _flat(h), _flat(v0), gradient, *states)
+    states = (flat(part) for part in (gv, gi, gw))
+    arguments = (rows.flat.numpy(), rows.step, flat(h), flat(v0), flat(gx, gv.dtype), *states)
     _run(kernel, (*arguments, _numbers(spec.values, gv.dtype)), rows.lanes, len(h))
 
 
@@ -264,8 +256,8 @@ def biophysical(
     """Run all steps: read `x` in pA, write the spikes `s` and, unless it is empty, the `trace` of
     potential, adaptation and time since the spike, and take the state to the last step."""
     rows = Rows.of(x)
-    kept = [_flat(part) for part in trace] if trace else [_NOTHING[s.dtype]] * 3
-    arguments = (rows.flat.numpy(), rows.step, *(_flat(part) for part in (s, v, w)), *kept)
+    kept = (flat(part, s.dtype) for part in trace or (None, None, None))
+    arguments = (rows.flat.numpy(), rows.step, *(flat(part) for part in (s, v, w)), *kept)
     kernel = _biophysical_kernel(s.dtype, bool(trace))
     _run(kernel, (*arguments, _numbers(values, s.dtype)), rows.lanes, len(s))
 

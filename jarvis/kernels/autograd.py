@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from jarvis.kernels.memory import empty
+from jarvis.kernels.memory import empty, own
 from jarvis.kernels.spec import Kept, Rows, Spec, State
 
 Run = Callable[[int, int], None]  #: runs the steps from the first number to before the second
@@ -39,16 +39,11 @@ class Loops(Protocol):
         ...
 
 
-def _own(x: Tensor) -> Tensor:
-    """A dense copy that the loop may write to."""
-    return x.detach().clone(memory_format=torch.contiguous_format)
-
-
 class _Loop(torch.autograd.Function):
     @staticmethod
     def forward(ctx, loops: Loops, spec: Spec, x: Tensor, weight: Tensor | None, *state):
         steps, flags = x.shape[0], spec.flags
-        v, i, r, a, last = (None if part is None else _own(part) for part in state)
+        v, i, r, a, last = (None if part is None else own(part) for part in state)
         assert v is not None
         s = empty(x.shape, x.dtype, x.device)  # dense, whatever the layout of x; filled in full
         kept = None
@@ -92,7 +87,7 @@ class _Loop(torch.autograd.Function):
 
         def start(given: Tensor | None) -> Tensor:
             """The gradient of a part of the final state, to be worked on."""
-            return like.new_zeros(shape[1:]) if given is None else _own(given)
+            return like.new_zeros(shape[1:]) if given is None else own(given)
 
         gradients = State(
             v=start(gv),

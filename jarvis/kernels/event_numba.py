@@ -20,7 +20,7 @@ from jarvis.kernels.event_loops import (
     sort_by_channel,
 )
 from jarvis.kernels.event_spec import EventSpec, Gradients, Inputs, Spikes, Synapses
-from jarvis.kernels.memory import empty
+from jarvis.kernels.memory import empty, flat
 
 
 def _values(spec: EventSpec, dtype: type) -> np.ndarray:
@@ -32,13 +32,8 @@ def _values(spec: EventSpec, dtype: type) -> np.ndarray:
     )  # fmt: skip
 
 
-def _flat(x: Tensor) -> np.ndarray:
-    """The memory of a dense copy: a slice or an expanded tensor has strides that no loop reads."""
-    return x.detach().contiguous().view(-1).numpy()
-
-
 def _unsigned(x: Tensor) -> np.ndarray:
-    return _flat(x.int()).view(np.uint32)
+    return flat(x.int()).view(np.uint32)
 
 
 class _Problem(NamedTuple):
@@ -62,7 +57,7 @@ def _problem(spec: EventSpec, inputs: Inputs, synapses: Synapses) -> _Problem:
     heard_by = len(synapses.w_rec)
     sizes = np.array([spec.n_steps, width, n_in, length, heard_by, spec.time_bins], np.int64)
     in_time, units = _unsigned(inputs.steps), _unsigned(inputs.units)
-    offsets = _flat(inputs.offsets.long())
+    offsets = flat(inputs.offsets.long())
     batch, steps = len(offsets) - 1, np.empty_like(in_time)
     starts, sort = np.empty((batch, n_in + 1), np.uint32), sort_by_channel()
 
@@ -75,7 +70,7 @@ def _problem(spec: EventSpec, inputs: Inputs, synapses: Synapses) -> _Problem:
         starts,
         offsets,
         _unsigned(synapses.d_in.t()),
-        _flat(synapses.w_rec),
+        flat(synapses.w_rec),
         _unsigned(synapses.d_rec),
         _values(spec, TYPES[synapses.w_in.dtype][0]),
         sizes,
@@ -90,7 +85,7 @@ def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> 
     p = _problem(spec, inputs, synapses)
     n_steps, width, _, length = p.sizes.tolist()[:4]
     batch, real = len(p.offsets) - 1, p.values.dtype
-    w_in = _flat(synapses.w_in.t())
+    w_in = flat(synapses.w_in.t())
     shape = torch.Size((batch, n_steps, width))
     kept = empty(shape, dtype, torch.device("cpu")) if keep else None
     history = kept.view(batch, -1).numpy() if kept is not None else None
@@ -135,7 +130,7 @@ def backward(
     n_steps, width, n_in, length, heard_by = p.sizes.tolist()[:5]
     batch, real = len(p.offsets) - 1, p.values.dtype
     history, starts = spikes.v.view(batch, -1).numpy(), spikes.offsets.tolist()
-    steps, units, *slopes = map(_flat, (*spikes[:2], *spikes[3:6], g_times))
+    steps, units, *slopes = map(flat, (*spikes[:2], *spikes[3:6], g_times))
     counts = g_counts.detach().contiguous().view(batch, -1).numpy()
     drift = spec.b / spec.tau_w + spec.a * spec.threshold if spec.adex else 0.0
     constants = map(real.type, (drift, spec.surrogate, spec.damping))

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from jarvis.kernels.memory import flat
+
 try:
     from jarvis.kernels import first_spike_numba as loops
     from jarvis.kernels.cpu import over_lanes
@@ -22,10 +24,6 @@ def unsupported_reason(*tensors: Tensor) -> str | None:
     return _MISSING or loops.unsupported_reason(*tensors)
 
 
-def _flat(x: Tensor):
-    return x.detach().contiguous().view(-1).numpy()
-
-
 class _FirstSpike(torch.autograd.Function):
     @staticmethod
     def forward(ctx, t: Tensor, w: Tensor, d: Tensor, values, half: bool, grid: bool):
@@ -34,11 +32,11 @@ class _FirstSpike(torch.autograd.Function):
         # The crossing, v's slope there, and the time of a silent neuron's peak.
         kept = torch.empty(3, n_samples, n_post, dtype=torch.float64)
         kernel = loops.kernel(False, t.dtype, half, grid)
-        flat = (_flat(t), _flat(w), _flat(d), _flat(out))
-        more = (_flat(kept[0]), _flat(kept[1]), _flat(peak), _flat(kept[2]), values)
+        arrays = (flat(t), flat(w), flat(d), flat(out))
+        more = (flat(kept[0]), flat(kept[1]), flat(peak), flat(kept[2]), values)
 
         def run(low: int, high: int) -> None:
-            kernel(*flat, *more, n_pre, n_post, low, high)
+            kernel(*arrays, *more, n_pre, n_post, low, high)
 
         over_lanes(run, n_samples, 4 * n_pre * n_post, loops.BLOCK)
         ctx.values, ctx.half, ctx.grid = values, half, grid
@@ -59,12 +57,12 @@ class _FirstSpike(torch.autograd.Function):
         blocks = -(-n_samples // loops.BLOCK)
         sums = torch.zeros(2, blocks, n_pre, n_post, dtype=torch.float64)
         gt = torch.zeros_like(t, memory_format=torch.contiguous_format)
-        flat = (_flat(t), _flat(w), _flat(d), *(_flat(part) for part in kept))
-        flat += tuple(_flat(nothing if part is None else part) for part in (g, g_peak))
-        flat += (_flat(gt), _flat(sums[0]), _flat(sums[1]), ctx.values)
+        arrays = (flat(t), flat(w), flat(d), *(flat(part) for part in kept))
+        arrays += tuple(flat(nothing if part is None else part) for part in (g, g_peak))
+        arrays += (flat(gt), flat(sums[0]), flat(sums[1]), ctx.values)
 
         def run(low: int, high: int) -> None:
-            kernel(*flat, n_pre, n_post, low, high)
+            kernel(*arrays, n_pre, n_post, low, high)
 
         over_lanes(run, n_samples, 2 * n_pre * n_post, loops.BLOCK)
         gw, gd = sums.sum(1).to(t.dtype)

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from jarvis.kernels.cpu import compiled, over_lanes
 from jarvis.kernels.exponential import VERSION, fast_exp
+from jarvis.kernels.memory import flat
 from jarvis.kernels.spec import (
     ARCTAN,
     FAST_SIGMOID,
@@ -201,16 +202,6 @@ def _values(spec: Spec, dtype: torch.dtype) -> np.ndarray:
     return np.array(spec.values, _TYPES[dtype][0])
 
 
-_NOTHING = {torch.float32: np.empty(0, np.float32), torch.float64: np.empty(0, np.float64)}
-
-_NO_BYTES = np.empty(0, np.uint8)
-
-
-def _flat(x: Tensor | None, nothing: np.ndarray) -> np.ndarray:
-    """The memory of a contiguous tensor; `nothing` for None."""
-    return nothing if x is None else x.detach().view(-1).numpy()
-
-
 def _runner(kernel: Callable, arguments: tuple, n: int) -> Callable[[int, int], None]:
     def run(start: int, stop: int) -> None:
         """The steps from `start` to before `stop`, in the loop's own direction."""
@@ -229,10 +220,10 @@ def forward(spec: Spec, x: Rows, fed: Tensor | None, s: Tensor, state: State, ke
     flags = spec.flags._replace(surrogate=0, detach=True)
     kernel = _kernel(_forward_loop, flags, s.dtype, kept is not None)
     h, a, ready = kept or (None, None, None)
-    nothing, ready_bytes = _NOTHING[s.dtype], _flat(ready, _NO_BYTES)
-    floats = (_flat(part, nothing) for part in (fed, s, h, a))
-    states = (_flat(part, nothing) for part in state)
-    arguments = (x.flat.numpy(), x.step, *floats, ready_bytes, *states, _values(spec, s.dtype))
+    floats = (flat(part, s.dtype) for part in (fed, s, h, a))
+    states = (flat(part, s.dtype) for part in state)
+    read = (x.flat.numpy(), x.step, *floats, flat(ready, torch.uint8))
+    arguments = (*read, *states, _values(spec, s.dtype))
     return _runner(kernel, arguments, x.lanes)
 
 
@@ -240,10 +231,10 @@ def backward(spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | N
     """Bind the backward loop to its tensors. See `autograd.Loops`."""
     like = gstate.v
     kernel = _kernel(_backward_loop, spec.flags, like.dtype, gx is not None)
-    nothing, ready_bytes = _NOTHING[like.dtype], _flat(kept.ready, _NO_BYTES)
-    floats = (_flat(part, nothing) for part in (fed, kept.h, kept.a))
-    states = (_flat(part, nothing) for part in (gx, gstate.v, gstate.i, gstate.a))
-    arguments = (g.flat.numpy(), g.step, *floats, ready_bytes, *states, _values(spec, like.dtype))
+    floats = (flat(part, like.dtype) for part in (fed, kept.h, kept.a))
+    states = (flat(part, like.dtype) for part in (gx, gstate.v, gstate.i, gstate.a))
+    read = (g.flat.numpy(), g.step, *floats, flat(kept.ready, torch.uint8))
+    arguments = (*read, *states, _values(spec, like.dtype))
     return _runner(kernel, arguments, g.lanes)
 
 

@@ -1,4 +1,4 @@
-"""Large CPU tensors whose memory is used again.
+"""The memory of tensors, as compiled loops take it; large results on memory that is used again.
 
 The system's allocator gives a large block back when it is freed, and the next one comes as fresh
 pages, each of which the kernel must clear at its first touch: for the results of a [100, 64, 512]
@@ -23,6 +23,21 @@ _ALIGN = 64  #: bytes of a cache line, and of the widest vector
 _free: dict[int, deque[np.ndarray]] = {}  # size in bytes -> blocks of that size
 
 _lent: dict[int, weakref.ref] = {}  # keeps each block's callback alive while the block is lent
+
+
+def own(x: Tensor) -> Tensor:
+    """A dense copy that a loop may write to."""
+    return x.detach().clone(memory_format=torch.contiguous_format)
+
+
+def flat(x: Tensor | None, dtype: torch.dtype = torch.float32) -> np.ndarray:
+    """The memory of a CPU tensor, as loops take it; an empty array of `dtype` for None.
+
+    A tensor with strides that no loop reads (a slice, an expanded one) is copied: what a loop
+    writes to has to be dense.
+    """
+    x = torch.empty(0, dtype=dtype) if x is None else x.detach()
+    return x.contiguous().view(-1).numpy()
 
 
 def empty(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -5,7 +5,7 @@ For every stimulus, a list of input spikes over T steps::
     V = max(0, V + sum_i w_i s_i - leak)       at every step, from V = 0
     a neuron whose V reaches its map's threshold fires; the earliest win (`wta.pick_winners`)
     dw = +a_plus w (1 - w)    where the input fired no later than the winner
-         -a_minus w (1 - w)   where it fired later, or not at all     (`stdp.order_stdp`)
+         -a_minus w (1 - w)   where it fired later, or not at all     (`order.order_stdp`)
 
 Stimuli follow one another, each with the weights that the one before it left. All loops are
 compiled and event-driven (`kernels/conv_events.py`, `kernels/conv_stdp.py`), and run on the CPU.

@@ -111,7 +111,7 @@ def hulk(
         spikes: which class spikes, ``[N, 5]``: sample, step, map, y, x; None: all.
         level: a pixel is part of the mask where its saliency is at least this share of the
             highest that its spike has; likewise a feature of the hash, in its layer.
-        gated: only pixels that had an event; see `tied_decoder.decode`.
+        gated: only pixels that had an event; see `decoder.decode`.
 
     Returns:
         what they lead back to, in the order of `spikes`.
@@ -198,9 +198,9 @@ def smash_scores(found: Unravelled, align: str = "time", margin: int = 0) -> Ten
 
 
 def union_find(n: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """The group of each of n things, when those of each pair belong together.
+    """The group of each of n things, when those of each pair belong together: connected components.
 
-    Groups are numbered in the order of their first members.
+    Groups are numbered in the order of their first members. The name is that of notebook 07.
 
     Example:
         >>> union_find(5, [(0, 2), (3, 4), (4, 0)])

@@ -24,7 +24,7 @@ def dilate(mask: Tensor, radius: int = 1) -> Tensor:
     from scipy.ndimage import binary_dilation
 
     check_tensor("dilate: mask", mask, "[T, H, W]", floating=False)
-    return torch.from_numpy(binary_dilation(mask.cpu(), _square(radius))).to(mask.device)
+    return torch.from_numpy(binary_dilation(mask.cpu().numpy(), _square(radius))).to(mask.device)
 
 
 def close_gaps(mask: Tensor, radius: int) -> Tensor:
@@ -39,7 +39,7 @@ def close_gaps(mask: Tensor, radius: int) -> Tensor:
     check_tensor("close_gaps: mask", mask, "[T, H, W]", floating=False)
     height, width = mask.shape[1:]
     room = F.pad(mask.cpu(), (radius,) * 4)  # else a mask near the border would lose there
-    closed = torch.from_numpy(binary_closing(room, _square(radius))).to(mask.device)
+    closed = torch.from_numpy(binary_closing(room.numpy(), _square(radius))).to(mask.device)
     return closed[:, radius : radius + height, radius : radius + width]
 
 

@@ -254,7 +254,7 @@ class SpikeSEG(nn.Module):
     def saliency(
         self, state: SpikeSEGState | None = None, *, per_step: bool = False, gated: bool = True
     ) -> Tensor:
-        """What all class spikes together lead back to (`tied_decoder.decode`).
+        """What all class spikes together lead back to (`decoder.decode`).
 
         Args:
             state: of the stimuli; None: the network's own.

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from numbers import Real
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -169,7 +170,6 @@ def check_tensor(name: str, x: object, axes: str, *, floating: bool = True, why:
         ValueError: for another shape.
 
     Example:
-        >>> import torch
         >>> check_tensor("weight", torch.zeros(3, 4), "[n_post, n_pre=3]")
         Traceback (most recent call last):
         ...
@@ -179,7 +179,9 @@ def check_tensor(name: str, x: object, axes: str, *, floating: bool = True, why:
     if not isinstance(x, Tensor):
         raise TypeError(f"{name} must be {kind} {axes}, not {type(x).__name__}")
     if floating and not x.is_floating_point():
-        raise TypeError(f"{name} must be {kind} {axes}, not {x.dtype}: try .float()")
+        # Of integers it is not said: those of a picture, 0 to 255, would also have to be scaled.
+        hint = ": try .float()" if x.dtype == torch.bool else ""
+        raise TypeError(f"{name} must be {kind} {axes}, not {x.dtype}{hint}")
     sizes, shape = axes.strip("[]").split(", "), tuple(x.shape)
     more = sizes[-1] == "..."
     sizes = sizes[: len(sizes) - more]
@@ -211,7 +213,6 @@ def check_values(
     """ValueError for a tensor with a value out of bounds, which are those of `check_number`.
 
     Example:
-        >>> import torch
         >>> check_values("x", torch.tensor([0.5, 3.0]), at_least=0, at_most=1, why="scale it")
         Traceback (most recent call last):
         ...

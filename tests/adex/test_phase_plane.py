@@ -54,6 +54,14 @@ def test_nothing_moves_at_a_rest(name, current):
         assert still_w == pytest.approx(rest.w)
 
 
+def test_a_rest_far_below_is_found_too():
+    params = AdExParams(a=-29.9, dt=0.01)  # leak and adaptation all but cancel
+    low, high = fixed_points(params, -5e4)
+    assert low.v == pytest.approx(params.e_l - 5e4 / 0.1, rel=1e-9)
+    dv, dw = vector_field(params, -5e4, high.v, high.w)
+    assert max(abs(dv), abs(dw)) < 1e-6
+
+
 @pytest.mark.parametrize("name", ["tonic", "bursting", "transient"])
 def test_a_stable_rest_is_where_the_neuron_goes_and_an_unstable_one_is_not(name):
     params = AdExParams.named(name)

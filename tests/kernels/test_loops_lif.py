@@ -13,7 +13,7 @@ from jarvis import LeakyIntegrator, LIFLayer, LIFParams, RecurrentLIFLayer, Surr
 from jarvis.kernels import dispatch
 from jarvis.kernels.memory import SMALLEST, empty
 from jarvis.kernels.spec import Rows
-from jarvis.lif import LIFState
+from jarvis.lif import LIFState, unsupported_reason
 
 # Every value of every option, and every pair of reset, detach, refractory time and adaptation.
 OPTIONS = [
@@ -441,4 +441,4 @@ def test_results_do_not_share_memory():
 
 
 def test_params_cover():
-    assert dispatch.unsupported_reason(LIFParams()) is None
+    assert unsupported_reason(LIFParams()) is None

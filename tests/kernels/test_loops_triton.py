@@ -23,7 +23,7 @@ def test_compiles_for_a_gpu_that_is_not_here(storage):
     from triton.compiler import ASTSource
 
     from jarvis.kernels import lif_triton
-    from jarvis.kernels.spec import lif_spec
+    from jarvis.lif import lif_spec
 
     state = "fp64" if storage == "fp64" else "fp32"
     whole = {"n": "i32", "steps": "i32", "x_step": "i32", "g_step": "i32"}

@@ -6,7 +6,7 @@ import torch
 from jarvis.stdp.decoder import decode
 from jarvis.stdp.instances import (
     Unravelled,
-    box_iou,
+    _boxes,
     hulk,
     jaccard,
     smash,
@@ -201,20 +201,46 @@ def test_nothing_in_nothing_out():
 
 def test_overlaps_by_hand():
     boxes = torch.tensor([[0, 0, 2, 2], [1, 1, 3, 3], [0, 0, 2, 4], [5, 5, 6, 6], [0, 0, 0, 0]])
-    iou = box_iou(boxes)
+    found = Unravelled(
+        torch.zeros(5, 5, dtype=torch.int64),
+        torch.ones(5, 1, 1, 1, dtype=torch.bool),
+        torch.zeros(5, 2, dtype=torch.int64),
+        boxes,
+        torch.ones(5, 1, 1, dtype=torch.bool),  # one hash: the score is the boxes' alone
+    )
+    iou = smash_scores(found)
     assert iou[0].tolist() == pytest.approx([1.0, 1 / 7, 0.5, 0.0, 0.0])
-    assert iou[4, 4] == 0  # a box of no size is like nothing
+    assert torch.equal(iou, iou.T)
+    assert iou[4].tolist() == [0.0] * 5  # a box of no size is like nothing, itself too
+    wider = smash_scores(found, margin=1)  # 4 x 4 and 4 x 4, of which 3 x 3 are shared
+    assert wider[0, 1].item() == pytest.approx(9 / 23)
+    assert wider[4, 4] == 1
     ash = torch.tensor([[[1, 1], [0, 1]], [[1, 0], [0, 1]], [[0, 0], [1, 0]]]).bool()
     assert jaccard(ash)[0].tolist() == pytest.approx([1.0, 2 / 3, 0.0])
 
 
-def test_union_find_agrees_with_scipy():
-    scipy_graph = pytest.importorskip("scipy.sparse.csgraph")
+def test_groups_are_what_chains_of_pairs_link():
+    assert union_find(0, []) == []
+    assert union_find(3, []) == [0, 1, 2]
     for seed in range(5):
         g = torch.Generator().manual_seed(seed)
         links = torch.rand(30, 30, generator=g) < 0.03
-        _, labels = scipy_graph.connected_components(links.numpy(), directed=False)
-        assert union_find(30, links.nonzero().tolist()) == labels.tolist()
+        groups = union_find(30, links.nonzero().tolist())
+        reached = (links | links.T).float() + torch.eye(30)
+        for _ in range(5):  # all that 32 steps reach
+            reached = (reached @ reached).clamp(max=1)
+        first = reached.argmax(1).tolist()  # the first member of each one's group
+        assert groups == [sorted(set(first)).index(i) for i in first]
+
+
+def test_boxes_lie_around_masks_and_have_no_size_where_these_are_empty():
+    masks = torch.zeros(3, 4, 6, dtype=torch.bool)
+    masks[0, 1, 2] = masks[0, 3, 5] = True
+    masks[2] = True
+    boxes = _boxes(masks, torch.tensor([[10, 20], [3, 4], [-2, -1]]))
+    assert boxes.dtype == torch.int64
+    assert boxes.tolist() == [[11, 22, 14, 26], [3, 4, 3, 4], [-2, -1, 2, 5]]
+    assert _boxes(masks[:0], torch.zeros(0, 2, dtype=torch.int64)).shape == (0, 4)
 
 
 @pytest.mark.gpu

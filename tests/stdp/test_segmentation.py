@@ -27,6 +27,19 @@ def test_dilate_is_a_square_in_its_own_frame():
     assert out[0].sum() == 9
     assert out[1].sum() == 0
     assert dilate(mask((0, 0, 0)), 2)[0].sum() == 9
+    assert torch.equal(dilate(out, 0), out)
+    for bad in (out[0], out[None]):
+        with pytest.raises(ValueError, match=r"dilate: mask must be \[T, H, W\]"):
+            dilate(bad)
+    with pytest.raises(ValueError, match="radius=-1"):
+        dilate(out, -1)
+
+
+def test_a_gap_of_twice_the_radius_is_closed_and_a_wider_one_is_not():
+    row = mask((0, 2, 0), (0, 2, 5), (1, 0, 0), size=12)
+    assert close_gaps(row, 2)[0, 2].int().tolist() == [1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0]
+    assert close_gaps(row, 2).sum() == 6 + 1
+    assert torch.equal(close_gaps(row, 1), row)
 
 
 def test_closing_fills_a_ring_and_adds_nothing_around_it():

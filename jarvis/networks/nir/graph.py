@@ -1,4 +1,8 @@
-"""NIR graphs: as files, and as chains of nodes. Nothing here knows what a node computes."""
+"""NIR graphs: as files, and as chains of nodes. Nothing here knows what a node computes.
+
+By hand, because nirtorch turns each node into a module and runs the graph node by node: it gives no
+chain in which gains and loops are folded into the weights before them, and no errors by node.
+"""
 
 from pathlib import Path
 from types import ModuleType

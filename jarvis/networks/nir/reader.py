@@ -1,6 +1,6 @@
-"""Networks from NIR, the Neuromorphic Intermediate Representation; there: `nir_export.py`.
+"""Networks from NIR, the Neuromorphic Intermediate Representation; there: `writer.py`.
 
-What the numbers mean, and why they are what they are: `nir_units.py`.
+What the numbers mean, and why they are what they are: `units.py`.
 """
 
 import math
@@ -50,7 +50,7 @@ def from_nir(
         graph: a `nir.NIRGraph`, or the path of a file. Read are Linear, Affine, Flatten, LIF,
             CubaLIF, IF, LI, I, and graphs of these.
         dt: time step, ms; None takes the one of the metadata, which `to_nir` writes (NIR has none).
-            It is part of what a graph means: see `nir_units.py`.
+            It is part of what a graph means: see `units.py`.
         integrator: the step for which the graph was written: "exact", or "euler" for a graph of
             snnTorch or Norse; None takes the metadata's, else "exact".
         surrogate, backend, detach_reset, learnable: options of the `LIFLayer`; NIR has none.

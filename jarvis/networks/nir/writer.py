@@ -1,6 +1,6 @@
-"""Networks to NIR, the Neuromorphic Intermediate Representation; back: `nir_import.py`.
+"""Networks to NIR, the Neuromorphic Intermediate Representation; back: `reader.py`.
 
-What the numbers mean, and why they are what they are: `nir_units.py`.
+What the numbers mean, and why they are what they are: `units.py`.
 """
 
 from collections.abc import Sequence
@@ -132,7 +132,7 @@ def to_nir(
 
 def _layers(network: nn.Module | Sequence[nn.Module]) -> list[Any]:
     """The layers from input to output; what only flattens is left out."""
-    parts = network if isinstance(network, nn.ModuleList | list | tuple) else [network]
+    parts: Any = network if isinstance(network, nn.ModuleList | list | tuple) else [network]
     layers = [layer for part in parts for layer in in_order(part)]
     for layer in layers:
         if type(layer) not in (nn.Linear, LIFLayer, RecurrentLIFLayer, LeakyIntegrator, nn.Flatten):
