@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LAB_FLAGS ?=
+# Processes that share the tests, a file at a time; each keeps to one core. 0: all in this one.
+WORKERS ?= 2
 STAMP := .venv/.installed
 EXTRAS := lab,test
 DOCS_STAMP := .venv/.installed-docs
@@ -31,7 +33,7 @@ demo: $(STAMP) ## train the toy network and see it learn (10 s after the install
 	$(BIN)/python demos/train_toy.py --epochs 10
 
 test: $(STAMP) ## run all tests: style, types, units, examples, programs, then every notebook
-	$(BIN)/python -m pytest --nbmake
+	$(BIN)/python -m pytest --nbmake -n $(WORKERS) --dist loadfile
 
 lab: $(STAMP) ## open JupyterLab on the notebooks (without its question about news)
 	$(BIN)/jupyter lab --LabApp.news_url=None $(LAB_FLAGS) notebooks
@@ -39,7 +41,8 @@ lab: $(STAMP) ## open JupyterLab on the notebooks (without its question about ne
 notebooks: $(STAMP) ## run every notebook in full and keep its outputs (needs MNIST; 20 min)
 	$(BIN)/python tools/notebooks.py build
 
-bench: $(STAMP) ## measure speed beside the machine's limits and the peers that are installed
+bench: $(STAMP) ## try the benchmarks, then measure speed beside the machine's limits and the peers
+	$(BIN)/python -m pytest -q -m bench tests/project/test_benchmarks.py
 	$(BIN)/python -m benchmarks --output runs/bench
 
 docs: $(DOCS_STAMP) ## build the site into docs/_build/html from the committed outputs (15 s)

@@ -21,6 +21,7 @@ from jarvis.spatial.network import (
     rates,
     synaptic_scaling_,
 )
+from jarvis.support.checks import check_number
 from jarvis.support.files import atomic_path
 from jarvis.training import distributed
 from jarvis.training.loop import Hooks, train
@@ -51,10 +52,8 @@ class RateTarget:
     population: bool = False
 
     def __post_init__(self) -> None:
-        for name, unit in (("rate", "Hz"), ("weight", "nats per Hz^2")):
-            value = getattr(self, name)
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"{name}={value!r} {unit} must be at least 0 and finite")
+        check_number("rate", self.rate, "Hz", at_least=0)
+        check_number("weight", self.weight, "nats per Hz^2", at_least=0)
 
     def __call__(self, counts: Tensor, duration: float) -> Tensor:
         """Of ``counts [B, H]`` in samples of `duration` ms."""
@@ -163,10 +162,9 @@ class SpatialRun(GradientRun):
         max_rate: float | None = None,
         seed: int = 0,
     ) -> None:
-        if not 0 <= average < 1:
-            raise ValueError(f"average={average!r} must lie in [0, 1)")
-        if max_rate is not None and not 0 < max_rate < float("inf"):
-            raise ValueError(f"max_rate={max_rate!r} Hz must be positive and finite, or None")
+        check_number("average", average, at_least=0, below=1)
+        if max_rate is not None:
+            check_number("max_rate", max_rate, "Hz", above=0, why="or None")
         super().__init__(
             model,
             train_set,

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from jarvis.datasets.arrays import ArrayDataset
+from jarvis.support.checks import check_integer
 from jarvis.support.files import write_json
 from jarvis.training import distributed
 from jarvis.training.devices import own_random
@@ -196,8 +197,7 @@ def evaluate(
     """
     if not len(dataset):
         raise ValueError("evaluate: the data set is empty")
-    if draws < 1:
-        raise ValueError(f"evaluate: draws={draws} must be at least 1")
+    check_integer("evaluate: draws", draws, at_least=1)
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     training = model.training

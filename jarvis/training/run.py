@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from jarvis.support.checks import check_integer, check_number
 from jarvis.training import distributed
 from jarvis.training.checkpoints import (
     FORMAT,
@@ -119,10 +120,9 @@ class Run:
         arguments: Mapping[str, Any] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-            if value < 1:
-                raise ValueError(f"{name}={value} must be at least 1")
-        self.epochs, self.batch_size, self.seed = epochs, batch_size, seed
+        self.epochs = check_integer("epochs", epochs, at_least=1)
+        self.batch_size = check_integer("batch_size", batch_size, at_least=1)
+        self.seed = seed
         self.arguments = dict(arguments or {})
         self.generator = torch.Generator(device).manual_seed(seed)
         self.epoch = self.done = 0
@@ -380,8 +380,8 @@ class GradientRun(Run):
         super().__init__(epochs, batch_size, seed, arguments, self.device)
         if not len(train_set):
             raise ValueError("the training set is empty")
-        if optimizer is None and not lr > 0:
-            raise ValueError(f"lr={lr} must be positive")
+        if optimizer is None:
+            check_number("lr", lr, above=0)
         self.model, self.train_set = model, train_set
         self.objective, self.encode, self.schedule = objective, encode, schedule
         self.optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=lr)

@@ -110,7 +110,8 @@ def test_with_any_parameters(shape, tau, tau_syn, dt, a, b, delta_t, v_t, seed):
         try:
             p = NormalisedAdExParams(tau, tau_syn, dt, 1.0, a, b, 200.0, delta_t, v_t, 0.1)
         except ValueError as error:  # such a neuron has no stable step of this dt
-            assert "is too large" in str(error)
+            if "is too large" not in str(error):
+                raise
             reject()
     x, state = sample(shape, seed)
     want, got = (outcome(layer, x, state) for layer in pair(p))
