@@ -70,7 +70,7 @@ def parts(docstring: str) -> tuple[str, str]:
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the library by its name below `jarvis`, such as "stdp.traces"."""
+    """Every module of the library by its name below `jarvis`, such as "stdp.trace_rules"."""
     library = ROOT / "jarvis"
     return {
         ".".join(path.relative_to(library).with_suffix("").parts): path

@@ -13,9 +13,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from jarvis.kernels.autograd import run_integrator, run_lif
 from jarvis.kernels.dispatch import check_backend, choose
-from jarvis.kernels.spec import NONE, RESET_FLAGS, SURROGATE_FLAGS, Flags, Spec, Values, is_named
+from jarvis.kernels.lif_autograd import run_integrator, run_lif
+from jarvis.kernels.lif_spec import (
+    NONE,
+    RESET_FLAGS,
+    SURROGATE_FLAGS,
+    Flags,
+    Spec,
+    Values,
+    is_named,
+)
 from jarvis.neurons.decay import exp_decay
 from jarvis.neurons.layers import check_input, checked_state
 from jarvis.support.checks import (

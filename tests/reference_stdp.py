@@ -7,7 +7,7 @@ convolution. Winners and weights come from the readable functions of `jarvis.std
 import torch
 import torch.nn.functional as F
 
-from jarvis.stdp.order import STDPConfig, STDPLearner
+from jarvis.stdp.order_rule import STDPConfig, STDPLearner
 from jarvis.stdp.wta import WTAConfig, adapt_thresholds, pick_winners
 
 

@@ -16,7 +16,7 @@ from jarvis.adex.common import DEFAULT_SURROGATE, Surrogate, saturate
 from jarvis.kernels.adex_autograd import run_normalised
 from jarvis.kernels.adex_spec import NormalisedSpec, NormalisedValues
 from jarvis.kernels.dispatch import check_backend, choose
-from jarvis.kernels.spec import is_named
+from jarvis.kernels.lif_spec import is_named
 from jarvis.neurons.decay import exp_decay
 from jarvis.neurons.layers import check_input, checked_state
 from jarvis.support.checks import check_number

@@ -27,7 +27,7 @@ from jarvis.lif import LeakyIntegrator, LIFLayer, RecurrentLIFLayer
 from jarvis.networks.classifier import SpikingMLP
 from jarvis.neurons.layers import over_time
 from jarvis.stdp.conv import ConvSTDP
-from jarvis.stdp.order import STDPConfig
+from jarvis.stdp.order_rule import STDPConfig
 from jarvis.stdp.wta import WTAConfig
 from jarvis.training.devices import seeded
 

@@ -66,7 +66,7 @@ from jarvis.classroom.explorers.views import (
     compute_stdp,
 )
 from jarvis.lif import RESETS
-from jarvis.stdp.traces import BOUNDS
+from jarvis.stdp.trace_rules import BOUNDS
 from jarvis.surrogate import SURROGATES
 
 __all__ = [

@@ -21,10 +21,10 @@ from torch import Tensor
 from jarvis.kernels.adex_spec import LARGEST_INPUT, AdExValues, NormalisedSpec
 from jarvis.kernels.cpu import compiled, over_lanes
 from jarvis.kernels.exponential import VERSION, fast_exp
+from jarvis.kernels.lif_spec import Rows
 from jarvis.kernels.logarithm import VERSION as LOG_VERSION
 from jarvis.kernels.logarithm import fast_log
 from jarvis.kernels.memory import flat
-from jarvis.kernels.spec import Rows
 
 BLOCK = 4096  #: lanes whose state stays in the cache
 

@@ -19,9 +19,9 @@ import triton.language as tl
 from torch import Tensor
 
 from jarvis.kernels.adex_spec import LARGEST_INPUT, AdExValues, NormalisedSpec
+from jarvis.kernels.lif_spec import Rows
 from jarvis.kernels.lif_triton import _STATE_TYPES, _launch
 from jarvis.kernels.lif_triton import unsupported_reason as unsupported_reason  # the same reasons
-from jarvis.kernels.spec import Rows
 
 _HALF_PI = tl.constexpr(1.5707963267948966)
 

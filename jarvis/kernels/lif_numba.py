@@ -28,8 +28,7 @@ from torch import Tensor
 
 from jarvis.kernels.cpu import compiled, over_lanes
 from jarvis.kernels.exponential import VERSION, fast_exp
-from jarvis.kernels.memory import flat
-from jarvis.kernels.spec import (
+from jarvis.kernels.lif_spec import (
     ARCTAN,
     FAST_SIGMOID,
     SIGMOID,
@@ -42,6 +41,7 @@ from jarvis.kernels.spec import (
     Spec,
     State,
 )
+from jarvis.kernels.memory import flat
 
 BLOCK = 8192  #: lanes whose state stays in the cache; long rows, because each one starts anew
 

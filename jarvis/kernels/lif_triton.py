@@ -21,7 +21,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from jarvis.kernels.spec import Kept, Rows, Spec, State
+from jarvis.kernels.lif_spec import Kept, Rows, Spec, State
 
 _STATE_TYPES = {
     torch.float32: (torch.float32, tl.float32),

@@ -1,17 +1,15 @@
 """Spike-timing-dependent plasticity: rules, competition, and networks that learn by them.
 
-`traces` has the pair, triplet and three-factor rules, `order` the rule in which only the order of
-spikes counts, `wta` competition, `conv` convolutions that learn and `reward` ones that decide;
-`spikeseg`, `decoder`, `instances` and `segmentation` find objects; `recipe`, `network`,
-`layerwise`, `stimuli` and `readout` build, train and read a network layer by layer.
+`trace_rules` has the pair, triplet and three-factor rules, `order_rule` the rule in which only the
+order of spikes counts, `wta` competition, `conv` convolutions that learn and `reward` ones that
+decide. `spikeseg` finds objects. `recipe`, `network`, `layerwise`, `stimuli` and `readout` build a
+network, train it layer by layer and read it out.
 """
 
 from jarvis.stdp.conv import ConvSTDP, Winners
-from jarvis.stdp.decoder import decode
-from jarvis.stdp.instances import Instance, hulk, smash, smash_scores, union_find
 from jarvis.stdp.layerwise import LayerwiseRun, fit_layers, load_weights, read_run
 from jarvis.stdp.network import layer_input, make_layers, make_spikeseg, segment
-from jarvis.stdp.order import STDPConfig, STDPLearner, order_stdp
+from jarvis.stdp.order_rule import STDPConfig, STDPLearner, order_stdp
 from jarvis.stdp.readout import (
     class_of_maps,
     grid_features,
@@ -33,10 +31,12 @@ from jarvis.stdp.recipe import (
     restore_recipe,
 )
 from jarvis.stdp.reward import RewardRates, RewardSTDP
-from jarvis.stdp.segmentation import PixelCounts, SceneScore, close_gaps, match
-from jarvis.stdp.spikeseg import SpikeSEG, SpikeSEGOutput, SpikeSEGState
+from jarvis.stdp.spikeseg.decoder import decode
+from jarvis.stdp.spikeseg.instances import Instance, hulk, smash, smash_scores, union_find
+from jarvis.stdp.spikeseg.network import SpikeSEG, SpikeSEGOutput, SpikeSEGState
+from jarvis.stdp.spikeseg.segmentation import PixelCounts, SceneScore, close_gaps, match
 from jarvis.stdp.stimuli import DATASETS, Stimuli, load_stimuli, picture_events
-from jarvis.stdp.traces import (
+from jarvis.stdp.trace_rules import (
     PairState,
     PairSTDP,
     ThreeFactorSTDP,

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from jarvis.encoding.events import Events
 from jarvis.networks.costs import Operations, check_input_kind, fan_out_of, synaptic_operations
 from jarvis.networks.diagnosis import Diagnosis
-from jarvis.stdp.order import STDPConfig, STDPLearner, initial_weights
+from jarvis.stdp.order_rule import STDPConfig, STDPLearner, initial_weights
 from jarvis.stdp.wta import WTAConfig, WTAMode, revive
 from jarvis.support.checks import check_integer, check_number, check_values
 

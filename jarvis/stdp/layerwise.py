@@ -15,7 +15,7 @@ from torch import Tensor
 from jarvis.encoding.events import Events
 from jarvis.stdp.conv import ConvSTDP
 from jarvis.stdp.network import layer_input
-from jarvis.stdp.order import STDPLearner
+from jarvis.stdp.order_rule import STDPLearner
 from jarvis.stdp.recipe import Recipe, plain
 from jarvis.training.checkpoints import CheckpointError, load_checkpoint
 from jarvis.training.loop import Hooks, train

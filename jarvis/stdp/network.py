@@ -8,10 +8,10 @@ from torch import Tensor
 
 from jarvis.encoding.events import Events
 from jarvis.stdp.conv import ConvSTDP
-from jarvis.stdp.instances import Instance, hulk, smash
 from jarvis.stdp.recipe import ConfigError, Recipe, SegmentConfig
-from jarvis.stdp.segmentation import close_gaps
-from jarvis.stdp.spikeseg import SpikeSEG, SpikeSEGState, fixed_filters
+from jarvis.stdp.spikeseg.instances import Instance, hulk, smash
+from jarvis.stdp.spikeseg.network import SpikeSEG, SpikeSEGState, fixed_filters
+from jarvis.stdp.spikeseg.segmentation import close_gaps
 
 
 def make_layers(

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jarvis.stdp.order import STDPConfig
+from jarvis.stdp.order_rule import STDPConfig
 from jarvis.stdp.wta import WTAConfig
 from jarvis.support.checks import check_choice, check_integer, check_number
 
@@ -258,7 +258,7 @@ class LayerConfig:
         inhibit: whether only the first map to fire at a place is passed on.
         double_every: stimuli after which both learning rates double; 0: they stay.
         a_plus_max: where the doubling ends.
-        filters: of a fixed conv1, "gabor" or "dog"; see `spike_conv.fixed_filters`.
+        filters: of a fixed conv1, "gabor" or "dog"; see `fixed_filters`.
         polarity: what they make of ON and OFF: "sum", "difference" or "separate".
         stdp: learning rule and stopping rules.
         wta: the competition.

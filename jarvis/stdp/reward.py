@@ -21,7 +21,7 @@ from torch import Tensor
 
 from jarvis.encoding.events import Events
 from jarvis.stdp.conv import ConvSTDP
-from jarvis.stdp.order import STDPConfig
+from jarvis.stdp.order_rule import STDPConfig
 from jarvis.support.checks import check_integer, check_number, check_tensor, check_values
 
 

@@ -302,7 +302,7 @@ plt.show()
 # ## Neuron 3: names. Where does it have to be known?
 #
 # Where its folder exports it (`__init__.py`), on the folder's page in `docs/api`, and in the
-# `FLOORS` of `tools/house.py` if its file is a new part of `jarvis`. Tests fail until these agree.
+# `FLOORS` of `tools/floors.py` if its file is a new part of `jarvis`. Tests fail until these agree.
 # (This neuron stays without: it is the example.)
 #
 # ## Neuron 4: tests. What is worth most?
@@ -668,7 +668,7 @@ assert mended_loss[-1] < default_loss[-1] < math.log(2) + 0.02
 #
 # ## Rule 1: a file. Which window?
 #
-# The pair rule of `jarvis.stdp.traces` asks who was first. A **symmetric** rule asks only how close
+# The pair rule of `jarvis.stdp` asks who was first. A **symmetric** rule asks only how close
 # two spikes are. Each pair strengthens the synapse, and each input spike costs a fixed amount, so
 # that something can also weaken it:
 #
@@ -676,7 +676,7 @@ assert mended_loss[-1] < default_loss[-1] < math.log(2) + 0.02
 #    - \alpha \cdot (\text{input spikes})\Bigr], \qquad s = t_{post} - t_{pre} .$$
 #
 # It is known from inhibitory synapses (Vogels et al. 2011). It keeps traces, so its file stands
-# beside `stdp/traces.py`. A first draft: both traces decay, all spikes enter, and each spike reads
+# beside `trace_rules.py`. A first draft: both traces decay, all spikes enter, and each spike reads
 # the other neuron's trace. Its window by the protocol of pairs: one input spike, one output spike,
 # for every distance. What could be wrong with it?
 

@@ -6,7 +6,7 @@ import torch
 
 from jarvis import STDPConfig, STDPLearner
 from jarvis.classroom.check import spikeseg as check
-from jarvis.stdp.instances import union_find
+from jarvis.stdp.spikeseg.instances import union_find
 
 SEEDS = range(2)
 

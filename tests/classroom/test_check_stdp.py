@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from jarvis.classroom.check import stdp as check
-from jarvis.stdp.traces import PairSTDP
+from jarvis.stdp.trace_rules import PairSTDP
 
 SEEDS = range(2)
 

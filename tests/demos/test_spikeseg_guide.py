@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from conftest import ROOT
-from jarvis.stdp.order import STDPConfig
+from jarvis.stdp.order_rule import STDPConfig
 from jarvis.stdp.recipe import make_recipe
 from jarvis.stdp.wta import WTAConfig
 

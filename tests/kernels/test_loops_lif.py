@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from jarvis import LeakyIntegrator, LIFLayer, LIFParams, RecurrentLIFLayer, SurrogateSpike
 from jarvis.kernels import dispatch
+from jarvis.kernels.lif_spec import Rows
 from jarvis.kernels.memory import SMALLEST, empty
-from jarvis.kernels.spec import Rows
 from jarvis.lif import LIFState, unsupported_reason
 
 # Every value of every option, and every pair of reset, detach, refractory time and adaptation.

@@ -260,7 +260,7 @@ def test_no_folder_can_be_written(tmp_path):
 def test_every_loop_has_a_cache_file_of_its_own():
     """Two loops in one file could take each other's number when two processes start at once."""
     from jarvis.kernels.lif_numba import _backward_loop, _kernel
-    from jarvis.kernels.spec import Flags
+    from jarvis.kernels.lif_spec import Flags
 
     one = _kernel(_backward_loop, Flags(), torch.float32, True)
     other = _kernel(_backward_loop, Flags(reset=0), torch.float32, True)

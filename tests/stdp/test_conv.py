@@ -5,7 +5,7 @@ import torch
 
 from jarvis import Events
 from jarvis.stdp.conv import ConvSTDP
-from jarvis.stdp.order import STDPConfig, STDPLearner
+from jarvis.stdp.order_rule import STDPConfig, STDPLearner
 from jarvis.stdp.wta import WTAConfig
 from tests import reference_stdp as reference
 

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from jarvis.stdp.order import STDPConfig
+from jarvis.stdp.order_rule import STDPConfig
 from jarvis.stdp.recipe import (
     ConfigError,
     InputConfig,

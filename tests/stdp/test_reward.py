@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from jarvis import Events
-from jarvis.stdp.order import STDPConfig
+from jarvis.stdp.order_rule import STDPConfig
 from jarvis.stdp.reward import RewardRates, RewardSTDP
 from tests.reference_stdp import drive
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jarvis.classroom.check.verdict import Wrong, array, exercise, near
-from jarvis.stdp.instances import union_find
+from jarvis.stdp.spikeseg.instances import union_find
 
 
 @exercise(1, "w (1 - w), the mean over all axes but the first; then the share that is < limit.")

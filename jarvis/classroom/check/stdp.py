@@ -8,7 +8,7 @@ import torch
 
 from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number, seed_from
 from jarvis.lif import LIFParams, lif_step
-from jarvis.stdp.traces import PairSTDP, ThreeFactorSTDP
+from jarvis.stdp.trace_rules import PairSTDP, ThreeFactorSTDP
 
 
 @exercise(1, "the area of one side of the window is A tau; set both sides equal.")

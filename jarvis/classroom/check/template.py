@@ -280,7 +280,7 @@ def soft_change(answer, rng) -> None:
             (up * (1 - weight) - down * weight, "That is right for bounds at 0 and 1 only."),
             ((up * above - down * below) / width,
              "You divide by the width of the range. Other definitions do so too; here, as in "
-             "jarvis.stdp.traces, `up` is the push at a distance of 1."),
+             "jarvis.stdp.trace_rules, `up` is the push at a distance of 1."),
             (weight + up * above - down * below,
              "That is the weight afterwards. Asked is the change alone."),
             ((up - down) * above * below / width, "One factor for both, which fades at both ends: "

@@ -20,10 +20,10 @@ from jarvis.datasets.pictures import digits
 from jarvis.encoding.decoders import rate_decode, ttfs_decode
 from jarvis.encoding.encoders import poisson_encode, ttfs_encode
 from jarvis.kernels.dispatch import choose
-from jarvis.kernels.spec import Kept, Rows, State
+from jarvis.kernels.lif_spec import Kept, Rows, State
 from jarvis.lif import LIFLayer, LIFParams, initial_state, lif_spec
 from jarvis.neurons.decay import constant_drive
-from jarvis.stdp.traces import PairSTDP, stdp_window
+from jarvis.stdp.trace_rules import PairSTDP, stdp_window
 
 #: The LIF explorer's step, how long the neuron is shown and its rate measured, ms; its currents.
 LIF_DT, LIF_SHOWN, LIF_MEASURED = 0.1, 200.0, 1000.0

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jarvis.stdp.conv import ConvSTDP
-from jarvis.stdp.spike_conv import SILENT, unpool
+from jarvis.stdp.spikeseg.steps import SILENT, unpool
 from jarvis.support.checks import check_tensor
 
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from jarvis.encoding.events import Events
-from jarvis.stdp.decoder import decode
-from jarvis.stdp.order import NEVER, STDPConfig, STDPLearner
-from jarvis.stdp.spike_conv import SILENT, conv_step, fixed_filters, pool_step, unpool
-from jarvis.stdp.spikeseg import LAYERS, SpikeSEG
+from jarvis.stdp.order_rule import NEVER, STDPConfig, STDPLearner
+from jarvis.stdp.spikeseg.decoder import decode
+from jarvis.stdp.spikeseg.network import LAYERS, SpikeSEG
+from jarvis.stdp.spikeseg.steps import SILENT, conv_step, fixed_filters, pool_step, unpool
 from jarvis.stdp.wta import WTAConfig, WTAInhibition
 
 F64 = torch.float64

@@ -13,7 +13,7 @@ from conftest import ROOT
 
 @pytest.fixture(scope="module")
 def house():
-    spec = importlib.util.spec_from_file_location("house", ROOT / "tools" / "house.py")
+    spec = importlib.util.spec_from_file_location("floors", ROOT / "tools" / "floors.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -73,6 +73,6 @@ def test_the_picture_of_the_floors_is_up_to_date(tmp_path):
         return re.findall(r"<text [^>]*>(\w+)</text>", path.read_text(encoding="utf-8"))
 
     target = tmp_path / "floors.svg"
-    subprocess.run([sys.executable, ROOT / "tools" / "house.py", target], check=True)
+    subprocess.run([sys.executable, ROOT / "tools" / "floors.py", target], check=True)
     assert words(target) == words(ROOT / "docs" / "images" / "floors.svg")
     assert len(words(target)) > 14

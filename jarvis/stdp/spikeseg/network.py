@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from jarvis.stdp.conv import ConvSTDP
-from jarvis.stdp.decoder import Record, decode
-from jarvis.stdp.order import NEVER, STDPConfig
-from jarvis.stdp.spike_conv import SILENT, conv_step, fixed_filters, pool_step
+from jarvis.stdp.order_rule import NEVER, STDPConfig
+from jarvis.stdp.spikeseg.decoder import Record, decode
+from jarvis.stdp.spikeseg.steps import SILENT, conv_step, fixed_filters, pool_step
 from jarvis.stdp.wta import WTAConfig
 from jarvis.support.checks import check_choice, check_integer, check_tensor
 

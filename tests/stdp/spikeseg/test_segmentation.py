@@ -11,7 +11,7 @@ from jarvis.encoding.events import Events
 from jarvis.stdp.network import class_spikes, make_layers, make_spikeseg, segment
 from jarvis.stdp.readout import class_of_maps, grid_features, linear_readout
 from jarvis.stdp.recipe import InputConfig, make_recipe
-from jarvis.stdp.segmentation import PixelCounts, SceneScore, close_gaps, dilate, match
+from jarvis.stdp.spikeseg.segmentation import PixelCounts, SceneScore, close_gaps, dilate, match
 from jarvis.stdp.stimuli import edges, load_stimuli, picture_events
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jarvis.stdp.traces import PairSTDP, ThreeFactorSTDP, TripletSTDP, stdp_window
+from jarvis.stdp.trace_rules import PairSTDP, ThreeFactorSTDP, TripletSTDP, stdp_window
 
 F64 = torch.float64
 PAIR = dict(a_plus=0.3, a_minus=0.2, tau_plus=17.0, tau_minus=34.0)

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from jarvis.stdp.decoder import decode
-from jarvis.stdp.instances import (
+from jarvis.stdp.order_rule import STDPConfig
+from jarvis.stdp.spikeseg.decoder import decode
+from jarvis.stdp.spikeseg.instances import (
     Unravelled,
     _boxes,
     hulk,
@@ -13,8 +14,7 @@ from jarvis.stdp.instances import (
     smash_scores,
     union_find,
 )
-from jarvis.stdp.order import STDPConfig
-from jarvis.stdp.spikeseg import SpikeSEG
+from jarvis.stdp.spikeseg.network import SpikeSEG
 
 F64 = torch.float64
 

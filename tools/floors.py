@@ -1,7 +1,7 @@
 """Derive the floors of the library from its imports, and draw them.
 
-    python tools/house.py                          print entries, floors and circles
-    python tools/house.py docs/images/floors.svg   draw the floors
+    python tools/floors.py                          print entries, floors and circles
+    python tools/floors.py docs/images/floors.svg   draw the floors
 
 An entry is a file or folder of ``jarvis/``. An import may lead to the entry itself or to one that
 `FLOORS` names before it. Imports inside functions count too.

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from jarvis.stdp.order import (
+from jarvis.stdp.order_rule import (
     NEVER,
     STDPConfig,
     STDPLearner,

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jarvis.stdp.decoder import Nodes, Record, attribute, spikes_before
-from jarvis.stdp.spikeseg import SpikeSEG, SpikeSEGState
+from jarvis.stdp.spikeseg.decoder import Nodes, Record, attribute, spikes_before
+from jarvis.stdp.spikeseg.network import SpikeSEG, SpikeSEGState
 from jarvis.support.checks import check_choice, check_number
 
 _CHUNK = 512  #: class spikes that are decoded at once

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from jarvis.kernels.lif_spec import Kept, Rows, Spec, State
 from jarvis.kernels.memory import empty, own
-from jarvis.kernels.spec import Kept, Rows, Spec, State
 
 Run = Callable[[int, int], None]  #: runs the steps from the first number to before the second
 
