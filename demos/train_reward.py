@@ -126,13 +126,14 @@ class RewardRun(Run):
     def state(self) -> dict:
         return {"layer": self.layer.state_dict(), "right": self.right}
 
-    def load_state(self, content: dict, path: Path) -> None:
+    def load_state(self, content: dict, path: Path) -> list[str]:
         try:
             self.layer.load_state_dict(content["layer"])
         except RuntimeError as error:
             first = str(error).splitlines()[0]
             raise CheckpointError(f"{path} does not fit this layer: {first}") from error
         self.right = content["right"]
+        return []
 
 
 def main(args) -> None:

@@ -1,8 +1,8 @@
 """jarvis: spiking neural networks to learn from, in Python and PyTorch.
 
-Here are the names that one types first; each folder has the rest, such as
-`jarvis.encoding.ttfs_decode`. They are imported when they are first used, and listed in the stub
-``__init__.pyi``, which editors read.
+The most common names are available here; the subpackages hold the rest, such as
+`jarvis.encoding.ttfs_decode`. Names are imported on first use and listed for editors in the stub
+file ``__init__.pyi``.
 """
 
 import lazy_loader

@@ -1,7 +1,7 @@
 """The leaky integrate-and-fire neuron: its parameters, its state, one step, and its layers.
 
-`lif_update` holds the update rule, once; the layers run it over ``[T, B, ...]``. No layer hides a
-state: it goes in as an argument and comes out as a result.
+`lif_update` defines the update rule; the layers run it over ``[T, B, ...]``. Layers hold no hidden
+state: the state is passed in as an argument and returned as a result.
 """
 
 import math
@@ -39,19 +39,19 @@ RESETS = ("subtract", "zero", "none")
 
 
 class LIFState(NamedTuple):
-    """What a LIF neuron remembers from one step to the next. Every tensor is ``[B, ...]``.
+    """State of a LIF neuron between two steps. Every tensor is ``[B, ...]``.
 
-    A field that the options do not need is None.
+    Fields that the chosen options do not need are None.
     """
 
     v: Tensor  #: potential after the reset (threshold units: rest 0, threshold 1)
     i: Tensor | None = None  #: synaptic current, with `tau_syn`
-    refractory: Tensor | None = None  #: steps left to wait, with `refractory`
-    adaptation: Tensor | None = None  #: decaying count of own spikes, with `adaptation`
-    spikes: Tensor | None = None  #: the last step's spikes, in recurrent layers
+    refractory: Tensor | None = None  #: remaining refractory steps, with `refractory`
+    adaptation: Tensor | None = None  #: decaying count of its own spikes, with `adaptation`
+    spikes: Tensor | None = None  #: spikes of the previous step, in recurrent layers
 
     def detach(self) -> "LIFState":
-        """The same state cut off from the graph: for truncated backpropagation through time."""
+        """The state detached from the graph, for truncated backpropagation through time."""
         return LIFState(self.v.detach(), *(None if x is None else x.detach() for x in self[1:]))
 
 
@@ -61,17 +61,17 @@ class LIFParams:
 
     Args:
         tau: membrane time constant, ms; `math.inf` for no leak. A float, or a tensor that
-            broadcasts against ``[B, ...]`` (it may need a gradient).
+            broadcasts against ``[B, ...]`` (it may require a gradient).
         dt: time step, ms.
-        threshold: potential at which the neuron fires (rest is 0).
+        threshold: potential at which the neuron fires (the resting potential is 0).
         reset: "subtract" (v = h - threshold), "zero" (v = 0) or "none" (v = h).
-        detach_reset: True cuts the gradient through the reset, so that the spike's only path
-            backward is its output (Zenke & Vogels 2021, Neural Comput. 33(4):899).
-        refractory: time after a spike in which v is held and no spike can follow, ms. It is
+        detach_reset: True blocks the gradient through the reset, so that it reaches the spike only
+            through its output (Zenke & Vogels 2021, Neural Comput. 33(4):899).
+        refractory: time after a spike during which v is held and the neuron cannot fire, ms,
             rounded to whole steps.
-        tau_syn: time constant of an exponential synaptic current, ms; None: x goes to v at once.
-        adaptation: by how much each own spike raises the threshold, in threshold units.
-        tau_adapt: time constant with which the raised threshold decays, ms.
+        tau_syn: time constant of an exponential synaptic current, ms; None: x acts on v directly.
+        adaptation: threshold increase per spike of the neuron, in threshold units.
+        tau_adapt: time constant with which the threshold increase decays, ms.
         surrogate: the spike and its derivative.
 
     Raises:
@@ -113,22 +113,22 @@ class LIFParams:
 
     @cached_property
     def decay(self) -> float | Tensor:
-        """What is left of v after one step: ``exp(-dt/tau)``."""
+        """Fraction of v that remains after one step: ``exp(-dt/tau)``."""
         return exp_decay(self.tau, self.dt)
 
     @cached_property
     def decay_syn(self) -> float | Tensor | None:
-        """What is left of the synaptic current after one step, or None without one."""
+        """Fraction of the synaptic current that remains after one step; None without a current."""
         return None if self.tau_syn is None else exp_decay(self.tau_syn, self.dt)
 
     @cached_property
     def decay_adapt(self) -> float | Tensor:
-        """What is left of the threshold's rise after one step."""
+        """Fraction of the threshold increase that remains after one step."""
         return exp_decay(self.tau_adapt, self.dt)
 
 
 def initial_state(x: Tensor, params: LIFParams, recurrent: bool = False) -> LIFState:
-    """A neuron at rest that has never fired, shaped, typed and placed like `x` ``[B, ...]``."""
+    """State of a neuron at rest; shape, dtype and device are those of `x` ``[B, ...]``."""
 
     def zeros() -> Tensor:
         return torch.zeros_like(x, memory_format=torch.contiguous_format)
@@ -154,7 +154,7 @@ def lif_step(x: Tensor, state: LIFState | None, params: LIFParams) -> tuple[Tens
         a = exp(-dt/tau_adapt) a + s
 
     Args:
-        x: input of this step ``[B, ...]``: the jump that it gives to v (or to i).
+        x: input of this step ``[B, ...]``: the jump it causes in v (or in i).
         state: the state before the step; None for a neuron at rest.
         params: the neuron's parameters.
 
@@ -218,13 +218,13 @@ _LEARNABLE = ("tau", "tau_syn", "tau_adapt", "threshold")
 
 
 class LIFTrace(NamedTuple):
-    """Potentials over time, each ``[T, B, ...]``: what to plot, and what to look at."""
+    """Potentials over time, each ``[T, B, ...]``, for plotting and inspection."""
 
     h: Tensor  #: before the reset: crosses the threshold where the neuron fires
-    v: Tensor  #: after the reset: what the next step starts from
+    v: Tensor  #: after the reset: the starting point of the next step
 
 
-#: Parameters that are plain numbers, made and checked once and not at every call of a layer.
+#: Parameters that are plain numbers, built and checked once rather than at every call of a layer.
 _plain_params = lru_cache(maxsize=64)(LIFParams)
 
 
@@ -235,26 +235,26 @@ def _decays(tau: float | Tensor | None) -> bool:
 class LIFLayer(nn.Module):
     """A population of leaky integrate-and-fire neurons, run over a whole sequence.
 
-    The equations are those of `lif_step`; the arguments those of `LIFParams`. Neurons do not
-    mix: any trailing shape works, so a layer follows a convolution as well as a linear map.
+    The equations are those of `lif_step`, the arguments those of `LIFParams`. Neurons do not
+    interact, so any trailing shape works, after a convolution as well as after a linear map.
 
     Args:
         tau: membrane time constant, ms.
         dt: time step, ms.
-        threshold: firing threshold (rest is 0).
+        threshold: firing threshold (the resting potential is 0).
         reset: "subtract", "zero" or "none".
         refractory: refractory time, ms.
         tau_syn: time constant of the synaptic current, ms; None for none.
         surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
-        backend: "auto" takes a compiled time loop where there is one for these options, and says
-            so once where there is none; "eager" runs step by step in PyTorch; "numba" (CPU) and
-            "triton" (CUDA) insist on that loop.
-        detach_reset: True cuts the gradient through the reset.
-        adaptation: rise of the threshold with each own spike.
-        tau_adapt: its decay, ms.
+        backend: "auto" uses a compiled time loop if one supports these options, and warns once
+            if none does; "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA)
+            require that loop.
+        detach_reset: True blocks the gradient through the reset.
+        adaptation: threshold increase per spike of the neuron.
+        tau_adapt: time constant of its decay, ms.
         learnable: which of "tau", "tau_syn", "tau_adapt", "threshold" are trained. Each is
-            stored as a logarithm, so that it stays positive. A tensor given for one of them,
-            say tau of shape [n_hidden], makes it a value for every neuron.
+            stored as a logarithm, so that it stays positive. Passing a tensor for one of them,
+            say tau of shape [n_hidden], gives each neuron its own value.
 
     Raises:
         ValueError: for a value out of range, an unknown name, or an input that is not [T, B, ...].
@@ -323,7 +323,7 @@ class LIFLayer(nn.Module):
 
     @property
     def params(self) -> LIFParams:
-        """The parameters as they are now, for use with `lif_step`."""
+        """The current parameters, for use with `lif_step`."""
         values: dict = {name: self._value(name) for name in _LEARNABLE}
         if any(isinstance(value, Tensor) for value in values.values()):
             return LIFParams(surrogate=self.surrogate, **values, **self._options)
@@ -345,7 +345,7 @@ class LIFLayer(nn.Module):
             trace: also return the potentials. This runs step by step, whatever the backend.
 
         Returns:
-            ``(spikes [T, B, ...], state)``, and a `LIFTrace` as third with ``trace=True``.
+            ``(spikes [T, B, ...], state)``, followed by a `LIFTrace` if ``trace=True``.
         """
         check_input(x, type(self).__name__)
         params = self.params
@@ -360,7 +360,7 @@ class LIFLayer(nn.Module):
                 spikes, *final = run_lif(loops, spec, x, state, weight)
                 return spikes, LIFState(*final)
         spikes, h, v = [], [], []
-        for x_t in x.unbind(0):  # not x[t]: its backward would fill [T, B, ...] at each step
+        for x_t in x.unbind(0):  # not x[t]: its backward would fill [T, B, ...] in each step
             s_t, state, h_t = lif_update(self._input(x_t, state), state, params)
             spikes.append(s_t)
             if trace:
@@ -374,9 +374,9 @@ class LIFLayer(nn.Module):
 
     @property
     def n_updates(self) -> int:
-        """State variables of a neuron that change in a step without a spike.
+        """Number of a neuron's state variables that change in a step without a spike.
 
-        A potential without leak or current stays as it is, and so does a current that lasts.
+        A potential without leak or current does not change, nor does a current without decay.
         """
         p = self.params
         current = p.tau_syn is not None
@@ -402,9 +402,9 @@ class LIFLayer(nn.Module):
 
 
 class RecurrentLIFLayer(LIFLayer):
-    """LIF neurons that also hear each other's spikes of the step before.
+    """LIF neurons that also receive each other's spikes of the previous step.
 
-    The input of step t is ``x_t + W s_(t-1)``; all else is as in `LIFLayer`.
+    The input of step t is ``x_t + W s_(t-1)``; everything else is as in `LIFLayer`.
 
     Args:
         n_hidden: number of neurons; the input is ``[T, B, n_hidden]``.
@@ -431,7 +431,7 @@ class RecurrentLIFLayer(LIFLayer):
         self.weight = nn.Parameter(torch.empty(n_hidden, n_hidden).uniform_(-bound, bound))
 
     def _input(self, x: Tensor, state: LIFState) -> Tensor:
-        assert state.spikes is not None  # checked_state saw to it
+        assert state.spikes is not None  # guaranteed by checked_state
         return x + nn.functional.linear(state.spikes, self.weight)
 
     def forward(self, x: Tensor, state: LIFState | None = None, *, trace: bool = False):
@@ -445,7 +445,7 @@ class RecurrentLIFLayer(LIFLayer):
 
 
 class LeakyIntegrator(nn.Module):
-    """The leaky read-out: a LIF neuron without threshold, ``v = exp(-dt/tau) v + x``.
+    """The leaky read-out: a LIF neuron without a threshold, ``v = exp(-dt/tau) v + x``.
 
     Args:
         tau: time constant, ms; `math.inf` sums without leak.
@@ -491,7 +491,7 @@ class LeakyIntegrator(nn.Module):
 
     @property
     def n_updates(self) -> int:
-        """State variables that change in a step without input: the potential, if it leaks."""
+        """Number of state variables that change in a step without input: 1 if v leaks, else 0."""
         return int(_decays(self.tau))
 
     def extra_repr(self) -> str:
@@ -531,10 +531,10 @@ def integrator_spec(tau: float, dt: float) -> Spec:
 
 
 def unsupported_reason(params: LIFParams) -> str | None:
-    """What about these parameters no compiled loop covers, in words; None if nothing."""
+    """Why no compiled loop supports these parameters, in words; None if one does."""
     for name in ("tau", "tau_syn", "tau_adapt", "threshold"):
         if isinstance(getattr(params, name), Tensor):
-            return f"{name} is a tensor (learnable, or one value a neuron)"
+            return f"{name} is a tensor (learnable, or one value per neuron)"
     if not is_named(params.surrogate):
         return "the surrogate is not one of the named ones"
     return None

@@ -1,7 +1,7 @@
-"""Pictures of spikes and potentials: take data, return Axes, change nothing.
+"""Plots of spikes and potentials: functions that take data and return Axes.
 
-Every function draws into ``ax`` if one is given, into a new figure otherwise, and labels its
-axes with units. Tensors may be on any device and need a gradient.
+Every function draws into ``ax`` if it is given and into a new figure otherwise, and labels its
+axes with units. Tensors may be on any device and may require a gradient.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-if TYPE_CHECKING:  # imported when something is drawn: it costs as much as a third of torch
+if TYPE_CHECKING:  # imported only when drawing: its import takes a third as long as torch's
     from matplotlib.axes import Axes
 
-#: Colours that stay apart for colour-blind readers (Okabe & Ito 2008), used throughout.
+#: Colours that colour-blind readers can tell apart (Okabe & Ito 2008), used throughout.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7F7F7F"
 
 
@@ -25,7 +25,7 @@ def _array(x: Tensor | ArrayLike) -> np.ndarray:
 
 
 def axes_of(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    """`ax`, or new axes in a figure of that size, inches."""
+    """`ax`, or new axes in a figure of the given size, inches."""
     if ax is not None:
         return ax
     from matplotlib import pyplot as plt
@@ -36,13 +36,13 @@ def axes_of(ax: Axes | None, size: tuple[float, float]) -> Axes:
 def raster(
     spikes: Tensor | ArrayLike, *, dt: float = 1.0, ax: Axes | None = None, **style: Any
 ) -> Axes:
-    """A spike raster: one row a unit, one mark a spike.
+    """A spike raster: one row per unit, one marker per spike.
 
-    Step t is drawn at ``t dt``, its beginning, so that a code's step 0 is at 0; `trace` draws
+    Step t is drawn at ``t dt``, its start, so that step 0 of a code is at 0; `trace` draws
     potentials at the end of the step.
 
     Args:
-        spikes: ``[T, N]`` (one sample); further axes are flattened into units.
+        spikes: ``[T, N]`` (one sample); any further axes are flattened into units.
         dt: step, ms.
         ax: where to draw.
         **style: options of ``Axes.scatter``, e.g. color.
@@ -63,7 +63,7 @@ def raster(
     s = s.reshape(len(s), -1)
     steps, units = np.nonzero(s)
     ax = axes_of(ax, (6, 3))
-    # A mark is as tall as its row; scatter takes the square of that, in points.
+    # A marker is as tall as its row; scatter takes the square of that height, in points.
     height = 72.0 * ax.get_window_extent().height / rcParams["figure.dpi"]
     row = height / max(s.shape[1], 1)
     size = float(np.clip(0.8 * row, 1.8, 8.0)) ** 2
@@ -85,7 +85,7 @@ def trace(
 ) -> Axes:
     """One neuron's potential over time, with its spikes and threshold.
 
-    Step t is drawn at ``(t + 1) dt``, the end of the step, where the potential holds.
+    Step t is drawn at ``(t + 1) dt``, the end of the step, where the potential applies.
 
     Args:
         v: ``[T]``, in threshold units.
@@ -128,9 +128,9 @@ def images(
 
     Args:
         pictures: ``[N, H, W]`` or ``[N, 1, H, W]``.
-        titles: one a picture.
-        columns: pictures a row.
-        cmap: matplotlib's name of a colour map.
+        titles: one per picture.
+        columns: pictures per row.
+        cmap: name of a matplotlib colour map.
         symmetric: centre the scale on 0 (for weights; take a diverging `cmap`).
         size: width of a picture, inches.
 
@@ -171,7 +171,7 @@ def confusion_matrix(
     *,
     ax: Axes | None = None,
 ) -> Axes:
-    """Counts of (true class, predicted class); the diagonal is left pale to show the errors.
+    """Counts of (true class, predicted class); the diagonal is pale so that errors stand out.
 
     Args:
         targets, predicted: ``[N]``, integer labels.
@@ -208,13 +208,13 @@ def curves(
     x: Sequence[float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Several learning curves in one picture.
+    """Several learning curves in one plot.
 
     Args:
-        series: name -> values, one an epoch.
-        xlabel, ylabel: of the axes.
-        chance: level of guessing, drawn dotted.
-        x: positions of the values; None: 1, 2, ...
+        series: name -> values, one per epoch.
+        xlabel, ylabel: axis labels.
+        chance: chance level, drawn dotted.
+        x: x coordinates of the values; None: 1, 2, ...
         ax: where to draw.
     """
     from matplotlib.ticker import MaxNLocator

@@ -1,6 +1,6 @@
-"""Spikes that can be trained: a hard threshold forward, a smooth derivative backward.
+"""Trainable spikes: a hard threshold forward, a smooth derivative backward.
 
-A spike is a step function of the potential, and a step has a derivative of zero almost
+A spike is a step function of the potential, and the derivative of a step is zero almost
 everywhere. A surrogate gradient (Neftci, Mostafa & Zenke 2019, IEEE Signal Process. Mag.
 36(6):51) keeps the step in the forward pass and replaces only its derivative.
 """
@@ -17,9 +17,9 @@ from jarvis.support.checks import check_choice, check_number
 Derivative = Callable[[Tensor, float], Tensor]
 
 
-# Each function below is d(spike)/dx at x = v - threshold, with slope k. Every one stays finite
+# Each function below is d(spike)/dx at x = v - threshold, with slope k. All of them stay finite
 # when k * |x| overflows to infinity, because infinity only ever appears in a denominator, in a
-# sigmoid or inside a clamp: that is what keeps large potentials from becoming NaN gradients.
+# sigmoid or inside a clamp: large potentials therefore never produce NaN gradients.
 
 
 def fast_sigmoid(x: Tensor, k: float) -> Tensor:
@@ -52,7 +52,7 @@ class Surrogate(NamedTuple):
     source: str
 
 
-#: The surrogates by name. The slope is each one's usual value in the field.
+#: The surrogates by name, each with the slope that is usual in the field.
 SURROGATES: dict[str, Surrogate] = {
     "fast_sigmoid": Surrogate(
         fast_sigmoid,
@@ -88,28 +88,50 @@ SURROGATES: dict[str, Surrogate] = {
 
 
 class _Spike(torch.autograd.Function):
+    """A step forward, the surrogate backward: what autograd, its second order and torch.func see."""
+
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, v: Tensor, threshold: Tensor | float, derivative: Derivative, slope: float):
-        spikes = (v >= threshold).to(v.dtype)  # THE comparison: everything else refers to it
-        spikes.masked_fill_(v.isnan(), math.nan)  # NaN in, NaN out: never a silent neuron
-        ctx.derivative, ctx.slope = derivative, slope
+    def forward(
+        v: Tensor, threshold: Tensor | float, derivative: Derivative, slope: float
+    ) -> Tensor:
+        spikes = (v >= threshold).to(v.dtype)  # the one comparison; all else refers to it
+        return spikes.masked_fill(v.isnan(), math.nan)  # NaN in, NaN out: never a silent neuron
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        v, threshold, ctx.derivative, ctx.slope = inputs
+        # v and the threshold themselves are kept, not their difference: so autograd knows what the
+        # derivative depends on, and differentiates it once more.
         is_tensor = isinstance(threshold, Tensor)
-        ctx.threshold_shape = threshold.shape if is_tensor else None
-        ctx.save_for_backward(v - threshold)
-        return spikes
+        ctx.threshold = None if is_tensor else threshold
+        ctx.save_for_backward(v, threshold if is_tensor else None)
+        ctx.save_for_forward(v, threshold if is_tensor else None)
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):
-        (x,) = ctx.saved_tensors
+        v, threshold = ctx.saved_tensors
+        x = v - (ctx.threshold if threshold is None else threshold)
         grad = grad_outputs[0] * ctx.derivative(x, ctx.slope)
         grad_threshold = None
         if ctx.needs_input_grad[1]:
-            grad_threshold = -grad.sum_to_size(ctx.threshold_shape)
+            grad_threshold = -grad.sum_to_size(threshold.shape)  # type: ignore[union-attr]
         return grad, grad_threshold, None, None
+
+    @staticmethod
+    def jvp(ctx, *grad_inputs: Tensor | None):
+        v, threshold = ctx.saved_tensors
+        x = v - (ctx.threshold if threshold is None else threshold)
+        v_tangent, threshold_tangent = grad_inputs[:2]
+        moved = torch.zeros_like(x) if v_tangent is None else v_tangent
+        if threshold_tangent is not None:
+            moved = moved - threshold_tangent
+        return ctx.derivative(x, ctx.slope) * moved
 
 
 class SurrogateSpike(nn.Module):
-    """Spike where ``v >= threshold``; backward, a smooth function stands in for the step.
+    """Spike where ``v >= threshold``; backward, a smooth function replaces the step's derivative.
 
     Forward ``s = H(v - threshold)`` with ``H(0) = 1``; backward ``ds/dv = f(v - threshold)``
     and ``ds/dthreshold = -f(v - threshold)``, with `f` one of
@@ -125,8 +147,8 @@ class SurrogateSpike(nn.Module):
     ==================  ==============================  ===================================
 
     Args:
-        surrogate: a name of the table, or a function ``f(x, slope) -> Tensor`` of the shape of x.
-        slope: k, in 1/(unit of v); by default the usual one of the field (25, 4, 2, 1, unused).
+        surrogate: a name from the table, or a function ``f(x, slope) -> Tensor`` of x's shape.
+        slope: k, in 1/(unit of v); the defaults are the field's usual ones (25, 4, 2, 1, unused).
 
     Raises:
         ValueError: for an unknown name, or a slope that is not positive and finite.

@@ -1,4 +1,4 @@
-"""What both scalings of the AdEx neuron share: the surrogate, and a bound on the input."""
+"""Shared by both scalings of the AdEx neuron: the surrogate, and a bound on the input."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ DEFAULT_SURROGATE = SurrogateSpike()
 
 
 class _Saturate(torch.autograd.Function):
-    """Clamp to +-`LARGEST_INPUT`; backward, as if there were no clamp."""
+    """Clamp to +-`LARGEST_INPUT`; the backward pass ignores the clamp."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:

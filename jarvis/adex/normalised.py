@@ -1,7 +1,7 @@
-"""The dimensionless AdEx neuron, which networks train: rest 0, threshold 1.
+"""The dimensionless AdEx neuron for trained networks: resting potential 0, threshold 1.
 
-Its parameters, which check themselves and that dt is small enough; its state; one step, the update
-rule; and the layer that runs it over ``[T, B, ...]``.
+Its parameters, which are validated, including whether dt is small enough; its state; the update
+rule of one step; and the layer that runs it over ``[T, B, ...]``.
 """
 
 import math
@@ -25,7 +25,7 @@ from jarvis.surrogate import SurrogateSpike
 
 @dataclass(frozen=True)
 class NormalisedAdExParams:
-    """Parameters of the dimensionless AdEx, rest 0 and threshold 1, as networks train it.
+    """Parameters of the dimensionless AdEx (resting potential 0, threshold 1), used in training.
 
     With v the potential, i the synaptic current and w the adaptation::
 
@@ -33,17 +33,17 @@ class NormalisedAdExParams:
         di/dt = -i/tau_syn,            i jumps by a weight where a spike arrives
         dw/dt = -w/tau_w + a v,        w jumps by b where the neuron fires
 
-    The neuron fires where v reaches the threshold; then v = 0. `normalised_adex_step` takes Euler's
-    step for all but the decays. Its rest without spikes is that of a neuron whose tau is
-    ``dt/(1 - exp(-dt/tau))``, which is tau + dt/2 for a small dt, and likewise for tau_syn.
+    The neuron fires where v reaches the threshold; then v = 0. `normalised_adex_step` uses an Euler
+    step for everything but the decays. Its fixed point without spikes is that of a neuron with a
+    time constant ``dt/(1 - exp(-dt/tau))``, or tau + dt/2 for small dt; likewise for tau_syn.
 
     Args:
         tau: membrane time constant, ms.
         tau_syn: time constant of the synaptic current, ms.
         dt: time step, ms.
-        threshold: potential at which the neuron fires (rest is 0).
-        a: how strongly the potential drives the adaptation, 1/ms^2.
-        b: by how much a spike raises the adaptation, 1/ms.
+        threshold: potential at which the neuron fires (the resting potential is 0).
+        a: coupling of the potential to the adaptation, 1/ms^2.
+        b: increase of the adaptation per spike, 1/ms.
         tau_w: time constant of the adaptation, ms.
         delta_t: sharpness of the exponential, in units of the potential.
         v_t: potential at which the exponential adds delta_t per ms.
@@ -51,13 +51,13 @@ class NormalisedAdExParams:
 
     Raises:
         ValueError: for a value outside its range, and for a dt at which the step is unstable: the
-            potential and the adaptation would drive each other to ever larger swings.
+            potential and the adaptation would drive each other into growing oscillations.
 
     Warns:
         UserWarning: for a dt longer than the upstroke of a spike, or than tau_syn. The message says
-            what the step then does wrong.
+            what goes wrong in the step.
 
-    Source: Landsmeer et al. 2025, arXiv:2512.10011, whose neuron and defaults these are.
+    Source: Landsmeer et al. 2025, arXiv:2512.10011 (neuron and default values).
 
     Example:
         >>> round(NormalisedAdExParams(dt=0.5).upstroke, 4)
@@ -119,17 +119,17 @@ class NormalisedAdExParams:
             warnings.warn(f"dt={self.dt:g} ms is large: {what}", UserWarning, stacklevel=3)
 
     def _growth(self, dt: float) -> float:
-        """By how much a step multiplies a swing of v and w around rest, where it is above 1.
+        """Factor by which a step amplifies oscillations of v and w around rest, where above 1.
 
         A step of the linear part is ``[[exp(-dt/tau), -dt], [a dt, exp(-dt/tau_w)]]``. With a >= 0
-        its eigenvalues leave the unit circle as a pair, whose size is the root of its determinant.
-        (With a < 0 nothing swings; what drifts then does so in the equation as well.)
+        its eigenvalues leave the unit circle as a pair of modulus sqrt(det). (With a < 0 there is
+        no oscillation, and any drift is also present in the continuous equation.)
         """
         return math.sqrt(math.exp(-dt / self.tau - dt / self.tau_w) + max(self.a, 0.0) * dt * dt)
 
     @property
     def steepest(self) -> float:
-        """The exponential's argument at the threshold, the largest that it can have."""
+        """The exponential's argument at the threshold, its largest possible value."""
         return (self.threshold - self.v_t) / self.delta_t
 
     @property
@@ -139,19 +139,19 @@ class NormalisedAdExParams:
 
 
 class NormalisedAdExState(NamedTuple):
-    """What a dimensionless AdEx neuron remembers, each ``[B, ...]``."""
+    """State of a dimensionless AdEx neuron, each ``[B, ...]``."""
 
-    v: Tensor  #: potential after the reset (rest 0, threshold 1)
+    v: Tensor  #: potential after the reset (resting potential 0, threshold 1)
     i: Tensor  #: synaptic current, 1/ms
     w: Tensor  #: adaptation, 1/ms
 
     def detach(self) -> "NormalisedAdExState":
-        """The same state cut off from the graph: for truncated backpropagation through time."""
+        """The state detached from the graph, for truncated backpropagation through time."""
         return NormalisedAdExState(*(part.detach() for part in self))
 
 
 def normalised_adex_initial_state(x: Tensor, params: NormalisedAdExParams) -> NormalisedAdExState:
-    """A neuron at v = 0 and w = w0 without current, shaped, typed and placed like `x`."""
+    """v = 0 and w = w0 without current; shape, dtype and device are those of `x`."""
     v = torch.zeros_like(x, memory_format=torch.contiguous_format)
     return NormalisedAdExState(v, torch.zeros_like(v), torch.full_like(v, params.w0))
 
@@ -176,18 +176,18 @@ def normalised_adex_step(
     The exponential's argument is clamped at its value at the threshold, which v never exceeds.
 
     Args:
-        x: input of this step ``[B, ...]``: the jump that it gives to i, as the sum of the weights
-            of the spikes that arrive. Beyond +-1e15 it counts as that much.
-        state: the state before the step; None for a neuron that has just begun.
+        x: input of this step ``[B, ...]``: the jump of i, the sum of the weights of all arriving
+            spikes. It is clamped to +-1e15.
+        state: the state before the step; None for the initial state.
         params: the neuron's parameters.
-        surrogate: the spike and its derivative by h - threshold.
-        detach_reset: True cuts the gradient through the reset, as in `LIFParams`.
+        surrogate: the spike and its derivative with respect to h - threshold.
+        detach_reset: True blocks the gradient through the reset, as in `LIFParams`.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), and the new state.
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011. There an input arrives at the end of its step,
-    here at the beginning, as in `lif_step`: the same spikes, one step earlier.
+    here at the beginning, as in `lif_step`: the spikes are the same, one step earlier.
 
     Example:
         >>> params, state = NormalisedAdExParams(dt=0.5), None
@@ -211,7 +211,7 @@ def normalised_adex_update(
     surrogate: Surrogate,
     detach_reset: bool,
 ) -> tuple[Tensor, NormalisedAdExState, Tensor]:
-    """`normalised_adex_step` from a complete state, with h, the potential before the reset."""
+    """`normalised_adex_step` for a given state; also returns h, the potential before the reset."""
     p, v, w = params, state.v, state.w
     i = exp_decay(p.tau_syn, p.dt) * state.i + saturate(x)
     grown = p.delta_t * torch.exp(((v - p.v_t) / p.delta_t).clamp_max(p.steepest))
@@ -223,7 +223,7 @@ def normalised_adex_update(
 
 
 class NormalisedAdExTrace(NamedTuple):
-    """What a dimensionless neuron did, each ``[T, B, ...]``."""
+    """Recorded variables of dimensionless AdEx neurons, each ``[T, B, ...]``."""
 
     h: Tensor  #: potential before the reset
     v: Tensor  #: potential after the reset
@@ -232,17 +232,18 @@ class NormalisedAdExTrace(NamedTuple):
 
 
 class NormalisedAdExLayer(nn.Module):
-    """Dimensionless AdEx neurons (rest 0, threshold 1), run over a whole sequence, for training.
+    """Dimensionless AdEx neurons for training, run over a whole sequence.
 
-    The equations are those of `normalised_adex_step`. Neurons do not mix: any trailing shape works,
-    so a layer follows a convolution as well as a linear map.
+    The equations are those of `normalised_adex_step`, with resting potential 0 and threshold 1.
+    Neurons do not interact, so any trailing shape works, after a convolution as well as after a
+    linear map.
 
     Args:
         params: the neurons' parameters.
         surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
-        backend: "auto" takes the compiled time loop, and says so once where it cannot; "eager" runs
-            step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) insist on that loop.
-        detach_reset: True cuts the gradient through the reset.
+        backend: "auto" uses the compiled time loop if it can, and warns once if not; "eager" runs
+            step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require that loop.
+        detach_reset: True blocks the gradient through the reset.
 
     Raises:
         ValueError: for an unknown name, or an input that is not [T, B, ...].
@@ -276,12 +277,12 @@ class NormalisedAdExLayer(nn.Module):
 
         Args:
             x: input ``[T, B, ...]``: per step, the jump of the synaptic current.
-            state: the state to start from; None for neurons that have just begun.
+            state: the state to start from; None for the initial state.
             trace: also return potentials, current and adaptation. This runs step by step, whatever
                 the backend.
 
         Returns:
-            ``(spikes [T, B, ...], state)``, and with ``trace=True`` a `NormalisedAdExTrace` too.
+            ``(spikes [T, B, ...], state)``, followed by a `NormalisedAdExTrace` if ``trace=True``.
         """
         name = type(self).__name__
         check_input(x, name)

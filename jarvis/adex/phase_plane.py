@@ -1,4 +1,4 @@
-"""Pictures of the AdEx neuron: its phase plane, its path through it, its potential over time."""
+"""Plots of the AdEx neuron: phase plane, trajectory, and potential over time."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class FixedPoint(NamedTuple):
 
     v: float  #: mV
     w: float  #: pA
-    stable: bool  #: whether the neuron comes back to it
+    stable: bool  #: whether the neuron returns to it after a small perturbation
 
 
 def vector_field(params: AdExParams, current: float, v: ArrayLike, w: ArrayLike):
-    """dV/dt in mV/ms and dw/dt in pA/ms at V (mV) and w (pA), under a current in pA.
+    """dV/dt in mV/ms and dw/dt in pA/ms at V (mV) and w (pA), for a current in pA.
 
     Example:
         >>> dv, dw = vector_field(AdExParams.named("tonic"), 500.0, -70.0, 0.0)
@@ -38,7 +38,7 @@ def vector_field(params: AdExParams, current: float, v: ArrayLike, w: ArrayLike)
 
 
 def nullclines(params: AdExParams, current: float, v: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """The w, in pA, at which V stands still, and the w at which w does, for each V in mV.
+    """The V-nullcline and the w-nullcline: w in pA for each V in mV.
 
     ``w = -g_l (V - e_l) + g_l delta_t exp((V - v_t)/delta_t) + I``  and  ``w = a (V - e_l)``.
 
@@ -49,14 +49,14 @@ def nullclines(params: AdExParams, current: float, v: ArrayLike) -> tuple[np.nda
 
 
 def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
-    """The points where the two nullclines meet, by rising V: none, one or two.
+    """The intersections of the two nullclines in order of increasing V: none, one or two.
 
     Args:
         params: the neuron.
         current: pA.
 
     Example:
-        >>> [round(rest.v, 1) for rest in fixed_points(AdExParams.named("tonic"), 100.0)]
+        >>> [round(point.v, 1) for point in fixed_points(AdExParams.named("tonic"), 100.0)]
         [-61.7, -45.4]
         >>> fixed_points(AdExParams.named("tonic"), 500.0)
         []
@@ -66,7 +66,7 @@ def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
     p = params
 
     def excess(v: float) -> float:
-        """The current that is missing for a rest at v: negative far below, negative far above."""
+        """Current missing for a fixed point at v: negative far below and far above."""
         u = min((v - p.v_t) / p.delta_t, 700.0)
         return (p.g_l + p.a) * (v - p.e_l) - p.g_l * p.delta_t * math.exp(u) - current
 
@@ -82,7 +82,7 @@ def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
     top = p.v_t + p.delta_t * math.log(1.0 + p.a / p.g_l)
     if excess(top) <= 0:
         return []
-    far += min(current, 0.0) / (p.g_l + p.a)  # beyond the rest that the leak alone would have
+    far += min(current, 0.0) / (p.g_l + p.a)  # beyond the fixed point of the leak alone
     return [between(far, top), between(top, far_up)]
 
 
@@ -94,20 +94,20 @@ def phase_plane(
     w: tuple[float, float] = (-100.0, 400.0),
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the nullclines, the fixed points, the reset, and arrows of where the state goes.
+    """Draw the nullclines, the fixed points, the reset, and the vector field.
 
     Args:
         params: the neuron.
         current: pA.
-        v, w: the ranges shown, mV and pA.
+        v, w: ranges of the axes, mV and pA.
         ax: where to draw.
 
     Returns:
-        The axes. Full circles are stable fixed points, open ones unstable.
+        The axes. Filled circles are stable fixed points, open ones unstable.
     """
     ax = axes_of(ax, (5.0, 3.5))
     grid_v, grid_w = np.meshgrid(np.linspace(*v, 17)[1:-1], np.linspace(*w, 13)[1:-1])
-    # In fractions of the picture, so that the arrows' directions are those of curves in it.
+    # In fractions of the plot, so that the arrows are tangent to the curves drawn in it.
     dv, dw = vector_field(params, current, grid_v, grid_w)
     dv, dw = dv / (v[1] - v[0]), dw / (w[1] - w[0])
     size = np.hypot(dv, dw)
@@ -125,9 +125,9 @@ def phase_plane(
 
 
 def trajectory(response: StepResponse, ax: Axes, color: str = RED) -> Axes:
-    """Draw the path of (V, w) into a phase plane, broken at each spike; squares: after a reset."""
+    """Draw the trajectory of (V, w), interrupted at each spike; squares show the state after it."""
     v, w, times = response.v, response.w, response.times
-    # The step of which a spike is part: the state at its end is after the reset.
+    # The step that contains a spike: the state at its end is after the reset.
     reset = np.searchsorted(times, response.spike_times - 1e-9)
     ax.plot(np.insert(v, reset, np.nan), np.insert(w, reset, np.nan), color=color, lw=1)
     ax.plot(v[reset], w[reset], "s", color=color, ms=3)
@@ -135,9 +135,9 @@ def trajectory(response: StepResponse, ax: Axes, color: str = RED) -> Axes:
 
 
 def potential(response: StepResponse, ax: Axes | None = None, peak: float = 0.0) -> Axes:
-    """Draw V over time, each spike up to `peak` (mV) and with a mark above it.
+    """Draw V over time, each spike up to `peak` (mV) and with a marker above it.
 
-    V itself is known at the ends of steps only, and at the end of a spike's step it has been reset.
+    V is known only at the ends of steps, and at the end of a step with a spike it has been reset.
     """
     ax = axes_of(ax, (6.0, 2.2))
     t, v = response.times, response.v

@@ -1,7 +1,7 @@
-"""The AdEx neuron of physiology, in mV, pA, nS, pF and ms, with the published firing patterns.
+"""The AdEx neuron in biophysical units (mV, pA, nS, pF, ms), with the published firing patterns.
 
-Its parameters, which check themselves and that dt is small enough; its state; one step, the update
-rule; and the layer that runs it over ``[T, B, ...]``.
+Its parameters, which are validated, including whether dt is small enough; its state; the update
+rule of one step; and the layer that runs it over ``[T, B, ...]``.
 """
 
 import math
@@ -24,7 +24,7 @@ from jarvis.surrogate import SurrogateSpike
 
 
 class HalfStep(NamedTuple):
-    """What the linear part does in half a step, to ``x = V - e_l`` and w, from x, w and I."""
+    """Half a step of the linear part: coefficients of x = V - e_l, w and I in the new x and w."""
 
     xx: float
     xw: float
@@ -35,10 +35,10 @@ class HalfStep(NamedTuple):
 
 
 class FiringPattern(NamedTuple):
-    """A published parameter set and the step of current that shows its pattern."""
+    """A published parameter set and the current step that evokes its firing pattern."""
 
     panel: str  #: of the paper's figure
-    current: float  #: pA, from rest (V = e_l, w = 0) on
+    current: float  #: pA, applied from rest (V = e_l, w = 0)
     c: float
     g_l: float
     e_l: float
@@ -49,9 +49,9 @@ class FiringPattern(NamedTuple):
 
 
 #: Naud, Marcille, Clopath & Gerstner 2008, Biol. Cybern. 99:335, table 1 and figure 4; v_t = -50 mV
-#: and delta_t = 2 mV in all. Panels f and g are as P. Mueller corrected them (Brian's example
-#: `Naud_et_al_2008_adex_firing_patterns`): with the table's own rows, f has no spike in
-#: the 500 ms of the figure, and g never stops.
+#: and delta_t = 2 mV in all. Panels f and g use P. Mueller's corrections (Brian's example
+#: `Naud_et_al_2008_adex_firing_patterns`): with the table's own values, f does not spike within
+#: the 500 ms of the figure, and g never stops firing.
 FIRING_PATTERNS: dict[str, FiringPattern] = {
     #                                   panel  I     c    g_l  e_l    a    b   tau_w v_reset
     "tonic": FiringPattern("4a", 500.0, 200.0, 10.0, -70.0, 2.0, 0.0, 30.0, -58.0),
@@ -74,36 +74,36 @@ class AdExParams:
         c dV/dt     = -g_l (V - e_l) + g_l delta_t exp((V - v_t)/delta_t) + I - w
         tau_w dw/dt = a (V - e_l) - w
 
-    The exponential reaches infinity within a finite time. Where V passes v_peak on the way there,
-    the neuron spikes: V = v_reset, and w rises by b.
+    The exponential diverges in finite time. When V passes v_peak on the way, the neuron spikes:
+    V = v_reset, and w increases by b.
 
     A step is exact for the linear part and for the exponential, each by itself (`adex_step`). Two
-    closed forms say what that costs. A constant current just too small to fire, with w held, has
-    its rest at ``v_t - delta_t (1 + (dt/tau)^2/24)`` instead of ``v_t - delta_t``. And a spike
-    comes up to `spike_error` early or late.
+    closed forms give the error of this splitting. With w held and a constant current just too
+    small to fire, the fixed point is at ``v_t - delta_t (1 + (dt/tau)^2/24)`` instead of
+    ``v_t - delta_t``. And a spike may be up to `spike_error` early or late.
 
     Args:
         c: capacitance, pF.
         g_l: leak conductance, nS. The membrane time constant is tau = c/g_l.
         e_l: resting potential, mV.
-        v_t: threshold, where the exponential is as steep as the leak, mV.
-        delta_t: sharpness of the spike's onset, mV.
+        v_t: threshold, at which the exponential is as steep as the leak, mV.
+        delta_t: sharpness of the spike onset, mV.
         a: coupling of V to the adaptation, nS; it may be negative.
-        b: rise of the adaptation at each spike, pA.
+        b: increase of the adaptation per spike, pA.
         tau_w: time constant of the adaptation, ms.
         v_reset: potential after a spike, mV.
-        v_peak: where the upstroke is cut off, mV. A larger one hardly changes a spike's time.
+        v_peak: where the upstroke is cut off, mV. A larger value hardly changes spike times.
         dt: time step, ms.
 
     Raises:
-        ValueError: for a value outside its range; and for a dt so large that spikes would be lost
-            or invented: above tau, tau_w or `upstroke`. The message says which.
+        ValueError: for a value outside its range; and for a dt so large that spikes would be missed
+            or spurious: above tau, tau_w or `upstroke`. The message says which.
 
     Warns:
-        UserWarning: if a spike's time may be wrong by more than 1 % of the shortest of tau and
-            `upstroke`, and so intervals by about as much.
+        UserWarning: if the error of a spike time, and hence of an interval, may exceed 1 % of the
+            shorter of tau and `upstroke`.
 
-    Source: Brette & Gerstner 2005, J. Neurophysiol. 94:3637, eqs. 1-3, and its values as defaults.
+    Source: Brette & Gerstner 2005, J. Neurophysiol. 94:3637, eqs. 1-3, and its default values.
 
     Example:
         >>> params = AdExParams.named("bursting")
@@ -185,11 +185,11 @@ class AdExParams:
 
     @property
     def rheobase(self) -> float:
-        """The smallest current, raised slowly, at which no stable rest is left, pA.
+        """The smallest slowly increased current at which no stable fixed point is left, pA.
 
-        The rest meets the unstable one (saddle-node), or begins to swing before (Hopf, where
-        ``a/g_l > tau/tau_w``). With a = 0 it is ``g_l (v_t - delta_t - e_l)``; with ``a <= -g_l``
-        there is no stable rest at any current.
+        The stable fixed point merges with the unstable one (saddle-node), or loses its stability
+        before that (Hopf, where ``a/g_l > tau/tau_w``). With a = 0 the rheobase is
+        ``g_l (v_t - delta_t - e_l)``; with ``a <= -g_l`` no current has a stable fixed point.
 
         Source: Touboul & Brette 2008, Biol. Cybern. 99:319; Naud et al. 2008, section 2.
         """
@@ -202,17 +202,17 @@ class AdExParams:
     @cached_property
     def v_cross(self) -> float:
         """The potential from which the exponential reaches v_peak within one step, mV."""
-        # A step is taken 1e-5 too long here, so that rounding (in float32: 2e-6) cannot turn the
-        # logarithm's argument to 0 for a neuron that does not spike.
+        # The step is taken 1e-5 too long here, so that rounding (in float32: 2e-6) cannot make the
+        # logarithm's argument 0 for a neuron that does not spike.
         peak = math.exp(-(self.v_peak - self.v_t) / self.delta_t)
         return self.v_t - self.delta_t * math.log(self.dt / self.tau * (1.0 + 1e-5) + peak)
 
     @property
     def spike_error(self) -> float:
-        """By how much a step of dt may misplace a spike, ms.
+        """Largest error of a spike time at a step of dt, ms.
 
-        The leak of half a step is counted before the exponential, and of the rest after it; where
-        the spike comes in between, its time is off by up to some
+        The leak is applied for half a step before the exponential and for the other half after it;
+        the time of a spike in between is off by up to about
         ``dt^2/8 (v_cross - e_l)/(tau delta_t)``.
         """
         return self.dt**2 / 8.0 * abs(self.v_cross - self.e_l) / (self.tau * self.delta_t)
@@ -223,25 +223,25 @@ class AdExParams:
         rates = [
             [-1.0 / self.tau, -1.0 / self.c, 1.0 / self.c],
             [self.a / self.tau_w, -1.0 / self.tau_w, 0.0],
-            [0.0, 0.0, 0.0],  # the current stays
+            [0.0, 0.0, 0.0],  # the current is constant
         ]
         flow = torch.linalg.matrix_exp(torch.tensor(rates, dtype=torch.float64) * self.dt / 2.0)
         return HalfStep(*flow[:2].flatten().tolist())
 
 
 class AdExState(NamedTuple):
-    """What an AdEx neuron remembers, each ``[B, ...]``."""
+    """State of an AdEx neuron, each ``[B, ...]``."""
 
     v: Tensor  #: potential, mV
     w: Tensor  #: adaptation current, pA
 
     def detach(self) -> "AdExState":
-        """The same state cut off from the graph: for truncated backpropagation through time."""
+        """The state detached from the graph, for truncated backpropagation through time."""
         return AdExState(*(part.detach() for part in self))
 
 
 def adex_initial_state(x: Tensor, params: AdExParams) -> AdExState:
-    """A neuron at rest, V = e_l and w = 0, shaped, typed and placed like `x` ``[B, ...]``."""
+    """V = e_l and w = 0; shape, dtype and device are those of `x` ``[B, ...]``."""
     v = torch.full_like(x, params.e_l, memory_format=torch.contiguous_format)
     return AdExState(v, torch.zeros_like(v))
 
@@ -254,25 +254,25 @@ def adex_step(
 ) -> tuple[Tensor, AdExState]:
     """One step of the AdEx neuron in biophysical units.
 
-    The equation is a linear part (leak, adaptation, input) and an exponential. Each is solved
-    exactly, in the order half of the linear part, the exponential, the other half (Strang)::
+    The equation is split into a linear part (leak, adaptation, input) and an exponential. Each is
+    solved exactly: half a step of the linear part, the exponential, another half step (Strang)::
 
         (x, w) = exp(A dt/2) (x, w, I)                               x = V - e_l
         V      = V - delta_t ln(1 - dt/tau exp((V - v_t)/delta_t))   tau = c/g_l
         (x, w) = exp(A dt/2) (x, w, I)
 
-    The logarithm ends where its argument does: from V >= `v_cross` on, the exponential reaches
-    v_peak within this step, after ``t = tau (exp(-(V - v_t)/delta_t) - exp(-(v_peak -
-    v_t)/delta_t))``. That is a spike. The rest of the step, dt - t, then starts from v_reset and
-    w + b, so that the time between spikes does not depend on the grid. A neuron spikes at most once
-    a step.
+    The logarithm is undefined once its argument reaches 0: for V >= `v_cross`, the exponential
+    reaches v_peak within this step, after ``t = tau (exp(-(V - v_t)/delta_t) - exp(-(v_peak -
+    v_t)/delta_t))``. That is a spike. The remainder of the step, dt - t, then starts from v_reset
+    and w + b, so that interspike intervals do not depend on the grid. A neuron spikes at most once
+    per step.
 
     Args:
-        current: I ``[B, ...]``, pA, constant during the step. Beyond +-1e15 it counts as that much.
+        current: I ``[B, ...]``, pA, constant during the step; clamped to +-1e15.
         state: the state before the step; None for a neuron at rest.
         params: the neuron's parameters.
-        surrogate: the spike and its derivative by ``(V - v_cross)/delta_t``. What the state after a
-            spike owes to the state before it has its exact derivative, with no surrogate.
+        surrogate: the spike and its derivative with respect to ``(V - v_cross)/delta_t``. How the
+            state after a spike depends on the state before it is differentiated exactly.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), and the new state.
@@ -298,7 +298,7 @@ def adex_step(
 def adex_update(
     current: Tensor, state: AdExState, params: AdExParams, surrogate: Surrogate
 ) -> tuple[Tensor, AdExState, Tensor]:
-    """`adex_step` from a complete state, with the time since the spike (0 without one), ms."""
+    """`adex_step` for a given state; also returns the time since the spike, ms (0 without one)."""
     p, dt = params, params.dt
     half = p.half_step
     current = saturate(current)
@@ -311,7 +311,7 @@ def adex_update(
     spikes = surrogate(over, 0.0)
     crosses = over.detach() >= 0.0
 
-    # One exponential serves both ways: its argument is at most ln(tau/dt) on either.
+    # One exponential serves both cases: its argument is at most ln(tau/dt) in either.
     u = (x - (p.v_t - p.e_l)) / p.delta_t
     e = torch.exp(torch.where(crosses, -u, u))
     # Without a spike.
@@ -321,7 +321,7 @@ def adex_update(
         half.xx * x_on + half.xw * w + half.xi * current,
         half.wx * x_on + half.ww * w + half.wi * current,
     )
-    # With a spike: the rest of the step from v_reset, to second order in it.
+    # With a spike: the remainder of the step from v_reset, to second order.
     r = reset_rates(p)
     since = torch.where(crosses, (dt - p.tau * (e - r.peak)).clamp(0.0, dt), 0.0)
     w_off = half.wx * r.x + half.ww * w + half.wi * current + p.b * (1.0 - since / p.tau_w)
@@ -332,16 +332,16 @@ def adex_update(
 
 
 class ResetRates(NamedTuple):
-    """What the neuron does at v_reset, without input and adaptation."""
+    """Derivatives of V at v_reset, without input and adaptation."""
 
     x: float  #: v_reset - e_l, mV
     slope: float  #: of V there, mV/ms
-    bend: float  #: half the derivative of that slope by V, 1/ms
+    bend: float  #: half the derivative of that slope with respect to V, 1/ms
     peak: float  #: exp(-(v_peak - v_t)/delta_t)
 
 
 def reset_rates(p: AdExParams) -> ResetRates:
-    """The constants of a step in which the neuron spikes."""
+    """The constants needed for a step in which the neuron spikes."""
     x = p.v_reset - p.e_l
     e = torch.exp(torch.tensor((p.v_reset - p.v_t) / p.delta_t, dtype=torch.float64)).item()
     peak = torch.exp(torch.tensor(-(p.v_peak - p.v_t) / p.delta_t, dtype=torch.float64)).item()
@@ -349,15 +349,15 @@ def reset_rates(p: AdExParams) -> ResetRates:
 
 
 class AdExTrace(NamedTuple):
-    """What a biophysical neuron did, each ``[T, B, ...]``, at the end of each step."""
+    """Recorded variables at the end of each step, each ``[T, B, ...]``."""
 
     v: Tensor  #: potential, mV
     w: Tensor  #: adaptation current, pA
-    since: Tensor  #: time since the spike, where there was one in this step, else 0; ms
+    since: Tensor  #: time since the spike of this step, ms; 0 without a spike
 
 
 def spike_times(spikes: Tensor, since: Tensor, dt: float) -> Tensor:
-    """The spike times of one neuron, finer than the grid: ``(step + 1) dt - since``.
+    """The spike times of one neuron, more precise than the grid: ``(step + 1) dt - since``.
 
     Args:
         spikes: ``[T]``.
@@ -376,12 +376,12 @@ def spike_times(spikes: Tensor, since: Tensor, dt: float) -> Tensor:
 
 
 class StepResponse(NamedTuple):
-    """What one neuron does under a step of current; arrays of `step_response`."""
+    """Response of one neuron to a current step; returned by `step_response`."""
 
     times: np.ndarray  #: the ends of the steps, ms
-    v: np.ndarray  #: potential there, mV
-    w: np.ndarray  #: adaptation there, pA
-    spike_times: np.ndarray  #: ms, finer than the steps
+    v: np.ndarray  #: potential at these times, mV
+    w: np.ndarray  #: adaptation at these times, pA
+    spike_times: np.ndarray  #: ms, more precise than the steps
 
 
 def step_response(
@@ -392,7 +392,7 @@ def step_response(
     v: float | None = None,
     w: float = 0.0,
 ) -> StepResponse:
-    """One neuron under a current that is switched on at 0 and stays on, in float64.
+    """Response of one neuron to a current that is switched on at t = 0, in float64.
 
     Args:
         params: the neuron.
@@ -424,22 +424,22 @@ def step_response(
 class AdExLayer(nn.Module):
     """Adaptive exponential neurons in biophysical units, run over a whole sequence.
 
-    The equations are those of `adex_step`. Neurons do not mix: any trailing shape works.
+    The equations are those of `adex_step`. Neurons do not interact: any trailing shape works.
 
     Args:
         params: the neurons' parameters.
         surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
-        backend: "auto" takes the compiled time loop where no gradient is asked for, and else the
-            readable step; "eager" takes the step; "numba" (CPU) and "triton" (CUDA) insist on that
-            loop.
+        backend: "auto" uses the compiled time loop if no gradient is needed, and PyTorch's step
+            by step otherwise; "eager" runs step by step; "numba" (CPU) and "triton" (CUDA) require
+            that loop.
 
     Raises:
         ValueError: for an unknown name, or an input that is not [T, B, ...].
         TypeError: for an input that is not a floating-point tensor.
 
     Warns:
-        UserWarning: if a neuron spikes in two successive steps: the input drives it so strongly
-            that spikes are lost between them.
+        UserWarning: if a neuron spikes in two successive steps: the input is so strong that spikes
+            between them may be lost.
 
     Example:
         >>> layer = AdExLayer(AdExParams.named("bursting"))
@@ -471,7 +471,7 @@ class AdExLayer(nn.Module):
             trace: also return potentials, adaptation and the spikes' times within their steps.
 
         Returns:
-            ``(spikes [T, B, ...], state)``, and an `AdExTrace` as third with ``trace=True``.
+            ``(spikes [T, B, ...], state)``, followed by an `AdExTrace` if ``trace=True``.
         """
         name = type(self).__name__
         check_input(current, name)
@@ -479,7 +479,7 @@ class AdExLayer(nn.Module):
         state = checked_state(name, current, state, fresh)
         tensors = (current, *state)
         learns = torch.is_grad_enabled() and any(part.requires_grad for part in tensors)
-        reason = "a gradient is asked for, which its loop does not give" if learns else None
+        reason = "a gradient is needed, which its loop does not compute" if learns else None
         loops = choose(self.backend, name, tensors, reason, family="adex")
         if loops is not None:
             values = adex_values(self.params)
@@ -510,7 +510,7 @@ class AdExLayer(nn.Module):
 
 
 def adex_values(params: AdExParams) -> AdExValues:
-    """The numbers for a biophysical layer."""
+    """The constants that the compiled loop of a biophysical layer needs."""
     p, reset = params, reset_rates(params)
     return AdExValues(
         p.e_l,

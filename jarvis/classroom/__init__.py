@@ -1,6 +1,6 @@
-"""What only lessons use: exercises that answer back, sliders, networks broken on purpose.
+"""Used only by the lessons: exercise checks, interactive explorers, deliberately broken networks.
 
-`check` tries a learner's answer and says in words what is wrong, `widgets` shows the sliders whose
-views `explorers` computes and draws, `broken` has the patients of notebook 10, `comparison` sets
-learners side by side, and `results` holds the numbers of a text against the run that measured them.
+`check` tests a learner's answer and explains what is wrong, `widgets` has the interactive explorers
+that `explorers` computes and draws, `broken` has the patients of notebook 10, `comparison` compares
+learners, and `results` checks the numbers in a text against the run that measured them.
 """

@@ -1,15 +1,15 @@
-"""Eight networks that fail, in the ways people really meet: the patients of notebook 10.
+"""Eight networks that fail in ways that occur in practice: the patients of notebook 10.
 
-Each is small, looks right at a glance and trains within seconds. What is wrong with it is not said
-here: `diagnose` and a plot or two find it. Mended, each of them learns.
+Each is small, looks right at first glance and trains within seconds. What is wrong is not revealed
+here: `diagnose` and a plot or two show it. Once fixed, each of them learns.
 
 ==  =====================  ===========================================  =======================
 1   `deep_reader`          `SpikingMLP` with three hidden layers        digits, Poisson code
-2   `drawn_reader`         `SpikingMLP` with weights of its own         digits, Poisson code
+2   `drawn_reader`         `SpikingMLP` with custom initial weights     digits, Poisson code
 3   `StreamReader`         integrate-and-fire neurons                   digits, Poisson code
 4   `CueNetwork`           remembers a cue until the end                `cue`, ``[B, T, 32]``
-5   `ported_network`       the same, with a constant from elsewhere     `cue`, ``[T, B, 32]``
-6   `spike_reader`         one hidden layer of short memory             toy set, first spikes
+5   `ported_network`       the same, ported from another simulator      `cue`, ``[T, B, 32]``
+6   `spike_reader`         one hidden layer with a short memory         toy set, first spikes
 7   `RowReader`            recurrent, reads a picture row by row        digits, `rows`
 8   `stroke_finder`        a convolution that learns by STDP            digits, `retina`
 ==  =====================  ===========================================  =======================
@@ -33,12 +33,12 @@ from jarvis.training.devices import seeded
 
 
 def deep_reader(seed: int = 0, n_layers: int = 3, std: float = 0.01) -> SpikingMLP:
-    """Patient 1: reads digits through several hidden layers of 100 neurons.
+    """Patient 1: reads digits with several hidden layers of 100 neurons.
 
     Args:
         seed: of the initial weights.
         n_layers: hidden layers.
-        std: of the hidden synapses' initial weights.
+        std: standard deviation of the hidden synapses' initial weights.
 
     Example:
         >>> deep_reader()(torch.ones(25, 4, 1, 8, 8)).shape
@@ -54,10 +54,10 @@ def deep_reader(seed: int = 0, n_layers: int = 3, std: float = 0.01) -> SpikingM
 
 
 def drawn_reader(weight: Tensor | None = None, seed: int = 0) -> SpikingMLP:
-    """Patient 2: reads digits through 100 hidden neurons.
+    """Patient 2: reads digits with 100 hidden neurons.
 
     Args:
-        weight: of the hidden synapses at the start, ``[100, 64]``; None: the patient's.
+        weight: initial weights of the hidden synapses, ``[100, 64]``; None: the patient's.
         seed: of the initial weights.
 
     Example:
@@ -97,7 +97,7 @@ class StreamReader(nn.Module):
 
 
 class CueNetwork(nn.Module):
-    """Patient 4: says at the end which cue came at the beginning.
+    """Patient 4: reports at the end which cue was shown at the beginning.
 
     Args:
         seed: of the initial weights.
@@ -125,7 +125,7 @@ def cue(n: int, generator: torch.Generator, n_steps: int = 50) -> tuple[Tensor, 
     """A cue to remember: 10 ms of spikes in one half of 32 inputs, then 40 ms of noise in both.
 
     Args:
-        n: samples.
+        n: number of samples.
         generator: source of randomness, on the CPU.
         n_steps: T, steps of 1 ms.
 
@@ -145,10 +145,10 @@ def cue(n: int, generator: torch.Generator, n_steps: int = 50) -> tuple[Tensor, 
 
 
 def ported_network(tau: float = 0.95, seed: int = 0) -> SpikingMLP:
-    """Patient 5: does the task of patient 4, with 0.95 taken over from another simulator.
+    """Patient 5: solves the task of patient 4, with a value of 0.95 from another simulator.
 
     Args:
-        tau: the number that went in as `tau`.
+        tau: the value passed as `tau`.
         seed: of the initial weights.
     """
     with seeded(seed):
@@ -156,7 +156,7 @@ def ported_network(tau: float = 0.95, seed: int = 0) -> SpikingMLP:
 
 
 def spike_reader(readout: nn.Module | None = None, seed: int = 0) -> SpikingMLP:
-    """Patient 6: 32 inputs that fire once each, hidden neurons of short memory, two classes.
+    """Patient 6: 32 inputs that fire once each, hidden neurons with short memory, two classes.
 
     Args:
         readout: maps the output units' currents ``[T, B, 2]`` to scores ``[B, 2]``; None: the
@@ -171,7 +171,7 @@ def spike_reader(readout: nn.Module | None = None, seed: int = 0) -> SpikingMLP:
 
 
 class RowReader(nn.Module):
-    """Patient 7: neurons that hear each other read a digit row by row.
+    """Patient 7: recurrently connected neurons read a digit row by row.
 
     Args:
         neurons: a `RecurrentLIFLayer` of 64; None: the patient's.
@@ -198,15 +198,15 @@ class RowReader(nn.Module):
 
 
 def rows(pictures: Tensor, generator: torch.Generator | None = None, hold: int = 10) -> Tensor:
-    """Pictures ``[B, 1, H, W]`` row by row, each held for some steps: ``[hold * H, B, W]``.
+    """Pictures ``[B, 1, H, W]`` row by row, each held for `hold` steps: ``[hold * H, B, W]``.
 
-    It is an `Encode` for `fit`, and takes a generator only for that.
+    An `Encode` for `fit`; the generator is unused.
     """
     return pictures[:, 0].transpose(0, 1).repeat_interleave(hold, dim=0)
 
 
 def stroke_finder(wta: WTAConfig | None = None, seed: int = 0) -> ConvSTDP:
-    """Patient 8: 40 maps that are to find the strokes of digits, without labels.
+    """Patient 8: 40 maps that should learn the strokes of digits, without labels.
 
     Args:
         wta: the competition; its `theta_rest` is the threshold. None: the patient's.
@@ -220,6 +220,6 @@ def stroke_finder(wta: WTAConfig | None = None, seed: int = 0) -> ConvSTDP:
 
 
 def retina(pictures: Tensor) -> Events:
-    """Pictures ``[B, 1, H, W]`` as events of ON and OFF cells in 15 steps, strong edges first."""
+    """Pictures ``[B, 1, H, W]`` as ON and OFF events in 15 steps, strong edges first."""
     edges = filter_images(pictures, difference_of_gaussians(5, 0.7, 1.4), threshold=0.02)
     return Events.from_first_steps(intensity_to_latency(edges, 15), 15)

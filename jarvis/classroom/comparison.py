@@ -1,7 +1,7 @@
-"""Learners side by side: the same noise and the same pruning for each, and a read-out for STDP.
+"""Comparison of learners: the same noise and pruning for each, and a read-out for STDP.
 
-What they hear is a code of one spike an input at most: ``steps [B, n]``, the step of each input's
-spike, and `n_steps` where it never fires.
+Their input is a code with at most one spike per input: ``steps [B, n]``, the step of each input's
+spike, or `n_steps` if it never fires.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ NOISE = ("lost", "shifted", "added")
 
 
 class STDPClassifier(nn.Module):
-    """A layer that learnt by STDP, and linear outputs that hear how early its neurons fire.
+    """A layer trained by STDP, with a linear read-out of how early its neurons fire.
 
-    ``scores = b + sum over hidden spikes of w (1 - t / n_steps)``: a spike starts a current that
-    lasts, and the output adds it up. The weights are a linear support vector machine's.
+    ``scores = b + sum over hidden spikes of w (1 - t / n_steps)``: a spike starts a sustained
+    current, which the output integrates. The weights are those of a linear support vector machine.
 
     Args:
-        layer: on inputs of ``(n, 1, 1)`` with a kernel of 1: every neuron hears all n.
-        steps: ``[N, n]``, what to fit the outputs on.
+        layer: for inputs of ``(n, 1, 1)`` with a kernel of 1: every neuron receives all n.
+        steps: ``[N, n]``, the data to fit the read-out to.
         targets: ``[N]`` labels.
         n_steps: T of the code.
-        c: the machine's penalty for points on the wrong side.
+        c: penalty of the support vector machine for points on the wrong side.
 
     Raises:
-        ValueError: for a layer with a larger kernel, or steps that do not fit it.
+        ValueError: for a layer with a larger kernel, or steps that do not match it.
 
     Example:
         >>> layer = ConvSTDP(6, 4, 1, threshold=1.0)
@@ -65,7 +65,7 @@ class STDPClassifier(nn.Module):
         weight, bias = (
             torch.from_numpy(part).float() for part in (machine.coef_, machine.intercept_)
         )
-        if len(weight) == 1:  # of two classes the machine has only what tells them apart
+        if len(weight) == 1:  # for two classes the machine has a single weight vector
             weight, bias = torch.cat([-weight, weight]), torch.cat([-bias, bias])
         self.output = nn.Linear(layer.out_channels, len(weight))
         with torch.no_grad():
@@ -80,7 +80,7 @@ class STDPClassifier(nn.Module):
         return Events.from_first_steps(steps[:, :, None, None], self.n_steps)
 
     def features(self, steps: Tensor) -> Tensor:
-        """``[B, neurons]``: 1 for a spike at once, falling to 0; 0 for none."""
+        """``[B, neurons]``: 1 for a spike at step 0, decreasing to 0 for no spike."""
         return 1.0 - self.hidden(steps).first_steps().flatten(1) / self.n_steps
 
     def forward(self, steps: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class STDPClassifier(nn.Module):
         return self.output(self.features(steps))
 
     def operations(self, steps: Tensor) -> dict[str, Operations]:
-        """See `count_operations`; the outputs' sums are updated at each step."""
+        """See `count_operations`; the sums of the outputs are updated in each step."""
         layer = count_operations(self.layer, self._events(steps))
         received = synaptic_operations(self.hidden(steps), self.output.weight.t())
         updates = torch.full_like(received, self.n_steps * self.output.out_features)
@@ -99,20 +99,20 @@ class STDPClassifier(nn.Module):
 def corrupt(
     steps: Tensor, kind: str, amount: float, n_steps: int, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Noise on a code of one spike an input.
+    """Add noise to a code with one spike per input.
 
     =======  ====================================================================
-    lost     each spike is lost with the probability `amount`
-    shifted  each is moved by ``N(0, amount)`` steps, rounded, and kept in [0, T)
+    lost     each spike is lost with probability `amount`
+    shifted  each is shifted by ``N(0, amount)`` steps, rounded, clamped to [0, T)
     added    each silent input fires at a random step with that probability
     =======  ====================================================================
 
     Args:
         steps: ``[B, n]`` int; `n_steps`: silent.
-        kind: a name of the table.
-        amount: how much; 0: nothing changes.
+        kind: a name from the table.
+        amount: noise level; 0 for none.
         n_steps: T.
-        generator: of the noise.
+        generator: source of randomness.
 
     Returns:
         steps ``[B, n]``.
@@ -142,12 +142,12 @@ def corrupt(
 
 
 def magnitude_prune(model: nn.Module, share: float, *, first_only: bool = False) -> nn.Module:
-    """A copy of a model without its smallest weights: in each weight matrix they become 0.
+    """A copy of a model with the smallest weights of each weight matrix set to 0.
 
     Args:
-        model: its parameters and buffers called ``weight``, of two axes or more, are pruned.
-        share: which share of each goes, in [0, 1]; ties go by their place.
-        first_only: True prunes the first of them alone.
+        model: its parameters and buffers named ``weight`` with at least two axes are pruned.
+        share: fraction of each matrix to prune, in [0, 1]; ties are broken by position.
+        first_only: True prunes only the first of them.
 
     Raises:
         ValueError: for a share outside [0, 1].
@@ -157,7 +157,7 @@ def magnitude_prune(model: nn.Module, share: float, *, first_only: bool = False)
         10
     """
     if not 0 <= share <= 1:
-        raise ValueError(f"share={share!r} must lie in [0, 1]: the share of weights to take away")
+        raise ValueError(f"share={share!r} must lie in [0, 1]: the fraction of weights to prune")
     model = copy.deepcopy(model)
     entries = model.state_dict().items()
     weights = [w for name, w in entries if name.split(".")[-1] == "weight" and w.dim() > 1]
@@ -168,13 +168,13 @@ def magnitude_prune(model: nn.Module, share: float, *, first_only: bool = False)
 
 
 def until_decision(net: FirstSpikeNetwork, times: Tensor) -> Operations:
-    """Operations of a first-spike network that stops with the first spike of an output.
+    """Operations of a first-spike network that stops at the first output spike.
 
-    As `count_operations`, without the spikes that are sent later. Where no output fires, all count.
+    As `count_operations`, without spikes sent after it. If no output fires, all spikes count.
 
     Args:
         net: the network.
-        times: of its inputs, ``[B, n]`` ms.
+        times: spike times of its inputs, ``[B, n]`` ms.
     """
     with torch.no_grad():
         found = net.spikes(times)
@@ -204,12 +204,12 @@ def band(ax: Axes, x: ArrayLike, values: ArrayLike, **style) -> Axes:
 
 
 def stacked_bars(ax: Axes, table: dict[str, dict[str, float]], colours: dict[str, str]) -> Axes:
-    """A bar a row of a table, made of its columns, the first row on top.
+    """One stacked bar per row of a table, divided by its columns, the first row on top.
 
     Args:
         ax: where to draw.
         table: ``{row: {column: value}}``.
-        colours: of the columns that are shown.
+        colours: colours of the columns to show.
     """
     left = np.zeros(len(table))
     for column, colour in colours.items():

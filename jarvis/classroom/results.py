@@ -1,4 +1,4 @@
-"""Numbers that a text states, held against the run that measured them."""
+"""Checks the numbers stated in a text against the run that measured them."""
 
 import json
 import math
@@ -16,21 +16,21 @@ def record(
     full: bool,
     tolerance: float = 0.01,
 ) -> None:
-    """Keep what a full run measured, and check that the text around it states just that.
+    """Save what a full run measured, and check that the surrounding text states the same numbers.
 
-    A full run writes `measured` to `path`. Any run, a shortened one too, then compares `stated`
-    with what the last full run left there.
+    A full run writes `measured` to `path`. Every run, including a shortened one, then compares
+    `stated` with the results of the last full run.
 
     Args:
         path: a JSON file.
-        stated: the numbers as the text gives them.
+        stated: the numbers as stated in the text.
         measured: the numbers of this run, at least those of `stated`.
-        full: False for a shortened run, whose numbers say nothing.
+        full: False for a shortened run, in which the numbers are meaningless.
         tolerance: largest allowed difference.
 
     Raises:
-        AssertionError: if a stated number is not what was measured; it names both.
-        FileNotFoundError: if no full run has left its numbers yet.
+        AssertionError: if a stated number differs from the measured one; it names both.
+        FileNotFoundError: if no full run has saved its numbers yet.
 
     Example:
         >>> import tempfile

@@ -1,14 +1,14 @@
-"""Sliders before the explorers: classroom widgets on ipywidgets, each with a static twin.
+"""Interactive explorers for the classroom, based on ipywidgets, each with a static version.
 
-Every function returns an `Explorer`, a box to be shown as a cell's last line. It computes on the
-compiled loops (`explorers.py`) and draws into one figure, whose artists it gives new data
-(`explorer_figures.py`): nothing flickers, and nothing piles up. What goes wrong is said in the
-widget and kept in `Explorer.errors`, because an exception in a callback stops no notebook. Where
-anywidget is installed, a digit can be drawn in its figure, and a neuron chosen by a click.
+Every function returns an `Explorer`, a box to be displayed as the last line of a cell. It computes
+with the compiled loops (`explorers.views`) and draws into a single figure by updating its artists
+(`explorers.figures`), so that nothing flickers or accumulates. Errors are shown in the widget and
+kept in `Explorer.errors`, because an exception in a callback does not stop a notebook. If anywidget
+is installed, a digit can be drawn in its figure, and a neuron selected by a click.
 
     from jarvis import widgets
     widgets.lif(current=1.5)
-    widgets.draw_lif(current=1.5)  # the static twin, in a cell of its own: a plain Figure
+    widgets.draw_lif(current=1.5)  # the static version, in a separate cell: a plain Figure
 """
 
 from typing import Any
@@ -83,7 +83,7 @@ def _started(settings: type, values: dict[str, Any], **fixed: Any) -> Any:
         names = [name for name in settings.__dataclass_fields__ if name not in fixed]  # type: ignore[attr-defined]
         wrong = sorted(set(values) - set(names))
         raise ValueError(
-            f"no such setting: {', '.join(wrong)}; there are {', '.join(names)}"
+            f"no such setting: {', '.join(wrong)}; choose from {', '.join(names)}"
         ) from None
 
 
@@ -91,7 +91,7 @@ def lif(**start: Any) -> Explorer:
     """A LIF neuron under a constant current: potential, spikes, and rate against current.
 
     Args:
-        **start: values of `LIFSettings` to begin with: current, tau, threshold, reset, refractory.
+        **start: initial values of `LIFSettings`: current, tau, threshold, reset, refractory.
 
     Example:
         >>> explorer = lif(current=2.0)
@@ -111,16 +111,16 @@ def lif(**start: Any) -> Explorer:
 
 
 def adex(**start: Any) -> Explorer:
-    """An AdEx neuron: its firing pattern, over time and in the phase plane.
+    """An AdEx neuron: its firing pattern over time and in the phase plane.
 
-    The menu sets the sliders to a published pattern's values; all else stays the pattern's.
+    The menu sets the sliders to the values of a published pattern, and all other parameters too.
 
     Args:
-        **start: values of `AdExSettings`: pattern, current, a, b, tau_w, v_reset.
+        **start: initial values of `AdExSettings`: pattern, current, a, b, tau_w, v_reset.
     """
     names = ("current", "a", "b", "tau_w", "v_reset")
     at = _started(AdExSettings, start)
-    at.params()  # an unknown pattern, or a value out of range, is said here
+    at.params()  # reports an unknown pattern or a value out of range
 
     def published(pattern: str) -> dict[str, float]:
         values = FIRING_PATTERNS[pattern]._asdict()
@@ -132,7 +132,7 @@ def adex(**start: Any) -> Explorer:
         "pattern": choice("pattern (sets the sliders)", at.pattern, FIRING_PATTERNS),
         "current": slider("current I (pA)", first["current"], 0.0, 1000.0, 10.0),
         "a": slider("a, coupling to V (nS)", first["a"], -12.0, 20.0, 1.0),
-        "b": slider("b, rise at a spike (pA)", first["b"], 0.0, 200.0, 5.0),
+        "b": slider("b, increase per spike (pA)", first["b"], 0.0, 200.0, 5.0),
         "tau_w": slider("tau_w (ms)", first["tau_w"], 10.0, 400.0, 5.0),
         "v_reset": slider("reset potential (mV)", first["v_reset"], -70.0, -44.0, 1.0),
     }
@@ -140,27 +140,27 @@ def adex(**start: Any) -> Explorer:
 
 
 def code(**start: Any) -> Explorer:
-    """A digit, or what you draw, as Poisson trains and first spikes; drag T and see what is left.
+    """A digit, or your own drawing, as Poisson trains and first spikes, decoded for a variable T.
 
-    Press and drag on the picture to draw on it. The sliders of the digit take a digit again.
+    Press and drag on the picture to draw on it. Moving a slider of the digit restores a digit.
 
     Args:
-        **start: values of `CodeSettings`: digit, picture, n_steps, max_rate, seed, drawn.
+        **start: initial values of `CodeSettings`: digit, picture, n_steps, max_rate, seed, drawn.
     """
     at = _started(CodeSettings, start)
-    code_picture(at)  # a picture that does not exist, or cannot be sent, is said here
+    code_picture(at)  # reports a picture that does not exist or cannot be encoded
     controls = {
         "digit": slider("digit", at.digit, 0, 9, 1),
-        "picture": slider("which picture of it", at.picture, 0, 19, 1),
+        "picture": slider("picture of the digit", at.picture, 0, 19, 1),
         "n_steps": slider("T (steps of 1 ms)", at.n_steps, 2, 200, 1),
-        "max_rate": slider("rate of white (Hz)", float(at.max_rate), 10.0, 1000.0, 10.0),
-        "seed": slider("seed of the draw", at.seed, 0, 20, 1),
+        "max_rate": slider("rate for white (Hz)", float(at.max_rate), 10.0, 1000.0, 10.0),
+        "seed": slider("random seed", at.seed, 0, 20, 1),
     }
     figure = CodePicture()
-    pen = ipywidgets.ToggleButtons(options=[("draw", 1.0), ("rub out", 0.0)])
+    pen = ipywidgets.ToggleButtons(options=[("draw", 1.0), ("erase", 0.0)])
     pen.style.button_width = "90px"
-    empty = ipywidgets.Button(description="empty the sheet")
-    again = ipywidgets.Button(description="the digit again")
+    empty = ipywidgets.Button(description="clear")
+    again = ipywidgets.Button(description="restore the digit")
     tools = ipywidgets.HBox([pen, empty, again], layout={"align_items": "baseline"})
 
     def by_hand(events: list[Pointer], now: CodeSettings) -> dict[str, Any]:
@@ -185,10 +185,10 @@ def code(**start: Any) -> Explorer:
 def surrogate(**start: Any) -> Explorer:
     """A surrogate's derivative, and how a small network learned with it.
 
-    All trainings that the sliders can reach are run at the start, once a session: some seconds.
+    All trainings that the sliders can reach are run at the start, once per session (a few seconds).
 
     Args:
-        **start: values of `SurrogateSettings`: shape, slope (one of `SLOPES`).
+        **start: initial values of `SurrogateSettings`: shape, slope (one of `SLOPES`).
     """
     at = _started(SurrogateSettings, start)
     if at.slope not in SLOPES:
@@ -206,10 +206,11 @@ def surrogate(**start: Any) -> Explorer:
 
 
 def stdp(**start: Any) -> Explorer:
-    """The STDP window in closed form, under pairs of spikes that the rule was run on.
+    """The STDP window in closed form, with weight changes simulated for pairs of spikes.
 
     Args:
-        **start: values of `STDPSettings`: a_plus, a_minus, tau_plus, tau_minus, bounds, weight.
+        **start: initial values of `STDPSettings`: a_plus, a_minus, tau_plus, tau_minus, bounds,
+            weight.
     """
     at = _started(STDPSettings, start)
     controls = {
@@ -224,14 +225,14 @@ def stdp(**start: Any) -> Explorer:
 
 
 def layout(film: LayoutFilm, **start: Any) -> Explorer:
-    """A film of where neurons sit: scrub through training, choose a neuron, see its delays.
+    """A film of the neurons' positions during training, and the delays of a chosen neuron.
 
     Args:
-        film: of `film_of_run` (a run's frames) or `film_of_file` (results/shd/layout.json).
-        **start: frame and neuron to begin with, from 0.
+        film: from `film_of_run` (the frames of a run) or `film_of_file` (results/shd/layout.json).
+        **start: initial frame and neuron, from 0.
     """
     at = _started(LayoutSettings, start, film=film)
-    compute_layout(at)  # a frame or neuron that does not exist is said here
+    compute_layout(at)  # reports a frame or neuron that does not exist
     frames, neurons, n_dims = len(film.epochs), film.hidden.shape[1], film.inputs.shape[2]
     controls = {
         "frame": slider("frame", at.frame, 0, frames - 1, 1),

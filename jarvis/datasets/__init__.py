@@ -1,11 +1,11 @@
-"""Data sets: one function a set, each with ``split="train" | "val" | "test"``.
+"""Data sets: one function per set, each with ``split="train" | "val" | "test"``.
 
-Every function returns an indexable Dataset. The splits are fixed: they do not depend on a seed, so
-that two people mean the same samples.
+Every function returns an indexable Dataset. The splits are fixed and do not depend on a seed, so
+that everyone uses the same samples.
 
-Files are looked for in ``$JARVIS_DATA`` (read-only is fine), then in the cache,
-``~/.cache/jarvis``, which ``$JARVIS_CACHE`` can move. Where there is neither a file nor a network,
-the toy task, scikit-learn's digits, Yin-Yang, generated scenes and generated words stand in.
+Files are searched for in ``$JARVIS_DATA`` (read-only is fine), then in the cache,
+``~/.cache/jarvis``, which ``$JARVIS_CACHE`` can relocate. If there is neither a file nor a network,
+use the toy task, scikit-learn's digits, Yin-Yang, generated scenes or generated words instead.
 """
 
 from jarvis.datasets.arrays import SPLITS, ArrayDataset

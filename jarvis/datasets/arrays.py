@@ -1,4 +1,4 @@
-"""The data set that most functions return: values and labels in two tensors."""
+"""The data set returned by most functions: values and labels in two tensors."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,13 @@ SPLITS = ("train", "val", "test")
 class ArrayDataset(Dataset):
     """Samples in memory, as a torch Dataset: ``dataset[i] -> (input, target)``.
 
-    Indexing with a list or slice gives a batch in one go, which is what DataLoader uses.
+    Indexing with a list or slice returns a batch at once, which DataLoader uses.
 
     Attributes:
-        inputs: ``[N, ...]``, float32 in [0, 1], or uint8 that indexing scales to [0, 1].
+        inputs: ``[N, ...]``, float32 in [0, 1], or uint8, which indexing scales to [0, 1].
         targets: ``[N]``, int64 class labels.
         n_classes: number of classes.
-        source: in one line, what this is and where it came from.
+        source: content and origin of the data, in one line.
 
     Raises:
         ValueError: if inputs and targets differ in length.

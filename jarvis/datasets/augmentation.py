@@ -1,4 +1,4 @@
-"""Event lists changed at random while a network trains, so that it sees no word twice."""
+"""Random augmentation of event lists, so that a network never sees the same word twice."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,7 +22,7 @@ def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
 def _outside(
     values: Tensor, longest: float, ends: Tensor, counts: Tensor, generator: torch.Generator | None
 ) -> Tensor:
-    """Whether each event's value is outside of a span that its sample draws within [0, end]."""
+    """Whether each event's value is outside a random interval in [0, end], one per sample."""
     n = len(ends)
     span = _uniform(n, 0.0, longest, generator).minimum(ends)
     start = _uniform(n, 0.0, 1.0, generator) * (ends - span)
@@ -31,7 +31,7 @@ def _outside(
 
 
 def _in_order(times: Tensor, units: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Each sample's events in the order of their times."""
+    """The events of each sample, sorted by time."""
     order = np.empty(len(times), np.int64)
     for low, high in pairwise(offsets.tolist()):
         order[low:high] = low + np.argsort(times[low:high].numpy())
@@ -41,25 +41,25 @@ def _in_order(times: Tensor, units: Tensor, offsets: Tensor) -> tuple[Tensor, Te
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of event lists in ms; each sample draws its own, each call anew.
+    """Random changes of event lists in ms, drawn independently for each sample and call.
 
     Args:
-        channels: all of a sample's channels move by one whole number, uniform in
+        channels: all channels of a sample are shifted by the same integer, uniform in
             ``[-channels, channels]``; events that leave the range are lost. SHD: 40 of 700.
-        delay: all of its times move on by one number, uniform in ``[0, delay]`` ms.
-        stretch: all of its times are multiplied by one number, uniform in
+        delay: all times of a sample are delayed by the same amount, uniform in ``[0, delay]`` ms.
+        stretch: all times of a sample are multiplied by the same factor, uniform in
             ``[1 - stretch, 1 + stretch]``; in [0, 1).
-        channel_jitter: each event moves by a channel number of its own, rounded from
+        channel_jitter: each event is shifted by its own number of channels, rounded from
             ``N(0, channel_jitter^2)``; events that leave the range are lost.
-        time_jitter: each event moves in time by ``N(0, time_jitter^2)`` ms, not before 0.
-        channel_mask: a band of neighbouring channels is lost, anywhere among all; how many is
+        time_jitter: each event is shifted in time by ``N(0, time_jitter^2)`` ms, not before 0.
+        channel_mask: a band of neighbouring channels is removed, at a random position; its width is
             uniform in ``[0, channel_mask]``.
-        time_mask: what is in a span of time is lost; how long it is is uniform in
-            ``[0, time_mask]`` ms, and where it is within the sample too.
-        drop: each event is lost with a chance that is uniform in ``[0, drop]`` over samples; in
-            [0, 1).
-        blend: the chance that a sample is mixed with another of its class, see `blended`; in
-            [0, 1]. Whoever knows the classes does that: `SpokenDigits.batch`.
+        time_mask: all events in a time interval are removed; its length is uniform in
+            ``[0, time_mask]`` ms, and its position is uniform within the sample.
+        drop: each event is lost with a probability that is drawn per sample, uniform in
+            ``[0, drop]``; in [0, 1).
+        blend: probability that a sample is mixed with another of its class, see `blended`; in
+            [0, 1]. This is done where the classes are known: `SpokenDigits.batch`.
 
     Raises:
         ValueError: for a value out of range.
@@ -97,19 +97,19 @@ class Augmentation:
         return self != Augmentation()
 
     def __call__(self, events: Events, generator: torch.Generator | None = None) -> Events:
-        """The samples of a batch, changed: all but the blending.
+        """Augment the samples of a batch, except for the blending.
 
         Raises:
-            ValueError: for events in steps, or of units that are not numbered along one axis.
+            ValueError: for events in steps, or for units with more than one axis.
         """
         if events.n_steps is not None:
-            raise ValueError("Augmentation: change events in ms, then bin them: .on_grid(dt)")
+            raise ValueError("Augmentation: augment events in ms, then bin them: .on_grid(dt)")
         if len(events.shape) != 1:
-            raise ValueError(f"Augmentation: units {events.shape} must be channels on one axis")
+            raise ValueError(f"Augmentation: units {events.shape} must be channels along one axis")
         n, counts = len(events), events.counts
         times, units = events.times, events.units
         keep = torch.ones(len(times), dtype=torch.bool)
-        # Every kind draws if it is asked for, whatever it then does: so the others' draws stay.
+        # Every enabled kind always draws, so that its outcome does not affect the others' draws.
         if self.stretch:
             factor = _uniform(n, 1 - self.stretch, 1 + self.stretch, generator)
             times = times * factor.repeat_interleave(counts)
@@ -139,7 +139,7 @@ class Augmentation:
 
 
 def _centres(events: Events, values: Tensor) -> Tensor:
-    """``[B]``: each sample's mean of a value an event; 0 for a sample without events."""
+    """``[B]``: mean over the events of each sample; 0 for a sample without events."""
     sums = torch.zeros(len(events), dtype=torch.float64)
     sums.index_add_(0, events.samples(), values.double())
     return sums / events.counts.clamp_min(1)
@@ -148,15 +148,15 @@ def _centres(events: Events, values: Tensor) -> Tensor:
 def blended(
     events: Events, others: Events, chosen: Tensor, generator: torch.Generator | None = None
 ) -> Events:
-    """Mix each chosen sample with its counterpart in `others`: half the events of either.
+    """Mix each chosen sample with its counterpart in `others`: half the events of each.
 
-    The counterpart is first moved in time and over the channels, as a whole, so that the means of
-    its times and channels are the sample's own. Then each event of both stays with a chance of 1/2.
+    The counterpart is first shifted as a whole in time and channel, so that its mean time and mean
+    channel match those of the sample. Then each event of both is kept with probability 1/2.
 
     Args:
-        events, others: batches of B samples in ms, of one shape.
-        chosen: ``[B]`` bool; the other samples stay as they are.
-        generator: what is drawn from.
+        events, others: batches of B samples in ms, of equal shape.
+        chosen: ``[B]`` bool; the other samples are left unchanged.
+        generator: source of randomness.
 
     Source: Nowotny, Turner & Knight 2022, arXiv:2212.01232.
     """
@@ -175,7 +175,7 @@ def blended(
     keep = torch.where(chosen[sample], coins, ~from_others)
     keep &= (times >= 0) & (units >= 0) & (units < events.n_units)
     times, units, sample = times[keep], units[keep], sample[keep]
-    # Two lists, each of them sorted: numpy's stable sort merges them in one pass.
+    # Two sorted lists: numpy's stable sort merges them in one pass.
     key = sample.double() * (1.0 + times.max().item() if len(times) else 1.0) + times
     order = torch.from_numpy(np.argsort(key.numpy(), kind="stable"))
     counts = torch.bincount(sample, minlength=len(events))

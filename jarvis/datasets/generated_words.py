@@ -1,4 +1,4 @@
-"""Generated words that stand in for SHD: formant-like sweeps whose order in time is the class."""
+"""Generated words as a substitute for SHD; the class is the order of formant-like sweeps."""
 
 from functools import lru_cache
 from itertools import islice, permutations
@@ -17,7 +17,7 @@ SWEEPS = (
     ((280, 210), (460, 640)),
 )
 
-#: A class is an order of the four sweeps: all of them have the same sweeps, and 20 of 24 are used.
+#: A class is an order of the four sweeps, which all classes share; 20 of the 24 orders are used.
 ORDERS = tuple(islice(permutations(range(len(SWEEPS))), CLASSES))
 
 SPEAKERS = 12
@@ -26,28 +26,28 @@ TEST_SPEAKERS = (4, 5)
 
 SIZES = {"train": 2000, "test": 500}
 
-SWEEP_MS = 110.0  # how long a sweep is
+SWEEP_MS = 110.0  # duration of a sweep
 
-APART_MS = 70.0  # from one's onset to the next one's
+APART_MS = 70.0  # from one onset to the next
 
 WIDTH = 12.0  # standard deviation of a formant, channels
 
 JITTER_MS = 3.0
 
-NOISE = 0.1  # share of events anywhere, at any time
+NOISE = 0.1  # fraction of events at random channels and times
 
 
 def shd_like(split: str = "train", *, n: int | None = None, n_events: int = 600) -> SpokenDigits:
-    """Generated words that stand in for `shd`: its form, splits and number of classes.
+    """Generated words as a substitute for `shd`, with its format, splits and number of classes.
 
     Args:
-        split: "train", "val", "train+val" or "test", as of `shd`.
+        split: "train", "val", "train+val" or "test", as in `shd`.
         n: words of the training part ("train" and "val" together) or of the test part; None: 2000
             and 500.
-        n_events: mean number of events a word. SHD's have some 7500.
+        n_events: mean number of events per word. SHD has about 7500.
 
     Returns:
-        Events of 700 channels, times in ms. `generate_words` says what a word is.
+        Events of 700 channels, times in ms. `generate_words` describes the words.
 
     Example:
         >>> shd_like("test")
@@ -58,20 +58,20 @@ def shd_like(split: str = "train", *, n: int | None = None, n_events: int = 600)
     )
 
 
-@lru_cache(maxsize=4)  # a training part is asked for once a split
+@lru_cache(maxsize=4)  # the training part is requested once per split
 def generate_words(part: str, n: int, n_events: int = 600) -> SpokenDigits:
-    """Words of 12 invented speakers in SHD's form; test words are of two of them only.
+    """Words of 12 fictitious speakers in SHD's format; test words come from only two of them.
 
-    A word is four sweeps, one after the other and overlapping. In each of them two formants move
-    in a straight line from one channel to another; events scatter about them, N(0, 12^2) channels.
-    How often a channel fires tells nothing of the class, only when does. Each speaker has a pitch
-    (channels times 0.9 to 1.1) and a tempo (times times 0.8 to 1.2); each word varies both a
-    little more. A tenth of the events are noise.
+    A word is a sequence of four overlapping sweeps. In each sweep two formants move linearly from
+    one channel to another; events scatter around them with N(0, 12^2) channels. The class cannot be
+    read from how often a channel fires, only from when. Each speaker has a pitch (a factor of 0.9
+    to 1.1 on channels) and a tempo (a factor of 0.8 to 1.2 on times); each word varies both
+    slightly. A tenth of the events are noise.
 
     Args:
         part: "train" or "test".
-        n: number of words; word i is the same whatever n is.
-        n_events: mean number of events a word.
+        n: number of words; word i does not depend on n.
+        n_events: mean number of events per word.
 
     Example:
         >>> few, many = generate_words("test", 3), generate_words("test", 9)
@@ -105,10 +105,10 @@ def generate_words(part: str, n: int, n_events: int = 600) -> SpokenDigits:
 def _word(
     random: np.random.Generator, order: tuple[int, ...], pitch: float, tempo: float, n_events: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Times (float16, s) and channels (uint16) of one word, in order of time."""
+    """Times (float16, s) and channels (uint16) of one word, sorted by time."""
     pitch, tempo = pitch * random.normal(1.0, 0.02), tempo * random.normal(1.0, 0.05)
     n = random.poisson(n_events)
-    place = random.integers(len(order), size=n)  # which sweep of the word an event belongs to
+    place = random.integers(len(order), size=n)  # the sweep to which each event belongs
     formant, along = random.integers(2, size=n), random.random(n)
     first, last = np.array(SWEEPS)[np.array(order)[place], formant].T
     channel = (first + (last - first) * along) * pitch + random.normal(0.0, WIDTH, n)

@@ -1,4 +1,4 @@
-"""Pictures with labels: digits, MNIST and its kin, and folders of your own."""
+"""Labelled pictures: digits, MNIST and Fashion-MNIST, and your own folders."""
 
 import hashlib
 from pathlib import Path
@@ -20,7 +20,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".
 
 def _pictures(folder: Path, pattern: str) -> list[Path]:
     found = (p for p in folder.glob(pattern) if p.suffix.lower() in SUFFIXES and p.is_file())
-    # Some systems keep hidden twins (._name.jpg) beside the pictures: these are not pictures.
+    # Some systems store hidden companions (._name.jpg) beside the pictures: skip them.
     shown = (p for p in found if not any(n.startswith(".") for n in p.relative_to(folder).parts))
     return sorted(shown, key=lambda path: path.relative_to(folder).as_posix())
 
@@ -30,7 +30,7 @@ def listed(root: Path) -> tuple[list[Path], list[int], list[str]]:
 
     Raises:
         MissingDataError: if there is no such folder, or no picture in it or in one of its classes.
-        ValueError: if pictures lie both in `root` and in its sub-folders.
+        ValueError: if there are pictures both in `root` and in its sub-folders.
     """
     kinds = f"({' '.join(SUFFIXES)})"
     if not root.is_dir():
@@ -67,10 +67,10 @@ def share(name: str) -> str:
 
 
 def read_picture(path: Path, height: int, width: int) -> Tensor:
-    """One picture in grey, ``uint8 [height, width]``: scaled to cover that, then cut in the middle.
+    """One greyscale picture, ``uint8 [height, width]``: scaled to cover that size, centre-cropped.
 
     Raises:
-        CorruptDataError: if the file is damaged or no picture; it is named.
+        CorruptDataError: if the file is corrupted or not a picture; the message names it.
     """
     from PIL import Image, ImageOps
 
@@ -78,16 +78,16 @@ def read_picture(path: Path, height: int, width: int) -> Tensor:
         with Image.open(path) as image:
             image.load()
             upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):  # 16 bits: Pillow's own conversion cuts them off
+            if upright.mode.startswith("I"):  # 16 bits: Pillow's own conversion truncates them
                 wide = np.asarray(upright).astype(np.int64)
                 if wide.min() < 0 or wide.max() > 65535:
                     raise ValueError("its values do not fit into 16 bits")
                 upright = Image.fromarray(np.rint(wide / 257.0).astype(np.uint8))
             if upright.mode == "F":
-                raise ValueError("its values are floating-point numbers of no known range")
+                raise ValueError("its values are floating-point numbers of unknown range")
             grey = upright.convert("L")
             return torch.from_numpy(np.array(ImageOps.fit(grey, (width, height))))
-    except Exception as error:  # decoders of damaged files raise nearly anything
+    except Exception as error:  # decoders raise all kinds of errors for damaged files
         raise CorruptDataError(
             f"{path} is truncated or damaged ({type(error).__name__}: {error}): "
             "replace or remove it"
@@ -95,10 +95,10 @@ def read_picture(path: Path, height: int, width: int) -> Tensor:
 
 
 def digits(split: str = "train") -> ArrayDataset:
-    """Scikit-learn's handwritten digits: 1797 real 8x8 pictures that come with the package.
+    """Scikit-learn's handwritten digits: 1797 real 8x8 pictures included in the package.
 
     Args:
-        split: "train" (1257), "val" (180) or "test" (360), a fixed permutation of the whole.
+        split: "train" (1257), "val" (180) or "test" (360), from a fixed permutation of all.
 
     Returns:
         inputs ``[N, 1, 8, 8]`` in [0, 1].
@@ -126,14 +126,14 @@ def mnist(split: str = "train", *, download: bool = True) -> ArrayDataset:
     Args:
         split: "train" (the first 55 000 training pictures), "val" (the last 5000) or "test"
             (10 000).
-        download: fetch what is missing into the cache, checked by its MD5 sum.
+        download: download missing files into the cache, verified by their MD5 sums.
 
     Returns:
         inputs ``[N, 1, 28, 28]``, kept as uint8; indexing gives float32 in [0, 1].
 
     Raises:
-        MissingDataError: if it is not here and cannot be downloaded.
-        CorruptDataError: if a file is truncated or damaged; it is named.
+        MissingDataError: if it is not on this machine and cannot be downloaded.
+        CorruptDataError: if a file is truncated or corrupted; the message names it.
 
     Source: LeCun, Bottou, Bengio & Haffner 1998, Proc. IEEE 86(11):2278.
     """
@@ -141,7 +141,7 @@ def mnist(split: str = "train", *, download: bool = True) -> ArrayDataset:
 
 
 def fashion_mnist(split: str = "train", *, download: bool = True) -> ArrayDataset:
-    """Fashion-MNIST: 28x28 pictures of clothes, harder than the digits; splits as `mnist`.
+    """Fashion-MNIST: 28x28 pictures of clothes, harder than the digits; splits as in `mnist`.
 
     Source: Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747.
     """
@@ -151,25 +151,25 @@ def fashion_mnist(split: str = "train", *, download: bool = True) -> ArrayDatase
 def folder(
     path: str | Path, split: str = "train", *, size: int | tuple[int, int] = (160, 250)
 ) -> ArrayDataset:
-    """Any folder of pictures, in grey and of one size.
+    """Any folder of pictures, converted to greyscale and to a common size.
 
-    A sub-folder is a class; classes are numbered in the order of their names. Pictures that lie in
-    `path` itself have no labels: targets -1, no classes. The split of a picture follows from a
-    hash of its path below `path`: 70 % train, 10 % val, 20 % test, and further pictures move none.
+    Each sub-folder is a class; classes are numbered in alphabetical order. Pictures directly in
+    `path` have no labels: targets -1, no classes. The split of a picture follows from a hash of its
+    path relative to `path`: 70 % train, 10 % val, 20 % test; adding pictures does not move others.
 
     Args:
         path: the folder.
         split: "train", "val" or "test".
-        size: height and width in pixels, or one number for both; a picture is scaled to cover
-            them and what juts out is cut off evenly, so that nothing is squeezed.
+        size: height and width in pixels, or one number for both; a picture is scaled to cover this
+            size and cropped evenly, so that it is not distorted.
 
     Returns:
         inputs ``[N, 1, height, width]``, kept as uint8; indexing gives float32 in [0, 1].
 
     Raises:
         MissingDataError: if the folder, a class or the split has no pictures.
-        CorruptDataError: if a picture is truncated or damaged; it is named.
-        ValueError: if pictures lie both in `path` and in its sub-folders.
+        CorruptDataError: if a picture is truncated or corrupted; the message names it.
+        ValueError: if there are pictures both in `path` and in its sub-folders.
     """
     check_choice("split", split, SPLITS)
     height, width = (size, size) if isinstance(size, int) else size

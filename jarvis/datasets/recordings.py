@@ -1,4 +1,4 @@
-"""Recordings of event cameras: N-MNIST's files, and the data set that holds them."""
+"""Event-camera recordings: N-MNIST's files, and the data set that holds them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,24 +21,24 @@ from jarvis.support.downloads import (
 
 SIDE = 34  # pixels of N-MNIST, in both directions
 
-OVERFLOW = 240  # y of an entry that is no event: the clock has gone round
+OVERFLOW = 240  # y of an entry that is not an event: the clock has overflowed
 
-OVERFLOW_US = 1 << 13  # and this is how far, in us
+OVERFLOW_US = 1 << 13  # time to add for each overflow, us
 
-AT_ONCE = 1000  # files decoded together, so that all 60 000 need little more than they keep
+AT_ONCE = 1000  # files decoded at a time, to limit the memory for all 60 000
 
 
 class EventDataset(Dataset):
     """Labelled spike trains in memory: ``dataset[i] -> (events of one sample, label)``.
 
-    A list or slice gives a batch of them in one go. A DataLoader needs
+    Indexing with a list or slice returns a batch. A DataLoader needs
     ``collate_fn=EventDataset.collate``.
 
     Attributes:
         events: `Events` of N samples, times in ms, or in steps after `binned`.
         targets: ``[N]``, int64 class labels.
         n_classes: number of classes.
-        source: in one line, what this is and where it came from.
+        source: content and origin of the data, in one line.
 
     Raises:
         ValueError: if events and targets differ in length.
@@ -63,7 +63,7 @@ class EventDataset(Dataset):
         return len(self.targets)
 
     def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> tuple[Events, Tensor]:
-        if isinstance(index, int):  # the common case, without a look at all the other samples
+        if isinstance(index, int):  # the common case, without touching all other samples
             index = range(len(self))[index]
             start, end = self.events.offsets[index : index + 2].tolist()
             times, units = self.events.times[start:end], self.events.units[start:end]
@@ -97,11 +97,11 @@ class EventDataset(Dataset):
 
 
 def read_nmnist(files: Sequence[Path]) -> Events:
-    """N-MNIST's ``.bin`` files as one batch, a file a sample.
+    """N-MNIST's ``.bin`` files as one batch, one file per sample.
 
-    Five bytes an event: x, y, then in 24 bits (big endian) the polarity, 1 for ON, and 23 bits of
-    time in us. An entry with y = 240 is no event: the clock overflowed, and later times move on by
-    8192 us. Unit ``channel * 34 * 34 + y * 34 + x`` with channel 0 for ON and 1 for OFF.
+    Five bytes per event: x, y, then in 24 bits (big endian) the polarity, 1 for ON, and 23 bits of
+    time in us. An entry with y = 240 is not an event but an overflow of the clock: 8192 us are
+    added to all later times. Unit ``channel * 34 * 34 + y * 34 + x``, channel 0 for ON, 1 for OFF.
 
     Args:
         files: paths of the recordings.
@@ -111,8 +111,8 @@ def read_nmnist(files: Sequence[Path]) -> Events:
 
     Raises:
         CorruptDataError: if a file is empty, is not a multiple of 5 bytes long, or has an event
-            outside of the 34x34 pixels; it is named. (The format has no length and no check sum:
-            a file that lost whole events at its end cannot be told from a short recording.)
+            outside the 34x34 pixels; the message names it. (The format has no length and no
+            checksum: a file truncated between events looks like a short recording.)
     """
     return Events.concatenate(
         [_decoded(files[i : i + AT_ONCE]) for i in range(0, len(files), AT_ONCE)]
@@ -123,9 +123,9 @@ def _decoded(files: Sequence[Path]) -> Events:
     contents = [path.read_bytes() for path in files]
     for path, content in zip(files, contents, strict=True):
         if len(content) % 5 or not content:
-            what = f"its {len(content)} bytes are no multiple of 5" if content else "it is empty"
+            what = f"its {len(content)} bytes are not a multiple of 5" if content else "it is empty"
             raise CorruptDataError(
-                f"{path} is truncated: {what} (5 bytes an event); fetch it anew or remove it"
+                f"{path} is truncated: {what} (5 bytes per event); download it again or remove it"
             )
     raw = np.frombuffer(b"".join(contents), dtype=np.uint8).reshape(-1, 5)
     sample = np.repeat(np.arange(len(files)), [len(content) // 5 for content in contents])
@@ -136,8 +136,8 @@ def _decoded(files: Sequence[Path]) -> Events:
         i = int(outside[0])
         raise CorruptDataError(
             f"{files[sample[i]]} is damaged: event {i - int(np.searchsorted(sample, sample[i]))} "
-            f"at x={x[i]}, y={y[i]} lies outside of the {SIDE}x{SIDE} pixels; "
-            "fetch it anew or remove it"
+            f"at x={x[i]}, y={y[i]} lies outside the {SIDE}x{SIDE} pixels; "
+            "download it again or remove it"
         )
     high, middle, low = (raw[:, k].astype(np.int64) for k in (2, 3, 4))
     time = (high & 127) << 16 | middle << 8 | low
@@ -149,7 +149,7 @@ def _decoded(files: Sequence[Path]) -> Events:
     unit = (channel * SIDE + y) * SIDE + x
     time, unit, sample = time[event], unit[event], sample[event]
     if (np.diff(time)[np.diff(sample) == 0] < 0).any():
-        order = np.lexsort((time, sample))  # stable: events of one time keep their order
+        order = np.lexsort((time, sample))  # stable: simultaneous events keep their order
         time, unit = time[order], unit[order]
     counts = np.bincount(sample, minlength=len(files))
     offsets = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]))
@@ -159,7 +159,7 @@ def _decoded(files: Sequence[Path]) -> Events:
 
 
 def fetch_nmnist(part: str, download: bool) -> Path:
-    """Download ``"Train"`` or ``"Test"`` through tonic; it is in the cache whole or not at all.
+    """Download ``"Train"`` or ``"Test"`` with tonic; the cache gets all of it or nothing.
 
     Raises:
         MissingDataError: without tonic, without a network, or with ``download=False``.
@@ -180,22 +180,22 @@ def fetch_nmnist(part: str, download: bool) -> Path:
 
 
 def nmnist(split: str = "train", *, download: bool = True) -> EventDataset:
-    """N-MNIST: an event camera that shakes before each MNIST digit, 34x34 pixels, about 300 ms.
+    """N-MNIST: MNIST digits seen by a moving event camera, 34x34 pixels, about 300 ms each.
 
-    Recordings are in the order of their numbers, which is MNIST's. Whatever part of the published
-    60 000 and 10 000 is there is read, and `source` says how much that is.
+    Recordings are in the order of their numbers, as in MNIST. If only part of the published 60 000
+    and 10 000 is present, that part is read, and `source` says how much it is.
 
     Args:
-        split: "train", "val" (the training recordings whose number ends in 0; a rule by number
-            means the same recordings however many are there) or "test".
-        download: fetch what is missing into the cache; this needs the package tonic.
+        split: "train", "val" (the training recordings with a number that ends in 0, which does not
+            depend on how many are present) or "test".
+        download: download missing files into the cache; this needs the package tonic.
 
     Returns:
-        Events of units ``(2, 34, 34)``, channel 0 ON and 1 OFF, times in ms; `binned` makes steps.
+        Events of units ``(2, 34, 34)``, channel 0 ON, 1 OFF, times in ms; `binned` gives steps.
 
     Raises:
-        MissingDataError: if it is not here and cannot be downloaded.
-        CorruptDataError: if a file is empty, truncated or damaged; it is named.
+        MissingDataError: if it is not on this machine and cannot be downloaded.
+        CorruptDataError: if a file is empty, truncated or corrupted; the message names it.
 
     Source: Orchard, Jayawant, Cohen & Thakor 2015, Front. Neurosci. 9:437.
     """

@@ -1,23 +1,23 @@
-"""Event scenes of the night sky, generated: satellites, stars, noise, and the truth about each.
+"""Generated event scenes of the night sky: satellites, stars, noise, and their ground truth.
 
 Time runs in frames t = 0 .. T-1; frame t is the motion from time t to time t + 1. Pixel (y, x) is
-the point (y, x), a satellite a disc, and a pixel is covered where it lies within the disc.
+the point (y, x), a satellite is a disc, and a pixel is covered if it lies within the disc.
 
-- **Satellite**: 2 to 4 pixels across, 1 to 3 pixels a frame, along a straight line in any
-  direction. In frame t the pixels that it covers at t + 1 and not at t brighten: ON, in front.
-  Those that it covers at t and not at t + 1 darken: OFF, behind. Each fires with probability 0.8.
-- **Stars**: 20 points that drift together, 0.2 pixels a frame, in one direction. A star lights the
-  pixel nearest to it. In a frame in which that pixel changes, the new one fires ON and the old one
+- **Satellite**: 2 to 4 pixels across, 1 to 3 pixels per frame, along a straight line in any
+  direction. In frame t the pixels that it covers at t + 1 but not at t brighten: ON, in front.
+  Those that it covers at t but not at t + 1 darken: OFF, behind. Each fires with probability 0.8.
+- **Stars**: 20 points that drift together, 0.2 pixels per frame, in one direction. A star lights
+  the nearest pixel. In a frame in which that pixel changes, the new one fires ON and the old one
   OFF, each with probability 0.8; otherwise the star is silent.
-- **Noise**: each pixel fires in each frame with probability 0.005, ON or OFF alike.
+- **Noise**: each pixel fires in each frame with probability 0.005, ON and OFF equally often.
 
-Satellites and stars stay within the picture in all frames; their places are uniform over those
-where they do. Two satellites are never nearer to each other than a pixel from rim to rim, within
-a frame; their paths may cross. The numbers of satellites take turns from scene to scene: 0, 1, 2,
-0, 1, 2, ..., so that each number has its equal share.
+Satellites and stars stay within the picture in all frames; their positions are uniform under this
+constraint. Within a frame, the rims of two satellites are at least one pixel apart; their paths may
+cross. The number of satellites cycles from scene to scene: 0, 1, 2, 0, 1, 2, ..., so that each
+number is equally frequent.
 
-The truth of a frame is where a satellite's events can be: the pixels that it covers before or after
-the frame's motion.
+The ground truth of a frame is where a satellite's events can be: the pixels that it covers before
+or after the frame's motion.
 """
 
 from collections.abc import Iterator
@@ -36,30 +36,30 @@ from jarvis.support.checks import check_choice, check_integer, check_number
 
 NOISE, STAR = 0, 255  # owners of events; 1, 2, ... are the satellites
 
-_SKY, _FIRING, _NOISE = range(3)  # streams of random numbers: an option of one moves no other
+_SKY, _FIRING, _NOISE = range(3)  # independent random streams: options of one affect no other
 
 _SEEDS = {"train": 0, "val": 1, "test": 2}
 
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """What a scene is made of; the defaults are the benchmark's and stay as they are.
+    """Parameters of a scene; the defaults define the benchmark and do not change.
 
     Args:
-        noise: probability that a pixel fires by itself in a frame.
-        p_fire: probability that a pixel fires where its light changes.
-        counts: numbers of satellites, taken in turn from scene to scene.
+        noise: probability that a pixel fires spontaneously in a frame.
+        p_fire: probability that a pixel fires when its brightness changes.
+        counts: numbers of satellites, cycled from scene to scene.
         diameter: smallest and largest, in pixels.
-        speed: smallest and largest, in pixels a frame.
-        gap: least distance between the rims of two satellites, in pixels.
+        speed: smallest and largest, in pixels per frame.
+        gap: minimum distance between the rims of two satellites, in pixels.
         n_stars: number of stars.
-        star_speed: their common drift, in pixels a frame.
+        star_speed: their common drift, in pixels per frame.
         size: height and width of the picture in pixels.
         n_frames: T.
 
     Raises:
-        ValueError: if a value is out of its range, or the fastest satellite does not fit into the
-            picture for the whole scene.
+        ValueError: if a value is out of range, or the fastest satellite cannot stay in the picture
+            for the whole scene.
     """
 
     noise: float = 0.005
@@ -76,7 +76,7 @@ class SceneConfig:
     def __post_init__(self) -> None:
         for name in ("noise", "p_fire"):
             check_number(f"SceneConfig: {name}", getattr(self, name), at_least=0, at_most=1)
-        for name, least in (("diameter", 1.5), ("speed", 0.0)):  # at 1.5 it covers some pixel
+        for name, least in (("diameter", 1.5), ("speed", 0.0)):  # 1.5 always covers a pixel
             low, high = getattr(self, name)
             if not least <= low <= high:
                 raise ValueError(
@@ -97,14 +97,14 @@ class SceneConfig:
 
 
 class Scene(NamedTuple):
-    """One scene; S is the largest number of satellites that the data set has.
+    """One scene; S is the largest number of satellites in the data set.
 
     Attributes:
         events: `Events` of one sample, T steps, units ``(2, H, W)``: channel 0 ON, 1 OFF.
-        labels: ``[T, H, W]`` uint8, the truth: 0, or the number 1 .. S of the satellite.
-        n_satellites: how many there are.
-        boxes: ``[T, S, 4]`` int16, (y0, x0, y1, x1) of the truth, ends exclusive; -1: none there.
-        owners: ``[E]`` uint8, whose each event is: 0 noise, 1 .. S a satellite, 255 a star.
+        labels: ``[T, H, W]`` uint8, ground truth: 0, or the number 1 .. S of the satellite.
+        n_satellites: number of satellites.
+        boxes: ``[T, S, 4]`` int16, (y0, x0, y1, x1) of the truth, ends exclusive; -1: none.
+        owners: ``[E]`` uint8, source of each event: 0 noise, 1 .. S a satellite, 255 a star.
     """
 
     events: Events
@@ -115,7 +115,7 @@ class Scene(NamedTuple):
 
 
 class Sky(NamedTuple):
-    """Where everything is in one scene, at the times 0 .. T; places are (y, x) in pixels.
+    """Positions of all objects in one scene at the times 0 .. T, as (y, x) in pixels.
 
     Attributes:
         satellites: ``[T + 1, n, 2]``, centres.
@@ -129,10 +129,10 @@ class Sky(NamedTuple):
 
 
 def make_sky(split: str, index: int, config: SceneConfig) -> Sky:
-    """The places of scene `index` of a split: they follow from these two and the options alone.
+    """The positions in scene `index` of a split, determined by these two and the options.
 
     Raises:
-        ValueError: if that many satellites find no room.
+        ValueError: if there is not enough room for the satellites.
     """
     rng = _rng(split, index, _SKY)
     drift = config.star_speed * _direction(rng)
@@ -146,7 +146,7 @@ def make_sky(split: str, index: int, config: SceneConfig) -> Sky:
         if _apart(paths, diameters / 2, config.gap):
             break
     else:
-        raise ValueError(f"SceneConfig: {n} satellites find no room in size={config.size}")
+        raise ValueError(f"SceneConfig: no room for {n} satellites in size={config.size}")
     stars = [_path(rng, drift, 0.5, config) for _ in range(config.n_stars)]
     return Sky(_stacked(paths, config), diameters, _stacked(stars, config))
 
@@ -163,7 +163,7 @@ def _direction(rng: np.random.Generator) -> np.ndarray:
 def _path(
     rng: np.random.Generator, velocity: np.ndarray, radius: float, config: SceneConfig
 ) -> np.ndarray:
-    """``[T + 1, 2]``: a straight line, uniform among those that keep the disc in the picture."""
+    """``[T + 1, 2]``: a straight path, uniform among those that keep the disc in the picture."""
     steps = np.arange(config.n_frames + 1)[:, None] * velocity
     low, high = radius - steps.min(0), config.size - 1 - radius - steps.max(0)
     return rng.uniform(low, high) + steps
@@ -174,7 +174,7 @@ def _stacked(paths: list[np.ndarray], config: SceneConfig) -> np.ndarray:
 
 
 def _apart(paths: list[np.ndarray], radii: np.ndarray, gap: float) -> bool:
-    """Whether no two discs come nearer than `gap` from rim to rim within any frame."""
+    """Whether the rims of all discs stay at least `gap` apart within every frame."""
     for i, first in enumerate(paths):
         for j, second in enumerate(paths[:i]):
             least = radii[i] + radii[j] + gap
@@ -185,7 +185,7 @@ def _apart(paths: list[np.ndarray], radii: np.ndarray, gap: float) -> bool:
 
 
 def covered(centres: np.ndarray, diameter: float, size: int) -> np.ndarray:
-    """The pixels that a disc covers, ``[T + 1, H, W]`` bool, for its centres ``[T + 1, 2]``.
+    """The pixels covered by a disc with centres ``[T + 1, 2]``, as ``[T + 1, H, W]`` bool.
 
     Example:
         >>> covered(np.array([[1.0, 2.0]]), 2.0, 4).astype(int)[0]
@@ -206,7 +206,7 @@ def covered(centres: np.ndarray, diameter: float, size: int) -> np.ndarray:
 
 
 def _changes(sky: Sky, size: int) -> Iterator[tuple[int, np.ndarray]]:
-    """For each owner the places ``(t, channel, y, x)`` at which its light changes."""
+    """For each owner the positions ``(t, channel, y, x)`` at which the brightness changes."""
     for i, diameter in enumerate(sky.diameters):
         disc = covered(sky.satellites[:, i], diameter, size)
         before, after = disc[:-1], disc[1:]
@@ -220,10 +220,10 @@ def _changes(sky: Sky, size: int) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def scene_events(sky: Sky, split: str, index: int, config: SceneConfig) -> tuple:
-    """What the camera sees: steps ``[E]``, units ``[E]`` and owners ``[E]``, sorted by step, unit.
+    """The camera's events: steps ``[E]``, units ``[E]``, owners ``[E]``, sorted by step and unit.
 
-    A pixel fires once a frame and channel; where several things ask for it, the event belongs to
-    the first satellite, then a star, then noise.
+    A pixel fires once per frame and channel; if there are several causes, the event is attributed
+    to the first satellite, else to a star, else to noise.
     """
     size, shape = config.size, (config.n_frames, 2, config.size, config.size)
     keys, owners = [], []
@@ -232,8 +232,8 @@ def scene_events(sky: Sky, split: str, index: int, config: SceneConfig) -> tuple
         fires = rng.random(places.shape[1]) < config.p_fire
         keys.append(np.ravel_multi_index(tuple(places[:, fires]), shape))
         owners.append(np.full(len(keys[-1]), owner, dtype=np.uint8))
-    # One word a pixel and frame: its size decides whether it fires, its last bit the channel, so
-    # that more noise keeps all events of less noise.
+    # One random word per pixel and frame: its size decides whether the pixel fires, its last bit
+    # the channel, so that more noise keeps all events of less noise.
     words = _rng(split, index, _NOISE).integers(
         0, 1 << 32, config.n_frames * size * size, dtype=np.uint32
     )
@@ -247,17 +247,17 @@ def scene_events(sky: Sky, split: str, index: int, config: SceneConfig) -> tuple
 
 
 class SceneDataset(Dataset):
-    """Generated scenes with their truth: ``dataset[i] -> Scene``.
+    """Generated scenes with their ground truth: ``dataset[i] -> Scene``.
 
-    Scene i depends on the split, i and the options: it is the same in a larger set. (Its random
-    numbers are numpy's, which may change them with a new version, and has not done so in years.)
+    Scene i depends only on the split, i and the options: it is the same in a larger set. (The
+    random numbers are numpy's, which may change with a new version but have not done so in years.)
 
     Attributes:
         events: `Events` of all N scenes, T steps, units ``(2, H, W)``: channel 0 ON, 1 OFF.
-        owners: ``[E]`` uint8, whose each event is: 0 noise, 1 .. S a satellite, 255 a star.
+        owners: ``[E]`` uint8, source of each event: 0 noise, 1 .. S a satellite, 255 a star.
         n_satellites: ``[N]`` int64.
-        skies: where everything is: a `Sky` a scene.
-        source: in one line, what this is.
+        skies: positions of all objects: one `Sky` per scene.
+        source: content of the data set, in one line.
 
     Raises:
         ValueError: if there is no such split, or n is not positive.
@@ -283,7 +283,7 @@ class SceneDataset(Dataset):
         return len(self.skies)
 
     def masks(self, index: int) -> Tensor:
-        """``[T, S, H, W]`` bool: the truth of one scene, each satellite by itself."""
+        """``[T, S, H, W]`` bool: the ground truth of one scene, separately for each satellite."""
         return _masks(self.skies[index], self.config)
 
     def __getitem__(self, index: int) -> Scene:
@@ -297,7 +297,7 @@ class SceneDataset(Dataset):
 
     @cached_property
     def labels(self) -> Tensor:
-        """``[N, T, H, W]`` uint8: the truth of all scenes, 0 or the satellite's number."""
+        """``[N, T, H, W]`` uint8: ground truth of all scenes, 0 or the satellite's number."""
         return torch.stack([_labels(self.masks(i)) for i in range(len(self))])
 
     @cached_property
@@ -322,13 +322,13 @@ def _masks(sky: Sky, config: SceneConfig) -> Tensor:
 
 
 def _labels(masks: Tensor) -> Tensor:
-    """Masks as numbers. No pixel has two: satellites keep apart within a frame."""
+    """Masks as labels. They do not overlap, since satellites keep apart within a frame."""
     number = torch.arange(1, masks.shape[1] + 1, dtype=torch.uint8)
     return (masks.to(torch.uint8) * number[:, None, None]).sum(1, dtype=torch.uint8)
 
 
 def _boxes(masks: Tensor) -> Tensor:
-    """``[T, S, 4]`` around ``masks [T, S, H, W]``, as `Scene.boxes` says."""
+    """Boxes ``[T, S, 4]`` around ``masks [T, S, H, W]``, as in `Scene.boxes`."""
     from torchvision.ops import masks_to_boxes
 
     lit = masks.flatten(2).any(2)
@@ -341,15 +341,15 @@ def _boxes(masks: Tensor) -> Tensor:
 def satellites(split: str = "train", *, n: int = 500, **options) -> SceneDataset:
     """Generated event scenes: 0, 1 or 2 satellites cross a field of drifting stars, in noise.
 
-    They stand in for recordings of the night sky. `jarvis.datasets.scenes` says what fires where.
+    A substitute for recordings of the night sky, described in `jarvis.datasets.scenes`.
 
     Args:
-        split: "train", "val" or "test"; scene i of a split is the same whatever n is.
+        split: "train", "val" or "test"; scene i of a split does not depend on n.
         n: number of scenes.
-        options: fields of `SceneConfig`, such as ``noise=0.01``; the scenes stay the same else.
+        options: fields of `SceneConfig`, such as ``noise=0.01``; all else stays the same.
 
     Returns:
-        Events of 10 steps and units ``(2, 128, 128)``, and the truth of each pixel and frame.
+        Events of 10 steps and units ``(2, 128, 128)``, and the truth for each pixel and frame.
 
     Example:
         >>> satellites("test", n=3)

@@ -1,4 +1,4 @@
-"""The files of SHD, the Spiking Heidelberg Digits: found, fetched, unpacked, read and checked."""
+"""Finding, downloading, unpacking, reading and checking the files of SHD."""
 
 import gzip
 import shutil
@@ -25,24 +25,24 @@ STAND_IN = "the generated words of jarvis.datasets.generated_words.shd_like()"
 
 
 def shd(split: str = "train", *, download: bool = True, check: bool = True) -> SpokenDigits:
-    """SHD, the Spiking Heidelberg Digits: digits spoken in two languages, as a cochlea hears them.
+    """SHD, the Spiking Heidelberg Digits: digits spoken in two languages, through a cochlea model.
 
-    Read from ``SHD/shd_train.h5`` and ``SHD/shd_test.h5``, or the same with ``.gz``. `source` tells
-    the published files from those that were rebuilt from the recordings.
+    Read from ``SHD/shd_train.h5`` and ``SHD/shd_test.h5``, or the same with ``.gz``. `source` says
+    whether the files are the published ones or were rebuilt from the recordings.
 
     Args:
-        split: "train" (without speakers 6 and 7), "val" (those two; the published set holds none
-            back), "train+val" (the whole training part) or "test" (mostly speakers 4 and 5, whom
-            no other split has).
-        download: fetch what is missing into the cache; this needs the package tonic.
-        check: look at every event for what no recording can hold, which takes a second.
+        split: "train" (without speakers 6 and 7), "val" (these two; the published set has no
+            validation split), "train+val" (the whole training part) or "test" (mostly speakers 4
+            and 5, who are in no other split).
+        download: download missing files into the cache; this needs the package tonic.
+        check: check every event for impossible values, which takes a second.
 
     Returns:
         Events of 700 channels, times in ms; 20 classes, "zero" to "nine" and "null" to "neun".
 
     Raises:
-        MissingDataError: if it is not here and cannot be downloaded.
-        CorruptDataError: if a file is truncated, damaged, or not of SHD's schema; it is named.
+        MissingDataError: if it is not on this machine and cannot be downloaded.
+        CorruptDataError: if a file is truncated, corrupted, or not in SHD's schema; it is named.
 
     Source: Cramer, Stradmann, Schemmel & Zenke 2022, IEEE TNNLS 33:2744.
     """
@@ -50,16 +50,16 @@ def shd(split: str = "train", *, download: bool = True, check: bool = True) -> S
 
 
 def read_shd(part: str, *, download: bool = True, check: bool = True) -> SpokenDigits:
-    """The "train" or "test" file, whole.
+    """The complete "train" or "test" file.
 
     Args:
-        part: which of the two.
-        download: fetch it into the cache if it is not here; this needs the package tonic.
-        check: look at every event for what no recording can hold.
+        part: "train" or "test".
+        download: download it into the cache if it is missing; this needs the package tonic.
+        check: check every event for impossible values.
 
     Raises:
-        MissingDataError: if it is not here and cannot be downloaded.
-        CorruptDataError: if it is truncated, damaged, or not of SHD's schema; it is named.
+        MissingDataError: if it is not on this machine and cannot be downloaded.
+        CorruptDataError: if it is truncated, corrupted, or not in SHD's schema; it is named.
     """
     path = shd_file(part, download)
     try:
@@ -67,15 +67,15 @@ def read_shd(part: str, *, download: bool = True, check: bool = True) -> SpokenD
     except CorruptDataError as error:
         if path.is_relative_to(cache_folder()):
             raise CorruptDataError(
-                f"{error}: delete it, and it is unpacked or downloaded anew"
+                f"{error}: delete it, and it is unpacked or downloaded again"
             ) from error
-        raise CorruptDataError(f"{error}: fetch it anew") from error
+        raise CorruptDataError(f"{error}: download it again") from error
 
 
 def shd_file(part: str, download: bool = True) -> Path:
-    """Where ``shd_{part}.h5`` is, unpacked into the cache or downloaded where need be."""
+    """The path of ``shd_{part}.h5``, unpacked into the cache or downloaded if necessary."""
     name = f"SHD/shd_{part}.h5"
-    for place in data_folders():  # one that is unpacked before one that is not, in each folder
+    for place in data_folders():  # in each folder an unpacked file has precedence
         for path in (place / name, place / f"{name}.gz"):
             if not path.is_file():
                 continue
@@ -89,7 +89,7 @@ def shd_file(part: str, download: bool = True) -> Path:
 
 
 def _unpacked_size(packed: Path) -> int:
-    """What a .gz says of itself in its last four bytes (these files are below 4 GB)."""
+    """The unpacked size, stored in the last four bytes of a .gz (these files are below 4 GB)."""
     with packed.open("rb") as file:
         file.seek(max(0, packed.stat().st_size - 4))
         return int.from_bytes(file.read(), "little")
@@ -97,13 +97,13 @@ def _unpacked_size(packed: Path) -> int:
 
 def _unpack(packed: Path, target: Path) -> None:
     try:
-        if not packed.stat().st_size:  # which gzip takes for an empty file
+        if not packed.stat().st_size:  # which gzip would accept as an empty file
             raise EOFError("it is empty")
         with atomic_path(target) as file, gzip.open(packed, "rb") as src, file.open("wb") as dst:
             shutil.copyfileobj(src, dst, 1 << 20)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise CorruptDataError(
-            f"{packed} is truncated or damaged ({error}): fetch it anew"
+            f"{packed} is truncated or damaged ({error}): download it again"
         ) from error
 
 
@@ -127,7 +127,7 @@ def _read(path: Path, part: str, check: bool) -> SpokenDigits:
     try:
         with h5py.File(path, "r") as file:
             content = _content(file, path)
-    except OSError as error:  # CorruptDataError is one too: it knows more already
+    except OSError as error:  # CorruptDataError is one too, with a better message
         if isinstance(error, CorruptDataError):
             raise
         raise CorruptDataError(f"{path} is truncated or damaged ({error})") from error
@@ -142,7 +142,7 @@ def _read(path: Path, part: str, check: bool) -> SpokenDigits:
         if length != len(times):
             raise CorruptDataError(f"{path} has {len(times)} words, but {length} {what}")
     if (counts != [len(x) for x in units]).any():
-        raise CorruptDataError(f"{path} has a word with unlike numbers of times and units")
+        raise CorruptDataError(f"{path} has a word with different numbers of times and units")
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(content["extra/keys"]):
         raise CorruptDataError(f"{path} has labels from {labels.min()} to {labels.max()}")
     empty = [np.empty(0)]
@@ -176,12 +176,12 @@ def _content(file: Any, path: Path) -> dict[str, Any]:
         kind = content[name].dtype
         if kind.kind != "O" and len(content[name]):
             raise CorruptDataError(
-                f"{path} is not of SHD's schema: {name} is {kind}, not lists of unlike length"
+                f"{path} is not of SHD's schema: {name} is {kind}, not lists of varying length"
             )
     if len(content["extra/keys"]) != CLASSES:
         n = len(content["extra/keys"])
         raise CorruptDataError(f"{path} is not of SHD's schema: {n} keys, not {CLASSES}")
-    # The published files have neither; the rebuilt ones say which recording each word is.
+    # The published files have neither; the rebuilt ones name the recording of each word.
     content["rebuilt"] = "extra/trial" in file and "extra/file" in file
     return content
 

@@ -1,4 +1,4 @@
-"""Spoken digits as spikes of 700 channels: the data set, and how its words become batches."""
+"""Spoken digits as spikes in 700 channels: the data set, and how words are batched."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ CHANNELS = 700
 
 CLASSES = 20
 
-#: Speakers of the training part that are kept for validation, which the published set has none of:
-#: a linear classifier that has not heard them reaches 55 % of their words, the median of the ten.
+#: Speakers of the training part held out for validation, since the published set has no validation
+#: split: a linear classifier not trained on them reaches 55 % on them, the median of the ten.
 VAL_SPEAKERS = (6, 7)
 
-# Times are kept as the file has them, in float16. There are 65 536 of those: what each of them
-# means, in ms or in steps, is worked out once and looked up ever after.
+# Times are kept in float16, as in the file. There are only 65 536 such values: each one's value in
+# ms or in steps is computed once and then looked up.
 _ALL_TIMES = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
 
 _VALID = np.isfinite(_ALL_TIMES) & (_ALL_TIMES >= 0)
@@ -31,12 +31,12 @@ _MILLISECONDS = np.where(_VALID, _ALL_TIMES, 0).astype(np.float32) * np.float32(
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """Spike trains as SHD's files keep them, end to end: 4 bytes an event.
+    """Concatenated spike trains in the format of SHD's files: 4 bytes per event.
 
     Attributes:
         times: ``[E]`` float16, s.
         units: ``[E]`` uint16, channels.
-        offsets: ``[N + 1]`` int64, where each word begins.
+        offsets: ``[N + 1]`` int64, the start of each word.
     """
 
     times: np.ndarray
@@ -44,7 +44,7 @@ class Words:
     offsets: np.ndarray
 
     def find_fault(self) -> str | None:
-        """What no recording can hold, in words; None if all is well."""
+        """An impossible value in the data, in words; None if there is none."""
         if len(self.units) and self.units.max() >= CHANNELS:
             return f"channel {self.units.max()} is not below {CHANNELS}"
         bits = self.times.view(np.uint16)
@@ -53,20 +53,20 @@ class Words:
         return None
 
     def sorted(self) -> "Words":
-        """The same, with each word's events in order of time."""
-        falls = np.diff(self.times.view(np.int16)) < 0  # float16 above 0 are in their bits' order
+        """The same words, each with its events sorted by time."""
+        falls = np.diff(self.times.view(np.int16)) < 0  # positive float16 sort like their bits
         starts = self.offsets[1:-1] - 1
         falls[starts[(starts >= 0) & (starts < len(falls))]] = False
         if not falls.any():
             return self
         word = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
-        order = np.lexsort((self.times, word))  # stable: twins keep their order
+        order = np.lexsort((self.times, word))  # stable: simultaneous events keep their order
         return replace(self, times=self.times[order], units=self.units[order])
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Time in `n_steps` steps of `dt` ms; events go to their nearest step, later ones are lost."""
+    """`n_steps` time steps of `dt` ms; events are rounded to the nearest, later ones dropped."""
 
     dt: float
     n_steps: int
@@ -79,20 +79,20 @@ class Grid:
 class SpokenDigits(Dataset):
     """Labelled words in memory: ``dataset[i] -> (events of one word, label)``.
 
-    A list or slice gives a batch of them in one go. Events are `Events` of 700 channels, times in
+    Indexing with a list or slice returns a batch. Events are `Events` of 700 channels, times in
     ms, or in steps after `on_grid`. Parts of a set share its memory.
 
     Attributes:
-        words: the events of all words read, of which the set has those at `index`.
+        words: the events of all words read; the set consists of those at `index`.
         index: ``[N]`` int64.
         targets: ``[N]`` int64: 0-9 zero to nine, 10-19 null to neun.
         speakers: ``[N]`` int64.
-        names: of the classes.
-        n_classes: their number, 20.
-        source: in one line, what this is and where it came from.
+        names: names of the classes.
+        n_classes: number of classes, 20.
+        source: content and origin of the data, in one line.
 
     Raises:
-        ValueError: if the lengths do not fit each other.
+        ValueError: if the lengths do not match.
 
     Example:
         >>> from jarvis.datasets import shd_like
@@ -135,7 +135,7 @@ class SpokenDigits(Dataset):
         return self._events(index), self.targets[index]
 
     def _events(self, index, exact: bool = False) -> Events:
-        """The words at `index`; `exact`: in ms whatever the grid."""
+        """The words at `index`; with `exact` in ms, whatever the grid."""
         grid = None if exact else self.grid
         picked = self.index[index].reshape(-1).numpy()
         spans = [slice(*self.words.offsets[i : i + 2]) for i in picked]
@@ -160,9 +160,9 @@ class SpokenDigits(Dataset):
         augmentation: Augmentation | None = None,
         generator: torch.Generator | None = None,
     ) -> tuple[Events, Tensor]:
-        """The words at `index ``[B]``, changed at random by `augmentation`, and their labels.
+        """The words at `index` ``[B]``, randomly changed by `augmentation`, and their labels.
 
-        The changes are drawn anew at each call, from `generator`.
+        The changes are drawn from `generator` in each call.
         """
         if augmentation is None or not augmentation:
             return self[index]
@@ -177,7 +177,7 @@ class SpokenDigits(Dataset):
         return events, self.targets[index]
 
     def _partners(self, index: Tensor, generator: torch.Generator | None) -> Tensor:
-        """For each word another of its class, drawn at random (it may be the word itself)."""
+        """For each word a random word of the same class (possibly the word itself)."""
         if self._of_class is None:
             self._of_class = [
                 (self.targets == c).nonzero().flatten() for c in range(self.n_classes)
@@ -193,11 +193,11 @@ class SpokenDigits(Dataset):
 
     @property
     def counts(self) -> Tensor:
-        """``[N]``: the events of each word, also those beyond the grid's end."""
+        """``[N]``: number of events per word, including those beyond the end of the grid."""
         return torch.from_numpy(np.diff(self.words.offsets))[self.index]
 
     def on_grid(self, dt: float, n_steps: int) -> "SpokenDigits":
-        """The same words in `n_steps` steps of `dt` ms, as `Events.on_grid` makes them."""
+        """The same words in `n_steps` steps of `dt` ms, as by `Events.on_grid`."""
         return self._part(slice(None), grid=Grid(dt, int(n_steps)))
 
     def subset(self, n: int) -> "SpokenDigits":
@@ -205,7 +205,7 @@ class SpokenDigits(Dataset):
         return self._part(slice(n))
 
     def by_speaker(self, speakers: Sequence[int], others: bool = False) -> "SpokenDigits":
-        """The words of some speakers; `others`: of all but them."""
+        """The words of some speakers; with `others`, those of all other speakers."""
         mine = torch.isin(self.speakers, torch.tensor(list(speakers)))
         return self._part((mine ^ others).nonzero().flatten())
 
@@ -216,7 +216,7 @@ class SpokenDigits(Dataset):
         )  # fmt: skip
 
     def called(self, source: str) -> "SpokenDigits":
-        """The same words under another `source`."""
+        """The same words with another `source`."""
         return self._part(slice(None), source=source)
 
     def __repr__(self) -> str:
@@ -233,7 +233,7 @@ SPLITS = ("train", "val", "train+val", "test")
 
 
 def held_out(whole: SpokenDigits) -> tuple[SpokenDigits, SpokenDigits]:
-    """The training part as ("train", "val"): without `VAL_SPEAKERS`, and they."""
+    """The training part split into ("train", "val"): without `VAL_SPEAKERS`, and only these."""
     names = " and ".join(map(str, VAL_SPEAKERS))
     rest = whole.by_speaker(VAL_SPEAKERS, others=True)
     kept = whole.by_speaker(VAL_SPEAKERS)
@@ -244,7 +244,7 @@ def held_out(whole: SpokenDigits) -> tuple[SpokenDigits, SpokenDigits]:
 
 
 def split_of(split: str, read: Callable[[str], SpokenDigits]) -> SpokenDigits:
-    """A split, of parts "train" and "test" that `read` gives."""
+    """A split, made from the parts "train" and "test" returned by `read`."""
     check_choice("split", split, SPLITS)
     whole = read("test" if split == "test" else "train")
     return whole if split in ("test", "train+val") else held_out(whole)[split == "val"]

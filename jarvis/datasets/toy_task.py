@@ -1,4 +1,4 @@
-"""The toy task: points on a noisy boundary, whose best possible accuracy is known."""
+"""The toy task: random points separated by a plane, with a known best possible accuracy."""
 
 import torch
 
@@ -7,14 +7,14 @@ from jarvis.support.checks import check_choice, check_integer
 
 
 def toy(split: str = "train", *, n: int = 4096, n_features: int = 32) -> ArrayDataset:
-    """The toy set: uniform numbers, labelled by the side of a plane on which they lie.
+    """The toy set: uniform random points, labelled by the side of a plane on which they lie.
 
     ``x ~ U(0, 1)^32``, label 1 where ``x . linspace(-1, 1, 32) > 0``. The first 80 % of the
-    samples are for training, the rest for testing; n/8 further ones are for validation.
+    samples are for training, the rest for testing; n/8 additional ones are for validation.
 
     Args:
         split: "train" (3276), "val" (512) or "test" (820).
-        n: number of training and test samples together.
+        n: total number of training and test samples.
         n_features: length of x.
 
     Returns:

@@ -1,6 +1,6 @@
-"""The Yin-Yang set: points in a disc, each in its dark half, its bright half or one of two dots.
+"""The Yin-Yang set: points in a disc, in its dark half, its bright half or one of two dots.
 
-A classifier that is linear reaches 64 %; the rest takes a hidden layer, and few neurons suffice.
+A linear classifier reaches 64 %; more requires a hidden layer, for which few neurons suffice.
 """
 
 import math
@@ -11,7 +11,7 @@ import torch
 from jarvis.datasets.arrays import SPLITS, ArrayDataset
 from jarvis.support.checks import check_choice, check_integer
 
-RADIUS = 0.5  #: of the disc, whose centre is (0.5, 0.5)
+RADIUS = 0.5  #: of the disc, centred at (0.5, 0.5)
 
 DOT = 0.1  #: radius of the dots at (0.25, 0.5) and (0.75, 0.5)
 
@@ -21,10 +21,10 @@ SAMPLES = {"train": (5000, 42), "val": (1000, 41), "test": (1000, 40)}  #: numbe
 
 
 def yinyang_class(x: float, y: float) -> int:
-    """Class of a point of the disc: 0 and 1 for the halves, 2 for the dots.
+    """Class of a point in the disc: 0 and 1 for the halves, 2 for the dots.
 
     A point is in half 1 if it lies in the right dot, or in the left half-circle of radius 1/4 but
-    not in its dot, or above the middle and outside of the right half-circle.
+    not in its dot, or above the middle and outside the right half-circle.
 
     Example:
         >>> yinyang_class(0.5, 0.9), yinyang_class(0.5, 0.1), yinyang_class(0.75, 0.5)
@@ -37,9 +37,9 @@ def yinyang_class(x: float, y: float) -> int:
 
 
 def draw_yinyang(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """n points with balanced classes, by the published procedure, draw by draw.
+    """n points with balanced classes, reproducing the published procedure draw by draw.
 
-    Each sample first draws its class, and then points of the square until one lies in the disc and
+    For each sample a class is drawn first, then points of the square until one lies in the disc and
     has that class.
 
     Args:
@@ -52,8 +52,8 @@ def draw_yinyang(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: for ``n < 1``.
 
-    Source: Kriener, Göltz & Petrovici 2022, NICE, doi:10.1145/3517343.3517380, and its published
-    generator, whose samples these are.
+    Source: Kriener, Göltz & Petrovici 2022, NICE, doi:10.1145/3517343.3517380; the samples are
+    those of its published generator.
 
     Example:
         >>> features, classes = draw_yinyang(3, seed=42)
@@ -61,7 +61,7 @@ def draw_yinyang(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         array([0.68, 0.45, 0.32, 0.55])
     """
     check_integer("n", n, at_least=1)
-    random = np.random.RandomState(seed)  # an old generator: that of the published samples
+    random = np.random.RandomState(seed)  # the legacy generator used for the published samples
     points, classes = np.empty((n, 2)), np.empty(n, np.int64)
     for i in range(n):
         goal = random.randint(3)
@@ -75,7 +75,7 @@ def draw_yinyang(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def yinyang(split: str = "train") -> ArrayDataset:
-    """The Yin-Yang set: points (x, y, 1 - x, 1 - y) of a disc in three classes, as published.
+    """The Yin-Yang set as published: points (x, y, 1 - x, 1 - y) of a disc in three classes.
 
     Args:
         split: "train" (5000), "val" (1000) or "test" (1000), the published samples.

@@ -1,4 +1,4 @@
-"""Values into spikes, spikes into decisions, and spikes as event lists.
+"""Encoding values as spikes, decoding spikes into decisions, and spikes as event lists.
 
 `encoders` turn values into spike trains, `decoders` read decisions out of them, `events` holds
 sorted lists of (time, unit), and `filters` find edges in pictures before they are encoded.

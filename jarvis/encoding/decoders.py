@@ -1,4 +1,4 @@
-"""Spikes and potentials into decisions: what a read-out reports at the end of a sequence.
+"""Decoders: what a read-out makes of spikes or potentials at the end of a sequence.
 
 All of them are differentiable, through the surrogate gradient where spikes are involved.
 """
@@ -11,17 +11,17 @@ from jarvis.support.checks import check_number, check_tensor, check_values
 
 
 def _check(name: str, x: Tensor, axes: str = "[T>=1, B, ...]", why: str = "") -> None:
-    """TypeError or ValueError for what is not of these axes, or holds NaN."""
+    """TypeError or ValueError unless `x` has these axes and no NaN."""
     check_tensor(name, x, axes, floating=False, why=why)
     check_values(name, x, finite=False)
 
 
 def rate_decode(spikes: Tensor, dt: float | None = None) -> Tensor:
-    """Mean number of spikes a step, or the rate in Hz.
+    """Mean number of spikes per step, or the rate in Hz.
 
     Args:
         spikes: ``[T, B, ...]``.
-        dt: step in ms; given, the result is in Hz.
+        dt: step, ms; if given, the result is in Hz.
 
     Returns:
         ``[B, ...]``.
@@ -39,7 +39,7 @@ def first_spike_decode(spikes: Tensor, dt: float = 1.0) -> Tensor:
     """Time of each unit's first spike, ms; ``T * dt`` for a unit that stays silent.
 
     Written as ``sum_t t * s_t * prod_(u<t) (1 - s_u) + T * prod_u (1 - s_u)``, so that the
-    surrogate gradient flows: a spike more now makes the first spike earlier.
+    surrogate gradient can flow: an additional earlier spike makes the first spike earlier.
 
     Args:
         spikes: ``[T, B, ...]``, 0 or 1.
@@ -54,19 +54,19 @@ def first_spike_decode(spikes: Tensor, dt: float = 1.0) -> Tensor:
         [[0.5, 1.5]]
     """
     _check("first_spike_decode: spikes", spikes)
-    # Silent through step t is 1 until the first spike: its sum over t is the first spike's step.
+    # `silent` is 1 until the first spike: its sum over t is the step of the first spike.
     silent = torch.cumprod(1.0 - spikes, dim=0)
     return silent.sum(0) * dt
 
 
 def ttfs_decode(spikes: Tensor) -> Tensor:
-    """Values back from a first-spike code: the inverse of `ttfs_encode`, up to rounding.
+    """Recover the values from a first-spike code: the inverse of `ttfs_encode`, up to rounding.
 
     ``value = 1 - step / (T - 1)`` of the first spike, 0 for a unit that stays silent. Rounding
     to steps leaves an error of at most ``1 / (2 (T - 1))``.
 
     Args:
-        spikes: ``[T, B, ...]``, 0 or 1, with T of at least 2.
+        spikes: ``[T, B, ...]``, 0 or 1, with T at least 2.
 
     Returns:
         ``[B, ...]`` in [0, 1].
@@ -79,20 +79,20 @@ def ttfs_decode(spikes: Tensor) -> Tensor:
         >>> ttfs_decode(ttfs_encode(torch.tensor([[1.0, 0.75, 0.0]]), 5)).tolist()
         [[1.0, 0.75, 0.0]]
     """
-    _check("ttfs_decode: spikes", spikes, "[T>=2, B, ...]", why="one step holds no time")
+    _check("ttfs_decode: spikes", spikes, "[T>=2, B, ...]", why="one step encodes no time")
     return (1.0 - first_spike_decode(spikes) / (len(spikes) - 1)).clamp_min(0.0)
 
 
 def delta_decode(spikes: Tensor, threshold: float = 0.1, start: Tensor | float = 0.0) -> Tensor:
-    """A signal back from its ON and OFF spikes: ``start + threshold * sum (ON - OFF)``.
+    """Recover a signal from its ON and OFF spikes: ``start + threshold * sum (ON - OFF)``.
 
     Args:
-        spikes: ``[T, B, 2, ...]``, channel 0 ON, channel 1 OFF, as `delta_encode` makes them.
-        threshold: the encoder's, in units of the signal.
+        spikes: ``[T, B, 2, ...]``, channel 0 ON, channel 1 OFF, as returned by `delta_encode`.
+        threshold: the threshold of the encoder, in units of the signal.
         start: the signal's first value ``[B, ...]``, which the spikes do not carry.
 
     Returns:
-        ``[T, B, ...]``, within `threshold` of a signal that moved by less than that a step.
+        ``[T, B, ...]``, within `threshold` of a signal that changed by less than that per step.
 
     Raises:
         ValueError: if `spikes` is not [T, B, 2, ...], or holds NaN.
@@ -143,7 +143,7 @@ def mean_potential_decode(v: Tensor) -> Tensor:
 
 
 def trace_decode(spikes: Tensor, tau: float = 20.0, dt: float = 1.0) -> Tensor:
-    """Exponentially filtered spike train at its end: recent spikes count more.
+    """Exponentially filtered spike train at the last step: recent spikes count more.
 
     ``sum_t s_t exp(-(T - 1 - t) dt / tau)``
 

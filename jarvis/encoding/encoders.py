@@ -1,4 +1,4 @@
-"""Values into spikes; the way back is `decoders`.
+"""Encoders: values into spikes. The inverse direction is in `decoders`.
 
 Dense spike trains are ``[T, B, ...]``, time first, float, 0 or 1. Filters that find edges before a
 picture is encoded are in `filters`.
@@ -19,7 +19,7 @@ _SCALE = "scale them first, e.g. (x - x.min()) / (x.max() - x.min())"
 
 
 def _check(name: str, values: Tensor, n_steps: int) -> None:
-    """TypeError or ValueError for values that are not in [0, 1], or less than one step."""
+    """TypeError or ValueError for values outside [0, 1], or fewer than one step."""
     check_tensor(f"{name}: values", values, "[B, ...]")
     check_integer(f"{name}: n_steps", n_steps, at_least=1)
     check_values(f"{name}: values", values, at_least=0, at_most=1, why=_SCALE)
@@ -33,24 +33,24 @@ def poisson_encode(
     dt: float = 1.0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Rate code: at every step each input fires with a probability proportional to its value.
+    """Rate code: in every step each input fires with a probability proportional to its value.
 
-    ``P(spike) = value * max_rate * dt / 1000``, independently at every step (a Bernoulli
+    ``P(spike) = value * max_rate * dt / 1000``, independently in every step (a Bernoulli
     process, the discrete form of a Poisson process).
 
     Args:
         values: ``[B, ...]`` in [0, 1].
         n_steps: T, the number of steps.
-        max_rate: rate of the value 1, Hz; None: a spike at every step, ``1000 / dt`` Hz.
+        max_rate: rate for the value 1, Hz; None: a spike in every step, ``1000 / dt`` Hz.
         dt: time step, ms.
-        generator: source of randomness, on the device of `values`; None for torch's own.
+        generator: source of randomness, on the device of `values`; None for torch's default.
 
     Returns:
         spikes ``[T, B, ...]``.
 
     Raises:
         ValueError: for values outside [0, 1] or NaN, ``n_steps < 1``, or a `max_rate` that would
-            need more than one spike a step.
+            need more than one spike per step.
         TypeError: for values that are not a floating-point tensor.
 
     Source: Gerstner et al. 2014, Neuronal Dynamics, section 7.7.
@@ -71,7 +71,7 @@ def poisson_encode(
         check_number("poisson_encode: max_rate", max_rate, "Hz", above=0)
         if max_rate * dt > 1000:
             raise ValueError(
-                f"poisson_encode: max_rate={max_rate!r} Hz must be at most one spike a step, "
+                f"poisson_encode: max_rate={max_rate!r} Hz must be at most one spike per step, "
                 f"{1000 / dt:g} Hz at dt={dt:g} ms"
             )
         probability = values * (max_rate * dt / 1000.0)
@@ -82,26 +82,26 @@ def poisson_encode(
 
 
 def spike_times_to_train(steps: Tensor, n_steps: int, dtype: torch.dtype) -> Tensor:
-    """One spike per unit at integer step ``steps [B, ...]``; none where it is outside [0, T)."""
+    """One spike per unit at the integer ``steps [B, ...]``; none where it is outside [0, T)."""
     valid = (steps >= 0) & (steps < n_steps)
     train = torch.zeros((n_steps, *steps.shape), dtype=dtype, device=steps.device)
     return train.scatter_(0, steps.clamp(0, n_steps - 1)[None], valid.to(dtype)[None])
 
 
 def _linear_steps(values: Tensor, n_steps: int) -> Tensor:
-    """``round((1 - value) (T - 1))``: 1 first, 0 last."""
+    """``round((1 - value) (T - 1))``: value 1 first, value 0 last."""
     return ((1.0 - values) * (n_steps - 1)).round().long()
 
 
 def ttfs_encode(values: Tensor, n_steps: int, *, silent_below: float = 0.0) -> Tensor:
-    """Time to first spike: every input fires once, the larger the earlier.
+    """Time to first spike: every input fires once, larger values earlier.
 
     ``step = round((1 - value) (T - 1))``: 1 fires at step 0, the smallest values at step T-1.
 
     Args:
         values: ``[B, ...]`` in [0, 1].
         n_steps: T, the number of steps.
-        silent_below: values up to and including this one never fire; -1 lets all of them fire.
+        silent_below: values up to and including this one never fire; with -1 all of them fire.
 
     Returns:
         spikes ``[T, B, ...]``, at most one along T.
@@ -122,20 +122,20 @@ def ttfs_encode(values: Tensor, n_steps: int, *, silent_below: float = 0.0) -> T
 
 
 def intensity_to_latency(values: Tensor, n_steps: int, mode: str = "rank") -> Tensor:
-    """The step at which each unit fires its one spike: the larger its value, the earlier.
+    """The step at which each unit fires its single spike: the larger its value, the earlier.
 
-    ``"rank"``: the N values above 0 of a sample, largest first, are dealt equally into T bins:
-    the one of rank r (from 0) fires at step ``floor(r T / N)``. Equal values: first unit first.
+    ``"rank"``: the N positive values of a sample, largest first, are divided evenly into T bins:
+    the value of rank r (from 0) fires at step ``floor(r T / N)``. Ties: the first unit comes first.
     ``"linear"``: ``step = round((1 - value) (T - 1))``, as `ttfs_encode`.
 
     Args:
-        values: ``[B, ...]``, 0 or more; for "linear" at most 1.
+        values: ``[B, ...]``, non-negative; for "linear" at most 1.
         n_steps: T, the number of steps.
         mode: "rank" or "linear".
 
     Returns:
-        steps ``[B, ...]`` int32 in [0, T); T where the value is 0: never.
-        ``Events.from_first_steps(steps, n_steps)`` makes events of it.
+        steps ``[B, ...]`` int32 in [0, T); T (never) where the value is 0.
+        ``Events.from_first_steps(steps, n_steps)`` converts them to events.
 
     Raises:
         ValueError: for NaN, negative or infinite values, values above 1 with "linear", no axis
@@ -171,16 +171,16 @@ def intensity_to_latency(values: Tensor, n_steps: int, mode: str = "rank") -> Te
 def latency_encode(
     values: Tensor, n_steps: int, *, tau: float = 10.0, threshold: float = 0.2, dt: float = 1.0
 ) -> Tensor:
-    """Latency by RC charging: each value drives a leaky neuron, which fires once.
+    """Latency from RC charging: each value drives a leaky neuron, which fires once.
 
     A neuron at rest under the constant current x follows ``v(t) = x (1 - exp(-t/tau))`` and
-    reaches the threshold at ``t = tau ln(x / (x - threshold))``; for ``x <= threshold`` never.
+    reaches the threshold at ``t = tau ln(x / (x - threshold))``, or never if ``x <= threshold``.
 
     Args:
         values: ``[B, ...]`` in [0, 1]: the current, in units of v.
-        n_steps: T, the number of steps. Spikes that fall outside of T are lost.
-        tau: time constant of the charging, ms.
-        threshold: threshold of the charging, in units of v, above 0.
+        n_steps: T, the number of steps. Spikes after the last step are lost.
+        tau: membrane time constant, ms.
+        threshold: firing threshold, in units of v, above 0.
         dt: time step, ms. A spike at t falls into step ``floor(t / dt)``.
 
     Returns:
@@ -204,21 +204,21 @@ def latency_encode(
     fires = values > threshold
     safe = torch.where(fires, values, 2.0 * threshold)
     times = tau * torch.log(safe / (safe - threshold))
-    # A value just above the threshold fires so late that its step need not fit an integer.
+    # A value just above the threshold fires so late that its step may not fit into an integer.
     steps = (times / dt).clamp_max(float(n_steps)).floor().long()
     return spike_times_to_train(torch.where(fires, steps, -1), n_steps, values.dtype)
 
 
 def delta_encode(signal: Tensor, threshold: float = 0.1) -> Tensor:
-    """Delta modulation: an ON or OFF spike whenever a signal has moved by the threshold.
+    """Delta modulation: an ON or OFF spike whenever a signal has changed by the threshold.
 
-    Each input keeps a reference, at first the signal's first value. Where the signal is at least
-    `threshold` above it, an ON spike is sent and the reference rises by `threshold`; OFF below,
-    likewise. At most one spike a step: a signal that jumps is caught up with step by step.
+    Each input keeps a reference, initially the first value of the signal. Where the signal is at
+    least `threshold` above it, an ON spike is sent and the reference increases by `threshold`;
+    likewise OFF below it. There is at most one spike per step, so a jump takes several steps.
 
     Args:
         signal: ``[T, B, ...]``, time first, any finite values.
-        threshold: step of the reference, in units of the signal.
+        threshold: change of the reference per spike, in units of the signal.
 
     Returns:
         spikes ``[T, B, 2, ...]``: channel 0 ON, channel 1 OFF.
@@ -251,16 +251,16 @@ def delta_encode(signal: Tensor, threshold: float = 0.1) -> Tensor:
 
 
 def constant_encode(values: Tensor, n_steps: int) -> Tensor:
-    """Direct code: the values themselves as a constant input, the same at every step.
+    """Direct code: the values themselves as a constant input, the same in every step.
 
-    Returns an expanded view (no copy): `over_time` sees that and computes the first layer once.
+    Returns an expanded view (no copy): `over_time` detects it and computes the first layer once.
 
     Args:
         values: ``[B, ...]``, finite.
         n_steps: T, the number of steps.
 
     Returns:
-        input ``[T, B, ...]``, read-only in effect: all steps share one memory.
+        input ``[T, B, ...]``, effectively read-only: all steps share the same memory.
 
     Raises:
         ValueError: for NaN or infinite values, or ``n_steps < 1``.

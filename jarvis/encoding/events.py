@@ -1,7 +1,7 @@
-"""Spikes as lists of events: what is left of a spike train when silence costs nothing.
+"""Spikes as lists of events, a sparse representation in which silence costs nothing.
 
-A batch of B samples is three arrays, one sample after the other, each sorted by time:
-`times`, `units`, and `offsets`, with sample b in ``offsets[b]:offsets[b + 1]``.
+A batch of B samples consists of `times` and `units`, with the samples one after the other and
+each sorted by time, and `offsets`: sample b is in ``offsets[b]:offsets[b + 1]``.
 """
 
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ class Events:
     Args:
         times: ``[E]``; int32 time steps in [0, n_steps), or float32 ms if `n_steps` is None.
         units: ``[E]`` int32, flat index into `shape`. A unit that is listed twice in a step fires
-            twice in it, which `dense` and `first_steps` cannot show.
-        offsets: ``[B + 1]`` int64, where each sample begins.
-        shape: the units' shape, such as ``(channels, height, width)``.
+            twice in it, which `dense` and `first_steps` cannot represent.
+        offsets: ``[B + 1]`` int64, the start of each sample.
+        shape: shape of the units, such as ``(channels, height, width)``.
         n_steps: number of time steps T; None for times in ms.
 
     Raises:
-        ValueError: if the three do not fit each other, a unit or a step is out of range, or a
-            sample is not sorted by time.
+        ValueError: if the three do not match, a unit or a step is out of range, or a sample is not
+            sorted by time.
 
     Example:
         >>> spikes = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]]])  # [T=3, B=1, 2]
@@ -49,13 +49,13 @@ class Events:
         if not (times.dim() == units.dim() == offsets.dim() == 1) or len(times) != len(units):
             raise ValueError(
                 f"Events: times {tuple(times.shape)} and units {tuple(units.shape)} must be lists "
-                f"of one length, and offsets {tuple(offsets.shape)} a list"
+                f"of equal length, and offsets {tuple(offsets.shape)} a list"
             )
         if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(times):
-            raise ValueError(f"Events: offsets must run from 0 to the {len(times)} events")
+            raise ValueError(f"Events: offsets must run from 0 to {len(times)} (number of events)")
         if (offsets.diff() < 0).any():
-            raise ValueError("Events: offsets must not fall")
-        shape = f"they number the units of shape {self.shape}"
+            raise ValueError("Events: offsets must not decrease")
+        shape = f"they index the units of shape {self.shape}"
         check_values("Events: units", units, at_least=0, below=self.n_units, why=shape)
         check_values("Events: times", times, at_least=0, below=self.n_steps, finite=False)
         if len(times):
@@ -63,11 +63,11 @@ class Events:
             starts = offsets[1:-1] - 1
             falls[starts[(starts >= 0) & (starts < len(falls))]] = False
             if falls.any():
-                raise ValueError("Events: the times of a sample must not fall: sort them first")
+                raise ValueError("Events: the times of a sample must not decrease: sort them first")
 
     @property
     def n_units(self) -> int:
-        """Number of units of one sample."""
+        """Number of units per sample."""
         n = 1
         for size in self.shape:
             n *= size
@@ -82,11 +82,11 @@ class Events:
 
     @property
     def counts(self) -> Tensor:
-        """``[B]``: the events of each sample."""
+        """``[B]``: number of events per sample."""
         return self.offsets.diff()
 
     def count_spikes(self) -> Tensor:
-        """``[B, *shape]`` int64: the events of each unit and sample."""
+        """``[B, *shape]`` int64: number of events per sample and unit."""
         where = self.samples() * self.n_units + self.units
         counts = torch.bincount(where, minlength=len(self) * self.n_units)
         return counts.view(len(self), *self.shape)
@@ -96,14 +96,14 @@ class Events:
         picked = torch.arange(len(self), device=self.offsets.device)[index].reshape(-1)
         counts = self.counts[picked]
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        # Every event's place in the old list: its sample's start, and on from there.
+        # Position of every event in the old list, counted from the start of its sample.
         shift = (self.offsets[picked] - offsets[:-1]).repeat_interleave(counts)
         where = torch.arange(int(offsets[-1]), device=offsets.device) + shift
         return Events(self.times[where], self.units[where], offsets, self.shape, self.n_steps)
 
     @staticmethod
     def from_dense(spikes: Tensor) -> "Events":
-        """Spike trains ``[T, B, ...]``, not 0 where there is a spike, as lists."""
+        """Spike trains ``[T, B, ...]``, nonzero where there is a spike, as events."""
         check_tensor("Events: spikes", spikes, "[T, B, n, ...]", floating=False)
         shape = tuple(spikes.shape[2:])
         b, t, unit = spikes.flatten(2).transpose(0, 1).cpu().nonzero(as_tuple=True)
@@ -113,9 +113,9 @@ class Events:
 
     @staticmethod
     def from_first_steps(steps: Tensor, n_steps: int) -> "Events":
-        """One spike a unit at integer ``steps [B, ...]``; none where it is not in [0, n_steps).
+        """One spike per unit at the integer ``steps [B, ...]``; none outside [0, n_steps).
 
-        Events of one step are in the order of their units.
+        Events of the same step are ordered by unit.
         """
         flat = steps.flatten(1).cpu()
         b, unit = ((flat >= 0) & (flat < n_steps)).nonzero(as_tuple=True)
@@ -129,7 +129,7 @@ class Events:
 
     @staticmethod
     def concatenate(parts: "Sequence[Events]") -> "Events":
-        """Several batches of units of one shape, one after the other."""
+        """Several batches with units of the same shape, one after the other."""
         if not parts:
             raise ValueError("Events.concatenate: nothing to join")
         first = parts[0]
@@ -142,7 +142,7 @@ class Events:
         return Events(times, units, offsets, first.shape, first.n_steps)
 
     def samples(self) -> Tensor:
-        """``[E]``: which sample each event belongs to."""
+        """``[E]``: the sample to which each event belongs."""
         every = torch.arange(len(self), device=self.offsets.device)
         return every.repeat_interleave(self.counts)
 
@@ -158,7 +158,7 @@ class Events:
         return out.unflatten(2, self.shape)
 
     def first_steps(self) -> Tensor:
-        """``[B, ...]`` int32: the step of each unit's first spike; n_steps if it has none."""
+        """``[B, ...]`` int32: step of each unit's first spike; n_steps for a silent unit."""
         n_steps = self._stepped("first_steps")
         out = torch.full((len(self) * self.n_units,), n_steps, dtype=torch.int32)
         where = self.samples() * self.n_units + self.units
@@ -166,15 +166,15 @@ class Events:
         return out.view(len(self), *self.shape)
 
     def binned(self, n_steps: int, duration: float | None = None) -> "Events":
-        """Times in ms as steps of ``duration / n_steps``; a unit's events in one step are one.
+        """Bin times in ms into steps of ``duration / n_steps``, merging a unit's events per step.
 
         Args:
             n_steps: T.
-            duration: ms that the steps cover; later events are left out. None: each sample's steps
-                cover its own length, so that its last event falls into the last step.
+            duration: total time covered by the steps, ms; later events are dropped. None: the
+                length of each sample, so that its last event falls into the last step.
         """
         if self.n_steps is not None:
-            raise ValueError(f"Events.binned: these already count {self.n_steps} steps")
+            raise ValueError(f"Events.binned: times are already binned in {self.n_steps} steps")
         sample = self.samples()
         if duration is None:
             last = torch.zeros(len(self)).scatter_reduce_(0, sample, self.times.float(), "amax")
@@ -191,14 +191,14 @@ class Events:
         return Events(step.int(), unit.int(), offsets, self.shape, n_steps)
 
     def on_grid(self, dt: float, n_steps: int | None = None) -> "Events":
-        """Times in ms, each at its nearest step of `dt` ms; every event is kept, also twins.
+        """Round times in ms to the nearest step of `dt` ms; events of one step are not merged.
 
         Args:
-            dt: the grid's step, ms.
-            n_steps: T; later events are left out. None: so many that the last event is in.
+            dt: step of the grid, ms.
+            n_steps: T; later events are dropped. None: enough steps to include the last event.
         """
         if self.n_steps is not None:
-            raise ValueError(f"Events.on_grid: these already count {self.n_steps} steps")
+            raise ValueError(f"Events.on_grid: times are already binned in {self.n_steps} steps")
         check_number("Events.on_grid: dt", dt, "ms", above=0)
         step = torch.round(self.times.double() / dt).int()
         if n_steps is None:
@@ -210,17 +210,17 @@ class Events:
     def where(
         self, keep: Tensor, times: Tensor | None = None, units: Tensor | None = None
     ) -> "Events":
-        """Those events of the batch that `keep` is true for.
+        """The events of the batch for which `keep` is true.
 
         Args:
             keep: ``[E]`` bool.
-            times, units: ``[E]``, in place of the batch's own; only what is kept has to be valid.
+            times, units: ``[E]``, replace those of the batch; only kept values have to be valid.
 
         Raises:
-            ValueError: for a list that has not one value an event, or a `keep` that is not bool.
+            ValueError: for a list without one value per event, or a `keep` that is not bool.
         """
         if keep.dtype != torch.bool:
-            raise ValueError(f"Events.where: keep is {keep.dtype}, and must be bool")
+            raise ValueError(f"Events.where: keep is {keep.dtype}, but must be bool")
         for name, given in (("keep", keep), ("times", times), ("units", units)):
             if given is not None and given.shape != self.times.shape:
                 raise ValueError(

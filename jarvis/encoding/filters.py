@@ -1,6 +1,6 @@
-"""Fixed filters in front of a spiking network: edges of a picture, as retina and cortex see them.
+"""Fixed filters in front of a spiking network: edge detection as in the retina and the cortex.
 
-A bank of filters is a weight ``[n, 1, size, size]`` as in `torch.nn.functional.conv2d`.
+A filter bank is a weight ``[n, 1, size, size]`` as in `torch.nn.functional.conv2d`.
 """
 
 import math
@@ -13,10 +13,10 @@ from jarvis.support.checks import check_integer, check_number, check_tensor, che
 
 
 def _centred_grid(name: str, size: int, at_least: int) -> tuple[Tensor, Tensor]:
-    """Rows and columns ``[size, size]`` counted from the middle, pixels, float64."""
+    """Row and column coordinates ``[size, size]`` relative to the centre, pixels, float64."""
     check_integer(name, size, at_least=at_least)
     if size % 2 == 0:
-        raise ValueError(f"{name}={size!r} must be odd: it has a centre")
+        raise ValueError(f"{name}={size!r} must be odd, so that there is a centre")
     axis = torch.arange(size, dtype=torch.float64) - size // 2
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     return y, x
@@ -25,10 +25,10 @@ def _centred_grid(name: str, size: int, at_least: int) -> tuple[Tensor, Tensor]:
 def difference_of_gaussians(
     size: int = 7, sigma_center: float = 1.0, sigma_surround: float = 2.0
 ) -> Tensor:
-    """ON and OFF cells of the retina: a narrow Gaussian less a wide one, and the reverse.
+    """ON and OFF cells of the retina: a narrow Gaussian minus a wide one, and the reverse.
 
-    ``ON = G(sigma_center) - G(sigma_surround)``, ``OFF = -ON``; each Gaussian sums to one on the
-    square before the difference, so that both filters sum to zero and see no even brightness.
+    ``ON = G(sigma_center) - G(sigma_surround)``, ``OFF = -ON``; each Gaussian is normalised to sum
+    to one, so that both filters sum to zero and ignore uniform brightness.
 
     Args:
         size: side of the square, pixels, odd.
@@ -64,19 +64,19 @@ def difference_of_gaussians(
 def gabor(
     size: int = 5, sigma: float = 1.0, frequency: float = 0.5, orientations: int = 4
 ) -> Tensor:
-    """Simple cells of the visual cortex: a wave under a Gaussian, at several orientations.
+    """Simple cells of the visual cortex: a wave times a Gaussian, at several orientations.
 
     ``g = exp(-(x^2 + y^2) / (2 sigma^2)) (cos(2 pi frequency u) - c)`` with
     ``u = x cos(theta) + y sin(theta)`` and ``theta = k pi / orientations``; c makes the filter sum
-    to zero, and it is scaled to the norm ``sqrt(sum g^2) = 1``. The phase is even (cosine): at the
-    default of half a cycle per pixel the odd wave is zero on every pixel.
+    to zero, and it is normalised to ``sqrt(sum g^2) = 1``. The phase is even (cosine): at the
+    default of half a cycle per pixel the odd (sine) wave vanishes on every pixel.
 
     Args:
         size: side of the square, pixels, odd.
         sigma: standard deviation of the Gaussian, pixels.
-        frequency: cycles per pixel, at most 0.5: a faster wave cannot be told from a slower one.
-        orientations: number of filters; the first is for vertical stripes (the wave runs along x),
-            the next ones turn towards y.
+        frequency: cycles per pixel, at most 0.5 (the Nyquist limit).
+        orientations: number of filters; the first detects vertical stripes (the wave runs along
+            x), the following ones are rotated towards y.
 
     Returns:
         bank ``[orientations, 1, size, size]`` float32.
@@ -91,7 +91,7 @@ def gabor(
         >>> bank.shape, [round(x, 3) for x in bank.square().sum((1, 2, 3)).tolist()]
         (torch.Size([4, 1, 5, 5]), [1.0, 1.0, 1.0, 1.0])
     """
-    y, x = _centred_grid("gabor: size", size, at_least=3)  # less holds no wave
+    y, x = _centred_grid("gabor: size", size, at_least=3)  # a smaller square cannot hold a wave
     check_number("gabor: sigma", sigma, "pixels", above=0)
     check_number("gabor: frequency", frequency, "cycles per pixel", above=0, at_most=0.5)
     check_integer("gabor: orientations", orientations, at_least=1)
@@ -106,23 +106,24 @@ def gabor(
 
 
 def filter_images(images: Tensor, bank: Tensor, threshold: float = 0.0) -> Tensor:
-    """What each filter of a bank finds in a picture: rectified, weak responses cut off.
+    """Rectified responses of a filter bank to pictures, with weak responses set to 0.
 
     ``out = r where r > threshold, else 0``, with r the correlation of picture and filter. The
-    border is continued outwards with its own pixels, so that it is no edge: a filter of zero sum
-    answers an even picture with 0 everywhere.
+    border is padded by replicating its pixels, so that it is not an edge: the response of a
+    zero-sum filter to a uniform picture is 0 everywhere.
 
     Args:
         images: ``[B, 1, H, W]``, grey values.
         bank: ``[n, 1, size, size]``, odd size.
-        threshold: responses up to and including this one become 0; in units of the response, 0 or
-            more. DoG of pictures in [0, 1]: about 0.05; of 0-255 pixels, 15 (Kheradpisheh) or 50.
+        threshold: responses up to and including this value become 0; in units of the response,
+            non-negative. For DoG about 0.05 with pictures in [0, 1], 15 (Kheradpisheh) or 50 with
+            pixels of 0 to 255.
 
     Returns:
-        ``[B, n, H, W]``, 0 or more.
+        ``[B, n, H, W]``, non-negative.
 
     Raises:
-        ValueError: for shapes that do not fit, values that are not finite, or ``threshold < 0``.
+        ValueError: for shapes that do not match, values that are not finite, or ``threshold < 0``.
         TypeError: for images that are not a floating-point tensor.
 
     Source: Kheradpisheh et al. 2018, section 2.1; Mozafari et al. 2019, Front. Neurosci. 13:625.
@@ -143,25 +144,25 @@ def filter_images(images: Tensor, bank: Tensor, threshold: float = 0.0) -> Tenso
     ry, rx = bank.shape[2] // 2, bank.shape[3] // 2
     padded = F.pad(images, (rx, rx, ry, ry), mode="replicate")
     response = F.conv2d(padded, bank.to(padded))
-    # Rounding leaves some 1e-8 of an even picture: that is no edge.
+    # Rounding leaves a response of about 1e-8 to a uniform picture, which is not an edge.
     scale = bank.abs().sum((1, 2, 3)).max() * images.abs().amax() if images.numel() else 0.0
     floor = max(float(threshold), 4 * torch.finfo(images.dtype).eps * float(scale))
     return torch.where(response > floor, response, 0.0)
 
 
 def local_normalisation(x: Tensor, radius: int = 8) -> Tensor:
-    """Divide each value by the mean of its surroundings: a faint edge counts as a strong one.
+    """Divide each value by the mean of its neighbourhood, so that faint edges count as much.
 
-    ``out = x / mean``, the mean over the square of ``(2 radius + 1)^2`` pixels around the place,
-    in its own channel; outside of the picture are zeros, which count. Where the mean is 0 all
-    values are, and stay, 0.
+    ``out = x / mean``, the mean over the square of ``(2 radius + 1)^2`` pixels around the pixel,
+    within its channel; zeros outside the picture are included. Where the mean is 0, so are all
+    values, and they stay 0.
 
     Args:
-        x: ``[B, C, H, W]``, 0 or more: what `filter_images` gives.
+        x: ``[B, C, H, W]``, non-negative, as returned by `filter_images`.
         radius: of the square, pixels.
 
     Returns:
-        ``[B, C, H, W]``, 0 or more, not confined to [0, 1]: rank it for latencies.
+        ``[B, C, H, W]``, non-negative, not confined to [0, 1]: use ranks for latencies.
 
     Raises:
         ValueError: for a wrong shape, values that are negative or not finite, or ``radius < 0``.
@@ -179,7 +180,7 @@ def local_normalisation(x: Tensor, radius: int = 8) -> Tensor:
     rectify = "rectify it first (filter_images does)"
     check_values("local_normalisation: x", x, at_least=0, why=rectify)
     width = 2 * radius + 1
-    # The mean over a square is that over rows of the mean over columns.
+    # The mean over a square is separable: the mean over rows of the mean over columns.
     mean = F.avg_pool2d(x, (1, width), stride=1, padding=(0, radius))
     mean = F.avg_pool2d(mean, (width, 1), stride=1, padding=(radius, 0))
     return torch.where(x > 0, x / mean.clamp_min(torch.finfo(x.dtype).tiny), 0.0)

@@ -1,12 +1,12 @@
-"""The compiled AdEx loops as functions of tensors: of `adex_numba` or `adex_triton`, as chosen."""
+"""The compiled AdEx loops (`adex_numba` or `adex_triton`) as functions of tensors."""
 
 from types import ModuleType
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from jarvis.kernels.adex_spec import AdExValues, NormalisedSpec
+from jarvis.kernels.first_order import first_order
 from jarvis.kernels.memory import empty, own
 
 
@@ -24,7 +24,7 @@ class _Loop(torch.autograd.Function):
         return s, v, i, w
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx, *gradients: Tensor | None):
         like = next((part for part in gradients if part is not None), None)
         if like is None:
@@ -43,7 +43,7 @@ def run_normalised(
     loops: ModuleType, spec: NormalisedSpec, x: Tensor, state: tuple[Tensor, ...]
 ) -> tuple[Tensor, ...]:
     """``x [T, B, ...]`` -> spikes of that shape and the fields of the final state; x not empty."""
-    if not torch.is_grad_enabled():  # then nothing is kept for a way back
+    if not torch.is_grad_enabled():  # nothing is saved for backward then
         x, state = x.detach(), tuple(part.detach() for part in state)
     return _Loop.apply(loops, spec, x, *state)  # type: ignore[return-value]
 
@@ -51,8 +51,8 @@ def run_normalised(
 def run_adex(
     loops: ModuleType, values: AdExValues, x: Tensor, state: tuple[Tensor, ...], trace: bool
 ) -> tuple[Tensor, tuple[Tensor, Tensor], list[Tensor]]:
-    """The same for the biophysical neuron, which has no compiled backward: spikes, final state, and
-    with `trace` the potential, adaptation and time since the spike at each step."""
+    """The same for the biophysical neuron, which has no compiled backward: spikes, final state and,
+    with `trace`, the potential, adaptation and time since the spike at each step."""
     v, w = (own(part) for part in state)
     s, *traced = (empty(x.shape, x.dtype, x.device) for _ in range(4 if trace else 1))
     loops.biophysical(values, x, s, v, w, tuple(traced))

@@ -1,12 +1,12 @@
-"""The AdEx time loops on the CPU: the dimensionless one both ways, the biophysical one forward.
+"""The AdEx time loops on the CPU: dimensionless forward and backward, biophysical forward.
 
-Each repeats the mathematics of `jarvis.adex.adex_step` for a range of lanes over all of time, in
-the manner of `lif_numba`, whose header says what makes such a loop fast. Exponentials and
-logarithms are those of `exponential` and `adex_logarithm`, which vectorise.
+Each loop implements the equations of `jarvis.adex.adex_step` for a range of lanes over all steps,
+like `lif_numba`, whose header explains what makes such a loop fast. Exponentials and logarithms are
+those of `exponential` and `logarithm`, which vectorise.
 
 Arrays are flat: ``[T * n]`` for n lanes, ``[n]`` for a state. `values` holds the numbers of
-`adex_spec` in their order. Saved for backward is only the potential before the reset: spikes and
-the potential after it come out of it again, and of the rest the gradient does not depend on.
+`adex_spec` in their order. Only the potential before the reset is saved for backward: spikes and
+the potential after the reset are recomputed from it, and the gradient does not depend on the rest.
 """
 
 import math
@@ -26,14 +26,14 @@ from jarvis.kernels.logarithm import VERSION as LOG_VERSION
 from jarvis.kernels.logarithm import fast_log
 from jarvis.kernels.memory import flat
 
-BLOCK = 4096  #: lanes whose state stays in the cache
+BLOCK = 4096  #: lanes whose state fits into the cache
 
-GRAIN = 1024  #: lanes are dealt to threads in multiples of this
+GRAIN = 1024  #: lanes are distributed over threads in multiples of this
 
 
 @njit(forceinline=True, error_model="numpy")
 def _exp(z):
-    # Inlined by LLVM: inlined by numba itself, two calls in one loop give a warning.
+    # Inlined by LLVM: with numba's own inlining, two calls in one loop cause a warning.
     return fast_exp(z)
 
 
@@ -81,12 +81,12 @@ def _backward_loop(surrogate: str, detach: bool, dtype: type, wants_x: bool) -> 
         v_t, sharpness, steepest, k = values[7], values[8], values[9], values[11]
         for first in range(low, high, BLOCK):
             m = min(BLOCK, high - first)
-            # Gradients of the state: of the final one at first, of the initial one in the end.
+            # Gradients of the state: of the final state on entry, of the initial state on return.
             vb, ib, wb = gv[first:][:m], gi[first:][:m], gw[first:][:m]
             for t in range(steps - 1, -1, -1):
                 o = t * n + first
                 gt, ht, xt = g[t * g_step + first :][:m], h[o:][:m], gx[o:][:m]
-                # The potential that the step began from, and from where on it was reset before.
+                # The potential at the start of the step, and the threshold of the reset before it.
                 before, edge = v0[first:][:m], infinite
                 if t > 0:
                     before, edge = h[o - n :][:m], threshold
@@ -220,9 +220,10 @@ def forward(
     spec: NormalisedSpec, x: Tensor, s: Tensor, h: Tensor | None, v: Tensor, i: Tensor, w: Tensor
 ) -> None:
     """Run all steps: read `x`, write the spikes `s` and, unless it is None, the potential before
-    the reset `h`, all ``[T, B, ...]``, and take the state ``[B, ...]`` from the first to the last.
+    the reset `h`, all ``[T, B, ...]``, and update the state ``[B, ...]`` from the first to the last
+    step.
     """
-    # What a run computes on the way depends on neither the surrogate nor the gradient's way.
+    # The forward loop depends neither on the surrogate nor on `detach`.
     kernel = _kernel(_forward_loop, "", True, s.dtype, h is not None)
     rows = Rows.of(x)
     states = (flat(part) for part in (v, i, w))
@@ -241,7 +242,7 @@ def backward(
     gw: Tensor,
 ) -> None:
     """Run all steps, last one first: read the spikes' gradient `g` and the saved `h`, write `gx`
-    unless it is None, and take the state's gradient from the final state's to the initial one's.
+    unless it is None, and update the gradient of the state from the final to the initial one.
     """
     kernel = _kernel(_backward_loop, spec.surrogate, spec.detach, gv.dtype, gx is not None)
     rows = Rows.of(g)
@@ -254,7 +255,7 @@ def biophysical(
     values: AdExValues, x: Tensor, s: Tensor, v: Tensor, w: Tensor, trace: tuple[Tensor, ...]
 ) -> None:
     """Run all steps: read `x` in pA, write the spikes `s` and, unless it is empty, the `trace` of
-    potential, adaptation and time since the spike, and take the state to the last step."""
+    potential, adaptation and time since the spike, and update the state to the last step."""
     rows = Rows.of(x)
     kept = (flat(part, s.dtype) for part in trace or (None, None, None))
     arguments = (rows.flat.numpy(), rows.step, *(flat(part) for part in (s, v, w)), *kept)
@@ -265,7 +266,7 @@ def biophysical(
 def unsupported_reason(x: Tensor) -> str | None:
     """Why these loops cannot run on `x`, in words; None if they can."""
     if x.device.type != "cpu":
-        return f"the numba loops run on the CPU, and the input is on {x.device}"
+        return f"the numba loops run on the CPU, but the input is on {x.device}"
     if x.dtype not in _TYPES:
-        return f"the numba loops run in float32 and float64, and the input is {x.dtype}"
+        return f"the numba loops run in float32 and float64, but the input is {x.dtype}"
     return None

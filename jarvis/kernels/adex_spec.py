@@ -1,4 +1,4 @@
-"""What the compiled AdEx loops are made for: options as compile-time flags, values as numbers."""
+"""Specification of the compiled AdEx loops: options as compile-time flags, values as numbers."""
 
 from typing import NamedTuple
 
@@ -55,5 +55,5 @@ class AdExValues(NamedTuple):
     b_decay: float  #: b/tau_w
 
 
-#: Inputs beyond it count as this much, so that no sum of them, and no state, becomes infinite.
+#: Inputs are clamped to this magnitude, so that no sum of them, and no state, becomes infinite.
 LARGEST_INPUT = 1e15

@@ -1,14 +1,14 @@
 """The AdEx time loops on a GPU: the loops of `adex_numba.py`, written for Triton.
 
-As in `lif_triton.py`, one program owns a block of lanes and runs all of time inside the kernel,
-with the state in registers, in float32 for storage in bfloat16 or float16. The spike of the
-dimensionless neuron is decided on the potential as it is stored, so that backward finds it again.
+As in `lif_triton.py`, one program processes a block of lanes and runs all steps inside the kernel,
+with the state in registers, in float32 for storage in bfloat16 or float16. Spikes of the
+dimensionless neuron are computed from the stored potential, so that backward reproduces them.
 
 On a machine without a GPU the loops run in Triton's interpreter (``TRITON_INTERPRET=1``), slowly:
 for tests.
 """
 
-# Inside a kernel, names stand for Triton's blocks, which pyright cannot know:
+# Inside a kernel, names refer to Triton blocks, which pyright does not know:
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
 from functools import cache
@@ -30,7 +30,7 @@ _NOT_SPECIALISED = ["g_first", "first", "steps"]
 
 @triton.jit
 def _input(x, here, largest, STATE: tl.constexpr):
-    """The input of a step, saturated. NaN stays NaN, which a minimum would not grant."""
+    """The input of a step, clamped. NaN stays NaN, which a minimum would not guarantee."""
     drawn = tl.load(x, here, 0.0).to(STATE)
     drawn = tl.where(drawn > largest, largest, drawn)
     return tl.where(drawn < -largest, -largest, drawn)
@@ -111,7 +111,7 @@ def _backward_loop(
     go, o = g_first + lane, first + lane  # of the last step
     p = tl.load(h + o, here, 0.0).to(STATE)
     for _ in range(steps):
-        # The potential that the step began from: as the step before left it, or the initial one.
+        # The potential at the start of the step: that after the previous step, or the initial one.
         earlier = o >= n
         p_before = tl.load(h + (o - n), here & earlier, 0.0).to(STATE)
         start = tl.where(p_before >= threshold, 0.0, p_before)
@@ -176,7 +176,7 @@ def _biophysical_loop(
         on = p - delta_t * tl.log(left)
         w_on = wx * on + ww * held + wi * drawn
         on = xx * on + xw * held + xi * drawn
-        # With one: the rest of the step from the reset.
+        # With a spike: the rest of the step, starting from the reset.
         since = dt - tau * (e - peak)
         since = tl.where(since < 0.0, 0.0, since)
         since = tl.where(since > dt, dt, since)
@@ -202,7 +202,7 @@ def _biophysical_loop(
 
 @cache
 def _numbers(values: tuple[float, ...], storage: torch.dtype, device: torch.device) -> Tensor:
-    """In memory, since Triton would pass a Python float as float32."""
+    """The numbers in memory, since Triton would pass a Python float as float32."""
     return torch.tensor(values, dtype=_STATE_TYPES[storage][0], device=device)
 
 
@@ -210,7 +210,8 @@ def forward(
     spec: NormalisedSpec, x: Tensor, s: Tensor, h: Tensor | None, v: Tensor, i: Tensor, w: Tensor
 ) -> None:
     """Run all steps: read `x`, write the spikes `s` and, unless it is None, the potential before
-    the reset `h`, all ``[T, B, ...]``, and take the state ``[B, ...]`` from the first to the last.
+    the reset `h`, all ``[T, B, ...]``, and update the state ``[B, ...]`` from the first to the last
+    step.
     """
     rows = Rows.of(x)
     values = _numbers((*spec.values, LARGEST_INPUT), s.dtype, s.device)
@@ -230,7 +231,7 @@ def backward(
     gw: Tensor,
 ) -> None:
     """Run all steps, last one first: read the spikes' gradient `g` and the saved `h`, write `gx`
-    unless it is None, and take the state's gradient from the final state's to the initial one's.
+    unless it is None, and update the gradient of the state from the final to the initial one.
     """
     rows, last = Rows.of(g), len(h) - 1
     values = _numbers(spec.values, gv.dtype, gv.device)
@@ -244,7 +245,7 @@ def biophysical(
     values: AdExValues, x: Tensor, s: Tensor, v: Tensor, w: Tensor, trace: tuple[Tensor, ...]
 ) -> None:
     """Run all steps: read `x` in pA, write the spikes `s` and, unless it is empty, the `trace` of
-    potential, adaptation and time since the spike, and take the state to the last step."""
+    potential, adaptation and time since the spike, and update the state to the last step."""
     rows = Rows.of(x)
     least = 1e-6  # of the logarithm's argument; `AdExParams.v_cross` keeps it above 9e-6
     numbers = _numbers((*values, LARGEST_INPUT, least), s.dtype, s.device)

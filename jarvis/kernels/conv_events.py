@@ -1,15 +1,15 @@
-"""Convolutions that hear events, on the CPU: what one event does, what a layer sends on.
+"""Event-driven convolutions on the CPU: the effect of one event, and the output of a layer.
 
-Two loops: `respond` (the spikes that a layer sends on) and `potentials` (what it has gathered when
-the stimulus is over). `conv_stdp.py` has those that learn. Their definition in words is
-`jarvis.stdp.conv`; `tests/reference_stdp.py` repeats it frame by frame.
+Two loops: `respond` (the output spikes of a layer) and `potentials` (its potentials at the end of
+the stimulus). `conv_stdp.py` has the loops that learn. The definition is in `jarvis.stdp.conv`;
+`tests/reference_stdp.py` implements it frame by frame.
 
-What makes them quick:
+Why they are fast:
 
-* an event adds one contiguous block a row: the weights are stored turned round and with the maps
-  last, ``[C_in, k, k, C_out]``, beside potentials ``[H, W, C_out]``;
-* only places that an event touched in this step can fire in it, and only they are looked at;
-* a leak is paid when a place is touched again, for all the silent steps at once.
+* an event adds one contiguous block per row: the weights are stored flipped and with the maps
+  last, ``[C_in, k, k, C_out]``, like the potentials ``[H, W, C_out]``;
+* only locations that an event reached in this step can fire in it, and only they are checked;
+* the leak is applied when a location is reached again, for all silent steps at once.
 """
 
 import zlib
@@ -25,7 +25,7 @@ from jarvis.kernels.cpu import compiled
 
 TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
 
-# numba's cache knows a loop by its own file: what this one lends to others is in the loops' names.
+# numba's cache depends only on the file of a loop: names include a hash of this shared one.
 _SHARED = f"{zlib.crc32(Path(__file__).read_bytes()):08x}"
 
 
@@ -35,7 +35,7 @@ def vector(kind, dims: int = 1) -> types.Array:
 
 
 def build(make: Callable, dtype: torch.dtype, arguments: list) -> Callable:
-    """`make`'s loop for this type, compiled for these types of arguments."""
+    """The loop of `make` for this type, compiled for these argument types."""
     numpy_type, _ = TYPES[dtype]
     name = f"conv{make.__name__}_{numpy_type.__name__}_{_SHARED}"
     return compiled(make(numpy_type), types.void(*arguments), name)
@@ -43,8 +43,8 @@ def build(make: Callable, dtype: torch.dtype, arguments: list) -> Callable:
 
 @njit(inline="always")
 def add(v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps):
-    """One event: add its block of weights, and list the places that it touches. In place."""
-    top, left = y + size // 2 - size + 1, x + size // 2 - size + 1  # of the places that hear it
+    """Add the block of weights of one event, in place, and list the locations that it reaches."""
+    top, left = y + size // 2 - size + 1, x + size // 2 - size + 1  # of the locations reached
     x0, x1 = max(left, 0), min(left + size, width)
     for j in range(max(0, -top), min(size, height - top)):
         row = (top + j) * width
@@ -68,7 +68,7 @@ def add(v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, 
 
 @njit(inline="always")
 def hear(times, units, e, stop, v, w, stamp, touched, leak, height, width, size, maps):
-    """All events of the step in which event `e` is: the event after them, and places touched."""
+    """Add all events of the step of event `e`; returns the next event and the locations reached."""
     t, n_touched, area = times[e], 0, height * width
     while e < stop and times[e] == t:
         unit = units[e]
@@ -82,14 +82,14 @@ def hear(times, units, e, stop, v, w, stamp, touched, leak, height, width, size,
 
 @njit(inline="always")
 def pay(row, leak):
-    """A step's leak at one place; a potential ends at 0."""
+    """Apply the leak of one step at one location; potentials stay at or above 0."""
     for m in range(len(row)):
         row[m] = row[m] - leak if row[m] > leak else 0
 
 
 @njit(inline="always")
 def any_over(row, theta):
-    """Whether any map is at its threshold: counted, not searched, so that it vectorises."""
+    """Whether any map reaches its threshold; a count instead of a search, so that it vectorises."""
     n = 0
     for m in range(len(row)):
         n += row[m] >= theta[m]
@@ -98,7 +98,7 @@ def any_over(row, theta):
 
 @njit(inline="always")
 def highest(row, theta):
-    """The map with the highest potential of those at their thresholds, the lowest of equals."""
+    """The map with the highest potential among those at threshold; the lowest index in a tie."""
     best = -1
     for m in range(len(row)):
         if row[m] >= theta[m] and (best < 0 or row[m] > row[best]):
@@ -120,9 +120,9 @@ def _respond_loop(dtype: type) -> Callable:
         stamp = np.full(area, -1, np.int32)
         touched = np.empty(area, np.int32)
         fired = np.zeros(area * maps, np.bool_)
-        sent = np.full(pooled_area * maps, -1, np.int32)  # step of a pooled unit's last spike
+        sent = np.full(pooled_area * maps, -1, np.int32)  # step of the last spike of a pooled unit
         closed = np.zeros(area, np.bool_)
-        spent = dtype(-np.inf)  # will not come back, without a look at `fired`
+        spent = dtype(-np.inf)  # cannot fire again, without checking `fired`
         for b in range(low, high):
             v[:] = zero
             stamp[:] = -1
@@ -143,7 +143,7 @@ def _respond_loop(dtype: type) -> Callable:
                     if closed[place] or not any_over(row, thresholds):
                         continue
                     best = -1
-                    if inhibit:  # of those that fire here in this step the highest, and no other
+                    if inhibit:  # only the highest of those that reach threshold here in this step
                         best = highest(row, thresholds)
                         closed[place] = once
                     y, x = place // width // pool, place % width // pool

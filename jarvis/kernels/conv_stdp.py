@@ -1,8 +1,8 @@
 """Convolutions that learn by STDP, on the CPU, one stimulus after another.
 
-Two loops: `learn` (winners and their weights) and `reward` (decide, then learn by the verdict).
-Their definitions in words are `jarvis.stdp.conv` and `jarvis.stdp.reward`; `conv_events.py` says
-what an event does. Learning stops, for this stimulus, as soon as nobody can win any more.
+Two loops: `learn` (winners and their weights) and `reward` (decide, then learn from the reward).
+Their definitions are in `jarvis.stdp.conv` and `jarvis.stdp.reward`; `conv_events.py` has the
+effect of an event. A stimulus ends as soon as no further neuron can win.
 """
 
 from collections.abc import Callable
@@ -44,8 +44,8 @@ def _learn_loop(dtype: type) -> Callable:
         touched = np.empty(area, np.int32)
         first = np.full(channels * area, -1, np.int32)  # -1: has not fired
         blocked = np.zeros(area, np.bool_)
-        theta = np.empty(maps, dtype)  # the thresholds; infinite where a map can win no more
-        # Places where somebody may win in this step, and the highest potential at each.
+        theta = np.empty(maps, dtype)  # the thresholds; infinite for a map that cannot win any more
+        # Locations where a neuron may win in this step, and the highest potential at each.
         places, best_map = np.empty(area, np.int32), np.empty(area, np.int32)
         best_v = np.empty(area, dtype)
         for b in range(len(order)):
@@ -63,7 +63,7 @@ def _learn_loop(dtype: type) -> Callable:
                 for heard in range(begun, e):
                     if first[units[heard]] < 0:
                         first[units[heard]] = t
-                # Who crosses its threshold, and may still win?
+                # Which neurons reach their threshold, and may still win?
                 n = 0
                 for q in range(n_touched):
                     place = touched[q]
@@ -79,12 +79,12 @@ def _learn_loop(dtype: type) -> Callable:
                 # One winner after another: the highest potential, then the lowest map, y, x.
                 while n_won < quota:
                     best = -1
-                    kept = 0  # of the places, only those where somebody may still win
+                    kept = 0  # only locations where a neuron may still win are kept
                     for q in range(n):
                         place, m, p = places[q], best_map[q], best_v[q]
                         if blocked[place]:
                             continue
-                        if theta[m] == np.inf:  # it has won elsewhere: who is next here?
+                        if theta[m] == np.inf:  # it has won elsewhere: the next map here
                             row = v[place * maps :][:maps]
                             m = highest(row, theta)
                             if m < 0:
@@ -112,7 +112,7 @@ def _learn_loop(dtype: type) -> Callable:
                         for i in range(max(0, y - radius), min(height, y + radius + 1)):
                             for j in range(max(0, x - radius), min(width, x + radius + 1)):
                                 blocked[i * width + j] = True
-            # The weights change when the stimulus is over; what fired after the winner is late.
+            # Weights change at the end of the stimulus; inputs that fire after the winner are late.
             for q in range(n_won):
                 m, t = winners[b, q, 0], winners[b, q, 3]
                 for c in range(channels):
@@ -147,7 +147,7 @@ def _learn_loop(dtype: type) -> Callable:
 
 def _reward_loop(dtype: type) -> Callable:
     def loop(times, units, offsets, order, w, labels, active, out, sizes, values):
-        """The neuron with the highest potential decides; its synapses learn by the verdict."""
+        """The neuron with the highest potential decides; its synapses learn from the reward."""
         height, width, size, maps = sizes[0], sizes[1], sizes[2], sizes[3]
         channels, per_class = sizes[4], sizes[5]
         lowest, highest, soft = values[4], values[5], values[6] > 0
@@ -177,7 +177,7 @@ def _reward_loop(dtype: type) -> Callable:
             if winner >= 0:
                 m, y0, x0 = winner // area, winner % area // width, winner % width
                 right = out[b] == labels[b]
-                # Reward: STDP. Punishment: the same with the signs turned.
+                # Reward: STDP. Punishment: STDP with opposite signs.
                 early, late = (values[0], -values[1]) if right else (-values[2], values[3])
                 for c in range(channels):
                     for j in range(size):

@@ -1,10 +1,10 @@
-"""How a compiled CPU loop is built, cached and spread over threads.
+"""How compiled CPU loops are built, cached and distributed over threads.
 
-Two choices keep it out of trouble. Kernels are plain `nogil` functions that one thread pool of our
-own calls on ranges of lanes, instead of numba's `prange`: numba's workqueue layer may not be
-entered by two Python threads at once, and GNU OpenMP ends a process that forks after using it.
-And every specialisation has a cache file of its own, because numba numbers the entries of a shared
-one: two processes that start together could give one number to two different loops.
+Two design choices avoid known problems. Kernels are plain `nogil` functions that our own thread
+pool calls on ranges of lanes, instead of numba's `prange`: numba's workqueue layer must not be
+entered by two Python threads at once, and GNU OpenMP terminates a process that forks after using
+it. And every specialisation has its own cache file, because numba numbers the entries of a shared
+one: two processes that start together could assign one number to two different loops.
 """
 
 import logging
@@ -23,9 +23,9 @@ from numba.core import event
 
 logger = logging.getLogger("jarvis.kernels")
 
-_SUBNORMAL = np.uint32(71362).view(np.float32)  # 1e-40, made without arithmetic
+_SUBNORMAL = np.uint32(71362).view(np.float32)  # 1e-40, created without arithmetic
 
-_MIN_WORK = 1 << 17  #: lane-steps that repay waking a thread: some 0.1 ms
+_MIN_WORK = 1 << 17  #: lane-steps worth waking a thread for: about 0.1 ms
 
 _compiling = threading.RLock()
 
@@ -39,13 +39,13 @@ _told = False
 
 
 def compiled(loop: Callable, signature: Any, name: str) -> Callable:
-    """The machine code of `loop`, from the cache on disk where it is there.
+    """The machine code of `loop`, from the cache on disk if it is there.
 
     Args:
         loop: a Python function whose closure holds the flags (numbers and strings only: numba
-            makes the cache key from them).
+            derives the cache key from them).
         signature: the types of its arguments.
-        name: a name that is this specialisation's alone; the cache file is called after it.
+        name: a unique name of this specialisation, also used for the cache file.
     """
     loop.__name__ = loop.__qualname__ = name
     options: dict = dict(nogil=True, error_model="numpy")
@@ -53,14 +53,14 @@ def compiled(loop: Callable, signature: Any, name: str) -> Callable:
         try:
             return njit(signature, cache=True, **options)(loop)
         except Exception as error:
-            # No folder to write to, a full disk, an unreadable cache file: compile for this process
-            # alone. What was wrong with the loop itself is raised again by this second try.
+            # No writable folder, a full disk, an unreadable cache file: compile for this process
+            # only. An error in the loop itself is raised again by this second attempt.
             logger.info("the compiled loop %s is not cached: %s", name, error)
             return njit(signature, **options)(loop)
 
 
 class _TellOnce(event.Listener):
-    """Says in one line, once a process, that the wait is a compilation (not a cached start)."""
+    """Log one line, once per process, when a loop is compiled instead of loaded from the cache."""
 
     def on_start(self, event) -> None:
         global _told
@@ -77,9 +77,9 @@ class _TellOnce(event.Listener):
 def over_lanes(kernel: Callable[[int, int], None], lanes: int, steps: int, block: int) -> None:
     """Run ``kernel(first lane, end lane)`` over all lanes, on torch's number of threads.
 
-    A small problem stays on the calling thread, and so does one share of a large problem. Numbers
-    too small to be normal (below 1e-38 in float32) are taken as 0 meanwhile: what decays in silence
-    ends among them, and arithmetic with them is some fifty times as slow.
+    A small problem runs on the calling thread, and so does one share of a large problem. Subnormal
+    numbers (below 1e-38 in float32) are flushed to 0 meanwhile: state variables that decay without
+    input become subnormal, and arithmetic with such numbers is about fifty times slower.
     """
     with _flushing_subnormals():
         _deal(kernel, lanes, steps, block)
@@ -87,8 +87,8 @@ def over_lanes(kernel: Callable[[int, int], None], lanes: int, steps: int, block
 
 @contextmanager
 def _flushing_subnormals() -> Iterator[None]:
-    """This thread's processor takes subnormal numbers as 0, in and out; then as before."""
-    before = (_SUBNORMAL * np.float32(1.0)) == 0.0  # torch sets the mode, and does not tell it
+    """Flush subnormal inputs and results to 0 in this thread; restore the mode on exit."""
+    before = (_SUBNORMAL * np.float32(1.0)) == 0.0  # torch can set the mode, but not query it
     torch.set_flush_denormal(True)
     try:
         yield
@@ -107,7 +107,7 @@ def _deal(kernel: Callable[[int, int], None], lanes: int, steps: int, block: int
     for low, high in pairwise(bounds[1:]):
         try:
             waiting.append(_workers(shares - 1).submit(kernel, low, high))
-        except RuntimeError:  # the interpreter is shutting down and takes no more work
+        except RuntimeError:  # the interpreter is shutting down and accepts no more work
             kernel(low, high)
     kernel(bounds[0], bounds[1])
     for future in waiting:
@@ -120,7 +120,7 @@ def _workers(size: int) -> ThreadPoolExecutor:
     with _pool_lock:
         if _pool is None or _pool_size < size:
             if _pool is not None:
-                _pool.shutdown(wait=False)  # finishes what it was given
+                _pool.shutdown(wait=False)  # finishes the work already submitted
             _pool = ThreadPoolExecutor(
                 size, "jarvis-kernels", initializer=torch.set_flush_denormal, initargs=(True,)
             )
@@ -129,13 +129,13 @@ def _workers(size: int) -> ThreadPoolExecutor:
 
 
 def _after_fork() -> None:
-    """A forked child has no threads but the one that forked: it starts a pool of its own."""
+    """A forked child has only the thread that forked, and starts its own pool."""
     global _pool, _pool_size, _pool_lock
     _pool, _pool_size, _pool_lock = None, 0, threading.Lock()
     _compiling.release()
 
 
-# A fork waits for a compilation to end: the child would inherit numba's lock, held for ever.
+# A fork waits for a compilation to end: the child would inherit numba's lock, held forever.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_compiling.acquire,

@@ -1,8 +1,8 @@
-"""Which way a layer runs: a compiled loop, or step by step in PyTorch.
+"""How a layer runs: in a compiled loop, or step by step in PyTorch.
 
-"auto" takes the compiled loop of the tensor's device where it covers the layer's options, and the
-readable step where it does not; that costs speed, so it says so, once for each reason. A backend
-that is asked for by name runs, or a ValueError says why it cannot.
+"auto" uses the compiled loop for the device of the tensor if it supports the options of the layer,
+and the readable step otherwise; the latter is slower, so it is logged once per reason. A backend
+requested by name either runs, or a ValueError says why it cannot.
 """
 
 import importlib
@@ -21,13 +21,13 @@ logger = logging.getLogger("jarvis.kernels")
 
 
 def check_backend(backend: str) -> None:
-    """ValueError for a name that is no backend."""
+    """Raise a ValueError for an unknown backend."""
     check_choice("backend", backend, BACKENDS)
 
 
 @cache
 def _load(family: str, backend: str) -> Any | str:
-    """The backend's loops, imported when they are first needed; else why there are none."""
+    """The loops of a backend, imported when first needed, or the reason why there are none."""
     try:
         return importlib.import_module(f"jarvis.kernels.{family}_{backend}")
     except ImportError as error:
@@ -47,17 +47,17 @@ def choose(
     Args:
         backend: the layer's `backend`.
         layer: the layer's name, for messages.
-        tensors: the input ``[T, B, ...]``, and all that meets it (state, weight).
-        reason: why no loop covers the layer's options, if none does.
-        has_weight: whether the layer multiplies by a weight, which autocast changes.
+        tensors: the input ``[T, B, ...]``, and tensors combined with it (state, weight).
+        reason: why no loop supports the options of the layer, if none does.
+        has_weight: whether the layer multiplies by a weight, which autocast affects.
         family: which loops: the modules ``kernels/<family>_<backend>.py``.
 
     Raises:
-        ValueError: if `backend` names compiled loops that cannot run here, and why.
+        ValueError: if `backend` names compiled loops that cannot run here; the message says why.
     """
     x = tensors[0]
     assert x is not None
-    if backend == "eager" or x.numel() == 0:  # nothing to compute: the step returns at once
+    if backend == "eager" or x.numel() == 0:  # nothing to compute: the step returns immediately
         return None
     wanted = {"cpu": "numba", "cuda": "triton"}.get(x.device.type) if backend == "auto" else backend
     if wanted is None:
@@ -76,7 +76,7 @@ def choose(
 
 
 def _unusual(tensors: tuple[Tensor | None, ...], has_weight: bool) -> str | None:
-    """What about these tensors no compiled loop handles, in words."""
+    """The property of these tensors that no compiled loop supports, in words, or None."""
     x = tensors[0]
     assert x is not None
     if torch.compiler.is_compiling():
@@ -90,14 +90,14 @@ def _unusual(tensors: tuple[Tensor | None, ...], has_weight: bool) -> str | None
             return f"an input is a {type(tensor).__name__} of a subclass or a function transform"
         if tensor.dtype != x.dtype or tensor.device != x.device:
             return (
-                f"input, state and weight are not of one kind ({x.dtype} on {x.device}, "
+                f"input, state and weight differ in dtype or device ({x.dtype} on {x.device}, "
                 f"{tensor.dtype} on {tensor.device})"
             )
     return None
 
 
 def _is_wrapped(tensor: Tensor) -> bool:
-    """Whether `torch.func` traces this tensor: it has no memory that a loop could read."""
+    """Whether `torch.func` wraps this tensor: it has no memory that a loop could read."""
     return torch._C._functorch.is_functorch_wrapped_tensor(tensor)  # type: ignore[attr-defined]
 
 

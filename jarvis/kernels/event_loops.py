@@ -1,15 +1,15 @@
 """The loops over one sample of a recurrent network with delays, on the CPU; see `event_numba.py`.
 
-A sample's work is nearly all in its input spikes (some thousand, each with one synapse to every
-neuron), so these are not pushed while time runs: neuron by neuron, all of them are added into that
-neuron's line of T steps, which fits the first-level cache together with the neuron's weights and
-delays, and the lines are then turned into rows of one step each for the loop over time. Backward
-goes the same way in reverse. Delays need no ring: a line is as long as time and the longest delay
-together.
+Nearly all the work for a sample is in its input spikes (a few thousand, each with one synapse to
+every neuron), so they are not delivered step by step: neuron by neuron, all of them are added to
+the line of T steps of that neuron, which fits into the first-level cache together with the weights
+and delays of the neuron; the lines are then transposed into rows of one step each for the loop over
+time. Backward does the same in reverse. Delays need no ring buffer: the length of a line is the
+number of steps plus the longest delay.
 
-A sample's spikes are taken channel by channel (`channel_loop` sorts them): the weight and the delay
-stay in registers, and spikes that follow each other go to different steps. In the order of time
-they often meet in one step, and the processor then waits for the sum that it has just written: that
+The spikes of a sample are processed channel by channel (`channel_loop` sorts them): the weight and
+the delay stay in registers, and consecutive spikes go to different steps. In temporal order they
+often go to the same step, and the processor then waits for the sum that it has just written: that
 order takes three times as long.
 
 Arrays are flat. `values` holds the numbers of `event_numba._values`, in the type of the weights.
@@ -27,11 +27,11 @@ from jarvis.kernels.cpu import compiled
 from jarvis.kernels.event_spec import DAMPED, FLAT, NEWTON
 from jarvis.kernels.exponential import VERSION, fast_exp
 
-GROUP = 8  #: neurons whose lines are turned into rows at a time
+GROUP = 8  #: neurons whose lines are transposed into rows at a time
 
 
 def channel_loop() -> Callable:
-    """Sorts samples' input spikes by channel, in the order of time within each."""
+    """Sort the input spikes of samples by channel, in temporal order within each."""
 
     def loop(steps, units, offsets, n_in, low, high, out, starts):
         for b in range(low, high):
@@ -46,7 +46,7 @@ def channel_loop() -> Callable:
                 c = units[e]
                 out[first + start[c]] = steps[e]
                 start[c] += 1
-            for c in range(n_in, 0, -1):  # each is now where the next begins
+            for c in range(n_in, 0, -1):  # each is now the start of the next
                 start[c] = start[c - 1]
             start[0] = 0
 
@@ -55,7 +55,7 @@ def channel_loop() -> Callable:
 
 @njit
 def _crossing(v, h, drive, up, exact, dt, threshold, tau_mem, tau_syn):
-    """`event_driven._crossing`, of one neuron."""
+    """`event_driven._crossing` for one neuron."""
     mean = (h - v) / dt
     rate = 1 / tau_syn - 1 / tau_mem
     x = (threshold - v) / mean
@@ -84,7 +84,7 @@ def forward_loop(adex: bool, exact: bool, keep: bool, dtype: type) -> Callable:
         steps, units, by_v, by_i, after, history, line, drive, state, sizes,
     ):  # fmt: skip
         n_steps, width, n_in, length = sizes[0], sizes[1], sizes[2], sizes[3]
-        heard_by = sizes[4]  # by how many a spike is heard: all, or none
+        heard_by = sizes[4]  # number of targets of a recurrent spike: all neurons, or none
         dt, decay, decay_syn, gain = values[0], values[1], values[2], values[3]
         threshold, tau_mem, tau_syn = values[4], values[12], values[13]
         decay_w, growth, jump = values[5], values[6], values[7]
@@ -133,7 +133,7 @@ def forward_loop(adex: bool, exact: bool, keep: bool, dtype: type) -> Callable:
                         up = zero
                         if adex:
                             up = math.exp((v[j] - v_t) / delta_t)
-                        pull = (h[j] - decay * v[j]) / gain  # what drove v in this step
+                        pull = (h[j] - decay * v[j]) / gain  # the drive of v in this step
                         by_v[n], by_i[n] = _crossing(
                             v[j], h[j], pull, up, exact, dt, threshold, tau_mem, tau_syn
                         )
@@ -161,14 +161,14 @@ def backward_loop(adex: bool, exact: bool, damped: bool, dtype: type) -> Callabl
         g_w_in, g_d_in, g_w_rec, g_d_rec, line, found, state, sizes,
     ):  # fmt: skip
         n_steps, width, n_in, length = sizes[0], sizes[1], sizes[2], sizes[3]
-        heard_by, time_bins = sizes[4], sizes[5]  # by how many a spike is heard: all, or none
+        heard_by, time_bins = sizes[4], sizes[5]  # targets of a recurrent spike: all, or none
         dt, decay, decay_syn, gain = values[0], values[1], values[2], values[3]
         threshold, per_syn = values[4], values[11]
         decay_w, growth, delta_t, v_t = values[5], values[6], values[8], values[9]
         lam_v, lam_i, lam_a = state[:width], state[width:][:width], state[2 * width :][:width]
-        owed = state[3 * width :][:width]  # to a spike's time, by the state at its step's start
+        owed = state[3 * width :][:width]  # gradient of a spike time, for the state at the start of its step
         state[:] = zero
-        found[n_steps * 2 * width :] = zero  # what arrives after the end finds nothing
+        found[n_steps * 2 * width :] = zero  # arrivals after the end have no gradient
         s = last_s = len(steps) - 1
         for k in range(n_steps - 1, -1, -1):
             here = found[k * 2 * width :]
@@ -190,7 +190,7 @@ def backward_loop(adex: bool, exact: bool, damped: bool, dtype: type) -> Callabl
                 if adex:
                     g += drift * lam_a[j]
                 owed[j] = g - after[s] * lam_v[j]
-                lam_v[j] = zero  # h is gone with the reset
+                lam_v[j] = zero  # the reset discards h
                 s -= 1
             h = history[k * width :][:width]
             last = history[max(k - 1, 0) * width :][:width]
@@ -247,9 +247,9 @@ TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64,
 
 @cache
 def kernel(make: Callable, dtype: torch.dtype, adex: bool, exact: bool, flag: bool) -> Callable:
-    """`make`'s loop for these options, compiled; `flag` is its last one."""
+    """The loop of `make` for these options, compiled; `flag` is the last one."""
     numpy_type, real = TYPES[dtype]
-    # Unsigned where an array is indexed with it: no question whether it counts from the end.
+    # Unsigned for indices: no check whether they count from the end.
     reals, wide = types.Array(real, 1, "C"), types.Array(types.uint32, 1, "C")
     whole, sizes = types.Array(types.int32, 1, "C"), types.Array(types.int64, 1, "C")
     if make is forward_loop:

@@ -1,7 +1,7 @@
-"""The recurrent network with delays on the CPU: one sample from event to event, and back.
+"""The recurrent network with delays on the CPU, forward and backward, sample by sample.
 
-It repeats the mathematics of `jarvis.spatial.event_driven`, its definition, in the loops of
-`event_loops.py`; here samples are dealt to threads, and what they found is put together.
+The loops of `event_loops.py` implement the equations of `jarvis.spatial.event_driven`, the
+definition; this module distributes samples over threads and combines their results.
 """
 
 from typing import NamedTuple
@@ -37,17 +37,17 @@ def _unsigned(x: Tensor) -> np.ndarray:
 
 
 class _Problem(NamedTuple):
-    """All that both directions need, by sample."""
+    """Arrays that both directions need."""
 
     steps: np.ndarray  # of input spikes, by sample and channel
-    starts: np.ndarray  # [B, n_in + 1]: where in a sample's steps each channel's begin
+    starts: np.ndarray  # [B, n_in + 1]: start of each channel within the steps of a sample
     offsets: np.ndarray
-    d_in: np.ndarray  # post x pre: a neuron's own synapses are contiguous
+    d_in: np.ndarray  # post x pre: the synapses of a neuron are contiguous
     w_rec: np.ndarray
     d_rec: np.ndarray
     values: np.ndarray
     sizes: np.ndarray
-    rows: int  # of steps, the longest recurrent delay beyond the end included
+    rows: int  # number of steps plus the longest recurrent delay
 
 
 def _problem(spec: EventSpec, inputs: Inputs, synapses: Synapses) -> _Problem:
@@ -95,7 +95,7 @@ def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> 
     def share(low: int, high: int) -> None:
         line, drive = np.empty(GROUP * length, real), np.empty(p.rows * width, real)
         state, potential = np.empty(3 * width, real), np.empty(width, real)
-        # As long as the most spikes there can be; pages that no spike touches take no memory.
+        # Long enough for all possible spikes; pages that are never written take no memory.
         steps, units = (np.empty(n_steps * width, np.int32) for _ in range(2))
         slopes = [np.empty(n_steps * width, real) for _ in range(3)]
         for b in range(low, high):
@@ -152,7 +152,7 @@ def backward(
             )  # fmt: skip
 
     over_lanes(share, batch, n_steps * width, 1)
-    # In the order of the samples, whichever thread came first: the same sum every time.
+    # Summed in the order of samples, independent of the threads: the same result every time.
     parts = (sum(share) for share in zip(*(sums[low] for low in sorted(sums)), strict=True))
     w_in, d_in, w_rec, d_rec = (torch.from_numpy(np.asarray(part)) for part in parts)
     return Gradients(
@@ -166,7 +166,7 @@ def backward(
 def unsupported_reason(x: Tensor) -> str | None:
     """Why these loops cannot run on weights like `x`, in words; None if they can."""
     if x.device.type != "cpu":
-        return f"the numba loops run on the CPU, and the weights are on {x.device}"
+        return f"the numba loops run on the CPU, but the weights are on {x.device}"
     if x.dtype not in TYPES:
-        return f"the numba loops run in float32 and float64, and the weights are {x.dtype}"
+        return f"the numba loops run in float32 and float64, but the weights are {x.dtype}"
     return None

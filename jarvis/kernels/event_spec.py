@@ -1,4 +1,4 @@
-"""What a loop over the events of a recurrent network with delays is told, whatever runs it."""
+"""Data types of the event loops of recurrent networks with delays, for all backends."""
 
 import math
 from typing import Any, NamedTuple, Protocol
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 class EventSpec(NamedTuple):
-    """A run's constants. Times in ms, potentials in units where rest is 0.
+    """The constants of a run. Times in ms, potentials relative to a resting potential of 0.
 
-    LIF has ``gain``: what one unit of current gives to v in a step. AdEx has `adex`.
+    `gain` is the change of v in a step per unit of current. AdEx has `adex` set.
     """
 
     n_steps: int  #: T
@@ -20,10 +20,10 @@ class EventSpec(NamedTuple):
     tau_mem: float
     tau_syn: float
     threshold: float
-    surrogate: float  #: k of 1/(1 + k |v - threshold|)^2, which counts spikes; per ms
+    surrogate: float  #: k of 1/(1 + k |v - threshold|)^2, for spike counts; per ms
     damping: float  #: backward, every `DAMPED` steps: g -> g / (1 + |g|/damping); 0: never
     time_bins: int = 1  #: equal parts of the T steps in which spikes are counted
-    exact: bool = False  #: v solves its equation over a step; else it takes I as it starts
+    exact: bool = False  #: v solves its equation over a step; else I is constant within a step
     adex: bool = False
     decay_w: float = 0.0  #: exp(-dt/tau_w)
     tau_w: float = 1.0
@@ -31,27 +31,27 @@ class EventSpec(NamedTuple):
     b: float = 0.0  #: its jump at a spike
     delta_t: float = 1.0
     v_t: float = 0.5
-    w0: float = 0.0  #: its value at the start
+    w0: float = 0.0  #: its initial value
 
     def time_bin(self, step: Any) -> Any:
-        """The window that a step (or each of a tensor of them) is in."""
+        """The time bin of a step (or of each step of a tensor)."""
         return step * self.time_bins // self.n_steps
 
     @property
     def falling(self) -> float:
-        """What the exponential of AdEx adds to the slope of v just after a reset to 0, 1/ms."""
+        """The exponential term of AdEx in the slope of v just after a reset to 0, 1/ms."""
         return self.delta_t * math.exp(-self.v_t / self.delta_t) if self.adex else 0.0
 
 
-DAMPED = 10  #: steps between two dampings
+DAMPED = 10  #: steps between two applications of the damping
 
 NEWTON = 3  #: iterations that find the crossing within a step
 
-FLAT = 0.01  #: a crossing's slope is no smaller than this share of its step's mean
+FLAT = 0.01  #: lower limit of the slope at a crossing, relative to the mean over its step
 
 
 class Inputs(NamedTuple):
-    """Input spikes: sample b has ``offsets[b]:offsets[b + 1]``, sorted by step."""
+    """Input spikes: those of sample b are ``offsets[b]:offsets[b + 1]``, sorted by step."""
 
     steps: Tensor  #: ``[E]`` int32
     units: Tensor  #: ``[E]`` int32
@@ -71,19 +71,19 @@ class Synapses(NamedTuple):
 
 
 class Spikes(NamedTuple):
-    """What the hidden neurons did: per sample sorted by step, then by unit."""
+    """Spikes of the hidden neurons: per sample sorted by step, then by unit."""
 
     steps: Tensor  #: ``[S]`` int32
     units: Tensor  #: ``[S]`` int32
     offsets: Tensor  #: ``[B + 1]`` int64
-    by_v: Tensor  #: ``[S]`` ms: d(spike time)/dv, v at the start of the step that crosses
-    by_i: Tensor  #: ``[S]`` ms^2: d(spike time)/dI there (AdEx: and minus that of the adaptation)
+    by_v: Tensor  #: ``[S]`` ms: d(spike time)/dv, with v at the start of the step of the crossing
+    by_i: Tensor  #: ``[S]`` ms^2: d(spike time)/dI there (AdEx: also minus that of the adaptation)
     after: Tensor  #: ``[S]`` slope of v just after the reset, 1/ms
-    v: Tensor | None  #: ``[B, T, H]`` potential before the reset; None: there is no backward
+    v: Tensor | None  #: ``[B, T, H]`` potential before the reset; None without backward
 
 
 class Gradients(NamedTuple):
-    """Of the loss, by weight and by delay (1/ms), shaped as in `Synapses`."""
+    """Gradients of the loss for weights and delays (1/ms), shaped as in `Synapses`."""
 
     w_in: Tensor
     d_in: Tensor
@@ -95,7 +95,7 @@ class EventLoops(Protocol):
     """A module that runs the network: `jarvis.spatial.event_driven` is the definition."""
 
     def forward(self, spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> Spikes:
-        """Run all samples from rest; `keep`: return `Spikes.v` too."""
+        """Run all samples from v = 0; `keep`: return `Spikes.v`, too."""
         ...
 
     def backward(

@@ -1,10 +1,10 @@
-"""What spikes give to those that hear them, and get back from them, on a GPU: many at a time.
+"""Delivery of input spikes, and gradients of synapses, on a GPU, many spikes at a time.
 
-The parts of `event_triton.py` that do not follow time. Nothing is added from two programs to one
-place, so the same run gives the same numbers.
+The parts of `event_triton.py` that do not depend on temporal order. No two programs add to the same
+memory location, so a run is reproducible.
 """
 
-# Inside a kernel, names stand for Triton's blocks, which pyright cannot know:
+# Inside a kernel, names refer to Triton blocks, which pyright does not know:
 # pyright: reportIndexIssue=false
 
 import contextlib
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from jarvis.kernels.event_spec import Inputs
 
-#: Events at a time, which wait for their synapses together, and neurons: a warp, one for a thread.
+#: Events whose synapses are loaded together, and neurons per program: a warp, one per thread.
 TILE = dict(SOME=16, BLOCK=32)
 
 _NOT_SPECIALISED = ["n_steps", "width"]
@@ -39,7 +39,7 @@ def _deliver_loop(
         row = tl.load(in_units + event, there, 0).to(tl.int64)[:, None] * width + lane[None, :]
         at = tl.load(in_steps + event, there, 0)[:, None] + tl.load(d_in + row, here, 0)
         w = tl.load(w_in + row, here, 0.0)
-        # A neuron has one thread, which adds to its places, one event after the other.
+        # Each neuron has one thread, which adds the events to its row one after another.
         tl.atomic_add(drive + at.to(tl.int64) * width, w, here & (at < n_steps), sem="relaxed")
 
 
@@ -48,7 +48,7 @@ def _collect_loop(
     sent_at, sent_in, starts, d, by_weight, by_time, g_w, g_d, n_steps, width,
     SOME: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """What all spikes of one sender found where they arrived; `sent_in` is their sample."""
+    """Sum the gradients at the arrivals of all spikes of one sender; `sent_in` is their sample."""
     sender = tl.program_id(0).to(tl.int64)
     lane = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     own = sender * width + lane
@@ -70,20 +70,20 @@ def _collect_loop(
 
 
 def launch(loop, grid: tuple[int, ...], *arguments, **options) -> None:
-    """Run a kernel where its first argument is; an empty grid is nothing to do."""
+    """Run a kernel on the device of its first argument; an empty grid is skipped."""
     if 0 in grid:
         return
     on_device = contextlib.nullcontext()
     if arguments[0].is_cuda:
         on_device = torch.cuda.device(arguments[0].device)
-    # A multiply-add that rounds once would give other spikes than the readable step.
+    # A fused multiply-add, which rounds once, would give other spikes than the readable step.
     options |= dict(num_warps=min(options["BLOCK"] // 32, 8), enable_fp_fusion=False)
     with on_device:
         loop[grid](*arguments, **options)
 
 
 def deliver(inputs: Inputs, w: Tensor, d: Tensor, drive: Tensor) -> None:
-    """Add what all input spikes give, ``w [n_in, H]`` after ``d`` steps, to ``drive [B, T, H]``."""
+    """Add the input spikes, with weights ``w [n_in, H]`` after ``d`` steps, to ``drive [B, T, H]``."""
     batch, n_steps, width = drive.shape
     grid = (batch, triton.cdiv(width, TILE["BLOCK"]))
     launch(_deliver_loop, grid, *inputs, w, d, drive, n_steps, width, **TILE)
@@ -92,9 +92,10 @@ def deliver(inputs: Inputs, w: Tensor, d: Tensor, drive: Tensor) -> None:
 def collect(
     steps: Tensor, units: Tensor, offsets: Tensor, d: Tensor, by_weight: Tensor, by_time: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Sum what all spikes of each sender found, after ``d [n_pre, H]`` steps, in two tensors.
+    """Sum the gradients at the arrivals of all spikes of each sender, after ``d [n_pre, H]`` steps.
 
-    Both are ``[B, T, H]``: what an arrival at each step finds. Returns two ``[n_pre, H]``.
+    `by_weight` and `by_time` are ``[B, T, H]``: gradients for an arrival at each step. Returns the
+    two sums, ``[n_pre, H]`` each.
     """
     n_steps, width = by_weight.shape[1:]
     sums = by_weight.new_zeros(d.shape), by_weight.new_zeros(d.shape)

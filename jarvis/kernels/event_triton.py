@@ -1,15 +1,16 @@
 """The recurrent network with delays on a GPU: the loops of `event_numba.py`, written for Triton.
 
-It repeats the mathematics of `jarvis.spatial.event_driven`, its definition. One program runs one
+It implements the equations of `jarvis.spatial.event_driven`, the definition. One program runs one
 sample through time, forward or backward, with the state of all neurons in registers. The neurons
-that fire in a step are compacted into a list, and the program goes through it. What input spikes
-give, and what all synapses get back, does not follow time: see `event_synapses_triton.py`.
+that fire in a step are compacted into a list, over which the program loops. The delivery of input
+spikes and the gradients of synapses do not depend on temporal order: see
+`event_synapses_triton.py`.
 
 On a machine without a GPU the loops run in Triton's interpreter (``TRITON_INTERPRET=1``), slowly:
 for tests.
 """
 
-# Inside a kernel, names stand for Triton's blocks, which pyright cannot know:
+# Inside a kernel, names refer to Triton blocks, which pyright does not know:
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 # pyright: reportOperatorIssue=false, reportGeneralTypeIssues=false
 
@@ -41,10 +42,10 @@ _NOT_SPECIALISED = ["n_steps", "width", "room"]
 
 @triton.jit
 def _gain(x, rate, left, left_syn):
-    """(left - left_syn) / rate for x >= 0, of which they are the two decays; x where rate is 0.
+    """(left - left_syn) / rate for x >= 0, where both are the decays over x; x if rate is 0.
 
-    Near 0 the difference loses its digits, and ``x sqrt(left left_syn) sinh(y) / y`` with
-    ``y = rate x / 2``, by its series, does not.
+    Near 0 the difference loses precision; the series of ``x sqrt(left left_syn) sinh(y) / y`` with
+    ``y = rate x / 2`` does not.
     """
     y = 0.5 * rate * x
     z = y * y
@@ -63,9 +64,9 @@ def _forward_loop(
     ADEX: tl.constexpr, EXACT: tl.constexpr, KEEP: tl.constexpr, RECURRENT: tl.constexpr,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """A sample through time. `now` is its list of who fires in this step.
+    """Run a sample through time. `now` is its list of the neurons that fire in a step.
 
-    The lists of all its spikes have `room`; a spike without a place is counted all the same.
+    The lists of its spikes have a capacity of `room`; spikes beyond it are counted, but not stored.
     """
     sample = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, BLOCK)
@@ -88,7 +89,7 @@ def _forward_loop(
     n = 0
     for k in range(n_steps):
         h = decay * v + gain * current
-        old, up = current, 0.0 * v  # what raises v in this step, and how that grows with v
+        old, up = current, 0.0 * v  # the drive of v in this step, and its derivative with respect to v
         current = decay_syn * current
         if ADEX:
             up = tl.exp((v - v_t) / delta_t)
@@ -101,7 +102,7 @@ def _forward_loop(
         spike = fires.to(tl.int32)
         firing = tl.sum(spike)
         if firing > 0:
-            # The derivative of the time at which v meets the threshold; see `_crossing`.
+            # The derivative of the time at which v crosses the threshold; see `_crossing`.
             mean = tl.where(fires, (h - v) / dt, 1.0)
             x = (threshold - v) / mean
             dt_dv, dt_di = x, x
@@ -135,7 +136,7 @@ def _forward_loop(
             n += firing
             if RECURRENT:
                 tl.store(now + place, lane, fires)
-                tl.debug_barrier()  # the list is whole before anyone reads it
+                tl.debug_barrier()  # the list is complete before any thread reads it
                 for s in range(firing):
                     sent = tl.load(now + s).to(tl.int64) * width + lane
                     at = k + tl.load(d_rec + sent, here, 0)
@@ -146,7 +147,7 @@ def _forward_loop(
                         arrives,
                         sem="relaxed",
                     )
-                tl.debug_barrier()  # another thread may read a place than the one that adds to it
+                tl.debug_barrier()  # the threads that add and those that read may differ
         v = tl.where(fires, 0.0, h)
         current = current + tl.load(drive + row, here, 0.0)
         row += width
@@ -159,7 +160,7 @@ def _backward_loop(
     by_weight, by_time, n_steps, width, time_bins,
     ADEX: tl.constexpr, DAMP: tl.constexpr, RECURRENT: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """A sample from its last step to its first: what an arrival in each step would find."""
+    """Run a sample from its last step to its first: the gradients for an arrival in each step."""
     sample = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, BLOCK)
     here = lane < width
@@ -186,8 +187,8 @@ def _backward_loop(
         tl.store(by_weight + row, lam_i, here)
         tl.store(by_time + row, lam_i / tau_syn - lam_v, here)
         if spiked == k:
-            tl.debug_barrier()  # the rows of later steps are there for all to read
-        to_v, to_i = 0.0 * lam_v, 0.0 * lam_v  # what spike times owe to the step's start
+            tl.debug_barrier()  # the rows of later steps are visible to all threads
+        to_v, to_i = 0.0 * lam_v, 0.0 * lam_v  # gradients through spike times, for the start of the step
         while spiked == k:
             j = tl.load(units + s)
             g = tl.load(g_times + s)
@@ -212,7 +213,7 @@ def _backward_loop(
         lam_i = decay_syn * lam_i + gain * start
         lam_v = decay * start
         row -= width
-        h = tl.load(history + row, here & (row >= 0), 0.0)  # of the step before
+        h = tl.load(history + row, here & (row >= 0), 0.0)  # of the previous step
         if ADEX:
             v = tl.where(h >= threshold, 0.0, h)
             lam_v += dt * tl.exp((v - v_t) / delta_t) * start + growth * lam_a
@@ -228,7 +229,7 @@ def _backward_loop(
 
 @cache
 def _values(spec: EventSpec, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """In memory, since Triton would pass a Python float as float32."""
+    """The numbers in memory, since Triton would pass a Python float as float32."""
     drift = spec.b / spec.tau_w + spec.a * spec.threshold if spec.adex else 0.0
     return torch.tensor(
         [spec.dt, spec.decay, spec.decay_syn, spec.gain, spec.threshold, spec.tau_mem, spec.tau_syn,
@@ -239,7 +240,7 @@ def _values(spec: EventSpec, dtype: torch.dtype, device: torch.device) -> Tensor
 
 
 def _all_of(width: int) -> int:
-    """Lanes of a program that holds all neurons: whole warps, of which no thread shares a lane."""
+    """Lanes of a program that holds all neurons: whole warps, so that no two threads share one."""
     return max(triton.next_power_of_2(width), 32)
 
 
@@ -252,8 +253,8 @@ def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> 
     counts = torch.zeros(batch, dtype=torch.int32, device=device)
     now = torch.empty(batch, width, dtype=torch.int32, device=device)
     history = w_in.new_empty(shape) if keep else values
-    # Room for a spike of every neuron in every step would be four times as much as the potentials
-    # take, so there is room for one in 16, and a second run where that was not enough.
+    # Room for a spike of every neuron in every step would take four times the memory of the
+    # potentials, so there is room for one in 16, and a second run if that is not enough.
     room = min(n_steps * width, max(4 * width, n_steps * width // 16))
     while True:
         steps, units = (torch.empty(batch, room, dtype=torch.int32, device=device) for _ in "su")
@@ -309,7 +310,7 @@ def unsupported_reason(x: Tensor) -> str | None:
     """Why these loops cannot run on weights like `x`, in words; None if they can."""
     interpreted = not isinstance(_forward_loop, triton.runtime.JITFunction)
     if not (x.is_cuda or (interpreted and x.device.type == "cpu")):
-        return f"the Triton loops run on CUDA, and the weights are on {x.device}"
+        return f"the Triton loops run on CUDA, but the weights are on {x.device}"
     if x.dtype not in _TYPES:
-        return f"the Triton loops run in float32 and float64, and the weights are {x.dtype}"
+        return f"the Triton loops run in float32 and float64, but the weights are {x.dtype}"
     return None

@@ -1,11 +1,11 @@
-"""exp() for compiled loops: numba calls the library's, one value at a time; this one vectorises.
+"""exp() for compiled loops: numba calls the library for one value at a time; this one vectorises.
 
-``exp(z) = 2^n exp(r)`` with ``r = z - n ln 2``, ``|r| <= ln(2) / 2``: the power comes from the bit
-pattern, exp(r) from Taylor's series (8 terms in float32, 14 in float64). The argument is clamped
-where the result would leave the type's normal numbers, so the result is never 0 and never infinite;
-NaN stays NaN. Relative error at most 2e-7 (float32), 5e-16 (float64).
+``exp(z) = 2^n exp(r)`` with ``r = z - n ln 2``, ``|r| <= ln(2) / 2``: the power is built from the
+bit pattern, exp(r) by a Taylor series (8 terms in float32, 14 in float64). The argument is clamped
+so that the result is a normal number, never 0 or infinite; NaN stays NaN. Relative error at most
+2e-7 (float32), 5e-16 (float64).
 
-A loop that uses it has `VERSION` in its name: numba's cache knows a loop by its own file only.
+Loops that use it have `VERSION` in their names: numba's cache depends only on the file of a loop.
 """
 
 import math
@@ -29,7 +29,7 @@ def _make(dtype: type):
     integer = np.int64 if double else np.int32
     low, high = dtype(-708 if double else -87), dtype(709 if double else 88)
     log2e = dtype(1 / math.log(2))
-    # Adding it rounds to the integer n, and leaves n in the low bits.
+    # Adding it rounds to the integer n and leaves n in the low bits.
     magic = dtype(1.5 * 2.0 ** (52 if double else 23))
     ln2_high = dtype(6.93147180369123816490e-01 if double else 0.693359375)
     ln2_low = dtype(1.90821492927058770002e-10 if double else -2.12194440e-4)

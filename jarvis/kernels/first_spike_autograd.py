@@ -2,8 +2,8 @@
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from jarvis.kernels.first_order import first_order
 from jarvis.kernels.memory import flat
 
 try:
@@ -29,7 +29,7 @@ class _FirstSpike(torch.autograd.Function):
     def forward(ctx, t: Tensor, w: Tensor, d: Tensor, values, half: bool, grid: bool):
         (n_samples, n_pre), n_post = t.shape, w.shape[1]
         out, peak = t.new_empty(2, n_samples, n_post)
-        # The crossing, v's slope there, and the time of a silent neuron's peak.
+        # The crossing, the slope of v there, and the time of the peak of a silent neuron.
         kept = torch.empty(3, n_samples, n_post, dtype=torch.float64)
         kernel = loops.kernel(False, t.dtype, half, grid)
         arrays = (flat(t), flat(w), flat(d), flat(out))
@@ -45,7 +45,7 @@ class _FirstSpike(torch.autograd.Function):
         return out, peak
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx, g: Tensor | None, g_peak: Tensor | None):
         t, w, d, kept = ctx.saved_tensors
         (n_samples, n_pre), n_post = t.shape, w.shape[1]
@@ -53,7 +53,7 @@ class _FirstSpike(torch.autograd.Function):
             return (None,) * 6
         nothing = t.new_zeros(n_samples, n_post)
         kernel = loops.kernel(True, t.dtype, ctx.half, ctx.grid)
-        # Sums over samples are made block by block, so that they do not depend on the threads.
+        # Sums over samples are computed per block, so that they do not depend on the threads.
         blocks = -(-n_samples // loops.BLOCK)
         sums = torch.zeros(2, blocks, n_pre, n_post, dtype=torch.float64)
         gt = torch.zeros_like(t, memory_format=torch.contiguous_format)
@@ -70,13 +70,13 @@ class _FirstSpike(torch.autograd.Function):
 
 
 def run(times: Tensor, weights: Tensor, delays: Tensor, values, half: bool, grid: bool):
-    """First spikes by the compiled loops: times and peaks ``[B, n_post]``.
+    """First spikes from the compiled loops: times and peaks ``[B, n_post]``.
 
     Args:
-        times: of input spikes, ms, ``[B, n_pre]``.
+        times: input spike times, ms, ``[B, n_pre]``.
         weights, delays: ``[n_pre, n_post]``, delays in ms.
-        values: the numbers that the loop reads, as `first_spike_numba` orders them.
-        half: whether the synapse decays twice as fast as the membrane (a closed form).
-        grid: whether spikes fall on a grid of steps.
+        values: the numbers that the loop reads, in the order of `FirstSpikeParams.values`.
+        half: whether the synapse decays twice as fast as the membrane (closed form).
+        grid: whether spikes are on a time grid.
     """
     return _FirstSpike.apply(times, weights, delays, values, half, grid)

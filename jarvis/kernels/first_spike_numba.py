@@ -1,11 +1,11 @@
 """First spikes on the CPU: from arrival to arrival forward, one pass over synapses backward.
 
-Each loop repeats the mathematics of `jarvis.spatial.first_spike` for a range of samples. Forward, a
-neuron takes its arrivals from a heap, the earliest first, and stops at its spike: what arrives
-later is never sorted. Between two arrivals v and I follow their closed form, so that a neuron costs
-one exponential an arrival. Backward needs nothing but the time of the crossing and the slope of v
-there. Both work in float64 on the inside, whatever the tensors are: the difference of two nearly
-equal exponentials is what a gradient is made of.
+Each loop implements the equations of `jarvis.spatial.first_spike` for a range of samples. Forward,
+a neuron takes its arrivals from a heap, earliest first, and stops at its spike: later arrivals are
+never sorted. Between two arrivals v and I have a closed form, so that a neuron costs one
+exponential per arrival. Backward needs only the time of the crossing and the slope of v there. Both
+compute in float64, whatever the dtype of the tensors: gradients contain differences of nearly equal
+exponentials.
 
 Arrays are flat. `values` holds the numbers of `FirstSpikeParams.values` in their order.
 """
@@ -20,7 +20,7 @@ from numba import types
 
 from jarvis.kernels.cpu import compiled
 
-BLOCK = 32  #: samples whose gradients are summed in one piece, whatever the number of threads is
+BLOCK = 32  #: samples whose gradients are summed together, for any number of threads
 
 
 def _forward_loop(double_tau: bool, grid: bool) -> Callable:
@@ -100,8 +100,8 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                                     if top <= gap:
                                         top_v = end_v
                                     if end_v >= threshold:
-                                        # v is concave up to its maximum: Newton's steps from the
-                                        # left never pass the crossing
+                                        # v is concave up to its maximum: Newton steps from the
+                                        # left never overshoot the crossing
                                         s = 0.0
                                         for _ in range(80):
                                             z = math.exp(-s / tau)
@@ -120,7 +120,7 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                                 at = exact
                                 break
                             first = math.ceil(s / dt)
-                            for m in range(2):  # the second only where s was rounded
+                            for m in range(2):  # the second only if s was rounded
                                 u = math.exp(-(first + m) * dt / tau)
                                 if double_tau:
                                     rise = tau * (1.0 - u)
@@ -144,7 +144,7 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                             else:
                                 v = x * (v - current * c * math.expm1(-gap / c))
                             current *= y
-                            if v >= threshold:  # by rounding only: the crossing is the arrival
+                            if v >= threshold:  # only by rounding: the crossing is at the arrival
                                 at, exact, steepness = arrival, arrival * unit, current - v / tau
                                 break
                             if v > best:
@@ -215,7 +215,7 @@ _TYPES = {torch.float32: types.float32, torch.float64: types.float64}
 
 @cache
 def kernel(backward: bool, dtype: torch.dtype, double_tau: bool, grid: bool) -> Callable:
-    """The compiled loop of these options; what it takes is what the loops above take."""
+    """The compiled loop for these options, with the arguments of the loops above."""
     rows, exact = types.Array(_TYPES[dtype], 1, "C"), types.Array(types.float64, 1, "C")
     whole = [types.int64] * 4
     if backward:
@@ -233,10 +233,10 @@ def unsupported_reason(*tensors: torch.Tensor) -> str | None:
     x = tensors[0]
     for tensor in tensors:
         if tensor.device.type != "cpu":
-            return f"the numba loops run on the CPU, and a tensor is on {tensor.device}"
+            return f"the numba loops run on the CPU, but a tensor is on {tensor.device}"
         if tensor.dtype not in _TYPES or tensor.dtype != x.dtype:
             return (
-                "the numba loops take float32 or float64, one of them for times, weights and "
-                f"delays, and got {x.dtype} and {tensor.dtype}"
+                "the numba loops take float32 or float64, the same for times, weights and "
+                f"delays, but got {x.dtype} and {tensor.dtype}"
             )
     return None

@@ -1,7 +1,7 @@
 """The compiled loops as differentiable functions.
 
-Saved for backward are the potential before the reset and one tensor per further state; the spikes
-come out of the potential again. Which machine code runs is the caller's choice: a `Loops`.
+The potential before the reset and one tensor per additional state are saved for backward; spikes
+are recomputed from the potential. The caller passes the compiled code to run as `Loops`.
 """
 
 from collections.abc import Callable
@@ -9,22 +9,22 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from jarvis.kernels.first_order import first_order
 from jarvis.kernels.lif_spec import Kept, Rows, Spec, State
 from jarvis.kernels.memory import empty, own
 
-Run = Callable[[int, int], None]  #: runs the steps from the first number to before the second
+Run = Callable[[int, int], None]  #: runs the steps from the first number up to, not including, the second
 
 
 class Loops(Protocol):
-    """A module of compiled loops. Both functions bind a loop to its tensors and run nothing yet."""
+    """A module of compiled loops. `forward` and `backward` bind a loop to tensors, without running."""
 
     def forward(
         self, spec: Spec, x: Rows, fed: Tensor | None, s: Tensor, state: State, kept: Kept | None
     ) -> Run:
         """Read `x` (plus `fed` ``[B, ...]``, with flags.recurrent); write `s` and `kept`, and
-        take `state` from the first step's to the last's. ``kept=None``: there is no backward."""
+        update `state` from the first to the last step. ``kept=None``: no backward."""
         ...
 
     def unsupported_reason(self, x: Tensor) -> str | None:
@@ -34,8 +34,8 @@ class Loops(Protocol):
     def backward(
         self, spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | None, gstate: State
     ) -> Run:
-        """Read the spikes' gradient `g` (plus `fed`) and `kept`, last step first; write `gx`
-        unless it is None, and take `gstate` from the final state's gradient to the initial's."""
+        """Read the gradient of spikes `g` (plus `fed`) and `kept`, last step first; write `gx`
+        unless it is None, and update `gstate` from the final to the initial gradient."""
         ...
 
 
@@ -45,7 +45,7 @@ class _Loop(torch.autograd.Function):
         steps, flags = x.shape[0], spec.flags
         v, i, r, a, last = (None if part is None else own(part) for part in state)
         assert v is not None
-        s = empty(x.shape, x.dtype, x.device)  # dense, whatever the layout of x; filled in full
+        s = empty(x.shape, x.dtype, x.device)  # dense for any layout of x; fully written
         kept = None
         if any(ctx.needs_input_grad):
             kept = Kept(
@@ -77,7 +77,7 @@ class _Loop(torch.autograd.Function):
         return s, v, i, r, a, last
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx, gs: Tensor | None, gv, gi, gr, ga, glast):
         kept, spec, shape = Kept(*ctx.saved_tensors[:3]), ctx.spec, ctx.shape
         flags, steps = spec.flags, shape[0]
@@ -86,7 +86,7 @@ class _Loop(torch.autograd.Function):
             return (None,) * 9
 
         def start(given: Tensor | None) -> Tensor:
-            """The gradient of a part of the final state, to be worked on."""
+            """The gradient of a part of the final state, as a copy to be modified."""
             return like.new_zeros(shape[1:]) if given is None else own(given)
 
         gradients = State(
@@ -110,7 +110,7 @@ class _Loop(torch.autograd.Function):
                 run(t, t + 1)
                 torch.mm(gx[t], weight, out=fed)
             glast = fed
-            if ctx.needs_input_grad[3]:  # over all steps at once: one large product
+            if ctx.needs_input_grad[3]:  # one large product over all steps
                 gweight = gx[0].t() @ first
                 if steps > 1:
                     gweight.addmm_(gx[1:].flatten(0, 1).t(), s[:-1].flatten(0, 1))
@@ -125,12 +125,12 @@ def run_lif(
 
     Args:
         loops: the module of compiled loops.
-        spec: their options.
+        spec: options and numbers of the loop.
         x: input of each step.
         state: the fields of the `LIFState` before the first step.
         weight: W ``[H, H]`` of the recurrent layer, or None.
     """
-    if weight is not None and not torch.is_grad_enabled():  # then nothing is kept for a way back
+    if weight is not None and not torch.is_grad_enabled():  # nothing is saved for backward then
         weight = weight.detach()
     return _Loop.apply(loops, spec, x, weight, *state)  # type: ignore[return-value]
 

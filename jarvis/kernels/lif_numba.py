@@ -1,17 +1,17 @@
 """The LIF time loop on the CPU: one loop forward, one backward, specialised by flags.
 
-Each loop below repeats the mathematics of `jarvis.lif.lif_update` for a range of lanes over all
-of time. A *lane* is one neuron of one sample; lanes never mix, so a block of them keeps its state
-in the cache while t runs, and memory sees every input and every result once.
+Each loop below implements the equations of `jarvis.lif.lif_update` for a range of lanes over all
+steps. A *lane* is one neuron of one sample; lanes are independent, so the state of a block of lanes
+stays in the cache over all steps, and every input and every result is read or written once.
 
-What makes it as fast as C:
+Why it is as fast as C:
 
-* one-dimensional slices of a step's row before the inner loop, so that LLVM sees contiguous
+* one-dimensional slices of the row of a step before the inner loop, so that LLVM sees contiguous
   memory and vectorises; with two-dimensional indexing it is three times slower;
-* constants of the tensor's own type (a Python float would turn the expression into float64);
-* the flags are variables of the enclosing function, which numba takes for compile-time constants:
-  the branches that a layer does not use are not in its machine code;
-* no `fastmath`: it would license the compiler to drop NaN.
+* constants of the dtype of the tensor (a Python float would make the expression float64);
+* the flags are variables of the enclosing function, which numba treats as compile-time constants:
+  branches that a layer does not use are not compiled;
+* no `fastmath`: it would allow the compiler to ignore NaN.
 
 Arrays are flat: ``[T * n]`` for n lanes, ``[n]`` for a state, and of length 0 where the flags need
 none. `values` holds the numbers of `spec.Values` in their order.
@@ -43,9 +43,9 @@ from jarvis.kernels.lif_spec import (
 )
 from jarvis.kernels.memory import flat
 
-BLOCK = 8192  #: lanes whose state stays in the cache; long rows, because each one starts anew
+BLOCK = 8192  #: lanes whose state fits into the cache; long rows, as each has a fixed overhead
 
-GRAIN = 1024  #: lanes are dealt to threads in multiples of this
+GRAIN = 1024  #: lanes are distributed over threads in multiples of this
 
 
 def _forward_loop(flags: Flags, dtype: type, keep: bool) -> Callable:
@@ -58,7 +58,7 @@ def _forward_loop(flags: Flags, dtype: type, keep: bool) -> Callable:
         adaptation, decay_adapt, steps = values[3], values[4], values[5]
         for first in range(low, high, BLOCK):
             m = min(BLOCK, high - first)
-            # The state lives in the tensors that become the layer's final state.
+            # The state is stored in the tensors that become the final state of the layer.
             vb, ib, rb, ab = v[first:][:m], i[first:][:m], r[first:][:m], a[first:][:m]
             fb = fed[first:][:m]
             for t in range(t0, t1):
@@ -118,7 +118,7 @@ def _backward_loop(flags: Flags, dtype: type, wants_x: bool) -> Callable:
         adaptation, decay_adapt, k = values[3], values[4], values[6]
         for first in range(low, high, BLOCK):
             m = min(BLOCK, high - first)
-            # Gradients of the state: of the final one at first, of the initial one in the end.
+            # Gradients of the state: of the final state on entry, of the initial state on return.
             vb, ib, ab, fb = gv[first:][:m], gi[first:][:m], ga[first:][:m], fed[first:][:m]
             for t in range(t1 - 1, t0 - 1, -1):
                 o = t * n + first
@@ -166,7 +166,7 @@ def _backward_loop(flags: Flags, dtype: type, wants_x: bool) -> Callable:
                         gp = gp + through
                         if adapt:
                             ab[j] = decay_adapt * ab[j] - adaptation * through
-                        if wait:  # held: h was v, and neither i nor x had a say
+                        if wait:  # held: h was v, independent of i and x
                             held = gp if free == zero else zero
                             gp = zero if free == zero else gp
                     else:
@@ -186,7 +186,7 @@ _TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64
 
 @cache
 def _kernel(make: Callable, flags: Flags, dtype: torch.dtype, extra: bool) -> Callable:
-    """`make`'s loop for these flags, compiled."""
+    """The loop of `make` for these flags, compiled."""
     numpy_type, numba_type = _TYPES[dtype]
     rows, flags_row = types.Array(numba_type, 1, "C"), types.Array(types.uint8, 1, "C")
     whole = types.int64
@@ -204,7 +204,7 @@ def _values(spec: Spec, dtype: torch.dtype) -> np.ndarray:
 
 def _runner(kernel: Callable, arguments: tuple, n: int) -> Callable[[int, int], None]:
     def run(start: int, stop: int) -> None:
-        """The steps from `start` to before `stop`, in the loop's own direction."""
+        """Run the steps from `start` up to, not including, `stop`, in the direction of the loop."""
 
         def share(low: int, high: int) -> None:
             kernel(*arguments, n, low, high, start, stop)
@@ -215,8 +215,8 @@ def _runner(kernel: Callable, arguments: tuple, n: int) -> Callable[[int, int], 
 
 
 def forward(spec: Spec, x: Rows, fed: Tensor | None, s: Tensor, state: State, kept: Kept | None):
-    """Bind the forward loop to its tensors. See `autograd.Loops`."""
-    # What a run computes on the way depends on neither the surrogate nor the gradient's way.
+    """Bind the forward loop to its tensors. See `lif_autograd.Loops`."""
+    # The forward loop depends neither on the surrogate nor on `detach`.
     flags = spec.flags._replace(surrogate=0, detach=True)
     kernel = _kernel(_forward_loop, flags, s.dtype, kept is not None)
     h, a, ready = kept or (None, None, None)
@@ -228,7 +228,7 @@ def forward(spec: Spec, x: Rows, fed: Tensor | None, s: Tensor, state: State, ke
 
 
 def backward(spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | None, gstate: State):
-    """Bind the backward loop to its tensors. See `autograd.Loops`."""
+    """Bind the backward loop to its tensors. See `lif_autograd.Loops`."""
     like = gstate.v
     kernel = _kernel(_backward_loop, spec.flags, like.dtype, gx is not None)
     floats = (flat(part, like.dtype) for part in (fed, kept.h, kept.a))
@@ -241,7 +241,7 @@ def backward(spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | N
 def unsupported_reason(x: Tensor) -> str | None:
     """Why these loops cannot run on `x`, in words; None if they can."""
     if x.device.type != "cpu":
-        return f"the numba loops run on the CPU, and the input is on {x.device}"
+        return f"the numba loops run on the CPU, but the input is on {x.device}"
     if x.dtype not in _TYPES:
-        return f"the numba loops run in float32 and float64, and the input is {x.dtype}"
+        return f"the numba loops run in float32 and float64, but the input is {x.dtype}"
     return None

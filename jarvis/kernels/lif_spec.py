@@ -1,4 +1,4 @@
-"""What a compiled loop is made for: the options as compile-time flags, the values as numbers."""
+"""Specification of a compiled loop: options as compile-time flags, values as numbers."""
 
 from typing import NamedTuple
 
@@ -24,13 +24,13 @@ SURROGATE_FLAGS = {
 class Flags(NamedTuple):
     """The options that change the code of the loop. Each combination is compiled once."""
 
-    fires: bool = True  #: False: the leaky read-out, whose result is v itself
+    fires: bool = True  #: False: the leaky integrator, whose output is v
     reset: int = SUBTRACT
     detach: bool = True
     syn: bool = False  #: a synaptic current
-    wait: bool = False  #: a refractory time
+    wait: bool = False  #: a refractory period
     adapt: bool = False  #: an adaptive threshold
-    recurrent: bool = False  #: a second input (a second gradient, backward) for the step
+    recurrent: bool = False  #: a second input (backward: a second gradient) per step
     surrogate: int = FAST_SIGMOID
 
 
@@ -47,34 +47,33 @@ class Values(NamedTuple):
 
 
 class Spec(NamedTuple):
-    """A loop's options and numbers."""
+    """Options and numbers of a loop."""
 
     flags: Flags
     values: Values
 
 
 class State(NamedTuple):
-    """A neuron's state ``[B, ...]``, or the gradient of one: what the loop updates in place."""
+    """The state of neurons ``[B, ...]``, or its gradient: updated in place by the loop."""
 
     v: Tensor
     i: Tensor | None = None
-    r: Tensor | None = None  #: steps left to wait; it has no gradient
+    r: Tensor | None = None  #: remaining refractory steps; without a gradient
     a: Tensor | None = None
 
 
 class Kept(NamedTuple):
-    """What the forward loop leaves for the backward loop, each ``[T, B, ...]``."""
+    """Tensors saved by the forward loop for the backward loop, each ``[T, B, ...]``."""
 
-    h: Tensor | None = None  #: potential before the reset: gives the spikes again
+    h: Tensor | None = None  #: potential before the reset, from which spikes are recomputed
     a: Tensor | None = None  #: adaptation before the step
-    ready: Tensor | None = None  #: uint8: 0 where the neuron waited
+    ready: Tensor | None = None  #: uint8: 0 where the neuron was refractory
 
 
 class Rows(NamedTuple):
     """A tensor ``[T, B, ...]`` as flat memory: step t begins at ``t * step``, densely packed.
 
-    A step of 0 reads the same row each time, so that an input made by `expand` is never copied
-    out.
+    A step of 0 reads the same row each time, so that an expanded input is never copied.
     """
 
     flat: Tensor
@@ -83,7 +82,7 @@ class Rows(NamedTuple):
 
     @staticmethod
     def of(x: Tensor) -> "Rows":
-        """`x` without a copy where its memory allows that."""
+        """`x`, without a copy if its memory layout allows that."""
         x, row = x.detach().resolve_neg(), x.select(0, 0)
         lanes, step = row.numel(), x.stride(0)
         if x.shape[0] == 1 or step == 0:
@@ -94,7 +93,7 @@ class Rows(NamedTuple):
 
 
 def is_named(surrogate: object) -> bool:
-    """Whether this is one of the named surrogates, as it comes, with nothing hooked onto it."""
+    """Whether this is one of the named surrogates, unmodified and without hooks."""
     return (
         type(surrogate) is SurrogateSpike
         and surrogate.name in SURROGATE_FLAGS

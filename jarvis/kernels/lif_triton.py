@@ -1,15 +1,15 @@
 """The LIF time loop on a GPU: the loops of `lif_numba.py`, written for Triton.
 
-One program owns a block of lanes and runs all of time inside the kernel, with the state in
-registers: memory sees every input and every result once. Storage may be bfloat16 or float16; the
-arithmetic and the state within a run are then float32, and the spike is decided on the potential
-as it is stored, so that backward finds the same spikes again.
+One program processes a block of lanes and runs all steps inside the kernel, with the state in
+registers: every input and every result is read or written once. Storage may be bfloat16 or float16;
+arithmetic and state within a run are then float32, and spikes are computed from the stored
+potential, so that backward reproduces them.
 
 On a machine without a GPU the loops run in Triton's interpreter (``TRITON_INTERPRET=1``), slowly:
 for tests.
 """
 
-# Inside a kernel, names stand for Triton's blocks, which pyright cannot know:
+# Inside a kernel, names refer to Triton blocks, which pyright does not know:
 # pyright: reportAttributeAccessIssue=false
 
 import contextlib
@@ -32,7 +32,7 @@ _STATE_TYPES = {
 
 _NOT_SPECIALISED = ["x_first", "g_first", "first", "steps"]
 
-# The numbers of `spec`, as Triton wants its globals.
+# The numbers of `lif_spec`, as constants that Triton accepts as globals.
 _SUBTRACT, _ZERO = tl.constexpr(1), tl.constexpr(2)
 
 _FAST_SIGMOID, _SIGMOID, _ARCTAN, _TRIANGLE = (tl.constexpr(which) for which in range(4))
@@ -174,7 +174,7 @@ def _backward_loop(
                 to_a = decay_adapt * to_a - adaptation * through
         else:
             gp = gp + gs
-        if WAIT:  # held: h was v, and neither i nor x had a say
+        if WAIT:  # held: h was v, independent of i and x
             held = tl.where(free == 0.0, gp, 0.0)
             gp = tl.where(free == 0.0, 0.0, gp)
             to_v = decay * gp + held
@@ -196,15 +196,15 @@ def _backward_loop(
 
 @cache
 def _values(spec: Spec, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """In memory, since Triton would pass a Python float as float32."""
+    """The numbers in memory, since Triton would pass a Python float as float32."""
     return torch.tensor(spec.values, dtype=dtype, device=device)
 
 
 def _launch(loop, arguments: tuple, firsts: Callable, like: Tensor, n: int, options: dict):
-    # Few lanes: small blocks, so that there are programs for every multiprocessor.
+    # Few lanes: small blocks, so that there are programs for all multiprocessors.
     block, warps = (512, 4) if n >= 1 << 20 else (128, 1)
     options |= dict(STATE=_STATE_TYPES[like.dtype][1], BLOCK=block, num_warps=warps)
-    # A multiply-add that rounds once would give other spikes than the readable step.
+    # A fused multiply-add, which rounds once, would give other spikes than the readable step.
     options["enable_fp_fusion"] = False
 
     def run(start: int, stop: int) -> None:
@@ -217,7 +217,7 @@ def _launch(loop, arguments: tuple, firsts: Callable, like: Tensor, n: int, opti
 
 
 def forward(spec: Spec, x: Rows, fed: Tensor | None, s: Tensor, state: State, kept: Kept | None):
-    """Bind the forward loop to its tensors. See `autograd.Loops`."""
+    """Bind the forward loop to its tensors. See `lif_autograd.Loops`."""
     flags, n = spec.flags, x.lanes
     values = _values(spec, _STATE_TYPES[s.dtype][0], s.device)
     tensors = (fed, s, *(kept or (None, None, None)), *state)
@@ -238,7 +238,7 @@ def forward(spec: Spec, x: Rows, fed: Tensor | None, s: Tensor, state: State, ke
 
 
 def backward(spec: Spec, g: Rows, fed: Tensor | None, kept: Kept, gx: Tensor | None, gstate: State):
-    """Bind the backward loop to its tensors. See `autograd.Loops`."""
+    """Bind the backward loop to its tensors. See `lif_autograd.Loops`."""
     flags, n, like = spec.flags, g.lanes, gstate.v
     values = _values(spec, _STATE_TYPES[like.dtype][0], like.device)
     tensors = (fed, *kept, gx, gstate.v, gstate.i, gstate.a)
@@ -269,7 +269,7 @@ def unsupported_reason(x: Tensor) -> str | None:
     """Why these loops cannot run on `x`, in words; None if they can."""
     interpreted = not isinstance(_forward_loop, triton.runtime.JITFunction)
     if not (x.is_cuda or (interpreted and x.device.type == "cpu")):
-        return f"the Triton loops run on CUDA, and the input is on {x.device}"
+        return f"the Triton loops run on CUDA, but the input is on {x.device}"
     if x.dtype not in _STATE_TYPES:
         return f"the Triton loops do not run in {x.dtype}"
     return None

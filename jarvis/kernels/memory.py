@@ -1,10 +1,10 @@
-"""The memory of tensors, as compiled loops take it; large results on memory that is used again.
+"""The memory of tensors as flat arrays for compiled loops; reused memory for large results.
 
-The system's allocator gives a large block back when it is freed, and the next one comes as fresh
-pages, each of which the kernel must clear at its first touch: for the results of a [100, 64, 512]
-layer that costs more than the loop itself. So the loops take their large results from here. A
-block returns to the shelf when the last tensor on it is gone, which the reference count decides;
-nothing else about such a tensor is special, except that it cannot be resized in place.
+The system allocator releases a large block when it is freed, and the next one consists of fresh
+pages, each of which the operating system must clear on first access: for the results of a
+[100, 64, 512] layer that costs more than the loop itself. So the loops allocate large results here.
+A block returns to the pool when the last tensor on it is deleted, by its reference count; such a
+tensor is otherwise ordinary, except that it cannot be resized in place.
 """
 
 import weakref
@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SMALLEST = 1 << 18  #: bytes; below it the system's allocator reuses memory by itself
+SMALLEST = 1 << 18  #: bytes; smaller blocks are reused by the system allocator itself
 
-SHELF = 1 << 28  #: bytes that may lie unused; beyond it all of them are let go
+SHELF = 1 << 28  #: bytes that may be unused; beyond it all free blocks are released
 
 _ALIGN = 64  #: bytes of a cache line, and of the widest vector
 
 _free: dict[int, deque[np.ndarray]] = {}  # size in bytes -> blocks of that size
 
-_lent: dict[int, weakref.ref] = {}  # keeps each block's callback alive while the block is lent
+_lent: dict[int, weakref.ref] = {}  # keeps the callback of each block alive while it is in use
 
 
 def own(x: Tensor) -> Tensor:
@@ -31,30 +31,30 @@ def own(x: Tensor) -> Tensor:
 
 
 def flat(x: Tensor | None, dtype: torch.dtype = torch.float32) -> np.ndarray:
-    """The memory of a CPU tensor, as loops take it; an empty array of `dtype` for None.
+    """The memory of a CPU tensor as a flat array; an empty array of `dtype` for None.
 
-    A tensor with strides that no loop reads (a slice, an expanded one) is copied: what a loop
-    writes to has to be dense.
+    A tensor that is not contiguous (a slice, an expanded one) is copied: a loop must write only to
+    dense tensors.
     """
     x = torch.empty(0, dtype=dtype) if x is None else x.detach()
     return x.contiguous().view(-1).numpy()
 
 
 def empty(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """`torch.empty`, from a block that was used before where one of that size is free."""
+    """`torch.empty`, on a previously used block if one of that size is free."""
     size = shape.numel() * dtype.itemsize
     if device.type != "cpu" or size < SMALLEST:
         return torch.empty(shape, dtype=dtype, device=device)
     try:
         block = _free[size].pop()
     except (KeyError, IndexError):
-        block = np.empty(size + _ALIGN, np.uint8)  # numpy asks for huge pages: fewer first touches
+        block = np.empty(size + _ALIGN, np.uint8)  # numpy requests huge pages: fewer page faults
     start = -block.ctypes.data % _ALIGN
     view = block[start : start + size]
     key = id(view)
 
     def back(_: weakref.ref) -> None:
-        # May run at any moment, in any thread: only operations that are atomic by themselves.
+        # May run at any time, in any thread: only atomic operations.
         _lent.pop(key, None)
         if size + sum(one * len(blocks) for one, blocks in _free.copy().items()) > SHELF:
             _free.clear()

@@ -1,7 +1,7 @@
-"""Whole networks: classifiers and read-outs, what they cost, and why one does not learn.
+"""Whole networks: classifiers and read-outs, their costs, and why one does not learn.
 
-`classifier` has the models, `costs` counts spikes, operations and energy, `diagnosis` looks for
-what is wrong, `probes` asks a network questions without training it, and `nir` exchanges it with
+`classifier` has the models, `costs` counts spikes, operations and energy, `diagnosis` finds
+what is wrong, `probes` analyses a network without training it, and `nir` exchanges it with
 other simulators.
 """
 

@@ -1,4 +1,4 @@
-"""Spiking classifiers and their read-outs, and layers one after another with their states."""
+"""Spiking classifiers, their read-outs, and chains of layers with explicit states."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -15,7 +15,7 @@ from jarvis.support.checks import check_choice, check_integer
 
 @runtime_checkable
 class InOrder(Protocol):
-    """Models that list their layers in the order in which they run them."""
+    """Models that list their layers in the order of execution."""
 
     def layers_in_order(self) -> Iterator[nn.Module]:
         """The layers, first to last."""
@@ -23,9 +23,9 @@ class InOrder(Protocol):
 
 
 def in_order(model: nn.Module) -> Iterator[nn.Module]:
-    """The layers of a model in the order in which it runs them.
+    """The layers of a model in the order of execution.
 
-    A model whose parts are not all run one after another lists them by ``layers_in_order()``.
+    A model that does not simply run its parts in sequence lists them in ``layers_in_order()``.
     """
     if isinstance(model, nn.Sequential):
         layers: Iterable[nn.Module] = model
@@ -39,10 +39,10 @@ def in_order(model: nn.Module) -> Iterator[nn.Module]:
 
 
 class SpikingChain(nn.Module):
-    """Linear maps and neurons, one after another: what `from_nir` returns.
+    """A sequence of linear maps and neurons, as returned by `from_nir`.
 
     Args:
-        layers: `LIFLayer`, `RecurrentLIFLayer`, `LeakyIntegrator`, and modules without memory that
+        layers: `LIFLayer`, `RecurrentLIFLayer`, `LeakyIntegrator`, and stateless modules that
             map ``[B, ...]`` to ``[B, ...]`` (`nn.Linear`, ...).
 
     Example:
@@ -58,7 +58,7 @@ class SpikingChain(nn.Module):
         self.layers = nn.ModuleList(layers)
 
     def layers_in_order(self) -> Iterator[nn.Module]:
-        """Its layers in the order in which it runs them."""
+        """The layers in the order of execution."""
         return iter(self.layers)
 
     def forward(self, x: Tensor, state: Sequence | None = None) -> tuple[Tensor, tuple]:
@@ -66,13 +66,13 @@ class SpikingChain(nn.Module):
 
         Args:
             x: spikes or currents, time first.
-            state: what the last call returned, to go on from there; None for neurons at rest.
+            state: the state returned by the previous call, to continue; None for neurons at rest.
 
         Returns:
-            the last layer's output ``[T, B, ...]``, and each layer's state (of a linear map None).
+            the last layer's output ``[T, B, ...]``, and each layer's state (None for linear maps).
 
         Raises:
-            ValueError: for a state with another number of layers, or of another batch.
+            ValueError: for a state with a different number of layers, or of another batch.
         """
         state = [None] * len(self.layers) if state is None else state
         if len(state) != len(self.layers):
@@ -89,26 +89,26 @@ class SpikingChain(nn.Module):
         return x, tuple(states)
 
 
-#: Read-outs: "mean" sums currents, two listen to a potential, three to output neurons that fire.
+#: Read-outs: "mean" averages currents, two read a potential, three read spiking output neurons.
 READOUTS = ("mean", "last", "max", "rate", "first", "trace")
 
 _POTENTIAL = {"last": decoders.last_potential_decode, "max": decoders.max_potential_decode}
 
 
 class Readout(nn.Module):
-    """Currents of the output units over time -> one score per class.
+    """Map the output units' currents over time to one score per class.
 
     ======  ==============================================================
-    mean    mean current: every step counts alike
+    mean    mean current: every step has the same weight
     last    last potential of a leaky integrator: late steps count more
-    max     its largest potential
-    rate    spikes of output LIF neurons, summed
+    max     largest potential of a leaky integrator
+    rate    spike counts of output LIF neurons
     first   ``T - step of the first spike`` of output LIF neurons
-    trace   their exponentially filtered spike train at the end
+    trace   their exponentially filtered spike train at the last step
     ======  ==============================================================
 
     Args:
-        readout: a name of the table.
+        readout: a name from the table.
         tau: time constant of the integrator or of the output neurons (and of the trace), ms;
             "mean" has none.
         dt: time step, ms.
@@ -159,7 +159,7 @@ class _Spiking(nn.Module):
     readout: Readout
 
     def layers_in_order(self) -> Iterator[nn.Module]:
-        """Its layers in the order in which it runs them."""
+        """The layers in the order of execution."""
         for synapses, neurons in zip(self.synapses, self.neurons, strict=True):
             yield synapses
             yield neurons
@@ -172,7 +172,7 @@ class _Spiking(nn.Module):
 
         Args:
             x: input spikes or currents ``[T, B, ...]``.
-            return_spikes: also return every hidden layer's spikes.
+            return_spikes: also return the spikes of every hidden layer.
 
         Returns:
             scores ``[B, n_classes]``; with `return_spikes` also a list of ``[T, B, ...]``.
@@ -184,7 +184,7 @@ class _Spiking(nn.Module):
         x = x.flatten(2)
         if isinstance(self.readout, Readout) and self.readout.neurons is None:
             # The mean of a linear map is the map of the mean: one product instead of T, and a
-            # gradient that is the same at every step (of a sum: a mean's would be written out).
+            # gradient that is the same in every step (a sum keeps it a view, a mean would not).
             scores = self.output(x.sum(0) / len(x))
         else:
             scores = self.readout(over_time(self.output, x))
@@ -198,8 +198,8 @@ class SpikingMLP(_Spiking):
         sizes: units per layer, input and classes included: ``(784, 1000, 10)``.
         readout: see `Readout`.
         tau_readout: its time constant, ms; None takes `tau`.
-        gain: factor on the hidden synapses' initial weights and biases: the larger, the more spikes
-            at first.
+        gain: factor on the hidden synapses' initial weights and biases: a larger gain gives more
+            spikes initially.
         tau, dt, **lif: options of the hidden `LIFLayer`.
 
     Raises:
@@ -243,8 +243,8 @@ class SpikingMLP(_Spiking):
 class SpikingCNN(_Spiking):
     """Two convolutions with pooling, each followed by LIF neurons, and a linear read-out.
 
-    5x5 convolutions keep the size, 2x2 max-pooling halves it. The pooling is on the currents, so
-    that with a constant input the whole first stage is computed once.
+    The 5x5 convolutions preserve the size, 2x2 max-pooling halves it. Pooling acts on the currents,
+    so that the whole first stage is computed only once for a constant input.
 
     Args:
         shape: (channels, height, width) of the input.

@@ -1,9 +1,9 @@
-"""What a network costs: learned numbers, spikes, operations, and an estimate of the energy.
+"""Costs of a network: parameters, spikes, operations, and an estimate of the energy.
 
-`count_operations` runs a network and counts layer by layer. A model whose layers do not simply
-follow each other counts itself, by a method ``operations(x)``; so do `ConvSTDP` and the networks
-with delays. What is counted is exact; what an operation costs is an assumption, which depends on
-the chip, and so `EnergyModel` holds it as numbers that can be changed.
+`count_operations` runs a network and counts layer by layer. A model that does not simply run its
+layers in sequence counts its own operations in a method ``operations(x)``, as do `ConvSTDP` and
+the networks with delays. The counts are exact; the cost of an operation is an assumption that
+depends on the chip, so the numbers in `EnergyModel` can be changed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ from jarvis.training.pruning import mask_of
 
 
 class Counted(Protocol):
-    """Spikes that count themselves: `Events`, `FirstSpikes`."""
+    """Spikes with their own counting method: `Events`, `FirstSpikes`."""
 
     def count_spikes(self) -> Tensor:
         """Spikes of each unit and sample, ``[B, ...]`` int64."""
@@ -29,10 +29,10 @@ class Counted(Protocol):
 
 @runtime_checkable
 class Senders(Protocol):
-    """Synapses that know how many of them each sender has: `ConvSTDP`."""
+    """Layers that know the number of synapses of each presynaptic neuron: `ConvSTDP`."""
 
     def fan_out(self, shape: Sequence[int] | None) -> Tensor:
-        """Synapses of each sender, int64, for senders of a shape ``[C, H, W]``."""
+        """Synapses per presynaptic neuron, int64, for neurons of a shape ``[C, H, W]``."""
         ...
 
 
@@ -47,13 +47,13 @@ class LearnedDelays(Protocol):
 
 @runtime_checkable
 class Neurons(Protocol):
-    """Layers of neurons, which keep a state: `LIFLayer`, `LeakyIntegrator`."""
+    """Layers of neurons with a state: `LIFLayer`, `LeakyIntegrator`."""
 
     fires: bool
 
     @property
     def n_updates(self) -> int:
-        """State variables of a neuron that change in a step without a spike."""
+        """Number of a neuron's state variables that change in a step without a spike."""
         ...
 
 
@@ -62,22 +62,22 @@ Synapses = Tensor | nn.Linear | nn.Conv2d | Senders
 
 
 def count_parameters(model: nn.Module, synapses: Sequence[str] = ()) -> dict[str, int]:
-    """How many numbers of a model are learned, by parameter; the sum of the values is the total.
+    """Number of trainable values of each parameter of a model.
 
-    Synapses that a `Pruner` took away do not count, nor what is learned for them alone: their free
-    delay or stretch. Nor do the diagonals of recurrent matrices of a model with `Delays`.
-    Parameters that need no gradient do not count.
+    Synapses removed by a `Pruner` do not count, nor what is learned only for them: their free
+    delay or stretch. Nor do the diagonals of recurrent matrices of a model with `Delays`, and
+    parameters that do not require a gradient.
 
     Args:
         model: a module.
-        synapses: of a model with `Delays`: the names of its weights ``[n_pre, n_post]``, in the
+        synapses: for a model with `Delays`, the names of its weights ``[n_pre, n_post]``, in the
             order of the delays' connections.
 
     Returns:
-        ``{name: number}``, as in ``model.named_parameters()``.
+        ``{name: number}``, named as in ``model.named_parameters()``; the sum is the total.
 
     Raises:
-        ValueError: if `synapses` does not fit the model's delays.
+        ValueError: if `synapses` does not match the model's delays.
 
     Example:
         >>> from jarvis.spatial import make_delays
@@ -108,7 +108,7 @@ def count_parameters(model: nn.Module, synapses: Sequence[str] = ()) -> dict[str
     for index, (name, (pre, post)) in enumerate(zip(synapses, delays.connections, strict=True)):
         shape = (delays.sizes[pre], delays.sizes[post])
         if name not in known or tuple(known[name].shape) != shape:
-            raise ValueError(f"synapses: {name!r} is no parameter of shape {shape}")
+            raise ValueError(f"synapses: {name!r} is not a parameter of shape {shape}")
         mask = mask_of(model, name)
         exists = torch.ones(shape, dtype=torch.bool) if mask is None else mask.cpu().clone()
         if pre == post:
@@ -121,10 +121,10 @@ def count_parameters(model: nn.Module, synapses: Sequence[str] = ()) -> dict[str
 
 
 def count_spikes(spikes: Spikes) -> Tensor:
-    """Spikes of each unit and sample, ``[B, ...]`` int64.
+    """Number of spikes per sample and unit, ``[B, ...]`` int64.
 
     Args:
-        spikes: ``[T, B, ...]``, 0 or 1; `Events`; or `FirstSpikes`, whose finite times are spikes.
+        spikes: ``[T, B, ...]``, 0 or 1; `Events`; or `FirstSpikes`, in which finite times count.
 
     Raises:
         ValueError: for a tensor that is not ``[T, B, ...]``.
@@ -140,25 +140,25 @@ def count_spikes(spikes: Spikes) -> Tensor:
 
 
 def fan_out(synapses: Synapses, shape: Sequence[int] | None = None) -> Tensor:
-    """How many synapses each sender has, int64.
+    """Number of outgoing synapses of each presynaptic neuron, int64.
 
     A synapse exists where a bool matrix is True, or where a weight is not 0.
 
     Args:
-        synapses: a matrix ``[n_pre, n_post]``, bool or float; a layer of PyTorch; or a `ConvSTDP`.
-        shape: of the senders, ``[C, H, W]``: what a convolution needs to know. At its border a
-            sender has fewer synapses: what would lie outside the picture does not exist.
+        synapses: a matrix ``[n_pre, n_post]``, bool or float; a PyTorch layer; or a `ConvSTDP`.
+        shape: of the presynaptic neurons, ``[C, H, W]``, needed for a convolution. Neurons at the
+            border have fewer synapses, since targets outside the picture do not exist.
 
     Returns:
-        ``[n_pre]``, or of the given shape for a convolution.
+        ``[n_pre]``, or the given shape for a convolution.
 
     Raises:
-        ValueError: for a matrix, or a shape, that is none; for padding other than with zeros.
+        ValueError: for an invalid matrix or shape; for padding other than with zeros.
 
     Example:
         >>> fan_out(torch.tensor([[0.5, 0.0, -1.0], [0.0, 0.0, 0.0]])).tolist()
         [2, 0]
-        >>> fan_out(nn.Conv2d(1, 4, 3, bias=False), (1, 3, 3)).tolist()  # one place fits
+        >>> fan_out(nn.Conv2d(1, 4, 3, bias=False), (1, 3, 3)).tolist()  # one position
         [[[4, 4, 4], [4, 4, 4], [4, 4, 4]]]
     """
     if isinstance(synapses, Senders):
@@ -177,14 +177,14 @@ def fan_out(synapses: Synapses, shape: Sequence[int] | None = None) -> Tensor:
 def fan_out_of(
     convolve: Callable[[Tensor, Tensor], Tensor], weight: Tensor, shape: Sequence[int]
 ) -> Tensor:
-    """Synapses of each sender of a convolution, int64 ``[C, H, W]``.
+    """Synapses per presynaptic neuron of a convolution, int64 ``[C, H, W]``.
 
-    A sender's synapses are the derivative of all that it adds to, if each weight were 1.
+    They are the derivative of the summed output with respect to the input if all weights were 1.
 
     Args:
-        convolve: maps senders ``[1, C, H, W]`` and a weight to receivers.
+        convolve: maps an input ``[1, C, H, W]`` and a weight to an output.
         weight: a synapse exists where it is not 0.
-        shape: of the senders.
+        shape: of the presynaptic neurons.
     """
     exists = (weight.detach() != 0).double()
     with torch.enable_grad():
@@ -194,21 +194,20 @@ def fan_out_of(
 
 
 def synaptic_operations(spikes: Spikes, synapses: Synapses) -> Tensor:
-    """Additions that spikes cause: one for each spike and each synapse that its neuron sends by.
+    """Additions caused by spikes: one for each spike and each outgoing synapse of its neuron.
 
-    ``operations = sum_i n_spikes(i) n_synapses(i)`` of each sample. A spike whose delay ends after
-    the last step counts too: it was sent.
+    ``operations = sum_i n_spikes(i) n_synapses(i)`` for each sample. A spike that would arrive
+    after the last step counts too, since it was sent.
 
     Args:
-        spikes: of the senders: ``[T, B, ...]``, `Events` or `FirstSpikes`.
-        synapses: what they send by: a matrix ``[n_pre, n_post]``, an `nn.Linear`, an `nn.Conv2d`
-            or a `ConvSTDP`.
+        spikes: of the presynaptic neurons: ``[T, B, ...]``, `Events` or `FirstSpikes`.
+        synapses: a matrix ``[n_pre, n_post]``, an `nn.Linear`, an `nn.Conv2d` or a `ConvSTDP`.
 
     Returns:
         ``[B]`` int64.
 
     Raises:
-        ValueError: if there are not as many senders as the synapses have.
+        ValueError: if the number of presynaptic neurons does not match the synapses.
 
     Example:
         >>> spikes = torch.tensor([[[1.0, 0.0]], [[1.0, 1.0]]])  # [T=2, B=1, 2]
@@ -225,21 +224,21 @@ def synaptic_operations(spikes: Spikes, synapses: Synapses) -> Tensor:
     return (counts * out).sum(1)
 
 
-#: Energy of an addition and of a multiplication, pJ, at 45 nm and 0.9 V. Horowitz 2014, ISSCC.
+#: Energy of an addition and a multiplication, pJ, at 45 nm and 0.9 V. Horowitz 2014, ISSCC.
 HOROWITZ_2014 = {"float32": (0.9, 3.7), "float16": (0.4, 1.1), "int8": (0.03, 0.2)}
 
 
 @dataclass(frozen=True, eq=False)
 class Operations:
-    """Operations of a layer, or of a network, for each sample: four tensors ``[B]`` int64.
+    """Operations of a layer or a network for each sample: four tensors ``[B]`` int64.
 
     Args:
-        spikes: that were fired.
-        additions: one for each spike and each synapse that exists and that it is sent by.
-        multiply_adds: one for each number (not a spike) and each synapse: a product and its sum.
-        updates: one for each state variable of a neuron that is brought to the present: at every
-            step of a clock, or at every arrival of a spike where there is no clock. It is a
-            multiplication by a decay, and an addition.
+        spikes: number of spikes fired.
+        additions: one for each spike and each existing synapse through which it is sent.
+        multiply_adds: one for each real-valued (not spiking) input and each synapse.
+        updates: one for each update of a state variable of a neuron: in every step of a clocked
+            network, at every arrival of a spike in an event-driven one. An update is a
+            multiplication by a decay factor and an addition.
 
     Example:
         >>> one = Operations.none(1)
@@ -254,7 +253,7 @@ class Operations:
 
     @staticmethod
     def none(n_samples: int, **given: Tensor) -> "Operations":
-        """No operations of so many samples, but for what is given."""
+        """Zero operations for `n_samples` samples, except for those given."""
         zero = {f.name: torch.zeros(n_samples, dtype=torch.int64) for f in fields(Operations)}
         return Operations(**(zero | {name: value.cpu() for name, value in given.items()}))
 
@@ -285,26 +284,26 @@ class Operations:
 
 @dataclass(frozen=True)
 class EnergyModel:
-    """A price of each operation, in pJ::
+    """Energy per operation, in pJ::
 
         E = additions (add + read) + multiply_adds (multiply + add + read)
             + updates (multiply + add + 2 read)
 
-    **What is left out.** By default `read` is 0: memory is free, which it is not. On the same 45 nm
-    chip a 32-bit word from a cache of 8 kB costs 5 pJ, of 1 MB 50 pJ, from DRAM more than 650 pJ
-    (half of Horowitz's figures for 64 bits): more than any arithmetic. Then what counts is how
-    often a number is fetched. A spike fetches its weights each time that it comes, an update
-    fetches its state and puts it back; a dense layer fetches each weight once, and shares it
-    among the samples of a batch, which this model does not credit it with. Leakage, clock, routing
-    of spikes, thresholds' comparisons and biases are left out on both sides.
+    **What is left out.** By default `read` is 0, as if memory access were free, which it is not. On
+    the same 45 nm chip a 32-bit word costs 5 pJ from an 8 kB cache, 50 pJ from 1 MB, and more than
+    650 pJ from DRAM (half of Horowitz's figures for 64 bits): more than any arithmetic. The cost is
+    then dominated by memory traffic. Each spike fetches its weights again, and an update reads and
+    writes its state; a dense layer fetches each weight once and reuses it for all samples of a
+    batch, which this model does not take into account. Leakage, clock, spike routing, threshold
+    comparisons and biases are left out for both kinds of network.
 
     Args:
         add: an addition, pJ.
         multiply: a multiplication, pJ.
-        read: an access to memory, pJ: one for each weight, two for each update.
+        read: a memory access, pJ: one for each weight, two for each update.
 
     Raises:
-        ValueError: for a price that is negative or not finite, or if all additions were free.
+        ValueError: for a cost that is negative or not finite, or if all additions were free.
 
     Source: Horowitz 2014, "Computing's energy problem (and what we can do about it)", ISSCC, fig.
     1.1.9: 45 nm, 0.9 V. The defaults are its 32-bit floats.
@@ -329,17 +328,17 @@ class EnergyModel:
 
     @staticmethod
     def of(numbers: str, read: float = 0.0) -> "EnergyModel":
-        """Prices of a kind of number in `HOROWITZ_2014`: "float32", "float16" or "int8".
+        """Costs for a number format in `HOROWITZ_2014`: "float32", "float16" or "int8".
 
         Raises:
-            ValueError: for another kind.
+            ValueError: for an unknown format.
         """
         check_choice("numbers", numbers, HOROWITZ_2014)
         add, multiply = HOROWITZ_2014[numbers]
         return EnergyModel(add, multiply, read)
 
     def __call__(self, operations: Operations) -> Tensor:
-        """Energy of each sample, ``[B]`` float64, pJ."""
+        """Energy per sample, ``[B]`` float64, pJ."""
         product = self.multiply + self.add
         return (
             operations.additions.double() * (self.add + self.read)
@@ -349,34 +348,34 @@ class EnergyModel:
 
     @property
     def break_even(self) -> float:
-        """Spikes of an input that cost as much as one multiply-add, updates left out."""
+        """Number of spikes per input that cost as much as one multiply-add, without updates."""
         return (self.multiply + self.add + self.read) / (self.add + self.read)
 
 
 def count_operations(
     model: nn.Module, x: Any, *, skip_zeros: bool = False
 ) -> dict[str, Operations]:
-    """Run a network, and count what each of its layers does for each sample.
+    """Run a network and count the operations of each of its layers for each sample.
 
-    What hears spikes adds. What hears numbers multiplies and adds, and so does all of a network
-    without spiking neurons. Neurons on a clock are updated at every step, and those that go from
-    event to event at every arrival. Synapses that are pruned, or lie beyond a picture's border, do
-    not exist. An input that `constant_encode` made is multiplied once, not T times. What neither
-    leaks nor hears stays as it is, and needs no update. Not counted are biases, comparisons, and
-    the search for a first spike between two arrivals.
+    Layers that receive spikes add. Layers that receive real numbers multiply and add, as does every
+    layer of a network without spiking neurons. Clocked neurons are updated in every step,
+    event-driven ones at every arrival. Pruned synapses and those beyond the border of a picture do
+    not exist. An input made by `constant_encode` is multiplied once, not T times. State variables
+    that neither leak nor receive input need no update. Biases, comparisons, and the search for a
+    first spike between two arrivals are not counted.
 
     Args:
         model: a `SpikingMLP`, `SpikingCNN`, `SpikingChain` or `nn.Sequential` of linear maps,
-            convolutions, LIF neurons, leaky integrators and what has neither weights nor state; or
-            one that counts itself, by a method ``operations(x)``: a `ConvSTDP`, a
-            `FirstSpikeNetwork`, a `SpatialNetwork`.
+            convolutions, LIF neurons, leaky integrators and modules without weights or state; or a
+            model with its own method ``operations(x)``: a `ConvSTDP`, a `FirstSpikeNetwork`, a
+            `SpatialNetwork`.
         x: its input: ``[T, B, ...]``; ``[B, ...]`` without spiking neurons; times ``[B, n]``,
             ms, for a `FirstSpikeNetwork`; `Events` for a `ConvSTDP` or a `SpatialNetwork`.
-        skip_zeros: True leaves out products with a number that is 0: a machine that looks first.
+        skip_zeros: True leaves out products with zeros, for hardware that checks for them first.
 
     Returns:
-        ``{name: Operations}``, named as in ``model.named_modules()``; "input" has the spikes that
-        came in. ``Operations.total(counts.values())`` is the sum.
+        ``{name: Operations}``, named as in ``model.named_modules()``; "input" has the input
+        spikes. ``Operations.total(counts.values())`` is the sum.
 
     Raises:
         TypeError: for a model, a layer or an input that cannot be counted.
@@ -397,7 +396,7 @@ def count_operations(
 
 
 def check_input_kind(model: nn.Module, x: object, kind: type) -> None:
-    """TypeError for an input of another type than the model counts by."""
+    """TypeError for an input that is not of the type the model counts."""
     if not isinstance(x, kind):
         raise TypeError(
             f"count_operations: x of a {type(model).__name__} must be of type {kind.__name__}, "
@@ -406,7 +405,7 @@ def check_input_kind(model: nn.Module, x: object, kind: type) -> None:
 
 
 def per_sample(counts: Tensor) -> Tensor:
-    """The sum over all units of each sample: ``[B, ...] -> [B]``."""
+    """Sum over all units of each sample: ``[B, ...] -> [B]``."""
     return counts.flatten(1).sum(1)
 
 
@@ -442,11 +441,11 @@ def _of_layers(model: nn.Module, x: Tensor, skip_zeros: bool) -> dict[str, Opera
             raise TypeError(
                 f"count_operations: layer {name!r}, a {type(layer).__name__}, cannot be counted"
             )
-        else:  # a rectifier, a pooling, ...: no synapses
+        else:  # ReLU, pooling, ...: no synapses
             x = over_time(layer, x)
             binary = binary and _is_binary(x)
             continue
-        before_it = counts.get(name, Operations.none(n))  # a layer may come twice
+        before_it = counts.get(name, Operations.none(n))  # a layer may be used twice
         counts[name] = before_it + Operations.none(n, **done)
     return counts
 

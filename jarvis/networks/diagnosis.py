@@ -1,4 +1,4 @@
-"""`diagnose`: why nothing happens in a spiking network, and what to change."""
+"""`diagnose`: why a spiking network does not learn, and what to change."""
 
 import math
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from torch import Tensor, nn
 from jarvis.lif import LIFLayer, RecurrentLIFLayer
 from jarvis.training.devices import seeded
 
-# A unit counts as saturated when it fires at nine steps in ten, a layer as silent or saturated
-# when most of its units are. The gradient bounds are those at which Adam, whose steps do not
-# depend on a common factor, starts to see rounding rather than a direction.
+# A unit counts as saturated if it fires in nine steps out of ten, a layer as silent or saturated
+# if most of its units are. The gradient bounds are those at which Adam, whose steps are invariant
+# to a common factor, starts to follow rounding errors rather than a direction.
 _SATURATED, _MOST = 0.9, 0.9
 
 _VANISHED, _EXPLODED = 1e-7, 1e3
 
 _RATIO = 1e-4
 
-_GROWN = 1e3  # over the steps of a recurrent layer; sound ones stay within a factor of 10 or so
+_GROWN = 1e3  # over the steps of a recurrent layer; healthy ones stay within a factor of about 10
 
 _LARGE_INPUT = 20.0
 
-_CHANGED = 1e-4  # of the largest score: beyond the rounding of one and the same sum
+_CHANGED = 1e-4  # relative to the largest score: more than the rounding error of the same sum
 
 
 @dataclass
@@ -34,8 +34,8 @@ class LayerReport:
     name: str
     rate: float  #: mean spikes per unit and step, 0 to 1
     rate_hz: float  #: the same in Hz
-    silent: float  #: share of units that never fire in the batch
-    saturated: float  #: share of units that fire at nine steps in ten or more
+    silent: float  #: fraction of units that never fire in the batch
+    saturated: float  #: fraction of units that fire in nine steps out of ten or more
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Diagnosis:
     layers: list[LayerReport] = field(default_factory=list)
     gradients: dict[str, float] = field(default_factory=dict)  #: root mean square per parameter
     problems: list[str] = field(default_factory=list)
-    measures: dict[str, float] = field(default_factory=dict)  #: further figures, of maps
+    measures: dict[str, float] = field(default_factory=dict)  #: further measurements, by name
 
     @property
     def healthy(self) -> bool:
@@ -67,24 +67,24 @@ class Diagnosis:
 
 
 def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
-    """Run one batch forward and backward and say what would keep the network from learning.
+    """Run one batch forward and backward and report what would keep the network from learning.
 
     Finds silent and saturated layers, vanishing, exploding and missing gradients, NaN, time
-    constants shorter than a step, scores that depend on the calls before (a state that is carried
-    on), and scores of a sample that depend on the others (axes mixed up). Of a `ConvSTDP` it says
-    which maps are dead, and why. The model's weights, gradients and mode are left as they were.
+    constants shorter than a step, scores that depend on previous calls (state carried over), and
+    scores of a sample that depend on other samples (axes mixed up). For a `ConvSTDP` it reports
+    which maps are dead, and why. The model's weights, gradients and mode are left unchanged.
 
     Args:
-        model: maps ``[T, B, ...]`` to scores ``[B, C]``; its spiking layers are `LIFLayer`. Or
-            one that diagnoses itself, by a method ``diagnose(batch)``: a `ConvSTDP`.
+        model: maps ``[T, B, ...]`` to scores ``[B, C]``, with spiking layers of type `LIFLayer`. Or
+            a model with its own method ``diagnose(batch)``: a `ConvSTDP`.
         batch: ``(x [T, B, ...], labels [B])``, encoded. For a `ConvSTDP`, `Events`.
 
     Returns:
         a `Diagnosis`; print it.
 
     Raises:
-        ValueError: if the batch is empty, the model has no LIFLayer, or its scores are not one row
-            a label.
+        ValueError: if the batch is empty, the model has no LIFLayer, or its scores do not have one
+            row per label.
 
     Example:
         >>> from jarvis import SpikingMLP
@@ -106,7 +106,7 @@ def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
     if not x.numel():
         raise ValueError(f"diagnose: the batch is empty, shape {tuple(x.shape)}")
     spikes: dict[str, Tensor] = {}
-    currents: dict[str, Tensor] = {}  # what goes into recurrent layers
+    currents: dict[str, Tensor] = {}  # input of recurrent layers
 
     def keep(name: str):
         def hook(module, args, output):
@@ -134,7 +134,7 @@ def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
     for name, gradient in zip(currents, found[len(parameters) :], strict=True):
         _judge_growth(name, gradient, result)
     for name, gradient in zip(parameters, found, strict=False):
-        # double: a sum of squares of small gradients must not itself vanish
+        # double: the sum of squares of small gradients must not underflow
         rms = 0.0 if gradient is None else gradient.double().square().mean().sqrt().item()
         result.gradients[name] = rms
     if stale:
@@ -150,13 +150,13 @@ def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
 
 
 _STALE = (
-    "the loss depends on the batch before, whose graph is gone (backward through the graph a "
-    "second time): start every batch from state=None, or detach the state if batches go on"
+    "the loss depends on the previous batch, whose graph is gone (backward through the graph a "
+    "second time): start every batch from state=None, or detach the state if batches continue"
 )
 
 
 def _gradients(loss: Tensor, parameters: list[Tensor]) -> tuple[Sequence, bool]:
-    """The gradients, and whether the graph of an earlier batch was in the way."""
+    """The gradients, and whether the graph of an earlier batch interfered."""
     none = [None] * len(parameters)
     if not loss.requires_grad:
         return none, False
@@ -182,13 +182,13 @@ def _check_scores(scores: Tensor, x: Tensor, labels: Tensor) -> None:
 
 @torch.no_grad()
 def _judge_samples(model: nn.Module, x: Tensor, labels: Tensor, result: Diagnosis) -> None:
-    """Scores must not depend on what the model saw before, nor one sample's on another's."""
+    """Check that scores depend neither on earlier inputs nor on other samples."""
     axes = [axis for axis in (1, 0) if axis < x.dim() and x.shape[axis] == len(labels)]
     if not axes or not x.isfinite().all():
         return
-    x = x.clone()  # not a view that is the same at every step, which is summed in another way
+    x = x.clone()  # not a view that is the same in every step, which is summed differently
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()  # dropout and batch normalisation mix samples rightly, while they train
+    model.eval()  # in training mode dropout and batch normalisation mix samples by design
     try:
         first, again = (_scores(model, x) for _ in range(2))
         scale = _CHANGED * first.abs().max().item()
@@ -204,7 +204,7 @@ def _judge_samples(model: nn.Module, x: Tensor, labels: Tensor, result: Diagnosi
         for module, training in modes:
             module.training = training
     if len(labels) < 2 or any(m.max() <= scale for m in moved):
-        return  # one axis whose entries keep to themselves: that one holds the samples
+        return  # an axis with independent entries: it holds the samples
     others = (moved[0].amax(1) > scale).double().mean().item()
     result.problems.append(
         f"batch: changing sample 0 alone changes the scores of {others:.0%} of the others: the "
@@ -214,7 +214,7 @@ def _judge_samples(model: nn.Module, x: Tensor, labels: Tensor, result: Diagnosi
 
 
 def _one_changed(x: Tensor, axis: int) -> Tensor:
-    """x with entry 0 of an axis turned round: large where it was small."""
+    """x with entry 0 of an axis inverted: large where it was small."""
     x = x.clone()
     x.select(axis, 0).mul_(-1.0).add_(1.0 + x.max())
     return x
@@ -227,7 +227,7 @@ def _scores(model: nn.Module, x: Tensor) -> Tensor:
 
 def _judge_input(x: Tensor, result: Diagnosis) -> None:
     if x.isnan().any():
-        result.problems.append("input: it contains NaN: mend the data before anything else")
+        result.problems.append("input: it contains NaN: fix the data first")
     elif not x.any():
         result.problems.append(
             "input: no spikes or currents at all: raise the rate of the code, or look at the data"
@@ -278,20 +278,20 @@ def _judge_layer(name: str, train: Tensor, layer: LIFLayer, result: Diagnosis) -
 
 
 def _judge_growth(name: str, gradient: Tensor | None, result: Diagnosis) -> None:
-    """How the gradient of a recurrent layer's input grows on its way back through time."""
+    """How much the gradient of a recurrent layer's input grows backwards in time."""
     if gradient is None or len(gradient) < 10:
         return
     size = gradient.double().flatten(1).norm(dim=1)
     tenth = len(size) // 10
     growth = (size[:tenth].mean() / size[-tenth:].mean()).item()
     if math.isnan(growth) and size[-tenth:].isfinite().all() and size[-tenth:].any():
-        growth = math.inf  # NaN further back: it has overflowed on the way
+        growth = math.inf  # NaN in earlier steps: the gradient has overflowed
     result.measures[f"{name}: gradient, first steps/last"] = growth
     if growth > _GROWN:
         result.problems.append(
             f"{name}: from its last steps back to its first the gradient grows {growth:.1g}-fold: "
-            "the early steps drown all others, and more steps will overflow: take a narrower "
-            "surrogate (a larger slope) or smaller recurrent weights"
+            "the early steps dominate all others, and longer sequences will overflow: use a "
+            "narrower surrogate (a larger slope) or smaller recurrent weights"
         )
 
 
@@ -305,7 +305,7 @@ def _judge_gradients(result: Diagnosis) -> None:
     if zero:
         result.problems.append(
             f"gradient: exactly zero in {', '.join(zero)}: a silent layer, a spike without a "
-            "surrogate, or a detach() cuts the way back"
+            "surrogate, or a detach() blocks it"
         )
     low = [n for n, g in rms.items() if 0.0 < g < _VANISHED]
     high = [n for n, g in rms.items() if g > _EXPLODED]
@@ -314,11 +314,11 @@ def _judge_gradients(result: Diagnosis) -> None:
         low = [weights[0]]
     if low:
         result.problems.append(
-            f"gradient: vanishing in {', '.join(low)}: take a wider surrogate (a smaller slope) "
-            "or fewer layers, and look whether the potentials come near the threshold"
+            f"gradient: vanishing in {', '.join(low)}: use a wider surrogate (a smaller slope) "
+            "or fewer layers, and check whether the potentials come near the threshold"
         )
     if high:
         result.problems.append(
-            f"gradient: exploding in {', '.join(high)}: take a narrower surrogate (a larger "
+            f"gradient: exploding in {', '.join(high)}: use a narrower surrogate (a larger "
             "slope), smaller recurrent weights, detach_reset=True, or clip the gradient"
         )

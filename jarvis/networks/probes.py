@@ -1,6 +1,6 @@
-"""Questions to a network that need no training: what hangs on a loss, who hears whom, and when.
+"""Probes of a network that need no training: graph size, influence, gradient over time.
 
-`diagnose` asks such questions and answers in words; these return what to draw.
+`diagnose` uses similar probes and reports in words; these return values to plot.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from jarvis.support.checks import check_tensor
 
 
 def graph_size(loss: Tensor) -> int:
-    """How many operations hang on a tensor: what `backward` would have to go through.
+    """Number of operations in a tensor's graph, which `backward` would have to traverse.
 
-    From batch to batch this number stays the same. Where it grows, a state carries the graph of
+    This number should stay constant from batch to batch. If it grows, a state carries the graph of
     earlier batches along.
 
     Args:
@@ -40,20 +40,20 @@ def graph_size(loss: Tensor) -> int:
 
 
 def influence(model: Callable[[Tensor], Tensor], x: Tensor, batch_axis: int = 1) -> Tensor:
-    """How much each sample's scores depend on each sample's input: it should be a diagonal.
+    """How much each sample's scores depend on each sample's input; it should be diagonal.
 
     ``|d sum(scores[a]) / d x of sample b|``, summed over x, each row divided by its largest.
 
     Args:
         model: maps x to scores ``[B, C]``.
-        x: ``[T, B, ...]``, or with samples along another axis.
-        batch_axis: the axis of the samples in x.
+        x: ``[T, B, ...]``, or with the samples along another axis.
+        batch_axis: axis of x along which the samples lie.
 
     Returns:
         ``[B, B]``, row a, column b; a row of zeros where a score depends on nothing.
 
     Raises:
-        ValueError: if the model does not return a row of scores a sample.
+        ValueError: if the model does not return one row of scores per sample.
 
     Example:
         >>> influence(lambda x: x.mean(0) + x.mean(0)[:1], torch.ones(3, 2, 4))
@@ -73,10 +73,10 @@ def influence(model: Callable[[Tensor], Tensor], x: Tensor, batch_axis: int = 1)
 
 
 def gradient_by_step(model: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor) -> Tensor:
-    """The size of the loss's gradient with respect to the input of each step.
+    """Norm of the gradient of the loss with respect to the input of each step.
 
-    Backpropagation goes from the last step to the first. On a logarithmic scale a straight line is
-    a factor a step: below 1 the gradient vanishes, above 1 it explodes.
+    Backpropagation runs from the last step to the first. On a logarithmic scale a straight line
+    means a constant factor per step: below 1 the gradient vanishes, above 1 it explodes.
 
     Args:
         model: maps x to scores ``[B, C]``.

@@ -1,4 +1,4 @@
-"""What every neuron shares: how a step is run over time, and exponential decay."""
+"""Shared by all neurons: running a step over time, and exponential decay."""
 
 from jarvis.neurons.decay import constant_drive, exp_decay
 from jarvis.neurons.layers import over_time

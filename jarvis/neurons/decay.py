@@ -1,4 +1,4 @@
-"""Exponential decay over a step, and the input that stands for a constant current."""
+"""Exponential decay over a step, and the input equivalent to a constant current."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def exp_decay(tau: float | Tensor, dt: float) -> float | Tensor:
-    """The factor ``exp(-dt/tau)`` by which an exponential trace shrinks in one step.
+    """The factor ``exp(-dt/tau)`` by which an exponential trace decays in one step.
 
     Args:
         tau: time constant, ms (float or tensor).
@@ -23,17 +23,17 @@ def exp_decay(tau: float | Tensor, dt: float) -> float | Tensor:
 def constant_drive(
     current: float | Tensor, tau: float = 20.0, dt: float = 1.0, tau_syn: float | None = None
 ) -> float | Tensor:
-    """The input x of one step that stands for a constant current: ``(1 - exp(-dt/tau)) I``.
+    """The input x per step that is equivalent to a constant current: ``(1 - exp(-dt/tau)) I``.
 
-    The input of `lif_step` is the jump of v in one step. With this x the potential rises to I
-    exactly as the solution of ``tau dv/dt = -v + I`` does, whatever dt is. Through a synapse, where
-    x is the jump of i, it is ``(1 - exp(-dt/tau_syn))`` times that: v rises to the same I, later.
+    The input of `lif_step` is the jump of v in one step. With this x the potential approaches I
+    exactly like the solution of ``tau dv/dt = -v + I``, whatever dt is. With a synapse, where x is
+    the jump of i, x is ``(1 - exp(-dt/tau_syn))`` times that: v reaches the same I, only later.
 
     Args:
-        current: I, in units of v: the potential that a neuron without threshold would reach.
+        current: I, in units of v: the potential that a neuron without a threshold would reach.
         tau: membrane time constant, ms.
         dt: step, ms.
-        tau_syn: synaptic time constant of the neuron that is driven, ms; None for none.
+        tau_syn: synaptic time constant of the driven neuron, ms; None for none.
 
     Example:
         >>> round(constant_drive(1.5, tau=20.0, dt=1.0), 5)

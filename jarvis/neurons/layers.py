@@ -1,4 +1,4 @@
-"""What every layer of neurons does: check its input and state, and run over ``[T, B, ...]``."""
+"""Shared by all layers of neurons: checks of input and state, and the run over ``[T, B, ...]``."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,12 +12,12 @@ State = TypeVar("State", bound=tuple)
 
 
 def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Apply a module without memory (Linear, Conv2d, pooling, ...) to every time step at once.
+    """Apply a stateless module (Linear, Conv2d, pooling, ...) to all time steps at once.
 
     Args:
-        module: maps ``[B, ...]`` to ``[B, ...]``, each sample for itself.
-        x: ``[T, B, ...]``. An input that is the same at every step because it was made by
-            `constant_encode` (or ``expand``) is computed once, not T times.
+        module: maps ``[B, ...]`` to ``[B, ...]``, each sample independently.
+        x: ``[T, B, ...]``. For a constant input made by `constant_encode` (or ``expand``) the
+            module is evaluated once, not T times.
 
     Returns:
         ``[T, B, ...]``.
@@ -46,11 +46,11 @@ def checked_state(layer: str, x: Tensor, state: State | None, fresh: State) -> S
     Args:
         layer: the layer's name, for messages.
         x: its input ``[T, B, ...]``.
-        state: the state that was given, a NamedTuple of tensors ``[B, ...]``.
-        fresh: the state of a neuron at rest; a field that the options do not need is None.
+        state: the given state, a NamedTuple of tensors ``[B, ...]``.
+        fresh: the state of a neuron at rest; fields that the options do not need are None.
 
     Raises:
-        ValueError: for the state of another layer, of other options, or of another batch.
+        ValueError: for the state of another type of layer, of other options, or of another batch.
     """
     if state is None:
         return fresh
@@ -75,7 +75,7 @@ def checked_state(layer: str, x: Tensor, state: State | None, fresh: State) -> S
 
 
 def stack_steps(rows: list[tuple[Tensor, ...]], x: Tensor, parts: int) -> list[Tensor]:
-    """What each step gave, over time; zeros like `x` for a sequence of no steps."""
+    """The outputs of all steps, stacked over time; zeros like `x` for an empty sequence."""
     if not rows:
         return [x.new_zeros(x.shape)] * parts
     return [torch.stack(part) for part in zip(*rows, strict=True)]

@@ -1,9 +1,9 @@
-"""Delays of synapses: none, one number per synapse, or the distance between two neurons' positions.
+"""Synaptic delays: none, one parameter per synapse, or the distance between neuron positions.
 
-Positions are in ms: the distance between two neurons is the time that a spike takes from one to the
-other, at velocity 1. Every form is a module whose `forward` gives one matrix of delays per
-connection, in ms, through which gradients reach whatever the delays are made of. `make_delays`
-picks the form.
+Positions are in ms: the distance between two neurons is the time that a spike takes to travel from
+one to the other, at velocity 1. Every form is a module whose `forward` returns one matrix of delays
+per connection, in ms, differentiable with respect to the parameters behind them. `make_delays`
+selects the form.
 """
 
 import math
@@ -20,16 +20,16 @@ LAYOUTS = ("normal", "line", "circle")
 
 
 def euclidean_delays(pre: Tensor, post: Tensor) -> Tensor:
-    """Delays between points that spikes travel between in a straight line, at 1 unit a ms.
+    """Delays of spikes that travel in a straight line, at 1 unit per ms.
 
-    ``d = sqrt(0.01 + |r_pre - r_post|^2)``: the 0.01 keeps it smooth where two points meet.
+    ``d = sqrt(0.01 + |r_pre - r_post|^2)``: the 0.01 keeps it smooth if two points coincide.
 
     Args:
         pre: ``[n_pre, D]`` positions of senders, ms.
         post: ``[n_post, D]`` positions of receivers, ms.
 
     Returns:
-        ``[n_pre, n_post]`` delays, ms. No ``[n_pre, n_post, D]`` is ever made.
+        ``[n_pre, n_post]`` delays, ms. No ``[n_pre, n_post, D]`` tensor is created.
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011.
 
@@ -43,10 +43,10 @@ def euclidean_delays(pre: Tensor, post: Tensor) -> Tensor:
 
 
 def manhattan_delays(pre: Tensor, post: Tensor) -> Tensor:
-    """Delays between points that spikes travel between along the axes, at 1 unit a ms.
+    """Delays of spikes that travel parallel to the axes, at 1 unit per ms.
 
-    ``d = |x_pre - x_post| + |y_pre - y_post| + ...``, as wires on a chip run. Where a difference
-    is 0 its derivative is taken as 0.
+    ``d = |x_pre - x_post| + |y_pre - y_post| + ...``, like wires on a chip. The derivative at a
+    difference of 0 is defined as 0.
 
     Args:
         pre: ``[n_pre, D]`` positions of senders, ms.
@@ -81,20 +81,20 @@ def grid_points(n: int, n_dims: int) -> Tensor:
 def starting_points(
     n: int, n_dims: int, layout: str, std: float, generator: torch.Generator, *, inputs: bool
 ) -> Tensor:
-    """Where a population begins: ``[n, D]`` ms.
+    """Initial positions of a population: ``[n, D]`` ms.
 
     Args:
-        n: neurons of the population.
+        n: number of neurons.
         n_dims: D.
         layout: "normal": every coordinate N(0, std^2). "line": inputs at equal steps from
             ``-2 std`` to ``2 std`` on the first axis, others as "normal". "circle" (2-D): inputs at
             equal angles on a circle of radius ``2 std``, others on one of radius `std`.
         std: spread, ms.
-        generator: what "normal" draws from.
+        generator: source of randomness for "normal".
         inputs: whether this is the input population.
 
     Raises:
-        ValueError: for an unknown layout, or a circle outside the plane.
+        ValueError: for an unknown layout, or a circle in other than 2 dimensions.
 
     Example:
         >>> g = torch.Generator()
@@ -104,8 +104,8 @@ def starting_points(
     check_choice("layout", layout, LAYOUTS)
     if layout == "circle":
         if n_dims != 2:
-            raise ValueError(f"layout='circle' lies in 2 dimensions, not in {n_dims}")
-        # The full turn is left out: its neuron would lie on the first one.
+            raise ValueError(f"layout='circle' needs 2 dimensions, not {n_dims}")
+        # The end point is excluded: it would coincide with the first neuron.
         angle = torch.arange(n) * (2 * math.pi / n)
         radius = 2 * std if inputs else std
         return radius * torch.stack([torch.sin(angle), torch.cos(angle)], 1)
@@ -117,7 +117,7 @@ def starting_points(
 
 
 class _Limit(torch.autograd.Function):
-    """Clamps; a value beyond a limit still feels the gradient that would bring it back."""
+    """Clamp; a value beyond a limit keeps only gradients that move it back towards the limits."""
 
     @staticmethod
     def forward(ctx, x: Tensor, low: float, high: float) -> Tensor:
@@ -128,7 +128,7 @@ class _Limit(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grads: Tensor) -> tuple[Tensor, None, None]:
         (x,), (grad,) = ctx.saved_tensors, grads
-        # Descent moves against the gradient: a positive one would push a low value further down.
+        # Descent follows the negative gradient: a positive one would push a low value further down.
         outward = ((x < ctx.low) & (grad > 0)) | ((x > ctx.high) & (grad < 0))
         return grad.masked_fill(outward, 0.0), None, None
 
@@ -136,16 +136,16 @@ class _Limit(torch.autograd.Function):
 def limited_delays(
     delays: Tensor, shortest: float, longest: float | None, saturate: bool, name: str = "delays"
 ) -> Tensor:
-    """Delays between `shortest` and `longest`, ms; what was clamped can come back.
+    """Clamp delays to [shortest, longest], ms, in a way that clamped delays can recover.
 
-    A gradient reaches a clamped delay only if a step of descent along it leads towards the limits.
+    A clamped delay receives a gradient only if a descent step moves it towards the limits.
 
     Args:
         delays: ``[n_pre, n_post]``, ms.
-        shortest: what shorter delays become, ms.
-        longest: the longest delay allowed, ms; None for no limit.
-        saturate: True: longer delays become `longest`. False: they are an error.
-        name: what the error calls them.
+        shortest: lower limit, ms.
+        longest: upper limit, ms; None for no limit.
+        saturate: True: longer delays are clamped to `longest`. False: they are an error.
+        name: name of the delays in error messages.
 
     Raises:
         ValueError: for a delay beyond `longest`, unless `saturate`; for NaN.
@@ -170,7 +170,7 @@ def limited_delays(
     return _Limit.apply(delays, shortest, high)
 
 
-Pairs = Sequence[tuple[int, int]]  # (sending, receiving) population
+Pairs = Sequence[tuple[int, int]]  # (presynaptic, postsynaptic) population
 
 FORMS = "'0', 'inf', 'D' (1 to 9), 'DeEPS' or 'DgEPS', such as '3', '3e0.2' or '3g0.2'"
 
@@ -178,25 +178,25 @@ _SPATIAL = re.compile(r"([1-9])(?:([eg])(\d+\.?\d*|\.\d+))?")
 
 
 class Delays(nn.Module):
-    """What all forms share: the populations, what connects them, and the limits of a delay.
+    """Base class of all forms: the populations, their connections, and the limits of a delay.
 
-    No neuron has a synapse onto itself: in a connection of a population with itself the diagonal
-    is 0, whatever the limits, and nothing there is trained or counted.
+    No neuron has a synapse onto itself: in a connection of a population to itself the diagonal is
+    0, regardless of the limits, and is neither trained nor counted.
 
     Args:
-        sizes: neurons of each population; the first holds the inputs.
-        connections: pairs (sending population, receiving population).
-        shortest: delays below it become it, ms. What lies below feels only gradients that raise it.
-        longest: the longest delay allowed, ms; None for no limit.
-        saturate: False makes a longer delay an error; True makes it `longest`, and it feels only
-            gradients that shorten it.
+        sizes: number of neurons of each population; the first one is the input.
+        connections: pairs (presynaptic population, postsynaptic population).
+        shortest: lower limit, ms. A clamped delay receives only gradients that increase it.
+        longest: upper limit, ms; None for no limit.
+        saturate: False: a longer delay is an error. True: it is clamped to `longest`, and receives
+            only gradients that decrease it.
 
     Raises:
-        ValueError: for a size, connection or limit that cannot be; in `forward`, for a delay
-            beyond `longest`.
+        ValueError: for an invalid size, connection or limit; in `forward`, for a delay beyond
+            `longest`.
     """
 
-    synaptic = ""  # the name of the list of parameters, if any, that has one number a synapse
+    synaptic = ""  # name of the list of parameters, if any, with one number per synapse
 
     def __init__(
         self,
@@ -211,7 +211,7 @@ class Delays(nn.Module):
         self.sizes = tuple(int(n) for n in sizes)
         self.connections = tuple((int(pre), int(post)) for pre, post in connections)
         if not self.sizes or min(self.sizes) < 1:
-            raise ValueError(f"sizes={tuple(sizes)} must hold a positive number a population")
+            raise ValueError(f"sizes={tuple(sizes)} must hold one positive number per population")
         for pair in self.connections:
             if not all(0 <= end < len(self.sizes) for end in pair):
                 raise ValueError(
@@ -227,31 +227,31 @@ class Delays(nn.Module):
         self.saturate = saturate
 
     def _unlimited(self, connection: int) -> Tensor:
-        """``[n_pre, n_post]`` delays of a connection as they come from the parameters."""
+        """``[n_pre, n_post]`` delays of a connection before they are limited."""
         raise NotImplementedError
 
     @property
     def positions(self) -> list[Tensor] | None:
-        """``[n, D]`` positions of each population, ms; None where neurons have no place."""
+        """``[n, D]`` positions of each population, ms; None if neurons have no positions."""
         return None
 
     @property
     def n_synapses(self) -> int:
-        """Synapses of all connections: their weights' number."""
+        """Number of synapses, and so of weights, of all connections."""
         return sum(
             self.sizes[pre] * (self.sizes[post] - (pre == post)) for pre, post in self.connections
         )
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers the delays are learned with."""
+        """Number of learned parameters of the delays."""
         count = sum(p.numel() for p in self.parameters() if p.requires_grad)
         for p, (pre, post) in zip(getattr(self, self.synaptic, ()), self.connections, strict=False):
             count -= self.sizes[pre] if pre == post and p.requires_grad else 0
         return count
 
     def forward(self) -> list[Tensor]:
-        """One ``[n_pre, n_post]`` matrix of delays a connection, ms."""
+        """One ``[n_pre, n_post]`` matrix of delays per connection, ms."""
         return [self._limited(index) for index in range(len(self.connections))]
 
     def _limited(self, index: int) -> Tensor:
@@ -260,7 +260,7 @@ class Delays(nn.Module):
         if pre != post:
             return limited_delays(delays, *options)
         diagonal = torch.eye(len(delays), dtype=torch.bool, device=delays.device)
-        # Filled before, so that a synapse that does not exist is never too long.
+        # Filled first, so that the delay of a nonexistent synapse is never too long.
         delays = limited_delays(delays.masked_fill(diagonal, self.shortest), *options)
         return delays.masked_fill(diagonal, 0.0)
 
@@ -269,11 +269,11 @@ class Delays(nn.Module):
 
 
 class NoDelays(Delays):
-    """Every spike arrives at once: zeros, or `shortest`, and nothing to learn (net "0")."""
+    """No delays: zeros, or `shortest`, without parameters (net "0")."""
 
     def __init__(self, sizes: Sequence[int], connections: Pairs, **limits) -> None:
         super().__init__(sizes, connections, **limits)
-        self.register_buffer("_zero", torch.zeros(()), persistent=False)  # knows dtype and device
+        self.register_buffer("_zero", torch.zeros(()), persistent=False)  # holds dtype and device
 
     def _unlimited(self, connection: int) -> Tensor:
         pre, post = self.connections[connection]
@@ -281,10 +281,10 @@ class NoDelays(Delays):
 
 
 class FreeDelays(Delays):
-    """One delay a synapse, each learned by itself (net "inf"): initially N(mean, std^2) ms.
+    """One independently learned delay per synapse (net "inf"): initially N(mean, std^2) ms.
 
-    `delays` holds the parameters, ``[n_pre, n_post]`` a connection. They may wander below
-    `shortest`; `forward` gives `shortest` then, and lets through only gradients that raise them.
+    `delays` holds the parameters, ``[n_pre, n_post]`` per connection. A parameter may drift below
+    `shortest`; `forward` then returns `shortest` and passes on only gradients that increase it.
     """
 
     synaptic = "delays"
@@ -310,9 +310,9 @@ class FreeDelays(Delays):
 
 
 class _SpatialDelays(Delays):
-    """Delays from places, each stretched by at most ``1 + eps``: ``1 + eps (1 + tanh theta) / 2``.
+    """Delays from positions, each scaled by ``1 + eps (1 + tanh theta) / 2``, at most ``1 + eps``.
 
-    `theta`, one number a synapse, starts at 0; with ``eps=0`` there is none.
+    `theta`, one parameter per synapse, is initially 0; with ``eps=0`` there is none.
     """
 
     synaptic = "theta"
@@ -338,27 +338,27 @@ class _SpatialDelays(Delays):
 
 
 class PositionDelays(_SpatialDelays):
-    """Neurons have learned places; a delay is a distance (nets "D" and "DeEPS").
+    """Neurons have learned positions; a delay is a distance (nets "D" and "DeEPS").
 
-    `coordinates` holds the parameters, ``[n, D]`` ms a population; a population's places are the
-    same for all its connections. With `eps`, `theta` stretches each synapse.
+    `coordinates` holds the parameters, ``[n, D]`` ms per population; the positions of a population
+    are shared by all its connections. With `eps`, `theta` scales the delay of each synapse.
     """
 
     def __init__(
         self,
         sizes: Sequence[int],
         connections: Pairs,
-        places: Sequence[Tensor],
+        positions: Sequence[Tensor],
         *,
         eps: float = 0.0,
         fixed_inputs: bool = False,
         **limits,
     ) -> None:
         super().__init__(sizes, connections, eps=eps, **limits)
-        if [len(p) for p in places] != list(self.sizes):
-            shapes = [tuple(p.shape) for p in places]
-            raise ValueError(f"places: {shapes} are not [n, D] for sizes={self.sizes}")
-        self.coordinates = nn.ParameterList(places)
+        if [len(p) for p in positions] != list(self.sizes):
+            shapes = [tuple(p.shape) for p in positions]
+            raise ValueError(f"positions: {shapes} are not [n, D] for sizes={self.sizes}")
+        self.coordinates = nn.ParameterList(positions)
         self.coordinates[0].requires_grad_(not fixed_inputs)
 
     @property
@@ -373,8 +373,8 @@ class PositionDelays(_SpatialDelays):
 class GridDelays(_SpatialDelays):
     """Every population on an integer grid times one learned `scale`, ms (net "DgEPS").
 
-    The inputs' grid is moved as a whole by `origin`, ``[D]`` ms, learned from 0; the others stay.
-    Delays are Manhattan distances, which `theta` stretches.
+    The grid of the inputs is shifted by `origin`, ``[D]`` ms, learned and initially 0; the other
+    grids are not shifted. Delays are Manhattan distances, scaled by `theta`.
     """
 
     def __init__(
@@ -394,17 +394,17 @@ class GridDelays(_SpatialDelays):
         for index, n in enumerate(self.sizes):
             self.register_buffer(f"_grid{index}", grid_points(n, n_dims), persistent=False)
 
-    def _place(self, population: int) -> Tensor:
-        place = self.scale * self.get_buffer(f"_grid{population}")
-        return place + self.origin if population == 0 else place
+    def _position(self, population: int) -> Tensor:
+        position = self.scale * self.get_buffer(f"_grid{population}")
+        return position + self.origin if population == 0 else position
 
     @property
     def positions(self) -> list[Tensor]:
         """``[n, D]`` positions of each population, ms."""
-        return [self._place(population) for population in range(len(self.sizes))]
+        return [self._position(population) for population in range(len(self.sizes))]
 
     def _distance(self, pre: int, post: int) -> Tensor:
-        return manhattan_delays(self._place(pre), self._place(post))
+        return manhattan_delays(self._position(pre), self._position(post))
 
 
 def make_delays(
@@ -423,41 +423,41 @@ def make_delays(
     saturate: bool = False,
     seed: int | torch.Generator = 0,
 ) -> Delays:
-    """The delays of a network, by the name of their form.
+    """Create the delays of a network, by the name of their form.
 
     ====== ===================================================================================
     net    delay of a synapse
     ====== ===================================================================================
     0      none
     inf    a free parameter, initially N(delay_mean, delay_std^2) ms
-    D      the distance ``sqrt(0.01 + |r_i - r_j|^2)`` of two learned places in D dimensions
+    D      the distance ``sqrt(0.01 + |r_i - r_j|^2)`` of learned positions in D dimensions
     DeEPS  that distance times ``1 + EPS (1 + tanh theta) / 2``, theta learned for each synapse
-    DgEPS  the same stretch of a Manhattan distance on an integer grid of side ``ceil(n^(1/D))``
-           times a learned scale, whose input half moves by a learned origin
+    DgEPS  the same factor times a Manhattan distance on an integer grid of side
+           ``ceil(n^(1/D))`` times a learned scale; input positions have a learned origin
     ====== ===================================================================================
 
     Args:
         net: the form: "0", "inf", "3", "3e0.2", "3g0.2".
-        sizes: neurons of each population, inputs first: (n_in, n_hidden).
-        connections: pairs (sending, receiving population): ((0, 1), (1, 1)) for a recurrent
-            network. A population has no synapse from a neuron onto itself: that diagonal is 0.
-        delay_mean: mean of free delays at the start, ms.
-        delay_std: their standard deviation, ms.
-        position_std: spread of positions at the start, ms.
-        grid_scale: spacing of the grid at the start, ms.
-        layout: positions at the start: "normal", "line" or "circle", see `starting_points`.
-        fixed_inputs: True keeps the input population where it starts.
-        shortest: delays below it become it, ms; they feel only gradients that raise them.
-        longest: the longest delay allowed, ms; None for no limit.
-        saturate: True clamps longer delays to `longest`, where otherwise they are an error.
-        seed: of the positions and delays drawn, or a generator to draw from.
+        sizes: number of neurons of each population, inputs first: (n_in, n_hidden).
+        connections: pairs (presynaptic, postsynaptic population): ((0, 1), (1, 1)) for a recurrent
+            network. No neuron has a synapse onto itself: the diagonal of (1, 1) is 0.
+        delay_mean: initial mean of free delays, ms.
+        delay_std: their initial standard deviation, ms.
+        position_std: initial spread of positions, ms.
+        grid_scale: initial spacing of the grid, ms.
+        layout: initial positions: "normal", "line" or "circle", see `starting_points`.
+        fixed_inputs: True: the positions of the input population are not trained.
+        shortest: lower limit, ms. A clamped delay receives only gradients that increase it.
+        longest: upper limit, ms; None for no limit.
+        saturate: True: longer delays are clamped to `longest`; False: they are an error.
+        seed: for the initial positions and delays, or a generator to draw from.
 
     Returns:
-        A `Delays`; call it for a list with one ``[n_pre, n_post]`` matrix a connection, in ms.
+        A `Delays`; calling it returns a list of one ``[n_pre, n_post]`` matrix per connection, ms.
 
     Raises:
-        ValueError: for an unknown form, a number that cannot be, and a `layout` or `fixed_inputs`
-            where there are no positions.
+        ValueError: for an unknown form, an invalid number, or a `layout` or `fixed_inputs` with a
+            form that has no positions.
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011.
 
@@ -480,7 +480,7 @@ def make_delays(
     if layout != "normal" and not placed:
         raise ValueError(f"layout={layout!r} needs net='D' or 'DeEPS', not {name!r}")
     if fixed_inputs and match is None:
-        raise ValueError(f"fixed_inputs=True needs positions, which net={name!r} has not")
+        raise ValueError(f"fixed_inputs=True needs positions, which net={name!r} does not have")
     random = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
     limits: dict[str, Any] = dict(shortest=shortest, longest=longest, saturate=saturate)
     if match is None:
@@ -491,8 +491,8 @@ def make_delays(
     options: dict[str, Any] = dict(eps=eps, fixed_inputs=fixed_inputs, **limits)
     if not placed:
         return GridDelays(sizes, connections, n_dims, scale=grid_scale, **options)
-    places = [
+    positions = [
         starting_points(n, n_dims, layout, position_std, random, inputs=index == 0)
         for index, n in enumerate(sizes)
     ]
-    return PositionDelays(sizes, connections, places, **options)
+    return PositionDelays(sizes, connections, positions, **options)

@@ -1,12 +1,12 @@
-"""A recurrent network with delays on a grid of time, and its exact gradient.
+"""A recurrent network with delays on a time grid, and its exact gradient.
 
-Between events the state follows its equation; an event (a threshold reached, a spike's arrival)
-makes it jump. The gradient follows the same events backward in time: the adjoint method for
-spiking neurons, EventProp. Nothing is smoothed: a spike's time is a differentiable function of
-weights and delays, and this computes its derivative. A surrogate enters where spikes are *counted*.
+Between events the state obeys a differential equation; at an event (a threshold crossing, the
+arrival of a spike) it jumps. The gradient follows the same events backward in time: the adjoint
+method for spiking neurons, EventProp. Nothing is smoothed: the spike time is a differentiable
+function of weights and delays, and this is its derivative. Only spike *counts* need a surrogate.
 
-`forward` and `backward` are the definition, written to be read; `run_events` is the differentiable
-function of weights and delays, and runs the compiled loops of `kernels/event_numba.py` on a CPU.
+`forward` and `backward` are the readable definition; `run_events` is the differentiable function of
+weights and delays, and runs the compiled loops of `kernels/event_numba.py` on a CPU.
 
 Sources: Wunderlich & Pehle 2021, Sci. Rep. 11:12829 (the adjoint); Meszaros, Knight & Nowotny
 2025, Nat. Commun. 16 (with delays); Landsmeer et al. 2025, arXiv:2512.10011 (models, scaling).
@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from jarvis.adex.normalised import NormalisedAdExParams
 from jarvis.encoding.events import Events
@@ -34,6 +33,7 @@ from jarvis.kernels.event_spec import (
     Spikes,
     Synapses,
 )
+from jarvis.kernels.first_order import first_order
 from jarvis.spatial import event_driven
 from jarvis.support.checks import (
     check_choice,
@@ -43,7 +43,7 @@ from jarvis.support.checks import (
     check_values,
 )
 
-_EVENTS = 4096  # whose synapses are looked at in one go
+_EVENTS = 4096  # events whose synapses are processed together
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,16 @@ class EventLIF:
     """The leaky integrate-and-fire neuron of the event-driven networks.
 
     ``dv/dt = -v/tau + I``, ``dI/dt = -I/tau_syn``; a spike that arrives with weight w adds w to I;
-    where v reaches the threshold it fires and v starts again from 0. No refractory time. This is
-    the scaling of its source: I is in threshold units per ms.
+    when v reaches the threshold, the neuron fires and v is reset to 0. No refractory period. The
+    scaling is that of the source: I is in threshold units per ms.
 
     Args:
         tau: membrane time constant, ms.
         tau_syn: synaptic time constant, ms.
-        dt: step of the grid, ms.
+        dt: time step, ms.
         threshold: potential at which the neuron fires.
-        integrator: "exact" solves the equations over a step; "euler" gives v the current of the
-            step's beginning for all of it, ``v+ = exp(-dt/tau) v + dt I``, as the source does.
+        integrator: "exact" solves the equations over a step; "euler" keeps the current at its value
+            at the start of the step, ``v+ = exp(-dt/tau) v + dt I``, as the source does.
 
     Raises:
         ValueError: for a value out of range.
@@ -81,8 +81,8 @@ class EventLIF:
         shortest = min(self.tau, self.tau_syn)
         if self.dt > 20 * shortest:
             raise ValueError(
-                f"dt={self.dt:g} ms is too large: nothing is left after a step of a time constant "
-                f"of {shortest:g} ms; take dt below it"
+                f"dt={self.dt:g} ms is too large: nothing is left after one step with a time "
+                f"constant of {shortest:g} ms; set dt below it"
             )
 
 
@@ -107,7 +107,7 @@ def event_spec(
     if isinstance(neuron, EventLIF):
         if neuron.integrator == "exact":
             rate = 1 / tau_syn - 1 / tau
-            # (decay - decay_syn) / rate, written so that equal time constants are no exception
+            # (decay - decay_syn) / rate, in a form that also holds for equal time constants
             base["gain"] = decay_syn * (math.expm1(rate * dt) / rate if rate else dt)
             base["exact"] = True
         return EventSpec(**base)
@@ -118,17 +118,17 @@ def event_spec(
 
 
 def _upstroke(spec: EventSpec, v: Tensor) -> Tensor:
-    """What the exponential of AdEx adds to the slope of v."""
+    """The exponential term of AdEx in the slope of v: the upstroke."""
     return spec.delta_t * torch.exp((v - spec.v_t) / spec.delta_t)
 
 
 def _crossing(
     spec: EventSpec, v: Tensor, h: Tensor, current: Tensor, adaptation: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The derivative of a spike's time with respect to v and I at the start of its step.
+    """The derivative of a spike time with respect to v and I at the start of its step.
 
-    A step of any length x <= dt, taken by the rule of `forward`, gives a path ``v(x)``; Newton's
-    method finds where it meets the threshold. All arguments ``[n]``; h is v(dt).
+    A step of length x <= dt by the rule of `forward` gives a trajectory ``v(x)``; Newton's method
+    finds where it crosses the threshold. All arguments ``[n]``; h is v(dt).
     """
     drive, up = current, torch.zeros_like(v)
     if spec.adex:
@@ -156,7 +156,7 @@ def _crossing(
 
 
 def _arriving(steps: Tensor, delays: Tensor, n_steps: int) -> tuple[Tensor, Tensor]:
-    """When spikes of `steps` [E] arrive over `delays` [E, H], and whether that is within T."""
+    """Arrival steps of spikes at `steps` [E] with `delays` [E, H], and whether they are below T."""
     at = steps.long().unsqueeze(1) + delays
     return at.clamp_max(n_steps - 1), at < n_steps
 
@@ -174,7 +174,7 @@ def _samples(offsets: Tensor) -> Tensor:
 
 
 def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> Spikes:
-    """Run the network from rest, all samples at once. In each step, in this order::
+    """Run the network from v = 0, all samples at once. In each step, in this order::
 
     v = decay v + gain I             (AdEx: + dt (DeltaT exp((v - v_t) / DeltaT) - a))
     I = decay_syn I                  (AdEx: a = decay_w a + dt A v_before)
@@ -239,31 +239,32 @@ def backward(
     g_counts: Tensor,
     g_times: Tensor,
 ) -> Gradients:
-    """Follow ``lam_v = dL/dv`` and ``lam_i = dL/dI`` from the last step to the first.
+    """Propagate ``lam_v = dL/dv`` and ``lam_i = dL/dI`` from the last step to the first.
 
-    Both are taken just after a step's events. Where a spike arrives::
+    Both refer to the state just after the events of a step. Where a spike arrives::
 
         dL/dw += lam_i
         dL/d(delay) += w (lam_i / tau_syn - lam_v)      also to dL/dt of the spike that was sent
 
-    and where a neuron fires, its v starts again with the slope `after`, whenever that is::
+    and where a neuron fires, v starts from the reset with the slope `after`::
 
         dL/dt += (b/tau_w + A threshold) lam_a - after lam_v
         lam_v = dL/dt dt/dv,   lam_i += dL/dt dt/dI   (AdEx: lam_a -= the same)
 
-    The time t of a spike is where v meets the threshold within the step (`_crossing`), and so
-    a function of the state at the step's start. With the slope of v at the crossing, dt/dv is minus
-    one over it as dt shrinks, the rule of the sources; at the step's end, on a coarse grid, that
-    slope says little of the crossing.
+    The time t of a spike is where v crosses the threshold within the step (`_crossing`), and thus
+    a function of the state at the start of the step. As dt shrinks, dt/dv approaches minus one over
+    the slope of v at the crossing, the rule of the sources; on a coarse grid, the slope at the end
+    of the step is a poor estimate of that at the crossing.
 
-    Between them the step of `forward` is transposed. The count of a neuron's spikes pulls at v by
-    the surrogate ``dt / (1 + k |v - threshold|)^2`` (Zenke & Ganguli 2018), v before the reset.
+    Between events the step of `forward` is transposed. The spike count of a neuron has the
+    surrogate derivative ``dt / (1 + k |v - threshold|)^2`` with respect to v before the reset
+    (Zenke & Ganguli 2018).
     """
     w_in, d_in, w_rec, d_rec = synapses
     assert spikes.v is not None
     batch, steps, width = spikes.v.shape
     lam_i, lam_v, lam_a = (w_in.new_zeros(batch, width) for _ in range(3))
-    # What an arrival of each step would find: for its weight, and for its time.
+    # The gradients that an arrival in each step receives: for its weight, and for its time.
     by_weight, by_time = (w_in.new_empty(steps, batch, width) for _ in range(2))
     g_w_rec, g_d_rec = torch.zeros_like(w_rec), torch.zeros_like(w_rec)
     order = torch.argsort(spikes.steps, stable=True)
@@ -286,7 +287,7 @@ def backward(
                 g_d_rec.index_add_(0, j, pull)
                 g_t = g_t + (w_rec[j] * pull).sum(1)
             g_t = g_t - spikes.after[which] * lam_v[b, j]
-            lam_v[b, j] = 0.0  # h is gone with the reset
+            lam_v[b, j] = 0.0  # the reset discards h
             crossed = b, j, spikes.by_v[which] * g_t, spikes.by_i[which] * g_t
         h = spikes.v[:, k]
         away = 1 + spec.surrogate * (h - spec.threshold).abs()
@@ -319,10 +320,10 @@ def backward(
 
 
 class EventOutput(NamedTuple):
-    """What the neurons of an event-driven layer did."""
+    """The output of an event-driven layer."""
 
     counts: Tensor  #: ``[B, H]`` (or ``[B, time_bins, H]``) spikes; differentiable by a surrogate
-    times: Tensor  #: ``[S]`` ms, in the order of `spikes`; differentiable exactly
+    times: Tensor  #: ``[S]`` ms, in the order of `spikes`; exactly differentiable
     spikes: Events  #: the same spikes as a batch of lists
 
 
@@ -334,7 +335,7 @@ class _Run(torch.autograd.Function):
         def steps(delays: Tensor, least: int) -> Tensor:
             return torch.round(delays / spec.dt).clamp(least, spec.n_steps).int()
 
-        # A spike is heard in the next step at the earliest: this one's potentials are known by now.
+        # Recurrent spikes arrive in the next step at the earliest: this step is already computed.
         synapses = Synapses(w_in, steps(d_in, 0), w_rec, steps(d_rec, 1))
         spikes = loops.forward(spec, inputs, synapses, any(ctx.needs_input_grad))
         batch, width = len(inputs.offsets) - 1, w_in.shape[1]
@@ -350,7 +351,7 @@ class _Run(torch.autograd.Function):
         return counts.view(shape).to(w_in.dtype), times, *spikes[:3]
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, g_counts: Tensor | None, g_times: Tensor | None, *_):
         saved = ctx.saved_tensors
         inputs, synapses = Inputs(*saved[:3]), Synapses(*saved[3:7])
@@ -365,9 +366,9 @@ class _Run(torch.autograd.Function):
         for name, gradient in gradients._asdict().items():
             if not math.isfinite(gradient.sum().item()) and not torch.isfinite(gradient).all():
                 raise FloatingPointError(
-                    f"run_events: the gradient of {name} is not finite. A spike's time can depend "
-                    "on the past so strongly that its gradient explodes: pass damping=1.0 (say), "
-                    "lower the weights or the firing rate, or compute in float64"
+                    f"run_events: the gradient of {name} is not finite. A spike time can depend on "
+                    "the past so strongly that its gradient explodes: pass damping=1.0 (say), "
+                    "reduce the weights or the firing rate, or use float64"
                 )
         return None, None, None, *gradients
 
@@ -385,39 +386,39 @@ def run_events(
     time_bins: int = 1,
     backend: str = "auto",
 ) -> EventOutput:
-    """Input spikes, over delays, to neurons that may hear each other, over delays.
+    """Run a layer of neurons on input spikes, with delays and optional recurrent synapses.
 
-    Delays are rounded to steps of ``neuron.dt`` and their gradient passes through the rounding.
-    None is ever cut short: what would arrive after the last step does not arrive. Between two
-    neurons of the layer a spike takes at least one step.
+    Delays are rounded to steps of ``neuron.dt``; their gradient ignores the rounding. No delay is
+    truncated: a spike that would arrive after the last step is lost. Recurrent delays are at least
+    one step.
 
-    The gradient is exact for the network without a grid, and approaches it as dt shrinks. It needs
+    As dt shrinks, the gradient approaches the exact one of the network without a grid. It needs
     memory for T times the neurons and for the spikes, never for T times the synapses.
 
     Args:
-        events: input spikes in steps of ``neuron.dt`` (see `Events.on_grid`), of n_in units.
+        events: input spikes of n_in units in steps of ``neuron.dt`` (see `Events.on_grid`).
         w_in: weights ``[n_in, H]``, pre x post, in threshold units per ms.
         d_in: their delays ``[n_in, H]``, ms.
-        w_rec: weights ``[H, H]`` among the neurons; None: they do not hear each other.
+        w_rec: recurrent weights ``[H, H]``; None: no recurrent synapses.
         d_rec: their delays ``[H, H]``, ms.
-        neuron: an `EventLIF` (the default's: ``EventLIF()``) or a `NormalisedAdExParams`.
-        surrogate: slope k of ``1/(1 + k |v - threshold|)^2``, through which alone a *count* has a
-            gradient; per ms, so that it does not depend on dt.
-        damping: every 10 steps backward, ``g -> g / (1 + |g| / damping)``. It tames the gradients
-            of chaotic networks and bends them; 0 (exact) leaves them alone.
-        time_bins: equal parts of the time in each of which spikes are counted; with more than 1
-            (and at most T), `EventOutput.counts` is ``[B, time_bins, H]``.
-        backend: "auto" takes the compiled loop; "eager" is the readable definition, on any device;
-            "numba" (CPU) and "triton" (CUDA) insist.
+        neuron: an `EventLIF` (default: ``EventLIF()``) or a `NormalisedAdExParams`.
+        surrogate: slope k of ``1/(1 + k |v - threshold|)^2``, the surrogate derivative of spike
+            *counts*; per ms, so that it does not depend on dt.
+        damping: every 10 steps backward, ``g -> g / (1 + |g| / damping)``. It bounds the gradients
+            of chaotic networks, but distorts them; 0: no damping, exact gradients.
+        time_bins: number of equal parts of the time in which spikes are counted separately; with
+            more than 1 (and at most T), `EventOutput.counts` is ``[B, time_bins, H]``.
+        backend: "auto" uses the compiled loop; "eager" is the readable definition, on any device;
+            "numba" (CPU) or "triton" (CUDA) requires that loop.
 
     Returns:
         `EventOutput`.
 
     Raises:
-        ValueError: for shapes that do not fit, a negative delay, a number that is not finite, or
+        ValueError: for shapes that do not match, a negative delay, a number that is not finite, or
             a backend that cannot run this.
         TypeError: for weights or delays that are not floating-point, or weights of two types.
-        FloatingPointError: in the backward pass, for gradients that exploded.
+        FloatingPointError: in the backward pass, for exploding gradients.
 
     Source: Wunderlich & Pehle 2021, Sci. Rep. 11:12829; with delays, Meszaros et al. 2025, Nat.
     Commun. 16; see `jarvis.spatial.event_driven` for the equations.
@@ -429,7 +430,7 @@ def run_events(
         >>> out.times.tolist()
         [7.0]
         >>> out.times.sum().backward()
-        >>> round(delay.grad.item(), 4)  # a delay that is 1 ms longer: a spike 1 ms later
+        >>> round(delay.grad.item(), 4)  # a delay 1 ms longer makes the spike 1 ms later
         1.0
     """
     neuron = EventLIF() if neuron is None else neuron
@@ -444,7 +445,7 @@ def run_events(
         raise ValueError("run_events: there is no sample in these events")
     check_tensor("w_in", w_in, "[n_in, H]")
     if (w_rec is None) != (d_rec is None):
-        raise ValueError("w_rec and d_rec come together, or neither")
+        raise ValueError("w_rec and d_rec come together: give both, or neither")
     n_in, width = w_in.shape
     if events.n_units != n_in:
         raise ValueError(f"events have {events.n_units} units, but w_in {n_in} rows")
@@ -461,7 +462,7 @@ def run_events(
     if w_rec.dtype != w_in.dtype:
         raise TypeError(f"w_rec is {w_rec.dtype}, but w_in {w_in.dtype}")
     matrices = (w_in, d_in.to(w_in.dtype), w_rec, d_rec.to(w_in.dtype))
-    if not torch.is_grad_enabled():  # then nothing is kept for a way back
+    if not torch.is_grad_enabled():  # nothing is saved for backward then
         matrices = tuple(matrix.detach() for matrix in matrices)
     loops = choose(backend, "run_events", matrices, family="event")
     device = w_in.device

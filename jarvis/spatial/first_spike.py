@@ -1,17 +1,17 @@
 """Neurons that spike at most once, simulated from arrival to arrival, with exact gradients.
 
-A neuron is told by its input spikes' arrival times ``a_i = t_i + d_i`` and weights ``w_i``:
+With the arrival times ``a_i = t_i + d_i`` and the weights ``w_i`` of its input spikes, a neuron has
 
     v(t) = sum over a_i < t of w_i K(t - a_i),    v(T) = threshold for the first time,
 
 with ``K(s) = (exp(-s/tau_mem) - exp(-s/tau_syn)) / (1/tau_syn - 1/tau_mem)``, which is
-``s exp(-s/tau)`` where both time constants are equal. There is no grid and no surrogate: T is a
-smooth function of weights, delays and input times as long as the neuron goes on spiking.
+``s exp(-s/tau)`` if both time constants are equal. There is no grid and no surrogate: T is a smooth
+function of weights, delays and input times as long as the neuron keeps spiking.
 
-`FirstSpikeNetwork` stacks layers of them and is read out by the first output spike. Encoder, scores
-and loss belong together: a value becomes the time of one spike, the class whose output spikes first
-wins, and so a score is minus a time. What an output that stays silent is worth is decided here too:
-it comes after every spike, the later the further it stayed from its threshold.
+`FirstSpikeNetwork` stacks layers of such neurons and is read out by the first output spike.
+Encoder, scores and loss belong together: a value becomes the time of one spike, the class whose
+output spikes first wins, and a score is therefore minus a time. A silent output is assigned a time
+after all spikes: the further v stayed from the threshold, the later.
 """
 
 import math
@@ -34,8 +34,8 @@ from jarvis.support.checks import check_integer, check_number, check_tensor, che
 class FirstSpikes(NamedTuple):
     """What `first_spikes` returns."""
 
-    times: Tensor  #: ``[B, n_post]`` in ms; infinite where a neuron stays silent
-    peaks: Tensor  #: ``[B, n_post]``; largest v (0 at least) of a silent neuron, else the threshold
+    times: Tensor  #: ``[B, n_post]`` in ms; infinite for a silent neuron
+    peaks: Tensor  #: ``[B, n_post]``; largest v (at least 0) of a silent neuron, else the threshold
 
     def count_spikes(self) -> Tensor:
         """``[B, n_post]`` int64: 1 for a neuron that fired, 0 for a silent one."""
@@ -44,20 +44,20 @@ class FirstSpikes(NamedTuple):
 
 @dataclass(frozen=True)
 class FirstSpikeParams:
-    """LIF neurons with a current synapse, in the scaling of the spatial networks.
+    """Parameters of LIF neurons with current-based synapses, scaled as in the spatial networks.
 
     ``dv/dt = -v/tau_mem + I``, ``dI/dt = -I/tau_syn``, I jumps by w at an arrival.
 
     Args:
         tau_mem: membrane time constant in ms.
         tau_syn: synaptic time constant in ms. With ``tau_mem = 2 tau_syn`` the crossing is the root
-            of a quadratic, else Newton's method finds it.
-        threshold: v at which a neuron spikes; rest is 0.
-        dt: 0 for exact times. Else a grid in ms: input times and delays are rounded to it, and a
-            neuron spikes at its first point at which v is at the threshold or above.
-        min_slope: bound of the gradient, in 1/ms. The gradient holds 1/(dv/dt) at the crossing,
-            which is infinite where v only just grazes the threshold; a smaller slope is taken for
-            this one. 0 switches it off, and gradients are exact everywhere.
+            of a quadratic equation, otherwise it is found by Newton's method.
+        threshold: v at which a neuron spikes; the resting potential is 0.
+        dt: 0 for exact times. Otherwise a grid in ms: input times and delays are rounded to it, and
+            a neuron spikes at the first grid point with v at or above the threshold.
+        min_slope: lower limit of dv/dt at the crossing in the gradient, in 1/ms. The gradient
+            contains 1/(dv/dt), which diverges if v just grazes the threshold. 0: no limit, and
+            gradients are exact everywhere.
 
     Raises:
         ValueError: for a value out of range.
@@ -84,24 +84,24 @@ class FirstSpikeParams:
 
     @property
     def c(self) -> float:
-        """``1 / (1/tau_syn - 1/tau_mem)`` in ms; 0 where both are equal."""
+        """``1 / (1/tau_syn - 1/tau_mem)`` in ms; 0 if both are equal."""
         if math.isclose(self.tau_mem, self.tau_syn, rel_tol=1e-9):
             return 0.0
         return 1.0 / (1.0 / self.tau_syn - 1.0 / self.tau_mem)
 
     @cached_property
     def values(self) -> np.ndarray:
-        """The numbers that the compiled loops take."""
+        """The numbers that the compiled loops read."""
         ratio = math.log(self.tau_syn / self.tau_mem)
         numbers = (self.tau_mem, self.tau_syn, self.threshold, self.dt, self.min_slope)
         return np.array([*numbers, self.c, ratio])
 
     def rise(self, s: Tensor) -> Tensor:
-        """``K(s) exp(s/tau_mem)``: what a unit of current has added to v, leak apart."""
+        """``K(s) exp(s/tau_mem)``: contribution of a unit of current to v, without the leak."""
         return s if self.c == 0.0 else -self.c * torch.expm1(-s / self.c)
 
     def kernel(self, s: Tensor) -> Tensor:
-        """``K(s)``: v at s ms after the arrival of a spike of weight 1."""
+        """``K(s)``: v at s ms after the arrival of a spike with weight 1."""
         return torch.exp(-s / self.tau_mem) * self.rise(s)
 
     def slope(self, s: Tensor) -> Tensor:
@@ -117,28 +117,28 @@ def first_spikes(
     *,
     backend: str = "auto",
 ) -> FirstSpikes:
-    """When each neuron first spikes, and how close a silent one came.
+    """The first spike time of each neuron, and how close a silent one came to its threshold.
 
     ``v(T) = threshold`` gives, by implicit differentiation, with v' = dv/dt at T from the left,
 
         dT/dw_i = -K(T - a_i) / v',      dT/da_i = w_i K'(T - a_i) / v',      a_i = t_i + d_i,
 
-    for the arrivals before T, and 0 for the others. It is EventProp for one spike. A silent
-    neuron's time has no gradient; its peak, the largest v that it reached, has one:
-    ``K(s)`` and ``-w_i K'(s)`` at the peak.
+    for the arrivals before T, and 0 for the others. This is EventProp for one spike. The time of a
+    silent neuron has no gradient; its peak, the largest v that it reached, has one: ``K(s)`` and
+    ``-w_i K'(s)`` at the peak.
 
     Args:
-        times: input spike times ``[B, n_pre]`` in ms; infinite: that input never spikes.
+        times: input spike times ``[B, n_pre]`` in ms; infinite for an input that never spikes.
         weights: ``[n_pre, n_post]``.
-        delays: ``[n_pre, n_post]`` in ms, none of them negative; None: no delays.
-        params: the neurons' constants.
+        delays: ``[n_pre, n_post]`` in ms, not negative; None: no delays.
+        params: parameters of the neurons.
         backend: "numba" (CPU), "eager" (PyTorch, on any device; the definition), or "auto".
 
     Returns:
         `FirstSpikes`.
 
     Raises:
-        ValueError: if shapes do not fit, a delay is negative, a weight or delay is infinite,
+        ValueError: if shapes do not match, a delay is negative, a weight or delay is infinite,
             anything is NaN, or `backend` cannot run these tensors.
         TypeError: for a tensor that is not floating-point.
 
@@ -182,20 +182,20 @@ def _eager(times: Tensor, weights: Tensor, delays: Tensor, params: FirstSpikePar
     dtype = times.dtype
     t, w, d = times.double(), weights.double(), delays.double()
     arrivals = t[:, :, None] + d  # [B, n_pre, n_post]
-    if params.dt:  # the derivative passes the rounding as if it were not there
+    if params.dt:  # the derivative ignores the rounding
         steps = (t / params.dt).round()[:, :, None] + (d / params.dt).round()
         arrivals = (arrivals - arrivals.detach()).nan_to_num(0.0) + (steps * params.dt).detach()
     with torch.no_grad():
         at, crossing, peak_at = _search(arrivals, w, params)
     spiked = at < math.inf
 
-    # One equation for both: v at the crossing of a neuron that spiked, or at a silent one's peak.
+    # One equation for both: v at the crossing of a spiking neuron, or at the peak of a silent one.
     s = torch.where(spiked, crossing, peak_at)[:, None, :] - arrivals
     causal = (s > 0) & s.isfinite()
     s = torch.where(causal, s, 0.0)
     v = (w * params.kernel(s) * causal).sum(1)
     steepness = (w * params.slope(s) * causal).sum(1).detach()
-    # A peak may be where an arrival ended v's rise: it moves with that arrival, along v.
+    # If an arrival ended the rise of v, the peak is there, and moves with that arrival.
     corner = (arrivals == peak_at[:, None, :]) & ~spiked[:, None, :]
     corner &= corner.cumsum(1) == 1
     shift = torch.where(corner, arrivals - arrivals.detach(), 0.0).sum(1)
@@ -211,7 +211,7 @@ def _eager(times: Tensor, weights: Tensor, delays: Tensor, params: FirstSpikePar
 def _search(
     arrivals: Tensor, weights: Tensor, params: FirstSpikeParams
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Spike time, the crossing that it belongs to (they differ on a grid), time of the peak."""
+    """Spike time, its threshold crossing (different on a grid), and time of the peak."""
     tau, c, dt, threshold = params.tau_mem, params.c, params.dt, params.threshold
     arrivals, order = arrivals.sort(1)
     w = weights.expand_as(arrivals).gather(1, order)
@@ -227,14 +227,14 @@ def _search(
         last = n == arrivals.shape[1]
         arrival = torch.full_like(v, math.inf) if last else arrivals[:, n]
         gap = arrival - now
-        # v has one maximum after each arrival, where it rises at all.
+        # v has one maximum after each arrival, if it rises at all.
         rises = (i > 0) & (v < tau * i)
         ratio = v / (c * i) if c else v / i
         top = tau - ratio if c == 0.0 else -c * (ratio.log1p() + math.log(params.tau_syn / tau))
         top = torch.where(rises & ~top.isnan(), top, 0.0)
         reach = torch.minimum(top, gap)
         high = potential(v, i, reach)
-        if dt:  # the highest of the grid's points: beside the maximum
+        if dt:  # the highest grid point is next to the maximum
             below = torch.floor(reach / dt) * dt
             above = torch.minimum(below + dt, gap)
             high = torch.maximum(potential(v, i, below), potential(v, i, above))
@@ -254,7 +254,7 @@ def _search(
         i = torch.exp(-gap / params.tau_syn) * i + torch.where(alive, w[:, n], 0.0)
         now = now + gap
 
-    # v is concave up to its maximum, so that Newton's steps from the left never pass the crossing.
+    # v is concave up to its maximum, so Newton steps from the left never overshoot the crossing.
     s = torch.zeros_like(v)
     for _ in range(80):
         u = potential(v0, i0, s)
@@ -267,7 +267,7 @@ def _search(
     at = crossing
     if dt:
         steps = torch.ceil(s / dt)
-        short = potential(v0, i0, steps * dt) < threshold  # where s was rounded
+        short = potential(v0, i0, steps * dt) < threshold  # if s was rounded
         at = start + torch.where(short, steps + 1, steps) * dt
     return torch.where(found, at, math.inf), crossing, peak_at
 
@@ -275,14 +275,14 @@ def _search(
 class FirstSpikeLayer(nn.Module):
     """A fully connected layer of `first_spikes` neurons with trainable weights.
 
-    Weights start from a normal distribution; see `FirstSpikeNetwork` for the choice of its mean.
+    Initial weights are normally distributed; see `FirstSpikeNetwork` for the choice of the mean.
 
     Args:
         n_pre, n_post: numbers of inputs and of neurons.
-        params: the neurons' constants.
+        params: parameters of the neurons.
         mean, std: of the initial weights.
         backend: as in `first_spikes`.
-        generator: where the initial weights come from.
+        generator: draws the initial weights.
 
     Raises:
         ValueError: for a number below 1.
@@ -320,13 +320,13 @@ class FirstSpikeLayer(nn.Module):
 def spike_time_encode(
     values: Tensor, *, first: float = 0.1, window: float = 4.0, bias: float | None = None
 ) -> Tensor:
-    """Values -> one spike each: ``t = first + window * value``, so that small values come first.
+    """Values -> one spike each: ``t = first + window * value``; small values spike early.
 
     Args:
         values: ``[B, n]`` in [0, 1].
-        first: time of a value of 0, ms.
-        window: how much later a value of 1 is, ms.
-        bias: time of one further input's spike, in ms, the same for all samples; None: no such
+        first: spike time of a value of 0, ms.
+        window: additional time for a value of 1, ms.
+        bias: spike time of an additional input, in ms, the same for all samples; None: no such
             input.
 
     Returns:
@@ -360,17 +360,17 @@ def first_spike_scores(
 ) -> Tensor:
     """Class scores (logits) from output spikes: ``-t/tau``, so that the earliest one wins.
 
-    An output that is silent until `end` has the time ``end + late (1 - peak/threshold)``. So it
-    comes after all that spiked, and the loss still has a gradient by which it can be woken, or
-    kept from waking: that of its peak. Without this an output that falls silent is lost. Where all
-    outputs are silent the highest peak wins; whoever asks for a spike has to look at the times.
-    An output that spikes after `end` was at the threshold: its time is `end`, without gradient.
+    An output that is silent until `end` has the time ``end + late (1 - peak/threshold)``: later
+    than any spike, and with the gradient of its peak, through which the loss can make it spike or
+    keep it silent. Without this an output that falls silent could not recover. If all outputs are
+    silent, the highest peak wins; use the times to check whether there was a spike. An output that
+    spikes after `end` was at the threshold: its time is `end`, without gradient.
 
     Args:
-        outputs: what the last layer returned.
-        tau: time that is worth one nat, ms.
-        end: when the trial ends, ms; a later spike counts as none.
-        late: how much later than `end` an output comes that was never above rest, ms.
+        outputs: output of the last layer.
+        tau: time difference per nat, ms.
+        end: end of the trial, ms; later spikes are ignored.
+        late: delay after `end` of an output that never rose above the resting potential, ms.
         threshold: of the output neurons.
 
     Returns:
@@ -400,18 +400,18 @@ def first_spike_loss(
     wake: float = 0.0,
     threshold: float = 1.0,
 ) -> Tensor:
-    """Cross-entropy, a price for a true class that comes late, and one for silent hidden neurons.
+    """Cross-entropy, a penalty for a late true class, and one for silent hidden neurons.
 
     ``mean(-log softmax(scores)[target] - early scores[target]) + wake mean(1 - peak/threshold)``,
-    where the second mean is over each hidden layer's neurons and samples; one that spiked has its
-    peak at the threshold and pays nothing. A silent neuron has no spike time to learn by, but its
-    peak's gradient brings it back.
+    where the second mean is over neurons and samples of each hidden layer; the peak of a neuron
+    that spiked is the threshold, without a penalty. A silent neuron has no spike time to learn
+    from, but the gradient of its peak can make it spike again.
 
     Args:
         scores: ``[B, n]`` from `first_spike_scores`; ``-scores`` are times in units of its `tau`.
         targets: ``[B]`` class labels.
-        hidden: what the hidden layers did, for `wake`.
-        early, wake: weights of the two prices; 0: none.
+        hidden: outputs of the hidden layers, for `wake`.
+        early, wake: weights of the two penalties; 0: none.
         threshold: of the hidden neurons.
 
     Returns:
@@ -438,21 +438,22 @@ def first_spike_loss(
 class FirstSpikeNetwork(nn.Module):
     """Layers of first-spike neurons joined by weights and delays: input times -> class scores.
 
-    Weights start from N(drive/n_pre, (spread^2)/n_pre), where all of a neuron's inputs together
-    bring a charge of `drive` on average. With the default constants a neuron whose inputs all come
-    at once spikes from a drive of 1 on; at 2 most neurons do, with inputs spread over some ms.
+    Initial weights are drawn from N(drive/n_pre, (spread^2)/n_pre), so that all inputs of a neuron
+    together deliver a charge of `drive` on average. With the default parameters a neuron whose
+    inputs all arrive at once spikes for a drive of at least 1; at 2 most neurons spike if inputs
+    are spread over a few ms.
 
     Args:
-        sizes: neurons of each population, the input first.
-        net: where delays come from, as in `make_delays`: "0" (none), "inf" (one a synapse), "3"
+        sizes: number of neurons of each population, the input first.
+        net: form of the delays, as in `make_delays`: "0" (none), "inf" (one per synapse), "3"
             (positions in three dimensions), ...
-        params: the neurons' constants.
-        tau: scale of the scores, ms, as `end` and `late` in `first_spike_scores`.
+        params: parameters of the neurons.
+        tau: scale of the scores, ms, as in `first_spike_scores`.
         end, late: as in `first_spike_scores`.
-        drive: mean charge of the initial weights, one number or one a layer.
-        spread: their standard deviation times sqrt(n_pre), one number or one a layer.
-        longest: longest delay, ms; one that would be longer has this length.
-        seed: of weights, delays and positions.
+        drive: mean charge of the initial weights, one number or one per layer.
+        spread: their standard deviation times sqrt(n_pre), one number or one per layer.
+        longest: upper limit of delays, ms; longer ones are clamped.
+        seed: for weights, delays and positions.
         backend: as in `first_spikes`.
         **delays: further options of `make_delays`.
 
@@ -483,7 +484,7 @@ class FirstSpikeNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if len(sizes) < 2:
-            raise ValueError(f"sizes={tuple(sizes)}: an input and at least one layer of neurons")
+            raise ValueError(f"sizes={tuple(sizes)}: needs an input and at least one layer")
         n_layers = len(sizes) - 1
         self.params = params or FirstSpikeParams()
         self.scale = dict(tau=tau, end=end, late=late, threshold=self.params.threshold)
@@ -493,7 +494,7 @@ class FirstSpikeNetwork(nn.Module):
             for x in (drive, spread)
         )
         if len(drives) != n_layers or len(spreads) != n_layers:
-            raise ValueError(f"drive={drive}, spread={spread}: one number, or {n_layers} of them")
+            raise ValueError(f"drive={drive}, spread={spread}: give one number, or {n_layers}")
         self.layers = nn.ModuleList(
             FirstSpikeLayer(
                 n_pre,
@@ -511,7 +512,7 @@ class FirstSpikeNetwork(nn.Module):
         self.delays = make_delays(net, sizes, connections, seed=generator, **(limits | delays))
 
     def spikes(self, times: Tensor) -> list[FirstSpikes]:
-        """Input times ``[B, n_in]`` in ms -> what each layer's neurons did."""
+        """Input times ``[B, n_in]`` in ms -> output of each layer."""
         found = []
         for layer, delays in zip(self.layers, self.delays(), strict=True):
             found.append(layer(times, delays))
@@ -519,13 +520,13 @@ class FirstSpikeNetwork(nn.Module):
         return found
 
     def forward(self, times: Tensor, *, return_spikes: bool = False):
-        """Input times ``[B, n_in]`` in ms -> class scores ``[B, n_out]``; and what layers did."""
+        """Input times ``[B, n_in]`` in ms -> class scores ``[B, n_out]``, and outputs of layers."""
         found = self.spikes(times)
         scores = first_spike_scores(found[-1], **self.scale)
         return (scores, found) if return_spikes else scores
 
     def operations(self, times: Tensor) -> dict[str, Operations]:
-        """What each layer does for each sample, see `count_operations`; ``times [B, n]`` in ms."""
+        """Operations per layer and sample, see `count_operations`; ``times [B, n]`` in ms."""
         check_input_kind(self, times, Tensor)
         found = [FirstSpikes(times, times), *self.spikes(times)]
         n = len(times)
@@ -533,13 +534,13 @@ class FirstSpikeNetwork(nn.Module):
         for k, (layer, sent) in enumerate(zip(self.layers, found, strict=False)):
             additions = synaptic_operations(sent, layer.weight)  # type: ignore[arg-type]
             fired = per_sample(found[k + 1].count_spikes())
-            # An arrival brings the neuron's potential and its current to the present.
+            # An arrival updates the potential and the current of its neuron.
             done = dict(spikes=fired, additions=additions, updates=2 * additions)
             counts[f"layers.{k}"] = Operations.none(n, **done)
         return counts
 
     def parameter_groups(self, lr: float, delay_lr: float | None = None) -> list[dict[str, Any]]:
-        """Weights, and what makes the delays, for an optimiser with a learning rate for each."""
+        """Weights and the parameters of delays, for an optimiser with a learning rate for each."""
         groups = [{"params": list(self.layers.parameters()), "lr": lr}]
         trained = [p for p in self.delays.parameters() if p.requires_grad]
         if trained:
@@ -555,7 +556,7 @@ class FirstSpikeNetwork(nn.Module):
         early: float = 0.0,
         wake: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """`first_spike_loss` as what `fit` trains by; `model` is this network, wrapped or not."""
+        """`first_spike_loss` as an objective for `fit`; `model` is this network, wrapped or not."""
         scores, found = model(times, return_spikes=True)
         threshold = self.params.threshold
         loss = first_spike_loss(

@@ -1,4 +1,4 @@
-"""Where the neurons of a spatial network sit, drawn, and a film of how they moved."""
+"""Drawings of the neuron positions of a spatial network, and a film of their training."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Frames that a film has at most, evenly chosen, and how long each is shown, ms.
+#: Largest number of frames of a film, evenly spaced, and the duration of each, ms.
 FRAMES, FRAME_MS = 80, 120
 
 
 def record_layout(run: SpatialRun) -> None:
-    """Note where the neurons of ``run.model`` are now: a frame in ``run.kept["frames"]``.
+    """Record the current neuron positions of ``run.model`` as a frame in ``run.kept["frames"]``.
 
-    Frames are part of a checkpoint, so that the film of a resumed run has its beginning.
+    Frames are part of a checkpoint, so that the film of a resumed run is complete.
 
     Raises:
-        ValueError: for a network whose neurons have no place.
+        ValueError: for a network whose neurons have no positions.
     """
-    places = run.model.delays.positions
-    if places is None:
-        raise ValueError("record_layout: these delays do not come from places")
-    here = [place.detach().cpu().clone() for place in places]
-    run.kept.setdefault("frames", []).append({"steps": run.steps_done, "places": here})
+    positions = run.model.delays.positions
+    if positions is None:
+        raise ValueError("record_layout: these delays do not come from positions")
+    now = [position.detach().cpu().clone() for position in positions]
+    run.kept.setdefault("frames", []).append({"steps": run.steps_done, "positions": now})
 
 
-def draw_layout(places: Sequence[Tensor], ax: Axes, limit: float | None = None) -> Axes:
-    """The input channels, by colour from low to high, and the hidden neurons, in black.
+def draw_layout(positions: Sequence[Tensor], ax: Axes, limit: float | None = None) -> Axes:
+    """Draw the input channels, coloured from low to high, and the hidden neurons, in black.
 
     Args:
-        places: ``[n, D]`` of the input and of the hidden population, ms; of more than three
-            dimensions the first three are shown.
-        ax: where to draw; of projection "3d" for three dimensions and more.
-        limit: axes reach from -limit to limit; None: just far enough.
+        positions: ``[n, D]`` of the input and of the hidden population, ms; only the first three
+            dimensions are shown.
+        ax: where to draw; with projection "3d" for three or more dimensions.
+        limit: axes range from -limit to limit; None: chosen to fit.
     """
-    inputs, hidden = (_seen(place) for place in places)
+    inputs, hidden = (_seen(position) for position in positions)
     limit = _reach([inputs, hidden]) if limit is None else limit
     order = np.linspace(0.0, 1.0, len(inputs))
     ax.scatter(*inputs.T, c=order, cmap="plasma", s=6, label="channels, low to high")  # type: ignore[misc]
@@ -61,30 +61,30 @@ def draw_layout(places: Sequence[Tensor], ax: Axes, limit: float | None = None) 
     return ax
 
 
-def _seen(place: Tensor) -> np.ndarray:
-    shown = place[:, :3].detach().cpu().numpy()
+def _seen(position: Tensor) -> np.ndarray:
+    shown = position[:, :3].detach().cpu().numpy()
     return np.pad(shown, ((0, 0), (0, 1))) if shown.shape[1] == 1 else shown
 
 
-def _reach(places: Sequence[np.ndarray]) -> float:
-    return 1.05 * max(1e-3, *(float(np.abs(place).max()) for place in places))
+def _reach(positions: Sequence[np.ndarray]) -> float:
+    return 1.05 * max(1e-3, *(float(np.abs(position).max()) for position in positions))
 
 
 def _figure(frame: dict[str, Any], limit: float, batches_per_epoch: int) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    places = frame["places"]
+    positions = frame["positions"]
     figure = Figure(figsize=(5, 4.6), dpi=90, layout="constrained")
     FigureCanvasAgg(figure)
-    options = {"projection": "3d"} if places[0].shape[1] >= 3 else {}
-    ax = draw_layout(places, figure.add_subplot(**options), limit)
+    options = {"projection": "3d"} if positions[0].shape[1] >= 3 else {}
+    ax = draw_layout(positions, figure.add_subplot(**options), limit)
     ax.set_title(f"epoch {frame['steps'] / batches_per_epoch:.1f}", fontsize=10)
     return figure
 
 
 def _limit(frames: Sequence[dict[str, Any]]) -> float:
-    return _reach([_seen(place) for frame in frames for place in frame["places"]])
+    return _reach([_seen(position) for frame in frames for position in frame["positions"]])
 
 
 def save_layout(path: Path, frames: Sequence[dict[str, Any]], batches_per_epoch: int) -> None:
@@ -95,7 +95,7 @@ def save_layout(path: Path, frames: Sequence[dict[str, Any]], batches_per_epoch:
 
 
 def save_film(path: Path, frames: Sequence[dict[str, Any]], batches_per_epoch: int) -> int:
-    """Write frames as an animated GIF; returns how many of them it shows.
+    """Write frames as an animated GIF; returns the number of frames shown.
 
     Args:
         path: the file.
@@ -105,7 +105,7 @@ def save_film(path: Path, frames: Sequence[dict[str, Any]], batches_per_epoch: i
     from PIL import Image
 
     which = np.unique(np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int))
-    limit = _limit(frames)  # the same in all: what moves is the neurons
+    limit = _limit(frames)  # the same in all frames
     pictures = []
     for index in which:
         figure = _figure(frames[index], limit, batches_per_epoch)
@@ -113,7 +113,7 @@ def save_film(path: Path, frames: Sequence[dict[str, Any]], batches_per_epoch: i
         pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
         picture = Image.fromarray(np.ascontiguousarray(pixels))
         pictures.append(picture.quantize(64, dither=Image.Dither.NONE))
-    durations = [FRAME_MS] * (len(pictures) - 1) + [2000]  # and the last one stays a while
+    durations = [FRAME_MS] * (len(pictures) - 1) + [2000]  # the last frame is shown longer
     with atomic_path(path) as part:
         pictures[0].save(
             part, format="GIF", save_all=True, append_images=pictures[1:],
@@ -123,7 +123,7 @@ def save_film(path: Path, frames: Sequence[dict[str, Any]], batches_per_epoch: i
 
 
 def save_layouts(folder: Path, run: SpatialRun, film: bool) -> None:
-    """``layout.png`` of a run as it is, and with `film` ``layout.gif``, in its folder."""
+    """Write ``layout.png`` with the last frame of a run, and with `film` ``layout.gif``."""
     frames = run.kept.get("frames", [])
     if frames:
         save_layout(folder / "layout.png", frames, run.batches_per_epoch)
@@ -132,12 +132,12 @@ def save_layouts(folder: Path, run: SpatialRun, film: bool) -> None:
 
 
 def draw_delays(delays: Sequence[Tensor], ax: Axes, names: Sequence[str] | None = None) -> Axes:
-    """How many synapses have which delay, by connection.
+    """Draw a histogram of the delays of synapses, by connection.
 
     Args:
-        delays: matrices, ms; the diagonal of a square one is no synapse.
+        delays: matrices, ms; the diagonal of a square one is excluded (no synapses).
         ax: where to draw.
-        names: of the connections.
+        names: labels of the connections.
     """
     shown = []
     for matrix in delays:

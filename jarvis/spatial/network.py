@@ -1,7 +1,7 @@
-"""Networks whose neurons sit somewhere: delays from places, exact gradients, a linear read-out.
+"""Spatial networks: delays from neuron positions, exact gradients, a linear read-out.
 
-Input spikes reach a hidden layer that hears itself, over delays that `jarvis.spatial.delays` makes
-from positions (or from anything else); how often each hidden neuron fires decides. Weights, delays
+Input spikes reach a recurrent hidden layer over delays that `jarvis.spatial.delays` computes from
+positions (or otherwise); the spike counts of hidden neurons determine the class. Weights, delays
 and positions are trained through `run_events`.
 """
 
@@ -19,16 +19,16 @@ from jarvis.support.checks import check_integer, check_number, check_tensor
 
 
 class SpatialOutput(NamedTuple):
-    """What a `SpatialNetwork` answers."""
+    """The output of a `SpatialNetwork`."""
 
     scores: Tensor  #: ``[B, C]`` for cross-entropy
     counts: Tensor  #: ``[B, H]`` spikes of each hidden neuron
-    times: Tensor  #: ``[S]`` ms, their times, in the order of `spikes`
-    spikes: Events  #: the hidden neurons' spikes
+    times: Tensor  #: ``[S]`` ms, times of the hidden spikes, in the order of `spikes`
+    spikes: Events  #: spikes of the hidden neurons
 
 
 def _spread(n_pre: int, n_post: int, factor: float, generator: torch.Generator) -> Tensor:
-    """``|U(-0.2, 0.8)| factor / (n_pre n_post)``: most of them larger than 0.2, none negative."""
+    """``|U(-0.2, 0.8)| factor / (n_pre n_post)``: none is negative, and most |U| exceed 0.2."""
     uniform = torch.rand(n_pre, n_post, generator=generator) - 0.2
     return uniform.abs() * (factor / (n_pre * n_post))
 
@@ -39,44 +39,45 @@ def randomise_signs_(
 ) -> None:
     """Multiply each weight by a draw from ``N(mean, 1)``, in place.
 
-    Neurons that add up all channels with positive weights are all alike, and learn slowly what to
-    tell apart. A mean of 0.5 makes 31 % of them negative and leaves a drive; 0 makes half of them.
+    Neurons that sum all channels with positive weights all respond alike and learn slowly to
+    discriminate. A mean of 0.5 makes 31 % of the weights negative and leaves a net excitatory
+    drive; a mean of 0 makes half of them negative.
     """
     weights.mul_(mean + torch.randn(weights.shape, generator=generator))
 
 
 class SpatialNetwork(nn.Module):
-    """Inputs, a recurrent hidden layer and a read-out of its spike counts, with delays.
+    """A recurrent hidden layer with delays and a read-out of its spike counts.
 
     Args:
         n_in: input units.
-        n_hidden: hidden neurons, none of which hears itself.
+        n_hidden: H, hidden neurons; none has a synapse onto itself.
         n_classes: C.
-        net: where delays come from: "0", "inf", "D", "DeEPS", "DgEPS" (see `make_delays`).
-        neuron: an `EventLIF` or a `NormalisedAdExParams`; its dt is the grid's step, ms.
-        input_factor: input weights at the start are ``|U(-0.2, 0.8)| 400 input_factor / (n_in H)``;
-            None: 3, from 51 hidden neurons on 10, from 201 on 50. See `scale_to_rate`.
-        recurrent_factor: the same for recurrent weights, with 35 in place of 400.
-        expected_rate: hidden neurons' rate that the read-out is scaled for, Hz: it sees counts
-            divided by that rate's count, so that its weights start where they belong.
-        surrogate: slope of the surrogate that counts have their gradient through.
+        net: form of the delays: "0", "inf", "D", "DeEPS", "DgEPS" (see `make_delays`).
+        neuron: an `EventLIF` or a `NormalisedAdExParams`; its dt is the time step, ms.
+        input_factor: initial input weights are ``|U(-0.2, 0.8)| 400 input_factor / (n_in H)``;
+            None: 3, or 10 from 51 hidden neurons on, 50 from 201 on. See `scale_to_rate`.
+        recurrent_factor: the same for recurrent weights, with 35 instead of 400.
+        expected_rate: expected firing rate of hidden neurons, Hz: the read-out receives counts
+            divided by the count at this rate, so that its weights start at a suitable scale.
+        surrogate: slope of the surrogate derivative of spike counts.
         damping: see `run_events`.
-        signed: True gives the weights signs to start with, as `randomise_signs_` does; those of the
-            source are all positive.
-        time_bins: equal parts of the time that is run, in each of which the read-out counts spikes
-            for itself; 1 is the source's, to which it is the same when a neuron fires.
-        positive: True makes every synapse excitatory: |w| is used in place of w.
+        signed: True: initial weights have random signs, see `randomise_signs_`; those of the source
+            are all positive.
+        time_bins: number of equal parts of the trial in which the read-out counts spikes
+            separately; with 1, as in the source, it ignores when a neuron fires.
+        positive: True: every synapse is excitatory: |w| is used instead of w.
         backend: "auto", "eager", "numba" or "triton".
-        seed: of all that is drawn.
+        seed: for all random initial values.
         **delays: options of `make_delays`, such as ``position_std=20.0`` (ms) or ``layout="line"``.
 
     Attributes:
-        w_in: ``[n_in, H]``, and w_rec ``[H, H]``, whose diagonal does nothing.
-        delays: the module that makes the delays; `delays.positions` are the places.
+        w_in: ``[n_in, H]``, and w_rec ``[H, H]``, whose diagonal is ignored.
+        delays: the module that computes the delays; `delays.positions` are the positions.
         readout: a linear map ``time_bins H -> C``.
 
     Raises:
-        ValueError: for a size, form or option that cannot be.
+        ValueError: for an invalid size, form or option.
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011.
 
@@ -152,14 +153,14 @@ class SpatialNetwork(nn.Module):
             time_bins=self.time_bins,
             backend=self.backend,
         )
-        assert events.n_steps is not None  # run_events saw to it
+        assert events.n_steps is not None  # checked by run_events
         expected = self.expected_rate * events.n_steps * self.neuron.dt / 1000.0
         seen = run.counts.flatten(1) * (self.time_bins / expected)
         counts = run.counts if self.time_bins == 1 else run.counts.sum(1)
         return SpatialOutput(self.readout(seen), counts, *run[1:])
 
     def operations(self, events: Events) -> dict[str, Operations]:
-        """What the network does for each sample, by kind of synapse; see `count_operations`."""
+        """Operations of the network for each sample, by kind of synapse; see `count_operations`."""
         check_input_kind(self, events, Events)
         out, n = self(events), events.counts
         received = synaptic_operations(events, self.w_in)
@@ -178,20 +179,20 @@ class SpatialNetwork(nn.Module):
 
 
 def rates(counts: Tensor, duration: float) -> Tensor:
-    """Firing rates in Hz from spike `counts` of `duration` ms."""
+    """Firing rates in Hz from spike `counts` within `duration` ms."""
     return counts * (1000.0 / duration)
 
 
 def rate_penalty(
     counts: Tensor, duration: float, target: float = 10.0, population: bool = False
 ) -> Tensor:
-    """``sum over neurons of (rate - target)^2``, Hz^2, the mean over the batch: a regulariser.
+    """Rate regularisation: ``sum over neurons of (rate - target)^2``, Hz^2, mean over the batch.
 
     Args:
         counts: ``[B, H]`` spikes, as `SpatialOutput.counts`.
-        duration: of a sample, ms: number of steps times dt.
-        target: Hz.
-        population: True compares the mean rate of all neurons instead of each neuron's own.
+        duration: duration of a sample, ms: number of steps times dt.
+        target: target rate, Hz.
+        population: True: use the mean rate of all neurons instead of each neuron's own.
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011.
 
@@ -211,23 +212,23 @@ def rate_penalty(
 def synaptic_scaling_(
     network: SpatialNetwork, rates: Tensor, limit: float, step: float = 0.01
 ) -> Tensor:
-    """Weaken, in place, all that a neuron hears by if it fires faster than a limit.
+    """Weaken, in place, all input synapses of neurons that fire above a limit.
 
     ``w_ij <- (1 - step) w_ij`` for each neuron j with ``rates[j] > limit``: synaptic scaling, which
-    needs no gradient. Called after every training step it holds rates where the gradient of a
-    count cannot: that of an AdEx neuron leads the wrong way once rates are high.
+    needs no gradient. Called after every training step, it limits rates where the gradient of a
+    count cannot: for AdEx neurons that gradient points the wrong way once rates are high.
 
     Args:
         network: its `w_in` and `w_rec` are changed.
         rates: ``[H]``, Hz.
         limit: Hz.
-        step: share of a weight that is taken away.
+        step: share by which a weight is reduced.
 
     Returns:
-        Which neurons were, ``[H]`` bool.
+        Mask of the neurons above the limit, ``[H]`` bool.
 
     Raises:
-        ValueError: for rates of another number of neurons.
+        ValueError: if the number of rates is not that of the neurons.
 
     Source: Turrigiano et al. 1998, Nature 391:892 (neurons scale all their synapses by one factor,
     towards a rate; here only downwards).
@@ -245,28 +246,28 @@ def synaptic_scaling_(
 def scale_to_rate(
     network: SpatialNetwork, events: Events, rate: float = 20.0, tolerance: float = 0.05
 ) -> float:
-    """Scale a network's input weights so that its hidden neurons fire at `rate` on `events`.
+    """Scale the input weights of a network so that hidden neurons fire at `rate` on `events`.
 
     A network that is silent, or that fires at every input, learns nothing. The factor is found by
-    halving an interval, for the mean rate over neurons and samples.
+    bisection, for the mean rate over neurons and samples.
 
     Args:
         network: its `w_in` is changed.
-        events: some samples, as the network will see them.
-        rate: Hz.
-        tolerance: how near is near enough, as a share of `rate`. Where the rate jumps past it (a
-            spike that sets off an avalanche), the nearest rate is taken.
+        events: some samples, as the network will receive them.
+        rate: target rate, Hz.
+        tolerance: tolerated deviation, as a share of `rate`. If the rate is discontinuous there (a
+            spike can trigger an avalanche), the closest rate is used.
 
     Returns:
         The rate that was reached, Hz.
 
     Raises:
-        ValueError: if no factor between 1e-4 and 1e4 comes within a factor of 2 of it.
+        ValueError: if no factor between 1e-4 and 1e4 gives a rate within a factor of 2 of `rate`.
     """
     check_number("rate", rate, "Hz", above=0)
     start = network.w_in.clone()
     low, high = -4.0, 4.0  # powers of ten
-    best = (math.inf, math.nan, start)  # how far off, the rate, the weights
+    best = (math.inf, math.nan, start)  # deviation, rate, weights
     for _ in range(40):
         middle = (low + high) / 2
         network.w_in.copy_(start * 10**middle)

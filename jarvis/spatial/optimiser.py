@@ -1,4 +1,4 @@
-"""How spatial networks are optimised: gradients clipped unit by unit, Adam, a warm-up, a cosine."""
+"""The optimiser of spatial networks: Adam with gradients clipped per unit."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ from jarvis.support.checks import check_number
 def clip_by_unit_(
     gradient: Tensor, values: Tensor, axis: int | None, clipping: float, eps: float = 1e-3
 ) -> None:
-    """Shorten the gradient of each unit to `clipping` times its own values' length, in place.
+    """Clip the gradient of each unit to `clipping` times the norm of its parameters, in place.
 
-    ``g <- g min(1, clipping max(|p|, eps) / |g|)``, where p and g are a unit's parameters and
-    their gradient: small weights may move a little, large ones more.
+    ``g <- g min(1, clipping max(|p|, eps) / |g|)``, where p and g are the parameters of a unit and
+    their gradient: small weights change little, large ones may change more.
 
     Args:
-        gradient: of `values`; it is changed.
+        gradient: gradient of `values`; modified in place.
         values: the parameters.
-        axis: along which one unit's parameters lie: 0 of ``[n_pre, n_post]`` is all that a neuron
-            hears by. None: all of them are one unit.
-        clipping: the longest gradient, as a share of the parameters' norm.
-        eps: least norm that counts, so that parameters at 0 can leave it.
+        axis: axis along which the parameters of one unit lie: 0 of ``[n_pre, n_post]`` for the
+            input weights of a neuron. None: all of them belong to one unit.
+        clipping: largest norm of a gradient, relative to that of the parameters.
+        eps: lower limit of the norm of parameters, so that parameters at 0 can change.
 
     Source: Brock, De, Smith & Simonyan 2021, ICML (adaptive gradient clipping), eq. 3.
 
@@ -47,11 +47,11 @@ def clip_by_unit_(
 class ClippedAdam(torch.optim.Adam):
     """Adam whose gradients are first clipped unit by unit (`clip_by_unit_`).
 
-    The order of a step: clip; add ``weight_decay * p``; Adam's moments; move by lr.
+    The order within a step: clip; add ``weight_decay * p``; update the moments; update p.
 
     Args:
         groups: parameter groups, each with an "axis", see `clip_by_unit_`.
-        clipping: of all groups; 0 for none.
+        clipping: for all groups; 0 for none.
         options: of `torch.optim.Adam`.
     """
 
@@ -77,16 +77,16 @@ def spatial_optimiser(
     weight_decay: float = 1e-5,
     clipping: float = 2.0,
 ) -> ClippedAdam:
-    """The optimiser of a `SpatialNetwork`: what is in ms moves `delay_scale` times as far.
+    """The optimiser of a `SpatialNetwork`: parameters in ms learn `delay_scale` times as fast.
 
     Args:
         network: on its device.
-        lr: learning rate of weights, and of a delay's stretch theta.
-        delay_scale: learning rate of delays and positions, as a multiple of `lr`; 0 leaves all of
-            the delays' parameters as they are, for good.
+        lr: learning rate of weights, and of the parameter theta of delays.
+        delay_scale: learning rate of delays and positions, as a multiple of `lr`; 0 freezes all
+            parameters of the delays permanently.
         readout_scale: learning rate of the read-out, as a multiple of `lr`.
-        weight_decay: pull towards 0, added to the gradients as ``weight_decay * p``; that of delays
-            and positions is divided by `delay_scale`.
+        weight_decay: added to the gradients as ``weight_decay * p``; divided by `delay_scale` for
+            delays and positions.
         clipping: see `ClippedAdam`.
 
     Raises:
@@ -106,7 +106,7 @@ def spatial_optimiser(
             continue
         owner, _, kind = name.partition(".")
         scaled = owner == "delays" and kind.split(".")[0] in in_ms
-        # A neuron's own: a column of a matrix [n_pre, n_post], a row of places and of read-outs.
+        # Per neuron: a column of a matrix [n_pre, n_post], a row of positions and of read-outs.
         row = owner == "readout" or "coordinates" in kind
         axis = None if p.dim() < 2 else int(row)
         factor = delay_scale if scaled else readout_scale if owner == "readout" else 1.0

@@ -1,4 +1,4 @@
-"""Training a spatial network: its run, its log and pruning, and its evaluation on words."""
+"""Training of spatial networks: the run, its log, pruning, and evaluation on words."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -33,13 +33,13 @@ TOP = 3
 
 @dataclass(frozen=True)
 class RateTarget:
-    """The price of firing rates that are off target: ``weight * rate_penalty``, in nats.
+    """Regularisation of firing rates towards a target: ``weight * rate_penalty``, in nats.
 
     Args:
         rate: target, Hz.
-        weight: nats per Hz^2. 1e-6 is what the source's code means to take: its sum over neurons
-            is of rates per ms. 100 neurons that are 30 Hz off then cost 0.09 nats.
-        population: whether the mean rate of all neurons is meant, instead of each one's own.
+        weight: nats per Hz^2. 1e-6 is the value intended by the code of the source, which sums
+            rates per ms over neurons. 100 neurons that are 30 Hz off then cost 0.09 nats.
+        population: whether the target is for the mean rate of all neurons instead of each one's.
 
     Raises:
         ValueError: for a value out of range.
@@ -56,7 +56,7 @@ class RateTarget:
         check_number("weight", self.weight, "nats per Hz^2", at_least=0)
 
     def __call__(self, counts: Tensor, duration: float) -> Tensor:
-        """Of ``counts [B, H]`` in samples of `duration` ms."""
+        """The penalty for ``counts [B, H]`` in samples of `duration` ms."""
         return self.weight * rate_penalty(counts, duration, self.rate, self.population)
 
 
@@ -66,7 +66,7 @@ def _duration(events: Events, model: SpatialNetwork) -> float:
 
 
 def _hits(scores: Tensor, labels: Tensor) -> tuple[int, int]:
-    """Samples whose label has the highest score, and one of the `TOP` highest."""
+    """Numbers of samples whose label has the highest score, and one of the `TOP` highest."""
     best = scores.topk(min(TOP, scores.shape[1]), dim=1).indices == labels.unsqueeze(1)
     return int(best[:, 0].sum()), int(best.sum())
 
@@ -75,17 +75,17 @@ def _hits(scores: Tensor, labels: Tensor) -> tuple[int, int]:
 def evaluate_words(
     model: SpatialNetwork, dataset: SpokenDigits, *, batch_size: int = 128, shared: bool = False
 ) -> dict[str, Any]:
-    """How well a network knows the words of a data set, and what that costs.
+    """Accuracy of a network on the words of a data set, and its synaptic operations.
 
     Args:
-        model: to evaluate.
-        dataset: on the grid of the model's dt.
-        batch_size: words at a time.
-        shared: under torchrun, divide the work; every process has to call this then.
+        model: the network.
+        dataset: words in steps of the model's dt.
+        batch_size: words per batch.
+        shared: under torchrun, divide the work; every process must call this function then.
 
     Returns:
         "loss" (cross-entropy, nats), "acc" and "top3" (0 to 1), "rate" (mean over neurons and
-        words, Hz), "operations" (synaptic operations a word, input and recurrent), and
+        words, Hz), "operations" (synaptic operations per word, input and recurrent), and
         "predicted" ``[N]``.
 
     Raises:
@@ -127,19 +127,19 @@ class SpatialRun(GradientRun):
 
     Args:
         model: the network, on its device.
-        train_set: on the grid of the model's dt.
-        optimizer: such as `spatial_optimiser` makes.
-        schedule: ``schedule(steps done) -> factor`` on the learning rates.
-        epochs: how many there will be.
+        train_set: words in steps of the model's dt.
+        optimizer: such as that of `spatial_optimiser`.
+        schedule: ``schedule(steps done) -> factor`` of the learning rates.
+        epochs: number of epochs.
         batch_size: words per step, over all processes.
-        target: of the firing rates.
+        target: rate regularisation.
         augmentation: of the training words, drawn anew each time.
         label_smoothing: share of a label's probability that is spread over all classes.
-        average: a second network follows the first, ``average`` of its parameters and the rest of
-            the first's after each step, and is what is evaluated; 0: there is none. In [0, 1).
-        max_rate: after each step the synapses of neurons that fired faster, in Hz, are weakened
-            (`synaptic_scaling_`); None: never.
-        seed: of the order of words and of the augmentation.
+        average: decay of an exponential moving average of the parameters, updated after each step;
+            the averaged network is evaluated; 0: no average. In [0, 1).
+        max_rate: after each step the input synapses of neurons that fired faster, in Hz, are
+            weakened (`synaptic_scaling_`); None: never.
+        seed: for the order of words and the augmentation.
     """
 
     model: SpatialNetwork
@@ -174,22 +174,22 @@ class SpatialRun(GradientRun):
             batch_size=batch_size,
             seed=seed,
         )
-        self.generator = torch.Generator().manual_seed(seed)  # words are changed on the CPU
+        self.generator = torch.Generator().manual_seed(seed)  # words are augmented on the CPU
         self.target = RateTarget() if target is None else target
         self.augmentation, self.label_smoothing = augmentation, label_smoothing
         self.average, self.max_rate = average, max_rate
         follow = get_ema_multi_avg_fn(average)
         self.averaged = AveragedModel(model, multi_avg_fn=follow) if average else None
-        self.kept: dict[str, Any] = {}  # what else a checkpoint holds (the frames of a film)
-        self._fired = torch.zeros(0)  # each neuron's rate in the batch in hand, Hz
+        self.kept: dict[str, Any] = {}  # further content of a checkpoint (the frames of a film)
+        self._fired = torch.zeros(0)  # rate of each neuron in the current batch, Hz
 
     @property
     def evaluated(self) -> SpatialNetwork:
-        """The network that words are to be decided by: the average, where there is one."""
+        """The network to evaluate: the averaged one, if there is one."""
         return self.model if self.averaged is None else cast(SpatialNetwork, self.averaged.module)
 
     def forward(self, index: Tensor, part: slice) -> tuple[Tensor, dict[str, float]]:
-        """The mean loss of a part of a batch of words, and sums of what else is measured."""
+        """The mean loss over a part of a batch of words, and sums of the other metrics."""
         events, labels = self.train_set.batch(index, self.augmentation, self.generator)
         if distributed.world_size() > 1:
             events, labels = events[part], labels[part]
@@ -205,7 +205,7 @@ class SpatialRun(GradientRun):
         return loss, {"acc": first, "top3": top, "rate": rate}
 
     def after_step(self, index: Tensor, n_mine: int) -> None:
-        """Weaken what a too fast neuron hears, and let the average follow."""
+        """Weaken the input of neurons that fire too fast, and update the average."""
         if self.max_rate is not None:
             summed = distributed.total(*(self._fired * n_mine).tolist())  # the same on every rank
             synaptic_scaling_(self.model, torch.tensor(summed) / len(index), self.max_rate)
@@ -233,11 +233,12 @@ class SpatialRun(GradientRun):
         averaged = None if self.averaged is None else self.averaged.state_dict()
         return super().state() | {"averaged": averaged, "kept": self.kept}
 
-    def load_state(self, content: dict[str, Any], path: Path) -> None:
-        super().load_state(content, path)
+    def load_state(self, content: dict[str, Any], path: Path) -> list[str]:
+        changed = super().load_state(content, path)
         self.kept = content["kept"]
         if self.averaged is not None:
             self.averaged.load_state_dict(content["averaged"])
+        return changed
 
 
 #: Batches between two lines of the log, and between two frames of a film.
@@ -245,14 +246,14 @@ LOG_EVERY = 50
 
 
 class JsonLines:
-    """A log of one JSON object a line; a run that goes on continues it where its checkpoint is.
+    """A log with one JSON object per line; a resumed run continues it from its checkpoint.
 
-    Lines of "event" "batch" and "epoch" carry the epoch (1, 2, ...) and the steps done in the run.
+    Lines with the "event" "batch" or "epoch" hold the epoch (1, 2, ...) and the steps of the run.
 
     Args:
         path: the file; None writes nothing.
-        steps_done: lines of later steps are of a run that was cut off: they are dropped.
-        fresh: whether a log that is there is of another run.
+        steps_done: lines of later steps, written after the checkpoint, are dropped.
+        fresh: whether an existing log belongs to another run.
     """
 
     def __init__(self, path: Path | None, steps_done: int, fresh: bool) -> None:
@@ -265,7 +266,7 @@ class JsonLines:
                 try:
                     if json.loads(line).get("steps", 0) <= steps_done:
                         kept.append(line + "\n")
-                except ValueError:  # the last line of a run that was killed may be torn
+                except ValueError:  # the last line of a killed run may be incomplete
                     continue
         with atomic_path(path) as part:
             part.write_text("".join(kept), encoding="utf-8")
@@ -281,7 +282,7 @@ class JsonLines:
 def prune_epoch(
     run: SpatialRun, pruner: Pruner, density: float, iterative: bool, val_set: SpokenDigits | None
 ) -> dict[str, float]:
-    """Prune after an epoch; the accuracy before it, where there are words to measure it on."""
+    """Prune after an epoch; returns the accuracy before pruning, if there are validation words."""
     metrics = {}
     if val_set is not None:
         dense = evaluate_words(run.model, val_set, shared=True)
@@ -306,37 +307,38 @@ def fit_spatial(
     """Train until `run.epochs` are done.
 
     One line per epoch: ``epoch=1 loss=2.1312 train_acc=0.3211 val_acc=0.4120 ... rate=17.1``. The
-    rate is the hidden neurons' mean, Hz, on validation words where there are some. The best epoch
-    is the one with the highest validation accuracy; without a `val_set` it is the last.
+    rate is the mean over hidden neurons, Hz, on validation words if there are any. The best epoch
+    is the one with the highest validation accuracy, or the last one without a `val_set`.
 
-    With `output`, every epoch leaves ``checkpoint_latest.pt`` and the best ``checkpoint_best.pt``;
-    ``log.jsonl`` has a line per epoch and every 50 batches. An interruption saves too, and `resume`
-    goes on from there, as `jarvis.training.train` says.
+    With `output`, every epoch writes ``checkpoint_latest.pt`` and the best ``checkpoint_best.pt``;
+    ``log.jsonl`` has a line per epoch and every 50 batches. An interruption also saves, and
+    `resume` continues from there, see `jarvis.training.train`.
 
-    Under torchrun all processes train together, as `jarvis.fit` says.
+    Under torchrun all processes train together, see `jarvis.fit`.
 
     Args:
-        run: what learns, and how; it is changed.
-        val_set: words of speakers that are held out.
+        run: the network and how it learns; modified in place.
+        val_set: words of held-out speakers.
         pruner: prunes `run.model` after each epoch, before it is saved.
         density: share of the synapses that it keeps.
-        iterative: get there by a tenth of all synapses per epoch.
+        iterative: approach `density` by removing a tenth of all synapses per epoch.
         output: folder of the run.
         resume: a checkpoint, or the `output` of an earlier run.
-        progress: show a bar with the time that is left, where standard error is a terminal.
-        log: takes each epoch's line.
-        on_frame: ``on_frame(run)`` before the first batch, every 50 batches, and at an epoch's end.
+        progress: show a bar with the remaining time if standard error is a terminal.
+        log: called with the line of each epoch.
+        on_frame: ``on_frame(run)`` before the first batch, every 50 batches, and at the end of each
+            epoch.
 
     Returns:
         the `History`.
 
     Raises:
-        TrainingError: when the loss is no longer finite.
-        CheckpointError: for a `resume` that is missing, damaged, or of another run.
-        Interrupted: (a KeyboardInterrupt) after an interruption, when all is saved.
+        TrainingError: if the loss is no longer finite.
+        CheckpointError: if `resume` is missing, damaged, or belongs to another run.
+        Interrupted: (a KeyboardInterrupt) after an interruption, once everything is saved.
     """
     if pruner is not None and run.averaged is not None:
-        raise ValueError("a running average has no place for pruned synapses: average=0")
+        raise ValueError("a running average cannot be combined with pruning: average=0")
 
     class Measured(Hooks):
         def start(self, run: Run) -> None:

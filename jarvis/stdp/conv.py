@@ -1,14 +1,14 @@
-"""A convolution of spiking neurons that learns by STDP: each map becomes what it often sees.
+"""A convolutional layer of spiking neurons that learns frequent patterns by STDP.
 
 For every stimulus, a list of input spikes over T steps::
 
     V = max(0, V + sum_i w_i s_i - leak)       at every step, from V = 0
     a neuron whose V reaches its map's threshold fires; the earliest win (`wta.pick_winners`)
     dw = +a_plus w (1 - w)    where the input fired no later than the winner
-         -a_minus w (1 - w)   where it fired later, or not at all     (`order.order_stdp`)
+         -a_minus w (1 - w)   where it fired later, or not at all     (`order_rule.order_stdp`)
 
-Stimuli follow one another, each with the weights that the one before it left. All loops are
-compiled and event-driven (`kernels/conv_events.py`, `kernels/conv_stdp.py`), and run on the CPU.
+Stimuli are presented one after another, each with the weights left by the previous one. All loops
+are compiled, event-driven, and run on the CPU (`kernels/conv_events.py`, `kernels/conv_stdp.py`).
 
 Source: Kheradpisheh, Ganjtabesh, Thorpe & Masquelier 2018, Neural Networks 99:56.
 """
@@ -29,11 +29,11 @@ from jarvis.stdp.order_rule import STDPConfig, STDPLearner, initial_weights
 from jarvis.stdp.wta import WTAConfig, WTAMode, revive
 from jarvis.support.checks import check_integer, check_number, check_values
 
-_BUFFER = 1 << 24  #: output events that one pass of `respond` has room for
+_BUFFER = 1 << 24  #: capacity of one pass of `respond`, output events
 
 
 class Winners(NamedTuple):
-    """Who learned: one row a winner, in the order in which they won."""
+    """The neurons that learned: one row per winner, in the order in which they won."""
 
     sample: Tensor  #: ``[n]`` index of the stimulus in the batch
     map: Tensor  #: ``[n]``
@@ -45,26 +45,26 @@ class Winners(NamedTuple):
 class ConvSTDP(nn.Module):
     """A convolutional layer that learns from events, without labels and without gradients.
 
-    "Same" padding, no bias; beyond the border nothing ever fires. All state that learning leaves
-    is in buffers, so `state_dict` holds it.
+    "Same" padding, no bias; nothing outside the border ever fires. Everything that learning
+    changes is in buffers, and therefore in `state_dict`.
 
     Args:
         in_channels: channels of the input.
         out_channels: maps.
-        kernel_size: side of the square that a neuron sees.
-        threshold: at which a neuron fires; None takes ``wta.theta_rest``.
-        leak: what every step takes from the potential.
+        kernel_size: side of a neuron's square receptive field.
+        threshold: potential at which a neuron fires; None for ``wta.theta_rest``.
+        leak: amount subtracted from the potential at every step.
         stdp: learning rates, bounds, initial weights, stopping rules.
         wta: the competition, homeostasis and revival.
-        double_every: stimuli after which both rates double, up to `a_plus_max`; 0: they stay.
-        a_plus_max: where the doubling of a_plus ends; a_minus keeps its ratio to it.
-        generator: draws the initial weights; None: torch's own.
+        double_every: both rates double after this many stimuli, up to `a_plus_max`; 0: never.
+        a_plus_max: upper limit of the doubled a_plus; the ratio of a_minus to a_plus is kept.
+        generator: draws the initial weights; None for torch's default generator.
 
     Attributes:
         weight: ``[out_channels, in_channels, k, k]``.
-        thresholds: ``[out_channels]``, raised by wins where there is homeostasis.
-        wins: ``[out_channels]``, over all that was learned.
-        n_seen: stimuli learned from.
+        thresholds: ``[out_channels]``, raised by wins if homeostasis is enabled.
+        wins: ``[out_channels]``, number of wins of each map so far.
+        n_seen: number of stimuli learned from.
 
     Raises:
         ValueError: for sizes below 1, or a threshold that is not positive.
@@ -108,7 +108,7 @@ class ConvSTDP(nn.Module):
         if self.wta.enable_homeostasis and self.threshold > self.wta.theta_max:
             raise ValueError(
                 f"ConvSTDP: threshold={self.threshold:g} must be at most wta.theta_max="
-                f"{self.wta.theta_max:g}, where a win could only lower it"
+                f"{self.wta.theta_max:g}: otherwise a win could only lower it"
             )
         self.leak = check_number("ConvSTDP: leak", leak, at_least=0)
         self.double_every = check_integer("ConvSTDP: double_every", double_every, at_least=0)
@@ -120,7 +120,7 @@ class ConvSTDP(nn.Module):
         self.register_buffer("recent", torch.zeros(out_channels, dtype=torch.int64))
         self.register_buffer("n_seen", torch.zeros((), dtype=torch.int64))
 
-    # What the loops read: weights turned round, maps last; and the way back.
+    # The layout that the loops read: flipped weights, maps last; and its inverse.
 
     def _packed(self) -> np.ndarray:
         return self.weight.flip(2, 3).permute(1, 2, 3, 0).contiguous().view(-1).numpy()
@@ -133,14 +133,14 @@ class ConvSTDP(nn.Module):
     def _arrays(self, events: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if len(events.shape) != 3 or events.shape[0] != self.in_channels:
             raise ValueError(
-                f"ConvSTDP: events must be of units ({self.in_channels}, height, width); "
+                f"ConvSTDP: events must have units ({self.in_channels}, height, width); "
                 f"got {events.shape}"
             )
         if events.n_steps is None:
-            raise ValueError("ConvSTDP: these times are in ms; bin them first: events.binned(T)")
+            raise ValueError("ConvSTDP: event times are in ms; bin them first: events.binned(T)")
         if self.weight.device.type != "cpu":
             raise ValueError(
-                f"ConvSTDP learns on the CPU, and the layer is on {self.weight.device}"
+                f"ConvSTDP learns on the CPU, but the layer is on {self.weight.device}"
             )
         return tuple(  # type: ignore[return-value]
             part.contiguous().numpy()
@@ -164,40 +164,40 @@ class ConvSTDP(nn.Module):
         order: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Winners:
-        """Learn from stimuli one after another; `weight`, `thresholds` and `wins` change.
+        """Learn from stimuli one after another; updates `weight`, `thresholds` and `wins`.
 
         Args:
-            events: the stimuli, of units ``(in_channels, height, width)``.
-            order: which of them, in which order, ``[n]``; None: all, as they come.
-            generator: draws the noise that revives dead maps; None: torch's own.
+            events: the stimuli, with units ``(in_channels, height, width)``.
+            order: indices of the stimuli to present, in order, ``[n]``; None: all, in sequence.
+            generator: draws the noise that revives dead maps; None for torch's default generator.
 
         Returns:
-            the winners; `sample` counts in the order of presentation.
+            the winners; `sample` is the position in the order of presentation.
 
         Raises:
-            ValueError: for events of other units or with times in ms.
+            ValueError: for events with other units or with times in ms.
         """
-        from jarvis.kernels import conv_stdp  # numba: not before it is needed
+        from jarvis.kernels import conv_stdp  # numba: imported only when needed
 
         times, units, offsets = self._arrays(events)
         _, height, width = events.shape
         indices = self._indices(order, len(events))
         wta, stdp = self.wta, self.stdp
-        quota = self.out_channels  # one winner a map, unless places alone are taken
+        quota = self.out_channels  # one winner per map, unless only locations are inhibited
         if wta.mode is WTAMode.LOCAL:
-            apart = wta.local_radius + 1  # two winners are at least so far from each other
+            apart = wta.local_radius + 1  # the smallest distance between two winners
             quota = -(-height // apart) * -(-width // apart)
         quota = quota if wta.n_winners is None else min(quota, wta.n_winners)
         sizes = (height, width, self.kernel_size, self.out_channels, self.in_channels)
         mode = getattr(conv_stdp, wta.mode.name)
         sizes = np.array([*sizes, mode, wta.local_radius, quota, self._clamps()], np.int64)
         loop = conv_stdp.learn(self.weight.dtype)
-        rise = wta.theta_plus if wta.enable_homeostasis else -1.0  # below 0: thresholds stay
+        rise = wta.theta_plus if wta.enable_homeostasis else -1.0  # below 0: thresholds are fixed
         packed, thresholds = self._packed(), self.thresholds.numpy()
         found, done = [], 0
         try:
             while done < len(indices):
-                # A chunk ends where the rates double or where the dead are counted.
+                # A chunk ends where the rates double or where dead maps are counted.
                 n_seen = int(self.n_seen)
                 n = min([len(indices) - done, *(e - n_seen % e for e in self._rhythm())])
                 part = indices[done : done + n].contiguous()
@@ -222,7 +222,7 @@ class ConvSTDP(nn.Module):
                 done += n
                 if wta.enable_homeostasis and int(self.n_seen) % wta.dead_after == 0:
                     packed = self._revived(packed, generator)
-        finally:  # what was learned so far stays together, also after an interruption
+        finally:  # an interruption, too, leaves weights and counters consistent
             self._unpack(packed)
         table = torch.cat(found) if found else torch.zeros((0, 5), dtype=torch.int64)
         return Winners(*table.unbind(1))
@@ -232,7 +232,7 @@ class ConvSTDP(nn.Module):
         return [*every, self.wta.dead_after] if self.wta.enable_homeostasis else every
 
     def _revived(self, packed: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
-        """Weights with noise for the maps that won too little since the dead were last counted."""
+        """The weights, with noise on those of maps that won too rarely since the last count."""
         dead = self.recent < self.wta.dead_share * self.wta.dead_after
         self.recent.zero_()
         if not dead.any():
@@ -244,16 +244,17 @@ class ConvSTDP(nn.Module):
     def respond(
         self, events: Events, *, pool: int = 1, once: bool = True, inhibit: bool = False
     ) -> Events:
-        """The spikes that the layer sends on, max-pooled: a pool fires with its first neuron.
+        """The output spikes of the layer, max-pooled: a pool fires with its first neuron.
 
         Args:
             events: input spikes.
             pool: side of the pooling window, which is also its stride.
-            once: a neuron (and a pool) fires at most once a stimulus.
-            inhibit: at each place only the first map to fire does (the highest of one step).
+            once: a neuron (and a pool) fires at most once per stimulus.
+            inhibit: at each location only the first map to reach its threshold fires; within one
+                step, the one with the highest potential.
 
         Returns:
-            events of units ``(out_channels, height // pool, width // pool)``.
+            events with units ``(out_channels, height // pool, width // pool)``.
         """
         times, units, offsets = self._arrays(events)
         _, height, width = events.shape
@@ -262,7 +263,7 @@ class ConvSTDP(nn.Module):
         if 0 in shape:
             raise ValueError(f"ConvSTDP: pool={pool} leaves nothing of {height}x{width}")
         assert events.n_steps is not None
-        most = int(events.counts.max()) if len(events) else 0  # an event reaches k * k places
+        most = int(events.counts.max()) if len(events) else 0  # an event reaches k * k locations
         room = math.prod(shape) * (1 if once else events.n_steps)
         room = min(room, most * self.kernel_size**2 * self.out_channels)
         chunk = max(1, _BUFFER // max(1, room))
@@ -295,21 +296,21 @@ class ConvSTDP(nn.Module):
         return Events.concatenate(parts)
 
     def _indices(self, order: Tensor | None, n: int) -> Tensor:
-        """Which of n stimuli, in which order."""
+        """Indices of the stimuli to present, out of n, in order."""
         indices = torch.arange(n) if order is None else order.cpu().long()
         why = f"it indexes the {n} stimuli"
         check_values(f"{type(self).__name__}: order", indices, at_least=0, below=n, why=why)
         return indices
 
     def _clamps(self) -> bool:
-        """Whether anything can take a potential below 0, where it is stopped."""
+        """Whether a potential can become negative, so that it has to be clamped at 0."""
         return self.leak > 0 or self.stdp.w_min < 0 or bool((self.weight < 0).any())
 
     def _work(self, n_events: int) -> int:
         return (1 + n_events) * self.kernel_size**2 * self.out_channels // 16
 
     def potentials(self, events: Events) -> Tensor:
-        """``[B, out_channels, height, width]``: what neurons that never fire gather in the end."""
+        """``[B, out_channels, height, width]``: final potentials of neurons that never fire."""
         times, units, offsets = self._arrays(events)
         _, height, width = events.shape
         out = torch.empty(len(events), self.out_channels, height * width, dtype=self.weight.dtype)
@@ -329,14 +330,14 @@ class ConvSTDP(nn.Module):
         return out.unflatten(2, (height, width))
 
     def fan_out(self, shape: Sequence[int] | None) -> Tensor:
-        """Synapses of each sender of a picture ``[C, H, W]``, int64; at its border there are fewer.
+        """Outgoing synapses of each unit of a picture ``[C, H, W]``, int64; fewer at its border.
 
         Raises:
-            ValueError: without a shape.
+            ValueError: if there is no shape, or it is not (C, H, W).
         """
         if shape is None or len(shape) != 3:
             raise ValueError(f"fan_out: a convolution needs shape=(C, H, W), not {shape}")
-        before = self.kernel_size // 2  # a neuron sees so many rows above it, and the rest below
+        before = self.kernel_size // 2  # rows of the receptive field above its neuron
         after = self.kernel_size - 1 - before
 
         def convolve(x: Tensor, weight: Tensor) -> Tensor:
@@ -345,9 +346,9 @@ class ConvSTDP(nn.Module):
         return fan_out_of(convolve, self.weight, shape)
 
     def operations(self, events: Events) -> dict[str, Operations]:
-        """What the layer does for each sample, see `count_operations`.
+        """Operations of the layer for each sample, see `count_operations`.
 
-        Its neurons do not forget between two arrivals unless they leak: nothing to update.
+        Without a leak the potential does not change between input spikes, so it needs no updates.
         """
         check_input_kind(self, events, Events)
         assert events.n_steps is not None
@@ -359,13 +360,13 @@ class ConvSTDP(nn.Module):
         return {"input": Operations.none(n, spikes=events.counts), "": done}
 
     def diagnose(self, events: Events) -> Diagnosis:
-        """Who wins, who is dead, and whether potentials reach the thresholds.
+        """Which maps win, which are dead, and whether potentials reach the thresholds.
 
         Args:
-            events: stimuli like those that it learned from; `wins` and `n_seen` are looked at too.
+            events: stimuli like those that it learned from; `wins` and `n_seen` are used as well.
 
         Raises:
-            ValueError: if there are no stimuli, or something else than events.
+            ValueError: if there are no stimuli, or the input is not `Events`.
 
         Example:
             >>> events = Events.from_dense(torch.ones(1, 2, 1, 8, 8))

@@ -1,7 +1,7 @@
-"""Learning layer by layer: a layer learns by STDP until it has settled, then the next one does.
+"""Layer-wise learning: one layer learns by STDP until it has converged, then the next one.
 
-A layer that has settled answers each stimulus the same way for good, so its answers are computed
-once. A run can be interrupted between two stimuli and goes on bit for bit.
+The response of a converged layer to a stimulus no longer changes, so it is computed only once. A
+run can be interrupted between two stimuli and resumes bit for bit.
 """
 
 import math
@@ -21,7 +21,7 @@ from jarvis.training.checkpoints import CheckpointError, load_checkpoint
 from jarvis.training.loop import Hooks, train
 from jarvis.training.run import Run, checkpoint_file
 
-#: Stimuli between two looks at whether the run is to stop. It changes no number.
+#: Stimuli between two checks for an interruption. It does not affect any result.
 AT_ONCE = 200
 
 
@@ -31,12 +31,12 @@ class LayerwiseRun(Run):
     Args:
         layers: by name, first to last; those that `recipe` does not train keep their weights.
         recipe: how they learn.
-        seed: of the order of stimuli and the noise that revives dead maps.
-        arguments: plain values, kept in checkpoints and metrics.
+        seed: for the order of stimuli and the noise that revives dead maps.
+        arguments: plain values, stored in checkpoints and metrics.
 
     Attributes:
-        history: of each epoch: layer, epoch, C_l, converged, wins, dead, seconds.
-        stopped: why each layer that has learned stopped: "C_l", "maps" or "epochs".
+        history: for each epoch: layer, epoch, C_l, converged, wins, dead, seconds.
+        stopped: why each layer stopped learning: "C_l", "maps" or "epochs".
     """
 
     kind = "layerwise"
@@ -54,15 +54,15 @@ class LayerwiseRun(Run):
         longest = max((layers[name].stdp.max_epochs for name in self.learning), default=1)
         super().__init__(longest, AT_ONCE, seed, arguments)
         self.stage = 0  # layers finished
-        self.epoch_wins = torch.zeros(0, dtype=torch.int64)  # of the layer, as the epoch began
+        self.epoch_wins = torch.zeros(0, dtype=torch.int64)  # of the layer, at epoch start
         self.stopped: dict[str, str] = {}
-        self.best: float | None = None  # lowest C_l of the layer in hand
+        self.best: float | None = None  # lowest C_l of the current layer
         self.events: Events | None = None
         self._seen: tuple[str | None, Events] | None = None  # the input of a layer, computed once
 
     @property
     def name(self) -> str | None:
-        """The layer that learns; None when all have learned."""
+        """The layer that is learning; None once all have learned."""
         return self.learning[self.stage] if self.stage < len(self.learning) else None
 
     @property
@@ -78,7 +78,7 @@ class LayerwiseRun(Run):
         return layer_input(self.layers, self.recipe, events, name, at)
 
     def seen(self) -> Events:
-        """The input of the layer in hand; settled layers answer once."""
+        """The input of the current layer; the output of converged layers is computed once."""
         assert self.events is not None
         assert self.name is not None
         at, events = self._seen or (None, self.events)
@@ -91,7 +91,7 @@ class LayerwiseRun(Run):
         return (self.seed * 1_000_003 + self.stage) * 1_000_003 + self.epoch
 
     def learn(self, index: Tensor) -> float:
-        """Learn from some stimuli; there is no loss."""
+        """Learn from some stimuli; returns NaN, since there is no loss."""
         assert self.name is not None
         layer = self.layers[self.name]
         if self.done == 0:
@@ -100,7 +100,7 @@ class LayerwiseRun(Run):
         return math.nan
 
     def end_epoch(self) -> dict[str, Any]:
-        """Close the epoch: its record, and the layer too if one of the three rules stops it."""
+        """End the epoch and return its record; end the layer, too, if a stopping rule applies."""
         assert self.name is not None
         layer, name = self.layers[self.name], self.name
         learner = STDPLearner(layer.stdp)
@@ -122,7 +122,7 @@ class LayerwiseRun(Run):
 
     def record(self, metrics: dict[str, Any]) -> bool:
         self.history.epochs.append(metrics)
-        # A later layer's first epoch is better than any of an earlier one's: the network grows.
+        # The first epoch of a later layer is better than any of an earlier one: the network grows.
         better = metrics["epoch"] == 1 or self.best is None or metrics["C_l"] < self.best
         self.best = metrics["C_l"] if better else self.best
         return better
@@ -148,7 +148,7 @@ class LayerwiseRun(Run):
         return f"{self.name}, epoch {self.epoch + 1}, stimulus {self.done} of {self.n_samples}"
 
     def summary(self) -> dict[str, Any]:
-        """Statistics of every layer, the epochs, and what the run was asked: for JSON."""
+        """Statistics of every layer, the epochs, the recipe and the arguments: for JSON."""
         layers = {}
         for name, layer in self.layers.items():
             weight = layer.weight.double()
@@ -182,7 +182,7 @@ class LayerwiseRun(Run):
     def identity(self) -> dict[str, Any]:
         recipe = plain(self.recipe)
         del recipe["segment"]  # not part of learning
-        for layer in recipe.values():  # a run may be made longer
+        for layer in recipe.values():  # a resumed run may be longer
             if isinstance(layer, dict) and "stdp" in layer:
                 del layer["stdp"]["max_epochs"]
         same = super().identity() | _flat(recipe)
@@ -200,11 +200,12 @@ class LayerwiseRun(Run):
             "best": self.best,
         }
 
-    def load_state(self, content: dict[str, Any], path: Path) -> None:
+    def load_state(self, content: dict[str, Any], path: Path) -> list[str]:
         load_weights(self.layers, content, path)
         self.stage, self.epoch_wins = content["stage"], content["epoch_wins"]
         self.stopped, self.best = content["stopped"], content["best"]
         self._seen = None
+        return []
 
 
 def _flat(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -216,7 +217,7 @@ def _flat(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
 
 
 def read_run(path: str | Path) -> dict[str, Any]:
-    """The content of a checkpoint of `fit_layers`; `path` is one, or a run's folder.
+    """The content of a checkpoint of `fit_layers`; `path` is the file or the folder of a run.
 
     Raises:
         CheckpointError: if it is missing, damaged, or of another kind of training.
@@ -228,7 +229,7 @@ def read_run(path: str | Path) -> dict[str, Any]:
 
 
 def load_weights(layers: Mapping[str, ConvSTDP], content: dict[str, Any], path: object) -> None:
-    """Weights, thresholds and wins of a checkpoint into its layers.
+    """Load weights, thresholds and wins of a checkpoint into the layers.
 
     Raises:
         CheckpointError: if they do not fit.
@@ -253,23 +254,23 @@ def fit_layers(
     log: Callable[[str], None] = print,
     on_epoch: Callable[[LayerwiseRun], None] | None = None,
 ) -> LayerwiseRun:
-    """Learn all layers that `run` trains, each until one of its three stopping rules says so.
+    """Train all layers that `run` trains, each until one of its three stopping rules applies.
 
     One line per epoch: ``layer=conv2 epoch=3 C_l=0.0312 converged=0.42 wins=512 dead=2``; wins are
-    the epoch's, dead the maps that had none in it.
+    those of this epoch, dead is the number of maps without a win in it.
 
-    With `output`, every epoch leaves ``checkpoints/checkpoint_epoch{N}_{layer}.pt`` and
-    ``checkpoint_latest.pt``; ``checkpoint_best.pt`` is the epoch of the lowest C_l of the layer
-    that learns last; the end leaves ``metrics_final.json``. An interruption saves between two
-    stimuli, and `resume` goes on from there, as `jarvis.training.train` says.
+    With `output`, every epoch writes ``checkpoints/checkpoint_epoch{N}_{layer}.pt`` and
+    ``checkpoint_latest.pt``; ``checkpoint_best.pt`` is the epoch with the lowest C_l of the layer
+    that learns last; ``metrics_final.json`` is written at the end. An interruption saves between
+    two stimuli, and `resume` continues from there, see `jarvis.training.train`.
 
     Args:
-        run: what learns, and how; it is changed.
+        run: the layers and how they learn; modified in place.
         events: the stimuli, as conv1 receives them.
         output: folder of the run.
-        resume: a checkpoint or the folder of an earlier run, to go on from.
-        tensorboard: also write TensorBoard events to ``output/events``, where it is installed.
-        log: takes each line.
+        resume: a checkpoint, or the folder of an earlier run, to continue from.
+        tensorboard: also write TensorBoard events to ``output/events``, if it is installed.
+        log: called with each line.
         on_epoch: ``on_epoch(run)`` after each epoch.
 
     Returns:
@@ -277,8 +278,8 @@ def fit_layers(
 
     Raises:
         ValueError: if there are no stimuli.
-        CheckpointError: for a `resume` that is missing, damaged, or of another run.
-        Interrupted: (a KeyboardInterrupt) after an interruption, when all is saved.
+        CheckpointError: if `resume` is missing, damaged, or belongs to another run.
+        Interrupted: (a KeyboardInterrupt) after an interruption, once everything is saved.
     """
     if not len(events):
         raise ValueError("fit_layers: there are no stimuli to learn from")
@@ -303,5 +304,5 @@ def fit_layers(
         log=log,
     )
     if output is not None:
-        run.save_to(Path(output))  # also where no epoch was left
+        run.save_to(Path(output))  # also if there was no epoch left
     return run

@@ -1,4 +1,4 @@
-"""A recipe's layers, the network that they make, and what it segments."""
+"""The layers of a recipe, the network that they form, and segmentation with it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,15 +17,15 @@ from jarvis.stdp.spikeseg.segmentation import close_gaps
 def make_layers(
     recipe: Recipe, in_channels: int, generator: torch.Generator | None = None
 ) -> dict[str, ConvSTDP]:
-    """The convolutions of a recipe by name, with first weights or fixed filters.
+    """The convolutional layers of a recipe by name, with initial weights or fixed filters.
 
     Args:
-        recipe: what they are.
+        recipe: describes the layers.
         in_channels: channels of the stimuli.
-        generator: draws the first weights; None: torch's own.
+        generator: draws the initial weights; None for torch's default generator.
 
     Raises:
-        ConfigError: if the fixed filters of conv1 do not fit its maps and the stimuli's channels.
+        ConfigError: if the fixed filters of conv1 do not fit its maps and the input channels.
 
     Example:
         >>> from jarvis.stdp.recipe import make_recipe
@@ -67,14 +67,14 @@ def layer_input(
     name: str | None = None,
     at: str | None = None,
 ) -> Events:
-    """What layer `name` hears of the stimuli: the spikes that those before it pass on.
+    """The input of layer `name` for the stimuli: the output spikes of the layers before it.
 
     Args:
         layers: by name, first to last.
         recipe: how they pool.
-        events: what layer `at` hears.
-        name: a layer, `at` or a later one; None: whoever listens to the last.
-        at: None: the first.
+        events: the input of layer `at`.
+        name: a layer, `at` or a later one; None: the output of the last layer.
+        at: the layer that receives `events`; None: the first.
     """
     names = list(layers)
     start = 0 if at is None else names.index(at)
@@ -86,14 +86,15 @@ def layer_input(
 
 
 def make_spikeseg(recipe: Recipe, layers: Mapping[str, ConvSTDP]) -> SpikeSEG:
-    """The network that these layers are the encoder of; it shares them, and copies nothing.
+    """The network with these layers as its encoder; the layers are shared, not copied.
 
     Args:
         recipe: with a conv3, and one `pool` and one `inhibit` for conv1 and conv2.
-        layers: of `make_layers`, learnt or not.
+        layers: of `make_layers`, trained or not.
 
     Raises:
-        ConfigError: for a recipe without conv3, or whose layers differ in what they share here.
+        ConfigError: for a recipe without conv3, or if conv1 and conv2 differ in `pool` or
+            `inhibit`.
 
     Example:
         >>> from jarvis.stdp.recipe import make_recipe
@@ -103,10 +104,10 @@ def make_spikeseg(recipe: Recipe, layers: Mapping[str, ConvSTDP]) -> SpikeSEG:
         3
     """
     if recipe.conv3 is None:
-        raise ConfigError("conv3: the network has none, and segmenting begins with its spikes")
+        raise ConfigError("conv3: missing, but segmentation starts from its spikes")
     for key in ("pool", "inhibit"):
         if len({getattr(recipe.layers[name], key) for name in ("conv1", "conv2")}) > 1:
-            raise ConfigError(f"conv2.{key}: to segment it must be that of conv1")
+            raise ConfigError(f"conv2.{key}: must equal conv1.{key} for segmentation")
     configs = list(recipe.layers.values())
     model = SpikeSEG(
         configs[2].maps,
@@ -126,11 +127,11 @@ def make_spikeseg(recipe: Recipe, layers: Mapping[str, ConvSTDP]) -> SpikeSEG:
 
 
 def class_spikes(state: SpikeSEGState, at_most: int) -> Tensor:
-    """The earliest class spikes of each stimulus, of one step in the order of map, y, x.
+    """The earliest class spikes of each stimulus; within one step, in the order of map, y, x.
 
     Args:
-        state: what the network remembers of the stimuli.
-        at_most: so many a stimulus.
+        state: the state of the network after the stimuli.
+        at_most: number of class spikes per stimulus.
 
     Returns:
         ``[N, 5]`` int64: sample, step, map, y, x, as `instances.hulk` takes them.
@@ -150,12 +151,12 @@ def segment(
 
     Args:
         model: the network; its `once` is set to that of `config`.
-        events: N stimuli of units ``(channels, height, width)``.
+        events: N stimuli with units ``(channels, height, width)``.
         config: how class spikes become instances.
-        at_once: stimuli run together: more need more memory.
+        at_once: stimuli per batch: more need more memory.
 
     Returns:
-        a list for each stimulus; `sample` of its instances counts from 0 in `events`.
+        one list per stimulus; `sample` of an instance is the index in `events`, from 0.
 
     Example:
         >>> from jarvis.stdp.recipe import make_recipe

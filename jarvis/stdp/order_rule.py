@@ -1,7 +1,8 @@
-"""STDP by order: which input spiked before the neuron, and when a layer has learnt enough.
+"""Order-based STDP: which inputs spiked before the neuron, and when a layer has converged.
 
-The rule of Kheradpisheh et al. 2018 looks at the order of two spikes, not at the time between
-them: an input that spiked no later than the neuron gains, every other one loses.
+The rule of Kheradpisheh et al. 2018 depends on the order of two spikes, not on the time between
+them: the synapse of an input that spiked no later than the neuron is potentiated, every other one
+is depressed.
 """
 
 import math
@@ -13,11 +14,11 @@ from torch import Tensor
 
 from jarvis.support.checks import check_choice, check_integer, check_number, check_tensor
 
-#: What keeps a weight within its bounds.
+#: How a weight is kept within its bounds.
 BOUNDS = ("soft", "hard")
 
-#: Time of a spike that never came, where the number of steps is not known yet. It is later than
-#: every step, and ``times.clamp(max=T)`` turns it into the T that stands for "never" elsewhere.
+#: Spike time of a unit that never fired, while the number of steps is not known yet. It is later
+#: than every step, and ``times.clamp(max=T)`` turns it into the T that means "never" elsewhere.
 NEVER = torch.iinfo(torch.int32).max
 
 _PAPERS: dict[str, dict[str, Any]] = {
@@ -28,19 +29,19 @@ _PAPERS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class STDPConfig:
-    """Constants of the order-based rule, of the first weights, and of when to stop.
+    """Parameters of the order-based rule, the initial weights and the stopping rules.
 
     Args:
-        a_plus: step up, for an input that spiked no later than the neuron.
-        a_minus: size of the step down (positive), for an input that came later or not at all.
+        a_plus: potentiation, for an input that spiked no later than the neuron.
+        a_minus: depression (positive), for an input that spiked later or not at all.
         bounds: "soft" (multiplicative: steps shrink towards both bounds, by
-            ``(w - w_min) (w_max - w)``) or "hard" (additive: all steps are of one size, and cut off
-            at the bounds).
+            ``(w - w_min) (w_max - w)``) or "hard" (additive: steps have a constant size and are
+            clipped at the bounds).
         w_min: lower bound of the weights.
         w_max: upper bound of the weights.
-        init_mean: mean of the first weights.
+        init_mean: mean of the initial weights.
         init_std: their standard deviation.
-        converged_below: a layer, or a map, has converged where its C_l is below this.
+        converged_below: a layer, or a map, has converged if its C_l is below this.
         converged_ratio: share of converged maps at which the whole layer stops.
         max_epochs: number of epochs after which a layer stops in any case.
 
@@ -79,7 +80,7 @@ class STDPConfig:
 
     @staticmethod
     def from_paper(name: str) -> "STDPConfig":
-        """The constants of a paper: "igarss2023" or "kheradpisheh2018"."""
+        """The parameters of a paper: "igarss2023" or "kheradpisheh2018"."""
         check_choice("name", name, _PAPERS)
         return STDPConfig(**_PAPERS[name])
 
@@ -87,7 +88,7 @@ class STDPConfig:
 def initial_weights(
     shape: tuple[int, ...], config: STDPConfig, generator: torch.Generator | None = None
 ) -> Tensor:
-    """First weights ``N(init_mean, init_std)``, clamped to [w_min, w_max].
+    """Initial weights ``N(init_mean, init_std)``, clamped to [w_min, w_max].
 
     Example:
         >>> initial_weights((2, 1, 5, 5), STDPConfig(init_std=0.0)).unique().tolist()
@@ -98,27 +99,27 @@ def initial_weights(
 
 
 def soft_bound(weight: Tensor, config: STDPConfig) -> Tensor:
-    """``(w - w_min) (w_max - w)``, which is 0 at both bounds: ``w (1 - w)`` in [0, 1]."""
+    """``(w - w_min) (w_max - w)``, 0 at both bounds: ``w (1 - w)`` for [0, 1]."""
     return (weight - config.w_min) * (config.w_max - weight)
 
 
 def order_stdp(
     weight: Tensor, pre_times: Tensor, post_time: float | Tensor, config: STDPConfig
 ) -> Tensor:
-    """The weights after one spike of the neuron.
+    """The weights after one output spike.
 
     ``dw = a+ w (1-w)`` where ``t_pre <= t_post``, else ``-a- w (1-w)``; with hard bounds without
     the factor ``w (1-w)``. Then w is clamped to its bounds.
 
     Args:
         weight: any shape.
-        pre_times: the inputs' first spikes, same shape; a silent input has any time after
+        pre_times: first spike times of the inputs, same shape; a silent input has any time after
             `post_time` (T, `NEVER` or infinity) and so counts as late.
-        post_time: when the neuron spiked, in the same unit.
-        config: the constants.
+        post_time: spike time of the neuron, in the same unit.
+        config: the parameters.
 
     Returns:
-        the new weights; `weight` is left as it is.
+        the new weights; `weight` is not modified.
 
     Source: Kheradpisheh et al. 2018, Neural Networks 99:56, eq. 3.
 
@@ -135,10 +136,10 @@ def order_stdp(
 
 
 def receptive_field(times: Tensor, y: int, x: int, kernel_size: int) -> Tensor:
-    """The input's spike times that the output at (y, x) sees, with "same" padding.
+    """The input spike times in the receptive field of the output at (y, x), "same" padding.
 
-    Output (y, x) sees the rows ``y - k//2 ... y - k//2 + k - 1``. What lies outside the picture
-    never spikes.
+    The receptive field spans the rows ``y - k//2 ... y - k//2 + k - 1``. Nothing outside the
+    picture ever spikes.
 
     Args:
         times: ``[C_in, H, W]``.
@@ -154,7 +155,7 @@ def receptive_field(times: Tensor, y: int, x: int, kernel_size: int) -> Tensor:
     """
     _, height, width = times.shape
     if not (0 <= y < height and 0 <= x < width):
-        raise ValueError(f"place ({y}, {x}) lies outside of the picture, {height} x {width}")
+        raise ValueError(f"position ({y}, {x}) is outside the picture, {height} x {width}")
     never = math.inf if times.is_floating_point() else torch.iinfo(times.dtype).max
     patch = times.new_full((times.shape[0], kernel_size, kernel_size), never)
     top, left = y - kernel_size // 2, x - kernel_size // 2
@@ -167,13 +168,13 @@ def receptive_field(times: Tensor, y: int, x: int, kernel_size: int) -> Tensor:
 
 
 class STDPLearner:
-    """Changes the weights of the winners, and says when a layer has learnt enough.
+    """Updates the weights of winners and decides when a layer has converged.
 
-    C_l, the measure of Kheradpisheh et al. 2018, is the mean of ``w (1 - w)`` over all weights:
-    0.16 where all are 0.8, and 0 when each has gone to one of the two bounds.
+    C_l, the convergence measure of Kheradpisheh et al. 2018, is the mean of ``w (1 - w)`` over all
+    weights: 0.16 if all are 0.8, and 0 once each has reached one of the two bounds.
 
     Args:
-        config: the constants; None for `STDPConfig()`.
+        config: the parameters; None for `STDPConfig()`.
 
     Example:
         >>> learner = STDPLearner(STDPConfig(a_plus=0.5, a_minus=0.5))
@@ -205,20 +206,20 @@ class STDPLearner:
         kernel_size: int,
         winner_map: int = 0,
     ) -> None:
-        """`order_stdp` on the weights of one map, in place.
+        """Apply `order_stdp` to the weights of one map, in place.
 
         Args:
             weight: ``[C_out, C_in, k, k]``.
-            pre_spike_times: the first spikes of the layer below, ``[C_in, H, W]`` or
-                ``[1, C_in, H, W]``; those of the pooling layer, where one lies between.
-            post_spike_time: when the winner spiked, same unit.
-            winner_y: the winner's row.
-            winner_x: its column.
+            pre_spike_times: first spike times of the layer below, ``[C_in, H, W]`` or
+                ``[1, C_in, H, W]``; those of the pooling layer, if there is one in between.
+            post_spike_time: spike time of the winner, same unit.
+            winner_y: row of the winner.
+            winner_x: column of the winner.
             kernel_size: k, checked against `weight`.
-            winner_map: the winner's map.
+            winner_map: map of the winner.
 
         Raises:
-            ValueError: for shapes that do not fit each other, or a winner outside of them.
+            ValueError: for shapes that do not match, or a winner outside them.
         """
         check_tensor("weight", weight, f"[C_out, C_in, {kernel_size}, {kernel_size}]")
         times = pre_spike_times
@@ -236,11 +237,11 @@ class STDPLearner:
         return soft_bound(weight.detach().double(), self.config).mean().item()
 
     def map_convergence(self, weight: Tensor) -> Tensor:
-        """C_l of each map alone, ``[C_out]``, float64."""
+        """C_l of each map, ``[C_out]``, float64."""
         return soft_bound(weight.detach().double(), self.config).flatten(1).mean(1)
 
     def converged_share(self, weight: Tensor) -> float:
-        """Share of the maps whose own C_l is below `converged_below`."""
+        """Share of the maps with a C_l below `converged_below`."""
         below = self.map_convergence(weight) < self.config.converged_below
         return below.double().mean().item()
 
@@ -249,19 +250,20 @@ class STDPLearner:
         return self.stop_reason(weight, epoch=0) is not None
 
     def stop_reason(self, weight: Tensor, epoch: int) -> str | None:
-        """Why a layer stops now, or None if it goes on.
+        """Why a layer stops now, or None if it continues.
 
         Args:
-            weight: the layer's weights.
-            epoch: number of epochs done.
+            weight: the weights of the layer.
+            epoch: number of completed epochs.
 
         Returns:
-            "C_l" (``C_l < converged_below``), "maps" (`converged_ratio` of the maps are below it,
-            though the mean over all is not), "epochs" (`max_epochs` are done), or None.
+            "C_l" (``C_l < converged_below``), "maps" (a share of `converged_ratio` of the maps is
+            below it, though the mean over all is not), "epochs" (`max_epochs` are completed), or
+            None.
         """
         if self.convergence(weight) < self.config.converged_below:
             return "C_l"
-        # A count, because 0.9 of 10 maps is 9 maps, and floats need not agree.
+        # Compared as a count: 0.9 of 10 maps is 9 maps, which floats need not reproduce exactly.
         below = self.map_convergence(weight) < self.config.converged_below
         if int(below.sum()) >= self.config.converged_ratio * len(below) - 1e-9:
             return "maps"

@@ -1,4 +1,4 @@
-"""What a layer that learnt without labels knows of them: a linear read-out, and winning maps."""
+"""What unsupervised features say about labels: a linear read-out, and winning maps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jarvis.stdp.recipe import Recipe
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-_BATCH = 500  # stimuli whose potentials are held at once
+_BATCH = 500  # stimuli whose potentials are in memory at once
 
 
 def grid_features(
@@ -26,14 +26,14 @@ def grid_features(
 ) -> Tensor:
     """The highest potential of each map in each cell of a grid, at the end of the stimulus.
 
-    The neurons of `layer` do not fire here: they gather, as if their threshold were infinite.
+    The neurons of `layer` do not fire here: they only integrate, as with an infinite threshold.
 
     Args:
         layers: by name, first to last.
         recipe: how the layers before `layer` pool.
-        events: the stimuli, as conv1 hears them.
-        layer: whose potentials.
-        grid: cells a side; 1: the highest of the whole map. At most the map's own side.
+        events: the stimuli, as conv1 receives them.
+        layer: the layer whose potentials are read.
+        grid: cells per side; 1: the highest potential of the whole map. At most the side of a map.
 
     Returns:
         ``[N, maps * grid * grid]`` float32.
@@ -52,17 +52,17 @@ def grid_features(
 def layer_output(
     layers: Mapping[str, ConvSTDP], recipe: Recipe, events: Events, layer: str | None = None
 ) -> Events:
-    """The spikes that `layer` sends on, after its pooling; None: the last of `layers`."""
+    """The output spikes of `layer`, after its pooling; None: of the last of `layers`."""
     names = list(layers)
     after = [] if layer is None else names[names.index(layer) + 1 :]
     return layer_input(layers, recipe, events, after[0] if after else None)
 
 
 def latency_features(events: Events) -> csr_matrix:
-    """One number a unit: 1 for a spike at once, falling to 1/2 for the last step, 0 for none.
+    """One number per unit: 1 for a spike in the first step, down to 1/2 for the last; 0 for none.
 
     Args:
-        events: at most one spike a unit and stimulus.
+        events: at most one spike per unit and stimulus.
 
     Returns:
         sparse ``[N, units]``, float32.
@@ -85,20 +85,20 @@ def linear_readout(
     test: tuple[Tensor | csr_matrix, Tensor],
     c: float | None = None,
 ) -> tuple[float, Tensor]:
-    """A linear support vector machine from features to labels.
+    """A linear support vector machine that predicts labels from features.
 
-    Of a dense feature the mean over the training part is taken off, and all are divided by their
-    common standard deviation there, so that `c` means the same whatever the potentials' unit.
-    Sparse ones are taken as they are.
+    Dense features are centred by their means over the training part and divided by their common
+    standard deviation there, so that the meaning of `c` does not depend on the unit of the
+    potentials. Sparse features are used as they are.
 
     Args:
         train: features ``[N, F]``, dense or sparse, and labels ``[N]``.
         test: same.
-        c: penalty for points on the wrong side; None: 0.02 for dense features, 0.003 for sparse.
-            (Kheradpisheh's 2.4 is for potentials as they are.)
+        c: penalty for margin violations; None: 0.02 for dense features, 0.003 for sparse ones.
+            (The 2.4 of Kheradpisheh et al. is for unscaled potentials.)
 
     Returns:
-        accuracy on `test` from 0 to 1, and the labels that it gives there.
+        accuracy on `test` from 0 to 1, and the predicted labels there.
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0], [4.0], [5.0]])
@@ -123,10 +123,10 @@ def linear_readout(
 
 
 def class_of_maps(winners: Tensor, targets: Tensor, n_maps: int, n_classes: int) -> Tensor:
-    """The class that each map wins most of, relative to how often the class is shown; -1: none.
+    """The class for which each map wins most often, relative to the class frequency; -1: none.
 
     Args:
-        winners: map that won each stimulus, ``[N]``.
+        winners: winning map of each stimulus, ``[N]``.
         targets: classes, ``[N]``.
         n_maps: number of maps.
         n_classes: number of classes.

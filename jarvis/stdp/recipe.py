@@ -1,7 +1,7 @@
-"""A recipe: what an STDP network is made of and how it learns, read from YAML and checked.
+"""A recipe: the layers of an STDP network and how they learn, read from YAML and checked.
 
-Every value has a place, a type and a default; a key that has no place is an error that names it,
-and the nearest right one.
+Every value has a key, a type and a default; an unknown key is an error that names it and the
+closest known one.
 """
 
 import dataclasses
@@ -27,12 +27,12 @@ T = TypeVar("T")
 
 
 class ConfigError(ValueError):
-    """A configuration has a wrong key or value; the message names where, and the fix."""
+    """A configuration has a wrong key or value; the message says where, and how to fix it."""
 
 
 @cache
 def _loader() -> "type[yaml.SafeLoader]":
-    """YAML without its silent rule that of two equal keys the last one counts."""
+    """A YAML loader that rejects duplicate keys, of which YAML silently keeps the last."""
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -57,7 +57,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file; only plain values are read (no Python objects).
 
     Raises:
-        ConfigError: if the file is missing, not YAML, not a mapping, or has a key twice.
+        ConfigError: if the file is missing, not YAML, not a mapping, or has a duplicate key.
     """
     import yaml
 
@@ -79,7 +79,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def check_keys(values: Mapping[str, Any], known: typing.Iterable[str], where: str = "") -> None:
-    """An error that names the first key of `values` that is not known, and the nearest that is.
+    """Raise an error for the first unknown key of `values`, naming it and the closest known one.
 
     Raises:
         ConfigError: if there is one.
@@ -99,18 +99,18 @@ def check_keys(values: Mapping[str, Any], known: typing.Iterable[str], where: st
 
 
 def fill(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
-    """An instance of a dataclass from a mapping, nested ones included.
+    """Create an instance of a dataclass from a mapping, including nested ones.
 
-    Numbers that YAML leaves as text (``1e-4``) are numbers here.
+    Numbers that YAML reads as text (``1e-4``) are converted.
 
     Args:
-        cls: a dataclass that checks itself by raising ValueError.
+        cls: a dataclass that raises ValueError for wrong values.
         values: its fields; those left out keep their defaults.
-        where: what to put before a key in messages, such as ``"conv2.stdp."``.
+        where: prefix of keys in messages, such as ``"conv2.stdp."``.
 
     Raises:
-        ConfigError: for an unknown key, a value of the wrong type or out of range, or a field
-            that has no default and is missing.
+        ConfigError: for an unknown key, a value of the wrong type or out of range, or a missing
+            field without a default.
 
     Example:
         >>> from jarvis.stdp import STDPConfig
@@ -167,7 +167,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, enums and tuples as dicts, values and lists: for JSON, YAML and checkpoints."""
+    """Dataclasses, enums and tuples as dicts, values and lists, for JSON, YAML and checkpoints."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Enum):
@@ -181,7 +181,7 @@ def plain(value: Any) -> Any:
 
 LAYERS = ("conv1", "conv2", "conv3")
 
-#: The networks of the papers. Learning rates and thresholds of the contest come from
+#: The networks of the papers. Learning rates and thresholds of the competition come from
 #: `STDPConfig.from_paper` and `WTAConfig.from_paper`.
 PAPERS: dict[str, dict[str, Any]] = {
     "igarss2023": {
@@ -202,7 +202,7 @@ PAPERS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class InputConfig:
-    """How a picture becomes spikes: filters, a cut-off, latencies. Event data skip all of it.
+    """How a picture is encoded as spikes: filters, a cut-off, latencies. Not used for event data.
 
     Args:
         filter: "dog" (ON and OFF), "gabor" (four orientations), or "none" (brightness itself).
@@ -210,8 +210,8 @@ class InputConfig:
         sigma_center: narrow Gaussian of "dog", or the Gaussian of "gabor", pixels.
         sigma_surround: wide Gaussian of "dog", pixels.
         frequency: of "gabor", cycles per pixel.
-        threshold: weaker responses are cut off; pictures lie in [0, 1].
-        local_normalisation: radius of it, pixels; None: without.
+        threshold: weaker responses are set to 0; pixel values are in [0, 1].
+        local_normalisation: its radius, pixels; None: no local normalisation.
         latency: "rank" or "linear", see `encoding.intensity_to_latency`.
         picture_size: side to which the pictures of a folder are scaled, pixels.
 
@@ -247,19 +247,20 @@ class InputConfig:
 
 @dataclass(frozen=True)
 class LayerConfig:
-    """One convolution: its neurons, its pooling and how it learns.
+    """One convolutional layer: its neurons, its pooling and how it learns.
 
     Args:
-        maps: number of its maps; of conv3 one a class.
-        kernel_size: side of the square that a neuron sees.
-        threshold: at which a neuron fires; also the rest of the adaptive threshold.
-        leak: what each step takes from the potential.
-        pool: side of the max-pooling window behind it; 1: none.
-        inhibit: whether only the first map to fire at a place is passed on.
-        double_every: stimuli after which both learning rates double; 0: they stay.
-        a_plus_max: where the doubling ends.
+        maps: number of maps; for conv3 one per class.
+        kernel_size: side of a neuron's square receptive field.
+        threshold: potential at which a neuron fires; also the resting value of the adaptive
+            threshold.
+        leak: amount subtracted from the potential at every step.
+        pool: side of the max-pooling window after the layer; 1: no pooling.
+        inhibit: whether only the first map to fire at a location is passed on.
+        double_every: both learning rates double after this many stimuli; 0: never.
+        a_plus_max: upper limit of the doubled a_plus.
         filters: of a fixed conv1, "gabor" or "dog"; see `fixed_filters`.
-        polarity: what they make of ON and OFF: "sum", "difference" or "separate".
+        polarity: how they combine ON and OFF: "sum", "difference" or "separate".
         stdp: learning rule and stopping rules.
         wta: the competition.
 
@@ -296,14 +297,15 @@ class SegmentConfig:
     """How class spikes become instances; see `instances.hulk` and `instances.smash`.
 
     Args:
-        level: a pixel is part of a spike's mask from this share of its highest saliency on.
-        threshold: two class spikes of a higher SMASH score are of one object.
+        level: a pixel belongs to the mask of a spike if its saliency is at least this share of
+            the highest one.
+        threshold: two class spikes with a higher SMASH score belong to the same object.
         align: "time", "age" or "none": which steps of two hashes are compared.
-        min_spikes: an instance has at least so many class spikes.
-        once: whether neurons fire at most once a stimulus here too, as they do while learning.
-        max_spikes: class spikes of a stimulus that are looked at, the earliest first.
-        fill: gaps in each step's mask are closed that are at most twice as wide, pixels; events
-            outline an object, and this takes in what lies between them.
+        min_spikes: smallest number of class spikes of an instance.
+        once: whether neurons fire at most once per stimulus here, too, as during learning.
+        max_spikes: number of class spikes per stimulus that are used, the earliest first.
+        fill: gaps up to twice this width in the mask of each step are closed, pixels; events
+            only outline an object, and this fills its interior.
 
     Raises:
         ValueError: for a value outside its range; the message begins with its name.
@@ -328,16 +330,16 @@ class SegmentConfig:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole run: input, layers, and what the data set is cut down to.
+    """A complete run: input, layers, and the part of the data set that is used.
 
     Args:
         conv1: first layer; fixed filters unless `train_conv1`.
         conv2: second layer.
-        conv3: third layer, one map a class; None: the network ends with conv2.
-        paper: preset that the values started from.
+        conv3: third layer, one map per class; None: the network ends with conv2.
+        paper: preset from which the values were taken.
         n_steps: T.
-        train_conv1: whether conv1 learns too.
-        samples: train on the first so many stimuli; None: all.
+        train_conv1: whether conv1 learns, too.
+        samples: train on this many stimuli, the first ones; None: all.
         input: how pictures become spikes.
         segment: how class spikes become instances; learning does not depend on it.
 
@@ -362,7 +364,7 @@ class Recipe:
 
     @property
     def layers(self) -> dict[str, LayerConfig]:
-        """The layers that there are, first to last."""
+        """The layers of the network by name, first to last."""
         layers = {name: getattr(self, name) for name in LAYERS}
         return {name: layer for name, layer in layers.items() if layer is not None}
 
@@ -375,17 +377,17 @@ def make_recipe(
     max_epochs: int | None = None,
     where: str = "",
 ) -> Recipe:
-    """A recipe from a paper's preset and what is to differ from it.
+    """A recipe from the preset of a paper and the values that override it.
 
-    Two keys besides those of `Recipe` hold for all layers at once: ``stdp`` and ``wta``; a layer's
-    own go before them. ``wta.theta_rest`` is not among them: it is the layer's ``threshold``.
+    In addition to the keys of `Recipe`, ``stdp`` and ``wta`` apply to all layers; those of a layer
+    take precedence. ``wta.theta_rest`` is not accepted: it is the layer's ``threshold``.
 
     Args:
-        values: nested, as YAML gives them; its ``paper`` is used where `paper` is None.
+        values: nested, as read from YAML; its ``paper`` is used if `paper` is None.
         paper: "igarss2023", "kheradpisheh2018" or None.
-        n_classes: maps of conv3, if not what the recipe says.
-        max_epochs: of every layer, if not what the recipe says.
-        where: what to put before a key in messages, such as a file name.
+        n_classes: maps of conv3, overrides the recipe.
+        max_epochs: of every layer, overrides the recipe.
+        where: prefix of keys in messages, such as a file name.
 
     Raises:
         ConfigError: for a wrong key or value; it names both.
@@ -409,7 +411,7 @@ def make_recipe(
         raise ConfigError(f"{where}paper: {asked!r} here, but {paper!r} was asked for: keep one")
     paper = paper or asked
     preset = PAPERS[paper] if paper is not None else {}
-    for name in LAYERS:  # before anything is missed that a mistyped key was meant to give
+    for name in LAYERS:  # mistyped keys first, before the value that one was meant to set is missed
         if values.get(name) is not None:
             given = _plain_mapping(values[name], f"{where}{name}")
             check_keys(given, [f.name for f in fields(LayerConfig)], f"{where}{name}.")
@@ -419,7 +421,7 @@ def make_recipe(
         given = values.get(name, {} if name in preset or name != "conv3" else None)
         if given is None and name == "conv3":
             if n_classes is not None:
-                raise ConfigError(f"{where}n_classes: there is no conv3 whose maps they would be")
+                raise ConfigError(f"{where}n_classes: it sets the maps of conv3, but there is none")
             merged[name] = None
             continue
         layer = {**preset.get(name, {}), **_plain_mapping(given, f"{where}{name}")}
@@ -444,7 +446,7 @@ def _layer(
     top: str,
     where: str,
 ) -> LayerConfig:
-    """A layer whose `stdp` and `wta` are the paper's, then those of all layers, then its own."""
+    """A layer: its `stdp` and `wta` from the paper, then from the common values, then its own."""
     own = {key: values.pop(key, None) for key in ("stdp", "wta")}
     layer = fill(LayerConfig, values, where)
     learning: dict[str, Any] = {}
@@ -455,7 +457,7 @@ def _layer(
             if given is None:
                 continue
             if "theta_rest" in _plain_mapping(given, place):
-                raise ConfigError(f"{place}.theta_rest: it is the layer's threshold; give that")
+                raise ConfigError(f"{place}.theta_rest: set the layer's threshold instead")
             fill(cls, {**merged, **_rest(cls, layer), **given}, f"{place}.")
             merged |= given
         learning[key] = fill(cls, {**merged, **_rest(cls, layer)}, f"{where}{key}.")
@@ -469,7 +471,7 @@ def _rest(cls: type, layer: LayerConfig) -> dict[str, float]:
 
 
 def read_recipe(path: str | Path, paper: str | None = None, **options: Any) -> Recipe:
-    """A recipe from a YAML file; the other arguments are those of `make_recipe`.
+    """Read a recipe from a YAML file; the other arguments are those of `make_recipe`.
 
     Raises:
         ConfigError: if the file cannot be read, or for a wrong key or value; it names both.
@@ -478,7 +480,7 @@ def read_recipe(path: str | Path, paper: str | None = None, **options: Any) -> R
 
 
 def restore_recipe(values: Mapping[str, Any]) -> Recipe:
-    """The recipe that `plain` wrote into a checkpoint, also before soft bounds had this name."""
+    """The recipe that `plain` wrote to a checkpoint; also reads the old name of soft bounds."""
     values = dict(values)
     for name in LAYERS:
         rule = (values.get(name) or {}).get("stdp", {})

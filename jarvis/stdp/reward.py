@@ -1,16 +1,16 @@
-"""Reward-modulated STDP: a layer that decides, and learns from being told right or wrong.
+"""Reward-modulated STDP: a layer makes a decision and learns from whether it was right or wrong.
 
-The maps of the layer are shared out among the classes. No neuron fires before the stimulus is
-over; then the one with the highest potential decides for its map's class, and its synapses alone
+Each class has the same number of maps of the layer. No neuron fires before the end of the stimulus;
+then the neuron with the highest potential decides for the class of its map, and only its synapses
 learn::
 
     right:  dw = +a_plus  where the input fired,  -a_minus where it was silent
     wrong:  dw = -b_minus where the input fired,  +b_plus  where it was silent
 
-each times ``(w - w_min) (w_max - w)`` with soft bounds. w stays within its bounds.
+each multiplied by ``(w - w_min) (w_max - w)`` with soft bounds. w is clamped to its bounds.
 
 Source: Mozafari, Ganjtabesh, Nowzari-Dalini, Thorpe & Masquelier 2019, Pattern Recognition 94:87;
-the additive form within [0.2, 0.8] is that of its example in SpykeTorch.
+the additive form within [0.2, 0.8] is that of the SpykeTorch example.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from jarvis.support.checks import check_integer, check_number, check_tensor, che
 
 
 class RewardRates(NamedTuple):
-    """Step sizes, each positive: rewarded for early and silent inputs, punished for both."""
+    """Step sizes, all positive: a for reward, b for punishment, for firing and silent inputs."""
 
     a_plus: float = 0.004
     a_minus: float = 0.003
@@ -35,20 +35,20 @@ class RewardRates(NamedTuple):
 
 
 class RewardSTDP(ConvSTDP):
-    """A convolutional layer whose most excited neuron names the class.
+    """A convolutional layer whose neuron with the highest potential decides the class.
 
     Args:
         in_channels: channels of the input.
         n_classes: number of classes.
-        maps_per_class: maps that speak for each class; map m speaks for ``m // maps_per_class``.
-        kernel_size: side of the square that a neuron sees.
+        maps_per_class: maps for each class; map m belongs to class ``m // maps_per_class``.
+        kernel_size: side of a neuron's square receptive field.
         rates: step sizes of reward and punishment.
-        dropout: share of the maps that take no part, drawn anew for each stimulus while learning.
-        adapt_every: stimuli after which the rates are set to the share of errors; 0: they stay. A
-            layer that is mostly right has little to learn from being right: reward is scaled by
+        dropout: share of the maps that are inactive, drawn anew for each stimulus during learning.
+        adapt_every: after this many stimuli the rates are scaled by the share of errors; 0: never.
+            A layer that is mostly right has little to learn from being right: reward is scaled by
             ``least + span * errors``, punishment by ``least + span * (1 - errors)``.
         least: smallest scale of a rate.
-        span: what errors add to it.
+        span: increase of the scale with the share of errors.
         stdp: form of the rule, bounds and initial weights (its rates are not used); None: additive
             within [0.2, 0.8].
         generator: draws the initial weights.
@@ -102,7 +102,7 @@ class RewardSTDP(ConvSTDP):
         self.register_buffer("errors", torch.zeros((), dtype=torch.int64))  # since it was set
 
     def scaled_rates(self) -> RewardRates:
-        """The step sizes of the next stimuli, by the share of errors in the last."""
+        """The step sizes for the next stimuli, scaled by the share of errors in the last ones."""
         if not self.adapt_every:
             return self.reward_rates
         wrong = float(self.error_rate)
@@ -123,16 +123,17 @@ class RewardSTDP(ConvSTDP):
         """Decide and learn, one stimulus after another.
 
         Args:
-            events: the stimuli, of units ``(in_channels, height, width)``.
-            labels: the right classes ``[B]``.
-            order: which stimuli, in which order, ``[n]``; None: all, as they come.
-            generator: draws the dropout; None: torch's own.
+            events: the stimuli, with units ``(in_channels, height, width)``.
+            labels: the correct classes ``[B]``.
+            order: indices of the stimuli to present, in order, ``[n]``; None: all, in sequence.
+            generator: draws the dropout; None for torch's default generator.
 
         Returns:
-            the decisions ``[n]``, each made before its own lesson; -1 where no neuron was excited.
+            the decisions ``[n]``, each made before learning from that stimulus; -1 if no neuron was
+            excited.
 
         Raises:
-            ValueError: for events of other units or in ms, or labels that do not fit.
+            ValueError: for events with other units or in ms, or labels that do not match.
         """
         times, units, offsets = self._arrays(events)
         _, height, width = events.shape
@@ -181,11 +182,11 @@ class RewardSTDP(ConvSTDP):
         return torch.from_numpy(decided)
 
     def decide(self, events: Events) -> Tensor:
-        """The class of the neuron with the highest potential, ``[B]``; -1 where all are silent."""
+        """The class of the neuron with the highest potential, ``[B]``; -1 if all are silent."""
         decisions = []
         for first in range(0, len(events), 500):
             v = self.potentials(events[first : first + 500]).flatten(2).amax(2)
             best = v.amax(1, keepdim=True)
-            m = (v == best).int().argmax(1)  # the lowest map of equals
+            m = (v == best).int().argmax(1)  # the lowest map in a tie
             decisions.append(torch.where(best[:, 0] > 0, m // self.maps_per_class, -1))
         return torch.cat(decisions) if decisions else torch.zeros(0, dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""What an STDP network hears: pictures as latencies of their edges, recordings as they are."""
+"""Input of an STDP network: pictures as edge latencies, recordings as they are."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from jarvis.support.checks import check_choice
 
 DATASETS = ("digits", "mnist", "nmnist", "satellites", "folder")
 
-_BATCH = 1000  # pictures filtered together: more would need memory and no less time
+_BATCH = 1000  # pictures filtered together: more would take more memory and save no time
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Stimuli:
     """A split of a data set as spikes.
 
     Args:
-        events: N samples of units ``(channels, height, width)``, in steps.
-        targets: class labels ``[N]``; None where there are none.
+        events: N samples with units ``(channels, height, width)``, in steps.
+        targets: class labels ``[N]``; None if there are none.
         n_classes: number of classes; 0 without labels.
-        source: in one line, what this is.
-        scenes: the generated scenes with their truth, where it is these.
+        source: one-line description of the data.
+        scenes: the generated scenes with their ground truth; None for other data sets.
     """
 
     events: Events
@@ -48,7 +48,7 @@ class Stimuli:
 
 
 def edges(images: Tensor, config: InputConfig) -> Tensor:
-    """What the filters find in pictures ``[B, 1, H, W]`` in [0, 1]: ``[B, channels, H, W]``.
+    """Filter responses to pictures ``[B, 1, H, W]`` in [0, 1]: ``[B, channels, H, W]``.
 
     Example:
         >>> edges(torch.rand(2, 1, 16, 16), InputConfig()).shape  # ON and OFF
@@ -64,7 +64,7 @@ def edges(images: Tensor, config: InputConfig) -> Tensor:
         found = filter_images(images, bank, config.threshold)
     if config.local_normalisation is not None:
         found = local_normalisation(found, config.local_normalisation)
-    # Latencies that are linear in the intensity need it in [0, 1]: the strongest edge is 1.
+    # Latencies linear in the intensity need it in [0, 1]: the strongest edge is scaled to 1.
     brightness = config.filter == "none" and config.local_normalisation is None
     if config.latency == "linear" and not brightness:
         found = found / found.flatten(1).amax(1).clamp_min(1e-12)[:, None, None, None]
@@ -72,7 +72,7 @@ def edges(images: Tensor, config: InputConfig) -> Tensor:
 
 
 def picture_events(data: ArrayDataset, config: InputConfig, n_steps: int) -> Events:
-    """The edges of pictures as one spike each, the stronger the earlier.
+    """The edges of pictures as one spike each; stronger edges spike earlier.
 
     Args:
         data: pictures ``[N, 1, H, W]``.
@@ -80,7 +80,7 @@ def picture_events(data: ArrayDataset, config: InputConfig, n_steps: int) -> Eve
         n_steps: T.
 
     Returns:
-        events of units ``(channels, H, W)``.
+        events with units ``(channels, H, W)``.
 
     Example:
         >>> picture_events(datasets.digits("val").subset(3), InputConfig(size=3), n_steps=8).shape
@@ -103,15 +103,15 @@ def load_stimuli(
     limit: int | None = None,
     noise: float | None = None,
 ) -> Stimuli:
-    """A split of a data set, as the spikes that `recipe` makes of it.
+    """A split of a data set, encoded as spikes according to `recipe`.
 
     Args:
         name: one of `DATASETS`.
         split: "train", "val" or "test".
-        recipe: its `n_steps` and `input` count here.
-        folder: of "folder": where the pictures are.
-        limit: only the first so many; of the generated scenes there are 500 without it.
-        noise: of "satellites": share of the pixels that fire by chance in a frame.
+        recipe: only its `n_steps` and `input` are used.
+        folder: for "folder": where the pictures are.
+        limit: number of samples, the first ones; None: all, or 500 generated scenes.
+        noise: for "satellites": share of the pixels that fire by chance in a frame.
 
     Raises:
         ValueError: for an unknown data set.

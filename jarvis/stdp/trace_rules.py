@@ -1,21 +1,20 @@
-"""Spike-timing dependent plasticity with traces: pairs of spikes, and what all trace rules share.
+"""Spike-timing-dependent plasticity with traces: pair, triplet and three-factor rules.
 
-A trace remembers the recent spikes of a neuron in one number, so that a rule sums over all pairs
-of spikes without listing them. Every rule works through a step in this order:
+A trace summarises the recent spikes of a neuron in one number, so that a rule sums over all pairs
+of spikes without enumerating them. Every rule processes a step in this order:
 
 1. all traces decay over the step;
-2. the input spikes of this step enter the trace that output spikes read;
-3. output spikes potentiate by what they read, input spikes depress by what they read;
-4. all spikes enter the other traces.
+2. the input spikes of this step are added to the trace that output spikes read;
+3. output spikes potentiate and input spikes depress, each in proportion to the trace they read;
+4. all spikes are added to the other traces.
 
-So an input spike of step t counts as *before* an output spike of the same step, at a distance of
-0 ms: the input of step t is what a `LIFLayer` has answered to in step t. ``same_step="ignored"``
-does (2) after (3), and such a pair changes nothing.
+An input spike of step t thus counts as *before* an output spike of the same step, with an interval
+of 0 ms: a `LIFLayer` responds to the input of step t within step t. ``same_step="ignored"``
+performs (2) after (3), so that such a pair has no effect.
 
-Weights are ``[n_post, n_pre]``, spikes ``[B, n]`` a step; the B samples move the weight by the mean
-of what each asks for. No gradients are recorded. `PairSTDP` sums over pairs of spikes,
-`TripletSTDP` also looks at a third, and `ThreeFactorSTDP` keeps an eligibility trace until a reward
-arrives.
+Weights are ``[n_post, n_pre]``, spikes ``[B, n]`` per step; the weight changes by the mean over the
+B samples. No gradients are recorded. `PairSTDP` sums over pairs of spikes, `TripletSTDP` also takes
+a third spike into account, and `ThreeFactorSTDP` keeps an eligibility trace until a reward arrives.
 """
 
 import math
@@ -47,7 +46,7 @@ class PairState(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class TraceRule:
-    """What the rules share: the step's length, who pairs with whom, bounds, and the time loop."""
+    """What the rules share: time step, pairing of spikes, bounds, and the time loop."""
 
     dt: float = 1.0
     interaction: str = "all"
@@ -60,7 +59,7 @@ class TraceRule:
         check_choice("interaction", self.interaction, INTERACTIONS)
         check_choice("bounds", self.bounds, BOUNDS)
         check_choice("same_step", self.same_step, SAME_STEP)
-        for name, value in vars(self).items():  # those of the subclass, too
+        for name, value in vars(self).items():  # including those of the subclass
             if name == "dt" or (name.startswith("tau") and value is not None):
                 check_number(name, value, "ms", above=0)
             elif name.startswith("a"):
@@ -72,11 +71,11 @@ class TraceRule:
         return exp_decay(tau, self.dt) * trace
 
     def _with(self, trace: Tensor, spikes: Tensor) -> Tensor:
-        """The trace after these spikes: counted up, or only the last spike remembered."""
+        """The trace after these spikes: incremented, or set to 1 by the most recent spike."""
         return trace + spikes if self.interaction == "all" else torch.where(spikes > 0, 1.0, trace)
 
     def _moved(self, weight: Tensor, up: Tensor | float, down: Tensor | float) -> Tensor:
-        """The change of a weight that is pushed up and down by these amounts, both >= 0."""
+        """The weight change due to potentiation and depression, both >= 0, within the bounds."""
         if self.bounds == "soft":
             up, down = up * (self.w_max - weight), down * (weight - self.w_min)
         change = torch.as_tensor(up - down)
@@ -86,7 +85,7 @@ class TraceRule:
 
     def _apply(self, weight: Tensor, change: Tensor) -> Tensor:
         moved = weight + change
-        # The change is already within bounds; a sum may still round to just beyond them.
+        # The change already respects the bounds, but the sum may round to just beyond them.
         return moved if self.bounds == "none" else moved.clamp(self.w_min, self.w_max)
 
     def _check(self, pre: Tensor, post: Tensor, weight: Tensor, axes: str) -> None:
@@ -97,7 +96,7 @@ class TraceRule:
         for name, x in (("pre", pre), ("post", post), ("weight", weight)):
             check_values(name, x)
         if self.bounds != "none" and weight.numel():
-            # Adding up the changes of `step` may round to just beyond a bound.
+            # The sum of changes by `step` may round to just beyond a bound.
             slack = 1e-5 * (self.w_max - self.w_min)
             low, high = weight.aminmax()
             if low < self.w_min - slack or high > self.w_max + slack:
@@ -120,7 +119,7 @@ class TraceRule:
         return state
 
     def initial_state(self, pre: Tensor, post: Tensor) -> Any:
-        """Traces of neurons that have never fired, for spikes like ``[B, n_pre], [B, n_post]``."""
+        """Zero traces for spikes shaped ``[B, n_pre]`` and ``[B, n_post]``."""
         raise NotImplementedError
 
     def _step(self, pre: Tensor, post: Tensor, weight: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -135,14 +134,14 @@ class TraceRule:
         Args:
             pre: input spikes of this step ``[B, n_pre]``, 0 or 1.
             post: output spikes of this step ``[B, n_post]``, 0 or 1.
-            weight: ``[n_post, n_pre]``; it is read, not changed.
-            state: the traces before the step; None for neurons that have never fired.
+            weight: ``[n_post, n_pre]``; not modified.
+            state: the traces before the step; None for zero traces.
 
         Returns:
-            the change of the weight ``[n_post, n_pre]``, bounds included, and the new state.
+            the weight change ``[n_post, n_pre]``, limited by the bounds, and the new state.
 
         Raises:
-            ValueError: for shapes that do not fit, NaN, or weights outside their bounds.
+            ValueError: for shapes that do not match, NaN, or weights outside their bounds.
             TypeError: for tensors that are not floating-point.
         """
         self._check(pre, post, weight, "B")
@@ -154,9 +153,9 @@ class TraceRule:
     ) -> tuple[Tensor, Any]:
         """All steps of two spike trains ``[T, B, n_pre]`` and ``[T, B, n_post]``.
 
-        Returns the weight after them ``[n_post, n_pre]`` (the one given stays as it is) and the
-        state. For a rule whose output spikes depend on the weight, call `step` in your own loop.
-        Raises as `step` does.
+        Returns the final weight ``[n_post, n_pre]`` (`weight` is not modified) and the final state.
+        If the output spikes depend on the weight, call `step` in a loop of your own instead.
+        Raises the same errors as `step`.
         """
         self._check(pre, post, weight, "T, B")
         if len(pre):
@@ -166,7 +165,7 @@ class TraceRule:
     def _run(
         self, step: Callable[..., Any], trains: tuple[Tensor, ...], weight: Tensor, state: Any
     ) -> tuple[Tensor, Any]:
-        """The weight after all steps of some trains ``[T, ...]``, and the state."""
+        """The weight and the state after all steps of the trains ``[T, ...]``."""
         for now in zip(*trains, strict=True):
             change, state = step(*now, weight, state)
             weight = self._apply(weight, change)
@@ -174,37 +173,37 @@ class TraceRule:
 
 
 def _sized(axes: str, x: Tensor) -> str:
-    """The names of x's first axes with their sizes, such as "T=5, B=2"."""
+    """The names of the first axes of x with their sizes, such as "T=5, B=2"."""
     return ", ".join(f"{name}={n}" for name, n in zip(axes.split(", "), x.shape, strict=False))
 
 
 def outer(post: Tensor, pre: Tensor) -> Tensor:
-    """``[n_post, n_pre]``: products of ``[B, n_post]`` and ``[B, n_pre]``, the mean over B."""
+    """Outer product of ``[B, n_post]`` and ``[B, n_pre]``, mean over B: ``[n_post, n_pre]``."""
     return post.T @ pre / len(pre)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairSTDP(TraceRule):
-    r"""Pair-based STDP: input before output potentiates, input after output depresses.
+    r"""Pair-based STDP: pre before post potentiates, post before pre depresses.
 
-    Each pair of spikes at the distance ``s = t_post - t_pre`` moves the weight by::
+    Each pair of spikes with the interval ``s = t_post - t_pre`` changes the weight by::
 
         s >= 0:  dw = +a_plus  exp(-s / tau_plus)
         s <  0:  dw = -a_minus exp( s / tau_minus)
 
-    times ``(w_max - w)`` and ``(w - w_min)`` with soft bounds. The defaults are Song's, relative to
-    ``w_max = 1``; his depression slightly outweighs potentiation.
+    multiplied by ``(w_max - w)`` and ``(w - w_min)``, respectively, with soft bounds. The defaults
+    are those of Song et al., relative to ``w_max = 1``; depression slightly outweighs potentiation.
 
     Args:
-        a_plus, a_minus: sizes of both, in units of the weight (both at least 0).
-        tau_plus, tau_minus: how far both reach, ms.
+        a_plus, a_minus: amplitudes, in units of the weight (both at least 0).
+        tau_plus, tau_minus: time constants of the window, ms.
         dt: time step, ms.
-        interaction: "all": every pair counts. "nearest": an output spike pairs with the last input
-            spike before it only, an input spike with the last output spike before it only.
-        bounds: "hard" (additive, cut off at `w_min` and `w_max`), "soft" (multiplicative: changes
+        interaction: "all": every pair contributes. "nearest": an output spike pairs only with the
+            last input spike before it, an input spike only with the last output spike before it.
+        bounds: "hard" (additive, clipped at `w_min` and `w_max`), "soft" (multiplicative: changes
             shrink towards the bound) or "none".
         w_min, w_max: the bounds.
-        same_step: "causal" or "ignored", see this file's first lines.
+        same_step: "causal" or "ignored", see the module docstring.
 
     Raises:
         ValueError: for a value outside its range; the message names it.
@@ -228,13 +227,13 @@ class PairSTDP(TraceRule):
     tau_minus: float = 20.0
 
     def initial_state(self, pre: Tensor, post: Tensor) -> PairState:
-        """Traces of neurons that have never fired, for spikes like ``[B, n_pre], [B, n_post]``."""
+        """Zero traces for spikes shaped ``[B, n_pre]`` and ``[B, n_post]``."""
         return PairState(torch.zeros_like(pre), torch.zeros_like(post))
 
     def _read(
         self, pre: Tensor, post: Tensor, state: PairState
     ) -> tuple[tuple[Tensor, Tensor], PairState]:
-        """What output spikes read (potentiation), what input spikes read, and the new traces."""
+        """The traces that output spikes (potentiation) and input spikes read, and the new state."""
         r, o = self._decayed(state.pre, self.tau_plus), self._decayed(state.post, self.tau_minus)
         after = PairState(self._with(r, pre), self._with(o, post))
         return (after.pre if self.same_step == "causal" else r, o), after
@@ -248,15 +247,15 @@ class PairSTDP(TraceRule):
 def stdp_window(
     rule: PairSTDP, delta_t: ArrayLike, weight: float | None = None
 ) -> np.ndarray[Any, Any]:
-    """The change of a weight by one pair of spikes, in closed form.
+    """The weight change caused by one pair of spikes, in closed form.
 
     Args:
         rule: a pair rule.
         delta_t: ``t_post - t_pre``, ms; any shape.
-        weight: the weight before the pair; needed with soft bounds. Hard bounds are left out.
+        weight: the weight before the pair; required for soft bounds. Hard bounds are ignored.
 
     Returns:
-        the change, shaped like `delta_t`. At 0 it is that of a pair within one step.
+        the change, shaped like `delta_t`. The value at 0 is for a pair within one step.
 
     Raises:
         ValueError: for soft bounds without a weight.
@@ -291,13 +290,13 @@ class TripletState(NamedTuple):
 class TripletSTDP(TraceRule):
     r"""Triplet STDP: the second output spike of a burst potentiates more.
 
-    With two traces a neuron, r1, r2 (tau_plus, tau_x) and o1, o2 (tau_minus, tau_y)::
+    With two traces per neuron, r1, r2 (tau_plus, tau_x) and o1, o2 (tau_minus, tau_y)::
 
         at an output spike:  w += r1 (a2_plus  + a3_plus  o2)
         at an input spike:   w -= o1 (a2_minus + a3_minus r2)
 
-    where o2 and r2 do not hold the spike itself yet. Without `a3` it is the pair rule. The defaults
-    are the minimal model of visual cortex, all to all; `from_paper` has the others.
+    where o2 and r2 do not yet include the spike itself. With `a3` of 0 this is the pair rule. The
+    defaults are the minimal all-to-all model of visual cortex; `from_paper` has the others.
 
     Args:
         a2_plus, a2_minus: pair terms, in units of the weight.
@@ -330,7 +329,7 @@ class TripletSTDP(TraceRule):
     def from_paper(
         name: str, *, interaction: str = "all", minimal: bool = False, **options: Any
     ) -> "TripletSTDP":
-        """A published parameter set; its changes are relative to the weight before the experiment.
+        """A published parameter set; changes are relative to the weight before the experiment.
 
         Args:
             name: "visual_cortex" (fitted to Sjostrom et al. 2001) or "hippocampus" (cultures,
@@ -340,7 +339,7 @@ class TripletSTDP(TraceRule):
             **options: further arguments, such as `dt`.
 
         Raises:
-            ValueError: for an unknown name; the message lists those there are.
+            ValueError: for an unknown name; the message lists the known ones.
 
         Source: Pfister & Gerstner 2006, tables of fitted parameters.
         """
@@ -358,7 +357,7 @@ class TripletSTDP(TraceRule):
         return replace(rule, **options)
 
     def initial_state(self, pre: Tensor, post: Tensor) -> TripletState:
-        """Traces of neurons that have never fired, for spikes like ``[B, n_pre], [B, n_post]``."""
+        """Zero traces for spikes shaped ``[B, n_pre]`` and ``[B, n_post]``."""
         r, o = torch.zeros_like(pre), torch.zeros_like(post)
         return TripletState(r, r, o, o)
 
@@ -374,7 +373,7 @@ class TripletSTDP(TraceRule):
         return self._moved(weight, up, down), after
 
 
-# (a2_plus, a3_plus, a2_minus, a3_minus, tau_x, tau_y); tau_x acts on nothing where a3_minus is 0.
+# (a2_plus, a3_plus, a2_minus, a3_minus, tau_x, tau_y); tau_x has no effect where a3_minus is 0.
 _PUBLISHED = {
     ("visual_cortex", "all", False): (5e-10, 6.2e-3, 7e-3, 2.3e-4, 101.0, 125.0),
     ("visual_cortex", "all", True): (0.0, 6.5e-3, 7.1e-3, 0.0, 101.0, 114.0),
@@ -388,36 +387,37 @@ _PUBLISHED = {
 
 
 class ThreeFactorState(NamedTuple):
-    """What a three-factor rule remembers."""
+    """The state of a three-factor rule."""
 
     traces: PairState  #: of the pair rule
-    eligibility: Tensor  #: ``[B, n_post, n_pre]``: changes that wait for a reward
-    reward: Tensor  #: ``[B]``: what is left of the rewards so far (with `tau_reward`)
+    eligibility: Tensor  #: ``[B, n_post, n_pre]``: eligibility trace of each synapse
+    reward: Tensor  #: ``[B]``: low-pass filtered reward (with `tau_reward`)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ThreeFactorSTDP:
-    r"""Reward-modulated STDP: what a pair of spikes would change waits for a reward.
+    r"""Reward-modulated STDP: pairs of spikes leave an eligibility trace until a reward arrives.
 
     Each step, in this order::
 
         e = exp(-dt/tau_eligibility) e + (changes by the pair rule, without bounds)
         m = reward                                                (without tau_reward)
         m = exp(-dt/tau_reward) m + (1 - exp(-dt/tau_reward)) reward
-        dw = m e,  within the pair rule's bounds
+        dw = m e,  within the bounds of the pair rule
 
-    So a pair may be as old as `tau_eligibility` and is still rewarded or punished; without reward
-    nothing changes. The factor before the reward lets a reward of 1 amount to 1 in all, however
-    long it acts. Soft bounds act on `dw`: a change up is scaled by ``w_max - w``, one down by
-    ``w - w_min``. Each sample has its own eligibility and reward; the weight moves by the mean.
+    A pair of spikes can thus be rewarded or punished within about `tau_eligibility`; without a
+    reward nothing changes. The factor in front of the reward makes the total effect of a reward of
+    1 independent of `tau_reward`. Soft bounds act on `dw`: potentiation is scaled by ``w_max - w``,
+    depression by ``w - w_min``. Each sample has its own eligibility and reward; the weight changes
+    by the mean over samples.
 
-    Give as reward the *surprise*, reward minus expected reward: with a mean other than 0 the pair
-    rule learns on its own beside it.
+    Pass the *reward prediction error* (reward minus expected reward) as reward: if its mean is not
+    0, the pair rule also learns independently of the reward.
 
     Args:
         pair: the rule for pairs, with its bounds.
-        tau_eligibility: how long a pair waits, ms.
-        tau_reward: how long a reward acts, ms; None: only in its own step.
+        tau_eligibility: time constant of the eligibility trace, ms.
+        tau_reward: time constant of the reward, ms; None: a reward acts only in its own step.
 
     Raises:
         ValueError: for a value outside its range; the message names it.
@@ -445,7 +445,7 @@ class ThreeFactorSTDP:
             check_number("tau_reward", self.tau_reward, "ms", above=0)
 
     def initial_state(self, pre: Tensor, post: Tensor) -> ThreeFactorState:
-        """Nothing fired, nothing waits: for spikes like ``[B, n_pre]`` and ``[B, n_post]``."""
+        """Zero traces, eligibility and reward for spikes ``[B, n_pre]`` and ``[B, n_post]``."""
         eligibility = post.new_zeros(*post.shape, pre.shape[-1])
         return ThreeFactorState(
             self.pair.initial_state(pre, post), eligibility, pre.new_zeros(len(pre))
@@ -493,14 +493,14 @@ class ThreeFactorSTDP:
             pre: input spikes of this step ``[B, n_pre]``, 0 or 1.
             post: output spikes of this step ``[B, n_post]``, 0 or 1.
             reward: ``[B]``, any sign; mostly 0.
-            weight: ``[n_post, n_pre]``; it is read, not changed.
-            state: traces, eligibility and rewards before the step; None for none.
+            weight: ``[n_post, n_pre]``; not modified.
+            state: traces, eligibility and reward before the step; None for zeros.
 
         Returns:
-            the change of the weight ``[n_post, n_pre]``, bounds included, and the new state.
+            the weight change ``[n_post, n_pre]``, limited by the bounds, and the new state.
 
         Raises:
-            ValueError: for shapes that do not fit, NaN, or weights outside their bounds.
+            ValueError: for shapes that do not match, NaN, or weights outside their bounds.
             TypeError: for tensors that are not floating-point.
         """
         self.pair._check(pre, post, weight, "B")
@@ -519,8 +519,8 @@ class ThreeFactorSTDP:
     ) -> tuple[Tensor, ThreeFactorState | None]:
         """All steps of spike trains ``[T, B, n]`` with rewards ``[T, B]``.
 
-        Returns the weight after them ``[n_post, n_pre]`` (the one given stays as it is) and the
-        state. Raises as `step` does.
+        Returns the final weight ``[n_post, n_pre]`` (`weight` is not modified) and the final state.
+        Raises the same errors as `step`.
         """
         self.pair._check(pre, post, weight, "T, B")
         self._check(reward, pre, state, "T, B")

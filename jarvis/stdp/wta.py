@@ -1,7 +1,7 @@
-"""Winner-take-all: who may learn from a stimulus, and how no map wins for ever or never.
+"""Winner-take-all: which neurons learn from a stimulus, and how every map gets its share of wins.
 
-Neurons compete. The earliest spike wins, and inhibits others, so that they learn something else.
-Homeostasis keeps the contest open: a map that wins becomes harder to excite.
+Neurons compete. The earliest spike wins and inhibits other neurons, so that they learn other
+patterns. Homeostasis balances the competition: a map that wins becomes harder to excite.
 """
 
 import math
@@ -22,15 +22,15 @@ _PAPERS: dict[str, dict[str, Any]] = {
 
 
 class WTAMode(Enum):
-    """Whom a winner inhibits, for the rest of the stimulus."""
+    """Which neurons a winner inhibits for the rest of the stimulus."""
 
-    GLOBAL = "global"  #: the rest of its own map: one winner a map
-    LOCAL = "local"  #: all maps, its own too, within `local_radius` of its place
+    GLOBAL = "global"  #: the rest of its own map: one winner per map
+    LOCAL = "local"  #: all maps, including its own, within `local_radius` of its position
     BOTH = "both"  #: the rest of its own map, and the other maps within `local_radius`
 
 
 class Winner(NamedTuple):
-    """A neuron that won, and its step."""
+    """A neuron that won, and the step of its spike."""
 
     step: int
     map: int
@@ -40,26 +40,26 @@ class Winner(NamedTuple):
 
 @dataclass(frozen=True)
 class WTAConfig:
-    """Constants of the contest.
+    """Parameters of the competition.
 
     Args:
-        mode: whom a winner inhibits: a `WTAMode`, or its value as a string.
+        mode: which neurons a winner inhibits: a `WTAMode`, or its value as a string.
         local_radius: largest distance at which a winner inhibits, the larger of rows and columns.
-        n_winners: most winners of one stimulus; None: as many as the inhibition leaves.
+        n_winners: largest number of winners per stimulus; None: limited by the inhibition alone.
         enable_homeostasis: whether the thresholds adapt.
-        theta_rest: threshold of a map that has not won for long, and the first one.
-        theta_plus: rise of a map's threshold for each win.
-        tau_theta: time constant of its way back to rest, stimuli.
+        theta_rest: resting value of the threshold, and its initial value.
+        theta_plus: increase of the threshold of a map for each win.
+        tau_theta: time constant of the decay to the resting value, stimuli.
         theta_max: highest threshold.
         dead_share: a map that won less than this share of the last stimuli is dead.
-        dead_after: number of stimuli over which that is counted.
+        dead_after: number of stimuli over which wins are counted for this.
         revival_std: standard deviation of the noise on the weights of a dead map.
 
     Raises:
         ValueError: for a value outside its range; the message names it.
 
-    Source: modes and thresholds as in SpikeSEG, Kirkland et al., IGARSS 2023; the rise for each
-    win is that of Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, section 2.4.
+    Source: modes and thresholds as in SpikeSEG, Kirkland et al., IGARSS 2023; the increase
+    for each win is that of Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, section 2.4.
 
     Example:
         >>> WTAConfig(mode="local").mode
@@ -102,13 +102,13 @@ class WTAConfig:
 
     @staticmethod
     def from_paper(name: str) -> "WTAConfig":
-        """The constants of a paper: "igarss2023" (sparse events) or "kheradpisheh2018"."""
+        """The parameters of a paper: "igarss2023" (sparse events) or "kheradpisheh2018"."""
         check_choice("name", name, _PAPERS)
         return WTAConfig(**_PAPERS[name])
 
 
 def inhibit(allowed: np.ndarray, winner: Winner, config: WTAConfig) -> None:
-    """Clears, in ``allowed [C, H, W]``, the neurons that `winner` keeps from winning."""
+    """Clear the neurons that `winner` inhibits in ``allowed [C, H, W]``."""
     radius = config.local_radius
     rows = slice(max(winner.y - radius, 0), winner.y + radius + 1)
     columns = slice(max(winner.x - radius, 0), winner.x + radius + 1)
@@ -123,11 +123,11 @@ def _contest(
     steps: np.ndarray, potentials: np.ndarray, n_steps: int, allowed: np.ndarray, room: int | None,
     config: WTAConfig,
 ) -> list[Winner]:  # fmt: skip
-    """Winners among the `allowed`, at most `room`; `allowed` is what they leave."""
+    """At most `room` winners among the `allowed`, which is updated by their inhibition."""
     maps, ys, xs = np.nonzero((steps < n_steps) & allowed)
     step, potential = steps[maps, ys, xs], potentials[maps, ys, xs]
     winners: list[Winner] = []
-    for i in np.lexsort((xs, ys, maps, -potential, step)):  # the last key counts first
+    for i in np.lexsort((xs, ys, maps, -potential, step)):  # the last key is the primary one
         if room is not None and len(winners) >= room:
             break
         if allowed[maps[i], ys[i], xs[i]]:
@@ -139,20 +139,20 @@ def _contest(
 def pick_winners(
     steps: Tensor, potentials: Tensor, config: WTAConfig, n_steps: int
 ) -> list[Winner]:
-    """The winners of one stimulus, first to last. This is the definition of their order.
+    """The winners of one stimulus, first to last. This function defines their order.
 
-    The earliest step wins; of one step the highest potential; then the lowest map, the lowest y
-    and the lowest x. Each winner inhibits others by `config.mode`, and the next is picked from
-    those that are left.
+    The earliest step wins; within a step the highest potential; then the lowest map, the lowest y
+    and the lowest x. Each winner inhibits others according to `config.mode`, and the next one is
+    picked from those that remain.
 
     Args:
-        steps: first spikes, integers ``[C, H, W]``; `n_steps` or more where there is none.
+        steps: steps of the first spikes, integers ``[C, H, W]``; `n_steps` or more for no spike.
         potentials: the potential of each neuron at its spike, before the reset, ``[C, H, W]``.
-        config: the constants.
+        config: the parameters.
         n_steps: T.
 
     Raises:
-        ValueError: for tensors that are not ``[C, H, W]`` of one shape.
+        ValueError: for tensors that are not both ``[C, H, W]`` with the same shape.
 
     Example:
         >>> steps = torch.tensor([[[3, 1]], [[1, 0]]])  # two maps of 1 x 2
@@ -171,15 +171,15 @@ def pick_winners(
 
 
 def adapt_thresholds(thresholds: Tensor, wins: Tensor, config: WTAConfig) -> Tensor:
-    """The maps' thresholds after one stimulus.
+    """The thresholds of the maps after one stimulus.
 
     ``theta = min(theta_max, theta_rest + (theta - theta_rest) exp(-1/tau_theta) + theta_plus n)``
-    with n the wins of the map in this stimulus.
+    with n the number of wins of the map for this stimulus.
 
     Args:
         thresholds: ``[C]``.
         wins: n, ``[C]``.
-        config: the constants.
+        config: the parameters.
 
     Source: Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, section 2.4, per stimulus.
 
@@ -198,14 +198,14 @@ def revive(
     weight: Tensor, dead: Tensor, config: WTAConfig, generator: torch.Generator | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> None:  # fmt: skip
-    """Noise ``N(0, revival_std)`` on the weights of the dead maps, in place, within `bounds`.
+    """Add noise ``N(0, revival_std)`` to the weights of dead maps, in place, within `bounds`.
 
     Args:
         weight: ``[C, ...]``.
-        dead: the maps' numbers, or a mask ``[C]``.
-        config: the constants.
+        dead: indices of the maps, or a mask ``[C]``.
+        config: the parameters.
         generator: source of randomness, on the CPU.
-        bounds: the weights' lowest and highest value.
+        bounds: lower and upper bound of the weights.
     """
     old = weight[dead]
     noise = torch.randn(old.shape, generator=generator, dtype=old.dtype).to(old.device)
@@ -214,16 +214,16 @@ def revive(
 
 
 class WTAInhibition:
-    """The contest step by step, with its memory and the thresholds that adapt.
+    """The competition step by step, with its state and adaptive thresholds.
 
-    The state, all of it: `thresholds`, `wins`, and what has been inhibited since
-    `new_stimulus()`. `reset()` brings back the beginning.
+    The state consists of `thresholds`, `wins`, and the neurons inhibited since `new_stimulus()`.
+    `reset()` restores the initial state.
 
-    A spike below its map's adaptive threshold does not compete. For the neurons themselves to use
-    it, copy it to the layer: ``model.encoder.conv2.thresholds.copy_(wta.thresholds)``.
+    A spike below the adaptive threshold of its map does not compete. For the neurons themselves to
+    use the thresholds, copy them: ``model.encoder.conv2.thresholds.copy_(wta.thresholds)``.
 
     Args:
-        config: the constants; None for `WTAConfig()`.
+        config: the parameters; None for `WTAConfig()`.
         n_channels: number of maps C.
         spatial_shape: ``(H, W)`` of the maps.
 
@@ -235,7 +235,7 @@ class WTAInhibition:
         >>> filtered, winner_mask = wta(spikes, membranes)
         >>> winner_mask.nonzero().tolist()
         [[0, 0, 1], [1, 0, 6]]
-        >>> wta(spikes, membranes)[1].any().item()  # both maps have won this stimulus
+        >>> wta(spikes, membranes)[1].any().item()  # both maps have already won
         False
         >>> wta.new_stimulus()
         >>> wta.thresholds.tolist(), wta.wins.tolist()
@@ -255,33 +255,33 @@ class WTAInhibition:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything: thresholds at rest, no wins, a new stimulus."""
-        #: adaptive threshold of each map, ``[C]`` float32; changes between stimuli only
+        """Restore the initial state: resting thresholds, no wins, a new stimulus."""
+        #: adaptive threshold of each map, ``[C]`` float32; changes only between stimuli
         self.thresholds = torch.full(self.shape[:1], float(self.config.theta_rest))
         #: wins of each map since the start, ``[C]`` int64
         self.wins = torch.zeros(self.shape[:1], dtype=torch.int64)
         self._window_wins = torch.zeros_like(self.wins)
-        self._window = 0  # stimuli in the window in which deaths are counted
+        self._window = 0  # stimuli in the window over which dead maps are counted
         self._begin()
 
     def _begin(self) -> None:
         self._allowed = np.ones(self.shape, dtype=bool)
-        self.winners: list[Winner] = []  #: who won in this stimulus, first to last
+        self.winners: list[Winner] = []  #: winners of this stimulus, first to last
         self._step = 0
 
     def __call__(self, spikes: Tensor, membranes: Tensor) -> tuple[Tensor, Tensor]:
         """One time step.
 
         Args:
-            spikes: ``[C, H, W]`` or ``[1, C, H, W]``, not 0 where there is a spike.
+            spikes: ``[C, H, W]`` or ``[1, C, H, W]``, nonzero for a spike.
             membranes: potentials before the reset, same shape.
 
         Returns:
-            ``(filtered, winner_mask)``, shaped like `spikes`: the winners' spikes alone, typed
-            like `spikes`, and where they are, bool.
+            ``(filtered, winner_mask)``, shaped like `spikes`: the spikes of the winners only, of
+            the same type as `spikes`, and a bool mask of the winners.
 
         Raises:
-            ValueError: for a shape other than the one that this contest was made for.
+            ValueError: for a shape other than that of the competition.
         """
         batched = (1, *self.shape)
         if spikes.shape != membranes.shape or tuple(spikes.shape) not in (self.shape, batched):
@@ -307,9 +307,9 @@ class WTAInhibition:
         return spikes * mask, mask
 
     def new_stimulus(self) -> None:
-        """Closes the stimulus that was shown, if any, and begins the next.
+        """End the current stimulus, if any, and begin the next one.
 
-        The thresholds adapt to it (`adapt_thresholds`), and nobody is inhibited any more.
+        The thresholds adapt to it (`adapt_thresholds`), and the inhibition is cleared.
         """
         if self._step:
             won = torch.tensor([w.map for w in self.winners], dtype=torch.int64)
@@ -326,10 +326,10 @@ class WTAInhibition:
         generator: torch.Generator | None = None,
         bounds: tuple[float, float] = (0.0, 1.0),
     ) -> list[int]:
-        """Every `dead_after` stimuli, noise on the weights of the maps that hardly won in them.
+        """Every `dead_after` stimuli, add noise to the weights of the maps that rarely won.
 
-        A map is dead if its wins are fewer than ``dead_share * dead_after``. Then the count
-        begins anew. Call it after `new_stimulus()`.
+        A map is dead if it has fewer than ``dead_share * dead_after`` wins. The count then starts
+        again. Call this after `new_stimulus()`.
 
         Returns the maps that were revived.
         """

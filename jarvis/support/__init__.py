@@ -1,1 +1,1 @@
-"""What every folder may use: argument checks, files written whole, data that is fetched."""
+"""Used by all subpackages: argument checks, atomic writing of files, downloads of data."""

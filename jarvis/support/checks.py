@@ -1,9 +1,9 @@
-"""Checks of arguments: what a number, a name or a tensor has to be, and what an error says.
+"""Argument checks for numbers, names and tensors, with their error messages.
 
-Every message names the argument, shows what was given and says what is needed. `name` may begin
-with the function's own, as in ``"poisson_encode: dt"``; `why` ends the message: the reason, or the
-fix. A wrong type is a TypeError, a wrong value a ValueError. What one argument asks of another is
-checked where they meet.
+Every message names the argument, shows what was given and says what is expected. `name` may start
+with the name of the function, as in ``"poisson_encode: dt"``; `why` is appended to the message: the
+reason or the fix. A wrong type is a TypeError, a wrong value a ValueError. Conditions that involve
+several arguments are checked by the functions themselves.
 """
 
 import math
@@ -18,7 +18,7 @@ from torch import Tensor
 
 
 class _Bounds(NamedTuple):
-    """Where values may lie; None: anywhere on that side."""
+    """Bounds on values; None for no bound on that side."""
 
     above: float | None
     at_least: float | None
@@ -66,19 +66,19 @@ def check_number(
     finite: bool = True,
     why: str = "",
 ) -> float:
-    """A number within bounds, as a float; Python's and numpy's count, bool does not.
+    """A number within bounds, as a float; Python and numpy numbers are accepted, bool is not.
 
     Args:
-        name: what the message calls it.
-        value: what was given.
+        name: name of the argument in the message.
+        value: the given value.
         unit: its unit, for the message.
-        above, at_least: the lower bound, without or with the bound itself.
+        above, at_least: the lower bound, exclusive or inclusive.
         below, at_most: the upper bound, likewise.
-        finite: whether infinity is refused; NaN always is.
-        why: how the message ends.
+        finite: whether infinity is rejected; NaN always is.
+        why: end of the message.
 
     Raises:
-        TypeError: for what is no number.
+        TypeError: if it is not a number.
         ValueError: for a number out of bounds.
 
     Example:
@@ -91,7 +91,7 @@ def check_number(
         raise TypeError(f"{name} must be a number, not {_shown(value)}")
     try:
         number = float(value)
-    except OverflowError:  # an integer beyond all floats
+    except OverflowError:  # an integer too large for a float
         number = math.inf
     bounds = _Bounds(above, at_least, below, at_most, finite)
     if not bounds.hold(number, number):
@@ -102,17 +102,17 @@ def check_number(
 def check_integer(
     name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None, why: str = ""
 ) -> int:
-    """A whole number within bounds, as an int; numpy's integers count, bool and 2.0 do not.
+    """An integer within bounds, as an int; numpy integers are accepted, bool and 2.0 are not.
 
     Args:
-        name: what the message calls it.
-        value: what was given.
-        at_least, at_most: the bounds, themselves included.
-        why: how the message ends.
+        name: name of the argument in the message.
+        value: the given value.
+        at_least, at_most: the bounds, inclusive.
+        why: end of the message.
 
     Raises:
-        TypeError: for what is no number.
-        ValueError: for a number that is not whole, or out of bounds.
+        TypeError: if it is not a number.
+        ValueError: for a number that is not an integer, or out of bounds.
 
     Example:
         >>> check_integer("n_steps", 2.5, at_least=1)
@@ -142,7 +142,7 @@ def check_integer(
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:
-    """ValueError for what is not one of some names.
+    """ValueError unless `value` is one of the given names.
 
     Example:
         >>> check_choice("reset", "soft", ("subtract", "zero", "none"))
@@ -155,19 +155,19 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
 
 
 def check_tensor(name: str, x: object, axes: str, *, floating: bool = True, why: str = "") -> None:
-    """A tensor of a type and a shape.
+    """Check that `x` is a tensor of the given type and shape.
 
     Args:
-        name: what the message calls it.
-        x: what was given.
-        axes: an entry an axis: a name, a size, or both, as in ``"[T>=1, B, C=2, 28, 28]"``; ``...``
-            stands for any number of further ones.
+        name: name of the argument in the message.
+        x: the given value.
+        axes: one entry per axis: a name, a size, or both, as in ``"[T>=1, B, C=2, 28, 28]"``;
+            ``...`` stands for any number of further axes.
         floating: whether it has to be floating-point.
-        why: how the message on a wrong shape ends.
+        why: end of the message about a wrong shape.
 
     Raises:
-        TypeError: for what is no tensor, or not floating-point.
-        ValueError: for another shape.
+        TypeError: if it is not a tensor, or not floating-point.
+        ValueError: for any other shape.
 
     Example:
         >>> check_tensor("weight", torch.zeros(3, 4), "[n_post, n_pre=3]")
@@ -179,7 +179,7 @@ def check_tensor(name: str, x: object, axes: str, *, floating: bool = True, why:
     if not isinstance(x, Tensor):
         raise TypeError(f"{name} must be {kind} {axes}, not {type(x).__name__}")
     if floating and not x.is_floating_point():
-        # Of integers it is not said: those of a picture, 0 to 255, would also have to be scaled.
+        # No such hint for integers: those of a picture, 0 to 255, would also need to be scaled.
         hint = ": try .float()" if x.dtype == torch.bool else ""
         raise TypeError(f"{name} must be {kind} {axes}, not {x.dtype}{hint}")
     sizes, shape = axes.strip("[]").split(", "), tuple(x.shape)
@@ -191,7 +191,7 @@ def check_tensor(name: str, x: object, axes: str, *, floating: bool = True, why:
 
 
 def _is_size(n: int, wanted: str) -> bool:
-    """Whether an axis of n has the size that "C", "2", "C=2" or "C>=2" asks for."""
+    """Whether an axis of size n satisfies "C", "2", "C=2" or "C>=2"."""
     name, _, size = wanted.rpartition("=")
     if not size.isdigit():
         return True
@@ -210,7 +210,7 @@ def check_values(
     finite: bool = True,
     why: str = "",
 ) -> None:
-    """ValueError for a tensor with a value out of bounds, which are those of `check_number`.
+    """ValueError for a tensor with a value out of bounds, given as for `check_number`.
 
     Example:
         >>> check_values("x", torch.tensor([0.5, 3.0]), at_least=0, at_most=1, why="scale it")
@@ -221,7 +221,7 @@ def check_values(
     if not x.numel():
         return
     bounds = _Bounds(above, at_least, below, at_most, finite)
-    low, high = (end.item() for end in x.detach().aminmax())  # both NaN where one value is
+    low, high = (end.item() for end in x.detach().aminmax())  # both NaN if any value is NaN
     if not bounds.hold(low, high):
         found = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
         found = "NaN" if math.isnan(low) else found + _after(" ", unit)
@@ -229,7 +229,7 @@ def check_values(
 
 
 def _shown(value: object) -> str:
-    """A value on one short line."""
+    """A value as one short line."""
     if shape := getattr(value, "shape", ()):
         return f"{type(value).__name__} of shape {tuple(shape)}"
     return reprlib.repr(value)

@@ -1,7 +1,7 @@
-"""Where the files of data sets are: the folders, the cache, what is fetched and unpacked there.
+"""Locations of data set files: the data folders, the cache, downloading and unpacking.
 
-Files are looked for in ``$JARVIS_DATA`` (read-only is fine), then in the cache,
-``~/.cache/jarvis``, which ``$JARVIS_CACHE`` can move. What appears in the cache is whole or absent.
+Files are searched for in ``$JARVIS_DATA`` (read-only is fine), then in the cache,
+``~/.cache/jarvis``, which ``$JARVIS_CACHE`` can relocate. Files in the cache are always complete.
 """
 
 import gzip
@@ -20,27 +20,27 @@ from jarvis.support.files import atomic_path
 
 
 class MissingDataError(FileNotFoundError):
-    """A data set is neither on this machine nor to be downloaded; the message says what to do."""
+    """A data set is missing and cannot be downloaded; the message says what to do."""
 
 
 class CorruptDataError(OSError):
-    """A file of a data set is truncated or damaged; the message names it."""
+    """A file of a data set is truncated or corrupted; the message names it."""
 
 
 def data_folders() -> list[Path]:
-    """Where data is looked for, in this order: ``$JARVIS_DATA`` if set, then the cache."""
+    """The folders searched for data, in this order: ``$JARVIS_DATA`` if set, then the cache."""
     given = os.environ.get("JARVIS_DATA")
     return ([Path(given)] if given else []) + [cache_folder()]
 
 
 def cache_folder() -> Path:
-    """The folder for what is downloaded or unpacked: ``$JARVIS_CACHE`` or ``~/.cache/jarvis``."""
+    """The folder for downloaded or unpacked files: ``$JARVIS_CACHE`` or ``~/.cache/jarvis``."""
     given = os.environ.get("JARVIS_CACHE")
     return Path(given) if given else Path.home() / ".cache" / "jarvis"
 
 
 def find(*relative: str, folder: bool = False) -> Path | None:
-    """The first existing file (or folder) among `relative`, paths below the data folders."""
+    """The first existing file (or folder) among `relative`, paths relative to the data folders."""
     for place in data_folders():
         for name in relative:
             path = place / name
@@ -50,7 +50,7 @@ def find(*relative: str, folder: bool = False) -> Path | None:
 
 
 def read_idx(name: str, stem: str, resources: dict[str, str], download: bool) -> Tensor:
-    """One file of the MNIST family as a tensor, unpacked or downloaded where need be."""
+    """One file of the MNIST family as a tensor, unpacked or downloaded if necessary."""
     from torchvision.datasets.mnist import read_image_file, read_label_file
 
     relative = f"{name}/raw/{stem}"
@@ -68,7 +68,7 @@ def read_idx(name: str, stem: str, resources: dict[str, str], download: bool) ->
     except Exception as error:  # torchvision asserts, reshapes and unpacks: any of them may fail
         raise CorruptDataError(
             f"{path} is truncated or damaged ({type(error).__name__}: {error}): "
-            "delete it, and it is unpacked or downloaded anew"
+            "delete it, and it is unpacked or downloaded again"
         ) from error
 
 
@@ -78,7 +78,7 @@ def missing(
     why: str,
     stand_in: str = "the embedded digits, jarvis.datasets.pictures.digits()",
 ) -> MissingDataError:
-    """The error for a set of which the file or folder `relative` is nowhere."""
+    """The error for a data set when the file or folder `relative` cannot be found."""
     places = " or ".join(str(folder / relative) for folder in data_folders())
     return MissingDataError(
         f"{name} is not on this machine ({why}): put {places} there and its companions beside it, "
@@ -87,7 +87,7 @@ def missing(
 
 
 def unpack(packed: Path, target: Path, md5: str) -> None:
-    """Unpack a checked .gz into the cache; a file of that name is complete or absent."""
+    """Check and unpack a .gz into the cache; the target file is complete or absent."""
     if hashlib.md5(packed.read_bytes(), usedforsecurity=False).hexdigest() != md5:
         raise CorruptDataError(
             f"{packed} is truncated or damaged: its MD5 sum is not the published {md5}"
@@ -97,7 +97,7 @@ def unpack(packed: Path, target: Path, md5: str) -> None:
 
 
 def download_idx(name: str, relative: str, md5: str) -> Path:
-    """Fetch one file into the cache through torchvision; it appears there whole or not at all."""
+    """Download one file into the cache with torchvision, completely or not at all."""
     from torchvision import datasets as tv
     from torchvision.datasets.utils import download_url
 
@@ -124,14 +124,14 @@ def fetch_by_tonic(
     target: Path,
     give_up: Callable[[str], Exception],
 ) -> Path:
-    """Let tonic download something to `target`, which is there whole or not at all.
+    """Download something with tonic to `target`, which is then complete or absent.
 
     Args:
-        download: False gives up at once.
+        download: False gives up immediately.
         fetch: ``fetch(tonic.datasets, folder)`` downloads into a folder.
-        find: where in that folder it is; None if it is not.
-        target: in the cache.
-        give_up: makes the error that says why.
+        find: locates the result in that folder; None if it is not there.
+        target: path in the cache.
+        give_up: makes the error, given the reason.
     """
     if not download:
         raise give_up("download=False")

@@ -1,4 +1,4 @@
-"""Writing files so that a crash, an interruption or a full disk never leaves half of one."""
+"""Writing files so that a crash, an interruption or a full disk never leaves a partial file."""
 
 import json
 import os
@@ -15,7 +15,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     On any error the temporary file is removed and `target` stays as it was.
 
     Raises:
-        OSError: if the folder cannot be made or written, or the disk is full; it names `target`.
+        OSError: if the folder cannot be created or written, or the disk is full; it names `target`.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a run needs to go on as if it had never stopped."""
+"""Checkpoints: everything a run needs to resume as if it had never stopped."""
 
 import io
 from pathlib import Path
@@ -8,19 +8,19 @@ import torch
 
 from jarvis.support.files import atomic_path
 
-#: The format that is written, and those whose weights can be read.
+#: The format that is written, and the formats whose weights can be read.
 FORMAT, READABLE = 2, (1, 2)
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, damaged, or of another run; the message names it."""
+    """A checkpoint is missing, corrupted, or of another run; the message names it."""
 
 
 def random_states(generator: torch.Generator) -> dict[str, Any]:
-    """The state of every source of randomness that `fit` draws on: its own, and torch's.
+    """The state of all random generators that `fit` uses: its own, and torch's.
 
     Args:
-        generator: the run's own generator.
+        generator: the generator of the run.
 
     Returns:
         a dict of tensors and plain values, which `torch.load` reads with ``weights_only=True``.
@@ -33,7 +33,7 @@ def random_states(generator: torch.Generator) -> dict[str, Any]:
 
 
 def set_random_states(states: dict[str, Any], generator: torch.Generator) -> None:
-    """Put back what `random_states` returned."""
+    """Restore what `random_states` returned."""
     generator.set_state(states["run"])
     torch.set_rng_state(states["torch"])
     if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
@@ -41,11 +41,11 @@ def set_random_states(states: dict[str, Any], generator: torch.Generator) -> Non
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint to a temporary file, then rename it: it is whole or not there.
+    """Write a checkpoint to a temporary file and rename it, so that it is complete or absent.
 
     Raises:
-        OSError: if it cannot be written (no such folder, full disk); an older checkpoint of that
-            name is then still whole.
+        OSError: if it cannot be written (no such folder, full disk); an older checkpoint of the
+            same name is left intact.
     """
     # Serialised in memory first: torch.save reports a full disk as a RuntimeError of its own.
     buffer = io.BytesIO()
@@ -57,8 +57,8 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint (`path` is one, or a run's folder) onto the CPU.
 
-    Only tensors and plain values are read (``weights_only=True``): a checkpoint from a stranger
-    cannot run code.
+    Only tensors and plain values are read (``weights_only=True``): an untrusted checkpoint cannot
+    run code.
 
     Raises:
         CheckpointError: if it is missing, truncated, or not a checkpoint of this package.
@@ -70,7 +70,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"there is no checkpoint {path}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and tensor errors, by where the damage is
+    except Exception as error:  # zip, pickle or tensor errors, depending on the damage
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} is truncated or not a checkpoint: {reason}") from error
     if not isinstance(content, dict) or content.get("format") not in READABLE:

@@ -1,4 +1,4 @@
-"""Which device to compute on, and torch's random numbers seeded for a block."""
+"""Choice of the device, and seeding of torch's random numbers for a block of code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,21 +9,21 @@ from jarvis.training import distributed
 
 
 def own_random():
-    """Put back torch's random state afterwards, on all GPUs (asked for by name: several warn)."""
+    """Restore torch's random state afterwards, on all GPUs (listed, or torch warns of several)."""
     return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Run a block with torch's random numbers seeded, and put the former state back after it.
+    """Run a block with torch's random numbers seeded, and restore the previous state afterwards.
 
-    For what draws from torch's global generator, such as the initial weights of nn.Linear.
+    For code that uses torch's global generator, such as the initialisation of nn.Linear.
 
     Example:
         >>> with seeded(0):
-        ...     first = nn.Linear(2, 2).weight
+        ...     first = torch.nn.Linear(2, 2).weight
         >>> with seeded(0):
-        ...     second = nn.Linear(2, 2).weight
+        ...     second = torch.nn.Linear(2, 2).weight
         >>> torch.equal(first, second)
         True
     """
@@ -35,8 +35,8 @@ def seeded(seed: int) -> Iterator[None]:
 def choose_device(name: str = "auto") -> torch.device:
     """ "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N" -> a device.
 
-    Under torchrun "cuda" is a GPU for each process of this machine, and so is "auto" where there
-    are as many.
+    Under torchrun, "cuda" gives each process on this machine its own GPU, and so does "auto" if
+    there are enough GPUs.
 
     Raises:
         ValueError: for an unknown device, or CUDA where there is none.
@@ -48,7 +48,7 @@ def choose_device(name: str = "auto") -> torch.device:
     if together and name == "cuda":
         name = f"cuda:{distributed.local_rank()}"
     elif together and name.startswith("cuda"):
-        raise ValueError(f"device={name!r}: torchrun's processes need a GPU each: give cuda")
+        raise ValueError(f"device={name!r}: torchrun's processes need one GPU each: use cuda")
     try:
         device = torch.device(name)
     except RuntimeError:

@@ -1,8 +1,8 @@
-"""Training on several GPUs or machines: what `fit` asks of torch.distributed.
+"""Training on several GPUs or machines: what `fit` needs from torch.distributed.
 
 ``torchrun --nproc_per_node=N program.py`` starts N processes, numbered by their rank. Each holds
 the whole network and computes its part of every batch; torch's DistributedDataParallel averages the
-gradients. In a single process, everything here does nothing and costs nothing.
+gradients. In a single process, everything in this module is a no-op.
 """
 
 import gc
@@ -18,7 +18,7 @@ _TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADD
 
 
 def launched() -> bool:
-    """Whether torchrun started this process beside others."""
+    """Whether torchrun started this process together with others."""
     return all(name in os.environ for name in _TORCHRUN) and int(os.environ["WORLD_SIZE"]) > 1
 
 
@@ -27,10 +27,10 @@ def _started() -> bool:
 
 
 def start(device: torch.device) -> None:
-    """Meet the other processes: over nccl for a CUDA device, over gloo for the CPU.
+    """Join the process group, using nccl for a CUDA device and gloo for the CPU.
 
-    Does nothing without torchrun, or if they have met. Beside nccl stands gloo, for the few numbers
-    that live on the CPU (losses, counts, "stop").
+    Does nothing without torchrun, or if the group exists. With nccl, gloo is used as well, for the
+    few numbers on the CPU (losses, counts, "stop").
     """
     if not launched() or _started():
         return
@@ -40,19 +40,19 @@ def start(device: torch.device) -> None:
 
 
 def stop() -> None:
-    """Part from the other processes: at the end of a program, once."""
+    """Leave the process group, once at the end of a program."""
     if _started():
-        # A wrapped model that is still about (reference cycles, a traceback's frames) keeps the
-        # group's threads until the interpreter is gone, and they then abort the process.
+        # A wrapped model that is still referenced (reference cycles, a traceback's frames) keeps
+        # the group's threads alive until the interpreter exits, and they then abort the process.
         gc.collect()
         dist.destroy_process_group()
 
 
 def leave(status: int = 0) -> None:
-    """End a process that torchrun started, with an exit status; returns in a single process.
+    """Exit a process started by torchrun with an exit status; returns in a single process.
 
-    After `stop` it ends at once, without taking the interpreter apart: gloo's threads may outlive
-    the group, and would now and then abort a process whose work is done and written.
+    After `stop` it exits immediately, without interpreter shutdown: gloo's threads may outlive the
+    group, and would occasionally abort a process whose work is done and saved.
     """
     stop()
     if launched():
@@ -62,22 +62,22 @@ def leave(status: int = 0) -> None:
 
 
 def rank() -> int:
-    """This process's number: 0 in a single process, and before `start`."""
+    """The rank of this process: 0 in a single process, and before `start`."""
     return dist.get_rank() if _started() else 0
 
 
 def world_size() -> int:
-    """How many processes train together: 1 in a single process, and before `start`."""
+    """Number of processes that train together: 1 in a single process, and before `start`."""
     return dist.get_world_size() if _started() else 1
 
 
 def local_rank() -> int:
-    """This process's number on its machine, from torchrun."""
+    """The rank of this process on its machine, from torchrun."""
     return int(os.environ["LOCAL_RANK"]) if launched() else 0
 
 
 def local_world_size() -> int:
-    """How many processes torchrun started on this machine."""
+    """Number of processes that torchrun started on this machine."""
     return int(os.environ["LOCAL_WORLD_SIZE"]) if launched() else 1
 
 
@@ -89,16 +89,16 @@ def is_main() -> bool:
 def wrap(model: nn.Module) -> nn.Module:
     """The model to train with: its gradients are averaged over all processes in ``backward``.
 
-    It shares its parameters with `model`, which stays the one to evaluate and to save, and first
-    gives every process those of rank 0.
+    It shares its parameters with `model`, which remains the one to evaluate and save; wrapping
+    copies the parameters of rank 0 to every process.
     """
-    # Without device_ids the input passes through untouched: one that is the same at every step
-    # stays a view, whose first layer is computed once.
+    # Without device_ids the input passes through unchanged: a constant input stays a view, so its
+    # first layer is computed only once.
     return DistributedDataParallel(model) if world_size() > 1 else model
 
 
 def share(n: int) -> slice:
-    """Which of a batch's n samples are this process's; the shares differ by at most one.
+    """This process's share of a batch of n samples; the shares differ by at most one.
 
     Example:
         >>> share(5)
@@ -108,7 +108,7 @@ def share(n: int) -> slice:
 
 
 def total(*values: float) -> list[float]:
-    """Sums over all processes, in float64; every one of them has to call this.
+    """Sums over all processes, in float64; every process has to call this.
 
     Example:
         >>> total(0.5, 3)
@@ -122,12 +122,12 @@ def total(*values: float) -> list[float]:
 
 
 def total_(tensor: torch.Tensor) -> torch.Tensor:
-    """The same for a tensor on the CPU, in place."""
+    """Sum of a CPU tensor over all processes, in place."""
     if world_size() > 1:
         dist.all_reduce(tensor)
     return tensor
 
 
 def any_of(flag: bool) -> bool:
-    """Whether the flag is up in any process, so that all of them do the same about it."""
+    """Whether the flag is set in any process, so that all of them can react to it."""
     return total(float(flag))[0] > 0

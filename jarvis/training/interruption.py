@@ -1,4 +1,4 @@
-"""Being asked to stop, without being cut off in the middle of an update."""
+"""Handling interruptions without stopping in the middle of an update."""
 
 import signal
 import threading
@@ -6,14 +6,14 @@ from typing import Any
 
 
 class Interruption:
-    """While in force, SIGINT and SIGTERM only raise a flag, so that no update is cut in half."""
+    """A context in which SIGINT and SIGTERM only set a flag, so that no update is interrupted."""
 
     def __init__(self) -> None:
         self.requested = False
         self._former: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
-        # Python lets only the main thread handle signals; elsewhere they stay as they are.
+        # Only Python's main thread can handle signals; in other threads nothing is changed.
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._former[number] = signal.signal(number, self._handle)

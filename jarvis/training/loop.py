@@ -1,4 +1,4 @@
-"""The training loop: it drives every kind of run, saves it, and goes on with it."""
+"""The training loop: it drives, saves and resumes every kind of run."""
 
 import time
 from collections.abc import Callable
@@ -30,26 +30,26 @@ from jarvis.training.run import (
 
 
 class Hooks:
-    """What a training does besides learning: override what is wanted. All ranks call them."""
+    """Actions of a training run besides learning, to be overridden. All ranks call them."""
 
     def start(self, run: Run) -> None:
-        """Before the first batch, in a resumed run too."""
+        """Called before the first batch, also in a resumed run."""
 
     def batch(self, run: Run, loss: float) -> None:
-        """After each batch."""
+        """Called after each batch."""
 
     def measure(self, run: Run) -> dict[str, float]:
-        """After an epoch's last batch: further metrics of it. What is changed here is saved."""
+        """Called after the last batch of an epoch; returns further metrics. Changes are saved."""
         return {}
 
     def epoch(self, run: Run, metrics: dict[str, Any]) -> None:
-        """When an epoch is measured, before it is saved."""
+        """Called after an epoch is measured, before it is saved."""
 
     def saved(self, run: Run, metrics: dict[str, Any]) -> None:
-        """When an epoch is saved and shown."""
+        """Called after an epoch is saved and shown."""
 
     def finished(self, run: Run) -> bool:
-        """Whether to stop although epochs are left."""
+        """Whether to stop before all epochs are done."""
         return False
 
 
@@ -64,34 +64,34 @@ def train(
     log: Callable[[str], None] = print,
     saved: str = "saved: resume with --resume {folder}",
 ) -> Run:
-    """Run a training until its epochs are done, and keep it safe.
+    """Run a training until its epochs are done, with checkpoints.
 
-    Each epoch is measured, then saved, then shown: a line that says that an epoch is done is true
-    of its checkpoint. SIGINT and SIGTERM save after the batch in hand; a second SIGINT stops at
-    once. `resume` goes on from there, in the middle of an epoch too, and ends with the same
-    weights, bit for bit on one machine, as a run that was never stopped. The number of epochs, the
-    learning rates and where a run writes may change then (a line says so); its data, model,
-    optimiser and seed may not.
+    Each epoch is measured, then saved, then shown: when a line reports an epoch, its checkpoint
+    exists. SIGINT and SIGTERM save after the current batch; a second SIGINT stops immediately.
+    `resume` continues from there, even in the middle of an epoch, and ends with the same weights,
+    bit for bit on the same machine, as an uninterrupted run. The number of epochs, the learning
+    rates and the output folder may then change (which is logged); data, model, optimiser and seed
+    may not.
 
     Under torchrun all processes call this; rank 0 logs and writes.
 
     Args:
-        run: what learns, and how; it is changed.
-        hooks: what is measured and noted on the way.
+        run: the run to train; it is modified.
+        hooks: what is measured and recorded during training.
         output: folder for checkpoints and ``metrics_final.json``.
         resume: a checkpoint, or the `output` of an earlier run.
-        tensorboard: also write TensorBoard events to ``output/events``, where it is installed.
-        progress: show a bar, where standard error is a terminal.
-        log: takes each line.
-        saved: what the message of an interruption says when all is saved.
+        tensorboard: also write TensorBoard events to ``output/events``, if it is installed.
+        progress: show a progress bar if standard error is a terminal.
+        log: called with each line.
+        saved: message of an interruption after everything is saved.
 
     Returns:
         `run`.
 
     Raises:
         TrainingError: when the loss is no longer finite.
-        CheckpointError: for a `resume` that is missing, damaged, or of another run.
-        Interrupted: (a KeyboardInterrupt) after an interruption, when all is saved.
+        CheckpointError: for a `resume` that is missing, corrupted, or of another run.
+        Interrupted: (a KeyboardInterrupt) after an interruption, when everything is saved.
     """
     hooks = hooks or Hooks()
     main = distributed.is_main()
@@ -107,11 +107,11 @@ def train(
         where = run.where()
         if folder is None:
             return Interrupted(
-                f"interrupted after {where}; nothing saved, for no output folder was given"
+                f"interrupted after {where}; nothing saved, because no output folder was given"
             )
         if main:
             run.save_to(folder)
-        distributed.any_of(False)  # a rank that left first would make torchrun end the writing one
+        distributed.any_of(False)  # if a rank exited first, torchrun would end the writing one
         return Interrupted(f"interrupted after {where}; {saved.format(folder=folder)}")
 
     with own_random(), Interruption() as interruption, ExitStack() as at_end:
@@ -154,7 +154,7 @@ def train(
 
 
 def _bar(run: Run, shown: bool):
-    """A bar over the batches of the whole run."""
+    """A progress bar over the batches of the whole run."""
     from tqdm import tqdm
 
     return tqdm(
@@ -162,7 +162,7 @@ def _bar(run: Run, shown: bool):
         initial=run.steps_done,
         unit="batch",
         leave=False,
-        disable=None if shown else True,  # None: only where there is a terminal
+        disable=None if shown else True,  # None: only on a terminal
     )
 
 
@@ -181,13 +181,13 @@ def evaluate(
 
     Args:
         model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``.
-        dataset: what to evaluate on.
-        encode: values -> spikes; None: the model takes the values as they are.
-        seed: of the code's randomness: the same seed gives the same spikes.
-        draws: passes over the data, each with new draws of a random code; loss and accuracy are
-            their means.
-        shared: under torchrun, divide the work among all processes; each of them has to call this,
-            and gets the whole result. Otherwise each does all of what it is asked.
+        dataset: the data set to evaluate on.
+        encode: values -> spikes; None: the model receives the values unchanged.
+        seed: of the random encoding: the same seed gives the same spikes.
+        draws: number of passes over the data, each with a new draw of the random encoding; loss
+            and accuracy are averaged over them.
+        shared: under torchrun, divide the work among all processes; every process has to call this
+            and receives the whole result. Otherwise each process does all the work itself.
 
     Returns:
         "loss" (mean cross-entropy, nats), "acc" (0 to 1), "predicted" ``[N]`` of the first draw.
@@ -251,40 +251,41 @@ def fit(
 ) -> History:
     """Train a classifier by cross-entropy, or by another objective.
 
-    One line per epoch: ``epoch=N loss=... [val_acc=...] [test_acc=...]``. The best epoch is the one
-    with the highest accuracy on `val_set`; `test_set` is reported and never chosen by.
+    Logs one line per epoch: ``epoch=N loss=... [val_acc=...] [test_acc=...]``. The best epoch is
+    the one with the highest accuracy on `val_set`; `test_set` is only reported, never used to
+    select.
 
-    With `output`, every epoch leaves ``checkpoint_latest.pt``, the best one
-    ``checkpoint_best.pt``, and the run's end ``metrics_final.json``; an interruption saves too, and
-    `resume` goes on from there, as `train` says.
+    With `output`, every epoch writes ``checkpoint_latest.pt``, the best one
+    ``checkpoint_best.pt``, and the end of the run ``metrics_final.json``; an interruption saves
+    too, and `resume` continues from there, as described in `train`.
 
     Under torchrun (`jarvis.training.distributed`) all processes train together: `batch_size` counts
-    the samples of all of them, and weights and lines are those of one process but for the order in
-    which numbers are summed (float32 rounding, which may tip a spike) and for dropout, which each
-    process draws for itself. Only rank 0 logs and writes; all ranks read `resume`, stop when one of
-    them is interrupted, and call `on_epoch`. A run may go on with another number of processes.
+    the samples of all of them, and weights and metrics are those of a single process except for the
+    summation order (float32 rounding, which may change a spike) and for dropout, which each process
+    draws independently. Only rank 0 logs and writes; all ranks read `resume`, stop when one of them
+    is interrupted, and call `on_epoch`. A run may resume with another number of processes.
 
     Args:
-        model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``; it is on its device.
+        model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``; already on its device.
         train_set, val_set, test_set: the data.
-        epochs: how many passes over `train_set`, those before `resume` included.
-        batch_size: samples a step, over all processes.
+        epochs: number of passes over `train_set`, including those before `resume`.
+        batch_size: samples per step, over all processes.
         lr: learning rate of Adam.
         encode: values -> input of the model, see `Encode`.
-        objective: what to train by instead of cross-entropy, see `Objective`; `evaluate` goes on
-            to report cross-entropy.
-        optimizer: to use instead of Adam.
+        objective: replaces cross-entropy in training, see `Objective`; `evaluate` still reports
+            cross-entropy.
+        optimizer: replaces Adam.
         schedule: ``schedule(step, n_steps) -> factor`` on the learning rate.
-        seed: of the order of samples and the randomness of the code.
-        draws: of a random code, over which validation and test figures are averaged.
+        seed: of the order of samples and the random encoding.
+        draws: of a random encoding, over which validation and test results are averaged.
         patience: stop after this many epochs without a better validation accuracy.
         output: folder for checkpoints and metrics.
         resume: a checkpoint, or the `output` of an earlier run.
         arguments: plain values, kept in checkpoints and metrics; resuming with others is an error.
-        tensorboard: also write TensorBoard events to ``output/events``, where it is installed.
-        progress: show a bar, where standard error is a terminal.
-        log: takes each epoch's line.
-        on_epoch: ``on_epoch(epoch, model)`` after each epoch.
+        tensorboard: also write TensorBoard events to ``output/events``, if it is installed.
+        progress: show a progress bar if standard error is a terminal.
+        log: called with the line of each epoch.
+        on_epoch: ``on_epoch(epoch, model)``, called after each epoch.
 
     Returns:
         the `History`.
@@ -292,8 +293,8 @@ def fit(
     Raises:
         ValueError: for an option out of range.
         TrainingError: when the loss is no longer finite.
-        CheckpointError: for a `resume` that is missing, damaged, or of a run with other arguments.
-        Interrupted: (a KeyboardInterrupt) after an interruption, when all is saved.
+        CheckpointError: for a `resume` that is missing, corrupted, or of another run.
+        Interrupted: (a KeyboardInterrupt) after an interruption, when everything is saved.
     """
     if patience is not None and val_set is None:
         raise ValueError("patience needs a val_set")
@@ -341,7 +342,7 @@ def fit(
 
 
 def tensorboard_writer(folder: Path):
-    """A TensorBoard writer to ``folder/events``; None where TensorBoard is not installed."""
+    """A TensorBoard writer for ``folder/events``; None if TensorBoard is not installed."""
     try:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:

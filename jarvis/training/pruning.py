@@ -1,4 +1,4 @@
-"""Synapses taken away for good, while a network trains: the smallest weights, and their future."""
+"""Permanent pruning of the smallest weights while a network trains."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,20 +8,20 @@ from torch import Tensor, nn
 
 from jarvis.support.checks import check_integer, check_number
 
-_SHARE = "the share of synapses to keep"
+_SHARE = "the fraction of synapses to keep"
 
 
 def density_after(epoch: int, target: float, *, iterative: bool = True, step: float = 0.1) -> float:
-    """Which share of the synapses to keep after an epoch.
+    """The fraction of synapses to keep after an epoch.
 
-    ``max(target, 1 - step (epoch - 1))``: nothing goes after the first epoch, then `step` less
-    after each, down to `target`. With ``iterative=False`` it is `target` from the first on.
+    ``max(target, 1 - step (epoch - 1))``: all of them after the first epoch, then `step` fewer
+    after each, down to `target`. With ``iterative=False`` it is `target` from the first epoch.
 
     Args:
         epoch: epochs done: 1, 2, ...
-        target: share to end with, in (0, 1].
-        iterative: whether to get there little by little.
-        step: by how much the share falls an epoch.
+        target: final fraction, in (0, 1].
+        iterative: whether to prune gradually.
+        step: decrease of the fraction per epoch.
 
     Raises:
         ValueError: for a value out of range.
@@ -35,40 +35,40 @@ def density_after(epoch: int, target: float, *, iterative: bool = True, step: fl
     check_number("target", target, above=0, at_most=1, why=_SHARE)
     check_integer("epoch", epoch, at_least=1, why="it counts the epochs done")
     check_number("step", step, above=0, at_most=1)
-    # Rounded, for 1 - 3 * 0.1 is a little more than 0.7.
+    # Rounded, because 1 - 3 * 0.1 is slightly more than 0.7.
     return max(target, round(1.0 - step * (epoch - 1), 12)) if iterative else target
 
 
 def mask_of(model: nn.Module, name: str) -> Tensor | None:
-    """Which synapses of the weight called `name` are left, a bool tensor; None if none can go."""
+    """Remaining synapses of the weight `name`, a bool tensor; None if it is not pruned."""
     owner, _, leaf = name.rpartition(".")
     return dict(model.get_submodule(owner).named_buffers(recurse=False)).get(f"{leaf}_mask")
 
 
 class Pruner:
-    """Prunes the smallest weights of a model, for good.
+    """Permanently prunes the smallest weights of a model.
 
     Each weight gets a mask, a buffer ``<name>_mask`` beside it, which is therefore saved in the
-    model's `state_dict`. What a mask takes away is 0, and so are its gradient and the optimiser's
-    moments of it: no further step brings it back. Delays learned for such a synapse stay where
-    they are, since what it sends is 0.
+    model's `state_dict`. Pruned weights are 0, as are their gradients and the optimiser's moments,
+    so that no further step restores them. Delays learned for a pruned synapse stay unchanged, since
+    it transmits nothing.
 
-    A copy of the model (`copy.deepcopy`, pickle) keeps its zeros and its masks, but nothing holds
-    them there: make a `Pruner` for it before it learns on.
+    A copy of the model (`copy.deepcopy`, pickle) keeps its zeros and masks, but nothing enforces
+    them: create a `Pruner` for it before training it further.
 
-    To resume, make the model, the optimiser and the pruner first, then load their states.
+    To resume, create the model, the optimiser and the pruner first, then load their states.
 
     Args:
-        model: what the weights belong to.
+        model: the module that owns the weights.
         names: the weights to prune, as in ``model.named_parameters()``. Each is ranked by itself.
-        optimizer: whose moments to clear.
+        optimizer: the optimiser whose moments are cleared.
         recurrent: those of `names` that connect a population with itself without self-loops: their
-            diagonal is no synapse, and is 0 from now on.
+            diagonal holds no synapses and is set to 0.
 
     Raises:
-        ValueError: for a name that is no parameter of the model.
+        ValueError: for a name that is not a parameter of the model.
 
-    Source: Landsmeer et al. 2025, arXiv:2512.10011, where what is pruned may grow again.
+    Source: Landsmeer et al. 2025, arXiv:2512.10011, where pruned synapses may grow again.
 
     Example:
         >>> layer = nn.Linear(10, 4)
@@ -96,7 +96,7 @@ class Pruner:
         known = dict(model.named_parameters())
         for name in names:
             if name not in known:
-                raise ValueError(f"names: {name!r} is no parameter of the model: {list(known)}")
+                raise ValueError(f"names: {name!r} is not a parameter of the model: {list(known)}")
             weight = self._weights[name] = known[name]
             if mask_of(model, name) is None:
                 owner, _, leaf = name.rpartition(".")
@@ -108,7 +108,7 @@ class Pruner:
                         )
                     mask.fill_diagonal_(False)
                 model.get_submodule(owner).register_buffer(f"{leaf}_mask", mask)
-            # The mask is looked up at each call: loading a state or moving the model changes it.
+            # The mask is looked up in each call: loading a state or moving the model replaces it.
             weight.register_hook(lambda grad, name=name: grad * self._mask(name))
         self._recurrent = tuple(recurrent)
         self._apply()
@@ -120,7 +120,7 @@ class Pruner:
 
     @property
     def masks(self) -> dict[str, Tensor]:
-        """Which synapses are left, by weight: bool tensors, shaped as the weights."""
+        """Remaining synapses by weight name: bool tensors of the weights' shapes."""
         return {name: self._mask(name) for name in self._weights}
 
     def _n_synapses(self, name: str) -> int:
@@ -129,7 +129,7 @@ class Pruner:
 
     @property
     def densities(self) -> dict[str, float]:
-        """The share of synapses that is left, by weight."""
+        """Remaining fraction of synapses, by weight name."""
         return {name: int(mask.sum()) / self._n_synapses(name) for name, mask in self.masks.items()}
 
     def _targets(self, density: float | Mapping[str, float]) -> dict[str, float]:
@@ -143,14 +143,14 @@ class Pruner:
 
     @torch.no_grad()
     def prune(self, density: float | Mapping[str, float]) -> dict[str, float]:
-        """Keep the largest weights of each matrix, and clear the others for good.
+        """Keep the largest weights of each matrix and permanently remove the others.
 
         Args:
-            density: share of the matrix's synapses to keep, in (0, 1]; or one for each name. Never
-                less than one synapse is kept; a density above the present one changes nothing.
+            density: fraction of a matrix's synapses to keep, in (0, 1], or one per name. At least
+                one synapse is kept; a density above the current one changes nothing.
 
         Returns:
-            the share that is left, by weight.
+            the remaining fraction, by weight name.
 
         Raises:
             ValueError: for a density out of range, or an unknown name.
@@ -159,7 +159,7 @@ class Pruner:
             weight, mask = self._weights[name], self._mask(name)
             keep = max(1, round(value * self._n_synapses(name)))
             size = torch.where(mask, weight.abs(), -1.0).flatten()
-            # Stable: equal weights go by their place, so that the same run prunes the same.
+            # Stable: ties are broken by position, so that the same run prunes the same synapses.
             last = torch.argsort(size, descending=True, stable=True)[keep:]
             mask.view(-1)[last] = False
         self._apply()
@@ -167,7 +167,7 @@ class Pruner:
 
     @torch.no_grad()
     def _apply(self) -> None:
-        """Clear weights, gradients and moments where there is no synapse."""
+        """Set weights, gradients and moments to 0 where there is no synapse."""
         for name, weight in self._weights.items():
             gone = ~self._mask(name)
             weight.masked_fill_(gone, 0.0)
@@ -180,9 +180,9 @@ class Pruner:
 
     @contextmanager
     def pruned(self, density: float | Mapping[str, float]) -> Iterator[dict[str, float]]:
-        """The model as `prune` would leave it, for as long as the block lasts: to evaluate.
+        """A context in which the model is pruned as by `prune`, for evaluation.
 
-        Masks, weights, gradients and moments are all as they were afterwards.
+        Masks, weights, gradients and moments are restored afterwards.
 
         Example:
             >>> layer = nn.Linear(10, 4)

@@ -1,7 +1,7 @@
-"""A training run between two batches: where it stands, and all that a checkpoint holds.
+"""Training runs: their progress, and the state that a checkpoint holds.
 
-`Run` is what every kind of training has in common: its order of samples, its history, its identity,
-saving and restoring. `GradientRun` descends a loss; `jarvis.spatial.SpatialRun` and
+`Run` is what all kinds of training have in common: the order of samples, history, identity, saving
+and restoring. `GradientRun` minimises a loss; `jarvis.spatial.SpatialRun` and
 `jarvis.stdp.LayerwiseRun` are further kinds. `loop.train` drives them all.
 """
 
@@ -36,7 +36,7 @@ Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
 #: ``schedule(step, n_steps) -> factor`` on the learning rates
 Schedule = Callable[[int, int], float]
 
-#: Arguments that may differ when a run goes on: how long it is, how fast it learns, and where it
+#: Arguments that may differ when a run is resumed: its length, its learning rates, and where it
 #: runs and writes. Everything else has to be the same.
 MAY_CHANGE = (
     "epochs", "nepochs", "lr", "delay_lr", "warmup", "decay_steps", "device", "output", "plot"
@@ -44,13 +44,13 @@ MAY_CHANGE = (
 
 
 def cross_entropy(model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The `Objective` of a classifier whose outputs are scores."""
+    """The default `Objective`, for a classifier that outputs scores."""
     scores = model(x)
     return nn.functional.cross_entropy(scores, targets), scores
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on (the loss is NaN or infinite); the message says where and why."""
+    """Training cannot continue (the loss is NaN or infinite); the message says where and why."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -59,7 +59,7 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass
 class History:
-    """What `fit` returns: one dict per epoch, and which epoch was best on the validation set."""
+    """Returned by `fit`: one dict per epoch, and the epoch that was best on the validation set."""
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0  #: 1, 2, ...; 0 before the first
@@ -72,15 +72,15 @@ class History:
 
 
 def batches(n: int, size: int, order: Tensor | None = None) -> Iterator[Tensor]:
-    """Indices of n samples, `size` at a time, in their own order or the given one."""
+    """Indices of n samples in batches of `size`, in ascending or the given order."""
     yield from (torch.arange(n) if order is None else order).split(size)
 
 
 def encoded(x: Tensor, encode: Encode | None, generator: torch.Generator, part: slice) -> Tensor:
-    """The input that some samples of a batch become.
+    """The encoded input for part of a batch.
 
-    The whole batch's code is drawn and then cut, so that it is the same spikes, and leaves the
-    generator in the same state, however many processes share the batch.
+    The whole batch is encoded and then sliced, so that the spikes and the state of the generator do
+    not depend on how many processes share the batch.
     """
     if encode is None:
         return x[part]
@@ -89,27 +89,27 @@ def encoded(x: Tensor, encode: Encode | None, generator: torch.Generator, part: 
 
 
 class Run:
-    """A training run between two batches: where it stands, and all that a checkpoint holds.
+    """A training run between two batches: its progress, and the state that a checkpoint holds.
 
-    Under torchrun every process has one, and all of them hold the same between two batches.
+    Under torchrun every process has one, and between two batches all of them are identical.
 
-    A kind of training defines `n_samples`, `learn`, `end_epoch`, `line` and the pair `state` and
+    A subclass defines `n_samples`, `learn`, `end_epoch`, `line` and the pair `state` and
     `load_state`; and, where it differs, `finished`, `identity`, `record`, `where` and `files`.
 
     Args:
-        epochs: how many there will be.
+        epochs: total number of epochs.
         batch_size: samples per batch, over all processes.
         seed: of the order of samples, and of the run's generator.
         arguments: plain values, kept in checkpoints and metrics; all but `MAY_CHANGE` are part of
             the run's identity.
 
     Attributes:
-        epoch, done: epochs finished, and samples finished in the next one.
-        history: the epochs' metrics.
+        epoch, done: epochs completed, and samples completed in the current one.
+        history: metrics of the epochs.
     """
 
     kind = "gradient"
-    #: Where checkpoints lie below the output folder.
+    #: Folder of the checkpoints, relative to the output folder.
     folder = "."
 
     def __init__(
@@ -129,34 +129,38 @@ class Run:
         self.history = History()
         self._random: dict[str, Any] | None = None
 
-    # -- what a kind of training is ----------------------------------------------------------------
+    # -- defined by each kind of training ----------------------------------------------------------
 
     @property
     def n_samples(self) -> int:
-        """Samples of an epoch."""
+        """Number of samples per epoch."""
         raise NotImplementedError
 
     def learn(self, index: Tensor) -> float:
-        """Learn from the samples at `index`; the batch's loss, or NaN where there is none."""
+        """Learn from the samples at `index`; returns the loss of the batch, or NaN without one."""
         raise NotImplementedError
 
     def end_epoch(self) -> dict[str, Any]:
-        """Close the epoch: what it measured while it learned."""
+        """End the epoch; returns the metrics measured during training."""
         raise NotImplementedError
 
     def line(self, metrics: Mapping[str, Any]) -> str:
-        """What is shown of an epoch."""
+        """The line that is logged for an epoch."""
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
-        """What else a checkpoint holds: tensors and plain values."""
+        """Further content of a checkpoint: tensors and plain values."""
         raise NotImplementedError
 
-    def load_state(self, content: dict[str, Any], path: Path) -> None:
-        """Take over what `state` returned; CheckpointError if it does not fit."""
+    def load_state(self, content: dict[str, Any], path: Path) -> list[str]:
+        """Restore what `state` returned; returns what has changed since, in words.
+
+        Raises:
+            CheckpointError: if it does not fit.
+        """
         raise NotImplementedError
 
-    # -- where it stands ---------------------------------------------------------------------------
+    # -- progress ----------------------------------------------------------------------------------
 
     @property
     def step(self) -> int:
@@ -165,21 +169,21 @@ class Run:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches of an epoch; the last may be smaller."""
+        """Batches per epoch; the last may be smaller."""
         return -(-self.n_samples // self.batch_size)
 
     @property
     def steps_done(self) -> int:
-        """Batches since the run's beginning."""
+        """Batches done since the start of the run."""
         return self.epoch * self.batches_per_epoch + self.step
 
     @property
     def finished(self) -> bool:
-        """Whether there is no epoch left."""
+        """Whether all epochs are done."""
         return self.epoch >= self.epochs
 
     def shuffle_key(self) -> int:
-        """What this epoch's order is drawn from; it is no state, so a resumed run finds it too."""
+        """Seed of this epoch's order; stateless, so that a resumed run gets the same order."""
         return self.seed * 1_000_003 + self.epoch
 
     def order(self) -> Tensor:
@@ -188,7 +192,7 @@ class Run:
         return torch.randperm(self.n_samples, generator=shuffle)
 
     def steps(self) -> Iterator[float]:
-        """Learn from the batches of this epoch that are still to come; yields their losses."""
+        """Learn from the remaining batches of this epoch; yields their losses."""
         for index in self.order()[self.done :].split(self.batch_size):
             if len(index):
                 loss = self.learn(index)
@@ -196,11 +200,11 @@ class Run:
                 yield loss
 
     def where(self) -> str:
-        """Where the run stands, in words."""
+        """The current position of the run, in words."""
         return f"epoch {self.epoch + 1}, batch {self.step} of {self.batches_per_epoch}"
 
     def record(self, metrics: dict[str, Any]) -> bool:
-        """Append an epoch; True if it is the best so far (without validation: the latest)."""
+        """Append an epoch; True if it is the best so far (always, without validation)."""
         history = self.history
         history.epochs.append({"epoch": self.epoch} | metrics)
         value = metrics.get("val_acc")
@@ -212,29 +216,29 @@ class Run:
         return False
 
     def scalars(self, metrics: Mapping[str, Any]) -> tuple[dict[str, float], int]:
-        """An epoch's numbers for TensorBoard, and their place on its axis."""
+        """The scalars of an epoch for TensorBoard, and their step on its axis."""
         return {k: v for k, v in metrics.items() if k != "epoch"}, self.epoch
 
     def summary(self) -> dict[str, Any]:
-        """What ``metrics_final.json`` says of the run."""
+        """The content of ``metrics_final.json``."""
         return asdict(self.history) | {"arguments": self.arguments}
 
     # -- checkpoints -------------------------------------------------------------------------------
 
     def identity(self) -> dict[str, Any]:
-        """What has to be the same for a checkpoint to be of this run: data, model, optimiser, seed.
+        """What has to match for a checkpoint to belong to this run: data, model, optimiser, seed.
 
-        The number of epochs, the learning rates and where the run writes are not part of it.
+        The number of epochs, the learning rates and the output folder are not part of it.
         """
         same = {k: v for k, v in self.arguments.items() if k not in MAY_CHANGE}
         return same | {"seed": self.seed}
 
     def files(self, better: bool, metrics: Mapping[str, Any]) -> list[str]:
-        """The checkpoints that an epoch leaves, the one to resume from last."""
+        """The checkpoints written after an epoch; the one to resume from is the last."""
         return ["checkpoint_best.pt"] * better + ["checkpoint_latest.pt"]
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, whole or not at all."""
+        """Write a checkpoint, completely or not at all."""
         content = {
             "kind": self.kind,
             "run": self.identity(),
@@ -249,28 +253,28 @@ class Run:
         save_checkpoint(path, content | self.state())
 
     def save_to(self, folder: Path, names: Sequence[str] = ("checkpoint_latest.pt",)) -> None:
-        """Write checkpoints of these names to where they belong in an output folder."""
+        """Write checkpoints of these names into the checkpoint folder of an output folder."""
         for name in names:
             self.save(folder / self.folder / name)
 
     def restore(self, path: str | Path) -> list[str]:
-        """Go back to where a checkpoint was written.
+        """Restore the run from a checkpoint.
 
         Args:
             path: a checkpoint, or the output folder of a run.
 
         Returns:
-            what differs from the former run and may, in words.
+            the permitted differences from the earlier run, in words.
 
         Raises:
-            CheckpointError: if it is missing, damaged or of another run; it names what differs.
+            CheckpointError: if it is missing, corrupted or of another run; it names what differs.
         """
         path = checkpoint_file(path)
         content = load_checkpoint(path)
         if content["format"] != FORMAT:
             raise CheckpointError(
                 f"{path} was written by an earlier version of jarvis: its weights can be read, but "
-                "the run cannot go on"
+                "the run cannot be resumed"
             )
         if content.get("kind") != self.kind:
             raise CheckpointError(
@@ -282,19 +286,18 @@ class Run:
                 f"{path} has {content['epoch']} epochs already, more than the {self.epochs} asked "
                 "for"
             )
-        self.load_state(content, path)
+        changed = self.load_state(content, path)
         self.epoch, self.done = content["epoch"], content["done"]
         self.history = History(**content["history"])
         self._random = content["random"]
-        changed = []
         if content["epochs"] != self.epochs:
-            changed.append(f"epochs {content['epochs']} -> {self.epochs}")
+            changed.insert(0, f"epochs {content['epochs']} -> {self.epochs}")
         return changed
 
     def _same_run(self, before: dict[str, Any], path: Path) -> None:
         now = self.identity()
         for name in before | now:
-            # JSON's view of a value: a tuple that was saved is a list when it comes back.
+            # Compare values as JSON: a tuple that was saved comes back as a list.
             was, here = json.dumps(before.get(name)), json.dumps(now.get(name))
             if was == here:
                 continue
@@ -308,9 +311,9 @@ class Run:
             )
 
     def set_random(self) -> None:
-        """Torch's own randomness (dropout): seeded, or as it was in the checkpoint.
+        """Set torch's own random state (dropout): seeded, or restored from the checkpoint.
 
-        Under torchrun every rank but the first is seeded by rank and batch, for two of them must
+        Under torchrun every rank but the first is seeded by rank and batch, because two ranks must
         not drop the same units.
         """
         if self._random is None:
@@ -323,7 +326,7 @@ class Run:
 
 
 def checkpoint_file(path: str | Path) -> Path:
-    """The checkpoint that `path` means: itself, or the latest of a run's output folder."""
+    """The checkpoint denoted by `path`: `path` itself, or the latest of a run's output folder."""
     path = Path(path)
     if not path.is_dir():
         return path
@@ -332,7 +335,7 @@ def checkpoint_file(path: str | Path) -> Path:
 
 
 def described(thing: object) -> str:
-    """What an object says of itself, without addresses in memory."""
+    """The repr of an object, without memory addresses."""
     return re.sub(r" at 0x[0-9a-f]+", "", repr(thing))
 
 
@@ -346,20 +349,20 @@ def _difference(before: str | None, now: str) -> str:
 
 
 class GradientRun(Run):
-    """A run that descends the gradient of a loss.
+    """A run that minimises a loss by gradient descent.
 
     Args:
-        model: maps an input to scores; it is on its device.
+        model: maps an input to scores; already on its device.
         train_set: an indexable data set; ``train_set[index]`` gives inputs and targets.
-        objective: what to descend, see `Objective`.
-        encode: values -> input of the model, see `Encode`; None takes the values as they are.
-        optimizer: to use instead of Adam.
+        objective: the loss to minimise, see `Objective`.
+        encode: values -> input of the model, see `Encode`; None passes the values unchanged.
+        optimizer: replaces Adam.
         lr: learning rate of Adam.
         schedule: ``schedule(step, n_steps) -> factor`` on the learning rates.
         epochs, batch_size, seed, arguments: as in `Run`.
     """
 
-    advice = "look at the input for NaN, lower lr, or ask jarvis.diagnose(model, batch)"
+    advice = "check the input for NaN, lower lr, or call jarvis.diagnose(model, batch)"
 
     def __init__(
         self,
@@ -403,11 +406,11 @@ class GradientRun(Run):
         return len(self.train_set)
 
     def forward(self, index: Tensor, part: slice) -> tuple[Tensor, dict[str, float]]:
-        """The mean loss of a part of a batch, and sums over it of what else is measured.
+        """The mean loss over part of a batch, and sums over it of other metrics.
 
         Args:
-            index: the whole batch's samples.
-            part: which of them are this process's.
+            index: the samples of the whole batch.
+            part: the part of them that belongs to this process.
         """
         x, y = (half.to(self.device) for half in self.train_set[index])
         x, y = encoded(x, self.encode, self.generator, part), y[part]
@@ -415,16 +418,16 @@ class GradientRun(Run):
         return loss, {"acc": int((scores.argmax(1) == y).sum())}
 
     def after_step(self, index: Tensor, n_mine: int) -> None:
-        """What follows an update; nothing here."""
+        """Called after an update; does nothing here."""
 
     def learn(self, index: Tensor) -> float:
-        """Take a step along the gradient of a batch's mean loss.
+        """Take one optimiser step on the mean loss of a batch.
 
-        Under torchrun each rank computes its share of the batch. DistributedDataParallel takes the
-        mean of their gradients, as if every rank had as many samples: so a rank weighs its mean
-        loss by what its share really is, and the outcome is the gradient of the whole batch's mean.
-        A rank without a sample (of a last batch that is smaller than the number of ranks) takes
-        part with weight 0 on one that is another's.
+        Under torchrun each rank computes its share of the batch. DistributedDataParallel averages
+        the gradients as if all ranks had equally many samples, so each rank weights its mean loss
+        by its actual share, and the result is the gradient of the mean over the whole batch. A rank
+        without samples (in a last batch smaller than the number of ranks) uses a sample of another
+        rank with weight 0.
 
         Raises:
             TrainingError: if the loss of all processes is not finite.
@@ -453,7 +456,7 @@ class GradientRun(Run):
         return value
 
     def end_epoch(self) -> dict[str, Any]:
-        """Close the epoch: means over the samples as they were trained on, weights moving."""
+        """End the epoch; returns means over the samples, measured while the weights changed."""
         means = {name: value / self.n_samples for name, value in self.sums.items()}
         self.epoch, self.done, self.sums = self.epoch + 1, 0, {}
         return {"loss": means.pop("loss")} | {f"train_{name}": v for name, v in means.items()}
@@ -474,29 +477,25 @@ class GradientRun(Run):
             "sums": self.sums,
         }
 
-    def load_state(self, content: dict[str, Any], path: Path) -> None:
+    def load_state(self, content: dict[str, Any], path: Path) -> list[str]:
         try:
             self.model.load_state_dict(content["model"])
             self.optimizer.load_state_dict(content["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
             first = str(error).splitlines()[0]
             raise CheckpointError(f"{path} does not fit this model: {first}") from error
-        # The learning rates are this run's, whatever the former one's were.
+        # The learning rates are those of this run, not of the earlier one.
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
             group["lr"] = lr
         self.sums = content["sums"]
-
-    def restore(self, path: str | Path) -> list[str]:
-        changed = super().restore(path)
-        before = load_checkpoint(checkpoint_file(path))["lrs"]
-        if before != self.lrs:
-            was, here = (", ".join(f"{lr:g}" for lr in lrs) for lrs in (before, self.lrs))
-            changed.append(f"lr {was} -> {here}")
-        return changed
+        if content["lrs"] == self.lrs:
+            return []
+        was, here = (", ".join(f"{lr:g}" for lr in lrs) for lrs in (content["lrs"], self.lrs))
+        return [f"lr {was} -> {here}"]
 
 
 def _described_optimizer(optimizer: torch.optim.Optimizer) -> str:
-    """An optimiser's class and options, but for its learning rates."""
+    """An optimiser's class and options, except for its learning rates."""
     groups = [
         {k: v for k, v in group.items() if k not in ("params", "lr", "initial_lr")}
         | {"params": len(group["params"])}

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: factors on the learning rate, step by step."""
+"""Learning-rate schedules: a factor on the learning rate for each step."""
 
 import math
 
@@ -16,9 +16,10 @@ def cosine(step: int, n_steps: int) -> float:
 
 
 def linear_tail(step: int, n_steps: int) -> float:
-    """A `schedule` for `fit`: 1 for two thirds of the run, then in a straight line down to 0.
+    """A `schedule` for `fit`: 1 for two thirds of the run, then linearly down to 0.
 
-    In a short run this learns as long as a constant rate, and still ends without its jitter.
+    In a short run this keeps the full rate for long, and still ends without the jitter of a
+    constant rate.
 
     Example:
         >>> linear_tail(0, 30), linear_tail(20, 30), linear_tail(25, 30), linear_tail(30, 30)
@@ -30,16 +31,16 @@ def linear_tail(step: int, n_steps: int) -> float:
 def warmup_cosine(
     step: int, *, warmup: int = 500, total: int = 10_000, floor: float = 0.1
 ) -> float:
-    """The factor on the learning rate in a step: up in a straight line, then down half a cosine.
+    """The learning-rate factor of a step: linear warm-up, then down along half a cosine.
 
-    ``(step + 1) / warmup`` in the first `warmup` steps; then from 1 to `floor`, which it reaches
-    `total` steps from the run's beginning and keeps.
+    ``(step + 1) / warmup`` in the first `warmup` steps; then from 1 to `floor`, which is reached
+    `total` steps after the start of the run and kept from then on.
 
     Args:
         step: steps done: 0, 1, ...
-        warmup: steps of the rise; 0 for none.
-        total: steps until the floor, the warm-up included.
-        floor: the last factor.
+        warmup: number of warm-up steps; 0 for none.
+        total: steps until the floor is reached, including the warm-up.
+        floor: the final factor.
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011 (its code; there the first step has factor 0).
 

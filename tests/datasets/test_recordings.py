@@ -87,7 +87,7 @@ def test_many_files_are_read_in_parts(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (ONE[:-1], "19 bytes are no multiple of 5"),
+        (ONE[:-1], "19 bytes are not a multiple of 5"),
         (b"", "it is empty"),
         (packed((1, 1, 0, 5), (34, 2, 0, 9)), "event 1 at x=34, y=2"),
         (packed((1, 34, 0, 5)), "event 0 at x=1, y=34"),

@@ -253,7 +253,7 @@ def test_indexing(scenes):
         (dict(counts=(-1,)), "counts"),
         (dict(n_stars=-1), "n_stars=-1"),
         (dict(size=32), "size=32 is too small.*34 pixels"),
-        (dict(size=37, counts=(40,)), "40 satellites find no room"),
+        (dict(size=37, counts=(40,)), "no room for 40 satellites"),
         (dict(n=0), "n=0"),
     ],
 )

@@ -191,7 +191,7 @@ DAMAGE = {
     "labels from 0 to 20": {"labels": np.array([0, 1, 2, 3, 4, 20])},
     "6 words, but 5 labels": {"labels": LABELS[:5]},
     "6 words, but 4 speaker": {"extra/speaker": SPEAKERS[:4]},
-    "unlike numbers of times and units": {"times": [np.zeros(2, np.float16)] * 6},
+    "different numbers of times and units": {"times": [np.zeros(2, np.float16)] * 6},
     "channel 700 is not below 700": {"units": [u | 700 for u in spike_lists()[1]]},
     "a spike at -": {"times": [-t for t in spike_lists()[0]]},
     "a spike at nan": {"times": [t * np.float16(np.nan) for t in spike_lists()[0]]},
@@ -208,7 +208,7 @@ def test_damage_is_named_with_its_file(places, what):
     with pytest.raises(CorruptDataError, match=what) as error:
         datasets.shd("train")
     assert "shd_train.h5" in str(error.value)
-    assert "fetch it anew" in str(error.value)
+    assert "download it again" in str(error.value)
 
 
 def test_times_that_are_no_lists_are_not_the_schema(places):

@@ -181,7 +181,7 @@ BAD = {
         (["--dataset", "folder", "--data-folder", "/nowhere/pictures"], "/nowhere/pictures"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
         (["--config", "BAD"], "conv2.treshold: no such key; did you mean threshold?"),
-        (["--config", "ODD"], "conv1: 3 maps cannot be shared out"),
+        (["--config", "ODD"], "conv1: 3 maps cannot be divided"),
         (["--device", "tpu"], "tpu"),
         (["--resume", "nowhere"], "nowhere"),
         (["--log-level", "LOUD"], "DEBUG"),

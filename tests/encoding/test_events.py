@@ -72,9 +72,9 @@ def test_a_batch_without_events():
         (dict(times=torch.tensor([1, 0, 2]).int()), "sort them"),
         (dict(times=torch.tensor([0, 1, 9]).int()), r"times must lie in \[0, 3\); got 0 to 9"),
         (dict(units=torch.tensor([0, 1, 4]).int()), "units must lie"),
-        (dict(units=torch.tensor([0, 1]).int()), "one length"),
+        (dict(units=torch.tensor([0, 1]).int()), "equal length"),
         (dict(offsets=torch.tensor([0, 2])), "offsets must run"),
-        (dict(offsets=torch.tensor([0, 4, 3])), "must not fall"),
+        (dict(offsets=torch.tensor([0, 4, 3])), "must not decrease"),
     ],
 )
 def test_lists_that_do_not_fit_are_refused(change, message):

@@ -106,7 +106,7 @@ def test_names_that_do_not_fit_are_named():
     model = Recurrent("3", 7, 5)
     with pytest.raises(ValueError, match="2 connections"):
         count_parameters(model)
-    with pytest.raises(ValueError, match=r"'w_rec' is no parameter of shape \(7, 5\)"):
+    with pytest.raises(ValueError, match=r"'w_rec' is not a parameter of shape \(7, 5\)"):
         count_parameters(model, ["w_rec", "w_in"])
     with pytest.raises(ValueError, match="0 Delays"):
         count_parameters(nn.Linear(2, 2), ["weight"])

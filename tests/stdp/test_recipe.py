@@ -115,7 +115,7 @@ BAD = {
     "stdp: {a_plus: -1}": r"stdp\.a_plus=-1\.0 must be positive",
     "conv1: {stdp: {w_max: -1}}": r"conv1\.stdp\.w_min",
     "wta: {mode: loud}": r"wta\.mode: 'loud' is not one of global, local, both",
-    "wta: {theta_rest: 3}": r"wta\.theta_rest: it is the layer's threshold",
+    "wta: {theta_rest: 3}": r"wta\.theta_rest: set the layer's threshold instead",
     "conv2: {threshold: 99}": r"conv2\.wta\.theta_max=10\.0 must be at least theta_rest=99",
     "conv1: {filters: sobel}": r"conv1\.filters='sobel' is not one of gabor, dog",
     "input: {filter: sobel}": r"input\.filter='sobel'",

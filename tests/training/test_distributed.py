@@ -173,7 +173,7 @@ def test_each_process_takes_its_own_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert not distributed.is_main()
     assert choose_device("auto") == choose_device("cuda") == torch.device("cuda:1")
-    with pytest.raises(ValueError, match="a GPU each"):
+    with pytest.raises(ValueError, match="one GPU each"):
         choose_device("cuda:0")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert choose_device("auto") == torch.device("cpu")

@@ -182,7 +182,7 @@ def test_a_density_out_of_range_is_named(density):
 
 def test_bad_names_are_named():
     model, _, pruner = made()
-    with pytest.raises(ValueError, match=r"'w_out' is no parameter.*hidden\.w_in"):
+    with pytest.raises(ValueError, match=r"'w_out' is not a parameter.*hidden\.w_in"):
         Pruner(model, ["w_out"])
     with pytest.raises(ValueError, match="recurrent"):
         Pruner(Network(), ["readout"], recurrent=["hidden.w_in"])

@@ -1,4 +1,4 @@
-"""Exercises that answer back: a module per notebook, a check per exercise.
+"""Exercise checks with feedback: one module per notebook, one check per exercise.
 
 ```python
 from jarvis.classroom.check import lif_neuron as check
@@ -6,8 +6,8 @@ from jarvis.classroom.check import lif_neuron as check
 check.measure_tau(measure_tau)
 ```
 
-A check tries the learner's function on fresh random input against the definition, and says in
-words what is wrong. It never raises. See `verdict` for the mechanism.
+A check tests the learner's function on fresh random input against the definition and explains what
+is wrong. It never raises an exception. See `verdict` for the mechanism.
 """
 
 from jarvis.classroom.check.verdict import Exercise, Verdict, Wrong, exercise

@@ -1,4 +1,4 @@
-"""What the checks of notebook 10 share: a network mended by a learner is trained for a moment."""
+"""Shared by the checks of notebook 10: a network fixed by a learner is trained briefly."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ Draw = Callable[[torch.Generator], tuple[Tensor, Tensor]]
 
 
 def digits(n: int = 64, encode: Callable = poisson_encode, *args) -> Draw:
-    """Draws batches of digits, encoded."""
+    """A function that draws batches of encoded digits."""
     data = datasets.digits("train")
 
     def draw(g: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -29,14 +29,14 @@ def digits(n: int = 64, encode: Callable = poisson_encode, *args) -> Draw:
 
 
 def train(model: Callable, parameters, draw: Draw, g, steps: int, lr: float = 2e-3) -> float:
-    """Some steps of Adam; the mean loss of the last five."""
+    """Train for some steps of Adam; returns the mean loss of the last five."""
     parameters = list(parameters)
     optimizer, losses = torch.optim.Adam(parameters, lr), []
     for _ in range(steps):
         x, y = draw(g)
         loss = cross_entropy(model(x), y)
         if not loss.requires_grad:
-            raise Wrong("No gradient reaches the weights: is there a detach() or .data on the way?")
+            raise Wrong("No gradient reaches the weights: is there a detach() or .data in between?")
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -51,17 +51,17 @@ def accuracy_of(model: Callable, draw: Draw, g) -> float:
 
 
 LOOPS = {
-    "detach": "No error now, but a batch still begins with the potentials that the one before left:"
-    " its loss depends on pictures that it has nothing to do with. Forget the state.",
-    "retain": "No error now, but the graph grows from batch to batch, and each begins with the"
-    " potentials that the one before left. retain_graph hides it: forget the state.",
-    "no zero": "The state is right. But the gradients add up: zero_grad() is missing.",
+    "detach": "No error now, but a batch still starts with the potentials left by the previous one:"
+    " its loss depends on unrelated pictures. Forget the state.",
+    "retain": "No error now, but the graph grows from batch to batch, and each starts with the"
+    " potentials left by the previous one. retain_graph hides it: forget the state.",
+    "no zero": "The state is right, but the gradients add up: zero_grad() is missing.",
     "no step": "The state is right, but the weights never change: optimizer.step() is missing.",
 }
 
 
 def loop(net: broken.StreamReader, batches, optimizer, kind: str) -> list[float]:
-    """The loop, right ("") or as people write it."""
+    """The training loop, correct ("") or with a common mistake."""
     losses = []
     for x, y in batches:
         if kind == "detach" and net.state is not None:
@@ -88,7 +88,7 @@ class Readout(nn.Module):
 
 
 def growth_of(net: broken.RowReader, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """How the gradient of the input grows from the last ten steps to the first; the mean rate."""
+    """Growth of the input's gradient from the last ten steps to the first, and the mean rate."""
     rate = net.neurons(over_time(net.inputs, x))[0].mean().item()
     size = gradient_by_step(net, x, y)
     late = size[-10:].mean().item()

@@ -1,4 +1,4 @@
-"""Checks of notebook 08: a spike's time and the threshold, an after-current, a silent neuron."""
+"""Checks of notebook 08: spike time and threshold, an after-current, a silent neuron."""
 
 import numpy as np
 import torch
@@ -6,10 +6,10 @@ import torch
 from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number
 from jarvis.spatial.first_spike import FirstSpikeParams, first_spikes
 
-WAKE_STEPS = 150  #: of learning that a loss has to wake a neuron
+WAKE_STEPS = 150  #: training steps within which a loss has to wake a neuron
 
 
-@exercise(1, "raise the threshold by a little: how far has v still to rise, and how fast is it?")
+@exercise(1, "raise the threshold slightly: how much further must v rise, and how fast does it?")
 def by_threshold(answer, rng) -> None:
     """`by_threshold(w, tau) -> dT/dtheta (ms)` at a threshold of 1, for an array of weights."""
     for _ in range(3):
@@ -29,9 +29,9 @@ def by_threshold(answer, rng) -> None:
 
 
 def _threshold(w: np.ndarray, tau: float) -> tuple[np.ndarray, list[tuple[np.ndarray, str]]]:
-    """dT/dtheta = 1 / (dv/dt), and what people return instead."""
+    """dT/dtheta = 1 / (dv/dt), and common wrong answers."""
 
-    def speed(tau):  # of v where it crosses: the current that is left, less the leak of v = 1
+    def speed(tau):  # dv/dt at the crossing: the remaining current minus the leak of v = 1
         y = (1 + np.sqrt(1 - 4 / (tau * w))) / 2
         return w * y * y - 1 / tau
 
@@ -39,11 +39,11 @@ def _threshold(w: np.ndarray, tau: float) -> tuple[np.ndarray, list[tuple[np.nda
     return 1 / v_dot, [
         (-1 / v_dot, "The size is right, the sign is not: a higher threshold is reached later."),
         (v_dot, "That is how fast v rises there. How long does it take to rise by dtheta?"),
-        (-1 / (w * v_dot), "That is dT/dw. A higher threshold is not another weight."),
+        (-1 / (w * v_dot), "That is dT/dw. A higher threshold is not a different weight."),
         (1 / (v_dot + 1 / tau), "You divide by the current alone, but v leaks as well, by v/tau. "
-         "(Or by a current that decays with tau: it does so with tau_s, half of it.)"),
-        (1 / (w - 1 / tau), "You take the current of the arrival. Until the spike it decays."),
-        (1 / speed(10.0), "That is right for tau = 10 ms only: use the argument."),
+         "(Or by a current that decays with tau: it decays with tau_s, half of tau.)"),
+        (1 / (w - 1 / tau), "You take the current at the arrival. It decays until the spike."),
+        (1 / speed(10.0), "That is right only for tau = 10 ms: use the argument."),
     ]  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def own_spike(answer, rng) -> None:
         if near(by_v, expected) and near(by_c, lam_i):
             continue
         if near(by_v, lam_i) and near(by_c, expected):
-            raise Wrong("Both numbers are right, in the wrong order: first dL/dv, then dL/dc.")
+            raise Wrong("Both numbers are right, but in the wrong order: first dL/dv, then dL/dc.")
         for slip, words in (
             (lam_v, "c is a jump of the current, not of v: which lambda belongs to it?"),
             (lam_i * c, "That is dL/dc times c. If c grows by dc, so does I+."),
@@ -91,9 +91,9 @@ def own_spike(answer, rng) -> None:
         raise Wrong(f"dL/dc is right; dL/dv is {by_v:.4f}, the rule gives {expected:.4f}.")
 
 
-@exercise(3, "a silent neuron has no spike time, but `result.peaks`: what should become of them?")
+@exercise(3, "a silent neuron has no spike time, but it has `result.peaks`: how should they change?")
 def wake_loss(answer, rng) -> None:
-    """`wake_loss(result) -> loss`, of `FirstSpikes`, by which delays learn to wake a neuron."""
+    """`wake_loss(result) -> loss` of `FirstSpikes` with which delays learn to wake a neuron."""
     params = FirstSpikeParams(tau_mem=10.0, tau_syn=5.0, min_slope=0.0)
     gaps = torch.tensor(rng.uniform(4.0, 6.5, 4)).cumsum(0)
     inputs = (gaps - gaps[0])[None].float()
@@ -114,14 +114,14 @@ def wake_loss(answer, rng) -> None:
         optimizer.step()
         delays.data.clamp_(min=0.0)
     end = first_spikes(inputs, weights, delays, params).peaks.item()
-    said = f"After {WAKE_STEPS} steps the potential reaches {end:.3f}, and {start:.3f} before them"
+    said = f"After {WAKE_STEPS} steps the potential reaches {end:.3f}, compared with {start:.3f} before"
     if end < start:
-        raise Wrong(f"{said}: your loss pushes it down. A loss is made smaller: look at the sign.")
+        raise Wrong(f"{said}: your loss pushes it down. A loss is minimised: check the sign.")
     raise Wrong(f"{said}. It should reach 1.")
 
 
 def _check_loss(loss) -> None:
-    """Wrong for what has no gradient."""
+    """Wrong if the loss has no gradient."""
     if isinstance(loss, float | int | np.ndarray | np.generic):
         raise Wrong("Your loss is a plain number, without a gradient: leave out .item().")
     if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
@@ -130,4 +130,4 @@ def _check_loss(loss) -> None:
     if not loss.isfinite():
         raise Wrong(f"Your loss is {loss.item()}: the neuron is silent, so it has no spike time.")
     if not loss.requires_grad:
-        raise Wrong("Your loss has no gradient: it does not depend on what can learn.")
+        raise Wrong("Your loss has no gradient: it does not depend on anything trainable.")

@@ -1,4 +1,4 @@
-"""Checks of notebook 01: a time constant, a rheobase, a speed limit, two resets, a whole neuron."""
+"""Checks of notebook 01: time constant, rheobase, maximal rate, two resets, a whole neuron."""
 
 import math
 
@@ -12,7 +12,7 @@ from jarvis.neurons.decay import constant_drive, exp_decay
 
 @exercise(1, "v(t + d) / v(t) = exp(-d / tau); solve it for tau.")
 def measure_tau(answer, rng) -> None:
-    """`measure_tau(recording) -> tau (ms)`, of a decay with one value per ms."""
+    """`measure_tau(recording) -> tau (ms)` of a decay with one value per ms."""
     tried = []
     for _ in range(3):
         tau, size = rng.uniform(8, 30), rng.uniform(0.2, 0.95)
@@ -29,21 +29,21 @@ def measure_tau(answer, rng) -> None:
                 "exp(-1/tau): take its logarithm."
             )
         if near(abs(found), 1 / tau):
-            raise Wrong(f"{found:.3f} is a rate, per ms. The time constant is one over it.")
+            raise Wrong(f"{found:.3f} is a rate, per ms. The time constant is its inverse.")
         if near(found, -tau):
             raise Wrong("The size is right, the sign is not: which of the two values is larger?")
         if near(found, tau * math.log(2), 0.1):
-            raise Wrong("That is the time to fall to a half. In tau it falls to 1/e, 37 %.")
+            raise Wrong("That is the time to decay to one half. In tau it decays to 1/e, 37 %.")
         if near(found, tau / 1000):
             raise Wrong("That is tau in seconds. Times are in ms here.")
         if near(found, -1 / math.log(recording[1])):
-            raise Wrong("That is right only for a recording that starts at 1: use a ratio of two.")
+            raise Wrong("That is right only for a recording that starts at 1: use a ratio of two values.")
         raise Wrong(f"For a recording with tau = {tau:.2f} ms you return {found:.2f} ms.")
 
 
 @exercise(2, "where does i settle? and where does v settle, given that i?")
 def rheobase_per_step(answer, rng) -> None:
-    """`rheobase_per_step(tau, tau_syn, dt) -> x`: just enough, at every step, to fire."""
+    """`rheobase_per_step(tau, tau_syn, dt) -> x`: just enough in every step to fire."""
     for _ in range(3):
         tau, tau_syn, dt = rng.uniform(15, 30), rng.uniform(3, 8), float(rng.choice([0.5, 1.0]))
         leak, synapse = 1 - float(exp_decay(tau, dt)), 1 - float(exp_decay(tau_syn, dt))
@@ -54,7 +54,7 @@ def rheobase_per_step(answer, rng) -> None:
         if near(x, leak):
             raise Wrong("That is enough for a neuron without a synapse. With one, i adds up too.")
         if near(x, synapse):
-            raise Wrong("That makes i settle at 1. The membrane then adds up i: one factor more.")
+            raise Wrong("That makes i settle at 1. The membrane then integrates i: one more factor.")
         if near(x, dt / tau * dt / tau_syn, 0.01):
             raise Wrong("dt/tau is Euler's factor; the exact one is 1 - exp(-dt/tau).")
         if near(x, 1 / (leak * synapse), 0.01):
@@ -76,9 +76,9 @@ def speed_limit(answer, rng) -> None:
         if near(refractory, interval / 1000):
             raise Wrong(f"{refractory:.4f} is in seconds. Times are in ms here.")
         if near(refractory, rate / 1000):
-            raise Wrong("That is the rate in spikes per ms. The refractory time is one over it.")
+            raise Wrong("That is the rate in spikes per ms. The refractory time is its inverse.")
         if refractory < 0:
-            raise Wrong(f"A refractory time of {refractory:g} ms ends before it began.")
+            raise Wrong(f"A refractory time of {refractory:g} ms ends before it begins.")
         limit = f"{1000 / refractory:.1f} Hz" if refractory > 0 else "without a limit"
         raise Wrong(f"For {rate:.1f} Hz you return {refractory:.2f} ms; that would be {limit}.")
 
@@ -113,18 +113,18 @@ def coarse_rate(answer, rng) -> None:
         if near(found, formula, 1e-9):
             raise Wrong(f"{said}. That is the formula, without steps: measure it.")
         if near(found, measured(current), 0.02):
-            raise Wrong(f"{said}. The current went in as it is: scale it with constant_drive.")
+            raise Wrong(f"{said}. The current was used unscaled: scale it with constant_drive.")
         if near(found, measured(drive, other), 0.02) and not near(measured(drive, other), expected):
             raise Wrong(f"{said}. That is the rate with reset {other!r}: is the argument used?")
         if near(found, dt * expected, 0.02) or near(found, expected / dt, 0.02):
-            raise Wrong(f"{said}, which is {found / expected:g} times as much: is dt in its place?")
+            raise Wrong(f"{said}, which is {found / expected:g} times as much: is dt used correctly?")
         one_ms = float(constant_drive(current, tau=tau, dt=1.0))
         if near(found, measured(one_ms, step=1.0), 0.02):
             raise Wrong(f"{said}. That is the rate at a step of 1 ms: is dt used?")
         raise Wrong(f"{said}; the library measures {expected:.1f} Hz.")
 
 
-@exercise(5, "first leak and input, then the comparison, then the reset; return what it leaves.")
+@exercise(5, "first leak and input, then the comparison, then the reset; return v after it.")
 def from_memory(answer, rng) -> None:
     """`from_memory(x, tau, dt, threshold) -> spikes, v`, each `[T]`; reset by subtraction."""
     tau, dt = rng.uniform(8, 30), float(rng.choice([0.5, 1.0, 2.0]))
@@ -152,29 +152,29 @@ def from_memory(answer, rng) -> None:
     step = int(np.argmax((spikes != expected) | ~np.isclose(v, v_expected, atol=1e-6)))
     raise Wrong(
         f"Up to step {step} all is well. There x = {x[step]:.3f}, and you have v = {v[step]:.3f} "
-        f"and {spikes[step]:.0f} spikes; the definition {v_expected[step]:.3f} and "
+        f"and {spikes[step]:.0f} spikes; the definition gives {v_expected[step]:.3f} and "
         f"{expected[step]:.0f} (tau {tau:.1f}, dt {dt:g}, threshold {threshold:.2f})."
     )
 
 
-#: What people write instead, and what they are told.
+#: Common mistakes, and the feedback for each.
 _SLIPS = {
     "none": "Your neuron fires, but v does not return to rest: look at the reset.",
-    "zero": "Your reset goes to 0. Here it subtracts the threshold: what h had beyond it stays.",
+    "zero": "Your reset goes to 0. Here it subtracts the threshold: what h had above it stays.",
     "one": "Your reset subtracts 1. It should subtract the threshold, which need not be 1.",
     "no leak": "Your neuron never forgets: v is not multiplied by exp(-dt/tau).",
     "euler": "Your factor is 1 - dt/tau, Euler's. The exact one is exp(-dt/tau).",
-    "leak after": "Your input leaks before it counts: the factor belongs to the old v alone.",
-    "scaled": "Your x is scaled by 1 - exp(-dt/tau) again: here it is the jump of v already.",
+    "leak after": "Your input leaks before it counts: the factor belongs only to the old v.",
+    "scaled": "Your x is scaled by 1 - exp(-dt/tau) again: here it is already the jump of v.",
     "upside down": "Your factor is exp(-tau/dt). It is the step over the time constant.",
     "threshold 1": "Your neuron fires at 1, whatever the threshold is: use the argument.",
-    "before": "The spikes are right. Your v is that before the reset; return it after the reset.",
+    "before": "The spikes are right. Your v is from before the reset; return it after the reset.",
     "late": "Your spikes come a step late: compare h of this step, not v of the last.",
 }
 
 
 def _slipped(x, steps, threshold, kind) -> tuple[np.ndarray, np.ndarray]:
-    """The neuron with one slip; `steps` is tau in steps."""
+    """The neuron with one mistake; `steps` is tau in steps."""
     v, rows, beta = 0.0, [], math.exp(-1 / steps)
     factor = {"no leak": 1.0, "euler": 1 - 1 / steps, "upside down": math.exp(-steps)}
     x = (1 - beta) * x if kind == "scaled" else x

@@ -1,4 +1,4 @@
-"""Checks of notebook 05: the shortest run, a lesion, noise, the first spike that answers."""
+"""Checks of notebook 05: the shortest run, a lesion, noise, a decision by the first spike."""
 
 from collections.abc import Callable
 
@@ -48,30 +48,30 @@ def _first_good(durations, accuracy, allowed, least=None):
     return next((t for t, a in zip(durations, accuracy, strict=True) if a >= least), -1)
 
 
-#: What people return instead, and what they are told.
+#: Common mistakes, and the feedback for each.
 _SHORTEST_SLIPS: dict[str, Callable] = {
-    "That is the place in the list, from 0. Asked for is the run time there.": (
+    "That is the index in the list. Return the run time there.": (
         lambda t, a, d: t.index(_first_good(t, a, d))
     ),
-    "That is the accuracy. Asked for is the run time at which it is reached.": (
+    "That is the accuracy. Return the run time at which it is reached.": (
         lambda t, a, d: a[t.index(_first_good(t, a, d))]
     ),
-    "You compare with the best run. Asked for is the longest, accuracy[-1].": (
+    "You compare with the best run. Compare with the longest, accuracy[-1].": (
         lambda t, a, d: _first_good(t, a, d, max(a) - d)
     ),
     "Your `allowed` is a share of the accuracy. It is a difference: accuracy[-1] - allowed.": (
         lambda t, a, d: _first_good(t, a, d, a[-1] * (1 - d))
     ),
-    "You ask that nothing be lost: `allowed` is not used.": (
+    "You allow no loss of accuracy: `allowed` is not used.": (
         lambda t, a, d: _first_good(t, a, 0.0)
     ),
     "You return the longest run. Which is the shortest that is good enough?": (
         lambda t, a, d: t[-1]
     ),
-    "You return the longest run below the limit. Asked for is the first that reaches it.": (
+    "You return the longest run below the limit. Return the first that reaches it.": (
         lambda t, a, d: max((n for n, x in zip(t, a, strict=True) if x < a[-1] - d), default=-1)
     ),
-    "You wait until all longer runs are good, too. One good one is enough.": (
+    "You wait until all longer runs are good, too. A single good one is enough.": (
         lambda t, a, d: next(n for k, n in enumerate(t) if min(a[k:]) >= a[-1] - d)
     ),
 }
@@ -79,7 +79,7 @@ _SHORTEST_SLIPS: dict[str, Callable] = {
 
 @exercise(2, "import copy, deepcopy the net; under no_grad, weight[:, torch.randperm(n)[:k]] = 0.")
 def lesion(answer, rng) -> None:
-    """`lesion(net, share, generator) -> copy of net` with deaf columns in `synapses[1][1]`."""
+    """`lesion(net, share, generator) -> copy of net` with columns set to 0 in `synapses[1][1]`."""
     seed, n = seed_from(rng), 22
     deaf = []
     for share, draw in ((0.3, 0), (0.5, 1), (0.5, 1), (0.5, 2), (0.0, 3), (1.0, 3)):
@@ -98,33 +98,33 @@ def lesion(answer, rng) -> None:
         _check_columns(after, before, changed, share)
         deaf.append(tuple((after["synapses.1.1.weight"] == 0).all(0).tolist()))
     if deaf[1] != deaf[2]:
-        raise Wrong("The same generator twice, and other columns: give it to torch.randperm.")
+        raise Wrong("The same generator gave different columns: pass it to torch.randperm.")
     if deaf[1] == deaf[3]:
-        raise Wrong("Two generators, and the same columns: they should be drawn at random.")
+        raise Wrong("Two generators gave the same columns: they should be drawn at random.")
 
 
 def _check_columns(after: dict, before: dict, changed: set, share: float) -> None:
-    """Just `share` of the columns of the second synapses are 0, and nothing else has changed."""
+    """`Wrong` unless only `share` of the columns of the second synapses were set to 0."""
     name = "synapses.1.1.weight"
     weight = after[name]
     columns, rows = (weight == 0).all(0), (weight == 0).all(1)
     n, found, expected = len(columns), int(columns.sum()), round(share * len(columns))
     others = sorted(changed - {name})
     if others and not changed & {name}:
-        raise Wrong(f"You changed {others[0]}. The weights of what is heard are {name}.")
+        raise Wrong(f"You changed {others[0]}. The weights from layer 1 to layer 2 are {name}.")
     if rows.any() and not columns.all():
         raise Wrong(
-            "You set rows to 0: that makes neurons of layer 2 deaf to all. A column is what one "
-            "neuron of layer 1 says."
+            "You set rows to 0: that cuts all inputs of a neuron in layer 2. A column holds the "
+            "outputs of one neuron in layer 1."
         )
     if found == 0 < expected and name in changed:
         if near((weight == 0).double().mean().item(), share, 0.4):
             raise Wrong("You cut single weights. A neuron falls silent when its column is 0.")
         raise Wrong("Weights have changed, but no column is 0.")
     if found == int(share * n) != expected:
-        raise Wrong(f"{share:g} of {n} are {share * n:.1f} columns: round, do not cut off.")
+        raise Wrong(f"{share:g} of {n} are {share * n:.1f} columns: round, do not truncate.")
     if found == n - expected != expected:
-        raise Wrong(f"{found} of {n} columns are 0: you kept the share that should be removed.")
+        raise Wrong(f"{found} of {n} columns are 0: you kept the fraction that should be removed.")
     if found != expected:
         raise Wrong(f"For a share of {share:g}, {found} of {n} columns are 0, not {expected}.")
     if others:
@@ -133,7 +133,7 @@ def _check_columns(after: dict, before: dict, changed: set, share: float) -> Non
         raise Wrong("The columns that are kept should be as they were.")
 
 
-@exercise(3, "fresh noise has the shape [T, *values.shape], one noise for all steps values.shape.")
+@exercise(3, "fresh noise has shape [T, *values.shape], the same noise for all steps values.shape.")
 def noisy(answer, rng) -> None:
     """`noisy(values, generator, sigma, fresh, n_steps) -> currents [T, B, ...]`."""
     for fresh in rng.permutation([True, False]).tolist():
@@ -156,17 +156,17 @@ def noisy(answer, rng) -> None:
         if not fresh and not same:
             raise Wrong("With fresh=False all steps should have the same noise; yours changes.")
         if not np.array_equal(np.asarray(found), np.asarray(drawn())):
-            raise Wrong("The same generator twice, and other noise: give it to torch.randn.")
+            raise Wrong("The same generator gave different noise: pass it to torch.randn.")
         _check_noise(noise, values.numpy(), sigma)
 
 
 def _check_noise(noise: np.ndarray, values: np.ndarray, sigma: float) -> None:
-    """Gaussian, of mean 0 and standard deviation sigma, independent for each pixel."""
+    """`Wrong` unless Gaussian, mean 0, standard deviation sigma, independent for each pixel."""
     size = float(noise.std())
     if (noise[:, values == 0] == 0).all():
         raise Wrong("Black pixels have no noise: add it to the picture, do not multiply.")
     if np.isclose(values + noise, 0, atol=1e-6).mean() > 0.1:
-        raise Wrong("You cut off what is below 0. A current may have any sign: leave it.")
+        raise Wrong("You clip values below 0. A current may have any sign: leave them.")
     if np.allclose(noise, noise[:, :1], atol=1e-5):
         raise Wrong("Every picture has the same noise: draw it for each, shape values.shape.")
     if np.allclose(noise, noise[..., :1, :1], atol=1e-5):
@@ -181,7 +181,7 @@ def _check_noise(noise: np.ndarray, values: np.ndarray, sigma: float) -> None:
     if near(size, 1.0, 0.08):
         raise Wrong(f"{said} torch.randn has 1: multiply by sigma.")
     if near(size, np.sqrt(sigma), 0.08) or near(size, sigma**2, 0.08):
-        raise Wrong(f"{said} sigma is no variance: neither a square nor a root is needed.")
+        raise Wrong(f"{said} sigma is not a variance: neither a square nor a root is needed.")
     raise Wrong(said)
 
 
@@ -209,16 +209,16 @@ def decide(answer, rng) -> None:
     so_far = currents.cumsum(0)[step.long().clamp_max(n_steps - 1), rows]
     expected, when = of_candidates(so_far), (step + 1).clamp_max(n_steps).numpy()
 
-    def same(found: np.ndarray, wanted) -> bool:  # a sum in another order may move a spike
+    def same(found: np.ndarray, wanted) -> bool:  # another summation order may move a spike
         return bool(np.isclose(found, np.asarray(wanted)).mean() >= 0.99)
 
     if not same(times, when):
         last = spikes * torch.arange(1, n_steps + 1)[:, None, None]
         silent = step.numpy() == n_steps
         if same(times[~silent], when[~silent] - 1):
-            raise Wrong("Your times count from 0. The first step ends at 1 ms: add 1.")
+            raise Wrong("Your times start at 0. The first step ends at 1 ms: add 1.")
         if same(times, first.double().mean(1)) or same(times, first.double().mean(1) + 1):
-            raise Wrong("Your times are the mean over the classes. The first of them answers.")
+            raise Wrong("Your times are the mean over the classes. The first spike decides.")
         if same(times, last.amax((0, 2))):
             raise Wrong("Your times are those of the last spike, not of the first.")
         if same(times[~silent], when[~silent]):
@@ -226,22 +226,23 @@ def decide(answer, rng) -> None:
         k = int(np.argmax(times != when))
         raise Wrong(
             f"One picture's outputs first fire at {(first[k] + 1).int().tolist()} ms "
-            f"({n_steps + 1}: never); you say {times[k]:g}, and it should be {when[k]:g}."
+            f"({n_steps + 1}: never); you return {times[k]:g}, but it should be {when[k]:g}."
         )
     if same(answers, expected):
         return
     slips = {
-        "Your times are right, but your answer is the class with most spikes: the first counts.": (
+        "Your times are right, but you return the class with most spikes: the first one counts.": (
             spikes.sum(0).argmax(1)
         ),
-        "Your times are right, but your answer is that of all steps, the net's own. At the first "
-        "spike only what came until then is known.": currents.mean(0).argmax(1),
+        "Your times are right, but your answer uses all steps, like the network's own. At the "
+        "first spike only the steps so far are known.": currents.mean(0).argmax(1),
         "Where several classes fire at once you take the lowest. Take the one with the largest "
         "current so far.": first.argmin(1),
-        "Of several that fire at once you compare the currents of all steps: only those until "
-        "then are known.": of_candidates(currents.sum(0)),
-        "Of several that fire at once you compare the current of that step alone: sum all so far "
-        "with cumsum(0).": of_candidates(currents[step.long().clamp_max(n_steps - 1), rows]),
+        "Where several classes fire at once you compare the currents of all steps: only those up "
+        "to then are known.": of_candidates(currents.sum(0)),
+        "Where several classes fire at once you compare only the current of that step: sum all "
+        "so far with cumsum(0).":
+            of_candidates(currents[step.long().clamp_max(n_steps - 1), rows]),
         "Your answer is the class that fires last: argmin, not argmax.": first.argmax(1),
     }
     for words, wanted in slips.items():
@@ -256,7 +257,7 @@ def decide(answer, rng) -> None:
 
 
 def _small_network(seed: int, tau: float, n_steps: int, n: int) -> tuple[SpikingMLP, Tensor]:
-    """An untrained network and pictures, with outputs scaled so that each class wins sometimes."""
+    """An untrained network and pictures; outputs are scaled so that each class wins sometimes."""
     with seeded(seed), torch.no_grad():
         net = SpikingMLP((16, 24, 16, 5), tau=tau, gain=2.0)
         images = torch.rand(n, 1, 4, 4)

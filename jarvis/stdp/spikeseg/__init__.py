@@ -1,6 +1,6 @@
-"""SpikeSEG: a network that learns without labels and says where an object is.
+"""SpikeSEG: a network that learns without labels and locates objects.
 
 `network` is the encoder, `steps` its spiking convolution and pooling, `decoder` traces class spikes
-back to pixels, `instances` tells objects apart (HULK, SMASH), and `segmentation` measures how good
-the result is.
+back to pixels, `instances` separates objects (HULK: Hierarchical Unravelling of Linked Kernels;
+SMASH: Similarity Matching through Active Spike Hashing), and `segmentation` evaluates the result.
 """

@@ -1,21 +1,21 @@
-"""From a class spike back to its pixels, through the encoder's own weights.
+"""The tied decoder: from a class spike back to its pixels, through the weights of the encoder.
 
-The decoder walks the steps backwards, and each layer's connections in reverse. Let Q be what a
-neuron is worth to the spikes that are being explained. Going from step s + 1 to step s::
+The decoder traverses the steps and the connections of each layer in reverse. Let Q be the relevance
+of a neuron for the spikes to be explained. From step s + 1 to step s::
 
-    Q = A                       where the neuron fired at s: A is what came back to this spike
-    Q = Q (1 - leak/threshold)  elsewhere: the step belongs to the sum behind its next spike
-    P = (w transposed) Q        where an input spike travelled at s, else 0
+    Q = A                       if the neuron fired at s: A is the relevance of that spike
+    Q = Q (1 - leak/threshold)  otherwise: step s contributes to the sum behind its next spike
+    P = (w transposed) Q        where an input spike was sent at s, else 0
     A = P unpooled              with the pooling indices of the same step s
 
 The third line is a transposed convolution with the weights of the encoder. Since a spike resets
-its neuron, what came before it cannot have caused the next one, and Q begins anew.
+its neuron, input before it cannot have caused the next spike, and Q is set anew.
 
-`decode` explains many class spikes at once, and cannot say which pixel belongs to which of them.
-`attribute` does it for each class spike alone: each spike is a node, and the matrix of a layer
-holds, for each of its spikes and each input spike since its neuron's last reset, ``w (1 -
-leak/threshold)^(t - s)``. The product of the three matrices traces every class spike back to its
-pixels; silence costs nothing.
+`decode` explains many class spikes at once, and does not tell which pixel belongs to which of them.
+`attribute` explains each class spike separately: each spike is a node, and the matrix of a layer
+holds ``w (1 - leak/threshold)^(t - s)`` for each of its spikes, at t, and each input spike, at s,
+since the last reset of the neuron. The product of the three matrices traces every class spike back
+to its pixels; steps without spikes cost nothing.
 """
 
 from collections.abc import Sequence
@@ -31,21 +31,21 @@ from jarvis.support.checks import check_tensor
 
 
 class Record(NamedTuple):
-    """What travelled in one step. Every tensor is ``[B, C, H, W]``."""
+    """The spikes of one step. Every tensor is ``[B, C, H, W]``."""
 
     x: Tensor  #: the input
     spikes: tuple[Tensor, ...]  #: of conv1, conv2 and conv3, bool
-    #: of pool1 and pool2, uint8: which place of its square a unit passed on, or `SILENT`
+    #: of pool1 and pool2, uint8: which pixel of its square a unit passed on, or `SILENT`
     indices: tuple[Tensor, ...]
-    #: neurons of conv1, conv2 and conv3 that were reset, bool: also those that were inhibited
+    #: neurons of conv1, conv2 and conv3 that were reset, bool: including inhibited ones
     resets: tuple[Tensor, ...]
 
 
 def spread(q: Tensor, weight: Tensor) -> Tensor:
     """Transposed convolution: output row 0 is the input row ``-(k // 2)`` of the encoder.
 
-    It is a convolution with the kernels turned by half a turn, which is the quicker of the two on
-    a CPU where there are few maps (by 8 for conv1's four), and the slower one where there are many.
+    A convolution with kernels rotated by 180 degrees gives the same result: on a CPU it is faster
+    for few maps (8 times for the four of conv1) and slower for many.
     """
     if len(weight) > 8:
         return F.conv_transpose2d(q, weight)
@@ -53,7 +53,7 @@ def spread(q: Tensor, weight: Tensor) -> Tensor:
 
 
 def leak_factors(layers: Sequence[ConvSTDP]) -> list[Tensor]:
-    """``1 - leak/threshold`` of each layer's maps: what they keep over a step, ``[C, 1, 1]``."""
+    """``1 - leak/threshold`` of the maps of each layer: the leak factor per step, ``[C, 1, 1]``."""
     return [(1 - layer.leak / layer.thresholds).clamp(min=0)[:, None, None] for layer in layers]
 
 
@@ -66,21 +66,21 @@ def decode(
     pool: int = 2,
     gated: bool = True,
 ) -> Tensor:
-    """What the class spikes in `target` lead back to, step by step.
+    """Trace the class spikes in `target` back to the pixels of each step.
 
     Args:
         layers: conv1, conv2 and conv3.
-        records: what travelled, a record a step.
-        target: the class spikes to explain, ``[T, B, n_classes, h, w]``, some of those recorded.
+        records: the recorded spikes, one record per step.
+        target: class spikes to explain, ``[T, B, n_classes, h, w]``, a subset of those recorded.
         pool: side of the pooling squares.
-        gated: only pixels that had an event, weighted by the sum behind the spike; False: the
-            whole filters of the conv1 spikes, with no regard to the input.
+        gated: only pixels with an event, weighted by their contribution to the spike; False: the
+            whole filters of the conv1 spikes, regardless of the input.
 
     Returns:
-        saliency ``[T, B, 1, H, W]``, at least 0: a pixel that spoke against a spike counts as 0.
+        saliency ``[T, B, 1, H, W]``, at least 0: a negative contribution of a pixel counts as 0.
 
     Raises:
-        ValueError: if `target` is not as long as the record.
+        ValueError: if the shape of `target` does not match the records.
     """
     sizes = (len(records), *records[0].spikes[2].shape)
     names = zip(("T", "B", "classes", "h", "w"), sizes, strict=True)
@@ -96,7 +96,7 @@ def decode(
 
     def widened(values: Tensor, like: Tensor) -> Tensor:
         rows, columns = (a - b for a, b in zip(like.shape[2:], values.shape[2:], strict=True))
-        return F.pad(values, (0, columns, 0, rows))  # pooling left out an odd last row
+        return F.pad(values, (0, columns, 0, rows))  # pooling drops an odd last row
 
     steps = []
     for record, wanted in zip(reversed(records), target.flip(0), strict=True):
@@ -114,23 +114,23 @@ def decode(
 
 
 class Nodes(NamedTuple):
-    """The spikes of a layer that travelled on, in one sample; every tensor is ``[N]`` int64."""
+    """The spikes that a layer passed on, in one sample; every tensor is ``[N]`` int64."""
 
     step: Tensor
     map: Tensor
     y: Tensor  #: row of the neuron
     x: Tensor
-    seen_y: Tensor  #: row at which the next layer sees it, after pooling
+    seen_y: Tensor  #: its row in the input of the next layer, after pooling
     seen_x: Tensor
-    since: Tensor  #: step of the same neuron's reset before, -1 without one
+    since: Tensor  #: step of the previous reset of the same neuron, -1 without one
 
     def pick(self, rows: Tensor) -> "Nodes":
-        """Some of them."""
+        """The nodes of these rows."""
         return Nodes(*(values[rows] for values in self))
 
 
 def spikes_before(fired: Tensor, step: Tensor, m: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """The last step before `step` at which neuron (m, y, x) was reset, else -1.
+    """The last step before `step` at which neuron (m, y, x) was reset, or -1.
 
     `fired` is ``[T, C, H, W]``, bool.
     """
@@ -140,7 +140,7 @@ def spikes_before(fired: Tensor, step: Tensor, m: Tensor, y: Tensor, x: Tensor) 
 
 
 def input_nodes(records: Sequence[Record], sample: int) -> tuple[Nodes, Tensor]:
-    """The input's events as nodes, and their values."""
+    """The input events as nodes, and their values."""
     x = torch.stack([record.x[sample] for record in records])
     step, channel, row, column = x.nonzero().unbind(1)
     none = torch.full_like(step, -1)
@@ -148,7 +148,7 @@ def input_nodes(records: Sequence[Record], sample: int) -> tuple[Nodes, Tensor]:
 
 
 def pooled_nodes(records: Sequence[Record], i: int, sample: int, pool: int) -> Nodes:
-    """The spikes that passed pool1 (i = 0) or pool2 (i = 1), at the places that they came from."""
+    """The spikes that passed pool1 (i = 0) or pool2 (i = 1), at the pixels that they came from."""
     index = torch.stack([record.indices[i][sample] for record in records])
     fired = torch.stack([record.resets[i][sample] for record in records])
     step, m, row, column = (index != SILENT).nonzero().unbind(1)
@@ -158,16 +158,16 @@ def pooled_nodes(records: Sequence[Record], i: int, sample: int, pool: int) -> N
 
 
 def cause_matrix(layer: ConvSTDP, keep: Tensor, nodes: Nodes, inputs: Nodes) -> Tensor:
-    """``[N, N_in]`` sparse: what each input spike was worth to each spike of a layer.
+    """``[N, N_in]`` sparse: contribution of each input spike to each spike of a layer.
 
     Args:
-        layer: its weights.
-        keep: what its maps keep over a step, ``[C, 1, 1]`` (`leak_factors`).
+        layer: the layer, for its weights.
+        keep: leak factor of its maps per step, ``[C, 1, 1]`` (`leak_factors`).
         nodes: spikes of the layer.
         inputs: spikes of the layer below.
     """
     k = layer.kernel_size
-    # Only pairs whose rows meet: the input spikes sorted by row, and a range of them for each node.
+    # Only pairs with overlapping rows: input spikes sorted by row, and a range of them per node.
     order = inputs.seen_y.argsort(stable=True)
     sorted_y = inputs.seen_y[order]
     top = nodes.y - k // 2
@@ -189,7 +189,7 @@ def cause_matrix(layer: ConvSTDP, keep: Tensor, nodes: Nodes, inputs: Nodes) -> 
 
 
 def filter_matrix(layer: ConvSTDP, nodes: Nodes, height: int, width: int) -> tuple[Tensor, Nodes]:
-    """``[N, P]`` sparse: conv1's whole filters around its spikes, and the P pixels as nodes."""
+    """``[N, P]`` sparse: the whole conv1 filters around its spikes, and the P pixels as nodes."""
     k, channels = layer.kernel_size, layer.in_channels
     span = torch.arange(k, device=nodes.step.device)
     n = torch.arange(len(nodes.step), device=span.device)
@@ -212,14 +212,14 @@ def _sparse(row: Tensor, column: Tensor, worth: Tensor, shape: tuple[int, int]) 
 
 
 def backproject(worth: Tensor, matrix: Tensor) -> Tensor:
-    """``worth [K, N]`` of a layer's spikes, as that of their causes, ``[K, N_in]``."""
+    """The relevance of the inputs ``[K, N_in]``, from that of the spikes of a layer ``[K, N]``."""
     return torch.sparse.mm(matrix.t(), worth.t()).t()
 
 
 class Attributions(NamedTuple):
-    """What K class spikes of one sample lead back to."""
+    """The relevance of pixels and spikes for K class spikes of one sample."""
 
-    worth: tuple[Tensor, Tensor, Tensor]  #: of the nodes below, ``[K, N]`` each
+    worth: tuple[Tensor, Tensor, Tensor]  #: relevance of the nodes below, ``[K, N]`` each
     nodes: tuple[Nodes, Nodes, Nodes]  #: pixels, spikes of conv1, spikes of conv2
 
 
@@ -227,7 +227,7 @@ def attribute(
     layers: Sequence[ConvSTDP], records: Sequence[Record], sample: int, spikes: Nodes,
     pool: int, gated: bool,
 ) -> Attributions:  # fmt: skip
-    """Leads each of the class spikes back alone; only what some of them reach is looked at."""
+    """Backproject each class spike separately; nodes that none of them reaches are skipped."""
     keep = leak_factors(layers)
     nodes2 = pooled_nodes(records, 1, sample, pool)
     worth2 = cause_matrix(layers[2], keep[2], spikes, nodes2).to_dense()

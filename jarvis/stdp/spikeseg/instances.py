@@ -1,7 +1,9 @@
 """Instances: which class spikes belong to one object, and where that object is.
 
-HULK decodes each class spike alone, into a mask, a box, and a hash of what it activated (ASH).
-SMASH compares two spikes by their hashes and boxes, and joins the similar ones into instances.
+HULK (Hierarchical Unravelling of Linked Kernels) decodes each class spike separately, into a mask,
+a box, and a hash of the features that were active (ASH, Active Spike Hashing). SMASH (Similarity
+Matching through Active Spike Hashing) compares pairs of spikes by their hashes and boxes, and
+groups similar ones into instances.
 
 Source: Kirkland et al. 2022, IEEE Trans. Computers 71(11):2728.
 """
@@ -22,34 +24,34 @@ _CHUNK = 512  #: class spikes that are decoded at once
 
 
 class Unravelled(NamedTuple):
-    """What each of N class spikes leads back to. Masks are cut-outs around it."""
+    """The decoding of each of N class spikes. Masks are crops around the spike."""
 
     spikes: Tensor  #: ``[N, 5]`` int64: sample, step, map (class), y, x
     masks: Tensor  #: ``[N, T, h, w]`` bool: the pixels of each step
     corners: Tensor  #: ``[N, 2]`` int64: row and column of the mask's first pixel; may be negative
-    boxes: Tensor  #: ``[N, 4]`` int64: y0, x0, y1, x1 in the picture, ends not included
+    boxes: Tensor  #: ``[N, 4]`` int64: y0, x0, y1, x1 in the picture, ends excluded
     ash: Tensor  #: ``[N, maps of conv1 + maps of conv2 + classes, T]`` bool
 
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """One object: the class spikes that were joined, and their pixels."""
+    """One object: a group of class spikes, and their pixels."""
 
-    sample: int  #: which stimulus of the batch
+    sample: int  #: index of the stimulus in the batch
     label: int  #: map of conv3
     mask: Tensor  #: ``[H, W]`` bool: pixels of all steps
     step_masks: Tensor  #: ``[T, H, W]`` bool: pixels of each step
-    box: tuple[int, int, int, int]  #: y0, x0, y1, x1 around the mask, ends not included
+    box: tuple[int, int, int, int]  #: y0, x0, y1, x1 around the mask, ends excluded
     spikes: list[tuple[int, int, int, int]]  #: (step, map, y, x) of each class spike, by step
-    score: float  #: mean SMASH score of its pairs of spikes; 1 for a single spike
+    score: float  #: mean SMASH score over its pairs of spikes; 1 for a single spike
 
 
 def _unravel(
     model: SpikeSEG, records: Sequence[Record], spikes: Tensor, gated: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Saliency ``[K, T, h, w]``, corners, and activity ``[K, features, T]`` of one sample's spikes.
+    """Saliency ``[K, T, h, w]``, corners and activity ``[K, features, T]`` of spikes of one sample.
 
-    The cut-outs are as large as the part of the picture that a class spike can depend on.
+    The crops are as large as the receptive field of a class spike.
     """
     layers, p, n_steps, n = model.layers, model.pool, len(records), len(spikes)
     k1, k2, k3 = (layer.kernel_size for layer in layers)
@@ -60,7 +62,7 @@ def _unravel(
     fired = torch.stack([record.resets[2][sample] for record in records])
     nodes = Nodes(step, label, y, x, y, x, spikes_before(fired, step, label, y, x))
     found = attribute(layers, records, sample, nodes, p, gated)
-    pixels, worth = found.nodes[0], found.worth[0].clamp(min=0)  # below 0: it spoke against it
+    pixels, worth = found.nodes[0], found.worth[0].clamp(min=0)  # below 0: evidence against it
     row, column = pixels.y - corners[:, :1], pixels.x - corners[:, 1:]
     at = (pixels.step * size + row) * size + column
     inside = (row >= 0) & (row < size) & (column >= 0) & (column < size)
@@ -77,7 +79,7 @@ def _unravel(
 
 
 def _boxes(masks: Tensor, corners: Tensor) -> Tensor:
-    """``[N, 4]`` around ``masks [N, h, w]``, in the picture; of no size where a mask is empty."""
+    """``[N, 4]`` around ``masks [N, h, w]``, in the picture; of size 0 for an empty mask."""
     from torchvision.ops import masks_to_boxes
 
     used = masks.flatten(1).any(1)
@@ -103,21 +105,21 @@ def hulk(
     level: float = 0.1,
     gated: bool = True,
 ) -> Unravelled:
-    """Decodes each class spike alone.
+    """Decode each class spike separately: Hierarchical Unravelling of Linked Kernels.
 
     Args:
         model: the network.
-        state: of the stimuli; None: the network's own.
-        spikes: which class spikes, ``[N, 5]``: sample, step, map, y, x; None: all.
-        level: a pixel is part of the mask where its saliency is at least this share of the
-            highest that its spike has; likewise a feature of the hash, in its layer.
-        gated: only pixels that had an event; see `decoder.decode`.
+        state: the state after the stimuli; None: that of the network itself.
+        spikes: the class spikes to decode, ``[N, 5]``: sample, step, map, y, x; None: all.
+        level: a pixel belongs to the mask if its saliency is at least this share of the highest
+            one for this spike; the same holds for features of the hash, within their layer.
+        gated: only pixels with an event; see `decoder.decode`.
 
     Returns:
-        what they lead back to, in the order of `spikes`.
+        masks, boxes and hashes, in the order of `spikes`.
 
     Raises:
-        ValueError: if nothing has been shown, or for a `level` outside (0, 1].
+        ValueError: if no stimulus has been shown, or for a `level` outside (0, 1].
 
     Example:
         >>> model = SpikeSEG(generator=torch.Generator().manual_seed(0)).eval()
@@ -159,7 +161,7 @@ def hulk(
 
 
 def jaccard(ash: Tensor) -> Tensor:
-    """Shared over all entries of each pair of binary hashes ``[N, F, T]``, ``[N, N]``."""
+    """Jaccard index (shared over all set bits) of each pair of hashes ``[N, F, T]``: ``[N, N]``."""
     flat = ash.flatten(1).float()
     shared = flat @ flat.T
     count = flat.sum(1)
@@ -169,15 +171,15 @@ def jaccard(ash: Tensor) -> Tensor:
 def smash_scores(found: Unravelled, align: str = "time", margin: int = 0) -> Tensor:
     """Similarity of each pair of class spikes: ``Jaccard(ASH) IoU(box)``, ``[N, N]``.
 
-    Spikes of different samples or classes score 0.
+    Spikes of different samples or classes have a score of 0.
 
     Args:
         found: from `hulk`.
-        align: which steps of two hashes are compared. "time": the same; "age": those that lie as
-            far before the one class spike as before the other, so that an object that moves
-            looks alike at two times; "none": hashes without time, only which features there were.
-        margin: pixels by which each box is widened on all sides first: what moves further in a
-            step than it is wide has left its box by the next one.
+        align: which steps of two hashes are compared. "time": the same steps; "age": steps equally
+            long before their class spikes, so that a moving object has the same hash at two
+            times; "none": hashes without time, only which features were active.
+        margin: pixels by which each box is first widened on all sides: an object that moves by more
+            than its width per step has left its box by the next step.
     """
     from torchvision.ops import box_iou
 
@@ -193,14 +195,14 @@ def smash_scores(found: Unravelled, align: str = "time", margin: int = 0) -> Ten
     kind = found.spikes[:, [0, 2]]
     same = (kind[:, None] == kind[None]).all(2)
     wider = found.boxes + margin * torch.tensor([-1, -1, 1, 1], device=ash.device)
-    overlap = box_iou(wider, wider).nan_to_num(0.0)  # NaN: two boxes of no size
+    overlap = box_iou(wider, wider).nan_to_num(0.0)  # NaN: two boxes of size 0
     return jaccard(ash) * overlap * same
 
 
 def union_find(n: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """The group of each of n things, when those of each pair belong together: connected components.
+    """Connected components: the group of each of n items, where each pair belongs together.
 
-    Groups are numbered in the order of their first members. The name is that of notebook 07.
+    Groups are numbered in the order of their first members. The name is the one in notebook 07.
 
     Example:
         >>> union_find(5, [(0, 2), (3, 4), (4, 0)])
@@ -223,19 +225,20 @@ def smash(
     margin: int = 0,
     min_spikes: int = 1,
 ) -> list[Instance]:
-    """Joins class spikes into instances: those whose score is above the threshold.
+    """Group class spikes into instances: Similarity Matching through Active Spike Hashing.
 
     Args:
         found: from `hulk`.
         shape: ``(H, W)`` of the picture.
-        threshold: of the score; joined are also those that a chain of such pairs links.
+        threshold: pairs with a higher score are grouped, and so are spikes linked by a chain of
+            such pairs.
         align: see `smash_scores`.
         margin: see `smash_scores`.
-        min_spikes: an instance of fewer class spikes is left out.
+        min_spikes: instances with fewer class spikes are discarded.
 
     Returns:
-        instances by sample, and of one sample by their first spike. A spike that leads back to no
-        pixel belongs to none.
+        instances sorted by sample, then by their first spike. A spike without any pixel in its mask
+        belongs to no instance.
     """
     scores = smash_scores(found, align, margin).cpu()
     seen = found.masks.flatten(1).any(1).cpu()
@@ -255,7 +258,7 @@ def smash(
 
 def _instance(found: Unravelled, rows: list[int], scores: Tensor, shape: tuple) -> Instance:
     size = found.masks.shape[2]
-    edge = size  # a cut-out overlaps the picture, so it fits in a frame as wide as itself
+    edge = size  # a crop overlaps the picture, so padding by its own size is enough
     canvas = found.masks.new_zeros(found.masks.shape[1], shape[0] + 2 * edge, shape[1] + 2 * edge)
     for i in rows:
         y, x = (found.corners[i] + edge).tolist()

@@ -1,4 +1,4 @@
-"""SpikeSEG: a convolutional network of spikes that learns without labels and says where.
+"""SpikeSEG: a spiking convolutional network that learns without labels and locates objects.
 
 Encoder: conv1 (fixed filters) -> pool1 -> conv2 -> pool2 -> conv3, one map per class. Each layer is
 a `ConvSTDP`. `decoder` traces a class spike back to the pixels that caused it.
@@ -32,21 +32,21 @@ _PAPERS: dict[str, dict[str, Any]] = {
 
 
 class SpikeSEGState(NamedTuple):
-    """What the encoder remembers of one batch of stimuli. Every tensor is ``[B, C, H, W]``."""
+    """State of the encoder for one batch of stimuli. Every tensor is ``[B, C, H, W]``."""
 
-    step: int  #: number of steps seen
+    step: int  #: number of steps so far
     potentials: tuple[Tensor, ...]  #: of conv1, conv2, conv3, after the reset
-    times: dict[str, Tensor]  #: int32 step of the first spike of each unit by layer, or `NEVER`
-    records: tuple[Record, ...]  #: each step's spikes and pooling indices, for the decoder
+    times: dict[str, Tensor]  #: int32 step of the first spike of each unit, by layer, or `NEVER`
+    records: tuple[Record, ...]  #: spikes and pooling indices of each step, for the decoder
 
 
 class SpikeSEGOutput(NamedTuple):
     """One step of the encoder. The keys are conv1, pool1, conv2, pool2 and conv3."""
 
     layer_spikes: dict[str, Tensor]  #: ``[B, C, H, W]``, 0 or 1
-    #: potentials before the reset; of a pooling unit the one behind the spike it passes on, else 0
+    #: potentials before the reset; of a pooling unit that of the spike it passes on, else 0
     layer_membranes: dict[str, Tensor]
-    #: int32 step of the first spike up to now, `NEVER` without one; ``clamp(max=T)`` makes it T
+    #: int32 step of the first spike so far, or `NEVER`, which ``clamp(max=T)`` turns into T
     layer_spike_times: dict[str, Tensor]
     state: SpikeSEGState
 
@@ -54,8 +54,8 @@ class SpikeSEGOutput(NamedTuple):
 class SpikeSEG(nn.Module):
     """Encoder and tied decoder.
 
-    The network keeps one state object, that of the stimulus being shown, which `encode` replaces
-    and `reset_state` drops; whoever hands over a state gets the next one back instead.
+    The network stores one state object, that of the current stimulus, which `encode` replaces and
+    `reset_state` drops; if a state is passed explicitly, the next one is returned instead.
 
     Args:
         n_classes: maps of conv3.
@@ -64,21 +64,21 @@ class SpikeSEG(nn.Module):
         kernels: sizes of the three kernels.
         thresholds: of the three layers, or one number for all. They are buffers,
             ``encoder.conv2.thresholds [C]``, which homeostasis may raise.
-        leaks: of the three layers, taken off every potential at each step.
+        leaks: of the three layers, subtracted from every potential at each step.
         filters: "gabor" or "dog": conv1 is fixed (`fixed_filters`); None: it learns as well.
-        polarity: how fixed filters see several channels, see `fixed_filters`.
+        polarity: how fixed filters combine channels, see `fixed_filters`.
         pool: side of the pooling squares.
-        once: each neuron and pooling unit fires at most once a stimulus; None: while the module is
-            in training mode (``model.train()``), and again and again in ``model.eval()``.
-        inhibit: the maps inhibit each other at each place, see `conv_step`.
-        stdp: constants of learning of the three layers.
-        wta: those of the contest.
-        generator: draws the first weights; None for torch's own.
+        once: whether a neuron or pooling unit fires at most once per stimulus; None: only in
+            training mode (``model.train()``), not in ``model.eval()``.
+        inhibit: the maps inhibit each other at each location, see `conv_step`.
+        stdp: learning parameters of the three layers.
+        wta: parameters of the competition.
+        generator: draws the initial weights; None for torch's default generator.
 
     Raises:
-        ValueError: for options that do not fit each other; the message names them.
+        ValueError: for inconsistent options; the message names them.
 
-    Source: Kirkland et al., SpikeSEG, IJCNN 2020; constants of IGARSS 2023.
+    Source: Kirkland et al., SpikeSEG, IJCNN 2020; parameters of IGARSS 2023.
 
     Example:
         >>> model = SpikeSEG.from_paper("igarss2023", n_classes=2).eval()
@@ -113,7 +113,7 @@ class SpikeSEG(nn.Module):
         for name, (values, n) in {**wanted, "leaks": (leak, 3)}.items():
             if len(values) != n:
                 raise ValueError(f"SpikeSEG: {name}={values!r} must be {n} numbers")
-        # An index within the square is kept in one byte.
+        # An index within the square is stored in one byte.
         check_integer("SpikeSEG: pool", pool, at_least=1, at_most=15)
         stdp = STDPConfig.from_paper("igarss2023") if stdp is None else stdp
         wta = WTAConfig.from_paper("igarss2023") if wta is None else wta
@@ -135,13 +135,13 @@ class SpikeSEG(nn.Module):
     def from_paper(name: str, n_classes: int = 1, **options: Any) -> "SpikeSEG":
         """The network of a paper: "igarss2023" or "kheradpisheh2018".
 
-        The second has no fixed layer: its input are the ON and OFF cells of
+        The second has no fixed layer: its input consists of the ON and OFF cells of
         `filters.difference_of_gaussians` as latencies (``in_channels=2``), and conv1 learns.
 
         Args:
             name: the paper.
             n_classes: maps of conv3.
-            options: of `SpikeSEG`, to change single ones.
+            options: arguments of `SpikeSEG` to override.
         """
         check_choice("name", name, _PAPERS)
         papers = dict(stdp=STDPConfig.from_paper(name), wta=WTAConfig.from_paper(name))
@@ -153,11 +153,11 @@ class SpikeSEG(nn.Module):
         return tuple(self.encoder[f"conv{i}"] for i in (1, 2, 3))  # type: ignore[return-value]
 
     def reset_state(self) -> None:
-        """Drops the state: the next `encode` begins a new stimulus."""
+        """Drop the state: the next `encode` starts a new stimulus."""
         self.state = None
 
     def initial_state(self, x: Tensor) -> SpikeSEGState:
-        """A network at rest for input like ``x [B, C_in, H, W]``."""
+        """The state before a stimulus, for input shaped like ``x [B, C_in, H, W]``."""
         batch, _, height, width = x.shape
         potentials, times = [], {}
         for i, layer in enumerate(self.layers):
@@ -177,11 +177,11 @@ class SpikeSEG(nn.Module):
 
         Args:
             x: input spikes of this step, ``[B, C_in, H, W]``; ``[C_in, H, W]`` is a batch of one.
-            state: where to go on from; None: from the network's own state, which is then replaced
-                (at the first step after `reset_state`, from rest).
+            state: the state to continue from; None: the network's own state, which is then
+                replaced (at the first step after `reset_state`, the initial state).
 
         Raises:
-            ValueError: for input of another shape than the network or the state is made for.
+            ValueError: for input whose shape does not match the network or the state.
         """
         x = x[None] if x.dim() == 3 else x
         layers = self.layers
@@ -194,7 +194,7 @@ class SpikeSEG(nn.Module):
             state.potentials[0].shape[3] != x.shape[3]
         ):
             raise ValueError(
-                f"SpikeSEG.encode: x {tuple(x.shape)} does not go on from a state of "
+                f"SpikeSEG.encode: x {tuple(x.shape)} does not match a state of "
                 f"{tuple(state.potentials[0].shape)}: call reset_state() before a new stimulus"
             )
         once = self.training if self.once is None else self.once
@@ -216,7 +216,7 @@ class SpikeSEG(nn.Module):
                 layer, into, state.potentials[i], fired, once=once, inhibit=self.inhibit
             )
             potentials.append(v)
-            resets.append(v != pre)  # a threshold is above 0
+            resets.append(v != pre)  # thresholds are above 0
             note(conv, spike, pre)
             if i < 2:
                 passed = state.times[pool] != NEVER
@@ -233,11 +233,11 @@ class SpikeSEG(nn.Module):
     def forward(
         self, x: Tensor, state: SpikeSEGState | None = None
     ) -> tuple[Tensor, SpikeSEGState]:
-        """All steps, from rest or from `state`; the network's own state is not touched.
+        """All steps, from the initial state or from `state`; the network's own state is not used.
 
         Args:
             x: ``[T, B, C_in, H, W]``.
-            state: where to go on from.
+            state: the state to continue from.
 
         Returns:
             ``(class spikes [T, B, n_classes, h, w], state)``.
@@ -254,12 +254,12 @@ class SpikeSEG(nn.Module):
     def saliency(
         self, state: SpikeSEGState | None = None, *, per_step: bool = False, gated: bool = True
     ) -> Tensor:
-        """What all class spikes together lead back to (`decoder.decode`).
+        """Saliency of the pixels for all class spikes together (`decoder.decode`).
 
         Args:
-            state: of the stimuli; None: the network's own.
-            per_step: each step's part, ``[T, B, 1, H, W]``, instead of their sum.
-            gated: only pixels that had an event; False: the whole filters.
+            state: the state after the stimuli; None: the network's own.
+            per_step: return the saliency of each step, ``[T, B, 1, H, W]``, instead of the sum.
+            gated: only pixels with an event; False: the whole filters.
 
         Returns:
             saliency ``[B, 1, H, W]``, at least 0.

@@ -1,6 +1,6 @@
-"""How good a segmentation is: found and missed pixels, masks, instances, false alarms.
+"""Metrics of segmentation: found and missed pixels, masks, instances, false alarms.
 
-Masks are ``[T, H, W]`` bool, a frame a step: a pixel counts in each frame anew.
+Masks are ``[T, H, W]`` bool, one frame per step: a pixel counts once in each frame.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def dilate(mask: Tensor, radius: int = 1) -> Tensor:
 
 
 def close_gaps(mask: Tensor, radius: int) -> Tensor:
-    """Morphological closing of each frame: `dilate`, then as much off again, bool ``[T, H, W]``.
+    """Morphological closing of each frame: dilation, then erosion, bool ``[T, H, W]``.
 
     Example:
         >>> close_gaps(torch.tensor([[[True, False, True, False, False, False]]]), 1).int().tolist()
@@ -38,19 +38,19 @@ def close_gaps(mask: Tensor, radius: int) -> Tensor:
 
     check_tensor("close_gaps: mask", mask, "[T, H, W]", floating=False)
     height, width = mask.shape[1:]
-    room = F.pad(mask.cpu(), (radius,) * 4)  # else a mask near the border would lose there
+    room = F.pad(mask.cpu(), (radius,) * 4)  # or masks near the border would be eroded there
     closed = torch.from_numpy(binary_closing(room.numpy(), _square(radius))).to(mask.device)
     return closed[:, radius : radius + height, radius : radius + width]
 
 
 def _square(radius: int) -> np.ndarray:
-    """What a pixel touches: the square around it, in its own frame."""
+    """The structuring element: a square within one frame."""
     check_integer("radius", radius, at_least=0)
     return np.ones((1, 2 * radius + 1, 2 * radius + 1), bool)
 
 
 def iou(a: Tensor, b: Tensor) -> float:
-    """Pixels of both over pixels of either, bool masks of one shape; 0 where both are empty.
+    """Intersection over union of two bool masks of the same shape; 0 if both are empty.
 
     Example:
         >>> iou(torch.tensor([True, True, False]), torch.tensor([False, True, True]))
@@ -62,10 +62,10 @@ def iou(a: Tensor, b: Tensor) -> float:
 
 @dataclass
 class PixelCounts:
-    """Pixels and frames, counted with a tolerance: the four counts behind informedness.
+    """Pixels over all frames, counted with a tolerance: the four counts behind informedness.
 
-    A true pixel is found where the prediction is within `tolerance` of it; a prediction is false
-    where no true pixel is that near. True pixels' neighbours within the tolerance are neither.
+    A true pixel is found if a predicted pixel is within `tolerance` of it; a predicted pixel is
+    false if no true pixel is that close. Other pixels within the tolerance are not counted.
     """
 
     tolerance: int = 1  #: pixels
@@ -87,7 +87,7 @@ class PixelCounts:
         if predicted.shape != truth.shape:
             raise ValueError(
                 f"PixelCounts: predicted {tuple(predicted.shape)} and truth {tuple(truth.shape)} "
-                "must be of one shape"
+                "must have one shape"
             )
         hit = truth & dilate(predicted, self.tolerance)
         far = ~dilate(truth, self.tolerance)
@@ -98,19 +98,19 @@ class PixelCounts:
 
     @property
     def sensitivity(self) -> float:
-        """Share of the true pixels that were found; NaN where there are none."""
+        """Share of the true pixels that were found; NaN if there are none."""
         total = self.found + self.missed
         return self.found / total if total else float("nan")
 
     @property
     def specificity(self) -> float:
-        """Share of the pixels far from truth that were left alone; NaN where there are none."""
+        """Share of the pixels far from true ones that were not predicted; NaN if there are none."""
         total = self.false + self.silent
         return self.silent / total if total else float("nan")
 
     @property
     def informedness(self) -> float:
-        """``sensitivity + specificity - 1``: 1 is perfect, 0 what guessing gives.
+        """``sensitivity + specificity - 1``: 1 is perfect, 0 is chance level.
 
         Source: Powers 2011, J. Machine Learning Technologies 2(1):37.
 
@@ -125,14 +125,14 @@ class PixelCounts:
 
 
 def match(predicted: Sequence[Tensor], truth: Sequence[Tensor]) -> list[tuple[int, int, float]]:
-    """Pairs of predicted and true masks, the best first, each mask in one pair at most.
+    """Pairs of predicted and true masks, best first; each mask is in at most one pair.
 
     Args:
         predicted: masks of one shape.
-        truth: masks of that shape.
+        truth: masks of the same shape.
 
     Returns:
-        ``(index of predicted, index of truth, IoU)``; pairs without a common pixel are left out.
+        ``(index of predicted, index of truth, IoU)``; pairs without a common pixel are omitted.
 
     Example:
         >>> a, b = torch.tensor([1, 1, 0, 0]).bool(), torch.tensor([0, 0, 1, 1]).bool()
@@ -150,7 +150,7 @@ def match(predicted: Sequence[Tensor], truth: Sequence[Tensor]) -> list[tuple[in
 
 
 class SceneScore:
-    """Figures over scenes of objects, each with the mask of its pixels in each frame.
+    """Metrics over scenes of objects, each given by its mask in every frame.
 
     Example:
         >>> truth = torch.zeros(1, 2, 8, 8).bool()  # [objects, T, H, W]
@@ -174,7 +174,7 @@ class SceneScore:
         """Count a scene.
 
         Args:
-            predicted: an object's ``[T, H, W]`` each, bool.
+            predicted: one ``[T, H, W]`` bool mask per object.
             truth: ``[objects, T, H, W]`` bool.
         """
         union = truth.any(0)
@@ -194,14 +194,14 @@ class SceneScore:
         self.n_scenes += 1
 
     def figures(self) -> dict[str, float]:
-        """All figures, each from 0 to 1; NaN where no scene says anything about it.
+        """All metrics, each from 0 to 1; NaN if no scene is relevant to it.
 
         Returns:
             "informedness", "sensitivity", "specificity" over pixels and frames; "mean_iou" of the
-            objects' masks, frame by frame, "mean_iou_streak" of their pixels in all frames
-            together (an object that was missed counts 0); "two_instances", the share of scenes of
-            two objects with exactly two instances, one on each; "false_alarms", the share of
-            scenes without an object that have an instance.
+            masks of objects, frame by frame, "mean_iou_streak" of their pixels over all frames
+            together (a missed object counts as 0); "two_instances", the share of scenes of two
+            objects with exactly two instances, one on each; "false_alarms", the share of scenes
+            without an object that have an instance.
         """
 
         def mean(values: Sequence[float]) -> float:

@@ -1,6 +1,6 @@
-"""Spiking convolution and pooling, one step and frame by frame, and the filters that stay fixed.
+"""One step of spiking convolution and pooling on dense frames, and fixed filters.
 
-`kernels/conv_events.py` has the same rule for lists of events.
+`kernels/conv_events.py` implements the same rule for lists of events.
 """
 
 import torch
@@ -17,16 +17,16 @@ SILENT = 255  #: pooling index of a unit that passes on no spike
 def conv_step(
     layer: ConvSTDP, x: Tensor, v: Tensor, fired: Tensor, *, once: bool, inhibit: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One step of a layer: ``V = max(0, V + w * x - leak)``, a spike where V reaches the threshold.
+    """One step of a layer: ``V = max(0, V + w * x - leak)``, a spike if V reaches the threshold.
 
     Args:
-        layer: its weights ``[C_out, C_in, k, k]``, its thresholds ``[C_out]`` and its leak.
+        layer: weights ``[C_out, C_in, k, k]``, thresholds ``[C_out]`` and leak are used.
         x: input spikes ``[B, C_in, H, W]``.
         v: potentials ``[B, C_out, H, W]``.
-        fired: who has fired already, bool, same shape.
-        once: those do not fire again.
-        inhibit: at each place only the map with the highest potential fires, and with `once` only
-            the first map ever; the others that were due are reset in silence.
+        fired: neurons that have fired already, bool, same shape.
+        once: they do not fire again.
+        inhibit: at each location only the map with the highest potential fires, and with `once`
+            only the first map ever; other maps at their threshold are reset without a spike.
 
     Returns:
         ``(spikes, potentials before the reset, potentials after it)``; spikes are bool.
@@ -51,8 +51,8 @@ def pool_step(
     """Max-pooling of spikes: a unit passes on the spike with the highest potential.
 
     Returns:
-        ``(indices, potentials)``: which place of its ``size x size`` square each unit passes on,
-        row by row, uint8, `SILENT` where there is none; and the potential there, else 0.
+        ``(indices, potentials)``: which pixel of its ``size x size`` square each unit passes on,
+        in row-major order, uint8, or `SILENT`; and the potential of that pixel, or 0.
     """
     height, width = (side // size * size for side in spikes.shape[2:])
     if 0 in (height, width):
@@ -72,11 +72,11 @@ def pool_step(
 
 
 def unpool(values: Tensor, indices: Tensor, size: int) -> Tensor:
-    """Each value back to the place that the pooling unit took its spike from; 0 elsewhere.
+    """Write each value to the pixel from which the pooling unit took its spike; 0 elsewhere.
 
     Args:
         values: ``[N, C, h, w]``.
-        indices: uint8, same shape: place within the square, row by row; `SILENT`: nowhere.
+        indices: uint8, same shape: pixel of the square, row-major; `SILENT`: none.
         size: side of the squares.
 
     Returns:
@@ -87,8 +87,8 @@ def unpool(values: Tensor, indices: Tensor, size: int) -> Tensor:
         tensor([[[[0., 0., 0., 0.],
                   [1., 0., 0., 0.]]]])
     """
-    # Not by max_unpool2d: it takes flat int64 indices, eight times what a record holds, knows no
-    # "nowhere", and with the translation is half as fast.
+    # Not with max_unpool2d: it takes flat int64 indices, eight times the size of a record, has no
+    # index for "none", and together with the conversion is half as fast.
     n, c, h, w = values.shape
     out = values.new_zeros(n, c, h, size, w, size)
     for place in range(size * size):
@@ -102,14 +102,15 @@ def fixed_filters(
     """Weights of a first layer that does not learn.
 
     Args:
-        kind: "gabor", so many orientations as there is room for; or "dog", ON and OFF cells of
-            several scales (an even number of maps): surround 2 sigma, sigma 1, 1/2, 1/4, ...
+        kind: "gabor", one orientation per map (with "separate", per map of a channel); or "dog", ON
+            and OFF cells of several scales (an even number of maps): surround 2 sigma, sigma 1,
+            1/2, 1/4, ...
         maps: C_out.
         in_channels: C_in; 2 for ON and OFF events.
         size: k, odd.
-        polarity: what a map sees of several channels. "sum": all of them alike, so that ON and OFF
-            events of one edge add up; "difference": the first against the others; "separate": one
-            channel only, so that the maps are shared out: first those of ON, then those of OFF.
+        polarity: how a map combines channels. "sum": with equal weights, so that ON and OFF events
+            of an edge add up; "difference": the first minus the others; "separate": one channel
+            per map, first the maps of ON, then those of OFF.
 
     Returns:
         ``[maps, in_channels, size, size]``.
@@ -128,13 +129,13 @@ def fixed_filters(
     n = maps // shared
     if n * shared != maps or n < 1:
         raise ValueError(
-            f"{maps} maps cannot be shared out to in_channels={in_channels}: take a multiple of it"
+            f"{maps} maps cannot be divided among in_channels={in_channels}: use a multiple of it"
         )
     if kind == "gabor":
         bank = banks.gabor(size, orientations=n)
     else:
         if n % 2:
-            raise ValueError(f"filters='dog' come in pairs, ON and OFF; got {n} maps a channel")
+            raise ValueError(f"filters='dog' come in pairs, ON and OFF; got {n} maps per channel")
         bank = torch.cat(
             [banks.difference_of_gaussians(size, 0.5**j, 2 * 0.5**j) for j in range(n // 2)]
         )

@@ -1,0 +1,52 @@
+"""What a compiled loop says when its derivative is to be differentiated again."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+MESSAGE = (
+    "a compiled time loop has first derivatives only, and this asks for a second one (a gradient "
+    "penalty, a Hessian): take backend='eager'"
+)
+
+
+def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """A `backward` of a `torch.autograd.Function` that cannot be differentiated itself.
+
+    It runs without recording a graph. Where one is asked for (``create_graph=True``), what it
+    returns carries an error, which is raised if somebody does differentiate it. torch's own
+    `once_differentiable` does so only if the incoming gradient needs one; the second derivative of
+    a plain sum would then silently be 0.
+
+    Raises:
+        RuntimeError: on the way back through the result.
+    """
+
+    @wraps(backward)
+    def wrapped(ctx: Any, *grad_outputs: Tensor | None) -> Any:
+        with torch.no_grad():
+            gradients = backward(ctx, *grad_outputs)
+        if not torch.is_grad_enabled():
+            return gradients
+        found = [g for g in gradients if g is not None]
+        marked = iter(_raising(found))
+        return tuple(None if g is None else next(marked) for g in gradients)
+
+    return wrapped
+
+
+class _Raise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(tensor.view_as(tensor) for tensor in tensors)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        raise RuntimeError(MESSAGE)
+
+
+def _raising(tensors: list[Tensor]) -> tuple[Tensor, ...]:
+    return _Raise.apply(*(tensor.detach().requires_grad_() for tensor in tensors))  # type: ignore[return-value]
