@@ -1,1 +1,1 @@
-"""Side-by-side timing against peers and against the machine's own limit: python -m benchmarks."""
+"""Side-by-side timing against peers and the limits of the machine: python -m benchmarks."""

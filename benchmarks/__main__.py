@@ -1,4 +1,4 @@
-"""Compare first, then time: python -m benchmarks. See benchmarks/README.md."""
+"""Check agreement first, then time: python -m benchmarks. See benchmarks/README.md."""
 
 import argparse
 import sys
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _rows(wanted, quick: bool, spyx: Spyx | None, no_spyx: str) -> list[Callable[[], Row]]:
-    """What makes each row: made one at a time, so that their tensors are."""
+    """Functions that make each row; called one at a time, to keep one row's tensors in memory."""
     shapes = ((5, 2, 8),) if quick else neurons.SHAPES
     makers: list[Callable[[], Row]] = []
     if "lif" in wanted:
@@ -74,7 +74,7 @@ def _rows(wanted, quick: bool, spyx: Spyx | None, no_spyx: str) -> list[Callable
 
 
 def measure(args: argparse.Namespace) -> dict:
-    """Everything that was asked for, as what the JSON holds."""
+    """All requested measurements, as written to the JSON."""
     clock = "cpu" if args.threads == 1 else "wall"
     spyx, no_spyx = None, "no --jax-python"
     if args.jax_python and {"lif", "delays"} & set(args.rows):
@@ -118,7 +118,7 @@ def measure(args: argparse.Namespace) -> dict:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print and write. 1 if something that should agree does not."""
+    """Measure, print and write. Returns 1 if something that should agree does not."""
     args = parser().parse_args(argv)
     before = torch.get_num_threads()
     torch.set_num_threads(args.threads)

@@ -1,4 +1,4 @@
-"""The row of the AdEx neurons: what an exponential and an adaptation cost beside a LIF layer."""
+"""The row of the AdEx neurons: the cost of exponential and adaptation relative to a LIF layer."""
 
 import torch
 from torch import Tensor
@@ -10,8 +10,8 @@ from benchmarks.row import Bar, Row
 from jarvis import AdExLayer, AdExParams
 from jarvis.adex import NormalisedAdExLayer
 
-_DRIVE = 0.3  #: the largest input of a step: about 100 spikes a second, at dt = 0.5 ms
-_CURRENT = 1000.0  #: the same for the biophysical neuron, pA
+_DRIVE = 0.3  #: the largest input per step: about 100 spikes per second, at dt = 0.5 ms
+_CURRENT = 1000.0  #: the largest current of the biophysical neuron, pA
 
 
 def _normalised(backend: str) -> Run:
@@ -25,7 +25,7 @@ def _biophysical(backend: str) -> Run:
 
 
 def _agree() -> str:
-    """Spikes and gradient of the compiled loop, in float64, against the step."""
+    """Spikes and gradient of the compiled loop, in float64, against the eager step."""
     generator = torch.Generator().manual_seed(0)
     x = _DRIVE * torch.rand(SHAPE, generator=generator, dtype=torch.float64)
     g = torch.randn(SHAPE, generator=generator, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Whether a peer computes the same thing: checked before its time means anything."""
+"""Whether a peer computes the same thing, which is checked before it is timed."""
 
 from collections.abc import Callable
 
@@ -12,11 +12,11 @@ TAU = 20.0  #: of every LIF in the benchmarks, ms; dt = 1 ms
 
 
 class Disagreement(ValueError):
-    """Two implementations of one neuron that differ."""
+    """Two implementations of the same neuron differ."""
 
 
 def gradient(run: Callable[[Tensor], Tensor], x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-    """Spikes, and the gradient of x when the spikes' own is g."""
+    """Spikes, and the gradient of x if that of the spikes is g."""
     x = x.clone().requires_grad_()
     spikes = run(x)
     spikes.backward(g)
@@ -25,7 +25,7 @@ def gradient(run: Callable[[Tensor], Tensor], x: Tensor, g: Tensor) -> tuple[Ten
 
 
 def compare(got: tuple[Tensor, ...], want: tuple[Tensor, ...], tolerance: float) -> str:
-    """Hold (output, gradient, ...) against the reference's; the first must be equal.
+    """Compare (output, gradient, ...) with the reference; the outputs must be equal.
 
     Raises:
         Disagreement: with the number of spikes that differ, or the largest error.
@@ -55,17 +55,17 @@ def agree(
     """Compare a LIF ``x [T, B, N] -> spikes`` with the float64 eager step.
 
     Args:
-        make: gives the function for a dtype.
-        dtype: what it computes in. In float32 a potential that rounds to the other side of the
-            threshold is another spike, so float64 is where spikes have to be equal.
-        tolerance: largest error of the gradient, in units of the largest gradient.
-        **options: of our `LIFLayer`: the peer's kind of neuron.
+        make: returns the function for a dtype.
+        dtype: its precision. In float32 a potential may round to the other side of the threshold
+            and change a spike, so spikes have to be equal in float64.
+        tolerance: largest error of the gradient, relative to the largest gradient.
+        **options: options of our `LIFLayer` that match the peer's neuron.
 
     Raises:
         Disagreement: if spikes or gradients differ.
     """
     generator = torch.Generator().manual_seed(0)
-    # float32 values, so that both precisions read the same input
+    # float32 values, so that both precisions use the same input
     x = (0.3 * torch.rand(SHAPE, generator=generator)).double()
     g = torch.randn(SHAPE, generator=generator).double()
     eager = LIFLayer(tau=TAU, backend="eager", **options)

@@ -1,4 +1,4 @@
-"""How long the first call waits: with an empty cache folder, and with a warm one."""
+"""Duration of the first call, with an empty and with a warm cache folder."""
 
 import json
 import os
@@ -19,8 +19,8 @@ COLD, CACHED = 10.0, 1.0  #: the bar, s
 
 
 def first_call(folder: str) -> float:
-    """Seconds of a new process's first forward and backward of the default layer, imports of torch
-    and jarvis excluded, the import of numba included."""
+    """Seconds for the first forward and backward pass of the default layer in a new process,
+    without the imports of torch and jarvis, but with that of numba."""
     environment = os.environ | {"NUMBA_CACHE_DIR": folder}
     done = subprocess.run(
         [sys.executable, "-c", _FIRST_CALL], env=environment, capture_output=True, text=True
@@ -31,7 +31,7 @@ def first_call(folder: str) -> float:
 
 
 def measure(repeats: int) -> dict:
-    """The smallest of `repeats` first calls, s, cold and cached."""
+    """The shortest of `repeats` first calls, s, cold and cached."""
     cold, cached = [], []
     for _ in range(repeats):
         with tempfile.TemporaryDirectory() as folder:

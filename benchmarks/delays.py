@@ -1,8 +1,8 @@
-"""The row of delays: spikes of 700 inputs to 128 neurons, every synapse with a delay of its own.
+"""The row of delays: spikes of 700 inputs to 128 neurons, every synapse with its own delay.
 
-Beside us: the same layer as a dense convolution over time whose kernel holds each weight at its
-delay (the form of DCLS), and the JAX code of spatial_snns, which pushes every synapse at every
-step, where both are there. Spikes are the density of spoken digits: 4 %.
+Compared with the same layer as a dense convolution over time, with a kernel that holds each weight
+at its delay (as in DCLS), and with the JAX code of spatial_snns, which updates every synapse in
+every step, if available. The density of spikes is that of spoken digits: 4 %.
 """
 
 import tracemalloc
@@ -33,7 +33,7 @@ def problem(steps: int, batch: int, n_in: int, width: int, density: float = DENS
 
 
 def convolve(x: Tensor, w: Tensor, d: Tensor) -> Tensor:
-    """What arrives ``[B, H, T]`` of spikes ``x [B, n_in, T]``: between taps it is interpolated."""
+    """Input ``[B, H, T]`` arriving from spikes ``x [B, n_in, T]``, interpolated between taps."""
     n_in, width = w.shape
     taps = LONGEST + 2
     lower = d.detach().floor()
@@ -42,12 +42,12 @@ def convolve(x: Tensor, w: Tensor, d: Tensor) -> Tensor:
     at = lower.long().unsqueeze(2)
     kernel = kernel.scatter_add(2, at, (w * (1 - share)).unsqueeze(2))
     kernel = kernel.scatter_add(2, at + 1, (w * share).unsqueeze(2))
-    # conv1d correlates: the last tap is the one without delay.
+    # conv1d computes a correlation: the last tap is the one without delay.
     return F.conv1d(F.pad(x, (taps - 1, 0)), kernel.permute(1, 0, 2).flip(2))
 
 
 def _neurons(drive: Tensor) -> Tensor:
-    """Spike counts ``[B, H]`` of `NEURON` for what arrives ``[B, H, T]``: an independent loop."""
+    """Spike counts ``[B, H]`` of `NEURON` for an input ``[B, H, T]``, by an independent loop."""
     decay, decay_syn = (torch.exp(torch.tensor(-1.0 / tau)) for tau in (NEURON.tau, NEURON.tau_syn))
     v = current = torch.zeros_like(drive[..., 0])
     counts = torch.zeros_like(v)
@@ -60,18 +60,18 @@ def _neurons(drive: Tensor) -> Tensor:
 
 
 def _first_spikes(worker: Spyx, spikes: Tensor, w: Tensor, d: Tensor) -> str:
-    """Whether each neuron fires first when ours does: after a reset its v rests for a step more."""
+    """Whether first spikes agree with ours: after a reset its v stays at rest one step longer."""
     theirs = torch.tensor(worker.spatial(spikes, w.detach(), d.detach(), NEURON.dt))
     out = run_events(Events.from_dense(spikes.unsqueeze(1)), w.double(), d.double(), neuron=NEURON)
     first = out.spikes.first_steps()[0]
-    first = torch.where(first < len(spikes) - 1, first + 1, -1)  # it says so a step later
+    first = torch.where(first < len(spikes) - 1, first + 1, -1)  # reported one step later
     if not torch.equal(first, theirs.int()):
         raise Disagreement(f"{int((first != theirs).sum())} of {len(first)} first spikes differ")
-    return f"same first spikes of {int((first >= 0).sum())} neurons, a step later"
+    return f"same first spikes of {int((first >= 0).sum())} neurons, one step later"
 
 
 def delays(shape: tuple[int, int, int, int], worker: Spyx | None, missing: str) -> Row:
-    """Forward and backward of weights and delays."""
+    """Forward and backward pass with gradients of weights and delays."""
     steps, batch, n_in, width = shape
     title = f"delays, {n_in} to {width}, T={steps} B={batch}, {DENSITY:.0%} spikes"
     row = Row("delays", title)
@@ -98,7 +98,7 @@ def delays(shape: tuple[int, int, int, int], worker: Spyx | None, missing: str) 
         return drive
 
     def check() -> str:
-        # In float64: which of two spikes that a rounding apart decides is no difference.
+        # In float64: in float32 rounding may decide whether a neuron spikes, which is no error.
         exact = run_events(events, w.double(), d.double(), neuron=NEURON).counts
         theirs = _neurons(convolve(x.double(), w.detach().double(), d.detach().double()))
         if not exact.any() or not torch.equal(exact, theirs):
@@ -122,10 +122,10 @@ def delays(shape: tuple[int, int, int, int], worker: Spyx | None, missing: str) 
 
 
 def memory(quick: bool = False) -> list[dict]:
-    """Peak memory of a forward and backward run, MB, against T and against the density of spikes.
+    """Peak memory of a forward and backward pass, MB, as a function of T and the spike density.
 
-    numpy's allocations and the history of potentials, which is all that grows; the matrices
-    themselves are in it.
+    It includes numpy's allocations and the history of potentials, the only parts that grow, and
+    the matrices themselves.
     """
     _, batch, n_in, width = (0, 2, 20, 8) if quick else SHAPE
     points = [(250, DENSITY), (500, DENSITY), (1000, DENSITY), (2000, DENSITY)]
@@ -136,13 +136,13 @@ def memory(quick: bool = False) -> list[dict]:
         events = Events.from_dense(dense)
         w, d = w.requires_grad_(), d.requires_grad_()
         peaks = []
-        for _ in range(2):  # the first compiles
+        for _ in range(2):  # the first run compiles
             tracemalloc.start()
             out = run_events(events, w, d, neuron=NEURON)
             torch.autograd.grad(out.counts.sum(), (w, d))
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-        history = 4 * steps * batch * width  # kept from call to call, so it may not be new here
+        history = 4 * steps * batch * width  # kept between calls, so maybe not new here
         found.append({
             "T": steps, "density": density, "input_spikes": len(events.times),
             "spikes": int(out.counts.sum()), "peak_mb": round((peaks[-1] + history) / 1e6, 2),

@@ -1,4 +1,4 @@
-"""The GPU row: LIF through Triton against the memory of the GPU."""
+"""The GPU row: LIF in Triton, compared with the memory bandwidth of the GPU."""
 
 import torch
 
@@ -10,7 +10,7 @@ BAR = 0.7
 
 
 def _best(call, repeats: int) -> float:
-    """Smallest time of `call` on the GPU, ms."""
+    """Shortest time of `call` on the GPU, ms."""
     call()
     best = float("inf")
     for _ in range(repeats):
@@ -24,7 +24,7 @@ def _best(call, repeats: int) -> float:
 
 
 def measure(repeats: int) -> dict:
-    """Share of the copy bandwidth that LIF reaches at 24 B an element-step; or why it has none."""
+    """Fraction of the copy bandwidth reached by LIF at 24 B per element-step, or why none."""
     if not torch.cuda.is_available():
         return {"skipped": "no CUDA here: the GPU row was not measured"}
     x, g = 0.3 * torch.rand(SHAPE, device="cuda"), torch.rand(SHAPE, device="cuda")

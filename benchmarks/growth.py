@@ -1,7 +1,7 @@
-"""How the time of a spatial network's training step grows: python -m benchmarks.growth
+"""Scaling of the time of a spatial network's training step: python -m benchmarks.growth
 
-Forward and backward of one batch of spoken digits, for more hidden neurons, for shorter steps, and
-for more events a word. Spoken digits are SHD where it is at hand, otherwise generated words.
+Forward and backward pass for one batch of spoken digits, with more hidden neurons, shorter steps,
+and more events per word. Spoken digits are SHD if available, otherwise generated words.
 """
 
 import argparse
@@ -22,18 +22,18 @@ from jarvis.support.files import write_json
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "shd" / "growth.json"
 PLOT = ROOT / "benchmarks" / "results" / "growth.png"
-HIDDEN, DT, SHARE = 100, 0.5, 1.0  # what the other two are meanwhile
+HIDDEN, DT, SHARE = 100, 0.5, 1.0  # values of those that are not varied
 SIZES = {
     "hidden": (25, 50, 100, 200, 400),
     "dt": (4.0, 2.0, 1.0, 0.5, 0.25),
     "events": (0.125, 0.25, 0.5, 0.75, 1.0),
 }
-LABELS = {"hidden": "hidden neurons", "dt": "time step (ms)", "events": "events a word"}
+LABELS = {"hidden": "hidden neurons", "dt": "time step (ms)", "events": "events per word"}
 WORDS, DURATION, RATE = 32, 1400.0, 20.0
 
 
 def spoken() -> SpokenDigits:
-    """The training part, or words that stand in for it."""
+    """The training part of SHD, or generated words instead."""
     try:
         return datasets.shd("train", check=False)
     except MissingDataError:
@@ -41,13 +41,13 @@ def spoken() -> SpokenDigits:
 
 
 def thinned(words: Events, share: float) -> Events:
-    """The batch with a share of its events."""
+    """The batch with a random fraction of its events."""
     keep = torch.rand(len(words.times), generator=torch.Generator().manual_seed(0)) < share
     return words.where(keep)
 
 
 def step(words: SpokenDigits, n: int, hidden: int, dt: float, share: float):
-    """A training step on n words, and the events of one; every network fires at `RATE`."""
+    """A training step on n words, and the number of events per word; networks fire at `RATE`."""
     evenly = torch.linspace(0, len(words) - 1, n).long()
     events, labels = words.on_grid(dt, round(DURATION / dt))[evenly]
     events = thinned(events, share)
@@ -62,7 +62,7 @@ def step(words: SpokenDigits, n: int, hidden: int, dt: float, share: float):
 
 
 def measure(repeats: int, quick: bool = False) -> dict:
-    """``{"hidden": [[H, ms a word], ...], "dt": ..., "events": ...}``, and slopes of log-log."""
+    """``{"hidden": [[H, ms per word], ...], "dt": ..., "events": ...}``, and log-log slopes."""
     words, n = spoken(), 4 if quick else WORDS
     found: dict = {"data": words.source, "words": n}
     for name, sizes in SIZES.items():
@@ -94,9 +94,9 @@ def plot(found: dict, path: Path) -> None:
         ax.minorticks_off()
         ax.set_title(f"slope {found[f'{name}_slope']:g}", fontsize=9)
         if not column:
-            ax.set_ylabel("training step, ms a word")
+            ax.set_ylabel("training step, ms per word")
     figure.suptitle(
-        f"{HIDDEN} hidden, dt {DT:g} ms and all events, but for what varies: {found['data']}",
+        f"{HIDDEN} hidden, dt {DT:g} ms and all events, except where varied: {found['data']}",
         fontsize=9,
     )
     figure.savefig(path, dpi=110)
@@ -104,18 +104,18 @@ def plot(found: dict, path: Path) -> None:
 
 def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=7, help="rounds; the best of them counts")
+    parser.add_argument("--repeats", type=int, default=7, help="rounds; the fastest counts")
     parser.add_argument("--threads", type=int, default=2, help="of torch")
     parser.add_argument("--quick", action="store_true", help="few words: does it run?")
-    parser.add_argument("--output", type=Path, help="where the JSON goes: results/shd")
-    parser.add_argument("--plot", type=Path, help="where the figure goes: benchmarks/results")
+    parser.add_argument("--output", type=Path, help="folder for the JSON: results/shd")
+    parser.add_argument("--plot", type=Path, help="folder for the figure: benchmarks/results")
     args = parser.parse_args(given)
     torch.set_num_threads(args.threads)
     command = f"python -m benchmarks.growth --repeats {args.repeats} --threads {args.threads}"
     command += " --quick" * args.quick
     found = {"command": command, "machine": describe(args.threads)}
     found |= measure(args.repeats, args.quick)
-    # A quick look leaves nothing behind unless it is told where.
+    # --quick writes nothing unless an output is given.
     if output := args.output or (None if args.quick else RESULTS):
         write_json(output, found)
     if figure := args.plot or (None if args.quick else PLOT):

@@ -1,7 +1,7 @@
-"""spyx and spatial_snns (JAX), in a process of their own: an environment with JAX needs no torch.
+"""spyx and spatial_snns (JAX) in a separate process: an environment with JAX needs no torch.
 
-Reads one JSON request a line and answers each with one JSON line, so that its runs can be
-interleaved with those of the process that asks. It imports nothing of this project.
+Reads one JSON request per line and answers each with one JSON line, so that its runs can be
+interleaved with those of the requesting process. It imports nothing from this project.
 """
 
 import json
@@ -12,7 +12,7 @@ import time
 
 def main() -> None:
     threads = int(sys.argv[1])
-    if hasattr(os, "sched_setaffinity"):  # XLA takes as many threads as it may use cores
+    if hasattr(os, "sched_setaffinity"):  # XLA uses one thread per available core
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["JAX_ENABLE_X64"] = "1"  # for the comparison; the timed arrays are float32
@@ -43,7 +43,7 @@ def main() -> None:
     ready: dict = {}
 
     def spatial(request: dict) -> dict:
-        """Get ready a layer of spatial_snns, which `sim.py` on the path holds; its first spikes."""
+        """Set up a layer of spatial_snns, from `sim.py` on the path; returns its first spikes."""
         from sim import sim
 
         spikes, w, d = (np.array(request[name]) for name in ("spikes", "w", "d"))

@@ -1,4 +1,4 @@
-"""The clock, and what the machine itself can do."""
+"""Timing, and the limits of the machine."""
 
 import gc
 import os
@@ -13,17 +13,17 @@ import torch
 
 
 class Time(NamedTuple):
-    """One run, or the best of many, ms."""
+    """Time of one run, or the shortest of many, ms."""
 
     cpu: float  #: of the whole process, all its threads
     wall: float
 
 
-IN_TURN = 4  #: runs of one call before the next one's turn; the first is not timed
+IN_TURN = 4  #: consecutive runs of each call per round; the first is not timed
 
 
 def timed(call: Callable[[], object]) -> Time:
-    """Run `call` once. One that runs in another process returns the `Time` it took there."""
+    """Run `call` once. A call that runs in another process returns the `Time` it took there."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = call()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
@@ -31,12 +31,12 @@ def timed(call: Callable[[], object]) -> Time:
 
 
 def interleave(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, Time]:
-    """Each call's smallest times over rounds A B C, A B C, ..., after one run that warms up.
+    """Each call's shortest times over rounds A B C, A B C, ..., after a warm-up run.
 
-    Interleaved, a slow second of the machine hits all alike; of what remains, the smallest is the
-    one that the rest of the machine disturbed least. Each call runs `IN_TURN` times in its turn,
-    as in training, where the same step follows itself, and all but the first are timed: it takes
-    two or three runs until the last-level cache, which the others filled, holds what it can.
+    With interleaving, a slow phase of the machine affects all calls alike; the shortest time is the
+    one least disturbed by other processes. In each round a call runs `IN_TURN` times in a row, as
+    the same step does in training, and all but the first run are timed: it takes two or three runs
+    until the last-level cache, filled by the other calls, holds as much as it can.
     """
     taken: dict[str, list[Time]] = {name: [] for name in calls}
     for call in calls.values():
@@ -68,7 +68,7 @@ def limits(repeats: int, quick: bool = False) -> dict[str, float]:
 
 
 def describe(threads: int) -> dict:
-    """The machine and the versions, with nothing that says whose machine it is."""
+    """The machine and the versions, without anything that identifies its owner."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     model = next((line.split(":")[1].strip() for line in lines if "model name" in line), None)

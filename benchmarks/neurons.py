@@ -15,7 +15,7 @@ OURS = "jarvis"
 
 
 def both_ways(run: Run, x: Tensor, g: Tensor):
-    """Forward and backward of one layer, as a call without arguments."""
+    """Forward and backward pass of one layer, as a call without arguments."""
     x = x.clone().requires_grad_()
 
     def call() -> None:
@@ -26,7 +26,7 @@ def both_ways(run: Run, x: Tensor, g: Tensor):
 
 
 def lif(shape: tuple[int, int, int], spyx: Spyx | None, no_spyx: str) -> Row:
-    """Forward and backward of a LIF layer alone, against every peer and the memory."""
+    """Forward and backward pass of a single LIF layer, against all peers and memory bandwidth."""
     row = Row(f"lif_{'x'.join(map(str, shape))}", f"LIF forward + backward, {list(shape)}")
     x, g = 0.3 * torch.rand(shape), torch.rand(shape)
     f32 = torch.float32
@@ -78,7 +78,7 @@ def lif(shape: tuple[int, int, int], spyx: Spyx | None, no_spyx: str) -> Row:
 
 
 def adaptive(shape: tuple[int, int, int]) -> Row:
-    """A LIF layer whose threshold rises with its own spikes, against one without."""
+    """A LIF layer with an adaptive threshold, against one without."""
     row = Row("adaptive", f"adaptive LIF against LIF, forward + backward, {list(shape)}")
     x, g = 0.3 * torch.rand(shape), torch.rand(shape)
     options = {"adaptation": 0.2, "tau_adapt": 100.0}
@@ -111,7 +111,7 @@ def _snntorch(weight: Tensor, delay: bool) -> tuple[Run, Tensor]:
     layer.recurrent = torch.nn.Linear(len(weight), len(weight), bias=False, dtype=weight.dtype)
     with torch.no_grad():
         layer.recurrent.weight.copy_(weight)
-    if weight.dtype == torch.float64:  # its spikes are always float32
+    if weight.dtype == torch.float64:  # snnTorch's spikes are always float32
         layer.recurrent.register_forward_pre_hook(lambda _, given: given[0].double())
 
     def run(x: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ def _agree(make, weight: Tensor, **options) -> str:
 
 
 def recurrent(shape: tuple[int, int, int]) -> Row:
-    """Neurons that hear each other, against their matrix products alone."""
+    """Recurrently connected neurons, against their matrix products alone."""
     steps, batch, hidden = shape
     row = Row("recurrent", f"recurrent LIF forward + backward, T={steps} B={batch} H={hidden}")
     x, g = 0.3 * torch.rand(shape), torch.rand(shape)

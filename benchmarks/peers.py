@@ -1,6 +1,6 @@
-"""The LIF of every library, as one function ``x [T, B, N] -> spikes [T, B, N]``.
+"""The LIF neuron of each library, as a function ``x [T, B, N] -> spikes [T, B, N]``.
 
-A peer is imported when it is asked for; one that is not installed is a skipped line.
+A peer is imported when it is needed; if it is not installed, its line is skipped.
 """
 
 import importlib.util
@@ -21,14 +21,14 @@ Run = Callable[[Tensor], Tensor]
 
 
 class Peer(NamedTuple):
-    """A LIF to compare with."""
+    """A LIF neuron to compare with."""
 
     name: str
-    module: str  #: what must be importable
+    module: str  #: the module that must be importable
     make: Callable[[torch.dtype], Run]
-    options: dict  #: of our `LIFLayer`, for the same neuron
-    timed: Callable[[torch.dtype], Run] | None = None  #: what is timed, if not what was compared
-    note: str = ""  #: what differs, if anything
+    options: dict  #: options of our `LIFLayer` for the same neuron
+    timed: Callable[[torch.dtype], Run] | None = None  #: timed instead of what was compared
+    note: str = ""  #: differences, if any
 
     @property
     def missing(self) -> bool:
@@ -41,7 +41,7 @@ def ours(backend: str, **options) -> Callable[[torch.dtype], Run]:
 
 
 def naive(dtype: torch.dtype) -> Run:
-    """The eager step as most people write it first: `x[t]` in a loop."""
+    """The eager step as it is usually first written: `x[t]` in a loop."""
     layer = LIFLayer(tau=TAU, backend="eager")
 
     def run(x: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ def norse(dtype: torch.dtype) -> Run:
     import norse.torch as norse
     from norse.torch.functional.reset import reset_subtract
 
-    # Its input is a current: v += dt / tau (x - v). Scaled by tau / dt it is the jump of v.
+    # Its input is a current: v += dt / tau (x - v). Scaled by tau / dt, x is the jump of v.
     factor = 1.0 - DECAY
     p = norse.LIFBoxParameters(
         tau_mem_inv=torch.tensor(factor, dtype=dtype),
@@ -139,7 +139,7 @@ def sinabs(dtype: torch.dtype) -> Run:
 
     def run(x: Tensor) -> Tensor:
         layer.reset_states()
-        return layer(x.transpose(0, 1)).transpose(0, 1)  # it wants [B, T, N]
+        return layer(x.transpose(0, 1)).transpose(0, 1)  # it expects [B, T, N]
 
     return run
 

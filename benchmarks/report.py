@@ -1,4 +1,4 @@
-"""What was measured, as tables, JSON and two plots."""
+"""Reports of the measurements: tables, JSON and two plots."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from jarvis.support.files import write_json
 
-# What is measured of an explorer, and what a move is: benchmarks/widgets.py.
+# Measurements of an explorer; a move is defined in benchmarks/widgets.py.
 EXPLORER = {
     "compute_ms": "compute, ms",
     "redraw_ms": "redraw, ms",
@@ -29,7 +29,7 @@ def _table(head: list[str], body: list[list[str]]) -> list[str]:
 
 
 def ratios(data: dict) -> list[str]:
-    """Every bar that was measured, in Markdown."""
+    """All measured ratios and their bars, in Markdown."""
     body = []
     for row in data["rows"]:
         for bar in row["bars"]:
@@ -53,7 +53,7 @@ def ratios(data: dict) -> list[str]:
 
 
 def times(data: dict) -> list[str]:
-    """Every time, in Markdown, and in what each peer agrees."""
+    """All times, and the agreement of each peer, in Markdown."""
     lines = []
     for row in data["rows"]:
         body = []
@@ -69,7 +69,7 @@ def times(data: dict) -> list[str]:
 
 
 def summary(data: dict) -> str:
-    """The machine, every ratio and every slope, in Markdown."""
+    """The machine, all ratios and all slopes, in Markdown."""
     machine, limits = data["machine"], data["limits"]
     extras = "".join(f", {name} {machine[name]}" for name in ("jax", "spyx") if name in machine)
     lines = [
@@ -112,7 +112,7 @@ def _figure(width: float, height: float, columns: int):
 
 
 def plot_lif(data: dict, path: Path) -> None:
-    """A row of bars for each shape: the time of each implementation."""
+    """One bar chart per shape: the time of each implementation."""
     rows = [row for row in data["rows"] if row["key"].startswith("lif_")]
     clock = f"{data['clock']}_ms"
     figure, axes = _figure(4.2 * len(rows), 4.0, len(rows))
@@ -132,7 +132,7 @@ def plot_lif(data: dict, path: Path) -> None:
 
 
 def plot_scaling(data: dict, path: Path) -> None:
-    """Time against T, B and N on linear axes, as high as the eager step goes."""
+    """Time against T, B and N on linear axes, up to the time of the eager step."""
     figure, axes = _figure(12, 3.8, len(data["scaling"]))
     for ax, (name, axis) in zip(axes, data["scaling"].items(), strict=True):
         for kind, ms in axis["ms"].items():
@@ -146,7 +146,7 @@ def plot_scaling(data: dict, path: Path) -> None:
 
 
 def write(data: dict, folder: Path) -> None:
-    """JSON, and the plots of what was measured."""
+    """Write the JSON and the plots of the measurements."""
     write_json(folder / "cpu.json", data)
     if any(row["key"].startswith("lif_") for row in data["rows"]):
         plot_lif(data, folder / "lif.png")
@@ -155,7 +155,7 @@ def write(data: dict, folder: Path) -> None:
 
 
 def refresh(page: Path, data: dict) -> None:
-    """Put the machine and the ratios between the page's two marks."""
+    """Insert the machine and the ratios between the two markers of the page."""
     start, end = "<!-- results -->", "<!-- end of results -->"
     before, rest = page.read_text(encoding="utf-8").split(start)
     _, after = rest.split(end)

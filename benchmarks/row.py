@@ -1,4 +1,4 @@
-"""One row of the bar: what is timed in it, in what it agrees, and what it has to reach."""
+"""One row of the benchmark: implementations, their agreement, and the bars to reach."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ class Entry:
     """One implementation in a row."""
 
     name: str
-    call: Callable[[], object] | None = None  #: None: it is not there
-    agreement: str = ""  #: what was compared and found equal, or what differs
+    call: Callable[[], object] | None = None  #: None if it is not available
+    agreement: str = ""  #: what was found equal, or what differs
     skipped: str = ""  #: why it was not timed
 
 
@@ -43,14 +43,14 @@ class Row:
         note: str = "",
         missing: str = "",
     ) -> None:
-        """Add an implementation; it is timed if it is there and `check` raises no error.
+        """Add an implementation; it is timed if it is available and `check` raises no error.
 
         Args:
-            name: how the table calls it.
+            name: its name in the table.
             call: one run.
-            check: returns in what it agrees, or raises `Disagreement`.
-            note: what differs, whatever the check says.
-            missing: why it is not there, if it is not.
+            check: returns what agrees, or raises `Disagreement`.
+            note: differences, regardless of the check.
+            missing: why it is not available, if so.
         """
         entry = Entry(name, call, note, missing)
         if not missing and check is not None:
@@ -59,16 +59,16 @@ class Row:
                 entry.agreement = f"{found}; {note}" if note else found
             except Disagreement as error:
                 entry.call, entry.skipped = None, f"DISAGREES: {error}"
-            except Exception as error:  # a peer whose interface has changed is no peer here
+            except Exception as error:  # a peer with a changed interface is skipped
                 entry.call, entry.skipped = None, f"does not run: {type(error).__name__}: {error}"
         self.entries.append(entry)
 
     def measure(self, repeats: int, clock: str) -> dict:
-        """Time all entries, interleaved, and hold them against the bars.
+        """Time all entries, interleaved, and compare them with the bars.
 
         Args:
             repeats: rounds.
-            clock: "cpu" or "wall", of which the ratios are.
+            clock: "cpu" or "wall", the time used for the ratios.
         """
         calls = {
             entry.name: entry.call for entry in self.entries if entry.call and not entry.skipped

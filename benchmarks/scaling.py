@@ -1,4 +1,4 @@
-"""Time against T, against B and against N: all three are straight lines."""
+"""Time as a function of T, B and N: all three are linear."""
 
 import math
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ SIZES = {
     "B": (32, 64, 128, 256, 512),
     "N": (64, 128, 256, 512, 1024),
 }
-NAIVE_T = 200  #: the longest sequence that the quadratic loop is given
+NAIVE_T = 200  #: the longest sequence for the quadratic loop
 
 
 def slope(x: list[int], y: list[float]) -> float:
-    """Of log y against log x by least squares: 1 for a straight line through 0, 2 for a parabola.
+    """Least-squares slope of log y against log x: 1 for a line through 0, 2 for a parabola.
 
     Example:
         >>> round(slope([1, 2, 4], [3.0, 12.0, 48.0]), 6)
@@ -46,12 +46,12 @@ def straightness(x: list[int], y: list[float]) -> float:
 
 
 def positive(sizes: Sequence[int], ms: list[float]) -> tuple[list[int], list[float]]:
-    """The sizes that were measured, and times above 0 (a clock may be too coarse for the small)."""
+    """Sizes with times above 0, and these times (the clock may be too coarse for small sizes)."""
     return list(sizes[: len(ms)]), [max(m, 1e-6) for m in ms]
 
 
 def measure(repeats: int, clock: str, quick: bool = False) -> dict:
-    """Forward and backward of LIF for growing sizes, and of the loop over x[t] for growing T."""
+    """Forward and backward pass of LIF for growing sizes; the loop over x[t] for growing T."""
     found = {}
     for axis, name in enumerate(AXES):
         sizes = (2, 4, 8) if quick else SIZES[name]

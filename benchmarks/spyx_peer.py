@@ -1,4 +1,4 @@
-"""The near end of `jax_worker.py`: spyx as a peer that is compared and timed like the others."""
+"""The client of `jax_worker.py`: spyx as a peer that is compared and timed like the others."""
 
 import json
 import subprocess
@@ -12,15 +12,15 @@ from benchmarks.machine import Time
 from benchmarks.peers import DECAY
 from jarvis import LIFLayer
 
-NOTE = "fires a step later, and its reset is not decayed: agrees shifted by that step, without leak"
+NOTE = "fires one step later and its reset does not decay: agrees, shifted by a step, without leak"
 
 
 class Spyx:
-    """A running worker.
+    """A running JAX worker process.
 
     Args:
         python: the Python of an environment with spyx.
-        threads: how many cores it may use.
+        threads: number of cores it may use.
 
     Raises:
         RuntimeError: if spyx cannot be imported there.
@@ -55,7 +55,7 @@ class Spyx:
         return reply
 
     def run(self, shape: tuple[int, ...]) -> Time:
-        """One forward and backward run there, timed there."""
+        """One forward and backward pass in the worker, timed there."""
         reply = self._ask(do="time", shape=shape, beta=DECAY)
         self.compile_ms[str(list(shape))] = round(reply["compile_ms"])
         return Time(reply["cpu"], reply["wall"])
@@ -75,7 +75,7 @@ class Spyx:
         return compare((spikes[1:], gx), (want[0][:-1], want[1]), 1e-5)
 
     def spatial(self, spikes: Tensor, w: Tensor, d: Tensor, dt: float) -> list[int]:
-        """Get a layer of spatial_snns ready: the step of each neuron's first spike, -1 for none.
+        """Set up a layer of spatial_snns; returns each neuron's first spike step, -1 for none.
 
         Args:
             spikes: ``[T, n_in]``, and ``w``, ``d`` ``[n_in, H]``, delays in ms.
@@ -88,7 +88,7 @@ class Spyx:
         return self._ask(do="spatial", dt=dt, longest=longest, **arrays)["first"]
 
     def run_spatial(self) -> Time:
-        """One forward and backward run of that layer there, timed there."""
+        """One forward and backward pass of that layer in the worker, timed there."""
         reply = self._ask(do="time spatial")
         return Time(reply["cpu"], reply["wall"])
 

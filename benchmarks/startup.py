@@ -1,9 +1,9 @@
-"""What a start costs: python -m benchmarks.startup
+"""Start-up cost: python -m benchmarks.startup
 
-CPU time, user and system, of whole Python processes that do nothing but import. They take turns,
-ten rounds of them, after one round that leaves the byte code cached; the medians are printed, and
-what each start costs above `import torch`. `import jarvis` alone does not even import torch: names
-come when they are used, so the lines with names show what a user waits for.
+CPU time, user and system, of whole Python processes that only import. They are interleaved over ten
+rounds, after one round that caches the byte code; the medians are printed, and the cost of each
+start above `import torch`. `import jarvis` alone does not even import torch: names are imported on
+first use, so the lines with names show how long a user waits.
 """
 
 import argparse
@@ -23,11 +23,11 @@ STARTS = (
     "from jarvis import SpikingMLP, datasets, fit",
     "import jarvis; [getattr(jarvis, name) for name in jarvis.__all__]",
 )
-BAR = 0.1  #: that `import jarvis` may cost above `import torch`, s
+BAR = 0.1  #: allowed cost of `import jarvis` above `import torch`, s
 
 
 def cpu_seconds(program: str) -> float:
-    """CPU time of a new Python that runs `program`, its own children included, s.
+    """CPU time of a new Python process that runs `program`, including its children, s.
 
     Raises:
         RuntimeError: if it fails.
@@ -44,7 +44,7 @@ def cpu_seconds(program: str) -> float:
 
 
 def measure(repeats: int, starts: tuple[str, ...] = STARTS) -> dict[str, list[float]]:
-    """Seconds of each program's starts; a first round is not counted."""
+    """Seconds of each program's starts; the first round is not counted."""
     taken: dict[str, list[float]] = {program: [] for program in starts}
     for round_ in range(repeats + 1):
         for program in starts:

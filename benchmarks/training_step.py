@@ -1,4 +1,4 @@
-"""The row of one training step, 784-1000-10: forward, loss, backward and Adam."""
+"""The row of one training step, 784-1000-10: forward pass, loss, backward pass and Adam."""
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ class _Theirs(nn.Module):
         self.neuron, self.stepwise = neuron, stepwise
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.stepwise:  # as tutorials do: every layer, step by step
+        if self.stepwise:  # as in tutorials: all layers, step by step
             spikes = self.neuron([self.hidden(x[t]) for t in range(len(x))])
             return torch.stack([self.out(s.to(x.dtype)) for s in spikes]).mean(0)
         return self.out(self.neuron(self.hidden(x))).mean(0)
@@ -61,10 +61,10 @@ def _copy_weights(source: nn.Module, target: nn.Module) -> None:
 
 
 def _agree(make, **options) -> str:
-    """Predictions in place of spikes, and the gradient of every weight, on a small network."""
+    """Agreement of scores and of all weight gradients in a small network."""
     sizes, dtype = (20, 30, 5), torch.float64
     generator = torch.Generator().manual_seed(0)
-    # Weak input: a potential above twice the threshold is where snnTorch's reset is another one.
+    # Weak input, because snnTorch's reset differs for potentials above twice the threshold.
     x = 0.6 * torch.rand(25, 8, 20, generator=generator, dtype=dtype)
     y = torch.arange(8) % 5
     reference = _mlp(sizes, dtype, backend="eager", **options)
@@ -91,7 +91,7 @@ def _step(model: nn.Module, x: Tensor, y: Tensor):
 
 
 def training(sizes: tuple[int, int, int], steps: int, batch: int) -> Row:
-    """One step of training on spikes that differ from step to step, and on a constant picture."""
+    """One training step on spikes that vary from step to step, and on a constant picture."""
     n_in, hidden, n_out = sizes
     title = f"training step {n_in}-{hidden}-{n_out}, T={steps} B={batch}"
     row = Row("training", title)

@@ -1,10 +1,10 @@
-"""How long the classroom's sliders take, and what they leave behind: python -m benchmarks.widgets
+"""Time and memory of the classroom's explorers: python -m benchmarks.widgets
 
-For every explorer, moves through its sliders' ranges, and strokes or clicks on its picture where it
-takes them: the median time of `compute_*`, which may take 10 ms, and of a redraw (compute, draw,
-PNG), which may take 200 ms. It is CPU time, which other work on the machine disturbs least; the
-redraw's wall time stands beside it. Then 1000 moves, after which the process may be 5 MB larger (a
-PNG kept at each would be 20 MB and more). Exit status 1 if a bar is missed.
+For every explorer, moves through the ranges of its sliders, and strokes or clicks on its picture if
+it supports them: the median time of `compute_*`, at most 10 ms, and of a redraw (compute, draw,
+PNG), at most 200 ms. This is CPU time, which is least affected by other work on the machine; the
+wall time of the redraw is reported as well. Then 1000 moves, after which the process may be 5 MB
+larger (one leaked PNG per move would be 20 MB and more). Exit status 1 if a bar is missed.
 """
 
 import argparse
@@ -31,7 +31,7 @@ LAYOUT = Path(__file__).resolve().parent.parent / "results" / "shd" / "layout.js
 
 
 def resident() -> int:
-    """Memory of this process, bytes: what it holds, or without /proc what it held at most."""
+    """Resident memory of this process, bytes; without /proc its peak."""
     gc.collect()
     now = Path("/proc/self/statm")
     if now.exists():
@@ -42,7 +42,7 @@ def resident() -> int:
 
 
 def film() -> widgets.LayoutFilm:
-    """The film of the run on SHD, or as many places drawn at random."""
+    """The film of the run on SHD, or the same number of random positions."""
     if LAYOUT.exists():
         return widgets.film_of_file(LAYOUT)
     random = np.random.default_rng(0)
@@ -62,7 +62,7 @@ MAKERS: dict[str, Callable[[], widgets.Explorer]] = {
 
 
 def _values(control, n: int) -> list:
-    """About n values through a control's range."""
+    """About n values across a control's range."""
     if hasattr(control, "options"):
         return [o[1] if isinstance(o, tuple) else o for o in control.options]
     steps = round((control.max - control.min) / control.step)
@@ -73,7 +73,7 @@ def _values(control, n: int) -> list:
 
 
 def _messages(explorer: widgets.Explorer, n: int) -> list[list[Pointer]]:
-    """Strokes over the rows of a digit, or clicks on neurons, as a page reports them."""
+    """Strokes over the rows of a digit, or clicks on neurons, in the format sent by a page."""
     picture = explorer.picture
     if isinstance(picture, LayoutPicture):
         return [[Pointer("down", x, y)] for x, y in picture.pixels()[1 : n + 1]]
@@ -86,7 +86,7 @@ def _messages(explorer: widgets.Explorer, n: int) -> list[list[Pointer]]:
 
 
 def moves(explorer: widgets.Explorer, n: int = 9) -> Iterator[None]:
-    """Move each control through its range, then the pointer; and again. Yields before each move."""
+    """Repeatedly move each control through its range, then the pointer. Yields before each move."""
     while True:
         for control in explorer.controls.values():
             for value in _values(control, n):
@@ -99,7 +99,7 @@ def moves(explorer: widgets.Explorer, n: int = 9) -> Iterator[None]:
 
 
 def measure(name: str, n_timed: int, n_moves: int) -> dict:
-    """Medians and growth of one explorer."""
+    """Median times and memory growth of one explorer."""
     explorer = MAKERS[name]()
     compute, took = explorer._compute, []
 
@@ -113,7 +113,7 @@ def measure(name: str, n_timed: int, n_moves: int) -> dict:
     next(moving)
     explorer._compute = timed
     redraws = [machine.timed(lambda: next(moving)) for _ in range(n_timed + 5)]
-    redraws = redraws[5:]  # the first compile and fill caches
+    redraws = redraws[5:]  # the first ones compile and fill caches
     explorer._compute = compute
     found = {
         "compute_ms": round(statistics.median(took[-n_timed:]), 3),

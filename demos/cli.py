@@ -1,4 +1,4 @@
-"""What the demo programs share: options with units, one-line errors, exit status 2."""
+"""Shared by the demo programs: options with units, one-line errors, exit status 2."""
 
 import argparse
 import os
@@ -18,18 +18,18 @@ from jarvis.training import CheckpointError, TrainingError, choose_device, distr
 
 
 class UsageError(ValueError):
-    """Options that do not fit together; the message says which."""
+    """Options that are incompatible; the message says which."""
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows defaults, but for None, which stands for one that the help text describes."""
+    """Shows defaults, except for None, where the help text describes the default."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default is None else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line (on each machine), with exit status 2."""
+    """An argument parser with one-line errors (one per machine) and exit status 2."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", _Help)
@@ -74,7 +74,7 @@ def not_negative_float(text: str) -> float:
 
 
 def add_neuron_options(parser: Parser, *, tau: float, readout: str, readouts: tuple) -> None:
-    """--tau --threshold --surrogate --readout, which every gradient-trained demo has."""
+    """Add --tau --threshold --surrogate --readout, shared by all gradient-trained demos."""
     parser.add_argument(
         "--tau",
         type=positive_float,
@@ -86,30 +86,30 @@ def add_neuron_options(parser: Parser, *, tau: float, readout: str, readouts: tu
         "--threshold",
         type=positive_float,
         default=1.0,
-        help="firing threshold, in units of the potential (rest is 0)",
+        help="firing threshold, in units of the potential (resting potential 0)",
     )
     parser.add_argument(
         "--surrogate",
         choices=list(SURROGATES),
         default="fast_sigmoid",
-        help="stand-in for the spike's derivative",
+        help="surrogate for the spike's derivative",
     )
     parser.add_argument(
         "--readout",
         choices=readouts,
         default=readout,
-        help="what becomes a class score: mean, last or largest potential, or the "
+        help="how a class score is computed: mean, last or largest potential, or the "
         "rate, first spike or filtered trace of output neurons",
     )
 
 
 def add_run_options(parser: Parser) -> None:
-    """--seed --device --output --resume --plot, which every demo has."""
+    """Add --seed --device --output --resume --plot, shared by all demos."""
     parser.add_argument(
-        "--seed", type=int, default=0, help="of initial weights, order of samples and random codes"
+        "--seed", type=int, default=0, help="seed of weights, order of samples and random codes"
     )
     parser.add_argument(
-        "--device", default="auto", help="auto (CUDA where there is one), cpu, cuda or cuda:N"
+        "--device", default="auto", help="auto (CUDA if available), cpu, cuda or cuda:N"
     )
     parser.add_argument(
         "--output",
@@ -121,10 +121,10 @@ def add_run_options(parser: Parser) -> None:
         "--resume",
         metavar="PATH",
         default=None,
-        help="go on from a checkpoint, or from the --output of a run",
+        help="resume from a checkpoint, or from the --output of a run",
     )
     parser.add_argument(
-        "--plot", metavar="PNG", default=None, help="write a figure of the run there"
+        "--plot", metavar="PNG", default=None, help="write a figure of the run to this file"
     )
 
 
@@ -141,17 +141,17 @@ def device(args: argparse.Namespace) -> torch.device:
 
 
 def plain(args: argparse.Namespace, *left_out: str) -> dict[str, Any]:
-    """The options that make a run what it is, for its checkpoints and metrics.
+    """The options that define a run, for its checkpoints and metrics.
 
-    Left out are those that say how long it is, where it runs and where it writes. Of what is left,
-    learning rates may change when a run goes on (`jarvis.training.run.MAY_CHANGE`).
+    Options for its length, its device and its output are left out. Of the others, only learning
+    rates may change when a run is resumed (`jarvis.training.run.MAY_CHANGE`).
     """
     others = {"epochs", "device", "output", "resume", "plot", *left_out}
     return {name: value for name, value in vars(args).items() if name not in others}
 
 
 def save_figure(figure: Figure, path: str) -> None:
-    """Write a figure as PNG, whole or not at all; under torchrun only rank 0 does.
+    """Write a figure as PNG, completely or not at all; under torchrun only rank 0 writes.
 
     Raises:
         OSError: if it cannot be written.
@@ -164,10 +164,10 @@ def save_figure(figure: Figure, path: str) -> None:
 
 
 def run(parser: Parser, main: Callable[[argparse.Namespace], None]) -> None:
-    """Parse, run, and turn what a user can cause into one line and an exit status.
+    """Parse, run, and report errors that a user can cause in one line with an exit status.
 
-    2 for a bad option, missing data or an unfit checkpoint; 1 for a run that failed; 130 after an
-    interruption. Anything else is a defect, and keeps its traceback. Under torchrun only rank 0
+    2 for a bad option, missing data or an unsuitable checkpoint; 1 for a failed run; 130 after an
+    interruption. Anything else is a bug and keeps its traceback. Under torchrun only rank 0
     prints.
     """
     if not distributed.is_main():
@@ -190,7 +190,7 @@ def _run(parser: Parser, main: Callable[[argparse.Namespace], None]) -> None:
         parser.error(str(error))
     except (TrainingError, FloatingPointError, OSError) as error:  # loss, gradients, disk
         parser.exit(1, f"{parser.prog}: {error}\n")
-    # Here the exception is gone, and with it the frames that held the model.
+    # Here the exception has been released, and with it the frames that referenced the model.
     distributed.leave(status)
     if status:
         sys.exit(status)

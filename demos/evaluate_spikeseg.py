@@ -1,4 +1,4 @@
-"""Say what a network of train_spikeseg.py has learnt: classes, masks, instances.
+"""Evaluate what a network of train_spikeseg.py has learned: classes, masks, instances.
 
 python demos/evaluate_spikeseg.py runs/digits --plot digits.png
 python demos/evaluate_spikeseg.py runs/satellites --samples 500 --plot scenes.png
@@ -39,7 +39,7 @@ def make_parser() -> cli.Parser:
         "--dataset",
         choices=DATASETS,
         default=None,
-        help="what to show it; without this option what it learnt from",
+        help="data set to evaluate on; by default the one it was trained on",
     )
     add("--data-folder", metavar="DIR", default=None, help="the pictures of --dataset folder")
     add("--split", choices=("train", "val", "test"), default="test", help="part of the data set")
@@ -47,47 +47,47 @@ def make_parser() -> cli.Parser:
         "--samples",
         type=cli.positive_int,
         default=None,
-        help="only the first so many; all by default, and 500 scenes",
+        help="use only the first N samples; by default all of them, or 500 scenes",
     )
     add(
         "--noise",
         type=float,
         default=None,
         metavar="SHARE",
-        help="of --dataset satellites: share of pixels that fire by chance in a frame",
+        help="for --dataset satellites: fraction of pixels that fire by chance in a frame",
     )
     add(
         "--readout",
         choices=("conv1", "conv2", "conv3"),
         default="conv2",
-        help="layer that a linear support vector machine reads",
+        help="layer read by a linear support vector machine",
     )
     add(
         "--features",
         choices=("latency", "potential"),
         default="potential",
-        help="what it reads: when each pooled unit fired, or the highest potential in each cell of "
-        "a grid when the stimulus is over",
+        help="features of the read-out: when each pooled unit fired, or the highest potential in "
+        "each cell of a grid at the end of the stimulus",
     )
-    add("--grid", type=cli.positive_int, default=4, help="cells a side of --features potential")
+    add("--grid", type=cli.positive_int, default=4, help="cells per side of --features potential")
     add(
         "--svm-c",
         type=cli.positive_float,
         default=None,
-        help="its penalty; 0.003 for latencies and 0.02 for potentials without it",
+        help="its penalty; by default 0.003 for latencies and 0.02 for potentials",
     )
     add(
         "--draws",
         type=cli.positive_int,
         default=1,
-        help="train it so often, each time on another 80 %% of the data; 1: on all",
+        help="train it N times, each on a different 80 %% of the data; 1: on all data",
     )
-    add("--plot", metavar="PNG", default=None, help="draw there what was segmented")
+    add("--plot", metavar="PNG", default=None, help="plot the segmented stimuli to this file")
     return parser
 
 
 def classify(args, layers, recipe, stimuli: Stimuli, train: Stimuli) -> None:
-    """Accuracy of a linear read-out, and of the classes that the last layer's maps stand for."""
+    """Accuracy of a linear read-out, and of the classes represented by the last layer's maps."""
     assert stimuli.targets is not None
     if train.targets is None or args.readout not in layers:
         raise cli.UsageError(f"--readout {args.readout}: the network has {', '.join(layers)}")
@@ -124,7 +124,7 @@ def classify(args, layers, recipe, stimuli: Stimuli, train: Stimuli) -> None:
 
 
 def score_scenes(model, recipe, stimuli: Stimuli):
-    """Figures of the generated scenes, whose truth is known; returns what was found."""
+    """Metrics for generated scenes, which come with ground truth; returns what was found."""
     assert stimuli.scenes is not None
     found = segment(model, stimuli.events, recipe.segment)
     score = SceneScore()
@@ -137,15 +137,15 @@ def score_scenes(model, recipe, stimuli: Stimuli):
 
 
 def seen(events: np.ndarray) -> np.ndarray:
-    """Events ``[T, C, H, W]`` as a picture: an event counts more the earlier it is."""
+    """Events ``[T, C, H, W]`` as a picture: earlier events count more."""
     weights = np.linspace(1.0, 0.3, len(events), dtype=np.float32)
     channels = np.tensordot(weights, events, axes=1)
-    # Of a picture's two channels ON stands for what is bright; of a camera's both are motion.
+    # Of a picture's two channels only ON means bright; a camera's channels both show motion.
     return channels[0] if (events.sum(0).max() <= 1) else channels.sum(0)
 
 
 def draw(stimuli: Stimuli, found, saliency, path: str, n: int = 6) -> None:
-    """Stimuli above, what was segmented below; instances in their own colours."""
+    """Stimuli on top, segmentation below; instances in different colours."""
     figure, axes = plt.subplots(2, n, figsize=(2.4 * n, 5), layout="constrained", squeeze=False)
     dense = stimuli.events[list(range(n))].dense().numpy()
     for i in range(n):
@@ -186,8 +186,8 @@ def main(args) -> None:
     channels = content["layers"]["conv1"]["weight"].shape[1]
     if stimuli.events.shape[0] != channels:
         raise cli.UsageError(
-            f"--dataset {args.dataset} has {stimuli.events.shape[0]} channels, and the network "
-            f"learnt from {channels}"
+            f"--dataset {args.dataset} has {stimuli.events.shape[0]} channels, but the network "
+            f"was trained on {channels}"
         )
     layers = make_layers(recipe, channels)
     load_weights(layers, content, args.run)
@@ -204,7 +204,7 @@ def main(args) -> None:
     if stimuli.scenes is not None and model is not None:
         found = score_scenes(model, recipe, stimuli)
     elif stimuli.scenes is None:
-        print("mean_iou, informedness: not measured, for only satellites come with the true pixels")
+        print("mean_iou, informedness: not measured, because only satellites come with true pixels")
     if args.plot is not None:
         if model is None:
             raise cli.UsageError("--plot: the network has no conv3, so it segments nothing")

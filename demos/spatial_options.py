@@ -406,7 +406,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     )
     add("--tag", default="default", help="a word for the names of runs that belong together")
     add("--force", action="store_true", help="overwrite a run that is in the folder already")
-    add("--reload", action="store_true", help="go on with the run in the folder, bit for bit")
+    add("--reload", action="store_true", help="resume the run in the folder, bit for bit")
     add(
         "--resume",
         metavar="PATH",
@@ -442,7 +442,7 @@ def check(args: argparse.Namespace) -> None:
     if args.average >= 1:
         raise cli.UsageError(f"--average {args.average:g}: a share below 1")
     if args.average and args.sparse < 1:
-        raise cli.UsageError("--average and --sparse: an average has no place for pruned synapses")
+        raise cli.UsageError("--average and --sparse: pruning does not work with a running average")
     if args.dropout >= 1 or args.smoothing >= 1:
         raise cli.UsageError("--dropout and --smoothing are shares below 1")
     if args.warmup < 0 or args.decay_steps < 0:
@@ -458,7 +458,7 @@ def check(args: argparse.Namespace) -> None:
             else "torchrun started several processes: give --shard, so that they train together"
         )
     if args.vplot and args.net in ("0", "inf"):
-        raise cli.UsageError(f"--vplot: with --net {args.net} neurons have no place to draw")
+        raise cli.UsageError(f"--vplot: with --net {args.net} neurons have no positions to draw")
     if args.augment:
         args.shift_channels = args.shift_channels or 40
         args.blend = args.blend or 0.5

@@ -1,7 +1,7 @@
 """Train a spiking network on handwritten digits or clothes.
 
 python demos/train_mnist.py --dataset mnist --arch mlp
-torchrun --nproc_per_node=2 demos/train_mnist.py  # together; a GPU each, where there are two
+torchrun --nproc_per_node=2 demos/train_mnist.py  # distributed, one GPU per process
 """
 
 import math
@@ -45,7 +45,7 @@ def make_parser() -> cli.Parser:
         "--dataset",
         choices=tuple(LOADERS),
         default="digits",
-        help="digits come with scikit-learn; the others are read from $JARVIS_DATA or the "
+        help="digits are included in scikit-learn; the others are read from $JARVIS_DATA or the "
         "cache, or downloaded",
     )
     add(
@@ -58,13 +58,13 @@ def make_parser() -> cli.Parser:
         "--epochs",
         type=cli.positive_int,
         default=None,
-        help="passes over the training data; by default those of docs/results.md",
+        help="passes over the training data; by default as in docs/results.md",
     )
     add(
         "--batch-size",
         type=cli.positive_int,
         default=128,
-        help="samples a step, over all processes",
+        help="samples per step, over all processes",
     )
     add(
         "--timesteps",
@@ -84,13 +84,13 @@ def make_parser() -> cli.Parser:
         "--lr",
         type=cli.positive_float,
         default=3e-3,
-        help="learning rate of Adam at the start; it falls to 0 along a cosine",
+        help="initial learning rate of Adam; it decreases to 0 along a cosine",
     )
     add(
         "--encoding",
         choices=("constant", "poisson"),
         default="constant",
-        help="pictures as a constant current, or as spikes at their rate",
+        help="pictures as a constant current, or as a rate code",
     )
     cli.add_neuron_options(parser, tau=20.0, readout="mean", readouts=READOUTS)
     cli.add_run_options(parser)

@@ -1,4 +1,4 @@
-"""Decide by spikes: reward-modulated STDP on the features of a run of train_spikeseg.py.
+"""Classify by spikes: reward-modulated STDP on the features of a run of train_spikeseg.py.
 
 python demos/train_spikeseg.py --dataset mnist --name mnist
 python demos/train_reward.py runs/mnist
@@ -26,43 +26,48 @@ from jarvis.stdp import (
 from jarvis.support.files import write_json
 from jarvis.training import CheckpointError, Run, train
 
-AT_ONCE = 5000  # stimuli between two looks at whether to stop
+AT_ONCE = 5000  # stimuli between two checks for an interruption
 
 
 def make_parser() -> cli.Parser:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("run", help="folder or checkpoint of a run of train_spikeseg.py, whose layers stay fixed")
-    add("--layer", choices=LAYERS, default="conv2", help="whose spikes it hears, after pooling")
-    add("--epochs", type=cli.positive_int, default=14, help="times that each stimulus is shown")
-    add("--maps", type=cli.positive_int, default=40, help="neurons that speak for each class")
+    add("run", help="folder or checkpoint of a run of train_spikeseg.py; its layers stay fixed")
+    add(
+        "--layer",
+        choices=LAYERS,
+        default="conv2",
+        help="layer that provides the input, after pooling",
+    )
+    add("--epochs", type=cli.positive_int, default=14, help="presentations of each stimulus")
+    add("--maps", type=cli.positive_int, default=40, help="neurons per class")
     add(
         "--rate",
         type=cli.positive_float,
         default=0.002,
-        help="step up of a weight after a right decision; the other steps are in proportion "
+        help="increase of a weight after a right decision; the other steps are in proportion "
         "(0.75, 1 and 0.125 of it)",
     )
     add(
         "--dropout",
         type=float,
         default=0.5,
-        help="share of the neurons that take no part, drawn anew for each stimulus",
+        help="fraction of inactive neurons, drawn for each stimulus",
     )
-    add("--limit", type=cli.positive_int, default=None, help="at most so many stimuli of a split")
-    add("--seed", type=int, default=42, help="of first weights, order of stimuli and dropout")
+    add("--limit", type=cli.positive_int, default=None, help="largest number of stimuli per split")
+    add("--seed", type=int, default=42, help="seed of weights, order of stimuli and dropout")
     add(
         "--output",
         metavar="DIR",
         default=None,
         help="folder for checkpoint and metrics_final.json, or that of --resume",
     )
-    add("--resume", metavar="PATH", default=None, help="go on from the --output of a run")
+    add("--resume", metavar="PATH", default=None, help="resume from the --output of a run")
     return parser
 
 
 class Splits:
-    """What the fixed layers send on of the training, validation and test stimuli."""
+    """Output of the fixed layers for the training, validation and test stimuli."""
 
     def __init__(self, run: str, layer: str, limit: int | None) -> None:
         content = read_run(run)
@@ -78,7 +83,7 @@ class Splits:
                 load_weights(layers, content, run)
                 self.n_classes, self.source = stimuli.n_classes, stimuli.source
             sent = layer_output(layers, recipe, stimuli.events, layer)
-            # Each place a channel of its own: a neuron sees the whole field, at one place.
+            # Each position becomes a channel: a neuron sees the whole field at a single position.
             self.events[split] = replace(sent, shape=(sent.n_units, 1, 1))
             self.targets[split] = stimuli.targets
 
@@ -99,7 +104,7 @@ class RewardRun(Run):
         )
         self.layer, self.splits, self.generator = layer, splits, generator
         self.events, self.targets = splits.events["train"], splits.targets["train"]
-        self.right = 0  # decisions of this epoch
+        self.right = 0  # right decisions in this epoch
 
     @property
     def n_samples(self) -> int:
@@ -156,8 +161,8 @@ def main(args) -> None:
     started = time.perf_counter()
     train(run, output=folder, resume=args.resume, progress=False)
     test = splits.accuracy(layer, "test")
-    print(f"test_acc={test:.4f} after {run.epoch} epochs, no classifier but the layer's own "
-          f"decision ({time.perf_counter() - started:.1f} s)")  # fmt: skip
+    print(f"test_acc={test:.4f} after {run.epoch} epochs, decided by the layer itself, "
+          f"without a classifier ({time.perf_counter() - started:.1f} s)")  # fmt: skip
     if folder is not None:
         write_json(folder / "metrics_final.json", {"test_acc": test} | run.summary())
 

@@ -235,18 +235,18 @@ def report(args, run: SpatialRun, history, sets: dict, folder: Path) -> None:
 def plot(path: str, history, run: SpatialRun) -> None:
     """Learning curves, the delays, and where the neurons are."""
     model = run.evaluated
-    places = model.delays.positions
-    figure = Figure(figsize=(12.5 if places else 8.4, 4.0), layout="constrained")
+    positions = model.delays.positions
+    figure = Figure(figsize=(12.5 if positions else 8.4, 4.0), layout="constrained")
     figure.suptitle(f"{model.delays.__class__.__name__} on {run.arguments['data']}", fontsize=9)
-    columns = 3 if places else 2
+    columns = 3 if positions else 2
     names = {"training words": "train_acc", "held-out words": "val_acc"}
     curves = {k: history.column(v) for k, v in names.items() if v in history.epochs[0]}
     plotting.curves(curves, chance=0.05, ax=figure.add_subplot(1, columns, 1))
     with torch.no_grad():
         draw_delays(model.delays(), figure.add_subplot(1, columns, 2))
-    if places:
-        deep = {"projection": "3d"} if places[0].shape[1] >= 3 else {}
-        draw_layout(places, figure.add_subplot(1, columns, 3, **deep))
+    if positions:
+        deep = {"projection": "3d"} if positions[0].shape[1] >= 3 else {}
+        draw_layout(positions, figure.add_subplot(1, columns, 3, **deep))
     cli.save_figure(figure, path)
 
 

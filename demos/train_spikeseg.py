@@ -46,77 +46,77 @@ def make_parser() -> cli.Parser:
         "-c",
         metavar="YAML",
         default=None,
-        help="what the network is made of and how it learns; without it and --paper, that of the "
-        "data set in demos/configs",
+        help="architecture and learning rule; by default, without --paper, the file for the data "
+        "set in demos/configs",
     )
-    add("--paper", choices=tuple(PAPERS), default=None, help="start from the constants of a paper")
+    add("--paper", choices=tuple(PAPERS), default=None, help="start from the parameters of a paper")
     add(
         "--dataset",
         choices=DATASETS,
         default=None,
-        help="what it sees; digits without this option. mnist and nmnist are read from "
+        help="training data; digits by default. mnist and nmnist are read from "
         "$JARVIS_DATA or the cache, or downloaded",
     )
     add(
         "--data-folder",
         metavar="DIR",
         default=None,
-        help="the pictures of --dataset folder, a sub-folder a class",
+        help="the pictures of --dataset folder, one sub-folder per class",
     )
     add("--output", "-o", metavar="DIR", default="./runs", help="folder of all runs")
     add(
         "--name",
         "-n",
         default=None,
-        help="folder of this run in --output; by default data set, date and time",
+        help="folder of this run in --output; by default named by data set, date and time",
     )
     add(
         "--resume",
         "-r",
         metavar="PATH",
         default=None,
-        help="go on from a checkpoint or the folder of a run, with that run's options",
+        help="resume from a checkpoint or the folder of a run, with the options of that run",
     )
     add(
         "--epochs",
         type=cli.positive_int,
         default=None,
-        help="at most so many a layer; 50 where the config says nothing",
+        help="largest number of epochs per layer; 50 unless set in the config",
     )
     add(
         "--n-classes",
         type=cli.positive_int,
         default=None,
-        help="maps of conv3; 1 where the config says nothing",
+        help="maps of conv3; 1 unless set in the config",
     )
     add(
         "--device",
         default="auto",
-        help="auto, cpu, cuda or cuda:N; STDP learns from one stimulus after another, and does so "
-        "on the CPU",
+        help="auto, cpu, cuda or cuda:N; STDP learns from one stimulus at a time, always on the "
+        "CPU",
     )
     add(
         "--seed",
         type=int,
         default=None,
-        help="of first weights, order of stimuli and revival noise; 42 by default",
+        help="seed of initial weights, order of stimuli and revival noise; 42 by default",
     )
     add(
         "--log-level",
         choices=("DEBUG", "INFO", "WARNING", "ERROR"),
         default="INFO",
-        help="least important lines to show",
+        help="lowest level of the messages to show",
     )
     add(
         "--no-tensorboard",
         action="store_true",
-        help="no events for TensorBoard; they are written where it is installed",
+        help="do not write TensorBoard events; by default they are written if it is installed",
     )
     return parser
 
 
 def choose_recipe(args, content: dict | None) -> Recipe:
-    """What --config, --paper and the data set ask for, or what the resumed run had."""
+    """The recipe set by --config, --paper and the data set, or that of the resumed run."""
     options = {"n_classes": args.n_classes, "max_epochs": args.epochs}
     try:
         if args.config is not None:
@@ -128,7 +128,7 @@ def choose_recipe(args, content: dict | None) -> Recipe:
         recipe = restore_recipe(content["recipe"])
         if args.n_classes is not None:
             if recipe.conv3 is None:
-                raise ConfigError("n_classes: there is no conv3 whose maps they would be")
+                raise ConfigError("n_classes sets the maps of conv3, but there is no conv3")
             recipe = replace(recipe, conv3=replace(recipe.conv3, maps=args.n_classes))
         if args.epochs is not None:
             for name, layer in recipe.layers.items():
@@ -140,7 +140,7 @@ def choose_recipe(args, content: dict | None) -> Recipe:
 
 
 def settle(args) -> dict | None:
-    """Fill in what was not given: from the run that --resume goes on with, or the defaults."""
+    """Fill in missing options: from the run given by --resume, or the defaults."""
     content = None
     before: dict = {}
     if args.resume is not None:
@@ -159,7 +159,7 @@ def settle(args) -> dict | None:
 
 
 def run_folder(args) -> Path:
-    """Where this run writes: a new folder, or that of the run that it goes on with."""
+    """Output folder: a new one, or that of the resumed run."""
     if args.resume is not None and args.name is None:
         file = checkpoint_file(args.resume)
         return file.parent.parent if file.parent.name == "checkpoints" else file.parent
@@ -178,7 +178,7 @@ def run_folder(args) -> Path:
 
 @contextmanager
 def logging_to(folder: Path, level: str) -> Iterator[None]:
-    """Lines to the terminal as they are, and to a file with the time."""
+    """Log plain lines to the terminal, and lines with a time stamp to a file."""
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     file = folder / "logs" / f"train_{datetime.now():%Y%m%d_%H%M%S}.log"
     log.setLevel(level)
@@ -190,7 +190,7 @@ def logging_to(folder: Path, level: str) -> Iterator[None]:
         handler.setFormatter(logging.Formatter(form))
     try:
         yield
-    except KeyboardInterrupt as stop:  # the terminal hears of it from cli.run
+    except KeyboardInterrupt as stop:  # cli.run reports it on the terminal
         log.handlers[1].handle(
             log.makeRecord(log.name, logging.WARNING, "", 0, str(stop), (), None)
         )
@@ -215,7 +215,7 @@ def main(args) -> None:
         raise cli.UsageError(str(error)) from None
     arguments = {key: getattr(args, key) for key in ("dataset", "data_folder", "seed")}
     run = LayerwiseRun(layers, recipe, args.seed, arguments)
-    try:  # does every layer fit the picture that the ones before it leave?
+    try:  # does every layer fit the output size of the previous ones?
         layer_input(layers, recipe, stimuli.events[:1])
     except ValueError as error:
         raise cli.UsageError(f"a layer's pool does not fit the pictures: {error}") from None
@@ -236,7 +236,7 @@ def main(args) -> None:
             tensorboard=not args.no_tensorboard,
             log=log.info,
         )
-        log.info("learnt in %.1f s; what: python demos/evaluate_spikeseg.py %s",
+        log.info("learned in %.1f s; to evaluate: python demos/evaluate_spikeseg.py %s",
                  time.perf_counter() - started, folder)  # fmt: skip
 
 

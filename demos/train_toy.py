@@ -1,4 +1,4 @@
-"""Train a spiking network on the toy set, and see how close it comes to the best possible.
+"""Train a spiking network on the toy set and compare it with the best possible accuracy.
 
 python demos/train_toy.py --epochs 10
 """
@@ -23,31 +23,31 @@ from jarvis import (
 from jarvis.networks import READOUTS
 from jarvis.training import linear_tail
 
-# The code and the synapse that reads it belong together. A rate is read by summing spikes as they
-# come. A single spike's time is read by a synapse that goes on passing current once it has been
-# hit: by the end, an input that came earlier has given more.
+# The synapse has to match the code. A rate is read out by summing spikes as they arrive. The time
+# of a single spike is read out by a synapse with a sustained current: by the end, an earlier input
+# has contributed more.
 TAU_SYN = {"poisson": None, "ttfs": math.inf}
-DRAWS = 8  # of the random code, over which the reported accuracies are averaged
+DRAWS = 8  # draws of the random code over which the reported accuracies are averaged
 
 
 def make_parser() -> cli.Parser:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("--epochs", type=cli.positive_int, default=10, help="passes over the training data")
-    add("--batch-size", type=cli.positive_int, default=128, help="samples a step")
+    add("--batch-size", type=cli.positive_int, default=128, help="samples per step")
     add("--timesteps", type=cli.positive_int, default=25, help="length of the code, steps of 1 ms")
     add("--hidden", type=cli.positive_int, default=128, help="hidden neurons")
     add(
         "--lr",
         type=cli.positive_float,
         default=1e-3,
-        help="learning rate of Adam; it falls to 0 over the last third of the run",
+        help="learning rate of Adam; it decreases to 0 over the last third of the run",
     )
     add(
         "--encoding",
         choices=tuple(TAU_SYN),
         default="poisson",
-        help="values into spikes: by their rate, or by the time of one spike each",
+        help="encoding of values: by rate, or by the time of a single spike",
     )
     cli.add_neuron_options(parser, tau=20.0, readout="mean", readouts=READOUTS)
     cli.add_run_options(parser)
@@ -62,11 +62,11 @@ def encode(x: torch.Tensor, generator: torch.Generator, *, encoding: str, n_step
 
 
 def ceiling(encode, encoding: str, n: int = 65536) -> float:
-    """Accuracy of a perfect decoder: one that knows the labelling rule, and sees only spikes.
+    """Accuracy of a perfect decoder, which knows the labelling rule but sees only spikes.
 
-    From a rate code it takes each input's spike count, from a first-spike code the time. What
-    these do not hold is lost to every network. Measured on n fresh samples of the toy set, so
-    that it is known to about 0.1 %; on the 820 test samples a network can come out above it.
+    It uses each input's spike count in a rate code, and its time in a first-spike code. What these
+    do not contain is lost to every network. Measured on n new samples of the toy set, so that it
+    is accurate to about 0.1 %; on the 820 test samples a network can exceed it.
     """
     x = torch.rand((n, 32), generator=torch.Generator().manual_seed(1))
     generator = torch.Generator().manual_seed(2)
@@ -122,7 +122,7 @@ def main(args) -> None:
 
 
 def plot(path: str, history, best: float, model: SpikingMLP, code, test) -> None:
-    """Learning curves under the ceiling, and the hidden neurons' answer to one sample."""
+    """Learning curves below the ceiling, and the hidden neurons' response to one sample."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     columns = {"training": "train_acc", "test": "test_acc"}
     plotting.curves({k: history.column(v) for k, v in columns.items()}, chance=0.5, ax=left)

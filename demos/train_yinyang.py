@@ -25,7 +25,7 @@ def make_parser() -> cli.Parser:
     add(
         "--net",
         default="3",
-        help="where delays come from: 0 (none), inf (free, one a synapse), a number D (positions "
+        help="type of delays: 0 (none), inf (free, one per synapse), a number D (positions "
         "in D dimensions), DeEPS or DgEPS",
     )
     add("--hidden", type=cli.positive_int, default=30, help="hidden neurons")
@@ -35,40 +35,40 @@ def make_parser() -> cli.Parser:
         type=cli.not_negative_float,
         default=0.0,
         metavar="MS",
-        help="grid of spike times and delays in ms; 0: exact times",
+        help="time grid of spike times and delays in ms; 0: exact times",
     )
     add(
         "--tau",
         type=cli.positive_float,
         default=4.0,
         metavar="MS",
-        help="membrane time constant in ms; the synapse's is half of it",
+        help="membrane time constant in ms; that of the synapse is half of it",
     )
     add(
         "--lr",
         type=cli.positive_float,
         default=1e-2,
-        help="learning rate of Adam; it falls along half a cosine",
+        help="learning rate of Adam; it decreases along half a cosine",
     )
     add(
         "--delay-lr",
         type=cli.positive_float,
         default=3e-2,
         metavar="LR",
-        help="learning rate of delays and positions, which falls with it",
+        help="learning rate of delays and positions, which decreases likewise",
     )
-    add("--batch-size", "--batch_size", type=cli.positive_int, default=150, help="samples a step")
+    add("--batch-size", "--batch_size", type=cli.positive_int, default=150, help="samples per step")
     add(
         "--early",
         type=cli.not_negative_float,
         default=0.0,
-        help="price of a true class that spikes late, a tenth of a ms",
+        help="penalty on a late spike of the true class, per 0.1 ms",
     )
     add(
         "--wake",
         type=cli.not_negative_float,
         default=1.0,
-        help="price of hidden neurons that stay silent, by how far from threshold",
+        help="penalty on silent hidden neurons, by their distance from threshold",
     )
     add(
         "--backend",
@@ -81,7 +81,7 @@ def make_parser() -> cli.Parser:
 
 
 def encoded(split: str) -> ArrayDataset:
-    """A split with its values as spike times ``[N, 4]``, ms: the code has no randomness."""
+    """A split with its values as spike times ``[N, 4]``, ms: a deterministic code."""
     values = datasets.yinyang(split)
     times = spike_time_encode(values.inputs)
     return ArrayDataset(times, values.targets, values.n_classes, values.source)
@@ -135,7 +135,7 @@ def main(args) -> None:
     print(
         f"undecided={undecided:.4f} (test samples for which no output spikes, after the last epoch)"
     )
-    print(f"seconds={seconds:.1f} ({1e3 * seconds / steps:.2f} ms a step)")
+    print(f"seconds={seconds:.1f} ({1e3 * seconds / steps:.2f} ms per step)")
     print(
         f"test_acc={best['test_acc']:.4f} (epoch {history.best_epoch}, the best on the validation "
         f"set: val_acc={best['val_acc']:.4f})"
@@ -145,25 +145,25 @@ def main(args) -> None:
 
 
 def plot(path: str, history, model: FirstSpikeNetwork) -> None:
-    """Decision regions, learning curves, and where the neurons are or how long delays are."""
+    """Decision regions, learning curves, and the positions of neurons or the delays."""
     figure = plt.figure(figsize=(12.5, 3.8), layout="constrained")
     regions = figure.add_subplot(1, 3, 1)
     draw_regions(model, regions)
     columns = {"training": "train_acc", "validation": "val_acc", "test": "test_acc"}
     ax = figure.add_subplot(1, 3, 2)
     plotting.curves({k: history.column(v) for k, v in columns.items()}, ax=ax)
-    places = model.delays.positions
-    if places is not None and places[0].shape[1] >= 3:
-        draw_places(places, figure.add_subplot(1, 3, 3, projection="3d"))
-    elif places is not None:
-        draw_places(places, figure.add_subplot(1, 3, 3))
+    positions = model.delays.positions
+    if positions is not None and positions[0].shape[1] >= 3:
+        draw_positions(positions, figure.add_subplot(1, 3, 3, projection="3d"))
+    elif positions is not None:
+        draw_positions(positions, figure.add_subplot(1, 3, 3))
     else:
         draw_delays(model, figure.add_subplot(1, 3, 3))
     cli.save_figure(figure, path)
 
 
 def draw_regions(model: FirstSpikeNetwork, ax, n: int = 150) -> None:
-    """The class of every point of the square, and the test samples on top."""
+    """The predicted class of every point of the square, with the test samples on top."""
     device = next(model.parameters()).device
     axis = torch.linspace(0.0, 1.0, n)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
@@ -180,23 +180,23 @@ def draw_regions(model: FirstSpikeNetwork, ax, n: int = 150) -> None:
     ax.legend(fontsize=7, loc="upper right")
 
 
-def draw_places(places: list[torch.Tensor], ax) -> None:
+def draw_positions(positions: list[torch.Tensor], ax) -> None:
     """The neurons where they are; a distance of 1 ms takes a spike 1 ms."""
     names = ("input", "hidden", "output")
-    for place, name, colour in zip(places, names, COLOURS, strict=True):
-        coordinates = place.detach().cpu()[:, :3]
+    for position, name, colour in zip(positions, names, COLOURS, strict=True):
+        coordinates = position.detach().cpu()[:, :3]
         if coordinates.shape[1] == 1:
             coordinates = torch.cat([coordinates, torch.zeros_like(coordinates)], 1)
         ax.scatter(*coordinates.T, s=18, color=colour, label=name)
     ax.set(title="positions", xlabel="x (ms)", ylabel="y (ms)")
-    if places[0].shape[1] >= 3:
+    if positions[0].shape[1] >= 3:
         ax.set(zlabel="z (ms)")
-        ax.set_box_aspect(None, zoom=0.85)  # room for that label
+        ax.set_box_aspect(None, zoom=0.85)  # leaves room for that label
     ax.legend(fontsize=7)
 
 
 def draw_delays(model: FirstSpikeNetwork, ax) -> None:
-    """How many synapses have which delay."""
+    """Histogram of the synaptic delays."""
     with torch.no_grad():
         delays = [matrix.flatten().cpu().numpy() for matrix in model.delays()]
     ax.hist(delays, bins=20, stacked=True, color=COLOURS[: len(delays)],

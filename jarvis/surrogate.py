@@ -88,7 +88,7 @@ SURROGATES: dict[str, Surrogate] = {
 
 
 class _Spike(torch.autograd.Function):
-    """A step forward, the surrogate backward: what autograd, its second order and torch.func see."""
+    """A step forward, the surrogate backward: differentiable twice, and under torch.func."""
 
     generate_vmap_rule = True
 

@@ -1,10 +1,10 @@
-"""Derive the floors of the library from its imports, and draw them.
+"""Check the floors of the library against its imports, and draw them.
 
     python tools/floors.py                          print entries, floors and circles
     python tools/floors.py docs/images/floors.svg   draw the floors
 
-An entry is a file or folder of ``jarvis/``. An import may lead to the entry itself or to one that
-`FLOORS` names before it. Imports inside functions count too.
+An entry is a file or folder of ``jarvis/``. It may import from itself and from the entries before
+it in `FLOORS`. Imports inside functions count too.
 """
 
 import ast
@@ -17,7 +17,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "jarvis"
 
-#: From the ground up; entries of one floor are in the order in which they may import each other.
+#: From the ground up; within a floor, entries may import from those before them.
 FLOORS = (
     ("support", "surrogate", "plotting", "kernels"),
     ("neurons",),
@@ -29,7 +29,7 @@ FLOORS = (
 
 
 class Import(NamedTuple):
-    """One name that a module imports from another of the library."""
+    """One name that a module imports from another module of the library."""
 
     module: str  #: the importing module, such as "stdp.wta"
     target: str  #: the module it imports from
@@ -37,7 +37,7 @@ class Import(NamedTuple):
 
 
 def entry_of(module: str) -> str:
-    """The file or folder of ``jarvis/`` that a module belongs to."""
+    """The file or folder of ``jarvis/`` to which a module belongs."""
     return module.partition(".")[0]
 
 
@@ -51,7 +51,7 @@ def entries() -> list[str]:
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the library by its name below ``jarvis``; a folder is its ``__init__``."""
+    """Every module of the library by its name within ``jarvis``; a folder is its ``__init__``."""
     found = {}
     for path in sorted(LIBRARY.rglob("*.py")):
         parts = path.relative_to(LIBRARY).with_suffix("").parts
@@ -75,14 +75,14 @@ def imports() -> Iterator[Import]:
                 base = node.module.removeprefix("jarvis").removeprefix(".")
                 for alias in node.names:
                     full = f"{base}.{alias.name}".removeprefix(".")
-                    if full in known:  # a module, imported as a name of its folder
+                    if full in known:  # a module, imported by name from its folder
                         yield Import(module, full, alias.name)
                     else:
                         yield Import(module, base, alias.name)
 
 
 def upward() -> list[str]:
-    """Imports that lead to a higher floor, or against the order within one."""
+    """Imports from a higher floor, or against the order within a floor."""
     order = [entry for floor in FLOORS for entry in floor]
     wrong = []
     for module, target, name in imports():
@@ -107,7 +107,7 @@ def circles() -> list[str]:
 
 
 def private_across() -> list[str]:
-    """Private names and modules that an entry takes from another."""
+    """Private names and modules that an entry imports from another."""
     return sorted(
         f"jarvis.{module} imports {name} of jarvis.{target}"
         for module, target, name in imports()
@@ -120,7 +120,7 @@ def draw(path: str) -> None:
     """Draw the floors as boxes, the ground at the bottom."""
     from matplotlib import pyplot as plt
 
-    # The same file for the same floors, with its words as text.
+    # Reproducible output, with labels as text.
     plt.rcParams.update({"svg.hashsalt": "floors", "svg.fonttype": "none"})
     shown = (*FLOORS, ("notebooks", "demos"))
     figure, ax = plt.subplots(figsize=(7, 0.62 * len(shown)), layout="constrained")

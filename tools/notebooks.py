@@ -1,13 +1,13 @@
-"""Make the notebooks from their sources, and run them in full.
+"""Build the notebooks from their sources by running them in full.
 
     python tools/notebooks.py build notebooks/sources/01_lif_neuron.py ...   (all, without a name)
     python tools/notebooks.py text notebooks/sources/01_lif_neuron.py ...
     python tools/notebooks.py figures notebooks/01_lif_neuron.ipynb FOLDER
 
 `build` runs a source of notebooks/sources in full and writes its NN_topic.ipynb, with outputs, to
-the same place below notebooks. `text` takes over new words between the cells, and refuses if code
-has changed: its outputs would not be its own.
-`figures` writes every figure of a notebook as PNG, to be looked at.
+the corresponding path in notebooks. `text` updates only the Markdown cells, and refuses if code has
+changed, because the outputs would no longer match.
+`figures` writes every figure of a notebook as PNG, for inspection.
 """
 
 import base64
@@ -26,28 +26,28 @@ SOURCES = ROOT / "notebooks" / "sources"
 
 
 def sources() -> list[Path]:
-    """Every notebook's source."""
+    """The sources of all notebooks."""
     return sorted(SOURCES.rglob("[0-9]*.py"))
 
 
 def notebook_of(source: Path) -> Path:
-    """The notebook that is made from a source."""
+    """The notebook built from a source."""
     return (ROOT / "notebooks" / source.relative_to(SOURCES)).with_suffix(".ipynb")
 
 
 def packed(png: str) -> str:
-    """The same pixels of a base64 PNG in fewer bytes."""
+    """Recompress a base64 PNG losslessly."""
     target = io.BytesIO()
     with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
         if picture.mode == "RGBA" and picture.getextrema()[3] == (255, 255):
-            picture = picture.convert("RGB")  # an opaque picture needs no opacity
+            picture = picture.convert("RGB")  # an opaque picture needs no alpha channel
         picture.save(target, "PNG", optimize=True)
     smaller = base64.b64encode(target.getvalue()).decode()
     return min(png, smaller, key=len)
 
 
 def pack(notebook) -> None:
-    """Every PNG output of a notebook, `packed`; no sliders, which are dead without a kernel."""
+    """Recompress all PNG outputs; remove sliders, which do not work without a kernel."""
     view = "application/vnd.jupyter.widget-view+json"
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -83,7 +83,7 @@ def build(source: Path) -> None:
 
 
 def take_text(source: Path) -> None:
-    """Take the Markdown of a source into its notebook, whose code has to be the same."""
+    """Copy the Markdown of a source into its notebook, which must have the same code."""
     target = notebook_of(source)
     new, notebook = jupytext.read(source), nbformat.read(target, as_version=4)
     codes = [[c for c in book.cells if c.cell_type == "code"] for book in (new, notebook)]

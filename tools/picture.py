@@ -1,7 +1,7 @@
-"""Draw the README's picture: a digit on its way through a trained spiking network.
+"""Draw the README's picture: a digit processed by a trained spiking network.
 
-python tools/picture.py docs/images/digit.gif   # moving
-python tools/picture.py docs/images/digit.png   # still: its last frame
+python tools/picture.py docs/images/digit.gif   # animated
+python tools/picture.py docs/images/digit.png   # still: the last frame
 """
 
 import sys
@@ -23,7 +23,7 @@ DIGIT = 3
 TARGET_RATE = 0.04  # spikes per step: 40 Hz
 FRAMES_PER_SECOND = 12.5  # one frame per ms of the network's time
 PAUSE = 28  # frames at the end
-SIZE, DPI = (8.6, 2.55), 150  # inches; shown at 860 pixels, a point is close to a point
+SIZE, DPI = (8.6, 2.55), 150  # inches; shown at 860 pixels, so that 1 pt is about 1 pt
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 10,
@@ -37,13 +37,13 @@ STYLE = {
 
 @dataclass
 class Shown:
-    """One digit, and what the network does with it."""
+    """One digit, and the network's response to it."""
 
     image: Tensor  #: [8, 8]
-    spikes: Tensor  #: [T, 64], of the pixels
-    hidden: Tensor  #: [T, 100], neurons sorted by the class they prefer
-    preferred: Tensor  #: [100], the class to which each has its largest output weight
-    evidence: Tensor  #: [T, 10], the output current of each class, summed up to each step
+    spikes: Tensor  #: [T, 64], spikes of the pixels
+    hidden: Tensor  #: [T, 100], neurons sorted by preferred class
+    preferred: Tensor  #: [100], the class with each neuron's largest output weight
+    evidence: Tensor  #: [T, 10], cumulative output current of each class
 
 
 def encode(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -51,7 +51,7 @@ def encode(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def objective(model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy, and firing-rate regularisation, which keeps the hidden spikes sparse."""
+    """Cross-entropy plus rate regularisation, which keeps the hidden spikes sparse."""
     scores, (hidden,) = model(x, return_spikes=True)
     excess = (hidden.mean((0, 1)) - TARGET_RATE).clamp_min(0.0)
     return nn.functional.cross_entropy(scores, targets) + 20.0 * excess.square().sum(), scores
@@ -129,7 +129,7 @@ class Picture:
         )
 
     def draw(self, step: int) -> None:
-        """What has happened in the first `step` ms."""
+        """Draw the state after the first `step` ms."""
         now = step - 1
         ends = step == N_STEPS
         rows, columns = np.nonzero(self.shown.spikes[now].reshape(8, 8).numpy())
@@ -157,7 +157,7 @@ def save_still(picture: Picture, path: Path) -> None:
 def main(name: str) -> None:
     path = Path(name)
     if path.suffix not in (".gif", ".png"):
-        raise SystemExit(f"{path}: the picture is a .gif or a .png")
+        raise SystemExit(f"{path}: the picture must be a .gif or a .png")
     with plt.rc_context(STYLE):
         picture = Picture(run_network())
         (save_film if path.suffix == ".gif" else save_still)(picture, path)

@@ -1,15 +1,15 @@
-"""Spoken digits: make the runs of results/shd that are missing, and print the tables of results.md.
+"""Spoken digits: make the missing runs of results/shd, and print the tables of results.md.
 
 python tools/shd_table.py                               # the tables, in Markdown
-python tools/shd_table.py write                         # put them into docs/results.md
-python tools/shd_table.py run net_3 net_inf --seeds 3   # hours; goes on where it was cut off
-python tools/shd_table.py steps                         # what was tried on held-out speakers
-python tools/shd_table.py shortest                      # seconds: what a test makes again
-python tools/shd_table.py vote net_3 net_inf            # what the runs of a kind say together
+python tools/shd_table.py write                         # insert them into docs/results.md
+python tools/shd_table.py run net_3 net_inf --seeds 3   # hours; resumes interrupted runs
+python tools/shd_table.py steps                         # the variants tried on held-out speakers
+python tools/shd_table.py shortest                      # seconds: the run that a test repeats
+python tools/shd_table.py vote net_3 net_inf            # the ensemble of all runs of a kind
 
-A kind of network is one file: the command that makes a run, and for each seed the result of its
-only test. `steps.json` has what was tried on held-out speakers, one entry per run. Runs that are
-there are not made again.
+Each kind of network has one file: the command that makes a run, and for each seed the result of its
+only test. `steps.json` has the variants tried on held-out speakers, one entry per run. Existing
+runs are not repeated.
 """
 
 import argparse
@@ -36,19 +36,19 @@ PAGE = ROOT / "docs" / "results.md"
 RESULTS = ROOT / "results" / "shd"
 RUNS = ROOT / "runs" / "shd_table"
 PROGRAM = ["python", "demos/train_spatial.py"]
-#: Options that say where a run writes and what it reads: the program fills them in.
+#: Options for output and data, which are filled in by this program.
 GIVEN = ("dataset", "device", "duration")
-#: The frames of layout.json, as shares of the training.
+#: The frames of layout.json, as fractions of the training.
 FRAMES = (0.0, 0.05, 0.2, 0.4, 1.0)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A line of the table.
+    """A row of the table.
 
     Args:
-        title: what it is called.
-        options: of the program, beside `RECIPE`.
+        title: its name in the table.
+        options: options of the demo in addition to `RECIPE`.
         published: test accuracy, %, in Landsmeer et al. 2025 (medians read off its notebooks).
     """
 
@@ -57,7 +57,7 @@ class Kind:
     published: float | None = None
 
 
-#: Of all kinds; chosen on held-out speakers, see steps.json.
+#: Options shared by all kinds; chosen on held-out speakers, see steps.json.
 START = "--signed --readoutgradscale 10 --warmup 200 --decay_steps 0"
 AGAINST_OVERFITTING = "--shift_channels 20 --dropout 0.3 --smoothing 0.1"
 MORE = "--shift_channels 30 --jitter_channels 20 --dropout 0.3 --smoothing 0.1"
@@ -86,12 +86,12 @@ KINDS = {
     ),
     "net_3_plain": Kind("3-D, no jitter of single events", f"--net 3 {PLAIN}"),
 }
-#: What a test makes again: some seconds.
+#: The run that a test repeats: a few seconds.
 SHORT = (
     "--net 3 --nhidden 20 --dt 2 --load_limit 2048 --load_limit_test 256 --nepochs 2 --final "
     "--signed --readoutgradscale 10 --warmup 10 --decay_steps 0"
 )
-#: What was tried, by a short name: in words, and the options; in 8 epochs if they do not say.
+#: The variants tried, by a short name: description and options; 8 epochs unless specified.
 STEPS = {
     "source": ("recipe of the paper", "--net 3 --warmup 200 --decay_steps 0"),
     "dropout": (
@@ -132,7 +132,7 @@ STEPS = {
 
 
 def read(name: str) -> dict | None:
-    """What is there under a name."""
+    """The stored content under a name, if any."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
 
@@ -143,18 +143,18 @@ def write(name: str, content: dict) -> None:
 
 
 def plain(options: str) -> dict:
-    """What options mean, without what may differ between runs of one kind."""
+    """The parsed options, without those that may differ between runs of one kind."""
     args = vars(make_parser().parse_args(options.split()))
     return {k: v for k, v in args.items() if k not in ("seed", "vplot", "output", *GIVEN)}
 
 
 def meant(command: str) -> dict:
-    """The same, of a kept command."""
+    """The same for a stored command."""
     return plain(command.split("train_spatial.py")[1].replace("SEED", "0"))
 
 
 def train(options: str, folder: Path) -> dict:
-    """One run of the program, from where it was cut off: its metrics."""
+    """Make one run of the demo, or resume it; returns its metrics."""
     metrics = folder / "metrics_final.json"
     if not metrics.exists():
         line = [sys.executable, *PROGRAM[1:], *options.split(), "--dataset", "shd", "--device",
@@ -169,7 +169,7 @@ def train(options: str, folder: Path) -> dict:
 
 
 def make(name: str, seed: int) -> None:
-    """Make a run of a kind unless it is there."""
+    """Make a run of a kind unless it exists."""
     kind = KINDS[name]
     options = f"{RECIPE} {kind.options} --final"
     content = read(name) or {"runs": []}
@@ -203,32 +203,32 @@ def make(name: str, seed: int) -> None:
         "parameters": metrics["parameters_without_readout"],
         "published": kind.published,
     }
-    runs = (read(name) or {"runs": []})["runs"]  # another process may have made one meanwhile
+    runs = (read(name) or {"runs": []})["runs"]  # another process may have added one
     runs = sorted([*(r for r in runs if r["seed"] != seed), run], key=lambda r: r["seed"])
     write(name, head | {"runs": runs})
     print(f"{time.strftime('%H:%M:%S')} {name} seed={seed} test={run['test_acc']:.4f}", flush=True)
 
 
 def keep_layout(folder: Path, metrics: dict) -> None:
-    """Where the neurons of a run were, in some of the film's frames, in ms."""
+    """Save the positions of a run's neurons in some frames of the film, in ms."""
     kept = torch.load(folder / "checkpoint_latest.pt", weights_only=True)["kept"]["frames"]
     last = kept[-1]["steps"]
     frames = [min(kept, key=lambda f: abs(f["steps"] - share * last)) for share in FRAMES]
-    places = [[[round(x, 1) for x in row] for row in p.tolist()] for f in frames
-              for p in f["places"]]  # fmt: skip
+    positions = [[[round(x, 1) for x in row] for row in p.tolist()] for f in frames
+                 for p in f["positions"]]  # fmt: skip
     per_epoch = last / len(metrics["epochs"])
     content = {
         "command": metrics["command"],
         "epochs": [round(frame["steps"] / per_epoch, 2) for frame in frames],
-        "inputs": places[::2],
-        "hidden": places[1::2],
+        "inputs": positions[::2],
+        "hidden": positions[1::2],
     }
-    with atomic_path(RESULTS / "layout.json") as part:  # in one line: it is long enough
+    with atomic_path(RESULTS / "layout.json") as part:  # in one line, to keep the file short
         part.write_text(json.dumps(content) + "\n")
 
 
 def make_step(name: str) -> None:
-    """A run of steps.json: the accuracy on held-out speakers after the last epoch."""
+    """Make a run of steps.json: the accuracy on held-out speakers after the last epoch."""
     words, options = STEPS[name]
     if "--nepochs" not in options:
         options += " --nepochs 8"
@@ -247,7 +247,7 @@ def make_step(name: str) -> None:
         "parameters": metrics["parameters_without_readout"],
         "epochs": len(metrics["epochs"]),
     }
-    content = read("steps") or {"data": metrics["data"]["val"], "steps": []}  # another may run too
+    content = read("steps") or {"data": metrics["data"]["val"], "steps": []}  # others may write
     content["steps"].append(result)
     content["steps"].sort(key=lambda step: list(STEPS).index(step["name"]))
     write("steps", content)
@@ -255,7 +255,7 @@ def make_step(name: str) -> None:
 
 
 def vote(name: str) -> None:
-    """What all runs of a kind say together: the mean of their probabilities for each test word."""
+    """The ensemble of all runs of a kind: the mean of their probabilities for each test word."""
     words = datasets.shd("test", check=False)
     shares, parameters = torch.zeros(len(words), words.n_classes), 0
     seeds = [run["seed"] for run in (read(name) or {"runs": []})["runs"]]
@@ -286,7 +286,7 @@ def vote(name: str) -> None:
 
 
 def make_shortest() -> None:
-    """A run of seconds that a test makes again."""
+    """Make the short run that a test repeats."""
     with tempfile.TemporaryDirectory() as folder:
         metrics = train(SHORT, Path(folder) / "run")
     parts = {k: {n: metrics[k][n] for n in ("loss", "acc")} for k in ("train", "test")}
@@ -294,13 +294,13 @@ def make_shortest() -> None:
 
 
 def percent(values: list[float]) -> str:
-    """Mean and standard deviation of shares, in %."""
+    """Mean and standard deviation of fractions, in %."""
     mean = f"**{100 * statistics.mean(values):.1f}**"
     return mean + (f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else "")
 
 
 def table() -> str:
-    """Test accuracy of all kinds, and what they cost."""
+    """Test accuracy and cost of all kinds."""
     lines = [
         "| network (100 hidden neurons unless stated) | parameters | test accuracy, % | top 3, % | "
         "n | rate, Hz | operations per word |",
@@ -328,7 +328,7 @@ def table() -> str:
 
 
 def step_table() -> str:
-    """What each step gave on held-out speakers."""
+    """The result of each variant on held-out speakers."""
     content = read("steps")
     if content is None:
         return ""
@@ -345,12 +345,12 @@ def step_table() -> str:
 
 
 def tables() -> str:
-    """What is in docs/results.md between its marks."""
+    """The content of docs/results.md between its markers."""
     return f"{table()}\n\n{step_table()}".strip()
 
 
 def write_page() -> None:
-    """Put the tables where they belong."""
+    """Insert the tables into docs/results.md."""
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split("<!-- shd -->")
     _, after = rest.split("<!-- end of shd -->")
@@ -366,8 +366,8 @@ def main() -> None:
         choices=("table", "write", "run", "steps", "shortest", "vote"),
         default="table",
     )
-    parser.add_argument("names", nargs="*", help="of kinds or of steps; by default all")
-    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 0")
+    parser.add_argument("names", nargs="*", help="names of kinds or steps; by default all")
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds, from 0")
     args = parser.parse_args()
     known = {"run": KINDS, "steps": STEPS, "vote": KINDS}.get(args.what, ())
     for name in args.names:

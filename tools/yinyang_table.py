@@ -1,11 +1,11 @@
-"""Yin-Yang accuracy over network sizes: make the runs that are missing, and print the table.
+"""Yin-Yang accuracy over network sizes: make the missing runs, and print the table.
 
 python tools/yinyang_table.py                                   # the table, in Markdown
-python tools/yinyang_table.py write                             # put it into docs/results.md
+python tools/yinyang_table.py write                             # insert it into docs/results.md
 python tools/yinyang_table.py run --hidden 30 --seeds 5 --jobs 2
 
-A configuration is one file in results/yinyang: the command that makes a run, and for each seed the
-accuracies of the epoch that is best on the validation set. Runs that are there are not made again.
+Each configuration has one file in results/yinyang: the command that makes a run, and for each seed
+the accuracies of the epoch that is best on the validation set. Existing runs are not repeated.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def file_of(net: str, hidden: int) -> Path:
 
 
 def kept(net: str, hidden: int) -> dict | None:
-    """What is there of a configuration."""
+    """The stored runs of a configuration, if any."""
     path = file_of(net, hidden)
     return json.loads(path.read_text()) if path.exists() else None
 
@@ -48,7 +48,7 @@ def command(net: str, hidden: int, *more: str) -> list[str]:
 
 
 def measure(net: str, hidden: int, seed: int, *more: str) -> dict:
-    """One run: its best epoch on the validation set, and the test accuracy there."""
+    """Make one run; returns its best epoch on the validation set and the test accuracy there."""
     with tempfile.TemporaryDirectory() as folder:
         options = ["--seed", str(seed), "--device", "cpu", "--output", folder]
         line = [sys.executable, *command(net, hidden, *more, *options)[1:]]
@@ -68,7 +68,7 @@ def measure(net: str, hidden: int, seed: int, *more: str) -> dict:
 
 
 def add(net: str, hidden: int, run: dict, *more: str) -> None:
-    """Keep a run beside those of other seeds."""
+    """Store a run with those of other seeds."""
     with _files:
         content = kept(net, hidden) or {"command": "", "runs": []}
         content["command"] = " ".join(command(net, hidden, *more, "--seed", "SEED"))
@@ -81,7 +81,7 @@ def add(net: str, hidden: int, run: dict, *more: str) -> None:
 
 
 def make(nets: list[str], sizes: list[int], seeds: int, jobs: int) -> None:
-    """The runs that are missing, `jobs` at a time: a seed for all sizes, then the next seed."""
+    """Make the missing runs, `jobs` at a time: each seed for all sizes, then the next seed."""
     todo = []
     for seed in range(seeds):
         for hidden in sizes:
@@ -122,7 +122,7 @@ def table() -> str:
 
 
 def seeds_of() -> str:
-    """How many seeds each number is a mean of."""
+    """The number of seeds behind each mean."""
     counts = {n: [len((kept(net, n) or {"runs": []})["runs"]) for net in NETS] for n in SIZES}
     parts = [f"{hidden}: {min(c)}" if min(c) == max(c) else f"{hidden}: {min(c)} to {max(c)}"
              for hidden, c in counts.items()]  # fmt: skip
@@ -131,7 +131,7 @@ def seeds_of() -> str:
 
 
 def write_page() -> None:
-    """Put the table where it belongs."""
+    """Insert the table into docs/results.md."""
     before, rest = PAGE.read_text(encoding="utf-8").split("<!-- yinyang -->")
     _, after = rest.split("<!-- end of yinyang -->")
     content = f"<!-- yinyang -->\n{table()}\n\n{seeds_of()}\n<!-- end of yinyang -->"
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("what", nargs="?", choices=("table", "write", "run"), default="table")
     parser.add_argument("--nets", nargs="+", default=list(NETS), help="0, 2, 3, inf")
     parser.add_argument("--hidden", nargs="+", type=int, default=list(SIZES), help="sizes")
-    parser.add_argument("--seeds", type=int, default=5, help="how many seeds, from 0")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds, from 0")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     args = parser.parse_args()
     if args.what == "run":

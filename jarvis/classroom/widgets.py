@@ -153,14 +153,14 @@ def code(**start: Any) -> Explorer:
         "digit": slider("digit", at.digit, 0, 9, 1),
         "picture": slider("picture of the digit", at.picture, 0, 19, 1),
         "n_steps": slider("T (steps of 1 ms)", at.n_steps, 2, 200, 1),
-        "max_rate": slider("rate for white (Hz)", float(at.max_rate), 10.0, 1000.0, 10.0),
+        "max_rate": slider("rate of white (Hz)", float(at.max_rate), 10.0, 1000.0, 10.0),
         "seed": slider("random seed", at.seed, 0, 20, 1),
     }
     figure = CodePicture()
-    pen = ipywidgets.ToggleButtons(options=[("draw", 1.0), ("erase", 0.0)])
+    pen = ipywidgets.ToggleButtons(options=[("draw", 1.0), ("rub out", 0.0)])
     pen.style.button_width = "90px"
-    empty = ipywidgets.Button(description="clear")
-    again = ipywidgets.Button(description="restore the digit")
+    empty = ipywidgets.Button(description="empty the sheet")
+    again = ipywidgets.Button(description="the digit again")
     tools = ipywidgets.HBox([pen, empty, again], layout={"align_items": "baseline"})
 
     def by_hand(events: list[Pointer], now: CodeSettings) -> dict[str, Any]:

@@ -166,7 +166,7 @@ def backward_loop(adex: bool, exact: bool, damped: bool, dtype: type) -> Callabl
         threshold, per_syn = values[4], values[11]
         decay_w, growth, delta_t, v_t = values[5], values[6], values[8], values[9]
         lam_v, lam_i, lam_a = state[:width], state[width:][:width], state[2 * width :][:width]
-        owed = state[3 * width :][:width]  # gradient of a spike time, for the state at the start of its step
+        owed = state[3 * width :][:width]  # gradient of a spike's time, for its step
         state[:] = zero
         found[n_steps * 2 * width :] = zero  # arrivals after the end have no gradient
         s = last_s = len(steps) - 1

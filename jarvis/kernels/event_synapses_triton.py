@@ -83,7 +83,7 @@ def launch(loop, grid: tuple[int, ...], *arguments, **options) -> None:
 
 
 def deliver(inputs: Inputs, w: Tensor, d: Tensor, drive: Tensor) -> None:
-    """Add the input spikes, with weights ``w [n_in, H]`` after ``d`` steps, to ``drive [B, T, H]``."""
+    """Add input spikes, with weights ``w [n_in, H]`` after ``d`` steps, to ``drive [B, T, H]``."""
     batch, n_steps, width = drive.shape
     grid = (batch, triton.cdiv(width, TILE["BLOCK"]))
     launch(_deliver_loop, grid, *inputs, w, d, drive, n_steps, width, **TILE)

@@ -89,7 +89,7 @@ def _forward_loop(
     n = 0
     for k in range(n_steps):
         h = decay * v + gain * current
-        old, up = current, 0.0 * v  # the drive of v in this step, and its derivative with respect to v
+        old, up = current, 0.0 * v  # the drive of v, and its derivative with respect to v
         current = decay_syn * current
         if ADEX:
             up = tl.exp((v - v_t) / delta_t)
@@ -188,7 +188,7 @@ def _backward_loop(
         tl.store(by_time + row, lam_i / tau_syn - lam_v, here)
         if spiked == k:
             tl.debug_barrier()  # the rows of later steps are visible to all threads
-        to_v, to_i = 0.0 * lam_v, 0.0 * lam_v  # gradients through spike times, for the start of the step
+        to_v, to_i = 0.0 * lam_v, 0.0 * lam_v  # gradients through spike times
         while spiked == k:
             j = tl.load(units + s)
             g = tl.load(g_times + s)

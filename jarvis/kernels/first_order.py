@@ -1,4 +1,4 @@
-"""What a compiled loop says when its derivative is to be differentiated again."""
+"""The error raised when the derivative of a compiled loop is differentiated again."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,13 +16,12 @@ MESSAGE = (
 def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
     """A `backward` of a `torch.autograd.Function` that cannot be differentiated itself.
 
-    It runs without recording a graph. Where one is asked for (``create_graph=True``), what it
-    returns carries an error, which is raised if somebody does differentiate it. torch's own
-    `once_differentiable` does so only if the incoming gradient needs one; the second derivative of
-    a plain sum would then silently be 0.
+    It runs without recording a graph. If one is requested (``create_graph=True``), differentiating
+    the returned gradients raises an error. torch's `once_differentiable` does this only if the
+    incoming gradient requires a gradient; the second derivative of a plain sum would silently be 0.
 
     Raises:
-        RuntimeError: on the way back through the result.
+        RuntimeError: in the backward pass through the returned gradients.
     """
 
     @wraps(backward)

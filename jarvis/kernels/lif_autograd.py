@@ -14,11 +14,11 @@ from jarvis.kernels.first_order import first_order
 from jarvis.kernels.lif_spec import Kept, Rows, Spec, State
 from jarvis.kernels.memory import empty, own
 
-Run = Callable[[int, int], None]  #: runs the steps from the first number up to, not including, the second
+Run = Callable[[int, int], None]  #: runs the steps of ``range(start, stop)``
 
 
 class Loops(Protocol):
-    """A module of compiled loops. `forward` and `backward` bind a loop to tensors, without running."""
+    """A module of compiled loops; `forward` and `backward` only bind a loop to its tensors."""
 
     def forward(
         self, spec: Spec, x: Rows, fed: Tensor | None, s: Tensor, state: State, kept: Kept | None

@@ -150,7 +150,7 @@ def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
 
 
 _STALE = (
-    "the loss depends on the previous batch, whose graph is gone (backward through the graph a "
+    "the loss depends on the previous batch, and its graph is gone (backward through the graph a "
     "second time): start every batch from state=None, or detach the state if batches continue"
 )
 

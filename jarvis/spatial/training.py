@@ -144,7 +144,7 @@ class SpatialRun(GradientRun):
 
     model: SpatialNetwork
     kind = "spatial"
-    advice = "lower lr, or ask for smaller firing rates"
+    advice = "reduce lr, or the target firing rate"
 
     def __init__(
         self,
@@ -379,6 +379,6 @@ def fit_spatial(
         resume=resume,
         progress=progress,
         log=log,
-        saved="saved in {folder}: go on with --reload",
+        saved="saved in {folder}: continue with --reload",
     )
     return run.history

@@ -407,7 +407,7 @@ class ConvSTDP(nn.Module):
             cure = "raise theta_plus" if self.wta.enable_homeostasis else "turn homeostasis on"
             problems.append(
                 f"maps: {dead} of {n_maps} are dead (each won fewer than {self.wta.dead_share:g} "
-                f"times a stimulus, over {n_seen} of them), while map {best} has {share:.0%} of "
+                f"times per stimulus, over {n_seen} of them), while map {best} has {share:.0%} of "
                 f"all wins. Thresholds are up to {limit:.3g}; the potential of the weakest map "
                 f"reaches {low:.3g}, of the strongest {high:.3g}: lower the threshold, or {cure}"
             )

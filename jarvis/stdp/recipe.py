@@ -160,7 +160,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         if not math.isfinite(number):
             raise ConfigError(f"{where}: {value!r} is not a finite number")
         return number
-    names = {int: "a whole number", bool: "true or false", str: "a text"}
+    names = {int: "a whole number", bool: "true or false", str: "a string"}
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ConfigError(f"{where}: {value!r} is not {names.get(kind, kind)}")
     return value
@@ -408,7 +408,7 @@ def make_recipe(
         if name is not None and name not in PAPERS:
             raise ConfigError(f"{where}paper: {name!r} is not one of {', '.join(PAPERS)}")
     if paper is not None and asked is not None and asked != paper:
-        raise ConfigError(f"{where}paper: {asked!r} here, but {paper!r} was asked for: keep one")
+        raise ConfigError(f"{where}paper: {asked!r} here, but {paper!r} was requested: keep one")
     paper = paper or asked
     preset = PAPERS[paper] if paper is not None else {}
     for name in LAYERS:  # mistyped keys first, before the value that one was meant to set is missed

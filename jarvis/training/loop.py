@@ -66,7 +66,7 @@ def train(
 ) -> Run:
     """Run a training until its epochs are done, with checkpoints.
 
-    Each epoch is measured, then saved, then shown: when a line reports an epoch, its checkpoint
+    Each epoch is measured, then saved, then shown: when an epoch is reported, its checkpoint
     exists. SIGINT and SIGTERM save after the current batch; a second SIGINT stops immediately.
     `resume` continues from there, even in the middle of an epoch, and ends with the same weights,
     bit for bit on the same machine, as an uninterrupted run. The number of epochs, the learning

@@ -13,10 +13,10 @@
 # **What you will build.** A network that hears spoken digits as spikes of 700 channels, and whose
 # neurons learn *where to be*: the way from a channel to a neuron is a delay, and delays bring
 # together what was spoken at different times. You build a detector by hand, train a small network,
-# watch it move, take its places away, prune it to a tenth, and give other kinds of delays the same
-# number of parameters. At the end stand the results of the large networks.
+# watch it move, take its positions away, prune it to a tenth, and give other kinds of delays the
+# same number of parameters. At the end stand the results of the large networks.
 #
-# **What you need.** Notebook 08 (exact gradients, delays, places). Spoken digits: the Spiking
+# **What you need.** Notebook 08 (exact gradients, delays, positions). Spoken digits: the Spiking
 # Heidelberg Digits (SHD) below the folder that `JARVIS_DATA` names. Without them generated words
 # stand in, and the numbers of the text do not apply; every output says which it was.
 #
@@ -30,10 +30,10 @@
 # 1. read a spoken digit as spikes, and say how far counts and fixed windows of time get
 # 2. place a neuron by hand so that it detects a sweep in one direction
 # 3. find out why a network does not learn at first, from its firing rate and its first loss
-# 4. train places by exact gradients, and measure the result on speakers that were held out
+# 4. train positions by exact gradients, and measure the result on speakers that were held out
 # 5. show where in a network the time of a word is kept, by taking it away
 # 6. prune a network to a tenth of its synapses, and count what is left
-# 7. compare delays from places with free delays at equal numbers of parameters.
+# 7. compare delays from positions with free delays at equal numbers of parameters.
 
 # %%
 import copy
@@ -83,7 +83,7 @@ n_hidden = 30  # neurons
 dt = 1.0  # ms
 rate = 20.0  # firing rate to begin with, Hz
 lr = 5e-3  # of weights
-delay_scale = 100.0  # places and delays move so many times as far, in ms
+delay_scale = 100.0  # positions and delays move so many times as far, in ms
 epochs = 8
 n_seeds = 2  # networks of each kind in section 8
 n_tries = 60  # training steps of each first attempt
@@ -220,9 +220,9 @@ for (n_channels, n_bins), acc in linear.items():
 assert not full_run or linear[70, 10] > 2 * chance
 
 # %% [markdown]
-# ## 2. What does a place do to a channel?
+# ## 2. What does a position do to a channel?
 #
-# A neuron at $r$ hears channel $k$ at $r_k$ after $d = \sqrt{0.01 + |r - r_k|^2}$ ms. So a place
+# A neuron at $r$ hears channel $k$ at $r_k$ after $d = \sqrt{0.01 + |r - r_k|^2}$ ms. So a position
 # **shifts** the channel's spikes, each channel by its own distance. A neuron with a short memory
 # (here 10 ms) then detects what *arrives* together, which is not what was spoken together.
 #
@@ -281,11 +281,11 @@ plt.show()
 
 
 # %%
-def answers(places, sweeps=sweeps, weight=weight):
-    """[sweep, place]: spikes of neurons there."""
+def answers(positions, sweeps=sweeps, weight=weight):
+    """[sweep, position]: spikes of neurons there."""
     events = Events.from_first_steps((sweeps / neuron.dt).round().int(), round(150 / neuron.dt))
-    weights = torch.full((len(line), len(places)), weight)
-    return run_events(events, weights, distance_delays(line, places), neuron=neuron).counts
+    weights = torch.full((len(line), len(positions)), weight)
+    return run_events(events, weights, distance_delays(line, positions), neuron=neuron).counts
 
 
 assert answers(detectors).tolist() == [[1, 0], [0, 1]]
@@ -310,9 +310,9 @@ with torch.no_grad():
 assert torch.allclose(module()[0], delays)
 
 # %% [markdown]
-# Blue places detect the up-sweep only, orange ones the down-sweep only, and no place detects both.
-# Between them, on the white strip, a neuron hears neither. The last cell makes the same delays with
-# the library's module, whose places can learn.
+# At blue positions a neuron detects the up-sweep only, at orange ones the down-sweep only, and at
+# no position both. Between them, on the white strip, a neuron hears neither. The last cell makes
+# the same delays with the library's module, whose positions can learn.
 #
 # ## 3. First attempt: why does nothing happen?
 #
@@ -349,7 +349,7 @@ assert not on_shd or loss > 2 * first_loss
 # With real words, three things are wrong. The neurons fire at 350 Hz instead of 20, so the loss is
 # not 3 but 18: the network is confidently wrong. And all neurons do the same: their counts
 # correlate by 1.00, because each sums all channels with positive weights, and loud words drive all
-# of them. The places differ from neuron to neuron, but over a whole word that hardly changes how
+# of them. The positions differ from neuron to neuron, but over a whole word that hardly changes how
 # often each fires.
 #
 # Two repairs. `scale_to_rate` scales the input weights until the network fires at a given rate. And
@@ -418,7 +418,7 @@ name(ax, "training step", "loss (nats)", ylim=(0, None))
 # ## 4. Train a small network
 #
 # 30 neurons, 2000 words, less than a minute. What the gradient moves are 21 870 weights, the 730
-# places and a read-out.
+# positions and a read-out.
 
 # %%
 model = prepared()
@@ -447,12 +447,13 @@ plt.show()
 #
 # ## 5. What has moved?
 #
-# The run noted all places at its beginning, every 50 steps, and at the end of each epoch. The film
-# shows some of these frames; colour is the number of the channel.
+# The run noted all positions at its beginning, every 50 steps, and at the end of each epoch. The
+# film shows some of these frames; colour is the number of the channel.
 
 # %%
 frames = run.kept["frames"]
-ways = [last - first for first, last in zip(frames[0]["places"], frames[-1]["places"], strict=True)]
+at_start, at_end = frames[0]["positions"], frames[-1]["positions"]
+ways = [last - first for first, last in zip(at_start, at_end, strict=True)]
 print("moved on average by", *(f"{way.norm(dim=1).mean():.1f} ms" for way in ways), end=" ")
 print("(channels; hidden neurons)")
 with tempfile.TemporaryDirectory() as folder:
@@ -466,7 +467,7 @@ print("files:", ", ".join(sorted(kept)) or "none yet")
 if "layout" in kept:
     layout = kept["layout"]
     pairs = zip(layout["inputs"], layout["hidden"], strict=True)
-    large_film = [[torch.tensor(places) for places in pair] for pair in pairs]
+    large_film = [[torch.tensor(points) for points in pair] for pair in pairs]
     stages = (0, len(large_film) // 2, len(large_film) - 1)
     print(layout["command"])
 
@@ -474,13 +475,13 @@ if "layout" in kept:
 # %%
 def over_channels(ax, first, last, **style):
     """How much nearer each channel has come to the neurons, in means over 35 neighbours."""
-    change = [distance_delays(*places).mean(1).view(-1, 35).mean(1) for places in (first, last)]
+    change = [distance_delays(*pair).mean(1).view(-1, 35).mean(1) for pair in (first, last)]
     ax.plot(np.arange(17, CHANNELS, 35), change[1] - change[0], ".-", **style)
     return change[1] - change[0]
 
 
 left, right = panels(2, 3.2, sharex=True)
-changed = over_channels(left, frames[0]["places"], frames[-1]["places"], color=BLUE)
+changed = over_channels(left, frames[0]["positions"], frames[-1]["positions"], color=BLUE)
 if "layout" in kept:
     for n, color in zip(stages, (GREY, ORANGE, BLUE), strict=True):
         label = f"{layout['epochs'][n]:g} epochs"
@@ -505,8 +506,8 @@ assert not (full_run and on_shd) or changed[:10].mean() < changed[10:].mean() - 
 # way and delays are shown. You can also click a neuron in the figure, a black point, to choose it.
 # Find out, before you open the answers:
 #
-# - In the first frame, compare neuron 26 in the middle with neuron 20 far out. What does a place do
-#   to the mean of the delays, and to their spread?
+# - In the first frame, compare neuron 26 in the middle with neuron 20 far out. What does a position
+#   do to the mean of the delays, and to their spread?
 # - Move the frame. In which quarter of the training do neurons go most of their way?
 # - In the last frame, try some neurons. Has training made the spread of their delays larger?
 #
@@ -528,12 +529,12 @@ assert not explorer.errors
 if full_run and on_shd:
     way = np.linalg.norm(film.hidden - film.hidden[0], axis=2).mean(1)
     assert way[film.epochs <= n_epochs / 4][-1] > 0.5 * way[-1]
-    fans = distance_delays(*frames[0]["places"]), distance_delays(*frames[-1]["places"])
+    fans = distance_delays(*frames[0]["positions"]), distance_delays(*frames[-1]["positions"])
     assert fans[1].std(0).mean() > 1.1 * fans[0].std(0).mean()
 widgets.draw_layout_frame(film, frame=len(frames) - 1, neuron=2)
 
 # %% [markdown]
-# *The figure is the picture below the sliders for the last frame. Left, all places, channels in
+# *The figure is the picture below the sliders for the last frame. Left, all positions, channels in
 # colour and hidden neurons in black; neuron 2 and its way are red. Right, the delay from each
 # channel to this neuron, before training (grey) and after it (blue).*
 #
@@ -604,20 +605,20 @@ name(right, "heard at (ms)", "sent at (ms)", title="what is heard together")
 # vertical line: what this neuron hears at one moment was spoken at quite different ones, over some
 # 50 ms. This is how a neuron with 10 ms of memory can know an order.
 #
-# If the delays are the memory, then taking them away must hurt. Change the places of the trained
+# If the delays are the memory, then taking them away must hurt. Change the positions of the trained
 # network, nothing else, and measure again.
 
 
 # %%
 @torch.no_grad()
-def with_places(change):
-    """Accuracy with other places; `change` returns them from those of channels and neurons."""
-    own = [place.clone() for place in model.delays.positions]
-    for place, new in zip(model.delays.positions, change(*own), strict=True):
-        place.copy_(new)
+def with_positions(change):
+    """Accuracy with other positions; `change` returns them from those of channels and neurons."""
+    own = [position.clone() for position in model.delays.positions]
+    for position, new in zip(model.delays.positions, change(*own), strict=True):
+        position.copy_(new)
     acc = spatial.evaluate_words(model, val)["acc"]
-    for place, old in zip(model.delays.positions, own, strict=True):
-        place.copy_(old)
+    for position, old in zip(model.delays.positions, own, strict=True):
+        position.copy_(old)
     return acc
 
 
@@ -631,13 +632,13 @@ changes = {
     "as trained": lambda c, h: (c, h),
     "5 ms of noise on all places": jitter(5.0),
     "20 ms of noise": jitter(20.0),
-    "where they were before training": lambda c, h: frames[0]["places"],
+    "where they were before training": lambda c, h: frames[0]["positions"],
     "neurons exchange their places": lambda c, h: (c, h[swap]),
     "all in one point: no delays": lambda c, h: (0 * c, 0 * h),
 }
 
 # %%
-taken = {kind: with_places(change) for kind, change in changes.items()}
+taken = {kind: with_positions(change) for kind, change in changes.items()}
 ax = panels(height=2.6)
 ax.barh(list(taken), list(taken.values()), color=[BLUE] + [ORANGE] * 5)
 ax.axvline(chance, color="black", ls=":", label="chance")
@@ -647,10 +648,10 @@ assert not full_run or taken["as trained"] > taken["neurons exchange their place
 
 # %% [markdown]
 # The weights are the same in all six. Put all neurons in one point, and half of what was known is
-# gone. Exchange the places of the 30 neurons, and it is one word in six. Even places at random,
-# those before training, keep most of it: what counts first is that delays *differ*, and training
-# adds a little. And 5 ms of noise on each coordinate cost nothing: the code is in times of tens of
-# ms, and no place has to be exact.
+# gone. Exchange the positions of the 30 neurons, and it is one word in six. Even positions at
+# random, those before training, keep most of it: what counts first is that delays *differ*, and
+# training adds a little. And 5 ms of noise on each coordinate cost nothing: the code is in times of
+# tens of ms, and no position has to be exact.
 #
 # ## 7. Prune to a tenth
 #
@@ -703,18 +704,18 @@ name(ax, "synapses that are left (%)", "accuracy on held-out voices", ylim=(0, 1
 # it is sent by, so the work shrinks with them, by even more than ten. (A large network at a tenth
 # stands in section 9.)
 #
-# Note what pruning does to the count of parameters. Places belong to neurons, not to synapses: all
-# 2190 coordinates stay. A free delay goes with its synapse.
+# Note what pruning does to the count of parameters. Positions belong to neurons, not to synapses:
+# all 2190 coordinates stay. A free delay goes with its synapse.
 #
-# ## 8. Places or free delays, at equal cost?
+# ## 8. Positions or free delays, at equal cost?
 #
 # With $n$ neurons, the weights are $700n + n(n-1)$. Delays cost
 #
 # | delays | further parameters |
 # |---|---|
 # | none | 0 |
-# | free | $700n + n(n-1)$, one a synapse |
-# | places in $D$ dimensions | $D\,(700 + n)$, so many a neuron |
+# | free | $700n + n(n-1)$, one per synapse |
+# | positions in $D$ dimensions | $D\,(700 + n)$, $D$ per neuron and channel |
 
 
 # %%
@@ -735,8 +736,8 @@ for net in ("0", "inf", "3"):
 
 # %% [markdown]
 # Then a fair comparison gives each kind as many neurons as the budget of the 3-D network allows.
-# Free delays start at N(8, 1) ms in the source. That is one choice; places at random give delays of
-# 45 ms, give or take 20. So let free delays begin both ways.
+# Free delays start at N(8, 1) ms in the source. That is one choice; positions at random give delays
+# of 45 ms, give or take 20. So let free delays begin both ways.
 
 # %%
 budget = n_parameters("3", n_hidden)
@@ -778,11 +779,11 @@ name(ax, "epoch", "accuracy on held-out voices", ylim=(0, 0.9))
 assert not (full_run and on_shd) or final["places in 3-D"] > final["no delays"] + 0.03
 
 # %% [markdown]
-# Thin lines are networks, thick ones means. With as many parameters, 30 neurons with places and 16
-# with free delays know about the same, and both know more than 32 neurons without delays. But see
-# how free delays depend on their **start**: from 8 ms each they do not even reach the network that
-# has none, with twice as many neurons. A gradient shifts a delay by some ms. It does not find the
-# long ones, which random places have from the beginning.
+# Thin lines are networks, thick ones means. With as many parameters, 30 neurons with positions and
+# 16 with free delays know about the same, and both know more than 32 neurons without delays. But
+# see how free delays depend on their **start**: from 8 ms each they do not even reach the network
+# that has none, with twice as many neurons. A gradient shifts a delay by some ms. It does not find
+# the long ones, which random positions have from the beginning.
 #
 # With two networks of a kind and 800 words, differences of 3 % mean nothing. Nor are parameters all
 # that a network costs: 16 neurons have about half as many synapses to send spikes by.
@@ -828,8 +829,8 @@ assert medians["net_inf_short"] > medians["net_0"] + 3
 # %% [markdown]
 # Left, test accuracy: dots are runs here, on SHD as rebuilt; diamonds are medians of the source, on
 # SHD as published, which is close to it but not the same. Networks without delays come last. Those
-# with places are level with those with free delays, and have about half of their parameters. But
-# that is so only if free delays begin as spread as places make them: from 8 ms each, as in the
+# with positions are level with those with free delays, and have about half of their parameters. But
+# that is so only if free delays begin as spread as positions make them: from 8 ms each, as in the
 # source, they stay behind. Three runs of a kind differ by about one per cent, so that smaller
 # differences mean nothing. Right, the accuracy on training words while the network learns (with a
 # part of the neurons dropped). They end better known than the test words: what is hard is not to
@@ -907,8 +908,8 @@ else:
 #
 # The up-sweep of section 2 runs along the same line of 30 ms, but within `duration` ms, less than
 # 30, and the weight is only 0.028. The neuron beyond the end of the line is silent: for it,
-# channel 0 is too far. Find a place where the up-sweep is heard at once, and the down-sweep is not.
-# (Where are all points that are `duration` ms farther from one end of the line than from the
+# channel 0 is too far. Find a position where the up-sweep is heard at once, and the down-sweep is
+# not. (Where are all points that are `duration` ms farther from one end of the line than from the
 # other?)
 
 
@@ -919,16 +920,16 @@ def place_for(duration):
 
 
 if check.place_for(place_for):
-    places = torch.tensor([place_for(15.0)], dtype=torch.float32)
-    up_count, down_count = answers(places, sweeps / 2, 0.028)[:, 0].tolist()
+    positions = torch.tensor([place_for(15.0)], dtype=torch.float32)
+    up_count, down_count = answers(positions, sweeps / 2, 0.028)[:, 0].tolist()
     print(f"sweeps of 15 ms: {up_count:.0f} spikes for up, {down_count:.0f} for down")
 
 # %% [markdown]
 # ### Exercise 2: what pruning saves
 #
 # Write the number of weights and delays of a network of which a share `density` of the synapses is
-# left, for no delays ("0"), free delays ("inf") and places in two and three dimensions ("2", "3").
-# It has 700 channels and `n` neurons, and the read-out does not count. By which factor do 300
+# left, for no delays ("0"), free delays ("inf") and positions in two and three dimensions ("2",
+# "3"). It has 700 channels and `n` neurons, and the read-out does not count. By which factor do 300
 # neurons in 3-D at a tenth of their synapses differ from 300 with all synapses and free delays?
 
 
@@ -939,8 +940,8 @@ def pruned_parameters(net, n, density):
 
 
 if check.pruned_parameters(pruned_parameters):
-    free, sparse_places = pruned_parameters("inf", 300, 1.0), pruned_parameters("3", 300, 0.1)
-    print(f"{free:.0f} and {sparse_places:.0f}: a factor of {free / sparse_places:.0f}")
+    free, sparse_positions = pruned_parameters("inf", 300, 1.0), pruned_parameters("3", 300, 0.1)
+    print(f"{free:.0f} and {sparse_positions:.0f}: a factor of {free / sparse_positions:.0f}")
 
 # %% [markdown]
 # ### Exercise 3: words spoken backwards
@@ -1005,18 +1006,18 @@ print("the numbers of the text hold")
 #
 # 1. **A word** is some 7500 spikes of 700 channels. A linear read-out of counts knows 47 % of the
 #    words of new voices, and one of fixed windows of time no more.
-# 2. **A place** shifts each channel by its distance. A neuron detects what *arrives* together: two
-#    neurons with equal weights told an up-sweep from a down-sweep by where they are.
+# 2. **A position** shifts each channel by its distance. A neuron detects what *arrives* together:
+#    two neurons with equal weights told an up-sweep from a down-sweep by where they are.
 # 3. **Before training**, look: at 350 Hz, with neurons that all do the same, the loss was 18
 #    instead of ln 20 = 3. A scale for the rate and weights of both signs mended it.
-# 4. **30 neurons** that learned weights and places understand almost three words in four of voices
-#    that they have never heard.
+# 4. **30 neurons** that learned weights and positions understand almost three words in four of
+#    voices that they have never heard.
 # 5. **The time of a word** is on its way. Channels move in order, and a network that loses its
 #    delays loses half of what it knows; 5 ms of noise do not matter.
 # 6. **A tenth** of the synapses keeps more than four fifths of it, if the others go step by step.
-# 7. **At equal numbers of parameters** 30 neurons with places know as much as 16 with free delays,
-#    if those start as spread as places are, and more if they all start short. So it is with 100
-#    neurons each, where places need about half of the parameters of free delays.
+# 7. **At equal numbers of parameters** 30 neurons with positions know as much as 16 with free
+#    delays, if those start as spread as positions are, and more if they all start short. So it is
+#    with 100 neurons each, where positions need about half of the parameters of free delays.
 #
 # ## Further reading
 #

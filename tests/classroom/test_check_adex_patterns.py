@@ -72,7 +72,7 @@ def test_the_rheobase_is_where_the_last_rest_vanishes():
         (lambda p: rheobase(p) - p.a * (touch(p) - p.e_l), "w is not 0 there"),
         (lambda p: rheobase(p) + p.a * p.delta_t, "not g_L delta_t"),
         (lambda p: (p.g_l + p.a) * (touch(p) - p.e_l), "The exponential is missing"),
-        (touch, "in mV. Asked is the current"),
+        (touch, "in mV. Return the current"),
         (lambda p: rheobase(p) / 1000, "in nA"),
         (lambda p: -rheobase(p), "the sign is not"),
         (lambda p: rheobase(p) - 10, "still cross"),
@@ -90,13 +90,13 @@ def test_rheobase_where_the_rest_begins_to_swing():
     swings = [verdict for verdict in verdicts if not verdict]
     assert len(swings) >= 10
     for verdict in swings:
-        assert "begins to swing" in verdict.words
+        assert "loses stability" in verdict.words
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda p, current: p.v_reset, "the reset that it has"),
+        (lambda p, current: p.v_reset, "present reset"),
         (lambda p, current: -58.0, "for every neuron"),
         (lambda p, current: p.v_t + 4.5, "You raised it"),
         (lambda p, current: p.v_t + 20, "You raised it"),
@@ -118,10 +118,10 @@ def mean_rate(b):
     ("answer", "words"),
     [
         (lambda rate: 60.0, "Is the argument used?"),
-        (lambda rate: -rate, "b is 0 or more"),
+        (lambda rate: -rate, "b must be at least 0"),
         (lambda rate: bisect_b(rate, wrong_half=True), "the wrong half"),
-        (lambda rate: 60 * final_rate(60.0) / rate, "not just one over b"),
-        (lambda rate: bisect_b(rate, mean_rate), "its quick start included"),
+        (lambda rate: 60 * final_rate(60.0) / rate, "not simply 1/b"),
+        (lambda rate: bisect_b(rate, mean_rate), "including the fast start"),
         (lambda rate: bisect_b(rate) / 1000, "b in nA"),
         (lambda rate: 2 * bisect_b(rate), "slow: b must be smaller"),
         (lambda rate: bisect_b(rate) / 2, "fast: b must be larger"),
@@ -140,14 +140,14 @@ def test_b_for_to_a_percent():
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda p, current: fixed_points(p, current)[1].v, "the unstable one"),
-        (lambda p, current: fixed_points(p, current)[0], "Return V alone"),
+        (lambda p, current: fixed_points(p, current)[1].v, "which is unstable"),
+        (lambda p, current: fixed_points(p, current)[0], "Return only V"),
         (lambda p, current: fixed_points(p, current)[0].w, "its w, in pA"),
         (lambda p, current: p.e_l, "which half holds the crossing"),
         (lambda p, current: p.v_t, "which half holds the crossing"),
         (lambda p, current: p.e_l + current / p.g_l, "the leak alone"),
         (lambda p, current: p.e_l + current / (p.g_l + p.a), "without the exponential"),
-        (lambda p, current: find_rest(p, -current, low=-100), "of the other sign"),
+        (lambda p, current: find_rest(p, -current, low=-100), "of opposite sign"),
         (lambda p, current: find_rest(p, current) + 0.5, "they do not meet"),
         (lambda p, current: 1e6, "they do not meet"),
     ],
@@ -163,4 +163,4 @@ def test_find_rest_without_w():
         return found[0].v if found else p.v_t - 3
 
     said = [check.find_rest(without_w, seed=seed).words for seed in range(8)]
-    assert sum("works against the current" in words for words in said) >= 4
+    assert sum("opposes the current" in words for words in said) >= 4

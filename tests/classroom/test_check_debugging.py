@@ -155,7 +155,7 @@ def test_wake(answer, words):
         (lambda n, m, g: torch.rand((n, m), generator=g) / m, "No weight is below 0"),
         (lambda n, m, g: draw_weights(m, n, g), "the wrong way round"),
         (lambda n, m, g: torch.full((n, m), 0.1), "all neurons are alike"),
-        (lambda n, m, g: torch.randn(n, m) / math.sqrt(m), "hand the generator on"),
+        (lambda n, m, g: torch.randn(n, m) / math.sqrt(m), "pass the generator on"),
         (lambda n, m, g: draw_weights(n, m, torch.Generator().manual_seed(0)), "the same weights"),
         (lambda n, m, g: torch.randn((n, m), generator=g), "of the same size for all n_in"),
         (lambda n, m, g: 0.01 * torch.randn((n, m), generator=g), "of the same size for all n_in"),
@@ -214,8 +214,8 @@ def test_weights_of_another_kind(answer, seed):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (dict(forget=False), "still hang on the graph of the first"),
-        (dict(forget=False, detach=True), "begins with the potentials that the one before left"),
+        (dict(forget=False), "still depend on the graph of the first"),
+        (dict(forget=False, detach=True), "starts with the potentials left by the previous one"),
         (dict(forget=False, retain=True), "retain_graph hides it"),
         (dict(zero=False), "zero_grad() is missing"),
         (dict(step=False), "optimizer.step() is missing"),
@@ -263,10 +263,10 @@ def no_memory(net, x):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda net, x: net(x), "time still runs along the batch"),
+        (lambda net, x: net(x), "still treat the batch as time"),
         (reshaped, "To swap two axes, transpose"),
         (all_steps, "take the last one, v[-1]"),
-        (lambda net, x: all_steps(net, x)[:, -1], "is a row a step"),
+        (lambda net, x: all_steps(net, x)[:, -1], "has one row per step"),
         (lambda net, x: all_steps(net, x).mean(0), "the mean over time"),
         (lambda net, x: all_steps(net, x).sum(0), "the sum over time"),
         (no_memory, "without its memory"),
@@ -274,7 +274,7 @@ def no_memory(net, x):
         (lambda net, x: cue_scores(net, x).softmax(1), "Those are probabilities"),
         (lambda net, x: cue_scores(net, x).log_softmax(1), "logarithms of probabilities"),
         (lambda net, x: cue_scores(net, x).detach(), "No gradient reaches the weights"),
-        (lambda net, x: net(x.transpose(0, 1)), "is a row a step"),
+        (lambda net, x: net(x.transpose(0, 1)), "has one row per step"),
     ],
 )
 def test_cue_scores(answer, words):
@@ -295,7 +295,7 @@ def test_cue_scores(answer, words):
         (lambda beta, dt: -dt / math.log10(beta), "base 10"),
         (lambda beta, dt: -dt / math.log2(beta), "base 2"),
         (lambda beta, dt: tau_from_beta(beta, dt) / 1000, "in seconds"),
-        (lambda beta, dt: math.exp(-dt / beta), "the way back"),
+        (lambda beta, dt: math.exp(-dt / beta), "the inverse"),
         (lambda beta, dt: 1 / tau_from_beta(beta, dt), "upside down"),
         (lambda beta, dt: -1 / (dt * math.log(beta)), "where it should multiply"),
         (lambda beta, dt: 2 * tau_from_beta(beta, dt), "keeps"),
@@ -311,13 +311,13 @@ def test_tau_from_beta(answer, words):
     ("answer", "words"),
     [
         (lambda c: c.mean(0), "whenever it comes"),
-        (lambda c: c.sum(0), "this read-out is blind"),
-        (lambda c: c.flip(0).cumsum(0).mean(0), "the wrong way round"),
+        (lambda c: c.sum(0), "this read-out cannot tell them apart"),
+        (lambda c: c.flip(0).cumsum(0).mean(0), "it should be the opposite"),
         (lambda c: c[-1], "leaves the score at 0"),
         (lambda c: c.mean(1), "the batch is axis 1"),
         (lambda c: scores(c)[..., None], "should have the shape"),
         (lambda c: c[: len(c) // 3].sum(0), "let the worth fall"),
-        (lambda c: scores(c) + c[15], "at step 15 is worth more than three steps earlier"),
+        (lambda c: scores(c) + c[15], "at step 15 is worth more than one three steps earlier"),
         (lambda c: scores(c).detach(), "No gradient reaches"),
         (lambda c: torch.tensordot(torch.exp(-2.0 * torch.arange(len(c))), c, 1), "it reaches"),
         (lambda c: scores(c) * float("nan"), "NaN"),
@@ -332,12 +332,12 @@ def test_scores(answer, words):
     [
         (lambda n: LIFLayer(), "not LIFLayer"),
         (lambda n: steady(n + 1), "the shape (65, 65)"),
-        (lambda n: steady(n, std=0.0), "do not hear each other"),
+        (lambda n: steady(n, std=0.0), "no longer connected"),
         (lambda n: steady(n, threshold=50.0), "silent"),
         (lambda n: steady(n, std=1.0, surrogate="straight_through"), "overflows"),
         (lambda n: steady(n, surrogate="straight_through"), "is wide"),
         (lambda n: steady(n, surrogate="sigmoid"), "grows"),
-        (lambda n: steady(n, std=1.0), "the neurons drown their input"),
+        (lambda n: steady(n, std=1.0), "recurrent spikes dominate the input"),
         (excited, "saturated"),
     ],
 )
@@ -350,9 +350,9 @@ def test_steady(answer, words):
     [
         (lambda: dict(theta_rest=6.0), "not dict"),
         (lambda: competition(theta_rest=20.0, enable_homeostasis=False), "homeostasis is off"),
-        (lambda: competition(theta_rest=20.0), "sinks below it for good"),
+        (lambda: competition(theta_rest=20.0), "stays below it for good"),
         (lambda: competition(theta_rest=30.0), "wins in 3771 stimuli: potentials reach"),
-        (lambda: competition(theta_plus=5.0), "faster than they come back"),
+        (lambda: competition(theta_plus=5.0), "faster than they decay"),
         (lambda: competition(theta_rest=-1.0), "raised ValueError"),
     ],
 )

@@ -88,8 +88,8 @@ def test_the_after_current_by_finite_differences():
         (lambda w, tau: speed(w, tau), "how fast v rises"),
         (lambda w, tau: -1 / w / speed(w, tau), "That is dT/dw"),
         (lambda w, tau: 1 / (speed(w, tau) + 1 / tau), "the current alone"),
-        (lambda w, tau: 1 / (w - 1 / tau), "the current of the arrival"),
-        (lambda w, tau: 1 / speed(w, 10.0), "tau = 10 ms only"),
+        (lambda w, tau: 1 / (w - 1 / tau), "the current at the arrival"),
+        (lambda w, tau: 1 / speed(w, 10.0), "only for tau = 10 ms"),
         (lambda w, tau: 2 / speed(w, tau), "the definition gives"),
         (lambda w, tau: 0.0 * w, "the definition gives"),
         (lambda w, tau: 3.0, "should have the shape (6,)"),
@@ -106,7 +106,7 @@ def test_by_threshold_with_the_membranes_time_constant():
         y = (1 + np.sqrt(1 - 4 / (tau * w))) / 2
         return 1 / (w * y - 1 / tau)
 
-    assert "it does so with tau_s" in check.by_threshold(answer).words
+    assert "it decays with tau_s" in check.by_threshold(answer).words
 
 
 def changed(dv=lambda right, *_: right, dc=lambda right, *_: right):

@@ -61,8 +61,8 @@ def test_right_answers(seed):
         (lambda d: (33.0, 0.0), "use the argument"),
         (lambda d: (30 + d, 0.0), "only a sweep of 30 ms fits"),
         (lambda d: (15 + d / 2, 0.0), "the two ends arrive together"),
-        (partial(place_for, turn=-1), "hears the down-sweep"),
-        (lambda d: place_for(30 * math.sqrt(1 - (d / 30) ** 2)), "That is not at once"),
+        (partial(place_for, turn=-1), "responds to the down-sweep"),
+        (lambda d: place_for(30 * math.sqrt(1 - (d / 30) ** 2)), "do not arrive together"),
         (lambda d: place_for(d, far=5000.0), "very far away"),
         (lambda d: (d, 0.0, 0.0), "should have the shape (2,)"),
         (lambda d: d, "should have the shape (2,)"),
@@ -82,14 +82,17 @@ def wrongly(change):
     ("answer", "words"),
     [
         (lambda net, n, density: pruned_parameters(net, n, 1.0), "before pruning"),
-        (lambda net, n, p: pruned_parameters(net, n, p, rec=n * n), "No neuron hears itself"),
+        (lambda net, n, p: pruned_parameters(net, n, p, rec=n * n), "No neuron connects to itself"),
         (lambda net, n, p: pruned_parameters(net, n, p, rec=0), "hidden neurons are missing"),
-        (partial(pruned_parameters, density_of_delays=1.0), "prune the delays, too"),
+        (
+            partial(pruned_parameters, density_of_delays=1.0),
+            "A free delay is pruned with its synapse",
+        ),
         (partial(pruned_parameters, density_of_delays=0.0), "a delay of its own as well"),
-        (partial(pruned_parameters, channels=0), "The channels have places as well"),
-        (wrongly(lambda right, net, n, p: right + 20 * n + 20), "The read-out is not meant"),
-        (wrongly(lambda right, net, n, p: 3 * right), "that a Pruner has pruned has"),
-        (lambda net, n, p: p * pruned_parameters(net, n, 1.0), "pruning leaves them all"),
+        (partial(pruned_parameters, channels=0), "The channels have positions as well"),
+        (wrongly(lambda right, net, n, p: right + 20 * n + 20), "Do not count the read-out"),
+        (wrongly(lambda right, net, n, p: 3 * right), "pruned by a Pruner has"),
+        (lambda net, n, p: p * pruned_parameters(net, n, 1.0), "pruning removes none of them"),
     ],
 )
 def test_pruned_parameters(answer, words):
@@ -106,8 +109,8 @@ def one_number_a_place(net, n, density):
 
 
 def test_pruned_parameters_of_places():
-    assert "The places are missing" in check.pruned_parameters(without_places, seed=0).words
-    assert "A place is" in check.pruned_parameters(one_number_a_place, seed=0).words
+    assert "The positions are missing" in check.pruned_parameters(without_places, seed=0).words
+    assert "A position is" in check.pruned_parameters(one_number_a_place, seed=0).words
 
 
 def own_ends(events):
@@ -147,14 +150,14 @@ def in_place(events):
     ("answer", "words"),
     [
         (lambda e: e, "as they were"),
-        (lambda e: backwards(e, last=e.n_steps), "a step late"),
-        (lambda e: backwards(e, carry=False), "each channel must go where its step goes"),
+        (lambda e: backwards(e, last=e.n_steps), "one step late"),
+        (lambda e: backwards(e, carry=False), "each channel must stay with its step"),
         (own_ends, "its own last event"),
-        (exchanged, "changed places"),
+        (exchanged, "changed order"),
         (unsorted, "sort them first"),
         (too_long, "should stay"),
         (other_channels, "In sample 0 you have"),
-        (in_place, "changes the events that it is given"),
+        (in_place, "modifies its input events"),
         (lambda e: e.times, "not Tensor"),
         (lambda e: backwards(e)[:-1], "5 samples went in and 4 came out"),
     ],
@@ -177,7 +180,7 @@ def wrong_samples(events, step):
         (lambda e, step: e, "All events are still there"),
         (partial(until, keep=torch.le), "at step"),
         (partial(until, minlength=False), "5 samples went in and 4 came out"),
-        (partial(until, keep=torch.ge), "What was heard is before it"),
+        (partial(until, keep=torch.ge), "instead of those before it"),
         (wrong_samples, "in the wrong samples"),
         (lambda e, step: until(e, step // 2), "In sample"),
         (

@@ -67,12 +67,12 @@ def test_right_answers(seed):
         (lambda p, e: max(1, int(p * (1 - p) / e**2)), "rounded down"),
         (lambda p, e: steps_for(p, e) + 1, "one step more"),
         (lambda p, e: max(1, math.ceil(p * (1 - p) / e)), "enters squared"),
-        (lambda p, e: max(1, math.ceil(math.sqrt(p * (1 - p)) / e)), "The root is still"),
-        (lambda p, e: math.ceil(p / e**2), "the variance p (1 - p)"),
+        (lambda p, e: max(1, math.ceil(math.sqrt(p * (1 - p)) / e)), "still under the root"),
+        (lambda p, e: math.ceil(p / e**2), "has variance p (1 - p)"),
         (lambda p, e: math.ceil(0.25 / e**2), "the worst p"),
         (lambda p, e: 10000, "there the error is 0.00"),
         (lambda p, e: -1, "there the error is inf"),
-        (lambda p, e: math.ceil(p * (1 - p) / e**2), "one step will do"),
+        (lambda p, e: math.ceil(p * (1 - p) / e**2), "T = 1, the least, is enough"),
         (lambda p, e: [p, e], "one number"),
     ],
 )
@@ -90,7 +90,7 @@ def test_steps_for(answer, words):
         (lambda k: (bits_per_spike(k)[0], math.log2(k) / k), "spends one spike"),
         (lambda k: (bits_per_spike(k)[0], 1.0), "with its one spike"),
         (lambda k: (math.log2(k), math.log2(k)), "did not divide"),
-        (lambda k: (math.log2(k) / (k - 1), math.log2(k)), "take the mean"),
+        (lambda k: (math.log2(k) / (k - 1), math.log2(k)), "use the mean"),
         (lambda k: (math.log2(k) / k, math.log2(k)), "never has"),
         (lambda k: (2 * math.log2(k) / k, math.log2(k)), "not K/2"),
         (lambda k: (2 * math.log2(k) / (k + 1), math.log2(k)), "start at 0"),
@@ -107,8 +107,8 @@ def test_bits_per_spike(answer, words):
     ("slip", "words"),
     [
         ("average", "You average everywhere. A channel"),
-        ("off turned", "OFF is turned round"),
-        ("maximum", "a silent OFF reads as white"),
+        ("off turned", "OFF is inverted"),
+        ("maximum", "reads a silent OFF as white"),
         ("sum", "Where both fired you add"),
         ("off unheard", "Where only OFF fired"),
         ("half", "you return 0.50, not 0"),
@@ -125,8 +125,8 @@ def test_read_on_off(slip, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda on, off: jarvis.encoding.ttfs_decode(on), "what ON says alone"),
-        (lambda on, off: 1 - jarvis.encoding.ttfs_decode(off), "what OFF says alone"),
+        (lambda on, off: jarvis.encoding.ttfs_decode(on), "uses ON alone"),
+        (lambda on, off: 1 - jarvis.encoding.ttfs_decode(off), "uses OFF alone"),
         (
             lambda on, off: (
                 (jarvis.encoding.ttfs_decode(on) + jarvis.encoding.ttfs_decode(off)) / 2
@@ -144,12 +144,12 @@ def test_read_on_off_by_other_means(answer, words):
 @pytest.mark.parametrize(
     ("slip", "words"),
     [
-        ("clock", "by the clock"),
+        ("clock", "absolute times"),
         ("batch", "of the whole batch"),
         ("twelve", "12 ms"),
         ("length", "length of the train"),
         ("n_steps", "You divide by n_steps"),
-        ("negative", "It is a negative"),
+        ("negative", "It is inverted"),
         ("no clamp", "clamp at 0"),
         ("half", "the definition gives"),
     ],

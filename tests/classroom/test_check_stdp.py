@@ -82,9 +82,9 @@ def test_a_signal_that_is_right(seed):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda a, up, down: a * down / up, "Upside down"),
+        (lambda a, up, down: a * down / up, "upside down"),
         (lambda a, up, down: a, "areas"),
-        (lambda a, up, down: -a * up / down, "a_minus is a size"),
+        (lambda a, up, down: -a * up / down, "a_minus is positive"),
         (lambda a, up, down: a * up, "Which height"),
         (lambda a, up, down: 0.0025, "use the arguments"),
         (
@@ -104,7 +104,7 @@ def test_balance_window(answer, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda factor: ([40], [50]), "One pair of spikes"),
+        (lambda factor: ([40], [50]), "A single pair of spikes"),
         (lambda factor: ([40], [41, 42, 43, 44, 45, 46, 47]), "earlier input spikes"),
         (lambda factor: ([60, 61, 62], [50]), "put the inputs before"),
         (lambda factor: ([], [50]), "It takes spikes of both"),
@@ -114,7 +114,7 @@ def test_balance_window(answer, words):
         (lambda factor: (None, [50]), "two lists"),
         (lambda factor: ([40.5, 42], [50]), "whole ms"),
         (lambda factor: ([98, 99, 100], [101]), "whole ms from 0 to 99"),
-        (lambda factor: ([49, 49, 49], [50]), "fires once a step"),
+        (lambda factor: ([49, 49, 49], [50]), "fires once per step"),
         (lambda factor: (["a"], [50]), "should be an array"),
     ],
 )
@@ -126,14 +126,14 @@ def test_tell_apart(answer, words):
     ("answer", "words"),
     [
         (lambda delay, share: delay / math.log(share), "the sign is not"),
-        (lambda delay, share: -delay / math.log(1 - share), "is what is kept"),
+        (lambda delay, share: -delay / math.log(1 - share), "is the fraction kept"),
         (lambda delay, share: delay, "37 %"),
         (lambda delay, share: -delay / math.log2(share), "natural logarithm"),
         (lambda delay, share: -delay / math.log10(share), "natural logarithm"),
-        (lambda delay, share: -math.log(share) / delay, "one over it"),
+        (lambda delay, share: -math.log(share) / delay, "is its inverse"),
         (lambda delay, share: -delay / math.log(share) / 1000, "in seconds"),
         (lambda delay, share: -50, "must be positive"),
-        (lambda delay, share: delay / share / 7, "is down to"),
+        (lambda delay, share: delay / share / 7, "has decayed"),
         (lambda delay, share: 1 / 0.0, "raised ZeroDivisionError"),
     ],
 )
@@ -147,7 +147,7 @@ def test_wait_long_enough(answer, words):
         (lambda correct, expected: correct, "never negative"),
         (lambda correct, expected: correct - 1, "never positive"),
         (lambda correct, expected: correct - 0.5, "use `expected`"),
-        (lambda correct, expected: expected - correct, "turn its sign round"),
+        (lambda correct, expected: expected - correct, "reverse its sign"),
         (lambda correct, expected: 0.5 - expected, "use `correct`"),
         (lambda correct, expected: 0.01 * (correct - expected), "is +0.005 for a right"),
         (lambda correct, expected: torch.ones(3), "should have the shape (2,)"),
@@ -164,11 +164,14 @@ def test_relearn(answer, words):
     ("answer", "words"),
     [
         (lambda *given: -pairs(*given), "the sign is not"),
-        (lambda pre, post, *rest: pairs(post, pre, *rest), "changed places"),
-        (lambda x, y, up, down, p, m: traces(x, y, up, down, m, p), "each other's"),
-        (lambda *given: traces(*given, fall=1.0, rise=1.0), "never forget"),
+        (lambda pre, post, *rest: pairs(post, pre, *rest), "Pre and post are swapped"),
+        (
+            lambda x, y, up, down, p, m: traces(x, y, up, down, m, p),
+            "time constants of your traces are swapped",
+        ),
+        (lambda *given: traces(*given, fall=1.0, rise=1.0), "never decay"),
         (lambda *g: traces(*g, fall=1 - 1 / g[4], rise=1 - 1 / g[5]), "Euler's"),
-        (lambda *g: traces(*g, leak=math.exp(-1 / g[4])), "leaks before"),
+        (lambda *g: traces(*g, leak=math.exp(-1 / g[4])), "decay before"),
         (lambda *given: traces(*given, order="uxoy"), "before post reads"),
         (lambda *given: by_library(*given, same_step="ignored"), "before post reads"),
         (lambda *given: traces(*given, order="xyuo"), "counts twice"),
@@ -194,7 +197,7 @@ def test_from_memory_reading_its_own_trace():
             o += y
         return change
 
-    assert "its own neuron's trace" in check.from_memory(own, seed=0).words
+    assert "their own neuron's trace" in check.from_memory(own, seed=0).words
 
 
 def test_the_checks_are_quick():

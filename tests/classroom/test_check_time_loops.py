@@ -86,9 +86,9 @@ def test_right_answers(seed):
     [
         ("subtract", "still subtracts 1"),
         ("none", "v is not reset"),
-        ("greater", "At h = 1 exactly yours is silent"),
+        ("greater", "At exactly h = 1 your neuron is silent"),
         ("one lane", "All lanes share one v"),
-        ("after", "Your h is that after the reset"),
+        ("after", "Your h is from after the reset"),
         ("notebook", "that of tau = 20 ms"),
     ],
 )
@@ -133,8 +133,8 @@ def test_zero_reset_otherwise_wrong(answer, words):
     ("answer", "words"),
     [
         (lambda size: size, "h alone"),
-        (lambda size: size + 1, "no more than a byte"),
-        (lambda size: size + 1 / 8, "no more than a bit"),
+        (lambda size: size + 1, "A byte would be enough"),
+        (lambda size: size + 1 / 8, "A bit would be enough"),
         (lambda size: 3 * size, "one thing too many"),
         (lambda size: 8, "use the argument"),
         (lambda size: 5 * size, "autograd keeps"),
@@ -176,12 +176,12 @@ def without_the_last(*given):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda *given: in_pieces(*given, carry=False), "begins at rest"),
-        (lambda *given: in_pieces(*given, detach=False), "carry state.detach()"),
-        (lambda *given: in_pieces(*given, most=sum), "those of all pieces"),
+        (lambda *given: in_pieces(*given, carry=False), "starts at rest"),
+        (lambda *given: in_pieces(*given, detach=False), "pass state.detach()"),
+        (lambda *given: in_pieces(*given, most=sum), "the sum over all pieces"),
         (lambda *given: in_pieces(*given, most=lambda each: 7), "One piece keeps"),
         (whole, "nothing is cut yet"),
-        (without_the_last, "is not that of the pieces in"),
+        (without_the_last, "differs from that of the pieces in"),
         (lambda *given: (1 - in_pieces(*given)[0], *in_pieces(*given)[1:]), "spikes differ"),
         (lambda *given: in_pieces(*given)[:2], "should return three"),
         (lambda layer, x, g, length: in_pieces(layer, x[1:], g[1:], length), "spikes should have"),

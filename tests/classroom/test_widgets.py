@@ -50,8 +50,8 @@ LAYOUT = ROOT / "results" / "shd" / "layout.json"
 
 def small_film(n_dims: int = 3) -> LayoutFilm:
     random = np.random.default_rng(0)
-    places = [random.normal(0, 20, (4, n, n_dims)) for n in (30, 6)]
-    return LayoutFilm(np.arange(4.0), *places)
+    positions = [random.normal(0, 20, (4, n, n_dims)) for n in (30, 6)]
+    return LayoutFilm(np.arange(4.0), *positions)
 
 
 MAKERS = {
@@ -173,16 +173,16 @@ def test_surrogate_curves_are_trainings(shape):
 def test_layout_delays_are_distances(n_dims):
     film = small_film(n_dims)
     view = compute_layout(LayoutSettings(film=film, frame=2, neuron=4))
-    places = [torch.from_numpy(part[2]) for part in (film.inputs, film.hidden)]
-    np.testing.assert_allclose(view.delays, euclidean_delays(*places)[:, 4].numpy())
+    positions = [torch.from_numpy(part[2]) for part in (film.inputs, film.hidden)]
+    np.testing.assert_allclose(view.delays, euclidean_delays(*positions)[:, 4].numpy())
     assert view.path.shape == (3, min(n_dims, 3))
     assert isinstance(widgets.draw_layout_frame(film, frame=2, neuron=4), Figure)
 
 
 def test_films_come_from_runs_and_files(tmp_path):
     film = small_film()
-    places = zip(torch.from_numpy(film.inputs), torch.from_numpy(film.hidden), strict=True)
-    frames = [{"steps": 10 * k, "places": list(pair)} for k, pair in enumerate(places)]
+    pairs = zip(torch.from_numpy(film.inputs), torch.from_numpy(film.hidden), strict=True)
+    frames = [{"steps": 10 * k, "positions": list(pair)} for k, pair in enumerate(pairs)]
     found = film_of_run(frames, batches_per_epoch=5)
     np.testing.assert_array_equal(found.hidden, film.hidden)
     assert found.epochs.tolist() == [0, 2, 4, 6]
@@ -317,7 +317,7 @@ def test_bad_settings_are_named(compute, settings, match):
 
 
 def test_an_unknown_setting_is_named():
-    with pytest.raises(ValueError, match=r"no such setting: amps; there are current, tau"):
+    with pytest.raises(ValueError, match=r"no such setting: amps; choose from current, tau"):
         widgets.lif(amps=3)
     with pytest.raises(ValueError, match="slope=3 is not one of"):
         widgets.surrogate(slope=3)
@@ -409,7 +409,7 @@ def test_a_click_chooses_the_neuron_under_it(n_dims):
             assert bytes(by_slider.image.value) == explorer.image.value
 
 
-def test_a_click_beside_the_places_chooses_nothing():
+def test_a_click_beside_the_positions_chooses_nothing():
     explorer = widgets.layout(small_film(), neuron=2)
     before = explorer.moves
     right = explorer.picture.right.get_window_extent()

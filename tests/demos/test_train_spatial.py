@@ -246,7 +246,7 @@ def test_the_average_follows_the_weights_and_is_what_is_evaluated(tmp_path):
     plain = make_run()
     assert plain.evaluated is plain.model
     pruner = Pruner(whole.model, ("w_in",), whole.optimizer)
-    with pytest.raises(ValueError, match="no place for pruned synapses"):
+    with pytest.raises(ValueError, match="running average cannot be combined with pruning"):
         fit_spatial(whole, pruner=pruner, density=0.5)
     with pytest.raises(ValueError, match="average=1"):
         make_run(average=1.0)
@@ -346,7 +346,7 @@ def test_a_film_of_the_layout(net, tmp_path):
     fit_spatial(run, output=tmp_path, progress=False, log=lambda line: None, on_frame=record_layout)
     frames = load_checkpoint(tmp_path)["kept"]["frames"]
     assert [frame["steps"] for frame in frames] == [0, 3]
-    assert not torch.equal(frames[0]["places"][0], frames[1]["places"][0])
+    assert not torch.equal(frames[0]["positions"][0], frames[1]["positions"][0])
     assert save_film(tmp_path / "film.gif", frames, run.batches_per_epoch) == 2
     with Image.open(tmp_path / "film.gif") as film:
         assert film.n_frames == 2
@@ -356,8 +356,8 @@ def test_a_film_of_the_layout(net, tmp_path):
     assert (tmp_path / "layout.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_film_needs_places():
-    with pytest.raises(ValueError, match="do not come from places"):
+def test_a_film_needs_positions():
+    with pytest.raises(ValueError, match="do not come from positions"):
         record_layout(make_run(network("inf")))
 
 
@@ -452,15 +452,15 @@ def test_what_the_networks_options_do():
             built("--signed", other)
     with pytest.raises(cli.UsageError, match="a share below 1"):
         built("--average", "1")
-    # places and delays
+    # positions and delays
     line, _ = built("--net", "3", "--line", "--possigma", "5")
     assert not line.delays.positions[0][:, 1:].any()
     torch.testing.assert_close(
         line.delays.positions[0][:, 0].detach(), torch.linspace(-10, 10, 700)
     )
     circle, _ = built("--net", "2", "--circle", "--possigma", "5")
-    for places, radius in zip(circle.delays.positions, (10.0, 5.0), strict=True):
-        torch.testing.assert_close(places.norm(dim=1), torch.full((len(places),), radius))
+    for points, radius in zip(circle.delays.positions, (10.0, 5.0), strict=True):
+        torch.testing.assert_close(points.norm(dim=1), torch.full((len(points),), radius))
     still, _ = built("--net", "2", "--istat")
     assert [p.requires_grad for p in still.delays.positions] == [False, True]
     free, _ = built("--net", "inf", "--delaymu", "20", "--delaysigma", "3")
@@ -508,7 +508,7 @@ def test_it_runs_prints_and_leaves_its_files(tmp_path, monkeypatch, capsys):
     assert metrics["data"]["val"].startswith("generated")
     assert metrics["arguments"]["shift_channels"] == 40
     assert metrics["parameters"] == metrics["parameters_without_readout"] + 10 * 20 + 20
-    # half of the synapses are not pruned yet: 0.9 of them are left, and 10 places of 2 numbers
+    # half of the synapses are not pruned yet: 0.9 of them are left, and 10 positions of 2 numbers
     assert metrics["parameters_without_readout"] == round(0.9 * 7000) + round(0.9 * 90) + 20
     assert "test" not in metrics
     assert metrics["train"]["operations"] > 0

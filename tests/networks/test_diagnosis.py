@@ -161,7 +161,7 @@ def test_the_graph_of_the_batch_before():
     model = Stateful(detach=False)
     nn.functional.cross_entropy(model(X), Y).backward()
     (problem,) = diagnose(model, (X, Y)).problems
-    assert problem.startswith("state: the loss depends on the batch before")
+    assert problem.startswith("state: the loss depends on the previous batch")
 
 
 def test_another_runtime_error_is_not_swallowed():

@@ -375,23 +375,23 @@ def test_pictures_scalars_and_integrators():
     ("layers", "message"),
     [
         ([nn.Linear(2, 3), LIFLayer()], r"layer 1, LIFLayer: .*reset='subtract'.*reset='zero'"),
-        ([nn.Linear(2, 3), LIFLayer(reset="none")], "reset='none'.*take reset='zero'"),
-        ([nn.Linear(2, 3), LIFLayer(reset="zero", refractory=2.0)], "no refractory: take refrac"),
-        ([nn.Linear(2, 3), LIFLayer(reset="zero", adaptation=0.1)], "no adaptation: take adapt"),
+        ([nn.Linear(2, 3), LIFLayer(reset="none")], "reset='none'.*use reset='zero'"),
+        ([nn.Linear(2, 3), LIFLayer(reset="zero", refractory=2.0)], "no refractory: use refrac"),
+        ([nn.Linear(2, 3), LIFLayer(reset="zero", adaptation=0.1)], "no adaptation: use adapt"),
         ([nn.Linear(2, 3), LIFLayer(reset="zero", tau=INF, tau_syn=5.0)], "tau=inf.*1e6 ms"),
         ([nn.Linear(2, 3), LIFLayer(reset="zero", tau_syn=INF)], "tau_syn=inf.*1e6 ms"),
         (
             [nn.Linear(2, 2), LIFLayer(reset="zero", tau=torch.tensor([1.0, INF]))],
-            "only of all neurons",
+            "only for all neurons",
         ),
         ([nn.Linear(2, 3), LIFLayer(reset="zero", tau=torch.ones(4))], "tau has shape .*3 neurons"),
         ([nn.Linear(2, 3), nn.Linear(4, 2), LIFLayer(reset="zero")], "layer 1.*takes 4.*gives 3"),
         (
             [nn.Linear(2, 3), LIFLayer(reset="zero"), LeakyIntegrator(dt=0.5)],
-            r"one dt; these have \[0.5, 1.0\]",
+            r"same dt; these have \[0.5, 1.0\]",
         ),
         ([nn.Linear(2, 3)], "needs neurons"),
-        ([LIFLayer(reset="zero")], "how many neurons: put an nn.Linear before"),
+        ([LIFLayer(reset="zero")], "number of neurons: put an nn.Linear before"),
     ],
 )
 def test_what_nir_cannot_say(layers, message):
@@ -449,7 +449,7 @@ def test_graphs_that_are_no_chain():
     refused(rewired(("cells", "more"), ("more", "cells"), more=square), "no branches")
     refused(rewired(("output", "input")), r"\['output'\] send to the input")
     refused(rewired(("nobody", "fc")), "no node 'nobody'")
-    refused(rewired(lonely=square), r"no way .* meets: \['lonely'\]")
+    refused(rewired(lonely=square), r"on no path .*: \['lonely'\]")
     refused(rewired(remove=[("fc", "cells")]), "node 'fc' .*sends to")
     refused(rewired(second=nir.Input({"input": np.array([3])})), "2 nodes of type Input")
     refused(rewired(fc=nir.Linear(np.ones((5, 4)))), "'fc' takes 4 values, but is sent")
@@ -462,7 +462,7 @@ def test_graphs_that_are_no_chain():
 def test_metadata_of_a_classifier_that_is_none():
     graph = to_nir(network())
     graph.metadata |= {"readout": "mean", "readout_tau": 0.02}
-    with pytest.raises(ValueError, match=r"do not fit: delete metadata\['readout'\]"):
+    with pytest.raises(ValueError, match=r"do not match: delete metadata\['readout'\]"):
         from_nir(graph)
 
 

@@ -114,8 +114,8 @@ def test_positions_are_shared_by_both_matrices():
 
 def test_positions_start_with_their_spread():
     delays = make_delays("2", (700, 300), RECURRENT, position_std=20.0)
-    for place in delays.positions:
-        assert place.std().item() == pytest.approx(20, rel=0.08)
+    for position in delays.positions:
+        assert position.std().item() == pytest.approx(20, rel=0.08)
     hidden = delays.positions[1]
     assert len(torch.unique(hidden, dim=0)) == 300  # the original put them all at one point
 

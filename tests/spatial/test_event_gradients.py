@@ -197,8 +197,8 @@ def test_the_gradient_of_positions(name, seed):
     """Through `make_delays`; delays are rounded to steps here, so the error is that of dt."""
     case, dt = CASES[name], 0.0005
     inputs, net, rng = problem(seed, *case.w_in)
-    places = make_delays("2", (3, 4), ((0, 1), (1, 1)), position_std=2.0, seed=seed).double()
-    r_in, r = (p.detach().numpy() for p in places.positions)
+    delays = make_delays("2", (3, 4), ((0, 1), (1, 1)), position_std=2.0, seed=seed).double()
+    r_in, r = (p.detach().numpy() for p in delays.positions)
     d_in, d_rec = reference.distances(r_in, r), reference.distances(r, r)
     others = 1.0 - np.eye(4)
     net = net._replace(w_rec=net.w_rec * others, d_in=d_in, d_rec=d_rec)
@@ -210,11 +210,11 @@ def test_the_gradient_of_positions(name, seed):
     by_r = by_post + sum(reference.to_positions(r, r, true.d_rec * others))
 
     w_in, w_rec = torch.tensor(net.w_in), torch.tensor(net.w_rec)
-    d_in, d_rec = places()
+    d_in, d_rec = delays()
     out = run_events(events_of(inputs, dt, 3), w_in, d_in, w_rec, d_rec, on_grid(name, dt))
     out.times.backward(torch.tensor(weights[partners(run, out, 4)]))
-    assert distance(places.positions[0].grad.numpy(), by_in) < 0.02
-    assert distance(places.positions[1].grad.numpy(), by_r) < 0.02
+    assert distance(delays.positions[0].grad.numpy(), by_in) < 0.02
+    assert distance(delays.positions[1].grad.numpy(), by_r) < 0.02
 
 
 def test_a_neuron_moves_to_where_it_solves_its_task():
@@ -222,7 +222,7 @@ def test_a_neuron_moves_to_where_it_solves_its_task():
 
     A neuron fires early where both input spikes reach it at once. The second neuron sits where
     that is so for pattern B; the first starts beside it, so that B's answer is given to both
-    patterns. Only the first one's place is learned, and only through spike times.
+    patterns. Only the position of the first one is learned, and only through spike times.
     """
     dt, gap = 0.1, 4.0
     neuron = EventLIF(tau=20.0, tau_syn=5.0, dt=dt)

@@ -182,7 +182,7 @@ def test_gradients_by_finite_differences_through_two_layers_with_positions(param
         "3", (4, 6, 3), ((0, 1), (1, 2)), position_std=0.75, longest=9.0, seed=random
     ).double()
     names = [name for name, _ in delays.named_parameters()]
-    places = [p.detach().clone().requires_grad_() for p in delays.parameters()]
+    positions = [p.detach().clone().requires_grad_() for p in delays.parameters()]
     options = dict(generator=random, dtype=torch.float64)
     times = (4 * torch.rand(4, 4, **options)).requires_grad_()
     w1 = 0.7 + 0.5 * torch.randn(4, 6, **options)
@@ -190,8 +190,8 @@ def test_gradients_by_finite_differences_through_two_layers_with_positions(param
     w1.requires_grad_()
     w2 = (0.5 + 0.4 * torch.randn(6, 3, **options)).requires_grad_()
 
-    def network(times, w1, w2, *places):
-        given = dict(zip(names, places, strict=True))
+    def network(times, w1, w2, *positions):
+        given = dict(zip(names, positions, strict=True))
         d1, d2 = torch.func.functional_call(delays, given, ())
         hidden = first_spikes(times, w1, d1, params, backend=backend).times
         out = first_spikes(hidden, w2, d2, params, backend=backend).times
@@ -200,7 +200,7 @@ def test_gradients_by_finite_differences_through_two_layers_with_positions(param
         assert (hidden[:, 0] == math.inf).all()
         return out[spiked]
 
-    assert gradcheck(network, (times, w1, w2, *places), eps=1e-7, atol=1e-5, rtol=1e-4)
+    assert gradcheck(network, (times, w1, w2, *positions), eps=1e-7, atol=1e-5, rtol=1e-4)
 
 
 @both
@@ -292,7 +292,7 @@ def test_min_slope_bounds_the_gradient_of_a_grazing_crossing(backend):
 
 
 def test_a_position_is_moved_to_where_its_spike_comes_in_time():
-    """One input, one neuron: only the neuron's place is trained, and the time asked for is met."""
+    """One input, one neuron: only the neuron's position is trained, to meet a given time."""
     delays = make_delays("2", (1, 1), ((0, 1),), position_std=0.5, longest=9.0, seed=1).double()
     delays.coordinates[0].requires_grad_(False)
     w, t = tensor([1.5]), tensor([0.0])

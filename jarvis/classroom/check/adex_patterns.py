@@ -29,8 +29,12 @@ def rheobase_with_a(answer, rng) -> None:
         left = fixed_points(p, found)
         if left:
             v = " and ".join(f"{rest.v:.1f}" for rest in left)
-            raise Wrong(f"{said} the nullclines still cross, at {v} mV: there is still a fixed point.")
-        raise Wrong(f"{said} the nullclines are {found - expected:.1f} pA apart: they touched earlier.")
+            raise Wrong(
+                f"{said} the nullclines still cross, at {v} mV: there is still a fixed point."
+            )
+        raise Wrong(
+            f"{said} the nullclines are {found - expected:.1f} pA apart: they touched earlier."
+        )
 
 
 def _steep(p: AdExParams) -> float:
@@ -70,7 +74,7 @@ _RHEOBASE_SLIPS = (
 
 @exercise(2, "a burst needs resets that land on either side of the V-nullcline; see section 5.")
 def steady_reset(answer, rng) -> None:
-    """`steady_reset(params, current) -> mV`: with this v_reset the bursting neuron fires regularly."""
+    """`steady_reset(params, current) -> mV`: with this v_reset the neuron no longer bursts."""
     shifts = rng.permutation([rng.uniform(-20, -15), rng.uniform(11, 16), 0.0])
     asked = [(_burster(rng, float(shift)), rng.uniform(210, 260)) for shift in shifts]
     resets = [number(answer(*given), "the reset") for given in asked]
@@ -91,7 +95,9 @@ def steady_reset(answer, rng) -> None:
                 f"{p.v_t:.1f} mV: where does the reset have to be relative to that?"
             )
         if reset > p.v_reset:
-            raise Wrong(f"{said} it {bursts}. You raised it, which brings V even closer to the next spike.")
+            raise Wrong(
+                f"{said} it {bursts}. You raised it, which brings V even closer to the next spike."
+            )
         raise Wrong(f"{said} it {bursts}.")
 
 
@@ -120,7 +126,9 @@ def b_for(answer, rng) -> None:
     scaled = all(near(b * rate, 60 * 13.173) for b, rate in tried)  # the published set: 13 Hz
     for b, rate in tried:
         if b < 0:
-            raise Wrong(f"With b = {b:.1f} pA each spike would drive the next one: b must be at least 0.")
+            raise Wrong(
+                f"With b = {b:.1f} pA each spike would drive the next one: b must be at least 0."
+            )
         spikes = step_response(AdExParams.named("adapting", b=b), 500.0, 2000.0).spike_times
         said = f"With your b = {b:.2f} pA"
         if len(spikes) < 4:
@@ -165,7 +173,9 @@ def find_rest(answer, rng) -> None:
             continue
         said = f"You return {v:.2f} mV for {current:.0f} pA"
         if abs(v - unstable.v) < 0.01:
-            raise Wrong(f"{said}. That is the other fixed point, the unstable one: the neuron does not stay there.")
+            raise Wrong(
+                f"{said}. That is the other fixed point, which is unstable: nothing stays there."
+            )
         if abs(v - p.e_l) < 0.1 or abs(v - p.v_t) < 0.1:
             raise Wrong(f"{said}, an end of the interval: which half holds the crossing?")
         if near(v, stable.w, 0.01):

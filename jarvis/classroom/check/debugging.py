@@ -87,10 +87,12 @@ def draw_weights(answer, rng) -> None:
     model = broken.drawn_reader(answer(100, 64, generator_from(rng)).detach(), seed_from(rng))
     loss = train(model, model.parameters(), digits(64, poisson_encode, 25), generator_from(rng), 40)
     if not loss < 2.1:
-        raise Wrong(f"It is neither silent nor saturated, but after 40 steps its loss is {loss:.2f}.")
+        raise Wrong(
+            f"It is neither silent nor saturated, but after 40 steps its loss is {loss:.2f}."
+        )
 
 
-@exercise(3, "what does net still remember of the last batch when the next begins? Should it?")
+@exercise(3, "what does net still know of the last batch when the next begins? Should it?")
 def train_on(answer, rng) -> None:
     """`train_on(net, batches, optimizer) -> losses`, one float per batch."""
     seed, g = seed_from(rng), generator_from(rng)
@@ -135,7 +137,7 @@ def train_on(answer, rng) -> None:
         raise Wrong(f"Your loss of batch {k} is {found[k]:.4f}, the definition's {right[k]:.4f}.")
 
 
-@exercise(4, "which axis is time for the layers, and which axis of x is it?")
+@exercise(4, "which axis do the layers take for time, and which axis of x is it?")
 def cue_scores(answer, rng) -> None:
     """`cue_scores(net, x) -> [B, 2]` for `x [B, T, 32]`: the potentials at the last step."""
     g, net = generator_from(rng), broken.CueNetwork(seed_from(rng))
@@ -173,9 +175,7 @@ def cue_scores(answer, rng) -> None:
             raise Wrong(words)
     if not torch.allclose(values, v[-1], atol=1e-4):
         yours, ours = (", ".join(f"{s:.3f}" for s in part) for part in (values[0], v[-1, 0]))
-        raise Wrong(
-            f"Sample 0 gets the scores {yours}; in a batch of its own, time first, {ours}."
-        )
+        raise Wrong(f"Sample 0 gets the scores {yours}; in a batch of its own, time first, {ours}.")
 
     def draw(g):
         x, y = broken.cue(50, g)
@@ -187,7 +187,7 @@ def cue_scores(answer, rng) -> None:
         raise Wrong(f"The scores are right, but trained for 40 steps they reach {accuracy:.0%}.")
 
 
-@exercise(5, "beta is the fraction left after one step: which factor of the equation is that?")
+@exercise(5, "beta is what is left after one step: which factor of the equation is that?")
 def tau_from_beta(answer, rng) -> None:
     """`tau_from_beta(beta, dt) -> tau (ms)` of a membrane that keeps a fraction beta per step."""
     for _ in range(4):
@@ -232,7 +232,9 @@ def scores(answer, rng) -> None:
     pulses[steps, range(len(steps)), 0] = 1.0
     found = answer(pulses)
     if tuple(getattr(found, "shape", ())) == (n_steps, 2):
-        raise Wrong("There is one row per step: the batch is axis 1, and time, axis 0, should vanish.")
+        raise Wrong(
+            "There is one row per step: the batch is axis 1, and time, axis 0, should vanish."
+        )
     worth = torch.as_tensor(array(found, (len(steps), 2), "The scores"))[:, 0]
     differ = worth.diff()
     if worth.abs().max() < 1e-9:
@@ -263,10 +265,12 @@ def scores(answer, rng) -> None:
     train(net, net.parameters(), draw, g, 150, 1e-2)
     accuracy = accuracy_of(net, lambda g: draw(g, 500), g)
     if accuracy < 0.75:
-        raise Wrong(f"Early currents count more, but after 150 steps of training it reaches {accuracy:.0%}.")
+        raise Wrong(
+            f"Early currents count more, but after 150 steps of training it reaches {accuracy:.0%}."
+        )
 
 
-@exercise(7, "which two factors multiply a gradient in each step back, and is either too large?")
+@exercise(7, "which two factors multiply a gradient at each step back, and is either too large?")
 def steady(answer, rng) -> None:
     """`steady(n_hidden) -> RecurrentLIFLayer` in which gradients neither explode nor vanish."""
     draw = digits(64, broken.rows)
@@ -293,7 +297,9 @@ def steady(answer, rng) -> None:
             + f"The recurrent weights are {std:.2g} (rms); 1/sqrt(64) is 0.125."
         )
     if growth < 1e-6:
-        raise Wrong(f"The gradient of the first steps is {growth:.0e} of that of the last: it has vanished.")
+        raise Wrong(
+            f"The gradient of the first steps is {growth:.0e} of that of the last: it has vanished."
+        )
     loss = train(net, net.parameters(), draw, g, 40, 5e-3)
     if not loss < 2.1:
         raise Wrong(
@@ -302,7 +308,7 @@ def steady(answer, rng) -> None:
         )
 
 
-@exercise(8, "what keeps a losing map below the threshold? What would hold a winner back?")
+@exercise(8, "what keeps a map that lost below the threshold? What would hold a winner back?")
 def competition(answer, rng) -> None:
     """`competition() -> WTAConfig` with which all 40 maps learn."""
     config = answer()
@@ -330,6 +336,10 @@ def competition(answer, rng) -> None:
         raise Wrong(
             f"{dead} of 40 maps are dead (fewer than one win in 100 stimuli). The threshold is "
             f"{low:g}, potentials reach {highest:.1f}"
-            + ("." if config.enable_homeostasis else "; homeostasis is off, so a winner keeps winning.")
+            + (
+                "."
+                if config.enable_homeostasis
+                else "; homeostasis is off, so a winner keeps winning."
+            )
             + (" A map that loses once stays below it for good." if low > 15 else "")
         )

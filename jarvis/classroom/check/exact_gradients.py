@@ -9,7 +9,7 @@ from jarvis.spatial.first_spike import FirstSpikeParams, first_spikes
 WAKE_STEPS = 150  #: training steps within which a loss has to wake a neuron
 
 
-@exercise(1, "raise the threshold slightly: how much further must v rise, and how fast does it?")
+@exercise(1, "raise the threshold by a little: how far has v still to rise, and how fast is it?")
 def by_threshold(answer, rng) -> None:
     """`by_threshold(w, tau) -> dT/dtheta (ms)` at a threshold of 1, for an array of weights."""
     for _ in range(3):
@@ -91,7 +91,7 @@ def own_spike(answer, rng) -> None:
         raise Wrong(f"dL/dc is right; dL/dv is {by_v:.4f}, the rule gives {expected:.4f}.")
 
 
-@exercise(3, "a silent neuron has no spike time, but it has `result.peaks`: how should they change?")
+@exercise(3, "a silent neuron has no spike time, but `result.peaks`: what should become of them?")
 def wake_loss(answer, rng) -> None:
     """`wake_loss(result) -> loss` of `FirstSpikes` with which delays learn to wake a neuron."""
     params = FirstSpikeParams(tau_mem=10.0, tau_syn=5.0, min_slope=0.0)
@@ -114,7 +114,7 @@ def wake_loss(answer, rng) -> None:
         optimizer.step()
         delays.data.clamp_(min=0.0)
     end = first_spikes(inputs, weights, delays, params).peaks.item()
-    said = f"After {WAKE_STEPS} steps the potential reaches {end:.3f}, compared with {start:.3f} before"
+    said = f"After {WAKE_STEPS} steps the potential reaches {end:.3f}, up from {start:.3f} before"
     if end < start:
         raise Wrong(f"{said}: your loss pushes it down. A loss is minimised: check the sign.")
     raise Wrong(f"{said}. It should reach 1.")

@@ -37,7 +37,9 @@ def measure_tau(answer, rng) -> None:
         if near(found, tau / 1000):
             raise Wrong("That is tau in seconds. Times are in ms here.")
         if near(found, -1 / math.log(recording[1])):
-            raise Wrong("That is right only for a recording that starts at 1: use a ratio of two values.")
+            raise Wrong(
+                "That is right only for a recording that starts at 1: use a ratio of two values."
+            )
         raise Wrong(f"For a recording with tau = {tau:.2f} ms you return {found:.2f} ms.")
 
 
@@ -54,7 +56,9 @@ def rheobase_per_step(answer, rng) -> None:
         if near(x, leak):
             raise Wrong("That is enough for a neuron without a synapse. With one, i adds up too.")
         if near(x, synapse):
-            raise Wrong("That makes i settle at 1. The membrane then integrates i: one more factor.")
+            raise Wrong(
+                "That makes i settle at 1. The membrane then integrates i: one more factor."
+            )
         if near(x, dt / tau * dt / tau_syn, 0.01):
             raise Wrong("dt/tau is Euler's factor; the exact one is 1 - exp(-dt/tau).")
         if near(x, 1 / (leak * synapse), 0.01):
@@ -117,14 +121,16 @@ def coarse_rate(answer, rng) -> None:
         if near(found, measured(drive, other), 0.02) and not near(measured(drive, other), expected):
             raise Wrong(f"{said}. That is the rate with reset {other!r}: is the argument used?")
         if near(found, dt * expected, 0.02) or near(found, expected / dt, 0.02):
-            raise Wrong(f"{said}, which is {found / expected:g} times as much: is dt used correctly?")
+            raise Wrong(
+                f"{said}, which is {found / expected:g} times as much: is dt used correctly?"
+            )
         one_ms = float(constant_drive(current, tau=tau, dt=1.0))
         if near(found, measured(one_ms, step=1.0), 0.02):
             raise Wrong(f"{said}. That is the rate at a step of 1 ms: is dt used?")
         raise Wrong(f"{said}; the library measures {expected:.1f} Hz.")
 
 
-@exercise(5, "first leak and input, then the comparison, then the reset; return v after it.")
+@exercise(5, "first leak and input, then the comparison, then the reset; return what it leaves.")
 def from_memory(answer, rng) -> None:
     """`from_memory(x, tau, dt, threshold) -> spikes, v`, each `[T]`; reset by subtraction."""
     tau, dt = rng.uniform(8, 30), float(rng.choice([0.5, 1.0, 2.0]))

@@ -133,7 +133,7 @@ def _check_columns(after: dict, before: dict, changed: set, share: float) -> Non
         raise Wrong("The columns that are kept should be as they were.")
 
 
-@exercise(3, "fresh noise has shape [T, *values.shape], the same noise for all steps values.shape.")
+@exercise(3, "fresh noise has the shape [T, *values.shape], one noise for all steps values.shape.")
 def noisy(answer, rng) -> None:
     """`noisy(values, generator, sigma, fresh, n_steps) -> currents [T, B, ...]`."""
     for fresh in rng.permutation([True, False]).tolist():
@@ -241,8 +241,7 @@ def decide(answer, rng) -> None:
         "Where several classes fire at once you compare the currents of all steps: only those up "
         "to then are known.": of_candidates(currents.sum(0)),
         "Where several classes fire at once you compare only the current of that step: sum all "
-        "so far with cumsum(0).":
-            of_candidates(currents[step.long().clamp_max(n_steps - 1), rows]),
+        "so far with cumsum(0).": of_candidates(currents[step.long().clamp_max(n_steps - 1), rows]),
         "Your answer is the class that fires last: argmin, not argmax.": first.argmax(1),
     }
     for words, wanted in slips.items():
@@ -252,7 +251,7 @@ def decide(answer, rng) -> None:
     raise Wrong(
         f"One picture's outputs first fire at {(first[k] + 1).int().tolist()} ms ({n_steps + 1}: "
         f"never), with currents so far {np.round(so_far[k].numpy(), 2).tolist()}; you answer "
-        f"{answers[k]:g}, and it should be {expected[k]}."
+        f"{answers[k]:g}, but it should be {expected[k]}."
     )
 
 

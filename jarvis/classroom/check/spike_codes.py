@@ -1,4 +1,4 @@
-"""Checks of notebook 03: how long to count, bits per spike, a second channel, an unknown delay."""
+"""Checks of notebook 03: counting time, bits per spike, a second channel, an unknown delay."""
 
 import math
 
@@ -22,24 +22,26 @@ def steps_for(answer, rng) -> None:
         if steps == max(1, math.ceil(exact)):
             continue
         if exact == 0:
-            raise Wrong(f"{said}. Black and white need no luck: one step will do, and not less.")
+            raise Wrong(
+                f"{said}. With p = 0 or 1 the outcome is not random: T = 1, the least, is enough."
+            )
         if abs(steps - exact) < 1 and steps != round(steps):
             raise Wrong(f"{said}. T is a whole number: round up.")
         if steps == math.floor(exact):
             raise Wrong(f"{said}, rounded down: the error is still {_error(p, steps):.5f}.")
         if steps == math.ceil(exact) + 1:
-            raise Wrong(f"{said}, one step more than it needs.")
+            raise Wrong(f"{said}, one step more than necessary.")
         slips = {
             "The error enters squared: square both sides.": p * (1 - p) / error,
-            "The root is still over p (1 - p): square both sides.": math.sqrt(p * (1 - p)) / error,
-            "That is p / error^2. A coin flip has the variance p (1 - p).": p / error**2,
-            "That is enough for the worst p, 0.5. This one needs fewer.": 0.25 / error**2,
+            "p (1 - p) is still under the root: square both sides.": math.sqrt(p * (1 - p)) / error,
+            "That is p / error^2. A coin flip has variance p (1 - p).": p / error**2,
+            "That is enough for the worst p, 0.5. This one needs fewer steps.": 0.25 / error**2,
         }
         for words, slip in slips.items():
             if abs(steps - slip) <= 1:
                 raise Wrong(f"{said}. {words}")
         raise Wrong(
-            f"{said}; there the error is {_error(p, steps)}. T = {math.ceil(exact)} has it."
+            f"{said}; there the error is {_error(p, steps)}. T = {math.ceil(exact)} is enough."
         )
 
 
@@ -62,14 +64,14 @@ def bits_per_spike(answer, rng) -> None:
         if np.allclose(found, expected * math.log(2), rtol=1e-3):
             raise Wrong(f"{said}. Those are nats: a bit is a logarithm of base 2.")
         if np.allclose(found, 1 / expected, rtol=1e-3):
-            raise Wrong(f"{said}. Those are spikes per bit. Divide the other way round.")
+            raise Wrong(f"{said}. Those are spikes per bit. Take the inverse.")
         if not near(found[1], expected[1]):
             if near(found[1], bits / levels):
                 raise Wrong(f"{said}. The timed code has {levels} steps, but spends one spike.")
             raise Wrong(f"{said}. The timed code says {bits:.3f} bits with its one spike.")
         slips = {
             bits: "You did not divide the bits of the count by its spikes.",
-            bits / (levels - 1): "You took the most spikes that a count can have; take the mean.",
+            bits / (levels - 1): "You used the largest possible count; use the mean.",
             bits / levels: f"A count from 0 to {levels - 1} never has {levels} spikes.",
             2 * bits / levels: "The levels are 0 to K-1: their mean is (K - 1)/2, not K/2.",
             2 * bits / (levels + 1): "The levels start at 0, not at 1: their mean is (K - 1)/2.",
@@ -82,7 +84,7 @@ def bits_per_spike(answer, rng) -> None:
 
 @exercise(3, "the value of an OFF spike at step t is t / (T - 1); a silent channel says nothing.")
 def read_on_off(answer, rng) -> None:
-    """`read_on_off(on, off) -> [B, 1, 8, 8]`: what both channels say, after losses."""
+    """`read_on_off(on, off) -> [B, 1, 8, 8]`: decoded from both channels, after losses."""
     n = int(rng.integers(17, 41))
     x = torch.tensor(rng.uniform(0, 1, (6, 1, 8, 8)), dtype=torch.float32)
     trains = (ttfs_encode(part, n, silent_below=-1) for part in (x, 1 - x))
@@ -91,7 +93,7 @@ def read_on_off(answer, rng) -> None:
     heard_on, heard_off = on.sum(0), off.sum(0)
     neither = heard_on + heard_off == 0
     if isinstance(given, Tensor) and given.shape == x.shape and given[neither].isnan().any():
-        raise Wrong("Where neither channel fired you return NaN, 0 divided by 0. It should be 0.")
+        raise Wrong("Where neither channel fired you return NaN (0 divided by 0). It should be 0.")
     found = torch.from_numpy(array(given, tuple(x.shape), "the picture"))
     a, b, turned = ttfs_decode(on), 1 - ttfs_decode(off), ttfs_decode(off)
     both = (heard_on + heard_off).clamp_min(1)
@@ -99,13 +101,13 @@ def read_on_off(answer, rng) -> None:
     if _alike(found, expected):
         return
     slips = {
-        "That is what ON says alone. Where only OFF fired, take its value.": a,
-        "That is what OFF says alone, and a silent OFF reads as white. Where only ON fired, take "
-        "its value.": b,
+        "That uses ON alone. Where only OFF fired, take its value.": a,
+        "That uses OFF alone, and reads a silent OFF as white. Where only ON fired, take its "
+        "value.": b,
         "You average everywhere. A channel that lost its spike says nothing, not 0 or 1: take the "
         "other one alone.": (a + b) / 2,
-        "You average everywhere, and OFF as if it were ON.": (a + turned) / 2,
-        "OFF is turned round: there an early spike means dark.":
+        "You average everywhere, with OFF as if it were ON.": (a + turned) / 2,
+        "OFF is inverted: there an early spike means dark.":
             (heard_on * a + heard_off * turned) / both,
         "Where both fired you add them: take the mean.": heard_on * a + heard_off * b,
     }  # fmt: skip
@@ -119,7 +121,7 @@ def read_on_off(answer, rng) -> None:
 
 @exercise(4, "t.flatten(1).amin(1) is each picture's first step: subtract it, and divide by T - 1.")
 def read_relative(answer, rng) -> None:
-    """`read_relative(spikes, n_steps) -> [B, 1, 8, 8]`: each picture came late by its own delay."""
+    """`read_relative(spikes, n_steps) -> [B, 1, 8, 8]`: each picture is late by its own delay."""
     n = int(rng.integers(17, 41))
     x = torch.tensor(rng.uniform(-0.8, 1, (5, 1, 8, 8)), dtype=torch.float32).clamp_min(0)
     for k, pixel in enumerate(rng.integers(64, size=5).tolist()):
@@ -134,15 +136,15 @@ def read_relative(answer, rng) -> None:
         return
     late = t - t.flatten(1).amin(1).view(-1, 1, 1, 1)
     slips = {
-        "You read by the clock, and do not subtract the first spike's time.": 1 - t / (n - 1),
+        "You use absolute times: subtract the time of the first spike.": 1 - t / (n - 1),
         "You subtract the earliest spike of the whole batch: each picture has a delay of its own.":
             1 - (t - t.min()) / (n - 1),
-        "You subtract 12 ms. Nobody told you the delay, and here it is another.":
+        "You subtract 12 ms. The delay is unknown, and here it is different.":
             1 - (t - 12) / (n - 1),
-        "You divide by the length of the train. The code has n_steps, its last is n_steps - 1.":
+        "You divide by the length of the train. The code has n_steps, the last is n_steps - 1.":
             1 - late / (len(spikes) - 1),
         "You divide by n_steps. The darkest pixel fires at step n_steps - 1.": 1 - late / n,
-        "It is a negative: white comes first, and the first is 0 there.": late / (n - 1),
+        "It is inverted: white comes first, so the first spike means 1.": late / (n - 1),
     }  # fmt: skip
     if _alike(found, 1 - late / (n - 1)):
         raise Wrong(f"Black pixels go down to {found.min():.2f}: clamp at 0.")
@@ -157,7 +159,7 @@ def _alike(found: Tensor, expected: Tensor) -> bool:
 
 
 def _worst(found: Tensor, expected: Tensor, trains: dict[str, Tensor]) -> str:
-    """The pixel that is off by most, and when it fired."""
+    """The pixel with the largest error, and when it fired."""
     at = int((found - expected).abs().argmax())
     fired = []
     for name, train in trains.items():

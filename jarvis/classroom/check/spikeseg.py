@@ -1,4 +1,4 @@
-"""Checks of notebook 07: convergence by map, a detector that counts, a velocity, SMASH's groups."""
+"""Checks of notebook 07: convergence per map, counting events, velocity, SMASH groups."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,7 @@ from jarvis.stdp.spikeseg.instances import union_find
 
 @exercise(1, "w (1 - w), the mean over all axes but the first; then the share that is < limit.")
 def converged_share(answer, rng) -> None:
-    """`converged_share(weight, limit) -> C_l of each map, share below the limit`."""
+    """`converged_share(weight, limit) -> C_l of each map, fraction below the limit`."""
     for _ in range(3):
         n_maps, side = int(rng.choice([5, 7, 9])), int(rng.integers(3, 6))
         settled = rng.integers(2, size=(n_maps, 2, side, side)) + 0.0
@@ -23,7 +23,7 @@ def converged_share(answer, rng) -> None:
         kept = weight.double().numpy()
         products = kept * (1 - kept)
         expected = products.mean((1, 2, 3))
-        below = int(rng.integers(1, n_maps))  # of an odd number: never as many as above
+        below = int(rng.integers(1, n_maps))  # n_maps is odd: never as many below as above
         limit = float(np.sort(expected)[below - 1 : below + 1].mean())
         pair = answer(weight, limit)
         if not isinstance(pair, tuple | list) or len(pair) != 2:
@@ -31,7 +31,7 @@ def converged_share(answer, rng) -> None:
         if np.size(np.asarray(pair[0])) == 1:
             raise Wrong("Your C_l is one number, that of the whole layer. Each map has its own.")
         if np.shape(pair[0]) == (2,) or np.shape(pair[0]) == weight.shape[1:]:
-            raise Wrong("Your mean goes over the maps. They are the first axis, and should stay.")
+            raise Wrong("Your mean is over the maps. They are the first axis, which should stay.")
         _check_maps(array(pair[0], (n_maps,), "C_l"), kept, expected)
         if np.shape(pair[1]) != ():
             raise Wrong("The share should be one number, that of the maps below the limit.")
@@ -39,7 +39,7 @@ def converged_share(answer, rng) -> None:
         if near(share, below / n_maps):
             continue
         if share == below:
-            raise Wrong(f"{below} of {n_maps} maps are below; asked for is their share.")
+            raise Wrong(f"{below} of {n_maps} maps are below; return their fraction.")
         if near(share, 100 * below / n_maps):
             raise Wrong("That is in percent. A share lies between 0 and 1.")
         if near(share, 1 - below / n_maps):
@@ -47,7 +47,7 @@ def converged_share(answer, rng) -> None:
         if abs(share - (expected < 0.01).mean()) < 1e-6:
             raise Wrong(f"That is the share below 0.01. The limit was {limit:.4f}: use it.")
         if near(share, (products < limit).mean()):
-            raise Wrong("That is the share of *weights*. A map counts by its mean.")
+            raise Wrong("That is the share of *weights*. A map is judged by its mean.")
         raise Wrong(f"C_l is right. {below} of {n_maps} are below {limit:.4f}; you say {share:g}.")
 
 
@@ -56,7 +56,7 @@ def _check_maps(found: np.ndarray, kept: np.ndarray, expected: np.ndarray) -> No
         return
     slips = {
         "You sum over a map's weights. C_l is their mean.": (kept * (1 - kept)).sum((1, 2, 3)),
-        "You take the mean first. It is the mean of w (1 - w), not m (1 - m) of the mean m.": (
+        "You take the mean first. C_l is the mean of w (1 - w), not m (1 - m) of the mean m.": (
             (m := kept.mean((1, 2, 3))) * (1 - m)
         ),
         "That is the mean weight of each map. C_l is the mean of w (1 - w).": m,
@@ -79,9 +79,11 @@ def count_neighbours(answer, rng) -> None:
         dense = torch.tensor(rng.random(shape) < 0.2, dtype=torch.float32)
         found = answer(dense, least)
         if getattr(found, "shape", None) == (shape[0], 1, *shape[2:]):
-            raise Wrong("Your mask has an axis of 1 left from the channels: take [:, 0].")
+            raise Wrong("Your mask has an axis of size 1 left from the channels: take [:, 0].")
         if getattr(found, "shape", None) == shape:
-            raise Wrong("Your mask has an axis for ON and OFF. An event counts, whichever it is.")
+            raise Wrong(
+                "Your mask has an axis for ON and OFF. Events count regardless of polarity."
+            )
         mask = array(found, (shape[0], *shape[2:]), "the mask")
         if not np.isin(mask, (0, 1)).all():
             raise Wrong("A mask is True or False (or 0 and 1): compare the count with `least`.")
@@ -97,7 +99,7 @@ def count_neighbours(answer, rng) -> None:
     around = F.pad(dense.sum(1), (1, 1, 1, 1))[t, y : y + 3, x : x + 3].int().tolist()
     raise Wrong(
         f"Around a pixel (row {y}, column {x}) the counts of events are {around}. With least = "
-        f"{least} it should be {not mask[t, y, x]}, and you say {bool(mask[t, y, x])}."
+        f"{least} it should be {not mask[t, y, x]}, but you return {bool(mask[t, y, x])}."
     )
 
 
@@ -112,7 +114,7 @@ def _marked(dense: Tensor, least: int) -> np.ndarray:
 
 
 def _one_each(dense: Tensor) -> Tensor:
-    """A pixel with ON and OFF as one event."""
+    """ON and OFF of the same pixel counted as one event."""
     return F.pad(dense.amax(1, keepdim=True), (0, 0, 0, 0, 0, 1))
 
 
@@ -131,18 +133,18 @@ def _around(dense: Tensor, least: int, kernel: Tensor) -> np.ndarray:
 
 
 def _rolled(dense: Tensor) -> Tensor:
-    """Counts as torch.roll makes them: the picture goes on at its other side."""
+    """Counts by torch.roll, with periodic boundaries."""
     both = dense.sum(1)
     shifts = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
     return torch.stack([both.roll(shift, (1, 2)) for shift in shifts]).sum(0)
 
 
-#: What people mark instead, and what they are told.
+#: Common mistakes, and the feedback for each.
 _MARK_SLIPS: dict[str, Callable[[Tensor, int], np.ndarray]] = {
     "You also mark pixels without an event of their own.": (
         lambda dense, least: (_counts(dense) >= least).numpy()
     ),
-    "You ask for more than `least`. At least means >=.": (
+    "You require more than `least`. At least means >=.": (
         lambda dense, least: _marked(dense, least + 1)
     ),
     "You count the neighbours alone. The square holds the pixel's own events, too.": (
@@ -154,16 +156,16 @@ _MARK_SLIPS: dict[str, Callable[[Tensor, int], np.ndarray]] = {
     "You count ON events only. OFF events count as well.": (
         lambda dense, least: _marked(dense * torch.tensor([1.0, 0.0])[:, None, None], least)
     ),
-    "You count ON and OFF apart. Add them first.": _per_channel,
+    "You count ON and OFF separately. Add them first.": _per_channel,
     "A pixel with ON and OFF has two events; you count one.": (
         lambda dense, least: _marked(_one_each(dense), least)
     ),
-    "You add up the frames. Each is counted for itself.": (
+    "You add up the frames. Each is counted separately.": (
         lambda dense, least: (
             _marked(dense.sum(0, keepdim=True).expand_as(dense), least) & (dense.sum(1) > 0).numpy()
         )
     ),
-    "At the border you count what lies at the other side: torch.roll goes round.": (
+    "At the border you count pixels of the opposite side: torch.roll wraps around.": (
         lambda dense, least: ((_rolled(dense) >= least) & (dense.sum(1) > 0)).numpy()
     ),
 }
@@ -171,7 +173,7 @@ _MARK_SLIPS: dict[str, Callable[[Tensor, int], np.ndarray]] = {
 
 @exercise(3, "the frames that have pixels; the mean of each one's (y, x); slope by least squares.")
 def velocity(answer, rng) -> None:
-    """`velocity(step_masks) -> (vy, vx)` in pixels a frame."""
+    """`velocity(step_masks) -> (vy, vx)` in pixels per frame."""
     for _ in range(3):
         masks = _moving(rng)
         pair = answer(masks)
@@ -182,7 +184,7 @@ def velocity(answer, rng) -> None:
         if found.shape != (2,):
             raise Wrong(f"velocity should return two numbers, vy and vx, not {len(found)}.")
         if np.isnan(found).any():
-            raise Wrong("There is a NaN: a frame without pixels has no centre. Leave it out.")
+            raise Wrong("There is a NaN: a frame without pixels has no centre. Skip it.")
         seen = masks.flatten(1).any(1).nonzero()[:, 0].numpy()
         centres = np.array([np.argwhere(masks[t].numpy()).mean(0) for t in seen])
         corners = [np.argwhere(masks[t].numpy()) for t in seen]
@@ -193,22 +195,22 @@ def velocity(answer, rng) -> None:
         order, span = np.arange(len(seen)), centres[-1] - centres[0]
         through = (seen[:, None] * centres).sum(0) / (seen**2).sum()
         slips = {
-            "Your two numbers have changed places: y, the row, comes first.": expected[::-1],
-            "Your signs are turned: later minus earlier.": -expected,
-            "You number the frames that have pixels 0, 1, 2, ... A frame that was left out takes "
-            "its time all the same: use its number.": _slope(order, centres),
+            "Your two numbers are swapped: y, the row, comes first.": expected[::-1],
+            "Your signs are reversed: subtract earlier from later.": -expected,
+            "You number the frames that have pixels 0, 1, 2, ... A skipped frame still takes time: "
+            "use the original numbers.": _slope(order, centres),
             "You use the first and the last frame only. A straight line through all centres "
             "averages out their errors.": span / (seen[-1] - seen[0]),
-            "That is the way from the first to the last frame. Divide it by the time.": span,
+            "That is the distance from the first to the last frame. Divide it by the time.": span,
             "You divide by the number of frames; between n frames there are n - 1 steps.": (
                 span / len(masks)
             ),
-            "You take the mean of the steps from one seen frame to the next, whatever time lies "
+            "You average the steps from one non-empty frame to the next, whatever the time "
             "between them.": np.diff(centres, axis=0).mean(0),
             "You take the middle of the box. The centre is the mean of all pixels.": (
                 _slope(seen, middles)
             ),
-            "Your line goes through 0 at frame 0. Subtract the means of time and place first.": (
+            "Your line goes through 0 at frame 0. Subtract the means of time and position first.": (
                 through
             ),
         }
@@ -216,8 +218,8 @@ def velocity(answer, rng) -> None:
             if np.allclose(found, wanted, atol=1e-3):
                 raise Wrong(words)
         raise Wrong(
-            f"For an object that flies at vy = {expected[0]:.3f}, vx = {expected[1]:.3f} pixels a "
-            f"frame you return {found[0]:.3f} and {found[1]:.3f}."
+            f"For an object with vy = {expected[0]:.3f}, vx = {expected[1]:.3f} pixels per frame "
+            f"you return {found[0]:.3f} and {found[1]:.3f}."
         )
 
 
@@ -226,7 +228,7 @@ def _slope(times: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 
 def _moving(rng: np.random.Generator) -> Tensor:
-    """An object of random shape on its way over ten frames, two of them empty: ``[T, H, W]``."""
+    """An object of random shape moving over ten frames, two of them empty: ``[T, H, W]``."""
     start, way = rng.uniform(20, 40, 2), rng.choice([-1, 1], 2) * rng.uniform(0.6, 2.0, 2)
     masks = torch.zeros(10, 64, 64).bool()
     hidden = rng.choice(np.arange(1, 9), 2, replace=False)
@@ -256,13 +258,13 @@ def count_groups(answer, rng) -> None:
         if all(np.array_equal(found, [slip(s, t) for t in ts]) for found, s, ts in cases):
             raise Wrong(words)
     if all(np.array_equal(found, _groups(s, sorted(ts))) for found, s, ts in cases):
-        raise Wrong("You sort the thresholds. Keep their order: one number for each, in turn.")
+        raise Wrong("You sort the thresholds. Keep their order: one number for each.")
     found, scores, thresholds = wrong[0]
     k = int(np.argmax(found != _groups(scores, thresholds)))
     pairs = (scores.triu(1) > thresholds[k]).nonzero().tolist()
     raise Wrong(
         f"Of {len(scores)} spikes the pairs above {thresholds[k]:g} are {pairs}. You count "
-        f"{found[k]:g} groups, there are {_groups(scores, thresholds)[k]}."
+        f"{found[k]:g} groups; there are {_groups(scores, thresholds)[k]}."
     )
 
 
@@ -278,23 +280,23 @@ def _large(groups: list[int]) -> int:
     return sum(groups.count(k) > 1 for k in set(groups))
 
 
-#: What people count instead, and what they are told.
+#: Common mistakes, and the feedback for each.
 _GROUP_SLIPS: dict[str, Callable[[Tensor, float], int]] = {
-    "You join what scores *below* the threshold. Similar ones belong together.": (
+    "You join pairs *below* the threshold. Similar spikes belong together.": (
         lambda s, t: len(set(_joined(s, s < t)))
     ),
-    "You join what is >= the threshold. At 0 that joins all: ask for more than it.": (
+    "You join pairs >= the threshold. At 0 that joins all of them: use >.": (
         lambda s, t: len(set(_joined(s, s >= t)))
     ),
-    "That is the number of pairs. A group can hold many, and a lonely spike is a group, too.": (
+    "That is the number of pairs. A group can hold many, and a single spike is a group, too.": (
         lambda s, t: int((s > t).triu(1).sum())
     ),
-    "You take one group off for each pair. A pair within a group that is joined already takes "
-    "none off: union_find knows.": lambda s, t: len(s) - int((s > t).triu(1).sum()),
-    "You leave out spikes that are alone. Each is a group of its own.": (
+    "You subtract one group for each pair. A pair within an existing group does not count: "
+    "union_find handles this.": lambda s, t: len(s) - int((s > t).triu(1).sum()),
+    "You leave out single spikes. Each is a group of its own.": (
         lambda s, t: _large(_joined(s, s > t))
     ),
-    "That is the last group's number. They are counted from 0.": (
+    "That is the index of the last group. Indices start at 0.": (
         lambda s, t: max(_joined(s, s > t))
     ),
     "That is the number of spikes, whatever the threshold is.": lambda s, t: len(s),

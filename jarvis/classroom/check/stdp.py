@@ -1,4 +1,4 @@
-"""Checks of notebook 06: a balanced window, pairs, a mark that waits, a reward, the whole rule."""
+"""Checks of notebook 06: balanced window, pairs, eligibility trace, reward, the whole rule."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from jarvis.stdp.trace_rules import PairSTDP, ThreeFactorSTDP
 
 @exercise(1, "the area of one side of the window is A tau; set both sides equal.")
 def balance_window(answer, rng) -> None:
-    """`balance_window(a_plus, tau_plus, tau_minus) -> a_minus` without a drift by chance pairs."""
+    """`balance_window(a_plus, tau_plus, tau_minus) -> a_minus` without drift from chance pairs."""
     given = []
     for _ in range(3):
         a_plus, up, down = rng.uniform(0.002, 0.02), rng.uniform(8, 20), rng.uniform(25, 50)
@@ -25,13 +25,15 @@ def balance_window(answer, rng) -> None:
         if near(a_minus, expected):
             continue
         if near(a_minus, -expected):
-            raise Wrong("The size is right. a_minus is a size: the rule has the minus sign itself.")
+            raise Wrong("The size is right. a_minus is positive: the minus sign is in the rule.")
         if near(a_minus, a_plus * down / up):
-            raise Wrong("Upside down: the side that reaches further needs the lower peak.")
+            raise Wrong("It is upside down: the side that extends further needs the lower peak.")
         if near(a_minus, a_plus):
             raise Wrong("The peaks are equal now. What must be equal is the areas.")
         if near(a_minus, a_plus * up):
-            raise Wrong("That is the area of potentiation. Which height gives depression the same?")
+            raise Wrong(
+                "That is the area of potentiation. Which height gives depression the same area?"
+            )
         if near(a_minus, a_plus * math.expm1(1 / down) / -math.expm1(-1 / up)):
             raise Wrong("That balances sums over whole ms. Here s is continuous: integrate.")
         area = a_plus * up - a_minus * down
@@ -55,24 +57,24 @@ def tell_apart(answer, rng) -> None:
             continue
         n_pre, n_post = (int(train.sum()) for train in trains)
         if nearest == every == 0:
-            raise Wrong("Neither changes the weight. It takes spikes of both.")
+            raise Wrong("Neither changes the weight. It takes spikes of both neurons.")
         if nearest <= 0:
             raise Wrong(f"{said}. Both should be above 0: put the inputs before the output.")
         if n_pre == n_post == 1:
-            raise Wrong(f"{said}. One pair of spikes is the same to both.")
+            raise Wrong(f"{said}. A single pair of spikes is the same for both.")
         if n_pre == 1:
             raise Wrong(
-                f'{said}. To "nearest" each output spike pairs with the input spike before it, so '
-                "all of yours count in both. What it forgets is earlier input spikes."
+                f'{said}. In "nearest" each output spike pairs with the input spike before it, so '
+                "all of yours count in both. It ignores earlier input spikes."
             )
         if reached and near(every / nearest, reached[0], 1e-6):
             raise Wrong(
                 f"{said}, {every / nearest:.2f} times as much, whatever the factor is. More input "
-                f"spikes make it more; asked for was {factor:.2f}."
+                f"spikes increase it; the target was {factor:.2f}."
             )
         raise Wrong(
-            f"{said}, {every / nearest:.2f} times as much; asked for was {factor:.2f}. With "
-            f"{n_pre} input spikes it can be at most {n_pre}, and that only if they lie close."
+            f"{said}, {every / nearest:.2f} times as much; the target was {factor:.2f}. With "
+            f"{n_pre} input spikes it can be at most {n_pre}, and only if they are close together."
         )
 
 
@@ -85,15 +87,15 @@ def _trains(times) -> tuple[np.ndarray, np.ndarray]:
         whole = array(when, (len(when),) if hasattr(when, "__len__") else (), f"{name} spikes")
         steps = whole.reshape(-1)
         if (steps != steps.round()).any() or (steps < 0).any() or (steps > 99).any():
-            raise Wrong(f"The {name} spikes come at {steps.tolist()}: whole ms from 0 to 99 only.")
+            raise Wrong(f"The {name} spikes come at {steps.tolist()}: use whole ms from 0 to 99.")
         if len(np.unique(steps)) < len(steps):
-            raise Wrong(f"Two {name} spikes lie in the same ms: a neuron fires once a step.")
+            raise Wrong(f"Two {name} spikes lie in the same ms: a neuron fires once per step.")
         train[steps.astype(int)] = 1
     return trains[0], trains[1]
 
 
 def _changed(interaction: str, pre: np.ndarray, post: np.ndarray, **rule) -> float:
-    """What the library's rule does to one weight, without bounds."""
+    """Change of one weight by the library's rule, without bounds."""
     pair = PairSTDP(interaction=interaction, bounds="none", **rule)
     x, y = (torch.tensor(train, dtype=torch.float64).reshape(-1, 1, 1) for train in (pre, post))
     return pair.run(x, y, torch.zeros(1, 1, dtype=torch.float64))[0].item()
@@ -111,31 +113,33 @@ def wait_long_enough(answer, rng) -> None:
         if near(tau, -expected):
             raise Wrong("The size is right, the sign is not: the logarithm of a share is negative.")
         if near(tau, -delay / math.log1p(-share)):
-            raise Wrong(f"With that, {1 - share:.0%} are left: `share` is what is kept, not lost.")
+            raise Wrong(
+                f"With that, {1 - share:.0%} are left: `share` is the fraction kept, not lost."
+            )
         if near(tau, delay):
-            raise Wrong("After one tau 1/e is left, 37 %, whatever the share is: use it.")
+            raise Wrong("After one tau 1/e is left, 37 %, whatever the share is: use `share`.")
         if near(tau, -delay / math.log2(share)) or near(tau, -delay / math.log10(share)):
-            raise Wrong("The mark decays by powers of e: take the natural logarithm.")
+            raise Wrong("The trace decays by powers of e: take the natural logarithm.")
         if near(tau, 1 / expected) or near(tau, -math.log(share) / delay):
-            raise Wrong(f"{tau:.2g} is a rate, per ms. The time constant is one over it.")
+            raise Wrong(f"{tau:.2g} is a rate, per ms. The time constant is its inverse.")
         if near(tau, expected / 1000):
             raise Wrong("That is tau in seconds. Times are in ms here.")
         if tau <= 0:
             raise Wrong(f"A time constant of {tau:g} ms: it must be positive.")
         raise Wrong(
-            f"With your tau = {tau:.0f} ms a mark of {delay:.0f} ms is down to "
-            f"{math.exp(-delay / tau):.3f}, and asked for was {share:.3f}."
+            f"With your tau = {tau:.0f} ms the trace has decayed after {delay:.0f} ms to "
+            f"{math.exp(-delay / tau):.3f}; it should be {share:.3f}."
         )
 
 
 @exercise(4, "it must be able to weaken what used to be right, and be near 0 when all goes well.")
 def relearn(answer, rng) -> None:
-    """`relearn(correct, expected) -> signal`, with which a network learns, and learns anew."""
+    """`relearn(correct, expected) -> signal` with which a network learns, and relearns."""
 
     def told(correct: torch.Tensor, expected: float) -> torch.Tensor:
         signal = answer(correct, expected)
         alike = isinstance(signal, int | float) or getattr(signal, "shape", None) == ()
-        shape = () if alike else (len(correct),)  # a number is told to all alike
+        shape = () if alike else (len(correct),)  # a scalar is the same for all
         found = torch.tensor(array(signal, shape, "the signal"), dtype=torch.float32)
         return found.expand(len(correct))
 
@@ -144,22 +148,22 @@ def relearn(answer, rng) -> None:
     if torch.equal(right, wrong):
         raise Wrong("Your signal is the same for right and wrong responses: use `correct`.")
     if (right <= wrong).all():
-        raise Wrong("Your signal rewards what was wrong: turn its sign round.")
+        raise Wrong("Your signal rewards wrong responses: reverse its sign.")
     before, after, end = _relearned(told, seed_from(rng))
     if min(before, end) > 0.75:
         return
-    seen = f"{before:.0%} right before the turn, {after:.0%} after it, {end:.0%} at the end. "
+    seen = f"{before:.0%} right before the reversal, {after:.0%} after it, {end:.0%} at the end. "
     if torch.cat([right, wrong]).min() >= 0:
         raise Wrong(
-            seen + "Your signal is never negative: every weight climbs, and nothing that used to "
-            "be right is weakened."
+            seen + "Your signal is never negative: all weights grow, and nothing that used to be "
+            "right is weakened."
         )
     if torch.cat([right, wrong]).max() <= 0:
-        raise Wrong(seen + "Your signal is never positive: every weight falls in the end.")
+        raise Wrong(seen + "Your signal is never positive: all weights decrease in the end.")
     if torch.equal(right, right[:1].expand(5)) and torch.equal(wrong, wrong[:1].expand(5)):
         raise Wrong(
-            seen + "Your signal rewards also what was expected. So when all is right every weight "
-            "climbs, the wrong ones too: use `expected`."
+            seen + "Your signal also rewards what was expected. When all responses are right, all "
+            "weights grow, even the wrong ones: use `expected`."
         )
     raise Wrong(
         seen + f"With 50 % expected your signal is {right[2]:+.3f} for a right response and "
@@ -168,11 +172,11 @@ def relearn(answer, rng) -> None:
 
 
 def _relearned(signal: Callable, seed: int) -> tuple[float, float, float]:
-    """Notebook 06's task, smaller and with steps of 5 ms: accuracy before, at, long after a turn.
+    """A smaller task of notebook 06, in steps of 5 ms: accuracy before, at, long after a reversal.
 
-    40 blocks of 16 trials with one goal, 60 with the opposite.
+    40 blocks of 16 trials with one goal, then 60 with the opposite goal.
     """
-    dt, half, n = 5.0, 20, 16  # 100 ms of stimulus and 100 ms of waiting, 10 inputs a stimulus
+    dt, half, n = 5.0, 20, 16  # 100 ms of stimulus and 100 ms of delay, 10 inputs per stimulus
     neuron = LIFParams(tau=20.0, dt=dt, reset="zero", refractory=5.0)
     pair = PairSTDP(a_plus=0.2, a_minus=0.1, dt=dt)
     rule = ThreeFactorSTDP(pair=pair, tau_eligibility=500.0)
@@ -204,7 +208,7 @@ def _relearned(signal: Callable, seed: int) -> tuple[float, float, float]:
 def from_memory(answer, rng) -> None:
     """`from_memory(pre, post, a_plus, a_minus, tau_plus, tau_minus) -> dw` of one synapse."""
     pre, post = (rng.random((2, 200)) < 0.06).astype(float)
-    pre[[20, 50, 120]] = post[[20, 58, 110]] = 1  # a pair in one step, and one of each order
+    pre[[20, 50, 120]] = post[[20, 58, 110]] = 1  # a coincident pair, and one pair of each order
     a_plus, a_minus = rng.uniform(0.004, 0.01, 2)
     tau_plus, tau_minus = rng.uniform(10, 20), rng.uniform(25, 45)
     change = number(answer(pre, post, a_plus, a_minus, tau_plus, tau_minus), "the change")
@@ -217,24 +221,24 @@ def from_memory(answer, rng) -> None:
         if abs(change - _slipped(pre, post, rule, kind)) < 1e-6 * scale:
             raise Wrong(words)
     if abs(change - _slipped(post, pre, rule, "none")) < 1e-6 * scale:
-        raise Wrong("Pre and post have changed places: pre before post strengthens.")
+        raise Wrong("Pre and post are swapped: pre before post strengthens.")
     raise Wrong(
         f"For {pre.sum():.0f} input and {post.sum():.0f} output spikes in 200 ms you return "
-        f"{change:+.5f}, the definition gives {expected:+.5f}. Try one pair of spikes by hand."
+        f"{change:+.5f}; the definition gives {expected:+.5f}. Try one pair of spikes by hand."
     )
 
 
-#: What people write instead, and what they are told.
+#: Common mistakes, and the feedback for each.
 _SLIPS = {
     "sign": "The size is right, the sign is not: input before output strengthens.",
-    "own": "A spike of yours reads its own neuron's trace. It must read the other neuron's.",
-    "taus": "Your traces have each other's time constant: that of pre decays with tau_plus.",
-    "no decay": "Your traces never forget: multiply them by exp(-dt/tau) in every step.",
+    "own": "Your spikes read their own neuron's trace. They must read the other neuron's.",
+    "taus": "The time constants of your traces are swapped: that of pre decays with tau_plus.",
+    "no decay": "Your traces never decay: multiply them by exp(-dt/tau) in every step.",
     "euler": "Your factor is 1 - dt/tau, Euler's. The exact one is exp(-dt/tau).",
-    "leak": "An input spike of yours leaks before it is read: first decay, then add it.",
-    "late": "A pair in one step should strengthen: add pre to its trace before post reads it.",
-    "both": "A pair in one step counts twice: add post to its trace after pre has read it.",
-    "turned": "A pair in one step weakens. Here pre comes first: add it first, and post last.",
+    "leak": "Your input spikes decay before they are read: first decay, then add them.",
+    "late": "A coincident pair should strengthen: add pre to its trace before post reads it.",
+    "both": "A coincident pair counts twice: add post to its trace after pre has read it.",
+    "turned": "A coincident pair weakens. Here pre comes first: add it first, and post last.",
     "nearest": "Your traces are set to 1 by a spike, so only the last counts. Add 1 instead.",
     "only up": "You have potentiation alone. What does an input spike after an output spike do?",
     "only down": "You have depression alone. What does an output spike after an input spike do?",
@@ -242,7 +246,7 @@ _SLIPS = {
 
 
 def _slipped(pre: np.ndarray, post: np.ndarray, rule: dict[str, float], kind: str) -> float:
-    """The rule with one slip."""
+    """The rule with one mistake."""
     taus = rule["tau_plus"], rule["tau_minus"]
     fall, rise = (1 - 1 / tau if kind == "euler" else math.exp(-1 / tau) for tau in taus)
     if kind == "taus":

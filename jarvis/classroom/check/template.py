@@ -1,4 +1,4 @@
-"""Checks of notebook 00: a rheobase at any step, a refractory time, a missing test, soft bounds."""
+"""Checks of notebook 00: a rheobase for any dt, a refractory time, a missing test, soft bounds."""
 
 from collections.abc import Callable
 
@@ -15,21 +15,21 @@ Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 @exercise(1, "h = v is a quadratic equation in v. Which x gives it one solution, not two or none?")
 def rheobase_per_step(answer, rng) -> None:
-    """`rheobase_per_step(tau, dt) -> x`: the least constant input that makes the QIF neuron fire.
+    """`rheobase_per_step(tau, dt) -> x`: the smallest constant input at which the QIF neuron fires.
 
     With ``e = exp(-dt/tau)`` the step is a map whose two fixed points meet at
     ``x = (1 - sqrt(e)) / (1 + sqrt(e)) = tanh(dt / (4 tau))``.
     """
     for _ in range(3):
         tau = rng.uniform(8, 30)
-        dt = tau * rng.uniform(0.4, 0.9)  # coarse, so that an approximation shows
+        dt = tau * rng.uniform(0.4, 0.9)  # coarse, to expose approximations
         x, e = number(answer(tau, dt), "x"), float(exp_decay(tau, dt))
         expected = (1 - e**0.5) / (1 + e**0.5)
         if near(x, expected):
             continue
         for slip, words in (
-            (0.25, "That is the current. What is the input of one step that stands for it?"),
-            (dt / tau / 4, "That is right for a small dt only. Set h = v: no dt is too large."),
+            (0.25, "That is the current. What is the equivalent input per step?"),
+            (dt / tau / 4, "That is right only for a small dt. Set h = v, which holds for any dt."),
             ((1 - e) / 4, "1 - exp(-dt/tau) is the factor of the LIF neuron's constant_drive."),
             (1 - e, "That is the LIF neuron's rheobase. Here the leak depends on v."),
             (-expected, "The size is right, the sign is not: this input drives."),
@@ -39,7 +39,7 @@ def rheobase_per_step(answer, rng) -> None:
                 raise Wrong(words)
         given = f"x = {x:.5f} (tau {tau:.1f}, dt {dt:.2f} ms)"
         if x > expected:
-            raise Wrong(f"It fires with your {given}, but it does so with less as well.")
+            raise Wrong(f"It fires with your {given}, but also with less.")
         v = 0.0
         for _ in range(4000):
             v = e * v / (1 - (1 - e) * v) + x
@@ -62,7 +62,7 @@ def refractory_step(answer, rng) -> None:
         if _same(found, _run(_waiting, x, tau, n_wait + change)):
             raise Wrong(
                 f"Your neuron is silent for {n_wait + change} steps after a spike, not for "
-                f"{n_wait}: mind whether you set `left` before or after you count it down."
+                f"{n_wait}: check whether you set `left` before or after counting it down."
             )
     (spikes, v), (spikes_wanted, v_wanted) = found, expected
     if spikes.sum() == 0:
@@ -72,7 +72,7 @@ def refractory_step(answer, rng) -> None:
     at = (step, sample, unit)
     raise Wrong(
         f"With n_wait = {n_wait}, all is well up to step {step}. There neuron {unit} of sample "
-        f"{sample} has v = {v[at]:.3f} and {spikes[at]:.0f} spikes; by the definition "
+        f"{sample} has v = {v[at]:.3f} and {spikes[at]:.0f} spikes; the definition gives "
         f"{v_wanted[at]:.3f} and {spikes_wanted[at]:.0f}."
     )
 
@@ -106,7 +106,7 @@ def _same(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) ->
 
 
 def _waiting(x, v, left, n_wait, step):
-    """The definition: that of `lif_step` with a refractory time of n_wait steps."""
+    """The definition, as in `lif_step` with a refractory time of n_wait steps."""
     spikes, moved = step(x, v)
     ready = left <= 0
     spikes = spikes * ready
@@ -151,12 +151,12 @@ def _for_ever(x, v, left, n_wait, step):
     return spikes, held, torch.maximum(after, left)
 
 
-#: What people write instead, and what they are told.
+#: Common mistakes, and the feedback for each.
 _REFRACTORY_SLIPS = {
-    _no_wait: "Your neuron does not wait: nothing happens with `left`.",
-    _not_held: "Your neuron is silent, but v moves on while it waits: hold it where it was.",
+    _no_wait: "Your neuron does not wait: `left` has no effect.",
+    _not_held: "Your neuron is silent, but v changes while it waits: hold it where it was.",
     _not_silent: "Your v is held while it waits, but the spikes of `step` still come out.",
-    _to_zero: "Your v goes to 0 after a spike. Hold what `step` left there: it is the reset's job.",
+    _to_zero: "Your v goes to 0 after a spike. Hold what `step` returned: resetting is its job.",
     _held_at_zero: "Your v goes to 0 while it waits. It should be held where it was.",
     _shared: "One spike makes all of your neurons wait. `left` has a number for each of them.",
     _for_ever: "After its first spike your neuron is silent for good: count `left` down.",
@@ -165,20 +165,20 @@ _REFRACTORY_SLIPS = {
 
 @exercise(3, "run samples together, then each alone (v[:1], v[1:2], ...): is every v the same?")
 def each_alone(answer, rng) -> None:
-    """`each_alone(step) -> bool`: does no sample of ``step(x, v) -> spikes, v`` hear another?"""
+    """`each_alone(step) -> bool`: are the samples of ``step(x, v) -> spikes, v`` independent?"""
     right = [_Tried(_qif(rng)) for _ in range(3)]
     said = [_asked(answer, step) for step in right]
     broken = {kind: _Tried(_qif(rng, kind)) for kind in rng.permutation(list(_MIXED))}
     passed = {kind: _asked(answer, step) for kind, step in broken.items()}
     if not any(said) and all(passed.values()):
-        raise Wrong("The other way round: True is for a step that is right.")
+        raise Wrong("It is the other way round: return True for a correct step.")
     if not any(said):
         raise Wrong(
-            "Your function returns False of every step, a right one too. (If you compare with a "
-            "run of the same step, both must start from the same v.)"
+            "Your function returns False for every step, even a correct one. (If you compare with "
+            "a run of the same step, both must start from the same v.)"
         )
     if not all(said):
-        raise Wrong("Your function returns False of some steps that are right.")
+        raise Wrong("Your function returns False for some correct steps.")
     for kind, missed in passed.items():
         if not missed:
             continue
@@ -187,18 +187,20 @@ def each_alone(answer, rng) -> None:
         if not tried.calls:
             raise Wrong(f"{text} It never calls `step`.")
         if tried.most_samples < 2:
-            raise Wrong(f"{text} You run one sample only, so there is no other to hear.")
+            raise Wrong(
+                f"{text} You run only one sample, so there is no other that could affect it."
+            )
         if not tried.different:
-            raise Wrong(f"{text} All your samples get the same: give each its own input.")
+            raise Wrong(f"{text} All your samples get the same input: give each its own.")
         if not tried.one_fired:
             raise Wrong(
-                f"{text} There is nothing to see as long as all of your samples fire, or none: "
-                "take strong inputs for some (above 3), and start with different v."
+                f"{text} Nothing shows as long as all of your samples fire, or none: use strong "
+                "inputs for some (above 3), and start with different v."
             )
         raise Wrong(f"{text} Do you compare v as well as the spikes, after the step?")
 
 
-#: What is wrong with a step whose samples are not on their own.
+#: What is wrong with a step in which samples are not independent.
 _MIXED = {
     "input": "in it every sample gets the mean of all inputs",
     "reset": "in it a spike of one sample resets the same neuron of every sample",
@@ -207,7 +209,7 @@ _MIXED = {
 
 
 def _qif(rng, mixed: str = "") -> Step:
-    """One step of a quadratic integrate-and-fire neuron, of its own parameters."""
+    """One step of a quadratic integrate-and-fire neuron with random parameters."""
     e = float(exp_decay(rng.uniform(10, 30), 1.0))
     v_peak, v_reset = rng.uniform(1.3, 3.0), rng.uniform(-1.0, 0.5)
 
@@ -222,7 +224,7 @@ def _qif(rng, mixed: str = "") -> Step:
 
 
 class _Tried:
-    """A step that remembers what it was tried with."""
+    """A step that records the inputs of its calls."""
 
     def __init__(self, step: Step):
         self._step, self.calls, self.most_samples = step, 0, 0
@@ -255,37 +257,41 @@ def _asked(answer, step: _Tried) -> bool:
 
 @exercise(4, "up * (distance from w_max) - down * (distance from w_min)")
 def soft_change(answer, rng) -> None:
-    """`soft_change(up, down, weight, w_min, w_max) -> change`: pushes fade towards the bound."""
+    """`soft_change(up, down, weight, w_min, w_max) -> change`: it shrinks towards the bounds."""
     for _ in range(3):
         w_min, w_max = rng.uniform(-1.0, -0.2), rng.uniform(1.5, 3.0)
         up, down = torch.tensor(rng.uniform(0.01, 0.05, (2, 3, 4)))
         weight = torch.tensor(rng.uniform(w_min, w_max, (3, 4)))
-        weight[0, 0], up[0, 0], down[0, 0] = w_max - 0.01, 0.05, 0.01  # where hard bounds cut off
+        weight[0, 0], up[0, 0], down[0, 0] = (
+            w_max - 0.01,
+            0.05,
+            0.01,
+        )  # where hard bounds would clip
         weight[2, 3], up[2, 3], down[2, 3] = w_min + 0.01, 0.01, 0.05
         found = array(answer(up, down, weight, w_min, w_max), (3, 4), "the change")
         above, below, width = w_max - weight, weight - w_min, w_max - w_min
         if np.allclose(found, up * above - down * below, rtol=1e-6, atol=1e-9):
             continue
         for slip, words in (
-            (up - down, "There is no bound in it: near w_max the push up has to fade."),
+            (up - down, "There is no bound in it: near w_max the push up has to shrink."),
             ((weight + up - down).clamp(w_min, w_max) - weight,
              "These are hard bounds: full pushes, and then a wall."),
             (up * below - down * above,
-             "The distances are exchanged: a push up fades as the weight comes near w_max."),
-            (up * above + down * below, "`down` is a size: it has to be taken away."),
+             "The distances are swapped: a push up shrinks as the weight approaches w_max."),
+            (up * above + down * below, "`down` is positive: it has to be subtracted."),
             (up * above, "Only the push up is there: what does `down` do?"),
-            (up * above - down, "The push up is right. The push down fades as well, at w_min."),
-            (up - down * below, "The push down is right. The push up fades as well, at w_max."),
+            (up * above - down, "The push up is right. The push down shrinks as well, at w_min."),
+            (up - down * below, "The push down is right. The push up shrinks as well, at w_max."),
             (up * above - down * weight, "The push down is off: w_min need not be 0."),
             (up * (1 - weight) - down * weight, "That is right for bounds at 0 and 1 only."),
             ((up * above - down * below) / width,
              "You divide by the width of the range. Other definitions do so too; here, as in "
              "jarvis.stdp.trace_rules, `up` is the push at a distance of 1."),
             (weight + up * above - down * below,
-             "That is the weight afterwards. Asked is the change alone."),
-            ((up - down) * above * below / width, "One factor for both, which fades at both ends: "
+             "That is the new weight. Return only the change."),
+            ((up - down) * above * below / width, "One factor for both, which is 0 at both ends: "
              "a weight at w_min could then never leave it."),
-            ((up - down) * above * below, "One factor for both, which fades at both ends: "
+            ((up - down) * above * below, "One factor for both, which is 0 at both ends: "
              "a weight at w_min could then never leave it."),
         ):  # fmt: skip
             if np.allclose(found, slip, rtol=1e-6, atol=1e-9):

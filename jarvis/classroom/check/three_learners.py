@@ -1,4 +1,4 @@
-"""Checks of notebook 11: additions, additions until a decision, a break-even, and pruning."""
+"""Checks of notebook 11: additions, additions until a decision, break-even, and pruning."""
 
 import math
 
@@ -10,7 +10,7 @@ from jarvis.networks.costs import synaptic_operations
 
 
 def _weights(rng, n: int, m: int) -> torch.Tensor:
-    """Weights, some of which are pruned; each sender keeps another number of synapses."""
+    """Weights, some of them pruned; each sender keeps a different number of synapses."""
     weights = rng.normal(size=(n, m))
     weights[rng.random((n, m)) < rng.uniform(0.2, 0.8, (n, 1))] = 0.0
     weights[0], weights[-3:] = 0.0, rng.normal(size=(3, m))
@@ -46,11 +46,9 @@ def additions_of(answer, rng) -> None:
                 "nothing is added there."
             )
         if np.allclose(found, (fired @ weights.numpy()).sum(1), atol=1e-3):
-            raise Wrong(
-                "You add up the weights. What counts is how often one is added: weights != 0."
-            )
+            raise Wrong("You add up the weights. Count how often one is added: weights != 0.")
         if np.array_equal(found, fired @ (weights > 0).sum(1).numpy()):
-            raise Wrong("You count positive weights only. A negative one is added, too.")
+            raise Wrong("You count only positive weights. A negative one is added, too.")
         if np.array_equal(found, fired.sum(1)):
             raise Wrong(
                 "Those are the spikes. Each causes an addition at every synapse that it reaches."
@@ -61,7 +59,7 @@ def additions_of(answer, rng) -> None:
             )
         if np.allclose(found, fired.mean(1) * exist.sum(), rtol=1e-4):
             raise Wrong(
-                "Mean spikes times all synapses: right only if all neurons have equally many. "
+                "Mean spikes times all synapses is right only if all neurons have equally many. "
                 "Sum neuron by neuron."
             )
         k = int(np.argmax(found != expected))
@@ -80,7 +78,7 @@ def additions_until(answer, rng) -> None:
         sent[torch.tensor(rng.random((samples, n)) < 0.2)] = math.inf
         out = torch.tensor(rng.uniform(1.5, 6, (samples, classes)), dtype=torch.float32)
         out[torch.tensor(rng.random((samples, classes)) < 0.3)] = math.inf
-        out[0], out[1, 0] = math.inf, 3.0  # nobody decides; one who decides in time
+        out[0], out[1, 0] = math.inf, 3.0  # no decision; a decision in time
         out[1, 1:] = 5.0
         # One input never fires; one fires with the decision, one after it, one after all outputs.
         sent[0, -2], sent[1, -1], sent[1, -2], sent[1, -3] = math.inf, 3.0, 4.0, 5.5
@@ -104,7 +102,7 @@ def additions_until(answer, rng) -> None:
         none = np.isinf(end[:, 0])
         if np.array_equal(found[~none], expected[~none]) and not found[none].any():
             raise Wrong(
-                "Where no output fires you count nothing. There the network heard all of it."
+                "Where no output fires you count nothing. There the network received all spikes."
             )
         last = np.where(np.isfinite(out.numpy()), out.numpy(), -math.inf).max(1, keepdims=True)
         for late in (
@@ -118,7 +116,7 @@ def additions_until(answer, rng) -> None:
                 )
         if np.array_equal(found, m * ((sent.numpy() <= end) & finite).sum(1)):
             raise Wrong(
-                "The spikes are right. But a weight of 0 is no synapse: count weights != 0."
+                "The spikes are right, but a weight of 0 is no synapse: count weights != 0."
             )
         if np.array_equal(found, ((sent.numpy() <= end.min()) & finite) @ exist):
             raise Wrong("You take one decision for the whole batch: the smallest time of each row.")
@@ -129,9 +127,9 @@ def additions_until(answer, rng) -> None:
         )
 
 
-@exercise(3, "what does one neuron cost in each layer? The unknown is r spikes an input.")
+@exercise(3, "what does one neuron cost in each layer? The unknown is r spikes per input.")
 def break_even(answer, rng) -> None:
-    """`break_even(n_in, n_steps, n_states, add, multiply) -> spikes an input`."""
+    """`break_even(n_in, n_steps, n_states, add, multiply) -> spikes per input`."""
     for trial in range(4):
         n_in, n_states = int(rng.integers(50, 400)), int(rng.integers(2, 4))
         n_steps = int(rng.integers(5, 15)) if trial < 3 else n_in
@@ -145,35 +143,35 @@ def break_even(answer, rng) -> None:
         if expected < 0:
             if near(found, expected):
                 raise Wrong(
-                    f"With {n_steps} steps and {n_in} inputs you allow {found:.1f} spikes. Fewer "
-                    "than none cannot be: the updates alone cost more, so return 0."
+                    f"With {n_steps} steps and {n_in} inputs you allow {found:.1f} spikes, but "
+                    "there cannot be fewer than 0: the updates alone cost more, so return 0."
                 )
-            raise Wrong(
-                f"With {n_steps} steps the updates alone cost more: 0, and not {found:.3f}."
-            )
+            raise Wrong(f"With {n_steps} steps the updates alone cost more: 0, not {found:.3f}.")
         if near(found, product / add):
             raise Wrong(
-                "That forgets the updates: each step costs each neuron something, spikes or no."
+                "That forgets the updates: each step costs each neuron something, spike or not."
             )
         if near(found, multiply / add) or near(found, multiply / add * (1 - cost)):
             raise Wrong("A multiply-add is a multiplication and an addition: multiply + add.")
         if near(found, product / add * (1 - n_steps / n_in)):
-            raise Wrong("That is right for one state variable a neuron. Here there are n_states.")
+            raise Wrong("That is right for one state variable per neuron. Here there are n_states.")
         if near(found, product / add * (1 - cost) / n_steps):
-            raise Wrong("That is spikes a step. The question is how many in all.")
+            raise Wrong("That is spikes per step. The question is how many in total.")
         if near(found, product / add * (1 - cost) * n_in):
-            raise Wrong("That is the number of all inputs' spikes together. Asked is each input's.")
+            raise Wrong(
+                "That is the number of spikes of all inputs together. Return that of each input."
+            )
         if near(found, (n_in * product - n_steps * n_states * add) / (n_in * add)):
             raise Wrong("An update multiplies, too: it costs multiply + add.")
         raise Wrong(
             f"For {n_in} inputs, {n_steps} steps, {n_states} variables, add {add:.3f} and multiply "
-            f"{multiply:.3f} you return {found:.3f} spikes an input; it should be {expected:.3f}."
+            f"{multiply:.3f} you return {found:.3f} spikes per input; it should be {expected:.3f}."
         )
 
 
 @exercise(4, "a share says how many weights go: which are the nearest to 0 of the whole tensor?")
 def prune(answer, rng) -> None:
-    """`prune(weights, share) -> a copy with the smallest share of them 0`."""
+    """`prune(weights, share) -> a copy with the smallest of them set to 0`."""
     shapes = (int(rng.integers(4, 9)), int(rng.integers(4, 9))), (3, 2, 4, 4), (10, 7)
     for shape, rest in zip(shapes, (0.0, 0.3, 0.7), strict=True):  # the last two are rounded
         size = math.prod(shape)
@@ -194,20 +192,20 @@ def prune(answer, rng) -> None:
         if np.allclose(found, only(rank(abs(w)) >= gone)):
             continue
         if np.array_equal(found, w):
-            raise Wrong(f"Nothing is gone. A share of {share:.2f} of {size} weights is {gone}.")
+            raise Wrong(f"Nothing was pruned. A share of {share:.2f} of {size} weights is {gone}.")
         if np.allclose(found, only(rank(w) >= gone)):
-            raise Wrong("You take away the most negative weights. They are large: rank by abs().")
+            raise Wrong("You prune the most negative weights. They are large: rank by abs().")
         if np.allclose(found, only(rank(abs(w)) < size - gone)):
-            raise Wrong("You take away the largest weights. The smallest in size should go.")
+            raise Wrong("You prune the largest weights. Prune the smallest in absolute value.")
         if np.allclose(found, only(rank(abs(w)) >= size - gone)):
-            raise Wrong("You keep that share, and take away the rest. It is the share that goes.")
+            raise Wrong("You keep that share and prune the rest. It is the share to prune.")
         if np.allclose(found, only(abs(w) >= share)):
             raise Wrong(
-                "You take the share for a size, and cut below it. It is a number of weights."
+                "You use the share as a threshold on the weights. It is a fraction of their number."
             )
         zeros = int((found == 0).sum())
         if not np.allclose(found[found != 0], w[found != 0]):
-            raise Wrong("The weights that stay are changed. They should be as they were.")
+            raise Wrong("The remaining weights have changed. They should stay as they were.")
         if zeros != gone:
             about = ""
             if abs(zeros - share * size) < 1:
@@ -218,6 +216,6 @@ def prune(answer, rng) -> None:
             )
         row = np.argmax(found != only(rank(abs(w)) >= gone))
         raise Wrong(
-            f"The number that is gone is right, the choice is not: look at weight {row}, "
+            f"The number of pruned weights is right, the choice is not: look at weight {row}, "
             f"{w.flatten()[row]:g}. All weights are ranked together, not row by row."
         )

@@ -1,4 +1,4 @@
-"""Checks of notebook 12: a compiled loop, what is kept, what is written, truncation."""
+"""Checks of notebook 12: a compiled loop, memory kept, memory written, truncation."""
 
 import math
 import re
@@ -14,7 +14,7 @@ from jarvis.neurons.decay import exp_decay
 
 @exercise(1, "as row_by_row, with s and h made inside; only what is written to v[n] changes.")
 def zero_reset(answer, rng) -> None:
-    """`zero_reset(x, decay) -> s, h`, each ``[T, lanes]`` of the type of x; v begins at 0."""
+    """`zero_reset(x, decay) -> s, h`, each ``[T, lanes]`` of the dtype of x; v starts at 0."""
     for kind in (np.float64, np.float32):
         tau = rng.uniform(5, 40)
         decay = float(kind(exp_decay(tau, 1.0)))
@@ -34,7 +34,7 @@ def zero_reset(answer, rng) -> None:
 
 
 def _compare(s: np.ndarray, h: np.ndarray, x: np.ndarray, decay: float, tau: float) -> None:
-    """Wrong if s and h are not the layer's."""
+    """`Wrong` if s and h differ from the layer's."""
     with torch.no_grad():
         layer = LIFLayer(tau, reset="zero")
         expected = layer(torch.tensor(x))[0].numpy()
@@ -55,19 +55,19 @@ def _compare(s: np.ndarray, h: np.ndarray, x: np.ndarray, decay: float, tau: flo
     )
 
 
-#: What people write instead, and what they are told.
+#: Common mistakes, and the feedback for each.
 _SLIPS = {
     "subtract": "Your reset still subtracts 1. It should set v to 0 after a spike.",
     "none": "Your neurons fire, but v is not reset: v = h (1 - s).",
-    "greater": "At h = 1 exactly yours is silent. A spike comes where h >= 1.",
+    "greater": "At exactly h = 1 your neuron is silent. It should spike where h >= 1.",
     "one lane": "All lanes share one v in your loop. Each needs its own: v is an array.",
-    "after": "The spikes are right. Your h is that after the reset; keep it as it was before.",
-    "notebook": "Your factor is that of tau = 20 ms. Use the argument decay.",
+    "after": "The spikes are right. Your h is from after the reset; keep it from before.",
+    "notebook": "Your factor is that of tau = 20 ms. Use the argument `decay`.",
 }
 
 
 def _run(x: np.ndarray, decay: float, slip: str) -> tuple[np.ndarray, np.ndarray]:
-    """The loop with one slip."""
+    """The loop with one mistake."""
     decay = float(exp_decay(20.0, 1.0)) if slip == "notebook" else decay
     s, h, v = np.empty_like(x), np.empty_like(x), np.zeros(x.shape[1], x.dtype)
     for t, n in np.ndindex(*x.shape):
@@ -85,7 +85,7 @@ def kept_per_element(answer, rng) -> None:
     kinds = (torch.float32, torch.float64)
     told = [number(answer(kind.itemsize), "the number of bytes") for kind in kinds]
     if told == [8, 8]:
-        raise Wrong("8 bytes is right for numbers of 4 bytes only: use the argument.")
+        raise Wrong("8 bytes is right only for numbers of 4 bytes: use the argument.")
     for kind, found in zip(kinds, told, strict=True):
         n, size = int(rng.integers(8, 24)), kind.itemsize
         layer = RecurrentLIFLayer(n, tau=20.0).to(kind)
@@ -95,14 +95,16 @@ def kept_per_element(answer, rng) -> None:
             continue
         said = f"With numbers of {size} bytes you predict {found:g}"
         if found == size:
-            raise Wrong(f"{said}: h alone. The gradient of the weight needs one thing more.")
+            raise Wrong(
+                f"{said}: h alone. The gradient of the weight needs something else as well."
+            )
         if found == size + 1:
-            raise Wrong(f"{said}. A spike needs no more than a byte, but spikes are floats here.")
+            raise Wrong(f"{said}. A byte would be enough for a spike, but spikes are floats here.")
         if found == size + 1 / 8:
-            raise Wrong(f"{said}. A spike needs no more than a bit, but spikes are floats here.")
+            raise Wrong(f"{said}. A bit would be enough for a spike, but spikes are floats here.")
         if found == 3 * size:
             raise Wrong(f"{said}: one thing too many. x is not needed, and v follows from h and s.")
-        raise Wrong(f"{said}; autograd keeps {measured:.2f} bytes an element.")
+        raise Wrong(f"{said}; autograd keeps {measured:.2f} bytes per element.")
 
 
 def _kept(run) -> int:
@@ -114,14 +116,14 @@ def _kept(run) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        result = run()  # held while its storage must not be used again
+        result = run()  # keeps a reference, so that its storage is not reused
     del result
     return sum(kept.values())
 
 
 @exercise(3, "solve 8 T + c = 40 ratio for T, and round up.")
 def steps_for(answer, rng) -> None:
-    """`steps_for(ratio) -> T` from which on ``x[t]`` writes `ratio` times what unbind writes."""
+    """`steps_for(ratio) -> T` from which ``x[t]`` writes `ratio` times as much as unbind."""
     short, long = (_written(lambda x: [x[t] for t in range(len(x))], T) for T in (40, 80))
     slope, unbound = (long - short) / 40, _written(lambda x: x.unbind(0), 80)
     c = short - 40 * slope
@@ -132,7 +134,7 @@ def steps_for(answer, rng) -> None:
             continue
         said = f"For {ratio:g} times you return {found:g}"
         if found == math.floor(exact):
-            raise Wrong(f"{said}: that is one step too few. Round up.")
+            raise Wrong(f"{said}, which is one step too few. Round up.")
         if abs(found - exact) < 1:
             raise Wrong(f"{said}. T is a whole number of steps: round up.")
         if abs(found - ratio * unbound / slope) < 1:
@@ -148,7 +150,7 @@ def steps_for(answer, rng) -> None:
 
 
 def _written(rows, n_steps: int) -> float:
-    """Bytes an element of x that the backward pass of a loop over rows(x) writes."""
+    """Bytes per element of x that the backward pass of a loop over rows(x) writes."""
     x, state, spikes = torch.rand(n_steps, 1, 4).requires_grad_(), None, []
     for x_t in rows(x):
         s, state = lif_step(x_t, state, LIFParams(tau=20.0))
@@ -160,7 +162,7 @@ def _written(rows, n_steps: int) -> float:
 
 
 class _Written(TorchDispatchMode):
-    """Counts the bytes that operations write."""
+    """Counts the bytes written by operations."""
 
     bytes = 0
 
@@ -173,7 +175,7 @@ class _Written(TorchDispatchMode):
 
 @exercise(4, "for each piece: kept_bytes(lambda: layer(piece, state)), backward, state.detach().")
 def in_pieces(answer, rng) -> None:
-    """`in_pieces(layer, x, g, length) -> spikes, gradient of x, most bytes kept at one time`."""
+    """`in_pieces(layer, x, g, length) -> spikes, gradient of x, largest number of bytes kept`."""
     n_pieces, length = int(rng.integers(3, 6)), int(rng.integers(8, 15))
     layer = LIFLayer(rng.uniform(10, 40))
     shape = (n_pieces * length, 3, 16)
@@ -184,12 +186,12 @@ def in_pieces(answer, rng) -> None:
     except Wrong as wrong:
         if re.search("second time|already been freed", str(wrong)):
             raise Wrong(
-                "A backward pass ran into the piece before, whose graph is gone: carry "
+                "A backward pass reached the previous piece, which no longer has a graph: pass "
                 "state.detach() to the next piece."
             ) from None
         raise
     if not isinstance(found, tuple | list) or len(found) != 3:
-        raise Wrong("in_pieces should return three: spikes, the gradient of x, and bytes.")
+        raise Wrong("in_pieces should return three things: spikes, the gradient of x, and bytes.")
     spikes, gradient = array(found[0], shape, "spikes"), array(found[1], shape, "the gradient")
     most = number(found[2], "the number of bytes")
     s_cut, g_cut, kept = _pieces(layer, x, g, length)
@@ -197,28 +199,28 @@ def in_pieces(answer, rng) -> None:
     _, g_whole, all_kept = _pieces(layer, x, g, len(x))
     if not np.array_equal(spikes, s_cut):
         if np.array_equal(spikes, s_apart):
-            raise Wrong("Each of your pieces begins at rest: give the layer the state before it.")
+            raise Wrong("Each of your pieces starts at rest: pass the previous state to the layer.")
         raise Wrong(f"{(spikes != s_cut).sum()} spikes differ from those of the whole sequence.")
     if np.allclose(gradient, g_whole):
         raise Wrong("That is the gradient of the whole sequence: nothing is cut yet.")
     if not np.allclose(gradient, g_cut):
         rows = np.flatnonzero(~np.isclose(gradient, g_cut).all((1, 2)))
         raise Wrong(
-            f"The gradient is not that of the pieces in {len(rows)} of {len(x)} steps, first in "
-            f"step {rows[0]} (length {length})."
+            f"The gradient differs from that of the pieces in {len(rows)} of {len(x)} steps, first "
+            f"in step {rows[0]} (length {length})."
         )
     if near(most, kept, 0.1):
         return
     if near(most, n_pieces * kept, 0.1) or near(most, all_kept, 0.1):
         raise Wrong(
-            f"{most:.0f} bytes are those of all pieces. What a piece keeps is free after its "
-            "backward pass: the most at one time is the largest of them."
+            f"{most:.0f} bytes is the sum over all pieces. What a piece keeps is freed after its "
+            "backward pass: the most at one time is that of the largest piece."
         )
-    raise Wrong(f"One piece keeps {kept} bytes, and you say {most:.0f}.")
+    raise Wrong(f"One piece keeps {kept} bytes, but you return {most:.0f}.")
 
 
 def _pieces(layer, x, g, length: int, carry: bool = True) -> tuple[np.ndarray, np.ndarray, int]:
-    """The definition: spikes, the gradient of x, most bytes kept."""
+    """The definition: spikes, the gradient of x, the largest number of bytes kept."""
     state, rows, most = None, [], 0
     for x_piece, g_piece in zip(x.split(length), g.split(length), strict=True):
         leaf = x_piece.clone().requires_grad_()

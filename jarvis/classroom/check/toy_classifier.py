@@ -1,4 +1,4 @@
-"""Checks of notebook 04: a surrogate, the length of a code, a loss with targets, a cure."""
+"""Checks of notebook 04: a surrogate, the length of a code, a loss with target rates, a cure."""
 
 import math
 
@@ -16,7 +16,7 @@ from jarvis.training.devices import seeded
 
 @exercise(1, "square slope times x, halve it, and take exp() of minus that.")
 def gaussian(answer, rng) -> None:
-    """`gaussian(x, slope) -> exp(-(slope x)^2 / 2)`, a tensor of the shape of x."""
+    """`gaussian(x, slope) -> exp(-(slope x)^2 / 2)`, a tensor with the shape of x."""
     for _ in range(3):
         k, x = rng.uniform(1.5, 6.0), torch.tensor(rng.uniform(-1.5, 1.5, (4, 25)))
         given = answer(x, k)
@@ -37,16 +37,16 @@ def gaussian(answer, rng) -> None:
                 torch.exp(-0.5 * (x / k).square()),
             "That is a density, of area 1. This bump has the height 1.":
                 k / math.sqrt(2 * math.pi) * expected,
-            "It has the height of the slope. This bump has the height 1.": k * expected,
-            "It grows away from the threshold: the sign in the exponent.": 1 / expected,
-            "That is the spike. Asked is the bump in place of its derivative.": (x >= 0).double(),
+            "Its height is the slope. This bump has the height 1.": k * expected,
+            "It grows away from the threshold: check the sign in the exponent.": 1 / expected,
+            "That is the spike. Return the bump that replaces its derivative.": (x >= 0).double(),
         }  # fmt: skip
         for words, slip in slips.items():
             if np.allclose(found, slip, atol=1e-6):
                 raise Wrong(words)
         i = int(np.argmax(abs(found - expected.numpy())))
         raise Wrong(
-            f"At x = {x.flatten()[i]:.3f} with slope {k:.2f} you return {found.flat[i]:.4f}, the "
+            f"At x = {x.flatten()[i]:.3f} with slope {k:.2f} you return {found.flat[i]:.4f}; the "
             f"definition gives {expected.flatten()[i]:.4f}."
         )
 
@@ -69,7 +69,7 @@ def shortest_code(answer, rng) -> None:
             continue
         said = f"For an accuracy of {accuracy:.4f} you return T = {steps:g}"
         if steps == math.floor(exact):
-            raise Wrong(f"{said}, rounded down: its ceiling is {_ceiling(steps):.4f} only.")
+            raise Wrong(f"{said}, rounded down: its ceiling is only {_ceiling(steps):.4f}.")
         if abs(steps - exact) < 1 and steps != round(steps):
             raise Wrong(f"{said}. T is a whole number: round up.")
         if steps == math.ceil(exact) + 1:
@@ -78,7 +78,7 @@ def shortest_code(answer, rng) -> None:
         slips = {
             "That solves rho^2 = T / (T + 1).": exact / 2,
             "That solves rho = T / (T + 2): rho is squared there.": 2 * rho / (1 - rho),
-            "The ceiling is 1/2 + ...: take the half away before the sine.":
+            "The ceiling is 1/2 + ...: subtract the half before taking the sine.":
                 2 * plain**2 / (1 - plain**2),
         }  # fmt: skip
         for words, slip in slips.items():
@@ -86,7 +86,7 @@ def shortest_code(answer, rng) -> None:
                 raise Wrong(f"{said}. {words}")
         if steps < 1:
             raise Wrong(f"{said}. A code has at least one step.")
-        enough = "more than is asked" if steps > exact else "too little"
+        enough = "more than necessary" if steps > exact else "too little"
         raise Wrong(f"{said}. Its ceiling is {_ceiling(steps):.4f}: {enough}.")
 
 
@@ -112,8 +112,8 @@ def target_loss(answer, rng) -> None:
         _slipped_loss(found, expected.item(), counts.detach(), right, n)
         if not isinstance(loss, Tensor) or not loss.requires_grad:
             raise Wrong(
-                "The number is right, but no gradient can flow back from it to counts: no .item(), "
-                ".detach(), numpy or float() on the way."
+                "The number is right, but no gradient can flow back from it to counts: avoid "
+                ".item(), .detach(), numpy and float()."
             )
         (gradient,) = torch.autograd.grad(loss, counts)
         (wanted,) = torch.autograd.grad(expected, counts)
@@ -135,23 +135,23 @@ def _slipped_loss(found: float, expected: float, counts: Tensor, right: Tensor, 
     slips = {
         "The counts are not divided by n_steps: the targets are spikes per step.":
             (counts - wanted).square().mean(),
-        "It is measured in spikes. Divide the counts by n_steps, not multiply the targets.":
+        "It is measured in spikes. Divide the counts by n_steps; do not multiply the targets.":
             (off * n).square().mean(),
         "The targets are swapped: the right class fires at 60 %, the other one at 10 %.":
             (counts / n - torch.where(right, 0.1, 0.6)).square().mean(),
-        "Class 1 is to fire at 60 % here, whatever y is.": (counts / n - always).square().mean(),
-        "Class 0 is to fire at 60 % here, whatever y is.":
+        "Here class 1 should fire at 60 %, whatever y is.": (counts / n - always).square().mean(),
+        "Here class 0 should fire at 60 %, whatever y is.":
             (counts / n - always.flip(0)).square().mean(),
-        "Only the right class is asked for 60 %: ask the other one for 10 % too.":
+        "Only the right class has a target (60 %): give the other one 10 %.":
             off[right].square().mean(),
-        "Only the other class is asked for 10 %: ask the right one for 60 % too.":
+        "Only the other class has a target (10 %): give the right one 60 %.":
             off[~right].square().mean(),
-        "Both classes are asked for 60 %.": (counts / n - 0.6).square().mean(),
+        "Both classes have the target 60 %.": (counts / n - 0.6).square().mean(),
         "The errors are summed, not averaged: it would depend on the batch.": off.square().sum(),
         "The two classes are summed, not averaged.": off.square().sum(1).mean(),
         "Those are absolute errors: square them.": off.abs().mean(),
-        "That is the root of it: leave the mean of the squares as it is.": math.sqrt(expected),
-        "That is cross-entropy, which pushes the counts apart without end.":
+        "That is its square root: return the mean of the squares itself.": math.sqrt(expected),
+        "That is cross-entropy, which pushes the counts apart indefinitely.":
             nn.functional.cross_entropy(counts, right.int().argmax(1)),
         "It is 0, whatever the network does.": 0.0,
     }  # fmt: skip
@@ -185,24 +185,26 @@ def ill_and_cured(answer, rng) -> None:
     if ill is cured:
         raise Wrong("The two are one and the same network: call build() twice.")
     if repr(ill.neurons) != repr(build().neurons):
-        raise Wrong("The ill network has other neurons. Make it ill by its weights or biases.")
+        raise Wrong("The ill network has different neurons. Make it ill by its weights or biases.")
     complaints, rate = _of_layer(ill, batch)
     if not any("saturated" in complaint for complaint in complaints):
         said = f"It says: {complaints[0]}." if complaints else "It finds nothing wrong with it."
         raise Wrong(
             f"diagnose does not call the ill layer saturated: it fires {rate:.2f} spikes per "
-            f"step. {said} Change its weights or biases more, or the other way."
+            f"step. {said} Change its weights or biases more, or in the other direction."
         )
     other = [k for k, v in ill.state_dict().items() if not torch.equal(v, cured.state_dict()[k])]
     if other:
-        raise Wrong(f"The cured network has another {other[0]}: load_state_dict of the ill one.")
+        raise Wrong(
+            f"The cured network has a different {other[0]}: load_state_dict of the ill one."
+        )
     if repr(cured.neurons) == repr(ill.neurons):
         raise Wrong(
             "The cured network has the same neurons as the ill one: give build() an option."
         )
     complaints, _ = _of_layer(cured, batch)
     if complaints:
-        raise Wrong(f"diagnose still complains of the cured one: {complaints[0]}.")
+        raise Wrong(f"diagnose still complains about the cured one: {complaints[0]}.")
 
 
 def _of_layer(net: SpikingMLP, batch: tuple[Tensor, Tensor]) -> tuple[list[str], float]:

@@ -1,8 +1,8 @@
-"""The mechanism of the checks: an exercise, what its check found out, and how that is said.
+"""The mechanism of the checks: an exercise, the result of its check, and how it is reported.
 
-A check is a function of an answer and of a random generator. It tries the answer on fresh input
-and raises `Wrong`, in words, or returns. `exercise` makes of it what a learner calls: it says one
-line, never raises, and returns a `Verdict`.
+A check is a function of an answer and a random generator. It tests the answer on fresh input and
+either returns or raises `Wrong` with an explanation. `exercise` turns it into what a learner calls:
+it prints the result, never raises, and returns a `Verdict`.
 """
 
 import secrets
@@ -18,21 +18,21 @@ import torch
 
 
 class Wrong(Exception):
-    """An answer is wrong; the message says what it did, what that points to, where to look."""
+    """An answer is wrong; the message says what it did, the likely mistake, and where to look."""
 
 
 class Unanswered(Exception):
-    """There is no answer yet: the stub is as it was."""
+    """There is no answer yet: the stub is unchanged."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found: true in a condition if the answer was right.
+    """The result of a check: true in a condition if the answer was right.
 
     Args:
         passed: whether the answer was right.
-        words: what was said.
-        seed: of the random input, so that `check.name(answer, seed=...)` tries the same again.
+        words: the text that was printed.
+        seed: of the random input; `check.name(answer, seed=...)` repeats the same test.
     """
 
     passed: bool
@@ -43,15 +43,15 @@ class Verdict:
         return self.passed
 
     def _ipython_display_(self) -> None:
-        """Nothing: the words stand there already."""
+        """Show nothing: the text has already been printed."""
 
 
 class Exercise:
     """A check that a learner calls with an answer; made by `exercise`.
 
     Args:
-        number: as in the notebook.
-        hint: what is said while there is no right answer.
+        number: number of the exercise in the notebook.
+        hint: shown as long as there is no right answer.
         test: `(answer, rng)`; raises `Wrong`.
     """
 
@@ -60,7 +60,7 @@ class Exercise:
         update_wrapper(self, test)
 
     def __call__(self, answer: Any = None, *, seed: int | None = None) -> Verdict:
-        """Try an answer on random input, anew each time; say and return what was found."""
+        """Test an answer on new random input; print and return the result."""
         seed = secrets.randbits(32) if seed is None else seed
         passed, words = True, "right."
         try:
@@ -72,7 +72,7 @@ class Exercise:
             passed, words = False, "no answer yet."
         except Wrong as wrong:
             passed, words = False, f"not yet. {wrong}"
-        except Exception as error:  # of the check, at an answer that nobody foresaw
+        except Exception as error:  # an error of the check itself, for an unforeseen answer
             passed, words = False, f"not yet. Your answer cannot be used: {_named(error)}."
         words = f"Exercise {self.number}: {words}" + ("" if passed else f"\n  Hint: {self.hint}")
         print(words)
@@ -80,11 +80,11 @@ class Exercise:
 
 
 def exercise(number: int, hint: str) -> Callable[[Callable], Exercise]:
-    """Make of a function `(answer, rng)` that raises `Wrong` the check of an exercise.
+    """Decorator that turns a function `(answer, rng)` that raises `Wrong` into an exercise check.
 
     Args:
-        number: of the exercise in its notebook.
-        hint: what a learner is told who has no answer, or a wrong one.
+        number: number of the exercise in its notebook.
+        hint: shown when the answer is missing or wrong.
 
     >>> @exercise(1, "2 and 2")
     ... def four(answer, rng):
@@ -102,10 +102,10 @@ def exercise(number: int, hint: str) -> Callable[[Callable], Exercise]:
 
 
 class Watched:
-    """A learner's function: what goes wrong in a call is told in words.
+    """A learner's function, with errors in a call reported in words.
 
-    A first call that returns None is a stub (`Unanswered`). Arrays that it is given are copies, and
-    one that it changes is `Wrong`: the next line of the learner would find other data.
+    If the first call returns None it is a stub (`Unanswered`). Arrays are passed as copies, and
+    changing one is `Wrong`, because the learner's next line would see different data.
     """
 
     def __init__(self, function: Callable):
@@ -129,7 +129,7 @@ class Watched:
         return result
 
     def _line(self, error: Exception) -> str:
-        """Where in the learner's own lines it happened."""
+        """The learner's own line in which it happened."""
         code = getattr(self._function, "__code__", None)
         if not isinstance(code, CodeType):
             return ""
@@ -148,12 +148,14 @@ def number(value: Any, what: str = "your answer") -> float:
     except (TypeError, ValueError):
         raise Wrong(f"{what} should be a number, but is {value!r:.60}.") from None
     if not np.isfinite(found):
-        raise Wrong(f"{what} is {found}: a division by 0, or the logarithm of 0, or of less?")
+        raise Wrong(
+            f"{what} is {found}: a division by 0, or the logarithm of 0 or a negative number?"
+        )
     return found
 
 
 def array(value: Any, shape: tuple[int, ...], what: str = "your answer") -> np.ndarray:
-    """A float array of a shape, finite, or `Wrong`."""
+    """A finite float array of the given shape, or `Wrong`."""
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
     if value is None:
@@ -170,17 +172,17 @@ def array(value: Any, shape: tuple[int, ...], what: str = "your answer") -> np.n
 
 
 def seed_from(rng: np.random.Generator) -> int:
-    """A seed for what is drawn otherwise than by `rng`."""
+    """A seed for random draws that do not use `rng`."""
     return int(rng.integers(2**31))
 
 
 def generator_from(rng: np.random.Generator) -> torch.Generator:
-    """A generator of torch, seeded by `rng`."""
+    """A torch generator, seeded by `rng`."""
     return torch.Generator().manual_seed(seed_from(rng))
 
 
 def near(found: float, expected: float, tolerance: float = 1e-3) -> bool:
-    """Whether a number is the expected one, up to a share of it."""
+    """Whether a number equals the expected one, within a relative tolerance."""
     return abs(found - expected) <= tolerance * max(abs(expected), 1e-12)
 
 

@@ -1,4 +1,4 @@
-"""The box of an explorer: sliders, what the pointer does, a line for what is wrong, a picture."""
+"""The box of an explorer: sliders, pointer interaction, a line for errors, and a picture."""
 
 import html
 import warnings
@@ -15,22 +15,22 @@ from jarvis.classroom.explorers.pointer import Pointer
 
 NEEDS = "it needs anywidget, pip install 'jarvis-snn[lab]'"
 
-KEPT_ERRORS = 100  #: an explorer keeps that many of the last
+KEPT_ERRORS = 100  #: number of recent errors that an explorer keeps
 
 WIDE = {"description_width": "190px"}
 
 ROW = {"width": "460px"}
 
-_DIGITS = ".6"  # d3's format: as many digits as the number has, up to six: 0.0525, 20
+_DIGITS = ".6"  # d3's format: as many digits as needed, up to six: 0.0525, 20
 
-# As wide as it was drawn, so that text stays sharp; narrower where the page is.
+# As wide as it was drawn, so that text stays sharp; narrower if the page is.
 _PICTURE = {"width": "auto", "max_width": "100%", "align_self": "flex-start", "margin": "0"}
 
-_MESSAGE = {"min_height": "28px"}  # a line is kept free, so that one that comes moves nothing
+_MESSAGE = {"min_height": "28px"}  # reserves a line, so that a message does not shift the layout
 
 
 def slider(label: str, value: float, low: float, high: float, step: float) -> Any:
-    """A slider over numbers; over integers if all four are."""
+    """A slider for numbers; for integers if all four values are integers."""
     more = {"min": low, "max": high, "step": step, "description": label, "style": WIDE}
     if all(isinstance(x, int) for x in (value, low, high, step)):
         return ipywidgets.IntSlider(value=value, layout=ROW, **more)
@@ -45,31 +45,31 @@ def choice(label: str, value: Any, options: Any) -> Any:
 
 
 class PointerHandler(NamedTuple):
-    """What the pointer does to an explorer's picture."""
+    """How an explorer reacts to the pointer on its picture."""
 
-    #: the pointer's events, the settings now -> new values of settings; none: nothing is drawn
+    #: (pointer events, current settings) -> new values of settings; if empty, nothing is redrawn
     react: Callable[[list[Pointer], Any], dict[str, Any]]
-    says: str  #: what a learner can do
-    drags: bool = False  #: moves with the button held matter, too
+    says: str  #: instruction for the learner
+    drags: bool = False  #: whether moves with the button held are reported, too
 
 
 class Explorer(ipywidgets.VBox):
-    """Sliders, a figure, and a line for what is wrong.
+    """Sliders, a figure, and a line for errors.
 
     Args:
-        settings: what to start from; its fields are named by `controls`.
-        controls: sliders and menus, by the name of the setting that they move.
+        settings: the initial settings; its fields are named by `controls`.
+        controls: sliders and menus, by the name of the setting that they control.
         compute: settings -> arrays.
         picture: draws the arrays.
-        presets: name of a control -> function of its value that gives other settings' values.
-        hand: what the pointer does to the picture.
-        rows: more widgets, shown under the controls.
+        presets: name of a control -> function of its value that returns values of other settings.
+        hand: reaction to the pointer on the picture.
+        rows: further widgets, shown below the controls.
 
     Attributes:
-        controls: the same; set ``.value`` of one to move it.
-        errors: the last exceptions of this explorer, as they were shown; empty if there was none.
-        warned: the warnings of the last move.
-        moves: how often it was drawn.
+        controls: as above; set the ``.value`` of a control to move it.
+        errors: the last exceptions of this explorer, as shown; empty if there were none.
+        warned: warnings of the last move.
+        moves: how often the figure was drawn.
         picture: the `Picture`, with its figure.
         image: the widget that shows it; ``bytes(image.value)`` is the PNG.
     """
@@ -106,7 +106,7 @@ class Explorer(ipywidgets.VBox):
 
     @property
     def settings(self) -> Any:
-        """The settings that the sliders stand for now."""
+        """The current settings of the sliders."""
         return replace(self._settings, **{name: c.value for name, c in self.controls.items()})
 
     def _on_change(self, name: str) -> Callable[[Any], None]:
@@ -120,12 +120,12 @@ class Explorer(ipywidgets.VBox):
         return moved
 
     def change(self, **values: Any) -> None:
-        """Set several settings, those of controls or others, and draw once."""
+        """Set several settings, with or without a control, and draw once."""
         self._take(values)
         self._redraw()
 
     def _take(self, values: dict[str, Any]) -> None:
-        """Set several settings, and draw nothing."""
+        """Set several settings without drawing."""
         self._held = True
         try:
             for name, value in values.items():
@@ -154,7 +154,7 @@ class Explorer(ipywidgets.VBox):
                 self.image.value = to_png(self.picture.figure)
             self.warned = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
             self._say(self.warned, "#7a5200", "Note")
-        except Exception as error:  # shown to the learner; a traceback would go to a log
+        except Exception as error:  # shown to the learner; a traceback would end up in a log
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:

@@ -1,8 +1,8 @@
-"""The explorers' figures: made once, then given other arrays; no pyplot, no global state.
+"""The explorers' figures: created once, then updated with new arrays; no pyplot, no global state.
 
-A `Picture` keeps its artists and changes their data, so that a slider neither flickers nor leaves
-anything behind. A static twin, `draw_lif(current=2.0)` and its like, is a plain matplotlib Figure
-of the same settings: for a page without a kernel.
+A `Picture` keeps its artists and changes their data, so that moving a slider neither flickers nor
+leaks memory. The static versions, such as `draw_lif(current=2.0)`, are plain matplotlib Figures of
+the same settings, for pages without a kernel.
 """
 
 import io
@@ -38,13 +38,13 @@ from jarvis.classroom.explorers.views import (
 )
 from jarvis.plotting import BLUE, GREEN, GREY, RED
 
-DPI = 96  #: a point of text is as large as in the page around
+DPI = 96  #: text is as large as in the surrounding page
 
-PEAK = 0.0  #: up to where an AdEx spike is drawn, mV
+PEAK = 0.0  #: top of a drawn AdEx spike, mV
 
 
 class ExplorerFigure(Figure):
-    """A Figure that a notebook shows as a PNG, whatever matplotlib's backend is."""
+    """A Figure that a notebook displays as a PNG, whatever the matplotlib backend."""
 
     def _repr_png_(self) -> bytes:
         return to_png(self)
@@ -58,7 +58,7 @@ def to_png(figure: Figure) -> bytes:
 
 
 class Picture:
-    """A figure and its artists. Subclasses make them in `_make` and set their data in `_set`."""
+    """A figure and its artists. Subclasses create them in `_make` and set their data in `_set`."""
 
     size = (9.0, 3.2)  # inches
 
@@ -75,9 +75,9 @@ class Picture:
         raise NotImplementedError
 
     def show(self, view: Any) -> Figure:
-        """Give the artists the arrays of `view`, and return the figure."""
+        """Update the artists with the arrays of `view` and return the figure."""
         self._set(view)
-        if not self._settled:  # places are found once, so that axes stay where they are
+        if not self._settled:  # the layout is computed once, so that axes stay in place
             self.figure.canvas.draw()
             self.figure.set_layout_engine("none")
             self._settled = True
@@ -102,7 +102,7 @@ class LIFPicture(Picture):
 
     def _set(self, view: LIFView) -> None:
         settings = view.settings
-        # h ends an upstroke, v begins the next: both at one time draw the reset as it is.
+        # h ends an upstroke and v starts the next: both at the same time draw the reset.
         fired = np.searchsorted(view.times, view.spike_times - 1e-9)
         at = fired + 1
         times = np.insert(view.times, at, view.spike_times)
@@ -145,7 +145,7 @@ class AdExPicture(Picture):
         self.reset = plane.axvline(-58.0, color=GREY, ls=":", label="reset")
         (self.orbit,) = plane.plot([], [], color=RED, lw=1, label="this neuron")
         (self.after,) = plane.plot([], [], "s", color=RED, ms=3)
-        (self.stable,) = plane.plot([], [], "o", color="black", ms=6, label="stable rest")
+        (self.stable,) = plane.plot([], [], "o", color="black", ms=6, label="stable fixed point")
         (self.unstable,) = plane.plot([], [], "o", color="black", mfc="white", ms=6)
         plane.set(xlabel="potential V (mV)", ylabel="adaptation w (pA)", xlim=(-85, -35))
         plane.legend(fontsize=7, loc="upper left")
@@ -170,7 +170,7 @@ class AdExPicture(Picture):
             points = [p for p in view.fixed_points if p.stable == stable]
             artist.set_data([p.v for p in points], [p.w for p in points])
         v, w, dv, dw = view.arrows
-        dv, dw = dv / 50.0, dw / (limits[1] - limits[0])  # directions as the picture has them
+        dv, dw = dv / 50.0, dw / (limits[1] - limits[0])  # directions as seen in the plot
         size = np.maximum(np.hypot(dv, dw), 1e-12)
         self.arrows.set_offsets(np.stack([v.ravel(), w.ravel()], 1))
         self.arrows.set_UVC(dv / size, dw / size)
@@ -181,7 +181,7 @@ class AdExPicture(Picture):
 
 
 class CodePicture(Picture):
-    """`CodeView`: the picture, its spikes in two codes, and what can be read from them.
+    """`CodeView`: the picture, its spikes in two codes, and what is decoded from them.
 
     Attributes:
         pen: draws on the picture; see `Pen`.
@@ -253,7 +253,7 @@ class SurrogatePicture(Picture):
 
 
 class STDPPicture(Picture):
-    """`STDPView`: the window, and pairs that were run."""
+    """`STDPView`: the window, and simulated pairs."""
 
     size = (6.5, 3.4)
 
@@ -275,14 +275,16 @@ class STDPPicture(Picture):
         reach = 1.2 * max(1e-3, float(np.abs(view.window).max()))
         self.ax.set_ylim(-reach, reach)
         way = "up" if view.area > 0 else "down" if view.area < 0 else "nowhere"
-        self.ax.set_title(f"area {view.area:+.3f} ms: chance pairs pull it {way}", fontsize=10)
+        self.ax.set_title(
+            f"area {view.area:+.3f} ms: chance pairs drive the weight {way}", fontsize=10
+        )
 
 
 def _static(picture: type[Picture], compute: Callable, settings: type) -> Callable[..., Figure]:
     def draw(**values: Any) -> Figure:
         return picture().show(compute(settings(**values)))
 
-    draw.__doc__ = f"The static twin: a Figure of `{settings.__name__}` with these values."
+    draw.__doc__ = f"The static version: a Figure of `{settings.__name__}` with these values."
     return draw
 
 

@@ -1,4 +1,4 @@
-"""The layout player's figure: where neurons sit in a frame, and one neuron's delays."""
+"""The figure of the layout player: neuron positions in a frame, and the delays of one neuron."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -17,10 +17,10 @@ GROUPS = 10  #: input channels are coloured by groups, from low to high
 
 
 class LayoutPicture(Picture):
-    """`LayoutView`: places in the plane or in space, and delays by channel.
+    """`LayoutView`: positions in the plane or in space, and delays by channel.
 
     Args:
-        n_dims: of the places; three and more are drawn in space, fewer in a plane.
+        n_dims: dimensions of positions; three and more are drawn in space, fewer in a plane.
     """
 
     size = (9.5, 3.9)
@@ -52,10 +52,10 @@ class LayoutPicture(Picture):
         self.right.set(xlabel="input channel", ylabel="delay to the chosen neuron (ms)")
         self.right.legend(fontsize=7, loc="upper right")
 
-    def _put(self, artist, places: np.ndarray) -> None:
-        if places.shape[1] == 1:  # on a line: drawn at height 0
-            places = np.pad(places, ((0, 0), (0, 1)))
-        columns = [places[:, k] for k in range(places.shape[1])]
+    def _put(self, artist, positions: np.ndarray) -> None:
+        if positions.shape[1] == 1:  # on a line: drawn at height 0
+            positions = np.pad(positions, ((0, 0), (0, 1)))
+        columns = [positions[:, k] for k in range(positions.shape[1])]
         artist.set_data_3d(*columns) if self.in_space else artist.set_data(*columns)
 
     def pixels(self) -> np.ndarray:
@@ -63,23 +63,23 @@ class LayoutPicture(Picture):
         if self.in_space:
             from mpl_toolkits.mplot3d import proj3d
 
-            places = self.hidden.get_data_3d()  # type: ignore[attr-defined]
-            x, y, _ = proj3d.proj_transform(*places, self.ax.get_proj())  # type: ignore[attr-defined]
+            points = self.hidden.get_data_3d()  # type: ignore[attr-defined]
+            x, y, _ = proj3d.proj_transform(*points, self.ax.get_proj())  # type: ignore[attr-defined]
         else:
             x, y = self.hidden.get_data()
         shown = self.ax.transData.transform(np.stack([x, y], 1))
         return np.stack([shown[:, 0], self.figure.bbox.height - shown[:, 1]], 1)
 
     def nearest(self, pointer: Pointer) -> int | None:
-        """The hidden neuron that is shown nearest to the pointer; None beside the places."""
+        """The hidden neuron shown nearest to the pointer; None outside the panel of positions."""
         if from_bottom(self.ax, pointer) is None:
             return None
         away = np.hypot(*(self.pixels() - [pointer.x, pointer.y]).T)
         return int(away.argmin())
 
     def _set(self, view: LayoutView) -> None:
-        for artist, places in zip(self.inputs, np.array_split(view.inputs, GROUPS), strict=True):
-            self._put(artist, places)
+        for artist, group in zip(self.inputs, np.array_split(view.inputs, GROUPS), strict=True):
+            self._put(artist, group)
         self._put(self.hidden, view.hidden)
         self._put(self.path, view.path)
         self._put(self.chosen, view.path[-1:])
@@ -97,15 +97,15 @@ class LayoutPicture(Picture):
 
 
 def draw_layout_frame(film: LayoutFilm, frame: int = 0, neuron: int = 0) -> Figure:
-    """The layout player's static twin: a Figure of one frame, as one hidden neuron sees it.
+    """The static twin of the layout player: a Figure of one frame, for one hidden neuron.
 
     Args:
         film: of `film_of_run` or `film_of_file`.
-        frame: which frame, from 0.
-        neuron: which hidden neuron, from 0.
+        frame: index of the frame, from 0.
+        neuron: index of the hidden neuron, from 0.
 
     Raises:
-        ValueError: for a frame or a neuron that the film has not.
+        ValueError: for a frame or a neuron that the film does not have.
     """
     view = compute_layout(LayoutSettings(film=film, frame=frame, neuron=neuron))
     return LayoutPicture(film.inputs.shape[2]).show(view)

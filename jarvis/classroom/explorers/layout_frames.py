@@ -1,4 +1,4 @@
-"""The frames of a spatial network's training as arrays, and a neuron's delays in one of them."""
+"""Frames of the training of a spatial network as arrays, and delays of a neuron in a frame."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from jarvis.spatial.delays import euclidean_delays
 
 
 class LayoutFilm(NamedTuple):
-    """Where the neurons of a spatial network were while it trained."""
+    """The neuron positions of a spatial network during training."""
 
     epochs: np.ndarray  #: ``[F]``
     inputs: np.ndarray  #: ``[F, n_in, D]`` ms
@@ -22,7 +22,7 @@ class LayoutFilm(NamedTuple):
 
 
 def _checked(film: LayoutFilm, name: str) -> LayoutFilm:
-    """ValueError for a film whose arrays do not belong together, or that has no frame."""
+    """Raise a ValueError for a film whose arrays do not match, or that has no frame."""
     shapes = {part: value.shape for part, value in zip(film._fields, film, strict=True)}
     epochs, inputs, hidden = shapes.values()
     fits = len(epochs) == 1 and len(inputs) == len(hidden) == 3
@@ -32,29 +32,31 @@ def _checked(film: LayoutFilm, name: str) -> LayoutFilm:
             f"at least 1 are needed, not {shapes}"
         )
     if not all(np.isfinite(part).all() for part in film):
-        raise ValueError(f"{name}: places or epochs hold NaN or infinite values")
+        raise ValueError(f"{name}: positions or epochs contain NaN or infinite values")
     return film
 
 
 def film_of_run(frames: Sequence[dict[str, Any]], batches_per_epoch: int) -> LayoutFilm:
-    """The frames of ``run.kept["frames"]``, see `layout_film.record_layout`.
+    """The frames of ``run.kept["frames"]``, see `jarvis.spatial.record_layout`.
 
     Args:
-        frames: each with "steps" and "places", ``[n, D]`` of inputs and of hidden neurons, ms.
-        batches_per_epoch: the run's.
+        frames: each with "steps" and "positions", ``[n, D]`` of inputs and hidden neurons, ms.
+        batches_per_epoch: that of the run.
 
     Raises:
-        ValueError: for no frame at all, or places that do not fit together.
+        ValueError: if there is no frame, or if positions do not match.
     """
     if not frames:
         raise ValueError("film_of_run: there is no frame: call record_layout while it trains")
-    places = [np.stack([f["places"][k].detach().cpu().numpy() for f in frames]) for k in (0, 1)]
+    positions = [
+        np.stack([f["positions"][k].detach().cpu().numpy() for f in frames]) for k in (0, 1)
+    ]
     epochs = np.array([frame["steps"] / batches_per_epoch for frame in frames])
-    return _checked(LayoutFilm(epochs, *places), "film_of_run")
+    return _checked(LayoutFilm(epochs, *positions), "film_of_run")
 
 
 def film_of_file(path: str | Path) -> LayoutFilm:
-    """A film kept as JSON, such as ``results/shd/layout.json``: epochs, inputs and hidden.
+    """A film stored as JSON, such as ``results/shd/layout.json``: epochs, inputs and hidden.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -80,26 +82,27 @@ class LayoutSettings:
 
 
 class LayoutView(NamedTuple):
-    """One frame, as one hidden neuron sees it. Places are of at most three dimensions."""
+    """One frame, for one hidden neuron. Positions have at most three dimensions."""
 
     epoch: float
     inputs: np.ndarray  #: ``[n_in, D]`` ms
     hidden: np.ndarray  #: ``[n_hidden, D]`` ms
-    path: np.ndarray  #: ``[frame + 1, D]`` where the neuron has been, ms
+    path: np.ndarray  #: ``[frame + 1, D]`` positions of the neuron so far, ms
     delays: np.ndarray  #: ``[n_in]`` from every input to it, ms, of all dimensions
     before: np.ndarray  #: ``[n_in]`` the same in the first frame
-    reach: float  #: places lie between -reach and reach in all frames, ms
+    reach: float  #: coordinates are between -reach and reach in all frames, ms
     longest: float  #: no delay of this neuron is longer in any frame, ms
 
 
 def compute_layout(settings: LayoutSettings) -> LayoutView:
     """A frame of a film, and the delays of one hidden neuron in it.
 
-    A delay is the distance of the two places, see `euclidean_delays`; a stretch that some networks
-    learn for each synapse (net "DeEPS"), or limits of a delay, are not part of a film.
+    A delay is the distance between two positions, see `euclidean_delays`; a factor that some
+    networks learn for each synapse (net "DeEPS"), or limits of a delay, are not part of a film.
 
     Raises:
-        ValueError: for a frame or a neuron that the film has not; the message says what it has.
+        ValueError: for a frame or a neuron that the film does not have; the message says what it
+            has.
 
     Example:
         >>> film = LayoutFilm(np.zeros(1), np.zeros((1, 2, 2)), np.array([[[3.0, 4.0]]]))

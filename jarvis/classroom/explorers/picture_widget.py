@@ -1,6 +1,6 @@
-"""A picture in a page that says where the pointer goes on it: a PNG and a few lines of JavaScript.
+"""A picture in a page that reports pointer positions: a PNG and a few lines of JavaScript.
 
-Without anywidget there is `ipywidgets.Image`, which shows the same and says nothing.
+Without anywidget, `ipywidgets.Image` shows the same picture without reporting anything.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,8 @@ import traitlets
 
 from jarvis.classroom.explorers.pointer import Pointer, pointers_of
 
-# One message is under way at a time: what the pointer does meanwhile goes with the next one, so
-# that a drag never queues up before a kernel that is slower than the mouse.
+# Only one message is in flight at a time: pointer events in the meantime are sent with the next
+# one, so that a drag never queues up when the kernel is slower than the mouse.
 SCRIPT = """
 function render({ model, el }) {
   const picture = document.createElement("img");
@@ -99,7 +99,7 @@ except ModuleNotFoundError:
 else:
 
     class _PointerPicture(AnyWidget):
-        """``value`` is the PNG; events of the pointer on it go to the function of `on_pointer`."""
+        """``value`` is the PNG; pointer events on it are passed to the function of `on_pointer`."""
 
         _esm = SCRIPT
         value = traitlets.Bytes().tag(sync=True)
@@ -107,7 +107,7 @@ else:
         drags = traitlets.Bool(False).tag(sync=True)
 
         def on_pointer(self, react: Callable[[list[Pointer]], None]) -> None:
-            """Have `react` called with the valid events of each message."""
+            """Call `react` with the valid events of each message."""
 
             def received(widget: Any, content: Any, buffers: Any) -> None:
                 try:
@@ -133,9 +133,9 @@ def picture_widget(
 
     Args:
         layout: of ipywidgets.
-        alt: what can be done with it, for those who cannot see it.
-        drags: whether moves with the button held matter, or only where it is pressed.
-        react: called with the pointer's events; needs anywidget, see `PointerPicture`.
+        alt: description of the interaction, for those who cannot see the picture.
+        drags: whether moves with the button held are reported, or only presses.
+        react: called with the pointer events; needs anywidget, see `PointerPicture`.
     """
     if react is None or PointerPicture is None:
         return ipywidgets.Image(format="png", layout=layout)

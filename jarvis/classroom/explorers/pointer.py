@@ -1,6 +1,6 @@
-"""A pointer on an explorer's figure: where it is in the data, and a pen that draws pixels with it.
+"""A pointer on an explorer's figure: its data coordinates, and a pen that draws pixels with it.
 
-Places come from a page, in pixels of the figure's PNG; what is no place there is left out.
+Positions come from a page, in pixels of the figure's PNG; invalid ones are ignored.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 KINDS = ("down", "move", "up")
 
-MOST = 1000  #: events that are read from one message
+MOST = 1000  #: largest number of events read from one message
 
 
 class Pointer(NamedTuple):
-    """One event of a pointer on a picture."""
+    """One pointer event on a picture."""
 
     kind: str  #: one of `KINDS`; a move has the button held down
     x: float  #: pixels of the picture, from its left
@@ -28,7 +28,7 @@ class Pointer(NamedTuple):
 
 
 def pointers_of(events: Any) -> list[Pointer]:
-    """What a page has sent as `Pointer` events; whatever is none is left out.
+    """Convert data sent by a page to `Pointer` events, ignoring whatever is invalid.
 
     Args:
         events: should be a list of ``{"kind": "down", "x": 10.0, "y": 20.0}``.
@@ -48,11 +48,11 @@ def pointers_of(events: Any) -> list[Pointer]:
 
 def _is_place(value: Any) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and abs(value) < 1e6  # false for NaN, too
+    return number and abs(value) < 1e6  # also False for NaN
 
 
 def from_bottom(ax: Axes, pointer: Pointer) -> tuple[float, float] | None:
-    """The place as matplotlib counts pixels, from the bottom; None outside the axes."""
+    """The position in matplotlib's pixels, from the bottom; None outside the axes."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     place = pointer.x, figure.bbox.height - pointer.y
@@ -60,7 +60,7 @@ def from_bottom(ax: Axes, pointer: Pointer) -> tuple[float, float] | None:
 
 
 def data_place(ax: Axes, pointer: Pointer) -> tuple[float, float] | None:
-    """The place in the data of `ax`, or None outside it."""
+    """The position in data coordinates of `ax`; None outside it."""
     place = from_bottom(ax, pointer)
     if place is None:
         return None
@@ -71,21 +71,21 @@ def data_place(ax: Axes, pointer: Pointer) -> tuple[float, float] | None:
 class Pen:
     """Draws on a sheet of pixels while the button is held, without gaps between two events.
 
-    A stroke begins on the sheet; where it leaves the sheet nothing is drawn, and it may come back.
+    A stroke starts on the sheet; outside the sheet nothing is drawn, and the stroke may return.
 
     Args:
-        ax: where the sheet is shown by ``imshow``.
+        ax: axes in which the sheet is shown by ``imshow``.
 
     Attributes:
-        ink: what it leaves, from 0 (black) to 1 (white).
+        ink: the grey value drawn, from 0 (black) to 1 (white).
     """
 
     def __init__(self, ax: Axes, ink: float = 1.0) -> None:
         self.ax, self.ink = ax, ink
-        self._last: Pointer | None = None  # of the stroke that is being drawn
+        self._last: Pointer | None = None  # last event of the current stroke
 
     def draw(self, sheet: np.ndarray, events: Iterable[Pointer]) -> np.ndarray:
-        """The sheet ``[rows, columns]`` after these events, a new array; a stroke may go on."""
+        """The sheet ``[rows, columns]`` after these events, a new array; a stroke may continue."""
         sheet = sheet.copy()
         for event in events:
             if event.kind == "down":
@@ -93,7 +93,7 @@ class Pen:
                 self._last = event if on_it else None
             if self._last is None:
                 continue
-            # Points on the straight way from the last event, at most 2 pixels of the figure apart.
+            # Points on the straight line from the last event, at most 2 figure pixels apart.
             dx, dy = event.x - self._last.x, event.y - self._last.y
             for share in np.linspace(0.0, 1.0, 2 + math.ceil(min(math.hypot(dx, dy), 2000.0) / 2)):
                 way = Pointer("move", self._last.x + share * dx, self._last.y + share * dy)
@@ -106,5 +106,5 @@ class Pen:
         place = data_place(self.ax, event)
         if place is None:
             return None
-        column, row = (math.floor(x + 0.5) for x in place)  # imshow's pixels lie around integers
+        column, row = (math.floor(x + 0.5) for x in place)  # imshow centres its pixels on integers
         return (row, column) if 0 <= row < shape[0] and 0 <= column < shape[1] else None

@@ -1,8 +1,8 @@
-"""What a surrogate's shape and slope do to learning: a small network trained with each, once.
+"""The effect of a surrogate's shape and slope: a small network trained once with each.
 
-The task is scikit-learn's digits, 0 to 4. The pictures are a constant current to two hidden layers
-of spiking neurons. Their weights are trained and the read-out's are not: all that is learned has
-come through a surrogate. A training takes about a tenth of a second and is kept.
+The task is scikit-learn's digits, 0 to 4. The pictures are a constant current into two hidden
+layers of spiking neurons. Their weights are trained but those of the read-out are not, so that all
+learning goes through a surrogate. A training takes about a tenth of a second and is cached.
 """
 
 from dataclasses import dataclass
@@ -36,14 +36,14 @@ def _task() -> tuple[torch.Tensor, torch.Tensor]:
 
 @cache
 def training_curve(shape: str, slope: float) -> tuple[float, ...]:
-    """The loss before each of 40 updates of the small network, always from the same start.
+    """The loss before each of 40 updates of the small network, with fixed initial weights.
 
     Args:
         shape: a name of `SURROGATES`.
         slope: its slope.
 
     Returns:
-        Cross-entropies. Guessing has ln 5 = 1.609.
+        Cross-entropies, nats. The chance level is ln 5 = 1.609.
     """
     inputs, labels = _task()
     surrogate = SurrogateSpike(shape, slope=slope)
@@ -61,20 +61,20 @@ def training_curve(shape: str, slope: float) -> tuple[float, ...]:
 
 
 def train_all() -> None:
-    """Run every training that the explorer can show, so that dragging finds them all."""
+    """Run every training that the explorer can show, so that all are cached when dragging."""
     for shape in SURROGATES:
         for slope in SLOPES:
             training_curve(shape, _effective(shape, slope))
 
 
 def _effective(shape: str, slope: float) -> float:
-    """The slope, or 1 where the shape has none: such trainings are the same."""
+    """The slope, or 1 for a shape without one, where all trainings are the same."""
     return 1.0 if shape == "straight_through" else slope
 
 
 @dataclass(frozen=True, kw_only=True)
 class SurrogateSettings:
-    """A surrogate by name, and its slope in 1/(unit of v)."""
+    """The name of a surrogate and its slope in 1/(unit of v)."""
 
     shape: str = "fast_sigmoid"
     slope: float = 25.0
@@ -88,13 +88,13 @@ class SurrogateView(NamedTuple):
     losses: np.ndarray  #: ``[40]`` before each update, with this slope
     others: np.ndarray  #: ``[7, 40]`` the same shape with each of `SLOPES`
     formula: str
-    chance: float  #: loss of guessing
+    chance: float  #: loss at chance level
 
 
 def compute_surrogate(settings: SurrogateSettings) -> SurrogateView:
-    """The derivative that backward really uses, and real trainings with it.
+    """The derivative that backward actually uses, and actual trainings with it.
 
-    The first call with a new shape trains with each slope, about a second; what it found is kept.
+    The first call with a new shape trains with each slope, about a second; results are cached.
 
     Raises:
         ValueError: for an unknown shape, or a slope that is not positive and finite.

@@ -1,9 +1,9 @@
-"""What the classroom's sliders show, as arrays: a setting in, a NamedTuple out, no picture.
+"""The data shown by the explorers, as arrays: settings in, a NamedTuple out, no plotting.
 
-Every `compute_*` is pure: the same settings give the same arrays, and nothing is remembered but the
-digits. They run on the compiled loops, so that a slider can be dragged. `explorer_figures.py` draws
-them, `widgets.py` puts sliders before them. Two more are in files of their own: the surrogate with
-its trainings in `surrogate_curves.py`, the spatial layout in `layout_frames.py`.
+Every `compute_*` is pure: the same settings give the same arrays, and only the digits are cached.
+They use the compiled loops, so that sliders can be dragged. `explorers.figures` draws the arrays,
+`classroom.widgets` adds the sliders. Two more are in separate files: the surrogate with its
+trainings in `surrogate_curves`, the spatial layout in `layout_frames`.
 """
 
 import math
@@ -25,14 +25,14 @@ from jarvis.lif import LIFLayer, LIFParams, initial_state, lif_spec
 from jarvis.neurons.decay import constant_drive
 from jarvis.stdp.trace_rules import PairSTDP, stdp_window
 
-#: The LIF explorer's step, how long the neuron is shown and its rate measured, ms; its currents.
+#: The LIF explorer's step, the time shown and the time for measuring rates, ms; its currents.
 LIF_DT, LIF_SHOWN, LIF_MEASURED = 0.1, 200.0, 1000.0
 
 LIF_CURRENTS, LIF_LINE = np.linspace(0.0, 4.0, 33), np.linspace(0.0, 4.0, 401)
 
 ADEX_SHOWN = 500.0  #: ms
 
-#: Distances of the pairs of spikes that the STDP explorer runs, ms; a grid of their common step.
+#: Time differences of the spike pairs that the STDP explorer simulates, ms, and their step.
 STDP_STEP, STDP_REACH = 5.0, 80.0
 
 
@@ -55,7 +55,7 @@ def check_integer(settings: Any, name: str, low: int, high: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class LIFSettings:
-    """A LIF neuron under a constant current; times in ms, the rest in units of v (rest 0)."""
+    """A LIF neuron under a constant current; times in ms, potentials with resting potential 0."""
 
     current: float = 1.5
     tau: float = 20.0
@@ -65,25 +65,25 @@ class LIFSettings:
 
 
 class LIFView(NamedTuple):
-    """What a LIF neuron does, and how its rate depends on the current."""
+    """The response of a LIF neuron, and its rate as a function of the current."""
 
     times: np.ndarray  #: ``[T]`` ends of the steps, ms
     h: np.ndarray  #: ``[T]`` potential before the reset
-    v: np.ndarray  #: ``[T]`` potential after it
+    v: np.ndarray  #: ``[T]`` potential after the reset
     spike_times: np.ndarray  #: ms
     currents: np.ndarray  #: ``[n]``
-    rates: np.ndarray  #: ``[n]`` measured, Hz; NaN for a single spike, whose interval is not seen
-    line: np.ndarray  #: ``[m]`` finer currents, and the closed form there
+    rates: np.ndarray  #: ``[n]`` measured, Hz; NaN for a single spike, without an interval
+    line: np.ndarray  #: ``[m]`` finer grid of currents, for the closed form
     closed_form: np.ndarray  #: ``[m]`` Hz; NaN where there is none, with reset "none"
     rate: float  #: of the closed form at `LIFSettings.current`, Hz
-    settings: LIFSettings  #: what it was computed for
+    settings: LIFSettings  #: the settings it was computed for
 
 
 def lif_rate(settings: LIFSettings, currents: np.ndarray) -> np.ndarray:
     """Firing rate under a constant current, Hz.
 
     ``1000 / (refractory + tau ln(I/(I - threshold)))``, and 0 up to the threshold.
-    With reset "none" there is none: NaN above the threshold.
+    With reset "none" there is no rate: NaN above the threshold.
 
     Source: Gerstner et al. 2014, Neuronal Dynamics, eq. 1.9 solved for t, with a refractory time.
     """
@@ -91,7 +91,7 @@ def lif_rate(settings: LIFSettings, currents: np.ndarray) -> np.ndarray:
     fires = np.asarray(currents) > settings.threshold
     current = np.asarray(currents)[fires]
     passage = -settings.tau * np.log1p(-settings.threshold / current)
-    # A current so large that rounding leaves no time at all fires once a step at most.
+    # If the current is so large that rounding leaves no time, the neuron fires once per step.
     interval = np.maximum(settings.refractory + passage, LIF_DT)
     rates[fires] = np.nan if settings.reset == "none" else 1000.0 / interval
     return rates
@@ -149,9 +149,9 @@ def compute_lif(settings: LIFSettings) -> LIFView:
 
 @dataclass(frozen=True, kw_only=True)
 class AdExSettings:
-    """An AdEx neuron under a step of current: a published pattern, with these numbers changed.
+    """An AdEx neuron under a current step: a published pattern with these values changed.
 
-    None takes the pattern's own value. Units: pA, nS, pA, ms, mV.
+    None keeps the value of the pattern. Units: pA, nS, pA, ms, mV.
     """
 
     pattern: str = "tonic"
@@ -176,9 +176,9 @@ class AdExView(NamedTuple):
     w: np.ndarray  #: ``[T]`` pA
     spike_times: np.ndarray  #: ms
     line: np.ndarray  #: ``[n]`` potentials at which the nullclines are given, mV
-    v_nullcline: np.ndarray  #: ``[n]`` w where V stands still, pA
-    w_nullcline: np.ndarray  #: ``[n]`` w where w does, pA
-    fixed_points: list[FixedPoint]  #: where they meet
+    v_nullcline: np.ndarray  #: ``[n]`` w at which dV/dt = 0, pA
+    w_nullcline: np.ndarray  #: ``[n]`` w at which dw/dt = 0, pA
+    fixed_points: list[FixedPoint]  #: their intersections
     v_reset: float  #: mV
     rheobase: float  #: pA
     arrows: tuple[np.ndarray, ...]  #: grids of V (mV), w (pA), dV/dt (mV/ms), dw/dt (pA/ms)
@@ -210,37 +210,37 @@ def compute_adex(settings: AdExSettings) -> AdExView:
 
 @dataclass(frozen=True, kw_only=True)
 class CodeSettings:
-    """A picture of a digit, and how long and how fast it is sent."""
+    """A picture of a digit, and the length and rate of its code."""
 
     digit: int = 3
-    picture: int = 0  #: the how-manieth of this digit
+    picture: int = 0  #: index among the pictures of this digit
     n_steps: int = 50  #: T, steps of 1 ms
     max_rate: float = 200.0  #: of the brightest pixel, Hz
     seed: int = 0
-    drawn: Any = None  #: ``[8, 8]`` in [0, 1]: your own picture, sent instead of the digit
+    drawn: Any = None  #: ``[8, 8]`` in [0, 1]: your own picture, encoded instead of the digit
 
 
 class CodeView(NamedTuple):
-    """A picture in two codes, and what is left of it in each."""
+    """A picture in two codes, and what is decoded from each."""
 
     picture: np.ndarray  #: ``[8, 8]`` in [0, 1]
     poisson: np.ndarray  #: ``[T, 64]``
     first: np.ndarray  #: ``[T, 64]``
     from_poisson: np.ndarray  #: ``[8, 8]`` decoded; noise can exceed 1
     from_first: np.ndarray  #: ``[8, 8]`` decoded
-    errors: np.ndarray  #: ``[2]`` root mean square error of both
-    yours: bool  #: the picture is `CodeSettings.drawn`
+    errors: np.ndarray  #: ``[2]`` root mean square errors of the two
+    yours: bool  #: whether the picture is `CodeSettings.drawn`
 
 
 @cache
 def _pictures() -> list[torch.Tensor]:
-    """Pictures of each digit, of the digits' test part."""
+    """Pictures of each digit, from the test part of the digits."""
     images, labels = digits("test")[:]
     return [images[labels == digit, 0] for digit in range(10)]
 
 
 def code_picture(settings: CodeSettings) -> torch.Tensor:
-    """The picture that is sent, ``[8, 8]``: the drawn one or else the digit; see `compute_code`."""
+    """The encoded picture, ``[8, 8]``: the drawn one or else the digit; see `compute_code`."""
     check_integer(settings, "digit", 0, 9)
     pictures = _pictures()[settings.digit]
     check_integer(settings, "picture", 0, len(pictures) - 1)
@@ -260,7 +260,7 @@ def code_picture(settings: CodeSettings) -> torch.Tensor:
 
 
 def compute_code(settings: CodeSettings) -> CodeView:
-    """One of scikit-learn's digits as Poisson trains and as first spikes, and decoded again.
+    """One of scikit-learn's digits as Poisson trains and as first spikes, and their decodings.
 
     Raises:
         ValueError: for a setting out of range; the message names it.
@@ -288,7 +288,7 @@ def compute_code(settings: CodeSettings) -> CodeView:
 
 @dataclass(frozen=True, kw_only=True)
 class STDPSettings:
-    """A pair rule and the weight that it starts from; sizes in units of w_max = 1, times in ms."""
+    """A pair rule and the initial weight; weights in units of w_max = 1, times in ms."""
 
     a_plus: float = 0.05
     a_minus: float = 0.0525
@@ -299,17 +299,17 @@ class STDPSettings:
 
 
 class STDPView(NamedTuple):
-    """What a pair of spikes does to a weight."""
+    """The weight change caused by a pair of spikes."""
 
-    line: np.ndarray  #: ``[n]`` distances t_post - t_pre, ms
-    window: np.ndarray  #: ``[n]`` change in closed form, hard bounds left out
-    pairs: np.ndarray  #: ``[m]`` distances of pairs that were run, ms
-    changes: np.ndarray  #: ``[m]`` what the rule did to the weight, bounds included
-    area: float  #: of the window, ms: the drift that chance pairs cause, where negative downwards
+    line: np.ndarray  #: ``[n]`` time differences t_post - t_pre, ms
+    window: np.ndarray  #: ``[n]`` change in closed form, without hard bounds
+    pairs: np.ndarray  #: ``[m]`` time differences of the simulated pairs, ms
+    changes: np.ndarray  #: ``[m]`` change of the weight by the rule, including bounds
+    area: float  #: of the window, ms: the drift due to chance pairs, downwards if negative
 
 
 def compute_stdp(settings: STDPSettings) -> STDPView:
-    """The window in closed form, and pairs of spikes that the rule itself was run on.
+    """The window in closed form, and pairs of spikes simulated with the rule itself.
 
     Raises:
         ValueError: for a setting out of range; the message names it.
@@ -327,7 +327,7 @@ def compute_stdp(settings: STDPSettings) -> STDPView:
         tau_plus=settings.tau_plus, tau_minus=settings.tau_minus,
     )  # fmt: skip
     n = round(STDP_REACH / STDP_STEP)
-    # One output spike in the middle, and an input for every distance from it.
+    # One output spike in the middle, and one input for every time difference.
     pre = torch.eye(2 * n + 1, dtype=torch.float64).unsqueeze(1)
     post = torch.zeros(2 * n + 1, 1, 1, dtype=torch.float64)
     post[n] = 1.0

@@ -1,7 +1,7 @@
-"""NIR, the Neuromorphic Intermediate Representation: networks to other simulators and back.
+"""NIR, the Neuromorphic Intermediate Representation: exchanging networks with other simulators.
 
-`writer` has `to_nir`, `reader` has `from_nir`; `units` turns NIR's equations in seconds into steps
-of dt and back, `graph` reads and writes NIR files as chains of nodes.
+`writer` has `to_nir`, `reader` has `from_nir`; `units` converts between NIR's equations in seconds
+and steps of dt, `graph` reads and writes NIR files as chains of nodes.
 """
 
 from jarvis.networks.nir.reader import from_nir

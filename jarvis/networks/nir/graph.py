@@ -1,7 +1,8 @@
-"""NIR graphs: as files, and as chains of nodes. Nothing here knows what a node computes.
+"""NIR graphs as files and as chains of nodes, independent of what the nodes compute.
 
-By hand, because nirtorch turns each node into a module and runs the graph node by node: it gives no
-chain in which gains and loops are folded into the weights before them, and no errors by node.
+nirtorch is not used because it turns each node into a module and runs the graph node by node: it
+does not give a chain in which gains and loops are folded into the preceding weights, nor errors
+that name the node.
 """
 
 from pathlib import Path
@@ -19,7 +20,7 @@ Edges = list[tuple[str, str]]
 
 
 class Link(NamedTuple):
-    """A node of a chain, and the linear map through which its output comes back to it, if any."""
+    """A node of a chain, and the linear map that feeds its output back to it, if any."""
 
     name: str
     node: Any
@@ -27,7 +28,7 @@ class Link(NamedTuple):
 
 
 def load_nir() -> ModuleType:
-    """The package `nir`, which is an extra.
+    """Import the optional package `nir`.
 
     Raises:
         ImportError: if it is not installed; the message says how to install it.
@@ -42,7 +43,7 @@ def load_nir() -> ModuleType:
 
 
 def write_graph(path: Path, graph: Any) -> None:
-    """Write a `nir.NIRGraph` as HDF5, whole or not at all.
+    """Write a `nir.NIRGraph` as HDF5, completely or not at all.
 
     Raises:
         OSError: if it cannot be written.
@@ -56,7 +57,7 @@ def read_graph(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        CorruptDataError: for a file that is damaged, or no NIR graph.
+        CorruptDataError: for a file that is corrupted or not a NIR graph.
     """
     nir = load_nir()
     if not path.is_file():
@@ -71,10 +72,9 @@ def read_graph(path: Path) -> Any:
 
 
 def as_chain(graph: Any) -> tuple[tuple[int, ...], list[Link]]:
-    """The shape of a graph's input, and its nodes in order between input and output.
+    """The shape of a graph's input, and its nodes in order from input to output.
 
-    Graphs within the graph are unfolded. A neuron whose output goes through one linear map back to
-    itself is one link.
+    Subgraphs are unfolded. A neuron with feedback through a single linear map is one link.
 
     Raises:
         ValueError: for a graph that is not such a chain; the message names the node.
@@ -115,11 +115,11 @@ def as_chain(graph: Any) -> tuple[tuple[int, ...], list[Link]]:
         if len(way) != 1 or len(before[way[0]]) != 1:
             many = name if len(way) != 1 else way[0]
             raise ValueError(
-                f"node {many!r} of the NIR graph is sent to by {before[many]} and sends to "
+                f"node {many!r} of the NIR graph receives from {before[many]} and sends to "
                 f"{after[many]}: from_nir reads chains from input to output, in which a neuron may "
-                "hear itself through one linear map; no branches, no other cycles"
+                "feed back to itself through one linear map; no branches, no other cycles"
             )
-        name = way[0]  # never one seen before: it has one predecessor, and the input has none
+        name = way[0]  # never visited before: it has one predecessor, and the input has none
         if name == end:
             break
         loop = loops.get(name)
@@ -127,14 +127,14 @@ def as_chain(graph: Any) -> tuple[tuple[int, ...], list[Link]]:
     unused = set(nodes) - {start, end, *loops.values(), *(link.name for link in links)}
     if unused:
         raise ValueError(
-            f"nodes of the NIR graph that no way from input to output meets: {sorted(unused)}"
+            f"nodes of the NIR graph on no path from input to output: {sorted(unused)}"
         )
     shape = nodes[start].input_type["input"]
     return (() if shape is None else tuple(int(n) for n in np.atleast_1d(shape))), links
 
 
 def _unfolded(nir: ModuleType, graph: Any) -> tuple[Nodes, Edges]:
-    """The graph without graphs in it: their nodes are named ``graph.node``, no edge twice."""
+    """The graph with subgraphs unfolded: their nodes are named ``graph.node``; no double edges."""
     nodes: Nodes = dict(graph.nodes)
     edges: Edges = list(dict.fromkeys((a, b) for a, b in graph.edges))
     for a, b in edges:

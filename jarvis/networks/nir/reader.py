@@ -1,6 +1,6 @@
-"""Networks from NIR, the Neuromorphic Intermediate Representation; there: `writer.py`.
+"""Reads networks from NIR, the Neuromorphic Intermediate Representation; see also `writer.py`.
 
-What the numbers mean, and why they are what they are: `units.py`.
+The conversion of units is derived in `units.py`.
 """
 
 import math
@@ -40,30 +40,31 @@ def from_nir(
     detach_reset: bool = True,
     learnable: Sequence[str] = (),
 ) -> SpikingChain | SpikingMLP:
-    """A network from a NIR graph: linear maps and neurons in a chain, recurrent ones too.
+    """Build a network from a NIR graph: a chain of linear maps and neurons, possibly recurrent.
 
-    A resistance that is not that of `lif_step` is multiplied into the weights before it, and a
-    potential is counted from v_leak. What `to_nir` wrote comes back to the last bit (learned
-    times in float64, and other times of more than 15 digits, to the last but one).
+    A resistance other than that of `lif_step` is multiplied into the preceding weights, and
+    potentials are measured relative to v_leak. Networks written by `to_nir` are restored to the
+    last bit (learned times in float64, and other times with more than 15 digits, to the last but
+    one).
 
     Args:
-        graph: a `nir.NIRGraph`, or the path of a file. Read are Linear, Affine, Flatten, LIF,
-            CubaLIF, IF, LI, I, and graphs of these.
-        dt: time step, ms; None takes the one of the metadata, which `to_nir` writes (NIR has none).
-            It is part of what a graph means: see `units.py`.
-        integrator: the step for which the graph was written: "exact", or "euler" for a graph of
-            snnTorch or Norse; None takes the metadata's, else "exact".
+        graph: a `nir.NIRGraph`, or the path of a file. Supported nodes are Linear, Affine, Flatten,
+            LIF, CubaLIF, IF, LI, I, and graphs of these.
+        dt: time step, ms; None takes it from the metadata written by `to_nir` (NIR has none).
+            The meaning of a graph depends on it: see `units.py`.
+        integrator: the scheme for which the graph was written: "exact", or "euler" for a graph from
+            snnTorch or Norse; None takes that of the metadata, else "exact".
         surrogate, backend, detach_reset, learnable: options of the `LIFLayer`; NIR has none.
 
     Returns:
-        A `SpikingChain`, or, where `to_nir` wrote a `SpikingMLP`, one of these. Both compute in
-        float64 if all weights are float64, else in float32.
+        A `SpikingChain`, or a `SpikingMLP` if `to_nir` wrote one. Both compute in float64 if all
+        weights are float64, else in float32.
 
     Raises:
-        ValueError: for a missing dt, a graph that is no such chain, nodes of another type, and
-            neurons that no LIFLayer is: the message names the node.
+        ValueError: for a missing dt, a graph that is not such a chain, nodes of another type, and
+            neurons that no LIFLayer can represent: the message names the node.
         TypeError: if `graph` is neither a graph nor a path.
-        FileNotFoundError, CorruptDataError: for a file that is missing or damaged.
+        FileNotFoundError, CorruptDataError: for a file that is missing or corrupted.
         ImportError: without the package `nir`.
 
     Source: Pedersen et al. 2024, Nat. Commun. 15:8122, its primitives.
@@ -83,7 +84,7 @@ def from_nir(
     if dt is None:
         if "dt" not in meta:
             raise ValueError(
-                "NIR has no time step, and its metadata state none: give dt=..., in ms"
+                "NIR has no time step, and the metadata contain none: give dt=..., in ms"
             )
         dt = milliseconds(float(meta["dt"]))
     check_number("dt", dt, "ms", above=0)
@@ -121,7 +122,7 @@ def from_nir(
                 "CubaLIF, IF, LI and I"
             )
     fold(steps)
-    with torch.random.fork_rng(devices=[]):  # the layers' random first weights are replaced
+    with torch.random.fork_rng(devices=[]):  # the layers' random initial weights are replaced
         layers = [_module(step, dtype) for step in steps]
         if "readout" not in meta:
             return SpikingChain([nn.Flatten(), *layers] if flat else layers)
@@ -130,7 +131,7 @@ def from_nir(
 
 
 def _classifier(layers: list[nn.Module], readout: str, tau: float, dt: float) -> SpikingMLP:
-    """The layers of a `SpikingMLP` as one again."""
+    """Reassemble the layers of a `SpikingMLP`."""
     decoder = Readout(readout, tau=tau, dt=dt)
     n_hidden = (len(layers) - (1 if decoder.neurons is None else 2)) // 2
     wanted = [nn.Linear, LIFLayer] * n_hidden + [nn.Linear]
@@ -138,7 +139,7 @@ def _classifier(layers: list[nn.Module], readout: str, tau: float, dt: float) ->
     if len(layers) != len(wanted) or not all(map(isinstance, layers, wanted)):
         raise ValueError(
             f"the graph's metadata say that it is a classifier with read-out {readout!r}, but its "
-            "nodes do not fit: delete metadata['readout'] to read it as a chain"
+            "nodes do not match: delete metadata['readout'] to read it as a chain"
         )
     linear: list[Any] = layers[0 : 2 * n_hidden + 1 : 2]
     sizes = [layer.in_features for layer in linear] + [linear[-1].out_features]
@@ -180,7 +181,7 @@ def _read_map(name: str, node: Any, shape: tuple[int, ...]) -> Map:
 def _read_cells(
     link: Link, shape: tuple[int, ...], dt: float, integrator: str, dtype: np.dtype, options: dict
 ) -> Cells:
-    """A neuron node as what makes the layer, and the gain that its equation gives to the input."""
+    """A neuron node as what makes the layer, and the input gain of its equation."""
     name, node = f"node {link.name!r}", link.node
     if len(shape) != 1:
         raise ValueError(f"{name} is sent {shape or 'an unknown shape'}; from_nir needs a vector")
@@ -225,14 +226,14 @@ def _read_cells(
 
     if "v_threshold" not in arrays:
         if rest.any():
-            raise ValueError(f"{name}: v_leak must be 0: a LeakyIntegrator rests at 0")
+            raise ValueError(f"{name}: v_leak must be 0: a LeakyIntegrator has resting potential 0")
         if isinstance(values["tau"], Tensor):
-            raise ValueError(f"{name}: a LeakyIntegrator has one tau, and this has one a neuron")
+            raise ValueError(f"{name}: a LeakyIntegrator has a single tau, not one per neuron")
         return Cells(name, lambda: LeakyIntegrator(values["tau"], dt, options["backend"]), gain)
     if (arrays["v_reset"] != rest).any():
         raise ValueError(
             f"{name}: v_reset must equal v_leak{'' if 'v_leak' in arrays else ' (0)'}: "
-            "a LIFLayer(reset='zero') goes back to its rest"
+            "a LIFLayer(reset='zero') resets to its resting potential"
         )
     heights = (arrays["v_threshold"] - rest).astype(dtype)
     values["threshold"] = value("threshold", each(lambda v: threshold_from_nir(v, dtype), heights))

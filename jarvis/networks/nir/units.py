@@ -1,16 +1,15 @@
-"""What NIR's equations are on a grid: the numbers of a LIF neuron as NIR writes them, and back.
+"""Discretisation of NIR's equations: conversion of LIF parameters to and from NIR.
 
-NIR writes a neuron as a differential equation in seconds, without a time step; this package steps
-it with a dt in ms. Between the two stands one reading, that of Norse and snnTorch: a number on an
-edge is held for one step (a spike is 1 for dt), and a synaptic current counts at its new value.
-Then::
+NIR describes a neuron by a differential equation in seconds, without a time step; this package
+integrates it with a dt in ms. The conversion follows Norse and snnTorch: a value on an edge is held
+for one step (a spike is 1 for dt), and a synaptic current acts with its new value. Then::
 
     tau v' = -v + R I            is   v <- a v + (1 - a) R I             a = exp(-dt/tau)
     tau_syn I' = -I + w_in S     is   I <- b I + (1 - b) w_in S          b = exp(-dt/tau_syn)
 
-which is `lif_step` where R = 1/(1 - a) and w_in = 1/(1 - b). A reader that takes a forward Euler
-step has a = 1 - dt/tau instead: ``integrator="euler"`` writes the tau that gives it the same a. NIR
-fires above the threshold, `lif_step` at it: the threshold is written one float lower.
+which is `lif_step` with R = 1/(1 - a) and w_in = 1/(1 - b). A reader with a forward Euler step has
+a = 1 - dt/tau instead: ``integrator="euler"`` writes the tau for which a is the same. NIR fires
+above the threshold, `lif_step` at it: the threshold is therefore written one float lower.
 
 Source: Pedersen et al. 2024, Nat. Commun. 15:8122, its primitives.
 """
@@ -27,12 +26,12 @@ INTEGRATORS = ("exact", "euler")
 
 
 def loss_of(tau: float, dt: float, integrator: str) -> float:
-    """What a step of `dt` takes from a potential, by NIR's `tau`, in the same unit: ``1 - a``."""
+    """Fraction ``1 - a`` of the potential lost in a step `dt`, for NIR's `tau` in the same unit."""
     return dt / tau if integrator == "euler" else -math.expm1(-dt / tau)
 
 
 def tau_to_nir(tau: float, dt: float, integrator: str) -> float:
-    """Our time constant in ms -> NIR's in s, that which gives the reader the decay exp(-dt/tau)."""
+    """Our time constant in ms -> NIR's in s for which the reader's decay is exp(-dt/tau)."""
     return (dt / -math.expm1(-dt / tau) if integrator == "euler" else tau) / 1000
 
 
@@ -45,7 +44,7 @@ def tau_from_nir(seconds: float, dt: float, integrator: str) -> float:
 
 
 def threshold_to_nir(threshold: float, dtype: np.dtype) -> float:
-    """The threshold that is above exactly those numbers of `dtype` that are at ours or above it."""
+    """The threshold exceeded by exactly those numbers of `dtype` that are >= ours."""
     return float(np.nextafter(dtype.type(threshold), dtype.type(-np.inf)))
 
 
@@ -56,7 +55,7 @@ def threshold_from_nir(threshold: float, dtype: np.dtype) -> float:
 
 
 def milliseconds(seconds: float) -> float:
-    """Seconds to ms, such that ms / 1000 is the same again.
+    """Seconds to ms, such that ms / 1000 gives exactly the same number.
 
     Example:
         >>> milliseconds(0.07 / 1000)
@@ -66,7 +65,7 @@ def milliseconds(seconds: float) -> float:
 
 
 def each(function: Callable[[float], float], values: np.ndarray) -> np.ndarray:
-    """`function` of every value, computed once for equal ones, in float64."""
+    """`function` of every value in float64, computed once for equal values."""
     different, where = np.unique(values, return_inverse=True)
     found = np.array([function(float(value)) for value in different], dtype=np.float64)
     return found[where].reshape(values.shape)
@@ -85,7 +84,7 @@ def inverse(target: float, forward: Callable[[float], float], guess: float) -> f
 
 @dataclass
 class Map:
-    """A linear map on its way from one side to the other, in float64."""
+    """A linear map during conversion, in float64."""
 
     weight: np.ndarray
     bias: np.ndarray | None
@@ -93,7 +92,7 @@ class Map:
 
 @dataclass
 class Cells:
-    """Neurons on their way: how they are made, by what their input is multiplied first."""
+    """Neurons during conversion: how they are made, and the gain of their input."""
 
     name: str
     make: Callable[[], Any]
@@ -102,18 +101,18 @@ class Cells:
 
 
 def fold(steps: list[Map | Cells]) -> None:
-    """Move every gain, and every bias of a loop, into the linear map before its neurons."""
+    """Move every gain, and every bias of a loop, into the linear map before the neurons."""
     for before, cells in pairwise([None, *steps]):
         if not isinstance(cells, Cells):
             continue
-        scaled = bool((np.abs(cells.gain - 1.0) > 1e-6).any())  # else it is rounding
+        scaled = bool((np.abs(cells.gain - 1.0) > 1e-6).any())  # otherwise only rounding
         bias = None if cells.loop is None else cells.loop.bias
         if not scaled and bias is None:
             continue
         if not isinstance(before, Map):
             raise ValueError(
                 f"{cells.name}: a resistance (or the bias of a loop) must go into the weights of a "
-                "linear map before these neurons, and there is none: put one there (an identity)"
+                "linear map before these neurons, but there is none: put one there (an identity)"
             )
         if bias is not None:
             before.bias = bias if before.bias is None else before.bias + bias

@@ -1,6 +1,6 @@
-"""Networks to NIR, the Neuromorphic Intermediate Representation; back: `reader.py`.
+"""Writes networks to NIR, the Neuromorphic Intermediate Representation; see also `reader.py`.
 
-What the numbers mean, and why they are what they are: `units.py`.
+The conversion of units is derived in `units.py`.
 """
 
 from collections.abc import Sequence
@@ -34,24 +34,25 @@ def to_nir(
     integrator: str = "exact",
     unit_r: bool = False,
 ) -> Any:
-    """A network as a NIR graph: times in s, R and w_in for its dt, which the metadata state.
+    """Convert a network to a NIR graph, with times in s, and R and w_in for its dt.
 
     Args:
         network: layers from input to output (a list, a `SpikingChain`), or a `SpikingMLP`. The
-            graph's input is a vector: pictures are flattened. What a read-out makes of the last
-            layer (mean, rate, ...) is no part of NIR; its name is kept for `from_nir`.
-        path: also write the graph there (HDF5, usually ``.nir``), whole or not at all.
-        integrator: how the reader will step. "exact" writes the neurons' own time constants;
-            "euler" (for Norse, and snnTorch, whose dt is 0.1 ms) ``dt / (1 - exp(-dt/tau))``.
-        unit_r: True multiplies the weights by R (and w_in) and writes 1 there, for readers that
-            ignore R (Norse 1.1 does for LIF). The weights then come back rounded.
+            graph's input is a vector: pictures are flattened. The evaluation of the last layer by a
+            read-out (mean, rate, ...) is not part of NIR; its name is stored for `from_nir`.
+        path: also write the graph to this file (HDF5, usually ``.nir``), completely or not at all.
+        integrator: the scheme of the reader. "exact" writes the neurons' own time constants;
+            "euler" (for Norse and snnTorch, with a dt of 0.1 ms) ``dt / (1 - exp(-dt/tau))``.
+        unit_r: True multiplies the weights by R (and w_in) and writes 1 instead, for readers that
+            ignore R (as Norse 1.1 does for LIF). The weights are then restored with rounding.
 
     Returns:
-        A `nir.NIRGraph`, its metadata: ``dt`` in s, ``integrator``.
+        A `nir.NIRGraph` with metadata ``dt`` in s and ``integrator``.
 
     Raises:
-        ValueError: for what NIR cannot say (a reset other than "zero", refractory time, adaptation,
-            some infinite time constants), sizes that do not fit, neurons of different dt.
+        ValueError: for what NIR cannot represent (a reset other than "zero", refractory time,
+            adaptation, some infinite time constants), sizes that do not match, neurons of
+            different dt.
         TypeError: for a module of another kind.
         ImportError: without the package `nir`.
         OSError: if `path` cannot be written.
@@ -69,21 +70,21 @@ def to_nir(
     neurons = [layer for layer in layers if not isinstance(layer, nn.Linear)]
     dts = {layer.dt if isinstance(layer, LeakyIntegrator) else layer.params.dt for layer in neurons}
     if len(dts) != 1:
-        raise ValueError(f"to_nir needs neurons, all of one dt; these have {sorted(dts)} ms")
+        raise ValueError(f"to_nir needs neurons, all with the same dt; these have {sorted(dts)} ms")
     dt = dts.pop()
     weights = [layer.weight for layer in layers if hasattr(layer, "weight")]
     if not weights:
-        raise ValueError("to_nir cannot tell how many neurons: put an nn.Linear before them")
+        raise ValueError("to_nir cannot tell the number of neurons: put an nn.Linear before them")
     double = weights[0].dtype == torch.float64
     dtype = np.dtype("float64" if double else "float32")
 
     steps: list[Map | Cells] = []
-    width = first = weights[0].shape[1]  # neurons before the first weights keep their number
+    width = first = weights[0].shape[1]  # neurons before the first weights do not change the width
     for index, layer in enumerate(layers):
         expected = layer.weight.shape[1] if hasattr(layer, "weight") else width
         if expected != width:
             raise ValueError(
-                f"layer {index}, {layer}, takes {expected} values, and what comes before it gives "
+                f"layer {index}, {layer}, takes {expected} values, but what comes before it gives "
                 f"{width}"
             )
         if isinstance(layer, nn.Linear):
@@ -131,7 +132,7 @@ def to_nir(
 
 
 def _layers(network: nn.Module | Sequence[nn.Module]) -> list[Any]:
-    """The layers from input to output; what only flattens is left out."""
+    """The layers from input to output, without those that only flatten."""
     parts: Any = network if isinstance(network, nn.ModuleList | list | tuple) else [network]
     layers = [layer for part in parts for layer in in_order(part)]
     for layer in layers:
@@ -159,15 +160,15 @@ def _written(
     dtype: np.dtype,
     unit_r: bool,
 ) -> Cells:
-    """A layer of n neurons as what makes its node, and the gain that `unit_r` leaves to weights."""
+    """The fields of the node of n neurons, and the gain that `unit_r` moves into the weights."""
     spikes = not isinstance(layer, LeakyIntegrator)
     params = layer.params if spikes else layer
     if spikes:
-        why = "NIR's neurons go back to a value"
+        why = "NIR's neurons reset to a value"
         if params.reset != "zero":
             raise ValueError(
-                f"{name}: NIR cannot say reset={params.reset!r}, {why}: take reset='zero', and "
-                "train again, for the spikes will be others"
+                f"{name}: NIR cannot represent reset={params.reset!r}, {why}: use reset='zero' and "
+                "train again, because the spikes will differ"
             )
         for option, ms in (
             ("refractory", params.refractory_steps),
@@ -175,7 +176,7 @@ def _written(
         ):
             if ms:
                 raise ValueError(
-                    f"{name}: NIR's LIF neuron has no {option}: take {option}=0, and train again"
+                    f"{name}: NIR's LIF neuron has no {option}: use {option}=0 and train again"
                 )
 
     def spread(field: str) -> np.ndarray:
@@ -191,8 +192,8 @@ def _written(
     if np.isinf(tau).any():
         if not np.isinf(tau).all() or tau_syn is not None:
             raise ValueError(
-                f"{name}: NIR says tau=inf (IF, I) only of all neurons of a layer, and not with "
-                "tau_syn: take a long tau, say 1e6 ms"
+                f"{name}: NIR allows tau=inf (IF, I) only for all neurons of a layer, and not with "
+                "tau_syn: use a long tau, say 1e6 ms"
             )
         node["r"] = np.full(n, 1000 / dt)
     else:
@@ -203,8 +204,8 @@ def _written(
     if tau_syn is not None:
         if np.isinf(tau_syn).any():
             raise ValueError(
-                f"{name}: NIR's synaptic current w_in S / tau_syn cannot say tau_syn=inf: take a "
-                "long one, say 1e6 ms"
+                f"{name}: NIR's synaptic current w_in S / tau_syn has no tau_syn=inf: use a long "
+                "one, say 1e6 ms"
             )
         node["tau_syn"] = _times(tau_syn, dt, integrator)
         node["w_in"] = 1 / _losses(tau_syn, dt, integrator)

@@ -82,17 +82,17 @@ def distance_delays(a, b):
     return torch.sqrt(0.01 + (a[:, None] - b[None]).square().sum(-1))
 
 
-def answers(places, sweeps, weight):
-    """[sweep, place]: spikes of neurons there."""
+def answers(positions, sweeps, weight):
+    """[sweep, position]: spikes of neurons there."""
     events = Events.from_first_steps((sweeps / neuron.dt).round().int(), round(150 / neuron.dt))
-    weights = torch.full((len(line), len(places)), weight)
-    return run_events(events, weights, distance_delays(line, places), neuron=neuron).counts
+    weights = torch.full((len(line), len(positions)), weight)
+    return run_events(events, weights, distance_delays(line, positions), neuron=neuron).counts
 
 
 # %%
-my_place = torch.tensor([place_for(15.0)])
-up, down = answers(my_place, sweeps, 0.028)[:, 0].tolist()
-print(f"at {my_place[0].numpy().round(1)}: {up:.0f} spikes for up, {down:.0f} for down")
+my_position = torch.tensor([place_for(15.0)])
+up, down = answers(my_position, sweeps, 0.028)[:, 0].tolist()
+print(f"at {my_position[0].numpy().round(1)}: {up:.0f} spikes for up, {down:.0f} for down")
 assert up > 0 == down
 
 # %%
@@ -104,20 +104,21 @@ ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")[1]
 ax.contourf(xs, ys, up - down, levels=[-1.5, -0.5, 0.5, 1.5], colors=[ORANGE, "w", BLUE])
 ax.contour(xs, ys, far - near, levels=[15], colors=RED)
 ax.plot(*line.T, "k.", ms=3, label="channels")
-ax.plot(*my_place.T, "r^", label="my place")
+ax.plot(*my_position.T, "r^", label="my place")
 ax.set(xlabel="x (ms)", ylabel="y (ms)", aspect="equal", title="blue: up, orange: down")
 ax.legend(fontsize=7)
 plt.show()
 
 # %% [markdown]
-# Blue places detect the up-sweep. They lie about the hyperbola, in red, and not on the line: how
+# Blue positions detect the up-sweep. They lie about the hyperbola, in red, and not on the line: how
 # fast a sweep may be is chosen by the angle at which a neuron sits.
 #
 # ### Exercise 2: what pruning saves
 #
 # The number of weights and delays of a network of which a share `density` of the synapses is left.
 #
-# **Solution.** Weights and free delays go with their synapses, places stay. No neuron hears itself.
+# **Solution.** Weights and free delays go with their synapses, positions stay. No neuron hears
+# itself.
 
 
 # %%
@@ -132,9 +133,9 @@ def pruned_parameters(net, n, density):
 assert check.pruned_parameters(pruned_parameters)
 
 # %%
-free, places = pruned_parameters("inf", 300, 1.0), pruned_parameters("3", 300, 0.1)
-print(f"{free} with free delays, {places} in 3-D at a tenth: a factor of {free / places:.0f}")
-assert round(free / places) == 18
+free, positions = pruned_parameters("inf", 300, 1.0), pruned_parameters("3", 300, 0.1)
+print(f"{free} with free delays, {positions} in 3-D at a tenth: a factor of {free / positions:.0f}")
+assert round(free / positions) == 18
 
 shares = np.logspace(-2, 0, 30)
 ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")[1]
