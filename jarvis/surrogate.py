@@ -88,46 +88,34 @@ SURROGATES: dict[str, Surrogate] = {
 
 
 class _Spike(torch.autograd.Function):
-    """A step forward, the surrogate backward: differentiable twice, and under torch.func."""
+    """A step forward, the surrogate backward: differentiable twice, and under torch.func.
+
+    Its input is x = v - threshold, so that autograd knows what the derivative depends on, and can
+    differentiate it once more.
+    """
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        v: Tensor, threshold: Tensor | float, derivative: Derivative, slope: float
-    ) -> Tensor:
-        spikes = (v >= threshold).to(v.dtype)  # the one comparison; all else refers to it
-        return spikes.masked_fill(v.isnan(), math.nan)  # NaN in, NaN out: never a silent neuron
+    def forward(x: Tensor, fired: Tensor, derivative: Derivative, slope: float) -> Tensor:
+        spikes = fired.to(x.dtype)
+        return spikes.masked_fill_(x.isnan(), math.nan)  # NaN in, NaN out: never a silent neuron
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
-        v, threshold, ctx.derivative, ctx.slope = inputs
-        # v and the threshold themselves are kept, not their difference: so autograd knows what the
-        # derivative depends on, and differentiates it once more.
-        is_tensor = isinstance(threshold, Tensor)
-        ctx.threshold = None if is_tensor else threshold
-        ctx.save_for_backward(v, threshold if is_tensor else None)
-        ctx.save_for_forward(v, threshold if is_tensor else None)
+        x, _, ctx.derivative, ctx.slope = inputs
+        ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):
-        v, threshold = ctx.saved_tensors
-        x = v - (ctx.threshold if threshold is None else threshold)
-        grad = grad_outputs[0] * ctx.derivative(x, ctx.slope)
-        grad_threshold = None
-        if ctx.needs_input_grad[1]:
-            grad_threshold = -grad.sum_to_size(threshold.shape)  # type: ignore[union-attr]
-        return grad, grad_threshold, None, None
+        (x,) = ctx.saved_tensors
+        return grad_outputs[0] * ctx.derivative(x, ctx.slope), None, None, None
 
     @staticmethod
-    def jvp(ctx, *grad_inputs: Tensor | None):
-        v, threshold = ctx.saved_tensors
-        x = v - (ctx.threshold if threshold is None else threshold)
-        v_tangent, threshold_tangent = grad_inputs[:2]
-        moved = torch.zeros_like(x) if v_tangent is None else v_tangent
-        if threshold_tangent is not None:
-            moved = moved - threshold_tangent
-        return ctx.derivative(x, ctx.slope) * moved
+    def jvp(ctx, *grad_inputs: Tensor):
+        (x,) = ctx.saved_tensors
+        return ctx.derivative(x, ctx.slope) * grad_inputs[0]
 
 
 class SurrogateSpike(nn.Module):
@@ -185,7 +173,9 @@ class SurrogateSpike(nn.Module):
 
     def forward(self, v: Tensor, threshold: Tensor | float = 1.0) -> Tensor:
         """Potential `v` of any shape -> spikes of that shape, 0 or 1 (NaN where v is NaN)."""
-        return _Spike.apply(v, threshold, self.derivative, self.slope)  # type: ignore[return-value]
+        # The one threshold comparison; v - threshold may round where v >= threshold does not.
+        fired = v >= threshold
+        return _Spike.apply(v - threshold, fired, self.derivative, self.slope)  # type: ignore[return-value]
 
     def extra_repr(self) -> str:
         return f"{self.name!r}, slope={self.slope:g}"

@@ -293,7 +293,7 @@ def steady(answer, rng) -> None:
         size = "overflows" if not math.isfinite(growth) else f"grows {growth:.1g}-fold"
         raise Wrong(
             f"Going back through 80 steps the gradient {size}. "
-            + (f"The surrogate, {kind}, is wide: most steps pass on most of it. " if wide else "")
+            + (f"The surrogate, {kind}, is wide: most spikes pass on most of it. " if wide else "")
             + f"The recurrent weights are {std:.2g} (rms); 1/sqrt(64) is 0.125."
         )
     if growth < 1e-6:
