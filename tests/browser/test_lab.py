@@ -125,7 +125,7 @@ def the_same_by_hand(name: str, explorer: Explorer, **more) -> bytes:
 @pytest.fixture(scope="module")
 def explorers(driver, lab: Lab) -> list[Explorer]:
     """One cell an explorer, run in JupyterLab."""
-    cells = [f"from jarvis import widgets\nFILM = {str(FILM)!r}"]
+    cells = [f"from jarvis.classroom import widgets\nFILM = {str(FILM)!r}"]
     cells += [cell for cell, *_ in EXPLORERS.values()] + list(ON_PURPOSE.values())
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     made = new_notebook(
