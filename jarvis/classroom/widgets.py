@@ -6,7 +6,7 @@ with the compiled loops (`explorers.views`) and draws into a single figure by up
 kept in `Explorer.errors`, because an exception in a callback does not stop a notebook. If anywidget
 is installed, a digit can be drawn in its figure, and a neuron selected by a click.
 
-    from jarvis import widgets
+    from jarvis.classroom import widgets
     widgets.lif(current=1.5)
     widgets.draw_lif(current=1.5)  # the static version, in a separate cell: a plain Figure
 """
