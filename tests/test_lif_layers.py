@@ -322,3 +322,25 @@ def test_same_on_the_gpu(make, generator):
     cpu, _ = layer(x)
     gpu, _ = layer.cuda()(x.cuda())
     assert torch.equal(cpu, gpu.cpu())
+
+
+@pytest.mark.parametrize("backend", ["eager", "numba"])
+@pytest.mark.parametrize(
+    "options", [{}, {"tau_syn": 5.0, "refractory": 2.0, "adaptation": 0.1, "tau_adapt": 50.0}]
+)
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_gradients_through_a_checkpoint_are_the_same(recurrent, options, backend):
+    """`torch.utils.checkpoint` runs the layer again on the way back, and reads it only once."""
+    from torch.utils.checkpoint import checkpoint
+
+    torch.manual_seed(0)
+    made = RecurrentLIFLayer(4, backend=backend, **options) if recurrent else None
+    layer = made or LIFLayer(backend=backend, **options)
+    x = (2.0 * torch.rand(12, 3, 4)).requires_grad_()
+    wanted = (x, *layer.parameters())
+    plain = torch.autograd.grad(layer(x)[0].sum(), wanted)
+    kept = checkpoint(lambda x: layer(x)[0], x, use_reentrant=False)
+    again = torch.autograd.grad(kept.sum(), wanted)
+    for a, b in zip(plain, again, strict=True):
+        assert torch.equal(a, b)
+    assert plain[0].abs().sum() > 0

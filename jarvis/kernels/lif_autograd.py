@@ -79,7 +79,10 @@ class _Loop(torch.autograd.Function):
     @staticmethod
     @first_order
     def backward(ctx, gs: Tensor | None, gv, gi, gr, ga, glast):
-        kept, spec, shape = Kept(*ctx.saved_tensors[:3]), ctx.spec, ctx.shape
+        h, a, ready, *recurrent = (
+            ctx.saved_tensors
+        )  # read once: torch.utils.checkpoint allows no more
+        kept, spec, shape = Kept(h, a, ready), ctx.spec, ctx.shape
         flags, steps = spec.flags, shape[0]
         like = next((part for part in (gs, gv, gi, ga, glast) if part is not None), None)
         if like is None:
@@ -102,7 +105,7 @@ class _Loop(torch.autograd.Function):
         if not flags.recurrent:
             ctx.loops.backward(spec, rows, None, kept, gx, gradients)(0, steps)
         else:
-            weight, first, s = ctx.saved_tensors[3:]
+            weight, first, s = recurrent
             assert gx is not None
             fed = start(glast)
             run = ctx.loops.backward(spec, rows, fed, kept, gx, gradients)
