@@ -16,10 +16,10 @@ def record(
     full: bool,
     tolerance: float = 0.01,
 ) -> None:
-    """Save what a full run measured, and check that the surrounding text states the same numbers.
+    """Check that a text states the numbers that a full run measured, and save those of a full run.
 
-    A full run writes `measured` to `path`. Every run, including a shortened one, then compares
-    `stated` with the results of the last full run.
+    A full run compares `stated` with `measured`, and writes `measured` to `path` if they agree.
+    A shortened run compares `stated` with the results of the last full run.
 
     Args:
         path: a JSON file.
@@ -29,7 +29,8 @@ def record(
         tolerance: largest allowed difference.
 
     Raises:
-        AssertionError: if a stated number differs from the measured one; it names both.
+        AssertionError: if stated numbers differ from the measured ones; it names them all, and the
+            file stays as it was.
         FileNotFoundError: if no full run has saved its numbers yet.
 
     Example:
@@ -42,11 +43,14 @@ def record(
         AssertionError: the text says accuracy = 0.95, the full run measured 0.908
     """
     path = Path(path)
+    values = {name: float(value) for name, value in measured.items()}
+    kept = values if full else json.loads(path.read_text(encoding="utf-8"))
+    wrong = [
+        f"the text says {name} = {value}, the full run measured {kept[name]}"
+        for name, value in stated.items()
+        if not math.isclose(value, kept[name], rel_tol=0.0, abs_tol=tolerance)
+    ]
+    if wrong:
+        raise AssertionError("\n".join(wrong))
     if full:
-        write_json(path, {name: float(value) for name, value in measured.items()})
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    for name, value in stated.items():
-        if not math.isclose(value, kept[name], rel_tol=0.0, abs_tol=tolerance):
-            raise AssertionError(
-                f"the text says {name} = {value}, the full run measured {kept[name]}"
-            )
+        write_json(path, values)
