@@ -111,6 +111,11 @@ class LIFParams:
         """The refractory time in whole steps."""
         return round(self.refractory / self.dt)
 
+    @property
+    def hold(self) -> float:
+        """`refractory_steps` as a number that the compiled loop reads."""
+        return float(self.refractory_steps)
+
     @cached_property
     def decay(self) -> float | Tensor:
         """Fraction of v that remains after one step: ``exp(-dt/tau)``."""
@@ -206,8 +211,8 @@ def lif_update(x: Tensor, state: LIFState, params: LIFParams) -> tuple[Tensor, L
 
     refractory, adaptation = state.refractory, state.adaptation
     if refractory is not None:
-        waiting = (refractory - 1.0).clamp_min(0.0)
-        refractory = torch.where(spikes.detach() > 0, float(params.refractory_steps), waiting)
+        waiting = (refractory.detach() - 1.0).clamp_min(0.0)
+        refractory = torch.where(spikes.detach() > 0, params.hold, waiting)
     if adaptation is not None:
         adaptation = params.decay_adapt * adaptation + spikes
     last = None if state.spikes is None else spikes

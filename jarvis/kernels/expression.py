@@ -1,0 +1,486 @@
+"""A neuron's step and its derivative as expressions of one neuron, traced from PyTorch.
+
+`Step.trace` runs the step on stand-ins, lets autograd differentiate it, and translates the recorded
+tensor operations into `Node`s: operations on the numbers of a single neuron, from which the emitters
+write loops. Only elementwise operations have a translation. A step that decides by the value of a
+tensor, or that mixes neurons, raises `Untraceable` with the line where it does so.
+"""
+
+import math
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MethodType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+#: Neurons in the traced tensors: more than one, so that a sum over them is seen as one.
+_LANES = 3
+
+_FOLD: dict[str, Callable[..., float]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "neg": lambda a: -a,
+}
+
+
+class Untraceable(Exception):
+    """Why a step has no compiled loop, in words."""
+
+
+@dataclass(eq=False)
+class Node:
+    """One operation on the numbers of a neuron."""
+
+    op: str  #: "add", "exp", "where", ...; "const", "x", "state", "value", "g_out" and "g_state"
+    args: tuple["Node", ...] = ()
+    value: float | int = 0  #: of a constant; the index of an input
+    is_bool: bool = False
+    order: int = 0  #: position in the order of creation: arguments come first
+
+    @property
+    def name(self) -> str:
+        return f"{self.op}_{self.order}"
+
+
+@dataclass
+class Graph:
+    """Creates nodes: equal ones once, constants folded."""
+
+    nodes: dict[tuple, Node] = field(default_factory=dict)
+
+    def make(self, op: str, *args: Any, value: float | int = 0, is_bool: bool = False) -> Node:
+        given = tuple(a if isinstance(a, Node) else self.const(a) for a in args)
+        if op in _FOLD and all(a.op == "const" for a in given):
+            return self.const(_FOLD[op](*(a.value for a in given)))
+        plain = [a.value if a.op == "const" else None for a in given]
+        if op == "mul" and 1.0 in plain:
+            return given[1 - plain.index(1.0)]
+        if op in ("add", "sub") and plain[1] == 0.0 or op == "div" and plain[1] == 1.0:
+            return given[0]
+        if op == "add" and plain[0] == 0.0:
+            return given[1]
+        if op == "where" and given[1] is given[2]:
+            return given[1]
+        key = (op, given, repr(value))
+        if key not in self.nodes:
+            self.nodes[key] = Node(op, given, value, is_bool, len(self.nodes))
+        return self.nodes[key]
+
+    def const(self, value: float) -> Node:
+        key = ("const", repr(float(value)))
+        if key not in self.nodes:
+            self.nodes[key] = Node("const", (), float(value), False, len(self.nodes))
+        return self.nodes[key]
+
+    def number(self, node: Any) -> Any:
+        """`node` as a floating-point number: 1 and 0 for a condition."""
+        if isinstance(node, Node) and node.is_bool:
+            return self.make("where", node, 1.0, 0.0)
+        return float(node) if isinstance(node, bool) else node
+
+
+class Traced(NamedTuple):
+    """A step and its derivative. Inputs and results are in the order of the step's own."""
+
+    outputs: tuple[Node, ...]  #: the spikes, then what the step records
+    states: tuple[Node, ...]  #: after the step
+    g_inputs: tuple[Node, ...]  #: gradient of each input
+    g_states: tuple[Node, ...]  #: gradient of each state before the step
+    g_values: tuple[Node, ...]  #: gradient of each learned number
+    values: tuple[str, ...]  #: the numbers that the step reads
+    differentiable: tuple[bool, ...]  #: whether a gradient reaches each output, then each state
+
+
+class _Parameters:
+    """Stands for the parameters of a step: numbers are looked up by `number`, the rest passes."""
+
+    def __init__(self, params: Any, number: Callable[[str], Any], structure: dict[str, Any]):
+        self._params, self._number, self._structure = params, number, structure
+
+    def __getattr__(self, name: str) -> Any:
+        return self._stand_in(name, getattr(self._params, name))
+
+    def _stand_in(self, path: str, value: Any) -> Any:
+        if isinstance(value, float | Tensor):
+            return self._number(path)
+        if isinstance(value, MethodType):
+            return MethodType(value.__func__, self)
+        if isinstance(value, tuple):
+            names = getattr(value, "_fields", range(len(value)))
+            parts = [self._stand_in(f"{path}.{n}", v) for n, v in zip(names, value, strict=True)]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        self._structure[path] = value
+        return value
+
+
+def read(params: Any, spike: Any, path: str) -> float | Tensor:
+    """The number that a step reads under this path: "decay", "half_step.xx", "spike.slope"."""
+    first, *rest = path.split(".")
+    value = spike if first == "spike" else getattr(params, first)
+    for name in rest:
+        value = value[int(name)] if name.isdigit() else getattr(value, name)
+    return value
+
+
+class Step:
+    """A step with fixed options, and what it reads and yields: found by running it once."""
+
+    def __init__(self, step: Callable, params: Any, spike: Any, inputs: Any, state: Any) -> None:
+        """
+        Args:
+            step: ``(x, state, params, spike) -> (spikes, state)`` or ``(spikes, state, record)``.
+            params: its parameters.
+            spike: the spike, with its slope as an attribute `slope`.
+            inputs: None for a single input; a NamedTuple type with a field for each input.
+            state: a NamedTuple whose absent fields are None.
+
+        Raises:
+            Untraceable: if the step cannot run on stand-ins for its numbers.
+        """
+        self.step, self.params, self.spike, self.inputs, self.state = (
+            step, params, spike, inputs, type(state)
+        )  # fmt: skip
+        named = zip(state._fields, state, strict=True)
+        self.present = [name for name, value in named if value is not None]
+        self.n_inputs = 1 if inputs is None else len(inputs._fields)
+        self.structure: dict[str, Any] = {}  #: what the step reads that is no number
+        paths: dict[str, Tensor] = {}
+
+        def found(path: str) -> Tensor:
+            return paths.setdefault(path, torch.rand(_LANES, dtype=torch.float64))
+
+        with torch.no_grad(), self._explained():
+            _, after, recorded = self.call(
+                _random(self.n_inputs), _random(len(self.present)), found, self.structure
+            )
+        self.values = tuple(paths)  #: the numbers that the step reads, by path
+        self.record = recorded  #: an example of what it records, or its state
+        self.n_records = len(pytree.tree_leaves(recorded))
+
+    def call(
+        self,
+        xs: Sequence[Tensor],
+        states: Sequence[Tensor],
+        number: Callable[[str], Any],
+        structure: dict[str, Any],
+    ) -> tuple[Tensor, list[Tensor], Any]:
+        """Spikes, the fields of the state, and what is recorded."""
+        given = dict.fromkeys(self.state._fields) | dict(zip(self.present, states, strict=True))
+        spike = self.spike.with_slope(number("spike.slope"))
+        x = xs[0] if self.inputs is None else self.inputs(*xs)
+        params = _Parameters(self.params, number, structure)
+        spikes, new, *more = self.step(x, self.state(**given), params, spike)
+        after = [getattr(new, name) for name in self.present]
+        return spikes, after, more[0] if more else new
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except Untraceable:
+            raise
+        except Exception as error:
+            reason = f"{_first_line(error)}{_where(error, self.step)}"
+            raise Untraceable(f"its step cannot be traced: {reason}") from error
+
+    def trace(self, learned: Sequence[str] = (), record: bool = False) -> Traced:
+        """Trace the step and its derivative.
+
+        Args:
+            learned: the numbers whose gradient is wanted.
+            record: whether what the step records is an output, too.
+
+        Raises:
+            Untraceable: if this step has no compiled form.
+        """
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        flags: list[bool] = []
+        n_outputs = 1 + (self.n_records if record else 0)
+
+        def joint(xs, states, values, g_outputs, g_states):
+            numbers = dict(zip(self.values, values, strict=True))
+            for leaf in (*xs, *states, *values):
+                leaf.requires_grad_()
+            spikes, after, recorded = self.call(xs, states, numbers.__getitem__, {})
+            outputs = [spikes, *(pytree.tree_leaves(recorded) if record else ())]
+            results = [*outputs, *after]
+            flags[:] = [result.requires_grad for result in results]
+            given = zip(results, [*g_outputs, *g_states], strict=True)
+            pairs = [(result, g) for result, g in given if result.requires_grad]
+            sought = [*xs, *states, *(numbers[path] for path in learned)]
+            grads: Sequence[Tensor | None] = [None] * len(sought)
+            if pairs:
+                ends, starts = zip(*pairs, strict=True)
+                grads = torch.autograd.grad(ends, sought, starts, allow_unused=True)
+            return outputs, after, [torch.zeros(_LANES) if g is None else g for g in grads]
+
+        n_states = len(self.present)
+        counts = dict(
+            x=self.n_inputs, state=n_states, value=len(self.values), g_out=n_outputs,
+            g_state=n_states,
+        )  # fmt: skip
+        with torch.enable_grad(), self._explained():
+            traced = make_fx(joint)(*(_random(count) for count in counts.values()))
+        kinds = [kind for kind, count in counts.items() for _ in range(count)]
+        results = iter(_translate(traced, kinds))
+
+        def take(count: int) -> tuple[Node, ...]:
+            return tuple(next(results) for _ in range(count))
+
+        return Traced(
+            outputs=take(n_outputs),
+            states=take(n_states),
+            g_inputs=take(self.n_inputs),
+            g_states=take(n_states),
+            g_values=take(len(learned)),
+            values=self.values,
+            differentiable=tuple(flags),
+        )
+
+
+def _random(count: int) -> list[Tensor]:
+    return [torch.rand(_LANES, dtype=torch.float64) for _ in range(count)]
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _where(error: Exception, step: Callable) -> str:
+    """The innermost line of the step's own file on the way to the error."""
+    own = step.__code__.co_filename
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
+    if not frames:
+        return ""
+    return f" (line {frames[-1].lineno} of {os.path.basename(own)}: {frames[-1].line})"
+
+
+def _translate(traced: torch.fx.GraphModule, kinds: list[str]) -> list[Node]:
+    graph, made = Graph(), {}
+    counts: dict[str, int] = {}
+    waiting = iter(kinds)
+    for node in traced.graph.nodes:
+        if node.op == "placeholder":
+            kind = next(waiting)
+            made[node] = graph.make(kind, value=counts.setdefault(kind, 0))
+            counts[kind] += 1
+        elif node.op == "get_attr":
+            constant = getattr(traced, node.target)
+            if constant.numel() != 1:
+                raise Untraceable("the step uses a tensor that is none of its parameters")
+            made[node] = graph.const(float(constant))
+        elif node.op == "output":
+            results = [made[result] for result in pytree.tree_leaves(node.args)]
+            return [graph.number(result) for result in results]
+        elif node.users or _name(node)[1]:
+            made[node] = _operation(graph, node, made)
+            if _name(node)[1]:  # in place: later users see it
+                target = node.args[0]
+                if target.op == "placeholder":
+                    raise Untraceable("the step changes one of its arguments in place")
+                made[target] = made[node]
+    raise AssertionError("a traced graph has an output")
+
+
+def _name(node: torch.fx.Node) -> tuple[str, bool]:
+    """The name of an operation, and whether it works in place."""
+    name = node.target.__name__.split(".")[0]  # type: ignore[union-attr]
+    if name.startswith("__"):
+        return f"bitwise_{name.strip('_')}", False
+    return name.removesuffix("_"), name.endswith("_")
+
+
+def _operation(graph: Graph, node: torch.fx.Node, made: Mapping[torch.fx.Node, Node]) -> Node:
+    name, _ = _name(node)
+    args = [made[a] if isinstance(a, torch.fx.Node) else a for a in node.args]
+    translation = OPERATIONS.get(name)
+    shape = node.meta["val"].shape
+    if translation is None or shape not in ((), (_LANES,)):
+        raise Untraceable(f"the operation {node.target} has no compiled form")
+    dtype = node.meta["val"].dtype
+    if not (dtype.is_floating_point or dtype is torch.bool):
+        raise Untraceable(f"the operation {node.target} yields {dtype}, not a floating-point number")
+    kwargs = {k: v for k, v in node.kwargs.items() if k in ("rounding_mode", "alpha") and v not in (None, 1)}
+    if kwargs:
+        raise Untraceable(f"the operation {node.target} with {kwargs} has no compiled form")
+    return translation(graph, dtype, *args)
+
+
+# Translations: (graph, dtype of the result, arguments of the operation) -> node.
+
+
+def _numeric(op: str) -> Callable:
+    return lambda graph, dtype, *args: graph.make(op, *(graph.number(a) for a in args))
+
+
+def _compare(op: str) -> Callable:
+    return lambda graph, dtype, *args: graph.make(
+        op, *(graph.number(a) for a in args), is_bool=True
+    )
+
+
+def _logical(op: str) -> Callable:
+    def make(graph: Graph, dtype: torch.dtype, *args: Any) -> Node:
+        given = [a if a.is_bool else graph.make("ne", a, 0.0, is_bool=True) for a in args]
+        return graph.make(op, *given, is_bool=True)
+
+    return make
+
+
+def _same(graph: Graph, dtype: torch.dtype, x: Node, *_: Any) -> Node:
+    if dtype is torch.bool:
+        return x if x.is_bool else graph.make("ne", x, 0.0, is_bool=True)
+    return graph.number(x)
+
+
+def _full(graph: Graph, dtype: torch.dtype, _: Any, value: float = 0.0, *__: Any) -> Node:
+    return graph.const(value)
+
+
+def _constant(value: float) -> Callable:
+    return lambda graph, dtype, *_: graph.const(value)
+
+
+def _where_(graph: Graph, dtype: torch.dtype, condition: Node, a: Any, b: Any) -> Node:
+    if dtype is torch.bool:
+        a, b = _same(graph, dtype, a), _same(graph, dtype, b)
+        yes = graph.make("and", condition, a, is_bool=True)
+        no = graph.make("and", graph.make("not", condition, is_bool=True), b, is_bool=True)
+        return graph.make("or", yes, no, is_bool=True)
+    return graph.make("where", condition, graph.number(a), graph.number(b))
+
+
+def _power(graph: Graph, dtype: torch.dtype, x: Any, exponent: Any) -> Node:
+    x = graph.number(x)
+    plain = exponent.value if isinstance(exponent, Node) and exponent.op == "const" else exponent
+    if isinstance(plain, Node):
+        return graph.make("pow", x, plain)
+    if plain == int(plain) and 0 <= plain <= 4:
+        result: Any = 1.0
+        for _ in range(int(plain)):
+            result = graph.make("mul", result, x)
+        return result if isinstance(result, Node) else graph.const(result)
+    if plain == 0.5:
+        return graph.make("sqrt", x)
+    if plain == int(plain) and -4 <= plain < 0:
+        return graph.make("div", 1.0, _power(graph, dtype, x, -plain))
+    return graph.make("pow", x, float(plain))
+
+
+def _clamp(graph: Graph, dtype: torch.dtype, x: Any, low: Any = None, high: Any = None) -> Node:
+    x = graph.number(x)
+    if low is not None:
+        x = graph.make("where", graph.make("lt", x, low, is_bool=True), low, x)
+    if high is not None:
+        x = graph.make("where", graph.make("gt", x, high, is_bool=True), high, x)
+    return x
+
+
+def _larger(op: str) -> Callable:
+    def make(graph: Graph, dtype: torch.dtype, a: Any, b: Any) -> Node:
+        first = graph.make(op, a, b, is_bool=True)
+        nan = graph.make("ne", a, a, is_bool=True)  # NaN in either argument is passed on
+        return graph.make("where", graph.make("or", first, nan, is_bool=True), a, b)
+
+    return make
+
+
+def _masked_fill(graph: Graph, dtype: torch.dtype, x: Node, mask: Node, value: Any) -> Node:
+    return _where_(graph, dtype, mask, value, x)
+
+
+def _sign(graph: Graph, dtype: torch.dtype, x: Node) -> Node:
+    negative = graph.make("where", graph.make("lt", x, 0.0, is_bool=True), -1.0, x)
+    return graph.make("where", graph.make("gt", x, 0.0, is_bool=True), 1.0, negative)
+
+
+def _sigmoid(graph: Graph, dtype: torch.dtype, x: Node) -> Node:
+    e = graph.make("exp", graph.make("neg", x))
+    return graph.make("div", 1.0, graph.make("add", 1.0, e))
+
+
+def _sigmoid_backward(graph: Graph, dtype: torch.dtype, g: Node, s: Node) -> Node:
+    return graph.make("mul", g, graph.make("mul", graph.make("sub", 1.0, s), s))
+
+
+def _tanh_backward(graph: Graph, dtype: torch.dtype, g: Node, y: Node) -> Node:
+    return graph.make("mul", g, graph.make("sub", 1.0, graph.make("mul", y, y)))
+
+
+def _threshold_backward(graph: Graph, dtype: torch.dtype, g: Node, x: Node, edge: float) -> Node:
+    return graph.make("where", graph.make("le", x, edge, is_bool=True), 0.0, g)
+
+
+def _softplus(graph: Graph, dtype: torch.dtype, x: Node, beta: float = 1, edge: float = 20) -> Node:
+    z = graph.make("mul", x, beta)
+    smooth = graph.make("div", graph.make("log1p", graph.make("exp", z)), beta)
+    return graph.make("where", graph.make("gt", z, edge, is_bool=True), x, smooth)
+
+
+def _softplus_backward(
+    graph: Graph, dtype: torch.dtype, g: Node, x: Node, beta: float, edge: float
+) -> Node:
+    z = graph.make("mul", x, beta)
+    smooth = graph.make("mul", g, _sigmoid(graph, dtype, z))
+    return graph.make("where", graph.make("gt", z, edge, is_bool=True), g, smooth)
+
+
+def _reverse(op: str) -> Callable:
+    return lambda graph, dtype, a, b: graph.make(op, graph.number(b), graph.number(a))
+
+
+def _fraction(graph: Graph, dtype: torch.dtype, a: Any, b: Any) -> Node:
+    whole = graph.make("floor", graph.make("div", a, b))
+    return graph.make("sub", a, graph.make("mul", whole, b))
+
+
+#: What each operation of ATen is for a single neuron.
+OPERATIONS: dict[str, Callable[..., Node]] = {
+    **{op: _numeric(op) for op in ("add", "sub", "mul", "div", "neg", "abs")},
+    **{op: _numeric(op) for op in ("exp", "log", "log1p", "expm1", "sqrt", "tanh")},
+    **{op: _numeric(op) for op in ("sin", "cos", "tan", "atan", "floor", "ceil", "erf")},
+    **{op: _compare(op) for op in ("ge", "gt", "le", "lt", "eq", "ne")},
+    **{f"{kind}_{op}": _logical(op) for kind in ("logical", "bitwise") for op in ("and", "or", "not")},
+    **{f"{kind}_xor": _compare("ne") for kind in ("logical", "bitwise")},
+    **dict.fromkeys(("detach", "alias", "clone", "_to_copy", "lift_fresh_copy", "view"), _same),
+    **dict.fromkeys(("expand", "lift_fresh", "positive", "contiguous"), _same),
+    **dict.fromkeys(("zeros_like", "zeros", "new_zeros"), _constant(0.0)),
+    **dict.fromkeys(("ones_like", "ones", "new_ones"), _constant(1.0)),
+    **dict.fromkeys(("full_like", "full"), _full),
+    "new_full": lambda graph, dtype, x, size, value: graph.const(value),
+    "scalar_tensor": lambda graph, dtype, value: graph.const(value),
+    "rsub": _reverse("sub"),
+    "reciprocal": lambda graph, dtype, x: graph.make("div", 1.0, x),
+    "rsqrt": lambda graph, dtype, x: graph.make("div", 1.0, graph.make("sqrt", x)),
+    "isnan": lambda graph, dtype, x: graph.make("ne", x, x, is_bool=True),
+    "where": _where_,
+    "masked_fill": _masked_fill,
+    "pow": _power,
+    "clamp": _clamp,
+    "clamp_min": _clamp,
+    "clamp_max": lambda graph, dtype, x, high: _clamp(graph, dtype, x, None, high),
+    "hardtanh": _clamp,
+    "maximum": _larger("ge"),
+    "minimum": _larger("le"),
+    "sign": _sign,
+    "sgn": _sign,
+    "relu": lambda graph, dtype, x: _clamp(graph, dtype, x, 0.0),
+    "threshold_backward": _threshold_backward,
+    "sigmoid": _sigmoid,
+    "sigmoid_backward": _sigmoid_backward,
+    "tanh_backward": _tanh_backward,
+    "softplus": _softplus,
+    "softplus_backward": _softplus_backward,
+    "exp2": lambda graph, dtype, x: graph.make("exp", graph.make("mul", x, math.log(2.0))),
+    "log2": lambda graph, dtype, x: graph.make("mul", graph.make("log", x), 1.0 / math.log(2.0)),
+    "remainder": _fraction,
+}

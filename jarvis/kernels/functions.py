@@ -1,0 +1,132 @@
+"""Elementary functions for generated CPU loops: vectorised, and right over the whole range.
+
+They follow torch at the edges: exp overflows to infinity and underflows to 0, the logarithm of 0 is
+-infinity and that of a negative number NaN, and NaN stays NaN. Results below the smallest normal
+number are 0.
+"""
+
+import math
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numba import njit, types
+from numba.extending import overload
+
+from jarvis.kernels import exponential, logarithm
+from jarvis.kernels.exponential import fast_exp
+from jarvis.kernels.logarithm import fast_log
+
+#: Part of the key of every generated loop: numba's cache depends only on the file of a loop.
+VERSION = f"{zlib.crc32(Path(__file__).read_bytes()):08x}{exponential.VERSION}{logarithm.VERSION}"
+
+_inline = njit(forceinline=True, error_model="numpy")
+
+
+def _typed(make: Callable[[type], Callable]) -> Callable:
+    """A function for compiled code, from its implementation for each type."""
+    made = {types.float32: make(np.float32), types.float64: make(np.float64)}
+
+    def function(z):
+        raise NotImplementedError("for compiled code only")
+
+    @overload(function)
+    def _implementation(z):
+        return made.get(z)
+
+    return function
+
+
+def _exp_of(dtype: type) -> Callable:
+    low, high = (dtype(-708), dtype(709.78)) if dtype is np.float64 else (dtype(-87), dtype(88.72))
+    zero, infinity = dtype(0), dtype(math.inf)
+
+    def implementation(z):
+        e = fast_exp(z)
+        e = infinity if z > high else e
+        return zero if z < low else e
+
+    return implementation
+
+
+def _log_of(dtype: type) -> Callable:
+    least, infinity = np.finfo(dtype).tiny, dtype(math.inf)
+    nan = dtype(math.nan)
+
+    def implementation(z):
+        y = fast_log(z)
+        y = y if z < infinity else z
+        y = y if z >= least else -infinity
+        return y if z > -least else nan  # NaN, too: no comparison holds
+
+    return implementation
+
+
+_exp, _log = _typed(_exp_of), _typed(_log_of)
+
+
+@_inline
+def exp(z):
+    return _exp(z)
+
+
+@_inline
+def log(z):
+    return _log(z)
+
+
+def _log1p_of(dtype: type) -> Callable:
+    one = dtype(1)
+
+    def implementation(z):
+        # Kahan: the rounding error of 1 + z cancels in the quotient.
+        u = one + z
+        y = log(u) * (z / (u - one))
+        y = y if u - one < dtype(math.inf) else z
+        return z if u == one else y
+
+    return implementation
+
+
+def _expm1_of(dtype: type) -> Callable:
+    one = dtype(1)
+
+    def implementation(z):
+        u = exp(z)
+        y = (u - one) * (z / log(u))
+        y = y if u - one > -one and u < dtype(math.inf) else u - one
+        return z if u == one else y
+
+    return implementation
+
+
+_log1p, _expm1 = _typed(_log1p_of), _typed(_expm1_of)
+
+
+@_inline
+def log1p(z):
+    return _log1p(z)
+
+
+@_inline
+def expm1(z):
+    return _expm1(z)
+
+
+def _tanh_of(dtype: type) -> Callable:
+    one, two = dtype(1), dtype(2)
+
+    def implementation(z):
+        e = expm1(two * z)
+        return e / (e + two) if e < dtype(1e30) else one
+
+    return implementation
+
+
+_tanh = _typed(_tanh_of)
+
+
+@_inline
+def tanh(z):
+    return _tanh(z)

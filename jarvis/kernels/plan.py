@@ -1,0 +1,106 @@
+"""What a forward loop keeps for the backward loop: the cheapest sufficient set of numbers.
+
+The backward loop needs some values of the forward pass. Each can be kept in memory, or computed
+again from others that are kept. The choice is a minimum cut (Ford & Fulkerson 1956) between the
+inputs of the step and what the backward pass needs: a node's capacity is the memory traffic of
+keeping it, and computing an exponential or a division again has its price, too.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from jarvis.kernels.expression import Node, Traced
+
+_TRAFFIC, _BOOL_TRAFFIC, _INPUT_TRAFFIC = 8.0, 2.0, 4.0  #: bytes written and read for one number
+
+#: Price of computing an operation again, in bytes of memory traffic that take as long.
+_WORK = dict.fromkeys(("exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "tan", "pow"), 8.0)
+_WORK |= dict.fromkeys(("atan", "erf"), 8.0) | dict.fromkeys(("div", "sqrt"), 2.0)
+_LITTLE = 0.05
+
+INPUTS = ("x", "state")
+TANGENTS = ("g_out", "g_state")
+
+
+@dataclass
+class Plan:
+    """The two loops of a step as lists of nodes in the order of computation."""
+
+    traced: Traced
+    kept: list[Node]  #: computed by the forward loop, stored for the backward loop
+    kept_inputs: list[Node]  #: inputs that the backward loop reads again
+    uniform: set[Node]  #: nodes that are the same for all neurons
+
+
+def cone(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
+    """All nodes that `roots` depend on, without going beyond `stop`, in order of computation."""
+    seen, stack, end = set(), list(roots), set(stop)
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            if node not in end:
+                stack += node.args
+    return sorted(seen, key=lambda node: node.order)
+
+
+def plan(traced: Traced, per_neuron: Iterable[int]) -> Plan:
+    """Choose what is kept.
+
+    Args:
+        traced: the step.
+        per_neuron: indices of the numbers that differ from neuron to neuron.
+    """
+    import networkx as nx
+
+    different = set(per_neuron)
+    gradients = [*traced.g_inputs, *traced.g_states, *traced.g_values]
+    everything = cone([*traced.outputs, *traced.states, *gradients])
+    uniform: set[Node] = set()
+    backward: set[Node] = set()
+    for node in everything:
+        if node.op == "const" or node.op == "value" and node.value not in different:
+            uniform.add(node)
+        elif node.args and all(a in uniform for a in node.args):
+            uniform.add(node)
+        elif node.op in TANGENTS or any(a in backward for a in node.args):
+            backward.add(node)
+
+    def free(node: Node) -> bool:
+        return node in uniform or node.op == "value"
+
+    wanted = cone(gradients)
+    needed = {a for n in wanted if n in backward for a in n.args if a not in backward}
+    needed |= {g for g in gradients if g not in backward}
+    needed = {node for node in needed if not free(node)}
+    if not needed:
+        return Plan(traced, [], [], uniform)
+
+    forward = set(cone([*traced.outputs, *traced.states]))
+    net = nx.DiGraph()
+    for node in cone(needed):
+        if free(node):
+            continue
+        traffic = _BOOL_TRAFFIC if node.is_bool else _TRAFFIC
+        traffic = _INPUT_TRAFFIC if node.op == "x" else traffic
+        net.add_edge((node, 0), (node, 1), capacity=traffic + 1e-6 * node.order)
+        if node.op in INPUTS:
+            net.add_edge("inputs", (node, 0))
+        elif node in forward:  # what only the backward pass needs is computed once in either loop
+            net.add_edge("inputs", (node, 0), capacity=_WORK.get(node.op, _LITTLE))
+        for argument in node.args:
+            if not free(argument):
+                net.add_edge((argument, 1), (node, 0))
+    for node in needed:
+        net.add_edge((node, 1), "gradients")
+    if "inputs" not in net:  # everything follows from the parameters
+        return Plan(traced, [], [], uniform)
+    _, (near, _) = nx.minimum_cut(net, "inputs", "gradients")
+    cut = [n for n in cone(needed) if not free(n) and (n, 0) in near and (n, 1) not in near]
+    cut.sort(key=lambda node: node.order)
+    return Plan(
+        traced,
+        [node for node in cut if node.op != "x"],
+        [node for node in cut if node.op == "x"],
+        uniform,
+    )

@@ -1,0 +1,179 @@
+"""Compiled loops of a neuron: generated from its step, kept as files, loaded when they are needed.
+
+A `Program` belongs to one step with one set of options. Its loops come from the cache folder if they
+are there, and otherwise from tracing the step (`expression`), choosing what to keep (`plan`) and
+writing source (`emit_numba`, `emit_triton`). The file of a loop is named by a digest of everything
+that it follows from, so a file is never out of date, and a cached neuron is never traced.
+"""
+
+import ast
+import hashlib
+import linecache
+import logging
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from jarvis.kernels.expression import Step, Traced
+from jarvis.kernels.fingerprint import fingerprint
+from jarvis.support.downloads import cache_folder
+from jarvis.support.files import atomic_path
+
+logger = logging.getLogger("jarvis.kernels")
+
+_HERE = Path(__file__).parent
+
+#: The files that decide what a generated loop is.
+_MAKERS = (
+    "expression.py", "plan.py", "emit_numba.py", "emit_triton.py", "functions.py",
+    "exponential.py", "logarithm.py",
+)  # fmt: skip
+
+
+class Variant(NamedTuple):
+    """Which loops of a step: each variant has source of its own."""
+
+    learned: tuple[str, ...] = ()  #: the numbers whose gradient is wanted
+    per_neuron: tuple[str, ...] = ()  #: the numbers that differ from neuron to neuron
+    record: bool = False  #: whether the loop also yields what the step records
+
+
+class Layout(NamedTuple):
+    """What a loop reads and writes besides its input and its spikes, in order."""
+
+    n_inputs: int
+    n_states: int
+    n_outputs: int
+    kept: tuple[bool, ...]  #: what is kept for the backward loop: True for a condition (a byte)
+    reread: tuple[int, ...]  #: the inputs that the backward loop reads again
+    differentiable: tuple[bool, ...]  #: whether a gradient reaches each output, then each state
+
+
+@dataclass(eq=False)
+class Loop:
+    """A pair of loops, forward and backward, for one backend."""
+
+    key: str
+    text: str  #: the generated source
+    names: dict[str, Any]  #: what the source defines
+    layout: Layout
+    values: tuple[str, ...]  #: the numbers that the step reads, by path
+    variant: Variant
+
+    @property
+    def learned(self) -> tuple[int, ...]:
+        return tuple(self.values.index(path) for path in self.variant.learned)
+
+    @property
+    def per_neuron(self) -> tuple[int, ...]:
+        return tuple(self.values.index(path) for path in self.variant.per_neuron)
+
+
+class Program:
+    """The loops of one step with one set of options; see `Step` for the arguments.
+
+    Raises:
+        Untraceable: if the step has no compiled form.
+    """
+
+    def __init__(self, name: str, step: Callable, params: Any, spike: Any, inputs: Any, state: Any):
+        self.name = name
+        self.step = Step(step, params, spike, inputs, state)
+        structure = sorted(self.step.structure.items())
+        base = fingerprint(step, spike.derivative, spike.structure, inputs, type(state), structure)
+        self._base = (base, tuple(self.step.present), self.step.values)
+        self._loops: dict[tuple[str, Variant], Loop] = {}
+
+    def loop(self, backend: str, variant: Variant) -> Loop:
+        """The loops for "numba" or "triton".
+
+        Raises:
+            Untraceable: if the step has no compiled form.
+        """
+        found = self._loops.get((backend, variant))
+        if found is None:
+            found = self._loops[backend, variant] = self._load(backend, variant)
+        return found
+
+    def _load(self, backend: str, variant: Variant) -> Loop:
+        key = hashlib.sha256(repr((self._base, backend, variant, _versions())).encode()).hexdigest()
+        stem = "".join(c if c.isalnum() else "_" for c in self.name).lower()
+        path = cache_folder() / "loops" / f"{stem}_{backend}_{key[:16]}.py"
+        try:
+            text = path.read_text(encoding="utf-8")
+            layout = _layout(text)
+        except (OSError, ValueError, SyntaxError, IndexError):  # not there, or spoiled
+            text = self._generate(backend, variant)
+            layout = _layout(text)
+            try:
+                with atomic_path(path) as part:
+                    part.write_text(text, encoding="utf-8")
+            except OSError as error:
+                logger.info("the source of a compiled loop is not kept: %s", error)
+        file = str(path) if path.is_file() else f"<{path.stem}>"
+        if file.startswith("<"):  # tracebacks and Triton read the source from here
+            linecache.cache[file] = (len(text), None, text.splitlines(True), file)
+        names = {"__name__": f"jarvis.kernels.loops.{path.stem}", "__file__": file}
+        exec(compile(text, file, "exec"), names)
+        return Loop(key[:16], text, names, layout, self.step.values, variant)
+
+    def _generate(self, backend: str, variant: Variant) -> str:
+        from jarvis.kernels import emit_numba, emit_triton
+        from jarvis.kernels.plan import plan
+
+        traced = self.step.trace(variant.learned, variant.record)
+        index = self.step.values.index
+        per_neuron = [index(path) for path in variant.per_neuron]
+        chosen = plan(traced, per_neuron)
+        emit = {"numba": emit_numba, "triton": emit_triton}[backend]
+        body = emit.source(chosen, per_neuron, [index(path) for path in variant.learned])
+        return _header(self, variant, traced, chosen) + body
+
+
+def _header(program: Program, variant: Variant, traced: Traced, chosen: Any) -> str:
+    step = program.step
+    layout = Layout(
+        n_inputs=step.n_inputs,
+        n_states=len(step.present),
+        n_outputs=len(traced.outputs),
+        kept=tuple(node.is_bool for node in chosen.kept),
+        reread=tuple(int(node.value) for node in chosen.kept_inputs),
+        differentiable=traced.differentiable,
+    )
+    origin = step.step
+    lines = [
+        f'"""The time loop of {program.name}, forward and backward. Generated: do not edit.',
+        "",
+        f"From `{origin.__module__}.{origin.__qualname__}` with {step.structure or 'no options'}.",
+        f"States: {', '.join(step.present)}. Numbers: {', '.join(step.values)}.",
+        f"Learned: {', '.join(variant.learned) or 'none'}. "
+        f"One per neuron: {', '.join(variant.per_neuron) or 'none'}.",
+        '"""',
+        "",
+        f"LAYOUT = {tuple(layout)!r}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _layout(text: str) -> Layout:
+    """The layout that a generated file states."""
+    line = next((line for line in text.splitlines() if line.startswith("LAYOUT = ")), "")
+    if not text.endswith("\n"):
+        raise ValueError("not a whole file")
+    return Layout(*ast.literal_eval(line.removeprefix("LAYOUT = ")))
+
+
+@cache
+def _versions() -> tuple[str, ...]:
+    """The versions of everything that makes a loop."""
+    makers = zlib.crc32(b"".join((_HERE / name).read_bytes() for name in _MAKERS))
+    python = ".".join(map(str, sys.version_info[:2]))
+    return (f"{makers:08x}", python, torch.__version__, version("numba"))
