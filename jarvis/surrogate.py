@@ -179,3 +179,42 @@ class SurrogateSpike(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.name!r}, slope={self.slope:g}"
+
+
+class Spike:
+    """What a neuron's step calls to fire: a surrogate, and whether the reset is differentiated.
+
+    Args:
+        surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
+        detach_reset: True blocks the gradient through the reset, so that it reaches the spike only
+            through its output (Zenke & Vogels 2021, Neural Comput. 33(4):899).
+
+    Example:
+        >>> spike = Spike("arctan")
+        >>> v = torch.tensor([0.5, 1.0], requires_grad=True)
+        >>> spikes = spike(v, 1.0)
+        >>> spike.reset(spikes).requires_grad, Spike(detach_reset=False).reset(spikes) is spikes
+        (False, True)
+    """
+
+    __slots__ = ("detach_reset", "surrogate")
+
+    def __init__(
+        self,
+        surrogate: str | Callable[[Tensor, Tensor | float], Tensor] = "fast_sigmoid",
+        detach_reset: bool = True,
+    ) -> None:
+        self.surrogate = SurrogateSpike(surrogate) if isinstance(surrogate, str) else surrogate
+        self.detach_reset = detach_reset
+
+    def __call__(self, v: Tensor, threshold: Tensor | float = 1.0) -> Tensor:
+        """Spikes of the shape of `v`: 1 where ``v >= threshold``."""
+        return self.surrogate(v, threshold)
+
+    def reset(self, spikes: Tensor) -> Tensor:
+        """The spikes as the reset sees them: without a gradient if resets are detached."""
+        return spikes.detach() if self.detach_reset else spikes
+
+
+#: The spike of a step that is given none: fast sigmoid, detached resets.
+DEFAULT_SPIKE = Spike()

@@ -1,29 +1,48 @@
-"""Shared by both scalings of the AdEx neuron: the surrogate, and a bound on the input."""
+"""Shared by both scalings of the AdEx neuron: a bound on the input; values of all neurons."""
 
-from collections.abc import Callable
-
+import numpy as np
 import torch
 from torch import Tensor
 
-from jarvis.kernels.adex_spec import LARGEST_INPUT
-from jarvis.surrogate import SurrogateSpike
-
-Surrogate = Callable[[Tensor, Tensor | float], Tensor]
-
-DEFAULT_SURROGATE = SurrogateSpike()
+#: Inputs are clamped to this magnitude, so that no sum of them, and no state, becomes infinite.
+LARGEST_INPUT = 1e15
 
 
 class _Saturate(torch.autograd.Function):
-    """Clamp to +-`LARGEST_INPUT`; the backward pass ignores the clamp."""
+    generate_vmap_rule = True
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
+    def forward(x: Tensor) -> Tensor:
         return x.clamp(-LARGEST_INPUT, LARGEST_INPUT)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        pass
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor) -> Tensor:
         return grad_outputs[0]
 
+    @staticmethod
+    def jvp(ctx, *grad_inputs: Tensor) -> Tensor:
+        return grad_inputs[0].clone()
+
 
 def saturate(x: Tensor) -> Tensor:
+    """Clamp to +-`LARGEST_INPUT`; the derivative ignores the clamp."""
     return _Saturate.apply(x)  # type: ignore[return-value]
+
+
+def as_array(value: float | Tensor | np.ndarray) -> np.ndarray:
+    """A number, or one number per neuron, in float64."""
+    return np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value, np.float64)
+
+
+def largest(value: float | Tensor | np.ndarray) -> float:
+    """The largest of the values of all neurons."""
+    return float(as_array(value).max())
+
+
+def smallest(value: float | Tensor | np.ndarray) -> float:
+    """The smallest of the values of all neurons."""
+    return float(as_array(value).min())

@@ -6,25 +6,24 @@ rule of one step; and the layer that runs it over ``[T, B, ...]``.
 
 import math
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from jarvis.adex.common import DEFAULT_SURROGATE, Surrogate, saturate
-from jarvis.kernels.adex_autograd import run_normalised
-from jarvis.kernels.adex_spec import NormalisedSpec, NormalisedValues
-from jarvis.kernels.dispatch import check_backend, choose
-from jarvis.kernels.lif_spec import is_named
+from jarvis.adex.common import as_array, largest, saturate, smallest
 from jarvis.neurons.decay import exp_decay
-from jarvis.neurons.layers import check_input, checked_state
-from jarvis.support.checks import check_number
-from jarvis.surrogate import SurrogateSpike
+from jarvis.neurons.definition import Parameters, define, parameter
+from jarvis.neurons.layer import SpikingLayer
+from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
 
 @dataclass(frozen=True)
-class NormalisedAdExParams:
+class NormalisedAdExParams(Parameters):
     """Parameters of the dimensionless AdEx (resting potential 0, threshold 1), used in training.
 
     With v the potential, i the synaptic current and w the adaptation::
@@ -68,27 +67,26 @@ class NormalisedAdExParams:
         ValueError: dt=15 ms is too large: potential and adaptation would drive each other ...
     """
 
-    tau: float = 10.0
-    tau_syn: float = 2.0
-    dt: float = 0.5
-    threshold: float = 1.0
-    a: float = 0.01
-    b: float = 0.02
-    tau_w: float = 200.0
-    delta_t: float = 0.1
-    v_t: float = 0.5
-    w0: float = 0.1
+    tau: float | Tensor = parameter(10.0, "ms", above=0)
+    tau_syn: float | Tensor = parameter(2.0, "ms", above=0)
+    dt: float = parameter(0.5, "ms", above=0, fixed=True)
+    threshold: float | Tensor = parameter(1.0, above=0)
+    a: float | Tensor = parameter(0.01, "1/ms^2")
+    b: float | Tensor = parameter(0.02, "1/ms")
+    tau_w: float | Tensor = parameter(200.0, "ms", above=0)
+    delta_t: float | Tensor = parameter(0.1, above=0)
+    v_t: float | Tensor = parameter(0.5)
+    w0: float | Tensor = parameter(0.1, "1/ms")
 
     def __post_init__(self) -> None:
-        for name in ("tau", "tau_syn", "dt", "threshold", "tau_w", "delta_t"):
-            check_number(name, getattr(self, name), above=0)
-        for name in ("a", "b", "v_t", "w0"):
-            check_number(name, getattr(self, name))
-        if self.steepest > 80.0:
+        super().__post_init__()
+        steep = largest(self.steepest)
+        if steep > 80.0:
+            sharpest = largest((self.threshold - self.v_t) / 80.0)
             raise ValueError(
-                f"delta_t={self.delta_t:g} is too sharp: the exponential would be "
-                f"exp({self.steepest:.0f}) at the threshold, more than float32 holds; take at "
-                f"least {(self.threshold - self.v_t) / 80.0:.2g}"
+                f"delta_t={smallest(self.delta_t):g} is too sharp: the exponential would be "
+                f"exp({steep:.0f}) at the threshold, more than float32 holds; take at "
+                f"least {sharpest:.2g}"
             )
         growth = self._growth(self.dt)
         if growth > 1.0:
@@ -102,18 +100,21 @@ class NormalisedAdExParams:
                 f"{low:.2g} ms"
             )
         large = []
-        if self.dt > self.upstroke:
-            v, steps = self.v_t, 0
-            while v < self.threshold:
-                v += self.dt * self.delta_t * math.exp((v - self.v_t) / self.delta_t)
+        upstroke = smallest(self.upstroke)
+        if self.dt > upstroke:
+            v, steps = smallest(self.v_t), 0
+            threshold, delta_t = largest(self.threshold), largest(self.delta_t)
+            while v < threshold:
+                v += self.dt * delta_t * math.exp((v - smallest(self.v_t)) / delta_t)
                 steps += 1
             large.append(
-                f"the upstroke of a spike, {self.upstroke:.2g} ms, becomes {steps} steps, "
+                f"the upstroke of a spike, {upstroke:.2g} ms, becomes {steps} steps, "
                 f"{steps * self.dt:.3g} ms"
             )
-        if self.dt > self.tau_syn:
-            gain = self.dt / self.tau_syn / -math.expm1(-self.dt / self.tau_syn)
-            large.append(f"an arriving spike counts {gain:.2g} times (tau_syn={self.tau_syn:g} ms)")
+        tau_syn = smallest(self.tau_syn)
+        if self.dt > tau_syn:
+            gain = self.dt / tau_syn / -math.expm1(-self.dt / tau_syn)
+            large.append(f"an arriving spike counts {gain:.2g} times (tau_syn={tau_syn:g} ms)")
         if large:
             what = "; ".join(large)
             warnings.warn(f"dt={self.dt:g} ms is large: {what}", UserWarning, stacklevel=3)
@@ -125,17 +126,35 @@ class NormalisedAdExParams:
         its eigenvalues leave the unit circle as a pair of modulus sqrt(det). (With a < 0 there is
         no oscillation, and any drift is also present in the continuous equation.)
         """
-        return math.sqrt(math.exp(-dt / self.tau - dt / self.tau_w) + max(self.a, 0.0) * dt * dt)
+        tau, tau_w, a = (as_array(value) for value in (self.tau, self.tau_w, self.a))
+        return largest(np.sqrt(np.exp(-dt / tau - dt / tau_w) + np.maximum(a, 0.0) * dt * dt))
 
     @property
-    def steepest(self) -> float:
+    def steepest(self) -> float | Tensor:
         """The exponential's argument at the threshold, its largest possible value."""
         return (self.threshold - self.v_t) / self.delta_t
 
     @property
-    def upstroke(self) -> float:
+    def upstroke(self) -> float | Tensor:
         """Time from v_t to the threshold by the exponential alone, ms: ``1 - exp(-steepest)``."""
+        if isinstance(self.steepest, Tensor):
+            return torch.where(self.steepest > 0.0, -torch.expm1(-self.steepest), math.inf)
         return -math.expm1(-self.steepest) if self.steepest > 0.0 else math.inf
+
+    @cached_property
+    def decay(self) -> float | Tensor:
+        """Fraction of v that remains after one step."""
+        return exp_decay(self.tau, self.dt)
+
+    @cached_property
+    def decay_syn(self) -> float | Tensor:
+        """Fraction of the synaptic current that remains after one step."""
+        return exp_decay(self.tau_syn, self.dt)
+
+    @cached_property
+    def decay_w(self) -> float | Tensor:
+        """Fraction of the adaptation that remains after one step."""
+        return exp_decay(self.tau_w, self.dt)
 
 
 class NormalisedAdExState(NamedTuple):
@@ -144,24 +163,18 @@ class NormalisedAdExState(NamedTuple):
     v: Tensor  #: potential after the reset (resting potential 0, threshold 1)
     i: Tensor  #: synaptic current, 1/ms
     w: Tensor  #: adaptation, 1/ms
+    spikes: Tensor | None = None  #: spikes of the previous step, in recurrent layers
 
     def detach(self) -> "NormalisedAdExState":
         """The state detached from the graph, for truncated backpropagation through time."""
-        return NormalisedAdExState(*(part.detach() for part in self))
-
-
-def normalised_adex_initial_state(x: Tensor, params: NormalisedAdExParams) -> NormalisedAdExState:
-    """v = 0 and w = w0 without current; shape, dtype and device are those of `x`."""
-    v = torch.zeros_like(x, memory_format=torch.contiguous_format)
-    return NormalisedAdExState(v, torch.zeros_like(v), torch.full_like(v, params.w0))
+        return NormalisedAdExState(*(None if part is None else part.detach() for part in self))  # type: ignore[arg-type]
 
 
 def normalised_adex_step(
     x: Tensor,
     state: NormalisedAdExState | None,
     params: NormalisedAdExParams,
-    surrogate: Surrogate = DEFAULT_SURROGATE,
-    detach_reset: bool = True,
+    spike: Spike = DEFAULT_SPIKE,
 ) -> tuple[Tensor, NormalisedAdExState]:
     """One step of the dimensionless AdEx neuron.
 
@@ -180,8 +193,7 @@ def normalised_adex_step(
             spikes. It is clamped to +-1e15.
         state: the state before the step; None for the initial state.
         params: the neuron's parameters.
-        surrogate: the spike and its derivative with respect to h - threshold.
-        detach_reset: True blocks the gradient through the reset, as in `LIFParams`.
+        spike: the surrogate, a function of h - threshold, and whether the reset is detached.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), and the new state.
@@ -199,27 +211,9 @@ def normalised_adex_step(
         4.5 ms
     """
     if state is None:
-        state = normalised_adex_initial_state(x, params)
-    spikes, state, _ = normalised_adex_update(x, state, params, surrogate, detach_reset)
+        state = NormalisedAdEx.initial_state(x, params)
+    spikes, state, _ = normalised_adex_update(x, state, params, spike)
     return spikes, state
-
-
-def normalised_adex_update(
-    x: Tensor,
-    state: NormalisedAdExState,
-    params: NormalisedAdExParams,
-    surrogate: Surrogate,
-    detach_reset: bool,
-) -> tuple[Tensor, NormalisedAdExState, Tensor]:
-    """`normalised_adex_step` for a given state; also returns h, the potential before the reset."""
-    p, v, w = params, state.v, state.w
-    i = exp_decay(p.tau_syn, p.dt) * state.i + saturate(x)
-    grown = p.delta_t * torch.exp(((v - p.v_t) / p.delta_t).clamp_max(p.steepest))
-    h = exp_decay(p.tau, p.dt) * v + p.dt * (i - w + grown)
-    spikes = surrogate(h, p.threshold)
-    w = exp_decay(p.tau_w, p.dt) * w + p.dt * p.a * v + p.b * spikes
-    reset = spikes.detach() if detach_reset else spikes
-    return spikes, NormalisedAdExState(h * (1.0 - reset), i, w), h
 
 
 class NormalisedAdExTrace(NamedTuple):
@@ -231,7 +225,31 @@ class NormalisedAdExTrace(NamedTuple):
     w: Tensor  #: adaptation
 
 
-class NormalisedAdExLayer(nn.Module):
+def normalised_adex_update(
+    x: Tensor, state: NormalisedAdExState, params: NormalisedAdExParams, spike: Spike
+) -> tuple[Tensor, NormalisedAdExState, NormalisedAdExTrace]:
+    """`normalised_adex_step` for a given state; also returns what a trace records."""
+    p, v, w = params, state.v, state.w
+    i = p.decay_syn * state.i + saturate(x)
+    grown = p.delta_t * torch.exp(((v - p.v_t) / p.delta_t).clamp_max(p.steepest))
+    h = p.decay * v + p.dt * (i - w + grown)
+    spikes = spike(h, p.threshold)
+    w = p.decay_w * w + p.dt * p.a * v + p.b * spikes
+    v = h * (1.0 - spike.reset(spikes))
+    last = None if state.spikes is None else spikes
+    return spikes, NormalisedAdExState(v, i, w, last), NormalisedAdExTrace(h, v, i, w)
+
+
+#: The dimensionless AdEx neuron: ``NormalisedAdEx(dt=0.5)`` for a `SpikingLayer`.
+NormalisedAdEx = define(
+    normalised_adex_update,
+    NormalisedAdExParams,
+    NormalisedAdExState,
+    lambda params: NormalisedAdExState(0.0, 0.0, params.w0),  # type: ignore[arg-type]
+)
+
+
+class NormalisedAdExLayer(SpikingLayer):
     """Dimensionless AdEx neurons for training, run over a whole sequence.
 
     The equations are those of `normalised_adex_step`, with resting potential 0 and threshold 1.
@@ -244,6 +262,8 @@ class NormalisedAdExLayer(nn.Module):
         backend: "auto" uses the compiled time loop if it can, and warns once if not; "eager" runs
             step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require that loop.
         detach_reset: True blocks the gradient through the reset.
+        learnable: names of the parameters that are trained, each for all neurons; a tensor among
+            the parameters, say tau of shape [n_hidden], gives each neuron its own value.
 
     Raises:
         ValueError: for an unknown name, or an input that is not [T, B, ...].
@@ -259,77 +279,20 @@ class NormalisedAdExLayer(nn.Module):
     def __init__(
         self,
         params: NormalisedAdExParams | None = None,
-        surrogate: str | SurrogateSpike = "fast_sigmoid",
+        surrogate: str | Callable[[Tensor, Tensor | float], Tensor] = "fast_sigmoid",
         backend: str = "auto",
         *,
         detach_reset: bool = True,
+        learnable: str | Sequence[str] = (),
+        recurrent: int | None = None,
+        self_connections: bool = True,
     ) -> None:
-        super().__init__()
-        check_backend(backend)
-        self.params = NormalisedAdExParams() if params is None else params
-        if not isinstance(self.params, NormalisedAdExParams):
-            raise ValueError(f"params must be NormalisedAdExParams, not {type(params).__name__}")
-        self.backend, self.detach_reset = backend, detach_reset
-        self.surrogate = SurrogateSpike(surrogate) if isinstance(surrogate, str) else surrogate
-
-    def forward(self, x: Tensor, state: NormalisedAdExState | None = None, *, trace: bool = False):
-        """Run the layer over a sequence.
-
-        Args:
-            x: input ``[T, B, ...]``: per step, the jump of the synaptic current.
-            state: the state to start from; None for the initial state.
-            trace: also return potentials, current and adaptation. This runs step by step, whatever
-                the backend.
-
-        Returns:
-            ``(spikes [T, B, ...], state)``, followed by a `NormalisedAdExTrace` if ``trace=True``.
-        """
-        name = type(self).__name__
-        check_input(x, name)
-        fresh = normalised_adex_initial_state(x.new_empty(x.shape[1:]), self.params)
-        state = checked_state(name, x, state, fresh)
-        if not trace:
-            named = is_named(self.surrogate)
-            reason = None if named else "the surrogate is not one of the named ones"
-            loops = choose(self.backend, name, (x, *state), reason, family="adex")
-            if loops is not None:
-                spec = normalised_spec(self.params, self.surrogate, self.detach_reset)
-                spikes, *final = run_normalised(loops, spec, x, state)
-                return spikes, NormalisedAdExState(*final)
-        rows = []
-        for x_t in x.unbind(0):
-            s_t, state, h_t = normalised_adex_update(
-                x_t, state, self.params, self.surrogate, self.detach_reset
-            )
-            rows.append((s_t, h_t, *state) if trace else (s_t,))
-        stacked = [torch.stack(part) for part in zip(*rows, strict=True)]
-        if not stacked:
-            stacked = [x.new_zeros(x.shape)] * 5
-        return (
-            (stacked[0], state, NormalisedAdExTrace(*stacked[1:])) if trace else (stacked[0], state)
+        super().__init__(
+            NormalisedAdEx(params),
+            learnable=learnable,
+            recurrent=recurrent,
+            self_connections=self_connections,
+            surrogate=surrogate,
+            detach_reset=detach_reset,
+            backend=backend,
         )
-
-    def extra_repr(self) -> str:
-        return str(self.params)
-
-
-def normalised_spec(
-    params: NormalisedAdExParams, surrogate: SurrogateSpike, detach: bool
-) -> NormalisedSpec:
-    """The loop for a dimensionless layer."""
-    p = params
-    values = NormalisedValues(
-        decay=float(exp_decay(p.tau, p.dt)),
-        decay_syn=float(exp_decay(p.tau_syn, p.dt)),
-        decay_w=float(exp_decay(p.tau_w, p.dt)),
-        dt=p.dt,
-        drive=p.dt * p.a,
-        b=p.b,
-        threshold=p.threshold,
-        v_t=p.v_t,
-        sharpness=1.0 / p.delta_t,
-        steepest=p.steepest,
-        growth=p.dt * p.delta_t,
-        slope=surrogate.slope,
-    )
-    return NormalisedSpec(surrogate.name, detach, values)

@@ -6,32 +6,40 @@ rule of one step; and the layer that runs it over ``[T, B, ...]``.
 
 import math
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from jarvis.adex.common import DEFAULT_SURROGATE, Surrogate, saturate
-from jarvis.kernels.adex_autograd import run_adex
-from jarvis.kernels.adex_spec import AdExValues
-from jarvis.kernels.dispatch import check_backend, choose
-from jarvis.neurons.layers import check_input, checked_state, stack_steps
-from jarvis.support.checks import check_choice, check_number
-from jarvis.surrogate import SurrogateSpike
+from jarvis.adex.common import as_array, largest, saturate, smallest
+from jarvis.neurons.definition import Parameters, define, parameter
+from jarvis.neurons.layer import SpikingLayer
+from jarvis.support.checks import check_choice
+from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
 
 class HalfStep(NamedTuple):
     """Half a step of the linear part: coefficients of x = V - e_l, w and I in the new x and w."""
 
-    xx: float
-    xw: float
-    xi: float
-    wx: float
-    ww: float
-    wi: float
+    xx: float | Tensor
+    xw: float | Tensor
+    xi: float | Tensor
+    wx: float | Tensor
+    ww: float | Tensor
+    wi: float | Tensor
+
+
+class AfterReset(NamedTuple):
+    """Derivatives of V at v_reset, without input and adaptation."""
+
+    x: float | Tensor  #: v_reset - e_l, mV
+    slope: float | Tensor  #: of V there, mV/ms
+    bend: float | Tensor  #: half the derivative of that slope with respect to V, 1/ms
+    peak: float | Tensor  #: exp(-(v_peak - v_t)/delta_t)
 
 
 class FiringPattern(NamedTuple):
@@ -66,7 +74,7 @@ FIRING_PATTERNS: dict[str, FiringPattern] = {
 
 
 @dataclass(frozen=True)
-class AdExParams:
+class AdExParams(Parameters):
     """Parameters of the AdEx neuron in biophysical units: mV, pA, nS, pF, ms.
 
     With V the potential, w the adaptation current and I the input current::
@@ -115,17 +123,17 @@ class AdExParams:
         ValueError: dt=3 ms is too large: from v_reset the exponential needs 2.71 ms to the next ...
     """
 
-    c: float = 281.0
-    g_l: float = 30.0
-    e_l: float = -70.6
-    v_t: float = -50.4
-    delta_t: float = 2.0
-    a: float = 4.0
-    b: float = 80.5
-    tau_w: float = 144.0
-    v_reset: float = -70.6
-    v_peak: float = 0.0
-    dt: float = 0.1
+    c: float | Tensor = parameter(281.0, "pF", above=0)
+    g_l: float | Tensor = parameter(30.0, "nS", above=0)
+    e_l: float | Tensor = parameter(-70.6, "mV")
+    v_t: float | Tensor = parameter(-50.4, "mV")
+    delta_t: float | Tensor = parameter(2.0, "mV", above=0)
+    a: float | Tensor = parameter(4.0, "nS")
+    b: float | Tensor = parameter(80.5, "pA")
+    tau_w: float | Tensor = parameter(144.0, "ms", above=0)
+    v_reset: float | Tensor = parameter(-70.6, "mV")
+    v_peak: float | Tensor = parameter(0.0, "mV")
+    dt: float = parameter(0.1, "ms", above=0, fixed=True)
 
     @classmethod
     def named(cls, name: str, **changes: float) -> "AdExParams":
@@ -136,52 +144,52 @@ class AdExParams:
         return cls(**(published | dict(v_t=-50.0, delta_t=2.0) | changes))
 
     def __post_init__(self) -> None:
-        for name in ("c", "g_l", "delta_t", "tau_w", "dt"):
-            check_number(name, getattr(self, name), above=0)
-        for name in ("e_l", "v_t", "a", "b", "v_reset", "v_peak"):
-            check_number(name, getattr(self, name))
-        if not self.v_peak > max(self.v_t, self.v_reset):
+        super().__post_init__()
+        peak, v_t, v_reset = as_array(self.v_peak), as_array(self.v_t), as_array(self.v_reset)
+        if not (peak > np.maximum(v_t, v_reset)).all():
             raise ValueError(
-                f"v_peak={self.v_peak:g} mV must be above v_t={self.v_t:g} mV and "
-                f"v_reset={self.v_reset:g} mV"
+                f"v_peak={smallest(peak):g} mV must be above v_t={largest(v_t):g} mV and "
+                f"v_reset={largest(v_reset):g} mV"
             )
-        dt = f"dt={self.dt:g} ms is too large: "
-        if self.dt >= self.upstroke:
+        dt, upstroke = f"dt={self.dt:g} ms is too large: ", smallest(self.upstroke)
+        tau, tau_w = smallest(self.tau), smallest(self.tau_w)
+        if self.dt >= upstroke:
             raise ValueError(
-                f"{dt}from v_reset the exponential needs {self.upstroke:.3g} ms to the next spike, "
+                f"{dt}from v_reset the exponential needs {upstroke:.3g} ms to the next spike, "
                 "which would fall into the step of the first and be lost"
             )
-        if self.dt >= self.tau:
+        if self.dt >= tau:
             raise ValueError(
-                f"{dt}above the membrane time constant, {self.tau:.3g} ms, a step would fire from "
+                f"{dt}above the membrane time constant, {tau:.3g} ms, a step would fire from "
                 "below v_t, where the potential might still turn back"
             )
-        if self.dt >= self.tau_w:
-            raise ValueError(f"{dt}the adaptation would decay in one step, tau_w={self.tau_w:g} ms")
-        shortest = min(self.tau, self.upstroke)
-        if self.spike_error > 0.01 * shortest:
-            best = self.dt * math.sqrt(0.01 * shortest / self.spike_error)
+        if self.dt >= tau_w:
+            raise ValueError(f"{dt}the adaptation would decay in one step, tau_w={tau_w:g} ms")
+        shortest, error = min(tau, upstroke), largest(self.spike_error)
+        if error > 0.01 * shortest:
+            best = self.dt * math.sqrt(0.01 * shortest / error)
             warnings.warn(
-                f"dt={self.dt:g} ms is large: spikes may come {self.spike_error:.2g} ms too early "
+                f"dt={self.dt:g} ms is large: spikes may come {error:.2g} ms too early "
                 f"or too late, more than 1 % of {shortest:.3g} ms; take dt below {best:.2g} ms",
                 UserWarning,
                 stacklevel=3,
             )
 
     @property
-    def tau(self) -> float:
+    def tau(self) -> float | Tensor:
         """The membrane time constant, ms."""
         return self.c / self.g_l
 
     @property
-    def upstroke(self) -> float:
+    def upstroke(self) -> float | Tensor:
         """Time from v_reset to the spike by the exponential alone, ms.
 
         ``tau (exp(-(v_reset - v_t)/delta_t) - exp(-(v_peak - v_t)/delta_t))``: the shortest
         interval between two spikes when leak, adaptation and input cancel.
         """
         low, high = (-(v - self.v_t) / self.delta_t for v in (self.v_reset, self.v_peak))
-        return self.tau * (math.exp(min(low, 500.0)) - math.exp(high))
+        low = low.clamp_max(500.0) if isinstance(low, Tensor) else min(low, 500.0)
+        return self.tau * (_exp(low) - _exp(high))
 
     @property
     def rheobase(self) -> float:
@@ -189,7 +197,8 @@ class AdExParams:
 
         The stable fixed point merges with the unstable one (saddle-node), or loses its stability
         before that (Hopf, where ``a/g_l > tau/tau_w``). With a = 0 the rheobase is
-        ``g_l (v_t - delta_t - e_l)``; with ``a <= -g_l`` no current has a stable fixed point.
+        ``g_l (v_t - delta_t - e_l)``; with ``a <= -g_l`` no current has a stable fixed point. For
+        parameters that are single numbers.
 
         Source: Touboul & Brette 2008, Biol. Cybern. 99:319; Naud et al. 2008, section 2.
         """
@@ -200,15 +209,15 @@ class AdExParams:
         return (self.g_l + self.a) * x - self.g_l * self.delta_t * steep
 
     @cached_property
-    def v_cross(self) -> float:
+    def v_cross(self) -> float | Tensor:
         """The potential from which the exponential reaches v_peak within one step, mV."""
         # The step is taken 1e-5 too long here, so that rounding (in float32: 2e-6) cannot make the
         # logarithm's argument 0 for a neuron that does not spike.
-        peak = math.exp(-(self.v_peak - self.v_t) / self.delta_t)
-        return self.v_t - self.delta_t * math.log(self.dt / self.tau * (1.0 + 1e-5) + peak)
+        reached = self.dt / self.tau * (1.0 + 1e-5) + self.after_reset.peak
+        return self.v_t - self.delta_t * _log(reached)
 
     @property
-    def spike_error(self) -> float:
+    def spike_error(self) -> float | Tensor:
         """Largest error of a spike time at a step of dt, ms.
 
         The leak is applied for half a step before the exponential and for the other half after it;
@@ -220,13 +229,34 @@ class AdExParams:
     @cached_property
     def half_step(self) -> HalfStep:
         """The linear part, solved exactly over dt/2: a matrix exponential."""
-        rates = [
-            [-1.0 / self.tau, -1.0 / self.c, 1.0 / self.c],
-            [self.a / self.tau_w, -1.0 / self.tau_w, 0.0],
-            [0.0, 0.0, 0.0],  # the current is constant
-        ]
-        flow = torch.linalg.matrix_exp(torch.tensor(rates, dtype=torch.float64) * self.dt / 2.0)
-        return HalfStep(*flow[:2].flatten().tolist())
+        given = (1.0 / self.tau, 1.0 / self.c, self.a / self.tau_w, 1.0 / self.tau_w)
+        tensors = [value for value in given if isinstance(value, Tensor)]
+        shared = [torch.as_tensor(value, dtype=torch.float64) for value in given]
+        leak, per_c, coupling, decay = torch.broadcast_tensors(*shared)
+        none = torch.zeros_like(leak)  # the current is constant
+        rates = [[-leak, -per_c, per_c], [coupling, -decay, none], [none, none, none]]
+        flow = torch.stack([torch.stack(row, -1) for row in rates], -2) * self.dt / 2.0
+        parts = torch.linalg.matrix_exp(flow)[..., :2, :].flatten(-2).unbind(-1)
+        if tensors:
+            return HalfStep(*(part.to(tensors[0].dtype) for part in parts))
+        return HalfStep(*(part.item() for part in parts))
+
+    @cached_property
+    def after_reset(self) -> AfterReset:
+        """The constants needed for a step in which the neuron spikes."""
+        x = self.v_reset - self.e_l
+        e = _exp((self.v_reset - self.v_t) / self.delta_t)
+        peak = _exp(-(self.v_peak - self.v_t) / self.delta_t)
+        slope, bend = (self.delta_t * e - x) / self.tau, (e - 1.0) / (2.0 * self.tau)
+        return AfterReset(x, slope, bend, peak)
+
+
+def _exp(x: float | Tensor) -> float | Tensor:
+    return torch.exp(x) if isinstance(x, Tensor) else math.exp(min(x, 709.0))
+
+
+def _log(x: float | Tensor) -> float | Tensor:
+    return torch.log(x) if isinstance(x, Tensor) else math.log(x)
 
 
 class AdExState(NamedTuple):
@@ -234,23 +264,26 @@ class AdExState(NamedTuple):
 
     v: Tensor  #: potential, mV
     w: Tensor  #: adaptation current, pA
+    spikes: Tensor | None = None  #: spikes of the previous step, in recurrent layers
 
     def detach(self) -> "AdExState":
         """The state detached from the graph, for truncated backpropagation through time."""
-        return AdExState(*(part.detach() for part in self))
+        return AdExState(*(None if part is None else part.detach() for part in self))  # type: ignore[arg-type]
 
 
-def adex_initial_state(x: Tensor, params: AdExParams) -> AdExState:
-    """V = e_l and w = 0; shape, dtype and device are those of `x` ``[B, ...]``."""
-    v = torch.full_like(x, params.e_l, memory_format=torch.contiguous_format)
-    return AdExState(v, torch.zeros_like(v))
+class AdExTrace(NamedTuple):
+    """Recorded variables at the end of each step, each ``[T, B, ...]``."""
+
+    v: Tensor  #: potential, mV
+    w: Tensor  #: adaptation current, pA
+    since: Tensor  #: time since the spike of this step, ms; 0 without a spike
 
 
 def adex_step(
     current: Tensor,
     state: AdExState | None,
     params: AdExParams,
-    surrogate: Surrogate = DEFAULT_SURROGATE,
+    spike: Spike = DEFAULT_SPIKE,
 ) -> tuple[Tensor, AdExState]:
     """One step of the AdEx neuron in biophysical units.
 
@@ -271,8 +304,8 @@ def adex_step(
         current: I ``[B, ...]``, pA, constant during the step; clamped to +-1e15.
         state: the state before the step; None for a neuron at rest.
         params: the neuron's parameters.
-        surrogate: the spike and its derivative with respect to ``(V - v_cross)/delta_t``. How the
-            state after a spike depends on the state before it is differentiated exactly.
+        spike: the surrogate, a function of ``(V - v_cross)/delta_t``. How the state after a spike
+            depends on the state before it is differentiated exactly.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), and the new state.
@@ -290,15 +323,15 @@ def adex_step(
         23.2 ms
     """
     if state is None:
-        state = adex_initial_state(current, params)
-    spikes, state, _ = adex_update(current, state, params, surrogate)
+        state = AdEx.initial_state(current, params)
+    spikes, state, _ = adex_update(current, state, params, spike)
     return spikes, state
 
 
 def adex_update(
-    current: Tensor, state: AdExState, params: AdExParams, surrogate: Surrogate
-) -> tuple[Tensor, AdExState, Tensor]:
-    """`adex_step` for a given state; also returns the time since the spike, ms (0 without one)."""
+    current: Tensor, state: AdExState, params: AdExParams, spike: Spike
+) -> tuple[Tensor, AdExState, AdExTrace]:
+    """`adex_step` for a given state; also returns what a trace records."""
     p, dt = params, params.dt
     half = p.half_step
     current = saturate(current)
@@ -308,7 +341,7 @@ def adex_update(
         half.wx * x + half.ww * state.w + half.wi * current,
     )
     over = (x - (p.v_cross - p.e_l)) / p.delta_t
-    spikes = surrogate(over, 0.0)
+    spikes = spike(over, 0.0)
     crosses = over.detach() >= 0.0
 
     # One exponential serves both cases: its argument is at most ln(tau/dt) in either.
@@ -322,38 +355,24 @@ def adex_update(
         half.wx * x_on + half.ww * w + half.wi * current,
     )
     # With a spike: the remainder of the step from v_reset, to second order.
-    r = reset_rates(p)
-    since = torch.where(crosses, (dt - p.tau * (e - r.peak)).clamp(0.0, dt), 0.0)
+    r = p.after_reset
+    since = torch.where(crosses, (dt - p.tau * (e - r.peak)).clamp_min(0.0).clamp_max(dt), 0.0)
     w_off = half.wx * r.x + half.ww * w + half.wi * current + p.b * (1.0 - since / p.tau_w)
     x_off = r.x + since * (r.slope + (current - w_off) / p.c) * (1.0 + since * r.bend)
 
     v = torch.where(crosses, x_off, x_on).clamp_max(p.v_peak - p.e_l) + p.e_l
-    return spikes, AdExState(v, torch.where(crosses, w_off, w_on)), since
+    w = torch.where(crosses, w_off, w_on)
+    last = None if state.spikes is None else spikes
+    return spikes, AdExState(v, w, last), AdExTrace(v, w, since)
 
 
-class ResetRates(NamedTuple):
-    """Derivatives of V at v_reset, without input and adaptation."""
-
-    x: float  #: v_reset - e_l, mV
-    slope: float  #: of V there, mV/ms
-    bend: float  #: half the derivative of that slope with respect to V, 1/ms
-    peak: float  #: exp(-(v_peak - v_t)/delta_t)
-
-
-def reset_rates(p: AdExParams) -> ResetRates:
-    """The constants needed for a step in which the neuron spikes."""
-    x = p.v_reset - p.e_l
-    e = torch.exp(torch.tensor((p.v_reset - p.v_t) / p.delta_t, dtype=torch.float64)).item()
-    peak = torch.exp(torch.tensor(-(p.v_peak - p.v_t) / p.delta_t, dtype=torch.float64)).item()
-    return ResetRates(x, (p.delta_t * e - x) / p.tau, (e - 1.0) / (2.0 * p.tau), peak)
-
-
-class AdExTrace(NamedTuple):
-    """Recorded variables at the end of each step, each ``[T, B, ...]``."""
-
-    v: Tensor  #: potential, mV
-    w: Tensor  #: adaptation current, pA
-    since: Tensor  #: time since the spike of this step, ms; 0 without a spike
+#: The AdEx neuron in biophysical units: ``AdEx(dt=0.1)`` for a `SpikingLayer`.
+AdEx = define(
+    adex_update,
+    AdExParams,
+    AdExState,
+    lambda params: AdExState(params.e_l, 0.0),  # type: ignore[arg-type]
+)
 
 
 def spike_times(spikes: Tensor, since: Tensor, dt: float) -> Tensor:
@@ -421,7 +440,7 @@ def step_response(
     return StepResponse(times, *(part.numpy() for part in (trace.v[:, 0], trace.w[:, 0], found)))
 
 
-class AdExLayer(nn.Module):
+class AdExLayer(SpikingLayer):
     """Adaptive exponential neurons in biophysical units, run over a whole sequence.
 
     The equations are those of `adex_step`. Neurons do not interact: any trailing shape works.
@@ -429,9 +448,10 @@ class AdExLayer(nn.Module):
     Args:
         params: the neurons' parameters.
         surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
-        backend: "auto" uses the compiled time loop if no gradient is needed, and PyTorch's step
-            by step otherwise; "eager" runs step by step; "numba" (CPU) and "triton" (CUDA) require
-            that loop.
+        backend: "auto" uses the compiled time loop if it can, and warns once if not; "eager" runs
+            step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require that loop.
+        learnable: names of the parameters that are trained, each for all neurons; a tensor among
+            the parameters gives each neuron its own value.
 
     Raises:
         ValueError: for an unknown name, or an input that is not [T, B, ...].
@@ -451,83 +471,44 @@ class AdExLayer(nn.Module):
     def __init__(
         self,
         params: AdExParams | None = None,
-        surrogate: str | SurrogateSpike = "fast_sigmoid",
+        surrogate: str | Callable[[Tensor, Tensor | float], Tensor] = "fast_sigmoid",
         backend: str = "auto",
+        *,
+        learnable: str | Sequence[str] = (),
+        recurrent: int | None = None,
+        self_connections: bool = True,
     ) -> None:
-        super().__init__()
-        check_backend(backend)
-        self.params = AdExParams() if params is None else params
-        if not isinstance(self.params, AdExParams):
-            raise ValueError(f"params must be AdExParams, not {type(params).__name__}")
-        self.backend = backend
-        self.surrogate = SurrogateSpike(surrogate) if isinstance(surrogate, str) else surrogate
+        super().__init__(
+            AdEx(params),
+            learnable=learnable,
+            recurrent=recurrent,
+            self_connections=self_connections,
+            surrogate=surrogate,
+            backend=backend,
+        )
 
-    def forward(self, current: Tensor, state: AdExState | None = None, *, trace: bool = False):
+    def forward(self, x: Tensor, state: AdExState | None = None, *, trace: bool = False):
         """Run the layer over a sequence.
 
         Args:
-            current: ``[T, B, ...]``, pA, constant within each step.
+            x: current ``[T, B, ...]``, pA, constant within each step.
             state: the state to start from; None for neurons at rest.
             trace: also return potentials, adaptation and the spikes' times within their steps.
 
         Returns:
             ``(spikes [T, B, ...], state)``, followed by an `AdExTrace` if ``trace=True``.
         """
-        name = type(self).__name__
-        check_input(current, name)
-        fresh = adex_initial_state(current.new_empty(current.shape[1:]), self.params)
-        state = checked_state(name, current, state, fresh)
-        tensors = (current, *state)
-        learns = torch.is_grad_enabled() and any(part.requires_grad for part in tensors)
-        reason = "a gradient is needed, which its loop does not compute" if learns else None
-        loops = choose(self.backend, name, tensors, reason, family="adex")
-        if loops is not None:
-            values = adex_values(self.params)
-            spikes, final, traced = run_adex(loops, values, current, state, trace)
-            state = AdExState(*final)
-        else:
-            rows = []
-            for current_t in current.unbind(0):
-                s_t, state, since = adex_update(current_t, state, self.params, self.surrogate)
-                rows.append((s_t, *state, since) if trace else (s_t,))
-            spikes, *traced = stack_steps(rows, current, 4)
-        self._check_rate(spikes)
-        return (spikes, state, AdExTrace(*traced[:3])) if trace else (spikes, state)
+        results = super().forward(x, state, trace=trace)
+        self._check_rate(results[0])
+        return results
 
     def _check_rate(self, spikes: Tensor) -> None:
         spikes = spikes.detach()
         if bool((spikes[1:] * spikes[:-1] > 0).any()):
             warnings.warn(
-                f"AdExLayer: a neuron spiked in two successive steps of dt={self.params.dt:g} ms, "
-                "so spikes between them may be lost: the input is too strong for this dt (or its "
+                f"AdExLayer: a neuron spiked in two successive steps of dt={self.value('dt'):g} "
+                "ms, so spikes between them may be lost: the input is too strong for this dt (or its "
                 "unit is not pA)",
                 UserWarning,
                 stacklevel=3,
             )
-
-    def extra_repr(self) -> str:
-        return str(self.params)
-
-
-def adex_values(params: AdExParams) -> AdExValues:
-    """The constants that the compiled loop of a biophysical layer needs."""
-    p, reset = params, reset_rates(params)
-    return AdExValues(
-        p.e_l,
-        *p.half_step,
-        cross=p.v_cross - p.e_l,
-        v_t=p.v_t - p.e_l,
-        top=p.v_peak - p.e_l,
-        delta_t=p.delta_t,
-        sharpness=1.0 / p.delta_t,
-        tau=p.tau,
-        rate=p.dt / p.tau,
-        dt=p.dt,
-        peak=math.exp(-(p.v_peak - p.v_t) / p.delta_t),
-        reset_x=reset.x,
-        reset_slope=reset.slope,
-        reset_bend=reset.bend,
-        per_c=1.0 / p.c,
-        b=p.b,
-        b_decay=p.b / p.tau_w,
-    )

@@ -40,7 +40,8 @@ def choose(
     tensors: tuple[Tensor | None, ...],
     reason: str | None = None,
     has_weight: bool = False,
-    family: str = "lif",
+    *,
+    family: str,
 ) -> Any | None:
     """The compiled loops to run, or None for the readable step.
 
@@ -86,7 +87,7 @@ def _unusual(tensors: tuple[Tensor | None, ...], has_weight: bool) -> str | None
     for tensor in tensors:
         if tensor is None:
             continue
-        if type(tensor) not in (Tensor, torch.nn.Parameter) or _is_wrapped(tensor):
+        if type(tensor) not in (Tensor, torch.nn.Parameter) or is_wrapped(tensor):
             return f"an input is a {type(tensor).__name__} of a subclass or a function transform"
         if tensor.dtype != x.dtype or tensor.device != x.device:
             return (
@@ -96,7 +97,7 @@ def _unusual(tensors: tuple[Tensor | None, ...], has_weight: bool) -> str | None
     return None
 
 
-def _is_wrapped(tensor: Tensor) -> bool:
+def is_wrapped(tensor: Tensor) -> bool:
     """Whether `torch.func` wraps this tensor: it has no memory that a loop could read."""
     return torch._C._functorch.is_functorch_wrapped_tensor(tensor)  # type: ignore[attr-defined]
 

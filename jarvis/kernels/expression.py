@@ -1,11 +1,12 @@
 """A neuron's step and its derivative as expressions of one neuron, traced from PyTorch.
 
-`Step.trace` runs the step on stand-ins, lets autograd differentiate it, and translates the recorded
-tensor operations into `Node`s: operations on the numbers of a single neuron, from which the emitters
-write loops. Only elementwise operations have a translation. A step that decides by the value of a
-tensor, or that mixes neurons, raises `Untraceable` with the line where it does so.
+`Step.trace` runs the step on stand-ins, lets autograd differentiate it, and translates the
+recorded tensor operations into `Node`s: operations on the numbers of a single neuron, from which
+the emitters write loops. Only elementwise operations have a translation. A step that decides by the
+value of a tensor, or that mixes neurons, raises `Untraceable` with the line where it does so.
 """
 
+import copy
 import math
 import os
 import traceback
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
+
+from jarvis.surrogate import Spike
 
 #: Neurons in the traced tensors: more than one, so that a sum over them is seen as one.
 _LANES = 3
@@ -62,7 +65,7 @@ class Graph:
         plain = [a.value if a.op == "const" else None for a in given]
         if op == "mul" and 1.0 in plain:
             return given[1 - plain.index(1.0)]
-        if op in ("add", "sub") and plain[1] == 0.0 or op == "div" and plain[1] == 1.0:
+        if (op in ("add", "sub") and plain[1] == 0.0) or (op == "div" and plain[1] == 1.0):
             return given[0]
         if op == "add" and plain[0] == 0.0:
             return given[1]
@@ -120,10 +123,10 @@ class _Parameters:
         return value
 
 
-def read(params: Any, spike: Any, path: str) -> float | Tensor:
+def read(params: Any, surrogate: Any, path: str) -> float | Tensor:
     """The number that a step reads under this path: "decay", "half_step.xx", "spike.slope"."""
     first, *rest = path.split(".")
-    value = spike if first == "spike" else getattr(params, first)
+    value = surrogate if first == "spike" else getattr(params, first)
     for name in rest:
         value = value[int(name)] if name.isdigit() else getattr(value, name)
     return value
@@ -132,21 +135,20 @@ def read(params: Any, spike: Any, path: str) -> float | Tensor:
 class Step:
     """A step with fixed options, and what it reads and yields: found by running it once."""
 
-    def __init__(self, step: Callable, params: Any, spike: Any, inputs: Any, state: Any) -> None:
+    def __init__(self, step: Callable, params: Any, spike: Spike, inputs: Any, state: Any) -> None:
         """
         Args:
             step: ``(x, state, params, spike) -> (spikes, state)`` or ``(spikes, state, record)``.
             params: its parameters.
-            spike: the spike, with its slope as an attribute `slope`.
+            spike: a `Spike` with one of the surrogates of `SurrogateSpike`.
             inputs: None for a single input; a NamedTuple type with a field for each input.
             state: a NamedTuple whose absent fields are None.
 
         Raises:
             Untraceable: if the step cannot run on stand-ins for its numbers.
         """
-        self.step, self.params, self.spike, self.inputs, self.state = (
-            step, params, spike, inputs, type(state)
-        )  # fmt: skip
+        self.step, self.params, self.spike = step, params, spike
+        self.inputs, self.state = inputs, type(state)
         named = zip(state._fields, state, strict=True)
         self.present = [name for name, value in named if value is not None]
         self.n_inputs = 1 if inputs is None else len(inputs._fields)
@@ -157,7 +159,7 @@ class Step:
             return paths.setdefault(path, torch.rand(_LANES, dtype=torch.float64))
 
         with torch.no_grad(), self._explained():
-            _, after, recorded = self.call(
+            _, _, recorded = self.call(
                 _random(self.n_inputs), _random(len(self.present)), found, self.structure
             )
         self.values = tuple(paths)  #: the numbers that the step reads, by path
@@ -173,7 +175,9 @@ class Step:
     ) -> tuple[Tensor, list[Tensor], Any]:
         """Spikes, the fields of the state, and what is recorded."""
         given = dict.fromkeys(self.state._fields) | dict(zip(self.present, states, strict=True))
-        spike = self.spike.with_slope(number("spike.slope"))
+        surrogate = copy.copy(self.spike.surrogate)
+        surrogate.slope = number("spike.slope")
+        spike = Spike(surrogate, self.spike.detach_reset)
         x = xs[0] if self.inputs is None else self.inputs(*xs)
         params = _Parameters(self.params, number, structure)
         spikes, new, *more = self.step(x, self.state(**given), params, spike)
@@ -308,8 +312,14 @@ def _operation(graph: Graph, node: torch.fx.Node, made: Mapping[torch.fx.Node, N
         raise Untraceable(f"the operation {node.target} has no compiled form")
     dtype = node.meta["val"].dtype
     if not (dtype.is_floating_point or dtype is torch.bool):
-        raise Untraceable(f"the operation {node.target} yields {dtype}, not a floating-point number")
-    kwargs = {k: v for k, v in node.kwargs.items() if k in ("rounding_mode", "alpha") and v not in (None, 1)}
+        raise Untraceable(
+            f"the operation {node.target} yields {dtype}, not a floating-point number"
+        )
+    kwargs = {
+        k: v
+        for k, v in node.kwargs.items()
+        if k in ("rounding_mode", "alpha") and v not in (None, 1)
+    }
     if kwargs:
         raise Untraceable(f"the operation {node.target} with {kwargs} has no compiled form")
     return translation(graph, dtype, *args)
@@ -449,7 +459,11 @@ OPERATIONS: dict[str, Callable[..., Node]] = {
     **{op: _numeric(op) for op in ("exp", "log", "log1p", "expm1", "sqrt", "tanh")},
     **{op: _numeric(op) for op in ("sin", "cos", "tan", "atan", "floor", "ceil", "erf")},
     **{op: _compare(op) for op in ("ge", "gt", "le", "lt", "eq", "ne")},
-    **{f"{kind}_{op}": _logical(op) for kind in ("logical", "bitwise") for op in ("and", "or", "not")},
+    **{
+        f"{kind}_{op}": _logical(op)
+        for kind in ("logical", "bitwise")
+        for op in ("and", "or", "not")
+    },
     **{f"{kind}_xor": _compare("ne") for kind in ("logical", "bitwise")},
     **dict.fromkeys(("detach", "alias", "clone", "_to_copy", "lift_fresh_copy", "view"), _same),
     **dict.fromkeys(("expand", "lift_fresh", "positive", "contiguous"), _same),

@@ -1,6 +1,6 @@
 """A digest of everything that a Python function computes from: its source and what that refers to.
 
-It is the key of a generated loop, so that a changed step, or a changed helper of it, gets a new one.
+It is the key of a generated loop: a changed step, or a changed helper of it, gets a new loop.
 """
 
 import dis
@@ -9,6 +9,7 @@ import hashlib
 import inspect
 import sys
 import sysconfig
+from contextlib import suppress
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -59,10 +60,8 @@ def _describe(thing: Any, text: list[str], seen: set[int]) -> None:
         text.append(thing.__name__)
         if not _is_library(thing.__name__) and id(thing) not in seen:
             seen.add(id(thing))
-            try:
+            with suppress(OSError, TypeError):
                 text.append(inspect.getsource(thing))
-            except (OSError, TypeError):
-                pass
     elif isinstance(thing, BuiltinFunctionType):
         text.append(thing.__qualname__)
     elif isinstance(thing, tuple | list):

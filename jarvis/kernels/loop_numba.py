@@ -26,13 +26,17 @@ from jarvis.kernels.memory import flat
 from jarvis.kernels.program import Loop
 from jarvis.kernels.rows import Rows
 
+NAME = "numba"
+
 GRAIN = 1024  #: neurons are distributed over threads in multiples of this
 
 _TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
 
 
-def _compiled(loop: Loop, backward: bool, dtype: torch.dtype, flag: bool, recurrent: bool) -> Callable:
-    """The machine code of one of the two loops; `flag` is whether to keep, or to write gradients."""
+def _compiled(
+    loop: Loop, backward: bool, dtype: torch.dtype, flag: bool, recurrent: bool
+) -> Callable:
+    """The machine code of one of the loops; `flag`: whether to keep, or to write gradients."""
     made = loop.__dict__.setdefault("machine", {})
     which = (backward, dtype, flag, recurrent)
     if which not in made:

@@ -59,9 +59,8 @@ def plan(traced: Traced, per_neuron: Iterable[int]) -> Plan:
     uniform: set[Node] = set()
     backward: set[Node] = set()
     for node in everything:
-        if node.op == "const" or node.op == "value" and node.value not in different:
-            uniform.add(node)
-        elif node.args and all(a in uniform for a in node.args):
+        constant = node.op == "const" or (node.op == "value" and node.value not in different)
+        if constant or (node.args and all(a in uniform for a in node.args)):
             uniform.add(node)
         elif node.op in TANGENTS or any(a in backward for a in node.args):
             backward.add(node)

@@ -1,9 +1,10 @@
 """Compiled loops of a neuron: generated from its step, kept as files, loaded when they are needed.
 
-A `Program` belongs to one step with one set of options. Its loops come from the cache folder if they
-are there, and otherwise from tracing the step (`expression`), choosing what to keep (`plan`) and
-writing source (`emit_numba`, `emit_triton`). The file of a loop is named by a digest of everything
-that it follows from, so a file is never out of date, and a cached neuron is never traced.
+A `Program` belongs to one step with one set of options. Its loops come from the cache folder if
+they are there, and otherwise from tracing the step (`expression`), choosing what to keep (`plan`)
+and writing source (`emit_numba`, `emit_triton`). The file of a loop is named by a digest of
+everything that it follows from, so a file is never out of date, and a cached neuron is never
+traced.
 """
 
 import ast
@@ -21,10 +22,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from jarvis.kernels.expression import Step, Traced
+from jarvis.kernels.expression import Step, Traced, read
 from jarvis.kernels.fingerprint import fingerprint
 from jarvis.support.downloads import cache_folder
 from jarvis.support.files import atomic_path
+from jarvis.surrogate import Spike
 
 logger = logging.getLogger("jarvis.kernels")
 
@@ -43,6 +45,9 @@ class Variant(NamedTuple):
     learned: tuple[str, ...] = ()  #: the numbers whose gradient is wanted
     per_neuron: tuple[str, ...] = ()  #: the numbers that differ from neuron to neuron
     record: bool = False  #: whether the loop also yields what the step records
+
+
+_PLAIN, _RECORDING = Variant(), Variant(record=True)
 
 
 class Layout(NamedTuple):
@@ -76,20 +81,52 @@ class Loop:
         return tuple(self.values.index(path) for path in self.variant.per_neuron)
 
 
-class Program:
-    """The loops of one step with one set of options; see `Step` for the arguments.
+_programs: dict[tuple, "Program"] = {}
+
+
+def program(name: str, step: Callable, params: Any, spike: Spike, inputs: Any, state: Any):
+    """The program of a step with the options of these parameters; see `Step` for the arguments.
 
     Raises:
         Untraceable: if the step has no compiled form.
     """
+    found = Step(step, params, spike, inputs, state)
+    options = tuple((path, repr(value)) for path, value in sorted(found.structure.items()))
+    surrogate = spike.surrogate
+    key = (step, surrogate.derivative, spike.detach_reset, inputs, type(state), options)
+    key = (*key, tuple(found.present), found.values)
+    if key not in _programs:
+        _programs[key] = Program(name, found, spike, options)
+    return _programs[key]
 
-    def __init__(self, name: str, step: Callable, params: Any, spike: Any, inputs: Any, state: Any):
-        self.name = name
-        self.step = Step(step, params, spike, inputs, state)
-        structure = sorted(self.step.structure.items())
-        base = fingerprint(step, spike.derivative, spike.structure, inputs, type(state), structure)
-        self._base = (base, tuple(self.step.present), self.step.values)
+
+class Program:
+    """The loops of one step with one set of options."""
+
+    def __init__(self, name: str, step: Step, spike: Spike, options: tuple) -> None:
+        self.name, self.step = name, step
+        base = fingerprint(
+            step.step, spike.surrogate.derivative, spike.detach_reset, step.inputs, step.state
+        )
+        self._base = (base, options, tuple(step.present), step.values)
         self._loops: dict[tuple[str, Variant], Loop] = {}
+
+    def numbers(self, params: Any, surrogate: Any) -> list[float | torch.Tensor]:
+        """The numbers that the step reads, in the order of `Loop.values`."""
+        return [read(params, surrogate, path) for path in self.step.values]
+
+    def variant(self, numbers: list[float | torch.Tensor], record: bool) -> Variant:
+        """The loop for these numbers: those that need a gradient, and those of many values."""
+        if not any(isinstance(number, torch.Tensor) for number in numbers):
+            return _RECORDING if record else _PLAIN
+        named = list(zip(self.step.values, numbers, strict=True))
+        tensors = [(path, value) for path, value in named if isinstance(value, torch.Tensor)]
+        wants = torch.is_grad_enabled()
+        return Variant(
+            tuple(path for path, value in tensors if wants and value.requires_grad),
+            tuple(path for path, value in tensors if value.numel() > 1),
+            record,
+        )
 
     def loop(self, backend: str, variant: Variant) -> Loop:
         """The loops for "numba" or "triton".

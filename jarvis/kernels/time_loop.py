@@ -1,8 +1,8 @@
 """Generated loops as differentiable functions of tensors.
 
-`run` runs a neuron's loop over ``[T, B, ...]``. The forward loop keeps what the plan of the step asks
-for; gradients reach the inputs, the initial state and the numbers that are tensors. With a recurrent
-weight the loop runs a step at a time, with a matrix product in between.
+`run` runs a neuron's loop over ``[T, B, ...]``. The forward loop keeps what the plan of the step
+asks for; gradients reach the inputs, the initial state and the numbers that are tensors. With a
+recurrent weight the loop runs a step at a time, with a matrix product in between.
 """
 
 from collections.abc import Callable, Sequence
@@ -72,7 +72,9 @@ class _Call:
 
 class _Loop(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, call: _Call, weight: Tensor | None, last: Tensor | None, *tensors: Tensor):
+    def forward(
+        ctx: Any, call: _Call, weight: Tensor | None, last: Tensor | None, *tensors: Tensor
+    ):
         loop, backend = call.loop, call.backend
         layout = loop.layout
         n_x, n_s = layout.n_inputs, layout.n_states
@@ -106,7 +108,9 @@ class _Loop(torch.autograd.Function):
         ctx.call, ctx.shape, ctx.shapes = call, shape, [part.shape for part in learned]
         if kept is not None:
             saved = [*kept, *lanes, *(xs[i] for i in layout.reread)]
-            ctx.save_for_backward(*saved, *((weight, first, outputs[0]) if weight is not None else ()))
+            ctx.save_for_backward(
+                *saved, *((weight, first, outputs[0]) if weight is not None else ())
+            )
         ctx.set_materialize_grads(False)
         results = [*outputs, *states]
         flat = zip(results, layout.differentiable, strict=True)
@@ -119,7 +123,12 @@ class _Loop(torch.autograd.Function):
         call, shape = ctx.call, ctx.shape
         loop, backend = call.loop, call.backend
         layout = loop.layout
-        n_x, n_s, n_k, n_l = layout.n_inputs, layout.n_states, len(layout.kept), len(loop.per_neuron)
+        n_x, n_s, n_k, n_l = (
+            layout.n_inputs,
+            layout.n_states,
+            len(layout.kept),
+            len(loop.per_neuron),
+        )
         nothing = (None,) * (3 + n_x + n_s + len(ctx.shapes))
         like = next((part for part in gradients if part is not None), None)
         if like is None:
@@ -135,7 +144,9 @@ class _Loop(torch.autograd.Function):
 
         *g_results, g_last = gradients
         none = like.new_zeros(())
-        gs = [Rows.of(none.expand(shape) if g is None else g) for g in g_results[: layout.n_outputs]]
+        gs = [
+            Rows.of(none.expand(shape) if g is None else g) for g in g_results[: layout.n_outputs]
+        ]
         gstates = [start(g) for g in g_results[layout.n_outputs :]]
         sums = [like.new_zeros(step_shape) for _ in loop.learned]
         needs = ctx.needs_input_grad
@@ -203,7 +214,8 @@ def run(
         spikes of a recurrent layer.
     """
     numbers = tuple(
-        0.0 if i in loop.per_neuron else float(v) for i, v in enumerate(values)
+        0.0 if i in loop.per_neuron else v.item() if isinstance(v, Tensor) else v
+        for i, v in enumerate(values)
     )
     order = [*loop.per_neuron, *(i for i in loop.learned if i not in loop.per_neuron)]
     parameters = [values[i] for i in order]

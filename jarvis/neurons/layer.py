@@ -1,0 +1,345 @@
+"""The layer that runs any neuron over a sequence."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from jarvis.kernels.dispatch import check_backend, choose, is_wrapped
+from jarvis.neurons.definition import Neuron, Parameters, learnable_numbers
+from jarvis.neurons.layers import check_input, checked_state
+from jarvis.support.checks import check_choice, check_integer, check_tensor
+from jarvis.surrogate import DEFAULT_SPIKE, Spike, SurrogateSpike
+
+
+class SpikingLayer(nn.Module):
+    """A population of neurons of any kind, run over a whole sequence.
+
+    Neurons interact only through recurrent weights, if there are any: then the input of step t is
+    ``x_t + W s_(t-1)``. Without them any trailing shape works, after a convolution as well as after
+    a linear map.
+
+    Args:
+        neuron: the neuron: a kind with its parameters, such as ``LIF(tau=20.0)``.
+        learnable: names of the parameters that are trained. Those that must be positive are stored
+            as logarithms. A tensor among the parameters, say tau of shape [n_hidden], gives each
+            neuron its own value, learned or not.
+        recurrent: number of neurons of a recurrent layer, whose input is ``[T, B, recurrent]``;
+            None for neurons that do not interact.
+        self_connections: False keeps the diagonal of the recurrent weights at 0.
+        surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
+        detach_reset: True blocks the gradient through the reset.
+        backend: "auto" uses a compiled time loop if there is one for this neuron, and warns once if
+            there is none; "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA)
+            require that loop.
+
+    Attributes:
+        weight: W ``[recurrent, recurrent]``, row = receiver; uniform in +-1/sqrt(recurrent).
+
+    Raises:
+        ValueError: for a value out of range, an unknown name, or an input that is not [T, B, ...].
+        TypeError: for an input that is not a floating-point tensor.
+
+    Example:
+        >>> from jarvis.lif import LIF
+        >>> layer = SpikingLayer(LIF(tau=20.0), learnable="tau", surrogate="arctan")
+        >>> spikes, state = layer(torch.ones(5, 1, 3))
+        >>> spikes.shape, state.v.shape
+        (torch.Size([5, 1, 3]), torch.Size([1, 3]))
+    """
+
+    def __init__(
+        self,
+        neuron: Neuron,
+        *,
+        learnable: str | Sequence[str] = (),
+        recurrent: int | None = None,
+        self_connections: bool = True,
+        surrogate: str | Callable[[Tensor, Tensor | float], Tensor] = "fast_sigmoid",
+        detach_reset: bool = True,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__()
+        if not isinstance(neuron, Neuron):
+            raise TypeError(
+                f"neuron must be a neuron with its parameters, such as LIF(tau=20.0), not "
+                f"{type(neuron).__name__}"
+            )
+        self.neuron = neuron if neuron.values is not None else neuron()
+        assert self.neuron.values is not None
+        self._given: Parameters = self.neuron.values
+        self.fires = neuron.fires
+        check_backend(backend)
+        self.backend = backend
+        self.detach_reset = detach_reset
+        if self.fires:
+            self.surrogate = Spike(surrogate).surrogate
+
+        self.learnable = (learnable,) if isinstance(learnable, str) else tuple(learnable)
+        numbers = learnable_numbers(self._given)
+        self._tensors: dict[str, str] = {}  # parameter -> the attribute that has it
+        for name in self.learnable:
+            check_choice("learnable", name, numbers)
+            if getattr(self._given, name) is None:
+                raise ValueError(f"learnable={name!r} needs a value for {name}")
+        for name, positive in numbers.items():
+            value = getattr(self._given, name)
+            if name in self.learnable:
+                start = torch.as_tensor(value, dtype=torch.get_default_dtype())
+                start = torch.log(start) if positive else start
+                if not torch.isfinite(start).all():
+                    words = "positive and finite" if positive else "finite"
+                    raise ValueError(f"{name}={value!r} must be {words} to be learned")
+                self._tensors[name] = f"log_{name}" if positive else f"learned_{name}"
+                self.register_parameter(self._tensors[name], nn.Parameter(start.clone()))
+            elif isinstance(value, Tensor):
+                self._tensors[name] = f"_{name}"
+                self.register_buffer(f"_{name}", value)
+
+        self.recurrent, self.self_connections = recurrent, self_connections
+        if recurrent is not None:
+            if "spikes" not in neuron.state._fields:
+                raise ValueError(
+                    f"recurrent: {neuron.state.__name__} has no place for the spikes of the "
+                    "previous step: give it a last field `spikes: Tensor | None = None`"
+                )
+            check_integer("recurrent", recurrent, at_least=1)
+            bound = 1.0 / math.sqrt(recurrent)
+            weight = torch.empty(recurrent, recurrent).uniform_(-bound, bound)
+            self.weight = nn.Parameter(weight if self_connections else weight.fill_diagonal_(0.0))
+        self._program: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_program": None}  # compiled loops belong to their process
+
+    def value(self, name: str) -> float | Tensor | None:
+        """The current value of a parameter."""
+        if name not in self._tensors:
+            return getattr(self._given, name)
+        attribute = self._tensors[name]
+        stored = getattr(self, attribute)
+        return torch.exp(stored) if attribute.startswith("log_") else stored
+
+    @property
+    def params(self) -> Any:
+        """The current parameters, for use with the neuron's step."""
+        if not self._tensors:
+            return self._given
+        return self._given.with_values(**{name: self.value(name) for name in self._tensors})
+
+    @property
+    def spike(self) -> Spike:
+        """The spike that the neuron's step is given."""
+        return Spike(self.surrogate, self.detach_reset) if self.fires else DEFAULT_SPIKE
+
+    def initial_state(self, x: Tensor) -> Any:
+        """The state at rest for inputs ``[B, ...]`` like `x`, one time step of the input."""
+        return self.neuron.initial_state(x, self.params, self.recurrent is not None)
+
+    def forward(self, x: Any, state: Any = None, *, trace: bool = False):
+        """Run the layer over a sequence.
+
+        Args:
+            x: input ``[T, B, ...]``, or a NamedTuple of several; the neuron's step says what it is.
+            state: the state to start from; None for neurons at rest.
+            trace: also return what the neuron records at each step: see its step.
+
+        Returns:
+            ``(spikes [T, B, ...], state)``, followed by the trace, a NamedTuple of tensors
+            ``[T, B, ...]``, if ``trace=True``.
+        """
+        xs = self._checked_inputs(x)
+        params = self.params
+        fresh = self.neuron.initial_state(_one_step(xs[0]), params, self.recurrent is not None)
+        state = checked_state(type(self).__name__, xs[0], state, fresh)
+        compiled = self._compiled(xs, state, params, trace)
+        if compiled is not None:
+            return compiled
+        return self._step_by_step(xs, state, params, trace)
+
+    def _checked_inputs(self, x: Any) -> tuple[Tensor, ...]:
+        name, kind = type(self).__name__, self.neuron.inputs
+        if kind is not None and not isinstance(x, kind):
+            raise TypeError(f"{name}: input must be {kind.__name__}, not {type(x).__name__}")
+        xs = (x,) if kind is None else tuple(x)
+        for each in xs:
+            check_input(each, name)
+            if each.shape != xs[0].shape:
+                raise ValueError(
+                    f"{name}: inputs of different shapes, {[tuple(part.shape) for part in xs]}"
+                )
+        if self.recurrent is not None:
+            check_tensor(f"{name}: input", xs[0], f"[T, B, {self.recurrent}]")
+        for parameter in self._tensors:
+            stored = getattr(self, self._tensors[parameter])
+            if not _fits(stored.shape, xs[0].shape[1:]):
+                raise ValueError(
+                    f"{name}: {parameter} has shape {tuple(stored.shape)}, which does not fit one "
+                    f"step of the input, {tuple(xs[0].shape[1:])}"
+                )
+        return xs
+
+    def _weight(self) -> Tensor | None:
+        if self.recurrent is None:
+            return None
+        if self.self_connections:
+            return self.weight
+        return self.weight - torch.diag(self.weight.diagonal())
+
+    def _step_by_step(self, xs: tuple[Tensor, ...], state: Any, params: Any, trace: bool):
+        kind, spike, weight = self.neuron.inputs, self.spike, self._weight()
+        outputs, records = [], []
+        for x_t in zip(*(x.unbind(0) for x in xs), strict=True):  # not x[t]: its backward is slow
+            last = state
+            if weight is not None:
+                x_t = (x_t[0] + nn.functional.linear(last.spikes, weight), *x_t[1:])
+            given = x_t[0] if kind is None else kind(*x_t)
+            s_t, state, *record = self.neuron.step(given, last, params, spike)
+            if weight is not None:
+                state = state._replace(spikes=s_t)
+            outputs.append(s_t)
+            if trace:
+                records.append(record[0] if record else _without_spikes(state))
+        x = xs[0]
+        stacked = torch.stack(outputs) if outputs else _nothing(x)
+        if not trace:
+            return stacked, state
+        if not records:
+            record = self._empty_record(x, state, params, spike)
+            return stacked, state, pytree.tree_map(lambda _: _nothing(x), record)
+        parts = [pytree.tree_leaves(record) for record in records]
+        leaves = [torch.stack(part) for part in zip(*parts, strict=True)]
+        structure = pytree.tree_structure(records[0])
+        return stacked, state, pytree.tree_unflatten(leaves, structure)
+
+    def _empty_record(self, x: Tensor, state: Any, params: Any, spike: Spike) -> Any:
+        kind, one = self.neuron.inputs, _one_step(x).zero_()
+        given = one if kind is None else kind(*[one] * len(kind._fields))
+        _, new, *record = self.neuron.step(given, state, params, spike)
+        return record[0] if record else _without_spikes(new)
+
+    def unsupported_reason(self) -> str | None:
+        """Why no compiled loop can run this layer, in words; None if one can."""
+        if not _is_plain(self.spike.surrogate):
+            return "the surrogate is not a SurrogateSpike, or it has hooks"
+        if self._program is None:
+            from jarvis.kernels.expression import Untraceable
+            from jarvis.kernels.program import program
+
+            neuron, params = self.neuron, self.params
+            state = neuron.state(*neuron.rest(params))
+            try:
+                self._program = program(
+                    neuron.name, neuron.step, params, self.spike, neuron.inputs, state
+                )
+            except Untraceable as error:
+                self._program = str(error)
+        return self._program if isinstance(self._program, str) else None
+
+    def _compiled(self, xs: tuple[Tensor, ...], state: Any, params: Any, trace: bool) -> Any:
+        """What a compiled loop returns, or None for the run step by step."""
+        if self.backend == "eager" or (self.backend == "auto" and torch.compiler.is_compiling()):
+            return None
+        reason, numbers, weight = self.unsupported_reason(), [], self._weight()
+        if reason is None:
+            numbers = self._program.numbers(params, self.spike.surrogate)
+        tensors = [v for v in numbers if isinstance(v, Tensor) and (v.dim() or is_wrapped(v))]
+        used = (*xs, *state, weight, *tensors)
+        name, recurrent = type(self).__name__, weight is not None
+        loops = choose(self.backend, name, used, reason, recurrent, family="loop")
+        if loops is None:
+            return None
+        from jarvis.kernels.expression import Untraceable
+        from jarvis.kernels.time_loop import run
+
+        try:
+            loop = self._program.loop(loops.NAME, self._program.variant(numbers, trace))
+        except Untraceable as error:
+            self._program = str(error)
+            return choose(self.backend, name, used, str(error), recurrent, family="loop")
+        present = self._program.step.present
+        states = [getattr(state, field) for field in present]
+        last = state.spikes if recurrent else None
+        outputs, states, last = run(loops, loop, xs, states, numbers, weight, last)
+        final = dict(zip(present, states, strict=True))
+        if recurrent:
+            final["spikes"] = last
+        state = state._replace(**final)
+        if not trace:
+            return outputs[0], state
+        structure = pytree.tree_structure(self._program.step.record)
+        return outputs[0], state, pytree.tree_unflatten(outputs[1:], structure)
+
+    def source(self, backend: str = "numba") -> str:
+        """The source of the compiled loop, as it is generated from the neuron's step.
+
+        Args:
+            backend: "numba" or "triton".
+
+        Raises:
+            ValueError: if there is no compiled loop for this layer; the message says why.
+        """
+        check_choice("backend", backend, ("numba", "triton"))
+        from jarvis.kernels.expression import Untraceable
+
+        reason = self.unsupported_reason()
+        if reason is None:
+            try:
+                numbers = self._program.numbers(self.params, self.spike.surrogate)
+                return self._program.loop(backend, self._program.variant(numbers, False)).text
+            except Untraceable as error:
+                reason = str(error)
+        raise ValueError(f"{type(self).__name__} has no compiled loop: {reason}")
+
+    @property
+    def n_updates(self) -> int:
+        """Number of a neuron's state variables that change in a step without a spike."""
+        rest = self.neuron.rest(self.params)
+        return sum(value is not None for value in _without_spikes(rest))
+
+    def extra_repr(self) -> str:
+        values = {each.name: self.value(each.name) for each in fields(self._given)}
+        parts = [] if self.recurrent is None else [f"recurrent={self.recurrent}"]
+        parts += [f"{name}={_shown(value)}" for name, value in values.items() if value is not None]
+        if self.learnable:
+            parts.append(f"learnable={self.learnable}")
+        return ", ".join(parts)
+
+
+def _shown(value: Any) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    return f"<{tuple(value.shape)}>" if value.numel() > 1 else round(value.item(), 4)
+
+
+def _one_step(x: Tensor) -> Tensor:
+    return x.new_empty(x.shape[1:])
+
+
+def _nothing(x: Tensor) -> Tensor:
+    """The output for a sequence without steps; it keeps the graph of `x`."""
+    return x * 0.0
+
+
+def _without_spikes(state: Any) -> Any:
+    return state._replace(spikes=None) if "spikes" in state._fields else state
+
+
+def _fits(shape: torch.Size, step: torch.Size) -> bool:
+    """Whether a tensor of this shape broadcasts against one step of the input."""
+    pairs = zip(reversed(shape), reversed(step), strict=False)
+    return len(shape) <= len(step) and all(have in (1, wanted) for have, wanted in pairs)
+
+
+def _is_plain(surrogate: Any) -> bool:
+    """Whether this is a `SurrogateSpike` as it is, without hooks."""
+    return type(surrogate) is SurrogateSpike and not (
+        surrogate._forward_hooks
+        or surrogate._forward_pre_hooks
+        or surrogate._backward_hooks
+        or surrogate._backward_pre_hooks
+    )
