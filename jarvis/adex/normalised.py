@@ -151,6 +151,21 @@ class NormalisedAdExParams(Parameters):
         """Fraction of the synaptic current that remains after one step."""
         return exp_decay(self.tau_syn, self.dt)
 
+    @property
+    def sharpness(self) -> float | Tensor:
+        """``1/delta_t``."""
+        return 1.0 / self.delta_t
+
+    @property
+    def growth(self) -> float | Tensor:
+        """What the exponential adds in one step at v_t: ``dt delta_t``."""
+        return self.dt * self.delta_t
+
+    @property
+    def coupling(self) -> float | Tensor:
+        """What a potential of 1 adds to the adaptation in one step: ``dt a``."""
+        return self.dt * self.a
+
     @cached_property
     def decay_w(self) -> float | Tensor:
         """Fraction of the adaptation that remains after one step."""
@@ -231,10 +246,11 @@ def normalised_adex_update(
     """`normalised_adex_step` for a given state; also returns what a trace records."""
     p, v, w = params, state.v, state.w
     i = p.decay_syn * state.i + saturate(x)
-    grown = p.delta_t * torch.exp(((v - p.v_t) / p.delta_t).clamp_max(p.steepest))
-    h = p.decay * v + p.dt * (i - w + grown)
+    u = (v - p.v_t) * p.sharpness
+    grown = p.growth * torch.exp(torch.where(u > p.steepest, p.steepest, u))
+    h = p.decay * v + p.dt * (i - w) + grown
     spikes = spike(h, p.threshold)
-    w = p.decay_w * w + p.dt * p.a * v + p.b * spikes
+    w = p.decay_w * w + p.coupling * v + p.b * spikes
     v = h * (1.0 - spike.reset(spikes))
     last = None if state.spikes is None else spikes
     return spikes, NormalisedAdExState(v, i, w, last), NormalisedAdExTrace(h, v, i, w)

@@ -507,8 +507,8 @@ class AdExLayer(SpikingLayer):
         if bool((spikes[1:] * spikes[:-1] > 0).any()):
             warnings.warn(
                 f"AdExLayer: a neuron spiked in two successive steps of dt={self.value('dt'):g} "
-                "ms, so spikes between them may be lost: the input is too strong for this dt (or its "
-                "unit is not pA)",
+                "ms, so spikes between them may be lost: the input is too strong for this dt (or "
+                "its unit is not pA)",
                 UserWarning,
                 stacklevel=3,
             )

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
-from jarvis.kernels.expression import Node
+from jarvis.kernels.expression import Node, Traced
 from jarvis.kernels.plan import Plan, cone
 
 #: Numbers that stay in the cache while time runs: the state of a block of neurons.
@@ -28,13 +28,15 @@ class Writer:
         self.plan = plan
         traced = plan.traced
         self.values = {n: _identifier(p) for n, p in enumerate(traced.values)}
+        self.suffix = ""  #: of the names of nodes that differ from neuron to neuron
 
     def name(self, node: Node) -> str:
         if node.op == "value":
             return self.values[int(node.value)]
         if node.op in ("x", "state", "g_out", "g_state"):
             return f"{node.op}{int(node.value)}"
-        return f"{node.op}_{node.order}"
+        suffix = "" if node in self.plan.uniform else self.suffix
+        return f"{node.op}_{node.order}{suffix}"
 
     def use(self, node: Node) -> str:
         """A node as an argument of a neuron's expression."""
@@ -162,29 +164,49 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
         loop,
     )
 
-    stop = [*kept, *plan.kept_inputs]
+    derived = [f"state{i}" for i in plan.derived]
+    starts = [f"start{i}" for i in plan.derived]
+    ends = [traced.states[i] for i in plan.derived]
+    before: list[str] = []  # derives states from what was kept at the step before
+    if derived:
+        steps = cone(ends, kept)
+        writer.suffix = "_before"
+        before = _kept_again(writer, keeps, kept, steps) + writer.lines(steps, kept)
+        before += [
+            f"{name} = {writer.use(end)} if t > 0 else {start}_row[j]"
+            for name, end, start in zip(derived, ends, starts, strict=True)
+        ]
+        writer.suffix = ""
+    stop = [*kept, *plan.reread, *(n for n in everything if n.op == "state")]
     way_back = cone([*traced.g_inputs, *traced.g_states, *traced.g_values], stop)
-    reread = [f"x{int(node.value)}" for node in plan.kept_inputs]
-    loop = [f"{name} = {name}_row[j]" for name in [*goutputs, *gstates, *lanes, *reread]]
+    reread = [f"x{int(node.value)}" for node in plan.reread]
+    active = _active(traced, way_back)
+    gnames = [gstates[i] for i in active]
+    loop = [f"{name} = {name}_row[j]" for name in [*goutputs, *gnames, *lanes, *reread]]
     loop += ["if recurrent:", "    g_out0 = g_out0 + fed_row[j]"]
-    for name, node in zip(keeps, kept, strict=True):
-        loop.append(f"{writer.name(node)} = {name}_row[j]{' != 0' if node.is_bool else ''}")
+    loop += before + _kept_again(writer, keeps, kept, way_back)
     tangents = [node for node in way_back if node.op in ("g_out", "g_state")]
     loop += writer.lines(way_back, [*stop, *tangents])
     loop.append("if wants_x:")
     for name, node in zip(gxs, traced.g_inputs, strict=True):
         loop.append(f"    {name}_row[j] = {writer.use(node)}")
-    for name, node in zip(gstates, traced.g_states, strict=True):
-        loop.append(f"{name}_row[j] = {writer.use(node)}")
+    for i in active:
+        loop.append(f"{gstates[i]}_row[j] = {writer.use(traced.g_states[i])}")
     for name, node in zip(sums, traced.g_values, strict=True):
         loop.append(f"{name}_row[j] += {writer.use(node)}")
+    given = ["fed", *gxs, *gstates, *keeps, *starts, *lanes, *sums]
     backward = _function(
         "backward",
-        [*_stepped(xs), *_stepped(goutputs), *_all(["fed", *gxs, *gstates, *keeps, *lanes, *sums])],
-        writer.uniform_lines(way_back, "real"),
-        ["fed", *gstates, *lanes, *sums],
+        [*_stepped(xs), *_stepped(goutputs), *_all(given)],
+        writer.uniform_lines(cone([*way_back, *ends], stop), "real"),
+        ["fed", *gnames, *starts, *lanes, *sums],
         "range(t1 - 1, t0 - 1, -1)",
-        [*(_stepped_row(a) for a in [*reread, *goutputs]), *(_row(a, "o") for a in [*keeps, *gxs])],
+        [
+            *(_stepped_row(a) for a in [*reread, *goutputs]),
+            *(_row(a, "o") for a in [*keeps, *gxs]),
+            *(["o = o - n if t > 0 else o"] if derived else []),
+            *(f"{a}_before_row = {a}_all[o:][:m]" for a in keeps if derived),
+        ],
         loop,
     )
     head = [
@@ -201,6 +223,25 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
     ]
     text = [*head, *_indent(4, [*forward, "", *backward, "", "return forward, backward"]), ""]
     return "\n".join(line.rstrip() for line in text)
+
+
+def _active(traced: Traced, way_back: Iterable[Node]) -> list[int]:
+    """The states that a gradient passes through."""
+    used = {int(node.value) for node in way_back if node.op == "g_state"}
+    reached = {i for i, node in enumerate(traced.g_states) if node.op != "const" or node.value}
+    return sorted(used | reached)
+
+
+def _kept_again(
+    writer: Writer, keeps: Sequence[str], kept: Sequence[Node], used: Iterable[Node]
+) -> list[str]:
+    """Lines that read what was kept, as far as it is used."""
+    used = set(used)
+    return [
+        f"{writer.name(node)} = {name}{writer.suffix}_row[j]{' != 0' if node.is_bool else ''}"
+        for name, node in zip(keeps, kept, strict=True)
+        if node in used
+    ]
 
 
 def _function(

@@ -24,10 +24,12 @@ def fast_exp(z):
     return np.exp(z)
 
 
-def _make(dtype: type):
+def make_exp(dtype: type, overflows: bool = False):
+    """exp() of one type; with `overflows` it is infinite from within a factor of sqrt(2) of the
+    largest number, as torch's is from there on."""
     double = dtype is np.float64
     integer = np.int64 if double else np.int32
-    low, high = dtype(-708 if double else -87), dtype(709 if double else 88)
+    low, high = dtype(-708 if double else -87), dtype((709 if double else 88) + overflows)
     log2e = dtype(1 / math.log(2))
     # Adding it rounds to the integer n and leaves n in the low bits.
     magic = dtype(1.5 * 2.0 ** (52 if double else 23))
@@ -52,7 +54,7 @@ def _make(dtype: type):
     return exp
 
 
-_EXP = {types.float32: _make(np.float32), types.float64: _make(np.float64)}
+_EXP = {types.float32: make_exp(np.float32), types.float64: make_exp(np.float64)}
 
 
 @overload(fast_exp, inline="always")

@@ -1,8 +1,8 @@
 """Elementary functions for generated CPU loops: vectorised, and right over the whole range.
 
-They follow torch at the edges: exp overflows to infinity and underflows to 0, the logarithm of 0 is
--infinity and that of a negative number NaN, and NaN stays NaN. Results below the smallest normal
-number are 0.
+They follow torch at the edges: exp overflows to infinity, the logarithm of 0 is -infinity and that
+of a negative number NaN, and NaN stays NaN. The smallest result of exp is the smallest normal
+number.
 """
 
 import math
@@ -15,7 +15,7 @@ from numba import njit, types
 from numba.extending import overload
 
 from jarvis.kernels import exponential, logarithm
-from jarvis.kernels.exponential import fast_exp
+from jarvis.kernels.exponential import make_exp
 from jarvis.kernels.logarithm import fast_log
 
 #: Part of the key of every generated loop: numba's cache depends only on the file of a loop.
@@ -39,15 +39,7 @@ def _typed(make: Callable[[type], Callable]) -> Callable:
 
 
 def _exp_of(dtype: type) -> Callable:
-    low, high = (dtype(-708), dtype(709.78)) if dtype is np.float64 else (dtype(-87), dtype(88.72))
-    zero, infinity = dtype(0), dtype(math.inf)
-
-    def implementation(z):
-        e = fast_exp(z)
-        e = infinity if z > high else e
-        return zero if z < low else e
-
-    return implementation
+    return make_exp(dtype, overflows=True)
 
 
 def _log_of(dtype: type) -> Callable:

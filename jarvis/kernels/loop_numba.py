@@ -15,6 +15,7 @@ Why such a loop is as fast as C:
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -50,7 +51,9 @@ def _compiled(
         if backward:
             streams += [row, whole] * layout.n_outputs
             sums = [row] * len(loop.learned)
-            arrays = [*streams, row, *[row] * layout.n_inputs, *states, *kept, *lanes, *sums]
+            starts = [row] * len(layout.derived)
+            after = [*states, *kept, *starts, *lanes, *sums]
+            arrays = [*streams, row, *[row] * layout.n_inputs, *after]
         else:
             arrays = [*streams, row, *outputs, *states, *kept, *lanes]
         values = types.Array(types.float64, 1, "C")
@@ -74,6 +77,12 @@ def _runner(kernel: Callable, arguments: list, n: int) -> Callable[[int, int], N
     return run
 
 
+@lru_cache(maxsize=256)
+def numbers(values: tuple[float, ...]) -> np.ndarray:
+    """The numbers that are the same for all neurons, as the loop reads them."""
+    return np.array(values)
+
+
 def _streams(rows: Sequence[Rows]) -> list:
     return [part for row in rows for part in (row.flat.numpy(), row.step)]
 
@@ -86,7 +95,7 @@ def forward(
     states: Sequence[Tensor],
     kept: Sequence[Tensor] | None,
     lanes: Sequence[Tensor],
-    values: Sequence[float],
+    values: tuple[float, ...],
 ) -> Callable[[int, int], None]:
     """Bind the forward loop to its tensors. See `time_loop.Backend`."""
     dtype = outputs[0].dtype
@@ -94,7 +103,7 @@ def forward(
     if kept is None:
         kept = [torch.empty(0, dtype=torch.uint8 if b else dtype) for b in loop.layout.kept]
     tensors = (*outputs, *states, *kept, *lanes)
-    arguments = [*_streams(xs), flat(fed, dtype), *map(flat, tensors), np.array(values)]
+    arguments = [*_streams(xs), flat(fed, dtype), *map(flat, tensors), numbers(values)]
     return _runner(kernel, arguments, xs[0].lanes)
 
 
@@ -106,9 +115,10 @@ def backward(
     gxs: Sequence[Tensor] | None,
     gstates: Sequence[Tensor],
     kept: Sequence[Tensor],
+    starts: Sequence[Tensor],
     lanes: Sequence[Tensor],
     sums: Sequence[Tensor],
-    values: Sequence[float],
+    values: tuple[float, ...],
 ) -> Callable[[int, int], None]:
     """Bind the backward loop to its tensors. See `time_loop.Backend`."""
     dtype = gs[0].flat.dtype
@@ -121,8 +131,8 @@ def backward(
     for index in range(loop.layout.n_inputs):
         row = next(given) if index in loop.layout.reread else None
         read += [none, 0] if row is None else [row.flat.numpy(), row.step]
-    tensors = (*gxs, *gstates, *kept, *lanes, *sums)
-    arguments = [*read, *_streams(gs), flat(fed, dtype), *map(flat, tensors), np.array(values)]
+    tensors = (*gxs, *gstates, *kept, *starts, *lanes, *sums)
+    arguments = [*read, *_streams(gs), flat(fed, dtype), *map(flat, tensors), numbers(values)]
     return _runner(kernel, arguments, gs[0].lanes)
 
 

@@ -37,7 +37,7 @@ def flat(x: Tensor | None, dtype: torch.dtype = torch.float32) -> np.ndarray:
     dense tensors.
     """
     x = torch.empty(0, dtype=dtype) if x is None else x.detach()
-    return x.contiguous().view(-1).numpy()
+    return x.contiguous().numpy().reshape(-1)
 
 
 def empty(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -15,7 +15,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +58,7 @@ class Layout(NamedTuple):
     n_outputs: int
     kept: tuple[bool, ...]  #: what is kept for the backward loop: True for a condition (a byte)
     reread: tuple[int, ...]  #: the inputs that the backward loop reads again
+    derived: tuple[int, ...]  #: the states whose first value the backward loop needs
     differentiable: tuple[bool, ...]  #: whether a gradient reaches each output, then each state
 
 
@@ -72,13 +73,20 @@ class Loop:
     values: tuple[str, ...]  #: the numbers that the step reads, by path
     variant: Variant
 
-    @property
+    @cached_property
     def learned(self) -> tuple[int, ...]:
+        """Indices of the numbers whose gradient is wanted."""
         return tuple(self.values.index(path) for path in self.variant.learned)
 
-    @property
+    @cached_property
     def per_neuron(self) -> tuple[int, ...]:
+        """Indices of the numbers that differ from neuron to neuron."""
         return tuple(self.values.index(path) for path in self.variant.per_neuron)
+
+    @cached_property
+    def parameters(self) -> tuple[int, ...]:
+        """Indices of the numbers that a loop is given as tensors, in their order."""
+        return (*self.per_neuron, *(i for i in self.learned if i not in self.per_neuron))
 
 
 _programs: dict[tuple, "Program"] = {}
@@ -181,7 +189,8 @@ def _header(program: Program, variant: Variant, traced: Traced, chosen: Any) -> 
         n_states=len(step.present),
         n_outputs=len(traced.outputs),
         kept=tuple(node.is_bool for node in chosen.kept),
-        reread=tuple(int(node.value) for node in chosen.kept_inputs),
+        reread=tuple(int(node.value) for node in chosen.reread),
+        derived=tuple(chosen.derived),
         differentiable=traced.differentiable,
     )
     origin = step.step

@@ -5,6 +5,7 @@ asks for; gradients reach the inputs, the initial state and the numbers that are
 recurrent weight the loop runs a step at a time, with a matrix product in between.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -31,7 +32,7 @@ class Backend(Protocol):
         states: Sequence[Tensor],
         kept: Sequence[Tensor] | None,
         lanes: Sequence[Tensor],
-        values: Sequence[float],
+        values: tuple[float, ...],
     ) -> Run:
         """Read the inputs `xs` (plus `fed` ``[B, ...]``, if it is recurrent) and the parameters
         `lanes` ``[B, ...]`` and `values`; write `outputs` and `kept` ``[T, B, ...]``, and update
@@ -47,13 +48,15 @@ class Backend(Protocol):
         gxs: Sequence[Tensor] | None,
         gstates: Sequence[Tensor],
         kept: Sequence[Tensor],
+        starts: Sequence[Tensor],
         lanes: Sequence[Tensor],
         sums: Sequence[Tensor],
-        values: Sequence[float],
+        values: tuple[float, ...],
     ) -> Run:
-        """Read the gradients of the outputs `gs` (plus `fed`), `kept` and the inputs `xs` that are
-        read again, last step first; write `gxs` unless it is None, update `gstates` from the final
-        to the initial gradient, and add the gradients of the learned numbers to `sums`."""
+        """Read the gradients of the outputs `gs` (plus `fed`), `kept`, the initial states `starts`
+        and the inputs `xs` that are read again, last step first; write `gxs` unless it is None,
+        update `gstates` from the final to the initial gradient, and add the gradients of the
+        learned numbers to `sums`."""
         ...
 
     def unsupported_reason(self, x: Tensor) -> str | None:
@@ -107,7 +110,8 @@ class _Loop(torch.autograd.Function):
 
         ctx.call, ctx.shape, ctx.shapes = call, shape, [part.shape for part in learned]
         if kept is not None:
-            saved = [*kept, *lanes, *(xs[i] for i in layout.reread)]
+            starts = [tensors[n_x + i] for i in layout.derived]
+            saved = [*kept, *starts, *lanes, *(xs[i] for i in layout.reread)]
             ctx.save_for_backward(
                 *saved, *((weight, first, outputs[0]) if weight is not None else ())
             )
@@ -123,19 +127,17 @@ class _Loop(torch.autograd.Function):
         call, shape = ctx.call, ctx.shape
         loop, backend = call.loop, call.backend
         layout = loop.layout
-        n_x, n_s, n_k, n_l = (
-            layout.n_inputs,
-            layout.n_states,
-            len(layout.kept),
-            len(loop.per_neuron),
-        )
+        n_x, n_s = layout.n_inputs, layout.n_states
         nothing = (None,) * (3 + n_x + n_s + len(ctx.shapes))
         like = next((part for part in gradients if part is not None), None)
         if like is None:
             return nothing
         saved = ctx.saved_tensors  # read once: torch.utils.checkpoint allows no more
-        kept, lanes = saved[:n_k], saved[n_k : n_k + n_l]
-        again = saved[n_k + n_l : n_k + n_l + len(layout.reread)]
+        parts = iter(saved)
+        kept = list(itertools.islice(parts, len(layout.kept)))
+        starts = list(itertools.islice(parts, len(layout.derived)))
+        lanes = list(itertools.islice(parts, len(loop.per_neuron)))
+        again = list(itertools.islice(parts, len(layout.reread)))
         steps, step_shape = shape[0], shape[1:]
 
         def start(given: Tensor | None) -> Tensor:
@@ -154,12 +156,12 @@ class _Loop(torch.autograd.Function):
         if call.recurrent or any(needs[3 : 3 + n_x]):
             gxs = [empty(shape, like.dtype, like.device) for _ in range(n_x)]
         rows = [Rows.of(part) for part in again]
-        given = (gxs, gstates, kept, lanes, sums, call.values)
+        given = (gxs, gstates, kept, starts, lanes, sums, call.values)
         gweight = glast = None
         if not call.recurrent:
             backend.backward(loop, rows, gs, None, *given)(0, steps)
         else:
-            weight, first, spikes = saved[-3:]
+            weight, first, spikes = parts
             assert gxs is not None
             glast = start(g_last)
             run = backend.backward(loop, rows, gs, glast, *given)
@@ -180,8 +182,7 @@ class _Loop(torch.autograd.Function):
 
 def _places(loop: Loop) -> list[int]:
     """Where the learned numbers are among the tensors that a loop is given as parameters."""
-    given = [*loop.per_neuron, *(i for i in loop.learned if i not in loop.per_neuron)]
-    return [given.index(i) for i in loop.learned]
+    return [loop.parameters.index(i) for i in loop.learned]
 
 
 def spread(value: Tensor, shape: torch.Size) -> Tensor:
@@ -217,8 +218,7 @@ def run(
         0.0 if i in loop.per_neuron else v.item() if isinstance(v, Tensor) else v
         for i, v in enumerate(values)
     )
-    order = [*loop.per_neuron, *(i for i in loop.learned if i not in loop.per_neuron)]
-    parameters = [values[i] for i in order]
+    parameters = [values[i] for i in loop.parameters]
     if not torch.is_grad_enabled():  # nothing is saved for backward then
         xs = [x.detach() for x in xs]
         states = [s.detach() for s in states]
