@@ -180,7 +180,7 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
     stop = [*kept, *plan.reread, *(n for n in everything if n.op == "state")]
     way_back = cone([*traced.g_inputs, *traced.g_states, *traced.g_values], stop)
     reread = [f"x{int(node.value)}" for node in plan.reread]
-    active = _active(traced, way_back)
+    active = active_states(traced, way_back)
     gnames = [gstates[i] for i in active]
     loop = [f"{name} = {name}_row[j]" for name in [*goutputs, *gnames, *lanes, *reread]]
     loop += ["if recurrent:", "    g_out0 = g_out0 + fed_row[j]"]
@@ -225,7 +225,7 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
     return "\n".join(line.rstrip() for line in text)
 
 
-def _active(traced: Traced, way_back: Iterable[Node]) -> list[int]:
+def active_states(traced: Traced, way_back: Iterable[Node]) -> list[int]:
     """The states that a gradient passes through."""
     used = {int(node.value) for node in way_back if node.op == "g_state"}
     reached = {i for i, node in enumerate(traced.g_states) if node.op != "const" or node.value}

@@ -35,7 +35,7 @@ _HERE = Path(__file__).parent
 #: The files that decide what a generated loop is.
 _MAKERS = (
     "expression.py", "plan.py", "emit_numba.py", "emit_triton.py", "functions.py",
-    "exponential.py", "logarithm.py",
+    "functions_triton.py", "exponential.py", "logarithm.py",
 )  # fmt: skip
 
 
