@@ -12,6 +12,7 @@ from benchmarks import (
     compile_time,
     delays,
     explorers,
+    generated,
     gpu,
     machine,
     neurons,
@@ -24,8 +25,8 @@ from benchmarks.spyx_peer import Spyx
 from benchmarks.training_step import training
 
 GROUPS = (
-    "lif", "training", "recurrent", "adaptive", "adex", "delays", "stdp",
-    "compile", "scaling", "widgets", "gpu",
+    "lif", "training", "recurrent", "adaptive", "adex", "generated", "learned", "user",
+    "delays", "stdp", "compile", "scaling", "widgets", "gpu",
 )  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 
@@ -64,6 +65,15 @@ def _rows(wanted, quick: bool, spyx: Spyx | None, no_spyx: str) -> list[Callable
         makers.append(lambda: neurons.adaptive(shapes[0]))
     if "adex" in wanted:
         makers += [lambda shape=shape: adex.adex(shape) for shape in shapes]
+        makers.append(lambda: adex.biophysical(shapes[0] if quick else adex.BIOPHYSICAL))
+    if "generated" in wanted:
+        pairs = [(kind, shape) for kind in generated.BY_HAND
+                 for shape in (shapes if quick else generated.SHAPES)]  # fmt: skip
+        makers += [lambda kind=k, shape=s: generated.by_hand(kind, shape) for k, s in pairs]
+    if "learned" in wanted:
+        makers.append(lambda: generated.learned(shapes[0]))
+    if "user" in wanted:
+        makers.append(lambda: generated.user(shapes[0]))
     if "delays" in wanted:
         shape = (120, 2, 30, 8) if quick else delays.SHAPE
         makers.append(lambda: delays.delays(shape, spyx, no_spyx))
@@ -104,7 +114,7 @@ def measure(args: argparse.Namespace) -> dict:
     if "delays" in args.rows:
         data["memory"] = delays.memory(args.quick)
     if "compile" in args.rows:
-        print("... first call", file=sys.stderr, flush=True)
+        print("... first calls", file=sys.stderr, flush=True)
         data["compile"] = compile_time.measure(1 if args.quick else 3)
     if "scaling" in args.rows:
         print("... scaling", file=sys.stderr, flush=True)

@@ -35,7 +35,8 @@ def ratios(data: dict) -> list[str]:
         for bar in row["bars"]:
             body.append([row["title"], bar["text"], *_bar(bar)])
     if compiling := data.get("compile"):
-        for kind in ("cold", "cached"):
+        kinds = (key.removesuffix("_bar_s") for key in compiling if key.endswith("_bar_s"))
+        for kind in kinds:
             met = "met" if compiling[f"{kind}_met"] else "MISSED"
             seconds, bound = compiling[f"{kind}_s"], compiling[f"{kind}_bar_s"]
             body.append(["first call", f"{kind}, s", f"{seconds:.2f}", f"<= {bound:g}", met])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from jarvis.neurons.decay import exp_decay
-from jarvis.neurons.definition import Parameters, define, parameter
+from jarvis.neurons.definition import Parameters, define, detached, parameter
 from jarvis.neurons.layer import SpikingLayer
 from jarvis.support.checks import check_choice, check_integer
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
@@ -31,11 +31,10 @@ class LIFState(NamedTuple):
     i: Tensor | None = None  #: synaptic current, with `tau_syn`
     refractory: Tensor | None = None  #: remaining refractory steps, with `refractory`
     adaptation: Tensor | None = None  #: decaying count of its own spikes, with `adaptation`
-    spikes: Tensor | None = None  #: spikes of the previous step, in recurrent layers
 
     def detach(self) -> "LIFState":
         """The state detached from the graph, for truncated backpropagation through time."""
-        return LIFState(self.v.detach(), *(None if x is None else x.detach() for x in self[1:]))
+        return detached(self)
 
 
 @dataclass(frozen=True)
@@ -149,10 +148,9 @@ def lif_step(
         1.0 0.2
         0.0 0.8
     """
-    if state is None:
-        state = LIF.initial_state(x, params)
-    spikes, state, _ = lif_update(x, state, params, spike)
-    return spikes, state
+    before = LIF.initial_state(x, params) if state is None else state
+    spikes, after, _ = lif_update(x, before, params, spike)
+    return spikes, after
 
 
 def lif_update(
@@ -187,8 +185,7 @@ def lif_update(
         refractory = torch.where(spikes.detach() > 0, params.hold, waiting)
     if adaptation is not None:
         adaptation = params.decay_adapt * adaptation + spikes
-    last = None if state.spikes is None else spikes
-    return spikes, LIFState(v, i, refractory, adaptation, last), LIFTrace(h, v)
+    return spikes, LIFState(v, i, refractory, adaptation), LIFTrace(h, v)
 
 
 def _rest(params: LIFParams) -> LIFState:
@@ -339,7 +336,8 @@ def _integrate(
     return v, LeakyIntegratorState(v)
 
 
-_INTEGRATOR = define(
+#: The leaky read-out: ``LI(tau=10.0)`` for a `SpikingLayer`.
+LI = define(
     _integrate,
     LeakyIntegratorParams,
     LeakyIntegratorState,
@@ -374,7 +372,7 @@ class LeakyIntegrator(SpikingLayer):
         *,
         learnable: str | Sequence[str] = (),
     ) -> None:
-        super().__init__(_INTEGRATOR(tau=tau, dt=dt), learnable=learnable, backend=backend)
+        super().__init__(LI(tau=tau, dt=dt), learnable=learnable, backend=backend)
 
     @property
     def tau(self) -> float | Tensor:
@@ -391,7 +389,7 @@ class LeakyIntegrator(SpikingLayer):
     ) -> tuple[Tensor, Tensor]:
         """Input ``[T, B, ...]`` -> potentials ``[T, B, ...]`` and the last one ``[B, ...]``."""
         before = state if state is None else LeakyIntegratorState(state)
-        v, after = super().forward(x, before)
+        v, after, *_ = super().forward(x, before)
         return v, after.v
 
     @property

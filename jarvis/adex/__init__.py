@@ -6,6 +6,7 @@ nullclines and fixed points.
 """
 
 from jarvis.adex.normalised import (
+    NormalisedAdEx,
     NormalisedAdExLayer,
     NormalisedAdExParams,
     NormalisedAdExState,
@@ -14,6 +15,7 @@ from jarvis.adex.normalised import (
 from jarvis.adex.phase_plane import fixed_points, nullclines, phase_plane, potential, trajectory
 from jarvis.adex.physiological import (
     FIRING_PATTERNS,
+    AdEx,
     AdExLayer,
     AdExParams,
     AdExState,
@@ -24,9 +26,11 @@ from jarvis.adex.physiological import (
 
 __all__ = [
     "FIRING_PATTERNS",
+    "AdEx",
     "AdExLayer",
     "AdExParams",
     "AdExState",
+    "NormalisedAdEx",
     "NormalisedAdExLayer",
     "NormalisedAdExParams",
     "NormalisedAdExState",

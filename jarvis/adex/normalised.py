@@ -17,7 +17,7 @@ from torch import Tensor
 
 from jarvis.adex.common import as_array, largest, saturate, smallest
 from jarvis.neurons.decay import exp_decay
-from jarvis.neurons.definition import Parameters, define, parameter
+from jarvis.neurons.definition import Parameters, define, detached, parameter
 from jarvis.neurons.layer import SpikingLayer
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
@@ -178,11 +178,10 @@ class NormalisedAdExState(NamedTuple):
     v: Tensor  #: potential after the reset (resting potential 0, threshold 1)
     i: Tensor  #: synaptic current, 1/ms
     w: Tensor  #: adaptation, 1/ms
-    spikes: Tensor | None = None  #: spikes of the previous step, in recurrent layers
 
     def detach(self) -> "NormalisedAdExState":
         """The state detached from the graph, for truncated backpropagation through time."""
-        return NormalisedAdExState(*(None if part is None else part.detach() for part in self))  # type: ignore[arg-type]
+        return detached(self)
 
 
 def normalised_adex_step(
@@ -225,10 +224,9 @@ def normalised_adex_step(
         3.0 ms
         4.5 ms
     """
-    if state is None:
-        state = NormalisedAdEx.initial_state(x, params)
-    spikes, state, _ = normalised_adex_update(x, state, params, spike)
-    return spikes, state
+    before = NormalisedAdEx.initial_state(x, params) if state is None else state
+    spikes, after, _ = normalised_adex_update(x, before, params, spike)
+    return spikes, after
 
 
 class NormalisedAdExTrace(NamedTuple):
@@ -252,8 +250,7 @@ def normalised_adex_update(
     spikes = spike(h, p.threshold)
     w = p.decay_w * w + p.coupling * v + p.b * spikes
     v = h * (1.0 - spike.reset(spikes))
-    last = None if state.spikes is None else spikes
-    return spikes, NormalisedAdExState(v, i, w, last), NormalisedAdExTrace(h, v, i, w)
+    return spikes, NormalisedAdExState(v, i, w), NormalisedAdExTrace(h, v, i, w)
 
 
 #: The dimensionless AdEx neuron: ``NormalisedAdEx(dt=0.5)`` for a `SpikingLayer`.

@@ -31,7 +31,7 @@ def vector_field(params: AdExParams, current: float, v: ArrayLike, w: ArrayLike)
         >>> round(float(dv), 3), float(dw)  # 500 pA / 200 pF: all of it charges the membrane
         (2.5, 0.0)
     """
-    p, v, w = params, np.asarray(v, float), np.asarray(w, float)
+    p, v, w = params.plain(), np.asarray(v, float), np.asarray(w, float)
     upstroke = p.delta_t * np.exp(np.minimum((v - p.v_t) / p.delta_t, 80.0))
     dv = (p.g_l * (upstroke - (v - p.e_l)) + current - w) / p.c
     return dv, (p.a * (v - p.e_l) - w) / p.tau_w
@@ -44,7 +44,7 @@ def nullclines(params: AdExParams, current: float, v: ArrayLike) -> tuple[np.nda
 
     Source: Naud et al. 2008, Biol. Cybern. 99:335, section 2.1.
     """
-    v = np.asarray(v, float)
+    v, params = np.asarray(v, float), params.plain()
     return params.c * vector_field(params, current, v, 0.0)[0], params.a * (v - params.e_l)
 
 
@@ -63,7 +63,7 @@ def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
     """
     from scipy.optimize import root_scalar
 
-    p = params
+    p = params.plain()
 
     def excess(v: float) -> float:
         """Current missing for a fixed point at v: negative far below and far above."""
@@ -117,7 +117,7 @@ def phase_plane(
     still_v, still_w = nullclines(params, current, line)
     ax.plot(line, still_v, color=BLUE, label="dV/dt = 0")
     ax.plot(line, still_w, color=GREEN, label="dw/dt = 0")
-    ax.axvline(params.v_reset, color=GREY, ls=":", label="reset")
+    ax.axvline(params.plain().v_reset, color=GREY, ls=":", label="reset")
     for rest in fixed_points(params, current):
         ax.plot(rest.v, rest.w, "o", color="black", mfc="black" if rest.stable else "white", ms=6)
     ax.set(xlabel="potential V (mV)", ylabel="adaptation w (pA)", xlim=v, ylim=w)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from jarvis.adex.common import as_array, largest, saturate, smallest
-from jarvis.neurons.definition import Parameters, define, parameter
+from jarvis.neurons.definition import Parameters, define, detached, parameter
 from jarvis.neurons.layer import SpikingLayer
 from jarvis.support.checks import check_choice
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
@@ -202,11 +202,12 @@ class AdExParams(Parameters):
 
         Source: Touboul & Brette 2008, Biol. Cybern. 99:319; Naud et al. 2008, section 2.
         """
-        if self.a <= -self.g_l:
+        p = self.plain()
+        if p.a <= -p.g_l:
             return -math.inf
-        steep = 1.0 + min(self.a / self.g_l, self.tau / self.tau_w)  # exp((V - v_t)/delta_t) there
-        x = self.v_t + self.delta_t * math.log(steep) - self.e_l
-        return (self.g_l + self.a) * x - self.g_l * self.delta_t * steep
+        steep = 1.0 + min(p.a / p.g_l, p.tau / p.tau_w)  # exp((V - v_t)/delta_t) there
+        x = p.v_t + p.delta_t * math.log(steep) - p.e_l
+        return (p.g_l + p.a) * x - p.g_l * p.delta_t * steep
 
     @cached_property
     def v_cross(self) -> float | Tensor:
@@ -264,11 +265,10 @@ class AdExState(NamedTuple):
 
     v: Tensor  #: potential, mV
     w: Tensor  #: adaptation current, pA
-    spikes: Tensor | None = None  #: spikes of the previous step, in recurrent layers
 
     def detach(self) -> "AdExState":
         """The state detached from the graph, for truncated backpropagation through time."""
-        return AdExState(*(None if part is None else part.detach() for part in self))  # type: ignore[arg-type]
+        return detached(self)
 
 
 class AdExTrace(NamedTuple):
@@ -322,10 +322,9 @@ def adex_step(
         14.3 ms
         23.2 ms
     """
-    if state is None:
-        state = AdEx.initial_state(current, params)
-    spikes, state, _ = adex_update(current, state, params, spike)
-    return spikes, state
+    before = AdEx.initial_state(current, params) if state is None else state
+    spikes, after, _ = adex_update(current, before, params, spike)
+    return spikes, after
 
 
 def adex_update(
@@ -362,8 +361,7 @@ def adex_update(
 
     v = torch.where(crosses, x_off, x_on).clamp_max(p.v_peak - p.e_l) + p.e_l
     w = torch.where(crosses, w_off, w_on)
-    last = None if state.spikes is None else spikes
-    return spikes, AdExState(v, w, last), AdExTrace(v, w, since)
+    return spikes, AdExState(v, w), AdExTrace(v, w, since)
 
 
 #: The AdEx neuron in biophysical units: ``AdEx(dt=0.1)`` for a `SpikingLayer`.

@@ -1,5 +1,6 @@
 """Writes the loops of a step as Python source that numba compiles."""
 
+import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
@@ -23,6 +24,7 @@ class Writer:
 
     real = "real({})"  #: how a constant is written
     double = "{}"  #: how a constant is written among numbers that are the same for all neurons
+    nan, infinity = "np.nan", "np.inf"
 
     def __init__(self, plan: Plan):
         self.plan = plan
@@ -41,12 +43,12 @@ class Writer:
     def use(self, node: Node) -> str:
         """A node as an argument of a neuron's expression."""
         if node.op == "const":
-            return self.real.format(_number(node.value))
+            return self.real.format(self.number(node.value))
         return self.name(node)
 
     def use_double(self, node: Node) -> str:
         if node.op == "const":
-            return self.double.format(_number(node.value))
+            return self.double.format(self.number(node.value))
         return f"{self.name(node)}_"
 
     def expression(self, node: Node, use: Callable[[Node], str], double: bool) -> str:
@@ -79,20 +81,20 @@ class Writer:
             lines.append(f"{self.name(node)} = {'' if node.is_bool else cast}({double})")
         return lines
 
+    def number(self, value: float) -> str:
+        """A constant as it is written in source."""
+        if value != value:
+            return self.nan
+        if math.isinf(value):
+            return self.infinity if value > 0 else f"-{self.infinity}"
+        return repr(int(value)) if value == int(value) and abs(value) < 1e9 else repr(value)
+
     def load(self, index: int) -> str:
         return f"values[{index}]"
 
 
 def _identifier(path: str) -> str:
     return "p_" + path.replace(".", "_")
-
-
-def _number(value: float) -> str:
-    if value != value:
-        return "np.nan"
-    if value in (float("inf"), float("-inf")):
-        return "np.inf" if value > 0 else "-np.inf"
-    return repr(int(value)) if value == int(value) and abs(value) < 1e9 else repr(value)
 
 
 class NumbaWriter(Writer):
@@ -111,13 +113,14 @@ class NumbaWriter(Writer):
         return f"{call}({args[0]})"
 
 
-def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str:
-    """The module text with `make(real, keep, wants_x, recurrent) -> forward, backward`.
+def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int], recurrent: bool) -> str:
+    """The module text with `make(real, keep, wants_x) -> forward, backward`.
 
     Args:
         plan: what is computed and kept.
         per_neuron: indices of the numbers that are given for every neuron.
         learned: indices of the numbers whose gradient is summed, in the order of the gradients.
+        recurrent: whether a second input, and backward a second gradient, is added at each step.
     """
     writer = NumbaWriter(plan)
     traced, kept = plan.traced, plan.kept
@@ -129,6 +132,7 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
     goutputs = [f"g_out{i}" for i in range(len(traced.outputs))]
     keeps = [f"kept{i}" for i in range(len(kept))]
     lanes = [writer.values[i] for i in per_neuron]
+    fed = ["fed"] if recurrent else []
     sums = [f"sum{i}" for i in range(len(learned))]
     arrays = len(states) + len(lanes) + len(sums)
     block = max(1024, min(8192, 1 << (BLOCK // arrays).bit_length() - 1))
@@ -138,7 +142,7 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
     extra = [node for node in everything if node not in set(body)]
     inputs = {node for node in everything if node.op in ("x", "state")}
     loop = [f"{name} = {name}_row[j]" for name in [*xs, *states, *lanes]]
-    loop += ["if recurrent:", "    x0 = x0 + fed_row[j]"]
+    loop += ["x0 = x0 + fed_row[j]"] if recurrent else []
     loop += writer.lines(body, inputs)
     loop += [
         f"{name}_row[j] = {writer.use(node)}"
@@ -156,9 +160,9 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
     ]
     forward = _function(
         "forward",
-        [*_stepped(xs), *_all(["fed", *outputs, *states, *keeps, *lanes])],
+        [*_stepped(xs), *_all([*fed, *outputs, *states, *keeps, *lanes])],
         writer.uniform_lines(everything, "real"),
-        ["fed", *states, *lanes],
+        [*fed, *states, *lanes],
         "range(t0, t1)",
         [*(_stepped_row(x) for x in xs), *(_row(a, "o") for a in [*outputs, *keeps])],
         loop,
@@ -183,7 +187,7 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
     active = active_states(traced, way_back)
     gnames = [gstates[i] for i in active]
     loop = [f"{name} = {name}_row[j]" for name in [*goutputs, *gnames, *lanes, *reread]]
-    loop += ["if recurrent:", "    g_out0 = g_out0 + fed_row[j]"]
+    loop += ["g_out0 = g_out0 + fed_row[j]"] if recurrent else []
     loop += before + _kept_again(writer, keeps, kept, way_back)
     tangents = [node for node in way_back if node.op in ("g_out", "g_state")]
     loop += writer.lines(way_back, [*stop, *tangents])
@@ -194,12 +198,12 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
         loop.append(f"{gstates[i]}_row[j] = {writer.use(traced.g_states[i])}")
     for name, node in zip(sums, traced.g_values, strict=True):
         loop.append(f"{name}_row[j] += {writer.use(node)}")
-    given = ["fed", *gxs, *gstates, *keeps, *starts, *lanes, *sums]
+    given = [*fed, *gxs, *gstates, *keeps, *starts, *lanes, *sums]
     backward = _function(
         "backward",
         [*_stepped(xs), *_stepped(goutputs), *_all(given)],
         writer.uniform_lines(cone([*way_back, *ends], stop), "real"),
-        ["fed", *gnames, *starts, *lanes, *sums],
+        [*fed, *gnames, *starts, *lanes, *sums],
         "range(t1 - 1, t0 - 1, -1)",
         [
             *(_stepped_row(a) for a in [*reread, *goutputs]),
@@ -217,7 +221,7 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
         f"from jarvis.kernels.functions import {', '.join(_CALLS)}",
         "",
         "",
-        "def make(real, keep, wants_x, recurrent):",
+        "def make(real, keep, wants_x):",
         f"    block = {block}",
         "",
     ]

@@ -1,8 +1,8 @@
 """Writes the loops of a step as Triton source.
 
 One program runs all steps for a block of neurons, with the state in registers: every input and
-every result is read or written once. Storage may be bfloat16 or float16; arithmetic, the state within
-a run and what is kept for the backward loop are then float32.
+every result is read or written once. Storage may be bfloat16 or float16; arithmetic, the state
+within a run and what is kept for the backward loop are then float32.
 """
 
 import textwrap
@@ -33,6 +33,7 @@ class TritonWriter(Writer):
 
     real = "tl.full([], {}, STATE)"
     double = "tl.full([], {}, tl.float64)"
+    nan, infinity = 'float("nan")', 'float("inf")'
 
     def load(self, index: int) -> str:
         return f"tl.load(values + {index})"
@@ -50,7 +51,7 @@ class TritonWriter(Writer):
         return f"{_CALLS[node.op]}({', '.join(args)})"
 
 
-def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str:
+def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int], recurrent: bool) -> str:
     """The module text with the kernels `forward` and `backward`; see `emit_numba.source`."""
     writer = TritonWriter(plan)
     traced, kept = plan.traced, plan.kept
@@ -62,6 +63,7 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
     goutputs = [f"g_out{i}" for i in range(len(traced.outputs))]
     keeps = [f"kept{i}" for i in range(len(kept))]
     lanes = [writer.values[i] for i in per_neuron]
+    fed = ["fed"] if recurrent else []
     sums = [f"sum{i}" for i in range(len(learned))]
 
     roots = [*traced.outputs, *traced.states]
@@ -69,7 +71,7 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
     extra = [node for node in everything if node not in set(body)]
     inputs = {node for node in everything if node.op in ("x", "state")}
     loop = [_load(name, f"{name}_at") for name in xs]
-    loop += ["if RECURRENT:", f"    x0 = x0 + {_loaded('fed')}"]
+    loop += [f"x0 = x0 + {_loaded('fed')}"] if recurrent else []
     loop += writer.lines(body, inputs)
     loop += [_store(name, writer.use(n)) for name, n in zip(outputs, traced.outputs, strict=True)]
     if kept:
@@ -81,7 +83,7 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
     loop += [*(f"{x}_at += {x}_step" for x in xs), "o += n"]
     forward = _function(
         "forward",
-        [*_stepped(xs), *_all(["fed", *outputs, *states, *keeps, *lanes])],
+        [*_stepped(xs), *_all([*fed, *outputs, *states, *keeps, *lanes])],
         "KEEP",
         writer.uniform_lines(everything, "cast"),
         [
@@ -115,7 +117,7 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
     active = active_states(traced, way_back)
     gnames = [gstates[i] for i in active]
     loop = [_load(name, f"{name}_at") for name in [*goutputs, *reread]]
-    loop += ["if RECURRENT:", f"    g_out0 = g_out0 + {_loaded('fed')}"]
+    loop += [f"g_out0 = g_out0 + {_loaded('fed')}"] if recurrent else []
     loop += before + _kept_again(writer, keeps, kept, way_back, "o", "here")
     tangents = [node for node in way_back if node.op in ("g_out", "g_state")]
     loop += writer.lines(way_back, [*stop, *tangents])
@@ -128,7 +130,7 @@ def source(plan: Plan, per_neuron: Sequence[int], learned: Sequence[int]) -> str
     ]
     loop += _update(gnames, [writer.use(traced.g_states[i]) for i in active])
     loop += [*(f"{a}_at -= {a}_step" for a in [*goutputs, *reread]), "o -= n"]
-    given = ["fed", *gxs, *gstates, *keeps, *starts, *lanes, *sums]
+    given = [*fed, *gxs, *gstates, *keeps, *starts, *lanes, *sums]
     backward = _function(
         "backward",
         [*_stepped(xs), *_stepped(goutputs), *_all(given)],
@@ -159,7 +161,7 @@ def _function(
     end: Sequence[str],
 ) -> list[str]:
     """One kernel: over the neurons of a block, over time."""
-    flags = [f"{each}: tl.constexpr" for each in (flag, "RECURRENT", "STATE", "BLOCK")]
+    flags = [f"{each}: tl.constexpr" for each in (flag, "STATE", "BLOCK")]
     # Multiplied by a step, these may exceed 32 bits.
     whole = ["first", "steps", *(a for a in arguments if a.endswith("_step")), "n"]
     names = ", ".join(f'"{each}"' for each in whole)

@@ -9,12 +9,14 @@ value of a tensor, or that mixes neurons, raises `Untraceable` with the line whe
 import copy
 import math
 import os
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MethodType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -156,15 +158,18 @@ class Step:
         paths: dict[str, Tensor] = {}
 
         def found(path: str) -> Tensor:
-            return paths.setdefault(path, torch.rand(_LANES, dtype=torch.float64))
+            return paths.setdefault(path, _stand_in())
 
-        with torch.no_grad(), self._explained():
-            _, _, recorded = self.call(
-                _random(self.n_inputs), _random(len(self.present)), found, self.structure
-            )
+        def once() -> Any:
+            with torch.no_grad():
+                xs, states = _stand_ins(self.n_inputs), _stand_ins(len(self.present))
+                return self.call(xs, states, found, self.structure)[-1]
+
+        with self._explained():
+            recorded = apart(once)
         self.values = tuple(paths)  #: the numbers that the step reads, by path
-        self.record = recorded  #: an example of what it records, or its state
-        self.n_records = len(pytree.tree_leaves(recorded))
+        self.record = type(recorded)  #: the NamedTuple of what it records
+        self.recorded = [n for n in self.record._fields if getattr(recorded, n) is not None]
 
     def call(
         self,
@@ -207,14 +212,15 @@ class Step:
         from torch.fx.experimental.proxy_tensor import make_fx
 
         flags: list[bool] = []
-        n_outputs = 1 + (self.n_records if record else 0)
+        wanted = self.recorded if record else []
+        n_outputs = 1 + len(wanted)
 
         def joint(xs, states, values, g_outputs, g_states):
             numbers = dict(zip(self.values, values, strict=True))
-            for leaf in (*xs, *states, *values):
+            for leaf in (*xs, *states, *(numbers[path] for path in learned)):
                 leaf.requires_grad_()
             spikes, after, recorded = self.call(xs, states, numbers.__getitem__, {})
-            outputs = [spikes, *(pytree.tree_leaves(recorded) if record else ())]
+            outputs = [spikes, *(getattr(recorded, name) for name in wanted)]
             results = [*outputs, *after]
             flags[:] = [result.requires_grad for result in results]
             given = zip(results, [*g_outputs, *g_states], strict=True)
@@ -231,8 +237,9 @@ class Step:
             x=self.n_inputs, state=n_states, value=len(self.values), g_out=n_outputs,
             g_state=n_states,
         )  # fmt: skip
-        with torch.enable_grad(), self._explained():
-            traced = make_fx(joint)(*(_random(count) for count in counts.values()))
+        with self._explained():
+            arguments = [_stand_ins(count) for count in counts.values()]
+            traced = apart(lambda: make_fx(joint)(*arguments))
         kinds = [kind for kind, count in counts.items() for _ in range(count)]
         results = iter(_translate(traced, kinds))
 
@@ -250,8 +257,35 @@ class Step:
         )
 
 
-def _random(count: int) -> list[Tensor]:
-    return [torch.rand(_LANES, dtype=torch.float64) for _ in range(count)]
+def _stand_in() -> Tensor:
+    return torch.linspace(0.25, 0.75, _LANES, dtype=torch.float64)
+
+
+def _stand_ins(count: int) -> list[Tensor]:
+    return [_stand_in() for _ in range(count)]
+
+
+Result = TypeVar("Result")
+
+
+def apart(function: Callable[[], Result]) -> Result:
+    """Call a function in a thread of its own, whose torch has none of the caller's modes.
+
+    A layer may be called for the first time without gradients, under autocast, by `torch.func`, or
+    between hooks that count what is saved: none of that must reach the tracing of its step.
+    """
+    outcome: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(function())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=run, name="jarvis-trace")
+    thread.start()
+    thread.join()
+    return outcome.result()
 
 
 def _first_line(error: Exception) -> str:

@@ -34,12 +34,10 @@ GRAIN = 1024  #: neurons are distributed over threads in multiples of this
 _TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
 
 
-def _compiled(
-    loop: Loop, backward: bool, dtype: torch.dtype, flag: bool, recurrent: bool
-) -> Callable:
+def _compiled(loop: Loop, backward: bool, dtype: torch.dtype, flag: bool) -> Callable:
     """The machine code of one of the loops; `flag`: whether to keep, or to write gradients."""
     made = loop.__dict__.setdefault("machine", {})
-    which = (backward, dtype, flag, recurrent)
+    which = (backward, dtype, flag)
     if which not in made:
         real, numba_type = _TYPES[dtype]
         row, flags = types.Array(numba_type, 1, "C"), types.Array(types.uint8, 1, "C")
@@ -47,20 +45,21 @@ def _compiled(
         streams = [row, whole] * layout.n_inputs
         kept = [flags if is_bool else row for is_bool in layout.kept]
         lanes = [row] * len(loop.per_neuron)
+        fed = [row] * loop.variant.recurrent
         states, outputs = [row] * layout.n_states, [row] * layout.n_outputs
         if backward:
             streams += [row, whole] * layout.n_outputs
             sums = [row] * len(loop.learned)
             starts = [row] * len(layout.derived)
             after = [*states, *kept, *starts, *lanes, *sums]
-            arrays = [*streams, row, *[row] * layout.n_inputs, *after]
+            arrays = [*streams, *fed, *[row] * layout.n_inputs, *after]
         else:
-            arrays = [*streams, row, *outputs, *states, *kept, *lanes]
+            arrays = [*streams, *fed, *outputs, *states, *kept, *lanes]
         values = types.Array(types.float64, 1, "C")
         signature = types.void(*arrays, values, *[whole] * 5)
         keep, wants_x = (False, flag) if backward else (flag, False)
-        function = loop.names["make"](real, keep, wants_x, recurrent)[backward]
-        name = f"{'backward' if backward else 'forward'}_{real.__name__}_{flag:d}{recurrent:d}"
+        function = loop.names["make"](real, keep, wants_x)[backward]
+        name = f"{'backward' if backward else 'forward'}_{real.__name__}_{flag:d}"
         made[which] = compiled(function, signature, name)
     return made[which]
 
@@ -83,6 +82,10 @@ def numbers(values: tuple[float, ...]) -> np.ndarray:
     return np.array(values)
 
 
+def _given(tensor: Tensor | None) -> tuple[Tensor, ...]:
+    return () if tensor is None else (tensor,)
+
+
 def _streams(rows: Sequence[Rows]) -> list:
     return [part for row in rows for part in (row.flat.numpy(), row.step)]
 
@@ -99,11 +102,11 @@ def forward(
 ) -> Callable[[int, int], None]:
     """Bind the forward loop to its tensors. See `time_loop.Backend`."""
     dtype = outputs[0].dtype
-    kernel = _compiled(loop, False, dtype, kept is not None, fed is not None)
+    kernel = _compiled(loop, False, dtype, kept is not None)
     if kept is None:
         kept = [torch.empty(0, dtype=torch.uint8 if b else dtype) for b in loop.layout.kept]
-    tensors = (*outputs, *states, *kept, *lanes)
-    arguments = [*_streams(xs), flat(fed, dtype), *map(flat, tensors), numbers(values)]
+    tensors = (*_given(fed), *outputs, *states, *kept, *lanes)
+    arguments = [*_streams(xs), *map(flat, tensors), numbers(values)]
     return _runner(kernel, arguments, xs[0].lanes)
 
 
@@ -122,7 +125,7 @@ def backward(
 ) -> Callable[[int, int], None]:
     """Bind the backward loop to its tensors. See `time_loop.Backend`."""
     dtype = gs[0].flat.dtype
-    kernel = _compiled(loop, True, dtype, gxs is not None, fed is not None)
+    kernel = _compiled(loop, True, dtype, gxs is not None)
     if gxs is None:
         gxs = [torch.empty(0, dtype=dtype)] * loop.layout.n_inputs
     none = np.empty(0, _TYPES[dtype][0])
@@ -131,8 +134,8 @@ def backward(
     for index in range(loop.layout.n_inputs):
         row = next(given) if index in loop.layout.reread else None
         read += [none, 0] if row is None else [row.flat.numpy(), row.step]
-    tensors = (*gxs, *gstates, *kept, *starts, *lanes, *sums)
-    arguments = [*read, *_streams(gs), flat(fed, dtype), *map(flat, tensors), numbers(values)]
+    tensors = (*_given(fed), *gxs, *gstates, *kept, *starts, *lanes, *sums)
+    arguments = [*read, *_streams(gs), *map(flat, tensors), numbers(values)]
     return _runner(kernel, arguments, gs[0].lanes)
 
 

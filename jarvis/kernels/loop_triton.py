@@ -73,9 +73,9 @@ def forward(
     like = outputs[0]
     numbers = _numbers(values, like.device)
     keeps = [numbers] * len(loop.layout.kept) if kept is None else kept
-    fed_or_none = numbers if fed is None else fed
-    arguments = [*_streams(xs), fed_or_none, *outputs, *states, *keeps, *lanes, numbers]
-    flags = dict(KEEP=kept is not None, RECURRENT=fed is not None)
+    more = [] if fed is None else [fed]
+    arguments = [*_streams(xs), *more, *outputs, *states, *keeps, *lanes, numbers]
+    flags = dict(KEEP=kept is not None)
     return _launcher(loop.names["forward"], arguments, xs[0].lanes, like, flags)
 
 
@@ -101,10 +101,10 @@ def backward(
         row = next(given) if index in loop.layout.reread else None
         read += [numbers, 0] if row is None else [row.flat, row.step]
     targets = [numbers] * loop.layout.n_inputs if gxs is None else gxs
-    fed_or_none = numbers if fed is None else fed
+    more = [] if fed is None else [fed]
     tensors = [*targets, *gstates, *kept, *starts, *lanes, *sums]
-    arguments = [*read, *_streams(gs), fed_or_none, *tensors, numbers]
-    flags = dict(WANTS_X=gxs is not None, RECURRENT=fed is not None)
+    arguments = [*read, *_streams(gs), *more, *tensors, numbers]
+    flags = dict(WANTS_X=gxs is not None)
     return _launcher(loop.names["backward"], arguments, gs[0].lanes, like, flags)
 
 

@@ -16,7 +16,7 @@ from jarvis.kernels.expression import Node, Traced
 _TRAFFIC, _BOOL_TRAFFIC, _INPUT_TRAFFIC = 8.0, 2.0, 4.0  #: bytes written and read for one number
 
 #: Price of computing an operation again, in bytes of memory traffic that take as long.
-_WORK = dict.fromkeys(("exp", "log", "log1p", "expm1", "tanh"), 5.0)
+_WORK: dict[str, float] = dict.fromkeys(("exp", "log", "log1p", "expm1", "tanh"), 5.0)
 _WORK |= dict.fromkeys(("sin", "cos", "tan", "pow", "atan", "erf"), 20.0)
 _WORK |= dict.fromkeys(("div", "sqrt"), 2.0)
 _LITTLE = 0.05
@@ -48,12 +48,14 @@ def cone(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
     return sorted(seen, key=lambda node: node.order)
 
 
-def plan(traced: Traced, per_neuron: Iterable[int]) -> Plan:
+def plan(traced: Traced, per_neuron: Iterable[int], recurrent: bool) -> Plan:
     """Choose what is kept.
 
     Args:
         traced: the step.
         per_neuron: indices of the numbers that differ from neuron to neuron.
+        recurrent: whether a step's input is known only when the step is taken, so that the
+            backward loop cannot read it again.
     """
     different = set(per_neuron)
     gradients = [*traced.g_inputs, *traced.g_states, *traced.g_values]
@@ -76,8 +78,10 @@ def plan(traced: Traced, per_neuron: Iterable[int]) -> Plan:
     for derived in _subsets(sorted(states)):
         given = {states[i] for i in derived}
         roots = needed | {traced.states[i] for i in derived}
-        price, cut = _cheapest_cut({n for n in roots if n not in given}, uniform | given, forward)
-        again = _computed([traced.states[i] for i in derived], cut, uniform)
+        roots -= given
+        price, cut = _cheapest_cut(roots, uniform | given, forward, recurrent)
+        kept = [node for node in cut if recurrent or node.op != "x"]
+        again = _computed([traced.states[i] for i in derived], kept, uniform)
         if again is None:  # it would take more than one step back
             continue
         price += sum(_WORK.get(node.op, _LITTLE) for node in again)
@@ -85,13 +89,8 @@ def plan(traced: Traced, per_neuron: Iterable[int]) -> Plan:
             best = price, cut, derived
     assert best is not None  # nothing derived is always possible
     _, cut, derived = best
-    return Plan(
-        traced,
-        [node for node in cut if node.op != "x"],
-        [node for node in cut if node.op == "x"],
-        list(derived),
-        uniform,
-    )
+    kept = [node for node in cut if recurrent or node.op != "x"]
+    return Plan(traced, kept, [n for n in cut if n not in kept], list(derived), uniform)
 
 
 def _subsets(states: Sequence[int]) -> Iterable[tuple[int, ...]]:
@@ -104,13 +103,13 @@ def _computed(
     targets: Sequence[Node], kept: Sequence[Node], uniform: set[Node]
 ) -> list[Node] | None:
     """The operations that give `targets` from `kept` of the same step; None if more is needed."""
-    stop = [*(node for node in kept if node.op != "x"), *uniform]
+    stop = [*kept, *uniform]
     nodes = [node for node in cone(targets, stop) if node not in set(stop)]
     return None if any(node.op in INPUTS for node in nodes) else nodes
 
 
 def _cheapest_cut(
-    needed: set[Node], given: set[Node], forward: set[Node]
+    needed: set[Node], given: set[Node], forward: set[Node], recurrent: bool
 ) -> tuple[float, list[Node]]:
     """What to keep so that `needed` can be computed, and its price."""
     import networkx as nx
@@ -126,7 +125,7 @@ def _cheapest_cut(
         if free(node):
             continue
         traffic = _BOOL_TRAFFIC if node.is_bool else _TRAFFIC
-        traffic = _INPUT_TRAFFIC if node.op == "x" else traffic
+        traffic = _INPUT_TRAFFIC if node.op == "x" and not recurrent else traffic
         net.add_edge((node, 0), (node, 1), capacity=traffic + 1e-6 * node.order)
         if node.op in INPUTS:
             net.add_edge("inputs", (node, 0))

@@ -45,9 +45,7 @@ class Variant(NamedTuple):
     learned: tuple[str, ...] = ()  #: the numbers whose gradient is wanted
     per_neuron: tuple[str, ...] = ()  #: the numbers that differ from neuron to neuron
     record: bool = False  #: whether the loop also yields what the step records
-
-
-_PLAIN, _RECORDING = Variant(), Variant(record=True)
+    recurrent: bool = False  #: whether a step's input includes what the step before has sent
 
 
 class Layout(NamedTuple):
@@ -123,10 +121,10 @@ class Program:
         """The numbers that the step reads, in the order of `Loop.values`."""
         return [read(params, surrogate, path) for path in self.step.values]
 
-    def variant(self, numbers: list[float | torch.Tensor], record: bool) -> Variant:
+    def variant(
+        self, numbers: list[float | torch.Tensor], record: bool, recurrent: bool
+    ) -> Variant:
         """The loop for these numbers: those that need a gradient, and those of many values."""
-        if not any(isinstance(number, torch.Tensor) for number in numbers):
-            return _RECORDING if record else _PLAIN
         named = list(zip(self.step.values, numbers, strict=True))
         tensors = [(path, value) for path, value in named if isinstance(value, torch.Tensor)]
         wants = torch.is_grad_enabled()
@@ -134,6 +132,7 @@ class Program:
             tuple(path for path, value in tensors if wants and value.requires_grad),
             tuple(path for path, value in tensors if value.numel() > 1),
             record,
+            recurrent,
         )
 
     def loop(self, backend: str, variant: Variant) -> Loop:
@@ -163,8 +162,8 @@ class Program:
             except OSError as error:
                 logger.info("the source of a compiled loop is not kept: %s", error)
         file = str(path) if path.is_file() else f"<{path.stem}>"
-        if file.startswith("<"):  # tracebacks and Triton read the source from here
-            linecache.cache[file] = (len(text), None, text.splitlines(True), file)
+        # Tracebacks and Triton read the source from here, whatever becomes of the file.
+        linecache.cache[file] = (len(text), None, text.splitlines(True), file)
         names = {"__name__": f"jarvis.kernels.loops.{path.stem}", "__file__": file}
         exec(compile(text, file, "exec"), names)
         return Loop(key[:16], text, names, layout, self.step.values, variant)
@@ -176,9 +175,10 @@ class Program:
         traced = self.step.trace(variant.learned, variant.record)
         index = self.step.values.index
         per_neuron = [index(path) for path in variant.per_neuron]
-        chosen = plan(traced, per_neuron)
+        chosen = plan(traced, per_neuron, variant.recurrent)
         emit = {"numba": emit_numba, "triton": emit_triton}[backend]
-        body = emit.source(chosen, per_neuron, [index(path) for path in variant.learned])
+        learned = [index(path) for path in variant.learned]
+        body = emit.source(chosen, per_neuron, learned, variant.recurrent)
         return _header(self, variant, traced, chosen) + body
 
 

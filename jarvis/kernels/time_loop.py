@@ -218,7 +218,7 @@ def run(
         0.0 if i in loop.per_neuron else v.item() if isinstance(v, Tensor) else v
         for i, v in enumerate(values)
     )
-    parameters = [values[i] for i in loop.parameters]
+    parameters: list[Any] = [values[i] for i in loop.parameters]
     if not torch.is_grad_enabled():  # nothing is saved for backward then
         xs = [x.detach() for x in xs]
         states = [s.detach() for s in states]

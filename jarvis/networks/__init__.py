@@ -5,7 +5,15 @@ what is wrong, `probes` analyses a network without training it, and `nir` exchan
 other simulators.
 """
 
-from jarvis.networks.classifier import READOUTS, Readout, SpikingChain, SpikingCNN, SpikingMLP
+from jarvis.networks.classifier import (
+    READOUTS,
+    ClassifierState,
+    Readout,
+    ReadoutState,
+    SpikingChain,
+    SpikingCNN,
+    SpikingMLP,
+)
 from jarvis.networks.costs import (
     EnergyModel,
     Operations,
@@ -22,10 +30,12 @@ from jarvis.networks.probes import gradient_by_step, graph_size, influence
 
 __all__ = [
     "READOUTS",
+    "ClassifierState",
     "Diagnosis",
     "EnergyModel",
     "Operations",
     "Readout",
+    "ReadoutState",
     "SpikingCNN",
     "SpikingChain",
     "SpikingMLP",

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from jarvis.encoding import decoders
-from jarvis.lif import LeakyIntegrator, LIFLayer
+from jarvis.lif import LeakyIntegrator, LIFLayer, LIFState
+from jarvis.neurons.decay import exp_decay
+from jarvis.neurons.definition import RecurrentState, detached
 from jarvis.neurons.layers import over_time
 from jarvis.support.checks import check_choice, check_integer
 
@@ -95,6 +97,30 @@ READOUTS = ("mean", "last", "max", "rate", "first", "trace")
 _POTENTIAL = {"last": decoders.last_potential_decode, "max": decoders.max_potential_decode}
 
 
+class ReadoutState(NamedTuple):
+    """State of a `Readout` between two steps: what it needs of the steps so far.
+
+    Tensors are ``[B, C]``, except for `steps`. Fields that the read-out does not need are None.
+    Sums are kept in float32 at least, since a sum in half precision soon stops growing.
+    """
+
+    #: of the integrator (its potential) or of the output neurons; None for "mean"
+    neurons: Tensor | LIFState | RecurrentState | None = None
+    steps: Tensor | None = None  #: number of steps ``[B]`` int64, for "mean"
+    #: sum of the currents, for "mean". In a classifier it is the sum of the last hidden layer's
+    #: spikes ``[B, n_hidden]``, which the output's linear map turns into that of the currents.
+    total: Tensor | None = None
+    maximum: Tensor | None = None  #: largest potential, for "max"
+    counts: Tensor | None = None  #: number of spikes, for "rate"
+    since: Tensor | None = None  #: number of steps from the first spike on, for "first"
+    silent: Tensor | None = None  #: 1 before the first spike, then 0, for "first"
+    trace: Tensor | None = None  #: exponentially filtered spike train, for "trace"
+
+    def detach(self) -> "ReadoutState":
+        """The state detached from the graph, for truncated backpropagation through time."""
+        return detached(self)
+
+
 class Readout(nn.Module):
     """Map the output units' currents over time to one score per class.
 
@@ -133,8 +159,38 @@ class Readout(nn.Module):
         else:
             self.neurons = LIFLayer(tau=tau, dt=dt, **lif)
 
-    def forward(self, currents: Tensor) -> Tensor:
-        """``[T, B, C] -> [B, C]``."""
+    def forward(
+        self, currents: Tensor, state: ReadoutState | None = None, *, return_state: bool = False
+    ):
+        """Score a sequence, or the next piece of one.
+
+        Args:
+            currents: ``[T, B, C]``. A piece may have T = 0: it changes nothing.
+            state: the state returned for the previous piece, to continue; None to start.
+            return_state: also return the state after the last step.
+
+        Returns:
+            scores ``[B, C]`` of all steps so far, as if they were one sequence; with
+            `return_state` ``(scores, state)``. Before the first step they are NaN for "mean",
+            ``-inf`` for "max", and 0 otherwise.
+
+        Raises:
+            ValueError: for the state of another read-out or of another batch.
+
+        Example:
+            >>> readout = Readout("max", tau=20.0)
+            >>> currents = torch.rand(10, 4, 3)
+            >>> _, state = readout(currents[:6], return_state=True)
+            >>> torch.equal(readout(currents[6:], state), readout(currents))
+            True
+        """
+        if state is None and not return_state:
+            return self._whole(currents)
+        scores, after = self._continue(currents, state)
+        return (scores, after) if return_state else scores
+
+    def _whole(self, currents: Tensor) -> Tensor:
+        """The scores of a whole sequence, from neurons at rest."""
         if self.neurons is None:
             return currents.mean(0)
         out, _ = self.neurons(currents)
@@ -146,8 +202,111 @@ class Readout(nn.Module):
             return decoders.trace_decode(out, self.tau, self.dt)
         return len(out) - decoders.first_spike_decode(out)
 
+    def _continue(self, x: Tensor, state: ReadoutState | None) -> tuple[Tensor, ReadoutState]:
+        """The scores after the next piece, and the state there."""
+        start = self._start(x)
+        if state is None:
+            state = start
+        else:
+            _check_readout_state(f"Readout({self.readout!r})", state, start)
+        if self.neurons is not None:
+            x, after = self.neurons(x, state.neurons)
+            state = state._replace(neurons=after)
+        if len(x):
+            state = self._advance(x, state)
+        return self._scores(state).to(x.dtype), state
+
+    def _start(self, x: Tensor) -> ReadoutState:
+        """The state before the first step of an input like `x`."""
+        one_step = x.new_empty(x.shape[1:])
+        wide = torch.promote_types(x.dtype, torch.float32)
+        zeros = torch.zeros_like(one_step, dtype=wide)
+        if self.neurons is None:
+            steps = zeros.new_zeros(len(zeros), dtype=torch.int64)
+            return ReadoutState(steps=steps, total=zeros)
+        neurons = self.neurons.initial_state(one_step)
+        if self.readout == "last":
+            return ReadoutState(neurons.v)
+        if self.readout == "max":
+            return ReadoutState(neurons.v, maximum=torch.full_like(neurons.v, -torch.inf))
+        if self.readout == "rate":
+            return ReadoutState(neurons, counts=zeros)
+        if self.readout == "trace":
+            return ReadoutState(neurons, trace=zeros)
+        return ReadoutState(neurons, since=zeros, silent=torch.ones_like(zeros))
+
+    def _advance(self, out: Tensor, before: Any) -> ReadoutState:
+        """The state after a piece of T >= 1 steps of currents, potentials or spikes."""
+        if self.readout == "mean":
+            total = before.total + out.sum(0, dtype=before.total.dtype)
+            return before._replace(steps=before.steps + len(out), total=total)
+        if self.readout == "last":
+            return before._replace(neurons=_POTENTIAL["last"](out))
+        if self.readout == "max":
+            return before._replace(maximum=torch.maximum(before.maximum, _POTENTIAL["max"](out)))
+        if self.readout == "rate":
+            return before._replace(counts=before.counts + out.sum(0, dtype=before.counts.dtype))
+        if self.readout == "trace":
+            left = exp_decay(self.tau, self.dt) ** len(out)
+            new = decoders.trace_decode(out, self.tau, self.dt)
+            return before._replace(trace=left * before.trace + new)
+        out = out.to(before.since.dtype)
+        waited = before.silent * decoders.first_spike_decode(out)
+        silent = before.silent * (1.0 - out).prod(0)
+        return before._replace(since=before.since + (len(out) - waited), silent=silent)
+
+    def _scores(self, state: Any) -> Tensor:
+        if self.readout == "mean":
+            return state.total / state.steps.unflatten(0, (-1, *[1] * (state.total.dim() - 1)))
+        return getattr(state, _SCORES[self.readout])
+
     def extra_repr(self) -> str:
         return repr(self.readout)
+
+
+#: Which part of the state the scores are.
+_SCORES = dict(last="neurons", max="maximum", rate="counts", first="since", trace="trace")
+
+
+def _check_readout_state(name: str, state: Any, wanted: ReadoutState) -> None:
+    """ValueError for the state of another read-out or batch; the neurons check their own."""
+    if not isinstance(state, ReadoutState):
+        raise ValueError(
+            f"{name}: state is a {type(state).__name__}, and a read-out's is a ReadoutState"
+        )
+    for field, given, known in zip(state._fields, state, wanted, strict=True):
+        if (given is None) != (known is None):
+            found = "missing" if given is None else "set"
+            raise ValueError(
+                f"{name}: state.{field} is {found}, so this state comes from another read-out"
+            )
+    for field, given, known in zip(state._fields, state, wanted, strict=True):
+        if not isinstance(known, Tensor):
+            continue
+        if not isinstance(given, Tensor):
+            raise ValueError(
+                f"{name}: state.{field} must be a tensor, not {type(given).__name__}: this state "
+                "comes from another read-out"
+            )
+        if given.shape != known.shape:
+            raise ValueError(
+                f"{name}: state.{field} has shape {tuple(given.shape)}, but for this input it is "
+                f"{tuple(known.shape)}: pass state=None for a new batch"
+            )
+
+
+class ClassifierState(NamedTuple):
+    """State of a classifier between two steps.
+
+    ``state._replace(readout=None)`` lets the neurons continue, but scores only what follows.
+    """
+
+    hidden: tuple  #: the state of each hidden layer, first to last
+    readout: ReadoutState | None  #: the state of the read-out; None to start it anew
+
+    def detach(self) -> "ClassifierState":
+        """The state detached from the graph, for truncated backpropagation through time."""
+        return detached(self)
 
 
 class _Spiking(nn.Module):
@@ -167,28 +326,95 @@ class _Spiking(nn.Module):
         if self.readout.neurons is not None:
             yield self.readout.neurons
 
-    def forward(self, x: Tensor, *, return_spikes: bool = False):
-        """Classify a batch of sequences.
+    def forward(
+        self,
+        x: Tensor,
+        state: ClassifierState | None = None,
+        *,
+        return_spikes: bool = False,
+        return_state: bool = False,
+    ):
+        """Classify a batch of sequences, or continue with the next piece of each.
 
         Args:
-            x: input spikes or currents ``[T, B, ...]``.
+            x: input spikes or currents ``[T, B, ...]``. A piece may have T = 0: it changes nothing.
+            state: the state returned for the previous piece, to continue; None for neurons at rest.
             return_spikes: also return the spikes of every hidden layer.
+            return_state: also return the state after the last step.
 
         Returns:
-            scores ``[B, n_classes]``; with `return_spikes` also a list of ``[T, B, ...]``.
+            scores ``[B, n_classes]`` of all steps so far, as if they were one sequence. Followed by
+            a list of spikes ``[T, B, ...]`` with `return_spikes`, and by the state, a
+            `ClassifierState`, with `return_state`. Before the first step the scores are as for
+            `Readout`.
+
+        Raises:
+            ValueError: for a state of another network, of other options, or of another batch.
+            TypeError: to start or continue with a read-out that is not a `Readout`.
+
+        Example:
+            >>> model = SpikingMLP((32, 16, 2), "rate")
+            >>> x = torch.ones(25, 4, 32)
+            >>> state = None
+            >>> for piece in x.split(10):
+            ...     scores, state = model(piece, state, return_state=True)
+            >>> torch.equal(scores, model(x))
+            True
         """
-        hidden = []
-        for synapses, neurons in zip(self.synapses, self.neurons, strict=True):
-            x, _ = neurons(over_time(synapses, x))
+        stepped = state is not None or return_state
+        if stepped:
+            self._check_steppable(state)
+        rest = [()] * len(self.neurons)
+        before = rest if state is None else [(part,) for part in state.hidden]
+        hidden, states = [], []
+        for synapses, neurons, part in zip(self.synapses, self.neurons, before, strict=True):
+            x, after = neurons(over_time(synapses, x), *part)
             hidden.append(x)
+            states.append(after)
         x = x.flatten(2)
+        last = None if state is None else state.readout
         if isinstance(self.readout, Readout) and self.readout.neurons is None:
             # The mean of a linear map is the map of the mean: one product instead of T, and a
             # gradient that is the same in every step (a sum keeps it a view, a mean would not).
-            scores = self.output(x.sum(0) / len(x))
+            if stepped:
+                mean, last = self.readout._continue(x, last)
+            else:
+                mean = x.sum(0) / len(x)
+            scores = self.output(mean)
         else:
-            scores = self.readout(over_time(self.output, x))
-        return (scores, hidden) if return_spikes else scores
+            currents = over_time(self.output, x)
+            if stepped:
+                scores, last = self.readout(currents, last, return_state=True)
+            else:
+                scores = self.readout(currents)
+        results = (scores, *[hidden] * return_spikes)
+        if return_state:
+            results += (ClassifierState(tuple(states), last),)
+        return results if len(results) > 1 else scores
+
+    def _check_steppable(self, state: Any) -> None:
+        """An error for a read-out without a state, or for the state of another network.
+
+        The layers check their own states.
+        """
+        name = type(self).__name__
+        if not isinstance(self.readout, Readout):
+            raise TypeError(
+                f"{name}: the read-out is a {type(self.readout).__name__}, which has no state: "
+                "only a Readout can score a sequence in pieces"
+            )
+        if state is None:
+            return
+        if not isinstance(state, ClassifierState):
+            raise ValueError(
+                f"{name}: state is a {type(state).__name__}, and a classifier's is a "
+                "ClassifierState"
+            )
+        if len(state.hidden) != len(self.neurons):
+            raise ValueError(
+                f"{name}: state has {len(state.hidden)} hidden layers, and this network has "
+                f"{len(self.neurons)}"
+            )
 
 
 class SpikingMLP(_Spiking):

@@ -1,6 +1,30 @@
-"""Shared by all neurons: running a step over time, and exponential decay."""
+"""The contract that every neuron obeys, and the layer that runs them all.
+
+`definition` says how a neuron is written, once: its step, parameters, state and rest; `layer` runs
+it over a sequence; `decay` has exponential decay over a step.
+"""
 
 from jarvis.neurons.decay import constant_drive, exp_decay
+from jarvis.neurons.definition import (
+    Neuron,
+    Parameters,
+    RecurrentState,
+    define,
+    detached,
+    parameter,
+)
+from jarvis.neurons.layer import SpikingLayer
 from jarvis.neurons.layers import over_time
 
-__all__ = ["constant_drive", "exp_decay", "over_time"]
+__all__ = [
+    "Neuron",
+    "Parameters",
+    "RecurrentState",
+    "SpikingLayer",
+    "constant_drive",
+    "define",
+    "detached",
+    "exp_decay",
+    "over_time",
+    "parameter",
+]

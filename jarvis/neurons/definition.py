@@ -6,7 +6,7 @@ recurrent weights, learned parameters and traces, step by step or in a compiled 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -79,6 +79,20 @@ class Parameters:
             object.__setattr__(copy, each.name, values.get(each.name, getattr(self, each.name)))
         return copy
 
+    def plain(self) -> Any:
+        """These parameters with a float for every number, for formulas of a single neuron.
+
+        Raises:
+            ValueError: if a number differs from neuron to neuron; the message names it.
+        """
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        tensors = {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
+        for name, value in tensors.items():
+            if value.numel() != 1:
+                raise ValueError(f"{name} of shape {tuple(value.shape)}: give one {name} for all")
+        values = {name: value.item() for name, value in tensors.items()}
+        return self.with_values(**values) if values else self
+
 
 def learnable_numbers(params: type[Parameters] | Parameters) -> dict[str, bool]:
     """The numbers that can be learned or differ from neuron to neuron, by name, and whether each
@@ -89,6 +103,38 @@ def learnable_numbers(params: type[Parameters] | Parameters) -> dict[str, bool]:
             bounds = each.metadata["bounds"]
             found[each.name] = 0 in (bounds["above"], bounds["at_least"])
     return found
+
+
+class RecurrentState(NamedTuple):
+    """State of a recurrent layer. The fields of its neurons are found here, too: ``state.v``."""
+
+    neurons: Any  #: the state of the neurons, a NamedTuple of tensors ``[B, n]``
+    spikes: Tensor  #: of the previous step ``[B, n]``
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.neurons, name)
+
+    def detach(self) -> "RecurrentState":
+        """The state detached from the graph, for truncated backpropagation through time."""
+        return detached(self)
+
+
+def detached(state: Any) -> Any:
+    """A state, or a nested tuple of states, detached from the graph.
+
+    Example:
+        >>> v = torch.ones(2, requires_grad=True)
+        >>> detached(RecurrentState((v, None), torch.ones(2))).neurons[0].requires_grad
+        False
+    """
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, tuple):
+        parts = [detached(part) for part in state]
+        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+    return state
 
 
 @dataclass(frozen=True)
@@ -148,7 +194,7 @@ class Neuron:
             return torch.full_like(x, value, memory_format=torch.contiguous_format)
 
         state = self.state(*map(full, self.rest(params)))
-        return state._replace(spikes=full(0.0)) if recurrent else state
+        return RecurrentState(state, torch.zeros_like(x)) if recurrent else state
 
     def __repr__(self) -> str:
         return self.name if self.values is None else repr(self.values)
@@ -171,8 +217,7 @@ def define(
             ``spike.reset(spikes)``, which has no gradient where the layer detaches resets. A third
             result, a NamedTuple of tensors, is what ``trace=True`` records instead of the state.
         params: a dataclass derived from `Parameters`.
-        state: a NamedTuple of tensors ``[B, ...]``. For recurrent layers its last field is
-            ``spikes: Tensor | None = None``.
+        state: a NamedTuple of tensors ``[B, ...]``.
         rest: ``params -> state``: the number at which each field starts, None for a field that the
             chosen options do not need.
         inputs: a NamedTuple type, for a neuron with several inputs; `x` is one then.

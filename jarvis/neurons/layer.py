@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from jarvis.kernels.dispatch import check_backend, choose, is_wrapped
-from jarvis.neurons.definition import Neuron, Parameters, learnable_numbers
-from jarvis.neurons.layers import check_input, checked_state
+from jarvis.neurons.definition import Neuron, Parameters, RecurrentState, learnable_numbers
+from jarvis.neurons.layers import check_input, check_state
 from jarvis.support.checks import check_choice, check_integer, check_tensor
 from jarvis.surrogate import DEFAULT_SPIKE, Spike, SurrogateSpike
 
@@ -102,11 +101,6 @@ class SpikingLayer(nn.Module):
 
         self.recurrent, self.self_connections = recurrent, self_connections
         if recurrent is not None:
-            if "spikes" not in neuron.state._fields:
-                raise ValueError(
-                    f"recurrent: {neuron.state.__name__} has no place for the spikes of the "
-                    "previous step: give it a last field `spikes: Tensor | None = None`"
-                )
             check_integer("recurrent", recurrent, at_least=1)
             bound = 1.0 / math.sqrt(recurrent)
             weight = torch.empty(recurrent, recurrent).uniform_(-bound, bound)
@@ -154,8 +148,13 @@ class SpikingLayer(nn.Module):
         """
         xs = self._checked_inputs(x)
         params = self.params
-        fresh = self.neuron.initial_state(_one_step(xs[0]), params, self.recurrent is not None)
-        state = checked_state(type(self).__name__, xs[0], state, fresh)
+        recurrent = self.recurrent is not None
+        if state is None:
+            state = self.neuron.initial_state(_one_step(xs[0]), params, recurrent)
+        else:
+            wanted = self.neuron.state(*self.neuron.rest(params))
+            wanted = RecurrentState(wanted, xs[0]) if recurrent else wanted
+            check_state(type(self).__name__, xs[0], state, wanted)
         compiled = self._compiled(xs, state, params, trace)
         if compiled is not None:
             return compiled
@@ -192,35 +191,32 @@ class SpikingLayer(nn.Module):
 
     def _step_by_step(self, xs: tuple[Tensor, ...], state: Any, params: Any, trace: bool):
         kind, spike, weight = self.neuron.inputs, self.spike, self._weight()
+        last: Any
+        state, last = state if weight is not None else (state, None)
         outputs, records = [], []
         for x_t in zip(*(x.unbind(0) for x in xs), strict=True):  # not x[t]: its backward is slow
-            last = state
             if weight is not None:
-                x_t = (x_t[0] + nn.functional.linear(last.spikes, weight), *x_t[1:])
+                x_t = (x_t[0] + nn.functional.linear(last, weight), *x_t[1:])
             given = x_t[0] if kind is None else kind(*x_t)
-            s_t, state, *record = self.neuron.step(given, last, params, spike)
-            if weight is not None:
-                state = state._replace(spikes=s_t)
-            outputs.append(s_t)
+            last, state, *record = self.neuron.step(given, state, params, spike)
+            outputs.append(last)
             if trace:
-                records.append(record[0] if record else _without_spikes(state))
+                records.append(record[0] if record else state)
         x = xs[0]
         stacked = torch.stack(outputs) if outputs else _nothing(x)
+        final = state if weight is None else RecurrentState(state, last)
         if not trace:
-            return stacked, state
-        if not records:
-            record = self._empty_record(x, state, params, spike)
-            return stacked, state, pytree.tree_map(lambda _: _nothing(x), record)
-        parts = [pytree.tree_leaves(record) for record in records]
-        leaves = [torch.stack(part) for part in zip(*parts, strict=True)]
-        structure = pytree.tree_structure(records[0])
-        return stacked, state, pytree.tree_unflatten(leaves, structure)
-
-    def _empty_record(self, x: Tensor, state: Any, params: Any, spike: Spike) -> Any:
-        kind, one = self.neuron.inputs, _one_step(x).zero_()
-        given = one if kind is None else kind(*[one] * len(kind._fields))
-        _, new, *record = self.neuron.step(given, state, params, spike)
-        return record[0] if record else _without_spikes(new)
+            return stacked, final
+        if not records:  # what would be recorded, from a step that is not taken
+            one = _one_step(x).zero_()
+            given = one if kind is None else kind(*[one] * len(kind._fields))
+            _, new, *record = self.neuron.step(given, state, params, spike)
+            records.append(record[0] if record else new)
+        columns = [
+            None if column[0] is None else torch.stack(column) if outputs else _nothing(x)
+            for column in zip(*records, strict=True)
+        ]
+        return stacked, final, type(records[0])(*columns)
 
     def unsupported_reason(self) -> str | None:
         """Why no compiled loop can run this layer, in words; None if one can."""
@@ -248,8 +244,9 @@ class SpikingLayer(nn.Module):
         if reason is None:
             numbers = self._program.numbers(params, self.spike.surrogate)
         tensors = [v for v in numbers if isinstance(v, Tensor) and (v.dim() or is_wrapped(v))]
-        used = (*xs, *state, weight, *tensors)
         name, recurrent = type(self).__name__, weight is not None
+        before, last = state if recurrent else (state, None)
+        used = (*xs, *before, last, weight, *tensors)
         loops = choose(self.backend, name, used, reason, recurrent, family="loop")
         if loops is None:
             return None
@@ -257,22 +254,20 @@ class SpikingLayer(nn.Module):
         from jarvis.kernels.time_loop import run
 
         try:
-            loop = self._program.loop(loops.NAME, self._program.variant(numbers, trace))
+            loop = self._program.loop(loops.NAME, self._program.variant(numbers, trace, recurrent))
         except Untraceable as error:
             self._program = str(error)
             return choose(self.backend, name, used, str(error), recurrent, family="loop")
-        present = self._program.step.present
-        states = [getattr(state, field) for field in present]
-        last = state.spikes if recurrent else None
+        step = self._program.step
+        states = [getattr(before, field) for field in step.present]
         outputs, states, last = run(loops, loop, xs, states, numbers, weight, last)
-        final = dict(zip(present, states, strict=True))
-        if recurrent:
-            final["spikes"] = last
-        state = state._replace(**final)
+        final: Any = before._replace(**dict(zip(step.present, states, strict=True)))
+        final = final if last is None else RecurrentState(final, last)
         if not trace:
-            return outputs[0], state
-        structure = pytree.tree_structure(self._program.step.record)
-        return outputs[0], state, pytree.tree_unflatten(outputs[1:], structure)
+            return outputs[0], final
+        recorded = dict.fromkeys(step.record._fields)
+        recorded |= dict(zip(step.recorded, outputs[1:], strict=True))
+        return outputs[0], final, step.record(**recorded)
 
     def source(self, backend: str = "numba") -> str:
         """The source of the compiled loop, as it is generated from the neuron's step.
@@ -290,7 +285,9 @@ class SpikingLayer(nn.Module):
         if reason is None:
             try:
                 numbers = self._program.numbers(self.params, self.spike.surrogate)
-                return self._program.loop(backend, self._program.variant(numbers, False)).text
+                return self._program.loop(
+                    backend, self._program.variant(numbers, False, self.recurrent is not None)
+                ).text
             except Untraceable as error:
                 reason = str(error)
         raise ValueError(f"{type(self).__name__} has no compiled loop: {reason}")
@@ -298,8 +295,7 @@ class SpikingLayer(nn.Module):
     @property
     def n_updates(self) -> int:
         """Number of a neuron's state variables that change in a step without a spike."""
-        rest = self.neuron.rest(self.params)
-        return sum(value is not None for value in _without_spikes(rest))
+        return sum(value is not None for value in self.neuron.rest(self.params))
 
     def extra_repr(self) -> str:
         values = {each.name: self.value(each.name) for each in fields(self._given)}
@@ -323,10 +319,6 @@ def _one_step(x: Tensor) -> Tensor:
 def _nothing(x: Tensor) -> Tensor:
     """The output for a sequence without steps; it keeps the graph of `x`."""
     return x * 0.0
-
-
-def _without_spikes(state: Any) -> Any:
-    return state._replace(spikes=None) if "spikes" in state._fields else state
 
 
 def _fits(shape: torch.Size, step: torch.Size) -> bool:

@@ -1,14 +1,11 @@
 """Shared by all layers of neurons: checks of input and state, and the run over ``[T, B, ...]``."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from jarvis.support.checks import check_tensor
-
-State = TypeVar("State", bound=tuple)
 
 
 def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -40,42 +37,31 @@ def check_input(x: Tensor, name: str) -> None:
     check_tensor(f"{name}: input", x, "[T, B, ...]", why=hint)
 
 
-def checked_state(layer: str, x: Tensor, state: State | None, fresh: State) -> State:
-    """`state`, or `fresh` if it is None.
+def check_state(layer: str, x: Tensor, state: Any, wanted: Any) -> None:
+    """ValueError for the state of another type of layer, of other options, or of another batch.
 
     Args:
         layer: the layer's name, for messages.
         x: its input ``[T, B, ...]``.
-        state: the given state, a NamedTuple of tensors ``[B, ...]``.
-        fresh: the state of a neuron at rest; fields that the options do not need are None.
-
-    Raises:
-        ValueError: for the state of another type of layer, of other options, or of another batch.
+        state: the given state, a NamedTuple of tensors ``[B, ...]`` or of such states.
+        wanted: a state of the layer; fields that the options do not need are None.
     """
-    if state is None:
-        return fresh
-    if type(state) is not type(fresh):
+    if type(state) is not type(wanted):
         raise ValueError(
             f"{layer}: state is a {type(state).__name__}, and this layer's is a "
-            f"{type(fresh).__name__}"
+            f"{type(wanted).__name__}"
         )
-    for name, given, wanted in zip(fresh._fields, state, fresh, strict=True):  # type: ignore[attr-defined]
-        if (given is None) != (wanted is None):
+    for name, given, known in zip(wanted._fields, state, wanted, strict=True):
+        if (given is None) != (known is None):
             found = "missing" if given is None else "set"
             raise ValueError(
                 f"{layer}: state.{name} is {found}, so this state comes from a layer with other "
                 "options"
             )
-        if given is not None and given.shape != x.shape[1:]:
+        if isinstance(known, tuple):
+            check_state(layer, x, given, known)
+        elif given is not None and given.shape != x.shape[1:]:
             raise ValueError(
                 f"{layer}: state.{name} has shape {tuple(given.shape)}, but one step of the input "
                 f"is {tuple(x.shape[1:])}: pass state=None for a new batch"
             )
-    return state
-
-
-def stack_steps(rows: list[tuple[Tensor, ...]], x: Tensor, parts: int) -> list[Tensor]:
-    """The outputs of all steps, stacked over time; zeros like `x` for an empty sequence."""
-    if not rows:
-        return [x.new_zeros(x.shape)] * parts
-    return [torch.stack(part) for part in zip(*rows, strict=True)]

@@ -97,11 +97,12 @@ def event_spec(
     time_bins: int = 1,
 ) -> EventSpec:
     """The constants of a run of `n_steps` steps."""
-    dt, tau, tau_syn = neuron.dt, float(neuron.tau), float(neuron.tau_syn)
+    p: Any = neuron if isinstance(neuron, EventLIF) else neuron.plain()
+    dt, tau, tau_syn = p.dt, float(p.tau), float(p.tau_syn)
     decay, decay_syn = math.exp(-dt / tau), math.exp(-dt / tau_syn)
     base: dict[str, Any] = dict(
         n_steps=n_steps, dt=dt, decay=decay, decay_syn=decay_syn, gain=dt, tau_mem=tau,
-        tau_syn=tau_syn, threshold=float(neuron.threshold), surrogate=surrogate, damping=damping,
+        tau_syn=tau_syn, threshold=float(p.threshold), surrogate=surrogate, damping=damping,
         time_bins=time_bins,
     )  # fmt: skip
     if isinstance(neuron, EventLIF):
@@ -112,8 +113,8 @@ def event_spec(
             base["exact"] = True
         return EventSpec(**base)
     return EventSpec(
-        **base, adex=True, decay_w=math.exp(-dt / neuron.tau_w), tau_w=neuron.tau_w, a=neuron.a,
-        b=neuron.b, delta_t=neuron.delta_t, v_t=neuron.v_t, w0=neuron.w0,
+        **base, adex=True, decay_w=math.exp(-dt / p.tau_w), tau_w=p.tau_w, a=p.a,
+        b=p.b, delta_t=p.delta_t, v_t=p.v_t, w0=p.w0,
     )  # fmt: skip
 
 

@@ -257,7 +257,7 @@ def test_what_is_wrong_is_said_in_words_and_kept_and_goes_away():
     good = bytes(explorer.image.value)
     explorer.controls["tau"].min = -5.0
     explorer.controls["tau"].value = -5.0
-    assert "tau=-5.0 must be positive" in explorer.message.value
+    assert "tau=-5.0 ms must be positive" in explorer.message.value
     assert "Traceback" not in explorer.message.value
     assert len(explorer.errors) == 1
     assert bytes(explorer.image.value) == good
@@ -289,12 +289,12 @@ def test_a_warning_is_a_note():
 @pytest.mark.parametrize(
     ("compute", "settings", "match"),
     [
-        (compute_lif, LIFSettings(tau=0.0), "tau=0.0 must be positive"),
+        (compute_lif, LIFSettings(tau=0.0), "tau=0.0 ms must be positive"),
         (compute_lif, LIFSettings(current=float("nan")), "current=nan must be finite"),
         (compute_lif, LIFSettings(reset="hard"), "reset='hard' is not one of"),
         (compute_lif, LIFSettings(refractory=-1.0), "refractory=-1.0"),
         (compute_adex, AdExSettings(pattern="nervous"), "name='nervous' is not one of"),
-        (compute_adex, AdExSettings(tau_w=-1.0), "tau_w=-1.0 must be positive"),
+        (compute_adex, AdExSettings(tau_w=-1.0), "tau_w=-1.0 ms must be positive"),
         (compute_adex, AdExSettings(current=float("inf")), "current=inf must be finite"),
         (compute_code, CodeSettings(digit=10), "digit=10 must be an integer from 0 to 9"),
         (compute_code, CodeSettings(n_steps=1), "n_steps=1 must be an integer from 2"),

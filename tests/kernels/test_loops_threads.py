@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from jarvis import LIFLayer
 from jarvis.kernels import cpu
-from jarvis.kernels.lif_numba import BLOCK
+from jarvis.kernels.loop_numba import GRAIN as BLOCK
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBNORMAL = np.uint32(71362).view(np.float32)  # 1e-40, whatever mode this is read in

@@ -10,13 +10,35 @@ import pytest
 import torch
 
 from benchmarks import __main__ as program
-from benchmarks import compile_time, explorers, growth, machine, neurons, peers, report, scaling
-from benchmarks.agreement import TAU, Disagreement, agree
+from benchmarks import (
+    adex,
+    compile_time,
+    explorers,
+    generated,
+    growth,
+    handwritten,
+    machine,
+    neurons,
+    peers,
+    report,
+    scaling,
+)
+from benchmarks.agreement import TAU, Disagreement, agree, compare, gradient
 from benchmarks.row import Bar, Row
 from jarvis import LIFLayer, datasets
+from jarvis.adex import NormalisedAdExLayer, NormalisedAdExParams
+from jarvis.kernels import cpu
 
-ROWS = ("lif", "training", "recurrent", "adaptive", "delays", "stdp", "scaling", "widgets", "gpu")
+ROWS = (
+    "lif", "training", "recurrent", "adaptive", "adex", "generated", "learned", "user", "delays",
+    "stdp", "scaling", "widgets", "gpu",
+)  # fmt: skip
 FEW = ("lif", "adaptive", "gpu")
+KEYS = [
+    "lif_5x2x8", "training", "recurrent", "adaptive", "adex_5x2x8", "adex_biophysical",
+    *(f"hand_{number}_5x2x8" for number in range(5)), "learned", "user", "delays", "stdp_1",
+    "stdp_2",
+]  # fmt: skip
 
 
 def quick(*more: str) -> int:
@@ -74,17 +96,14 @@ def test_quick_run_of_every_row(tmp_path, capsys):
         assert f"| explorer stdp | {text} |" in printed
     assert (tmp_path / "scaling.png").stat().st_size > 1000
     data = check_report(ROWS, tmp_path, printed)
-    assert [row["key"] for row in data["rows"]] == [
-        "lif_5x2x8", "training", "recurrent", "adaptive", "delays", "stdp_1", "stdp_2",
-    ]  # fmt: skip
+    assert [row["key"] for row in data["rows"]] == KEYS
     assert data["scaling"].keys() == {"T", "B", "N"}
 
 
 def test_every_row_agrees_and_runs():
     """As `test_quick_run_of_every_row`, but built and called once in place of timed."""
     rows = [make() for make in program._rows(program.GROUPS, True, None, "not here")]
-    keys = "lif_5x2x8 training recurrent adaptive adex_5x2x8 delays stdp_1 stdp_2"
-    assert [row.key for row in rows] == keys.split()
+    assert [row.key for row in rows] == KEYS
     for row in rows:
         for entry in row.entries:
             assert (entry.call is None) == bool(entry.skipped), entry
@@ -94,6 +113,7 @@ def test_every_row_agrees_and_runs():
     entries = {row.key: {entry.name: entry for entry in row.entries} for row in rows}
     assert "same counts of" in entries["delays"]["jarvis"].agreement
     assert "same spikes" in entries["lif_5x2x8"]["jarvis"].agreement
+    assert "same spikes" in entries["hand_0_5x2x8"]["generated, forward"].agreement
 
 
 def test_without_ipywidgets_the_explorers_are_a_skipped_line(tmp_path, monkeypatch):
@@ -119,10 +139,71 @@ def test_an_explorer_with_an_error_fails_the_run(monkeypatch, capsys):
 
 
 def test_every_bar_names_a_row_entry():
-    rows = [neurons.lif((3, 1, 4), None, "none"), neurons.adaptive((3, 1, 4))]
-    for row in [*rows, neurons.recurrent((3, 1, 16))]:
+    shape = (3, 1, 4)
+    rows = [
+        neurons.lif(shape, None, "none"),
+        neurons.adaptive(shape),
+        neurons.recurrent((3, 1, 16)),
+    ]
+    rows += [adex.adex(shape), adex.biophysical(shape), generated.by_hand("LIF", shape)]
+    for row in [*rows, generated.learned(shape), generated.user(shape)]:
         names = {entry.name for entry in row.entries}
         assert {bar.over for bar in row.bars} | {bar.under for bar in row.bars} <= names
+
+
+#: Options of a LIF loop by hand: each one, and several at a time.
+LOOPS = (
+    {},
+    {"reset": "zero"},
+    {"tau_syn": 5.0, "adaptation": 0.2, "tau_adapt": 50.0},
+    {"refractory": 2.0},
+    {"reset": "zero", "adaptation": 0.2, "refractory": 2.0},
+    {"tau_syn": 5.0, "refractory": 3.0},
+    {"reset": "zero", "tau_syn": 5.0, "adaptation": 0.3, "refractory": 2.0},
+)
+
+
+def by_hand_and_by_step() -> list:
+    """Each loop by hand, and the layer that runs the same neuron step by step."""
+    params = NormalisedAdExParams(b=0.05, delta_t=0.15)
+    adexes = handwritten.adex(params), NormalisedAdExLayer(params, backend="eager")
+    lifs = [
+        (handwritten.lif(tau=TAU, **options), LIFLayer(tau=TAU, backend="eager", **options))
+        for options in LOOPS
+    ]
+    return [*lifs, adexes]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_loops_by_hand_are_the_steps(threads, monkeypatch):
+    """In float64, with all their options: no loop of the library takes part."""
+    monkeypatch.setattr(handwritten, "GRAIN", 16)
+    monkeypatch.setattr(cpu, "_MIN_WORK", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    rng = torch.Generator().manual_seed(1)
+    shape = (40, 3, 21)  # no multiple of a vector
+    x = 0.4 * torch.rand(shape, generator=rng, dtype=torch.float64)
+    g = torch.randn(shape, generator=rng, dtype=torch.float64)
+    for by_hand, layer in by_hand_and_by_step():
+        want = gradient(lambda x, layer=layer: layer(x)[0], x, g)
+        assert "same spikes" in compare(gradient(by_hand, x, g), want, 1e-9)
+
+
+def test_loops_by_hand_in_float32_and_with_nan():
+    x = 0.3 * torch.rand(30, 2, 5, generator=torch.Generator().manual_seed(2))
+    x[3, 0, 2] = torch.nan
+    for by_hand in (handwritten.lif(reset="zero"), handwritten.lif(), handwritten.adex()):
+        spikes, gradients = gradient(by_hand, x, torch.ones(()).expand(x.shape))
+        assert spikes.dtype == gradients.dtype == torch.float32
+        assert spikes[3:, 0, 2].isnan().all()
+        keep = [0, 1, 3, 4]
+        assert not spikes[:, :, keep].isnan().any()
+        assert not gradients[:, :, keep].isnan().any()
+
+
+def test_a_reset_that_is_not_written_by_hand():
+    with pytest.raises(ValueError, match="reset='none'"):
+        handwritten.lif(reset="none")
 
 
 @pytest.mark.parametrize(
@@ -212,8 +293,12 @@ def test_slope():
 
 @pytest.mark.bench
 def test_first_call_is_cached(tmp_path):
-    assert compile_time.first_call(str(tmp_path)) > 0
-    assert any(tmp_path.rglob("*.nbc"))
+    cold = compile_time.first_call("a user's neuron", str(tmp_path))
+    assert min(cold) > 0
+    assert len(list((tmp_path / "loops").glob("qif_numba_*.py"))) == 1
+    assert len(list((tmp_path / "numba").rglob("*.nbc"))) == 2
+    cached = compile_time.first_call("a user's neuron", str(tmp_path))
+    assert sum(cached) < sum(cold) / 2
 
 
 def test_the_page_shows_the_results_in_the_repository(tmp_path):

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -37,16 +38,16 @@ def rheobase_with_a(answer, rng) -> None:
         )
 
 
-def _steep(p: AdExParams) -> float:
+def _steep(p: Any) -> float:
     """exp((V - v_t)/delta_t) where the nullclines touch."""
     return 1 + p.a / p.g_l
 
 
-def _touches_at(p: AdExParams) -> float:
+def _touches_at(p: Any) -> float:
     return p.v_t + p.delta_t * math.log(_steep(p))
 
 
-def _touching(p: AdExParams) -> float:
+def _touching(p: Any) -> float:
     return (p.g_l + p.a) * (_touches_at(p) - p.e_l) - p.g_l * p.delta_t * _steep(p)
 
 
@@ -87,7 +88,7 @@ def steady_reset(answer, rng) -> None:
                 continue
             shown = ", ".join(f"{interval:.1f}" for interval in intervals[-4:])
             bursts = f"still bursts: the last intervals are {shown} ms"
-        if near(reset, p.v_reset):
+        if near(reset, p.plain().v_reset):
             raise Wrong("That is the neuron's present reset, and with it the neuron bursts.")
         if len({round(reset, 6) for reset in resets}) == 1:
             raise Wrong(

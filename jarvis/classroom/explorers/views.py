@@ -19,9 +19,7 @@ from jarvis.adex.physiological import FIRING_PATTERNS, AdExParams, step_response
 from jarvis.datasets.pictures import digits
 from jarvis.encoding.decoders import rate_decode, ttfs_decode
 from jarvis.encoding.encoders import poisson_encode, ttfs_encode
-from jarvis.kernels.dispatch import choose
-from jarvis.kernels.lif_spec import Kept, Rows, State
-from jarvis.lif import LIFLayer, LIFParams, initial_state, lif_spec
+from jarvis.lif import LIFLayer
 from jarvis.neurons.decay import constant_drive
 from jarvis.stdp.trace_rules import PairSTDP, stdp_window
 
@@ -97,19 +95,6 @@ def lif_rate(settings: LIFSettings, currents: np.ndarray) -> np.ndarray:
     return rates
 
 
-def _traced(params: LIFParams, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Spikes and potentials before the reset ``[T, 1]`` from the compiled loop."""
-    state = initial_state(x[0], params)
-    loops = choose("numba", "lif_explorer", (x, state.v))
-    assert loops is not None
-    ready = torch.empty(x.shape, dtype=torch.uint8) if params.refractory_steps else None
-    spikes, kept = torch.empty_like(x), Kept(h=torch.empty_like(x), ready=ready)
-    moving = State(state.v, None, state.refractory, None)
-    loops.forward(lif_spec(params, False), Rows.of(x), None, spikes, moving, kept)(0, len(x))
-    assert kept.h is not None
-    return spikes, kept.h
-
-
 def compute_lif(settings: LIFSettings) -> LIFView:
     """The neuron over 200 ms, and its rate over a second at 33 currents, in float64.
 
@@ -124,24 +109,24 @@ def compute_lif(settings: LIFSettings) -> LIFView:
     check_finite(settings, "current", "tau", "threshold", "refractory")
     options: dict[str, Any] = dict(dt=LIF_DT, reset=settings.reset, refractory=settings.refractory)
     options |= dict(tau=settings.tau, threshold=settings.threshold)
-    params = LIFParams(**options)
+    layer = LIFLayer(**options)
     per_step = constant_drive(settings.current, settings.tau, LIF_DT)
     drive = torch.tensor([per_step], dtype=torch.float64)
     steps = round(LIF_SHOWN / LIF_DT)
-    spikes, h = (part[:, 0].numpy() for part in _traced(params, drive.expand(steps, 1)))
-    after = {"zero": h * (1 - spikes), "subtract": h - params.threshold * spikes, "none": h}
+    spikes, _, trace = layer(drive.expand(steps, 1), trace=True)
+    spikes, h, v = (part[:, 0].numpy() for part in (spikes, *trace))
     times = LIF_DT * np.arange(1, steps + 1)
 
     drives = torch.from_numpy(constant_drive(1.0, settings.tau, LIF_DT) * LIF_CURRENTS)
     measured = round(LIF_MEASURED / LIF_DT)
-    trains = LIFLayer(**options)(drives.expand(measured, 1, len(drives)))[0][:, 0].numpy() > 0
+    trains = layer(drives.expand(measured, 1, len(drives)))[0][:, 0].numpy() > 0
     counts, first = trains.sum(0), trains.argmax(0)
     last = measured - 1 - trains[::-1].argmax(0)
     intervals = LIF_DT * (last - first) / np.maximum(counts - 1, 1)
     rates = np.where(counts == 1, np.nan, 0.0)
     rates[counts > 1] = 1000.0 / intervals[counts > 1]
     return LIFView(
-        times, h, after[settings.reset], times[spikes > 0],
+        times, h, v, times[spikes > 0],
         LIF_CURRENTS, rates, LIF_LINE, lif_rate(settings, LIF_LINE),
         float(lif_rate(settings, np.array([settings.current]))[0]), settings,
     )  # fmt: skip
@@ -194,7 +179,7 @@ def compute_adex(settings: AdExSettings) -> AdExView:
         >>> compute_adex(AdExSettings(pattern="tonic")).spike_times[:2].round(1).tolist()
         [14.2, 23.2]
     """
-    params = settings.params()
+    params = settings.params().plain()
     current = FIRING_PATTERNS[settings.pattern].current
     if settings.current is not None:
         check_finite(settings, "current")
