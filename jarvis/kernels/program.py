@@ -11,6 +11,7 @@ import ast
 import hashlib
 import linecache
 import logging
+import os
 import sys
 import zlib
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -31,6 +33,8 @@ from jarvis.surrogate import Spike
 logger = logging.getLogger("jarvis.kernels")
 
 _HERE = Path(__file__).parent
+
+_WRITTEN = 1_000_000_000.0  #: the time of every generated file, whose name says what is in it
 
 #: The files that decide what a generated loop is.
 _MAKERS = (
@@ -159,14 +163,18 @@ class Program:
             try:
                 with atomic_path(path) as part:
                     part.write_text(text, encoding="utf-8")
+                    # numba's cache goes by a file's time: that of another process is the same.
+                    os.utime(part, (_WRITTEN, _WRITTEN))
             except OSError as error:
                 logger.info("the source of a compiled loop is not kept: %s", error)
         file = str(path) if path.is_file() else f"<{path.stem}>"
         # Tracebacks and Triton read the source from here, whatever becomes of the file.
         linecache.cache[file] = (len(text), None, text.splitlines(True), file)
-        names = {"__name__": f"jarvis.kernels.loops.{path.stem}", "__file__": file}
-        exec(compile(text, file, "exec"), names)
-        return Loop(key[:16], text, names, layout, self.step.values, variant)
+        module = ModuleType(f"jarvis.kernels.loops.{path.stem}")
+        module.__file__ = file
+        sys.modules[module.__name__] = module  # numba looks a cached function's module up
+        exec(compile(text, file, "exec"), module.__dict__)
+        return Loop(key[:16], text, module.__dict__, layout, self.step.values, variant)
 
     def _generate(self, backend: str, variant: Variant) -> str:
         from jarvis.kernels import emit_numba, emit_triton

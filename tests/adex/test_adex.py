@@ -485,7 +485,7 @@ def test_any_shape_and_dtype(shape, dtype):
         (lambda: AdExParams(dt=-0.1), ValueError, "dt=-0.1"),
         (lambda: AdExParams(a=[1.0]), TypeError, r"a must be a number, not \[1.0\]"),
         (lambda: AdExParams(c=torch.tensor([1.0, -1.0])), ValueError, "c must be positive"),
-        (lambda: AdExParams(dt=torch.tensor(0.1)), TypeError, "dt must be a number, not Tensor"),
+        (lambda: AdExParams(dt=torch.tensor(0.1)), TypeError, "dt must be a number, not tensor"),
         (lambda: AdExParams(v_peak=-55.0), ValueError, "v_peak=-55 mV must be above v_t"),
         (lambda: NormalisedAdExParams(tau=-1.0), ValueError, "tau=-1.0"),
         (lambda: NormalisedAdExParams(w0=math.inf), ValueError, "w0=inf"),

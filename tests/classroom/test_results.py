@@ -28,5 +28,5 @@ def test_shortened_run_compares_with_the_last_full_one(tmp_path):
     with pytest.raises(FileNotFoundError):
         record(path, {"a": 1.0}, {"a": 1.0}, full=False)
     record(path, {"a": 1.0}, {"a": 1.0}, full=True)
-    with pytest.raises(AssertionError, match="a = 2.0, the full run measured 1.0"):
+    with pytest.raises(AssertionError, match=r"a = 2\.0, the full run measured 1\.0"):
         record(path, {"a": 2.0}, {"a": 2.0}, full=False)

@@ -259,13 +259,18 @@ def test_no_folder_can_be_written(tmp_path):
 
 def test_every_loop_has_a_cache_file_of_its_own():
     """Two loops in one file could take each other's number when two processes start at once."""
-    from jarvis.kernels.lif_numba import _backward_loop, _kernel
-    from jarvis.kernels.lif_spec import Flags
+    from jarvis.kernels.loop_numba import _compiled
 
-    one = _kernel(_backward_loop, Flags(), torch.float32, True)
-    other = _kernel(_backward_loop, Flags(reset=0), torch.float32, True)
-    names = {loop._cache._impl.filename_base for loop in (one, other)}
-    assert len(names) == 2
+    names = []
+    for layer in (LIFLayer(), LIFLayer(reset="none")):
+        layer(torch.rand(2, 1, 2))
+        loop = layer._program.loop("numba", layer._program.variant([], False, False))
+        for backward in (False, True):
+            for dtype in (torch.float32, torch.float64):
+                for flag in (False, True):
+                    made = _compiled(loop, backward, dtype, flag)
+                    names.append(made._cache._impl.filename_base)
+    assert len(names) == len(set(names)) == 16
 
 
 def test_a_fork_waits_for_a_compilation():
