@@ -6,14 +6,13 @@ state: the state is passed in as an argument and returned as a result.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from jarvis.neurons.decay import exp_decay
-from jarvis.neurons.definition import Parameters, define, detached, parameter
+from jarvis.neurons.definition import Parameters, define, derived, detached, parameter
 from jarvis.neurons.layer import SpikingLayer
 from jarvis.support.checks import check_choice, check_integer
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
@@ -90,17 +89,17 @@ class LIFParams(Parameters):
         """`refractory_steps` as a number that the compiled loop reads."""
         return float(self.refractory_steps)
 
-    @cached_property
+    @derived
     def decay(self) -> float | Tensor:
         """Fraction of v that remains after one step: ``exp(-dt/tau)``."""
         return exp_decay(self.tau, self.dt)
 
-    @cached_property
+    @derived
     def decay_syn(self) -> float | Tensor | None:
         """Fraction of the synaptic current that remains after one step; None without a current."""
         return None if self.tau_syn is None else exp_decay(self.tau_syn, self.dt)
 
-    @cached_property
+    @derived
     def decay_adapt(self) -> float | Tensor:
         """Fraction of the threshold increase that remains after one step."""
         return exp_decay(self.tau_adapt, self.dt)
@@ -317,7 +316,7 @@ class LeakyIntegratorParams(Parameters):
     tau: float | Tensor = parameter(20.0, "ms", above=0, finite=False)
     dt: float = parameter(1.0, "ms", above=0, fixed=True)
 
-    @cached_property
+    @derived
     def decay(self) -> float | Tensor:
         """Fraction of v that remains after one step: ``exp(-dt/tau)``."""
         return exp_decay(self.tau, self.dt)

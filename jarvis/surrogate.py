@@ -112,6 +112,12 @@ class _Spike(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         return grad_outputs[0] * ctx.derivative(x, ctx.slope), None, None, None
 
+
+class _SpikeBothWays(_Spike):
+    """With a forward mode, too, which `torch.compile` cannot trace."""
+
+    generate_vmap_rule = True
+
     @staticmethod
     def jvp(ctx, *grad_inputs: Tensor):
         (x,) = ctx.saved_tensors
@@ -175,7 +181,8 @@ class SurrogateSpike(nn.Module):
         """Potential `v` of any shape -> spikes of that shape, 0 or 1 (NaN where v is NaN)."""
         # The one threshold comparison; v - threshold may round where v >= threshold does not.
         fired = v >= threshold
-        return _Spike.apply(v - threshold, fired, self.derivative, self.slope)  # type: ignore[return-value]
+        function = _Spike if torch.compiler.is_compiling() else _SpikeBothWays
+        return function.apply(v - threshold, fired, self.derivative, self.slope)  # type: ignore[return-value]
 
     def extra_repr(self) -> str:
         return f"{self.name!r}, slope={self.slope:g}"

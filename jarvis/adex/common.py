@@ -23,6 +23,12 @@ class _Saturate(torch.autograd.Function):
     def backward(ctx, *grad_outputs: Tensor) -> Tensor:
         return grad_outputs[0]
 
+
+class _SaturateBothWays(_Saturate):
+    """With a forward mode, too, which `torch.compile` cannot trace."""
+
+    generate_vmap_rule = True
+
     @staticmethod
     def jvp(ctx, *grad_inputs: Tensor) -> Tensor:
         return grad_inputs[0].clone()
@@ -30,7 +36,8 @@ class _Saturate(torch.autograd.Function):
 
 def saturate(x: Tensor) -> Tensor:
     """Clamp to +-`LARGEST_INPUT`; the derivative ignores the clamp."""
-    return _Saturate.apply(x)  # type: ignore[return-value]
+    function = _Saturate if torch.compiler.is_compiling() else _SaturateBothWays
+    return function.apply(x)  # type: ignore[return-value]
 
 
 def as_array(value: float | Tensor | np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from jarvis.adex.common import as_array, largest, saturate, smallest
 from jarvis.neurons.decay import exp_decay
-from jarvis.neurons.definition import Parameters, define, detached, parameter
+from jarvis.neurons.definition import Parameters, define, derived, detached, parameter
 from jarvis.neurons.layer import SpikingLayer
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
@@ -141,12 +140,12 @@ class NormalisedAdExParams(Parameters):
             return torch.where(self.steepest > 0.0, -torch.expm1(-self.steepest), math.inf)
         return -math.expm1(-self.steepest) if self.steepest > 0.0 else math.inf
 
-    @cached_property
+    @derived
     def decay(self) -> float | Tensor:
         """Fraction of v that remains after one step."""
         return exp_decay(self.tau, self.dt)
 
-    @cached_property
+    @derived
     def decay_syn(self) -> float | Tensor:
         """Fraction of the synaptic current that remains after one step."""
         return exp_decay(self.tau_syn, self.dt)
@@ -166,7 +165,7 @@ class NormalisedAdExParams(Parameters):
         """What a potential of 1 adds to the adaptation in one step: ``dt a``."""
         return self.dt * self.a
 
-    @cached_property
+    @derived
     def decay_w(self) -> float | Tensor:
         """Fraction of the adaptation that remains after one step."""
         return exp_decay(self.tau_w, self.dt)

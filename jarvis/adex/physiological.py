@@ -8,7 +8,6 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from jarvis.adex.common import as_array, largest, saturate, smallest
-from jarvis.neurons.definition import Parameters, define, detached, parameter
+from jarvis.neurons.definition import Parameters, define, derived, detached, parameter
 from jarvis.neurons.layer import SpikingLayer
 from jarvis.support.checks import check_choice
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
@@ -209,7 +208,7 @@ class AdExParams(Parameters):
         x = p.v_t + p.delta_t * math.log(steep) - p.e_l
         return (p.g_l + p.a) * x - p.g_l * p.delta_t * steep
 
-    @cached_property
+    @derived
     def v_cross(self) -> float | Tensor:
         """The potential from which the exponential reaches v_peak within one step, mV."""
         # The step is taken 1e-5 too long here, so that rounding (in float32: 2e-6) cannot make the
@@ -227,7 +226,7 @@ class AdExParams(Parameters):
         """
         return self.dt**2 / 8.0 * abs(self.v_cross - self.e_l) / (self.tau * self.delta_t)
 
-    @cached_property
+    @derived
     def half_step(self) -> HalfStep:
         """The linear part, solved exactly over dt/2: a matrix exponential."""
         given = (1.0 / self.tau, 1.0 / self.c, self.a / self.tau_w, 1.0 / self.tau_w)
@@ -242,7 +241,7 @@ class AdExParams(Parameters):
             return HalfStep(*(part.to(tensors[0].dtype) for part in parts))
         return HalfStep(*(part.item() for part in parts))
 
-    @cached_property
+    @derived
     def after_reset(self) -> AfterReset:
         """The constants needed for a step in which the neuron spikes."""
         x = self.v_reset - self.e_l

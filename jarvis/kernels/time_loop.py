@@ -215,7 +215,7 @@ def run(
         spikes of a recurrent layer.
     """
     numbers = tuple(
-        0.0 if i in loop.per_neuron else v.item() if isinstance(v, Tensor) else v
+        0.0 if i in loop.per_neuron else v.detach().item() if isinstance(v, Tensor) else v
         for i, v in enumerate(values)
     )
     parameters: list[Any] = [values[i] for i in loop.parameters]

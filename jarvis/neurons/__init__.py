@@ -23,6 +23,7 @@ __all__ = [
     "SpikingLayer",
     "constant_drive",
     "define",
+    "derived",
     "detached",
     "exp_decay",
     "over_time",

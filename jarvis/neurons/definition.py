@@ -4,6 +4,8 @@ Everything else follows from the definition: `SpikingLayer` runs it over a seque
 recurrent weights, learned parameters and traces, step by step or in a compiled loop.
 """
 
+import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
@@ -39,6 +41,25 @@ def parameter(
     """
     bounds = dict(above=above, at_least=at_least, below=below, at_most=at_most, finite=finite)
     return field(default=default, metadata={"unit": unit, "bounds": bounds, "fixed": fixed})
+
+
+class derived:
+    """A property that is computed once: a number that follows from the parameters.
+
+    Like `functools.cached_property`, whose lock `torch.compile` cannot trace.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function, self.__doc__ = function, function.__doc__
+        self.name = function.__name__
+
+    def __get__(self, params: Any, owner: type | None = None) -> Any:
+        if params is None:
+            return self
+        value = self.function(params)
+        if not torch.compiler.is_compiling():
+            params.__dict__[self.name] = value
+        return value
 
 
 @dataclass(frozen=True)
@@ -90,7 +111,7 @@ class Parameters:
         for name, value in tensors.items():
             if value.numel() != 1:
                 raise ValueError(f"{name} of shape {tuple(value.shape)}: give one {name} for all")
-        values = {name: value.item() for name, value in tensors.items()}
+        values = {name: value.detach().item() for name, value in tensors.items()}
         return self.with_values(**values) if values else self
 
 
@@ -196,8 +217,23 @@ class Neuron:
         state = self.state(*map(full, self.rest(params)))
         return RecurrentState(state, torch.zeros_like(x)) if recurrent else state
 
+    def __reduce__(self) -> tuple:
+        """A kind that a module has by name is pickled by that name, as a class is."""
+        module = sys.modules.get(self.step.__module__)
+        for name, kind in vars(module).items() if module else ():
+            same = isinstance(kind, Neuron) and kind.step is self.step and kind.values is None
+            if same and kind.params is self.params:
+                return _kind, (self.step.__module__, name, self.values)
+        parts = [getattr(self, each.name) for each in fields(self)]
+        return Neuron, tuple(parts)
+
     def __repr__(self) -> str:
         return self.name if self.values is None else repr(self.values)
+
+
+def _kind(module: str, name: str, values: Parameters | None) -> Neuron:
+    kind = getattr(importlib.import_module(module), name)
+    return kind if values is None else kind(values)
 
 
 def define(

@@ -309,7 +309,7 @@ class SpikingLayer(nn.Module):
 def _shown(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return value
-    return f"<{tuple(value.shape)}>" if value.numel() > 1 else round(value.item(), 4)
+    return f"<{tuple(value.shape)}>" if value.numel() > 1 else round(value.detach().item(), 4)
 
 
 def _one_step(x: Tensor) -> Tensor:
