@@ -38,11 +38,13 @@ class LIFState(NamedTuple):
 
 @dataclass(frozen=True)
 class LIFParams(Parameters):
-    """Parameters of a LIF neuron, in ms and in units of the threshold.
+    """Parameters of a LIF neuron, in ms and in threshold units (resting potential 0, threshold 1).
+
+    All numbers but dt and refractory may be tensors that broadcast against ``[B, ...]``, and may
+    require a gradient.
 
     Args:
-        tau: membrane time constant, ms; `math.inf` for no leak. A float, or a tensor that
-            broadcasts against ``[B, ...]`` (it may require a gradient).
+        tau: membrane time constant, ms; `math.inf` for no leak.
         dt: time step, ms.
         threshold: potential at which the neuron fires (the resting potential is 0).
         reset: "subtract" (v = h - threshold), "zero" (v = 0) or "none" (v = h).
@@ -155,7 +157,17 @@ def lif_step(
 def lif_update(
     x: Tensor, state: LIFState, params: LIFParams, spike: Spike
 ) -> tuple[Tensor, LIFState, LIFTrace]:
-    """`lif_step` for a given state; also returns the potentials before and after the reset."""
+    """`lif_step` as `LIF` defines it: a state is required, and potentials are returned as well.
+
+    Args:
+        x: input of this step ``[B, ...]``.
+        state: the state before the step.
+        params: the neuron's parameters.
+        spike: the surrogate, and whether the reset is detached.
+
+    Returns:
+        spikes ``[B, ...]``, the new state, and the potentials before and after the reset.
+    """
     i = state.i
     if i is not None:
         i = x = params.decay_syn * i + x  # type: ignore[operator]
@@ -207,8 +219,9 @@ def _decays(tau: float | Tensor | None) -> bool:
 class LIFLayer(SpikingLayer):
     """A population of leaky integrate-and-fire neurons, run over a whole sequence.
 
-    The equations are those of `lif_step`, the arguments those of `LIFParams`. Neurons do not
-    interact, so any trailing shape works, after a convolution as well as after a linear map.
+    The equations are those of `lif_step`, the arguments those of `LIFParams` and `SpikingLayer`.
+    Unless the layer is recurrent, neurons do not interact, and any trailing shape works, after a
+    convolution as well as after a linear map.
 
     Args:
         tau: membrane time constant, ms.
@@ -217,16 +230,18 @@ class LIFLayer(SpikingLayer):
         reset: "subtract", "zero" or "none".
         refractory: refractory time, ms.
         tau_syn: time constant of the synaptic current, ms; None for none.
-        surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
-        backend: "auto" uses a compiled time loop if one supports these options, and warns once
-            if there is none; "eager" runs step by step in PyTorch; "numba" (CPU) and "triton"
-            (CUDA) require that loop.
+        surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
+        backend: "auto" uses a compiled time loop if it can, and says once if it cannot, and why;
+            "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require that
+            loop.
         detach_reset: True blocks the gradient through the reset.
         adaptation: threshold increase per spike of the neuron.
         tau_adapt: time constant of its decay, ms.
-        learnable: which of "tau", "tau_syn", "tau_adapt", "threshold" (stored as logarithms, so
-            that they stay positive) and "adaptation" are trained. Passing a tensor for one of them,
-            say tau of shape [n_hidden], gives each neuron its own value.
+        learnable: which of "tau", "tau_syn", "tau_adapt", "threshold" and "adaptation" are trained.
+            They are stored as logarithms, and so stay positive. A tensor for one of them, say tau
+            of shape [n_hidden], gives each neuron its own value, learned or not.
+        recurrent: number of neurons of a recurrent layer, as in `SpikingLayer`.
+        self_connections: False keeps the diagonal of the recurrent weights at 0.
 
     Raises:
         ValueError: for a value out of range, an unknown name, or an input that is not [T, B, ...].
@@ -290,7 +305,7 @@ class RecurrentLIFLayer(LIFLayer):
 
     Args:
         n_hidden: number of neurons; the input is ``[T, B, n_hidden]``.
-        **kwargs: the options of `LIFLayer`, and ``self_connections=False`` for weights with a
+        **kwargs: the options of `LIFLayer`, such as ``self_connections=False`` for weights with a
             diagonal of 0.
 
     Attributes:
@@ -311,7 +326,16 @@ class RecurrentLIFLayer(LIFLayer):
 
 @dataclass(frozen=True)
 class LeakyIntegratorParams(Parameters):
-    """Parameters of the leaky read-out: as in `LIFParams`."""
+    """Parameters of the leaky read-out.
+
+    Args:
+        tau: time constant, ms; `math.inf` for no leak. A float, or a tensor that broadcasts against
+            ``[B, ...]``.
+        dt: time step, ms.
+
+    Raises:
+        ValueError: for a value outside its range; the message names it.
+    """
 
     tau: float | Tensor = parameter(20.0, "ms", above=0, finite=False)
     dt: float = parameter(1.0, "ms", above=0, fixed=True)
@@ -323,9 +347,9 @@ class LeakyIntegratorParams(Parameters):
 
 
 class LeakyIntegratorState(NamedTuple):
-    """State of a leaky read-out."""
+    """State of a leaky read-out, ``[B, ...]``."""
 
-    v: Tensor  #: potential ``[B, ...]``
+    v: Tensor  #: potential
 
 
 def _integrate(

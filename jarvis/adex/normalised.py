@@ -35,6 +35,8 @@ class NormalisedAdExParams(Parameters):
     step for everything but the decays. Its fixed point without spikes is that of a neuron with a
     time constant ``dt/(1 - exp(-dt/tau))``, or tau + dt/2 for small dt; likewise for tau_syn.
 
+    All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
+
     Args:
         tau: membrane time constant, ms.
         tau_syn: time constant of the synaptic current, ms.
@@ -240,7 +242,7 @@ class NormalisedAdExTrace(NamedTuple):
 def normalised_adex_update(
     x: Tensor, state: NormalisedAdExState, params: NormalisedAdExParams, spike: Spike
 ) -> tuple[Tensor, NormalisedAdExState, NormalisedAdExTrace]:
-    """`normalised_adex_step` for a given state; also returns what a trace records."""
+    """`normalised_adex_step` as `NormalisedAdEx` defines it: with a state, and with a record."""
     p, v, w = params, state.v, state.w
     i = p.decay_syn * state.i + saturate(x)
     u = (v - p.v_t) * p.sharpness
@@ -265,21 +267,25 @@ class NormalisedAdExLayer(SpikingLayer):
     """Dimensionless AdEx neurons for training, run over a whole sequence.
 
     The equations are those of `normalised_adex_step`, with resting potential 0 and threshold 1.
-    Neurons do not interact, so any trailing shape works, after a convolution as well as after a
-    linear map.
+    Unless the layer is recurrent, neurons do not interact, and any trailing shape works, after a
+    convolution as well as after a linear map.
 
     Args:
-        params: the neurons' parameters.
-        surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
-        backend: "auto" uses the compiled time loop if it can, and warns once if not; "eager" runs
-            step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require that loop.
+        params: the neurons' parameters; None for the defaults.
+        surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
+        backend: "auto" uses a compiled time loop if it can, and says once if it cannot, and why;
+            "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require that
+            loop.
         detach_reset: True blocks the gradient through the reset.
-        learnable: names of the parameters that are trained, each for all neurons; a tensor among
-            the parameters, say tau of shape [n_hidden], gives each neuron its own value.
+        learnable: names of the parameters that are trained; those that must be positive are stored
+            as logarithms. A tensor among the parameters, say tau of shape [n_hidden], gives each
+            neuron its own value, learned or not.
+        recurrent: number of neurons of a recurrent layer, as in `SpikingLayer`.
+        self_connections: False keeps the diagonal of the recurrent weights at 0.
 
     Raises:
         ValueError: for an unknown name, or an input that is not [T, B, ...].
-        TypeError: for an input that is not a floating-point tensor.
+        TypeError: for parameters of another kind, or an input that is not a floating-point tensor.
 
     Example:
         >>> layer = NormalisedAdExLayer(NormalisedAdExParams(dt=0.5))

@@ -89,6 +89,8 @@ class AdExParams(Parameters):
     small to fire, the fixed point is at ``v_t - delta_t (1 + (dt/tau)^2/24)`` instead of
     ``v_t - delta_t``. And a spike may be up to `spike_error` early or late.
 
+    All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
+
     Args:
         c: capacitance, pF.
         g_l: leak conductance, nS. The membrane time constant is tau = c/g_l.
@@ -329,7 +331,7 @@ def adex_step(
 def adex_update(
     current: Tensor, state: AdExState, params: AdExParams, spike: Spike
 ) -> tuple[Tensor, AdExState, AdExTrace]:
-    """`adex_step` for a given state; also returns what a trace records."""
+    """`adex_step` as `AdEx` defines it: with a state, and with a record."""
     p, dt = params, params.dt
     half = p.half_step
     current = saturate(current)
@@ -440,19 +442,24 @@ def step_response(
 class AdExLayer(SpikingLayer):
     """Adaptive exponential neurons in biophysical units, run over a whole sequence.
 
-    The equations are those of `adex_step`. Neurons do not interact: any trailing shape works.
+    The equations are those of `adex_step`. Unless the layer is recurrent, neurons do not interact,
+    and any trailing shape works.
 
     Args:
-        params: the neurons' parameters.
-        surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
-        backend: "auto" uses the compiled time loop if it can, and warns once if not; "eager" runs
-            step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require that loop.
-        learnable: names of the parameters that are trained, each for all neurons; a tensor among
-            the parameters gives each neuron its own value.
+        params: the neurons' parameters; None for the defaults.
+        surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
+        backend: "auto" uses a compiled time loop if it can, and says once if it cannot, and why;
+            "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require that
+            loop.
+        learnable: names of the parameters that are trained; those that must be positive are stored
+            as logarithms. A tensor among the parameters, say tau of shape [n_hidden], gives each
+            neuron its own value, learned or not.
+        recurrent: number of neurons of a recurrent layer, as in `SpikingLayer`.
+        self_connections: False keeps the diagonal of the recurrent weights at 0.
 
     Raises:
         ValueError: for an unknown name, or an input that is not [T, B, ...].
-        TypeError: for an input that is not a floating-point tensor.
+        TypeError: for parameters of another kind, or an input that is not a floating-point tensor.
 
     Warns:
         UserWarning: if a neuron spikes in two successive steps: the input is so strong that spikes

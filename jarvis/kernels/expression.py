@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from jarvis.surrogate import Spike
+from jarvis.surrogate import Spike, SurrogateSpike
 
 #: Neurons in the traced tensors: more than one, so that a sum over them is seen as one.
 _LANES = 3
@@ -36,7 +36,7 @@ _FOLD: dict[str, Callable[..., float]] = {
 
 
 class Untraceable(Exception):
-    """Why a step has no compiled loop, in words."""
+    """Raised for a step that has no compiled loop; the message says why."""
 
 
 @dataclass(eq=False)
@@ -104,13 +104,25 @@ class Traced(NamedTuple):
 
 
 class _Parameters:
-    """Stands for the parameters of a step: numbers are looked up by `number`, the rest passes."""
+    """Stands for the parameters of a step: numbers are looked up by `number`, the rest passes.
 
-    def __init__(self, params: Any, number: Callable[[str], Any], structure: dict[str, Any]):
-        self._params, self._number, self._structure = params, number, structure
+    What has been read before is in `known`: a tracer must not see how a derived number comes about.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        number: Callable[[str], Any],
+        structure: dict[str, Any],
+        known: dict[str, Any],
+    ) -> None:
+        self._params, self._number = params, number
+        self._structure, self._known = structure, known
 
     def __getattr__(self, name: str) -> Any:
-        return self._stand_in(name, getattr(self._params, name))
+        if name not in self._known:
+            self._known[name] = getattr(self._params, name)
+        return self._stand_in(name, self._known[name])
 
     def _stand_in(self, path: str, value: Any) -> Any:
         if isinstance(value, float | Tensor):
@@ -138,11 +150,12 @@ class Step:
     """A step with fixed options, and what it reads and yields: found by running it once."""
 
     def __init__(self, step: Callable, params: Any, spike: Spike, inputs: Any, state: Any) -> None:
-        """
+        """Run the step once on stand-ins, to see what it reads.
+
         Args:
             step: ``(x, state, params, spike) -> (spikes, state)`` or ``(spikes, state, record)``.
             params: its parameters.
-            spike: a `Spike` with one of the surrogates of `SurrogateSpike`.
+            spike: a `Spike` whose surrogate is a `SurrogateSpike` or a function.
             inputs: None for a single input; a NamedTuple type with a field for each input.
             state: a NamedTuple whose absent fields are None.
 
@@ -155,6 +168,7 @@ class Step:
         self.present = [name for name, value in named if value is not None]
         self.n_inputs = 1 if inputs is None else len(inputs._fields)
         self.structure: dict[str, Any] = {}  #: what the step reads that is no number
+        self._known: dict[str, Any] = {}
         paths: dict[str, Tensor] = {}
 
         def found(path: str) -> Tensor:
@@ -180,11 +194,13 @@ class Step:
     ) -> tuple[Tensor, list[Tensor], Any]:
         """Spikes, the fields of the state, and what is recorded."""
         given = dict.fromkeys(self.state._fields) | dict(zip(self.present, states, strict=True))
-        surrogate = copy.copy(self.spike.surrogate)
-        surrogate.slope = number("spike.slope")
+        surrogate = self.spike.surrogate
+        if isinstance(surrogate, SurrogateSpike):
+            surrogate = copy.copy(surrogate)
+            surrogate.slope = number("spike.slope")
         spike = Spike(surrogate, self.spike.detach_reset)
         x = xs[0] if self.inputs is None else self.inputs(*xs)
-        params = _Parameters(self.params, number, structure)
+        params = _Parameters(self.params, number, structure, self._known)
         spikes, new, *more = self.step(x, self.state(**given), params, spike)
         after = [getattr(new, name) for name in self.present]
         return spikes, after, more[0] if more else new
@@ -464,6 +480,13 @@ def _threshold_backward(graph: Graph, dtype: torch.dtype, g: Node, x: Node, edge
     return graph.make("where", graph.make("le", x, edge, is_bool=True), 0.0, g)
 
 
+def _hardtanh_backward(
+    graph: Graph, dtype: torch.dtype, g: Node, x: Node, low: float, high: float
+) -> Node:
+    outside = graph.make("le", x, low, is_bool=True), graph.make("ge", x, high, is_bool=True)
+    return graph.make("where", graph.make("or", *outside, is_bool=True), 0.0, g)
+
+
 def _softplus(graph: Graph, dtype: torch.dtype, x: Node, beta: float = 1, edge: float = 20) -> Node:
     z = graph.make("mul", x, beta)
     smooth = graph.make("div", graph.make("log1p", graph.make("exp", z)), beta)
@@ -516,7 +539,8 @@ OPERATIONS: dict[str, Callable[..., Node]] = {
     "clamp": _clamp,
     "clamp_min": _clamp,
     "clamp_max": lambda graph, dtype, x, high: _clamp(graph, dtype, x, None, high),
-    "hardtanh": _clamp,
+    "hardtanh": lambda graph, dtype, x, low=-1.0, high=1.0: _clamp(graph, dtype, x, low, high),
+    "hardtanh_backward": _hardtanh_backward,
     "maximum": _larger("ge"),
     "minimum": _larger("le"),
     "sign": _sign,

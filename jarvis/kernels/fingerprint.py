@@ -1,6 +1,7 @@
-"""A digest of everything that a Python function computes from: its source and what that refers to.
+"""A digest of all that the result of a Python function depends on: its code and what that uses.
 
-It is the key of a generated loop: a changed step, or a changed helper of it, gets a new loop.
+It is part of the key of a generated loop: when a step or one of its helpers changes, the step gets
+a new loop.
 """
 
 import dis

@@ -1,7 +1,7 @@
-"""Elementary functions for generated CPU loops: vectorised, and right over the whole range.
+"""Elementary functions for generated CPU loops: vectorised, and accurate over the whole range.
 
-They follow torch at the edges: exp overflows to infinity, the logarithm of 0 is -infinity and that
-of a negative number NaN, and NaN stays NaN. The smallest result of exp is the smallest normal
+They agree with torch at the edges: exp overflows to infinity, the logarithm of 0 is -infinity and
+that of a negative number NaN, and NaN stays NaN. The smallest result of exp is the smallest normal
 number.
 """
 

@@ -2,9 +2,9 @@
 
 A `Program` belongs to one step with one set of options. Its loops come from the cache folder if
 they are there, and otherwise from tracing the step (`expression`), choosing what to keep (`plan`)
-and writing source (`emit_numba`, `emit_triton`). The file of a loop is named by a digest of
-everything that it follows from, so a file is never out of date, and a cached neuron is never
-traced.
+and writing source (`emit_numba`, `emit_triton`). The name of a loop's file holds a digest of
+everything that the loop follows from, so a file is never out of date, and a neuron whose file is
+there is not traced again.
 """
 
 import ast
@@ -33,6 +33,8 @@ from jarvis.surrogate import Spike
 logger = logging.getLogger("jarvis.kernels")
 
 _HERE = Path(__file__).parent
+
+_END = "\n# the end\n"  #: of every generated file, so that half a file is not taken for one
 
 _WRITTEN = 1_000_000_000.0  #: the time of every generated file, whose name says what is in it
 
@@ -102,12 +104,16 @@ def program(name: str, step: Callable, params: Any, spike: Spike, inputs: Any, s
     """
     found = Step(step, params, spike, inputs, state)
     options = tuple((path, repr(value)) for path, value in sorted(found.structure.items()))
-    surrogate = spike.surrogate
-    key = (step, surrogate.derivative, spike.detach_reset, inputs, type(state), options)
+    key = (step, _function_of(spike), spike.detach_reset, inputs, type(state), options)
     key = (*key, tuple(found.present), found.values)
     if key not in _programs:
         _programs[key] = Program(name, found, spike, options)
     return _programs[key]
+
+
+def _function_of(spike: Spike) -> Callable:
+    """What decides the spike's derivative."""
+    return getattr(spike.surrogate, "derivative", spike.surrogate)
 
 
 class Program:
@@ -116,7 +122,7 @@ class Program:
     def __init__(self, name: str, step: Step, spike: Spike, options: tuple) -> None:
         self.name, self.step = name, step
         base = fingerprint(
-            step.step, spike.surrogate.derivative, spike.detach_reset, step.inputs, step.state
+            step.step, _function_of(spike), spike.detach_reset, step.inputs, step.state
         )
         self._base = (base, options, tuple(step.present), step.values)
         self._loops: dict[tuple[str, Variant], Loop] = {}
@@ -154,12 +160,9 @@ class Program:
         key = hashlib.sha256(repr((self._base, backend, variant, _versions())).encode()).hexdigest()
         stem = "".join(c if c.isalnum() else "_" for c in self.name).lower()
         path = cache_folder() / "loops" / f"{stem}_{backend}_{key[:16]}.py"
-        try:
-            text = path.read_text(encoding="utf-8")
-            layout = _layout(text)
-        except (OSError, ValueError, SyntaxError, IndexError):  # not there, or spoiled
+        text = _read(path)
+        if text is None:
             text = self._generate(backend, variant)
-            layout = _layout(text)
             try:
                 with atomic_path(path) as part:
                     part.write_text(text, encoding="utf-8")
@@ -167,6 +170,7 @@ class Program:
                     os.utime(part, (_WRITTEN, _WRITTEN))
             except OSError as error:
                 logger.info("the source of a compiled loop is not kept: %s", error)
+        layout = _layout(text)
         file = str(path) if path.is_file() else f"<{path.stem}>"
         # Tracebacks and Triton read the source from here, whatever becomes of the file.
         linecache.cache[file] = (len(text), None, text.splitlines(True), file)
@@ -187,7 +191,7 @@ class Program:
         emit = {"numba": emit_numba, "triton": emit_triton}[backend]
         learned = [index(path) for path in variant.learned]
         body = emit.source(chosen, per_neuron, learned, variant.recurrent)
-        return _header(self, variant, traced, chosen) + body
+        return _header(self, variant, traced, chosen) + body + _END
 
 
 def _header(program: Program, variant: Variant, traced: Traced, chosen: Any) -> str:
@@ -217,11 +221,20 @@ def _header(program: Program, variant: Variant, traced: Traced, chosen: Any) -> 
     return "\n".join(lines)
 
 
+def _read(path: Path) -> str | None:
+    """The text of a generated file; None if it is not there, or spoiled."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        _layout(text)
+        compile(text, str(path), "exec")
+    except (OSError, ValueError, SyntaxError, TypeError):
+        return None
+    return text if text.endswith(_END) else None
+
+
 def _layout(text: str) -> Layout:
     """The layout that a generated file states."""
     line = next((line for line in text.splitlines() if line.startswith("LAYOUT = ")), "")
-    if not text.endswith("\n"):
-        raise ValueError("not a whole file")
     return Layout(*ast.literal_eval(line.removeprefix("LAYOUT = ")))
 
 

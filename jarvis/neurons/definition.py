@@ -27,17 +27,25 @@ def parameter(
     finite: bool = True,
     fixed: bool = False,
 ) -> Any:
-    """A number among the parameters of a neuron, with its unit and bounds.
+    """A number among the parameters of a neuron, with its unit and bounds: a dataclass field.
 
-    A parameter that must not be negative is learned as its logarithm, and so stays positive.
+    A parameter that must not be negative is learned as its logarithm, and so stays positive. Other
+    bounds are checked when the parameters are created, not while they are learned.
 
     Args:
-        default: its value if none is given; None if it is optional.
-        unit: its unit, for messages.
+        default: the value if none is given; None makes the parameter optional.
+        unit: the unit, for messages.
         above, at_least: the lower bound, exclusive or inclusive.
         below, at_most: the upper bound, likewise.
         finite: whether infinity is rejected.
-        fixed: True for a number that is the same for all neurons and cannot be learned, like dt.
+        fixed: True for a float that is the same for all neurons and cannot be learned, like dt.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Step(Parameters):
+        ...     dt: float = parameter(1.0, "ms", above=0, fixed=True)
+        >>> Step().dt
+        1.0
     """
     bounds = dict(above=above, at_least=at_least, below=below, at_most=at_most, finite=finite)
     return field(default=default, metadata={"unit": unit, "bounds": bounds, "fixed": fixed})
@@ -46,7 +54,23 @@ def parameter(
 class derived:
     """A property that is computed once: a number that follows from the parameters.
 
-    Like `functools.cached_property`, whose lock `torch.compile` cannot trace.
+    A compiled loop reads it as it reads a parameter, so that nothing is computed again in each
+    step, and a gradient passes through it to the parameters. Like `functools.cached_property`,
+    whose lock `torch.compile` cannot trace.
+
+    Args:
+        function: the method that computes it: a float, a tensor ``[B, ...]``, or a tuple of these.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Leak(Parameters):
+        ...     tau: float = parameter(20.0, "ms", above=0)
+        ...
+        ...     @derived
+        ...     def rate(self):
+        ...         return 1.0 / self.tau
+        >>> Leak(tau=4.0).rate
+        0.25
     """
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
@@ -66,7 +90,9 @@ class derived:
 class Parameters:
     """Base class of a neuron's parameters: a frozen dataclass of `parameter` fields and options.
 
-    A number may be a float, or a tensor that broadcasts against ``[B, ...]``: one value per neuron.
+    A `parameter` is a float, or a tensor that broadcasts against ``[B, ...]``: one value per
+    neuron. Any other field is an option, such as a name or a number of sub-steps: each combination
+    of options has compiled loops of its own.
 
     Raises:
         ValueError: for a number out of its bounds; the message names it.
@@ -94,7 +120,7 @@ class Parameters:
                 object.__setattr__(self, each.name, number)
 
     def with_values(self, **values: Any) -> "Parameters":
-        """A copy with other values, unchecked: a learned number cannot leave its bounds."""
+        """A copy with other values, which are not checked: for values while they are learned."""
         copy = object.__new__(type(self))
         for each in fields(self):
             object.__setattr__(copy, each.name, values.get(each.name, getattr(self, each.name)))
@@ -116,8 +142,10 @@ class Parameters:
 
 
 def learnable_numbers(params: type[Parameters] | Parameters) -> dict[str, bool]:
-    """The numbers that can be learned or differ from neuron to neuron, by name, and whether each
-    must not be negative."""
+    """The numbers that may be learned or differ from neuron to neuron, by name.
+
+    The value says whether a number must not be negative.
+    """
     found = {}
     for each in fields(params):
         if "bounds" in each.metadata and not each.metadata["fixed"]:
@@ -127,7 +155,7 @@ def learnable_numbers(params: type[Parameters] | Parameters) -> dict[str, bool]:
 
 
 class RecurrentState(NamedTuple):
-    """State of a recurrent layer. The fields of its neurons are found here, too: ``state.v``."""
+    """State of a recurrent layer; ``state.v`` finds the fields of its neurons, too."""
 
     neurons: Any  #: the state of the neurons, a NamedTuple of tensors ``[B, n]``
     spikes: Tensor  #: of the previous step ``[B, n]``
@@ -160,15 +188,15 @@ def detached(state: Any) -> Any:
 
 @dataclass(frozen=True)
 class Neuron:
-    """A kind of neuron; calling it with parameters gives a neuron that a layer can run.
+    """A kind of neuron, made by `define`; called with parameters, it gives a neuron to run.
 
     Attributes:
         step: ``(x, state, params, spike) -> (spikes, state)``, or ``(spikes, state, record)``.
-        params: the dataclass of its parameters.
-        state: the NamedTuple of its state.
+        params: the class of its parameters.
+        state: the class of its state, a NamedTuple of tensors ``[B, ...]``.
         rest: ``params -> state``, with numbers in place of tensors.
-        inputs: the NamedTuple of its inputs, or None for a single one.
-        fires: whether its output consists of spikes.
+        inputs: the NamedTuple class of its inputs ``[B, ...]``; None for a single input.
+        fires: whether its output consists of spikes; otherwise it is graded.
         values: the parameters of this neuron; None for the kind.
     """
 
@@ -188,8 +216,12 @@ class Neuron:
     def __call__(self, params: Any = None, /, **values: Any) -> "Neuron":
         """This kind of neuron with the given parameters.
 
+        Args:
+            params: the parameters, all in one; None to give them by name.
+            **values: single parameters; those that are not given have their defaults.
+
         Raises:
-            TypeError: for parameters of another kind.
+            TypeError: for parameters of another kind, or an unknown name.
             ValueError: for a parameter out of its bounds.
         """
         if params is None:
@@ -204,7 +236,13 @@ class Neuron:
         )
 
     def initial_state(self, x: Tensor, params: Any = None, recurrent: bool = False) -> Any:
-        """The state at rest; shape, dtype and device are those of `x` ``[B, ...]``."""
+        """The state at rest.
+
+        Args:
+            x: one step of the input ``[B, ...]``, which gives shape, dtype and device.
+            params: the parameters; None for those of this neuron.
+            recurrent: whether to return a `RecurrentState`.
+        """
         params = self.values if params is None else params
 
         def full(value: float | Tensor | None) -> Tensor | None:
@@ -218,7 +256,7 @@ class Neuron:
         return RecurrentState(state, torch.zeros_like(x)) if recurrent else state
 
     def __reduce__(self) -> tuple:
-        """A kind that a module has by name is pickled by that name, as a class is."""
+        """Like a class, a kind that is a variable of its module is pickled by name."""
         module = sys.modules.get(self.step.__module__)
         for name, kind in vars(module).items() if module else ():
             same = isinstance(kind, Neuron) and kind.step is self.step and kind.values is None
@@ -245,22 +283,26 @@ def define(
     inputs: type | None = None,
     fires: bool = True,
 ) -> Neuron:
-    """Define a kind of neuron by its equations on one step.
+    """Define a kind of neuron by the equations of one step.
 
     Args:
-        step: ``(x, state, params, spike) -> (spikes, state)``: ordinary PyTorch, elementwise, and
-            without side effects. `spike` is called as ``spike(v, threshold)``; the reset uses
-            ``spike.reset(spikes)``, which has no gradient where the layer detaches resets. A third
-            result, a NamedTuple of tensors, is what ``trace=True`` records instead of the state.
-        params: a dataclass derived from `Parameters`.
-        state: a NamedTuple of tensors ``[B, ...]``.
+        step: ``(x, state, params, spike) -> (spikes, state)``: ordinary PyTorch on tensors
+            ``[B, ...]``, elementwise and without side effects. `spike` is called as
+            ``spike(v, threshold)``; the reset uses ``spike.reset(spikes)``, which has no gradient
+            if the layer detaches resets. A third result, a NamedTuple of tensors, is what
+            ``trace=True`` records in place of the new state.
+        params: a frozen dataclass derived from `Parameters`.
+        state: a NamedTuple class of tensors ``[B, ...]``.
         rest: ``params -> state``: the number at which each field starts, None for a field that the
             chosen options do not need.
-        inputs: a NamedTuple type, for a neuron with several inputs; `x` is one then.
-        fires: False if the output is graded (a potential) rather than spikes.
+        inputs: a NamedTuple class, for a neuron with several inputs: `x` is then an instance of it.
+        fires: False if the output is graded (a potential, a message) rather than spikes.
+
+    Returns:
+        the kind: called with parameters, it gives a neuron for a `SpikingLayer`.
 
     Raises:
-        TypeError: if a part is not of the type named above.
+        TypeError: if an argument is not of the type stated above.
 
     Example:
         >>> from typing import NamedTuple

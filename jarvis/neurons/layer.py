@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -19,29 +20,32 @@ class SpikingLayer(nn.Module):
     """A population of neurons of any kind, run over a whole sequence.
 
     Neurons interact only through recurrent weights, if there are any: then the input of step t is
-    ``x_t + W s_(t-1)``. Without them any trailing shape works, after a convolution as well as after
-    a linear map.
+    ``x_t + W s_(t-1)`` (with several inputs, the first of them). Without recurrent weights any
+    trailing shape works, after a convolution as well as after a linear map.
 
     Args:
         neuron: the neuron: a kind with its parameters, such as ``LIF(tau=20.0)``.
-        learnable: names of the parameters that are trained. Those that must be positive are stored
-            as logarithms. A tensor among the parameters, say tau of shape [n_hidden], gives each
-            neuron its own value, learned or not.
+        learnable: names of the parameters that are trained. Those that must not be negative are
+            stored as logarithms (``log_tau``), and so stay positive; the others as they are
+            (``learned_v_reset``). A tensor among the parameters, say tau of shape [n_hidden], gives
+            each neuron its own value, learned or not.
         recurrent: number of neurons of a recurrent layer, whose input is ``[T, B, recurrent]``;
             None for neurons that do not interact.
         self_connections: False keeps the diagonal of the recurrent weights at 0.
-        surrogate: a `SurrogateSpike`, the name of one, or a module ``(v, threshold) -> spikes``.
+        surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
         detach_reset: True blocks the gradient through the reset.
-        backend: "auto" uses a compiled time loop if there is one for this neuron, and warns once if
-            there is none; "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA)
-            require that loop.
+        backend: "auto" generates a compiled time loop from the neuron's step, and says once if
+            it cannot, and why; "eager" runs step by step in PyTorch; "numba" (CPU) and "triton"
+            (CUDA) require that loop.
 
     Attributes:
         weight: W ``[recurrent, recurrent]``, row = receiver; uniform in +-1/sqrt(recurrent).
 
     Raises:
-        ValueError: for a value out of range, an unknown name, or an input that is not [T, B, ...].
-        TypeError: for an input that is not a floating-point tensor.
+        ValueError: for a value out of range, an unknown name, an input that is not [T, B, ...], a
+            state that does not fit, or a `backend` that cannot run this.
+        TypeError: for a neuron that is not a `Neuron`, or an input that is not a floating-point
+            tensor or not of the neuron's `inputs`.
 
     Example:
         >>> from jarvis.lif import LIF
@@ -111,7 +115,7 @@ class SpikingLayer(nn.Module):
         return self.__dict__ | {"_program": None}  # compiled loops belong to their process
 
     def value(self, name: str) -> float | Tensor | None:
-        """The current value of a parameter."""
+        """The current value of a parameter; a gradient reaches it if it is learned."""
         if name not in self._tensors:
             return getattr(self._given, name)
         attribute = self._tensors[name]
@@ -127,7 +131,7 @@ class SpikingLayer(nn.Module):
 
     @property
     def spike(self) -> Spike:
-        """The spike that the neuron's step is given."""
+        """What the neuron's step is given as `spike`."""
         return Spike(self.surrogate, self.detach_reset) if self.fires else DEFAULT_SPIKE
 
     def initial_state(self, x: Tensor) -> Any:
@@ -138,9 +142,12 @@ class SpikingLayer(nn.Module):
         """Run the layer over a sequence.
 
         Args:
-            x: input ``[T, B, ...]``, or a NamedTuple of several; the neuron's step says what it is.
-            state: the state to start from; None for neurons at rest.
-            trace: also return what the neuron records at each step: see its step.
+            x: input ``[T, B, ...]``, or a NamedTuple of several inputs of that shape; the neuron's
+                step says what they are.
+            state: the state to start from, as a previous call has returned it; None for neurons at
+                rest.
+            trace: also return what the neuron's step records: the state after each step, unless
+                the step has a record of its own.
 
         Returns:
             ``(spikes [T, B, ...], state)``, followed by the trace, a NamedTuple of tensors
@@ -219,9 +226,12 @@ class SpikingLayer(nn.Module):
         return stacked, final, type(records[0])(*columns)
 
     def unsupported_reason(self) -> str | None:
-        """Why no compiled loop can run this layer, in words; None if one can."""
+        """Why no compiled loop can run this layer, in words; None if nothing is known against it.
+
+        Whether every operation of the step can be compiled is known after the first call.
+        """
         if not _is_plain(self.spike.surrogate):
-            return "the surrogate is not a SurrogateSpike, or it has hooks"
+            return "the surrogate is neither a SurrogateSpike nor a function, or it has hooks"
         if self._program is None:
             from jarvis.kernels.expression import Untraceable
             from jarvis.kernels.program import program
@@ -270,10 +280,10 @@ class SpikingLayer(nn.Module):
         return outputs[0], final, step.record(**recorded)
 
     def source(self, backend: str = "numba") -> str:
-        """The source of the compiled loop, as it is generated from the neuron's step.
+        """The source of the compiled loops, forward and backward, generated from the step.
 
         Args:
-            backend: "numba" or "triton".
+            backend: "numba", or "triton" where that is installed.
 
         Raises:
             ValueError: if there is no compiled loop for this layer; the message says why.
@@ -328,10 +338,13 @@ def _fits(shape: torch.Size, step: torch.Size) -> bool:
 
 
 def _is_plain(surrogate: Any) -> bool:
-    """Whether this is a `SurrogateSpike` as it is, without hooks."""
-    return type(surrogate) is SurrogateSpike and not (
-        surrogate._forward_hooks
-        or surrogate._forward_pre_hooks
-        or surrogate._backward_hooks
-        or surrogate._backward_pre_hooks
+    """Whether this is a function, or a `SurrogateSpike` as it is, without hooks."""
+    return isinstance(surrogate, FunctionType) or (
+        type(surrogate) is SurrogateSpike
+        and not (
+            surrogate._forward_hooks
+            or surrogate._forward_pre_hooks
+            or surrogate._backward_hooks
+            or surrogate._backward_pre_hooks
+        )
     )

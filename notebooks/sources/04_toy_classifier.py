@@ -271,7 +271,7 @@ for ax in axes:
 # </details>
 
 # %%
-truth = dict(surrogate=step, backend="eager")  # no compiled loop knows a function of ours
+truth = dict(surrogate=step)  # a function of our own, compiled like any other
 true_mean, true_rate = network("mean", **truth), network("rate", **truth)
 loss_true_mean = train(true_mean)
 loss_true_rate = train(true_rate)
@@ -826,7 +826,7 @@ def gaussian(x, slope):
 
 
 if check.gaussian(gaussian):
-    reached = score(surrogate=SurrogateSpike(gaussian, slope=4.0), backend="eager")
+    reached = score(surrogate=SurrogateSpike(gaussian, slope=4.0))
     print(f"accuracy with it: {reached:.3f} (true derivative {acc_true_mean:.3f})")
 
 # %% [markdown]

@@ -81,7 +81,7 @@ largest, chaos_steps = (2**24, 2000) if full_run else (2**16, 100)
 slope = 25.0  # k of the surrogate 1 / (1 + k|h - 1|)^2
 generator = torch.Generator().manual_seed(seed)
 decay = exp_decay(tau, 1.0)
-params = LIFParams(tau=tau, surrogate=SurrogateSpike("fast_sigmoid", slope))
+params = LIFParams(tau=tau)  # lif_step's spike has this slope, unless told otherwise
 
 log = logging.getLogger("jarvis.kernels")  # what the library has to say about its loops
 log.addHandler(logging.StreamHandler(sys.stdout))
@@ -619,7 +619,10 @@ print("spikes equal, gradient equal up to rounding")
 # ## 9. The library does the same
 #
 # `LIFLayer` has both: `backend="eager"` is the readable step over `unbind`, and `backend="auto"`,
-# the default, takes a compiled loop where there is one. Do they agree, for every reset?
+# the default, takes a compiled loop. Nobody wrote that loop. The library *generates* it from the
+# step: autograd differentiates one step, a minimum cut finds the least that must be kept for the
+# backward pass, and the rest is written out as source, much like yours above. Do the two agree, for
+# every reset?
 
 # %%
 auto = LIFLayer(tau, surrogate=SurrogateSpike("fast_sigmoid", slope))
@@ -630,6 +633,14 @@ for reset in ("subtract", "zero", "none"):
     assert torch.equal(passes[0][0], passes[1][0])
     assert torch.allclose(passes[0][1], passes[1][1], atol=1e-12)
     print(f"{reset:<9} {passes[0][0].sum():5.0f} spikes, all equal; gradients equal too")
+
+# %% [markdown]
+# Here is the part of the generated loop that goes back through time. Find your own lines in it: the
+# potential that was kept, the surrogate, the decay.
+
+# %%
+source = auto.source("numba")
+print(source[source.index("    def backward") :])
 
 # %% [markdown]
 # Now the race: everything so far, on the same input, in the same run, with the floor of three
@@ -738,10 +749,10 @@ assert (differ[torch.float64] > 0).sum() <= (differ[torch.float32] > 0).sum()
 #
 # ## 11. A surrogate of your own
 #
-# The compiled loop knows the named surrogates. What does the layer do with a function that you
-# wrote yourself? It must not quietly compute something else. And it should tell you that it is
-# slow. The library speaks through the logger `jarvis.kernels`, to which the set-up cell gave an
-# ear.
+# A loop that is generated can take a surrogate that you wrote yourself. But a loop over single
+# neurons cannot run a function that looks at all neurons at once. The layer must not quietly
+# compute something else then. And it should tell you that it is slow. The library speaks through
+# the logger `jarvis.kernels`, to which the set-up cell gave an ear.
 
 
 # %%
@@ -750,13 +761,20 @@ def gaussian(z, k):
     return torch.exp(-0.5 * (k * z).square())
 
 
+def scaled(z, k):
+    """The same, scaled by the mean over all neurons."""
+    return gaussian(z, k) / gaussian(z, k).mean()
+
+
 x, g = sequence(n_steps)
-own = LIFLayer(tau, surrogate=SurrogateSpike(gaussian, slope=5.0))
+own = LIFLayer(tau, surrogate=SurrogateSpike(gaussian, slope=5.0), backend="numba")
+print(f"compiled: {own(x)[0].sum():.0f} spikes")
+mixing = LIFLayer(tau, surrogate=SurrogateSpike(scaled, slope=5.0))
 for attempt in (1, 2):
-    spikes, _ = own(x)
+    spikes, _ = mixing(x)
     print(f"call {attempt}: {spikes.sum():.0f} spikes")
 try:
-    LIFLayer(tau, surrogate=own.surrogate, backend="numba")(x)
+    LIFLayer(tau, surrogate=mixing.surrogate, backend="numba")(x)
 except ValueError as error:
     print("ValueError:", error)
 
@@ -764,15 +782,15 @@ except ValueError as error:
 # One line, the first time, with the reason. (A second layer with the same reason says nothing.) If
 # you would rather have an error than a slow run, ask for the loop by name: `backend="numba"`.
 #
-# ## 12. What else runs step by step?
+# ## 12. What does an option cost?
 #
-# * **Learnable time constants** (`learnable="tau"`), or one value a neuron: the loop takes numbers.
-# * **`trace=True`**, which returns the potentials at all times: for figures, not for training.
-# * Anything under `torch.compile` or `torch.func`.
+# * **Learned time constants** (`learnable="tau"`) are compiled: the loop sums their gradient.
+# * **`trace=True`** is compiled, too, but it writes the potentials at all times to memory.
+# * Anything under `torch.compile` or `torch.func` runs step by step.
 #
-# These cost what the eager loop costs. Another saving has nothing to do with loops. If the input is
-# the same picture at each step, the first linear layer has the same result at each step: compute it
-# *once*. `over_time` does so for an input made by `constant_encode`.
+# Another saving has nothing to do with loops. If the input is the same picture at each step, the
+# first linear layer has the same result at each step: compute it *once*. `over_time` does so for an
+# input made by `constant_encode`.
 
 # %%
 tuned = LIFLayer(tau, learnable="tau")
@@ -798,12 +816,12 @@ with torch.no_grad():
 # %%
 _, axes = plt.subplots(1, 2, figsize=(9, 1.9))
 title = "LIF layer, forward + backward"
-bars(axes[0], slow_ms, [GREEN, RED, ORANGE], "time (ms)", title=title)
+bars(axes[0], slow_ms, [GREEN, BLUE, ORANGE], "time (ms)", title=title)
 bars(axes[1], linear_ms, [GREEN, RED], "time (ms)", "%.2g", title="linear layer, forward")
 plt.show()
 
 # %% [markdown]
-# *Left: the layer compiled, with a time constant that is trained, and with a trace. Right: the
+# *Left: the plain layer, with a time constant that is trained, and with a trace. Right: the
 # first linear layer for a picture that does not change.* The right-hand saving is the number of
 # steps, and often the largest of all.
 #
@@ -942,7 +960,8 @@ check.in_pieces(in_pieces)
 #    of memory saves bytes as well. First agree in float64, then time.
 # 5. A rounding error at the threshold is a whole spike. Compare in float64, or spike times and
 #    rates.
-# 6. `backend="auto"` compiles what it can and says once, through the logger, what it cannot.
+# 6. The library generates its loops from the step. `backend="auto"` compiles what it can and says
+#    once, through the logger, what it cannot.
 #
 # ## Further reading
 #

@@ -90,7 +90,7 @@ def gaussian(x, slope):
 
 
 assert check.gaussian(gaussian)
-reached = score(surrogate=SurrogateSpike(gaussian, slope=4.0), backend="eager")
+reached = score(surrogate=SurrogateSpike(gaussian, slope=4.0))
 print(f"Gaussian {reached:.3f}, fast sigmoid {score():.3f}, ceiling {ceiling(n_steps):.3f}")
 assert not full_run or reached > 0.9
 
