@@ -21,6 +21,7 @@ from .encoding import latency_encode as latency_encode
 from .encoding import poisson_encode as poisson_encode
 from .encoding import rate_decode as rate_decode
 from .encoding import ttfs_encode as ttfs_encode
+from .lif import LIF as LIF
 from .lif import LeakyIntegrator as LeakyIntegrator
 from .lif import LIFLayer as LIFLayer
 from .lif import LIFParams as LIFParams
@@ -33,7 +34,9 @@ from .networks import count_operations as count_operations
 from .networks import diagnose as diagnose
 from .networks import from_nir as from_nir
 from .networks import to_nir as to_nir
+from .neurons import SpikingLayer as SpikingLayer
 from .neurons import constant_drive as constant_drive
+from .neurons import define as define
 from .neurons import over_time as over_time
 from .spatial import EventLIF as EventLIF
 from .spatial import FirstSpikeNetwork as FirstSpikeNetwork

@@ -140,6 +140,7 @@ def lif_step(
     adaptive threshold: Bellec et al. 2020, Nat. Commun. 11:3625, eqs. 6-9.
 
     Example:
+        >>> import math
         >>> params = LIFParams(tau=math.inf, reset="subtract")
         >>> state = None
         >>> for _ in range(3):
@@ -382,6 +383,7 @@ class LeakyIntegrator(SpikingLayer):
         ValueError: for a value out of range, or an input that is not [T, B, ...].
 
     Example:
+        >>> import math
         >>> v, last = LeakyIntegrator(tau=math.inf)(torch.ones(3, 1, 2))
         >>> v[:, 0, 0].tolist()
         [1.0, 2.0, 3.0]

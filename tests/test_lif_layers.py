@@ -247,6 +247,11 @@ def test_over_time_computes_a_static_input_once(generator):
         (lambda: LIFLayer()([1.0]), TypeError, "list"),
         (lambda: LeakyIntegrator()(torch.ones(5)), ValueError, "time first"),
         (lambda: LeakyIntegrator()(torch.ones(5, 2), torch.ones(3)), ValueError, "state"),
+        (
+            lambda: LeakyIntegrator()(torch.ones(5, 2), LIFLayer()(torch.ones(5, 2))[1]),
+            ValueError,
+            "state.v is a LIFState",
+        ),
         (lambda: RecurrentLIFLayer(4)(torch.ones(5, 2, 3)), ValueError, r"\[T, B, 4\]"),
         (lambda: RecurrentLIFLayer(0), ValueError, "n_hidden=0"),
         (lambda: LIFLayer(learnable=["beta"]), ValueError, "beta"),

@@ -40,7 +40,7 @@ _WRITTEN = 1_000_000_000.0  #: the time of every generated file, whose name says
 
 #: The files that decide what a generated loop is.
 _MAKERS = (
-    "expression.py", "plan.py", "emit_numba.py", "emit_triton.py", "functions.py",
+    "expression.py", "plan.py", "emit.py", "emit_numba.py", "emit_triton.py", "functions.py",
     "functions_triton.py", "exponential.py", "logarithm.py",
 )  # fmt: skip
 
@@ -181,16 +181,17 @@ class Program:
         return Loop(key[:16], text, module.__dict__, layout, self.step.values, variant)
 
     def _generate(self, backend: str, variant: Variant) -> str:
-        from jarvis.kernels import emit_numba, emit_triton
+        from jarvis.kernels.emit_numba import NumbaEmitter
+        from jarvis.kernels.emit_triton import TritonEmitter
         from jarvis.kernels.plan import plan
 
         traced = self.step.trace(variant.learned, variant.record)
         index = self.step.values.index
         per_neuron = [index(path) for path in variant.per_neuron]
         chosen = plan(traced, per_neuron, variant.recurrent)
-        emit = {"numba": emit_numba, "triton": emit_triton}[backend]
+        emitter = {"numba": NumbaEmitter, "triton": TritonEmitter}[backend]
         learned = [index(path) for path in variant.learned]
-        body = emit.source(chosen, per_neuron, learned, variant.recurrent)
+        body = emitter(chosen, per_neuron, learned, variant.recurrent).source()
         return _header(self, variant, traced, chosen) + body + _END
 
 

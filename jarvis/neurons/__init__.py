@@ -10,6 +10,7 @@ from jarvis.neurons.definition import (
     Parameters,
     RecurrentState,
     define,
+    derived,
     detached,
     parameter,
 )

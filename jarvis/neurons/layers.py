@@ -20,6 +20,7 @@ def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         ``[T, B, ...]``.
 
     Example:
+        >>> import torch
         >>> over_time(torch.nn.Conv2d(1, 4, 3), torch.rand(5, 2, 1, 8, 8)).shape
         torch.Size([5, 2, 4, 6, 6])
     """
@@ -60,6 +61,8 @@ def check_state(layer: str, x: Tensor, state: Any, wanted: Any) -> None:
             )
         if isinstance(known, tuple):
             check_state(layer, x, given, known)
+        elif given is not None and not isinstance(given, Tensor):
+            raise ValueError(f"{layer}: state.{name} is a {type(given).__name__}, not a tensor")
         elif given is not None and given.shape != x.shape[1:]:
             raise ValueError(
                 f"{layer}: state.{name} has shape {tuple(given.shape)}, but one step of the input "

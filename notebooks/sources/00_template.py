@@ -70,7 +70,7 @@ seed = 0
 tau = 20.0  # membrane time constant, ms
 coarse = 5.0  # a step at which a bad method shows, ms
 epochs = 6  # of training
-rounds = 20  # repetitions of each measurement of time, of which the shortest counts
+rounds = 10  # repetitions of each measurement of time, of which the shortest counts
 target = 10.0  # rate that the rule should reach, Hz
 duration = 12_000.0  # of the simulation in which it does, ms
 
@@ -87,7 +87,7 @@ def fixed(number=seed):
 # %% [markdown]
 # ## Neuron 1: a file. What does it hold?
 #
-# The page's example is *a leaky neuron whose leak depends on its potential*. Rest is 0 and the
+# The page's example is a leaky neuron whose leak depends on its potential. Rest is 0 and the
 # threshold is 1, as everywhere in `jarvis`. Let the leak get weaker as $v$ comes near the
 # threshold, vanish there, and turn round beyond it:
 #
@@ -271,8 +271,8 @@ plt.show()
 # neuron hesitates between rest and threshold, where the leak works against the current most, and
 # then rises by itself. The assert says that the state is all that it remembers.
 #
-# Recurrent weights and learned parameters come with the layer, too. (What must be positive is
-# learned as its logarithm.)
+# Recurrent weights and learned parameters come with the layer. (What must be positive is learned as
+# its logarithm.)
 
 # %%
 with seeded(seed):
@@ -285,14 +285,15 @@ for name, learned in layer.named_parameters():
 # %% [markdown]
 # ## Neuron 3: names. Where does it have to be known?
 #
-# Where its folder exports it (`__init__.py`), on the folder's page in `docs/api`, and in the
-# `FLOORS` of `tools/floors.py` if its file is a new part of `jarvis`. Tests fail until these agree.
+# In the `__init__.py` of its folder, `jarvis/neurons`, and on that folder's page in `docs/api`.
+# Tests fail until the two agree.
 #
 # ## Neuron 4: tests. What is worth most?
 #
-# In this order: a closed form; a trajectory by hand; an independent implementation; `gradcheck`
-# where it is smooth; every option shown to matter; bad values refused (we have seen that). Each
-# test below takes the step as its argument, for a reason that comes in the next section.
+# In the library, one line in `tests/neurons/register.py` tests that the compiled loops are your
+# step. You have to show that the step is your neuron, in this order: a closed form; a trajectory by
+# hand; an independent implementation; `gradcheck` where it is smooth; every option shown to matter;
+# bad values refused (as above). Each test takes the step as its argument; section 5 says why.
 #
 # **A closed form.** Textbooks give the QIF neuron's rate at a constant current:
 # $f = \sqrt{I - 1/4} \,/\, (\pi\tau)$ for $I > 1/4$. A current $I$ is an input of $x = I\,dt/\tau$

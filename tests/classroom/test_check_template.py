@@ -209,6 +209,7 @@ def steps_of_the_page():
     text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
     found = []
     for kind, part in zip(("Neuron", "Rule", "Notebook"), re.split(r"^## ", text, flags=re.M)[1:]):  # noqa: B905
+        part = part.split("### Into the library")[-1]  # the other lists are no steps
         steps = re.findall(r"^(\d)\. \*\*([\w ]+)\*\*", part, re.MULTILINE)
         assert [int(number) for number, _ in steps] == list(range(1, len(steps) + 1))
         found += [f"{kind} {number}: {name.lower()}" for number, name in steps]

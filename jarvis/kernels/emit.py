@@ -1,0 +1,271 @@
+"""Writes the loops of a step as source: what all languages share.
+
+An `Emitter` turns a plan into two functions, forward and backward. Each goes through time, and at
+each step computes the plan's nodes from *streams* (a number for every neuron and step, such as the
+input), *residents* (a number for every neuron, such as the state, kept close by while time runs)
+and numbers that are the same for all neurons. The emitter of a language says how those are read and
+written, and what a function looks like.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from jarvis.kernels.expression import Node
+from jarvis.kernels.plan import Plan, cone
+
+
+@dataclass
+class Function:
+    """One of the two loops. Streams with a step of their own are inputs, read in place."""
+
+    name: str
+    flag: str  #: the option that is fixed when the function is compiled
+    arguments: list[str]  #: in their order, without the numbers and the range of the loop
+    inputs: list[str]  #: among them: streams with a step of their own
+    reads: list[str]  #: the inputs that are read
+    streams: list[str]  #: dense streams
+    residents: list[str]  #: numbers of a neuron that stay close by while time runs
+    changing: list[str]  #: those of them that are written back
+    uniform: list[Node]  #: nodes among which are numbers that are the same for all neurons
+    loop: list[str]  #: the lines of one step of one neuron
+    earlier: list[str]  #: dense streams that are also read one step back
+
+
+class Emitter(ABC):
+    """Writes the loops of a plan.
+
+    Args:
+        plan: what is computed and kept.
+        per_neuron: indices of the numbers that are given for every neuron.
+        learned: indices of the numbers whose gradient is summed, in the order of the gradients.
+        recurrent: whether a second input, and backward a second gradient, is added at each step.
+    """
+
+    real: str  #: how a constant is written
+    double: str  #: how a constant is written among numbers that are the same for all neurons
+    nan: str
+    infinity: str
+    keep: str  #: name of the flag: whether numbers are kept for the backward loop
+    wants_x: str  #: name of the flag: whether gradients of the inputs are written
+
+    def __init__(
+        self, plan: Plan, per_neuron: Sequence[int], learned: Sequence[int], recurrent: bool
+    ) -> None:
+        self.plan, self.recurrent = plan, recurrent
+        traced = plan.traced
+        self.values = ["p_" + path.replace(".", "_") for path in traced.values]
+        self.suffix = ""  #: of the names of nodes that differ from neuron to neuron
+        self.xs = [f"x{i}" for i in range(len(traced.g_inputs))]
+        self.states = [f"state{i}" for i in range(len(traced.states))]
+        self.outputs = [f"out{i}" for i in range(len(traced.outputs))]
+        self.kept = [f"kept{i}" for i in range(len(plan.kept))]
+        self.lanes = [self.values[i] for i in per_neuron]
+        self.sums = [f"sum{i}" for i in range(len(learned))]
+        self.fed = ["fed"] if recurrent else []
+
+    # -- what a language decides
+
+    @abstractmethod
+    def source(self) -> str:
+        """The text of a module that defines the two functions."""
+
+    @abstractmethod
+    def function(self, parts: Function) -> list[str]:
+        """The lines of one function."""
+
+    @abstractmethod
+    def expression(self, node: Node, use: Callable[[Node], str], double: bool) -> str:
+        """The expression of a node; `use` writes an argument."""
+
+    @abstractmethod
+    def load(self, index: int) -> str:
+        """A number that is the same for all neurons."""
+
+    @abstractmethod
+    def read(self, name: str, is_input: bool = False) -> str:
+        """The number of a stream at this step."""
+
+    @abstractmethod
+    def read_condition(self, name: str) -> str:
+        """A condition that was kept."""
+
+    @abstractmethod
+    def read_fed(self) -> str:
+        """What the recurrent weights have brought to this step."""
+
+    @abstractmethod
+    def write(self, name: str, node: Node) -> str:
+        """The line that writes a stream."""
+
+    @abstractmethod
+    def read_residents(self, names: Sequence[str]) -> list[str]:
+        """The lines that fetch residents for a step."""
+
+    @abstractmethod
+    def write_residents(self, names: Sequence[str], nodes: Sequence[Node]) -> list[str]:
+        """The lines that give residents new values, all at once."""
+
+    @abstractmethod
+    def add_to(self, name: str, node: Node) -> str:
+        """The line that adds to a resident."""
+
+    @abstractmethod
+    def derive(self, name: str, node: Node, start: str) -> str:
+        """The line that gives a state before a step: `node` of the step before, or the start."""
+
+    # -- names and expressions
+
+    def name(self, node: Node) -> str:
+        if node.op == "value":
+            return self.values[int(node.value)]
+        if node.op in ("x", "state", "g_out", "g_state"):
+            return f"{node.op}{int(node.value)}"
+        suffix = "" if node in self.plan.uniform else self.suffix
+        return f"{node.op}_{node.order}{suffix}"
+
+    def use(self, node: Node) -> str:
+        """A node as an argument of a neuron's expression."""
+        return self.real.format(self.number(node.value)) if node.op == "const" else self.name(node)
+
+    def use_double(self, node: Node) -> str:
+        """A node as an argument of an expression that is the same for all neurons."""
+        if node.op == "const":
+            return self.double.format(self.number(node.value))
+        return f"{self.name(node)}_"
+
+    def number(self, value: float) -> str:
+        """A constant as it is written in source."""
+        if value != value:
+            return self.nan
+        if math.isinf(value):
+            return self.infinity if value > 0 else f"-{self.infinity}"
+        return repr(int(value)) if value == int(value) and abs(value) < 1e9 else repr(value)
+
+    def lines(self, nodes: Iterable[Node], have: Iterable[Node]) -> list[str]:
+        """Assignments that compute `nodes` in order, without those that are there."""
+        there = set(have) | self.plan.uniform
+        return [
+            f"{self.name(n)} = {self.expression(n, self.use, False)}"
+            for n in nodes
+            if n not in there and n.op not in ("value", "const")
+        ]
+
+    def uniform_lines(self, nodes: Iterable[Node], cast: Callable[[str], str]) -> list[str]:
+        """Numbers that are the same for all neurons: in double precision, then as `cast`."""
+        lines = []
+        for node in nodes:
+            if node not in self.plan.uniform or node.op == "const":
+                continue
+            double = f"{self.name(node)}_"
+            if node.op == "value":
+                lines.append(f"{double} = {self.load(int(node.value))}")
+            else:
+                lines.append(f"{double} = {self.expression(node, self.use_double, True)}")
+            lines.append(f"{self.name(node)} = {double if node.is_bool else cast(double)}")
+        return lines
+
+    # -- the two functions
+
+    def forward(self) -> list[str]:
+        """The loop from the first to the last step."""
+        traced, kept = self.plan.traced, self.plan.kept
+        roots = [*traced.outputs, *traced.states]
+        body, everything = cone(roots), cone([*roots, *kept])
+        inputs = {node for node in everything if node.op in ("x", "state")}
+        extra = [node for node in everything if node not in set(body)]
+        residents = [*self.states, *self.lanes]
+        loop = [f"{x} = {self.read(x, is_input=True)}" for x in self.xs]
+        loop += self.read_residents(residents)
+        loop += [f"x0 = x0 + {self.read_fed()}"] if self.recurrent else []
+        loop += self.lines(body, inputs)
+        loop += map(self.write, self.outputs, traced.outputs)
+        if kept:
+            loop.append(f"if {self.keep}:")
+            loop += indent(4, [*self.lines(extra, inputs), *map(self.write, self.kept, kept)])
+        loop += self.write_residents(self.states, traced.states)
+        return self.function(
+            Function(
+                "forward",
+                self.keep,
+                [*self.xs, *self.fed, *self.outputs, *self.states, *self.kept, *self.lanes],
+                inputs=self.xs,
+                reads=self.xs,
+                streams=[*self.outputs, *self.kept],
+                residents=residents,
+                changing=self.states,
+                uniform=everything,
+                loop=loop,
+                earlier=[],
+            )
+        )
+
+    def backward(self) -> list[str]:
+        """The loop from the last to the first step."""
+        plan, traced, kept = self.plan, self.plan.traced, self.plan.kept
+        g_outputs = [f"g_{name}" for name in self.outputs]
+        g_states = [f"g_{name}" for name in self.states]
+        g_xs = [f"g{name}" for name in self.xs]
+        starts = [f"start{i}" for i in plan.derived]
+        ends = [traced.states[i] for i in plan.derived]
+        stop = [*kept, *plan.reread, *(n for n in cone(traced.states) if n.op == "state")]
+        way_back = cone([*traced.g_inputs, *traced.g_states, *traced.g_values], stop)
+        tangents = [node for node in way_back if node.op in ("g_out", "g_state")]
+        active = self._active(way_back)
+        changing = [g_states[i] for i in active]
+        reads = [*g_outputs, *(f"x{int(node.value)}" for node in plan.reread)]
+
+        loop = [f"{name} = {self.read(name, is_input=True)}" for name in reads]
+        loop += self.read_residents([*changing, *self.lanes])
+        loop += [f"g_out0 = g_out0 + {self.read_fed()}"] if self.recurrent else []
+        if ends:
+            earlier = cone(ends, kept)
+            self.suffix = "_before"
+            loop += self._read_kept(earlier) + self.lines(earlier, kept)
+            for i, node, start in zip(plan.derived, ends, starts, strict=True):
+                loop.append(self.derive(f"state{i}", node, start))
+            self.suffix = ""
+        loop += self._read_kept(way_back)
+        loop += self.lines(way_back, [*stop, *tangents])
+        loop.append(f"if {self.wants_x}:")
+        loop += indent(4, map(self.write, g_xs, traced.g_inputs))
+        loop += map(self.add_to, self.sums, traced.g_values)  # before a gradient changes
+        loop += self.write_residents(changing, [traced.g_states[i] for i in active])
+        given = [*self.fed, *g_xs, *g_states, *self.kept, *starts, *self.lanes, *self.sums]
+        return self.function(
+            Function(
+                "backward",
+                self.wants_x,
+                [*self.xs, *g_outputs, *given],
+                inputs=[*self.xs, *g_outputs],
+                reads=reads,
+                streams=[*self.kept, *g_xs],
+                residents=[*changing, *starts, *self.lanes, *self.sums],
+                changing=[*changing, *self.sums],
+                uniform=cone([*way_back, *ends], stop),
+                loop=loop,
+                earlier=self.kept if ends else [],
+            )
+        )
+
+    def _read_kept(self, used: Iterable[Node]) -> list[str]:
+        """The lines that read what was kept, as far as it is used."""
+        used, lines = set(used), []
+        for name, node in zip(self.kept, self.plan.kept, strict=True):
+            if node in used:
+                stream = name + self.suffix
+                value = self.read_condition(stream) if node.is_bool else self.read(stream)
+                lines.append(f"{self.name(node)} = {value}")
+        return lines
+
+    def _active(self, way_back: Iterable[Node]) -> list[int]:
+        """The states that a gradient passes through."""
+        used = {int(node.value) for node in way_back if node.op == "g_state"}
+        grads = enumerate(self.plan.traced.g_states)
+        return sorted(used | {i for i, node in grads if node.op != "const" or node.value})
+
+
+def indent(width: int, lines: Iterable[str]) -> list[str]:
+    """Lines moved to the right."""
+    return [" " * width + line for line in lines]
