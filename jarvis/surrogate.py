@@ -218,6 +218,12 @@ class Spike:
         """Spikes of the shape of `v`: 1 where ``v >= threshold``."""
         return self.surrogate(v, threshold)
 
+    def __repr__(self) -> str:
+        name = getattr(self.surrogate, "__name__", "")
+        if isinstance(self.surrogate, SurrogateSpike):
+            name = repr(self.surrogate.name)
+        return f"Spike({name}{'' if self.detach_reset else ', detach_reset=False'})"
+
     def reset(self, spikes: Tensor) -> Tensor:
         """The spikes as the reset sees them: without a gradient if resets are detached."""
         return spikes.detach() if self.detach_reset else spikes

@@ -7,8 +7,10 @@ value of a tensor, or that mixes neurons, raises `Untraceable` with the line whe
 """
 
 import copy
+import inspect
 import math
 import os
+import re
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +39,14 @@ _FOLD: dict[str, Callable[..., float]] = {
 
 class Untraceable(Exception):
     """Raised for a step that has no compiled loop; the message says why."""
+
+
+class Unknown(Untraceable):
+    """An operation that has no compiled form."""
+
+    def __init__(self, words: str, name: str) -> None:
+        super().__init__(words)
+        self.name = name
 
 
 @dataclass(eq=False)
@@ -257,7 +267,10 @@ class Step:
             arguments = [_stand_ins(count) for count in counts.values()]
             traced = apart(lambda: make_fx(joint)(*arguments))
         kinds = [kind for kind, count in counts.items() for _ in range(count)]
-        results = iter(_translate(traced, kinds))
+        try:
+            results = iter(_translate(traced, kinds))
+        except Unknown as error:
+            raise Untraceable(f"{error}{_line_with(self.step, error.name)}") from None
 
         def take(count: int) -> tuple[Node, ...]:
             return tuple(next(results) for _ in range(count))
@@ -306,7 +319,31 @@ def apart(function: Callable[[], Result]) -> Result:
 
 def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
+    if text and any(words in str(error) for words in _DECIDES):
+        return "it decides by the value of a tensor, as torch.where does for each neuron"
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+#: What torch says where Python asks for the value of a tensor.
+_DECIDES = (
+    "Boolean value of Tensor",
+    "data-dependent",
+    "_local_scalar_dense",
+    "value out of a trac",
+)
+
+
+def _line_with(step: Callable, name: str) -> str:
+    """The first line of a step that has this name in it."""
+    try:
+        lines, first = inspect.getsourcelines(step)
+    except (OSError, TypeError):
+        return ""
+    for number, line in enumerate(lines, first):
+        if re.search(rf"\b{re.escape(name)}\b", line):
+            file = os.path.basename(step.__code__.co_filename)
+            return f" (line {number} of {file}: {line.strip()})"
+    return ""
 
 
 def _where(error: Exception, step: Callable) -> str:
@@ -359,11 +396,11 @@ def _operation(graph: Graph, node: torch.fx.Node, made: Mapping[torch.fx.Node, N
     translation = OPERATIONS.get(name)
     shape = node.meta["val"].shape
     if translation is None or shape not in ((), (_LANES,)):
-        raise Untraceable(f"the operation {node.target} has no compiled form")
+        raise Unknown(f"the operation {node.target} has no compiled form", name)
     dtype = node.meta["val"].dtype
     if not (dtype.is_floating_point or dtype is torch.bool):
-        raise Untraceable(
-            f"the operation {node.target} yields {dtype}, not a floating-point number"
+        raise Unknown(
+            f"the operation {node.target} yields {dtype}, not a floating-point number", "to"
         )
     kwargs = {
         k: v
@@ -371,7 +408,7 @@ def _operation(graph: Graph, node: torch.fx.Node, made: Mapping[torch.fx.Node, N
         if k in ("rounding_mode", "alpha") and v not in (None, 1)
     }
     if kwargs:
-        raise Untraceable(f"the operation {node.target} with {kwargs} has no compiled form")
+        raise Unknown(f"the operation {node.target} with {kwargs} has no compiled form", name)
     return translation(graph, dtype, *args)
 
 

@@ -6,20 +6,14 @@ number.
 """
 
 import math
-import zlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from jarvis.kernels import exponential, logarithm
 from jarvis.kernels.exponential import make_exp
 from jarvis.kernels.logarithm import fast_log
-
-#: Part of the key of every generated loop: numba's cache depends only on the file of a loop.
-VERSION = f"{zlib.crc32(Path(__file__).read_bytes()):08x}{exponential.VERSION}{logarithm.VERSION}"
 
 _inline = njit(forceinline=True, error_model="numpy")
 

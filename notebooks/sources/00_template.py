@@ -53,8 +53,7 @@ from jarvis import PairSTDP, SpikingMLP, SurrogateSpike, datasets, plotting, see
 from jarvis.classroom.check import template as check
 from jarvis.classroom.check.verdict import Wrong, exercise
 from jarvis.classroom.results import record
-from jarvis.neurons import Parameters, SpikingLayer, define, exp_decay, parameter
-from jarvis.neurons.definition import derived
+from jarvis.neurons import Parameters, SpikingLayer, define, derived, exp_decay, parameter
 from jarvis.plotting import BLUE, GREY, ORANGE, RED
 from jarvis.stdp import PairState, TraceRule, outer
 from jarvis.surrogate import Spike

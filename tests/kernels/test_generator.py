@@ -362,12 +362,14 @@ def plain_float(x, state, p, spike):
 @pytest.mark.parametrize(
     ("step", "words"),
     [
+        (decides, "decides by the value of a tensor"),
         (decides, "if v.sum() > 0"),
-        (mixes, "mean"),
-        (unknown, "i0"),
+        (mixes, "v = state.v + x - x.mean()"),
+        (unknown, "v = torch.special.i0(state.v) + x"),
         (overwrites, "in-place"),
         (integer, "int64"),
         (plain_float, "math.exp(-p.scale)"),
+        (plain_float, "decides by the value of a tensor"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

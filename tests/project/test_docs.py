@@ -36,8 +36,15 @@ API = {
 }  # fmt: skip
 #: Names without an underscore that are for the library itself.
 INSIDE = {
-    "jarvis.lif": {"RESETS", "integrator_spec", "lif_spec", "unsupported_reason"},
-    "jarvis.surrogate": {"arctan", "fast_sigmoid", "sigmoid", "straight_through", "triangle"},
+    "jarvis.lif": {"RESETS"},
+    "jarvis.surrogate": {
+        "DEFAULT_SPIKE",
+        "arctan",
+        "fast_sigmoid",
+        "sigmoid",
+        "straight_through",
+        "triangle",
+    },
     "jarvis.plotting": {"BLUE", "GREEN", "GREY", "ORANGE", "RED", "axes_of"},
     "jarvis.classroom.comparison": {"NOISE"},
 }
@@ -112,8 +119,8 @@ def test_api_page_has_every_exported_name_once_and_no_other(name):
         if inspect.isclass(thing):
             wanted_kind = "exception" if issubclass(thing, BaseException) else "class"
         else:
-            exercise = type(thing).__name__ == "Exercise"
-            wanted_kind = "function" if callable(thing) and not exercise else "data"
+            instance = type(thing).__name__ in ("Exercise", "Neuron")
+            wanted_kind = "function" if callable(thing) and not instance else "data"
         assert kind == wanted_kind, full
 
 
@@ -371,3 +378,12 @@ def test_brian2(reset):
     default = theirs("start groups thresholds synapses resets end")
     scaled = ours(BETA * x, reset=reset)[:-1]
     assert torch.equal(default[1:], scaled) == (reset == "subtract")
+
+
+def test_the_examples_of_the_page_on_extending_run_in_order():
+    """A newcomer copies them one after the other."""
+    names: dict = {"__name__": "extending"}
+    blocks = re.findall(r"^```python\n(.*?)^```", page("extending"), re.S | re.M)
+    assert len(blocks) > 5
+    for block in blocks:
+        exec(compile(block, "extending.md", "exec"), names)
