@@ -67,10 +67,17 @@ class Backend(Protocol):
 class _Call:
     """What a loop is called with, apart from tensors that may need a gradient."""
 
-    __slots__ = ("backend", "loop", "recurrent", "values")
+    __slots__ = ("backend", "loop", "rest", "values")
 
-    def __init__(self, backend: Backend, loop: Loop, values: tuple[float, ...], recurrent: bool):
-        self.backend, self.loop, self.values, self.recurrent = backend, loop, values, recurrent
+    def __init__(
+        self,
+        backend: Backend,
+        loop: Loop,
+        values: tuple[float, ...],
+        rest: tuple[float, ...] | None,
+    ) -> None:
+        self.backend, self.loop, self.values = backend, loop, values
+        self.rest = rest  #: where the states start, unless they are given as tensors
 
 
 class _Loop(torch.autograd.Function):
@@ -80,12 +87,16 @@ class _Loop(torch.autograd.Function):
     ):
         loop, backend = call.loop, call.backend
         layout = loop.layout
-        n_x, n_s = layout.n_inputs, layout.n_states
-        xs, learned = tensors[:n_x], tensors[n_x + n_s :]
+        n_x = layout.n_inputs
+        n_s = 0 if call.rest is not None else layout.n_states
+        xs, given, learned = tensors[:n_x], tensors[n_x : n_x + n_s], tensors[n_x + n_s :]
         x = xs[0]
         shape, dtype, device, steps = x.shape, x.dtype, x.device, x.shape[0]
         step_shape = shape[1:]
-        states = [own(part) for part in tensors[n_x : n_x + n_s]]
+        if call.rest is None:
+            states = [own(part) for part in given]
+        else:
+            states = [x.new_full(step_shape, value) for value in call.rest]
         outputs = [empty(shape, dtype, device) for _ in range(layout.n_outputs)]
         kept = None
         if any(ctx.needs_input_grad):
@@ -110,7 +121,10 @@ class _Loop(torch.autograd.Function):
 
         ctx.call, ctx.shape, ctx.shapes = call, shape, [part.shape for part in learned]
         if kept is not None:
-            starts = [tensors[n_x + i] for i in layout.derived]
+            starts = [
+                given[i] if call.rest is None else x.new_full(step_shape, call.rest[i])
+                for i in layout.derived
+            ]
             saved = [*kept, *starts, *lanes, *(xs[i] for i in layout.reread)]
             ctx.save_for_backward(
                 *saved, *((weight, first, outputs[0]) if weight is not None else ())
@@ -127,7 +141,8 @@ class _Loop(torch.autograd.Function):
         call, shape = ctx.call, ctx.shape
         loop, backend = call.loop, call.backend
         layout = loop.layout
-        n_x, n_s = layout.n_inputs, layout.n_states
+        n_x = layout.n_inputs
+        n_s = 0 if call.rest is not None else layout.n_states
         nothing = (None,) * (3 + n_x + n_s + len(ctx.shapes))
         like = next((part for part in gradients if part is not None), None)
         if like is None:
@@ -153,12 +168,13 @@ class _Loop(torch.autograd.Function):
         sums = [like.new_zeros(step_shape) for _ in loop.learned]
         needs = ctx.needs_input_grad
         gxs = None
-        if call.recurrent or any(needs[3 : 3 + n_x]):
+        recurrent = loop.variant.recurrent
+        if recurrent or any(needs[3 : 3 + n_x]):
             gxs = [empty(shape, like.dtype, like.device) for _ in range(n_x)]
         rows = [Rows.of(part) for part in again]
         given = (gxs, gstates, kept, starts, lanes, sums, call.values)
         gweight = glast = None
-        if not call.recurrent:
+        if not recurrent:
             backend.backward(loop, rows, gs, None, *given)(0, steps)
         else:
             weight, first, spikes = parts
@@ -177,7 +193,7 @@ class _Loop(torch.autograd.Function):
         learned: list[Tensor | None] = [None] * len(ctx.shapes)
         for place, total in zip(_places(loop), sums, strict=True):
             learned[place] = total.sum_to_size(ctx.shapes[place])
-        return (None, gweight, glast, *to_x, *gstates, *learned)
+        return (None, gweight, glast, *to_x, *gstates[:n_s], *learned)
 
 
 def _places(loop: Loop) -> list[int]:
@@ -194,7 +210,7 @@ def run(
     backend: Backend,
     loop: Loop,
     xs: Sequence[Tensor],
-    states: Sequence[Tensor],
+    states: Sequence[Tensor] | Sequence[float],
     values: Sequence[float | Tensor],
     weight: Tensor | None = None,
     last: Tensor | None = None,
@@ -205,7 +221,8 @@ def run(
         backend: the module that runs it.
         loop: the loop, for the numbers that are learned or differ from neuron to neuron.
         xs: the inputs ``[T, B, ...]``, not empty.
-        states: the state before the first step, each ``[B, ...]``.
+        states: the state before the first step, each ``[B, ...]``; or a number for each, at which
+            all neurons start.
         values: the numbers that the step reads, in the order of `loop.values`.
         weight: W ``[H, H]`` of a recurrent layer, or None.
         last: the spikes before the first step ``[B, H]``, of a recurrent layer.
@@ -219,12 +236,14 @@ def run(
         for i, v in enumerate(values)
     )
     parameters: list[Any] = [values[i] for i in loop.parameters]
+    rest: Any = None
+    if states and not isinstance(states[0], Tensor):
+        rest, states = tuple(states), ()
+    given: list[Any] = [*xs, *states, *parameters]
     if not torch.is_grad_enabled():  # nothing is saved for backward then
-        xs = [x.detach() for x in xs]
-        states = [s.detach() for s in states]
-        parameters = [p.detach() for p in parameters]
+        given = [part.detach() for part in given]
         weight = None if weight is None else weight.detach()
-    call = _Call(backend, loop, numbers, weight is not None)
-    *results, last = _Loop.apply(call, weight, last, *xs, *states, *parameters)  # type: ignore[misc]
+    call = _Call(backend, loop, numbers, rest)
+    *results, last = _Loop.apply(call, weight, last, *given)  # type: ignore[misc]
     n = loop.layout.n_outputs
     return results[:n], results[n:], last

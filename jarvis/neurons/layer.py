@@ -156,15 +156,19 @@ class SpikingLayer(nn.Module):
         xs = self._checked_inputs(x)
         params = self.params
         recurrent = self.recurrent is not None
-        if state is None:
-            state = self.neuron.initial_state(_one_step(xs[0]), params, recurrent)
-        else:
-            wanted = self.neuron.state(*self.neuron.rest(params))
-            wanted = RecurrentState(wanted, xs[0]) if recurrent else wanted
+        rest = self.neuron.state(*self.neuron.rest(params))
+        if state is not None:
+            wanted = RecurrentState(rest, xs[0]) if recurrent else rest
             check_state(type(self).__name__, xs[0], state, wanted)
-        compiled = self._compiled(xs, state, params, trace)
+        elif recurrent or any(isinstance(value, Tensor) for value in rest):
+            state = self.neuron.initial_state(_one_step(xs[0]), params, recurrent)
+        # A loop is given plain numbers to start from, and makes the state itself.
+        start = rest if state is None else state
+        compiled = self._compiled(xs, start, params, trace)
         if compiled is not None:
             return compiled
+        if state is None:
+            state = self.neuron.initial_state(_one_step(xs[0]), params)
         return self._step_by_step(xs, state, params, trace)
 
     def _checked_inputs(self, x: Any) -> tuple[Tensor, ...]:
@@ -256,7 +260,8 @@ class SpikingLayer(nn.Module):
         tensors = [v for v in numbers if isinstance(v, Tensor) and (v.dim() or is_wrapped(v))]
         name, recurrent = type(self).__name__, weight is not None
         before, last = state if recurrent else (state, None)
-        used = (*xs, *before, last, weight, *tensors)
+        parts = [part for part in before if isinstance(part, Tensor)]
+        used = (*xs, *parts, last, weight, *tensors)
         loops = choose(self.backend, name, used, reason, recurrent, family="loop")
         if loops is None:
             return None

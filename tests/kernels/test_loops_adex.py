@@ -292,4 +292,4 @@ def test_the_benchmark_compares_before_it_times():
         "same spikes",
     ]
     assert not any("skipped" in entry for entry in row["entries"])
-    assert row["bars"][0]["bound"] == 5
+    assert row["bars"][0]["bound"] == 2
