@@ -321,6 +321,8 @@ def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
     if text and any(words in str(error) for words in _DECIDES):
         return "it decides by the value of a tensor, as torch.where does for each neuron"
+    if "in-place operation" in str(error):
+        return "it changes one of its arguments in place"
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 

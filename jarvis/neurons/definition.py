@@ -269,6 +269,16 @@ class Neuron:
         return self.name if self.values is None else repr(self.values)
 
 
+def check_results(neuron: "Neuron", spikes: Any, state: Any) -> None:
+    """TypeError unless a step has returned spikes and a state of its neuron."""
+    if not isinstance(spikes, Tensor) or not isinstance(state, neuron.state):
+        found = f"{type(spikes).__name__} and {type(state).__name__}"
+        raise TypeError(
+            f"the step of {neuron.name} must return spikes, a tensor, and a "
+            f"{neuron.state.__name__}; it returned {found}"
+        )
+
+
 def _kind(module: str, name: str, values: Parameters | None) -> Neuron:
     kind = getattr(importlib.import_module(module), name)
     return kind if values is None else kind(values)

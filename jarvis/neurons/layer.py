@@ -10,7 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from jarvis.kernels.dispatch import check_backend, choose, is_wrapped
-from jarvis.neurons.definition import Neuron, Parameters, RecurrentState, learnable_numbers
+from jarvis.neurons.definition import (
+    Neuron,
+    Parameters,
+    RecurrentState,
+    check_results,
+    learnable_numbers,
+)
 from jarvis.neurons.layers import check_input, check_state
 from jarvis.support.checks import check_choice, check_integer, check_tensor
 from jarvis.surrogate import DEFAULT_SPIKE, Spike, SurrogateSpike
@@ -210,6 +216,8 @@ class SpikingLayer(nn.Module):
                 x_t = (x_t[0] + nn.functional.linear(last, weight), *x_t[1:])
             given = x_t[0] if kind is None else kind(*x_t)
             last, state, *record = self.neuron.step(given, state, params, spike)
+            if not outputs:
+                check_results(self.neuron, last, state)
             outputs.append(last)
             if trace:
                 records.append(record[0] if record else state)

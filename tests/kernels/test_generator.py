@@ -366,7 +366,7 @@ def plain_float(x, state, p, spike):
         (decides, "if v.sum() > 0"),
         (mixes, "v = state.v + x - x.mean()"),
         (unknown, "v = torch.special.i0(state.v) + x"),
-        (overwrites, "in-place"),
+        (overwrites, "changes one of its arguments in place"),
         (integer, "int64"),
         (plain_float, "math.exp(-p.scale)"),
         (plain_float, "decides by the value of a tensor"),
@@ -396,6 +396,14 @@ def test_an_error_of_the_step_itself_is_the_users(caplog):
 
     with pytest.raises(AttributeError, match="nothing"):
         SpikingLayer(toy(broken))(torch.rand(2, 1, 3))
+
+
+@pytest.mark.parametrize("wrong", [lambda v: (v, (v,)), lambda v: (None, ToyState(v))])
+@pytest.mark.parametrize("backend", ["auto", "eager"])
+def test_what_a_step_must_return_is_said(wrong, backend):
+    layer = SpikingLayer(toy(lambda x, state, p, spike: wrong(state.v + x)), backend=backend)
+    with pytest.raises(TypeError, match="must return spikes, a tensor, and a ToyState"):
+        layer(torch.rand(2, 1, 3))
 
 
 def test_a_parameter_that_does_not_fit_is_named():
