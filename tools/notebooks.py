@@ -47,11 +47,13 @@ def packed(png: str) -> str:
 
 
 def pack(notebook) -> None:
-    """Recompress all PNG outputs; remove sliders, which do not work without a kernel."""
+    """Recompress all PNG outputs; remove sliders, which do not work without a kernel, and the line
+    that says that loops are compiled, which is of this machine."""
     view = "application/vnd.jupyter.widget-view+json"
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if view not in o.get("data", {})]
+            kept = (o for o in cell.outputs if view not in o.get("data", {}))
+            cell.outputs = [o for o in kept if "compiles its time loops" not in o.get("text", "")]
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:

@@ -264,8 +264,7 @@ class Step:
             g_state=n_states,
         )  # fmt: skip
         with self._explained():
-            arguments = [_stand_ins(count) for count in counts.values()]
-            traced = apart(lambda: make_fx(joint)(*arguments))
+            traced = apart(lambda: make_fx(joint)(*map(_stand_ins, counts.values())))
         kinds = [kind for kind, count in counts.items() for _ in range(count)]
         try:
             results = iter(_translate(traced, kinds))

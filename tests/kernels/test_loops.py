@@ -125,12 +125,13 @@ def test_auto_compiles_and_eager_does_not(ran):
     assert len(ran) == 2
 
 
-def _module_spike(v, threshold):
-    return SurrogateSpike()(v, threshold)
+class _ModuleSpike(torch.nn.Module):
+    def forward(self, v, threshold):
+        return SurrogateSpike()(v, threshold)
 
 
 UNCOVERED = {
-    "surrogate": (dict(surrogate=_module_spike), torch.float32, "not a SurrogateSpike"),
+    "surrogate": (dict(surrogate=_ModuleSpike()), torch.float32, "neither a SurrogateSpike"),
     "per neuron": (dict(tau=torch.full((2,), 5.0).double()), torch.float32, "differ in dtype"),
     "bfloat16": (dict(), torch.bfloat16, "bfloat16"),
 }

@@ -264,7 +264,8 @@ def test_every_loop_has_a_cache_file_of_its_own():
     names = []
     for layer in (LIFLayer(), LIFLayer(reset="none")):
         layer(torch.rand(2, 1, 2))
-        loop = layer._program.loop("numba", layer._program.variant([], False, False))
+        numbers = layer._program.numbers(layer.params, layer.surrogate)
+        loop = layer._program.loop("numba", layer._program.variant(numbers, False, False))
         for backward in (False, True):
             for dtype in (torch.float32, torch.float64):
                 for flag in (False, True):
