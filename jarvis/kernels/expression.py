@@ -331,6 +331,7 @@ _DECIDES = (
     "data-dependent",
     "_local_scalar_dense",
     "value out of a trac",
+    "converted to Python scalars",
 )
 
 
