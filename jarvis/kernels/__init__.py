@@ -1,5 +1,6 @@
-"""Compiled time loops: numba on the CPU, Triton on CUDA.
+"""Compiled loops: numba on the CPU, Triton on CUDA.
 
-They implement the equations of `jarvis.lif.lif_update` and are tested against it. Nothing here is
-imported or compiled before the first layer runs.
+The time loops of neurons are generated from their steps (`expression`, `plan`, `emit`, `program`)
+and run by `time_loop`; event-driven loops, first spikes and convolutions are written by hand. No
+neuron is imported here, and nothing is compiled before the first layer runs.
 """

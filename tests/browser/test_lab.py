@@ -271,7 +271,7 @@ def test_a_refused_setting_is_said_in_the_page_and_goes_away(explorers, driver, 
     assert explorer.message == ""
     explorer.drag("tau (ms)", 0.0, 1)
     wait(lambda: explorer.message, "a word on tau", 20)
-    assert "Error: tau=-10.0 must be positive" in explorer.message
+    assert "Error: tau=-10.0 ms must be positive" in explorer.message
     assert "The figure shows the last good setting" in explorer.message
     assert explorer.png() == before
     assert explorer.watched("wrong") == []
