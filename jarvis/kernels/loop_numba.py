@@ -36,7 +36,7 @@ _TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64
 
 def _compiled(loop: Loop, backward: bool, dtype: torch.dtype, flag: bool) -> Callable:
     """The machine code of one of the loops; `flag`: whether to keep, or to write gradients."""
-    made = loop.__dict__.setdefault("machine", {})
+    made = loop.machine
     which = (backward, dtype, flag)
     if which not in made:
         real, numba_type = _TYPES[dtype]

@@ -15,7 +15,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -76,6 +76,7 @@ class Loop:
     layout: Layout
     values: tuple[str, ...]  #: the numbers that the step reads, by path
     variant: Variant
+    machine: dict[tuple, Callable] = field(default_factory=dict)  #: what a backend has compiled
 
     @cached_property
     def learned(self) -> tuple[int, ...]:
