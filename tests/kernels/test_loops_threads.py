@@ -7,12 +7,10 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset
 
 from jarvis import LIFLayer
 from jarvis.kernels import cpu
@@ -140,37 +138,62 @@ def test_two_python_threads_at_once(threads):
     assert not wrong
 
 
-class _ThroughALayer(Dataset):
-    """Its samples are gradients that a layer made in the worker, on two threads of the kernels'.
+LOADER = """
+    import sys, torch
+    from unittest import mock
+    from torch.utils.data import DataLoader, Dataset
+    from jarvis import LIFLayer
+    from jarvis.kernels import cpu
 
-    Torch itself stays on the worker's one thread: its own OpenMP hangs in a forked child.
-    """
+    class ThroughALayer(Dataset):
+        # Its samples are spikes and gradients that a layer made in the worker, on two threads of
+        # the kernels. Torch itself stays on the worker's one thread: its own OpenMP hangs in a
+        # forked child.
+        def __len__(self):
+            return 2
 
-    def __len__(self) -> int:
-        return 2
+        def __getitem__(self, index):
+            x = 0.3 * torch.rand(12, 1, LANES, generator=torch.Generator().manual_seed(index))
+            x.requires_grad_()
+            with mock.patch.object(torch, "get_num_threads", return_value=2):
+                spikes, _ = LIFLayer(backend="numba")(x)
+                spikes.square().sum().backward()
+            assert cpu._pool is not None
+            return torch.cat([spikes.detach(), x.grad])[:, 0, -50:]
 
-    def __getitem__(self, index: int) -> torch.Tensor:
-        with mock.patch.object(torch, "get_num_threads", return_value=2):
-            spikes, gradient = train(large(index))
+    if __name__ == "__main__":
+        method = sys.argv[1]
+        torch.set_num_threads(2)
+        data = ThroughALayer()
+        wanted = [data[0], data[1]]  # the pool runs now, with a thread that a fork will not copy
+        assert wanted[0][:12].any() and wanted[0][12:].any()
         assert cpu._pool is not None
-        return torch.cat([spikes, gradient])[:, 0, -50:]
+        loader = DataLoader(data, batch_size=None, num_workers=2, multiprocessing_context=method)
+        for _ in range(2 if method == "fork" else 1):
+            found = list(loader)
+            assert all(torch.equal(p, q) for p, q in zip(found, wanted, strict=True))
+        assert torch.equal(data[0], wanted[0])  # and the parent goes on
+        print("the same")
+"""
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # Python 3.12 warns of it
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_data_loader_workers(method, threads):
+def test_data_loader_workers(method, tmp_path):
+    """In a process of its own: once autograd has started threads, as an earlier test may have
+    made it do, torch refuses every backward pass in a forked child."""
     if method not in torch.multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} here")
-    threads(2)
-    data = _ThroughALayer()
-    wanted = [data[0], data[1]]  # the pool is running now, with a thread that a fork will not copy
-    assert cpu._pool is not None
-    loader = DataLoader(data, batch_size=None, num_workers=2, multiprocessing_context=method)
-    for _ in range(2 if method == "fork" else 1):
-        found = list(loader)
-        assert all(torch.equal(p, q) for p, q in zip(found, wanted, strict=True))
-    assert torch.equal(data[0], wanted[0])  # and the parent goes on
+    script = tmp_path / "loader.py"
+    script.write_text(textwrap.dedent(LOADER).replace("LANES", str(LANES)))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", script, method],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stdout) == (0, "the same\n"), done.stderr
 
 
 # -- compilation, in processes of their own -------------------------------------------------------
