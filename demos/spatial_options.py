@@ -35,10 +35,12 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     """All options of ``demos/train_spatial.py``; the first line of `doc` describes the program."""
     parser = Parser(description=doc.splitlines()[0])
     whole, above, least = cli.positive_int, cli.positive_float, cli.not_negative_float
+    share = cli.share
 
     add = parser.add_argument_group("network").add_argument
     add(
         "--net",
+        type=cli.net,
         default="inf",
         help="where delays come from: 0 (none), inf (a free one for each synapse), a number D "
         "(distances of positions in D dimensions), DeEPS (each stretched by up to 1 + EPS) or "
@@ -127,8 +129,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     add(
         "--integrator",
         choices=("exact", "euler"),
-        default="exact",
-        help="how a step of LIF is taken; euler is the paper's",
+        help="how a time step is taken (exact for LIF; euler, as in the paper, for --adex)",
     )
     add(
         "--adex",
@@ -137,14 +138,14 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     )
     add(
         "--adex_a",
-        type=float,
+        type=cli.finite_float,
         default=0.01,
         metavar="A",
         help="how strongly the potential drives the adaptation, 1/ms^2",
     )
     add(
         "--adex_b",
-        type=float,
+        type=cli.finite_float,
         default=0.02,
         metavar="B",
         help="rise of the adaptation at a spike, 1/ms",
@@ -165,7 +166,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     )
     add(
         "--iadapt0",
-        type=float,
+        type=cli.finite_float,
         default=0.1,
         metavar="W",
         help="adaptation at the beginning of a word, 1/ms",
@@ -187,10 +188,15 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         default=1.0,
         help="the read-out's weights move so many times as far as others",
     )
-    add("--warmup", type=int, default=500, help="steps in which the learning rate rises")
+    add(
+        "--warmup",
+        type=cli.not_negative_int,
+        default=500,
+        help="steps in which the learning rate rises",
+    )
     add(
         "--decay_steps",
-        type=int,
+        type=cli.not_negative_int,
         default=10_000,
         help="steps until half a cosine has brought it down to a tenth; 0: the run's end",
     )
@@ -256,14 +262,14 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     )
     add(
         "--dropout",
-        type=least,
+        type=share,
         default=0.0,
         metavar="P",
         help="chance that the read-out does not hear a neuron of a word",
     )
     add(
         "--smoothing",
-        type=least,
+        type=share,
         default=0.0,
         metavar="P",
         help="share of a label's probability that goes to all classes alike",
@@ -315,7 +321,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     )
     add(
         "--shift_channels",
-        type=int,
+        type=cli.not_negative_int,
         default=0,
         metavar="N",
         help="move each training word by up to N channels up or down, anew each time",
@@ -383,7 +389,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     add = parser.add_argument_group("run").add_argument
     add(
         "--seed",
-        type=int,
+        type=cli.seed,
         default=0,
         help="of the network, the order of words and what changes them",
     )
@@ -395,6 +401,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     )
     add(
         "--output",
+        type=cli.path,
         metavar="DIR",
         default=None,
         help="folder of the run; by default one in ./runs, named by its options",
@@ -404,11 +411,17 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         action="store_true",
         help="put that folder below the system's folder for temporary files",
     )
-    add("--tag", default="default", help="a word for the names of runs that belong together")
+    add(
+        "--tag",
+        type=cli.file_name,
+        default="default",
+        help="a word for the names of runs that belong together",
+    )
     add("--force", action="store_true", help="overwrite a run that is in the folder already")
     add("--reload", action="store_true", help="resume the run in the folder, bit for bit")
     add(
         "--resume",
+        type=cli.path,
         metavar="PATH",
         default=None,
         help="go on from a checkpoint, or from the folder of a run",
@@ -418,7 +431,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         action="store_true",
         help="draw the layout after each epoch (layout.png) and a film (layout.gif)",
     )
-    add("--plot", metavar="PNG", default=None, help="write a figure of the run there")
+    cli.add_plot(parser, "write a figure of the run there")
     add("--debug", action="store_true", help="on an error that is a defect, start the debugger")
     return parser
 
@@ -443,10 +456,6 @@ def check(args: argparse.Namespace) -> None:
         raise cli.UsageError(f"--average {args.average:g}: a share below 1")
     if args.average and args.sparse < 1:
         raise cli.UsageError("--average and --sparse: pruning does not work with a running average")
-    if args.dropout >= 1 or args.smoothing >= 1:
-        raise cli.UsageError("--dropout and --smoothing are shares below 1")
-    if args.warmup < 0 or args.decay_steps < 0:
-        raise cli.UsageError("--warmup and --decay_steps count steps: 0 or more")
     if args.reload and (args.resume or args.force):
         raise cli.UsageError(
             "--reload goes on with the run in its folder: not with --resume/--force"
@@ -470,7 +479,7 @@ def run_folder(args: argparse.Namespace) -> Path:
     if args.output is not None:
         return Path(args.output)
     text = json.dumps(identity(args), sort_keys=True)
-    short = hashlib.sha256(text.encode()).hexdigest()[:8]
+    short = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]
     name = f"spatial_{args.tag}_net{args.net}_h{args.nhidden}_s{args.seed}_{short}"
     return (Path(tempfile.gettempdir()) if args.tmp else Path()) / "runs" / name
 

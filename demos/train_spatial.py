@@ -19,6 +19,7 @@ from jarvis.adex import NormalisedAdExParams
 from jarvis.datasets import Augmentation, SpokenDigits, held_out
 from jarvis.networks import count_parameters
 from jarvis.spatial import (
+    EventAdEx,
     EventNeuron,
     RateTarget,
     SpatialRun,
@@ -37,6 +38,7 @@ from jarvis.training import Pruner, distributed, warmup_cosine
 from spatial_options import check, command, identity, make_parser, run_folder
 
 SYNAPSES = ("w_in", "w_rec")
+MOST_STEPS = 1_000_000  # of a word
 WARMUP_WORDS = 64  # that the first firing rate is set on
 
 
@@ -71,13 +73,15 @@ def load(args) -> tuple[SpokenDigits, SpokenDigits | None, SpokenDigits | None]:
 def make_network(args, train: SpokenDigits) -> SpatialNetwork:
     neuron: EventNeuron
     rate = args.start_rate or 20.0
+    integrator = args.integrator or ("euler" if args.adex else "exact")
     if args.adex:
-        neuron = NormalisedAdExParams(
+        kind = EventAdEx if integrator == "exact" else NormalisedAdExParams
+        neuron = kind(
             tau=args.tau, tau_syn=args.tau_syn, dt=args.dt, a=args.adex_a, b=args.adex_b,
             tau_w=args.adex_tau, delta_t=args.adex_dt, w0=args.iadapt0,
         )  # fmt: skip
     else:
-        neuron = EventLIF(args.tau, args.tau_syn, args.dt, integrator=args.integrator)
+        neuron = EventLIF(args.tau, args.tau_syn, args.dt, integrator=integrator)
     network = SpatialNetwork(
         train.shape[0],
         args.nhidden,
@@ -126,18 +130,40 @@ def main(args) -> None:
         sys.excepthook = debug
     device = cli.device(args)
     distributed.start(device)
-    train, val, test = load(args)
+    check_memory(args, device)
+    with cli.usage():
+        train, val, test = load(args)
     folder = run_folder(args)
     resume = folder if args.reload else args.resume
-    used = folder / "checkpoint_latest.pt"
-    if resume is None and used.exists() and not args.force:
+    with cli.output_folder(folder, resume, args.force, "--reload goes on with it"):
+        _train(args, device, (train, val, test), folder, resume)
+
+
+def check_memory(args, device: torch.device) -> None:
+    """Refuse sizes that do not fit into the memory."""
+    steps = (args.duration or 600.0) / args.dt
+    neurons, words = args.nhidden, max(min(args.batch_size, 2000), 128)  # 128 in an evaluation
+    synapses = neurons * (700 + neurons + 20 * args.time_bins)
+    cli.check_memory(
+        4 * max(6 * synapses, words * neurons * args.time_bins, words * neurons * steps / 50),
+        device,
+        f"--nhidden {neurons}",
+        f"--time_bins {args.time_bins}",
+        f"--dt {args.dt:g}",
+    )
+    if steps > MOST_STEPS:
         raise cli.UsageError(
-            f"{folder} holds a run: --reload goes on with it, --force overwrites it"
+            f"--dt {args.dt:g} ms: a word of {args.duration or 600.0:g} ms has more than a "
+            "million steps"
         )
+
+
+def _train(args, device: torch.device, parts: tuple, folder: Path, resume) -> None:
+    train, val, test = parts
     for words in (train, val, test):
         if words is not None:
             print(repr(words))
-    try:
+    with cli.usage():
         network = make_network(args, train).to(device)
         augmentation = Augmentation(
             args.shift_channels,
@@ -155,8 +181,6 @@ def main(args) -> None:
             readout_scale=args.readoutgradscale, weight_decay=args.weight_decay,
             clipping=args.clip,
         )  # fmt: skip
-    except ValueError as error:
-        raise cli.UsageError(str(error)) from None
     pruner = None
     if args.sparse < 1:
         pruner = Pruner(network, SYNAPSES, optimizer, recurrent=("w_rec",))

@@ -5,13 +5,14 @@ import torch
 
 from jarvis.adex.normalised import NormalisedAdExParams
 from jarvis.encoding.events import Events
-from jarvis.spatial.event_driven import EventLIF
+from jarvis.spatial.event_neurons import EventAdEx, EventLIF
 
 NEURONS = {
     "lif": EventLIF(dt=0.5),
     "euler": EventLIF(dt=0.5, integrator="euler"),
     "equal": EventLIF(tau=4.0, tau_syn=4.0, dt=0.25),
-    "adex": NormalisedAdExParams(dt=0.2),
+    "adex": EventAdEx(dt=0.2),
+    "euler adex": NormalisedAdExParams(dt=0.2),
 }
 
 

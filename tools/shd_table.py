@@ -19,16 +19,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from jarvis import EventLIF, SpatialNetwork, datasets
-from jarvis.support.files import atomic_path, write_json
+from jarvis.support.files import FolderInUseError, atomic_path, locked, write_json
+from jarvis.training import load_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "demos"))
+import cli  # noqa: E402
 from spatial_options import make_parser  # noqa: E402
 
 sys.path.pop(0)
@@ -65,8 +68,8 @@ SLOW = "--tau 20 --tau_syn 10"
 RECIPE = f"{START} {MORE} {SLOW} --nepochs 12"
 PLAIN = "--possigma 50 --shift_channels 20 --jitter_channels 0"
 ADEX = (
-    "--adex --damping 1e-4 --average 0.995 --lr 5e-4 --readoutgradscale 20 --delaygradscale 20 "
-    "--shift_channels 20"
+    "--adex --integrator euler --damping 1e-4 --average 0.995 --lr 5e-4 --readoutgradscale 20 "
+    "--delaygradscale 20 --shift_channels 20"
 )
 KINDS = {
     "net_0": Kind("no delays", "--net 0", 69.1),
@@ -211,7 +214,7 @@ def make(name: str, seed: int) -> None:
 
 def keep_layout(folder: Path, metrics: dict) -> None:
     """Save the positions of a run's neurons in some frames of the film, in ms."""
-    kept = torch.load(folder / "checkpoint_latest.pt", weights_only=True)["kept"]["frames"]
+    kept = load_checkpoint(folder)["kept"]["frames"]
     last = kept[-1]["steps"]
     frames = [min(kept, key=lambda f: abs(f["steps"] - share * last)) for share in FRAMES]
     positions = [[[round(x, 1) for x in row] for row in p.tolist()] for f in frames
@@ -260,7 +263,7 @@ def vote(name: str) -> None:
     shares, parameters = torch.zeros(len(words), words.n_classes), 0
     seeds = [run["seed"] for run in (read(name) or {"runs": []})["runs"]]
     for seed in seeds:
-        kept = torch.load(RUNS / f"{name}_{seed}" / "checkpoint_latest.pt", weights_only=True)
+        kept = load_checkpoint(RUNS / f"{name}_{seed}")
         options = f"{RECIPE} {KINDS[name].options} --final --seed {seed}"
         args = make_parser().parse_args(options.split())
         neuron = EventLIF(args.tau, args.tau_syn, args.dt)
@@ -355,7 +358,8 @@ def write_page() -> None:
     before, rest = text.split("<!-- shd -->")
     _, after = rest.split("<!-- end of shd -->")
     text = f"{before}<!-- shd -->\n{tables()}\n<!-- end of shd -->{after}"
-    PAGE.write_text(text, encoding="utf-8")
+    with atomic_path(PAGE) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
@@ -367,12 +371,22 @@ def main() -> None:
         default="table",
     )
     parser.add_argument("names", nargs="*", help="names of kinds or steps; by default all")
-    parser.add_argument("--seeds", type=int, default=1, help="number of seeds, from 0")
+    parser.add_argument("--seeds", type=cli.positive_int, default=1, help="number of seeds, from 0")
     args = parser.parse_args()
     known = {"run": KINDS, "steps": STEPS, "vote": KINDS}.get(args.what, ())
     for name in args.names:
         if name not in known:
             parser.error(f"{args.what} {name}: not one of {', '.join(known) or 'none'}")
+    try:
+        with locked(RESULTS) if args.what in ("run", "steps", "vote") else nullcontext():
+            make_missing(args)
+    except FolderInUseError as error:
+        parser.error(error.strerror)
+    print(tables())
+
+
+def make_missing(args: argparse.Namespace) -> None:
+    """Do what the command line asks for, before the tables are printed."""
     if args.what == "run":
         for seed in range(args.seeds):
             for name in args.names or KINDS:
@@ -387,7 +401,6 @@ def main() -> None:
     if args.what == "steps":
         for name in args.names or STEPS:
             make_step(name)
-    print(tables())
 
 
 if __name__ == "__main__":

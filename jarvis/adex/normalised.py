@@ -100,6 +100,10 @@ class NormalisedAdExParams(Parameters):
                 f"to ever larger swings, {growth:.3g} times as large at each step; take dt below "
                 f"{low:.2g} ms"
             )
+        self.warn_of_a_large_step()
+
+    def warn_of_a_large_step(self) -> None:
+        """Warn of a dt at which Euler steps are far from the equations."""
         large = []
         upstroke = smallest(self.upstroke)
         if self.dt > upstroke:
@@ -118,7 +122,7 @@ class NormalisedAdExParams(Parameters):
             large.append(f"an arriving spike counts {gain:.2g} times (tau_syn={tau_syn:g} ms)")
         if large:
             what = "; ".join(large)
-            warnings.warn(f"dt={self.dt:g} ms is large: {what}", UserWarning, stacklevel=3)
+            warnings.warn(f"dt={self.dt:g} ms is large: {what}", UserWarning, stacklevel=4)
 
     def _growth(self, dt: float) -> float:
         """Factor by which a step amplifies oscillations of v and w around rest, where above 1.

@@ -10,9 +10,8 @@ one: two processes that start together could assign one number to two different 
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +23,8 @@ from numba.core import event
 logger = logging.getLogger("jarvis.kernels")
 
 _SUBNORMAL = np.uint32(71362).view(np.float32)  # 1e-40, created without arithmetic
+
+_ONE = np.float32(1.0)
 
 _MIN_WORK = 1 << 17  #: lane-steps worth waking a thread for: about 0.1 ms
 
@@ -81,17 +82,10 @@ def over_lanes(kernel: Callable[[int, int], None], lanes: int, steps: int, block
     numbers (below 1e-38 in float32) are flushed to 0 meanwhile: state variables that decay without
     input become subnormal, and arithmetic with such numbers is about fifty times slower.
     """
-    with _flushing_subnormals():
-        _deal(kernel, lanes, steps, block)
-
-
-@contextmanager
-def _flushing_subnormals() -> Iterator[None]:
-    """Flush subnormal inputs and results to 0 in this thread; restore the mode on exit."""
-    before = (_SUBNORMAL * np.float32(1.0)) == 0.0  # torch can set the mode, but not query it
+    before = (_SUBNORMAL * _ONE) == 0.0  # torch can set the mode, but not query it
     torch.set_flush_denormal(True)
     try:
-        yield
+        _deal(kernel, lanes, steps, block)
     finally:
         torch.set_flush_denormal(bool(before))
 

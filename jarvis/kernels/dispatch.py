@@ -17,6 +17,10 @@ from jarvis.support.checks import check_choice
 
 BACKENDS = ("auto", "eager", "numba", "triton")
 
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+_OF_DEVICE = {"cpu": "numba", "cuda": "triton"}
+
 logger = logging.getLogger("jarvis.kernels")
 
 
@@ -60,7 +64,7 @@ def choose(
     assert x is not None
     if backend == "eager" or x.numel() == 0:  # nothing to compute: the step returns immediately
         return None
-    wanted = {"cpu": "numba", "cuda": "triton"}.get(x.device.type) if backend == "auto" else backend
+    wanted = _OF_DEVICE.get(x.device.type) if backend == "auto" else backend
     if wanted is None:
         return None
     loops = _load(family, wanted)
@@ -87,9 +91,9 @@ def _unusual(tensors: tuple[Tensor | None, ...], has_weight: bool) -> str | None
     for tensor in tensors:
         if tensor is None:
             continue
-        if type(tensor) not in (Tensor, torch.nn.Parameter) or is_wrapped(tensor):
+        if type(tensor) not in _PLAIN or is_wrapped(tensor):
             return f"an input is a {type(tensor).__name__} of a subclass or a function transform"
-        if tensor.dtype != x.dtype or tensor.device != x.device:
+        if tensor is not x and (tensor.dtype != x.dtype or tensor.device != x.device):
             return (
                 f"input, state and weight differ in dtype or device ({x.dtype} on {x.device}, "
                 f"{tensor.dtype} on {tensor.device})"

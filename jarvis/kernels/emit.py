@@ -75,8 +75,9 @@ class Emitter(ABC):
     def function(self, parts: Function) -> list[str]:
         """The lines of one function."""
 
+    @staticmethod
     @abstractmethod
-    def expression(self, node: Node, use: Callable[[Node], str], double: bool) -> str:
+    def expression(node: Node, use: Callable[[Node], str], double: bool) -> str:
         """The expression of a node; `use` writes an argument."""
 
     @abstractmethod

@@ -70,7 +70,8 @@ class NumbaEmitter(Emitter):
             *indent(16, parts.loop),
         ]
 
-    def expression(self, node: Node, use: Callable[[Node], str], double: bool) -> str:
+    @staticmethod
+    def expression(node: Node, use: Callable[[Node], str], double: bool) -> str:
         args = [use(a) for a in node.args]
         op = node.op
         if op in _BINARY:

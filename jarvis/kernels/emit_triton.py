@@ -72,7 +72,8 @@ class TritonEmitter(Emitter):
             *indent(4, (_store(name, name, "lane") for name in parts.changing)),
         ]
 
-    def expression(self, node: Node, use: Callable[[Node], str], double: bool) -> str:
+    @staticmethod
+    def expression(node: Node, use: Callable[[Node], str], double: bool) -> str:
         args = [use(a) for a in node.args]
         if node.op in _BINARY:
             return f"{args[0]} {_BINARY[node.op]} {args[1]}"

@@ -12,20 +12,24 @@ the delay stay in registers, and consecutive spikes go to different steps. In te
 often go to the same step, and the processor then waits for the sum that it has just written: that
 order takes three times as long.
 
-Arrays are flat. `values` holds the numbers of `event_numba._values`, in the type of the weights.
+The loops know nothing of the neuron: `event_program` copies them behind the functions of
+`event_parts` that it generates. Arrays are flat. `values` are the numbers of the neuron, and
+`constants` those of `event_numba._constants`, in the type of the weights.
 """
 
-import math
 from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import torch
-from numba import njit, types
+from numba import types
 
 from jarvis.kernels.cpu import compiled
+from jarvis.kernels.event_parts import advance, guess, slope, transposed, unpack, within
+from jarvis.kernels.event_program import EventProgram
 from jarvis.kernels.event_spec import DAMPED, FLAT, NEWTON
-from jarvis.kernels.exponential import VERSION, fast_exp
+from jarvis.kernels.exponential import VERSION
+from jarvis.kernels.functions import inline
 
 GROUP = 8  #: neurons whose lines are transposed into rows at a time
 
@@ -53,42 +57,73 @@ def channel_loop() -> Callable:
     return loop
 
 
-@njit
-def _crossing(v, h, drive, up, exact, dt, threshold, tau_mem, tau_syn):
-    """`event_driven._crossing` for one neuron."""
-    mean = (h - v) / dt
-    rate = 1 / tau_syn - 1 / tau_mem
-    x = (threshold - v) / mean
-    decay = gain = slope = x
-    for i in range(NEWTON + 1):
-        decay = math.exp(-x / tau_mem)
-        if exact:
-            decay_syn = math.exp(-x / tau_syn)
-            gain = decay_syn * (math.expm1(rate * x) / rate if rate != 0 else x)
-            slope = drive * decay_syn - (decay * v + gain * drive) / tau_mem
+TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
+
+_kernels: dict[tuple, Callable] = {}
+
+
+def kernel(
+    program: EventProgram, backward: bool, dtype: torch.dtype, adapts: bool, flag: bool
+) -> Callable:
+    """A loop of a generated module, compiled. `flag`: keep forward, damped backward."""
+    options = (program.key, backward, dtype, adapts, flag)
+    if options not in _kernels:
+        numpy_type, real = TYPES[dtype]
+        # Unsigned for indices: no check whether they count from the end.
+        reals, wide = types.Array(real, 1, "C"), types.Array(types.uint32, 1, "C")
+        whole, sizes = types.Array(types.int32, 1, "C"), types.Array(types.int64, 1, "C")
+        if backward:
+            arguments = [wide, wide, wide, reals, wide, reals, reals]
+            arguments += [whole, whole, *[reals] * 14, sizes]
+            result = types.void
         else:
-            gain = x
-            slope = drive - decay * v / tau_mem
-        slope = max(slope, FLAT * mean)
-        if i < NEWTON:
-            x = x - (decay * v + gain * drive - threshold) / slope
-            x = min(max(x, 0 * x), dt)
-    return -(decay + x * up) / slope, -gain / slope
+            arguments = [wide, wide, reals, wide, reals, wide, reals, reals]
+            arguments += [whole, whole, *[reals] * 8, sizes]
+            result = types.int64
+        make = program.names["backward_loop" if backward else "forward_loop"]
+        name = f"event_{make.__name__}_{program.key}_{numpy_type.__name__}_{flag:d}_{VERSION}"
+        loop = make(adapts, program.remembers, flag, numpy_type)
+        _kernels[options] = compiled(loop, result(*arguments), name)
+    return _kernels[options]
 
 
-def forward_loop(adex: bool, exact: bool, keep: bool, dtype: type) -> Callable:
-    zero = dtype(0)
+@cache
+def sort_by_channel() -> Callable:
+    """`channel_loop`, compiled."""
+    wide, size = types.Array(types.uint32, 1, "C"), types.int64
+    arguments = [wide, wide, types.Array(size, 1, "C"), size, size, size, wide, wide]
+    return compiled(channel_loop(), types.void(*arguments), "event_channel_loop")
+
+
+# -- copied behind the generated functions
+
+
+@inline
+def crossing(u, v, i, w, dt, flat):
+    """The derivatives of a spike time with respect to the state: `event_driven._crossing`."""
+    zero = dt - dt
+    mean = (within(u, dt, v, i, w)[0] - within(u, zero, v, i, w)[0]) / dt
+    x = min(max(guess(u, v, i, w), zero), dt)
+    for _ in range(NEWTON):
+        level, rise, by_v, by_i, by_w = within(u, x, v, i, w)
+        x = min(max(x - level / max(rise, flat * mean), zero), dt)
+    level, rise, by_v, by_i, by_w = within(u, x, v, i, w)
+    rise = max(rise, flat * mean)
+    return -by_v / rise, -by_i / rise, -by_w / rise
+
+
+def forward_loop(adapts: bool, remembers: bool, keep: bool, dtype: type) -> Callable:
+    zero, flat = dtype(0), dtype(FLAT)
+    kinds = (3 if remembers else 1) if keep else 0  # rows of the history in a step
 
     def loop(
-        in_steps, starts, w_in, d_in, w_rec, d_rec, values, falling,
-        steps, units, by_v, by_i, after, history, line, drive, state, sizes,
+        in_steps, starts, w_in, d_in, w_rec, d_rec, values, constants,
+        steps, units, by_v, by_i, by_w, after, history, line, drive, state, sizes,
     ):  # fmt: skip
         n_steps, width, n_in, length = sizes[0], sizes[1], sizes[2], sizes[3]
         heard_by = sizes[4]  # number of targets of a recurrent spike: all neurons, or none
-        dt, decay, decay_syn, gain = values[0], values[1], values[2], values[3]
-        threshold, tau_mem, tau_syn = values[4], values[12], values[13]
-        decay_w, growth, jump = values[5], values[6], values[7]
-        delta_t, v_t, w0 = values[8], values[9], values[10]
+        u = unpack(values)
+        dt, threshold, w0, jump = constants[0], constants[1], constants[2], constants[3]
         drive[:] = zero
         for first in range(0, width, GROUP):
             group = min(GROUP, width - first)
@@ -105,39 +140,42 @@ def forward_loop(adex: bool, exact: bool, keep: bool, dtype: type) -> Callable:
                 for g in range(group):
                     into[g] = line[g * length + k]
 
-        v, current, adaptation = state[:width], state[width:][:width], state[2 * width :][:width]
+        v, potential = state[:width], state[width:][:width]
+        current, next_current = state[2 * width :][:width], state[3 * width :][:width]
+        adaptation, next_adaptation = state[4 * width :][:width], state[5 * width :][:width]
         v[:] = zero
         current[:] = zero
         adaptation[:] = w0
         n = 0
         for k in range(n_steps):
-            h = history[k * width if keep else 0 :][:width]
+            kept = history[k * kinds * width :][: kinds * width]
+            h = kept[:width] if keep else potential
+            if keep and remembers:
+                kept[width:][:width] = current
+                kept[2 * width :] = adaptation
             over = 0
             for i in range(width):
-                p = decay * v[i] + gain * current[i]
-                if adex:
-                    p += dt * (delta_t * fast_exp((v[i] - v_t) / delta_t) - adaptation[i])
-                    adaptation[i] = decay_w * adaptation[i] + growth * v[i]
-                current[i] *= decay_syn
+                if adapts:
+                    p, next_current[i], next_adaptation[i] = advance(
+                        u, v[i], current[i], adaptation[i]
+                    )
+                else:
+                    p, next_current[i], _ = advance(u, v[i], current[i], zero)
                 h[i] = p
                 over += p >= threshold
             if over:
                 for j in range(width):
                     if h[j] >= threshold:
-                        slope = current[j] + falling
-                        if adex:
-                            slope -= adaptation[j] + jump
-                            adaptation[j] += jump
+                        w_before, w_after = zero, zero
+                        if adapts:
+                            next_adaptation[j] += jump
+                            w_before, w_after = adaptation[j], next_adaptation[j]
+                        by_v[n], by_i[n], by_w[n] = crossing(
+                            u, v[j], current[j], w_before, dt, flat
+                        )
                         steps[n] = k
                         units[n] = j
-                        up = zero
-                        if adex:
-                            up = math.exp((v[j] - v_t) / delta_t)
-                        pull = (h[j] - decay * v[j]) / gain  # the drive of v in this step
-                        by_v[n], by_i[n] = _crossing(
-                            v[j], h[j], pull, up, exact, dt, threshold, tau_mem, tau_syn
-                        )
-                        after[n] = slope
+                        after[n] = slope(u, zero, next_current[j], w_after)
                         n += 1
                         w, d = w_rec[j * heard_by :][:heard_by], d_rec[j * heard_by :][:heard_by]
                         here = drive[k * width :]
@@ -146,25 +184,28 @@ def forward_loop(adex: bool, exact: bool, keep: bool, dtype: type) -> Callable:
             arriving = drive[k * width :][:width]
             for i in range(width):
                 v[i] = h[i] if h[i] < threshold else zero
-                current[i] += arriving[i]
+                next_current[i] += arriving[i]
+            current, next_current = next_current, current
+            adaptation, next_adaptation = next_adaptation, adaptation
         return n
 
     return loop
 
 
-def backward_loop(adex: bool, exact: bool, damped: bool, dtype: type) -> Callable:
+def backward_loop(adapts: bool, remembers: bool, damped: bool, dtype: type) -> Callable:
     zero, one = dtype(0), dtype(1)
+    kinds = 3 if remembers else 1  # rows of the history in a step
 
     def loop(
-        in_steps, starts, d_in, w_rec, d_rec, values, drift, surrogate, damping,
-        steps, units, by_v, by_i, after, history, g_counts, g_times,
+        in_steps, starts, d_in, w_rec, d_rec, values, constants,
+        steps, units, by_v, by_i, by_w, after, history, g_counts, g_times,
         g_w_in, g_d_in, g_w_rec, g_d_rec, line, found, state, sizes,
     ):  # fmt: skip
         n_steps, width, n_in, length = sizes[0], sizes[1], sizes[2], sizes[3]
         heard_by, time_bins = sizes[4], sizes[5]  # targets of a recurrent spike: all, or none
-        dt, decay, decay_syn, gain = values[0], values[1], values[2], values[3]
-        threshold, per_syn = values[4], values[11]
-        decay_w, growth, delta_t, v_t = values[5], values[6], values[8], values[9]
+        u = unpack(values)
+        dt, threshold, per_syn, drift = constants[0], constants[1], constants[4], constants[5]
+        surrogate, damping = constants[6], constants[7]
         lam_v, lam_i, lam_a = state[:width], state[width:][:width], state[2 * width :][:width]
         owed = state[3 * width :][:width]  # gradient of a spike's time, for its step
         state[:] = zero
@@ -187,30 +228,33 @@ def backward_loop(adex: bool, exact: bool, damped: bool, dtype: type) -> Callabl
                     pull = here[at + width]
                     gd[i] += pull
                     g += w[i] * pull
-                if adex:
+                if adapts:
                     g += drift * lam_a[j]
                 owed[j] = g - after[s] * lam_v[j]
                 lam_v[j] = zero  # the reset discards h
                 s -= 1
-            h = history[k * width :][:width]
-            last = history[max(k - 1, 0) * width :][:width]
+            h = history[k * kinds * width :][: kinds * width]
+            i_before, w_before = h, h  # not read, unless the neuron remembers them
+            if remembers:
+                i_before, w_before = h[width:][:width], h[2 * width :]
+            last = history[max(k - 1, 0) * kinds * width :][:width]
             g_count = g_counts[(k * time_bins // n_steps) * width :][:width]
             for i in range(width):
                 away = one + surrogate * abs(h[i] - threshold)
                 p = lam_v[i] + g_count[i] * dt / (away * away)
-                q = decay * p
-                if adex:
-                    v = last[i] if k > 0 and last[i] < threshold else zero
-                    q += dt * fast_exp((v - v_t) / delta_t) * p + growth * lam_a[i]
-                    lam_a[i] = decay_w * lam_a[i] - dt * p
-                lam_i[i] = decay_syn * lam_i[i] + gain * p
-                lam_v[i] = q
+                v = last[i] if k > 0 and last[i] < threshold else zero
+                if adapts:
+                    lam_v[i], lam_i[i], lam_a[i] = transposed(
+                        u, v, i_before[i], w_before[i], p, lam_i[i], lam_a[i]
+                    )
+                else:
+                    lam_v[i], lam_i[i], _ = transposed(u, v, zero, zero, p, lam_i[i], zero)
             for q in range(s + 1, last_s + 1):
                 j = units[q]
                 lam_v[j] += by_v[q] * owed[j]
                 lam_i[j] += by_i[q] * owed[j]
-                if adex:
-                    lam_a[j] -= by_i[q] * owed[j]
+                if adapts:
+                    lam_a[j] += by_w[q] * owed[j]
             last_s = s
             if damped and k % DAMPED == 0:
                 for i in range(3 * width):
@@ -240,34 +284,3 @@ def backward_loop(adex: bool, exact: bool, damped: bool, dtype: type) -> Callabl
                     gd[c] += by_time
 
     return loop
-
-
-TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
-
-
-@cache
-def kernel(make: Callable, dtype: torch.dtype, adex: bool, exact: bool, flag: bool) -> Callable:
-    """The loop of `make` for these options, compiled; `flag` is the last one."""
-    numpy_type, real = TYPES[dtype]
-    # Unsigned for indices: no check whether they count from the end.
-    reals, wide = types.Array(real, 1, "C"), types.Array(types.uint32, 1, "C")
-    whole, sizes = types.Array(types.int32, 1, "C"), types.Array(types.int64, 1, "C")
-    if make is forward_loop:
-        arguments = [wide, wide, reals, wide, reals, wide, reals, real]
-        arguments += [whole, whole, *[reals] * 7, sizes]
-        result = types.int64
-    else:
-        arguments = [wide, wide, wide, reals, wide, reals, real, real, real]
-        arguments += [whole, whole, *[reals] * 13, sizes]
-        result = types.void
-    options = f"{adex:d}{exact:d}{flag:d}_{VERSION}_{DAMPED}_{FLAT}_{NEWTON}"
-    name = f"event_{make.__name__}_{numpy_type.__name__}_{options}"
-    return compiled(make(adex, exact, flag, numpy_type), result(*arguments), name)
-
-
-@cache
-def sort_by_channel() -> Callable:
-    """`channel_loop`, compiled."""
-    wide, size = types.Array(types.uint32, 1, "C"), types.int64
-    arguments = [wide, wide, types.Array(size, 1, "C"), size, size, size, wide, wide]
-    return compiled(channel_loop(), types.void(*arguments), "event_channel_loop")

@@ -10,26 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jarvis.kernels import event_loops
 from jarvis.kernels.cpu import over_lanes
-from jarvis.kernels.event_loops import (
-    GROUP,
-    TYPES,
-    backward_loop,
-    forward_loop,
-    kernel,
-    sort_by_channel,
-)
+from jarvis.kernels.event_loops import GROUP, TYPES, kernel, sort_by_channel
+from jarvis.kernels.event_program import EventProgram, program
 from jarvis.kernels.event_spec import EventSpec, Gradients, Inputs, Spikes, Synapses
 from jarvis.kernels.memory import empty, flat
 
 
-def _values(spec: EventSpec, dtype: type) -> np.ndarray:
-    return np.array(
-        [spec.dt, spec.decay, spec.decay_syn, spec.gain, spec.threshold,
-         spec.decay_w, spec.dt * spec.a, spec.b, spec.delta_t, spec.v_t, spec.w0, 1 / spec.tau_syn,
-         spec.tau_mem, spec.tau_syn],
-        dtype,
-    )  # fmt: skip
+def _constants(spec: EventSpec, dtype: type) -> np.ndarray:
+    """What the loops of a run need besides the numbers of the neuron."""
+    w0, jump, drift = (x[2] if spec.adapts else 0.0 for x in (spec.start, spec.jumps, spec.drifts))
+    constants = (spec.dt, spec.threshold, w0, jump, 1 / spec.tau_syn, drift, spec.surrogate)
+    return np.array([*constants, spec.damping], dtype)
 
 
 def _unsigned(x: Tensor) -> np.ndarray:
@@ -45,12 +38,14 @@ class _Problem(NamedTuple):
     d_in: np.ndarray  # post x pre: the synapses of a neuron are contiguous
     w_rec: np.ndarray
     d_rec: np.ndarray
-    values: np.ndarray
+    values: np.ndarray  # of the neuron
+    constants: np.ndarray
     sizes: np.ndarray
     rows: int  # number of steps plus the longest recurrent delay
 
 
-def _problem(spec: EventSpec, inputs: Inputs, synapses: Synapses) -> _Problem:
+def _problem(spec: EventSpec, neuron: EventProgram, inputs: Inputs, synapses: Synapses) -> _Problem:
+    dtype = TYPES[synapses.w_in.dtype][0]
     n_in, width = synapses.w_in.shape
     longest_in, longest = (int(d.max()) if d.numel() else 0 for d in synapses[1::2])
     length = spec.n_steps + longest_in
@@ -72,7 +67,8 @@ def _problem(spec: EventSpec, inputs: Inputs, synapses: Synapses) -> _Problem:
         _unsigned(synapses.d_in.t()),
         flat(synapses.w_rec),
         _unsigned(synapses.d_rec),
-        _values(spec, TYPES[synapses.w_in.dtype][0]),
+        np.array(neuron.numbers, dtype),
+        _constants(spec, dtype),
         sizes,
         spec.n_steps + longest,
     )
@@ -81,38 +77,38 @@ def _problem(spec: EventSpec, inputs: Inputs, synapses: Synapses) -> _Problem:
 def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> Spikes:
     """See `event_spec.EventLoops`."""
     dtype = synapses.w_in.dtype
-    run = kernel(forward_loop, dtype, spec.adex, spec.exact, keep)
-    p = _problem(spec, inputs, synapses)
+    neuron = program(spec.model, spec.params, "numba", event_loops.__name__)
+    run = kernel(neuron, False, dtype, spec.adapts, keep)
+    p = _problem(spec, neuron, inputs, synapses)
     n_steps, width, _, length = p.sizes.tolist()[:4]
     batch, real = len(p.offsets) - 1, p.values.dtype
     w_in = flat(synapses.w_in.t())
-    shape = torch.Size((batch, n_steps, width))
+    shape = torch.Size((batch, n_steps, 3 if neuron.remembers else 1, width))
     kept = empty(shape, dtype, torch.device("cpu")) if keep else None
-    history = kept.view(batch, -1).numpy() if kept is not None else None
-    falling = real.type(spec.falling)
+    history = np.empty((batch, 0), real) if kept is None else kept.view(batch, -1).numpy()
     found: list = [None] * batch
 
     def share(low: int, high: int) -> None:
         line, drive = np.empty(GROUP * length, real), np.empty(p.rows * width, real)
-        state, potential = np.empty(3 * width, real), np.empty(width, real)
+        state = np.empty(6 * width, real)
         # Long enough for all possible spikes; pages that are never written take no memory.
         steps, units = (np.empty(n_steps * width, np.int32) for _ in range(2))
-        slopes = [np.empty(n_steps * width, real) for _ in range(3)]
+        slopes = [np.empty(n_steps * width, real) for _ in range(4)]
         for b in range(low, high):
             events = slice(p.offsets[b], p.offsets[b + 1])
             n = run(
                 p.steps[events], p.starts[b], w_in, p.d_in, p.w_rec, p.d_rec, p.values,
-                falling, steps, units, *slopes,
-                potential if history is None else history[b], line, drive, state, p.sizes,
+                p.constants, steps, units, *slopes, history[b], line, drive, state, p.sizes,
             )  # fmt: skip
             found[b] = tuple(x[:n].copy() for x in (steps, units, *slopes))
 
     over_lanes(share, batch, n_steps * width, 1)
-    steps, units, by_v, by_i, after = (
+    steps, units, *by, after = (
         torch.from_numpy(np.concatenate(parts)) for parts in zip(*found, strict=True)
     )
+    by = torch.stack(by[: len(spec.start)])
     offsets = torch.tensor([0, *np.cumsum([len(sample[0]) for sample in found])])
-    return Spikes(steps, units, offsets, by_v, by_i, after, kept)
+    return Spikes(steps, units, offsets, by, after, kept)
 
 
 def backward(
@@ -124,17 +120,17 @@ def backward(
     g_times: Tensor,
 ) -> Gradients:
     """See `event_spec.EventLoops`."""
-    assert spikes.v is not None
-    run = kernel(backward_loop, synapses.w_in.dtype, spec.adex, False, spec.damping > 0)
-    p = _problem(spec, inputs, synapses)
+    assert spikes.history is not None
+    neuron = program(spec.model, spec.params, "numba", event_loops.__name__)
+    run = kernel(neuron, True, synapses.w_in.dtype, spec.adapts, spec.damping > 0)
+    p = _problem(spec, neuron, inputs, synapses)
     n_steps, width, n_in, length, heard_by = p.sizes.tolist()[:5]
     batch, real = len(p.offsets) - 1, p.values.dtype
-    history, starts = spikes.v.view(batch, -1).numpy(), spikes.offsets.tolist()
-    steps, units, *slopes = map(flat, (*spikes[:2], *spikes[3:6], g_times))
+    history, starts = spikes.history.view(batch, -1).numpy(), spikes.offsets.tolist()
+    steps, units, *slopes = map(flat, (*spikes[:2], *spikes.by, spikes.after, g_times))
+    if not spec.adapts:
+        slopes.insert(2, np.empty_like(slopes[0]))
     counts = g_counts.detach().contiguous().view(batch, -1).numpy()
-    drift = spec.b / spec.tau_w + spec.a * spec.threshold if spec.adex else 0.0
-    constants = map(real.type, (drift, spec.surrogate, spec.damping))
-    drift, surrogate, damping = constants
     sums: dict[int, tuple[np.ndarray, ...]] = {}
 
     def share(low: int, high: int) -> None:
@@ -145,9 +141,9 @@ def backward(
         for b in range(low, high):
             events, own = slice(p.offsets[b], p.offsets[b + 1]), slice(starts[b], starts[b + 1])
             run(
-                p.steps[events], p.starts[b], p.d_in, p.w_rec, p.d_rec, p.values,
-                drift, surrogate, damping, steps[own], units[own],
-                *(x[own] for x in slopes[:3]), history[b], counts[b], slopes[3][own],
+                p.steps[events], p.starts[b], p.d_in, p.w_rec, p.d_rec, p.values, p.constants,
+                steps[own], units[own], *(x[own] for x in slopes[:4]), history[b], counts[b],
+                slopes[4][own],
                 *sums[low], line, found, state, p.sizes,
             )  # fmt: skip
 

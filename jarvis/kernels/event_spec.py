@@ -1,46 +1,71 @@
 """Data types of the event loops of recurrent networks with delays, for all backends."""
 
-import math
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 
-class EventSpec(NamedTuple):
-    """The constants of a run. Times in ms, potentials relative to a resting potential of 0.
+class EventModel(NamedTuple):
+    """A neuron between two events, in plain PyTorch and elementwise.
 
-    `gain` is the change of v in a step per unit of current. AdEx has `adex` set.
+    The state is a NamedTuple that begins with the potential `v` and the synaptic current `i`:
+    ``dv/dt = i + ...``, ``di/dt = -i/tau_syn``. At a spike v becomes 0, and the other variables
+    jump by constants; their rates of change are linear in themselves and in v.
     """
+
+    state: type
+    flow: Callable  #: ``(x, state, params)``: the state a time x later, ms, if no spike intervenes
+    level: Callable  #: ``(x, state, params)``: of v against the threshold, >= 0 where it fires
+    guess: Callable  #: ``(state, params, dt)``: about when the level is 0, for a step with a spike
+
+
+class EventSpec(NamedTuple):
+    """The constants of a run. Times in ms, potentials relative to a resting potential of 0."""
 
     n_steps: int  #: T
     dt: float
-    decay: float  #: exp(-dt/tau_mem)
-    decay_syn: float  #: exp(-dt/tau_syn)
-    gain: float  #: v of the next step per unit of current
-    tau_mem: float
-    tau_syn: float
     threshold: float
+    tau_syn: float
     surrogate: float  #: k of 1/(1 + k |v - threshold|)^2, for spike counts; per ms
     damping: float  #: backward, every `DAMPED` steps: g -> g / (1 + |g|/damping); 0: never
-    time_bins: int = 1  #: equal parts of the T steps in which spikes are counted
-    exact: bool = False  #: v solves its equation over a step; else I is constant within a step
-    adex: bool = False
-    decay_w: float = 0.0  #: exp(-dt/tau_w)
-    tau_w: float = 1.0
-    a: float = 0.0  #: growth of the adaptation per v and ms
-    b: float = 0.0  #: its jump at a spike
-    delta_t: float = 1.0
-    v_t: float = 0.5
-    w0: float = 0.0  #: its initial value
+    time_bins: int  #: equal parts of the T steps in which spikes are counted
+    model: EventModel
+    params: Any  #: the neuron's parameters, as numbers
+    start: tuple[float, ...]  #: the initial state
+    jumps: tuple[float, ...]  #: what a spike adds to each variable, after v has become 0
 
     def time_bin(self, step: Any) -> Any:
         """The time bin of a step (or of each step of a tensor)."""
         return step * self.time_bins // self.n_steps
 
     @property
-    def falling(self) -> float:
-        """The exponential term of AdEx in the slope of v just after a reset to 0, 1/ms."""
-        return self.delta_t * math.exp(-self.v_t / self.delta_t) if self.adex else 0.0
+    def adapts(self) -> bool:
+        """Whether the state has a third variable."""
+        return len(self.start) > 2
+
+    def rates(self, *state: Tensor) -> tuple[Tensor, ...]:
+        """How fast each variable of a state changes."""
+        with torch.enable_grad():
+            x = torch.zeros_like(state[0]).requires_grad_()
+            later = self.model.flow(x, self.model.state(*state), self.params)
+            return tuple(torch.autograd.grad(each.sum(), x, retain_graph=True)[0] for each in later)
+
+    @property
+    def drifts(self) -> tuple[float, ...]:
+        """By how much more each variable but v grows if a reset comes later, per ms."""
+        return _drifts(self._replace(n_steps=1, surrogate=0.0, damping=0.0, time_bins=1))
+
+
+@lru_cache(maxsize=256)
+def _drifts(spec: EventSpec) -> tuple[float, ...]:
+    none = [0.0] * (len(spec.start) - 1)
+    ahead = torch.tensor([spec.threshold, *none], dtype=torch.float64)
+    reset = torch.tensor(spec.jumps, dtype=torch.float64)
+    before, after = spec.rates(*ahead), spec.rates(*reset)
+    return (0.0, *(float(b - a) for b, a in list(zip(before, after, strict=True))[1:]))
 
 
 DAMPED = 10  #: steps between two applications of the damping
@@ -76,10 +101,11 @@ class Spikes(NamedTuple):
     steps: Tensor  #: ``[S]`` int32
     units: Tensor  #: ``[S]`` int32
     offsets: Tensor  #: ``[B + 1]`` int64
-    by_v: Tensor  #: ``[S]`` ms: d(spike time)/dv, with v at the start of the step of the crossing
-    by_i: Tensor  #: ``[S]`` ms^2: d(spike time)/dI there (AdEx: also minus that of the adaptation)
+    by: Tensor  #: ``[n, S]`` d(spike time)/d(each of the n variables) at the start of its step
     after: Tensor  #: ``[S]`` slope of v just after the reset, 1/ms
-    v: Tensor | None  #: ``[B, T, H]`` potential before the reset; None without backward
+    #: ``[B, T, K, H]`` what backward needs: v at the end of a step, before the reset, and perhaps
+    #: i and w at its start (K = 3); None without backward
+    history: Tensor | None
 
 
 class Gradients(NamedTuple):
@@ -95,7 +121,7 @@ class EventLoops(Protocol):
     """A module that runs the network: `jarvis.spatial.event_driven` is the definition."""
 
     def forward(self, spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> Spikes:
-        """Run all samples from v = 0; `keep`: return `Spikes.v`, too."""
+        """Run all samples from the initial state; `keep`: return `Spikes.history`, too."""
         ...
 
     def backward(

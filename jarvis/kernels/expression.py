@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from jarvis.surrogate import Spike, SurrogateSpike
 
@@ -235,8 +236,6 @@ class Step:
         Raises:
             Untraceable: if this step has no compiled form.
         """
-        from torch.fx.experimental.proxy_tensor import make_fx
-
         flags: list[bool] = []
         wanted = self.recorded if record else []
         n_outputs = 1 + len(wanted)
@@ -249,25 +248,21 @@ class Step:
             outputs = [spikes, *(getattr(recorded, name) for name in wanted)]
             results = [*outputs, *after]
             flags[:] = [result.requires_grad for result in results]
-            given = zip(results, [*g_outputs, *g_states], strict=True)
-            pairs = [(result, g) for result, g in given if result.requires_grad]
             sought = [*xs, *states, *(numbers[path] for path in learned)]
             grads: Sequence[Tensor | None] = [None] * len(sought)
-            if pairs:
-                ends, starts = zip(*pairs, strict=True)
-                grads = torch.autograd.grad(ends, sought, starts, allow_unused=True)
-            return outputs, after, [torch.zeros(_LANES) if g is None else g for g in grads]
+            if any(flags):
+                end: Any = _End.apply([*g_outputs, *g_states], *results)
+                grads = torch.autograd.grad(end, sought, allow_unused=True)
+            return [*results, *(torch.zeros(_LANES) if g is None else g for g in grads)]
 
         n_states = len(self.present)
         counts = dict(
             x=self.n_inputs, state=n_states, value=len(self.values), g_out=n_outputs,
             g_state=n_states,
         )  # fmt: skip
-        with self._explained():
-            traced = apart(lambda: make_fx(joint)(*map(_stand_ins, counts.values())))
-        kinds = [kind for kind, count in counts.items() for _ in range(count)]
         try:
-            results = iter(_translate(traced, kinds))
+            with self._explained():
+                results = iter(apart(lambda: _recorded(joint, counts)))
         except Unknown as error:
             raise Untraceable(f"{error}{_line_with(self.step, error.name)}") from None
 
@@ -329,8 +324,6 @@ def _first_line(error: Exception) -> str:
 _DECIDES = (
     "Boolean value of Tensor",
     "data-dependent",
-    "_local_scalar_dense",
-    "value out of a trac",
     "converted to Python scalars",
 )
 
@@ -357,60 +350,121 @@ def _where(error: Exception, step: Callable) -> str:
     return f" (line {frames[-1].lineno} of {os.path.basename(own)}: {frames[-1].line})"
 
 
-def _translate(traced: torch.fx.GraphModule, kinds: list[str]) -> list[Node]:
-    graph, made = Graph(), {}
-    counts: dict[str, int] = {}
-    waiting = iter(kinds)
-    for node in traced.graph.nodes:
-        if node.op == "placeholder":
-            kind = next(waiting)
-            made[node] = graph.make(kind, value=counts.setdefault(kind, 0))
-            counts[kind] += 1
-        elif node.op == "get_attr":
-            constant = getattr(traced, node.target)
-            if constant.numel() != 1:
-                raise Untraceable("the step uses a tensor that is none of its parameters")
-            made[node] = graph.const(float(constant))
-        elif node.op == "output":
-            results = [made[result] for result in pytree.tree_leaves(node.args)]
-            return [graph.number(result) for result in results]
-        elif node.users or _name(node)[1]:
-            made[node] = _operation(graph, node, made)
-            if _name(node)[1]:  # in place: later users see it
-                target = node.args[0]
-                if target.op == "placeholder":
-                    raise Untraceable("the step changes one of its arguments in place")
-                made[target] = made[node]
-    raise AssertionError("a traced graph has an output")
+def _recorded(function: Callable[..., list[Tensor]], counts: Mapping[str, int]) -> list[Node]:
+    """The results of a function of lists of tensors as nodes; `counts`: their lengths, by kind."""
+    recorder, given = _Recorder(), []
+    for kind, count in counts.items():
+        given.append(_stand_ins(count))
+        for index, tensor in enumerate(given[-1]):
+            recorder.enter(tensor, recorder.graph.make(kind, value=index))
+            recorder.arguments.add(tensor.data_ptr())
+    with recorder:
+        results = function(*given)
+    nodes = [recorder.node(result) for result in results]
+    for node in nodes:
+        if isinstance(node, Untraceable):
+            raise node
+    return [recorder.graph.number(node) for node in nodes]
 
 
-def _name(node: torch.fx.Node) -> tuple[str, bool]:
+class _End(torch.autograd.Function):
+    """A number whose gradients are the given ones.
+
+    `torch.autograd.grad` takes gradients to start from, but then it imports sympy.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, gradients: list[Tensor], *results: Tensor) -> Tensor:
+        ctx.gradients = gradients
+        return results[0].new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> Any:
+        return None, *ctx.gradients
+
+
+class _Recorder(TorchDispatchMode):
+    """Records every operation on tensors, those of autograd included, as a node.
+
+    What has no node is an error only if a result depends on it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.graph = Graph()
+        self.arguments: set[int] = set()  #: the addresses of tensors that may not be changed
+        self._known: dict[int, tuple[Tensor, Node | Untraceable]] = {}  # by id of the tensor
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """torch asks; with True it would import its compiler, which takes a second."""
+        return False
+
+    def enter(self, tensor: Tensor, node: Node | Untraceable) -> None:
+        """Let a node, or the reason why there is none, stand for a tensor."""
+        self._known[id(tensor)] = tensor, node
+
+    def node(self, tensor: Tensor) -> Node | Untraceable:
+        """What stands for a tensor; one that the step has not computed is a constant."""
+        if id(tensor) in self._known:
+            return self._known[id(tensor)][1]
+        if tensor.numel() != 1:
+            return Untraceable("the step uses a tensor that is none of its parameters")
+        return self.graph.const(float(tensor))
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        given = [self.node(a) if isinstance(a, Tensor) else a for a in args]
+        if torch.Tag.data_dependent_output in func.tags and not all(map(_is_constant, given)):
+            raise RuntimeError("data-dependent")
+        result = func(*args, **kwargs)
+        node: Any = next((a for a in given if isinstance(a, Untraceable)), None)
+        try:
+            node = node or _operation(self.graph, func, result, given, kwargs)
+        except Untraceable as error:
+            node = error
+        for part in pytree.tree_leaves(result):
+            if isinstance(part, Tensor):
+                self.enter(part, node)
+        if _name(func)[1]:  # in place: all that share the memory see it
+            place = args[0].data_ptr()
+            if place in self.arguments:
+                raise Untraceable("the step changes one of its arguments in place")
+            for tensor, _ in list(self._known.values()):
+                if tensor.data_ptr() == place:
+                    self.enter(tensor, node)
+        return result
+
+
+def _is_constant(node: Any) -> bool:
+    """Whether something is the same number whatever the step is given."""
+    if not isinstance(node, Node):
+        return not isinstance(node, Untraceable)
+    return node.op == "const" or (bool(node.args) and all(map(_is_constant, node.args)))
+
+
+def _name(func: Any) -> tuple[str, bool]:
     """The name of an operation, and whether it works in place."""
-    name = node.target.__name__.split(".")[0]  # type: ignore[union-attr]
+    name = func.__name__.split(".")[0]
     if name.startswith("__"):
         return f"bitwise_{name.strip('_')}", False
     return name.removesuffix("_"), name.endswith("_")
 
 
-def _operation(graph: Graph, node: torch.fx.Node, made: Mapping[torch.fx.Node, Node]) -> Node:
-    name, _ = _name(node)
-    args = [made[a] if isinstance(a, torch.fx.Node) else a for a in node.args]
+def _operation(graph: Graph, func: Any, result: Any, args: list, kwargs: dict) -> Node:
+    name, _ = _name(func)
     translation = OPERATIONS.get(name)
-    shape = node.meta["val"].shape
+    shape = result.shape if isinstance(result, Tensor) else None
     if translation is None or shape not in ((), (_LANES,)):
-        raise Unknown(f"the operation {node.target} has no compiled form", name)
-    dtype = node.meta["val"].dtype
+        raise Unknown(f"the operation {func} has no compiled form", name)
+    dtype = result.dtype
     if not (dtype.is_floating_point or dtype is torch.bool):
-        raise Unknown(
-            f"the operation {node.target} yields {dtype}, not a floating-point number", "to"
-        )
+        raise Unknown(f"the operation {func} yields {dtype}, not a floating-point number", "to")
     kwargs = {
-        k: v
-        for k, v in node.kwargs.items()
-        if k in ("rounding_mode", "alpha") and v not in (None, 1)
+        k: v for k, v in kwargs.items() if k in ("rounding_mode", "alpha") and v not in (None, 1)
     }
     if kwargs:
-        raise Unknown(f"the operation {node.target} with {kwargs} has no compiled form", name)
+        raise Unknown(f"the operation {func} with {kwargs} has no compiled form", name)
     return translation(graph, dtype, *args)
 
 

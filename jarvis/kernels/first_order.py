@@ -26,10 +26,10 @@ def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(backward)
     def wrapped(ctx: Any, *grad_outputs: Tensor | None) -> Any:
+        if not torch.is_grad_enabled():
+            return backward(ctx, *grad_outputs)
         with torch.no_grad():
             gradients = backward(ctx, *grad_outputs)
-        if not torch.is_grad_enabled():
-            return gradients
         found = [g for g in gradients if g is not None]
         marked = iter(_raising(found))
         return tuple(None if g is None else next(marked) for g in gradients)

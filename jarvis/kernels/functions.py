@@ -15,7 +15,8 @@ from numba.extending import overload
 from jarvis.kernels.exponential import make_exp
 from jarvis.kernels.logarithm import fast_log
 
-_inline = njit(forceinline=True, error_model="numpy")
+#: Compiles a function into those that call it.
+inline = njit(forceinline=True, error_model="numpy")
 
 
 def _typed(make: Callable[[type], Callable]) -> Callable:
@@ -52,12 +53,12 @@ def _log_of(dtype: type) -> Callable:
 _exp, _log = _typed(_exp_of), _typed(_log_of)
 
 
-@_inline
+@inline
 def exp(z):
     return _exp(z)
 
 
-@_inline
+@inline
 def log(z):
     return _log(z)
 
@@ -90,12 +91,12 @@ def _expm1_of(dtype: type) -> Callable:
 _log1p, _expm1 = _typed(_log1p_of), _typed(_expm1_of)
 
 
-@_inline
+@inline
 def log1p(z):
     return _log1p(z)
 
 
-@_inline
+@inline
 def expm1(z):
     return _expm1(z)
 
@@ -113,6 +114,6 @@ def _tanh_of(dtype: type) -> Callable:
 _tanh = _typed(_tanh_of)
 
 
-@_inline
+@inline
 def tanh(z):
     return _tanh(z)

@@ -5,7 +5,7 @@ tests.
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from jarvis.kernels.program import Loop
 from jarvis.kernels.rows import Rows
+from jarvis.kernels.time_loop import Run
 
 NAME = "triton"
 
@@ -37,12 +38,29 @@ def _numbers(values: tuple[float, ...], device: torch.device) -> Tensor:
     return torch.tensor(values, dtype=torch.float64, device=device)
 
 
-def _launcher(
-    kernel: Callable, arguments: Sequence, n: int, like: Tensor, flags: dict[str, bool]
-) -> Callable[[int, int], None]:
+def bind(
+    loop: Loop,
+    backward: bool,
+    flag: bool,
+    streams: Sequence[Rows | None],
+    dense: Sequence[Tensor | None],
+    values: tuple[float, ...],
+) -> Run:
+    """Bind a loop to its tensors. See `time_loop.Backend`."""
+    last = streams[-1]
+    assert last is not None
+    n, like = last.lanes, last.flat
+    numbers = _numbers(values, like.device)  # also stands for what the loop does not need
+    arguments: list = []
+    for rows in streams:
+        arguments += (numbers, 0) if rows is None else (rows.flat, rows.step)
+    arguments += (numbers if tensor is None else tensor for tensor in dense)
+    arguments += (numbers, n)
+    kernel = loop.names["backward" if backward else "forward"]
     # Few neurons: small blocks, so that there are programs for all multiprocessors.
     block, warps = (512, 4) if n >= 1 << 20 else (128, 1)
     options: dict = dict(STATE=_STATE_TYPES[like.dtype], BLOCK=block, num_warps=warps)
+    options["WANTS_X" if backward else "KEEP"] = flag
     # A fused multiply-add, which rounds once, would give other spikes than the readable step.
     options["enable_fp_fusion"] = False
 
@@ -50,62 +68,9 @@ def _launcher(
         on_device = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
         with on_device:
             grid = (triton.cdiv(n, block),)
-            kernel[grid](*arguments, n, start, stop - start, **flags, **options)  # type: ignore[index]
+            kernel[grid](*arguments, start, stop - start, **options)
 
     return run
-
-
-def _streams(rows: Sequence[Rows]) -> list:
-    return [part for row in rows for part in (row.flat, row.step)]
-
-
-def forward(
-    loop: Loop,
-    xs: Sequence[Rows],
-    fed: Tensor | None,
-    outputs: Sequence[Tensor],
-    states: Sequence[Tensor],
-    kept: Sequence[Tensor] | None,
-    lanes: Sequence[Tensor],
-    values: tuple[float, ...],
-) -> Callable[[int, int], None]:
-    """Bind the forward loop to its tensors. See `time_loop.Backend`."""
-    like = outputs[0]
-    numbers = _numbers(values, like.device)
-    keeps = [numbers] * len(loop.layout.kept) if kept is None else kept
-    more = [] if fed is None else [fed]
-    arguments = [*_streams(xs), *more, *outputs, *states, *keeps, *lanes, numbers]
-    flags = dict(KEEP=kept is not None)
-    return _launcher(loop.names["forward"], arguments, xs[0].lanes, like, flags)
-
-
-def backward(
-    loop: Loop,
-    xs: Sequence[Rows],
-    gs: Sequence[Rows],
-    fed: Tensor | None,
-    gxs: Sequence[Tensor] | None,
-    gstates: Sequence[Tensor],
-    kept: Sequence[Tensor],
-    starts: Sequence[Tensor],
-    lanes: Sequence[Tensor],
-    sums: Sequence[Tensor],
-    values: tuple[float, ...],
-) -> Callable[[int, int], None]:
-    """Bind the backward loop to its tensors. See `time_loop.Backend`."""
-    like = gs[0].flat
-    numbers = _numbers(values, like.device)
-    given = iter(xs)
-    read: list = []
-    for index in range(loop.layout.n_inputs):
-        row = next(given) if index in loop.layout.reread else None
-        read += [numbers, 0] if row is None else [row.flat, row.step]
-    targets = [numbers] * loop.layout.n_inputs if gxs is None else gxs
-    more = [] if fed is None else [fed]
-    tensors = [*targets, *gstates, *kept, *starts, *lanes, *sums]
-    arguments = [*read, *_streams(gs), *more, *tensors, numbers]
-    flags = dict(WANTS_X=gxs is not None)
-    return _launcher(loop.names["backward"], arguments, gs[0].lanes, like, flags)
 
 
 def unsupported_reason(x: Tensor) -> str | None:

@@ -8,12 +8,17 @@ step need not be kept if it follows from what was kept at the step before.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jarvis.kernels.expression import Node, Traced
 
 _TRAFFIC, _BOOL_TRAFFIC, _INPUT_TRAFFIC = 8.0, 2.0, 4.0  #: bytes written and read for one number
+
+_NEVER = 1e9  #: the price of what must not be done
 
 #: Price of computing an operation again, in bytes of memory traffic that take as long.
 _WORK: dict[str, float] = dict.fromkeys(("exp", "log", "log1p", "expm1", "tanh"), 5.0)
@@ -74,23 +79,24 @@ def plan(traced: Traced, per_neuron: Iterable[int], recurrent: bool) -> Plan:
     needed |= {g for g in gradients if g not in backward}
     forward = set(cone([*traced.outputs, *traced.states]))
     states = {int(n.value): n for n in everything if n.op == "state"}
-    best: tuple[float, list[Node], tuple[int, ...]] | None = None
-    for derived in _subsets(sorted(states)):
+    best: tuple[float, list[Node], list[Node], tuple[int, ...]] | None = None
+    x_price = _TRAFFIC if recurrent else _INPUT_TRAFFIC
+    # A state is not derived from inputs: without them, more of it may be kept.
+    for derived, price_of_x in itertools.product(_subsets(sorted(states)), (x_price, _NEVER)):
         given = {states[i] for i in derived}
         roots = needed | {traced.states[i] for i in derived}
         roots -= given
-        price, cut = _cheapest_cut(roots, uniform | given, forward, recurrent)
+        price, cut = _cheapest_cut(roots, uniform | given, forward, price_of_x)
         kept = [node for node in cut if recurrent or node.op != "x"]
         again = _computed([traced.states[i] for i in derived], kept, uniform)
         if again is None:  # it would take more than one step back
             continue
         price += sum(_WORK.get(node.op, _LITTLE) for node in again)
         if best is None or price < best[0]:
-            best = price, cut, derived
+            best = price, kept, [n for n in cut if n not in kept], derived
     assert best is not None  # nothing derived is always possible
-    _, cut, derived = best
-    kept = [node for node in cut if recurrent or node.op != "x"]
-    return Plan(traced, kept, [n for n in cut if n not in kept], list(derived), uniform)
+    _, kept, reread, derived = best
+    return Plan(traced, kept, reread, list(derived), uniform)
 
 
 def _subsets(states: Sequence[int]) -> Iterable[tuple[int, ...]]:
@@ -109,33 +115,72 @@ def _computed(
 
 
 def _cheapest_cut(
-    needed: set[Node], given: set[Node], forward: set[Node], recurrent: bool
+    needed: set[Node], given: set[Node], forward: set[Node], price_of_x: float
 ) -> tuple[float, list[Node]]:
-    """What to keep so that `needed` can be computed, and its price."""
-    import networkx as nx
+    """What to keep so that `needed` can be computed, and its price; `price_of_x`: of an input."""
 
     def free(node: Node) -> bool:
         return node in given or node.op == "value"
 
     needed = {node for node in needed if not free(node)}
-    net = nx.DiGraph()
-    net.add_nodes_from(("inputs", "gradients"))
+    net: dict[Any, dict[Any, float]] = {"inputs": {}, "gradients": {}}
+
+    def add(start: Any, end: Any, capacity: float) -> None:
+        net.setdefault(start, {})[end] = capacity
+        net.setdefault(end, {}).setdefault(start, 0.0)
+
     reached = cone(needed, given)
     for node in reached:
         if free(node):
             continue
         traffic = _BOOL_TRAFFIC if node.is_bool else _TRAFFIC
-        traffic = _INPUT_TRAFFIC if node.op == "x" and not recurrent else traffic
-        net.add_edge((node, 0), (node, 1), capacity=traffic + 1e-6 * node.order)
+        traffic = price_of_x if node.op == "x" else traffic
+        add((node, 0), (node, 1), traffic + 1e-6 * node.order)
         if node.op in INPUTS:
-            net.add_edge("inputs", (node, 0))
+            add("inputs", (node, 0), math.inf)
         elif node in forward:  # what only the backward pass needs is computed once in either loop
-            net.add_edge("inputs", (node, 0), capacity=_WORK.get(node.op, _LITTLE))
+            add("inputs", (node, 0), _WORK.get(node.op, _LITTLE))
         for argument in node.args:
             if not free(argument):
-                net.add_edge((argument, 1), (node, 0))
+                add((argument, 1), (node, 0), math.inf)
     for node in needed:
-        net.add_edge((node, 1), "gradients")
-    price, (near, _) = nx.minimum_cut(net, "inputs", "gradients")
-    cut = [n for n in reached if not free(n) and (n, 0) in near and (n, 1) not in near]
+        add((node, 1), "gradients", math.inf)
+    price, far = _minimum_cut(net, "inputs", "gradients")
+    cut = [n for n in reached if not free(n) and (n, 0) not in far and (n, 1) in far]
     return price, cut
+
+
+def _minimum_cut(left: dict[Any, dict[Any, float]], source: Any, sink: Any) -> tuple[float, set]:
+    """The capacity of the cheapest cut between two nodes of a network, and what is beyond it.
+
+    By augmenting paths, the shortest first (Edmonds & Karp 1972, J. ACM 19(2):248).
+
+    Args:
+        left: the capacity of each edge, by its two ends, with an edge of 0 for each way back. It is
+            changed to what the largest flow leaves.
+        source, sink: the two nodes.
+    """
+    flow = 0.0
+    while sink in (came_from := _paths(source, lambda a, b: left[a][b] > 0.0, left)):
+        path = [sink]
+        while path[-1] != source:
+            path.append(came_from[path[-1]])
+        edges = list(itertools.pairwise(reversed(path)))
+        amount = min(left[a][b] for a, b in edges)
+        for a, b in edges:
+            left[a][b] -= amount
+            left[b][a] += amount
+        flow += amount
+    return flow, set(_paths(sink, lambda a, b: left[b][a] > 0.0, left))
+
+
+def _paths(start: Any, passes: Callable[[Any, Any], bool], edges: Mapping[Any, Iterable]) -> dict:
+    """All that can be reached from `start`, each with the place it is reached from."""
+    came_from, queue = {start: start}, deque([start])
+    while queue:
+        here = queue.popleft()
+        for there in edges[here]:
+            if there not in came_from and passes(here, there):
+                came_from[there] = here
+                queue.append(there)
+    return came_from

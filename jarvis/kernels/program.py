@@ -7,36 +7,19 @@ everything that the loop follows from, so a file is never out of date, and a neu
 there is not traced again.
 """
 
-import ast
-import hashlib
-import linecache
-import logging
-import os
-import sys
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from importlib.metadata import version
-from pathlib import Path
-from types import ModuleType
+from functools import cached_property
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from jarvis.kernels.expression import Step, Traced, read
 from jarvis.kernels.fingerprint import fingerprint
-from jarvis.support.downloads import cache_folder
-from jarvis.support.files import atomic_path
+from jarvis.kernels.generated import generated
 from jarvis.surrogate import Spike
-
-logger = logging.getLogger("jarvis.kernels")
-
-_HERE = Path(__file__).parent
-
-_END = "\n# the end\n"  #: of every generated file, so that half a file is not taken for one
-
-_WRITTEN = 1_000_000_000.0  #: the time of every generated file, whose name says what is in it
 
 #: The files that decide what a generated loop is.
 _MAKERS = (
@@ -105,16 +88,16 @@ def program(name: str, step: Callable, params: Any, spike: Spike, inputs: Any, s
     """
     found = Step(step, params, spike, inputs, state)
     options = tuple((path, repr(value)) for path, value in sorted(found.structure.items()))
-    key = (step, _function_of(spike), spike.detach_reset, inputs, type(state), options)
-    key = (*key, tuple(found.present), found.values)
+    key = (step, *spike_options(spike), inputs, type(state), options, tuple(found.present))
+    key = (*key, found.values)
     if key not in _programs:
         _programs[key] = Program(name, found, spike, options)
     return _programs[key]
 
 
-def _function_of(spike: Spike) -> Callable:
-    """What decides the spike's derivative."""
-    return getattr(spike.surrogate, "derivative", spike.surrogate)
+def spike_options(spike: Spike) -> tuple[Callable, bool]:
+    """What decides a spike's derivative, apart from numbers."""
+    return getattr(spike.surrogate, "derivative", spike.surrogate), spike.detach_reset
 
 
 class Program:
@@ -122,26 +105,26 @@ class Program:
 
     def __init__(self, name: str, step: Step, spike: Spike, options: tuple) -> None:
         self.name, self.step = name, step
-        base = fingerprint(
-            step.step, _function_of(spike), spike.detach_reset, step.inputs, step.state
-        )
+        base = fingerprint(step.step, *spike_options(spike), step.inputs, step.state)
         self._base = (base, options, tuple(step.present), step.values)
+        self._readers = [_reader(path) for path in step.values]
         self._loops: dict[tuple[str, Variant], Loop] = {}
 
-    def numbers(self, params: Any, surrogate: Any) -> list[float | torch.Tensor]:
-        """The numbers that the step reads, in the order of `Loop.values`."""
-        return [read(params, surrogate, path) for path in self.step.values]
+    def numbers(
+        self, params: Any, surrogate: Any
+    ) -> tuple[list[float | Tensor], dict[int, Tensor]]:
+        """The numbers that the step reads, in the order of `Loop.values`; the tensors of them."""
+        numbers = [get(params, surrogate) for get in self._readers]
+        return numbers, {i: n for i, n in enumerate(numbers) if isinstance(n, Tensor)}
 
-    def variant(
-        self, numbers: list[float | torch.Tensor], record: bool, recurrent: bool
-    ) -> Variant:
-        """The loop for these numbers: those that need a gradient, and those of many values."""
-        named = list(zip(self.step.values, numbers, strict=True))
-        tensors = [(path, value) for path, value in named if isinstance(value, torch.Tensor)]
-        wants = torch.is_grad_enabled()
+    def variant(self, tensors: dict[int, Tensor], record: bool, recurrent: bool) -> Variant:
+        """The loops for these tensors among the `numbers`: learned ones, and one per neuron."""
+        if not tensors:
+            return Variant((), (), record, recurrent)
+        paths, wants = self.step.values, torch.is_grad_enabled()
         return Variant(
-            tuple(path for path, value in tensors if wants and value.requires_grad),
-            tuple(path for path, value in tensors if value.numel() > 1),
+            tuple(paths[i] for i, value in tensors.items() if wants and value.requires_grad),
+            tuple(paths[i] for i, value in tensors.items() if value.numel() > 1),
             record,
             recurrent,
         )
@@ -158,28 +141,14 @@ class Program:
         return found
 
     def _load(self, backend: str, variant: Variant) -> Loop:
-        key = hashlib.sha256(repr((self._base, backend, variant, _versions())).encode()).hexdigest()
-        stem = "".join(c if c.isalnum() else "_" for c in self.name).lower()
-        path = cache_folder() / "loops" / f"{stem}_{backend}_{key[:16]}.py"
-        text = _read(path)
-        if text is None:
-            text = self._generate(backend, variant)
-            try:
-                with atomic_path(path) as part:
-                    part.write_text(text, encoding="utf-8")
-                    # numba's cache goes by a file's time: that of another process is the same.
-                    os.utime(part, (_WRITTEN, _WRITTEN))
-            except OSError as error:
-                logger.info("the source of a compiled loop is not kept: %s", error)
-        layout = _layout(text)
-        file = str(path) if path.is_file() else f"<{path.stem}>"
-        # Tracebacks and Triton read the source from here, whatever becomes of the file.
-        linecache.cache[file] = (len(text), None, text.splitlines(True), file)
-        module = ModuleType(f"jarvis.kernels.loops.{path.stem}")
-        module.__file__ = file
-        sys.modules[module.__name__] = module  # numba looks a cached function's module up
-        exec(compile(text, file, "exec"), module.__dict__)
-        return Loop(key[:16], text, module.__dict__, layout, self.step.values, variant)
+        made = generated(
+            f"{self.name}_{backend}",
+            (self._base, backend, variant),
+            _MAKERS,
+            lambda: self._generate(backend, variant),
+        )
+        layout = Layout(*made.names["LAYOUT"])
+        return Loop(made.key, made.text, made.names, layout, self.step.values, variant)
 
     def _generate(self, backend: str, variant: Variant) -> str:
         from jarvis.kernels.emit_numba import NumbaEmitter
@@ -193,7 +162,17 @@ class Program:
         emitter = {"numba": NumbaEmitter, "triton": TritonEmitter}[backend]
         learned = [index(path) for path in variant.learned]
         body = emitter(chosen, per_neuron, learned, variant.recurrent).source()
-        return _header(self, variant, traced, chosen) + body + _END
+        return _header(self, variant, traced, chosen) + body
+
+
+def _reader(path: str) -> Callable[[Any, Any], float | Tensor]:
+    """`read` of one path, prepared for every call of a layer."""
+    if path == "spike.slope":
+        return lambda _, surrogate: surrogate.slope
+    if any(part.isdigit() for part in path.split(".")):
+        return lambda params, surrogate: read(params, surrogate, path)
+    get = attrgetter(path)
+    return lambda params, _: get(params)
 
 
 def _header(program: Program, variant: Variant, traced: Traced, chosen: Any) -> str:
@@ -221,28 +200,3 @@ def _header(program: Program, variant: Variant, traced: Traced, chosen: Any) -> 
         "",
     ]
     return "\n".join(lines)
-
-
-def _read(path: Path) -> str | None:
-    """The text of a generated file; None if it is not there, or spoiled."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        _layout(text)
-        compile(text, str(path), "exec")
-    except (OSError, ValueError, SyntaxError, TypeError):
-        return None
-    return text if text.endswith(_END) else None
-
-
-def _layout(text: str) -> Layout:
-    """The layout that a generated file states."""
-    line = next((line for line in text.splitlines() if line.startswith("LAYOUT = ")), "")
-    return Layout(*ast.literal_eval(line.removeprefix("LAYOUT = ")))
-
-
-@cache
-def _versions() -> tuple[str, ...]:
-    """The versions of everything that makes a loop."""
-    makers = zlib.crc32(b"".join((_HERE / name).read_bytes() for name in _MAKERS))
-    python = ".".join(map(str, sys.version_info[:2]))
-    return (f"{makers:08x}", python, torch.__version__, version("numba"))

@@ -20,11 +20,11 @@ class Rows(NamedTuple):
         """`x`, without a copy if its memory layout allows that."""
         if x.is_contiguous() and not x.is_neg():
             lanes = x.numel() // x.shape[0]
-            return Rows(x.detach().view(-1), lanes, lanes)
-        x, row = x.detach().resolve_neg(), x.select(0, 0)
+            return Rows(x.view(-1), lanes, lanes)
+        x, row = x.resolve_neg(), x.select(0, 0)
         lanes, step = row.numel(), x.stride(0)
         if x.shape[0] == 1 or step == 0:
-            return Rows(row.detach().contiguous().view(-1), 0, lanes)
+            return Rows(row.contiguous().view(-1), 0, lanes)
         if not row.is_contiguous():
             x, step = x.contiguous(), lanes
         return Rows(x.as_strided(((x.shape[0] - 1) * step + lanes,), (1,)), step, lanes)

@@ -9,7 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from jarvis.kernels import time_loop
 from jarvis.kernels.dispatch import check_backend, choose, is_wrapped
+from jarvis.kernels.expression import Untraceable
+from jarvis.kernels.program import program, spike_options
 from jarvis.neurons.definition import (
     Neuron,
     Parameters,
@@ -115,10 +118,15 @@ class SpikingLayer(nn.Module):
             bound = 1.0 / math.sqrt(recurrent)
             weight = torch.empty(recurrent, recurrent).uniform_(-bound, bound)
             self.weight = nn.Parameter(weight if self_connections else weight.fill_diagonal_(0.0))
+        # Without tensors among the parameters, neurons always rest at the same numbers.
+        self._rest = None if self._tensors else self._at_rest(self._given)
         self._program: Any = None
+        self._reason: str | None = None  # why there is no program
+        self._program_spike: Any = None  # the `spike_options` that the program is for
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_program": None}  # compiled loops belong to their process
+        # Compiled loops belong to their process.
+        return self.__dict__ | {"_program": None, "_program_spike": None}
 
     def value(self, name: str) -> float | Tensor | None:
         """The current value of a parameter; a gradient reaches it if it is learned."""
@@ -144,6 +152,10 @@ class SpikingLayer(nn.Module):
         """The state at rest for inputs ``[B, ...]`` like `x`, one time step of the input."""
         return self.neuron.initial_state(x, self.params, self.recurrent is not None)
 
+    def _at_rest(self, params: Any) -> Any:
+        """The state at rest, with a number or a tensor for each field."""
+        return self.neuron.state(*self.neuron.rest(params))
+
     def forward(self, x: Any, state: Any = None, *, trace: bool = False):
         """Run the layer over a sequence.
 
@@ -162,7 +174,7 @@ class SpikingLayer(nn.Module):
         xs = self._checked_inputs(x)
         params = self.params
         recurrent = self.recurrent is not None
-        rest = self.neuron.state(*self.neuron.rest(params))
+        rest = self._rest or self._at_rest(params)
         if state is not None:
             wanted = RecurrentState(rest, xs[0]) if recurrent else rest
             check_state(type(self).__name__, xs[0], state, wanted)
@@ -184,10 +196,10 @@ class SpikingLayer(nn.Module):
         xs = (x,) if kind is None else tuple(x)
         for each in xs:
             check_input(each, name)
-            if each.shape != xs[0].shape:
-                raise ValueError(
-                    f"{name}: inputs of different shapes, {[tuple(part.shape) for part in xs]}"
-                )
+        if any(each.shape != xs[0].shape for each in xs[1:]):
+            raise ValueError(
+                f"{name}: inputs of different shapes, {[tuple(part.shape) for part in xs]}"
+            )
         if self.recurrent is not None:
             check_tensor(f"{name}: input", xs[0], f"[T, B, {self.recurrent}]")
         for parameter in self._tensors:
@@ -242,52 +254,53 @@ class SpikingLayer(nn.Module):
 
         Whether every operation of the step can be compiled is known after the first call.
         """
-        if not _is_plain(self.spike.surrogate):
-            return "the surrogate is neither a SurrogateSpike nor a function, or it has hooks"
-        if self._program is None:
-            from jarvis.kernels.expression import Untraceable
-            from jarvis.kernels.program import program
+        return self._made(self.spike)[1]
 
+    def _made(self, spike: Spike) -> tuple[Any, str | None]:
+        """The program of this layer's step, and the reason if there is none."""
+        if not _is_plain(spike.surrogate):
+            return None, "the surrogate is neither a SurrogateSpike nor a function, or it has hooks"
+        options = spike_options(spike)
+        if self._program_spike != options:
             neuron, params = self.neuron, self.params
-            state = neuron.state(*neuron.rest(params))
+            made, reason, rest = None, None, self._at_rest(params)
             try:
-                self._program = program(
-                    neuron.name, neuron.step, params, self.spike, neuron.inputs, state
-                )
+                made = program(neuron.name, neuron.step, params, spike, neuron.inputs, rest)
             except Untraceable as error:
-                self._program = str(error)
-        return self._program if isinstance(self._program, str) else None
+                reason = str(error)
+            self._program, self._reason, self._program_spike = made, reason, options
+        return self._program, self._reason
 
     def _compiled(self, xs: tuple[Tensor, ...], state: Any, params: Any, trace: bool) -> Any:
         """What a compiled loop returns, or None for the run step by step."""
         if self.backend == "eager" or (self.backend == "auto" and torch.compiler.is_compiling()):
             return None
-        reason, numbers, weight = self.unsupported_reason(), [], self._weight()
-        if reason is None:
-            numbers = self._program.numbers(params, self.spike.surrogate)
-        tensors = [v for v in numbers if isinstance(v, Tensor) and (v.dim() or is_wrapped(v))]
+        spike, weight = self.spike, self._weight()
+        made, reason = self._made(spike)
         name, recurrent = type(self).__name__, weight is not None
+        numbers, tensors = ([], {}) if reason else made.numbers(params, spike.surrogate)
+        mixed = [value for value in tensors.values() if value.dim() or is_wrapped(value)]
         before, last = state if recurrent else (state, None)
-        parts = [part for part in before if isinstance(part, Tensor)]
-        used = (*xs, *parts, last, weight, *tensors)
+        states = [part for part in before if part is not None]
+        given = [part for part in states if isinstance(part, Tensor)]
+        used = (*xs, *given, last, weight, *mixed)
         loops = choose(self.backend, name, used, reason, recurrent, family="loop")
         if loops is None:
             return None
-        from jarvis.kernels.expression import Untraceable
-        from jarvis.kernels.time_loop import run
-
         try:
-            loop = self._program.loop(loops.NAME, self._program.variant(numbers, trace, recurrent))
+            loop = made.loop(loops.NAME, made.variant(tensors, trace, recurrent))
         except Untraceable as error:
-            self._program = str(error)
-            return choose(self.backend, name, used, str(error), recurrent, family="loop")
-        step = self._program.step
-        states = [getattr(before, field) for field in step.present]
-        outputs, states, last = run(loops, loop, xs, states, numbers, weight, last)
-        final: Any = before._replace(**dict(zip(step.present, states, strict=True)))
+            self._reason = str(error)
+            return choose(self.backend, name, used, self._reason, recurrent, family="loop")
+        outputs, states, last = time_loop.run(
+            loops, loop, xs, states, numbers, tensors, weight, last
+        )
+        after = iter(states)
+        final = before._make(None if part is None else next(after) for part in before)
         final = final if last is None else RecurrentState(final, last)
         if not trace:
             return outputs[0], final
+        step = made.step
         recorded = dict.fromkeys(step.record._fields)
         recorded |= dict(zip(step.recorded, outputs[1:], strict=True))
         return outputs[0], final, step.record(**recorded)
@@ -302,15 +315,12 @@ class SpikingLayer(nn.Module):
             ValueError: if there is no compiled loop for this layer; the message says why.
         """
         check_choice("backend", backend, ("numba", "triton"))
-        from jarvis.kernels.expression import Untraceable
-
-        reason = self.unsupported_reason()
+        made, reason = self._made(self.spike)
         if reason is None:
             try:
-                numbers = self._program.numbers(self.params, self.spike.surrogate)
-                return self._program.loop(
-                    backend, self._program.variant(numbers, False, self.recurrent is not None)
-                ).text
+                _, tensors = made.numbers(self.params, self.spike.surrogate)
+                variant = made.variant(tensors, False, self.recurrent is not None)
+                return made.loop(backend, variant).text
             except Untraceable as error:
                 reason = str(error)
         raise ValueError(f"{type(self).__name__} has no compiled loop: {reason}")

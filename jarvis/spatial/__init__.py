@@ -1,12 +1,13 @@
 """Networks whose synapses have delays, learned by exact gradients of spike times.
 
-`delays` computes delays from neuron positions, `event_driven` simulates recurrent networks with
-exact gradients, `first_spike` has neurons that spike at most once, `network` is the spatial
-network, and `training`, `optimiser` and `layout` train and draw it.
+`delays` computes delays from neuron positions, `event_driven` simulates recurrent networks of the
+neurons in `event_neurons` with exact gradients, `first_spike` has neurons that spike at most once,
+`network` is the spatial network, and `training`, `optimiser` and `layout` train and draw it.
 """
 
 from jarvis.spatial.delays import Delays, make_delays
-from jarvis.spatial.event_driven import EventLIF, EventNeuron, EventOutput, run_events
+from jarvis.spatial.event_driven import EventOutput, run_events
+from jarvis.spatial.event_neurons import EventAdEx, EventLIF, EventNeuron
 from jarvis.spatial.first_spike import (
     FirstSpikeLayer,
     FirstSpikeNetwork,
@@ -30,6 +31,7 @@ from jarvis.spatial.training import RateTarget, SpatialRun, evaluate_words, fit_
 
 __all__ = [
     "Delays",
+    "EventAdEx",
     "EventLIF",
     "EventNeuron",
     "EventOutput",

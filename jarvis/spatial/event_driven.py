@@ -13,13 +13,12 @@ Sources: Wunderlich & Pehle 2021, Sci. Rep. 11:12829 (the adjoint); Meszaros, Kn
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from jarvis.adex.normalised import NormalisedAdExParams
 from jarvis.encoding.events import Events
 from jarvis.kernels.dispatch import check_backend, choose
 from jarvis.kernels.event_spec import (
@@ -35,8 +34,8 @@ from jarvis.kernels.event_spec import (
 )
 from jarvis.kernels.first_order import first_order
 from jarvis.spatial import event_driven
+from jarvis.spatial.event_neurons import EventLIF, EventNeuron, event_spec
 from jarvis.support.checks import (
-    check_choice,
     check_integer,
     check_number,
     check_tensor,
@@ -46,114 +45,34 @@ from jarvis.support.checks import (
 _EVENTS = 4096  # events whose synapses are processed together
 
 
-@dataclass(frozen=True)
-class EventLIF:
-    """The leaky integrate-and-fire neuron of the event-driven networks.
+def _with_slopes(function: Callable, *arguments: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """A result, elementwise, and its derivative with respect to each argument."""
+    with torch.enable_grad():
+        leaves = [argument.detach().requires_grad_() for argument in arguments]
+        result = function(*leaves)
+        slopes = torch.autograd.grad(result.sum(), leaves, allow_unused=True)
+    found = (torch.zeros_like(result) if slope is None else slope for slope in slopes)
+    return result.detach(), [torch.broadcast_to(slope, result.shape) for slope in found]
 
-    ``dv/dt = -v/tau + I``, ``dI/dt = -I/tau_syn``; a spike that arrives with weight w adds w to I;
-    when v reaches the threshold, the neuron fires and v is reset to 0. No refractory period. The
-    scaling is that of the source: I is in threshold units per ms.
 
-    Args:
-        tau: membrane time constant, ms.
-        tau_syn: synaptic time constant, ms.
-        dt: time step, ms.
-        threshold: potential at which the neuron fires.
-        integrator: "exact" solves the equations over a step; "euler" keeps the current at its value
-            at the start of the step, ``v+ = exp(-dt/tau) v + dt I``, as the source does.
+def _crossing(spec: EventSpec, state: Sequence[Tensor]) -> Tensor:
+    """The derivatives of a spike time with respect to the state at the start of its step.
 
-    Raises:
-        ValueError: for a value out of range.
-
-    Source: Landsmeer et al. 2025, arXiv:2512.10011.
+    Newton's method finds the time within the step at which the level of the neuron crosses 0. Each
+    variable of the state is ``[n]``, and the result ``[variables, n]``.
     """
+    model, dt = spec.model, torch.full_like(state[0], spec.dt)
 
-    tau: float = 10.0
-    tau_syn: float = 2.0
-    dt: float = 0.5
-    threshold: float = 1.0
-    integrator: str = "exact"
+    def level(x: Tensor, *state: Tensor) -> Tensor:
+        return model.level(x, model.state(*state), spec.params)
 
-    def __post_init__(self) -> None:
-        for name in ("tau", "tau_syn", "dt", "threshold"):
-            check_number(name, getattr(self, name), above=0)
-        check_choice("integrator", self.integrator, ("exact", "euler"))
-        shortest = min(self.tau, self.tau_syn)
-        if self.dt > 20 * shortest:
-            raise ValueError(
-                f"dt={self.dt:g} ms is too large: nothing is left after one step with a time "
-                f"constant of {shortest:g} ms; set dt below it"
-            )
-
-
-EventNeuron = EventLIF | NormalisedAdExParams
-
-
-def event_spec(
-    neuron: EventNeuron,
-    n_steps: int,
-    surrogate: float = 1.0,
-    damping: float = 0.0,
-    time_bins: int = 1,
-) -> EventSpec:
-    """The constants of a run of `n_steps` steps."""
-    p: Any = neuron if isinstance(neuron, EventLIF) else neuron.plain()
-    dt, tau, tau_syn = p.dt, float(p.tau), float(p.tau_syn)
-    decay, decay_syn = math.exp(-dt / tau), math.exp(-dt / tau_syn)
-    base: dict[str, Any] = dict(
-        n_steps=n_steps, dt=dt, decay=decay, decay_syn=decay_syn, gain=dt, tau_mem=tau,
-        tau_syn=tau_syn, threshold=float(p.threshold), surrogate=surrogate, damping=damping,
-        time_bins=time_bins,
-    )  # fmt: skip
-    if isinstance(neuron, EventLIF):
-        if neuron.integrator == "exact":
-            rate = 1 / tau_syn - 1 / tau
-            # (decay - decay_syn) / rate, in a form that also holds for equal time constants
-            base["gain"] = decay_syn * (math.expm1(rate * dt) / rate if rate else dt)
-            base["exact"] = True
-        return EventSpec(**base)
-    return EventSpec(
-        **base, adex=True, decay_w=math.exp(-dt / p.tau_w), tau_w=p.tau_w, a=p.a,
-        b=p.b, delta_t=p.delta_t, v_t=p.v_t, w0=p.w0,
-    )  # fmt: skip
-
-
-def _upstroke(spec: EventSpec, v: Tensor) -> Tensor:
-    """The exponential term of AdEx in the slope of v: the upstroke."""
-    return spec.delta_t * torch.exp((v - spec.v_t) / spec.delta_t)
-
-
-def _crossing(
-    spec: EventSpec, v: Tensor, h: Tensor, current: Tensor, adaptation: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The derivative of a spike time with respect to v and I at the start of its step.
-
-    A step of length x <= dt by the rule of `forward` gives a trajectory ``v(x)``; Newton's method
-    finds where it crosses the threshold. All arguments ``[n]``; h is v(dt).
-    """
-    drive, up = current, torch.zeros_like(v)
-    if spec.adex:
-        up = _upstroke(spec, v)
-        drive, up = current + up - adaptation, up / spec.delta_t
-    mean = (h - v) / spec.dt
-    rate = 1 / spec.tau_syn - 1 / spec.tau_mem
-
-    def step(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """v(x) = decay v + gain drive, and its slope."""
-        decay, decay_syn = torch.exp(-x / spec.tau_mem), torch.exp(-x / spec.tau_syn)
-        if spec.exact:
-            gain = decay_syn * (torch.expm1(rate * x) / rate if rate else x)
-            slope = drive * decay_syn - (decay * v + gain * drive) / spec.tau_mem
-        else:
-            gain, slope = x, drive - decay * v / spec.tau_mem
-        return decay, gain, torch.maximum(slope, FLAT * mean)
-
-    x = (spec.threshold - v) / mean
+    mean = (level(dt, *state) - level(torch.zeros_like(dt), *state)) / spec.dt
+    x = model.guess(model.state(*state), spec.params, dt).clamp(0.0, spec.dt)
     for _ in range(NEWTON):
-        decay, gain, slope = step(x)
-        x = (x - (decay * v + gain * drive - spec.threshold) / slope).clamp(0.0, spec.dt)
-    decay, gain, slope = step(x)
-    return -(decay + x * up) / slope, -gain / slope
+        above, slopes = _with_slopes(level, x, *state)
+        x = (x - above / torch.maximum(slopes[0], FLAT * mean)).clamp(0.0, spec.dt)
+    _, slopes = _with_slopes(level, x, *state)
+    return -torch.stack(slopes[1:]) / torch.maximum(slopes[0], FLAT * mean)
 
 
 def _arriving(steps: Tensor, delays: Tensor, n_steps: int) -> tuple[Tensor, Tensor]:
@@ -175,14 +94,14 @@ def _samples(offsets: Tensor) -> Tensor:
 
 
 def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> Spikes:
-    """Run the network from v = 0, all samples at once. In each step, in this order::
+    """Run the network, all samples at once. In each step, in this order::
 
-    v = decay v + gain I             (AdEx: + dt (DeltaT exp((v - v_t) / DeltaT) - a))
-    I = decay_syn I                  (AdEx: a = decay_w a + dt A v_before)
-    where v >= threshold: a spike; v = 0, a = a + b
+    v, I, ... = the neuron's flow over dt
+    where v >= threshold: a spike; v = 0, and the neuron's jumps (AdEx: w = w + b)
     I = I + weights of the spikes that arrive in this step
     """
     w_in, d_in, w_rec, d_rec = synapses
+    model = spec.model
     steps, width, batch = spec.n_steps, w_in.shape[1], len(inputs.offsets) - 1
     drive = w_in.new_zeros(steps, batch, width)
     sample = _samples(inputs.offsets)
@@ -191,45 +110,38 @@ def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> 
         at, within = _arriving(inputs.steps[part], d_in[unit], steps)
         _deliver(drive, at, within, sample[part], w_in[unit])
 
-    v, current = w_in.new_zeros(batch, width), w_in.new_zeros(batch, width)
-    adaptation = torch.full_like(v, spec.w0)
-    kept = w_in.new_empty(batch, steps, width) if keep else None
+    state = model.state(*(w_in.new_full((batch, width), value) for value in spec.start))
+    kept = w_in.new_empty(batch, steps, 3 if spec.adapts else 1, width) if keep else None
+    dt = torch.tensor(spec.dt, dtype=torch.float64)
     found = []
     for k in range(steps):
-        old, old_adaptation = current, adaptation
-        h = spec.decay * v + spec.gain * current
-        current = spec.decay_syn * current
-        if spec.adex:
-            h = h + spec.dt * (_upstroke(spec, v) - adaptation)
-            adaptation = spec.decay_w * adaptation + spec.dt * spec.a * v
+        before, state = state, model.flow(dt, state, spec.params)
+        h = state.v
         if kept is not None:
-            kept[:, k] = h
-        b, j = (h >= spec.threshold).nonzero(as_tuple=True)
+            kept[:, k] = torch.stack([h, *before[1:]] if spec.adapts else [h], 1)
+        fires = h >= spec.threshold
+        b, j = fires.nonzero(as_tuple=True)
         if len(b):
-            at_start = (x[b, j] for x in (v, h, old, old_adaptation))
-            by_v, by_i = _crossing(spec, *at_start)
-            after = current[b, j] + spec.falling
-            if spec.adex:
-                after = after - adaptation[b, j] - spec.b
-                adaptation = adaptation.index_put((b, j), adaptation[b, j] + spec.b)
-            found.append((torch.full_like(b, k), b, j, by_v, by_i, after))
-            h = h.clone()
-            h[b, j] = 0.0
+            by = _crossing(spec, [x[b, j] for x in before])
+            jumps = zip(state, spec.jumps, strict=True)
+            others = [torch.where(fires, x + jump, x) if jump else x for x, jump in jumps][1:]
+            state = model.state(torch.where(fires, 0.0, h), *others)
+            after, *_ = spec.rates(*(x[b, j] for x in state))
+            found.append((torch.full_like(b, k), b, j, after, *by))
             if len(w_rec):
                 at, within = _arriving(torch.full_like(b, k), d_rec[j], steps)
                 _deliver(drive, at, within, b, w_rec[j])
-        v = h
-        current = current + drive[k]
+        state = state._replace(i=state.i + drive[k])
 
     if not found:
-        none, real = inputs.steps.new_empty(0), w_in.new_empty(0)
-        return Spikes(none, none, torch.zeros_like(inputs.offsets), real, real, real, kept)
-    step, b, j, *slopes = (torch.cat(parts) for parts in zip(*found, strict=True))
+        none, real = inputs.steps.new_empty(0), w_in.new_empty(len(spec.start), 0)
+        return Spikes(none, none, torch.zeros_like(inputs.offsets), real, real[0], kept)
+    step, b, j, after, *by = (torch.cat(parts) for parts in zip(*found, strict=True))
     order = torch.argsort(b, stable=True)
     counts = torch.bincount(b, minlength=batch)
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    by_v, by_i, after = (part[order] for part in slopes)
-    return Spikes(step[order].int(), j[order].int(), offsets, by_v, by_i, after, kept)
+    slopes = torch.stack(by)[:, order]
+    return Spikes(step[order].int(), j[order].int(), offsets, slopes, after[order], kept)
 
 
 def backward(
@@ -240,74 +152,72 @@ def backward(
     g_counts: Tensor,
     g_times: Tensor,
 ) -> Gradients:
-    """Propagate ``lam_v = dL/dv`` and ``lam_i = dL/dI`` from the last step to the first.
+    """Propagate ``lam = dL/d(state)`` from the last step to the first.
 
-    Both refer to the state just after the events of a step. Where a spike arrives::
+    It refers to the state just after the events of a step. Where a spike arrives::
 
         dL/dw += lam_i
         dL/d(delay) += w (lam_i / tau_syn - lam_v)      also to dL/dt of the spike that was sent
 
-    and where a neuron fires, v starts from the reset with the slope `after`::
+    and where a neuron fires, v starts from the reset with the slope `after`, and each other
+    variable (AdEx: w) grows by `drifts` more per ms before the reset than after it::
 
-        dL/dt += (b/tau_w + A threshold) lam_a - after lam_v
-        lam_v = dL/dt dt/dv,   lam_i += dL/dt dt/dI   (AdEx: lam_a -= the same)
+        dL/dt += drifts lam - after lam_v
+        lam_v = 0, then lam += dL/dt dt/d(state)
 
     The time t of a spike is where v crosses the threshold within the step (`_crossing`), and thus
     a function of the state at the start of the step. As dt shrinks, dt/dv approaches minus one over
     the slope of v at the crossing, the rule of the sources; on a coarse grid, the slope at the end
     of the step is a poor estimate of that at the crossing.
 
-    Between events the step of `forward` is transposed. The spike count of a neuron has the
-    surrogate derivative ``dt / (1 + k |v - threshold|)^2`` with respect to v before the reset
-    (Zenke & Ganguli 2018).
+    Between events the flow is transposed. The spike count of a neuron has the surrogate derivative
+    ``dt / (1 + k |v - threshold|)^2`` with respect to v before the reset (Zenke & Ganguli 2018).
     """
     w_in, d_in, w_rec, d_rec = synapses
-    assert spikes.v is not None
-    batch, steps, width = spikes.v.shape
-    lam_i, lam_v, lam_a = (w_in.new_zeros(batch, width) for _ in range(3))
+    assert spikes.history is not None
+    model, history = spec.model, spikes.history
+    batch, steps, _, width = history.shape
+    lam = [w_in.new_zeros(batch, width) for _ in spec.start]
     # The gradients that an arrival in each step receives: for its weight, and for its time.
     by_weight, by_time = (w_in.new_empty(steps, batch, width) for _ in range(2))
     g_w_rec, g_d_rec = torch.zeros_like(w_rec), torch.zeros_like(w_rec)
     order = torch.argsort(spikes.steps, stable=True)
     bounds = torch.bincount(spikes.steps.long(), minlength=steps).cumsum(0).tolist()
     sample = _samples(spikes.offsets)
-    drift = spec.b / spec.tau_w + spec.a * spec.threshold if spec.adex else 0.0
     unit = torch.arange(width, device=w_in.device)
+    dt, drifts = torch.tensor(spec.dt, dtype=torch.float64), spec.drifts
     for k in reversed(range(steps)):
-        by_weight[k] = lam_i
-        by_time[k] = lam_i / spec.tau_syn - lam_v
+        by_weight[k] = lam[1]
+        by_time[k] = lam[1] / spec.tau_syn - lam[0]
         which = order[bounds[k - 1] if k else 0 : bounds[k]]
-        if len(which):
-            b, j = sample[which], spikes.units[which].long()
-            g_t = g_times[which] + drift * lam_a[b, j]
-            if len(w_rec):
-                at, within = _arriving(spikes.steps[which], d_rec[j], steps)
-                where = at, b.unsqueeze(1), unit
-                pull = torch.where(within, by_time[where], 0.0)
-                g_w_rec.index_add_(0, j, torch.where(within, by_weight[where], 0.0))
-                g_d_rec.index_add_(0, j, pull)
-                g_t = g_t + (w_rec[j] * pull).sum(1)
-            g_t = g_t - spikes.after[which] * lam_v[b, j]
-            lam_v[b, j] = 0.0  # the reset discards h
-            crossed = b, j, spikes.by_v[which] * g_t, spikes.by_i[which] * g_t
-        h = spikes.v[:, k]
+        b, j = sample[which], spikes.units[which].long()
+        g_t = g_times[which]
+        for drift, each in zip(drifts[1:], lam[1:], strict=True):
+            g_t = g_t + drift * each[b, j] if drift else g_t
+        if len(w_rec) and len(which):
+            at, within = _arriving(spikes.steps[which], d_rec[j], steps)
+            where = at, b.unsqueeze(1), unit
+            pull = torch.where(within, by_time[where], 0.0)
+            g_w_rec.index_add_(0, j, torch.where(within, by_weight[where], 0.0))
+            g_d_rec.index_add_(0, j, pull)
+            g_t = g_t + (w_rec[j] * pull).sum(1)
+        g_t = g_t - spikes.after[which] * lam[0][b, j]
+        lam[0][b, j] = 0.0  # the reset discards h
+
+        h = history[:, k, 0]
         away = 1 + spec.surrogate * (h - spec.threshold).abs()
-        lam_v = lam_v + g_counts[:, spec.time_bin(k)] * spec.dt / away**2
-        start, lam_i = lam_v, spec.decay_syn * lam_i + spec.gain * lam_v
-        lam_v = spec.decay * start
-        if spec.adex:
-            last = spikes.v[:, k - 1] if k else torch.zeros_like(h)
-            v = torch.where(last >= spec.threshold, 0.0, last)
-            lam_v = lam_v + spec.dt * (_upstroke(spec, v) / spec.delta_t * start + spec.a * lam_a)
-            lam_a = spec.decay_w * lam_a - spec.dt * start
-        if len(which):
-            b, j, to_v, to_i = crossed
-            lam_v[b, j] += to_v
-            lam_i[b, j] += to_i
-            if spec.adex:
-                lam_a[b, j] -= to_i
+        lam[0] = lam[0] + g_counts[:, spec.time_bin(k)] * spec.dt / away**2
+        last = history[:, k - 1, 0] if k else torch.zeros_like(h)
+        v = torch.where(last >= spec.threshold, 0.0, last)
+        others = history[:, k, 1:].unbind(1) if spec.adapts else [torch.zeros_like(v)]
+        with torch.enable_grad():
+            start = model.state(*(x.detach().requires_grad_() for x in (v, *others)))
+            later = model.flow(dt, start, spec.params)
+            lam = [g.clone() for g in torch.autograd.grad(tuple(later), tuple(start), lam)]
+        for each, by in zip(lam, spikes.by, strict=True):
+            each[b, j] += by[which] * g_t
         if spec.damping and k % DAMPED == 0:
-            lam_v, lam_i, lam_a = (g / (1 + g.abs() / spec.damping) for g in (lam_v, lam_i, lam_a))
+            lam = [g / (1 + g.abs() / spec.damping) for g in lam]
 
     g_w_in, g_d_in = torch.zeros_like(w_in), torch.zeros_like(w_in)
     sample = _samples(inputs.offsets)
@@ -357,12 +267,12 @@ class _Run(torch.autograd.Function):
         saved = ctx.saved_tensors
         inputs, synapses = Inputs(*saved[:3]), Synapses(*saved[3:7])
         spikes = Spikes(*saved[7:])
-        assert spikes.v is not None
+        assert spikes.history is not None
         if g_counts is None:
-            batch, _, width = spikes.v.shape
-            g_counts = spikes.v.new_zeros(batch, ctx.spec.time_bins, width)
+            batch, _, _, width = spikes.history.shape
+            g_counts = spikes.history.new_zeros(batch, ctx.spec.time_bins, width)
         if g_times is None:
-            g_times = spikes.v.new_zeros(len(spikes.steps))
+            g_times = spikes.history.new_zeros(len(spikes.steps))
         gradients = ctx.loops.backward(ctx.spec, inputs, synapses, spikes, g_counts, g_times)
         for name, gradient in gradients._asdict().items():
             if not math.isfinite(gradient.sum().item()) and not torch.isfinite(gradient).all():
@@ -402,7 +312,8 @@ def run_events(
         d_in: their delays ``[n_in, H]``, ms.
         w_rec: recurrent weights ``[H, H]``; None: no recurrent synapses.
         d_rec: their delays ``[H, H]``, ms.
-        neuron: an `EventLIF` (default: ``EventLIF()``) or a `NormalisedAdExParams`.
+        neuron: an `EventLIF` (default: ``EventLIF()``), an `EventAdEx`, or a
+            `NormalisedAdExParams` for an Euler step.
         surrogate: slope k of ``1/(1 + k |v - threshold|)^2``, the surrogate derivative of spike
             *counts*; per ms, so that it does not depend on dt.
         damping: every 10 steps backward, ``g -> g / (1 + |g| / damping)``. It bounds the gradients
@@ -435,7 +346,11 @@ def run_events(
         1.0
     """
     neuron = EventLIF() if neuron is None else neuron
+    if not isinstance(neuron, EventNeuron):
+        raise TypeError(f"run_events: neuron must be an EventLIF or AdEx, not {neuron!r:.60}")
     check_backend(backend)
+    if not isinstance(events, Events):
+        raise TypeError(f"run_events: events must be Events, not {type(events).__name__}")
     if events.n_steps is None:
         raise ValueError("run_events: these events are in ms: events.on_grid(neuron.dt) first")
     check_number("surrogate", surrogate, at_least=0)
@@ -453,7 +368,8 @@ def run_events(
     heard_by = 0 if w_rec is None else width
     none = w_in.new_zeros(0, 0)
     w_rec, d_rec = (none, none) if w_rec is None or d_rec is None else (w_rec, d_rec)
-    check_tensor("d_in", d_in, f"[n_in={n_in}, H={width}]")
+    why = f"w_in is {tuple(w_in.shape)}"
+    check_tensor("d_in", d_in, f"[n_in={n_in}, H={width}]", why=why)
     for name, matrix in (("w_rec", w_rec), ("d_rec", d_rec)):
         check_tensor(name, matrix, f"[H={heard_by}, H={heard_by}]")
     for name, matrix in (("w_in", w_in), ("w_rec", w_rec)):
@@ -467,9 +383,16 @@ def run_events(
         matrices = tuple(matrix.detach() for matrix in matrices)
     loops = choose(backend, "run_events", matrices, family="event")
     device = w_in.device
-    inputs = Inputs(*(x.to(device) for x in (events.times, events.units, events.offsets)))
+    # The loops read and write wherever these lists say, also backward: they get copies, which
+    # nobody can change, and which are checked.
+    events.check()
+    times, units, offsets = (x.clone() for x in (events.times, events.units, events.offsets))
+    own = Events(times, units, offsets, events.shape, events.n_steps)
+    inputs = Inputs(*(x.to(device) for x in (own.times, own.units, own.offsets)))
     spec = event_spec(neuron, events.n_steps, surrogate, damping, int(time_bins))
     results = _Run.apply(loops or event_driven, spec, inputs, *matrices)
     counts, times, steps, units, offsets = results  # type: ignore[misc]
+    if counts.requires_grad:  # what backward reads is not handed out
+        steps, units, offsets = steps.clone(), units.clone(), offsets.clone()
     spikes = Events(steps, units, offsets, (width,), events.n_steps)
     return EventOutput(counts if time_bins > 1 else counts.squeeze(1), times, spikes)

@@ -54,7 +54,7 @@ class SpatialNetwork(nn.Module):
         n_hidden: H, hidden neurons; none has a synapse onto itself.
         n_classes: C.
         net: form of the delays: "0", "inf", "D", "DeEPS", "DgEPS" (see `make_delays`).
-        neuron: an `EventLIF` or a `NormalisedAdExParams`; its dt is the time step, ms.
+        neuron: an `EventLIF` or an `EventAdEx`; its dt is the time step, ms.
         input_factor: initial input weights are ``|U(-0.2, 0.8)| 400 input_factor / (n_in H)``;
             None: 3, or 10 from 51 hidden neurons on, 50 from 201 on. See `scale_to_rate`.
         recurrent_factor: the same for recurrent weights, with 35 instead of 400.

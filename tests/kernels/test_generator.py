@@ -2,6 +2,10 @@
 
 import logging
 import math
+import os
+import subprocess
+import sys
+import textwrap
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,7 +15,7 @@ from torch import Tensor
 
 from jarvis import LIFLayer, SurrogateSpike
 from jarvis.adex import NormalisedAdExLayer
-from jarvis.kernels import dispatch, expression, program
+from jarvis.kernels import dispatch, expression, plan, program
 from jarvis.kernels.fingerprint import fingerprint
 from jarvis.lif import LIF
 from jarvis.neurons import Parameters, SpikingLayer, define, parameter
@@ -142,24 +146,73 @@ def test_edges_of_the_range():
     torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-11, equal_nan=True)
 
 
-def test_what_is_used_of_the_tracer():
-    """`make_fx` is experimental: a graph of ATen operations, placeholders in order, types."""
-    from torch.fx.experimental.proxy_tensor import make_fx
-
+def test_operations_of_autograd_are_recorded():
     def joint(xs, ys):
         (x,), (y,) = xs, ys
         x.requires_grad_()
-        (g,) = torch.autograd.grad(torch.where(x > y, x * y, x).sin(), x, y)
-        return [x > y], [g]
+        (gradient,) = torch.autograd.grad(expression._End.apply([y], x.sin()), x)
+        return [x > y, gradient]
 
-    traced = make_fx(joint)([torch.ones(3)], [torch.zeros(3)])
-    nodes = list(traced.graph.nodes)
-    assert [node.op for node in nodes[:2]] == ["placeholder"] * 2
-    assert nodes[-1].op == "output"
-    calls = [node for node in nodes if node.op == "call_function"]
-    assert {node.target.namespace for node in calls} == {"aten"}
-    assert {str(node.meta["val"].dtype) for node in calls} == {"torch.bool", "torch.float32"}
-    assert all(node.meta["val"].shape in ((), (3,)) for node in calls)
+    greater, gradient = expression._recorded(joint, {"x": 1, "g_out": 1})
+    assert (greater.op, greater.args[0].op) == ("where", "gt")  # 1 or 0
+    assert gradient.op == "mul"
+    assert {node.op for node in gradient.args} == {"g_out", "cos"}
+
+
+def test_a_change_in_place_is_seen_by_all_that_share_the_memory():
+    def step(x, state, p, spike):
+        h = 0.9 * state.v + x
+        h.detach().mul_(0.5)
+        return 2.0 * h, ToyState(h)
+
+    same(toy(step), torch.randn(6, 2, 3, dtype=F64))
+
+
+def test_an_argument_that_is_changed_by_another_name_is_refused():
+    def step(x, state, p, spike):
+        state.v.detach().mul_(0.5)
+        return x + state.v, ToyState(x)
+
+    reason = "changes one of its arguments in place"
+    with pytest.raises(ValueError, match=reason):
+        SpikingLayer(toy(step), backend="numba")(torch.rand(2, 1, 3))
+
+
+def test_constants_of_the_step_may_decide():
+    limit = torch.tensor(2.0)
+
+    def step(x, state, p, spike):
+        y = x * limit if (limit + 1.0) * 2.0 > 5.0 else x
+        return y, ToyState(0.5 * y)
+
+    same(toy(step), torch.randn(4, 2, 3, dtype=F64))
+
+
+def test_what_no_result_depends_on_needs_no_compiled_form():
+    def step(x, state, p, spike):
+        torch.logsumexp(x, 0)
+        return x + state.v, ToyState(0.5 * x)
+
+    same(toy(step), torch.randn(4, 2, 3, dtype=F64))
+
+
+def test_a_new_neuron_needs_no_compiler_of_torch(tmp_path):
+    """Imports of a second and more: those of `make_fx`, of gradients that are given, of graphs."""
+    code = """
+        import sys, torch
+        from jarvis import LIFLayer
+        LIFLayer(learnable="tau", tau_syn=3.0).source("numba")
+        print({"torch._dynamo", "torch._inductor", "sympy", "networkx"} & set(sys.modules))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, "JARVIS_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "set()", done.stdout + done.stderr
+    assert list(tmp_path.rglob("lif_numba_*.py"))  # it was traced here
 
 
 # -- what is kept ---------------------------------------------------------------------------------
@@ -168,8 +221,8 @@ def test_what_is_used_of_the_tracer():
 def loop_of(layer: SpikingLayer, recurrent: bool = False) -> program.Loop:
     layer.unsupported_reason()
     made = layer._program
-    numbers = made.numbers(layer.params, layer.spike.surrogate)
-    return made.loop("numba", made.variant(numbers, False, recurrent))
+    _, tensors = made.numbers(layer.params, layer.spike.surrogate)
+    return made.loop("numba", made.variant(tensors, False, recurrent))
 
 
 @pytest.mark.parametrize(
@@ -192,6 +245,23 @@ def test_a_state_follows_from_what_was_kept_before():
     layout = loop_of(NormalisedAdExLayer()).layout
     assert layout.kept == (False,)
     assert layout.derived == (0,)
+
+
+def test_a_state_is_derived_where_numbers_differ_from_neuron_to_neuron():
+    """It takes the potential; of the input, read again, it would take the state, too."""
+    layout = loop_of(LIFLayer(tau=torch.full((3,), 20.0), learnable="tau")).layout
+    assert layout.kept == (False,)
+    assert layout.derived == (0,)
+    assert layout.reread == ()
+
+
+def test_minimum_cut():
+    """A network of Cormen et al., Introduction to Algorithms, section 26.1: 23 flow through it."""
+    edges = dict(sa=16, sb=13, ac=12, ba=4, bd=14, cb=9, ct=20, dc=7, dt=4)
+    left = {node: dict.fromkeys("sabcdt", 0.0) for node in "sabcdt"}
+    for (start, end), capacity in edges.items():
+        left[start][end] = float(capacity)
+    assert plan._minimum_cut(left, "s", "t") == (23.0, {"c", "t"})
 
 
 def test_inputs_are_read_again_rather_than_kept():

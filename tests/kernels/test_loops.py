@@ -166,6 +166,31 @@ def test_hook_on_the_surrogate_is_called(ran):
     assert len(seen) == 3
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layer: setattr(layer, "surrogate", SurrogateSpike("arctan")),
+        lambda layer: setattr(layer.surrogate, "derivative", lambda x, k: torch.exp(-k * x * x)),
+        lambda layer: setattr(layer.surrogate, "slope", 3.0),
+        lambda layer: setattr(layer, "detach_reset", False),
+    ],
+    ids=["surrogate", "derivative", "slope", "detach_reset"],
+)
+def test_spike_may_change_between_calls(change, ran):
+    x = torch.rand(8, 2, 3, generator=torch.Generator().manual_seed(0))
+    found = []
+    for backend in ("numba", "eager"):
+        layer = LIFLayer(backend=backend, tau=5.0)
+        for _ in range(2):
+            leaf = x.clone().requires_grad_()
+            layer(leaf)[0].square().sum().backward()
+            found.append(leaf.grad)
+            change(layer)
+    assert len(ran) == 2
+    torch.testing.assert_close(found[1], found[3])
+    assert not torch.allclose(found[0], found[1])
+
+
 def test_autocast_runs_the_readable_step(ran):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         RecurrentLIFLayer(2)(torch.rand(3, 1, 2))

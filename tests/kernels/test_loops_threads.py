@@ -287,12 +287,12 @@ def test_every_loop_has_a_cache_file_of_its_own():
     names = []
     for layer in (LIFLayer(), LIFLayer(reset="none")):
         layer(torch.rand(2, 1, 2))
-        numbers = layer._program.numbers(layer.params, layer.surrogate)
-        loop = layer._program.loop("numba", layer._program.variant(numbers, False, False))
+        _, tensors = layer._program.numbers(layer.params, layer.surrogate)
+        loop = layer._program.loop("numba", layer._program.variant(tensors, False, False))
         for backward in (False, True):
             for dtype in (torch.float32, torch.float64):
                 for flag in (False, True):
-                    made = _compiled(loop, backward, dtype, flag)
+                    made = _compiled(loop, backward, flag, dtype, [None] * 3)
                     names.append(made._cache._impl.filename_base)
     assert len(names) == len(set(names)) == 16
 

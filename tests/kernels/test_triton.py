@@ -72,8 +72,8 @@ def kernels(case: Case, record: bool, recurrent: bool):
     neuron, params = layer.neuron, layer.params
     state = neuron.state(*neuron.rest(params))
     made = program(neuron.name, neuron.step, params, layer.spike, neuron.inputs, state)
-    numbers = made.numbers(params, layer.spike.surrogate)
-    learned = made.variant(numbers, record, recurrent).learned
+    _, tensors = made.numbers(params, layer.spike.surrogate)
+    learned = made.variant(tensors, record, recurrent).learned
     loop = made.loop("triton", Variant(learned, learned[:1], record, recurrent))
     return loop.names["forward"], loop.names["backward"]
 

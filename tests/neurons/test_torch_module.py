@@ -11,7 +11,7 @@ from register import CASES, F64, LIF_CASES
 
 from jarvis import LIFLayer, RecurrentLIFLayer
 from jarvis.adex import NormalisedAdExLayer
-from jarvis.neurons import SpikingLayer
+from jarvis.neurons import SpikingLayer, detached
 
 # torch's own forward mode compiles by torch.jit.script, which it calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
@@ -183,3 +183,19 @@ def test_gradients_of_gradients_are_refused_by_a_loop():
     (grad,) = torch.autograd.grad(spikes.square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="first derivatives only"):
         grad.sum().backward()
+
+
+@single
+def test_a_detached_state_has_all_its_fields_and_none_of_its_graph(case):
+    layer = layer_of(case)
+    (x,) = case.inputs((12, 2, 4))
+    _, state = layer(x.requires_grad_())
+    cut = detached(state)
+    assert type(cut) is type(state)
+    for field, before, after in zip(state._fields, state, cut, strict=True):
+        assert (before is None) == (after is None), field
+        if before is not None:
+            assert torch.equal(before, after), field
+            assert not after.requires_grad, field
+    if hasattr(state, "detach"):
+        assert all(p is q or torch.equal(p, q) for p, q in zip(state.detach(), cut, strict=True))

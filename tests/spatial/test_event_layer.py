@@ -6,6 +6,7 @@ That its gradients are the exact ones is shown in test_event_gradients.py.
 import math
 import re
 import tracemalloc
+from functools import cache
 
 import pytest
 import torch
@@ -23,13 +24,17 @@ from jarvis.spatial.event_driven import EventLIF, event_spec, run_events
 def both(events, matrices, neuron, **options):
     """Results and gradients of the definition and of the compiled loop."""
     for backend in ("eager", "numba"):
-        out = run_events(events, *matrices, neuron, backend=backend, **options)
-        random = torch.Generator().manual_seed(5)
-        weights = torch.rand(out.counts.shape, generator=random, dtype=out.counts.dtype)
-        pulls = torch.rand(out.times.shape, generator=random, dtype=out.counts.dtype)
-        loss = (out.counts * weights).sum() + (out.times * pulls).sum()
-        given = [matrix for matrix in matrices if matrix is not None]
-        yield out, torch.autograd.grad(loss, given)
+        yield one(events, matrices, neuron, backend, **options)
+
+
+def one(events, matrices, neuron, backend, **options):
+    out = run_events(events, *matrices, neuron, backend=backend, **options)
+    random = torch.Generator().manual_seed(5)
+    weights = torch.rand(out.counts.shape, generator=random, dtype=out.counts.dtype)
+    pulls = torch.rand(out.times.shape, generator=random, dtype=out.counts.dtype)
+    loss = (out.counts * weights).sum() + (out.times * pulls).sum()
+    given = [matrix for matrix in matrices if matrix is not None]
+    return out, torch.autograd.grad(loss, given)
 
 
 @pytest.mark.parametrize("damping", [0.0, 0.3])
@@ -107,14 +112,19 @@ def test_a_late_window_does_not_pull_at_what_was_before():
     assert early[1] == 0
 
 
+@cache
+def _in_one_thread():
+    return tuple(both(*problem(steps=4000, events=3000), NEURONS["lif"]))
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_change_no_spike(threads):
+    (reference, g), *_ = _in_one_thread()
     events, matrices = problem(steps=4000, events=3000)
     before = torch.get_num_threads()
-    (reference, g), _ = both(events, matrices, NEURONS["lif"])
     try:
         torch.set_num_threads(threads)
-        _, (out, h) = both(events, matrices, NEURONS["lif"])
+        out, h = one(events, matrices, NEURONS["lif"], "numba")
     finally:
         torch.set_num_threads(before)
     assert torch.equal(reference.spikes.times, out.spikes.times)
@@ -207,7 +217,7 @@ def test_without_a_gradient_no_history_is_kept():
     synapses = Synapses(w_in, d_in.int(), w_rec, d_rec.int().clamp_min(1))
     spec = event_spec(EventLIF(), 150)
     for loops in (event_driven, event_numba):
-        assert loops.forward(spec, inputs, synapses, False).v is None
+        assert loops.forward(spec, inputs, synapses, False).history is None
         with torch.no_grad():
             assert len(run_events(events, *matrices).times)
 
@@ -340,3 +350,36 @@ def test_a_gradient_that_explodes_is_an_error():
 def test_a_step_longer_than_all_time_constants_is_refused():
     with pytest.raises(ValueError, match=r"dt=0\.5 ms is too large"):
         EventLIF(tau_syn=0.0005, dt=0.5)
+
+
+@pytest.mark.parametrize("backend", ["eager", "numba"])
+@pytest.mark.parametrize("delay", [0.0, 0.2, 0.5, 3.0])
+def test_a_delay_of_nothing_is_none_and_others_are_rounded(backend, delay):
+    """Without a delay, a spike of step 2 is heard in step 2, and fires a neuron in step 3."""
+    events = Events.from_first_steps(torch.tensor([[2]]), n_steps=40)
+    weight, dt = torch.tensor([[3.0]], dtype=torch.float64), 0.5
+    d_in = torch.tensor([[delay]], dtype=torch.float64)
+    out = run_events(events, weight, d_in, neuron=EventLIF(dt=dt), backend=backend)
+    assert out.spikes.times[0].item() == 3 + round(delay / dt)
+    assert out.times[0].item() == dt * (3 + round(delay / dt))
+
+
+@pytest.mark.parametrize("backend", ["eager", "numba"])
+def test_a_neuron_hears_another_a_step_later_at_the_earliest(backend):
+    events = Events.from_first_steps(torch.tensor([[2]]), n_steps=40)
+    w_in = torch.tensor([[3.0, 0.0]], dtype=torch.float64)
+    w_rec = torch.tensor([[0.0, 3.0], [0.0, 0.0]], dtype=torch.float64)
+    none, d_rec = torch.zeros_like(w_in), torch.zeros_like(w_rec)
+    out = run_events(events, w_in, none, w_rec, d_rec, EventLIF(dt=0.5), backend=backend)
+    first = {unit: out.spikes.times[out.spikes.units == unit][0].item() for unit in (0, 1)}
+    assert first == {0: 3, 1: 5}  # heard in step 4
+
+
+def test_a_potential_that_just_meets_the_threshold_fires():
+    """By the Euler step without leak to speak of, v is exactly 1 after two steps of 0.5."""
+    for backend in ("eager", "numba"):
+        events = Events.from_first_steps(torch.tensor([[0]]), n_steps=6)
+        neuron = EventLIF(tau=1e30, tau_syn=1e30, dt=0.5, integrator="euler")
+        weight = torch.tensor([[1.0]], dtype=torch.float64)
+        out = run_events(events, weight, 0 * weight, neuron=neuron, backend=backend)
+        assert out.spikes.times.tolist() == [2, 4]

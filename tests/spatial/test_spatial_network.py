@@ -142,3 +142,27 @@ def test_bad_sizes_are_named():
         SpatialNetwork(5, 5, 2, net="three")
     with pytest.raises(ValueError, match="events have 20 units"):
         SpatialNetwork(5, 5, 2)(words(1)[0])
+
+
+def test_signs_follow_the_seed_and_leave_the_sizes():
+    one, again, other = (
+        SpatialNetwork(20, 30, 2, signed=True, seed=seed).state_dict() for seed in (5, 5, 6)
+    )
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert not torch.equal(one["w_in"].sign(), other["w_in"].sign())
+    plain = SpatialNetwork(20, 30, 2, seed=5)
+    for name, share in (("w_in", 0.31), ("w_rec", 0.5)):  # of draws of N(0.5, 1) and N(0, 1)
+        assert (one[name] < 0).float().mean().item() == pytest.approx(share, abs=0.06)
+    assert torch.equal(one["readout.weight"], plain.readout.weight)
+
+
+@pytest.mark.parametrize("factor", [0.02, 50.0])
+def test_a_rate_is_found_from_far_away(factor):
+    network = SpatialNetwork(20, 40, 2, "3", position_std=5.0)
+    with torch.no_grad():
+        network.w_in.mul_(factor)
+    events, _ = words(32)
+    reached = scale_to_rate(network, events, 30.0)
+    assert reached == pytest.approx(30.0, rel=0.051)
+    counts = network(events).counts
+    assert counts.sum().item() / counts.numel() / (STEPS * 0.5e-3) == pytest.approx(reached)

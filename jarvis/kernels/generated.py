@@ -1,0 +1,92 @@
+"""Generated modules: written once, kept as files in the cache folder, loaded when they are needed.
+
+The name of a file holds a digest of everything that its text follows from, so that a file is never
+out of date.
+"""
+
+import hashlib
+import linecache
+import logging
+import os
+import sys
+import zlib
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+
+from jarvis.support.downloads import cache_folder
+from jarvis.support.files import atomic_path
+
+logger = logging.getLogger("jarvis.kernels")
+
+_HERE = Path(__file__).parent
+
+_END = "\n# the end\n"  #: of every generated file, so that half a file is not taken for one
+
+_WRITTEN = 1_000_000_000.0  #: the time of every generated file, whose name says what is in it
+
+
+class Generated(NamedTuple):
+    """A generated module."""
+
+    key: str
+    text: str  #: its source
+    names: dict[str, Any]  #: what it defines
+
+
+def generated(
+    name: str, follows_from: Any, makers: Sequence[str], generate: Callable[[], str]
+) -> Generated:
+    """Load a module from the cache folder, or generate it and keep it there.
+
+    Args:
+        name: the beginning of the name of its file.
+        follows_from: what its text depends on; its `repr` says all of it.
+        makers: the files of this package's folder that turn that into text.
+        generate: returns the text; only called if there is no file.
+    """
+    given = repr((follows_from, _versions(tuple(makers))))
+    key = hashlib.sha256(given.encode()).hexdigest()[:16]
+    stem = "".join(c if c.isalnum() else "_" for c in name).lower()
+    path = cache_folder() / "loops" / f"{stem}_{key}.py"
+    text = _read(path)
+    if text is None:
+        text = generate() + _END
+        try:
+            with atomic_path(path) as part:
+                part.write_text(text, encoding="utf-8")
+                # numba's cache goes by a file's time: that of another process is the same.
+                os.utime(part, (_WRITTEN, _WRITTEN))
+        except OSError as error:
+            logger.info("the source of a compiled loop is not kept: %s", error)
+    file = str(path) if path.is_file() else f"<{path.stem}>"
+    # Tracebacks and Triton read the source from here, whatever becomes of the file.
+    linecache.cache[file] = (len(text), None, text.splitlines(True), file)
+    module = ModuleType(f"jarvis.kernels.loops.{path.stem}")
+    module.__file__ = file
+    sys.modules[module.__name__] = module  # numba looks a cached function's module up
+    exec(compile(text, file, "exec"), module.__dict__)
+    return Generated(key, text, module.__dict__)
+
+
+def _read(path: Path) -> str | None:
+    """The text of a generated file; None if it is not there, or spoiled."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        compile(text, str(path), "exec")
+    except (OSError, ValueError, SyntaxError, TypeError):
+        return None
+    return text if text.endswith(_END) else None
+
+
+@cache
+def _versions(makers: tuple[str, ...]) -> tuple[str, ...]:
+    """The versions of everything that makes a module."""
+    made_of = zlib.crc32(b"".join((_HERE / name).read_bytes() for name in makers))
+    python = ".".join(map(str, sys.version_info[:2]))
+    return (f"{made_of:08x}", python, torch.__version__, version("numba"))
