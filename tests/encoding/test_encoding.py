@@ -104,6 +104,7 @@ def test_latency_is_that_of_the_neuron_it_describes():
     crossing = first_spike_decode(charged)
     code = latency_encode(x, steps, tau=tau, threshold=threshold, dt=dt)
     assert (code.sum(0) == 1).all()
+    assert (crossing.diff() < 0).all()  # the larger the value, the sooner
     assert (first_spike_decode(code) - crossing).abs().max() <= 1
 
 
@@ -176,7 +177,13 @@ def test_bad_intensities(x, steps, mode, error, says):
 
 
 def test_delta_of_a_picture_puts_polarity_in_the_channel_axis():
-    assert delta_encode(torch.rand(4, 2, 5, 6)).shape == (4, 2, 2, 5, 6)
+    pictures = torch.zeros(4, 2, 5, 6)
+    pictures[1:, 0, 1, 2] = 0.1
+    pictures[2:, 1, 3, 4] = -0.1
+    spikes = delta_encode(pictures, threshold=0.05)
+    assert spikes.shape == (4, 2, 2, 5, 6)
+    on, off = [(1, 0, 0, 1, 2), (2, 0, 0, 1, 2)], [(2, 1, 1, 3, 4), (3, 1, 1, 3, 4)]
+    assert [tuple(place) for place in spikes.nonzero().tolist()] == sorted(on + off)
 
 
 def test_decoders_by_hand():

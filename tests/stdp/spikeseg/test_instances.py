@@ -83,6 +83,8 @@ def test_chosen_spikes_come_back_in_their_order():
     every = hulk(model, state)
     rows = torch.tensor([5, 0, 3])
     some = hulk(model, state, every.spikes[rows])
+    assert len(every.spikes.unique(dim=0)) == len(every.spikes) > 5
+    assert every.masks[rows].flatten(1).any(1).all()
     for a, b in zip(some, every, strict=True):
         assert torch.equal(a, b[rows])
 
@@ -151,6 +153,7 @@ def test_by_the_same_steps_an_object_of_one_step_a_spike_is_in_pieces():
     step = found.spikes[:, 1]
     scores = smash_scores(found, "time")
     assert not scores[step[:, None] != step[None]].any()
+    assert (scores.diagonal() > 0.9).all()
     assert len(smash(found, (32, 32), align="time", margin=3)) > 2
     with pytest.raises(ValueError, match="align='space'"):
         smash_scores(found, "space")
