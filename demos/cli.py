@@ -1,24 +1,43 @@
 """Shared by the demo programs: options with units, one-line errors, exit status 2."""
 
 import argparse
+import io
+import math
 import os
+import re
+import reprlib
 import sys
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from matplotlib.figure import Figure
 
 from jarvis import SURROGATES
 from jarvis.support.downloads import CorruptDataError, MissingDataError
-from jarvis.support.files import atomic_path
-from jarvis.training import CheckpointError, TrainingError, choose_device, distributed
+from jarvis.support.files import FolderInUseError, atomic_path, check_replaceable, locked
+from jarvis.training import (
+    CheckpointError,
+    History,
+    TrainingError,
+    checkpoint_file,
+    choose_device,
+    distributed,
+)
+from jarvis.training.checkpoints import holds_run
+
+if TYPE_CHECKING:
+    from jarvis.stdp import Recipe
 
 
 class UsageError(ValueError):
     """Options that are incompatible; the message says which."""
+
+
+#: Sizes of values in options. Beyond these, products of 32-bit numbers are 0 or infinite.
+SMALLEST, LARGEST = 1e-18, 1e18
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -36,42 +55,124 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        line = f"{self.prog}: {message} (--help lists the options)\n"
+        line = f"{self.prog}: {_one_line(message)} (--help lists the options)\n"
         self.exit(2, None if distributed.local_rank() else line)
+
+    def sizes(self, args: argparse.Namespace) -> list[str]:
+        """The options that may take much memory, with their values: those above their defaults."""
+        found = []
+        for action in self._actions:
+            values = getattr(args, action.dest, None)
+            if action.type is not positive_int or values is None or action.dest == "epochs":
+                continue
+            values = values if isinstance(values, list) else [values]
+            default = action.default if isinstance(action.default, int) else 1
+            found.append((max(values) / default, action.option_strings[0], values))
+        large = [option for option in found if option[0] > 1] or found
+        shown = sorted(large, key=lambda option: -option[0])[:3]
+        return [f"{name} {' '.join(map(str, values))}" for _, name, values in shown]
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split("\n"))
+
+
+def _shown(text: str) -> str:
+    return reprlib.repr(text)
 
 
 def positive_int(text: str) -> int:
-    """An argparse type: an integer of at least 1."""
-    try:
-        value = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    """An argparse type: an integer from 1 to 2147483647."""
+    value = _integer(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is less than 1")
+    if value >= 1 << 31:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is more than {(1 << 31) - 1}")
     return value
 
 
-def _number(text: str) -> float:
+def not_negative_int(text: str) -> int:
+    """An argparse type: 0, or an integer as `positive_int`."""
+    return 0 if _integer(text) == 0 else positive_int(text)
+
+
+def seed(text: str) -> int:
+    """An argparse type: an integer from 0 to 9223372036854775807, which fits in 64 bits."""
+    value = _integer(text)
+    if not 0 <= value < 1 << 63:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not between 0 and {(1 << 63) - 1}")
+    return value
+
+
+def _integer(text: str) -> int:
     try:
-        return float(text)
+        return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a whole number") from None
+
+
+def finite_float(text: str) -> float:
+    """An argparse type: 0, or a finite number of a size from 1e-18 to 1e18."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a number") from None
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not finite")
+    if value and not SMALLEST <= abs(value) <= LARGEST:
+        large = abs(value) > LARGEST
+        limit = f"large: at most {LARGEST:g}" if large else f"small: at least {SMALLEST:g}"
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is too {limit}")
+    return value
 
 
 def positive_float(text: str) -> float:
-    """An argparse type: a finite number above 0."""
-    value = _number(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not positive and finite")
+    """An argparse type: as `finite_float`, above 0."""
+    value = finite_float(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not positive and finite")
     return value
 
 
 def not_negative_float(text: str) -> float:
-    """An argparse type: a finite number of at least 0."""
-    value = _number(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is negative or not finite")
+    """An argparse type: as `finite_float`, at least 0."""
+    value = finite_float(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is negative or not finite")
     return value
+
+
+def share(text: str) -> float:
+    """An argparse type: a number of at least 0 and below 1."""
+    value = not_negative_float(text)
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a share below 1")
+    return value
+
+
+def path(text: str) -> str:
+    """An argparse type: the name of a file or folder, which is not empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
+
+
+def net(text: str) -> str:
+    """An argparse type: the form of a network's delays, with at most 1000 dimensions."""
+    digits = re.match(r"\d*", text)
+    assert digits is not None
+    if len(text) > 30 or len(digits[0]) > 9 or int(digits[0] or 0) > 1000:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} has more than 1000 dimensions")
+    return text
+
+
+def file_name(text: str) -> str:
+    """An argparse type: a part of a file's name, which cannot lead to another folder."""
+    if not text.strip(". ") or any(mark in text for mark in "/\\:\n"):
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a name within a folder")
+    if len(os.fsencode(text)) > 100:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is longer than 100 bytes")
+    return text
 
 
 def add_neuron_options(parser: Parser, *, tau: float, readout: str, readouts: tuple) -> None:
@@ -107,26 +208,39 @@ def add_neuron_options(parser: Parser, *, tau: float, readout: str, readouts: tu
 def add_run_options(parser: Parser) -> None:
     """Add --seed --device --output --resume --plot, shared by all demos."""
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of weights, order of samples and random codes"
+        "--seed", type=seed, default=0, help="seed of weights, order of samples and random codes"
     )
     parser.add_argument(
         "--device", default="auto", help="auto (CUDA if available), cpu, cuda or cuda:N"
     )
     parser.add_argument(
         "--output",
+        type=path,
         metavar="DIR",
         default=None,
         help="folder for checkpoints and metrics_final.json",
     )
+    add_force(parser)
     parser.add_argument(
         "--resume",
+        type=path,
         metavar="PATH",
         default=None,
         help="resume from a checkpoint, or from the --output of a run",
     )
+    add_plot(parser, "write a figure of the run to this file")
+
+
+def add_force(parser: Parser) -> None:
+    """Add --force."""
     parser.add_argument(
-        "--plot", metavar="PNG", default=None, help="write a figure of the run to this file"
+        "--force", action="store_true", help="overwrite another run in the --output folder"
     )
+
+
+def add_plot(parser: Any, words: str) -> None:
+    """Add --plot."""
+    parser.add_argument("--plot", type=path, metavar="PNG", default=None, help=words)
 
 
 def device(args: argparse.Namespace) -> torch.device:
@@ -147,8 +261,101 @@ def plain(args: argparse.Namespace, *left_out: str) -> dict[str, Any]:
     Options for its length, its device and its output are left out. Of the others, only learning
     rates may change when a run is resumed (`jarvis.training.run.MAY_CHANGE`).
     """
-    others = {"epochs", "device", "output", "resume", "plot", *left_out}
+    others = {"epochs", "device", "output", "force", "resume", "plot", *left_out}
     return {name: value for name, value in vars(args).items() if name not in others}
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """Report the ValueErrors of a block, in which options become objects, as a UsageError."""
+    try:
+        yield
+    except (ValueError, OverflowError) as error:
+        raise error if isinstance(error, UsageError | CheckpointError) else UsageError(
+            str(error)
+        ) from None  # fmt: skip
+
+
+@contextmanager
+def output_folder(
+    folder: str | Path | None,
+    resume: str | Path | None,
+    force: bool | None,
+    how: str = "--resume it",
+) -> Iterator[None]:
+    """Hold the lock of the output folder, which must not have another run in it.
+
+    Args:
+        folder: the folder; None if there is none.
+        resume: the checkpoint, or the folder of the run, that is continued.
+        force: another run may be overwritten; None: the program has no --force.
+        how: what to do about a run, for the message.
+
+    Raises:
+        UsageError: if the folder holds another run than the one that is continued.
+        FolderInUseError: if another program writes to it.
+    """
+    if folder is None or not distributed.is_main():
+        yield
+        return
+    folder = Path(folder)
+    with locked(folder):
+        same = resume is not None and _is_in(checkpoint_file(resume), folder)
+        if not (same or force) and holds_run(folder):
+            overwrite = "" if force is None else ", --force overwrites it"
+            raise UsageError(f"{folder} holds a run already: {how}{overwrite}")
+        yield
+
+
+def _is_in(file: Path, folder: Path) -> bool:
+    return folder.resolve() in file.resolve().parents
+
+
+def column(history: History, name: str) -> list[float]:
+    """A metric of all epochs.
+
+    Raises:
+        CheckpointError: if it is missing in the epochs of the run that was resumed.
+    """
+    if not history.epochs or not all(
+        isinstance(epoch.get(name), float) for epoch in history.epochs
+    ):
+        raise CheckpointError(f"the history of the resumed run has no {name}")
+    return history.column(name)
+
+
+def check_memory(n_bytes: float, where: torch.device, *options: str) -> None:
+    """Refuse sizes that cannot fit into the memory of this machine.
+
+    Args:
+        n_bytes: a rough estimate of what the run needs at least.
+        where: the device; a GPU reports by itself what does not fit.
+        options: what determines it, with their values, the most effective first.
+
+    Raises:
+        UsageError: if it is more than the memory of this machine.
+    """
+    there = memory()
+    if where.type == "cpu" and n_bytes > there:
+        raise UsageError(
+            f"{' and '.join(options)} need about {n_bytes / 1e9:,.0f} GB of memory, and there are "
+            f"{there / 1e9:,.0f} GB: reduce them"
+        )
+
+
+def memory() -> float:
+    """Bytes of memory that this process may use: of the machine, its container, and its limits."""
+    found = [math.inf]
+    if hasattr(os, "sysconf"):
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for file in ("memory.max", "memory/memory.limit_in_bytes"):  # of a container
+        with suppress(OSError, ValueError):
+            found.append(int((Path("/sys/fs/cgroup") / file).read_text()))
+    with suppress(ImportError):
+        import resource
+
+        found += [x for x in resource.getrlimit(resource.RLIMIT_AS) if x > 0]
+    return float(min(found))
 
 
 def save_figure(figure: Figure, path: str) -> None:
@@ -164,23 +371,74 @@ def save_figure(figure: Figure, path: str) -> None:
     print(f"figure: {path}")
 
 
-def run(parser: Parser, main: Callable[[argparse.Namespace], None]) -> None:
+def read_stdp_run(path: str) -> dict[str, Any]:
+    """The content of a run's checkpoint, with the arguments of train_spikeseg.py.
+
+    Raises:
+        CheckpointError: if it is missing, damaged, or was not written by that program.
+    """
+    from jarvis.stdp import DATASETS, read_run
+
+    content = read_run(path)
+    given = content["arguments"]
+    folder = given.get("data_folder")
+    if (
+        given.get("dataset") not in DATASETS
+        or (given["dataset"] == "folder") != isinstance(folder, str)
+        or not isinstance(folder, str | None)
+        or type(given.get("seed")) is not int
+    ):
+        raise CheckpointError(
+            f"{checkpoint_file(path)} is not of a run of train_spikeseg.py: its arguments are "
+            f"{', '.join(map(str, given)) or 'missing'}"
+        )
+    return content
+
+
+def check_stdp_memory(dataset: str, recipe: "Recipe", n_samples: int | None) -> None:
+    """Refuse sizes that do not fit into the memory.
+
+    Raises:
+        UsageError: if the weights of a layer, or the scenes to be generated, do not.
+    """
+    cpu, maps = torch.device("cpu"), 2
+    for name, layer in recipe.layers.items():
+        weights = layer.maps * maps * layer.kernel_size**2
+        sizes = f"{name}.maps {layer.maps}", f"{name}.kernel_size {layer.kernel_size}"
+        check_memory(16.0 * weights, cpu, *sizes)
+        maps = layer.maps
+    if dataset == "satellites":
+        frames = (n_samples or 500) * recipe.n_steps
+        sizes = f"samples {n_samples or 500}", f"n_steps {recipe.n_steps}"
+        check_memory(4.0 * 64 * 64 * frames, cpu, *sizes)
+
+
+def run(
+    parser: Parser, main: Callable[[argparse.Namespace], None], argv: list[str] | None = None
+) -> None:
     """Parse, run, and report errors that a user can cause in one line with an exit status.
 
-    2 for a bad option, missing data or an unsuitable checkpoint; 1 for a failed run; 130 after an
-    interruption. Anything else is a bug and keeps its traceback. Under torchrun only rank 0
-    prints.
+    2 for a bad option, missing data, an unsuitable checkpoint or a folder that is in use; 1 for a
+    failed run; 130 after an interruption. Anything else is a bug and keeps its traceback. Under
+    torchrun only rank 0 prints.
     """
+    for stream in (sys.stdout, sys.stderr):  # names of files may be no text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if not distributed.is_main():
         with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-            _run(parser, main)
+            _run(parser, main, argv)
     else:
-        _run(parser, main)
+        _run(parser, main, argv)
 
 
-def _run(parser: Parser, main: Callable[[argparse.Namespace], None]) -> None:
-    args = parser.parse_args()
+def _run(
+    parser: Parser, main: Callable[[argparse.Namespace], None], argv: list[str] | None
+) -> None:
+    args = parser.parse_args(argv)
     try:
+        if getattr(args, "plot", None) is not None:
+            _check_plot(args.plot)  # before the work, not after it
         main(args)
         status = 0
     except KeyboardInterrupt as stop:
@@ -189,9 +447,38 @@ def _run(parser: Parser, main: Callable[[argparse.Namespace], None]) -> None:
         status = 130
     except (MissingDataError, CorruptDataError, CheckpointError, UsageError) as error:
         parser.error(str(error))
-    except (TrainingError, FloatingPointError, OSError) as error:  # loss, gradients, disk
-        parser.exit(1, f"{parser.prog}: {error}\n")
+    except FolderInUseError as error:
+        parser.error(_words(error))
+    except (TrainingError, FloatingPointError) as error:  # loss, gradients
+        parser.exit(1, f"{parser.prog}: {_one_line(str(error))}\n")
+    except OSError as error:  # disk
+        parser.exit(1, f"{parser.prog}: {_one_line(_words(error))}\n")
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        sizes = " or ".join(parser.sizes(args))
+        parser.exit(1, f"{parser.prog}: out of memory: reduce {sizes or 'the sizes'}\n")
     # Here the exception has been released, and with it the frames that referenced the model.
     distributed.leave(status)
     if status:
         sys.exit(status)
+
+
+def _check_plot(path: str) -> None:
+    try:
+        check_replaceable(Path(path))
+    except OSError as error:
+        raise UsageError(f"--plot: {_words(error)}") from None
+
+
+def _words(error: OSError) -> str:
+    """An OSError without its number, which `str` puts first."""
+    return str(error) if error.filename is not None else error.strerror or str(error)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory could not be had, or was asked for in sizes beyond 64 bits."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    words = ("allocate", "out of memory", "not enough memory", "overflow", "negative dimension")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)

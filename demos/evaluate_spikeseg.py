@@ -12,7 +12,6 @@ from matplotlib.patches import Rectangle
 import cli
 from jarvis.stdp import (
     DATASETS,
-    ConfigError,
     SceneScore,
     Stimuli,
     class_of_maps,
@@ -24,7 +23,6 @@ from jarvis.stdp import (
     load_weights,
     make_layers,
     make_spikeseg,
-    read_run,
     restore_recipe,
     segment,
 )
@@ -34,14 +32,25 @@ from jarvis.training import checkpoint_file
 def make_parser() -> cli.Parser:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("run", metavar="RUN_OR_CHECKPOINT", help="folder of a run, or one of its checkpoints")
+    add(
+        "run",
+        type=cli.path,
+        metavar="RUN_OR_CHECKPOINT",
+        help="folder of a run, or one of its checkpoints",
+    )
     add(
         "--dataset",
         choices=DATASETS,
         default=None,
         help="data set to evaluate on; by default the one it was trained on",
     )
-    add("--data-folder", metavar="DIR", default=None, help="the pictures of --dataset folder")
+    add(
+        "--data-folder",
+        type=cli.path,
+        metavar="DIR",
+        default=None,
+        help="the pictures of --dataset folder",
+    )
     add("--split", choices=("train", "val", "test"), default="test", help="part of the data set")
     add(
         "--samples",
@@ -51,7 +60,7 @@ def make_parser() -> cli.Parser:
     )
     add(
         "--noise",
-        type=float,
+        type=cli.share,
         default=None,
         metavar="SHARE",
         help="for --dataset satellites: fraction of pixels that fire by chance in a frame",
@@ -82,7 +91,7 @@ def make_parser() -> cli.Parser:
         default=1,
         help="train it N times, each on a different 80 %% of the data; 1: on all data",
     )
-    add("--plot", metavar="PNG", default=None, help="plot the segmented stimuli to this file")
+    cli.add_plot(parser, "plot the segmented stimuli to this file")
     return parser
 
 
@@ -173,7 +182,7 @@ def draw(stimuli: Stimuli, found, saliency, path: str, n: int = 6) -> None:
 
 
 def main(args) -> None:
-    content = read_run(args.run)
+    content = cli.read_stdp_run(args.run)
     recipe = restore_recipe(content["recipe"])
     before = content["arguments"]
     args.dataset = args.dataset or before["dataset"]
@@ -181,7 +190,9 @@ def main(args) -> None:
     if args.dataset == "folder" and args.data_folder is None:
         raise cli.UsageError("--dataset folder needs --data-folder DIR")
     load = {"folder": args.data_folder, "noise": args.noise}
-    stimuli = load_stimuli(args.dataset, args.split, recipe, limit=args.samples, **load)
+    cli.check_stdp_memory(args.dataset, recipe, args.samples)
+    with cli.usage():
+        stimuli = load_stimuli(args.dataset, args.split, recipe, limit=args.samples, **load)
     print(f"{checkpoint_file(args.run).name} on {stimuli!r}")
     channels = content["layers"]["conv1"]["weight"].shape[1]
     if stimuli.events.shape[0] != channels:
@@ -189,14 +200,15 @@ def main(args) -> None:
             f"--dataset {args.dataset} has {stimuli.events.shape[0]} channels, but the network "
             f"was trained on {channels}"
         )
-    layers = make_layers(recipe, channels)
+    with cli.usage():
+        layers = make_layers(recipe, channels)
     load_weights(layers, content, args.run)
     model = None
+    if args.plot is not None and recipe.conv3 is None:
+        raise cli.UsageError("--plot: the network has no conv3, so it segments nothing")
     if recipe.conv3 is not None and (stimuli.scenes is not None or args.plot is not None):
-        try:
+        with cli.usage():
             model = make_spikeseg(recipe, layers)
-        except ConfigError as error:
-            raise cli.UsageError(f"{args.run}: {error}") from None
     if stimuli.targets is not None:
         train = load_stimuli(args.dataset, "train", recipe, limit=recipe.samples, **load)
         classify(args, layers, recipe, stimuli, train)
@@ -206,8 +218,7 @@ def main(args) -> None:
     elif stimuli.scenes is None:
         print("mean_iou, informedness: not measured, because only satellites come with true pixels")
     if args.plot is not None:
-        if model is None:
-            raise cli.UsageError("--plot: the network has no conv3, so it segments nothing")
+        assert model is not None
         n = min(6, len(stimuli.events))
         shown = stimuli.events[list(range(n))]
         found = segment(model, shown, recipe.segment) if found is None else found

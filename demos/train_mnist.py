@@ -6,6 +6,7 @@ torchrun --nproc_per_node=2 demos/train_mnist.py  # distributed, one GPU per pro
 
 import math
 from functools import partial
+from itertools import pairwise
 
 import torch
 from matplotlib import pyplot as plt
@@ -117,13 +118,36 @@ def make_model(args, train: datasets.ArrayDataset):
 
 def main(args) -> None:
     device = cli.device(args)
+    with cli.output_folder(args.output, args.resume, args.force):
+        _train(args, device)
+
+
+def check_memory(args, train: datasets.ArrayDataset, device: torch.device) -> None:
+    """Refuse sizes that do not fit into the memory."""
+    sizes = [torch.Size(train.shape).numel()]
+    # Conv: maps of 32 x H x W and less.
+    sizes += [40 * sizes[0]] if args.arch == "conv" else [*args.hidden, train.n_classes]
+    samples = min(len(train), max(args.batch_size, 256))  # 256 in an evaluation
+    neurons = args.timesteps * samples * (sizes[0] + 5 * sum(sizes[1:]))
+    weights = 0 if args.arch == "conv" else 4 * sum(a * b for a, b in pairwise(sizes))
+    cli.check_memory(
+        4 * max(neurons, weights),
+        device,
+        f"--hidden {' '.join(map(str, args.hidden))}",
+        f"--timesteps {args.timesteps}",
+        f"--batch-size {args.batch_size}",
+    )
+
+
+def _train(args, device: torch.device) -> None:
     args.epochs = args.epochs or EPOCHS[args.dataset, args.arch]
     args.timesteps = args.timesteps or (6 if args.arch == "conv" else 25)
     train, val, test = (LOADERS[args.dataset](split) for split in datasets.SPLITS)
     print(f"{train!r}")
     print(f"guessing: {1 / train.n_classes:.4f}, loss {math.log(train.n_classes):.4f}")
+    check_memory(args, train, device)
     code = partial(encode, encoding=args.encoding, n_steps=args.timesteps)
-    with seeded(args.seed):
+    with seeded(args.seed), cli.usage():
         model = make_model(args, train).to(device)
     history = fit(
         model,
@@ -140,7 +164,7 @@ def main(args) -> None:
         resume=args.resume,
         arguments=cli.plain(args),
     )
-    accuracy = history.column("test_acc")[-1]
+    accuracy = cli.column(history, "test_acc")[-1]
     print(f"test_acc={accuracy:.4f} after {len(history.epochs)} epochs")
     if args.plot:
         result = evaluate(model, test, code, seed=args.seed)

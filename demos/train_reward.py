@@ -20,11 +20,11 @@ from jarvis.stdp import (
     load_stimuli,
     load_weights,
     make_layers,
-    read_run,
     restore_recipe,
 )
 from jarvis.support.files import write_json
-from jarvis.training import CheckpointError, Run, train
+from jarvis.training import Run, checkpoint_file, load_checkpoint, train
+from jarvis.training.checkpoints import check_state, number
 
 AT_ONCE = 5000  # stimuli between two checks for an interruption
 
@@ -32,7 +32,11 @@ AT_ONCE = 5000  # stimuli between two checks for an interruption
 def make_parser() -> cli.Parser:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("run", help="folder or checkpoint of a run of train_spikeseg.py; its layers stay fixed")
+    add(
+        "run",
+        type=cli.path,
+        help="folder or checkpoint of a run of train_spikeseg.py; its layers stay fixed",
+    )
     add(
         "--layer",
         choices=LAYERS,
@@ -50,19 +54,27 @@ def make_parser() -> cli.Parser:
     )
     add(
         "--dropout",
-        type=float,
+        type=cli.share,
         default=0.5,
         help="fraction of inactive neurons, drawn for each stimulus",
     )
     add("--limit", type=cli.positive_int, default=None, help="largest number of stimuli per split")
-    add("--seed", type=int, default=42, help="seed of weights, order of stimuli and dropout")
+    add("--seed", type=cli.seed, default=42, help="seed of weights, order of stimuli and dropout")
     add(
         "--output",
+        type=cli.path,
         metavar="DIR",
         default=None,
         help="folder for checkpoint and metrics_final.json, or that of --resume",
     )
-    add("--resume", metavar="PATH", default=None, help="resume from the --output of a run")
+    cli.add_force(parser)
+    add(
+        "--resume",
+        type=cli.path,
+        metavar="PATH",
+        default=None,
+        help="resume from the --output of a run",
+    )
     return parser
 
 
@@ -70,7 +82,7 @@ class Splits:
     """Output of the fixed layers for the training, validation and test stimuli."""
 
     def __init__(self, run: str, layer: str, limit: int | None) -> None:
-        content = read_run(run)
+        content = cli.read_stdp_run(run)
         recipe = restore_recipe(content["recipe"])
         name, folder = content["arguments"]["dataset"], content["arguments"]["data_folder"]
         layers, self.events, self.targets = None, {}, {}
@@ -79,9 +91,12 @@ class Splits:
             if stimuli.targets is None:
                 raise cli.UsageError(f"{run} was trained on {name}, which has no classes to decide")
             if layers is None:
-                layers = make_layers(recipe, stimuli.events.shape[0])
+                with cli.usage():
+                    layers = make_layers(recipe, stimuli.events.shape[0])
                 load_weights(layers, content, run)
                 self.n_classes, self.source = stimuli.n_classes, stimuli.source
+            if layer not in layers:
+                raise cli.UsageError(f"--layer {layer}: the network has {', '.join(layers)}")
             sent = layer_output(layers, recipe, stimuli.events, layer)
             # Each position becomes a channel: a neuron sees the whole field at a single position.
             self.events[split] = replace(sent, shape=(sent.n_units, 1, 1))
@@ -132,32 +147,41 @@ class RewardRun(Run):
         return {"layer": self.layer.state_dict(), "right": self.right}
 
     def load_state(self, content: dict, path: Path) -> list[str]:
-        try:
-            self.layer.load_state_dict(content["layer"])
-        except RuntimeError as error:
-            first = str(error).splitlines()[0]
-            raise CheckpointError(f"{path} does not fit this layer: {first}") from error
-        self.right = content["right"]
+        right = number(content, "right", path, at_most=self.n_samples)
+        self.layer.load_state_dict(
+            check_state(content.get("layer"), self.layer.state_dict(), path, "layer")
+        )
+        self.right = right
         return []
 
 
 def main(args) -> None:
-    if not 0 <= args.dropout < 1:
-        raise cli.UsageError(f"--dropout {args.dropout:g} must lie in [0, 1)")
+    where = args.output or args.resume
+    folder = None if where is None else Path(where)
+    if args.output is None and folder is not None and folder.is_file():
+        folder = folder.parent
+    if args.resume is not None:
+        load_checkpoint(checkpoint_file(args.resume))  # before the work, not after it
+    with cli.output_folder(folder, args.resume, args.force):
+        _train(args, folder)
+
+
+def _train(args, folder: Path | None) -> None:
     splits = Splits(args.run, args.layer, args.limit)
     events = splits.events["train"]
     print(f"{events!r}: {splits.source}")
     rates = RewardRates(args.rate, 0.75 * args.rate, args.rate, 0.125 * args.rate)
     generator = torch.Generator().manual_seed(args.seed)
-    layer = RewardSTDP(
-        events.n_units, splits.n_classes, args.maps, 1, rates, dropout=args.dropout,
-        generator=generator,
+    cli.check_memory(
+        12.0 * args.maps * splits.n_classes * events.n_units, torch.device("cpu"),
+        f"--maps {args.maps}",
     )  # fmt: skip
+    with cli.usage():
+        layer = RewardSTDP(
+            events.n_units, splits.n_classes, args.maps, 1, rates, dropout=args.dropout,
+            generator=generator,
+        )  # fmt: skip
     run = RewardRun(layer, splits, args, generator)
-    where = args.output or args.resume
-    folder = None if where is None else Path(where)
-    if args.output is None and folder is not None and folder.is_file():
-        folder = folder.parent
     started = time.perf_counter()
     train(run, output=folder, resume=args.resume, progress=False)
     test = splits.accuracy(layer, "test")

@@ -8,9 +8,10 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from jarvis.stdp import (
     ConfigError,
     LayerwiseRun,
     Recipe,
+    Stimuli,
     fit_layers,
     layer_input,
     load_stimuli,
@@ -29,10 +31,10 @@ from jarvis.stdp import (
     make_recipe,
     plain,
     read_recipe,
-    read_run,
     restore_recipe,
 )
 from jarvis.training import CheckpointError, checkpoint_file
+from jarvis.training.checkpoints import holds_run
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 log = logging.getLogger("train_spikeseg")
@@ -44,6 +46,7 @@ def make_parser() -> cli.Parser:
     add(
         "--config",
         "-c",
+        type=cli.path,
         metavar="YAML",
         default=None,
         help="architecture and learning rule; by default, without --paper, the file for the data "
@@ -59,20 +62,30 @@ def make_parser() -> cli.Parser:
     )
     add(
         "--data-folder",
+        type=cli.path,
         metavar="DIR",
         default=None,
         help="the pictures of --dataset folder, one sub-folder per class",
     )
-    add("--output", "-o", metavar="DIR", default="./runs", help="folder of all runs")
+    add(
+        "--output",
+        "-o",
+        type=cli.path,
+        metavar="DIR",
+        default="./runs",
+        help="folder of all runs",
+    )
     add(
         "--name",
         "-n",
+        type=cli.file_name,
         default=None,
         help="folder of this run in --output; by default named by data set, date and time",
     )
     add(
         "--resume",
         "-r",
+        type=cli.path,
         metavar="PATH",
         default=None,
         help="resume from a checkpoint or the folder of a run, with the options of that run",
@@ -97,7 +110,7 @@ def make_parser() -> cli.Parser:
     )
     add(
         "--seed",
-        type=int,
+        type=cli.seed,
         default=None,
         help="seed of initial weights, order of stimuli and revival noise; 42 by default",
     )
@@ -144,7 +157,7 @@ def settle(args) -> dict | None:
     content = None
     before: dict = {}
     if args.resume is not None:
-        content = read_run(args.resume)
+        content = cli.read_stdp_run(args.resume)
         before = content["arguments"]
     for key, default in (("dataset", "digits"), ("data_folder", None), ("seed", 42)):
         given, was = getattr(args, key), before.get(key, default)
@@ -167,12 +180,24 @@ def run_folder(args) -> Path:
     folder = Path(args.output) / name
     resumed = None if args.resume is None else checkpoint_file(args.resume).resolve()
     other = resumed is None or folder.resolve() not in resumed.parents
-    if args.name is not None and other and (folder / "checkpoints").exists():
+    if args.name is not None and other and holds_run(folder):
         raise cli.UsageError(f"{folder} holds a run already: --resume it, or choose another --name")
-    if args.resume is None:
-        stem, n = folder, 2
-        while folder.exists() and args.name is None:
-            folder, n = stem.with_name(f"{stem.name}_{n}"), n + 1
+    if args.resume is None and args.name is None:
+        folder = new_folder(folder)
+    return folder
+
+
+def new_folder(folder: Path) -> Path:
+    """Create a folder with that name, or with a number behind it: no other program has it."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise cli.UsageError(f"--output {folder.parent} is not a folder") from None
+    for n in count(2):
+        with suppress(FileExistsError):
+            folder.mkdir()
+            break
+        folder = folder.with_name(f"{folder.name.removesuffix(f'_{n - 1}')}_{n}")
     return folder
 
 
@@ -183,7 +208,10 @@ def logging_to(folder: Path, level: str) -> Iterator[None]:
     file = folder / "logs" / f"train_{datetime.now():%Y%m%d_%H%M%S}.log"
     log.setLevel(level)
     log.propagate = False
-    log.handlers = [logging.StreamHandler(sys.stdout), logging.FileHandler(file, encoding="utf-8")]
+    log.handlers = [
+        logging.StreamHandler(sys.stdout),
+        logging.FileHandler(file, encoding="utf-8", errors="backslashreplace"),
+    ]
     for handler, form in zip(
         log.handlers, ("%(message)s", "%(asctime)s %(levelname)s %(message)s"), strict=True
     ):
@@ -205,14 +233,13 @@ def main(args) -> None:
     cli.device(args)
     content = settle(args)
     recipe = choose_recipe(args, content)
-    stimuli = load_stimuli(
-        args.dataset, "train", recipe, folder=args.data_folder, limit=recipe.samples
-    )
-    generator = torch.Generator().manual_seed(args.seed)
-    try:
+    cli.check_stdp_memory(args.dataset, recipe, recipe.samples)
+    with cli.usage():
+        stimuli = load_stimuli(
+            args.dataset, "train", recipe, folder=args.data_folder, limit=recipe.samples
+        )
+        generator = torch.Generator().manual_seed(args.seed)
         layers = make_layers(recipe, stimuli.events.shape[0], generator)
-    except ConfigError as error:
-        raise cli.UsageError(str(error)) from None
     arguments = {key: getattr(args, key) for key in ("dataset", "data_folder", "seed")}
     run = LayerwiseRun(layers, recipe, args.seed, arguments)
     try:  # does every layer fit the output size of the previous ones?
@@ -220,24 +247,31 @@ def main(args) -> None:
     except ValueError as error:
         raise cli.UsageError(f"a layer's pool does not fit the pictures: {error}") from None
     folder = run_folder(args)
-    with logging_to(folder, args.log_level):
-        log.info("%r", stimuli)
-        for name, layer in layers.items():
-            log.info("%s: %s, %s", name, layer, "learns" if name in run.learning else "fixed")
-        log.debug("recipe: %s", plain(recipe))
-        if args.device.startswith("cuda"):
-            log.warning("STDP learns on the CPU; --device %s is not used", args.device)
-        started = time.perf_counter()
-        fit_layers(
-            run,
-            stimuli.events,
-            output=folder,
-            resume=args.resume,
-            tensorboard=not args.no_tensorboard,
-            log=log.info,
-        )
-        log.info("learned in %.1f s; to evaluate: python demos/evaluate_spikeseg.py %s",
-                 time.perf_counter() - started, folder)  # fmt: skip
+    with (
+        cli.output_folder(folder, args.resume, None, "--resume it, or choose another --name"),
+        logging_to(folder, args.log_level),
+    ):
+        _train(args, run, stimuli, folder)
+
+
+def _train(args, run: LayerwiseRun, stimuli: Stimuli, folder: Path) -> None:
+    log.info("%r", stimuli)
+    for name, layer in run.layers.items():
+        log.info("%s: %s, %s", name, layer, "learns" if name in run.learning else "fixed")
+    log.debug("recipe: %s", plain(run.recipe))
+    if args.device.startswith("cuda"):
+        log.warning("STDP learns on the CPU; --device %s is not used", args.device)
+    started = time.perf_counter()
+    fit_layers(
+        run,
+        stimuli.events,
+        output=folder,
+        resume=args.resume,
+        tensorboard=not args.no_tensorboard,
+        log=log.info,
+    )
+    log.info("learned in %.1f s; to evaluate: python demos/evaluate_spikeseg.py %s",
+             time.perf_counter() - started, folder)  # fmt: skip
 
 
 if __name__ == "__main__":

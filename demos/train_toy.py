@@ -85,13 +85,24 @@ def ceiling(encode, encoding: str, n: int = 65536) -> float:
 
 def main(args) -> None:
     device = cli.device(args)
+    with cli.output_folder(args.output, args.resume, args.force):
+        _train(args, device)
+
+
+def _train(args, device: torch.device) -> None:
     train, val, test = (datasets.toy(split) for split in datasets.SPLITS)
     code = partial(encode, encoding=args.encoding, n_steps=args.timesteps)
     draws = DRAWS if args.encoding == "poisson" else 1
+    samples = min(len(train), max(args.batch_size, 256))  # 256 in an evaluation
+    steps = args.timesteps * (4096 * 32 + samples * 5 * args.hidden)
+    cli.check_memory(
+        4 * max(steps, 4 * 34 * args.hidden), device,
+        f"--hidden {args.hidden}", f"--timesteps {args.timesteps}",
+    )  # fmt: skip
     best = ceiling(code, args.encoding)
     print(f"{train!r}")
     print(f"ceiling={best:.4f} (perfect decoder of this code; guessing: 0.5000, loss 0.6931)")
-    with seeded(args.seed):
+    with seeded(args.seed), cli.usage():
         model = SpikingMLP(
             (train.shape[0], args.hidden, train.n_classes),
             args.readout,
@@ -116,7 +127,7 @@ def main(args) -> None:
         resume=args.resume,
         arguments=cli.plain(args),
     )
-    print(f"test_acc={history.column('test_acc')[-1]:.4f} (perfect decoder: {best:.4f})")
+    print(f"test_acc={cli.column(history, 'test_acc')[-1]:.4f} (perfect decoder: {best:.4f})")
     if args.plot:
         plot(args.plot, history, best, model, code, test)
 

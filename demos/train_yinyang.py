@@ -24,6 +24,7 @@ def make_parser() -> cli.Parser:
     add = parser.add_argument
     add(
         "--net",
+        type=cli.net,
         default="3",
         help="type of delays: 0 (none), inf (free, one per synapse), a number D (positions "
         "in D dimensions), DeEPS or DgEPS",
@@ -88,7 +89,7 @@ def encoded(split: str) -> ArrayDataset:
 
 
 def make_model(args, n_in: int, n_classes: int) -> FirstSpikeNetwork:
-    try:
+    with cli.usage():
         return FirstSpikeNetwork(
             (n_in, args.hidden, n_classes),
             args.net,
@@ -98,14 +99,22 @@ def make_model(args, n_in: int, n_classes: int) -> FirstSpikeNetwork:
             **({"delay_mean": 1.0, "delay_std": 0.5} if args.net == "inf" else {}),
             **({"position_std": 0.75} if args.net not in ("0", "inf") else {}),
         )
-    except ValueError as error:
-        raise cli.UsageError(str(error)) from None
 
 
 def main(args) -> None:
     device = cli.device(args)
+    with cli.output_folder(args.output, args.resume, args.force):
+        _train(args, device)
+
+
+def _train(args, device: torch.device) -> None:
     train, val, test = (encoded(split) for split in datasets.SPLITS)
     print(f"{train!r}")
+    samples = min(len(train), max(args.batch_size, 256))  # 256 in an evaluation
+    cli.check_memory(
+        4 * args.hidden * (4 * 7 + 2 * samples * 7), device,
+        f"--hidden {args.hidden}", f"--batch-size {args.batch_size}",
+    )  # fmt: skip
     model = make_model(args, train.shape[0], train.n_classes).to(device)
     n_weights = sum(p.numel() for p in model.layers.parameters())
     n_delays = model.delays.n_parameters
@@ -126,8 +135,8 @@ def main(args) -> None:
         resume=args.resume,
         arguments=cli.plain(args, "backend"),
     )
-    best = history.epochs[history.best_epoch - 1]
-    seconds = sum(history.column("seconds"))
+    seconds = sum(cli.column(history, "seconds"))
+    test_acc, val_acc = (cli.column(history, f"{part}_acc") for part in ("test", "val"))
     steps = len(history.epochs) * -(-len(train) // args.batch_size)
     with torch.no_grad():
         spikes = model.spikes(test.inputs.to(device))[-1].times.isfinite()
@@ -137,8 +146,8 @@ def main(args) -> None:
     )
     print(f"seconds={seconds:.1f} ({1e3 * seconds / steps:.2f} ms per step)")
     print(
-        f"test_acc={best['test_acc']:.4f} (epoch {history.best_epoch}, the best on the validation "
-        f"set: val_acc={best['val_acc']:.4f})"
+        f"test_acc={test_acc[history.best_epoch - 1]:.4f} (epoch {history.best_epoch}, the best on "
+        f"the validation set: val_acc={val_acc[history.best_epoch - 1]:.4f})"
     )
     if args.plot:
         plot(args.plot, history, model)

@@ -120,6 +120,9 @@ def draw(path: str) -> None:
     """Draw the floors as boxes, the ground at the bottom."""
     from matplotlib import pyplot as plt
 
+    sys.path.insert(0, str(ROOT))
+    from jarvis.support.files import atomic_path
+
     # Reproducible output, with labels as text.
     plt.rcParams.update({"svg.hashsalt": "floors", "svg.fonttype": "none"})
     shown = (*FLOORS, ("notebooks", "demos"))
@@ -136,7 +139,14 @@ def draw(path: str) -> None:
     ax.text(12.55, len(shown) / 2, "imports", rotation=270, va="center", fontsize=10)
     ax.set(xlim=(0, 12.9), ylim=(0, len(shown)))
     ax.set_axis_off()
-    figure.savefig(path, metadata={"Date": None} if path.endswith(".svg") else None)
+    form = path.rpartition(".")[2]
+    if form not in figure.canvas.get_supported_filetypes():
+        sys.exit(f"floors.py: {path} is not a picture: end it in .svg or .png")
+    try:
+        with atomic_path(Path(path)) as part:
+            figure.savefig(part, format=form, metadata={"Date": None} if form == "svg" else None)
+    except OSError as error:
+        sys.exit(f"floors.py: {error.strerror or error}")
 
 
 if __name__ == "__main__":

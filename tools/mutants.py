@@ -848,6 +848,9 @@ def digest(tree: Path) -> str:
 
 def write(path: Path, content: dict | list) -> None:
     """Write a file that is whole at any time."""
+    if path.exists() and not path.is_file():
+        sys.exit(f"mutants.py: {path} is not a regular file")
+    path = Path(os.path.realpath(path))  # a link stays one
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)
@@ -904,6 +907,17 @@ def report(state: dict) -> str:
     return "\n".join(lines)
 
 
+def positive(text: str) -> int:
+    """An argparse type: an integer of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number of at least 1")
+    return value
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -911,10 +925,10 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     drawing = commands.add_parser("draw", help="write a list of mutants")
     drawing.add_argument("--seed", type=int, default=0)
-    drawing.add_argument("--count", type=int, default=100)
+    drawing.add_argument("--count", type=positive, default=100)
     running = commands.add_parser("run", help="run the tests on each of them")
     running.add_argument("mutants", type=Path)
-    running.add_argument("--first", type=int, help="run only so many")
+    running.add_argument("--first", type=positive, help="run only so many")
     for command in (drawing, running):
         command.add_argument("--output", type=Path, required=True)
         command.add_argument(
@@ -928,7 +942,10 @@ def main() -> None:
         write(args.output, [asdict(mutant) for mutant in mutants])
         print(f"{len(mutants)} mutants in {args.output}")
     else:
-        listed = json.loads(args.mutants.read_text(encoding="utf-8"))
+        try:
+            listed = json.loads(args.mutants.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            parser.error(f"{args.mutants} is not a list of mutants: {error}")
         mutants = [Mutant(**entry) for entry in listed[: args.first]]
         print(report(run_all(args.tree.resolve(), mutants, args.output)))
 

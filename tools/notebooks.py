@@ -21,6 +21,8 @@ import nbformat
 from nbclient import NotebookClient
 from PIL import Image
 
+from jarvis.support.files import atomic_path
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "notebooks" / "sources"
 
@@ -105,7 +107,8 @@ def figures(path: Path, folder: Path) -> None:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
                 target = folder / f"{path.stem}-{number:02d}.png"
-                target.write_bytes(base64.b64decode(output["data"]["image/png"]))
+                with atomic_path(target) as part:
+                    part.write_bytes(base64.b64decode(output["data"]["image/png"]))
                 print(target)
 
 

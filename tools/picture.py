@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from jarvis import SpikingMLP, datasets, fit, over_time, plotting, poisson_encode
 from jarvis.plotting import BLUE, GREEN, GREY, RED
+from jarvis.support.files import atomic_path, check_replaceable
 from jarvis.training import seeded
 
 N_STEPS = 60  # of 1 ms
@@ -143,26 +144,38 @@ class Picture:
         self.label.set_text(f" {self.answer}" if ends else "")
 
 
+def save(picture: Picture, path: Path) -> None:
+    """Write the film (.gif) or the still picture (.png), whole or not at all."""
+    with atomic_path(path) as part:
+        (save_film if path.suffix == ".gif" else save_still)(picture, part)
+
+
 def save_film(picture: Picture, path: Path) -> None:
     frames = [*range(1, N_STEPS + 1), *[N_STEPS] * PAUSE]
     film = FuncAnimation(picture.figure, picture.draw, frames=frames)
-    film.save(path, writer=PillowWriter(fps=FRAMES_PER_SECOND), dpi=DPI)
+    film.save(str(path), writer=PillowWriter(fps=FRAMES_PER_SECOND), dpi=DPI)
 
 
 def save_still(picture: Picture, path: Path) -> None:
     picture.draw(N_STEPS)
-    picture.figure.savefig(path, dpi=DPI)
+    picture.figure.savefig(path, format="png", dpi=DPI)
 
 
 def main(name: str) -> None:
     path = Path(name)
     if path.suffix not in (".gif", ".png"):
         raise SystemExit(f"{path}: the picture must be a .gif or a .png")
+    check_replaceable(path)  # before the training, not after it
     with plt.rc_context(STYLE):
         picture = Picture(run_network())
-        (save_film if path.suffix == ".gif" else save_still)(picture, path)
+        save(picture, path)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    try:
+        main(sys.argv[1])
+    except OSError as error:
+        sys.exit(f"picture.py: {error.strerror or error}")

@@ -19,7 +19,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from jarvis.support.files import FolderInUseError, atomic_path, locked, write_json
+
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "demos"))
+import cli  # noqa: E402
+
+sys.path.pop(0)
 RESULTS = ROOT / "results" / "yinyang"
 PAGE = ROOT / "docs" / "results.md"
 NETS = {"0": "no delays", "2": "2-D", "3": "3-D", "inf": "free delays"}
@@ -74,10 +80,7 @@ def add(net: str, hidden: int, run: dict, *more: str) -> None:
         content["command"] = " ".join(command(net, hidden, *more, "--seed", "SEED"))
         runs = [r for r in content["runs"] if r["seed"] != run["seed"]]
         content["runs"] = sorted([*runs, run], key=lambda r: r["seed"])
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        part = file_of(net, hidden).with_suffix(".part")
-        part.write_text(json.dumps(content, indent=2) + "\n")
-        part.replace(file_of(net, hidden))
+        write_json(file_of(net, hidden), content)
 
 
 def make(nets: list[str], sizes: list[int], seeds: int, jobs: int) -> None:
@@ -135,19 +138,28 @@ def write_page() -> None:
     before, rest = PAGE.read_text(encoding="utf-8").split("<!-- yinyang -->")
     _, after = rest.split("<!-- end of yinyang -->")
     content = f"<!-- yinyang -->\n{table()}\n\n{seeds_of()}\n<!-- end of yinyang -->"
-    PAGE.write_text(before + content + after, encoding="utf-8")
+    with atomic_path(PAGE) as part:
+        part.write_text(before + content + after, encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", nargs="?", choices=("table", "write", "run"), default="table")
     parser.add_argument("--nets", nargs="+", default=list(NETS), help="0, 2, 3, inf")
-    parser.add_argument("--hidden", nargs="+", type=int, default=list(SIZES), help="sizes")
-    parser.add_argument("--seeds", type=int, default=5, help="number of seeds, from 0")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    number = cli.positive_int
+    parser.add_argument("--hidden", nargs="+", type=number, default=list(SIZES), help="sizes")
+    parser.add_argument("--seeds", type=number, default=5, help="number of seeds, from 0")
+    parser.add_argument("--jobs", type=number, default=1, help="runs at a time")
     args = parser.parse_args()
+    for net in args.nets:
+        if net not in NETS:
+            parser.error(f"--nets {net}: not one of {', '.join(NETS)}")
     if args.what == "run":
-        make(args.nets, args.hidden, args.seeds, args.jobs)
+        try:
+            with locked(RESULTS):
+                make(args.nets, args.hidden, args.seeds, args.jobs)
+        except FolderInUseError as error:
+            parser.error(error.strerror)
     if args.what == "write":
         write_page()
     print(table())

@@ -16,13 +16,23 @@ from jarvis.encoding.events import Events
 from jarvis.stdp.conv import ConvSTDP
 from jarvis.stdp.network import layer_input
 from jarvis.stdp.order_rule import STDPLearner
-from jarvis.stdp.recipe import Recipe, plain
-from jarvis.training.checkpoints import CheckpointError, load_checkpoint
+from jarvis.stdp.recipe import Recipe, plain, restore_recipe
+from jarvis.training.checkpoints import (
+    CheckpointError,
+    check_state,
+    entry,
+    load_checkpoint,
+    number,
+    reason,
+)
 from jarvis.training.loop import Hooks, train
-from jarvis.training.run import Run, checkpoint_file
+from jarvis.training.run import History, Run, checkpoint_file
 
 #: Stimuli between two checks for an interruption. It does not affect any result.
 AT_ONCE = 200
+
+#: Why a layer stops learning, see `STDPLearner.stop_reason`.
+STOP_REASONS = ("C_l", "maps", "epochs")
 
 
 class LayerwiseRun(Run):
@@ -201,11 +211,31 @@ class LayerwiseRun(Run):
         }
 
     def load_state(self, content: dict[str, Any], path: Path) -> list[str]:
+        last = len(self.learning)
+        stage = number(content, "stage", path, at_most=last)
+        wins = entry(content, "epoch_wins", Tensor, path)
+        stopped = entry(content, "stopped", dict, path)
+        best = content.get("best")
+        maps = self.layers[self.learning[stage]].wins if stage < last else wins
+        if wins.dtype != torch.int64 or wins.dim() != 1 or len(wins) not in (0, len(maps)):
+            raise CheckpointError(f"{path} cannot be resumed: its epoch_wins do not fit the layer")
+        if stopped.keys() != set(self.learning[:stage]) or set(stopped.values()) - set(
+            STOP_REASONS
+        ):
+            raise CheckpointError(f"{path} cannot be resumed: its stopped layers do not fit")
+        if best is not None and not (isinstance(best, float) and math.isfinite(best)):
+            raise CheckpointError(f"{path} cannot be resumed: its best C_l is {best}")
+        for epoch in content["history"]["epochs"]:
+            if epoch["layer"] not in self.learning[: stage + 1]:
+                raise CheckpointError(f"{path} cannot be resumed: its epochs are of other layers")
         load_weights(self.layers, content, path)
-        self.stage, self.epoch_wins = content["stage"], content["epoch_wins"]
-        self.stopped, self.best = content["stopped"], content["best"]
+        self.stage, self.epoch_wins = stage, wins
+        self.stopped, self.best = stopped, best
         self._seen = None
         return []
+
+    def epochs_recorded(self, history: History) -> int:
+        return sum(epoch["layer"] == self.name for epoch in history.epochs)
 
 
 def _flat(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -225,6 +255,22 @@ def read_run(path: str | Path) -> dict[str, Any]:
     content = load_checkpoint(checkpoint_file(path))
     if content.get("kind") != "layerwise":
         raise CheckpointError(f"{path} is a checkpoint, but not of an STDP run")
+    layers = entry(content, "layers", dict, path)
+    entry(content, "arguments", dict, path)
+    try:
+        recipe = restore_recipe(entry(content, "recipe", dict, path))
+    except CheckpointError:
+        raise
+    except Exception as error:  # what is in the file may be anything
+        raise CheckpointError(
+            f"{path} was not written by this version of jarvis: its recipe has {reason(error)}"
+        ) from error
+    if layers.keys() != recipe.layers.keys():
+        raise CheckpointError(f"{path} has other layers than its recipe")
+    for name, state in layers.items():
+        weight = state.get("weight") if isinstance(state, dict) else None
+        if not isinstance(weight, Tensor) or weight.dim() != 4:
+            raise CheckpointError(f"{path} cannot be used: {name} has no weights [maps, C, k, k]")
     return content
 
 
@@ -232,16 +278,22 @@ def load_weights(layers: Mapping[str, ConvSTDP], content: dict[str, Any], path: 
     """Load weights, thresholds and wins of a checkpoint into the layers.
 
     Raises:
-        CheckpointError: if they do not fit.
+        CheckpointError: if they do not fit; then nothing is loaded.
     """
-    try:
-        if set(layers) != set(content["layers"]):
-            raise RuntimeError(f"it has the layers {', '.join(content['layers'])}")
-        for name, layer in layers.items():
-            layer.load_state_dict(content["layers"][name])
-    except RuntimeError as error:
-        first = str(error).splitlines()[0]
-        raise CheckpointError(f"{path} does not fit these layers: {first}") from error
+    states = entry(content, "layers", dict, path)
+    if set(layers) != set(states):
+        raise CheckpointError(
+            f"{path} does not fit these layers: it has the layers {', '.join(map(str, states))}"
+        )
+    for name, layer in layers.items():
+        state = check_state(states[name], layer.state_dict(), path, name)
+        if any(bool((state[key] < 0).any()) for key in ("thresholds", "wins", "recent", "n_seen")):
+            raise CheckpointError(f"{path} cannot be used: {name} has negative thresholds or wins")
+    for name, layer in layers.items():
+        try:
+            layer.load_state_dict(states[name])
+        except RuntimeError as error:
+            raise CheckpointError(f"{path} does not fit these layers: {reason(error)}") from error
 
 
 def fit_layers(

@@ -12,6 +12,7 @@ from jarvis.stdp.recipe import ConfigError, Recipe, SegmentConfig
 from jarvis.stdp.spikeseg.instances import Instance, hulk, smash
 from jarvis.stdp.spikeseg.network import SpikeSEG, SpikeSEGState, fixed_filters
 from jarvis.stdp.spikeseg.segmentation import close_gaps
+from jarvis.stdp.wta import WTAConfig
 
 
 def make_layers(
@@ -119,6 +120,9 @@ def make_spikeseg(recipe: Recipe, layers: Mapping[str, ConvSTDP]) -> SpikeSEG:
         filters=None,
         pool=configs[0].pool,
         inhibit=configs[0].inhibit,
+        # The layers made here are replaced, with their rules; these fit any threshold.
+        wta=WTAConfig(enable_homeostasis=False),
+        generator=torch.Generator(),
     )
     for name, layer in layers.items():
         model.encoder[name] = layer

@@ -7,6 +7,8 @@ closest known one.
 import dataclasses
 import difflib
 import math
+import reprlib
+import stat
 import types
 import typing
 from collections.abc import Mapping
@@ -30,21 +32,40 @@ class ConfigError(ValueError):
     """A configuration has a wrong key or value; the message says where, and how to fix it."""
 
 
+#: Bytes of the largest file that is read as YAML: a recipe takes two thousand.
+_LARGEST_FILE = 100_000
+
+
 @cache
 def _loader() -> "type[yaml.SafeLoader]":
-    """A YAML loader that rejects duplicate keys, of which YAML silently keeps the last."""
+    """A YAML loader with errors that name the line, for values and keys that YAML itself takes."""
     import yaml
 
     class Loader(yaml.SafeLoader):
-        pass
+        def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep)
+            except (ConfigError, yaml.YAMLError, RecursionError):
+                raise
+            except Exception as error:  # its constructors raise what int(), date() ... raise
+                kind = node.tag.rpartition(":")[2]
+                value = _shown(node.value)
+                line = node.start_mark.line + 1
+                raise ConfigError(f"{self.name}: line {line}: {value} is not a {kind}") from error
 
     def mapping(loader: Loader, node: yaml.MappingNode) -> dict:
-        seen = set()
-        for key_node, _ in node.value:
-            key = key_node.value
+        seen = set()  # of duplicate keys YAML silently keeps the last
+        for key_node, value_node in node.value:
+            key, line = key_node.value, key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError(f"{loader.name}: line {line}: a key must be a single word")
             if key in seen and key != "<<":
-                line = key_node.start_mark.line + 1
-                raise ConfigError(f"{loader.name}: {key!r} appears twice, again in line {line}")
+                raise ConfigError(
+                    f"{loader.name}: {_shown(key)} appears twice, again in line {line}"
+                )
+            if key == "<<" and isinstance(value_node, yaml.SequenceNode):
+                # Lists of lists of these would grow without bounds.
+                raise ConfigError(f"{loader.name}: line {line}: << takes one mapping, not a list")
             seen.add(key)
         loader.flatten_mapping(node)
         return loader.construct_mapping(node, deep=True)
@@ -53,26 +74,51 @@ def _loader() -> "type[yaml.SafeLoader]":
     return Loader
 
 
+def _shown(value: object) -> str:
+    """A value as one short line: what a file holds may have any length, or hold itself."""
+    try:
+        return _short.repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return "a number of thousands of digits"
+
+
+_short = reprlib.Repr()
+_short.maxlevel, _short.maxstring, _short.maxother, _short.maxlong = 2, 60, 60, 40
+
+
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file; only plain values are read (no Python objects).
 
     Raises:
-        ConfigError: if the file is missing, not YAML, not a mapping, or has a duplicate key.
+        ConfigError: if the file is missing, not a regular file of at most 100 kB, not YAML, not a
+            mapping, or has a duplicate key.
     """
     import yaml
 
     path = Path(path)
     try:
-        with path.open(encoding="utf-8") as file:
-            values = yaml.load(file, _loader())
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise ConfigError(f"cannot read config {path}: it is not a regular file")
+        if stat.S_ISREG(status.st_mode) and status.st_size > _LARGEST_FILE:
+            raise ConfigError(
+                f"cannot read config {path}: it has {status.st_size} bytes, more than any recipe"
+            )
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ConfigError(f"cannot read config {path}: {reason}") from None
+    try:
+        loader = _loader()(text)
+        loader.name = str(path)
+        values = loader.get_single_data()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark is not None else ""
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ConfigError(f"{path}:{line} not YAML: {reason}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not a recipe: its values are nested too deeply") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must hold `key: value` lines, not {type(values).__name__}")
     return values
@@ -93,9 +139,10 @@ def check_keys(values: Mapping[str, Any], known: typing.Iterable[str], where: st
     known = list(known)
     for key in values:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
+            name = key if isinstance(key, str) and key.isidentifier() else _shown(key)
+            near = difflib.get_close_matches(name[:60], known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise ConfigError(f"{where}{key}: no such key; {hint}")
+            raise ConfigError(f"{where}{name[:60]}: no such key; {hint}")
 
 
 def fill(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
@@ -122,7 +169,9 @@ def fill(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
         jarvis.stdp.recipe.ConfigError: stdp.a_plus=-1.0 must be positive and finite: it is a size
     """
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{where.rstrip('.')}: must hold `key: value` lines, not {values!r}")
+        raise ConfigError(
+            f"{where.rstrip('.')}: must hold `key: value` lines, not {_shown(values)}"
+        )
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     check_keys(values, fields, where)
     hints = typing.get_type_hints(cls)
@@ -135,7 +184,7 @@ def fill(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
         return cls(**given)
     except ConfigError:
         raise
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ConfigError(f"{where}{error}") from None
 
 
@@ -150,19 +199,21 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         known = [member.value for member in kind]
         if not isinstance(value, kind) and value not in known:
-            raise ConfigError(f"{where}: {value!r} is not one of {', '.join(known)}")
+            raise ConfigError(f"{where}: {_shown(value)} is not one of {', '.join(known)}")
         return kind(value)
     if kind is float:
         try:
             number = math.nan if isinstance(value, bool) else float(typing.cast(Any, value))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
-            raise ConfigError(f"{where}: {value!r} is not a finite number")
+            raise ConfigError(f"{where}: {_shown(value)} is not a finite number")
         return number
+    if isinstance(value, int) and value.bit_length() > 1000:  # its digits cannot be written
+        raise ConfigError(f"{where}: {_shown(value)} is too large")
     names = {int: "a whole number", bool: "true or false", str: "a string"}
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ConfigError(f"{where}: {value!r} is not {names.get(kind, kind)}")
+        raise ConfigError(f"{where}: {_shown(value)} is not {names.get(kind, kind)}")
     return value
 
 
@@ -181,6 +232,9 @@ def plain(value: Any) -> Any:
 
 LAYERS = ("conv1", "conv2", "conv3")
 
+#: Limits of sizes: of a side in pixels, and of the weights of a layer.
+_LARGEST, _MOST_WEIGHTS = 4096, 2**31
+
 #: The networks of the papers. Learning rates and thresholds of the competition come from
 #: `STDPConfig.from_paper` and `WTAConfig.from_paper`.
 PAPERS: dict[str, dict[str, Any]] = {
@@ -198,6 +252,11 @@ PAPERS: dict[str, dict[str, Any]] = {
         "conv3": {"maps": 1, "kernel_size": 17, "threshold": 10.0, "pool": 1},
     },
 }
+
+
+def _check_size(name: str, value: Any, at_least: int, at_most: int) -> None:
+    check_integer(name, value, at_least=at_least)
+    check_integer(name, value, at_most=at_most)
 
 
 @dataclass(frozen=True)
@@ -231,7 +290,7 @@ class InputConfig:
 
     def __post_init__(self) -> None:
         check_choice("filter", self.filter, ("dog", "gabor", "none"))
-        check_integer("size", self.size, at_least=1)
+        _check_size("size", self.size, 1, _LARGEST)
         if self.size % 2 == 0:
             raise ValueError(f"size={self.size} must be odd: a filter has a centre")
         narrow = check_number("sigma_center", self.sigma_center, "pixels", above=0)
@@ -240,9 +299,10 @@ class InputConfig:
         check_number("frequency", self.frequency, "cycles per pixel", above=0, at_most=0.5)
         check_number("threshold", self.threshold, at_least=0)
         if self.local_normalisation is not None:
-            check_integer("local_normalisation", self.local_normalisation, at_least=0)
+            radius = self.local_normalisation
+            _check_size("local_normalisation", radius, 0, _LARGEST)
         check_choice("latency", self.latency, ("rank", "linear"))
-        check_integer("picture_size", self.picture_size, at_least=8)
+        _check_size("picture_size", self.picture_size, 8, _LARGEST)
 
 
 @dataclass(frozen=True)
@@ -282,8 +342,9 @@ class LayerConfig:
     wta: WTAConfig = field(default_factory=WTAConfig)
 
     def __post_init__(self) -> None:
-        for name in ("maps", "kernel_size", "pool"):
-            check_integer(name, getattr(self, name), at_least=1)
+        _check_size("maps", self.maps, 1, 1_000_000)
+        for name in ("kernel_size", "pool"):
+            _check_size(name, getattr(self, name), 1, _LARGEST)
         check_number("threshold", self.threshold, above=0)
         check_number("leak", self.leak, at_least=0)
         check_integer("double_every", self.double_every, at_least=0)
@@ -325,7 +386,7 @@ class SegmentConfig:
         check_choice("align", self.align, ("time", "age", "none"))
         check_integer("min_spikes", self.min_spikes, at_least=1)
         check_integer("max_spikes", self.max_spikes, at_least=1)
-        check_integer("fill", self.fill, at_least=0)
+        _check_size("fill", self.fill, 0, _LARGEST)
 
 
 @dataclass(frozen=True)
@@ -358,9 +419,19 @@ class Recipe:
     segment: SegmentConfig = field(default_factory=SegmentConfig)
 
     def __post_init__(self) -> None:
-        check_integer("n_steps", self.n_steps, at_least=1)
+        _check_size("n_steps", self.n_steps, 1, 1_000_000)
         if self.samples is not None:
-            check_integer("samples", self.samples, at_least=1)
+            _check_size("samples", self.samples, 1, 2**63 - 1)
+        maps = 2
+        for name, layer in self.layers.items():
+            weights = layer.maps * maps * layer.kernel_size**2
+            if weights > _MOST_WEIGHTS:
+                raise ValueError(
+                    f"{name}: {layer.maps} maps of {maps} x {layer.kernel_size} x "
+                    f"{layer.kernel_size} weights take {weights * 4 / 1e9:,.0f} GB: reduce maps or "
+                    "kernel_size"
+                )
+            maps = layer.maps
 
     @property
     def layers(self) -> dict[str, LayerConfig]:
@@ -405,8 +476,8 @@ def make_recipe(
     check_keys(values, [*(f.name for f in fields(Recipe)), "stdp", "wta"], where)
     asked = values.pop("paper", None)
     for name in (asked, paper):
-        if name is not None and name not in PAPERS:
-            raise ConfigError(f"{where}paper: {name!r} is not one of {', '.join(PAPERS)}")
+        if name is not None and not (isinstance(name, str) and name in PAPERS):
+            raise ConfigError(f"{where}paper: {_shown(name)} is not one of {', '.join(PAPERS)}")
     if paper is not None and asked is not None and asked != paper:
         raise ConfigError(f"{where}paper: {asked!r} here, but {paper!r} was requested: keep one")
     paper = paper or asked
@@ -434,7 +505,7 @@ def make_recipe(
 
 def _plain_mapping(values: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{where}: must hold `key: value` lines, not {values!r}")
+        raise ConfigError(f"{where}: must hold `key: value` lines, not {_shown(values)}")
     return values
 
 

@@ -178,6 +178,8 @@ def check_tensor(name: str, x: object, axes: str, *, floating: bool = True, why:
     kind = "a floating-point tensor" if floating else "a tensor"
     if not isinstance(x, Tensor):
         raise TypeError(f"{name} must be {kind} {axes}, not {type(x).__name__}")
+    if x.layout != torch.strided:
+        raise TypeError(f"{name} must be a dense tensor {axes}, not {x.layout}: try .to_dense()")
     if floating and not x.is_floating_point():
         # No such hint for integers: those of a picture, 0 to 255, would also need to be scaled.
         hint = ": try .float()" if x.dtype == torch.bool else ""
@@ -218,14 +220,101 @@ def check_values(
         ...
         ValueError: x must lie in [0, 1]; got 0.5 to 3: scale it
     """
+    _check_values_exist(name, x)
+    if x.is_complex():
+        raise TypeError(f"{name} must be real, not {x.dtype}")
     if not x.numel():
         return
     bounds = _Bounds(above, at_least, below, at_most, finite)
     low, high = (end.item() for end in x.detach().aminmax())  # both NaN if any value is NaN
     if not bounds.hold(low, high):
-        found = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+        ends = [f"{x:.4g}" if isinstance(x, float) else str(x) for x in (low, high)]
+        found = ends[0] if low == high else " to ".join(ends)
         found = "NaN" if math.isnan(low) else found + _after(" ", unit)
         raise ValueError(f"{name} {bounds}; got {found}{_after(': ', why)}")
+
+
+def check_type(name: str, value: object, wanted: type | tuple[type, ...], what: str = "") -> None:
+    """TypeError unless `value` is of the wanted class, or of one of them.
+
+    Args:
+        name: name of the argument in the message.
+        value: the given value.
+        wanted: the class, or several.
+        what: what it has to be, in words; by default the names of the classes.
+
+    Example:
+        >>> check_type("model", [1], torch.nn.Module)
+        Traceback (most recent call last):
+        ...
+        TypeError: model must be a Module, not [1]
+    """
+    if not isinstance(value, wanted):
+        classes = wanted if isinstance(wanted, tuple) else (wanted,)
+        names = (each.__name__ for each in classes)
+        what = what or " or ".join(f"a{'n' * (n[0] in 'AEIOU')} {n}" for n in names)
+        raise TypeError(f"{name} must be {what}, not {_shown(value)}")
+
+
+def _check_values_exist(name: str, x: Tensor) -> None:
+    """TypeError for a tensor without values that can be read one by one."""
+    if x.layout != torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, not {x.layout}: try .to_dense()")
+    if x.is_meta:
+        raise TypeError(f"{name} is on the device meta, where tensors have no values")
+
+
+def whole_numbers(
+    name: str, values: Any, *, at_least: int | None = None, below: int | None = None, why: str = ""
+) -> Tensor:
+    """Labels or indices ``[N]`` as int64; a tensor, a numpy array or a sequence of integers.
+
+    Floating-point numbers are accepted only where they are whole: 0.7 is not rounded to a label.
+
+    Args:
+        name: name of the argument in the message.
+        values: the given values.
+        at_least, below: the bounds.
+        why: end of the message.
+
+    Raises:
+        TypeError: if they are not numbers.
+        ValueError: for a fraction, a number out of bounds, or more than one axis.
+
+    Example:
+        >>> whole_numbers("targets", torch.tensor([0.2, 1.0]))
+        Traceback (most recent call last):
+        ...
+        ValueError: targets must be integers; got 0.2
+    """
+    try:
+        given = values if isinstance(values, Tensor) else torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} must be integers [N], not {type(values).__name__}") from error
+    if given.is_complex():
+        raise TypeError(f"{name} must be integers [N], not {given.dtype}")
+    _check_values_exist(name, given)
+    if given.dim() != 1:
+        raise ValueError(f"{name} must be integers [N]; got shape {tuple(given.shape)}")
+    if given.is_floating_point():
+        broken = given[~(given == given.round()) | ~given.isfinite()]
+        if len(broken):
+            raise ValueError(
+                f"{name} must be integers; got {broken[0].item():.4g}{_after(': ', why)}"
+            )
+    whole = given.long()
+    check_values(name, whole, at_least=at_least, below=below, why=why)
+    return whole
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """A floating-point tensor in float32 where it has less precision; others as they are.
+
+    Example:
+        >>> at_least_float32(torch.ones(2, dtype=torch.bfloat16)).dtype
+        torch.float32
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _shown(value: object) -> str:

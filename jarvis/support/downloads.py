@@ -7,16 +7,19 @@ Files are searched for in ``$JARVIS_DATA`` (read-only is fine), then in the cach
 import gzip
 import hashlib
 import importlib
+import math
 import os
 import shutil
-import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from jarvis.support.files import atomic_path
+from jarvis.support.files import atomic_path, temporary_folder
 
 
 class MissingDataError(FileNotFoundError):
@@ -49,10 +52,33 @@ def find(*relative: str, folder: bool = False) -> Path | None:
     return None
 
 
-def read_idx(name: str, stem: str, resources: dict[str, str], download: bool) -> Tensor:
-    """One file of the MNIST family as a tensor, unpacked or downloaded if necessary."""
-    from torchvision.datasets.mnist import read_image_file, read_label_file
+#: MD5 sums of MNIST's unpacked files; those of the packed ones are torchvision's.
+UNPACKED = {
+    "MNIST/raw/train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "MNIST/raw/train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "MNIST/raw/t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "MNIST/raw/t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
 
+_CLASSES = 10  # of MNIST and Fashion-MNIST
+
+_SIDE = 28  # pixels
+
+_LARGEST = 1 << 27  # bytes; the largest published file has 47 million
+
+
+def read_idx(
+    name: str, stem: str, resources: dict[str, str], download: bool
+) -> tuple[Tensor, bool]:
+    """One file of the MNIST family as a tensor, unpacked or downloaded if necessary.
+
+    Returns:
+        the content, uint8 pictures ``[N, 28, 28]`` or int64 labels ``[N]``, and whether a checksum
+        says that it is as published.
+
+    Raises:
+        CorruptDataError: for a wrong checksum, length or label.
+    """
     relative = f"{name}/raw/{stem}"
     path = find(relative, f"{relative}.gz")
     target = cache_folder() / relative
@@ -60,16 +86,52 @@ def read_idx(name: str, stem: str, resources: dict[str, str], download: bool) ->
         if not download:
             raise missing(name, f"{relative}.gz", "download=False")
         path = download_idx(name, relative, resources[f"{stem}.gz"])
-    if path.suffix == ".gz":
+    verified = path.suffix == ".gz"
+    if verified:
         unpack(path, target, resources[f"{stem}.gz"])
         path = target
     try:
-        return read_image_file(str(path)) if "images" in stem else read_label_file(str(path))
-    except Exception as error:  # torchvision asserts, reshapes and unpacks: any of them may fail
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"it has more than {_LARGEST} bytes")
+        content = path.read_bytes()
+        values = _idx(content, pictures="images" in stem)
+        wanted = UNPACKED.get(relative)
+        # As long as the published file, but not it: damaged. A shorter one may be a part of it.
+        if not verified and wanted is not None and len(values) in (10_000, 60_000):
+            if hashlib.md5(content, usedforsecurity=False).hexdigest() != wanted:
+                raise ValueError(f"its MD5 sum is not {wanted}, that of the published file")
+            verified = True
+    except ValueError as error:
         raise CorruptDataError(
-            f"{path} is truncated or damaged ({type(error).__name__}: {error}): "
+            f"{path} is truncated or damaged ({error}): "
             "delete it, and it is unpacked or downloaded again"
         ) from error
+    return values, verified
+
+
+def _idx(content: bytes, pictures: bool) -> Tensor:
+    """The values of a file in the IDX format: two zeros, the type, the axes, their sizes, values.
+
+    Raises:
+        ValueError: if it is not this format, or not of pictures or labels; the message says why.
+    """
+    shape = (_SIDE, _SIDE) if pictures else ()
+    magic = bytes([0, 0, 8, 1 + len(shape)])  # 8: unsigned bytes
+    start = 4 * (2 + len(shape))
+    if content[:4] != magic:
+        raise ValueError(f"it begins with {content[:4].hex()}, not {magic.hex()}")
+    n, *sides = np.frombuffer(content[4:start].ljust(start - 4, b"\0"), ">u4").tolist()
+    if tuple(sides) != shape:
+        raise ValueError(f"its pictures have the shape {tuple(sides)}, not {shape}")
+    length = start + n * math.prod(shape)
+    if len(content) != length:
+        raise ValueError(f"it has {len(content)} bytes, not the {length} of {n} entries")
+    values = torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=start) if n else None
+    values = torch.zeros(0, dtype=torch.uint8) if values is None else values
+    values = values.view(n, *shape)
+    if not pictures and n and values.max() >= _CLASSES:
+        raise ValueError(f"it has a label of {values.max()}, and there are {_CLASSES} classes")
+    return values if pictures else values.long()
 
 
 def missing(
@@ -92,8 +154,11 @@ def unpack(packed: Path, target: Path, md5: str) -> None:
         raise CorruptDataError(
             f"{packed} is truncated or damaged: its MD5 sum is not the published {md5}"
         )
-    with atomic_path(target) as part, gzip.open(packed, "rb") as src, part.open("wb") as dst:
-        shutil.copyfileobj(src, dst)
+    try:
+        with atomic_path(target) as part, gzip.open(packed, "rb") as src, part.open("wb") as dst:
+            shutil.copyfileobj(src, dst)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise CorruptDataError(f"{packed} is truncated or damaged ({error})") from error
 
 
 def download_idx(name: str, relative: str, md5: str) -> Path:
@@ -102,17 +167,16 @@ def download_idx(name: str, relative: str, md5: str) -> Path:
     from torchvision.datasets.utils import download_url
 
     target = cache_folder() / f"{relative}.gz"
-    target.parent.mkdir(parents=True, exist_ok=True)
     errors = []
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    with temporary_folder(target.parent) as folder:
         mirrors = getattr(tv, name).mirrors
         for mirror in mirrors:
             try:
-                download_url(f"{mirror}{target.name}", folder, filename=target.name, md5=md5)
+                download_url(f"{mirror}{target.name}", str(folder), filename=target.name, md5=md5)
             except (OSError, RuntimeError) as error:  # no network, a dead mirror, a wrong sum
                 errors.append(str(error).splitlines()[0] if str(error) else repr(error))
                 continue
-            os.replace(Path(folder) / target.name, target)
+            os.replace(folder / target.name, target)
             return target
     raise missing(name, f"{relative}.gz", f"download failed: {errors[-1]}")
 
@@ -139,14 +203,13 @@ def fetch_by_tonic(
         tonic = importlib.import_module("tonic")
     except ImportError as error:
         raise give_up("to download it, pip install 'jarvis-snn[events]'") from error
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    with temporary_folder(target.parent) as folder:
         try:
-            fetch(tonic.datasets, folder)
+            fetch(tonic.datasets, str(folder))
         except Exception as error:  # no network, a dead address, a wrong sum, a broken archive
             why = str(error).splitlines()[0] if str(error) else repr(error)
             raise give_up(f"download failed: {why}") from error
-        found = find(Path(folder))
+        found = find(folder)
         if found is None:
             raise give_up(f"tonic left no {target.name}")
         os.replace(found, target)

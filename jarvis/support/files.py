@@ -1,21 +1,53 @@
-"""Writing files so that a crash, an interruption or a full disk never leaves a partial file."""
+"""Writing files so that a crash, an interruption or a full disk never leaves a partial file.
 
+Temporary files and folders carry the number of the process that writes them. What a killed process
+left is removed the next time that something is written to the same folder.
+"""
+
+import errno
+import hashlib
 import json
 import os
+import re
 import secrets
+import shutil
+import socket
+import stat
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+
+#: Seconds without a change after which a temporary file counts as abandoned, whoever wrote it.
+_ABANDONED = 24 * 3600
+
+#: Name of a temporary file: of the target, a digest of the machine, the process, random digits.
+_PART = re.compile(r"\..+\.(?:([0-9a-f]{8})-(\d{1,10})-)?[0-9a-f]{8}\.part")
+
+_NOT_A_FILE = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+}
+
+_writing: set[str] = set()  # the temporary files and folders of this process, in use
 
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """A temporary path beside `target` that replaces it when the block ends without an error.
 
-    On any error the temporary file is removed and `target` stays as it was.
+    On any error the temporary file is removed and `target` stays as it was. Through a symbolic link
+    the file it points to is replaced, not the link. An existing file keeps its permissions.
 
     Raises:
-        OSError: if the folder cannot be created or written, or the disk is full; it names `target`.
+        OSError: if `target` is something other than a regular file (a folder, a device, a FIFO), if
+            it is write-protected, if the folder cannot be created or written, or if the disk is
+            full; the message names `target`.
 
     Example:
         >>> import tempfile
@@ -25,21 +57,60 @@ def atomic_path(target: Path) -> Iterator[Path]:
         >>> target.read_text()
         'whole'
     """
-    part: Path | None = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-        yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())  # the bytes are on the disk before the name is
-        os.replace(part, target)
+        before = check_replaceable(target)
+        real = Path(os.path.realpath(target))
+        real.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(real.parent)
+        with _temporary_name(real) as part:
+            yield part
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())  # the bytes are on the disk before the name is
+            if before is not None:
+                _keep_owner(part, before)
+            os.replace(part, real)
     except OSError as error:
+        if (error.strerror or "").startswith("could not write "):
+            raise
         raise type(error)(
             error.errno, f"could not write {target}: {error.strerror or error}"
         ) from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
+
+
+def check_replaceable(target: Path) -> os.stat_result | None:
+    """Check that there is no file at `target`, or a regular one that may be overwritten.
+
+    Returns:
+        its status, that of the file it points to if it is a symbolic link; None without a file.
+
+    Raises:
+        OSError: otherwise; the message names `target` and says what it is.
+    """
+    try:
+        found = os.stat(target)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        kind = _NOT_A_FILE.get(stat.S_IFMT(found.st_mode), "something else")
+        number = errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL
+        raise OSError(number, f"could not write {target}: it is {kind}, not a regular file")
+    if not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, f"could not write {target}: it is write-protected")
+    return found
+
+
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A temporary folder in `parent`, removed at the end; `parent` is created if necessary.
+
+    Raises:
+        OSError: if it cannot be created.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(parent)
+    with _temporary_name(parent / "folder") as folder:
+        folder.mkdir()
+        yield folder
 
 
 def write_json(target: Path, data: object) -> None:
@@ -52,3 +123,210 @@ def write_json(target: Path, data: object) -> None:
     text = json.dumps(data, indent=2, allow_nan=False)
     with atomic_path(target) as part:
         part.write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _temporary_name(target: Path) -> Iterator[Path]:
+    """A new hidden name beside `target`; what has that name at the end is removed."""
+    owner = f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    part = target.with_name(f".{target.name[:48]}.{owner}.part")
+    _writing.add(part.name)
+    try:
+        yield part
+    finally:
+        _remove(part)
+        _writing.discard(part.name)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files and folders that killed processes left in a folder."""
+    entries: list[os.DirEntry[str]] = []
+    with suppress(OSError):  # a folder may be written to, but not listed
+        entries = list(os.scandir(folder))
+    for entry in entries:
+        found = _PART.fullmatch(entry.name) if entry.name.endswith(".part") else None
+        if found is None or entry.name in _writing:
+            continue
+        machine, process = found.groups()
+        with suppress(OSError):  # another process may remove it first
+            status = entry.stat(follow_symlinks=False)
+            # Some writers set the time of modification, but not that of the last change.
+            unchanged = time.time() - max(status.st_mtime, status.st_ctime)
+            if (machine == _machine() and not _runs(int(process))) or unchanged > _ABANDONED:
+                _remove(Path(entry.path))
+
+
+@cache
+def _machine() -> str:
+    """A digest of this machine and of its process numbers, which containers have of their own."""
+    numbers = ""
+    with suppress(OSError):
+        numbers = os.readlink("/proc/self/ns/pid")
+    return hashlib.sha256(f"{socket.gethostname()} {numbers}".encode()).hexdigest()[:8]
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of this machine still runs; True if that cannot be found out."""
+    if process == os.getpid():
+        return False  # an earlier process of this number: the names of this one are known
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    with suppress(OSError, IndexError), open(f"/proc/{process}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    return True
+
+
+def _keep_owner(part: Path, before: os.stat_result) -> None:
+    """Give the new file the permissions of the old one, and its owner where that is allowed."""
+    with suppress(OSError):
+        if hasattr(os, "chown"):
+            os.chown(part, before.st_uid, before.st_gid)
+    with suppress(OSError):
+        os.chmod(part, stat.S_IMODE(before.st_mode))
+
+
+class FolderInUseError(OSError):
+    """Another process, or another thread, writes to a folder; the message names it."""
+
+
+class _Lock:
+    """A lock file held by this process."""
+
+    def __init__(self, file: int) -> None:
+        self.file, self.thread, self.depth = file, threading.get_ident(), 1
+
+
+_locks: dict[str, _Lock] = {}
+_guard = threading.Lock()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, so that no other process writes there; it is created if necessary.
+
+    The operating system releases the lock when the process ends, even if it is killed. Within a
+    thread, a lock that is held already is held on. File systems without locks are not protected.
+
+    Raises:
+        FolderInUseError: if another process or thread holds the lock.
+        OSError: if the folder cannot be created or written.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with locked(folder), locked(folder):
+        ...     sorted(path.name for path in folder.iterdir())
+        ['.lock']
+        >>> list(folder.iterdir())
+        []
+    """
+    new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is not a folder" if isinstance(error, FileExistsError) else error.strerror
+        raise type(error)(error.errno, f"could not write to {folder}: {reason}") from error
+    key = os.path.realpath(folder)
+    with _guard:
+        held = _locks.get(key)
+        if held is None:
+            held = _locks[key] = _Lock(_lock_file(folder))
+        elif held.thread == threading.get_ident():
+            held.depth += 1
+        else:
+            raise FolderInUseError(errno.EBUSY, f"{folder} is in use by another thread")
+    try:
+        yield
+    finally:
+        with _guard:
+            held.depth -= 1
+            if not held.depth and _locks.get(key) is held:
+                del _locks[key]
+                with suppress(OSError):
+                    os.unlink(os.path.join(key, ".lock"))  # while it is held: see `_lock_file`
+                os.close(held.file)
+                if new:
+                    with suppress(OSError):
+                        os.rmdir(key)  # nothing was written
+
+
+def _lock_file(folder: Path) -> int:
+    """Open and lock the lock file of a folder."""
+    path = os.path.join(folder, ".lock")
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    while True:
+        try:
+            file = os.open(path, flags, 0o644)
+        except OSError as error:
+            raise type(error)(
+                error.errno, f"could not write to {folder}: {error.strerror}"
+            ) from error
+        try:
+            if not _take(file):
+                owner = os.read(file, 20).decode("ascii", "replace").strip()
+                process = f" (process {owner})" if owner.isdigit() else ""
+                raise FolderInUseError(
+                    errno.EBUSY, f"{folder} is in use by another program{process}: wait for its "
+                    "end, or choose another folder"
+                )  # fmt: skip
+            # Whoever held the lock before may have removed the file after it was opened here.
+            here = os.fstat(file)
+            with suppress(FileNotFoundError):
+                there = os.stat(path)
+                if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+                    with suppress(OSError):
+                        os.ftruncate(file, 0)
+                        os.write(file, b"%d\n" % os.getpid())
+                    return file
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def _take(file: int) -> bool:
+    """Lock a file without waiting; False if another process has locked it."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            os.lseek(file, 1024, os.SEEK_SET)  # beyond the text, which others may read
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            os.lseek(file, 0, os.SEEK_SET)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        return os.name != "nt" and error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+    return True
+
+
+def _forget_locks() -> None:
+    """In a forked process: the locks stay with the parent, and end with it."""
+    global _guard
+    _guard = threading.Lock()
+    for held in _locks.values():
+        with suppress(OSError):
+            os.close(held.file)
+    _locks.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_locks)

@@ -1,10 +1,12 @@
 """Choice of the device, and seeding of torch's random numbers for a block of code."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
+from jarvis.support.checks import check_integer
 from jarvis.training import distributed
 
 
@@ -26,7 +28,11 @@ def seeded(seed: int) -> Iterator[None]:
         ...     second = torch.nn.Linear(2, 2).weight
         >>> torch.equal(first, second)
         True
+
+    Raises:
+        ValueError: for a seed beyond 64 bits.
     """
+    check_integer("seed", seed, at_least=-(2**63), at_most=2**63 - 1)
     with own_random():
         torch.manual_seed(seed)
         yield
@@ -41,6 +47,8 @@ def choose_device(name: str = "auto") -> torch.device:
     Raises:
         ValueError: for an unknown device, or CUDA where there is none.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"device must be a name, not {type(name).__name__}")
     together = distributed.launched()
     if name == "auto":
         enough = torch.cuda.device_count() >= distributed.local_world_size()
@@ -49,10 +57,10 @@ def choose_device(name: str = "auto") -> torch.device:
         name = f"cuda:{distributed.local_rank()}"
     elif together and name.startswith("cuda"):
         raise ValueError(f"device={name!r}: torchrun's processes need one GPU each: use cuda")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"device={name!r} is not one of auto, cpu, cuda, cuda:N") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    # PyTorch knows more: "mps" and "xpu" for chips that are not tested, "meta" for no data at all.
+    found = re.fullmatch(r"cpu|cuda(?::(\d+))?", name)
+    if found is None:
+        raise ValueError(f"device={name!r} is not one of auto, cpu, cuda, cuda:N")
+    if name != "cpu" and int(found[1] or 0) >= torch.cuda.device_count():
         raise ValueError(f"device={name!r}: this machine has {torch.cuda.device_count()} GPUs")
-    return device
+    return torch.device(name)

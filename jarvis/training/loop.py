@@ -1,17 +1,18 @@
 """The training loop: it drives, saves and resumes every kind of run."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.data import Dataset
 
-from jarvis.datasets.arrays import ArrayDataset
-from jarvis.support.checks import check_integer
-from jarvis.support.files import write_json
+from jarvis.support.checks import check_integer, check_type
+from jarvis.support.files import locked, write_json
 from jarvis.training import distributed
 from jarvis.training.devices import own_random
 from jarvis.training.interruption import Interruption
@@ -23,10 +24,12 @@ from jarvis.training.run import (
     Objective,
     Run,
     Schedule,
+    TrainingError,
     batches,
     cross_entropy,
     encoded,
 )
+from jarvis.training.samples import check_dataset, check_scores, device_of, labels_of, samples_at
 
 
 class Hooks:
@@ -89,8 +92,9 @@ def train(
         `run`.
 
     Raises:
-        TrainingError: when the loss is no longer finite.
+        TrainingError: when the loss or a metric is no longer finite.
         CheckpointError: for a `resume` that is missing, corrupted, or of another run.
+        FolderInUseError: (an OSError) if another program writes to `output`.
         Interrupted: (a KeyboardInterrupt) after an interruption, when everything is saved.
     """
     hooks = hooks or Hooks()
@@ -100,8 +104,6 @@ def train(
         changed = run.restore(resume)
         if changed and main:
             log(f"resumed with {', '.join(changed)}")
-    if folder is not None and main:
-        folder.mkdir(parents=True, exist_ok=True)
 
     def interrupted() -> Interrupted:
         where = run.where()
@@ -114,7 +116,11 @@ def train(
         distributed.any_of(False)  # if a rank exited first, torchrun would end the writing one
         return Interrupted(f"interrupted after {where}; {saved.format(folder=folder)}")
 
-    with own_random(), Interruption() as interruption, ExitStack() as at_end:
+    with ExitStack() as at_end:
+        if folder is not None and main:
+            at_end.enter_context(locked(folder))
+        at_end.enter_context(own_random())
+        interruption = at_end.enter_context(Interruption())
         writer = tensorboard_writer(folder) if tensorboard and folder is not None and main else None
         if writer is not None:
             at_end.callback(writer.close)
@@ -132,6 +138,9 @@ def train(
             metrics = run.end_epoch()
             metrics["seconds"] = time.perf_counter() - started
             metrics |= hooks.measure(run)
+            for name, value in metrics.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise TrainingError(f"{name} is {value} after epoch {run.epoch}: {run.advice}")
             better = run.record(metrics)
             metrics = run.history.epochs[-1]
             hooks.epoch(run, metrics)
@@ -148,8 +157,8 @@ def train(
             hooks.saved(run, metrics)
             if not run.finished and distributed.any_of(interruption.requested):
                 raise interrupted()
-    if folder is not None and main:
-        write_json(folder / "metrics_final.json", run.summary())
+        if folder is not None and main:
+            write_json(folder / "metrics_final.json", run.summary())
     return run
 
 
@@ -169,7 +178,7 @@ def _bar(run: Run, shown: bool):
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
-    dataset: ArrayDataset,
+    dataset: Dataset | Sequence,
     encode: Encode | None = None,
     *,
     batch_size: int = 256,
@@ -181,8 +190,10 @@ def evaluate(
 
     Args:
         model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``.
-        dataset: the data set to evaluate on.
-        encode: values -> spikes; None: the model receives the values unchanged.
+        dataset: the data set to evaluate on: one of `jarvis.datasets`, or of PyTorch, such as a
+            `Subset`, a `ConcatDataset`, or a list of pairs (input, label).
+        encode: values -> spikes; None: the model receives the values unchanged, and events in steps
+            as spike trains ``[T, B, ...]``.
         seed: of the random encoding: the same seed gives the same spikes.
         draws: number of passes over the data, each with a new draw of the random encoding; loss
             and accuracy are averaged over them.
@@ -193,25 +204,33 @@ def evaluate(
         "loss" (mean cross-entropy, nats), "acc" (0 to 1), "predicted" ``[N]`` of the first draw.
 
     Raises:
-        ValueError: for an empty data set, or ``draws < 1``.
+        ValueError: for an empty data set, labels that are not classes of the model (such as -1), or
+            ``draws < 1``.
+        TypeError: for samples that are not pairs of an input and a label.
     """
-    if not len(dataset):
-        raise ValueError("evaluate: the data set is empty")
+    check_dataset("evaluate: dataset", dataset)
+    n_samples = len(dataset)  # type: ignore[arg-type]
     check_integer("evaluate: draws", draws, at_least=1)
-    device = next(model.parameters()).device
+    batch_size = check_integer("evaluate: batch_size", batch_size, at_least=1)
+    seed = check_integer("evaluate: seed", seed, at_least=-(1 << 63), at_most=(1 << 64) - 1)
+    check_type("evaluate: model", model, nn.Module)
+    device = device_of(model)
     generator = torch.Generator(device).manual_seed(seed)
     training = model.training
     model.eval()
     loss, correct = 0.0, 0
-    predicted = torch.zeros(len(dataset), dtype=torch.long)
+    predicted = torch.zeros(n_samples, dtype=torch.long)
     for draw in range(draws):
-        for index in batches(len(dataset), batch_size):
+        for index in batches(n_samples, batch_size):
             part = distributed.share(len(index)) if shared else slice(0, len(index))
-            x, y = (half.to(device) for half in dataset[index])
+            x, y = samples_at("evaluate: dataset", dataset, index)
+            y = labels_of("evaluate: dataset", y).to(device)
+            x = x.to(device) if isinstance(x, Tensor) else x
             x, y = encoded(x, encode, generator, part), y[part]
             if not len(y):
                 continue
             scores = model(x)
+            check_scores(scores, y)
             loss += nn.functional.cross_entropy(scores, y, reduction="sum").item()
             labels = scores.argmax(1)
             correct += int((labels == y).sum())
@@ -221,15 +240,15 @@ def evaluate(
     if shared:
         loss, correct = distributed.total(loss, correct)
         distributed.total_(predicted)
-    n = draws * len(dataset)
+    n = draws * n_samples
     return {"loss": loss / n, "acc": correct / n, "predicted": predicted}
 
 
 def fit(
     model: nn.Module,
-    train_set: ArrayDataset,
-    val_set: ArrayDataset | None = None,
-    test_set: ArrayDataset | None = None,
+    train_set: Dataset | Sequence,
+    val_set: Dataset | Sequence | None = None,
+    test_set: Dataset | Sequence | None = None,
     *,
     epochs: int = 10,
     batch_size: int = 128,
@@ -267,7 +286,7 @@ def fit(
 
     Args:
         model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``; already on its device.
-        train_set, val_set, test_set: the data.
+        train_set, val_set, test_set: the data, as for `evaluate`.
         epochs: number of passes over `train_set`, including those before `resume`.
         batch_size: samples per step, over all processes.
         lr: learning rate of Adam.
@@ -292,13 +311,19 @@ def fit(
 
     Raises:
         ValueError: for an option out of range.
-        TrainingError: when the loss is no longer finite.
+        TrainingError: when the loss or a metric is no longer finite.
         CheckpointError: for a `resume` that is missing, corrupted, or of another run.
+        FolderInUseError: (an OSError) if another program writes to `output`.
         Interrupted: (a KeyboardInterrupt) after an interruption, when everything is saved.
     """
     if patience is not None and val_set is None:
         raise ValueError("patience needs a val_set")
-    distributed.start(next(model.parameters()).device)
+    check_type("model", model, nn.Module)
+    check_dataset("train_set", train_set)
+    for name, dataset in (("val_set", val_set), ("test_set", test_set)):
+        if dataset is not None:
+            check_dataset(name, dataset)
+    distributed.start(device_of(model))
     run = GradientRun(
         model,
         train_set,

@@ -33,7 +33,7 @@ def density_after(epoch: int, target: float, *, iterative: bool = True, step: fl
         [1.0, 0.9, 0.7, 0.65, 0.65]
     """
     check_number("target", target, above=0, at_most=1, why=_SHARE)
-    check_integer("epoch", epoch, at_least=1, why="it counts the epochs done")
+    epoch = check_integer("epoch", epoch, at_least=1, why="it counts the epochs done")
     check_number("step", step, above=0, at_most=1)
     # Rounded, because 1 - 3 * 0.1 is slightly more than 0.7.
     return max(target, round(1.0 - step * (epoch - 1), 12)) if iterative else target
@@ -125,7 +125,8 @@ class Pruner:
 
     def _n_synapses(self, name: str) -> int:
         weight = self._weights[name]
-        return weight.numel() - (len(weight) if name in self._recurrent else 0)
+        # A single recurrent neuron has no synapse; 1 keeps its density defined.
+        return max(1, weight.numel() - (len(weight) if name in self._recurrent else 0))
 
     @property
     def densities(self) -> dict[str, float]:

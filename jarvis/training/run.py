@@ -10,21 +10,36 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from jarvis.encoding.events import Events
 from jarvis.support.checks import check_integer, check_number
 from jarvis.training import distributed
 from jarvis.training.checkpoints import (
     FORMAT,
     CheckpointError,
+    check_random_states,
+    check_state,
+    entry,
     load_checkpoint,
+    number,
     random_states,
+    reason,
     save_checkpoint,
     set_random_states,
+)
+from jarvis.training.samples import (
+    check_dataset,
+    check_scores,
+    description,
+    device_of,
+    labels_of,
+    samples_at,
 )
 
 #: ``encode(values [B, ...], generator) -> input [T, B, ...]``
@@ -46,6 +61,7 @@ MAY_CHANGE = (
 def cross_entropy(model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """The default `Objective`, for a classifier that outputs scores."""
     scores = model(x)
+    check_scores(scores, targets)
     return nn.functional.cross_entropy(scores, targets), scores
 
 
@@ -67,8 +83,14 @@ class History:
     bad_epochs: int = 0  #: epochs since the best one
 
     def column(self, name: str) -> list[float]:
-        """One metric over the epochs, e.g. "loss", "val_acc"."""
-        return [epoch[name] for epoch in self.epochs]
+        """One metric over the epochs, e.g. "loss", "val_acc"; NaN where it was not measured.
+
+        Raises:
+            KeyError: if no epoch has it; the message lists the others.
+        """
+        if self.epochs and not any(name in epoch for epoch in self.epochs):
+            raise KeyError(f"no metric {name!r}: there are {', '.join(self.epochs[-1])}")
+        return [epoch.get(name, nan) for epoch in self.epochs]
 
 
 def batches(n: int, size: int, order: Tensor | None = None) -> Iterator[Tensor]:
@@ -76,15 +98,20 @@ def batches(n: int, size: int, order: Tensor | None = None) -> Iterator[Tensor]:
     yield from (torch.arange(n) if order is None else order).split(size)
 
 
-def encoded(x: Tensor, encode: Encode | None, generator: torch.Generator, part: slice) -> Tensor:
+def encoded(
+    x: Tensor | Events, encode: Encode | None, generator: torch.Generator, part: slice
+) -> Tensor:
     """The encoded input for part of a batch.
+
+    Without an `encode`, events in steps become spike trains ``[T, B, ...]``.
 
     The whole batch is encoded and then sliced, so that the spikes and the state of the generator do
     not depend on how many processes share the batch.
     """
-    if encode is None:
+    if encode is None and isinstance(x, Tensor):
         return x[part]
-    whole = encode(x, generator)
+    whole = x.dense() if encode is None else encode(x, generator)  # type: ignore[union-attr, arg-type]
+    whole = whole.to(generator.device)
     return whole if part == slice(0, len(x)) else whole[:, part]
 
 
@@ -109,6 +136,8 @@ class Run:
     """
 
     kind = "gradient"
+    #: What to do about a metric that is not finite.
+    advice = "check the input for NaN"
     #: Folder of the checkpoints, relative to the output folder.
     folder = "."
 
@@ -122,7 +151,7 @@ class Run:
     ) -> None:
         self.epochs = check_integer("epochs", epochs, at_least=1)
         self.batch_size = check_integer("batch_size", batch_size, at_least=1)
-        self.seed = seed
+        self.seed = check_integer("seed", seed, at_least=-(2**63), at_most=2**63 - 1)
         self.arguments = dict(arguments or {})
         self.generator = torch.Generator(device).manual_seed(seed)
         self.epoch = self.done = 0
@@ -280,19 +309,45 @@ class Run:
             raise CheckpointError(
                 f"{path} is of another kind of training: {content.get('kind')}, not {self.kind}"
             )
-        self._same_run(content["run"], path)
-        if content["epoch"] > self.epochs:
+        try:
+            return self._restore(content, path)
+        except CheckpointError:
+            raise
+        except Exception as error:  # what is in the file may be anything
             raise CheckpointError(
-                f"{path} has {content['epoch']} epochs already, more than the {self.epochs} asked "
-                "for"
+                f"{path} was not written by this version of jarvis ({type(error).__name__}: "
+                f"{reason(error)})"
+            ) from error
+
+    def _restore(self, content: dict[str, Any], path: Path) -> list[str]:
+        self._same_run(entry(content, "run", dict, path), path)
+        epoch = number(content, "epoch", path)
+        epochs = number(content, "epochs", path, at_least=1)
+        done = number(content, "done", path, at_most=self.n_samples)
+        if epoch > self.epochs:
+            raise CheckpointError(
+                f"{path} has {epoch} epochs already, more than the {self.epochs} asked for"
             )
+        history = _history(entry(content, "history", dict, path), path)
+        random = entry(content, "random", dict, path)
+        same_device = check_random_states(random, self.generator)
         changed = self.load_state(content, path)
-        self.epoch, self.done = content["epoch"], content["done"]
-        self.history = History(**content["history"])
-        self._random = content["random"]
-        if content["epochs"] != self.epochs:
-            changed.insert(0, f"epochs {content['epochs']} -> {self.epochs}")
+        if self.epochs_recorded(history) != epoch:
+            raise CheckpointError(
+                f"{path} cannot be resumed: {len(history.epochs)} epochs are recorded, {epoch} done"
+            )
+        self.epoch, self.done, self.history = epoch, done, history
+        self._random = random
+        if not same_device:  # its random numbers cannot go on
+            random["run"] = None
+            changed.append("random numbers of another device")
+        if epochs != self.epochs:
+            changed.insert(0, f"epochs {epochs} -> {self.epochs}")
         return changed
+
+    def epochs_recorded(self, history: History) -> int:
+        """Number of epochs of which a history knows, to compare it with `epoch`."""
+        return len(history.epochs)
 
     def _same_run(self, before: dict[str, Any], path: Path) -> None:
         now = self.identity()
@@ -318,11 +373,36 @@ class Run:
         """
         if self._random is None:
             torch.manual_seed(self.seed)
+        elif self._random["run"] is None:
+            self.generator.manual_seed((self.seed + 1_000_003 * self.steps_done) % (1 << 63))
+            set_random_states(self._random, None)
         else:
             set_random_states(self._random, self.generator)
         if distributed.rank():
             ranks_done = self.steps_done * distributed.world_size() + distributed.rank()
-            torch.manual_seed(self.seed + 1_000_003 * ranks_done)
+            torch.manual_seed((self.seed + 1_000_003 * ranks_done) % (1 << 63))
+
+
+def _history(content: dict[str, Any], path: Path) -> History:
+    """The history in a checkpoint.
+
+    Raises:
+        CheckpointError: if it is not one.
+    """
+    epochs = entry(content, "epochs", list, path)
+    for epoch in epochs:
+        plain = isinstance(epoch, dict) and all(isinstance(name, str) for name in epoch)
+        if not plain or not all(map(_is_metric, epoch.values())):
+            raise CheckpointError(f"{path} cannot be resumed: its history has no plain numbers")
+    best = number(content, "best_epoch", path, at_most=len(epochs))
+    accuracy = float(entry(content, "best_val_acc", float | int, path))
+    if not isfinite(accuracy):
+        raise CheckpointError(f"{path} cannot be resumed: its best_val_acc is {accuracy}")
+    return History(epochs, best, accuracy, number(content, "bad_epochs", path))
+
+
+def _is_metric(value: object) -> bool:
+    return isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
 
 
 def checkpoint_file(path: str | Path) -> Path:
@@ -379,10 +459,11 @@ class GradientRun(Run):
         seed: int = 0,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        self.device = next(model.parameters()).device
+        self.device = device_of(model)
         super().__init__(epochs, batch_size, seed, arguments, self.device)
-        if not len(train_set):
-            raise ValueError("the training set is empty")
+        check_dataset("train_set", train_set)
+        if optimizer is None and not any(p.requires_grad for p in model.parameters()):
+            raise ValueError("the model has no parameters to train")
         if optimizer is None:
             check_number("lr", lr, above=0)
         self.model, self.train_set = model, train_set
@@ -393,7 +474,7 @@ class GradientRun(Run):
         self.sums: dict[str, float] = {}  # over the samples of this epoch
         self._same = {
             "batch_size": batch_size,
-            "data": described(train_set),
+            "data": description(train_set, described),
             "model": described(model),
             "optimizer": _described_optimizer(self.optimizer),
         }
@@ -412,7 +493,10 @@ class GradientRun(Run):
             index: the samples of the whole batch.
             part: the part of them that belongs to this process.
         """
-        x, y = (half.to(self.device) for half in self.train_set[index])
+        x, y = samples_at("train_set", self.train_set, index)
+        if self.objective is cross_entropy:
+            y = labels_of("train_set", y)
+        x, y = x.to(self.device) if isinstance(x, Tensor) else x, y.to(self.device)
         x, y = encoded(x, self.encode, self.generator, part), y[part]
         loss, scores = self.objective(self.trained, x, y)
         return loss, {"acc": int((scores.argmax(1) == y).sum())}
@@ -478,20 +562,62 @@ class GradientRun(Run):
         }
 
     def load_state(self, content: dict[str, Any], path: Path) -> list[str]:
+        before = entry(content, "lrs", list, path)
+        sums = entry(content, "sums", dict, path)
+        numbers = [*before, *sums.values()]
+        if len(before) != len(self.lrs) or not all(isfinite(float(x)) for x in numbers):
+            raise CheckpointError(f"{path} cannot be resumed: its lrs or sums are not its own")
+        if number(content, "done", path) and "loss" not in sums:
+            raise CheckpointError(f"{path} cannot be resumed: its sums have no loss")
+        check_state(content.get("model"), self.model.state_dict(), path)
         try:
             self.model.load_state_dict(content["model"])
-            self.optimizer.load_state_dict(content["optimizer"])
+            self.optimizer.load_state_dict(entry(content, "optimizer", dict, path))
+            self._check_optimizer()
         except (RuntimeError, ValueError, KeyError) as error:
-            first = str(error).splitlines()[0]
-            raise CheckpointError(f"{path} does not fit this model: {first}") from error
+            if isinstance(error, CheckpointError):
+                raise
+            raise CheckpointError(f"{path} does not fit this model: {reason(error)}") from error
+        self.sums = sums
+        if before == self.lrs:
+            # What `on_epoch` has made of them is in the optimiser's state.
+            return []
         # The learning rates are those of this run, not of the earlier one.
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
             group["lr"] = lr
-        self.sums = content["sums"]
-        if content["lrs"] == self.lrs:
-            return []
-        was, here = (", ".join(f"{lr:g}" for lr in lrs) for lrs in (content["lrs"], self.lrs))
+        was, here = (", ".join(f"{lr:g}" for lr in lrs) for lrs in (before, self.lrs))
         return [f"lr {was} -> {here}"]
+
+    def _check_optimizer(self) -> None:
+        """ValueError if the restored state of the optimiser cannot be that of its parameters."""
+        if _described_optimizer(self.optimizer) != self._same["optimizer"]:
+            raise ValueError("the options of its optimiser are not those of the run")
+        for group in self.optimizer.param_groups:
+            if not isfinite(float(group["lr"])) or group["lr"] < 0:
+                raise ValueError(f"the learning rate of its optimiser is {group['lr']}")
+            for parameter in group["params"]:
+                state = self.optimizer.state.get(parameter, {})
+                if isinstance(self.optimizer, torch.optim.Adam) and state:
+                    for name in ("step", "exp_avg", "exp_avg_sq"):
+                        if not isinstance(state.get(name), Tensor):
+                            raise ValueError(f"the {name} of its optimiser is not a tensor")
+                for name, value in state.items():
+                    if not isinstance(value, Tensor):
+                        continue
+                    if name in _LIKE_THE_PARAMETER and value.shape != parameter.shape:
+                        raise ValueError(f"the {name} of its optimiser has another shape")
+                    if name == "step" and value.numel() != 1:
+                        raise ValueError("the step of its optimiser is not one number")
+                    if not value.isfinite().all():
+                        raise ValueError(f"the {name} of its optimiser is not finite")
+                    if name in _NOT_NEGATIVE and (value < 0).any():
+                        raise ValueError(f"the {name} of its optimiser is negative")
+
+
+#: Entries of an optimiser's state (Adam's, SGD's) that have the shape of their parameter, and those
+#: that are sums of squares, or a count.
+_LIKE_THE_PARAMETER = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "square_avg")
+_NOT_NEGATIVE = ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "step")
 
 
 def _described_optimizer(optimizer: torch.optim.Optimizer) -> str:

@@ -1,5 +1,7 @@
 """Recipes: presets, precedence, and wrong keys and values by name."""
 
+import os
+
 import pytest
 import yaml
 
@@ -128,10 +130,43 @@ BAD = {
     "- 1": r"must hold `key: value` lines, not list",
     "": r"must hold `key: value` lines, not NoneType",
     "conv1: !!python/object:os.system {}": "not YAML",
+    # values and keys that YAML itself reads, and Python cannot
+    "paper: {}": r"paper: \{\} is not one of igarss2023",
+    "paper: [1]": r"paper: \[1\] is not one of igarss2023",
+    "? [1]\n: 2": "line 1: a key must be a single word",
+    "n_steps: 3\n? {a: 1}\n: 2": "line 2: a key must be a single word",
+    "n_steps: 3\nsamples: 2020-99-99": "line 2: '2020-99-99' is not a timestamp",
+    "n_steps: !!int abc": "line 1: 'abc' is not a int",
+    "n_steps: !!float abc": "line 1: 'abc' is not a float",
+    "n_steps: !!bool abc": "line 1: 'abc' is not a bool",
+    "n_steps: !!timestamp abc": "line 1: 'abc' is not a timestamp",
+    f"n_steps: {'9' * 5000}": r"line 1: '99999.*\.\.\..*999' is not a int",
+    f"n_steps: 0x{'f' * 5000}": "n_steps: a number of thousands of digits is too large",
+    f"train_conv1: 0x{'f' * 5000}": "train_conv1: a number of thousands of digits is too large",
+    f"conv2: {{threshold: 1{'0' * 400}}}": r"conv2\.threshold: 1000.* is not a finite number",
+    f"conv2: {'x' * 5000}": r"conv2: must hold `key: value` lines, not 'xxx.{40,70}'$",
+    f"{'x' * 900}: 1": r": x{60}: no such key",
+    f"{'x' * 5000}: 1": "line 1: not YAML",
+    '"two\\nlines": 1': r"'two\\nlines': no such key",
+    "[" * 3000: "not a recipe: its values are nested too deeply",
+    "x: " + "{a: " * 900 + "1" + "}" * 900: "its values are nested too deeply|no such key",
+    "paper: &x [*x]": "line 1: not YAML: found unconstructable recursive node",
+    "a: &a {x: 1}\nb: {<<: [*a, *a]}": "line 2: << takes one mapping, not a list",
+    # sizes that no memory holds
+    "n_steps: 10000000000": "n_steps=10000000000 must be an integer of at most 1000000",
+    "conv2: {maps: 100000000}": r"conv2\.maps=100000000 must be an integer of at most 1000000",
+    "conv2: {maps: 999999, kernel_size: 999}": r"conv2: 999999 maps .* take 15,968 GB: reduce",
+    "conv1: {kernel_size: 99999}": r"conv1\.kernel_size=99999 must be an integer of at most 4096",
+    "conv1: {pool: 99999}": r"conv1\.pool=99999 must be an integer of at most 4096",
+    "input: {picture_size: 100000}": r"input\.picture_size=100000 must be an integer of at most",
+    "input: {size: 100001}": r"input\.size=100001 must be an integer of at most 4096",
+    "input: {local_normalisation: 99999}": r"input\.local_normalisation=99999 must be an",
+    "segment: {fill: 99999}": r"segment\.fill=99999 must be an integer of at most 4096",
+    "samples: 99999999999999999999": r"samples=99999999999999999999 must be an integer of at most",
 }
 
 
-@pytest.mark.parametrize("text", BAD)
+@pytest.mark.parametrize("text", BAD, ids=lambda text: text[:40])
 def test_a_wrong_file_is_one_line_that_names_file_and_key(text, tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text(text)
@@ -147,6 +182,27 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"x\.yaml"):
         read_yaml(tmp_path / "x.yaml")
+    (tmp_path / "x.yaml").write_text("#" * 100_001)
+    with pytest.raises(ConfigError, match="it has 100001 bytes, more than any recipe"):
+        read_yaml(tmp_path / "x.yaml")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_fifo_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="pipe: it is not a regular file"):
+        read_yaml(tmp_path / "pipe")
+
+
+def test_aliases_that_double_fifty_times_cost_nothing(tmp_path):
+    """What is printed of them is short as well."""
+    lines = ["a0: &a0 [x, x]", *(f"a{k}: &a{k} [*a{k - 1}, *a{k - 1}]" for k in range(1, 50))]
+    (tmp_path / "x.yaml").write_text("\n".join([*lines, "paper: *a49"]))
+    with pytest.raises(ConfigError, match="a0: no such key"):
+        read_recipe(tmp_path / "x.yaml")
+    with pytest.raises(ConfigError, match=r"paper: .*is not one of") as error:
+        make_recipe({"paper": read_yaml(tmp_path / "x.yaml")["paper"]})
+    assert len(str(error.value)) < 300
 
 
 def test_the_input_checks_itself():
