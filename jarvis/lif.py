@@ -14,7 +14,7 @@ from torch import Tensor
 from jarvis.neurons.decay import exp_decay
 from jarvis.neurons.definition import Parameters, define, derived, detached, parameter
 from jarvis.neurons.layer import SpikingLayer
-from jarvis.support.checks import check_choice, check_integer
+from jarvis.support.checks import check_choice, check_integer, check_tensor, check_type
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
 RESETS = ("subtract", "zero", "none")
@@ -40,13 +40,14 @@ class LIFState(NamedTuple):
 class LIFParams(Parameters):
     """Parameters of a LIF neuron, in ms and in threshold units (resting potential 0, threshold 1).
 
-    All numbers but dt and refractory may be tensors that broadcast against ``[B, ...]``, and may
-    require a gradient.
+    All numbers but dt and refractory may be tensors (or numpy arrays) that broadcast against
+    ``[B, ...]``. Tensors may require a gradient.
 
     Args:
         tau: membrane time constant, ms; `math.inf` for no leak.
         dt: time step, ms.
-        threshold: potential at which the neuron fires (the resting potential is 0).
+        threshold: potential at which the neuron fires (the resting potential is 0); `math.inf`,
+            for a neuron that never fires, needs another reset than "subtract".
         reset: "subtract" (v = h - threshold), "zero" (v = 0) or "none" (v = h).
         refractory: time after a spike during which v is held and the neuron cannot fire, ms,
             rounded to whole steps.
@@ -70,6 +71,11 @@ class LIFParams(Parameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("reset", self.reset, RESETS)
+        if self.reset == "subtract" and bool(torch.as_tensor(self.threshold).isinf().any()):
+            raise ValueError(
+                "threshold=inf cannot be subtracted: a neuron that never fires needs reset='none' "
+                "(or 'zero')"
+            )
         if self.refractory > 0 and self.refractory_steps == 0:
             raise ValueError(
                 f"refractory={self.refractory:g} ms is less than half a step of dt={self.dt:g} ms "
@@ -150,6 +156,17 @@ def lif_step(
         1.0 0.2
         0.0 0.8
     """
+    check_tensor("lif_step: x", x, "[...]")
+    check_type("lif_step: params", params, LIFParams)
+    if state is not None:
+        check_type("lif_step: state", state, LIFState)
+        try:
+            torch.broadcast_shapes(x.shape, state.v.shape)
+        except (RuntimeError, AttributeError) as error:
+            raise ValueError(
+                f"lif_step: x {tuple(x.shape)} and state.v {tuple(getattr(state.v, 'shape', ()))} "
+                "do not fit: pass state=None for a new batch"
+            ) from error
     before = LIF.initial_state(x, params) if state is None else state
     spikes, after, _ = lif_update(x, before, params, spike)
     return spikes, after
@@ -273,6 +290,7 @@ class LIFLayer(SpikingLayer):
         recurrent: int | None = None,
         self_connections: bool = True,
     ) -> None:
+        check_type("learnable", learnable, (str, Sequence), "names of parameters")
         params = LIFParams(tau, dt, threshold, reset, refractory, tau_syn, adaptation, tau_adapt)
         super().__init__(
             LIF(params),

@@ -6,12 +6,15 @@ axes with units. Tensors may be on any device and may require a gradient.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
+
+from jarvis.support.checks import check_integer, check_number, check_tensor, whole_numbers
 
 if TYPE_CHECKING:  # imported only when drawing: its import takes a third as long as torch's
     from matplotlib.axes import Axes
@@ -21,7 +24,15 @@ BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7
 
 
 def _array(x: Tensor | ArrayLike) -> np.ndarray:
-    return x.detach().float().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+    if isinstance(x, Tensor):
+        check_tensor("the values to plot", x, "[...]", floating=False)
+        if x.is_meta or x.is_complex():
+            raise TypeError(f"the values to plot must be real numbers, not {x.dtype} on {x.device}")
+        return x.detach().float().cpu().numpy()
+    found = np.asarray(x)
+    if found.dtype.kind not in "fiub":
+        raise TypeError(f"the values to plot must be numbers, not {type(x).__name__}")
+    return found
 
 
 def axes_of(ax: Axes | None, size: tuple[float, float]) -> Axes:
@@ -57,10 +68,11 @@ def raster(
     """
     from matplotlib import rcParams
 
+    dt = check_number("raster: dt", dt, "ms", above=0, at_most=1e9)
     s = _array(spikes)
     if s.ndim < 2:
         raise ValueError(f"raster: spikes must be [T, N], got shape {s.shape}")
-    s = s.reshape(len(s), -1)
+    s = s.reshape(len(s), math.prod(s.shape[1:]))
     steps, units = np.nonzero(s)
     ax = axes_of(ax, (6, 3))
     # A marker is as tall as its row; scatter takes the square of that height, in points.
@@ -99,6 +111,9 @@ def trace(
     Raises:
         ValueError: if `v` is not one-dimensional.
     """
+    dt = check_number("trace: dt", dt, "ms", above=0, at_most=1e9)
+    if threshold is not None:
+        threshold = check_number("trace: threshold", threshold, finite=False)
     y = _array(v)
     if y.ndim != 1:
         raise ValueError(f"trace: v must be [T], one neuron of one sample; got shape {y.shape}")
@@ -174,14 +189,23 @@ def confusion_matrix(
     """Counts of (true class, predicted class); the diagonal is pale so that errors stand out.
 
     Args:
-        targets, predicted: ``[N]``, integer labels.
+        targets, predicted: ``[N]``, integer labels from 0 to ``n_classes - 1``.
         n_classes: number of classes.
         ax: where to draw.
 
     Raises:
-        ValueError: if the two differ in length.
+        ValueError: if the two differ in length, or for a label out of range, such as -1 for a
+            sample without one: leave these out.
     """
-    t, p = _array(targets).astype(int), _array(predicted).astype(int)
+    n_classes = check_integer("confusion_matrix: n_classes", n_classes, at_least=1)
+    t, p = (
+        whole_numbers(
+            f"confusion_matrix: {name}", labels, at_least=0, below=n_classes, why="leave others out"
+        )
+        .cpu()
+        .numpy()
+        for name, labels in (("targets", targets), ("predicted", predicted))
+    )
     if t.shape != p.shape:
         raise ValueError(f"confusion_matrix: {t.shape} targets, but {p.shape} predictions")
     counts = np.zeros((n_classes, n_classes), dtype=int)

@@ -74,3 +74,12 @@ def test_draws_into_given_axes():
 def test_bad_input(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+@pytest.mark.parametrize("bad", [-1, 3])
+def test_a_label_out_of_range_is_no_class(bad):
+    for name, pair in (("targets", ([0, bad], [0, 1])), ("predicted", ([0, 1], [0, bad]))):
+        with pytest.raises(ValueError, match=rf"confusion_matrix: {name} must lie in \[0, 3\)"):
+            plotting.confusion_matrix(*pair, 3)
+    with pytest.raises(ValueError, match=r"targets must be integers; got 0\.5"):
+        plotting.confusion_matrix([0.5, 1.0], [0, 1], 3)

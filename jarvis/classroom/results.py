@@ -8,6 +8,23 @@ from pathlib import Path
 from jarvis.support.files import write_json
 
 
+def in_repository(path: str) -> Path:
+    """A file of the repository, as its notebooks name it: relative to their folder.
+
+    A copy of a notebook in another folder finds it, too, where the package is installed from its
+    repository. Elsewhere the path is returned as it is.
+
+    Example:
+        >>> in_repository("sources/00_template.py").name
+        '00_template.py'
+    """
+    beside = Path(path)
+    if beside.exists():
+        return beside
+    original = Path(__file__).resolve().parents[2] / "notebooks" / path
+    return original if original.exists() else beside
+
+
 def record(
     path: str | Path,
     stated: Mapping[str, float],
@@ -19,7 +36,8 @@ def record(
     """Check that a text states the numbers that a full run measured, and save those of a full run.
 
     A full run compares `stated` with `measured`, and writes `measured` to `path` if they agree.
-    A shortened run compares `stated` with the results of the last full run.
+    A shortened run compares `stated` with the results of the last full run. Where there are none,
+    as beside a copy of a notebook in another folder, it says that nothing was compared.
 
     Args:
         path: a JSON file.
@@ -31,7 +49,6 @@ def record(
     Raises:
         AssertionError: if stated numbers differ from the measured ones; it names them all, and the
             file stays as it was.
-        FileNotFoundError: if no full run has saved its numbers yet.
 
     Example:
         >>> import tempfile
@@ -44,6 +61,9 @@ def record(
     """
     path = Path(path)
     values = {name: float(value) for name, value in measured.items()}
+    if not full and not path.exists():
+        print(f"Nothing was compared: this run is shortened, and there is no {path} of a full one.")
+        return
     kept = values if full else json.loads(path.read_text(encoding="utf-8"))
     wrong = [
         f"the text says {name} = {value}, the full run measured {kept[name]}"

@@ -6,7 +6,32 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from jarvis.encoding.events import Events
+from jarvis.support.checks import check_integer, check_tensor, whole_numbers
+
 SPLITS = ("train", "val", "test")
+
+
+def class_labels(name: str, targets: Tensor | Sequence[int], n_classes: int) -> Tensor:
+    """Targets as int64 labels from 0 to ``n_classes - 1``, or -1 for a sample without a label.
+
+    Raises:
+        TypeError: if they are not numbers.
+        ValueError: for fractions (there is no regression here), or labels out of range.
+    """
+    n_classes = check_integer(f"{name}: n_classes", n_classes, at_least=0)
+    why = f"labels of n_classes={n_classes}, -1 for none; regression is not supported"
+    return whole_numbers(
+        f"{name}: targets", targets, at_least=-1, below=max(n_classes, 0) or None, why=why
+    )
+
+
+def collated(samples: Sequence[tuple[Events, Tensor]]) -> tuple[Events, Tensor]:
+    """Several ``dataset[i]`` of an event set as one batch, for a DataLoader."""
+    if not len(samples):
+        raise ValueError("collate: there are no samples")
+    events, targets = zip(*samples, strict=True)
+    return Events.concatenate(events), torch.stack([torch.as_tensor(y) for y in targets])
 
 
 class ArrayDataset(Dataset):
@@ -16,18 +41,21 @@ class ArrayDataset(Dataset):
 
     Attributes:
         inputs: ``[N, ...]``, float32 in [0, 1], or uint8, which indexing scales to [0, 1].
-        targets: ``[N]``, int64 class labels.
+        targets: ``[N]``, int64 class labels; -1 for a sample without one.
         n_classes: number of classes.
         source: content and origin of the data, in one line.
 
     Raises:
-        ValueError: if inputs and targets differ in length.
+        ValueError: if inputs and targets differ in length, or for targets that are not labels, such
+            as 0.7: regression is not supported.
+        TypeError: for inputs that are not a tensor.
     """
 
     def __init__(self, inputs: Tensor, targets: Tensor, n_classes: int, source: str) -> None:
-        if len(inputs) != len(targets):
-            raise ValueError(f"{len(inputs)} inputs, but {len(targets)} targets")
-        self.inputs, self.targets = inputs, targets.long()
+        check_tensor("ArrayDataset: inputs", inputs, "[N, ...]", floating=False)
+        self.inputs, self.targets = inputs, class_labels("ArrayDataset", targets, n_classes)
+        if len(inputs) != len(self.targets):
+            raise ValueError(f"{len(inputs)} inputs, but {len(self.targets)} targets")
         self.n_classes, self.source = n_classes, source
 
     def __len__(self) -> int:

@@ -53,6 +53,8 @@ def shd_like(split: str = "train", *, n: int | None = None, n_events: int = 600)
         >>> shd_like("test")
         500 words, 700 channels, times in ms, 20 classes: generated words like SHD's, test part
     """
+    n_events = check_integer("shd_like: n_events", n_events, at_least=1)
+    n = None if n is None else check_integer("shd_like: n", n, at_least=1)
     return split_of(
         split, lambda part: generate_words(part, SIZES[part] if n is None else n, n_events)
     )

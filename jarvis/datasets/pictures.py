@@ -1,6 +1,7 @@
 """Labelled pictures: digits, MNIST and Fashion-MNIST, and your own folders."""
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from jarvis.support.checks import check_choice, check_integer
 from jarvis.support.downloads import (
     CorruptDataError,
     MissingDataError,
+    missing,
     read_idx,
 )
 
@@ -69,24 +71,45 @@ def share(name: str) -> str:
 def read_picture(path: Path, height: int, width: int) -> Tensor:
     """One greyscale picture, ``uint8 [height, width]``: scaled to cover that size, centre-cropped.
 
+    What is transparent is white, as on paper. 16 bits per pixel are scaled to 8.
+
     Raises:
         CorruptDataError: if the file is corrupted or not a picture; the message names it.
+
+    Warns:
+        UserWarning: for a file of 16 bits with values of 12 bits at most, which is nearly black.
     """
     from PIL import Image, ImageOps
 
     try:
+        if not path.is_file():  # reading a pipe would wait for ever
+            raise ValueError("it is not a file")
         with Image.open(path) as image:
             image.load()
             upright = ImageOps.exif_transpose(image)
+            if upright.has_transparency_data:
+                seen = upright.convert("RGBA")
+                paper = Image.new("RGBA", seen.size, (255, 255, 255, 255))
+                upright = Image.alpha_composite(paper, seen)
             if upright.mode.startswith("I"):  # 16 bits: Pillow's own conversion truncates them
                 wide = np.asarray(upright).astype(np.int64)
                 if wide.min() < 0 or wide.max() > 65535:
                     raise ValueError("its values do not fit into 16 bits")
+                if 255 < wide.max() < 4096:
+                    warnings.warn(
+                        f"{path.parent}: a picture of 16 bits ({path.name}) has no value above "
+                        f"{wide.max()} of 65535, so it is nearly black: if these are 12 bits of a "
+                        "camera, multiply them by 16 and save them again",
+                        UserWarning,
+                        stacklevel=2,
+                    )
                 upright = Image.fromarray(np.rint(wide / 257.0).astype(np.uint8))
             if upright.mode == "F":
                 raise ValueError("its values are floating-point numbers of unknown range")
             grey = upright.convert("L")
             return torch.from_numpy(np.array(ImageOps.fit(grey, (width, height))))
+    except UserWarning:  # where warnings are errors
+        raise
     except Exception as error:  # decoders raise all kinds of errors for damaged files
         raise CorruptDataError(
             f"{path} is truncated or damaged ({type(error).__name__}: {error}): "
@@ -172,7 +195,14 @@ def folder(
         ValueError: if there are pictures both in `path` and in its sub-folders.
     """
     check_choice("split", split, SPLITS)
-    height, width = (size, size) if isinstance(size, int) else size
+    if not isinstance(path, str | Path):
+        raise TypeError(f"folder: path must be a path, not {type(path).__name__}")
+    if not str(path):
+        raise ValueError("folder: path is empty: give the folder that holds the pictures")
+    sides = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(sides) != 2:
+        raise ValueError(f"folder: size={size!r} must be one number of pixels, or two")
+    height, width = sides
     for side in (height, width):
         check_integer("size", side, at_least=1, why="of height and width, pixels")
     root = Path(path).expanduser()
@@ -197,12 +227,19 @@ def _torchvision_mnist(name: str, split: str, download: bool) -> ArrayDataset:
 
     resources = dict(getattr(tv, name).resources)
     part = "t10k" if split == "test" else "train"
-    images, labels = (
+    (images, verified), (labels, also) = (
         read_idx(name, f"{part}-{kind}-ubyte", resources, download)
         for kind in ("images-idx3", "labels-idx1")
     )
     if len(images) != len(labels):
         raise CorruptDataError(f"{name}: {len(images)} pictures, but {len(labels)} labels")
+    published = 10_000 if part == "t10k" else 60_000
     keep = {"train": slice(0, 55000), "val": slice(55000, None), "test": slice(None)}[split]
+    if not len(labels[keep]):
+        raise missing(name, f"{name}/raw", f"{len(labels)} pictures leave none for {split}")
     source = f"{name}, complete, as published"
+    if len(labels) != published:
+        source = f"{name}, {len(labels)} pictures where {published} are published"
+    elif not (verified and also):
+        source = f"{name}, complete, unpacked by others and without a checksum"
     return ArrayDataset(images[keep].unsqueeze(1), labels[keep], 10, source)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from jarvis.datasets.arrays import SPLITS
+from jarvis.datasets.arrays import SPLITS, class_labels, collated
 from jarvis.encoding.events import Events
 from jarvis.support.checks import check_choice
 from jarvis.support.downloads import (
@@ -24,6 +24,10 @@ SIDE = 34  # pixels of N-MNIST, in both directions
 OVERFLOW = 240  # y of an entry that is not an event: the clock has overflowed
 
 OVERFLOW_US = 1 << 13  # time to add for each overflow, us
+
+LARGEST = 1 << 24  #: bytes of a recording; the published ones have at most 60 000
+
+LONGEST_US = 20_000_000  #: us; the published recordings last 0.34 s
 
 AT_ONCE = 1000  # files decoded at a time, to limit the memory for all 60 000
 
@@ -54,9 +58,11 @@ class EventDataset(Dataset):
     """
 
     def __init__(self, events: Events, targets: Tensor, n_classes: int, source: str) -> None:
-        if len(events) != len(targets):
-            raise ValueError(f"{len(events)} samples of events, but {len(targets)} targets")
-        self.events, self.targets = events, targets.long()
+        if not isinstance(events, Events):
+            raise TypeError(f"EventDataset: events must be Events, not {type(events).__name__}")
+        self.events, self.targets = events, class_labels("EventDataset", targets, n_classes)
+        if len(events) != len(self.targets):
+            raise ValueError(f"{len(events)} samples of events, but {len(self.targets)} targets")
         self.n_classes, self.source = n_classes, source
 
     def __len__(self) -> int:
@@ -75,8 +81,7 @@ class EventDataset(Dataset):
     @staticmethod
     def collate(samples: Sequence[tuple[Events, Tensor]]) -> tuple[Events, Tensor]:
         """Several ``dataset[i]`` as one batch, for a DataLoader."""
-        events, targets = zip(*samples, strict=True)
-        return Events.concatenate(events), torch.stack(targets)
+        return collated(samples)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -87,9 +92,11 @@ class EventDataset(Dataset):
         """The first n samples (all of them if there are fewer)."""
         return EventDataset(self.events[:n], self.targets[:n], self.n_classes, self.source)
 
-    def binned(self, n_steps: int, duration: float | None = None) -> "EventDataset":
-        """The same samples in `n_steps` time steps; `duration` in ms as in `Events.binned`."""
-        events = self.events.binned(n_steps, duration)
+    def binned(
+        self, n_steps: int, duration: float | None = None, *, start: float = 0.0
+    ) -> "EventDataset":
+        """The same samples in `n_steps` time steps; `duration`, `start` in ms: `Events.binned`."""
+        events = self.events.binned(n_steps, duration, start=start)
         return EventDataset(events, self.targets, self.n_classes, self.source)
 
     def __repr__(self) -> str:
@@ -110,17 +117,31 @@ def read_nmnist(files: Sequence[Path]) -> Events:
         `Events` of shape ``(2, 34, 34)``, float32 times in ms.
 
     Raises:
-        CorruptDataError: if a file is empty, is not a multiple of 5 bytes long, or has an event
-            outside the 34x34 pixels; the message names it. (The format has no length and no
-            checksum: a file truncated between events looks like a short recording.)
+        CorruptDataError: if a file is empty or too large, is not a multiple of 5 bytes long, or has
+            an event outside the 34x34 pixels or after more than 20 s; the message names it. (The
+            format has no length and no checksum: a file truncated between events looks like a short
+            recording.)
     """
+    if not len(files):
+        raise ValueError("read_nmnist: files is empty: give at least one recording")
     return Events.concatenate(
         [_decoded(files[i : i + AT_ONCE]) for i in range(0, len(files), AT_ONCE)]
     )
 
 
+def _content(path: Path) -> bytes:
+    if not path.is_file():  # reading a pipe would wait for ever
+        raise CorruptDataError(f"{path} is not a file: remove it")
+    if path.stat().st_size > LARGEST:
+        raise CorruptDataError(
+            f"{path} has {path.stat().st_size} bytes, and a recording about 20 000: it is not one "
+            "of N-MNIST; remove it"
+        )
+    return path.read_bytes()
+
+
 def _decoded(files: Sequence[Path]) -> Events:
-    contents = [path.read_bytes() for path in files]
+    contents = [_content(path) for path in files]
     for path, content in zip(files, contents, strict=True):
         if len(content) % 5 or not content:
             what = f"its {len(content)} bytes are not a multiple of 5" if content else "it is empty"
@@ -145,6 +166,13 @@ def _decoded(files: Sequence[Path]) -> Events:
         rounds = np.cumsum(clock)
         before = np.concatenate([[0], rounds])[np.searchsorted(sample, np.arange(len(files)))]
         time += OVERFLOW_US * (rounds - before[sample])
+    late = np.flatnonzero(time > LONGEST_US)
+    if len(late):
+        i = int(late[0])
+        raise CorruptDataError(
+            f"{files[sample[i]]} is damaged: an event at {time[i] / 1e6:.0f} s, and a recording "
+            "lasts 0.3 s; download it again or remove it"
+        )
     channel = 1 - (high >> 7)
     unit = (channel * SIDE + y) * SIDE + x
     time, unit, sample = time[event], unit[event], sample[event]
@@ -204,7 +232,9 @@ def nmnist(split: str = "train", *, download: bool = True) -> EventDataset:
     root = find(f"NMNIST/{part}", folder=True)
     if root is None:
         root = fetch_nmnist(part, download)
-    files = sorted(root.glob("[0-9]/*.bin"), key=lambda path: (path.stem, path.parent.name))
+    # Some systems store hidden companions (._00001.bin) beside the recordings: skip them.
+    found = (p for p in root.glob("[0-9]/*.bin") if not p.name.startswith("."))
+    files = sorted(found, key=lambda path: (path.stem, path.parent.name))
     if not files:
         raise missing("N-MNIST", f"NMNIST/{part}", f"{root} has no <digit>/*.bin")
     kind = "test" if split == "test" else "training"
@@ -212,6 +242,14 @@ def nmnist(split: str = "train", *, download: bool = True) -> EventDataset:
     if len(files) != published:
         source = f"N-MNIST, {len(files)} of the {published} published {kind} recordings"
     if split != "test":
+        n_found = len(files)
         files = [path for path in files if path.stem.endswith("0") == (split == "val")]
+        if not files:
+            raise missing(
+                "N-MNIST",
+                f"NMNIST/{part}",
+                f"none of the {n_found} recordings of {root} is in the {split} split, which has "
+                f"the numbers that {'' if split == 'val' else 'do not '}end in 0",
+            )
     targets = torch.tensor([int(path.parent.name) for path in files])
     return EventDataset(read_nmnist(files), targets, 10, source)

@@ -1,7 +1,6 @@
 """Finding, downloading, unpacking, reading and checking the files of SHD."""
 
 import gzip
-import shutil
 import zlib
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from jarvis.datasets.spoken_digits import CLASSES, SpokenDigits, Words, split_of
+from jarvis.datasets.spoken_digits import CHANNELS, CLASSES, SpokenDigits, Words, split_of
 from jarvis.support.downloads import (
     CorruptDataError,
     cache_folder,
@@ -18,8 +17,11 @@ from jarvis.support.downloads import (
     missing,
 )
 from jarvis.support.files import atomic_path
+from jarvis.support.hdf5 import fault_of
 
 PUBLISHED = {"train": 8156, "test": 2264}
+
+LARGEST = 2 << 30  #: bytes of an unpacked file; the larger one of the published set has 0.3 GB
 
 STAND_IN = "the generated words of jarvis.datasets.generated_words.shd_like()"
 
@@ -99,8 +101,12 @@ def _unpack(packed: Path, target: Path) -> None:
     try:
         if not packed.stat().st_size:  # which gzip would accept as an empty file
             raise EOFError("it is empty")
+        limit = min(_unpacked_size(packed), LARGEST)
         with atomic_path(target) as file, gzip.open(packed, "rb") as src, file.open("wb") as dst:
-            shutil.copyfileobj(src, dst, 1 << 20)
+            while block := src.read(1 << 20):
+                if dst.tell() + len(block) > limit:
+                    raise EOFError(f"it unpacks to more than the {limit} bytes that are plausible")
+                dst.write(block)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise CorruptDataError(
             f"{packed} is truncated or damaged ({error}): download it again"
@@ -124,13 +130,18 @@ def _fetch(part: str, download: bool) -> Path:
 def _read(path: Path, part: str, check: bool) -> SpokenDigits:
     import h5py
 
+    fault = fault_of(path)
+    if fault is not None:
+        raise CorruptDataError(f"{path} is truncated or damaged ({fault})")
     try:
         with h5py.File(path, "r") as file:
             content = _content(file, path)
-    except OSError as error:  # CorruptDataError is one too, with a better message
-        if isinstance(error, CorruptDataError):
-            raise
-        raise CorruptDataError(f"{path} is truncated or damaged ({error})") from error
+    except CorruptDataError:  # an OSError too, with a better message
+        raise
+    except Exception as error:  # h5py raises all kinds of errors for damaged files
+        text = str(error).splitlines()
+        why = f"{type(error).__name__}: {text[0] if text else ''}"
+        raise CorruptDataError(f"{path} is truncated or damaged ({why})") from error
     times, units = content["spikes/times"], content["spikes/units"]
     labels, speakers = content["labels"], content["extra/speaker"]
     counts = np.array([len(x) for x in times])
@@ -145,10 +156,17 @@ def _read(path: Path, part: str, check: bool) -> SpokenDigits:
         raise CorruptDataError(f"{path} has a word with different numbers of times and units")
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(content["extra/keys"]):
         raise CorruptDataError(f"{path} has labels from {labels.min()} to {labels.max()}")
-    empty = [np.empty(0)]
+    channels = np.concatenate([*units, np.empty(0, np.uint16)])
+    if channels.dtype != np.uint16:  # the cast would wrap a channel that is out of range
+        bad = channels[~((channels >= 0) & (channels < CHANNELS) & (channels % 1 == 0))]
+        if len(bad):
+            raise CorruptDataError(f"{path} is damaged: channel {bad[0]} is not below {CHANNELS}")
+    when = np.concatenate([*times, np.empty(0, np.float16)])
+    if when.dtype != np.float16:  # more digits than the published files have are kept
+        when = when.astype(np.float32)
     words = Words(
-        np.concatenate([*times, *empty]).astype(np.float16),
-        np.concatenate([*units, *empty]).astype(np.uint16),
+        when,
+        channels.astype(np.uint16),
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
     )
     if check:
@@ -156,7 +174,10 @@ def _read(path: Path, part: str, check: bool) -> SpokenDigits:
         if fault is not None:
             raise CorruptDataError(f"{path} is damaged: {fault}")
         words = words.sorted()
-    names = [name.decode() if isinstance(name, bytes) else name for name in content["extra/keys"]]
+    if len(speakers) and not 0 <= speakers.min() <= speakers.max() < 1 << 31:
+        raise CorruptDataError(f"{path} has speakers from {speakers.min()} to {speakers.max()}")
+    keys = content["extra/keys"]
+    names = [k.decode(errors="replace") if isinstance(k, bytes) else str(k) for k in keys]
     return SpokenDigits(
         words,
         torch.from_numpy(labels.astype(np.int64)),
@@ -167,17 +188,32 @@ def _read(path: Path, part: str, check: bool) -> SpokenDigits:
 
 
 def _content(file: Any, path: Path) -> dict[str, Any]:
+    import h5py
+
     content: dict[str, Any] = {}
     for name in ("spikes/times", "spikes/units", "labels", "extra/speaker", "extra/keys"):
         if name not in file:
             raise CorruptDataError(f"{path} is not of SHD's schema: it has no {name}")
-        content[name] = file[name][:]
-    for name in ("spikes/times", "spikes/units"):
-        kind = content[name].dtype
-        if kind.kind != "O" and len(content[name]):
-            raise CorruptDataError(
-                f"{path} is not of SHD's schema: {name} is {kind}, not lists of varying length"
-            )
+        part = file[name]
+        shape, kind = getattr(part, "shape", None), getattr(part, "dtype", None)
+        lists = None if kind is None else h5py.check_vlen_dtype(kind)
+        if kind is None:
+            what = "a group"
+        elif name.startswith("spikes/") and not (
+            isinstance(lists, np.dtype) and lists.kind in "fiu"
+        ):
+            what = f"{kind}, not lists of numbers of varying length"
+        elif name in ("labels", "extra/speaker") and kind.kind not in "iu":
+            what = f"{kind}, not integers"
+        elif name == "extra/keys" and kind.kind not in "SO":
+            what = f"{kind}, not text"
+        elif shape is None or len(shape) != 1:
+            what = f"of shape {shape}, not a list"
+        else:
+            what = None
+        if what is not None:
+            raise CorruptDataError(f"{path} is not of SHD's schema: {name} is {what}")
+        content[name] = part[:]
     if len(content["extra/keys"]) != CLASSES:
         n = len(content["extra/keys"])
         raise CorruptDataError(f"{path} is not of SHD's schema: {n} keys, not {CLASSES}")

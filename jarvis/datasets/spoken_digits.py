@@ -1,5 +1,6 @@
 """Spoken digits as spikes in 700 channels: the data set, and how words are batched."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,13 +9,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from jarvis.datasets.arrays import class_labels, collated
 from jarvis.datasets.augmentation import Augmentation, blended
 from jarvis.encoding.events import Events
-from jarvis.support.checks import check_choice, check_integer, check_number
+from jarvis.support.checks import check_choice, check_integer, check_number, whole_numbers
 
 CHANNELS = 700
 
 CLASSES = 20
+
+LONGEST = 30.0  #: s; times beyond it are not in seconds
 
 #: Speakers of the training part held out for validation, since the published set has no validation
 #: split: a linear classifier not trained on them reaches 55 % on them, the median of the ten.
@@ -34,7 +38,7 @@ class Words:
     """Concatenated spike trains in the format of SHD's files: 4 bytes per event.
 
     Attributes:
-        times: ``[E]`` float16, s.
+        times: ``[E]`` float16 as in the published files, or float32, s.
         units: ``[E]`` uint16, channels.
         offsets: ``[N + 1]`` int64, the start of each word.
     """
@@ -47,14 +51,26 @@ class Words:
         """An impossible value in the data, in words; None if there is none."""
         if len(self.units) and self.units.max() >= CHANNELS:
             return f"channel {self.units.max()} is not below {CHANNELS}"
-        bits = self.times.view(np.uint16)
-        if not _VALID[bits].all():
-            return f"a spike at {self.times[~_VALID[bits]][0]} s"
+        if self.times.dtype == np.float16:
+            valid = _VALID[self.times.view(np.uint16)]
+        else:
+            valid = np.isfinite(self.times) & (self.times >= 0)
+        if not valid.all():
+            return f"a spike at {self.times[~valid][0]} s"
+        # Numbers that are not negative are in the order of their bits, which compare faster.
+        kind = np.int16 if self.times.dtype == np.float16 else np.int32
+        last = int(np.abs(self.times).view(kind).argmax()) if len(self.times) else None
+        if last is not None and self.times[last] > LONGEST:
+            return (
+                f"a spike at {self.times[last]} s, and a word lasts about a second: SHD's times "
+                "are in s, these seem to be in ms or in steps"
+            )
         return None
 
     def sorted(self) -> "Words":
         """The same words, each with its events sorted by time."""
-        falls = np.diff(self.times.view(np.int16)) < 0  # positive float16 sort like their bits
+        kind = np.int16 if self.times.dtype == np.float16 else np.int32
+        falls = np.diff(self.times.view(kind)) < 0  # positive floats sort like their bits
         starts = self.offsets[1:-1] - 1
         falls[starts[(starts >= 0) & (starts < len(falls))]] = False
         if not falls.any():
@@ -74,6 +90,12 @@ class Grid:
     def __post_init__(self) -> None:
         check_number("dt", self.dt, "ms", above=0)
         check_integer("n_steps", self.n_steps, at_least=1)
+
+
+def _on_clock(ms: np.ndarray, grid: Grid) -> np.ndarray:
+    """Times in ms as steps, int32; `grid.n_steps` for all that are beyond the grid."""
+    steps = np.rint(ms.astype(np.float64) / grid.dt)
+    return np.minimum(steps, grid.n_steps).astype(np.int32)
 
 
 class SpokenDigits(Dataset):
@@ -115,8 +137,9 @@ class SpokenDigits(Dataset):
     ) -> None:
         self.words, self.names, self.source, self.grid = words, tuple(names), source, grid
         self.index = torch.arange(len(words.offsets) - 1) if index is None else index
-        self.targets, self.speakers = targets.long(), speakers.long()
         self.n_classes, self.shape = len(self.names), (CHANNELS,)
+        self.targets = class_labels("SpokenDigits", targets, self.n_classes)
+        self.speakers = whole_numbers("SpokenDigits: speakers", speakers)
         if not len(self.index) == len(self.targets) == len(self.speakers):
             raise ValueError(
                 f"{len(self.index)} words, but {len(self.targets)} targets and "
@@ -124,8 +147,7 @@ class SpokenDigits(Dataset):
             )
         self._clock = _MILLISECONDS
         if grid is not None:
-            steps = np.rint(_MILLISECONDS.astype(np.float64) / grid.dt)
-            self._clock = np.minimum(steps, grid.n_steps).astype(np.int32)
+            self._clock = _on_clock(_MILLISECONDS, grid)
         self._of_class: list[Tensor] | None = None
 
     def __len__(self) -> int:
@@ -139,11 +161,11 @@ class SpokenDigits(Dataset):
         grid = None if exact else self.grid
         picked = self.index[index].reshape(-1).numpy()
         spans = [slice(*self.words.offsets[i : i + 2]) for i in picked]
-        bits, units = (
+        seconds, units = (
             np.concatenate([part[span] for span in spans] or [part[:0]])
-            for part in (self.words.times.view(np.uint16), self.words.units)
+            for part in (self.words.times, self.words.units)
         )
-        times = (_MILLISECONDS if exact else self._clock)[bits]
+        times = self._when(seconds, grid)
         counts = np.diff(self.words.offsets)[picked]
         offsets = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
         lists = torch.from_numpy(times), torch.from_numpy(units.astype(np.int32)), offsets
@@ -151,8 +173,20 @@ class SpokenDigits(Dataset):
             return Events(*lists, (CHANNELS,))
         if not len(times) or times.max() < grid.n_steps:
             return Events(*lists, (CHANNELS,), grid.n_steps)
-        whole = Events(*lists, (CHANNELS,))
-        return replace(whole.where(whole.times < grid.n_steps), n_steps=grid.n_steps)
+        whole = Events(*lists, (CHANNELS,), grid.n_steps + 1)  # the last step: beyond the grid
+        return whole.where(whole.times < grid.n_steps, n_steps=grid.n_steps)
+
+    def _when(self, seconds: np.ndarray, grid: "Grid | None") -> np.ndarray:
+        """Times in ms, float32, or in steps of the grid, int32."""
+        if seconds.dtype == np.float16:
+            return (_MILLISECONDS if grid is None else self._clock)[seconds.view(np.uint16)]
+        ms = seconds.astype(np.float32) * np.float32(1000.0)
+        return ms if grid is None else _on_clock(ms, grid)
+
+    @staticmethod
+    def collate(samples: Sequence[tuple[Events, Tensor]]) -> tuple[Events, Tensor]:
+        """Several ``dataset[i]`` as one batch, for a DataLoader."""
+        return collated(samples)
 
     def batch(
         self,
@@ -173,7 +207,9 @@ class SpokenDigits(Dataset):
             events = blended(events, self._events(others, exact=True), chosen, generator)
         events = augmentation(events, generator)
         if self.grid is not None:
-            events = events.on_grid(self.grid.dt, self.grid.n_steps)
+            with warnings.catch_warnings():  # an augmented word may begin late
+                warnings.filterwarnings("ignore", ".*there is no event before", UserWarning)
+                events = events.on_grid(self.grid.dt, self.grid.n_steps)
         return events, self.targets[index]
 
     def _partners(self, index: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -198,7 +234,7 @@ class SpokenDigits(Dataset):
 
     def on_grid(self, dt: float, n_steps: int) -> "SpokenDigits":
         """The same words in `n_steps` steps of `dt` ms, as by `Events.on_grid`."""
-        return self._part(slice(None), grid=Grid(dt, int(n_steps)))
+        return self._part(slice(None), grid=Grid(dt, check_integer("n_steps", n_steps, at_least=1)))
 
     def subset(self, n: int) -> "SpokenDigits":
         """The first n words (all of them if there are fewer)."""

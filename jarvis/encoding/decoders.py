@@ -1,19 +1,25 @@
 """Decoders: what a read-out makes of spikes or potentials at the end of a sequence.
 
 All of them are differentiable, through the surrogate gradient where spikes are involved.
+Rates, times and sums of half-precision spikes are computed, and returned, in float32.
 """
 
 import torch
 from torch import Tensor
 
 from jarvis.neurons.decay import exp_decay
-from jarvis.support.checks import check_number, check_tensor, check_values
+from jarvis.support.checks import at_least_float32, check_number, check_tensor, check_values
+
+_MOST = 1e30  # larger numbers are infinite in float32
 
 
-def _check(name: str, x: Tensor, axes: str = "[T>=1, B, ...]", why: str = "") -> None:
-    """TypeError or ValueError unless `x` has these axes and no NaN."""
+def _check(name: str, x: Tensor, axes: str = "[T>=1, B, ...]", why: str = "") -> Tensor:
+    """`x` in float32 at least; TypeError or ValueError unless it has these axes and no NaN."""
     check_tensor(name, x, axes, floating=False, why=why)
+    if x.is_complex():
+        raise TypeError(f"{name} must be real, not {x.dtype}")
     check_values(name, x, finite=False)
+    return at_least_float32(x)
 
 
 def rate_decode(spikes: Tensor, dt: float | None = None) -> Tensor:
@@ -30,9 +36,10 @@ def rate_decode(spikes: Tensor, dt: float | None = None) -> Tensor:
         >>> rate_decode(torch.tensor([[[1.0, 0.0]], [[1.0, 1.0]]]), dt=1.0).tolist()
         [[1000.0, 500.0]]
     """
-    _check("rate_decode: spikes", spikes)
-    rate = spikes.mean(0)
-    return rate if dt is None else rate * (1000.0 / dt)
+    rate = _check("rate_decode: spikes", spikes).mean(0)
+    if dt is None:
+        return rate
+    return rate * (1000.0 / check_number("rate_decode: dt", dt, "ms", above=0, at_most=_MOST))
 
 
 def first_spike_decode(spikes: Tensor, dt: float = 1.0) -> Tensor:
@@ -42,21 +49,30 @@ def first_spike_decode(spikes: Tensor, dt: float = 1.0) -> Tensor:
     surrogate gradient can flow: an additional earlier spike makes the first spike earlier.
 
     Args:
-        spikes: ``[T, B, ...]``, 0 or 1.
+        spikes: ``[T, B, ...]``, 0 or 1 (or between them, for smoothed spikes).
         dt: step, ms.
 
     Returns:
         ``[B, ...]``, ms.
+
+    Raises:
+        ValueError: for spikes outside [0, 1], such as counts of 2, or NaN.
 
     Example:
         >>> spikes = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]]).unsqueeze(1)
         >>> first_spike_decode(spikes, dt=0.5).tolist()
         [[0.5, 1.5]]
     """
-    _check("first_spike_decode: spikes", spikes)
+    dt = check_number("first_spike_decode: dt", dt, "ms", above=0, at_most=_MOST)
+    return _first_steps("first_spike_decode: spikes", spikes) * dt
+
+
+def _first_steps(name: str, spikes: Tensor, axes: str = "[T>=1, B, ...]", why: str = "") -> Tensor:
+    """The step of each unit's first spike, differentiable; T for a silent unit."""
+    exact = _check(name, spikes, axes, why)
+    check_values(name, spikes, at_least=0, at_most=1, why="1 is a spike; clamp counts to 1")
     # `silent` is 1 until the first spike: its sum over t is the step of the first spike.
-    silent = torch.cumprod(1.0 - spikes, dim=0)
-    return silent.sum(0) * dt
+    return torch.cumprod(1.0 - exact, dim=0).sum(0)
 
 
 def ttfs_decode(spikes: Tensor) -> Tensor:
@@ -72,15 +88,16 @@ def ttfs_decode(spikes: Tensor) -> Tensor:
         ``[B, ...]`` in [0, 1].
 
     Raises:
-        ValueError: for T < 2, or NaN.
+        ValueError: for T < 2, spikes outside [0, 1], or NaN.
 
     Example:
         >>> from jarvis.encoding import ttfs_encode
         >>> ttfs_decode(ttfs_encode(torch.tensor([[1.0, 0.75, 0.0]]), 5)).tolist()
         [[1.0, 0.75, 0.0]]
     """
-    _check("ttfs_decode: spikes", spikes, "[T>=2, B, ...]", why="one step encodes no time")
-    return (1.0 - first_spike_decode(spikes) / (len(spikes) - 1)).clamp_min(0.0)
+    why = "one step encodes no time"
+    steps = _first_steps("ttfs_decode: spikes", spikes, "[T>=2, B, ...]", why)
+    return (1.0 - steps / (len(spikes) - 1)).clamp_min(0.0)
 
 
 def delta_decode(spikes: Tensor, threshold: float = 0.1, start: Tensor | float = 0.0) -> Tensor:
@@ -103,8 +120,15 @@ def delta_decode(spikes: Tensor, threshold: float = 0.1, start: Tensor | float =
         >>> delta_decode(delta_encode(signal, 0.5), 0.5)[:, 0].tolist()
         [0.0, 0.5, 1.0, 0.5]
     """
-    _check("delta_decode: spikes", spikes, "[T>=1, B, 2, ...]", why="ON and OFF")
-    return start + threshold * (spikes[:, :, 0] - spikes[:, :, 1]).cumsum(0)
+    exact = _check("delta_decode: spikes", spikes, "[T>=1, B, 2, ...]", why="ON and OFF")
+    threshold = check_number("delta_decode: threshold", threshold, above=0, at_most=_MOST)
+    if isinstance(start, Tensor):
+        axes = "[{}]".format(", ".join(map(str, spikes[0, :, 0].shape)))
+        check_tensor("delta_decode: start", start, axes, floating=False, why="as a step of spikes")
+        check_values("delta_decode: start", start)
+    else:
+        start = check_number("delta_decode: start", start)
+    return start + threshold * (exact[:, :, 0] - exact[:, :, 1]).cumsum(0)
 
 
 def last_potential_decode(v: Tensor) -> Tensor:
@@ -138,8 +162,7 @@ def mean_potential_decode(v: Tensor) -> Tensor:
         >>> mean_potential_decode(torch.tensor([[[1.0]], [[3.0]], [[2.0]]])).tolist()
         [[2.0]]
     """
-    _check("mean_potential_decode: v", v)
-    return v.mean(0)
+    return _check("mean_potential_decode: v", v).mean(0)
 
 
 def trace_decode(spikes: Tensor, tau: float = 20.0, dt: float = 1.0) -> Tensor:
@@ -160,9 +183,9 @@ def trace_decode(spikes: Tensor, tau: float = 20.0, dt: float = 1.0) -> Tensor:
         >>> round(trace_decode(spikes, tau=1.0).item(), 4)  # 1 + exp(-2)
         1.1353
     """
-    _check("trace_decode: spikes", spikes)
-    check_number("trace_decode: tau", tau, "ms", above=0, finite=False)
-    check_number("trace_decode: dt", dt, "ms", above=0)
-    steps = torch.arange(len(spikes) - 1, -1, -1, device=spikes.device, dtype=spikes.dtype)
+    exact = _check("trace_decode: spikes", spikes)
+    tau = check_number("trace_decode: tau", tau, "ms", above=0, finite=False)
+    dt = check_number("trace_decode: dt", dt, "ms", above=0, at_most=_MOST)
+    steps = torch.arange(len(exact) - 1, -1, -1, device=exact.device, dtype=exact.dtype)
     weights = exp_decay(tau, dt) ** steps
-    return torch.tensordot(weights, spikes, dims=1)
+    return torch.tensordot(weights, exact, dims=1)

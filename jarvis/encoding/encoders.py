@@ -1,6 +1,8 @@
 """Encoders: values into spikes. The inverse direction is in `decoders`.
 
-Dense spike trains are ``[T, B, ...]``, time first, float, 0 or 1. Filters that find edges before a
+Dense spike trains are ``[T, B, ...]``, time first, float, 0 or 1, of the dtype of the values. Times
+and chances are computed in float32 at least: in float16 or bfloat16 the step of a spike would be
+rounded, and a small chance would be far from the one asked for. Filters that find edges before a
 picture is encoded are in `filters`.
 """
 
@@ -8,21 +10,24 @@ import torch
 from torch import Tensor
 
 from jarvis.support.checks import (
+    at_least_float32,
     check_choice,
     check_integer,
     check_number,
     check_tensor,
+    check_type,
     check_values,
 )
 
 _SCALE = "scale them first, e.g. (x - x.min()) / (x.max() - x.min())"
 
 
-def _check(name: str, values: Tensor, n_steps: int) -> None:
-    """TypeError or ValueError for values outside [0, 1], or fewer than one step."""
+def _check(name: str, values: Tensor, n_steps: int) -> int:
+    """TypeError or ValueError for values outside [0, 1], or fewer than one step; T as an int."""
     check_tensor(f"{name}: values", values, "[B, ...]")
-    check_integer(f"{name}: n_steps", n_steps, at_least=1)
+    n_steps = check_integer(f"{name}: n_steps", n_steps, at_least=1)
     check_values(f"{name}: values", values, at_least=0, at_most=1, why=_SCALE)
+    return n_steps
 
 
 def poisson_encode(
@@ -63,20 +68,23 @@ def poisson_encode(
         >>> [round(x, 1) for x in spikes.mean(0)[0].tolist()]
         [0.0, 0.2, 1.0]
     """
-    _check("poisson_encode", values, n_steps)
-    check_number("poisson_encode: dt", dt, "ms", above=0)
+    n_steps = _check("poisson_encode", values, n_steps)
+    dt = check_number("poisson_encode: dt", dt, "ms", above=0)
+    if generator is not None:
+        check_type("poisson_encode: generator", generator, torch.Generator)
+    exact = at_least_float32(values)
     if max_rate is None:
-        probability = values
+        probability = exact
     else:
-        check_number("poisson_encode: max_rate", max_rate, "Hz", above=0)
+        max_rate = check_number("poisson_encode: max_rate", max_rate, "Hz", above=0)
         if max_rate * dt > 1000:
             raise ValueError(
                 f"poisson_encode: max_rate={max_rate!r} Hz must be at most one spike per step, "
                 f"{1000 / dt:g} Hz at dt={dt:g} ms"
             )
-        probability = values * (max_rate * dt / 1000.0)
+        probability = exact * (max_rate * dt / 1000.0)
     draws = torch.rand(
-        (n_steps, *values.shape), generator=generator, dtype=values.dtype, device=values.device
+        (n_steps, *values.shape), generator=generator, dtype=exact.dtype, device=values.device
     )
     return (draws < probability).to(values.dtype)
 
@@ -90,7 +98,7 @@ def spike_times_to_train(steps: Tensor, n_steps: int, dtype: torch.dtype) -> Ten
 
 def _linear_steps(values: Tensor, n_steps: int) -> Tensor:
     """``round((1 - value) (T - 1))``: value 1 first, value 0 last."""
-    return ((1.0 - values) * (n_steps - 1)).round().long()
+    return ((1.0 - at_least_float32(values)) * (n_steps - 1)).round().long()
 
 
 def ttfs_encode(values: Tensor, n_steps: int, *, silent_below: float = 0.0) -> Tensor:
@@ -116,7 +124,8 @@ def ttfs_encode(values: Tensor, n_steps: int, *, silent_below: float = 0.0) -> T
         >>> ttfs_encode(torch.tensor([[1.0, 0.5, 0.0]]), 3)[:, 0].tolist()
         [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    _check("ttfs_encode", values, n_steps)
+    n_steps = _check("ttfs_encode", values, n_steps)
+    silent_below = check_number("ttfs_encode: silent_below", silent_below)
     steps = torch.where(values > silent_below, _linear_steps(values, n_steps), -1)
     return spike_times_to_train(steps, n_steps, values.dtype)
 
@@ -153,7 +162,7 @@ def intensity_to_latency(values: Tensor, n_steps: int, mode: str = "rank") -> Te
     """
     check_choice("intensity_to_latency: mode", mode, ("rank", "linear"))
     check_tensor("intensity_to_latency: values", values, "[B, n, ...]")
-    check_integer("intensity_to_latency: n_steps", n_steps, at_least=1)
+    n_steps = check_integer("intensity_to_latency: n_steps", n_steps, at_least=1)
     most = 1.0 if mode == "linear" else None
     check_values("intensity_to_latency: values", values, at_least=0, at_most=most, why=_SCALE)
     if mode == "linear":
@@ -197,12 +206,13 @@ def latency_encode(
         >>> spikes.argmax(0).tolist(), spikes.sum(0).tolist()  # 10 ln(1.25) = 2.2, 10 ln 2 = 6.9
         ([[2, 6, 0]], [[1.0, 1.0, 0.0]])
     """
-    _check("latency_encode", values, n_steps)
-    check_number("latency_encode: dt", dt, "ms", above=0)
-    check_number("latency_encode: tau", tau, "ms", above=0)
-    check_number("latency_encode: threshold", threshold, above=0, below=1)
-    fires = values > threshold
-    safe = torch.where(fires, values, 2.0 * threshold)
+    n_steps = _check("latency_encode", values, n_steps)
+    dt = check_number("latency_encode: dt", dt, "ms", above=0)
+    tau = check_number("latency_encode: tau", tau, "ms", above=0)
+    threshold = check_number("latency_encode: threshold", threshold, above=0, below=1)
+    exact = at_least_float32(values)
+    fires = exact > threshold
+    safe = torch.where(fires, exact, 2.0 * threshold)
     times = tau * torch.log(safe / (safe - threshold))
     # A value just above the threshold fires so late that its step may not fit into an integer.
     steps = (times / dt).clamp_max(float(n_steps)).floor().long()
@@ -237,14 +247,15 @@ def delta_encode(signal: Tensor, threshold: float = 0.1) -> Tensor:
     """
     check_tensor("delta_encode: signal", signal, "[T>=1, B, ...]")
     check_values("delta_encode: signal", signal)
-    check_number("delta_encode: threshold", threshold, above=0)
-    reference = signal[0]
+    threshold = check_number("delta_encode: threshold", threshold, above=0)
+    exact = at_least_float32(signal)
+    reference = exact[0]
     spikes = torch.zeros(
         (*signal.shape[:2], 2, *signal.shape[2:]), dtype=signal.dtype, device=signal.device
     )
-    for t, now in enumerate(signal.unbind(0)):
-        on = (now - reference >= threshold).to(signal.dtype)
-        off = (reference - now >= threshold).to(signal.dtype)
+    for t, now in enumerate(exact.unbind(0)):
+        on = (now - reference >= threshold).to(exact.dtype)
+        off = (reference - now >= threshold).to(exact.dtype)
         reference = reference + threshold * (on - off)
         spikes[t] = torch.stack((on, off), dim=1)
     return spikes
@@ -271,6 +282,6 @@ def constant_encode(values: Tensor, n_steps: int) -> Tensor:
         [0.5, 0.5, 0.5]
     """
     check_tensor("constant_encode: values", values, "[B, ...]")
-    check_integer("constant_encode: n_steps", n_steps, at_least=1)
+    n_steps = check_integer("constant_encode: n_steps", n_steps, at_least=1)
     check_values("constant_encode: values", values)
     return values.expand(n_steps, *values.shape)

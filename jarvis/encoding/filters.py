@@ -22,6 +22,12 @@ def _centred_grid(name: str, size: int, at_least: int) -> tuple[Tensor, Tensor]:
     return y, x
 
 
+def _check_pixels(name: str, x: Tensor) -> None:
+    """ValueError for pictures or filters without pixels."""
+    if 0 in x.shape[1:]:
+        raise ValueError(f"{name} must have pixels; got shape {tuple(x.shape)}")
+
+
 def difference_of_gaussians(
     size: int = 7, sigma_center: float = 1.0, sigma_surround: float = 2.0
 ) -> Tensor:
@@ -49,8 +55,16 @@ def difference_of_gaussians(
         (True, True, True)
     """
     y, x = _centred_grid("difference_of_gaussians: size", size, at_least=1)
-    check_number("difference_of_gaussians: sigma_center", sigma_center, "pixels", above=0)
-    check_number("difference_of_gaussians: sigma_surround", sigma_surround, "pixels", above=0)
+    sigma_center = check_number(
+        "difference_of_gaussians: sigma_center", sigma_center, "pixels", at_least=0.01, at_most=1e6
+    )
+    sigma_surround = check_number(
+        "difference_of_gaussians: sigma_surround",
+        sigma_surround,
+        "pixels",
+        at_least=0.01,
+        at_most=1e6,
+    )
     if sigma_center >= sigma_surround:
         raise ValueError(
             f"difference_of_gaussians: sigma_surround={sigma_surround!r} must be larger than "
@@ -92,9 +106,11 @@ def gabor(
         (torch.Size([4, 1, 5, 5]), [1.0, 1.0, 1.0, 1.0])
     """
     y, x = _centred_grid("gabor: size", size, at_least=3)  # a smaller square cannot hold a wave
-    check_number("gabor: sigma", sigma, "pixels", above=0)
-    check_number("gabor: frequency", frequency, "cycles per pixel", above=0, at_most=0.5)
-    check_integer("gabor: orientations", orientations, at_least=1)
+    sigma = check_number("gabor: sigma", sigma, "pixels", at_least=0.01, at_most=1e6)
+    frequency = check_number(
+        "gabor: frequency", frequency, "cycles per pixel", above=0, at_most=0.5
+    )
+    orientations = check_integer("gabor: orientations", orientations, at_least=1)
     envelope = torch.exp(-(x**2 + y**2) / (2 * sigma**2))
     bank = []
     for k in range(orientations):
@@ -138,9 +154,12 @@ def filter_images(images: Tensor, bank: Tensor, threshold: float = 0.0) -> Tenso
     check_tensor("filter_images: images", images, "[B, C=1, H, W]", why=grey)
     check_values("filter_images: images", images)
     check_tensor("filter_images: bank", bank, "[n, 1, size, size]")
+    check_values("filter_images: bank", bank)
+    _check_pixels("filter_images: images", images)
+    _check_pixels("filter_images: bank", bank)
     if bank.shape[2] % 2 == 0 or bank.shape[3] % 2 == 0:
         raise ValueError(f"filter_images: bank must be of odd size; got {tuple(bank.shape)}")
-    check_number("filter_images: threshold", threshold, at_least=0)
+    threshold = check_number("filter_images: threshold", threshold, at_least=0)
     ry, rx = bank.shape[2] // 2, bank.shape[3] // 2
     padded = F.pad(images, (rx, rx, ry, ry), mode="replicate")
     response = F.conv2d(padded, bank.to(padded))
@@ -176,9 +195,10 @@ def local_normalisation(x: Tensor, radius: int = 8) -> Tensor:
         [9.0, 0.0, 9.0, 0.0]
     """
     check_tensor("local_normalisation: x", x, "[B, C, H, W]")
-    check_integer("local_normalisation: radius", radius, at_least=0)
+    radius = check_integer("local_normalisation: radius", radius, at_least=0)
     rectify = "rectify it first (filter_images does)"
     check_values("local_normalisation: x", x, at_least=0, why=rectify)
+    _check_pixels("local_normalisation: x", x)
     width = 2 * radius + 1
     # The mean over a square is separable: the mean over rows of the mean over columns.
     mean = F.avg_pool2d(x, (1, width), stride=1, padding=(0, radius))

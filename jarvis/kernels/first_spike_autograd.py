@@ -79,4 +79,10 @@ def run(times: Tensor, weights: Tensor, delays: Tensor, values, half: bool, grid
         half: whether the synapse decays twice as fast as the membrane (closed form).
         grid: whether spikes are on a time grid.
     """
+    shape = (times.shape[-1], weights.shape[-1])
+    if times.dim() != 2 or weights.shape != shape or delays.shape != shape:
+        raise ValueError(
+            f"first spikes: times {tuple(times.shape)}, weights {tuple(weights.shape)} and delays "
+            f"{tuple(delays.shape)} must be [B, n_pre] and twice [n_pre, n_post]"
+        )
     return _FirstSpike.apply(times, weights, delays, values, half, grid)

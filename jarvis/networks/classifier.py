@@ -12,7 +12,13 @@ from jarvis.lif import LeakyIntegrator, LIFLayer, LIFState
 from jarvis.neurons.decay import exp_decay
 from jarvis.neurons.definition import RecurrentState, detached
 from jarvis.neurons.layers import over_time
-from jarvis.support.checks import check_choice, check_integer
+from jarvis.support.checks import (
+    check_choice,
+    check_integer,
+    check_number,
+    check_tensor,
+    check_type,
+)
 
 
 @runtime_checkable
@@ -191,6 +197,7 @@ class Readout(nn.Module):
 
     def _whole(self, currents: Tensor) -> Tensor:
         """The scores of a whole sequence, from neurons at rest."""
+        check_tensor("Readout: currents", currents, "[T>=1, B, C]")
         if self.neurons is None:
             return currents.mean(0)
         out, _ = self.neurons(currents)
@@ -379,6 +386,7 @@ class _Spiking(nn.Module):
             if stepped:
                 mean, last = self.readout._continue(x, last)
             else:
+                check_tensor(f"{type(self).__name__}: input", x, "[T>=1, B, ...]")
                 mean = x.sum(0) / len(x)
             scores = self.output(mean)
         else:
@@ -449,6 +457,8 @@ class SpikingMLP(_Spiking):
         **lif,
     ) -> None:
         super().__init__()
+        check_type("sizes", sizes, (tuple, list, range), "a list of integers")
+        gain = check_number("gain", gain)
         if len(sizes) < 2:
             raise ValueError(f"sizes={tuple(sizes)!r}: give at least input and output")
         for i, size in enumerate(sizes):
@@ -464,6 +474,18 @@ class SpikingMLP(_Spiking):
         self.output = nn.Linear(sizes[-2], sizes[-1])
         tau_readout = tau if tau_readout is None else tau_readout
         self.readout = Readout(readout, tau=tau_readout, dt=dt, **lif)
+
+
+def _sizes(name: str, sizes: Sequence[int], n: int) -> list[int]:
+    """`n` sizes of at least 1.
+
+    Raises:
+        TypeError, ValueError: for anything else.
+    """
+    check_type(name, sizes, (tuple, list), f"{n} integers")
+    if len(sizes) != n:
+        raise ValueError(f"{name}={tuple(sizes)} must be {n} integers")
+    return [check_integer(name, size, at_least=1) for size in sizes]
 
 
 class SpikingCNN(_Spiking):
@@ -502,10 +524,11 @@ class SpikingCNN(_Spiking):
         **lif,
     ) -> None:
         super().__init__()
-        n_channels, height, width = shape
+        n_channels, height, width = _sizes("SpikingCNN: shape", shape, 3)
+        n_classes = check_integer("SpikingCNN: n_classes", n_classes, at_least=1)
         if height < 4 or width < 4:
             raise ValueError(f"shape={shape!r}: two 2x2 poolings need a picture of at least 4x4")
-        first, second = channels
+        first, second = _sizes("SpikingCNN: channels", channels, 2)
         self.synapses = nn.ModuleList(
             nn.Sequential(nn.Conv2d(a, b, 5, padding=2), nn.MaxPool2d(2))
             for a, b in ((n_channels, first), (first, second))

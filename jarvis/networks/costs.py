@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from jarvis.networks.classifier import in_order
 from jarvis.neurons.layers import over_time
-from jarvis.support.checks import check_choice, check_number, check_tensor
+from jarvis.support.checks import check_choice, check_number, check_tensor, check_type
 from jarvis.training.pruning import mask_of
 
 
@@ -86,6 +86,7 @@ def count_parameters(model: nn.Module, synapses: Sequence[str] = ()) -> dict[str
         >>> sum(count_parameters(model, ["w_in", "w_rec"]).values())
         302700
     """
+    check_type("count_parameters: model", model, nn.Module)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     counts = {}
     for name, p in parameters.items():
@@ -134,6 +135,11 @@ def count_spikes(spikes: Spikes) -> Tensor:
         [[2, 1]]
     """
     if not isinstance(spikes, Tensor):
+        if not hasattr(spikes, "count_spikes"):
+            raise TypeError(
+                "count_spikes: spikes must be a tensor [T, B, n, ...], Events or FirstSpikes, "
+                f"not a {type(spikes).__name__}"
+            )
         return spikes.count_spikes()
     check_tensor("count_spikes: spikes", spikes, "[T, B, n, ...]", floating=False)
     return (spikes != 0).sum(0)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from jarvis.lif import LIFLayer, RecurrentLIFLayer
+from jarvis.support.checks import check_tensor, check_type, whole_numbers
 from jarvis.training.devices import seeded
 
 # A unit counts as saturated if it fires in nine steps out of ten, a layer as silent or saturated
@@ -93,13 +94,18 @@ def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
         >>> print(found.problems[0])
         input: no spikes or currents at all: raise the rate of the code, or look at the data
     """
+    check_type("diagnose: model", model, nn.Module)
     itself = getattr(model, "diagnose", None)
     if itself is not None:
         return itself(batch)
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         kind = type(batch).__name__
-        raise ValueError(f"diagnose: a {type(model).__name__} needs (x, labels), not {kind}")
+        raise ValueError(
+            f"diagnose: the batch: a {type(model).__name__} needs (x, labels), not {kind}"
+        )
     x, labels = batch
+    check_tensor("diagnose: the x of batch", x, "[T, B, ...]")
+    labels = whole_numbers("diagnose: the labels of batch", labels)
     layers = {n: m for n, m in model.named_modules() if isinstance(m, LIFLayer)}
     if not layers:
         raise ValueError("diagnose: the model has no LIFLayer")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -113,6 +114,9 @@ class Parameters:
             if "bounds" not in each.metadata:
                 continue
             value, unit = getattr(self, each.name), each.metadata["unit"]
+            if isinstance(value, np.ndarray):  # one value per neuron
+                value = _tensor_of(each.name, value)
+                object.__setattr__(self, each.name, value)
             if isinstance(value, Tensor) and not each.metadata["fixed"]:
                 check_values(each.name, value, unit, **each.metadata["bounds"])
             elif value is not None or each.default is not None:
@@ -139,6 +143,13 @@ class Parameters:
                 raise ValueError(f"{name} of shape {tuple(value.shape)}: give one {name} for all")
         values = {name: value.detach().item() for name, value in tensors.items()}
         return self.with_values(**values) if values else self
+
+
+def _tensor_of(name: str, array: np.ndarray) -> float | Tensor:
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be numbers, not an array of {array.dtype}")
+    tensor = torch.from_numpy(array.astype(np.float64)).to(torch.get_default_dtype())
+    return tensor if tensor.dim() else tensor.item()
 
 
 def learnable_numbers(params: type[Parameters] | Parameters) -> dict[str, bool]:

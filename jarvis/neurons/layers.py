@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from jarvis.support.checks import check_tensor
 
@@ -14,28 +16,64 @@ def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     Args:
         module: maps ``[B, ...]`` to ``[B, ...]``, each sample independently.
         x: ``[T, B, ...]``. For a constant input made by `constant_encode` (or ``expand``) the
-            module is evaluated once, not T times.
+            module is evaluated once, not T times, unless it draws random numbers: dropout draws a
+            new mask for every step and sample, whatever the input.
 
     Returns:
         ``[T, B, ...]``.
+
+    Raises:
+        TypeError: for an input that is not a floating-point tensor.
+        ValueError: for an input without the axes of time and batch.
 
     Example:
         >>> import torch
         >>> over_time(torch.nn.Conv2d(1, 4, 3), torch.rand(5, 2, 1, 8, 8)).shape
         torch.Size([5, 2, 4, 6, 6])
     """
+    if not callable(module) or isinstance(module, type):
+        raise TypeError(f"over_time: module must be a module or a function, not {module!r:.60}")
     check_input(x, "over_time")
     steps, batch = x.shape[:2]
-    if steps > 1 and x.stride(0) == 0:
+    if steps > 1 and x.stride(0) == 0 and not _is_random(module):
+        before = _random_state(x)
         y = module(x[0])
-        return y.expand(steps, *y.shape)
+        if before is None or torch.equal(before, _random_state(x)):  # type: ignore[arg-type]
+            return y.expand(steps, *y.shape)
+        # A module of the user's own that draws random numbers: each step has its own.
+        _set_random_state(x, before)
     return module(x.flatten(0, 1)).unflatten(0, (steps, batch))
+
+
+def _is_random(module: Any) -> bool:
+    """Whether a module contains dropout that is active."""
+    return isinstance(module, nn.Module) and any(
+        part.training and isinstance(part, _DropoutNd | nn.RReLU) for part in module.modules()
+    )
+
+
+def _random_state(x: Tensor) -> Tensor | None:
+    """The state of torch's random generator on the device of `x`; None where it is not known."""
+    if torch.compiler.is_compiling():
+        return None
+    if x.device.type == "cpu":
+        return torch.get_rng_state()
+    return torch.cuda.get_rng_state(x.device) if x.device.type == "cuda" else None
+
+
+def _set_random_state(x: Tensor, state: Tensor) -> None:
+    if x.device.type == "cpu":
+        torch.set_rng_state(state)
+    else:
+        torch.cuda.set_rng_state(state, x.device)
 
 
 def check_input(x: Tensor, name: str) -> None:
     """TypeError or ValueError for an input that is not floating-point ``[T, B, ...]``."""
-    hint = "time first, and a single sample needs a batch axis, x.unsqueeze(1)"
-    check_tensor(f"{name}: input", x, "[T, B, ...]", why=hint)
+    strided = isinstance(x, Tensor) and x.layout is torch.strided
+    if not (strided and x.is_floating_point() and x.dim() > 1):  # fast, if all is well
+        hint = "time first, and a single sample needs a batch axis, x.unsqueeze(1)"
+        check_tensor(f"{name}: input", x, "[T, B, ...]", why=hint)
 
 
 def check_state(layer: str, x: Tensor, state: Any, wanted: Any) -> None:

@@ -28,7 +28,14 @@ from torch import Tensor, nn
 from jarvis.kernels.dispatch import check_backend
 from jarvis.networks.costs import Operations, check_input_kind, per_sample, synaptic_operations
 from jarvis.spatial.delays import make_delays
-from jarvis.support.checks import check_integer, check_number, check_tensor, check_values
+from jarvis.support.checks import (
+    at_least_float32,
+    check_integer,
+    check_number,
+    check_tensor,
+    check_type,
+    check_values,
+)
 
 
 class FirstSpikes(NamedTuple):
@@ -152,13 +159,15 @@ def first_spikes(
     """
     params = FirstSpikeParams() if params is None else params
     check_tensor("times", times, "[B, n_pre]")
-    check_tensor("weights", weights, f"[n_pre={times.shape[1]}, n_post]")
+    why = f"times are [B, n_pre={times.shape[1]}]"
+    check_tensor("weights", weights, f"[n_pre={times.shape[1]}, n_post]", why=why)
     if not weights.numel():
         raise ValueError(f"weights have shape {tuple(weights.shape)}: no synapse at all")
     check_values("times", times, "ms", finite=False)
     check_values("weights", weights)
     if delays is not None:
-        check_tensor("delays", delays, f"[n_pre={weights.shape[0]}, n_post={weights.shape[1]}]")
+        axes = f"[n_pre={weights.shape[0]}, n_post={weights.shape[1]}]"
+        check_tensor("delays", delays, axes, why=f"weights are {tuple(weights.shape)}")
         check_values("delays", delays, "ms", at_least=0)
     check_backend(backend)
     delays = torch.zeros_like(weights) if delays is None else delays
@@ -305,8 +314,8 @@ class FirstSpikeLayer(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        check_integer("n_pre", n_pre, at_least=1)
-        check_integer("n_post", n_post, at_least=1)
+        n_pre = check_integer("n_pre", n_pre, at_least=1)
+        n_post = check_integer("n_post", n_post, at_least=1)
         check_backend(backend)
         self.params, self.backend = params or FirstSpikeParams(), backend
         start = torch.empty(n_pre, n_post).normal_(mean, std, generator=generator)
@@ -344,9 +353,11 @@ def spike_time_encode(
     """
     check_tensor("values", values, "[B, n]", floating=False)
     check_values("values", values, at_least=0, at_most=1, why="scale them to it")
-    check_number("first", first, "ms", at_least=0)
-    check_number("window", window, "ms", above=0)
-    times = first + window * values
+    first = check_number("first", first, "ms", at_least=0)
+    window = check_number("window", window, "ms", above=0)
+    times = first + window * at_least_float32(values)
+    if bias is not None:
+        bias = check_number("bias", bias, "ms", at_least=0, at_most=1e30)
     return times if bias is None else torch.cat([times, times.new_full((len(times), 1), bias)], 1)
 
 
@@ -386,7 +397,13 @@ def first_spike_scores(
     """
     for name, value in (("tau", tau), ("end", end), ("late", late)):
         check_number(name, value, "ms", above=0)
+    threshold = check_number("threshold", threshold, above=0)
+    check_type("outputs", outputs, (FirstSpikes, tuple), "FirstSpikes")
+    if len(outputs) != 2:
+        raise ValueError(f"outputs must be FirstSpikes (times, peaks), not {len(outputs)} values")
     times, peaks = outputs
+    check_tensor("the times of outputs", times, "[B, n]")
+    check_tensor("the peaks of outputs", peaks, "[B={}, n={}]".format(*times.shape))
     silent = end + late - (late / threshold) * peaks
     return torch.where(times < end, times, silent) / -tau
 
@@ -424,8 +441,8 @@ def first_spike_loss(
         >>> first_spike_loss(torch.tensor([[-2.0, -2.0]]), torch.tensor([1]), early=0.1)
         tensor(0.8931)
     """
-    check_number("early", early, at_least=0)
-    check_number("wake", wake, at_least=0)
+    early = check_number("early", early, at_least=0)
+    wake = check_number("wake", wake, at_least=0)
     loss = nn.functional.cross_entropy(scores, targets)
     if early:
         loss = loss - early * scores.gather(1, targets[:, None]).mean()

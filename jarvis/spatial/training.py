@@ -24,6 +24,7 @@ from jarvis.spatial.network import (
 from jarvis.support.checks import check_number
 from jarvis.support.files import atomic_path
 from jarvis.training import distributed
+from jarvis.training.checkpoints import check_state, entry
 from jarvis.training.loop import Hooks, train
 from jarvis.training.pruning import Pruner, density_after
 from jarvis.training.run import GradientRun, History, Run, batches
@@ -235,9 +236,11 @@ class SpatialRun(GradientRun):
 
     def load_state(self, content: dict[str, Any], path: Path) -> list[str]:
         changed = super().load_state(content, path)
-        self.kept = content["kept"]
+        self.kept = entry(content, "kept", dict, path)
         if self.averaged is not None:
-            self.averaged.load_state_dict(content["averaged"])
+            own = self.averaged.state_dict()
+            averaged = check_state(content.get("averaged"), own, path, "averaged")
+            self.averaged.load_state_dict(averaged)
         return changed
 
 

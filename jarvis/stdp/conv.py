@@ -27,7 +27,7 @@ from jarvis.networks.costs import Operations, check_input_kind, fan_out_of, syna
 from jarvis.networks.diagnosis import Diagnosis
 from jarvis.stdp.order_rule import STDPConfig, STDPLearner, initial_weights
 from jarvis.stdp.wta import WTAConfig, WTAMode, revive
-from jarvis.support.checks import check_integer, check_number, check_values
+from jarvis.support.checks import check_integer, check_number, check_type, whole_numbers
 
 _BUFFER = 1 << 24  #: capacity of one pass of `respond`, output events
 
@@ -131,6 +131,7 @@ class ConvSTDP(nn.Module):
         self.weight.copy_(weight.permute(3, 0, 1, 2).flip(2, 3))
 
     def _arrays(self, events: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        check_type("ConvSTDP: events", events, Events)
         if len(events.shape) != 3 or events.shape[0] != self.in_channels:
             raise ValueError(
                 f"ConvSTDP: events must have units ({self.in_channels}, height, width); "
@@ -142,6 +143,18 @@ class ConvSTDP(nn.Module):
             raise ValueError(
                 f"ConvSTDP learns on the CPU, but the layer is on {self.weight.device}"
             )
+        events.check()  # the loops read and write wherever these lists say
+        k, kind = self.kernel_size, self.weight.dtype
+        for name, shape in (
+            ("weight", (self.out_channels, self.in_channels, k, k)),
+            ("thresholds", (self.out_channels,)),
+        ):
+            found = getattr(self, name)
+            if found.shape != shape or found.dtype != kind:
+                raise ValueError(
+                    f"ConvSTDP: {name} must be {list(shape)}, {kind}; it is {list(found.shape)}, "
+                    f"{found.dtype}"
+                )
         return tuple(  # type: ignore[return-value]
             part.contiguous().numpy()
             for part in (events.times.int(), events.units.int(), events.offsets.long())
@@ -255,10 +268,16 @@ class ConvSTDP(nn.Module):
 
         Returns:
             events with units ``(out_channels, height // pool, width // pool)``.
+
+        Raises:
+            ValueError: for events with other units or with times in ms, or a pool below 1 or larger
+                than the picture.
         """
+        pool = check_integer("ConvSTDP: pool", pool, at_least=1)
+        for name, flag in (("once", once), ("inhibit", inhibit)):
+            check_type(f"ConvSTDP: {name}", flag, (bool, np.bool_), "True or False")
         times, units, offsets = self._arrays(events)
         _, height, width = events.shape
-        check_integer("ConvSTDP: pool", pool, at_least=1)
         shape = (self.out_channels, height // pool, width // pool)
         if 0 in shape:
             raise ValueError(f"ConvSTDP: pool={pool} leaves nothing of {height}x{width}")
@@ -297,10 +316,11 @@ class ConvSTDP(nn.Module):
 
     def _indices(self, order: Tensor | None, n: int) -> Tensor:
         """Indices of the stimuli to present, out of n, in order."""
-        indices = torch.arange(n) if order is None else order.cpu().long()
+        if order is None:
+            return torch.arange(n)
         why = f"it indexes the {n} stimuli"
-        check_values(f"{type(self).__name__}: order", indices, at_least=0, below=n, why=why)
-        return indices
+        name = f"{type(self).__name__}: order"
+        return whole_numbers(name, order, at_least=0, below=n, why=why).cpu()
 
     def _clamps(self) -> bool:
         """Whether a potential can become negative, so that it has to be clamped at 0."""

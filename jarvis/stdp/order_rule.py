@@ -7,12 +7,19 @@ is depressed.
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from jarvis.support.checks import check_choice, check_integer, check_number, check_tensor
+from jarvis.support.checks import (
+    check_choice,
+    check_integer,
+    check_number,
+    check_tensor,
+    check_type,
+)
 
 #: How a weight is kept within its bounds.
 BOUNDS = ("soft", "hard")
@@ -70,6 +77,8 @@ class STDPConfig:
         for name in ("a_plus", "a_minus"):
             check_number(name, getattr(self, name), above=0, why="it is a size")
         check_choice("bounds", self.bounds, BOUNDS)
+        for name in ("w_min", "w_max"):
+            check_type(name, getattr(self, name), Real, "a number")
         if not -math.inf < self.w_min < self.w_max < math.inf:
             raise ValueError(f"w_min={self.w_min!r} must be below w_max={self.w_max!r}")
         check_number("init_mean", self.init_mean, at_least=self.w_min, at_most=self.w_max)

@@ -14,6 +14,14 @@ from jarvis.encoding.events import Events
 from jarvis.stdp.conv import ConvSTDP
 from jarvis.stdp.network import layer_input
 from jarvis.stdp.recipe import Recipe
+from jarvis.support.checks import (
+    check_integer,
+    check_number,
+    check_tensor,
+    check_type,
+    check_values,
+    whole_numbers,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -74,7 +82,10 @@ def latency_features(events: Events) -> csr_matrix:
     """
     from scipy.sparse import csr_matrix
 
-    assert events.n_steps is not None
+    check_type("latency_features: events", events, Events)
+    if events.n_steps is None:
+        raise ValueError("latency_features: event times are in ms: events.binned(T) first")
+    events.check()
     values = 1.0 - 0.5 * events.times.numpy().astype(np.float32) / events.n_steps
     arrays = (values, events.units.numpy(), events.offsets.numpy())
     return csr_matrix(arrays, shape=(len(events), events.n_units))
@@ -108,6 +119,20 @@ def linear_readout(
     from scipy.sparse import csr_matrix
     from sklearn.svm import LinearSVC
 
+    for name, part in (("train", train), ("test", test)):
+        check_type(f"linear_readout: {name}", part, (tuple, list), "a pair (features, labels)")
+        if len(part) != 2:
+            raise ValueError(f"linear_readout: {name} must be a pair (features, labels)")
+        features, labels = part
+        if not isinstance(features, csr_matrix):
+            check_tensor(f"linear_readout: the features of {name}", features, "[N, F]")
+            check_values(f"linear_readout: the features of {name}", features)
+        found = whole_numbers(f"linear_readout: the labels of {name}", labels)
+        n = features.shape[0]  # type: ignore[index]
+        if len(found) != n:
+            raise ValueError(f"linear_readout: {name} has {n} samples, but {len(found)} labels")
+    if c is not None:
+        c = check_number("linear_readout: c", c, above=0)
     x, x_test = train[0], test[0]
     sparse = isinstance(x, csr_matrix)
     if isinstance(x, Tensor) and isinstance(x_test, Tensor):
@@ -140,6 +165,12 @@ def class_of_maps(winners: Tensor, targets: Tensor, n_maps: int, n_classes: int)
         >>> class_of_maps(torch.tensor([0, 0, 2]), torch.tensor([1, 1, 0]), 3, 2).tolist()
         [1, -1, 0]
     """
+    n_maps = check_integer("class_of_maps: n_maps", n_maps, at_least=1)
+    n_classes = check_integer("class_of_maps: n_classes", n_classes, at_least=1)
+    winners = whole_numbers("class_of_maps: winners", winners, at_least=0, below=n_maps)
+    targets = whole_numbers("class_of_maps: targets", targets, at_least=0, below=n_classes)
+    if len(winners) != len(targets):
+        raise ValueError(f"class_of_maps: {len(winners)} winners, but {len(targets)} targets")
     table = torch.zeros(n_maps, n_classes, dtype=torch.float64)
     shown = torch.bincount(targets, minlength=n_classes).clamp_min(1)
     table.index_put_((winners, targets), 1.0 / shown[targets].double(), accumulate=True)

@@ -22,7 +22,7 @@ from torch import Tensor
 from jarvis.encoding.events import Events
 from jarvis.stdp.conv import ConvSTDP
 from jarvis.stdp.order_rule import STDPConfig
-from jarvis.support.checks import check_integer, check_number, check_tensor, check_values
+from jarvis.support.checks import check_integer, check_number, check_tensor, whole_numbers
 
 
 class RewardRates(NamedTuple):
@@ -138,7 +138,7 @@ class RewardSTDP(ConvSTDP):
         times, units, offsets = self._arrays(events)
         _, height, width = events.shape
         check_tensor("RewardSTDP: labels", labels, f"[stimuli={len(events)}]", floating=False)
-        check_values("RewardSTDP: labels", labels, at_least=0, below=self.n_classes)
+        labels = whole_numbers("RewardSTDP: labels", labels, at_least=0, below=self.n_classes)
         indices = self._indices(order, len(events))
         sizes = (height, width, self.kernel_size, self.out_channels, self.in_channels)
         sizes = np.array([*sizes, self.maps_per_class], np.int64)

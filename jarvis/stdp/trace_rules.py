@@ -20,6 +20,7 @@ a third spike into account, and `ThreeFactorSTDP` keeps an eligibility trace unt
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,13 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from jarvis.neurons.decay import exp_decay
-from jarvis.support.checks import check_choice, check_number, check_tensor, check_values
+from jarvis.support.checks import (
+    check_choice,
+    check_number,
+    check_tensor,
+    check_type,
+    check_values,
+)
 
 INTERACTIONS = ("all", "nearest")
 
@@ -64,6 +71,8 @@ class TraceRule:
                 check_number(name, value, "ms", above=0)
             elif name.startswith("a"):
                 check_number(name, value, at_least=0, why="it is a size")
+        for name in ("w_min", "w_max"):
+            check_type(name, getattr(self, name), Real, "a number")
         if not (math.isfinite(self.w_min) and self.w_min < self.w_max < math.inf):
             raise ValueError(f"w_min={self.w_min!r} must be below w_max={self.w_max!r}")
 
@@ -264,7 +273,14 @@ def stdp_window(
         >>> stdp_window(PairSTDP(a_plus=1.0, a_minus=0.5), [-20.0, 0.0, 20.0]).round(3).tolist()
         [-0.184, 1.0, 0.368]
     """
-    s = np.asarray(delta_t, dtype=float)
+    check_type("stdp_window: rule", rule, PairSTDP)
+    try:
+        s = np.asarray(delta_t, dtype=float)
+    except (TypeError, ValueError) as error:
+        kind = type(delta_t).__name__
+        raise TypeError(f"stdp_window: delta_t must be numbers, ms, not {kind}") from error
+    if np.isnan(s).any():
+        raise ValueError("stdp_window: delta_t must not be NaN")
     up, down = rule.a_plus, rule.a_minus
     if rule.bounds == "soft":
         if weight is None:

@@ -52,7 +52,7 @@ import jarvis
 from jarvis import PairSTDP, SpikingMLP, SurrogateSpike, datasets, plotting, seeded
 from jarvis.classroom.check import template as check
 from jarvis.classroom.check.verdict import Wrong, exercise
-from jarvis.classroom.results import record
+from jarvis.classroom.results import in_repository, record
 from jarvis.neurons import Parameters, SpikingLayer, define, derived, exp_decay, parameter
 from jarvis.plotting import BLUE, GREY, ORANGE, RED
 from jarvis.stdp import PairState, TraceRule, outer
@@ -904,7 +904,7 @@ def lines_of_code(source):
     return sum(bool(line) and not line.startswith("#") for line in stripped)
 
 
-cells = jupytext.read("sources/00_template.py").cells
+cells = jupytext.read(in_repository("sources/00_template.py")).cells
 text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 order = ["What you will build", "## Objectives", "## Exercises", "## Summary", "## Further reading"]
 places = [text.index(part) for part in order]

@@ -38,7 +38,6 @@ import json
 import math
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -47,7 +46,7 @@ from matplotlib import pyplot as plt
 import jarvis
 from jarvis import EventLIF, Events, FirstSpikeNetwork, SurrogateSpike, datasets, run_events
 from jarvis.classroom.check import exact_gradients as check
-from jarvis.classroom.results import record
+from jarvis.classroom.results import in_repository, record
 from jarvis.datasets import ArrayDataset
 from jarvis.plotting import BLUE, GREEN, GREY, ORANGE, RED
 from jarvis.spatial import FirstSpikeParams, first_spikes, make_delays, spike_time_encode
@@ -860,7 +859,7 @@ print(f"a neuron moved by {moved:.2f} ms on average")
 
 # %%
 kept = {net: {} for net in ("0", "2", "3", "inf")}
-for file in sorted(Path("../results/yinyang").glob("net_*_hidden_*.json")):
+for file in sorted(in_repository("../results/yinyang").glob("net_*_hidden_*.json")):
     _, net, _, hidden = file.stem.split("_")
     runs = json.loads(file.read_text())["runs"]
     kept[net][int(hidden)] = [100 * run["test_acc"] for run in runs]

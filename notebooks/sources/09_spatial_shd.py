@@ -64,7 +64,7 @@ from jarvis import (
 )
 from jarvis.classroom import widgets
 from jarvis.classroom.check import spatial_shd as check
-from jarvis.classroom.results import record
+from jarvis.classroom.results import in_repository, record
 from jarvis.datasets import CHANNELS, held_out, shd_file
 from jarvis.plotting import BLUE, GREY, ORANGE, RED
 from jarvis.spatial import SpatialRun, draw_delays, randomise_signs_, record_layout, save_film
@@ -462,7 +462,8 @@ with tempfile.TemporaryDirectory() as folder:
 
 
 # %%
-kept = {file.stem: json.loads(file.read_text()) for file in Path("../results/shd").glob("*.json")}
+files_of_runs = in_repository("../results/shd").glob("*.json")
+kept = {file.stem: json.loads(file.read_text()) for file in files_of_runs}
 print("files:", ", ".join(sorted(kept)) or "none yet")
 if "layout" in kept:
     layout = kept["layout"]

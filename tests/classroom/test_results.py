@@ -25,8 +25,15 @@ def test_full_run_that_disagrees_names_every_number_and_keeps_the_file(tmp_path)
 
 def test_shortened_run_compares_with_the_last_full_one(tmp_path):
     path = tmp_path / "numbers.json"
-    with pytest.raises(FileNotFoundError):
-        record(path, {"a": 1.0}, {"a": 1.0}, full=False)
     record(path, {"a": 1.0}, {"a": 1.0}, full=True)
     with pytest.raises(AssertionError, match=r"a = 2\.0, the full run measured 1\.0"):
         record(path, {"a": 2.0}, {"a": 2.0}, full=False)
+
+
+def test_a_copy_of_a_notebook_elsewhere_says_that_nothing_was_compared(tmp_path, capsys):
+    path = tmp_path / "results/numbers.json"
+    record(path, {"a": 1.0}, {"a": 2.0}, full=False)
+    assert capsys.readouterr().out.startswith("Nothing was compared: this run is shortened")
+    assert not path.exists()
+    with pytest.raises(AssertionError, match=r"a = 1\.0, the full run measured 2\.0"):
+        record(path, {"a": 1.0}, {"a": 2.0}, full=True)

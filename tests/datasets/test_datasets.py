@@ -1,4 +1,5 @@
 import gzip
+import os
 import shutil
 from pathlib import Path
 
@@ -288,3 +289,121 @@ def test_a_folder_without_pictures_says_so(tmp_path):
         datasets.folder(tmp_path, size=0)
     with pytest.raises(ValueError, match="validation"):
         datasets.folder(tmp_path, "validation")
+
+
+# -- labels, transparency, and files that are not what they say ------------------------------------
+
+
+def test_numbers_that_are_no_labels_are_refused():
+    inputs = torch.rand(4, 2)
+    with pytest.raises(ValueError, match=r"targets must be integers; got 0\.2: .*regression"):
+        datasets.ArrayDataset(inputs, torch.tensor([0.2, 0.7, 1.9, -0.5]), 2, "")
+    for bad in ([0, 1, 2, 0], [0, -2, 1, 0], [0, 1, float("nan"), 0]):
+        with pytest.raises(ValueError, match="targets must"):
+            datasets.ArrayDataset(inputs, torch.tensor(bad), 2, "")
+    whole = datasets.ArrayDataset(inputs, torch.tensor([0.0, 1.0, 1.0, -1.0]), 2, "")
+    assert whole.targets.tolist() == [0, 1, 1, -1]  # -1: no label
+    assert whole.targets.dtype == torch.int64
+    for given in (
+        [0, 1, 1, 0],
+        np.array([0, 1, 1, 0], np.uint8),
+        torch.tensor([0, 1, 1, 0]).bool(),
+    ):
+        assert datasets.ArrayDataset(inputs, given, 2, "").targets.tolist() == [0, 1, 1, 0]
+    with pytest.raises(TypeError, match="inputs must be a tensor"):
+        datasets.ArrayDataset([[1.0]], torch.tensor([0]), 2, "")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_white(tmp_path, mode):
+    """A black shape in the left half, on nothing."""
+    pixels = np.zeros((8, 8, 2), dtype=np.uint8)
+    pixels[:, :4, 1] = 255
+    shape = Image.fromarray(pixels, "LA").convert("RGBA")
+    path = tmp_path / "a.png"
+    if mode == "P":
+        palette = Image.fromarray(np.where(pixels[..., 1] > 0, 0, 1).astype(np.uint8), "P")
+        palette.putpalette([0, 0, 0, 0, 0, 0])
+        palette.save(path, transparency=1)
+    else:
+        shape.convert(mode).save(path)
+    seen = read_picture(path, 8, 8)
+    assert (seen[:, :4] == 0).all()
+    assert (seen[:, 4:] == 255).all()
+
+
+def test_half_transparent_is_half_white(tmp_path):
+    Image.new("RGBA", (4, 4), (0, 0, 0, 51)).save(tmp_path / "a.png")
+    assert read_picture(tmp_path / "a.png", 4, 4).unique().tolist() == [204]
+
+
+def test_twelve_bits_in_sixteen_are_said_to_be_dark(tmp_path):
+    deep = np.full((4, 4), 4095, dtype=np.uint16)
+    Image.fromarray(deep).save(tmp_path / "camera.png")
+    with pytest.warns(UserWarning, match=r"camera\.png.* no value above 4095 of 65535"):
+        assert read_picture(tmp_path / "camera.png", 4, 4).unique().tolist() == [16]
+    Image.fromarray(deep * 16).save(tmp_path / "scaled.png")
+    assert read_picture(tmp_path / "scaled.png", 4, 4).unique().tolist() == [255]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(CorruptDataError, match=r"a\.png .*not a file"):
+        read_picture(tmp_path / "a.png", 4, 4)
+
+
+def idx(values: np.ndarray) -> bytes:
+    sizes = b"".join(n.to_bytes(4, "big") for n in values.shape)
+    return bytes([0, 0, 8, values.ndim]) + sizes + values.astype(np.uint8).tobytes()
+
+
+def put_mnist(folder: Path, images: bytes, labels: bytes) -> None:
+    (folder / RAW).mkdir(parents=True, exist_ok=True)
+    (folder / RAW / NAMES[2]).write_bytes(images)
+    (folder / RAW / NAMES[3]).write_bytes(labels)
+
+
+def test_a_part_of_mnist_is_not_called_complete(cache):
+    pictures = np.arange(3 * 784).reshape(3, 28, 28)
+    put_mnist(cache, idx(pictures), idx(np.array([7, 2, 9])))
+    part = datasets.mnist("test", download=False)
+    assert part.source == "MNIST, 3 pictures where 10000 are published"
+    assert part.targets.tolist() == [7, 2, 9]
+    assert torch.equal(part.inputs[:, 0], torch.from_numpy(pictures.astype(np.uint8)))
+    with pytest.raises(MissingDataError, match="train-images"):
+        datasets.mnist("train", download=False)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (dict(labels=idx(np.array([7, 255, 9]))), "a label of 255"),
+        (dict(labels=idx(np.array([7, 2, 9]))[:-1]), "10 bytes, not the 11 of 3 entries"),
+        (dict(labels=b""), "begins with"),
+        (dict(labels=b"\0\0\x08\x01\xff\xff\xff\xff123"), "not the 4294967303 of 4294967295"),
+        (dict(images=idx(np.zeros((3, 27, 28)))), r"the shape \(27, 28\)"),
+        (dict(images=idx(np.zeros((3, 28, 28))) + b"0"), "2369 bytes, not the 2368"),
+        (dict(images=b"\0\0\x0d\x03" + bytes(100)), "begins with 00000d03"),
+    ],
+)
+def test_damaged_mnist_is_named(cache, damage, message):
+    good = dict(images=idx(np.zeros((3, 28, 28))), labels=idx(np.array([7, 2, 9])))
+    put_mnist(cache, **(good | damage))
+    with pytest.raises(CorruptDataError, match=rf"ubyte is truncated or damaged \(.*{message}"):
+        datasets.mnist("test", download=False)
+
+
+@pytest.mark.data("MNIST/raw")
+def test_one_changed_bit_of_the_published_files_is_found(real, cache, monkeypatch):
+    own = cache.parent / "data"
+    content = [gzip.decompress((real / RAW / f"{name}.gz").read_bytes()) for name in NAMES[2:]]
+    monkeypatch.setenv("JARVIS_DATA", str(own))
+    put_mnist(own, *content)
+    assert datasets.mnist("test", download=False).source == "MNIST, complete, as published"
+    for k in range(2):
+        changed = [bytearray(part) for part in content]
+        changed[k][5000] ^= 1
+        put_mnist(own, *changed)
+        with pytest.raises(CorruptDataError, match="MD5 sum is not"):
+            datasets.mnist("test", download=False)

@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -218,3 +219,54 @@ def test_real_recordings(cache, monkeypatch):
     count = len(list((Path(REAL_DATA) / "NMNIST" / "Train").rglob("*.bin")))
     assert len(train) + len(val) == count
     assert f"{count} of the 60000" in train.source or count == 60000
+
+
+def test_hidden_companions_are_no_recordings(cache):
+    put(cache, "Test", {"3/00001": ONE, "3/._00001": b"resource fork"})
+    assert datasets.nmnist("test").targets.tolist() == [3]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_too_few_recordings_for_a_split(cache, split):
+    put(cache, "Train", {"3/00001" if split == "val" else "3/00010": ONE})
+    with pytest.raises(
+        MissingDataError, match=rf"none of the 1 recordings .* in the {split} split"
+    ):
+        datasets.nmnist(split)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (packed((1, 1, 1, 5), *[(0, 240, 0, 0)] * 2500, (1, 1, 1, 9)), "an event at 20 s"),
+        (bytes(5 * (1 << 22)), "has 20971520 bytes"),
+    ],
+)
+def test_what_is_no_recording_of_this_set(cache, content, message):
+    put(cache, "Test", {"4/00001": ONE, "7/00002": content})
+    with pytest.raises(CorruptDataError, match=rf"00002\.bin .*{message}"):
+        datasets.nmnist("test")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_is_not_waited_for(cache):
+    put(cache, "Test", {"4/00001": ONE})
+    os.mkfifo(cache / "NMNIST/Test/4/00002.bin")
+    with pytest.raises(CorruptDataError, match=r"00002\.bin is not a file"):
+        datasets.nmnist("test")
+
+
+def test_labels_are_labels(small):
+    with pytest.raises(ValueError, match=r"targets must be integers; got 0\.5"):
+        EventDataset(small.events, torch.tensor([0.5, 1.0, 2.0]), 10, "")
+    with pytest.raises(ValueError, match=r"targets must lie in \[-1, 10\)"):
+        EventDataset(small.events, torch.tensor([0, 1, 10]), 10, "")
+    with pytest.raises(TypeError, match="events must be Events"):
+        EventDataset(torch.ones(3, 2), torch.tensor([0, 1, 2]), 10, "")
+
+
+def test_a_late_start_is_taken_off(small):
+    late = Events(small.events.times + 500.0, small.events.units, small.events.offsets, (2, 2))
+    late = EventDataset(late, small.targets, 10, "late")
+    steps = late.binned(5, 10.0, start=500.0)
+    assert steps.events.times.tolist() == [0, 2, 4, 0, 1, 4]

@@ -252,6 +252,138 @@ def test_lengths_that_do_not_fit_are_an_error():
         SpokenDigits(words, torch.zeros(1), torch.zeros(2), ["a"], "none")
 
 
+# -- files that are damaged, or in other types and units -------------------------------------------
+
+
+def in_type(kind, scale: float = 1.0) -> list:
+    return [(t.astype(np.float64) * scale).astype(kind) for t in spike_lists()[0]]
+
+
+def write_lists(path, name: str, lists: list, kind) -> None:
+    """Replace the times or units of a file by lists of another type."""
+    with h5py.File(path, "a") as file:
+        del file[f"spikes/{name}"]
+        part = file.create_dataset(
+            f"spikes/{name}", (len(lists),), dtype=h5py.vlen_dtype(np.dtype(kind))
+        )
+        for k, values in enumerate(lists):
+            part[k] = values
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_times_keep_their_digits(places, kind):
+    path = places[0] / "SHD/shd_train.h5"
+    write_shd(path)
+    exact = [np.sort(np.random.default_rng(k).uniform(0, 1.3, len(t))).astype(kind)
+             for k, t in enumerate(spike_lists()[0])]  # fmt: skip
+    write_lists(path, "times", exact, kind)
+    words = datasets.shd("train+val")
+    wanted = np.concatenate(exact).astype(np.float32) * np.float32(1000)
+    np.testing.assert_array_equal(words.events.times, wanted)
+    for dt, n_steps in ((0.5, 2800), (1.0, 700)):
+        events, _ = words.on_grid(dt, n_steps)[:]
+        expected = words.events.on_grid(dt, n_steps)
+        assert torch.equal(events.times, expected.times)
+        assert torch.equal(events.offsets, expected.offsets)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale"), [(np.float16, 1000), (np.float32, 1000), (np.int64, 1e6)]
+)
+def test_times_in_another_unit_are_not_seconds(places, kind, scale):
+    path = places[0] / "SHD/shd_train.h5"
+    write_shd(path)
+    write_lists(path, "times", in_type(kind, scale), kind)
+    with pytest.raises(CorruptDataError, match=r"times are in s, these seem to be in ms"):
+        datasets.shd("train")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "found"),
+    [(np.int64, 65_536 + 3, "65539"), (np.int32, -1, "-1"), (np.float32, np.nan, "nan"),
+     (np.float32, 0.5, "0.5"), (np.uint32, 700, "700")],
+)  # fmt: skip
+def test_channels_are_checked_before_they_are_cast(places, kind, value, found):
+    path = places[0] / "SHD/shd_train.h5"
+    write_shd(path)
+    units = [u.astype(kind) for u in spike_lists()[1]]
+    write_lists(path, "units", units, kind)
+    assert datasets.shd("train+val").events.units.tolist() == np.concatenate(units).tolist()
+    units[2][1] = value
+    write_lists(path, "units", units, kind)
+    with pytest.raises(CorruptDataError, match=f"channel {found} is not below 700"):
+        datasets.shd("train", check=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("labels", np.int64(3), r"labels is of shape \(\), not a list"),
+        ("labels", np.zeros((6, 2), int), r"labels is of shape \(6, 2\), not a list"),
+        ("labels", np.array([b"a"] * 6), r"labels is \|S1, not integers"),
+        ("labels", np.zeros(6), "labels is float64, not integers"),
+        ("labels", np.zeros(6, np.dtype([("a", "i4")])), "labels is .*, not integers"),
+        ("labels", np.array([0, 1, 2, 3, 4, 2**62]), "labels from 0 to 4611686018427387904"),
+        ("labels", None, "labels is a group"),
+        ("extra/speaker", np.full(6, np.nan), "extra/speaker is float64, not integers"),
+        ("extra/speaker", np.array([0, 1, 2, 3, 4, -1]), "speakers from -1 to 4"),
+        ("extra/keys", np.arange(20), "extra/keys is int64, not text"),
+        ("spikes/times", np.array([b"a"] * 6), r"spikes/times is \|S1, not lists"),
+        ("spikes/units", None, "spikes/units is a group"),
+    ],
+)
+def test_parts_of_other_types_are_named(places, name, value, message):
+    path = places[0] / "SHD/shd_train.h5"
+    write_shd(path)
+    with h5py.File(path, "a") as file:
+        del file[name]
+        if value is None:
+            file.create_group(name)
+        else:
+            file[name] = value
+    with pytest.raises(CorruptDataError, match=message) as error:
+        datasets.shd("train")
+    assert "\n" not in str(error.value)
+    assert "shd_train.h5" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["labels", "spikes/times", "extra/speaker"])
+def test_sizes_that_no_memory_holds_are_named(places, name):
+    path = places[0] / "SHD/shd_train.h5"
+    write_shd(path)
+    with h5py.File(path, "a") as file:
+        kind = file[name].dtype
+        del file[name]
+        file.create_dataset(name, (2**40,), dtype=kind, chunks=(1024,))
+    with pytest.raises(CorruptDataError, match=rf"{name} has the shape \(1099511627776,\)"):
+        datasets.shd("train")
+
+
+@pytest.mark.parametrize("size", [None, 1 << 24])
+def test_what_unpacks_to_more_than_it_says_is_refused(places, size, monkeypatch):
+    """Two members in a row: the length at the end is that of the last one."""
+    monkeypatch.setattr("jarvis.datasets.shd_files.LARGEST", 1 << 22)
+    write_shd(places[0] / "plain.h5")
+    packed = places[0] / "SHD/shd_train.h5.gz"
+    packed.parent.mkdir()
+    last = (places[0] / "plain.h5").read_bytes()
+    bomb = gzip.compress(bytes(1 << 24))
+    packed.write_bytes(bomb + gzip.compress(last) if size is None else bomb)
+    with pytest.raises(CorruptDataError, match="bytes that are plausible"):
+        datasets.shd("train")
+    assert not [path for path in places[1].rglob("*") if path.is_file()]
+
+
+def test_words_are_collated():
+    words = datasets.shd_like("train", n=20).on_grid(1.0, 500)
+    loader = torch.utils.data.DataLoader(words, batch_size=5, collate_fn=words.collate)
+    events, labels = next(iter(loader))
+    expected, targets = words[:5]
+    assert torch.equal(events.times, expected.times)
+    assert torch.equal(events.offsets, expected.offsets)
+    assert torch.equal(labels, targets)
+
+
 # ---------------------------------------------------------------- random changes
 
 

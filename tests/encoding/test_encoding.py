@@ -57,6 +57,7 @@ def test_same_seed_same_spikes_and_no_global_reseeding():
     before = torch.get_rng_state()
     a, b = (poisson_encode(x, 9, generator=torch.Generator().manual_seed(7)) for _ in range(2))
     assert torch.equal(a, b)
+    assert 0 < a.mean() < 1
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -117,3 +117,145 @@ def test_where_keeps_what_it_is_told_to_sample_by_sample():
         events.where(torch.ones(5, dtype=torch.bool), times=torch.arange(6))
     with pytest.raises(ValueError, match="must be bool"):
         events.where(torch.ones(5))
+
+
+# -- edges, units, and what may change ------------------------------------------------------------
+
+
+def in_ms(times: list[float], dtype: torch.dtype = torch.float32) -> Events:
+    n = len(times)
+    return Events(
+        torch.tensor(times, dtype=dtype), torch.zeros(n).int(), torch.tensor([0, n]), (1,)
+    )
+
+
+def test_an_event_at_an_edge_belongs_to_the_later_step():
+    assert in_ms([10.0, 30.0]).binned(10, duration=100.0).times.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_bins_of_one_millisecond_are_the_milliseconds(dtype):
+    for length in [*range(2, 200), 173, 999, 1000, 1023, 1500]:
+        times = [float(k) for k in range(length)]
+        binned = in_ms(times, dtype).binned(length, duration=float(length))
+        assert binned.times.tolist() == list(range(length)), length
+
+
+@pytest.mark.parametrize(("n_steps", "width"), [(1000, 0.1), (70, 0.7), (3, 1 / 3), (999, 0.01)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_edges_that_are_no_floats_are_rounded_as_the_times_are(n_steps, width, dtype):
+    edges = (torch.arange(n_steps, dtype=torch.float64) * (n_steps * width) / n_steps).to(dtype)
+    binned = in_ms(edges.tolist(), dtype).binned(n_steps, duration=n_steps * width)
+    assert binned.times.tolist() == list(range(n_steps))
+    just_before = torch.nextafter(edges[1:], torch.zeros(()).to(dtype))
+    binned = in_ms(just_before.tolist(), dtype).binned(n_steps, duration=n_steps * width)
+    assert binned.times.tolist() == list(range(n_steps - 1))
+
+
+def test_without_a_duration_the_last_event_is_in_the_last_step():
+    binned = in_ms([10.0, 30.0, 99.0, 100.0]).binned(10)
+    assert binned.times.tolist() == [1, 3, 9]
+
+
+def test_times_that_start_late():
+    late = in_ms([1000.0, 1100.0, 1300.0])
+    with pytest.warns(UserWarning, match=r"binned: there is no event before 1000 ms.* start=1000"):
+        late.binned(13)
+    with pytest.warns(UserWarning, match=r"on_grid: there is no event before 1000 ms"):
+        late.on_grid(1.0)
+    assert late.binned(3, duration=300.0, start=1000.0).times.tolist() == [0, 1]  # 1300 is the end
+    assert late.binned(4, duration=400.0, start=1000.0).times.tolist() == [0, 1, 3]
+    assert late.binned(3, start=1000.0).times.tolist() == [0, 1, 2]
+    assert late.on_grid(100.0, start=1000.0).times.tolist() == [0, 1, 3]
+    assert late.on_grid(100.0, start=1060.0).times.tolist() == [0, 2]  # what is before is dropped
+
+
+@pytest.mark.parametrize("method", ["binned", "on_grid"])
+def test_times_in_another_unit(method):
+    unix = in_ms([1.6e12, 1.6e12 + 5000.0, 1.6e12 + 9000.0], torch.float64)
+    with pytest.raises(
+        ValueError, match=rf"{method}: times .* more than a day after start"
+    ) as error:
+        getattr(unix, method)(10)
+    assert "\n" not in str(error.value)
+    assert getattr(unix, method)(10, start=1.6e12).times.max() > 0
+
+
+def test_lists_of_other_integers_are_converted():
+    events = Events(
+        torch.tensor([3, 5, 9]).to(torch.uint16), torch.tensor([0, 1, 1]).to(torch.uint16),
+        torch.tensor([0, 3]).int(), (2,), 10,
+    )  # fmt: skip
+    assert (events.times.dtype, events.units.dtype) == (torch.int32, torch.int32)
+    assert events.offsets.dtype == torch.int64
+    assert events.first_steps().tolist() == [[3, 5]]
+    for kind in (torch.uint8, torch.uint16, torch.uint32, torch.int64):
+        with pytest.raises(ValueError, match="sort them first"):
+            Events(
+                torch.tensor([5, 3]).to(kind), torch.zeros(2).int(), torch.tensor([0, 2]), (1,), 9
+            )
+    with pytest.raises(TypeError, match=r"times must be integers, not torch\.float32"):
+        Events(torch.tensor([1.5]), torch.zeros(1).int(), torch.tensor([0, 1]), (1,), 9)
+    with pytest.raises(ValueError, match="units must be at most"):
+        Events(torch.zeros(1).int(), torch.tensor([2**32]), torch.tensor([0, 1]), (1,), 9)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_are_not_finite_are_no_spikes(value):
+    spikes = torch.zeros(3, 1, 2)
+    spikes[1, 0, 1] = value
+    with pytest.raises(ValueError, match="from_dense: spikes must be finite"):
+        Events.from_dense(spikes)
+
+
+CHANGES = {
+    "times below": lambda e: e.times.sub_(1),
+    "times above": lambda e: e.times.fill_(10),
+    "times far above": lambda e: e.times.fill_(2**31 - 1),
+    "units below": lambda e: e.units.fill_(-1),
+    "units above": lambda e: e.units.fill_(48),
+    "through numpy": lambda e: e.units.numpy().fill(10**6),
+    "not sorted": lambda e: e.times[:2].copy_(e.times[:2].flip(0)),
+    "offsets above": lambda e: e.offsets.fill_(10**9),
+    "offsets below": lambda e: e.offsets.sub_(3),
+    "offsets fall": lambda e: e.offsets[1:2].fill_(10**6),
+    "fewer times": lambda e: e.times.resize_(1),
+    "more units": lambda e: e.units.resize_(10**5),
+    "fewer offsets": lambda e: e.offsets.resize_(1),
+    "another type": lambda e: setattr(e.units, "data", e.units.double()),
+    "memory freed": lambda e: e.units.untyped_storage().resize_(0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_lists_that_have_changed_are_refused(change):
+    spikes = torch.zeros(10, 3, 3, 4, 4)
+    spikes[0, 0, 0, 0, 0] = spikes[4, 0, 2, 3, 3] = spikes[9, 1, 1, 2, 0] = spikes[
+        3, 2, 0, 1, 1
+    ] = 1
+    for use in (
+        lambda e: e.check(),
+        lambda e: e.dense(),
+        lambda e: e.first_steps(),
+        lambda e: e.count_spikes(),
+        lambda e: e.where(torch.ones(4, dtype=torch.bool)),
+        lambda e: Events.concatenate([e, e]),
+    ):
+        events = Events.from_dense(spikes)
+        use(events)
+        CHANGES[change](events)
+        with pytest.raises(ValueError, match=r"Events: "):
+            use(events)
+
+
+@pytest.mark.parametrize("change", ["times below", "units below", "offsets fall", "offsets below"])
+def test_times_in_ms_that_have_changed_are_refused(change):
+    for use in (lambda e: e.on_grid(1.0), lambda e: e.binned(5, 20.0), lambda e: e[:]):
+        events = Events(
+            torch.tensor([0.0, 4.0, 9.0]), torch.tensor([0, 3, 1]).int(),
+            torch.tensor([0, 2, 3]), (4,),
+        )  # fmt: skip
+        use(events)
+        CHANGES[change](events)
+        with pytest.raises(ValueError, match=r"Events"):
+            use(events)

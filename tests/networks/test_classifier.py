@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -78,3 +79,27 @@ def test_gain_scales_the_hidden_synapses_alone():
 def test_bad_options(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_a_sequence_without_steps_has_no_scores(readout):
+    with pytest.raises(ValueError, match=r"must be \[T>=1, B, "):
+        SpikingMLP((4, 5, 2), readout)(torch.zeros(0, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (dict(shape=3), TypeError, "SpikingCNN: shape must be 3 integers, not 3"),
+        (dict(shape=(1, 12)), ValueError, r"SpikingCNN: shape=\(1, 12\) must be 3 integers"),
+        (dict(shape=(1, 12, 2.5)), ValueError, "SpikingCNN: shape=2.5 must be an integer"),
+        (dict(channels=(2, 3, 4)), ValueError, "SpikingCNN: channels=.* must be 2 integers"),
+        (dict(channels=(2, 0)), ValueError, "SpikingCNN: channels=0 must be"),
+        (dict(n_classes=2.5), ValueError, "SpikingCNN: n_classes=2.5 must be an integer"),
+    ],
+)
+def test_sizes_of_a_convolutional_network_are_named(options, error, message):
+    with pytest.raises(error, match=message):
+        SpikingCNN(**options)
+    small = SpikingCNN(**(dict(shape=[1, 8, 8], channels=[2, 3]) | {"n_classes": np.int64(4)}))
+    assert small(torch.zeros(2, 1, 1, 8, 8)).shape == (1, 4)

@@ -220,6 +220,7 @@ def test_round_trip_through_a_file_is_exact(case, integrator, tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_learned_numbers_come_back_to_the_last_bit(dtype):
+    torch.manual_seed(0)  # with some weights no neuron fires
     options = dict(reset="zero", threshold=0.3, dt=0.7, tau_syn=4.1)
     layer = LIFLayer(tau=torch.tensor([7.0, 11.0]), **options, learnable=("tau", "threshold"))
     single = LIFLayer(tau=17.0, **options, learnable="tau")
@@ -564,3 +565,84 @@ def test_we_spike_as_snntorch_does(kind):
         assert margin(ours, x) > 1e-6
     assert want.sum() > 100
     assert torch.equal(want, got)
+
+
+# what is not finite, not a number, or not in seconds
+
+
+def chain_of(tau: float = 0.02, **changes) -> "nir.NIRGraph":
+    """A graph as another program writes it: no metadata, times in s."""
+    fields = dict(tau=tau, r=10.0, v_leak=0.0, v_threshold=1.0, v_reset=0.0) | changes
+    lif = nir.LIF(**{name: np.full(3, value) for name, value in fields.items()})
+    linear = nir.Linear(np.ones((3, 2)))
+    nodes = {"input": nir.Input(np.array([2])), "a": linear, "b": lif}
+    nodes["output"] = nir.Output(np.array([3]))
+    return nir.NIRGraph(nodes, [("input", "a"), ("a", "b"), ("b", "output")])
+
+
+@pytest.mark.parametrize(
+    ("tau", "words"),
+    [
+        (20.0, r"node 'b': tau=20 s is 2e\+04 steps of dt=1 ms"),  # meant: 20 steps
+        (2.0, r"tau=2 s is 2e\+03 steps"),
+        (2e-5, r"tau=2e-05 s is 0\.02 steps"),  # meant: 20 us, or 0.02 ms
+    ],
+)
+def test_a_tau_that_is_not_in_seconds_is_said(tau, words):
+    with pytest.warns(UserWarning, match=words):
+        from_nir(chain_of(tau), dt=1.0)
+
+
+@pytest.mark.parametrize("tau", [0.0002, 0.005, 0.02, 0.9])
+def test_a_tau_in_seconds_is_not(tau):
+    assert from_nir(chain_of(tau), dt=1.0).layers[1].params.tau == pytest.approx(1000 * tau)
+
+
+def test_a_long_tau_of_our_own_is_not_doubted():
+    back = from_nir(to_nir([nn.Linear(3, 4), LIFLayer(tau=1e6, dt=0.1, reset="zero")]))
+    assert back.layers[1].params.tau == 1e6
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("where", ["weight", "bias", "loop"])
+def test_weights_that_are_not_finite_are_named(value, where):
+    recurrent = RecurrentLIFLayer(4, reset="zero")
+    graph = to_nir([nn.Linear(3, 4), recurrent if where == "loop" else LIFLayer(reset="zero")])
+    node = graph.nodes["lif1.w_rec" if where == "loop" else "linear1"]
+    array = node.bias if where == "bias" else node.weight
+    array.flat[-1] = value
+    with pytest.raises(ValueError, match=r"node .*(weight|bias) is not finite"):
+        from_nir(graph)
+
+
+def test_weights_that_become_too_large_are_named():
+    graph = chain_of()
+    graph.nodes["a"].weight = np.full((3, 2), 1e38, np.float32)
+    with pytest.raises(ValueError, match=r"too large for float32"):
+        from_nir(graph, dt=100.0)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (dict(dt="soon"), r"metadata have dt='soon'"),
+        (dict(dt=math.nan), r"metadata have dt=nan"),
+        (dict(dt=-0.001), r"metadata have dt=-0\.001"),
+        (dict(dt=np.arange(100)), r"metadata have dt=array\(\[ 0, 1, 2"),
+        (dict(readout="mean"), r"metadata have readout_tau=None"),
+    ],
+)
+def test_metadata_that_make_no_sense_are_named(metadata, message):
+    graph = chain_of()
+    graph.metadata = dict(dt=0.001) | metadata
+    with pytest.raises(ValueError, match=message) as error:
+        from_nir(graph)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_is_read_in_a_child_process_first(tmp_path, monkeypatch):
+    path = tmp_path / "net.nir"
+    to_nir([nn.Linear(3, 4), LIFLayer(reset="zero")], path)
+    monkeypatch.setattr("jarvis.networks.nir.graph.fault_of", lambda path: "it runs in circles")
+    with pytest.raises(CorruptDataError, match=r"net.nir: damaged.*\(it runs in circles\)"):
+        from_nir(path)

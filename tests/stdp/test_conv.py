@@ -286,3 +286,65 @@ def test_empty_stimuli_and_no_stimuli():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# -- events and weights that change after they were checked ----------------------------------------
+
+CHANGES = {
+    "times below": lambda e: e.times.sub_(1),
+    "times above": lambda e: e.times.add_(100),
+    "units below": lambda e: e.units.fill_(-1),
+    "units above": lambda e: e.units.fill_(10**6),
+    "through numpy": lambda e: e.units.numpy().fill(256),
+    "not sorted": lambda e: e.times.copy_(e.times.flip(0)),
+    "offsets above": lambda e: e.offsets.fill_(10**9),
+    "offsets below": lambda e: e.offsets.sub_(5),
+    "offsets fall": lambda e: e.offsets[1:2].fill_(10**7),
+    "fewer times": lambda e: e.times.resize_(1),
+    "more units": lambda e: e.units.resize_(100_000),
+    "another type": lambda e: setattr(e.times, "data", e.times.float()),
+    "memory freed": lambda e: e.units.untyped_storage().resize_(0),
+}
+
+
+@pytest.mark.parametrize("method", ["learn", "respond", "potentials"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_events_that_have_changed_are_refused(change, method):
+    drawn = torch.rand(10, 3, 1, 16, 16, generator=torch.Generator().manual_seed(0)) < 0.1
+    events, layer = Events.from_dense(drawn), ConvSTDP(1, 4, 5, threshold=3.0)
+    before = layer.weight.clone()
+    CHANGES[change](events)
+    with pytest.raises(ValueError, match=r"Events: "):
+        getattr(layer, method)(events)
+    assert torch.equal(layer.weight, before)
+
+
+@pytest.mark.parametrize("method", ["learn", "respond", "potentials"])
+def test_weights_that_have_changed_their_shape_are_refused(method):
+    events = Events.from_dense(torch.ones(2, 1, 1, 8, 8))
+    for name, new in (
+        ("weight", torch.ones(1, 1, 1, 1)),
+        ("thresholds", torch.ones(1)),
+        ("thresholds", torch.ones(4, dtype=torch.float64)),
+    ):
+        layer = ConvSTDP(1, 4, 5, threshold=3.0)
+        setattr(layer, name, new)
+        with pytest.raises(ValueError, match=f"ConvSTDP: {name} must be"):
+            getattr(layer, method)(events)
+
+
+@pytest.mark.parametrize("pool", [0, -1, 9])
+def test_a_pool_is_checked_before_it_divides(pool):
+    events = Events.from_dense(torch.ones(2, 1, 1, 8, 8))
+    with pytest.raises(ValueError, match=f"ConvSTDP: pool={pool} "):
+        ConvSTDP(1, 4, 5, threshold=3.0).respond(events, pool=pool)
+
+
+def test_an_order_of_fractions_is_refused():
+    events = Events.from_dense(torch.ones(2, 3, 1, 8, 8))
+    layer = ConvSTDP(1, 4, 5, threshold=3.0)
+    with pytest.raises(ValueError, match=r"order must be integers; got 0\.5"):
+        layer.learn(events, torch.tensor([0.0, 0.5]))
+    for bad in (-1, 3):
+        with pytest.raises(ValueError, match=r"order must lie in \[0, 3\)"):
+            layer.learn(events, torch.tensor([0, bad]))

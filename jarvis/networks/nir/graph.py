@@ -13,6 +13,7 @@ import numpy as np
 
 from jarvis.support.downloads import CorruptDataError
 from jarvis.support.files import atomic_path
+from jarvis.support.hdf5 import fault_of
 
 Nodes = dict[str, Any]
 
@@ -62,13 +63,19 @@ def read_graph(path: Path) -> Any:
     nir = load_nir()
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such NIR file")
-    try:
-        return nir.read(path, type_check=False)
-    except (OSError, LookupError, AssertionError, AttributeError, TypeError, ValueError) as error:
-        raise CorruptDataError(
-            f"{path}: damaged, no NIR file, or with nodes that nir {nir.version} does not know "
-            f"({type(error).__name__}: {error}): write it again"
-        ) from error
+    why = fault_of(path)
+    if why is None:
+        try:
+            return nir.read(path, type_check=False)
+        except Exception as error:  # h5py and nir raise all kinds of errors for damaged files
+            text = str(error).splitlines()
+            why, cause = f"{type(error).__name__}: {text[0] if text else ''}", error
+    else:
+        cause = None
+    raise CorruptDataError(
+        f"{path}: damaged, no NIR file, or with nodes that nir {nir.version} does not know "
+        f"({why}): write it again"
+    ) from cause
 
 
 def as_chain(graph: Any) -> tuple[tuple[int, ...], list[Link]]:
@@ -129,8 +136,11 @@ def as_chain(graph: Any) -> tuple[tuple[int, ...], list[Link]]:
         raise ValueError(
             f"nodes of the NIR graph on no path from input to output: {sorted(unused)}"
         )
-    shape = nodes[start].input_type["input"]
-    return (() if shape is None else tuple(int(n) for n in np.atleast_1d(shape))), links
+    shape = (nodes[start].input_type or {}).get("input")
+    sizes = () if shape is None else tuple(np.atleast_1d(shape).tolist())
+    if any(not isinstance(n, int) or n < 1 for n in sizes):
+        raise ValueError(f"node {start!r}: the shape {sizes} of the input must be of sizes from 1")
+    return sizes, links
 
 
 def _unfolded(nir: ModuleType, graph: Any) -> tuple[Nodes, Edges]:

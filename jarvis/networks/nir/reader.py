@@ -4,6 +4,7 @@ The conversion of units is derived in `units.py`.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,11 @@ def from_nir(
         FileNotFoundError, CorruptDataError: for a file that is missing or corrupted.
         ImportError: without the package `nir`.
 
+    Warns:
+        UserWarning: for time constants far from dt (a second or more than 1000 dt, or less than a
+            tenth of dt) in a graph that `to_nir` did not write: they are probably not in seconds,
+            and the network would be silent.
+
     Source: Pedersen et al. 2024, Nat. Commun. 15:8122, its primitives.
 
     Example:
@@ -80,13 +86,13 @@ def from_nir(
         graph = read_graph(Path(graph))
     if not isinstance(graph, nir.NIRGraph):
         raise TypeError(f"graph must be a nir.NIRGraph or a path, not {type(graph).__name__}")
-    meta = graph.metadata
+    meta = graph.metadata or {}
     if dt is None:
         if "dt" not in meta:
             raise ValueError(
                 "NIR has no time step, and the metadata contain none: give dt=..., in ms"
             )
-        dt = milliseconds(float(meta["dt"]))
+        dt = milliseconds(_seconds("dt", meta))
     check_number("dt", dt, "ms", above=0)
     integrator = str(meta.get("integrator", "exact")) if integrator is None else integrator
     check_choice("integrator", integrator, INTEGRATORS)
@@ -112,10 +118,12 @@ def from_nir(
                 )
             flat, shape = True, (math.prod(shape),)
         elif kind in ("Linear", "Affine"):
-            steps.append(_read_map(link.name, link.node, shape))
-            shape = (len(link.node.weight),)
+            step = _read_map(link.name, link.node, shape)
+            steps.append(step)
+            shape = step.weight.shape[:1]
         elif kind in ("LIF", "CubaLIF", "IF", "LI", "I"):
-            steps.append(_read_cells(link, shape, dt, integrator, dtype, options))
+            ours = "integrator" in meta  # written by `to_nir`, so in seconds
+            steps.append(_read_cells(link, shape, dt, integrator, dtype, options, ours))
         else:
             raise ValueError(
                 f"node {link.name!r} is a {kind}: from_nir reads Linear, Affine, Flatten, LIF, "
@@ -126,8 +134,55 @@ def from_nir(
         layers = [_module(step, dtype) for step in steps]
         if "readout" not in meta:
             return SpikingChain([nn.Flatten(), *layers] if flat else layers)
-        tau = milliseconds(float(meta["readout_tau"]))
+        tau = milliseconds(_seconds("readout_tau", meta))
         return _classifier(layers, str(meta["readout"]), tau, dt)
+
+
+def _seconds(name: str, metadata: Any) -> float:
+    """A time of the metadata that `to_nir` wrote, s.
+
+    Raises:
+        ValueError: if it is missing, or no positive number.
+    """
+    try:
+        seconds = float(metadata[name])
+    except (KeyError, TypeError, ValueError):
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        shown = " ".join(repr(metadata.get(name)).split())  # an array's has several lines
+        raise ValueError(
+            f"the graph's metadata have {name}={shown:.60}, which must be a positive number of "
+            "seconds"
+        )
+    return seconds
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    """An array of a node in float64.
+
+    Raises:
+        ValueError: if it holds anything but finite numbers.
+    """
+    found = np.asarray(values)
+    if found.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must be numbers, not {found.dtype}")
+    found = found.astype(np.float64)
+    if not np.isfinite(found).all():
+        raise ValueError(f"{name} is not finite")
+    return found
+
+
+def _check_unit(name: str, field: str, seconds: np.ndarray, dt: float) -> None:
+    """Warn of a time constant that is probably not in seconds."""
+    low, high = 1000 * seconds.min(), 1000 * seconds.max()  # ms
+    far = high if high > 1000 * dt or high >= 1000 else low if low < dt / 10 else None
+    if far is not None:
+        warnings.warn(
+            f"{name}: {field}={far / 1000:g} s is {far / dt:.3g} steps of dt={dt:g} ms: NIR's "
+            "times are in seconds; if these are in steps or in ms, convert them to seconds",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _classifier(layers: list[nn.Module], readout: str, tau: float, dt: float) -> SpikingMLP:
@@ -157,19 +212,29 @@ def _module(step: Map | Cells, dtype: np.dtype) -> nn.Module:
     if isinstance(step, Cells):
         layer = step.make()
         if step.loop is not None:
-            layer.weight = nn.Parameter(torch.from_numpy(step.loop.weight.astype(dtype)))
+            layer.weight = _parameter(step.loop.weight, dtype)
         return layer
     layer = nn.Linear(*step.weight.shape[::-1], bias=step.bias is not None)
-    layer.weight = nn.Parameter(torch.from_numpy(step.weight.astype(dtype)))
+    layer.weight = _parameter(step.weight, dtype)
     if step.bias is not None:
-        layer.bias = nn.Parameter(torch.from_numpy(step.bias.astype(dtype)))
+        layer.bias = _parameter(step.bias, dtype)
     return layer
 
 
+def _parameter(values: np.ndarray, dtype: np.dtype) -> nn.Parameter:
+    most = np.finfo(dtype).max
+    if (np.abs(values) > most).any():
+        raise ValueError(
+            f"a weight (or bias) times the resistance of the neurons after it is "
+            f"{np.abs(values).max():.3g}, too large for {dtype}"
+        )
+    return nn.Parameter(torch.from_numpy(values.astype(dtype)))
+
+
 def _read_map(name: str, node: Any, shape: tuple[int, ...]) -> Map:
-    weight = np.asarray(node.weight, dtype=np.float64)
+    weight = _numbers(f"node {name!r}: weight", node.weight)
     bias = getattr(node, "bias", None)
-    bias = None if bias is None else np.asarray(bias, dtype=np.float64)
+    bias = None if bias is None else _numbers(f"node {name!r}: bias", bias)
     if weight.ndim != 2 or (bias is not None and bias.shape != weight.shape[:1]):
         found = f"weight {weight.shape}" + ("" if bias is None else f", bias {bias.shape}")
         raise ValueError(f"node {name!r}: {found}; a linear map needs [out, in] and [out]")
@@ -179,7 +244,13 @@ def _read_map(name: str, node: Any, shape: tuple[int, ...]) -> Map:
 
 
 def _read_cells(
-    link: Link, shape: tuple[int, ...], dt: float, integrator: str, dtype: np.dtype, options: dict
+    link: Link,
+    shape: tuple[int, ...],
+    dt: float,
+    integrator: str,
+    dtype: np.dtype,
+    options: dict,
+    ours: bool,
 ) -> Cells:
     """A neuron node as what makes the layer, and the input gain of its equation."""
     name, node = f"node {link.name!r}", link.node
@@ -189,11 +260,9 @@ def _read_cells(
     arrays = {}
     for field in ("tau", "tau_mem", "tau_syn", "r", "w_in", "v_leak", "v_threshold", "v_reset"):
         if hasattr(node, field):
-            array = np.asarray(getattr(node, field), dtype=np.float64)
+            array = _numbers(f"{name}: {field}", getattr(node, field))
             if array.size != 1 and array.shape != (n,):
                 raise ValueError(f"{name}: {field} has shape {array.shape} for {n} neurons")
-            if not np.isfinite(array).all():
-                raise ValueError(f"{name}: {field} is not finite")
             arrays[field] = np.broadcast_to(array.reshape(-1), (n,))
     rest = arrays.get("v_leak", np.zeros(n))
     tensors = str(node.metadata.get("tensors", "")).split()
@@ -208,6 +277,8 @@ def _read_cells(
         if not (seconds > (dt / 1000 if integrator == "euler" else 0.0)).all():
             least = f"dt={dt:g} ms, for a forward Euler step" if integrator == "euler" else "0"
             raise ValueError(f"{name}: {field} must be above {least}")
+        if not ours:
+            _check_unit(name, field, seconds, dt)
         return (
             value(field, each(lambda s: tau_from_nir(s, dt, integrator), seconds)),
             each(lambda s: loss_of(1000 * s, dt, integrator), seconds),

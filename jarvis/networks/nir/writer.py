@@ -24,7 +24,7 @@ from jarvis.networks.nir.units import (
     tau_to_nir,
     threshold_to_nir,
 )
-from jarvis.support.checks import check_choice
+from jarvis.support.checks import check_choice, check_type
 
 
 def to_nir(
@@ -66,6 +66,7 @@ def to_nir(
     """
     nir = load_nir()
     check_choice("integrator", integrator, INTEGRATORS)
+    check_type("unit_r", unit_r, (bool, np.bool_), "True or False")
     layers = _layers(network)
     neurons = [layer for layer in layers if not isinstance(layer, nn.Linear)]
     dts = {layer.dt if isinstance(layer, LeakyIntegrator) else layer.params.dt for layer in neurons}

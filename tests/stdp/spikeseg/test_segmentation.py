@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 
+from conftest import ROOT
 from jarvis import datasets
 from jarvis.encoding.encoders import ttfs_encode
 from jarvis.encoding.events import Events
 from jarvis.stdp.network import class_spikes, make_layers, make_spikeseg, segment
 from jarvis.stdp.readout import class_of_maps, grid_features, linear_readout
-from jarvis.stdp.recipe import InputConfig, make_recipe
+from jarvis.stdp.recipe import InputConfig, make_recipe, read_recipe
 from jarvis.stdp.spikeseg.segmentation import PixelCounts, SceneScore, close_gaps, dilate, match
 from jarvis.stdp.stimuli import edges, load_stimuli, picture_events
 
@@ -174,6 +175,22 @@ def test_class_of_maps_allows_for_classes_shown_more_often():
     # Map 0 wins 6 of 12 of class 0, and both of class 1.
     maps = class_of_maps(torch.cat([won, elsewhere]), torch.cat([shown, shown_too]), 2, 2)
     assert maps.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("name", ["digits", "satellites"])  # the others have no conv3
+def test_the_network_of_a_recipe_has_its_layers_with_their_own_rules(name):
+    """Also with thresholds beyond the default theta_max, as those of digits."""
+    recipe = read_recipe(ROOT / "demos" / "configs" / f"{name}.yaml")
+    before = torch.get_rng_state()
+    layers = make_layers(recipe, 2, torch.Generator().manual_seed(0))
+    model = make_spikeseg(recipe, layers)
+    for layer, (key, config) in zip(model.layers, recipe.layers.items(), strict=True):
+        assert layer is layers[key]
+        assert (layer.wta, layer.stdp) == (config.wta, config.stdp)
+        assert layer.threshold == config.threshold
+    assert torch.equal(before, torch.get_rng_state())  # nothing is drawn for it
+    silent = Events.from_dense(torch.zeros(recipe.n_steps, 1, 2, 16, 16))
+    assert segment(model, silent, recipe.segment) == [[]]
 
 
 def test_segment_takes_the_earliest_spikes_and_numbers_samples_through(generator):

@@ -229,6 +229,7 @@ def test_saliency_adds_up_what_the_spikes_lead_back_to():
     torch.testing.assert_close(parts[0] + parts[1], model.saliency(state, per_step=True))
     whole = model.saliency(state)
     assert whole.shape == (2, 1, 14, 13)
+    assert whole.sum() > 0
     torch.testing.assert_close(whole, model.saliency(state, per_step=True).sum(0))
 
 
