@@ -51,22 +51,24 @@ def samples_at(name: str, dataset: Any, index: Tensor) -> tuple[Tensor | Events,
         return samples_at(name, dataset.dataset, torch.as_tensor(dataset.indices)[index])
     if isinstance(dataset, _AT_ONCE):
         x, y = _pair(name, dataset[index])
-    elif isinstance(dataset, ConcatDataset | list | tuple) or not _takes_batches(dataset, index):
-        x, y = _collated(name, [_pair(name, dataset[i]) for i in index.tolist()])
     else:
-        x, y = dataset[index]
+        single = isinstance(dataset, ConcatDataset | list | tuple)
+        batch = None if single else _batch_of(dataset, index)
+        samples = batch or _collated(name, [_pair(name, dataset[i]) for i in index.tolist()])
+        x, y = samples
     if not isinstance(x, Tensor | Events):
         raise TypeError(f"{name}: the inputs must be tensors or Events, not {type(x).__name__}")
     return x, torch.as_tensor(y)
 
 
-def _takes_batches(dataset: Any, index: Tensor) -> bool:
-    """Whether a data set of another class gives a batch for several indices."""
+def _batch_of(dataset: Any, index: Tensor) -> tuple[Any, Any] | None:
+    """The batch that a data set of another class gives for several indices; None if it does not."""
     try:
         x, y = dataset[index]
-        return isinstance(x, Tensor | Events) and len(x) == len(index) and len(y) == len(index)
+        whole = isinstance(x, Tensor | Events) and len(x) == len(index) and len(y) == len(index)
+        return (x, y) if whole else None
     except Exception:  # it takes single indices, and may fail in any way for others
-        return False
+        return None
 
 
 def _pair(name: str, sample: Any) -> Any:
