@@ -1,6 +1,7 @@
 """Shared by the fuzzers: damaged bytes, calls in a child process with a limit, and the report."""
 
 import contextlib
+import faulthandler
 import io
 import os
 import signal
@@ -122,6 +123,7 @@ def _run(call: Callable[[], object], out: int, err: int, memory: int | None) -> 
         # Whatever caught the output of the parent does not catch that of the child.
         sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), "utf-8", write_through=True)
         sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), "utf-8", "backslashreplace")
+        faulthandler.enable(sys.stderr)  # pytest has it write to where the parent writes
         if memory is not None:
             _limit_memory(memory)
         call()
