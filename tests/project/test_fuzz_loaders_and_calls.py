@@ -54,8 +54,8 @@ def test_faults_are_found(tmp_path):
         f"import os, sys, time\nsys.path.insert(0, {str(ROOT)!r})\n"
         "from tools.fuzz import calls\nfrom jarvis.support.checks import check_number\n"
         f"calls.calls = lambda: {{{table}}}\n"
-        "calls.LIMIT = 0.3\n"
-        "sys.exit(calls.main(['--count', '40', '--seed', '4']))\n"
+        "calls.LIMIT = 1.5\n"
+        "sys.exit(calls.main(['--count', '30', '--seed', '4']))\n"
     )
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, timeout=300,
