@@ -100,9 +100,9 @@ class NormalisedAdExParams(Parameters):
                 f"to ever larger swings, {growth:.3g} times as large at each step; take dt below "
                 f"{low:.2g} ms"
             )
-        self.warn_of_a_large_step()
+        self._warn_of_a_large_step()
 
-    def warn_of_a_large_step(self) -> None:
+    def _warn_of_a_large_step(self) -> None:
         """Warn of a dt at which Euler steps are far from the equations."""
         large = []
         upstroke = smallest(self.upstroke)

@@ -94,7 +94,7 @@ class EventAdEx(NormalisedAdExParams):
     Source: Landsmeer et al. 2025, arXiv:2512.10011 (neuron and default values).
     """
 
-    def warn_of_a_large_step(self) -> None:
+    def _warn_of_a_large_step(self) -> None:
         """Nothing to warn of: neither the upstroke nor the current is integrated by steps."""
 
     @property
