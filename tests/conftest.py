@@ -6,8 +6,13 @@ from pathlib import Path
 import matplotlib
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 matplotlib.use("Agg")
+
+# A busy machine is slow, and no test may fail for that.
+settings.register_profile("jarvis", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("jarvis")
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_DATA = os.environ.get("JARVIS_DATA")  # as given, before a test changes it

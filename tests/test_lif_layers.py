@@ -55,7 +55,7 @@ def compare(layer, options, name, slope, x, dx, weight=None):
 
 
 # Drawn once for all, as each set of flags is a loop to be compiled: their machine code is cached.
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(
     options=OPTIONS,
     name=st.sampled_from(list(SURROGATES)),
@@ -73,7 +73,7 @@ def test_agrees_with_the_independent_layer(options, name, steps, batch, n, seed)
     compare(layer, options, name, slope, x, dx)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(options=OPTIONS, steps=st.integers(1, 10), n=st.integers(1, 3), seed=st.integers(0, 1000))
 def test_recurrent_agrees_with_the_independent_layer(options, steps, n, seed):
     g = torch.Generator().manual_seed(seed)

@@ -399,7 +399,7 @@ def test_a_spike_has_the_surrogates_gradient():
 EXTREME = st.sampled_from([math.inf, -math.inf, 3e38, -3e38, 1e300, -1e300, 1e15, 0.0, 500.0, 0.2])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(EXTREME, min_size=1, max_size=6),
     st.sampled_from([torch.float32, F64]),
@@ -421,7 +421,7 @@ def test_no_input_makes_a_state_infinite(inputs, dtype, backend, name):
     assert torch.isfinite(again).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.floats(0.05, 5.0),
     st.floats(-60.0, -40.0),

@@ -61,7 +61,6 @@ def test_same_seed_same_spikes_and_no_global_reseeding():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@settings(deadline=None)
 @given(x=st.floats(0, 1, width=32), steps=st.integers(1, 60))
 def test_ttfs_and_its_decoder(x, steps):
     values = torch.tensor([[x]])
@@ -114,7 +113,7 @@ def test_latency_of_the_threshold_and_just_above():
     assert latency_encode(x, 50, threshold=0.2).sum() == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), threshold=st.sampled_from([0.05, 0.2]))
 def test_delta_rebuilds_a_slow_signal(seed, threshold):
     g = torch.Generator().manual_seed(seed)
@@ -126,7 +125,7 @@ def test_delta_rebuilds_a_slow_signal(seed, threshold):
     assert not (spikes[:, :, 0] * spikes[:, :, 1]).any()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10_000), steps=st.integers(1, 12), scale=st.sampled_from([1e-3, 1, 300]))
 def test_rank_latencies_fill_bins_equally_and_in_order(seed, steps, scale):
     g = torch.Generator().manual_seed(seed)

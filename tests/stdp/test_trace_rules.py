@@ -224,7 +224,7 @@ def test_hippocampal_triplets_tell_post_pre_post_from_pre_post_pre():
 # ---- bounds, batches, states --------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), bounds=st.sampled_from(["hard", "soft"]))
 def test_weights_stay_within_bounds(seed, bounds):
     pre, post = (random_spikes(3, seed=seed + k, rate=0.4).float() for k in (0, 1))
