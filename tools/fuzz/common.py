@@ -169,6 +169,21 @@ class Report:
         shown = "".join(f"\n    {line}" for line in details.strip().splitlines()[-12:])
         print(f"{kind}: {what}{shown}", flush=True)
 
+    def judge(self, what: str, outcome: Outcome) -> None:
+        """Count or report a process that prints what happened, and details after a tab."""
+        if outcome.hung:
+            self.find("hung", what)
+        elif outcome.status < 0:
+            self.find("crashed", what, f"signal {-outcome.status}\n{outcome.stderr}")
+        elif outcome.status:
+            self.find("broken", what, outcome.stderr)
+        else:
+            word, _, details = outcome.stdout.strip().rpartition("\n")[2].partition("\t")
+            if word in ("accepted", "refused"):
+                self.count(word)
+            else:
+                self.find(word, what, details)
+
     def close(self) -> int:
         """Print the totals; returns the exit status: 1 if anything was found."""
         parts = ", ".join(f"{n} {name}" for name, n in sorted(self.seen.items()))

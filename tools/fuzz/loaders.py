@@ -342,18 +342,7 @@ def main(given: list[str] | None = None) -> int:
                     memory=MEMORY,
                 )
                 what = f"#{number} {name} {k}: {how}"
-                if outcome.hung:
-                    report.find("hung", what)
-                elif outcome.status < 0:
-                    report.find("crashed", what, f"signal {-outcome.status}\n{outcome.stderr}")
-                elif outcome.status:
-                    report.find("broken", what, outcome.stderr)
-                else:
-                    word, _, details = outcome.stdout.strip().rpartition("\n")[2].partition("\t")
-                    if word in ("accepted", "refused"):
-                        report.count(word)
-                    else:
-                        report.find(word, what, details)
+                report.judge(what, outcome)
                 shutil.rmtree(folder, ignore_errors=True)
     return report.close()
 
