@@ -21,9 +21,7 @@ def class_labels(name: str, targets: Tensor | Sequence[int], n_classes: int) -> 
     """
     n_classes = check_integer(f"{name}: n_classes", n_classes, at_least=0)
     why = f"labels of n_classes={n_classes}, -1 for none; regression is not supported"
-    return whole_numbers(
-        f"{name}: targets", targets, at_least=-1, below=max(n_classes, 0) or None, why=why
-    )
+    return whole_numbers(f"{name}: targets", targets, at_least=-1, below=n_classes or None, why=why)
 
 
 def collated(samples: Sequence[tuple[Events, Tensor]]) -> tuple[Events, Tensor]:

@@ -14,7 +14,7 @@ order takes three times as long.
 
 The loops know nothing of the neuron: `event_program` copies them behind the functions of
 `event_parts` that it generates. Arrays are flat. `values` are the numbers of the neuron, and
-`constants` those of `event_numba._constants`, in the type of the weights.
+`constants` those of `EventSpec.constants`, in the type of the weights.
 """
 
 from collections.abc import Callable
@@ -204,7 +204,7 @@ def backward_loop(adapts: bool, remembers: bool, damped: bool, dtype: type) -> C
         n_steps, width, n_in, length = sizes[0], sizes[1], sizes[2], sizes[3]
         heard_by, time_bins = sizes[4], sizes[5]  # targets of a recurrent spike: all, or none
         u = unpack(values)
-        dt, threshold, per_syn, drift = constants[0], constants[1], constants[4], constants[5]
+        dt, threshold, drift, per_syn = constants[0], constants[1], constants[4], constants[5]
         surrogate, damping = constants[6], constants[7]
         lam_v, lam_i, lam_a = state[:width], state[width:][:width], state[2 * width :][:width]
         owed = state[3 * width :][:width]  # gradient of a spike's time, for its step

@@ -18,13 +18,6 @@ from jarvis.kernels.event_spec import EventSpec, Gradients, Inputs, Spikes, Syna
 from jarvis.kernels.memory import empty, flat
 
 
-def _constants(spec: EventSpec, dtype: type) -> np.ndarray:
-    """What the loops of a run need besides the numbers of the neuron."""
-    w0, jump, drift = (x[2] if spec.adapts else 0.0 for x in (spec.start, spec.jumps, spec.drifts))
-    constants = (spec.dt, spec.threshold, w0, jump, 1 / spec.tau_syn, drift, spec.surrogate)
-    return np.array([*constants, spec.damping], dtype)
-
-
 def _unsigned(x: Tensor) -> np.ndarray:
     return flat(x.int()).view(np.uint32)
 
@@ -68,7 +61,7 @@ def _problem(spec: EventSpec, neuron: EventProgram, inputs: Inputs, synapses: Sy
         flat(synapses.w_rec),
         _unsigned(synapses.d_rec),
         np.array(neuron.numbers, dtype),
-        _constants(spec, dtype),
+        np.array(spec.constants, dtype),
         sizes,
         spec.n_steps + longest,
     )

@@ -21,7 +21,7 @@ from jarvis.kernels.event_spec import EventModel
 from jarvis.kernels.expression import Graph, Node, Step, read
 from jarvis.kernels.fingerprint import fingerprint
 from jarvis.kernels.generated import generated
-from jarvis.kernels.plan import cone
+from jarvis.kernels.plan import cone, uniform_nodes
 from jarvis.surrogate import DEFAULT_SPIKE
 
 _MAKERS = (
@@ -142,10 +142,9 @@ def program(model: EventModel, params: Any, backend: str, loops: str) -> EventPr
     """
     step = Step(_step_of(model), params, DEFAULT_SPIKE, None, model.state(*model.state._fields))
     base = fingerprint(model.flow, model.level, model.guess, model.state, DEFAULT_SPIKE.surrogate)
-    options = tuple((path, repr(value)) for path, value in sorted(step.structure.items()))
     made = generated(
         f"event_{model.flow.__name__}_{backend}",
-        (base, options, backend),
+        (base, step.options, backend),
         _MAKERS,
         lambda: "\n".join(_functions(step, _WRITERS[backend])) + _own(loops),
     )
@@ -202,11 +201,8 @@ def _functions(step: Step, writer: _Writer) -> Iterable[str]:
         "guess": (["v", "i", "w"], at(dt, [guess])),
         "slope": (["v", "i", "w"], at(0.0, traced.g_inputs, g_state_0=1.0)),
     }
-    uniform: set[Node] = set()
     everything = cone([root for _, roots in functions.values() for root in roots])
-    for node in everything:
-        if node.op in ("const", "value") or (node.args and all(a in uniform for a in node.args)):
-            uniform.add(node)
+    uniform = uniform_nodes(everything)
     used = {a for node in everything if node not in uniform for a in node.args}
     used |= {root for _, roots in functions.values() for root in roots}
     places = {node: k for k, node in enumerate(sorted(used & uniform, key=lambda n: n.order))}
@@ -226,9 +222,7 @@ def _rebuilt(roots: Sequence[Node], given: Mapping[tuple, Any], graph: Graph) ->
             continue
         args = tuple(made[a] for a in node.args)
         numbers = [a.value if a.op == "const" else None for a in args]
-        if (node.op in ("mul", "div") and numbers[0] == 0.0) or (
-            node.op == "mul" and 0.0 in numbers
-        ):
+        if (node.op == "mul" and 0.0 in numbers) or (node.op == "div" and numbers[0] == 0.0):
             made[node] = graph.const(0.0)  # of gradients: 0 stays 0
         elif node.op == "sub" and numbers[0] == 0.0:
             made[node] = graph.make("neg", args[1])

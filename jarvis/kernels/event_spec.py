@@ -54,6 +54,16 @@ class EventSpec(NamedTuple):
             return tuple(torch.autograd.grad(each.sum(), x, retain_graph=True)[0] for each in later)
 
     @property
+    def constants(self) -> tuple[float, ...]:
+        """What compiled loops need besides the numbers of the neuron, in this order: dt, threshold,
+        the third variable's start, jump and drift (0 without one), 1/tau_syn, `surrogate`,
+        `damping` and `FLAT`."""
+        third = (self.start, self.jumps, self.drifts)
+        w0, jump, drift = (x[2] if self.adapts else 0.0 for x in third)
+        neuron = (self.dt, self.threshold, w0, jump, drift, 1 / self.tau_syn)
+        return (*neuron, self.surrogate, self.damping, FLAT)
+
+    @property
     def drifts(self) -> tuple[float, ...]:
         """By how much more each variable but v grows if a reset comes later, per ms."""
         return _drifts(self._replace(n_steps=1, surrogate=0.0, damping=0.0, time_bins=1))

@@ -26,7 +26,6 @@ from jarvis.kernels.event_parts import advance, guess, slope, transposed, unpack
 from jarvis.kernels.event_program import EventProgram, program
 from jarvis.kernels.event_spec import (
     DAMPED,
-    FLAT,
     NEWTON,
     EventSpec,
     Gradients,
@@ -45,13 +44,6 @@ def _in_memory(values: tuple[float, ...], dtype: torch.dtype, device: torch.devi
     return torch.tensor(values, dtype=dtype, device=device)
 
 
-def _constants(spec: EventSpec) -> tuple[float, ...]:
-    """What the loops of a run need besides the numbers of the neuron."""
-    w0, jump, drift = (x[2] if spec.adapts else 0.0 for x in (spec.start, spec.jumps, spec.drifts))
-    forward = (spec.dt, spec.threshold, FLAT, w0, jump)
-    return (*forward, 1 / spec.tau_syn, drift, spec.surrogate, spec.damping)
-
-
 def _neuron(spec: EventSpec) -> EventProgram:
     return program(spec.model, spec.params, "triton", __name__)
 
@@ -68,7 +60,7 @@ def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> 
     n_steps, shape = spec.n_steps, (batch, spec.n_steps, width)
     neuron = _neuron(spec)
     values, constants = (
-        _in_memory(numbers, w_in.dtype, device) for numbers in (neuron.numbers, _constants(spec))
+        _in_memory(numbers, w_in.dtype, device) for numbers in (neuron.numbers, spec.constants)
     )
     counts = torch.zeros(batch, dtype=torch.int32, device=device)
     now = torch.empty(batch, width, dtype=torch.int32, device=device)
@@ -114,8 +106,7 @@ def backward(
     recurrent = len(w_rec) > 0
     neuron = _neuron(spec)
     values, constants = (
-        _in_memory(numbers, w_in.dtype, w_in.device)
-        for numbers in (neuron.numbers, _constants(spec))
+        _in_memory(numbers, w_in.dtype, w_in.device) for numbers in (neuron.numbers, spec.constants)
     )
     by_weight, by_time = (w_in.new_empty(batch, n_steps, width) for _ in "wt")
     launch(
@@ -161,8 +152,8 @@ def _forward_loop(
     lane = tl.arange(0, BLOCK)
     here = lane < width
     u = unpack(values)
-    dt, threshold, flat = tl.load(constants), tl.load(constants + 1), tl.load(constants + 2)
-    w0, jump = tl.load(constants + 3), tl.load(constants + 4)
+    dt, threshold, flat = tl.load(constants), tl.load(constants + 1), tl.load(constants + 8)
+    w0, jump = tl.load(constants + 2), tl.load(constants + 3)
     kinds = 3 if REMEMBERS else 1  # rows of the history in a step
     drive += sample * n_steps * width
     history += sample * n_steps * kinds * width
@@ -246,9 +237,9 @@ def _backward_loop(
     lane = tl.arange(0, BLOCK)
     here = lane < width
     u = unpack(values)
-    dt, threshold, per_syn = tl.load(constants), tl.load(constants + 1), tl.load(constants + 5)
-    drift, surrogate, damping = (
-        tl.load(constants + 6), tl.load(constants + 7), tl.load(constants + 8)
+    dt, threshold, drift = tl.load(constants), tl.load(constants + 1), tl.load(constants + 4)
+    per_syn, surrogate, damping = (
+        tl.load(constants + 5), tl.load(constants + 6), tl.load(constants + 7)
     )  # fmt: skip
     kinds = 3 if REMEMBERS else 1  # rows of the history in a step
     first = tl.load(offsets + sample)

@@ -196,6 +196,11 @@ class Step:
         self.record = type(recorded)  #: the NamedTuple of what it records
         self.recorded = [n for n in self.record._fields if getattr(recorded, n) is not None]
 
+    @property
+    def options(self) -> tuple[tuple[str, str], ...]:
+        """What the step reads that is no number, in words: part of what identifies a loop."""
+        return tuple((path, repr(value)) for path, value in sorted(self.structure.items()))
+
     def call(
         self,
         xs: Sequence[Tensor],

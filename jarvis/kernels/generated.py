@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -54,9 +54,8 @@ def generated(
     key = hashlib.sha256(given.encode()).hexdigest()[:16]
     stem = "".join(c if c.isalnum() else "_" for c in name).lower()
     path = cache_folder() / "loops" / f"{stem}_{key}.py"
-    text = _read(path)
-    if text is None:
-        text = generate() + _END
+    text, code = _read(path) or (generate() + _END, None)
+    if code is None:
         try:
             with atomic_path(path) as part:
                 part.write_text(text, encoding="utf-8")
@@ -70,18 +69,18 @@ def generated(
     module = ModuleType(f"jarvis.kernels.loops.{path.stem}")
     module.__file__ = file
     sys.modules[module.__name__] = module  # numba looks a cached function's module up
-    exec(compile(text, file, "exec"), module.__dict__)
+    exec(code or compile(text, file, "exec"), module.__dict__)
     return Generated(key, text, module.__dict__)
 
 
-def _read(path: Path) -> str | None:
-    """The text of a generated file; None if it is not there, or spoiled."""
+def _read(path: Path) -> tuple[str, CodeType] | None:
+    """The text of a generated file, and its code; None if it is not there, or spoiled."""
     try:
         text = path.read_text(encoding="utf-8")
-        compile(text, str(path), "exec")
+        code = compile(text, str(path), "exec")
     except (OSError, ValueError, SyntaxError, TypeError):
         return None
-    return text if text.endswith(_END) else None
+    return (text, code) if text.endswith(_END) else None
 
 
 @cache

@@ -10,7 +10,7 @@ step need not be kept if it follows from what was kept at the step before.
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,21 @@ def cone(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
     return sorted(seen, key=lambda node: node.order)
 
 
+def uniform_nodes(nodes: Iterable[Node], different: Container[float] = ()) -> set[Node]:
+    """Those of `nodes`, in order of computation, that are the same for all neurons.
+
+    Args:
+        nodes: with all that they depend on.
+        different: indices of the numbers that differ from neuron to neuron.
+    """
+    uniform: set[Node] = set()
+    for node in nodes:
+        constant = node.op == "const" or (node.op == "value" and node.value not in different)
+        if constant or (node.args and all(a in uniform for a in node.args)):
+            uniform.add(node)
+    return uniform
+
+
 def plan(traced: Traced, per_neuron: Iterable[int], recurrent: bool) -> Plan:
     """Choose what is kept.
 
@@ -65,13 +80,12 @@ def plan(traced: Traced, per_neuron: Iterable[int], recurrent: bool) -> Plan:
     different = set(per_neuron)
     gradients = [*traced.g_inputs, *traced.g_states, *traced.g_values]
     everything = cone([*traced.outputs, *traced.states, *gradients])
-    uniform: set[Node] = set()
+    uniform = uniform_nodes(everything, different)
     backward: set[Node] = set()
     for node in everything:
-        constant = node.op == "const" or (node.op == "value" and node.value not in different)
-        if constant or (node.args and all(a in uniform for a in node.args)):
-            uniform.add(node)
-        elif node.op in TANGENTS or any(a in backward for a in node.args):
+        if node in uniform:
+            continue
+        if node.op in TANGENTS or any(a in backward for a in node.args):
             backward.add(node)
 
     wanted = cone(gradients)

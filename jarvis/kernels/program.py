@@ -87,11 +87,10 @@ def program(name: str, step: Callable, params: Any, spike: Spike, inputs: Any, s
         Untraceable: if the step has no compiled form.
     """
     found = Step(step, params, spike, inputs, state)
-    options = tuple((path, repr(value)) for path, value in sorted(found.structure.items()))
-    key = (step, *spike_options(spike), inputs, type(state), options, tuple(found.present))
+    key = (step, *spike_options(spike), inputs, type(state), found.options, tuple(found.present))
     key = (*key, found.values)
     if key not in _programs:
-        _programs[key] = Program(name, found, spike, options)
+        _programs[key] = Program(name, found, spike)
     return _programs[key]
 
 
@@ -103,10 +102,10 @@ def spike_options(spike: Spike) -> tuple[Callable, bool]:
 class Program:
     """The loops of one step with one set of options."""
 
-    def __init__(self, name: str, step: Step, spike: Spike, options: tuple) -> None:
+    def __init__(self, name: str, step: Step, spike: Spike) -> None:
         self.name, self.step = name, step
         base = fingerprint(step.step, *spike_options(spike), step.inputs, step.state)
-        self._base = (base, options, tuple(step.present), step.values)
+        self._base = (base, step.options, tuple(step.present), step.values)
         self._readers = [_reader(path) for path in step.values]
         self._loops: dict[tuple[str, Variant], Loop] = {}
 
