@@ -1,0 +1,422 @@
+"""Products with a matrix that is mostly zeros, as compiled loops: they visit what is not zero.
+
+The matrix x ``[R, I]`` is listed once: for each row the places of its entries that are not 0, and
+their values where not all of them are 1. Then
+
+* ``x W^T`` adds, for each row of x, the weights of the inputs that are active there (`forward`);
+* ``g^T x`` adds, for each input, the gradients of the rows in which it is active (`to_weight`), for
+  which the lists are turned around (`turn`);
+* ``g W`` is computed only at listed places (`to_input`): where the neuron below is close enough to
+  its threshold for its surrogate gradient not to be 0.
+
+Sums run over rows of 128 bytes in vector registers (`vectors`). What they read over and over, some
+columns of the weights or some rows of the gradient, is copied beforehand so that it is contiguous
+and stays in the cache. Every number is computed by one thread, in an order that does not depend on
+how many there are. `tests/networks/test_sparse_products.py` compares all of this with the dense
+product.
+"""
+
+import zlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numba import types
+from torch import Tensor
+
+from jarvis.kernels.conv_events import TYPES, vector
+from jarvis.kernels.cpu import compiled, over_lanes
+from jarvis.kernels.memory import empty, flat
+from jarvis.kernels.vectors import (
+    BITS,
+    add_rows,
+    add_scaled_rows,
+    count_bits,
+    inner_product,
+    lowest_bit,
+    not_one,
+    not_zero,
+    width,
+)
+
+ROWS = 256  #: rows of x that are computed together: their lists, and what is written, stay in L2
+
+_TOGETHER = 64  #: columns that `to_weight` copies in one go: whole cache lines of the gradient
+
+
+def _make_count(real: Any) -> Callable:
+    def count(x, n, step, words, bits, counts, graded, low, high):
+        for r in range(low, high):
+            start, end = r * step * n, r * step * n + n
+            k = other = 0
+            for word in range(words):
+                at = start + word * BITS
+                if at + BITS <= end:
+                    found = not_zero(x, at)
+                    other |= found & not_one(x, at)
+                else:
+                    found = 0
+                    for i in range(at, end):
+                        if x[i] != real(0):
+                            found |= 1 << (i - at)
+                            other |= x[i] != real(1)
+                k += count_bits(found)
+                if len(bits) > 0:
+                    bits[r * words + word] = found
+            counts[r] = k
+            graded[r] = other != 0
+
+    return count
+
+
+def _make_fill(real: Any) -> Callable:
+    def fill(x, n, words, bits, starts, places, values, valued, low, high):
+        for r in range(low, high):
+            k = starts[r]
+            for word in range(words):
+                found = np.int64(bits[r * words + word])
+                while found != 0:
+                    i = word * BITS + lowest_bit(found)
+                    places[k] = i
+                    if valued:
+                        values[k] = x[r * n + i]
+                    k += 1
+                    found &= found - 1
+
+    return fill
+
+
+def _make_pack(real: Any) -> Callable:
+    w = width(real(0).itemsize)
+
+    def pack(weight, n_out, n_in, packed, low, high):
+        for block in range(low, high):
+            out = packed[block * n_in * w :][: n_in * w]
+            first = block * w
+            wide = min(w, n_out - first)
+            for i0 in range(0, n_in, 16):
+                i1 = min(i0 + 16, n_in)
+                for k in range(wide):
+                    row = weight[(first + k) * n_in :][:n_in]
+                    for i in range(i0, i1):
+                        out[i * w + k] = row[i]
+            if wide < w:
+                for i in range(n_in):
+                    for k in range(wide, w):
+                        out[i * w + k] = real(0)
+
+    return pack
+
+
+def _make_forward(real: Any) -> Callable:
+    w = width(real(0).itemsize)
+
+    def forward(starts, places, values, valued, packed, bias, n_in, n_out, y, low, high):
+        row = np.empty(w, real)
+        for r0 in range(low, high, ROWS):
+            for first in range(0, n_out, w):
+                weights = packed[first * n_in :][: n_in * w]
+                wide = min(w, n_out - first)
+                for r in range(r0, min(r0 + ROWS, high)):
+                    q0, q1 = starts[r], starts[r + 1]
+                    out, at = (y, r * n_out + first) if wide == w else (row, 0)
+                    if valued:
+                        add_scaled_rows(weights, places, values, q0, q1, bias, first, out, at)
+                    else:
+                        add_rows(weights, places, q0, q1, bias, first, out, at)
+                    if wide < w:
+                        y[r * n_out + first :][:wide] = row[:wide]
+
+    return forward
+
+
+def _make_turn(real: Any) -> Callable:
+    def turn(starts, places, values, valued, n_in, rows, begins, turned, turned_values, low, high):
+        n_rows = len(starts) - 1
+        for part in range(low, high):
+            r0, r1 = part * rows, min((part + 1) * rows, n_rows)
+            begin = begins[part * (n_in + 1) :][: n_in + 1]
+            begin[:] = 0
+            for q in range(starts[r0], starts[r1]):
+                begin[places[q]] += 1
+            at = starts[r0]
+            for i in range(n_in + 1):
+                count = begin[i]
+                begin[i] = at
+                at += count
+            for r in range(r0, r1):
+                for q in range(starts[r], starts[r + 1]):
+                    i = places[q]
+                    turned[begin[i]] = r - r0
+                    if valued:
+                        turned_values[begin[i]] = values[q]
+                    begin[i] += 1
+            for i in range(n_in, 0, -1):  # each has moved to where the next one begins
+                begin[i] = begin[i - 1]
+            begin[0] = starts[r0]
+
+    return turn
+
+
+def _make_to_weight(real: Any) -> Callable:
+    w = width(real(0).itemsize)
+    together = max(w, _TOGETHER)
+    blocks = together // w
+
+    def to_weight(
+        begins, turned, values, valued, g, n_rows, n_in, n_out, rows, gradient, low, high
+    ):
+        # One buffer that begins at a cache line has both: rows of g, and sums for each input.
+        spare = np.empty((rows + n_in + 1) * together, real)
+        start = (-spare.ctypes.data % 64) // spare.itemsize
+        copied = spare[start:][: rows * together]
+        sums = spare[start + rows * together :][: n_in * together]
+        for group in range(low, high):
+            column = group * together
+            n_blocks = min(blocks, -(-(n_out - column) // w))
+            sums[:] = real(0)
+            for part in range(-(-n_rows // rows)):
+                r0, r1 = part * rows, min((part + 1) * rows, n_rows)
+                for r in range(r0, r1):
+                    for b in range(n_blocks):
+                        first = column + b * w
+                        wide = min(w, n_out - first)
+                        target = copied[(b * rows + r - r0) * w :][:wide]
+                        source = g[r * n_out + first :][:wide]
+                        for k in range(wide):
+                            target[k] = source[k]
+                begin = begins[part * (n_in + 1) :][: n_in + 1]
+                for b in range(n_blocks):
+                    from_rows = copied[b * rows * w :][: rows * w]
+                    to_sums = sums[b * n_in * w :][: n_in * w]
+                    for i in range(n_in):
+                        q0, q1 = begin[i], begin[i + 1]
+                        if q0 == q1:
+                            continue
+                        if valued:
+                            add_scaled_rows(
+                                from_rows, turned, values, q0, q1, to_sums, i * w, to_sums, i * w
+                            )
+                        else:
+                            add_rows(from_rows, turned, q0, q1, to_sums, i * w, to_sums, i * w)
+            for b in range(n_blocks):
+                first = column + b * w
+                sums_here = sums[b * n_in * w :][: n_in * w]
+                for i0 in range(0, n_in, 16):
+                    i1 = min(i0 + 16, n_in)
+                    for k in range(min(w, n_out - first)):
+                        out = gradient[(first + k) * n_in :][:n_in]
+                        for i in range(i0, i1):
+                            out[i] = sums_here[i * w + k]
+
+    return to_weight
+
+
+def _make_to_input(real: Any) -> Callable:
+    w = width(real(0).itemsize)
+
+    def to_input(wanted, g, weights, n_in, n_out, padded, gradient, low, high):
+        row = np.zeros(padded, real)
+        places = np.empty(n_in, np.int32)
+        for r in range(low, high):
+            row[:n_out] = g[r * n_out :][:n_out]
+            out = gradient[r * n_in :][:n_in]
+            near = wanted[r * n_in :][:n_in]
+            out[:] = real(0)
+            k = 0
+            for i in range(n_in):  # k <= i: there is a place for each
+                places[k] = i
+                k += near[i]
+            for q in range(k):
+                i = places[q]
+                out[i] = inner_product(weights, i * padded, row, 0, padded)
+
+    return to_input
+
+
+_WHOLE = types.int64
+_PLACES, _STARTS, _BYTES = vector(types.int32), vector(types.int64), vector(types.uint8)
+_BITS = vector(types.uint32)
+_RANGE = [_WHOLE, _WHOLE]
+
+
+def _signatures(row: Any) -> dict[Callable, list]:
+    """The types of the arguments of each loop, for a dense array of numbers."""
+    flag = types.boolean
+    lists = [_STARTS, _PLACES, row, flag]
+    return {
+        _make_count: [row, *[_WHOLE] * 3, _BITS, _STARTS, _BYTES, *_RANGE],
+        _make_fill: [row, _WHOLE, _WHOLE, _BITS, *lists, *_RANGE],
+        _make_pack: [row, _WHOLE, _WHOLE, row, *_RANGE],
+        _make_forward: [*lists, row, row, _WHOLE, _WHOLE, row, *_RANGE],
+        _make_turn: [*lists, _WHOLE, _WHOLE, _STARTS, _PLACES, row, *_RANGE],
+        _make_to_weight: [*lists, row, *[_WHOLE] * 4, row, *_RANGE],
+        _make_to_input: [_BYTES, row, row, *[_WHOLE] * 3, row, *_RANGE],
+    }
+
+
+# numba's cache depends only on the file of a loop: names include a hash of the vectors' file.
+_VECTORS = f"{zlib.crc32(Path(__file__).with_name('vectors.py').read_bytes()):08x}"
+
+
+@cache
+def _loop(make: Callable, dtype: torch.dtype) -> Callable:
+    """The machine code of one of the loops above."""
+    real, kind = TYPES[dtype]
+    signature = types.void(*_signatures(vector(kind))[make])
+    return compiled(make(real), signature, f"sparse{make.__name__}_{real.__name__}_{_VECTORS}")
+
+
+class Active(NamedTuple):
+    """Where a matrix ``[R, I]`` is not zero, row by row."""
+
+    shape: tuple[int, int]
+    starts: np.ndarray  #: where each row's entries begin ``[R + 1]`` int64
+    places: np.ndarray  #: the column of each entry, int32
+    values: np.ndarray  #: the value of each entry; empty if all of them are 1
+    dtype: torch.dtype
+
+    @property
+    def valued(self) -> bool:
+        """Whether some entry is not 1."""
+        return len(self.values) > 0
+
+    def arguments(self) -> tuple:
+        """As the loops read it."""
+        return self.starts, self.places, self.values, self.valued
+
+
+def share_nonzero(x: Tensor, rows: int) -> float:
+    """The share of entries that are not 0, counted in so many rows, spread evenly.
+
+    Args:
+        x: a dense matrix ``[R, I]``.
+        rows: how many rows are looked at; all of them if there are fewer.
+    """
+    n_rows, n_in = x.shape
+    step = -(-n_rows // rows)
+    looked_at = -(-n_rows // step)
+    counts, graded = np.empty(looked_at, np.int64), np.empty(looked_at, np.uint8)
+    count, nothing = _loop(_make_count, x.dtype), np.empty(0, np.uint32)
+    words = -(-n_in // BITS)
+    count(flat(x), n_in, step, words, nothing, counts, graded, 0, looked_at)
+    return float(counts.sum()) / (looked_at * n_in)
+
+
+def active(x: Tensor) -> Active:
+    """List what is not zero in a dense matrix ``[R, I]``."""
+    n_rows, n_in = x.shape
+    numbers, words = flat(x), -(-n_in // BITS)
+    bits, counts = np.empty(n_rows * words, np.uint32), np.empty(n_rows, np.int64)
+    graded = np.empty(n_rows, np.uint8)
+    count, fill = _loop(_make_count, x.dtype), _loop(_make_fill, x.dtype)
+
+    def count_rows(low: int, high: int) -> None:
+        count(numbers, n_in, 1, words, bits, counts, graded, low, high)
+
+    over_lanes(count_rows, n_rows, n_in // 4, ROWS)
+    starts = np.zeros(n_rows + 1, np.int64)
+    np.cumsum(counts, out=starts[1:])
+    total = int(starts[-1])
+    valued = bool(graded.any())
+    places = np.empty(total, np.int32)
+    values = np.empty(total if valued else 0, numbers.dtype)
+
+    def fill_rows(low: int, high: int) -> None:
+        fill(numbers, n_in, words, bits, starts, places, values, valued, low, high)
+
+    over_lanes(fill_rows, n_rows, n_in // 4, ROWS)
+    return Active((n_rows, n_in), starts, places, values, x.dtype)
+
+
+def product(x: Active, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """``x W^T + b`` ``[R, N]``.
+
+    Args:
+        x: ``[R, I]``.
+        weight: W ``[N, I]``.
+        bias: b ``[N]``, or None.
+    """
+    (n_rows, n_in), n_out = x.shape, len(weight)
+    y = empty(torch.Size((n_rows, n_out)), x.dtype, weight.device)
+    columns = width(x.dtype.itemsize)
+    blocks = -(-n_out // columns)
+    packed = flat(empty(torch.Size((blocks * n_in * columns,)), x.dtype, weight.device))
+    weights, pack = flat(weight), _loop(_make_pack, x.dtype)
+
+    def pack_blocks(low: int, high: int) -> None:
+        pack(weights, n_out, n_in, packed, low, high)
+
+    over_lanes(pack_blocks, blocks, n_in * columns, 1)
+    forward, out = _loop(_make_forward, x.dtype), flat(y)
+    begin = np.zeros(blocks * columns, out.dtype)
+    if bias is not None:
+        begin[:n_out] = flat(bias)
+    arguments = (*x.arguments(), packed, begin, n_in, n_out, out)
+
+    def run(low: int, high: int) -> None:
+        forward(*arguments, low, high)
+
+    over_lanes(run, n_rows, n_out * (1 + len(x.places) // max(n_rows, 1)), ROWS)
+    return y
+
+
+def weight_gradient(x: Active, g: Tensor) -> Tensor:
+    """``g^T x`` ``[N, I]``.
+
+    Args:
+        x: ``[R, I]``.
+        g: the gradient of the product ``[R, N]``.
+    """
+    (n_rows, n_in), n_out = x.shape, g.shape[1]
+    # Enough rows together for some sixteen entries of each input, if they fit the cache.
+    per_row = max(1, len(x.places)) / max(1, n_rows * n_in)
+    rows = min(max(ROWS, int(16 / per_row) // ROWS * ROWS), 4 * ROWS, max(1, n_rows))
+    parts = -(-n_rows // rows)
+    begins = np.empty(parts * (n_in + 1), np.int64)
+    turned, values = np.empty_like(x.places), np.empty_like(x.values)
+    turn = _loop(_make_turn, x.dtype)
+
+    def turn_parts(low: int, high: int) -> None:
+        turn(*x.arguments(), n_in, rows, begins, turned, values, low, high)
+
+    over_lanes(turn_parts, parts, n_in + len(x.places) // max(1, parts), 1)
+    gradient = empty(torch.Size((n_out, n_in)), g.dtype, g.device)
+    to_weight = _loop(_make_to_weight, x.dtype)
+    arguments = (begins, turned, values, x.valued, flat(g))
+    arguments = (*arguments, n_rows, n_in, n_out, rows, flat(gradient))
+
+    def run(low: int, high: int) -> None:
+        to_weight(*arguments, low, high)
+
+    groups = -(-n_out // max(_TOGETHER, width(x.dtype.itemsize)))
+    over_lanes(run, groups, _TOGETHER * len(x.places), 1)
+    return gradient
+
+
+def input_gradient(wanted: Tensor, g: Tensor, weight: Tensor) -> Tensor:
+    """``g W`` ``[R, I]`` where it is wanted, and 0 elsewhere.
+
+    Args:
+        wanted: 1 or 0 ``[R, I]`` uint8.
+        g: ``[R, N]``.
+        weight: W ``[N, I]``.
+    """
+    n_rows, n_in = wanted.shape
+    n_out, row = len(weight), width(g.dtype.itemsize)
+    padded = -(-n_out // row) * row
+    turned = torch.zeros(n_in, padded, dtype=g.dtype)
+    turned[:, :n_out] = weight.t()
+    gradient = empty(wanted.shape, g.dtype, g.device)
+    to_input = _loop(_make_to_input, g.dtype)
+    arguments = (flat(wanted, torch.uint8), flat(g), flat(turned), n_in, n_out, padded)
+    arguments = (*arguments, flat(gradient))
+
+    def run(low: int, high: int) -> None:
+        to_input(*arguments, low, high)
+
+    over_lanes(run, n_rows, n_in * n_out // 4, ROWS)
+    return gradient

@@ -1,0 +1,252 @@
+"""Sums of rows and products of rows, kept in the processor's vector registers: for compiled loops.
+
+numba compiles a loop over a short row into loads and stores of memory. What is here is written in
+LLVM's own vectors instead, so that a sum over many rows stays in registers from the first row to
+the last. A *row* is `width(dtype)` numbers, 128 bytes; LLVM splits it into what the processor has.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+ROW_BYTES = 128  #: four registers of AVX, two of AVX-512
+
+#: Rows that are added side by side, since an addition must wait for the one before it.
+_SIDE_BY_SIDE = 2
+
+
+def width(itemsize: int) -> int:
+    """How many numbers of this size are a row."""
+    return ROW_BYTES // itemsize
+
+
+class _Builder:
+    """Writes vector code into the function that numba builds.
+
+    Args:
+        context, builder, signature, values: what numba gives the code generator of an intrinsic.
+    """
+
+    def __init__(self, context: Any, builder: Any, signature: Any, values: Any) -> None:
+        self.builder, self.values = builder, values
+        self.pointers = {
+            i: context.make_array(kind)(context, builder, values[i]).data
+            for i, kind in enumerate(signature.args)
+            if isinstance(kind, types.Array)
+        }
+        self.size = signature.args[0].dtype.bitwidth // 8
+        self.width = width(self.size)
+        self.number = ir.FloatType() if self.size == 4 else ir.DoubleType()
+        self.row = ir.VectorType(self.number, self.width)
+        self.whole = ir.IntType(64)
+        self.zero = ir.Constant(self.row, None)
+
+    def constant(self, value: int) -> Any:
+        return ir.Constant(self.whole, value)
+
+    def _address(self, array: int, at: Any) -> Any:
+        pointer = self.builder.gep(self.pointers[array], [at])
+        return self.builder.bitcast(pointer, self.row.as_pointer())
+
+    def load(self, array: int, at: Any) -> Any:
+        """The row that begins at a position of an array."""
+        row = self.builder.load(self._address(array, at))
+        row.align = self.size
+        return row
+
+    def store(self, row: Any, array: int, at: Any) -> None:
+        self.builder.store(row, self._address(array, at)).align = self.size
+
+    def start_of_row(self, array: int, at: Any) -> Any:
+        """Where the row begins whose number stands in an array of int32."""
+        number = self.builder.load(self.builder.gep(self.pointers[array], [at]))
+        return self.builder.mul(self.builder.zext(number, self.whole), self.constant(self.width))
+
+    def spread(self, array: int, at: Any) -> Any:
+        """One number of an array in all places of a row."""
+        number = self.builder.load(self.builder.gep(self.pointers[array], [at]))
+        one = self.builder.insert_element(self.zero, number, ir.Constant(ir.IntType(32), 0))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
+        return self.builder.shuffle_vector(one, self.zero, mask)
+
+    def sums(self, first: Any, last: Any, stride: int, start: Any, add: Callable) -> Any:
+        """``start`` and the sum over first, first + stride, ... below last.
+
+        Args:
+            first, last, stride: the range.
+            start: a row.
+            add: ``add(sum, position) -> sum``.
+        """
+        builder, side = self.builder, _SIDE_BY_SIDE
+        block = builder.block
+        many, some, rest, one, end = (builder.append_basic_block() for _ in range(5))
+        step = self.constant(side * stride)
+        stop = builder.sub(last, builder.srem(builder.sub(last, first), step))
+        builder.branch(many)
+
+        builder.position_at_end(many)
+        at = builder.phi(self.whole)
+        at.add_incoming(first, block)
+        sums = [builder.phi(self.row) for _ in range(side)]
+        for i, total in enumerate(sums):
+            total.add_incoming(self.zero if i else start, block)
+        builder.cbranch(builder.icmp_signed("<", at, stop), some, rest)
+
+        builder.position_at_end(some)
+        for i, total in enumerate(sums):
+            here = builder.add(at, self.constant(i * stride))
+            total.add_incoming(add(total, here), some)
+        at.add_incoming(builder.add(at, step), some)
+        builder.branch(many)
+
+        builder.position_at_end(rest)
+        together = sums[0]
+        for total in sums[1:]:
+            together = builder.fadd(together, total)
+        entry = builder.append_basic_block()
+        builder.branch(entry)
+        builder.position_at_end(entry)
+        late = builder.phi(self.whole)
+        late.add_incoming(at, rest)
+        total = builder.phi(self.row)
+        total.add_incoming(together, rest)
+        builder.cbranch(builder.icmp_signed("<", late, last), one, end)
+
+        builder.position_at_end(one)
+        total.add_incoming(add(total, late), one)
+        late.add_incoming(builder.add(late, self.constant(stride)), one)
+        builder.branch(entry)
+
+        builder.position_at_end(end)
+        return total
+
+
+def _numbers(*kinds: Any) -> bool:
+    return all(isinstance(kind, types.Array) for kind in kinds)
+
+
+@intrinsic
+def add_rows(typing, rows, places, first, last, begin, at_begin, out, at):  # noqa: ANN001
+    """Write a row at ``out[at:]``: that at ``begin[at_begin:]``, and a sum of rows.
+
+    The sum is over the rows with the numbers ``places[first:last]``.
+    """
+
+    def code(context, builder, signature, values):
+        made = _Builder(context, builder, signature, values)
+
+        def add(total, q):
+            return builder.fadd(total, made.load(0, made.start_of_row(1, q)))
+
+        start = made.load(4, values[5])
+        made.store(made.sums(values[2], values[3], 1, start, add), 6, values[7])
+        return context.get_dummy_value()
+
+    if _numbers(rows, places, begin, out):
+        whole = types.int64
+        return types.void(rows, places, whole, whole, begin, whole, out, whole), code
+
+
+@intrinsic
+def add_scaled_rows(typing, rows, places, scales, first, last, begin, at_begin, out, at):  # noqa: ANN001
+    """`add_rows` with each row multiplied by its entry of ``scales[first:last]``."""
+
+    def code(context, builder, signature, values):
+        made = _Builder(context, builder, signature, values)
+
+        def add(total, q):
+            row = made.load(0, made.start_of_row(1, q))
+            return builder.fadd(total, builder.fmul(made.spread(2, q), row))
+
+        start = made.load(5, values[6])
+        made.store(made.sums(values[3], values[4], 1, start, add), 7, values[8])
+        return context.get_dummy_value()
+
+    if _numbers(rows, places, scales, begin, out):
+        whole = types.int64
+        given = (rows, places, scales, whole, whole, begin, whole, out, whole)
+        return types.void(*given), code
+
+
+@intrinsic
+def inner_product(typing, a, at_a, b, at_b, count):  # noqa: ANN001
+    """Sum of ``a[at_a + i] b[at_b + i]`` for i in range(count), a multiple of `width`."""
+
+    def code(context, builder, signature, values):
+        made = _Builder(context, builder, signature, values)
+        made.pointers[1] = made.pointers.pop(2)
+        _, at_a, _, at_b, count = values
+
+        def add(total, i):
+            left = made.load(0, builder.add(at_a, i))
+            right = made.load(1, builder.add(at_b, i))
+            return builder.fadd(total, builder.fmul(left, right))
+
+        row = made.sums(made.constant(0), count, made.width, made.zero, add)
+        size = made.width  # fold the row in halves
+        while size > 1:
+            size //= 2
+            low, high = (
+                builder.shuffle_vector(
+                    row, row, ir.Constant(ir.VectorType(ir.IntType(32), size), list(half))
+                )
+                for half in (range(size), range(size, 2 * size))
+            )
+            row = builder.fadd(low, high)
+        return builder.extract_element(row, ir.Constant(ir.IntType(32), 0))
+
+    if _numbers(a, b):
+        whole = types.int64
+        return a.dtype(a, whole, b, whole, whole), code
+
+
+BITS = 32  #: entries whose comparison is one number
+
+
+def _compared(typing: Any, x: Any, wanted: float):
+    """The code that compares `BITS` entries of an array: a bit for each that differs."""
+
+    def code(context, builder, signature, values):
+        made = _Builder(context, builder, signature, values)
+        row = ir.VectorType(made.number, BITS)
+        pointer = builder.gep(made.pointers[0], [values[1]])
+        entries = builder.load(builder.bitcast(pointer, row.as_pointer()))
+        entries.align = made.size
+        same = ir.Constant(row, [wanted] * BITS)
+        bits = builder.fcmp_unordered("!=", entries, same)
+        return builder.zext(builder.bitcast(bits, ir.IntType(BITS)), made.whole)
+
+    if _numbers(x):
+        return types.int64(x, types.int64), code
+    return None
+
+
+@intrinsic
+def not_zero(typing, x, at):  # noqa: ANN001
+    """A bit for each of the entries ``x[at:][:BITS]`` that is not 0 (NaN is not)."""
+    return _compared(typing, x, 0.0)
+
+
+@intrinsic
+def not_one(typing, x, at):  # noqa: ANN001
+    """A bit for each of the entries ``x[at:][:BITS]`` that is not 1."""
+    return _compared(typing, x, 1.0)
+
+
+@intrinsic
+def count_bits(typing, bits):  # noqa: ANN001
+    """How many bits are set."""
+    return types.int64(types.int64), lambda _, builder, __, values: builder.ctpop(values[0])
+
+
+@intrinsic
+def lowest_bit(typing, bits):  # noqa: ANN001
+    """The number of the lowest bit that is set."""
+
+    def code(context, builder, signature, values):
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), code
