@@ -71,7 +71,7 @@ def choose(
     if isinstance(loops, str):
         reason = loops
     else:
-        reason = loops.unsupported_reason(x) or reason or _unusual(tensors, has_weight)
+        reason = loops.unsupported_reason(x) or reason or unusual(tensors, has_weight)
         if reason is None:
             return loops
     if backend != "auto":
@@ -80,12 +80,19 @@ def choose(
     return None
 
 
-def _unusual(tensors: tuple[Tensor | None, ...], has_weight: bool) -> str | None:
-    """The property of these tensors that no compiled loop supports, in words, or None."""
+def unusual(tensors: tuple[Tensor | None, ...], has_weight: bool) -> str | None:
+    """The property of these tensors that no compiled loop supports, in words, or None.
+
+    Args:
+        tensors: the input, and tensors combined with it; None for those that are not there.
+        has_weight: whether there is a product, which autocast affects.
+    """
     x = tensors[0]
     assert x is not None
     if torch.compiler.is_compiling():
         return "torch.compile traces it"
+    if torch.autograd.forward_ad._current_level >= 0:
+        return "forward-mode differentiation needs each operation's own rule"
     if has_weight and torch.is_autocast_enabled(x.device.type):
         return "autocast changes the type of its product"
     for tensor in tensors:

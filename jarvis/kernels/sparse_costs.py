@@ -1,0 +1,168 @@
+"""What a product costs, with and without its zeros: measured once for each shape of weights.
+
+The times of the dense product grow with the number of rows, those of the sparse one also with the
+number of entries that are not 0. The first time that weights of a shape are used, both are timed on
+this machine, on generated numbers, and kept in the cache folder. Every later run reads them there:
+the choice between the two does not change from one run to the next, and neither do their roundings.
+Where the folder cannot be written, every process measures for itself.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from jarvis.support.downloads import cache_folder
+from jarvis.support.files import atomic_path
+
+logger = logging.getLogger("jarvis.kernels")
+
+_WORK = 1 << 27  #: multiplications of the dense product that is timed: some milliseconds
+_FEWEST, _MOST = 256, 1024  #: rows that are timed
+_SHARES = (0.02, 0.15)  #: of entries that are not 0
+_REPEATS = 3
+
+_FILES = ("sparse_loops.py", "vectors.py", "sparse_costs.py")
+
+
+class Cost(NamedTuple):
+    """Time of a product, in microseconds."""
+
+    call: float  #: once
+    row: float  #: for each row of x
+    entry: float  #: for each entry of x that is not 0
+
+    def of(self, rows: int, entries: float) -> float:
+        """Of so many rows with so many entries in all."""
+        return self.call + self.row * rows + self.entry * entries
+
+
+class Costs(NamedTuple):
+    """Times of the products with weights of one shape."""
+
+    dense: Cost  #: x W^T
+    dense_weight: Cost  #: g^T x
+    dense_input: Cost  #: g W
+    lists: Cost  #: to list the entries of x
+    product: Cost  #: x W^T, by the list
+    weight: Cost  #: g^T x, by the list
+    input: Cost  #: g W at listed places
+
+
+@cache
+def costs(n_in: int, n_out: int, dtype: torch.dtype, threads: int) -> Costs:
+    """The times for weights ``[n_out, n_in]``, from the cache folder or measured now."""
+    name = f"{n_out}x{n_in}_{str(dtype).removeprefix('torch.')}_{threads}.json"
+    path = cache_folder() / "products" / _machine() / name
+    known = _read(path)
+    if known is None:
+        known = _measure(n_in, n_out, dtype)
+        try:
+            _write_first(path, json.dumps(known))
+            known = _read(path) or known
+        except OSError as error:
+            logger.info("the times of a product are not kept: %s", error)
+    return known
+
+
+def _read(path: Path) -> Costs | None:
+    try:
+        return Costs(*(Cost(*map(float, one)) for one in json.loads(path.read_text("utf-8"))))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _write_first(path: Path, text: str) -> None:
+    """Write a file unless another process was faster: all of them then read that one."""
+    own = path.with_name(f"{path.stem}.{os.getpid()}")
+    with atomic_path(own) as part:
+        part.write_text(text, "utf-8")
+    try:
+        os.link(own, path)
+    except FileExistsError:
+        if _read(path) is None:  # it was spoiled
+            os.replace(own, path)
+    finally:
+        own.unlink(missing_ok=True)
+
+
+@cache
+def _machine() -> str:
+    """What the times depend on, as the name of a folder."""
+    here = Path(__file__).parent
+    made_of = hashlib.sha256(b"".join((here / name).read_bytes() for name in _FILES)).hexdigest()
+    known = (platform.machine(), _processor(), torch.__version__, version("numba"), made_of)
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+        return next(line for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def _best(function: Callable[[], object]) -> float:
+    """The least time of a few calls, in microseconds of this thread."""
+    function()
+    times = []
+    for _ in range(_REPEATS):
+        start = time.thread_time()
+        function()
+        times.append(time.thread_time() - start)
+    return 1e6 * min(times)
+
+
+@torch.no_grad()
+def _measure(n_in: int, n_out: int, dtype: torch.dtype) -> Costs:
+    from jarvis.kernels import sparse_loops as loops
+
+    rows = min(max(_WORK // max(1, n_in * n_out), _FEWEST), _MOST)
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.rand(n_out, n_in, generator=generator, dtype=dtype)
+    g = torch.rand(rows, n_out, generator=generator, dtype=dtype)
+    chances = torch.rand(rows, n_in, generator=generator, dtype=dtype)
+    xs = [(chances < share).to(dtype) for share in _SHARES]
+    listed = [loops.active(x) for x in xs]
+    entries = [len(one.places) for one in listed]
+    one_row = loops.active(xs[0][:1])
+
+    def dense(function: Callable[[], object]) -> Cost:
+        return Cost(0.0, _best(function) / rows, 0.0)
+
+    def sparse(call: float, times: list[float], counts: list[int]) -> Cost:
+        per_entry = max(0.0, (times[1] - times[0]) / max(1, counts[1] - counts[0]))
+        return Cost(call, max(0.0, times[0] - call - per_entry * counts[0]) / rows, per_entry)
+
+    near = [x.to(torch.uint8) for x in xs]
+    return Costs(
+        dense(lambda: torch.mm(xs[0], weight.t())),
+        dense(lambda: torch.mm(g.t(), xs[0])),
+        dense(lambda: torch.mm(g, weight)),
+        sparse(0.0, [_best(lambda x=x: loops.active(x)) for x in xs], entries),
+        sparse(
+            _best(lambda: loops.product(one_row, weight, None)),
+            [_best(lambda x=x: loops.product(x, weight, None)) for x in listed],
+            entries,
+        ),
+        sparse(
+            _best(lambda: loops.weight_gradient(one_row, g[:1])),
+            [_best(lambda x=x: loops.weight_gradient(x, g)) for x in listed],
+            entries,
+        ),
+        sparse(
+            _best(lambda: loops.input_gradient(near[0][:1], g[:1], weight)),
+            [_best(lambda x=x: loops.input_gradient(x, g, weight)) for x in near],
+            entries,
+        ),
+    )
