@@ -15,15 +15,21 @@ _BINARY |= {"and": "and", "or": "or", "pow": "**"}
 _CALLS = ("exp", "log", "log1p", "expm1", "tanh")
 _NUMPY = {"sqrt": "np.sqrt", "sin": "np.sin", "cos": "np.cos", "tan": "np.tan", "atan": "np.arctan"}
 _NUMPY |= {"floor": "np.floor", "ceil": "np.ceil", "erf": "math.erf", "abs": "abs"}
+_FEED = "packed, begin, places, spike_values, counts"  #: see `sparse_loops.feed`
 _IN_DOUBLE = {op: f"np.{op}" for op in _CALLS}
 
 
 class NumbaEmitter(Emitter):
-    """Writes a module with ``make(real, keep, wants_x) -> forward, backward``."""
+    """Writes a module with ``make(real, keep, wants_x) -> forward, backward``.
+
+    With recurrent weights there is a third function, `recurrent`: forward, several steps at a time,
+    multiplying by the weights of the neurons that have fired (`sparse_loops.feed`).
+    """
 
     real, double = "real({})", "{}"
     nan, infinity = "np.nan", "np.inf"
     keep, wants_x = "keep", "wants_x"
+    feeds = False  #: whether to write a forward loop that multiplies by recurrent weights itself
 
     def source(self) -> str:
         arrays = len(self.states) + len(self.lanes) + len(self.sums)
@@ -34,13 +40,19 @@ class NumbaEmitter(Emitter):
             "import numpy as np",
             "",
             f"from jarvis.kernels.functions import {', '.join(_CALLS)}",
+            *["from jarvis.kernels.sparse_loops import feed"] * self.recurrent,
             "",
             "",
             "def make(real, keep, wants_x):",
             f"    block = {block}",
             "",
         ]
-        functions = [*self.forward(), "", *self.backward(), "", "return forward, backward"]
+        functions = [*self.forward(), "", *self.backward(), ""]
+        if self.recurrent:
+            self.feeds = True
+            functions += [*self.forward(), "", "return forward, backward, recurrent"]
+        else:
+            functions += ["return forward, backward"]
         return "\n".join(line.rstrip() for line in [*head, *indent(4, functions), ""])
 
     def function(self, parts: Function) -> list[str]:
@@ -55,19 +67,25 @@ class NumbaEmitter(Emitter):
         if parts.earlier:
             rows.append("o = o - n if t > 0 else o")
             rows += [f"{name}_before_row = {name}_all[o:][:m]" for name in parts.earlier]
+        more, name = "values, n, low, high, t0, t1", parts.name
+        steps = f"for t in {'range(t0, t1)' if forward else 'range(t1 - 1, t0 - 1, -1)'}:"
+        blocks = ["for first in range(low, high, block):", "    m = min(block, high - first)"]
+        residents = [_row(name, "first") for name in [*self.fed, *parts.residents]]
+        inner = ["o = t * n + first", *rows, "for j in range(m):", *indent(4, parts.loop)]
+        if self.feeds:
+            name, more = "recurrent", f"{more}, before, hidden, {_FEED}"
+            sent = ["sent, at = (out0_all, t * n - n) if t > 0 else (before, 0)"]
+            given = f"sent, at, hidden, hidden, {_FEED}, fed_all, low // hidden, high // hidden"
+            body = [*sent, f"feed({given})", *blocks, *indent(4, [*residents, *inner])]
+            body = [steps, *indent(4, body)]
+        else:
+            body = [*blocks, *indent(4, [*residents, steps, *indent(4, inner)])]
         return [
-            f"def {parts.name}(",
-            *indent(4, textwrap.wrap(", ".join([*arguments, "values, n, low, high, t0, t1"]), 90)),
+            f"def {name}(",
+            *indent(4, textwrap.wrap(", ".join([*arguments, more]), 90)),
             "):",
             *indent(4, self.uniform_lines(parts.uniform, lambda value: f"real({value})")),
-            "    for first in range(low, high, block):",
-            "        m = min(block, high - first)",
-            *indent(8, (_row(name, "first") for name in [*self.fed, *parts.residents])),
-            f"        for t in {'range(t0, t1)' if forward else 'range(t1 - 1, t0 - 1, -1)'}:",
-            "            o = t * n + first",
-            *indent(12, rows),
-            "            for j in range(m):",
-            *indent(16, parts.loop),
+            *indent(4, body),
         ]
 
     @staticmethod

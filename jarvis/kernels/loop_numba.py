@@ -23,6 +23,7 @@ from numba import types
 from torch import Tensor
 
 from jarvis.kernels.cpu import compiled, over_lanes
+from jarvis.kernels.memory import flat
 from jarvis.kernels.program import Loop
 from jarvis.kernels.rows import Rows
 from jarvis.kernels.time_loop import Run
@@ -36,22 +37,28 @@ _TYPES = {torch.float32: types.float32, torch.float64: types.float64}
 _NOTHING = {torch.float32: np.empty(0, np.float32), torch.float64: np.empty(0, np.float64)}
 
 
+_FORWARD, _BACKWARD, _RECURRENT = range(3)  #: the functions of a generated module
+
+
 def _compiled(
-    loop: Loop, backward: bool, flag: bool, dtype: torch.dtype, dense: Sequence[Tensor | None]
+    loop: Loop, which: int, flag: bool, dtype: torch.dtype, dense: Sequence[Tensor | None]
 ) -> Callable:
     """The machine code of one of the loops; see `bind` for the arguments."""
-    which = (backward, flag, dtype)
-    made = loop.machine.get(which)
+    made = loop.machine.get((which, flag, dtype))
     if made is None:
         row, condition = types.Array(_TYPES[dtype], 1, "C"), types.Array(types.uint8, 1, "C")
         whole, values = types.int64, types.Array(types.float64, 1, "C")
-        n_streams = loop.layout.n_inputs + backward * loop.layout.n_outputs
+        n_streams = loop.layout.n_inputs + (which == _BACKWARD) * loop.layout.n_outputs
         arrays = [row if t is None or t.dtype == dtype else condition for t in dense]
-        signature = types.void(*[row, whole] * n_streams, *arrays, values, *[whole] * 5)
+        more = []
+        if which == _RECURRENT:
+            places, counts = types.Array(types.int32, 1, "C"), types.Array(whole, 1, "C")
+            more = [row, whole, row, row, places, row, counts]
+        signature = types.void(*[row, whole] * n_streams, *arrays, values, *[whole] * 5, *more)
         real = _NOTHING[dtype].dtype.type
-        function = loop.names["make"](real, flag, flag)[backward]
-        name = f"{'backward' if backward else 'forward'}_{real.__name__}_{flag:d}"
-        made = loop.machine[which] = compiled(function, signature, name)
+        function = loop.names["make"](real, flag, flag)[which]
+        name = f"{('forward', 'backward', 'recurrent')[which]}_{real.__name__}_{flag:d}"
+        made = loop.machine[which, flag, dtype] = compiled(function, signature, name)
     return made
 
 
@@ -70,16 +77,8 @@ def bind(
     values: tuple[float, ...],
 ) -> Run:
     """Bind a loop to its tensors. See `time_loop.Backend`."""
-    last = streams[-1]
-    assert last is not None
-    n, dtype = last.lanes, last.flat.dtype
-    kernel, nothing = _compiled(loop, backward, flag, dtype, dense), _NOTHING[dtype]
-    arguments: list = []
-    for rows in streams:
-        arguments += (nothing, 0) if rows is None else (rows.flat.numpy(), rows.step)
-    for tensor in dense:
-        arguments.append(nothing if tensor is None else tensor.numpy(force=True).reshape(-1))
-    arguments += (numbers(values), n)
+    which = _BACKWARD if backward else _FORWARD
+    kernel, arguments, n = _bound(loop, which, flag, streams, dense, values)
 
     def run(start: int, stop: int) -> None:
         def share(low: int, high: int) -> None:
@@ -88,6 +87,68 @@ def bind(
         over_lanes(share, n, stop - start, GRAIN)
 
     return run
+
+
+def bind_recurrent(
+    loop: Loop,
+    flag: bool,
+    streams: Sequence[Rows | None],
+    dense: Sequence[Tensor | None],
+    values: tuple[float, ...],
+    weight: Tensor,
+    before: Tensor,
+) -> Callable[[int, int], int]:
+    """Bind a forward loop that multiplies by recurrent weights itself, skipping silent neurons.
+
+    Args:
+        loop, flag, streams, dense, values: see `time_loop.Backend`.
+        weight: W ``[H, H]``.
+        before: the spikes before the first step ``[B, H]``.
+
+    Returns:
+        runs the steps of ``range(start, stop)`` and returns how many spikes it has multiplied.
+    """
+    from jarvis.kernels.sparse_loops import pack
+
+    kernel, arguments, n = _bound(loop, _RECURRENT, flag, streams, dense, values)
+    hidden, dtype = len(weight), before.dtype
+    places, counts = np.empty(n, np.int32), np.empty(n // hidden, np.int64)
+    room = np.empty(n, _NOTHING[dtype].dtype)
+    more = (flat(before), hidden, *pack(weight, None), places, room, counts)
+    grain = -(-GRAIN // hidden) * hidden  # a sample's neurons stay together
+
+    def run(start: int, stop: int) -> int:
+        counts[:] = 0
+
+        def share(low: int, high: int) -> None:
+            kernel(*arguments, low, high, start, stop, *more)
+
+        over_lanes(share, n, 4 * (stop - start), grain)
+        return int(counts.sum())
+
+    return run
+
+
+def _bound(
+    loop: Loop,
+    which: int,
+    flag: bool,
+    streams: Sequence[Rows | None],
+    dense: Sequence[Tensor | None],
+    values: tuple[float, ...],
+) -> tuple[Callable, list, int]:
+    """A loop's machine code, its first arguments, and the number of neurons."""
+    last = streams[-1]
+    assert last is not None
+    n, dtype = last.lanes, last.flat.dtype
+    kernel, nothing = _compiled(loop, which, flag, dtype, dense), _NOTHING[dtype]
+    arguments: list = []
+    for rows in streams:
+        arguments += (nothing, 0) if rows is None else (rows.flat.numpy(), rows.step)
+    for tensor in dense:
+        arguments.append(nothing if tensor is None else tensor.numpy(force=True).reshape(-1))
+    arguments += (numbers(values), n)
+    return kernel, arguments, n
 
 
 def unsupported_reason(x: Tensor) -> str | None:

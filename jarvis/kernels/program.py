@@ -24,7 +24,7 @@ from jarvis.surrogate import Spike
 #: The files that decide what a generated loop is.
 _MAKERS = (
     "expression.py", "plan.py", "emit.py", "emit_numba.py", "emit_triton.py", "functions.py",
-    "functions_triton.py", "exponential.py", "logarithm.py",
+    "functions_triton.py", "exponential.py", "logarithm.py", "sparse_loops.py", "vectors.py",
 )  # fmt: skip
 
 

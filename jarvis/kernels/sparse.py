@@ -43,7 +43,7 @@ class Choice(NamedTuple):
 _active: ContextVar["sparse_products | None"] = ContextVar("sparse_products", default=None)
 
 
-class sparse_products:  # noqa: N801  # a function to its users, as torch.no_grad is
+class sparse_products:  # a function to its users, as torch.no_grad is
     """Choose how linear maps of spikes are computed, for the calls within a ``with`` block.
 
     Without it, and with "auto", a product skips zeros where that is faster: the share of entries
@@ -121,7 +121,7 @@ class _Plan:
     def costs(self, dtype: torch.dtype) -> Any:
         from jarvis.kernels.sparse_costs import costs
 
-        return costs(self.n_in, self.n_out, dtype, torch.get_num_threads())
+        return costs(self.n_in, self.n_out, self.rows, dtype)
 
     def decide(self, x: Tensor, wants_weight: bool) -> None:
         """List the entries of x if that is worth it, and say which products use the list."""
@@ -140,6 +140,16 @@ class _Plan:
         self.density = len(self.x.places) / x.numel()
         self._choose(costs, wants_weight)  # the sample may have misled
         self.tell("x W^T", self.forward, self._reason(costs.dense, costs.product), self.density)
+
+    def weight_gradient(self, g: Tensor, x: Tensor) -> Tensor:
+        """``g^T x`` for rows that have not been looked at yet."""
+        loops = _loops()
+        costs = self.costs(x.dtype)
+        self.density = loops.share_nonzero(x, _SAMPLE)
+        time = costs.weight.of(self.rows, self.entries) + costs.lists.of(self.rows, self.entries)
+        sparse = self.mode == "always" or time < costs.dense_weight.of(self.rows, 0)
+        self.tell("g^T x", sparse, self._reason(costs.dense_weight, costs.weight), self.density)
+        return loops.weight_gradient(loops.active(x), g) if sparse else g.t() @ x
 
     def _choose(self, costs: Any, wants_weight: bool) -> bool:
         entries = self.entries
@@ -200,7 +210,7 @@ class _Linear(torch.autograd.Function):
 
 
 def _input_gradient(plan: _Plan, g: Tensor, weight: Tensor) -> Tensor:
-    """``g W``, only where the neurons below have a surrogate gradient that is not 0 if that pays."""
+    """``g W``, if that pays only where the neurons below have a surrogate gradient."""
     wanted = None if plan.near is None or plan.mode == "never" else plan.near()
     if wanted is None:
         return g @ weight
@@ -213,6 +223,74 @@ def _input_gradient(plan: _Plan, g: Tensor, weight: Tensor) -> Tensor:
     reason = f"{dense / 1000:.2f} ms dense, {sparse / 1000:.2f} ms sparse"
     plan.tell("g W", chosen, "always" if plan.mode == "always" else reason, share)
     return _loops().input_gradient(wanted, g, weight) if chosen else g @ weight
+
+
+class Recurrent:
+    """How the products of recurrent weights are computed, forward and for their gradient.
+
+    Args:
+        weight: W ``[H, H]``.
+        like: the input ``[T, B, H]``.
+    """
+
+    def __init__(self, weight: Tensor, like: Tensor) -> None:
+        steps, batch, n = like.shape
+        self._plan = _Plan(steps * batch, weight, None)
+        self._weight, self._like = weight, like
+        self.most = 0.0  #: spikes of a step ``[B, H]`` up to which it is faster to skip zeros
+        mode = self._plan.mode
+        if like.device.type != "cpu" or like.dtype not in _DTYPES or mode == "never":
+            return
+        if mode == "always":
+            self.most = float("inf")
+        elif batch * weight.numel() >= _SMALLEST_STEP:
+            from jarvis.kernels.sparse_costs import most_spikes
+
+            self.most = most_spikes(n, batch, like.dtype)
+
+    def run(
+        self,
+        steps: int,
+        dense: Callable[[int], None],
+        several: Callable[[int, int], int],
+        spikes: Tensor,
+    ) -> None:
+        """Take all steps.
+
+        Args:
+            steps: T.
+            dense: takes one step with a dense product.
+            several: takes the steps of a range, skipping zeros; returns how many spikes there were.
+            spikes: where the steps write their spikes ``[T, B, H]``.
+        """
+        sparse, skipped = self.most > 0, 0
+        for start in range(0, steps, _TOGETHER):
+            stop = min(start + _TOGETHER, steps)
+            if sparse:
+                found = several(start, stop) / (stop - start)
+                skipped += stop - start
+            else:
+                for t in range(start, stop):
+                    dense(t)
+                found = float(spikes[stop - 1].count_nonzero()) if self.most > 0 else 0.0
+            sparse = found <= self.most and self.most > 0
+        reason = f"sparse in {skipped} of {steps} steps"
+        self._plan.tell("x W^T", 2 * skipped > steps, reason, None)
+
+    def weight_gradient(self, g: Tensor, spikes: Tensor) -> Tensor:
+        """``g^T s`` ``[H, H]`` of all steps together, ``[R, H]`` each."""
+        plan = self._plan
+        small = plan.rows * self._weight.numel() < SMALLEST
+        if self.most <= 0 or (plan.mode == "auto" and small):
+            return g.t() @ spikes
+        plan.rows = len(spikes)
+        return plan.weight_gradient(g.contiguous(), spikes)
+
+
+#: Multiplications of a recurrent step below which zeros are multiplied by.
+_SMALLEST_STEP = 1 << 14
+
+_TOGETHER = 16  #: steps of a recurrent layer after which the choice is made anew
 
 
 def _is_plain(module: nn.Module) -> bool:
@@ -256,7 +334,7 @@ def _linear(module: nn.Linear, x: Tensor, near: Callable[[], Tensor | None] | No
     mode = "auto" if context is None else context.mode
     if n_rows * weight.numel() < (SMALLEST if mode == "auto" else 1) or mode == "never":
         reason = "never" if mode == "never" else "too small"
-    elif x.shape[-1] != weight.shape[1] or x.dtype not in _DTYPES or not x.device.type == "cpu":
+    elif x.shape[-1] != weight.shape[1] or x.dtype not in _DTYPES or x.device.type != "cpu":
         reason = f"{x.dtype} on {x.device}"
     else:
         reason = unusual((x, weight, bias), True)

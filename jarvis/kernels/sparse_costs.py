@@ -30,6 +30,7 @@ _WORK = 1 << 27  #: multiplications of the dense product that is timed: some mil
 _FEWEST, _MOST = 256, 1024  #: rows that are timed
 _SHARES = (0.02, 0.15)  #: of entries that are not 0
 _REPEATS = 3
+_STEPS = 20  #: of a recurrent layer that are timed together
 
 _FILES = ("sparse_loops.py", "vectors.py", "sparse_costs.py")
 
@@ -58,25 +59,53 @@ class Costs(NamedTuple):
     input: Cost  #: g W at listed places
 
 
-@cache
-def costs(n_in: int, n_out: int, dtype: torch.dtype, threads: int) -> Costs:
-    """The times for weights ``[n_out, n_in]``, from the cache folder or measured now."""
-    name = f"{n_out}x{n_in}_{str(dtype).removeprefix('torch.')}_{threads}.json"
-    path = cache_folder() / "products" / _machine() / name
-    known = _read(path)
+def costs(n_in: int, n_out: int, rows: int, dtype: torch.dtype) -> Costs:
+    """The times for weights ``[n_out, n_in]`` and about so many rows, measured or read."""
+    most = min(max(_WORK // max(1, n_in * n_out), _FEWEST), _MOST)
+    timed = min(1 << max(0, rows - 1).bit_length(), most)
+    numbers = _kept(
+        f"{n_out}x{n_in}_{timed}",
+        dtype,
+        torch.get_num_threads(),
+        lambda: _measure(n_in, n_out, timed, dtype),
+    )
+    return Costs(*(Cost(*numbers[i : i + 3]) for i in range(0, len(numbers), 3)))
+
+
+def most_spikes(n: int, batch: int, dtype: torch.dtype) -> float:
+    """The spikes of a step ``[batch, n]`` up to which recurrent weights skip zeros faster."""
+    (limit,) = _kept(
+        f"step_{batch}x{n}", dtype, torch.get_num_threads(), lambda: _measure_step(n, batch, dtype)
+    )
+    return limit
+
+
+_memory: dict[str, list[float]] = {}
+
+
+def _kept(
+    name: str, dtype: torch.dtype, threads: int, measure: Callable[[], list[float]]
+) -> list[float]:
+    """Numbers from this process, from the cache folder, or measured now."""
+    name = f"{name}_{str(dtype).removeprefix('torch.')}_{threads}.json"
+    known = _memory.get(name)
     if known is None:
-        known = _measure(n_in, n_out, dtype)
-        try:
-            _write_first(path, json.dumps(known))
-            known = _read(path) or known
-        except OSError as error:
-            logger.info("the times of a product are not kept: %s", error)
+        path = cache_folder() / "products" / _machine() / name
+        known = _read(path)
+        if known is None:
+            known = measure()
+            try:
+                _write_first(path, json.dumps(known))
+                known = _read(path) or known
+            except OSError as error:
+                logger.info("the times of a product are not kept: %s", error)
+        _memory[name] = known
     return known
 
 
-def _read(path: Path) -> Costs | None:
+def _read(path: Path) -> list[float] | None:
     try:
-        return Costs(*(Cost(*map(float, one)) for one in json.loads(path.read_text("utf-8"))))
+        return [float(number) for number in json.loads(path.read_text("utf-8"))]
     except (OSError, ValueError, TypeError):
         return None
 
@@ -123,46 +152,67 @@ def _best(function: Callable[[], object]) -> float:
     return 1e6 * min(times)
 
 
+def _spikes(rows: int, n: int, dtype: torch.dtype) -> list[torch.Tensor]:
+    """Spikes ``[rows, n]`` with each of the shares of entries that are not 0."""
+    chances = torch.rand(rows, n, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    return [(chances < share).to(dtype) for share in _SHARES]
+
+
 @torch.no_grad()
-def _measure(n_in: int, n_out: int, dtype: torch.dtype) -> Costs:
+def _measure(n_in: int, n_out: int, rows: int, dtype: torch.dtype) -> list[float]:
     from jarvis.kernels import sparse_loops as loops
 
-    rows = min(max(_WORK // max(1, n_in * n_out), _FEWEST), _MOST)
     generator = torch.Generator().manual_seed(0)
     weight = torch.rand(n_out, n_in, generator=generator, dtype=dtype)
     g = torch.rand(rows, n_out, generator=generator, dtype=dtype)
-    chances = torch.rand(rows, n_in, generator=generator, dtype=dtype)
-    xs = [(chances < share).to(dtype) for share in _SHARES]
+    xs = _spikes(rows, n_in, dtype)
     listed = [loops.active(x) for x in xs]
     entries = [len(one.places) for one in listed]
-    one_row = loops.active(xs[0][:1])
+    one_row, near = loops.active(xs[0][:1]), [x.to(torch.uint8) for x in xs]
 
     def dense(function: Callable[[], object]) -> Cost:
         return Cost(0.0, _best(function) / rows, 0.0)
 
-    def sparse(call: float, times: list[float], counts: list[int]) -> Cost:
-        per_entry = max(0.0, (times[1] - times[0]) / max(1, counts[1] - counts[0]))
-        return Cost(call, max(0.0, times[0] - call - per_entry * counts[0]) / rows, per_entry)
+    def sparse(call: float, *times: float) -> Cost:
+        per_entry = max(0.0, (times[1] - times[0]) / max(1, entries[1] - entries[0]))
+        return Cost(call, max(0.0, times[0] - call - per_entry * entries[0]) / rows, per_entry)
 
-    near = [x.to(torch.uint8) for x in xs]
-    return Costs(
+    measured = Costs(
         dense(lambda: torch.mm(xs[0], weight.t())),
         dense(lambda: torch.mm(g.t(), xs[0])),
         dense(lambda: torch.mm(g, weight)),
-        sparse(0.0, [_best(lambda x=x: loops.active(x)) for x in xs], entries),
+        sparse(0.0, *(_best(lambda x=x: loops.active(x)) for x in xs)),
         sparse(
             _best(lambda: loops.product(one_row, weight, None)),
-            [_best(lambda x=x: loops.product(x, weight, None)) for x in listed],
-            entries,
+            *(_best(lambda x=x: loops.product(x, weight, None)) for x in listed),
         ),
         sparse(
             _best(lambda: loops.weight_gradient(one_row, g[:1])),
-            [_best(lambda x=x: loops.weight_gradient(x, g)) for x in listed],
-            entries,
+            *(_best(lambda x=x: loops.weight_gradient(x, g)) for x in listed),
         ),
         sparse(
             _best(lambda: loops.input_gradient(near[0][:1], g[:1], weight)),
-            [_best(lambda x=x: loops.input_gradient(x, g, weight)) for x in near],
-            entries,
+            *(_best(lambda x=x: loops.input_gradient(x, g, weight)) for x in near),
         ),
     )
+    return [number for cost in measured for number in cost]
+
+
+@torch.no_grad()
+def _measure_step(n: int, batch: int, dtype: torch.dtype) -> list[float]:
+    from jarvis.kernels import sparse_loops as loops
+
+    weight = torch.rand(n, n, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    spikes, out = _spikes(batch, n, dtype), torch.empty(batch, n, dtype=dtype)
+    times, counts = [], []
+    for given in spikes:
+        run = loops.one_step(given, weight)
+        times.append(_best(lambda run=run: [run() for _ in range(_STEPS)]))
+        counts.append(int(given.count_nonzero()))
+
+    def dense() -> None:
+        for _ in range(_STEPS):
+            torch.mm(spikes[0], weight.t(), out=out)
+
+    per_entry = max(1e-9, (times[1] - times[0]) / max(1, counts[1] - counts[0]))
+    return [counts[0] + (_best(dense) - times[0]) / per_entry]

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numba import types
+from numba import njit, types
 from torch import Tensor
 
 from jarvis.kernels.conv_events import TYPES, vector
@@ -32,6 +32,7 @@ from jarvis.kernels.cpu import compiled, over_lanes
 from jarvis.kernels.memory import empty, flat
 from jarvis.kernels.vectors import (
     BITS,
+    ROW_BYTES,
     add_rows,
     add_scaled_rows,
     count_bits,
@@ -87,6 +88,61 @@ def _make_fill(real: Any) -> Callable:
                     found &= found - 1
 
     return fill
+
+
+@njit(nogil=True, error_model="numpy")
+def feed(spikes, at, n_in, n_out, packed, begin, places, values, counts, out, low, high):
+    """What recurrent weights bring from the spikes of one step: called by generated loops.
+
+    Args:
+        spikes: their array; those of the step begin `at`, ``[B, n_in]``.
+        packed, begin: see `pack`.
+        places, values: room for the spikes of a sample, ``[B n_in]``.
+        counts: the number of spikes of each sample ``[B]``, to which those of this step are added.
+        out: the result ``[B, n_out]``.
+        low, high: the samples.
+    """
+    w = ROW_BYTES // packed.itemsize
+    row = np.empty(w, packed.dtype)
+    for r in range(low, high):
+        start = k = r * n_in
+        graded = 0
+        here = at + start
+        for first in range(0, n_in, BITS):
+            if first + BITS <= n_in:
+                found = not_zero(spikes, here + first)
+                graded |= found & not_one(spikes, here + first)
+                while found != 0:
+                    places[k] = first + lowest_bit(found)
+                    k += 1
+                    found &= found - 1
+            else:
+                for i in range(first, n_in):
+                    if spikes[here + i] != 0:
+                        graded |= spikes[here + i] != 1
+                        places[k] = i
+                        k += 1
+        counts[r] += k - start
+        if graded:
+            for q in range(start, k):
+                values[q] = spikes[here + places[q]]
+        for first in range(0, n_out, w):
+            wide = min(w, n_out - first)
+            weights = packed[first * n_in :][: n_in * w]
+            to, there = (out, r * n_out + first) if wide == w else (row, 0)
+            if graded:
+                add_scaled_rows(weights, places, values, start, k, begin, first, to, there)
+            else:
+                add_rows(weights, places, start, k, begin, first, to, there)
+            if wide < w:
+                out[r * n_out + first :][:wide] = row[:wide]
+
+
+def _make_feed(real: Any) -> Callable:
+    def one_step(spikes, n, packed, begin, places, values, counts, out, low, high):
+        feed(spikes, 0, n, n, packed, begin, places, values, counts, out, low, high)
+
+    return one_step
 
 
 def _make_pack(real: Any) -> Callable:
@@ -216,8 +272,6 @@ def _make_to_weight(real: Any) -> Callable:
 
 
 def _make_to_input(real: Any) -> Callable:
-    w = width(real(0).itemsize)
-
     def to_input(wanted, g, weights, n_in, n_out, padded, gradient, low, high):
         row = np.zeros(padded, real)
         places = np.empty(n_in, np.int32)
@@ -250,6 +304,7 @@ def _signatures(row: Any) -> dict[Callable, list]:
     return {
         _make_count: [row, *[_WHOLE] * 3, _BITS, _STARTS, _BYTES, *_RANGE],
         _make_fill: [row, _WHOLE, _WHOLE, _BITS, *lists, *_RANGE],
+        _make_feed: [row, _WHOLE, row, row, _PLACES, row, _STARTS, row, *_RANGE],
         _make_pack: [row, _WHOLE, _WHOLE, row, *_RANGE],
         _make_forward: [*lists, row, row, _WHOLE, _WHOLE, row, *_RANGE],
         _make_turn: [*lists, _WHOLE, _WHOLE, _STARTS, _PLACES, row, *_RANGE],
@@ -342,26 +397,51 @@ def product(x: Active, weight: Tensor, bias: Tensor | None) -> Tensor:
     """
     (n_rows, n_in), n_out = x.shape, len(weight)
     y = empty(torch.Size((n_rows, n_out)), x.dtype, weight.device)
-    columns = width(x.dtype.itemsize)
-    blocks = -(-n_out // columns)
-    packed = flat(empty(torch.Size((blocks * n_in * columns,)), x.dtype, weight.device))
-    weights, pack = flat(weight), _loop(_make_pack, x.dtype)
-
-    def pack_blocks(low: int, high: int) -> None:
-        pack(weights, n_out, n_in, packed, low, high)
-
-    over_lanes(pack_blocks, blocks, n_in * columns, 1)
-    forward, out = _loop(_make_forward, x.dtype), flat(y)
-    begin = np.zeros(blocks * columns, out.dtype)
-    if bias is not None:
-        begin[:n_out] = flat(bias)
-    arguments = (*x.arguments(), packed, begin, n_in, n_out, out)
+    packed, begin = pack(weight, bias)
+    forward = _loop(_make_forward, x.dtype)
+    arguments = (*x.arguments(), packed, begin, n_in, n_out, flat(y))
 
     def run(low: int, high: int) -> None:
         forward(*arguments, low, high)
 
     over_lanes(run, n_rows, n_out * (1 + len(x.places) // max(n_rows, 1)), ROWS)
     return y
+
+
+def pack(weight: Tensor, bias: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
+    """Weights ``[N, I]`` and biases ``[N]`` as `forward` reads them.
+
+    The weights of each input stand side by side, for as many outputs as a row has numbers.
+    """
+    n_out, n_in = weight.shape
+    columns = width(weight.dtype.itemsize)
+    blocks = -(-n_out // columns)
+    packed = flat(empty(torch.Size((blocks * n_in * columns,)), weight.dtype, weight.device))
+    weights, loop = flat(weight), _loop(_make_pack, weight.dtype)
+
+    def run(low: int, high: int) -> None:
+        loop(weights, n_out, n_in, packed, low, high)
+
+    over_lanes(run, blocks, n_in * columns, 1)
+    begin = np.zeros(blocks * columns, packed.dtype)
+    if bias is not None:
+        begin[:n_out] = flat(bias)
+    return packed, begin
+
+
+def one_step(spikes: Tensor, weight: Tensor) -> Callable[[], Tensor]:
+    """``s W^T`` for the spikes s ``[B, H]`` of a step, as a recurrent loop computes it each time."""
+    batch, n = spikes.shape
+    out, room = torch.empty_like(spikes), np.empty(batch * n, flat(spikes).dtype)
+    places, counts = np.empty(batch * n, np.int32), np.empty(batch, np.int64)
+    arguments = (flat(spikes), n, *pack(weight, None), places, room, counts, flat(out), 0, batch)
+    loop = _loop(_make_feed, spikes.dtype)
+
+    def run() -> Tensor:
+        loop(*arguments)
+        return out
+
+    return run
 
 
 def weight_gradient(x: Active, g: Tensor) -> Tensor:

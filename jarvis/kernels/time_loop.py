@@ -15,6 +15,7 @@ from jarvis.kernels.first_order import first_order
 from jarvis.kernels.memory import SMALLEST, empty, own
 from jarvis.kernels.program import Loop
 from jarvis.kernels.rows import Rows
+from jarvis.kernels.sparse import Recurrent
 
 Run = Callable[[int, int], None]  #: runs the steps of ``range(start, stop)``
 
@@ -48,6 +49,28 @@ class Backend(Protocol):
                 first value of each state that is derived, the parameters, and the gradients of the
                 learned numbers ``[B, ...]``, to which the loop adds.
             values: the numbers that are the same for all neurons.
+        """
+        ...
+
+    def bind_recurrent(
+        self,
+        loop: Loop,
+        flag: bool,
+        streams: Sequence[Rows | None],
+        dense: Sequence[Tensor | None],
+        values: tuple[float, ...],
+        weight: Tensor,
+        before: Tensor,
+    ) -> Callable[[int, int], int]:
+        """Bind a forward loop that multiplies by recurrent weights itself; not in every backend.
+
+        Args:
+            loop, flag, streams, dense, values: as for `bind`.
+            weight: W ``[H, H]``.
+            before: the spikes before the first step ``[B, H]``.
+
+        Returns:
+            runs the steps of ``range(start, stop)`` and returns how many spikes it has multiplied.
         """
         ...
 
@@ -94,16 +117,21 @@ class _Loop(torch.autograd.Function):
             backend.bind(loop, False, keep, streams, dense, values)(0, steps)
         else:
             assert last is not None
-            first, last = last.clone(), last.contiguous()
-            fed = torch.empty_like(last)
-            run = backend.bind(loop, False, keep, streams, [fed, *dense], values)
-            receive, spikes = weight.t(), outputs[0]
-            for t in range(steps):
-                torch.mm(last, receive, out=fed)
+            first, product = last.clone(), Recurrent(weight, x)
+            fed, spikes, receive = torch.empty_like(first), outputs[0], weight.t()
+            dense = [fed, *dense]
+            run = backend.bind(loop, False, keep, streams, dense, values)
+            several: Any = None
+            if product.most > 0:
+                several = backend.bind_recurrent(loop, keep, streams, dense, values, weight, first)
+
+            def step(t: int) -> None:
+                torch.mm(spikes[t - 1] if t else first, receive, out=fed)
                 run(t, t + 1)
-                last = spikes[t]
-            last = last.clone()
-            more = (weight, first, spikes)
+
+            product.run(steps, step, several, spikes)
+            last = spikes[-1].clone()
+            more, ctx.product = (weight, first, spikes), product
 
         ctx.call, ctx.shape, ctx.shapes = call, x.shape, [part.shape for part in learned]
         if keep:
@@ -164,7 +192,8 @@ class _Loop(torch.autograd.Function):
             if needs[1]:  # one large product over all steps
                 g_weight = g_x[0].t() @ first
                 if steps > 1:
-                    g_weight.addmm_(g_x[1:].flatten(0, 1).t(), spikes[:-1].flatten(0, 1))
+                    later, before = g_x[1:].flatten(0, 1), spikes[:-1].flatten(0, 1)
+                    g_weight += ctx.product.weight_gradient(later, before)
         to_x = [g if needed else None for g, needed in zip(g_xs, needs[3:], strict=False)]
         to_states = g_states if rest is None else ()
         to_learned: list[Tensor | None] = [None] * len(ctx.shapes)

@@ -28,9 +28,12 @@ class _Builder:
 
     Args:
         context, builder, signature, values: what numba gives the code generator of an intrinsic.
+        rows: how many rows are computed as one.
     """
 
-    def __init__(self, context: Any, builder: Any, signature: Any, values: Any) -> None:
+    def __init__(
+        self, context: Any, builder: Any, signature: Any, values: Any, rows: int = 1
+    ) -> None:
         self.builder, self.values = builder, values
         self.pointers = {
             i: context.make_array(kind)(context, builder, values[i]).data
@@ -38,7 +41,7 @@ class _Builder:
             if isinstance(kind, types.Array)
         }
         self.size = signature.args[0].dtype.bitwidth // 8
-        self.width = width(self.size)
+        self.width = rows * width(self.size)
         self.number = ir.FloatType() if self.size == 4 else ir.DoubleType()
         self.row = ir.VectorType(self.number, self.width)
         self.whole = ir.IntType(64)
@@ -65,6 +68,11 @@ class _Builder:
         number = self.builder.load(self.builder.gep(self.pointers[array], [at]))
         return self.builder.mul(self.builder.zext(number, self.whole), self.constant(self.width))
 
+    def moved(self, base: Any, array: int, at: Any) -> Any:
+        """A position plus an entry of an array of int32; the sum is not negative."""
+        number = self.builder.load(self.builder.gep(self.pointers[array], [at]))
+        return self.builder.add(base, self.builder.sext(number, self.whole))
+
     def spread(self, array: int, at: Any) -> Any:
         """One number of an array in all places of a row."""
         number = self.builder.load(self.builder.gep(self.pointers[array], [at]))
@@ -72,15 +80,24 @@ class _Builder:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
         return self.builder.shuffle_vector(one, self.zero, mask)
 
-    def sums(self, first: Any, last: Any, stride: int, start: Any, add: Callable) -> Any:
+    def sums(
+        self,
+        first: Any,
+        last: Any,
+        stride: int,
+        start: Any,
+        add: Callable,
+        side: int = _SIDE_BY_SIDE,
+    ) -> Any:
         """``start`` and the sum over first, first + stride, ... below last.
 
         Args:
             first, last, stride: the range.
             start: a row.
             add: ``add(sum, position) -> sum``.
+            side: how many sums are computed side by side.
         """
-        builder, side = self.builder, _SIDE_BY_SIDE
+        builder = self.builder
         block = builder.block
         many, some, rest, one, end = (builder.append_basic_block() for _ in range(5))
         step = self.constant(side * stride)
@@ -129,7 +146,7 @@ def _numbers(*kinds: Any) -> bool:
 
 
 @intrinsic
-def add_rows(typing, rows, places, first, last, begin, at_begin, out, at):  # noqa: ANN001
+def add_rows(typing, rows, places, first, last, begin, at_begin, out, at):
     """Write a row at ``out[at:]``: that at ``begin[at_begin:]``, and a sum of rows.
 
     The sum is over the rows with the numbers ``places[first:last]``.
@@ -151,7 +168,7 @@ def add_rows(typing, rows, places, first, last, begin, at_begin, out, at):  # no
 
 
 @intrinsic
-def add_scaled_rows(typing, rows, places, scales, first, last, begin, at_begin, out, at):  # noqa: ANN001
+def add_scaled_rows(typing, rows, places, scales, first, last, begin, at_begin, out, at):
     """`add_rows` with each row multiplied by its entry of ``scales[first:last]``."""
 
     def code(context, builder, signature, values):
@@ -172,7 +189,7 @@ def add_scaled_rows(typing, rows, places, scales, first, last, begin, at_begin, 
 
 
 @intrinsic
-def inner_product(typing, a, at_a, b, at_b, count):  # noqa: ANN001
+def inner_product(typing, a, at_a, b, at_b, count):
     """Sum of ``a[at_a + i] b[at_b + i]`` for i in range(count), a multiple of `width`."""
 
     def code(context, builder, signature, values):
@@ -225,28 +242,113 @@ def _compared(typing: Any, x: Any, wanted: float):
 
 
 @intrinsic
-def not_zero(typing, x, at):  # noqa: ANN001
+def not_zero(typing, x, at):
     """A bit for each of the entries ``x[at:][:BITS]`` that is not 0 (NaN is not)."""
     return _compared(typing, x, 0.0)
 
 
 @intrinsic
-def not_one(typing, x, at):  # noqa: ANN001
+def not_one(typing, x, at):
     """A bit for each of the entries ``x[at:][:BITS]`` that is not 1."""
     return _compared(typing, x, 1.0)
 
 
 @intrinsic
-def count_bits(typing, bits):  # noqa: ANN001
+def count_bits(typing, bits):
     """How many bits are set."""
     return types.int64(types.int64), lambda _, builder, __, values: builder.ctpop(values[0])
 
 
 @intrinsic
-def lowest_bit(typing, bits):  # noqa: ANN001
+def lowest_bit(typing, bits):
     """The number of the lowest bit that is set."""
 
     def code(context, builder, signature, values):
         return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.int64), code
+
+
+@intrinsic
+def add_pieces(typing, numbers, base, places, first, last, begin, at_begin, out, at):
+    """`add_rows`, of pieces that begin anywhere: at ``numbers[base + places[q]:]``."""
+
+    def code(context, builder, signature, values):
+        made = _Builder(context, builder, signature, values)
+
+        def add(total, q):
+            return builder.fadd(total, made.load(0, made.moved(values[1], 2, q)))
+
+        start = made.load(5, values[6])
+        made.store(made.sums(values[3], values[4], 1, start, add), 7, values[8])
+        return context.get_dummy_value()
+
+    if _numbers(numbers, places, begin, out):
+        whole = types.int64
+        given = (numbers, whole, places, whole, whole, begin, whole, out, whole)
+        return types.void(*given), code
+
+
+def _scaled_pieces(typing: Any, given: tuple, rows: int) -> Any:
+    """The types and the code of `add_scaled_pieces`, for pieces of so many rows."""
+
+    def code(context, builder, signature, values):
+        made = _Builder(context, builder, signature, values, rows)
+
+        def add(total, q):
+            piece = made.load(0, made.moved(values[1], 2, q))
+            return builder.fadd(total, builder.fmul(made.spread(3, q), piece))
+
+        start, side = made.load(6, values[7]), _SIDE_BY_SIDE if rows == 1 else 1
+        made.store(made.sums(values[4], values[5], 1, start, add, side), 8, values[9])
+        return context.get_dummy_value()
+
+    numbers, _, places, scales, _, _, begin, _, out, _ = given
+    if _numbers(numbers, places, scales, begin, out):
+        whole = types.int64
+        kinds = (numbers, whole, places, scales, whole, whole, begin, whole, out, whole)
+        return types.void(*kinds), code
+    return None
+
+
+@intrinsic
+def add_scaled_pieces(typing, numbers, base, places, scales, first, last, begin, at_begin, out, at):
+    """`add_pieces` with each piece multiplied by its entry of ``scales[first:last]``."""
+    given = (numbers, base, places, scales, first, last, begin, at_begin, out, at)
+    return _scaled_pieces(typing, given, 1)
+
+
+WIDE = 3  #: rows of the pieces of `add_scaled_wide`: as many as the registers hold
+
+
+@intrinsic
+def add_scaled_wide(typing, numbers, base, places, scales, first, last, begin, at_begin, out, at):
+    """`add_scaled_pieces`, of pieces that are `WIDE` rows long."""
+    given = (numbers, base, places, scales, first, last, begin, at_begin, out, at)
+    return _scaled_pieces(typing, given, WIDE)
+
+
+@intrinsic
+def move_entries(typing, source, at, plus, target, to):  # noqa: ANN001
+    """Copy `BITS` entries of int32, plus a number, from ``source[at:]`` to ``target[to:]``."""
+
+    def code(context, builder, signature, values):
+        made = _Builder(context, builder, signature, values)
+        row = ir.VectorType(ir.IntType(32), BITS)
+
+        def address(array, position):
+            pointer = builder.gep(made.pointers[array], [position])
+            return builder.bitcast(pointer, row.as_pointer())
+
+        entries = builder.load(address(0, values[1]))
+        entries.align = 4
+        number = builder.trunc(values[2], ir.IntType(32))
+        zero = ir.Constant(row, None)
+        one = builder.insert_element(zero, number, ir.Constant(ir.IntType(32), 0))
+        spread = builder.shuffle_vector(one, zero, zero)
+        builder.store(builder.add(entries, spread), address(3, values[4])).align = 4
+        return context.get_dummy_value()
+
+    if _numbers(source, target):
+        whole = types.int64
+        return types.void(source, whole, whole, target, whole), code
