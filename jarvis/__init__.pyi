@@ -38,6 +38,7 @@ from .neurons import SpikingLayer as SpikingLayer
 from .neurons import constant_drive as constant_drive
 from .neurons import define as define
 from .neurons import over_time as over_time
+from .neurons import sparse_products as sparse_products
 from .spatial import EventLIF as EventLIF
 from .spatial import FirstSpikeNetwork as FirstSpikeNetwork
 from .spatial import SpatialNetwork as SpatialNetwork

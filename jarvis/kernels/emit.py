@@ -250,6 +250,28 @@ class Emitter(ABC):
             )
         )
 
+    def near(self) -> list[str]:
+        """The loop that says where a gradient passes through the spikes, a byte each."""
+        node, kept = self.plan.near, self.plan.kept
+        assert node is not None
+        used = cone([node], kept)
+        loop = [*self.read_residents(self.lanes), *self._read_kept(used), *self.lines(used, kept)]
+        return self.function(
+            Function(
+                "near",
+                "",
+                [*self.kept, *self.lanes, "near"],
+                inputs=[],
+                reads=[],
+                streams=[*self.kept, "near"],
+                residents=self.lanes,
+                changing=[],
+                uniform=used,
+                loop=[*loop, self.write("near", node)],
+                earlier=[],
+            )
+        )
+
     def _read_kept(self, used: Iterable[Node]) -> list[str]:
         """The lines that read what was kept, as far as it is used."""
         used, lines = set(used), []

@@ -20,10 +20,11 @@ _IN_DOUBLE = {op: f"np.{op}" for op in _CALLS}
 
 
 class NumbaEmitter(Emitter):
-    """Writes a module with ``make(real, keep, wants_x) -> forward, backward``.
+    """Writes a module with ``make(real, keep, wants_x) -> forward, backward, recurrent, near``.
 
-    With recurrent weights there is a third function, `recurrent`: forward, several steps at a time,
-    multiplying by the weights of the neurons that have fired (`sparse_loops.feed`).
+    `recurrent`, with recurrent weights, takes several steps forward and multiplies by the weights
+    of the neurons that have fired (`sparse_loops.feed`). `near` is there for a surrogate that is 0
+    somewhere. Otherwise they are None.
     """
 
     real, double = "real({})", "{}"
@@ -47,12 +48,15 @@ class NumbaEmitter(Emitter):
             f"    block = {block}",
             "",
         ]
-        functions = [*self.forward(), "", *self.backward(), ""]
+        functions = ["recurrent = near = None", ""]
+        functions += [*self.forward(), "", *self.backward(), ""]
         if self.recurrent:
             self.feeds = True
-            functions += [*self.forward(), "", "return forward, backward, recurrent"]
-        else:
-            functions += ["return forward, backward"]
+            functions += [*self.forward(), ""]
+            self.feeds = False
+        if self.plan.near is not None:
+            functions += [*self.near(), ""]
+        functions.append("return forward, backward, recurrent, near")
         return "\n".join(line.rstrip() for line in [*head, *indent(4, functions), ""])
 
     def function(self, parts: Function) -> list[str]:
@@ -61,7 +65,7 @@ class NumbaEmitter(Emitter):
             arguments.append(f"{name}_all")
             if name in parts.inputs:
                 arguments.append(f"{name}_step")
-        forward = parts.name == "forward"
+        forward = parts.name != "backward"
         rows = [_row(name, f"t * {name}_step + first ") for name in parts.reads]
         rows += [_row(name, "o") for name in parts.streams]
         if parts.earlier:
@@ -70,7 +74,8 @@ class NumbaEmitter(Emitter):
         more, name = "values, n, low, high, t0, t1", parts.name
         steps = f"for t in {'range(t0, t1)' if forward else 'range(t1 - 1, t0 - 1, -1)'}:"
         blocks = ["for first in range(low, high, block):", "    m = min(block, high - first)"]
-        residents = [_row(name, "first") for name in [*self.fed, *parts.residents]]
+        fed = self.fed if parts.name != "near" else []
+        residents = [_row(name, "first") for name in [*fed, *parts.residents]]
         inner = ["o = t * n + first", *rows, "for j in range(m):", *indent(4, parts.loop)]
         if self.feeds:
             name, more = "recurrent", f"{more}, before, hidden, {_FEED}"

@@ -23,7 +23,7 @@ from numba import types
 from torch import Tensor
 
 from jarvis.kernels.cpu import compiled, over_lanes
-from jarvis.kernels.memory import flat
+from jarvis.kernels.memory import empty, flat
 from jarvis.kernels.program import Loop
 from jarvis.kernels.rows import Rows
 from jarvis.kernels.time_loop import Run
@@ -37,7 +37,9 @@ _TYPES = {torch.float32: types.float32, torch.float64: types.float64}
 _NOTHING = {torch.float32: np.empty(0, np.float32), torch.float64: np.empty(0, np.float64)}
 
 
-_FORWARD, _BACKWARD, _RECURRENT = range(3)  #: the functions of a generated module
+_FORWARD, _BACKWARD, _RECURRENT, _NEAR = range(4)  #: the functions of a generated module
+
+_NAMES = ("forward", "backward", "recurrent", "near")
 
 
 def _compiled(
@@ -49,6 +51,7 @@ def _compiled(
         row, condition = types.Array(_TYPES[dtype], 1, "C"), types.Array(types.uint8, 1, "C")
         whole, values = types.int64, types.Array(types.float64, 1, "C")
         n_streams = loop.layout.n_inputs + (which == _BACKWARD) * loop.layout.n_outputs
+        n_streams = 0 if which == _NEAR else n_streams
         arrays = [row if t is None or t.dtype == dtype else condition for t in dense]
         more = []
         if which == _RECURRENT:
@@ -57,7 +60,7 @@ def _compiled(
         signature = types.void(*[row, whole] * n_streams, *arrays, values, *[whole] * 5, *more)
         real = _NOTHING[dtype].dtype.type
         function = loop.names["make"](real, flag, flag)[which]
-        name = f"{('forward', 'backward', 'recurrent')[which]}_{real.__name__}_{flag:d}"
+        name = f"{_NAMES[which]}_{real.__name__}_{flag:d}"
         made = loop.machine[which, flag, dtype] = compiled(function, signature, name)
     return made
 
@@ -127,6 +130,35 @@ def bind_recurrent(
         return int(counts.sum())
 
     return run
+
+
+def near(
+    loop: Loop,
+    like: tuple[torch.Size, torch.dtype],
+    kept: Sequence[Tensor],
+    lanes: Sequence[Tensor],
+    values: tuple[float, ...],
+) -> Tensor:
+    """Where a gradient passes through the spikes: bytes ``[T, B, ...]``, 1 or 0.
+
+    Args:
+        loop: a loop whose layout has `near`.
+        like: shape and type of the spikes.
+        kept: what the forward loop has kept ``[T, B, ...]``.
+        lanes: the parameters that differ from neuron to neuron ``[B, ...]``.
+        values: the numbers that are the same for all neurons.
+    """
+    shape, dtype = like
+    found = empty(shape, torch.uint8, torch.device("cpu"))
+    dense = [*kept, *lanes, found]
+    kernel, n = _compiled(loop, _NEAR, False, dtype, dense), shape[1:].numel()
+    arguments = [tensor.numpy(force=True).reshape(-1) for tensor in dense]
+
+    def share(low: int, high: int) -> None:
+        kernel(*arguments, numbers(values), n, low, high, 0, len(found))
+
+    over_lanes(share, n, len(found), GRAIN)
+    return found
 
 
 def _bound(

@@ -39,6 +39,7 @@ class Plan:
     reread: list[Node]  #: inputs that the backward loop reads again
     derived: list[int]  #: states that follow from what was kept at the step before
     uniform: set[Node]  #: nodes that are the same for all neurons
+    near: Node | None  #: whether a gradient passes through the spike; None if it always may
 
 
 def cone(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
@@ -110,7 +111,47 @@ def plan(traced: Traced, per_neuron: Iterable[int], recurrent: bool) -> Plan:
             best = price, kept, [n for n in cut if n not in kept], derived
     assert best is not None  # nothing derived is always possible
     _, kept, reread, derived = best
-    return Plan(traced, kept, reread, list(derived), uniform)
+    near = _near(traced, kept, uniform)
+    return Plan(traced, kept, reread, list(derived), uniform, near)
+
+
+def _near(traced: Traced, kept: Sequence[Node], uniform: set[Node]) -> Node | None:
+    """Whether the surrogate derivative of a spike is not 0, for one that is 0 somewhere.
+
+    The gradient of the spike has to meet the same factor on each of its ways; this factor must have
+    a branch, as that of a triangle has, and follow from what is kept of the same step.
+    """
+    wanted = cone([*traced.g_inputs, *traced.g_states, *traced.g_values])
+    users: dict[Node, list[Node]] = {}
+    for node in wanted:
+        for argument in node.args:
+            users.setdefault(argument, []).append(node)
+    tangent: set[Node] = set()
+    for node in wanted:
+        if node.op in TANGENTS or any(a in tangent for a in node.args):
+            tangent.add(node)
+    ways = [node for node in wanted if node.op == "g_out" and node.value == 0]
+    factors: set[Node] = set()
+    roots = {*traced.g_inputs, *traced.g_states, *traced.g_values}
+    while ways:
+        node = ways.pop()
+        if node in roots:  # it arrives without having met a factor
+            return None
+        for user in users.get(node, ()):
+            others = [a for a in user.args if a not in tangent]
+            branch = any(a.op == "where" for a in cone(others)) if user.op == "mul" else False
+            if branch:
+                factors.add(others[0])
+            else:
+                ways.append(user)
+    if len(factors) != 1:
+        return None
+    (factor,) = factors
+    if _computed([factor], kept, uniform) is None:
+        return None
+    last = max(node.order for node in wanted)
+    zero = Node("const", (), 0.0, False, last + 1)
+    return Node("ne", (factor, zero), 0, True, last + 2)
 
 
 def _subsets(states: Sequence[int]) -> Iterable[tuple[int, ...]]:

@@ -47,6 +47,7 @@ class Layout(NamedTuple):
     reread: tuple[int, ...]  #: the inputs that the backward loop reads again
     derived: tuple[int, ...]  #: the states whose first value the backward loop needs
     differentiable: tuple[bool, ...]  #: whether a gradient reaches each output, then each state
+    near: bool  #: whether a loop says where a gradient passes through the spikes
 
 
 @dataclass(eq=False)
@@ -161,7 +162,7 @@ class Program:
         emitter = {"numba": NumbaEmitter, "triton": TritonEmitter}[backend]
         learned = [index(path) for path in variant.learned]
         body = emitter(chosen, per_neuron, learned, variant.recurrent).source()
-        return _header(self, variant, traced, chosen) + body
+        return _header(self, backend, variant, traced, chosen) + body
 
 
 def _reader(path: str) -> Callable[[Any, Any], float | Tensor]:
@@ -174,7 +175,7 @@ def _reader(path: str) -> Callable[[Any, Any], float | Tensor]:
     return lambda params, _: get(params)
 
 
-def _header(program: Program, variant: Variant, traced: Traced, chosen: Any) -> str:
+def _header(program: Program, backend: str, variant: Variant, traced: Traced, chosen: Any) -> str:
     step = program.step
     layout = Layout(
         n_inputs=step.n_inputs,
@@ -184,6 +185,7 @@ def _header(program: Program, variant: Variant, traced: Traced, chosen: Any) -> 
         reread=tuple(int(node.value) for node in chosen.reread),
         derived=tuple(chosen.derived),
         differentiable=traced.differentiable,
+        near=chosen.near is not None and backend == "numba",
     )
     origin = step.step
     lines = [

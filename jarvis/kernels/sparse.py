@@ -215,7 +215,7 @@ def _input_gradient(plan: _Plan, g: Tensor, weight: Tensor) -> Tensor:
     if wanted is None:
         return g @ weight
     wanted = wanted.reshape(plan.rows, plan.n_in)
-    share = _loops().share_nonzero(wanted.view(torch.uint8), _SAMPLE)
+    share = float(wanted[:: -(-plan.rows // _SAMPLE)].float().mean())
     costs = plan.costs(g.dtype)
     entries = share * wanted.numel()
     sparse, dense = costs.input.of(plan.rows, entries), costs.dense_input.of(plan.rows, 0)
@@ -243,7 +243,7 @@ class Recurrent:
             return
         if mode == "always":
             self.most = float("inf")
-        elif batch * weight.numel() >= _SMALLEST_STEP:
+        else:
             from jarvis.kernels.sparse_costs import most_spikes
 
             self.most = most_spikes(n, batch, like.dtype)
@@ -286,9 +286,6 @@ class Recurrent:
         plan.rows = len(spikes)
         return plan.weight_gradient(g.contiguous(), spikes)
 
-
-#: Multiplications of a recurrent step below which zeros are multiplied by.
-_SMALLEST_STEP = 1 << 14
 
 _TOGETHER = 16  #: steps of a recurrent layer after which the choice is made anew
 

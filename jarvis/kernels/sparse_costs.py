@@ -10,6 +10,7 @@ Where the folder cannot be written, every process measures for itself.
 import hashlib
 import json
 import logging
+import math
 import os
 import platform
 import time
@@ -30,6 +31,7 @@ _WORK = 1 << 27  #: multiplications of the dense product that is timed: some mil
 _FEWEST, _MOST = 256, 1024  #: rows that are timed
 _SHARES = (0.02, 0.15)  #: of entries that are not 0
 _REPEATS = 3
+_CALL = 5.0  #: microseconds to run the neurons of one step by itself, after a dense product
 _STEPS = 20  #: of a recurrent layer that are timed together
 
 _FILES = ("sparse_loops.py", "vectors.py", "sparse_costs.py")
@@ -66,7 +68,7 @@ def costs(n_in: int, n_out: int, rows: int, dtype: torch.dtype) -> Costs:
     numbers = _kept(
         f"{n_out}x{n_in}_{timed}",
         dtype,
-        torch.get_num_threads(),
+        3 * len(Costs._fields),
         lambda: _measure(n_in, n_out, timed, dtype),
     )
     return Costs(*(Cost(*numbers[i : i + 3]) for i in range(0, len(numbers), 3)))
@@ -74,9 +76,7 @@ def costs(n_in: int, n_out: int, rows: int, dtype: torch.dtype) -> Costs:
 
 def most_spikes(n: int, batch: int, dtype: torch.dtype) -> float:
     """The spikes of a step ``[batch, n]`` up to which recurrent weights skip zeros faster."""
-    (limit,) = _kept(
-        f"step_{batch}x{n}", dtype, torch.get_num_threads(), lambda: _measure_step(n, batch, dtype)
-    )
+    (limit,) = _kept(f"step_{batch}x{n}", dtype, 1, lambda: _measure_step(n, batch, dtype))
     return limit
 
 
@@ -84,33 +84,34 @@ _memory: dict[str, list[float]] = {}
 
 
 def _kept(
-    name: str, dtype: torch.dtype, threads: int, measure: Callable[[], list[float]]
+    name: str, dtype: torch.dtype, count: int, measure: Callable[[], list[float]]
 ) -> list[float]:
-    """Numbers from this process, from the cache folder, or measured now."""
-    name = f"{name}_{str(dtype).removeprefix('torch.')}_{threads}.json"
+    """So many numbers: from this process, from the cache folder, or measured now."""
+    name = f"{name}_{str(dtype).removeprefix('torch.')}_{torch.get_num_threads()}.json"
     known = _memory.get(name)
     if known is None:
         path = cache_folder() / "products" / _machine() / name
-        known = _read(path)
+        known = _read(path, count)
         if known is None:
             known = measure()
             try:
-                _write_first(path, json.dumps(known))
-                known = _read(path) or known
+                _write_first(path, json.dumps(known), count)
+                known = _read(path, count) or known
             except OSError as error:
                 logger.info("the times of a product are not kept: %s", error)
         _memory[name] = known
     return known
 
 
-def _read(path: Path) -> list[float] | None:
+def _read(path: Path, count: int) -> list[float] | None:
     try:
-        return [float(number) for number in json.loads(path.read_text("utf-8"))]
+        numbers = [float(number) for number in json.loads(path.read_text("utf-8"))]
     except (OSError, ValueError, TypeError):
         return None
+    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
 
 
-def _write_first(path: Path, text: str) -> None:
+def _write_first(path: Path, text: str, count: int) -> None:
     """Write a file unless another process was faster: all of them then read that one."""
     own = path.with_name(f"{path.stem}.{os.getpid()}")
     with atomic_path(own) as part:
@@ -118,7 +119,7 @@ def _write_first(path: Path, text: str) -> None:
     try:
         os.link(own, path)
     except FileExistsError:
-        if _read(path) is None:  # it was spoiled
+        if _read(path, count) is None:  # it was spoiled
             os.replace(own, path)
     finally:
         own.unlink(missing_ok=True)
@@ -215,4 +216,4 @@ def _measure_step(n: int, batch: int, dtype: torch.dtype) -> list[float]:
             torch.mm(spikes[0], weight.t(), out=out)
 
     per_entry = max(1e-9, (times[1] - times[0]) / max(1, counts[1] - counts[0]))
-    return [counts[0] + (_best(dense) - times[0]) / per_entry]
+    return [counts[0] + (_best(dense) + _CALL * _STEPS - times[0]) / per_entry]

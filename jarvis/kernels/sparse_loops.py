@@ -430,7 +430,7 @@ def pack(weight: Tensor, bias: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
 
 
 def one_step(spikes: Tensor, weight: Tensor) -> Callable[[], Tensor]:
-    """``s W^T`` for the spikes s ``[B, H]`` of a step, as a recurrent loop computes it each time."""
+    """``s W^T`` for the spikes s ``[B, H]`` of a step, as recurrent loops compute it."""
     batch, n = spikes.shape
     out, room = torch.empty_like(spikes), np.empty(batch * n, flat(spikes).dtype)
     places, counts = np.empty(batch * n, np.int32), np.empty(batch, np.int64)

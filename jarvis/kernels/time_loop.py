@@ -74,6 +74,26 @@ class Backend(Protocol):
         """
         ...
 
+    def near(
+        self,
+        loop: Loop,
+        like: tuple[torch.Size, torch.dtype],
+        kept: Sequence[Tensor],
+        lanes: Sequence[Tensor],
+        values: tuple[float, ...],
+    ) -> Tensor:
+        """Where a gradient passes through the spikes; not in every backend.
+
+        Args:
+            loop: a loop whose layout has `near`.
+            like: shape and type of the spikes.
+            kept, lanes, values: as for `bind`.
+
+        Returns:
+            bytes ``[T, B, ...]``, 1 or 0.
+        """
+        ...
+
     def unsupported_reason(self, x: Tensor) -> str | None:
         """Why these loops cannot run on `x`, in words; None if they can."""
         ...
@@ -201,6 +221,35 @@ class _Loop(torch.autograd.Function):
             place = loop.parameters.index(i)
             to_learned[place] = total.sum_to_size(ctx.shapes[place])
         return (None, g_weight, g_fed, *to_x, *to_states, *to_learned)
+
+
+def surrogate_support(spikes: Tensor) -> Callable[[], Tensor] | None:
+    """Where a gradient passes through spikes, if their surrogate is 0 somewhere.
+
+    Args:
+        spikes: ``[T, B, ...]``.
+
+    Returns:
+        a function to be called in the backward pass: bytes of the shape of the spikes, 1 where the
+        derivative of the surrogate is not 0. None if the spikes do not come from a loop that knows,
+        or if what it needs can be read only once, as under `torch.utils.checkpoint`.
+    """
+    node = spikes.grad_fn
+    if not isinstance(node, _Loop._backward_cls) or spikes.output_nr != 0:  # type: ignore[attr-defined]
+        return None
+    backend, loop, values, _ = node.call  # type: ignore[union-attr]
+    if not loop.layout.near or torch._C._autograd._top_saved_tensors_default_hooks(True):
+        return None
+
+    like = spikes.shape, spikes.dtype
+
+    def near() -> Tensor:
+        layout, saved = loop.layout, node.saved_tensors  # type: ignore[union-attr]
+        first = len(layout.kept) + len(layout.derived)
+        lanes = saved[first : first + len(loop.per_neuron)]
+        return backend.near(loop, like, saved[: len(layout.kept)], lanes, values)
+
+    return near
 
 
 def empty_like(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -28,12 +28,9 @@ class _Builder:
 
     Args:
         context, builder, signature, values: what numba gives the code generator of an intrinsic.
-        rows: how many rows are computed as one.
     """
 
-    def __init__(
-        self, context: Any, builder: Any, signature: Any, values: Any, rows: int = 1
-    ) -> None:
+    def __init__(self, context: Any, builder: Any, signature: Any, values: Any) -> None:
         self.builder, self.values = builder, values
         self.pointers = {
             i: context.make_array(kind)(context, builder, values[i]).data
@@ -41,7 +38,7 @@ class _Builder:
             if isinstance(kind, types.Array)
         }
         self.size = signature.args[0].dtype.bitwidth // 8
-        self.width = rows * width(self.size)
+        self.width = width(self.size)
         self.number = ir.FloatType() if self.size == 4 else ir.DoubleType()
         self.row = ir.VectorType(self.number, self.width)
         self.whole = ir.IntType(64)
@@ -80,24 +77,15 @@ class _Builder:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
         return self.builder.shuffle_vector(one, self.zero, mask)
 
-    def sums(
-        self,
-        first: Any,
-        last: Any,
-        stride: int,
-        start: Any,
-        add: Callable,
-        side: int = _SIDE_BY_SIDE,
-    ) -> Any:
+    def sums(self, first: Any, last: Any, stride: int, start: Any, add: Callable) -> Any:
         """``start`` and the sum over first, first + stride, ... below last.
 
         Args:
             first, last, stride: the range.
             start: a row.
             add: ``add(sum, position) -> sum``.
-            side: how many sums are computed side by side.
         """
-        builder = self.builder
+        builder, side = self.builder, _SIDE_BY_SIDE
         block = builder.block
         many, some, rest, one, end = (builder.append_basic_block() for _ in range(5))
         step = self.constant(side * stride)
@@ -165,6 +153,7 @@ def add_rows(typing, rows, places, first, last, begin, at_begin, out, at):
     if _numbers(rows, places, begin, out):
         whole = types.int64
         return types.void(rows, places, whole, whole, begin, whole, out, whole), code
+    return None
 
 
 @intrinsic
@@ -186,6 +175,7 @@ def add_scaled_rows(typing, rows, places, scales, first, last, begin, at_begin, 
         whole = types.int64
         given = (rows, places, scales, whole, whole, begin, whole, out, whole)
         return types.void(*given), code
+    return None
 
 
 @intrinsic
@@ -218,6 +208,7 @@ def inner_product(typing, a, at_a, b, at_b, count):
     if _numbers(a, b):
         whole = types.int64
         return a.dtype(a, whole, b, whole, whole), code
+    return None
 
 
 BITS = 32  #: entries whose comparison is one number
@@ -287,49 +278,77 @@ def add_pieces(typing, numbers, base, places, first, last, begin, at_begin, out,
         whole = types.int64
         given = (numbers, whole, places, whole, whole, begin, whole, out, whole)
         return types.void(*given), code
-
-
-def _scaled_pieces(typing: Any, given: tuple, rows: int) -> Any:
-    """The types and the code of `add_scaled_pieces`, for pieces of so many rows."""
-
-    def code(context, builder, signature, values):
-        made = _Builder(context, builder, signature, values, rows)
-
-        def add(total, q):
-            piece = made.load(0, made.moved(values[1], 2, q))
-            return builder.fadd(total, builder.fmul(made.spread(3, q), piece))
-
-        start, side = made.load(6, values[7]), _SIDE_BY_SIDE if rows == 1 else 1
-        made.store(made.sums(values[4], values[5], 1, start, add, side), 8, values[9])
-        return context.get_dummy_value()
-
-    numbers, _, places, scales, _, _, begin, _, out, _ = given
-    if _numbers(numbers, places, scales, begin, out):
-        whole = types.int64
-        kinds = (numbers, whole, places, scales, whole, whole, begin, whole, out, whole)
-        return types.void(*kinds), code
     return None
 
 
 @intrinsic
 def add_scaled_pieces(typing, numbers, base, places, scales, first, last, begin, at_begin, out, at):
     """`add_pieces` with each piece multiplied by its entry of ``scales[first:last]``."""
-    given = (numbers, base, places, scales, first, last, begin, at_begin, out, at)
-    return _scaled_pieces(typing, given, 1)
+
+    def code(context, builder, signature, values):
+        made = _Builder(context, builder, signature, values)
+
+        def add(total, q):
+            piece = made.load(0, made.moved(values[1], 2, q))
+            return builder.fadd(total, builder.fmul(made.spread(3, q), piece))
+
+        start = made.load(6, values[7])
+        made.store(made.sums(values[4], values[5], 1, start, add), 8, values[9])
+        return context.get_dummy_value()
+
+    if _numbers(numbers, places, scales, begin, out):
+        whole = types.int64
+        given = (numbers, whole, places, scales, whole, whole, begin, whole, out, whole)
+        return types.void(*given), code
+    return None
 
 
-WIDE = 3  #: rows of the pieces of `add_scaled_wide`: as many as the registers hold
+WIDE = 3  #: rows that `add_scaled_wide` adds to: as many as the registers hold
 
 
 @intrinsic
-def add_scaled_wide(typing, numbers, base, places, scales, first, last, begin, at_begin, out, at):
-    """`add_scaled_pieces`, of pieces that are `WIDE` rows long."""
-    given = (numbers, base, places, scales, first, last, begin, at_begin, out, at)
-    return _scaled_pieces(typing, given, WIDE)
+def add_scaled_wide(typing, numbers, base, places, scales, first, last, out, at):
+    """Add to `WIDE` rows at ``out[at:]`` what `add_scaled_pieces` adds to one."""
+
+    def code(context, builder, signature, values):
+        made = _Builder(context, builder, signature, values)
+        _, base, _, _, first, last, _, to = values
+        ats = [builder.add(to, made.constant(i * made.width)) for i in range(WIDE)]
+        starts = [made.load(6, at) for at in ats]
+        before = builder.block
+        head, body, end = (builder.append_basic_block() for _ in range(3))
+        builder.branch(head)
+
+        builder.position_at_end(head)
+        q = builder.phi(made.whole)
+        q.add_incoming(first, before)
+        rows = [builder.phi(made.row) for _ in range(WIDE)]
+        for row, start in zip(rows, starts, strict=True):
+            row.add_incoming(start, before)
+        builder.cbranch(builder.icmp_signed("<", q, last), body, end)
+
+        builder.position_at_end(body)
+        place, scale = made.moved(base, 2, q), made.spread(3, q)
+        for i, row in enumerate(rows):
+            piece = made.load(0, builder.add(place, made.constant(i * made.width)))
+            row.add_incoming(builder.fadd(row, builder.fmul(scale, piece)), body)
+        q.add_incoming(builder.add(q, made.constant(1)), body)
+        builder.branch(head)
+
+        builder.position_at_end(end)
+        for row, at in zip(rows, ats, strict=True):
+            made.store(row, 6, at)
+        return context.get_dummy_value()
+
+    if _numbers(numbers, places, scales, out):
+        whole = types.int64
+        given = (numbers, whole, places, scales, whole, whole, out, whole)
+        return types.void(*given), code
+    return None
 
 
 @intrinsic
-def move_entries(typing, source, at, plus, target, to):  # noqa: ANN001
+def move_entries(typing, source, at, plus, target, to):
     """Copy `BITS` entries of int32, plus a number, from ``source[at:]`` to ``target[to:]``."""
 
     def code(context, builder, signature, values):
@@ -352,3 +371,4 @@ def move_entries(typing, source, at, plus, target, to):  # noqa: ANN001
     if _numbers(source, target):
         whole = types.int64
         return types.void(source, whole, whole, target, whole), code
+    return None

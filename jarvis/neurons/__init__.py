@@ -4,6 +4,7 @@
 it over a sequence; `decay` has exponential decay over a step.
 """
 
+from jarvis.kernels.sparse import sparse_products
 from jarvis.neurons.decay import constant_drive, exp_decay
 from jarvis.neurons.definition import (
     Neuron,
@@ -29,4 +30,5 @@ __all__ = [
     "exp_decay",
     "over_time",
     "parameter",
+    "sparse_products",
 ]

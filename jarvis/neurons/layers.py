@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from jarvis.kernels.sparse import apply
+from jarvis.kernels.time_loop import surrogate_support
 from jarvis.support.checks import check_tensor
 
 
@@ -45,7 +46,8 @@ def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
             return y.expand(steps, *y.shape)
         # A module of the user's own that draws random numbers: each step has its own.
         _set_random_state(x, before)
-    return apply(module, x.flatten(0, 1)).unflatten(0, (steps, batch))
+    near = surrogate_support(x) if x.requires_grad else None
+    return apply(module, x.flatten(0, 1), near).unflatten(0, (steps, batch))
 
 
 def _is_random(module: Any) -> bool:
