@@ -22,7 +22,7 @@ from benchmarks import (
 )
 from benchmarks.row import Row
 from benchmarks.spyx_peer import Spyx
-from benchmarks.training_step import training
+from benchmarks.training_step import convolutional, deep, training
 
 GROUPS = (
     "lif", "training", "recurrent", "adaptive", "adex", "generated", "learned", "user",
@@ -59,8 +59,15 @@ def _rows(wanted, quick: bool, spyx: Spyx | None, no_spyx: str) -> list[Callable
     if "training" in wanted:
         sizes = ((20, 16, 3), 5, 4) if quick else ((784, 1000, 10), 25, 128)
         makers.append(lambda: training(*sizes))
+        layers = ((20, 16, 12, 3), 5, 4) if quick else ((784, 512, 256, 10), 25, 128)
+        makers += [lambda kind=kind: deep(*layers, kind) for kind in ("fast_sigmoid", "triangle")]
+        maps = ((1, 8, 8), 3, 4) if quick else ((1, 28, 28), 6, 128)
+        makers.append(lambda: convolutional(*maps))
     if "recurrent" in wanted:
         makers.append(lambda: neurons.recurrent((5, 2, 16) if quick else neurons.RECURRENT))
+        for hidden, rate in ((16, 0.1),) if quick else neurons.SPARSE_RECURRENT:
+            shape = (5, 2, hidden) if quick else (*neurons.RECURRENT[:2], hidden)
+            makers.append(lambda s=shape, r=rate: neurons.sparse_recurrent(s, r))
     if "adaptive" in wanted:
         makers.append(lambda: neurons.adaptive(shapes[0]))
     if "adex" in wanted:

@@ -7,7 +7,7 @@ from benchmarks.agreement import SHAPE, TAU, agree, compare, gradient
 from benchmarks.peers import DECAY, PEERS, SLOPE, Run, naive, ours
 from benchmarks.row import Bar, Row
 from benchmarks.spyx_peer import NOTE, Spyx
-from jarvis import LIFLayer, RecurrentLIFLayer
+from jarvis import LIFLayer, RecurrentLIFLayer, sparse_products
 
 SHAPES = ((100, 64, 512), (100, 64, 128), (25, 128, 1000))
 LARGE = 1 << 21  #: element-steps from which the fixed costs of a call count little
@@ -183,5 +183,46 @@ def recurrent(shape: tuple[int, int, int]) -> Row:
     row.bars = [
         Bar("times the products", OURS, "the matrix products", 3.5, at_least=False),
         Bar("faster than snnTorch", "snnTorch, x[t]", OURS, 10),
+    ]
+    return row
+
+
+#: Hidden neurons and mean rates (spikes a step) of the rows of sparse recurrent products.
+SPARSE_RECURRENT = ((128, 0.02), (128, 0.1), (512, 0.02), (512, 0.1))
+
+
+def driven_to(rate: float, layer: LIFLayer, shape: tuple[int, int, int]) -> Tensor:
+    """Random input with which the layer's neurons fire in this share of the steps."""
+    drive, low, high = torch.rand(shape), 0.0, 4.0
+    for _ in range(12):
+        middle = (low + high) / 2
+        with torch.no_grad():
+            found = float(layer(middle * drive)[0].mean())
+        low, high = (middle, high) if found < rate else (low, middle)
+    return high * drive
+
+
+def sparse_recurrent(shape: tuple[int, int, int], rate: float) -> Row:
+    """Recurrent products that skip silent neurons, against dense ones."""
+    steps, batch, hidden = shape
+    title = f"recurrent LIF, T={steps} B={batch} H={hidden}, rate {rate:.0%}"
+    row = Row(f"sparse_recurrent_{hidden}_{rate:.0%}", title)
+    layer = LIFLayer(tau=TAU, recurrent=hidden)
+    x, g = driven_to(rate, layer, shape), torch.rand(shape)
+    call = both_ways(lambda x: layer(x)[0], x, g)
+
+    def fresh() -> None:
+        layer.weight.grad = None
+        call()
+
+    def dense() -> None:
+        with sparse_products("never"):
+            fresh()
+
+    row.add(OURS, fresh)
+    row.add("jarvis, dense products", dense)
+    bound = 0.7 if rate < 0.05 else 1.05
+    row.bars = [
+        Bar("times its dense products", OURS, "jarvis, dense products", bound, at_least=False)
     ]
     return row

@@ -101,7 +101,7 @@ def make_parser() -> cli.Parser:
 def encode(x: torch.Tensor, generator: torch.Generator, *, encoding: str, n_steps: int):
     """Pictures ``[B, 1, H, W]`` -> input ``[T, B, 1, H, W]``."""
     if encoding == "poisson":
-        return poisson_encode(x, n_steps, generator=generator)
+        return poisson_encode(x, n_steps, generator=generator, skip_zeros=True)
     return constant_encode(x, n_steps)
 
 

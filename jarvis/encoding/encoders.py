@@ -37,6 +37,7 @@ def poisson_encode(
     max_rate: float | None = None,
     dt: float = 1.0,
     generator: torch.Generator | None = None,
+    skip_zeros: bool = False,
 ) -> Tensor:
     """Rate code: in every step each input fires with a probability proportional to its value.
 
@@ -49,6 +50,9 @@ def poisson_encode(
         max_rate: rate for the value 1, Hz; None: a spike in every step, ``1000 / dt`` Hz.
         dt: time step, ms.
         generator: source of randomness, on the device of `values`; None for torch's default.
+        skip_zeros: True draws no random numbers for values of 0, which never fire: several times
+            faster for pictures that are mostly background. The spikes are then others than without
+            it, with the same statistics.
 
     Returns:
         spikes ``[T, B, ...]``.
@@ -83,10 +87,16 @@ def poisson_encode(
                 f"{1000 / dt:g} Hz at dt={dt:g} ms"
             )
         probability = exact * (max_rate * dt / 1000.0)
-    draws = torch.rand(
-        (n_steps, *values.shape), generator=generator, dtype=exact.dtype, device=values.device
-    )
-    return (draws < probability).to(values.dtype)
+    random = dict(generator=generator, dtype=exact.dtype, device=values.device)
+    if not skip_zeros:
+        draws = torch.rand((n_steps, *values.shape), **random)  # type: ignore[call-overload]
+        return (draws < probability).to(values.dtype)
+    chances = probability.reshape(-1)
+    places = chances.nonzero()[:, 0]
+    draws = torch.rand((n_steps, len(places)), **random)  # type: ignore[call-overload]
+    spikes = values.new_zeros((n_steps, len(chances)))
+    spikes.index_copy_(1, places, (draws < chances[places]).to(values.dtype))
+    return spikes.view(n_steps, *values.shape)
 
 
 def spike_times_to_train(steps: Tensor, n_steps: int, dtype: torch.dtype) -> Tensor:

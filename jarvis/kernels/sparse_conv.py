@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from numba import njit, types
 from torch import Tensor
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 from jarvis.kernels.conv_events import TYPES, vector
 from jarvis.kernels.cpu import compiled, over_lanes
@@ -33,8 +34,10 @@ from jarvis.kernels.memory import empty, flat
 from jarvis.kernels.sparse_loops import Active
 from jarvis.kernels.vectors import (
     BITS,
+    WIDE,
     add_pieces,
     add_scaled_pieces,
+    add_scaled_wide,
     inner_product,
     move_entries,
     width,
@@ -58,7 +61,7 @@ def _make_convolve(real: Any) -> Callable:
         maps, together, blocks = sizes[11], sizes[12], sizes[13]
         area, pixel = height * wide, channels * w
         column = kh * pixel
-        row, whole = np.empty(w, real), together * maps == w
+        row = np.empty(w, real)
         # The entries of a picture by column, row and channel, and where each location begins.
         entries, scales = np.empty(area * channels + BITS, np.int32), values[:0]
         begins, at_location = np.empty(area + 1, np.int64), np.empty(area, np.int64)
@@ -329,18 +332,7 @@ def _make_push(real: Any) -> Callable:
                         base, to = dy * maps * length, ((y * sh + dy) * wide + x * sw) * channels
                         n = 0
                         while kw * channels - n > 2 * w:
-                            add_scaled_wide(
-                                weights,
-                                base + n,
-                                at_map,
-                                scales,
-                                q0,
-                                q1,
-                                sums,
-                                to + n,
-                                sums,
-                                to + n,
-                            )
+                            add_scaled_wide(weights, base + n, at_map, scales, q0, q1, sums, to + n)
                             n += several
                         while n < kw * channels:
                             add_scaled_pieces(
@@ -498,7 +490,7 @@ def weight_gradient(
     n_rows, maps, out_h, out_w = g.shape
     if not _finite(x):  # they would be multiplied by the zeros around a gradient
         size = (maps, channels, *kernel)
-        return torch.nn.grad.conv2d_weight(_dense(x, shape), size, g, stride, padding)
+        return conv2d_weight(_dense(x, shape), size, g, stride, padding)
     padded = _Padded.of((height, wide), kernel, stride, padding)
     plane = padded.tall * padded.wide * maps
     # Enough pictures together for some entries of each channel, if they fit the cache.
@@ -601,7 +593,7 @@ def input_gradient_from_sparse(
     if not _finite(g):  # they would be multiplied by zeros at the end of a row of weights
         dense = _dense(g, shape).permute(0, 3, 1, 2)
         result = (n_rows, channels, *size)
-        return torch.nn.grad.conv2d_input(result, weight.detach(), dense, stride, padding)
+        return conv2d_input(result, weight.detach(), dense, stride, padding)
     length = -(-kw * channels // (WIDE * row)) * WIDE * row
     packed = torch.zeros(kh, maps, length, dtype=g.dtype)
     packed[:, :, : kw * channels] = weight.detach().permute(2, 0, 3, 1).flatten(2)

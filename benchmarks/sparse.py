@@ -1,0 +1,153 @@
+"""When do zeros pay? Linear maps of spikes by density, width and batch: python -m benchmarks.sparse
+
+A linear map and the gradient of its weights, in the three modes of `sparse_products`, for spikes of
+a given density. And the peak memory of a training step with and without. Results go into
+results/sparse.json, the picture into results/sparse.png.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+from benchmarks.machine import describe, interleave
+from jarvis import SpikingMLP, over_time, sparse_products
+from jarvis.kernels.sparse import MODES
+from jarvis.support.files import write_json
+
+RESULTS = Path(__file__).parent / "results"
+DENSITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+WIDTHS = (10, 30, 100, 300, 1000, 2000)  #: outputs
+INPUTS = 784
+ROWS = (64, 640, 3200)  #: steps times samples
+STEP = ((784, 1000, 10), 25, 128)
+
+
+def call(module: nn.Linear, x: torch.Tensor, g: torch.Tensor, mode: str):
+    """Forward pass and the gradient of the weights."""
+
+    def run() -> None:
+        module.weight.grad = module.bias.grad = None
+        with sparse_products(mode):
+            over_time(module, x).backward(g)
+
+    return run
+
+
+def one(n_in: int, n_out: int, rows: int, density: float, repeats: int) -> dict:
+    """CPU time of each mode, ms, and what "auto" has chosen."""
+    module = nn.Linear(n_in, n_out)
+    x = (torch.rand(1, rows, n_in) < density).float()
+    g = torch.rand(1, rows, n_out)
+    with sparse_products() as products:
+        over_time(module, x).backward(g)
+    chosen = [choice.sparse for choice in products]
+    best = interleave({mode: call(module, x, g, mode) for mode in MODES}, repeats)
+    found = {mode: round(time.cpu, 4) for mode, time in best.items()}
+    return found | {"rows": rows, "outputs": n_out, "density": density, "chosen": chosen}
+
+
+def measure(repeats: int, quick: bool = False) -> dict:
+    """All cells of the table."""
+    cells = []
+    for rows in ROWS[:1] if quick else ROWS:
+        for width in WIDTHS[:2] if quick else WIDTHS:
+            for density in DENSITIES[:2] if quick else DENSITIES:
+                cells.append(one(INPUTS, width, rows, density, repeats))
+            print(f"... {rows} rows, {width} outputs", file=sys.stderr, flush=True)
+    return {"inputs": INPUTS, "cells": cells}
+
+
+def peak_memory(mode: str, quick: bool = False) -> float:
+    """MiB by which training steps raise the memory of a new process."""
+    code = f"from benchmarks.sparse import child; child({mode!r}, {quick})"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def child(mode: str, quick: bool) -> None:
+    """A few training steps, in a process of their own."""
+    torch.set_num_threads(1)
+    sizes, steps, batch = ((20, 16, 3), 5, 4) if quick else STEP
+    torch.manual_seed(0)
+
+    def train(steps: int, batch: int) -> None:
+        x = (torch.rand(steps, batch, sizes[0]) < 0.127).float()
+        y = torch.zeros(batch, dtype=torch.long)
+        model = SpikingMLP(sizes)
+        optimizer = torch.optim.Adam(model.parameters())
+        for _ in range(4):
+            optimizer.zero_grad()
+            with sparse_products(mode):
+                nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    train(2, 2)  # what importing and compiling takes
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    train(steps, batch)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def plot(data: dict, path: Path) -> None:
+    """Time by that of the dense product, against density, for each number of rows."""
+    matplotlib.use("Agg")
+    rows = sorted({cell["rows"] for cell in data["cells"]})
+    figure = Figure(figsize=(4.2 * len(rows), 3.8), layout="constrained", dpi=110)
+    axes = figure.subplots(1, len(rows), sharey=True, squeeze=False)[0]
+    for ax, n in zip(axes, rows, strict=True):
+        widths = sorted({cell["outputs"] for cell in data["cells"]})
+        for place, width in enumerate(widths):
+            cells = [c for c in data["cells"] if c["rows"] == n and c["outputs"] == width]
+            x = [100 * c["density"] for c in cells]
+            color = matplotlib.colormaps["viridis"](place / max(1, len(widths) - 1))
+            ax.plot(x, [c["always"] / c["never"] for c in cells], color=color, label=f"{width}")
+            ax.plot(x, [c["auto"] / c["never"] for c in cells], "o", color=color, ms=4)
+        ax.axhline(1.0, color="black", lw=0.8)
+        ax.set(xscale="log", yscale="log", xlabel="ones in the input (%)", title=f"{n} rows")
+    axes[0].set_ylabel("time by that of the dense products")
+    axes[-1].legend(title="outputs", fontsize=8)
+    figure.suptitle("line: zeros skipped; dots: the automatic choice")
+    figure.savefig(path)
+
+
+def worst(cells: list[dict]) -> tuple[float, dict]:
+    """The largest ratio of the automatic choice to the better of the two."""
+    ratios = [(c["auto"] / min(c["always"], c["never"]), c) for c in cells]
+    return max(ratios, key=lambda pair: pair[0])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print and write."""
+    p = argparse.ArgumentParser(prog="python -m benchmarks.sparse", description=__doc__)
+    p.add_argument("--repeats", type=int, default=7)
+    p.add_argument("--quick", action="store_true", help="tiny shapes, writes nothing")
+    p.add_argument("--output", type=Path, default=None)
+    args = p.parse_args(argv)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    try:
+        data = {"machine": describe(1)} | measure(args.repeats, args.quick)
+    finally:
+        torch.set_num_threads(before)
+    data["memory_mb"] = {m: round(peak_memory(m, args.quick), 1) for m in ("auto", "never")}
+    ratio, cell = worst(data["cells"])
+    data["worst"] = {"ratio": round(ratio, 3), "cell": cell}
+    print(json.dumps(data["worst"]), json.dumps(data["memory_mb"]))
+    folder = args.output or (None if args.quick else RESULTS)
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "sparse.json", data)
+        plot(data, folder / "sparse.png")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
