@@ -2,7 +2,7 @@
 
 A linear map and the gradient of its weights, in the three modes of `sparse_products`, for spikes of
 a given density. And the peak memory of a training step with and without. Results go into
-results/sparse.json, the picture into results/sparse.png.
+benchmarks/results/sparse.json, the picture into docs/images/sparse.png.
 """
 
 import argparse
@@ -22,7 +22,9 @@ from jarvis import SpikingMLP, over_time, sparse_products
 from jarvis.kernels.sparse import MODES
 from jarvis.support.files import write_json
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PICTURE = ROOT / "docs" / "images" / "sparse.png"
 DENSITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 WIDTHS = (10, 30, 100, 300, 1000, 2000)  #: outputs
 INPUTS = 784
@@ -145,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "sparse.json", data)
-        plot(data, folder / "sparse.png")
+        plot(data, folder / "sparse.png" if args.output else PICTURE)
     return 0
 
 

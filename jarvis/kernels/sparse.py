@@ -231,9 +231,10 @@ class Recurrent:
     Args:
         weight: W ``[H, H]``.
         like: the input ``[T, B, H]``.
+        fires: whether the neurons send spikes, most of which are 0.
     """
 
-    def __init__(self, weight: Tensor, like: Tensor) -> None:
+    def __init__(self, weight: Tensor, like: Tensor, fires: bool = True) -> None:
         steps, batch, n = like.shape
         self._plan = _Plan(steps * batch, weight, None)
         self._weight, self._like = weight, like
@@ -243,7 +244,7 @@ class Recurrent:
             return
         if mode == "always":
             self.most = float("inf")
-        else:
+        elif fires:
             from jarvis.kernels.sparse_costs import most_spikes
 
             self.most = most_spikes(n, batch, like.dtype)

@@ -106,6 +106,7 @@ class _Call(NamedTuple):
     loop: Loop
     values: tuple[float, ...]
     rest: tuple[float, ...] | None  #: where the states start, unless they are given as tensors
+    fires: bool  #: whether the output is spikes, most of which are 0
 
 
 class _Loop(torch.autograd.Function):
@@ -113,7 +114,7 @@ class _Loop(torch.autograd.Function):
     def forward(
         ctx: Any, call: _Call, weight: Tensor | None, last: Tensor | None, *tensors: Tensor
     ):
-        backend, loop, values, rest = call
+        backend, loop, values, rest, fires = call
         layout = loop.layout
         n_x, n_given = layout.n_inputs, layout.n_inputs + (rest is None) * layout.n_states
         xs, given, learned = tensors[:n_x], tensors[n_x:n_given], tensors[n_given:]
@@ -137,7 +138,7 @@ class _Loop(torch.autograd.Function):
             backend.bind(loop, False, keep, streams, dense, values)(0, steps)
         else:
             assert last is not None
-            first, product = last.clone(), Recurrent(weight, x)
+            first, product = last.clone(), Recurrent(weight, x, fires)
             fed, spikes, receive = torch.empty_like(first), outputs[0], weight.t()
             dense = [fed, *dense]
             run = backend.bind(loop, False, keep, streams, dense, values)
@@ -171,7 +172,7 @@ class _Loop(torch.autograd.Function):
     @staticmethod
     @first_order
     def backward(ctx: Any, *gradients: Tensor | None):
-        backend, loop, values, rest = ctx.call
+        backend, loop, values, rest, _ = ctx.call
         layout, shape, needs = loop.layout, ctx.shape, ctx.needs_input_grad
         n_x, n_out = layout.n_inputs, layout.n_outputs
         like = next((part for part in gradients if part is not None), None)
@@ -237,7 +238,7 @@ def surrogate_support(spikes: Tensor) -> Callable[[], Tensor] | None:
     node = spikes.grad_fn
     if not isinstance(node, _Loop._backward_cls) or spikes.output_nr != 0:  # type: ignore[attr-defined]
         return None
-    backend, loop, values, _ = node.call  # type: ignore[union-attr]
+    backend, loop, values, *_ = node.call  # type: ignore[union-attr]
     if not loop.layout.near or torch._C._autograd._top_saved_tensors_default_hooks(True):
         return None
 
@@ -273,6 +274,7 @@ def run(
     tensors: Mapping[int, Tensor],
     weight: Tensor | None = None,
     last: Tensor | None = None,
+    fires: bool = True,
 ) -> tuple[list[Tensor], list[Tensor], Tensor | None]:
     """Run a loop over all steps.
 
@@ -286,6 +288,7 @@ def run(
         tensors: those of them that are tensors, by their index.
         weight: W ``[H, H]`` of a recurrent layer, or None.
         last: the spikes before the first step ``[B, H]``, of a recurrent layer.
+        fires: whether the first output is spikes, most of which are 0.
 
     Returns:
         the outputs ``[T, B, ...]`` (spikes, then what is recorded), the final state, and the last
@@ -302,7 +305,7 @@ def run(
     if not torch.is_grad_enabled():  # nothing is saved for backward then
         given = [part.detach() for part in given]
         weight = None if weight is None else weight.detach()
-    call = _Call(backend, loop, tuple(numbers), rest)
+    call = _Call(backend, loop, tuple(numbers), rest, fires)
     *results, last = _Loop.apply(call, weight, last, *given)  # type: ignore[misc]
     n = loop.layout.n_outputs
     return results[:n], results[n:], last

@@ -293,7 +293,7 @@ class SpikingLayer(nn.Module):
             self._reason = str(error)
             return choose(self.backend, name, used, self._reason, recurrent, family="loop")
         outputs, states, last = time_loop.run(
-            loops, loop, xs, states, numbers, tensors, weight, last
+            loops, loop, xs, states, numbers, tensors, weight, last, self.fires
         )
         after = iter(states)
         final = before._make(None if part is None else next(after) for part in before)

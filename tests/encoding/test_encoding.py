@@ -47,6 +47,35 @@ def test_poisson_counts_are_binomial(generator):
     assert (train[1:] * train[:-1]).mean().abs() < 5 * 0.21 / math.sqrt(200 * 299)
 
 
+def test_poisson_without_draws_for_zeros(generator):
+    p = torch.tensor([0.0, 0.1, 0.0, 0.9, 1.0, 0.0], dtype=F64).expand(500, 6)
+    train = poisson_encode(p, 400, generator=generator, skip_zeros=True)
+    assert train.shape == (400, 500, 6)
+    assert train.dtype == F64
+    assert set(train.unique().tolist()) == {0.0, 1.0}
+    counts, variance = train.sum(0), 400 * p * (1 - p)
+    assert (counts[:, [0, 2, 5]] == 0).all()
+    assert (counts[:, 4] == 400).all()
+    assert ((counts.mean(0) - 400 * p[0]).abs() < 5 * (variance[0] / 500).sqrt() + 1e-9).all()
+    ratio = counts.var(0)[[1, 3]] / variance[0, [1, 3]]
+    assert ((ratio > 0.75) & (ratio < 1.3)).all()
+    # Neighbours and steps are independent.
+    a, b = train[..., 1] - 0.1, train[..., 3] - 0.9
+    assert (a * b).mean().abs() < 5 * 0.09 / math.sqrt(400 * 500)
+    assert (a[1:] * a[:-1]).mean().abs() < 5 * 0.09 / math.sqrt(399 * 500)
+
+    drawn = generator.get_state()
+    assert poisson_encode(torch.zeros(3, 4), 9, generator=generator, skip_zeros=True).sum() == 0
+    assert torch.equal(drawn, generator.get_state())
+    # Where no value is 0, the spikes are those of the plain code.
+    x = torch.full((3, 2, 2), 0.5)
+    pair = [
+        poisson_encode(x, 9, generator=torch.Generator().manual_seed(7), skip_zeros=skip)
+        for skip in (False, True)
+    ]
+    assert torch.equal(*pair)
+
+
 def test_poisson_rate_in_hz(generator):
     spikes = poisson_encode(torch.ones(1, 400), 1000, max_rate=50.0, dt=0.5, generator=generator)
     assert rate_decode(spikes, dt=0.5).mean().item() == pytest.approx(50.0, rel=0.05)
