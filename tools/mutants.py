@@ -495,8 +495,11 @@ class Imports:
     def _bindings(self, module: str) -> dict[str, str]:
         """The names that a module imports, and what they mean."""
         names: dict[str, str] = {}
-        tree = self._parsed[module] if module in self._parsed else ast.Module([], [])
-        for node in ast.walk(tree):
+        trees = [self._parsed[module]] if module in self._parsed else []
+        stub = self.modules[module].with_suffix(".pyi") if trees else Path()
+        if stub.is_file():  # names that come when they are used
+            trees.append(ast.parse(stub.read_bytes()))
+        for node in (node for tree in trees for node in ast.walk(tree)):
             names.update(self._bound(node, module))
         return names
 
