@@ -525,3 +525,10 @@ def test_states_detach_and_layers_show_themselves():
     assert not any(part.requires_grad for part in state.detach())
     assert "v_reset=-46.0" in repr(AdExLayer(AdExParams.named("bursting")))
     assert "w0=0.1" in repr(NormalisedAdExLayer())
+
+
+def test_parameters_may_require_a_gradient():
+    params = AdExParams(v_t=torch.tensor(-50.0, requires_grad=True))
+    assert params.v_t.requires_grad
+    normalised = NormalisedAdExParams(tau=torch.tensor([20.0, 30.0], requires_grad=True))
+    assert normalised.tau.requires_grad

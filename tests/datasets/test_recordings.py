@@ -248,6 +248,16 @@ def test_what_is_no_recording_of_this_set(cache, content, message):
         datasets.nmnist("test")
 
 
+def test_a_recording_may_be_as_long_as_the_limit(tmp_path, monkeypatch):
+    path = tmp_path / "a.bin"
+    path.write_bytes(ONE)
+    monkeypatch.setattr("jarvis.datasets.recordings.LARGEST", len(ONE))
+    assert len(read_nmnist([path]).times) == len(ONE) // 5
+    monkeypatch.setattr("jarvis.datasets.recordings.LARGEST", len(ONE) - 1)
+    with pytest.raises(CorruptDataError, match=f"has {len(ONE)} bytes"):
+        read_nmnist([path])
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
 def test_a_pipe_is_not_waited_for(cache):
     put(cache, "Test", {"4/00001": ONE})

@@ -222,6 +222,18 @@ def test_overlaps_by_hand():
     assert jaccard(ash)[0].tolist() == pytest.approx([1.0, 2 / 3, 0.0])
 
 
+def test_the_score_of_an_instance_is_the_mean_over_its_pairs():
+    found = Unravelled(
+        torch.zeros(3, 5, dtype=torch.int64),
+        torch.ones(3, 1, 1, 1, dtype=torch.bool),
+        torch.zeros(3, 2, dtype=torch.int64),
+        torch.tensor([[0, 0, 2, 2], [0, 0, 2, 2], [0, 0, 2, 4]]),
+        torch.ones(3, 1, 1, dtype=torch.bool),
+    )
+    (one,) = smash(found, (6, 6), threshold=0.4)
+    assert one.score == pytest.approx((1.0 + 0.5 + 0.5) / 3)
+
+
 def test_groups_are_what_chains_of_pairs_link():
     assert union_find(0, []) == []
     assert union_find(3, []) == [0, 1, 2]
