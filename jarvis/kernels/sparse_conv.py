@@ -197,6 +197,22 @@ def _place(g, r, out_h, out_w, maps, padded, top, left, high, wide):
             target[i] = source[i]
 
 
+def _make_channels_last(real: Any) -> Callable:
+    together = _LINE // real(0).itemsize
+
+    def channels_last(x, maps, area, out, low, high):
+        for r in range(low, high):
+            source, target = x[r * maps * area :][: maps * area], out[r * maps * area :]
+            for i0 in range(0, area, together):
+                i1 = min(i0 + together, area)
+                for i in range(i0, i1):
+                    pixel = target[i * maps :][:maps]
+                    for m in range(maps):
+                        pixel[m] = source[m * area + i]
+
+    return channels_last
+
+
 def _make_to_weight(real: Any) -> Callable:
     w = width(real(0).itemsize)
 
@@ -376,6 +392,7 @@ def _signatures(row: Any) -> dict[Callable, list]:
             *lists, _WHOLE, types.UniTuple(_WHOLE, 2), _PLACES, _PLACES, _WHOLE, _WHOLE,
             _STARTS, _PLACES, row, *_RANGE,
         ],
+        _make_channels_last: [row, _WHOLE, _WHOLE, row, *_RANGE],
         _make_to_weight: [*lists, row, _STARTS, _WHOLE, row, *_RANGE],
         _make_push: [*lists, row, _STARTS, row, *_RANGE],
         _make_to_input: [_BYTES, row, row, _WHOLE, _STARTS, row, *_RANGE],
@@ -482,7 +499,7 @@ def weight_gradient(
     Args:
         x: the pictures as the rows of a matrix ``[R, C H W]``.
         shape: (C, H, W).
-        g: the gradient of the convolution ``[R, O, Ho, Wo]``; fastest with channels last in memory.
+        g: the gradient of the convolution ``[R, O, Ho, Wo]``.
         kernel: (kh, kw).
         stride, padding: of rows and of columns.
     """
@@ -490,7 +507,7 @@ def weight_gradient(
     n_rows, maps, out_h, out_w = g.shape
     if not _finite(x):  # they would be multiplied by the zeros around a gradient
         size = (maps, channels, *kernel)
-        return conv2d_weight(_dense(x, shape), size, g, stride, padding)
+        return conv2d_weight(_dense(x, shape), size, g, stride, padding)  # type: ignore[arg-type]
     padded = _Padded.of((height, wide), kernel, stride, padding)
     plane = padded.tall * padded.wide * maps
     # Enough pictures together for some entries of each channel, if they fit the cache.
@@ -512,8 +529,16 @@ def weight_gradient(
     over_lanes(group_parts, parts, n_groups + len(x.places) // max(1, parts), 1)
     gradient = torch.empty(maps, channels, *kernel, dtype=x.dtype)
     sizes = np.array((channels, *kernel, *stride, out_h, out_w, maps, *padded))
-    numbers = flat(g.permute(0, 2, 3, 1))
-    arguments = (begins, turned, values, x.valued, numbers, sizes, pictures, flat(gradient))
+    arguments = (
+        begins,
+        turned,
+        values,
+        x.valued,
+        _channels_last(g),
+        sizes,
+        pictures,
+        flat(gradient),
+    )
     to_weight = _loop(_make_to_weight, x.dtype)
 
     def run(low: int, high: int) -> None:
@@ -522,6 +547,22 @@ def weight_gradient(
     lanes = channels * kernel[0]
     over_lanes(run, lanes, len(x.places) * kernel[1] * maps // lanes, 1)
     return gradient
+
+
+def _channels_last(g: Tensor) -> np.ndarray:
+    """``[R, O, Ho, Wo]`` as flat memory ``[R, Ho, Wo, O]``: its own, if that is its format."""
+    turned = g.permute(0, 2, 3, 1)
+    if turned.is_contiguous():
+        return flat(turned)
+    (n_rows, maps), area = g.shape[:2], g.shape[2] * g.shape[3]
+    out, numbers = flat(empty(turned.shape, g.dtype, g.device)), flat(g)
+    loop = _loop(_make_channels_last, g.dtype)
+
+    def run(low: int, high: int) -> None:
+        loop(numbers, maps, area, out, low, high)
+
+    over_lanes(run, n_rows, maps * area, 1)
+    return out
 
 
 def _finite(x: Active) -> bool:
@@ -543,7 +584,7 @@ def input_gradient(
 
     Args:
         wanted: 1 or 0 ``[R, C, H, W]`` uint8.
-        g: the gradient of the convolution ``[R, O, Ho, Wo]``; fastest with channels last in memory.
+        g: the gradient of the convolution ``[R, O, Ho, Wo]``.
         weight: ``[O, C, kh, kw]``.
         stride, padding: of rows and of columns.
     """
@@ -560,7 +601,7 @@ def input_gradient(
             packed[a, b, :, : part.shape[1]] = part
     gradient = empty(wanted.shape, g.dtype, g.device)
     sizes = (channels, *kernel, *stride, *g.shape[2:], maps, *padded, height, wide, *padding)
-    arguments = (flat(wanted), flat(g.permute(0, 2, 3, 1)), flat(packed), length, np.array(sizes))
+    arguments = (flat(wanted), _channels_last(g), flat(packed), length, np.array(sizes))
     arguments = (*arguments, flat(gradient))
     to_input = _loop(_make_to_input, g.dtype)
 
@@ -593,7 +634,7 @@ def input_gradient_from_sparse(
     if not _finite(g):  # they would be multiplied by zeros at the end of a row of weights
         dense = _dense(g, shape).permute(0, 3, 1, 2)
         result = (n_rows, channels, *size)
-        return conv2d_input(result, weight.detach(), dense, stride, padding)
+        return conv2d_input(result, weight.detach(), dense, stride, padding)  # type: ignore[arg-type]
     length = -(-kw * channels // (WIDE * row)) * WIDE * row
     packed = torch.zeros(kh, maps, length, dtype=g.dtype)
     packed[:, :, : kw * channels] = weight.detach().permute(2, 0, 3, 1).flatten(2)
