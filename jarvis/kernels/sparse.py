@@ -1,19 +1,20 @@
 """Linear maps of spikes: products that skip zeros where that is faster, and how to choose.
 
-`apply` runs a module on rows ``[R, ...]``. A linear map of rows that are mostly 0 is computed by
-the loops of `sparse_loops`, forward and for the gradient of its weights, if the times measured for
-weights of its shape (`sparse_costs`) say that this is faster. `sparse_products` forces or forbids
-that, and tells what was chosen.
+`apply` runs a module on rows ``[R, ...]``. A linear map or a convolution of rows that are mostly 0
+is computed by the loops of `sparse_loops` and `sparse_conv`, forward and for its gradients, if the
+times measured for its shape (`sparse_costs`) say that this is faster. `sparse_products` forces or
+forbids that, and tells what was chosen.
 """
 
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from types import ModuleType
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import conv2d, linear
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 from jarvis.kernels.dispatch import unusual
 from jarvis.support.checks import check_choice
@@ -31,9 +32,9 @@ _DTYPES = (torch.float32, torch.float64)
 class Choice(NamedTuple):
     """How one product was computed."""
 
-    product: str  #: "x W^T" (forward), "g^T x" (gradient of the weights), "g W" (of the input)
-    rows: int  #: of x: steps times samples
-    inputs: int
+    product: str  #: "forward", "weight gradient" or "input gradient"
+    rows: int  #: steps times samples
+    inputs: int  #: numbers of a row; of a convolution, all its channels and pixels
     outputs: int
     density: float | None  #: share of entries that are not 0; None if they were not counted
     sparse: bool  #: whether zeros were skipped
@@ -44,7 +45,9 @@ _active: ContextVar["sparse_products | None"] = ContextVar("sparse_products", de
 
 
 class sparse_products:  # a function to its users, as torch.no_grad is
-    """Choose how linear maps of spikes are computed, for the calls within a ``with`` block.
+    """Choose how products with spikes are computed, for the calls within a ``with`` block.
+
+    It concerns `nn.Linear` and `nn.Conv2d` in `over_time`, and recurrent weights, on the CPU.
 
     Without it, and with "auto", a product skips zeros where that is faster: the share of entries
     that are not 0 is counted, and the times of both ways for weights of this shape, measured once
@@ -91,7 +94,7 @@ class sparse_products:  # a function to its users, as torch.no_grad is
 
     def __str__(self) -> str:
         lines = [
-            f"{c.product:6} [{c.rows}, {c.inputs}] -> {c.outputs}: "
+            f"{c.product:15} [{c.rows}, {c.inputs}] -> {c.outputs}: "
             f"{'sparse' if c.sparse else 'dense'}"
             + ("" if c.density is None else f" at {c.density:.1%}")
             + f" ({c.reason})"
@@ -100,14 +103,129 @@ class sparse_products:  # a function to its users, as torch.no_grad is
         return "\n".join(lines) or "no product yet"
 
 
+class _Map(Protocol):
+    """A linear map of rows: its products, dense and by a list of what is not 0."""
+
+    rows: int
+    inputs: int
+    outputs: int
+
+    def costs(self, dtype: torch.dtype) -> Any: ...
+    def dense(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor: ...
+    def sparse(self, x: Any, weight: Tensor, bias: Tensor | None) -> Tensor: ...
+    def dense_weight(self, g: Tensor, x: Tensor) -> Tensor: ...
+    def sparse_weight(self, g: Tensor, x: Any) -> Tensor: ...
+    def dense_input(self, g: Tensor, weight: Tensor) -> Tensor: ...
+    def wanted_input(self, wanted: Tensor, g: Tensor, weight: Tensor) -> Tensor: ...
+    def as_rows(self, g: Tensor) -> Tensor | None: ...
+    def listed_input(self, g: Any, weight: Tensor) -> Tensor: ...
+    def bias(self, g: Tensor) -> Tensor: ...
+
+
+class _Linear:
+    """``x W^T + b``."""
+
+    def __init__(self, rows: int, weight: Tensor) -> None:
+        self.rows, (self.outputs, self.inputs) = rows, weight.shape
+        self.operations = rows * weight.numel()
+
+    def costs(self, dtype: torch.dtype) -> Any:
+        from jarvis.kernels.sparse_costs import costs
+
+        return costs(self.inputs, self.outputs, self.rows, dtype)
+
+    def dense(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return linear(x, weight, bias)
+
+    def sparse(self, x: Any, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _loops().product(x, weight, bias)
+
+    def dense_weight(self, g: Tensor, x: Tensor) -> Tensor:
+        return g.t() @ x
+
+    def sparse_weight(self, g: Tensor, x: Any) -> Tensor:
+        return _loops().weight_gradient(x, g)
+
+    def dense_input(self, g: Tensor, weight: Tensor) -> Tensor:
+        return g @ weight
+
+    def wanted_input(self, wanted: Tensor, g: Tensor, weight: Tensor) -> Tensor:
+        return _loops().input_gradient(wanted, g, weight)
+
+    def as_rows(self, g: Tensor) -> Tensor | None:
+        """The gradient as rows whose zeros could be skipped; None: there is no loop that does."""
+        return None
+
+    def listed_input(self, g: Any, weight: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def bias(self, g: Tensor) -> Tensor:
+        return g.sum(0)
+
+
+class _Convolution:
+    """``conv2d(x, W, b)``; what skips zeros gives its result with the channels last in memory."""
+
+    def __init__(self, x: Tensor, module: nn.Conv2d) -> None:
+        from jarvis.kernels.sparse_costs import Convolution
+
+        pairs: Any = (module.kernel_size, module.stride, module.padding)
+        self.conv = Convolution(tuple(x.shape[1:]), len(module.weight), *pairs)  # type: ignore[arg-type]
+        self.rows, self.inputs = len(x), x.shape[1:].numel()
+        self.outputs = torch.Size(self.conv.result).numel()
+        self.operations = self.rows * self.outputs * module.weight[0].numel()
+
+    def costs(self, dtype: torch.dtype) -> Any:
+        from jarvis.kernels.sparse_costs import convolution_costs
+
+        return convolution_costs(self.conv, self.rows, dtype)
+
+    def dense(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return conv2d(x, weight, bias, self.conv.stride, self.conv.padding)
+
+    def sparse(self, x: Any, weight: Tensor, bias: Tensor | None) -> Tensor:
+        stride, padding = self.conv.stride, self.conv.padding
+        return _conv_loops().convolve(x, self.conv.shape, weight, bias, stride, padding)
+
+    def dense_weight(self, g: Tensor, x: Tensor) -> Tensor:
+        size: Any = (self.conv.maps, self.conv.shape[0], *self.conv.kernel)
+        return conv2d_weight(x, size, g, self.conv.stride, self.conv.padding)  # type: ignore[arg-type]
+
+    def sparse_weight(self, g: Tensor, x: Any) -> Tensor:
+        shape, _, kernel, stride, padding = self.conv
+        return _conv_loops().weight_gradient(x, shape, g, kernel, stride, padding)
+
+    def dense_input(self, g: Tensor, weight: Tensor) -> Tensor:
+        if _channels_last(g):  # torch is slow if the two are laid out differently
+            weight = weight.contiguous(memory_format=torch.channels_last)
+        size: Any = (self.rows, *self.conv.shape)
+        return conv2d_input(size, weight, g, self.conv.stride, self.conv.padding)  # type: ignore[arg-type]
+
+    def wanted_input(self, wanted: Tensor, g: Tensor, weight: Tensor) -> Tensor:
+        wanted = wanted.view(self.rows, *self.conv.shape)
+        return _conv_loops().input_gradient(wanted, g, weight, self.conv.stride, self.conv.padding)
+
+    def as_rows(self, g: Tensor) -> Tensor | None:
+        return g.permute(0, 2, 3, 1).flatten(1) if _channels_last(g) else None
+
+    def listed_input(self, g: Any, weight: Tensor) -> Tensor:
+        maps, height, width = self.conv.result
+        sizes = (height, width, maps), weight, self.conv.shape[1:]
+        return _conv_loops().input_gradient_from_sparse(
+            g, *sizes, self.conv.stride, self.conv.padding
+        )
+
+    def bias(self, g: Tensor) -> Tensor:
+        return g.sum((0, 2, 3))
+
+
 class _Plan:
     """How the products of one linear map are computed, forward and backward."""
 
-    def __init__(self, rows: int, weight: Tensor, near: Callable[[], Tensor | None] | None) -> None:
+    def __init__(self, map: _Map, near: Callable[[], Tensor | None] | None = None) -> None:
+        self.map, self.near = map, near
         self.context = _active.get()
         self.mode = "auto" if self.context is None else self.context.mode
-        self.rows, (self.n_out, self.n_in) = rows, weight.shape
-        self.near = near
         self.density: float | None = None
         self.x: Any = None  #: the list of what is not 0
         self.forward = self.weight = False  #: whether each of these products skips zeros
@@ -115,82 +233,114 @@ class _Plan:
     def tell(self, product: str, sparse: bool, reason: str, density: float | None) -> None:
         """Note a choice for whoever asked."""
         if self.context is not None:
-            shape = (self.rows, self.n_in, self.n_out)
+            shape = (self.map.rows, self.map.inputs, self.map.outputs)
             self.context.choices.append(Choice(product, *shape, density, sparse, reason))
 
-    def costs(self, dtype: torch.dtype) -> Any:
-        from jarvis.kernels.sparse_costs import costs
-
-        return costs(self.n_in, self.n_out, self.rows, dtype)
-
     def decide(self, x: Tensor, wants_weight: bool) -> None:
-        """List the entries of x if that is worth it, and say which products use the list."""
+        """List the entries of x ``[R, I]`` if that pays, and say which products use the list."""
         loops = _loops()
         if self.mode == "always":
             self.x = loops.active(x)
             self.density = len(self.x.places) / max(1, x.numel())
             self.forward, self.weight = True, wants_weight
-            self.tell("x W^T", True, "always", self.density)
+            self.tell("forward", True, "always", self.density)
             return
-        costs = self.costs(x.dtype)
+        costs = self.map.costs(x.dtype)
         self.density = loops.share_nonzero(x, _SAMPLE)
-        if not self._choose(costs, wants_weight):
-            return
-        self.x = loops.active(x)
-        self.density = len(self.x.places) / x.numel()
-        self._choose(costs, wants_weight)  # the sample may have misled
-        self.tell("x W^T", self.forward, self._reason(costs.dense, costs.product), self.density)
-
-    def weight_gradient(self, g: Tensor, x: Tensor) -> Tensor:
-        """``g^T x`` for rows that have not been looked at yet."""
-        loops = _loops()
-        costs = self.costs(x.dtype)
-        self.density = loops.share_nonzero(x, _SAMPLE)
-        time = costs.weight.of(self.rows, self.entries) + costs.lists.of(self.rows, self.entries)
-        sparse = self.mode == "always" or time < costs.dense_weight.of(self.rows, 0)
-        self.tell("g^T x", sparse, self._reason(costs.dense_weight, costs.weight), self.density)
-        return loops.weight_gradient(loops.active(x), g) if sparse else g.t() @ x
+        if self._choose(costs, wants_weight):
+            self.x = loops.active(x)
+            self.density = len(self.x.places) / x.numel()
+            self._choose(costs, wants_weight)  # the sample may have misled
+        reason = self._reason(costs.dense, costs.product)
+        self.tell("forward", self.forward, reason, self.density)
 
     def _choose(self, costs: Any, wants_weight: bool) -> bool:
-        entries = self.entries
-        forward, dense = costs.product.of(self.rows, entries), costs.dense.of(self.rows, 0)
-        weight = costs.weight.of(self.rows, entries)
-        dense_weight = costs.dense_weight.of(self.rows, 0)
+        rows, entries = self.map.rows, self.entries
+        forward, dense = costs.product.of(rows, entries), costs.dense.of(rows, 0)
+        weight, dense_weight = costs.weight.of(rows, entries), costs.dense_weight.of(rows, 0)
         self.forward = forward < dense
         self.weight = wants_weight and weight < dense_weight
         saved = self.forward * (dense - forward) + self.weight * (dense_weight - weight)
-        listing = 0.0 if self.x is not None else costs.lists.of(self.rows, entries)
-        if saved > listing:
-            return True
-        self.forward = self.weight = False
-        if self.x is None:
-            self.tell("x W^T", False, self._reason(costs.dense, costs.product), self.density)
-        return False
+        listing = 0.0 if self.x is not None else costs.lists.of(rows, entries)
+        if saved <= listing:
+            self.forward = self.weight = False
+        return saved > listing
+
+    def late_weight(self, g: Tensor, x: Tensor) -> Tensor:
+        """The gradient of the weights, for rows that have not been looked at yet."""
+        loops, costs = _loops(), self.map.costs(x.dtype)
+        self.density = loops.share_nonzero(x, _SAMPLE)
+        rows, entries = self.map.rows, self.entries
+        time = costs.weight.of(rows, entries) + costs.lists.of(rows, entries)
+        sparse = self.mode == "always" or time < costs.dense_weight.of(rows, 0)
+        reason = self._reason(costs.dense_weight, costs.weight)
+        self.tell("weight gradient", sparse, reason, self.density)
+        if not sparse:
+            return self.map.dense_weight(g, x)
+        return self.map.sparse_weight(g.contiguous(), loops.active(x))
+
+    def input_gradient(self, g: Tensor, weight: Tensor) -> Tensor:
+        """The gradient of the input by the way that is fastest.
+
+        It may be computed only where the neurons below have a surrogate gradient that is not 0, or
+        only from what is not 0 in the incoming gradient, as behind a max-pooling.
+        """
+        rows, always = self.map.rows, self.mode == "always"
+        wanted = None if self.near is None or self.mode == "never" else self.near()
+        listed = None if self.mode == "never" else self.map.as_rows(g)
+        if wanted is None and listed is None:
+            return self.map.dense_input(g, weight)
+        costs = self.map.costs(g.dtype)
+        dense = costs.dense_input.of(rows, 0)
+        ways: list[tuple[float, float, Callable[[], Tensor]]] = []
+        if wanted is not None:
+            wanted = wanted.reshape(rows, self.map.inputs)
+            share = float(wanted[:: -(-rows // _SAMPLE)].float().mean())
+            time = costs.input.of(rows, share * wanted.numel())
+            ways.append((time, share, partial(self.map.wanted_input, wanted, g, weight)))
+        if listed is not None:
+            share = _loops().share_nonzero(listed, _SAMPLE)
+            time = costs.input_listed.of(rows, share * listed.numel())
+            ways.append((time, share, lambda: self._from_listed(listed, weight)))
+        time, share, way = min(ways, key=lambda one: one[0])
+        reason = "always" if always else f"{dense / 1000:.2f} ms dense, {time / 1000:.2f} ms sparse"
+        sparse = always or time < dense
+        self.tell("input gradient", sparse, reason, share)
+        return way() if sparse else self.map.dense_input(g, weight)
+
+    def _from_listed(self, listed: Tensor, weight: Tensor) -> Tensor:
+        return self.map.listed_input(_loops().active(listed), weight)
 
     @property
     def entries(self) -> float:
         assert self.density is not None
-        return self.density * self.rows * self.n_in
+        return self.density * self.map.rows * self.map.inputs
 
     def _reason(self, dense: Any, sparse: Any) -> str:
-        times = dense.of(self.rows, 0), sparse.of(self.rows, self.entries)
+        times = dense.of(self.map.rows, 0), sparse.of(self.map.rows, self.entries)
         return "{:.2f} ms dense, {:.2f} ms sparse".format(*(t / 1000 for t in times))
 
 
-def _loops() -> ModuleType:
+def _loops() -> Any:
     from jarvis.kernels import sparse_loops
 
     return sparse_loops
 
 
-class _Linear(torch.autograd.Function):
+def _conv_loops() -> Any:
+    from jarvis.kernels import sparse_conv
+
+    return sparse_conv
+
+
+class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, plan: _Plan, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.plan = plan
         ctx.save_for_backward(x, weight)
         if plan.forward:
-            return _loops().product(plan.x, weight, bias)
-        return linear(x, weight, bias)
+            return plan.map.sparse(plan.x, weight, bias)
+        return plan.map.dense(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor):
@@ -199,30 +349,36 @@ class _Linear(torch.autograd.Function):
         to_x = to_weight = to_bias = None
         again = torch.is_grad_enabled()  # a graph of this pass: only torch's own products make one
         if needs[1]:
-            to_x = g @ weight if again else _input_gradient(plan, g, weight)
+            to_x = plan.map.dense_input(g, weight) if again else plan.input_gradient(g, weight)
         if needs[2]:
             sparse = plan.weight and not again
-            to_weight = _loops().weight_gradient(plan.x, g) if sparse else g.t() @ x
-            plan.tell("g^T x", sparse, "as forward" if not again else "create_graph", plan.density)
+            made = plan.map.sparse_weight if sparse else plan.map.dense_weight
+            to_weight = made(g, plan.x if sparse else x)
+            reason = "create_graph" if again else "as forward"
+            plan.tell("weight gradient", sparse, reason, plan.density)
         if needs[3]:
-            to_bias = g.sum(0)
+            to_bias = plan.map.bias(g)
         return None, to_x, to_weight, to_bias
 
 
-def _input_gradient(plan: _Plan, g: Tensor, weight: Tensor) -> Tensor:
-    """``g W``, if that pays only where the neurons below have a surrogate gradient."""
-    wanted = None if plan.near is None or plan.mode == "never" else plan.near()
-    if wanted is None:
-        return g @ weight
-    wanted = wanted.reshape(plan.rows, plan.n_in)
-    share = float(wanted[:: -(-plan.rows // _SAMPLE)].float().mean())
-    costs = plan.costs(g.dtype)
-    entries = share * wanted.numel()
-    sparse, dense = costs.input.of(plan.rows, entries), costs.dense_input.of(plan.rows, 0)
-    chosen = plan.mode == "always" or sparse < dense
-    reason = f"{dense / 1000:.2f} ms dense, {sparse / 1000:.2f} ms sparse"
-    plan.tell("g W", chosen, "always" if plan.mode == "always" else reason, share)
-    return _loops().input_gradient(wanted, g, weight) if chosen else g @ weight
+class _ChannelsFirst(torch.autograd.Function):
+    """A dense tensor; backward, the gradient with its channels last, as pooling wants it here."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor):
+        return gradients[0].contiguous(memory_format=torch.channels_last)
+
+
+def _channels_last(x: Tensor) -> bool:
+    return (
+        x.dim() == 4
+        and not x.is_contiguous()
+        and x.is_contiguous(memory_format=torch.channels_last)
+    )
 
 
 class Recurrent:
@@ -236,8 +392,8 @@ class Recurrent:
 
     def __init__(self, weight: Tensor, like: Tensor, fires: bool = True) -> None:
         steps, batch, n = like.shape
-        self._plan = _Plan(steps * batch, weight, None)
-        self._weight, self._like = weight, like
+        self._map = _Linear(steps * batch, weight)
+        self._plan = _Plan(self._map)
         self.most = 0.0  #: spikes of a step ``[B, H]`` up to which it is faster to skip zeros
         mode = self._plan.mode
         if like.device.type != "cpu" or like.dtype not in _DTYPES or mode == "never":
@@ -276,16 +432,16 @@ class Recurrent:
                 found = float(spikes[stop - 1].count_nonzero()) if self.most > 0 else 0.0
             sparse = found <= self.most and self.most > 0
         reason = f"sparse in {skipped} of {steps} steps"
-        self._plan.tell("x W^T", 2 * skipped > steps, reason, None)
+        self._plan.tell("forward", 2 * skipped > steps, reason, None)
 
     def weight_gradient(self, g: Tensor, spikes: Tensor) -> Tensor:
         """``g^T s`` ``[H, H]`` of all steps together, ``[R, H]`` each."""
         plan = self._plan
-        small = plan.rows * self._weight.numel() < SMALLEST
+        small = self._map.operations < SMALLEST
         if self.most <= 0 or (plan.mode == "auto" and small):
-            return g.t() @ spikes
-        plan.rows = len(spikes)
-        return plan.weight_gradient(g.contiguous(), spikes)
+            return self._map.dense_weight(g, spikes)
+        self._map.rows = len(spikes)
+        return plan.late_weight(g, spikes)
 
 
 _TOGETHER = 16  #: steps of a recurrent layer after which the choice is made anew
@@ -302,48 +458,98 @@ def _is_plain(module: nn.Module) -> bool:
     return not any(hooks) and not nn.modules.module._has_any_global_hook()
 
 
+_RESHAPING = (nn.Flatten, nn.Identity)  #: modules that leave every number as it is
+
+_POOLING = (nn.MaxPool2d, nn.AvgPool2d)
+
+
 def apply(
-    module: Callable[[Tensor], Tensor],
+    module: Any,
     rows: Tensor,
     near: Callable[[], Tensor | None] | None = None,
 ) -> Tensor:
-    """A module's output for rows ``[R, ...]``; linear maps in it may skip zeros.
+    """A module's output for rows ``[R, ...]``; linear maps and convolutions in it may skip zeros.
 
     Args:
-        module: maps rows to rows, each independently of the others.
+        module: a module or a function that maps rows to rows, each independently of the others.
         rows: its input.
         near: returns where a gradient towards the rows is wanted, as bytes of their shape, or None
             for everywhere; it is called in the backward pass.
     """
     if type(module) is nn.Sequential and _is_plain(module):
+        ours = False  # whether the channels are last in memory because of a convolution here
         for part in module:
-            rows = apply(part, rows, near)
-            near = near if type(part) in (nn.Flatten, nn.Identity) else None
-        return rows
+            if type(part) is nn.Conv2d and _is_plain(part):
+                rows = _convolution(part, rows, near)
+                ours = _channels_last(rows) and part.weight.is_contiguous()
+            else:
+                rows = apply(part, rows, near)
+            if ours and (type(part) in _POOLING or type(part) is not nn.Conv2d):
+                rows, ours = _ChannelsFirst.apply(rows), False  # type: ignore[assignment]
+            near = near if type(part) in _RESHAPING else None
+        return _ChannelsFirst.apply(rows) if ours else rows  # type: ignore[return-value]
     if type(module) is nn.Linear and _is_plain(module):
         return _linear(module, rows, near)
+    if type(module) is nn.Conv2d and _is_plain(module):
+        out = _convolution(module, rows, near)
+        ours = _channels_last(out) and module.weight.is_contiguous()
+        return _ChannelsFirst.apply(out) if ours else out  # type: ignore[return-value]
     return module(rows)
 
 
-def _linear(module: nn.Linear, x: Tensor, near: Callable[[], Tensor | None] | None) -> Tensor:
-    weight, bias = module.weight, module.bias
-    n_rows = x.numel() // x.shape[-1] if x.dim() > 1 and x.shape[-1] else 0
+def _mode() -> str:
     context = _active.get()
-    mode = "auto" if context is None else context.mode
-    if n_rows * weight.numel() < (SMALLEST if mode == "auto" else 1) or mode == "never":
-        reason = "never" if mode == "never" else "too small"
-    elif x.shape[-1] != weight.shape[1] or x.dtype not in _DTYPES or x.device.type != "cpu":
-        reason = f"{x.dtype} on {x.device}"
-    else:
-        reason = unusual((x, weight, bias), True)
-    plan = _Plan(n_rows, weight, near)
-    if reason is None:
-        wants = torch.is_grad_enabled() and weight.requires_grad
-        flat = x.detach().reshape(n_rows, -1)
-        plan.decide(flat, wants)
-        if plan.x is not None or (near is not None and x.requires_grad):
-            y = _Linear.apply(plan, x.reshape(n_rows, -1), weight, bias)
-            return y.view(*x.shape[:-1], -1)
-    else:
-        plan.tell("x W^T", False, reason, None)
-    return module(x)
+    return "auto" if context is None else context.mode
+
+
+def _dense_reason(map: Any, x: Tensor, *others: Tensor | None) -> str | None:
+    """Why a map is left to its module, or None."""
+    mode = _mode()
+    if mode == "never":
+        return "never"
+    if map.operations < (SMALLEST if mode == "auto" else 1):
+        return "too small"
+    if x.dtype not in _DTYPES or x.device.type != "cpu":
+        return f"{x.dtype} on {x.device}"
+    return unusual((x, *others), True)
+
+
+def _run(
+    map: Any,
+    module: nn.Linear | nn.Conv2d,
+    x: Tensor,
+    near: Callable[[], Tensor | None] | None,
+) -> Tensor | None:
+    """The result of a map by the plan that is fastest; None: by its module."""
+    weight, bias = module.weight, module.bias
+    reason, plan = _dense_reason(map, x, weight, bias), _Plan(map, near)
+    if reason is not None:
+        plan.tell("forward", False, reason, None)
+        return None
+    plan.decide(x.detach().flatten(1), torch.is_grad_enabled() and weight.requires_grad)
+    if plan.x is None and (near is None or not x.requires_grad):
+        return None
+    return _Product.apply(plan, x, weight, bias)  # type: ignore[return-value]
+
+
+def _linear(module: nn.Linear, x: Tensor, near: Callable[[], Tensor | None] | None) -> Tensor:
+    if x.dim() < 2 or not x.numel() or x.shape[-1] != module.in_features:
+        return module(x)
+    y = _run(_Linear(x[..., 0].numel(), module.weight), module, x.flatten(0, -2), near)
+    return module(x) if y is None else y.view(*x.shape[:-1], -1)
+
+
+def _convolution(module: nn.Conv2d, x: Tensor, near: Callable[[], Tensor | None] | None) -> Tensor:
+    usual = (
+        module.groups == 1
+        and module.dilation == (1, 1)
+        and module.padding_mode == "zeros"
+        and not isinstance(module.padding, str)
+        and x.dim() == 4
+        and x.numel() > 0
+        and x.shape[1] == module.in_channels
+    )
+    if not usual:
+        return module(x)
+    y = _run(_Convolution(x, module), module, x, near)
+    return module(x) if y is None else y

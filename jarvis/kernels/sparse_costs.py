@@ -18,12 +18,15 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from jarvis.support.downloads import cache_folder
 from jarvis.support.files import atomic_path
+
+if TYPE_CHECKING:
+    from jarvis.kernels.sparse_loops import Active
 
 logger = logging.getLogger("jarvis.kernels")
 
@@ -34,7 +37,7 @@ _REPEATS = 3
 _CALL = 5.0  #: microseconds to run the neurons of one step by itself, after a dense product
 _STEPS = 20  #: of a recurrent layer that are timed together
 
-_FILES = ("sparse_loops.py", "vectors.py", "sparse_costs.py")
+_FILES = ("sparse_loops.py", "sparse_conv.py", "vectors.py", "sparse_costs.py")
 
 
 class Cost(NamedTuple):
@@ -50,15 +53,20 @@ class Cost(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """Times of the products with weights of one shape."""
+    """Times of the products with weights of one shape: forward, and the two gradients."""
 
-    dense: Cost  #: x W^T
-    dense_weight: Cost  #: g^T x
-    dense_input: Cost  #: g W
+    dense: Cost
+    dense_weight: Cost
+    dense_input: Cost
     lists: Cost  #: to list the entries of x
-    product: Cost  #: x W^T, by the list
-    weight: Cost  #: g^T x, by the list
-    input: Cost  #: g W at listed places
+    product: Cost  #: forward, by the list
+    weight: Cost  #: the gradient of the weights, by the list
+    input: Cost  #: the gradient of the input at places that are wanted: its entries are those
+    input_listed: Cost  #: the same from the entries of the incoming gradient, and to list them
+
+
+#: For what there is no loop.
+_NEVER = Cost(1e15, 0.0, 0.0)
 
 
 def costs(n_in: int, n_out: int, rows: int, dtype: torch.dtype) -> Costs:
@@ -195,6 +203,100 @@ def _measure(n_in: int, n_out: int, rows: int, dtype: torch.dtype) -> list[float
             _best(lambda: loops.input_gradient(near[0][:1], g[:1], weight)),
             *(_best(lambda x=x: loops.input_gradient(x, g, weight)) for x in near),
         ),
+        _NEVER,
+    )
+    return [number for cost in measured for number in cost]
+
+
+class Convolution(NamedTuple):
+    """The shape of a convolution."""
+
+    shape: tuple[int, int, int]  #: (C, H, W)
+    maps: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+    @property
+    def result(self) -> tuple[int, int, int]:
+        """(O, Ho, Wo)."""
+        from jarvis.kernels.sparse_conv import result_size
+
+        return self.maps, *result_size(self.shape[1:], self.kernel, self.stride, self.padding)
+
+
+def convolution_costs(conv: Convolution, rows: int, dtype: torch.dtype) -> Costs:
+    """The times for a convolution of about so many pictures, measured or read."""
+    window = conv.shape[0] * conv.kernel[0] * conv.kernel[1]
+    each = window * torch.Size(conv.result).numel()
+    most = min(max(_WORK // max(1, each), 8), _MOST)
+    timed = min(1 << max(0, rows - 1).bit_length(), most)
+    sizes = (*conv.shape, conv.maps, *conv.kernel, *conv.stride, *conv.padding)
+    name = f"conv_{'x'.join(map(str, sizes))}_{timed}"
+    numbers = _kept(
+        name, dtype, 3 * len(Costs._fields), lambda: _measure_convolution(conv, timed, dtype)
+    )
+    return Costs(*(Cost(*numbers[i : i + 3]) for i in range(0, len(numbers), 3)))
+
+
+@torch.no_grad()
+def _measure_convolution(conv: Convolution, rows: int, dtype: torch.dtype) -> list[float]:
+    from jarvis.kernels import sparse_conv as loops
+    from jarvis.kernels.sparse_loops import active
+
+    shape, _, kernel, stride, padding = conv
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.rand(conv.maps, shape[0], *kernel, generator=generator, dtype=dtype)
+    xs = _spikes(rows, torch.Size(shape).numel(), dtype)
+    gs = _spikes(rows, torch.Size(conv.result).numel(), dtype)
+    listed = [active(x) for x in xs]
+    entries = [int(x.count_nonzero()) for x in xs]
+    g_entries = [int(g.count_nonzero()) for g in gs]
+    pictures = xs[0].view(rows, *shape)
+    g = gs[1].view(rows, *conv.result)
+    last = g.contiguous(memory_format=torch.channels_last)
+
+    def dense(which: int) -> Cost:
+        mask = [which == 0, which == 1, False]
+
+        def run() -> None:
+            if which == 2:
+                torch.conv2d(pictures, weight, None, stride, padding)
+            else:
+                torch.ops.aten.convolution_backward(
+                    g, pictures, weight, None, stride, padding, (1, 1), False, (0, 0), 1, mask
+                )
+
+        return Cost(0.0, _best(run) / rows, 0.0)
+
+    def sparse(counts: list[int], *times: float) -> Cost:
+        per_entry = max(0.0, (times[1] - times[0]) / max(1, counts[1] - counts[0]))
+        return Cost(0.0, max(0.0, times[0] - per_entry * counts[0]) / rows, per_entry)
+
+    def convolve(x: "Active") -> float:
+        return _best(lambda: loops.convolve(x, shape, weight, None, stride, padding))
+
+    def to_weight(x: "Active") -> float:
+        return _best(lambda: loops.weight_gradient(x, shape, last, kernel, stride, padding))
+
+    def at_places(x: torch.Tensor) -> float:
+        wanted = x.view(rows, *shape).to(torch.uint8)
+        return _best(lambda: loops.input_gradient(wanted, last, weight, stride, padding))
+
+    def from_listed(g: torch.Tensor) -> float:
+        maps, height, width = conv.result
+        sizes = (height, width, maps), weight, shape[1:]
+        return _best(lambda: loops.input_gradient_from_sparse(active(g), *sizes, stride, padding))
+
+    measured = Costs(
+        dense(2),
+        dense(1),
+        dense(0),
+        sparse(entries, *(_best(lambda x=x: active(x)) for x in xs)),
+        sparse(entries, *map(convolve, listed)),
+        sparse(entries, *map(to_weight, listed)),
+        sparse(entries, *map(at_places, xs)),
+        sparse(g_entries, *map(from_listed, gs)),
     )
     return [number for cost in measured for number in cost]
 

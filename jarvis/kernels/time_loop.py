@@ -239,7 +239,8 @@ def surrogate_support(spikes: Tensor) -> Callable[[], Tensor] | None:
     if not isinstance(node, _Loop._backward_cls) or spikes.output_nr != 0:  # type: ignore[attr-defined]
         return None
     backend, loop, values, *_ = node.call  # type: ignore[union-attr]
-    if not loop.layout.near or torch._C._autograd._top_saved_tensors_default_hooks(True):
+    hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)  # type: ignore[attr-defined]
+    if not loop.layout.near or hooks:
         return None
 
     like = spikes.shape, spikes.dtype

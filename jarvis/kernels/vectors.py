@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+from numba import extending, types
 
 ROW_BYTES = 128  #: four registers of AVX, two of AVX-512
 
@@ -21,6 +20,11 @@ _SIDE_BY_SIDE = 2
 def width(itemsize: int) -> int:
     """How many numbers of this size are a row."""
     return ROW_BYTES // itemsize
+
+
+def intrinsic(code: Callable) -> Callable[..., Any]:
+    """numba's `intrinsic`, typed as what its calls in compiled loops look like."""
+    return extending.intrinsic(code)
 
 
 class _Builder:

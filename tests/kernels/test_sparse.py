@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from jarvis import LIFLayer, SpikingMLP, SurrogateSpike, over_time, sparse_products
+from jarvis import (
+    LIFLayer,
+    SpikingCNN,
+    SpikingMLP,
+    SurrogateSpike,
+    over_time,
+    sparse_products,
+)
 from jarvis.kernels import sparse, sparse_costs, sparse_loops
 from jarvis.kernels.sparse_costs import Cost, Costs
 
@@ -97,7 +104,7 @@ def test_inside_a_sequence_and_after_flattening():
     x = mostly_zero(5, 4, 2, 3, 4, density=0.2)
     found, products = results("always", module, x)
     assert_same(found, results("never", module, x)[0])
-    assert [choice.product for choice in products][:2] == ["x W^T"] * 2
+    assert [choice.product for choice in products][:2] == ["forward"] * 2
 
 
 @pytest.mark.parametrize("expanded", ["time", "batch", "features"])
@@ -199,6 +206,94 @@ def test_second_derivatives_are_those_of_the_dense_product():
             (slope,) = torch.autograd.grad(y, leaf, create_graph=True)
             found.append(torch.autograd.grad(slope.square().sum(), [leaf, module.weight]))
     assert_same(*found)
+
+
+# -- convolutions
+
+
+CONVOLUTIONS = {
+    "alone": lambda: nn.Conv2d(3, 5, 3),
+    "with pooling": lambda: nn.Sequential(nn.Conv2d(3, 6, 5, padding=2), nn.MaxPool2d(2)),
+    "no bias, stride": lambda: nn.Conv2d(3, 4, (3, 2), (2, 1), (1, 0), bias=False),
+    "two of them": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3)),
+    "then linear": lambda: nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(36, 5)
+    ),
+}
+
+
+@pytest.mark.parametrize("make", CONVOLUTIONS.values(), ids=CONVOLUTIONS.keys())
+@pytest.mark.parametrize("graded", [False, True])
+@pytest.mark.parametrize("last", [False, True])
+def test_convolutions_equal_the_dense_ones(make, graded, last):
+    torch.manual_seed(0)
+    module = make().double()
+    x = mostly_zero(4, 3, 3, 8, 8, density=0.2, graded=graded)
+    if last:
+        x = x.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+    found, products = results("always", module, x)
+    assert_same(found, results("never", module, x)[0], 1e-11)
+    forward = [choice for choice in products if choice.product == "forward"]
+    assert all(choice.sparse for choice in forward)
+    assert forward[0].inputs == 3 * 8 * 8
+    with sparse_products("always"):
+        assert over_time(module, x).flatten(0, 1).is_contiguous()
+
+
+def test_convolutions_that_no_loop_supports_are_dense():
+    x = mostly_zero(4, 3, 4, 8, 8, density=0.2)
+    for options in (
+        dict(groups=2),
+        dict(dilation=2),
+        dict(padding="same"),
+        dict(padding=1, padding_mode="reflect"),
+    ):
+        module = nn.Conv2d(4, 6, 3, **options).double()
+        with sparse_products("always") as products:
+            found = over_time(module, x)
+        assert not products.choices
+        assert torch.equal(found.flatten(0, 1), module(x.flatten(0, 1)))
+
+
+def test_second_derivatives_of_convolutions():
+    module = nn.Conv2d(2, 3, 3).double()
+    x = mostly_zero(2, 3, 2, 6, 6, density=0.4, graded=True)
+    found = []
+    for mode in ("always", "never"):
+        leaf = x.clone().requires_grad_()
+        with sparse_products(mode):
+            y = over_time(module, leaf).square().sum()
+            (slope,) = torch.autograd.grad(y, leaf, create_graph=True)
+            found.append(torch.autograd.grad(slope.square().sum(), [leaf, module.weight]))
+    assert_same(*found, 1e-10)
+
+
+@pytest.mark.parametrize("surrogate", ["fast_sigmoid", "triangle"])
+@pytest.mark.parametrize("pays", [None, "listed", "wanted", "neither"])
+def test_a_convolutional_network_learns_the_same(monkeypatch, surrogate, pays):
+    """Whichever way the gradient of the input takes."""
+    if pays is not None:
+        cheap, dear = Cost(0.0, 0.0, 0.0), Cost(0.0, 100.0, 0.0)
+        wanted, listed = (cheap if pays == way else dear for way in ("wanted", "listed"))
+        dense = cheap if pays == "neither" else Cost(0.0, 10.0, 0.0)
+        times = Costs(dear, dear, dense, cheap, cheap, cheap, wanted, listed)
+        monkeypatch.setattr(sparse_costs, "convolution_costs", lambda *_: times)
+        monkeypatch.setattr(sparse, "SMALLEST", 0)
+    x = torch.rand(5, 6, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    y = torch.arange(6) % 3
+    found, ways = [], []
+    for mode in ("always" if pays is None else "auto", "never"):
+        torch.manual_seed(0)
+        model = SpikingCNN((1, 8, 8), 3, (4, 6), surrogate=surrogate, threshold=0.3).double()
+        with sparse_products(mode) as products:
+            nn.functional.cross_entropy(model(x.double()), y).backward()
+        found.append([p.grad for p in model.parameters()])
+        ways += [c for c in products if c.product == "input gradient" and c.inputs == 4 * 4 * 4]
+    assert_same(*found, 1e-11)
+    if pays == "neither":
+        assert [way.sparse for way in ways] == [False]
+    elif pays != "wanted" or surrogate == "triangle":
+        assert [way.sparse for way in ways] == [True]
 
 
 # -- what is left to the module itself
@@ -313,7 +408,7 @@ def made_up(dense: float, entry: float) -> Costs:
     sparse_cost = Cost(0.0, 0.0, entry)
     nothing = Cost(0.0, 0.0, 0.0)
     always = Cost(0.0, dense, 0.0)
-    return Costs(always, always, always, nothing, sparse_cost, sparse_cost, sparse_cost)
+    return Costs(always, always, always, nothing, *[sparse_cost] * 4)
 
 
 @pytest.mark.parametrize(("density", "pays"), [(0.05, True), (0.2, False)])
@@ -373,7 +468,7 @@ def test_a_spoiled_file_is_measured_anew(tmp_path, monkeypatch, spoiled):
     sparse_costs._memory.clear()
     found = sparse_costs.costs(30, 20, 500, torch.float32)
     assert found.dense.row > 0
-    assert len(json.loads(path.read_text())) == 21
+    assert len(json.loads(path.read_text())) == 24
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -529,7 +624,7 @@ def test_where_a_triangle_is_zero_no_gradient_is_needed(options, slope):
     found, products = two_layers("always", surrogate, options)
     wanted, _ = two_layers("never", surrogate, options)
     assert_same(found, wanted, 1e-11)
-    (choice,) = [choice for choice in products if choice.product == "g W"]
+    (choice,) = [choice for choice in products if choice.product == "input gradient"]
     assert choice.sparse
     assert 0 < choice.density < 1
 
@@ -554,20 +649,20 @@ def test_a_function_of_the_users_own_with_compact_support():
 
     found, products = two_layers("always", SurrogateSpike(boxcar, 1.0), {})
     assert_same(found, two_layers("never", SurrogateSpike(boxcar, 1.0), {})[0], 1e-11)
-    assert any(choice.product == "g W" and choice.sparse for choice in products)
+    assert any(choice.product == "input gradient" and choice.sparse for choice in products)
 
 
 @pytest.mark.parametrize("surrogate", ["fast_sigmoid", "sigmoid", "arctan", "straight_through"])
 def test_a_surrogate_that_is_never_zero_needs_the_gradient_everywhere(surrogate):
     found, products = two_layers("always", surrogate, {})
     assert_same(found, two_layers("never", surrogate, {})[0], 1e-11)
-    assert not any(choice.product == "g W" for choice in products)
+    assert not any(choice.product == "input gradient" for choice in products)
 
 
 def test_eager_layers_and_checkpoints_know_of_no_support():
     found, products = two_layers("always", "triangle", dict(backend="eager"))
     assert_same(found, two_layers("never", "triangle", dict(backend="eager"))[0], 1e-11)
-    assert not any(choice.product == "g W" for choice in products)
+    assert not any(choice.product == "input gradient" for choice in products)
 
     from torch.utils.checkpoint import checkpoint
 
