@@ -22,9 +22,11 @@ from jarvis.support.checks import check_choice
 MODES = ("auto", "always", "never")
 
 #: Multiplications of a dense product below which looking for zeros would take too long.
-SMALLEST = 1 << 24
+SMALLEST = 1 << 22
 
-_SAMPLE = 64  #: rows in which the entries are counted before all of them are listed
+_SAMPLE = 64  #: rows in which the entries are counted before all of them are listed, at most
+
+_MARGIN = 0.03  #: of the dense time: what skipping zeros must save
 
 _DTYPES = (torch.float32, torch.float64)
 
@@ -246,7 +248,7 @@ class _Plan:
             self.tell("forward", True, "always", self.density)
             return
         costs = self.map.costs(x.dtype)
-        self.density = loops.share_nonzero(x, _SAMPLE)
+        self.density = loops.share_nonzero(x, _looked_at(len(x)))
         if self._choose(costs, wants_weight):
             self.x = loops.active(x)
             self.density = len(self.x.places) / x.numel()
@@ -262,14 +264,14 @@ class _Plan:
         self.weight = wants_weight and weight < dense_weight
         saved = self.forward * (dense - forward) + self.weight * (dense_weight - weight)
         listing = 0.0 if self.x is not None else costs.lists.of(rows, entries)
-        if saved <= listing:
-            self.forward = self.weight = False
-        return saved > listing
+        pays = saved > listing + _MARGIN * (dense + wants_weight * dense_weight)
+        self.forward, self.weight = self.forward and pays, self.weight and pays
+        return pays
 
     def late_weight(self, g: Tensor, x: Tensor) -> Tensor:
         """The gradient of the weights, for rows that have not been looked at yet."""
         loops, costs = _loops(), self.map.costs(x.dtype)
-        self.density = loops.share_nonzero(x, _SAMPLE)
+        self.density = loops.share_nonzero(x, _looked_at(len(x)))
         rows, entries = self.map.rows, self.entries
         time = costs.weight.of(rows, entries) + costs.lists.of(rows, entries)
         sparse = self.mode == "always" or time < costs.dense_weight.of(rows, 0)
@@ -295,11 +297,11 @@ class _Plan:
         ways: list[tuple[float, float, Callable[[], Tensor]]] = []
         if wanted is not None:
             wanted = wanted.reshape(rows, self.map.inputs)
-            share = float(wanted[:: -(-rows // _SAMPLE)].float().mean())
+            share = float(wanted[:: -(-rows // _looked_at(rows))].float().mean())
             time = costs.input.of(rows, share * wanted.numel())
             ways.append((time, share, partial(self.map.wanted_input, wanted, g, weight)))
         if listed is not None:
-            share = _loops().share_nonzero(listed, _SAMPLE)
+            share = _loops().share_nonzero(listed, _looked_at(rows))
             time = costs.input_listed.of(rows, share * listed.numel())
             ways.append((time, share, lambda: self._from_listed(listed, weight)))
         time, share, way = min(ways, key=lambda one: one[0])
@@ -319,6 +321,11 @@ class _Plan:
     def _reason(self, dense: Any, sparse: Any) -> str:
         times = dense.of(self.map.rows, 0), sparse.of(self.map.rows, self.entries)
         return "{:.2f} ms dense, {:.2f} ms sparse".format(*(t / 1000 for t in times))
+
+
+def _looked_at(rows: int) -> int:
+    """In how many of the rows entries are counted, so that it takes next to no time."""
+    return max(1, min(_SAMPLE, rows // 8))
 
 
 def _loops() -> Any:

@@ -32,7 +32,7 @@ logger = logging.getLogger("jarvis.kernels")
 
 _WORK = 1 << 27  #: multiplications of the dense product that is timed: some milliseconds
 _FEWEST, _MOST = 256, 1024  #: rows that are timed
-_SHARES = (0.02, 0.15)  #: of entries that are not 0
+_SHARES = (0.02, 0.35)  #: of entries that are not 0
 _REPEATS = 3
 _CALL = 5.0  #: microseconds to run the neurons of one step by itself, after a dense product
 _STEPS = 20  #: of a recurrent layer that are timed together
@@ -73,13 +73,19 @@ def costs(n_in: int, n_out: int, rows: int, dtype: torch.dtype) -> Costs:
     """The times for weights ``[n_out, n_in]`` and about so many rows, measured or read."""
     most = min(max(_WORK // max(1, n_in * n_out), _FEWEST), _MOST)
     timed = min(1 << max(0, rows - 1).bit_length(), most)
-    numbers = _kept(
-        f"{n_out}x{n_in}_{timed}",
-        dtype,
-        3 * len(Costs._fields),
-        lambda: _measure(n_in, n_out, timed, dtype),
-    )
-    return Costs(*(Cost(*numbers[i : i + 3]) for i in range(0, len(numbers), 3)))
+    name = f"{n_out}x{n_in}_{timed}"
+    return _as_costs(name, dtype, lambda: _measure(n_in, n_out, timed, dtype))
+
+
+_known: dict[tuple, Costs] = {}
+
+
+def _as_costs(name: str, dtype: torch.dtype, measure: Callable[[], list[float]]) -> Costs:
+    key = (name, dtype, torch.get_num_threads())
+    if key not in _known:
+        numbers = _kept(name, dtype, 3 * len(Costs._fields), measure)
+        _known[key] = Costs(*(Cost(*numbers[i : i + 3]) for i in range(0, len(numbers), 3)))
+    return _known[key]
 
 
 def most_spikes(n: int, batch: int, dtype: torch.dtype) -> float:
@@ -233,10 +239,7 @@ def convolution_costs(conv: Convolution, rows: int, dtype: torch.dtype) -> Costs
     timed = min(1 << max(0, rows - 1).bit_length(), most)
     sizes = (*conv.shape, conv.maps, *conv.kernel, *conv.stride, *conv.padding)
     name = f"conv_{'x'.join(map(str, sizes))}_{timed}"
-    numbers = _kept(
-        name, dtype, 3 * len(Costs._fields), lambda: _measure_convolution(conv, timed, dtype)
-    )
-    return Costs(*(Cost(*numbers[i : i + 3]) for i in range(0, len(numbers), 3)))
+    return _as_costs(name, dtype, lambda: _measure_convolution(conv, timed, dtype))
 
 
 @torch.no_grad()

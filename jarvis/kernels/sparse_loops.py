@@ -408,6 +408,16 @@ def product(x: Active, weight: Tensor, bias: Tensor | None) -> Tensor:
     return y
 
 
+def _weights_of_blocks(n_out: int, n_in: int, dtype: torch.dtype) -> Tensor:
+    """Memory for weights in whole blocks of outputs.
+
+    Packed weights and, later, gradients use the same blocks of memory one after the other.
+    """
+    columns = width(dtype.itemsize)
+    blocks = -(-n_out // columns)
+    return empty(torch.Size((blocks * columns, n_in)), dtype, torch.device("cpu"))
+
+
 def pack(weight: Tensor, bias: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
     """Weights ``[N, I]`` and biases ``[N]`` as `forward` reads them.
 
@@ -416,7 +426,7 @@ def pack(weight: Tensor, bias: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
     n_out, n_in = weight.shape
     columns = width(weight.dtype.itemsize)
     blocks = -(-n_out // columns)
-    packed = flat(empty(torch.Size((blocks * n_in * columns,)), weight.dtype, weight.device))
+    packed = flat(_weights_of_blocks(n_out, n_in, weight.dtype))
     weights, loop = flat(weight), _loop(_make_pack, weight.dtype)
 
     def run(low: int, high: int) -> None:
@@ -457,14 +467,15 @@ def weight_gradient(x: Active, g: Tensor) -> Tensor:
     rows = min(max(ROWS, int(16 / per_row) // ROWS * ROWS), 4 * ROWS, max(1, n_rows))
     parts = -(-n_rows // rows)
     begins = np.empty(parts * (n_in + 1), np.int64)
-    turned, values = np.empty_like(x.places), np.empty_like(x.values)
+    turned = np.empty_like(x.places)
+    values = np.empty_like(x.values)
     turn = _loop(_make_turn, x.dtype)
 
     def turn_parts(low: int, high: int) -> None:
         turn(*x.arguments(), n_in, rows, begins, turned, values, low, high)
 
     over_lanes(turn_parts, parts, n_in + len(x.places) // max(1, parts), 1)
-    gradient = empty(torch.Size((n_out, n_in)), g.dtype, g.device)
+    gradient = _weights_of_blocks(n_out, n_in, g.dtype)[:n_out]
     to_weight = _loop(_make_to_weight, x.dtype)
     arguments = (begins, turned, values, x.valued, flat(g))
     arguments = (*arguments, n_rows, n_in, n_out, rows, flat(gradient))

@@ -445,12 +445,14 @@ def test_small_products_are_not_looked_at():
 def test_times_are_measured_once_and_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("JARVIS_CACHE", str(tmp_path))
     monkeypatch.setattr(sparse_costs, "_memory", {})
+    monkeypatch.setattr(sparse_costs, "_known", {})
     first = sparse_costs.costs(30, 20, 500, torch.float32)
     assert all(number >= 0 for cost in first for number in cost)
     assert first.dense.row > 0
     (path,) = tmp_path.glob("products/*/*.json")
     assert sparse_costs.costs(30, 20, 500, torch.float32) == first
     sparse_costs._memory.clear()
+    sparse_costs._known.clear()
     measured = json.loads(path.read_text())
     path.write_text(json.dumps([number + 1.0 for number in measured]))
     assert sparse_costs.costs(30, 20, 500, torch.float32).dense.row == pytest.approx(
@@ -462,10 +464,12 @@ def test_times_are_measured_once_and_kept(tmp_path, monkeypatch):
 def test_a_spoiled_file_is_measured_anew(tmp_path, monkeypatch, spoiled):
     monkeypatch.setenv("JARVIS_CACHE", str(tmp_path))
     monkeypatch.setattr(sparse_costs, "_memory", {})
+    monkeypatch.setattr(sparse_costs, "_known", {})
     sparse_costs.costs(30, 20, 500, torch.float32)
     (path,) = tmp_path.glob("products/*/*.json")
     path.write_text(spoiled)
     sparse_costs._memory.clear()
+    sparse_costs._known.clear()
     found = sparse_costs.costs(30, 20, 500, torch.float32)
     assert found.dense.row > 0
     assert len(json.loads(path.read_text())) == 24
@@ -476,6 +480,7 @@ def test_a_folder_that_cannot_be_written_does_not_matter(tmp_path, monkeypatch):
     (tmp_path / "products").write_text("in the way")
     monkeypatch.setenv("JARVIS_CACHE", str(tmp_path))
     monkeypatch.setattr(sparse_costs, "_memory", {})
+    monkeypatch.setattr(sparse_costs, "_known", {})
     assert sparse_costs.costs(30, 20, 500, torch.float32).dense.row > 0
 
 
