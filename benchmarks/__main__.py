@@ -22,7 +22,7 @@ from benchmarks import (
 )
 from benchmarks.row import Row
 from benchmarks.spyx_peer import Spyx
-from benchmarks.training_step import convolutional, deep, training
+from benchmarks.training_step import PRODUCT_BARS, convolutional, deep, training
 
 GROUPS = (
     "lif", "training", "recurrent", "adaptive", "adex", "generated", "learned", "user",
@@ -60,7 +60,7 @@ def _rows(wanted, quick: bool, spyx: Spyx | None, no_spyx: str) -> list[Callable
         sizes = ((20, 16, 3), 5, 4) if quick else ((784, 1000, 10), 25, 128)
         makers.append(lambda: training(*sizes))
         layers = ((20, 16, 12, 3), 5, 4) if quick else ((784, 512, 256, 10), 25, 128)
-        makers += [lambda kind=kind: deep(*layers, kind) for kind in ("fast_sigmoid", "triangle")]
+        makers += [lambda kind=kind: deep(*layers, *kind) for kind in PRODUCT_BARS]
         maps = ((1, 8, 8), 3, 4) if quick else ((1, 28, 28), 6, 128)
         makers.append(lambda: convolutional(*maps))
     if "recurrent" in wanted:

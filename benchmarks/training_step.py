@@ -12,6 +12,7 @@ from benchmarks.row import Bar, Row
 from jarvis import (
     SpikingCNN,
     SpikingMLP,
+    SurrogateSpike,
     constant_encode,
     datasets,
     poisson_encode,
@@ -158,25 +159,26 @@ def bare_products(sizes: Sequence[int], inputs: list[Tensor]):
 DENSE = "jarvis, dense products"
 
 #: What the products of a step may take: the whole step's time by that of its dense products.
-PRODUCT_BARS = {"fast_sigmoid": 0.55, "triangle": 0.5}
+PRODUCT_BARS = {("fast_sigmoid", 25.0): 0.55, ("triangle", 1.0): 0.5, ("triangle", 5.0): 0.5}
 
 
-def deep(sizes: tuple[int, ...], steps: int, batch: int, surrogate: str) -> Row:
+def deep(sizes: tuple[int, ...], steps: int, batch: int, surrogate: str, slope: float) -> Row:
     """One training step of a network with several hidden layers, against its dense products."""
     picture, y, source = pictures(batch, sizes[0])
     x = poisson_encode(picture, steps)
-    model = trained(SpikingMLP(sizes, tau=TAU, surrogate=surrogate), x, y % sizes[-1], 30)
+    spike = SurrogateSpike(surrogate, slope)
+    model = trained(SpikingMLP(sizes, tau=TAU, surrogate=spike), x, y % sizes[-1], 30)
     with torch.no_grad():
         hidden = model(x, return_spikes=True)[1]
     shape = "-".join(map(str, sizes))
-    title = f"training step {shape}, {surrogate}, T={steps} B={batch}"
-    row = Row(f"training_{surrogate}", title)
+    title = f"training step {shape}, {surrogate} of slope {slope:g}, T={steps} B={batch}"
+    row = Row(f"training_{surrogate}_{slope:g}", title)
     rates = ", ".join(f"{float(s.mean()):.1%}" for s in (x, *hidden))
     call = _step(model, x, y % sizes[-1])
     row.add(OURS, call, note=f"{source}; ones in each layer's input: {rates}")
     row.add("the matrix products", bare_products(sizes, [s.flatten(0, 1) for s in (x, *hidden)]))
     row.add(DENSE, without_zeros_skipped(call))
-    bound = PRODUCT_BARS[surrogate]
+    bound = PRODUCT_BARS[surrogate, slope]
     row.bars = [
         Bar("times the dense products", OURS, "the matrix products", bound, at_least=False),
     ]

@@ -22,7 +22,7 @@ from jarvis.support.checks import check_choice
 MODES = ("auto", "always", "never")
 
 #: Multiplications of a dense product below which looking for zeros would take too long.
-SMALLEST = 1 << 22
+SMALLEST = 1 << 23
 
 _SAMPLE = 64  #: rows in which the entries are counted before all of them are listed, at most
 
@@ -232,10 +232,13 @@ class _Plan:
         self.x: Any = None  #: the list of what is not 0
         self.forward = self.weight = False  #: whether each of these products skips zeros
 
-    def tell(self, product: str, sparse: bool, reason: str, density: float | None) -> None:
-        """Note a choice for whoever asked."""
+    def tell(
+        self, product: str, sparse: bool, reason: str | Callable[[], str], density: float | None
+    ) -> None:
+        """Note a choice for whoever asked; `reason` may be a function that says it."""
         if self.context is not None:
             shape = (self.map.rows, self.map.inputs, self.map.outputs)
+            reason = reason if isinstance(reason, str) else reason()
             self.context.choices.append(Choice(product, *shape, density, sparse, reason))
 
     def decide(self, x: Tensor, wants_weight: bool) -> None:
@@ -248,13 +251,21 @@ class _Plan:
             self.tell("forward", True, "always", self.density)
             return
         costs = self.map.costs(x.dtype)
+        self.density = 0.0
+        if not self._choose(costs, wants_weight):  # it would not pay if all were zeros
+            self.tell("forward", False, lambda: self._reason(costs.dense, costs.product), None)
+            return
         self.density = loops.share_nonzero(x, _looked_at(len(x)))
         if self._choose(costs, wants_weight):
             self.x = loops.active(x)
             self.density = len(self.x.places) / x.numel()
             self._choose(costs, wants_weight)  # the sample may have misled
-        reason = self._reason(costs.dense, costs.product)
-        self.tell("forward", self.forward, reason, self.density)
+        self.tell(
+            "forward",
+            self.forward,
+            lambda: self._reason(costs.dense, costs.product),
+            self.density,
+        )
 
     def _choose(self, costs: Any, wants_weight: bool) -> bool:
         rows, entries = self.map.rows, self.entries

@@ -869,7 +869,7 @@ for name, (n_in, n_out, rows) in layers.items():
     linear = torch.nn.Linear(n_in, n_out)
     for share in ones:
         x = (torch.rand(1, rows, n_in, generator=generator) < share).float()
-        runs = {m: lambda m=m, x=x: linear_pass(linear, x, m) for m in modes}
+        runs = {m: lambda m=m, x=x, layer=linear: linear_pass(layer, x, m) for m in modes}
         each = race(runs, 3 if full_run else 1)
         ratios[name, share] = {m: each[m] / each["never"] for m in modes}
 

@@ -5,6 +5,7 @@ What measures for more than a moment is marked `bench`: `make bench` tries it be
 """
 
 import json
+import sys
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from benchmarks import (
     peers,
     report,
     scaling,
+    sparse,
 )
 from benchmarks.agreement import TAU, Disagreement, agree, compare, gradient
 from benchmarks.row import Bar, Row
@@ -35,7 +37,9 @@ ROWS = (
 )  # fmt: skip
 FEW = ("lif", "adaptive", "gpu")
 KEYS = [
-    "lif_5x2x8", "training", "recurrent", "adaptive", "adex_5x2x8", "adex_biophysical",
+    "lif_5x2x8", "training", "training_fast_sigmoid_25", "training_triangle_1",
+    "training_triangle_5", "training_conv",
+    "recurrent", "sparse_recurrent_16_10%", "adaptive", "adex_5x2x8", "adex_biophysical",
     *(f"hand_{number}_5x2x8" for number in range(5)), "learned", "user", "delays", "stdp_1",
     "stdp_2",
 ]  # fmt: skip
@@ -335,3 +339,29 @@ def test_growth_of_a_spatial_networks_step(tmp_path, monkeypatch, capsys):
     assert all(ms > 0 for name in growth.SIZES for _, ms in found[name])
     assert (tmp_path / "g.png").stat().st_size > 1000
     assert json.loads(capsys.readouterr().out.splitlines()[-1]).keys() == growth.SIZES.keys()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the memory from /proc")
+def test_when_zeros_pay(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sparse, "PICTURE", tmp_path / "kept.png")
+    monkeypatch.setattr(sparse, "RESULTS", tmp_path / "kept")
+    assert sparse.main(["--quick", "--repeats", "1"]) == 0
+    assert not list(tmp_path.iterdir())  # a quick look replaces nothing measured
+    sparse.main(["--quick", "--repeats", "1", "--output", str(tmp_path / "g")])
+    found = json.loads((tmp_path / "g" / "sparse.json").read_text())
+    assert len(found["cells"]) == 4
+    assert all(cell[mode] > 0 for cell in found["cells"] for mode in sparse.MODES)
+    assert found["memory_mb"].keys() == {"auto", "never"}
+    smooth, compact = found["support"]
+    assert smooth["support"] == [1.0, 1.0]
+    assert max(compact["support"]) < 0.9
+    assert (tmp_path / "g" / "sparse.png").stat().st_size > 1000
+
+
+def test_the_worst_choice_is_the_one_furthest_from_the_better_way():
+    cells = [
+        {"auto": 1.0, "always": 1.0, "never": 2.0},
+        {"auto": 3.0, "always": 4.0, "never": 2.0},
+        {"auto": 2.0, "always": 1.6, "never": 2.0},
+    ]
+    assert sparse.worst(cells) == (1.5, cells[1])
