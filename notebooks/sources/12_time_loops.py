@@ -903,7 +903,8 @@ assert ratios[wide, ones[0]]["always"] < ratios[wide, ones[-1]]["always"] or not
 # row takes about as long as to multiply all of it. With few rows they do not pay at all: the
 # weights are first copied into an order in which those of one input lie side by side, and a few
 # rows cannot make up for that. So the library counts the ones and looks up measured times before
-# it chooses. `print(products)` after `with jarvis.sparse_products() as products:` shows its choices.
+# it chooses. `print(products)` after `with jarvis.sparse_products() as products:` shows what it
+# chose.
 #
 # So zeros are worth something on a processor, but less than counting operations suggests. Keep
 # that in mind when you read of energy.
