@@ -16,10 +16,8 @@ that does not depend on how many there are. Only exact zeros are skipped, so tha
 `tests/kernels/test_sparse_conv.py` can compare with `torch.nn.functional.conv2d`.
 """
 
-import zlib
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,10 +26,10 @@ from numba import njit, types
 from torch import Tensor
 from torch.nn.grad import conv2d_input, conv2d_weight
 
-from jarvis.kernels.conv_events import TYPES, vector
-from jarvis.kernels.cpu import compiled, over_lanes
+from jarvis.kernels.conv_events import vector
+from jarvis.kernels.cpu import over_lanes
 from jarvis.kernels.memory import empty, flat
-from jarvis.kernels.sparse_loops import Active
+from jarvis.kernels.sparse_loops import Active, build
 from jarvis.kernels.vectors import (
     BITS,
     WIDE,
@@ -399,16 +397,9 @@ def _signatures(row: Any) -> dict[Callable, list]:
     }  # fmt: skip
 
 
-# numba's cache depends only on the file of a loop: names include a hash of the vectors' file.
-_VECTORS = f"{zlib.crc32(Path(__file__).with_name('vectors.py').read_bytes()):08x}"
-
-
 @cache
 def _loop(make: Callable, dtype: torch.dtype) -> Callable:
-    """The machine code of one of the loops above."""
-    real, kind = TYPES[dtype]
-    signature = types.void(*_signatures(vector(kind))[make])
-    return compiled(make(real), signature, f"sparse_conv{make.__name__}_{real.__name__}_{_VECTORS}")
+    return build(make, dtype, _signatures, "sparse_conv")
 
 
 class _Padded(NamedTuple):

@@ -317,12 +317,25 @@ def _signatures(row: Any) -> dict[Callable, list]:
 _VECTORS = f"{zlib.crc32(Path(__file__).with_name('vectors.py').read_bytes()):08x}"
 
 
+def build(
+    make: Callable, dtype: torch.dtype, signatures: Callable[[Any], dict[Callable, list]], name: str
+) -> Callable:
+    """The machine code of a loop.
+
+    Args:
+        make: ``make(real) -> loop``.
+        dtype: the type of its numbers.
+        signatures: the types of the arguments of all loops of a file, for dense arrays of numbers.
+        name: the beginning of their names.
+    """
+    real, kind = TYPES[dtype]
+    signature = types.void(*signatures(vector(kind))[make])
+    return compiled(make(real), signature, f"{name}{make.__name__}_{real.__name__}_{_VECTORS}")
+
+
 @cache
 def _loop(make: Callable, dtype: torch.dtype) -> Callable:
-    """The machine code of one of the loops above."""
-    real, kind = TYPES[dtype]
-    signature = types.void(*_signatures(vector(kind))[make])
-    return compiled(make(real), signature, f"sparse{make.__name__}_{real.__name__}_{_VECTORS}")
+    return build(make, dtype, _signatures, "sparse")
 
 
 class Active(NamedTuple):
