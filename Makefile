@@ -44,6 +44,7 @@ notebooks: $(STAMP) ## run every notebook in full and keep its outputs (needs MN
 bench: $(STAMP) ## try the benchmarks, then measure speed beside the machine's limits and the peers
 	$(BIN)/python -m pytest -q -m bench tests/project/test_benchmarks.py
 	$(BIN)/python -m benchmarks --output runs/bench
+	$(BIN)/python -m benchmarks.sparse --output runs/bench
 
 docs: $(DOCS_STAMP) ## build the site into docs/_build/html from the committed outputs (15 s)
 	$(BIN)/python -m sphinx -W -n --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
