@@ -14,19 +14,16 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from jarvis.support.downloads import cache_folder
 from jarvis.support.files import atomic_path
-
-if TYPE_CHECKING:
-    from jarvis.kernels.sparse_loops import Active
 
 logger = logging.getLogger("jarvis.kernels")
 
@@ -34,7 +31,7 @@ _WORK = 1 << 27  #: multiplications of the dense product that is timed: some mil
 _FEWEST, _MOST = 256, 1024  #: rows that are timed
 _SHARES = (0.02, 0.35)  #: of entries that are not 0
 _REPEATS = 3  #: at least
-_ENOUGH = 0.006  #: seconds: short calls are repeated more often
+_ENOUGH = 0.05  #: seconds: short calls are repeated more often
 _CALL = 5.0  #: microseconds to run the neurons of one step by itself, after a dense product
 _STEPS = 20  #: of a recurrent layer that are timed together
 
@@ -157,15 +154,33 @@ def _processor() -> str:
         return platform.processor()
 
 
-def _best(function: Callable[[], object]) -> float:
-    """The least time of a few calls, in microseconds of this thread."""
-    function()
-    times: list[float] = []
-    while len(times) < _REPEATS or (len(times) < 5 * _REPEATS and sum(times) < _ENOUGH):
-        start = time.thread_time()
+def _least(*functions: Callable[[], object]) -> Iterator[float]:
+    """The least time of a few calls of each, in microseconds of this thread.
+
+    They take turns, so that a slow moment of the machine meets all of them.
+    """
+    for function in functions:
         function()
-        times.append(time.thread_time() - start)
-    return 1e6 * min(times)
+    times: list[list[float]] = [[] for _ in functions]
+    rounds, spent = 0, 0.0
+    while rounds < _REPEATS or (rounds < 5 * _REPEATS and spent < _ENOUGH):
+        for function, taken in zip(functions, times, strict=True):
+            start = time.thread_time()
+            function()
+            taken.append(time.thread_time() - start)
+            spent += taken[-1]
+        rounds += 1
+    return iter([1e6 * min(taken) for taken in times])
+
+
+def _dense(time: float, rows: int) -> Cost:
+    return Cost(0.0, time / rows, 0.0)
+
+
+def _sparse(few: float, many: float, entries: list[int], rows: int, call: float = 0.0) -> Cost:
+    """From the times for `rows` with few and with many `entries`, and with a single row."""
+    per_entry = max(0.0, (many - few) / max(1, entries[1] - entries[0]))
+    return Cost(call, max(0.0, few - call - per_entry * entries[0]) / rows, per_entry)
 
 
 def _spikes(rows: int, n: int, dtype: torch.dtype) -> list[torch.Tensor]:
@@ -186,33 +201,22 @@ def _measure(n_in: int, n_out: int, rows: int, dtype: torch.dtype) -> list[float
     entries = [len(one.places) for one in listed]
     one_row, near = loops.active(xs[0][:1]), [x.to(torch.uint8) for x in xs]
 
-    def dense(function: Callable[[], object]) -> Cost:
-        return Cost(0.0, _best(function) / rows, 0.0)
-
-    def sparse(call: float, *times: float) -> Cost:
-        per_entry = max(0.0, (times[1] - times[0]) / max(1, entries[1] - entries[0]))
-        return Cost(call, max(0.0, times[0] - call - per_entry * entries[0]) / rows, per_entry)
-
-    measured = Costs(
-        dense(lambda: torch.mm(xs[0], weight.t())),
-        dense(lambda: torch.mm(g.t(), xs[0])),
-        dense(lambda: torch.mm(g, weight)),
-        sparse(0.0, *(_best(lambda x=x: loops.active(x)) for x in xs)),
-        sparse(
-            _best(lambda: loops.product(one_row, weight, None)),
-            *(_best(lambda x=x: loops.product(x, weight, None)) for x in listed),
-        ),
-        sparse(
-            _best(lambda: loops.weight_gradient(one_row, g[:1])),
-            *(_best(lambda x=x: loops.weight_gradient(x, g)) for x in listed),
-        ),
-        sparse(
-            _best(lambda: loops.input_gradient(near[0][:1], g[:1], weight)),
-            *(_best(lambda x=x: loops.input_gradient(x, g, weight)) for x in near),
-        ),
-        _NEVER,
+    found = _least(
+        lambda: torch.mm(xs[0], weight.t()),
+        lambda: torch.mm(g.t(), xs[0]),
+        lambda: torch.mm(g, weight),
+        *(partial(loops.active, x) for x in xs),
+        *(partial(loops.product, x, weight, None) for x in (one_row, *listed)),
+        partial(loops.weight_gradient, one_row, g[:1]),
+        *(partial(loops.weight_gradient, x, g) for x in listed),
+        partial(loops.input_gradient, near[0][:1], g[:1], weight),
+        *(partial(loops.input_gradient, x, g, weight) for x in near),
     )
-    return [number for cost in measured for number in cost]
+    dense = [_dense(next(found), rows) for _ in range(3)]
+    lists = _sparse(next(found), next(found), entries, rows)
+    calls = [next(found) for _ in range(9)]
+    sparse = [_sparse(calls[i + 1], calls[i + 2], entries, rows, calls[i]) for i in (0, 3, 6)]
+    return [number for cost in (*dense, lists, *sparse, _NEVER) for number in cost]
 
 
 class Convolution(NamedTuple):
@@ -260,49 +264,36 @@ def _measure_convolution(conv: Convolution, rows: int, dtype: torch.dtype) -> li
     g = gs[1].view(rows, *conv.result)
     last = g.contiguous(memory_format=torch.channels_last)
 
-    def dense(which: int) -> Cost:
-        mask = [which == 0, which == 1, False]
+    maps, height, width = conv.result
+    sizes = (height, width, maps), weight, shape[1:]
 
-        def run() -> None:
-            if which == 2:
-                torch.conv2d(pictures, weight, None, stride, padding)
-            else:
-                torch.ops.aten.convolution_backward(
-                    g, pictures, weight, None, stride, padding, (1, 1), False, (0, 0), 1, mask
-                )
+    def back(of_input: bool) -> None:
+        mask = [of_input, not of_input, False]
+        torch.ops.aten.convolution_backward(
+            g, pictures, weight, None, stride, padding, (1, 1), False, (0, 0), 1, mask
+        )
 
-        return Cost(0.0, _best(run) / rows, 0.0)
-
-    def sparse(counts: list[int], *times: float) -> Cost:
-        per_entry = max(0.0, (times[1] - times[0]) / max(1, counts[1] - counts[0]))
-        return Cost(0.0, max(0.0, times[0] - per_entry * counts[0]) / rows, per_entry)
-
-    def convolve(x: "Active") -> float:
-        return _best(lambda: loops.convolve(x, shape, weight, None, stride, padding))
-
-    def to_weight(x: "Active") -> float:
-        return _best(lambda: loops.weight_gradient(x, shape, last, kernel, stride, padding))
-
-    def at_places(x: torch.Tensor) -> float:
+    def at_places(x: torch.Tensor) -> None:
         wanted = x.view(rows, *shape).to(torch.uint8)
-        return _best(lambda: loops.input_gradient(wanted, last, weight, stride, padding))
+        loops.input_gradient(wanted, last, weight, stride, padding)
 
-    def from_listed(g: torch.Tensor) -> float:
-        maps, height, width = conv.result
-        sizes = (height, width, maps), weight, shape[1:]
-        return _best(lambda: loops.input_gradient_from_sparse(active(g), *sizes, stride, padding))
+    def from_listed(g: torch.Tensor) -> None:
+        loops.input_gradient_from_sparse(active(g), *sizes, stride, padding)
 
-    measured = Costs(
-        dense(2),
-        dense(1),
-        dense(0),
-        sparse(entries, *(_best(lambda x=x: active(x)) for x in xs)),
-        sparse(entries, *map(convolve, listed)),
-        sparse(entries, *map(to_weight, listed)),
-        sparse(entries, *map(at_places, xs)),
-        sparse(g_entries, *map(from_listed, gs)),
+    found = _least(
+        lambda: torch.conv2d(pictures, weight, None, stride, padding),
+        partial(back, False),
+        partial(back, True),
+        *(partial(active, x) for x in xs),
+        *(partial(loops.convolve, x, shape, weight, None, stride, padding) for x in listed),
+        *(partial(loops.weight_gradient, x, shape, last, kernel, stride, padding) for x in listed),
+        *(partial(at_places, x) for x in xs),
+        *(partial(from_listed, g) for g in gs),
     )
-    return [number for cost in measured for number in cost]
+    dense = [_dense(next(found), rows) for _ in range(3)]
+    counts = (entries, entries, entries, entries, g_entries)
+    sparse = [_sparse(next(found), next(found), count, rows) for count in counts]
+    return [number for cost in (*dense, *sparse) for number in cost]
 
 
 @torch.no_grad()
@@ -311,15 +302,16 @@ def _measure_step(n: int, batch: int, dtype: torch.dtype) -> list[float]:
 
     weight = torch.rand(n, n, generator=torch.Generator().manual_seed(0), dtype=dtype)
     spikes, out = _spikes(batch, n, dtype), torch.empty(batch, n, dtype=dtype)
-    times, counts = [], []
-    for given in spikes:
-        run = loops.one_step(given, weight)
-        times.append(_best(lambda run=run: [run() for _ in range(_STEPS)]))
-        counts.append(int(given.count_nonzero()))
+    counts = [int(given.count_nonzero()) for given in spikes]
+    steps = [loops.one_step(given, weight) for given in spikes]
 
-    def dense() -> None:
+    def several(step: Callable[[], object]) -> None:
         for _ in range(_STEPS):
-            torch.mm(spikes[0], weight.t(), out=out)
+            step()
 
-    per_entry = max(1e-9, (times[1] - times[0]) / max(1, counts[1] - counts[0]))
-    return [counts[0] + (_best(dense) + _CALL * _STEPS - times[0]) / per_entry]
+    few, many, dense = _least(
+        *(partial(several, step) for step in steps),
+        partial(several, lambda: torch.mm(spikes[0], weight.t(), out=out)),
+    )
+    per_entry = max(1e-9, (many - few) / max(1, counts[1] - counts[0]))
+    return [counts[0] + (dense + _CALL * _STEPS - few) / per_entry]
