@@ -61,8 +61,8 @@ def _rows(wanted, quick: bool, spyx: Spyx | None, no_spyx: str) -> list[Callable
         makers.append(lambda: training(*sizes))
         layers = ((20, 16, 12, 3), 5, 4) if quick else ((784, 512, 256, 10), 25, 128)
         makers += [lambda kind=kind: deep(*layers, *kind) for kind in PRODUCT_BARS]
-        maps = ((1, 8, 8), 3, 4) if quick else ((1, 28, 28), 6, 128)
-        makers.append(lambda: convolutional(*maps))
+        pictures = ((1, 8, 8), 3, 4) if quick else ((1, 28, 28), 6, 128)
+        makers.append(lambda: convolutional(*pictures))
     if "recurrent" in wanted:
         makers.append(lambda: neurons.recurrent((5, 2, 16) if quick else neurons.RECURRENT))
         for hidden, rate in ((16, 0.1),) if quick else neurons.SPARSE_RECURRENT:

@@ -198,7 +198,7 @@ class _Convolution:
         return _conv_loops().weight_gradient(x, shape, g, kernel, stride, padding)
 
     def dense_input(self, g: Tensor, weight: Tensor) -> Tensor:
-        if _channels_last(g):  # torch is slow if the two are laid out differently
+        if _is_channels_last(g):  # torch is slow if the two are laid out differently
             weight = weight.contiguous(memory_format=torch.channels_last)
         size: Any = (self.rows, *self.conv.shape)
         return conv2d_input(size, weight, g, self.conv.stride, self.conv.padding)  # type: ignore[arg-type]
@@ -208,7 +208,7 @@ class _Convolution:
         return _conv_loops().input_gradient(wanted, g, weight, self.conv.stride, self.conv.padding)
 
     def as_rows(self, g: Tensor) -> Tensor | None:
-        return g.permute(0, 2, 3, 1).flatten(1) if _channels_last(g) else None
+        return g.permute(0, 2, 3, 1).flatten(1) if _is_channels_last(g) else None
 
     def listed_input(self, g: Any, weight: Tensor) -> Tensor:
         maps, height, width = self.conv.result
@@ -391,7 +391,7 @@ class _ChannelsFirst(torch.autograd.Function):
         return gradients[0].contiguous(memory_format=torch.channels_last)
 
 
-def _channels_last(x: Tensor) -> bool:
+def _is_channels_last(x: Tensor) -> bool:
     return (
         x.dim() == 4
         and not x.is_contiguous()
@@ -405,20 +405,20 @@ class Recurrent:
     Args:
         weight: W ``[H, H]``.
         like: the input ``[T, B, H]``.
-        fires: whether the neurons send spikes, most of which are 0.
+        compiled: whether there is a loop that multiplies by the weights itself, and spikes for it.
     """
 
-    def __init__(self, weight: Tensor, like: Tensor, fires: bool = True) -> None:
+    def __init__(self, weight: Tensor, like: Tensor, compiled: bool = True) -> None:
         steps, batch, n = like.shape
         self._map = _Linear(steps * batch, weight)
         self._plan = _Plan(self._map)
         self.most = 0.0  #: spikes of a step ``[B, H]`` up to which it is faster to skip zeros
         mode = self._plan.mode
-        if like.device.type != "cpu" or like.dtype not in _DTYPES or mode == "never":
+        if not compiled or mode == "never":
             return
         if mode == "always":
             self.most = float("inf")
-        elif fires:
+        else:
             from jarvis.kernels.sparse_costs import most_spikes
 
             self.most = most_spikes(n, batch, like.dtype)
@@ -499,7 +499,7 @@ def apply(
         for part in module:
             if type(part) is nn.Conv2d and _is_plain(part):
                 rows = _convolution(part, rows, near)
-                ours = _channels_last(rows) and part.weight.is_contiguous()
+                ours = _is_channels_last(rows) and part.weight.is_contiguous()
             else:
                 rows = apply(part, rows, near)
             if ours and (type(part) in _POOLING or type(part) is not nn.Conv2d):
@@ -510,7 +510,7 @@ def apply(
         return _linear(module, rows, near)
     if type(module) is nn.Conv2d and _is_plain(module):
         out = _convolution(module, rows, near)
-        ours = _channels_last(out) and module.weight.is_contiguous()
+        ours = _is_channels_last(out) and module.weight.is_contiguous()
         return _ChannelsFirst.apply(out) if ours else out  # type: ignore[return-value]
     return module(rows)
 

@@ -138,7 +138,8 @@ class _Loop(torch.autograd.Function):
             backend.bind(loop, False, keep, streams, dense, values)(0, steps)
         else:
             assert last is not None
-            first, product = last.clone(), Recurrent(weight, x, fires)
+            first = last.clone()
+            product = Recurrent(weight, x, fires and hasattr(backend, "bind_recurrent"))
             fed, spikes, receive = torch.empty_like(first), outputs[0], weight.t()
             dense = [fed, *dense]
             run = backend.bind(loop, False, keep, streams, dense, values)

@@ -23,7 +23,7 @@ from jarvis import LIFLayer
 DOCS = ROOT / "docs"
 PAGES = (
     "index", "start", "path", "results", "programs", "conventions", "equations", "api/index",
-    "teaching", "extending", "architecture", "spikeseg",
+    "teaching", "extending", "architecture", "sparse", "spikeseg",
 )  # fmt: skip
 #: What each API page documents: the names that these modules export.
 API = {
