@@ -111,6 +111,7 @@ class _Map(Protocol):
     rows: int
     inputs: int
     outputs: int
+    operations: int  #: multiplications of a dense product
 
     def costs(self, dtype: torch.dtype) -> Any: ...
     def dense(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor: ...
@@ -478,8 +479,6 @@ def _is_plain(module: nn.Module) -> bool:
 
 _RESHAPING = (nn.Flatten, nn.Identity)  #: modules that leave every number as it is
 
-_POOLING = (nn.MaxPool2d, nn.AvgPool2d)
-
 
 def apply(
     module: Any,
@@ -502,7 +501,7 @@ def apply(
                 ours = _is_channels_last(rows) and part.weight.is_contiguous()
             else:
                 rows = apply(part, rows, near)
-            if ours and (type(part) in _POOLING or type(part) is not nn.Conv2d):
+            if ours and type(part) is not nn.Conv2d:
                 rows, ours = _ChannelsFirst.apply(rows), False  # type: ignore[assignment]
             near = near if type(part) in _RESHAPING else None
         return _ChannelsFirst.apply(rows) if ours else rows  # type: ignore[return-value]
@@ -515,17 +514,11 @@ def apply(
     return module(rows)
 
 
-def _mode() -> str:
-    context = _active.get()
-    return "auto" if context is None else context.mode
-
-
-def _dense_reason(map: Any, x: Tensor, *others: Tensor | None) -> str | None:
+def _dense_reason(plan: _Plan, x: Tensor, *others: Tensor | None) -> str | None:
     """Why a map is left to its module, or None."""
-    mode = _mode()
-    if mode == "never":
+    if plan.mode == "never":
         return "never"
-    if map.operations < (SMALLEST if mode == "auto" else 1):
+    if plan.map.operations < (SMALLEST if plan.mode == "auto" else 1):
         return "too small"
     if x.dtype not in _DTYPES or x.device.type != "cpu":
         return f"{x.dtype} on {x.device}"
@@ -540,7 +533,8 @@ def _run(
 ) -> Tensor | None:
     """The result of a map by the plan that is fastest; None: by its module."""
     weight, bias = module.weight, module.bias
-    reason, plan = _dense_reason(map, x, weight, bias), _Plan(map, near)
+    plan = _Plan(map, near)
+    reason = _dense_reason(plan, x, weight, bias)
     if reason is not None:
         plan.tell("forward", False, reason, None)
         return None

@@ -15,7 +15,8 @@ from jarvis.support.checks import check_tensor
 def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a stateless module (Linear, Conv2d, pooling, ...) to all time steps at once.
 
-    On a CPU, an `nn.Linear` of spikes skips the zeros where that is faster (see `sparse_products`).
+    On a CPU, an `nn.Linear` or `nn.Conv2d` of spikes skips zeros where that is faster (see
+    `sparse_products`).
 
     Args:
         module: maps ``[B, ...]`` to ``[B, ...]``, each sample independently.
