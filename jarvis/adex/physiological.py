@@ -17,7 +17,6 @@ from torch import Tensor
 from jarvis.adex.common import as_array, largest, saturate, smallest
 from jarvis.neurons.definition import Parameters, define, derived, detached, parameter
 from jarvis.neurons.layer import SpikingLayer
-from jarvis.support.checks import check_choice
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
 
@@ -136,13 +135,11 @@ class AdExParams(Parameters):
     v_peak: float | Tensor = parameter(0.0, "mV")
     dt: float = parameter(0.1, "ms", above=0, fixed=True)
 
-    @classmethod
-    def named(cls, name: str, **changes: float) -> "AdExParams":
-        """The parameters of one of the `FIRING_PATTERNS`, with some of them changed."""
-        check_choice("name", name, FIRING_PATTERNS)
-        published = FIRING_PATTERNS[name]._asdict()
-        del published["panel"], published["current"]
-        return cls(**(published | dict(v_t=-50.0, delta_t=2.0) | changes))
+    #: The parameters of the `FIRING_PATTERNS`, without panel and current.
+    named_sets = {
+        name: dict(zip(pattern._fields[2:], pattern[2:], strict=True), v_t=-50.0, delta_t=2.0)
+        for name, pattern in FIRING_PATTERNS.items()
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,15 +6,15 @@ recurrent weights, learned parameters and traces, step by step or in a compiled 
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from jarvis.support.checks import check_number, check_values
+from jarvis.support.checks import check_choice, check_number, check_values
 
 
 def parameter(
@@ -122,6 +122,23 @@ class Parameters:
             elif value is not None or each.default is not None:
                 number = check_number(each.name, value, unit, **each.metadata["bounds"])
                 object.__setattr__(self, each.name, number)
+
+    #: Named parameter sets, such as ``{"regular_spiking": {"a": 0.02, "b": 0.2}}``.
+    named_sets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    @classmethod
+    def named(cls, name: str, **changes: Any) -> Self:
+        """The parameters of one of the `named_sets`, with some of them changed.
+
+        Args:
+            name: the name of the set.
+            **changes: parameters by name, which take the place of those of the set.
+
+        Raises:
+            ValueError: for an unknown name; the message lists the known ones.
+        """
+        check_choice("name", name, cls.named_sets)
+        return cls(**{**cls.named_sets[name], **changes})
 
     def with_values(self, **values: Any) -> "Parameters":
         """A copy with other values, which are not checked: for values while they are learned."""
