@@ -1,6 +1,6 @@
 """Spiking classifiers, their read-outs, and chains of layers with explicit states."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -11,6 +11,8 @@ from jarvis.encoding import decoders
 from jarvis.lif import LeakyIntegrator, LIFLayer, LIFState
 from jarvis.neurons.decay import exp_decay
 from jarvis.neurons.definition import RecurrentState, detached
+from jarvis.neurons.driven import DrivenLayer
+from jarvis.neurons.layer import SpikingLayer
 from jarvis.neurons.layers import over_time
 from jarvis.support.checks import (
     check_choice,
@@ -50,8 +52,8 @@ class SpikingChain(nn.Module):
     """A sequence of linear maps and neurons, as returned by `from_nir`.
 
     Args:
-        layers: `LIFLayer`, `RecurrentLIFLayer`, `LeakyIntegrator`, and stateless modules that
-            map ``[B, ...]`` to ``[B, ...]`` (`nn.Linear`, ...).
+        layers: layers of neurons (`LIFLayer`, any other `SpikingLayer`, `DrivenLayer`), and
+            stateless modules that map ``[B, ...]`` to ``[B, ...]`` (`nn.Linear`, ...).
 
     Example:
         >>> import torch
@@ -89,7 +91,7 @@ class SpikingChain(nn.Module):
             )
         states = []
         for layer, before in zip(self.layers, state, strict=True):
-            if isinstance(layer, LIFLayer | LeakyIntegrator):
+            if isinstance(layer, SpikingLayer | DrivenLayer):
                 x, after = layer(x, before)  # type: ignore[arg-type]
             else:
                 x, after = over_time(layer, x), None
@@ -426,7 +428,7 @@ class _Spiking(nn.Module):
 
 
 class SpikingMLP(_Spiking):
-    """Fully connected layers of LIF neurons and a read-out.
+    """Fully connected layers of spiking neurons and a read-out.
 
     Args:
         sizes: units per layer, input and classes included: ``(784, 1000, 10)``.
@@ -434,7 +436,11 @@ class SpikingMLP(_Spiking):
         tau_readout: its time constant, ms; None takes `tau`.
         gain: factor on the hidden synapses' initial weights and biases: a larger gain gives more
             spikes initially.
-        tau, dt, **lif: options of the hidden `LIFLayer`.
+        neurons: makes a layer of hidden neurons, given their number: a `SpikingLayer` or a
+            `DrivenLayer` of any kind of neuron, as ``hidden_layer`` in `jarvis.zoo` returns; None
+            for `LIFLayer`.
+        tau, dt, **lif: options of the hidden `LIFLayer`. With `neurons` they are those of the
+            read-out alone.
 
     Raises:
         ValueError: for fewer than two sizes, one below 1, or an option out of range.
@@ -454,6 +460,7 @@ class SpikingMLP(_Spiking):
         dt: float = 1.0,
         tau_readout: float | None = None,
         gain: float = 1.0,
+        neurons: Callable[[int], nn.Module] | None = None,
         **lif,
     ) -> None:
         super().__init__()
@@ -470,7 +477,8 @@ class SpikingMLP(_Spiking):
                 layer.weight.mul_(gain)
                 layer.bias.mul_(gain)
         self.synapses = nn.ModuleList(nn.Sequential(nn.Flatten(), layer) for layer in linear)
-        self.neurons = nn.ModuleList(LIFLayer(tau=tau, dt=dt, **lif) for _ in pairs)
+        make = neurons or (lambda _: LIFLayer(tau=tau, dt=dt, **lif))
+        self.neurons = nn.ModuleList(make(b) for _, b in pairs)
         self.output = nn.Linear(sizes[-2], sizes[-1])
         tau_readout = tau if tau_readout is None else tau_readout
         self.readout = Readout(readout, tau=tau_readout, dt=dt, **lif)
@@ -489,7 +497,7 @@ def _sizes(name: str, sizes: Sequence[int], n: int) -> list[int]:
 
 
 class SpikingCNN(_Spiking):
-    """Two convolutions with pooling, each followed by LIF neurons, and a linear read-out.
+    """Two convolutions with pooling, each followed by spiking neurons, and a linear read-out.
 
     The 5x5 convolutions preserve the size, 2x2 max-pooling halves it. Pooling acts on the currents,
     so that the whole first stage is computed only once for a constant input.
@@ -500,7 +508,9 @@ class SpikingCNN(_Spiking):
         channels: feature maps of the two convolutions.
         readout: see `Readout`.
         tau_readout: its time constant, ms; None takes `tau`.
-        tau, dt, **lif: options of the `LIFLayer`.
+        neurons: makes a layer of neurons, given the number of its maps; as in `SpikingMLP`.
+        tau, dt, **lif: options of the `LIFLayer`. With `neurons` they are those of the read-out
+            alone.
 
     Raises:
         ValueError: for a picture smaller than 4x4, or an option out of range.
@@ -521,6 +531,7 @@ class SpikingCNN(_Spiking):
         tau: float = 20.0,
         dt: float = 1.0,
         tau_readout: float | None = None,
+        neurons: Callable[[int], nn.Module] | None = None,
         **lif,
     ) -> None:
         super().__init__()
@@ -533,7 +544,8 @@ class SpikingCNN(_Spiking):
             nn.Sequential(nn.Conv2d(a, b, 5, padding=2), nn.MaxPool2d(2))
             for a, b in ((n_channels, first), (first, second))
         )
-        self.neurons = nn.ModuleList(LIFLayer(tau=tau, dt=dt, **lif) for _ in range(2))
+        make = neurons or (lambda _: LIFLayer(tau=tau, dt=dt, **lif))
+        self.neurons = nn.ModuleList(make(maps) for maps in (first, second))
         self.output = nn.Linear(second * (height // 4) * (width // 4), n_classes)
         tau_readout = tau if tau_readout is None else tau_readout
         self.readout = Readout(readout, tau=tau_readout, dt=dt, **lif)

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from jarvis.lif import LIFLayer, RecurrentLIFLayer
+from jarvis.lif import LIFParams
+from jarvis.neurons.layer import SpikingLayer
 from jarvis.support.checks import check_tensor, check_type, whole_numbers
 from jarvis.training.devices import seeded
 
@@ -76,16 +77,17 @@ def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
     which maps are dead, and why. The model's weights, gradients and mode are left unchanged.
 
     Args:
-        model: maps ``[T, B, ...]`` to scores ``[B, C]``, with spiking layers of type `LIFLayer`. Or
-            a model with its own method ``diagnose(batch)``: a `ConvSTDP`.
+        model: maps ``[T, B, ...]`` to scores ``[B, C]``, with layers of neurons that fire: a
+            `LIFLayer`, or any other `SpikingLayer`. Or a model with its own method
+            ``diagnose(batch)``: a `ConvSTDP`.
         batch: ``(x [T, B, ...], labels [B])``, encoded. For a `ConvSTDP`, `Events`.
 
     Returns:
         a `Diagnosis`; print it.
 
     Raises:
-        ValueError: if the batch is empty, the model has no LIFLayer, or its scores do not have one
-            row per label.
+        ValueError: if the batch is empty, no layer of the model fires, or its scores do not have
+            one row per label.
 
     Example:
         >>> from jarvis import SpikingMLP
@@ -106,9 +108,10 @@ def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
     x, labels = batch
     check_tensor("diagnose: the x of batch", x, "[T, B, ...]")
     labels = whole_numbers("diagnose: the labels of batch", labels)
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, LIFLayer)}
+    modules = dict(model.named_modules())
+    layers = {n: m for n, m in modules.items() if isinstance(m, SpikingLayer) and m.fires}
     if not layers:
-        raise ValueError("diagnose: the model has no LIFLayer")
+        raise ValueError("diagnose: the model has no SpikingLayer of neurons that fire")
     if not x.numel():
         raise ValueError(f"diagnose: the batch is empty, shape {tuple(x.shape)}")
     spikes: dict[str, Tensor] = {}
@@ -117,8 +120,9 @@ def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
     def keep(name: str):
         def hook(module, args, output):
             spikes[name] = output[0].detach()
-            if isinstance(module, RecurrentLIFLayer) and args[0].requires_grad:
-                currents[name] = args[0]
+            given = args[0] if isinstance(args[0], Tensor) else args[0][0]  # several inputs
+            if module.recurrent is not None and given.requires_grad:
+                currents[name] = given
 
         return hook
 
@@ -245,8 +249,8 @@ def _judge_input(x: Tensor, result: Diagnosis) -> None:
         )
 
 
-def _judge_layer(name: str, train: Tensor, layer: LIFLayer, result: Diagnosis) -> None:
-    tau, dt = torch.as_tensor(layer.params.tau).max().item(), layer.params.dt
+def _judge_time_constant(name: str, params: LIFParams, result: Diagnosis) -> None:
+    tau, dt = torch.as_tensor(params.tau).max().item(), params.dt
     if tau < dt / 2:
         result.problems.append(
             f"{name}: tau={tau:g} ms is less than half a step of dt={dt:g} ms, so v forgets "
@@ -259,12 +263,21 @@ def _judge_layer(name: str, train: Tensor, layer: LIFLayer, result: Diagnosis) -
             f"{name}: tau={tau:g} ms is less than a step of dt={dt:g} ms: v keeps {kept:.0%} from "
             "one step to the next" + (hint if tau < 1 else "")
         )
+
+
+def _judge_layer(name: str, train: Tensor, layer: SpikingLayer, result: Diagnosis) -> None:
+    params = layer.params
+    easier, harder = "make the neurons easier to excite", "make the neurons harder to excite"
+    if isinstance(params, LIFParams):
+        _judge_time_constant(name, params, result)
+        easier = "lower the threshold, or lengthen tau"
+        harder = "raise the threshold, or shorten tau"
     per_unit = train.float().mean(dim=(0, 1)).flatten()
     rate = per_unit.mean().item()
     report = LayerReport(
         name=name,
         rate=rate,
-        rate_hz=1000.0 * rate / layer.params.dt,
+        rate_hz=1000.0 * rate / getattr(params, "dt", math.nan),
         silent=(per_unit == 0).float().mean().item(),
         saturated=(per_unit >= _SATURATED).float().mean().item(),
     )
@@ -274,12 +287,12 @@ def _judge_layer(name: str, train: Tensor, layer: LIFLayer, result: Diagnosis) -
     elif report.silent >= _MOST:
         result.problems.append(
             f"{name}: silent ({report.silent:.0%} of its units never fire): raise the weights "
-            "before it (gain) or its input, lower the threshold, or lengthen tau"
+            f"before it (gain) or its input, {easier}"
         )
     elif report.saturated >= _MOST:
         result.problems.append(
             f"{name}: saturated ({report.saturated:.0%} of its units fire at nearly every step): "
-            "lower the weights before it, raise the threshold, or shorten tau"
+            f"lower the weights before it, {harder}"
         )
 
 

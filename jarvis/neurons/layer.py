@@ -211,7 +211,12 @@ class SpikingLayer(nn.Module):
                 )
         return xs
 
-    def _weight(self) -> Tensor | None:
+    def recurrent_weight(self) -> Tensor | None:
+        """The recurrent weights as they act: with a diagonal of 0 without self-connections.
+
+        Returns:
+            ``[recurrent, recurrent]``, row = receiver; None for neurons that do not interact.
+        """
         if self.recurrent is None:
             return None
         if self.self_connections:
@@ -219,7 +224,7 @@ class SpikingLayer(nn.Module):
         return self.weight - torch.diag(self.weight.diagonal())
 
     def _step_by_step(self, xs: tuple[Tensor, ...], state: Any, params: Any, trace: bool):
-        kind, spike, weight = self.neuron.inputs, self.spike, self._weight()
+        kind, spike, weight = self.neuron.inputs, self.spike, self.recurrent_weight()
         last: Any
         state, last = state if weight is not None else (state, None)
         outputs, records = [], []
@@ -275,7 +280,7 @@ class SpikingLayer(nn.Module):
         """What a compiled loop returns, or None for the run step by step."""
         if self.backend == "eager" or (self.backend == "auto" and torch.compiler.is_compiling()):
             return None
-        spike, weight = self.spike, self._weight()
+        spike, weight = self.spike, self.recurrent_weight()
         made, reason = self._made(spike)
         name, recurrent = type(self).__name__, weight is not None
         numbers, tensors = ([], {}) if reason else made.numbers(params, spike.surrogate)

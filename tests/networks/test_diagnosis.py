@@ -262,7 +262,7 @@ def test_a_cut_graph():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="no LIFLayer"):
+    with pytest.raises(ValueError, match="no SpikingLayer of neurons that fire"):
         diagnose(nn.Linear(2, 2), (torch.ones(3, 2), Y[:3]))
     with pytest.raises(ValueError, match="empty"):
         diagnose(network(), (X[:, :0], Y[:0]))

@@ -22,8 +22,11 @@ from jarvis import (
     seeded,
     to_nir,
 )
+from jarvis.adex import NormalisedAdEx
+from jarvis.lif import LIF
 from jarvis.networks import READOUTS, SpikingChain
 from jarvis.networks.nir.units import tau_from_nir, tau_to_nir
+from jarvis.neurons import DrivenLayer, SpikingLayer
 from jarvis.support.downloads import CorruptDataError
 
 nir = pytest.importorskip("nir")
@@ -646,3 +649,30 @@ def test_a_file_is_read_in_a_child_process_first(tmp_path, monkeypatch):
     monkeypatch.setattr("jarvis.networks.nir.graph.fault_of", lambda path: "it runs in circles")
     with pytest.raises(CorruptDataError, match=r"net.nir: damaged.*\(it runs in circles\)"):
         from_nir(path)
+
+
+def test_neurons_of_any_layer_class_are_written_alike():
+    """What counts is the neuron, not the class of its layer; recurrent weights are kept."""
+    torch.manual_seed(0)
+    linear, loop = nn.Linear(3, 4), RecurrentLIFLayer(4, tau=10.0, reset="zero")
+    inside = SpikingLayer(LIF(tau=10.0, reset="zero"), recurrent=4, self_connections=False)
+    option = LIFLayer(tau=10.0, reset="zero", recurrent=4)
+    for layer in (inside, option):
+        with torch.no_grad():
+            layer.weight.copy_(loop.weight)
+    x = 5.0 * torch.rand(12, 2, 3)
+    for layer in (loop, option, inside):
+        back = from_nir(to_nir([linear, layer]))
+        wanted, _ = SpikingChain([linear, layer])(x)
+        assert wanted.any()
+        assert torch.equal(back(x)[0], wanted)
+    back = from_nir(to_nir([linear, SpikingLayer(LIF(tau=10.0, reset="zero"))]))
+    assert isinstance(back.layers[1], LIFLayer)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_neurons_without_a_node_are_named(wrapped):
+    layer = SpikingLayer(NormalisedAdEx())
+    layers = [nn.Linear(3, 4), DrivenLayer(layer) if wrapped else layer]
+    with pytest.raises(TypeError, match="NIR has no node for the NormalisedAdEx neuron"):
+        to_nir(layers)

@@ -11,7 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jarvis.lif import LeakyIntegrator, LIFLayer, RecurrentLIFLayer
+from jarvis.lif import (
+    LeakyIntegrator,
+    LeakyIntegratorParams,
+    LIFLayer,
+    LIFParams,
+    RecurrentLIFLayer,
+)
 from jarvis.networks.classifier import SpikingMLP, in_order
 from jarvis.networks.nir.graph import load_nir, write_graph
 from jarvis.networks.nir.units import (
@@ -24,6 +30,8 @@ from jarvis.networks.nir.units import (
     tau_to_nir,
     threshold_to_nir,
 )
+from jarvis.neurons.driven import DrivenLayer
+from jarvis.neurons.layer import SpikingLayer
 from jarvis.support.checks import check_choice, check_type
 
 
@@ -53,7 +61,8 @@ def to_nir(
         ValueError: for what NIR cannot represent (a reset other than "zero", refractory time,
             adaptation, some infinite time constants), sizes that do not match, neurons of
             different dt.
-        TypeError: for a module of another kind.
+        TypeError: for a module of another kind, or a neuron for which NIR has no node: all but LIF
+            and the leaky integrator.
         ImportError: without the package `nir`.
         OSError: if `path` cannot be written.
 
@@ -69,7 +78,7 @@ def to_nir(
     check_type("unit_r", unit_r, (bool, np.bool_), "True or False")
     layers = _layers(network)
     neurons = [layer for layer in layers if not isinstance(layer, nn.Linear)]
-    dts = {layer.dt if isinstance(layer, LeakyIntegrator) else layer.params.dt for layer in neurons}
+    dts = {layer.params.dt for layer in neurons}
     if len(dts) != 1:
         raise ValueError(f"to_nir needs neurons, all with the same dt; these have {sorted(dts)} ms")
     dt = dts.pop()
@@ -132,12 +141,23 @@ def to_nir(
     return graph
 
 
+_LAYERS = (nn.Linear, SpikingLayer, LIFLayer, RecurrentLIFLayer, LeakyIntegrator, nn.Flatten)
+
+_WRITTEN = (LIFParams, LeakyIntegratorParams)
+
+
 def _layers(network: nn.Module | Sequence[nn.Module]) -> list[Any]:
     """The layers from input to output, without those that only flatten."""
     parts: Any = network if isinstance(network, nn.ModuleList | list | tuple) else [network]
     layers = [layer for part in parts for layer in in_order(part)]
     for layer in layers:
-        if type(layer) not in (nn.Linear, LIFLayer, RecurrentLIFLayer, LeakyIntegrator, nn.Flatten):
+        inner = layer.layer if isinstance(layer, DrivenLayer) else layer
+        if isinstance(inner, SpikingLayer) and not isinstance(inner.params, _WRITTEN):
+            raise TypeError(
+                f"to_nir: NIR has no node for the {inner.neuron.name} neuron of this "
+                f"{type(layer).__name__}; it has LIF neurons and leaky integrators"
+            )
+        if type(layer) not in _LAYERS:
             whole = network if isinstance(network, nn.Module) else layer
             raise TypeError(
                 f"to_nir cannot write a {type(whole).__name__}: it writes nn.Linear, LIFLayer, "
@@ -162,8 +182,7 @@ def _written(
     unit_r: bool,
 ) -> Cells:
     """The fields of the node of n neurons, and the gain that `unit_r` moves into the weights."""
-    spikes = not isinstance(layer, LeakyIntegrator)
-    params = layer.params if spikes else layer
+    params, spikes = layer.params, layer.fires
     if spikes:
         why = "NIR's neurons reset to a value"
         if params.reset != "zero":
@@ -222,7 +241,7 @@ def _written(
     if unit_r:
         node |= {key: np.ones(n) for key in ("r", "w_in") if key in node}
     kind = "Cuba" * (tau_syn is not None) + "L" * ("v_leak" in node) + "I" + "F" * spikes
-    loop = Map(_array(layer.weight), None) if isinstance(layer, RecurrentLIFLayer) else None
+    loop = Map(_array(layer.recurrent_weight()), None) if layer.recurrent is not None else None
     return Cells(name, lambda: getattr(nir, kind)(**node), gain, loop)
 
 
