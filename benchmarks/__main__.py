@@ -19,14 +19,16 @@ from benchmarks import (
     report,
     scaling,
     stdp,
+    zoo,
 )
 from benchmarks.row import Row
 from benchmarks.spyx_peer import Spyx
 from benchmarks.training_step import PRODUCT_BARS, convolutional, deep, training
+from benchmarks.zoo_peers import ZOO_PEERS
 
 GROUPS = (
     "lif", "training", "recurrent", "adaptive", "adex", "generated", "learned", "user",
-    "delays", "stdp", "compile", "scaling", "widgets", "gpu",
+    "zoo", "delays", "stdp", "compile", "scaling", "widgets", "gpu",
 )  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 
@@ -81,6 +83,9 @@ def _rows(wanted, quick: bool, spyx: Spyx | None, no_spyx: str) -> list[Callable
         makers.append(lambda: generated.learned(shapes[0]))
     if "user" in wanted:
         makers.append(lambda: generated.user(shapes[0]))
+    if "zoo" in wanted:
+        makers += [lambda name=name: zoo.kind(name, shapes[0]) for name in zoo.kinds()]
+        makers += [lambda other=other: zoo.peer(other, shapes[0]) for other in ZOO_PEERS]
     if "delays" in wanted:
         shape = (120, 2, 30, 8) if quick else delays.SHAPE
         makers.append(lambda: delays.delays(shape, spyx, no_spyx))

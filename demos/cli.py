@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import torch
 from matplotlib.figure import Figure
 
-from jarvis import SURROGATES
+from jarvis import SURROGATES, SurrogateSpike
 from jarvis.support.downloads import CorruptDataError, MissingDataError
 from jarvis.support.files import FolderInUseError, atomic_path, check_replaceable, locked
 from jarvis.training import (
@@ -27,6 +27,7 @@ from jarvis.training import (
     distributed,
 )
 from jarvis.training.checkpoints import holds_run
+from jarvis.zoo import find, hidden_layer, trainable
 
 if TYPE_CHECKING:
     from jarvis.stdp import Recipe
@@ -176,25 +177,32 @@ def file_name(text: str) -> str:
 
 
 def add_neuron_options(parser: Parser, *, tau: float, readout: str, readouts: tuple) -> None:
-    """Add --tau --threshold --surrogate --readout, shared by all gradient-trained demos."""
+    """Add --neuron --tau --threshold --surrogate --readout, shared by gradient-trained demos."""
+    parser.add_argument(
+        "--neuron",
+        choices=trainable(),
+        default="lif",
+        help="kind of the hidden neurons, with the parameters given in jarvis.zoo",
+    )
     parser.add_argument(
         "--tau",
         type=positive_float,
         default=tau,
         metavar="MS",
-        help="membrane time constant in ms; a step is 1 ms",
+        help="membrane time constant of LIF neurons and of the read-out in ms; a step is 1 ms",
     )
     parser.add_argument(
         "--threshold",
         type=positive_float,
         default=1.0,
-        help="firing threshold, in units of the potential (resting potential 0)",
+        help="firing threshold of LIF neurons, in units of the potential (resting potential 0)",
     )
     parser.add_argument(
         "--surrogate",
         choices=list(SURROGATES),
-        default="fast_sigmoid",
-        help="surrogate for the spike's derivative",
+        default=None,
+        help="surrogate for the spike's derivative; by default that of the kind of neuron, "
+        "fast_sigmoid for LIF",
     )
     parser.add_argument(
         "--readout",
@@ -203,6 +211,21 @@ def add_neuron_options(parser: Parser, *, tau: float, readout: str, readouts: tu
         help="how a class score is computed: mean, last or largest potential, or the "
         "rate, first spike or filtered trace of output neurons",
     )
+
+
+def neuron_options(args: argparse.Namespace, **lif: Any) -> dict[str, Any]:
+    """The options of a classifier's neurons that `add_neuron_options` has added.
+
+    Args:
+        args: the parsed options; the surrogate is filled in.
+        **lif: further options of LIF neurons.
+    """
+    chosen = args.surrogate
+    args.surrogate = chosen or find(args.neuron).hidden.surrogate  # type: ignore[union-attr]
+    options = dict(tau=args.tau, threshold=args.threshold, surrogate=SurrogateSpike(args.surrogate))
+    if args.neuron == "lif":
+        return options | lif
+    return options | {"neurons": lambda n: hidden_layer(args.neuron, surrogate=chosen)}
 
 
 def add_run_options(parser: Parser) -> None:
@@ -262,6 +285,8 @@ def plain(args: argparse.Namespace, *left_out: str) -> dict[str, Any]:
     rates may change when a run is resumed (`jarvis.training.run.MAY_CHANGE`).
     """
     others = {"epochs", "device", "output", "force", "resume", "plot", *left_out}
+    if getattr(args, "neuron", None) == "lif":  # as in runs from before there was a choice
+        others.add("neuron")
     return {name: value for name, value in vars(args).items() if name not in others}
 
 

@@ -15,7 +15,6 @@ import cli
 from jarvis import (
     SpikingCNN,
     SpikingMLP,
-    SurrogateSpike,
     constant_encode,
     datasets,
     evaluate,
@@ -106,7 +105,7 @@ def encode(x: torch.Tensor, generator: torch.Generator, *, encoding: str, n_step
 
 
 def make_model(args, train: datasets.ArrayDataset):
-    options = dict(tau=args.tau, threshold=args.threshold, surrogate=SurrogateSpike(args.surrogate))
+    options = cli.neuron_options(args)
     if args.arch == "conv":
         channels, height, width = train.shape
         return SpikingCNN(

@@ -12,7 +12,6 @@ from matplotlib import pyplot as plt
 import cli
 from jarvis import (
     SpikingMLP,
-    SurrogateSpike,
     datasets,
     fit,
     plotting,
@@ -106,10 +105,7 @@ def _train(args, device: torch.device) -> None:
         model = SpikingMLP(
             (train.shape[0], args.hidden, train.n_classes),
             args.readout,
-            tau=args.tau,
-            tau_syn=TAU_SYN[args.encoding],
-            threshold=args.threshold,
-            surrogate=SurrogateSpike(args.surrogate),
+            **cli.neuron_options(args, tau_syn=TAU_SYN[args.encoding]),
         ).to(device)
     history = fit(
         model,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # imported only when drawing: its import takes a third as lon
 
 #: Colours that colour-blind readers can tell apart (Okabe & Ito 2008), used throughout.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7F7F7F"
+PURPLE = "#CC79A7"
 
 
 def _array(x: Tensor | ArrayLike) -> np.ndarray:

@@ -21,7 +21,7 @@ LIBRARY = ROOT / "jarvis"
 FLOORS = (
     ("support", "surrogate", "plotting", "kernels"),
     ("neurons",),
-    ("lif", "adex", "encoding"),
+    ("lif", "adex", "encoding", "zoo"),
     ("datasets", "training", "networks"),
     ("stdp", "spatial"),
     ("classroom",),

@@ -11,6 +11,7 @@ is installed, a digit can be drawn in its figure, and a neuron selected by a cli
     widgets.draw_lif(current=1.5)  # the static version, in a separate cell: a plain Figure
 """
 
+from dataclasses import make_dataclass
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,14 @@ from jarvis.classroom.explorers.layout_frames import (
     film_of_file,
     film_of_run,
 )
+from jarvis.classroom.explorers.neuron_figure import NeuronPicture, draw_neuron
+from jarvis.classroom.explorers.neuron_view import (
+    NeuronSettings,
+    NeuronView,
+    compute_neuron,
+    slider_ranges,
+    units_of,
+)
 from jarvis.classroom.explorers.picture_widget import PointerPicture
 from jarvis.classroom.explorers.pointer import Pointer
 from jarvis.classroom.explorers.surrogate_curves import (
@@ -68,11 +77,12 @@ from jarvis.classroom.explorers.views import (
 from jarvis.lif import RESETS
 from jarvis.stdp.trace_rules import BOUNDS
 from jarvis.surrogate import SURROGATES
+from jarvis.zoo import find
 
 __all__ = [
     "Explorer", "LayoutFilm", "adex", "code", "draw_adex", "draw_code", "draw_layout_frame",
-    "draw_lif", "draw_stdp", "draw_surrogate", "film_of_file", "film_of_run", "layout", "lif",
-    "stdp", "surrogate",
+    "draw_lif", "draw_neuron", "draw_stdp", "draw_surrogate", "film_of_file", "film_of_run",
+    "layout", "lif", "neuron", "stdp", "surrogate",
 ]  # fmt: skip
 
 
@@ -137,6 +147,45 @@ def adex(**start: Any) -> Explorer:
         "v_reset": slider("reset potential (mV)", first["v_reset"], -70.0, -44.0, 1.0),
     }
     return Explorer(at, controls, compute_adex, AdExPicture(), {"pattern": published})
+
+
+def neuron(name: str = "adex", **start: Any) -> Explorer:
+    """Any neuron of the `jarvis.zoo` under a constant input, with a slider for each parameter.
+
+    It shows the variables over time, the rate against the input and, for a neuron of two variables,
+    the phase plane. All of it is computed from the neuron's definition.
+
+    Args:
+        name: one of `jarvis.zoo.ZOO`.
+        **start: initial values of the input (`drive`) and of parameters.
+
+    Example:
+        >>> explorer = neuron("lif", drive=0.1)
+        >>> explorer.controls["tau"].value = 10.0
+        >>> len(explorer.errors)
+        0
+    """
+    usual, ranges, units = find(name).drive, slider_ranges(name), units_of(name)
+    wrong = sorted(set(start) - {"drive", *ranges})
+    if wrong:
+        raise ValueError(
+            f"no such setting: {', '.join(wrong)}; choose from drive, {', '.join(ranges)}"
+        )
+    fields = [("name", str, name), ("drive", float, usual.usual)]
+    fields += [(each, float, span.value) for each, span in ranges.items()]
+    settings: Any = make_dataclass("Settings", fields, frozen=True, kw_only=True)
+    at = settings(**start)
+
+    def compute(now: Any) -> NeuronView:
+        values = {each: getattr(now, each) for each in ranges}
+        return compute_neuron(NeuronSettings(name=name, drive=now.drive, values=values))
+
+    step = (usual.high - usual.low) / 200.0
+    controls = {"drive": slider(f"input ({usual.unit})", at.drive, usual.low, usual.high, step)}
+    for each, span in ranges.items():
+        unit = f" ({units[each]})" if units[each] else ""
+        controls[each] = slider(f"{each}{unit}", getattr(at, each), span.low, span.high, span.step)
+    return Explorer(at, controls, compute, NeuronPicture())
 
 
 def code(**start: Any) -> Explorer:

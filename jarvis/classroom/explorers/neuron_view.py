@@ -1,0 +1,212 @@
+"""The data of the explorer for any neuron of the `jarvis.zoo`: settings in, arrays out."""
+
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jarvis.classroom.explorers.views import check_finite
+from jarvis.neurons.definition import learnable_numbers
+from jarvis.zoo import Entry, find
+
+#: Number of inputs of the rate curve, and of points of the phase plane along each axis.
+CURVE, PLANE, ARROWS = 33, 161, 13
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronSettings:
+    """A neuron of the zoo under a constant input that is switched on at the start."""
+
+    name: str = "adex"
+    drive: float | None = None  #: in the neuron's own unit; None for its usual one
+    values: dict[str, Any] = field(default_factory=dict)  #: parameters, where they differ
+
+    def entry(self) -> Entry:
+        """The entry of the zoo; ValueError for an unknown name."""
+        return find(self.name)
+
+
+class PhasePlane(NamedTuple):
+    """The plane of a neuron's two variables at its input."""
+
+    names: tuple[str, str]
+    x: np.ndarray  #: ``[n]`` values of the first variable
+    x_nullcline: np.ndarray  #: ``[n]`` second variable at which the first does not change, or NaN
+    y_nullcline: np.ndarray  #: ``[n]`` second variable at which it does not change itself, or NaN
+    arrows: tuple[np.ndarray, ...]  #: grids of both variables, and of their changes per ms
+    limits: tuple[tuple[float, float], tuple[float, float]]
+
+
+class NeuronView(NamedTuple):
+    """The response of a neuron, its rate as a function of the input, and its phase plane."""
+
+    title: str
+    unit: str  #: of the input
+    times: np.ndarray  #: ``[T]`` ends of the steps, ms
+    variables: dict[str, np.ndarray]  #: what the neuron records, each ``[T]``
+    spike_times: np.ndarray  #: ms; of a neuron whose output is graded, when it is not 0
+    drive: float
+    drives: np.ndarray  #: ``[n]`` inputs of the rate curve
+    rates: np.ndarray  #: ``[n]`` Hz; NaN for a single spike, which has no interval
+    plane: PhasePlane | None  #: of neurons with two variables
+
+
+def compute_neuron(settings: NeuronSettings) -> NeuronView:
+    """A neuron under a constant input, in float64: from its definition, for any of the zoo.
+
+    The phase plane is measured as well: one step of the neuron from each point of a grid says how
+    both variables change there. A nullcline is where the sign of a change turns.
+
+    Raises:
+        ValueError: for an unknown neuron, or a setting out of range; the message names it.
+
+    Example:
+        >>> view = compute_neuron(NeuronSettings(name="adex"))
+        >>> list(view.variables), view.plane.names
+        (['v', 'w'], ('v', 'w'))
+    """
+    entry = settings.entry()
+    usual = entry.drive
+    if settings.drive is not None:
+        check_finite(settings, "drive")
+    drive = usual.usual if settings.drive is None else float(settings.drive)
+    layer = entry.single(**settings.values)
+    neuron = layer.layer
+    dt = neuron.params.dt
+    steps = max(round(usual.duration / dt), 1)
+    drives = np.linspace(usual.low, usual.high, CURVE)
+    x = torch.from_numpy(np.append(drives, drive)).expand(steps, 1, -1)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        given = x if layer.inputs is None else layer.inputs(x)
+        spikes, _, trace = neuron(given, trace=True)
+    times = dt * np.arange(1, steps + 1)
+    sent = spikes[:, 0].numpy() != 0
+    variables = {
+        name: part[:, 0, -1].numpy()
+        for name, part in trace._asdict().items()
+        if part is not None and name != "since"
+    }
+    rates = interval_rates(sent[:, :-1], dt)
+    plane = phase_plane(layer, drive, variables)
+    return NeuronView(
+        entry.title, usual.unit, times, variables, times[sent[:, -1]], drive, drives, rates, plane
+    )
+
+
+def interval_rates(fires: np.ndarray, dt: float) -> np.ndarray:
+    """Rates from the mean interval between spikes ``[T, n]``, Hz; NaN for a single spike."""
+    counts, first = fires.sum(0), fires.argmax(0)
+    last = len(fires) - 1 - fires[::-1].argmax(0)
+    rates = np.where(counts == 1, np.nan, 0.0)
+    several = counts > 1
+    rates[several] = 1000.0 * (counts[several] - 1) / (dt * (last - first)[several])
+    return rates
+
+
+def phase_plane(layer: Any, drive: float, variables: dict[str, np.ndarray]) -> PhasePlane | None:
+    """The phase plane around a trajectory; None for a neuron without exactly two variables.
+
+    Args:
+        layer: of `Entry.single`.
+        drive: the input.
+        variables: the trajectory, by the names of the variables.
+    """
+    neuron = layer.layer
+    state = neuron.initial_state(torch.zeros(1, dtype=torch.float64))
+    names = [name for name, value in state._asdict().items() if value is not None]
+    if len(names) != 2 or len(state) != 2 or not set(names) <= set(variables):
+        return None
+    limits = tuple(_around(variables[name]) for name in names)
+
+    def change(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """How both variables change per ms, and where the neuron does not fire meanwhile."""
+        before = [torch.from_numpy(np.ascontiguousarray(part)) for part in (x, y)]
+        current = torch.full_like(before[0], drive)
+        given = current if layer.inputs is None else layer.inputs(current)
+        with torch.no_grad():
+            spikes, after, *_ = neuron.neuron.step(
+                given, type(state)(*before), neuron.params, neuron.spike
+            )
+        dt = neuron.params.dt
+        dx, dy = ((b - a).numpy() / dt for a, b in zip(before, after, strict=True))
+        return dx, dy, spikes.numpy() == 0
+
+    x, y = (np.linspace(low, high, PLANE) for low, high in limits)
+    dx, dy, quiet = change(*np.meshgrid(x, y))  # [y, x]
+    still = [_crossing(np.where(quiet, part, np.nan), y) for part in (dx, dy)]
+    inner = [np.linspace(low, high, ARROWS + 2)[1:-1] for low, high in limits]
+    grid = np.meshgrid(*inner)
+    gx, gy, quiet = change(*grid)
+    arrows = (*grid, np.where(quiet, gx, 0.0), np.where(quiet, gy, 0.0))
+    return PhasePlane((names[0], names[1]), x, still[0], still[1], arrows, limits)  # type: ignore[arg-type]
+
+
+def _around(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    room = 0.25 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _crossing(change: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """For each column the y at which a change ``[y, x]`` turns its sign first; NaN if nowhere."""
+    below, above = change[:-1], change[1:]
+    turns = (below * above <= 0) & (below != above)  # False for NaN
+    row = turns.argmax(0)
+    columns = np.arange(change.shape[1])
+    low, high = below[row, columns], above[row, columns]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = y[row] + (y[1] - y[0]) * low / (low - high)
+    return np.where(turns.any(0), found, np.nan)
+
+
+class Range(NamedTuple):
+    """What the slider of a parameter spans."""
+
+    value: float
+    low: float
+    high: float
+    step: float
+
+
+@cache
+def slider_ranges(name: str) -> dict[str, Range]:
+    """The parameters of a neuron of the zoo that have a slider, and what it spans.
+
+    These are its numbers, except dt. A positive one spans a quarter to three times its usual
+    value, any other as much as its own size to both sides.
+
+    Example:
+        >>> slider_ranges("lif")["tau"]
+        Range(value=20.0, low=5.0, high=60.0, step=0.5)
+    """
+    entry = find(name)
+    params = entry.kind(**entry.values).values
+    found = {}
+    for parameter, positive in learnable_numbers(params).items():
+        value = getattr(params, parameter)
+        if not isinstance(value, float) or isinstance(value, Tensor):
+            continue
+        if positive and value > 0:
+            low, high = 0.25 * value, 3.0 * value
+        elif positive:
+            low, high = 0.0, 1.0
+        else:
+            size = abs(value) or 1.0
+            low, high = value - size, value + size
+        found[parameter] = Range(value, low, high, _round((high - low) / 100.0))
+    return found
+
+
+def _round(step: float) -> float:
+    """The largest of 1, 2, 5 times a power of 10 that is at most `step`."""
+    power = 10.0 ** np.floor(np.log10(step))
+    return float(max(k * power for k in (1.0, 2.0, 5.0) if k * power <= step * (1.0 + 1e-9)))
+
+
+def units_of(name: str) -> dict[str, str]:
+    """The units of the parameters of a neuron of the zoo, as its definition states them."""
+    return {each.name: each.metadata.get("unit", "") for each in fields(find(name).kind.params)}
