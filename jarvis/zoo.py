@@ -61,6 +61,7 @@ class Entry:
         drive: the constant input that a single neuron is shown with.
         hidden: how it serves in a hidden layer; None if it cannot.
         values: parameters of the single neuron that is shown, where they differ from the defaults.
+        sliders: the parameters that an explorer offers; None for all numbers.
         layer: the class of its layers.
         inputs: for a neuron with several inputs, a function from one input to all of them.
     """
@@ -72,6 +73,7 @@ class Entry:
     drive: Drive
     hidden: Hidden | None
     values: Mapping[str, Any] = field(default_factory=dict)
+    sliders: tuple[str, ...] | None = None
     layer: Callable[..., SpikingLayer] = SpikingLayer
     inputs: Callable[[Tensor], Any] | None = None
 
@@ -95,6 +97,7 @@ ZOO: dict[str, Entry] = {
         _SPIKE,
         Drive(0.0, 0.3, 0.08, "per step", 200.0),
         Hidden(),
+        sliders=("tau", "threshold", "adaptation"),
     ),
     "adex": Entry(
         AdEx,
@@ -102,7 +105,8 @@ ZOO: dict[str, Entry] = {
         "Strang splitting, linear and exponential part each exact; dt below the upstroke, 0.1 ms",
         f"{_SPIKE}; the reset exactly",
         Drive(0.0, 1000.0, 500.0, "pA", 500.0),
-        Hidden(),
+        Hidden(dict(c=200.0, g_l=10.0, e_l=-70.0, v_t=-50.0, a=2.0, b=60.0, tau_w=100.0,
+                    v_reset=-65.0), gain=4000.0, steps=10, slope=2.5),
         values=dict(c=200.0, g_l=12.0, e_l=-70.0, a=2.0, b=60.0, tau_w=300.0, v_reset=-58.0,
                     v_t=-50.0),
     ),

@@ -183,8 +183,8 @@ def neuron(name: str = "adex", **start: Any) -> Explorer:
     step = (usual.high - usual.low) / 200.0
     controls = {"drive": slider(f"input ({usual.unit})", at.drive, usual.low, usual.high, step)}
     for each, span in ranges.items():
-        unit = f" ({units[each]})" if units[each] else ""
-        controls[each] = slider(f"{each}{unit}", getattr(at, each), span.low, span.high, span.step)
+        label = f"{each} ({units[each] or 'no unit'})"
+        controls[each] = slider(label, getattr(at, each), span.low, span.high, span.step)
     return Explorer(at, controls, compute, NeuronPicture())
 
 

@@ -60,6 +60,7 @@ MAKERS = {
     "code": widgets.code,
     "surrogate": widgets.surrogate,
     "stdp": widgets.stdp,
+    "neuron": lambda **start: widgets.neuron("lif", **start),
     "layout": lambda **start: widgets.layout(small_film(), **start),
 }
 
@@ -227,7 +228,19 @@ def test_every_slider_moves_the_figure_and_none_fails(name):
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_numbers_have_units(name):
-    units = ("(ms)", "(pA)", "(nS)", "(mV)", "(Hz)", "(units of", "(w_max", "(steps", "(1/unit")
+    units = (
+        "(ms)",
+        "(pA)",
+        "(nS)",
+        "(mV)",
+        "(Hz)",
+        "(units of",
+        "(w_max",
+        "(steps",
+        "(1/unit",
+        "(no unit",
+        "(per step",
+    )
     plain = {"digit", "picture", "seed", "frame", "neuron", "reset", "pattern", "shape", "bounds"}
     for key, control in MAKERS[name]().controls.items():
         assert key in plain or any(u in control.description for u in units), key

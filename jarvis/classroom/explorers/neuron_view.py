@@ -1,5 +1,6 @@
 """The data of the explorer for any neuron of the `jarvis.zoo`: settings in, arrays out."""
 
+import warnings
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, NamedTuple
@@ -177,7 +178,7 @@ def slider_ranges(name: str) -> dict[str, Range]:
     """The parameters of a neuron of the zoo that have a slider, and what it spans.
 
     These are its numbers, except dt. A positive one spans a quarter to three times its usual
-    value, any other as much as its own size to both sides.
+    value, any other a fifth of its size to both sides; less where the neuron would refuse the end.
 
     Example:
         >>> slider_ranges("lif")["tau"]
@@ -188,6 +189,8 @@ def slider_ranges(name: str) -> dict[str, Range]:
     found = {}
     for parameter, positive in learnable_numbers(params).items():
         value = getattr(params, parameter)
+        if entry.sliders is not None and parameter not in entry.sliders:
+            continue
         if not isinstance(value, float) or isinstance(value, Tensor):
             continue
         if positive and value > 0:
@@ -195,10 +198,26 @@ def slider_ranges(name: str) -> dict[str, Range]:
         elif positive:
             low, high = 0.0, 1.0
         else:
-            size = abs(value) or 1.0
+            size = 0.2 * abs(value) or 1.0
             low, high = value - size, value + size
-        found[parameter] = Range(value, low, high, _round((high - low) / 100.0))
+        low, high = (_accepted(entry, parameter, value, end) for end in (low, high))
+        if low < high:
+            found[parameter] = Range(value, low, high, _round((high - low) / 100.0))
     return found
+
+
+def _accepted(entry: Entry, parameter: str, value: float, end: float) -> float:
+    """`end`, or what is nearer to `value` and accepted by the neuron."""
+    for _ in range(8):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                entry.kind(**{**entry.values, parameter: end})
+        except ValueError:
+            end = 0.5 * (end + value)
+        else:
+            return end
+    return value
 
 
 def _round(step: float) -> float:
