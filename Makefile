@@ -33,7 +33,7 @@ demo: $(STAMP) ## train the toy network and see it learn (10 s after the install
 	$(BIN)/python demos/train_toy.py --epochs 10
 
 test: $(STAMP) ## run all tests: style, types, units, examples, programs, then every notebook
-	$(BIN)/python -m pytest --nbmake -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest --nbmake -n $(WORKERS) --dist loadgroup
 
 lab: $(STAMP) ## open JupyterLab on the notebooks (without its question about news)
 	$(BIN)/jupyter lab --LabApp.news_url=None $(LAB_FLAGS) notebooks

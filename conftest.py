@@ -3,4 +3,17 @@ wait for each other on a busy machine take many times longer than one."""
 
 import os
 
+import pytest
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what belongs together, for ``--dist loadgroup``: a file, and in the suite of all neurons
+    a neuron, whose compiled loops one process makes and the others need not."""
+    for item in items:
+        case = getattr(getattr(item, "callspec", None), "params", {}).get("case")
+        suite = item.path.name == "test_every_neuron.py"
+        part = f":{case.name}" if suite and hasattr(case, "name") else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.name}{part}"))

@@ -21,7 +21,8 @@ def driven(name: str, backend: str) -> Run:
     hidden = entry.hidden
     assert hidden is not None
     layer = entry.layer(entry.kind(**hidden.values), backend=backend)
-    scaled = DrivenLayer(layer, gain=hidden.gain, offset=hidden.offset, inputs=entry.inputs)
+    inputs = entry.hidden_inputs or entry.inputs
+    scaled = DrivenLayer(layer, gain=hidden.gain, offset=hidden.offset, inputs=inputs)
 
     def run(x: Tensor) -> Tensor:
         with torch.random.fork_rng(devices=[]):  # noise, the same in each run

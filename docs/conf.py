@@ -119,6 +119,20 @@ def surrogates() -> str:
     return "\n".join(lines)
 
 
+def zoo() -> str:
+    """The table of all kinds of neurons."""
+    from jarvis.zoo import ZOO
+
+    head = ("name", "neuron", "variables", "named sets", "integration, largest dt", "gradient")
+    rows = [head, ("---",) * len(head)]
+    for name, entry in ZOO.items():
+        kind = entry.kind
+        sets = ", ".join(f"`{each}`" for each in kind.params.named_sets)
+        variables = ", ".join(kind.state._fields)
+        rows.append((f"`{name}`", entry.title, variables, sets, entry.numerics, entry.gradient))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def on_site(target: str, page: str) -> str | None:
     """Where a page's link leads on the site; None if that is not part of it."""
     path, _, anchor = target.partition("#")
@@ -143,6 +157,8 @@ def fill(text: str, page: str) -> str:
         return found[1] if target is None else f"[{found[1]}]({target})"
 
     text = text.replace("<!-- notebooks -->", notebook_table())
+    if "<!-- zoo -->" in text:
+        text = text.replace("<!-- zoo -->", zoo())
     if "<!-- surrogates -->" in text:
         text = text.replace("<!-- surrogates -->", surrogates())
     named = " ".join(re.findall(r"<!-- equations: ([\w. ]+) -->", text)).split()
@@ -157,9 +173,12 @@ def comment_of(name: str) -> list[str] | None:
     from sphinx.pycode import ModuleAnalyzer
 
     folder, _, constant = name.rpartition(".")
-    for node in ast.parse(ModuleAnalyzer.for_module(folder).code).body:
+    stub = ROOT / folder.replace(".", "/") / "__init__.pyi"
+    code = stub.read_text("utf-8") if stub.exists() else ModuleAnalyzer.for_module(folder).code
+    for node in ast.parse(code).body:
         if isinstance(node, ast.ImportFrom) and constant in [alias.name for alias in node.names]:
-            return ModuleAnalyzer.for_module(node.module).find_attr_docs().get(("", constant), [])
+            home = f"{folder}.{node.module}" if node.level else node.module
+            return ModuleAnalyzer.for_module(home).find_attr_docs().get(("", constant), [])
     return None
 
 

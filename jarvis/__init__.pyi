@@ -11,6 +11,7 @@ from . import spatial as spatial
 from . import stdp as stdp
 from . import surrogate as surrogate
 from . import training as training
+from . import zoo as zoo
 from .adex import AdExLayer as AdExLayer
 from .adex import AdExParams as AdExParams
 from .encoding import Events as Events

@@ -12,11 +12,35 @@ from torch import Tensor
 
 from jarvis.adex import AdEx, NormalisedAdEx
 from jarvis.lif import LIF
-from jarvis.neurons.definition import Neuron
-from jarvis.neurons.driven import DrivenLayer
-from jarvis.neurons.layer import SpikingLayer
+from jarvis.neurons import (
+    ALIF,
+    BRF,
+    EIF,
+    QIF,
+    RF,
+    AlphaLIF,
+    BRFParams,
+    ConductanceInputs,
+    ConductanceLIF,
+    ConductanceLIFParams,
+    DeltaEncoder,
+    DrivenLayer,
+    EscapeLIF,
+    EscapeLIFLayer,
+    FitzHughNagumo,
+    HodgkinHuxley,
+    Izhikevich,
+    Neuron,
+    ShortTermPlasticity,
+    SigmaDelta,
+    SpikingLayer,
+    Theta,
+    by_sign,
+)
 from jarvis.support.checks import check_choice
 from jarvis.surrogate import SurrogateSpike
+
+__all__ = ["ZOO", "Drive", "Entry", "Hidden", "find", "hidden_layer", "trainable"]
 
 
 class Drive(NamedTuple):
@@ -26,7 +50,8 @@ class Drive(NamedTuple):
     high: float
     usual: float  #: one at which the neuron shows what it does
     unit: str  #: of the input
-    duration: float  #: for how long to look at the response, ms
+    duration: float  #: for how long to look at the response
+    time: str = "ms"  #: unit of the duration and of dt
 
 
 @dataclass(frozen=True)
@@ -64,6 +89,7 @@ class Entry:
         sliders: the parameters that an explorer offers; None for all numbers.
         layer: the class of its layers.
         inputs: for a neuron with several inputs, a function from one input to all of them.
+        hidden_inputs: the same in a hidden layer, if it is another one there.
     """
 
     kind: Neuron
@@ -76,6 +102,7 @@ class Entry:
     sliders: tuple[str, ...] | None = None
     layer: Callable[..., SpikingLayer] = SpikingLayer
     inputs: Callable[[Tensor], Any] | None = None
+    hidden_inputs: Callable[[Tensor], Any] | None = None
 
     def single(self, **values: Any) -> DrivenLayer:
         """A layer for single neurons, which takes the input in the neuron's own unit.
@@ -83,30 +110,103 @@ class Entry:
         Args:
             **values: parameters, where they differ from those of the neuron that is shown.
         """
-        return DrivenLayer(self.layer(self.kind(**self.values | values)), inputs=self.inputs)
+        return DrivenLayer(self.layer(self.kind(**{**self.values, **values})), inputs=self.inputs)
 
 
 _SPIKE = "surrogate derivative of the spike"
+
+
+def _as_current(x: Tensor) -> ConductanceInputs:
+    return ConductanceInputs.of(current=x)
+
 
 #: All kinds of neurons by name.
 ZOO: dict[str, Entry] = {
     "lif": Entry(
         LIF,
         "leaky integrate-and-fire",
-        "exact for the leak; any dt, the input arrives as a jump",
+        "exact for the leak, inputs are jumps; any dt",
         _SPIKE,
         Drive(0.0, 0.3, 0.08, "per step", 200.0),
         Hidden(),
         sliders=("tau", "threshold", "adaptation"),
     ),
+    "alif": Entry(
+        ALIF,
+        "LIF with an adaptive threshold",
+        "exact decays, inputs are jumps; any dt",
+        _SPIKE,
+        Drive(0.0, 0.4, 0.12, "per step", 400.0),
+        Hidden(slope=5.0),
+    ),
+    "alpha_lif": Entry(
+        AlphaLIF,
+        "LIF with second-order synapses",
+        "exact (matrix exponential); dt at most a quarter of the time to the peak",
+        _SPIKE,
+        Drive(0.0, 0.5, 0.15, "per step", 200.0),
+        Hidden(),
+    ),
+    "conductance_lif": Entry(
+        ConductanceLIF,
+        "LIF with conductance synapses",
+        "exact for a conductance at its mean over the step, second order; dt 0.1 ms, up to 1 ms "
+        "without NMDA",
+        _SPIKE,
+        Drive(0.0, 600.0, 200.0, "pA", 300.0),
+        Hidden(
+            {**ConductanceLIFParams.named_sets["normalised"], "dt": 1.0, "refractory": 0.0},
+            slope=5.0,
+        ),
+        inputs=_as_current,
+        hidden_inputs=by_sign(ConductanceInputs),
+    ),
+    "escape_lif": Entry(
+        EscapeLIF,
+        "LIF with escape noise",
+        "exact for the leak, the escape rate held over a step; intervals of ten steps or more",
+        "derivative of the probability of a spike",
+        Drive(0.0, 0.15, 0.05, "per step", 400.0),
+        Hidden(dict(delta_u=0.1), surrogate="straight_through"),
+        layer=EscapeLIFLayer,
+    ),
+    "qif": Entry(
+        QIF,
+        "quadratic integrate-and-fire",
+        "exact, spikes between the grid; dt below the shortest interval",
+        f"{_SPIKE}; the reset exactly",
+        Drive(-1.0, 4.0, 1.0, "units of the normal form", 200.0),
+        Hidden(dict(tau=20.0, v_c=1.0, v_peak=3.0, v_reset=-0.5), gain=20.0, slope=5.0),
+    ),
+    "theta": Entry(
+        Theta,
+        "theta neuron",
+        "exact, spikes between the grid; dt below the shortest interval",
+        f"{_SPIKE}; the motion exactly",
+        Drive(-1.0, 4.0, 1.0, "units of the normal form", 200.0),
+        Hidden(dict(tau=20.0, theta_0=-1.0), gain=20.0, offset=-0.25, slope=5.0),
+    ),
+    "eif": Entry(
+        EIF,
+        "exponential integrate-and-fire",
+        "Strang splitting, leak and exponential each exact, spikes between the grid; dt below the "
+        "upstroke, 0.1 ms",
+        f"{_SPIKE}; the reset exactly",
+        Drive(0.0, 800.0, 300.0, "pA", 300.0),
+        Hidden(dict(v_reset=-70.0, dt=0.5), gain=4000.0, steps=2, slope=2.5),
+    ),
     "adex": Entry(
         AdEx,
         "adaptive exponential integrate-and-fire (mV, pA)",
-        "Strang splitting, linear and exponential part each exact; dt below the upstroke, 0.1 ms",
+        "Strang splitting, linear and exponential part each exact, spikes between the grid; dt "
+        "below the upstroke, 0.1 ms",
         f"{_SPIKE}; the reset exactly",
         Drive(0.0, 1000.0, 500.0, "pA", 500.0),
-        Hidden(dict(c=200.0, g_l=10.0, e_l=-70.0, v_t=-50.0, a=2.0, b=60.0, tau_w=100.0,
-                    v_reset=-65.0), gain=4000.0, steps=10, slope=2.5),
+        Hidden(
+            dict(c=200.0, g_l=10.0, e_l=-70.0, v_t=-50.0, a=2.0, b=60.0, tau_w=100.0,
+                 v_reset=-65.0),
+            gain=4000.0, steps=10, slope=2.5,
+        ),
         values=dict(c=200.0, g_l=12.0, e_l=-70.0, a=2.0, b=60.0, tau_w=300.0, v_reset=-58.0,
                     v_t=-50.0),
     ),
@@ -117,6 +217,71 @@ ZOO: dict[str, Entry] = {
         _SPIKE,
         Drive(0.0, 0.5, 0.2, "1/ms per step", 200.0),
         Hidden(),
+    ),
+    "izhikevich": Entry(
+        Izhikevich,
+        "Izhikevich",
+        "second order, spikes between the grid, dt 0.1 to 1 ms; or as published, Euler with 0.5 ms",
+        f"{_SPIKE}; the reset exactly (not in the published schemes)",
+        Drive(0.0, 20.0, 10.0, "mV/ms", 300.0),
+        Hidden(dict(dt=0.5), gain=20.0, steps=2, slope=3.0),
+    ),
+    "fitzhugh_nagumo": Entry(
+        FitzHughNagumo,
+        "FitzHugh-Nagumo",
+        "Strang splitting, linear and cubic part each exact; dt 0.1 to 0.45",
+        f"{_SPIKE}; the motion itself is smooth",
+        Drive(0.0, 1.8, 0.5, "dimensionless", 200.0, "units of time"),
+        Hidden(dict(dt=0.4), gain=1.0, offset=0.3, steps=10, slope=1.0),
+    ),
+    "hodgkin_huxley": Entry(
+        HodgkinHuxley,
+        "Hodgkin-Huxley",
+        "exponential Euler, gates first; dt 0.025 to 0.1 ms",
+        f"{_SPIKE}; the motion itself is smooth",
+        Drive(0.0, 30.0, 10.0, "uA/cm2", 100.0),
+        Hidden(dict(dt=0.1, v_0=-65.0), gain=20.0, offset=5.0, steps=10, slope=1.0),
+        sliders=("g_na", "g_k", "g_l", "e_na", "e_k", "e_l", "celsius"),
+    ),
+    "rf": Entry(
+        RF,
+        "resonate-and-fire",
+        "exact between inputs; ten steps per period or more",
+        _SPIKE,
+        Drive(0.0, 0.3, 0.12, "per step", 300.0),
+        Hidden(slope=5.0),
+    ),
+    "brf": Entry(
+        BRF,
+        "balanced resonate-and-fire",
+        "Euler, as published; omega dt below 1",
+        _SPIKE,
+        Drive(0.0, 300.0, 150.0, "per unit of time", 3.0, "units of time"),
+        Hidden(BRFParams.named_sets["shd"], gain=60.0, slope=2.0),
+    ),
+    "sigma_delta": Entry(
+        SigmaDelta,
+        "sigma-delta (sends changes of a ReLU)",
+        "exact: sums and comparisons; no time constant",
+        "straight-through: that of the ReLU network",
+        Drive(0.0, 1.0, 0.6, "change of the activation", 10.0, "steps"),
+        Hidden(dict(threshold=0.1), gain=0.2),
+    ),
+    "delta_encoder": Entry(
+        DeltaEncoder,
+        "delta encoder (sends changes of its input)",
+        "exact: sums and comparisons; no time constant",
+        "straight-through",
+        Drive(0.0, 1.0, 0.6, "input", 10.0, "steps"),
+        None,
+    ),
+    "short_term_plasticity": Entry(
+        ShortTermPlasticity,
+        "short-term plasticity (Tsodyks-Markram), before the weights",
+        "exact between spikes; any dt",
+        "exact, towards spikes and parameters",
+        Drive(0.0, 1.0, 1.0, "spikes per step", 50.0),
+        None,
     ),
 }  # fmt: skip
 
@@ -178,12 +343,16 @@ def hidden_layer(
     if shape == hidden.surrogate:
         slope = hidden.slope
     layer = entry.layer(
-        entry.kind(**hidden.values | values),
+        entry.kind(**{**hidden.values, **values}),
         learnable=learnable,
         recurrent=recurrent,
         surrogate=SurrogateSpike(shape, **({} if slope is None else {"slope": slope})),
         backend=backend,
     )
     return DrivenLayer(
-        layer, gain=hidden.gain, offset=hidden.offset, steps=hidden.steps, inputs=entry.inputs
+        layer,
+        gain=hidden.gain,
+        offset=hidden.offset,
+        steps=hidden.steps,
+        inputs=entry.hidden_inputs or entry.inputs,
     )

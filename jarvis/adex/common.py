@@ -4,8 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-#: Inputs are clamped to this magnitude, so that no sum of them, and no state, becomes infinite.
-LARGEST_INPUT = 1e15
+from jarvis.neurons.numbers import LARGEST_INPUT
 
 
 class _Saturate(torch.autograd.Function):

@@ -84,9 +84,9 @@ class AdExParams(Parameters):
     V = v_reset, and w increases by b.
 
     A step is exact for the linear part and for the exponential, each by itself (`adex_step`). Two
-    closed forms give the error of this splitting. With w held and a constant current just too
-    small to fire, the fixed point is at ``v_t - delta_t (1 + (dt/tau)^2/24)`` instead of
-    ``v_t - delta_t``. And a spike may be up to `spike_error` early or late.
+    closed forms give the error of this splitting. With w held, the neuron fires above a current of
+    ``g_l (v_t - delta_t (1 + (dt/tau)^2/24) - e_l)`` instead of ``g_l (v_t - delta_t - e_l)``. And
+    a spike may be up to `spike_error` early or late.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
@@ -230,7 +230,8 @@ class AdExParams(Parameters):
         """The linear part, solved exactly over dt/2: a matrix exponential."""
         given = (1.0 / self.tau, 1.0 / self.c, self.a / self.tau_w, 1.0 / self.tau_w)
         tensors = [value for value in given if isinstance(value, Tensor)]
-        shared = [torch.as_tensor(value, dtype=torch.float64) for value in given]
+        device = tensors[0].device if tensors else None
+        shared = [torch.as_tensor(value, dtype=torch.float64, device=device) for value in given]
         leak, per_c, coupling, decay = torch.broadcast_tensors(*shared)
         none = torch.zeros_like(leak)  # the current is constant
         rates = [[-leak, -per_c, per_c], [coupling, -decay, none], [none, none, none]]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from jarvis.kernels.sparse import apply
+from jarvis.kernels.sparse import sparse_products as sparse_products
 from jarvis.kernels.time_loop import surrogate_support
 from jarvis.support.checks import check_tensor
 

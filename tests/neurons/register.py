@@ -6,7 +6,7 @@ inputs, steps within a step, an output that is no spike, random numbers.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,137 +14,21 @@ from torch import Tensor
 from jarvis import SurrogateSpike
 from jarvis.adex import AdEx, AdExParams, NormalisedAdEx
 from jarvis.lif import LI, LIF
-from jarvis.neurons import Neuron, Parameters, SpikingLayer, define, parameter
+from jarvis.neurons import Neuron, SpikingLayer
+from jarvis.neurons.adaptive import ALIF, ALIFParams
+from jarvis.neurons.alpha import AlphaLIF
+from jarvis.neurons.conductance import ConductanceLIF, ConductanceLIFParams
+from jarvis.neurons.escape import EscapeLIF
+from jarvis.neurons.exponential import EIF
+from jarvis.neurons.fitzhugh_nagumo import FitzHughNagumo
+from jarvis.neurons.hodgkin_huxley import HodgkinHuxley
+from jarvis.neurons.izhikevich import Izhikevich
+from jarvis.neurons.quadratic import QIF, Theta
+from jarvis.neurons.resonator import BRF, RF, multi_gaussian
+from jarvis.neurons.short_term_plasticity import ShortTermPlasticity
+from jarvis.neurons.sigma_delta import DeltaEncoder, SigmaDecoder, SigmaDelta
 
 F64 = torch.float64
-
-
-class TwoInputs(NamedTuple):
-    excitatory: Tensor
-    inhibitory: Tensor
-
-
-@dataclass(frozen=True)
-class ConductanceParams(Parameters):
-    tau: float | Tensor = parameter(20.0, "ms", above=0)
-    tau_syn: float | Tensor = parameter(5.0, "ms", above=0)
-    e_exc: float | Tensor = parameter(3.0)
-    e_inh: float | Tensor = parameter(-0.5)
-    dt: float = parameter(1.0, "ms", above=0, fixed=True)
-
-
-class ConductanceState(NamedTuple):
-    v: Tensor
-    g_exc: Tensor
-    g_inh: Tensor
-
-
-def _conductance(x: TwoInputs, state: ConductanceState, p: Any, spike: Any):
-    decay = torch.exp(-p.dt / (p.tau_syn + 0.0 * state.v))  # one value per neuron
-    g_exc = decay * state.g_exc + x.excitatory.abs()
-    g_inh = decay * state.g_inh + x.inhibitory.abs()
-    total = 1.0 + g_exc + g_inh
-    target = (g_exc * p.e_exc + g_inh * p.e_inh) / total
-    h = target + (state.v - target) * torch.exp(-p.dt / p.tau * total)
-    s = spike(h, 1.0)
-    return s, ConductanceState(h * (1.0 - spike.reset(s)), g_exc, g_inh)
-
-
-Conductance = define(
-    _conductance,
-    ConductanceParams,
-    ConductanceState,
-    lambda p: ConductanceState(0.0, 0.0, 0.0),
-    inputs=TwoInputs,
-)
-
-
-@dataclass(frozen=True)
-class IzhikevichParams(Parameters):
-    a: float | Tensor = parameter(0.02, "1/ms", above=0)
-    b: float | Tensor = parameter(0.2)
-    c: float | Tensor = parameter(-65.0, "mV")
-    d: float | Tensor = parameter(8.0)
-    v_peak: float | Tensor = parameter(30.0, "mV")
-    dt: float = parameter(1.0, "ms", above=0, fixed=True)
-    substeps: int = 2
-
-
-class IzhikevichState(NamedTuple):
-    v: Tensor
-    u: Tensor
-
-
-class IzhikevichTrace(NamedTuple):
-    peak: Tensor
-    u: Tensor
-
-
-def _izhikevich(x: Tensor, state: IzhikevichState, p: Any, spike: Any):
-    v, dt = state.v, p.dt / p.substeps
-    for _ in range(p.substeps):
-        v = v + dt * (0.04 * v * v + 5.0 * v + 140.0 - state.u + x)
-        v = torch.minimum(v, p.v_peak + 0.0 * v)
-    u = state.u + p.dt * p.a * (p.b * v - state.u)
-    s = spike((v - p.v_peak) * 0.05, 0.0)
-    r = spike.reset(s)
-    return s, IzhikevichState(v + (p.c - v) * r, u + p.d * r), IzhikevichTrace(v, u)
-
-
-Izhikevich = define(
-    _izhikevich, IzhikevichParams, IzhikevichState, lambda p: IzhikevichState(p.c, p.b * p.c)
-)
-
-
-@dataclass(frozen=True)
-class SigmaDeltaParams(Parameters):
-    threshold: float | Tensor = parameter(0.3, above=0)
-
-
-class SigmaDeltaState(NamedTuple):
-    sent: Tensor
-
-
-def _sigma_delta(x: Tensor, state: SigmaDeltaState, p: Any, spike: Any):
-    error = x - state.sent
-    message = torch.where(error.abs() >= p.threshold, error, 0.0)
-    return message, SigmaDeltaState(state.sent + message)
-
-
-SigmaDelta = define(
-    _sigma_delta, SigmaDeltaParams, SigmaDeltaState, lambda p: SigmaDeltaState(0.0), fires=False
-)
-
-
-class NoisyInputs(NamedTuple):
-    x: Tensor
-    uniform: Tensor  #: random numbers in [0, 1)
-
-
-@dataclass(frozen=True)
-class EscapeParams(Parameters):
-    tau: float | Tensor = parameter(10.0, "ms", above=0)
-    width: float | Tensor = parameter(0.2, above=0)
-    dt: float = parameter(1.0, "ms", above=0, fixed=True)
-
-    @property
-    def decay(self) -> Any:
-        return torch.exp(torch.as_tensor(-self.dt / self.tau))
-
-
-class EscapeState(NamedTuple):
-    v: Tensor
-
-
-def _escape(x: NoisyInputs, state: EscapeState, p: Any, spike: Any):
-    h = p.decay * state.v + x.x
-    rate = torch.nn.functional.softplus((h - 1.0) / p.width)
-    chance = -torch.expm1(-rate * p.dt)
-    s = spike(chance, x.uniform)
-    return s, EscapeState(h * (1.0 - spike.reset(s)))
-
-
-Escape = define(_escape, EscapeParams, EscapeState, lambda p: EscapeState(0.0), inputs=NoisyInputs)
 
 
 @dataclass
@@ -251,20 +135,136 @@ OTHER_CASES = [
         shape=(250, 3, 6),
     ),
     Case(
-        "Conductance",
-        Conductance,
-        mean=0.4,
-        learnable=("tau", "tau_syn", "e_exc", "e_inh"),
-    ),
-    Case(
         "Izhikevich",
-        Izhikevich,
+        lambda: Izhikevich(dt=0.5, u_0=-13.0),
         mean=10.0,
         spread=6.0,
-        learnable=("a", "b", "c", "d", "v_peak"),
+        learnable=("a", "b", "c", "d", "v_peak", "square", "slope", "offset", "v_0", "u_0"),
         shape=(80, 3, 6),
     ),
-    Case("SigmaDelta", SigmaDelta, learnable=("threshold",)),
-    Case("Escape", Escape, learnable=("tau", "width")),
+    Case("RF", lambda: RF(damping=0.05, omega=0.6), learnable=("damping", "omega", "threshold")),
+    Case(
+        "RF zero attached",
+        lambda: RF(damping=0.05, omega=0.6, reset="zero"),
+        dict(detach_reset=False, surrogate="arctan"),
+    ),
+    Case(
+        "BRF",
+        lambda: BRF(omega=40.0, damping=1.0),
+        dict(surrogate=SurrogateSpike(multi_gaussian, 2.0)),
+        mean=20.0,
+        spread=40.0,
+        learnable=("omega", "damping", "threshold"),
+        shape=(60, 3, 6),
+    ),
+    Case("DeltaEncoder", DeltaEncoder, learnable=("threshold",)),
+    Case("SigmaDecoder", SigmaDecoder),
+    Case("SigmaDelta", SigmaDelta, learnable=("threshold", "bias")),
+    Case("ALIF", ALIF, learnable=("tau", "tau_adapt", "threshold", "beta")),
+    Case(
+        "ALIF srnn attached",
+        lambda: ALIF(ALIFParams.named("srnn", tau_adapt=20.0)),
+        dict(detach_reset=False, surrogate="triangle"),
+        learnable=("tau", "tau_adapt", "threshold", "beta"),
+    ),
+    Case("ALIF eprop", lambda: ALIF(ALIFParams.named("eprop"))),
+    Case(
+        "ConductanceLIF",
+        lambda: ConductanceLIF(dt=0.5, refractory=1.0),
+        mean=2.0,
+        spread=3.0,
+        learnable=(
+            *("c", "g_l", "e_l", "v_t", "v_reset", "e_exc", "e_inh", "e_nmda"),
+            *("tau_exc", "tau_inh", "tau_nmda", "mg", "mg_slope"),
+        ),
+    ),
+    Case(
+        "ConductanceLIF normalised attached",
+        lambda: ConductanceLIF(ConductanceLIFParams.named("normalised", dt=1.0, refractory=0.0)),
+        dict(detach_reset=False, surrogate="arctan"),
+    ),
+    Case("AlphaLIF", AlphaLIF, learnable=("tau", "tau_rise", "tau_decay", "threshold")),
+    Case(
+        "AlphaLIF area, refractory, attached",
+        lambda: AlphaLIF(tau_rise=2.0, reset="subtract", scale="area", refractory=2.0),
+        dict(detach_reset=False, surrogate="arctan"),
+        mean=4.0,
+        learnable=("tau", "tau_rise", "tau_decay", "threshold"),
+    ),
+    Case(
+        "ShortTermPlasticity",
+        lambda: ShortTermPlasticity(U=0.3, tau_rec=100.0, tau_facil=50.0),
+        learnable=("U", "tau_rec", "tau_facil"),
+    ),
+    Case(
+        "EscapeLIF",
+        lambda: EscapeLIF(delta_u=0.2, refractory=2.0),
+        dict(surrogate="straight_through"),
+        learnable=("tau", "threshold", "delta_u", "tau0"),
+    ),
+    Case(
+        "EscapeLIF softplus, attached",
+        lambda: EscapeLIF(rate="softplus", reset="subtract", delta_u=0.3),
+        dict(detach_reset=False, surrogate="straight_through"),
+        learnable=("tau", "threshold", "delta_u", "tau0"),
+    ),
+    Case(
+        "EscapeLIF sigmoid, none",
+        lambda: EscapeLIF(rate="sigmoid", reset="none", delta_u=0.3),
+        learnable=("tau", "threshold", "delta_u", "tau0"),
+    ),
+    Case(
+        "Izhikevich 2003 attached",
+        lambda: Izhikevich(scheme="2003", dt=1.0),
+        dict(detach_reset=False, surrogate="arctan"),
+        mean=10.0,
+        spread=6.0,
+        learnable=("a", "b", "c", "d", "v_peak", "square", "slope", "offset", "v_0"),
+    ),
+    Case(
+        "Izhikevich 2004",
+        lambda: Izhikevich(scheme="2004", dt=0.5, recovery="integrating", a=0.005),
+        mean=15.0,
+        spread=6.0,
+        learnable=("a", "b", "c", "d", "v_peak", "square", "slope", "offset", "v_0"),
+    ),
+    Case(
+        "QIF",
+        lambda: QIF(tau=5.0, a_0=2.0, v_c=0.8, v_peak=3.0, v_reset=-0.5),
+        mean=1.0,
+        spread=2.0,
+        learnable=("tau", "a_0", "v_rest", "v_c", "v_peak", "v_reset"),
+    ),
+    Case("Theta", Theta, mean=4.0, spread=4.0, learnable=("tau", "theta_0")),
+    Case(
+        "EIF",
+        EIF,
+        mean=1200.0,
+        spread=600.0,
+        learnable=("c", "g_l", "e_l", "v_t", "delta_t", "v_reset", "v_peak"),
+        shape=(120, 3, 6),
+    ),
+    Case(
+        "FitzHughNagumo",
+        FitzHughNagumo,
+        mean=1.0,
+        spread=1.0,
+        learnable=("a", "b", "eps", "v_spike"),
+        shape=(60, 3, 6),
+    ),
+    Case(
+        "HodgkinHuxley",
+        HodgkinHuxley,
+        mean=60.0,
+        spread=40.0,
+        learnable=("c", "g_na", "g_k", "g_l", "e_na", "e_k", "e_l", "celsius", "v_spike"),
+        shape=(60, 3, 6),
+    ),
+    Case(
+        "HodgkinHuxley sub-steps",
+        lambda: HodgkinHuxley(dt=0.05, substeps=2, v_0=-65.0),
+        mean=60.0,
+        spread=40.0,
+    ),
 ]
 CASES = LIF_CASES + OTHER_CASES

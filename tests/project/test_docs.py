@@ -23,13 +23,13 @@ from jarvis import LIFLayer
 DOCS = ROOT / "docs"
 PAGES = (
     "index", "start", "path", "results", "programs", "conventions", "equations", "api/index",
-    "teaching", "extending", "architecture", "sparse", "spikeseg",
+    "teaching", "extending", "architecture", "zoo", "sparse", "spikeseg",
 )  # fmt: skip
 #: What each API page documents: the names that these modules export.
 API = {
     page: [f"jarvis.{page}"]
-    for page in ("surrogate", "lif", "adex", "encoding", "stdp", "spatial", "neurons", "networks",
-                 "training", "datasets", "plotting")
+    for page in ("surrogate", "lif", "adex", "encoding", "stdp", "spatial", "neurons", "zoo",
+                 "networks", "training", "datasets", "plotting")
 } | {
     "classroom": [f"jarvis.classroom.{module}"
                   for module in ("check", "widgets", "broken", "comparison", "results")]
@@ -45,7 +45,15 @@ INSIDE = {
         "straight_through",
         "triangle",
     },
-    "jarvis.plotting": {"BLUE", "GREEN", "GREY", "ORANGE", "RED", "axes_of"},
+    "jarvis.plotting": {
+        "BLUE",
+        "GREEN",
+        "GREY",
+        "ORANGE",
+        "PURPLE",
+        "RED",
+        "axes_of",
+    },
     "jarvis.classroom.comparison": {"NOISE"},
 }
 NOTEBOOKS = sorted((ROOT / "notebooks" / "sources").glob("[0-9]*.py"))

@@ -64,7 +64,13 @@ def test_every_folder_says_what_is_in_it(house):
 
 def test_tests_mirror_the_library(house):
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - {"__pycache__"}
-    assert set(house.entries()) - folders <= {"neurons", "lif", "plotting", "surrogate"}  # files
+    assert set(house.entries()) - folders <= {
+        "neurons",
+        "lif",
+        "plotting",
+        "surrogate",
+        "zoo",
+    }  # files
     assert folders - set(house.entries()) == {"browser", "demos", "project"}
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from jarvis.classroom.explorers.figures import ExplorerFigure, Picture
 from jarvis.classroom.explorers.neuron_view import NeuronSettings, NeuronView, compute_neuron
@@ -17,16 +18,15 @@ class NeuronPicture(Picture):
     size = (9.5, 4.2)
 
     def _make(self) -> None:
-        mosaic = [["first", "rate"], ["others", "plane"]]
-        self.axes = self.figure.subplot_mosaic(mosaic, width_ratios=(3, 2))
+        self.axes: dict[str, Axes] = self.figure.subplot_mosaic(
+            [["first", "rate"], ["others", "plane"]], width_ratios=(3, 2)
+        )
         first, others, rate, plane = (self.axes[k] for k in ("first", "others", "rate", "plane"))
         (self.first,) = first.plot([], [], color=BLUE, lw=0.8)
         (self.spikes,) = first.plot([], [], "|", color="black", ms=7)
         self.others = [others.plot([], [], color=c, lw=1)[0] for c in _COLOURS]
-        others.set(xlabel="time (ms)")
         (self.curve,) = rate.plot([], [], ".-", color=BLUE, lw=1, ms=4)
         self.here = rate.axvline(0.0, color=GREY, ls=":")
-        rate.set(ylabel="rate (Hz)")
         nothing = np.zeros(1)
         self.arrows: Any = plane.quiver(nothing, nothing, nothing, nothing)
         (self.x_still,) = plane.plot([], [], color=BLUE)
@@ -45,6 +45,9 @@ class NeuronPicture(Picture):
         first.set_title(f"{view.title}: {len(view.spike_times)} spikes", fontsize=10)
         for line, pair in zip(self.others, [*rest, *[None] * len(self.others)], strict=False):
             line.set_data(*((times, pair[1]) if pair else ([], [])))
+        unit = view.time_unit
+        rate.set(ylabel="rate (Hz)" if unit == "ms" else f"spikes per 1000 {unit}")
+        (others if rest else first).set_xlabel(f"time ({unit})")
         shown = tuple(name for name, _ in rest[: len(self.others)])
         others.set_visible(bool(shown))
         if shown:

@@ -46,7 +46,8 @@ class NeuronView(NamedTuple):
 
     title: str
     unit: str  #: of the input
-    times: np.ndarray  #: ``[T]`` ends of the steps, ms
+    time_unit: str
+    times: np.ndarray  #: ``[T]`` ends of the steps
     variables: dict[str, np.ndarray]  #: what the neuron records, each ``[T]``
     spike_times: np.ndarray  #: ms; of a neuron whose output is graded, when it is not 0
     drive: float
@@ -76,7 +77,7 @@ def compute_neuron(settings: NeuronSettings) -> NeuronView:
     drive = usual.usual if settings.drive is None else float(settings.drive)
     layer = entry.single(**settings.values)
     neuron = layer.layer
-    dt = neuron.params.dt
+    dt = _step(neuron.params)
     steps = max(round(usual.duration / dt), 1)
     drives = np.linspace(usual.low, usual.high, CURVE)
     x = torch.from_numpy(np.append(drives, drive)).expand(steps, 1, -1)
@@ -94,8 +95,22 @@ def compute_neuron(settings: NeuronSettings) -> NeuronView:
     rates = interval_rates(sent[:, :-1], dt)
     plane = phase_plane(layer, drive, variables)
     return NeuronView(
-        entry.title, usual.unit, times, variables, times[sent[:, -1]], drive, drives, rates, plane
+        entry.title,
+        usual.unit,
+        usual.time,
+        times,
+        variables,
+        times[sent[:, -1]],
+        drive,
+        drives,
+        rates,
+        plane,
     )
+
+
+def _step(params: Any) -> float:
+    """The length of a step; 1 for a neuron without a time constant."""
+    return getattr(params, "dt", 1.0)
 
 
 def interval_rates(fires: np.ndarray, dt: float) -> np.ndarray:
@@ -132,7 +147,7 @@ def phase_plane(layer: Any, drive: float, variables: dict[str, np.ndarray]) -> P
             spikes, after, *_ = neuron.neuron.step(
                 given, type(state)(*before), neuron.params, neuron.spike
             )
-        dt = neuron.params.dt
+        dt = _step(neuron.params)
         dx, dy = ((b - a).numpy() / dt for a, b in zip(before, after, strict=True))
         return dx, dy, spikes.numpy() == 0
 
@@ -185,7 +200,7 @@ def slider_ranges(name: str) -> dict[str, Range]:
         Range(value=20.0, low=5.0, high=60.0, step=0.5)
     """
     entry = find(name)
-    params = entry.kind(**entry.values).values
+    params = entry.kind.params(**entry.values)
     found = {}
     for parameter, positive in learnable_numbers(params).items():
         value = getattr(params, parameter)

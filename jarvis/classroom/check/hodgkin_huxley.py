@@ -1,0 +1,294 @@
+"""Checks of notebook 13: a rate, the resting potential, a blocked channel, a rate, a pulse."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jarvis.classroom.check.verdict import Unanswered, Wrong, array, exercise, near, number
+from jarvis.neurons import SpikingLayer
+from jarvis.neurons.hodgkin_huxley import (
+    HodgkinHuxley,
+    HodgkinHuxleyParams,
+    gate_rates,
+    hodgkin_huxley_rest,
+    steady_gates,
+)
+
+F64 = torch.float64
+DT = 0.025
+
+
+@exercise(
+    1,
+    "use -torch.expm1(-x) for 1 - exp(-x), and the limit 1 at x = 0; fill x there before dividing.",
+)
+def alpha_m(answer, rng) -> None:
+    """`alpha_m(v) -> [...]` 1/ms, finite with its derivative at -40 mV."""
+    v = torch.as_tensor(rng.uniform(-100, 60, (3, 5)), dtype=F64)
+    v = torch.where((v + 40.0).abs() < 1.0, v + 3.0, v)
+    found, wanted = _rate(answer, v), gate_rates(v).alpha_m.numpy()
+    if not np.allclose(found, wanted, rtol=1e-5, atol=0.0):
+        at = f"At {v[0, 0]:.1f} mV you return {found[0, 0]:.5g}, not {wanted[0, 0]:.5g}."
+        for slip, words in _RATE_SLIPS:
+            if np.allclose(found, slip(v).numpy(), rtol=1e-5, atol=0.0):
+                raise Wrong(f"{at} {words}")
+        raise Wrong(at)
+    hole = torch.tensor([-40.0, float(rng.uniform(-60, -41))], dtype=F64)
+    found = np.asarray(_tensor(answer(hole)).detach())[0]
+    if not np.isfinite(found):
+        raise Wrong(f"At -40 mV you return {found}: both numerator and denominator are 0.")
+    if abs(found - 1.0) > 1e-4:
+        raise Wrong(f"At -40 mV you return {found:.5g}. The limit of 0.1 x/(1 - exp(-x/10)) is 1.")
+    distance = 10.0 ** rng.uniform(-13, -11, 30)
+    found = _rate(answer, -40.0 + torch.as_tensor(distance))
+    worst = np.argmax(np.abs(found - 1.0))
+    if abs(found[worst] - 1.0) > 1e-4:
+        raise Wrong(
+            f"At -40 mV it is right, but {distance[worst]:.0e} mV beside it you return "
+            f"{found[worst]:.5g}, not 1: 1 - exp(-x) loses its digits there."
+        )
+    _check_slope(answer, hole)
+
+
+def _check_slope(answer: Callable, hole: Tensor) -> None:
+    v = hole.clone().requires_grad_()
+    rates = _tensor(answer(v))
+    if not rates.requires_grad:
+        raise Wrong("The values are right, but the graph is cut: compute with torch, not numpy.")
+    slope = torch.autograd.grad(rates.sum(), v)[0]
+    if not torch.isfinite(slope).all():
+        raise Wrong(
+            "The values are right, but the derivative at -40 mV is NaN: torch.where also "
+            "differentiates the branch that it does not take. Put a harmless number into that "
+            "branch before you divide."
+        )
+
+
+def _tensor(value) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise Wrong(f"alpha_m should return a tensor, not {type(value).__name__}.")
+    return value
+
+
+def _rate(answer: Callable, v: Tensor) -> np.ndarray:
+    return array(_tensor(answer(v)), tuple(v.shape), "The rate")
+
+
+def _over(x: Tensor) -> Tensor:
+    return x / -torch.expm1(-x)
+
+
+#: Common mistakes, and the feedback for each.
+_RATE_SLIPS = (
+    (lambda v: 0.1 * _over(0.1 * v + 4.0), "It is 10 times too small: 0.1 (V + 40) is x itself."),
+    (lambda v: 10 * _over(0.1 * v + 4.0), "The factor 0.1 of the numerator is missing."),
+    (lambda v: _over(-0.1 * v - 4.0), "The sign in the exponent is the other way round."),
+    (lambda v: -_over(0.1 * v + 4.0), "The sign is wrong: rates are positive."),
+    (lambda v: gate_rates(v).alpha_n, "That is alpha_n."),
+    (lambda v: _over(0.1 * v + 5.5), "That has 55 in place of 40."),
+    (lambda v: 0.1 * (v + 40) / -torch.expm1(-(v + 40)), "The exponent is (V + 40)/10."),
+)  # fmt: skip
+
+
+@exercise(
+    2, "the ionic current rises through 0 at the rest: where it is positive, the rest lies below."
+)
+def resting_potential(answer, rng) -> None:
+    """`resting_potential(g_na, g_k, g_l) -> mV`: where the ionic currents cancel."""
+    for _ in range(3):
+        g = rng.uniform((60, 20, 0.1), (140, 50, 0.5))
+        found = number(answer(*map(float, g)), "the resting potential")
+        wanted = _rest(g_na=g[0], g_k=g[1], g_l=g[2])
+        _settled(found, wanted, _rest_slips(g), g)
+
+
+def _rest(
+    current: float = 0.0, *, g_na: float = 120.0, g_k: float = 36.0, g_l: float = 0.3
+) -> float:
+    params = HodgkinHuxleyParams(g_na=float(g_na), g_k=float(g_k), g_l=float(g_l))
+    return float(hodgkin_huxley_rest(params, current).v)
+
+
+def _settled(
+    found: float, wanted: float, slips: dict[str, float], g: np.ndarray, current: float = 0.0
+) -> None:
+    if abs(found - wanted) < 0.01:
+        return
+    said = f"You return {found:.3f} mV"
+    for words, slip in slips.items():
+        if abs(found - slip) < 0.01:
+            raise Wrong(f"{said}. {words}")
+    if not -150 < found < 150:
+        raise Wrong(f"{said}, far outside of what the batteries allow (-77 to 50 mV).")
+    ionic = _ionic(found, g)
+    way = "up" if current > ionic else "down"
+    raise Wrong(
+        f"{said}. There the ionic currents add up to {ionic:.3g} uA/cm2, so V would still go {way}."
+    )
+
+
+def _ionic(v: float, g: np.ndarray, powers: tuple[int, int] = (3, 4)) -> float:
+    p, (m, h, n) = (
+        HodgkinHuxleyParams(),
+        (x.item() for x in steady_gates(torch.tensor(v, dtype=F64))),
+    )
+    return (
+        g[0] * m ** powers[0] * h * (v - p.e_na)
+        + g[1] * n ** powers[1] * (v - p.e_k)
+        + g[2] * (v - p.e_l)
+    )
+
+
+def _root(function: Callable[[float], float], low: float = -90.0, high: float = 49.0) -> float:
+    """Where an increasing function is 0, by bisection."""
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if function(middle) < 0 else (low, middle)
+    return 0.5 * (low + high)
+
+
+def _mean(g: np.ndarray, current: float = 0.0) -> float:
+    p = HodgkinHuxleyParams()
+    return float((g[0] * p.e_na + g[1] * p.e_k + g[2] * p.e_l + current) / g.sum())
+
+
+def _rest_slips(g: np.ndarray) -> dict[str, float]:
+    m, h, n = (x.item() for x in steady_gates(torch.tensor(-65.0, dtype=F64)))
+    return {
+        "That is the mean with all channels open: the gates are missing.": _mean(g),
+        "That uses the gates at -65 mV. Let them follow V.": _mean(g * (m**3 * h, n**4, 1.0)),
+        "That is the standard neuron's rest. Use the conductances that you are given.": _rest(),
+        "That is E_L: sodium and potassium channels are not all closed at rest.": -54.387,
+        "An end of the interval: the wrong half was kept.": -90.0,
+        "The other end of the interval: the wrong half was kept.": 40.0,
+        "That has m and n without their powers 3 and 4.": _root(lambda v: _ionic(v, g, (1, 1))),
+        "That is the rest in V. Return it in mV.": _rest(g_na=g[0], g_k=g[1], g_l=g[2]) / 1000,
+    }
+
+
+@exercise(3, "exercise 2 with g_na = 0, where the ionic current equals the input instead of 0.")
+def with_ttx(answer, rng) -> None:
+    """`with_ttx(current) -> mV`: where a neuron without sodium channels settles."""
+    g = np.array([0.0, 36.0, 0.3])
+    currents = [float(c) for c in rng.permutation([rng.uniform(2, 6), rng.uniform(8, 25)])]
+    asked = [(number(answer(current), "the potential"), current) for current in currents]
+    for found, current in asked:
+        if abs(found - _rest()) < 0.05 or near(found, _rest(g_na=0.0), 1e-4):
+            raise Wrong(f"{found:.3f} mV is the rest without input. Is the current used?")
+        slips = {
+            "That is with sodium channels.": _rest(current),
+            "That is for a current of opposite sign: a positive I lifts V.": _rest(
+                -current, g_na=0
+            ),
+            "That is the leak alone. The potassium channels still work.": -54.387 + current / 0.3,
+            "That keeps n at its resting value, but n opens as V rises.": _mean(
+                g * (1.0, steady_gates(torch.tensor(-65.0, dtype=F64)).n.item() ** 4, 1.0), current
+            ),
+        }
+        _settled(found, _run_poisoned(current), slips, g, current)
+
+
+def _run_poisoned(current: float) -> float:
+    """V at the end of 200 ms without sodium channels."""
+    layer = SpikingLayer(HodgkinHuxley(g_na=0.0, dt=DT))
+    return layer(torch.full((8000, 1, 1), current, dtype=F64))[1].v.item()
+
+
+@exercise(4, "times = dt * spikes.nonzero(); average some of the last intervals.")
+def steady_rate(answer, rng) -> None:
+    """`steady_rate(spikes, dt) -> Hz`: from the last intervals; 0 if the train has ended."""
+    lasting, ending = rng.uniform(7, 20), rng.uniform(2.6, 5.9)
+    x = torch.tensor([lasting, ending], dtype=F64).expand(round(500 / DT), 1, 2)
+    trains = SpikingLayer(HodgkinHuxley(dt=DT))(x)[0][:, 0]
+    asked = [
+        (trains[:, 0], f"a neuron under {lasting:.1f} uA/cm2"),
+        (_train(rng, slower=float(rng.uniform(2, 3))), "a train that starts fast and then slows"),
+        (trains[:, 1], f"a neuron that stops, under {ending:.1f} uA/cm2"),
+        (torch.zeros(20_000, dtype=F64), "a neuron that never fires"),
+    ]
+    for spikes, what in asked:
+        found, wanted = number(answer(spikes, DT), "the rate"), _steady(spikes)
+        if near(found, wanted, 0.01) or (wanted == 0 and found == 0):
+            continue
+        said = f"For {what} you return {found:.2f} Hz"
+        if wanted == 0:
+            raise Wrong(f"{said}. There is no spike in the last 100 ms: the train has ended, 0 Hz.")
+        seconds = len(spikes) * DT / 1000
+        for slip, words in (
+            (_mean_rate(spikes), "That is the mean over all intervals. The first ones differ."),
+            (spikes.sum().item() / seconds, "That is the count over the whole run, fast start or "
+             "not, and it is only as fine as one spike. Use intervals at the end."),
+            (wanted / 1000, "That is in spikes per ms."),
+            (wanted * DT, "That forgets dt: the intervals are counted in steps."),
+            (1000 / wanted, "That is the interval in ms."),
+        ):  # fmt: skip
+            if near(found, slip, 2e-4):
+                raise Wrong(f"{said}, not {wanted:.2f}. {words}")
+        raise Wrong(f"{said}; its last interval is {1000 / wanted:.2f} ms, so {wanted:.2f} Hz.")
+
+
+def _times(spikes: Tensor) -> np.ndarray:
+    return DT * spikes.nonzero()[:, 0].numpy()
+
+
+def _steady(spikes: Tensor) -> float:
+    times = _times(spikes)
+    if len(times) < 2 or times[-1] < DT * len(spikes) - 100:
+        return 0.0
+    return float(1000 / np.diff(times)[-3:].mean())
+
+
+def _mean_rate(spikes: Tensor) -> float:
+    return float(1000 / np.diff(_times(spikes)).mean())
+
+
+def _train(rng: np.random.Generator, slower: float) -> Tensor:
+    """500 ms of spikes with 8 short intervals and long ones after them."""
+    short = rng.uniform(8, 12)
+    times = np.cumsum([short] * 8 + [slower * short] * 100)
+    spikes = torch.zeros(20_000, dtype=F64)
+    spikes[np.round(times[times < 499] / DT).astype(int)] = 1.0
+    return spikes
+
+
+@exercise(
+    5, "try a grid of starts and amplitudes, one neuron for each, and look for silence at the end; "
+    "take a pair whose neighbours work, too."
+)  # fmt: skip
+def stopping_pulse(answer, rng) -> None:
+    """`stopping_pulse(current) -> (start, amplitude)` of a 1-ms pulse that stops the train."""
+    currents = [float(c) for c in rng.permutation([rng.uniform(6.5, 7.5), rng.uniform(8.0, 9.0)])]
+    pulses = [_pulse(answer(current)) for current in currents]
+    for current, (start, amplitude) in zip(currents, pulses, strict=True):
+        said = f"At {current:.2f} uA/cm2, your pulse of {amplitude:.2f} at {start:.2f} ms"
+        if not 100 <= start <= 120:
+            raise Wrong(f"{said}: start it between 100 and 120 ms.")
+        if not -20 <= amplitude <= 20:
+            raise Wrong(f"{said}: keep the amplitude between -20 and 20 uA/cm2.")
+        after = _after(current, start, amplitude)
+        if not len(after):
+            continue
+        if len(set(pulses)) == 1:
+            raise Wrong(f"{said} does not stop it. Other currents need other pulses: search anew.")
+        raise Wrong(
+            f"{said} does not stop it: {len(after)} spikes follow, the first "
+            f"{after[0] - start:.0f} ms later."
+        )
+
+
+def _pulse(given) -> tuple[float, float]:
+    if given is None:
+        raise Unanswered
+    if np.size(given) != 2:
+        raise Wrong("Return two numbers: the start in ms and the amplitude in uA/cm2.")
+    return number(given[0], "the start"), number(given[1], "the amplitude")
+
+
+def _after(current: float, start: float, amplitude: float) -> np.ndarray:
+    """Times of the spikes from 5 ms after the end of the pulse to 600 ms."""
+    x = torch.full((round(600 / DT), 1, 1), current, dtype=F64)
+    x[round(start / DT) : round((start + 1) / DT)] += amplitude
+    times = _times(SpikingLayer(HodgkinHuxley(dt=DT))(x)[0][:, 0, 0])
+    return times[times > start + 6]

@@ -1,0 +1,164 @@
+"""Every neuron of the zoo as the hidden layer of the same network: make the runs, print the table.
+
+python tools/zoo_table.py                                       # the table, in Markdown
+python tools/zoo_table.py write                                 # insert it into docs/zoo.md
+python tools/zoo_table.py run --dataset digits --seeds 3        # the runs that are missing
+python tools/zoo_table.py run --dataset mnist --neurons lif qif
+
+Same size, same budget: one hidden layer, the pictures as a constant input of 25 ms, Adam with
+cosine, the neuron's own parameters of `jarvis.zoo`; nothing is tuned for a neuron or a set. The
+test set is read once, after the last epoch. Each configuration has one file in results/zoo.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from jarvis import SpikingMLP, constant_encode, count_operations, datasets, evaluate, fit, seeded
+from jarvis.networks.costs import Operations
+from jarvis.support.files import atomic_path, write_json
+from jarvis.training import cosine
+from jarvis.zoo import ZOO, hidden_layer, trainable
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS, PAGE = ROOT / "results" / "zoo", ROOT / "docs" / "zoo.md"
+START, END = "<!-- training: begin -->", "<!-- training: end -->"
+LOADERS = {"digits": datasets.digits, "mnist": datasets.mnist}
+HIDDEN, STEPS, LR = 100, 25, 3e-3
+EPOCHS = {"digits": 20, "mnist": 2}
+#: Too slow for the larger set, with its 10 sub-steps and 4 variables.
+ONLY_SMALL = ("hodgkin_huxley",)
+
+
+def file_of(dataset: str, neuron: str) -> Path:
+    return RESULTS / f"{dataset}_{neuron}.json"
+
+
+def kept(dataset: str, neuron: str) -> dict:
+    """The stored runs of a configuration."""
+    path = file_of(dataset, neuron)
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    setting = {"hidden": HIDDEN, "steps": STEPS, "lr": LR, "epochs": EPOCHS[dataset]}
+    return {"setting": setting, "runs": []}
+
+
+def measure(dataset: str, neuron: str, seed: int) -> dict:
+    """Train one network; accuracy on the test set, spikes and operations per picture, and time."""
+    train, val, test = (LOADERS[dataset](split) for split in datasets.SPLITS)
+    encode = partial(_encoded, n_steps=STEPS)
+    n_inputs = torch.Size(train.shape).numel()
+    with seeded(seed):
+        model = SpikingMLP(
+            (n_inputs, HIDDEN, train.n_classes), neurons=lambda n: hidden_layer(neuron)
+        )
+    model(constant_encode(train[:2][0], STEPS)).sum().backward()  # compiles, before it is timed
+    model.zero_grad()
+    start = time.process_time()
+    fit(
+        model, train, val, epochs=EPOCHS[dataset], lr=LR, encode=encode, schedule=cosine, seed=seed,
+        log=lambda line: None, progress=False,
+    )  # fmt: skip
+    seconds = time.process_time() - start
+    with seeded(seed):
+        accuracy = evaluate(model, test, encode, seed=seed)["acc"]
+        x = constant_encode(test[:256][0], STEPS)
+        counts = count_operations(model, x)
+    hidden = counts["neurons.0"].mean()
+    total = Operations.total(counts.values()).mean()
+    return {
+        "seed": seed,
+        "test_acc": accuracy,
+        "spikes": hidden["spikes"],
+        "additions": total["additions"],
+        "multiply_adds": total["multiply_adds"],
+        "updates": total["updates"],
+        "cpu_s_per_epoch": seconds / EPOCHS[dataset],
+    }
+
+
+def _encoded(x: torch.Tensor, generator: torch.Generator, *, n_steps: int) -> torch.Tensor:
+    return constant_encode(x, n_steps)
+
+
+def run(dataset: str, neurons: list[str], seeds: int) -> None:
+    """Make the runs that are missing, a seed at a time, and keep each at once."""
+    for seed in range(seeds):
+        for neuron in neurons:
+            content = kept(dataset, neuron)
+            if any(each["seed"] == seed for each in content["runs"]):
+                continue
+            result = measure(dataset, neuron, seed)
+            content["runs"].append(result)
+            RESULTS.mkdir(parents=True, exist_ok=True)
+            write_json(file_of(dataset, neuron), content)
+            print(f"{dataset} {neuron} seed {seed}: {result['test_acc']:.4f}", flush=True)
+
+
+def _shown(values: list[float], scale: float, digits: int) -> str:
+    mean = statistics.mean(values) * scale
+    spread = statistics.stdev(values) * scale if len(values) > 1 else 0.0
+    return f"{mean:,.{digits}f} ± {spread:,.{digits}f}"
+
+
+def table(dataset: str) -> str:
+    """One row per neuron, in the order of the zoo."""
+    rows = ["| neuron | test accuracy, % | spikes | additions | updates | CPU time of LIF |",
+            "|---|---|---|---|---|---|"]  # fmt: skip
+    lif = kept(dataset, "lif")["runs"]
+    for neuron in trainable():
+        runs = kept(dataset, neuron)["runs"]
+        if not runs:
+            continue
+        times = [r["cpu_s_per_epoch"] for r in runs]
+        ratio = statistics.median(times) / statistics.median(r["cpu_s_per_epoch"] for r in lif)
+        accuracy = _shown([r["test_acc"] for r in runs], 100.0, 1)
+        counts = [f"{statistics.mean(r[k] for r in runs):,.0f}"
+                  for k in ("spikes", "additions", "updates")]  # fmt: skip
+        rows.append(f"| `{neuron}` | {accuracy} | {' | '.join(counts)} | {ratio:.1f} |")
+    return "\n".join(rows)
+
+
+def text() -> str:
+    """The tables with what they show."""
+    parts = []
+    for dataset in LOADERS:
+        found = [n for n in trainable() if kept(dataset, n)["runs"]]
+        if not found:
+            continue
+        seeds = len(kept(dataset, found[0])["runs"])
+        parts.append(f"{dataset}, {EPOCHS[dataset]} epochs, {seeds} seeds:\n\n{table(dataset)}")
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("write", help="insert the table into docs/zoo.md")
+    running = commands.add_parser("run", help="make the runs that are missing")
+    running.add_argument("--dataset", choices=tuple(LOADERS), default="digits")
+    running.add_argument("--neurons", nargs="+", choices=tuple(ZOO), default=list(trainable()))
+    running.add_argument("--seeds", type=int, default=3)
+    args = parser.parse_args()
+    if args.command == "run":
+        skipped = ONLY_SMALL if args.dataset == "mnist" else ()
+        run(args.dataset, [n for n in args.neurons if n not in skipped], args.seeds)
+    elif args.command == "write":
+        page = PAGE.read_text(encoding="utf-8")
+        before, _, rest = page.partition(START)
+        _, _, after = rest.partition(END)
+        with atomic_path(PAGE) as part:
+            part.write_text(f"{before}{START}\n\n{text()}\n\n{END}{after}", encoding="utf-8")
+    else:
+        print(text())
+
+
+if __name__ == "__main__":
+    main()
