@@ -263,6 +263,23 @@ class Neuron:
             self.step, self.params, self.state, self.rest, self.inputs, self.fires, params
         )
 
+    def named(self, name: str, **changes: Any) -> "Neuron":
+        """This kind of neuron with one of its named parameter sets, with some of them changed.
+
+        Args:
+            name: a key of the ``named_sets`` of its parameters.
+            **changes: parameters by name, which take the place of those of the set.
+
+        Raises:
+            ValueError: for an unknown name; the message lists the known ones.
+
+        Example:
+            >>> from jarvis.neurons import Izhikevich
+            >>> Izhikevich.named("fast_spiking", dt=0.5).values.a
+            0.1
+        """
+        return self(self.params.named(name, **changes))
+
     def initial_state(self, x: Tensor, params: Any = None, recurrent: bool = False) -> Any:
         """The state at rest.
 

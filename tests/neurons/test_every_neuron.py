@@ -158,11 +158,15 @@ def test_parameters_of_any_shape_that_fits(shape):
         compare(want, got)
 
 
-RECURRENT = [case for case in CASES if case.name not in ("EscapeLIF",)]
+#: The first case of each kind of neuron.
+KINDS = list({case.neuron().step: case for case in reversed(CASES)}.values())[::-1]
 
 
-@pytest.mark.parametrize("self_connections", [True, False])
-@pytest.mark.parametrize("case", RECURRENT[::3], ids=ids)
+@pytest.mark.parametrize(
+    ("case", "self_connections"),
+    [(case, True) for case in KINDS] + [(case, False) for case in CASES[:12:3]],
+    ids=lambda given: given.name if isinstance(given, Case) else f"itself {given}",
+)
 def test_recurrence(case, self_connections):
     n = case.shape[-1]
     options = dict(recurrent=n, self_connections=self_connections)

@@ -190,6 +190,17 @@ def test_links_of_a_page_lead_to_what_is_on_the_site(conf):
     assert conf.fill("![x](images/floors.svg)", "start") == "![x](images/floors.svg)"
 
 
+def test_the_table_of_trained_neurons_is_that_of_the_stored_runs():
+    spec = importlib.util.spec_from_file_location("zoo_table", ROOT / "tools" / "zoo_table.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    shown = page("zoo").split(tool.START)[1].split(tool.END)[0]
+    assert shown.strip() == tool.text()
+    assert all(f"| `{name}` |" in shown for name in tool.trainable())
+
+
 def test_the_guide_names_the_exercises_as_the_notebooks_do():
     rows = dict(re.findall(r"^\| (\d\d\.\d) \| (.+?) \|", page("teaching"), re.MULTILINE))
     guided = {row[:2] for row in rows}

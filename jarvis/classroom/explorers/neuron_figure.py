@@ -46,7 +46,7 @@ class NeuronPicture(Picture):
         for line, pair in zip(self.others, [*rest, *[None] * len(self.others)], strict=False):
             line.set_data(*((times, pair[1]) if pair else ([], [])))
         unit = view.time_unit
-        rate.set(ylabel="rate (Hz)" if unit == "ms" else f"spikes per 1000 {unit}")
+        rate.set(ylabel="rate (Hz)" if unit == "ms" else "spikes per unit")
         (others if rest else first).set_xlabel(f"time ({unit})")
         shown = tuple(name for name, _ in rest[: len(self.others)])
         others.set_visible(bool(shown))

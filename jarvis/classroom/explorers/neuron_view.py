@@ -52,7 +52,7 @@ class NeuronView(NamedTuple):
     spike_times: np.ndarray  #: ms; of a neuron whose output is graded, when it is not 0
     drive: float
     drives: np.ndarray  #: ``[n]`` inputs of the rate curve
-    rates: np.ndarray  #: ``[n]`` Hz; NaN for a single spike, which has no interval
+    rates: np.ndarray  #: ``[n]`` Hz, or per unit of time; NaN for a single spike
     plane: PhasePlane | None  #: of neurons with two variables
 
 
@@ -87,12 +87,15 @@ def compute_neuron(settings: NeuronSettings) -> NeuronView:
         spikes, _, trace = neuron(given, trace=True)
     times = dt * np.arange(1, steps + 1)
     sent = spikes[:, 0].numpy() != 0
+    twice = {"since", "v"} if "h" in trace._fields else {"since"}  # v is h, but for the reset
     variables = {
         name: part[:, 0, -1].numpy()
         for name, part in trace._asdict().items()
-        if part is not None and name != "since"
+        if part is not None and name not in twice
     }
     rates = interval_rates(sent[:, :-1], dt)
+    if usual.time != "ms":
+        rates = rates / 1000.0
     plane = phase_plane(layer, drive, variables)
     return NeuronView(
         entry.title,

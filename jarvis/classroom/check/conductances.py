@@ -1,0 +1,256 @@
+"""Checks of notebook 17: steady state, halved EPSP, CV, balanced noise, depressing synapse."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from jarvis.classroom.check.verdict import (
+    Unanswered,
+    Wrong,
+    exercise,
+    generator_from,
+    near,
+    number,
+)
+from jarvis.neurons.conductance import ConductanceInputs, ConductanceLIF, ConductanceLIFParams
+from jarvis.neurons.layer import SpikingLayer
+
+
+@exercise(1, "V_inf = (sum of conductance times its reversal potential, plus current)/(sum of g).")
+def steady_state(answer, rng) -> None:
+    """`steady_state(p, g_exc, g_inh, current) -> V (mV)`."""
+    for _ in range(3):
+        e_l = rng.uniform(-75, -65)
+        p = ConductanceLIFParams(
+            g_l=rng.uniform(7, 15), e_l=e_l, v_reset=e_l, e_exc=rng.uniform(5, 15),
+            e_inh=rng.uniform(-95, -80),
+        )  # fmt: skip
+        g_exc, g_inh = rng.uniform(3, 12), rng.uniform(8, 25)
+        current = rng.uniform(60, 150) * rng.choice([-1, 1])
+        found = number(answer(p, g_exc, g_inh, current), "V")
+        total = p.g_l + g_exc + g_inh
+        synapses = g_exc * p.e_exc + g_inh * p.e_inh
+        pull = p.g_l * p.e_l + synapses
+        expected = (pull + current) / total
+        if abs(found - expected) < 0.02:
+            continue
+        slips = {
+            "You left out the leak: it is an open conductance, too.":
+                (synapses + current) / (g_exc + g_inh),
+            "The leak is in the sum of conductances, but its g_l e_l is missing above.":
+                (synapses + current) / total,
+            "The leak's pull is there, but its g_l is missing in the sum of conductances below.":
+                (pull + current) / (g_exc + g_inh),
+            "You left out the current.": pull / total,
+            "The current has the wrong sign.": (pull - current) / total,
+            "The current is in pA: divide it by the sum of conductances, too.":
+                pull / total + current,
+            "The current is divided by the leak alone.": pull / total + current / p.g_l,
+            "That is a current in pA: divide by the sum of conductances.": pull + current,
+            "That is V - e_l. Return V.": expected - p.e_l,
+            "That is the mean of the reversal potentials. Weight each by its conductance.":
+                (p.e_l + p.e_exc + p.e_inh) / 3,
+            "The two reversal potentials are exchanged.":
+                (p.g_l * p.e_l + g_exc * p.e_inh + g_inh * p.e_exc + current) / total,
+            "You took 0 mV for the excitatory reversal potential. This neuron has p.e_exc.":
+                (pull - g_exc * p.e_exc + current) / total,
+        }  # fmt: skip
+        for words, slip in slips.items():
+            if abs(found - slip) < 0.02:
+                raise Wrong(words)
+        flow = pull + current - total * found
+        raise Wrong(
+            f"You return {found:.2f} mV. There, {flow:.0f} pA still flow into the cell: it is not "
+            "steady."
+        )
+
+
+def epsp_peak(p: ConductanceLIFParams, g_inh: float) -> float:
+    """The peak of a small EPSP relative to weight times driving force over C, ms: closed form."""
+    plain: Any = p.plain()
+    slow, fast = plain.c / (plain.g_l + g_inh), plain.tau_exc
+    if near(slow, fast, 1e-6):
+        return fast / math.e
+    return fast * (fast / slow) ** (fast / (slow - fast))
+
+
+@exercise(
+    2, "bisect on response(p, g, pulse=0.25).max(): start between 0 and, say, 100 times p.g_l."
+)
+def halving_inhibition(answer, rng) -> None:
+    """`halving_inhibition(p) -> nS` of constant inhibition at rest that halves an EPSP's peak."""
+    for _ in range(2):
+        p = ConductanceLIFParams(
+            c=rng.uniform(120, 280), g_l=rng.uniform(7, 14), tau_exc=rng.uniform(3, 7),
+            e_inh=-60.0, tau_inh=1e9, v_t=1000.0,
+        )  # fmt: skip
+        found, g_l = number(answer(p), "the conductance"), p.plain().g_l
+        if found <= 0:
+            raise Wrong(f"You return {found:.3g} nS. A conductance that is opened is positive.")
+        control = epsp_peak(p, 0.0)
+
+        def left(g: float, p=p, control=control) -> float:
+            return epsp_peak(p, g) / control
+
+        if abs(left(found) - 0.5) < 0.01:
+            continue
+        said = f"With your {found:.2f} nS the peak is {100 * left(found):.0f} % of what it was"
+        if near(found, g_l, 0.01):
+            raise Wrong(
+                f"{said}. g_L halves the *steady* response to a current. An EPSP is brief, and at "
+                "its peak less of it has leaked away."
+            )
+        if found > g_l and abs(left(found - g_l) - 0.5) < 0.01:
+            raise Wrong(f"{said}. That is the sum with the leak. Return the inhibition alone.")
+        if abs(left(found * g_l) - 0.5) < 0.01:
+            raise Wrong(f"{said}. That is in units of g_L. Return it in nS.")
+        if abs(left(1000 * found) - 0.5) < 0.01:
+            raise Wrong(f"{said}. That is in uS. Return it in nS.")
+        way = "more" if left(found) > 0.5 else "less"
+        raise Wrong(f"{said}: it takes {way} inhibition.")
+
+
+@exercise(3, "np.diff(times) are the intervals; std/mean for each neuron, then the mean of these.")
+def cv(answer, rng) -> None:
+    """`cv(trains) -> mean over neurons of std/mean of their intervals`."""
+    for _ in range(2):
+        trains = []
+        for mean in rng.permutation([20.0, 45.0, 90.0, 160.0]):
+            shape = rng.uniform(1.2, 6.0)
+            intervals = rng.gamma(shape, mean / shape, size=rng.integers(40, 70))
+            trains.append(rng.uniform(600, 1200) + np.cumsum(intervals))
+        found = number(answer([train.copy() for train in trains]), "the CV")
+        each = [np.diff(train) for train in trains]
+        expected = mean_of(each, lambda d: d.std() / d.mean())
+        other = mean_of(each, lambda d: d.std(ddof=1) / d.mean())
+        if near(found, expected, 2e-3) or near(found, other, 2e-3):
+            continue
+        first = [np.diff(train, prepend=0.0) for train in trains]
+        slips = {
+            "That includes the time from 0 to the first spike. It is not an interval between "
+            "spikes.": mean_of(first, lambda d: d.std() / d.mean()),
+            "That is variance/mean, which has a unit. Take the standard deviation.":
+                mean_of(each, lambda d: d.var() / d.mean()),
+            "That is the square of the CV: variance over mean squared.":
+                mean_of(each, lambda d: d.var() / d.mean() ** 2),
+            "That is mean/std: upside down.": mean_of(each, lambda d: d.mean() / d.std()),
+            "That is the standard deviation in ms. Divide by the mean.":
+                mean_of(each, lambda d: d.std()),
+            "That is the CV of the spike times. Take the intervals: np.diff.":
+                mean_of(trains, lambda t: t.std() / t.mean()),
+            "You pooled the intervals of all neurons. These differ in their rates, which looks "
+            "like irregularity: take the CV of each neuron, then the mean.":
+                ratio(np.concatenate(each)),
+            "You merged all neurons into one spike train. Take the CV of each neuron.":
+                ratio(np.diff(np.sort(np.concatenate(trains)))),
+            "You put the trains one after the other, with jumps in between. Take each by itself.":
+                ratio(np.diff(np.concatenate(trains))),
+            "That is the mean standard deviation over the mean of the means. Divide for each "
+            "neuron first.": mean_of(each, np.std) / mean_of(each, np.mean),
+            "That is the CV of the first neuron only.": ratio(each[0]),
+            "That is the CV of the last neuron only. Is the return inside the loop's end?":
+                ratio(each[-1]),
+            "That is the sum over neurons. Take the mean.": len(each) * expected,
+        }  # fmt: skip
+        for words, slip in slips.items():
+            if near(found, slip, 2e-3):
+                raise Wrong(words)
+        raise Wrong(f"For four neurons you return {found:.3f}, and it is {expected:.3f}.")
+
+
+def mean_of(parts, function) -> float:
+    """The mean of a function over the neurons."""
+    return float(np.mean([function(part) for part in parts]))
+
+
+def ratio(intervals: np.ndarray) -> float:
+    """The CV of intervals."""
+    return float(intervals.std() / intervals.mean())
+
+
+#: What the check of exercise 4 simulates: as in the notebook.
+DT, N_EXC, N_INH, W_EXC, W_INH = 0.1, 1000, 250, 0.25, 1.0
+
+
+def balanced(exc_hz: float, inh_hz: float, generator: torch.Generator) -> tuple[float, float]:
+    """Mean rate (Hz) and CV of 20 neurons in 20 s under noise; rates per synapse."""
+    shape = (round(20_000 / DT), 20)
+    exc = torch.poisson(torch.full(shape, N_EXC * exc_hz * DT / 1000), generator=generator)
+    inh = torch.poisson(torch.full(shape, N_INH * inh_hz * DT / 1000), generator=generator)
+    neuron = ConductanceLIF(ConductanceLIFParams.named("brette2007", dt=DT, refractory=2.0))
+    with torch.no_grad():
+        inputs = ConductanceInputs.of(excitatory=W_EXC * exc, inhibitory=W_INH * inh)
+        spikes = SpikingLayer(neuron)(inputs)[0].numpy()
+    each = [np.diff(np.flatnonzero(train)) for train in spikes.T]
+    found = [ratio(intervals) for intervals in each if len(intervals) > 2]
+    return 1000 / DT * float(spikes.mean()), float(np.mean(found)) if found else math.nan
+
+
+@exercise(
+    4, "start from (12, 10), which gives about 20 Hz, and change the inhibition in small steps."
+)
+def balanced_pair(answer, rng) -> None:
+    """`(exc_hz, inh_hz)` per synapse: 10 Hz within 1 Hz, with a CV above 0.8."""
+    pair: Any = answer() if callable(answer) else answer
+    if pair is None:
+        raise Unanswered
+    if np.shape(pair) != (2,):
+        raise Wrong("Give two numbers: (excitation, inhibition), in Hz per synapse.")
+    exc, inh = (number(rate, "a rate") for rate in pair)
+    if exc < 0 or inh < 0:
+        raise Wrong("A rate must not be negative: inhibition is a positive rate, too.")
+    if max(exc, inh) > 500:
+        raise Wrong("Give rates per synapse, in Hz. These look like the rates of all synapses.")
+    rate, irregular = balanced(exc, inh, generator_from(rng))
+    said = f"With new noise it fires at {rate:.1f} Hz"
+    if abs(rate - 10) <= 1 and irregular > 0.8:
+        return
+    if rate < 0.5:
+        if inh > exc and abs(balanced(inh, exc, generator_from(rng))[0] - 10) <= 1.5:
+            raise Wrong(f"{said}. Excitation comes first: exchange the two.")
+        raise Wrong(f"{said}. The inhibition is far too strong, or the excitation too weak.")
+    if abs(rate - 10) <= 1:
+        raise Wrong(
+            f"{said}, as it should, but with a CV of {irregular:.2f}. It is still mean-driven: "
+            "take more excitation, and more inhibition against it."
+        )
+    way = "fast: more inhibition" if rate > 10 else "slowly: less inhibition"
+    regular = "" if irregular > 0.8 else f", and with a CV of {irregular:.2f} too regularly"
+    raise Wrong(f"{said}, too {way} for the same excitation brings it to 10 Hz{regular}.")
+
+
+@exercise(5, "set the derivative to 0, solve for R; then each of `rate` spikes transmits R.")
+def transmitted(answer, rng) -> None:
+    """`transmitted(rate, U, tau_rec) -> per second` at a Poisson input in the long run."""
+    for _ in range(3):
+        rate, use, tau = rng.uniform(3, 12), rng.uniform(0.3, 0.7), rng.uniform(300, 900)
+        found = number(answer(rate, use, tau), "the transmission")
+        load = use * rate * tau / 1000
+        resources = 1 / (1 + load)
+        expected = rate * resources
+        if near(found, expected, 3e-3):
+            continue
+        rest = math.exp(-1000 / (rate * tau))
+        slips = {
+            "That is R, what one spike transmits. How many of them come in a second?": resources,
+            "That is what is used up, U R per spike. The unit is a spike of a rested synapse, "
+            "which transmits 1.": use * expected,
+            "tau_rec is in ms, and the rate in Hz: divide by 1000.":
+                rate / (1 + use * rate * tau),
+            "That is the transmission per ms.": expected / 1000,
+            "That is for a regular train. In a Poisson train some spikes come early and find less.":
+                rate * (1 - rest) / (1 - (1 - use) * rest),
+            "That is the limit for high rates. This rate is lower.": 1000 / (use * tau),
+            "That leaves out U.": rate / (1 + rate * tau / 1000),
+            "That is without depression.": rate,
+            "A sign is wrong: a higher rate leaves less.": rate / (1 - load),
+        }  # fmt: skip
+        for words, slip in slips.items():
+            if near(found, slip, 3e-3):
+                raise Wrong(words)
+        raise Wrong(
+            f"For rate = {rate:.1f} Hz, U = {use:.2f}, tau_rec = {tau:.0f} ms you return "
+            f"{found:.3f} per second, and it is {expected:.3f}."
+        )

@@ -1,0 +1,213 @@
+"""Notebook 17's checks: right answers pass, and each mistake is told by its name."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from jarvis.classroom.check import conductances as check
+from jarvis.neurons import ConductanceInputs, ConductanceLIF, ConductanceLIFParams, SpikingLayer
+
+SEEDS = range(3)
+
+
+def total(p, g_exc, g_inh):
+    return p.g_l + g_exc + g_inh
+
+
+def synapses(p, g_exc, g_inh):
+    return g_exc * p.e_exc + g_inh * p.e_inh
+
+
+def steady(p, g_exc, g_inh, current):
+    pull = p.g_l * p.e_l + synapses(p, g_exc, g_inh)
+    return (pull + current) / total(p, g_exc, g_inh)
+
+
+def by_simulation(p, g_exc, g_inh, current):
+    """The library with conductances that stay open, and a threshold out of reach."""
+    numbers = {name: getattr(p, name) for name in ("g_l", "e_l", "e_exc", "e_inh")}
+    p = ConductanceLIFParams(**numbers, tau_exc=1e9, tau_inh=1e9, v_t=1e3)
+    exc = torch.zeros(5000, 1, dtype=torch.float64)
+    inh = exc.clone()
+    exc[0], inh[0] = g_exc, g_inh
+    inputs = ConductanceInputs.of(exc, inh, current=exc * 0 + current)
+    return SpikingLayer(ConductanceLIF(p), backend="eager")(inputs)[1].v.item()
+
+
+def peak(p, g, pulse=0.25):
+    exc = torch.zeros(600, 1, dtype=torch.float64)
+    inh = exc.clone()
+    exc[0], inh[0] = pulse, g
+    inputs = ConductanceInputs.of(exc, inh)
+    trace = SpikingLayer(ConductanceLIF(p))(inputs, trace=True)[2]
+    return (trace.h - p.e_l).max().item()
+
+
+def halving(p, peak=peak):
+    low, high, half = 0.0, 100 * p.g_l, peak(p, 0.0) / 2
+    for _ in range(18):
+        g = (low + high) / 2
+        low, high = (g, high) if peak(p, g) > half else (low, g)
+    return high
+
+
+def fast(p):
+    return halving(p, check.epsp_peak)
+
+
+def each(trains):
+    return [np.diff(train) for train in trains]
+
+
+def cv(trains):
+    return np.mean([d.std() / d.mean() for d in each(trains)])
+
+
+def transmitted(rate, U, tau_rec):
+    return rate / (1 + U * rate * tau_rec / 1000)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_right_answers(seed):
+    assert check.steady_state(steady, seed=seed)
+    assert check.halving_inhibition(halving, seed=seed)
+    assert check.halving_inhibition(fast, seed=seed)
+    assert check.cv(cv, seed=seed)
+    unbiased = lambda trains: np.mean([d.std(ddof=1) / d.mean() for d in each(trains)])  # noqa: E731
+    assert check.cv(unbiased, seed=seed)
+    assert check.balanced_pair((12, 10.72), seed=seed)
+    assert check.transmitted(transmitted, seed=seed)
+
+
+def test_other_right_answers():
+    assert check.steady_state(by_simulation, seed=0)
+    assert check.balanced_pair(lambda: (6.0, 4.73), seed=0)
+    assert check.balanced_pair(torch.tensor([24.0, 22.3]), seed=0)
+
+
+def test_the_closed_form_of_the_peak():
+    p = ConductanceLIFParams(e_inh=-60.0, tau_inh=1e9, v_t=1e3)
+    for g in (0.0, 10.0, 30.0, 60.0):
+        expected = 0.001 * 60 / 200 * check.epsp_peak(p, g)
+        assert math.isclose(peak(p, g, pulse=0.001), expected, rel_tol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda p, e, i, c: (synapses(p, e, i) + c) / (e + i), "left out the leak"),
+        (lambda p, e, i, c: (synapses(p, e, i) + c) / total(p, e, i), "g_l e_l is missing"),
+        (lambda p, e, i, c: steady(p, e, i, c) * total(p, e, i) / (e + i), "missing in the sum"),
+        (lambda p, e, i, c: steady(p, e, i, 0), "left out the current"),
+        (lambda p, e, i, c: steady(p, e, i, -c), "wrong sign"),
+        (lambda p, e, i, c: steady(p, e, i, 0) + c, "is in pA: divide it"),
+        (lambda p, e, i, c: steady(p, e, i, 0) + c / p.g_l, "by the leak alone"),
+        (lambda p, e, i, c: steady(p, e, i, c) * total(p, e, i), "a current in pA"),
+        (lambda p, e, i, c: steady(p, e, i, c) - p.e_l, "V - e_l"),
+        (lambda p, e, i, c: (p.e_l + p.e_exc + p.e_inh) / 3, "Weight each"),
+        (lambda p, e, i, c: steady(p, e, i, c + e * (p.e_inh - p.e_exc) + i * (p.e_exc - p.e_inh)),
+         "are exchanged"),
+        (lambda p, e, i, c: steady(p, e, i, c - e * p.e_exc), "You took 0 mV"),
+        (lambda p, e, i, c: steady(p, e, i, c) + 0.1, "still flow into the cell"),
+        (lambda p, e, i, c: "-60 mV", "should be a number"),
+    ],
+)  # fmt: skip
+def test_steady_state(answer, words):
+    for seed in SEEDS:
+        assert words in check.steady_state(answer, seed=seed).words
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda p: p.g_l, "halves the *steady* response"),
+        (lambda p: fast(p) + p.g_l, "the sum with the leak"),
+        (lambda p: fast(p) / p.g_l, "in units of g_L"),
+        (lambda p: fast(p) / 1000, "in uS"),
+        (lambda p: -fast(p), "is positive"),
+        (lambda p: 1.1 * fast(p), "takes less inhibition"),
+        (lambda p: 0.9 * fast(p), "takes more inhibition"),
+    ],
+)
+def test_halving_inhibition(answer, words):
+    for seed in SEEDS:
+        assert words in check.halving_inhibition(answer, seed=seed).words
+
+
+def mean_of(function, trains):
+    return np.mean([function(d) for d in each(trains)])
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda ts: np.mean([check.ratio(np.diff(t, prepend=0)) for t in ts]), "from 0 to the fir"),
+        (lambda ts: mean_of(lambda d: d.var() / d.mean(), ts), "which has a unit"),
+        (lambda ts: mean_of(lambda d: d.var() / d.mean() ** 2, ts), "square of the CV"),
+        (lambda ts: mean_of(lambda d: d.mean() / d.std(), ts), "upside down"),
+        (lambda ts: mean_of(np.std, ts), "Divide by the mean"),
+        (lambda ts: np.mean([t.std() / t.mean() for t in ts]), "of the spike times"),
+        (lambda ts: check.ratio(np.concatenate(each(ts))), "You pooled the intervals"),
+        (lambda ts: check.ratio(np.diff(np.sort(np.concatenate(ts)))), "You merged all"),
+        (lambda ts: check.ratio(np.diff(np.concatenate(ts))), "one after the other"),
+        (lambda ts: mean_of(np.std, ts) / mean_of(np.mean, ts), "Divide for each neuron"),
+        (lambda ts: cv(ts[:1]), "the first neuron only"),
+        (lambda ts: cv(ts[-1:]), "the last neuron only"),
+        (lambda ts: len(ts) * cv(ts), "the sum over neurons"),
+        (lambda ts: cv(ts) + 0.01, "and it is"),
+        (lambda ts: [check.ratio(d) for d in each(ts)], "should be one number"),
+    ],
+)
+def test_cv(answer, words):
+    for seed in SEEDS:
+        assert words in check.cv(answer, seed=seed).words
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (..., "no answer yet"),
+        (lambda: None, "no answer yet"),
+        (12.0, "Give two numbers"),
+        ((12, -10.7), "must not be negative"),
+        ((12_000, 2_680), "rates of all synapses"),
+        ((10.72, 12), "Excitation comes first"),
+        ((2, 12), "far too strong"),
+        ((1.49, 0), "still mean-driven"),
+        ((12, 10), "too fast: more inhibition"),
+        ((12, 11.5), "too slowly: less inhibition"),
+        ((2, 0), "too regularly"),
+    ],
+)
+def test_balanced_pair(answer, words):
+    assert words in check.balanced_pair(answer, seed=1).words
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda r, U, tau: transmitted(r, U, tau) / r, "what one spike transmits"),
+        (lambda r, U, tau: U * transmitted(r, U, tau), "what is used up"),
+        (lambda r, U, tau: r / (1 + U * r * tau), "divide by 1000"),
+        (lambda r, U, tau: transmitted(r, U, tau) / 1000, "per ms"),
+        (lambda r, U, tau: 1000 / (U * tau), "the limit for high rates"),
+        (lambda r, U, tau: transmitted(r, 1, tau), "leaves out U"),
+        (lambda r, U, tau: r, "without depression"),
+        (lambda r, U, tau: r / (1 - U * r * tau / 1000), "A sign is wrong"),
+        (lambda r, U, tau: 1.05 * transmitted(r, U, tau), "and it is"),
+    ],
+)
+def test_transmitted(answer, words):
+    for seed in SEEDS:
+        assert words in check.transmitted(answer, seed=seed).words
+
+
+def test_transmitted_of_a_regular_train():
+    def regular(r, U, tau):
+        a = math.exp(-1000 / (r * tau))
+        return r * (1 - a) / (1 - (1 - U) * a)
+
+    for seed in SEEDS:
+        assert "a regular train" in check.transmitted(regular, seed=seed).words
