@@ -1,0 +1,250 @@
+"""Checks of notebook 14: a fixed point, the upper Hopf point, a period, an exponent, a type."""
+
+import math
+
+import numpy as np
+import torch
+
+from jarvis.classroom.check.verdict import Wrong, exercise, near, number
+from jarvis.neurons.exponential import EIF, EIFParams
+from jarvis.neurons.fitzhugh_nagumo import FitzHughNagumoParams
+from jarvis.neurons.hodgkin_huxley import (
+    HodgkinHuxleyParams,
+    hodgkin_huxley_rest,
+    steady_gates,
+)
+from jarvis.neurons.layer import SpikingLayer
+from jarvis.neurons.quadratic import QIFParams
+
+
+def _ionic(v: float, a: float, b: float) -> float:
+    """The current that holds the reduced neuron at v, uA/cm2."""
+    p, gates = HodgkinHuxleyParams(), steady_gates(torch.tensor(v, dtype=torch.float64))
+    m, n = gates.m.item(), gates.n.item()
+    sodium, potassium = p.g_na * m**3 * (a - b * n), p.g_k * n**4
+    return float(sodium * (v - p.e_na) + potassium * (v - p.e_k) + p.g_l * (v - p.e_l))
+
+
+def _held_at(a: float, b: float, current: float) -> float:
+    low, high = -90.0, -30.0
+    for _ in range(50):
+        v = 0.5 * (low + high)
+        low, high = (v, high) if _ionic(v, a, b) < current else (low, v)
+    return 0.5 * (low + high)
+
+
+@exercise(1, "put n = n_inf(v) into parts, and look where g (end - v) changes its sign.")
+def fixed_point(answer, rng) -> None:
+    """`fixed_point(a, b, current) -> V (mV)` of the reduced neuron, to 0.01 mV."""
+    for _ in range(3):
+        a, b = rng.uniform(0.85, 0.9), rng.uniform(1.0, 1.07)
+        current = rng.uniform(3.0, 12.0)
+        given = answer(a, b, current)
+        if np.size(given) == 2:
+            raise Wrong("Return only V: n follows from it.")
+        v, expected = number(given, "V"), _held_at(a, b, current)
+        if abs(v - expected) < 0.01:
+            continue
+        said = f"For a = {a:.3f}, b = {b:.3f} and I = {current:.2f} you return {v:.3f}"
+        if abs(v + 90) < 0.1 or abs(v + 30) < 0.1:
+            raise Wrong(f"{said}, an end of the interval: which half holds the root?")
+        slips = {
+            "That is the fixed point without current.": _held_at(a, b, 0.0),
+            "That is the fixed point for a current of opposite sign.": _held_at(a, b, -current),
+            "That is the fixed point of all four variables, where h has its own steady value.":
+                float(hodgkin_huxley_rest(HodgkinHuxleyParams(), current).v),
+            "That belongs to a = 0.87 and b = 1.07. Are the arguments used?":
+                _held_at(0.87, 1.07, current),
+            "That is its n. Return its V.":
+                steady_gates(torch.tensor(expected, dtype=torch.float64)).n.item(),
+        }  # fmt: skip
+        for words, slip in slips.items():
+            if abs(v - slip) < 0.01:
+                raise Wrong(f"{said}. {words}")
+        left = _ionic(min(max(v, -150.0), 100.0), a, b) - current
+        way = "outwards: V would fall" if left > 0 else "inwards: V would rise"
+        raise Wrong(f"{said} mV. There {abs(left):.3g} uA/cm2 are left over, {way}.")
+
+
+@exercise(2, "1 - v^2 - eps b = 0 gives v; both nullclines give w, and the first one then gives I.")
+def last_current(answer, rng) -> None:
+    """`last_current(a, b, eps) -> I`: the upper Hopf point of FitzHugh-Nagumo."""
+    for _ in range(3):
+        p = FitzHughNagumoParams(
+            a=rng.uniform(0.5, 0.9), b=rng.uniform(0.5, 0.95), eps=rng.uniform(0.05, 0.2)
+        )
+        found, (low, high) = number(answer(p.a, p.b, p.eps), "the current"), _hopf(p)
+        if near(found, high, 1e-3):
+            continue
+        v = math.sqrt(1 - p.eps * p.b)
+
+        def current(v: float, a: float = float(p.a), b: float = float(p.b)) -> float:
+            return v**3 / 3 - v + (v + a) / b
+
+        slips = {
+            "That is the lower one, where firing begins. The other root for v has the other sign.":
+                low,
+            "That is v there. Return the current that holds this v.": v,
+            "That is w there. The first nullcline gives I = w - v + v^3/3.": (v + p.a) / p.b,
+            "That is with v = 1. The trace also has -eps b.": current(1.0),
+            "The sign of eps b is wrong: the trace is 1 - v^2 - eps b.":
+                current(math.sqrt(1 + p.eps * p.b)),
+            "The trace has -eps b, not -eps: w' falls with w as eps b.":
+                current(math.sqrt(1 - p.eps)),
+            "The v is right. On the second nullcline w = (v + a)/b, with plus a.":
+                v**3 / 3 - v + (v - p.a) / p.b,
+            "The v is right. On the second nullcline w = (v + a)/b, divided by b.":
+                v**3 / 3 - v + v + p.a,
+            "The v is right, but the cubic has the wrong sign: I = w - v + v^3/3.":
+                v - v**3 / 3 + (v + p.a) / p.b,
+        }  # fmt: skip
+        for words, slip in slips.items():
+            if near(found, slip, 1e-3):
+                raise Wrong(words)
+        raise Wrong(
+            f"For a = {p.a:.3f}, b = {p.b:.3f} and eps = {p.eps:.3f} you return {found:.4f}. "
+            "A simulation loses its oscillation elsewhere: write down the Jacobian."
+        )
+
+
+def _hopf(p: FitzHughNagumoParams) -> tuple[float, float]:
+    currents = p.hopf_currents
+    assert currents is not None
+    return currents
+
+
+@exercise(3, "the integral of 1/(v^2 + I) is atan(v/sqrt(I))/sqrt(I); mind tau and both limits.")
+def qif_period(answer, rng) -> None:
+    """`qif_period(current, tau, v_reset, v_peak) -> ms`."""
+    for _ in range(4):
+        current, tau = rng.uniform(0.2, 3.0), rng.uniform(5, 30)
+        v_reset, v_peak = rng.uniform(-3, -0.5), rng.uniform(3, 8)
+        found = number(answer(current, tau, v_reset, v_peak), "the interval")
+        expected = QIFParams(tau=tau, v_reset=v_reset, v_peak=v_peak, dt=0.01).period(current)
+        if near(found, expected):
+            continue
+        r = math.sqrt(current)
+        low, high = math.atan(v_reset / r), math.atan(v_peak / r)
+        slips = {
+            "That is the formula for an infinite peak and reset.": math.pi * tau / r,
+            "That is 1 over the interval, the rate in 1/ms.": 1 / expected,
+            "That is the rate in Hz. Return the interval in ms.": 1000 / expected,
+            "That is without tau.": expected / tau,
+            "That is divided by tau: it multiplies the time.": expected / tau**2,
+            "The factor is 1/sqrt(I), from the substitution v = sqrt(I) y.": tau * (high - low),
+            "The factor is 1/sqrt(I), not 1/I.": tau * (high - low) / current,
+            "The factor is 1/sqrt(I), not sqrt(I).": tau * (high - low) * r,
+            "Inside the arc tangent is v/sqrt(I), not v.":
+                tau / r * (math.atan(v_peak) - math.atan(v_reset)),
+            "Inside the arc tangent is v/sqrt(I), not v/I.":
+                tau / r * (math.atan(v_peak / current) - math.atan(v_reset / current)),
+            "Inside the arc tangent is v/sqrt(I), not v sqrt(I).":
+                tau / r * (math.atan(v_peak * r) - math.atan(v_reset * r)),
+            "That is the time from 0 to the peak: the way from the reset to 0 is missing.":
+                tau / r * high,
+            "The limits of an integral are subtracted, the reset's from the peak's.":
+                tau / r * (high + low),
+            "The size is right, the sign is not: peak minus reset.": -expected,
+            "The angles are in degrees. They must be in radians.": math.degrees(expected),
+        }  # fmt: skip
+        for words, slip in slips.items():
+            if near(found, slip):
+                raise Wrong(words)
+        raise Wrong(
+            f"For I = {current:.2f}, tau = {tau:.1f} ms, from {v_reset:.2f} to {v_peak:.2f}, you "
+            f"return {found:.4f} ms; it is {expected:.4f} ms."
+        )
+
+
+class _PowerLaw:
+    """An f-I curve that obeys a power law only near its onset."""
+
+    def __init__(self, rng, power: float) -> None:
+        self.onset, self.size = rng.uniform(-5, 20), rng.uniform(20, 200)
+        self.power, self.bend = power, rng.uniform(1.0, 3.0)
+
+    def __call__(self, currents) -> np.ndarray:
+        x = np.maximum(np.asarray(currents, dtype=float) - self.onset, 0.0)
+        return self.size * x**self.power * (1 + self.bend * x) ** 0.8
+
+
+class _Exponential:
+    """The measured f-I curve of an EIF neuron, currents in nA."""
+
+    def __init__(self, rng) -> None:
+        self.params = EIFParams(
+            c=rng.uniform(150, 250), g_l=rng.uniform(8, 14), v_t=rng.uniform(-52, -46)
+        )
+        self.onset, self.power = float(self.params.rheobase) / 1000, 0.5
+
+    def __call__(self, currents) -> np.ndarray:
+        """The mean rate over 8 s at each current, Hz; 0 for fewer than three spikes."""
+        given = torch.from_numpy(np.atleast_1d(np.asarray(currents, dtype=float)))
+        spikes, _ = SpikingLayer(EIF(self.params))((1000 * given).repeat(80_000, 1, 1))
+        times = [0.1 * train.nonzero()[:, 0].numpy() for train in spikes[:, 0].T]
+        return np.array(
+            [1000 * (len(t) - 2) / (t[-1] - t[1]) if len(t) > 2 else 0.0 for t in times]
+        )
+
+
+@exercise(4, "take distances of 1e-4 to 1e-3 from the onset, and np.polyfit of the logarithms.")
+def exponent(answer, rng) -> None:
+    """`exponent(rate, onset) -> p` of f ~ (I - onset)^p, to 0.03."""
+    powers = rng.permutation([rng.uniform(0.3, 0.42), rng.uniform(0.6, 0.8), 1.0])
+    curves = [*(_PowerLaw(rng, float(power)) for power in powers), _Exponential(rng)]
+    found = np.array([number(answer(curve, curve.onset), "the exponent") for curve in curves])
+    true = np.array([curve.power for curve in curves])
+    if np.all(np.abs(found - true) < 0.03):
+        return
+    if np.ptp(found) < 1e-6:
+        raise Wrong(f"You return {found[0]:.3f} for each of four neurons. They differ: measure it.")
+    slips = {
+        "That is the slope of log distance against log f. Exchange them.": 1 / true,
+        "That is twice the exponent. Did you square the rate?": 2 * true,
+        "That is half of the exponent. Return the slope itself.": true / 2,
+        "The size is right, the sign is not: the rate grows with the current.": -true,
+    }
+    for words, slip in slips.items():
+        if np.all(np.abs(found - slip) < 0.06 * np.abs(slip)):
+            raise Wrong(words)
+    worst = int(np.argmax(np.abs(found - true) >= 0.03))
+    curve, slope = curves[worst], found[worst]
+    said = f"For a neuron with the onset {curve.onset:.3f} you return {slope:.3f}"
+    if abs(slope) > 5:
+        raise Wrong(f"{said}. Is it log(I) on the axis? It must be log(I - onset).")
+    if 0.03 <= slope - curve.power < 0.8:
+        raise Wrong(f"{said}. That is too steep: go closer to the onset.")
+    raise Wrong(f"{said}. Plot log f against log (I - onset): is it straight where you fit it?")
+
+
+@exercise(5, "compare the lowest rate that is not 0 with the highest: which fraction is it?")
+def neuron_type(answer, rng) -> None:
+    """`neuron_type(currents, rates) -> 1 or 2`."""
+    for kind in rng.permutation([1, 1, 1, 2, 2, 2]):
+        scale, unit, onset = 10 ** rng.uniform(0.7, 2.5), 10 ** rng.uniform(-1, 2.5), rng.normal()
+        x = np.linspace(-rng.uniform(0.3, 0.8), 1.0, 100)
+        above = np.maximum(x, 0.0)
+        if kind == 1:
+            rates = scale * np.sqrt(above) * (1 + rng.uniform(0, 0.5) * above)
+        else:
+            jump = rng.uniform(0.5, 0.8)
+            rates = scale * (jump + (1 - jump) * above ** rng.uniform(0.5, 1.0)) * (x > 0)
+        currents, rates = unit * (onset + x), rates * (x > 0)
+        given = answer(currents, rates)
+        if isinstance(given, str) and given.strip().upper() in ("I", "II", "1", "2"):
+            raise Wrong("Return the number 1 or 2, not a text.")
+        if isinstance(given, bool | np.bool_):
+            raise Wrong("Return the number 1 or 2, not True or False.")
+        found = number(given, "the type")
+        if found not in (1, 2):
+            raise Wrong(f"You return {found:g}. Return 1 or 2.")
+        if found == kind:
+            continue
+        low, high = rates[rates > 0].min(), rates.max()
+        said = (
+            f"A curve that goes from silence to {low:.1f} Hz, and up to {high:.1f} Hz, you call "
+            f"type {'I' * int(found)}"
+        )
+        if kind == 2:
+            raise Wrong(f"{said}. It has no rates between. (Did you leave the zeros out?)")
+        raise Wrong(f"{said}. On this grid its first rate is small compared with its largest.")
