@@ -88,6 +88,7 @@ from .resonator import RFParams as RFParams
 from .resonator import RFState as RFState
 from .resonator import RFTrace as RFTrace
 from .resonator import brf_step as brf_step
+from .resonator import double_gaussian as double_gaussian
 from .resonator import multi_gaussian as multi_gaussian
 from .resonator import rf_step as rf_step
 from .short_term_plasticity import ShortTermPlasticity as ShortTermPlasticity

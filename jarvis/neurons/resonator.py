@@ -485,5 +485,33 @@ def multi_gaussian(x: Tensor, slope: float) -> Tensor:
     return slope * ((1.0 + h) * _gaussian(y, s) - h * wide)
 
 
+def double_gaussian(x: Tensor, slope: float) -> Tensor:
+    """The surrogate derivative with which the balanced resonator was published.
+
+    With the normal density N(x; mean, standard deviation) and slope k::
+
+        f(x) = k g(k x)
+        g(y) = 1/2 ((1 + h) N(y; 0, s) - 2 h N(y; 0, c s))      h = 0.15, s = 0.5, c = 6
+
+    A bump with a wide and shallow moat: beyond ``|k x| = 1.27`` it is negative.
+
+    Args:
+        x: potential minus threshold, of any shape.
+        slope: k, in 1/(unit of the potential).
+
+    Returns:
+        The derivative, of x's shape.
+
+    Source: Higuchi et al. 2024, ICML, arXiv:2402.14603, as in their public code.
+
+    Example:
+        >>> [round(f, 3) for f in double_gaussian(torch.tensor([0.0, 0.5, 2.0]), 1.0).tolist()]
+        [0.439, 0.259, -0.016]
+    """
+    h, s, c = 0.15, 0.5, 6.0
+    y = slope * x
+    return 0.5 * slope * ((1.0 + h) * _gaussian(y, s) - 2.0 * h * _gaussian(y, c * s))
+
+
 def _gaussian(y: Tensor, width: float) -> Tensor:
     return torch.exp(-0.5 * (y / width).square()) / (width * math.sqrt(2.0 * math.pi))

@@ -20,6 +20,7 @@ from jarvis.neurons.resonator import (
     RFParams,
     RFState,
     brf_step,
+    double_gaussian,
     multi_gaussian,
     rf_step,
 )
@@ -558,6 +559,18 @@ def test_multi_gaussian():
     steep = multi_gaussian(torch.from_numpy(x), 5.0).numpy()
     assert np.trapezoid(steep, x) == pytest.approx(0.85, abs=1e-9)
     np.testing.assert_allclose(steep, 5.0 * np.interp(5.0 * x, x, found, 0.0, 0.0), atol=1e-5)
+
+
+def test_double_gaussian():
+    x = np.linspace(-30.0, 30.0, 6001)
+    found = double_gaussian(torch.from_numpy(x), 1.0).numpy()
+    narrow, wide = (np.exp(-0.5 * (x / s) ** 2) / (s * math.sqrt(2 * math.pi)) for s in (0.5, 3.0))
+    np.testing.assert_allclose(found, 0.5 * (1.15 * narrow - 0.3 * wide), rtol=1e-12, atol=1e-15)
+    assert np.trapezoid(found, x) == pytest.approx(0.425, abs=1e-9)  # (1 + h - 2 h)/2
+    zero = x[(found < 0) & (x > 0)][0]
+    assert zero == pytest.approx(1.27, abs=0.01)
+    steep = double_gaussian(torch.from_numpy(x), 4.0).numpy()
+    np.testing.assert_allclose(steep, 4.0 * np.interp(4.0 * x, x, found, 0.0, 0.0), atol=2e-4)
 
 
 def test_multi_gaussian_of_extreme_potentials():
