@@ -14,6 +14,7 @@ from torch import Tensor
 from jarvis.neurons.decay import exp_decay
 from jarvis.neurons.definition import Parameters, define, derived, detached, parameter
 from jarvis.neurons.layer import SpikingLayer
+from jarvis.neurons.refractory import Refractory, steps_left
 from jarvis.support.checks import check_choice, check_integer, check_tensor, check_type
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
@@ -37,7 +38,7 @@ class LIFState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LIFParams(Parameters):
+class LIFParams(Refractory, Parameters):
     """Parameters of a LIF neuron, in ms and in threshold units (resting potential 0, threshold 1).
 
     All numbers but dt and refractory may be tensors (or numpy arrays) that broadcast against
@@ -76,26 +77,12 @@ class LIFParams(Parameters):
                 "threshold=inf cannot be subtracted: a neuron that never fires needs reset='none' "
                 "(or 'zero')"
             )
-        if self.refractory > 0 and self.refractory_steps == 0:
-            raise ValueError(
-                f"refractory={self.refractory:g} ms is less than half a step of dt={self.dt:g} ms "
-                "and would do nothing: take a smaller dt, or refractory=0"
-            )
+        self.check_refractory()
 
     @property
     def adapts(self) -> bool:
         """Whether the threshold adapts."""
         return isinstance(self.adaptation, Tensor) or self.adaptation != 0
-
-    @property
-    def refractory_steps(self) -> int:
-        """The refractory time in whole steps."""
-        return round(self.refractory / self.dt)
-
-    @property
-    def hold(self) -> float:
-        """`refractory_steps` as a number that the compiled loop reads."""
-        return float(self.refractory_steps)
 
     @derived
     def decay(self) -> float | Tensor:
@@ -210,8 +197,7 @@ def lif_update(
 
     refractory, adaptation = state.refractory, state.adaptation
     if refractory is not None:
-        waiting = (refractory.detach() - 1.0).clamp_min(0.0)
-        refractory = torch.where(spikes.detach() > 0, params.hold, waiting)
+        refractory = steps_left(refractory, spikes, params.hold)
     if adaptation is not None:
         adaptation = params.decay_adapt * adaptation + spikes
     return spikes, LIFState(v, i, refractory, adaptation), LIFTrace(h, v)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from jarvis.neurons.definition import Parameters, define, derived, detached, parameter
 from jarvis.neurons.numbers import bounded, exp
+from jarvis.neurons.refractory import Refractory, steps_left
 from jarvis.support.checks import check_choice
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
@@ -33,7 +34,7 @@ class Flow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class AlphaLIFParams(Parameters):
+class AlphaLIFParams(Refractory, Parameters):
     """Parameters of a LIF neuron with a rising synaptic current, in ms and in threshold units.
 
     With v the potential, i the synaptic current and z what drives it::
@@ -105,11 +106,7 @@ class AlphaLIFParams(Parameters):
         super().__post_init__()
         check_choice("reset", self.reset, RESETS)
         check_choice("scale", self.scale, SCALES)
-        if self.refractory > 0 and self.refractory_steps == 0:
-            raise ValueError(
-                f"refractory={self.refractory:g} ms is less than half a step of dt={self.dt:g} ms "
-                "and would do nothing: take a smaller dt, or refractory=0"
-            )
+        self.check_refractory()
         taus = (torch.as_tensor(value) for value in (self.tau, self.tau_rise, self.tau_decay))
         middle = torch.stack(torch.broadcast_tensors(*taus)).detach().sort(0).values[1]
         if self.dt > middle.min() / 4.0:
@@ -120,16 +117,6 @@ class AlphaLIFParams(Parameters):
                 UserWarning,
                 stacklevel=3,
             )
-
-    @property
-    def refractory_steps(self) -> int:
-        """The refractory time in whole steps."""
-        return round(self.refractory / self.dt)
-
-    @property
-    def hold(self) -> float:
-        """`refractory_steps` as a number that the compiled loop reads."""
-        return float(self.refractory_steps)
 
     @derived
     def time_to_peak(self) -> float | Tensor:
@@ -272,8 +259,7 @@ def alpha_lif_step(
         ready = state.refractory <= 0
         h = torch.where(ready, h, state.v)
         spikes = spike(h, p.threshold) * ready
-        waiting = (state.refractory.detach() - 1.0).clamp_min(0.0)
-        refractory = torch.where(spikes.detach() > 0, p.hold, waiting)
+        refractory = steps_left(state.refractory, spikes, p.hold)
 
     reset = spike.reset(spikes)
     if p.reset == "subtract":

@@ -16,6 +16,7 @@ from torch import Tensor
 from jarvis.neurons.decay import exp_decay
 from jarvis.neurons.definition import Parameters, define, derived, detached, parameter
 from jarvis.neurons.numbers import LARGEST_INPUT, bounded, expm1, log, smallest
+from jarvis.neurons.refractory import Refractory, steps_left
 from jarvis.support.checks import check_number
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
@@ -95,7 +96,7 @@ class ConductanceInputs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ConductanceLIFParams(Parameters):
+class ConductanceLIFParams(Refractory, Parameters):
     """Parameters of a LIF neuron with conductance synapses: pF, nS, mV, pA, ms.
 
     With V the potential, g the conductances and I a current::
@@ -184,11 +185,7 @@ class ConductanceLIFParams(Parameters):
                 f"v_t={smallest(self.v_t):g} mV must be above v_reset: from there, the neuron "
                 "would fire without input"
             )
-        if self.refractory > 0 and self.refractory_steps == 0:
-            raise ValueError(
-                f"refractory={self.refractory:g} ms is less than half a step of dt={self.dt:g} ms "
-                "and would do nothing: take a smaller dt, or refractory=0"
-            )
+        self.check_refractory()
         fastest = smallest(self.tau_exc, self.tau_inh, self.tau_nmda)
         best = math.sqrt(0.12 * fastest * smallest(self.tau))
         if self.dt > best:
@@ -209,16 +206,6 @@ class ConductanceLIFParams(Parameters):
     def rheobase(self) -> float | Tensor:
         """The constant current above which the neuron fires, without synapses, pA."""
         return self.g_l * (self.v_t - self.e_l)
-
-    @property
-    def refractory_steps(self) -> int:
-        """The refractory time in whole steps."""
-        return round(self.refractory / self.dt)
-
-    @property
-    def hold(self) -> float:
-        """`refractory_steps` as a number that the compiled loop reads."""
-        return float(self.refractory_steps)
 
     @derived
     def decays(self) -> tuple[float | Tensor, ...]:
@@ -348,8 +335,7 @@ def conductance_lif_step(
         ready = state.refractory <= 0
         h = torch.where(ready, h, v)
         spikes = spike((h - p.v_t) * p.per_distance, 0.0) * ready
-        waiting = (state.refractory.detach() - 1.0).clamp_min(0.0)
-        refractory = torch.where(spikes.detach() > 0, p.hold, waiting)
+        refractory = steps_left(state.refractory, spikes, p.hold)
     v = h + (p.v_reset - h) * spike.reset(spikes)
 
     decays = p.decays

@@ -13,6 +13,7 @@ from jarvis.neurons.definition import Neuron, Parameters, define, derived, detac
 from jarvis.neurons.layer import SpikingLayer
 from jarvis.neurons.layers import check_input
 from jarvis.neurons.numbers import bounded
+from jarvis.neurons.refractory import Refractory, steps_left
 from jarvis.support.checks import check_choice
 from jarvis.surrogate import Spike
 
@@ -32,7 +33,7 @@ class EscapeInputs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class EscapeLIFParams(Parameters):
+class EscapeLIFParams(Refractory, Parameters):
     """Parameters of a LIF neuron with escape noise, in ms and in threshold units.
 
     The potential is that of a LIF neuron. Below the threshold as well as above, the neuron fires
@@ -93,21 +94,7 @@ class EscapeLIFParams(Parameters):
         super().__post_init__()
         check_choice("rate", self.rate, RATES)
         check_choice("reset", self.reset, RESETS)
-        if self.refractory > 0 and self.refractory_steps == 0:
-            raise ValueError(
-                f"refractory={self.refractory:g} ms is less than half a step of dt={self.dt:g} ms "
-                "and would do nothing: take a smaller dt, or refractory=0"
-            )
-
-    @property
-    def refractory_steps(self) -> int:
-        """The refractory time in whole steps."""
-        return round(self.refractory / self.dt)
-
-    @property
-    def hold(self) -> float:
-        """`refractory_steps` as a number that the compiled loop reads."""
-        return float(self.refractory_steps)
+        self.check_refractory()
 
     @derived
     def decay(self) -> float | Tensor:
@@ -228,8 +215,7 @@ def escape_lif_step(
         h = torch.where(ready, h, state.v)
         chance = p.chance(h) * ready
         spikes = spike(chance, 1.0 - x.uniform) * ready
-        waiting = (state.refractory.detach() - 1.0).clamp_min(0.0)
-        refractory = torch.where(spikes.detach() > 0, p.hold, waiting)
+        refractory = steps_left(state.refractory, spikes, p.hold)
 
     reset = spike.reset(spikes)
     if p.reset == "subtract":

@@ -115,3 +115,13 @@ def test_step_response_starts_where_it_is_told():
     assert response.v[0] == pytest.approx(-60.0 - 0.1 * (10.0 * 10.0 + 20.0) / 200.0, abs=2e-3)
     with pytest.raises(ValueError, match=r"duration=0\.01 ms"):
         step_response(params, 0.0, 0.01)
+
+
+def test_arrows_have_one_length_and_the_direction_of_the_field():
+    params, ranges = AdExParams.named("tonic"), ((-80.0, -40.0), (-50.0, 200.0))
+    ax = phase_plane(params, 300.0, v=ranges[0], w=ranges[1])
+    (arrows,) = [c for c in ax.collections if hasattr(c, "U")]
+    np.testing.assert_allclose(np.hypot(arrows.U, arrows.V), 1.0, rtol=1e-9)
+    dv, dw = vector_field(params, 300.0, arrows.X, arrows.Y)
+    angle = np.arctan2(dw / 250.0, dv / 40.0)
+    np.testing.assert_allclose(np.arctan2(arrows.V, arrows.U), angle, atol=1e-9)

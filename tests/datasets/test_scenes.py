@@ -267,3 +267,13 @@ def test_unknown_options_and_splits():
         datasets.satellites("validation")
     with pytest.raises(TypeError, match="noize"):
         datasets.satellites("train", n=1, noize=0.1)
+
+
+def test_a_range_may_be_a_single_value():
+    """All satellites of one size and speed: both ends of the range are allowed to be equal."""
+    config = SceneConfig(diameter=(4.0, 4.0), speed=(1.5, 1.5), n_frames=3)
+    assert config.diameter == (4.0, 4.0)
+    with pytest.raises(ValueError, match=r"must be \(smallest, largest\)"):
+        SceneConfig(diameter=(4.0, 3.9))
+    with pytest.raises(ValueError, match=r"from 1\.5"):
+        SceneConfig(diameter=(1.4, 3.0))

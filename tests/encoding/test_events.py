@@ -41,6 +41,8 @@ def test_joining_undoes_splitting(spikes):
     assert torch.equal(Events.concatenate([events[:2], events[2:]]).dense(), spikes)
     with pytest.raises(ValueError, match="cannot join"):
         Events.concatenate([events, Events.from_dense(spikes[:, :, :1])])
+    with pytest.raises(ValueError, match="parts is empty: there is nothing to join"):
+        Events.concatenate([])
 
 
 def test_binning_times_in_ms(spikes):

@@ -25,7 +25,7 @@ from jarvis import (
 from jarvis.adex import NormalisedAdEx
 from jarvis.lif import LIF
 from jarvis.networks import READOUTS, SpikingChain
-from jarvis.networks.nir.units import tau_from_nir, tau_to_nir
+from jarvis.networks.nir.units import inverse, tau_from_nir, tau_to_nir
 from jarvis.neurons import DrivenLayer, SpikingLayer
 from jarvis.support.downloads import CorruptDataError
 
@@ -676,3 +676,11 @@ def test_neurons_without_a_node_are_named(wrapped):
     layers = [nn.Linear(3, 4), DrivenLayer(layer) if wrapped else layer]
     with pytest.raises(TypeError, match="NIR has no node for the NormalisedAdEx neuron"):
         to_nir(layers)
+
+
+def test_an_inverse_is_the_shortest_number_or_the_guess_itself():
+    guess = 1.0 / 3.0
+    assert inverse(2.0, lambda value: 2.0 if abs(value - guess) < 0.01 else 0.0, guess) == 0.33
+    near = guess + 4 * math.ulp(guess)  # among its neighbours, the guess comes first
+    assert inverse(2.0, lambda value: 2.0 if guess <= value < near else 0.0, guess) == guess
+    assert inverse(2.0, lambda value: 0.0, guess) == guess

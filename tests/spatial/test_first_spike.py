@@ -10,7 +10,13 @@ from scipy.special import lambertw
 from torch.autograd import gradcheck
 
 from jarvis.spatial.delays import make_delays
-from jarvis.spatial.first_spike import FirstSpikeLayer, FirstSpikeParams, first_spikes
+from jarvis.spatial.first_spike import (
+    FirstSpikeLayer,
+    FirstSpikeParams,
+    FirstSpikes,
+    first_spike_loss,
+    first_spikes,
+)
 
 HALF = FirstSpikeParams(4.0, 2.0, min_slope=0.0)
 EQUAL = FirstSpikeParams(3.0, 3.0, min_slope=0.0)
@@ -378,3 +384,16 @@ def test_runs_on_cuda_as_on_the_cpu():
         results.append([out.times, *torch.autograd.grad(loss, (t, w, d))])
     for a, b in zip(*results, strict=True):
         assert torch.allclose(a, b.cpu(), atol=1e-9)
+
+
+def test_the_loss_in_numbers():
+    """Cross-entropy, a late true class and silent hidden neurons, each by hand."""
+    scores, targets = torch.tensor([[-1.0, -3.0], [-2.0, -2.0]]), torch.tensor([0, 1])
+    plain = (math.log1p(math.exp(-2.0)) + math.log(2.0)) / 2
+    assert first_spike_loss(scores, targets).item() == pytest.approx(plain, rel=1e-6)
+    late = first_spike_loss(scores, targets, early=0.5).item()
+    assert late == pytest.approx(plain + 0.5 * (1.0 + 2.0) / 2, rel=1e-6)
+    peaks = torch.tensor([[0.4, 0.8], [0.2, 0.8]])
+    hidden = FirstSpikes(torch.full((2, 2), math.inf), peaks)
+    asleep = first_spike_loss(scores, targets, [hidden], wake=2.0, threshold=0.8).item()
+    assert asleep == pytest.approx(plain + 2.0 * (0.5 + 0.0 + 0.75 + 0.0) / 4, rel=1e-6)

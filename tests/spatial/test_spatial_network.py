@@ -16,6 +16,7 @@ from jarvis.spatial.network import (
     scale_to_rate,
     synaptic_scaling_,
 )
+from jarvis.spatial.training import _hits
 
 STEPS = 120
 
@@ -166,3 +167,9 @@ def test_a_rate_is_found_from_far_away(factor):
     assert reached == pytest.approx(30.0, rel=0.051)
     counts = network(events).counts
     assert counts.sum().item() / counts.numel() / (STEPS * 0.5e-3) == pytest.approx(reached)
+
+
+def test_hits_are_the_best_and_the_three_best():
+    scores = torch.tensor([[3.0, 2.0, 1.0, 0.0], [0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0]])
+    assert _hits(scores, torch.tensor([0, 1, 0])) == (1, 2)
+    assert _hits(scores[:, :2], torch.tensor([1, 1, 0])) == (1, 3)  # of two classes, both are
