@@ -165,6 +165,40 @@ def test_killed_interrupted_and_resumed_ends_with_the_same_weights(tmp_path):
         assert {**x, "seconds": 0} == {**y, "seconds": 0}
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("train_toy.py", ["--neuron", "escape_lif"]),  # noise is drawn anew, and resumed
+        ("train_mnist.py", ["--neuron", "qif", "--arch", "conv"]),
+        ("train_mnist.py", ["--neuron", "izhikevich", "--surrogate", "arctan"]),
+    ],
+)
+def test_other_neurons_are_trained_and_resumed(name, options, tmp_path):
+    options = [*options, "--timesteps", "4", "--hidden", "12"]
+    whole, parts = str(tmp_path / "whole"), str(tmp_path / "parts")
+    for line in (
+        ["--epochs", "2", "--output", whole],
+        ["--epochs", "1", "--output", parts],
+        ["--epochs", "2", "--output", parts, "--resume", parts],
+    ):
+        run = demo(name, *options, *line)
+        assert run.returncode == 0, run.stderr
+    a, b = (load_checkpoint(Path(folder)) for folder in (whole, parts))
+    assert a["arguments"]["neuron"] == options[1]
+    assert all(torch.equal(a["model"][key], b["model"][key]) for key in a["model"])
+    other = demo(name, *options, "--neuron", "lif", "--epochs", "3", "--resume", parts)
+    assert other.returncode == 2
+    assert len(other.stderr.splitlines()) == 1, other.stderr
+
+
+def test_a_run_of_lif_neurons_is_as_it_was_before_there_was_a_choice(tmp_path):
+    run = demo("train_toy.py", *DEMOS["train_toy.py"], "--output", str(tmp_path))
+    assert run.returncode == 0, run.stderr
+    arguments = load_checkpoint(tmp_path)["arguments"]
+    assert "neuron" not in arguments
+    assert arguments["surrogate"] == "fast_sigmoid"
+
+
 @pytest.mark.data("MNIST/raw")
 @pytest.mark.parametrize("arch", ["mlp", "conv"])
 def test_a_step_on_real_mnist(arch, tmp_path):
