@@ -92,8 +92,8 @@ def fixed(number=seed):
 #
 # $$\tau\,\frac{dv}{dt} = -(1 - v)\,v + I .$$
 #
-# This is the **quadratic integrate-and-fire neuron** (QIF). It is not in the library, so that it
-# can be the example.
+# This is the **quadratic integrate-and-fire neuron** (QIF), in a simple form. The library has a more
+# general one, `jarvis.neurons.QIF`, which you can compare with yours.
 #
 # Without input, what becomes of a neuron that starts at $v = 0.9$, and of one that starts at 1.1?
 #
@@ -284,7 +284,7 @@ for name, learned in layer.named_parameters():
 # %% [markdown]
 # ## Neuron 3: names. Where does it have to be known?
 #
-# In the `__init__.py` of its folder, `jarvis/neurons`, and on that folder's page in `docs/api`.
+# In the `__init__.pyi` of its folder, `jarvis/neurons`, and on that folder's page in `docs/api`.
 # Tests fail until the two agree.
 #
 # ## Neuron 4: tests. What is worth most?

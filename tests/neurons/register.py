@@ -42,6 +42,8 @@ class Case:
     spread: float = 0.3
     learnable: tuple[str, ...] = ()  #: all of them, in one layer
     shape: tuple[int, ...] = (40, 3, 6)
+    #: How far from rest a state starts, at most; None for what suits potentials.
+    apart: float | None = None
 
     def layer(self, backend: str, neuron: Neuron | None = None, **options: Any) -> SpikingLayer:
         neuron = self.neuron() if neuron is None else neuron
@@ -59,6 +61,7 @@ class Case:
         """The fields of a state near rest."""
         rng = torch.Generator().manual_seed(seed)
         state = layer.neuron.initial_state(x[0], layer.params)
+        apart = 0.5 * max(1.0, self.spread / 20.0) if self.apart is None else self.apart
         found = []
         for name, value in zip(state._fields, state, strict=True):
             if value is None:
@@ -67,7 +70,7 @@ class Case:
                 found.append(torch.randint(0, 3, value.shape, generator=rng).to(value))
             else:
                 noise = torch.rand(value.shape, generator=rng, dtype=F64).to(value)
-                found.append(value.detach() + 0.5 * noise * max(1.0, self.spread / 20.0))
+                found.append(value.detach() + apart * noise)
         return found
 
 
@@ -259,6 +262,7 @@ OTHER_CASES = [
         spread=40.0,
         learnable=("c", "g_na", "g_k", "g_l", "e_na", "e_k", "e_l", "celsius", "v_spike"),
         shape=(60, 3, 6),
+        apart=0.3,
     ),
     Case(
         "HodgkinHuxley sub-steps",
