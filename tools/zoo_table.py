@@ -69,12 +69,14 @@ def measure(dataset: str, neuron: str, seed: int) -> dict:
         accuracy = evaluate(model, test, encode, seed=seed)["acc"]
         x = constant_encode(test[:256][0], STEPS)
         counts = count_operations(model, x)
-    hidden = counts["neurons.0"].mean()
+        _, (hidden,) = model(x, return_spikes=True)
+    fires = model.neurons[0].fires
+    sent = hidden.sum() if fires else (hidden != 0).sum()  # graded messages count as one each
     total = Operations.total(counts.values()).mean()
     return {
         "seed": seed,
         "test_acc": accuracy,
-        "spikes": hidden["spikes"],
+        "spikes": float(sent) / len(x[0]),
         "additions": total["additions"],
         "multiply_adds": total["multiply_adds"],
         "updates": total["updates"],
