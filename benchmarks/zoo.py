@@ -61,10 +61,14 @@ def peer(other: ZooPeer, shape: tuple[int, int, int]) -> Row:
     """The neuron of another library, against the same equations compiled by jarvis."""
     label = f"{other.library}, {other.name}"
     row = Row(f"zoo_{other.library}_{other.name}", f"{label}, forward + backward, {list(shape)}")
-    if other.missing:
-        row.add(label, None, missing=f"{other.module} is not installed")
-        return row
     x, g = other.gain * torch.rand(shape) + other.offset, torch.rand(shape)
+    mine = "jarvis, the same equations"
+    bar = Bar(f"times as fast as {other.library}", label, mine, FASTER)
+    if other.missing:
+        row.add(mine, both_ways(other.ours("numba"), x, g))
+        row.add(label, None, missing=f"{other.module} is not installed")
+        row.bars = [bar]
+        return row
 
     def check() -> str:
         generator = torch.Generator().manual_seed(0)
@@ -75,7 +79,6 @@ def peer(other: ZooPeer, shape: tuple[int, int, int]) -> Row:
         compare(gradient(other.ours("numba"), few, back), want, 1e-9)
         return f"float64: {compare(gradient(other.make(few.dtype), few, back), want, 1e-5)}"
 
-    mine = "jarvis, the same equations"
     row.add(mine, both_ways(other.ours("numba"), x, g), check)
     try:
         call = both_ways(other.make(x.dtype), x, g)
@@ -83,5 +86,5 @@ def peer(other: ZooPeer, shape: tuple[int, int, int]) -> Row:
         row.add(label, None, missing=f"does not run: {type(error).__name__}: {error}")
         return row
     row.add(label, call)
-    row.bars = [Bar(f"times as fast as {other.library}", label, mine, FASTER)]
+    row.bars = [bar]
     return row

@@ -24,9 +24,11 @@ from benchmarks import (
     report,
     scaling,
     sparse,
+    zoo,
 )
 from benchmarks.agreement import TAU, Disagreement, agree, compare, gradient
 from benchmarks.row import Bar, Row
+from benchmarks.zoo_peers import ZOO_PEERS
 from jarvis import LIFLayer, datasets
 from jarvis.adex import NormalisedAdExLayer, NormalisedAdExParams
 from jarvis.kernels import cpu
@@ -40,8 +42,9 @@ KEYS = [
     "lif_5x2x8", "training", "training_fast_sigmoid_25", "training_triangle_1",
     "training_triangle_5", "training_conv",
     "recurrent", "sparse_recurrent_16_10%", "adaptive", "adex_5x2x8", "adex_biophysical",
-    *(f"hand_{number}_5x2x8" for number in range(5)), "learned", "user", "delays", "stdp_1",
-    "stdp_2",
+    *(f"hand_{number}_5x2x8" for number in range(5)), "learned", "user",
+    *(f"zoo_{name}" for name in zoo.kinds()),
+    *(f"zoo_{peer.library}_{peer.name}" for peer in ZOO_PEERS), "delays", "stdp_1", "stdp_2",
 ]  # fmt: skip
 
 
