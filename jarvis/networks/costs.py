@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from jarvis.networks.classifier import in_order
+from jarvis.neurons.driven import DrivenLayer
 from jarvis.neurons.layers import over_time
 from jarvis.support.checks import check_choice, check_number, check_tensor, check_type
 from jarvis.training.pruning import mask_of
@@ -422,7 +423,7 @@ def _of_layers(model: nn.Module, x: Tensor, skip_zeros: bool) -> dict[str, Opera
     spiking = any(isinstance(layer, Neurons) for layer in layers)
     x = x if spiking else x.unsqueeze(0)
     n = x.shape[1]
-    binary = spiking and _is_binary(x)
+    binary, counted = spiking and _is_binary(x), False
     done = {"spikes": per_sample(count_spikes(x))} if binary else {}
     counts = {"input": Operations.none(n, **done)}
     for layer in layers:
@@ -430,7 +431,8 @@ def _of_layers(model: nn.Module, x: Tensor, skip_zeros: bool) -> dict[str, Opera
         if isinstance(layer, nn.Linear | nn.Conv2d):
             before = x.flatten(2) if isinstance(layer, nn.Linear) else x
             if binary:
-                done["additions"] = synaptic_operations(before, layer)
+                parts = _spike_by_spike(before) if counted else [before]
+                done["additions"] = sum(synaptic_operations(part, layer) for part in parts)
             else:
                 seen = before[:1] if len(x) > 1 and x.stride(0) == 0 else before
                 numbers = seen if skip_zeros else torch.ones_like(seen)
@@ -439,8 +441,10 @@ def _of_layers(model: nn.Module, x: Tensor, skip_zeros: bool) -> dict[str, Opera
         elif isinstance(layer, Neurons):
             done["updates"] = torch.full((n,), len(x) * x.shape[2:].numel() * layer.n_updates)
             x, binary = layer(x)[0], layer.fires  # type: ignore[operator]
+            counted = isinstance(layer, DrivenLayer) and layer.steps > 1
             if binary:
-                done["spikes"] = per_sample(count_spikes(x))
+                parts = _spike_by_spike(x) if counted else [x]
+                done["spikes"] = sum(per_sample(count_spikes(part)) for part in parts)
             if (weight := getattr(layer, "weight", None)) is not None:  # recurrent
                 done["additions"] = synaptic_operations(x, weight.t())
         elif layer.state_dict():
@@ -454,6 +458,12 @@ def _of_layers(model: nn.Module, x: Tensor, skip_zeros: bool) -> dict[str, Opera
         before_it = counts.get(name, Operations.none(n))  # a layer may be used twice
         counts[name] = before_it + Operations.none(n, **done)
     return counts
+
+
+def _spike_by_spike(counts: Tensor) -> list[Tensor]:
+    """Numbers of spikes as trains of 0 and 1: those with a first spike, a second one, ..."""
+    most = int(counts.max()) if counts.numel() else 1
+    return [(counts >= k).to(counts) for k in range(1, max(most, 1) + 1)]
 
 
 def _is_binary(x: Tensor) -> bool:

@@ -132,6 +132,19 @@ def test_operations_are_those_of_its_steps():
     assert single.tolist() == [30, 30]
 
 
+def test_two_spikes_in_a_step_are_two_spikes_and_two_additions():
+    torch.manual_seed(0)
+    driven = DrivenLayer(SpikingLayer(LIF(dt=0.25)), gain=3.0, steps=4)
+    model = SpikingMLP((4, 5, 3), "last", neurons=lambda n: driven)
+    x = (torch.rand(6, 2, 4) < 0.5).float()
+    found = count_operations(model, x)
+    _, (hidden,) = model(x, return_spikes=True)
+    assert hidden.max() > 1
+    sent = hidden.sum((0, 2)).long()
+    assert found["neurons.0"].spikes.tolist() == sent.tolist()
+    assert found["output"].additions.tolist() == (3 * sent).tolist()
+
+
 def test_a_chain_runs_any_neurons():
     layers = [nn.Linear(3, 4), DrivenLayer(SpikingLayer(LIF())), SpikingLayer(LI())]
     chain = SpikingChain(layers)
