@@ -76,7 +76,7 @@ def measure(dataset: str, neuron: str, seed: int) -> dict:
     return {
         "seed": seed,
         "test_acc": accuracy,
-        "spikes": float(sent) / len(x[0]),
+        "spikes": float(sent.detach()) / len(x[0]),
         "additions": total["additions"],
         "multiply_adds": total["multiply_adds"],
         "updates": total["updates"],

@@ -92,8 +92,8 @@ def fixed(number=seed):
 #
 # $$\tau\,\frac{dv}{dt} = -(1 - v)\,v + I .$$
 #
-# This is the **quadratic integrate-and-fire neuron** (QIF), in a simple form. The library has a more
-# general one, `jarvis.neurons.QIF`, which you can compare with yours.
+# This is the **quadratic integrate-and-fire neuron** (QIF), in a simple form. The library has a
+# more general one, `jarvis.neurons.QIF`, which you can compare with yours.
 #
 # Without input, what becomes of a neuron that starts at $v = 0.9$, and of one that starts at 1.1?
 #

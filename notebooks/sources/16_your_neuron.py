@@ -52,6 +52,7 @@ from torch import Tensor
 
 from jarvis import LIF, SurrogateSpike, __version__, seeded
 from jarvis.classroom.check import your_neuron as check
+from jarvis.classroom.check.your_neuron import GateParams, GateState
 from jarvis.classroom.explorers.neuron_figure import draw_neuron
 from jarvis.classroom.results import record
 from jarvis.neurons import Parameters, SpikingLayer, define, derived, exp_decay, parameter
@@ -631,9 +632,7 @@ def gate_step(x, state, p, spike):
     return s, state._replace(v=h * (1.0 - spike.reset(s)), gate=gate)
 
 
-Gate = define(
-    gate_step, check.GateParams, check.GateState, rest=lambda p: check.GateState(0.0, 0.0)
-)
+Gate = define(gate_step, GateParams, GateState, rest=lambda p: GateState(0.0, 0.0))
 
 
 def compilable_step(x, state, p, spike):

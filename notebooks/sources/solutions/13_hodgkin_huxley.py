@@ -38,7 +38,7 @@ plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 110, "font.size": 1
 plt.rcParams.update({"figure.constrained_layout.use": True, "legend.frameon": False})
 print(f"jarvis {__version__}, torch {torch.__version__}")
 
-# %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_starts": 21}}
+# %% tags=["parameters"] nbmake={"mock": {"full_run": false}}
 full_run = True
 dt = 0.025  # time step, ms
 n_starts = 41  # starts of the pulse that exercise 5 tries, 100 to 120 ms

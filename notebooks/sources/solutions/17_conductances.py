@@ -138,7 +138,8 @@ print(f"two clocks: {cv(clocks):.2f}, pooled {pooled.std() / pooled.mean():.2f}"
 my_pair = (12, 10.72)
 
 assert check.balanced_pair(my_pair)
-assert check.balanced_pair((6, 4.73))
+again = check.balanced_pair((6, 4.73))
+assert again
 
 # %% [markdown]
 # Excitation alone reaches 10 Hz, too, at about 1.49 Hz per synapse, and the check says what is
