@@ -23,7 +23,7 @@ FILM = ROOT / "results" / "shd" / "layout.json"
 EXPLORERS = {
     "lif": ("widgets.lif(current=1.5)", "current I (units of v)", 0.9, 0.3),
     "adex": ("widgets.adex()", "current I (pA)", 0.9, 0.25),
-    "neuron": ("widgets.neuron('lif')", "tau (ms)", 0.9, 0.25),
+    "neuron": ("widgets.neuron()", "tau_w (ms)", 0.9, 0.25),
     "code": ("widgets.code()", "T (steps of 1 ms)", 0.9, 0.1),
     "surrogate": ("widgets.surrogate()", "slope k (1/unit of v)", 0.0, 1.0),
     "stdp": ("widgets.stdp(bounds='soft')", "weight before (w_max = 1)", 0.9, 0.1),
