@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from jarvis import SpikingMLP, constant_encode, count_operations, datasets, evaluate, fit, seeded
 from jarvis.networks.costs import Operations
@@ -31,6 +32,8 @@ START, END = "<!-- training: begin -->", "<!-- training: end -->"
 LOADERS = {"digits": datasets.digits, "mnist": datasets.mnist}
 HIDDEN, STEPS, LR = 100, 25, 3e-3
 EPOCHS = {"digits": 20, "mnist": 2}
+#: Without spikes, for comparison.
+DENSE = ("relu", "linear")
 #: Too slow for the larger set, with its 10 sub-steps and 4 variables.
 ONLY_SMALL = ("hodgkin_huxley",)
 
@@ -84,6 +87,25 @@ def measure(dataset: str, neuron: str, seed: int) -> dict:
     }
 
 
+def measure_dense(dataset: str, neuron: str, seed: int) -> dict:
+    """The same for the network without spikes: ReLU units in the place of neurons, or none."""
+    train, val, test = (LOADERS[dataset](split) for split in datasets.SPLITS)
+    n = torch.Size(train.shape).numel()
+    with seeded(seed):
+        hidden = [nn.Linear(n, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, train.n_classes)]
+        layers = hidden if neuron == "relu" else [nn.Linear(n, train.n_classes)]
+        model = nn.Sequential(nn.Flatten(), *layers)
+    start = time.process_time()
+    fit(
+        model, train, val, epochs=EPOCHS[dataset], lr=LR, schedule=cosine, seed=seed,
+        log=lambda line: None, progress=False,
+    )  # fmt: skip
+    seconds = time.process_time() - start
+    accuracy = evaluate(model, test, seed=seed)["acc"]
+    none = dict(spikes=0.0, additions=0.0, updates=0.0)
+    return {"seed": seed, "test_acc": accuracy, "cpu_s_per_epoch": seconds / EPOCHS[dataset]} | none
+
+
 def _encoded(x: torch.Tensor, generator: torch.Generator, *, n_steps: int) -> torch.Tensor:
     return constant_encode(x, n_steps)
 
@@ -95,7 +117,8 @@ def run(dataset: str, neurons: list[str], seeds: int) -> None:
             content = kept(dataset, neuron)
             if any(each["seed"] == seed for each in content["runs"]):
                 continue
-            result = measure(dataset, neuron, seed)
+            make = measure_dense if neuron in DENSE else measure
+            result = make(dataset, neuron, seed)
             content["runs"].append(result)
             RESULTS.mkdir(parents=True, exist_ok=True)
             write_json(file_of(dataset, neuron), content)
@@ -113,7 +136,7 @@ def table(dataset: str) -> str:
     rows = ["| neuron | test accuracy, % | spikes | additions | updates | CPU time of LIF |",
             "|---|---|---|---|---|---|"]  # fmt: skip
     lif = kept(dataset, "lif")["runs"]
-    for neuron in trainable():
+    for neuron in (*trainable(), *DENSE):
         runs = kept(dataset, neuron)["runs"]
         if not runs:
             continue
@@ -146,7 +169,9 @@ def main() -> None:
     commands.add_parser("write", help="insert the table into docs/zoo.md")
     running = commands.add_parser("run", help="make the runs that are missing")
     running.add_argument("--dataset", choices=tuple(LOADERS), default="digits")
-    running.add_argument("--neurons", nargs="+", choices=tuple(ZOO), default=list(trainable()))
+    running.add_argument(
+        "--neurons", nargs="+", choices=(*ZOO, *DENSE), default=[*trainable(), *DENSE]
+    )
     running.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     if args.command == "run":
