@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from jarvis.neurons.definition import Parameters, define, derived, detached, parameter
+from jarvis.neurons.numbers import largest, log, smallest
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
 #: The current is kept within +-1e15 pA, so that no potential becomes infinite.
@@ -102,7 +103,7 @@ class EIFParams(Parameters):
                 f"v_peak={peak.min():g} mV must be above v_t={v_t.max():g} mV and "
                 f"v_reset={v_reset.max():g} mV"
             )
-        tau, upstroke = _values(self.tau).min().item(), _values(self.upstroke).min().item()
+        tau, upstroke = smallest(self.tau), smallest(self.upstroke)
         if self.dt >= upstroke:
             raise ValueError(
                 f"dt={self.dt:g} ms is too large: it must be below the shortest time from v_reset "
@@ -113,7 +114,7 @@ class EIFParams(Parameters):
                 f"dt={self.dt:g} ms is too large: it must be below the membrane time constant, "
                 f"{tau:.3g} ms"
             )
-        tolerated, error = 0.01 * min(tau, upstroke), _values(self.spike_error).max().item()
+        tolerated, error = 0.01 * min(tau, upstroke), largest(self.spike_error)
         if error > tolerated:
             enough = self.dt * math.sqrt(tolerated / error)
             warnings.warn(
@@ -184,7 +185,7 @@ class EIFParams(Parameters):
         # Longer than a step by 1e-5, more than any rounding: below v_cross the logarithm of the
         # step has a positive argument, even where v_peak is infinitely high for that precision.
         reach = self.full_step * (1.0 + 1e-5) + self.at_peak
-        return self.v_t - self.delta_t * _log(reach)
+        return self.v_t - self.delta_t * log(reach)
 
     @derived
     def reset_drift(self) -> float | Tensor:
@@ -205,10 +206,6 @@ def _values(value: float | Tensor) -> Tensor:
 def _exp(x: float | Tensor) -> float | Tensor:
     """With a bound: the upstroke from far below v_t takes for ever."""
     return torch.exp(x.clamp_max(80.0)) if isinstance(x, Tensor) else math.exp(min(x, 700.0))
-
-
-def _log(x: float | Tensor) -> float | Tensor:
-    return torch.log(x) if isinstance(x, Tensor) else math.log(x)
 
 
 def eif_step(

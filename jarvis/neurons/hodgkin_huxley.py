@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from jarvis.neurons.definition import Parameters, define, derived, detached, parameter
+from jarvis.neurons.numbers import exp
 from jarvis.support.checks import check_integer
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
@@ -138,8 +139,7 @@ def gate_time_constants(v: Tensor, celsius: float | Tensor = 6.3) -> Gates:
 
 
 def _speed(celsius: float | Tensor) -> float | Tensor:
-    exponent = (celsius - 6.3) * (math.log(3.0) / 10.0)
-    return torch.exp(exponent) if isinstance(exponent, Tensor) else math.exp(exponent)
+    return exp((celsius - 6.3) * (math.log(3.0) / 10.0))
 
 
 class HodgkinHuxleyState(NamedTuple):

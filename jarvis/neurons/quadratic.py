@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from jarvis.neurons.definition import Parameters, define, derived, detached, parameter
+from jarvis.neurons.numbers import smallest
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
 #: Stands for an infinite potential, in units of the normal form: 1e-12 tau away from it in time.
@@ -158,14 +159,6 @@ def phase(p: Any, q: Any, norm: Any) -> Tensor:
     return upper / torch.where(ahead, norm + q, p.clamp_min(1e-3 * norm))
 
 
-def _sqrt(value: Any) -> Any:
-    return torch.sqrt(value) if isinstance(value, Tensor) else math.sqrt(value)
-
-
-def _least(value: Any) -> float:
-    return float(value.detach().min()) if isinstance(value, Tensor) else float(value)
-
-
 @dataclass(frozen=True)
 class QIFParams(Parameters):
     """Parameters of the quadratic integrate-and-fire neuron.
@@ -224,7 +217,7 @@ class QIFParams(Parameters):
                 raise ValueError(
                     f"{high}={getattr(self, high)} must be {words} {low}={getattr(self, low)}"
                 )
-        upstroke = _least(self.upstroke)
+        upstroke = smallest(self.upstroke)
         if self.dt >= upstroke:
             raise ValueError(
                 f"dt={self.dt:g} ms is too large: from v_reset the potential needs {upstroke:.3g} "
