@@ -108,6 +108,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         default=1.0,
         help="recurrent weights start at |U(-0.2, 0.8)| 35 rfactor / nhidden^2",
     )
+    add("--feedforward", action="store_true", help="no synapses between hidden neurons")
     add(
         "--start_rate",
         type=above,
@@ -446,6 +447,8 @@ def check(args: argparse.Namespace) -> None:
         raise cli.UsageError("--line and --circle: inputs start on one or the other")
     if args.ifactor is not None and args.start_rate is not None:
         raise cli.UsageError("--ifactor and --start_rate both set the input weights: give one")
+    if args.feedforward and args.rfactor != 1:
+        raise cli.UsageError("--rfactor: with --feedforward there are no recurrent weights")
     if args.sparse > 1:
         raise cli.UsageError(f"--sparse {args.sparse:g}: a density is at most 1")
     if args.sparse_iter and args.sparse == 1:

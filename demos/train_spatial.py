@@ -14,9 +14,9 @@ import torch
 from matplotlib.figure import Figure
 
 import cli
-from jarvis import EventLIF, SpatialNetwork, datasets, plotting
+from jarvis import EventLIF, SpatialNetwork, plotting
 from jarvis.adex import NormalisedAdExParams
-from jarvis.datasets import Augmentation, SpokenDigits, held_out
+from jarvis.datasets import Augmentation, SpokenDigits
 from jarvis.networks import count_parameters
 from jarvis.spatial import (
     EventAdEx,
@@ -32,42 +32,29 @@ from jarvis.spatial import (
     scale_to_rate,
     spatial_optimiser,
 )
-from jarvis.support.downloads import MissingDataError
 from jarvis.support.files import write_json
 from jarvis.training import Pruner, distributed, warmup_cosine
 from spatial_options import check, command, identity, make_parser, run_folder
+from words import DURATIONS, spoken_digits
 
-SYNAPSES = ("w_in", "w_rec")
 MOST_STEPS = 1_000_000  # of a word
 WARMUP_WORDS = 64  # that the first firing rate is set on
 
 
 def load(args) -> tuple[SpokenDigits, SpokenDigits | None, SpokenDigits | None]:
     """Words to learn from, words to choose by, words to test on (None where they are not used)."""
-    read = None
-    if args.dataset != "generated":
-        try:
-            read = datasets.shd("train+val", check=not args.skip)
-        except MissingDataError as error:
-            if args.dataset == "shd":
-                raise
-            print(f"{str(error).split(': put')[0]}: generated words stand in for it")
-    if read is None:
-        args.dataset, read = "generated", datasets.shd_like("train+val")
-        make = datasets.shd_like
-    else:
-        args.dataset, make = "shd", datasets.shd
+    args.dataset, *parts = spoken_digits(args.dataset, final=args.final, check=not args.skip)
     if args.duration is None:
-        args.duration = 1400.0 if args.dataset == "shd" else 600.0
+        args.duration = DURATIONS[args.dataset]
+    limits = (args.load_limit, args.load_limit_test, args.load_limit_test)
 
-    def cut(words: SpokenDigits, limit: int | None) -> SpokenDigits:
+    def cut(words: SpokenDigits | None, limit: int | None) -> SpokenDigits | None:
+        if words is None:
+            return None
         words = words.on_grid(args.dt, max(1, round(args.duration / args.dt)))
         return words if limit is None else words.subset(limit)
 
-    if args.final:
-        return cut(read, args.load_limit), None, cut(make("test"), args.load_limit_test)
-    train, val = held_out(read)
-    return cut(train, args.load_limit), cut(val, args.load_limit_test), None
+    return tuple(map(cut, parts, limits))  # type: ignore[return-value]
 
 
 def make_network(args, train: SpokenDigits) -> SpatialNetwork:
@@ -90,6 +77,7 @@ def make_network(args, train: SpokenDigits) -> SpatialNetwork:
         neuron,
         input_factor=args.ifactor,
         recurrent_factor=args.rfactor,
+        recurrent=not args.feedforward,
         expected_rate=rate,
         surrogate=args.surrogate,
         damping=args.damping,
@@ -116,6 +104,42 @@ def make_network(args, train: SpokenDigits) -> SpatialNetwork:
         reached = scale_to_rate(network, train[words][0], rate)
         print(f"start_rate={reached:.1f} Hz")
     return network
+
+
+def make_run(args, network: SpatialNetwork, train: SpokenDigits) -> SpatialRun:
+    """How a network learns from the training words."""
+    augmentation = Augmentation(
+        args.shift_channels,
+        args.shift_time,
+        args.stretch,
+        args.drop,
+        args.blend,
+        args.jitter_channels,
+        args.jitter_time,
+        args.mask_channels,
+        args.mask_time,
+    )
+    optimizer = spatial_optimiser(
+        network, args.lr, delay_scale=args.delaygradscale, readout_scale=args.readoutgradscale,
+        weight_decay=args.weight_decay, clipping=args.clip,
+    )  # fmt: skip
+    total = args.decay_steps or args.nepochs * -(-len(train) // args.batch_size)
+    run = SpatialRun(
+        network,
+        train,
+        optimizer,
+        schedule=lambda step: warmup_cosine(step, warmup=args.warmup, total=total),
+        epochs=args.nepochs,
+        batch_size=args.batch_size,
+        target=RateTarget(args.tgtfreq, args.rate_weight, args.population_freq),
+        augmentation=augmentation,
+        label_smoothing=args.smoothing,
+        average=args.average,
+        max_rate=args.max_rate or None,
+        seed=args.seed,
+    )
+    run.arguments = identity(args) | {"decay_steps": total, "data": train.source}
+    return run
 
 
 def drop_neurons(counts: torch.Tensor, n_hidden: int, p: float, training: bool) -> torch.Tensor:
@@ -164,44 +188,12 @@ def _train(args, device: torch.device, parts: tuple, folder: Path, resume) -> No
         if words is not None:
             print(repr(words))
     with cli.usage():
-        network = make_network(args, train).to(device)
-        augmentation = Augmentation(
-            args.shift_channels,
-            args.shift_time,
-            args.stretch,
-            args.drop,
-            args.blend,
-            args.jitter_channels,
-            args.jitter_time,
-            args.mask_channels,
-            args.mask_time,
-        )
-        optimizer = spatial_optimiser(
-            network, args.lr, delay_scale=args.delaygradscale,
-            readout_scale=args.readoutgradscale, weight_decay=args.weight_decay,
-            clipping=args.clip,
-        )  # fmt: skip
-    pruner = None
+        run = make_run(args, make_network(args, train).to(device), train)
+    network, pruner = run.model, None
     if args.sparse < 1:
-        pruner = Pruner(network, SYNAPSES, optimizer, recurrent=("w_rec",))
-    steps = args.nepochs * -(-len(train) // args.batch_size)
-    total = args.decay_steps or steps
-    run = SpatialRun(
-        network,
-        train,
-        optimizer,
-        schedule=lambda step: warmup_cosine(step, warmup=args.warmup, total=total),
-        epochs=args.nepochs,
-        batch_size=args.batch_size,
-        target=RateTarget(args.tgtfreq, args.rate_weight, args.population_freq),
-        augmentation=augmentation,
-        label_smoothing=args.smoothing,
-        average=args.average,
-        max_rate=args.max_rate or None,
-        seed=args.seed,
-    )
-    run.arguments = identity(args) | {"decay_steps": total, "data": train.source}
-    before = count_parameters(network, SYNAPSES)
+        names = synapses(network)
+        pruner = Pruner(network, names, run.optimizer, recurrent=names[1:])
+    before = count_parameters(network, synapses(network))
     print(f"parameters={sum(before.values())} (without the read-out {without_readout(before)})")
 
     def draw(run: SpatialRun) -> None:
@@ -220,13 +212,18 @@ def _train(args, device: torch.device, parts: tuple, folder: Path, resume) -> No
     report(args, run, history, {"train": train, "val": val, "test": test}, folder)
 
 
+def synapses(network: SpatialNetwork) -> tuple[str, ...]:
+    """The names of the weights that have delays."""
+    return ("w_in", "w_rec") if network.recurrent else ("w_in",)
+
+
 def without_readout(counts: dict[str, int]) -> int:
     return sum(n for name, n in counts.items() if not name.startswith("readout"))
 
 
 def report(args, run: SpatialRun, history, sets: dict, folder: Path) -> None:
     """The end of a run: what it knows and costs, in lines and in metrics_final.json."""
-    counts = count_parameters(run.model, SYNAPSES)
+    counts = count_parameters(run.model, synapses(run.model))
     result = {
         "command": command(args),
         "data": {name: words.source for name, words in sets.items() if words is not None},

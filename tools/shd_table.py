@@ -15,7 +15,6 @@ runs are not repeated.
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,22 +24,27 @@ from pathlib import Path
 
 import torch
 
-from jarvis import EventLIF, SpatialNetwork, datasets
 from jarvis.support.files import FolderInUseError, atomic_path, locked, write_json
 from jarvis.training import load_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "demos"))
-import cli  # noqa: E402
-from spatial_options import make_parser  # noqa: E402
+sys.path[:0] = [str(ROOT / "demos"), str(ROOT / "tools")]
+from spatial_runs import (  # noqa: E402
+    meant,
+    parsed,
+    percent,
+    plain,
+    train,
+    trained_network,
+    words_of,
+    write_between,
+)
 
-sys.path.pop(0)
-PAGE = ROOT / "docs" / "results.md"
+import cli  # noqa: E402
+
+del sys.path[:2]
 RESULTS = ROOT / "results" / "shd"
 RUNS = ROOT / "runs" / "shd_table"
-PROGRAM = ["python", "demos/train_spatial.py"]
-#: Options for output and data, which are filled in by this program.
-GIVEN = ("dataset", "device", "duration")
 #: The frames of layout.json, as fractions of the training.
 FRAMES = (0.0, 0.05, 0.2, 0.4, 1.0)
 
@@ -145,32 +149,6 @@ def write(name: str, content: dict) -> None:
     write_json(RESULTS / f"{name}.json", content)
 
 
-def plain(options: str) -> dict:
-    """The parsed options, without those that may differ between runs of one kind."""
-    args = vars(make_parser().parse_args(options.split()))
-    return {k: v for k, v in args.items() if k not in ("seed", "vplot", "output", *GIVEN)}
-
-
-def meant(command: str) -> dict:
-    """The same for a stored command."""
-    return plain(command.split("train_spatial.py")[1].replace("SEED", "0"))
-
-
-def train(options: str, folder: Path) -> dict:
-    """Make one run of the demo, or resume it; returns its metrics."""
-    metrics = folder / "metrics_final.json"
-    if not metrics.exists():
-        line = [sys.executable, *PROGRAM[1:], *options.split(), "--dataset", "shd", "--device",
-                "cpu", "--output", str(folder)]  # fmt: skip
-        if (folder / "checkpoint_latest.pt").exists():
-            line.append("--reload")
-        subprocess.run(line, cwd=ROOT, check=True)
-    content = json.loads(metrics.read_text())
-    if meant(content["command"]) != plain(options):
-        raise SystemExit(f"{folder} holds another run: {content['command']}")
-    return content
-
-
 def make(name: str, seed: int) -> None:
     """Make a run of a kind unless it exists."""
     kind = KINDS[name]
@@ -259,29 +237,23 @@ def make_step(name: str) -> None:
 
 def vote(name: str) -> None:
     """The ensemble of all runs of a kind: the mean of their probabilities for each test word."""
-    words = datasets.shd("test", check=False)
-    shares, parameters = torch.zeros(len(words), words.n_classes), 0
-    seeds = [run["seed"] for run in (read(name) or {"runs": []})["runs"]]
+    kept = read(name) or {"runs": []}
+    seeds = [run["seed"] for run in kept["runs"]]
+    options = f"{RECIPE} {KINDS[name].options} --final"
+    _, words = words_of(parsed(options))
+    shares = torch.zeros(len(words), words.n_classes)
     for seed in seeds:
-        kept = load_checkpoint(RUNS / f"{name}_{seed}")
-        options = f"{RECIPE} {KINDS[name].options} --final --seed {seed}"
-        args = make_parser().parse_args(options.split())
-        neuron = EventLIF(args.tau, args.tau_syn, args.dt)
-        network = SpatialNetwork(words.shape[0], args.nhidden, words.n_classes, args.net, neuron,
-                                 expected_rate=args.start_rate or 20.0)  # fmt: skip
-        network.load_state_dict(kept["model"])
-        heard = words.on_grid(args.dt, round(kept["arguments"]["duration"] / args.dt))
+        network = trained_network(parsed(f"{options} --seed {seed}"), RUNS / f"{name}_{seed}")
         with torch.no_grad():
             for index in torch.arange(len(words)).split(128):
-                shares[index] += network(heard[index][0]).scores.softmax(1) / len(seeds)
-        parameters += (read(name) or {})["parameters"]
+                shares[index] += network(words[index][0]).scores.softmax(1) / len(seeds)
     right = shares.topk(3).indices == words.targets.unsqueeze(1)
     content = {
         "title": f"vote of {len(seeds)} networks: {KINDS[name].title}",
         "kind": name,
         "seeds": seeds,
         "data": words.source,
-        "parameters": parameters,
+        "parameters": len(seeds) * kept["parameters"] if seeds else 0,
         "test_acc": round(right[:, 0].float().mean().item(), 4),
         "test_top3": round(right.any(1).float().mean().item(), 4),
     }
@@ -294,12 +266,6 @@ def make_shortest() -> None:
         metrics = train(SHORT, Path(folder) / "run")
     parts = {k: {n: metrics[k][n] for n in ("loss", "acc")} for k in ("train", "test")}
     write("shortest", {"command": metrics["command"]} | parts)
-
-
-def percent(values: list[float]) -> str:
-    """Mean and standard deviation of fractions, in %."""
-    mean = f"**{100 * statistics.mean(values):.1f}**"
-    return mean + (f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else "")
 
 
 def table() -> str:
@@ -352,16 +318,6 @@ def tables() -> str:
     return f"{table()}\n\n{step_table()}".strip()
 
 
-def write_page() -> None:
-    """Insert the tables into docs/results.md."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split("<!-- shd -->")
-    _, after = rest.split("<!-- end of shd -->")
-    text = f"{before}<!-- shd -->\n{tables()}\n<!-- end of shd -->{after}"
-    with atomic_path(PAGE) as part:
-        part.write_text(text, encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
@@ -395,7 +351,7 @@ def make_missing(args: argparse.Namespace) -> None:
         for name in args.names:
             vote(name)
     if args.what == "write":
-        write_page()
+        write_between("shd", tables())
     if args.what == "shortest":
         make_shortest()
     if args.what == "steps":

@@ -258,6 +258,37 @@ class Events:
         out[self.times.long(), self.samples(), self.units.long()] = 1.0
         return out.unflatten(2, self.shape)
 
+    def frames(self, pool: int = 1) -> Tensor:
+        """Numbers of events in each step, of units along one axis: ``[T, B, n_units / pool]``.
+
+        Args:
+            pool: number of neighbouring units that are counted together.
+
+        Returns:
+            float32; a unit that fires twice in a step counts twice.
+
+        Raises:
+            ValueError: for events in ms, units with several axes, or a number of units that `pool`
+                does not divide.
+
+        Example:
+            >>> times, units = torch.tensor([0, 0, 2]).int(), torch.tensor([2, 3, 0]).int()
+            >>> Events(times, units, torch.tensor([0, 3]), (4,), n_steps=3).frames(2)[:, 0].tolist()
+            [[0.0, 2.0], [0.0, 0.0], [1.0, 0.0]]
+        """
+        n_steps = self._stepped("frames")
+        pool = check_integer("Events.frames: pool", pool, at_least=1)
+        if len(self.shape) != 1 or self.n_units % pool:
+            raise ValueError(
+                f"Events.frames: units {self.shape} do not lie along one axis whose length is a "
+                f"multiple of pool={pool}"
+            )
+        self.check()
+        n = self.n_units // pool
+        at = (self.times.long() * len(self) + self.samples()) * n + self.units.long() // pool
+        counts = torch.bincount(at, minlength=n_steps * len(self) * n)
+        return counts.float().view(n_steps, len(self), n)
+
     def first_steps(self) -> Tensor:
         """``[B, ...]`` int32: step of each unit's first spike; n_steps for a silent unit."""
         n_steps = self._stepped("first_steps")

@@ -1,8 +1,8 @@
 """Whole networks: classifiers and read-outs, their costs, and why one does not learn.
 
-`classifier` has the models, `costs` counts spikes, operations and energy, `diagnosis` finds
-what is wrong, `probes` analyses a network without training it, and `nir` exchanges it with
-other simulators.
+`classifier` has the models, `delayed` linear maps with a delay for each synapse, `costs` counts
+spikes, operations and energy, `diagnosis` finds what is wrong, `probes` analyses a network without
+training it, and `nir` exchanges it with other simulators.
 """
 
 from jarvis.networks.classifier import (
@@ -23,6 +23,7 @@ from jarvis.networks.costs import (
     fan_out,
     synaptic_operations,
 )
+from jarvis.networks.delayed import DelayedLinear, DelayedNetwork, DelayState, delayed_linear
 from jarvis.networks.diagnosis import Diagnosis, diagnose
 from jarvis.networks.nir.reader import from_nir
 from jarvis.networks.nir.writer import to_nir
@@ -31,6 +32,9 @@ from jarvis.networks.probes import gradient_by_step, graph_size, influence
 __all__ = [
     "READOUTS",
     "ClassifierState",
+    "DelayState",
+    "DelayedLinear",
+    "DelayedNetwork",
     "Diagnosis",
     "EnergyModel",
     "Operations",
@@ -42,6 +46,7 @@ __all__ = [
     "count_operations",
     "count_parameters",
     "count_spikes",
+    "delayed_linear",
     "diagnose",
     "fan_out",
     "from_nir",

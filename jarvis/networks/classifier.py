@@ -11,9 +11,7 @@ from jarvis.encoding import decoders
 from jarvis.lif import LeakyIntegrator, LIFLayer, LIFState
 from jarvis.neurons.decay import exp_decay
 from jarvis.neurons.definition import RecurrentState, detached
-from jarvis.neurons.driven import DrivenLayer
-from jarvis.neurons.layer import SpikingLayer
-from jarvis.neurons.layers import over_time
+from jarvis.neurons.layers import Stateful, over_time
 from jarvis.support.checks import (
     check_choice,
     check_integer,
@@ -52,8 +50,9 @@ class SpikingChain(nn.Module):
     """A sequence of linear maps and neurons, as returned by `from_nir`.
 
     Args:
-        layers: layers of neurons (`LIFLayer`, any other `SpikingLayer`, `DrivenLayer`), and
-            stateless modules that map ``[B, ...]`` to ``[B, ...]`` (`nn.Linear`, ...).
+        layers: layers with a state, which receive ``[T, B, ...]`` (`LIFLayer`, any other
+            `SpikingLayer`, `DrivenLayer`, `DelayedLinear`), and stateless modules that map
+            ``[B, ...]`` to ``[B, ...]`` (`nn.Linear`, ...).
 
     Example:
         >>> import torch
@@ -91,8 +90,8 @@ class SpikingChain(nn.Module):
             )
         states = []
         for layer, before in zip(self.layers, state, strict=True):
-            if isinstance(layer, SpikingLayer | DrivenLayer):
-                x, after = layer(x, before)  # type: ignore[arg-type]
+            if isinstance(layer, Stateful):
+                x, after = layer(x, before)
             else:
                 x, after = over_time(layer, x), None
             states.append(after)

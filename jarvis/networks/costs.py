@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from jarvis.networks.classifier import in_order
+from jarvis.networks.delayed import DelayedLinear, DelayedNetwork
 from jarvis.neurons.driven import DrivenLayer
 from jarvis.neurons.layers import over_time
 from jarvis.support.checks import check_choice, check_number, check_tensor, check_type
@@ -30,7 +31,7 @@ class Counted(Protocol):
 
 @runtime_checkable
 class Senders(Protocol):
-    """Layers that know the number of synapses of each presynaptic neuron: `ConvSTDP`."""
+    """Layers that know a neuron's number of outgoing synapses: `ConvSTDP`, `DelayedLinear`."""
 
     def fan_out(self, shape: Sequence[int] | None) -> Tensor:
         """Synapses per presynaptic neuron, int64, for neurons of a shape ``[C, H, W]``."""
@@ -208,7 +209,8 @@ def synaptic_operations(spikes: Spikes, synapses: Synapses) -> Tensor:
 
     Args:
         spikes: of the presynaptic neurons: ``[T, B, ...]``, `Events` or `FirstSpikes`.
-        synapses: a matrix ``[n_pre, n_post]``, an `nn.Linear`, an `nn.Conv2d` or a `ConvSTDP`.
+        synapses: a matrix ``[n_pre, n_post]``, an `nn.Linear`, a `DelayedLinear`, an `nn.Conv2d`
+            or a `ConvSTDP`.
 
     Returns:
         ``[B]`` int64.
@@ -372,10 +374,10 @@ def count_operations(
     first spike between two arrivals are not counted.
 
     Args:
-        model: a `SpikingMLP`, `SpikingCNN`, `SpikingChain` or `nn.Sequential` of linear maps,
-            convolutions, LIF neurons, leaky integrators and modules without weights or state; or a
-            model with its own method ``operations(x)``: a `ConvSTDP`, a `FirstSpikeNetwork`, a
-            `SpatialNetwork`.
+        model: a `SpikingMLP`, `SpikingCNN`, `SpikingChain` or `nn.Sequential` of linear maps (with
+            delays or without), convolutions, LIF neurons, leaky integrators and modules without
+            weights or state; a `DelayedNetwork`, without its normalisation; or a model with its own
+            method ``operations(x)``: a `ConvSTDP`, a `FirstSpikeNetwork`, a `SpatialNetwork`.
         x: its input: ``[T, B, ...]``; ``[B, ...]`` without spiking neurons; times ``[B, n]``,
             ms, for a `FirstSpikeNetwork`; `Events` for a `ConvSTDP` or a `SpatialNetwork`.
         skip_zeros: True leaves out products with zeros, for hardware that checks for them first.
@@ -392,6 +394,8 @@ def count_operations(
         >>> print(Operations.total(count_operations(dense, torch.rand(1, 64)).values()))
         spikes 0, additions 0, multiply-adds 7,400, updates 0
     """
+    if isinstance(model, DelayedNetwork):
+        model = model.fused()
     training = model.training
     model.eval()
     try:
@@ -428,8 +432,8 @@ def _of_layers(model: nn.Module, x: Tensor, skip_zeros: bool) -> dict[str, Opera
     counts = {"input": Operations.none(n, **done)}
     for layer in layers:
         name, before, done = names[id(layer)], x, {}
-        if isinstance(layer, nn.Linear | nn.Conv2d):
-            before = x.flatten(2) if isinstance(layer, nn.Linear) else x
+        if isinstance(layer, nn.Linear | nn.Conv2d | DelayedLinear):
+            before = x if isinstance(layer, nn.Conv2d) else x.flatten(2)
             if binary:
                 parts = _spike_by_spike(before) if counted else [before]
                 done["additions"] = sum(synaptic_operations(part, layer) for part in parts)
@@ -437,7 +441,8 @@ def _of_layers(model: nn.Module, x: Tensor, skip_zeros: bool) -> dict[str, Opera
                 seen = before[:1] if len(x) > 1 and x.stride(0) == 0 else before
                 numbers = seen if skip_zeros else torch.ones_like(seen)
                 done["multiply_adds"] = synaptic_operations(numbers, layer)
-            x, binary = over_time(layer, before), False
+            delayed = isinstance(layer, DelayedLinear)
+            x, binary = layer(before)[0] if delayed else over_time(layer, before), False
         elif isinstance(layer, Neurons):
             done["updates"] = torch.full((n,), len(x) * x.shape[2:].numel() * layer.n_updates)
             x, binary = layer(x)[0], layer.fires  # type: ignore[operator]

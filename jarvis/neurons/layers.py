@@ -1,7 +1,7 @@
 """Shared by all layers of neurons: checks of input and state, and the run over ``[T, B, ...]``."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,19 @@ from jarvis.kernels.sparse import apply
 from jarvis.kernels.sparse import sparse_products as sparse_products
 from jarvis.kernels.time_loop import surrogate_support
 from jarvis.support.checks import check_tensor
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """Layers that run over a whole sequence ``[T, B, ...]`` and can continue it."""
+
+    def initial_state(self, x: Tensor) -> Any:
+        """The state before the first step, for inputs ``[B, ...]`` like `x`, one time step."""
+        ...
+
+    def __call__(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """The output ``[T, B, ...]``, and the state after the last step."""
+        ...
 
 
 def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

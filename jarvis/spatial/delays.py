@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from jarvis.support.checks import check_choice, check_number
+from jarvis.support.limits import limited
 
 LAYOUTS = ("normal", "line", "circle")
 
@@ -116,23 +117,6 @@ def starting_points(
     return std * torch.randn(n, n_dims, generator=generator)
 
 
-class _Limit(torch.autograd.Function):
-    """Clamp; a value beyond a limit keeps only gradients that move it back towards the limits."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, low: float, high: float) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.low, ctx.high = low, high
-        return x.clamp(low, high)
-
-    @staticmethod
-    def backward(ctx, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (x,), (grad,) = ctx.saved_tensors, grads
-        # Descent follows the negative gradient: a positive one would push a low value further down.
-        outward = ((x < ctx.low) & (grad > 0)) | ((x > ctx.high) & (grad < 0))
-        return grad.masked_fill(outward, 0.0), None, None
-
-
 def limited_delays(
     delays: Tensor, shortest: float, longest: float | None, saturate: bool, name: str = "delays"
 ) -> Tensor:
@@ -167,7 +151,7 @@ def limited_delays(
             f"{delays[at].item():.4g} ms: raise longest, start with shorter delays, or pass "
             "saturate=True"
         )
-    return _Limit.apply(delays, shortest, high)
+    return limited(delays, shortest, high)
 
 
 Pairs = Sequence[tuple[int, int]]  # (presynaptic, postsynaptic) population

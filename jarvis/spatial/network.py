@@ -47,7 +47,7 @@ def randomise_signs_(
 
 
 class SpatialNetwork(nn.Module):
-    """A recurrent hidden layer with delays and a read-out of its spike counts.
+    """A hidden layer with delays, recurrent or not, and a read-out of its spike counts.
 
     Args:
         n_in: input units.
@@ -58,6 +58,7 @@ class SpatialNetwork(nn.Module):
         input_factor: initial input weights are ``|U(-0.2, 0.8)| 400 input_factor / (n_in H)``;
             None: 3, or 10 from 51 hidden neurons on, 50 from 201 on. See `scale_to_rate`.
         recurrent_factor: the same for recurrent weights, with 35 instead of 400.
+        recurrent: False: a feed-forward network, without synapses between hidden neurons.
         expected_rate: expected firing rate of hidden neurons, Hz: the read-out receives counts
             divided by the count at this rate, so that its weights start at a suitable scale.
         surrogate: slope of the surrogate derivative of spike counts.
@@ -72,7 +73,8 @@ class SpatialNetwork(nn.Module):
         **delays: options of `make_delays`, such as ``position_std=20.0`` (ms) or ``layout="line"``.
 
     Attributes:
-        w_in: ``[n_in, H]``, and w_rec ``[H, H]``, whose diagonal is ignored.
+        w_in: ``[n_in, H]``, and w_rec ``[H, H]``, whose diagonal is ignored; with
+            ``recurrent=False`` it is zero, and no parameter.
         delays: the module that computes the delays; `delays.positions` are the positions.
         readout: a linear map ``time_bins H -> C``.
 
@@ -100,6 +102,7 @@ class SpatialNetwork(nn.Module):
         *,
         input_factor: float | None = None,
         recurrent_factor: float = 1.0,
+        recurrent: bool = True,
         expected_rate: float = 10.0,
         surrogate: float = 1.0,
         damping: float = 0.0,
@@ -121,11 +124,16 @@ class SpatialNetwork(nn.Module):
         self.neuron = EventLIF() if neuron is None else neuron
         self.expected_rate = float(expected_rate)
         self.surrogate, self.damping, self.backend = surrogate, damping, backend
-        self.positive, self.time_bins = positive, time_bins
+        self.positive, self.time_bins, self.recurrent = positive, time_bins, recurrent
         self.w_in = nn.Parameter(_spread(n_in, n_hidden, 400.0 * input_factor, generator))
-        self.w_rec = nn.Parameter(_spread(n_hidden, n_hidden, 35.0 * recurrent_factor, generator))
+        if recurrent:
+            factor = 35.0 * recurrent_factor
+            self.w_rec = nn.Parameter(_spread(n_hidden, n_hidden, factor, generator))
+        else:
+            self.register_buffer("w_rec", torch.zeros(n_hidden, n_hidden), persistent=False)
         self.register_buffer("others", 1.0 - torch.eye(n_hidden), persistent=False)
-        self.delays = make_delays(net, (n_in, n_hidden), ((0, 1), (1, 1)), seed=generator, **delays)
+        connections = ((0, 1), (1, 1)) if recurrent else ((0, 1),)
+        self.delays = make_delays(net, (n_in, n_hidden), connections, seed=generator, **delays)
         self.readout = nn.Linear(time_bins * n_hidden, n_classes)
         bound = 1.0 / math.sqrt(time_bins * n_hidden)
         with torch.no_grad():
@@ -137,7 +145,7 @@ class SpatialNetwork(nn.Module):
 
     def forward(self, events: Events) -> SpatialOutput:
         """Run on input spikes in steps of ``neuron.dt`` (`Events.on_grid`)."""
-        d_in, d_rec = self.delays()
+        d_in, *d_rec = self.delays()
         w_in, w_rec = self.w_in, self.w_rec * self.others
         if self.positive:
             w_in, w_rec = w_in.abs(), w_rec.abs()
@@ -145,8 +153,8 @@ class SpatialNetwork(nn.Module):
             events,
             w_in,
             d_in,
-            w_rec,
-            d_rec,
+            w_rec if d_rec else None,
+            d_rec[0] if d_rec else None,
             self.neuron,
             surrogate=self.surrogate,
             damping=self.damping,

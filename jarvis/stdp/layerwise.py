@@ -341,6 +341,8 @@ def fit_layers(
         def start(self, run: Run) -> None:
             if run.finished:
                 log("every layer has stopped already: there is nothing left to learn")
+                if output is not None:  # of no epoch, so that nothing else will save it
+                    run.save_to(Path(output))
 
         def saved(self, run: Run, metrics: dict[str, Any]) -> None:
             if on_epoch is not None:
@@ -355,6 +357,4 @@ def fit_layers(
         progress=False,
         log=log,
     )
-    if output is not None:
-        run.save_to(Path(output))  # also if there was no epoch left
     return run

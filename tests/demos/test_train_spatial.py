@@ -418,6 +418,9 @@ def test_what_the_networks_options_do():
     for name in ("w_in", "w_rec"):
         weight = getattr(flat, name)
         assert weight.min() == weight.max() > 0
+    forward, _ = built("--net", "2", "--feedforward")
+    assert not forward.w_rec.any()
+    assert "w_rec" not in dict(forward.named_parameters())
     one, two = (built("--net", "2", "--ifactor", f, "--rfactor", f)[0] for f in ("1", "2"))
     torch.testing.assert_close(two.w_in, 2 * one.w_in)
     torch.testing.assert_close(two.w_rec, 2 * one.w_rec)
@@ -524,7 +527,8 @@ LEARNING = """--tgtfreq 90; --population_freq; --rate_weight 0; --delaygradscale
 --delaygradscale 0; --weight_decay 1; --clip 0.01; --warmup 3; --decay_steps 6; --batch_size 9
 --smoothing 0.2; --dropout 0.5; --surrogate 5; --damping 0.1; --seed 1; --drop 0.5; --stretch 0.2
 --shift_time 20; --shift_channels 9; --blend 1; --augment; --sparse 0.3; --load_limit 30; --pos
---duration 200; --istat; --wstat; --adex --dt 0.5; --tau 5; --tau_syn 1; --integrator euler"""
+--duration 200; --istat; --wstat; --adex --dt 0.5; --tau 5; --tau_syn 1; --integrator euler
+--feedforward; --feedforward --sparse 0.3"""
 
 
 def test_every_option_of_learning_changes_what_is_learnt(tmp_path, monkeypatch, capsys):
@@ -595,6 +599,7 @@ BAD = [
     ("--nhidden", "0"),
     ("--dt", "nan"),
     ("--ifactor", "2", "--start_rate", "20"),
+    ("--feedforward", "--rfactor", "2"),
     ("--sparse", "1.5"),
     ("--sparse_iter",),
     ("--dropout", "1"),

@@ -261,3 +261,18 @@ def test_times_in_ms_that_have_changed_are_refused(change):
         CHANGES[change](events)
         with pytest.raises(ValueError, match=r"Events"):
             use(events)
+
+
+def test_frames_count_events_of_neighbouring_units():
+    times, units = torch.tensor([0, 0, 3, 1]).int(), torch.tensor([4, 4, 5, 0]).int()
+    events = Events(times, units, torch.tensor([0, 3, 4]), (6,), n_steps=4)
+    by_hand = torch.zeros(4, 2, 2)
+    by_hand[0, 0, 1], by_hand[3, 0, 1], by_hand[1, 1, 0] = 2.0, 1.0, 1.0
+    assert torch.equal(events.frames(3), by_hand)
+    assert torch.equal(events.frames().sum((0, 2)), events.counts.float())
+    with pytest.raises(ValueError, match="pool=4"):
+        events.frames(4)
+    with pytest.raises(ValueError, match="one axis"):
+        Events(times, units, events.offsets, (2, 3), n_steps=4).frames()
+    with pytest.raises(ValueError, match="in ms"):
+        Events(times.float().sort().values[:1], units[:1], torch.tensor([0, 1]), (6,)).frames()

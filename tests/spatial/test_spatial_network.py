@@ -61,6 +61,31 @@ def test_no_neuron_hears_itself():
     assert torch.equal(network(events).counts, before.counts)
 
 
+@pytest.mark.parametrize("net", ["0", "inf", "2"])
+def test_without_recurrent_synapses_hidden_neurons_do_not_hear_each_other(net):
+    """The same counts as a recurrent network whose recurrent weights are 0, and none to learn."""
+    events, _ = words(8)
+    forward = SpatialNetwork(20, 12, 2, net, recurrent=False, signed=True, position_std=5.0)
+    scale_to_rate(forward, events, 60.0)
+    silent = SpatialNetwork(20, 12, 2, net, position_std=5.0)
+    silent.load_state_dict(forward.state_dict(), strict=False)
+    assert silent(events).counts.tolist() != forward(events).counts.tolist()
+    with torch.no_grad():
+        silent.w_rec.zero_()
+    assert torch.equal(silent(events).scores, forward(events).scores)
+    assert set(forward.state_dict()) == {
+        name for name, _ in silent.named_parameters() if name not in ("w_rec", "delays.delays.1")
+    }
+    before = forward(events)
+    before.scores.sum().backward()
+    assert forward.w_in.grad is not None
+    cost = forward.operations(events)
+    assert not cost["w_rec"].additions.any()
+    assert cost["w_in"].additions.any()
+    synaptic_scaling_(forward, torch.full((12,), 50.0), 40.0)
+    assert not forward.w_rec.any()
+
+
 @pytest.mark.parametrize("rate", [15.0, 60.0])
 @pytest.mark.parametrize("neuron", [EventLIF(dt=0.5), NormalisedAdExParams(dt=0.5)])
 def test_a_rate_can_be_asked_for(rate, neuron):

@@ -183,6 +183,15 @@ def test_resuming_what_is_finished_changes_nothing(events, tmp_path):
     (line,) = learn(again, events, resume=tmp_path)
     assert "nothing left to learn" in line
     same(run, again)
+    copy = tmp_path / "copy"
+    learn(make_run(), events, output=copy, resume=tmp_path)
+    torch.manual_seed(1)  # what the program does besides leaves no trace in a checkpoint
+    learn(make_run(), events, output=tmp_path / "other")
+    for folder in (copy, tmp_path / "other"):
+        one, two = (
+            read_run(f / "checkpoints" / "checkpoint_latest.pt") for f in (tmp_path, folder)
+        )
+        assert torch.equal(one["random"]["torch"], two["random"]["torch"])
 
 
 def test_a_run_may_be_made_longer(events, tmp_path):

@@ -71,6 +71,10 @@ PROGRAMS: dict[str, list[str]] = {
         "--nepochs", "1", "--dataset", "generated", "--dt", "4", "--nhidden", "6", "--load_limit",
         "24", "--load_limit_test", "10", "--output", "run",
     ],
+    "train_shd": [
+        "--epochs", "1", "--dataset", "generated", "--hidden", "6", "--limit", "24",
+        "--limit-test", "10", "--output", "run",
+    ],
     "train_spikeseg": ["--config", "tiny.yaml", "--output", "runs"],
     "train_reward": ["stdp", "--epochs", "1", "--maps", "2", "--limit", "30", "--output", "run"],
     "evaluate_spikeseg": ["stdp", "--samples", "12"],

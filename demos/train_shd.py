@@ -1,0 +1,410 @@
+"""Train a network with a learned delay at each synapse on spoken digits, by surrogate gradients.
+
+python demos/train_shd.py --output runs/shd
+python demos/train_shd.py --output runs/shd_final --final
+
+The first holds two speakers back to choose by; the second learns from all training words and is
+tested once, at its end. Channels and times are counted in bins; two layers of neurons follow, with
+delays before, between and behind them.
+"""
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+import cli
+from jarvis import count_operations, evaluate, plotting, seeded
+from jarvis.datasets import Augmentation, SpokenDigits
+from jarvis.lif import LIFLayer
+from jarvis.networks import DelayedNetwork, count_parameters
+from jarvis.networks.costs import Operations
+from jarvis.networks.delayed import DELAYS
+from jarvis.support.files import write_json
+from jarvis.surrogate import SurrogateSpike
+from jarvis.training import Hooks, distributed, train
+from jarvis.training.run import GradientRun, Run
+from jarvis.zoo import hidden_layer, trainable
+from words import DURATIONS, spoken_digits
+
+CHANNELS = 700
+#: Words that operations are counted on.
+COUNTED = 256
+#: Share of the training after which delays are exact: the smoothing has ended.
+SMOOTHED = 0.6
+#: Steps below which the smoothing ends.
+NARROWEST = 0.25
+
+
+def make_parser() -> cli.Parser:
+    parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument_group("network").add_argument
+    add(
+        "--hidden",
+        type=cli.positive_int,
+        nargs="+",
+        default=[256, 256],
+        metavar="N",
+        help="neurons of each hidden layer",
+    )
+    add(
+        "--delays",
+        choices=DELAYS,
+        default="learned",
+        help="delays of synapses: learned, frozen at random values, or none",
+    )
+    add(
+        "--max-delay",
+        type=cli.not_negative_float,
+        default=250.0,
+        metavar="MS",
+        help="longest delay of a synapse, ms",
+    )
+    add(
+        "--neuron",
+        choices=trainable(),
+        default="lif",
+        help="kind of the hidden neurons; other kinds than lif with the parameters of jarvis.zoo",
+    )
+    add(
+        "--tau",
+        type=cli.positive_float,
+        default=10.0,
+        metavar="MS",
+        help="membrane time constant of LIF neurons, ms",
+    )
+    add(
+        "--adaptation",
+        type=cli.not_negative_float,
+        default=0.0,
+        metavar="A",
+        help="by how much a spike raises the threshold of LIF neurons; 0: not at all",
+    )
+    add(
+        "--tau-adapt",
+        type=cli.positive_float,
+        default=100.0,
+        metavar="MS",
+        help="time constant of that rise, ms",
+    )
+
+    add = parser.add_argument_group("learning").add_argument
+    add("--epochs", type=cli.positive_int, default=100, help="passes over the training words")
+    add(
+        "--batch-size",
+        type=cli.positive_int,
+        default=128,
+        help="words per step, over all processes",
+    )
+    add(
+        "--lr",
+        type=cli.positive_float,
+        default=2e-3,
+        help="largest learning rate of weights; it rises in a fifth of the training, then falls",
+    )
+    add(
+        "--delay-lr",
+        type=cli.positive_float,
+        default=1.0,
+        metavar="MS",
+        help="the same for delays, ms",
+    )
+    add(
+        "--smoothing",
+        type=cli.not_negative_float,
+        default=80.0,
+        metavar="MS",
+        help="standard deviation in time with which synapses are smoothed at first, so that delays "
+        "find their way; it falls to 0",
+    )
+    add("--dropout", type=cli.share, default=0.3, metavar="P", help="share of neurons left out")
+    add(
+        "--weight-decay",
+        type=cli.not_negative_float,
+        default=0.0,
+        help="pull of the weights towards 0 (of AdamW)",
+    )
+
+    add = parser.add_argument_group("data").add_argument
+    add(
+        "--dataset",
+        choices=("auto", "shd", "generated"),
+        default="auto",
+        help="spoken digits, or generated words that are like them; auto: those only where SHD is "
+        "neither here nor to be downloaded",
+    )
+    add(
+        "--final",
+        action="store_true",
+        help="learn from all training words and test at the end; otherwise two speakers are held "
+        "back to measure on, and the test words stay unseen",
+    )
+    add("--limit", type=cli.positive_int, metavar="N", help="first N training words only")
+    add("--limit-test", type=cli.positive_int, metavar="N", help="first N words to measure on only")
+    add(
+        "--duration",
+        type=cli.positive_float,
+        metavar="MS",
+        help="how much of a word is heard, ms; 1000 for SHD, 600 for generated words",
+    )
+    add("--dt", type=cli.positive_float, default=10.0, metavar="MS", help="time step, ms")
+    add(
+        "--pool",
+        type=cli.positive_int,
+        default=5,
+        metavar="N",
+        help="channels whose events are counted together; a divisor of 700",
+    )
+    add(
+        "--shift-channels",
+        type=cli.not_negative_int,
+        default=20,
+        metavar="N",
+        help="move each training word by up to N channels up or down, anew each time",
+    )
+    add(
+        "--jitter-channels",
+        type=cli.not_negative_float,
+        default=20.0,
+        metavar="N",
+        help="move each event of a training word by a number of channels of its own, of standard "
+        "deviation N",
+    )
+    add(
+        "--stretch",
+        type=cli.share,
+        default=0.0,
+        metavar="S",
+        help="speak each training word up to 1 + S times as slowly or 1 - S as fast",
+    )
+    add(
+        "--blend",
+        type=cli.share,
+        default=0.0,
+        metavar="P",
+        help="chance that a training word is mixed with another of its class",
+    )
+    cli.add_run_options(parser)
+    return parser
+
+
+class WordRun(GradientRun):
+    """A run of a `DelayedNetwork` on spoken digits in bins, whose smoothing narrows.
+
+    Args:
+        model: the network.
+        words: to learn from, in steps.
+        pool: channels that are counted together.
+        augmentation: of the words, drawn anew each time.
+        smoothing: at first, ms.
+        **options: of `GradientRun`.
+    """
+
+    kind = "words"
+
+    def __init__(
+        self,
+        model: DelayedNetwork,
+        words: SpokenDigits,
+        *,
+        pool: int,
+        augmentation: Augmentation,
+        smoothing: float,
+        **options: Any,
+    ) -> None:
+        super().__init__(model, words, **options)
+        self.network, self.pool = model, pool
+        self.augmentation, self.smoothing = augmentation, smoothing
+        self.generator = torch.Generator().manual_seed(self.seed)  # words change on the CPU
+
+    def smoothing_now(self) -> float:
+        """Standard deviation in ms: it falls exponentially, and then it is 0."""
+        progress = self.steps_done / (self.epochs * self.batches_per_epoch)
+        least = NARROWEST * self.network.synapses[0].dt
+        if progress >= SMOOTHED or self.smoothing <= least:
+            return 0.0
+        return self.smoothing * (least / self.smoothing) ** (progress / SMOOTHED)
+
+    def learn(self, index: Tensor) -> float:
+        self.network.smoothing = self.smoothing_now()
+        return super().learn(index)
+
+    def forward(self, index: Tensor, part: slice) -> tuple[Tensor, dict[str, float]]:
+        events, labels = self.train_set.batch(index, self.augmentation, self.generator)
+        x = events.frames(self.pool)[:, part].to(self.device)
+        labels = labels[part].to(self.device)
+        loss, scores = self.objective(self.trained, x, labels)
+        return loss, {"acc": int((scores.argmax(1) == labels).sum())}
+
+    def line(self, metrics: Mapping[str, Any]) -> str:
+        names = ("loss", "train_acc", "val_acc")
+        shown = [f"{name}={metrics[name]:.4f}" for name in names if name in metrics]
+        return " ".join([f"epoch={self.epoch}", *shown, f"smoothing={self.network.smoothing:.1f}"])
+
+    def identity(self) -> dict[str, Any]:
+        return super().identity() | {"augmentation": repr(self.augmentation)}
+
+
+def make_network(args, n_in: int, n_classes: int) -> DelayedNetwork:
+    def neurons(n: int) -> nn.Module:
+        if args.neuron != "lif":
+            return hidden_layer(args.neuron)
+        return LIFLayer(
+            tau=args.tau,
+            dt=args.dt,
+            adaptation=args.adaptation,
+            tau_adapt=args.tau_adapt,
+            surrogate=SurrogateSpike("arctan"),
+        )
+
+    return DelayedNetwork(
+        (n_in, *args.hidden, n_classes), args.max_delay, args.dt,
+        neurons=neurons, delays=args.delays, dropout=args.dropout, seed=args.seed,
+    )  # fmt: skip
+
+
+def make_optimizer(network: DelayedNetwork, args) -> torch.optim.Optimizer:
+    """AdamW with a learning rate of its own for delays, which are in ms."""
+    delays = [p for n, p in network.named_parameters() if n.endswith(".delays")]
+    learned = [p for p in delays if p.requires_grad]
+    others = [p for n, p in network.named_parameters() if not n.endswith(".delays")]
+    groups: list[dict[str, Any]] = [{"params": others, "weight_decay": args.weight_decay}]
+    if learned:
+        groups.append({"params": learned, "lr": args.delay_lr, "weight_decay": 0.0})
+    return torch.optim.AdamW(groups, lr=args.lr)
+
+
+def one_cycle(step: int, n_steps: int, rise: float = 0.2) -> float:
+    """Factor of the learning rates: a cosine up from 1/25 to 1, then one down to 0.
+
+    Source: Smith & Topin 2019, Proc. SPIE 11006 (super-convergence).
+    """
+    share = step / n_steps
+    if share < rise:
+        return 1.0 / 25 + (1.0 - 1.0 / 25) * 0.5 * (1.0 - math.cos(math.pi * share / rise))
+    return 0.5 * (1.0 + math.cos(math.pi * (share - rise) / (1.0 - rise)))
+
+
+def main(args) -> None:
+    device = cli.device(args)
+    if CHANNELS % args.pool:
+        raise cli.UsageError(f"--pool {args.pool}: it must divide {CHANNELS}")
+    distributed.start(device)
+    with cli.output_folder(args.output, args.resume, args.force):
+        _train(args, device)
+
+
+def _load(args) -> tuple[SpokenDigits, SpokenDigits | None, SpokenDigits | None]:
+    args.dataset, *parts = spoken_digits(args.dataset, final=args.final)
+    args.duration = args.duration or min(1000.0, DURATIONS[args.dataset])
+    steps = max(1, round(args.duration / args.dt))
+    sizes = [CHANNELS // args.pool, *args.hidden]
+    cli.check_memory(
+        4.0 * max(
+            5 * sum(sizes) * max(args.batch_size, 256) * (steps + args.max_delay / args.dt),
+            10 * sum(a * b for a, b in pairwise(sizes)),
+        ),
+        torch.device("cpu"),
+        f"--hidden {' '.join(map(str, args.hidden))}",
+        f"--dt {args.dt:g}",
+        f"--batch-size {args.batch_size}",
+    )  # fmt: skip
+    limits = (args.limit, args.limit_test, args.limit_test)
+    cut = [
+        None if words is None else words.on_grid(args.dt, steps).subset(limit or len(words))
+        for words, limit in zip(parts, limits, strict=True)
+    ]
+    return cut[0], cut[1], cut[2]  # type: ignore[return-value]
+
+
+def _train(args, device: torch.device) -> None:
+    with cli.usage():
+        words, val, test = _load(args)
+        print(repr(words))
+        with seeded(args.seed):
+            network = make_network(args, CHANNELS // args.pool, words.n_classes).to(device)
+        augmentation = Augmentation(
+            args.shift_channels,
+            stretch=args.stretch,
+            blend=args.blend,
+            channel_jitter=args.jitter_channels,
+        )
+        run = WordRun(
+            network,
+            words,
+            pool=args.pool,
+            augmentation=augmentation,
+            smoothing=args.smoothing if args.delays == "learned" else 0.0,
+            optimizer=make_optimizer(network, args),
+            schedule=one_cycle,
+            epochs=args.epochs,
+            batch_size=args.batch_size,
+            seed=args.seed,
+            arguments=cli.plain(args),
+        )
+    n_parameters = sum(count_parameters(network).values())
+    print(f"parameters={n_parameters}")
+
+    def encode(events, generator: torch.Generator) -> Tensor:
+        return events.frames(args.pool)
+
+    class Measured(Hooks):
+        def measure(self, run: Run) -> dict[str, float]:
+            if val is None:
+                return {}
+            result = evaluate(network, val, encode, shared=True)
+            return {"val_loss": result["loss"], "val_acc": result["acc"]}
+
+    train(run, Measured(), output=args.output, resume=args.resume)
+    report(args, run, {"train": words, "val": val, "test": test}, encode)
+
+
+def report(args, run: WordRun, sets: dict[str, SpokenDigits | None], encode) -> None:
+    """The end of a run: what the network knows and costs, in lines and in metrics_final.json."""
+    network, history = run.network, run.history
+    network.smoothing = 0.0
+    result: dict[str, Any] = run.summary() | {
+        "data": {name: words.source for name, words in sets.items() if words is not None},
+        "parameters": sum(count_parameters(network).values()),
+    }
+    for name, words in sets.items():
+        if words is None:
+            continue
+        measured = evaluate(network, words, encode, shared=True)
+        some = words[torch.arange(min(COUNTED, len(words)))][0].frames(args.pool)
+        counts = Operations.total(count_operations(network, some).values()).mean()
+        result[name] = {"acc": measured["acc"], "loss": measured["loss"], **counts}
+        print(
+            f"{name}_acc={measured['acc']:.4f} spikes={counts['spikes']:.0f} "
+            f"additions={counts['additions']:.0f} ({words.source})"
+        )
+        if name == "test":
+            result[name]["predicted"] = measured["predicted"].tolist()
+    if args.output is not None and distributed.is_main():
+        write_json(Path(args.output) / "metrics_final.json", result)
+    if args.plot:
+        plot(args.plot, history, network)
+
+
+def plot(path: str, history, network: DelayedNetwork) -> None:
+    """Learning curves, and the delays of each layer."""
+    figure = Figure(figsize=(9.5, 4.0), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    names = {"training words": "train_acc", "held-out words": "val_acc"}
+    curves = {k: history.column(v) for k, v in names.items() if v in history.epochs[0]}
+    plotting.curves(curves, chance=0.05, ax=left)
+    for k, synapses in enumerate(network.synapses):
+        delays = (synapses.steps() * synapses.dt).detach().flatten().cpu()  # type: ignore[operator]
+        right.hist(delays.numpy(), 40, histtype="step", label=f"before layer {k + 1}")
+    right.set(xlabel="delay (ms)", ylabel="synapses")
+    right.legend()
+    cli.save_figure(figure, path)
+
+
+if __name__ == "__main__":
+    cli.run(make_parser(), main)

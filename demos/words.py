@@ -1,0 +1,43 @@
+"""Spoken digits for the demo programs: words to learn from, to choose by, and to test on."""
+
+from jarvis import datasets
+from jarvis.datasets import SpokenDigits, held_out
+from jarvis.support.downloads import MissingDataError
+
+#: How much of a word is heard by default, ms.
+DURATIONS = {"shd": 1400.0, "generated": 600.0}
+
+
+def spoken_digits(
+    dataset: str, *, final: bool, check: bool = True
+) -> tuple[str, SpokenDigits, SpokenDigits | None, SpokenDigits | None]:
+    """Read spoken digits, or generate words that are like them.
+
+    Args:
+        dataset: "shd", "generated", or "auto": generated only where SHD is neither here nor to be
+            downloaded, which is then printed.
+        final: learn from all training words and test; otherwise two speakers are held out to choose
+            by, and the test words stay unseen.
+        check: look at every event of the files for damage.
+
+    Returns:
+        which of the two it is, and the words to learn from, to choose by, and to test on (None
+        where they are not used), times in ms.
+
+    Raises:
+        MissingDataError: if SHD was asked for by name and is not there.
+    """
+    read = None
+    if dataset != "generated":
+        try:
+            read = datasets.shd("train+val", check=check)
+        except MissingDataError as error:
+            if dataset == "shd":
+                raise
+            print(f"{str(error).split(': put')[0]}: generated words stand in for it")
+    name = "generated" if read is None else "shd"
+    make = datasets.shd_like if read is None else datasets.shd
+    read = make("train+val") if read is None else read
+    if final:
+        return name, read, None, make("test")
+    return (name, *held_out(read), None)

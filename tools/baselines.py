@@ -1,0 +1,1052 @@
+"""Baselines beside the results: chance, linear read-outs, conventional and recurrent networks.
+
+python tools/baselines.py                       # the tables, in Markdown
+python tools/baselines.py write                 # insert them into docs/results.md
+python tools/baselines.py run                   # all runs that are missing; hours, for shd
+python tools/baselines.py run digits shd_gru    # those of a data set, of one baseline
+python tools/baselines.py list                  # what there is, and what is missing
+
+Each baseline has one file in results/baselines. It has a few settings, each of which is trained
+once (seed 0) and evaluated on validation data; the best one is then trained with every seed, and
+tested once, after its last epoch. On SHD the settings are chosen on the held-out speakers, and the
+final training uses all training words. Existing runs are not repeated, and an interrupted run of a
+network on SHD is resumed.
+"""
+
+import argparse
+import json
+import math
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix, issparse
+from torch import Tensor, nn
+from torch.utils.data import Subset
+
+from jarvis import (
+    Events,
+    LIFLayer,
+    SpikingMLP,
+    datasets,
+    evaluate,
+    fit,
+    poisson_encode,
+    seeded,
+    ttfs_encode,
+)
+from jarvis.datasets import Augmentation, EventDataset, SpokenDigits, held_out
+from jarvis.encoding import ttfs_decode
+from jarvis.networks import count_parameters
+from jarvis.spatial import spike_time_encode
+from jarvis.stdp import (
+    LayerwiseRun,
+    fit_layers,
+    grid_features,
+    latency_features,
+    layer_output,
+    linear_readout,
+    load_stimuli,
+    make_layers,
+    read_recipe,
+)
+from jarvis.support.downloads import MissingDataError
+from jarvis.support.files import FolderInUseError, atomic_path, locked, write_json
+from jarvis.training import cosine, linear_tail
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "demos"))
+
+import cli  # noqa: E402
+
+sys.path.pop(0)
+CONFIGS = ROOT / "demos" / "configs"
+PAGE = ROOT / "docs" / "results.md"
+RESULTS = ROOT / "results" / "baselines"
+RUNS = ROOT / "runs" / "baselines"
+
+#: Penalties of a linear read-out: C of scikit-learn, for features of standard deviation 1.
+PENALTIES = tuple({"C": c} for c in (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0))
+FEWER = PENALTIES[1:5]  # for MNIST, where one takes minutes
+RATES = tuple({"lr": lr} for lr in (1e-3, 3e-3, 1e-2))
+MORE_RATES = (*RATES, {"lr": 3e-2})  # for Yin-Yang, where the largest of the three is best
+DRAWS = 8  # of a random code, over which its results are averaged, as in train_toy.py
+TOY_STEPS = 25  # of the toy set's codes, ms
+
+WORD = 1400.0  # ms: words are cut there, as by train_spatial.py
+DT = 10.0  # ms: steps of the networks on words
+#: As for the networks of tools/shd_table.py: passes over the words to choose a setting, and to
+#: train the final network; words per step; smoothing of the labels; and changes of the words.
+CHOICE_EPOCHS, WORD_EPOCHS, LONGER = 8, 12, 36
+WORD_BATCH = 32
+SMOOTHING = 0.1
+AUGMENTED = Augmentation(channels=30, channel_jitter=20.0)
+
+
+class Outcome(NamedTuple):
+    """What a training ended with."""
+
+    acc: float  #: on the data that it is evaluated on, 0 to 1
+    train_acc: float | None  #: while learning, in the last epoch
+    parameters: int  #: with the read-out
+    without_readout: int  #: without it
+    data: str  #: the data it is evaluated on
+
+
+#: ``learn(setting, on, seed, folder) -> Outcome``: train with a setting and evaluate on "val" or
+#: "test"; `folder` is for checkpoints.
+Learn = Callable[[dict[str, Any], str, int, Path], Outcome]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A row of a table.
+
+    Args:
+        task: the task, as the table names it.
+        title: what is trained.
+        sees: its input.
+        learn: how.
+        settings: what is tried on validation data; a single one is taken as it is.
+        seeds: number of runs.
+        epochs: of the final training; None where there are none.
+        choice_epochs: of the training with each of several settings; None for as many.
+        like: the baseline whose chosen setting is taken.
+    """
+
+    task: str
+    title: str
+    sees: str
+    learn: Learn
+    settings: tuple[dict[str, Any], ...] = ({},)
+    seeds: int = 1
+    epochs: int | None = None
+    choice_epochs: int | None = None
+    like: str | None = None
+
+
+# -- data ------------------------------------------------------------------------------------------
+
+
+@cache
+def loaded(name: str, split: str) -> Any:
+    """A split of a set of `jarvis.datasets`."""
+    return getattr(datasets, name)(split)
+
+
+@cache
+def words() -> tuple[SpokenDigits, SpokenDigits]:
+    """SHD's training and test words."""
+    return datasets.shd("train+val", check=False), datasets.shd("test", check=False)
+
+
+def parts(name: str, on: str, seed: int = 0) -> tuple[Any, Any]:
+    """What is learned from, and what is evaluated on.
+
+    Args:
+        name: of the data set.
+        on: "val" or "test".
+        seed: for N-MNIST, the draw of 80 % of the training part, as by evaluate_spikeseg.py.
+    """
+    if name == "shd":
+        return held_out(words()[0]) if on == "val" else words()
+    train, other = loaded(name, "train"), loaded(name, on)
+    if name == "nmnist" and on == "test":
+        train = Subset(train, drawn(len(train), seed).tolist())
+    return train, other
+
+
+def drawn(n: int, seed: int) -> Tensor:
+    """The rows of a draw of 80 % of n samples."""
+    shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    return shuffled[: n * 4 // 5].sort().values
+
+
+# -- features --------------------------------------------------------------------------------------
+
+
+def frames(events: Events, n_steps: int, duration: float, channels: int) -> Tensor:
+    """Spike counts ``[T, B, channels]`` of neighbouring channels, in steps of equal length.
+
+    Args:
+        events: in ms, or in steps.
+        n_steps: T.
+        duration: of all steps, in the unit of the events; later events are dropped.
+        channels: groups of neighbouring channels, as equal as possible.
+
+    Example:
+        >>> times, units = torch.tensor([0.0, 9.0, 3.0]), torch.tensor([0, 3, 2]).int()
+        >>> two = Events(times, units, torch.tensor([0, 2, 3]), (4,))
+        >>> frames(two, 2, 10.0, 2)[:, 0].tolist(), frames(two, 2, 10.0, 2)[:, 1].tolist()
+        ([[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 0.0]])
+    """
+    step = (events.times.double() * (n_steps / duration)).long()
+    keep = step < n_steps
+    channel = events.units.long() * channels // events.n_units
+    where = (step * len(events) + events.samples()) * channels + channel
+    counts = torch.bincount(where[keep], minlength=n_steps * len(events) * channels)
+    return counts.view(n_steps, len(events), channels).float()
+
+
+def counts(events: Events, bins: int, duration: float, channels: int | None = None) -> Any:
+    """Spike counts of each sample in bins of time: sparse ``[B, bins * channels]``, as `frames`."""
+    channels = channels or events.n_units
+    step = (events.times.double() * (bins / duration)).long()
+    keep = step < bins
+    column = step * channels + events.units.long() * channels // events.n_units
+    rows, columns = (x[keep].numpy() for x in (events.samples(), column))
+    ones = torch.ones(len(rows)).numpy()
+    return csr_matrix((ones, (rows, columns)), shape=(len(events), bins * channels))
+
+
+def in_bins(spikes: Tensor, bins: int) -> Tensor:
+    """Spike trains ``[T, B, n]`` as counts ``[B, bins * n]``; T is a multiple of `bins`."""
+    return spikes.unflatten(0, (bins, -1)).sum(1).transpose(0, 1).flatten(1)
+
+
+#: ``features(on, seed) -> (features, labels), (features, labels), data``: of the training part, and
+#: of the part that is evaluated on, whose name comes last.
+Features = Callable[[str, int], tuple[tuple[Any, Tensor], tuple[Any, Tensor], str]]
+
+
+def value_features(name: str) -> Features:
+    """The values of a set, without a code."""
+
+    @lru_cache(1)
+    def features(on: str, seed: int):
+        found = [(part[:][0].flatten(1), part.targets) for part in parts(name, on)]
+        return *found, loaded(name, on).source
+
+    return features
+
+
+def toy_features(code: str, bins: int | None) -> Features:
+    """The toy set's spikes, counted in bins of time, or their times; draws of a random code."""
+
+    @lru_cache(1)
+    def features(on: str, seed: int):
+        found, generator = [], torch.Generator().manual_seed(seed)
+        for part in parts("toy", on):
+            draws = DRAWS if code == "rate" else 1
+            spikes = [toy_code(part.inputs, generator, code=code) for _ in range(draws)]
+            together = torch.cat(spikes, 1)
+            x = ttfs_decode(together) if bins is None else in_bins(together, bins)
+            found.append((x, part.targets.repeat(draws)))
+        return *found, loaded("toy", on).source
+
+    return features
+
+
+def toy_code(x: Tensor, generator: torch.Generator, *, code: str) -> Tensor:
+    """Values ``[B, 32]`` as spikes ``[T, B, 32]``, as by train_toy.py."""
+    if code == "rate":
+        return poisson_encode(x, TOY_STEPS, generator=generator)
+    return ttfs_encode(x, TOY_STEPS)
+
+
+def toy_numbers(x: Tensor, generator: torch.Generator, *, code: str) -> Tensor:
+    """What is left of values ``[B, 32]`` in their spikes: rates, or times, from 0 to 1."""
+    spikes = toy_code(x, generator, code=code)
+    return spikes.mean(0) if code == "rate" else ttfs_decode(spikes)
+
+
+def yinyang_features(bins: int) -> Features:
+    """Spike times of the Yin-Yang set in bins: a 1 in the bin of each input's spike."""
+
+    @lru_cache(1)
+    def features(on: str, seed: int):
+        found = []
+        for part in parts("yinyang", on):
+            times = spike_time_encode(part.inputs)  # between 0.1 and 4.1 ms
+            step = ((times - 0.1) * (bins / 4.0)).long().clamp(0, bins - 1)
+            found.append((nn.functional.one_hot(step, bins).float().flatten(1), part.targets))
+        return *found, loaded("yinyang", on).source
+
+    return features
+
+
+@lru_cache(4)
+def stimuli(name: str, split: str) -> Any:
+    """A split as the spikes that train_spikeseg.py learns from."""
+    return load_stimuli(name, split, read_recipe(CONFIGS / f"{name}.yaml"))
+
+
+def stimulus_features(name: str, bins: int) -> Features:
+    """Counts of the spikes that train_spikeseg.py learns from."""
+
+    @lru_cache(1)
+    def features(on: str, seed: int):
+        found = []
+        for split in ("train", on):
+            part = stimuli(name, split)
+            x, y = counts(part.events, bins, part.events.n_steps), part.targets
+            if name == "nmnist" and (split, on) == ("train", "test"):
+                rows = drawn(len(y), seed)
+                x, y = x[rows.numpy()], y[rows]
+            found.append((x, y))
+        return *found, stimuli(name, on).source
+
+    return features
+
+
+def word_features(channels: int, bins: int) -> Features:
+    """SHD's spikes, counted in groups of channels and bins of time."""
+
+    @lru_cache(1)
+    def features(on: str, seed: int):
+        found = [(counts(part.events, bins, WORD, channels), part.targets)
+                 for part in parts("shd", on)]  # fmt: skip
+        return *found, parts("shd", on)[1].source
+
+    return features
+
+
+# -- learners --------------------------------------------------------------------------------------
+
+
+def majority(name: str) -> Learn:
+    """Always answer with the most frequent class of the training part."""
+
+    def learn(setting: dict, on: str, seed: int, folder: Path) -> Outcome:
+        train, test = parts(name, on)
+        labels = train.dataset.targets[train.indices] if isinstance(train, Subset) else (
+            train.targets)  # fmt: skip
+        right = (test.targets == labels.bincount().argmax()).double().mean().item()
+        return Outcome(right, None, 0, 0, test.source)
+
+    return learn
+
+
+def linear(features: Features) -> Learn:
+    """Multinomial logistic regression, on features divided by their common standard deviation."""
+
+    def learn(setting: dict, on: str, seed: int, folder: Path) -> Outcome:
+        import warnings
+
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
+        (x, y), (x_test, y_test), data = features(on, seed)
+        x, x_test = (_divided(part, _deviation(x)) for part in (x, x_test))
+        machine = LogisticRegression(C=setting["C"], max_iter=300)
+        with warnings.catch_warnings():  # with a small penalty the last digits do not matter
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            machine.fit(x, y.numpy())
+        right = [float(machine.score(*part)) for part in ((x_test, y_test.numpy()),
+                                                          (x, y.numpy()))]  # fmt: skip
+        return Outcome(*right, machine.coef_.size + machine.intercept_.size, 0, data)
+
+    return learn
+
+
+def _deviation(x: Any) -> float:
+    """Root of the mean variance of the columns of a dense or sparse matrix; 1 if it is 0."""
+    x = x.numpy() if isinstance(x, Tensor) else x
+    square = x.multiply(x) if issparse(x) else x * x
+    variance = float(square.mean() - (np.asarray(x.mean(0)) ** 2).mean())
+    return math.sqrt(variance) if variance > 1e-12 else 1.0
+
+
+def _divided(x: Any, by: float) -> Any:
+    """A matrix for scikit-learn: sparse only where that saves time."""
+    if isinstance(x, Tensor):
+        return (x / by).numpy()
+    return (x if x.nnz < 0.2 * math.prod(x.shape) else x.toarray()) / by
+
+
+def shuffled(name: str, features: str) -> Learn:
+    """The read-out of evaluate_spikeseg.py on layers whose learned weights have lost their places.
+
+    The layers learn as by train_spikeseg.py. Then each map's weights are permuted, so that their
+    distribution and the thresholds stay, and what the map had found is gone.
+    """
+
+    def learn(setting: dict, on: str, seed: int, folder: Path) -> Outcome:
+        recipe = replace(read_recipe(CONFIGS / f"{name}.yaml"), conv3=None)
+        train, test = stimuli(name, "train"), stimuli(name, on)
+        generator = torch.Generator().manual_seed(seed)
+        layers = make_layers(recipe, train.events.shape[0], generator)
+        fit_layers(LayerwiseRun(layers, recipe, seed), train.events, log=_silent)
+        for layer in layers.values():
+            shuffle_(layer.weight, generator)
+        if features == "latency":
+            x = [latency_features(layer_output(layers, recipe, part.events, "conv2"))
+                 for part in (train, test)]  # fmt: skip
+        else:
+            x = [grid_features(layers, recipe, part.events, "conv2", 4) for part in (train, test)]
+        rows = drawn(len(train.targets), seed) if name == "nmnist" else torch.arange(
+            len(train.targets))  # fmt: skip
+        known = (x[0][rows.numpy()], train.targets[rows])
+        right = linear_readout(known, (x[1], test.targets))[0]
+        n = sum(layer.weight.numel() for layer in layers.values())
+        read = (x[0].shape[1] + 1) * test.n_classes
+        return Outcome(right, None, n + read, n, test.source)
+
+    return learn
+
+
+@torch.no_grad()
+def shuffle_(weight: Tensor, generator: torch.Generator) -> None:
+    """Permute the weights ``[maps, ...]`` of each map, in place."""
+    for each in weight:
+        order = torch.randperm(each.numel(), generator=generator)
+        each.copy_(each.flatten()[order].view_as(each))
+
+
+#: Data of a network: ``data(on, seed) -> training part, part that is evaluated on``
+Data = Callable[[str, int], tuple[Any, Any]]
+
+
+def network(
+    make: Callable[[Any], nn.Module],
+    data: Data,
+    *,
+    epochs: int,
+    batch_size: int = 128,
+    schedule: Callable[[int, int], float] = cosine,
+    encode: Callable | None = None,
+    draws: int = 1,
+    by_epoch: str | None = None,
+) -> Learn:
+    """A network without spikes, trained by Adam.
+
+    Args:
+        make: ``make(training part)`` returns it; the last parameters are the read-out's.
+        data: what it learns from.
+        epochs, batch_size, schedule, encode, draws: as in `fit`.
+        by_epoch: the set on whose validation part the epoch is chosen; None takes the last.
+    """
+
+    def learn(setting: dict, on: str, seed: int, folder: Path) -> Outcome:
+        train, test = data(on, seed)
+        with seeded(seed):
+            model = make(train)
+        options = dict(epochs=epochs, batch_size=batch_size, lr=setting["lr"], encode=encode,
+                       schedule=schedule, seed=seed, progress=False)  # fmt: skip
+        if by_epoch is not None:
+            val = loaded(by_epoch, "val")
+            history = fit(model, train, val, test, log=_silent, **options)
+            acc = history.column("test_acc")[history.best_epoch - 1]
+        else:
+            history = fit(model, train, log=_silent, **options)
+            acc = evaluate(model, test, encode, seed=seed, draws=draws)["acc"]
+        return _outcome(model, acc, history, test)
+
+    return learn
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+def _outcome(model: nn.Module, acc: float, history: Any, test: Any) -> Outcome:
+    sizes = list(count_parameters(model).values())
+    last = sizes[-2:]  # the read-out: weights and biases
+    return Outcome(acc, history.column("train_acc")[-1], sum(sizes), sum(sizes) - sum(last),
+                   test.source)  # fmt: skip
+
+
+def rectifiers(*hidden: int) -> Callable[[Any], nn.Module]:
+    """Makes a fully connected network of ReLU units for a set."""
+
+    def make(train: Any) -> nn.Module:
+        sizes = (torch.Size(train.shape).numel(), *hidden)
+        layers: list[nn.Module] = [nn.Flatten()]
+        for a, b in zip(sizes, hidden, strict=False):
+            layers += [nn.Linear(a, b), nn.ReLU()]
+        return nn.Sequential(*layers, nn.Linear(sizes[-1], train.n_classes))
+
+    return make
+
+
+def convolutions(train: Any) -> nn.Module:
+    """The layers of `SpikingCNN` with ReLU units, for pictures of 28x28 pixels."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Conv2d(16, 32, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Flatten(), nn.Linear(32 * 7 * 7, train.n_classes),
+    )  # fmt: skip
+
+
+def recording_convolutions(train: Any) -> nn.Module:
+    """Convolutions of the sizes of demos/configs/nmnist.yaml with ReLU units."""
+    return nn.Sequential(
+        nn.Conv2d(2, 32, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Conv2d(32, 100, 5, padding=2), nn.ReLU(), nn.AdaptiveMaxPool2d(4),
+        nn.Flatten(), nn.Linear(1600, 10),
+    )  # fmt: skip
+
+
+class GRUClassifier(nn.Module):
+    """Gated recurrent units, and a linear read-out of their mean over time.
+
+    Args:
+        n_in: inputs.
+        n_hidden: units.
+        n_classes: classes.
+        dropout: share of the units that the read-out does not see in training.
+    """
+
+    def __init__(self, n_in: int, n_hidden: int, n_classes: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.hidden = nn.GRU(n_in, n_hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(n_hidden, n_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x [T, B, n_in]`` -> scores ``[B, n_classes]``."""
+        return self.output(self.dropout(self.hidden(x)[0].mean(0)))
+
+
+def picture_of(events: Events, generator: torch.Generator | None = None) -> Tensor:
+    """Recordings in steps as pictures ``[B, 2, 34, 34]``: the share of steps with an event."""
+    return events.count_spikes().float() / events.n_steps
+
+
+def film_of(events: Events, generator: torch.Generator | None = None) -> Tensor:
+    """Recordings in steps as films ``[T, B, 578]`` of counts in squares of 2x2 pixels."""
+    pooled = nn.functional.avg_pool2d(events.dense().flatten(0, 1), 2, divisor_override=1)
+    return pooled.unflatten(0, (events.n_steps, -1)).flatten(2)
+
+
+def recordings(on: str, seed: int) -> tuple[Any, Any]:
+    """N-MNIST in the 15 steps of demos/configs/nmnist.yaml."""
+    train, test = (EventDataset(part.events, part.targets, 10, part.source)
+                   for part in (stimuli("nmnist", "train"), stimuli("nmnist", on)))  # fmt: skip
+    if on == "test":
+        return Subset(train, drawn(len(train), seed).tolist()), test
+    return train, test
+
+
+# -- networks on spoken digits ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WordNetwork:
+    """A network that learns spoken digits from spike counts in steps of 10 ms.
+
+    Args:
+        kind: "gru"; "lif" (recurrent, surrogate gradients), "alif" (the same with an adaptive
+            threshold), "feedforward" (the same as "lif" without recurrent weights); or "mlp" (ReLU
+            units, which see 70 groups of channels in 10 bins at once).
+        hidden: hidden units.
+        channels: inputs: groups of SHD's 700 channels.
+        augmentation: how the training words are changed.
+        epochs: passes over them, of the final training.
+    """
+
+    kind: str
+    hidden: int
+    channels: int = 700
+    augmentation: Augmentation = AUGMENTED
+    epochs: int = WORD_EPOCHS
+
+    def encode(self, events: Events, generator: torch.Generator, *, training: bool) -> Tensor:
+        """Words in ms as the network's input; randomly changed while it learns."""
+        if training and self.augmentation:
+            events = self.augmentation(events, generator)
+        if self.kind == "mlp":
+            return in_bins(frames(events, 10, WORD, 70), 10) / 10.0  # of the order of 1
+        return frames(events, round(WORD / DT), WORD, self.channels)
+
+    def make(self, setting: dict[str, Any], n_classes: int) -> nn.Module:
+        """The network with its first weights."""
+        dropout = setting["dropout"]
+        if self.kind == "gru":
+            return GRUClassifier(self.channels, self.hidden, n_classes, dropout)
+        if self.kind == "mlp":
+            return nn.Sequential(nn.Linear(700, self.hidden), nn.ReLU(), nn.Dropout(dropout),
+                                 nn.Linear(self.hidden, n_classes))  # fmt: skip
+        adaptive = dict(adaptation=0.2, tau_adapt=200.0) if self.kind == "alif" else {}
+        layer = partial(LIFLayer, tau=setting["tau"], tau_syn=setting["tau"] / 2, dt=DT, **adaptive)
+        recurrent = self.kind != "feedforward"
+        model = SpikingMLP(
+            (self.channels, self.hidden, n_classes), "mean",
+            neurons=lambda n: layer(recurrent=n if recurrent else None),
+        )  # fmt: skip
+        model.output = nn.Sequential(nn.Dropout(dropout), model.output)  # type: ignore[assignment]
+        return model
+
+    def optimizer(self, model: nn.Module, setting: dict[str, Any]) -> torch.optim.Optimizer:
+        """Adam; the read-out of mean spike counts, which are small, learns 10 times faster."""
+        if self.kind in ("gru", "mlp"):
+            return torch.optim.Adam(model.parameters(), lr=setting["lr"])
+        named = list(model.named_parameters())
+        readout = [p for name, p in named if name.startswith("output")]
+        others = [p for name, p in named if not name.startswith("output")]
+        groups = [{"params": others, "lr": setting["lr"]},
+                  {"params": readout, "lr": 10 * setting["lr"]}]  # fmt: skip
+        return torch.optim.Adam(groups)
+
+    def train(
+        self,
+        setting: dict[str, Any],
+        train: SpokenDigits,
+        test: SpokenDigits,
+        *,
+        epochs: int,
+        seed: int,
+        folder: Path | None = None,
+    ) -> Outcome:
+        """Train, or resume the training in `folder`, and evaluate once, after the last epoch."""
+        with seeded(seed):
+            model = self.make(setting, train.n_classes)
+        resume = folder if folder and (folder / "checkpoint_latest.pt").exists() else None
+        history = fit(
+            model, train, epochs=epochs, batch_size=WORD_BATCH, schedule=cosine, seed=seed,
+            optimizer=self.optimizer(model, setting), objective=smoothed,
+            encode=partial(self.encode, training=True), output=folder, resume=resume,
+            arguments={"network": repr(self), **setting}, progress=False,
+        )  # fmt: skip
+        acc = evaluate(model, test, partial(self.encode, training=False), seed=seed)["acc"]
+        return _outcome(model, acc, history, test)
+
+    def learn(self, setting: dict[str, Any], on: str, seed: int, folder: Path) -> Outcome:
+        """As `Learn`, on SHD."""
+        train, test = parts("shd", on)
+        epochs = CHOICE_EPOCHS if on == "val" else self.epochs
+        return self.train(setting, train, test, epochs=epochs, seed=seed, folder=folder)
+
+
+def smoothed(model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy with smoothed labels, as an objective for `fit`."""
+    scores = model(x)
+    return nn.functional.cross_entropy(scores, targets, label_smoothing=SMOOTHING), scores
+
+
+def grid(**values: tuple) -> tuple[dict[str, Any], ...]:
+    """All combinations of values."""
+    return tuple(dict(zip(values, each, strict=True)) for each in product(*values.values()))
+
+
+#: What is tried for each kind on the held-out speakers: four settings.
+_DENSE = grid(lr=(1e-3, 3e-3), dropout=(0.3, 0.5))
+_SPIKING = grid(lr=(1e-3, 3e-3), dropout=(0.3,), tau=(20.0, 60.0))
+TRIED = {"mlp": _DENSE, "gru": _DENSE, "lif": _SPIKING, "alif": _SPIKING, "feedforward": _SPIKING}
+
+
+# -- the baselines ---------------------------------------------------------------------------------
+
+_SIZES = (10, 15, 20, 25, 30, 45, 60)  # hidden units, as in the Yin-Yang table
+
+
+def _common(name: str, task: str) -> Iterator[tuple[str, Baseline]]:
+    """What needs no spikes: the most frequent class, and a linear read-out of the values."""
+    data = name.partition("_")[0]
+    yield f"{name}_majority", Baseline(task, "most frequent class", "", majority(data))
+    if data in ("digits", "mnist", "yinyang"):
+        sees = "values" if data == "yinyang" else "grey levels"
+        learn = linear(value_features(data))
+        tried = FEWER if data == "mnist" else PENALTIES
+        yield f"{name}_linear_values", Baseline(task, "linear read-out", sees, learn, tried)
+
+
+def _toy() -> Iterator[tuple[str, Baseline]]:
+    sees = {1: "spike counts", 5: "spike counts in 5 bins of 5 ms", None: "spike times"}
+    kinds = {1: "counts", 5: "bins", None: "times"}
+    for code, task in (("rate", "toy, rate code"), ("ttfs", "toy, first-spike code")):
+        yield from _common(f"toy_{code}", task)
+        for bins in (1, 5) if code == "rate" else (1, 5, None):
+            learn = linear(toy_features(code, bins))
+            row = Baseline(task, "linear read-out", sees[bins], learn, PENALTIES)
+            yield f"toy_{code}_linear_{kinds[bins]}", row
+        learn = network(
+            rectifiers(128), partial(parts, "toy"), epochs=10, schedule=linear_tail,
+            encode=partial(toy_numbers, code=code), draws=DRAWS if code == "rate" else 1,
+        )  # fmt: skip
+        seen = sees[1] if code == "rate" else sees[None]
+        yield f"toy_{code}_relu", Baseline(task, "ReLU, 32-128-2", seen, learn, RATES, 5, 10)
+
+
+def _pictures() -> Iterator[tuple[str, Baseline]]:
+    for name, task, epochs, seeds in (("digits", "digits", 40, 5), ("mnist", "MNIST", 3, 3)):
+        yield from _common(name, task)
+        n = {"digits": 64, "mnist": 784}[name]
+        learn = network(rectifiers(1000), partial(parts, name), epochs=epochs)
+        row = Baseline(task, f"ReLU, {n}-1000-10", "grey levels", learn, RATES, seeds, epochs)
+        yield f"{name}_relu", row
+    learn = network(convolutions, partial(parts, "mnist"), epochs=5)
+    title = "ReLU, convolutions of 16 and 32 maps"
+    yield "mnist_relu_conv", Baseline("MNIST", title, "grey levels", learn, RATES, 3, 5)
+
+
+def _stdp() -> Iterator[tuple[str, Baseline]]:
+    yield from _common("nmnist", "N-MNIST")
+    for name, task, read in (
+        ("mnist", "MNIST", "latency"), ("digits", "digits", "potential"),
+        ("nmnist", "N-MNIST", "potential"),
+    ):  # fmt: skip
+        of = "per pixel and " + ("polarity" if name == "nmnist" else "filter")
+        draws = 5 if name == "nmnist" else 1
+        for kind, bins in (("counts", 1), ("bins", 5)):
+            sees = f"spike counts {of}" + (", 5 bins of 3 steps" if bins > 1 else "")
+            learn = linear(stimulus_features(name, bins))
+            tried = FEWER if name == "mnist" else PENALTIES
+            row = Baseline(task, "linear read-out", sees, learn, tried, draws)
+            yield f"{name}_linear_spike_{kind}", row
+        title = "the same layers, each map's learned weights shuffled"
+        learn = shuffled(name, read)
+        row = Baseline(task, title, f"spikes {of}", learn, seeds=3 if name == "mnist" else 5)
+        yield f"{name}_shuffled", row
+    learn = network(recording_convolutions, recordings, epochs=30, batch_size=32,
+                    encode=picture_of)  # fmt: skip
+    title, sees = "ReLU, convolutions of 32 and 100 maps", "share of steps with a spike"
+    yield "nmnist_relu_conv", Baseline("N-MNIST", title, sees, learn, RATES, 5, 30)
+    learn = network(lambda _: GRUClassifier(578, 48, 10), recordings, epochs=30, batch_size=32,
+                    encode=film_of)  # fmt: skip
+    sees = "15 steps of 2 x 17 x 17 counts"
+    yield "nmnist_gru", Baseline("N-MNIST", "GRU, 48 units", sees, learn, RATES, 5, 30)
+
+
+def _yinyang() -> Iterator[tuple[str, Baseline]]:
+    yield from _common("yinyang", "Yin-Yang")
+    sees = "spike times in 10 bins of 0.4 ms"
+    row = Baseline("Yin-Yang", "linear read-out", sees, linear(yinyang_features(10)), PENALTIES)
+    yield "yinyang_linear_bins", row
+    for hidden in _SIZES:
+        learn = network(rectifiers(hidden), partial(parts, "yinyang"), epochs=300, batch_size=150,
+                        by_epoch="yinyang")  # fmt: skip
+        row = Baseline("Yin-Yang", f"ReLU, 4-{hidden}-3", "values", learn, MORE_RATES, 5, 300)
+        yield f"yinyang_relu_{hidden}", row
+
+
+def _shd() -> Iterator[tuple[str, Baseline]]:
+    yield from _common("shd", "SHD, rebuilt")
+    for kind, channels, bins, sees in (
+        ("counts", 700, 1, "spike counts of 700 channels"),
+        ("bins", 70, 10, "spike counts, 70 groups of channels x 10 bins"),
+    ):
+        learn = linear(word_features(channels, bins))
+        row = Baseline("SHD, rebuilt", "linear read-out", sees, learn, PENALTIES)
+        yield f"shd_linear_{kind}", row
+    steps = {70: "70 groups of channels x 10 bins", 140: "140 groups of channels, 10-ms steps",
+             700: "700 channels, 10-ms steps"}  # fmt: skip
+    plain = Augmentation()
+    for name, title, net, like in (
+        ("mlp", "ReLU, 700-100-20", WordNetwork("mlp", 100, 70), ""),
+        ("gru", "GRU, 109 units", WordNetwork("gru", 109, 140), ""),
+        ("lif", "recurrent LIF, 100 neurons", WordNetwork("lif", 100), ""),
+        ("alif", "recurrent adaptive LIF, 100 neurons", WordNetwork("alif", 100), ""),
+        ("feedforward", "LIF without recurrent weights, 100 neurons",
+         WordNetwork("feedforward", 100), ""),
+        ("gru_plain", "GRU, 109 units, no augmentation",
+         WordNetwork("gru", 109, 140, plain), "shd_gru"),
+        ("lif_plain", "recurrent LIF, 100 neurons, no augmentation",
+         WordNetwork("lif", 100, 700, plain), "shd_lif"),
+        ("gru_100", "GRU, 100 units", WordNetwork("gru", 100, 140), "shd_gru"),
+        ("lif_128", "recurrent LIF, 128 neurons", WordNetwork("lif", 128), "shd_lif"),
+        ("gru_longer", f"GRU, 109 units, {LONGER} epochs",
+         WordNetwork("gru", 109, 140, epochs=LONGER), "shd_gru"),
+        ("lif_longer", f"recurrent LIF, 100 neurons, {LONGER} epochs",
+         WordNetwork("lif", 100, epochs=LONGER), "shd_lif"),
+    ):  # fmt: skip
+        yield (
+            f"shd_{name}",
+            Baseline(
+                "SHD, rebuilt",
+                title,
+                steps[net.channels],
+                net.learn,
+                () if like else TRIED[net.kind],
+                3,
+                net.epochs,
+                None if like else CHOICE_EPOCHS,
+                like or None,
+            ),
+        )
+
+
+BASELINES: dict[str, Baseline] = {
+    name: row for rows in (_toy, _pictures, _stdp, _yinyang, _shd) for name, row in rows()
+}
+#: Guessing without looking at the data, %.
+CHANCE = {"toy": 50.0, "digits": 10.0, "mnist": 10.0, "nmnist": 10.0, "yinyang": 33.3, "shd": 5.0}
+
+#: Test accuracy on SHD, %, published by others, and in what it differs from the table beside it.
+#: What was chosen on the test set, and what was not, is as table 2 of DelRec lists it.
+_ON_TEST = "published set; chosen on the test set"
+_CLEAN = "published set; clean split"
+_SET = "published set"
+PUBLISHED: tuple[tuple[str, float, str], ...] = (
+    ("Sun et al.", 96.3, _SET),
+    ("Schöne et al.", 95.9, _SET),
+    ("Baronig et al. (adaptive LIF)", 95.8, _ON_TEST),
+    ("Hammouamri et al. (learned delays, DCLS)", 95.1, _ON_TEST),
+    ("two layers of adaptive LIF (SE-adLIF)", 93.8, _CLEAN),
+    ("learned delays (DCLS)", 93.8, _CLEAN),
+    ("Nowotny et al.", 93.5, _SET),
+    ("Mészáros et al. (EventProp with delays)", 93.2, _CLEAN),
+    ("one layer of adaptive LIF (SE-adLIF)", 93.2, _CLEAN),
+    ("D'Agostino et al. (random delays)", 90.1, _SET),
+    ("Cramer et al., recurrent, 1024 neurons, augmentation", 83.2, "published set"),
+    ("Cramer et al., recurrent, 128 neurons", 71.4, "published set"),
+    ("Cramer et al., feed-forward, 128 neurons", 48.1, "published set"),
+)
+
+
+# -- runs ------------------------------------------------------------------------------------------
+
+
+def file_of(name: str) -> Path:
+    return RESULTS / f"{name}.json"
+
+
+def read(name: str) -> dict[str, Any] | None:
+    """The stored content of a baseline, if any."""
+    path = file_of(name)
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def head(name: str) -> dict[str, Any]:
+    """The content of a baseline's file before its first run; or what is there of it.
+
+    Raises:
+        SystemExit: if the file holds runs of other settings.
+    """
+    row, content = BASELINES[name], read(name)
+    new = {
+        "task": row.task,
+        "title": row.title,
+        "input": row.sees,
+        "command": f"python tools/baselines.py run {name}",
+        "data": None,
+        "parameters": None,
+        "parameters_without_readout": None,
+        "epochs": row.epochs,
+        "choice_epochs": row.choice_epochs or row.epochs,
+        "chosen_on": None,
+        "setting": None,
+        "tried": [],
+        "runs": [],
+    }
+    if content is None:
+        return new
+    known = [each["setting"] for each in content["tried"]]
+    if content["epochs"] != row.epochs or any(each not in list(row.settings) for each in known):
+        raise SystemExit(f"{file_of(name)} holds runs of other settings: delete it to repeat them")
+    return new | content | {key: new[key] for key in ("task", "title", "input", "command")}
+
+
+def store(name: str, content: dict[str, Any]) -> None:
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    write_json(file_of(name), content)
+
+
+def chosen(name: str) -> dict[str, Any]:
+    """The setting of a baseline that is best on validation data; tries those that are missing."""
+    row = BASELINES[name]
+    if row.like is not None:
+        return chosen(row.like)
+    if len(row.settings) == 1:
+        return row.settings[0]
+    content = head(name)
+    for i, setting in enumerate(row.settings):
+        if any(each["setting"] == setting for each in content["tried"]):
+            continue
+        began = time.perf_counter()
+        found = row.learn(setting, "val", 0, RUNS / f"{name}_setting_{i}")
+        result = {
+            "setting": setting,
+            "val_acc": round(found.acc, 4),
+            "seconds": round(time.perf_counter() - began, 1),
+        }
+        content["tried"].append(result)
+        content["chosen_on"] = found.data
+        store(name, content)
+        report(name, f"{setting} val={found.acc:.4f}", result["seconds"])
+    best = max(content["tried"], key=lambda each: each["val_acc"])
+    return best["setting"]
+
+
+def make(name: str, seed: int) -> None:
+    """Make a run of a baseline unless it exists."""
+    row = BASELINES[name]
+    if seed >= row.seeds or any(run["seed"] == seed for run in head(name)["runs"]):
+        return
+    setting = chosen(name)
+    before = head(name)["setting"]
+    if before is not None and before != setting:
+        raise SystemExit(f"{file_of(name)} has runs with {before}, and {setting} is now the best")
+    began = time.perf_counter()
+    found = row.learn(setting, "test", seed, RUNS / f"{name}_{seed}")
+    run: dict[str, Any] = {"seed": seed, "test_acc": round(found.acc, 4)}
+    if found.train_acc is not None:
+        run["train_acc"] = round(found.train_acc, 4)
+    run["seconds"] = round(time.perf_counter() - began, 1)
+    content = head(name)
+    content |= {
+        "data": found.data,
+        "parameters": found.parameters,
+        "parameters_without_readout": found.without_readout,
+        "setting": setting,
+        "runs": sorted([*content["runs"], run], key=lambda each: each["seed"]),
+    }
+    if row.like is not None:
+        content["setting_of"] = row.like
+    store(name, content)
+    report(name, f"seed={seed} test={found.acc:.4f}", run["seconds"])
+
+
+def report(name: str, words: str, seconds: float) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {name} {words} {seconds} s", flush=True)
+
+
+def named(words: list[str]) -> list[str]:
+    """The baselines that are meant: by name, or by the first words of it, such as a data set."""
+    if not words:
+        return list(BASELINES)
+    found = [name for word in words for name in BASELINES
+             if name == word or (word in DATASETS and name.startswith(f"{word}_"))]  # fmt: skip
+    return list(dict.fromkeys(found))
+
+
+DATASETS = tuple(CHANCE)
+
+
+def missing(name: str) -> list[int]:
+    """The seeds of which there is no run."""
+    there = [run["seed"] for run in (read(name) or {"runs": []})["runs"]]
+    return [seed for seed in range(BASELINES[name].seeds) if seed not in there]
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+
+def percent(values: list[float]) -> str:
+    """Mean and standard deviation of fractions, in %."""
+    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{100 * statistics.mean(values):.1f}{spread}"
+
+
+def counted(name: str, content: dict[str, Any]) -> str:
+    """The parameters of a baseline, for its row."""
+    n = content["parameters"]
+    if name.startswith("shd_"):  # as in the table of the spiking networks
+        n = content["parameters_without_readout"] or n
+    return f"{n:,}" if n else ""
+
+
+def table(names: list[str]) -> str:
+    """A row for each baseline that has been run."""
+    lines = ["| task | baseline | input | parameters | test accuracy, % | n |",
+             "|---|---|---|---|---|---|"]  # fmt: skip
+    for name in names:
+        content = read(name)
+        if content is None or not content["runs"]:
+            continue
+        accuracy = percent([run["test_acc"] for run in content["runs"]])
+        title = content["title"]
+        if name.endswith("_majority"):
+            title += f" (guessing: {CHANCE[name.partition('_')[0]]:.0f} %)"
+        lines.append(
+            f"| {content['task']} | {title} | {content['input']} | {counted(name, content)} | "
+            f"{accuracy} | {len(content['runs'])} |"
+        )
+    return "\n".join(lines)
+
+
+def yinyang_table() -> str:
+    """The sizes of the Yin-Yang table in one row."""
+    cells = []
+    for hidden in _SIZES:
+        content = read(f"yinyang_relu_{hidden}") or {"runs": []}
+        values = [run["test_acc"] for run in content["runs"]]
+        cells.append(percent(values) if values else "-")
+    others = [name for name in BASELINES if re.fullmatch(r"yinyang_(?!relu).*", name)]
+    lines = [f"| hidden | {' | '.join(map(str, _SIZES))} |", "|---" * (len(_SIZES) + 1) + "|"]
+    return "\n".join([*lines, f"| ReLU | {' | '.join(cells)} |", "", table(others)])
+
+
+def published_table() -> str:
+    """What others have published for SHD."""
+    lines = ["| published for SHD | test accuracy, % | what differs |", "|---|---|---|"]
+    lines += [f"| {name} | {value} | {words} |" for name, value, words in PUBLISHED]
+    return "\n".join(lines)
+
+
+def _names(*sets: Callable[[], Iterator[tuple[str, Baseline]]]) -> list[str]:
+    return [name for rows in sets for name, _ in rows()]
+
+
+#: The tables, by the name of the marker in docs/results.md.
+TABLES: dict[str, Callable[[], str]] = {
+    "surrogate": lambda: table(_names(_toy, _pictures)),
+    "stdp": lambda: table(_names(_stdp)),
+    "yinyang": yinyang_table,
+    "shd": lambda: table(_names(_shd)),
+    "published": published_table,
+}
+
+
+def filled(text: str) -> str:
+    """A page with the tables between its markers.
+
+    Raises:
+        SystemExit: for a marker that names no table, or that is not closed.
+    """
+    for name in re.findall(r"<!-- baselines: (.*?) -->", text):
+        if name not in TABLES:
+            raise SystemExit(f"{name} is not a table: there are {', '.join(TABLES)}")
+        start, end = f"<!-- baselines: {name} -->", f"<!-- end of baselines: {name} -->"
+        before, _, rest = text.partition(start)
+        _, closed, after = rest.partition(end)
+        if not closed:
+            raise SystemExit(f"{start} is not closed by {end}")
+        text = f"{before}{start}\n{TABLES[name]()}\n{end}{after}"
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("what", nargs="?", choices=("table", "write", "run", "list"), default="table")
+    add("names", nargs="*", help="data sets or baselines; by default all")
+    add("--seeds", type=cli.positive_int, default=None, help="at most N runs of each baseline")
+    args = parser.parse_args()
+    for name in args.names:
+        if name not in (*BASELINES, *DATASETS):
+            parser.error(f"{name} is neither a baseline nor one of {', '.join(DATASETS)}")
+    names = named(args.names)
+    if args.what == "list":
+        for name in names:
+            print(f"{name}: {BASELINES[name].title}; runs missing: {missing(name) or 'none'}")
+        return
+    if args.what == "write":
+        text = filled(PAGE.read_text(encoding="utf-8"))
+        with atomic_path(PAGE) as part:
+            part.write_text(text, encoding="utf-8")
+    try:
+        with locked(RESULTS) if args.what == "run" else nullcontext():
+            if args.what == "run":
+                run(names, args.seeds)
+    except FolderInUseError as error:
+        parser.error(error.strerror)
+    except MissingDataError as error:
+        parser.error(str(error))
+    print("\n\n".join(f"{name}\n\n{make_table()}" for name, make_table in TABLES.items()))
+
+
+def run(names: list[str], seeds: int | None) -> None:
+    """Make the runs that are missing: first all choices of settings, then seed by seed."""
+    for name in names:
+        if missing(name):
+            chosen(name)
+    for seed in range(seeds or max(BASELINES[name].seeds for name in names)):
+        for name in names:
+            make(name, seed)
+
+
+if __name__ == "__main__":
+    main()

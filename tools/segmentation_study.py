@@ -1,0 +1,299 @@
+"""Segmentation: SpikeSEG beside a detector that learns nothing, on the same generated scenes.
+
+python tools/segmentation_study.py                       # the table, in Markdown
+python tools/segmentation_study.py write                 # insert it into docs/spikeseg.md
+python tools/segmentation_study.py run                   # the runs that are missing
+python tools/segmentation_study.py run density --noise 0.02
+
+Every method is set on the first 45 scenes of the validation split, and used once on the first 450
+of the test split, in three blocks of 150. A network learns three times, with seeds 0, 1 and 2,
+and each of the three sees one block. Intervals are of 2000 bootstrap samples of the scenes; they
+hold the spread between the blocks, and so between the seeds, too. Each method and each noise has
+one entry in results/segmentation. Minutes a method on one core.
+"""
+
+import argparse
+import itertools
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from jarvis import SpikeSEG, STDPConfig, WTAConfig, datasets
+from jarvis.datasets import SceneDataset
+from jarvis.encoding import Events
+from jarvis.stdp import (
+    LayerwiseRun,
+    SceneScore,
+    SegmentConfig,
+    fit_layers,
+    make_layers,
+    make_spikeseg,
+    read_recipe,
+    segment,
+    segment_by_density,
+)
+from jarvis.support.files import atomic_path, write_json
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS, PAGE = ROOT / "results" / "segmentation", ROOT / "docs" / "spikeseg.md"
+START, END = "<!-- segmentation: begin -->", "<!-- segmentation: end -->"
+N_VAL, BLOCK, N_BLOCKS = 45, 150, 3
+NOISE = (0.0, 0.005, 0.01, 0.02, 0.04)
+#: At which all methods learn and are set, except those that are set again.
+LEARNT = 0.005
+FIGURES = ("mean_iou", "two_instances", "false_alarms")
+
+#: What the density's three numbers are chosen from, on validation scenes.
+DENSITY = {"least": (2, 3, 4, 5, 6, 8, 10), "width": (3, 5), "smallest": (20, 30, 40, 60)}
+#: The same for the network of notebook 07: factors of both thresholds, and spikes of an instance.
+NETWORK = {"factor": (1.0, 1.5, 2.0), "min_spikes": (4, 8, 16)}
+
+Masks = list[list[torch.Tensor]]
+Method = Callable[[Events], Masks]
+
+
+def masks_of(model: SpikeSEG, how: SegmentConfig) -> Method:
+    """A network as a method: the masks of its instances."""
+    return lambda events: [[one.step_masks for one in ones] for ones in segment(model, events, how)]
+
+
+def notebook_network(
+    seed: int, noise: float, counts: tuple[int, ...] = (1, 2), factor: float = 1.0, epochs: int = 1
+) -> SpikeSEG:
+    """The network of notebook 07; its thresholds times `factor`; 0 epochs: as it was born."""
+    generator = torch.Generator().manual_seed(seed)
+    stdp = STDPConfig.from_paper("igarss2023")
+    thresholds = (0.05, 2.5 * factor, 5.0 * factor)
+    wta = WTAConfig(theta_rest=thresholds[1], theta_plus=0.05, tau_theta=500.0, theta_max=50.0)
+    model = SpikeSEG(
+        1, 2, (4, 36), (5, 5, 7), thresholds, (0.08, 0.25, 0.0), filters="dog", polarity="sum",
+        stdp=stdp, wta=wta, generator=generator,
+    )  # fmt: skip
+    model.layers[2].wta = replace(wta, enable_homeostasis=False)
+    scenes = datasets.satellites("train", n=600, counts=counts, noise=noise)
+    heard = model.layers[0].respond(scenes.events, pool=2)
+    for layer, n in zip(model.layers[1:], (3 * epochs, 2 * epochs), strict=True):
+        for _ in range(n):
+            layer.learn(heard, torch.randperm(len(heard), generator=generator), generator)
+        heard = layer.respond(heard, pool=2)
+    return model.eval()
+
+
+def guide_network(seed: int) -> tuple[SpikeSEG, SegmentConfig]:
+    """The network of demos/configs/satellites.yaml, as train_spikeseg.py makes it."""
+    recipe = read_recipe(ROOT / "demos" / "configs" / "satellites.yaml")
+    scenes = datasets.satellites("train", n=recipe.samples or 500)
+    layers = make_layers(recipe, 2, torch.Generator().manual_seed(seed))
+    fit_layers(LayerwiseRun(layers, recipe, seed), scenes.events, log=lambda line: None)
+    return make_spikeseg(recipe, layers), recipe.segment
+
+
+HOW = SegmentConfig(level=0.1, threshold=0.1, align="none", min_spikes=4, fill=1, max_spikes=400)
+
+
+def score(method: Method, scenes: SceneDataset, first: int = 0, n: int | None = None) -> list[dict]:
+    """For each scene the IoUs of its satellites, and whether two are two and none are none."""
+    rows, stop = [], len(scenes) if n is None else first + n
+    for i in range(first, stop):
+        truth = scenes.masks(i)[:, : int(scenes.n_satellites[i])].transpose(0, 1)
+        one = SceneScore()
+        one.add(method(scenes.events[[i]])[0], truth)
+        rows.append({"mean_iou": one.ious, "two_instances": one.two, "false_alarms": one.alarms})
+    return rows
+
+
+def means(rows: list[dict]) -> dict[str, float]:
+    """The figures over scenes."""
+    pooled = {name: [value for row in rows for value in row[name]] for name in FIGURES}
+    return {name: float(np.mean(values)) if values else np.nan for name, values in pooled.items()}
+
+
+def intervals(rows: list[dict], n: int = 2000) -> dict[str, list[float]]:
+    """95 % of bootstrap samples of the scenes; scenes are drawn, not satellites."""
+    rng = np.random.default_rng(0)
+    out = {}
+    for name in FIGURES:
+        kept = [row[name] for row in rows if row[name]]
+        sums, sizes = (np.array([f(row) for row in kept], float) for f in (sum, len))
+        drawn = rng.integers(len(kept), size=(n, len(kept)))
+        low, high = np.percentile(sums[drawn].sum(1) / sizes[drawn].sum(1), (2.5, 97.5))
+        out[name] = [round(float(low), 4), round(float(high), 4)]
+    return out
+
+
+def worth(figures: dict[str, float]) -> float:
+    """What settings are chosen by: IoU and pairs count, false alarms count against."""
+    return figures["mean_iou"] + figures["two_instances"] - figures["false_alarms"]
+
+
+def best(grid: dict, make: Callable[..., Method], noise: float) -> dict:
+    """The point of a grid that is best on the validation scenes, and its figures there."""
+    val = datasets.satellites("val", n=N_VAL, noise=noise)
+    tried = []
+    for values in itertools.product(*grid.values()):
+        chosen = dict(zip(grid, values, strict=True))
+        tried.append((means(score(make(**chosen), val)), chosen))
+    figures, chosen = max(tried, key=lambda pair: worth(pair[0]))
+    return {"chosen": chosen, "val": {k: round(v, 4) for k, v in figures.items()}}
+
+
+def density(least: int, width: int, smallest: int) -> Method:
+    return lambda events: segment_by_density(events, least=least, width=width, smallest=smallest)
+
+
+def network_at(noise: float, **options) -> Callable[..., Method]:
+    """A network of seed 0 as a method, from its settings."""
+    return lambda factor, min_spikes: masks_of(
+        notebook_network(0, noise, factor=factor, **options), replace(HOW, min_spikes=min_spikes)
+    )
+
+
+@cache
+def density_setting(noise: float) -> dict:
+    return best(DENSITY, density, noise)
+
+
+def set_density(noise: float, again: bool) -> tuple[dict, Callable[[int], Method]]:
+    setting = density_setting(noise if again else LEARNT)
+    return setting, lambda seed: density(**setting["chosen"])
+
+
+def set_notebook(noise: float, again: bool) -> tuple[dict, Callable[[int], Method]]:
+    if not again:
+        return {"chosen": {}}, lambda seed: masks_of(notebook_network(seed, LEARNT), HOW)
+    setting = best(NETWORK, network_at(noise), noise)
+    factor, min_spikes = setting["chosen"].values()
+    how = replace(HOW, min_spikes=min_spikes)
+    return setting, lambda seed: masks_of(notebook_network(seed, noise, factor=factor), how)
+
+
+def set_all_scenes(noise: float, again: bool) -> tuple[dict, Callable[[int], Method]]:
+    return {"chosen": {}}, lambda seed: masks_of(notebook_network(seed, LEARNT, (0, 1, 2)), HOW)
+
+
+def set_untrained(noise: float, again: bool) -> tuple[dict, Callable[[int], Method]]:
+    grid = {"factor": (4.0, 8.0, 12.0, 16.0), "min_spikes": NETWORK["min_spikes"]}
+    setting = best(grid, network_at(LEARNT, epochs=0), LEARNT)
+    factor, min_spikes = setting["chosen"].values()
+    how = replace(HOW, min_spikes=min_spikes)
+    return setting, lambda seed: masks_of(
+        notebook_network(seed, LEARNT, factor=factor, epochs=0), how
+    )
+
+
+def set_guide(noise: float, again: bool) -> tuple[dict, Callable[[int], Method]]:
+    return {"chosen": {}}, lambda seed: masks_of(*guide_network(seed))
+
+
+#: Name: title in the table, what sets it, the noise at which it is measured, and whether it is set
+#: (and learns) again at each.
+METHODS: dict[str, tuple] = {
+    "density": ("density and connection, no learning", set_density, NOISE, False),
+    "notebook": ("SpikeSEG of notebook 07", set_notebook, NOISE, False),
+    "guide": ("SpikeSEG of this guide", set_guide, NOISE, False),
+    "density_again": ("density, set again at this noise", set_density, (0.02, 0.04), True),
+    "notebook_again": (
+        "notebook 07, learnt and set again at this noise", set_notebook, (0.02, 0.04), True,
+    ),
+    "all_scenes": (
+        "notebook 07, learnt from empty scenes as well", set_all_scenes, (LEARNT,), False,
+    ),
+    "untrained": (
+        "notebook 07, initial weights, thresholds set anew", set_untrained, (LEARNT,), False,
+    ),
+}  # fmt: skip
+
+
+def kept(name: str) -> dict:
+    """The stored results of a method."""
+    path = RESULTS / f"satellites_{name}.json"
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    return {"title": METHODS[name][0], "command": command(name), "results": []}
+
+
+def command(name: str) -> str:
+    return f"python tools/segmentation_study.py run {name}"
+
+
+def measure(name: str, noise: float) -> dict:
+    """A method on the test scenes: figures of all, their intervals, and those of each block."""
+    _, make, _, again = METHODS[name]
+    setting, method_of = make(noise, again)
+    test = datasets.satellites("test", n=BLOCK * N_BLOCKS, noise=noise)
+    blocks = [score(method_of(seed), test, BLOCK * seed, BLOCK) for seed in range(N_BLOCKS)]
+    rows = [row for block in blocks for row in block]
+    return {
+        "noise": noise,
+        **setting,
+        "test": {k: round(v, 4) for k, v in means(rows).items()},
+        "interval": intervals(rows),
+        "blocks": [{k: round(v, 4) for k, v in means(block).items()} for block in blocks],
+    }
+
+
+def make(name: str, noise: float) -> None:
+    """Measure and store, unless it is there."""
+    if any(row["noise"] == noise for row in kept(name)["results"]):
+        return
+    row = measure(name, noise)
+    content = kept(name)
+    content["results"] = sorted([*content["results"], row], key=lambda each: each["noise"])
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    write_json(RESULTS / f"satellites_{name}.json", content)
+    print(f"{time.strftime('%H:%M:%S')} {name} noise={noise} {row['test']}", flush=True)
+
+
+def table() -> str:
+    """All methods and noise levels; brackets: 95 % of bootstrap samples."""
+    lines = [
+        "| noise, % of pixels | method | mean IoU | two come out as two | false alarms |",
+        "|---|---|---|---|---|",
+    ]
+    for noise in NOISE:
+        for name, (title, *_) in METHODS.items():
+            for row in kept(name)["results"]:
+                if row["noise"] == noise:
+                    cells = [
+                        f"{row['test'][key]:.2f} ({low:.2f} to {high:.2f})"
+                        for key, (low, high) in row["interval"].items()
+                    ]
+                    lines.append(f"| {100 * noise:g} | {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def write_page() -> None:
+    """Insert the table into docs/spikeseg.md."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(START)
+    _, after = rest.split(END)
+    with atomic_path(PAGE) as part:
+        part.write_text(f"{before}{START}\n{table()}\n{END}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", nargs="?", choices=("table", "write", "run"), default="table")
+    parser.add_argument("names", nargs="*", help=f"methods, by default all: {', '.join(METHODS)}")
+    parser.add_argument("--noise", nargs="+", type=float, help="only these levels")
+    args = parser.parse_args()
+    for name in args.names:
+        if name not in METHODS:
+            parser.error(f"{name}: not one of {', '.join(METHODS)}")
+    if args.what == "run":
+        for name in args.names or METHODS:
+            for noise in METHODS[name][2]:
+                if args.noise is None or noise in args.noise:
+                    make(name, noise)
+    if args.what == "write":
+        write_page()
+    print(table())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Shared by the programs that make runs of demos/train_spatial.py and keep their results."""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from jarvis import SpatialNetwork
+from jarvis.datasets import SpokenDigits
+from jarvis.support.files import atomic_path
+from jarvis.training import load_checkpoint
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "demos"))
+import train_spatial  # noqa: E402
+
+from spatial_options import check, make_parser  # noqa: E402
+
+sys.path.pop(0)
+PAGE = ROOT / "docs" / "results.md"
+PROGRAM = ["python", "demos/train_spatial.py"]
+#: Options for output and data, which are filled in by `train`.
+GIVEN = ("dataset", "device", "duration")
+
+
+def plain(options: str) -> dict:
+    """The parsed options, without those that may differ between runs of one kind."""
+    args = vars(make_parser().parse_args(options.split()))
+    return {k: v for k, v in args.items() if k not in ("seed", "vplot", "output", *GIVEN)}
+
+
+def meant(command: str) -> dict:
+    """The same for a stored command."""
+    return plain(command.split("train_spatial.py")[1].replace("SEED", "0"))
+
+
+def train(options: str, folder: Path, dataset: str = "shd") -> dict:
+    """Make one run of the demo, or resume it; returns its metrics."""
+    metrics = folder / "metrics_final.json"
+    if not metrics.exists():
+        line = [sys.executable, *PROGRAM[1:], *options.split(), "--dataset", dataset, "--device",
+                "cpu", "--output", str(folder)]  # fmt: skip
+        if (folder / "checkpoint_latest.pt").exists():
+            line.append("--reload")
+        subprocess.run(line, cwd=ROOT, check=True)
+    content = json.loads(metrics.read_text())
+    if meant(content["command"]) != plain(options):
+        raise SystemExit(f"{folder} holds another run: {content['command']}")
+    return content
+
+
+def parsed(options: str, dataset: str = "shd") -> argparse.Namespace:
+    """The arguments that the demo makes of options."""
+    args = make_parser().parse_args([*options.split(), "--dataset", dataset, "--skip"])
+    check(args)
+    return args
+
+
+Words = tuple[SpokenDigits, SpokenDigits]
+
+
+def words_of(args: argparse.Namespace) -> Words:
+    """The words that a run learns from, and those that it is measured on at its end."""
+    found = _words(args.dataset, args.final, args.dt, args.duration, args.load_limit,
+                   args.load_limit_test)  # fmt: skip
+    args.duration = found[0]
+    return found[1]
+
+
+@lru_cache(maxsize=2)
+def _words(*options) -> tuple[float, Words]:
+    names = ("dataset", "final", "dt", "duration", "load_limit", "load_limit_test")
+    args = argparse.Namespace(skip=True, **dict(zip(names, options, strict=True)))
+    learnt, val, test = train_spatial.load(args)
+    measured = val if test is None else test
+    assert measured is not None
+    return args.duration, (learnt, measured)
+
+
+def starting_network(args: argparse.Namespace) -> SpatialNetwork:
+    """The network of a run before its first step."""
+    return train_spatial.make_network(args, words_of(args)[0])
+
+
+def trained_network(args: argparse.Namespace, folder: Path) -> SpatialNetwork:
+    """The network at the end of a run, from its checkpoint: the averaged one if there is one."""
+    kept = load_checkpoint(folder)
+    scaled = argparse.Namespace(**vars(args) | {"ifactor": args.ifactor or 1.0})  # not to a rate
+    network = train_spatial.make_network(scaled, words_of(args)[0])
+    state = kept["model"]
+    if kept["averaged"] is not None:
+        start = "module."
+        state = {k[len(start) :]: v for k, v in kept["averaged"].items() if k.startswith(start)}
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def percent(values: list[float]) -> str:
+    """Mean and standard deviation of fractions, in %."""
+    mean = f"**{100 * statistics.mean(values):.1f}**"
+    return mean + (f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def write_between(name: str, text: str) -> None:
+    """Insert a text into docs/results.md, between the markers of a name."""
+    page = PAGE.read_text(encoding="utf-8")
+    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, rest = page.split(start)
+    _, after = rest.split(end)
+    with atomic_path(PAGE) as part:
+        part.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
