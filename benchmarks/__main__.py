@@ -89,6 +89,8 @@ def _rows(wanted, quick: bool, spyx: Spyx | None, no_spyx: str) -> list[Callable
     if "delays" in wanted:
         shape = (120, 2, 30, 8) if quick else delays.SHAPE
         makers.append(lambda: delays.delays(shape, spyx, no_spyx))
+        every = range(len(delays.LAYERS))
+        makers += [lambda number=number: delays.layers(number, quick) for number in every]
     if "stdp" in wanted:
         n, maps = (2, (4, 6)) if quick else (100, (30, 250))
         makers += [lambda number=number: stdp.stdp(number, n, maps) for number in (1, 2)]

@@ -1,20 +1,26 @@
-"""The row of delays: spikes of 700 inputs to 128 neurons, every synapse with its own delay.
+"""The rows of delays, a delay for each synapse: event-driven networks, and layers that take steps.
+
+`delays`: spikes of 700 inputs to 128 neurons.
 
 Compared with the same layer as a dense convolution over time, with a kernel that holds each weight
 at its delay (as in DCLS), and with the JAX code of spatial_snns, which updates every synapse in
 every step, if available. The density of spikes is that of spoken digits: 4 %.
+
+`layers`: `DelayedLinear`, forward and backward, compared with its definition, a dense convolution
+over time, and with an `nn.Linear` without delays.
 """
 
 import tracemalloc
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.agreement import Disagreement
 from benchmarks.row import Bar, Row
 from benchmarks.spyx_peer import Spyx
-from jarvis import EventLIF, Events, run_events
+from jarvis import EventLIF, Events, over_time, run_events
+from jarvis.networks import DelayedLinear
 
 OURS, DENSE, THEIRS = "jarvis", "dense convolution", "spatial_snns, one sample"
 DENSITY = 0.04  #: spikes per channel and step
@@ -118,6 +124,53 @@ def delays(shape: tuple[int, int, int, int], worker: Spyx | None, missing: str) 
         Bar("faster than a dense convolution", DENSE, OURS, 20),
         Bar("faster than spatial_snns", THEIRS, "jarvis, one sample", 300),
     ]
+    return row
+
+
+#: T, B, inputs, outputs, longest delay in steps, share of entries that are not 0: spoken digits in
+#: bins of 10 ms and 5 channels, a hidden layer, and the same words in bins of 2 ms.
+LAYERS = (
+    (100, 64, 140, 256, 25, 0.17),
+    (100, 64, 256, 256, 25, 0.1),
+    (500, 8, 140, 256, 125, 0.03),
+)
+
+
+#: How much faster than a dense convolution, at least.
+LAYER_BARS = (2.0, 2.0, 5.0)
+
+
+def layers(number: int, quick: bool = False) -> Row:
+    """`DelayedLinear` forward and backward: gradients of the input, the weights and the delays."""
+    shape = (9, 2, 5, 4, 3, 0.3) if quick else LAYERS[number]
+    steps, batch, n_in, n_out, longest, density = shape
+    title = f"delayed, {n_in} to {n_out}, T={steps} B={batch}, <= {longest} steps, {density:.0%}"
+    row = Row(f"delayed_{number}", title)
+    random = torch.Generator().manual_seed(0)
+    x = (torch.rand(steps, batch, n_in, generator=random) < density).float().requires_grad_()
+    back = torch.randn(steps, batch, n_out, generator=random)
+    compiled = DelayedLinear(n_in, n_out, float(longest), bias=False, seed=0)
+    dense = DelayedLinear(n_in, n_out, float(longest), bias=False, seed=0, backend="eager")
+    plain = nn.Linear(n_in, n_out, bias=False)
+
+    def run(layer: DelayedLinear) -> list[Tensor]:
+        y, _ = layer(x)
+        return [y, *torch.autograd.grad(y, (x, layer.weight, layer.delays), back)]
+
+    def without() -> None:
+        torch.autograd.grad(over_time(plain, x), (x, plain.weight), back)
+
+    def check() -> str:
+        for mine, theirs in zip(run(compiled), run(dense), strict=True):
+            error = (mine - theirs).abs().max() / theirs.abs().max()
+            if not error < 1e-4:
+                raise Disagreement(f"off by {error:.0e} of the largest")
+        return "same output and gradients"
+
+    row.add(OURS, lambda: run(compiled), check)
+    row.add(DENSE, lambda: run(dense), note="the definition")
+    row.add("nn.Linear", without, note="without delays")
+    row.bars = [Bar("faster than a dense convolution", DENSE, OURS, LAYER_BARS[number])]
     return row
 
 

@@ -381,7 +381,7 @@ assert np.allclose(a, b, rtol=0, atol=1e-6 * np.abs(b).max())
 # %% [markdown]
 # Every dot is one parameter, and all lie on the diagonal: one backward pass gives what took 66
 # simulations by finite differences. Nothing is smoothed and nothing approximated. This is EventProp
-# (Wunderlich & Pehle 2021), with delays.
+# (Wunderlich & Pehle 2021), with the gradient of delays of Mészáros, Knight & Nowotny (2025).
 #
 # ## 5. What does a surrogate say instead?
 #

@@ -300,7 +300,8 @@ if check.draw_weights(draw_weights):
 # ## 4. Patient 3: backward through the graph a second time
 #
 # The most frequent question in every forum on spiking networks. The network keeps its state in
-# `net.state`, so that nobody has to hand it on:
+# `net.state`, so that nobody has to hand it on. Its neurons have no leak
+# (`LIFLayer(tau=math.inf)`), so whatever an earlier batch has left in them never fades:
 #
 # ```python
 # def forward(self, x):

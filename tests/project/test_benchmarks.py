@@ -44,7 +44,8 @@ KEYS = [
     "recurrent", "sparse_recurrent_16_10%", "adaptive", "adex_5x2x8", "adex_biophysical",
     *(f"hand_{number}_5x2x8" for number in range(5)), "learned", "user",
     *(f"zoo_{name}" for name in zoo.kinds()),
-    *(f"zoo_{peer.library}_{peer.name}" for peer in ZOO_PEERS), "delays", "stdp_1", "stdp_2",
+    *(f"zoo_{peer.library}_{peer.name}" for peer in ZOO_PEERS), "delays", "delayed_0", "delayed_1",
+    "delayed_2", "stdp_1", "stdp_2",
 ]  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def check_report(rows, folder, printed):
             assert not entry.get("skipped", "").startswith(("DISAGREES", "does not run")), entry
         names = [entry["name"] for entry in row["entries"]]
         assert len(names) == len(set(names))
-        if not row["key"].startswith(("delays", "stdp")):  # whose only bars are other libraries
+        if not row["key"].startswith(("delay", "stdp")):  # whose only bars are other libraries
             assert any("times" in b["text"] or "bandwidth" in b["text"] for b in row["bars"])
         for bar in row["bars"]:
             assert ("ratio" in bar) == ("met" in bar)
