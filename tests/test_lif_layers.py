@@ -294,6 +294,10 @@ def test_repr_shows_units_of_use():
     text = repr(LIFLayer(tau=15.0, tau_syn=5.0, learnable=["tau"]))
     assert "tau=15.0" in text
     assert "tau_syn=5.0" in text
+    assert "learnable=" in text
+    assert "learnable" not in repr(LIFLayer())
+    assert "recurrent" not in text
+    assert "recurrent=4" in repr(LIFLayer(recurrent=4))
 
 
 @pytest.mark.parametrize("reset", RESETS)

@@ -121,6 +121,8 @@ def test_arrows_have_one_length_and_the_direction_of_the_field():
     params, ranges = AdExParams.named("tonic"), ((-80.0, -40.0), (-50.0, 200.0))
     ax = phase_plane(params, 300.0, v=ranges[0], w=ranges[1])
     (arrows,) = [c for c in ax.collections if hasattr(c, "U")]
+    for places, (low, high) in ((arrows.X, ax.get_xlim()), (arrows.Y, ax.get_ylim())):
+        assert low < places.min() < places.max() < high  # none on the border of the plot
     np.testing.assert_allclose(np.hypot(arrows.U, arrows.V), 1.0, rtol=1e-9)
     dv, dw = vector_field(params, 300.0, arrows.X, arrows.Y)
     angle = np.arctan2(dw / 250.0, dv / 40.0)

@@ -1,9 +1,10 @@
-"""The default of every argument and field that is public, beside the one that was meant.
+"""The default of every public argument, and the unit and bounds of every parameter of a neuron.
 
-A default decides results, and few tests notice when one changes. After a change that is meant:
+Such a number decides results, and few tests notice when one changes. After a change that is meant:
 ``python tests/project/test_defaults.py > tests/project/defaults.txt``
 """
 
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import jarvis
+from jarvis.neurons.definition import Parameters
 
+BOUNDS = "bounds of "
 MEANT = Path(__file__).parent / "defaults.txt"
 
 
@@ -63,8 +66,29 @@ def defaults() -> list[str]:
     return sorted(lines)
 
 
+def bounds() -> list[str]:
+    """The unit and the bounds, a line for each parameter of a neuron that a module shows."""
+    lines = set()
+    for module in public_modules():
+        for thing in (getattr(module, name) for name in getattr(module, "__all__", ())):
+            if inspect.isclass(thing) and issubclass(thing, Parameters) and thing != Parameters:
+                for each in dataclasses.fields(thing):
+                    if "bounds" in each.metadata:
+                        held = {k: v for k, v in each.metadata["bounds"].items() if v is not None}
+                        unit = each.metadata["unit"] or "no unit"
+                        lines.add(f"{BOUNDS}{thing.__qualname__}.{each.name} {unit} {held}")
+    return sorted(lines)
+
+
+def test_units_and_bounds_of_parameters_are_those_that_were_meant():
+    found = bounds()
+    assert len(found) > 100
+    assert found == [line for line in MEANT.read_text().splitlines() if line.startswith(BOUNDS)]
+
+
 def test_defaults_are_those_that_were_meant():
-    meant, found = MEANT.read_text().splitlines(), defaults()
+    meant = [line for line in MEANT.read_text().splitlines() if not line.startswith(BOUNDS)]
+    found = defaults()
     assert len(found) > 300
     unseen = sorted(set(found) ^ set(meant))
     assert found == meant, "changed: " + "; ".join(unseen)
@@ -75,4 +99,4 @@ def test_no_default_is_an_address():
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n".join(defaults()) + "\n")
+    sys.stdout.write("\n".join([*defaults(), *bounds()]) + "\n")
