@@ -21,6 +21,7 @@ from jarvis.support.checks import (
     check_number,
     check_tensor,
     check_type,
+    check_values,
 )
 from jarvis.support.limits import limited
 from jarvis.surrogate import SurrogateSpike
@@ -29,6 +30,8 @@ from jarvis.surrogate import SurrogateSpike
 _CUT = 3.0
 #: Steps below which a Gaussian is narrower than the interpolation between steps.
 _NARROW = 0.2
+#: Steps of a delay, at most: a state holds the inputs of as many steps.
+_LONGEST = 1_000_000
 
 
 def delayed_linear(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
@@ -49,6 +52,10 @@ def delayed_linear(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
     Returns:
         ``[T, B, n_out]``.
 
+    Raises:
+        TypeError: for tensors that are not floating-point, or of different types.
+        ValueError: if shapes do not match, or a delay is negative or not finite.
+
     Source: a convolution in time with learned positions of its taps: Khalfaoui-Hassani, Pellegrini
     & Masquelier 2023, ICLR; for spikes: Hammouamri, Khalfaoui-Hassani & Masquelier 2024, ICLR.
 
@@ -58,6 +65,21 @@ def delayed_linear(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
         >>> delayed_linear(spike, torch.tensor([[2.0]]), torch.tensor([[2.25]])).flatten().tolist()
         [0.0, 0.0, 0.0, 1.5, 0.5, 0.0]
     """
+    for name, part in (("weight", weight), ("delays", delays)):
+        check_tensor(f"delayed_linear: {name}", part, "[n_out, n_in]")
+    check_tensor("delayed_linear: x", x, "[T, B, n_in]")
+    if weight.shape != delays.shape or x.shape[2] != weight.shape[1]:
+        raise ValueError(
+            f"delayed_linear: x {tuple(x.shape)}, weight {tuple(weight.shape)} and delays "
+            f"{tuple(delays.shape)} must be [T, B, n_in] and twice [n_out, n_in]"
+        )
+    kinds = [f"{part.dtype} on {part.device}" for part in (x, weight, delays)]
+    if len(set(kinds)) > 1:
+        raise TypeError(
+            f"delayed_linear: x is {kinds[0]}, weight {kinds[1]} and delays {kinds[2]}, which must "
+            "be of one type, on one device"
+        )
+    check_values("delayed_linear: delays", delays, "steps", at_least=0)
     whole = delays.detach().floor().clamp_max(len(x))
     rest = delays - whole
     early, late = whole.long().unsqueeze(2), whole.long().unsqueeze(2) + 1
@@ -66,6 +88,14 @@ def delayed_linear(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
     taps = taps.scatter_add(2, late, (weight * rest).unsqueeze(2))
     before = pad(x.permute(1, 2, 0), (taps.shape[2] - 1, 0))
     return conv1d(before, taps.flip(2)).permute(2, 0, 1)
+
+
+def _generator(name: str, seed: int | torch.Generator | None) -> torch.Generator | None:
+    """The generator of initial values."""
+    if seed is None or isinstance(seed, torch.Generator):
+        return seed
+    seed = check_integer(f"{name}: seed", seed, at_least=-(2**63), at_most=2**63 - 1)
+    return torch.Generator().manual_seed(seed)
 
 
 def _smoothed(y: Tensor, std: float) -> Tensor:
@@ -157,7 +187,12 @@ class DelayedLinear(nn.Module):
         self.max_delay = check_number("DelayedLinear: max_delay", max_delay, "ms", at_least=0)
         check_backend(backend)
         self.backend, self.smoothing = backend, smoothing
-        generator = torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed
+        if self.history > _LONGEST:
+            raise ValueError(
+                f"DelayedLinear: max_delay={self.max_delay:g} ms are {self.history:,} steps of "
+                f"dt={self.dt:g} ms, more than {_LONGEST:,}"
+            )
+        generator = _generator("DelayedLinear", seed)
         bound = 1.0 / math.sqrt(n_in)
 
         def uniform(*size: int) -> Tensor:
@@ -203,7 +238,7 @@ class DelayedLinear(nn.Module):
         """Apply the map to a sequence, or to the next piece of one.
 
         Args:
-            x: spikes or currents ``[T, B, n_in]``.
+            x: spikes or currents ``[T, B, n_in]``. NaN passes through.
             state: the state returned for the previous piece, to continue; None to start. With
                 `smoothing` a sequence cannot be continued.
 
@@ -238,6 +273,7 @@ class DelayedLinear(nn.Module):
         if not len(x):
             return x.new_zeros(0, x.shape[1], self.n_out)
         delays = self.steps()
+        check_values("DelayedLinear: delays", delays, "steps", at_least=0)
         tensors = (x, self.weight, delays)
         loops = choose(self.backend, "DelayedLinear", tensors, has_weight=True, family="delayed")
         y = delayed_linear(*tensors) if loops is None else loops.run(*tensors)
@@ -298,11 +334,14 @@ class DelayedNetwork(nn.Module):
         seed: int | torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        check_type("DelayedNetwork: sizes", sizes, (tuple, list, range), "a list of integers")
+        for size in sizes:
+            check_integer("DelayedNetwork: sizes", size, at_least=1)
         if len(sizes) < 2:
             raise ValueError(f"DelayedNetwork: sizes {tuple(sizes)} must name inputs and classes")
         check_choice("DelayedNetwork: delays", delays, DELAYS)
         self.dropout = check_number("DelayedNetwork: dropout", dropout, at_least=0, below=1)
-        generator = torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed
+        generator = _generator("DelayedNetwork", seed)
         longest = 0.0 if delays == "none" else max_delay
         make = neurons or (lambda n: LIFLayer(tau=dt, dt=dt, surrogate=SurrogateSpike("arctan")))
         self.synapses = nn.ModuleList(

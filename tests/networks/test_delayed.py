@@ -258,10 +258,33 @@ def test_what_it_refuses():
         options = {"n_in": 5, "n_out": 4, "max_delay": 10.0, "dt": 1.0} | {name: value}
         with pytest.raises((ValueError, TypeError), match=name):
             DelayedLinear(**options)
+    with pytest.raises(ValueError, match="max_delay"):
+        DelayedLinear(2, 2, max_delay=1e12)
+    with pytest.raises(TypeError, match="seed"):
+        DelayedLinear(2, 2, 5.0, seed="x")
+    with pytest.raises(TypeError, match="one type"):
+        DelayedLinear(5, 4, 3.0, backend="eager")(x.double())
     with torch.no_grad():
         layer.delays[1, 2] = math.nan
-    with pytest.raises(ValueError, match="NaN"):
-        layer(x)
+    for backend in ("eager", "numba"):
+        layer.backend = backend
+        with pytest.raises(ValueError, match="NaN"):
+            layer(x)
+
+
+def test_what_the_definition_refuses(problem):
+    x, weight, delays = problem
+    for wrong, match in (
+        ((x[..., :4], weight, delays), "n_in"),
+        ((x, weight[0], delays), "weight"),
+        ((x, weight, delays[:3]), "delays"),
+        ((x, weight, delays - 1.0), "at least 0"),
+        ((x, weight, delays / 0.0), "finite|NaN"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            delayed_linear(*wrong)
+    with pytest.raises(TypeError, match="one type"):
+        delayed_linear(x.float(), weight, delays)
 
 
 def test_its_operations_are_counted():

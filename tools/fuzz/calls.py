@@ -45,7 +45,16 @@ LIMIT, MEMORY = 20.0, 4 << 30  #: seconds and bytes of a call
 CALLS_BACK = ("over_time",)
 
 #: Calls through which NaN passes, as documented: it marks what is not known.
-PASSES_NAN = ("lif_step", "over_time", "LIFLayer()", "LeakyIntegrator()", "plotting")
+PASSES_NAN = (
+    "DelayedLinear()",
+    "DelayedNetwork()",
+    "delayed_linear",
+    "lif_step",
+    "over_time",
+    "LIFLayer()",
+    "LeakyIntegrator()",
+    "plotting",
+)
 
 Call = tuple[Callable[..., Any], dict[str, Any]]
 
@@ -234,6 +243,27 @@ def calls() -> dict[str, Call]:
         "SpikingCNN": (
             networks.SpikingCNN,
             dict(shape=(1, 12, 12), n_classes=3, channels=(2, 3), readout="mean", tau=20.0),
+        ),
+        "DelayedLinear": (
+            networks.DelayedLinear,
+            dict(n_in=3, n_out=4, max_delay=5.0, dt=1.0, smoothing=2.0, seed=0),
+        ),
+        "DelayedLinear()": (
+            networks.DelayedLinear(3, 4, 5.0),
+            dict(x=_rand(6, 2, 3), state=networks.DelayState(_rand(5, 2, 3))),
+        ),
+        "delayed_linear": (
+            networks.delayed_linear,
+            dict(x=_rand(6, 2, 3), weight=_rand(4, 3), delays=3 * _rand(4, 3)),
+        ),
+        "DelayedNetwork": (
+            networks.DelayedNetwork,
+            dict(sizes=(3, 4, 2), max_delay=5.0, dt=1.0, delays="frozen", dropout=0.1, seed=0),
+        ),
+        "DelayedNetwork()": (networks.DelayedNetwork((3, 4, 2), 5.0), dict(x=_rand(6, 2, 3))),
+        "frames": (
+            jarvis.Events.from_first_steps(torch.tensor([[0, 1, 2, 3]]), 5).frames,
+            dict(pool=2),
         ),
         "Readout": (networks.Readout, dict(readout="mean", tau=20.0, dt=1.0)),
         "count_parameters": (networks.count_parameters, dict(model=network)),

@@ -1,0 +1,186 @@
+"""Spoken digits with a delay at each synapse: make the missing runs, and print their table.
+
+python tools/delayed_table.py                            # the table, in Markdown
+python tools/delayed_table.py write                      # insert it into docs/results.md
+python tools/delayed_table.py run learned --seeds 3      # hours; resumes interrupted runs
+python tools/delayed_table.py steps                      # the variants tried on held-out speakers
+
+Each kind has one file in results/shd_delayed: the command that makes a run of demos/train_shd.py,
+and for each seed the result of its only test. `steps.json` has the variants that were tried on
+held-out speakers, one run each. Existing runs are not repeated.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+from spatial_runs import ROOT, percent, write_between
+
+from jarvis.support.files import FolderInUseError, locked, write_json
+
+sys.path.insert(0, str(ROOT / "demos"))
+from train_shd import make_parser
+
+import cli
+
+sys.path.pop(0)
+RESULTS = ROOT / "results" / "shd_delayed"
+RUNS = ROOT / "runs" / "delayed_table"
+#: Chosen on held-out speakers, see steps.json.
+RECIPE = "--hidden 240 240 --epochs 80 --lr 0.005 --delay-lr 1.2 --jitter-channels 5 --dropout 0.4"
+#: The rows of the table: title, and options in addition to `RECIPE`.
+KINDS = {
+    "learned": ("learned delays", ""),
+    "frozen": ("delays frozen at random values", "--delays frozen"),
+    "none": ("no delays", "--delays none"),
+    "abrupt": ("learned delays, no smoothing", "--smoothing 0"),
+}
+#: Variants tried on held-out speakers, by a short name: what it is, and its options.
+STEPS: dict[str, tuple[str, str]] = {}
+
+
+def read(name: str) -> dict | None:
+    """The stored content under a name, if any."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def plain(options: str) -> dict:
+    """The parsed options, without those that may differ between runs of one kind."""
+    args = vars(make_parser().parse_args([*options.split(), "--dataset", "shd"]))
+    return {k: v for k, v in args.items() if k not in ("seed", "output", "device")}
+
+
+def train(options: str, folder: Path) -> tuple[dict, float]:
+    """Make a run of the demo, or resume it; returns its metrics and its seconds of training."""
+    metrics = folder / "metrics_final.json"
+    if not (metrics.exists() and "parameters" in json.loads(metrics.read_text())):
+        line = [sys.executable, "demos/train_shd.py", *options.split(), "--dataset", "shd",
+                "--device", "cpu", "--output", str(folder)]  # fmt: skip
+        if (folder / "checkpoint_latest.pt").exists():
+            line += ["--resume", str(folder)]
+        subprocess.run(line, cwd=ROOT, check=True)
+    content = json.loads(metrics.read_text())
+    return content, sum(epoch["seconds"] for epoch in content["epochs"])
+
+
+def make(name: str, seed: int) -> None:
+    """Make a run of a kind unless it exists."""
+    title, more = KINDS[name]
+    options = f"{RECIPE} {more} --final".replace("  ", " ")
+    kept = read(name)
+    if kept is not None and plain(kept["options"]) != plain(options):
+        raise SystemExit(f"{name}.json holds runs of other options: {kept['options']}")
+    if kept is not None and seed in [run["seed"] for run in kept["runs"]]:
+        return
+    content, seconds = train(f"{options} --seed {seed}", RUNS / f"{name}_{seed}")
+    test = content["test"]
+    run = {
+        "seed": seed,
+        "train_acc": round(content["train"]["acc"], 4),
+        "test_acc": round(test["acc"], 4),
+        "spikes": round(test["spikes"]),
+        "additions": round(test["additions"]),
+        "seconds": round(seconds),
+        "train_curve": [round(epoch["train_acc"], 4) for epoch in content["epochs"]],
+    }
+    kept = read(name) or {
+        "title": title,
+        "command": f"python demos/train_shd.py {options} --seed SEED",
+        "options": options,
+        "data": content["data"]["test"],
+        "parameters": content["parameters"],
+        "runs": [],
+    }
+    kept["runs"] = sorted([*kept["runs"], run], key=lambda r: r["seed"])
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    write_json(RESULTS / f"{name}.json", kept)
+    print(f"{time.strftime('%H:%M:%S')} {name} seed={seed} test={run['test_acc']:.4f}", flush=True)
+
+
+def make_step(name: str) -> None:
+    """Make a run of steps.json: the accuracy on held-out speakers after the last epoch."""
+    title, options = STEPS[name]
+    kept = read("steps") or {"steps": []}
+    if name in [step["name"] for step in kept["steps"]]:
+        return
+    content, seconds = train(options, RUNS / f"step_{name}")
+    kept = read("steps") or {"data": content["data"]["val"], "steps": []}
+    kept["steps"].append({
+        "name": name, "step": title, "command": f"python demos/train_shd.py {options}",
+        "epochs": len(content["epochs"]), "val_acc": round(content["val"]["acc"], 4),
+        "train_acc": round(content["train"]["acc"], 4), "parameters": content["parameters"],
+        "seconds": round(seconds),
+    })  # fmt: skip
+    kept["steps"].sort(key=lambda step: list(STEPS).index(step["name"]))
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    write_json(RESULTS / "steps.json", kept)
+
+
+def table() -> str:
+    """Test accuracy and cost of all kinds, and the variants tried."""
+    lines = [
+        "| two layers of 240 LIF neurons | parameters | test accuracy, % | n | spikes per word | "
+        "additions per word | training, min |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in KINDS:
+        if (kept := read(name)) is None:
+            continue
+        runs = kept["runs"]
+        means = [statistics.mean(run[key] for run in runs) for key in ("spikes", "additions")]
+        minutes = statistics.mean(run["seconds"] for run in runs) / 60
+        lines.append(
+            f"| {kept['title']} | {kept['parameters']:,} | {percent([r['test_acc'] for r in runs])}"
+            f" | {len(runs)} | {means[0]:,.0f} | {means[1]:,.0f} | {minutes:.0f} |"
+        )
+    if (kept := read("steps")) is not None:
+        lines += [
+            "",
+            "| variant (single runs) | epochs | training words, % | speakers 6 and 7, % |",
+            "|---|---|---|---|",
+        ]
+        lines += [
+            f"| {step['step']} | {step['epochs']} | {100 * step['train_acc']:.1f} | "
+            f"{100 * step['val_acc']:.1f} |"
+            for step in kept["steps"]
+        ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "what", nargs="?", choices=("table", "write", "run", "steps"), default="table"
+    )
+    parser.add_argument("names", nargs="*", help="names of kinds or steps; by default all")
+    parser.add_argument("--seeds", type=cli.positive_int, default=1, help="number of seeds, from 0")
+    args = parser.parse_args()
+    known = {"run": KINDS, "steps": STEPS}.get(args.what, ())
+    for name in args.names:
+        if name not in known:
+            parser.error(f"{args.what} {name}: not one of {', '.join(known) or 'none'}")
+    try:
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        with locked(RESULTS) if args.what in ("run", "steps") else nullcontext():
+            if args.what == "run":
+                for seed in range(args.seeds):
+                    for name in args.names or KINDS:
+                        make(name, seed)
+            if args.what == "steps":
+                for name in args.names or STEPS:
+                    make_step(name)
+    except FolderInUseError as error:
+        parser.error(error.strerror)
+    if args.what == "write":
+        write_between("delayed", table())
+    print(table())
+
+
+if __name__ == "__main__":
+    main()
