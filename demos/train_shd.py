@@ -33,6 +33,8 @@ from jarvis.zoo import hidden_layer, trainable
 from words import DURATIONS, spoken_digits
 
 CHANNELS = 700
+#: What becomes of the number of events in a bin.
+INPUTS = {"counts": lambda n: n, "log": torch.log1p, "binary": lambda n: n.clamp_max(1.0)}
 #: Words that operations are counted on.
 COUNTED = 256
 #: Share of the training after which delays are exact: the smoothing has ended.
@@ -48,7 +50,7 @@ def make_parser() -> cli.Parser:
         "--hidden",
         type=cli.positive_int,
         nargs="+",
-        default=[256, 256],
+        default=[240, 240],
         metavar="N",
         help="neurons of each hidden layer",
     )
@@ -104,13 +106,13 @@ def make_parser() -> cli.Parser:
     add(
         "--lr",
         type=cli.positive_float,
-        default=2e-3,
+        default=5e-3,
         help="largest learning rate of weights; it rises in a fifth of the training, then falls",
     )
     add(
         "--delay-lr",
         type=cli.positive_float,
-        default=1.0,
+        default=1.2,
         metavar="MS",
         help="the same for delays, ms",
     )
@@ -161,6 +163,13 @@ def make_parser() -> cli.Parser:
         help="channels whose events are counted together; a divisor of 700",
     )
     add(
+        "--input",
+        choices=INPUTS,
+        default="log",
+        help="what the network hears of a bin: the number n of its events, log(1 + n), or whether "
+        "there is any",
+    )
+    add(
         "--shift-channels",
         type=cli.not_negative_int,
         default=20,
@@ -170,15 +179,22 @@ def make_parser() -> cli.Parser:
     add(
         "--jitter-channels",
         type=cli.not_negative_float,
-        default=20.0,
+        default=5.0,
         metavar="N",
         help="move each event of a training word by a number of channels of its own, of standard "
         "deviation N",
     )
     add(
+        "--warp",
+        type=cli.share,
+        default=0.1,
+        metavar="W",
+        help="spread the channels of each training word by up to 1 + W or 1 - W about the middle",
+    )
+    add(
         "--stretch",
         type=cli.share,
-        default=0.0,
+        default=0.15,
         metavar="S",
         help="speak each training word up to 1 + S times as slowly or 1 - S as fast",
     )
@@ -199,7 +215,6 @@ class WordRun(GradientRun):
     Args:
         model: the network.
         words: to learn from, in steps.
-        pool: channels that are counted together.
         augmentation: of the words, drawn anew each time.
         smoothing: at first, ms.
         **options: of `GradientRun`.
@@ -212,13 +227,12 @@ class WordRun(GradientRun):
         model: DelayedNetwork,
         words: SpokenDigits,
         *,
-        pool: int,
         augmentation: Augmentation,
         smoothing: float,
         **options: Any,
     ) -> None:
         super().__init__(model, words, **options)
-        self.network, self.pool = model, pool
+        self.network = model
         self.augmentation, self.smoothing = augmentation, smoothing
         self.generator = torch.Generator().manual_seed(self.seed)  # words change on the CPU
 
@@ -236,7 +250,7 @@ class WordRun(GradientRun):
 
     def forward(self, index: Tensor, part: slice) -> tuple[Tensor, dict[str, float]]:
         events, labels = self.train_set.batch(index, self.augmentation, self.generator)
-        x = events.frames(self.pool)[:, part].to(self.device)
+        x = self.encode(events, self.generator)[:, part].to(self.device)
         labels = labels[part].to(self.device)
         loss, scores = self.objective(self.trained, x, labels)
         return loss, {"acc": int((scores.argmax(1) == labels).sum())}
@@ -323,6 +337,9 @@ def _load(args) -> tuple[SpokenDigits, SpokenDigits | None, SpokenDigits | None]
 
 
 def _train(args, device: torch.device) -> None:
+    def encode(events, generator: torch.Generator) -> Tensor:
+        return INPUTS[args.input](events.frames(args.pool))
+
     with cli.usage():
         words, val, test = _load(args)
         print(repr(words))
@@ -333,12 +350,13 @@ def _train(args, device: torch.device) -> None:
             stretch=args.stretch,
             blend=args.blend,
             channel_jitter=args.jitter_channels,
+            warp=args.warp,
         )
         run = WordRun(
             network,
             words,
-            pool=args.pool,
             augmentation=augmentation,
+            encode=encode,
             smoothing=args.smoothing if args.delays == "learned" else 0.0,
             optimizer=make_optimizer(network, args),
             schedule=one_cycle,
@@ -349,9 +367,6 @@ def _train(args, device: torch.device) -> None:
         )
     n_parameters = sum(count_parameters(network).values())
     print(f"parameters={n_parameters}")
-
-    def encode(events, generator: torch.Generator) -> Tensor:
-        return events.frames(args.pool)
 
     class Measured(Hooks):
         def measure(self, run: Run) -> dict[str, float]:
@@ -376,12 +391,12 @@ def report(args, run: WordRun, sets: dict[str, SpokenDigits | None], encode) -> 
         if words is None:
             continue
         measured = evaluate(network, words, encode, shared=True)
-        some = words[torch.arange(min(COUNTED, len(words)))][0].frames(args.pool)
+        some = encode(words[torch.arange(min(COUNTED, len(words)))][0], run.generator)
         counts = Operations.total(count_operations(network, some).values()).mean()
         result[name] = {"acc": measured["acc"], "loss": measured["loss"], **counts}
         print(
             f"{name}_acc={measured['acc']:.4f} spikes={counts['spikes']:.0f} "
-            f"additions={counts['additions']:.0f} ({words.source})"
+            f"operations={counts['additions'] + counts['multiply_adds']:.0f} ({words.source})"
         )
         if name == "test":
             result[name]["predicted"] = measured["predicted"].tolist()

@@ -85,7 +85,7 @@ def make(name: str, seed: int) -> None:
         "train_acc": round(content["train"]["acc"], 4),
         "test_acc": round(test["acc"], 4),
         "spikes": round(test["spikes"]),
-        "additions": round(test["additions"]),
+        "operations": round(test["additions"] + test["multiply_adds"]),
         "seconds": round(seconds),
         "train_curve": [round(epoch["train_acc"], 4) for epoch in content["epochs"]],
     }
@@ -126,14 +126,14 @@ def table() -> str:
     """Test accuracy and cost of all kinds, and the variants tried."""
     lines = [
         "| two layers of 240 LIF neurons | parameters | test accuracy, % | n | spikes per word | "
-        "additions per word | training, min |",
+        "operations per word | training, min |",
         "|---|---|---|---|---|---|---|",
     ]
     for name in KINDS:
         if (kept := read(name)) is None:
             continue
         runs = kept["runs"]
-        means = [statistics.mean(run[key] for run in runs) for key in ("spikes", "additions")]
+        means = [statistics.mean(run[key] for run in runs) for key in ("spikes", "operations")]
         minutes = statistics.mean(run["seconds"] for run in runs) / 60
         lines.append(
             f"| {kept['title']} | {kept['parameters']:,} | {percent([r['test_acc'] for r in runs])}"

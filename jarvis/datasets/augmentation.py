@@ -60,12 +60,17 @@ class Augmentation:
             ``[0, drop]``; in [0, 1).
         blend: probability that a sample is mixed with another of its class, see `blended`; in
             [0, 1]. This is done where the classes are known: `SpokenDigits.batch`.
+        warp: distances of all channels of a sample from the middle one are multiplied by the same
+            factor, uniform in ``[1 - warp, 1 + warp]``, and rounded: on a logarithmic scale of
+            frequencies, a voice with a wider or narrower range; in [0, 1). Events that leave the
+            range are lost.
 
     Raises:
         ValueError: for a value out of range.
 
     Source: shifts, blends: Nowotny, Turner & Knight 2022, arXiv:2212.01232; masks: Park et al.
-    2019, Interspeech (SpecAugment).
+    2019, Interspeech (SpecAugment); warps: Jaitly & Hinton 2013, ICML workshop (vocal tract length
+    perturbation).
 
     Example:
         >>> word = Events(torch.tensor([10.0, 20.0]), torch.tensor([3, 4]).int(),
@@ -84,12 +89,13 @@ class Augmentation:
     time_jitter: float = 0.0
     channel_mask: float = 0.0
     time_mask: float = 0.0
+    warp: float = 0.0
 
     def __post_init__(self) -> None:
         check_integer("channels", self.channels, at_least=0)
         for name in ("delay", "channel_jitter", "time_jitter", "channel_mask", "time_mask"):
             check_number(name, getattr(self, name), at_least=0)
-        for name in ("stretch", "drop"):
+        for name in ("stretch", "drop", "warp"):
             check_number(name, getattr(self, name), at_least=0, below=1)
         check_number("blend", self.blend, at_least=0, at_most=1)
 
@@ -116,6 +122,10 @@ class Augmentation:
         if self.delay:
             later = _uniform(n, 0.0, self.delay, generator)
             times = times + later.repeat_interleave(counts)
+        if self.warp:
+            factor = _uniform(n, 1 - self.warp, 1 + self.warp, generator)
+            middle = events.n_units / 2
+            units = (middle + (units - middle) * factor.repeat_interleave(counts)).round().int()
         if self.channels:
             by = torch.randint(-self.channels, self.channels + 1, (n,), generator=generator).int()
             units = units + by.repeat_interleave(counts)
@@ -124,7 +134,7 @@ class Augmentation:
         if self.time_jitter:
             times = (times + self.time_jitter * _normal(times, generator)).clamp_min_(0.0)
             times, units = _in_order(times, units, events.offsets)
-        if self.channels or self.channel_jitter:
+        if self.channels or self.channel_jitter or self.warp:
             keep &= (units >= 0) & (units < events.n_units)
         if self.channel_mask:
             ends = torch.full((n,), float(events.n_units))

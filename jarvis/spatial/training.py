@@ -226,7 +226,10 @@ class SpatialRun(GradientRun):
         return " ".join([*parts, f"rate={rate:.1f}", f"seconds={metrics['seconds']:.1f}"])
 
     def identity(self) -> dict[str, Any]:
-        same = super().identity() | {"augmentation": asdict(self.augmentation or Augmentation())}
+        augmentation = asdict(self.augmentation or Augmentation())
+        if not augmentation["warp"]:
+            del augmentation["warp"]  # as in runs from before there was one
+        same = super().identity() | {"augmentation": augmentation}
         same |= {"average": self.average} if self.average else {}
         return same | ({"max_rate": self.max_rate} if self.max_rate else {})
 

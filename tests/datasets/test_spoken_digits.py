@@ -449,6 +449,21 @@ def test_jitter_moves_each_event_for_itself_and_keeps_their_order(generator):
     assert np.std(moved) == pytest.approx(5.0, rel=0.2)
 
 
+def test_a_warp_spreads_the_channels_of_a_word_about_the_middle(generator):
+    events = Events(
+        torch.arange(3.0).repeat(40), torch.tensor([350, 450, 200]).int().repeat(40),
+        torch.arange(0, 121, 3), (700,),
+    )  # fmt: skip
+    warped = Augmentation(warp=0.3)(events, generator).units.view(40, 3).double() - 350
+    factor = warped[:, 1] / 100
+    assert 0.7 <= factor.min() < 0.8
+    assert 1.2 < factor.max() <= 1.3
+    assert (warped[:, 0] == 0).all()
+    assert (warped[:, 2] + 150 * factor).abs().max() <= 1.5
+    edge = Events(torch.zeros(50), torch.full((50,), 699).int(), torch.arange(51), (700,))
+    assert 0 < len(Augmentation(warp=0.3)(edge, generator).units) < 50  # some leave the range
+
+
 def test_masks_silence_one_band_and_one_span(generator):
     events = some()
     for option, values, longest in (("channel_mask", "units", 100.0), ("time_mask", "times", 80.0)):
@@ -514,6 +529,7 @@ def test_bad_changes_are_named():
         ("channels", -1), ("channels", 1.5), ("delay", -1.0), ("delay", float("inf")),
         ("stretch", 1.0), ("drop", -0.1), ("blend", 1.1), ("channel_jitter", -1.0),
         ("time_jitter", float("nan")), ("channel_mask", -2.0), ("time_mask", -0.5),
+        ("warp", 1.0),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=f"{name}={value}"):
             Augmentation(**{name: value})

@@ -45,13 +45,13 @@ def test_prints_and_leaves_its_files(tmp_path, trained):
     figure = tmp_path / "figure.png"
     shown = trained(*SMALL, "--epochs", "2", "--output", str(tmp_path), "--plot", str(figure))
     assert len(re.findall(r"^epoch=\d loss=\d\.\d+ train_acc=.* val_acc=", shown, re.M)) == 2
-    assert re.search(r"^val_acc=0\.\d+ spikes=\d+ additions=\d+", shown, re.M)
+    assert re.search(r"^val_acc=0\.\d+ spikes=\d+ operations=\d+", shown, re.M)
     assert "test_acc" not in shown
     metrics = json.loads((tmp_path / "metrics_final.json").read_text())
     # 140 bins to 16 neurons and on to 20 classes, with delays; normalisation; the last bias
     assert metrics["parameters"] == 2 * (140 * 16 + 16 * 20) + 2 * 16 + 20
     assert f"parameters={metrics['parameters']}" in shown
-    assert metrics["val"]["additions"] > 0
+    assert metrics["val"]["multiply_adds"] == 60 * 140 * 16  # numbers, not spikes
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
@@ -111,7 +111,7 @@ def test_other_neurons_and_options_reach_the_network(trained):
         "learned": [],
         "none": ["--delays", "none"],
         "frozen": ["--delays", "frozen", "--neuron", "alif"],
-        "adaptive": ["--adaptation", "0.1", "--tau", "20"],
+        "adaptive": ["--adaptation", "0.1", "--tau", "20", "--input", "binary", "--warp", "0"],
     }.items():
         shown = trained(*SMALL, "--epochs", "1", *options)
         parameters[name] = int(re.findall(r"parameters=(\d+)", shown)[0])
