@@ -11,7 +11,7 @@ from conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = (ROOT / "docs" / "programs.md").read_text(encoding="utf-8")
-SHARED = ("cli", "spatial_options")  # modules of demos/ that are no programs
+SHARED = ("cli", "spatial_options", "words")  # modules of demos/ that are no programs
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
