@@ -7,6 +7,7 @@ import os
 import re
 import reprlib
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
@@ -464,7 +465,8 @@ def _run(
     try:
         if getattr(args, "plot", None) is not None:
             _check_plot(args.plot)  # before the work, not after it
-        main(args)
+        with _warnings_as_lines():
+            main(args)
         status = 0
     except KeyboardInterrupt as stop:
         if distributed.is_main():
@@ -487,6 +489,22 @@ def _run(
     distributed.leave(status)
     if status:
         sys.exit(status)
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Print what the library warns of as one line each, without the source code around it."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, UserWarning):
+            print(f"warning: {_one_line(str(message))}")
+        else:
+            usual(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _check_plot(path: str) -> None:

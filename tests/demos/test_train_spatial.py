@@ -654,6 +654,15 @@ def test_the_debugger_starts_where_a_defect_is(monkeypatch, capsys, tmp_path):
     assert "TypeError" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_what_the_library_warns_of_is_one_line(tmp_path, monkeypatch, capsys):
+    options = [*SMALL, "--adex", "--dt", "4", "--nepochs", "1", "--ifactor", "0.1"]
+    assert run_demo(monkeypatch, *options, "--output", str(tmp_path)) == 0
+    shown = capsys.readouterr()
+    assert re.search(r"^warning: dt=4 ms is large: .*ms\)$", shown.out, re.MULTILINE)
+    assert shown.err == ""
+
+
 def test_killed_and_reloaded_ends_with_the_same_weights(tmp_path, monkeypatch):
     options = [*SMALL, "--net", "3e0.2", "--nepochs", "6", "--blend", "0.3"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
