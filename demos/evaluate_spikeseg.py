@@ -25,6 +25,7 @@ from jarvis.stdp import (
     make_spikeseg,
     restore_recipe,
     segment,
+    segment_by_density,
 )
 from jarvis.training import checkpoint_file
 
@@ -91,6 +92,12 @@ def make_parser() -> cli.Parser:
         default=1,
         help="train it N times, each on a different 80 %% of the data; 1: on all data",
     )
+    add(
+        "--baseline",
+        action="store_true",
+        help="for satellites: also print the figures of a detector that learns nothing "
+        "(jarvis.stdp.segment_by_density)",
+    )
     cli.add_plot(parser, "plot the segmented stimuli to this file")
     return parser
 
@@ -132,17 +139,15 @@ def classify(args, layers, recipe, stimuli: Stimuli, train: Stimuli) -> None:
     print(f"accuracy_by_map={right:.4f} (class by the winning map of {last})")
 
 
-def score_scenes(model, recipe, stimuli: Stimuli):
-    """Metrics for generated scenes, which come with ground truth; returns what was found."""
+def score_scenes(stimuli: Stimuli, masks, prefix: str = "") -> None:
+    """Metrics of masks found in generated scenes, which come with ground truth."""
     assert stimuli.scenes is not None
-    found = segment(model, stimuli.events, recipe.segment)
     score = SceneScore()
-    for i, instances in enumerate(found):
+    for i, found in enumerate(masks):
         truth = stimuli.scenes.masks(i)[:, : int(stimuli.scenes.n_satellites[i])]
-        score.add([one.step_masks for one in instances], truth.transpose(0, 1))
+        score.add(found, truth.transpose(0, 1))
     for name, value in score.figures().items():
-        print(f"{name}={value:.4f}")
-    return found
+        print(f"{prefix}{name}={value:.4f}")
 
 
 def seen(events: np.ndarray) -> np.ndarray:
@@ -214,8 +219,11 @@ def main(args) -> None:
         classify(args, layers, recipe, stimuli, train)
     found = None
     if stimuli.scenes is not None and model is not None:
-        found = score_scenes(model, recipe, stimuli)
-    elif stimuli.scenes is None:
+        found = segment(model, stimuli.events, recipe.segment)
+        score_scenes(stimuli, [[one.step_masks for one in ones] for ones in found])
+    if stimuli.scenes is not None and args.baseline:
+        score_scenes(stimuli, segment_by_density(stimuli.events), "baseline_")
+    if stimuli.scenes is None:
         print("mean_iou, informedness: not measured, because only satellites come with true pixels")
     if args.plot is not None:
         assert model is not None

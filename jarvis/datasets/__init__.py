@@ -10,6 +10,7 @@ use the toy task, scikit-learn's digits, Yin-Yang, generated scenes or generated
 
 from jarvis.datasets.arrays import SPLITS, ArrayDataset
 from jarvis.datasets.augmentation import Augmentation
+from jarvis.datasets.figures import FigureConfig, FigureDataset, figures
 from jarvis.datasets.generated_words import shd_like
 from jarvis.datasets.pictures import digits, fashion_mnist, folder, mnist
 from jarvis.datasets.recordings import EventDataset, nmnist
@@ -33,6 +34,8 @@ __all__ = [
     "Augmentation",
     "CorruptDataError",
     "EventDataset",
+    "FigureConfig",
+    "FigureDataset",
     "MissingDataError",
     "SceneConfig",
     "SceneDataset",
@@ -41,6 +44,7 @@ __all__ = [
     "data_folders",
     "digits",
     "fashion_mnist",
+    "figures",
     "find",
     "folder",
     "held_out",

@@ -31,6 +31,7 @@ from jarvis.stdp.recipe import (
     restore_recipe,
 )
 from jarvis.stdp.reward import RewardRates, RewardSTDP
+from jarvis.stdp.spikeseg.baseline import segment_by_density
 from jarvis.stdp.spikeseg.decoder import decode
 from jarvis.stdp.spikeseg.instances import Instance, hulk, smash, smash_scores, union_find
 from jarvis.stdp.spikeseg.network import SpikeSEG, SpikeSEGOutput, SpikeSEGState
@@ -103,6 +104,7 @@ __all__ = [
     "read_run",
     "restore_recipe",
     "segment",
+    "segment_by_density",
     "smash",
     "smash_scores",
     "stdp_window",

@@ -151,6 +151,10 @@ def test_satellites_are_found_told_apart_and_drawn(demos, tmp_path, capsys):
     assert found["two_instances"] >= 0.7  # of 10 scenes; 0.87 of 500
     assert found["false_alarms"] == 0.0
     assert figure.exists()
+    beside = run(evaluate, capsys, str(tmp_path / "s"), "--samples", "6", "--baseline")
+    plain = {name: float(x) for name, x in re.findall(r"^baseline_(\w+)=(-?[\d.]+)", beside, re.M)}
+    assert set(plain) == set(found)
+    assert plain["mean_iou"] > 0.75
     noisy = run(evaluate, capsys, str(tmp_path / "s"), "--samples", "6", "--noise", "0.1")
     assert float(re.findall(r"^specificity=([\d.]+)", noisy, re.M)[0]) < 1.0
 

@@ -143,9 +143,9 @@ plt.show()
 # Left informedness, right false pixels in a scene (of all ten frames), against the count that is
 # asked for. An honest surprise: to mark *every* event (a count of 1) has the best informedness of
 # all, because hundreds of false pixels are nothing beside 160 000 empty ones, and a count of three
-# is as good as the network. On pixels alone the network is not needed here. What the count cannot
-# say is which pixels are one object, and how many objects there are. The figures that ask for that
-# are the IoU of instances, two that come out as two, and false alarms.
+# is as good as the network. On pixels alone the network is not needed here. What the count by
+# itself cannot say is which pixels are one object, and how many objects there are. Connecting the
+# marked pixels, as section 11 of the lesson does, says that, too, and better than the network.
 
 # %% [markdown]
 # ### Exercise 3: How fast does it fly?
