@@ -13,14 +13,13 @@ over time, and with an `nn.Linear` without delays.
 import tracemalloc
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.agreement import Disagreement
 from benchmarks.row import Bar, Row
 from benchmarks.spyx_peer import Spyx
 from jarvis import EventLIF, Events, over_time, run_events
-from jarvis.networks import DelayedLinear
+from jarvis.networks import DelayedLinear, delayed_linear
 
 OURS, DENSE, THEIRS = "jarvis", "dense convolution", "spatial_snns, one sample"
 DENSITY = 0.04  #: spikes per channel and step
@@ -40,16 +39,7 @@ def problem(steps: int, batch: int, n_in: int, width: int, density: float = DENS
 
 def convolve(x: Tensor, w: Tensor, d: Tensor) -> Tensor:
     """Input ``[B, H, T]`` arriving from spikes ``x [B, n_in, T]``, interpolated between taps."""
-    n_in, width = w.shape
-    taps = LONGEST + 2
-    lower = d.detach().floor()
-    share = d - lower
-    kernel = w.new_zeros(n_in, width, taps)
-    at = lower.long().unsqueeze(2)
-    kernel = kernel.scatter_add(2, at, (w * (1 - share)).unsqueeze(2))
-    kernel = kernel.scatter_add(2, at + 1, (w * share).unsqueeze(2))
-    # conv1d computes a correlation: the last tap is the one without delay.
-    return F.conv1d(F.pad(x, (taps - 1, 0)), kernel.permute(1, 0, 2).flip(2))
+    return delayed_linear(x.permute(2, 0, 1), w.t(), d.t()).permute(1, 2, 0)
 
 
 def _neurons(drive: Tensor) -> Tensor:

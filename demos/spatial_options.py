@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cli
+import words
 from jarvis.training import distributed
 
 #: What may differ when a run goes on: where it runs, how long and where it writes.
@@ -292,19 +293,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     )
 
     add = parser.add_argument_group("data").add_argument
-    add(
-        "--dataset",
-        choices=("auto", "shd", "generated"),
-        default="auto",
-        help="spoken digits, or generated words that are like them; auto: those only where SHD is "
-        "neither here nor to be downloaded",
-    )
-    add(
-        "--final",
-        action="store_true",
-        help="learn from all training words and test at the end; otherwise two speakers are held "
-        "back to measure on, and the test words stay unseen",
-    )
+    words.add_options(add)
     add("--load_limit", type=whole, default=None, metavar="N", help="first N training words only")
     add(
         "--load_limit_test",

@@ -30,7 +30,7 @@ from jarvis.surrogate import SurrogateSpike
 from jarvis.training import Hooks, distributed, train
 from jarvis.training.run import GradientRun, Run
 from jarvis.zoo import hidden_layer, trainable
-from words import DURATIONS, spoken_digits
+from words import DURATIONS, add_options, in_steps, spoken_digits
 
 CHANNELS = 700
 #: What becomes of the number of events in a bin.
@@ -133,19 +133,7 @@ def make_parser() -> cli.Parser:
     )
 
     add = parser.add_argument_group("data").add_argument
-    add(
-        "--dataset",
-        choices=("auto", "shd", "generated"),
-        default="auto",
-        help="spoken digits, or generated words that are like them; auto: those only where SHD is "
-        "neither here nor to be downloaded",
-    )
-    add(
-        "--final",
-        action="store_true",
-        help="learn from all training words and test at the end; otherwise two speakers are held "
-        "back to measure on, and the test words stay unseen",
-    )
+    add_options(add)
     add("--limit", type=cli.positive_int, metavar="N", help="first N training words only")
     add("--limit-test", type=cli.positive_int, metavar="N", help="first N words to measure on only")
     add(
@@ -329,11 +317,8 @@ def _load(args) -> tuple[SpokenDigits, SpokenDigits | None, SpokenDigits | None]
         f"--batch-size {args.batch_size}",
     )  # fmt: skip
     limits = (args.limit, args.limit_test, args.limit_test)
-    cut = [
-        None if words is None else words.on_grid(args.dt, steps).subset(limit or len(words))
-        for words, limit in zip(parts, limits, strict=True)
-    ]
-    return cut[0], cut[1], cut[2]  # type: ignore[return-value]
+    pairs = zip(parts, limits, strict=True)
+    return tuple(in_steps(words, args.dt, args.duration, n) for words, n in pairs)  # type: ignore[return-value]
 
 
 def _train(args, device: torch.device) -> None:

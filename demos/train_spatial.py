@@ -35,7 +35,7 @@ from jarvis.spatial import (
 from jarvis.support.files import write_json
 from jarvis.training import Pruner, distributed, warmup_cosine
 from spatial_options import check, command, identity, make_parser, run_folder
-from words import DURATIONS, spoken_digits
+from words import DURATIONS, in_steps, spoken_digits
 
 MOST_STEPS = 1_000_000  # of a word
 WARMUP_WORDS = 64  # that the first firing rate is set on
@@ -47,14 +47,8 @@ def load(args) -> tuple[SpokenDigits, SpokenDigits | None, SpokenDigits | None]:
     if args.duration is None:
         args.duration = DURATIONS[args.dataset]
     limits = (args.load_limit, args.load_limit_test, args.load_limit_test)
-
-    def cut(words: SpokenDigits | None, limit: int | None) -> SpokenDigits | None:
-        if words is None:
-            return None
-        words = words.on_grid(args.dt, max(1, round(args.duration / args.dt)))
-        return words if limit is None else words.subset(limit)
-
-    return tuple(map(cut, parts, limits))  # type: ignore[return-value]
+    pairs = zip(parts, limits, strict=True)
+    return tuple(in_steps(words, args.dt, args.duration, n) for words, n in pairs)  # type: ignore[return-value]
 
 
 def make_network(args, train: SpokenDigits) -> SpatialNetwork:

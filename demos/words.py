@@ -1,11 +1,40 @@
 """Spoken digits for the demo programs: words to learn from, to choose by, and to test on."""
 
+from typing import Any
+
 from jarvis import datasets
 from jarvis.datasets import SpokenDigits, held_out
 from jarvis.support.downloads import MissingDataError
 
 #: How much of a word is heard by default, ms.
 DURATIONS = {"shd": 1400.0, "generated": 600.0}
+
+
+def add_options(add: Any) -> None:
+    """Add --dataset and --final: the first two arguments of `spoken_digits`."""
+    add(
+        "--dataset",
+        choices=("auto", "shd", "generated"),
+        default="auto",
+        help="spoken digits, or generated words that are like them; auto: those only where SHD is "
+        "neither here nor to be downloaded",
+    )
+    add(
+        "--final",
+        action="store_true",
+        help="learn from all training words and test at the end; otherwise two speakers are held "
+        "back to measure on, and the test words stay unseen",
+    )
+
+
+def in_steps(
+    words: SpokenDigits | None, dt: float, duration: float, limit: int | None
+) -> SpokenDigits | None:
+    """The first `limit` words (None: all), in steps of `dt` ms up to `duration` ms."""
+    if words is None:
+        return None
+    words = words.on_grid(dt, max(1, round(duration / dt)))
+    return words if limit is None else words.subset(limit)
 
 
 def spoken_digits(

@@ -33,7 +33,7 @@ from jarvis import STDPConfig, WTAConfig, datasets
 from jarvis.datasets import FigureDataset
 from jarvis.encoding import Events, filters
 from jarvis.stdp import ConvSTDP
-from jarvis.support.files import atomic_path, write_json
+from jarvis.support.files import write_between, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, PAGE = ROOT / "results" / "segmentation", ROOT / "docs" / "spikeseg.md"
@@ -317,14 +317,6 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def write_page() -> None:
-    """Insert the table into docs/spikeseg.md."""
-    before, rest = PAGE.read_text(encoding="utf-8").split(START)
-    _, after = rest.split(END)
-    with atomic_path(PAGE) as part:
-        part.write_text(f"{before}{START}\n{table()}\n{END}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", nargs="?", choices=("table", "write", "run"), default="table")
@@ -337,7 +329,7 @@ def main() -> None:
         for name in args.names or METHODS:
             make(name)
     if args.what == "write":
-        write_page()
+        write_between(PAGE, START, END, table())
     print(table())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jarvis import SpatialNetwork
 from jarvis.datasets import SpokenDigits
-from jarvis.support.files import atomic_path
+from jarvis.support import files
 from jarvis.training import load_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -106,9 +106,4 @@ def percent(values: list[float]) -> str:
 
 def write_between(name: str, text: str) -> None:
     """Insert a text into docs/results.md, between the markers of a name."""
-    page = PAGE.read_text(encoding="utf-8")
-    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    before, rest = page.split(start)
-    _, after = rest.split(end)
-    with atomic_path(PAGE) as part:
-        part.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
+    files.write_between(PAGE, f"<!-- {name} -->", f"<!-- end of {name} -->", text)

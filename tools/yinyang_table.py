@@ -19,7 +19,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from jarvis.support.files import FolderInUseError, atomic_path, locked, write_json
+from jarvis.support.files import FolderInUseError, locked, write_between, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "demos"))
@@ -135,11 +135,8 @@ def seeds_of() -> str:
 
 def write_page() -> None:
     """Insert the table into docs/results.md."""
-    before, rest = PAGE.read_text(encoding="utf-8").split("<!-- yinyang -->")
-    _, after = rest.split("<!-- end of yinyang -->")
-    content = f"<!-- yinyang -->\n{table()}\n\n{seeds_of()}\n<!-- end of yinyang -->"
-    with atomic_path(PAGE) as part:
-        part.write_text(before + content + after, encoding="utf-8")
+    text = f"{table()}\n\n{seeds_of()}"
+    write_between(PAGE, "<!-- yinyang -->", "<!-- end of yinyang -->", text)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from torch import nn
 
 from jarvis import SpikingMLP, constant_encode, count_operations, datasets, evaluate, fit, seeded
 from jarvis.networks.costs import Operations
-from jarvis.support.files import atomic_path, write_json
+from jarvis.support.files import write_between, write_json
 from jarvis.training import cosine
 from jarvis.zoo import ZOO, hidden_layer, trainable
 
@@ -178,11 +178,7 @@ def main() -> None:
         skipped = ONLY_SMALL if args.dataset == "mnist" else ()
         run(args.dataset, [n for n in args.neurons if n not in skipped], args.seeds)
     elif args.command == "write":
-        page = PAGE.read_text(encoding="utf-8")
-        before, _, rest = page.partition(START)
-        _, _, after = rest.partition(END)
-        with atomic_path(PAGE) as part:
-            part.write_text(f"{before}{START}\n\n{text()}\n\n{END}{after}", encoding="utf-8")
+        write_between(PAGE, START, END, f"\n{text()}\n")
     else:
         print(text())
 

@@ -113,6 +113,18 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
         yield folder
 
 
+def write_between(path: Path, start: str, end: str, text: str) -> None:
+    """Replace what stands between two markers of a text file; the markers stay.
+
+    Raises:
+        ValueError: unless each marker stands there once, in this order.
+    """
+    before, rest = path.read_text(encoding="utf-8").split(start)
+    _, after = rest.split(end)
+    with atomic_path(path) as part:
+        part.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
+
+
 def write_json(target: Path, data: object) -> None:
     """Write `data` as indented JSON, whole or not at all.
 

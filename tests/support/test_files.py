@@ -17,6 +17,7 @@ from jarvis.support.files import (
     atomic_path,
     locked,
     temporary_folder,
+    write_between,
     write_json,
 )
 
@@ -293,3 +294,14 @@ def test_a_folder_that_cannot_be_locked_says_why(tmp_path):
     (tmp_path / "odd" / ".lock").symlink_to(tmp_path / "file")
     with pytest.raises(OSError, match=r"could not write to .*odd"), locked(tmp_path / "odd"):
         pass
+
+
+def test_what_stands_between_two_markers_is_replaced(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- a -->\nold\n<!-- b -->\nafter\n")
+    write_between(page, "<!-- a -->", "<!-- b -->", "new")
+    assert page.read_text() == "before\n<!-- a -->\nnew\n<!-- b -->\nafter\n"
+    for start, end in (("<!-- x -->", "<!-- b -->"), ("<!-- a -->", "<!-- x -->")):
+        with pytest.raises(ValueError, match="unpack"):
+            write_between(page, start, end, "other")
+    assert "new" in page.read_text()
