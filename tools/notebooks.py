@@ -1,17 +1,23 @@
 """Build the notebooks from their sources by running them in full.
 
-    python tools/notebooks.py build notebooks/sources/01_lif_neuron.py ...   (all, without a name)
-    python tools/notebooks.py text notebooks/sources/01_lif_neuron.py ...
-    python tools/notebooks.py figures notebooks/01_lif_neuron.ipynb FOLDER
+    python tools/notebooks.py build notebooks/sources/303_mnist.py ...   (all, without a name)
+    python tools/notebooks.py build --fill notebooks/sources/303_mnist.py ...
+    python tools/notebooks.py fill notebooks/sources/303_mnist.py ...
+    python tools/notebooks.py text notebooks/sources/303_mnist.py ...
+    python tools/notebooks.py figures notebooks/303_mnist.ipynb FOLDER
 
-`build` runs a source of notebooks/sources in full and writes its NN_topic.ipynb, with outputs, to
-the corresponding path in notebooks. `text` updates only the Markdown cells, and refuses if code has
-changed, because the outputs would no longer match.
+`build` runs a source of notebooks/sources in full and writes its NNN_topic.ipynb, with outputs, to
+the corresponding path in notebooks. `fill` writes the numbers of the last full run, from
+notebooks/results, in place of the marked ones of the text (``97.8<!-- accuracy 0.3 --> %``), and
+says which changed; `build --fill` does it after the run. `text` updates only the Markdown cells,
+and refuses if code has changed, because the outputs would no longer match.
 `figures` writes every figure of a notebook as PNG, for inspection.
 """
 
 import base64
 import io
+import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -21,6 +27,7 @@ import nbformat
 from nbclient import NotebookClient
 from PIL import Image
 
+from jarvis.classroom.results import disagreements, filled, marks
 from jarvis.support.files import atomic_path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +42,47 @@ def sources() -> list[Path]:
 def notebook_of(source: Path) -> Path:
     """The notebook built from a source."""
     return (ROOT / "notebooks" / source.relative_to(SOURCES)).with_suffix(".ipynb")
+
+
+def results_of(source: Path) -> Path:
+    """Where the last cell of a source records its numbers."""
+    return (SOURCES.parent / "results" / source.relative_to(SOURCES)).with_suffix(".json")
+
+
+def measured_for(source: Path | None = None) -> dict[str, float]:
+    """What a text may state: ``303_mnist:accuracy``, and of its own lesson just ``accuracy``."""
+    folder, found = SOURCES.parent / "results", {}
+    for path in sorted(folder.rglob("[0-9]*.json")):
+        lesson = str(path.relative_to(folder).with_suffix(""))
+        for name, value in json.loads(path.read_text(encoding="utf-8")).items():
+            found[f"{lesson}:{name}"] = value
+            if source is not None and path == results_of(source):
+                found[name] = value
+    return found
+
+
+def markdown_of(source: Path) -> str:
+    """All Markdown of a source."""
+    cells = jupytext.read(source).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def fill(source: Path) -> None:
+    """Write the measured numbers into the text of a source and of its notebook."""
+    measured, before = measured_for(source), source.read_text(encoding="utf-8")
+    parts = re.split(r"(?m)^(?=# %%)", before)
+    for number, part in enumerate(parts):
+        if part.startswith("# %% [markdown]"):
+            parts[number] = filled(part, measured)
+            for old, now in zip(marks(part), marks(parts[number]), strict=True):
+                if old.written != now.written:
+                    print(f"{source.name}: {old.name}: {old.written} -> {now.written}")
+    if (new := "".join(parts)) != before:
+        with atomic_path(source) as part:
+            part.write_text(new, encoding="utf-8")
+        take_text(source)
+    if wrong := disagreements(markdown_of(source), measured):
+        sys.exit("\n".join(f"{source.name}: {line}" for line in wrong))
 
 
 def packed(png: str) -> str:
@@ -114,9 +162,16 @@ def figures(path: Path, folder: Path) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
+        case ["build", "--fill", *names]:
+            for source in [Path(name).resolve() for name in names] or sources():
+                build(source)
+                fill(source)
         case ["build", *names]:
             for source in [Path(name).resolve() for name in names] or sources():
                 build(source)
+        case ["fill", *names] if names:
+            for name in names:
+                fill(Path(name).resolve())
         case ["text", *names] if names:
             for name in names:
                 take_text(Path(name).resolve())

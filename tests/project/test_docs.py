@@ -32,7 +32,7 @@ API = {
                  "networks", "training", "datasets", "plotting")
 } | {
     "classroom": [f"jarvis.classroom.{module}"
-                  for module in ("check", "widgets", "broken", "comparison", "results")]
+                  for module in ("check", "widgets", "broken", "comparison", "lesson", "results")]
 }  # fmt: skip
 #: Names without an underscore that are for the library itself.
 INSIDE = {
@@ -55,6 +55,7 @@ INSIDE = {
         "axes_of",
     },
     "jarvis.classroom.comparison": {"NOISE"},
+    "jarvis.classroom.lesson": {"STYLE"},
 }
 NOTEBOOKS = sorted((ROOT / "notebooks" / "sources").glob("[0-9]*.py"))
 
@@ -147,15 +148,18 @@ def test_the_first_page_has_every_name_of_jarvis_once_with_its_entry():
 
 def test_path_page_shows_every_notebook(conf):
     shown = conf.fill(page("path"), "path")
-    named = re.findall(r"^\| \[(\d\d_\w+)\]\(notebooks/\1\.ipynb\)", shown, re.MULTILINE)
+    named = re.findall(r"^\| \[(\d{2,3}_\w+)\]\(notebooks/\1\.ipynb\)", shown, re.MULTILINE)
     assert sorted(named) == [path.stem for path in NOTEBOOKS]
-    assert named == [*sorted(named[:-1]), "00_template"]  # which is for later
+    lessons = [each for each in named if each[2].isdigit()]
+    assert lessons == sorted(lessons)
+    assert named[-1].endswith("_template")  # which is for later
     assert "notebooks/*" in page("path")  # and all are built
 
 
 def test_ways_through_name_notebooks_that_exist():
     ways = page("path").split("## Four ways through")[1].split("```")[0]
-    assert set(re.findall(r"\b\d\d\b", ways)) <= {path.stem[:2] for path in NOTEBOOKS}
+    numbers = {path.stem.partition("_")[0] for path in NOTEBOOKS}
+    assert set(re.findall(r"\b\d{2,3}\b", ways)) <= numbers
 
 
 def test_every_source_in_the_code_is_on_the_equations_page(conf):
@@ -202,18 +206,15 @@ def test_the_table_of_trained_neurons_is_that_of_the_stored_runs():
 
 
 def test_the_guide_names_the_exercises_as_the_notebooks_do():
-    rows = dict(re.findall(r"^\| (\d\d\.\d) \| (.+?) \|", page("teaching"), re.MULTILINE))
-    guided = {row[:2] for row in rows}
-    assert guided >= {"01", "02", "03", "04", "05", "06", "07", "08", "09", "12"}
+    rows = dict(re.findall(r"^\| (\d{2,3}\.\d+) \| (.+?) \|", page("teaching"), re.MULTILINE))
     titles = {}
     for path in NOTEBOOKS:
-        text = path.read_text(encoding="utf-8")
-        for number, title in re.findall(r"^# ### Exercise (\d): (.+)$", text, re.MULTILINE):
-            if path.stem[:2] in guided:
-                titles[f"{path.stem[:2]}.{number}"] = title
+        text, lesson = path.read_text(encoding="utf-8"), path.stem.partition("_")[0]
+        for number, title in re.findall(r"^# ### Exercise (\d+): (.+)$", text, re.MULTILINE):
+            titles[f"{lesson}.{number}"] = re.sub(r" \(\d+ min\)$", "", title)
     assert rows == titles
     plans = page("teaching").split("## What each exercise assesses")[0]
-    assert set(re.findall(r"\b(\d\d\.\d)\b", plans)) <= set(rows)
+    assert set(re.findall(r"\b(\d{2,3}\.\d+)\b", plans)) <= set(rows)
 
 
 def test_first_hour_runs(capsys):

@@ -27,7 +27,9 @@ def anchors(page: Path) -> set[str]:
     text = page.read_text(encoding="utf-8")
     headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.M)
     slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    return slugs | set(re.findall(r"^\.\. auto\w+:: ([\w.]+)$", text, re.MULTILINE))
+    named = set(re.findall(r"^\(([\w-]+)\)=$", text, re.MULTILINE))
+    named |= set(re.findall(r"""<\w+ id=["']([\w-]+)["']""", text))
+    return slugs | named | set(re.findall(r"^\.\. auto\w+:: ([\w.]+)$", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -43,7 +45,7 @@ def test_links_lead_somewhere(page):
 
 
 def test_path_names_every_notebook_and_no_other():
-    named = set(re.findall(r"notebooks/(\d\d_\w+)\.ipynb", README))
+    named = set(re.findall(r"notebooks/(\d{2,3}_\w+)\.ipynb", README))
     assert named == {p.stem for p in (ROOT / "notebooks").glob("[0-9]*.ipynb")}
 
 

@@ -2,19 +2,28 @@
 
 A check is a function of an answer and a random generator. It tests the answer on fresh input and
 either returns or raises `Wrong` with an explanation. `exercise` turns it into what a learner calls:
-it prints the result, never raises, and returns a `Verdict`.
+it prints the result and a hint, never raises, and returns a `Verdict`. An untouched stub prints
+nothing.
 """
 
 import secrets
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
-from types import CodeType
 from typing import Any
 
 import numpy as np
 import torch
+
+from jarvis.classroom.check._answers import (
+    code_of,
+    fingerprint,
+    has_return,
+    is_missing,
+    named,
+    prints,
+)
 
 
 class Wrong(Exception):
@@ -31,13 +40,15 @@ class Verdict:
 
     Args:
         passed: whether the answer was right.
-        words: the text that was printed.
+        words: the text that was printed; empty as long as there is no answer.
         seed: of the random input; `check.name(answer, seed=...)` repeats the same test.
+        answered: whether there was an answer: False for an untouched stub.
     """
 
     passed: bool
     words: str
     seed: int
+    answered: bool = True
 
     def __bool__(self) -> bool:
         return self.passed
@@ -49,14 +60,23 @@ class Verdict:
 class Exercise:
     """A check that a learner calls with an answer; made by `exercise`.
 
+    Each new wrong answer brings one more hint, until there is a right one. The same wrong answer
+    again brings the same hint.
+
     Args:
         number: number of the exercise in the notebook.
-        hint: shown as long as there is no right answer.
+        hints: from where to look to almost the answer.
         test: `(answer, rng)`; raises `Wrong`.
     """
 
-    def __init__(self, number: int, hint: str, test: Callable[[Any, np.random.Generator], None]):
-        self.number, self.hint, self._test = number, hint, test
+    def __init__(
+        self,
+        number: int,
+        hints: Sequence[str],
+        test: Callable[[Any, np.random.Generator], None],
+    ):
+        self.number, self.hints, self._test = number, tuple(hints), test
+        self._wrong: list[str] = []  # the different wrong answers since the last right one
         update_wrapper(self, test)
 
     def __call__(self, answer: Any = None, *, seed: int | None = None) -> Verdict:
@@ -64,53 +84,91 @@ class Exercise:
         seed = secrets.randbits(32) if seed is None else seed
         passed, words = True, "right."
         try:
-            if answer is None or answer is ...:
+            if is_missing(answer):
                 raise Unanswered
             tried = Watched(answer) if callable(answer) else answer
             self._test(tried, np.random.default_rng(seed))
         except Unanswered:
-            passed, words = False, "no answer yet."
+            return Verdict(False, "", seed, answered=False)
         except Wrong as wrong:
             passed, words = False, f"not yet. {wrong}"
         except Exception as error:  # an error of the check itself, for an unforeseen answer
             passed, words = False, f"not yet. Your answer cannot be used: {_named(error)}."
-        words = f"Exercise {self.number}: {words}" + ("" if passed else f"\n  Hint: {self.hint}")
+        words = f"Exercise {self.number}: {words}"
+        if passed:
+            self.start_over()
+        else:
+            words += self._next_hint(answer)
         print(words)
         return Verdict(passed, words, seed)
 
+    def start_over(self) -> None:
+        """Forget earlier answers: the next hint is the first one."""
+        self._wrong.clear()
 
-def exercise(number: int, hint: str) -> Callable[[Callable], Exercise]:
+    def _next_hint(self, answer: Any) -> str:
+        """A line with the hint for this wrong answer, of those before it."""
+        if not self.hints:
+            return ""
+        key = fingerprint(answer)
+        if key not in self._wrong:
+            self._wrong.append(key)
+        place = min(len(self._wrong), len(self.hints))
+        count = f" {place} of {len(self.hints)}" if len(self.hints) > 1 else ""
+        return f"\n  Hint{count}: {self.hints[place - 1]}"
+
+
+def exercise(
+    number: int, hints: Sequence[str] | str = (), *, hint: str | None = None
+) -> Callable[[Callable], Exercise]:
     """Decorator that turns a function `(answer, rng)` that raises `Wrong` into an exercise check.
 
     Args:
         number: number of the exercise in its notebook.
-        hint: shown when the answer is missing or wrong.
+        hints: shown one at a time, each after a further wrong answer: where to look, what to use,
+            almost the answer. A string is a single hint.
+        hint: a single hint, instead of `hints`.
 
-    >>> @exercise(1, "2 and 2")
+    Raises:
+        TypeError: if there are both `hints` and `hint`, or a hint is not a string.
+
+    >>> @exercise(1, hints=("Count your fingers.", "2 and 2"))
     ... def four(answer, rng):
     ...     if number(answer) != 4:
     ...         raise Wrong(f"{answer} is not four.")
+    >>> bool(four(5)), bool(four(6))
+    Exercise 1: not yet. 5 is not four.
+      Hint 1 of 2: Count your fingers.
+    Exercise 1: not yet. 6 is not four.
+      Hint 2 of 2: 2 and 2
+    (False, False)
+    >>> bool(four(...))  # no answer: nothing is printed
+    False
     >>> bool(four(4))
     Exercise 1: right.
     True
-    >>> bool(four(5))
-    Exercise 1: not yet. 5 is not four.
-      Hint: 2 and 2
-    False
     """
-    return lambda test: Exercise(number, hint, test)
+    if hint is not None:
+        if hints:
+            raise TypeError("give hints=(...) or hint=..., not both")
+        hints = hint
+    hints = (hints,) if isinstance(hints, str) else tuple(hints)
+    for text in hints:
+        if not isinstance(text, str):
+            raise TypeError(f"hints must be strings, not {type(text).__name__}: {text!r:.60}")
+    return lambda test: Exercise(number, hints, test)
 
 
 class Watched:
     """A learner's function, with errors in a call reported in words.
 
-    If the first call returns None it is a stub (`Unanswered`). Arrays are passed as copies, and
-    changing one is `Wrong`, because the learner's next line would see different data.
+    A call that returns None is `Wrong`, and the likely reason is named. Arrays are passed as
+    copies, and changing one is `Wrong`, because the learner's next line would see different data.
     """
 
     def __init__(self, function: Callable):
         self._function, self._calls = function, 0
-        self._name = getattr(function, "__name__", "your function")
+        self._name = named(function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         given = [_copy(value) for value in (*args, *kwargs.values())]
@@ -118,20 +176,35 @@ class Watched:
             result = self._function(*given[: len(args)], **dict(zip(kwargs, given[len(args) :])))  # noqa: B905
         except Exception as error:
             raise Wrong(f"{self._name} raised {_named(error)}{self._line(error)}.") from error
-        if result is None and self._calls == 0:
-            raise Unanswered
         if result is None:
-            raise Wrong(f"{self._name} returned None this time. Does every branch return?")
+            raise Wrong(self._without_result())
         self._calls += 1
         for before, after in zip((*args, *kwargs.values()), given, strict=True):
             if not _unchanged(before, after):
                 raise Wrong(f"{self._name} changes the array that it is given: work on a copy.")
         return result
 
+    def _without_result(self) -> str:
+        """Why a call may have returned None."""
+        name = self._name
+        if not has_return(self._function):
+            if prints(self._function):
+                return (
+                    f"{name} prints its result but does not return it. print shows a value to you; "
+                    "`return` gives it to whoever called the function. Use `return` instead."
+                )
+            return f"{name} ran, but it has no `return`, so its result is lost (it is None)."
+        if self._calls:
+            return f"{name} returned None this time. Does every branch return?"
+        return (
+            f"{name} returned None. Does every branch return a value? (What print(...) returns is "
+            "None; so is the result of methods that change a list in place, such as sort.)"
+        )
+
     def _line(self, error: Exception) -> str:
         """The learner's own line in which it happened."""
-        code = getattr(self._function, "__code__", None)
-        if not isinstance(code, CodeType):
+        code = code_of(self._function)
+        if code is None:
             return ""
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame.line for frame in frames if frame.filename == code.co_filename and frame.line]

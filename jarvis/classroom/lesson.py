@@ -1,0 +1,53 @@
+"""How a lesson begins: the style of its figures, and the versions that it runs with."""
+
+import platform
+from importlib import import_module
+
+#: What makes a figure readable as it is shown: on a page, or on a screen of high resolution.
+STYLE = {
+    "figure.figsize": (6.4, 3.0),
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "figure.titlesize": 11,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.title_fontsize": 9,
+    "legend.frameon": False,
+}
+
+
+def begin(*packages: str) -> None:
+    """Set the lessons' figure style, and print the versions in one line.
+
+    Figures have 110 dots per inch, fonts of 9 points or more, the colours of `jarvis.plotting`,
+    a constrained layout, and legends without a frame. Call it once, in a lesson's first cell; later
+    changes of `plt.rcParams` stay possible.
+
+    Args:
+        *packages: further packages to print the version of, such as ``"numba"``.
+
+    Raises:
+        ModuleNotFoundError: if one of them is not installed.
+
+    Example:
+        >>> begin()  # doctest: +ELLIPSIS
+        Python 3..., jarvis ..., torch ..., numpy ...
+        >>> from matplotlib import pyplot as plt
+        >>> plt.rcParams["figure.dpi"]
+        110.0
+    """
+    from cycler import cycler
+    from matplotlib import pyplot as plt
+
+    from jarvis import plotting
+
+    colors = (plotting.BLUE, plotting.ORANGE, plotting.GREEN, plotting.PURPLE, plotting.RED)
+    plt.rcParams.update({**STYLE, "axes.prop_cycle": cycler(color=[*colors, plotting.GREY])})
+    versions = [f"Python {platform.python_version()}"]
+    for name in ("jarvis", "torch", "numpy", *packages):
+        versions.append(f"{name} {getattr(import_module(name), '__version__', '(no version)')}")
+    print(", ".join(versions))
