@@ -1,0 +1,188 @@
+"""How long each lesson takes a learner, by one formula, and what it consists of.
+
+    python tools/lessons.py                                   the table, as Markdown
+    python tools/lessons.py time notebooks/sources/303_mnist.py ...
+    python tools/lessons.py readme
+
+The formula: 130 words a minute, 15 lines of code a minute, one minute per figure, and the minutes
+that the headings of the exercises give. Words are those of the Markdown cells as shown; a formula
+counts as one word, a formula on a line of its own as ten. Lines of code are those of the cells as
+shown, without blank ones: folded cells and the stubs of exercises count nothing. Figures are those
+of the built notebook, those of folded cells too, because they are looked at.
+
+`time` writes the result, rounded to five minutes, into the heads of lessons and their notebooks.
+`readme` copies the times from the heads into the README's table, so that they are written once.
+"""
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import notebooks
+from jarvis.support.files import atomic_path
+
+WORDS_A_MINUTE, LINES_A_MINUTE, MINUTES_A_FIGURE = 130, 15, 1
+#: What lessons are meant to take, in minutes.
+GUIDANCE = (40, 70)
+README = notebooks.ROOT / "README.md"
+
+TIME = re.compile(r"(?<=\*\*Time\.\*\* )(\d+) minutes for you, (.+?) for the machine\.")
+EXERCISE = re.compile(r"^#+ Exercise \d+:.*?(?:\((\d+) min\))?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a lesson consists of, and the time that it states: ``you`` minutes, ``machine``."""
+
+    name: str
+    cells: int
+    words: int
+    lines: int
+    figures: int
+    exercises: int
+    exercise_minutes: int
+    you: int | None
+    machine: str
+
+    @property
+    def minutes(self) -> float:
+        """The learner's time by the formula."""
+        reading = self.words / WORDS_A_MINUTE + self.lines / LINES_A_MINUTE
+        return reading + MINUTES_A_FIGURE * self.figures + self.exercise_minutes
+
+    @property
+    def rounded(self) -> int:
+        """The learner's time as a lesson should state it."""
+        return max(5, 5 * round(self.minutes / 5))
+
+
+def words(markdown: str) -> int:
+    """Words of a Markdown text as a reader sees them.
+
+    Example:
+        >>> words("A *leaky* [neuron](lif.md#x) with $\\\\tau = 5$ ms.<!-- tau 0.1 -->")
+        6
+    """
+    text = re.sub(r"<!--.*?-->", "", markdown, flags=re.DOTALL)
+    text = re.sub(r"\$\$.*?\$\$", f" {'formula ' * 10}", text, flags=re.DOTALL)
+    text = re.sub(r"\$[^$\n]+(?:\n[^$\n]+)?\$", "formula", text)
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"</?\w+[^>]*>", " ", text)
+    return len(re.findall(r"[^\W_](?:[\w'’.\-]*\w)?", text))
+
+
+def measure(source: Path, figures: int | None = None) -> Lesson:
+    """Count a lesson; its figures are those of the notebook built from it, unless given."""
+    book = jupytext.read(source).cells
+    text = "\n\n".join(cell.source for cell in book if cell.cell_type == "markdown")
+    code = [cell for cell in book if cell.cell_type == "code"]
+    shown = [c for c in code if not {"hide-input", "exercise"} & set(c.metadata.get("tags", []))]
+    exercises = EXERCISE.findall(text)
+    stated = TIME.search(text)
+    return Lesson(
+        name=source.stem,
+        cells=len(book),
+        words=words(text),
+        lines=sum(bool(line.strip()) for cell in shown for line in cell.source.splitlines()),
+        figures=_figures(notebooks.notebook_of(source)) if figures is None else figures,
+        exercises=len(exercises),
+        exercise_minutes=sum(int(minutes or 0) for minutes in exercises),
+        you=int(stated[1]) if stated else None,
+        machine=_short(stated[2]) if stated else "",
+    )
+
+
+def _figures(notebook: Path) -> int:
+    if not notebook.exists():
+        return 0
+    outputs = [
+        output.get("data", {})
+        for cell in nbformat.read(notebook, as_version=4).cells
+        for output in cell.get("outputs", [])
+    ]
+    return sum("image/png" in data or "image/svg+xml" in data for data in outputs)
+
+
+def _short(duration: str) -> str:
+    return re.sub(r"seconds?", "s", re.sub(r"minutes?", "min", duration))
+
+
+def lessons() -> list[Path]:
+    """The sources of all lessons, without the older notebooks of two digits."""
+    found = (path for path in notebooks.sources() if path.parent == notebooks.SOURCES)
+    return [path for path in found if re.match(r"\d{3}_", path.name)]
+
+
+def table() -> str:
+    """The lessons, one per row, with their sum."""
+    head = ("lesson", "cells", "words", "lines of code", "figures", "exercises (min)", "minutes",
+            "stated")  # fmt: skip
+    rows = [head, ("---", *["--:"] * (len(head) - 1))]
+    every = [measure(source) for source in lessons()]
+    for each in every:
+        rows.append((
+            each.name, f"{each.cells}", f"{each.words}", f"{each.lines}", f"{each.figures}",
+            f"{each.exercises} ({each.exercise_minutes})", f"{each.minutes:.0f}",
+            f"{each.you or ''}",
+        ))  # fmt: skip
+    rows.append((
+        f"all {len(every)}", *(f"{sum(getattr(e, k) for e in every)}" for k in
+        ("cells", "words", "lines", "figures")),
+        f"{sum(e.exercises for e in every)} ({sum(e.exercise_minutes for e in every)})",
+        f"{sum(e.minutes for e in every):.0f}", f"{sum(e.you or 0 for e in every)}",
+    ))  # fmt: skip
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def with_times(readme: str) -> str:
+    """The README with each lesson's times, from its head, as the last two cells of its row."""
+    for source in lessons():
+        lesson = measure(source, figures=0)
+        row = re.compile(rf"^(\| \[{lesson.name}\]\([^)]*\) \| [^|]*\|).*$", re.MULTILINE)
+        if lesson.you is not None:
+            times = f" {lesson.you} min | {lesson.machine} |"
+            readme = row.sub(lambda found, times=times: found[1] + times, readme)
+    return readme
+
+
+def _write(path: Path, text: str) -> None:
+    if text != path.read_text(encoding="utf-8"):
+        with atomic_path(path) as part:
+            part.write_text(text, encoding="utf-8")
+        print(f"{path.relative_to(notebooks.ROOT)} changed")
+
+
+def write_time(source: Path) -> None:
+    """Write the estimated time into the head of a lesson and of its notebook."""
+    lesson = measure(source)
+    before = source.read_text(encoding="utf-8")
+    if lesson.you is None:
+        sys.exit(f"{source.name}: its head has no line **Time.** 50 minutes for you, ...")
+    after = TIME.sub(rf"{lesson.rounded} minutes for you, \2 for the machine.", before, count=1)
+    if after != before:
+        _write(source, after)
+        notebooks.take_text(source)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case []:
+            print(table())
+            outside = [
+                m for m in map(measure, lessons()) if not GUIDANCE[0] <= m.rounded <= GUIDANCE[1]
+            ]
+            for each in outside:
+                print(f"{each.name} takes {each.minutes:.0f} minutes, outside {GUIDANCE}")
+        case ["time", *names] if names:
+            for name in names:
+                write_time(Path(name).resolve())
+        case ["readme"]:
+            _write(README, with_times(README.read_text(encoding="utf-8")))
+        case _:
+            sys.exit(__doc__)
