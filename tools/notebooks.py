@@ -32,6 +32,10 @@ from jarvis.support.files import atomic_path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "notebooks" / "sources"
+KERNEL = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 
 
 def sources() -> list[Path]:
@@ -113,12 +117,7 @@ def pack(notebook) -> None:
 def build(source: Path) -> None:
     """Run one source top to bottom and write the notebook with its outputs."""
     notebook = jupytext.read(source)
-    notebook.metadata = nbformat.from_dict(
-        {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-        }
-    )
+    notebook.metadata = nbformat.from_dict(KERNEL)
     started = time.perf_counter()
     target = notebook_of(source)
     place = {"metadata": {"path": str(target.parent)}}
