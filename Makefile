@@ -8,9 +8,10 @@ STAMP := .venv/.installed
 EXTRAS := lab,test
 DOCS_STAMP := .venv/.installed-docs
 BROWSER_STAMP := .venv/.installed-browser
+GRADING_STAMP := .venv/.installed-grading
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lab notebooks bench format docs browser-test
+.PHONY: help install demo test lab notebooks bench format docs browser-test assignments assignments-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,6 +68,20 @@ $(BROWSER_STAMP): $(STAMP)
 		uv pip install --python $(BIN)/python -e '.[browser]' -c constraints.txt; \
 	else \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[browser]' -c constraints.txt; \
+	fi
+	@touch $@
+
+assignments: $(GRADING_STAMP) ## write every lesson as an nbgrader assignment into runs/assignments (1 min)
+	$(BIN)/python tools/assignments.py
+
+assignments-test: $(GRADING_STAMP) ## release, hand in and mark assignments with nbgrader (2 min)
+	$(BIN)/python -m pytest --tb=short tests/project/test_assignments.py -k nbgrader
+
+$(GRADING_STAMP): $(STAMP)
+	@if command -v uv >/dev/null 2>&1; then \
+		uv pip install --python $(BIN)/python -e '.[grading]' -c constraints.txt; \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[grading]' -c constraints.txt; \
 	fi
 	@touch $@
 

@@ -7,10 +7,12 @@ such as `lif.md#jarvis.lif.LIFLayer` leads to that name's entry.
 """
 
 import ast
+import importlib.util
 import inspect
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
@@ -59,6 +61,17 @@ def notebook_table() -> str:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     section = readme.split("## The path", 1)[1].split("\n## ", 1)[0]
     return "\n".join(line for line in section.splitlines() if line.startswith("|"))
+
+
+def lesson_sizes() -> str:
+    """The table of lessons with what each consists of and the time that it takes a learner."""
+    spec = importlib.util.spec_from_file_location("sizes", ROOT / "tools" / "lessons.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["sizes"] = module  # which a dataclass looks up
+    spec.loader.exec_module(module)
+    return module.table()
 
 
 def parts(docstring: str) -> tuple[str, str]:
@@ -157,6 +170,8 @@ def fill(text: str, page: str) -> str:
         return found[1] if target is None else f"[{found[1]}]({target})"
 
     text = text.replace("<!-- notebooks -->", notebook_table())
+    if "<!-- lesson sizes -->" in text:
+        text = text.replace("<!-- lesson sizes -->", lesson_sizes())
     if "<!-- zoo -->" in text:
         text = text.replace("<!-- zoo -->", zoo())
     if "<!-- surrogates -->" in text:

@@ -325,7 +325,8 @@ def test_nbgrader_releases_and_marks_a_lesson(lesson, tmp_path):
 @pytest.mark.timeout(1200)
 def test_nbgrader_gives_the_solutions_of_a_lesson_all_points(tmp_path):
     pytest.importorskip("nbgrader", reason="needs the extra `grading`: make assignments")
-    course, source = tmp_path / "course", LESSONS[1]
+    course = tmp_path / "course"
+    source = next(path for path in LESSONS if path.stem[:3] in ("101", "01_"))
     name = source.stem
     tool.main(["--course", str(course), str(source)])
     book = nbformat.read(course / "release" / name / f"{name}.ipynb", as_version=4)

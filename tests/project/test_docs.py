@@ -156,6 +156,13 @@ def test_path_page_shows_every_notebook(conf):
     assert "notebooks/*" in page("path")  # and all are built
 
 
+def test_the_guide_has_the_table_of_lessons(conf):
+    shown = conf.fill(page("teaching"), "teaching")
+    rows = re.findall(r"^\| (\d{3}_\w+) \| \d+ \| \d+ \|", shown, re.MULTILINE)
+    assert rows == [path.stem for path in NOTEBOOKS if path.stem[2].isdigit()]
+    assert "| lesson | cells | words |" in shown
+
+
 def test_ways_through_name_notebooks_that_exist():
     ways = page("path").split("## Four ways through")[1].split("```")[0]
     numbers = {path.stem.partition("_")[0] for path in NOTEBOOKS}
@@ -206,12 +213,15 @@ def test_the_table_of_trained_neurons_is_that_of_the_stored_runs():
 
 
 def test_the_guide_names_the_exercises_as_the_notebooks_do():
-    rows = dict(re.findall(r"^\| (\d{2,3}\.\d+) \| (.+?) \|", page("teaching"), re.MULTILINE))
+    table = re.findall(r"^\| (\d{2,3}\.\d+) \| (.+?) \|.*\| (\d+) \|$", page("teaching"), re.M)
+    rows, minutes = ({row[0]: row[k] for row in table} for k in (1, 2))
     titles = {}
     for path in NOTEBOOKS:
         text, lesson = path.read_text(encoding="utf-8"), path.stem.partition("_")[0]
         for number, title in re.findall(r"^# ### Exercise (\d+): (.+)$", text, re.MULTILINE):
-            titles[f"{lesson}.{number}"] = re.sub(r" \(\d+ min\)$", "", title)
+            title, stated = re.fullmatch(r"(.+?)(?: \((\d+) min\))?", title).groups()  # type: ignore[union-attr]
+            titles[f"{lesson}.{number}"] = title
+            assert stated in (None, minutes.get(f"{lesson}.{number}")), title
     assert rows == titles
     plans = page("teaching").split("## What each exercise assesses")[0]
     assert set(re.findall(r"\b(\d{2,3}\.\d+)\b", plans)) <= set(rows)
