@@ -4,7 +4,7 @@
 network between observations and actions is: any neuron of `jarvis.zoo`, feed-forward or recurrent.
 `candidates` runs many of them at a time in a compiled loop without autograd, `rollouts` lets them
 play in one process or several. `evolution` trains without gradients, `trained` is the result, and
-`film` shows it. Needs ``pip install 'jarvis-snn[control]'``.
+`films` shows it. Needs ``pip install 'jarvis-snn[control]'``.
 """
 
 import lazy_loader

@@ -8,8 +8,8 @@ from .evolution import EVOLUTION as EVOLUTION
 from .evolution import EvolutionRun as EvolutionRun
 from .evolution import EvolutionSettings as EvolutionSettings
 from .evolution import evolve as evolve
-from .film import RenderError as RenderError
-from .film import film as film
+from .films import RenderError as RenderError
+from .films import film as film
 from .policy import Policy as Policy
 from .policy import PolicyState as PolicyState
 from .policy import SpikingPolicy as SpikingPolicy

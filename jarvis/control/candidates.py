@@ -83,11 +83,12 @@ class Candidates:
         self._u = np.array(made.numbers(numbers), real)
         self._lanes = np.array(lanes, real).reshape(-1)
         scalars = (
-            layer.gain * policy.drive, layer.offset, *policy.trace(), policy.clip,
-            1.0 / policy.width,
+            layer.gain * policy.drive, layer.offset, policy.clip, 1.0 / policy.width,
         )  # fmt: skip
-        self._scratch = np.zeros(len(scalars) + 5 * widest + forces.n, real)
+        self._scratch = np.zeros(len(scalars) + 7 * widest + forces.n, real)
         self._scratch[: len(scalars)] = scalars
+        for k, factors in enumerate(policy.trace()):
+            self._scratch[len(scalars) + (5 + k) * widest :][:last] = factors
         n_actions = 1 if forces.discrete else forces.n
         shapes = {
             "observations": (n, policy.n_observations), "mean": (policy.n_observations,),

@@ -1,5 +1,6 @@
 """Environments by gymnasium's ids, with what makes them harder, as plain data."""
 
+import importlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ class Task:
         lost = tuple(check_integer("Task: lost", i, at_least=0) for i in self.lost)
         object.__setattr__(self, "lost", lost)
         check_number("Task: noise", self.noise, at_least=0)
-        check_integer("Task: delay", self.delay, at_least=0)
+        check_integer("Task: delay", self.delay, at_least=0, at_most=10_000)
         check_number("Task: mass", self.mass, above=0)
 
     def changed(self, **values: Any) -> "Task":
@@ -183,10 +184,9 @@ def _quiet_models() -> Iterator[None]:
     The models are gymnasium's; what MuJoCo advises about them is for its developers.
     """
     try:
-        import mujoco
+        mujoco: Any = importlib.import_module("mujoco")
     except ImportError:
-        yield
-        return
+        mujoco = None
     if not hasattr(mujoco, "set_mju_user_warning"):
         yield
         return

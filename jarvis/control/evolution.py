@@ -18,7 +18,7 @@ from jarvis.control.environments import Task
 from jarvis.control.policy import Policy
 from jarvis.control.rollouts import Crew, Episodes
 from jarvis.control.statistics import ObservationStatistics
-from jarvis.control.trained import Trained, contents, episode_seeds, plain, restored
+from jarvis.control.trained import Trained, choice_seeds, contents, plain, restored
 from jarvis.support.checks import check_integer, check_number
 from jarvis.training import Run, TrainingError, distributed, train
 from jarvis.training.checkpoints import check_state, number
@@ -26,6 +26,10 @@ from jarvis.training.run import History
 
 #: Length of a run in epochs that no budget of steps reaches: the budget ends it.
 _ENDLESS = 1 << 30
+
+
+#: Largest number of directions of an update, and of episodes of an evaluation.
+MOST = 10_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class EvolutionSettings:
     ranked: bool = False
 
     def __post_init__(self) -> None:
-        check_integer("directions", self.directions, at_least=1)
+        check_integer("directions", self.directions, at_least=1, at_most=MOST)
         check_integer("best", self.best, at_least=1, at_most=self.directions)
         check_number("noise", self.noise, above=0)
         check_number("rate", self.rate, above=0)
@@ -132,7 +136,7 @@ class EvolutionRun(Run):
         self.settings = settings or EVOLUTION.get(task.id, EvolutionSettings())
         self.budget = check_integer("budget", budget, at_least=1)
         self.every = check_integer("every", every, at_least=1)
-        self.episodes = check_integer("episodes", episodes, at_least=1)
+        self.episodes = check_integer("episodes", episodes, at_least=1, at_most=MOST)
         self.target = None if target is None else check_number("target", target)
         self.crew = Crew(task, policy, workers=workers)
         self.theta = policy.initial(seed)
@@ -241,7 +245,7 @@ class EvolutionRun(Run):
 
     def evaluate(self) -> Episodes:
         """Episodes with the weights as they are, from the same starts every time."""
-        seeds = episode_seeds(self.seed, self.episodes)
+        seeds = choice_seeds(self.seed, self.episodes)
         share = distributed.share(self.episodes)
         rows = list(range(share.start, share.stop))
         thetas = np.tile(self.theta, (len(rows), 1))
@@ -330,9 +334,7 @@ class EvolutionRun(Run):
         self.best = (*restored(loaded, "best_"), value)
         self.steps_played, self.updates, self._sums = played, updates, sums
         done = content["history"]["epochs"]
-        self.reached = bool(
-            self.target is not None and done and done[-1]["return"] >= self.target
-        )
+        self.reached = bool(self.target is not None and done and done[-1]["return"] >= self.target)
         return []
 
     def epochs_recorded(self, history: History) -> int:
@@ -414,6 +416,7 @@ def evolve(
         >>> bool(trained.evaluate(10).returns.mean() > 100)
         True
     """
+    distributed.start(torch.device("cpu"))
     with EvolutionRun(
         task, policy, settings=settings, budget=budget, every=every, episodes=episodes,
         target=target, seed=seed, workers=workers,

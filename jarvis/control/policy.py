@@ -76,7 +76,8 @@ class Policy:
         code: "normalised" or "population".
         per_input: encoders per observation of a population code.
         readout: "trace", "rate" or "last".
-        tau_trace: time constant of the trace, ms.
+        tau_trace: time constant of the trace, ms. The neurons of the last layer take several in
+            turn: the difference of a fast and a slow trace says how its source changes.
         drive: factor on the input of a neuron. Of order 1 takes a neuron of the zoo from rest to
             its threshold within 1 ms.
         clip: largest size of a normalised observation.
@@ -103,7 +104,7 @@ class Policy:
     code: str = "normalised"
     per_input: int = 10
     readout: str = "trace"
-    tau_trace: float = 4.5
+    tau_trace: float | tuple[float, ...] = 4.5
     drive: float = 0.2
     clip: float = 10.0
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -113,28 +114,34 @@ class Policy:
         if not isinstance(self.actions, Actions):
             raise TypeError(f"Policy: actions must be Actions, not {type(self.actions).__name__}")
         check_choice("Policy: neuron", self.neuron, kinds())
-        given = (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
+        given: tuple[int, ...] = tuple(np.atleast_1d(np.asarray(self.hidden)).tolist())
         sizes = () if self.neuron == "linear" else given
-        sizes = tuple(check_integer("Policy: hidden", n, at_least=1) for n in sizes)
+        sizes = tuple(
+            check_integer("Policy: hidden", n, at_least=1, at_most=100_000) for n in sizes
+        )
         object.__setattr__(self, "hidden", sizes)
         if not sizes and self.neuron != "linear":
             raise ValueError("Policy: hidden=() has no neurons: take neuron='linear'")
-        check_integer("Policy: steps", self.steps, at_least=1)
+        check_integer("Policy: steps", self.steps, at_least=1, at_most=1000)
         check_choice("Policy: code", self.code, CODES)
-        check_integer("Policy: per_input", self.per_input, at_least=2)
+        check_integer("Policy: per_input", self.per_input, at_least=2, at_most=1000)
         check_choice("Policy: readout", self.readout, READOUTS)
-        check_number("Policy: tau_trace", self.tau_trace, "ms", above=0)
+        taus = self.tau_trace if isinstance(self.tau_trace, tuple | list) else (self.tau_trace,)
+        if not taus:
+            raise ValueError("Policy: tau_trace=() has no time constant")
+        taus = tuple(check_number("Policy: tau_trace", tau, "ms", above=0) for tau in taus)
+        object.__setattr__(self, "tau_trace", taus if len(taus) > 1 else taus[0])
         check_number("Policy: drive", self.drive, above=0)
         check_number("Policy: clip", self.clip, above=0)
         if self.neuron == "linear" and (self.values or self.recurrent):
             raise ValueError("Policy: a linear policy has no neurons: no values, not recurrent")
         for name, value in self.values.items():
-            if isinstance(value, Sequence | np.ndarray | Tensor) and not isinstance(value, str):
-                if len(sizes) != 1 or len(value) != sizes[0]:
-                    raise ValueError(
-                        f"Policy: values[{name!r}] of length {len(value)} needs one hidden layer "
-                        f"of that size, not {list(sizes)}"
-                    )
+            several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+            if several and (len(sizes) != 1 or len(value) != sizes[0]):
+                raise ValueError(
+                    f"Policy: values[{name!r}] of length {len(value)} needs one hidden layer "
+                    f"of that size, not {list(sizes)}"
+                )
         if sizes:
             self.layer()  # raises for values that the neuron does not take
 
@@ -207,7 +214,7 @@ class Policy:
 
     def layer(self, backend: str = "auto") -> DrivenLayer:
         """A layer of its neurons, without synapses."""
-        values = {
+        values: dict[str, Any] = {
             name: torch.as_tensor(value, dtype=torch.get_default_dtype())
             if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
             else value
@@ -231,11 +238,15 @@ class Policy:
         """The standard deviation of the encoders' receptive fields: the distance of centres."""
         return 4.0 / (self.per_input - 1)
 
-    def trace(self) -> tuple[float, float]:
-        """The factors on the trace and on what is sent, at each step."""
+    def trace(self) -> tuple[np.ndarray, np.ndarray]:
+        """The factors on the trace and on what is sent, at each step, for each neuron that is read
+        out ``[n]``."""
+        n = self.hidden[-1] if self.hidden else self.n_inputs
         if self.readout == "rate":
-            return 1.0, 1.0 / self.steps
-        keep = math.exp(-1.0 / self.tau_trace) if self.readout == "trace" else 0.0
+            return np.ones(n), np.full(n, 1.0 / self.steps)
+        if self.readout == "last":
+            return np.zeros(n), np.ones(n)
+        keep = np.resize(np.exp(-1.0 / np.atleast_1d(np.array(self.tau_trace, float))), n)
         return keep, 1.0 - keep
 
     def operations(self, fired: np.ndarray, steps: float) -> float:
@@ -298,6 +309,7 @@ class SpikingPolicy(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    _centres: Tensor
 
     def __init__(
         self,
@@ -375,7 +387,7 @@ class SpikingPolicy(nn.Module):
             values = z
         if not self.layers:
             return values, state._replace(trace=values)
-        keep, take = policy.trace()
+        keep, take = (torch.as_tensor(part).to(values) for part in policy.trace())
         trace = torch.zeros_like(state.trace) if policy.readout == "rate" else state.trace
         encoders, neurons, sent = state.encoders, list(state.neurons), list(state.sent)
         steady = None if policy.population else values @ weights["synapses0"]

@@ -178,7 +178,9 @@ class Arena:
             over: list[int] = []
             while not over:
                 candidates.act()
-                actions: Any = candidates.choices() if discrete else candidates.actions.astype(dtype)
+                actions: Any = (
+                    candidates.choices() if discrete else candidates.actions.astype(dtype)
+                )
                 for slot in live:
                     observation, reward, ended, cut, _ = step[slot](actions[slot])
                     observations[slot] = observation

@@ -57,7 +57,7 @@ class Trained:
         check_integer("evaluate: episodes", episodes, at_least=1)
         with Crew(task or self.task, self.policy, workers=workers) as crew:
             return crew.play(
-                np.tile(self.theta, (episodes, 1)), episode_seeds(seed, episodes), self.statistics
+                np.tile(self.theta, (episodes, 1)), held_out_seeds(seed, episodes), self.statistics
             )
 
     def without(self, share: float, seed: int = 0) -> "Trained":
@@ -82,14 +82,19 @@ class Trained:
         return Trained(self.task, self.policy, theta, self.statistics)
 
 
-def episode_seeds(seed: int, n: int) -> list[int]:
-    """Seeds of n episodes that no training uses, from one seed.
+def held_out_seeds(seed: int, n: int) -> list[int]:
+    """Seeds of n episodes in which neither training nor the choice of the best policy looks.
 
     Example:
-        >>> len(set(episode_seeds(0, 100)))
-        100
+        >>> set(held_out_seeds(0, 100)) & set(choice_seeds(0, 100))
+        set()
     """
     check_integer("seed", seed, at_least=0)
+    return np.random.default_rng((seed, 6)).integers(1 << 32, 1 << 33, size=n).tolist()
+
+
+def choice_seeds(seed: int, n: int) -> list[int]:
+    """Seeds of n episodes by which the best policy of a run is chosen."""
     return np.random.default_rng((seed, 4)).integers(1 << 31, 1 << 32, size=n).tolist()
 
 

@@ -13,7 +13,7 @@ from jarvis.control.requirements import required
 from jarvis.support.checks import check_integer, check_number
 
 if TYPE_CHECKING:
-    from gymnasium import Wrapper
+    from gymnasium import Wrapper  # type: ignore  # not everybody has it
 else:
     try:
         from gymnasium import Wrapper
@@ -86,7 +86,7 @@ class ActionDelay(Wrapper):
 
     def __init__(self, env: Any, steps: int = 1, first: Any = None) -> None:
         super().__init__(env)
-        self.steps = check_integer("ActionDelay: steps", steps, at_least=0)
+        self.steps = check_integer("ActionDelay: steps", steps, at_least=0, at_most=10_000)
         space: Any = env.action_space
         if first is None and hasattr(space, "n"):
             first = int(getattr(space, "start", 0))

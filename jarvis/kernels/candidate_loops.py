@@ -34,8 +34,8 @@ WIDE = (
     "fired", "outputs", "actions", "ticks",
 )  # fmt: skip
 
-#: The numbers in front of `scratch`.
-SCALARS = ("gain", "offset", "keep", "take", "clip", "width")
+#: The numbers in front of `scratch`; room for what is computed follows.
+SCALARS = ("gain", "offset", "clip", "width")
 
 # -- copied behind the generated functions
 
@@ -79,9 +79,7 @@ def act_loop() -> Callable:
         )  # fmt: skip
         sizes = whole[16:][:n_layers]
         live = whole[16 + n_layers :][:n_live]
-        gain, offset, keep, take, clip, width = (
-            scratch[0], scratch[1], scratch[2], scratch[3], scratch[4], scratch[5]
-        )  # fmt: skip
+        gain, offset, clip, width = scratch[0], scratch[1], scratch[2], scratch[3]
         mean = wide[places[1] :][:n_observations]
         scale = wide[places[2] :][:n_observations]
         low, high = wide[places[3] :][:n_actions], wide[places[4] :][:n_actions]
@@ -90,12 +88,16 @@ def act_loop() -> Callable:
         widest = n_inputs
         for layer in range(n_layers):
             widest = max(widest, sizes[layer])
-        values = scratch[6:][:n_inputs]
-        steady = scratch[6 + widest :][:widest]
-        given = scratch[6 + 2 * widest :][:widest]
-        noise = scratch[6 + 3 * widest :][:widest]
-        pulses = scratch[6 + 4 * widest :][:widest]
-        outputs = scratch[6 + 5 * widest :][:n_outputs]
+        last = n_inputs if n_layers == 0 else sizes[n_layers - 1]
+        room = scratch[4:]
+        values = room[:n_inputs]
+        steady = room[widest:][:widest]
+        given = room[2 * widest :][:widest]
+        noise = room[3 * widest :][:widest]
+        pulses = room[4 * widest :][:widest]
+        keep = room[5 * widest :][:last]
+        take = room[6 * widest :][:last]
+        outputs = room[7 * widest :][:n_outputs]
         for k in range(n_live):
             c = live[k]
             own = c * n_parameters
@@ -119,7 +121,6 @@ def act_loop() -> Callable:
                         x = (z - centres[p]) * width
                         values[j * n_per_input + p] = np.exp(-0.5 * x * x)
             mine = state[c * n_state :][:n_state]
-            last = n_inputs if n_layers == 0 else sizes[n_layers - 1]
             behind = 0
             for layer in range(n_layers):
                 behind += (n_fields + 1) * sizes[layer]
@@ -183,7 +184,7 @@ def act_loop() -> Callable:
                         there += (n_fields + 1) * n
                         before = n
                     for i in range(last):
-                        trace[i] = keep * trace[i] + take * pulses[i]
+                        trace[i] = keep[i] * trace[i] + take[i] * pulses[i]
             # The read-out and the action.
             bias = theta[at + last * n_outputs :][:n_outputs]
             for i in range(n_outputs):
@@ -194,7 +195,7 @@ def act_loop() -> Callable:
             best = 0
             for i in range(n_outputs):
                 y = outputs[i]
-                if not (y - y == 0):
+                if y - y != 0:  # infinite, or NaN
                     return c
                 found[i] = y
                 if y > outputs[best]:

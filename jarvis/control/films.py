@@ -8,7 +8,7 @@ import numpy as np
 
 from jarvis.control.environments import Task
 from jarvis.control.requirements import MissingPackageError
-from jarvis.control.trained import Trained, episode_seeds
+from jarvis.control.trained import Trained, held_out_seeds
 from jarvis.support.checks import check_integer, check_number
 from jarvis.support.files import atomic_path, check_replaceable
 
@@ -76,7 +76,7 @@ def _frames(
     except ValueError as error:
         raise RenderError(f"{task.id} cannot be drawn: {error}") from error
     try:
-        player, (start,) = trained.player(), episode_seeds(seed, 1)
+        player, (start,) = trained.player(), held_out_seeds(seed, 1)
         player.reset(start)
         observation, _ = env.reset(seed=start)
         dt = step_seconds(env)
