@@ -115,11 +115,10 @@ class Policy:
             raise TypeError(f"Policy: actions must be Actions, not {type(self.actions).__name__}")
         check_choice("Policy: neuron", self.neuron, kinds())
         given: tuple[int, ...] = tuple(np.atleast_1d(np.asarray(self.hidden)).tolist())
-        sizes = () if self.neuron == "linear" else given
-        sizes = tuple(
-            check_integer("Policy: hidden", n, at_least=1, at_most=100_000) for n in sizes
-        )
-        object.__setattr__(self, "hidden", sizes)
+        sizes: list[int] = []
+        for n in () if self.neuron == "linear" else given:
+            sizes.append(check_integer("Policy: hidden", n, at_least=1, at_most=100_000))
+        object.__setattr__(self, "hidden", tuple(sizes))
         if not sizes and self.neuron != "linear":
             raise ValueError("Policy: hidden=() has no neurons: take neuron='linear'")
         check_integer("Policy: steps", self.steps, at_least=1, at_most=1000)
