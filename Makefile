@@ -5,7 +5,7 @@ LAB_FLAGS ?=
 # Processes that share the tests, a file at a time; each keeps to one core. 0: all in this one.
 WORKERS ?= 2
 STAMP := .venv/.installed
-EXTRAS := lab,test
+EXTRAS := lab,test,control
 DOCS_STAMP := .venv/.installed-docs
 BROWSER_STAMP := .venv/.installed-browser
 GRADING_STAMP := .venv/.installed-grading

@@ -1,6 +1,7 @@
 # The names of `jarvis`, for editors and type checkers; at run time they come when they are used.
 from . import adex as adex
 from . import classroom as classroom
+from . import control as control
 from . import datasets as datasets
 from . import encoding as encoding
 from . import lif as lif

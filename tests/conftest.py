@@ -1,5 +1,6 @@
 """What all tests share. Where JARVIS_REQUIRE_DATA is set, a lack of real data is a failure."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -31,9 +32,15 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
+def has_gymnasium() -> bool:
+    return all(importlib.util.find_spec(name) for name in ("gymnasium", "mujoco"))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("no CUDA here")
+    if item.get_closest_marker("control") and not has_gymnasium():
+        pytest.skip("needs pip install 'jarvis-snn[control]'")
     marker = item.get_closest_marker("data")
     if marker is None:
         return

@@ -23,7 +23,7 @@ FLOORS = (
     ("neurons",),
     ("lif", "adex", "encoding", "zoo"),
     ("datasets", "training", "networks"),
-    ("stdp", "spatial"),
+    ("stdp", "spatial", "control"),
     ("classroom",),
 )
 

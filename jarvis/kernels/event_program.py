@@ -47,7 +47,7 @@ class EventProgram(NamedTuple):
     remembers: bool  #: whether `transposed` reads i or w, which are then part of the history
 
 
-class _Writer:
+class Writer:
     """Writes the functions for one language."""
 
     def __init__(self, head: str, decorator: str, place: str, emitter: type[Emitter]) -> None:
@@ -128,8 +128,8 @@ DAMPED, NEWTON = tl.constexpr(event_spec.DAMPED), tl.constexpr(event_spec.NEWTON
 """
 
 _WRITERS = {
-    "numba": _Writer(_NUMBA_HEAD, "@inline", "values[{}]", NumbaEmitter),
-    "triton": _Writer(_TRITON_HEAD, "@triton.jit", "tl.load(values + {})", TritonEmitter),
+    "numba": Writer(_NUMBA_HEAD, "@inline", "values[{}]", NumbaEmitter),
+    "triton": Writer(_TRITON_HEAD, "@triton.jit", "tl.load(values + {})", TritonEmitter),
 }
 
 
@@ -171,7 +171,7 @@ def _own(loops: str) -> str:
 MARKER = "# -- copied behind the generated functions"  #: where the loops of a module begin
 
 
-def _functions(step: Step, writer: _Writer) -> Iterable[str]:
+def _functions(step: Step, writer: Writer) -> Iterable[str]:
     """The lines of the generated functions."""
     traced = step.trace(record=True)
     level, guess = traced.outputs

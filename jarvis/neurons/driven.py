@@ -134,7 +134,8 @@ def by_sign(kind: type) -> Callable[[Tensor], Any]:
     first, second, *others = kind._fields  # type: ignore[attr-defined]
 
     def split(x: Tensor) -> Any:
-        silence = dict.fromkeys(others, torch.zeros_like(x[:1]).expand_as(x))
+        nothing = torch.zeros_like(x[:1]).expand_as(x) if x.dim() > 1 else torch.zeros_like(x)
+        silence = dict.fromkeys(others, nothing)
         return kind(**{first: x.clamp_min(0.0), second: (-x).clamp_min(0.0)}, **silence)
 
     return split

@@ -130,8 +130,8 @@ def train(
         while not (run.finished or hooks.finished(run)):
             started = time.perf_counter()
             for loss in run.steps():
-                bar.update()
-                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                bar.update(run.advanced())
+                bar.set_postfix(run.shown(loss), refresh=False)
                 hooks.batch(run, loss)
                 if distributed.any_of(interruption.requested):
                     raise interrupted()
@@ -163,13 +163,14 @@ def train(
 
 
 def _bar(run: Run, shown: bool):
-    """A progress bar over the batches of the whole run."""
+    """A progress bar over the whole run, in the unit that the run counts."""
     from tqdm import tqdm
 
+    done, total = run.progress()
     return tqdm(
-        total=run.epochs * run.batches_per_epoch,
-        initial=run.steps_done,
-        unit="batch",
+        total=total,
+        initial=done,
+        unit=run.unit,
         leave=False,
         disable=None if shown else True,  # None: only on a terminal
     )

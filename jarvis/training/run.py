@@ -54,7 +54,8 @@ Schedule = Callable[[int, int], float]
 #: Arguments that may differ when a run is resumed: its length, its learning rates, and where it
 #: runs and writes. Everything else has to be the same.
 MAY_CHANGE = (
-    "epochs", "nepochs", "lr", "delay_lr", "warmup", "decay_steps", "device", "output", "plot"
+    "epochs", "nepochs", "lr", "delay_lr", "warmup", "decay_steps", "device", "output", "plot",
+    "budget_steps", "target", "workers", "video",
 )  # fmt: skip
 
 
@@ -140,6 +141,8 @@ class Run:
     advice = "check the input for NaN"
     #: Folder of the checkpoints, relative to the output folder.
     folder = "."
+    #: What the progress bar counts.
+    unit = "batch"
 
     def __init__(
         self,
@@ -210,6 +213,18 @@ class Run:
     def finished(self) -> bool:
         """Whether all epochs are done."""
         return self.epoch >= self.epochs
+
+    def progress(self) -> tuple[int, int]:
+        """How far the run is and how long it is, in its `unit`."""
+        return self.steps_done, self.epochs * self.batches_per_epoch
+
+    def advanced(self) -> int:
+        """How far the last batch went, in its `unit`."""
+        return 1
+
+    def shown(self, loss: float) -> dict[str, str]:
+        """What the progress bar shows after a batch."""
+        return {"loss": f"{loss:.3f}"}
 
     def shuffle_key(self) -> int:
         """Seed of this epoch's order; stateless, so that a resumed run gets the same order."""

@@ -37,6 +37,8 @@ FAST = {
     "train_yinyang": ["--epochs", "1", "--hidden", "4", "--batch-size", "500"],
     "train_spatial": ["--nepochs", "1", "--dataset", "generated", "--dt", "4", "--nhidden", "5",
                       "--load_limit", "24", "--load_limit_test", "10", "--device", "cpu"],
+    "train_control": ["--hidden", "4", "--budget-steps", "200", "--directions", "2", "--episodes",
+                      "2", "--test-episodes", "2"],
     "train_spikeseg": ["--config", "tiny.yaml"],
     "train_reward": ["stdp", "--epochs", "1", "--maps", "2", "--limit", "30"],
     "evaluate_spikeseg": ["stdp", "--samples", "6"],

@@ -28,8 +28,8 @@ PAGES = (
 #: What each API page documents: the names that these modules export.
 API = {
     page: [f"jarvis.{page}"]
-    for page in ("surrogate", "lif", "adex", "encoding", "stdp", "spatial", "neurons", "zoo",
-                 "networks", "training", "datasets", "plotting")
+    for page in ("surrogate", "lif", "adex", "encoding", "stdp", "spatial", "control", "neurons",
+                 "zoo", "networks", "training", "datasets", "plotting")
 } | {
     "classroom": [f"jarvis.classroom.{module}"
                   for module in ("check", "widgets", "broken", "comparison", "lesson", "results")]

@@ -36,7 +36,7 @@ def test_importing_opens_no_connection_and_compiles_nothing():
 
 
 FOLDERS = (
-    "adex", "datasets", "encoding", "networks", "neurons", "spatial", "stdp", "training",
+    "adex", "control", "datasets", "encoding", "networks", "neurons", "spatial", "stdp", "training",
 )  # fmt: skip
 
 

@@ -46,6 +46,7 @@ from jarvis import (  # noqa: E402
     constant_encode,
     datasets,
 )
+from jarvis.control import Candidates, task  # noqa: E402
 from jarvis.support.downloads import cache_folder  # noqa: E402
 
 mpl.use("Agg")
@@ -74,6 +75,10 @@ PROGRAMS: dict[str, list[str]] = {
     "train_shd": [
         "--epochs", "1", "--dataset", "generated", "--hidden", "6", "--limit", "24",
         "--limit-test", "10", "--output", "run",
+    ],
+    "train_control": [
+        "--hidden", "4", "--budget-steps", "300", "--directions", "2", "--episodes", "2",
+        "--test-episodes", "2", "--output", "run",
     ],
     "train_spikeseg": ["--config", "tiny.yaml", "--output", "runs"],
     "train_reward": ["stdp", "--epochs", "1", "--maps", "2", "--limit", "30", "--output", "run"],
@@ -184,7 +189,8 @@ def warm() -> None:
     """
     for name in PROGRAMS:
         program(name)
-    for name in ("numba", "h5py", "tqdm", "scipy.stats", "sklearn.svm", "sklearn.datasets"):
+    for name in ("numba", "h5py", "tqdm", "scipy.stats", "sklearn.svm", "sklearn.datasets",
+                 "gymnasium"):  # fmt: skip
         importlib.import_module(name)
     for name in ("event_loops", "conv_stdp", "conv_events", "first_spike_numba"):
         importlib.import_module(f"jarvis.kernels.{name}")
@@ -194,6 +200,7 @@ def warm() -> None:
     FirstSpikeNetwork((4, 3, 2), "3")(torch.rand(2, 4))
     words = datasets.shd_like("test", n=2).on_grid(4.0, 150)
     SpatialNetwork(700, 3, 20, "inf", EventLIF(dt=4.0))(words[:2][0])
+    Candidates(task("CartPole-v1").policy(hidden=(4,)), 2).act()
 
 
 def options_of(name: str) -> list[argparse.Action]:
@@ -207,7 +214,7 @@ def draw_value(action: argparse.Action, random: Random) -> str:
     kind = getattr(action.type, "__name__", "")
     if action.choices is not None:
         return random.choice([*map(str, action.choices), *WORDS[:3], "\udcff"])
-    if action.metavar in ("DIR", "PATH", "PNG", "YAML") or action.dest == "run":
+    if action.metavar in ("DIR", "PATH", "PNG", "GIF", "YAML") or action.dest == "run":
         return random.choice(FILES)
     if isinstance(default, int | float) or kind.endswith(("int", "float", "seed", "share")):
         likely = WHOLE if kind.endswith(("int", "seed")) else random.choice((LARGE, GOOD_NUMBERS))

@@ -35,6 +35,7 @@ PROGRAMS = {
     "train_yinyang": "--epochs 8 --hidden 10",
     "train_spatial": "--dataset generated --dt 2 --nhidden 20 --load_limit 400 --load_limit_test 60"
     " --nepochs 6 --warmup 5",
+    "train_control": "--hidden 8 --recurrent --budget-steps 12000 --every 2 --episodes 5",
     "train_shd": "--dataset generated --hidden 16 --limit 400 --limit-test 60 --epochs 5",
 }
 LIMIT = 600.0  #: seconds for a run that is not killed

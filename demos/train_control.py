@@ -1,0 +1,257 @@
+"""Train a spiking network to balance, run or walk in one of gymnasium's environments.
+
+python demos/train_control.py --env CartPole-v1
+python demos/train_control.py --env HalfCheetah-v5 --workers 2 --output runs/cheetah --video run.gif
+"""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib import pyplot as plt
+
+import cli
+from jarvis import plotting
+from jarvis.control import (
+    EVOLUTION,
+    EvolutionRun,
+    EvolutionSettings,
+    MissingPackageError,
+    Policy,
+    RenderError,
+    Task,
+    Trained,
+    film,
+    kinds,
+    task,
+)
+from jarvis.control.policy import CODES, READOUTS
+from jarvis.support.files import check_replaceable, write_json
+from jarvis.training import distributed, train
+
+#: Control steps of training, where --budget-steps says nothing.
+BUDGETS = {"CartPole-v1": 100_000, "Acrobot-v1": 500_000, "Pendulum-v1": 1_000_000}
+BUDGET = 4_000_000
+
+LEARNERS = ("es",)
+
+
+def make_parser() -> cli.Parser:
+    parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--env", default="CartPole-v1", help="name of the environment, as gymnasium knows it")
+    add("--learner", choices=LEARNERS, default="es", help="es: an evolution strategy")
+    network = parser.add_argument_group("network")
+    add = network.add_argument
+    add(
+        "--neuron",
+        choices=kinds(),
+        default="lif",
+        help="kind of the hidden neurons; tanh: units without spikes or memory; linear: none",
+    )
+    add(
+        "--hidden",
+        type=cli.positive_int,
+        nargs="+",
+        default=[32],
+        help="neurons of each hidden layer",
+    )
+    add("--recurrent", action="store_true", help="let the neurons of a layer send to each other")
+    add(
+        "--steps-per-action",
+        type=cli.positive_int,
+        default=None,
+        help="steps of 1 ms that the neurons take for each action; by default 4 (tanh: 1)",
+    )
+    add("--code", choices=CODES, default="normalised", help="how observations enter")
+    add("--readout", choices=READOUTS, default=None, help="what actions are made of; by default "
+        "trace (tanh: last)")  # fmt: skip
+    add("--tau", type=cli.positive_float, metavar="MS", default=None,
+        help="membrane time constant of the neurons, where they have one of this name")  # fmt: skip
+    add("--tau-trace", type=cli.positive_float, nargs="+", metavar="MS", default=[4.5],
+        help="time constant of the trace that is read out, ms; neurons take several in turn, such "
+        "as 4.5 and 45, so that changes can be seen")  # fmt: skip
+    harder = parser.add_argument_group("harder")
+    add = harder.add_argument
+    add("--hide-velocities", action="store_true", help="take velocities out of the observations")
+    add("--noise", type=cli.not_negative_float, default=0.0,
+        help="standard deviation of noise on the observations, in their units")  # fmt: skip
+    add("--delay", type=cli.not_negative_int, default=0,
+        help="number of control steps by which actions come late")  # fmt: skip
+    add("--lost", type=cli.not_negative_int, nargs="+", metavar="INDEX", default=None,
+        help="observations that are always 0; by default none")  # fmt: skip
+    strategy = parser.add_argument_group("evolution strategy (defaults by environment)")
+    add = strategy.add_argument
+    add("--directions", type=cli.positive_int, default=None, help="directions of an update")
+    add("--best", type=cli.positive_int, default=None, help="how many of them count")
+    add("--sigma", type=cli.positive_float, default=None,
+        help="standard deviation of the changes of weights that are tried")  # fmt: skip
+    add("--rate", type=cli.positive_float, default=None, help="size of an update")
+    add("--ranked", action="store_true", help="let only the ranks of returns count")
+    add = parser.add_argument
+    add("--budget-steps", type=cli.positive_int, default=None,
+        help="control steps of training; by default as the environment needs")  # fmt: skip
+    add("--target", type=cli.finite_float, default=None,
+        help="stop when an evaluation reaches this mean return; by default never")  # fmt: skip
+    add("--every", type=cli.positive_int, default=10, help="updates between two evaluations")
+    add("--episodes", type=cli.positive_int, default=10, help="episodes of an evaluation")
+    add("--test-episodes", type=cli.positive_int, default=100, help="episodes of the final test")
+    add("--workers", type=cli.positive_int, default=1, help="processes that play episodes")
+    add("--seed", type=cli.seed, default=0, help="seed of weights, changes and environments")
+    add("--output", type=cli.path, metavar="DIR", default=None,
+        help="folder for checkpoints and metrics_final.json")  # fmt: skip
+    cli.add_force(parser)
+    add("--resume", type=cli.path, metavar="PATH", default=None,
+        help="resume from a checkpoint, or from the --output of a run")  # fmt: skip
+    cli.add_plot(parser, "write a figure of the run to this file")
+    add("--video", type=cli.path, metavar="GIF", default=None,
+        help="write a film of an episode to this file")  # fmt: skip
+    return parser
+
+
+def make_task(args) -> Task:
+    """The environment that the options ask for."""
+    return task(
+        args.env,
+        hide_velocities=args.hide_velocities,
+        noise=args.noise,
+        delay=args.delay,
+        lost=tuple(args.lost or ()),
+    )
+
+
+def make_policy(args, world: Task) -> Policy:
+    """The network that the options ask for."""
+    analogue = args.neuron in ("tanh", "linear")
+    if args.tau is not None and analogue:
+        raise cli.UsageError(f"--tau: {args.neuron} has no time constant")
+    try:
+        return world.policy(
+            neuron=args.neuron,
+            hidden=tuple(args.hidden),
+            recurrent=args.recurrent,
+            steps=args.steps_per_action or (1 if analogue else 4),
+            code=args.code,
+            readout=args.readout or ("last" if analogue else "trace"),
+            drive=1.0 if analogue else 0.2,
+            tau_trace=tuple(args.tau_trace),
+            values={} if args.tau is None else {"tau": args.tau},
+        )
+    except TypeError as error:
+        raise cli.UsageError(f"--tau: {args.neuron} has no such parameter ({error})") from None
+
+
+def make_settings(args) -> EvolutionSettings:
+    """The numbers of the evolution strategy."""
+    usual = EVOLUTION.get(args.env, EvolutionSettings())
+    n = args.directions or usual.directions
+    return replace(
+        usual,
+        directions=n,
+        best=args.best or min(usual.best, n),
+        noise=args.sigma or usual.noise,
+        rate=args.rate or usual.rate,
+        ranked=args.ranked,
+    )
+
+
+def main(args) -> None:
+    if args.video is not None:
+        with cli.usage():
+            check_path(args.video)
+    distributed.start(torch.device("cpu"))
+    with cli.output_folder(args.output, args.resume, args.force):
+        try:
+            _train(args)
+        except MissingPackageError as error:
+            raise cli.UsageError(str(error)) from None
+
+
+def check_path(path: str) -> None:
+    """A UsageError, before the work, for a film that cannot be written."""
+    try:
+        check_replaceable(Path(path))
+    except OSError as error:
+        raise cli.UsageError(f"--video: {error.strerror or error}") from None
+
+
+def _train(args) -> None:
+    most = 8 * (os.cpu_count() or 1)
+    if args.workers > most:
+        raise cli.UsageError(f"--workers {args.workers}: this machine can serve {most} at most")
+    with cli.usage():
+        world = make_task(args)
+        policy = make_policy(args, world)
+        settings = make_settings(args)
+    rows = 4 * settings.directions + args.episodes + args.test_episodes + 8
+    cli.check_memory(
+        8.0 * policy.n_parameters * rows, torch.device("cpu"),
+        f"--hidden {' '.join(map(str, args.hidden))}", f"--directions {settings.directions}",
+        f"--test-episodes {args.test_episodes}",
+    )  # fmt: skip
+    kind = "choices" if policy.actions.discrete else "forces"
+    neurons = f"{' + '.join(map(str, policy.hidden))} {args.neuron} neurons"
+    neurons = neurons if policy.hidden else "no neurons"
+    print(
+        f"{args.env}: {policy.n_observations} observations, {policy.actions.n} {kind}; {neurons}, "
+        f"{policy.n_parameters} weights"
+    )
+    budget = args.budget_steps or BUDGETS.get(args.env, BUDGET)
+    with cli.usage():
+        run = EvolutionRun(
+            world, policy, settings=settings, budget=budget, every=args.every,
+            episodes=args.episodes, target=args.target, seed=args.seed, workers=args.workers,
+            arguments=cli.plain(args, "workers", "video"),
+        )  # fmt: skip
+    started = time.perf_counter()
+    with run:
+        train(run, output=args.output, resume=args.resume)
+        trained = run.trained()
+    seconds = time.perf_counter() - started
+    if not distributed.is_main():
+        return
+    returns = trained.evaluate(args.test_episodes, seed=args.seed, workers=args.workers).returns
+    print(f"test_return={returns.mean():.1f} (+- {returns.std():.1f}, lowest {returns.min():.1f}) "
+          f"over {len(returns)} new episodes: the policy of epoch {run.history.best_epoch}, "
+          f"{run.steps_played} steps, {seconds:.0f} s")  # fmt: skip
+    if args.output is not None:
+        test = {"test_return": float(returns.mean()), "test_returns": returns.tolist()}
+        write_json(Path(args.output) / "metrics_final.json", test | run.summary())
+    if args.plot:
+        plot(args.plot, args.env, run.history.epochs, returns)
+    if args.video:
+        show(args.video, trained, args.seed)
+
+
+def plot(path: str, name: str, epochs: list[dict], returns: np.ndarray) -> None:
+    """The return over training, and over the episodes of the test."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    steps, mean, spread, tried = (
+        np.array([epoch[key] for epoch in epochs], float)
+        for key in ("steps", "return", "return_std", "train_return")
+    )
+    left.fill_between(steps, mean - spread, mean + spread, color=plotting.BLUE, alpha=0.2, lw=0)
+    left.plot(steps, mean, color=plotting.BLUE, label="policy (mean, standard deviation)")
+    left.plot(steps, tried, color=plotting.GREY, ls="--", label="policies that were tried")
+    left.set(xlabel="control steps of training", ylabel="return of an episode", title=name)
+    left.legend(fontsize=8, frameon=False)
+    right.hist(returns, bins=20, color=plotting.BLUE)
+    right.set(xlabel="return of an episode", ylabel="episodes", title=f"test, {len(returns)} new")
+    cli.save_figure(figure, path)
+
+
+def show(path: str, trained: Trained, seed: int) -> None:
+    """Write a film, or say in a line why there is none."""
+    try:
+        total = film(trained, path, seed=seed)
+    except RenderError as error:
+        print(f"no film: {error}")
+        return
+    print(f"film: {path} (return {total:.1f} of what is shown)")
+
+
+if __name__ == "__main__":
+    cli.run(make_parser(), main)

@@ -1,0 +1,253 @@
+"""Many policies at a time in one compiled loop, each with weights of its own; and one to play."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jarvis.control.policy import Policy
+from jarvis.control.statistics import ObservationStatistics
+from jarvis.kernels import candidate_loops as loops
+from jarvis.kernels.candidates import CandidateProgram, act, program
+from jarvis.kernels.expression import Untraceable, read
+from jarvis.neurons import DrivenLayer
+from jarvis.neurons.definition import Neuron
+from jarvis.support.checks import check_integer
+
+_DTYPES = {"float32": np.float32, "float64": np.float64}
+
+
+class Candidates:
+    """A batch of policies of one kind, each with its own weights and state, without autograd.
+
+    The compiled loop is generated from the step of the neuron, as those of a `SpikingLayer` are. It
+    computes what `SpikingPolicy` computes, for one control step of all candidates at a time.
+
+    Args:
+        policy: what the networks are.
+        n: number of candidates.
+        dtype: "float32" or "float64".
+
+    Attributes:
+        theta: the weights ``[n, n_parameters]``; write to it.
+        observations: ``[n, n_observations]``, in float64; write to it before `act`.
+        outputs: ``[n, actions]``, in float64: scores of choices, or forces before they are clipped.
+        actions: what the environments take ``[n, forces]`` or ``[n, 1]``, in float64.
+        counts, sums, squares: number of observations since `reset`, and their moments about the
+            mean of the statistics: ``[n]``, ``[n, n_observations]`` twice.
+        fired: spikes since `reset` of the encoders, then of each layer ``[n, 1 + layers]``.
+
+    Raises:
+        ValueError: for a number below 1, an unknown type, or a neuron without a compiled loop.
+
+    Example:
+        >>> from jarvis.control.spaces import Actions
+        >>> policy = Policy(4, Actions(2), hidden=(8,))
+        >>> several = Candidates(policy, 3)
+        >>> several.theta[:] = policy.initial()
+        >>> several.observations[:] = 0.1
+        >>> several.act()
+        >>> several.actions.ravel().tolist()  # the read-out starts at 0
+        [0.0, 0.0, 0.0]
+    """
+
+    observations: np.ndarray
+    sums: np.ndarray
+    squares: np.ndarray
+    counts: np.ndarray
+    fired: np.ndarray
+    outputs: np.ndarray
+    actions: np.ndarray
+
+    def __init__(self, policy: Policy, n: int, dtype: str = "float32") -> None:
+        check_integer("Candidates: n", n, at_least=1)
+        if dtype not in _DTYPES:
+            raise ValueError(f"Candidates: dtype={dtype!r} is not one of {', '.join(_DTYPES)}")
+        self.policy, self.n, real = policy, n, _DTYPES[dtype]
+        made, layer, numbers, lanes, rest = _loop(policy)
+        self._act: Callable[..., int] = act(made, np.dtype(real))
+        hidden, forces = policy.hidden, policy.actions
+        last = hidden[-1] if hidden else policy.n_inputs
+        n_fields, widest = len(made.present), max(policy.n_inputs, *hidden, 1)
+        self._rest = np.concatenate(
+            [
+                *(np.concatenate([*(np.broadcast_to(x, m) for x in rest), np.zeros(m)])
+                  for m in hidden),
+                np.zeros(last + policy.n_inputs * bool(policy.population)),
+            ]
+        ).astype(real)  # fmt: skip
+        self.theta = np.zeros((n, policy.n_parameters), real)
+        self._state = np.tile(self._rest, (n, 1))
+        self._u = np.array(made.numbers(numbers), real)
+        self._lanes = np.array(lanes, real).reshape(-1)
+        scalars = (
+            layer.gain * policy.drive, layer.offset, policy.clip, 1.0 / policy.width,
+        )  # fmt: skip
+        self._scratch = np.zeros(len(scalars) + 7 * widest + forces.n, real)
+        self._scratch[: len(scalars)] = scalars
+        for k, factors in enumerate(policy.trace()):
+            self._scratch[len(scalars) + (5 + k) * widest :][:last] = factors
+        n_actions = 1 if forces.discrete else forces.n
+        shapes = {
+            "observations": (n, policy.n_observations), "mean": (policy.n_observations,),
+            "scale": (policy.n_observations,), "low": (n_actions,), "high": (n_actions,),
+            "centres": (policy.per_input,), "sums": (n, policy.n_observations),
+            "squares": (n, policy.n_observations), "counts": (n,), "fired": (n, 1 + len(hidden)),
+            "outputs": (n, forces.n), "actions": (n, n_actions), "ticks": (n, 2),
+        }  # fmt: skip
+        ends = np.cumsum([0, *(int(np.prod(shapes[name])) for name in loops.WIDE)])
+        self._wide, self._places = np.zeros(ends[-1]), ends[:-1].astype(np.int64)
+        parts: dict[str, np.ndarray] = {}
+        for name, low, high in zip(loops.WIDE, ends[:-1], ends[1:], strict=True):
+            parts[name] = self._wide[low:high].reshape(shapes[name])
+        for name in ("observations", "sums", "squares", "counts", "fired", "outputs", "actions"):
+            setattr(self, name, parts[name])
+        self._parts = parts
+        parts["centres"][:] = policy.centres()
+        if forces.low is not None and forces.high is not None:
+            parts["low"][:], parts["high"][:] = forces.low, forces.high
+        options = dict(
+            n_live=n, n_parameters=policy.n_parameters, n_state=len(self._rest),
+            n_observations=policy.n_observations, n_fields=n_fields,
+            n_per_input=policy.population, n_layers=len(hidden), recurrent=policy.recurrent,
+            steps=policy.steps, substeps=layer.steps, n_outputs=forces.n, n_actions=n_actions,
+            discrete=forces.discrete, start=forces.start, fresh=policy.readout == "rate",
+            noisy=made.noisy,
+        )  # fmt: skip
+        first = [int(options[name]) for name in loops.WHOLE]
+        self._whole = np.array([*first, *hidden, *range(n)], np.int64)
+        self._live = self._whole[len(first) + len(hidden) :]
+        self.observe(ObservationStatistics.empty(policy.n_observations))
+        self.reset()
+
+    def observe(self, statistics: ObservationStatistics) -> None:
+        """Normalise observations by these statistics from now on."""
+        self._parts["mean"][:] = statistics.centre
+        self._parts["scale"][:] = statistics.scale
+
+    def reset(self, which: int | slice = slice(None), seed: int = 0) -> None:
+        """Begin an episode: state at rest, counters at 0.
+
+        Args:
+            which: the candidate, or a slice of them.
+            seed: of the random numbers of neurons that are noisy, from 0 to 2**53.
+        """
+        self._state[which] = self._rest
+        for part in (self.counts, self.sums, self.squares, self.fired):
+            part[which] = 0.0
+        self._parts["ticks"][which] = (seed, 0.0)
+
+    def choose(self, live: Sequence[int]) -> None:
+        """Let `act` run only these candidates from now on."""
+        self._whole[0] = len(live)
+        self._live[: len(live)] = live
+
+    def act(self) -> None:
+        """Run one control step: `observations` become `outputs` and `actions`.
+
+        Raises:
+            FloatingPointError: if an output is not finite.
+        """
+        bad = self._act(
+            self.theta.reshape(-1), self._u, self._lanes, self._state.reshape(-1), self._scratch,
+            self._wide, self._places, self._whole,
+        )  # fmt: skip
+        if bad >= 0:
+            seen = self.observations[bad]
+            why = "its observations" if not np.isfinite(seen).all() else "its weights"
+            raise FloatingPointError(f"the output of candidate {bad} is not finite: look at {why}")
+
+    def choices(self) -> list[int]:
+        """The `actions` as whole numbers, for environments with choices."""
+        return self.actions[:, 0].astype(np.int64).tolist()
+
+
+class Player:
+    """One policy that acts: `Candidates` with a single candidate.
+
+    Args:
+        policy: what the network is.
+        theta: its weights ``[n_parameters]``.
+        statistics: of the observations that it was trained with; None passes them on as they are.
+        dtype: "float32" or "float64".
+
+    Example:
+        >>> from jarvis.control.spaces import Actions
+        >>> policy = Policy(4, Actions(2), hidden=(8,))
+        >>> player = Player(policy, policy.initial())
+        >>> player.act(np.zeros(4))
+        0
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        theta: np.ndarray,
+        statistics: ObservationStatistics | None = None,
+        dtype: str = "float32",
+    ) -> None:
+        policy.unpacked(np.asarray(theta))
+        self.policy = policy
+        self.candidates = Candidates(policy, 1, dtype)
+        self.candidates.theta[0] = theta
+        if statistics is not None:
+            self.candidates.observe(statistics)
+
+    def reset(self, seed: int = 0) -> None:
+        """Begin an episode."""
+        self.candidates.reset(seed=seed)
+
+    def act(self, observation: Iterable[float]) -> Any:
+        """The action for an observation ``[n_observations]``: a whole number, or forces ``[n]``."""
+        several = self.candidates
+        several.observations[0] = observation
+        several.act()
+        if self.policy.actions.discrete:
+            return int(several.actions[0, 0])
+        return several.actions[0].astype(self.policy.actions.dtype)
+
+
+def _loop(
+    policy: Policy,
+) -> tuple[CandidateProgram, DrivenLayer, list[float], list[np.ndarray], list[np.ndarray]]:
+    """The loop of a policy's neurons, the layer they come from, its numbers and its rest."""
+    # A linear policy runs no neuron: its loop is that of any.
+    layer = policy.layer() if policy.hidden else Policy(1, policy.actions).layer()
+    inner, neuron = layer.layer, layer.layer.neuron
+    params, spike = inner.params, inner.spike
+    state = neuron.state(*neuron.rest(params))
+    step, inputs = neuron.step, neuron.inputs
+    if layer.inputs is not None:
+        step, inputs = _single(neuron, layer.inputs), None
+    try:
+        probe = program(neuron.name, step, params, spike, inputs, state)
+    except Untraceable as error:
+        raise ValueError(f"neuron={policy.neuron!r} has no compiled loop: {error}") from error
+    found = [read(params, spike.surrogate, path) for path in probe.values]
+    lanes = tuple(
+        path for path, value in zip(probe.values, found, strict=True)
+        if isinstance(value, Tensor) and value.numel() > 1
+    )  # fmt: skip
+    made = probe
+    if lanes:
+        made = program(neuron.name, step, params, spike, inputs, state, lanes)
+    numbers = [
+        0.0 if path in lanes else float(value)
+        for path, value in zip(made.values, found, strict=True)
+    ]
+    values = dict(zip(probe.values, found, strict=True))
+    own = [torch.as_tensor(values[path]).detach().double().numpy() for path in lanes]
+    rest = [torch.as_tensor(x).detach().double().numpy() for x in state if x is not None]
+    return made, layer, numbers, own, rest
+
+
+def _single(neuron: Neuron, inputs: Callable[[Tensor], Any]) -> Callable:
+    """The step of a neuron with several inputs as one with a single input."""
+    original = neuron.step
+
+    def step(x: Tensor, state: Any, params: Any, spike: Any) -> Any:
+        return original(inputs(x), state, params, spike)
+
+    return step

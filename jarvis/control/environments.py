@@ -1,0 +1,198 @@
+"""Environments by gymnasium's ids, with what makes them harder, as plain data."""
+
+import importlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from jarvis.control.policy import Policy
+from jarvis.control.requirements import INSTALL, MissingPackageError, required
+from jarvis.control.spaces import Actions, observation_size
+from jarvis.support.checks import check_choice, check_integer, check_number
+
+RENDER_MODES = ("rgb_array", "human")
+
+
+@dataclass(frozen=True)
+class Task:
+    """An environment, and how it is used in training. It holds plain values, and can be pickled.
+
+    What a policy is trained with may differ from what it is judged by: `training` has the options
+    that only hold in training, such as a reward without a bonus for staying alive.
+
+    Args:
+        id: gymnasium's name of the environment, such as "CartPole-v1" or "HalfCheetah-v5".
+        options: options of the environment.
+        training: further options in training.
+        training_steps: most steps of an episode in training; None for the environment's own limit.
+        hide_velocities: whether velocities are taken out of the observations.
+        lost: indices of observations that are always 0 (after velocities have been hidden).
+        noise: standard deviation of Gaussian noise on each observation, in its own unit.
+        delay: number of control steps by which actions come late.
+        mass: factor on all masses.
+
+    Raises:
+        ValueError: for a value out of range.
+
+    Example:
+        >>> Task("CartPole-v1", hide_velocities=True, delay=1).delay
+        1
+    """
+
+    id: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    training_steps: int | None = None
+    hide_velocities: bool = False
+    lost: tuple[int, ...] = ()
+    noise: float = 0.0
+    delay: int = 0
+    mass: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.id, str) or not self.id:
+            raise ValueError(f"Task: id={self.id!r} must be the name of an environment")
+        if self.training_steps is not None:
+            check_integer("Task: training_steps", self.training_steps, at_least=1)
+        lost = tuple(check_integer("Task: lost", i, at_least=0) for i in self.lost)
+        object.__setattr__(self, "lost", lost)
+        check_number("Task: noise", self.noise, at_least=0)
+        check_integer("Task: delay", self.delay, at_least=0, at_most=10_000)
+        check_number("Task: mass", self.mass, above=0)
+
+    def changed(self, **values: Any) -> "Task":
+        """A copy with some fields changed."""
+        return replace(self, **values)
+
+    def make(self, *, training: bool = False, render_mode: str | None = None) -> Any:
+        """The environment.
+
+        Args:
+            training: whether with the options of `training`.
+            render_mode: None, "rgb_array" (frames for a film) or "human" (a window).
+
+        Raises:
+            MissingPackageError: if gymnasium, or what this environment needs, is not installed.
+            ValueError: for an unknown id, or an option that does not fit the environment.
+        """
+        from jarvis.control import wrappers
+
+        options = {**self.options, **(self.training if training else {})}
+        if render_mode is not None:
+            check_choice("render_mode", render_mode, RENDER_MODES)
+            options["render_mode"] = render_mode
+        env = _make(self.id, options)
+        if self.mass != 1.0:
+            env = wrappers.ChangedMass(env, self.mass)
+        if self.hide_velocities:
+            env = wrappers.HiddenVelocities(env)
+        if self.lost:
+            env = wrappers.LostSensors(env, self.lost)
+        if self.noise:
+            env = wrappers.SensorNoise(env, self.noise)
+        if self.delay:
+            env = wrappers.ActionDelay(env, self.delay)
+        return env
+
+    def policy(self, **options: Any) -> Policy:
+        """A `Policy` for this environment.
+
+        Args:
+            **options: of the `Policy`, such as ``neuron="alif"``.
+
+        Raises:
+            ValueError: for an environment whose observations or actions a policy does not take.
+        """
+        env = self.make()
+        try:
+            n, actions = observation_size(env.observation_space), Actions.of(env.action_space)
+        finally:
+            env.close()
+        return Policy(n, actions, **options)
+
+
+#: How the environments are used where nothing else is said. Contact forces (27 to 78 numbers) are
+#: left out of observations. Ant learns without a bonus for staying alive and without an early end,
+#: in episodes of 15 s: with them, evolution learns to stand still.
+TASKS: dict[str, Task] = {
+    task.id: task
+    for task in (
+        Task("CartPole-v1"),
+        Task("Acrobot-v1"),
+        Task("Pendulum-v1"),
+        Task("HalfCheetah-v5"),
+        Task("Swimmer-v5"),
+        Task("Hopper-v5", training={"healthy_reward": 0.0}),
+        Task("Walker2d-v5", training={"healthy_reward": 0.0}),
+        Task(
+            "Ant-v5",
+            {"include_cfrc_ext_in_observation": False},
+            {"terminate_when_unhealthy": False, "healthy_reward": 0.0},
+            300,
+        ),
+        Task(
+            "Humanoid-v5",
+            {
+                "include_cinert_in_observation": False,
+                "include_cvel_in_observation": False,
+                "include_qfrc_actuator_in_observation": False,
+                "include_cfrc_ext_in_observation": False,
+            },
+        ),
+    )
+}
+
+
+def task(id: str, **changes: Any) -> Task:
+    """The task of this name from `TASKS`, or one with the environment's own options.
+
+    Args:
+        id: gymnasium's name of an environment.
+        **changes: fields of the `Task` that differ.
+
+    Example:
+        >>> task("Ant-v5", delay=2).training_steps
+        300
+    """
+    return TASKS.get(id, Task(id)).changed(**changes)
+
+
+def _make(id: str, options: Mapping[str, Any]) -> Any:
+    gymnasium = required("gymnasium")
+    if options.get("render_mode") == "rgb_array" and "DISPLAY" not in os.environ:
+        os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is first imported
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    try:
+        with _quiet_models():
+            return gymnasium.make(id, disable_env_checker=True, **options)
+    except gymnasium.error.DependencyNotInstalled as error:
+        text = str(error).splitlines()[0]
+        raise MissingPackageError(f"{id} needs more: {INSTALL} ({text})") from None
+    except gymnasium.error.Error as error:
+        raise ValueError(f"env={id!r}: {' '.join(str(error).split())}") from None
+    except (TypeError, AttributeError, ImportError) as error:
+        line = " ".join(str(error).split())
+        raise ValueError(f"env={id!r} with {dict(options)}: {line}") from error
+
+
+@contextmanager
+def _quiet_models() -> Iterator[None]:
+    """Keep MuJoCo from writing warnings about the files of models, and a log of them.
+
+    The models are gymnasium's; what MuJoCo advises about them is for its developers.
+    """
+    try:
+        mujoco: Any = importlib.import_module("mujoco")
+    except ImportError:
+        mujoco = None
+    if not hasattr(mujoco, "set_mju_user_warning"):
+        yield
+        return
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda message: None)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)

@@ -1,0 +1,125 @@
+"""An episode as a film: a GIF of what a policy does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jarvis.control.environments import Task
+from jarvis.control.requirements import MissingPackageError
+from jarvis.control.trained import Trained, held_out_seeds
+from jarvis.support.checks import check_integer, check_number
+from jarvis.support.files import atomic_path, check_replaceable
+
+
+class RenderError(RuntimeError):
+    """The environment cannot be drawn on this machine; the message says what may help."""
+
+
+def film(
+    trained: Trained,
+    path: str | Path,
+    *,
+    task: Task | None = None,
+    seconds: float = 10.0,
+    fps: int = 20,
+    width: int = 320,
+    seed: int = 0,
+) -> float:
+    """Play an episode and write it as a GIF.
+
+    Without a screen, MuJoCo draws through EGL: ``MUJOCO_GL=egl`` is set unless there is a value.
+
+    Args:
+        trained: the policy.
+        path: of the GIF.
+        task: another task than its own, of the same shape.
+        seconds: most seconds of simulated time.
+        fps: frames per second; the film runs at the speed of the simulation.
+        width: of the frames, pixels.
+        seed: of the episode.
+
+    Returns:
+        the sum of rewards of what is shown.
+
+    Raises:
+        RenderError: if the environment cannot be drawn here.
+        OSError: if the file cannot be written.
+        ValueError: for a number out of range.
+    """
+    check_number("film: seconds", seconds, "s", above=0)
+    check_integer("film: fps", fps, at_least=1, at_most=50)
+    check_integer("film: width", width, at_least=16, at_most=4096)
+    check_replaceable(Path(path))
+    total, frames = 0.0, []
+    for frame, reward in _frames(trained, task or trained.task, seconds, fps, seed):
+        total += reward
+        if frame is not None:
+            frames.append(_picture(frame, width))
+    with atomic_path(Path(path)) as part:
+        frames[0].save(
+            part, format="GIF", save_all=True, append_images=frames[1:], loop=0,
+            duration=round(1000 / fps),
+        )  # fmt: skip
+    return total
+
+
+def _frames(
+    trained: Trained, task: Task, seconds: float, fps: int, seed: int
+) -> Iterator[tuple[np.ndarray | None, float]]:
+    """After each control step a frame, if it is time for one, and the reward."""
+    try:
+        env = task.make(render_mode="rgb_array")
+    except MissingPackageError:
+        raise
+    except ValueError as error:
+        raise RenderError(f"{task.id} cannot be drawn: {error}") from error
+    try:
+        player, (start,) = trained.player(), held_out_seeds(seed, 1)
+        player.reset(start)
+        observation, _ = env.reset(seed=start)
+        dt = step_seconds(env)
+        yield _drawn(env, task), 0.0
+        shown, over, k = 0, False, 0
+        while not over and k * dt < seconds:
+            observation, reward, ended, cut, _ = env.step(player.act(observation))
+            over, k = ended or cut, k + 1
+            due = int(k * dt * fps) > shown
+            shown = int(k * dt * fps)
+            yield _drawn(env, task) if due else None, float(reward)
+    finally:
+        env.close()
+
+
+def step_seconds(env: Any) -> float:
+    """Simulated time of a control step of an environment, s."""
+    inner = env.unwrapped
+    for name in ("dt", "tau"):
+        value = getattr(inner, name, None)
+        if isinstance(value, float) and value > 0:
+            return value
+    return 1.0 / env.metadata.get("render_fps", 30)
+
+
+def _drawn(env: Any, task: Task) -> np.ndarray:
+    try:
+        frame = env.render()
+    except Exception as error:  # whatever the driver raises
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise RenderError(
+            f"{task.id} cannot be drawn here: {words}. Without a screen, set MUJOCO_GL=egl, which "
+            "needs libEGL, or MUJOCO_GL=osmesa, which needs libOSMesa"
+        ) from error
+    if frame is None:
+        raise RenderError(f"{task.id} gives no frames")
+    return np.asarray(frame)
+
+
+def _picture(frame: np.ndarray, width: int) -> Any:
+    from PIL import Image
+
+    picture = Image.fromarray(frame)
+    height = max(1, round(picture.height * width / picture.width))
+    picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+    return picture.quantize(64, dither=Image.Dither.NONE)

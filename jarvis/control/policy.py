@@ -1,0 +1,409 @@
+"""A policy: a network of neurons of one kind between observations and actions.
+
+`Policy` says what the network is, and how its weights lie in one vector; `SpikingPolicy` is that
+network in PyTorch, the readable definition; `Candidates` runs many at a time in a compiled loop.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jarvis.control.rate import Tanh
+from jarvis.control.spaces import Actions
+from jarvis.control.statistics import ObservationStatistics
+from jarvis.neurons import DrivenLayer, SpikingLayer
+from jarvis.support.checks import check_choice, check_integer, check_number, check_tensor
+from jarvis.zoo import hidden_layer, trainable
+
+CODES = ("normalised", "population")
+READOUTS = ("trace", "rate", "last")
+
+#: What is taken for a kind of neuron besides those of the zoo.
+OTHERS = ("tanh", "linear")
+
+
+def kinds() -> tuple[str, ...]:
+    """The kinds of policies by their neurons: those of the zoo that can serve in a network, "tanh"
+    (units without spikes or memory) and "linear" (no neurons at all).
+
+    Example:
+        >>> {"lif", "izhikevich", "tanh", "linear"} <= set(kinds())
+        True
+    """
+    return (*trainable(), *OTHERS)
+
+
+class Block(NamedTuple):
+    """A matrix or vector within the vector of all weights."""
+
+    name: str  #: such as "synapses0", "biases0", "recurrent0", "readout"
+    shape: tuple[int, ...]  #: ``[senders, receivers]`` or ``[receivers]``
+    part: slice
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A network between observations and actions.
+
+    In every control step it sees ``z = (observation - mean) / standard deviation``, clipped to
+    +-`clip`, and takes `steps` steps of 1 ms::
+
+        code       normalised: x = W z, constant over the control step
+                   population: `per_input` encoders for each observation, with centres c from -2 to
+                   2: A = exp(-(z - c)^2 / 2 w^2) is added to the potential of an encoder at each
+                   step; at 1 it sends a spike, and 1 is subtracted. x = W spikes
+        layer      input = drive (x + b + R y), with y what the layer sent in the step before
+        read-out   trace: r <- exp(-1/tau_trace) r + (1 - exp(-1/tau_trace)) y
+                   rate: r = mean of y over the steps;  last: r = y of the last step
+        action     o = W r + b; the largest of several; or forces, o clipped to +-1 and scaled to
+                   their bounds
+
+    All state is kept from one control step to the next, and starts at rest in each episode.
+
+    Args:
+        n_observations: number of observations.
+        actions: what the environment takes.
+        neuron: the kind, one of `kinds`. "linear" has no hidden neurons.
+        hidden: number of neurons of each hidden layer.
+        recurrent: whether the neurons of a layer send to each other.
+        steps: steps of 1 ms per control step.
+        code: "normalised" or "population".
+        per_input: encoders per observation of a population code.
+        readout: "trace", "rate" or "last".
+        tau_trace: time constant of the trace, ms. The neurons of the last layer take several in
+            turn: the difference of a fast and a slow trace says how its source changes.
+        drive: factor on the input of a neuron. Of order 1 takes a neuron of the zoo from rest to
+            its threshold within 1 ms.
+        clip: largest size of a normalised observation.
+        values: parameters of the neuron, where they differ from those of `jarvis.zoo`; a sequence
+            gives each neuron of the only hidden layer its own.
+
+    Raises:
+        ValueError: for a value out of range or an unknown name; the message names it.
+        TypeError: for a parameter that the neuron does not have.
+
+    Source: population code: Tang, Kumar, Yoo & Michmizos 2021, CoRL (PMLR 155:2016).
+
+    Example:
+        >>> Policy(4, Actions(2), hidden=(8,)).n_parameters  # 4*8 + 8 + 8*2 + 2
+        58
+    """
+
+    n_observations: int
+    actions: Actions
+    neuron: str = "lif"
+    hidden: tuple[int, ...] = (32,)
+    recurrent: bool = False
+    steps: int = 4
+    code: str = "normalised"
+    per_input: int = 10
+    readout: str = "trace"
+    tau_trace: float | tuple[float, ...] = 4.5
+    drive: float = 0.2
+    clip: float = 10.0
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_integer("Policy: n_observations", self.n_observations, at_least=1)
+        if not isinstance(self.actions, Actions):
+            raise TypeError(f"Policy: actions must be Actions, not {type(self.actions).__name__}")
+        check_choice("Policy: neuron", self.neuron, kinds())
+        given: tuple[int, ...] = tuple(np.atleast_1d(np.asarray(self.hidden)).tolist())
+        sizes: list[int] = []
+        for n in () if self.neuron == "linear" else given:
+            sizes.append(check_integer("Policy: hidden", n, at_least=1, at_most=100_000))
+        object.__setattr__(self, "hidden", tuple(sizes))
+        if not sizes and self.neuron != "linear":
+            raise ValueError("Policy: hidden=() has no neurons: take neuron='linear'")
+        check_integer("Policy: steps", self.steps, at_least=1, at_most=1000)
+        check_choice("Policy: code", self.code, CODES)
+        check_integer("Policy: per_input", self.per_input, at_least=2, at_most=1000)
+        check_choice("Policy: readout", self.readout, READOUTS)
+        taus = self.tau_trace if isinstance(self.tau_trace, tuple | list) else (self.tau_trace,)
+        if not taus:
+            raise ValueError("Policy: tau_trace=() has no time constant")
+        taus = tuple(check_number("Policy: tau_trace", tau, "ms", above=0) for tau in taus)
+        object.__setattr__(self, "tau_trace", taus if len(taus) > 1 else taus[0])
+        check_number("Policy: drive", self.drive, above=0)
+        check_number("Policy: clip", self.clip, above=0)
+        if self.neuron == "linear" and (self.values or self.recurrent):
+            raise ValueError("Policy: a linear policy has no neurons: no values, not recurrent")
+        for name, value in self.values.items():
+            several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+            if several and (len(sizes) != 1 or len(value) != sizes[0]):
+                raise ValueError(
+                    f"Policy: values[{name!r}] of length {len(value)} needs one hidden layer "
+                    f"of that size, not {list(sizes)}"
+                )
+        if sizes:
+            self.layer()  # raises for values that the neuron does not take
+
+    # -- sizes and weights
+
+    @property
+    def population(self) -> int:
+        """Encoders per observation; 0 without a population code."""
+        return self.per_input if self.code == "population" else 0
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs of the first layer."""
+        return self.n_observations * max(self.population, 1)
+
+    def blocks(self) -> list[Block]:
+        """The matrices and biases in the order in which they lie in the vector of weights."""
+        shapes: list[tuple[str, tuple[int, ...]]] = []
+        sizes = (self.n_inputs, *self.hidden)
+        for k, (n, m) in enumerate(pairwise(sizes)):
+            shapes += [(f"synapses{k}", (n, m)), (f"biases{k}", (m,))]
+            shapes += [(f"recurrent{k}", (m, m))] * self.recurrent
+        shapes += [("readout", (sizes[-1], self.actions.n)), ("readout_biases", (self.actions.n,))]
+        found, at = [], 0
+        for name, shape in shapes:
+            found.append(Block(name, shape, slice(at, at + math.prod(shape))))
+            at += math.prod(shape)
+        return found
+
+    @property
+    def n_parameters(self) -> int:
+        """Length of the vector of weights."""
+        return self.blocks()[-1].part.stop
+
+    def unpacked(self, theta: np.ndarray) -> dict[str, np.ndarray]:
+        """The matrices and biases in a vector of weights, by name; they share its memory.
+
+        Raises:
+            ValueError: for a vector of another length.
+        """
+        if theta.shape != (self.n_parameters,):
+            raise ValueError(
+                f"theta must be [n_parameters={self.n_parameters}]; got shape {theta.shape}"
+            )
+        return {name: theta[part].reshape(shape) for name, shape, part in self.blocks()}
+
+    def initial(self, seed: int = 0) -> np.ndarray:
+        """Weights to start from ``[n_parameters]``: synapses at random, biases 1, no read-out.
+
+        Synapses are normal with the standard deviation ``2 / sqrt(inputs)``, recurrent ones with
+        ``1 / sqrt(neurons)``. Without spikes (tanh), biases start at 0. The read-out starts at 0,
+        so that the first policy does nothing, or always the same.
+
+        Args:
+            seed: of the random numbers.
+        """
+        check_integer("initial: seed", seed, at_least=0)
+        rng = np.random.default_rng((seed, 1))
+        theta = np.zeros(self.n_parameters)
+        for name, values in self.unpacked(theta).items():
+            if name.startswith("synapses"):
+                values[:] = rng.normal(0.0, 2.0 / math.sqrt(len(values)), values.shape)
+            elif name.startswith("recurrent"):
+                values[:] = rng.normal(0.0, 1.0 / math.sqrt(len(values)), values.shape)
+            elif name.startswith("biases") and self.neuron != "tanh":
+                values[:] = 1.0
+        return theta
+
+    # -- what the network is made of
+
+    def layer(self, backend: str = "auto") -> DrivenLayer:
+        """A layer of its neurons, without synapses."""
+        values: dict[str, Any] = {
+            name: torch.as_tensor(value, dtype=torch.get_default_dtype())
+            if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+            else value
+            for name, value in self.values.items()
+        }
+        if self.neuron == "tanh":
+            return DrivenLayer(SpikingLayer(Tanh(**values), backend=backend))
+        return hidden_layer(self.neuron, backend=backend, **values)
+
+    @property
+    def fires(self) -> bool:
+        """Whether what its neurons send are spikes."""
+        return bool(self.hidden) and self.layer().fires
+
+    def centres(self) -> np.ndarray:
+        """The centres of the encoders of an observation ``[per_input]``."""
+        return np.linspace(-2.0, 2.0, self.per_input)
+
+    @property
+    def width(self) -> float:
+        """The standard deviation of the encoders' receptive fields: the distance of centres."""
+        return 4.0 / (self.per_input - 1)
+
+    def trace(self) -> tuple[np.ndarray, np.ndarray]:
+        """The factors on the trace and on what is sent, at each step, for each neuron that is read
+        out ``[n]``."""
+        n = self.hidden[-1] if self.hidden else self.n_inputs
+        if self.readout == "rate":
+            return np.ones(n), np.full(n, 1.0 / self.steps)
+        if self.readout == "last":
+            return np.zeros(n), np.ones(n)
+        keep = np.resize(np.exp(-1.0 / np.atleast_1d(np.array(self.tau_trace, float))), n)
+        return keep, 1.0 - keep
+
+    def operations(self, fired: np.ndarray, steps: float) -> float:
+        """Synaptic operations of a control step, on average.
+
+        A spike costs an addition for each synapse that it reaches; an analogue value (a normalised
+        observation, a tanh unit, a trace at the read-out) costs a multiplication for each.
+
+        Args:
+            fired: spikes of the encoders, then of each layer, in all.
+            steps: number of control steps.
+        """
+        sizes = [*self.hidden, self.actions.n]
+        if not self.hidden:
+            return float(self.n_inputs * self.actions.n)
+        spikes = np.asarray(fired, float) / steps
+        if not self.fires:
+            spikes = np.array([spikes[0], *(self.steps * n for n in self.hidden)], float)
+        total = spikes[0] * sizes[0] if self.population else float(self.n_inputs * sizes[0])
+        for k, n in enumerate(self.hidden):
+            inner = sizes[k + 1] if k + 1 < len(self.hidden) else 0
+            total += spikes[k + 1] * (inner + n * self.recurrent)
+        return float(total + self.hidden[-1] * self.actions.n)
+
+
+class PolicyState(NamedTuple):
+    """State of a `SpikingPolicy` between two control steps; None where there is none."""
+
+    encoders: Tensor | None  #: potentials ``[B, inputs]``
+    neurons: tuple[Any, ...]  #: the state of each layer
+    sent: tuple[Tensor, ...]  #: what each layer sent in the last step ``[B, n]``
+    trace: Tensor  #: ``[B, n of the last layer]``
+
+    def detach(self) -> "PolicyState":
+        """The state detached from the graph, for truncated backpropagation through time."""
+        from jarvis.neurons import detached
+
+        return detached(self)
+
+
+class SpikingPolicy(nn.Module):
+    """A `Policy` as a PyTorch module: its definition, and what gradients are taken of.
+
+    Args:
+        policy: what the network is.
+        theta: its weights ``[n_parameters]``; None for `Policy.initial`.
+        statistics: of the observations; None passes them on as they are.
+        seed: of the initial weights.
+        backend: of the neurons, as in `SpikingLayer`.
+
+    Attributes:
+        weights: a `ParameterDict` with the matrices and biases of `Policy.blocks`.
+
+    Example:
+        >>> network = SpikingPolicy(Policy(4, Actions(2), hidden=(8,)))
+        >>> outputs, state = network(torch.rand(5, 1, 4))  # 5 control steps of one episode
+        >>> outputs.shape
+        torch.Size([5, 1, 2])
+    """
+
+    mean: Tensor
+    scale: Tensor
+    _centres: Tensor
+
+    def __init__(
+        self,
+        policy: Policy,
+        theta: np.ndarray | None = None,
+        statistics: ObservationStatistics | None = None,
+        *,
+        seed: int = 0,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__()
+        self.policy = policy
+        parts = policy.unpacked(policy.initial(seed) if theta is None else np.asarray(theta))
+        dtype = torch.get_default_dtype()
+        self.weights = nn.ParameterDict(
+            {name: nn.Parameter(torch.tensor(part, dtype=dtype)) for name, part in parts.items()}
+        )
+        self.layers = nn.ModuleList(policy.layer(backend) for _ in policy.hidden)
+        seen = statistics or ObservationStatistics.empty(policy.n_observations)
+        self.register_buffer("mean", torch.tensor(seen.centre, dtype=dtype))
+        self.register_buffer("scale", torch.tensor(seen.scale, dtype=dtype))
+        self.register_buffer("_centres", torch.tensor(policy.centres(), dtype=dtype))
+
+    def theta(self) -> np.ndarray:
+        """The weights as one vector ``[n_parameters]``."""
+        parts = (self.weights[name].detach().double().reshape(-1) for name, *_ in
+                 self.policy.blocks())  # fmt: skip
+        return torch.cat(list(parts)).numpy()
+
+    def initial_state(self, observations: Tensor) -> PolicyState:
+        """The state at the beginning of an episode.
+
+        Args:
+            observations: of one control step ``[B, n_observations]``.
+        """
+        policy = self.policy
+        empty = [observations.new_zeros(len(observations), n) for n in policy.hidden]
+        encoders = observations.new_zeros(len(observations), policy.n_inputs)
+        return PolicyState(
+            encoders if policy.population else None,
+            tuple(layer.initial_state(x) for layer, x in zip(self.layers, empty, strict=True)),  # type: ignore[operator]
+            tuple(empty),
+            torch.zeros_like(empty[-1] if empty else encoders),
+        )
+
+    def forward(
+        self, observations: Tensor, state: PolicyState | None = None
+    ) -> tuple[Tensor, PolicyState]:
+        """Run the policy over control steps.
+
+        Args:
+            observations: ``[T, B, n_observations]``.
+            state: as a previous call has returned it; None at the beginning of an episode.
+
+        Returns:
+            the outputs ``[T, B, n]``, from which `Policy.actions` follow: scores of choices, or
+            forces between -1 and 1 before they are clipped and scaled; and the state.
+        """
+        check_tensor("observations", observations, f"[T, B, {self.policy.n_observations}]")
+        policy = self.policy
+        z = ((observations - self.mean) * self.scale).clamp(-policy.clip, policy.clip)
+        state = self.initial_state(observations[0]) if state is None else state
+        outputs = []
+        for one in z:
+            trace, state = self._control_step(one, state)
+            outputs.append(trace @ self.weights["readout"] + self.weights["readout_biases"])
+        return torch.stack(outputs), state
+
+    def _control_step(self, z: Tensor, state: PolicyState) -> tuple[Tensor, PolicyState]:
+        policy, weights = self.policy, self.weights
+        if policy.population:
+            apart = (z.unsqueeze(-1) - self._centres) / policy.width
+            values = torch.exp(-0.5 * apart * apart).flatten(1)
+        else:
+            values = z
+        if not self.layers:
+            return values, state._replace(trace=values)
+        keep, take = (torch.as_tensor(part).to(values) for part in policy.trace())
+        trace = torch.zeros_like(state.trace) if policy.readout == "rate" else state.trace
+        encoders, neurons, sent = state.encoders, list(state.neurons), list(state.sent)
+        steady = None if policy.population else values @ weights["synapses0"]
+        for _ in range(policy.steps):
+            x = steady
+            if encoders is not None:
+                potential = encoders + values
+                pulses = (potential >= 1.0).to(values)
+                encoders = potential - pulses
+                x = pulses @ weights["synapses0"]
+            for k, layer in enumerate(self.layers):
+                if k:
+                    x = sent[k - 1] @ weights[f"synapses{k}"]
+                x = x + weights[f"biases{k}"]  # type: ignore[operator]
+                if policy.recurrent:
+                    x = x + sent[k] @ weights[f"recurrent{k}"]
+                y, neurons[k] = layer(policy.drive * x.unsqueeze(0), neurons[k])
+                sent[k] = y[0]
+            trace = keep * trace + take * sent[-1]
+        return trace, PolicyState(encoders, tuple(neurons), tuple(sent), trace)

@@ -1,0 +1,23 @@
+"""The packages of the extra `control`, and what is said where they are missing."""
+
+import importlib
+from types import ModuleType
+
+INSTALL = "pip install 'jarvis-snn[control]'"
+
+
+class MissingPackageError(ImportError):
+    """A package of the extra `control` is not installed; the message says how to install it."""
+
+
+def required(name: str) -> ModuleType:
+    """A package of the extra `control`.
+
+    Raises:
+        MissingPackageError: if it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        top = name.split(".")[0]
+        raise MissingPackageError(f"jarvis.control needs {top}: {INSTALL}") from None

@@ -1,0 +1,87 @@
+"""What a policy can do in an environment: choose one of several actions, or set some forces."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jarvis.support.checks import check_integer
+
+
+@dataclass(frozen=True)
+class Actions:
+    """The actions of an environment, as plain numbers.
+
+    Args:
+        n: number of choices, or of forces.
+        low, high: the bounds of each force ``[n]``; None for choices.
+        start: the number of the first choice.
+        dtype: the type in which the environment takes forces.
+
+    Raises:
+        ValueError: for fewer than one action, or bounds that are not finite and in order.
+
+    Example:
+        >>> Actions(2).discrete, Actions(1, low=(-2.0,), high=(2.0,)).discrete
+        (True, False)
+    """
+
+    n: int
+    low: tuple[float, ...] | None = None
+    high: tuple[float, ...] | None = None
+    start: int = 0
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        check_integer("Actions: n", self.n, at_least=1)
+        if (self.low is None) != (self.high is None):
+            raise ValueError("Actions: give both low and high, or neither")
+        if self.low is None or self.high is None:
+            return
+        low, high = np.asarray(self.low, float), np.asarray(self.high, float)
+        if low.shape != (self.n,) or high.shape != (self.n,):
+            raise ValueError(
+                f"Actions: low and high must be [n={self.n}]; got {low.shape} and {high.shape}"
+            )
+        if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
+            raise ValueError(
+                f"Actions: the bounds {low.tolist()} and {high.tolist()} must be finite, low below "
+                "high: rescale the actions of the environment, as gymnasium.wrappers.RescaleAction"
+            )
+
+    @property
+    def discrete(self) -> bool:
+        """Whether one of several actions is chosen."""
+        return self.low is None
+
+    @classmethod
+    def of(cls, space: Any) -> "Actions":
+        """The actions of an action space of gymnasium: a `Discrete`, or a `Box` with one axis.
+
+        Raises:
+            ValueError: for another space.
+        """
+        kind = type(space).__name__
+        if kind == "Discrete":
+            return cls(int(space.n), start=int(space.start))
+        if kind != "Box" or len(space.shape) != 1:
+            raise ValueError(
+                f"the actions {space} are neither a Discrete nor a Box with one axis: wrap the "
+                "environment, as gymnasium.wrappers.FlattenAction"
+            )
+        low, high = (tuple(float(x) for x in end) for end in (space.low, space.high))
+        return cls(len(low), low, high, dtype=str(space.dtype))
+
+
+def observation_size(space: Any) -> int:
+    """The number of observations of an observation space: a `Box` with one axis.
+
+    Raises:
+        ValueError: for another space.
+    """
+    if type(space).__name__ != "Box" or len(space.shape) != 1:
+        raise ValueError(
+            f"the observations {space} are not a Box with one axis: wrap the environment in "
+            "gymnasium.wrappers.FlattenObservation"
+        )
+    return int(space.shape[0])

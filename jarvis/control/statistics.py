@@ -1,0 +1,88 @@
+"""Mean and spread of observations, gathered while policies act, as in augmented random search."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+#: An observation with less spread than this is constant, and passes nothing on.
+LEAST = 1e-7
+
+
+@dataclass
+class ObservationStatistics:
+    """Running mean and variance of each observation.
+
+    Policies see ``(observation - mean) / standard deviation``. Before the first two observations,
+    they see them as they are.
+
+    Args:
+        mean: ``[n]``.
+        squares: sum of squared deviations from the mean ``[n]``.
+        count: number of observations.
+
+    Source: Mania, Guy & Recht 2018, NeurIPS 31, section 3.2; combining two samples: Chan, Golub &
+    LeVeque 1983, Am. Stat. 37(3):242.
+
+    Example:
+        >>> seen = ObservationStatistics.empty(1)
+        >>> seen.add(np.array([[1.0], [3.0]]))
+        >>> seen.mean.item(), seen.scale.item()  # standard deviation of a sample: sqrt(2)
+        (2.0, 0.7071067811865475)
+    """
+
+    mean: np.ndarray
+    squares: np.ndarray
+    count: float = 0.0
+
+    @classmethod
+    def empty(cls, n: int) -> "ObservationStatistics":
+        """Statistics of n observations before the first."""
+        return cls(np.zeros(n), np.zeros(n))
+
+    @property
+    def scale(self) -> np.ndarray:
+        """1 / standard deviation of each observation ``[n]``; 0 for one that is constant."""
+        if self.count < 2:
+            return np.ones_like(self.mean)
+        spread = np.sqrt(self.squares / (self.count - 1))
+        varies = spread > LEAST
+        return np.where(varies, 1.0 / np.where(varies, spread, 1.0), 0.0)
+
+    @property
+    def centre(self) -> np.ndarray:
+        """What is subtracted ``[n]``: the mean, or 0 before the first two observations."""
+        return self.mean if self.count >= 2 else np.zeros_like(self.mean)
+
+    def add(self, observations: np.ndarray) -> None:
+        """Add observations ``[N, n]``."""
+        if len(observations):
+            apart = np.asarray(observations, float) - self.centre
+            self.combine(len(apart), apart.sum(0), (apart * apart).sum(0), self.centre)
+
+    def combine(
+        self, count: float, sums: np.ndarray, squares: np.ndarray, about: np.ndarray
+    ) -> None:
+        """Add a sample that is given by its moments.
+
+        Args:
+            count: its size.
+            sums, squares: sums of ``observation - about`` and of its square ``[n]``.
+            about: the point of reference ``[n]``.
+        """
+        if count == 0:
+            return
+        mean, own = about + sums / count, squares - sums * sums / count
+        total = self.count + count
+        apart = mean - self.mean
+        self.squares = self.squares + np.maximum(own, 0.0)
+        self.squares = self.squares + apart * apart * (self.count * count / total)
+        self.mean = self.mean + apart * (count / total)
+        self.count = total
+
+    def copy(self) -> "ObservationStatistics":
+        return ObservationStatistics(self.mean.copy(), self.squares.copy(), self.count)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain arrays, for a checkpoint."""
+        return {"mean": self.mean, "squares": self.squares, "count": self.count}

@@ -1,0 +1,220 @@
+"""What makes an environment harder: noise, delay, lost sensors, hidden velocities, other masses.
+
+Wrappers of gymnasium, for any environment that follows its interface.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jarvis.control.requirements import required
+from jarvis.support.checks import check_integer, check_number
+
+if TYPE_CHECKING:
+    from gymnasium import Wrapper  # type: ignore  # not everybody has it
+else:
+    try:
+        from gymnasium import Wrapper
+    except ImportError:
+
+        class Wrapper:
+            """Stands for gymnasium's, which is not installed."""
+
+            def __init__(self, env: Any) -> None:
+                required("gymnasium")
+
+
+#: Where velocities are among the observations of environments that do not say so themselves.
+VELOCITIES: dict[str, tuple[int, ...]] = {
+    "CartPole-v0": (1, 3),
+    "CartPole-v1": (1, 3),
+    "Acrobot-v1": (4, 5),
+    "Pendulum-v1": (2,),
+    "MountainCar-v0": (1,),
+    "MountainCarContinuous-v0": (1,),
+}
+
+
+class SensorNoise(Wrapper):
+    """Adds Gaussian noise to every observation.
+
+    Args:
+        env: the environment.
+        std: standard deviation, in the units of the observations; a number, or one for each.
+
+    Raises:
+        ValueError: for a standard deviation that is negative or not finite.
+    """
+
+    def __init__(self, env: Any, std: float | Sequence[float] = 0.1) -> None:
+        super().__init__(env)
+        self.std = np.asarray(std, float)
+        for value in np.atleast_1d(self.std):
+            check_number("SensorNoise: std", float(value), at_least=0)
+        self._rng = np.random.default_rng()
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        """Begin an episode; the seed is that of the noise, too."""
+        if seed is not None:
+            self._rng = np.random.default_rng((seed, 1))
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self._noisy(observation), info
+
+    def step(self, action: Any) -> Any:
+        """Take a step."""
+        observation, *more = self.env.step(action)
+        return self._noisy(observation), *more
+
+    def _noisy(self, observation: np.ndarray) -> np.ndarray:
+        return observation + self.std * self._rng.normal(size=observation.shape)
+
+
+class ActionDelay(Wrapper):
+    """Delays actions: what is chosen now happens some control steps later.
+
+    Args:
+        env: the environment.
+        steps: the delay, control steps.
+        first: the action during the first steps; None for the middle of the range, or the first
+            choice.
+
+    Raises:
+        ValueError: for a negative delay.
+    """
+
+    def __init__(self, env: Any, steps: int = 1, first: Any = None) -> None:
+        super().__init__(env)
+        self.steps = check_integer("ActionDelay: steps", steps, at_least=0, at_most=10_000)
+        space: Any = env.action_space
+        if first is None and hasattr(space, "n"):
+            first = int(getattr(space, "start", 0))
+        elif first is None:
+            first = (0.5 * (space.low + space.high)).astype(space.dtype)
+        self.first = first
+        self._waiting: deque[Any] = deque()
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        """Begin an episode."""
+        self._waiting = deque([self.first] * self.steps)
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> Any:
+        """Take a step with the action that was chosen `steps` steps ago."""
+        self._waiting.append(np.copy(action) if isinstance(action, np.ndarray) else action)
+        return self.env.step(self._waiting.popleft())
+
+
+class LostSensors(Wrapper):
+    """Sets some observations to 0.
+
+    Args:
+        env: the environment.
+        indices: of the observations that are lost.
+
+    Raises:
+        ValueError: for an index that the environment does not have.
+    """
+
+    def __init__(self, env: Any, indices: Sequence[int]) -> None:
+        super().__init__(env)
+        n: int = env.observation_space.shape[0]
+        self.indices = [
+            check_integer("LostSensors: indices", i, at_least=0, at_most=n - 1) for i in indices
+        ]
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        """Begin an episode."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self._without(observation), info
+
+    def step(self, action: Any) -> Any:
+        """Take a step."""
+        observation, *more = self.env.step(action)
+        return self._without(observation), *more
+
+    def _without(self, observation: np.ndarray) -> np.ndarray:
+        observation = np.array(observation)
+        observation[self.indices] = 0.0
+        return observation
+
+
+class HiddenVelocities(Wrapper):
+    """Takes velocities out of the observations, so that they have to be inferred from memory.
+
+    Args:
+        env: the environment.
+        indices: where velocities are; None to look them up: MuJoCo's environments say it, and
+            `VELOCITIES` has those of the classic ones.
+
+    Raises:
+        ValueError: where that is not known.
+    """
+
+    def __init__(self, env: Any, indices: Sequence[int] | None = None) -> None:
+        super().__init__(env)
+        space = env.observation_space
+        n: int = space.shape[0]
+        if indices is None:
+            indices = _velocities(env)
+        hidden = {check_integer("HiddenVelocities: indices", i, at_least=0, at_most=n - 1)
+                  for i in indices}  # fmt: skip
+        self.kept = [i for i in range(n) if i not in hidden]
+        if not self.kept:
+            raise ValueError("HiddenVelocities: nothing is left to see")
+        box = required("gymnasium").spaces.Box
+        self.observation_space = box(space.low[self.kept], space.high[self.kept], dtype=space.dtype)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        """Begin an episode."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return observation[self.kept], info
+
+    def step(self, action: Any) -> Any:
+        """Take a step."""
+        observation, *more = self.env.step(action)
+        return observation[self.kept], *more
+
+
+class ChangedMass(Wrapper):
+    """Multiplies all masses: of MuJoCo's bodies (and their inertia), of CartPole, of Pendulum.
+
+    Args:
+        env: the environment.
+        factor: on the masses.
+
+    Raises:
+        ValueError: for a factor that is not positive, or an environment without masses.
+    """
+
+    def __init__(self, env: Any, factor: float = 1.5) -> None:
+        super().__init__(env)
+        self.factor = check_number("ChangedMass: factor", factor, above=0)
+        inner = env.unwrapped
+        if hasattr(inner, "model") and hasattr(inner.model, "body_mass"):
+            inner.model.body_mass[:] *= factor
+            inner.model.body_inertia[:] *= factor
+            required("mujoco").mj_setConst(inner.model, inner.data)
+        elif hasattr(inner, "masspole"):
+            inner.masspole, inner.masscart = inner.masspole * factor, inner.masscart * factor
+            inner.total_mass = inner.masspole + inner.masscart
+            inner.polemass_length = inner.masspole * inner.length
+        elif type(inner).__name__ == "PendulumEnv":
+            inner.m *= factor
+        else:
+            raise ValueError(f"ChangedMass: no masses are known of {type(inner).__name__}")
+
+
+def _velocities(env: Any) -> Sequence[int]:
+    structure = getattr(env.unwrapped, "observation_structure", None)
+    if structure is not None:
+        first = structure["qpos"]
+        return range(first, first + structure["qvel"])
+    name = env.spec.id if env.spec is not None else ""
+    if name not in VELOCITIES:
+        raise ValueError(
+            f"HiddenVelocities: it is not known where velocities are among the observations of "
+            f"{name or type(env.unwrapped).__name__}: give indices"
+        )
+    return VELOCITIES[name]

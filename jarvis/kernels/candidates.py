@@ -1,0 +1,177 @@
+"""Generates the loop over candidates from the step of a neuron: see `candidate_loops`.
+
+As `event_program` does for networks with delays, it traces the neuron's step, writes it as a
+function of a layer's neurons, and copies the loop, which knows nothing of the neuron, behind it. No
+derivative is needed, so nothing is kept.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+
+from jarvis.kernels import candidate_loops
+from jarvis.kernels.cpu import compiled
+from jarvis.kernels.emit import indent
+from jarvis.kernels.emit_numba import NumbaEmitter
+from jarvis.kernels.event_program import MARKER, Writer
+from jarvis.kernels.expression import Node, Step, Untraceable
+from jarvis.kernels.fingerprint import fingerprint
+from jarvis.kernels.generated import generated
+from jarvis.kernels.plan import cone, uniform_nodes
+from jarvis.surrogate import Spike
+
+_MAKERS = (
+    "expression.py", "emit.py", "emit_numba.py", "event_program.py", "candidates.py",
+    "candidate_loops.py", "functions.py", "exponential.py", "logarithm.py",
+)  # fmt: skip
+
+#: The input that a neuron may have besides the first one: random numbers, uniform in [0, 1).
+NOISE = "uniform"
+
+_HEAD = """import math
+from collections.abc import Callable
+from math import inf, nan
+
+import numpy as np
+
+from jarvis.kernels.functions import exp, expm1, inline, log, log1p, tanh
+
+
+"""
+
+_REAL = {np.dtype(np.float32): types.float32, np.dtype(np.float64): types.float64}
+
+
+class CandidateProgram(NamedTuple):
+    """The loop of a neuron."""
+
+    key: str
+    text: str  #: its source
+    names: dict[str, Any]  #: what the generated module defines
+    values: tuple[str, ...]  #: the numbers that the step reads, by path
+    per_neuron: tuple[str, ...]  #: those of them that differ from neuron to neuron
+    present: tuple[str, ...]  #: the fields of the state
+    noisy: bool  #: whether the step takes random numbers
+
+    def numbers(self, values: Sequence[float]) -> tuple[float, ...]:
+        """What the loop takes as ``u``, from the numbers of the step (0 for those that differ)."""
+        return self.names["numbers"](values)
+
+
+def program(
+    name: str,
+    step: Callable,
+    params: Any,
+    spike: Spike,
+    inputs: Any,
+    state: Any,
+    per_neuron: Sequence[str] = (),
+) -> CandidateProgram:
+    """The loop of a step.
+
+    Args:
+        name: of the neuron.
+        step, params, spike, inputs, state: as for `expression.Step`.
+        per_neuron: paths of the numbers that differ from neuron to neuron.
+
+    Raises:
+        Untraceable: if the step has no compiled form, or takes inputs that a policy does not have.
+    """
+    found = Step(step, params, spike, inputs, state)
+    more = () if inputs is None else tuple(inputs._fields[1:])
+    if more not in ((), (NOISE,)):
+        raise Untraceable(f"{name} takes inputs that a policy does not have: {', '.join(more)}")
+    lanes = tuple(path for path in found.values if path in per_neuron)
+    base = fingerprint(step, inputs, found.state)
+    made = generated(
+        f"{name}_candidates",
+        (base, found.options, tuple(found.present), found.values, lanes),
+        _MAKERS,
+        lambda: _source(found, lanes),
+    )
+    return CandidateProgram(
+        made.key, made.text, made.names, found.values, lanes, tuple(found.present), bool(more)
+    )
+
+
+def _source(step: Step, per_neuron: Sequence[str]) -> str:
+    writer = Writer(_HEAD, "@inline", "values[{}]", NumbaEmitter)
+    traced = step.trace()
+    lanes = [step.values.index(path) for path in per_neuron]
+    roots = [traced.outputs[0], *traced.states]
+    everything = cone(roots)
+    uniform = uniform_nodes(everything, set(lanes))
+    used = {a for node in everything if node not in uniform for a in node.args}
+    used = (used | set(roots)) & uniform
+    places = {node: k for k, node in enumerate(sorted(used, key=lambda n: n.order))}
+    return "\n".join(
+        [
+            writer.head,
+            *writer.numbers(list(places), step.values),
+            *_advance(everything, roots, uniform, places, lanes),
+            inspect.getsource(candidate_loops).split(MARKER)[1].strip() + "\n",
+        ]
+    )
+
+
+def _advance(
+    nodes: Iterable[Node],
+    roots: Sequence[Node],
+    uniform: set[Node],
+    places: dict[Node, int],
+    lanes: Sequence[int],
+) -> Iterable[str]:
+    """The lines of `candidate_parts.advance`."""
+
+    def use(node: Node) -> str:
+        if node in places:
+            return f"u{places[node]}"
+        if node.op == "value":
+            return f"lane{lanes.index(int(node.value))}"
+        return f"{node.op}{int(node.value)}" if node.op in ("x", "state") else node.name
+
+    sent, *after = roots
+    used = {(node.op, node.value) for node in nodes}
+    body = [f"state{k} = state{k}_row[j]" for k in range(len(after))]
+    body += ["x0 = given_row[j]"] if ("x", 0) in used else []
+    body += ["x1 = noise_row[j]"] if ("x", 1) in used else []
+    body += [f"lane{k} = lane{k}_row[j]" for k in range(len(lanes))]
+    body += [
+        f"{use(node)} = {NumbaEmitter.expression(node, use, False)}"
+        for node in nodes
+        if node.args and node not in uniform
+    ]
+    body.append(f"sent_row[j] = sent_row[j] + {use(sent)}")
+    body += [f"state{k}_row[j] = {use(node)}" for k, node in enumerate(after)]
+    yield "@inline"
+    yield "def advance(u, lanes, given, noise, state, sent, n):"
+    yield from indent(
+        4,
+        [
+            *(f"u{k} = u[{k}]{' != 0' * node.is_bool}" for node, k in places.items()),
+            *(f"state{k}_row = state[{k} * n :][:n]" for k in range(len(after))),
+            *(f"lane{k}_row = lanes[{k} * n :][:n]" for k in range(len(lanes))),
+            "given_row, noise_row, sent_row = given[:n], noise[:n], sent[:n]",
+            "for j in range(n):",
+            *indent(4, body),
+        ],
+    )
+    yield from ("", "")
+
+
+_machine: dict[tuple[str, np.dtype], Callable] = {}
+
+
+def act(program: CandidateProgram, dtype: np.dtype) -> Callable:
+    """The machine code of a program's loop for weights of this type: see `candidate_loops`."""
+    made = _machine.get((program.key, dtype))
+    if made is None:
+        row, wide = types.Array(_REAL[dtype], 1, "C"), types.Array(types.float64, 1, "C")
+        whole = types.Array(types.int64, 1, "C")
+        signature = types.int64(row, row, row, row, row, wide, whole, whole)
+        made = compiled(program.names["act_loop"](), signature, f"act_{dtype}")
+        _machine[program.key, dtype] = made
+    return made

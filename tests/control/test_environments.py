@@ -1,0 +1,193 @@
+"""Environments, what makes them harder, and the episodes that are played in them."""
+
+import numpy as np
+import pytest
+
+from jarvis.control import (
+    ActionDelay,
+    Actions,
+    Arena,
+    ChangedMass,
+    Crew,
+    HiddenVelocities,
+    LostSensors,
+    Policy,
+    SensorNoise,
+    Task,
+    task,
+)
+
+pytestmark = pytest.mark.control
+
+POLE = task("CartPole-v1")
+
+
+def rollout(env, actions, seed=0):
+    found = [env.reset(seed=seed)[0]]
+    found += [env.step(action)[0] for action in actions]
+    return np.array(found)
+
+
+ACTIONS = [1, 0, 1, 1, 0, 0, 1]
+
+
+def test_a_task_makes_what_gymnasium_makes():
+    import gymnasium
+
+    mine = rollout(POLE.make(), ACTIONS)
+    its = rollout(gymnasium.make("CartPole-v1"), ACTIONS)
+    assert (mine == its).all()
+    policy = POLE.policy(hidden=(8,))
+    assert (policy.n_observations, policy.actions) == (4, Actions(2))
+    run = task("HalfCheetah-v5").policy(neuron="linear")
+    assert (run.n_observations, run.actions.n, run.actions.low) == (17, 6, (-1.0,) * 6)
+
+
+def test_noise_has_its_size_and_follows_from_the_seed():
+    clean = rollout(POLE.make(), ACTIONS)
+    noisy = rollout(SensorNoise(POLE.make(), 0.3), ACTIONS)
+    assert (noisy == rollout(POLE.changed(noise=0.3).make(), ACTIONS)).all()
+    assert (noisy != rollout(SensorNoise(POLE.make(), 0.3), ACTIONS, seed=1)).all()
+    many = np.array([SensorNoise(POLE.make(), [0.3, 0, 2, 1]).reset(seed=k)[0] for k in range(300)])
+    clean0 = np.array([POLE.make().reset(seed=k)[0] for k in range(300)])
+    np.testing.assert_allclose((many - clean0).std(0), [0.3, 0, 2, 1], rtol=0.15)
+    assert clean.shape == noisy.shape
+
+
+def test_delayed_actions_come_late():
+    late = rollout(ActionDelay(POLE.make(), 2), ACTIONS)
+    assert (late == rollout(POLE.make(), [0, 0, *ACTIONS[:-2]])).all()
+    again = ActionDelay(POLE.make(), 2)
+    for _ in range(2):  # what waits does not survive the episode
+        assert (rollout(again, ACTIONS) == late).all()
+    assert (rollout(ActionDelay(POLE.make(), 1, first=1), [0]) == rollout(POLE.make(), [1])).all()
+    forces = ActionDelay(task("Pendulum-v1").make(), 1)
+    action = np.array([1.5], np.float32)
+    forces.reset(seed=0)
+    forces.step(action)
+    action[:] = -1.5  # the action that waits is a copy
+    mine = forces.step(action)[0]
+    plain = task("Pendulum-v1").make()
+    assert (rollout(plain, [np.zeros(1), np.array([1.5])])[-1] == mine).all()
+
+
+def test_lost_sensors_are_0_and_hidden_velocities_are_gone():
+    clean = rollout(POLE.make(), ACTIONS)
+    lost = rollout(LostSensors(POLE.make(), [0, 3]), ACTIONS)
+    assert (lost[:, [0, 3]] == 0).all()
+    assert (lost[:, [1, 2]] == clean[:, [1, 2]]).all()
+    hidden = HiddenVelocities(POLE.make())
+    assert (rollout(hidden, ACTIONS) == clean[:, [0, 2]]).all()
+    assert hidden.observation_space.shape == (2,)
+    assert POLE.changed(hide_velocities=True).policy().n_observations == 2
+    cheetah = HiddenVelocities(task("HalfCheetah-v5").make())
+    state = cheetah.reset(seed=0)[0]
+    inner = cheetah.unwrapped.data
+    assert (state == inner.qpos[1:]).all()  # the position itself is not observed
+    both = POLE.changed(hide_velocities=True, lost=(1,), noise=0.1, delay=1).make()
+    assert both.reset(seed=0)[0].shape == (2,)
+
+
+def test_masses_change():
+    heavy = ChangedMass(POLE.make(), 2.0).unwrapped
+    assert (heavy.total_mass, heavy.polemass_length) == pytest.approx((2.2, 0.1))
+    light, usual = (task("HalfCheetah-v5", mass=m).make().unwrapped.model for m in (0.5, 1.0))
+    np.testing.assert_allclose(light.body_mass, 0.5 * usual.body_mass)
+    np.testing.assert_allclose(light.body_inertia, 0.5 * usual.body_inertia)
+    assert light.body_subtreemass[0] == pytest.approx(0.5 * usual.body_subtreemass[0])
+    assert ChangedMass(task("Pendulum-v1").make(), 3.0).unwrapped.m == 3.0
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Task(""), "must be the name of an environment"),
+        (lambda: task("NoSuch-v1").make(), "env='NoSuch-v1': .*NoSuch"),
+        (lambda: task("../x").make(), "env='../x'"),
+        (lambda: Task("CartPole-v1", {"colour": 1}).make(), "CartPole-v1.*colour"),
+        (lambda: POLE.make(render_mode="3d"), "render_mode='3d'"),
+        (lambda: POLE.changed(noise=-1.0), "noise=-1.0 must be at least 0"),
+        (lambda: POLE.changed(delay=-1), "delay=-1"),
+        (lambda: POLE.changed(mass=0.0), "mass=0.0 must be positive"),
+        (lambda: POLE.changed(training_steps=0), "training_steps=0"),
+        (lambda: POLE.changed(lost=(7,)).make(), "indices=7 must be an integer from 0 to 3"),
+        (lambda: task("Acrobot-v1", mass=2.0).make(), "no masses are known of AcrobotEnv"),
+        (lambda: HiddenVelocities(POLE.make(), range(4)), "nothing is left to see"),
+        (lambda: SensorNoise(POLE.make(), float("nan")), "std=nan"),
+        (lambda: task("Taxi-v4").policy(), "are not a Box with one axis|NoSuch|Taxi"),
+        (lambda: Arena(POLE, POLE.policy(), slots=0), "slots=0"),
+        (lambda: Crew(POLE, POLE.policy(), workers=0), "workers=0"),
+    ],
+)
+def test_bad_input_is_named_in_one_line(call, message):
+    with pytest.raises(ValueError, match=message) as error:
+        call()
+    assert "\n" not in str(error.value)
+
+
+def test_where_velocities_are_has_to_be_known():
+    import gymnasium
+
+    env = gymnasium.make("CartPole-v1")
+    env.spec.id = "Unknown-v0"
+    with pytest.raises(ValueError, match="velocities are among the observations of Unknown-v0: gi"):
+        HiddenVelocities(env)
+
+
+def alone(policy, theta, seed, steps=10**9, world=POLE):
+    """An episode by hand, one step after another."""
+    from jarvis.control import Player
+
+    env, player, total, k = world.make(), Player(policy, theta), 0.0, 0
+    player.reset(seed)
+    observation, over = env.reset(seed=seed)[0], False
+    while not over and k < steps:
+        observation, reward, ended, cut, _ = env.step(player.act(observation))
+        total, over, k = total + float(reward), ended or cut, k + 1
+    return total, k
+
+
+def test_episodes_are_those_that_one_plays_by_hand():
+    policy = POLE.policy(hidden=(6,))
+    thetas = policy.initial() + np.random.default_rng(0).normal(size=(7, policy.n_parameters))
+    seeds = list(range(10, 17))
+    by_hand = [alone(policy, t, s) for t, s in zip(thetas, seeds, strict=True)]
+    with Arena(POLE, policy, slots=3) as arena:
+        for _ in range(2):  # again in the same environments
+            found = arena.play(thetas, seeds)
+            assert list(zip(found.returns, found.lengths, strict=True)) == by_hand
+        assert (found.counts == found.lengths).all()
+        assert found.steps == sum(k for _, k in by_hand)
+        with pytest.raises(ValueError, match=r"thetas must be \[N=2 \(as many as seeds\)"):
+            arena.play(thetas, [0, 1])
+        assert arena.play(thetas[:0], []).steps == 0
+    assert len({k for _, k in by_hand}) > 2
+
+
+def test_training_may_differ_from_what_counts():
+    ant = task("Ant-v5", training_steps=20)
+    policy = ant.policy(neuron="linear")
+    assert policy.n_observations == 27
+    theta = np.zeros((2, policy.n_parameters))
+    with Crew(ant, policy) as crew:
+        learns = crew.play(theta, [0, 1], training=True)
+        counts = crew.play(theta[:1], [0])
+    assert learns.lengths.tolist() == [20, 20]
+    assert np.abs(learns.returns).max() < 5  # no bonus for staying alive
+    assert counts.lengths.tolist() == [1000]
+    assert 900 < counts.returns[0] < 1010  # doing nothing
+
+
+def test_a_crew_of_processes_plays_what_one_process_plays():
+    policy = POLE.policy(hidden=(6,))
+    thetas = policy.initial() + np.random.default_rng(0).normal(size=(9, policy.n_parameters))
+    with Crew(POLE, policy) as one, Crew(POLE, policy, workers=2) as two:
+        a, b = (crew.play(thetas, range(9)) for crew in (one, two))
+        for mine, its in zip(a.arrays(), b.arrays(), strict=True):
+            assert (mine == its).all()
+
+
+def test_sizes_do_not_matter_to_a_policy_of_another_space():
+    with pytest.raises(ValueError, match="neither a Discrete nor a Box"):
+        Actions.of(object())
+    assert Policy(1, Actions(2), neuron="linear").n_inputs == 1
