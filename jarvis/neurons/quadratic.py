@@ -169,7 +169,8 @@ class QIFParams(Parameters):
 
     and is set to v_reset where it reaches v_peak. The defaults are the normal form ``tau dv/dt =
     v^2 + I``, in which nothing has a unit but time. Without input, the neuron rests at v_rest and
-    fires from v_c on; with ``I > a_0 (v_c - v_rest)^2/4`` it has no rest and fires regularly.
+    fires from v_c on; with ``I > a_0 (v_c - v_rest)^2/4`` it has no fixed point, and fires
+    regularly.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 

@@ -1,4 +1,4 @@
-"""Short-term plasticity: synapses that tire, or warm up, from one spike to the next.
+"""Short-term plasticity: synapses that depress or facilitate from one spike to the next.
 
 A layer between the presynaptic spikes and their weights. What a synapse sends depends on the
 resources that are left and on the fraction of them that a spike uses.

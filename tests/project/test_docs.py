@@ -22,8 +22,8 @@ from jarvis import LIFLayer
 
 DOCS = ROOT / "docs"
 PAGES = (
-    "index", "start", "path", "results", "programs", "conventions", "equations", "api/index",
-    "teaching", "extending", "architecture", "zoo", "sparse", "spikeseg",
+    "index", "start", "path", "glossary", "results", "programs", "conventions", "equations",
+    "api/index", "teaching", "extending", "architecture", "zoo", "sparse", "spikeseg",
 )  # fmt: skip
 #: What each API page documents: the names that these modules export.
 API = {
