@@ -179,7 +179,7 @@ def short_term_plasticity_step(
         u = u + x (w - u)                       R = R - y
 
     All of it is linear in x between no spike (0) and a spike (1). So the derivative with respect to
-    x is what a spike would change, also where there is none.
+    x is what a spike would change, even where there is none.
 
     Args:
         x: presynaptic spikes ``[B, ...]``, 0 or 1; something between counts as that fraction of a
