@@ -37,8 +37,13 @@ html_theme_options = {
     "show_toc_level": 2,
     "use_download_button": False,  # each lesson has its own line "Run it"
     "use_fullscreen_button": False,
+    "navbar_persistent": [],  # its search field would be a second one: the side bar has one
 }
 mathjax_path = offline.SCRIPT
+mathjax3_config = {  # so that \\_ within \\texttt is an underscore, as on GitHub
+    "loader": {"load": ["[tex]/textmacros"]},
+    "tex": {"packages": {"[+]": ["textmacros"]}},
+}
 templates_path: list[str] = []
 
 nb_execution_mode = "off"
@@ -160,6 +165,7 @@ def fill(text: str, page: str) -> str:
         return found[1] if target is None else f"[{found[1]}]({target})"
 
     text = text.replace("<!-- notebooks -->", notebook_table())
+    text = lessons.linked(text) if page == "glossary" else text
     for marker, made in lessons.MARKERS.items():
         if f"<!-- {marker} -->" in text:
             text = text.replace(f"<!-- {marker} -->", made())

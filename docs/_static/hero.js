@@ -63,8 +63,7 @@
       pen.textAlign = align;
       pen.fillText(text, x, y);
     };
-    const titles = ["a digit", "spikes of its pixels", "spikes of 100 hidden neurons",
-      "evidence for each class"];
+    const titles = ["a digit", "spikes of its pixels", "100 hidden neurons", "evidence per class"];
     boxes.forEach((box, k) => {
       pen.fillStyle = colour.ink;
       write(titles[k], box.left + box.width / 2, box.top - 8, "center", 13, "600");

@@ -6,12 +6,14 @@ its card one of its outputs.
 """
 
 import base64
+import copy
 import html
 import io
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -116,13 +118,24 @@ def plain(markdown: str) -> str:
     """Markdown as plain text: no links, code marks, comments or formula signs."""
     text = re.sub(r"<!--.*?-->", "", markdown, flags=re.DOTALL)
     text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
-    return " ".join(re.sub(r"[`$*]", "", text).split())
+    return " ".join(re.sub(r"[`$*\\]", "", text).split())
 
 
 def lessons() -> list[Lesson]:
-    """All lessons: those with three digits in order, then those with two."""
-    paths = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"), key=lambda p: (len(p.stem.split("_")[0]) < 3, p))
-    return [Lesson(path, nbformat.read(path, as_version=4)) for path in paths]
+    """All lessons: those with three digits in order, then those with two, the template last."""
+
+    def place(path: Path) -> tuple[bool, bool, str]:
+        number = path.stem.split("_")[0]
+        return len(number) < 3, number == "00", number
+
+    paths = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"), key=place)
+    return [read(path, path.stat().st_mtime_ns) for path in paths]
+
+
+@cache
+def read(path: Path, changed: int) -> Lesson:
+    """One lesson; a file is read once, unless it has changed, and not validated: tests do that."""
+    return Lesson(path, nbformat.v4.reads_json(path.read_text(encoding="utf-8")))
 
 
 def parts(found: list[Lesson]) -> dict[str, list[Lesson]]:
@@ -198,7 +211,7 @@ def led(markdown: str) -> str:
 
 def for_site(lesson: Lesson, repository: str) -> str:
     """The notebook as the site shows it: alternative texts, folded cells, links to run it."""
-    notebook = nbformat.from_dict(lesson.notebook)
+    notebook = copy.deepcopy(lesson.notebook)
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
             cell.source = led(cell.source)
@@ -213,7 +226,7 @@ def for_site(lesson: Lesson, repository: str) -> str:
     title, _, rest = first.source.partition("\n")
     title = f"# {lesson.number} {lesson.title}"
     first.source = f"{title}\n\n{run_links(lesson.name, repository)}\n{rest}"
-    return nbformat.writes(notebook)
+    return nbformat.v4.writes_json(notebook)
 
 
 def write_pages(folder: Path, repository: str) -> None:
@@ -224,9 +237,21 @@ def write_pages(folder: Path, repository: str) -> None:
         if old.name not in wanted:
             old.unlink()
     for name, text in wanted.items():
-        copy = folder / name
-        if not copy.exists() or copy.read_text(encoding="utf-8") != text:
-            copy.write_text(text, encoding="utf-8")
+        page = folder / name
+        if not page.exists() or page.read_text(encoding="utf-8") != text:
+            page.write_text(text, encoding="utf-8")
+
+
+def linked(glossary: str) -> str:
+    """The glossary with a link for each lesson that it names at the end of an entry."""
+    names = {one.number: one.name for one in lessons()}
+
+    def links(found: re.Match[str]) -> str:
+        numbers = found[2].split(", ")
+        shown = [f"[{n}](notebooks/{names[n]}.ipynb)" if n in names else n for n in numbers]
+        return f"*{found[1]} {', '.join(shown)}.*"
+
+    return re.sub(r"\*(Lessons?) ([\d, ]+)\.\*", links, glossary)
 
 
 def toctrees() -> str:

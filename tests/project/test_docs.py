@@ -360,7 +360,7 @@ def test_a_lesson_as_the_site_shows_it():
     one = made_lesson(
         text(head + "\n\n**Time.** 55 minutes for you, 20 seconds for the machine."),
         figure_cell(jupyter={"source_hidden": True}), text(said),
-        figure_cell(mystnb={"image": {"alt": "Given."}}), text("Nothing in italics. *Later* it is."),
+        figure_cell(mystnb={"image": {"alt": "Given."}}), text("No italics. *Later* it is."),
         figure_cell(), text("**Bold**, not italic."),
     )  # fmt: skip
     assert (one.part, one.number, one.title, one.time) == (
@@ -376,6 +376,13 @@ def test_a_lesson_as_the_site_shows_it():
     assert shown[1].metadata["tags"] == ["hide-input"]
     assert "[time](102_b.ipynb)" in shown[2].source
     assert one.notebook.cells[0].source.startswith("# Build")  # the original is as it was
+
+
+def test_the_glossary_links_the_lessons_that_exist():
+    first = lessons_of_the_site()[0]
+    shown = site_lessons.linked(f"A line. *Lessons {first.number}, 888.*")
+    link = f"[{first.number}](notebooks/{first.name}.ipynb)"
+    assert shown == f"A line. *Lessons {link}, 888.*"
 
 
 def test_links_to_run_a_lesson_come_from_one_setting():
