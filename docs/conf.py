@@ -40,7 +40,7 @@ html_theme_options = {
     "navbar_persistent": [],  # its search field would be a second one: the side bar has one
 }
 mathjax_path = offline.SCRIPT
-mathjax3_config = {  # so that \\_ within \\texttt is an underscore, as on GitHub
+mathjax3_config = {  # so that \_ within \texttt is an underscore, as on GitHub
     "loader": {"load": ["[tex]/textmacros"]},
     "tex": {"packages": {"[+]": ["textmacros"]}},
 }
