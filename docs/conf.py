@@ -32,6 +32,8 @@ html_theme = "sphinx_book_theme"
 html_title = "jarvis"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system
 html_theme_options = {
     "show_navbar_depth": 1,
     "show_toc_level": 2,

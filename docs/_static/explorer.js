@@ -277,7 +277,7 @@
     if (spec.options) {
       const menu = element("select", { id, name: spec.name }, spec.options.map(([value, text]) =>
         element("option", value === spec.value ? { value, selected: "" } : { value }, [text])));
-      menu.addEventListener("input", changed);
+      menu.addEventListener("change", changed);
       return { row: element("div", { class: "jarvis-control" }, [label, menu]),
         get: () => menu.value, set: (value) => { menu.value = value; } };
     }

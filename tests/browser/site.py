@@ -5,7 +5,6 @@ import http.server
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,18 @@ from .lab import ROOT
 
 #: All pages but these and what they need are left out, so that the build takes seconds.
 KEPT = ("explorer", "glossary", "start")
+KNOB = 16.0  #: pixels, of a slider's knob
+#: Notes for which values of a control the figures are drawn, frame by frame.
+WATCH = """
+const [root, name] = arguments;
+const drawn = window.jarvisDrawn = [];
+const look = () => {
+  const value = root.view.now[name];
+  if (drawn[drawn.length - 1] !== value) drawn.push(value);
+  if (window.jarvisDrawn === drawn) requestAnimationFrame(look);
+};
+look();
+"""
 
 
 def build(folder: Path) -> Path:
@@ -65,7 +76,7 @@ class SiteExplorer:
         self.driver = driver
         css = f'.jarvis-explorer[data-model="{model}"]'
         self.root = driver.find_element(By.CSS_SELECTOR, css)
-        driver.execute_script("arguments[0].scrollIntoView({block: 'start'})", self.root)
+        driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", self.root)
 
     def control(self, name: str) -> WebElement:
         return self.root.find_element(By.NAME, name)
@@ -93,25 +104,27 @@ class SiteExplorer:
         found = self.root.find_elements(By.CSS_SELECTOR, ".jarvis-plot")
         return [str(plot.get_attribute("aria-label")) for plot in found]
 
-    def drag(self, name: str, to: float, after: Callable[[], None] = lambda: None) -> None:
-        """Take a slider's knob by the mouse and move it to a share of its way, in ten steps."""
+    def drag(self, name: str, to: float) -> list[float]:
+        """Take a slider's knob by the mouse and move it to a share of its way, in ten steps.
+
+        Returns the values for which the figures were drawn on the way. (One chain of actions: from
+        one chain to the next, chromedriver forgets what the browser drags.)
+        """
         slider = self.control(name)
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", slider)
+        self.driver.execute_script(WATCH, self.root, name)
         low, high, now = (float(str(slider.get_attribute(key))) for key in ("min", "max", "value"))
-        box = slider.rect
-        knob, x0 = 16.0, box["x"]
-        way = box["width"] - knob
-        start = x0 + knob / 2 + (now - low) / (high - low) * way
-        centre = box["x"] + box["width"] / 2
-        actions = ActionChains(self.driver, duration=20)
-        actions.move_to_element_with_offset(slider, round(start - centre), 0).click_and_hold()
-        actions.perform()
-        total, done = x0 + knob / 2 + to * way - start, 0
+        way = slider.rect["width"] - KNOB
+        start = (now - low) / (high - low) * way - way / 2
+        total, done = to * way - way / 2 - start, 0
+        actions = ActionChains(self.driver, duration=50)
+        actions.move_to_element_with_offset(slider, round(start), 0).click_and_hold()
         for step in range(1, 11):
             by = round(total * step / 10) - done
             done += by
-            ActionChains(self.driver, duration=20).move_by_offset(by, 0).perform()
-            after()
-        ActionChains(self.driver, duration=20).release().perform()
+            actions.move_by_offset(by, 0)
+        actions.release().perform()
+        return self.driver.execute_script("return window.jarvisDrawn")
 
     def press(self, name: str, key: str, times: int) -> None:
         """Focus a control by the keyboard's means, and press a key."""

@@ -255,6 +255,8 @@ def test_the_site_builds_without_warnings(tmp_path):
     assert "potential after the reset (threshold units: rest 0, threshold 1)" in html("api/lif")
     assert "table 1 and figure 4" in html("api/adex")  # a constant's comment, from its module
     assert 'href="lif.html#jarvis.lif.LIFLayer"' in html("api/jarvis")
+    assert html("start").count("search-button-field") == 1  # one search field
+    assert html("start").count('<form class="bd-search') == 1  # and what it opens
     check_the_lessons(html)
     check_that_nothing_comes_from_elsewhere(tmp_path / "html")
 
