@@ -47,7 +47,7 @@ bench: $(STAMP) ## try the benchmarks, then measure speed beside the machine's l
 	$(BIN)/python -m benchmarks --output runs/bench
 	$(BIN)/python -m benchmarks.sparse --output runs/bench
 
-docs: $(DOCS_STAMP) ## build the site into docs/_build/html from the committed outputs (15 s)
+docs: $(DOCS_STAMP) ## build the site into docs/_build/html from the committed outputs (half a minute)
 	$(BIN)/python -m sphinx -W -n --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
@@ -59,7 +59,7 @@ $(DOCS_STAMP): $(STAMP)
 	fi
 	@touch $@
 
-browser-test: $(BROWSER_STAMP) ## run notebook 01 in a headless Chromium and drag every explorer's slider (2 min)
+browser-test: $(BROWSER_STAMP) $(DOCS_STAMP) ## run the first lesson in Chromium; drag the sliders of lessons and site (4 min)
 	@tools/install_browser.sh
 	$(BIN)/python -m pytest --tb=short tests/browser
 

@@ -230,7 +230,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         "--rate_weight",
         type=least,
         default=1e-6,
-        help="price of rates: nats per Hz^2, summed over neurons",
+        help="strength of the firing-rate regularisation: nats per Hz^2, summed over neurons",
     )
     add(
         "--max_rate",

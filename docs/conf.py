@@ -1,9 +1,10 @@
 """How Sphinx builds the site: `make docs`.
 
-Notebooks are shown with their committed outputs and are never run. Three things are put together at
-build time, so that each is written down once: the notebooks are copied beside the pages, the table
-of notebooks comes from the README, and the equations come from the docstrings of `jarvis`. A link
-such as `lif.md#jarvis.lif.LIFLayer` leads to that name's entry.
+Lessons are shown with their committed outputs and are never run. Several things are put together at
+build time, so that each is written down once: `site_build.lessons` copies the lessons beside the
+pages and makes their cards, the table of lessons comes from the README, and the equations come from
+the docstrings of `jarvis`. A link such as `lif.md#jarvis.lif.LIFLayer` leads to that name's entry.
+A built site loads nothing from elsewhere: `site_build.offline` copies MathJax into it.
 """
 
 import ast
@@ -11,12 +12,18 @@ import importlib.util
 import inspect
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
+sys.path.insert(0, str(DOCS))
+
+from site_build import lessons, offline  # noqa: E402
+
+#: The one setting for links that need the repository's public address, such as
+#: "https://github.com/OWNER/NAME": Colab and Binder on every lesson. Empty: they are off.
+jarvis_repository = os.environ.get("JARVIS_REPOSITORY", "")
 
 project = "jarvis"
 author = "the jarvis contributors"
@@ -24,6 +31,22 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ex
 exclude_patterns = ["_build"]
 html_theme = "sphinx_book_theme"
 html_title = "jarvis"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system
+html_theme_options = {
+    "show_navbar_depth": 1,
+    "show_toc_level": 2,
+    "use_download_button": False,  # each lesson has its own line "Run it"
+    "use_fullscreen_button": False,
+    "navbar_persistent": [],  # its search field would be a second one: the side bar has one
+}
+mathjax_path = offline.SCRIPT
+mathjax3_config = {  # so that \_ within \texttt is an underscore, as on GitHub
+    "loader": {"load": ["[tex]/textmacros"]},
+    "tex": {"packages": {"[+]": ["textmacros"]}},
+}
 templates_path: list[str] = []
 
 nb_execution_mode = "off"
@@ -40,20 +63,6 @@ nitpicky = True
 nitpick_ignore_regex = [("py:.*", r".*")]  # base classes of other packages, which are not fetched
 
 SECTIONS = "Args|Attributes|Raises|Returns|Yields|Source|Sources|Example|Examples"
-
-
-def notebooks_here() -> None:
-    """Copy the notebooks into ``docs/notebooks``, which git ignores; remove those that are gone."""
-    there = DOCS / "notebooks"
-    there.mkdir(exist_ok=True)
-    wanted = {path.name: path for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")}
-    for old in there.iterdir():
-        if old.name not in wanted:
-            old.unlink()
-    for name, path in wanted.items():
-        copy = there / name
-        if not copy.exists() or copy.read_bytes() != path.read_bytes():
-            shutil.copyfile(path, copy)
 
 
 def notebook_table() -> str:
@@ -172,6 +181,10 @@ def fill(text: str, page: str) -> str:
     text = text.replace("<!-- notebooks -->", notebook_table())
     if "<!-- lesson sizes -->" in text:
         text = text.replace("<!-- lesson sizes -->", lesson_sizes())
+    text = lessons.linked(text) if page == "glossary" else text
+    for marker, made in lessons.MARKERS.items():
+        if f"<!-- {marker} -->" in text:
+            text = text.replace(f"<!-- {marker} -->", made())
     if "<!-- zoo -->" in text:
         text = text.replace("<!-- zoo -->", zoo())
     if "<!-- surrogates -->" in text:
@@ -224,7 +237,17 @@ def setup(app) -> None:
         if what in ("attribute", "data", "property"):
             lines[:] = plain[name]
 
-    app.connect("builder-inited", lambda app: notebooks_here())
+    def pages(app) -> None:
+        lessons.write_pages(DOCS / "notebooks", app.config.jarvis_repository)
+
+    def finish(app, exception: Exception | None) -> None:
+        if exception is None and app.builder.format == "html":
+            offline.copy_mathjax(Path(app.outdir) / "_static")
+            lessons.write_cards(Path(app.outdir) / "_static")
+
+    app.add_config_value("jarvis_repository", "", "env", str)
+    app.connect("builder-inited", pages)
+    app.connect("build-finished", finish)
     app.connect("source-read", read)
     app.connect("autodoc-process-docstring", comment, priority=50)
     app.connect("autodoc-process-docstring", as_rst, priority=100)

@@ -1,7 +1,7 @@
 """Every kind of neuron of the package by name: what drives it, and how it serves in a network.
 
-`ZOO` lists them; `hidden_layer` makes a layer of one of them that can be trained in the place of a
-layer of LIF neurons.
+`ZOO` lists them; `hidden_layer` makes a layer of one of them that can replace a layer of LIF
+neurons in training.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Figures among strokes of equal density: who finds them, and what each method has to be told.
+"""Figures among strokes of equal density: which methods find them, and what each has to be told.
 
 python tools/figure_study.py                 # the table, in Markdown
 python tools/figure_study.py write           # insert it into docs/spikeseg.md
@@ -6,10 +6,10 @@ python tools/figure_study.py run             # the runs that are missing; minute
 
 A method gives each place of a scene a score per map, normalised on the training scenes. Its answer
 to a scene is the map and place with the highest score, or "none" below a threshold. It is right if
-that is so: no figure, or the right figure within 6 pixels. Whoever says "none" each time is right
-in a third of the scenes. Methods learn from 1200 training scenes. On 150 validation scenes the two
-maps that stand for ring and star are chosen, the threshold, and the options in `GRIDS`; the 600
-test scenes are used once. Intervals are Wilson's, 95 %; what starts at random runs with 5 seeds.
+that is so: no figure, or the right figure within 6 pixels. Answering "none" each time is right in a
+third of the scenes. Methods learn from 1200 training scenes. The two maps that stand for ring and
+star, the threshold, and the options in `GRIDS` are chosen on 150 validation scenes; the 600 test
+scenes are used once. Intervals are Wilson's, 95 %; what starts at random runs with 5 seeds.
 """
 
 import argparse

@@ -469,7 +469,7 @@ def likeness(site: Site, mutant: Mutant) -> tuple[str, tuple]:
 
 
 class Imports:
-    """Who imports whom, among the package's modules and the tests."""
+    """Which of the package's modules and the tests import which."""
 
     def __init__(self, tree: Path) -> None:
         self.tree = tree

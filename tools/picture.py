@@ -2,8 +2,10 @@
 
 python tools/picture.py docs/images/digit.gif   # animated
 python tools/picture.py docs/images/digit.png   # still: the last frame
+python tools/picture.py docs/_static/digit.js   # its data, which the site's first page draws
 """
 
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,11 +163,31 @@ def save_still(picture: Picture, path: Path) -> None:
     picture.figure.savefig(path, format="png", dpi=DPI)
 
 
+def data(shown: Shown) -> str:
+    """A script that sets `window.jarvisDigit`: spikes as (step, unit), evidence for each step."""
+    fields = {
+        "image": [[round(value, 3) for value in row] for row in shown.image.tolist()],
+        "spikes": shown.spikes.nonzero().tolist(),
+        "hidden": shown.hidden.nonzero().tolist(),
+        "preferred": shown.preferred.tolist(),
+        "evidence": [[round(value, 3) for value in row] for row in shown.evidence.tolist()],
+        "answer": int(shown.evidence[-1].argmax()),
+    }
+    text = json.dumps(fields, separators=(",", ":"))
+    made = "// Made by tools/picture.py: a digit, and a trained network's spikes."
+    return f"{made}\nwindow.jarvisDigit = {text};\n"
+
+
 def main(name: str) -> None:
     path = Path(name)
-    if path.suffix not in (".gif", ".png"):
-        raise SystemExit(f"{path}: the picture must be a .gif or a .png")
+    if path.suffix not in (".gif", ".png", ".js"):
+        raise SystemExit(f"{path}: the picture must be a .gif or a .png, and its data a .js")
     check_replaceable(path)  # before the training, not after it
+    if path.suffix == ".js":
+        with atomic_path(path) as part:
+            part.write_text(data(run_network()), encoding="utf-8")
+        print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+        return
     with plt.rc_context(STYLE):
         picture = Picture(run_network())
         save(picture, path)

@@ -51,8 +51,8 @@ def poisson_encode(
         dt: time step, ms.
         generator: source of randomness, on the device of `values`; None for torch's default.
         skip_zeros: True draws no random numbers for values of 0, which never fire: several times
-            faster for pictures that are mostly background. The spikes are then others than without
-            it, with the same statistics.
+            faster for pictures that are mostly background. The spikes then differ from those
+            without it, but have the same statistics.
 
     Returns:
         spikes ``[T, B, ...]``.

@@ -29,7 +29,7 @@ def _converted(name: str, given: Tensor, kind: torch.dtype) -> Tensor:
     """A list in the type that the loops read.
 
     Raises:
-        TypeError: for something else than a tensor, or numbers that this type cannot hold.
+        TypeError: for anything but a tensor, or numbers that this type cannot hold.
         ValueError: for integers that are too large for it.
     """
     if given.dtype == kind:

@@ -58,7 +58,7 @@ class ALIFParams(Parameters):
 
     The defaults are `LIF` with ``adaptation=beta`` and the same tau, threshold and tau_adapt, also
     with the conversions of "current" and "rate". `LIF` has neither the reset "adaptive" nor "next",
-    so that none of the published sets is a `LIF` exactly; "eprop" is one but for ``R/alpha``.
+    so none of the published sets is exactly a `LIF`; "eprop" is one except for ``R/alpha``.
 
     The decays are exact for any dt. Spikes come at the ends of steps, at most one in each.
 

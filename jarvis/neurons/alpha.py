@@ -48,11 +48,11 @@ class AlphaLIFParams(Refractory, Parameters):
         i(t) = k tau_rise/(tau_decay - tau_rise) (exp(-t/tau_decay) - exp(-t/tau_rise))
         i(t) = k (t/tau_rise) exp(-t/tau_rise)           if tau_rise = tau_decay: an alpha function
 
-    k is chosen such that the peak of this current is 1, or its integral. The two time constants may
-    be exchanged: the kernel is the same.
+    k is chosen such that the peak of this current is 1, or its integral. Exchanging the two time
+    constants leaves the kernel as it is.
 
-    A step is exact for any dt, also where time constants are equal: a matrix exponential. But
-    spikes are on the grid, up to dt late, and a potential that exceeds the threshold only between
+    A step is a matrix exponential, and exact for any dt, even where time constants are equal. But
+    spikes lie on the grid, up to dt late, and a potential that exceeds the threshold only between
     two grid points is missed. With dt below a quarter of the middle one of the three time
     constants, the largest potential on the grid is within 1 % of the peak between.
 

@@ -49,9 +49,9 @@ class EIFParams(Parameters):
     integrate-and-fire neuron with threshold v_t. With an adaptation current it is `jarvis.adex`.
 
     A step is exact for leak and input, and exact for the exponential (`eif_step`). The error of
-    this splitting has two closed forms. The smallest constant current that makes the neuron fire
-    for ever is ``g_l (v_t - delta_t (1 + (dt/tau)^2/24) - e_l)`` instead of `rheobase`. And a
-    spike may be up to `spike_error` early or late.
+    this splitting has two closed forms. The smallest constant current that keeps the neuron firing
+    is ``g_l (v_t - delta_t (1 + (dt/tau)^2/24) - e_l)`` instead of `rheobase`. And a spike may be
+    up to `spike_error` early or late.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
     The defaults are those of AdEx's pattern "tonic", without its adaptation.
@@ -131,7 +131,7 @@ class EIFParams(Parameters):
 
     @property
     def rheobase(self) -> float | Tensor:
-        """The smallest constant current that makes the neuron fire for ever, pA.
+        """The smallest constant current that keeps the neuron firing, pA.
 
         ``g_l (v_t - delta_t - e_l)``: there the stable and the unstable fixed point merge (a
         saddle-node bifurcation), at v_t.

@@ -47,16 +47,16 @@ class FitzHughNagumoState(NamedTuple):
 
 @dataclass(frozen=True)
 class FitzHughNagumoParams(Parameters):
-    """Parameters of the FitzHugh-Nagumo neuron; none of them has a unit, nor has time.
+    """Parameters of the FitzHugh-Nagumo neuron; like time, they have no units.
 
     With v the potential, w the recovery and I the input current::
 
         dv/dt = v - v^3/3 - w + I
         dw/dt = eps (v + a - b w)
 
-    Both variables are those of the Hodgkin-Huxley neuron, two by two: v for the potential and the
-    sodium activation, w for the sodium inactivation and the potassium activation. There is neither
-    a threshold nor a reset: a spike is an upward crossing of v_spike, by which it is only counted.
+    Each variable stands for two of the Hodgkin-Huxley neuron: v for the potential and the sodium
+    activation, w for the sodium inactivation and the potassium activation. There is neither a
+    threshold nor a reset: a spike is an upward crossing of v_spike, which serves only to count it.
 
     The equations are split into a linear part and v' = v - v^3/3. Each is solved exactly: half a
     step of the linear part, the other part, another half step (Strang). That is of second order,
@@ -73,11 +73,11 @@ class FitzHughNagumoParams(Parameters):
         dt: time step; a spike takes about 1, an interval 35 to 50.
 
     Raises:
-        ValueError: for a value outside its range; and for dt above 2, with which periods would be
+        ValueError: for a value outside its range; and for dt above 2, at which periods would be
             15 % too short.
 
     Warns:
-        UserWarning: for dt above 0.45, with which periods are more than 1 % too short.
+        UserWarning: for dt above 0.45, at which periods are more than 1 % too short.
 
     Source: FitzHugh 1961, Biophys. J. 1:445, with his a, b and, instead of his c = 3, eps = 0.08;
     the electronic circuit is that of Nagumo, Arimoto & Yoshizawa 1962, Proc. IRE 50:2061. FitzHugh

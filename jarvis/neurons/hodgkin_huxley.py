@@ -165,7 +165,7 @@ class HodgkinHuxleyParams(Parameters):
         dx/dt   = phi (alpha_x(V) (1 - x) - beta_x(V) x)        phi = 3^((celsius - 6.3)/10)
 
     The rates alpha and beta are those of `gate_rates`. There is neither a threshold nor a reset:
-    a spike is an upward crossing of v_spike, by which it is only counted.
+    a spike is an upward crossing of v_spike, which serves only to count it.
 
     A step is exponential Euler: first the gates with V held, each exactly, then V with the new
     conductances held, exactly as well. It is stable for every dt. At the default dt of 0.025 ms
@@ -188,9 +188,9 @@ class HodgkinHuxleyParams(Parameters):
             mV; None for the true rest (`hodgkin_huxley_rest`), at -64.9964 mV by default.
         dt: time step, ms.
         substeps: steps of dt/substeps that are taken in each step with the same current. A neuron
-            spikes at most once per step. A compiled loop has them one after the other, and takes
-            the longer to compile, the more there are: 2 to 4 are fine, but with 20 it takes
-            minutes. For steps of 1 ms repeat the input instead: ``x.repeat_interleave(40, 0)``.
+            spikes at most once per step. A compiled loop unrolls them, so compiling takes longer
+            the more there are: 2 to 4 are fine, but 20 take minutes. For steps of 1 ms repeat the
+            input instead: ``x.repeat_interleave(40, 0)``.
 
     Raises:
         ValueError: for a value outside its range; for dt/substeps above 0.3 ms (divided by phi),
@@ -396,7 +396,7 @@ def hodgkin_huxley_step(
     A neuron spikes where V passes v_spike from below in one of the sub-steps. V and the gates are
     smooth functions of the current and of all parameters: gradients through the state or through a
     trace of it are exact, and need no surrogate. (The firing rate at constant current, from 51 Hz
-    at its onset, is no smooth function: the neuron is of type II.)
+    at its onset, is not a smooth function: the neuron is of type II.)
 
     Args:
         current: I ``[B, ...]``, uA/cm2, constant during the step; clamped to +-10,000. V is

@@ -2,7 +2,7 @@
 
 With the steps of the publications, the integration is part of the model: the script of 2003 fires
 up to four times less often than the equations say, and three of the twenty patterns of 2004 exist
-on their published grid only. So the scheme is an option, and both of these are here as published.
+only on their published grid. So the scheme is an option, and both of these are here as published.
 """
 
 import math
@@ -155,7 +155,7 @@ class IzhikevichParams(Parameters):
     ============  ==============================================  =====================
 
     At I = 10 and from v = -65 mV, the fast spiking neuron fires 137 times in a second by its
-    equations, and about 65 times by the script of 2003: it depends on rounding how often exactly.
+    equations, and about 65 times by the script of 2003; the exact number depends on rounding.
     The accurate scheme finds 137 with dt = 1 ms, too; intervals are then off by up to 5 %, and
     those of less than 2 ms by up to 10 %.
 
@@ -388,8 +388,8 @@ def izhikevich_step(
         spike: the surrogate, a function of ``tan(theta/4)`` minus its value at v_peak, where
             ``tan(theta/2) = square (v - v_mid)`` and v_mid is the vertex of the parabola, in 1/ms:
             -0.9 at rest, 0 at the peak and at most 0.2 beyond it, however far v shoots. A slope of
-            2 to 5 is wide enough. By the scheme "accurate" the neuron is differentiated exactly
-            through the reset, so is ``since``; otherwise the reset is that of `spike`.
+            2 to 5 is wide enough. With scheme "accurate", gradients through the reset are exact,
+            and so are those of ``since``; otherwise the reset is that of `spike`.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN); the new state; and

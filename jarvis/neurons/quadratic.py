@@ -1,8 +1,8 @@
 """The quadratic integrate-and-fire neuron (QIF) and the theta neuron: one equation, two variables.
 
-``tau dv/dt = v^2 + I`` is what every neuron looks like that begins to fire at arbitrarily low rates
-(type I), close to that onset. Its potential reaches infinity in finite time; with ``v =
-tan(theta/2)`` the same motion is a walk around a circle, and nothing is infinite.
+``tau dv/dt = v^2 + I`` describes every neuron that starts to fire at arbitrarily low rates (type
+I), close to that onset. Its potential reaches infinity in finite time; with ``v = tan(theta/2)``
+the same motion is a walk around a circle, and nothing is infinite.
 
 Both are solved exactly for a current that is constant within each step. With v = p/q the equation
 is linear, ``tau p' = I q, tau q' = -p``, and a step multiplies (p, q) by a matrix of sine and
@@ -169,7 +169,8 @@ class QIFParams(Parameters):
 
     and is set to v_reset where it reaches v_peak. The defaults are the normal form ``tau dv/dt =
     v^2 + I``, in which nothing has a unit but time. Without input, the neuron rests at v_rest and
-    fires from v_c on; with ``I > a_0 (v_c - v_rest)^2/4`` it has no rest and fires regularly.
+    fires from v_c on; with ``I > a_0 (v_c - v_rest)^2/4`` it has no fixed point, and fires
+    regularly.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
@@ -187,7 +188,7 @@ class QIFParams(Parameters):
 
     Raises:
         ValueError: for a value outside its range; unless v_peak is above v_reset and v_c; for a dt
-            in which a neuron without input would come from v_reset to v_peak.
+            in which a neuron without input would get from v_reset to v_peak.
 
     Source: Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233; Gerstner et al. 2014, *Neuronal
     Dynamics*, section 5.3.

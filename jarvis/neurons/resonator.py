@@ -1,8 +1,8 @@
 """Neurons that prefer a frequency: resonate-and-fire, and its balanced variant for training.
 
-An integrator adds up its inputs, the more the closer together they come. A resonator answers to
-their timing: two pulses a period apart add up, half a period apart they cancel, and inhibition may
-make it fire.
+An integrator adds up its inputs: the closer together they come, the larger the sum. A resonator
+responds to their timing: two pulses one period apart add up, half a period apart they cancel, and
+inhibition may make it fire.
 """
 
 import math
@@ -59,7 +59,7 @@ class RFParams(Parameters):
 
     Raises:
         ValueError: for a value outside its range, or a dt of half a period or more, at which the
-            steps show another frequency; the message says so.
+            steps show a different frequency; the message says so.
 
     Warns:
         UserWarning: for fewer than 10 steps per period.

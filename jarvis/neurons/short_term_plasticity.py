@@ -1,4 +1,4 @@
-"""Short-term plasticity: synapses that tire, or warm up, from one spike to the next.
+"""Short-term plasticity: synapses that depress or facilitate from one spike to the next.
 
 A layer between the presynaptic spikes and their weights. What a synapse sends depends on the
 resources that are left and on the fraction of them that a spike uses.
@@ -179,7 +179,7 @@ def short_term_plasticity_step(
         u = u + x (w - u)                       R = R - y
 
     All of it is linear in x between no spike (0) and a spike (1). So the derivative with respect to
-    x is what a spike would change, also where there is none.
+    x is what a spike would change, even where there is none.
 
     Args:
         x: presynaptic spikes ``[B, ...]``, 0 or 1; something between counts as that fraction of a

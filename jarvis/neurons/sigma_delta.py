@@ -29,12 +29,13 @@ class DeltaEncoderParams(Parameters):
     is no time step: a step is a frame, however long it takes.
 
     Args:
-        threshold: theta, the difference from which on a message is sent.
+        threshold: theta, the smallest difference for which a message is sent.
         rounding: what is sent, and when:
 
             - "multiple": the multiple of theta nearest to the difference, once that has reached
               theta. What has been sent is then within theta of the signal.
-            - "nearest": that multiple in each step, so from theta/2 on. Within theta/2.
+            - "nearest": that multiple in each step, so already for a difference of theta/2. Within
+              theta/2.
             - "none": the difference itself, once it has reached theta. Within theta.
 
     Raises:
@@ -199,7 +200,7 @@ class SigmaDeltaParams(Parameters):
     no time step: a step is a frame, however long it takes.
 
     Args:
-        threshold: theta, the change of the activation from which on a message is sent.
+        threshold: theta, the smallest change of the activation for which a message is sent.
         bias: added to the sum of all inputs.
         rounding: "multiple", "nearest" or "none", as in `DeltaEncoderParams`.
         activation: "relu", or "none" for a linear neuron.

@@ -79,7 +79,8 @@ class EventAdEx(NormalisedAdExParams):
     What remains is the change of the drift within a step. Where the solution blows up in a step,
     the surrogate of spike counts needs a v that still depends on the state: the threshold plus
     ``delta_t ln(2 - r)``, with r the factor by which ``exp(-v/delta_t)`` at the end of the step
-    differs from its value at the threshold. It continues v smoothly, for r goes on to 0 and below.
+    differs from its value at the threshold. It continues v smoothly, since r can fall to 0 and
+    below.
 
     `run_events` also accepts a plain `NormalisedAdExParams`: it takes the Euler step of the layers,
     whose spikes are late, and whose gradient for a single spike is far from the exact one at useful

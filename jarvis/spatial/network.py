@@ -56,7 +56,8 @@ class SpatialNetwork(nn.Module):
         net: form of the delays: "0", "inf", "D", "DeEPS", "DgEPS" (see `make_delays`).
         neuron: an `EventLIF` or an `EventAdEx`; its dt is the time step, ms.
         input_factor: initial input weights are ``|U(-0.2, 0.8)| 400 input_factor / (n_in H)``;
-            None: 3, or 10 from 51 hidden neurons on, 50 from 201 on. See `scale_to_rate`.
+            None: 3, or 10 with more than 50 hidden neurons, 50 with more than 200. See
+            `scale_to_rate`.
         recurrent_factor: the same for recurrent weights, with 35 instead of 400.
         recurrent: False: a feed-forward network, without synapses between hidden neurons.
         expected_rate: expected firing rate of hidden neurons, Hz: the read-out receives counts

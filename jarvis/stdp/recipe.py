@@ -360,7 +360,8 @@ class SegmentConfig:
     Args:
         level: a pixel belongs to the mask of a spike if its saliency is at least this share of
             the highest one.
-        threshold: two class spikes with a higher SMASH score belong to the same object.
+        threshold: two class spikes whose score by SMASH (Similarity Matching through Active Spike
+            Hashing) is higher belong to the same object.
         align: "time", "age" or "none": which steps of two hashes are compared.
         min_spikes: smallest number of class spikes of an instance.
         once: whether neurons fire at most once per stimulus here, too, as during learning.

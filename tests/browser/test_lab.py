@@ -16,7 +16,7 @@ from .film import Film
 from .lab import ROOT, Lab, command_of_make
 from .page import Explorer, Notebook, wait
 
-FIRST = "01_lif_neuron.ipynb"
+FIRST = min((ROOT / "notebooks").glob("*01_*.ipynb")).name  #: the first lesson
 MADE = "explorers.ipynb"
 FILM = ROOT / "results" / "shd" / "layout.json"
 # name: (the cell, the slider that is dragged, to which shares of its way: with time, in a hurry)

@@ -4,14 +4,18 @@ The build and the other libraries are tried where they are installed.
 """
 
 import ast
+import html as html_of
 import importlib
 import importlib.util
 import inspect
 import math
+import os
 import re
 import subprocess
 import sys
+from typing import Any
 
+import nbformat
 import pytest
 import torch
 from torch import Tensor
@@ -21,9 +25,12 @@ from conftest import ROOT
 from jarvis import LIFLayer
 
 DOCS = ROOT / "docs"
+sys.path.insert(0, str(DOCS))
+from site_build import lessons as site_lessons  # noqa: E402
+
 PAGES = (
-    "index", "start", "path", "results", "programs", "conventions", "equations", "api/index",
-    "teaching", "extending", "architecture", "zoo", "sparse", "spikeseg",
+    "index", "start", "explorer", "path", "glossary", "results", "programs", "conventions",
+    "equations", "api/index", "teaching", "extending", "architecture", "zoo", "sparse", "spikeseg",
 )  # fmt: skip
 #: What each API page documents: the names that these modules export.
 API = {
@@ -75,8 +82,9 @@ def conf():
 
 
 def toctree(name: str) -> list[str]:
-    (tree,) = re.findall(r"```\{toctree\}\n:hidden:\n.*?\n\n(.*?)```", page(name), re.DOTALL)
-    return tree.split()
+    """The entries of a page's tables of contents, one after the other."""
+    trees = re.findall(r"```\{toctree\}\n:hidden:\n.*?\n\n(.*?)```", page(name), re.DOTALL)
+    return " ".join(trees).split()
 
 
 def test_every_page_exists_and_is_in_the_table_of_contents():
@@ -258,7 +266,157 @@ def test_the_site_builds_without_warnings(tmp_path):
     assert "potential after the reset (threshold units: rest 0, threshold 1)" in html("api/lif")
     assert "table 1 and figure 4" in html("api/adex")  # a constant's comment, from its module
     assert 'href="lif.html#jarvis.lif.LIFLayer"' in html("api/jarvis")
-    assert "<img" in html("notebooks/01_lif_neuron")
+    assert html("start").count("search-button-field") == 1  # one search field
+    assert html("start").count('<form class="bd-search') == 1  # and what it opens
+    check_the_lessons(html)
+    check_that_nothing_comes_from_elsewhere(tmp_path / "html")
+
+
+def check_the_lessons(html) -> None:
+    """Their pages, the side bar's parts and the cards of a built site."""
+    found = lessons_of_the_site()
+    first = found[0]
+    assert "<img" in html(f"notebooks/{first.name}")
+    side = html("start")
+    for part, group in site_lessons.parts(found).items():
+        assert f'<span class="caption-text">{site_lessons.heading(part)}</span>' in side
+        assert f"<h2>{site_lessons.heading(part)}" in html("index")
+        for one in group:
+            assert re.search(rf'href="notebooks/{one.name}.html">\s*{one.number} ', side), one.name
+    cards = re.findall(r'<a class="jarvis-card" href="notebooks/(\w+)\.html">', html("index"))
+    assert cards == [one.name for one in found]
+    for one in found:
+        text = html(f"notebooks/{one.name}")
+        shown = re.findall(r'<img alt="([^"]*)"[^>]*_images/', text)
+        wanted = [one.alt(index) for index, _ in one.figures if one.alt(index)]
+        named = [plain_text(alt) for alt in shown if not alt.startswith("../_images/")]
+        assert len(named) >= len(wanted), one.name
+        assert "Run it." in text
+        assert "mybinder" not in text  # without an address
+
+
+def plain_text(text: str) -> str:
+    return html_of.unescape(text)
+
+
+def check_that_nothing_comes_from_elsewhere(folder) -> None:
+    """No script, style, font, picture or frame of another host, in any page, style or script."""
+    pages = list(folder.rglob("*.html"))
+    assert len(pages) > 40
+    loads = (
+        r"<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\bsrc=[\"']?(?:https?:)?//[^\s>]+"
+    )
+    links = r"<link\b[^>]*>"
+    for path in pages:
+        text = path.read_text(encoding="utf-8")
+        assert re.findall(loads, text) == [], path.name
+        for link in re.findall(links, text):
+            if not re.search(r'rel="(?:canonical|alternate)"', link):
+                assert not re.search(r"href=[\"']?(?:https?:)?//", link), (path.name, link)
+        assert not re.search(r"@import|url\((?:https?:)?//", text), path.name
+    for path in folder.rglob("*.css"):
+        outside = re.findall(r"(?:@import\s+[\"']|url\([\"']?)(?:https?:)?//[^)\s]+",
+                             path.read_text(encoding="utf-8"))  # fmt: skip
+        assert outside == [], path.name
+    mathjax = folder / "_static" / "mathjax" / "tex-chtml.js"
+    assert mathjax.stat().st_size > 1e6
+    assert list((mathjax.parent / "output").rglob("*.woff"))
+    assert 'src="_static/mathjax/tex-chtml.js' in (folder / "conventions.html").read_text("utf-8")
+
+
+# What the site makes of the lessons. -----------------------------------------------------------
+
+
+def lessons_of_the_site():
+    return site_lessons.lessons()
+
+
+def test_lessons_are_in_order_and_each_has_a_part_a_title_and_a_card():
+    found = lessons_of_the_site()
+    assert [one.name for one in found if len(one.number) == 3] == sorted(
+        one.name for one in found if len(one.number) == 3
+    )
+    assert {one.name for one in found} == {path.stem for path in NOTEBOOKS}
+    for one in found:
+        assert one.title, one.name
+        assert not one.title[0].isdigit(), one.title
+        assert one.card_figure() is not None or one.number in ("00", "999"), one.name
+    named = site_lessons.described((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert set(named) == {one.name for one in found}
+
+
+@pytest.mark.parametrize("one", lessons_of_the_site(), ids=lambda one: one.name)
+def test_every_figure_of_a_lesson_has_an_alternative_text_and_its_head_a_time(one):
+    if len(one.number) < 3:
+        pytest.skip("a lesson in its old form, to be replaced")
+    cells = one.without_alt
+    assert not cells, f"begin the cell after {cells} with *The figure shows ...*"
+    assert one.time, "its head must state **Time.** N minutes for you"
+
+
+def made_lesson(*cells) -> Any:
+    notebook = nbformat.v4.new_notebook(cells=list(cells))
+    return site_lessons.Lesson(ROOT / "notebooks" / "101_a.ipynb", notebook)
+
+
+def figure_cell(**metadata):
+    output = nbformat.v4.new_output("display_data", {"image/png": "iVBORw0KGgo="})
+    return nbformat.v4.new_code_cell("plot()", outputs=[output], metadata=metadata)
+
+
+def test_a_lesson_as_the_site_shows_it():
+    text = nbformat.v4.new_markdown_cell
+    head = (
+        "# Build a neuron\n\nSee [the glossary](../docs/glossary.md#leak) and [why](../README.md)."
+    )
+    said = "*The figure shows `v` against [time](102_b.ipynb), 3<!-- x 1 --> ms.* It rises."
+    one = made_lesson(
+        text(head + "\n\n**Time.** 55 minutes for you, 20 seconds for the machine."),
+        figure_cell(jupyter={"source_hidden": True}), text(said),
+        figure_cell(mystnb={"image": {"alt": "Given."}}), text("No italics. *Later* it is."),
+        figure_cell(), text("**Bold**, not italic."),
+    )  # fmt: skip
+    assert (one.part, one.number, one.title, one.time) == (
+        "Neurons", "101", "Build a neuron", "55 min"
+    )  # fmt: skip
+    assert one.alt(1) == "The figure shows v against time, 3 ms."
+    assert one.alt(3) == "Given."
+    assert one.without_alt == [5]
+    shown = nbformat.reads(site_lessons.for_site(one, ""), as_version=4).cells
+    assert shown[0].source.startswith("# 101 Build a neuron\n\n**Run it.**")
+    assert "[the glossary](../glossary.md#leak) and why." in shown[0].source
+    assert shown[1].metadata["mystnb"]["image"]["alt"] == one.alt(1)
+    assert shown[1].metadata["tags"] == ["hide-input"]
+    assert "[time](102_b.ipynb)" in shown[2].source
+    assert one.notebook.cells[0].source.startswith("# Build")  # the original is as it was
+
+
+def test_the_glossary_links_the_lessons_that_exist():
+    first = lessons_of_the_site()[0]
+    shown = site_lessons.linked(f"A line. *Lessons {first.number}, 888.*")
+    link = f"[{first.number}](notebooks/{first.name}.ipynb)"
+    assert shown == f"A line. *Lessons {link}, 888.*"
+
+
+def test_links_to_run_a_lesson_come_from_one_setting():
+    off, on = (
+        site_lessons.run_links("101_a", address) for address in ("", "https://github.com/me/it")
+    )
+    assert "{download}`Download <../../notebooks/101_a.ipynb>`" in off
+    assert "Colab" not in off
+    assert "Binder" not in off
+    assert "https://colab.research.google.com/github/me/it/blob/main/notebooks/101_a.ipynb" in on
+    assert "https://mybinder.org/v2/gh/me/it/main?urlpath=lab/tree/notebooks/101_a.ipynb" in on
+    assert "%pip install git+https://github.com/me/it" in on
+    for wrong in ("github.com/me/it", "https://example.org/me/it", "https://github.com/me"):
+        with pytest.raises(ValueError, match="jarvis_repository="):
+            site_lessons.run_links("101_a", wrong)
+
+
+def test_the_setting_is_off_in_the_configuration_unless_the_environment_has_it(conf):
+    assert conf.jarvis_repository == os.environ.get("JARVIS_REPOSITORY", "")
+    text = (DOCS / "conf.py").read_text(encoding="utf-8")
+    assert re.findall(r"JARVIS_REPOSITORY", text) == ["JARVIS_REPOSITORY"]
 
 
 # The conversions of docs/conventions.md, spike by spike. --------------------------------------

@@ -34,7 +34,7 @@ def steps_for(answer, rng) -> None:
         slips = {
             "The error enters squared: square both sides.": p * (1 - p) / error,
             "p (1 - p) is still under the root: square both sides.": math.sqrt(p * (1 - p)) / error,
-            "That is p / error^2. A coin flip has variance p (1 - p).": p / error**2,
+            "That is p / error^2. A spike with probability p has variance p (1 - p).": p / error**2,
             "That is enough for the worst p, 0.5. This one needs fewer steps.": 0.25 / error**2,
         }
         for words, slip in slips.items():

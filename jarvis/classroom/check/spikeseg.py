@@ -1,4 +1,4 @@
-"""Checks of notebook 07: convergence per map, counting events, velocity, SMASH groups."""
+"""Checks of notebook 07: convergence per map, counting events, velocity, grouping of instances."""
 
 from collections.abc import Callable
 from functools import partial

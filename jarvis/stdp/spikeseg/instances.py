@@ -202,7 +202,7 @@ def smash_scores(found: Unravelled, align: str = "time", margin: int = 0) -> Ten
 def union_find(n: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
     """Connected components: the group of each of n items, where each pair belongs together.
 
-    Groups are numbered in the order of their first members. The name is the one in notebook 07.
+    Groups are numbered in the order of their first members.
 
     Example:
         >>> union_find(5, [(0, 2), (3, 4), (4, 0)])
