@@ -59,7 +59,7 @@ cells. The cells that check them cannot be changed: run them as often as you lik
 in when it runs from top to bottom."""
 
 GRADED = """\
-# Runs that mark a submission are short.
+# Runs that grade a submission are short.
 import os
 
 if os.environ.get("NBGRADER_EXECUTION") == "autograde":

@@ -46,7 +46,8 @@ def begin(*packages: str) -> None:
     from jarvis import plotting
 
     colors = (plotting.BLUE, plotting.ORANGE, plotting.GREEN, plotting.PURPLE, plotting.RED)
-    plt.rcParams.update({**STYLE, "axes.prop_cycle": cycler(color=[*colors, plotting.GREY])})
+    plt.rcParams.update(STYLE)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    plt.rcParams["axes.prop_cycle"] = cycler(color=[*colors, plotting.GREY])
     versions = [f"Python {platform.python_version()}"]
     for name in ("jarvis", "torch", "numpy", *packages):
         versions.append(f"{name} {getattr(import_module(name), '__version__', '(no version)')}")

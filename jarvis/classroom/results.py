@@ -76,7 +76,7 @@ def record(
     path = Path(path)
     given = [*numbers, *(part for part in (stated, measured) if part is not None)]
     if len(given) == 2:
-        _record_stated(path, *given, full, tolerance)
+        _record_stated(path, given[0], given[1], full, tolerance)
         return
     if len(given) != 1 or stated is not None:
         raise TypeError("record takes the measured numbers: record(path, {...}, full=...)")
@@ -186,10 +186,10 @@ def marks(text: str) -> list[Mark]:
         quoted = f"...{before[-25:]}{comment[0]}".replace("\n", " ")
         if number and not content:
             raise ValueError(
-                f"a mark needs a name and a tolerance, as in <!-- rate 0.5 -->: {quoted}"
+                f"a marked number needs a name and a tolerance, as in <!-- rate 0.5 -->: {quoted}"
             )
         if content and not number and before[-1:].strip():
-            raise ValueError(f"no number that can be read stands before this mark: {quoted}")
+            raise ValueError(f"no number that can be read stands before this comment: {quoted}")
         if number and content:
             tolerance = float(content["tolerance"])
             found.append(
@@ -236,7 +236,7 @@ def filled(text: str, measured: Mapping[str, float]) -> str:
 
     Args:
         text: Markdown.
-        measured: the numbers of a full run, by name; a mark that names none of them stays.
+        measured: the numbers of a full run, by name; a marked number that names none of them stays.
 
     Raises:
         ValueError: as `marks`.

@@ -129,7 +129,7 @@ class Policy:
         if not taus:
             raise ValueError("Policy: tau_trace=() has no time constant")
         taus = tuple(check_number("Policy: tau_trace", tau, "ms", above=0) for tau in taus)
-        object.__setattr__(self, "tau_trace", taus if len(taus) > 1 else taus[0])
+        object.__setattr__(self, "tau_trace", taus if taus[1:] else next(iter(taus)))
         check_number("Policy: drive", self.drive, above=0)
         check_number("Policy: clip", self.clip, above=0)
         if self.neuron == "linear" and (self.values or self.recurrent):
