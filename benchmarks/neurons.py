@@ -187,7 +187,7 @@ def recurrent(shape: tuple[int, int, int]) -> Row:
     return row
 
 
-#: Hidden neurons and mean rates (spikes a step) of the rows of sparse recurrent products.
+#: Hidden neurons and mean rates (spikes per step) of the rows of sparse recurrent products.
 SPARSE_RECURRENT = ((128, 0.02), (128, 0.1), (512, 0.02), (512, 0.1))
 
 

@@ -53,21 +53,21 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=least,
         default=8.0,
         metavar="MS",
-        help="mean of free delays at the start, ms",
+        help="initial mean of free delays, ms",
     )
     add(
         "--delaysigma",
         type=least,
         default=1.0,
         metavar="MS",
-        help="standard deviation of free delays at the start, ms",
+        help="initial standard deviation of free delays, ms",
     )
     add(
         "--possigma",
         type=least,
         default=20.0,
         metavar="MS",
-        help="standard deviation of positions at the start, ms",
+        help="initial standard deviation of positions, ms",
     )
     add("--line", action="store_true", help="input channels start on a line, 4 possigma long")
     add(
@@ -85,8 +85,8 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     add(
         "--signed",
         action="store_true",
-        help="weights get signs to start with: a third of the input's and half of the recurrent "
-        "ones are negative",
+        help="initial weights have random signs: a third of the input weights and half of the "
+        "recurrent ones are negative",
     )
     add(
         "--time_bins",
@@ -95,7 +95,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         metavar="N",
         help="the read-out counts spikes in each of N equal parts of --duration",
     )
-    add("--pos", action="store_true", help="every synapse is excitatory: |w| is used for w")
+    add("--pos", action="store_true", help="every synapse is excitatory: |w| is used instead of w")
     add(
         "--ifactor",
         type=above,
@@ -115,7 +115,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=above,
         default=None,
         metavar="HZ",
-        help="mean firing rate at the start, on 64 training words; 20 Hz without --ifactor",
+        help="initial mean firing rate on 64 training words; 20 Hz without --ifactor",
     )
 
     add = parser.add_argument_group("neuron").add_argument
@@ -124,7 +124,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=above,
         default=0.5,
         metavar="MS",
-        help="time step, ms; half of it takes twice the time, and is nearer to none",
+        help="time step, ms; a shorter one is more accurate and takes proportionally longer",
     )
     add("--tau", type=above, default=10.0, metavar="MS", help="membrane time constant, ms")
     add("--tau_syn", type=above, default=2.0, metavar="MS", help="synaptic time constant, ms")
@@ -176,55 +176,57 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
 
     add = parser.add_argument_group("learning").add_argument
     add("--nepochs", "--epochs", type=whole, default=30, help="passes over the training words")
-    add("--batch_size", type=whole, default=32, help="words a step, over all processes")
+    add("--batch_size", type=whole, default=32, help="words per step, over all processes")
     add("--lr", type=above, default=1e-3, help="learning rate of weights")
     add(
         "--delaygradscale",
         type=least,
         default=10.0,
-        help="delays and positions move so many times as far as weights; 0: they do not learn",
+        help="learning rate of delays and positions, as a multiple of --lr; 0: they do not learn",
     )
     add(
         "--readoutgradscale",
         type=above,
         default=1.0,
-        help="the read-out's weights move so many times as far as others",
+        help="learning rate of the read-out, as a multiple of --lr",
     )
     add(
         "--warmup",
         type=cli.not_negative_int,
         default=500,
-        help="steps in which the learning rate rises",
+        help="number of warm-up steps, in which the learning rate rises",
     )
     add(
         "--decay_steps",
         type=cli.not_negative_int,
         default=10_000,
-        help="steps until half a cosine has brought it down to a tenth; 0: the run's end",
+        help="steps until the learning rate has fallen to a tenth along half a cosine; 0: until "
+        "the end of the run",
     )
     add(
         "--weight_decay",
         type=least,
         default=1e-5,
-        help="pull of parameters towards 0; of delays and positions 1/delaygradscale of it",
+        help="weight decay; for delays and positions it is divided by delaygradscale",
     )
     add(
         "--clip",
         type=least,
         default=2.0,
-        help="longest gradient of a neuron's weights, as a multiple of theirs; 0: any",
+        help="largest norm of the gradient of a neuron's weights, as a multiple of their norm; "
+        "0: no limit",
     )
     add(
         "--tgtfreq",
         type=least,
         default=10.0,
         metavar="HZ",
-        help="firing rate that costs nothing, Hz",
+        help="target firing rate of the regularisation, Hz",
     )
     add(
         "--population_freq",
         action="store_true",
-        help="the mean rate of all neurons is to be tgtfreq, not each one's own",
+        help="regularise the mean rate of all neurons, not each neuron's own",
     )
     add(
         "--rate_weight",
@@ -237,8 +239,8 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=least,
         default=0.0,
         metavar="HZ",
-        help="weaken the synapses of a neuron by 1 %% after each step in which it fires faster; "
-        "0: never",
+        help="weaken the synapses of a neuron by 1 %% after each step in which it fires faster "
+        "than this, Hz; 0: never",
     )
     add(
         "--surrogate",
@@ -252,29 +254,29 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=least,
         default=0.0,
         metavar="G",
-        help="every 10 steps backward g -> g/(1 + |g|/G), not exact; 0: never",
+        help="damp the gradient every 10 steps backward: g -> g/(1 + |g|/G), no longer exact; 0: "
+        "never",
     )
     add(
         "--average",
         type=least,
         default=0.0,
         metavar="SHARE",
-        help="measure a network whose weights are a running average: so much of what they were, "
-        "at each step, and the rest of what they are",
+        help="evaluate an exponential moving average of the weights with this decay per step",
     )
     add(
         "--dropout",
         type=share,
         default=0.0,
         metavar="P",
-        help="chance that the read-out does not hear a neuron of a word",
+        help="dropout: probability that the read-out ignores a neuron for a word",
     )
     add(
         "--smoothing",
         type=share,
         default=0.0,
         metavar="P",
-        help="share of a label's probability that goes to all classes alike",
+        help="label smoothing: share of a label's probability that is spread over all classes",
     )
 
     add = parser.add_argument_group("pruning").add_argument
@@ -283,105 +285,112 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=above,
         default=1.0,
         metavar="DENSITY",
-        help="after each epoch keep only this share of the synapses of each matrix, the largest, "
-        "for good",
+        help="after each epoch, permanently prune each matrix to this share of its synapses, the "
+        "largest ones",
     )
     add(
         "--sparse_iter",
         action="store_true",
-        help="get there by steps: a tenth of all synapses after each epoch",
+        help="prune gradually: a tenth of all synapses after each epoch",
     )
 
     add = parser.add_argument_group("data").add_argument
     words.add_options(add)
-    add("--load_limit", type=whole, default=None, metavar="N", help="first N training words only")
+    add(
+        "--load_limit",
+        type=whole,
+        default=None,
+        metavar="N",
+        help="use only the first N training words",
+    )
     add(
         "--load_limit_test",
         type=whole,
         default=None,
         metavar="N",
-        help="first N held-out words, and first N test words, only",
+        help="use only the first N held-out words and the first N test words",
     )
     add(
         "--duration",
         type=above,
         default=None,
         metavar="MS",
-        help="how much of a word is heard, ms; 1400 for SHD, 600 for generated words",
+        help="how much of each word is used, ms; by default 1400 for SHD, 600 for generated words",
     )
     add(
         "--shift_channels",
         type=cli.not_negative_int,
         default=0,
         metavar="N",
-        help="move each training word by up to N channels up or down, anew each time",
+        help="shift each training word by up to N channels up or down, drawn anew each time",
     )
     add(
         "--shift_time",
         type=least,
         default=0.0,
         metavar="MS",
-        help="let each training word begin up to so many ms later",
+        help="delay each training word by up to this many ms",
     )
     add(
         "--stretch",
         type=least,
         default=0.0,
         metavar="S",
-        help="speak each training word up to 1 + S times as slowly or 1 - S as fast",
+        help="stretch each training word in time by a factor from 1 - S to 1 + S",
     )
     add(
         "--jitter_channels",
         type=least,
         default=0.0,
         metavar="N",
-        help="move each event of a training word by a number of channels of its own, of standard "
-        "deviation N",
+        help="shift each event of a training word independently, with a standard deviation of N "
+        "channels",
     )
     add(
         "--jitter_time",
         type=least,
         default=0.0,
         metavar="MS",
-        help="move each event of a training word in time, standard deviation in ms",
+        help="shift each event of a training word independently in time, with this standard "
+        "deviation in ms",
     )
     add(
         "--mask_channels",
         type=least,
         default=0.0,
         metavar="N",
-        help="silence a band of up to N channels of a training word",
+        help="remove a band of up to N channels from each training word",
     )
     add(
         "--mask_time",
         type=least,
         default=0.0,
         metavar="MS",
-        help="silence a training word for up to so many ms",
+        help="remove a stretch of up to this many ms from each training word",
     )
     add(
         "--drop",
         type=least,
         default=0.0,
         metavar="P",
-        help="lose up to this share of a training word's events",
+        help="remove up to this share of each training word's events",
     )
     add(
         "--blend",
         type=least,
         default=0.0,
         metavar="P",
-        help="chance that a training word is mixed with another of its class",
+        help="probability that a training word is mixed with another of its class",
     )
     add("--augment", action="store_true", help="short for --shift_channels 40 --blend 0.5")
-    add("--skip", action="store_true", help="do not look at every event of the files for damage")
+    add("--skip", action="store_true", help="do not check every event of the files for damage")
 
     add = parser.add_argument_group("run").add_argument
     add(
         "--seed",
         type=cli.seed,
         default=0,
-        help="of the network, the order of words and what changes them",
+        help="seed of the network, the order of words and their augmentation",
     )
     add("--device", default="auto", help="auto (CUDA where there is one), cpu, cuda or cuda:N")
     add(
@@ -399,22 +408,22 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     add(
         "--tmp",
         action="store_true",
-        help="put that folder below the system's folder for temporary files",
+        help="create that folder in the system's folder for temporary files",
     )
     add(
         "--tag",
         type=cli.file_name,
         default="default",
-        help="a word for the names of runs that belong together",
+        help="a label in the folder names of runs that belong together",
     )
-    add("--force", action="store_true", help="overwrite a run that is in the folder already")
+    add("--force", action="store_true", help="overwrite a run that is already in the folder")
     add("--reload", action="store_true", help="resume the run in the folder, bit for bit")
     add(
         "--resume",
         type=cli.path,
         metavar="PATH",
         default=None,
-        help="go on from a checkpoint, or from the folder of a run",
+        help="continue from a checkpoint, or from the folder of a run",
     )
     add(
         "--vplot",
@@ -422,7 +431,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         help="draw the layout after each epoch (layout.png) and a film (layout.gif)",
     )
     cli.add_plot(parser, "write a figure of the run there")
-    add("--debug", action="store_true", help="on an error that is a defect, start the debugger")
+    add("--debug", action="store_true", help="start the debugger on an unexpected error")
     return parser
 
 

@@ -3,7 +3,7 @@
 python demos/train_shd.py --output runs/shd
 python demos/train_shd.py --output runs/shd_final --final
 
-The first holds two speakers back to choose by; the second learns from all training words and is
+The first holds two speakers out, for choices; the second learns from all training words and is
 tested once, at its end. Channels and times are counted in bins; two layers of neurons follow, with
 delays before, between and behind them.
 """
@@ -85,14 +85,14 @@ def make_parser() -> cli.Parser:
         type=cli.not_negative_float,
         default=0.0,
         metavar="A",
-        help="by how much a spike raises the threshold of LIF neurons; 0: not at all",
+        help="increase of the threshold of LIF neurons per spike; 0: none",
     )
     add(
         "--tau-adapt",
         type=cli.positive_float,
         default=100.0,
         metavar="MS",
-        help="time constant of that rise, ms",
+        help="time constant with which that increase decays, ms",
     )
 
     add = parser.add_argument_group("learning").add_argument
@@ -107,7 +107,7 @@ def make_parser() -> cli.Parser:
         "--lr",
         type=cli.positive_float,
         default=5e-3,
-        help="largest learning rate of weights; it rises in a fifth of the training, then falls",
+        help="peak learning rate of weights; it rises for a fifth of the training, then falls",
     )
     add(
         "--delay-lr",
@@ -121,26 +121,37 @@ def make_parser() -> cli.Parser:
         type=cli.not_negative_float,
         default=80.0,
         metavar="MS",
-        help="standard deviation in time with which synapses are smoothed at first, so that delays "
-        "find their way; it falls to 0",
+        help="initial standard deviation of the smoothing of synapses in time, ms, with which "
+        "gradients of delays see further; it falls to 0",
     )
-    add("--dropout", type=cli.share, default=0.3, metavar="P", help="share of neurons left out")
+    add(
+        "--dropout",
+        type=cli.share,
+        default=0.3,
+        metavar="P",
+        help="dropout: share of the neurons left out",
+    )
     add(
         "--weight-decay",
         type=cli.not_negative_float,
         default=0.0,
-        help="pull of the weights towards 0 (of AdamW)",
+        help="weight decay of AdamW",
     )
 
     add = parser.add_argument_group("data").add_argument
     add_options(add)
-    add("--limit", type=cli.positive_int, metavar="N", help="first N training words only")
-    add("--limit-test", type=cli.positive_int, metavar="N", help="first N words to measure on only")
+    add("--limit", type=cli.positive_int, metavar="N", help="use only the first N training words")
+    add(
+        "--limit-test",
+        type=cli.positive_int,
+        metavar="N",
+        help="evaluate on only the first N words",
+    )
     add(
         "--duration",
         type=cli.positive_float,
         metavar="MS",
-        help="how much of a word is heard, ms; 1000 for SHD, 600 for generated words",
+        help="how much of each word is used, ms; by default 1000 for SHD, 600 for generated words",
     )
     add("--dt", type=cli.positive_float, default=10.0, metavar="MS", help="time step, ms")
     add(
@@ -154,44 +165,44 @@ def make_parser() -> cli.Parser:
         "--input",
         choices=INPUTS,
         default="log",
-        help="what the network hears of a bin: the number n of its events, log(1 + n), or whether "
-        "there is any",
+        help="input of a bin with n events: n, log(1 + n), or whether there is any",
     )
     add(
         "--shift-channels",
         type=cli.not_negative_int,
         default=20,
         metavar="N",
-        help="move each training word by up to N channels up or down, anew each time",
+        help="shift each training word by up to N channels up or down, drawn anew each time",
     )
     add(
         "--jitter-channels",
         type=cli.not_negative_float,
         default=5.0,
         metavar="N",
-        help="move each event of a training word by a number of channels of its own, of standard "
-        "deviation N",
+        help="shift each event of a training word independently, with a standard deviation of N "
+        "channels",
     )
     add(
         "--warp",
         type=cli.share,
         default=0.1,
         metavar="W",
-        help="spread the channels of each training word by up to 1 + W or 1 - W about the middle",
+        help="stretch the channels of each training word about the middle one by a factor from 1 "
+        "- W to 1 + W",
     )
     add(
         "--stretch",
         type=cli.share,
         default=0.15,
         metavar="S",
-        help="speak each training word up to 1 + S times as slowly or 1 - S as fast",
+        help="stretch each training word in time by a factor from 1 - S to 1 + S",
     )
     add(
         "--blend",
         type=cli.share,
         default=0.0,
         metavar="P",
-        help="chance that a training word is mixed with another of its class",
+        help="probability that a training word is mixed with another of its class",
     )
     cli.add_run_options(parser)
     return parser

@@ -3,7 +3,7 @@
 python demos/train_spatial.py --net 3 --nhidden 100
 python demos/train_spatial.py --net 3 --nhidden 100 --final
 
-The first holds two speakers back to choose by; the second learns from all training words and is
+The first holds two speakers out, for choices; the second learns from all training words and is
 tested once, at its end. Options may be written with _ or with -.
 """
 

@@ -16,14 +16,14 @@ def add_options(add: Any) -> None:
         "--dataset",
         choices=("auto", "shd", "generated"),
         default="auto",
-        help="spoken digits, or generated words that are like them; auto: those only where SHD is "
-        "neither here nor to be downloaded",
+        help="spoken digits, or generated words like them; auto: generated words only if SHD is "
+        "neither here nor can be downloaded",
     )
     add(
         "--final",
         action="store_true",
         help="learn from all training words and test at the end; otherwise two speakers are held "
-        "back to measure on, and the test words stay unseen",
+        "out for evaluation, and the test words stay unseen",
     )
 
 
@@ -43,8 +43,8 @@ def spoken_digits(
     """Read spoken digits, or generate words that are like them.
 
     Args:
-        dataset: "shd", "generated", or "auto": generated only where SHD is neither here nor to be
-            downloaded, which is then printed.
+        dataset: "shd", "generated", or "auto": generated only if SHD is neither here nor can be
+        downloaded, which is then printed.
         final: learn from all training words and test; otherwise two speakers are held out to choose
             by, and the test words stay unseen.
         check: look at every event of the files for damage.

@@ -365,10 +365,9 @@ def deviations(x: Any) -> np.ndarray:
 
 
 def shuffled(name: str, features: str) -> Learn:
-    """The read-out of evaluate_spikeseg.py on layers whose learned weights have lost their places.
-
-    The layers learn as by train_spikeseg.py. Then each map's weights are permuted, so that their
-    distribution and the thresholds stay, and what the map had found is gone.
+    """The read-out of evaluate_spikeseg.py on layers whose learned weights are shuffled. The layers
+    learn as in train_spikeseg.py. Then the weights of each map are permuted: their distribution and
+    the thresholds stay, but the learned pattern is destroyed.
     """
 
     def learn(setting: dict, on: str, seed: int, folder: Path) -> Outcome:

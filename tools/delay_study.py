@@ -1,4 +1,4 @@
-"""Do delays and positions help on spoken digits, and does learning them? Make the runs, say so.
+"""Do delays and positions help on spoken digits, and does it help to learn them? Makes the runs.
 
 python tools/delay_study.py                      # the tables, in Markdown
 python tools/delay_study.py write                # insert them into docs/results.md

@@ -9,7 +9,7 @@ Every method is set on the first 45 scenes of the validation split, and used onc
 of the test split, in three blocks of 150. A network learns three times, with seeds 0, 1 and 2,
 and each of the three sees one block. Intervals are of 2000 bootstrap samples of the scenes; they
 hold the spread between the blocks, and so between the seeds, too. Each method and each noise has
-one entry in results/segmentation. Minutes a method on one core.
+one entry in results/segmentation. A method takes minutes on one core.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def masks_of(model: SpikeSEG, how: SegmentConfig) -> Method:
 def notebook_network(
     seed: int, noise: float, counts: tuple[int, ...] = (1, 2), factor: float = 1.0, epochs: int = 1
 ) -> SpikeSEG:
-    """The network of notebook 07; its thresholds times `factor`; 0 epochs: as it was born."""
+    """The network of notebook 07; its thresholds times `factor`; 0 epochs: untrained."""
     generator = torch.Generator().manual_seed(seed)
     stdp = STDPConfig.from_paper("igarss2023")
     thresholds = (0.05, 2.5 * factor, 5.0 * factor)

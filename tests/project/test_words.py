@@ -16,14 +16,17 @@ from conftest import ROOT
 
 COUNTED = "row|box|line|column|bar|dot|curve|number|map|value|file|weight|panel|spike|seed|function"
 PER = "step|class|neuron|sample|row|seed|unit|spike|word|epoch|map|pixel|synapse|digit|layer|bin"
-PER += "|line|lesson|notebook|learner|term|set|concept|file|picture|figure|frame|class spike"
+PER += "|method|run|line|lesson|notebook|learner|term|set|concept|file|picture|figure|frame"
+PER += "|class spike"
 NEURAL = "trained|learned|learnt|hidden|neuron's|neurons'"
 
 #: What is retired: a pattern, what to write, what it finds, and what it must let pass.
 RETIRED = {
-    rf"\b(?:a|an|one|two|three|\d+) (?:{COUNTED})s? an? (?:{PER})\b": (
+    rf"\b(?:(?:words|samples|spikes|steps|seconds|[Mm]inutes|seeds)|"
+    rf"(?:a|an|one|two|three|\d+) (?:{COUNTED})s?) an? (?:{PER})\b": (
         '"per" or "for each"', "one box a class spike", "one box per class spike"),
-    r"\b(?:a|the|its|their|each|every|this|that) marks?\b": (
+    r"\b(?:eligibility|synapse's|fading|decaying) marks?\b|\bmarks? (?:decay|fade|wait)s?\b"
+    r"|\bmarks? (?:of|at|in|on) (?:a|the|each|every) synaps": (
         "eligibility trace", "the mark decays", "marks what is not known"),
     r"\b(?:the|this|its|signed|negative|positive|of|by|times) surprise\b": (
         "reward prediction error", "times the surprise", "it comes as a surprise"),

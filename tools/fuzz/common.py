@@ -159,7 +159,7 @@ class Report:
         self.found: list[str] = []
 
     def count(self, outcome: str) -> None:
-        """Count a try that ended as it may, by its outcome."""
+        """Count a try that ended in a permitted way, by its outcome."""
         self.seen[outcome] += 1
 
     def find(self, kind: str, what: str, details: str = "") -> None:
