@@ -37,7 +37,7 @@ _LONGEST = 1_000_000
 def delayed_linear(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
     """A linear map with a delay for each synapse: the definition that compiled loops follow.
 
-    A delay between two steps is interpolated: of a delay d = k + f with the whole number k,
+    A delay between two steps is interpolated. For a delay d = k + f, with k a whole number,
 
         ``y_j[t] = sum_i w_ji ((1 - f_ji) x_i[t - k_ji] + f_ji x_i[t - k_ji - 1])``,
 
