@@ -19,6 +19,10 @@ from .rate import TanhParams as TanhParams
 from .rate import TanhState as TanhState
 from .rate import tanh_step as tanh_step
 from .requirements import MissingPackageError as MissingPackageError
+from .reward import RewardLearner as RewardLearner
+from .reward import RewardRun as RewardRun
+from .reward import RewardSettings as RewardSettings
+from .reward import reward_policy as reward_policy
 from .rollouts import Arena as Arena
 from .rollouts import Crew as Crew
 from .rollouts import Episodes as Episodes

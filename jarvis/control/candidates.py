@@ -66,7 +66,7 @@ class Candidates:
         if dtype not in _DTYPES:
             raise ValueError(f"Candidates: dtype={dtype!r} is not one of {', '.join(_DTYPES)}")
         self.policy, self.n, real = policy, n, _DTYPES[dtype]
-        made, layer, numbers, lanes, rest = _loop(policy)
+        made, layer, numbers, lanes, rest = loop_of(policy)
         self._act: Callable[..., int] = act(made, np.dtype(real))
         hidden, forces = policy.hidden, policy.actions
         last = hidden[-1] if hidden else policy.n_inputs
@@ -209,7 +209,7 @@ class Player:
         return several.actions[0].astype(self.policy.actions.dtype)
 
 
-def _loop(
+def loop_of(
     policy: Policy,
 ) -> tuple[CandidateProgram, DrivenLayer, list[float], list[np.ndarray], list[np.ndarray]]:
     """The loop of a policy's neurons, the layer they come from, its numbers and its rest."""
