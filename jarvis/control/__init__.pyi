@@ -14,6 +14,8 @@ from .policy import Policy as Policy
 from .policy import PolicyState as PolicyState
 from .policy import SpikingPolicy as SpikingPolicy
 from .policy import kinds as kinds
+from .ppo import PPORun as PPORun
+from .ppo import PPOSettings as PPOSettings
 from .rate import Tanh as Tanh
 from .rate import TanhParams as TanhParams
 from .rate import TanhState as TanhState

@@ -85,7 +85,8 @@ class Candidates:
         scalars = (
             layer.gain * policy.drive, layer.offset, policy.clip, 1.0 / policy.width,
         )  # fmt: skip
-        self._scratch = np.zeros(len(scalars) + 7 * widest + forces.n, real)
+        room = len(scalars) + 7 * widest + forces.n
+        self._scratch = np.concatenate([np.zeros(room, real), self._rest])
         self._scratch[: len(scalars)] = scalars
         for k, factors in enumerate(policy.trace()):
             self._scratch[len(scalars) + (5 + k) * widest :][:last] = factors
@@ -114,7 +115,7 @@ class Candidates:
             n_per_input=policy.population, n_layers=len(hidden), recurrent=policy.recurrent,
             steps=policy.steps, substeps=layer.steps, n_outputs=forces.n, n_actions=n_actions,
             discrete=forces.discrete, start=forces.start, fresh=policy.readout == "rate",
-            noisy=made.noisy,
+            noisy=made.noisy, forget=not policy.persistent,
         )  # fmt: skip
         first = [int(options[name]) for name in loops.WHOLE]
         self._whole = np.array([*first, *hidden, *range(n)], np.int64)

@@ -64,6 +64,8 @@ CASES = {
     "two layers, two traces": dict(hidden=(6, 5), recurrent=True, tau_trace=(2.0, 30.0)),
     "per neuron": dict(values={"tau": np.linspace(3.0, 20.0, 7)}),
     "tanh": dict(neuron="tanh", steps=1, readout="last", drive=1.0),
+    "from rest": dict(persistent=False, hidden=(7, 6), tau_trace=(2.0, 9.0), steps=8),
+    "from rest, recurrent": dict(persistent=False, recurrent=True, steps=8),
     "izhikevich": dict(neuron="izhikevich", recurrent=True),
     "conductance_lif": dict(neuron="conductance_lif"),
     "linear": dict(neuron="linear"),
