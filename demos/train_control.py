@@ -113,7 +113,7 @@ def make_parser() -> cli.Parser:
     add("--target", type=cli.finite_float, default=None,
         help="stop when an evaluation reaches this mean return; by default never")  # fmt: skip
     add("--every", type=cli.positive_int, default=None,
-        help="updates between two evaluations; by default 10 (ppo: 1; rstdp: 100 episodes)")  # fmt: skip
+        help="updates between two evaluations; by default 10 (ppo: 1; rstdp: 100)")  # fmt: skip
     add("--episodes", type=cli.positive_int, default=10, help="episodes of an evaluation")
     add("--test-episodes", type=cli.positive_int, default=100, help="episodes of the final test")
     add("--workers", type=cli.positive_int, default=1, help="processes that play episodes")

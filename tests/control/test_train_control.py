@@ -120,7 +120,7 @@ def test_every_option_of_the_network_reaches_it():
         (["--hidden", "90000", "90000", "90000", "90000"], "GB of memory"),
         (["--steps-per-action", "2000"], "steps=2000"),
         (["--directions", "3", "--best", "4"], "best=4"),
-        (["--directions", "2000000000"], "directions=2000000000"),
+        (["--directions", "2000000000"], "directions[= ]2000000000"),
         (["--episodes", "2000000000"], "episodes=2000000000|GB of memory"),
         (["--lost", "4"], "indices=4"),
         (["--delay", "2000000000"], "delay=2000000000"),
