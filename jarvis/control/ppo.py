@@ -170,7 +170,8 @@ class PPORun(PolicyRun):
             if self.task.training_steps is not None:
                 env = required("gymnasium").wrappers.TimeLimit(env, self.task.training_steps)
             if not policy.actions.discrete:
-                env = required("gymnasium").wrappers.RescaleAction(env, -1.0, 1.0)
+                one = np.ones(policy.actions.n, env.action_space.dtype)
+                env = required("gymnasium").wrappers.RescaleAction(env, -one, one)
             return Monitor(env)
 
         envs = VecNormalize(
@@ -187,7 +188,9 @@ class PPORun(PolicyRun):
         model.set_logger(Logger(None, []))
         self._envs = envs
         self._callback = model._init_callback(None)
+        envs.training = False  # what is seen in this reset does not count
         model._setup_learn(1, self._callback)
+        envs.training = True
         return model
 
     def close(self) -> None:

@@ -135,7 +135,7 @@ def test_every_option_of_the_network_reaches_it():
         (["--learner", "rstdp", "--env", "Pendulum-v1"], "Pendulum-v1 has forces"),
         (["--learner", "rstdp", "--hidden", "1"], "--hidden: rstdp has one layer, of 2 neurons"),
         (["--learner", "rstdp", "--tau", "3"], "--tau: --learner rstdp has no such option"),
-        (["--learner", "ppo", "--neuron", "linear"], "hidden neurons"),
+        (["--learner", "ppo"], "--directions: --learner ppo has no such option"),
         (["--budget", "3"], "unrecognized|--budget"),
     ],
 )  # fmt: skip
