@@ -8,6 +8,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,50 +22,66 @@ from jarvis.control import (
     EvolutionSettings,
     MissingPackageError,
     Policy,
+    PPORun,
+    PPOSettings,
     RenderError,
+    RewardRun,
+    RewardSettings,
     Task,
     Trained,
     film,
     kinds,
+    reward_policy,
     task,
 )
 from jarvis.control.policy import CODES, READOUTS
+from jarvis.control.runs import PolicyRun
 from jarvis.support.files import check_replaceable, write_json
 from jarvis.training import distributed, train
+
+#: Updates between two evaluations.
+EVERY = {"es": 10, "rstdp": 100, "ppo": 1}
 
 #: Control steps of training, where --budget-steps says nothing.
 BUDGETS = {"CartPole-v1": 100_000, "Acrobot-v1": 500_000, "Pendulum-v1": 1_000_000}
 BUDGET = 4_000_000
 
-LEARNERS = ("es",)
+LEARNERS = ("es", "rstdp", "ppo")
 
 
 def make_parser() -> cli.Parser:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("--env", default="CartPole-v1", help="name of the environment, as gymnasium knows it")
-    add("--learner", choices=LEARNERS, default="es", help="es: an evolution strategy")
+    add(
+        "--learner",
+        choices=LEARNERS,
+        default="es",
+        help="es: an evolution strategy; rstdp: STDP modulated by reward, for environments with "
+        "choices; ppo: surrogate gradients, by stable-baselines3",
+    )
     network = parser.add_argument_group("network")
     add = network.add_argument
     add(
         "--neuron",
         choices=kinds(),
-        default="lif",
-        help="kind of the hidden neurons; tanh: units without spikes or memory; linear: none",
+        default=None,
+        help="kind of the hidden neurons, by default lif (rstdp: escape_lif); tanh: units without "
+        "spikes or memory; linear: none",
     )
     add(
         "--hidden",
         type=cli.positive_int,
         nargs="+",
         default=[32],
-        help="neurons of each hidden layer",
+        help="neurons of each hidden layer (rstdp: of its layer, in groups, one for each choice)",
     )
     add("--recurrent", action="store_true", help="let the neurons of a layer send to each other")
     add(
         "--steps-per-action",
         type=cli.positive_int,
         default=None,
-        help="steps of 1 ms that the neurons take for each action; by default 4 (tanh: 1)",
+        help="steps of 1 ms that the neurons take for each action; by default 4 (ppo: 8; tanh: 1)",
     )
     add("--code", choices=CODES, default="normalised", help="how observations enter")
     add("--readout", choices=READOUTS, default=None, help="what actions are made of; by default "
@@ -89,17 +106,20 @@ def make_parser() -> cli.Parser:
     add("--best", type=cli.positive_int, default=None, help="how many of them count")
     add("--sigma", type=cli.positive_float, default=None,
         help="standard deviation of the changes of weights that are tried")  # fmt: skip
-    add("--rate", type=cli.positive_float, default=None, help="size of an update")
     add("--ranked", action="store_true", help="let only the ranks of returns count")
     add = parser.add_argument
     add("--budget-steps", type=cli.positive_int, default=None,
         help="control steps of training; by default as the environment needs")  # fmt: skip
     add("--target", type=cli.finite_float, default=None,
         help="stop when an evaluation reaches this mean return; by default never")  # fmt: skip
-    add("--every", type=cli.positive_int, default=10, help="updates between two evaluations")
+    add("--every", type=cli.positive_int, default=None,
+        help="updates between two evaluations; by default 10 (ppo: 1; rstdp: 100)")  # fmt: skip
     add("--episodes", type=cli.positive_int, default=10, help="episodes of an evaluation")
     add("--test-episodes", type=cli.positive_int, default=100, help="episodes of the final test")
     add("--workers", type=cli.positive_int, default=1, help="processes that play episodes")
+    add("--rate", type=cli.positive_float, default=None,
+        help="size of an update (es), learning rate (ppo), amplitude of the rule (rstdp); by "
+        "default that of the learner")  # fmt: skip
     add("--seed", type=cli.seed, default=0, help="seed of weights, changes and environments")
     add("--output", type=cli.path, metavar="DIR", default=None,
         help="folder for checkpoints and metrics_final.json")  # fmt: skip
@@ -126,6 +146,8 @@ def make_task(args) -> Task:
 def make_policy(args, world: Task) -> Policy:
     """The network that the options ask for."""
     analogue = args.neuron in ("tanh", "linear")
+    if args.learner == "rstdp":
+        return _reward_policy(args, world)
     if args.tau is not None and analogue:
         raise cli.UsageError(f"--tau: {args.neuron} has no time constant")
     try:
@@ -133,7 +155,8 @@ def make_policy(args, world: Task) -> Policy:
             neuron=args.neuron,
             hidden=tuple(args.hidden),
             recurrent=args.recurrent,
-            steps=args.steps_per_action or (1 if analogue else 4),
+            steps=args.steps_per_action or (1 if analogue else 8 if args.learner == "ppo" else 4),
+            persistent=args.learner != "ppo",
             code=args.code,
             readout=args.readout or ("last" if analogue else "trace"),
             drive=1.0 if analogue else 0.2,
@@ -142,6 +165,46 @@ def make_policy(args, world: Task) -> Policy:
         )
     except TypeError as error:
         raise cli.UsageError(f"--tau: {args.neuron} has no such parameter ({error})") from None
+
+
+def _reward_policy(args, world: Task) -> Policy:
+    """The network of reward-modulated STDP, of which the learner says most."""
+    given = {"--recurrent": args.recurrent, "--readout": args.readout, "--tau": args.tau}
+    given["--code"] = args.code != "normalised"
+    _refuse(args, given)
+    n = world.policy(neuron="linear").actions.n
+    if len(args.hidden) > 1 or args.hidden[0] < n:
+        raise cli.UsageError(f"--hidden: rstdp has one layer, of {n} neurons or more")
+    steps = {"steps": args.steps_per_action} if args.steps_per_action else {}
+    return reward_policy(world, neuron=args.neuron, group=args.hidden[0] // n, **steps)
+
+
+def _refuse(args, given: dict[str, Any]) -> None:
+    """UsageError for options that this learner does not have."""
+    wrong = [name for name, value in given.items() if value]
+    if wrong:
+        raise cli.UsageError(f"{', '.join(wrong)}: --learner {args.learner} has no such option")
+
+
+def make_run(args, world: Task, policy: Policy, budget: int) -> PolicyRun:
+    """The run that the options ask for."""
+    common: dict[str, Any] = dict(
+        budget=budget, every=args.every or EVERY[args.learner], episodes=args.episodes,
+        target=args.target, seed=args.seed, workers=args.workers,
+        arguments=cli.plain(args, "workers", "video"),
+    )  # fmt: skip
+    if args.learner == "es":
+        return EvolutionRun(world, policy, settings=make_settings(args), **common)
+    names = ("directions", "best", "sigma", "ranked")
+    _refuse(args, {f"--{name}": getattr(args, name) for name in names})
+    if args.learner == "ppo":
+        rate = {} if args.rate is None else {"lr": args.rate}
+        return PPORun(world, policy, settings=PPOSettings(**rate), **common)
+    settings = RewardSettings()
+    if args.rate is not None:
+        pair = replace(settings.rule.pair, a_plus=args.rate, a_minus=args.rate)
+        settings = replace(settings, rule=replace(settings.rule, pair=pair))
+    return RewardRun(world, policy, settings=settings, **common)
 
 
 def make_settings(args) -> EvolutionSettings:
@@ -179,17 +242,19 @@ def check_path(path: str) -> None:
 
 
 def _train(args) -> None:
+    args.neuron = args.neuron or ("escape_lif" if args.learner == "rstdp" else "lif")
     most = 8 * (os.cpu_count() or 1)
     if args.workers > most:
         raise cli.UsageError(f"--workers {args.workers}: this machine can serve {most} at most")
     with cli.usage():
         world = make_task(args)
         policy = make_policy(args, world)
-        settings = make_settings(args)
-    rows = 4 * settings.directions + args.episodes + args.test_episodes + 8
+    budget = args.budget_steps or BUDGETS.get(args.env, BUDGET)
+    directions = args.directions or EvolutionSettings().directions
+    rows = 4 * directions + args.episodes + args.test_episodes + 8
     cli.check_memory(
         8.0 * policy.n_parameters * rows, torch.device("cpu"),
-        f"--hidden {' '.join(map(str, args.hidden))}", f"--directions {settings.directions}",
+        f"--hidden {' '.join(map(str, args.hidden))}", f"--directions {directions}",
         f"--test-episodes {args.test_episodes}",
     )  # fmt: skip
     kind = "choices" if policy.actions.discrete else "forces"
@@ -199,13 +264,8 @@ def _train(args) -> None:
         f"{args.env}: {policy.n_observations} observations, {policy.actions.n} {kind}; {neurons}, "
         f"{policy.n_parameters} weights"
     )
-    budget = args.budget_steps or BUDGETS.get(args.env, BUDGET)
     with cli.usage():
-        run = EvolutionRun(
-            world, policy, settings=settings, budget=budget, every=args.every,
-            episodes=args.episodes, target=args.target, seed=args.seed, workers=args.workers,
-            arguments=cli.plain(args, "workers", "video"),
-        )  # fmt: skip
+        run = make_run(args, world, policy, budget)
     started = time.perf_counter()
     with run:
         train(run, output=args.output, resume=args.resume)

@@ -32,8 +32,12 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
+#: The packages of the extra `control`.
+EXTRA = ("gymnasium", "mujoco", "stable_baselines3")
+
+
 def has_gymnasium() -> bool:
-    return all(importlib.util.find_spec(name) for name in ("gymnasium", "mujoco"))
+    return all(importlib.util.find_spec(name) for name in EXTRA)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -14,11 +14,17 @@ from .policy import Policy as Policy
 from .policy import PolicyState as PolicyState
 from .policy import SpikingPolicy as SpikingPolicy
 from .policy import kinds as kinds
+from .ppo import PPORun as PPORun
+from .ppo import PPOSettings as PPOSettings
 from .rate import Tanh as Tanh
 from .rate import TanhParams as TanhParams
 from .rate import TanhState as TanhState
 from .rate import tanh_step as tanh_step
 from .requirements import MissingPackageError as MissingPackageError
+from .reward import RewardLearner as RewardLearner
+from .reward import RewardRun as RewardRun
+from .reward import RewardSettings as RewardSettings
+from .reward import reward_policy as reward_policy
 from .rollouts import Arena as Arena
 from .rollouts import Crew as Crew
 from .rollouts import Episodes as Episodes

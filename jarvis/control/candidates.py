@@ -66,7 +66,7 @@ class Candidates:
         if dtype not in _DTYPES:
             raise ValueError(f"Candidates: dtype={dtype!r} is not one of {', '.join(_DTYPES)}")
         self.policy, self.n, real = policy, n, _DTYPES[dtype]
-        made, layer, numbers, lanes, rest = _loop(policy)
+        made, layer, numbers, lanes, rest = loop_of(policy)
         self._act: Callable[..., int] = act(made, np.dtype(real))
         hidden, forces = policy.hidden, policy.actions
         last = hidden[-1] if hidden else policy.n_inputs
@@ -85,7 +85,8 @@ class Candidates:
         scalars = (
             layer.gain * policy.drive, layer.offset, policy.clip, 1.0 / policy.width,
         )  # fmt: skip
-        self._scratch = np.zeros(len(scalars) + 7 * widest + forces.n, real)
+        room = len(scalars) + 7 * widest + forces.n
+        self._scratch = np.concatenate([np.zeros(room, real), self._rest])
         self._scratch[: len(scalars)] = scalars
         for k, factors in enumerate(policy.trace()):
             self._scratch[len(scalars) + (5 + k) * widest :][:last] = factors
@@ -114,7 +115,7 @@ class Candidates:
             n_per_input=policy.population, n_layers=len(hidden), recurrent=policy.recurrent,
             steps=policy.steps, substeps=layer.steps, n_outputs=forces.n, n_actions=n_actions,
             discrete=forces.discrete, start=forces.start, fresh=policy.readout == "rate",
-            noisy=made.noisy,
+            noisy=made.noisy, forget=not policy.persistent,
         )  # fmt: skip
         first = [int(options[name]) for name in loops.WHOLE]
         self._whole = np.array([*first, *hidden, *range(n)], np.int64)
@@ -209,7 +210,7 @@ class Player:
         return several.actions[0].astype(self.policy.actions.dtype)
 
 
-def _loop(
+def loop_of(
     policy: Policy,
 ) -> tuple[CandidateProgram, DrivenLayer, list[float], list[np.ndarray], list[np.ndarray]]:
     """The loop of a policy's neurons, the layer they come from, its numbers and its rest."""

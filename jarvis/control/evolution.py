@@ -3,33 +3,21 @@
 No gradient is needed, so any neuron can be trained, at the cost of a forward pass.
 """
 
-import math
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from jarvis.control.environments import Task
 from jarvis.control.policy import Policy
-from jarvis.control.rollouts import Crew, Episodes
-from jarvis.control.statistics import ObservationStatistics
-from jarvis.control.trained import Trained, choice_seeds, contents, plain, restored
+from jarvis.control.runs import MOST, PolicyRun
+from jarvis.control.trained import Trained
 from jarvis.support.checks import check_integer, check_number
-from jarvis.training import Run, TrainingError, distributed, train
-from jarvis.training.checkpoints import check_state, number
+from jarvis.training import TrainingError, distributed, train
 from jarvis.training.run import History
-
-#: Length of a run in epochs that no budget of steps reaches: the budget ends it.
-_ENDLESS = 1 << 30
-
-
-#: Largest number of directions of an update, and of episodes of an evaluation.
-MOST = 10_000
 
 
 @dataclass(frozen=True)
@@ -83,7 +71,7 @@ EVOLUTION: dict[str, EvolutionSettings] = {
 }
 
 
-class EvolutionRun(Run):
+class EvolutionRun(PolicyRun):
     """A run of an evolution strategy: `jarvis.training.train` drives it, saves it and resumes it.
 
     A batch is an update, and an epoch is `every` updates, followed by an evaluation. All random
@@ -113,8 +101,6 @@ class EvolutionRun(Run):
     """
 
     kind = "evolution"
-    advice = "check the rewards of the environment for NaN"
-    unit = "step"
 
     def __init__(
         self,
@@ -130,81 +116,28 @@ class EvolutionRun(Run):
         workers: int = 1,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(_ENDLESS, 1, seed, arguments)
-        check_integer("seed", seed, at_least=0)
-        self.task, self.policy = task, policy
         self.settings = settings or EVOLUTION.get(task.id, EvolutionSettings())
-        self.budget = check_integer("budget", budget, at_least=1)
-        self.every = check_integer("every", every, at_least=1)
-        self.episodes = check_integer("episodes", episodes, at_least=1, at_most=MOST)
-        self.target = None if target is None else check_number("target", target)
-        self.crew = Crew(task, policy, workers=workers)
-        self.theta = policy.initial(seed)
-        self.statistics = ObservationStatistics.empty(policy.n_observations)
-        self.best = (self.theta, self.statistics, -math.inf)
-        self.steps_played = self.updates = 0
-        self.reached = False
-        self._sums = [0.0, 0.0]  # returns and steps of the epoch
-        self._last, self._seconds = 0, 0.0  # steps of the last update; time of the epoch
+        super().__init__(
+            task, policy, budget=budget, every=every, episodes=episodes, target=target, seed=seed,
+            workers=workers, arguments=arguments,
+        )  # fmt: skip
 
-    def close(self) -> None:
-        """End its processes."""
-        self.crew.close()
+    def settings_of(self) -> dict[str, Any]:
+        return asdict(self.settings)
 
-    def __enter__(self) -> "EvolutionRun":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    # -- progress
-
-    @property
-    def n_samples(self) -> int:
-        return self.every
-
-    @property
-    def finished(self) -> bool:
-        return self.steps_played >= self.budget or self.reached
-
-    @property
-    def steps_done(self) -> int:
-        return self.updates
-
-    def progress(self) -> tuple[int, int]:
-        return self.steps_played, self.budget
-
-    def advanced(self) -> int:
-        return self._last
-
-    def shown(self, loss: float) -> dict[str, str]:
-        return {"return": f"{loss:.1f}"}
-
-    def where(self) -> str:
-        return f"update {self.updates}, step {self.steps_played} of {self.budget}"
-
-    def steps(self) -> Iterator[float]:
-        while self.done < self.every and self.steps_played < self.budget:
-            value = self.learn(torch.tensor([self.done]))
-            self.done += 1
-            yield value
-
-    # -- learning
-
-    def learn(self, index: Tensor) -> float:
-        """One update; returns the mean return of its episodes.
+    def update(self) -> tuple[float, int]:
+        """One update; returns the mean return of its episodes, and their steps.
 
         Raises:
             TrainingError: if a return is not finite.
         """
-        started = time.perf_counter()
         options, n = self.settings, self.settings.directions
         rng = np.random.default_rng((self.seed, 2, self.updates))
         directions = rng.normal(size=(n, self.policy.n_parameters))
         seeds = rng.integers(1 << 31, size=n)
         mine = distributed.share(n)
         moved = options.noise * directions[mine]
-        episodes = self._played(
+        episodes = self.played(
             2 * n,
             [*range(mine.start, mine.stop), *range(n + mine.start, n + mine.stop)],
             np.concatenate([self.theta + moved, self.theta - moved]),
@@ -222,125 +155,7 @@ class EvolutionRun(Run):
         self.statistics.combine(
             episodes.counts.sum(), episodes.sums.sum(0), episodes.squares.sum(0), about
         )
-        self._last = episodes.steps
-        self.steps_played += episodes.steps
-        self.updates += 1
-        mean = float(episodes.returns.mean())
-        self._sums = [self._sums[0] + mean, self._sums[1] + episodes.steps]
-        self._seconds += time.perf_counter() - started
-        return mean
-
-    def _played(
-        self, total: int, rows: list[int], thetas: np.ndarray, seeds: Any, *, training: bool
-    ) -> Episodes:
-        """Episodes of all processes; this one plays those of `rows`."""
-        mine = self.crew.play(thetas, [int(s) for s in seeds], self.statistics, training=training)
-        if distributed.world_size() == 1:
-            return mine
-        found = Episodes.empty(self.policy, total)
-        found.put(rows, mine)
-        for part in found.arrays():  # the others have zeros in these rows
-            distributed.total_(torch.from_numpy(part))
-        return found
-
-    def evaluate(self) -> Episodes:
-        """Episodes with the weights as they are, from the same starts every time."""
-        seeds = choice_seeds(self.seed, self.episodes)
-        share = distributed.share(self.episodes)
-        rows = list(range(share.start, share.stop))
-        thetas = np.tile(self.theta, (len(rows), 1))
-        return self._played(self.episodes, rows, thetas, seeds[share], training=False)
-
-    def end_epoch(self) -> dict[str, Any]:
-        played = self.evaluate()
-        steps, policy = max(played.steps, 1), self.policy
-        updates = max(self.done, 1)
-        neurons = policy.steps * max(sum(policy.hidden), 1)
-        value = float(played.returns.mean())
-        metrics = {
-            "steps": self.steps_played,
-            "return": value,
-            "return_std": float(played.returns.std()),
-            "length": float(played.lengths.mean()),
-            "train_return": self._sums[0] / updates,
-            "rate": float(played.fired[:, 1:].sum() / (steps * neurons)),
-            "operations": policy.operations(played.fired.sum(0), steps),
-        }
-        if value > self.best[2]:
-            self.best = (self.theta.copy(), self.statistics, value)
-        self.reached = self.target is not None and value >= self.target
-        self.epoch, self.done = self.epoch + 1, 0
-        return metrics
-
-    def record(self, metrics: dict[str, Any]) -> bool:
-        """Append an epoch; True if its return is the best so far."""
-        before = [epoch["return"] for epoch in self.history.epochs]
-        self.history.epochs.append({"epoch": self.epoch} | metrics)
-        better = not before or metrics["return"] > max(before)
-        self.history.bad_epochs = 0 if better else self.history.bad_epochs + 1
-        self.history.best_epoch = self.epoch if better else self.history.best_epoch
-        return better
-
-    def line(self, metrics: Mapping[str, Any]) -> str:
-        fast = self._sums[1] / self._seconds if self._seconds > 0 else 0.0
-        self._sums, self._seconds = [0.0, 0.0], 0.0
-        return (
-            f"epoch={self.epoch} steps={metrics['steps']} return={metrics['return']:.1f} "
-            f"(+- {metrics['return_std']:.1f}) length={metrics['length']:.0f} "
-            f"rate={metrics['rate']:.3f} steps_per_second={fast:.0f}"
-        )
-
-    def summary(self) -> dict[str, Any]:
-        return {
-            "epochs": self.history.epochs,
-            "best_epoch": self.history.best_epoch,
-            "arguments": self.arguments,
-        }
-
-    def trained(self, *, best: bool = True) -> Trained:
-        """The policy: that of the best evaluation, or as it is now."""
-        theta, statistics, _ = self.best if best else (self.theta, self.statistics, 0.0)
-        return Trained(self.task, self.policy, theta, statistics)
-
-    # -- checkpoints
-
-    def identity(self) -> dict[str, Any]:
-        return super().identity() | {
-            "policy": plain(self.policy),
-            "task": plain(self.task),
-            "settings": asdict(self.settings),
-            "every": self.every,
-            "episodes": self.episodes,
-        }
-
-    def state(self) -> dict[str, Any]:
-        now, best = contents(self.theta, self.statistics), contents(*self.best[:2], "best_")
-        value = self.best[2] if math.isfinite(self.best[2]) else 0.0
-        return {
-            "weights": now | best | {"best_return": torch.tensor(value, dtype=torch.float64)},
-            "steps_played": self.steps_played,
-            "updates": self.updates,
-            "sums": list(self._sums),
-        }
-
-    def load_state(self, content: dict[str, Any], path: Path) -> list[str]:
-        loaded = check_state(content.get("weights"), self.state()["weights"], path, "policy")
-        played, updates = number(content, "steps_played", path), number(content, "updates", path)
-        sums = [float(x) for x in content["sums"]]
-        if len(sums) != 2 or not all(map(math.isfinite, sums)):
-            raise ValueError("its sums are not two numbers")
-        self.theta, self.statistics = restored(loaded)
-        value = float(loaded["best_return"]) if content["history"]["epochs"] else -math.inf
-        self.best = (*restored(loaded, "best_"), value)
-        self.steps_played, self.updates, self._sums = played, updates, sums
-        done = content["history"]["epochs"]
-        self.reached = bool(self.target is not None and done and done[-1]["return"] >= self.target)
-        return []
-
-    def epochs_recorded(self, history: History) -> int:
-        if any("return" not in epoch for epoch in history.epochs):
-            return -1
-        return super().epochs_recorded(history)
+        return float(episodes.returns.mean()), episodes.steps
 
 
 def change(

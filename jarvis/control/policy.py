@@ -64,7 +64,8 @@ class Policy:
         action     o = W r + b; the largest of several; or forces, o clipped to +-1 and scaled to
                    their bounds
 
-    All state is kept from one control step to the next, and starts at rest in each episode.
+    All state is kept from one control step to the next, and starts at rest in each episode; or, if
+    the policy is not `persistent`, in each control step.
 
     Args:
         n_observations: number of observations.
@@ -81,6 +82,7 @@ class Policy:
         drive: factor on the input of a neuron. Of order 1 takes a neuron of the zoo from rest to
             its threshold within 1 ms.
         clip: largest size of a normalised observation.
+        persistent: whether the state is kept from one control step to the next.
         values: parameters of the neuron, where they differ from those of `jarvis.zoo`; a sequence
             gives each neuron of the only hidden layer its own.
 
@@ -107,6 +109,7 @@ class Policy:
     tau_trace: float | tuple[float, ...] = 4.5
     drive: float = 0.2
     clip: float = 10.0
+    persistent: bool = True
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -370,12 +373,41 @@ class SpikingPolicy(nn.Module):
         check_tensor("observations", observations, f"[T, B, {self.policy.n_observations}]")
         policy = self.policy
         z = ((observations - self.mean) * self.scale).clamp(-policy.clip, policy.clip)
+        if not policy.persistent and policy.hidden and not (policy.recurrent or policy.population):
+            traces = self._at_once(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+            return self._read(traces), self.initial_state(observations[0])
         state = self.initial_state(observations[0]) if state is None else state
         outputs = []
         for one in z:
+            state = state if policy.persistent else self.initial_state(one)
             trace, state = self._control_step(one, state)
-            outputs.append(trace @ self.weights["readout"] + self.weights["readout_biases"])
+            outputs.append(self._read(trace))
         return torch.stack(outputs), state
+
+    def latent(self, observations: Tensor) -> Tensor:
+        """What is read out, for observations ``[N, n_observations]``, each from rest ``[N, n]``."""
+        limit = self.policy.clip
+        z = ((observations - self.mean) * self.scale).clamp(-limit, limit)
+        if self.policy.hidden and not (self.policy.recurrent or self.policy.population):
+            return self._at_once(z)
+        return self._control_step(z, self.initial_state(observations))[0]
+
+    def _read(self, trace: Tensor) -> Tensor:
+        return trace @ self.weights["readout"] + self.weights["readout_biases"]
+
+    def _at_once(self, z: Tensor) -> Tensor:
+        """What is read out after a control step from rest, all steps of a layer in one call."""
+        policy, weights = self.policy, self.weights
+        keep, take = (torch.as_tensor(part).to(z) for part in policy.trace())
+        x = (z @ weights["synapses0"]).expand(policy.steps, -1, -1)
+        for k, layer in enumerate(self.layers):
+            if k:
+                x = x @ weights[f"synapses{k}"]
+            x, _ = layer(policy.drive * (x + weights[f"biases{k}"]))
+        trace = torch.zeros_like(x[0])
+        for y in x:
+            trace = keep * trace + take * y
+        return trace
 
     def _control_step(self, z: Tensor, state: PolicyState) -> tuple[Tensor, PolicyState]:
         policy, weights = self.policy, self.weights

@@ -25,7 +25,7 @@ from jarvis.kernels.functions import inline
 WHOLE = (
     "n_live", "n_parameters", "n_state", "n_observations", "n_fields", "n_per_input", "n_layers",
     "recurrent", "steps", "substeps", "n_outputs", "n_actions", "discrete", "start", "fresh",
-    "noisy",
+    "noisy", "forget",
 )  # fmt: skip
 
 #: The sections of `wide`, in this order.
@@ -74,11 +74,11 @@ def act_loop() -> Callable:
         n_live, n_parameters, n_state = whole[0], whole[1], whole[2]
         n_observations, n_fields, n_per_input, n_layers = whole[3], whole[4], whole[5], whole[6]
         recurrent, steps, substeps, n_outputs = whole[7], whole[8], whole[9], whole[10]
-        n_actions, discrete, start, fresh, noisy = (
-            whole[11], whole[12], whole[13], whole[14], whole[15]
+        n_actions, discrete, start, fresh, noisy, forget = (
+            whole[11], whole[12], whole[13], whole[14], whole[15], whole[16]
         )  # fmt: skip
-        sizes = whole[16:][:n_layers]
-        live = whole[16 + n_layers :][:n_live]
+        sizes = whole[17:][:n_layers]
+        live = whole[17 + n_layers :][:n_live]
         gain, offset, clip, width = scratch[0], scratch[1], scratch[2], scratch[3]
         mean = wide[places[1] :][:n_observations]
         scale = wide[places[2] :][:n_observations]
@@ -98,6 +98,7 @@ def act_loop() -> Callable:
         keep = room[5 * widest :][:last]
         take = room[6 * widest :][:last]
         outputs = room[7 * widest :][:n_outputs]
+        rest = room[7 * widest + n_outputs :][:n_state]
         for k in range(n_live):
             c = live[k]
             own = c * n_parameters
@@ -121,6 +122,9 @@ def act_loop() -> Callable:
                         x = (z - centres[p]) * width
                         values[j * n_per_input + p] = np.exp(-0.5 * x * x)
             mine = state[c * n_state :][:n_state]
+            if forget != 0:
+                for i in range(n_state):
+                    mine[i] = rest[i]
             behind = 0
             for layer in range(n_layers):
                 behind += (n_fields + 1) * sizes[layer]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
-from jarvis.kernels import candidate_loops
+from jarvis.kernels import candidate_loops, reward_loops
 from jarvis.kernels.cpu import compiled
 from jarvis.kernels.emit import indent
 from jarvis.kernels.emit_numba import NumbaEmitter
@@ -25,8 +25,11 @@ from jarvis.surrogate import Spike
 
 _MAKERS = (
     "expression.py", "emit.py", "emit_numba.py", "event_program.py", "candidates.py",
-    "candidate_loops.py", "functions.py", "exponential.py", "logarithm.py",
+    "candidate_loops.py", "reward_loops.py", "functions.py", "exponential.py", "logarithm.py",
 )  # fmt: skip
+
+#: Copied behind what is generated.
+_LOOPS = (candidate_loops, reward_loops)
 
 #: The input that a neuron may have besides the first one: random numbers, uniform in [0, 1).
 NOISE = "uniform"
@@ -112,7 +115,7 @@ def _source(step: Step, per_neuron: Sequence[str]) -> str:
             writer.head,
             *writer.numbers(list(places), step.values),
             *_advance(everything, roots, uniform, places, lanes),
-            inspect.getsource(candidate_loops).split(MARKER)[1].strip() + "\n",
+            *(inspect.getsource(part).split(MARKER)[1].strip() + "\n\n" for part in _LOOPS),
         ]
     )
 
@@ -162,16 +165,33 @@ def _advance(
     yield from ("", "")
 
 
-_machine: dict[tuple[str, np.dtype], Callable] = {}
+_machine: dict[tuple[str, str, np.dtype], Callable] = {}
 
 
 def act(program: CandidateProgram, dtype: np.dtype) -> Callable:
-    """The machine code of a program's loop for weights of this type: see `candidate_loops`."""
-    made = _machine.get((program.key, dtype))
+    """The machine code of a program's loop over candidates, for weights of this type."""
+    row, wide, whole = _rows(dtype)
+    signature = types.int64(row, row, row, row, row, wide, whole, whole)
+    return _compiled(program, "act", dtype, signature)
+
+
+def learn(program: CandidateProgram, dtype: np.dtype) -> Callable:
+    """The machine code of a program's loop that learns from reward: see `reward_loops`."""
+    row, _, whole = _rows(dtype)
+    signature = types.void(*[row] * 9, _REAL[dtype], whole)
+    return _compiled(program, "learn", dtype, signature)
+
+
+def _rows(dtype: np.dtype) -> tuple[Any, Any, Any]:
+    """The types of the arrays of a loop: of the weights, in double precision, of whole numbers."""
+    kinds = (_REAL[dtype], types.float64, types.int64)
+    row, wide, whole = (types.Array(kind, 1, "C") for kind in kinds)
+    return row, wide, whole
+
+
+def _compiled(program: CandidateProgram, which: str, dtype: np.dtype, signature: Any) -> Callable:
+    made = _machine.get((program.key, which, dtype))
     if made is None:
-        row, wide = types.Array(_REAL[dtype], 1, "C"), types.Array(types.float64, 1, "C")
-        whole = types.Array(types.int64, 1, "C")
-        signature = types.int64(row, row, row, row, row, wide, whole, whole)
-        made = compiled(program.names["act_loop"](), signature, f"act_{dtype}")
-        _machine[program.key, dtype] = made
+        made = compiled(program.names[f"{which}_loop"](), signature, f"{which}_{dtype}")
+        _machine[program.key, which, dtype] = made
     return made

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from jarvis.control import Actions, Candidates, ObservationStatistics, Player, Policy, SpikingPolicy
-from jarvis.control.candidates import _loop
+from jarvis.control.candidates import loop_of
 from jarvis.control.policy import kinds
 from jarvis.kernels.candidates import program
 from jarvis.lif import LIF
@@ -64,6 +64,8 @@ CASES = {
     "two layers, two traces": dict(hidden=(6, 5), recurrent=True, tau_trace=(2.0, 30.0)),
     "per neuron": dict(values={"tau": np.linspace(3.0, 20.0, 7)}),
     "tanh": dict(neuron="tanh", steps=1, readout="last", drive=1.0),
+    "from rest": dict(persistent=False, hidden=(7, 6), tau_trace=(2.0, 9.0), steps=8),
+    "from rest, recurrent": dict(persistent=False, recurrent=True, steps=8),
     "izhikevich": dict(neuron="izhikevich", recurrent=True),
     "conductance_lif": dict(neuron="conductance_lif"),
     "linear": dict(neuron="linear"),
@@ -93,7 +95,7 @@ def test_it_is_the_definition(case):
 def test_the_generated_step_is_the_step_of_every_neuron(name):
     """Run as Python, without compiling: a layer of it through 60 steps, spike by spike."""
     policy = Policy(3, FORCES, neuron=name, hidden=(5,))
-    made, layer, numbers, _, rest = _loop(policy)
+    made, layer, numbers, _, rest = loop_of(policy)
     n, rng = 5, np.random.default_rng(0)
     advance = made.names["advance"].py_func
     u = np.array(made.numbers(numbers))

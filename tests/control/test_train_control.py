@@ -69,6 +69,20 @@ def test_it_trains_tests_draws_and_goes_on(tmp_path, capsys):
     assert "holds a run already" in line
 
 
+@pytest.mark.parametrize("learner", ["rstdp", "ppo"])
+def test_other_learners_are_saved_and_resumed(learner, tmp_path, capsys):
+    options = ["--learner", learner, "--hidden", "6", "--episodes", "2", "--test-episodes", "2",
+               "--rate", "0.002", "--output", tmp_path]  # fmt: skip
+    out = call(*options, "--budget-steps", "300", capsys=capsys)
+    kind = "escape_lif" if learner == "rstdp" else "lif"
+    assert f"6 {kind} neurons" in out.splitlines()[0]
+    out = call(*options, "--budget-steps", "5000", "--resume", tmp_path, capsys=capsys)
+    assert "test_return=" in out
+    loaded = load_trained(tmp_path)
+    assert loaded.policy.persistent == (learner == "rstdp")
+    assert loaded.evaluate(2).steps > 0
+
+
 def test_every_option_of_the_network_reaches_it():
     args = train_control.make_parser().parse_args(
         ["--neuron", "alif", "--hidden", "6", "4", "--recurrent", "--steps-per-action", "7",
@@ -88,7 +102,7 @@ def test_every_option_of_the_network_reaches_it():
     assert (policy.code, policy.readout, policy.tau_trace) == ("population", "rate", 9.0)
     assert (settings.directions, settings.best, settings.noise) == (9, 3, 0.3)
     assert (settings.rate, settings.ranked) == (0.7, True)
-    slow = train_control.make_parser().parse_args(["--tau", "55"])
+    slow = train_control.make_parser().parse_args(["--tau", "55", "--neuron", "lif"])
     assert train_control.make_policy(slow, world).values == {"tau": 55.0}
 
 
@@ -106,7 +120,7 @@ def test_every_option_of_the_network_reaches_it():
         (["--hidden", "90000", "90000", "90000", "90000"], "GB of memory"),
         (["--steps-per-action", "2000"], "steps=2000"),
         (["--directions", "3", "--best", "4"], "best=4"),
-        (["--directions", "2000000000"], "directions=2000000000"),
+        (["--directions", "2000000000"], "directions[= ]2000000000"),
         (["--episodes", "2000000000"], "episodes=2000000000|GB of memory"),
         (["--lost", "4"], "indices=4"),
         (["--delay", "2000000000"], "delay=2000000000"),
@@ -117,6 +131,11 @@ def test_every_option_of_the_network_reaches_it():
         (["--video", "/"], "--video: could not write /"),
         (["--plot", "/"], "--plot: could not write /"),
         (["--learner", "hope"], "--learner"),
+        (["--learner", "rstdp"], "--directions: --learner rstdp has no such option"),
+        (["--learner", "rstdp", "--env", "Pendulum-v1"], "Pendulum-v1 has forces"),
+        (["--learner", "rstdp", "--hidden", "1"], "--hidden: rstdp has one layer, of 2 neurons"),
+        (["--learner", "rstdp", "--tau", "3"], "--tau: --learner rstdp has no such option"),
+        (["--learner", "ppo"], "--directions: --learner ppo has no such option"),
         (["--budget", "3"], "unrecognized|--budget"),
     ],
 )  # fmt: skip

@@ -16,7 +16,7 @@ from conftest import ROOT
 LATE = (
     "matplotlib", "torchvision", "sklearn", "scipy", "h5py", "numba", "PIL", "tqdm.notebook",
     "yaml", "triton", "pandas", "IPython", "ipywidgets", "nir", "tonic", "torch.utils.tensorboard",
-    "gymnasium", "mujoco",
+    "gymnasium", "mujoco", "stable_baselines3",
 )  # fmt: skip
 
 #: One process goes through these, and says after each what it has imported of `LATE`, and of torch.

@@ -1,0 +1,282 @@
+"""Proximal policy optimisation with surrogate gradients, by stable-baselines3.
+
+A spiking network takes the place of the hidden layers of its actor. The algorithm is the library's
+own; what is added here is the network, and that a run can be saved and resumed bit for bit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jarvis.control.environments import Task
+from jarvis.control.policy import Policy, SpikingPolicy
+from jarvis.control.requirements import required
+from jarvis.control.runs import MOST, PolicyRun
+from jarvis.control.statistics import ObservationStatistics
+from jarvis.support.checks import check_integer, check_number, check_type
+from jarvis.training import TrainingError, seeded
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """Numbers of PPO.
+
+    Args:
+        n_envs: environments that are stepped in turn.
+        n_steps: control steps of each of them in an update. Each update begins new episodes, so an
+            episode should fit in.
+        batch_size: control steps of a gradient step.
+        passes: passes over the control steps of an update.
+        lr: learning rate of Adam.
+        discount: of later rewards, per control step.
+        gae: lambda of the generalised advantage estimate.
+        clip: how far the probability of an action may move.
+        entropy: weight of the entropy of actions in the loss.
+        critic: units of each hidden layer of the critic, which has tanh units.
+        scale_rewards: whether rewards are divided by the standard deviation of returns.
+
+    Raises:
+        ValueError: for a number out of range.
+
+    Source: Schulman et al. 2017, arXiv:1707.06347; the implementation: Raffin et al. 2021, JMLR
+    22(268).
+    """
+
+    n_envs: int = 8
+    n_steps: int = 512
+    batch_size: int = 256
+    passes: int = 10
+    lr: float = 1e-3
+    discount: float = 0.98
+    gae: float = 0.9
+    clip: float = 0.2
+    entropy: float = 0.0
+    critic: tuple[int, ...] = (64, 64)
+    scale_rewards: bool = False
+
+    def __post_init__(self) -> None:
+        check_integer("n_envs", self.n_envs, at_least=1, at_most=MOST)
+        check_integer("n_steps", self.n_steps, at_least=2, at_most=1_000_000)
+        check_integer("batch_size", self.batch_size, at_least=2)
+        check_integer("passes", self.passes, at_least=1)
+        check_number("lr", self.lr, above=0)
+        for name in ("discount", "gae"):
+            check_number(name, getattr(self, name), at_least=0, at_most=1)
+        check_number("clip", self.clip, above=0)
+        check_number("entropy", self.entropy, at_least=0)
+        check_type("scale_rewards", self.scale_rewards, bool)
+        for n in self.critic:
+            check_integer("critic", n, at_least=1)
+
+
+class _Networks(nn.Module):
+    """The hidden layers of actor and critic, as stable-baselines3 calls them."""
+
+    def __init__(self, policy: Policy, critic: tuple[int, ...], seed: int) -> None:
+        super().__init__()
+        self.actor = SpikingPolicy(policy, seed=seed)
+        for name in ("readout", "readout_biases"):  # the library has its own
+            del self.actor.weights[name]
+        layers: list[nn.Module] = []
+        before = policy.n_observations
+        for n in critic:
+            layers += [nn.Linear(before, n), nn.Tanh()]
+            before = n
+        self.critic = nn.Sequential(*layers)
+        self.latent_dim_pi, self.latent_dim_vf = policy.hidden[-1], before
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return self.forward_actor(features), self.forward_critic(features)
+
+    def forward_actor(self, features: Tensor) -> Tensor:
+        return self.actor.latent(features)
+
+    def forward_critic(self, features: Tensor) -> Tensor:
+        return self.critic(features)
+
+
+class PPORun(PolicyRun):
+    """A run of PPO by stable-baselines3: `jarvis.training.train` drives it, saves and resumes it.
+
+    PPO learns from control steps in a random order, so the state of the network cannot be kept from
+    one to the next: the policy must not be `persistent`. The gradient passes through the steps
+    within a control step, by the surrogate of the neurons. The critic has tanh units: it only
+    serves in training.
+
+    Args:
+        task: the environment.
+        policy: what the network is, with ``persistent=False``.
+        settings: of PPO.
+        budget, every, episodes, target, seed, workers, arguments: as in `EvolutionRun`; `workers`
+            play the evaluations.
+
+    Raises:
+        MissingPackageError: if stable-baselines3 is not installed.
+        ValueError: for a value out of range, or a policy that is persistent or has no neurons.
+    """
+
+    kind = "ppo"
+    advice = "lower lr"
+
+    def __init__(
+        self,
+        task: Task,
+        policy: Policy,
+        *,
+        settings: PPOSettings | None = None,
+        budget: int = 100_000,
+        every: int = 1,
+        episodes: int = 20,
+        target: float | None = None,
+        seed: int = 0,
+        workers: int = 1,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        if policy.persistent or not policy.hidden:
+            raise ValueError(
+                "policy: PPO needs persistent=False (it learns from control steps in a random "
+                "order), and hidden neurons"
+            )
+        self.settings = settings or PPOSettings()
+        super().__init__(
+            task, policy, budget=budget, every=every, episodes=episodes, target=target, seed=seed,
+            workers=workers, arguments=arguments,
+        )  # fmt: skip
+        self._model = self._made()
+        self._take()
+
+    def _made(self) -> Any:
+        """The library's algorithm, with this policy as its actor."""
+        required("stable_baselines3")
+        from stable_baselines3 import PPO  # type: ignore
+        from stable_baselines3.common.logger import Logger  # type: ignore
+        from stable_baselines3.common.monitor import Monitor  # type: ignore
+        from stable_baselines3.common.policies import ActorCriticPolicy  # type: ignore
+        from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize  # type: ignore
+
+        options, seed = self.settings, self.seed
+        policy = self.policy
+
+        class Actor(ActorCriticPolicy):
+            def _build_mlp_extractor(self) -> None:
+                self.mlp_extractor = _Networks(policy, options.critic, seed)
+
+        def make() -> Any:
+            env = self.task.make(training=True)
+            if self.task.training_steps is not None:
+                env = required("gymnasium").wrappers.TimeLimit(env, self.task.training_steps)
+            if not policy.actions.discrete:
+                one = np.ones(policy.actions.n, env.action_space.dtype)
+                env = required("gymnasium").wrappers.RescaleAction(env, -one, one)
+            return Monitor(env)
+
+        envs = VecNormalize(
+            DummyVecEnv([make] * options.n_envs),
+            norm_reward=options.scale_rewards, clip_obs=policy.clip, gamma=options.discount,
+        )  # fmt: skip
+        with seeded(seed % (1 << 63)):
+            model = PPO(
+                Actor, envs, learning_rate=options.lr, n_steps=options.n_steps,
+                batch_size=options.batch_size, n_epochs=options.passes, gamma=options.discount,
+                gae_lambda=options.gae, clip_range=options.clip, ent_coef=options.entropy,
+                device="cpu",
+            )  # fmt: skip
+        model.set_logger(Logger(None, []))
+        self._envs = envs
+        self._callback = model._init_callback(None)
+        envs.training = False  # what is seen in this reset does not count
+        model._setup_learn(1, self._callback)
+        envs.training = True
+        return model
+
+    def close(self) -> None:
+        super().close()
+        self._envs.close()
+
+    def settings_of(self) -> dict[str, Any]:
+        return asdict(self.settings) | {"critic": list(self.settings.critic)}
+
+    def update(self) -> tuple[float, int]:
+        """Play, and learn from what was played.
+
+        Raises:
+            TrainingError: if a weight is no longer finite.
+        """
+        model, options = self._model, self.settings
+        rng = np.random.default_rng((self.seed, 2, self.updates))
+        before = np.random.get_state()  # noqa: NPY002  # the library draws from these
+        try:
+            np.random.seed(int(rng.integers(1 << 31)))  # noqa: NPY002  # the order of its samples
+            torch.manual_seed(int(rng.integers(1 << 31)))  # its actions
+            self._envs.seed(int(rng.integers(1 << 31)))
+            model._last_obs = self._envs.reset()
+            model._last_episode_starts = np.ones(options.n_envs, bool)
+            model.ep_info_buffer.clear()
+            model.collect_rollouts(
+                self._envs, self._callback, model.rollout_buffer, options.n_steps
+            )
+            model.train()
+        finally:
+            np.random.set_state(before)  # noqa: NPY002
+        self._take()
+        if not np.isfinite(self.theta).all():
+            raise TrainingError(
+                f"a weight is not finite after update {self.updates + 1}: {self.advice}"
+            )
+        returns = [float(episode["r"]) for episode in model.ep_info_buffer]
+        return float(np.mean(returns or [0.0])), options.n_steps * options.n_envs
+
+    def _take(self) -> None:
+        """Take weights and statistics from the library's algorithm."""
+        actor, readout = self._model.policy.mlp_extractor.actor, self._model.policy.action_net
+        theta = np.zeros(self.policy.n_parameters)
+        for name, part in self.policy.unpacked(theta).items():
+            if name == "readout":
+                found = readout.weight.t()
+            else:
+                found = readout.bias if name == "readout_biases" else actor.weights[name]
+            part[:] = found.detach().double().numpy()
+        seen: Any = self._envs.obs_rms
+        count = float(seen.count)
+        # The library divides by sqrt(variance + epsilon), and counts a little more than there was.
+        squares = (seen.var + self._envs.epsilon) * (count - 1.0)
+        self.theta = theta
+        self.statistics = ObservationStatistics(
+            np.array(seen.mean, float), np.array(squares, float), count
+        )
+
+    def own(self) -> dict[str, Tensor]:
+        policy, found = self._model.policy, {}
+        for name, parameter in policy.named_parameters():
+            found[f"model.{name}"] = parameter.detach()
+            kept = policy.optimizer.state.get(parameter, {})
+            for part in ("exp_avg", "exp_avg_sq"):
+                found[f"{part}.{name}"] = kept.get(part, torch.zeros_like(parameter))
+            found[f"step.{name}"] = kept.get("step", torch.tensor(0.0)).clone()
+        for which in ("obs_rms", "ret_rms"):
+            running = getattr(self._envs, which)
+            for part in ("mean", "var", "count"):
+                value = np.asarray(getattr(running, part), np.float64)
+                found[f"{which}.{part}"] = torch.from_numpy(value.copy())
+        return found
+
+    def load_own(self, content: Mapping[str, Tensor]) -> None:
+        policy = self._model.policy
+        with torch.no_grad():
+            for name, parameter in policy.named_parameters():
+                parameter.copy_(content[f"model.{name}"])
+                kept = {
+                    part: content[f"{part}.{name}"].clone()
+                    for part in ("exp_avg", "exp_avg_sq", "step")
+                }
+                if kept["step"] > 0:
+                    policy.optimizer.state[parameter] = kept
+        for which in ("obs_rms", "ret_rms"):
+            running = getattr(self._envs, which)
+            for part in ("mean", "var", "count"):
+                value = content[f"{which}.{part}"].numpy().copy()
+                setattr(running, part, float(value) if part == "count" else value)

@@ -1,0 +1,278 @@
+"""A run that trains a policy by letting it act: what all learners have in common.
+
+`jarvis.training.train` drives it, saves it and resumes it. A batch is an update, and an epoch is a
+number of updates, followed by an evaluation.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jarvis.control.environments import Task
+from jarvis.control.policy import Policy
+from jarvis.control.rollouts import Crew, Episodes
+from jarvis.control.statistics import ObservationStatistics
+from jarvis.control.trained import Trained, choice_seeds, contents, plain, restored
+from jarvis.support.checks import check_integer, check_number
+from jarvis.training import Run, distributed
+from jarvis.training.checkpoints import check_state, number
+from jarvis.training.run import History
+
+#: Largest number of directions of an update, and of episodes of an evaluation.
+MOST = 10_000
+
+#: Length of a run in epochs that no budget of steps reaches: the budget ends it.
+_ENDLESS = 1 << 30
+
+
+class PolicyRun(Run):
+    """A run that trains a policy. A subclass defines `update`.
+
+    Args:
+        task: the environment.
+        policy: what the network is.
+        budget: control steps of training episodes after which the run ends. Evaluations do not
+            count.
+        every: updates between two evaluations.
+        episodes: episodes of an evaluation.
+        target: the run also ends when an evaluation reaches this mean return.
+        seed: of everything that is random.
+        workers: processes that play.
+        arguments: as in `Run`.
+
+    Attributes:
+        theta, statistics: the weights and the statistics of observations as they are now.
+        best: the weights, statistics and mean return of the best evaluation.
+        steps_played: control steps of training so far.
+        updates: updates so far.
+    """
+
+    advice = "check the rewards of the environment for NaN"
+    unit = "step"
+
+    def __init__(
+        self,
+        task: Task,
+        policy: Policy,
+        *,
+        budget: int = 100_000,
+        every: int = 5,
+        episodes: int = 20,
+        target: float | None = None,
+        seed: int = 0,
+        workers: int = 1,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(_ENDLESS, 1, seed, arguments)
+        check_integer("seed", seed, at_least=0)
+        self.task, self.policy = task, policy
+        self.budget = check_integer("budget", budget, at_least=1)
+        self.every = check_integer("every", every, at_least=1)
+        self.episodes = check_integer("episodes", episodes, at_least=1, at_most=MOST)
+        self.target = None if target is None else check_number("target", target)
+        self.crew = Crew(task, policy, workers=workers)
+        self.theta = self.first_weights()
+        self.statistics = ObservationStatistics.empty(policy.n_observations)
+        self.best = (self.theta, self.statistics, -math.inf)
+        self.steps_played = self.updates = 0
+        self.reached = False
+        self._sums = [0.0, 0.0]  # returns and steps of the epoch
+        self._last, self._seconds = 0, 0.0  # steps of the last update; time of the epoch
+
+    # -- defined by each learner
+
+    def first_weights(self) -> np.ndarray:
+        """The weights to start from ``[n_parameters]``."""
+        return self.policy.initial(self.seed)
+
+    def update(self) -> tuple[float, int]:
+        """Change `theta` and `statistics`; returns the mean return and the steps it took."""
+        raise NotImplementedError
+
+    def settings_of(self) -> dict[str, Any]:
+        """The numbers of the learner, as plain values: part of the run's identity."""
+        raise NotImplementedError
+
+    def own(self) -> dict[str, Tensor]:
+        """What the learner keeps besides the weights, for a checkpoint."""
+        return {}
+
+    def load_own(self, content: Mapping[str, Tensor]) -> None:
+        """Restore what `own` returned."""
+
+    def close(self) -> None:
+        """End its processes."""
+        self.crew.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- progress
+
+    @property
+    def n_samples(self) -> int:
+        return self.every
+
+    @property
+    def finished(self) -> bool:
+        return self.steps_played >= self.budget or self.reached
+
+    @property
+    def steps_done(self) -> int:
+        return self.updates
+
+    def progress(self) -> tuple[int, int]:
+        return self.steps_played, self.budget
+
+    def advanced(self) -> int:
+        return self._last
+
+    def shown(self, loss: float) -> dict[str, str]:
+        return {"return": f"{loss:.1f}"}
+
+    def where(self) -> str:
+        return f"update {self.updates}, step {self.steps_played} of {self.budget}"
+
+    def steps(self) -> Iterator[float]:
+        while self.done < self.every and self.steps_played < self.budget:
+            value = self.learn(torch.tensor([self.done]))
+            self.done += 1
+            yield value
+
+    # -- learning
+
+    def learn(self, index: Tensor) -> float:
+        """One update; returns the mean return of its episodes."""
+        started = time.perf_counter()
+        mean, steps = self.update()
+        self._last = steps
+        self.steps_played += steps
+        self.updates += 1
+        self._sums = [self._sums[0] + mean, self._sums[1] + steps]
+        self._seconds += time.perf_counter() - started
+        return mean
+
+    def played(
+        self, total: int, rows: list[int], thetas: np.ndarray, seeds: Any, *, training: bool
+    ) -> Episodes:
+        """Episodes of all processes; this one plays those of `rows`."""
+        mine = self.crew.play(thetas, [int(s) for s in seeds], self.statistics, training=training)
+        if distributed.world_size() == 1:
+            return mine
+        found = Episodes.empty(self.policy, total)
+        found.put(rows, mine)
+        for part in found.arrays():  # the others have zeros in these rows
+            distributed.total_(torch.from_numpy(part))
+        return found
+
+    def evaluate(self) -> Episodes:
+        """Episodes with the weights as they are, from the same starts every time."""
+        seeds = choice_seeds(self.seed, self.episodes)
+        share = distributed.share(self.episodes)
+        rows = list(range(share.start, share.stop))
+        thetas = np.tile(self.theta, (len(rows), 1))
+        return self.played(self.episodes, rows, thetas, seeds[share], training=False)
+
+    def end_epoch(self) -> dict[str, Any]:
+        played = self.evaluate()
+        steps, policy = max(played.steps, 1), self.policy
+        updates = max(self.done, 1)
+        neurons = policy.steps * max(sum(policy.hidden), 1)
+        value = float(played.returns.mean())
+        metrics = {
+            "steps": self.steps_played,
+            "return": value,
+            "return_std": float(played.returns.std()),
+            "length": float(played.lengths.mean()),
+            "train_return": self._sums[0] / updates,
+            "rate": float(played.fired[:, 1:].sum() / (steps * neurons)),
+            "operations": policy.operations(played.fired.sum(0), steps),
+        }
+        if value > self.best[2]:
+            self.best = (self.theta.copy(), self.statistics, value)
+        self.reached = self.target is not None and value >= self.target
+        self.epoch, self.done = self.epoch + 1, 0
+        return metrics
+
+    def record(self, metrics: dict[str, Any]) -> bool:
+        """Append an epoch; True if its return is the best so far."""
+        before = [epoch["return"] for epoch in self.history.epochs]
+        self.history.epochs.append({"epoch": self.epoch} | metrics)
+        better = not before or metrics["return"] > max(before)
+        self.history.bad_epochs = 0 if better else self.history.bad_epochs + 1
+        self.history.best_epoch = self.epoch if better else self.history.best_epoch
+        return better
+
+    def line(self, metrics: Mapping[str, Any]) -> str:
+        fast = self._sums[1] / self._seconds if self._seconds > 0 else 0.0
+        self._sums, self._seconds = [0.0, 0.0], 0.0
+        return (
+            f"epoch={self.epoch} steps={metrics['steps']} return={metrics['return']:.1f} "
+            f"(+- {metrics['return_std']:.1f}) length={metrics['length']:.0f} "
+            f"rate={metrics['rate']:.3f} steps_per_second={fast:.0f}"
+        )
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "epochs": self.history.epochs,
+            "best_epoch": self.history.best_epoch,
+            "arguments": self.arguments,
+        }
+
+    def trained(self, *, best: bool = True) -> Trained:
+        """The policy: that of the best evaluation, or as it is now."""
+        theta, statistics, _ = self.best if best else (self.theta, self.statistics, 0.0)
+        return Trained(self.task, self.policy, theta, statistics)
+
+    # -- checkpoints
+
+    def identity(self) -> dict[str, Any]:
+        return super().identity() | {
+            "policy": plain(self.policy),
+            "task": plain(self.task),
+            "settings": self.settings_of(),
+            "every": self.every,
+            "episodes": self.episodes,
+        }
+
+    def state(self) -> dict[str, Any]:
+        now, best = contents(self.theta, self.statistics), contents(*self.best[:2], "best_")
+        value = self.best[2] if math.isfinite(self.best[2]) else 0.0
+        return {
+            "weights": now
+            | best
+            | {"best_return": torch.tensor(value, dtype=torch.float64)}
+            | self.own(),
+            "steps_played": self.steps_played,
+            "updates": self.updates,
+            "sums": list(self._sums),
+        }
+
+    def load_state(self, content: dict[str, Any], path: Path) -> list[str]:
+        loaded = check_state(content.get("weights"), self.state()["weights"], path, "policy")
+        played, updates = number(content, "steps_played", path), number(content, "updates", path)
+        sums = [float(x) for x in content["sums"]]
+        if len(sums) != 2 or not all(map(math.isfinite, sums)):
+            raise ValueError("its sums are not two numbers")
+        self.theta, self.statistics = restored(loaded)
+        value = float(loaded["best_return"]) if content["history"]["epochs"] else -math.inf
+        self.best = (*restored(loaded, "best_"), value)
+        self.load_own(loaded)
+        self.steps_played, self.updates, self._sums = played, updates, sums
+        done = content["history"]["epochs"]
+        self.reached = bool(self.target is not None and done and done[-1]["return"] >= self.target)
+        return []
+
+    def epochs_recorded(self, history: History) -> int:
+        if any("return" not in epoch for epoch in history.epochs):
+            return -1
+        return super().epochs_recorded(history)
