@@ -117,7 +117,7 @@ def _check(policy: Policy) -> None:
 class RewardLearner:
     """A policy whose synapses change while it acts, in a compiled loop.
 
-    `tests/control/test_reward.py` holds it to `SpikingPolicy` and `jarvis.stdp.ThreeFactorSTDP`.
+    `tests/control/test_reward_learning.py` holds it to `SpikingPolicy` and `jarvis.stdp.ThreeFactorSTDP`.
 
     Args:
         policy: as `reward_policy` returns it.
