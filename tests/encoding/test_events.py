@@ -276,3 +276,11 @@ def test_frames_count_events_of_neighbouring_units():
         Events(times, units, events.offsets, (2, 3), n_steps=4).frames()
     with pytest.raises(ValueError, match="in ms"):
         Events(times.float().sort().values[:1], units[:1], torch.tensor([0, 1]), (6,)).frames()
+
+
+def test_where_keeps_the_grid_unless_it_is_given_another():
+    events = Events.from_first_steps(torch.tensor([[0, 3, 5]]), 6)
+    keep = torch.tensor([True, False, True])
+    same, finer = events.where(keep), events.where(keep, times=events.times * 2, n_steps=12)
+    assert (same.n_steps, same.times.tolist()) == (6, [0, 5])
+    assert (finer.n_steps, finer.times.tolist()) == (12, [0, 10])
