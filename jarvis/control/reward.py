@@ -47,7 +47,7 @@ class RewardSettings:
         discount: of later rewards, per control step.
         decay: of the critic's eligibility, per control step.
         critic_rate: of the critic.
-        inhibition: what a spike takes off the input of each neuron of another group, one step later.
+        inhibition: what a spike takes off the input of neurons of other groups, one step later.
 
     Raises:
         ValueError: for a value out of range, or a rule that is not supported: it has to count pairs
