@@ -186,7 +186,7 @@ class PPORun(PolicyRun):
                 device="cpu",
             )  # fmt: skip
         model.set_logger(Logger(None, []))
-        self._envs = envs
+        self._envs: Any = envs
         self._callback = model._init_callback(None)
         envs.training = False  # what is seen in this reset does not count
         model._setup_learn(1, self._callback)

@@ -25,7 +25,7 @@ from jarvis.training import TrainingError
 
 
 def _rule() -> ThreeFactorSTDP:
-    pair = PairSTDP(a_plus=2e-4, a_minus=2e-4, tau_plus=8.0, tau_minus=8.0)
+    pair = PairSTDP(a_plus=1e-3, a_minus=1e-3, tau_plus=8.0, tau_minus=8.0)
     return ThreeFactorSTDP(pair=pair, tau_eligibility=40.0)
 
 
@@ -47,7 +47,7 @@ class RewardSettings:
         discount: of later rewards, per control step.
         decay: of the critic's eligibility, per control step.
         critic_rate: of the critic.
-        inhibition: size of the negative weights between neurons of different groups.
+        inhibition: what a spike takes off the input of neurons of other groups, one step later.
 
     Raises:
         ValueError: for a value out of range, or a rule that is not supported: it has to count pairs
@@ -61,7 +61,7 @@ class RewardSettings:
     discount: float = 0.95
     decay: float = 0.8
     critic_rate: float = 0.01
-    inhibition: float = 1.0
+    inhibition: float = 0.03
 
     def __post_init__(self) -> None:
         pair = self.rule.pair
@@ -117,7 +117,8 @@ def _check(policy: Policy) -> None:
 class RewardLearner:
     """A policy whose synapses change while it acts, in a compiled loop.
 
-    `tests/control/test_reward_learning.py` holds it to `SpikingPolicy` and `jarvis.stdp.ThreeFactorSTDP`.
+    `tests/control/test_reward_learning.py` holds it to `SpikingPolicy` and to
+    `jarvis.stdp.ThreeFactorSTDP`.
 
     Args:
         policy: as `reward_policy` returns it.
