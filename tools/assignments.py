@@ -32,7 +32,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import jupytext
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
@@ -197,8 +196,8 @@ def solution(cells, part: Part, known: set[str]) -> str:
 
 def assignment(source: Path) -> nbformat.NotebookNode:
     """A lesson with solutions, points and hidden tests, for nbgrader."""
-    book = jupytext.read(source)
-    solved = jupytext.read(source.parent / "solutions" / source.name).cells
+    book = notebooks.read(source)
+    solved = notebooks.read(source.parent / "solutions" / source.name).cells
     answers = {part.number: part for part in parts(solved)}
     exercises = {place: part for part in parts(book.cells) for place in part.cells}
     cells, known, graded = [], set(), set()

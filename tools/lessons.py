@@ -19,7 +19,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import jupytext
 import nbformat
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -79,7 +78,7 @@ def words(markdown: str) -> int:
 
 def measure(source: Path, figures: int | None = None) -> Lesson:
     """Count a lesson; its figures are those of the notebook built from it, unless given."""
-    book = jupytext.read(source).cells
+    book = notebooks.read(source).cells
     text = "\n\n".join(cell.source for cell in book if cell.cell_type == "markdown")
     code = [cell for cell in book if cell.cell_type == "code"]
     shown = [c for c in code if not {"hide-input", "exercise"} & set(c.metadata.get("tags", []))]

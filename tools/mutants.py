@@ -368,8 +368,8 @@ def shape(scope: ast.stmt) -> str:
     return f"{zlib.crc32(ast.unparse(scope).encode()):08x}"
 
 
-def draw(tree: Path, seed: int, count: int) -> list[Mutant]:
-    """Mutants of all kinds in turn; no function twice while there are others."""
+def candidates(tree: Path) -> tuple[list[Source], dict[str, list[tuple[Source, Site, Mutant]]]]:
+    """The files of the package, and every place of each kind where a mutant can be."""
     files = sources(tree)
     homes: dict[str, set[Path]] = {}
     for source in files:
@@ -382,10 +382,21 @@ def draw(tree: Path, seed: int, count: int) -> list[Mutant]:
         for name, scope in source.scopes():
             module = source.path.stem if len(homes[name]) > 1 else None
             file = source.path.relative_to(tree).as_posix()
+            form = shape(scope)
             for site in source.sites(scope):
                 what = (site.kind, site.path, site.text, site.new, site.context)
-                mutant = Mutant(name, module, *what, shape(scope), file)
+                mutant = Mutant(name, module, *what, form, file)
                 pools[site.kind].append((source, site, mutant))
+    return files, pools
+
+
+def draw(tree: Path, seed: int, count: int, among=None) -> list[Mutant]:
+    """Mutants of all kinds in turn; no function twice while there are others.
+
+    ``among`` is what `candidates` found, for several draws.
+    """
+    files, found = among or candidates(tree)
+    pools = {kind: list(pool) for kind, pool in found.items()}
     rng = random.Random(seed)
     for pool in pools.values():
         rng.shuffle(pool)

@@ -15,11 +15,13 @@ and refuses if code has changed, because the outputs would no longer match.
 """
 
 import base64
+import copy
 import io
 import json
 import re
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import jupytext
@@ -48,6 +50,16 @@ def notebook_of(source: Path) -> Path:
     return (ROOT / "notebooks" / source.relative_to(SOURCES)).with_suffix(".ipynb")
 
 
+@cache
+def _parsed(source: Path, changed: int):
+    return jupytext.read(source)
+
+
+def read(source: Path):
+    """A source as a notebook. It is parsed again only if it has changed, which takes a while."""
+    return copy.deepcopy(_parsed(source, source.stat().st_mtime_ns))
+
+
 def results_of(source: Path) -> Path:
     """Where the last cell of a source records its numbers."""
     return (SOURCES.parent / "results" / source.relative_to(SOURCES)).with_suffix(".json")
@@ -67,7 +79,7 @@ def measured_for(source: Path | None = None) -> dict[str, float]:
 
 def markdown_of(source: Path) -> str:
     """All Markdown of a source."""
-    cells = jupytext.read(source).cells
+    cells = read(source).cells
     return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 

@@ -3,7 +3,7 @@
 import ast
 import importlib
 import re
-from functools import partial
+from functools import cache, partial
 
 import jupytext
 import nbformat
@@ -42,8 +42,13 @@ def checked(source: str) -> list[tuple[str, str]]:
     ]
 
 
+@cache
+def all_cells(path):
+    return jupytext.read(path).cells
+
+
 def cells(path):
-    return [c for c in jupytext.read(path).cells if c.cell_type == "code"]
+    return [c for c in all_cells(path) if c.cell_type == "code"]
 
 
 @exercise(3, "add them")
@@ -325,7 +330,7 @@ def test_interruption_is_not_swallowed():
 @pytest.mark.parametrize("topic", TOPICS)
 def test_a_check_per_exercise_and_each_is_used(topic):
     path = next(p for p in NOTEBOOKS if topic_of(p) == topic)
-    text = "\n".join(c.source for c in jupytext.read(path).cells if c.cell_type == "markdown")
+    text = "\n".join(c.source for c in all_cells(path) if c.cell_type == "markdown")
     numbers = [int(n) for n in re.findall(r"^#+ Exercise (\d)", text, re.MULTILINE)]
     known = exercises(topic)
     assert [e.number for e in known.values()] == numbers

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from conftest import ROOT
+from programs import call
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 OPTIONS = ["--maps", "3", "--limit", "150", "--rate", "0.02"]
@@ -19,12 +20,6 @@ OPTIONS = ["--maps", "3", "--limit", "150", "--rate", "0.02"]
 
 def program(name: str, *options: str) -> list[str]:
     return [sys.executable, str(ROOT / "demos" / name), *options]
-
-
-def call(name: str, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        program(name, *options), capture_output=True, text=True, env=ENV, timeout=120
-    )
 
 
 @pytest.fixture(scope="module")

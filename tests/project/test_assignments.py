@@ -11,7 +11,6 @@ import re
 import shutil
 import sys
 
-import jupytext
 import nbformat
 import pytest
 
@@ -69,7 +68,7 @@ def test_every_exercise_of_a_lesson_is_marked(source):
             answer = cell.source.split("### BEGIN SOLUTION")[1]
             assert tool.needed(answer) <= known | tool.bound(cell.source), cell.source
         known |= tool.bound(cell.source)
-    originals = [c.source for c in jupytext.read(source).cells if c.cell_type == "markdown"]
+    originals = [c.source for c in tool.notebooks.read(source).cells if c.cell_type == "markdown"]
     assert [c.source for c in book.cells if c.cell_type == "markdown"] == [
         originals[0], tool.HOW, *originals[1:],
     ]  # fmt: skip

@@ -351,17 +351,22 @@ def test_growth_of_a_spatial_networks_step(tmp_path, monkeypatch, capsys):
 def test_when_zeros_pay(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sparse, "PICTURE", tmp_path / "kept.png")
     monkeypatch.setattr(sparse, "RESULTS", tmp_path / "kept")
-    assert sparse.main(["--quick", "--repeats", "1"]) == 0
-    assert not list(tmp_path.iterdir())  # a quick look replaces nothing measured
-    sparse.main(["--quick", "--repeats", "1", "--output", str(tmp_path / "g")])
-    found = json.loads((tmp_path / "g" / "sparse.json").read_text())
+    folder = tmp_path / "g"
+    assert sparse.main(["--quick", "--repeats", "1", "--output", str(folder)]) == 0
+    found = json.loads((folder / "sparse.json").read_text())
     assert len(found["cells"]) == 4
     assert all(cell[mode] > 0 for cell in found["cells"] for mode in sparse.MODES)
     assert found["memory_mb"].keys() == {"auto", "never"}
     smooth, compact = found["support"]
     assert smooth["support"] == [1.0, 1.0]
     assert max(compact["support"]) < 0.9
-    assert (tmp_path / "g" / "sparse.png").stat().st_size > 1000
+    assert (folder / "sparse.png").stat().st_size > 1000
+    # Without a folder a quick look replaces nothing measured. (It need not measure again.)
+    monkeypatch.setattr(sparse, "measure", lambda *given: {"cells": found["cells"]})
+    monkeypatch.setattr(sparse, "peak_memory", lambda mode, quick: found["memory_mb"][mode])
+    monkeypatch.setattr(sparse, "support", lambda quick: found["support"])
+    assert sparse.main(["--quick", "--repeats", "1"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["g"]
 
 
 def test_the_worst_choice_is_the_one_furthest_from_the_better_way():

@@ -68,7 +68,7 @@ def test_there_are_notebooks_and_each_has_solutions():
 
 @pytest.mark.parametrize("source", EVERY, ids=name)
 def test_the_pair_is_the_same_text(source):
-    text, notebook = jupytext.read(source), read(source)
+    text, notebook = tool.read(source), read(source)
     assert [(c.cell_type, c.source) for c in text.cells] == [
         (c.cell_type, c.source) for c in notebook.cells
     ], f"run: python tools/notebooks.py build {source.relative_to(ROOT)}"
@@ -251,12 +251,12 @@ def check_stub(source: str) -> None:
 
 @of_every_lesson
 def test_head_of_a_lesson(source):
-    check_head(jupytext.read(source).cells)
+    check_head(tool.read(source).cells)
 
 
 @of_every_lesson
 def test_exercises_of_a_lesson_stand_after_their_sections(source):
-    check_exercises(jupytext.read(source).cells)
+    check_exercises(tool.read(source).cells)
 
 
 GOOD = """# %% [markdown]
@@ -353,7 +353,7 @@ def test_the_first_notebook_bears_other_parameters(change, monkeypatch):
     monkeypatch.setattr("jarvis.support.files.write_json", None)  # a short run writes nothing
     space: dict = {}
     first = next(p for p in NOTEBOOKS if p.stem[:3] in ("101", "01_"))
-    for cell in code_cells(jupytext.read(first)):
+    for cell in code_cells(tool.read(first)):
         exec(cell.source, space)
         if "nbmake" in cell.metadata:
             space |= cell.metadata["nbmake"]["mock"] | change
