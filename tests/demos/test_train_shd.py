@@ -19,11 +19,6 @@ ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
 SMALL = ["--dataset", "generated", "--hidden", "16", "--limit", "200", "--limit-test", "50"]
 
 
-def demo(*options: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, str(DEMO), *options]
-    return subprocess.run(line, capture_output=True, text=True, check=False, env=ENV)
-
-
 @pytest.fixture
 def trained(monkeypatch, capsys):
     """Runs the program in this process, which has paid for the imports; returns what it prints."""
