@@ -29,9 +29,9 @@ def command(name: str, *options: str) -> list[str]:
     return [sys.executable, str(ROOT / "demos" / name), *options]
 
 
-def process(name: str, *options: str, env: dict | None = None) -> subprocess.CompletedProcess[str]:
+def process(name: str, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(name, *options), capture_output=True, text=True, check=False, env=env or ENV
+        command(name, *options), capture_output=True, text=True, check=False, env=ENV
     )
 
 
@@ -104,12 +104,13 @@ def test_bad_options_are_one_line_and_status_2(name):
         assert line.startswith(name), line
 
 
-def test_missing_data_is_one_line_and_status_2(tmp_path):
+def test_missing_data_is_one_line_and_status_2(tmp_path, monkeypatch):
     # A proxy that does not exist: the download fails wherever the tests run.
-    nowhere = "http://127.0.0.1:9"
-    env = {**ENV, "JARVIS_CACHE": str(tmp_path), "https_proxy": nowhere, "http_proxy": nowhere}
-    env.pop("JARVIS_DATA", None)
-    run = process("train_mnist.py", "--dataset", "mnist", env=env)
+    for name in ("https_proxy", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("JARVIS_CACHE", str(tmp_path))
+    monkeypatch.delenv("JARVIS_DATA", raising=False)
+    run = demo("train_mnist.py", "--dataset", "mnist")
     assert run.returncode == 2
     assert len(run.stderr.splitlines()) == 1, run.stderr
     assert "--dataset digits" in run.stderr or "embedded digits" in run.stderr
