@@ -13,13 +13,15 @@
 # %% [markdown]
 # # Build a leaky integrate-and-fire neuron
 #
-# A neuron's membrane is a small electrical circuit. In this lesson you turn that circuit into one
-# line of Python, find out why the obvious line is slightly wrong, and repair it. Then you add a
-# threshold and a reset, and the circuit becomes a neuron that fires. You compare every step with a
-# formula. At the end, two calls of the library do exactly what your loop does.
+# A neuron's membrane is a small electrical circuit. You turn it into one line of Python, find out
+# why the obvious line is slightly wrong, and repair it. Then you add a threshold and a reset, and
+# the circuit becomes a neuron that fires. At the end, two calls of the library do exactly what your
+# loop does.
 #
 # **Time.** 55 minutes for you, 5 seconds for the machine.
-# **You need.** Python, exponentials and logarithms. You need to know nothing about neurons.
+#
+# **You need.** Python, exponentials and logarithms. No knowledge of neurons.
+#
 # **Leads to.** [102](102_firing_rate.ipynb) How fast does it fire, and how regularly?
 #
 # ## Objectives
@@ -48,8 +50,8 @@ from jarvis.plotting import BLUE, GREEN, GREY, ORANGE
 lesson.begin()
 
 # %% [markdown]
-# All parameters are in the next cell. The numbers in the text are measured with these values. To
-# try others, change them, set `full_run = False`, and run the lesson again.
+# The numbers in the text are measured with these parameters. To try others, change them, set
+# `full_run = False`, and run the lesson again.
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false}}
 full_run = True
@@ -71,9 +73,10 @@ print(f"{n_steps} steps of {dt:g} ms")
 # %% [markdown]
 # ## 1. A membrane is an RC circuit
 #
-# The membrane of a neuron is a thin insulator between two salty liquids. It stores charge on both
-# sides, like a **capacitor**. Some channels in it are always open, and charge leaks through them,
-# as through a **resistor**. Ion pumps keep up a voltage that drives the leak, like a **battery**.
+# The membrane is a thin insulator between two salty liquids. It stores charge on both sides, like a
+# **capacitor**. Charge leaks through channels that are always open, as through a **resistor**, the
+# [membrane resistance](../docs/glossary.md#membrane-resistance). Ion
+# pumps keep up a voltage that drives the leak, like a **battery**.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 membrane_circuit()
@@ -82,12 +85,12 @@ plt.show()
 # %% [markdown]
 # *The figure shows the circuit of a membrane: a capacitor C beside a resistor R and a battery
 # $E_L$, and an electrode that injects a current I.* The voltage $V$ between inside and outside is
-# the [membrane potential](../docs/glossary.md#membrane-potential). The injected current can go two
-# ways: it charges the capacitor, or it leaves through the resistor. Charge is conserved, so
+# the [membrane potential](../docs/glossary.md#membrane-potential). The current either charges the
+# capacitor or leaves through the resistor:
 #
 # $$I = C\,\frac{dV}{dt} + \frac{V - E_L}{R}.$$
 #
-# Multiply by $R$ and sort. One new constant appears, the
+# Multiply by $R$. One new constant appears, the
 # [membrane time constant](../docs/glossary.md#membrane-time-constant) $\tau = RC$:
 #
 # $$\tau\,\frac{dV}{dt} = -(V - E_L) + R\,I .$$
@@ -95,13 +98,14 @@ plt.show()
 # Our membrane has $R$ = 100 MΩ and $C$ = 200 pF. Mind the units: MΩ times pF gives µs, so $\tau$ is
 # 20 000 µs, or 20 ms. MΩ times pA gives µV.
 #
-# We switch on a current of 300 pA. The simplest way to follow $V$ is Euler's method: take the
-# slope, multiply it by $dt$, and add. Where does $V$ settle? Where is it after one time constant?
+# Switch on a current of 300 pA, and follow $V$ by
+# [Euler's method](../docs/glossary.md#eulers-method): take the slope, multiply it by $dt$, and add.
+# Where does $V$ settle? Where is it after one time constant?
 #
 # <details><summary>Make a guess, then open</summary>
 # V settles where the slope is zero: R I = 30 mV above rest, at -40 mV. After one time constant it
-# has covered 63 % of the way (1 - 1/e), and is at -51 mV. It passes the threshold of -50 mV as if
-# nothing had happened, because the equation does not contain a threshold.
+# has covered 63 % of the way (1 - 1/e), and is at -51 mV. The threshold of -50 mV does not stop it:
+# the equation does not contain one.
 # </details>
 
 # %%
@@ -127,9 +131,9 @@ ax.set(xlabel="time (ms)", ylabel="potential V (mV)", ylim=(-71, e_leak + lift +
 plt.show()
 
 # %% [markdown]
-# *The figure shows the potential after a current is switched on: fast at first, then slower, until
-# it settles at $E_L + R\,I$.* The slope shrinks with the distance that is left, which makes the
-# curve an exponential.
+# *The figure shows the potential after a current is switched on: it rises fast, then slower, and
+# settles at $E_L + R\,I$.* The slope is proportional to the distance that is left, so the curve is
+# an exponential.
 #
 # ### Exercise 1: Read a circuit (4 min)
 #
@@ -155,13 +159,12 @@ check.settle(settle)
 # $$v = \frac{V - E_L}{V_{th} - E_L}, \qquad I = \frac{R\,I_{pA}}{V_{th} - E_L}
 # \qquad\Rightarrow\qquad \tau\,\frac{dv}{dt} = -v + I .$$
 #
-# Rest is now 0, the threshold is 1, and our current is 1.5: without a threshold, $v$ would settle
-# at 1.5. Most of this course uses these units. For a constant current and $v(0) = 0$ the solution
-# is
+# Rest is now 0, the threshold is 1, and our current is 1.5. Most lessons use these units. For a
+# constant current and $v(0) = 0$ the solution is
 #
 # $$v(t) = I\,\bigl(1 - e^{-t/\tau}\bigr).$$
 #
-# Is Euler's method right? Lay one over the other, with a step of 5 ms so that an error can show.
+# Is Euler's method right? Compare the two, with a step of 5 ms so that an error can show.
 
 # %%
 current = lift / (v_threshold - e_leak)
@@ -191,14 +194,14 @@ plt.show()
 # **What went wrong?** Euler takes the slope at the start of a step and keeps it for the whole step.
 # The true slope becomes flatter within the step.
 #
-# ## 3. An update without error
+# ## 3. A discretisation without error
 #
 # The closed form also holds within a single step, from any starting value. From $v$ it leads to
 #
 # $$v' = e^{-dt/\tau}\,v + \bigl(1 - e^{-dt/\tau}\bigr)\, I .$$
 #
-# As long as the input is constant during the step, this is not an approximation. It is the
-# solution. Euler's factor $1 - dt/\tau$ is the beginning of the series of $e^{-dt/\tau}$.
+# While the input is constant, this is no approximation. It is the solution. Euler's factor
+# $1 - dt/\tau$ is the beginning of the series of $e^{-dt/\tau}$.
 
 # %%
 decay = math.exp(-coarse / tau)
@@ -211,10 +214,10 @@ print(f"largest error with dt = {coarse:g} ms: {exact_error:.1e}")
 assert exact_error < 1e-12
 
 # %% [markdown]
-# Only rounding is left. So the loop of a membrane is `v = decay * v + x`, and we only have to think
-# about `x`, **the jump of v that the input causes in one step.** For a constant current it is
-# $(1 - e^{-dt/\tau})\,I$. The library calls this `constant_drive(I, tau, dt)`. An incoming spike is
-# different: it makes $v$ jump by its weight, with no such factor.
+# Only rounding is left. So the loop is `v = decay * v + x`, where `x` is **the jump of v that the
+# input causes in one step.** For a constant current it is $(1 - e^{-dt/\tau})\,I$, in the library
+# `constant_drive(I, tau, dt)`. An incoming spike is different: it makes $v$ jump by its weight,
+# with no such factor.
 #
 # Suppose you forget the factor, and pass $x = I$ at every step of 1 ms. Where does $v$ settle?
 #
@@ -233,13 +236,12 @@ for name, x in settled.items():
     print(f"x = {name:18} settles at v = {v:.2f}")
 
 # %% [markdown]
-# Twenty times too high: 30.76<!-- without_factor 0.01 --> instead of 1.5. In a network, such a
-# neuron would fire at every step.
+# 30.76<!-- without_factor 0.01 --> instead of 1.5, twenty times too much.
 #
 # ### Exercise 2: Measure tau from a recording (5 min)
 #
-# `recording` is the potential of a membrane that decays after one jump, one value per ms. Find its
-# time constant in ms, to within 1 %, from any two of its values.
+# `recording` is a potential that decays after one jump, one value per ms. Find its time constant in
+# ms, to within 1 %, from any two of its values.
 
 
 # %% tags=["exercise"]
@@ -255,15 +257,14 @@ check.measure_tau(measure_tau)
 # ## 4. A decay factor means nothing without dt
 #
 # Some libraries ask for the factor itself and call it `beta`. It stands for a time constant only
-# together with a step: $\tau = -dt/\ln\beta$. What happens to a neuron with `beta = 0.95` when you
-# refine `dt` from 2 ms to 0.5 ms?
+# together with a step: $\tau = -dt/\ln\beta$. A neuron has `beta = 0.95`, and you refine `dt` from
+# 2 ms to 0.5 ms. What happens to the neuron?
 #
 # <details><summary>Make a guess, then open</summary>
-# It becomes four times as fast. 0.95 per 2 ms is a time constant of 39 ms, 0.95 per 0.5 ms is one
-# of 9.7 ms.
+# It becomes four times as fast: its time constant falls from 39 ms to 9.7 ms.
 # </details>
 #
-# There is a second trap. What does Euler's method do with a step longer than two time constants?
+# And what does Euler's method do with a step longer than two time constants?
 #
 # <details><summary>Make a guess, then open</summary>
 # Its factor 1 - dt/tau is then below -1. The error changes its sign at every step and grows. The
@@ -287,7 +288,11 @@ def rise(step, factor, n):
 _, axes = plt.subplots(1, 2, figsize=(7.5, 3.2))
 for step, colour in ((0.5, BLUE), (1.0, ORANGE), (2.0, GREEN)):
     axes[0].plot(*rise(step, beta, round(100 / step)), color=colour)
-for step, colour, xy in ((0.5, BLUE, (2, 1.55)), (1.0, ORANGE, (38, 1.12)), (2.0, GREEN, (62, 0.95))):
+for step, colour, xy in (
+    (0.5, BLUE, (2, 1.55)),
+    (1.0, ORANGE, (38, 1.12)),
+    (2.0, GREEN, (62, 0.95)),
+):
     axes[0].text(*xy, f"dt = {step:g} ms", color=colour)
 axes[1].plot(*rise(huge, 1 - huge / tau, 8), "o-", color=ORANGE, label="Euler")
 axes[1].plot(*rise(huge, math.exp(-huge / tau), 8), "o-", color=BLUE, label="exact")
@@ -300,17 +305,19 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the same beta at three steps (left), and a very long step (right).* With the
-# same beta, each `dt` gives a different neuron. For this reason `jarvis` takes `tau` and `dt` in ms
-# and derives the factor. A step of 50 ms looks absurd for a membrane. A step of 1 ms is just as bad
-# for a process with a time constant of 0.4 ms.
+# same beta, each `dt` gives a different neuron. So `jarvis` takes `tau` and `dt` in ms and derives
+# the factor. A step of 50 ms looks absurd for a membrane. A step of 1 ms is just as bad for a
+# process with a time constant of 0.4 ms.
 #
 # ## 5. The threshold: a first attempt
 #
-# A neuron fires a [spike](../docs/glossary.md#spike) when its potential reaches the threshold. With
-# a current of 1.5, the closed form reaches 1 at
+# A neuron fires a [spike](../docs/glossary.md#spike), or action potential, when its potential
+# reaches the threshold. The
+# closed form reaches 1 at
 #
-# $$t_1 = \tau \ln\frac{I}{I-1} = 20\ \text{ms} \cdot \ln 3 = 21.97<!-- t_first 0.005 -->\
-# \text{ms}.$$
+# $$t_1 = \tau \ln\frac{I}{I-1} = 20\ \text{ms} \cdot \ln 3,$$
+#
+# which is 21.97<!-- t_first 0.005 --> ms.
 #
 # Nothing seems simpler: compare, and write down a 1. How many spikes do you expect in 200 ms?
 #
@@ -341,8 +348,8 @@ plt.show()
 # **Look for the cause before you read on.** What should have happened to $v$ at the first spike?
 #
 # <details><summary>The cause</summary>
-# The spike is written down, but v does not change. It stays above the threshold, so every later
-# step fires as well. A spike has to take the potential down: the reset is missing.
+# The spike does not change v, which stays above the threshold. So every later step fires as well. A
+# spike has to take the potential down: the reset is missing.
 # </details>
 #
 # ### Exercise 3: When does the first spike come? (4 min)
@@ -363,8 +370,9 @@ check.first_spike(first_spike)
 # %% [markdown]
 # ## 6. The reset
 #
-# One more line: a spike takes the threshold off the potential. The potential *before* the reset
-# gets a name of its own, $h$, because it is $h$ that we compare with the threshold.
+# A spike takes the threshold off the potential. The potential *before* the
+# [reset](../docs/glossary.md#reset) gets a name of its own, $h$, because we compare $h$ with the
+# threshold.
 
 # %%
 v, rows = 0.0, []
@@ -393,10 +401,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the repaired neuron: 9<!-- spikes 0 --> spikes.* It is a
 # [leaky integrate-and-fire neuron](../docs/glossary.md#leaky-integrate-and-fire-neuron), or LIF
-# neuron. Two details are worth a second look. $v$ never reaches the threshold, but $h$ does: a plot
-# with spikes "below the threshold" shows $v$ after the reset, and nothing is broken. And the first
-# spike comes at 22 ms, not at 21.97 ms: we compare only at the end of a step, so a spike is seen up
-# to one `dt` late.
+# neuron. Note two details. $v$ never reaches the threshold, but $h$ does: a plot with spikes "below
+# the threshold" shows $v$. And the first spike comes at 22 ms, not at 21.97 ms: we compare at the
+# end of a step, so a spike is seen up to one `dt` late.
 #
 # ## 7. What happens in one step, and in which order?
 #
@@ -426,7 +433,9 @@ for n, (before, h, s, v) in enumerate(rows):
     ax.plot(t, leak, color=GREY, lw=1.5)
     ax.plot([jump, jump], [leak[-1], h], color=GREEN, lw=2.5)
     ax.plot([jump, end], [h, v], color="black", lw=1.5 if s else 0.8, ls="-" if s else ":")
-    ax.plot(jump, h, "o", mfc="white", color=ORANGE, label="h, before the reset" if n == 0 else None)
+    ax.plot(
+        jump, h, "o", mfc="white", color=ORANGE, label="h, before the reset" if n == 0 else None
+    )
     ax.plot(end, v, "o", color=BLUE, label="v, after the reset" if n == 0 else None)
     if s:
         ax.plot(jump, 1.42, "v", color="black")
@@ -442,13 +451,12 @@ plt.show()
 # %% [markdown]
 # *The figure shows ten steps.* In each, the potential leaks, the input lifts it to $h$ (open
 # circle), and where $h$ reaches the threshold (dashed), the reset takes it down to $v$ (full
-# circle). The next step starts from $v$. The jumps are drawn slightly before the end of a step so
-# that you can tell them apart.
+# circle). (The jump is drawn slightly before the end of the step.)
 #
 # ## 8. The library does the same
 #
-# `lif_step(x, state, params)` is one turn of your loop, and `LIFLayer` is the whole loop. The input
-# has time as its first axis: `[T, n]` for n neurons. Compare all three on random input.
+# `lif_step(x, state, params)` is one turn of your loop, and `LIFLayer` is the whole loop. Time is
+# the first axis of its input: `[T, n]` for n neurons. Compare all three on random input.
 
 # %%
 x_random = rng.uniform(0, 0.25, size=(300, 4))
@@ -474,14 +482,12 @@ assert torch.equal(by_layer, by_hand)
 assert torch.equal(trace.v, v_by_hand)
 
 # %% [markdown]
-# All spikes and all potentials are the same, to the last bit. From now on we use the layer, and you
-# know what it does.
+# All spikes and all potentials are the same, to the last bit.
 #
 # ### Exercise 4: Write the neuron from memory (12 min)
 #
-# Do not look it up: leak and input, compare, reset by subtraction. `x` has one value per step, and
-# is already the jump of $v$ in that step. Return two arrays of the same length: the spikes (0 or
-# 1), and $v$ after the reset.
+# Do not look it up: leak and input, compare, reset by subtraction. `x` has one value per step, the
+# jump of $v$ in that step. Return two arrays: the spikes (0 or 1), and $v$ after the reset.
 
 
 # %% tags=["exercise"]
@@ -497,22 +503,22 @@ check.from_memory(from_memory)
 # ## Summary
 #
 # 1. A membrane is a capacitor beside a leak: $\tau\,dV/dt = -(V - E_L) + R\,I$ with $\tau = RC$.
-# 2. `v = exp(-dt/tau) * v + x` is its exact solution over one step. Euler's `1 - dt/tau` is only
-#    the start of that series, and unstable beyond $2\tau$.
+# 2. `v = exp(-dt/tau) * v + x` is its exact solution over one step. Euler's `1 - dt/tau` is the
+#    start of a series, and unstable beyond $2\tau$.
 # 3. `beta` means something only together with `dt`. A constant current enters as
 #    `constant_drive(I, tau, dt)`.
 # 4. Leak and input, compare, reset, in this order. $h$ reaches the threshold, and $v$ is what the
 #    next step starts from.
 #
 # **Next.** [102](102_firing_rate.ipynb): the firing rate, other resets, and noise.
+#
 # **See also.** [601](601_hodgkin_huxley.ipynb): the channels behind the spike.
 # [605](605_conductances.ipynb): synapses as further resistors and batteries.
 #
 # ## Further reading
 #
-# - Gerstner, Kistler, Naud & Paninski 2014, *Neuronal Dynamics*, chapter 1,
-#   [doi:10.1017/CBO9781107447615](https://doi.org/10.1017/CBO9781107447615): this neuron and its
-#   equation.
+# - Gerstner et al. 2014, *Neuronal Dynamics*, chapter 1,
+#   [doi:10.1017/CBO9781107447615](https://doi.org/10.1017/CBO9781107447615): this neuron.
 # - Rotter & Diesmann 1999, Biol. Cybern. 81:381,
 #   [doi:10.1007/s004220050570](https://doi.org/10.1007/s004220050570): exact steps for all linear
 #   neurons.

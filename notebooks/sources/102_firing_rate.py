@@ -13,15 +13,16 @@
 # %% [markdown]
 # # Predict how fast a neuron fires, and how regularly
 #
-# A constant current makes a neuron fire like a clock. In this lesson you predict its rate with a
-# formula, and see what the reset and the refractory time change. But neurons in the brain hardly
-# ever fire like clocks. So you add noise, get it wrong at first, and then find two kinds of firing
-# that have the same rate and look nothing alike.
+# A constant current makes a neuron fire like a clock, at a rate that a formula predicts. Neurons in
+# the brain hardly ever fire like clocks. So you add noise, get it wrong at first, and then find two
+# kinds of firing that have the same rate and look nothing alike.
 #
 # **Time.** 60 minutes for you, 15 seconds for the machine.
+#
 # **You need.** [101](101_leaky_neuron.ipynb); mean and standard deviation.
-# **Leads to.** [103](103_synapses_and_state.ipynb) Synapses, adaptation, and where a neuron keeps
-# its memory; [201](201_rate_codes.ipynb) Rates as a code.
+#
+# **Leads to.** [103](103_synapses_and_state.ipynb) Synapses and state;
+# [201](201_rate_codes.ipynb) Rates as a code.
 #
 # ## Objectives
 #
@@ -50,7 +51,7 @@ from jarvis.plotting import BLUE, GREEN, GREY, ORANGE
 
 lesson.begin()
 
-# %% tags=["parameters"] nbmake={"mock": {"full_run": false, "duration": 500.0, "noisy_duration": 2000.0}}
+# %% tags=["parameters"] nbmake={"mock": {"full_run": false, "noisy_duration": 2000.0}}
 full_run = True
 seed = 0
 tau = 20.0  # membrane time constant, ms
@@ -76,21 +77,21 @@ def intervals_of(spikes, dt=dt):
 # %% [markdown]
 # ## 1. Three resets
 #
-# Lesson 101 subtracted the threshold at a spike. There are two more answers to the question what is
-# left of the potential:
+# Lesson 101 subtracted the threshold at a spike, a [soft reset](../docs/glossary.md#soft-reset). A
+# [hard reset](../docs/glossary.md#hard-reset) puts $v$ to zero:
 #
-# | `reset` | also called | after a spike | the overshoot $h - 1$ |
-# |---|---|---|---|
-# | `"subtract"` | soft reset | $v = h - 1$ | stays, and counts towards the next spike |
-# | `"zero"` | hard reset | $v = 0$ | is lost |
-# | `"none"` | | $v = h$ | nothing is taken off |
+# | `reset` | after a spike | the overshoot $h - 1$ |
+# |---|---|---|
+# | `"subtract"` (soft) | $v = h - 1$ | counts towards the next spike |
+# | `"zero"` (hard) | $v = 0$ | is lost |
+# | `"none"` | $v = h$ | stays, with all the rest |
 #
-# Give all three the same strong input, a jump of 0.45 at each of 12 steps of 1 ms, and then
+# Give all three the same strong input: a jump of 0.45 at each of 12 steps of 1 ms, and then
 # nothing. Which one fires most, and which one least?
 #
 # <details><summary>Make a guess, then open</summary>
-# "none" fires most: once above the threshold, it fires at every step, even after the input has
-# ended, until the leak has brought it down. "zero" fires least, because it loses the overshoot.
+# "none" fires most: at every step above the threshold, even after the input has ended. "zero" fires
+# least, because it loses the overshoot.
 # </details>
 
 # %%
@@ -116,24 +117,26 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential and the spikes (triangles) of the same neuron with three resets.*
-# The input amounts to 12 times 0.45 = 5.4. With `"subtract"`,
-# 5<!-- spikes_subtract 0 --> spikes account for it; the rest has leaked away or is still in $v$.
-# `"zero"` gives 4<!-- spikes_zero 0 -->. `"none"` gives 18<!-- spikes_none 0 -->: use it where
-# only the potential is read. From here on we use `"zero"`, for which there is an exact formula.
+# The input amounts to 12 times 0.45 = 5.4. `"subtract"` turns it into
+# 5<!-- spikes_subtract 0 --> spikes, `"zero"` into 4<!-- spikes_zero 0 -->, and `"none"` into
+# 18<!-- spikes_none 0 -->: use that one where only the potential is read. From here on we use
+# `"zero"`, for which there is an exact formula.
 #
 # ## 2. From current to rate
 #
-# Lesson 101 found the time from rest to threshold: $\tau \ln\frac{I}{I-1}$. After a reset to zero
-# the neuron is at rest again, so this is the interval between spikes, and the rate is
+# Lesson 101 found the time from rest to threshold: $\tau \ln\frac{I}{I-1}$. A reset to zero puts
+# the neuron at rest again, so this is also the interval between spikes. The
+# [firing rate](../docs/glossary.md#firing-rate) is
 #
 # $$f(I) = \frac{1}{\tau \ln \frac{I}{I-1}} \ \ (I > 1), \qquad f(I) = 0 \ \ (I \le 1).$$
 #
-# The current that is just enough is called the [rheobase](../docs/glossary.md#rheobase). Here it
-# is 1. How much faster does the neuron fire at $I = 2$ than at $I = 1.01$?
+# The current that is just enough, here 1, is called the
+# [rheobase](../docs/glossary.md#rheobase). How much faster does the neuron fire at $I = 2$ than at
+# $I = 1.01$?
 #
 # <details><summary>Make a guess, then open</summary>
 # At I = 2 the interval is 20 ln 2 = 13.9 ms, or 72 Hz. At I = 1.01 it is 20 ln 101 = 92 ms, or
-# 11 Hz. Below 1 there is nothing at all: the curve begins with a vertical slope.
+# 11 Hz.
 # </details>
 
 
@@ -171,16 +174,16 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the [f-I curve](../docs/glossary.md#f-i-curve): firing rate against current.*
-# The neuron is silent up to the rheobase, then the curve is steep, and then nearly straight. The
-# simulated intervals are longer than the formula's by less than one step, because a spike is seen
-# at the end of the step in which it happens.
+# *The figure shows the firing rate against the current.* This
+# [f-I curve](../docs/glossary.md#f-i-curve) is zero up to the rheobase, then steep, then nearly
+# straight. The simulated intervals are too long by less than one step, because a spike is
+# seen at the end of the step in which it happens.
 #
 # ### Exercise 1: Which reset keeps the rate? (12 min)
 #
 # That error grows with `dt`. Which reset suffers more from it? Measure the rate with the given
-# reset and step, over 2 s, as 1000 over the **mean interval** between spikes. It has to agree with
-# ours to 2 %. The figure then shows both resets at a step of 1 ms.
+# reset and step, over 2 s, as 1000 over the **mean interval**, to within 2 %. Then a figure shows
+# both resets at a step of 1 ms.
 
 
 # %% tags=["exercise"]
@@ -202,14 +205,14 @@ if check.coarse_rate(coarse_rate):
     plt.show()
 
 # %% [markdown]
-# ## 3. Refractory time
+# ## 3. Refractory period
 #
-# The formula has no upper limit, but neurons have one. After a spike, the channels need a pause, the
-# [refractory time](../docs/glossary.md#refractory-time) $t_{ref}$. The interval becomes
-# $t_{ref} + \tau \ln\frac{I}{I-1}$. With 5 ms, what is the highest rate that any current can reach?
+# The formula has no upper limit, but neurons have one. After a spike, the channels need a pause,
+# the [refractory period](../docs/glossary.md#refractory-period) $t_{ref}$. The interval becomes
+# $t_{ref} + \tau \ln\frac{I}{I-1}$. How fast can any current make a neuron with 5 ms fire?
 #
 # <details><summary>Make a guess, then open</summary>
-# However strong the current, no interval is shorter than 5 ms: 1/(5 ms) = 200 Hz.
+# No interval is shorter than 5 ms, so the rate stays below 1/(5 ms) = 200 Hz.
 # </details>
 
 # %%
@@ -234,20 +237,20 @@ ax.set_xticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
 plt.show()
 
 # %% [markdown]
-# *The figure shows rates with three refractory times: simulated (dots), formula (lines), and the
+# *The figure shows rates with three refractory periods: simulated (dots), formula (lines), and the
 # limit $1/t_{ref}$ (dotted).* At fifty times the rheobase, the neuron with 5 ms fires at
-# 182<!-- limited_rate 0.5 --> Hz. In `jarvis`, $v$ is held for `refractory / dt` steps after a
-# spike, and no spike can come during these steps.
+# 182<!-- limited_rate 0.5 --> Hz. (In `jarvis`, $v$ is held for `refractory / dt` steps after a
+# spike.)
 #
 # ### Exercise 2: Set a speed limit (3 min)
 #
-# No current, however strong, may make the neuron fire faster than `rate` Hz, and a very strong one
-# should come close to it. Which refractory time does that?
+# No current may make the neuron fire faster than `rate` Hz, and a very strong one should come
+# close. Which refractory period does that?
 
 
 # %% tags=["exercise"]
 def speed_limit(rate):
-    """The refractory time (ms) of a neuron that never fires faster than `rate` (Hz)."""
+    """The refractory period (ms) of a neuron that never fires faster than `rate` (Hz)."""
     ...
 
 
@@ -257,15 +260,14 @@ check.speed_limit(speed_limit)
 # %% [markdown]
 # ### Try it with sliders
 #
-# The next cell shows sliders for current, `tau`, threshold, reset and refractory time. Answer
-# first, then try:
+# Run the next cell to get sliders. Answer first, then try:
 #
 # - Raise the threshold from 1 to 1.5. Where does the f-I curve begin?
 # - Halve `tau`. Does the rheobase change? Does the rate?
 #
 # <details><summary>Answers</summary>
-# The curve begins where v can just reach the threshold, at I = 1.5. A shorter tau does not move
-# the rheobase. But v reaches the threshold in half the time, so the rate doubles.
+# The curve begins where v just reaches the threshold, at I = 1.5. A shorter tau does not move the
+# rheobase, but v reaches the threshold in half the time, so the rate doubles.
 # </details>
 
 # %%
@@ -279,19 +281,18 @@ widgets.draw_lif(current=2.0)
 
 # %% [markdown]
 # *The figure shows what the sliders draw for a current of 2: the potential over time, and the f-I
-# curve with a mark at this current.*
+# curve with a diamond at this current.*
 #
 # ## 4. Noise: a first attempt
 #
 # A neuron in cortex receives thousands of spikes per second, at irregular times. Their sum is a
 # mean current $\mu$ with random fluctuations around it. The simplest idea: in every step, draw a
 # random current with mean $\mu$ and standard deviation $\sigma$, and pass it to `constant_drive`.
-# A membrane without a threshold (`reset="none"`) shows what becomes of it. What happens to the
-# fluctuations of $v$ when you make `dt` smaller?
+# Look at $v$ without a reset. What happens to its fluctuations when you make `dt` smaller?
 #
 # <details><summary>Make a guess, then open</summary>
-# They shrink. Within one time constant the membrane averages over tau/dt independent currents. The
-# more there are, the better they cancel.
+# They shrink. The membrane averages over tau/dt independent currents. The more there are, the
+# better they cancel.
 # </details>
 
 # %%
@@ -316,19 +317,19 @@ print("spread of v:    ", *(f"{value:6.3f}" for value in naive))
 assert naive[0] < naive[-1] / 3
 
 # %% [markdown]
-# The noise depends on `dt`: from 2 ms to 0.1 ms it falls by a factor of
-# 4.5<!-- naive_ratio 0.2 -->. In the limit of small steps this neuron has no noise at all.
-# **Find the cause.** Standard deviations of independent numbers do not add. What adds instead?
+# From 2 ms to 0.1 ms the noise falls by a factor of 4.5<!-- naive_ratio 0.2 -->, and with small
+# enough steps there would be none. **Find the cause.** Standard deviations of independent numbers
+# do not add. What does?
 #
 # <details><summary>The cause</summary>
-# Variances add. A step of half the length needs half the variance, so the standard deviation of the
-# input has to shrink with the square root of dt, not with dt. constant_drive scales it by
-# 1 - exp(-dt/tau), which is proportional to dt.
+# Variances add. Half a step needs half the variance, so the standard deviation of the input has to
+# shrink with the square root of dt. constant_drive multiplies it by 1 - exp(-dt/tau), which shrinks
+# with dt.
 # </details>
 #
-# **The fix.** We want $v$ itself to fluctuate with a standard deviation $\sigma$. Over one step $v$
-# keeps the fraction $\beta = e^{-dt/\tau}$, hence its variance the fraction $\beta^2$. The input has
-# to bring back what is missing, a variance of $(1 - \beta^2)\,\sigma^2$:
+# **The fix.** $v$ shall have the standard deviation $\sigma$. In one step, $v$ shrinks by
+# $\beta = e^{-dt/\tau}$, and its variance by $\beta^2$. The input has to bring back what is
+# missing, a variance of $(1 - \beta^2)\,\sigma^2$:
 #
 # $$x = (1 - \beta)\,\mu + \sqrt{1 - \beta^2}\;\sigma\,\xi, \qquad \xi \text{ standard normal} .$$
 
@@ -356,18 +357,17 @@ ax.minorticks_off()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the fluctuations of a membrane without threshold against the time step.* With
-# the square root they are the same at every step. The input is then
-# [white noise](../docs/glossary.md#white-noise): independent from step to step, with a variance in
-# proportion to `dt`.
+# *The figure shows the fluctuations of $v$ against the time step.* With the square root they no
+# longer depend on it. Such an input, independent from step to step and with a variance in
+# proportion to a small `dt`, is called [white noise](../docs/glossary.md#white-noise).
 #
 # ### Exercise 3: From synapses to noise (7 min)
 #
-# Where do $\mu$ and $\sigma$ come from? Let $v$ jump by `weight` at each of many random spikes
-# (a Poisson process), of which `rate` arrive per second. Each jump adds $w\,e^{-t/\tau}$ to $v$.
-# For such a sum, the mean of $v$ is the rate times the integral of one contribution, and the
-# variance is the rate times the integral of its square. Return the mean and the **standard
-# deviation** of $v$. The rate is in Hz and `tau` in ms.
+# Where do $\mu$ and $\sigma$ come from? Let $v$ jump by `weight` at each spike of a
+# [Poisson process](../docs/glossary.md#poisson-process): random and independent spikes, `rate` of
+# them per second. Each one adds $w\,e^{-t/\tau}$ to $v$. The mean of $v$ is then the rate times the
+# integral of one contribution, and the variance is the rate times the integral of its square.
+# Return the mean and the **standard deviation** of $v$. The rate is in Hz, `tau` in ms.
 
 
 # %% tags=["exercise"]
@@ -382,14 +382,13 @@ check.mean_and_spread(mean_and_spread)
 # %% [markdown]
 # ## 5. The same rate, twice
 #
-# Here are two neurons. The first has a mean current above the threshold, and little noise. The
-# second has a mean current below the threshold, and much noise. Both fire about 20 times per
-# second. How do their spike trains differ?
+# One neuron has a mean current above the threshold and little noise. Another has a mean current
+# below the threshold and much noise. Both fire about 20 times per second. How do their spike trains
+# differ?
 #
 # <details><summary>Make a guess, then open</summary>
-# The first is driven across the threshold by its mean current, at nearly equal intervals. The
-# second waits below the threshold until a fluctuation happens to be large enough. Its intervals
-# vary widely.
+# The mean current drives the first one across the threshold, at nearly equal intervals. The second
+# one waits for a fluctuation that happens to be large enough. Its intervals vary widely.
 # </details>
 
 # %%
@@ -422,16 +421,14 @@ axes[1, 1].set_xlabel("interval (ms)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows both neurons: potential and spikes on the left, the distribution of all
-# intervals on the right.* To put the difference into a number, divide the standard deviation of the
-# intervals by their mean. This is the
-# [coefficient of variation](../docs/glossary.md#coefficient-of-variation) (CV). A clock has 0. A
-# Poisson process, where spikes are as random as they can be, has 1. Neurons in cortex have 0.5 to 1
-# or more (Softky & Koch 1993).
+# *The figure shows both neurons: potential and spikes (left), and the distribution of all intervals
+# (right).* For a single number, divide the standard deviation of the intervals by their mean. This
+# is the [coefficient of variation](../docs/glossary.md#coefficient-of-variation) (CV): 0 for a
+# clock, 1 for a Poisson process, and 0.5 to 1 or more for neurons in cortex (Softky & Koch 1993).
 #
 # ### Exercise 4: Measure the irregularity (4 min)
 #
-# Return the coefficient of variation of a spike train that is given by its spike times in ms.
+# Return the coefficient of variation of a spike train, given its spike times in ms.
 
 
 # %% tags=["exercise"]
@@ -453,15 +450,14 @@ assert cvs["mean-driven"] < 0.3 < cvs["fluctuation-driven"]
 #
 # ## 6. What does noise do to the f-I curve?
 #
-# Without noise, there is nothing below the rheobase. And with noise? There is a formula for white
-# noise, too (Siegert 1951). With the error function $\mathrm{erf}$,
+# For white noise there is a formula, too (Siegert 1951). With the error function $\mathrm{erf}$,
 #
 # $$\frac{1}{f} = \tau\sqrt{\pi} \int_{-\mu/\sqrt{2}\sigma}^{(1-\mu)/\sqrt{2}\sigma}
 # e^{u^2}\,(1 + \mathrm{erf}\,u)\;du .$$
 #
-# It holds for continuous time. We look at $v$ only once per step, and miss some short visits above
-# the threshold. The remedy is known: use a threshold that is higher by
-# $0.583\,\sigma\sqrt{2\,dt/\tau}$ (Broadie et al. 1997).
+# It holds for continuous time. We compare only once per step, and miss some short visits above the
+# threshold. That acts like a threshold that is higher by $0.583\,\sigma\sqrt{2\,dt/\tau}$ (Broadie
+# et al. 1997).
 
 
 # %%
@@ -518,34 +514,33 @@ plt.show()
 # %% [markdown]
 # *The figure shows rate (left) and irregularity (right) against the mean current at three levels of
 # noise: simulated (dots) and by formula (lines). The dotted line is the rheobase.* Noise rounds off
-# the corner of the f-I curve, so that the neuron also responds to currents below the rheobase.
+# the corner of the f-I curve: the neuron also responds to currents below the rheobase.
 #
-# The right panel separates two regimes. Above the rheobase the mean current drives the neuron, and
-# noise only jitters the intervals: this is
-# [mean-driven](../docs/glossary.md#mean-driven-firing) firing. Below it only the fluctuations reach
-# the threshold, and the CV rises towards 1: this is
-# [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. A rate alone does not
-# tell you which of the two you see.
+# The right panel shows two regimes. Above the rheobase the mean current drives the neuron, and the
+# noise only jitters its intervals: [mean-driven](../docs/glossary.md#mean-driven-firing) firing.
+# Below it only fluctuations reach the threshold, and the CV rises towards 1:
+# [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. The rate alone does
+# not tell you which of the two you see.
 #
 # ## Summary
 #
-# 1. A soft reset keeps the overshoot, a hard reset loses it, and without a reset the neuron fires as
-#    long as it is above the threshold.
+# 1. A soft reset keeps the overshoot, a hard reset loses it.
 # 2. $f = 1/(t_{ref} + \tau \ln\frac{I}{I-1})$ above the rheobase, with the upper limit $1/t_{ref}$.
-# 3. The variances of independent noise add. So the noise of one step scales with
-#    $\sqrt{1 - e^{-2dt/\tau}}$, not with $1 - e^{-dt/\tau}$.
-# 4. The CV is the standard deviation of the intervals over their mean: 0 for a clock, 1 for a
+# 3. Variances add. So the noise of one step scales with $\sqrt{1 - e^{-2dt/\tau}}$, not with
+#    $1 - e^{-dt/\tau}$.
+# 4. The CV, the standard deviation of the intervals over their mean, is 0 for a clock and 1 for a
 #    Poisson process.
 # 5. A mean current above the threshold drives regular firing. Fluctuations around a mean below the
 #    threshold drive irregular firing.
 #
 # **Next.** [103](103_synapses_and_state.ipynb): a synapse, adaptation, and the state of a neuron.
-# **See also.** [605](605_conductances.ipynb): where the fluctuations come from, and how excitation
-# and inhibition balance. [602](602_reduction.ipynb): f-I curves of other shapes.
+#
+# **See also.** [605](605_conductances.ipynb): balanced excitation and inhibition.
+# [602](602_reduction.ipynb): f-I curves of other shapes.
 #
 # ## Further reading
 #
-# - Gerstner, Kistler, Naud & Paninski 2014, *Neuronal Dynamics*, chapters 1, 7 and 8,
+# - Gerstner et al. 2014, *Neuronal Dynamics*, chapters 1, 7 and 8,
 #   [doi:10.1017/CBO9781107447615](https://doi.org/10.1017/CBO9781107447615).
 # - Siegert 1951, Phys. Rev. 81:617,
 #   [doi:10.1103/PhysRev.81.617](https://doi.org/10.1103/PhysRev.81.617): the time to a first
@@ -554,7 +549,7 @@ plt.show()
 #   neurons.
 # - Softky & Koch 1993, J. Neurosci. 13:334,
 #   [doi:10.1523/JNEUROSCI.13-01-00334.1993](https://doi.org/10.1523/JNEUROSCI.13-01-00334.1993):
-#   how irregular neurons in cortex are, and why that was a puzzle.
+#   irregular firing in cortex.
 # - Broadie, Glasserman & Kou 1997, Math. Finance 7:325,
 #   [doi:10.1111/1467-9965.00035](https://doi.org/10.1111/1467-9965.00035): thresholds that are
 #   observed at intervals.

@@ -13,13 +13,15 @@
 # %% [markdown]
 # # Give the neuron a synapse, an adaptive threshold and a memory
 #
-# So far, the potential was all that a neuron knew of its past. In this lesson you add two more
-# memories: a synaptic current, which lasts for milliseconds, and an adaptive threshold, which lasts
-# for hundreds of them. Then you lose them on purpose. A stream of data that arrives in pieces makes
-# a neuron fall silent, and a training loop crashes, until you carry the state in the right way.
+# So far, the potential was all that a neuron knew of its past. You add two more memories: a
+# synaptic current, which lasts for milliseconds, and an adaptive threshold, which lasts for
+# hundreds of them. Then you lose them. A neuron falls silent, and a training loop crashes, until
+# you carry the state in the right way.
 #
 # **Time.** 50 minutes for you, 5 seconds for the machine.
+#
 # **You need.** [101](101_leaky_neuron.ipynb) and the f-I curve of [102](102_firing_rate.ipynb).
+#
 # **Leads to.** [104](104_adex.ipynb) Adaptation as a current;
 # [301](301_surrogate_gradients.ipynb) Networks that learn.
 #
@@ -61,29 +63,29 @@ weak_current = 1.5  # of the stream in section 3
 # %% [markdown]
 # ## 1. What does a synapse add?
 #
-# When a spike arrives at a synapse, a transmitter opens channels of the receiving neuron, and a
-# current flows for some milliseconds.
+# When a spike arrives at a [synapse](../docs/glossary.md#synapse), a transmitter opens channels of
+# the receiving neuron, and a current flows for a few milliseconds.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 synapse_chain()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the chain: a spike of the sending neuron makes the synaptic current jump, the
-# current decays and meanwhile charges the membrane of the receiving neuron.* In the equations this
-# is one more line. The spike makes the
-# [synaptic current](../docs/glossary.md#synaptic-current) $i$ jump by the weight $w$ of the
-# synapse, and $i$ decays with a time constant of its own, $\tau_{syn}$:
+# *The figure shows the chain from a spike of the presynaptic neuron, through the current of the
+# synapse, to the potential of the postsynaptic neuron.* In the equations this is one more line. The
+# spike makes the [synaptic current](../docs/glossary.md#synaptic-current) $i$ jump by the
+# [weight](../docs/glossary.md#synaptic-weight) of the synapse, and $i$ decays with the synaptic
+# time constant $\tau_{syn}$:
 #
 # 1. $i = e^{-dt/\tau_{syn}}\, i + x$, the current,
 # 2. $h = e^{-dt/\tau}\, v + i$, leak and input,
 #
-# and then threshold and reset as before. Let one spike of weight 1 arrive, and no other. When does
-# $v$ peak, and is the peak higher or lower than without a synapse?
+# and then threshold and reset as before. Let a single spike of weight 1 arrive. Does $v$ peak
+# earlier or later than without a synapse, and higher or lower?
 #
 # <details><summary>Make a guess, then open</summary>
-# It peaks later, when the decaying current just balances the leak. And the peak is higher, because
-# the current adds to v at every step for as long as it lasts.
+# Later, when the decaying current just balances the leak. And higher, because the current adds to v
+# at every step for as long as it lasts.
 # </details>
 
 # %%
@@ -134,18 +136,16 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the potential after one spike of weight 1, the
-# [postsynaptic potential](../docs/glossary.md#postsynaptic-potential).* With a synapse it rises to a
-# later and rounder peak. And it is larger: in total, the current adds
-# $1/(1 - e^{-dt/\tau_{syn}})$, which is 5.5<!-- total_current 0.05 --> for 5 ms. So a weight does
-# not mean the same with and without `tau_syn`. When you add a synapse to a network that works,
-# scale its weights down.
+# *The figure shows the potential after one spike of weight 1.* With a synapse, this
+# [postsynaptic potential](../docs/glossary.md#postsynaptic-potential) rises to a later and rounder
+# peak. It is also larger: in total, the current adds
+# $1/(1 - e^{-dt/\tau_{syn}})$, which is 5.5<!-- total_current 0.05 --> for 5 ms. So when you add
+# `tau_syn` to a network that works, scale its weights down.
 #
 # ### Exercise 1: Just enough to fire (8 min)
 #
-# A neuron with a synapse receives the same input `x` at every step. Which `x` is just enough to make
-# it fire? The threshold is 1, and the times are in ms. Solve it on paper first, exactly for any
-# `dt`. Your answer has to be right to 1 %.
+# A neuron with a synapse receives the same input `x` at every step. Which `x` is just enough to
+# make it fire? The threshold is 1. Solve it on paper, exactly for any `dt`; the check accepts 1 %.
 
 
 # %% tags=["exercise"]
@@ -160,20 +160,20 @@ check.just_enough(just_enough)
 # %% [markdown]
 # ## 2. What does an adaptive threshold add?
 #
-# Many neurons answer a constant current with a fast start and then slow down. This is called
-# [spike-frequency adaptation](../docs/glossary.md#spike-frequency-adaptation). The simplest model
-# raises the threshold at each spike of the neuron, and lets the increase decay slowly. With $a$, a
-# decaying count of the neuron's own spikes, the threshold is $1 + b\,a$:
+# Under a constant current, many neurons start fast and then slow down. This is called
+# [adaptation](../docs/glossary.md#adaptation). The simplest model raises the threshold at each
+# spike of the neuron, and lets the increase decay slowly. With $a$, a decaying count of its own
+# spikes, the threshold is $1 + b\,a$:
 #
 # 1. $h = e^{-dt/\tau}\,v + x$,
 # 2. $s = 1$ where $h \ge 1 + b\,a$, else 0,
 # 3. $v = h - s$ and $a = e^{-dt/\tau_{adapt}}\,a + s$.
 #
-# Each spike now makes the next one harder. How do the intervals develop, and do they grow for ever?
+# Each spike makes the next one harder. Do the intervals grow for ever?
 #
 # <details><summary>Make a guess, then open</summary>
-# They grow at first. But the longer an interval, the more of a decays within it. In the end each
-# spike adds exactly what the interval before it has taken away, and the intervals stay constant.
+# No. The longer an interval, the more of a decays within it. In the end each spike adds what the
+# interval before it has taken away, and the intervals stay constant.
 # </details>
 
 # %%
@@ -210,18 +210,17 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential before the reset with the threshold that each spike lifts (above),
-# and the rate from one spike to the next (below).* Already the first interval, of
-# 14<!-- first_interval 0 --> ms, is longer than the 10.2<!-- without_adaptation 0.05 --> ms without
-# adaptation, because the first spike has raised the threshold. In the end it is
-# about 40<!-- last_interval 1 --> ms. So the neuron reports a *change* of its input strongly and a
-# constant *level* weakly. The threshold recovers with 200 ms: it remembers ten times longer than the
-# membrane.
+# and the rate from one spike to the next (below).* The first interval is
+# 14<!-- first_interval 0 --> ms, where it was 10.2<!-- without_adaptation 0.05 --> ms without
+# adaptation. The last ones are about 40<!-- last_interval 1 --> ms. So the neuron reports a
+# *change* of its input strongly, and a constant *level* weakly. Its threshold recovers with 200 ms:
+# it remembers ten times longer than the membrane.
 #
 # ### Exercise 2: Read the threshold (5 min)
 #
 # A neuron has fired at the times `spike_times` (ms), and at no other time. Where is its threshold
-# at the later time `t`? `b` is the increase per spike, `tau_adapt` the time constant, and the
-# resting threshold is 1. You need no loop over time.
+# at the later time `t`? The resting threshold is 1, the increase per spike `b`. You need no loop
+# over time.
 
 
 # %% tags=["exercise"]
@@ -237,8 +236,8 @@ check.threshold_at(threshold_at)
 # ## 3. Where does the memory live?
 #
 # The [state](../docs/glossary.md#state) of a neuron is all that it keeps from one step to the next:
-# $v$, and with the options above $i$ and $a$. `LIFLayer` has them all, as `tau_syn` and
-# `adaptation`, and agrees with your loops:
+# $v$, and with the options above $i$ and $a$. `LIFLayer` has both options, and agrees with your
+# loops:
 
 # %%
 silent = LIFLayer(tau=tau, dt=dt, tau_syn=5.0, threshold=1e9)  # a threshold out of reach
@@ -252,11 +251,11 @@ print(f"v = {state.v.item():.3f}, a = {state.adaptation.item():.3f}")
 
 # %% [markdown]
 # A layer of `jarvis` does not store its state. The state goes in as an argument, and comes out as
-# the second result. The input is `[T, B, ...]`, time first: below `[200, 1, 1]`, that is 200 steps,
-# one sample, one neuron.
+# the second result. The input is `[T, B, ...]`, time first: below `[200, 1, 1]`, for 200 steps, one
+# sample, one neuron.
 #
-# Now suppose that the data is a stream and arrives in pieces of 20 ms. You run the layer on each
-# piece. The current is 1.5, so from lesson 101 we expect 9 spikes in 200 ms. How many do you get?
+# Suppose the input is a stream and arrives in pieces of 20 ms. You run the layer on each piece. The
+# current is that of lesson 101, which gave 9 spikes in 200 ms. How many do you get?
 
 # %%
 layer = LIFLayer(tau=tau, dt=dt)
@@ -275,8 +274,7 @@ assert forgetful.sum() == 0 or not full_run
 #
 # <details><summary>The cause</summary>
 # A call without a state starts at rest. At the end of each piece the neuron is just below the
-# threshold, and then the state is dropped: it is the first "_" in the line that begins with
-# forgetful.
+# threshold, and then its state is dropped: the first "_" in the line that begins with forgetful.
 # </details>
 #
 # **The fix** is to carry the state from one call to the next:
@@ -304,8 +302,8 @@ plt.show()
 # *The figure shows the stream in pieces of 20 ms (grid lines), with the state carried and
 # forgotten.* With the state, the pieces give the same spikes as one run, to the last bit.
 #
-# Silence is easy to notice. Usually forgetting does less harm, and is then harder to see. Cut the
-# same stream only once, in the middle:
+# Silence is easy to notice. Usually forgetting does less harm, and is harder to see. Cut the stream
+# only once, in the middle:
 
 # %%
 first, second = stream.chunk(2)
@@ -318,9 +316,9 @@ assert torch.equal(torch.cat([spikes_1, spikes_2]), whole)
 assert shift > 0
 
 # %% [markdown]
-# All later spikes come 12<!-- late_when_forgotten 0 --> ms late, and nothing warns you. The opposite
-# mistake is a state that is *left over*: a new sample starts from the potential of the last one. In
-# libraries that hide the state in the layer, this is a forgotten call of `reset`.
+# All later spikes come 12<!-- late_when_forgotten 0 --> ms late, and nothing warns you. The
+# opposite mistake is a state that is *left over*: a new sample starts from the potential of the
+# last one. Where a library hides the state in the layer, this is a forgotten call of `reset`.
 #
 # **Rule:** a new sample starts with `state=None`. A sample that continues carries its state.
 #
@@ -343,11 +341,11 @@ check.count_per_recording(count_per_recording)
 # %% [markdown]
 # ## 4. Carry a state through training
 #
-# There is one more trap. When you train a network, PyTorch remembers how each number was computed,
-# in order to differentiate it later with `backward()`. The numbers of the state are no exception.
-# Training is the subject of [301](301_surrogate_gradients.ipynb), which also explains how a spike
-# can have a gradient. Here a single weight $w$ is enough. We run a piece, call `backward`, and
-# carry the state to the next piece. What happens at the second `backward`?
+# There is one more trap. While you train a network, PyTorch remembers how each number was computed,
+# in order to differentiate it later with `backward()`. That includes the state. (Training, and how
+# a spike can have a gradient, is the subject of [301](301_surrogate_gradients.ipynb).) Here a
+# single weight $w$ is enough. Run a piece, call `backward`, and carry the state to the next piece.
+# What happens at the second `backward`?
 
 # %%
 w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
@@ -373,12 +371,12 @@ assert "second time" in message
 
 # %% [markdown]
 # **The cause:** the carried `v` still belongs to the computation of the first piece. The second
-# `backward` follows it into the past, where the first one has already cleaned up. The message
-# suggests `retain_graph=True`. That would remove the error, but every later step would
-# differentiate through the entire past, and be slower than the one before.
+# `backward` follows it into the past, where the first one has already cleaned up. With
+# `retain_graph=True`, which the full message suggests, every step would differentiate through the
+# entire past, and be slower than the one before.
 #
-# **The fix:** `state.detach()` keeps the numbers and drops their history. This is called
-# [truncated backpropagation through time](../docs/glossary.md#truncated-backpropagation-through-time).
+# **The fix:** [`state.detach()`](../docs/glossary.md#detach) keeps the numbers and drops their
+# history. This is called truncated backpropagation through time.
 
 # %%
 w.grad, state = None, None
@@ -390,16 +388,17 @@ assert torch.isfinite(w.grad)
 # %% [markdown]
 # ## Summary
 #
-# 1. A synaptic current makes a response later, rounder and larger. Scale the weights when you add
-#    one.
+# 1. A synaptic current makes a response later, rounder and larger.
 # 2. An adaptive threshold rises with each spike and recovers slowly. The intervals grow until each
 #    spike adds what an interval takes away.
 # 3. The state is an argument and a result: `None` for a new sample, carried for one that continues.
 # 4. Between training steps, `state.detach()` keeps the numbers and drops their history.
 #
 # **Next.** [104](104_adex.ipynb): a neuron that makes its own spike, and adapts by a current.
-# **See also.** [605](605_conductances.ipynb): synapses that change a conductance.
-# [701](701_debugging.ipynb): a network with a state left over, among other faults.
+#
+# **See also.** [605](605_conductances.ipynb): synapses that change a conductance, where ours were
+# [current-based](../docs/glossary.md#current-based-synapse). [701](701_debugging.ipynb): faults of
+# networks, among them a state left over.
 #
 # ## Further reading
 #

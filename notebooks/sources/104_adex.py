@@ -13,14 +13,16 @@
 # %% [markdown]
 # # Let the neuron make its own spike
 #
-# A leaky integrate-and-fire neuron does not make spikes. We write them down when its potential
-# reaches a line. In this lesson you give it a mechanism for a spike, an exponential, and a memory
-# of its spikes, an adaptation current. Together they are the adaptive exponential neuron (AdEx).
-# You then draw its two variables against each other, and learn to see in this plane whether the
-# neuron rests, fires, or bursts.
+# A leaky integrate-and-fire neuron makes no spikes: we write one down when its potential reaches a
+# line. You give it a mechanism for the spike, an exponential, and a memory of its spikes, an
+# adaptation current. Together they are the [AdEx](../docs/glossary.md#adex), the adaptive
+# exponential integrate-and-fire neuron. Then you learn to see in a plane of its two variables
+# whether it rests, fires, or bursts.
 #
 # **Time.** 60 minutes for you, 10 seconds for the machine.
+#
 # **You need.** [101](101_leaky_neuron.ipynb) and [102](102_firing_rate.ipynb); derivatives.
+#
 # **Leads to.** [105](105_firing_patterns.ipynb) Eight firing patterns;
 # [601](601_hodgkin_huxley.ipynb) The channels of a spike.
 #
@@ -68,27 +70,21 @@ duration = 600.0  # of most simulations, ms
 # %% [markdown]
 # ## 1. A threshold that is not a line
 #
-# We return to millivolts, and to the membrane of lesson 101. Experimenters prefer the leak
-# *conductance* $g_L = 1/R$, here 10 nS. With $g_L$ in nS, potentials in mV and currents in pA, the
-# units fit without any factors:
-#
-# $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) + I .$$
+# We return to the membrane of lesson 101, in mV, and write its leak as a *conductance* $g_L = 1/R$
+# of 10 nS. With nS, mV, pA, pF and ms the units fit without factors.
 #
 # A real spike begins because sodium channels open. The higher $V$, the more of them open, and the
 # more current flows in, which raises $V$ further. Near the threshold this current grows
-# exponentially with $V$ (Fourcaud-Trocmé et al. 2003). So add it:
+# exponentially with $V$ (Fourcaud-Trocmé et al. 2003). So add it to the leak:
 #
 # $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) + g_L\,\Delta_T\,e^{(V - V_T)/\Delta_T} + I .$$
 #
 # $V_T$ (-50 mV) says where it sets in, $\Delta_T$ (2 mV) how sharply. How much current does this
-# neuron need to fire? From lesson 102 we would say: enough to reach $V_T$, so
-# $g_L (V_T - E_L)$ = 200 pA. Try a little less. (`step_response` solves the equation. How it does
-# that is a subject of the next lesson.)
+# neuron need to fire? By lesson 102, enough to reach $V_T$: $g_L (V_T - E_L)$ = 200 pA. Try a
+# little less. (`step_response` solves the equation; lesson 105 explains how.)
 
 # %%
-params = AdExParams(
-    c=c, g_l=g_l, e_l=e_l, v_t=v_t, delta_t=delta_t, v_reset=v_reset, a=0.0, b=0.0
-)
+params = AdExParams(c=c, g_l=g_l, e_l=e_l, v_t=v_t, delta_t=delta_t, v_reset=v_reset, a=0.0, b=0.0)
 for current in (200.0, 190.0, 181.0, 179.0):
     spikes = step_response(params, current, 3000.0).spike_times
     print(f"{current:g} pA: {len(spikes)} spikes in 3 s")
@@ -125,19 +121,19 @@ plt.show()
 # *The figure shows the slope at each potential, for three currents (left) and for three values of
 # $\Delta_T$ (right).* Start with the solid line on the left. $V$ rises where the slope is positive
 # and falls where it is negative. So it returns to -70 mV from both sides: a stable
-# [fixed point](../docs/glossary.md#fixed-point), the resting potential. The open circle is a fixed
-# point, too, but an unstable one. Any $V$ beyond it rises without limit: that is the spike, and no
-# `if` has made it.
+# [fixed point](../docs/glossary.md#fixed-point), or attractor, the resting potential. The open
+# circle is an unstable one. Any $V$ beyond it rises without limit. This
+# [upstroke](../docs/glossary.md#upstroke) is the spike, and no `if` has made it.
 #
-# A current lifts the curve. At its lowest point, the leak and the exponential are equally steep,
-# which is at $V = V_T$. At 180 pA this point just touches zero, the two fixed points merge, and
-# with more current neither is left. So the rheobase is
+# A current lifts the curve. Its lowest point is at $V_T$, where leak and exponential are equally
+# steep. At 180 pA this point touches zero, the two fixed points merge, and with more current none
+# is left. So the rheobase is
 #
 # $$I_{rh} = g_L\,(V_T - \Delta_T - E_L) .$$
 #
 # It is lower than expected by $g_L \Delta_T$ = 20 pA, the current with which the exponential helps
-# at $V_T$. The smaller $\Delta_T$, the more the curve looks like a wall at $V_T$: in the limit it is
-# the leaky neuron.
+# at $V_T$. The smaller $\Delta_T$, the more the curve looks like a wall at $V_T$, as in the leaky
+# neuron.
 
 # %%
 print(f"rheobase: {g_l * (v_t - delta_t - e_l):g} pA, by the library {params.rheobase:g} pA")
@@ -146,17 +142,18 @@ assert math.isclose(params.rheobase, g_l * (v_t - delta_t - e_l))
 # %% [markdown]
 # ## 2. Adaptation as a current
 #
-# The exponential neuron still has only one variable. After each reset it starts from the same
-# potential, so all its intervals are equal. The second idea is a current $w$ that opposes the
-# input. It stands for slow potassium channels:
+# The exponential neuron starts from the same potential after each reset, so all its intervals are
+# equal. The second idea is a current $w$ that opposes the input. It stands for slow potassium
+# channels:
 #
 # $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) + g_L\,\Delta_T\,e^{(V - V_T)/\Delta_T} + I - w$$
 #
 # $$\tau_w\,\frac{dw}{dt} = a\,(V - E_L) - w,$$
 #
-# and at each spike $V \to V_{reset}$ and $w \to w + b$. So $w$ follows $V$ slowly with strength $a$,
-# and grows by $b$ at each spike. Take a published parameter set, `"adapting"`, once as it is and
-# once without $a$ and $b$.
+# and at each spike $V \to V_{reset}$ and $w \to w + b$. So $w$ follows $V$ slowly with strength $a$
+# ([subthreshold adaptation](../docs/glossary.md#subthreshold-adaptation)), and grows by $b$ at each
+# spike ([spike-triggered adaptation](../docs/glossary.md#spike-triggered-adaptation)). Take a
+# published parameter set, `"adapting"`, with and without $a$ and $b$.
 
 # %%
 adapting = AdExParams.named("adapting")
@@ -187,9 +184,8 @@ plt.show()
 #
 # ### Exercise 1: How large is w on average? (4 min)
 #
-# With $a = 0$, a single spike adds $b\,e^{-t/\tau_w}$ to $w$. A neuron has been firing steadily at
-# `rate` Hz for a long time. What is the mean of $w$ in pA? (The mean over time, not just after or
-# just before a spike.)
+# With $a = 0$, each spike adds $b\,e^{-t/\tau_w}$ to $w$. A neuron has been firing at `rate` Hz for
+# a long time. What is the mean of $w$ over time, in pA?
 
 
 # %% tags=["exercise"]
@@ -208,17 +204,16 @@ check.mean_adaptation(mean_adaptation)
 # Two curves divide it, the [nullclines](../docs/glossary.md#nullcline):
 #
 # - On the **V-nullcline**, $dV/dt = 0$, so
-#   $w = -g_L(V - E_L) + g_L \Delta_T e^{(V-V_T)/\Delta_T} + I$.
-#   Below this curve $V$ rises, above it $V$ falls.
-# - On the **w-nullcline**, $dw/dt = 0$, so $w = a\,(V - E_L)$, a straight line. Below this line $w$
-#   rises, above it $w$ falls.
+#   $w = -g_L(V - E_L) + g_L \Delta_T e^{(V-V_T)/\Delta_T} + I$. Below it $V$ rises, above it falls.
+# - On the **w-nullcline**, $dw/dt = 0$, so $w = a\,(V - E_L)$, a straight line. Below it $w$ rises,
+#   above it $w$ falls.
 #
-# Where the two meet, nothing changes: a fixed point. A current shifts the V-nullcline up by $I$.
-# What will happen to the fixed points?
+# Where the two meet is a fixed point. A current shifts the V-nullcline up by $I$. What will happen
+# to the fixed points?
 #
 # <details><summary>Make a guess, then open</summary>
 # There are two as long as the V-nullcline dips below the straight line. They approach each other,
-# merge, and vanish. Then the neuron cannot come to rest.
+# merge, and vanish.
 # </details>
 
 # %%
@@ -241,19 +236,18 @@ axes[0].text(-57, 60, "dw/dt = 0", color=GREEN)
 plt.show()
 
 # %% [markdown]
-# *The figure shows the phase plane of the tonic neuron for three currents: nullclines, arrows in the
-# direction of motion, a trajectory from rest (with a square after each reset), stable fixed points
-# (full circles) and unstable ones (open). The dotted line is the reset.* At 100 pA the trajectory
-# ends in the stable fixed point. At the rheobase, 220<!-- tonic_rheobase 0.5 --> pA, the two fixed
-# points merge and vanish. At 500 pA the trajectory has nowhere to stop. $V$ runs off to the right,
-# spikes, returns at the reset, and goes round again.
+# *The figure shows the phase plane of the tonic neuron for three currents: nullclines, arrows in
+# the direction of motion, a trajectory from rest (with a square after each reset), stable fixed
+# points (full circles) and unstable ones (open). The dotted line is the reset.* At 100 pA the
+# trajectory ends in the stable fixed point. At the rheobase, 220<!-- tonic_rheobase 0.5 --> pA, the
+# two fixed points merge and vanish. At 500 pA there is nowhere to stop: $V$ runs off to the right,
+# spikes, and starts again from the reset.
 #
 # ### Exercise 2: Find the resting potential (8 min)
 #
-# At which potential does a neuron come to rest under a current below its rheobase? There are two
-# fixed points. Find the one where the neuron stays, to 0.01 mV, with a few lines of bisection.
-# `nullclines(params, current, v)` returns $w$ on both nullclines at `v`, first the V-nullcline.
-# (`fixed_points` would tell you, but that is not the exercise.)
+# Where does a neuron come to rest under a current below its rheobase? Of the two fixed points, find
+# the stable one, to 0.01 mV, with a few lines of bisection. `nullclines(params, current, v)`
+# returns $w$ on both nullclines at `v`, first the V-nullcline. (Do it without `fixed_points`.)
 
 
 # %% tags=["exercise"]
@@ -273,10 +267,9 @@ for v, on_v, on_w in zip(v_line, *nullclines(tonic, 100.0, v_line), strict=True)
 # %% [markdown]
 # ### Exercise 3: The rheobase with adaptation (12 min)
 #
-# Section 1 found the rheobase where the lowest point of a curve touches zero. With $a > 0$ the
-# V-nullcline has to touch the w-nullcline instead. On paper: at which $V$ are the two equally
-# steep? At which current do they just touch there? `params` has `g_l`, `e_l`, `v_t`, `delta_t` and
-# `a`.
+# With $a > 0$, the fixed points merge where the two nullclines just touch. On paper: at which $V$
+# are the nullclines equally steep? At which current do they touch there? `params` has `g_l`, `e_l`,
+# `v_t`, `delta_t` and `a`.
 
 
 # %% tags=["exercise"]
@@ -291,15 +284,15 @@ check.touching_current(touching_current)
 # %% [markdown]
 # ## 4. Where the reset lands
 #
-# The nullclines matter even where they do not meet. **A reset below the V-nullcline** lets $V$ rise
-# at once: the next spike comes soon. **A reset above it** makes $V$ fall first, and turn round on
-# the left side: the next spike comes late. Watch this in the set `"bursting"`, whose reset lies to
-# the right of $V_T$. Where do the short intervals come from, and where the long ones?
+# The V-nullcline matters even without a fixed point. **A reset below it** lets $V$ rise at once:
+# the next spike comes soon. **A reset above it** makes $V$ fall first, and turn round on the left:
+# the next spike comes late. In the set `"bursting"`, the reset lies to the right of $V_T$. Where do
+# its short intervals come from, and where the long ones?
 #
 # <details><summary>Make a guess, then open</summary>
-# Each spike adds b to w, so the resets climb. As long as they land below the V-nullcline, the
-# intervals are short. When one lands above it, the trajectory has to go round on the left. There w
-# decays, and a new burst can begin.
+# Each spike adds b to w, so the resets climb. Below the V-nullcline, the intervals are short. When
+# a reset lands above it, the trajectory goes round on the left. There w decays, and a new burst can
+# begin.
 # </details>
 
 # %%
@@ -325,9 +318,9 @@ plt.show()
 #
 # ### Exercise 4: Stop the bursts (8 min)
 #
-# Turn a bursting neuron into a regular one by its reset alone: under the same current, all intervals
-# should be the same in the end. Where does the reset have to be? The check shifts all potentials of
-# the neuron together, so use the other parameters. When you are right, the cell draws your neuron.
+# Turn a bursting neuron into a regular one by its reset alone: under the same current, all
+# intervals should be equal in the end. The check shifts all potentials of the neuron together, so
+# use the other parameters. When you are right, the cell draws your neuron.
 
 
 # %% tags=["exercise"]
@@ -355,8 +348,8 @@ if check.steady_reset(steady_reset):
 # 4. A reset below the V-nullcline leads to a short interval, one above it to a long one. Bursts
 #    need both.
 #
-# **Next.** [105](105_firing_patterns.ipynb): eight patterns from these two equations, and how to
-# compute them correctly.
+# **Next.** [105](105_firing_patterns.ipynb): eight patterns, and how to compute them correctly.
+#
 # **See also.** [602](602_reduction.ipynb): phase planes and bifurcations without a reset.
 #
 # ## Further reading
@@ -365,12 +358,12 @@ if check.steady_reset(steady_reset):
 #   [doi:10.1152/jn.00686.2005](https://doi.org/10.1152/jn.00686.2005): the model, fitted to a
 #   detailed neuron.
 # - Fourcaud-Trocmé et al. 2003, J. Neurosci. 23:11628,
-#   [doi:10.1523/JNEUROSCI.23-37-11628.2003](https://doi.org/10.1523/JNEUROSCI.23-37-11628.2003): why
-#   an exponential.
+#   [doi:10.1523/JNEUROSCI.23-37-11628.2003](https://doi.org/10.1523/JNEUROSCI.23-37-11628.2003):
+#   why an exponential.
 # - Touboul & Brette 2008, Biol. Cybern. 99:319,
 #   [doi:10.1007/s00422-008-0267-4](https://doi.org/10.1007/s00422-008-0267-4): its fixed points and
 #   bifurcations, with proofs.
-# - Gerstner, Kistler, Naud & Paninski 2014, *Neuronal Dynamics*, chapters 5 and 6,
+# - Gerstner et al. 2014, *Neuronal Dynamics*, chapters 5 and 6,
 #   [doi:10.1017/CBO9781107447615](https://doi.org/10.1017/CBO9781107447615).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}

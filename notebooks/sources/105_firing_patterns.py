@@ -13,15 +13,17 @@
 # %% [markdown]
 # # Make one neuron fire in eight ways
 #
-# One pair of equations, eight parameter sets, eight firing patterns of real neurons. In this lesson
-# you find out which parameter does what, and correct a plausible guess. Then you look behind the
-# simulation. The obvious method overflows, its usual repair is late, and a change of variable makes
-# the step exact. You hold the result against an independent integration, and learn when two correct
-# simulations may disagree.
+# One pair of equations, eight parameter sets, eight
+# [firing patterns](../docs/glossary.md#firing-pattern) of real neurons. You find out
+# which parameter does what, and correct a plausible guess. Then you look behind the simulation: the
+# obvious method overflows, its usual repair is late, and a change of variable makes the step exact.
+# At the end you know when two correct simulations may disagree.
 #
 # **Time.** 65 minutes for you, 20 seconds for the machine.
+#
 # **You need.** [104](104_adex.ipynb), the AdEx neuron; the coefficient of variation of
 # [102](102_firing_rate.ipynb).
+#
 # **Leads to.** [601](601_hodgkin_huxley.ipynb) The zoo of neurons;
 # [301](301_surrogate_gradients.ipynb) Networks that learn.
 #
@@ -70,9 +72,8 @@ n_held = 7  # patterns that section 4 holds against the fine integration
 # %% [markdown]
 # ## 1. Eight published patterns
 #
-# Naud et al. (2008) searched the parameters of the AdEx neuron systematically. Table 1 of their
-# paper has a set for each pattern, and figure 4 shows what it does. `jarvis` has the sets by name,
-# with the current.
+# Naud et al. (2008) searched the parameters of the AdEx neuron systematically. `jarvis` has the
+# sets of their table 1 by name, with the current.
 
 # %%
 patterns = {
@@ -90,23 +91,19 @@ for ax, (name, response) in zip(axes.flat, patterns.items(), strict=True):
 plt.show()
 
 # %% [markdown]
-# *The figure shows the eight patterns of figure 4 of Naud et al. (2008), each under its own step of
-# current. Triangles mark spikes.* Describe each one by its intervals before you read the table.
+# *The figure shows eight firing patterns, each under its own step of current, with the panel of
+# figure 4 of Naud et al. (2008). Triangles mark spikes.* Describe each one by its intervals before
+# you open the answers.
 #
-# | pattern | the intervals |
-# |---|---|
-# | `tonic` | are constant after a short while |
-# | `adapting` | grow one by one, up to a constant |
-# | `initial_burst` | are short at first, and then long and constant |
-# | `bursting` | alternate between short and long |
-# | `delayed` | become shorter, after a late first spike |
-# | `delayed_bursting` | alternate, after a late first spike |
-# | `transient` | end: the neuron falls silent although the current stays on |
-# | `irregular` | follow no order that repeats |
+# <details><summary>Answers</summary>
+# tonic: constant after a short while. adapting: growing to a constant. initial_burst: short, then
+# long and constant. bursting: short and long in turn. delayed: shrinking, after a late first spike.
+# delayed_bursting: short and long in turn, after a late first spike. transient: the neuron falls
+# silent although the current stays on. irregular: no order that repeats.
+# </details>
 #
-# Two of the printed sets, 4f and 4g, do not do what the figure shows. With the numbers of the table,
-# 4f does not fire within the half second of the figure, and 4g never falls silent. `jarvis` has
-# corrected ones. It pays to check copied constants:
+# It pays to check copied constants. Two of the sets, as printed, do not do what the paper's figure
+# shows: 4f stays silent, and 4g never falls silent. `jarvis` has corrected ones.
 
 # %%
 printed = {"4f": ("delayed", dict(a=-6.0), 110.0), "4g": ("delayed_bursting", {}, 350.0)}
@@ -117,17 +114,15 @@ for panel, (base, changes, level) in printed.items():
 # %% [markdown]
 # ### Try it with sliders
 #
-# The next cell shows a menu of the eight patterns, and sliders for the current, $a$, $b$, $\tau_w$
-# and the reset. Answer first, then try:
+# Run the next cell to get a menu of the patterns, and sliders. Answer first, then try:
 #
 # - Raise the reset of `bursting` from -46 to -44 mV. How many spikes has a burst now, and why?
 # - Choose `tonic` and raise $b$ to 60 pA, the value of `adapting`. Does it adapt as strongly?
 #
 # <details><summary>Answers</summary>
-# Four, after a first burst of five. From a higher reset, V has a shorter way to the next spike, so
-# there are more spikes before w is high enough to end the burst. With b = 60 pA the intervals of
-# tonic grow only a little. Its tau_w is 30 ms, that of adapting is 300 ms. Why that matters is the
-# subject of the next section.
+# Four, after a first burst of five: from a higher reset, more resets land below the V-nullcline.
+# With b = 60 pA the intervals of tonic grow only a little. Its tau_w is 30 ms, that of adapting 300
+# ms. The next section explains why that matters.
 # </details>
 
 # %%
@@ -145,9 +140,9 @@ widgets.draw_adex(pattern="bursting", v_reset=-44.0)
 #
 # ## 2. What sets the strength of adaptation?
 #
-# A spike raises $w$ by $b$, and the increase decays with $\tau_w$. So a plausible guess is: $b$ sets
-# how *strongly* the neuron adapts, and $\tau_w$ only how *long* it takes. Test it. Take the adapting
-# neuron and raise $\tau_w$ from 300 to 1000 ms, with the same $b$. What changes?
+# A spike raises $w$ by $b$, and the increase decays with $\tau_w$. It seems that $b$ sets how
+# *strongly* the neuron adapts, and $\tau_w$ how *long* it takes. Test it: raise the $\tau_w$ of the
+# adapting neuron from 300 to 1000 ms, with the same $b$.
 
 
 # %%
@@ -169,13 +164,12 @@ for tau_w, found in slow.items():
 assert slow[1000.0][-1] > 2.5 * slow[300.0][-1] or not full_run
 
 # %% [markdown]
-# The guess is wrong. The steady interval triples, from 75.9<!-- steady_300 0.05 --> ms to
+# That was wrong. The steady interval triples, from 75.9<!-- steady_300 0.05 --> ms to
 # 231<!-- steady_1000 1 --> ms, and the neuron settles after about as many spikes as before.
 #
-# **Why?** Exercise 1 of lesson 104 has the answer. In the steady state, the mean of $w$ is
-# $b\,\tau_w f$ (plus what $a$ adds). Each spike costs the charge $b\,\tau_w$, here 60 pA times
-# 300 ms, or 18 pC. So it is the **product** that sets the steady rate. And what does $b$ do alone?
-# Keep the product, and change both.
+# **Why?** By exercise 1 of lesson 104, the mean of $w$ is $b\,\tau_w f$ (plus what $a$ adds): each
+# spike costs the charge $b\,\tau_w$, here 60 pA times 300 ms, or 18 pC. So the **product** sets the
+# steady rate. And what does $b$ do alone? Keep the product, and change both.
 
 # %%
 pairs = ((18.0, 1000.0), (60.0, 300.0), (180.0, 100.0))
@@ -209,19 +203,13 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the intervals for three pairs with the same product (left), and the steady rate
-# against the product for many pairs (right).* All three neurons on the left end at 70 to 78 ms. But
-# with a small $b$ it takes 20<!-- settled_small_b 1 --> intervals to get there, with a large one
-# 2<!-- settled_large_b 1 -->. On the right, all points lie close to one curve. So $b\,\tau_w$ sets
-# **how far** the neuron slows down, and $b$ alone sets **in how many spikes**.
+# against the product for many pairs (right).* On the left, all three neurons end between 70 and
+# 78 ms. But with a small $b$ it takes 20<!-- settled_small_b 1 --> intervals to get there, with a
+# large one 2<!-- settled_large_b 1 -->. On the right, all points lie close to one curve. So
+# $b\,\tau_w$ sets **how far** the neuron slows down, and $b$ alone **in how many spikes**.
 #
-# The other two parameters act differently. $a$ couples $w$ to $V$ even without a spike, as if the
-# leak were stronger ($a > 0$) or weaker ($a < 0$). The reset decides about bursts, as in lesson 104.
-#
-# ### Exercise 1: Set the steady rate (8 min)
-#
-# The adapting neuron ends at 13 Hz with 500 pA. Which $b$ makes it end at a given rate between 10
-# and 40 Hz? `final_rate` measures the rate for a value of $b$. Find $b$ so that the rate is right to
-# 1 %.
+# The other two parameters act differently. $a$ couples $w$ to $V$ without a spike, as if the leak
+# were stronger ($a > 0$) or weaker ($a < 0$). The reset decides about bursts.
 
 
 # %%
@@ -229,6 +217,15 @@ def final_rate(b):
     """The steady rate (Hz) of the adapting neuron with this b (pA)."""
     spikes = step_response(AdExParams.named("adapting", b=b), 500.0, 2000.0).spike_times
     return 1000 / np.diff(spikes)[-3:].mean()
+
+
+print(f"b = 60 pA: {final_rate(60.0):.1f} Hz")
+
+# %% [markdown]
+# ### Exercise 1: Set the steady rate (8 min)
+#
+# The adapting neuron ends at 13 Hz with 500 pA. Which $b$ makes it end at a given rate between 10
+# and 40 Hz? Use `final_rate`, and find $b$ so that the rate is right to 1 %.
 
 
 # %% tags=["exercise"]
@@ -250,12 +247,12 @@ if check.b_for(b_for):
 # %% [markdown]
 # ## 3. How to step an equation that diverges
 #
-# So far you have trusted `step_response`. Now try it yourself, with the exponential neuron of lesson
-# 104 and Euler's method: slope times `dt`, add. What will happen at the spike?
+# So far you have trusted `step_response`. Now step the exponential neuron of lesson 104 yourself,
+# by Euler's method. What will happen at the spike?
 #
 # <details><summary>Make a guess, then open</summary>
-# The solution reaches infinity in a finite time, and exp() overflows at an argument of 709. In
-# Python that is an error. In torch the result is inf, and NaN one step later.
+# The solution reaches infinity in a finite time, and exp() overflows. In Python that is an error.
+# In torch the result is inf, and NaN one step later.
 # </details>
 
 # %%
@@ -277,9 +274,8 @@ except OverflowError as error:
     print(f"OverflowError: {error}")
 
 # %% [markdown]
-# Most programs repair this with a cut-off: above 0 mV, say, count a spike and reset. That stops the
-# overflow. But is the spike on time? Time is an integral over the slope, $t = \int dV/(dV/dt)$, so
-# we can ask.
+# A common repair is a cut-off: above 0 mV, say, count a spike and reset. Is the spike then on time?
+# Time is an integral over the slope, $t = \int dV/(dV/dt)$, so we can tell.
 
 
 # %%
@@ -297,7 +293,7 @@ print({f"dt = {step} ms": f"{late:+.3f} ms" for step, late in euler_late.items()
 assert all(late > step for step, late in euler_late.items())
 
 # %% [markdown]
-# Too late, by more than a step. **The cause:** during the upstroke the slope grows by a factor of
+# It is late by more than a step. **The cause:** during the upstroke the slope grows by a factor of
 # $e$ every 2 mV, and Euler takes it at the start of each step, where it is far too small.
 #
 # **The fix.** For the exponential *alone*, $\tau\,dV/dt = \Delta_T\,e^{(V-V_T)/\Delta_T}$, there is
@@ -318,16 +314,15 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the upstroke from -46 mV by the exponential alone: $V$ (left) and $s$ (right).*
-# What is a wall in $V$ is a straight line in $s$. The rest of the equation is the leak, which
+# What is a wall in $V$ is a straight line in $s$. The other part of the equation is the leak, which
 # lesson 101 steps exactly. So take half a step of the leak, a step of the exponential, and another
-# half step of the leak. This is called
+# half step of the leak. This [integration scheme](../docs/glossary.md#integration-scheme) is called
 # [operator splitting](../docs/glossary.md#operator-splitting) (Strang 1968).
 #
 # ### Exercise 2: Step the upstroke (8 min)
 #
-# Write the middle part: the exponential alone, for one step. Return two values. If there is no spike
-# in the step, they are the new $V$ and `None`. If there is one, they are `None` and the time from
-# the start of the step to the spike, in ms.
+# Write the middle part: one step of the exponential alone. Without a spike, return the new $V$ and
+# `None`. With a spike, return `None` and the time from the start of the step to the spike, in ms.
 
 
 # %% tags=["exercise"]
@@ -341,7 +336,7 @@ check.upstroke(upstroke)
 
 
 # %% [markdown]
-# Here is the whole step, with our version of the middle part, beside the library's `adex_step`.
+# Here is the whole step, and then the library's `adex_step` beside it.
 
 
 # %%
@@ -386,9 +381,9 @@ assert difference < 1e-9
 #
 # ## 4. Is it right, and how large may dt be?
 #
-# A figure that looks like the one in the paper is no proof. A proof is a second integration that
-# shares nothing with ours: SciPy's, with adaptive steps and a tolerance of $10^{-10}$, which stops
-# at each peak and restarts after the reset. It is slow, but we can trust it.
+# A figure that looks like the paper's is no proof. A proof is a second integration that shares
+# nothing with ours: SciPy's, with adaptive steps and a tolerance of $10^{-10}$, which stops at each
+# peak and restarts after the reset.
 
 
 # %%
@@ -425,8 +420,8 @@ assert worst < 0.01
 
 # %% [markdown]
 # With a step of 0.1 ms, every interval is right to 0.62<!-- worst_percent 0.01 --> % or better.
-# (The irregular pattern is missing for a reason: see section 5.) Now make `dt` larger and smaller,
-# for the tonic neuron, with both methods.
+# (Section 5 says why the irregular pattern is missing.) Now vary `dt`, for the tonic neuron, with
+# both methods.
 
 
 # %%
@@ -455,7 +450,7 @@ for step in steps if full_run else steps[3:]:
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(6.5, 3.2))
 for (name, percent), colour in zip(off.items(), (ORANGE, BLUE), strict=True):
-    ax.loglog(steps[-len(percent):], percent, "o-", color=colour, label=name)
+    ax.loglog(steps[-len(percent) :], percent, "o-", color=colour, label=name)
 ax.axhline(1, color=GREY, ls="--")
 ax.text(0.0105, 1.15, "1 %", color=GREY)
 ax.set(xlabel="dt (ms)", ylabel="mean interval off by (%)")
@@ -465,9 +460,8 @@ euler_off, split_off = off["Euler"][-4], max(off["split step"])
 
 # %% [markdown]
 # *The figure shows the error of the mean interval against the step.* At 0.1 ms, Euler is off by
-# 3.4<!-- euler_percent 0.05 --> %, and needs a step ten times smaller to come below 1 %. The split
-# step stays below 0.3 % up to 1 ms. But a step can be too long for any method. The library predicts
-# what a step would do, and warns or refuses:
+# 3.4<!-- euler_percent 0.05 --> %. The split step stays below 0.3 % up to 1 ms. But a step can be
+# too long for any method. The library warns, or refuses:
 
 # %%
 for name, step in (("tonic", 2.0), ("bursting", 3.0)):
@@ -483,12 +477,12 @@ for name, step in (("tonic", 2.0), ("bursting", 3.0)):
 # %% [markdown]
 # ## 5. When two correct simulations disagree
 #
-# The irregular neuron has no noise in it. It follows the same two equations as the others. Start it
-# twice, the second time with $w$ larger by a millionth of a pA. How long do the two agree?
+# The irregular neuron has no noise in it. Start it twice, the second time with $w$ larger by a
+# millionth of a pA. How long do the two agree?
 #
 # <details><summary>Make a guess, then open</summary>
-# Not for long, if it is chaotic: small differences then grow exponentially. A periodic neuron, such
-# as the bursting one, forgets the difference.
+# Not for long, if small differences grow exponentially. A periodic neuron, such as the bursting
+# one, forgets the difference.
 # </details>
 
 # %%
@@ -519,27 +513,26 @@ ax.legend(loc="center right")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the difference between the spike times of two runs that start a millionth of a pA
-# apart.* In the irregular neuron it grows exponentially, until the two runs are different spike
+# *The figure shows the difference between the spike times of two runs that start a millionth of a
+# pA apart.* In the irregular neuron it grows exponentially, until the two are different spike
 # trains: this is [chaos](../docs/glossary.md#chaos). So the spike times of two correct simulations
-# cannot agree, and a test that asks for it is wrong. Their statistics do agree: the mean interval
-# is 19.5<!-- mean_interval 0.1 --> ms and the CV 0.59<!-- cv 0.01 --> at either step. That is as
-# irregular as the noisy neurons of lesson 102, without any noise.
+# cannot agree, and a test that asks for it is wrong. Their statistics do agree: at either step, the
+# mean interval is 19.5<!-- mean_interval 0.2 --> ms and the CV 0.59<!-- cv 0.01 -->. That is as
+# irregular as some neurons of lesson 102, without any noise.
 #
 # ## 6. The same neuron in the units of a network
 #
-# For a network that learns, these equations are inconvenient. Weights in pA are large numbers, and
-# while a network learns, any input can occur. `NormalisedAdExLayer` is the same neuron in the units
-# of lesson 101: rest is 0, threshold and reset are 1 and 0, and weights are numbers around 1
-# (Landsmeer et al. 2025):
+# In a network that learns, weights should be numbers around 1, steps should be few, and no input
+# may cause an overflow. The [normalised AdEx](../docs/glossary.md#normalised-adex) is the same
+# neuron in the units of lesson 101, with threshold 1 and a reset to 0 (Landsmeer et al. 2025):
 #
 # $$\dot v = -\frac{v}{\tau} + i - w + \delta\,e^{(v - \vartheta)/\delta}, \qquad
 # \dot w = -\frac{w}{\tau_w} + a\,v, \qquad w \to w + b \text{ at a spike} .$$
 #
-# To convert, choose a unit of potential $U$, and set $v = (V - E_L)/U$. Divide the equation of $V$
-# by $C\,U$. Then $w$ and the current are in units of $C\,U$ per ms, so $b' = b/(C\,U)$, and $a' =
-# a/(C\,\tau_w)$. The exponential has a prefactor of $\delta/\tau$ instead of $\delta$. A shift of
-# the threshold takes it up, since $\frac{1}{\tau}\,e^{u} = e^{u - \ln\tau}$.
+# To convert, choose a unit of potential $U$, set $v = (V - E_L)/U$, and divide the equation of $V$
+# by $C\,U$. Then $w$ is in units of $C\,U$ per ms, so $b' = b/(C\,U)$ and $a' = a/(C\,\tau_w)$. The
+# exponential now has the prefactor $\delta/\tau$ instead of $\delta$. A shift of $\vartheta$ takes
+# it up, since $\frac{1}{\tau}\,e^{u} = e^{u - \ln\tau}$.
 
 
 # %%
@@ -563,7 +556,8 @@ for step in (0.1, 0.5):
     inputs = torch.full((round(duration / step), 1), x, dtype=torch.float64)
     spikes, _ = NormalisedAdExLayer(p)(inputs)
     converted[step] = np.diff(np.flatnonzero(spikes[:, 0])) * step
-    print(f"dt = {step} ms: intervals from {converted[step][0]:.1f} to {converted[step][-1]:.1f} ms "
+    first, last = converted[step][[0, -1]]
+    print(f"dt = {step} ms: intervals from {first:.1f} to {last:.1f} ms "
           f"(original: {want[0]:.1f} to {want[-1]:.1f} ms)")  # fmt: skip
     assert len(converted[step]) == len(want)
     assert np.abs(converted[step] / want - 1).max() < 0.05
@@ -573,17 +567,16 @@ print(f"after an input of 1e300, v is {NormalisedAdExLayer(p)(huge)[1].v.item():
 
 # %% [markdown]
 # It is the same neuron: even with a step of 0.5 ms, every interval is right to
-# 2.3<!-- converted_percent 0.3 --> %. Three things make it fit for a network: a step five times as
-# long, a potential that ends at the threshold instead of running to 0 mV, and an exponential whose
-# argument is limited to its value there, so that no input can cause an overflow. The layer can
-# replace `LIFLayer` in any network of part 3.
+# 2.3<!-- converted_percent 0.3 --> %. And nothing overflows, because the argument of the
+# exponential is limited to its value at the threshold. `NormalisedAdExLayer` can replace `LIFLayer`
+# in the networks of part 3.
 #
 # ### Exercise 3: Convert back (8 min)
 #
-# A trained network has an AdEx neuron with the dimensionless values `p.tau`, `p.tau_w`, `p.a`,
-# `p.b`, `p.delta_t` and `p.v_t`. Which neuron is it in biophysical units? The unit of potential is
-# `unit` (mV), the capacitance `c` (pF) and the resting potential `e_l` (mV). Return a dict with
-# `g_l`, `a`, `b`, `delta_t` and `v_t`.
+# A network has an AdEx neuron with the dimensionless values `p.tau`, `p.tau_w`, `p.a`, `p.b`,
+# `p.delta_t` and `p.v_t`. Which neuron is it in biophysical units? The unit of potential is `unit`
+# (mV), the capacitance `c` (pF) and the resting potential `e_l` (mV). Return a dict with `g_l`,
+# `a`, `b`, `delta_t` and `v_t`.
 
 
 # %% tags=["exercise"]
@@ -598,16 +591,17 @@ check.physical(physical)
 # %% [markdown]
 # ## Summary
 #
-# 1. `FIRING_PATTERNS` has eight sets of Naud et al. (2008), each with its current.
-# 2. The product $b\,\tau_w$, a charge per spike, sets the steady rate. $b$ alone sets in how many
+# 1. `FIRING_PATTERNS` has eight published sets, each with its current.
+# 2. The product $b\,\tau_w$, a charge per spike, sets the steady rate, and $b$ alone in how many
 #    spikes the neuron adapts.
-# 3. In $s = e^{-(V-V_T)/\Delta_T}$ the upstroke is a straight line, so one step with a logarithm is
+# 3. In $s = e^{-(V-V_T)/\Delta_T}$ the upstroke is a straight line. So a step with a logarithm is
 #    exact where Euler overflows or is late.
-# 4. Hold a simulation against a finer, independent one. Compare spike times where the neuron is
-#    regular, and statistics where it is chaotic.
+# 4. Hold a simulation against an independent one: spike times where the neuron is regular,
+#    statistics where it is chaotic.
 # 5. The normalised neuron is the same equation in other units, with a coarse step and no overflow.
 #
 # **Next.** [201](201_rate_codes.ipynb): what spikes can say.
+#
 # **See also.** [601](601_hodgkin_huxley.ipynb) to [604](604_your_neuron.ipynb): other neurons, and
 # your own.
 #

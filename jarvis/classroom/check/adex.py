@@ -8,6 +8,7 @@ import numpy as np
 
 from jarvis.adex.phase_plane import fixed_points, nullclines
 from jarvis.adex.physiological import AdExParams, step_response
+from jarvis.classroom.check._reasons import explained
 from jarvis.classroom.check.verdict import Wrong, exercise, near, number
 
 
@@ -21,31 +22,48 @@ from jarvis.classroom.check.verdict import Wrong, exercise, near, number
 )
 def mean_adaptation(answer, rng) -> None:
     """`mean_adaptation(rate, b, tau_w) -> pA`: the mean of w over time, with a = 0."""
+    cases, found = [], []
     for _ in range(3):
         b, tau_w = rng.uniform(10, 150), rng.uniform(30, 300)
         interval = tau_w * rng.uniform(0.4, 2.5)  # not short, or w would hardly vary
-        rate = 1000 / interval
-        found = number(answer(rate, b, tau_w), "the mean of w")
-        expected, lost = b * tau_w / interval, -math.expm1(-interval / tau_w)
-        if near(found, expected):
-            continue
-        said = f"At {rate:.1f} Hz, b = {b:.0f} pA, tau_w = {tau_w:.0f} ms you return {found:.4g} pA"
-        slips = {
-            "That has Hz times ms in it: divide the rate by 1000, to have it per ms.":
-                1000 * expected,
-            "That is w just after a spike, where it is largest. Take the mean over time.":
-                b / lost,
-            "That is w just before a spike, where it is smallest. Take the mean over time.":
-                b / lost - b,
-            "That is half-way between the smallest and the largest w. The decay is not a straight "
-            "line: take the mean over time.": b / lost - b / 2,
-            "That is the charge per spike. How many spikes are there per ms?": b * tau_w,
-            "That does not depend on tau_w: a slower decay adds up to more.": b * rate / 1000,
-        }  # fmt: skip
-        for words, slip in slips.items():
-            if near(found, slip):
-                raise Wrong(f"{said}. {words}")
-        raise Wrong(f"{said}; a simulation has {expected:.4g} pA.")
+        cases.append((1000 / interval, b, tau_w))
+        found.append(number(answer(*cases[-1]), "the mean of w"))
+    wrong = [k for k in range(3) if not near(found[k], _mean_w(cases[k]))]
+    if not wrong:
+        return
+    (rate, b, tau_w), mine = cases[wrong[0]], found[wrong[0]]
+    said = f"At {rate:.1f} Hz, b = {b:.0f} pA, tau_w = {tau_w:.0f} ms you return {mine:.4g} pA"
+    if words := explained(found, cases, _MEAN_SLIPS):
+        raise Wrong(f"{said}. {words}")
+    raise Wrong(f"{said}; a simulation has {_mean_w(cases[wrong[0]]):.4g} pA.")
+
+
+def _mean_w(case: tuple[float, float, float]) -> float:
+    rate, b, tau_w = case
+    return b * tau_w * rate / 1000
+
+
+def _after_spike(case: tuple[float, float, float]) -> float:
+    """The largest w."""
+    rate, b, tau_w = case
+    return b / -math.expm1(-1000 / rate / tau_w)
+
+
+#: Common mistakes, and the feedback for each; a case is (rate, b, tau_w).
+_MEAN_SLIPS = (
+    (lambda case: 1000 * _mean_w(case),
+     "That has Hz times ms in it: divide the rate by 1000, to have it per ms."),
+    (_after_spike, "That is w just after a spike, where it is largest. Take the mean over time."),
+    (lambda case: _after_spike(case) - case[1],
+     "That is w just before a spike, where it is smallest. Take the mean over time."),
+    (lambda case: _after_spike(case) - case[1] / 2,
+     "That is half-way between the smallest and the largest w. The decay is not a straight line: "
+     "take the mean over time."),
+    (lambda case: case[1] * case[2],
+     "That is the charge per spike. How many spikes are there per ms?"),
+    (lambda case: case[1] * case[0] / 1000,
+     "That does not depend on tau_w: a slower decay adds up to more."),
+)  # fmt: skip
 
 
 @exercise(
@@ -61,43 +79,50 @@ def mean_adaptation(answer, rng) -> None:
 )
 def find_rest(answer, rng) -> None:
     """`find_rest(params, current) -> V (mV)` of the stable fixed point."""
+    cases, found = [], []
     for _ in range(3):
         p = AdExParams.named("tonic", a=rng.uniform(1.5, 5.5), e_l=rng.uniform(-75, -66))
-        current = rng.uniform(0.4, 0.9) * p.rheobase
-        given = answer(p, current)
+        cases.append((p, rng.uniform(0.6, 0.9) * p.rheobase))
+        given = answer(*cases[-1])
         if np.size(given) in (2, 3):
             raise Wrong("Return only V: w follows from it.")
-        v, (stable, unstable) = number(given, "V"), fixed_points(p, current)
-        if abs(v - stable.v) < 0.01:
-            continue
-        said = f"You return {v:.2f} mV for {current:.0f} pA"
-        if abs(v - unstable.v) < 0.01:
-            raise Wrong(
-                f"{said}. That is the other fixed point, which is unstable: nothing stays there."
-            )
-        if abs(v - p.e_l) < 0.1 or abs(v - p.v_t) < 0.1:
-            raise Wrong(f"{said}, an end of the interval: which half holds the crossing?")
-        if near(v, stable.w, 0.01):
-            raise Wrong(f"{said}. That is its w, in pA. Return its V.")
-        without = replace(p, a=0.0)
-        slips = {
-            "That is without w: at a fixed point w = a (V - e_l), which opposes the current.":
-                fixed_points(without, current)[0].v if current < _touching(without) else math.nan,
-            "That is without the exponential, which helps the current a little already.":
-                p.e_l + current / (p.g_l + p.a),
-            "That is the leak alone, without w and the exponential.":
-                p.e_l + current / p.g_l,
-            "That is the fixed point for a current of opposite sign.":
-                fixed_points(p, -current)[0].v,
-        }  # fmt: skip
-        for words, slip in slips.items():
-            if abs(v - slip) < 0.01:
-                raise Wrong(f"{said}. {words}")
-        still_v, still_w = nullclines(p, current, min(v, p.v_peak))
-        raise Wrong(
-            f"{said}. There the V-nullcline is at w = {still_v:.1f} pA and the w-nullcline at "
-            f"{still_w:.1f}: they do not meet."
-        )
+        found.append(number(given, "V"))
+    wrong = [k for k in range(3) if abs(found[k] - fixed_points(*cases[k])[0].v) >= 0.01]
+    if not wrong:
+        return
+    (p, current), v = cases[wrong[0]], found[wrong[0]]
+    said = f"You return {v:.2f} mV for {current:.0f} pA"
+    words = explained(found, cases, _REST_SLIPS, lambda a, b: abs(a - b) < 0.01)
+    words = words or explained(found, cases, _ENDS, lambda a, b: abs(a - b) < 0.1)
+    if words:
+        raise Wrong(f"{said}. {words}")
+    on_v, on_w = nullclines(p, current, min(v, p.v_peak))
+    raise Wrong(
+        f"{said}. There the V-nullcline is at w = {on_v:.1f} pA and the w-nullcline at "
+        f"{on_w:.1f}: they do not meet."
+    )
+
+
+def _without_w(case: tuple[AdExParams, float]) -> float:
+    p, current = replace(case[0], a=0.0), case[1]
+    return fixed_points(p, current)[0].v if current < _touching(p) else math.nan
+
+
+#: Common mistakes, and the feedback for each; a case is (params, current).
+_REST_SLIPS = (
+    (lambda case: fixed_points(*case)[1].v,
+     "That is the other fixed point, which is unstable: nothing stays there."),
+    (lambda case: fixed_points(*case)[0].w, "That is its w, in pA. Return its V."),
+    (_without_w, "That is without w: at a fixed point w = a (V - e_l), which opposes the current."),
+    (lambda case: case[0].e_l + case[1] / (case[0].g_l + case[0].a),
+     "That is without the exponential, which helps the current a little already."),
+    (lambda case: case[0].e_l + case[1] / case[0].g_l,
+     "That is the leak alone, without w and the exponential."),
+    (lambda case: fixed_points(case[0], -case[1])[0].v,
+     "That is the fixed point for a current of opposite sign."),
+)  # fmt: skip
+_HALVES = "That is an end of the interval: which half holds the crossing?"
+_ENDS = ((lambda case: case[0].e_l, _HALVES), (lambda case: case[0].v_t, _HALVES))
 
 
 @exercise(
@@ -112,28 +137,28 @@ def find_rest(answer, rng) -> None:
 )
 def touching_current(answer, rng) -> None:
     """`touching_current(params) -> pA`: the current at which the two nullclines just touch."""
+    cases, found = [], []
     for _ in range(3):
         p = AdExParams(
             c=rng.uniform(150, 250), g_l=rng.uniform(8, 14), e_l=rng.uniform(-75, -65),
             v_t=rng.uniform(-52, -48), delta_t=rng.uniform(1.5, 2.5), a=rng.uniform(3, 12),
             b=60.0, tau_w=rng.uniform(50, 300), v_reset=-58.0,
         )  # fmt: skip
-        found, expected = number(answer(p), "the current"), _touching(p)
-        if near(found, expected):
-            continue
-        for slip, words in _RHEOBASE_SLIPS:
-            if near(found, slip(p)):
-                raise Wrong(words)
-        said = f"At your {found:.1f} pA (a = {p.a:.1f} nS, g_L = {p.g_l:.1f} nS)"
-        left = fixed_points(p, found)
-        if left:
-            v = " and ".join(f"{rest.v:.1f}" for rest in left)
-            raise Wrong(
-                f"{said} the nullclines still cross, at {v} mV: there is still a fixed point."
-            )
-        raise Wrong(
-            f"{said} the nullclines are {found - expected:.1f} pA apart: they touched earlier."
-        )
+        cases.append(p)
+        found.append(number(answer(p), "the current"))
+    wrong = [k for k in range(3) if not near(found[k], _touching(cases[k]))]
+    if not wrong:
+        return
+    if words := explained(found, cases, _RHEOBASE_SLIPS):
+        raise Wrong(words)
+    p, mine = cases[wrong[0]], found[wrong[0]]
+    said = f"At your {mine:.1f} pA (a = {p.a:.1f} nS, g_L = {p.g_l:.1f} nS)"
+    if left := fixed_points(p, mine):
+        v = " and ".join(f"{point.v:.1f}" for point in left)
+        raise Wrong(f"{said} the nullclines still cross, at {v} mV: there is still a fixed point.")
+    raise Wrong(
+        f"{said} the nullclines are {mine - _touching(p):.1f} pA apart: they touched earlier."
+    )
 
 
 def _steep(p: Any) -> float:

@@ -1,16 +1,28 @@
 """Checks of lesson 102: rates with two resets, highest rate, noise of synapses, irregularity."""
 
 import math
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
 
+from jarvis.classroom.check._reasons import explained
 from jarvis.classroom.check.verdict import Wrong, exercise, near, number
-from jarvis.lif import LIFLayer
-from jarvis.neurons.decay import constant_drive
+from jarvis.neurons.decay import constant_drive, exp_decay
 
 Reset = Literal["subtract", "zero"]
+
+
+@lru_cache
+def _fired(drive: float, reset: Reset, tau: float, dt: float) -> np.ndarray:
+    """The steps in which a neuron under a constant input fires within 2 s."""
+    v, steps, decay = 0.0, [], exp_decay(tau, dt)
+    for step in range(round(2000 / dt)):
+        v = decay * v + drive
+        if v >= 1.0:
+            steps.append(step)
+            v = v - 1.0 if reset == "subtract" else 0.0
+    return np.array(steps)
 
 
 class _Case(NamedTuple):
@@ -22,44 +34,48 @@ class _Case(NamedTuple):
     dt: float
 
     def spikes(self, drive: float | None = None, step: float | None = None) -> np.ndarray:
-        """The numbers of the steps, from 1, in which it fires within 2 s."""
+        """The steps in which it fires within 2 s; None: at its own drive and step."""
         step = self.dt if step is None else step
         if drive is None:
             drive = float(constant_drive(self.current, tau=self.tau, dt=step))
-        x = torch.full((round(2000 / step), 1), drive, dtype=torch.float64)
-        with torch.no_grad():
-            fired = LIFLayer(tau=self.tau, dt=step, reset=self.reset)(x)[0][:, 0].numpy()
-        return np.flatnonzero(fired) + 1
+        return _fired(drive, self.reset, self.tau, step)
 
     def rate(self, drive: float | None = None, step: float | None = None) -> float:
         """Its rate (Hz), from the mean interval."""
         step = self.dt if step is None else step
         return 1000 / (np.diff(self.spikes(drive, step)).mean() * step)
 
-    def single_intervals(self) -> dict[str, float]:
-        """Rates (Hz) by an interval that is not the mean of all."""
-        spikes = self.spikes()
-        intervals = np.diff(spikes)
-        return {
-            "first": 1000 / (intervals[0] * self.dt),
-            "last": 1000 / (intervals[-1] * self.dt),
-            "to the first spike": 1000 / (spikes[0] * self.dt),
-        }
+    def single(self, which: int) -> float:
+        """A rate (Hz) from one interval: the first (0), or the last (-1)."""
+        return 1000 / (np.diff(self.spikes())[which] * self.dt)
+
+    def other(self) -> float:
+        """The rate (Hz) with the other reset."""
+        return self._replace(reset="zero" if self.reset == "subtract" else "subtract").rate()
+
+
+def _case(reset: Reset, rng) -> _Case:
+    """A neuron whose rate is not near that of the other reset, nor near one interval's."""
+    while True:
+        tau, dt = rng.uniform(15, 30), float(rng.choice([0.5, 2.0]))
+        interval = dt * rng.uniform(1.4, 5)  # by the formula: a few steps, so that rounding shows
+        case = _Case(-1 / math.expm1(-interval / tau), reset, tau, dt)
+        others = [case.other()]
+        if reset == "subtract":  # with "zero" all intervals are equal
+            others += [case.single(0), case.single(-1)]
+        if min(abs(other / case.rate() - 1) for other in others) > 0.05:
+            return case
 
 
 def _cases(rng) -> list[_Case]:
-    """Two neurons for each reset; with "subtract", no single interval is near the mean."""
-    found: list[_Case] = []
-    for reset in rng.permutation(["subtract", "zero", "subtract", "zero"]):
-        while True:
-            case = _Case(
-                rng.uniform(2, 6), str(reset), rng.uniform(15, 30), float(rng.choice([0.5, 2.0]))  # type: ignore[arg-type]
-            )
-            rate, single = case.rate(), case.single_intervals().values()
-            if reset == "zero" or min(abs(other / rate - 1) for other in single) > 0.05:
-                break
-        found.append(case)
-    return found
+    """Two neurons for each reset, with which any two of the known mistakes differ."""
+    resets: list[Reset] = ["subtract", "zero", "subtract", "zero"]
+    while True:
+        found = [_case(resets[k], rng) for k in rng.permutation(4)]
+        slips = np.array([[slip(case) for case in found] for slip, _ in _RATE_SLIPS])
+        apart = np.abs(slips[:, None] / slips[None] - 1).max(axis=2)
+        if apart[~np.eye(len(slips), dtype=bool)].min() > 0.02:
+            return found
 
 
 @exercise(
@@ -86,10 +102,8 @@ def coarse_rate(answer, rng) -> None:
         f"At I = {case.current:.1f}, dt = {case.dt:g} ms, reset {case.reset!r} you measure "
         f"{mine:.1f} Hz"
     )
-    for slip, words in _RATE_SLIPS:
-        # A reason is given only if it explains all answers, not one of them by chance.
-        if all(near(rate, slip(case), 0.005) for rate, case in zip(found, cases, strict=True)):
-            raise Wrong(f"{said}. {words}")
+    if words := explained(found, cases, _RATE_SLIPS, lambda a, b: near(a, b, 0.005)):
+        raise Wrong(f"{said}. {words}")
     raise Wrong(f"{said}; the mean interval gives {right:.1f} Hz.")
 
 
@@ -109,18 +123,17 @@ _RATE_SLIPS = (
     (lambda case: case.rate(drive=case.current),
      "The current was used unscaled: scale it with constant_drive."),
     (lambda case: case._replace(reset="zero").rate(),
-     "That is the rate with reset 'zero', whichever was asked for: is the argument used?"),
+     "That is one over the time from rest to the threshold. Is the argument reset used, and do you "
+     "measure between spikes, not from the start?"),
     (lambda case: case._replace(reset="subtract").rate(),
      "That is the rate with reset 'subtract', whichever was asked for: is the argument used?"),
     (lambda case: case.rate(step=1.0), "That is the rate at a step of 1 ms: is dt used?"),
-    (lambda case: case.single_intervals()["first"],
+    (lambda case: case.single(0),
      "That is from the first interval alone. With reset 'subtract' the intervals differ by a step, "
      "so take the mean of all."),
-    (lambda case: case.single_intervals()["last"],
+    (lambda case: case.single(-1),
      "That is from the last interval alone. With reset 'subtract' the intervals differ by a step, "
      "so take the mean of all."),
-    (lambda case: case.single_intervals()["to the first spike"],
-     "That is from the time to the first spike, which is not an interval between two spikes."),
 )  # fmt: skip
 
 
@@ -211,28 +224,41 @@ def _wrong_spread(spread: float, weight: float, n: float) -> str:
 )
 def irregularity(answer, rng) -> None:
     """`irregularity(spike_times) -> CV` of the intervals, to 1 %."""
+    trains, found = [], []
     for shape in rng.permutation([rng.uniform(0.6, 1.5), rng.uniform(3, 8), rng.uniform(20, 60)]):
         mean = rng.uniform(10, 80)
-        intervals = rng.gamma(shape, mean / shape, size=300)
         start = rng.uniform(500, 2000) + 20 * mean
-        times = start + np.append(0.0, np.cumsum(intervals))
-        found, expected = number(answer(times), "the CV"), intervals.std() / intervals.mean()
-        if near(found, expected, 0.01):
-            continue
-        if near(found, 1 / expected, 0.01):
-            raise Wrong("That is the mean over the standard deviation: turn it over.")
-        if near(found, expected**2, 0.01):
-            raise Wrong("That is the square of the CV: divide the standard deviation, not the "
-                        "variance, by the mean.")  # fmt: skip
-        if near(found, intervals.var() / intervals.mean(), 0.01):
-            raise Wrong("You divide the variance by the mean, which has a unit. Take the standard "
-                        "deviation.")  # fmt: skip
-        if near(found, intervals.std(), 0.01):
-            raise Wrong("That is the standard deviation, in ms. Divide it by the mean.")
-        if near(found, times.std() / times.mean(), 0.01):
-            raise Wrong("That is the CV of the spike times. Take that of the intervals.")
-        with_start = np.diff(times, prepend=0.0)
-        if near(found, with_start.std() / with_start.mean(), 0.01):
-            raise Wrong("You count the time before the first spike as an interval.")
-        raise Wrong(f"For {len(intervals)} intervals with a mean of {intervals.mean():.1f} ms and "
-                    f"a standard deviation of {intervals.std():.1f} ms you return {found:.3f}.")  # fmt: skip
+        intervals = rng.gamma(shape, mean / shape, size=300)
+        trains.append(start + np.append(0.0, np.cumsum(intervals)))
+        found.append(number(answer(trains[-1]), "the CV"))
+    wrong = [k for k in range(3) if not near(found[k], _cv(trains[k]), 0.01)]
+    if not wrong:
+        return
+    if words := explained(found, trains, _CV_SLIPS, lambda a, b: near(a, b, 0.01)):
+        raise Wrong(words)
+    intervals = np.diff(trains[wrong[0]])
+    raise Wrong(
+        f"For {len(intervals)} intervals with a mean of {intervals.mean():.1f} ms and a standard "
+        f"deviation of {intervals.std():.1f} ms you return {found[wrong[0]]:.3f}."
+    )
+
+
+def _cv(times: np.ndarray) -> float:
+    return np.diff(times).std() / np.diff(times).mean()
+
+
+#: Common mistakes, and the feedback for each.
+_CV_SLIPS = (
+    (lambda times: 1 / _cv(times),
+     "That is the mean over the standard deviation: turn it over."),
+    (lambda times: _cv(times) ** 2,
+     "That is the square of the CV: divide the standard deviation, not the variance, by the mean."),
+    (lambda times: np.diff(times).var() / np.diff(times).mean(),
+     "You divide the variance by the mean, which has a unit. Take the standard deviation."),
+    (lambda times: np.diff(times).std(),
+     "That is the standard deviation, in ms. Divide it by the mean."),
+    (lambda times: times.std() / times.mean(),
+     "That is the CV of the spike times. Take that of the intervals."),
+    (lambda times: _cv(np.append(0.0, times)),
+     "You count the time before the first spike as an interval."),
+)  # fmt: skip

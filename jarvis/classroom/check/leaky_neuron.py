@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from jarvis.classroom.check._reasons import explained
 from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number
 from jarvis.lif import LIFLayer
 from jarvis.neurons.decay import exp_decay
@@ -68,41 +69,46 @@ def _wrong_potential(v: float, e_leak: float, lift: float, given: str) -> str:
 )
 def measure_tau(answer, rng) -> None:
     """`measure_tau(recording) -> tau (ms)` of a decay with one value per ms, to 1 %."""
-    tried = []
-    for _ in range(3):
-        tau, size = rng.uniform(8, 30), rng.uniform(0.2, 0.9)
-        recording = size * np.exp(-np.arange(rng.integers(40, 80)) / tau)
-        tried.append((number(answer(recording), "tau"), tau, recording))
-    if len({found for found, *_ in tried}) == 1:
-        raise Wrong(f"Three recordings, and {tried[0][0]:.2f} ms for each: use the argument.")
-    for found, tau, recording in tried:
-        if near(found, tau, 0.01):
-            continue
-        if near(found, math.exp(-1 / tau)):
-            raise Wrong(
-                f"{found:.3f} is the factor by which v falls in 1 ms. It is "
-                "exp(-1/tau): take its logarithm."
-            )
-        if near(abs(found), 1 / tau):
-            raise Wrong(f"{found:.3f} is a rate, per ms. The time constant is its inverse.")
-        if near(found, -tau, 0.01):
-            raise Wrong("The size is right, the sign is not: which of the two values is larger?")
-        if near(found, tau * math.log(10), 0.01):
-            raise Wrong("That is tau times 2.3: use the natural logarithm, math.log.")
-        if near(found, tau * math.log(2), 0.1):
-            raise Wrong("That is the time to decay to one half. In tau it decays to 1/e, 37 %.")
-        if near(found, tau / 1000, 0.01):
-            raise Wrong("That is tau in seconds. Times are in ms here.")
-        if near(found, -1 / math.log(recording[1]), 0.01):
-            raise Wrong(
-                "That is right only for a recording that starts at 1: use a ratio of two values."
-            )
-        said = f"For a recording with tau = {tau:.2f} ms you return {found:.2f} ms"
-        if found == round(found) and abs(found - tau) <= 1:
-            raise Wrong(
-                f"{said}, the nearest sample. That is not within 1 %: calculate tau from two values."
-            )
-        raise Wrong(f"{said}, which is not within 1 %.")
+    cases, found = [], []
+    for tau in rng.uniform(8, 30, 3):
+        recording = rng.uniform(0.2, 0.9) * np.exp(-np.arange(rng.integers(40, 80)) / tau)
+        cases.append((tau, recording))
+        found.append(number(answer(recording), "tau"))
+    if len(set(found)) == 1:
+        raise Wrong(f"Three recordings, and {found[0]:.2f} ms for each: use the argument.")
+    wrong = [k for k in range(3) if not near(found[k], cases[k][0], 0.01)]
+    if not wrong:
+        return
+    said = f"For a recording with tau = {cases[wrong[0]][0]:.2f} ms you return"
+    said = f"{said} {found[wrong[0]]:.4g} ms"
+    words = explained(found, cases, _TAU_SLIPS, lambda a, b: near(a, b, 0.01))
+    words = words or explained(found, cases, [_HALF_TIME], lambda a, b: near(a, b, 0.1))
+    if words:
+        raise Wrong(f"{said}. {words}")
+    if all(value == round(value) and abs(value - tau) <= 1
+           for value, (tau, _) in zip(found, cases, strict=True)):  # fmt: skip
+        raise Wrong(f"{said}, the nearest sample. That is not within 1 %: use the ratio of two.")
+    raise Wrong(f"{said}, which is not within 1 %.")
+
+
+#: Common mistakes, and the feedback for each.
+_TAU_SLIPS = (
+    (lambda case: math.exp(-1 / case[0]),
+     "That is the factor by which v falls in 1 ms. It is exp(-1/tau): take its logarithm."),
+    (lambda case: 1 / case[0], "That is a rate, per ms. The time constant is its inverse."),
+    (lambda case: -1 / case[0], "That is a rate, per ms. The time constant is its inverse."),
+    (lambda case: -case[0],
+     "The size is right, the sign is not: which of the two values is larger?"),
+    (lambda case: case[0] * math.log(10),
+     "That is tau times 2.3: use the natural logarithm, math.log."),
+    (lambda case: case[0] / 1000, "That is tau in seconds. Times are in ms here."),
+    (lambda case: -1 / math.log(case[1][1]),
+     "That is right only for a recording that starts at 1: use a ratio of two values."),
+)  # fmt: skip
+_HALF_TIME = (
+    lambda case: case[0] * math.log(2),
+    "That is the time to decay to one half. In tau it decays to 1/e, 37 %.",
+)
 
 
 @exercise(

@@ -1,10 +1,12 @@
 """Checks of lesson 103: input that is just enough, adaptive threshold, state through a stream."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from jarvis.classroom.check._reasons import explained
 from jarvis.classroom.check.verdict import Wrong, exercise, near, number, seed_from
 from jarvis.lif import LIFLayer
 from jarvis.neurons.decay import exp_decay
@@ -53,33 +55,59 @@ def just_enough(answer, rng) -> None:
 )
 def threshold_at(answer, rng) -> None:
     """`threshold_at(t, spike_times, b, tau_adapt) -> threshold`, the resting one being 1."""
+    cases, found = [], []
     for n in rng.permutation([2, 5, 9]):
         spikes = np.sort(rng.uniform(0, 300, int(n)))
         t, b, tau = spikes[-1] + rng.uniform(10, 150), rng.uniform(0.1, 0.6), rng.uniform(50, 300)
-        found = number(answer(float(t), spikes, float(b), float(tau)), "the threshold")
-        left = np.exp(-(t - spikes) / tau)
-        expected = 1 + b * left.sum()
-        if near(found, expected):
-            continue
-        said = f"{n} spikes, the last one {t - spikes[-1]:.0f} ms ago: you return {found:.4g}"
-        slips = {
-            "The resting threshold, 1, is missing.": expected - 1,
-            "That is the decaying count a. The threshold is 1 + b a.": left.sum(),
-            "Nothing has decayed: each increase shrinks with tau_adapt.": 1 + b * n,
-            "Only the last spike counts. The increases of all spikes add up.": 1 + b * left[-1],
-            "Only the first spike counts. The increases of all spikes add up.": 1 + b * left[0],
-            "All increases decay as if they were as old as the last one.": 1 + b * n * left[-1],
-            "All increases decay as if they were as old as the first one.": 1 + b * n * left[0],
-            "The increases grow with time: look at the sign in the exponent.":
-                1 + b * np.exp((t - spikes) / tau).sum(),
-            "You multiply the increases. They add up.": 1 + b * left.prod(),
-            "1 decays as well in your answer. Only what the spikes have added decays.":
-                math.exp(-t / tau) + b * left.sum(),
-        }  # fmt: skip
-        for words, slip in slips.items():
-            if near(found, slip):
-                raise Wrong(f"{said}. {words}")
-        raise Wrong(f"{said}; a loop over small steps ends at {expected:.4g}.")
+        cases.append(_Threshold(float(t), spikes, float(b), float(tau)))
+        found.append(number(answer(*cases[-1]), "the threshold"))
+    wrong = [k for k in range(3) if not near(found[k], cases[k].value())]
+    if not wrong:
+        return
+    case, mine = cases[wrong[0]], found[wrong[0]]
+    said = f"{len(case.spikes)} spikes, the last one {case.t - case.spikes[-1]:.0f} ms ago: you"
+    said = f"{said} return {mine:.4g}"
+    if words := explained(found, cases, _THRESHOLD_SLIPS):
+        raise Wrong(f"{said}. {words}")
+    raise Wrong(f"{said}; a loop over small steps ends at {case.value():.4g}.")
+
+
+class _Threshold(NamedTuple):
+    """A neuron that has fired, and the time at which its threshold is asked for."""
+
+    t: float
+    spikes: np.ndarray
+    b: float
+    tau: float
+
+    def left(self) -> np.ndarray:
+        """What is left of each spike's increase, as a fraction."""
+        return np.exp(-(self.t - self.spikes) / self.tau)
+
+    def value(self) -> float:
+        return 1 + self.b * self.left().sum()
+
+
+#: Common mistakes, and the feedback for each.
+_THRESHOLD_SLIPS = (
+    (lambda c: c.value() - 1, "The resting threshold, 1, is missing."),
+    (lambda c: c.left().sum(), "That is the decaying count a. The threshold is 1 + b a."),
+    (lambda c: 1 + c.b * len(c.spikes),
+     "Nothing has decayed: each increase shrinks with tau_adapt."),
+    (lambda c: 1 + c.b * c.left()[-1],
+     "Only the last spike counts. The increases of all spikes add up."),
+    (lambda c: 1 + c.b * c.left()[0],
+     "Only the first spike counts. The increases of all spikes add up."),
+    (lambda c: 1 + c.b * len(c.spikes) * c.left()[-1],
+     "All increases decay as if they were as old as the last one."),
+    (lambda c: 1 + c.b * len(c.spikes) * c.left()[0],
+     "All increases decay as if they were as old as the first one."),
+    (lambda c: 1 + c.b * (1 / c.left()).sum(),
+     "The increases grow with time: look at the sign in the exponent."),
+    (lambda c: 1 + c.b * c.left().prod(), "You multiply the increases. They add up."),
+    (lambda c: math.exp(-c.t / c.tau) + c.b * c.left().sum(),
+     "1 decays as well in your answer. Only what the spikes have added decays."),
+)  # fmt: skip
 
 
 def _counts(layer: LIFLayer, stream, kind: str = "") -> list[int]:
