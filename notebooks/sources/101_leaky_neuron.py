@@ -75,8 +75,8 @@ print(f"{n_steps} steps of {dt:g} ms")
 #
 # The membrane is a thin insulator between two salty liquids. It stores charge on both sides, like a
 # **capacitor**. Charge leaks through channels that are always open, as through a **resistor**, the
-# [membrane resistance](../docs/glossary.md#membrane-resistance). Ion
-# pumps keep up a voltage that drives the leak, like a **battery**.
+# [membrane resistance](../docs/glossary.md#membrane-resistance). Ion pumps keep up a voltage that
+# drives the leak, like a **battery**.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 membrane_circuit()
@@ -190,7 +190,8 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# *The figure shows Euler's points above the closed form, by up to 0.077<!-- euler_error 0.001 -->.*
+# *The figure shows Euler's points above the closed form.* The largest error is
+# 0.077<!-- euler_error 0.001 -->.
 # **What went wrong?** Euler takes the slope at the start of a step and keeps it for the whole step.
 # The true slope becomes flatter within the step.
 #
@@ -312,8 +313,7 @@ plt.show()
 # ## 5. The threshold: a first attempt
 #
 # A neuron fires a [spike](../docs/glossary.md#spike), or action potential, when its potential
-# reaches the threshold. The
-# closed form reaches 1 at
+# reaches the threshold. The closed form reaches 1 at
 #
 # $$t_1 = \tau \ln\frac{I}{I-1} = 20\ \text{ms} \cdot \ln 3,$$
 #
@@ -399,7 +399,7 @@ ax.legend(loc="upper right", ncols=2)
 plt.show()
 
 # %% [markdown]
-# *The figure shows the repaired neuron: 9<!-- spikes 0 --> spikes.* It is a
+# *The figure shows the repaired neuron.* It fires 9<!-- spikes 0 --> spikes. You have built a
 # [leaky integrate-and-fire neuron](../docs/glossary.md#leaky-integrate-and-fire-neuron), or LIF
 # neuron. Note two details. $v$ never reaches the threshold, but $h$ does: a plot with spikes "below
 # the threshold" shows $v$. And the first spike comes at 22 ms, not at 21.97 ms: we compare at the

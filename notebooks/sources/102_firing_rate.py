@@ -424,7 +424,7 @@ plt.show()
 # *The figure shows both neurons: potential and spikes (left), and the distribution of all intervals
 # (right).* For a single number, divide the standard deviation of the intervals by their mean. This
 # is the [coefficient of variation](../docs/glossary.md#coefficient-of-variation) (CV): 0 for a
-# clock, 1 for a Poisson process, and 0.5 to 1 or more for neurons in cortex (Softky & Koch 1993).
+# clock, 1 for a Poisson process, and 0.5 to 1 for many neurons in cortex (Softky & Koch 1993).
 #
 # ### Exercise 4: Measure the irregularity (4 min)
 #
