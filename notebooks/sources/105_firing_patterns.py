@@ -300,8 +300,9 @@ print({f"dt = {step} ms": f"{late:+.3f} ms" for step, late in euler_late.items()
 assert all(late > step for step, late in euler_late.items())
 
 # %% [markdown]
-# It is late by more than a step. **The cause:** during the upstroke the slope grows by a factor of
-# $e$ every 2 mV, and Euler takes it at the start of each step, where it is far too small.
+# It is late by more than a step. **The cause** is the discretisation: during the upstroke the slope
+# grows by a factor of $e$ every 2 mV, and Euler takes it at the start of each step, where it is far
+# too small.
 #
 # **The fix.** For the exponential *alone*, $\tau\,dV/dt = \Delta_T\,e^{(V-V_T)/\Delta_T}$, there is
 # a closed form. Substitute $s = e^{-(V - V_T)/\Delta_T}$. Then $ds/dt = -1/\tau$: $s$ falls in a
