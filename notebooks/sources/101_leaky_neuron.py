@@ -288,13 +288,9 @@ def rise(step, factor, n):
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(7.5, 3.2))
 for step, colour in ((0.5, BLUE), (1.0, ORANGE), (2.0, GREEN)):
-    axes[0].plot(*rise(step, beta, round(100 / step)), color=colour)
-for step, colour, xy in (
-    (0.5, BLUE, (2, 1.55)),
-    (1.0, ORANGE, (38, 1.12)),
-    (2.0, GREEN, (62, 0.95)),
-):
-    axes[0].text(*xy, f"dt = {step:g} ms", color=colour)
+    path = rise(step, beta, round(100 / step))
+    axes[0].plot(*path, color=colour, label=f"dt = {step:g} ms")
+axes[0].legend(loc="lower right")
 axes[1].plot(*rise(huge, 1 - huge / tau, 8), "o-", color=ORANGE, label="Euler")
 axes[1].plot(*rise(huge, math.exp(-huge / tau), 8), "o-", color=BLUE, label="exact")
 axes[0].set(title="the same beta = 0.95", ylabel="potential v (threshold = 1)", ylim=(0, 1.65))

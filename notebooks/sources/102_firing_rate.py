@@ -317,7 +317,7 @@ print("spread of v:    ", *(f"{value:6.3f}" for value in naive))
 assert naive[0] < naive[-1] / 3
 
 # %% [markdown]
-# From 2 ms to 0.1 ms the noise falls by a factor of 4.5<!-- naive_ratio 0.2 -->, and with small
+# From 2 ms to 0.1 ms the noise falls by a factor of 4.4<!-- naive_ratio 0.2 -->, and with small
 # enough steps there would be none. **Find the cause.** Standard deviations of independent numbers
 # do not add. What does?
 #
@@ -446,7 +446,7 @@ print({name: f"CV {cv:.2f}" for name, cv in cvs.items()})
 assert cvs["mean-driven"] < 0.3 < cvs["fluctuation-driven"]
 
 # %% [markdown]
-# 0.09<!-- cv_mean_driven 0.01 --> and 0.81<!-- cv_fluctuation_driven 0.02 -->, at the same rate.
+# 0.13<!-- cv_mean_driven 0.01 --> and 0.81<!-- cv_fluctuation_driven 0.02 -->, at the same rate.
 #
 # ## 6. What does noise do to the f-I curve?
 #

@@ -232,7 +232,7 @@ for ax, current in zip(axes, levels, strict=True):
     ax.set(title=f"{current:g} pA: {len(response.spike_times)} spikes", xlabel="V (mV)")
     ax.label_outer()
 axes[0].text(-69, 118, "dV/dt = 0", color=BLUE)
-axes[0].text(-57, 60, "dw/dt = 0", color=GREEN)
+axes[0].text(-79, -48, "dw/dt = 0", color=GREEN)
 plt.show()
 
 # %% [markdown]
@@ -305,7 +305,7 @@ assert burst_intervals.max() > 10 * burst_intervals.min()
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(7.5, 3.4))
 trajectory(response, phase_plane(bursting, 210.0, v=(-62, -38), w=(-20, 330), ax=axes[0]))
-axes[0].text(-61.5, 150, "dV/dt = 0", color=BLUE)
+axes[0].text(-61.5, 120, "dV/dt = 0", color=BLUE)
 axes[0].text(-61.5, 12, "dw/dt = 0", color=GREEN)
 potential(response, axes[1])
 plt.show()

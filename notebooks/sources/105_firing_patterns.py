@@ -540,7 +540,8 @@ plt.show()
 # To convert, choose a unit of potential $U$, set $v = (V - E_L)/U$, and divide the equation of $V$
 # by $C\,U$. Then $w$ is in units of $C\,U$ per ms, so $b' = b/(C\,U)$ and $a' = a/(C\,\tau_w)$. The
 # exponential now has the prefactor $\delta/\tau$ instead of $\delta$. A shift of $\vartheta$ takes
-# it up, since $\frac{1}{\tau}\,e^{u} = e^{u - \ln\tau}$.
+# it up, since $\frac{1}{\tau}\,e^{u} = e^{u - \ln\tau}$. With $U$ = 30 mV, the threshold of 1 is at
+# -40 mV, where the upstroke is under way.
 
 
 # %%
