@@ -59,7 +59,7 @@ $(DOCS_STAMP): $(STAMP)
 	fi
 	@touch $@
 
-browser-test: $(BROWSER_STAMP) $(DOCS_STAMP) ## run the first lesson in Chromium; drag the sliders of lessons and site (4 min)
+browser-test: $(BROWSER_STAMP) $(DOCS_STAMP) ## run lesson 102 in Chromium; drag the sliders of lessons and site (4 min)
 	@tools/install_browser.sh
 	$(BIN)/python -m pytest --tb=short tests/browser
 

@@ -16,7 +16,7 @@ from .film import Film
 from .lab import ROOT, Lab, command_of_make
 from .page import Explorer, Notebook, wait
 
-FIRST = min((ROOT / "notebooks").glob("*01_*.ipynb")).name  #: the first lesson
+LESSON = "102_firing_rate.ipynb"  #: with the sliders of a LIF neuron
 MADE = "explorers.ipynb"
 FILM = ROOT / "results" / "shd" / "layout.json"
 # name: (the cell, the slider that is dragged, to which shares of its way: with time, in a hurry)
@@ -174,19 +174,19 @@ def test_the_server_is_the_one_of_make_lab(lab):
     assert lab.command[0].endswith("jupyter")
 
 
-def test_the_first_notebook_runs_and_its_slider_moves_the_figure(driver, lab, shot, measured):
-    notebook = Notebook(driver, lab, FIRST)
-    shot("01-opened")
+def test_the_lesson_with_sliders_runs_and_its_slider_moves_the_figure(driver, lab, shot, measured):
+    notebook = Notebook(driver, lab, LESSON)
+    shot("102-opened")
     saved = notebook.run_all()
     assert errors_of(saved) == []
     ran = [cell.execution_count for cell in saved.cells if cell.cell_type == "code"]
     assert ran == list(range(1, len(ran) + 1))
     explorer = notebook.explorers()[0]
     explorer.show()
-    shot("01-explorer")
+    shot("102-explorer")
     slider = "current I (units of v)"
-    measured["notebook 01"] = drag_and_watch(driver, "lif", explorer, slider, 0.9, 0.3)
-    shot("01-explorer-dragged")
+    measured["lesson 102"] = drag_and_watch(driver, "lif", explorer, slider, 0.9, 0.3)
+    shot("102-explorer-dragged")
 
 
 @pytest.mark.parametrize("name", EXPLORERS)

@@ -39,7 +39,8 @@ API = {
                  "zoo", "networks", "training", "datasets", "plotting")
 } | {
     "classroom": [f"jarvis.classroom.{module}"
-                  for module in ("check", "widgets", "broken", "comparison", "lesson", "results")]
+                  for module in ("check", "widgets", "broken", "comparison", "lesson", "results",
+                                 "diagrams.membrane_circuit", "diagrams.synapse_chain")]
 }  # fmt: skip
 #: Names without an underscore that are for the library itself.
 INSIDE = {

@@ -1,7 +1,7 @@
 """Exercise checks with feedback: one module per notebook, one check per exercise.
 
 ```python
-from jarvis.classroom.check import lif_neuron as check
+from jarvis.classroom.check import leaky_neuron as check
 
 check.measure_tau(measure_tau)
 ```

@@ -148,7 +148,8 @@ class AdExPicture(Picture):
         (self.stable,) = plane.plot([], [], "o", color="black", ms=6, label="stable fixed point")
         (self.unstable,) = plane.plot([], [], "o", color="black", mfc="white", ms=6)
         plane.set(xlabel="potential V (mV)", ylabel="adaptation w (pA)", xlim=(-85, -35))
-        plane.legend(fontsize=7, loc="upper left")
+        named = plane.get_legend_handles_labels()  # below the axes, where nothing is drawn
+        self.figure.legend(*named, loc="outside lower right", ncols=5, fontsize=9, frameon=False)
 
     def _set(self, view: AdExView) -> None:
         fired = np.searchsorted(view.times, view.spike_times - 1e-9)

@@ -1,0 +1,245 @@
+"""Checks of lesson 104: mean adaptation, resting potential, rheobase, a reset without bursts."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from jarvis.adex.phase_plane import fixed_points, nullclines
+from jarvis.adex.physiological import AdExParams, step_response
+from jarvis.classroom.check._reasons import explained
+from jarvis.classroom.check.verdict import Wrong, exercise, near, number
+
+
+@exercise(
+    1,
+    hints=(
+        "How much charge, w over time, does a single spike add? And how many spikes are there?",
+        "The integral of b exp(-t/tau_w) is b tau_w. Multiply it by the spikes per ms.",
+        "b * tau_w * rate / 1000, since the rate is in Hz and tau_w in ms.",
+    ),
+)
+def mean_adaptation(answer, rng) -> None:
+    """`mean_adaptation(rate, b, tau_w) -> pA`: the mean of w over time, with a = 0."""
+    cases, found = [], []
+    for _ in range(3):
+        b, tau_w = rng.uniform(10, 150), rng.uniform(30, 300)
+        interval = tau_w * rng.uniform(0.4, 2.5)  # not short, or w would hardly vary
+        cases.append((1000 / interval, b, tau_w))
+        found.append(number(answer(*cases[-1]), "the mean of w"))
+    wrong = [k for k in range(3) if not near(found[k], _mean_w(cases[k]))]
+    if not wrong:
+        return
+    (rate, b, tau_w), mine = cases[wrong[0]], found[wrong[0]]
+    said = f"At {rate:.1f} Hz, b = {b:.0f} pA, tau_w = {tau_w:.0f} ms you return {mine:.4g} pA"
+    if words := explained(found, cases, _MEAN_SLIPS):
+        raise Wrong(f"{said}. {words}")
+    raise Wrong(f"{said}; a simulation has {_mean_w(cases[wrong[0]]):.4g} pA.")
+
+
+def _mean_w(case: tuple[float, float, float]) -> float:
+    rate, b, tau_w = case
+    return b * tau_w * rate / 1000
+
+
+def _after_spike(case: tuple[float, float, float]) -> float:
+    """The largest w."""
+    rate, b, tau_w = case
+    return b / -math.expm1(-1000 / rate / tau_w)
+
+
+#: Common mistakes, and the feedback for each; a case is (rate, b, tau_w).
+_MEAN_SLIPS = (
+    (lambda case: 1000 * _mean_w(case),
+     "That has Hz times ms in it: divide the rate by 1000, to have it per ms."),
+    (_after_spike, "That is w just after a spike, where it is largest. Take the mean over time."),
+    (lambda case: _after_spike(case) - case[1],
+     "That is w just before a spike, where it is smallest. Take the mean over time."),
+    (lambda case: _after_spike(case) - case[1] / 2,
+     "That is half-way between the smallest and the largest w. The decay is not a straight line: "
+     "take the mean over time."),
+    (lambda case: case[1] * case[2],
+     "That is the charge per spike. How many spikes are there per ms?"),
+    (lambda case: case[1] * case[0] / 1000,
+     "That does not depend on tau_w: a slower decay adds up to more."),
+)  # fmt: skip
+
+
+@exercise(
+    2,
+    hints=(
+        "Which of the two nullclines is higher to the left of the stable fixed point, and to the "
+        "right of it?",
+        "The stable one lies between e_l and v_t. Keep the half of the interval in which the "
+        "V-nullcline changes from above the w-nullcline to below it.",
+        "v = (low + high) / 2; on_v, on_w = nullclines(params, current, v); then low = v if "
+        "on_v > on_w, else high = v. Repeat 40 times.",
+    ),
+)
+def find_rest(answer, rng) -> None:
+    """`find_rest(params, current) -> V (mV)` of the stable fixed point."""
+    cases, found = [], []
+    for _ in range(3):
+        p = AdExParams.named("tonic", a=rng.uniform(1.5, 5.5), e_l=rng.uniform(-75, -66))
+        cases.append((p, rng.uniform(0.6, 0.9) * p.rheobase))
+        given = answer(*cases[-1])
+        if np.size(given) in (2, 3):
+            raise Wrong("Return only V: w follows from it.")
+        found.append(number(given, "V"))
+    wrong = [k for k in range(3) if abs(found[k] - fixed_points(*cases[k])[0].v) >= 0.01]
+    if not wrong:
+        return
+    (p, current), v = cases[wrong[0]], found[wrong[0]]
+    said = f"You return {v:.2f} mV for {current:.0f} pA"
+    words = explained(found, cases, _REST_SLIPS, lambda a, b: abs(a - b) < 0.01)
+    words = words or explained(found, cases, _ENDS, lambda a, b: abs(a - b) < 0.1)
+    if words:
+        raise Wrong(f"{said}. {words}")
+    on_v, on_w = nullclines(p, current, min(v, p.v_peak))
+    raise Wrong(
+        f"{said}. There the V-nullcline is at w = {on_v:.1f} pA and the w-nullcline at "
+        f"{on_w:.1f}: they do not meet."
+    )
+
+
+def _without_w(case: tuple[AdExParams, float]) -> float:
+    p, current = replace(case[0], a=0.0), case[1]
+    return fixed_points(p, current)[0].v if current < _touching(p) else math.nan
+
+
+#: Common mistakes, and the feedback for each; a case is (params, current).
+_REST_SLIPS = (
+    (lambda case: fixed_points(*case)[1].v,
+     "That is the other fixed point, which is unstable: nothing stays there."),
+    (lambda case: fixed_points(*case)[0].w, "That is its w, in pA. Return its V."),
+    (_without_w, "That is without w: at a fixed point w = a (V - e_l), which opposes the current."),
+    (lambda case: case[0].e_l + case[1] / (case[0].g_l + case[0].a),
+     "That is without the exponential, which helps the current a little already."),
+    (lambda case: case[0].e_l + case[1] / case[0].g_l,
+     "That is the leak alone, without w and the exponential."),
+    (lambda case: fixed_points(case[0], -case[1])[0].v,
+     "That is the fixed point for a current of opposite sign."),
+)  # fmt: skip
+_HALVES = "That is an end of the interval: which half holds the crossing?"
+_ENDS = ((lambda case: case[0].e_l, _HALVES), (lambda case: case[0].v_t, _HALVES))
+
+
+@exercise(
+    3,
+    hints=(
+        "Set the slopes dw/dV of both nullclines equal, and solve for V.",
+        "With u = (V - v_t)/delta_t: -g_L + g_L exp(u) = a. At this V both nullclines give the "
+        "same w, which leaves an equation for the current.",
+        "V = v_t + delta_t ln(1 + a/g_L), and the current is (g_L + a) (V - e_l) - g_L delta_t "
+        "(1 + a/g_L).",
+    ),
+)
+def touching_current(answer, rng) -> None:
+    """`touching_current(params) -> pA`: the current at which the two nullclines just touch."""
+    cases, found = [], []
+    for _ in range(3):
+        p = AdExParams(
+            c=rng.uniform(150, 250), g_l=rng.uniform(8, 14), e_l=rng.uniform(-75, -65),
+            v_t=rng.uniform(-52, -48), delta_t=rng.uniform(1.5, 2.5), a=rng.uniform(3, 12),
+            b=60.0, tau_w=rng.uniform(50, 300), v_reset=-58.0,
+        )  # fmt: skip
+        cases.append(p)
+        found.append(number(answer(p), "the current"))
+    wrong = [k for k in range(3) if not near(found[k], _touching(cases[k]))]
+    if not wrong:
+        return
+    if words := explained(found, cases, _RHEOBASE_SLIPS):
+        raise Wrong(words)
+    p, mine = cases[wrong[0]], found[wrong[0]]
+    said = f"At your {mine:.1f} pA (a = {p.a:.1f} nS, g_L = {p.g_l:.1f} nS)"
+    if left := fixed_points(p, mine):
+        v = " and ".join(f"{point.v:.1f}" for point in left)
+        raise Wrong(f"{said} the nullclines still cross, at {v} mV: there is still a fixed point.")
+    raise Wrong(
+        f"{said} the nullclines are {mine - _touching(p):.1f} pA apart: they touched earlier."
+    )
+
+
+def _steep(p: Any) -> float:
+    """exp((V - v_t)/delta_t) where the nullclines touch."""
+    return 1 + p.a / p.g_l
+
+
+def _touches_at(p: Any) -> float:
+    return p.v_t + p.delta_t * math.log(_steep(p))
+
+
+def _touching(p: Any) -> float:
+    return (p.g_l + p.a) * (_touches_at(p) - p.e_l) - p.g_l * p.delta_t * _steep(p)
+
+
+#: Common mistakes, and the feedback for each.
+_RHEOBASE_SLIPS = (
+    (lambda p: _touching(replace(p, a=0.0)),
+     "That is the rheobase without a: it pulls together with the leak."),
+    (lambda p: (p.g_l + p.a) * (p.v_t - p.e_l) - p.g_l * p.delta_t,
+     "You took V = v_t. There the leak and the exponential are equally steep; here a stands on "
+     "the leak's side, so the nullclines touch higher up."),
+    (lambda p: p.g_l * (_touches_at(p) - p.e_l - p.delta_t * _steep(p)),
+     "The V is right, but w is not 0 there: the current must balance w = a (V - e_l) as well."),
+    (lambda p: (p.g_l + p.a) * (_touches_at(p) - p.e_l) - p.g_l * p.delta_t,
+     "The V is right. The exponential there is g_L delta_t (1 + a/g_L), not g_L delta_t."),
+    (lambda p: (p.g_l + p.a) * (_touches_at(p) - p.e_l),
+     "The exponential is missing: it helps the current, by g_L delta_t exp(u)."),
+    (lambda p: p.rheobase,
+     "That is params.rheobase, where this fixed point loses stability. It vanishes at a larger "
+     "current."),
+    (_touches_at, "That is the potential at which they touch, in mV. Return the current there."),
+    (lambda p: _touching(p) / 1000, "That is in nA. Currents are in pA here."),
+    (lambda p: -_touching(p), "The size is right, the sign is not: this current drives."),
+)  # fmt: skip
+
+
+@exercise(
+    4,
+    hints=(
+        "A burst needs resets on both sides of the V-nullcline: see section 4.",
+        "Where is the lowest point of the V-nullcline? To the left of it, every reset leads to the "
+        "same kind of way round.",
+        "Any reset a few mV below params.v_t.",
+    ),
+)
+def steady_reset(answer, rng) -> None:
+    """`steady_reset(params, current) -> mV`: with this v_reset the neuron no longer bursts."""
+    shifts = rng.permutation([rng.uniform(-20, -15), rng.uniform(11, 16), 0.0])
+    asked = [(_burster(rng, float(shift)), rng.uniform(210, 260)) for shift in shifts]
+    resets = [number(answer(*given), "the reset") for given in asked]
+    for (p, current), reset in zip(asked, resets, strict=True):
+        said = f"With the reset at {reset:.1f} mV (v_t {p.v_t:.1f}, current {current:.0f} pA)"
+        bursts = "still bursts"
+        if reset < p.v_t + 5:
+            intervals = _late(replace(p, v_reset=reset), current)
+            if len(intervals) == 8 and intervals.std() < 0.01 * intervals.mean():
+                continue
+            shown = ", ".join(f"{interval:.1f}" for interval in intervals[-4:])
+            bursts = f"still bursts: the last intervals are {shown} ms"
+        if near(reset, p.plain().v_reset):
+            raise Wrong("That is the neuron's present reset, and with it the neuron bursts.")
+        if len({round(reset, 6) for reset in resets}) == 1:
+            raise Wrong(
+                f"You return {reset:.1f} mV for every neuron. One of them has its v_t at "
+                f"{p.v_t:.1f} mV: where does the reset have to be relative to that?"
+            )
+        if reset > p.v_reset:
+            raise Wrong(
+                f"{said} it {bursts}. You raised it, which brings V even closer to the next spike."
+            )
+        raise Wrong(f"{said} it {bursts}.")
+
+
+def _burster(rng, shift: float) -> AdExParams:
+    """A bursting neuron with every potential shifted by `shift` mV, as by another reference."""
+    p = AdExParams.named("bursting", b=rng.uniform(85, 115), tau_w=rng.uniform(105, 135))
+    names = ("e_l", "v_t", "v_reset", "v_peak")
+    return replace(p, **{name: getattr(p, name) + shift for name in names})
+
+
+def _late(p: AdExParams, current: float) -> np.ndarray:
+    """The last 8 intervals in 3 s, ms; fewer if there are not as many."""
+    return np.diff(step_response(p, current, 3000.0).spike_times)[-8:]

@@ -1,0 +1,197 @@
+"""Checks of lesson 105: strength of adaptation, an exact upstroke, biophysical units."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from jarvis.adex.normalised import NormalisedAdExParams
+from jarvis.adex.physiological import AdExParams, step_response
+from jarvis.classroom.check.verdict import Wrong, exercise, near, number
+
+
+@exercise(
+    1,
+    hints=(
+        "Does a larger b make the neuron faster or slower? Search with final_rate.",
+        "Bisect: keep an interval of b whose ends are too fast and too slow, and halve it.",
+        "b = (low + high) / 2; if final_rate(b) > rate, then low = b, else high = b. Start with 1 "
+        "and 150, and repeat 14 times.",
+    ),
+)
+def b_for(answer, rng) -> None:
+    """`b_for(rate) -> pA`: the adapting neuron ends at `rate` (Hz) with 500 pA, to 1 %."""
+    rates = rng.permutation([rng.uniform(10, 16), rng.uniform(19, 26), rng.uniform(29, 40)])
+    tried = [(number(answer(rate), "b"), rate) for rate in rates]
+    if len({b for b, _ in tried}) == 1:
+        raise Wrong(
+            f"Three rates, and b = {tried[0][0]:.2f} pA for each. Is the argument used? (A "
+            "bisection that keeps the wrong half ends at an end of its interval, too.)"
+        )
+    scaled = all(near(b * rate, 60 * 13.173) for b, rate in tried)  # the published set: 13 Hz
+    for b, rate in tried:
+        if b < 0:
+            raise Wrong(
+                f"With b = {b:.1f} pA each spike would drive the next one: b must be at least 0."
+            )
+        spikes = step_response(AdExParams.named("adapting", b=b), 500.0, 2000.0).spike_times
+        said = f"With your b = {b:.2f} pA"
+        if len(spikes) < 4:
+            raise Wrong(f"{said} it fires {len(spikes)} times in 2 s; the target is {rate:.1f} Hz.")
+        steady = 1000 / np.diff(spikes)[-3:].mean()
+        if near(steady, rate, 0.01):
+            continue
+        if scaled:
+            raise Wrong(f"{said} it is {steady:.1f} Hz: the rate is not simply 1/b. Measure it.")
+        if near(len(spikes) / 2, rate, 0.015):
+            raise Wrong(
+                f"{said} the mean over 2 s is {rate:.1f} Hz, including the fast start. In the end "
+                f"it is {steady:.1f} Hz: take the last intervals."
+            )
+        if near(b * 1000, _bisected(rate), 0.02):
+            raise Wrong(f"{b:.4f} is b in nA. Here it is in pA.")
+        way = ("fast: b must be larger", "slow: b must be smaller")[int(steady < rate)]
+        raise Wrong(f"{said} it ends at {steady:.1f} Hz, not {rate:.1f}: too {way}.")
+
+
+def _bisected(rate: float) -> float:
+    low, high = 0.0, 200.0
+    for _ in range(16):
+        b = (low + high) / 2
+        spikes = step_response(AdExParams.named("adapting", b=b), 500.0, 2000.0).spike_times
+        faster = 1000 / np.diff(spikes)[-3:].mean() > rate
+        low, high = (b, high) if faster else (low, b)
+    return (low + high) / 2
+
+
+@exercise(
+    2,
+    hints=(
+        "Turn v into s, subtract what one step takes from s, and look whether s is still positive.",
+        "s = exp(-(v - v_t)/delta_t) falls by dt/tau in a step. If it would reach 0, there is a "
+        "spike, after tau * s.",
+        "if s <= dt / tau: return None, tau * s. Otherwise return v_t - delta_t * "
+        "math.log(s - dt / tau), None.",
+    ),
+)
+def upstroke(answer, rng) -> None:
+    """`upstroke(v, dt, tau, v_t, delta_t) -> (V, None) or (None, time of the spike)`."""
+    for spikes in rng.permutation([True, False, True, False]):
+        tau, dt = rng.uniform(8, 30), rng.uniform(0.2, 0.9)
+        v_t, delta_t = rng.uniform(-55, -45), rng.uniform(1.0, 3.0)
+        share = rng.uniform(0.1, 0.9) if spikes else rng.uniform(1.2, 4)  # s over dt/tau
+        s = share * dt / tau
+        v = v_t - delta_t * math.log(s)
+        pair = answer(v, dt, tau, v_t, delta_t)
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise Wrong("Return two values: V and None, or None and the time of the spike.")
+        after, when = pair
+        given = (
+            f"From {v:.2f} mV (v_t {v_t:.1f}, delta_t {delta_t:.2f}, tau {tau:.1f}, dt {dt:.2f})"
+        )
+        if after is not None and when is not None:
+            raise Wrong("One of the two values is always None: there is a spike, or there is none.")
+        if spikes:
+            if when is None:
+                raise Wrong(
+                    f"{given} s reaches 0 after {share:.2f} steps: there is a spike, and you "
+                    "return none."
+                )
+            _check_time(number(when, "the time of the spike"), tau * s, dt, given)
+        else:
+            if after is None:
+                raise Wrong(
+                    f"{given} s would need {share:.2f} steps to reach 0: there is no spike yet."
+                )
+            expected = v_t - delta_t * math.log(s - dt / tau)
+            _check_potential(number(after, "V"), expected, v, dt, tau, v_t, delta_t, given)
+
+
+def _check_time(when: float, expected: float, dt: float, given: str) -> None:
+    if near(when, expected):
+        return
+    if near(when, dt - expected):
+        raise Wrong("That is the time from the spike to the end of the step, not from its start.")
+    if near(when, expected / dt):
+        raise Wrong("That is the time in steps. Return it in ms.")
+    raise Wrong(f"{given} the spike does not come after {when:.4g} ms.")
+
+
+def _check_potential(
+    after: float, expected: float, v: float, dt: float, tau: float, v_t: float, delta_t: float,
+    given: str,
+) -> None:  # fmt: skip
+    if abs(after - expected) < 1e-6:
+        return
+    grown = math.exp((v - v_t) / delta_t)
+    slips = {
+        "That is Euler's step. Use the logarithm.": v + dt / tau * delta_t * grown,
+        "V has fallen: look at the signs.": v + delta_t * math.log1p(dt / tau * grown),
+        "V has not moved.": v,
+        "That is measured from v_t: add it.": expected - v_t,
+    }
+    for words, slip in slips.items():
+        if abs(after - slip) < 1e-6:
+            raise Wrong(f"{given} you return {after:.4f} mV. {words}")
+    if after < v:
+        raise Wrong(f"{given} you return {after:.4f} mV: V has fallen, but the exponential drives.")
+    raise Wrong(f"{given} you return {after:.4f} mV; a fine integration gives {expected:.4f}.")
+
+
+@exercise(
+    3,
+    hints=(
+        "Read the function `normalised` backwards, line by line.",
+        "delta_t and v_t are in units of `unit`, b in units of c * unit per ms, a in units of c "
+        "per ms; and tau = c/g_l.",
+        "g_l = c / p.tau, delta_t = unit * p.delta_t, b = p.b * c * unit, a = p.a * c * p.tau_w, "
+        "v_t = e_l + unit * (p.v_t - p.delta_t * math.log(p.tau)).",
+    ),
+)
+def physical(answer, rng) -> None:
+    """`physical(p, unit, c, e_l) -> dict` of g_l, a, b, delta_t and v_t."""
+    for _ in range(2):
+        unit, c, e_l = rng.uniform(28, 40), rng.uniform(100, 250), rng.uniform(-75, -60)
+        g_l, delta_t, tau_w = rng.uniform(8, 14), rng.uniform(1.5, 2.5), rng.uniform(50, 300)
+        want = dict(g_l=g_l, a=rng.uniform(1, 8), b=rng.uniform(20, 120), delta_t=delta_t,
+                    v_t=e_l + rng.uniform(18, 22))  # fmt: skip
+        tau, delta = c / g_l, delta_t / unit
+        p = NormalisedAdExParams(
+            tau=tau, tau_w=tau_w, dt=0.1, delta_t=delta, w0=0.0, a=want["a"] / (c * tau_w),
+            b=want["b"] / (c * unit), v_t=(want["v_t"] - e_l) / unit + delta * math.log(tau),
+        )  # fmt: skip
+        given = answer(p, unit, c, e_l)
+        if not isinstance(given, Mapping):
+            raise Wrong(f"Return a dict, not {type(given).__name__}.")
+        if missing := sorted(set(want) - set(given)):
+            raise Wrong(f"The dict lacks {', '.join(missing)}.")
+        slips = {
+            "g_l": {"tau is c/g_l, so g_l is c/tau.": tau / c},
+            "a": {
+                "a is in units of c/tau_w: multiply by both.": p.a,
+                "The factor tau_w is missing.": p.a * c,
+                "The factor c is missing.": p.a * tau_w,
+            },
+            "b": {
+                "b is in units of c * unit per ms: multiply by both.": p.b,
+                "The factor unit is missing.": p.b * c,
+                "The factor c is missing.": p.b * unit,
+            },
+            "delta_t": {"It is still in units of `unit`.": delta},
+            "v_t": {
+                "It is measured from e_l: add it.": want["v_t"] - e_l,
+                "The shift by delta_t ln(tau) is missing.": e_l + unit * p.v_t,
+                "The shift by delta_t ln(tau) has the wrong sign.":
+                    e_l + unit * (p.v_t + delta * math.log(tau)),
+                "The shift is in units of `unit`, like v_t: multiply both.":
+                    e_l + unit * p.v_t - delta * math.log(tau),
+            },
+        }  # fmt: skip
+        for name, right in want.items():
+            found = number(given[name], name)
+            if near(found, right, 1e-4):
+                continue
+            for words, slip in slips[name].items():
+                if near(found, float(slip), 1e-4):
+                    raise Wrong(f"{name} = {found:.4g} is not right. {words}")
+            raise Wrong(f"{name} = {found:.4g} is not right: convert it back, and compare.")

@@ -1,0 +1,264 @@
+"""Checks of lesson 102: rates with two resets, highest rate, noise of synapses, irregularity."""
+
+import math
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from jarvis.classroom.check._reasons import explained
+from jarvis.classroom.check.verdict import Wrong, exercise, near, number
+from jarvis.neurons.decay import constant_drive, exp_decay
+
+Reset = Literal["subtract", "zero"]
+
+
+@lru_cache
+def _fired(drive: float, reset: Reset, tau: float, dt: float) -> np.ndarray:
+    """The steps in which a neuron under a constant input fires within 2 s."""
+    v, steps, decay = 0.0, [], exp_decay(tau, dt)
+    for step in range(round(2000 / dt)):
+        v = decay * v + drive
+        if v >= 1.0:
+            steps.append(step)
+            v = v - 1.0 if reset == "subtract" else 0.0
+    return np.array(steps)
+
+
+class _Case(NamedTuple):
+    """A neuron under a constant current."""
+
+    current: float
+    reset: Reset
+    tau: float
+    dt: float
+
+    def spikes(self, drive: float | None = None, step: float | None = None) -> np.ndarray:
+        """The steps in which it fires within 2 s; None: at its own drive and step."""
+        step = self.dt if step is None else step
+        if drive is None:
+            drive = float(constant_drive(self.current, tau=self.tau, dt=step))
+        return _fired(drive, self.reset, self.tau, step)
+
+    def rate(self, drive: float | None = None, step: float | None = None) -> float:
+        """Its rate (Hz), from the mean interval."""
+        step = self.dt if step is None else step
+        return 1000 / (np.diff(self.spikes(drive, step)).mean() * step)
+
+    def single(self, which: int) -> float:
+        """A rate (Hz) from one interval: the first (0), or the last (-1)."""
+        return 1000 / (np.diff(self.spikes())[which] * self.dt)
+
+    def other(self) -> float:
+        """The rate (Hz) with the other reset."""
+        return self._replace(reset="zero" if self.reset == "subtract" else "subtract").rate()
+
+
+def _case(reset: Reset, rng) -> _Case:
+    """A neuron whose rate is not near that of the other reset, nor near one interval's."""
+    while True:
+        tau, dt = rng.uniform(15, 30), float(rng.choice([0.5, 2.0]))
+        interval = dt * rng.uniform(1.4, 5)  # by the formula: a few steps, so that rounding shows
+        case = _Case(-1 / math.expm1(-interval / tau), reset, tau, dt)
+        others = [case.other()]
+        if reset == "subtract":  # with "zero" all intervals are equal
+            others += [case.single(0), case.single(-1)]
+        if min(abs(other / case.rate() - 1) for other in others) > 0.05:
+            return case
+
+
+def _cases(rng) -> list[_Case]:
+    """Two neurons for each reset, with which any two of the known mistakes differ."""
+    resets: list[Reset] = ["subtract", "zero", "subtract", "zero"]
+    while True:
+        found = [_case(resets[k], rng) for k in rng.permutation(4)]
+        slips = np.array([[slip(case) for case in found] for slip, _ in _RATE_SLIPS])
+        apart = np.abs(slips[:, None] / slips[None] - 1).max(axis=2)
+        if apart[~np.eye(len(slips), dtype=bool)].min() > 0.02:
+            return found
+
+
+@exercise(
+    1,
+    hints=(
+        "Run LIFLayer on a constant input, and find the steps in which it fires: np.flatnonzero.",
+        "The input is constant_drive(current, tau=tau, dt=dt), 2000/dt times. A rate in Hz is 1000 "
+        "over the mean of np.diff of the spike times in ms.",
+        "x = torch.full((round(2000 / dt), 1), constant_drive(current, tau=tau, dt=dt)); "
+        "spikes = LIFLayer(tau=tau, dt=dt, reset=reset)(x)[0][:, 0]; then np.flatnonzero, np.diff, "
+        "times dt, mean.",
+    ),
+)
+def coarse_rate(answer, rng) -> None:
+    """`coarse_rate(current, reset, tau, dt) -> Hz`, from the mean interval, to 2 %."""
+    cases = _cases(rng)
+    found = [number(answer(*case), "the rate") for case in cases]
+    expected = [case.rate() for case in cases]
+    wrong = [k for k in range(len(cases)) if not near(found[k], expected[k], 0.02)]
+    if not wrong:
+        return
+    case, mine, right = cases[wrong[0]], found[wrong[0]], expected[wrong[0]]
+    said = (
+        f"At I = {case.current:.1f}, dt = {case.dt:g} ms, reset {case.reset!r} you measure "
+        f"{mine:.1f} Hz"
+    )
+    if words := explained(found, cases, _RATE_SLIPS, lambda a, b: near(a, b, 0.005)):
+        raise Wrong(f"{said}. {words}")
+    raise Wrong(f"{said}; the mean interval gives {right:.1f} Hz.")
+
+
+def _formula(case: _Case) -> float:
+    return 1000 / (case.tau * math.log(case.current / (case.current - 1)))
+
+
+#: Common mistakes, and the feedback for each.
+_RATE_SLIPS = (
+    (lambda case: case.rate() / 1000,
+     "That is per ms: a rate in Hz is 1000 over an interval in ms."),
+    (lambda case: 1000 / case.rate(), "That is the interval in ms; the rate is 1000 over it."),
+    (lambda case: case.rate() * case.dt,
+     "That is per 1000 steps: an interval in ms is the number of steps times dt."),
+    (lambda case: case.rate() / case.dt, "The step has been counted twice: how often is dt used?"),
+    (_formula, "That is the formula, without steps: measure the rate."),
+    (lambda case: case.rate(drive=case.current),
+     "The current was used unscaled: scale it with constant_drive."),
+    (lambda case: case._replace(reset="zero").rate(),
+     "That is one over the time from rest to the threshold. Is the argument reset used, and do you "
+     "measure between spikes, not from the start?"),
+    (lambda case: case._replace(reset="subtract").rate(),
+     "That is the rate with reset 'subtract', whichever was asked for: is the argument used?"),
+    (lambda case: case.rate(step=1.0), "That is the rate at a step of 1 ms: is dt used?"),
+    (lambda case: case.single(0),
+     "That is from the first interval alone. With reset 'subtract' the intervals differ by a step, "
+     "so take the mean of all."),
+    (lambda case: case.single(-1),
+     "That is from the last interval alone. With reset 'subtract' the intervals differ by a step, "
+     "so take the mean of all."),
+)  # fmt: skip
+
+
+@exercise(
+    2,
+    hints=(
+        "However strong the current: which part of the interval does not shrink?",
+        "No interval is shorter than the refractory time, so the rate stays below 1/t_ref.",
+        "1000 / rate, since the rate is in Hz and the time in ms.",
+    ),
+)
+def speed_limit(answer, rng) -> None:
+    """`speed_limit(rate) -> t_ref (ms)`: no current drives the neuron faster than `rate` Hz."""
+    for interval in rng.choice(np.arange(4.0, 30.0, 0.5), 3, replace=False):
+        rate = 1000 / interval
+        refractory = number(answer(rate), "the refractory time")
+        if near(refractory, interval):
+            continue
+        if near(refractory, interval / 1000):
+            raise Wrong(f"{refractory:.4f} is in seconds. Times are in ms here.")
+        if near(refractory, rate / 1000):
+            raise Wrong("That is the rate in spikes per ms. The refractory time is its inverse.")
+        if refractory < 0:
+            raise Wrong(f"A refractory time of {refractory:g} ms ends before it begins.")
+        limit = f"{1000 / refractory:.1f} Hz" if refractory > 0 else "without a limit"
+        raise Wrong(f"For {rate:.1f} Hz you return {refractory:.2f} ms; that would be {limit}.")
+
+
+@exercise(
+    3,
+    hints=(
+        "Integrate one contribution, w exp(-t/tau), from 0 to infinity; then its square.",
+        "The integrals are w tau and w^2 tau/2. The rate has to be per ms: divide Hz by 1000.",
+        "mean = weight * rate * tau / 1000, spread = abs(weight) * sqrt(rate * tau / 2000).",
+    ),
+)
+def mean_and_spread(answer, rng) -> None:
+    """`mean_and_spread(weight, rate, tau) -> (mean, standard deviation)` of v."""
+    for sign in rng.permutation([1, 1, -1]):
+        weight, rate = sign * rng.uniform(0.005, 0.03), rng.uniform(800, 4000)
+        tau = rng.uniform(8, 30)
+        pair = answer(weight, rate, tau)
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise Wrong("Return two numbers: the mean, and the standard deviation.")
+        mean, spread = number(pair[0], "the mean"), number(pair[1], "the standard deviation")
+        n = rate * tau / 1000  # spikes in one time constant
+        if not near(mean, weight * n):
+            raise Wrong(_wrong_mean(mean, weight, n))
+        if not near(spread, abs(weight) * math.sqrt(n / 2)):
+            raise Wrong(_wrong_spread(spread, weight, n))
+
+
+def _wrong_mean(mean: float, weight: float, n: float) -> str:
+    if near(mean, 1000 * weight * n):
+        return "Your mean has Hz times ms in it: divide the rate by 1000, to have it per ms."
+    if near(mean, weight * n / 2) or near(mean, weight**2 * n / 2):
+        return "Your mean is an integral of the squared contribution: that belongs to the variance."
+    if near(mean, abs(weight) * math.sqrt(n / 2)):
+        return "Your first number is the standard deviation. Return the mean first."
+    return (
+        f"With {n:.0f} spikes per time constant, each a jump of {weight:.4f}, the mean of v is not "
+        f"{mean:.4g}."
+    )
+
+
+def _wrong_spread(spread: float, weight: float, n: float) -> str:
+    right, said = abs(weight) * math.sqrt(n / 2), "The mean is right. Your spread"
+    if near(spread, -right):
+        return f"{said} is negative: a standard deviation never is, even for a negative weight."
+    if near(spread, right**2):
+        return f"{said} is the variance: take its square root."
+    if near(spread, math.sqrt(2) * right):
+        return f"{said} lacks a factor: the integral of exp(-2t/tau) is tau/2, not tau."
+    if near(spread, math.sqrt(1000) * right):
+        return f"{said} has Hz times ms in it: divide the rate by 1000, as in the mean."
+    if near(spread, math.sqrt(n / 2)):
+        return f"{said} does not contain the weight."
+    return f"{said} of {spread:.4g} is not the root of the rate times the integral of the square."
+
+
+@exercise(
+    4,
+    hints=(
+        "The intervals are the differences of the spike times: np.diff.",
+        "Divide the standard deviation of the intervals by their mean.",
+        "intervals = np.diff(spike_times), then intervals.std() / intervals.mean().",
+    ),
+)
+def irregularity(answer, rng) -> None:
+    """`irregularity(spike_times) -> CV` of the intervals, to 1 %."""
+    trains, found = [], []
+    for shape in rng.permutation([rng.uniform(0.6, 1.5), rng.uniform(3, 8), rng.uniform(20, 60)]):
+        mean = rng.uniform(10, 80)
+        start = rng.uniform(500, 2000) + 20 * mean
+        intervals = rng.gamma(shape, mean / shape, size=300)
+        trains.append(start + np.append(0.0, np.cumsum(intervals)))
+        found.append(number(answer(trains[-1]), "the CV"))
+    wrong = [k for k in range(3) if not near(found[k], _cv(trains[k]), 0.01)]
+    if not wrong:
+        return
+    if words := explained(found, trains, _CV_SLIPS, lambda a, b: near(a, b, 0.01)):
+        raise Wrong(words)
+    intervals = np.diff(trains[wrong[0]])
+    raise Wrong(
+        f"For {len(intervals)} intervals with a mean of {intervals.mean():.1f} ms and a standard "
+        f"deviation of {intervals.std():.1f} ms you return {found[wrong[0]]:.3f}."
+    )
+
+
+def _cv(times: np.ndarray) -> float:
+    return np.diff(times).std() / np.diff(times).mean()
+
+
+#: Common mistakes, and the feedback for each.
+_CV_SLIPS = (
+    (lambda times: 1 / _cv(times),
+     "That is the mean over the standard deviation: turn it over."),
+    (lambda times: _cv(times) ** 2,
+     "That is the square of the CV: divide the standard deviation, not the variance, by the mean."),
+    (lambda times: np.diff(times).var() / np.diff(times).mean(),
+     "You divide the variance by the mean, which has a unit. Take the standard deviation."),
+    (lambda times: np.diff(times).std(),
+     "That is the standard deviation, in ms. Divide it by the mean."),
+    (lambda times: times.std() / times.mean(),
+     "That is the CV of the spike times. Take that of the intervals."),
+    (lambda times: _cv(np.append(0.0, times)),
+     "You count the time before the first spike as an interval."),
+)  # fmt: skip

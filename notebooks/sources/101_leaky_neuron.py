@@ -1,0 +1,533 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Build a leaky integrate-and-fire neuron
+#
+# A neuron's membrane is a small electrical circuit. You turn it into one line of Python, find out
+# why the obvious line is slightly wrong, and repair it. Then you add a threshold and a reset, and
+# the circuit becomes a neuron that fires. At the end, two calls of the library do exactly what your
+# loop does.
+#
+# **Time.** 55 minutes for you, 5 seconds for the machine.
+#
+# **You need.** Python, exponentials and logarithms. No knowledge of neurons.
+#
+# **Leads to.** [102](102_firing_rate.ipynb) How fast does it fire, and how regularly?
+#
+# ## Objectives
+#
+# After this lesson you can
+#
+# 1. derive the membrane equation from a circuit, and its time constant from R and C,
+# 2. write the exact update of a leaky membrane, and say where $e^{-dt/\tau}$ comes from,
+# 3. convert between `tau`, `dt` and `beta`, and scale a constant current,
+# 4. put leak, input, threshold and reset in the right order.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+import math
+
+import numpy as np
+import torch
+from matplotlib import pyplot as plt
+
+from jarvis import LIFLayer, LIFParams, constant_drive, lif_step, plotting
+from jarvis.classroom import lesson
+from jarvis.classroom.check import leaky_neuron as check
+from jarvis.classroom.diagrams.membrane_circuit import membrane_circuit
+from jarvis.classroom.results import record
+from jarvis.plotting import BLUE, GREEN, GREY, ORANGE
+
+lesson.begin()
+
+# %% [markdown]
+# The numbers in the text are measured with these parameters. To try others, change them, set
+# `full_run = False`, and run the lesson again.
+
+# %% tags=["parameters"] nbmake={"mock": {"full_run": false}}
+full_run = True
+seed = 0
+resistance = 100.0  # R of the membrane, MOhm
+capacitance = 200.0  # C of the membrane, pF
+e_leak = -70.0  # resting potential, mV
+v_threshold = -50.0  # potential at which the neuron fires, mV
+injected = 300.0  # constant current, pA; below 200 pA this neuron never fires
+dt = 1.0  # time step, ms
+duration = 200.0  # of most simulations, ms
+
+# %%
+rng = np.random.default_rng(seed)
+n_steps = round(duration / dt)
+times = dt * np.arange(1, n_steps + 1)  # step n ends at (n + 1) dt: that is where we plot it
+print(f"{n_steps} steps of {dt:g} ms")
+
+# %% [markdown]
+# ## 1. A membrane is an RC circuit
+#
+# The membrane is a thin insulator between two salty liquids. It stores charge on both sides, like a
+# **capacitor**. Charge leaks through channels that are always open, as through a **resistor**, the
+# [membrane resistance](../docs/glossary.md#membrane-resistance). Ion pumps keep up a voltage that
+# drives the leak, like a **battery**.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+membrane_circuit()
+plt.show()
+
+# %% [markdown]
+# *The figure shows the circuit of a membrane: a capacitor C beside a resistor R and a battery
+# $E_L$, and an electrode that injects a current I.* The voltage $V$ between inside and outside is
+# the [membrane potential](../docs/glossary.md#membrane-potential). The current either charges the
+# capacitor or leaves through the resistor:
+#
+# $$I = C\,\frac{dV}{dt} + \frac{V - E_L}{R}.$$
+#
+# Multiply by $R$. One new constant appears, the
+# [membrane time constant](../docs/glossary.md#membrane-time-constant) $\tau = RC$:
+#
+# $$\tau\,\frac{dV}{dt} = -(V - E_L) + R\,I .$$
+#
+# Our membrane has $R$ = 100 MΩ and $C$ = 200 pF. Mind the units: MΩ times pF gives µs, so $\tau$ is
+# 20 000 µs, or 20 ms. MΩ times pA gives µV.
+#
+# Switch on a current of 300 pA, and follow $V$ by
+# [Euler's method](../docs/glossary.md#eulers-method): take the slope, multiply it by $dt$, and add.
+# Where does $V$ settle? Where is it after one time constant?
+#
+# <details><summary>Make a guess, then open</summary>
+# V settles where the slope is zero: R I = 30 mV above rest, at -40 mV. After one time constant it
+# has covered 63 % of the way (1 - 1/e), and is at -51 mV. The threshold of -50 mV does not stop it:
+# the equation does not contain one.
+# </details>
+
+# %%
+tau = resistance * capacitance / 1000  # ms
+lift = resistance * injected / 1000  # R I, mV
+
+potential, path = e_leak, []
+for _ in range(n_steps):
+    potential = potential + dt / tau * (-(potential - e_leak) + lift)
+    path.append(potential)
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(6.5, 3))
+ax.plot(np.append(0, times), [e_leak, *path], color=BLUE)
+ax.axhline(e_leak + lift, color=GREY, ls=":")
+ax.axhline(v_threshold, color=GREY, ls="--")
+ax.plot(tau, e_leak + (1 - 1 / math.e) * lift, "o", color=ORANGE)
+ax.annotate("63 % at one time constant", (tau, e_leak + 0.63 * lift), (35, -57.5), color="black",
+            arrowprops={"arrowstyle": "-", "color": GREY})  # fmt: skip
+ax.text(duration, e_leak + lift + 0.6, "$E_L + R\\,I$", ha="right", va="bottom")
+ax.text(duration, v_threshold + 0.6, "threshold, not yet in use", ha="right", va="bottom")
+ax.set(xlabel="time (ms)", ylabel="potential V (mV)", ylim=(-71, e_leak + lift + 5))
+plt.show()
+
+# %% [markdown]
+# *The figure shows the potential after a current is switched on: it rises fast, then slower, and
+# settles at $E_L + R\,I$.* The slope is proportional to the distance that is left, so the curve is
+# an exponential.
+#
+# ### Exercise 1: Read a circuit (4 min)
+#
+# Return the time constant in ms and the potential in mV at which the membrane settles. The
+# arguments are in MΩ, pF, mV and pA.
+
+
+# %% tags=["exercise"]
+def settle(resistance, capacitance, e_leak, current):
+    """The time constant (ms), and the potential (mV) at which the membrane settles."""
+    ...
+
+
+# %%
+check.settle(settle)
+
+# %% [markdown]
+# ## 2. Measure the potential in units of the threshold
+#
+# Most of our numbers only fix a scale. So measure the potential from rest, and in units of the
+# distance to the threshold. Measure the current by the potential to which it would lead:
+#
+# $$v = \frac{V - E_L}{V_{th} - E_L}, \qquad I = \frac{R\,I_{pA}}{V_{th} - E_L}
+# \qquad\Rightarrow\qquad \tau\,\frac{dv}{dt} = -v + I .$$
+#
+# Rest is now 0, the threshold is 1, and our current is 1.5. Most lessons use these units. For a
+# constant current and $v(0) = 0$ the solution is
+#
+# $$v(t) = I\,\bigl(1 - e^{-t/\tau}\bigr).$$
+#
+# Is Euler's method right? Compare the two, with a step of 5 ms so that an error can show.
+
+# %%
+current = lift / (v_threshold - e_leak)
+coarse = 5.0  # ms
+coarse_times = coarse * np.arange(1, 21)
+closed_form = current * (1 - np.exp(-coarse_times / tau))
+
+v, euler = 0.0, []
+for _ in coarse_times:
+    v = v + coarse / tau * (-v + current)
+    euler.append(v)
+euler_error = np.abs(euler - closed_form).max()
+print(f"I = {current:g}; largest error with dt = {coarse:g} ms: {euler_error:.3f}")
+assert np.all(euler > closed_form)
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(6.5, 3))
+smooth = np.linspace(0, 100, 300)
+ax.plot(smooth, current * (1 - np.exp(-smooth / tau)), color="black", lw=1, label="closed form")
+ax.plot(coarse_times, euler, "o", color=ORANGE, ms=5, label="Euler, dt = 5 ms")
+ax.set(xlabel="time (ms)", ylabel="potential v (threshold = 1)")
+ax.legend(loc="lower right")
+plt.show()
+
+# %% [markdown]
+# *The figure shows Euler's points above the closed form.* The largest error is
+# 0.077<!-- euler_error 0.001 -->.
+# **What went wrong?** Euler takes the slope at the start of a step and keeps it for the whole step.
+# The true slope becomes flatter within the step.
+#
+# ## 3. A discretisation without error
+#
+# The closed form also holds within a single step, from any starting value. From $v$ it leads to
+#
+# $$v' = e^{-dt/\tau}\,v + \bigl(1 - e^{-dt/\tau}\bigr)\, I .$$
+#
+# While the input is constant, this is no approximation. It is the solution. Euler's factor
+# $1 - dt/\tau$ is the beginning of the series of $e^{-dt/\tau}$.
+
+# %%
+decay = math.exp(-coarse / tau)
+v, exact = 0.0, []
+for _ in coarse_times:
+    v = decay * v + (1 - decay) * current
+    exact.append(v)
+exact_error = np.abs(exact - closed_form).max()
+print(f"largest error with dt = {coarse:g} ms: {exact_error:.1e}")
+assert exact_error < 1e-12
+
+# %% [markdown]
+# Only rounding is left. So the loop is `v = decay * v + x`, where `x` is **the jump of v that the
+# input causes in one step.** For a constant current it is $(1 - e^{-dt/\tau})\,I$, in the library
+# `constant_drive(I, tau, dt)`. An incoming spike is different: it makes $v$ jump by its weight,
+# with no such factor.
+#
+# Suppose you forget the factor, and pass $x = I$ at every step of 1 ms. Where does $v$ settle?
+#
+# <details><summary>Make a guess, then open</summary>
+# v settles where v = decay * v + I, at I / (1 - decay). That is about tau/dt times too high.
+# </details>
+
+# %%
+decay = math.exp(-dt / tau)
+settled = {"I": current, "constant_drive(I)": constant_drive(current, tau=tau, dt=dt)}
+for name, x in settled.items():
+    v = 0.0
+    for _ in range(10 * n_steps):
+        v = decay * v + x
+    settled[name] = v
+    print(f"x = {name:18} settles at v = {v:.2f}")
+
+# %% [markdown]
+# 30.76<!-- without_factor 0.01 --> instead of 1.5, twenty times too much.
+#
+# ### Exercise 2: Measure tau from a recording (5 min)
+#
+# `recording` is a potential that decays after one jump, one value per ms. Find its time constant in
+# ms, to within 1 %, from any two of its values.
+
+
+# %% tags=["exercise"]
+def measure_tau(recording):
+    """The time constant (ms) of a decay that is recorded once per ms."""
+    ...
+
+
+# %%
+check.measure_tau(measure_tau)
+
+# %% [markdown]
+# ## 4. A decay factor means nothing without dt
+#
+# Some libraries ask for the factor itself and call it `beta`. It stands for a time constant only
+# together with a step: $\tau = -dt/\ln\beta$. A neuron has `beta = 0.95`, and you refine `dt` from
+# 2 ms to 0.5 ms. What happens to the neuron?
+#
+# <details><summary>Make a guess, then open</summary>
+# It becomes four times as fast: its time constant falls from 39 ms to 9.7 ms.
+# </details>
+#
+# And what does Euler's method do with a step longer than two time constants?
+#
+# <details><summary>Make a guess, then open</summary>
+# Its factor 1 - dt/tau is then below -1. The error changes its sign at every step and grows. The
+# exact factor lies between 0 and 1 for every dt.
+# </details>
+
+# %%
+beta, huge = 0.95, 2.5 * tau
+betas = {step: -step / math.log(beta) for step in (0.5, 1.0, 2.0)}
+for step, meant in betas.items():
+    print(f"beta = {beta} with dt = {step:g} ms means tau = {meant:.1f} ms")
+
+
+def rise(step, factor, n):
+    """A constant current for n steps: the times (ms), and v after each step."""
+    k = np.arange(n + 1)
+    return step * k, current * (1 - factor**k)
+
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 2, figsize=(7.5, 3.2))
+for step, colour in ((0.5, BLUE), (1.0, ORANGE), (2.0, GREEN)):
+    path = rise(step, beta, round(100 / step))
+    axes[0].plot(*path, color=colour, label=f"dt = {step:g} ms")
+axes[0].legend(loc="lower right")
+axes[1].plot(*rise(huge, 1 - huge / tau, 8), "o-", color=ORANGE, label="Euler")
+axes[1].plot(*rise(huge, math.exp(-huge / tau), 8), "o-", color=BLUE, label="exact")
+axes[0].set(title="the same beta = 0.95", ylabel="potential v (threshold = 1)", ylim=(0, 1.65))
+axes[1].set(title=f"dt = {huge:g} ms", ylabel="potential v (threshold = 1)")
+axes[1].legend(loc="lower left")
+for ax in axes:
+    ax.set_xlabel("time (ms)")
+plt.show()
+
+# %% [markdown]
+# *The figure shows the same beta at three steps (left), and a very long step (right).* With the
+# same beta, each `dt` gives a different neuron. So `jarvis` takes `tau` and `dt` in ms and derives
+# the factor. A step of 50 ms looks absurd for a membrane. A step of 1 ms is just as bad for a
+# process with a time constant of 0.4 ms.
+#
+# ## 5. The threshold: a first attempt
+#
+# A neuron fires a [spike](../docs/glossary.md#spike), or action potential, when its potential
+# reaches the threshold. The closed form reaches 1 at
+#
+# $$t_1 = \tau \ln\frac{I}{I-1} = 20\ \text{ms} \cdot \ln 3,$$
+#
+# which is 21.97<!-- t_first 0.005 --> ms.
+#
+# Nothing seems simpler: compare, and write down a 1. How many spikes do you expect in 200 ms?
+#
+# <details><summary>Make a guess, then open</summary>
+# If it takes about 22 ms from rest to the threshold, 200 ms have room for 9 spikes.
+# </details>
+
+# %%
+drive = [constant_drive(current, tau=tau, dt=dt)] * n_steps
+v, rows = 0.0, []
+for x in drive:
+    v = decay * v + x
+    s = 1.0 if v >= 1 else 0.0
+    rows.append((v, s))
+without_reset, too_many = np.array(rows).T
+
+t_first = tau * math.log(current / (current - 1))
+print(f"expected about {duration / t_first:.0f} spikes, got {too_many.sum():.0f}")
+ax = plotting.trace(without_reset, spikes=too_many, dt=dt, color=BLUE)
+ax.set_ylim(0, 1.75)
+plt.show()
+
+# %% [markdown]
+# *The figure shows the potential, the threshold (dashed), and a triangle for each spike.* The first
+# spike comes on time. Then there is one at every step:
+# 179<!-- spikes_without_reset 0 --> spikes instead of 9.
+#
+# **Look for the cause before you read on.** What should have happened to $v$ at the first spike?
+#
+# <details><summary>The cause</summary>
+# The spike does not change v, which stays above the threshold. So every later step fires as well. A
+# spike has to take the potential down: the reset is missing.
+# </details>
+#
+# ### Exercise 3: When does the first spike come? (4 min)
+#
+# The potential starts at rest, at 0. Return the time at which it reaches `threshold` under a
+# constant `current`, both in units of $v$. If it never does, return `math.inf`.
+
+
+# %% tags=["exercise"]
+def first_spike(current, tau, threshold):
+    """The time (ms) of the first spike; math.inf if there is none."""
+    ...
+
+
+# %%
+check.first_spike(first_spike)
+
+# %% [markdown]
+# ## 6. The reset
+#
+# A spike takes the threshold off the potential. The potential *before* the
+# [reset](../docs/glossary.md#reset) gets a name of its own, $h$, because we compare $h$ with the
+# threshold.
+
+# %%
+v, rows = 0.0, []
+for x in drive:
+    h = decay * v + x  # 1. leak and input
+    s = 1.0 if h >= 1 else 0.0  # 2. compare
+    v = h - s  # 3. reset: the line that was missing
+    rows.append((h, s, v))
+by_hand_h, by_hand_spikes, by_hand_v = np.array(rows).T
+
+n_spikes, first = by_hand_spikes.sum(), (by_hand_spikes.argmax() + 1) * dt
+print(f"{n_spikes:.0f} spikes; the first at {first:g} ms, closed form {t_first:.2f} ms")
+print(f"largest h {by_hand_h.max():.3f}, largest v {by_hand_v.max():.3f}")
+assert 0 <= first - t_first < dt
+assert by_hand_v.max() < 1 <= by_hand_h.max()
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(6.5, 3))
+plotting.trace(by_hand_v, spikes=by_hand_spikes, dt=dt, ax=ax, label="v, after the reset")
+fired = by_hand_spikes > 0
+ax.plot(times[fired], by_hand_h[fired], "o", mfc="white", color=ORANGE, label="h at a spike")
+ax.set_ylim(-0.05, 1.55)
+ax.legend(loc="upper right", ncols=2)
+plt.show()
+
+# %% [markdown]
+# *The figure shows the repaired neuron.* It fires 9<!-- spikes 0 --> spikes. You have built a
+# [leaky integrate-and-fire neuron](../docs/glossary.md#leaky-integrate-and-fire-neuron), or LIF
+# neuron. Note two details. $v$ never reaches the threshold, but $h$ does: a plot with spikes "below
+# the threshold" shows $v$. And the first spike comes at 22 ms, not at 21.97 ms: we compare at the
+# end of a step, so a spike is seen up to one `dt` late.
+#
+# ## 7. What happens in one step, and in which order?
+#
+# 1. $h = e^{-dt/\tau}\, v + x$, leak and input,
+# 2. $s = 1$ where $h \ge 1$, else 0, the spike,
+# 3. $v = h - s$, the reset.
+#
+# Follow a few steps with a short time constant of 5 ms, and check one row in your head.
+
+# %%
+order_tau, order_x = 5.0, [0.0, 0.6, 0.0, 0.5, 0.4, 0.0, 0.0, 0.9, 0.3, 0.0]
+rows, v = [], 0.0
+print("step    x      h    s      v")
+for n, x in enumerate(order_x):
+    before, h = v, math.exp(-dt / order_tau) * v + x
+    s = 1.0 if h >= 1 else 0.0
+    v = h - s
+    rows.append((before, h, s, v))
+    print(f"{n:4d}  {x:.1f}  {h:.3f}  {s:.0f}  {v:.3f}")
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(7, 3.6))
+for n, (before, h, s, v) in enumerate(rows):
+    end, jump = n + 1, n + 0.8  # the leak fills the step; jump and reset belong to its end
+    t = np.linspace(n, jump, 20)
+    leak = before * np.exp(-(t - n) / 0.8 * dt / order_tau)
+    ax.plot(t, leak, color=GREY, lw=1.5)
+    ax.plot([jump, jump], [leak[-1], h], color=GREEN, lw=2.5)
+    ax.plot([jump, end], [h, v], color="black", lw=1.5 if s else 0.8, ls="-" if s else ":")
+    ax.plot(
+        jump, h, "o", mfc="white", color=ORANGE, label="h, before the reset" if n == 0 else None
+    )
+    ax.plot(end, v, "o", color=BLUE, label="v, after the reset" if n == 0 else None)
+    if s:
+        ax.plot(jump, 1.42, "v", color="black")
+ax.axhline(1, color=GREY, ls="--", lw=1)
+ax.text(2.5, 0.47, "leak", color=GREY, ha="center", va="top")
+ax.text(3.72, 0.62, "input", color=GREEN, ha="right")
+ax.text(4.95, 0.72, "reset", ha="left")
+ax.text(4.95, 1.4, "spike", ha="left", va="center")
+ax.set(xlabel="time (steps)", ylabel="potential (threshold = 1)", ylim=(-0.05, 1.75))
+ax.legend(loc="upper center", ncols=2)
+plt.show()
+
+# %% [markdown]
+# *The figure shows ten steps.* In each, the potential leaks, the input lifts it to $h$ (open
+# circle), and where $h$ reaches the threshold (dashed), the reset takes it down to $v$ (full
+# circle). (The jump is drawn slightly before the end of the step.)
+#
+# ## 8. The library does the same
+#
+# `lif_step(x, state, params)` is one turn of your loop, and `LIFLayer` is the whole loop. Time is
+# the first axis of its input: `[T, n]` for n neurons. Compare all three on random input.
+
+# %%
+x_random = rng.uniform(0, 0.25, size=(300, 4))
+
+v, spikes, potentials = np.zeros(4), [], []
+for x in x_random:  # by hand, for four neurons at once
+    h = decay * v + x
+    s = 1.0 * (h >= 1)
+    v = h - s
+    spikes.append(s)
+    potentials.append(v)
+by_hand, v_by_hand = torch.tensor(np.array(spikes)), torch.tensor(np.array(potentials))
+
+state, by_step = None, []
+for x in torch.tensor(x_random):
+    s, state = lif_step(x, state, LIFParams(tau=tau, dt=dt))
+    by_step.append(s)
+by_layer, _, trace = LIFLayer(tau=tau, dt=dt)(torch.tensor(x_random), trace=True)
+print(f"{by_hand.sum():.0f} spikes by hand, {torch.stack(by_step).sum():.0f} by lif_step, "
+      f"{by_layer.sum():.0f} by LIFLayer")  # fmt: skip
+assert torch.equal(torch.stack(by_step), by_hand)
+assert torch.equal(by_layer, by_hand)
+assert torch.equal(trace.v, v_by_hand)
+
+# %% [markdown]
+# All spikes and all potentials are the same, to the last bit.
+#
+# ### Exercise 4: Write the neuron from memory (12 min)
+#
+# Do not look it up: leak and input, compare, reset by subtraction. `x` has one value per step, the
+# jump of $v$ in that step. Return two arrays: the spikes (0 or 1), and $v$ after the reset.
+
+
+# %% tags=["exercise"]
+def from_memory(x, tau, dt, threshold):
+    """A LIF neuron over the inputs x: its spikes, and v after each step."""
+    ...
+
+
+# %%
+check.from_memory(from_memory)
+
+# %% [markdown]
+# ## Summary
+#
+# 1. A membrane is a capacitor beside a leak: $\tau\,dV/dt = -(V - E_L) + R\,I$ with $\tau = RC$.
+# 2. `v = exp(-dt/tau) * v + x` is its exact solution over one step. Euler's `1 - dt/tau` is the
+#    start of a series, and unstable beyond $2\tau$.
+# 3. `beta` means something only together with `dt`. A constant current enters as
+#    `constant_drive(I, tau, dt)`.
+# 4. Leak and input, compare, reset, in this order. $h$ reaches the threshold, and $v$ is what the
+#    next step starts from.
+#
+# **Next.** [102](102_firing_rate.ipynb): the firing rate, other resets, and noise.
+#
+# **See also.** [601](601_hodgkin_huxley.ipynb): the channels behind the spike.
+# [605](605_conductances.ipynb): synapses as further resistors and batteries.
+#
+# ## Further reading
+#
+# - Gerstner et al. 2014, *Neuronal Dynamics*, chapter 1,
+#   [doi:10.1017/CBO9781107447615](https://doi.org/10.1017/CBO9781107447615): this neuron.
+# - Rotter & Diesmann 1999, Biol. Cybern. 81:381,
+#   [doi:10.1007/s004220050570](https://doi.org/10.1007/s004220050570): exact steps for all linear
+#   neurons.
+# - Brunel & van Rossum 2007, Biol. Cybern. 97:337,
+#   [doi:10.1007/s00422-007-0190-0](https://doi.org/10.1007/s00422-007-0190-0): Lapicque's circuit
+#   of 1907, translated.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+numbers = {
+    "euler_error": euler_error,
+    "without_factor": settled["I"],
+    "t_first": t_first,
+    "spikes_without_reset": too_many.sum(),
+    "spikes": n_spikes,
+}
+record("results/101_leaky_neuron.json", numbers, full=full_run)

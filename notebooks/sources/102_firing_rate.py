@@ -1,0 +1,561 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Predict how fast a neuron fires, and how regularly
+#
+# A constant current makes a neuron fire like a clock, at a rate that a formula predicts. Neurons in
+# the brain hardly ever fire like clocks. So you add noise, get it wrong at first, and then find two
+# kinds of firing that have the same rate and look nothing alike.
+#
+# **Time.** 60 minutes for you, 15 seconds for the machine.
+#
+# **You need.** [101](101_leaky_neuron.ipynb); mean and standard deviation.
+#
+# **Leads to.** [103](103_synapses_and_state.ipynb) Synapses and state;
+# [201](201_rate_codes.ipynb) Rates as a code.
+#
+# ## Objectives
+#
+# After this lesson you can
+#
+# 1. say what each of three resets does with the overshoot,
+# 2. predict a firing rate from the current, with and without a refractory time,
+# 3. add noise to a simulation so that it does not depend on `dt`,
+# 4. measure the irregularity of a spike train by its coefficient of variation,
+# 5. tell mean-driven from fluctuation-driven firing.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+import math
+
+import numpy as np
+import torch
+from matplotlib import pyplot as plt
+from scipy.integrate import cumulative_trapezoid, quad, trapezoid
+from scipy.special import erfcx
+
+from jarvis import LIFLayer, constant_drive, plotting
+from jarvis.classroom import lesson, widgets
+from jarvis.classroom.check import firing_rate as check
+from jarvis.classroom.results import record
+from jarvis.plotting import BLUE, GREEN, GREY, ORANGE
+
+lesson.begin()
+
+# %% tags=["parameters"] nbmake={"mock": {"full_run": false, "noisy_duration": 2000.0}}
+full_run = True
+seed = 0
+tau = 20.0  # membrane time constant, ms
+dt = 0.1  # time step, ms
+duration = 2000.0  # of a simulation under a constant current, ms
+noisy_duration = 60_000.0  # of a simulation with noise, ms: long, so that means are precise
+
+# %%
+rng = np.random.default_rng(seed)
+
+
+def simulate(x, dt=dt, reset="zero", refractory=0.0):
+    """The spikes [T, n] of n neurons under the inputs x [T, n]."""
+    layer = LIFLayer(tau=tau, dt=dt, reset=reset, refractory=refractory)
+    return layer(torch.as_tensor(x))[0].numpy()
+
+
+def intervals_of(spikes, dt=dt):
+    """The intervals (ms) between the spikes of one neuron, `[T]`."""
+    return dt * np.diff(np.flatnonzero(spikes))
+
+
+# %% [markdown]
+# ## 1. Three resets
+#
+# Lesson 101 subtracted the threshold at a spike, a [soft reset](../docs/glossary.md#soft-reset). A
+# [hard reset](../docs/glossary.md#hard-reset) puts $v$ to zero:
+#
+# | `reset` | after a spike | the overshoot $h - 1$ |
+# |---|---|---|
+# | `"subtract"` (soft) | $v = h - 1$ | counts towards the next spike |
+# | `"zero"` (hard) | $v = 0$ | is lost |
+# | `"none"` | $v = h$ | stays, with all the rest |
+#
+# Give all three the same strong input: a jump of 0.45 at each of 12 steps of 1 ms, and then
+# nothing. Which one fires most, and which one least?
+#
+# <details><summary>Make a guess, then open</summary>
+# "none" fires most: at every step above the threshold, even after the input has ended. "zero" fires
+# least, because it loses the overshoot.
+# </details>
+
+# %%
+strong = torch.tensor([0.45] * 12 + [0.0] * 8, dtype=torch.float64).reshape(-1, 1)
+counts, traces = {}, {}
+for reset in ("subtract", "zero", "none"):
+    spikes, _, traces[reset] = LIFLayer(tau=tau, dt=1.0, reset=reset)(strong, trace=True)
+    counts[reset] = int(spikes.sum())
+assert counts["zero"] < counts["subtract"] < counts["none"]
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 3, figsize=(7.5, 3), sharey=True)
+for ax, (reset, trace) in zip(axes, traces.items(), strict=True):
+    h, v = trace.h[:, 0].numpy(), trace.v[:, 0].numpy()
+    plotting.trace(v, ax=ax, label="v", marker=".", spikes=None)
+    at = np.arange(1, 21)[h >= 1]
+    ax.plot(at, h[h >= 1], "o", mfc="none", color=ORANGE, ms=5, label="h at a spike")
+    ax.plot(at, np.full(len(at), 4.9), "v", color="black", ms=4)
+    ax.set(title=f'"{reset}": {counts[reset]} spikes', ylim=(-0.1, 5.2))
+    ax.set_ylabel("potential (threshold = 1)" if ax is axes[0] else "")
+axes[0].legend(loc="center right")
+plt.show()
+
+# %% [markdown]
+# *The figure shows the potential and the spikes (triangles) of the same neuron with three resets.*
+# The input amounts to 12 times 0.45 = 5.4. `"subtract"` turns it into
+# 5<!-- spikes_subtract 0 --> spikes, `"zero"` into 4<!-- spikes_zero 0 -->, and `"none"` into
+# 18<!-- spikes_none 0 -->: use that one where only the potential is read. From here on we use
+# `"zero"`, for which there is an exact formula.
+#
+# ## 2. From current to rate
+#
+# Lesson 101 found the time from rest to threshold: $\tau \ln\frac{I}{I-1}$. A reset to zero puts
+# the neuron at rest again, so this is also the interval between spikes. The
+# [firing rate](../docs/glossary.md#firing-rate) is
+#
+# $$f(I) = \frac{1}{\tau \ln \frac{I}{I-1}} \ \ (I > 1), \qquad f(I) = 0 \ \ (I \le 1).$$
+#
+# The current that is just enough, here 1, is called the
+# [rheobase](../docs/glossary.md#rheobase). How much faster does the neuron fire at $I = 2$ than at
+# $I = 1.01$?
+#
+# <details><summary>Make a guess, then open</summary>
+# At I = 2 the interval is 20 ln 2 = 13.9 ms, or 72 Hz. At I = 1.01 it is 20 ln 101 = 92 ms, or
+# 11 Hz.
+# </details>
+
+
+# %%
+def rate(current, refractory=0.0):
+    """The rate (Hz) under a constant current above 1, with a reset to zero."""
+    return 1000 / (refractory + tau * np.log(current / (current - 1)))
+
+
+def measured_rates(currents, refractory=0.0):
+    """The rates (Hz) of neurons under constant currents, from their mean intervals."""
+    x = np.tile(constant_drive(currents, tau=tau, dt=dt), (round(duration / dt), 1))
+    intervals = [intervals_of(s) for s in simulate(x, refractory=refractory).T]
+    return np.array([1000 / t.mean() if len(t) else 0.0 for t in intervals])
+
+
+currents = np.append(np.linspace(0.5, 0.99, 6), np.linspace(1.05, 4, 24))
+rates = measured_rates(currents)
+fires = currents > 1
+late = 1000 / rates[fires] - 1000 / rate(currents[fires])  # ms per interval
+print(f"I < 1: {rates[~fires].max():.0f} Hz. I > 1: each interval is {late.min():.3f} to "
+      f"{late.max():.3f} ms longer than by the formula")  # fmt: skip
+assert rates[~fires].max() == 0
+assert np.all((late > -1e-9) & (late < dt + 1e-9))
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(6.5, 3))
+smooth = 1 + np.geomspace(1e-9, 3, 500)
+ax.plot([0.5, 1, *smooth], [0, 0, *rate(smooth)], color="black", lw=1, label="formula")
+ax.plot(currents, rates, "o", color=BLUE, ms=4, label="simulated")
+ax.axvline(1, color=GREY, ls=":")
+ax.text(1.03, 150, "rheobase", color=GREY)
+ax.set(xlabel="current I (threshold = 1)", ylabel="firing rate (Hz)")
+ax.legend(loc="lower right")
+plt.show()
+
+# %% [markdown]
+# *The figure shows the firing rate against the current.* This
+# [f-I curve](../docs/glossary.md#f-i-curve) is zero up to the rheobase, then steep, then nearly
+# straight. The simulated intervals are too long by less than one step, because a spike is
+# seen at the end of the step in which it happens.
+#
+# ### Exercise 1: Which reset keeps the rate? (12 min)
+#
+# That error grows with `dt`. Which reset suffers more from it? Measure the rate with the given
+# reset and step, over 2 s, as 1000 over the **mean interval**, to within 2 %. Then a figure shows
+# both resets at a step of 1 ms.
+
+
+# %% tags=["exercise"]
+def coarse_rate(current, reset, tau, dt):
+    """The firing rate (Hz) at a constant current, by LIFLayer; `reset` is subtract or zero."""
+    ...
+
+
+# %%
+if check.coarse_rate(coarse_rate):
+    strong_currents = np.linspace(1.5, 20, 12)
+    _, ax = plt.subplots(figsize=(6.5, 3))
+    ax.plot(strong_currents, rate(strong_currents), color="black", lw=1, label="formula")
+    for name, style in (("subtract", "o"), ("zero", "s")):
+        mine = [coarse_rate(c, name, tau, 1.0) for c in strong_currents]
+        ax.plot(strong_currents, mine, style, ms=5, mfc="none", label=name)
+    ax.set(xlabel="current I (threshold = 1)", ylabel="firing rate (Hz)")
+    ax.legend()
+    plt.show()
+
+# %% [markdown]
+# ## 3. Refractory period
+#
+# The formula has no upper limit, but neurons have one. After a spike, the channels need a pause,
+# the [refractory period](../docs/glossary.md#refractory-period) $t_{ref}$. The interval becomes
+# $t_{ref} + \tau \ln\frac{I}{I-1}$. How fast can any current make a neuron with 5 ms fire?
+#
+# <details><summary>Make a guess, then open</summary>
+# No interval is shorter than 5 ms, so the rate stays below 1/(5 ms) = 200 Hz.
+# </details>
+
+# %%
+high = np.geomspace(1.05, 50, 24)
+limited = {}
+for refractory in (2.0, 5.0, 10.0):
+    limited[refractory] = measured_rates(high, refractory)
+    late = 1000 / limited[refractory] - 1000 / rate(high, refractory)
+    assert np.all((late > -1e-9) & (late < dt + 1e-9))
+print(f"5 ms, I = 50: {limited[5.0][-1]:.1f} Hz, limit {1000 / 5:.0f} Hz")
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(6.5, 3.2))
+smooth = np.geomspace(1.001, 50, 400)
+for (refractory, found), colour in zip(limited.items(), (BLUE, ORANGE, GREEN), strict=True):
+    ax.semilogx(smooth, rate(smooth, refractory), color=colour, lw=1)
+    ax.axhline(1000 / refractory, color=colour, ls=":", lw=1)
+    ax.semilogx(high, found, "o", color=colour, ms=4)
+    ax.text(1.05, 1000 / refractory - 8, f"{refractory:g} ms", color=colour, va="top")
+ax.set(xlabel="current I (threshold = 1, logarithmic)", ylabel="firing rate (Hz)")
+ax.set_xticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
+plt.show()
+
+# %% [markdown]
+# *The figure shows rates with three refractory periods: simulated (dots), formula (lines), and the
+# limit $1/t_{ref}$ (dotted).* At fifty times the rheobase, the neuron with 5 ms fires at
+# 182<!-- limited_rate 0.5 --> Hz. (In `jarvis`, $v$ is held for `refractory / dt` steps after a
+# spike.)
+#
+# ### Exercise 2: Set a speed limit (3 min)
+#
+# No current may make the neuron fire faster than `rate` Hz, and a very strong one should come
+# close. Which refractory period does that?
+
+
+# %% tags=["exercise"]
+def speed_limit(rate):
+    """The refractory period (ms) of a neuron that never fires faster than `rate` (Hz)."""
+    ...
+
+
+# %%
+check.speed_limit(speed_limit)
+
+# %% [markdown]
+# ### Try it with sliders
+#
+# Run the next cell to get sliders. Answer first, then try:
+#
+# - Raise the threshold from 1 to 1.5. Where does the f-I curve begin?
+# - Halve `tau`. Does the rheobase change? Does the rate?
+#
+# <details><summary>Answers</summary>
+# The curve begins where v just reaches the threshold, at I = 1.5. A shorter tau does not move the
+# rheobase, but v reaches the threshold in half the time, so the rate doubles.
+# </details>
+
+# %%
+explorer = widgets.lif(current=1.5)
+explorer
+
+# %%
+explorer.controls["current"].value = 2.0  # as if you had moved the slider
+assert not explorer.errors
+widgets.draw_lif(current=2.0)
+
+# %% [markdown]
+# *The figure shows what the sliders draw for a current of 2: the potential over time, and the f-I
+# curve with a diamond at this current.*
+#
+# ## 4. Noise: a first attempt
+#
+# A neuron in cortex receives thousands of spikes per second, at irregular times. Their sum is a
+# mean current $\mu$ with random fluctuations around it. The simplest idea: in every step, draw a
+# random current with mean $\mu$ and standard deviation $\sigma$, and pass it to `constant_drive`.
+# Look at $v$ without a reset. What happens to its fluctuations when you make `dt` smaller?
+#
+# <details><summary>Make a guess, then open</summary>
+# They shrink. The membrane averages over tau/dt independent currents. The more there are, the
+# better they cancel.
+# </details>
+
+# %%
+mean_current, sigma = 0.5, 0.2
+steps_tried = np.array([0.1, 0.2, 0.5, 1.0, 2.0])
+
+
+def spread(make_input):
+    """The standard deviation of v without a threshold, for each step that we try."""
+    found = []
+    for step in steps_tried:
+        noise = rng.standard_normal((round(noisy_duration / 4 / step), 4))
+        layer = LIFLayer(tau=tau, dt=float(step), reset="none")
+        v = layer(torch.from_numpy(make_input(noise, step)), trace=True)[2].v
+        found.append(v[round(5 * tau / step) :].std().item())  # without the first 100 ms
+    return np.array(found)
+
+
+naive = spread(lambda noise, step: constant_drive(mean_current + sigma * noise, tau=tau, dt=step))
+print("dt (ms):        ", *(f"{step:6g}" for step in steps_tried))
+print("spread of v:    ", *(f"{value:6.3f}" for value in naive))
+assert naive[0] < naive[-1] / 3
+
+# %% [markdown]
+# From 2 ms to 0.1 ms the noise falls by a factor of 4.4<!-- naive_ratio 0.2 -->, and with small
+# enough steps there would be none. **Find the cause.** Standard deviations of independent numbers
+# do not add. What does?
+#
+# <details><summary>The cause</summary>
+# Variances add. Half a step needs half the variance, so the standard deviation of the input has to
+# shrink with the square root of dt. constant_drive multiplies it by 1 - exp(-dt/tau), which shrinks
+# with dt.
+# </details>
+#
+# **The fix.** $v$ shall have the standard deviation $\sigma$. In one step, $v$ shrinks by
+# $\beta = e^{-dt/\tau}$, and its variance by $\beta^2$. The input has to bring back what is
+# missing, a variance of $(1 - \beta^2)\,\sigma^2$:
+#
+# $$x = (1 - \beta)\,\mu + \sqrt{1 - \beta^2}\;\sigma\,\xi, \qquad \xi \text{ standard normal} .$$
+
+
+# %%
+def noisy_drive(noise, mean, sigma, dt):
+    """Inputs from standard normal numbers: v has this mean and standard deviation at any dt."""
+    beta = math.exp(-dt / tau)
+    return (1 - beta) * mean + math.sqrt(1 - beta**2) * sigma * noise
+
+
+scaled = spread(lambda noise, step: noisy_drive(noise, mean_current, sigma, step))
+print("spread of v:    ", *(f"{value:6.3f}" for value in scaled))
+assert np.abs(scaled / sigma - 1).max() < (0.06 if full_run else 0.5)
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(6.5, 3))
+ax.semilogx(steps_tried, naive, "o-", color=ORANGE)
+ax.semilogx(steps_tried, scaled, "o-", color=BLUE)
+ax.text(0.11, naive[0] + 0.02, "noise in the current", color=ORANGE)
+ax.text(0.11, sigma + 0.008, r"scaled by $\sqrt{1 - \beta^2}$", color=BLUE)
+ax.set(xlabel="dt (ms, logarithmic)", ylabel="standard deviation of v", ylim=(0, 0.25))
+ax.set_xticks(steps_tried, [f"{step:g}" for step in steps_tried])
+ax.minorticks_off()
+plt.show()
+
+# %% [markdown]
+# *The figure shows the fluctuations of $v$ against the time step.* With the square root they no
+# longer depend on it. Such an input, independent from step to step and with a variance in
+# proportion to a small `dt`, is called [white noise](../docs/glossary.md#white-noise).
+#
+# ### Exercise 3: From synapses to noise (7 min)
+#
+# Where do $\mu$ and $\sigma$ come from? Let $v$ jump by `weight` at each spike of a
+# [Poisson process](../docs/glossary.md#poisson-process): random and independent spikes, `rate` of
+# them per second. Each one adds $w\,e^{-t/\tau}$ to $v$. The mean of $v$ is then the rate times the
+# integral of one contribution, and the variance is the rate times the integral of its square.
+# Return the mean and the **standard deviation** of $v$. The rate is in Hz, `tau` in ms.
+
+
+# %% tags=["exercise"]
+def mean_and_spread(weight, rate, tau):
+    """The mean and the standard deviation of v, without a threshold."""
+    ...
+
+
+# %%
+check.mean_and_spread(mean_and_spread)
+
+# %% [markdown]
+# ## 5. The same rate, twice
+#
+# One neuron has a mean current above the threshold and little noise. Another has a mean current
+# below the threshold and much noise. Both fire about 20 times per second. How do their spike trains
+# differ?
+#
+# <details><summary>Make a guess, then open</summary>
+# The mean current drives the first one across the threshold, at nearly equal intervals. The second
+# one waits for a fluctuation that happens to be large enough. Its intervals vary widely.
+# </details>
+
+# %%
+drives = {"mean-driven": (1.085, 0.03), "fluctuation-driven": (0.64, 0.5)}  # mean, sigma
+noise = rng.standard_normal((round(noisy_duration / dt), 1))
+trains, shown = {}, {}
+for name, (mean, spread_of_v) in drives.items():
+    x = torch.from_numpy(noisy_drive(noise, mean, spread_of_v, dt))
+    spikes, _, trace = LIFLayer(tau=tau, dt=dt, reset="zero")(x, trace=True)
+    trains[name] = intervals_of(spikes[:, 0].numpy())
+    n = round(500 / dt)
+    shown[name] = (trace.v[:n, 0].numpy(), spikes[:n, 0].numpy())
+for name, intervals in trains.items():
+    print(f"{name:19} {1000 / intervals.mean():5.1f} Hz, intervals {intervals.mean():.0f} ms on "
+          f"average, standard deviation {intervals.std():.0f} ms")  # fmt: skip
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(2, 2, figsize=(7.5, 4), width_ratios=(2.2, 1), sharex="col")
+for row, (name, colour) in zip(axes, (("mean-driven", BLUE), ("fluctuation-driven", GREEN)),
+                               strict=True):  # fmt: skip
+    v, spikes = shown[name]
+    plotting.trace(v, dt=dt, ax=row[0], color=colour, lw=0.8)
+    fired = dt * (1 + np.flatnonzero(spikes))
+    row[0].plot(fired, np.full(len(fired), 1.35), "v", color="black", ms=4)
+    row[0].set(title=name, ylim=(-1.2, 1.6), xlabel="", ylabel="potential v")
+    row[1].hist(trains[name], bins=np.arange(0, 202, 4), color=colour, density=True)
+    row[1].set(yticks=[], ylabel="density", xlim=(0, 200))
+axes[1, 0].set_xlabel("time (ms)")
+axes[1, 1].set_xlabel("interval (ms)")
+plt.show()
+
+# %% [markdown]
+# *The figure shows both neurons: potential and spikes (left), and the distribution of all intervals
+# (right).* For a single number, divide the standard deviation of the intervals by their mean. This
+# is the [coefficient of variation](../docs/glossary.md#coefficient-of-variation) (CV): 0 for a
+# clock, 1 for a Poisson process, and 0.5 to 1 for many neurons in cortex (Softky & Koch 1993).
+#
+# ### Exercise 4: Measure the irregularity (4 min)
+#
+# Return the coefficient of variation of a spike train, given its spike times in ms.
+
+
+# %% tags=["exercise"]
+def irregularity(spike_times):
+    """The coefficient of variation of the intervals."""
+    ...
+
+
+# %%
+check.irregularity(irregularity)
+
+# %%
+cvs = {name: intervals.std() / intervals.mean() for name, intervals in trains.items()}
+print({name: f"CV {cv:.2f}" for name, cv in cvs.items()})
+assert cvs["mean-driven"] < 0.3 < cvs["fluctuation-driven"]
+
+# %% [markdown]
+# 0.13<!-- cv_mean_driven 0.01 --> and 0.81<!-- cv_fluctuation_driven 0.02 -->, at the same rate.
+#
+# ## 6. What does noise do to the f-I curve?
+#
+# For white noise there is a formula, too (Siegert 1951). With the error function $\mathrm{erf}$,
+#
+# $$\frac{1}{f} = \tau\sqrt{\pi} \int_{-\mu/\sqrt{2}\sigma}^{(1-\mu)/\sqrt{2}\sigma}
+# e^{u^2}\,(1 + \mathrm{erf}\,u)\;du .$$
+#
+# It holds for continuous time. We compare only once per step, and miss some short visits above the
+# threshold. That acts like a threshold that is higher by $0.583\,\sigma\sqrt{2\,dt/\tau}$ (Broadie
+# et al. 1997).
+
+
+# %%
+def siegert(mean, sigma):
+    """The rate (Hz) of a LIF neuron that is driven by white noise and observed every dt."""
+    threshold = 1 + 0.583 * sigma * math.sqrt(2 * dt / tau)
+    low, high = -mean / (math.sqrt(2) * sigma), (threshold - mean) / (math.sqrt(2) * sigma)
+    return 1000 / (tau * math.sqrt(math.pi) * quad(lambda u: erfcx(-u), low, high)[0])
+
+
+means, sigmas = np.linspace(0.4, 1.6, 13), (0.05, 0.2, 0.4)
+noisy_rates, noisy_cvs, expected = {}, {}, {}
+for sigma in sigmas:
+    noise = rng.standard_normal((round(noisy_duration / dt), len(means)))
+    trains = [intervals_of(s) for s in simulate(noisy_drive(noise, means, sigma, dt)).T]
+    noisy_rates[sigma] = np.array([1000 / t.mean() if len(t) > 1 else 0.0 for t in trains])
+    noisy_cvs[sigma] = np.array([t.std() / t.mean() if len(t) > 50 else math.nan for t in trains])
+    expected[sigma] = np.array([siegert(mean, sigma) for mean in means])
+    off = np.abs(noisy_rates[sigma] - expected[sigma]).max()
+    print(f"sigma {sigma}: simulation and formula differ by at most {off:.2f} Hz")
+    assert off < (2.0 if full_run else 8.0)
+
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+def cv_formula(mean, sigma):
+    """The coefficient of variation (Brunel 2000, appendix A), by the trapezoidal rule."""
+    threshold = 1 + 0.583 * sigma * math.sqrt(2 * dt / tau)
+    low, high = -mean / (math.sqrt(2) * sigma), (threshold - mean) / (math.sqrt(2) * sigma)
+    y = np.linspace(min(low, 0) - 6, high, 20_000)
+    inner = cumulative_trapezoid(erfcx(-y) ** 2 * np.exp(-(y**2)), y, initial=0)
+    inside = y >= low
+    integral = trapezoid(np.exp(y[inside] ** 2) * inner[inside], y[inside])
+    return math.sqrt(2 * math.pi * integral) * siegert(mean, sigma) * tau / 1000
+
+
+_, axes = plt.subplots(1, 2, figsize=(7.5, 3.4))
+smooth = np.linspace(0.4, 1.6, 80)
+for sigma, colour in zip(sigmas, (BLUE, ORANGE, GREEN), strict=True):
+    axes[0].plot(smooth, [siegert(m, sigma) for m in smooth], color=colour, lw=1)
+    axes[0].plot(means, noisy_rates[sigma], "o", color=colour, ms=4, label=rf"$\sigma$ = {sigma}")
+    fast = np.array([m for m in smooth if siegert(m, sigma) > 1])
+    axes[1].plot(fast, [cv_formula(m, sigma) for m in fast], color=colour, lw=1)
+    axes[1].plot(means, noisy_cvs[sigma], "o", color=colour, ms=4)
+above = smooth[smooth > 1.0]
+axes[0].plot([0.4, 1, *above], [0, 0, *rate(above)], color="black", ls="--", lw=1, label="no noise")
+axes[0].set(ylabel="firing rate (Hz)")
+axes[1].set(ylabel="coefficient of variation", ylim=(0, 1.05))
+axes[0].legend(loc="upper left")
+for ax in axes:
+    ax.axvline(1, color=GREY, ls=":")
+    ax.set_xlabel(r"mean current $\mu$ (threshold = 1)")
+plt.show()
+
+# %% [markdown]
+# *The figure shows rate (left) and irregularity (right) against the mean current at three levels of
+# noise: simulated (dots) and by formula (lines). The dotted line is the rheobase.* Noise rounds off
+# the corner of the f-I curve: the neuron also responds to currents below the rheobase.
+#
+# The right panel shows two regimes. Above the rheobase the mean current drives the neuron, and the
+# noise only jitters its intervals: [mean-driven](../docs/glossary.md#mean-driven-firing) firing.
+# Below it only fluctuations reach the threshold, and the CV rises towards 1:
+# [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. The rate alone does
+# not tell you which of the two you see.
+#
+# ## Summary
+#
+# 1. A soft reset keeps the overshoot, a hard reset loses it.
+# 2. $f = 1/(t_{ref} + \tau \ln\frac{I}{I-1})$ above the rheobase, with the upper limit $1/t_{ref}$.
+# 3. Variances add. So the noise of one step scales with $\sqrt{1 - e^{-2dt/\tau}}$, not with
+#    $1 - e^{-dt/\tau}$.
+# 4. The CV, the standard deviation of the intervals over their mean, is 0 for a clock and 1 for a
+#    Poisson process.
+# 5. A mean current above the threshold drives regular firing. Fluctuations around a mean below the
+#    threshold drive irregular firing.
+#
+# **Next.** [103](103_synapses_and_state.ipynb): a synapse, adaptation, and the state of a neuron.
+#
+# **See also.** [605](605_conductances.ipynb): balanced excitation and inhibition.
+# [602](602_reduction.ipynb): f-I curves of other shapes.
+#
+# ## Further reading
+#
+# - Gerstner et al. 2014, *Neuronal Dynamics*, chapters 1, 7 and 8,
+#   [doi:10.1017/CBO9781107447615](https://doi.org/10.1017/CBO9781107447615).
+# - Siegert 1951, Phys. Rev. 81:617,
+#   [doi:10.1103/PhysRev.81.617](https://doi.org/10.1103/PhysRev.81.617): the time to a first
+#   crossing. Brunel 2000, J. Comput. Neurosci. 8:183,
+#   [doi:10.1023/A:1008925309027](https://doi.org/10.1023/A:1008925309027): its rate and CV for LIF
+#   neurons.
+# - Softky & Koch 1993, J. Neurosci. 13:334,
+#   [doi:10.1523/JNEUROSCI.13-01-00334.1993](https://doi.org/10.1523/JNEUROSCI.13-01-00334.1993):
+#   irregular firing in cortex.
+# - Broadie, Glasserman & Kou 1997, Math. Finance 7:325,
+#   [doi:10.1111/1467-9965.00035](https://doi.org/10.1111/1467-9965.00035): thresholds that are
+#   observed at intervals.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+numbers = {f"spikes_{reset}": count for reset, count in counts.items()}
+numbers |= {"limited_rate": limited[5.0][-1], "naive_ratio": naive[-1] / naive[0]}
+numbers |= {f"cv_{name.replace('-', '_')}": cv for name, cv in cvs.items()}
+record("results/102_firing_rate.json", numbers, full=full_run)

@@ -1,0 +1,423 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Give the neuron a synapse, an adaptive threshold and a memory
+#
+# So far, the potential was all that a neuron knew of its past. You add two more memories: a
+# synaptic current, which lasts for milliseconds, and an adaptive threshold, which lasts for
+# hundreds of them. Then you lose them. A neuron falls silent, and a training loop crashes, until
+# you carry the state in the right way.
+#
+# **Time.** 50 minutes for you, 5 seconds for the machine.
+#
+# **You need.** [101](101_leaky_neuron.ipynb) and the f-I curve of [102](102_firing_rate.ipynb).
+#
+# **Leads to.** [104](104_adex.ipynb) Adaptation as a current;
+# [301](301_surrogate_gradients.ipynb) Networks that learn.
+#
+# ## Objectives
+#
+# After this lesson you can
+#
+# 1. predict what a synapse does to the time course and the size of a response,
+# 2. explain how an adaptive threshold slows a neuron down,
+# 3. name the state of a neuron, and carry it through a stream of data,
+# 4. detach a state between training steps, and say why.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+import math
+
+import numpy as np
+import torch
+from matplotlib import pyplot as plt
+
+from jarvis import LIFLayer, constant_drive, plotting
+from jarvis.classroom import lesson
+from jarvis.classroom.check import synapses_and_state as check
+from jarvis.classroom.diagrams.synapse_chain import synapse_chain
+from jarvis.classroom.results import record
+from jarvis.neurons import exp_decay
+from jarvis.plotting import BLUE, GREEN, GREY, ORANGE
+
+lesson.begin()
+
+# %% tags=["parameters"] nbmake={"mock": {"full_run": false}}
+full_run = True
+tau = 20.0  # membrane time constant, ms
+dt = 1.0  # time step, ms
+tau_adapt = 200.0  # time constant of the adaptive threshold, ms
+adaptation = 0.3  # by how much a spike raises the threshold
+strong_current = 2.5  # that drives the adapting neuron, in units of the threshold
+weak_current = 1.5  # of the stream in section 3
+
+# %% [markdown]
+# ## 1. What does a synapse add?
+#
+# When a spike arrives at a [synapse](../docs/glossary.md#synapse), a transmitter opens channels of
+# the receiving neuron, and a current flows for a few milliseconds.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+synapse_chain()
+plt.show()
+
+# %% [markdown]
+# *The figure shows the chain from a spike of the presynaptic neuron, through the current of the
+# synapse, to the potential of the postsynaptic neuron.* In the equations this is one more line. The
+# spike makes the [synaptic current](../docs/glossary.md#synaptic-current) $i$ jump by the
+# [weight](../docs/glossary.md#synaptic-weight) of the synapse, and $i$ decays with the synaptic
+# time constant $\tau_{syn}$:
+#
+# 1. $i = e^{-dt/\tau_{syn}}\, i + x$, the current,
+# 2. $h = e^{-dt/\tau}\, v + i$, leak and input,
+#
+# and then threshold and reset as before. Let a single spike of weight 1 arrive. Does $v$ peak
+# earlier or later than without a synapse, and higher or lower?
+#
+# <details><summary>Make a guess, then open</summary>
+# Later, when the decaying current just balances the leak. And higher, because the current adds to v
+# at every step for as long as it lasts.
+# </details>
+
+# %%
+one_spike = [1.0] + [0.0] * 79
+t = dt * np.arange(1, 81)  # the ends of the steps
+
+
+def response(tau_syn):
+    """v after each step, for one spike at the start; tau_syn in ms, None for no synapse."""
+    decay, decay_syn = exp_decay(tau, dt), 0.0 if tau_syn is None else exp_decay(tau_syn, dt)
+    i = v = 0.0
+    path = []
+    for x in one_spike:
+        i = decay_syn * i + x
+        v = decay * v + i
+        path.append(v)
+    return np.array(path)
+
+
+# %% [markdown]
+# $i$ and the leak are both exponentials, so $v$ is the difference of two. With $\alpha =
+# e^{-dt/\tau_{syn}}$ and $\beta = e^{-dt/\tau}$, it is exactly
+#
+# $$v(t) = \frac{e^{-t/\tau} - e^{-t/\tau_{syn}}}{\beta - \alpha}, \qquad
+# t_{peak} = \frac{\tau\,\tau_{syn}}{\tau - \tau_{syn}} \ln\frac{\tau}{\tau_{syn}} .$$
+
+# %%
+responses = {tau_syn: response(tau_syn) for tau_syn in (None, 2.0, 5.0, 10.0)}
+for tau_syn, v in responses.items():
+    if tau_syn is None:
+        continue
+    difference = np.exp(-t / tau) - np.exp(-t / tau_syn)
+    formula = difference / (exp_decay(tau, dt) - exp_decay(tau_syn, dt))
+    peak = tau * tau_syn / (tau - tau_syn) * math.log(tau / tau_syn)
+    print(f"tau_syn = {tau_syn:2g} ms: peak {v.max():.2f} at {t[v.argmax()]:g} ms, "
+          f"formula {peak:.1f} ms")  # fmt: skip
+    assert np.allclose(v, formula, rtol=0, atol=1e-12)
+    assert abs(t[v.argmax()] - peak) < dt
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(6.5, 3))
+styles = zip(responses.items(), ("black", BLUE, ORANGE, GREEN), strict=True)
+for (tau_syn, v), colour in styles:
+    name = "no synapse" if tau_syn is None else rf"$\tau_{{syn}}$ = {tau_syn:g} ms"
+    ax.plot(t, v, ".-", ms=4, lw=1, color=colour, label=name)
+ax.set(xlabel="time since the spike (ms)", ylabel="potential v, without a threshold")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# *The figure shows the potential after one spike of weight 1.* With a synapse, this
+# [postsynaptic potential](../docs/glossary.md#postsynaptic-potential) rises to a later and rounder
+# peak. It is also larger: in total, the current adds
+# $1/(1 - e^{-dt/\tau_{syn}})$, which is 5.5<!-- total_current 0.05 --> for 5 ms. So when you add
+# `tau_syn` to a network that works, scale its weights down.
+#
+# ### Exercise 1: Just enough to fire (8 min)
+#
+# A neuron with a synapse receives the same input `x` at every step. Which `x` is just enough to
+# make it fire? The threshold is 1. Solve it on paper, exactly for any `dt`; the check accepts 1 %.
+
+
+# %% tags=["exercise"]
+def just_enough(tau, tau_syn, dt):
+    """The smallest input per step that makes the neuron fire."""
+    ...
+
+
+# %%
+check.just_enough(just_enough)
+
+# %% [markdown]
+# ## 2. What does an adaptive threshold add?
+#
+# Under a constant current, many neurons start fast and then slow down. This is called
+# [adaptation](../docs/glossary.md#adaptation). The simplest model raises the threshold at each
+# spike of the neuron, and lets the increase decay slowly. With $a$, a decaying count of its own
+# spikes, the threshold is $1 + b\,a$:
+#
+# 1. $h = e^{-dt/\tau}\,v + x$,
+# 2. $s = 1$ where $h \ge 1 + b\,a$, else 0,
+# 3. $v = h - s$ and $a = e^{-dt/\tau_{adapt}}\,a + s$.
+#
+# Each spike makes the next one harder. Do the intervals grow for ever?
+#
+# <details><summary>Make a guess, then open</summary>
+# No. The longer an interval, the more of a decays within it. In the end each spike adds what the
+# interval before it has taken away, and the intervals stay constant.
+# </details>
+
+# %%
+drive = [constant_drive(strong_current, tau=tau, dt=dt)] * round(800 / dt)
+v, a, rows = 0.0, 0.0, []
+for x in drive:
+    h, threshold = exp_decay(tau, dt) * v + x, 1 + adaptation * a
+    s = 1.0 if h >= threshold else 0.0
+    v = h - s  # the reset takes off the resting threshold, 1
+    a = exp_decay(tau_adapt, dt) * a + s
+    rows.append((h, s, threshold))
+adapting_h, adapting_spikes, thresholds = np.array(rows).T
+
+intervals = np.diff(np.flatnonzero(adapting_spikes)) * dt
+without = tau * math.log(strong_current / (strong_current - 1))
+print("intervals (ms):", *intervals.astype(int))
+print(f"without adaptation: {without:.1f} ms by the formula of lesson 102")
+assert np.all(intervals > without)
+assert intervals[-1] > 2 * intervals[0]
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(2, 1, figsize=(7, 4.6), sharex=True)
+plotting.trace(adapting_h, dt=dt, threshold=None, ax=axes[0], lw=0.8, color=BLUE)
+axes[0].plot(np.arange(1, len(thresholds) + 1) * dt, thresholds, color="black", lw=1.2)
+axes[0].text(330, 2.74, "threshold")
+axes[0].text(330, 0.35, "potential h", color=BLUE, backgroundcolor="white")
+axes[0].set(ylabel="potential (rest = 0)", xlabel="", ylim=(0, 3.2))
+fired_at = (np.flatnonzero(adapting_spikes)[1:] + 1) * dt
+axes[1].plot(fired_at, 1000 / intervals, "o-", ms=4, color=BLUE)
+axes[1].axhline(1000 / without, color=GREY, ls="--")
+axes[1].text(790, 1000 / without - 4, "without adaptation", color=GREY, ha="right", va="top")
+axes[1].set(xlabel="time (ms)", ylabel="1 / interval (Hz)", ylim=(0, 110))
+plt.show()
+
+# %% [markdown]
+# *The figure shows the potential before the reset with the threshold that each spike lifts (above),
+# and the rate from one spike to the next (below).* The first interval is
+# 14<!-- first_interval 0 --> ms, where it was 10.2<!-- without_adaptation 0.05 --> ms without
+# adaptation. The last ones are about 40<!-- last_interval 1 --> ms. So the neuron reports a
+# *change* of its input strongly, and a constant *level* weakly. Its threshold recovers with 200 ms:
+# it remembers ten times longer than the membrane.
+#
+# ### Exercise 2: Read the threshold (5 min)
+#
+# A neuron has fired at the times `spike_times` (ms), and at no other time. Where is its threshold
+# at the later time `t`? The resting threshold is 1, the increase per spike `b`. You need no loop
+# over time.
+
+
+# %% tags=["exercise"]
+def threshold_at(t, spike_times, b, tau_adapt):
+    """The threshold at time t (ms), after all of the spikes."""
+    ...
+
+
+# %%
+check.threshold_at(threshold_at)
+
+# %% [markdown]
+# ## 3. Where does the memory live?
+#
+# The [state](../docs/glossary.md#state) of a neuron is all that it keeps from one step to the next:
+# $v$, and with the options above $i$ and $a$. `LIFLayer` has both options, and agrees with your
+# loops:
+
+# %%
+silent = LIFLayer(tau=tau, dt=dt, tau_syn=5.0, threshold=1e9)  # a threshold out of reach
+v_library = silent(torch.tensor(one_spike, dtype=torch.float64)[:, None], trace=True)[2].v[:, 0]
+assert np.allclose(v_library, responses[5.0], rtol=0, atol=1e-12)
+
+adapting = LIFLayer(tau=tau, dt=dt, adaptation=adaptation, tau_adapt=tau_adapt)
+spikes, state = adapting(torch.tensor(drive, dtype=torch.float64)[:, None])
+assert np.array_equal(spikes[:, 0], adapting_spikes)
+print(f"v = {state.v.item():.3f}, a = {state.adaptation.item():.3f}")
+
+# %% [markdown]
+# A layer of `jarvis` does not store its state. The state goes in as an argument, and comes out as
+# the second result. The input is `[T, B, ...]`, time first: below `[200, 1, 1]`, for 200 steps, one
+# sample, one neuron.
+#
+# Suppose the input is a stream and arrives in pieces of 20 ms. You run the layer on each piece. The
+# current is that of lesson 101, which gave 9 spikes in 200 ms. How many do you get?
+
+# %%
+layer = LIFLayer(tau=tau, dt=dt)
+per_step = constant_drive(weak_current, tau=tau, dt=dt)
+stream = torch.full((round(200 / dt), 1, 1), per_step, dtype=torch.float64)
+whole, _ = layer(stream)
+
+pieces = [layer(piece, trace=True) for piece in stream.split(round(20 / dt))]
+forgetful = torch.cat([spikes for spikes, _, _ in pieces])
+forgetful_h = torch.cat([trace.h for _, _, trace in pieces])
+print(f"in one run: {whole.sum():.0f} spikes; in pieces: {forgetful.sum():.0f} spikes")
+assert forgetful.sum() == 0 or not full_run
+
+# %% [markdown]
+# None at all. **Find the cause.** It takes 22 ms to reach the threshold, and a piece lasts 20 ms.
+#
+# <details><summary>The cause</summary>
+# A call without a state starts at rest. At the end of each piece the neuron is just below the
+# threshold, and then its state is dropped: the first "_" in the line that begins with forgetful.
+# </details>
+#
+# **The fix** is to carry the state from one call to the next:
+
+# %%
+state, pieces = None, []
+for piece in stream.split(round(20 / dt)):
+    spikes, state, trace = layer(piece, state, trace=True)
+    pieces.append((spikes, trace.h))
+carried, carried_h = (torch.cat(parts) for parts in zip(*pieces, strict=True))
+print(f"in pieces, with the state carried: {carried.sum():.0f} spikes")
+assert torch.equal(carried, whole)
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(7, 3))
+plotting.trace(carried_h.flatten(), spikes=carried.flatten(), dt=dt, ax=ax, color=BLUE)
+plotting.trace(forgetful_h.flatten(), dt=dt, ax=ax, color=ORANGE)
+ax.text(4, 1.27, "state carried", color=BLUE)
+ax.text(63, 1.27, "state forgotten", color=ORANGE)
+ax.set(xticks=range(0, 201, 20), ylabel="potential h (threshold = 1)", ylim=(0, 1.4))
+ax.grid(axis="x", lw=0.5)
+plt.show()
+
+# %% [markdown]
+# *The figure shows the stream in pieces of 20 ms (grid lines), with the state carried and
+# forgotten.* With the state, the pieces give the same spikes as one run, to the last bit.
+#
+# Silence is easy to notice. Usually forgetting does less harm, and is harder to see. Cut the stream
+# only once, in the middle:
+
+# %%
+first, second = stream.chunk(2)
+spikes_1, half = layer(first)
+spikes_2, _ = layer(second, half)
+forgot_2, _ = layer(second)
+shift = int(forgot_2.flatten().argmax() - spikes_2.flatten().argmax()) * dt
+print(f"v at the cut: {half.v.item():.2f}; without it the next spike is {shift:g} ms late")
+assert torch.equal(torch.cat([spikes_1, spikes_2]), whole)
+assert shift > 0
+
+# %% [markdown]
+# All later spikes come 12<!-- late_when_forgotten 0 --> ms late, and nothing warns you. The
+# opposite mistake is a state that is *left over*: a new sample starts from the potential of the
+# last one. Where a library hides the state in the layer, this is a forgotten call of `reset`.
+#
+# **Rule:** a new sample starts with `state=None`. A sample that continues carries its state.
+#
+# ### Exercise 3: Read a stream (8 min)
+#
+# `stream` is a list of pairs `(piece, is_new)`: a piece `[T, 1, 1]` of input, and whether a new
+# recording begins with it. Run `layer` over all pieces and return the number of spikes in each
+# recording, as a list.
+
+
+# %% tags=["exercise"]
+def count_per_recording(layer, stream):
+    """The number of spikes of each recording in the stream."""
+    ...
+
+
+# %%
+check.count_per_recording(count_per_recording)
+
+# %% [markdown]
+# ## 4. Carry a state through training
+#
+# There is one more trap. While you train a network, PyTorch remembers how each number was computed,
+# in order to differentiate it later with `backward()`. That includes the state. (Training, and how
+# a spike can have a gradient, is the subject of [301](301_surrogate_gradients.ipynb).) Here a
+# single weight $w$ is enough. Run a piece, call `backward`, and carry the state to the next piece.
+# What happens at the second `backward`?
+
+# %%
+w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+
+
+def train_step(piece, state):
+    """One backward pass on one piece of the stream; returns the state after it."""
+    spikes, state = layer(w * piece, state)
+    loss = (spikes.mean() - 0.1) ** 2  # ask for 0.1 spikes per step
+    loss.backward()
+    return state
+
+
+state, message = None, ""
+try:
+    for number, piece in enumerate(stream.split(round(50 / dt))[:2], start=1):
+        state = train_step(piece, state)
+        print(f"piece {number}: gradient {w.grad.item():+.4f}")
+except RuntimeError as error:
+    message = str(error)
+    print(f"piece {number}: RuntimeError: {message.split('.')[0]}.")
+assert "second time" in message
+
+# %% [markdown]
+# **The cause:** the carried `v` still belongs to the computation of the first piece. The second
+# `backward` follows it into the past, where the first one has already cleaned up. With
+# `retain_graph=True`, which the full message suggests, every step would differentiate through the
+# entire past, and be slower than the one before.
+#
+# **The fix:** [`state.detach()`](../docs/glossary.md#detach) keeps the numbers and drops their
+# history. This is called truncated backpropagation through time.
+
+# %%
+w.grad, state = None, None
+for number, piece in enumerate(stream.split(round(50 / dt)), start=1):
+    state = train_step(piece, None if state is None else state.detach())
+    print(f"piece {number}: sum of gradients {w.grad.item():+.4f}, v carried {state.v.item():.3f}")
+assert torch.isfinite(w.grad)
+
+# %% [markdown]
+# ## Summary
+#
+# 1. A synaptic current makes a response later, rounder and larger.
+# 2. An adaptive threshold rises with each spike and recovers slowly. The intervals grow until each
+#    spike adds what an interval takes away.
+# 3. The state is an argument and a result: `None` for a new sample, carried for one that continues.
+# 4. Between training steps, `state.detach()` keeps the numbers and drops their history.
+#
+# **Next.** [104](104_adex.ipynb): a neuron that makes its own spike, and adapts by a current.
+#
+# **See also.** [605](605_conductances.ipynb): synapses that change a conductance, where ours were
+# [current-based](../docs/glossary.md#current-based-synapse). [701](701_debugging.ipynb): faults of
+# networks, among them a state left over.
+#
+# ## Further reading
+#
+# - Benda & Herz 2003, Neural Comput. 15:2523,
+#   [doi:10.1162/089976603322385063](https://doi.org/10.1162/089976603322385063): adaptation,
+#   whatever its mechanism.
+# - Bellec et al. 2020, Nat. Commun. 11:3625,
+#   [doi:10.1038/s41467-020-17236-y](https://doi.org/10.1038/s41467-020-17236-y): the adaptive
+#   threshold as a memory of recurrent networks.
+# - Williams & Peng 1990, Neural Comput. 2:490,
+#   [doi:10.1162/neco.1990.2.4.490](https://doi.org/10.1162/neco.1990.2.4.490): truncated
+#   backpropagation through time.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+numbers = {
+    "total_current": 1 / (1 - exp_decay(5.0, dt)),
+    "first_interval": intervals[0],
+    "last_interval": intervals[-1],
+    "without_adaptation": without,
+    "late_when_forgotten": shift,
+}
+record("results/103_synapses_and_state.json", numbers, full=full_run)

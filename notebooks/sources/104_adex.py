@@ -1,0 +1,377 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Let the neuron make its own spike
+#
+# A leaky integrate-and-fire neuron makes no spikes: we write one down when its potential reaches a
+# line. You give it a mechanism for the spike, an exponential, and a memory of its spikes, an
+# adaptation current. Together they are the [AdEx](../docs/glossary.md#adex), the adaptive
+# exponential integrate-and-fire neuron. Then you learn to see in a plane of its two variables
+# whether it rests, fires, or bursts.
+#
+# **Time.** 60 minutes for you, 10 seconds for the machine.
+#
+# **You need.** [101](101_leaky_neuron.ipynb) and [102](102_firing_rate.ipynb); derivatives.
+#
+# **Leads to.** [105](105_firing_patterns.ipynb) Eight firing patterns;
+# [601](601_hodgkin_huxley.ipynb) The channels of a spike.
+#
+# ## Objectives
+#
+# After this lesson you can
+#
+# 1. explain how an exponential makes a spike, and calculate the rheobase,
+# 2. explain how an adaptation current slows a neuron down,
+# 3. draw nullclines and fixed points in the phase plane, and say what they mean,
+# 4. read off the phase plane why a neuron rests, fires regularly, or bursts.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+import math
+
+import numpy as np
+from matplotlib import pyplot as plt
+
+from jarvis import AdExParams
+from jarvis.adex import (
+    fixed_points,
+    nullclines,
+    phase_plane,
+    potential,
+    step_response,
+    trajectory,
+)
+from jarvis.classroom import lesson
+from jarvis.classroom.check import adex as check
+from jarvis.classroom.results import record
+from jarvis.plotting import BLUE, GREEN, GREY, ORANGE
+
+lesson.begin()
+
+# %% tags=["parameters"] nbmake={"mock": {"full_run": false}}
+full_run = True
+c = 200.0  # capacitance, pF
+g_l = 10.0  # leak conductance, nS: one over a resistance of 100 MOhm
+e_l = -70.0  # resting potential, mV
+v_t = -50.0  # threshold, mV
+delta_t = 2.0  # sharpness of the spike's onset, mV
+v_reset = -58.0  # potential after a spike, mV
+duration = 600.0  # of most simulations, ms
+
+# %% [markdown]
+# ## 1. A threshold that is not a line
+#
+# We return to the membrane of lesson 101, in mV, and write its leak as a *conductance* $g_L = 1/R$
+# of 10 nS. With nS, mV, pA, pF and ms the units fit without factors.
+#
+# A real spike begins because sodium channels open. The higher $V$, the more of them open, and the
+# more current flows in, which raises $V$ further. Near the threshold this current grows
+# exponentially with $V$ (Fourcaud-Trocmé et al. 2003). So add it to the leak:
+#
+# $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) + g_L\,\Delta_T\,e^{(V - V_T)/\Delta_T} + I .$$
+#
+# $V_T$ (-50 mV) says where it sets in, $\Delta_T$ (2 mV) how sharply. How much current does this
+# neuron need to fire? By lesson 102, enough to reach $V_T$: $g_L (V_T - E_L)$ = 200 pA. Try a
+# little less. (`step_response` solves the equation; lesson 105 explains how.)
+
+# %%
+params = AdExParams(c=c, g_l=g_l, e_l=e_l, v_t=v_t, delta_t=delta_t, v_reset=v_reset, a=0.0, b=0.0)
+for current in (200.0, 190.0, 181.0, 179.0):
+    spikes = step_response(params, current, 3000.0).spike_times
+    print(f"{current:g} pA: {len(spikes)} spikes in 3 s")
+
+# %% [markdown]
+# It fires with 190 pA, and even with 181 pA. **Why?** Look at the slope $dV/dt$ for every $V$.
+
+
+# %%
+def slope(v, current, delta_t=delta_t):
+    """dV/dt (mV/ms) of the exponential neuron at the potential v (mV)."""
+    return (-g_l * (v - e_l) + g_l * delta_t * np.exp((v - v_t) / delta_t) + current) / c
+
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 2, figsize=(7.5, 3.4), sharey=True)
+grid = np.linspace(-72, -42, 400)
+for current, style in ((0.0, "-"), (180.0, "--"), (300.0, ":")):
+    axes[0].plot(grid, slope(grid, current), color=BLUE, ls=style)
+    axes[0].text(-58, slope(-58.0, current) + 0.08, f"{current:g} pA", color=BLUE)
+for sharpness, colour in ((2.0, BLUE), (1.0, GREEN), (0.2, ORANGE)):
+    axes[1].plot(grid, slope(grid, 0.0, sharpness), color=colour, label=f"{sharpness} mV")
+axes[0].plot(e_l, 0, "o", color="black", ms=7)
+unstable = fixed_points(params, 0.0)[1].v
+axes[0].plot(unstable, 0, "o", color="black", mfc="white", ms=7)
+axes[1].legend(title=r"$\Delta_T$, without current", loc="upper center")
+for ax in axes:
+    ax.axhline(0, color=GREY, lw=1)
+    ax.set(xlabel="potential V (mV)", ylim=(-1.3, 1.7))
+axes[0].set_ylabel("slope dV/dt (mV/ms)")
+plt.show()
+
+# %% [markdown]
+# *The figure shows the slope at each potential, for three currents (left) and for three values of
+# $\Delta_T$ (right).* Start with the solid line on the left. $V$ rises where the slope is positive
+# and falls where it is negative. So it returns to -70 mV from both sides: a stable
+# [fixed point](../docs/glossary.md#fixed-point), or attractor, the resting potential. The open
+# circle is an unstable one. Any $V$ beyond it rises without limit. This
+# [upstroke](../docs/glossary.md#upstroke) is the spike, and no `if` has made it.
+#
+# A current lifts the curve. Its lowest point is at $V_T$, where leak and exponential are equally
+# steep. At 180 pA this point touches zero, the two fixed points merge, and with more current none
+# is left. So the rheobase is
+#
+# $$I_{rh} = g_L\,(V_T - \Delta_T - E_L) .$$
+#
+# It is lower than expected by $g_L \Delta_T$ = 20 pA, the current with which the exponential helps
+# at $V_T$. The smaller $\Delta_T$, the more the curve looks like a wall at $V_T$, as in the leaky
+# neuron.
+
+# %%
+print(f"rheobase: {g_l * (v_t - delta_t - e_l):g} pA, by the library {params.rheobase:g} pA")
+assert math.isclose(params.rheobase, g_l * (v_t - delta_t - e_l))
+
+# %% [markdown]
+# ## 2. Adaptation as a current
+#
+# The exponential neuron starts from the same potential after each reset, so all its intervals are
+# equal. The second idea is a current $w$ that opposes the input. It stands for slow potassium
+# channels:
+#
+# $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) + g_L\,\Delta_T\,e^{(V - V_T)/\Delta_T} + I - w$$
+#
+# $$\tau_w\,\frac{dw}{dt} = a\,(V - E_L) - w,$$
+#
+# and at each spike $V \to V_{reset}$ and $w \to w + b$. So $w$ follows $V$ slowly with strength $a$
+# ([subthreshold adaptation](../docs/glossary.md#subthreshold-adaptation)), and grows by $b$ at each
+# spike ([spike-triggered adaptation](../docs/glossary.md#spike-triggered-adaptation)). Take a
+# published parameter set, `"adapting"`, with and without $a$ and $b$.
+
+# %%
+adapting = AdExParams.named("adapting")
+responses = [
+    step_response(AdExParams.named("adapting", a=0.0, b=0.0), 500.0, duration),
+    step_response(adapting, 500.0, duration),
+]
+intervals = np.diff(responses[1].spike_times)
+print("intervals (ms):", *intervals.round(1))
+assert np.ptp(np.diff(responses[0].spike_times)) < 0.01
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(3, 1, figsize=(7, 4.6), sharex=True, height_ratios=(1, 1, 0.7))
+for ax, response, title in zip(
+    axes, responses, ("a = 0, b = 0", f"a = {adapting.a:g} nS, b = {adapting.b:g} pA"), strict=False
+):
+    potential(response, ax).set_title(title)
+    ax.set(xlabel="", ylabel="V (mV)")
+axes[2].plot(responses[1].times, responses[1].w, color=GREEN)
+axes[2].set(xlabel="time (ms)", ylabel="w (pA)")
+plt.show()
+
+# %% [markdown]
+# *The figure shows the response to 500 pA without adaptation (above) and with it (middle), and the
+# adaptation current (below).* With it, the intervals grow from 11.3<!-- first_interval 0.05 --> ms
+# to 75.9<!-- last_interval 0.05 --> ms. In the end, each spike adds to $w$ what the interval before
+# it has taken away.
+#
+# ### Exercise 1: How large is w on average? (4 min)
+#
+# With $a = 0$, each spike adds $b\,e^{-t/\tau_w}$ to $w$. A neuron has been firing at `rate` Hz for
+# a long time. What is the mean of $w$ over time, in pA?
+
+
+# %% tags=["exercise"]
+def mean_adaptation(rate, b, tau_w):
+    """The mean of w (pA) of a neuron that fires at a constant rate (Hz)."""
+    ...
+
+
+# %%
+check.mean_adaptation(mean_adaptation)
+
+# %% [markdown]
+# ## 3. The phase plane
+#
+# The state is now a point $(V, w)$ in a plane, the [phase plane](../docs/glossary.md#phase-plane).
+# Two curves divide it, the [nullclines](../docs/glossary.md#nullcline):
+#
+# - On the **V-nullcline**, $dV/dt = 0$, so
+#   $w = -g_L(V - E_L) + g_L \Delta_T e^{(V-V_T)/\Delta_T} + I$. Below it $V$ rises, above it falls.
+# - On the **w-nullcline**, $dw/dt = 0$, so $w = a\,(V - E_L)$, a straight line. Below it $w$ rises,
+#   above it $w$ falls.
+#
+# Where the two meet is a fixed point. A current shifts the V-nullcline up by $I$. What will happen
+# to the fixed points?
+#
+# <details><summary>Make a guess, then open</summary>
+# There are two as long as the V-nullcline dips below the straight line. They approach each other,
+# merge, and vanish.
+# </details>
+
+# %%
+tonic = AdExParams.named("tonic")
+levels = (100.0, 210.0, 500.0)
+for current in levels:
+    found = ", ".join(f"{p.v:.1f} mV ({'' if p.stable else 'un'}stable)"
+                      for p in fixed_points(tonic, current))  # fmt: skip
+    print(f"{current:g} pA: fixed points at {found or 'no potential'}")
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 3, figsize=(8, 3.6), sharey=True)
+for ax, current in zip(axes, levels, strict=True):
+    response = step_response(tonic, current, 250.0)
+    trajectory(response, phase_plane(tonic, current, w=(-60, 500), ax=ax))
+    ax.set(title=f"{current:g} pA: {len(response.spike_times)} spikes", xlabel="V (mV)")
+    ax.label_outer()
+axes[0].text(-69, 118, "dV/dt = 0", color=BLUE)
+axes[0].text(-79, -48, "dw/dt = 0", color=GREEN)
+plt.show()
+
+# %% [markdown]
+# *The figure shows the phase plane of the tonic neuron for three currents: nullclines, arrows in
+# the direction of motion, a trajectory from rest (with a square after each reset), stable fixed
+# points (full circles) and unstable ones (open). The dotted line is the reset.* At 100 pA the
+# trajectory ends in the stable fixed point. At the rheobase, 220<!-- tonic_rheobase 0.5 --> pA, the
+# two fixed points merge and vanish. At 500 pA there is nowhere to stop: $V$ runs off to the right,
+# spikes, and starts again from the reset.
+#
+# ### Exercise 2: Find the resting potential (8 min)
+#
+# Where does a neuron come to rest under a current below its rheobase? Of the two fixed points, find
+# the stable one, to 0.01 mV, with a few lines of bisection. `nullclines(params, current, v)`
+# returns $w$ on both nullclines at `v`, first the V-nullcline. (Do it without `fixed_points`.)
+
+
+# %% tags=["exercise"]
+def find_rest(params, current):
+    """The potential (mV) of the stable fixed point."""
+    ...
+
+
+# %%
+check.find_rest(find_rest)
+
+# %%
+v_line = np.array([-70.0, -60.0, -50.0])
+for v, on_v, on_w in zip(v_line, *nullclines(tonic, 100.0, v_line), strict=True):
+    print(f"V = {v:g} mV: V-nullcline at {on_v:.1f} pA, w-nullcline at {on_w:.1f} pA")
+
+# %% [markdown]
+# ### Exercise 3: The rheobase with adaptation (12 min)
+#
+# With $a > 0$, the fixed points merge where the two nullclines just touch. On paper: at which $V$
+# are the nullclines equally steep? At which current do they touch there? `params` has `g_l`, `e_l`,
+# `v_t`, `delta_t` and `a`.
+
+
+# %% tags=["exercise"]
+def touching_current(params):
+    """The current (pA) at which the two nullclines just touch."""
+    ...
+
+
+# %%
+check.touching_current(touching_current)
+
+# %% [markdown]
+# ## 4. Where the reset lands
+#
+# The V-nullcline matters even without a fixed point. **A reset below it** lets $V$ rise at once:
+# the next spike comes soon. **A reset above it** makes $V$ fall first, and turn round on the left:
+# the next spike comes late. In the set `"bursting"`, the reset lies to the right of $V_T$. Where do
+# its short intervals come from, and where the long ones?
+#
+# <details><summary>Make a guess, then open</summary>
+# Each spike adds b to w, so the resets climb. Below the V-nullcline, the intervals are short. When
+# a reset lands above it, the trajectory goes round on the left. There w decays, and a new burst can
+# begin.
+# </details>
+
+# %%
+bursting = AdExParams.named("bursting")
+response = step_response(bursting, 210.0, duration)
+burst_intervals = np.diff(response.spike_times)
+print("intervals (ms):", *burst_intervals.round(1))
+assert burst_intervals.max() > 10 * burst_intervals.min()
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 2, figsize=(7.5, 3.4))
+trajectory(response, phase_plane(bursting, 210.0, v=(-62, -38), w=(-20, 330), ax=axes[0]))
+axes[0].text(-61.5, 120, "dV/dt = 0", color=BLUE)
+axes[0].text(-61.5, 12, "dw/dt = 0", color=GREEN)
+potential(response, axes[1])
+plt.show()
+
+# %% [markdown]
+# *The figure shows the trajectory of the bursting neuron (left) and its potential (right).* The
+# first burst has three spikes, the later ones two. Within a burst the interval is
+# 5.4<!-- within_burst 0.05 --> ms, between bursts 133<!-- between_bursts 0.5 --> ms. The second
+# reset of each of these later bursts lands above the blue curve.
+#
+# ### Exercise 4: Stop the bursts (8 min)
+#
+# Turn a bursting neuron into a regular one by its reset alone: under the same current, all
+# intervals should be equal in the end. The check shifts all potentials of the neuron together, so
+# use the other parameters. When you are right, the cell draws your neuron.
+
+
+# %% tags=["exercise"]
+def steady_reset(params, current):
+    """A reset (mV) with which the bursting neuron `params` fires regularly."""
+    ...
+
+
+# %%
+if check.steady_reset(steady_reset):
+    mine = AdExParams.named("bursting", v_reset=steady_reset(bursting, 210.0))
+    ax = phase_plane(mine, 210.0, v=(-75, -38), w=(-20, 330))
+    trajectory(step_response(mine, 210.0, 3000.0), ax)
+    plt.show()
+
+# %% [markdown]
+# ## Summary
+#
+# 1. The exponential makes the spike: above the rheobase $g_L (V_T - \Delta_T - E_L)$ there is no
+#    fixed point left, and $V$ rises without limit.
+# 2. The adaptation current $w$ follows $V$ with strength $a$ and grows by $b$ at each spike. It
+#    opposes the input, and intervals grow.
+# 3. Two nullclines divide the phase plane. Where they meet is a fixed point. A current moves the
+#    V-nullcline up until the fixed points merge and vanish.
+# 4. A reset below the V-nullcline leads to a short interval, one above it to a long one. Bursts
+#    need both.
+#
+# **Next.** [105](105_firing_patterns.ipynb): eight patterns, and how to compute them correctly.
+#
+# **See also.** [602](602_reduction.ipynb): phase planes and bifurcations without a reset.
+#
+# ## Further reading
+#
+# - Brette & Gerstner 2005, J. Neurophysiol. 94:3637,
+#   [doi:10.1152/jn.00686.2005](https://doi.org/10.1152/jn.00686.2005): the model, fitted to a
+#   detailed neuron.
+# - Fourcaud-Trocmé et al. 2003, J. Neurosci. 23:11628,
+#   [doi:10.1523/JNEUROSCI.23-37-11628.2003](https://doi.org/10.1523/JNEUROSCI.23-37-11628.2003):
+#   why an exponential.
+# - Touboul & Brette 2008, Biol. Cybern. 99:319,
+#   [doi:10.1007/s00422-008-0267-4](https://doi.org/10.1007/s00422-008-0267-4): its fixed points and
+#   bifurcations, with proofs.
+# - Gerstner et al. 2014, *Neuronal Dynamics*, chapters 5 and 6,
+#   [doi:10.1017/CBO9781107447615](https://doi.org/10.1017/CBO9781107447615).
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+numbers = {
+    "first_interval": intervals[0],
+    "last_interval": intervals[-1],
+    "tonic_rheobase": tonic.rheobase,
+    "within_burst": burst_intervals[-1],
+    "between_bursts": burst_intervals[-2],
+}
+record("results/104_adex.json", numbers, full=full_run)
