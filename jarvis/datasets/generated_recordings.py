@@ -1,6 +1,7 @@
 """Digits before a simulated event camera, as a substitute for N-MNIST."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ def camera_path() -> Tensor:
     corners = torch.tensor([*CORNERS, CORNERS[0]])
     done = torch.arange(SACCADE_MS) / SACCADE_MS
     eased = 0.5 - 0.5 * torch.cos(math.pi * done)  # starts and ends at speed 0
-    sides = [a + eased[:, None] * (b - a) for a, b in zip(corners[:-1], corners[1:], strict=True)]
+    sides = [a + eased[:, None] * (b - a) for a, b in pairwise(corners)]
     return torch.cat(sides)
 
 
