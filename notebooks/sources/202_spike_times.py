@@ -593,7 +593,9 @@ if check.read_on_off(read_on_off):
 # than it is.
 
 # %%
-late = {d: torch.cat([torch.zeros(d, *pictures.shape), codes["first spike"]]) for d in (0, 4, 8, 12)}
+late = {
+    d: torch.cat([torch.zeros(d, *pictures.shape), codes["first spike"]]) for d in (0, 4, 8, 12)
+}
 for delay, s in late.items():
     absolute = (1 - jarvis.first_spike_decode(s) / (window - 1)).clamp(0, 1)
     print(f"{delay:2} ms late: accuracy {accuracy(absolute):.2f}")

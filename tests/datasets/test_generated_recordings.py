@@ -66,5 +66,5 @@ def test_the_camera_returns_so_that_changes_cancel(few, monkeypatch):
 def test_a_resting_camera_sends_nothing_but_noise(monkeypatch):
     monkeypatch.setattr(generated_recordings, "CORNERS", ((1.0, 1.0),) * 3)
     resting = nmnist_like("test", n=20).events
-    expected = 20 * 2 * 34 * 34 * 0.3  # one event per second for each of the units
+    expected = 20 * 2 * 34 * 34 * 0.3 * generated_recordings.NOISE_HZ
     assert abs(len(resting.times) - expected) < 5 * expected**0.5

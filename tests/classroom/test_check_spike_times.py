@@ -1,4 +1,4 @@
-"""Notebook 03's checks: right answers pass, and each mistake is told by its name."""
+"""Lesson 202's checks: right answers pass, and each mistake is told by its name."""
 
 import math
 
@@ -7,13 +7,9 @@ import pytest
 import torch
 
 import jarvis
-from jarvis.classroom.check import spike_codes as check
+from jarvis.classroom.check import spike_times as check
 
-SEEDS = range(2)
-
-
-def steps_for(p, error):
-    return max(1, math.ceil(p * (1 - p) / error**2 - 1e-9))
+SEEDS = range(3)
 
 
 def bits_per_spike(levels):
@@ -29,10 +25,12 @@ def read_on_off(on, off, slip=""):
     fired_on, fired_off = on.amax(0) > 0, off.amax(0) > 0
     if slip == "average":
         return (a.clamp(min=0) + torch.where(fired_off, b, 1.0)) / 2
-    if slip == "maximum":
-        return torch.maximum(a.clamp(min=0), torch.where(fired_off, b, 1.0))
-    both = a + b if slip == "sum" else (a + b) / 2
-    alone = torch.where(fired_on, a, 0.0)
+    silent_b = torch.where(fired_off, b, 1.0)
+    if slip in ("maximum", "minimum"):
+        return getattr(torch, slip)(a.clamp(min=0), silent_b)
+    rules = {"sum": a + b, "larger": torch.maximum(a, b), "smaller": torch.minimum(a, b)}
+    both = (rules | {"first": a, "second": b}).get(slip, (a + b) / 2)
+    alone = torch.where(fired_on, 0.0 if slip == "on unheard" else a, 0.0)
     nothing = {"half": 0.5, "nan": math.nan}.get(slip, 0.0)
     only_off = 0.0 if slip == "off unheard" else b
     out = torch.where(fired_off, torch.where(fired_on, both, only_off), alone)
@@ -52,9 +50,18 @@ def read_relative(spikes, n_steps, slip=""):
     return value if slip == "no clamp" else value.clamp(0, 1)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+def expected_first_step(p, n_steps):
+    return (1 - p) * (1 - (1 - p) ** n_steps) / p
+
+
+def read_latency(t, tau, theta):
+    return (theta / (1 - torch.exp(-t / tau))).clamp(max=1)
+
+
+@pytest.mark.parametrize("seed", range(20))
 def test_right_answers(seed):
-    assert check.steps_for(steps_for, seed=seed)
+    assert check.expected_first_step(expected_first_step, seed=seed)
+    assert check.read_latency(read_latency, seed=seed)
     assert check.bits_per_spike(bits_per_spike, seed=seed)
     assert check.read_on_off(read_on_off, seed=seed)
     assert check.read_relative(read_relative, seed=seed)
@@ -63,31 +70,10 @@ def test_right_answers(seed):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda p, e: p * (1 - p) / e**2 + 1e-3, "T is a whole number"),
-        (lambda p, e: max(1, int(p * (1 - p) / e**2)), "rounded down"),
-        (lambda p, e: steps_for(p, e) + 1, "one step more"),
-        (lambda p, e: max(1, math.ceil(p * (1 - p) / e)), "enters squared"),
-        (lambda p, e: max(1, math.ceil(math.sqrt(p * (1 - p)) / e)), "still under the root"),
-        (lambda p, e: math.ceil(p / e**2), "has variance p (1 - p)"),
-        (lambda p, e: math.ceil(0.25 / e**2), "the worst p"),
-        (lambda p, e: 10000, "there the error is 0.00"),
-        (lambda p, e: -1, "there the error is inf"),
-        (lambda p, e: math.ceil(p * (1 - p) / e**2), "T = 1, the least, is enough"),
-        (lambda p, e: [p, e], "one number"),
-    ],
-)
-def test_steps_for(answer, words):
-    for seed in SEEDS:
-        assert words in check.steps_for(answer, seed=seed).words
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
         (lambda k: bits_per_spike(k)[::-1], "The count comes first"),
         (lambda k: (2 * math.log(k) / (k - 1), math.log(k)), "nats"),
         (lambda k: tuple(1 / x for x in bits_per_spike(k)), "spikes per bit"),
-        (lambda k: (bits_per_spike(k)[0], math.log2(k) / k), "spends one spike"),
+        (lambda k: (bits_per_spike(k)[0], math.log2(k) / k), "sends one spike"),
         (lambda k: (bits_per_spike(k)[0], 1.0), "with its one spike"),
         (lambda k: (math.log2(k), math.log2(k)), "did not divide"),
         (lambda k: (math.log2(k) / (k - 1), math.log2(k)), "use the mean"),
@@ -108,9 +94,15 @@ def test_bits_per_spike(answer, words):
     [
         ("average", "You average everywhere. A channel"),
         ("off turned", "OFF is inverted"),
-        ("maximum", "reads a silent OFF as white"),
+        ("maximum", "a silent OFF, which reads as 1, wins"),
+        ("minimum", "a silent ON, which reads as 0, wins"),
+        ("larger", "you take the larger of the two"),
+        ("smaller", "you take the smaller of the two"),
+        ("first", "you take ON, the first of the two"),
+        ("second", "you take OFF, the second of the two"),
         ("sum", "Where both fired you add"),
-        ("off unheard", "Where only OFF fired"),
+        ("off unheard", "not yet. Where only OFF fired"),
+        ("on unheard", "not yet. Where only ON fired"),
         ("half", "you return 0.50, not 0"),
         ("nan", "0 divided by 0"),
         ("dim", "the definition gives"),
@@ -126,7 +118,8 @@ def test_read_on_off(slip, words):
     ("answer", "words"),
     [
         (lambda on, off: jarvis.encoding.ttfs_decode(on), "uses ON alone"),
-        (lambda on, off: 1 - jarvis.encoding.ttfs_decode(off), "uses OFF alone"),
+        (lambda on, off: 1 - jarvis.encoding.ttfs_decode(off), "uses OFF alone, and reads"),
+        (lambda on, off: (1 - jarvis.encoding.ttfs_decode(off)) * off.sum(0), "uses OFF alone."),
         (
             lambda on, off: (
                 (jarvis.encoding.ttfs_decode(on) + jarvis.encoding.ttfs_decode(off)) / 2
@@ -158,6 +151,53 @@ def test_read_relative(slip, words):
     for seed in SEEDS:
         answer = check.read_relative(lambda s, n: read_relative(s, n, slip), seed=seed)
         assert words in answer.words
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda p, n: sum((1 - p) ** k for k in range(1, n)), "You left out k = T"),
+        (lambda p, n: sum((1 - p) ** k for k in range(n)), "You start at k = 0, so white"),
+        (lambda p, n: sum((1 - p) ** k for k in range(n + 1)), "one term too many"),
+        (lambda p, n: (1 - p) / p, "the mean without an end"),
+        (lambda p, n: 1 / p, "counts the steps from 1"),
+        (
+            lambda p, n: (
+                sum(k * p * (1 - p) ** k for k in range(n)) / (1 - (1 - p) ** n) if p < 1 else 0.0
+            ),
+            "over those that fire",
+        ),
+        (lambda p, n: sum(k * p * (1 - p) ** k for k in range(n)), "leave silent pixels out"),
+        (lambda p, n: n / 2, "A simulation gives"),
+    ],
+)
+def test_expected_first_step(answer, words):
+    for seed in SEEDS:
+        assert words in check.expected_first_step(answer, seed=seed).words
+
+
+def test_the_expected_first_step_is_that_of_the_decoder():
+    spikes = jarvis.poisson_encode(torch.full((50_000,), 0.1), 12, generator=torch.Generator())
+    measured = jarvis.first_spike_decode(spikes).mean().item()
+    assert abs(measured - expected_first_step(0.1, 12)) < 0.06
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda t, tau, th: th / (1 - torch.exp(-t / tau)), "brighter than 1: clamp"),
+        (lambda t, tau, th: th / torch.exp(-t / tau), "You divide by exp(-t/tau)"),
+        (lambda t, tau, th: th * (1 - torch.exp(-t / tau)), "You multiply by 1 - exp"),
+        (lambda t, tau, th: 1 / (1 - torch.exp(-t / tau)), "fires at theta, not at 1"),
+        (lambda t, tau, th: (th / (1 - torch.exp(-t))).clamp(max=1), "t in place of t / tau"),
+        (lambda t, tau, th: th / (1 - torch.exp(t / tau)), "The sign of t/tau"),
+        (lambda t, tau, th: 0.9 * read_latency(t, tau, th), "means x ="),
+        (lambda t, tau, th: 0.5, "the shape (1, 8)"),
+    ],
+)
+def test_read_latency(answer, words):
+    for seed in SEEDS:
+        assert words in check.read_latency(answer, seed=seed).words
 
 
 def test_numpy_answers_are_as_good():
