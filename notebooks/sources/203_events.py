@@ -222,7 +222,7 @@ left.set(xlabel="speed (pixels per ms)", ylabel="largest error (brightness)", yl
 left.set_yticks([0.05, 0.1, 0.2, 1], ["0.05", "0.1", "0.2", "1"])
 left.set_xticks([0.02, 0.1, 0.5], ["0.02", "0.1", "0.5"])
 left.minorticks_off()
-left.legend(loc="upper left")
+left.legend(loc="lower right")
 right.loglog(fine, path / fine, color=GREY, label="all changes / threshold")
 right.loglog(fine, n_events, "o", color="black", label="events")
 right.set(xlabel="threshold", ylabel="events per passage")
@@ -367,7 +367,7 @@ assert moving > 3 * still
 # moves sideways, and horizontal edges fall silent.
 #
 # The recording has 3330<!-- n_events 0 --> events. A film of 34 x 34 pixels with the same time
-# resolution, 1 ms, has 100<!-- values_per_event 10 --> times as many values.
+# resolution, 1 ms, has 107<!-- values_per_event 1 --> times as many values.
 #
 # ### Exercise 4: Draw a time surface (6 min)
 #
@@ -523,11 +523,11 @@ if full_run and on_nmnist:
 # %% [markdown]
 # *The figure shows the accuracy on 200 recordings that the reader has not seen: for five
 # descriptions of the events, and for ON and OFF counts up to a time.* Counts read
-# 86<!-- on_off 1.5 --> % of the digits. With the three saccades kept apart it is
+# 85<!-- on_off 1.5 --> % of the digits. With the three saccades kept apart it is
 # 94<!-- per_saccade 1.5 --> %. The control with as many numbers but without time reads
-# 83<!-- random_groups 2 --> %: more numbers alone do not help. So *when* an event came matters,
+# 78<!-- random_groups 2 --> %: more numbers alone do not help. So *when* an event came matters,
 # because each saccade shows other edges. What is left of ON minus OFF, almost nothing to the eye,
-# still reads 67<!-- net 2 --> %.
+# still reads 66<!-- net 2 --> %.
 #
 # And the reader needs little time: after 30 ms it is at 90<!-- soon_30 1.5 --> %, as good as after
 # 300 ms or better. Counting longer mixes edges of different directions. To use all of a recording,

@@ -182,7 +182,7 @@ def read_relative(spikes: torch.Tensor, n_steps: int) -> torch.Tensor:
 
 
 assert check.read_relative(read_relative)
-delayed = torch.cat([torch.zeros(12, *pictures.shape), jarvis.ttfs_encode(pictures, window)])
+delayed = torch.cat([torch.zeros(24, *pictures.shape), jarvis.ttfs_encode(pictures, window)])
 absolute = (1 - jarvis.first_spike_decode(delayed) / (window - 1)).clamp(0, 1)
 relative = read_relative(delayed, window)
 assert rms(relative - pictures) < 0.05
@@ -199,6 +199,6 @@ plotting.images(shown, titles=list(read), size=1.5)
 plt.show()
 
 # %% [markdown]
-# *The figure shows a picture, and its spikes 12 ms late, read by the clock and relative to the
+# *The figure shows a picture, and its spikes 24 ms late, read by the clock and relative to the
 # first spike.* What is lost is the absolute brightness: a picture without a white pixel comes out
 # brighter than it was.

@@ -11,46 +11,39 @@
 # ---
 
 # %% [markdown]
-# # Solve the exercises on reduced neurons
+# # Reduce a neuron from four variables to one: solutions
 #
-# Solutions to `14_reduction.ipynb`. This notebook stands on its own; it runs in a few seconds on a
-# CPU.
+# The exercises of [602](../602_reduction.ipynb), solved. This notebook runs on its own, in a few
+# seconds.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
 
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
-from jarvis import __version__
+from jarvis.classroom import lesson
 from jarvis.classroom.check import reduction as check
 from jarvis.neurons import (
     QIF,
     FitzHughNagumo,
     FitzHughNagumoParams,
     HodgkinHuxley,
-    HodgkinHuxleyParams,
     QIFParams,
     SpikingLayer,
-    steady_gates,
 )
 from jarvis.plotting import BLUE, GREEN, GREY, RED
 
+lesson.begin()
 torch.set_default_dtype(torch.float64)
-plt.rcParams.update({"figure.figsize": (6.5, 3), "figure.dpi": 110, "font.size": 10})
-plt.rcParams.update({"figure.constrained_layout.use": True, "legend.frameon": False})
-plt.rcParams.update({"legend.fontsize": 9})
-print(f"jarvis {__version__}, torch {torch.__version__}")
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_levels": 5}}
 full_run = True
 n_levels = 16  # currents of FitzHugh-Nagumo's f-I curve
 
+
 # %%
-hh = HodgkinHuxleyParams()
-
-
 def rates(layer, currents, time):
     """Spikes per 1000 units of time at each constant current, in the second half of a run."""
     steps = round(time / layer.params.dt)
@@ -59,38 +52,9 @@ def rates(layer, currents, time):
 
 
 # %% [markdown]
-# Each check tries the function on fresh random input.
+# ### Exercise 1: Find where it falls silent again
 #
-# ### Exercise 1: Find the fixed point
-#
-# **Solution.** At the fixed point $n = n_\infty(V)$, so V alone tells which current holds it there.
-# Where that is smaller than the given current, V rises; where it is larger, V falls. So halve.
-
-
-# %%
-def needed(v, a, b):
-    """The current (µA/cm²) that holds the reduced neuron at v (mV)."""
-    m, _, n = steady_gates(torch.tensor(v))
-    sodium, potassium = hh.g_na * m**3 * (a - b * n), hh.g_k * n**4
-    return sodium * (v - hh.e_na) + potassium * (v - hh.e_k) + hh.g_l * (v - hh.e_l)
-
-
-def fixed_point(a, b, current):
-    """The V (mV) of the reduced neuron's fixed point, to 0.01 mV."""
-    low, high = -90.0, -30.0
-    for _ in range(30):
-        v = 0.5 * (low + high)
-        low, high = (v, high) if needed(v, a, b) < current else (low, v)
-    return v
-
-
-assert check.fixed_point(fixed_point)
-print(f"at 10 µA/cm²: {fixed_point(0.87, 1.07, 10.0):.2f} mV")
-
-# %% [markdown]
-# ### Exercise 2: Find where it falls silent again
-#
-# **Solution.** The Jacobian is $\begin{pmatrix}1 - v^2 & -1\\ \varepsilon & -\varepsilon
+# The Jacobian is $\begin{pmatrix}1 - v^2 & -1\\ \varepsilon & -\varepsilon
 # b\end{pmatrix}$ and its trace $1 - v^2 - \varepsilon b$. It is zero at $v = \pm\sqrt{1 -
 # \varepsilon b}$; the larger current belongs to the larger $v$. On the second nullcline $w = (v +
 # a)/b$, and the first one gives $I = w - v + v^3/3$.
@@ -119,17 +83,18 @@ plt.show()
 assert (f[levels > last + 0.02] == 0).all()
 
 # %% [markdown]
-# *The f-I curve of the FitzHugh-Nagumo neuron, and the upper Hopf point.* It is symmetric about
-# $a/b$: with $v \to -v$ and $w \to 2a/b - w$, the equations at $I$ become those at $2a/b - I$.
+# *The figure shows the f-I curve of the FitzHugh-Nagumo neuron, and the upper Hopf point.* It is
+# symmetric about $a/b$: with $v \to -v$ and $w \to 2a/b - w$, the equations at $I$ become those at
+# $2a/b - I$.
 
 # %%
 low, high = fhn.hopf_currents
 assert math.isclose(low + high, 2 * fhn.a / fhn.b)
 
 # %% [markdown]
-# ### Exercise 3: Derive the period of a QIF neuron
+# ### Exercise 2: Derive the period of a QIF neuron
 #
-# **Solution.** Substitute $v = \sqrt I\, y$ in $T = \tau\int \frac{dv}{v^2 + I}$, from the reset to
+# Substitute $v = \sqrt I\, y$ in $T = \tau\int \frac{dv}{v^2 + I}$, from the reset to
 # the peak:
 #
 # $$T = \frac{\tau}{\sqrt I}\int \frac{dy}{y^2 + 1} = \frac{\tau}{\sqrt I}
@@ -149,9 +114,9 @@ print(f"{mine:.4f} ms; the library says {library:.4f} ms")
 assert math.isclose(mine, library)
 
 # %% [markdown]
-# ### Exercise 4: Measure an exponent
+# ### Exercise 3: Measure an exponent
 #
-# **Solution.** Take currents at logarithmic distances from the onset: so far away that the neuron
+# Take currents at logarithmic distances from the onset: so far away that the neuron
 # fires a few times while it is watched, and so near that the law holds. From 0.0001 to 0.001 both
 # are true; from 0.01 to 0.1 the answer is too large.
 
@@ -172,9 +137,9 @@ print(f"QIF: {p:.2f}")
 assert abs(p - 0.5) < 0.03
 
 # %% [markdown]
-# ### Exercise 5: Classify a neuron
+# ### Exercise 4: Classify a neuron
 #
-# **Solution.** Leave out the zeros, and compare the lowest rate with the highest. A square root
+# Leave out the zeros, and compare the lowest rate with the highest. A square root
 # begins far below its end, a jump does not.
 
 
@@ -203,4 +168,4 @@ assert neuron_type(currents, squid) == 2
 assert neuron_type(currents, quadratic) == 1
 
 # %% [markdown]
-# *Two measured f-I curves, and what the function says.*
+# *The figure shows two measured f-I curves, and what the function says.*

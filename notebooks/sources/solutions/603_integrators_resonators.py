@@ -11,38 +11,35 @@
 # ---
 
 # %% [markdown]
-# # Solve the exercises on integrators and resonators
+# # Tell an integrator from a resonator: solutions
 #
-# Solutions to `15_integrators_resonators.ipynb`. This notebook stands on its own; it runs in a few
-# seconds on a CPU.
+# The exercises of [603](../603_integrators_resonators.ipynb), solved. This notebook runs on its
+# own, in a few seconds.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
 
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
-from jarvis import SpikingLayer, __version__
+from jarvis import SpikingLayer
+from jarvis.classroom import lesson
 from jarvis.classroom.check import integrators_resonators as check
 from jarvis.neurons.izhikevich import IZHIKEVICH_PATTERNS, izhikevich_pattern
 from jarvis.neurons.resonator import RF, RFParams
 from jarvis.plotting import BLUE, GREY, RED
 
-plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 110, "legend.frameon": False})
-plt.rcParams.update({"figure.constrained_layout.use": True, "font.size": 10, "legend.fontsize": 9})
-print(f"jarvis {__version__}, torch {torch.__version__}")
+lesson.begin()
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_sizes": 9}}
 full_run = True
 n_sizes = 41  # inhibitory pulses of exercise 4
 
 # %% [markdown]
-# Each check tries the function on fresh random input.
-#
 # ### Exercise 1: Find the largest step of Euler's method
 #
-# **Solution.** The factor has the absolute value 1 where
+# The factor has the absolute value 1 where
 # $(1 - \lambda\,dt)^2 + (\omega\,dt)^2 = 1$. The ones cancel, one $dt$ can be divided out, and what
 # is left is $dt = 2\lambda/(\lambda^2 + \omega^2)$.
 
@@ -67,7 +64,7 @@ for dt in (0.99 * limit, 1.01 * limit):
 #
 # ### Exercise 2: Measure a period
 #
-# **Solution.** From one upward crossing of 0 to the next. Maxima work as well: both are exactly one
+# From one upward crossing of 0 to the next. Maxima work as well: both are exactly one
 # period apart, whatever the damping.
 
 
@@ -92,7 +89,7 @@ assert math.isclose(found, unknown.values.period, rel_tol=0.02)
 # %% [markdown]
 # ### Exercise 3: Classify an unknown neuron
 #
-# **Solution.** Look for a rise, with spacings that are close together and reach far enough.
+# Look for a rise, with spacings that are close together and reach far enough.
 
 
 # %%
@@ -108,7 +105,7 @@ assert check.classify(classify)
 # %% [markdown]
 # ### Exercise 4: Find the weakest inhibition that fires
 #
-# **Solution.** A pulse of size $A$ first pushes Im z down to $-A$ times `pulse_peak`. Half a period
+# A pulse of size $A$ first pushes Im z down to $-A$ times `pulse_peak`. Half a period
 # later it is up, at `rebound` times that. This has to reach the threshold.
 
 
@@ -143,7 +140,7 @@ plt.show()
 #
 # ### Exercise 5: Find more of them
 #
-# **Solution.** Ask for the pattern twice, the second time with a tenth of its own step.
+# Ask for the pattern twice, the second time with a tenth of its own step.
 
 
 # %%

@@ -176,12 +176,13 @@ assert abs(held - library) > 1e-3
 # are constant and in nS, the current is in pA.
 
 
-# %%
+# %% tags=["exercise"]
 def steady_state(p, g_exc, g_inh, current):
     """The potential (mV) that V approaches, without a threshold."""
-    # your code
+    ...
 
 
+# %%
 check.steady_state(steady_state)
 
 # %% [markdown]
@@ -225,6 +226,10 @@ def decaying(jumps, tau):
 
 # %%
 extreme = {}
+assert extreme["excitation alone"][0] > silent.e_exc
+assert extreme["inhibition alone"][0] < silent.e_inh
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(9, 3))
 rows = ((12, 0, RED, "excitation alone"), (0, 10, BLUE, "inhibition alone"))
 for ax, (exc_hz, inh_hz, colour, title) in zip(axes, rows, strict=True):
@@ -245,8 +250,6 @@ for ax, (exc_hz, inh_hz, colour, title) in zip(axes, rows, strict=True):
           f"conductance {extreme[title][1]:.0f} mV")  # fmt: skip
     assert silent.e_inh < by_conductance.min() <= by_conductance.max() < silent.e_exc
 plt.show()
-assert extreme["excitation alone"][0] > silent.e_exc
-assert extreme["inhibition alone"][0] < silent.e_inh
 
 # %% [markdown]
 # *The figure shows the same input spikes, once injecting currents (grey) and once opening
@@ -285,6 +288,9 @@ def time_constant(v, dt):
     return np.interp((1 - 1 / math.e) * v[-1], np.append(0, v), dt * np.arange(len(v) + 1))
 
 
+assert heights[0.0] > heights[10.0] > heights[30.0]
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(9, 3))
 heights, constants = {}, {}
 for g_inh, colour in ((0.0, RED), (10.0, GREEN), (30.0, BLUE)):
@@ -304,7 +310,6 @@ axes[0].set(xlabel="time (ms)", ylabel="V - $E_L$ (mV)", title="step of 90 pA", 
 axes[1].set(xlabel="time (ms)", ylabel="V - $E_L$ (mV)", title="EPSP (0.25 nS)")
 axes[0].legend(loc="upper left", ncols=3, columnspacing=1.0)
 plt.show()
-assert heights[0.0] > heights[10.0] > heights[30.0]
 
 # %% [markdown]
 # *The figure shows both responses with 0, 10 and 30 nS of inhibition open at the resting potential;
@@ -323,12 +328,13 @@ assert heights[0.0] > heights[10.0] > heights[30.0]
 # `response` from the cell above takes any `p`. Guess the order of magnitude before you search.
 
 
-# %%
+# %% tags=["exercise"]
 def halving_inhibition(p):
     """The conductance (nS) that halves the peak of a small EPSP."""
-    # your code
+    ...
 
 
+# %%
 check.halving_inhibition(halving_inhibition)
 
 # %% [markdown]
@@ -349,7 +355,11 @@ for name, g_inh, shift in (("control", 0, 0), ("shunt, 10 nS", 10, 0), ("-100 pA
     inputs = ConductanceInputs.of(inhibitory=inh, current=x + torch.as_tensor(currents) + shift)
     rates[name] = SpikingLayer(ConductanceLIF(firing))(inputs)[0].sum(0).numpy() / 2  # Hz
     steady[name] = (currents + shift) / (firing.g_l + g_inh)
+ratio = rates["shunt, 10 nS"][-1] / rates["control"][-1]
+print(f"at 600 pA: {rates['control'][-1]:.0f} Hz, with shunting {rates['shunt, 10 nS'][-1]:.0f} Hz")
+assert ratio > 0.85
 
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(9, 3))
 styles = ((BLUE, "-"), (RED, "-"), (GREY, "--"))
 for (name, found), (colour, line) in zip(rates.items(), styles, strict=True):
@@ -360,9 +370,6 @@ axes[0].set(xlabel="current (pA)", ylabel="$V_\\infty - E_L$ (mV)", title="witho
 axes[1].set(xlabel="current (pA)", ylabel="firing rate (Hz)", title="with a threshold")
 axes[0].legend()
 plt.show()
-ratio = rates["shunt, 10 nS"][-1] / rates["control"][-1]
-print(f"at 600 pA: {rates['control'][-1]:.0f} Hz, with shunting {rates['shunt, 10 nS'][-1]:.0f} Hz")
-assert ratio > 0.85
 
 # %% [markdown]
 # *The figure shows where the current drives the potential (left; dotted: threshold) and how often
@@ -405,12 +412,13 @@ print(f"excitation at 12 Hz per synapse: {strong_rate:.0f} Hz")
 # the result should say how irregular a typical one is.
 
 
-# %%
+# %% tags=["exercise"]
 def cv(trains):
     """The mean over the neurons of the CV of their intervals."""
-    # your code
+    ...
 
 
+# %%
 check.cv(cv)
 
 # %% [markdown]
@@ -454,7 +462,7 @@ rasters = {name: spikes for name, (spikes, _) in runs.items()} | {"Poisson train
 colours = dict(zip(rasters, ("black", RED, BLUE, GREY), strict=True))
 found = {name: irregularity(spikes) for name, spikes in rasters.items()}
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(2, 2, figsize=(9, 4.4), sharex=True, height_ratios=(1, 1.1))
 shown = slice(round(500 / dt), round(1000 / dt))
 t = dt * np.arange(shown.start, shown.stop) - 500
@@ -480,14 +488,6 @@ plt.show()
 # milliseconds, then wavers below the threshold, and a spike is an accident. For all neurons:
 
 # %%
-_, axes = plt.subplots(1, 4, figsize=(10, 2.5), sharey=True)
-for ax, (name, spikes) in zip(axes, rasters.items(), strict=True):
-    steps, units = spikes[round(500 / dt) : round(1500 / dt), :15].numpy().nonzero()
-    ax.plot(dt * steps, units, "|", color=colours[name], ms=6, mew=1.2)
-    ax.set(xlabel="time (ms)", xlim=(0, 1000), xticks=(0, 500, 1000))
-    ax.set_title(f"{name}\n{found[name][0]:.0f} Hz, CV {found[name][1]:.2f}")
-axes[0].set_ylabel("neuron")
-plt.show()
 cvs = {
     name: [irregularity(run(**conditions[name], seed=10 + k)[0])[1] for k in range(n_seeds)]
     for name in ("less excitation", "balance")
@@ -497,6 +497,16 @@ for name, values in cvs.items():
 assert found["constant current"][1] < 0.01
 assert max(cvs["less excitation"]) < 0.7 < min(cvs["balance"])
 assert 0.8 < found["Poisson train"][1] < 1.2
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 4, figsize=(10, 2.5), sharey=True)
+for ax, (name, spikes) in zip(axes, rasters.items(), strict=True):
+    steps, units = spikes[round(500 / dt) : round(1500 / dt), :15].numpy().nonzero()
+    ax.plot(dt * steps, units, "|", color=colours[name], ms=6, mew=1.2)
+    ax.set(xlabel="time (ms)", xlim=(0, 1000), xticks=(0, 500, 1000))
+    ax.set_title(f"{name}\n{found[name][0]:.0f} Hz, CV {found[name][1]:.2f}")
+axes[0].set_ylabel("neuron")
+plt.show()
 
 # %% [markdown]
 # *The figure shows 15 neurons for one second in four conditions, all close to 20 Hz.* The constant
@@ -508,6 +518,10 @@ assert 0.8 < found["Poisson train"][1] < 1.2
 # **Why?** Take the threshold away, and see where the potential would be.
 
 # %%
+assert free["balance"][0] < params.v_t < free["less excitation"][0]
+assert free["balance"][1] > free["less excitation"][1]
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(7, 3))
 free = {}
 for name in ("less excitation", "balance"):
@@ -520,8 +534,6 @@ ax.axvline(params.v_t, color="black", ls=":", lw=1)
 ax.set(xlabel="potential V without a threshold (mV)", ylabel="density (1/mV)")
 ax.legend(loc="upper left")
 plt.show()
-assert free["balance"][0] < params.v_t < free["less excitation"][0]
-assert free["balance"][1] > free["less excitation"][1]
 
 # %%
 g_exc_mean = n_exc * 12 / 1000 * w_exc * params.tau_exc
@@ -554,6 +566,11 @@ levels = ((1.72, 0.0), (3.0, 1.24), (6.0, 4.2), (12.0, 10.0), (24.0, 21.3))  # H
 level_rates, level_cvs = zip(
     *(irregularity(run(*level, seed=20)[0]) for level in levels), strict=True
 )
+print("rates (Hz):", np.round(level_rates, 1), " CVs:", np.round(level_cvs, 2))
+assert min(np.diff(level_cvs)[:3]) > 0
+assert max(np.abs(np.array(level_rates) - 20)) < (2 if full_run else 8)
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(6, 3))
 ax.plot([exc for exc, _ in levels], level_cvs, "o-", color=BLUE)
 ax.axhline(1, color=GREY, ls=":", lw=1)
@@ -562,9 +579,6 @@ ax.set(xlabel="excitation (Hz per synapse)", ylabel="CV at 20 Hz", xscale="log",
 ax.set_xticks([exc for exc, _ in levels], [f"{exc:g}" for exc, _ in levels])
 ax.minorticks_off()
 plt.show()
-print("rates (Hz):", np.round(level_rates, 1), " CVs:", np.round(level_cvs, 2))
-assert min(np.diff(level_cvs)[:3]) > 0
-assert max(np.abs(np.array(level_rates) - 20)) < (2 if full_run else 8)
 
 # %% [markdown]
 # *The figure shows the irregularity at a fixed output rate against the strength of the input; the
@@ -627,7 +641,10 @@ fits = curves[:, ::10]
 best = ((np.sqrt(fits) - np.sqrt(f_i)) ** 2).mean(1).argmin()
 delta_u, off = candidates[best], np.sqrt(((fits[best] - f_i) ** 2).mean())
 print(f"delta_u = {delta_u:.3f}, rates off by {off:.1f} Hz (root mean square)")
+assert 0 < best < len(candidates) - 1
+assert off < 8
 
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(6.5, 3.2))
 ax.plot(extra, f_i, "o", color=BLUE, label="balanced noise")
 ax.plot(every, curves[best], color=RED, label=rf"escape noise, $\Delta_u$ = {delta_u:.2f}")
@@ -637,8 +654,6 @@ for k, line in ((0, ":"), (-1, "--")):
 ax.set(xlabel="added current (pA)", ylabel="firing rate (Hz)")
 ax.legend(loc="upper left")
 plt.show()
-assert 0 < best < len(candidates) - 1
-assert off < 8
 
 # %% [markdown]
 # *The figure shows firing rates against an added current: the balanced neuron (dots), escape noise
@@ -681,6 +696,11 @@ def rate_after(spikes, edges):
 
 
 edges = np.arange(0.5, 62.0, 3.0)
+print("5 to 15 ms after a spike:", {name: f"{rate:.0f} Hz" for name, rate in after.items()})
+assert after["balanced noise"] > numbers[0][0]
+assert after["escape noise"] < numbers[2][0]
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(6.5, 3))
 after = {}
 for name, spikes, colour in (("balanced noise", balanced, BLUE), ("escape noise", escaped, RED)):
@@ -690,9 +710,6 @@ ax.axhline(20, color=GREY, ls=":", lw=1)
 ax.set(xlabel="time after a spike (ms)", ylabel="firing rate (Hz)", ylim=(0, 45))
 ax.legend()
 plt.show()
-print("5 to 15 ms after a spike:", {name: f"{rate:.0f} Hz" for name, rate in after.items()})
-assert after["balanced noise"] > numbers[0][0]
-assert after["escape noise"] < numbers[2][0]
 
 # %% [markdown]
 # *The figure shows the firing rate after a spike (dotted: 20 Hz, the mean).* 5 to 15 ms after a
@@ -738,6 +755,15 @@ sent, _ = SpikingLayer(ShortTermPlasticity(depressing))(spikes_in)
 coarse = ConductanceLIFParams.named("brette2007", dt=1.0, refractory=2.0)
 late = slice(jump - 1000, jump)
 unit = (sent[late].mean() / spikes_in[late].mean()).item()  # what a spike transmits before
+before, peak = seen["depressing"][late].mean(), seen["depressing"][jump : jump + 50].max()
+settled = seen["depressing"][-400:].mean()
+print(f"depressing: {before:.2f} nS before, {peak:.2f} nS at most, {settled:.2f} nS in the end")
+print(f"static: {seen['static'][-400:].mean():.2f} nS in the end")
+assert peak > 2 * before
+assert before < settled < 1.6 * before
+assert seen["static"][-400:].mean() > 3 * before
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(9, 3))
 seen, out = {}, {}
 for name, output, colour in (("static", unit * spikes_in, GREY), ("depressing", sent, RED)):
@@ -751,13 +777,6 @@ axes[0].set(xlabel="time after the jump (ms)", ylabel="conductance (nS)", xlim=(
 axes[1].set(xlabel="time after the jump (ms)", ylabel="output rate (Hz)", xlim=(-500, 1000))
 axes[0].legend(loc="upper left")
 plt.show()
-before, peak = seen["depressing"][late].mean(), seen["depressing"][jump : jump + 50].max()
-settled = seen["depressing"][-400:].mean()
-print(f"depressing: {before:.2f} nS before, {peak:.2f} nS at most, {settled:.2f} nS in the end")
-print(f"static: {seen['static'][-400:].mean():.2f} nS in the end")
-assert peak > 2 * before
-assert before < settled < 1.6 * before
-assert seen["static"][-400:].mean() > 3 * before
 
 # %% [markdown]
 # *The figure shows the mean conductance (left) and output rate (right) of 20 neurons when the input
@@ -777,12 +796,13 @@ assert seen["static"][-400:].mean() > 3 * before
 # units of what one spike of a rested synapse transmits?
 
 
-# %%
+# %% tags=["exercise"]
 def transmitted(rate, U, tau_rec):
     """Transmission per second at a Poisson input of `rate` (Hz); tau_rec is in ms."""
-    # your code
+    ...
 
 
+# %%
 check.transmitted(transmitted)
 
 # %% [markdown]

@@ -11,32 +11,29 @@
 # ---
 
 # %% [markdown]
-# # Solve the exercises on the Hodgkin-Huxley neuron
+# # Make a spike out of ion channels: solutions
 #
-# Solutions to `13_hodgkin_huxley.ipynb`. This notebook stands on its own; it runs in a few seconds
-# on a CPU.
+# The exercises of [601](../601_hodgkin_huxley.ipynb), solved. This notebook runs on its own, in a
+# few seconds.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
-from jarvis import __version__
+from jarvis.classroom import lesson
 from jarvis.classroom.check import hodgkin_huxley as check
 from jarvis.neurons import (
     HodgkinHuxley,
     HodgkinHuxleyParams,
     SpikingLayer,
-    gate_rates,
     hodgkin_huxley_rest,
     steady_gates,
 )
 from jarvis.plotting import BLUE, GREY, RED
 
+lesson.begin()
 torch.set_default_dtype(torch.float64)
-plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 110, "font.size": 10})
-plt.rcParams.update({"figure.constrained_layout.use": True, "legend.frameon": False})
-print(f"jarvis {__version__}, torch {torch.__version__}")
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false}}
 full_run = True
@@ -54,46 +51,9 @@ def constant(current, ms):
 
 
 # %% [markdown]
-# ### Exercise 1: Write a rate that survives 0/0
+# ### Exercise 1: Find the resting potential
 #
-# **Solution.** With $x = (V + 40)/10$ the rate is $x/(1 - e^{-x})$, whose limit at 0 is 1. Near 0
-# the difference $1 - e^{-x}$ loses its digits, so use `expm1`. At 0 itself pick the limit.
-# `torch.where` alone would leave a NaN in the derivative, because autograd multiplies the branch
-# that was not picked by 0, and 0 times infinity is NaN. So divide by something harmless there.
-
-
-# %%
-def alpha_m(v):
-    """The opening rate of m (1/ms); v is a tensor of potentials (mV)."""
-    x = (v + 40.0) / 10.0
-    hole = x.abs() < 1e-6
-    safe = torch.where(hole, 1.0, x)
-    return torch.where(hole, 1.0 + x / 2, safe / -torch.expm1(-safe))
-
-
-assert check.alpha_m(alpha_m)
-
-# %%
-v = torch.linspace(-80.0, 20.0, 201, requires_grad=True)
-rate = alpha_m(v)
-(slope,) = torch.autograd.grad(rate.sum(), v)
-torch.testing.assert_close(rate, gate_rates(v).alpha_m)
-_, axes = plt.subplots(1, 2, figsize=(9, 2.8))
-for ax, y, label in zip(
-    axes, (rate, slope), ("$α_m$ (1/ms)", "$dα_m/dV$ (1/(ms mV))"), strict=True
-):
-    ax.plot(v.detach(), y.detach(), color=RED)
-    ax.axvline(-40, color=GREY, ls=":", lw=1)
-    ax.set(xlabel="potential V (mV)", ylabel=label)
-plt.show()
-
-# %% [markdown]
-# *The rate and its derivative: nothing happens at -40 mV (dotted).* (The library's `gate_rates`
-# does the same.)
-#
-# ### Exercise 2: Find the resting potential
-#
-# **Solution.** Put the steady gates into the ionic current. It is negative (inward) below the
+# Put the steady gates into the ionic current. It is negative (inward) below the
 # resting potential and positive above, so halve the interval.
 
 
@@ -135,11 +95,11 @@ ax.set(xlabel="potential V (mV)", ylabel="steady current (µA/cm²)")
 plt.show()
 
 # %% [markdown]
-# *The steady ionic current over V. Where it vanishes (red) the membrane rests.*
+# *The figure shows the steady ionic current over V. Where it vanishes (red) the membrane rests.*
 #
-# ### Exercise 3: Block the sodium channels
+# ### Exercise 2: Block the sodium channels
 #
-# **Solution.** The same function with $g_{Na} = 0$ and a current. The neuron does not fire: nothing
+# The same function with $g_{Na} = 0$ and a current. The neuron does not fire: nothing
 # is left that could drive V up by itself.
 
 
@@ -164,11 +124,12 @@ plt.show()
 assert spikes.sum() == 0
 
 # %% [markdown]
-# *V without sodium channels under 5, 10 and 20 µA/cm²; dashed, the predictions.*
+# *The figure shows V without sodium channels under 5, 10 and 20 µA/cm²; dashed, the predictions.*
+# The hump at the start is $n$, which opens late.
 #
-# ### Exercise 4: Measure a rate in steady state
+# ### Exercise 3: Measure a rate in steady state
 #
-# **Solution.** Counting spikes in a window is only as fine as one spike. An interval is as fine as
+# Counting spikes in a window is only as fine as one spike. An interval is as fine as
 # `dt`.
 
 
@@ -184,9 +145,9 @@ def steady_rate(spikes, dt):
 assert check.steady_rate(steady_rate)
 
 # %% [markdown]
-# ### Exercise 5: Stop the train
+# ### Exercise 4: Stop the train
 #
-# **Solution.** Try a grid: one neuron for each pair of start and amplitude. A pair works if nothing
+# Try a grid: one neuron for each pair of start and amplitude. A pair works if nothing
 # fires in the last 100 ms. Pairs at the edge may only delay the next spike, so take one whose
 # neighbours work, too: count for each pair how many of the nine around it stop the train.
 
@@ -230,6 +191,6 @@ plt.show()
 assert layer(x)[0][round(150 / dt) :].sum() == 0
 
 # %% [markdown]
-# *Top, the pulses that stop the train at 8 µA/cm² (grey) and the one that we take (red). Bottom,
-# what it does.* The train is a cycle around the fixed point. The pulse has to land the neuron close
-# enough to that point: by excitation at one phase of the cycle, or by inhibition at another.
+# *The figure shows the pulses that stop the train at 8 µA/cm² (grey), the one that we take (red),
+# and what it does.* The train is a cycle around the fixed point. The pulse has to land the neuron
+# close enough to that point: by excitation at one phase of the cycle, or by inhibition at another.

@@ -11,12 +11,12 @@
 # ---
 
 # %% [markdown]
-# # Solve the exercises on a neuron of your own
+# # Write a neuron once and run it everywhere: solutions
 #
-# Solutions to `16_your_neuron.ipynb`. This notebook stands on its own; it runs in some ten seconds
-# on a CPU.
+# The exercises of [604](../604_your_neuron.ipynb), solved. This notebook runs on its own, in some
+# ten seconds.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,16 +25,13 @@ import torch
 from matplotlib import pyplot as plt
 from torch import Tensor
 
-from jarvis import __version__
+from jarvis.classroom import lesson
 from jarvis.classroom.check import your_neuron as check
 from jarvis.neurons import Parameters, SpikingLayer, define, derived, exp_decay, parameter
 from jarvis.plotting import BLUE, GREEN, RED
 
-plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 110, "legend.frameon": False})
-plt.rcParams.update({"figure.constrained_layout.use": True, "font.size": 10, "legend.fontsize": 9})
-torch.set_num_threads(1)
+lesson.begin()
 F64 = torch.float64
-print(f"jarvis {__version__}, torch {torch.__version__}")
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_shown": 200}}
 full_run = True
@@ -76,7 +73,7 @@ TwoLeak = define(two_leak_step, TwoLeakParams, TwoLeakState, rest=lambda p: TwoL
 #
 # ### Exercise 1: Write a neuron that bursts
 #
-# **Solution.** The third case is the spike, so `spike(u, border)` decides it. The first needs care:
+# The third case is the spike, so `spike(u, border)` decides it. The first needs care:
 # `torch.where` computes *both* sides for all neurons, and 1/(1 - u) is infinite for u = 1. That
 # value is thrown away, but on the way back infinity times 0 is NaN. So bound u where it is not
 # meant to be above 0.
@@ -129,7 +126,7 @@ assert not full_run or intervals.max() > 10 * intervals.min()
 #
 # ### Exercise 2: Write the backward step by hand
 #
-# **Solution.** Forward once more, then the chain rule from the end to the start. The potential
+# Forward once more, then the chain rule from the end to the start. The potential
 # after the step is $h\,(1 - s)$ with $s$ held fixed, and the spike passes the surrogate.
 
 
@@ -171,7 +168,7 @@ assert torch.allclose(by_hand, generated, rtol=1e-10)
 # %% [markdown]
 # ### Exercise 3: Make the knee learnable
 #
-# **Solution.** The bound `above=0` does two things: the width cannot be given as 0, and it is
+# The bound `above=0` does two things: the width cannot be given as 0, and it is
 # learned as its logarithm, so that it stays positive. The other parameters are those that we have,
 # so inherit them.
 
@@ -224,27 +221,5 @@ plt.show()
 assert np.abs(slopes - measured)[1:-1].max() < 0.02 * np.abs(slopes).max()
 
 # %% [markdown]
-# *The slope of the mean potential: measured (lines) and by the layer (dots).* For the soft knee the
-# dots lie on the line. For the hard one they are at 0, whatever the line does.
-#
-# ### Exercise 4: Find the operation that has no loop
-#
-# **Solution.** The message names `aten.cosh`. Written with `exp`, which has a loop:
-
-
-# %%
-def compilable_step(x, state, p, spike):
-    """The same as gate_step, with a loop."""
-    z = (state.v - p.middle) / p.width
-    rate = p.rate * 0.5 * (torch.exp(z / 2) + torch.exp(-z / 2))
-    gate = state.gate - (torch.sigmoid(2 * z) - state.gate) * torch.expm1(-rate * p.dt)
-    h = p.decay * state.v + x - p.strength * gate
-    s = spike(h, 1.0)
-    return s, state._replace(v=h * (1.0 - spike.reset(s)), gate=gate)
-
-
-assert check.compilable_step(compilable_step)
-
-# %% [markdown]
-# If you need such an operation more than once, it belongs in the library: one line of `OPERATIONS`
-# in `jarvis/kernels/expression.py`.
+# *The figure shows the slope of the mean potential: measured (lines) and by the layer (dots).* For
+# the soft knee the dots lie on the line. For the hard one they are at 0, whatever the line does.

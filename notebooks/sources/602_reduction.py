@@ -13,41 +13,40 @@
 # %% [markdown]
 # # Reduce a neuron from four variables to one
 #
-# **What you will build.** You take the Hodgkin-Huxley neuron apart until one variable is left. At
-# each step you measure what was lost. On the way you find out why some neurons start firing at 50
-# spikes per second and others at one: it depends on *how their resting state is lost*.
+# You take the Hodgkin-Huxley neuron apart until one variable is left, and measure at each step what
+# was lost. On the way you find out why some neurons start to fire at 50 spikes per second and
+# others at one: it depends on *how their resting state loses its stability*.
 #
-# **What you need.** The Hodgkin-Huxley neuron and its f-I curve (notebook `13`), nullclines in a
-# phase plane (notebook `02`), and the leaky neuron (notebook `01`). You should know what the
-# eigenvalues of a 2 x 2 matrix say about a fixed point. No GPU.
+# **Time.** 70 minutes for you, 40 seconds for the machine.
 #
-# **Your time.** About 65 minutes with the exercises. **Run time.** About half a minute on two CPU
-# cores.
+# **You need.** [601](601_hodgkin_huxley.ipynb): the Hodgkin-Huxley neuron and its f-I curve.
+# [104](104_adex.ipynb): nullclines in a phase plane. The eigenvalues of a 2 x 2 matrix, and what
+# they say about a fixed point.
+#
+# **Leads to.** [603](603_integrators_resonators.ipynb): what a neuron that oscillates does with the
+# rhythm of its input.
 #
 # ## Objectives
 #
-# After this notebook you can
+# After this lesson you can
 #
 # 1. reduce four variables to two, and name what the reduction keeps and what it changes,
 # 2. draw a phase plane from the equations and find its fixed points,
 # 3. tell a Hopf bifurcation from a saddle-node, and predict from it how a neuron begins to fire,
 # 4. derive the firing rate of a neuron near a saddle-node, without a free parameter,
 # 5. measure the exponent of an f-I curve, and classify a neuron as type I or type II.
-#
-# All settings are in the second code cell. The numbers in the text belong to the values there.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
-import platform
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
-from jarvis import LIF, __version__
+from jarvis import LIF
+from jarvis.classroom import lesson
 from jarvis.classroom.check import reduction as check
 from jarvis.classroom.results import record
 from jarvis.neurons import (
@@ -73,12 +72,8 @@ from jarvis.neurons import (
 )
 from jarvis.plotting import BLUE, GREEN, GREY, PURPLE, RED
 
+lesson.begin()
 torch.set_default_dtype(torch.float64)
-plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 110, "font.size": 10})
-plt.rcParams.update({"figure.constrained_layout.use": True, "legend.frameon": False})
-plt.rcParams.update({"legend.fontsize": 9, "axes.titlesize": 10})
-print(f"jarvis {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
-print(f"numpy {np.__version__}, matplotlib {matplotlib.__version__}")
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "brief": 500.0, "n_near": 5}}
 full_run = True
@@ -87,7 +82,7 @@ brief = 3000.0  # of most runs that measure firing rates, ms
 long = 8000.0  # of those near an onset, ms
 n_near = 13  # currents near an onset
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 hh = HodgkinHuxleyParams(dt=dt)
 full = SpikingLayer(HodgkinHuxley(hh))
 resting = hodgkin_huxley_rest(hh)
@@ -114,7 +109,7 @@ def rates(layer, currents, time):
 # ## 1. Which variables can we drop?
 #
 # The Hodgkin-Huxley neuron has four: the potential $V$, the sodium gates $m$ and $h$, and the
-# potassium gate $n$. Look at the three gates while it fires.
+# potassium gate $n$. Look at the gates while it fires at 10 µA/cm².
 
 # %%
 _, _, trace = full(constant([10.0], 200.0, dt), trace=True)
@@ -128,6 +123,11 @@ print(f"h = {a:.2f} - {b:.2f} n, to {misfit:.3f} (correlation {correlation:.3f})
 # %%
 spike = round(15 / dt)  # 15 ms, one interval
 t = dt * np.arange(spike)
+assert correlation < -0.99
+rises, wants = (int((x[:spike] > 0.5).nonzero()[0]) for x in (m, steady_gates(v).m))
+assert 0 < (rises - wants) * dt < 0.5
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(9, 3.2))
 axes[0].plot(t, m[:spike], color=RED, label="$m$")
 axes[0].plot(t, steady_gates(v[:spike]).m, color="black", ls="--", lw=1, label=r"$m_\infty(V)$")
@@ -138,21 +138,18 @@ axes[1].plot(n, a - b * n, color="black", lw=1)
 axes[1].text(0.55, 0.36, f"$h$ = {a:.2f} - {b:.2f} $n$")
 axes[1].set(xlabel="potassium gate $n$", ylabel="sodium inactivation $h$")
 plt.show()
-assert correlation < -0.99
-rises, wants = (int((x[:spike] > 0.5).nonzero()[0]) for x in (m, steady_gates(v).m))
-assert 0 < (rises - wants) * dt < 0.5
 
 # %% [markdown]
-# *Left, $m$ and the value it is heading for. Right, $h$ against $n$ at each step (blue), and a
-# straight line fitted to it.* Two things catch the eye. The gate $m$ is fast: it follows
-# $m_\infty(V)$ within a fraction of a millisecond. And $h$ and $n$ run together: with a correlation
-# of -0.995, $h \approx 0.87 - 1.07\,n$ to within 0.05. Where one tells the other, one is enough.
+# *The figure shows $m$ beside the value it is heading for, and $h$ against $n$ at each step (blue)
+# with a straight line fitted to it.* The gate $m$ is fast: it follows $m_\infty(V)$ within a
+# fraction of a millisecond. And $h$ and $n$ run together, with a correlation of
+# -0.995<!-- correlation 0.0005 -->: $h \approx 0.87 - 1.07\,n$ to within 0.05<!-- misfit 0.005 -->.
 #
-# So replace $m$ by $m_\infty(V)$. That leaves $V$, $h$ and $n$. Now a tempting shortcut: at rest
-# $h$ is the slowest variable of all (8.5 ms), so it hardly moves during a spike of 2 ms. Why not
-# simply hold it at its resting value? We write both versions at once. Here is a neuron with
-# $h = a - b\,n$; holding $h$ is $b = 0$. Two more parameters are for experiments later: `speed`
-# makes $n$ faster, `shift` moves its curves to higher potentials.
+# So replace $m$ by $m_\infty(V)$. Then a tempting shortcut: at rest $h$ is the slowest variable of
+# all (8.5<!-- tau_h 0.05 --> ms), so it should hardly move during a spike of 2 ms. Why not hold it
+# at its resting value? We write a neuron with $h = a - b\,n$; holding $h$ is $b = 0$. Two more
+# parameters are for experiments: `speed` makes $n$ faster, `shift` moves its curves to higher
+# potentials.
 
 
 # %%
@@ -176,9 +173,9 @@ def parts(v, n, current, p):
 
 
 # %% [markdown]
-# Its step is exponential Euler, as in notebook `13`: each variable relaxes towards where it is
-# pulled, while the other is held. `define` turns a step, its parameters and its state into a neuron
-# that the library runs like any other.
+# Its step is exponential Euler, as in [601](601_hodgkin_huxley.ipynb): each variable relaxes
+# towards where it is pulled, while the other is held. `define` turns a step, its parameters and its
+# state into a neuron of the library ([604](604_your_neuron.ipynb) explains how).
 
 
 # %%
@@ -206,31 +203,30 @@ def reduced(**changes):
 # %%
 held, both = reduced(a=resting.h, b=0.0), reduced()
 step_input = constant([10.0], 60.0, dt)
-t = dt * np.arange(1, len(step_input) + 1)
-_, ax = plt.subplots()
-for layer, colour, style, label in (
-    (full, GREY, "-", "four variables"),
-    (held, RED, "--", "two, $h$ held"),
-    (both, BLUE, "-", "two, $h = a - b n$"),
-):
-    path = layer(step_input, trace=True)[2].v[:, 0, 0]
-    ax.plot(t, path, color=colour, ls=style, lw=2.5 if layer is full else 1.3, label=label)
-    if layer is held:
-        stuck = path[-1].item()
-ax.set(xlabel="time (ms)", ylabel="potential V (mV)", ylim=(-82, 62), xlim=(0, 60))
-ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
-plt.show()
+paths = [layer(step_input, trace=True)[2].v[:, 0, 0] for layer in (full, held, both)]
+stuck = paths[1][-1].item()
 print(f"with h held, V ends at {stuck:.1f} mV")
 assert stuck > 0
 
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots()
+t = dt * np.arange(1, len(step_input) + 1)
+looks = ((GREY, "-", "four variables"), (RED, "--", "two, $h$ held"))
+looks += ((BLUE, "-", "two, $h = a - b n$"),)
+for path, (colour, style, label) in zip(paths, looks, strict=True):
+    ax.plot(t, path, color=colour, ls=style, lw=2.5 if colour == GREY else 1.3, label=label)
+ax.set(xlabel="time (ms)", ylabel="potential V (mV)", ylim=(-82, 62), xlim=(0, 60))
+ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+plt.show()
+
 # %% [markdown]
-# *The potential under 10 µA/cm² from the resting state.* The shortcut fails: with $h$ held the
-# spike never ends, and V stays at 13.7 mV for ever. Sodium keeps flowing, and $n$ alone cannot
-# stop it, as in notebook `13`. Slow is not the same as unimportant. With $h$ tied to $n$, two
-# variables make a train of spikes. How good is it?
+# *The figure shows the potential under 10 µA/cm² from the resting state.* The shortcut fails: with
+# $h$ held the spike never ends, and V stays at 13.7<!-- stuck 0.1 --> mV. Sodium keeps flowing, and
+# $n$ alone cannot stop it. Slow is not the same as unimportant. With $h$ tied to $n$, two variables
+# make a train of spikes. How good is it?
 
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 def find_onset(layer, low, high, time, rounds=3):
     """The smallest current that makes the neuron fire to the end, started from rest."""
     for _ in range(rounds):
@@ -245,6 +241,7 @@ def late(layer, current=10.0):
     return layer(constant([current], 300.0, dt), trace=True)[2].v[-4000:, 0, 0]
 
 
+# %%
 onset, onset_2 = find_onset(full, 5.0, 8.0, brief), find_onset(both, 4.0, 7.0, brief)
 levels = np.arange(2.0, 20.1, 0.5)
 f_full = rates(full, np.append(levels, onset), brief)
@@ -257,6 +254,9 @@ for name, (layer, f, start) in table.items():
         f"{name:4} variables: onset {start:.2f} µA/cm² at {f[-1]:.1f} Hz; at 10 µA/cm² "
         f"{f[at_10]:.1f} Hz, V from {path.min():.1f} to {path.max():.1f} mV"
     )
+assert onset_2 < onset
+assert f_both[at_10] > f_full[at_10]
+assert min(f_full[-1], f_both[-1]) > 45
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 _, axes = plt.subplots(1, 2, figsize=(9, 3.2))
@@ -274,39 +274,20 @@ axes[0].set(xlabel="time from the spike (ms)", ylabel="potential V (mV)", xlim=(
 axes[1].set(xlabel="current I (µA/cm²)", ylabel="steady rate (Hz)", ylim=(0, 120), xlim=(0, 20))
 axes[1].legend(loc="lower right")
 plt.show()
-assert onset_2 < onset
-assert f_both[at_10] > f_full[at_10]
-assert min(f_full[-1], f_both[-1]) > 45
 
 # %% [markdown]
-# *Left, one spike of each train at 10 µA/cm². Right, the rates; dots mark the onsets.* What the
-# reduction **changes**: the onset (5.01 instead of 6.26 µA/cm²), the rate (86 instead of 68 Hz at
-# 10 µA/cm²) and the spike, which is steeper, shorter and higher (45 instead of 30 mV), because
-# sodium no longer lags behind V. What it **keeps**: the course of V between the spikes, and the
-# abrupt start of firing above 50 Hz. So it is no substitute for the full model where numbers
-# matter. But it is one that we can draw.
+# *The figure shows one spike of each train at 10 µA/cm², and the rates; dots mark the onsets.* What
+# the reduction **changes**: the onset (5.01<!-- onset_2 0.005 --> instead of
+# 6.26<!-- onset 0.005 --> µA/cm²), the rate at 10 µA/cm² (86<!-- rate_2 0.5 --> instead of
+# 68<!-- rate 0.5 --> Hz) and the spike, which is steeper, shorter and higher
+# (45<!-- peak_2 0.5 --> instead of 30<!-- peak 0.5 --> mV), because sodium no longer lags behind V.
+# What it **keeps**: the course of V between spikes, and the abrupt start of firing above 50 Hz. It
+# is no substitute for the full model where numbers matter, but we can draw it.
 #
-# ### Exercise 1: Find the fixed point
-#
-# Where does the reduced neuron stand still under a constant current? At the fixed point $n$ is
-# $n_\infty(V)$, so a single equation for V is left. Solve it by bisection between -90 and -30 mV.
-# `parts(v, n, current, p)` helps, with `p = ReducedParams(a=a, b=b)`; `v` must be a tensor.
-
-
-# %%
-def fixed_point(a, b, current):
-    """The V (mV) of the reduced neuron's fixed point, to 0.01 mV."""
-    # your code
-
-
-check.fixed_point(fixed_point)
-
-# %% [markdown]
 # ## 2. How does the resting state lose its stability?
 #
-# Two variables fit on paper. We draw the **nullclines**: the curves on which V or $n$ does not
-# change. Nothing needs to be solved for that: compute both slopes on a grid and let `contour` find
-# where they are zero.
+# Two variables fit on paper. We draw the [nullclines](../docs/glossary.md#nullcline), on which V or
+# $n$ does not change: compute both slopes on a grid and let `contour` find where they are zero.
 
 
 # %%
@@ -323,7 +304,7 @@ def draw_nullclines(ax, slopes, v, w):
     ax.set(xlim=v, ylim=w)
 
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
 for ax, current in zip(axes, (0.0, 10.0), strict=True):
     p = both.params
@@ -340,17 +321,17 @@ axes[0].text(-72, 0.63, "n does not\nchange", color=BLUE)
 plt.show()
 
 # %% [markdown]
-# *The phase plane of the reduced neuron without and with current: the V-nullcline (red), the
-# n-nullcline (blue, dashed), the resting state (dot), and the path that starts from it (right).*
-# The nullclines meet once in either panel. The current lifts the V-nullcline, but the fixed point
-# is still there while the neuron fires! So it has not disappeared. What has changed?
+# *The figure shows the phase plane without and with current: the V-nullcline (red), the n-nullcline
+# (blue, dashed), the resting state (dot), and the path that starts from it (right).* The nullclines
+# meet once in either panel. The fixed point is still there while the neuron fires! What has
+# changed?
 #
 # <details><summary>Make a guess, then open</summary>
 # It has become unstable: close to it, small deviations grow. The Jacobian's eigenvalues tell.
 # </details>
 #
-# On the branch of fixed points, each V belongs to one current, the one that holds it there:
-# the **steady current** $I_\infty(V)$. So we can walk along V instead of solving for it.
+# Each V on the branch of fixed points belongs to one current, the one that holds it there: the
+# **steady current** $I_\infty(V)$. So we can walk along V instead of solving for it.
 
 
 # %%
@@ -403,19 +384,21 @@ axes[0].legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# *The eigenvalues at the fixed point: how fast deviations grow (left) and how fast they turn
-# (right).* At 7.10 µA/cm² (dotted) a pair of complex eigenvalues crosses zero. This is a **Hopf
-# bifurcation**: the fixed point turns into a spiral that winds outwards. And it winds with a
-# frequency of its own, 101 Hz, right from the start. Here is the reason why there are no low
-# rates. To fire slowly, the neuron would have to linger somewhere, but where it comes close to
-# standing still it turns at full speed. As in notebook `13`, firing and silence coexist below the
-# Hopf point, here down to 5.01 µA/cm².
+# *The figure shows the eigenvalues at the fixed point: how fast deviations grow, and at which
+# frequency they oscillate.* At 7.10<!-- loses 0.005 --> µA/cm² (dotted) a pair of complex
+# eigenvalues crosses zero. This is a [Hopf bifurcation](../docs/glossary.md#hopf-bifurcation): the
+# fixed point becomes a spiral that winds outwards, with a frequency of
+# 101<!-- frequency 0.5 --> Hz right from the start. Here is the reason why there are no low rates:
+# close to the fixed point, where V changes slowly, it still oscillates at full speed. As in
+# [601](601_hodgkin_huxley.ipynb), firing and silence coexist below the Hopf point, here down to
+# 5.01<!-- onset_2 0.005 --> µA/cm².
 #
-# The dashed curve is a control: all as before, but with $n$ ten times as fast. What will the
+# The dashed curve is a control: all as before, but with $n$ ten times as fast. What will that
 # neuron do at 10 µA/cm²?
 #
 # <details><summary>Make a guess, then open</summary>
-# Nothing. Its fixed point is stable up to 18.6 µA/cm², and it does not fire below 11.6.
+# Nothing. Its fixed point is stable up to 18.6<!-- loses_fast 0.05 --> µA/cm², and it does not fire
+# below 11.6<!-- onset_fast 0.05 -->.
 # </details>
 
 # %%
@@ -429,18 +412,17 @@ assert loses_fast > onset_fast > 2 * onset_2
 
 # %% [markdown]
 # Potassium now follows V at once and cancels the upstroke while it starts. An oscillation needs
-# something that comes **too late**: one fast variable that runs away, one slow one that fetches it
+# feedback that comes **too late**: a fast variable that runs away, and a slow one that brings it
 # back.
 #
-# ### The caricature: FitzHugh-Nagumo
+# ### The simplest curves of that shape: FitzHugh-Nagumo
 #
-# If only the shape of the nullclines matters, replace them by the simplest curves of that shape, a
-# cubic and a straight line:
+# If only the shape of the nullclines matters, take a cubic and a straight line:
 #
 # $$\dot v = v - v^3/3 - w + I, \qquad \dot w = \varepsilon\,(v + a - b\,w) .$$
 #
-# FitzHugh did so in 1961, with $w$ in the role of $n$. Units are gone, but now the Hopf points have
-# a formula: there the trace of the Jacobian, $1 - v^2 - \varepsilon b$, is zero. Does the simulated
+# FitzHugh did so in 1961, with $w$ in the role of $n$. Units are gone, but the Hopf points have a
+# formula: there the trace of the Jacobian, $1 - v^2 - \varepsilon b$, is zero. Does the simulated
 # neuron agree? Start it at its fixed point, push it by 0.001, and see whether the push grows.
 
 # %%
@@ -458,7 +440,7 @@ grows = currents[swing > 0.5]
 print(f"formula {predicted[0]:.4f} to {predicted[1]:.4f}; first current that grows {grows[0]:.3f}")
 assert abs(grows[0] - predicted[0]) < 0.002
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(9, 3.2))
 draw_nullclines(
     axes[0],
@@ -476,35 +458,36 @@ axes[1].set(xlabel="current I", ylabel="amplitude of $v$ in the end", ylim=(-0.1
 plt.show()
 
 # %% [markdown]
-# *Left, the phase plane of the FitzHugh-Nagumo neuron, without units. Right, what becomes of a
-# small push; green, the formula.* The picture is the same as that of Hodgkin and Huxley's
-# equations, and the push grows from 0.332 on, where the formula says 0.3313. Unlike the spikes of
-# notebook `02`, those of this neuron also stop again when the current is too strong. Where?
+# *The figure shows the phase plane of the FitzHugh-Nagumo neuron, and what becomes of a small push
+# at each current; green, the formula.* The picture is that of Hodgkin and Huxley's equations, and
+# the push grows from 0.332<!-- grows 0.0005 --> on, where the formula says
+# 0.3313<!-- formula 0.00005 -->. This neuron also falls silent again when the current is too
+# strong.
 #
-# ### Exercise 2: Find where it falls silent again
+# ### Exercise 1: Find where it falls silent again (6 min)
 #
-# Derive it. Set the trace of the Jacobian to zero, take the solution at the higher $v$, and return
-# the current that holds this $v$.
+# Set the trace of the Jacobian to zero, take the solution at the higher $v$, and return the current
+# that holds this $v$.
+
+
+# %% tags=["exercise"]
+def last_current(a, b, eps):
+    """The larger current at which the fixed point of FitzHugh-Nagumo changes its stability."""
+    ...
 
 
 # %%
-def last_current(a, b, eps):
-    """The larger current at which the fixed point of FitzHugh-Nagumo changes its stability."""
-    # your code
-
-
 check.last_current(last_current)
 
 # %% [markdown]
 # ## 3. Can two variables fire slowly?
 #
-# Is type II the price of two variables? Predict: we shift the curves of $n$ by 12 mV, so that
-# potassium opens later (and $h$, tied to it, closes later). Nothing else changes. How will firing
-# begin?
+# Are all neurons of two variables type II? We shift the curves of $n$ by 12 mV, so that potassium
+# opens later (and $h$, tied to it, closes later). Nothing else changes. How will firing begin?
 #
 # <details><summary>Make a guess, then open</summary>
-# At a lower current, of course: potassium opposes the spike less. But also from another rate. Look
-# for a place where V could linger.
+# At a lower current: potassium opposes the spike less. But also from another rate. Look for a place
+# where V could stay for long.
 # </details>
 
 # %%
@@ -543,13 +526,13 @@ highest = upper[(steady_current(upper, p) - saddle_node).abs().argmin()]
 assert eigenvalues(highest, p).real.max() > 0
 
 # %% [markdown]
-# *Left, where the fixed points are at each current (solid: stable, dotted: unstable); the dot is
-# where two of them merge. Right, the phase plane with the shift just below that current, with the
-# stable (filled) and the unstable fixed point.* As it is, every current has one fixed point. With
-# the shift, the branch folds back: left of the dot there is a stable fixed point and, above it, an
-# unstable one, a saddle. At -4.32 µA/cm² they merge and vanish: a **saddle-node bifurcation**. (A
-# third one, far above, is unstable.) Beyond, nothing holds the neuron, and it has to fire. How
-# fast?
+# *The figure shows where the fixed points are at each current (solid: stable, dotted: unstable;
+# dot: two of them merge), and the phase plane with the shift just below that current.* As it is,
+# every current has one fixed point. With the shift, the branch folds back: left of the dot there is
+# a stable fixed point (filled) and an unstable one (white), a saddle. At
+# -4.32<!-- saddle_node 0.005 --> µA/cm² they merge and vanish: a [saddle-node
+# bifurcation](../docs/glossary.md#saddle-node-bifurcation). Beyond, nothing holds the neuron, and
+# it has to fire. How fast?
 
 # %%
 distance = np.logspace(-4, 0, n_near)
@@ -573,97 +556,74 @@ axes[1].set(xlabel="time (ms)", ylabel="potential V (mV)", title="+12 mV, 0.003 
 plt.show()
 
 # %% [markdown]
-# *Left, the rates of both neurons from their onsets on. Right, the shifted neuron just above its
-# onset; dotted, where the fixed points have merged.* The same two variables with the same speeds
-# now fire at 1.2 Hz, and down to 0 closer to the onset: **type I**. After each spike V lingers near
-# the dotted line, where the two fixed points have been, as if they had left a ghost. So the number
-# of variables does not decide. What decides is how the resting state is lost:
+# *The figure shows the rates of both neurons from their onsets on, and the shifted neuron just
+# above its onset; dotted, where the fixed points have merged.* The same two variables with the same
+# speeds now fire at 1.2<!-- slowest 0.1 --> Hz, and down to 0 closer to the onset: type I. After
+# each spike V stays long near the dotted line, where the two fixed points were: their **ghost**. So
+# the number of variables does not decide. What decides is how the resting state is lost:
 #
-# - by a **Hopf bifurcation**: it stays, but deviations grow. Firing begins at a finite rate:
-#   type II.
+# - by a **Hopf bifurcation**: it stays, but deviations grow. Firing begins at a finite rate: type
+#   II.
 # - by a **saddle-node** on the path of the spike: it vanishes. Firing begins at 0 Hz: type I.
 #
-# ## 4. What is left is one variable
+# ## 4. What does one variable keep?
 #
-# Nearly all the time of a slow interval passes at the ghost, and what happens there is the same for
-# every neuron. Let $x$ be the distance of V from the point where the fixed points merge. At the
-# onset, $\dot x$ is zero there, and so is its slope (the two zeros have become one). So the first
-# term of its Taylor series that is left is a square:
+# Nearly all the time of a slow interval passes at the ghost. Let $x$ be the distance of V from the
+# point where the fixed points merge. At the onset, $\dot x$ is zero there, and so is its slope (the
+# two zeros have become one). So the first term of its Taylor series that is left is a square:
 #
 # $$\dot x = \alpha\,(I - I_0) + \beta\,x^2 .$$
 #
-# With suitable units that is $\tau \dot v = v^2 + I$, the **quadratic integrate-and-fire** neuron
-# (QIF). It runs to infinity in a finite time: that is its spike. Then it starts again from minus
-# infinity. To come from $-\infty$ to $+\infty$ takes
+# With suitable units that is $\tau \dot v = v^2 + I$, the [quadratic integrate-and-fire
+# neuron](../docs/glossary.md#quadratic-integrate-and-fire-neuron) (QIF). It runs to infinity in a
+# finite time: that is its spike. Then it starts again from minus infinity. The whole way takes
 #
 # $$T = \tau \int_{-\infty}^{\infty} \frac{dv}{v^2 + I} = \frac{\pi\,\tau}{\sqrt{I}}\,,
 # \qquad\text{so}\qquad f = \frac{\sqrt{\alpha\,\beta\,(I - I_0)}}{\pi} .$$
 #
-# The rate is a **square root** of the distance from the onset. On double logarithmic axes
+# The rate grows as the **square root** of the distance from the onset. On double logarithmic axes
 # that is a straight line with slope 1/2.
 #
-# ### Exercise 3: Derive the period of a QIF neuron
+# ### Exercise 2: Derive the period of a QIF neuron (5 min)
 #
-# A simulated neuron usually has a finite peak and a finite reset. Do the integral with these, for
-# $I > 0$.
+# A simulated neuron has a finite peak and a finite reset. Do the integral with these, for $I > 0$.
+
+
+# %% tags=["exercise"]
+def qif_period(current, tau, v_reset, v_peak):
+    """The interval between two spikes (ms)."""
+    ...
 
 
 # %%
-def qif_period(current, tau, v_reset, v_peak):
-    """The interval between two spikes (ms)."""
-    # your code
-
-
 check.qif_period(qif_period)
 
 # %% [markdown]
-# ### The same on a circle
-#
-# Infinity is awkward. With $v = \tan(\theta/2)$ the QIF neuron becomes the **theta neuron**, a
-# point that moves around a circle; the way from $+\infty$ to $-\infty$ is no jump any more:
-#
-# $$\tau\,\dot\theta = (1 - \cos\theta) + (1 + \cos\theta)\,I .$$
+# (With $v = \tan(\theta/2)$ the QIF neuron becomes the **theta neuron**, a point that moves around
+# a circle, and infinity becomes a place like any other.)
 
 # %%
 endless = QIFParams(v_peak=math.inf, v_reset=-math.inf, dt=0.5)
 circle = SpikingLayer(Theta(dt=0.5))
-theta = circle(constant([0.05], 400.0, 0.5), trace=True)[2].theta[:, 0, 0]
-v = SpikingLayer(QIF(endless))(constant([0.05], 400.0, 0.5), trace=True)[2].v[:, 0, 0]
+theta = circle(constant([0.05], 400.0, 0.5), trace=True)[2].theta
+v = SpikingLayer(QIF(endless))(constant([0.05], 400.0, 0.5), trace=True)[2].v
 periods = endless.period(0.05), ThetaParams().period(0.05)
 print(f"period of QIF {periods[0]:.6f} ms, of theta {periods[1]:.6f} ms")
 assert math.isclose(*periods, rel_tol=1e-12)
 assert torch.allclose(v, torch.tan(theta / 2), rtol=1e-6)
 
-# %% jupyter={"source_hidden": true} tags=["hide-input"]
-t = 0.5 * np.arange(1, len(theta) + 1)
-_, axes = plt.subplots(1, 3, figsize=(9.5, 2.9), width_ratios=(1.3, 1.3, 1))
-axes[0].plot(t, v, color=BLUE, lw=1)
-axes[0].set(xlabel="time (ms)", ylabel="potential $v$", ylim=(-20, 20))
-axes[1].plot(t, theta / math.pi, ".", color=BLUE, ms=2)
-axes[1].set(xlabel="time (ms)", ylabel=r"phase $\theta/\pi$")
-axes[2].plot(torch.cos(theta), torch.sin(theta), ".", color=BLUE, ms=3)
-axes[2].plot(-1, 0, "s", color=RED)
-axes[2].text(-0.85, -0.08, "spike", color=RED)
-axes[2].text(0.42, -0.08, "ghost")
-axes[2].set(aspect="equal", xlabel=r"$\cos\theta$", ylabel=r"$\sin\theta$")
-axes[2].set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2))
-plt.show()
-
 # %% [markdown]
-# *The QIF neuron (left) and the theta neuron (middle and right) under the same current: one dot
-# per half millisecond.* Both have a period of 140.5 ms. On the circle the ghost is the place where
-# the dots are dense, and the spike is a place like any other.
-#
 # ### Does the law hold for other neurons?
 #
-# They need not be quadratic. Take the **exponential integrate-and-fire** neuron (EIF), that of
-# notebook `02` without its adaptation:
+# Take the [exponential integrate-and-fire
+# neuron](../docs/glossary.md#exponential-integrate-and-fire-neuron) (EIF), that of
+# [104](104_adex.ipynb) without its adaptation:
 #
 # $$C \dot V = -g_L (V - E_L) + g_L \Delta_T\, e^{(V - V_T)/\Delta_T} + I .$$
 #
 # Its two fixed points merge at $V_T$, at the rheobase $I_0$. The second derivative of the right
-# side there is $g_L/\Delta_T$, so $\alpha = 1/C$ and $\beta = g_L/(2 C \Delta_T)$. Everything is
-# known, and nothing is fitted:
+# side there is $g_L/\Delta_T$, so $\alpha = 1/C$ and $\beta = g_L/(2 C \Delta_T)$. Nothing is
+# fitted:
 #
 # $$f = \frac{1}{\pi\,C} \sqrt{\frac{g_L\,(I - I_0)}{2\,\Delta_T}} .$$
 
@@ -679,15 +639,14 @@ assert 0 < surplus[0] < 0.02
 assert np.all(np.diff(surplus[f_eif > 0]) > -0.005)
 
 # %% [markdown]
-# Close to the onset, at 0.1 % above the rheobase, the law is right to 1 %. At 10 % above, where the
-# neuron passes the ghost too quickly, the true rate is 25 % higher. It is a law for the onset, not
-# for the whole f-I curve.
+# At 0.1 % above the rheobase the law is right to 1<!-- nearest 0.5 --> %. At 10 % above, where the
+# neuron passes the ghost too quickly, the true rate is 25<!-- farthest 1 --> % higher. It is a law
+# for the onset, not for the whole f-I curve.
 #
-# And the leaky neuron of notebook `01`? It has no ghost: its potential relaxes towards $I$, and is
-# cut off at the threshold $I_0$. The time to get there is $\tau \ln\frac{I}{I - I_0}$, and the rate
-# is one over this logarithm. Compare all of them.
+# And the leaky neuron? It has no ghost: its potential relaxes towards $I$, and is cut off at the
+# threshold $I_0$. Its rate is $1/(\tau \ln\frac{I}{I - I_0})$. Compare all of them.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 qif = QIFParams(dt=0.5)
 tau, lif_dt = 10.0, 0.05
 lif = SpikingLayer(LIF(tau=tau, dt=lif_dt, reset="zero"))
@@ -729,12 +688,12 @@ axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# *Six f-I curves from their onsets on, each in its own units, on linear axes (left) and double
-# logarithmic axes (right).* The quadratic neuron, the exponential one, and the reduced one with the
-# shift approach the slope 1/2 (the latter only very close to its onset). Hodgkin-Huxley and
-# FitzHugh-Nagumo are flat: they jump to their rate. The leaky neuron is a case of its own. In
-# theory it is type I, but its logarithm is so steep that one hardly sees it: to fire at 5 Hz with
-# $\tau$ = 10 ms it needs a current that exceeds its threshold by two parts in a billion.
+# *The figure shows six f-I curves from their onsets on, each in its own units, on linear and on
+# double logarithmic axes.* The quadratic neuron, the exponential one, and the reduced one with the
+# shift approach the slope 1/2 (the last only very close to its onset). Hodgkin-Huxley and
+# FitzHugh-Nagumo are flat: they jump to their rate. In theory the leaky neuron is type I, but its
+# logarithm is so steep that it hardly shows: to fire at 5 Hz with $\tau$ = 10 ms it needs a current
+# that exceeds its threshold by 2<!-- billionths 0.5 --> parts in a billion.
 
 
 # %%
@@ -752,111 +711,93 @@ assert all(0.4 < exponents[name] < 0.56 for name in ("QIF", "EIF", "reduced"))
 assert all(exponents[name] < 0.3 for name in ("LIF", "full", "FitzHugh"))
 
 # %% [markdown]
-# Could we force the square root on a type II neuron? Fit $f = k \sqrt{I - I_0}$ to the rates within
-# 0.01 µA/cm² of the onset, with the best $k$.
-
-# %%
-_, axes = plt.subplots(1, 2, figsize=(9, 3))
-residuals = {}
-for ax, name in zip(axes, ("reduced", "full"), strict=True):
-    x, f, colour, _ = curves[name]
-    near = (x <= 0.0101) & (f > 0)
-    k = (f[near] * np.sqrt(x[near])).sum() / x[near].sum()
-    residuals[name] = np.sqrt(((f[near] - k * np.sqrt(x[near])) ** 2).mean()) / f[near].mean()
-    fine = np.linspace(0, 0.01, 200)
-    ax.plot(1000 * fine, k * np.sqrt(fine), "k--", lw=1, label="best square root")
-    ax.plot([-2, 0], [0, 0], color=colour, lw=3)
-    ax.plot(1000 * x[near], f[near], "o", color=colour, ms=5, label="measured")
-    ax.set(xlabel="distance from the onset (nA/cm²)", title=names[name], xlim=(-2, 10.4))
-    ax.set(ylabel="steady rate (Hz)", ylim=(-0.05 * 1.1 * f[near].max(), None))
-axes[0].legend(loc="upper left")
-plt.show()
-for name, residual in residuals.items():
-    print(f"{names[name]}: root mean square residual {100 * residual:.0f} % of the mean rate")
-assert residuals["reduced"] < 0.1 < 0.3 < residuals["full"]
-
-# %% [markdown]
-# *The best square root over the measured rates; thick line, silence.* With a saddle-node the
-# residuals are 8 % of the mean rate. For Hodgkin-Huxley they are 58 %: no factor turns a jump into
-# a square root.
-#
-# ### Exercise 4: Measure an exponent
+# ### Exercise 3: Measure an exponent (10 min)
 #
 # `rate(currents)` takes an array of currents and returns the rates of a neuron that you do not
 # know; its onset is given. Return the exponent $p$ of $f \sim (I - I_0)^p$ *at the onset*, to 0.03.
-# Four neurons are tried, and one of them takes seconds of simulated time for each spike when it is
-# very close to its onset. So go close, but not too close: try several ranges.
+# The law holds close to the onset, but a neuron that is too close takes seconds for each spike, and
+# one of the four neurons is simulated for 8 s only. Try several ranges.
+
+
+# %% tags=["exercise"]
+def exponent(rate, onset):
+    """The slope of log f against log (I - onset), close to the onset."""
+    ...
 
 
 # %%
-def exponent(rate, onset):
-    """The slope of log f against log (I - onset), close to the onset."""
-    # your code
-
-
 check.exponent(exponent)
 
 # %% [markdown]
-# ### Exercise 5: Classify a neuron
+# ### Exercise 4: Classify a neuron (5 min)
 #
 # Here you get a measured f-I curve: 100 currents in increasing order and the rates at these, with
-# zeros below the onset. Say whether the neuron is type I or II. The units of current and rate
-# differ from curve to curve, so a fixed limit in Hz will not do.
+# zeros below the onset. Is the neuron type I or II? The units of current and rate differ from curve
+# to curve, so a fixed limit in Hz will not do.
+
+
+# %% tags=["exercise"]
+def neuron_type(currents, rates):
+    """1 for type I, 2 for type II."""
+    ...
 
 
 # %%
-def neuron_type(currents, rates):
-    """1 for type I, 2 for type II."""
-    # your code
-
-
 check.neuron_type(neuron_type)
 
 # %% [markdown]
-# ## What you have learned
+# ## Summary
 #
 # 1. $m$ is fast, and $h$ runs with $n$. Two variables keep the course between spikes and the abrupt
-#    onset; they change the onset current, the rates and the spike. With $h$ held, no spike ends.
+#    onset; they change the onset current, the rates and the spike.
 # 2. Nullclines can be drawn from the slopes alone. Where they meet is a fixed point, stable or not.
 # 3. At a Hopf bifurcation deviations begin to grow as an oscillation, with a finite frequency: type
 #    II. At a saddle-node two fixed points vanish: type I. One shifted gate turns type II into I.
-# 4. Near a saddle-node every neuron is a quadratic one, and the rate follows without a free
-#    parameter: 1 % off at 0.1 % above the rheobase.
-# 5. The exponent at the onset is 1/2 at a saddle-node. The leaky neuron's logarithm looks almost
-#    like a jump, and a type II neuron really jumps.
+# 4. Near a saddle-node every neuron is a quadratic one, and its rate follows without a free
+#    parameter.
+# 5. The exponent at the onset is 1/2 at a saddle-node. A type II neuron jumps; the leaky neuron's
+#    logarithm looks almost like a jump.
 #
 # ## Further reading
 #
 # - FitzHugh 1961, Biophys. J. 1:445, doi:10.1016/S0006-3495(61)86902-6: the polynomial neuron.
-# - Nagumo, Arimoto & Yoshizawa 1962, Proc. IRE 50:2061: the same as an electronic circuit.
-# - Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233: the theta neuron.
-# - Rinzel & Ermentrout, *Analysis of neural excitability and oscillations*, in Koch & Segev (eds.),
-#   *Methods in Neuronal Modeling*: both kinds of onset in one neuron.
-# - Gerstner, Kistler, Naud & Paninski 2014, *Neuronal Dynamics*, chapters 4 and 5: a textbook.
+# - Nagumo, Arimoto & Yoshizawa 1962, Proc. IRE 50:2061, doi:10.1109/JRPROC.1962.288235: the same as
+#   an electronic circuit.
+# - Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233, doi:10.1137/0146017: the theta neuron.
+# - Ermentrout 1996, Neural Comput. 8:979, doi:10.1162/neco.1996.8.5.979: type I membranes, and the
+#   square root.
+# - Gerstner, Kistler, Naud & Paninski 2014, *Neuronal Dynamics*, chapters 4 and 5,
+#   doi:10.1017/CBO9781107447615: a textbook.
 #
-# **Next:** notebook `15` asks what a neuron that turns does with the rhythm of its input. **See
-# also:** `13`, the full neuron; `02`, phase planes with a reset.
+# **Next:** [603](603_integrators_resonators.ipynb) asks what a neuron that oscillates does with the
+# rhythm of its input. **See also:** [601](601_hodgkin_huxley.ipynb), the full neuron;
+# [104](104_adex.ipynb), phase planes with a reset.
 
 # %%
-# Each number of the text with its decimals: measured values must round to it.
-said = dict(
-    a=(0.87, 2), b=(1.07, 2), misfit=(0.05, 2), correlation=(-0.995, 3), stuck=(13.7, 1),
-    tau_h=(8.5, 1), onset=(6.26, 2), onset_2=(5.01, 2), rate=(68, 0), rate_2=(86, 0), peak=(30, 0),
-    peak_2=(45, 0), loses=(7.10, 2), frequency=(101, 0), loses_fast=(18.6, 1),
-    onset_fast=(11.6, 1), grows=(0.332, 3), formula=(0.3313, 4), saddle_node=(-4.32, 2),
-    slowest=(1.2, 1), nearest=(1, 0), farthest=(25, 0), billionths=(2, 0), residual=(8, 0),
-    residual_full=(58, 0), period=(140.5, 1),
-)  # fmt: skip
-found = [a, b, misfit, correlation, stuck, gate_time_constants(torch.tensor(resting.v)).h.item()]
-found += [onset, onset_2, f_full[at_10], f_both[at_10], late(full).max(), late(both).max()]
-found += [loses, frequency, loses_fast, onset_fast, grows[0], predicted[0], saddle_node, slowest]
-found += [100 * surplus[0], 100 * surplus[-1], 1e9 * lif_distance]
-found += [100 * residual for residual in residuals.values()]
-found += [periods[0]]
-stated = {name: round(value * 10**digits) for name, (value, digits) in said.items()}
-measured = {
-    name: float(value) * 10**digits
-    for value, (name, (_, digits)) in zip(found, said.items(), strict=True)
-}
-where = "results/14_reduction.json"
-record(where, stated=stated, measured=measured, full=full_run, tolerance=0.51)
+record(
+    "results/602_reduction.json",
+    {
+        "misfit": misfit,
+        "correlation": correlation,
+        "tau_h": gate_time_constants(torch.tensor(resting.v)).h.item(),
+        "stuck": stuck,
+        "onset": onset,
+        "onset_2": onset_2,
+        "rate": f_full[at_10],
+        "rate_2": f_both[at_10],
+        "peak": late(full).max().item(),
+        "peak_2": late(both).max().item(),
+        "loses": loses,
+        "frequency": frequency,
+        "loses_fast": loses_fast,
+        "onset_fast": onset_fast,
+        "grows": grows[0],
+        "formula": predicted[0],
+        "saddle_node": saddle_node,
+        "slowest": slowest,
+        "nearest": 100 * surplus[0],
+        "farthest": 100 * surplus[-1],
+        "billionths": 1e9 * lif_distance,
+    },
+    full=full_run,
+)

@@ -13,69 +13,55 @@
 # %% [markdown]
 # # Write a neuron once and run it everywhere
 #
-# **What you will build.** A neuron that `jarvis` does not have, written as one time step in
-# ordinary PyTorch. From that step the library derives the rest: a layer, its gradients, learned
-# parameters, and a compiled loop over time. You read the code that it generates, check it, time it,
-# and train it beside a plain LIF neuron.
+# You write a neuron that `jarvis` does not have, as one time step in ordinary PyTorch. From that
+# step the library derives the rest: a layer, its gradients, learned parameters, and a compiled loop
+# over time. You read the code that it generates, check its gradients, and train your neuron beside
+# a plain LIF neuron.
 #
-# **What you need.** The leaky neuron of notebook `01`, and surrogate gradients and a training loop
-# (notebook `04`). No GPU. Tests, the register of neurons and learning rules are in notebook `00`;
-# how a compiled loop saves time is in notebook `12`.
+# **Time.** 70 minutes for you, 30 seconds for the machine.
 #
-# **Your time.** About 60 minutes. **Run time.** About half a minute on one CPU core.
+# **You need.** [101](101_leaky_neuron.ipynb): the leaky neuron.
+# [301](301_surrogate_gradients.ipynb): surrogate gradients and a training loop. Python's
+# `dataclass` and `NamedTuple`.
+#
+# **Leads to.** [999](999_template.ipynb): tests for a neuron, a learning rule and a lesson of your
+# own.
 #
 # ## Objectives
 #
-# After this notebook you can
+# After this lesson you can
 #
 # 1. write a step that the library accepts, and read its message when it does not,
 # 2. find the forward pass, the stored values and the chain rule in the generated source,
 # 3. check gradients against finite differences, and say where the two must disagree,
-# 4. estimate the shortest possible time of a loop from the bytes it has to move,
-# 5. train your neuron beside controls that could prove it unnecessary.
+# 4. train your neuron beside controls that could prove it unnecessary.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 import logging
 import math
-import platform
 import sys
-import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import matplotlib
-import numba
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
 from torch import Tensor
 
-from jarvis import LIF, SurrogateSpike, __version__, seeded
+from jarvis import LIF, SurrogateSpike, seeded
+from jarvis.classroom import lesson
 from jarvis.classroom.check import your_neuron as check
-from jarvis.classroom.check.your_neuron import GateParams, GateState
+from jarvis.classroom.diagrams.step_graph import step_graph
 from jarvis.classroom.explorers.neuron_figure import draw_neuron
 from jarvis.classroom.results import record
 from jarvis.neurons import Parameters, SpikingLayer, define, derived, exp_decay, parameter
 from jarvis.plotting import BLUE, GREY, RED
 from jarvis.zoo import ZOO, Drive, Entry, Hidden, hidden_layer
 
-plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 110, "font.size": 10})
-plt.rcParams.update({"figure.constrained_layout.use": True, "legend.frameon": False})
-plt.rcParams.update({"legend.fontsize": 9, "axes.titlesize": 10})
-print(f"jarvis {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
-print(f"numpy {np.__version__}, numba {numba.__version__}, matplotlib {matplotlib.__version__}")
+lesson.begin("numba")
 
-# %% tags=["parameters"] nbmake={"mock":{"full_run":false,"epochs":1,"n_seeds":1,"n_samples":100}}
-full_run = True
-epochs = 15  # of each training
-n_seeds = 3  # trainings per kind of neuron
-n_samples = 1000  # for training, and as many for testing
-n_rounds = 7  # repetitions of each measurement of time, of which the shortest counts
-
-# %%
-torch.set_num_threads(1)  # so that ratios of times do not depend on the number of cores
 F64 = torch.float64
-messages = logging.getLogger("jarvis.kernels")  # what the library has to say about its loops
+messages = logging.getLogger("jarvis.kernels")  # what the library says about its loops
 messages.addHandler(logging.StreamHandler(sys.stdout))
 
 
@@ -83,20 +69,26 @@ def fixed(number=0):
     return torch.Generator().manual_seed(number)
 
 
+# %% tags=["parameters"] nbmake={"mock":{"full_run":false,"epochs":1,"n_seeds":1,"n_samples":100}}
+full_run = True
+epochs = 15  # of each training
+n_seeds = 3  # trainings per kind of neuron
+n_samples = 1000  # for training, and as many for testing
+
 # %% [markdown]
 # ## 1. What shall the neuron do?
 #
 # Some neurons of the auditory brainstem fire only if their inputs arrive *together*. One reason is
-# a potassium channel that opens as soon as the cell is slightly depolarised, and lets the charge
-# leak out again (Rothman & Manis 2003). The simplest neuron of this kind is a leaky neuron with two
-# time constants, and a **knee** between them:
+# a potassium channel that opens as soon as the cell is slightly depolarised, and lets charge leak
+# out (Rothman & Manis 2003). The simplest neuron of this kind is a leaky neuron with two time
+# constants, and a **knee** between them:
 #
 # $$h = \lambda\,v + x, \qquad
 # \lambda = \begin{cases} e^{-dt/\tau_{open}} & v > \text{knee}\\ e^{-dt/\tau} & \text{else,}
 # \end{cases} \qquad s = [h \ge 1], \qquad v \leftarrow h\,(1 - s) .$$
 #
-# The resting potential is 0, the threshold is 1, and the input $x$ makes the potential jump, as in
-# notebook `01`. We call it the **two-leak neuron**. In plain Python, for a single neuron:
+# The resting potential is 0, the threshold is 1, and the input $x$ makes the potential jump. We
+# call it the **two-leak neuron**. In plain Python, for a single neuron:
 
 # %%
 SLOW, FAST = math.exp(-1 / 20), math.exp(-1 / 5)  # tau = 20 ms, tau_open = 5 ms, dt = 1 ms
@@ -111,7 +103,7 @@ def plain_step(v, x, knee=0.5):
 
 # %% [markdown]
 # Give it twelve input spikes of 0.2 each: first within 3 ms, later one every 3 ms. A LIF neuron
-# with $\tau$ = 20 ms gets the same. Who fires when?
+# with $\tau$ = 20 ms gets the same. Which neuron fires when?
 #
 # <details><summary>Make a guess, then open</summary>
 # The LIF neuron fires in both cases: it still remembers most of a spike that came 10 ms ago. The
@@ -132,6 +124,14 @@ for name, knee in (("LIF", np.inf), ("two-leak", 0.5)):
         counts[name].append(fired)
 
 # %%
+together, spread = {}, {}
+for name, fired in counts.items():
+    together[name], spread[name] = int(sum(fired[:60])), int(sum(fired[60:]))
+print("spikes, inputs together:", together, " inputs spread out:", spread)
+assert together == {"LIF": 1, "two-leak": 1}
+assert spread["LIF"] > 0 == spread["two-leak"]
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots()
 for (name, values), colour in zip(potentials.items(), (GREY, BLUE), strict=True):
     ax.plot(values, color=colour, lw=1.4, label=name)
@@ -142,21 +142,13 @@ ax.text(119, 0.52, "knee", ha="right", va="bottom", fontsize=9)
 ax.set(xlabel="time (ms)", ylabel="potential v (threshold = 1)", ylim=(-0.05, 1.5))
 ax.legend(loc="upper left")
 plt.show()
-together, spread = {}, {}
-for name, fired in counts.items():
-    together[name], spread[name] = int(sum(fired[:60])), int(sum(fired[60:]))
-print("spikes, inputs together:", together, " inputs spread out:", spread)
-assert together == {"LIF": 1, "two-leak": 1}
-assert spread["LIF"] > 0 == spread["two-leak"]
 
 # %% [markdown]
 # *The figure shows both potentials; spikes are drawn up to 1.3.* Both fire for the volley at 20 ms.
 # For the same twelve inputs spread over 33 ms, the LIF neuron fires again and the two-leak neuron
 # does not.
 #
-# ### The parts of a definition
-#
-# The library wants three things: **parameters** with units and bounds, a **state**, and the step,
+# A definition has three parts: **parameters** with units and bounds, a **state**, and the step,
 # which gets its parameters as `p` and the spike function as `spike`. `define` puts them together.
 
 
@@ -191,8 +183,8 @@ for bad in (dict(tau_open=-5.0), dict(knee=1.5)):
 # %% [markdown]
 # ### A first attempt
 #
-# The step is the plain one, copied, with the parameters' names. First for one neuron, then for
-# three. What will happen?
+# The step is the plain one, with the parameters' names. First for one neuron, then for three. What
+# will happen?
 
 
 # %%
@@ -218,10 +210,9 @@ except RuntimeError as error:
     print("\nThree neurons. RuntimeError:", error)
 
 # %% [markdown]
-# One neuron works, but slowly, and the message says why. Three neurons fail: `if` takes one way for
-# all, but one neuron may be above the knee and the next below. The question must be asked for each
-# neuron, and that is `torch.where`. (Write it with tensors, as below: of two plain numbers it makes
-# float32, even where all else is float64.)
+# One neuron works, but slowly, and the message says why. Three neurons fail: `if` decides for all
+# of them, but one may be above the knee and the next below. `torch.where` decides for each. (Use it
+# with tensors, as below: of two plain numbers it makes float32.)
 
 
 # %%
@@ -237,8 +228,8 @@ spikes, _ = SpikingLayer(TwoLeak(), backend="numba")(x[:, None, None].expand(120
 assert spikes[:, 0, 2].tolist() == counts["two-leak"]
 
 # %% [markdown]
-# `backend="numba"` insists on the compiled loop, so now there is one. The rule behind it: **a step
-# is a formula for one neuron**. A condition on a value is a `where`, and nothing may look at other
+# `backend="numba"` insists on the compiled loop, so now there is one. The rule: **a step is a
+# formula for one neuron**. A condition on a value is a `where`, and nothing may depend on other
 # neurons or samples. Here is what happens if it does:
 
 
@@ -253,80 +244,49 @@ except ValueError as error:
     print("ValueError:", error)
 
 # %% [markdown]
-# ### Exercise 1: Write a neuron that bursts
+# ### Exercise 1: Write a neuron that bursts (8 min)
 #
-# Rulkov (2002) made a bursting neuron out of two lines of arithmetic. A fast variable $u$ makes the
-# spikes, a slow one, $y$, switches them on and off. With the input $x$ added to $y$, as
-# $y' = y + x$:
+# In the bursting neuron of Rulkov (2002), a fast variable $u$ makes the spikes and a slow one, $y$,
+# switches them on and off. With the input $x$ added to $y$, as $y' = y + x$:
 #
 # $$u \leftarrow \begin{cases} \alpha / (1 - u) + y' & u \le 0\\ \alpha + y' & 0 < u < \alpha + y'\\
 # -1 & u \ge \alpha + y' \end{cases} \qquad y \leftarrow y - \mu\,(u + 1 - \sigma),$$
 #
 # where the $u$ on the right of both arrows is the *old* one. The third case ends a spike: there
-# $s = 1$, elsewhere 0. Write the step. `p` has `alpha`, `mu` and `sigma`. The check compares it
-# with a loop in plain Python, also for $u$ exactly at each border.
+# $s = 1$, elsewhere 0. Write the step. `p` has `alpha`, `mu` and `sigma`, and `state` has `u` and
+# `y`. The check compares it with a loop in plain Python, also for $u$ exactly at each border.
+
+
+# %% tags=["exercise"]
+def map_step(x, state, p, spike):
+    """One step of Rulkov's map: the spikes, and a state with `state._replace(u=..., y=...)`."""
+    ...
 
 
 # %%
-class MapState(NamedTuple):
-    u: Tensor
-    y: Tensor
-
-
-def map_step(x, state, p, spike):
-    """One step of Rulkov's map: the spikes, and a state with `state._replace(u=..., y=...)`."""
-    # your code
-
-
 check.map_step(map_step)
 
 # %% [markdown]
 # ## 2. What does the library make of it?
 #
-# It runs the step once on stand-ins for numbers and records every operation. PyTorch's autograd
-# differentiates that record. The result is a graph of about 25 operations, forward and backward:
+# It runs the step once on symbols in place of numbers and records every operation. PyTorch's
+# autograd differentiates that record. The result is a graph of about 25 operations, forward and
+# backward:
 
-# %% jupyter={"source_hidden": true} tags=["hide-input"]
-_, ax = plt.subplots(figsize=(8.5, 2.7))
-boxes = {
-    "v before": (0.0, 1.0), "$\\lambda$": (1.6, 2.0), "$\\lambda v$": (3.0, 1.0), "x": (3.0, 0.0),
-    "h": (4.6, 1.0), "s": (6.4, 2.0), "1 - s": (7.9, 2.0), "v after": (9.4, 1.0),
-}  # fmt: skip
-for name, (left, up) in boxes.items():
-    ax.text(
-        left, up, name, ha="center", va="center", fontsize=11, zorder=3,
-        bbox=dict(boxstyle="round,pad=0.35", fc="white", ec="black"),
-    )  # fmt: skip
-arrows = {
-    "forward and back": (BLUE, "-", [("v before", "$\\lambda v$"), ("$\\lambda$", "$\\lambda v$"),
-        ("$\\lambda v$", "h"), ("x", "h"), ("h", "v after")]),
-    "forward, and back by the surrogate": (RED, "-", [("h", "s")]),
-    "forward only": (GREY, "--", [("v before", "$\\lambda$"), ("s", "1 - s"),
-        ("1 - s", "v after")]),
-}  # fmt: skip
-for label, (colour, style, pairs) in arrows.items():
-    ax.plot([], [], color=colour, ls=style, label=label)
-    for start, end in pairs:
-        room = [30 if name.startswith("v ") else 17 for name in (start, end)]
-        way = dict(arrowstyle="-|>", color=colour, lw=1.6, ls=style)
-        way |= dict(shrinkA=room[0], shrinkB=room[1])
-        ax.annotate("", boxes[end], boxes[start], arrowprops=way)
-ax.text(0.45, 1.75, "v > knee?", ha="right", fontsize=9)
-ax.set(xlim=(-0.9, 10.2), ylim=(-0.4, 2.5))
-ax.axis("off")
-ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.15))
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+step_graph()
 plt.show()
 
 # %% [markdown]
-# *The graph of one step.* Gradients come back along the coloured arrows. The reset is detached
-# (`spike.reset`), so none comes back through $1 - s$. And none comes back through the question
-# whether $v$ is above the knee: remember that until section 3.
+# *The figure shows the graph of one step.* Gradients come back along the coloured arrows. The reset
+# is detached (`spike.reset`), so none comes back through $1 - s$. And none comes back through the
+# comparison of $v$ with the knee: section 3 returns to that.
 #
-# Each operation is then written out as code for one neuron in a loop over neurons and time. The
-# innermost lines of the forward loop, where `real` converts to the precision in use:
+# Each operation is then written out as code for one neuron in a loop over neurons and time. Below
+# are the innermost lines of the forward loop; `real` converts to the precision in use.
 
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 def innermost(source, function, first=""):
     """The lines for one neuron and one step in a function of the source, from one with `first`."""
     lines = iter(source[source.index(f"def {function}(") :].splitlines())
@@ -339,16 +299,15 @@ def innermost(source, function, first=""):
     return inner[next(i for i, line in enumerate(inner) if first in line) :]
 
 
+# %%
 source = SpikingLayer(TwoLeak()).source("numba")
 print(*innermost(source, "forward"), sep="\n")
 
 # %% [markdown]
 # Read it beside the step. `gt` and the first `where` are the choice of the leak; `add` brings the
 # input and makes $h$; `ge` and the `where` after it are the spike; `ne` and its `where` keep a NaN
-# visible. Then the loop stores the spike and the new state.
-#
-# If a backward pass will follow, it also keeps one number. The backward loop needs $h$, $s$ and the
-# leak that was chosen. Why is one number enough, and which?
+# visible. Then the loop stores the spike and the new state. If a backward pass will follow, it also
+# keeps one number. That pass needs $h$, $s$ and the leak that was chosen. Why is one number enough?
 #
 # <details><summary>Make a guess, then open</summary>
 # h. From h follow s and the potential after the step, and from the potential after the step before
@@ -378,30 +337,29 @@ assert learning.count("+=") == 2 > source.count("+=")
 
 # %% [markdown]
 # Two sums, one for each decay: the gradient of $h$ times $v$ (`state0`), added to whichever was
-# chosen in that step. The rest of the chain rule, from the decay to $\tau$, is needed once and not
-# in each step; autograd does it.
+# chosen in that step. Autograd does the rest of the chain rule, from the decay to $\tau$, once.
 #
-# ### Exercise 2: Write the backward step by hand
+# ### Exercise 2: Write the backward step by hand (8 min)
 #
 # One step, for arrays of neurons: given the gradient `g_s` of the spike and `g_v` of the potential
 # after the step, return the gradients of the input, of the potential before, of `decay` and of
 # `decay_open` for each neuron. `slope` is the $k$ of the surrogate; the reset is detached.
 
 
-# %%
+# %% tags=["exercise"]
 def step_back(g_s, g_v, x, v, decay, decay_open, knee, slope):
     """(g_x, g_v_before, g_decay, g_decay_open), each of the shape of v."""
-    # your code
+    ...
 
 
+# %%
 check.step_back(step_back)
 
 # %% [markdown]
 # ## 3. Is it right?
 #
 # First against the step itself, run by PyTorch (`backend="eager"`). In float64 the spikes must be
-# equal, and gradients agree to rounding. (In float32 a rounding error at the threshold can become a
-# spike: notebook `12`.)
+# equal, and gradients must agree to rounding.
 
 # %%
 base = 0.6 * torch.rand(100, 8, 20, generator=fixed(), dtype=F64)
@@ -423,11 +381,11 @@ for name, eager, loop in zip(("spikes", "x", *learned), *results.values(), stric
 assert torch.equal(results["eager"][0], results["numba"][0])
 
 # %% [markdown]
-# The two agree. But the last line is odd: the gradient of `knee` is exactly 0, although the knee
-# clearly matters. Autograd could be wrong in both, so ask something that knows nothing about it:
-# change a parameter a little and see what happens. These are **finite differences**. We take the
-# mean potential of many neurons with random inputs that stay below the threshold, so that spikes
-# play no part. Once the change is tiny, once it is 2 %. What do you expect?
+# The two agree. But the gradient of `knee` is exactly 0, although the knee clearly matters.
+# Autograd could be wrong in both, so use an independent method: change a parameter a little and see
+# what happens. These are **finite differences**. We take the mean potential of many neurons with
+# random inputs that stay below the threshold, so that spikes play no part. Once the change is tiny,
+# once it is 2 %. What do you expect?
 
 # %%
 weak = 0.24 * torch.rand(30, 1, 500, generator=fixed(), dtype=F64)
@@ -461,9 +419,8 @@ assert all(abs(a - c) > 0.2 * max(abs(a), abs(c)) for a, _, c in slopes.values()
 
 # %% [markdown]
 # For a tiny change, autograd is right about all three slopes, the 0 included. For a change of 2 %
-# it is wrong about all three, not only about the knee. Look at a single neuron to see why. And
-# repeat the question for the number of spikes, now with stronger inputs that are multiplied by a
-# gain.
+# it is wrong about all three, not only about the knee. Look at a single neuron to see why, and at
+# the number of spikes, now with stronger inputs that are multiplied by a gain.
 
 # %%
 taus = torch.linspace(12.0, 30.0, 200, dtype=F64)
@@ -481,7 +438,7 @@ count = SpikingLayer(TwoLeak(), surrogate=wide)(pattern * gains)[0].sum(0)  # [5
 (mean_slope,) = torch.autograd.grad(count.mean(0).sum(), gains)
 
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 def tangents(ax, x, y, slope, length):
     """Short lines with the slopes that the layer computes."""
     for i in range(10, 200, 30):
@@ -494,6 +451,8 @@ def tangents(ax, x, y, slope, length):
 taus, v_end, tau_slope = (part.detach().numpy() for part in (taus, v_end, tau_slope))
 x_gain, mean_slope, one_slope = (part.detach().numpy() for part in (gains, mean_slope, one_slope))
 one_count, mean_count = count[0].detach().numpy(), count.mean(0).detach().numpy()
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(9, 3.3))
 axes[0].plot(taus, v_end, ".", color="black", ms=4)
 tangents(axes[0], taus, v_end, tau_slope, 1.0)
@@ -504,23 +463,18 @@ axes[1].set(xlabel="gain of the input", ylabel="number of spikes", yticks=range(
 plt.show()
 
 # %% [markdown]
-# *Left: the potential of one neuron after 30 steps, against its slow time constant. Right: the
-# spikes of one neuron, against the gain of its input. Red: slopes by the layer.* On the left, the
-# red lines are tangents of the smooth pieces. They are right there, and do not see the **jumps**,
-# where the potential crosses the knee one step earlier or later.
+# *The figure shows the potential of one neuron after 30 steps against its slow time constant, and
+# the spikes of one neuron against the gain of its input. Red: slopes by the layer.* On the left,
+# the red lines are tangents of the smooth pieces. They miss the **jumps**, where the potential
+# crosses the knee one step earlier or later.
 #
-# On the right everything is jumps: a true slope would be 0. The red lines rise because the spike
-# has a **surrogate** gradient, which is not the derivative. Is it a useful replacement? The mean
-# count of 500 neurons is nearly smooth, so there we can ask.
+# On the right there are only jumps: a true slope would be 0. The red lines rise because the spike
+# has a [surrogate gradient](../docs/glossary.md#surrogate-gradient), which is not the derivative.
+# Is it a useful replacement? The mean count of 500 neurons is nearly smooth, so there we can
+# compare.
 
 # %%
 true_slope = (mean_count[10:] - mean_count[:-10]) / (x_gain[10:] - x_gain[:-10])
-_, ax = plt.subplots()
-ax.plot(x_gain[5:-5], true_slope, color="black", lw=1.4, label="finite differences")
-ax.plot(x_gain, mean_slope, color=RED, lw=1.4, label="surrogate")
-ax.set(xlabel="gain of the input", ylabel="spikes per unit of gain", ylim=(0, None))
-ax.legend()
-plt.show()
 inner_gain, inner_slope = x_gain[5:-5], mean_slope[5:-5]
 silent, firing = inner_gain < 0.2, inner_gain > 0.3
 apart = np.abs(inner_slope / np.where(firing, true_slope, 1) - 1)[firing].max()
@@ -529,125 +483,42 @@ assert apart < 1 / 3
 assert (true_slope[silent] == 0).all()
 assert (inner_slope[silent] > 10).all()
 
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots()
+ax.plot(x_gain[5:-5], true_slope, color="black", lw=1.4, label="finite differences")
+ax.plot(x_gain, mean_slope, color=RED, lw=1.4, label="surrogate")
+ax.set(xlabel="gain of the input", ylabel="spikes per unit of gain", ylim=(0, None))
+ax.legend()
+plt.show()
+
 # %% [markdown]
-# *The slope of the mean spike count, measured and by the surrogate.* Where the neurons fire (gains
-# above 0.3), the two agree within a third. Below 0.2 they do not: no neuron fires there, nothing
-# changes, and the surrogate still says that more input would help. This is no defect. It is how
-# silent neurons learn at all.
+# *The figure shows the slope of the mean spike count, measured and by the surrogate.* Where the
+# neurons fire (gains above 0.3), the two agree within a third. Below 0.2 no neuron fires and
+# nothing changes, but the surrogate says that more input would help. This is no defect: without it,
+# silent neurons could not learn.
 #
 # So each jump in a step needs a replacement derivative, or nothing is learned about what moves it.
-# `spike` brings one for the threshold. The `where` at the knee has none, and `knee` cannot be
-# learned. In a step of your own, look for parameters that stand only in conditions.
+# `spike` has one for the threshold. The `where` at the knee has none, so `knee` cannot be learned.
+# In a step of your own, look for parameters that stand only in conditions.
 #
-# ### Exercise 3: Make the knee learnable
+# ### Exercise 3: Make the knee learnable (8 min)
 #
 # Let the channel open gradually: with $a = 1/(1 + e^{-(v - \text{knee})/\text{width}})$ the decay
-# is `decay + a * (decay_open - decay)`. Write the parameters, with a `width` that is positive, and
-# the step, and put the kind of neuron into `SoftLeak`. The check learns knee and width.
+# is `decay + a * (decay_open - decay)`. Write the parameters (a dataclass, with a `width` that is
+# positive) and the step, and put what `define` returns into `SoftLeak`.
+
+# %% tags=["exercise"]
+SoftLeak = None
 
 # %%
-SoftLeak = None  # your code: a dataclass, a step, and SoftLeak = define(...)
-
 check.soft_leak(SoftLeak)
 
 # %% [markdown]
-# ## 4. How fast is it?
+# ## 4. Is it any use?
 #
-# Before you measure, compute what is possible. In float32, the forward loop reads $x$ and writes
-# the spikes and the kept number; the backward loop reads the gradient and the kept number, and
-# writes the gradient of $x$. That is 6 times 4 = 24 bytes per neuron and step, as much as three
-# copies of $x$. No loop can be faster than that for data that do not fit into the cache.
-#
-# How much does PyTorch keep if it runs the step itself, and how much longer does it take?
-
-
-# %%
-def kept_bytes(layer, x):
-    """Bytes that the forward pass keeps per neuron and step, without x itself."""
-    sizes = {}
-
-    def note(tensor):
-        storage = tensor.untyped_storage()
-        sizes[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    x = x.clone().requires_grad_()
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        out = layer(x)[0]  # as long as this lives, so does what is kept
-    sizes.pop(x.untyped_storage().data_ptr(), None)
-    return sum(sizes.values()) / out.numel()
-
-
-def both_ways(layer, x, g):
-    layer(x.detach().requires_grad_())[0].backward(g)
-
-
-# %%
-eager, loop = (SpikingLayer(TwoLeak(), backend=backend) for backend in ("eager", "numba"))
-sizes = (10, 1000, 100_000) if full_run else (10, 1000)
-ratios, floors = [], []
-for n in sizes:
-    x, g = 0.3 * torch.rand(50, 1, n), torch.rand(50, 1, n)
-    copies = [x.clone() for _ in range(3)]
-    runs = {
-        "eager": lambda x=x, g=g: both_ways(eager, x, g),
-        "loop": lambda x=x, g=g: both_ways(loop, x, g),
-        "copies": lambda x=x, copies=copies: [copy.copy_(x) for copy in copies],
-    }
-    best = dict.fromkeys(runs, math.inf)
-    for _ in range(n_rounds):  # in turn, so that a disturbance does not hit one of them alone
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            best[name] = min(best[name], time.perf_counter() - start)
-    ratios.append(best["eager"] / best["loop"])
-    floors.append(best["loop"] / best["copies"])
-    print(f"{n:7} neurons: eager / loop {ratios[-1]:5.1f}, loop / three copies {floors[-1]:5.1f}")
-eager_bytes, loop_bytes = (round(kept_bytes(layer, x)) for layer in (eager, loop))
-print(f"kept per neuron and step: eager {eager_bytes} bytes, loop {loop_bytes} bytes")
-assert loop_bytes == 4 < eager_bytes
-assert not full_run or (ratios[0] > 10 and min(ratios) > 1.5 and floors[-1] < min(4, floors[0]))
-
-# %% [markdown]
-# The ratios depend on the machine, and on what else it is doing. With few neurons, PyTorch spends
-# its time on starting operations, and the loop is more than ten times as fast. With many, both are
-# limited by arithmetic and memory, and the loop comes within a few times of three copies. It keeps
-# 4 bytes per neuron and step, PyTorch 9.
-#
-# ### Exercise 4: Find the operation that has no loop
-#
-# This neuron has a gate that is fastest far from its midpoint, as in the model of Morris and Lecar
-# (1981). `SpikingLayer` runs it step by step, because one operation has no compiled form. Find out
-# which, and write `compilable_step`: the same values and gradients, with a loop. `Gate` is the kind
-# of neuron as it is.
-
-
-# %%
-def gate_step(x, state, p, spike):
-    z = (state.v - p.middle) / p.width
-    rate = p.rate * torch.cosh(z / 2)
-    gate = state.gate - (torch.sigmoid(2 * z) - state.gate) * torch.expm1(-rate * p.dt)
-    h = p.decay * state.v + x - p.strength * gate
-    s = spike(h, 1.0)
-    return s, state._replace(v=h * (1.0 - spike.reset(s)), gate=gate)
-
-
-Gate = define(gate_step, GateParams, GateState, rest=lambda p: GateState(0.0, 0.0))
-
-
-def compilable_step(x, state, p, spike):
-    """The same as gate_step."""
-    # your code
-
-
-check.compilable_step(compilable_step)
-
-# %% [markdown]
-# ## 5. Is it any use?
-#
-# A task for which the neuron is made: twenty inputs fire once each within 40 ms. In one class the
-# moments are random, in the other ten of the twenty fire within 3 ms. Which ten, and when, differs
-# from sample to sample. The number of spikes is always 20, so counting does not help.
+# A task for which the neuron is made: twenty inputs fire once each within 40 ms. In one class at
+# random times; in the other, ten of the twenty fire within 3 ms. Which ten, and when, differs from
+# sample to sample. The number of spikes is always 20, so counting does not help.
 
 
 # %%
@@ -665,6 +536,8 @@ def together_or_not(n, generator):
 generator = fixed(1)
 train_x, train_y = together_or_not(n_samples, generator)
 test_x, test_y = together_or_not(n_samples, generator)
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(8, 2.6), sharey=True)
 for ax, k in zip(axes, (0, 1), strict=True):
     t, unit = np.nonzero(train_x[:, k].numpy())
@@ -674,9 +547,8 @@ axes[0].set(ylabel="input", yticks=(0, 10, 19))
 plt.show()
 
 # %% [markdown]
-# *One sample of each class.* The network: linear synapses to 16 neurons, whose spike counts go to a
-# linear read-out. Adam learns all weights, and where time constants are learned, each neuron has
-# its own.
+# *The figure shows one sample of each class.* The network: linear synapses to 16 neurons, whose
+# spike counts go to a linear read-out. Where time constants are learned, each neuron has its own.
 
 
 # %%
@@ -703,9 +575,9 @@ def train(neurons, seed):
 
 # %% [markdown]
 # Every layer below has the same number of weights. With `tau_open` = `tau` the two-leak neuron *is*
-# a LIF neuron, so both start from the same one, with 20 ms, and learn away from it. The other rows
-# are **controls**: nothing learned; the leaks chosen by hand; and a plain LIF neuron with a time
-# constant chosen by hand. Order them before you run.
+# a LIF neuron, so both can start from the same one, with 20 ms. The other rows are **controls**:
+# nothing learned but the weights; the leaks chosen by hand; and a plain LIF neuron with a time
+# constant chosen by hand. Put them in order before you run.
 
 
 # %%
@@ -748,6 +620,11 @@ if full_run:
     assert all(a < b for a, b in zip(rows[1], rows[2], strict=True))
 
 # %%
+moved = torch.cat([torch.cat([k.value(name) for k in trained[TWO]]) for name in both]) / 20
+stayed = ((moved < 1.5) & (moved > 1 / 1.5)).float().mean().item()
+print(f"learned from 20 | 20 ms: {100 * stayed:.0f} % stay within a factor of 1.5")
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(10, 3.4), width_ratios=(3, 2))
 colours = (GREY, GREY, BLUE, BLUE, BLUE, GREY)
 for row, (values, colour) in enumerate(zip(accuracies.values(), colours, strict=True)):
@@ -769,27 +646,24 @@ axes[1].set(xlim=(1.5, 60), ylim=(1.5, 260))
 axes[1].set(xlabel="learned tau (ms)", ylabel="learned tau_open (ms)")
 axes[1].legend()
 plt.show()
-moved = torch.cat([torch.cat([k.value(name) for k in trained[TWO]]) for name in both]) / 20
-stayed = ((moved < 1.5) & (moved > 1 / 1.5)).float().mean().item()
-print(f"learned from 20 | 20 ms: {100 * stayed:.0f} % stay within a factor of 1.5")
 
 # %% [markdown]
-# *Left: accuracy on the test set. Right: the time constants that were learned, one dot per neuron.*
-# From 20 ms, learning helps, and in each seed two time constants help more than one: the mean rises
-# from 82 % to 90 % with one per neuron, and to 93 % with two. So far, the new neuron looks better
-# than LIF.
+# *The figure shows the accuracy on the test set, and the time constants that were learned, one dot
+# per neuron.* From 20 ms, two learned time constants help more than one in each seed: the mean
+# rises from 82<!-- fixed_20 1 --> % to 90<!-- one_learned 1 --> % with one per neuron, and to
+# 93<!-- two_learned 1 --> % with two. So far, the new neuron looks better than LIF.
 #
-# Now the controls. A two-leak neuron that starts with 20 and 5 ms reaches 98 % with nothing learned
-# but the weights, and 99 % if it learns its time constants from there. So the start matters more
-# than the learning: of the time constants learned from 20 and 20 ms, 86 % stay within a factor of
-# 1.5 of that. And a plain LIF neuron with 5 ms also reaches 99 %. **This task does not need the new
+# Now the controls. A two-leak neuron that starts with 20 and 5 ms reaches 98<!-- by_hand 1 --> %
+# with nothing learned but the weights. So the start matters more than the learning: of the time
+# constants learned from 20 and 20 ms, 86<!-- stays 1 --> % stay within a factor of 1.5 of that. And
+# a plain LIF neuron with 5 ms reaches 99<!-- short 1 --> %. **This task does not need the new
 # neuron**, only a short memory. Without the last row we would have reported an advantage that the
 # choice of a single number explains.
 #
-# ## 6. A place in the zoo
+# ## 5. How do you add it to the zoo?
 #
-# `jarvis.zoo` lists all kinds of neurons by name. An entry says what a single neuron is shown with,
-# and how it serves in a hidden layer. The explorer and the networks then know the new one as well.
+# `jarvis.zoo` lists all kinds of neurons by name. An entry says which input shows a single neuron,
+# and how it serves in a hidden layer. Then the explorer and the networks know it, too.
 
 # %%
 ZOO["two_leak"] = Entry(
@@ -805,9 +679,10 @@ print(hidden_layer("two_leak", learnable="tau_open"))
 draw_neuron("two_leak")
 
 # %% [markdown]
-# *The explorer's picture of the new neuron: its potential for a constant input, and its firing
-# rate.* In a live notebook, `jarvis.classroom.widgets.neuron("two_leak")` has sliders, too. To add
-# the neuron for good, with its tests, follow `docs/extending.md` and notebook `00`.
+# *The figure shows the new neuron in the explorer: its potential for a constant input, and its
+# firing rate.* In a running notebook, `jarvis.classroom.widgets.neuron("two_leak")` has sliders. To
+# add the neuron to the library, with its tests, follow [How to add a
+# neuron](../docs/extending.md#a-neuron).
 #
 # ## Summary
 #
@@ -815,46 +690,36 @@ draw_neuron("two_leak")
 #    If a step breaks the rule, the layer names the line.
 # 2. The generated loops are the step and its chain rule, written out. What is cheap to compute
 #    again is not kept: here one number per neuron and step.
-# 3. Gradients are right between jumps and blind to them. The threshold has a surrogate; a parameter
-#    that stands only in a condition has nothing, and needs a smooth step.
-# 4. Six numbers per neuron and step is the floor. The loop gains least where memory is the
-#    limit.
-# 5. A neuron is useful only if it beats the control that you would rather not have tried.
+# 3. Gradients are right between jumps and miss the jumps. The threshold has a surrogate; a
+#    parameter that stands only in a condition has none, and needs a smooth step.
+# 4. A neuron is useful only if it beats the control that you would rather not have tried.
 #
 # ## Further reading
 #
-# - Griewank & Walther (2008), *Evaluating Derivatives*, SIAM: what autograd does, and what a
-#   program has to keep for it.
-# - Neftci, Mostafa & Zenke (2019), *Surrogate gradient learning in spiking neural networks*, IEEE
-#   Signal Process. Mag. 36(6):51, https://doi.org/10.1109/MSP.2019.2931595
-# - Perez-Nieves et al. (2021), *Neural heterogeneity promotes robust learning*, Nat. Commun.
-#   12:5791, https://doi.org/10.1038/s41467-021-26022-3: learned time constants, one per neuron.
-# - Rothman & Manis (2003), *The roles potassium currents play in regulating the electrical activity
-#   of ventral cochlear nucleus neurons*, J. Neurophysiol. 89:3097: the channel behind the knee.
-# - Rulkov (2002), *Modeling of spiking-bursting neural behavior using two-dimensional map*, Phys.
-#   Rev. E 65:041922, https://doi.org/10.1103/PhysRevE.65.041922
-# - Morris & Lecar (1981), *Voltage oscillations in the barnacle giant muscle fiber*, Biophys. J.
-#   35:193, https://doi.org/10.1016/S0006-3495(81)84782-0
+# - Griewank & Walther 2008, *Evaluating Derivatives*, SIAM, doi:10.1137/1.9780898717761: what
+#   autograd does, and what a program has to keep for it.
+# - Neftci, Mostafa & Zenke 2019, IEEE Signal Process. Mag. 36(6):51, doi:10.1109/MSP.2019.2931595:
+#   surrogate gradients.
+# - Perez-Nieves et al. 2021, Nat. Commun. 12:5791, doi:10.1038/s41467-021-26022-3: learned time
+#   constants, one per neuron.
+# - Rothman & Manis 2003, J. Neurophysiol. 89:3097, doi:10.1152/jn.00127.2002: the channel behind
+#   the knee.
+# - Rulkov 2002, Phys. Rev. E 65:041922, doi:10.1103/PhysRevE.65.041922: the bursting map.
 #
-# **See also.** Notebook `00` (tests for a neuron, and a learning rule of your own), `12` (why the
-# loop over time is slow), `15` (neurons that add and neurons that oscillate).
+# **Next:** [605](605_conductances.ipynb), synapses that open conductances. **See also:**
+# [703](703_time_loops.ipynb), how a compiled loop saves time; [999](999_template.ipynb), tests for
+# a neuron.
 
 # %%
-stated = {
-    "bytes kept, loop": 4,
-    "bytes kept, eager": 9,
-    "accuracy, LIF, 20 ms, fixed": 0.82,
-    "accuracy, LIF, learned from 20 ms": 0.90,
-    "accuracy, two-leak, learned from 20 | 20 ms": 0.93,
-    "accuracy, two-leak, 20 | 5 ms, fixed": 0.98,
-    "accuracy, two-leak, learned from 20 | 5 ms": 0.99,
-    "accuracy, LIF, 5 ms, fixed": 0.99,
-    "share that stays": 0.86,
-}
-measured = {
-    "bytes kept, loop": loop_bytes,
-    "bytes kept, eager": eager_bytes,
-    "share that stays": stayed,
-    **{f"accuracy, {name}": value for name, value in mean.items()},
-}
-record("results/16_your_neuron.json", stated, measured, full=full_run, tolerance=0.01)
+record(
+    "results/604_your_neuron.json",
+    {
+        "fixed_20": 100 * none,
+        "one_learned": 100 * one_tau,
+        "two_learned": 100 * two_taus,
+        "by_hand": 100 * by_hand,
+        "short": 100 * short,
+        "stays": 100 * stayed,
+    },
+    full=full_run,
+)

@@ -104,6 +104,8 @@ def fixed(number=seed):
 
 # %%
 grid = np.linspace(-0.6, 1.7, 200)
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots()
 ax.plot(grid, -grid / tau, color=GREY, ls="--", label="LIF: $-v/\\tau$")
 ax.plot(grid, -grid * (1 - grid) / tau, color=BLUE, label="QIF: $-(1-v)\\,v/\\tau$")
@@ -365,6 +367,8 @@ test_rate(qif_step)
 
 # %%
 fine, dots = np.linspace(0.251, 2.0, 200), [0.3, 0.5, 0.75, 1.0, 1.5, 2.0]
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots()
 ax.plot(fine, textbook(fine), color=RED, ls=":", label="textbook, from -∞ to ∞")
 ax.plot(fine, rate_between(fine), color="black", lw=1, label="from v_reset to v_peak")
@@ -504,6 +508,9 @@ survivors = [name for name, row in zip(steps, caught, strict=True) if not row.an
 print("no test notices:", survivors)
 
 # %%
+assert len(survivors) == 1
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(6.5, 3.6))
 ax.imshow(caught, cmap="Reds", vmin=0, vmax=1.6, aspect="auto")
 names = [test.__name__.removeprefix("test_") for test in TESTS]
@@ -511,7 +518,6 @@ ax.set_xticks(range(len(TESTS)), names, rotation=20)
 ax.set_yticks(range(len(MUTATIONS)), list(MUTATIONS))
 ax.set(xlabel="test", ylabel="mutation of qif_step")
 plt.show()
-assert len(survivors) == 1
 
 # %% [markdown]
 # *The figure shows which test turns red for which mutation.* Nine of ten are noticed. Read the
@@ -920,7 +926,7 @@ mock = parameters.metadata["nbmake"]["mock"]
 assert all(f"{name} = " in parameters.source for name in mock)
 print("mock:", mock)
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(9, 3))
 for k, cell in enumerate(cells, 1):
     words = len(cell.source.split()) / 10 if cell.cell_type == "markdown" else 0
@@ -1003,12 +1009,13 @@ for attempt in (None, lambda ms: 1 / ms, lambda ms: ms, lambda ms: 1000 / ms):
 # end? Do it on paper first: below it, there is a $v$ at which the step stands still.
 
 
-# %%
+# %% tags=["exercise"]
 def rheobase_per_step(tau, dt):
     """The smallest input per step that makes the QIF neuron fire."""
-    # your code
+    ...
 
 
+# %%
 check.rheobase_per_step(rheobase_per_step)
 
 # %% [markdown]
@@ -1020,12 +1027,13 @@ check.rheobase_per_step(rheobase_per_step)
 # LIF neuron. The figure takes the QIF neuron, with 20 steps of 1 ms: what is the limit?
 
 
-# %%
+# %% tags=["exercise"]
 def refractory_step(x, v, left, n_wait, step):
     """The spikes, v and left after one step of a neuron that waits after each spike."""
-    # your code
+    ...
 
 
+# %%
 answered = check.refractory_step(refractory_step)
 
 
@@ -1062,12 +1070,13 @@ plt.show()
 # check has other mutations of this kind, and neurons whose parameters you do not know.
 
 
-# %%
+# %% tags=["exercise"]
 def each_alone(step):
     """Whether each sample of `step` is on its own."""
-    # your code
+    ...
 
 
+# %%
 if check.each_alone(each_alone):
     survivor = mutant(*MUTATIONS[survivors[0]])
     for name, step in (("qif_step", qif_step), (survivors[0], survivor)):
@@ -1082,12 +1091,13 @@ if check.each_alone(each_alone):
 # that is pushed down, with hard bounds and with yours. Where would weights gather, with each?
 
 
-# %%
+# %% tags=["exercise"]
 def soft_change(up, down, weight, w_min, w_max):
     """The change of weights [n_post, n_pre] with soft bounds at w_min and w_max."""
-    # your code
+    ...
 
 
+# %%
 answered = check.soft_change(soft_change)
 
 weight, push, none = torch.linspace(0, 1, 101), torch.full((101,), 0.1), torch.zeros(101)
