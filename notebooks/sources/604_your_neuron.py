@@ -650,10 +650,10 @@ plt.show()
 # %% [markdown]
 # *The figure shows the accuracy on the test set, and the time constants that were learned, one dot
 # per neuron.* From 20 ms, two learned time constants help more than one in each seed: the mean
-# rises from 82<!-- fixed_20 1 --> % to 90<!-- one_learned 1 --> % with one per neuron, and to
-# 93<!-- two_learned 1 --> % with two. So far, the new neuron looks better than LIF.
+# rises from 83<!-- fixed_20 1 --> % to 90<!-- one_learned 1 --> % with one per neuron, and to
+# 92<!-- two_learned 1 --> % with two. So far, the new neuron looks better than LIF.
 #
-# Now the controls. A two-leak neuron that starts with 20 and 5 ms reaches 98<!-- by_hand 1 --> %
+# Now the controls. A two-leak neuron that starts with 20 and 5 ms reaches 97<!-- by_hand 1 --> %
 # with nothing learned but the weights. So the start matters more than the learning: of the time
 # constants learned from 20 and 20 ms, 86<!-- stays 1 --> % stay within a factor of 1.5 of that. And
 # a plain LIF neuron with 5 ms reaches 99<!-- short 1 --> %. **This task does not need the new

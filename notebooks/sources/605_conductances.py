@@ -13,41 +13,42 @@
 # %% [markdown]
 # # Drive a neuron with balanced noise
 #
-# **What you will build.** A neuron whose synapses open conductances instead of injecting currents.
-# You step it by hand, measure how open channels shrink and speed up its responses, and bombard it
-# with a thousand excitatory and 250 inhibitory synapses until it fires as irregularly as a neuron
-# in cortex. Then you replace all of that noise by a single parameter, and find out what it misses.
+# Real synapses do not inject currents; they open conductances. You step a neuron with such synapses
+# by hand, measure how open channels shrink and speed up its responses, and bombard it with 1000
+# excitatory and 250 inhibitory synapses until it fires as irregularly as a neuron in cortex. Then
+# you replace all of that noise by a single parameter, and find out what it misses.
 #
-# **What you need.** The leaky integrate-and-fire neuron of notebook 01, and the mean and standard
-# deviation of a sample. Poisson spike trains appear in notebook 03; one sentence here says what
-# they are. No GPU.
+# **Time.** 70 minutes for you, 30 seconds for the machine.
 #
-# **Your time.** About 65 minutes. **Run time.** About 20 seconds on two CPU cores.
+# **You need.** [102](102_firing_rate.ipynb): firing rates, and the CV of irregular firing.
+# [103](103_synapses_and_state.ipynb): synaptic currents. [201](201_rate_codes.ipynb): Poisson
+# spikes.
+#
+# **Leads to.** [999](999_template.ipynb), or back to learning: any neuron of the zoo runs in a
+# network ([303](303_mnist.ipynb)).
 #
 # ## Objectives
 #
-# After this notebook you can
+# After this lesson you can
 #
 # 1. compute where a set of open conductances drives the membrane potential, and how fast,
 # 2. show what goes wrong when synapses inject currents,
 # 3. predict how much an open inhibitory channel divides a response,
-# 4. measure the irregularity of spike trains, and tune excitation against inhibition to get it,
+# 4. measure the irregularity of spike trains, and balance excitation against inhibition to get it,
 # 5. fit escape noise to a bombarded neuron, and name two things it does not capture,
 # 6. predict what depressing synapses transmit when the input rate jumps, and in the long run.
-#
-# All parameters are in the second code cell. The numbers in the text belong to the values there.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
-import platform
 
-import matplotlib
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
-from jarvis import __version__, poisson_encode
+from jarvis import poisson_encode
+from jarvis.classroom import lesson
 from jarvis.classroom.check import conductances as check
+from jarvis.classroom.diagrams.channel_circuit import Channel, channel_circuit
 from jarvis.classroom.results import record
 from jarvis.neurons import (
     ConductanceInputs,
@@ -61,14 +62,8 @@ from jarvis.neurons import (
 )
 from jarvis.plotting import BLUE, GREEN, GREY, RED
 
-plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 110, "legend.frameon": False})
-plt.rcParams.update(
-    {"figure.constrained_layout.use": True, "font.size": 10, "lines.linewidth": 1.4}
-)
-plt.rcParams.update({"legend.fontsize": 9, "axes.titlesize": 10})
+lesson.begin()
 plt.rcParams["figure.constrained_layout.wspace"] = 0.06
-print(f"jarvis {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
-print(f"numpy {np.__version__}, matplotlib {matplotlib.__version__}")
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "duration": 2000.0, "n_neurons": 8}}
 full_run = True
@@ -89,46 +84,25 @@ print(f"threshold {params.v_t:g} mV, reset {params.v_reset:g} mV")
 # %% [markdown]
 # ## 1. What does a synapse do to the membrane?
 #
-# In notebook 01, a spike pushed the potential up by a fixed amount. A real synapse does not push.
-# It opens channels, and open channels are a *conductance* $g$ in series with a battery, the
-# **reversal potential** $E$. The current through them depends on the potential:
-# $I = -g\,(V - E)$. It vanishes at $V = E$ and changes sign beyond.
+# In [103](103_synapses_and_state.ipynb), a spike brings a fixed amount of current. A real synapse
+# opens channels, and open channels are a [conductance](../docs/glossary.md#conductance) $g$ in
+# series with a battery, the [reversal potential](../docs/glossary.md#reversal-potential) $E$. The
+# current through them depends on the potential: $I = -g\,(V - E)$. It vanishes at $V = E$ and
+# changes sign beyond.
 
-# %% jupyter={"source_hidden": true} tags=["hide-input"]
-_, ax = plt.subplots(figsize=(7, 3.2))
-branches = (
-    (0, "membrane\nC = 200 pF", None, "black"),
-    (2, "leak\n$g_L$ = 10 nS", "$E_L$ = -60 mV", GREY),
-    (4, "excitation\n$g_E$(t)", "$E_E$ = 0 mV", RED),
-    (6, "inhibition\n$g_I$(t)", "$E_I$ = -80 mV", BLUE),
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+channel_circuit(
+    [
+        Channel("leak", "$g_L$ = 10 nS", "$E_L$ = -60 mV", False, False, GREY),
+        Channel("excitation", "$g_E$(t)", "$E_E$ = 0 mV", True, True, RED),
+        Channel("inhibition", "$g_I$(t)", "$E_I$ = -80 mV", False, True, BLUE),
+    ]
 )
-for y in (0, 4):
-    ax.plot([0, 6], [y, y], color="black", lw=1.5)
-for x, name, battery, colour in branches:
-    if battery is None:
-        ax.plot([x, x], [0, 1.9], [x, x], [2.1, 4], color=colour)
-        ax.plot([x - 0.3, x + 0.3], [1.9, 1.9], [x - 0.3, x + 0.3], [2.1, 2.1], color=colour, lw=3)
-    else:
-        ax.plot([x, x], [0, 0.9], [x, x], [1.1, 2], [x, x], [3.4, 4], color=colour)
-        ax.add_patch(plt.Rectangle((x - 0.17, 2), 0.34, 1.4, fill=False, ec=colour, lw=2))
-        plus, minus = (1.1, 0.9) if x == 4 else (0.9, 1.1)  # the long plate is the positive one
-        ax.plot([x - 0.3, x + 0.3], [plus, plus], color=colour, lw=1.5)
-        ax.plot([x - 0.15, x + 0.15], [minus, minus], color=colour, lw=3)
-        ax.text(x + 0.4, 1, battery, va="center", color=colour)
-    ax.text(x + 0.4, 2.7 if battery else 2, name, va="center", color=colour)
-for x, colour in ((4, RED), (6, BLUE)):  # conductances that change
-    ax.annotate(
-        "", (x + 0.32, 3.3), (x - 0.32, 2.1), arrowprops={"arrowstyle": "->", "color": colour}
-    )
-ax.text(3, 4.15, "inside: potential V", ha="center", va="bottom")
-ax.text(3, -0.15, "outside", ha="center", va="top")
-ax.set(xlim=(-0.6, 7.8), ylim=(-0.7, 4.7))
-ax.axis("off")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the circuit: a capacitor, and three conductances, each with its battery. Input
-# spikes change the two with an arrow.* Charge is conserved, so
+# *The figure shows the membrane as a circuit: a capacitor, and three conductances, each with its
+# battery. Input spikes change the two with an arrow.* Charge is conserved, so
 #
 # $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) - g_E\,(V - E_E) - g_I\,(V - E_I) + I .$$
 #
@@ -157,9 +131,8 @@ held = step_by_hand(params.e_l, 30.0, 20.0, dt)
 print(f"by hand {held:.4f} mV, library {library:.4f} mV")
 
 # %% [markdown]
-# They differ in the third decimal. The conductances decay *during* the step, and we held them at
-# their first value. The library holds each at its mean over the step,
-# $g\,(1 - e^{-dt/\tau_s})\,\tau_s/dt$:
+# They differ in the third decimal. The conductances decay *during* the step. The library holds each
+# at its mean over the step, $g\,(1 - e^{-dt/\tau_s})\,\tau_s/dt$:
 
 # %%
 mean_exc = 30.0 * -math.expm1(-dt / params.tau_exc) * params.tau_exc / dt
@@ -170,7 +143,7 @@ assert math.isclose(by_mean, library, abs_tol=1e-9)
 assert abs(held - library) > 1e-3
 
 # %% [markdown]
-# ### Exercise 1: Compute where the conductances pull
+# ### Exercise 1: Compute where the conductances pull (3 min)
 #
 # `p` is a `ConductanceLIFParams` (with `p.g_l`, `p.e_l`, `p.e_exc`, `p.e_inh`), the conductances
 # are constant and in nS, the current is in pA.
@@ -186,16 +159,13 @@ def steady_state(p, g_exc, g_inh, current):
 check.steady_state(steady_state)
 
 # %% [markdown]
-# ### A shortcut, and what it runs into
+# ### Why not inject currents?
 #
-# Why not keep the currents of notebook 01? At rest an excitatory channel of 1 nS passes 60 pA, an
-# inhibitory one -20 pA. So let each spike inject a current of that size, which decays like the
-# conductance did. For a single small input nobody sees the difference.
-#
-# Now strong input: 1000 excitatory synapses at 12 Hz each and, separately, 250 inhibitory ones at
-# 10 Hz. The spikes are **Poisson trains**: they come at random, each independent of the others. All
-# synapses of one kind together are again a Poisson train, so one random count per step is enough.
-# The threshold is out of reach. How far do the potentials go?
+# At rest an excitatory channel of 1 nS passes 60 pA, an inhibitory one -20 pA. So let each spike
+# inject a current of that size, which decays like the conductance. For a single small input the
+# difference is invisible. Now strong input: 1000 excitatory synapses at 12 Hz each and, separately,
+# 250 inhibitory ones at 10 Hz, all [Poisson trains](../docs/glossary.md#poisson-process). The
+# threshold is out of reach. How far do the potentials go?
 #
 # <details><summary>Make a guess, then open</summary>
 # With conductances, V stays between -80 mV and 0 mV: at 0 mV no excitatory current is left. With
@@ -203,7 +173,7 @@ check.steady_state(steady_state)
 # </details>
 
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 def noise(exc_hz, inh_hz, seed, ms=duration, n=n_neurons, scale=1.0, current=0.0):
     """Input of n neurons: random jumps of both conductances (nS), and a current (pA)."""
     shape, generator = (round(ms / dt), n), torch.Generator().manual_seed(seed)
@@ -225,45 +195,49 @@ def decaying(jumps, tau):
 
 
 # %%
-extreme = {}
-assert extreme["excitation alone"][0] > silent.e_exc
-assert extreme["inhibition alone"][0] < silent.e_inh
-
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
-_, axes = plt.subplots(1, 2, figsize=(9, 3))
-rows = ((12, 0, RED, "excitation alone"), (0, 10, BLUE, "inhibition alone"))
-for ax, (exc_hz, inh_hz, colour, title) in zip(axes, rows, strict=True):
+extreme, paths = {}, {}
+for name, exc_hz, inh_hz in (("excitation alone", 12, 0), ("inhibition alone", 0, 10)):
     x = noise(exc_hz, inh_hz, seed=1, ms=200.0)
     current = (silent.e_exc - silent.e_l) * decaying(x.excitatory, silent.tau_exc)
     current = current + (silent.e_inh - silent.e_l) * decaying(x.inhibitory, silent.tau_inh)
     layer = SpikingLayer(ConductanceLIF(silent))
     by_current = layer(ConductanceInputs.of(current=current), trace=True)[2].h
     by_conductance = layer(x, trace=True)[2].h
-    extreme[title] = by_current[1000:].mean().item(), by_conductance[1000:].mean().item()
-    t = dt * np.arange(1, len(current) + 1)
-    ax.plot(t, by_current[:, 0], color=GREY, label="injects a current")
-    ax.plot(t, by_conductance[:, 0], color=colour, label="opens a conductance")
-    ax.axhline(silent.e_exc if exc_hz else silent.e_inh, color="black", ls=":", lw=1)
-    ax.set(xlabel="time (ms)", ylabel="potential V (mV)", title=title)
-    ax.legend(loc="lower right" if exc_hz else "upper right")
-    print(f"{title}, mean after 100 ms: current {extreme[title][0]:.0f} mV, "
-          f"conductance {extreme[title][1]:.0f} mV")  # fmt: skip
+    paths[name] = by_current[:, 0], by_conductance[:, 0]
+    extreme[name] = by_current[1000:].mean().item(), by_conductance[1000:].mean().item()
+    print(f"{name}, mean after 100 ms: current {extreme[name][0]:.0f} mV, "
+          f"conductance {extreme[name][1]:.0f} mV")  # fmt: skip
     assert silent.e_inh < by_conductance.min() <= by_conductance.max() < silent.e_exc
+assert extreme["excitation alone"][0] > silent.e_exc
+assert extreme["inhibition alone"][0] < silent.e_inh
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 2, figsize=(9, 3))
+looks = ((RED, silent.e_exc, "lower right"), (BLUE, silent.e_inh, "upper right"))
+for ax, (name, (one, other)), (colour, reversal, corner) in zip(
+    axes, paths.items(), looks, strict=True
+):
+    t = dt * np.arange(1, len(one) + 1)
+    ax.plot(t, one, color=GREY, label="injects a current")
+    ax.plot(t, other, color=colour, label="opens a conductance")
+    ax.axhline(reversal, color="black", ls=":", lw=1)
+    ax.set(xlabel="time (ms)", ylabel="potential V (mV)", title=name)
+    ax.legend(loc=corner)
 plt.show()
 
 # %% [markdown]
 # *The figure shows the same input spikes, once injecting currents (grey) and once opening
-# conductances (colour); dotted: the reversal potential.* The currents drive the neuron to 30 mV and
-# to -110 mV, where no excitatory or inhibitory channel could push it. With conductances the driving
-# force $V - E$ shrinks on the way: $V$ **never passes a reversal potential**.
+# conductances (colour); dotted: the reversal potential.* The currents drive the neuron to
+# 30<!-- by_current 0.5 --> mV and to -110<!-- down 0.5 --> mV, where no excitatory or inhibitory
+# channel could push it. With conductances the driving force $V - E$ shrinks on the way: $V$ **never
+# passes a reversal potential**.
 #
 # ## 2. What else does an open channel change?
 #
 # $G$ is also in $\tau_{eff} = C/G$. So inhibition acts even where it passes no current. Set its
-# reversal potential to the resting potential, $E_I = E_L$, and open it by a constant $g_I$. Without
-# other input, $V$ does not move. Now switch on a current of 90 pA, or open the excitatory
-# conductance briefly, by 0.25 nS: an excitatory postsynaptic potential, **EPSP**. What does the
-# open channel do to both?
+# reversal potential to the resting potential, $E_I = E_L$, and open it by a constant $g_I$. Then
+# switch on a current of 90 pA, or open the excitatory conductance briefly, by 0.25 nS, for an
+# [EPSP](../docs/glossary.md#epsp). What does the open channel do to both?
 #
 # <details><summary>Make a guess, then open</summary>
 # V_inf - E_L is I/G: smaller. And V gets there faster, since tau_eff = C/G. The EPSP is both
@@ -288,23 +262,26 @@ def time_constant(v, dt):
     return np.interp((1 - 1 / math.e) * v[-1], np.append(0, v), dt * np.arange(len(v) + 1))
 
 
-assert heights[0.0] > heights[10.0] > heights[30.0]
-
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
-_, axes = plt.subplots(1, 2, figsize=(9, 3))
-heights, constants = {}, {}
-for g_inh, colour in ((0.0, RED), (10.0, GREEN), (30.0, BLUE)):
+# %%
+heights, constants, curves = {}, {}, {}
+for g_inh in (0.0, 10.0, 30.0):
     v, epsp = response(shunted, g_inh, current=90.0, ms=200.0), response(shunted, g_inh, 0.25)
     total = shunted.g_l + g_inh
     constants[g_inh], heights[g_inh] = time_constant(v, dt), epsp.max()
+    curves[g_inh] = v[: len(epsp)], epsp, (1 - 1 / math.e) * v[-1]
     print(f"g_I = {g_inh:g} nS: V_inf - E_L {v[-1]:.3f} mV ({90 / total:.3f}), "
           f"tau_eff {constants[g_inh]:.2f} ms ({shunted.c / total:.2f}), "
           f"EPSP {heights[g_inh]:.3f} mV")  # fmt: skip
     assert math.isclose(v[-1], 90 / total, rel_tol=1e-3)
     assert math.isclose(constants[g_inh], shunted.c / total, rel_tol=0.01)
+assert heights[0.0] > heights[10.0] > heights[30.0]
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 2, figsize=(9, 3))
+for (g_inh, (v, epsp, part)), colour in zip(curves.items(), (RED, GREEN, BLUE), strict=True):
     t = dt * np.arange(1, len(epsp) + 1)
-    axes[0].plot(t, v[: len(t)], color=colour, label=f"$g_I$ = {g_inh:g} nS")
-    axes[0].plot(constants[g_inh], (1 - 1 / math.e) * v[-1], "o", color=colour, ms=5)
+    axes[0].plot(t, v, color=colour, label=f"$g_I$ = {g_inh:g} nS")
+    axes[0].plot(constants[g_inh], part, "o", color=colour, ms=5)
     axes[1].plot(t, epsp, color=colour)
 axes[0].set(xlabel="time (ms)", ylabel="V - $E_L$ (mV)", title="step of 90 pA", ylim=(0, 11.5))
 axes[1].set(xlabel="time (ms)", ylabel="V - $E_L$ (mV)", title="EPSP (0.25 nS)")
@@ -315,17 +292,16 @@ plt.show()
 # *The figure shows both responses with 0, 10 and 30 nS of inhibition open at the resting potential;
 # a dot marks one effective time constant.* The measurements agree with the closed forms in
 # brackets. With 10 nS, as much as the leak, the response to the step is halved, and so is the time
-# constant: 10 ms instead of 20 ms. At rest, the channel passes no current. It only **divides** the
-# response to everything else. This is **shunting**.
+# constant: 10<!-- tau_10 0.05 --> ms instead of 20 ms. At rest, the channel passes no current. It
+# only **divides** the response to everything else. This is [shunting
+# inhibition](../docs/glossary.md#shunting-inhibition). The EPSP shrinks less, to
+# 79<!-- epsp_percent 0.5 --> %, because it is over before the leak matters much.
 #
-# The EPSP shrinks less, from 0.236 mV to 0.187 mV, or to 79 %. It is over before the leak matters
-# much.
-#
-# ### Exercise 2: Halve the EPSP
+# ### Exercise 2: Halve the EPSP (6 min)
 #
 # How much inhibition, open all the time, makes the peak of the EPSP half as high? In `p`, as in
 # `shunted`, inhibition reverses at the resting potential and stays open. The other parameters vary.
-# `response` from the cell above takes any `p`. Guess the order of magnitude before you search.
+# `response` from the cell above takes any `p`.
 
 
 # %% tags=["exercise"]
@@ -340,9 +316,8 @@ check.halving_inhibition(halving_inhibition)
 # %% [markdown]
 # ### Does shunting divide firing rates, too?
 #
-# It divides potentials. Let the threshold be back, and compare 10 nS of shunting with an inhibitory
-# *current* of -100 pA, which subtracts. Sketch the three curves before you run the cell: mean
-# potential and firing rate against the injected current.
+# It divides potentials. With the threshold back, compare 10 nS of shunting with an inhibitory
+# *current* of -100 pA, which subtracts. What do they do to the firing rate?
 
 # %%
 currents = np.linspace(0, 600, 24)
@@ -372,13 +347,12 @@ axes[0].legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows where the current drives the potential (left; dotted: threshold) and how often
-# the neuron fires (right).* On the left, shunting halves the slope and the current shifts the line.
-# On the right, shunting mostly *shifts* the curve as well: at 600 pA it keeps 93 % of the rate. A
-# firing neuron is reset before the leak gets to work, and then charge is all that counts (Holt &
-# Koch 1997).
+# *The figure shows where the current drives the potential (dotted: threshold) and how often the
+# neuron fires.* For the potential, shunting halves the slope and the current shifts the line. For
+# the rate, shunting mostly *shifts* the curve as well: at 600 pA it keeps 93<!-- keeps 0.5 --> % of
+# the rate. A firing neuron is reset before the leak has much effect (Holt & Koch 1997).
 #
-# ## 3. Strong input, irregular output
+# ## 3. How can strong input give irregular output?
 #
 # Back to 1000 excitatory synapses. Let them fire at 12 Hz each:
 
@@ -395,18 +369,18 @@ strong_rate = 1000 / dt * strong[round(200 / dt) :].mean().item()  # without the
 print(f"excitation at 12 Hz per synapse: {strong_rate:.0f} Hz")
 
 # %% [markdown]
-# 214 Hz. A neuron in the cortex of an awake animal is bombarded by thousands of synapses as well.
-# Yet it fires far less often, and its spikes look random. There are two ways down to 20 Hz:
+# A neuron in the cortex of an awake animal is bombarded by thousands of synapses as well. Yet it
+# fires far less often than at 214<!-- strong 0.5 --> Hz, and its spikes look random. There are two
+# ways down to 20 Hz:
 #
 # - **less excitation**: 1.72 Hz per synapse, without inhibition,
 # - **balance**: the full 12 Hz, and 250 inhibitory synapses at 10 Hz each.
 #
-# Which of them fires irregularly? To decide, we need a number. It is the **coefficient of
-# variation** (CV) of the intervals between successive spikes: their standard deviation divided by
-# their mean. A clock has CV 0. A Poisson train has CV 1, because its intervals are exponentially
-# distributed, with a standard deviation equal to the mean.
+# Which of them fires irregularly? The measure is the [coefficient of
+# variation](../docs/glossary.md#coefficient-of-variation) (CV) of the intervals between spikes:
+# standard deviation divided by mean. A clock has CV 0, a Poisson train CV 1.
 #
-# ### Exercise 3: Measure the irregularity
+# ### Exercise 3: Measure the irregularity (4 min)
 #
 # `trains` is a list with one array of spike times (ms) per neuron. Neurons have different rates;
 # the result should say how irregular a typical one is.
@@ -422,11 +396,10 @@ def cv(trains):
 check.cv(cv)
 
 # %% [markdown]
-# From here on, the next function measures rate and CV, from arrays of zeros and ones. The 214 Hz
-# turn out to be nearly a clock: a CV of 0.05.
+# Strong excitation alone turns out to be nearly a clock:
 
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 def irregularity(spikes):
     """Mean rate (Hz) and mean CV of the intervals of spikes [time, neurons], after 200 ms."""
     spikes = spikes[round(200 / dt) :].numpy()
@@ -438,11 +411,12 @@ def irregularity(spikes):
     return 1000 / dt * spikes.mean(), float(np.mean(found)) if found else math.nan
 
 
+# %%
 print(f"strong excitation alone: CV {irregularity(strong)[1]:.2f}")
 
 # %% [markdown]
-# Now both ways to 20 Hz, with two references: a constant current, and a Poisson train that knows
-# nothing of membranes. Guess the four CVs.
+# Now both ways to 20 Hz, with two references: a constant current, and a Poisson train without any
+# membrane. Guess the four CVs.
 
 # %%
 conditions = {
@@ -483,9 +457,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows half a second of one neuron on each way (triangles: spikes; dotted: threshold)
-# and its conductances.* On the left the potential climbs from each reset to the threshold, and the
-# climb takes about the same time whenever it happens. On the right it recovers within a few
-# milliseconds, then wavers below the threshold, and a spike is an accident. For all neurons:
+# and its conductances.* With less excitation the potential climbs from each reset to the threshold,
+# always in about the same time. With balance it recovers within a few milliseconds and then
+# fluctuates below the threshold; a large fluctuation makes a spike. For all neurons:
 
 # %%
 cvs = {
@@ -510,26 +484,30 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows 15 neurons for one second in four conditions, all close to 20 Hz.* The constant
-# current gives a clock: CV 0. Less excitation gives a clock with jitter: CV 0.43. Balance gives
-# 1.05, and by eye it is hard to tell from the Poisson trains with their 1.00. Over 5 repetitions
-# with other noise, the standard deviation of the CV is 0.02 at most. The rates are equal on
-# purpose: the CV depends on the rate, too.
+# current gives a clock. Less excitation gives a clock with jitter: CV 0.43<!-- cv_weak 0.01 -->.
+# Balance gives 1.05<!-- cv_balance 0.01 -->, and by eye it is hard to tell from the Poisson trains.
+# (Over 5 repetitions with other noise, the standard deviation of the CV is
+# 0.02<!-- cv_spread 0.01 --> at most. The rates are equal on purpose: the CV depends on the rate,
+# too.)
 #
 # **Why?** Take the threshold away, and see where the potential would be.
 
 # %%
+below = {
+    name: run(**conditions[name], seed=4, p=silent)[1].h[round(200 / dt) :].flatten().numpy()
+    for name in ("less excitation", "balance")
+}
+free = {name: (v.mean(), v.std()) for name, v in below.items()}
+for name, (mean, deviation) in free.items():
+    print(f"{name}: mean {mean:.1f} mV, standard deviation {deviation:.1f} mV")
 assert free["balance"][0] < params.v_t < free["less excitation"][0]
 assert free["balance"][1] > free["less excitation"][1]
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-_, ax = plt.subplots(figsize=(7, 3))
-free = {}
-for name in ("less excitation", "balance"):
-    v = run(**conditions[name], seed=4, p=silent)[1].h[round(200 / dt) :].flatten().numpy()
-    free[name] = v.mean(), v.std()
-    ax.hist(v, np.linspace(-62, -44, 91), density=True, histtype="step", lw=1.6,
-            color=colours[name], label=name)  # fmt: skip
-    print(f"{name}: mean {v.mean():.1f} mV, standard deviation {v.std():.1f} mV")
+_, ax = plt.subplots()
+bins = np.linspace(-62, -44, 91)
+for name, v in below.items():
+    ax.hist(v, bins, density=True, histtype="step", lw=1.6, color=colours[name], label=name)
 ax.axvline(params.v_t, color="black", ls=":", lw=1)
 ax.set(xlabel="potential V without a threshold (mV)", ylabel="density (1/mV)")
 ax.legend(loc="upper left")
@@ -547,73 +525,48 @@ print(f"balance: mean conductances {g_exc_mean:g} and {g_inh_mean:g} nS, sum wit
 # %% [markdown]
 # *The figure shows the distribution of the potential without a threshold (dotted).*
 #
-# - Less excitation is **mean-driven**. The mean, -49.4 mV, is above the threshold. The neuron would
-#   fire without any fluctuations. They only make its intervals vary around their mean.
-# - Balance is **fluctuation-driven**. The mean, -51.9 mV, is below the threshold: with constant
-#   conductances of the same size (15 nS and 25 nS, so $V_\infty$ is -52 mV) it would never fire.
-#   The fluctuations are twice as large, 2.0 mV, and each spike needs one.
+# - Less excitation is **mean-driven**. The mean, -49.4<!-- mean_weak 0.05 --> mV, is above the
+#   threshold. The neuron would fire without any fluctuations.
+# - Balance is [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing). The mean,
+#   -51.9<!-- mean_balance 0.05 --> mV, is below the threshold: with constant conductances of the
+#   same size it would never fire. Each spike needs a fluctuation, and those are large
+#   (2.0<!-- sd_balance 0.05 --> mV).
 #
-# The effective time constant is 4 ms instead of 20 ms. So the neuron soon forgets its last spike,
-# and the wait for the next one begins anew, as in a Poisson process. Some waits are still related:
-# inhibition that happens to be low stays low for about 10 ms, and spikes then come in groups. That
-# is how a CV can exceed 1.
+# The effective time constant is 4<!-- tau_eff 0.05 --> ms instead of 20 ms. So the neuron soon
+# forgets its last spike, and the wait for the next one begins anew, as in a Poisson process. But
+# inhibition that happens to be low stays low for about 10 ms, and spikes then come in groups: so a
+# CV can exceed 1.
 #
-# How much input does it take? Keep the rate at 20 Hz. For each level of excitation, we looked for
-# the inhibition that gives this rate:
-
-# %%
-levels = ((1.72, 0.0), (3.0, 1.24), (6.0, 4.2), (12.0, 10.0), (24.0, 21.3))  # Hz per synapse
-level_rates, level_cvs = zip(
-    *(irregularity(run(*level, seed=20)[0]) for level in levels), strict=True
-)
-print("rates (Hz):", np.round(level_rates, 1), " CVs:", np.round(level_cvs, 2))
-assert min(np.diff(level_cvs)[:3]) > 0
-assert max(np.abs(np.array(level_rates) - 20)) < (2 if full_run else 8)
-
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
-_, ax = plt.subplots(figsize=(6, 3))
-ax.plot([exc for exc, _ in levels], level_cvs, "o-", color=BLUE)
-ax.axhline(1, color=GREY, ls=":", lw=1)
-ax.text(1.75, 1.02, "Poisson train", color=GREY)
-ax.set(xlabel="excitation (Hz per synapse)", ylabel="CV at 20 Hz", xscale="log", ylim=(0, 1.3))
-ax.set_xticks([exc for exc, _ in levels], [f"{exc:g}" for exc, _ in levels])
-ax.minorticks_off()
-plt.show()
-
-# %% [markdown]
-# *The figure shows the irregularity at a fixed output rate against the strength of the input; the
-# inhibition grows along with it.* More input with the same output means more irregular output.
-#
-# ### Exercise 4: Balance a neuron at 10 Hz
+# ### Exercise 4: Balance a neuron at 10 Hz (6 min)
 #
 # Find a pair of input rates, in Hz per synapse, that makes the neuron fire at 10 Hz, within 1 Hz,
 # with a CV above 0.8. The check simulates 20 neurons for 20 s with new noise. There is more than
 # one answer. `irregularity(run(exc_hz, inh_hz, seed=0)[0])` tries one out.
 
-# %%
+# %% tags=["exercise"]
 my_pair = ...  # (excitation, inhibition)
 
+# %%
 check.balanced_pair(my_pair)
 
 # %% [markdown]
 # ## 4. All that noise in one parameter?
 #
-# Simulating 1250 synapses is a lot of work for spikes that look random. **Escape noise** is
-# the shortcut: a neuron with one clean potential $v$, which fires at random with a rate that grows
-# with it,
+# Simulating 1250 synapses is a lot of work for spikes that look random. [Escape
+# noise](../docs/glossary.md#escape-noise) is simpler: a neuron with a potential $v$ without noise,
+# which fires at random with a rate that grows with it,
 #
 # $$\rho(v) = \frac{1}{\tau_0}\, e^{(v - 1)/\Delta_u} .$$
 #
 # Below the threshold ($v = 1$) it may fire, above it may wait. $\Delta_u$ sets how gradual this is.
 # We measure $v$ from the reset, in units of the 10 mV up to the threshold. The membrane is the mean
 # one of the balanced neuron, with its $\tau_{eff}$ of 4 ms and its $V_\infty$, and we choose the
-# same 4 ms for $\tau_0$. A current $I$ moves $V_\infty$ by $I/G$. One parameter is left:
-# $\Delta_u$.
+# same 4 ms for $\tau_0$. A current $I$ moves $V_\infty$ by $I/G$. One parameter is left.
 #
-# Its firing rate has a closed form. After a reset, the neuron has not fired until $t$ with the
+# Its firing rate has a closed form: the neuron has not fired until $t$ after a reset with the
 # probability $S(t) = e^{-\int_0^t \rho}$, and the mean interval is the refractory time plus
-# $\int S\,dt$. We fit that to the rates of the balanced neuron. (We compare square roots of rates,
-# so that low rates count, too.)
+# $\int S\,dt$. We fit $\Delta_u$ to the rates of the balanced neuron (to their square roots, so
+# that low rates count, too).
 
 # %%
 extra = np.linspace(-150, 200, 8)  # pA
@@ -658,13 +611,13 @@ plt.show()
 # %% [markdown]
 # *The figure shows firing rates against an added current: the balanced neuron (dots), escape noise
 # with the best $\Delta_u$ (red), and with the smallest and largest of those tried (grey).* With
-# $\Delta_u$ = 0.09, which is 0.9 mV, one formula replaces 1250 synapses; its root mean square error
-# is 3.2 Hz. For many purposes that is all one needs: a smooth curve of rate against current (f-I
-# curve), and a probability that one can differentiate.
+# $\Delta_u$ = 0.09<!-- delta_u 0.005 -->, which is 0.9 mV, one formula replaces 1250 synapses; its
+# root mean square error is 3.2<!-- fit_error 0.1 --> Hz. For many purposes that is enough: a smooth
+# f-I curve, and a probability that can be differentiated.
 #
-# What does it not know? Double the conductance that each spike opens, and halve the number of
-# spikes. All means stay the same: $V_\infty$, $\tau_{eff}$, and with them every parameter of the
-# neuron with escape noise. What will the two firing rates be?
+# What does it miss? Double the conductance that each spike opens, and halve the number of spikes.
+# All means stay the same: $V_\infty$, $\tau_{eff}$, and with them every parameter of the neuron
+# with escape noise. What will the two firing rates be?
 
 # %%
 neuron = EscapeLIF(tau=tau_eff, tau0=tau_eff, delta_u=float(delta_u), refractory=2.0, dt=dt)
@@ -681,13 +634,14 @@ assert abs(numbers[2][0] - escape_rate(delta_u, 0.0)) < (1 if full_run else 6)
 
 # %% [markdown]
 # **$\Delta_u$ belongs to the input, not to the neuron.** The fluctuations grow, and the balanced
-# neuron goes from 20 Hz to 32 Hz. The fitted one stays at 20 Hz.
+# neuron goes from 20<!-- same 0.5 --> Hz to 32<!-- coarser 0.5 --> Hz. The fitted one stays at
+# 20<!-- replaced 0.5 --> Hz.
 #
-# And the CV of escape noise is only 0.74, instead of 1.05. To see why, ask how often the neuron
-# fires at a given time after one of its spikes:
+# And the CV of escape noise is only 0.74<!-- replaced_cv 0.01 -->. To see why, look at how often
+# the neuron fires at a given time after one of its spikes:
 
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 def rate_after(spikes, edges):
     """Rate (Hz) at each time (ms, between edges) after a spike of the same neuron."""
     times = [dt * np.flatnonzero(train) for train in spikes.numpy().T]
@@ -695,17 +649,18 @@ def rate_after(spikes, edges):
     return np.histogram(later, edges)[0] / sum(map(len, times)) / np.diff(edges) * 1000
 
 
-edges = np.arange(0.5, 62.0, 3.0)
+# %%
+trains = {"balanced noise": balanced, "escape noise": escaped}
+after = {name: rate_after(spikes, [5.0, 15.0])[0] for name, spikes in trains.items()}
 print("5 to 15 ms after a spike:", {name: f"{rate:.0f} Hz" for name, rate in after.items()})
 assert after["balanced noise"] > numbers[0][0]
 assert after["escape noise"] < numbers[2][0]
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-_, ax = plt.subplots(figsize=(6.5, 3))
-after = {}
-for name, spikes, colour in (("balanced noise", balanced, BLUE), ("escape noise", escaped, RED)):
+edges = np.arange(0.5, 62.0, 3.0)
+_, ax = plt.subplots(figsize=(6.4, 3))
+for (name, spikes), colour in zip(trains.items(), (BLUE, RED), strict=True):
     ax.stairs(rate_after(spikes, edges), edges, baseline=None, color=colour, lw=1.5, label=name)
-    after[name] = rate_after(spikes, [5.0, 15.0])[0]
 ax.axhline(20, color=GREY, ls=":", lw=1)
 ax.set(xlabel="time after a spike (ms)", ylabel="firing rate (Hz)", ylim=(0, 45))
 ax.legend()
@@ -713,28 +668,28 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the firing rate after a spike (dotted: 20 Hz, the mean).* 5 to 15 ms after a
-# spike, the balanced neuron fires at 32 Hz: the fluctuation that has just fired it is still there.
-# With escape noise it is 8 Hz: the clean $v$ is still on its way up from the reset, and **chances
-# are drawn afresh in each step**. Spikes in groups raise the CV, recovery lowers it.
+# spike, the balanced neuron fires at 32<!-- grouped 0.5 --> Hz: the fluctuation that has just fired
+# it is still there. With escape noise it is 8<!-- alone 0.5 --> Hz: $v$ is still on its way up from
+# the reset, and **each step draws its random number anew**. Spikes in groups raise the CV, recovery
+# lowers it.
 #
-# ## 5. When synapses run low
+# ## 5. What do depressing synapses transmit?
 #
-# So far, the hundredth spike opened as much as the first. Many synapses in cortex are
-# **depressing**: each spike uses a fraction $U$ of the resources $R$ that are left, and these
-# recover with a time constant $\tau_{rec}$,
+# So far, the hundredth spike opened as much as the first. Many synapses in cortex show [short-term
+# depression](../docs/glossary.md#short-term-depression): each spike uses a fraction $U$ of the
+# resources $R$ that are left, and these recover with a time constant $\tau_{rec}$,
 #
 # $$\frac{dR}{dt} = \frac{1 - R}{\tau_{rec}}, \qquad
 # \text{at a spike: transmit in proportion to } R,\text{ then } R \to (1 - U)\,R .$$
 #
-# `ShortTermPlasticity` turns a synapse's spikes into what it transmits (1 for a rested synapse),
-# and stands before the weights. With the published set `"depressing"`, $U$ = 0.5 and $\tau_{rec}$ =
-# 800 ms. The input rate jumps from 5 Hz to 20 Hz per synapse and stays there. As a control, we
-# take static synapses, with weights chosen for the same conductance before the jump. What
-# does each neuron get to see?
+# `ShortTermPlasticity` turns a synapse's spikes into what it transmits (1 for a rested synapse).
+# With the published set `"depressing"`, $U$ = 0.5 and $\tau_{rec}$ = 800 ms. The input rate jumps
+# from 5 Hz to 20 Hz per synapse and stays there. As a control, we take static synapses, with
+# weights chosen for the same conductance before the jump. What do the conductances do?
 #
 # <details><summary>Make a guess, then open</summary>
 # Without depression the conductance goes up by a factor of four and stays there. With depression it
-# goes up by four at first. Then each synapse runs low, and little of the rise remains.
+# goes up by about as much at first. Then the resources run low, and little of the rise remains.
 # </details>
 
 # %%
@@ -755,6 +710,12 @@ sent, _ = SpikingLayer(ShortTermPlasticity(depressing))(spikes_in)
 coarse = ConductanceLIFParams.named("brette2007", dt=1.0, refractory=2.0)
 late = slice(jump - 1000, jump)
 unit = (sent[late].mean() / spikes_in[late].mean()).item()  # what a spike transmits before
+seen, out = {}, {}
+for name, output in (("static", unit * spikes_in), ("depressing", sent)):
+    x = ConductanceInputs.of(0.6 * output.sum(2))
+    spikes, _, trace = SpikingLayer(ConductanceLIF(coarse))(x, trace=True)
+    seen[name] = trace.g_exc.mean(1).numpy()
+    out[name] = spikes.mean(1).unflatten(0, (-1, 50)).mean(1).numpy() * 1000  # per 50 ms
 before, peak = seen["depressing"][late].mean(), seen["depressing"][jump : jump + 50].max()
 settled = seen["depressing"][-400:].mean()
 print(f"depressing: {before:.2f} nS before, {peak:.2f} nS at most, {settled:.2f} nS in the end")
@@ -765,12 +726,7 @@ assert seen["static"][-400:].mean() > 3 * before
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(9, 3))
-seen, out = {}, {}
-for name, output, colour in (("static", unit * spikes_in, GREY), ("depressing", sent, RED)):
-    x = ConductanceInputs.of(0.6 * output.sum(2))
-    spikes, _, trace = SpikingLayer(ConductanceLIF(coarse))(x, trace=True)
-    seen[name] = trace.g_exc.mean(1).numpy()
-    out[name] = spikes.mean(1).unflatten(0, (-1, 50)).mean(1).numpy() * 1000  # per 50 ms
+for name, colour in (("static", GREY), ("depressing", RED)):
     axes[0].plot(np.arange(1, end + 1) - jump, seen[name], color=colour, label=name)
     axes[1].step(np.arange(0, end, 50) - jump, out[name], where="post", color=colour)
 axes[0].set(xlabel="time after the jump (ms)", ylabel="conductance (nS)", xlim=(-500, 1000))
@@ -779,13 +735,13 @@ axes[0].legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the mean conductance (left) and output rate (right) of 20 neurons when the input
-# rate jumps from 5 Hz to 20 Hz per synapse.* Without depression the neurons fire as long as the
-# input lasts. With it, a **step becomes a transient**: the conductance shoots up to 3.6 times its
-# value, and ends at 1.3 times, though the input has grown by four. The output says *that* the
-# input has risen, and hardly how far.
+# *The figure shows the mean conductance and the output rate of 20 neurons when the input rate jumps
+# from 5 Hz to 20 Hz per synapse.* With static synapses the neurons fire as long as the input lasts.
+# With depression a **step becomes a transient**: the conductance rises to 3.6<!-- peak 0.1 -->
+# times its value, and ends at 1.3<!-- settled 0.1 --> times. The output signals *that* the input
+# has risen, and hardly how far.
 #
-# ### Exercise 5: Predict the steady state
+# ### Exercise 5: Predict the steady state (6 min)
 #
 # A spike of a Poisson train does not depend on $R$ before it. So the mean follows
 #
@@ -807,20 +763,20 @@ check.transmitted(transmitted)
 
 # %% [markdown]
 # <details><summary>Compare with the figure</summary>
-# For 5 Hz the result is 1.67 per second, for 20 Hz it is 2.22: a factor of 1.33. However high the
-# rate, it never exceeds 2.5 per second, 1/(U tau_rec).
+# For 5 Hz the result is 1.67<!-- long_5 0.005 --> per second, for 20 Hz it is
+# 2.22<!-- long_20 0.005 -->: a factor of 1.33<!-- long_factor 0.005 -->. However high the rate, it
+# never exceeds 1/(U tau_rec), 2.5<!-- most 0.05 --> per second.
 # </details>
 #
-# ## What you have learned
+# ## Summary
 #
 # 1. Open conductances pull $V$ towards the average of the reversal potentials, weighted by the
 #    conductances, with the time constant $C/G$.
 # 2. Synapses that inject currents drive $V$ beyond the reversal potentials; conductances cannot.
-# 3. An open channel divides: steady responses by $G/g_L$, EPSPs by less. At a reversal potential
-#    equal to rest it does nothing else. It shifts firing rates rather than dividing them.
-# 4. The CV measures irregularity. At the same 20 Hz, weak excitation gives 0.43, and strong
-#    excitation balanced by inhibition 1.05: the mean stays below the threshold, and fluctuations
-#    fire the neuron.
+# 3. An open channel divides steady responses by $G/g_L$, and EPSPs by less. It shifts firing rates
+#    rather than dividing them.
+# 4. The CV measures irregularity. Strong excitation balanced by inhibition gives a CV near 1: the
+#    mean stays below the threshold, and fluctuations fire the neuron.
 # 5. Escape noise with one fitted parameter reproduces the f-I curve. It does not follow when the
 #    fluctuations change, and has no memory of its own.
 # 6. Depressing synapses turn a step of the rate into a transient, and saturate at
@@ -837,10 +793,11 @@ check.transmitted(transmitted)
 # - Brette et al. 2007, J. Comput. Neurosci. 23:349, doi:10.1007/s10827-007-0038-6: the neuron used
 #   here, in a network.
 # - Tsodyks & Markram 1997, PNAS 94:719, doi:10.1073/pnas.94.2.719: depressing synapses.
-# - Gerstner et al. 2014, Neuronal Dynamics, chapters 7 to 9: noise, and escape noise.
+# - Gerstner, Kistler, Naud & Paninski 2014, *Neuronal Dynamics*, chapters 7 to 9,
+#   doi:10.1017/CBO9781107447615: noise, and escape noise.
 #
-# **See also.** Notebook 03 encodes numbers in Poisson trains. Notebook 15 has neurons for which
-# inhibition is not only a brake. `nmda_block` and the input `nmda` of `ConductanceInputs` add a
+# **Next:** [701](701_debugging.ipynb), networks that do not learn. **See also:**
+# [603](603_integrators_resonators.ipynb), neurons that inhibition can fire; `nmda_block` adds a
 # conductance that opens only once the neuron is depolarised.
 
 # %%
@@ -848,29 +805,36 @@ depressed = {hz: hz / (1 + depressing.U * hz * depressing.tau_rec / 1000) for hz
 for hz, part in ((5, late), (20, slice(-500, None))):
     assert math.isclose(1000 * sent[part].mean().item(), depressed[hz], rel_tol=0.05)
 
-# Each number as the text states it; the measured one is rounded to as many decimals.
-decimals = dict(by_current=0, down=0, tau_10=1, epsp_0=3, epsp_10=3, epsp_percent=0, keeps=0)
-decimals |= dict(strong=0, cv_weak=2, cv_balance=2, cv_poisson=2, cv_spread=2, mean_weak=1)
-decimals |= dict(mean_balance=1, sd_balance=1, tau_eff=1, target=1, delta_u=3, fit_error=1)
-decimals |= dict(same=0, coarser=0, stand_in=0, stand_in_cv=2, grouped=0, alone=0)
-decimals |= dict(peak=1, settled=1, strong_cv=2)
-decimals |= dict(long_5=2, long_20=2, long_factor=2, limit=1)
-stated = dict(by_current=30, down=-110, tau_10=10.0, epsp_0=0.236, epsp_10=0.187)
-stated |= dict(epsp_percent=79, keeps=93, strong=214, cv_weak=0.43, cv_balance=1.05)
-stated |= dict(cv_poisson=1.0, cv_spread=0.02, mean_weak=-49.4, mean_balance=-51.9)
-stated |= dict(sd_balance=2.0, tau_eff=4.0, target=-52.0, delta_u=0.09, fit_error=3.2)
-stated |= dict(same=20, coarser=32, stand_in=20, stand_in_cv=0.74, grouped=32, alone=8)
-stated |= dict(peak=3.6, settled=1.3, strong_cv=0.05)
-stated |= dict(long_5=1.67, long_20=2.22, long_factor=1.33, limit=2.5)
-measured = [extreme["excitation alone"][0], extreme["inhibition alone"][0], constants[10.0]]
-measured += [heights[0.0], heights[10.0], 100 * heights[10.0] / heights[0.0], 100 * ratio]
-measured += [strong_rate, np.mean(cvs["less excitation"]), np.mean(cvs["balance"])]
-measured += [found["Poisson train"][1], max(np.std(values) for values in cvs.values())]
-measured += [free["less excitation"][0], *free["balance"], tau_eff, mean_target, delta_u]
-measured += [off, numbers[0][0], numbers[1][0], *numbers[2], *after.values()]
-measured += [peak / before, settled / before, irregularity(strong)[1]]
-measured += [*depressed.values(), depressed[20] / depressed[5], depressing.limiting_rate]
-measured = dict(zip(stated, measured, strict=True))
-measured = {name: round(float(value), decimals[name]) for name, value in measured.items()}
-where = "results/17_conductances.json"
-record(where, stated=stated, measured=measured, full=full_run, tolerance=1e-9)
+record(
+    "results/605_conductances.json",
+    {
+        "by_current": extreme["excitation alone"][0],
+        "down": extreme["inhibition alone"][0],
+        "tau_10": constants[10.0],
+        "epsp_percent": 100 * heights[10.0] / heights[0.0],
+        "keeps": 100 * ratio,
+        "strong": strong_rate,
+        "cv_weak": np.mean(cvs["less excitation"]),
+        "cv_balance": np.mean(cvs["balance"]),
+        "cv_spread": max(np.std(values) for values in cvs.values()),
+        "mean_weak": free["less excitation"][0],
+        "mean_balance": free["balance"][0],
+        "sd_balance": free["balance"][1],
+        "tau_eff": tau_eff,
+        "delta_u": delta_u,
+        "fit_error": off,
+        "same": numbers[0][0],
+        "coarser": numbers[1][0],
+        "replaced": numbers[2][0],
+        "replaced_cv": numbers[2][1],
+        "grouped": after["balanced noise"],
+        "alone": after["escape noise"],
+        "peak": peak / before,
+        "settled": settled / before,
+        "long_5": depressed[5],
+        "long_20": depressed[20],
+        "long_factor": depressed[20] / depressed[5],
+        "most": depressing.limiting_rate,
+    },
+    full=full_run,
+)

@@ -1,4 +1,4 @@
-"""Notebook 17's checks: right answers pass, and each mistake is told by its name."""
+"""Lesson 605's checks: right answers pass, and each mistake is told by its name."""
 
 import math
 

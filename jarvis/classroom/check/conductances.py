@@ -1,4 +1,4 @@
-"""Checks of notebook 17: steady state, halved EPSP, CV, balanced noise, depressing synapse."""
+"""Checks of lesson 605: steady state, halved EPSP, CV, balanced noise, depressing synapse."""
 
 import math
 from typing import Any
@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from jarvis.classroom.check.verdict import (
-    Unanswered,
     Wrong,
     exercise,
     generator_from,
@@ -18,7 +17,14 @@ from jarvis.neurons.conductance import ConductanceInputs, ConductanceLIF, Conduc
 from jarvis.neurons.layer import SpikingLayer
 
 
-@exercise(1, "V_inf = (sum of conductance times its reversal potential, plus current)/(sum of g).")
+@exercise(
+    1,
+    hints=(
+        "Where is V when dV/dt = 0? Section 1 has it.",
+        "V_inf = (sum of conductance times its reversal potential, plus current)/(sum of g).",
+        "(p.g_l * p.e_l + g_exc * p.e_exc + g_inh * p.e_inh + current) / (p.g_l + g_exc + g_inh)",
+    ),
+)
 def steady_state(answer, rng) -> None:
     """`steady_state(p, g_exc, g_inh, current) -> V (mV)`."""
     for _ in range(3):
@@ -77,7 +83,14 @@ def epsp_peak(p: ConductanceLIFParams, g_inh: float) -> float:
 
 
 @exercise(
-    2, "bisect on response(p, g, pulse=0.25).max(): start between 0 and, say, 100 times p.g_l."
+    2,
+    hints=(
+        "The height of the EPSP is response(p, g, pulse=0.25).max(). It falls with g.",
+        "Bisect: start between 0 and, say, 100 times p.g_l.",
+        "goal = response(p, 0.0, pulse=0.25).max() / 2; for _ in range(40): middle = ...; "
+        "low, high = (middle, high) if response(p, middle, pulse=0.25).max() > goal else "
+        "(low, middle)",
+    ),
 )
 def halving_inhibition(answer, rng) -> None:
     """`halving_inhibition(p) -> nS` of constant inhibition at rest that halves an EPSP's peak."""
@@ -112,7 +125,14 @@ def halving_inhibition(answer, rng) -> None:
         raise Wrong(f"{said}: it takes {way} inhibition.")
 
 
-@exercise(3, "np.diff(times) are the intervals; std/mean for each neuron, then the mean of these.")
+@exercise(
+    3,
+    hints=(
+        "First one CV for each neuron, then the mean of these.",
+        "np.diff(times) are the intervals; their std divided by their mean is the CV.",
+        "np.mean([np.diff(times).std() / np.diff(times).mean() for times in trains])",
+    ),
+)
 def cv(answer, rng) -> None:
     """`cv(trains) -> mean over neurons of std/mean of their intervals`."""
     for _ in range(2):
@@ -189,13 +209,16 @@ def balanced(exc_hz: float, inh_hz: float, generator: torch.Generator) -> tuple[
 
 
 @exercise(
-    4, "start from (12, 10), which gives about 20 Hz, and change the inhibition in small steps."
+    4,
+    hints=(
+        "Which of the two rates makes the neuron fire less often without making it regular?",
+        "Start from (12, 10), which gives about 20 Hz, and change the inhibition in small steps.",
+        "Try an inhibition between 10.5 and 12 Hz with an excitation of 12 Hz.",
+    ),
 )
 def balanced_pair(answer, rng) -> None:
     """`(exc_hz, inh_hz)` per synapse: 10 Hz within 1 Hz, with a CV above 0.8."""
     pair: Any = answer() if callable(answer) else answer
-    if pair is None:
-        raise Unanswered
     if np.shape(pair) != (2,):
         raise Wrong("Give two numbers: (excitation, inhibition), in Hz per synapse.")
     exc, inh = (number(rate, "a rate") for rate in pair)
@@ -221,7 +244,14 @@ def balanced_pair(answer, rng) -> None:
     raise Wrong(f"{said}, too {way} for the same excitation brings it to 10 Hz{regular}.")
 
 
-@exercise(5, "set the derivative to 0, solve for R; then each of `rate` spikes transmits R.")
+@exercise(
+    5,
+    hints=(
+        "In the long run the mean of R does not change any more.",
+        "Set the derivative to 0 and solve for R; each of `rate` spikes per second transmits R.",
+        "rate / (1 + U * rate * tau_rec / 1000)",
+    ),
+)
 def transmitted(answer, rng) -> None:
     """`transmitted(rate, U, tau_rec) -> per second` at a Poisson input in the long run."""
     for _ in range(3):

@@ -11,19 +11,20 @@
 # ---
 
 # %% [markdown]
-# # Solve the exercises on conductances and balanced noise
+# # Drive a neuron with balanced noise: solutions
 #
-# Solutions to `17_conductances.ipynb`. This notebook stands on its own; it runs in less than half a
-# minute on a CPU.
+# The exercises of [605](../605_conductances.ipynb), solved. This notebook runs on its own, in less
+# than half a minute.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
 
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
-from jarvis import __version__, poisson_encode
+from jarvis import poisson_encode
+from jarvis.classroom import lesson
 from jarvis.classroom.check import conductances as check
 from jarvis.neurons import (
     ConductanceInputs,
@@ -35,9 +36,7 @@ from jarvis.neurons import (
 )
 from jarvis.plotting import BLUE, GREY, RED
 
-plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 110, "legend.frameon": False})
-plt.rcParams.update({"figure.constrained_layout.use": True, "font.size": 10, "legend.fontsize": 9})
-print(f"jarvis {__version__}, torch {torch.__version__}")
+lesson.begin()
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_synapses": 500, "n_rates": 6}}
 full_run = True
@@ -45,11 +44,9 @@ n_synapses = 2000  # of exercise 5
 n_rates = 12  # input rates of exercise 5
 
 # %% [markdown]
-# Each check tries the answer on fresh random input.
-#
 # ### Exercise 1: Compute where the conductances pull
 #
-# **Solution.** At the steady potential no current is left over. The leak counts like any other
+# At the steady potential no current is left over. The leak counts like any other
 # conductance, above and below.
 
 
@@ -65,7 +62,7 @@ assert check.steady_state(steady_state)
 # %% [markdown]
 # ### Exercise 2: Halve the EPSP
 #
-# **Solution.** The peak falls as the inhibition grows, so bisect.
+# The peak falls as the inhibition grows, so bisect.
 
 
 # %%
@@ -109,7 +106,7 @@ plt.show()
 #
 # ### Exercise 3: Measure the irregularity
 #
-# **Solution.** Intervals lie between spikes, so the time before the first one is none. Each neuron
+# Intervals lie between spikes, so the time before the first one is none. Each neuron
 # has a mean of its own; pooled intervals of a slow and a fast neuron would look irregular even if
 # both were clocks.
 
@@ -131,7 +128,7 @@ print(f"two clocks: {cv(clocks):.2f}, pooled {pooled.std() / pooled.mean():.2f}"
 # %% [markdown]
 # ### Exercise 4: Balance a neuron at 10 Hz
 #
-# **Solution.** From (12, 10), which gives 20 Hz, a little more inhibition is enough. With half the
+# From (12, 10), which gives 20 Hz, a little more inhibition is enough. With half the
 # input, (6, 4.73) does it, too.
 
 # %%
@@ -152,7 +149,7 @@ assert not alone
 # %% [markdown]
 # ### Exercise 5: Predict the steady state
 #
-# **Solution.** The derivative is 0 where $1 - \langle R\rangle = U r \tau_{rec} \langle R\rangle$.
+# The derivative is 0 where $1 - \langle R\rangle = U r \tau_{rec} \langle R\rangle$.
 
 
 # %%
