@@ -122,9 +122,9 @@ for potassium, style in ((0.3, "-"), (10.0, "--")):
     ax.semilogx(sodium, v, "k", ls=style, label=f"{potassium:g} mS/cm² of potassium open")
 ax.axhline(e_na, color=RED, lw=1)
 ax.axhline(e_k, color=BLUE, lw=1)
-ax.text(1.2e-3, e_na - 11, "$E_{Na}$", color=RED)
+ax.text(1.2e-3, e_na + 3, "$E_{Na}$", color=RED)
 ax.text(60, e_k + 4, "$E_K$", color=BLUE)
-ax.set(xlabel="open sodium conductance (mS/cm²)", ylabel="V settles at (mV)", ylim=(-85, 60))
+ax.set(xlabel="open sodium conductance (mS/cm²)", ylabel="V settles at (mV)", ylim=(-85, 68))
 ax.legend(loc="upper left", bbox_to_anchor=(0.02, 0.9))
 plt.show()
 

@@ -442,7 +442,7 @@ shown = slice(round(500 / dt), round(1000 / dt))
 t = dt * np.arange(shown.start, shown.stop) - 500
 for column, name in zip(axes.T, ("less excitation", "balance"), strict=True):
     spikes, trace = runs[name]
-    column[0].plot(t, trace.h[shown, 0], color=colours[name], lw=0.9)
+    column[0].plot(t, trace.h[shown, 0], color="black", lw=0.9)
     (fired,) = spikes[shown, 0].numpy().nonzero()
     column[0].plot(t[fired], np.full(len(fired), -45.5), "kv", ms=5)
     column[0].axhline(params.v_t, color="black", ls=":", lw=1)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Heights of the wires outside and inside the cell; the distance of two branches.
-_OUT, _IN, _APART = 0.0, 4.0, 2.4
+_OUT, _IN, _APART = 0.0, 4.0, 3.2
 
 
 class Channel(NamedTuple):
@@ -50,7 +50,7 @@ def channel_circuit(channels: Sequence[Channel], ax: Axes | None = None) -> Axes
     """
     for channel in channels:
         check_type("channel_circuit: channels", channel, Channel)
-    ax = axes_of(ax, (7.0, 3.3))
+    ax = axes_of(ax, (8.0, 3.4))
     right = _APART * len(channels)
     for height in (_OUT, _IN):
         ax.plot([0, right], [height, height], color="black", lw=1.5)
@@ -62,7 +62,7 @@ def channel_circuit(channels: Sequence[Channel], ax: Axes | None = None) -> Axes
     ax.text(0.5, 2.0, "C", va="center")
     for k, channel in enumerate(channels, 1):
         _branch(ax, _APART * k, channel)
-    ax.set(xlim=(-0.7, right + 1.6), ylim=(-1.1, 4.7), aspect="equal")
+    ax.set(xlim=(-0.7, right + 2.4), ylim=(-1.1, 4.7), aspect="equal")
     ax.set_axis_off()
     return ax
 

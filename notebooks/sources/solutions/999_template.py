@@ -11,34 +11,32 @@
 # ---
 
 # %% [markdown]
-# # Solve the exercises on adding a neuron, a rule and a notebook
+# # Add a neuron, a rule and a lesson of your own: solutions
 #
-# Solutions to `00_template.ipynb`. This notebook stands on its own; it runs in a few seconds on a
-# CPU.
+# The exercises of [999](../999_template.ipynb), solved. This notebook runs on its own, in a few
+# seconds.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
 
 import torch
 from matplotlib import pyplot as plt
 
-from jarvis import __version__
+from jarvis.classroom import lesson
 from jarvis.classroom.check import template as check
+from jarvis.classroom.check.verdict import Wrong, near, number
 from jarvis.neurons import exp_decay
 from jarvis.plotting import BLUE, GREY, ORANGE
 
-plt.rcParams.update({"figure.figsize": (6, 2.8), "figure.dpi": 85, "legend.frameon": False})
-plt.rcParams.update({"figure.constrained_layout.use": True, "legend.fontsize": 8})
-print(f"jarvis {__version__}, torch {torch.__version__}")
+lesson.begin()
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false}}
 full_run = True
-seed = 0
 tau = 20.0  # membrane time constant, ms
 
 # %% [markdown]
-# The QIF neuron of the notebook, with its parameters as they are there, for the figures and for
-# trying out. `flaw` puts the surviving mutation into it.
+# The QIF neuron of the lesson, to try out the test. `flaw` puts the mutation into it that got
+# through.
 
 
 # %%
@@ -52,74 +50,9 @@ def qif(x, v, flaw=False):
 
 
 # %% [markdown]
-# ### Exercise 1: A closed form at any step
+# ### Exercise 1: Write the missing test
 #
-# With the same input $x$ at every step, which $x$ is just enough to make the QIF neuron fire?
-#
-# **Solution.** The step stands still where $v = \frac{e v}{1 - (1-e) v} + x$. Multiplied out, that
-# is $v^2 - (1 + x)\,v + \frac{x}{1-e} = 0$. It has no solution where $(1 + x)^2 < \frac{4x}{1-e}$,
-# so the limit is
-#
-# $$x = \frac{1 - \sqrt e}{1 + \sqrt e} = \tanh\frac{dt}{4\tau} .$$
-#
-# (The other root is above 1.) For a small $dt$ it is $dt/4\tau$, the rheobase of 1/4 in another
-# form.
-
-
-# %%
-def rheobase_per_step(tau, dt):
-    """The smallest input per step that makes the QIF neuron fire."""
-    return math.tanh(dt / (4 * tau))
-
-
-assert check.rheobase_per_step(rheobase_per_step)
-print(f"tau 20, dt 1 ms: {rheobase_per_step(20.0, 1.0):.6f}, and dt/4tau is {1 / 80:.6f}")
-
-# %% [markdown]
-# ### Exercise 2: Add a refractory time
-#
-# For `n_wait` steps after a spike a neuron holds its $v$ and stays silent. `step(x, v)` returns
-# spikes and the new $v$; `left` counts.
-#
-# **Solution.** Let the step happen, and keep its result only where the neuron is ready. Each neuron
-# of each sample has its own count, so everything is elementwise, and nothing is changed in place.
-
-
-# %%
-def refractory_step(x, v, left, n_wait, step):
-    """The spikes, v and left after one step of a neuron that waits after each spike."""
-    spikes, moved = step(x, v)
-    ready = left <= 0
-    spikes = spikes * ready
-    left = torch.where(spikes > 0, n_wait, (left - 1).clamp_min(0))
-    return spikes, torch.where(ready, moved, v), left
-
-
-assert check.refractory_step(refractory_step)
-
-# %%
-strong = torch.linspace(0.3, 6.0, 20)[None] / tau
-v, left, count = torch.zeros(1, 20), torch.zeros(1, 20), torch.zeros(20)
-for _ in range(1000):
-    spikes, v, left = refractory_step(strong, v, left, 20, qif)
-    count += spikes[0]
-_, ax = plt.subplots()
-ax.plot(strong[0] * tau, count, "o", color=BLUE, ms=4, label="20 steps of refractory time")
-ax.axhline(1000 / 21, color=GREY, ls="--", label="1 spike in 21 steps")
-ax.set(xlabel="current I (threshold = 1)", ylabel="firing rate (Hz)", ylim=0)
-ax.legend()
-plt.show()
-assert 20 < count.max() < 1000 / 21
-
-# %% [markdown]
-# *The figure shows the rate of the QIF neuron that waits.* It bends below its limit, one spike in
-# 21 steps: 20 of waiting and one to fire.
-#
-# ### Exercise 3: The test that is missing
-#
-# One mutation got through: a spike of one sample resets that neuron in all samples. Write the test.
-#
-# **Solution.** Run samples together, then each one alone from the same state: nothing may differ.
+# Run samples together, then each one alone from the same state: nothing may differ.
 # The input has to be strong enough that some samples fire while others do not, whatever the peak.
 # A test with one sample cannot see this, and neither can one with equal samples.
 
@@ -143,11 +76,9 @@ assert not each_alone(lambda x, v: qif(x, v, flaw=True))
 print("the mutation that got through is noticed")
 
 # %% [markdown]
-# ### Exercise 4: Soft bounds
+# ### Exercise 2: Bound the weights softly
 #
 # Each push is multiplied by the distance from the bound that it pushes towards.
-#
-# **Solution.**
 
 
 # %%
@@ -177,3 +108,24 @@ plt.show()
 # a little more often than down ends at the bound: weights gather at both. With soft bounds the two
 # pushes balance somewhere in between, at $(u\,w_{max} + d\,w_{min})/(u + d)$ for mean pushes $u$
 # and $d$: weights gather around there.
+#
+# ### Exercise 3: Write a check
+#
+# Draw the time constant, so that a fixed number cannot pass. Compare with a tolerance. Name the
+# mistakes first, because "wrong" alone teaches nothing.
+
+
+# %%
+def judge(answer, rng):
+    """Raise Wrong unless answer(tau) is tau ln 2."""
+    tau = rng.uniform(5, 50)
+    found = number(answer(tau), "the half-life")
+    if near(found, tau):
+        raise Wrong("That is tau, after which 1/e is left. For a half the factor ln 2 is missing.")
+    if near(found, tau * math.log10(2)):
+        raise Wrong("A membrane decays as e^(-t/tau): the base of the logarithm is e, not 10.")
+    if not near(found, tau * math.log(2)):
+        raise Wrong(f"For tau = {tau:.1f} ms you return {found:.2f} ms.")
+
+
+assert check.judge(judge)
