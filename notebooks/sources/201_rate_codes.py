@@ -443,7 +443,7 @@ for tau, found in spread.items():
 # %% [markdown]
 # ### Exercise 4: Choose a time constant (5 min)
 #
-# The estimate shall follow a change as fast as possible, with a standard deviation of at most
+# The estimate should follow a change as fast as possible, with a standard deviation of at most
 # `error` while $p$ is constant. Which $\tau$ (in ms) is that, for time steps of `dt`?
 
 

@@ -3,6 +3,7 @@
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import same_color
+from matplotlib.text import Annotation
 
 from jarvis.classroom.diagrams.step_graph import step_graph
 
@@ -26,7 +27,7 @@ def test_three_kinds_of_arrows_are_explained():
     ax = step_graph()
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == ["forward and back", "forward, and back by the surrogate", "forward only"]
-    arrows = [text.arrow_patch.get_edgecolor() for text in ax.texts if text.arrow_patch]
+    arrows = [t.arrow_patch.get_edgecolor() for t in ax.texts if isinstance(t, Annotation)]
     counts = {
         line.get_label(): sum(same_color(line.get_color(), color) for color in arrows)
         for line in ax.lines
