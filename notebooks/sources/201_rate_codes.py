@@ -89,7 +89,8 @@ print(test)
 # ## 1. How do you write a grey level as spikes?
 #
 # In each time step of `dt` ms, let each pixel fire with a probability $p$ equal to its brightness,
-# independently of all other steps. To decode, take the mean over time: it estimates $p$.
+# independently of all other steps. This is a [Poisson code](../docs/glossary.md#poisson-code). To
+# decode, take the mean over time: it estimates $p$.
 
 # %%
 draws = torch.rand((50, *picture.shape), generator=rng())

@@ -130,7 +130,7 @@ plt.show()
 #
 # <details><summary>Make a guess, then open</summary>
 #
-# T steps are T values, at a distance of $w = 1/(T-1)$. Rounding to such a grid has the RMS error
+# T steps give T values, at a distance of $w = 1/(T-1)$. Rounding to such a grid has the RMS error
 # $w/\sqrt{12}$. The grid of T = 17 hits all grey levels of the digits, 0/16 to 16/16: the error is
 # exactly 0.
 #
@@ -213,8 +213,9 @@ widgets.draw_code(digit=3, n_steps=17)
 # ## 3. What if the reader does not belong to the code?
 #
 # This error costs people days: one part of a program makes first-spike times, another part counts
-# spikes. Nothing crashes. Take the reader of [201](201_rate_codes.ipynb), a logistic regression
-# trained on clean pictures, and let it read each code through each decoder.
+# spikes. Nothing crashes. Take the [linear read-out](../docs/glossary.md#linear-read-out) of
+# [201](201_rate_codes.ipynb), a logistic regression trained on clean pictures, and let it read each
+# code through each decoder.
 
 # %%
 reader = LogisticRegression(max_iter=2000)
@@ -523,7 +524,7 @@ plt.show()
 # reader has never seen noise.*
 #
 # - **Jitter** does not change a count. The first-spike code of 33 ms loses little to 4 ms of jitter
-#   (97<!-- jitter_4_percent 1 --> %), the one of 5 ms much
+#   (97<!-- jitter_4_percent 1 --> %), the one of 5 ms loses a lot
 #   (69<!-- jitter_4_first_5_percent 2 --> %).
 # - **A lost spike** makes a rate-coded picture a little darker, but a lost first spike is a lost
 #   pixel. With 30 % lost, the first-spike code falls to 79<!-- lost_30_percent 2 --> %. The rate

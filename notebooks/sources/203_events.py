@@ -128,8 +128,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the brightness that one pixel sees while the digit passes, and its events.*
-# Where the brightness rises, ON events come, the faster it rises the more. Where it rests, there
-# are none.
+# Where the brightness rises, ON events come, and the faster it rises, the more. Where it rests,
+# there are none.
 #
 # ### Exercise 1: Rebuild the signal (3 min)
 #
@@ -436,11 +436,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows how much is left of ON minus OFF per pixel, for 100 recordings over time, and
-# the sum for one recording after each saccade.* Within a saccade the picture moves away from where
-# it began, and the sums grow. In the end, when it has come back, they fall to
-# 0.6<!-- left_end 0.05 --> events per pixel. If ON and OFF did not belong together, it would be
-# 1.8<!-- at_random 0.05 -->. What remains is what a real pixel does not do: its two thresholds are
-# not equal, some events are noise, and some are lost.
+# the sum for one recording after each saccade.* In the first saccade the picture moves away from
+# where it began, and the sums grow. In the third it comes back, and they fall to
+# 0.6<!-- left_end 0.05 --> events per pixel. With random signs it would be
+# 1.8<!-- at_random 0.05 -->. The rest shows where real pixels differ from ours: their two
+# thresholds are not equal, some events are noise, and some are lost.
 #
 # ## 7. What does a reader need to know?
 #
@@ -531,7 +531,7 @@ if full_run and on_nmnist:
 #
 # And the reader needs little time: after 30 ms it is at 90<!-- soon_30 1.5 --> %, as good as after
 # 300 ms or better. Counting longer mixes edges of different directions. To use all of a recording,
-# a reader needs a memory of *when*. [304](304_recurrent.ipynb) trains one.
+# a reader needs a memory. [304](304_recurrent.ipynb) trains a network that has one.
 #
 # ## Summary
 #

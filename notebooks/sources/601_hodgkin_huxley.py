@@ -13,8 +13,10 @@
 # %% [markdown]
 # # Make a spike out of ion channels
 #
-# In 1952 Hodgkin and Huxley explained the spike: a membrane whose sodium and potassium conductances
-# depend on its potential. Nothing in their equations says "threshold", "spike" or "reset", and yet
+# In 1952 Hodgkin and Huxley explained the spike, or [action
+# potential](../docs/glossary.md#action-potential): a membrane whose sodium and potassium
+# conductances depend on its potential. Nothing in their equations, the [Hodgkin-Huxley
+# model](../docs/glossary.md#hodgkin-huxley-model), says "threshold", "spike" or "reset", and yet
 # the neuron fires. You will write one step by hand, watch the obvious method diverge, and fix it.
 # Then you find out which channel does what, stop a spike train with a single pulse, and train a
 # spike train with ordinary gradients, without a surrogate.
@@ -79,7 +81,8 @@ n_updates = 300  # of the current that learns
 # The ion has different concentrations inside and outside, which act like a battery. So every kind
 # of channel is a [conductance](../docs/glossary.md#conductance) $g$ in series with a battery, the
 # [reversal potential](../docs/glossary.md#reversal-potential) $E$: the potential at which its
-# current vanishes.
+# current vanishes. (For one kind of ion, that is its [Nernst
+# potential](../docs/glossary.md#nernst-potential).)
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 channel_circuit(
@@ -140,10 +143,10 @@ plt.show()
 #
 # $$\frac{dx}{dt} = \alpha_x(V)\,(1 - x) - \beta_x(V)\,x, \qquad x = m, h, n .$$
 #
-# While V is held, $x$ approaches $x_\infty = \alpha/(\alpha+\beta)$ with the time constant
-# $\tau_x = 1/(\alpha+\beta)$. A potassium channel needs four $n$ gates open at once, a sodium
-# channel three $m$ gates and one $h$ gate. Hodgkin and Huxley fitted the six rates to measurements;
-# `gate_rates` has them.
+# While V is held, $x$ approaches $x_\infty = \alpha/(\alpha+\beta)$ with the time constant $\tau_x
+# = 1/(\alpha+\beta)$. A potassium channel needs four $n$ gates open at once, a sodium channel three
+# $m$ gates and one $h$ gate. Hodgkin and Huxley measured the six rates while a [voltage
+# clamp](../docs/glossary.md#voltage-clamp) held V; `gate_rates` has them.
 
 # %%
 v = torch.linspace(-100.0, 50.0, 301)
@@ -335,7 +338,7 @@ assert 3 < late[0.05] / late[0.025] < 5
 # ## 4. What happens in a spike?
 #
 # There is no threshold in the equations. Lift V from rest by some millivolts, at once, and let go.
-# Will the response grow smoothly with the lift?
+# Will the response grow smoothly with this [depolarisation](../docs/glossary.md#depolarisation)?
 
 # %%
 lifts = torch.tensor([2.0, 4.0, 6.0, 6.4, 6.6, 8.0, 12.0])
@@ -408,8 +411,8 @@ plt.show()
 #
 # 1. **Upstroke.** V rises, $m$ opens, sodium flows in, V rises further. This loop needs no input.
 # 2. **Downstroke.** $h$ closes the sodium channels, and $n$ opens the potassium channels.
-# 3. **Undershoot.** $n$ closes slowly, so V dips to -76.2<!-- lowest 0.1 --> mV, below rest but
-#    never below $E_K$.
+# 3. **Undershoot**, or [hyperpolarisation](../docs/glossary.md#hyperpolarisation). $n$ closes
+#    slowly, so V dips to -76.2<!-- lowest 0.1 --> mV, below rest but never below $E_K$.
 #
 # Many explanations fit a curve. A better test is an experiment: hold one gate at its resting value
 # and leave the others free. If $m$ makes the upstroke, there must be no spike without it. And the
@@ -487,8 +490,7 @@ if check.with_ttx(with_ttx):
 # ### Exercise 3: Measure a rate in steady state (5 min)
 #
 # Return the firing rate of one neuron from its last intervals, because the first ones may differ;
-# and 0 if the last 100 ms hold no spike, because then the train has ended. It should be right to 1
-# %.
+# and 0 if the last 100 ms hold no spike, because then the train has ended. Be right to 1 %.
 
 
 # %% tags=["exercise"]
@@ -616,7 +618,10 @@ plt.show()
 # Jacobian gets a positive real part: small deviations grow as oscillations (a [Hopf
 # bifurcation](../docs/glossary.md#hopf-bifurcation)).
 #
-# If silence is stable, then a short pulse at the right moment should stop a train for good.
+# So there are two [attractors](../docs/glossary.md#attractor): the fixed point, and the train,
+# which is a [limit cycle](../docs/glossary.md#limit-cycle). A short pulse at the right moment
+# should stop the train for good, if it takes the neuron into the [basin of
+# attraction](../docs/glossary.md#basin-of-attraction) of the fixed point.
 #
 # ### Exercise 4: Stop the train (10 min)
 #
@@ -774,9 +779,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows V(t) before, during and after training, over the recording; the learned current
-# over the hidden one; and the loss.* From complete silence, three spikes appear at the right times,
-# to 0.00<!-- off 0.05 --> ms, and the distance falls to 0.2<!-- distance 0.1 --> mV². No surrogate
-# took part: `spikes` was only used to print. The loss jumps in the first updates, at the cliffs.
+# over the hidden one; and the loss.* From complete silence, three spikes appear at the right times
+# (off by 0.00<!-- off 0.05 --> ms), and the distance falls to 0.2<!-- distance 0.1 --> mV². No
+# surrogate took part: `spikes` was only used to print. The loss jumps in the first updates, at the
+# cliffs.
 #
 # The current itself is only roughly right. During a spike, ionic currents of hundreds of µA/cm²
 # exceed it by far, so V hardly depends on it. What the data do not determine, no gradient will

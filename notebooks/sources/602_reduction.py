@@ -13,9 +13,10 @@
 # %% [markdown]
 # # Reduce a neuron from four variables to one
 #
-# You take the Hodgkin-Huxley neuron apart until one variable is left, and measure at each step what
-# was lost. On the way you find out why some neurons start to fire at 50 spikes per second and
-# others at one: it depends on *how their resting state loses its stability*.
+# You take the [Hodgkin-Huxley model](../docs/glossary.md#hodgkin-huxley-model) apart until one
+# variable is left, and measure at each step what was lost. On the way you find out why some neurons
+# start to fire at 50 spikes per second and others at one: it depends on *how their resting state
+# loses its stability*.
 #
 # **Time.** 70 minutes for you, 40 seconds for the machine.
 #
@@ -322,7 +323,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the phase plane without and with current: the V-nullcline (red), the n-nullcline
-# (blue, dashed), the resting state (dot), and the path that starts from it (right).* The nullclines
+# (blue, dashed), the resting state (dot), and the path that starts from it (right) and ends on a
+# [limit cycle](../docs/glossary.md#limit-cycle).* The nullclines
 # meet once in either panel. The fixed point is still there while the neuron fires! What has
 # changed?
 #
@@ -421,9 +423,10 @@ assert loses_fast > onset_fast > 2 * onset_2
 #
 # $$\dot v = v - v^3/3 - w + I, \qquad \dot w = \varepsilon\,(v + a - b\,w) .$$
 #
-# FitzHugh did so in 1961, with $w$ in the role of $n$. Units are gone, but the Hopf points have a
-# formula: there the trace of the Jacobian, $1 - v^2 - \varepsilon b$, is zero. Does the simulated
-# neuron agree? Start it at its fixed point, push it by 0.001, and see whether the push grows.
+# This is the [FitzHugh-Nagumo model](../docs/glossary.md#fitzhugh-nagumo-model), with $w$ in the
+# role of $n$. Units are gone, but the Hopf points have a formula: there the trace of the Jacobian,
+# $1 - v^2 - \varepsilon b$, is zero. Does the simulated neuron agree? Start it at its fixed point,
+# push it by 0.001, and see whether the push grows.
 
 # %%
 fhn = FitzHughNagumoParams()

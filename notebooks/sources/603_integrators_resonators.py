@@ -69,10 +69,11 @@ print(f"period {period_ms:.1f} ms; the oscillation decays with a time constant o
 # %% [markdown]
 # ## 1. What does one pulse leave behind?
 #
-# In a leaky neuron, the effect of a pulse decays as $e^{-t/\tau}$. In many real neurons the
-# potential oscillates instead, like a plucked string: a slow current pulls it back, too late and
-# too far. The simplest model of this is the **resonate-and-fire** neuron (Izhikevich 2001), a
-# [resonator](../docs/glossary.md#resonator). Its state is a complex number:
+# In a leaky neuron, the effect of a pulse decays as $e^{-t/\tau}$. Many real neurons respond with a
+# [subthreshold oscillation](../docs/glossary.md#subthreshold-oscillation) instead, like a plucked
+# string: a slow current pulls it back, too late and too far. The simplest model of this is the
+# **resonate-and-fire** neuron (Izhikevich 2001), a [resonator](../docs/glossary.md#resonator). Its
+# state is a complex number:
 #
 # $$\frac{dz}{dt} = (-\lambda + i\omega)\,z + I(t), \qquad
 # \text{spike when } \operatorname{Im} z \ge 1, \text{ then } z \leftarrow i .$$
@@ -341,7 +342,9 @@ check.classify(classify)
 # %% [markdown]
 # ## 3. Can inhibition make a neuron fire?
 #
-# Now one pulse that pushes *down*, of size -1.7. What will the leaky neuron do, and the resonator?
+# Now one pulse that pushes *down*, of size -1.7: a
+# [hyperpolarisation](../docs/glossary.md#hyperpolarisation). What will the leaky neuron do, and the
+# resonator?
 #
 # <details><summary>Make a guess, then open</summary>
 # The leaky neuron returns to 0 from below and never gets above it. The resonator passes through 0.

@@ -13,10 +13,11 @@
 # %% [markdown]
 # # Drive a neuron with balanced noise
 #
-# Real synapses do not inject currents; they open conductances. You step a neuron with such synapses
-# by hand, measure how open channels shrink and speed up its responses, and bombard it with 1000
-# excitatory and 250 inhibitory synapses until it fires as irregularly as a neuron in cortex. Then
-# you replace all of that noise by a single parameter, and find out what it misses.
+# Real synapses do not inject currents; they open conductances. You step a neuron with such
+# [conductance-based synapses](../docs/glossary.md#conductance-based-synapse) by hand, measure how
+# open channels shrink and speed up its responses, and bombard it with 1000 excitatory and 250
+# inhibitory synapses until it fires as irregularly as a neuron in cortex. Then you replace all of
+# that noise by a single parameter, and find out what it misses.
 #
 # **Time.** 70 minutes for you, 30 seconds for the machine.
 #
@@ -237,7 +238,8 @@ plt.show()
 # $G$ is also in $\tau_{eff} = C/G$. So inhibition acts even where it passes no current. Set its
 # reversal potential to the resting potential, $E_I = E_L$, and open it by a constant $g_I$. Then
 # switch on a current of 90 pA, or open the excitatory conductance briefly, by 0.25 nS, for an
-# [EPSP](../docs/glossary.md#epsp). What does the open channel do to both?
+# [EPSP](../docs/glossary.md#epsp). (Its counterpart, by inhibition, is an
+# [IPSP](../docs/glossary.md#ipsp).) What does the open channel do to both?
 #
 # <details><summary>Make a guess, then open</summary>
 # V_inf - E_L is I/G: smaller. And V gets there faster, since tau_eff = C/G. The EPSP is both
@@ -376,27 +378,9 @@ print(f"excitation at 12 Hz per synapse: {strong_rate:.0f} Hz")
 # - **less excitation**: 1.72 Hz per synapse, without inhibition,
 # - **balance**: the full 12 Hz, and 250 inhibitory synapses at 10 Hz each.
 #
-# Which of them fires irregularly? The measure is the [coefficient of
-# variation](../docs/glossary.md#coefficient-of-variation) (CV) of the intervals between spikes:
-# standard deviation divided by mean. A clock has CV 0, a Poisson train CV 1.
-#
-# ### Exercise 3: Measure the irregularity (4 min)
-#
-# `trains` is a list with one array of spike times (ms) per neuron. Neurons have different rates;
-# the result should say how irregular a typical one is.
-
-
-# %% tags=["exercise"]
-def cv(trains):
-    """The mean over the neurons of the CV of their intervals."""
-    ...
-
-
-# %%
-check.cv(cv)
-
-# %% [markdown]
-# Strong excitation alone turns out to be nearly a clock:
+# Which of them fires irregularly? The measure is the CV of the intervals between spikes
+# ([102](102_firing_rate.ipynb)): 0 for a clock, 1 for a Poisson train. Strong excitation alone
+# turns out to be nearly a clock:
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -537,7 +521,7 @@ print(f"balance: mean conductances {g_exc_mean:g} and {g_inh_mean:g} nS, sum wit
 # inhibition that happens to be low stays low for about 10 ms, and spikes then come in groups: so a
 # CV can exceed 1.
 #
-# ### Exercise 4: Balance a neuron at 10 Hz (6 min)
+# ### Exercise 3: Balance a neuron at 10 Hz (6 min)
 #
 # Find a pair of input rates, in Hz per synapse, that makes the neuron fire at 10 Hz, within 1 Hz,
 # with a CV above 0.8. The check simulates 20 neurons for 20 s with new noise. There is more than
@@ -675,7 +659,9 @@ plt.show()
 #
 # ## 5. What do depressing synapses transmit?
 #
-# So far, the hundredth spike opened as much as the first. Many synapses in cortex show [short-term
+# So far, the hundredth spike opened as much as the first. Real synapses show [short-term
+# plasticity](../docs/glossary.md#short-term-plasticity):
+# [facilitation](../docs/glossary.md#facilitation), or, as many do in cortex, [short-term
 # depression](../docs/glossary.md#short-term-depression): each spike uses a fraction $U$ of the
 # resources $R$ that are left, and these recover with a time constant $\tau_{rec}$,
 #
@@ -741,7 +727,7 @@ plt.show()
 # times its value, and ends at 1.3<!-- settled 0.1 --> times. The output signals *that* the input
 # has risen, and hardly how far.
 #
-# ### Exercise 5: Predict the steady state (6 min)
+# ### Exercise 4: Predict the steady state (6 min)
 #
 # A spike of a Poisson train does not depend on $R$ before it. So the mean follows
 #

@@ -1,4 +1,4 @@
-"""Checks of lesson 605: steady state, halved EPSP, CV, balanced noise, depressing synapse."""
+"""Checks of lesson 605: steady state, halved EPSP, balanced noise, depressing synapse."""
 
 import math
 from typing import Any
@@ -125,72 +125,12 @@ def halving_inhibition(answer, rng) -> None:
         raise Wrong(f"{said}: it takes {way} inhibition.")
 
 
-@exercise(
-    3,
-    hints=(
-        "First one CV for each neuron, then the mean of these.",
-        "np.diff(times) are the intervals; their std divided by their mean is the CV.",
-        "np.mean([np.diff(times).std() / np.diff(times).mean() for times in trains])",
-    ),
-)
-def cv(answer, rng) -> None:
-    """`cv(trains) -> mean over neurons of std/mean of their intervals`."""
-    for _ in range(2):
-        trains = []
-        for mean in rng.permutation([20.0, 45.0, 90.0, 160.0]):
-            shape = rng.uniform(1.2, 6.0)
-            intervals = rng.gamma(shape, mean / shape, size=rng.integers(40, 70))
-            trains.append(rng.uniform(600, 1200) + np.cumsum(intervals))
-        found = number(answer([train.copy() for train in trains]), "the CV")
-        each = [np.diff(train) for train in trains]
-        expected = mean_of(each, lambda d: d.std() / d.mean())
-        other = mean_of(each, lambda d: d.std(ddof=1) / d.mean())
-        if near(found, expected, 2e-3) or near(found, other, 2e-3):
-            continue
-        first = [np.diff(train, prepend=0.0) for train in trains]
-        slips = {
-            "That includes the time from 0 to the first spike. It is not an interval between "
-            "spikes.": mean_of(first, lambda d: d.std() / d.mean()),
-            "That is variance/mean, which has a unit. Take the standard deviation.":
-                mean_of(each, lambda d: d.var() / d.mean()),
-            "That is the square of the CV: variance over mean squared.":
-                mean_of(each, lambda d: d.var() / d.mean() ** 2),
-            "That is mean/std: upside down.": mean_of(each, lambda d: d.mean() / d.std()),
-            "That is the standard deviation in ms. Divide by the mean.":
-                mean_of(each, lambda d: d.std()),
-            "That is the CV of the spike times. Take the intervals: np.diff.":
-                mean_of(trains, lambda t: t.std() / t.mean()),
-            "You pooled the intervals of all neurons. These differ in their rates, which looks "
-            "like irregularity: take the CV of each neuron, then the mean.":
-                ratio(np.concatenate(each)),
-            "You merged all neurons into one spike train. Take the CV of each neuron.":
-                ratio(np.diff(np.sort(np.concatenate(trains)))),
-            "You put the trains one after the other, with jumps in between. Take each by itself.":
-                ratio(np.diff(np.concatenate(trains))),
-            "That is the mean standard deviation over the mean of the means. Divide for each "
-            "neuron first.": mean_of(each, np.std) / mean_of(each, np.mean),
-            "That is the CV of the first neuron only.": ratio(each[0]),
-            "That is the CV of the last neuron only. Is the return inside the loop's end?":
-                ratio(each[-1]),
-            "That is the sum over neurons. Take the mean.": len(each) * expected,
-        }  # fmt: skip
-        for words, slip in slips.items():
-            if near(found, slip, 2e-3):
-                raise Wrong(words)
-        raise Wrong(f"For four neurons you return {found:.3f}, and it is {expected:.3f}.")
-
-
-def mean_of(parts, function) -> float:
-    """The mean of a function over the neurons."""
-    return float(np.mean([function(part) for part in parts]))
-
-
 def ratio(intervals: np.ndarray) -> float:
     """The CV of intervals."""
     return float(intervals.std() / intervals.mean())
 
 
-#: What the check of exercise 4 simulates: as in the notebook.
+#: What the check of exercise 3 simulates: as in the lesson.
 DT, N_EXC, N_INH, W_EXC, W_INH = 0.1, 1000, 250, 0.25, 1.0
 
 
@@ -209,7 +149,7 @@ def balanced(exc_hz: float, inh_hz: float, generator: torch.Generator) -> tuple[
 
 
 @exercise(
-    4,
+    3,
     hints=(
         "Which of the two rates makes the neuron fire less often without making it regular?",
         "Start from (12, 10), which gives about 20 Hz, and change the inhibition in small steps.",
@@ -245,7 +185,7 @@ def balanced_pair(answer, rng) -> None:
 
 
 @exercise(
-    5,
+    4,
     hints=(
         "In the long run the mean of R does not change any more.",
         "Set the derivative to 0 and solve for R; each of `rate` spikes per second transmits R.",

@@ -40,8 +40,8 @@ lesson.begin()
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_synapses": 500, "n_rates": 6}}
 full_run = True
-n_synapses = 2000  # of exercise 5
-n_rates = 12  # input rates of exercise 5
+n_synapses = 2000  # of exercise 4
+n_rates = 12  # input rates of exercise 4
 
 # %% [markdown]
 # ### Exercise 1: Compute where the conductances pull
@@ -104,29 +104,7 @@ plt.show()
 # builds up over about 5 ms, the time constant of the synapse, and the membrane must become faster
 # than that before much of the charge leaks away in time.
 #
-# ### Exercise 3: Measure the irregularity
-#
-# Intervals lie between spikes, so the time before the first one is none. Each neuron
-# has a mean of its own; pooled intervals of a slow and a fast neuron would look irregular even if
-# both were clocks.
-
-
-# %%
-def cv(trains):
-    """The mean over the neurons of the CV of their intervals."""
-    each = [np.diff(times) for times in trains]
-    return np.mean([intervals.std() / intervals.mean() for intervals in each])
-
-
-assert check.cv(cv)
-
-# %%
-clocks = [np.arange(500.0, 5000.0, interval) for interval in (20.0, 100.0)]
-pooled = np.concatenate([np.diff(times) for times in clocks])
-print(f"two clocks: {cv(clocks):.2f}, pooled {pooled.std() / pooled.mean():.2f}")
-
-# %% [markdown]
-# ### Exercise 4: Balance a neuron at 10 Hz
+# ### Exercise 3: Balance a neuron at 10 Hz
 #
 # From (12, 10), which gives 20 Hz, a little more inhibition is enough. With half the
 # input, (6, 4.73) does it, too.
@@ -147,7 +125,7 @@ alone = check.balanced_pair((1.49, 0))
 assert not alone
 
 # %% [markdown]
-# ### Exercise 5: Predict the steady state
+# ### Exercise 4: Predict the steady state
 #
 # The derivative is 0 where $1 - \langle R\rangle = U r \tau_{rec} \langle R\rangle$.
 
