@@ -71,9 +71,9 @@ print(f"period {period_ms:.1f} ms; the oscillation decays with a time constant o
 #
 # In a leaky neuron, the effect of a pulse decays as $e^{-t/\tau}$. Many real neurons respond with a
 # [subthreshold oscillation](../docs/glossary.md#subthreshold-oscillation) instead, like a plucked
-# string: a slow current pulls it back, too late and too far. The simplest model of this is the
-# **resonate-and-fire** neuron (Izhikevich 2001), a [resonator](../docs/glossary.md#resonator). Its
-# state is a complex number:
+# string: a slow current pulls the potential back, too late and too far. The simplest model of this
+# is the **resonate-and-fire** neuron (Izhikevich 2001), a
+# [resonator](../docs/glossary.md#resonator). Its state is a complex number:
 #
 # $$\frac{dz}{dt} = (-\lambda + i\omega)\,z + I(t), \qquad
 # \text{spike when } \operatorname{Im} z \ge 1, \text{ then } z \leftarrow i .$$
