@@ -23,8 +23,8 @@ def in_repository(path: str) -> Path:
     repository. Elsewhere the path is returned as it is.
 
     Example:
-        >>> in_repository("sources/00_template.py").name
-        '00_template.py'
+        >>> in_repository("sources/999_template.py").name
+        '999_template.py'
     """
     beside = Path(path)
     if beside.exists():

@@ -1,4 +1,4 @@
-"""Notebook 15's checks: right answers pass, and each mistake is told by its name."""
+"""Lesson 603's checks: right answers pass, and each mistake is told by its name."""
 
 import math
 

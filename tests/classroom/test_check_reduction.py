@@ -1,36 +1,17 @@
-"""Notebook 14's checks: right answers pass, and each mistake is told by its name."""
+"""Lesson 602's checks: right answers pass, and each mistake is told by its name."""
 
 import math
 
 import numpy as np
 import pytest
-import torch
 
 from jarvis.classroom.check import reduction as check
 from jarvis.neurons import (
     FitzHughNagumoParams,
-    HodgkinHuxleyParams,
     QIFParams,
-    hodgkin_huxley_rest,
-    steady_gates,
 )
 
 SEEDS = range(3)
-
-
-def needed(v, a, b):
-    p, gates = HodgkinHuxleyParams(), steady_gates(torch.tensor(v, dtype=torch.float64))
-    m, n = gates.m.item(), gates.n.item()
-    sodium, potassium = p.g_na * m**3 * (a - b * n), p.g_k * n**4
-    return sodium * (v - p.e_na) + potassium * (v - p.e_k) + p.g_l * (v - p.e_l)
-
-
-def fixed_point(a, b, current, wrong_half=False):
-    low, high = -90.0, -30.0
-    for _ in range(40):
-        v = 0.5 * (low + high)
-        low, high = (v, high) if (needed(v, a, b) < current) != wrong_half else (low, v)
-    return v
 
 
 def last_current(a, b, eps, sign=1, leak=None):
@@ -55,7 +36,6 @@ def neuron_type(currents, rates):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_right_answers(seed):
-    assert check.fixed_point(fixed_point, seed=seed)
     assert check.last_current(last_current, seed=seed)
     by_library = lambda a, b, eps: FitzHughNagumoParams(a, b, eps).hopf_currents[1]  # noqa: E731
     assert check.last_current(by_library, seed=seed)
@@ -66,45 +46,14 @@ def test_right_answers(seed):
 
 @pytest.mark.parametrize("seed", range(30))
 def test_quick_right_answers_on_more_seeds(seed):
-    assert check.fixed_point(fixed_point, seed=seed)
     assert check.last_current(last_current, seed=seed)
     assert check.qif_period(period, seed=seed)
     assert check.neuron_type(neuron_type, seed=seed)
 
 
 def test_no_answer_yet():
-    for each in ("fixed_point", "last_current", "qif_period", "exponent", "neuron_type"):
+    for each in ("last_current", "qif_period", "exponent", "neuron_type"):
         assert not getattr(check, each)(lambda *given: None, seed=0).answered
-
-
-def steady_n(a, b, current):
-    return steady_gates(torch.tensor(fixed_point(a, b, current))).n.item()
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (lambda a, b, current: (fixed_point(a, b, current), 0.4), "Return only V"),
-        (lambda a, b, current: fixed_point(a, b, 0.0), "without current"),
-        (lambda a, b, current: fixed_point(a, b, -current), "opposite sign"),
-        (lambda a, b, current: fixed_point(0.87, 1.07, current), "Are the arguments used?"),
-        (lambda a, b, current: hodgkin_huxley_rest(HodgkinHuxleyParams(), current).v, "all four"),
-        (steady_n, "That is its n"),
-        (lambda a, b, current: fixed_point(a, b, current, True), "which half holds the root"),
-        (lambda a, b, current: fixed_point(a, b, current) + 0.5, "outwards: V would fall"),
-        (lambda a, b, current: fixed_point(a, b, current) - 0.5, "inwards: V would rise"),
-        (lambda a, b, current: 1e9, "outwards: V would fall"),
-        (lambda a, b, current: "-60 mV", "should be a number"),
-    ],
-)
-def test_fixed_point(answer, words):
-    for seed in SEEDS:
-        assert words in check.fixed_point(answer, seed=seed).words
-
-
-def test_fixed_point_to_a_hundredth():
-    assert not check.fixed_point(lambda *given: fixed_point(*given) + 0.02, seed=0)
-    assert check.fixed_point(lambda *given: fixed_point(*given) + 0.005, seed=0)
 
 
 def at_v(a, b, eps):

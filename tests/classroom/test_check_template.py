@@ -1,4 +1,4 @@
-"""Notebook 00's checks: right answers pass, each mistake is told by its name; its page agrees."""
+"""Lesson 999's checks: right answers pass, each mistake is told by its name; its page agrees."""
 
 import math
 import re
@@ -8,20 +8,9 @@ import torch
 
 from conftest import ROOT
 from jarvis.classroom.check import template as check
+from jarvis.classroom.check.verdict import Wrong, near
 
 SEEDS = range(2)
-
-
-def rheobase_per_step(tau, dt):
-    return math.tanh(dt / (4 * tau))
-
-
-def refractory_step(x, v, left, n_wait, step):
-    spikes, moved = step(x, v)
-    ready = left <= 0
-    spikes = spikes * ready
-    left = torch.where(spikes > 0, n_wait, left - 1)  # below 0 is as good as 0
-    return spikes, torch.where(ready, moved, v), left
 
 
 def each_alone(step):
@@ -41,99 +30,9 @@ def soft_change(up, down, weight, w_min, w_max):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_right_answers(seed):
-    assert check.rheobase_per_step(rheobase_per_step, seed=seed)
-    assert check.refractory_step(refractory_step, seed=seed)
     assert check.each_alone(each_alone, seed=seed)
     assert check.soft_change(soft_change, seed=seed)
-
-
-def test_the_rheobase_is_where_the_map_loses_its_fixed_points():
-    tau, dt = 12.0, 6.0
-    e, x = math.exp(-dt / tau), rheobase_per_step(tau, dt)
-    for factor, fires in ((0.999, False), (1.001, True)):
-        v = 0.0
-        for _ in range(3000):
-            v = e * v / (1 - (1 - e) * v) + factor * x
-            if v > 1:
-                break
-        assert (v > 1) == fires
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (lambda tau, dt: 0.25, "That is the current"),
-        (lambda tau, dt: dt / tau / 4, "only for a small dt"),
-        (lambda tau, dt: (1 - math.exp(-dt / tau)) / 4, "constant_drive"),
-        (lambda tau, dt: 1 - math.exp(-dt / tau), "the LIF neuron's rheobase"),
-        (lambda tau, dt: -rheobase_per_step(tau, dt), "the sign is not"),
-        (lambda tau, dt: 1 / rheobase_per_step(tau, dt), "the other root"),
-        (lambda tau, dt: 1.1 * rheobase_per_step(tau, dt), "but also with less"),
-        (lambda tau, dt: 0.9 * rheobase_per_step(tau, dt), "it never fires: v stays at"),
-        (lambda tau, dt: torch.ones(2), "x should be one number"),
-    ],
-)
-def test_rheobase(answer, words):
-    for seed in SEEDS:
-        assert words in check.rheobase_per_step(answer, seed=seed).words
-
-
-def refractory(slip):
-    def answer(x, v, left, n_wait, step):
-        spikes, moved = step(x, v)
-        ready = left <= 0
-        held = torch.where(ready, moved, v)
-        after = torch.where(spikes * ready > 0, n_wait, (left - 1).clamp_min(0))
-        return {
-            "no wait": (spikes, moved, left),
-            "not held": (spikes * ready, moved, after),
-            "not silent": (spikes, held, after),
-            "zero": (spikes * ready, torch.where(after > 0, 0 * v, held), after),
-            "held at zero": (spikes * ready, torch.where(ready, moved, 0 * v), after),
-            "shared": (spikes * ready, held, 0 * after + after.max()),
-            "for ever": (spikes * ready, held, left + spikes),
-            "one less": (spikes * ready, held, torch.where(spikes * ready > 0, n_wait - 1, after)),
-            "one more": (spikes * ready, held, torch.where(spikes * ready > 0, n_wait + 1, after)),
-            "mute": (0 * spikes, held, after),
-            "double": (spikes * ready, 2 * held, after),
-            "two": (spikes * ready, held),
-            "shape": (spikes[0], held, after),
-            "numpy": (spikes.numpy(), held.numpy(), None),
-        }[slip]
-
-    return answer
-
-
-@pytest.mark.parametrize(
-    ("slip", "words"),
-    [
-        ("no wait", "does not wait"),
-        ("not held", "v changes while it waits"),
-        ("not silent", "the spikes of `step` still come out"),
-        ("zero", "goes to 0 after a spike"),
-        ("held at zero", "goes to 0 while it waits"),
-        ("shared", "makes all of your neurons wait"),
-        ("for ever", "silent for good"),
-        ("one less", "check whether you set `left` before"),
-        ("one more", "check whether you set `left` before"),
-        ("mute", "never fire"),
-        ("double", "all is well up to step 0"),
-        ("two", "three tensors"),
-        ("shape", "spikes should have the shape (2, 3)"),
-        ("numpy", "left"),
-    ],
-)
-def test_refractory_step(slip, words):
-    for seed in SEEDS:
-        assert words in check.refractory_step(refractory(slip), seed=seed).words
-
-
-def test_refractory_step_may_not_change_what_it_is_given():
-    def in_place(x, v, left, n_wait, step):
-        left -= 1
-        return *step(x, v), left
-
-    assert "changes the array" in check.refractory_step(in_place).words
+    assert check.judge(judge(), seed=seed)
 
 
 def compared(x, v, parts=(0, 1)):
@@ -204,22 +103,79 @@ def test_soft_change(answer, words):
         assert words in check.soft_change(answer, seed=seed).words
 
 
-def steps_of_the_page():
-    """The steps of docs/extending.md in order, as "Neuron 1: a file"."""
-    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-    found = []
-    for kind, part in zip(("Neuron", "Rule", "Notebook"), re.split(r"^## ", text, flags=re.M)[1:]):  # noqa: B905
-        part = part.split("### Into the library")[-1]  # the other lists are no steps
-        steps = re.findall(r"^(\d)\. \*\*([\w ]+)\*\*", part, re.MULTILINE)
-        assert [int(number) for number, _ in steps] == list(range(1, len(steps) + 1))
-        found += [f"{kind} {number}: {name.lower()}" for number, name in steps]
-    return found
+def judge(slip=""):
+    """A check of the half-life, with one slip."""
+
+    def answer(half_life, rng):
+        tau = 20.0 if slip == "fixed" else rng.uniform(5, 50)
+        if slip == "silent":
+            return None
+        found, expected = half_life(tau), tau * math.log(2)
+        if slip == "returns":
+            return near(found, expected)  # type: ignore[return-value]
+        if slip == "asserts":
+            assert near(found, expected)
+        if slip != "no name" and near(found, tau):
+            raise Wrong("ln 2 is missing")
+        if near(found, tau * math.log10(2)):
+            raise Wrong("wrong" if slip == "no base" else "another base")
+        same = found == expected if slip == "exact" else near(found, expected)
+        if slip == "signless":
+            same = near(abs(found), expected)
+        if slip == "coarse":
+            same = near(found, expected, 0.05)
+        if slip == "other way":
+            same = not same
+        if not same:
+            raise Wrong("no")
+        return None
+
+    return answer
 
 
-def test_the_page_and_the_notebook_take_the_same_steps():
-    text = (ROOT / "notebooks" / "sources" / "00_template.py").read_text(encoding="utf-8")
-    steps = re.findall(r"^# ## ((?:Neuron|Rule|Notebook) \d: [\w ]+)\.", text, re.MULTILINE)
-    assert steps == steps_of_the_page()
-    assert len(steps) >= 15
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        ("fixed", "the same tau each time"),
+        ("silent", "never calls `answer`"),
+        ("returns", "which nobody reads"),
+        ("asserts", "It should raise Wrong"),
+        ("no name", "For tau alone it says 'no'"),
+        ("no base", "For tau * math.log10(2) it says 'wrong'"),
+        ("exact", "differs by rounding only"),
+        ("signless", "accepts -tau * math.log(2)"),
+        ("coarse", "accepts 0.7 * tau"),
+        ("other way", "Your judge rejects tau * math.log(2)"),
+    ],
+)
+def test_judge(slip, words):
+    for seed in SEEDS:
+        assert words in check.judge(judge(slip), seed=seed).words
+
+
+def test_the_page_and_the_lesson_name_each_other():
+    lesson = (ROOT / "notebooks" / "sources" / "999_template.py").read_text(encoding="utf-8")
     page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-    assert "(../notebooks/00_template.ipynb)" in page
+    assert "(../docs/extending.md)" in lesson
+    assert "(../notebooks/999_template.ipynb)" in page
+    kinds = re.findall(r"^## A ([\w ]+)$", page, re.MULTILINE)
+    assert kinds == ["neuron", "learning rule", "lesson"]
+    title = next(line for line in page.splitlines() if line.startswith("# "))
+    for kind in ("neuron", "rule", "lesson"):
+        assert kind in title
+        assert re.search(rf"^# # .*{kind}", lesson, re.MULTILINE)
+
+
+def test_the_parts_of_a_lesson_on_the_page_are_those_of_the_template():
+    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8").split("## A lesson")[1]
+    page = page.split("\n## ")[0]
+    lesson = (ROOT / "notebooks" / "sources" / "999_template.py").read_text(encoding="utf-8")
+    for part in ("Time", "You need", "Leads to"):
+        assert f"**{part}.**" in lesson
+        assert part in page
+    for tag in ("hide-input", "exercise", "parameters"):
+        assert f'tags=["{tag}"]' in lesson
+        assert tag in page
+    numbers = [int(n) for n in re.findall(r"^(\d+)\. \*\*", page, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) > 7

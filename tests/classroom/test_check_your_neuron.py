@@ -1,4 +1,4 @@
-"""Notebook 16's checks: right answers pass, and each mistake is told by its name."""
+"""Lesson 604's checks: right answers pass, and each mistake is told by its name."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -82,7 +82,6 @@ def test_right_answers(seed):
     assert check.map_step(nested, seed=seed)
     assert check.step_back(step_back(), seed=seed)
     assert check.step_back(by_autograd, seed=seed)
-    assert check.compilable_step(gate_by(cosh), seed=seed)
     assert check.soft_leak(soft(opened), seed=seed)
 
 
@@ -182,48 +181,6 @@ def by_autograd(g_s, g_v, x, v, decay, decay_open, knee, slope):
 def test_step_back(answer, words):
     for seed in SEEDS:
         assert words in check.step_back(answer, seed=seed).words
-
-
-def gate_by(rate, *, sign=1.0):
-    """A step of the gate with another function in the place of cosh."""
-
-    def step(x, state, p, spike):
-        z = (state.v - p.middle) / p.width
-        opening = (torch.sigmoid(2 * z) - state.gate) * torch.expm1(-p.rate * rate(z / 2) * p.dt)
-        gate = state.gate - sign * opening
-        h = p.decay * state.v + x - p.strength * gate
-        s = spike(h, 1.0)
-        return s, state._replace(v=h * (1.0 - spike.reset(s)), gate=gate)
-
-    return step
-
-
-def cosh(z):
-    return 0.5 * (torch.exp(z) + torch.exp(-z))
-
-
-def without_gradient(x, state, p, spike):
-    s, after = gate_by(cosh)(x, state, p, spike)
-    return s.detach(), after
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (gate_by(torch.cosh), "still no loop: SpikingLayer has no compiled loop: the operation"),
-        (gate_by(lambda z: 2 * cosh(z)), "factor 1/2 is missing"),
-        (gate_by(lambda z: 0.5 * (torch.exp(z) - torch.exp(-z))), "That is sinh"),
-        (gate_by(torch.exp), "exp(z) alone"),
-        (gate_by(lambda z: 1 + z**2 / 2), "only near z = 0"),
-        (gate_by(torch.ones_like), "the rate must still depend on v"),
-        (gate_by(lambda z: cosh(2 * z)), "z/2 here"),
-        (gate_by(cosh, sign=-1.0), "does not compute the same"),
-        (without_gradient, "No gradient passes through the spikes"),
-    ],
-)
-def test_compilable_step(answer, words):
-    for seed in SEEDS:
-        assert words in check.compilable_step(answer, seed=seed).words
 
 
 class State(NamedTuple):

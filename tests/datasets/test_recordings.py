@@ -112,6 +112,13 @@ def test_splits_follow_the_numbers(cache):
     assert train.targets.tolist() == [k % 10 for k in rest]
     assert "40 of the 60000 published training" in train.source
     assert train.n_classes == 10
+    few = datasets.nmnist(n=3)
+    assert few.events.times.tolist() == train.events[:3].times.tolist()
+    assert few.targets.tolist() == train.targets[:3].tolist()
+    assert "the first 3 of train" in few.source
+    assert datasets.nmnist(n=500).source == train.source
+    with pytest.raises(ValueError, match="nmnist: n"):
+        datasets.nmnist(n=0)
     with pytest.raises(ValueError, match="validation"):
         datasets.nmnist("validation")
 
@@ -123,7 +130,7 @@ def test_without_files_the_error_says_what_to_do(cache):
         text = str(error.value)
         assert "\n" not in text
         assert "NMNIST/Train" in text
-        assert "satellites()" in text
+        assert "nmnist_like()" in text
         assert ("jarvis-snn[events]" in text) == download
     (cache / "NMNIST" / "Test").mkdir(parents=True)
     with pytest.raises(MissingDataError, match="has no <digit>"):

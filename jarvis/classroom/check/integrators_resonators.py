@@ -1,4 +1,4 @@
-"""Checks of notebook 15: Euler's step, a period, doublets, rebound, patterns on a finer grid."""
+"""Checks of lesson 603: Euler's step, a period, doublets, rebound, patterns on a finer grid."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,14 @@ from jarvis.neurons.layer import SpikingLayer
 from jarvis.neurons.resonator import RFParams
 
 
-@exercise(1, "solve (1 - damping dt)^2 + (omega dt)^2 = 1 for dt; dt = 0 is the other solution.")
+@exercise(
+    1,
+    hints=(
+        "The amplitude neither grows nor decays where the factor of one step has absolute value 1.",
+        "Solve (1 - damping dt)^2 + (omega dt)^2 = 1 for dt; dt = 0 is the other solution.",
+        "2 * damping / (damping**2 + omega**2)",
+    ),
+)
 def largest_euler_dt(answer, rng) -> None:
     """`largest_euler_dt(damping, omega) -> ms`: above it, Euler's oscillation grows."""
     for _ in range(3):
@@ -44,7 +51,14 @@ def largest_euler_dt(answer, rng) -> None:
         )
 
 
-@exercise(2, "find the steps where it goes from below 0 to above, and take the mean distance.")
+@exercise(
+    2,
+    hints=(
+        "Where does the recording cross 0? It crosses twice in each period.",
+        "Find the steps where it goes from below 0 to above, and take the mean distance.",
+        "up = np.flatnonzero((recording[:-1] < 0) & (recording[1:] >= 0)); dt * np.diff(up).mean()",
+    ),
+)
 def period(answer, rng) -> None:
     """`period(recording, dt) -> ms`, within 3 %."""
     for _ in range(4):
@@ -114,7 +128,14 @@ def ringing(period: float, damping: float) -> Response:
     return response
 
 
-@exercise(3, "an integrator's response never rises with the spacing; look from 0 to 200 ms.")
+@exercise(
+    3,
+    hints=(
+        "What does a resonator's response do that an integrator's never does?",
+        "Look for a rise, with spacings from 0 to 200 ms that are close together.",
+        "np.diff(response(np.arange(0, 200.0))).max() > 1e-3 is true for a resonator.",
+    ),
+)
 def classify(answer, rng) -> None:
     """`classify(response) -> "integrator" or "resonator"`, for six neurons."""
     neurons = [
@@ -165,7 +186,12 @@ def _a(kind: str) -> str:
 
 
 @exercise(
-    4, "the top after inhibition is size * pulse_peak * rebound; it must reach the threshold."
+    4,
+    hints=(
+        "How deep does Im z go after a pulse of that size, and how high half a period later?",
+        "The height after inhibition is size * pulse_peak * rebound; it must reach the threshold.",
+        "params.threshold / (params.pulse_peak * params.rebound)",
+    ),
 )
 def smallest_inhibition(answer, rng) -> None:
     """`smallest_inhibition(params) -> size > 0` of the weakest inhibitory pulse that fires."""
@@ -205,7 +231,15 @@ def smallest_inhibition(answer, rng) -> None:
         )
 
 
-@exercise(5, "izhikevich_pattern(name, dt=IZHIKEVICH_PATTERNS[name].dt / 10) has the finer grid.")
+@exercise(
+    5,
+    hints=(
+        "Run the pattern twice, with its own dt and with a tenth of it, and count spikes.",
+        "izhikevich_pattern(name, dt=IZHIKEVICH_PATTERNS[name].dt / 10) has the finer grid.",
+        "neuron, current, state = izhikevich_pattern(...); "
+        "int(SpikingLayer(neuron)(current, state)[0].sum())",
+    ),
+)
 def compare(answer, rng) -> None:
     """`compare(name) -> (spikes as published, spikes with dt / 10)`."""
     changing = ["phasic_bursting", "rebound_burst", "bistability", "class_2", "mixed_mode"]

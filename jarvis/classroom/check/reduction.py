@@ -1,4 +1,4 @@
-"""Checks of notebook 14: a fixed point, the upper Hopf point, a period, an exponent, a type."""
+"""Checks of lesson 602: the upper Hopf point, a period, an exponent, a type."""
 
 import math
 
@@ -8,65 +8,18 @@ import torch
 from jarvis.classroom.check.verdict import Wrong, exercise, near, number
 from jarvis.neurons.exponential import EIF, EIFParams
 from jarvis.neurons.fitzhugh_nagumo import FitzHughNagumoParams
-from jarvis.neurons.hodgkin_huxley import (
-    HodgkinHuxleyParams,
-    hodgkin_huxley_rest,
-    steady_gates,
-)
 from jarvis.neurons.layer import SpikingLayer
 from jarvis.neurons.quadratic import QIFParams
 
 
-def _ionic(v: float, a: float, b: float) -> float:
-    """The current that holds the reduced neuron at v, uA/cm2."""
-    p, gates = HodgkinHuxleyParams(), steady_gates(torch.tensor(v, dtype=torch.float64))
-    m, n = gates.m.item(), gates.n.item()
-    sodium, potassium = p.g_na * m**3 * (a - b * n), p.g_k * n**4
-    return float(sodium * (v - p.e_na) + potassium * (v - p.e_k) + p.g_l * (v - p.e_l))
-
-
-def _held_at(a: float, b: float, current: float) -> float:
-    low, high = -90.0, -30.0
-    for _ in range(50):
-        v = 0.5 * (low + high)
-        low, high = (v, high) if _ionic(v, a, b) < current else (low, v)
-    return 0.5 * (low + high)
-
-
-@exercise(1, "put n = n_inf(v) into parts, and look where g (end - v) changes its sign.")
-def fixed_point(answer, rng) -> None:
-    """`fixed_point(a, b, current) -> V (mV)` of the reduced neuron, to 0.01 mV."""
-    for _ in range(3):
-        a, b = rng.uniform(0.85, 0.9), rng.uniform(1.0, 1.07)
-        current = rng.uniform(3.0, 12.0)
-        given = answer(a, b, current)
-        if np.size(given) == 2:
-            raise Wrong("Return only V: n follows from it.")
-        v, expected = number(given, "V"), _held_at(a, b, current)
-        if abs(v - expected) < 0.01:
-            continue
-        said = f"For a = {a:.3f}, b = {b:.3f} and I = {current:.2f} you return {v:.3f}"
-        if abs(v + 90) < 0.1 or abs(v + 30) < 0.1:
-            raise Wrong(f"{said}, an end of the interval: which half holds the root?")
-        slips = {
-            "That is the fixed point without current.": _held_at(a, b, 0.0),
-            "That is the fixed point for a current of opposite sign.": _held_at(a, b, -current),
-            "That is the fixed point of all four variables, where h has its own steady value.":
-                float(hodgkin_huxley_rest(HodgkinHuxleyParams(), current).v),
-            "That belongs to a = 0.87 and b = 1.07. Are the arguments used?":
-                _held_at(0.87, 1.07, current),
-            "That is its n. Return its V.":
-                steady_gates(torch.tensor(expected, dtype=torch.float64)).n.item(),
-        }  # fmt: skip
-        for words, slip in slips.items():
-            if abs(v - slip) < 0.01:
-                raise Wrong(f"{said}. {words}")
-        left = _ionic(min(max(v, -150.0), 100.0), a, b) - current
-        way = "outwards: V would fall" if left > 0 else "inwards: V would rise"
-        raise Wrong(f"{said} mV. There {abs(left):.3g} uA/cm2 are left over, {way}.")
-
-
-@exercise(2, "1 - v^2 - eps b = 0 gives v; both nullclines give w, and the first one then gives I.")
+@exercise(
+    1,
+    hints=(
+        "Which v makes the trace of the Jacobian, 1 - v^2 - eps b, zero? Take the positive one.",
+        "At the fixed point both slopes are 0: the second one gives w, the first one then gives I.",
+        "v = math.sqrt(1 - eps * b); w = (v + a) / b; I = w - v + v**3 / 3",
+    ),
+)
 def last_current(answer, rng) -> None:
     """`last_current(a, b, eps) -> I`: the upper Hopf point of FitzHugh-Nagumo."""
     for _ in range(3):
@@ -113,7 +66,14 @@ def _hopf(p: FitzHughNagumoParams) -> tuple[float, float]:
     return currents
 
 
-@exercise(3, "the integral of 1/(v^2 + I) is atan(v/sqrt(I))/sqrt(I); mind tau and both limits.")
+@exercise(
+    2,
+    hints=(
+        "T = tau times the integral of 1/(v^2 + I) from v_reset to v_peak.",
+        "The integral of 1/(v^2 + I) is atan(v/sqrt(I))/sqrt(I). Mind both limits.",
+        "tau / r * (math.atan(v_peak / r) - math.atan(v_reset / r)) with r = math.sqrt(current)",
+    ),
+)
 def qif_period(answer, rng) -> None:
     """`qif_period(current, tau, v_reset, v_peak) -> ms`."""
     for _ in range(4):
@@ -187,7 +147,14 @@ class _Exponential:
         )
 
 
-@exercise(4, "take distances of 1e-4 to 1e-3 from the onset, and np.polyfit of the logarithms.")
+@exercise(
+    3,
+    hints=(
+        "Choose distances from the onset, evenly spaced in their logarithm: np.logspace.",
+        "np.polyfit(log(distance), log(f), 1) gives the slope first. Leave out rates of 0.",
+        "Distances from 1e-4 to 1e-3: x = np.logspace(-4, -3, 8), f = rate(onset + x).",
+    ),
+)
 def exponent(answer, rng) -> None:
     """`exponent(rate, onset) -> p` of f ~ (I - onset)^p, to 0.03."""
     powers = rng.permutation([rng.uniform(0.3, 0.42), rng.uniform(0.6, 0.8), 1.0])
@@ -217,7 +184,14 @@ def exponent(answer, rng) -> None:
     raise Wrong(f"{said}. Plot log f against log (I - onset): is it straight where you fit it?")
 
 
-@exercise(5, "compare the lowest rate that is not 0 with the highest: which fraction is it?")
+@exercise(
+    4,
+    hints=(
+        "What does a jump mean for the rates that occur between 0 and the highest?",
+        "Compare the lowest rate that is not 0 with the highest: which fraction is it?",
+        "firing = rates[rates > 0]; type I where firing.min() is below a third of firing.max().",
+    ),
+)
 def neuron_type(answer, rng) -> None:
     """`neuron_type(currents, rates) -> 1 or 2`."""
     for kind in rng.permutation([1, 1, 1, 2, 2, 2]):

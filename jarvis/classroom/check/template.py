@@ -1,169 +1,28 @@
-"""Checks of notebook 00: a rheobase for any dt, a refractory time, a missing test, soft bounds."""
+"""Checks of lesson 999: a missing test, soft bounds, a check."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number
-from jarvis.lif import LIFParams, LIFState, lif_step
+from jarvis.classroom.check.verdict import Wrong, array, exercise, seed_from
 from jarvis.neurons.decay import exp_decay
 
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-@exercise(1, "h = v is a quadratic equation in v. Which x gives it one solution, not two or none?")
-def rheobase_per_step(answer, rng) -> None:
-    """`rheobase_per_step(tau, dt) -> x`: the smallest constant input at which the QIF neuron fires.
-
-    With ``e = exp(-dt/tau)`` the step is a map whose two fixed points meet at
-    ``x = (1 - sqrt(e)) / (1 + sqrt(e)) = tanh(dt / (4 tau))``.
-    """
-    for _ in range(3):
-        tau = rng.uniform(8, 30)
-        dt = tau * rng.uniform(0.4, 0.9)  # coarse, to expose approximations
-        x, e = number(answer(tau, dt), "x"), float(exp_decay(tau, dt))
-        expected = (1 - e**0.5) / (1 + e**0.5)
-        if near(x, expected):
-            continue
-        for slip, words in (
-            (0.25, "That is the current. What is the equivalent input per step?"),
-            (dt / tau / 4, "That is right only for a small dt. Set h = v, which holds for any dt."),
-            ((1 - e) / 4, "1 - exp(-dt/tau) is the factor of the LIF neuron's constant_drive."),
-            (1 - e, "That is the LIF neuron's rheobase. Here the leak depends on v."),
-            (-expected, "The size is right, the sign is not: this input drives."),
-            ((1 + e**0.5) ** 2 / (1 - e), "That is the other root of the discriminant: too large."),
-        ):
-            if near(x, slip):
-                raise Wrong(words)
-        given = f"x = {x:.5f} (tau {tau:.1f}, dt {dt:.2f} ms)"
-        if x > expected:
-            raise Wrong(f"It fires with your {given}, but also with less.")
-        v = 0.0
-        for _ in range(4000):
-            v = e * v / (1 - (1 - e) * v) + x
-        raise Wrong(f"With your {given} it never fires: v stays at {v:.3f}.")
-
-
-@exercise(2, "ready = left <= 0; torch.where(ready, moved, v) holds v; set left where it fired.")
-def refractory_step(answer, rng) -> None:
-    """`refractory_step(x, v, left, n_wait, step) -> spikes, v, left`: hold v after a spike."""
-    tau, n_wait = rng.uniform(8, 20), int(rng.integers(2, 6))
-    x = torch.tensor(rng.uniform(0.1, 0.7, (80, 2, 3)))
-    found = _run(answer, x, tau, n_wait)
-    expected = _run(_waiting, x, tau, n_wait)
-    if _same(found, expected):
-        return
-    for slip, words in _REFRACTORY_SLIPS.items():
-        if _same(found, _run(slip, x, tau, n_wait)):
-            raise Wrong(words)
-    for change in (-1, 1):
-        if _same(found, _run(_waiting, x, tau, n_wait + change)):
-            raise Wrong(
-                f"Your neuron is silent for {n_wait + change} steps after a spike, not for "
-                f"{n_wait}: check whether you set `left` before or after counting it down."
-            )
-    (spikes, v), (spikes_wanted, v_wanted) = found, expected
-    if spikes.sum() == 0:
-        raise Wrong(f"Your neurons never fire (they should {spikes_wanted.sum():.0f} times).")
-    differs = (spikes != spikes_wanted) | ~np.isclose(v, v_wanted, atol=1e-9)
-    step, sample, unit = np.argwhere(differs)[0]
-    at = (step, sample, unit)
-    raise Wrong(
-        f"With n_wait = {n_wait}, all is well up to step {step}. There neuron {unit} of sample "
-        f"{sample} has v = {v[at]:.3f} and {spikes[at]:.0f} spikes; the definition gives "
-        f"{v_wanted[at]:.3f} and {spikes_wanted[at]:.0f}."
-    )
-
-
-def _run(function: Callable, x: Tensor, tau: float, n_wait: int) -> tuple[np.ndarray, np.ndarray]:
-    """The spikes and potentials of a `refractory_step` around the library's LIF step."""
-    params = LIFParams(tau=tau)
-
-    def step(x_t: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        spikes, state = lif_step(x_t, LIFState(v), params)
-        return spikes, state.v
-
-    v, left, rows = torch.zeros_like(x[0]), torch.zeros_like(x[0]), []
-    shape = tuple(v.shape)
-    for x_t in x:
-        result = function(x_t, v, left, n_wait, step)
-        if not isinstance(result, tuple | list) or len(result) != 3:
-            raise Wrong("refractory_step should return three tensors: spikes, v and left.")
-        kept = (array(part, shape, name) for part, name in zip(result, _PARTS, strict=True))
-        spikes, v, left = (torch.tensor(part) for part in kept)
-        rows.append((spikes.numpy(), v.numpy()))
-    spikes, potentials = zip(*rows, strict=True)
-    return np.array(spikes), np.array(potentials)
-
-
-_PARTS = ("spikes", "v", "left")
-
-
-def _same(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> bool:
-    return np.array_equal(a[0], b[0]) and np.allclose(a[1], b[1], atol=1e-9)
-
-
-def _waiting(x, v, left, n_wait, step):
-    """The definition, as in `lif_step` with a refractory time of n_wait steps."""
-    spikes, moved = step(x, v)
-    ready = left <= 0
-    spikes = spikes * ready
-    return (
-        spikes,
-        torch.where(ready, moved, v),
-        torch.where(spikes > 0, float(n_wait), (left - 1).clamp_min(0)),
-    )
-
-
-def _no_wait(x, v, left, n_wait, step):
-    return *step(x, v), left
-
-
-def _not_held(x, v, left, n_wait, step):
-    spikes, _, after = _waiting(x, v, left, n_wait, step)
-    return spikes, step(x, v)[1], after
-
-
-def _not_silent(x, v, left, n_wait, step):
-    _, held, after = _waiting(x, v, left, n_wait, step)
-    return step(x, v)[0], held, after
-
-
-def _to_zero(x, v, left, n_wait, step):
-    spikes, held, after = _waiting(x, v, left, n_wait, step)
-    return spikes, torch.where(after > 0, 0.0, held), after
-
-
-def _held_at_zero(x, v, left, n_wait, step):
-    spikes, held, after = _waiting(x, v, left, n_wait, step)
-    return spikes, torch.where(left > 0, 0.0, held), after
-
-
-def _shared(x, v, left, n_wait, step):
-    spikes, held, after = _waiting(x, v, left, n_wait, step)
-    return spikes, held, torch.full_like(after, after.max().item())
-
-
-def _for_ever(x, v, left, n_wait, step):
-    spikes, held, after = _waiting(x, v, left, n_wait, step)
-    return spikes, held, torch.maximum(after, left)
-
-
-#: Common mistakes, and the feedback for each.
-_REFRACTORY_SLIPS = {
-    _no_wait: "Your neuron does not wait: `left` has no effect.",
-    _not_held: "Your neuron is silent, but v changes while it waits: hold it where it was.",
-    _not_silent: "Your v is held while it waits, but the spikes of `step` still come out.",
-    _to_zero: "Your v goes to 0 after a spike. Hold what `step` returned: resetting is its job.",
-    _held_at_zero: "Your v goes to 0 while it waits. It should be held where it was.",
-    _shared: "One spike makes all of your neurons wait. `left` has a number for each of them.",
-    _for_ever: "After its first spike your neuron is silent for good: count `left` down.",
-}
-
-
-@exercise(3, "run samples together, then each alone (v[:1], v[1:2], ...): is every v the same?")
+@exercise(
+    1,
+    hints=(
+        "Compare a run of several samples together with a run of each sample alone.",
+        "The samples need different inputs, some strong enough to fire (above 3), and different v. "
+        "Slices such as x[b : b + 1] keep the batch axis.",
+        "x, v = 5 * torch.rand(4, 3), torch.rand(4, 3); compare step(x, v) with "
+        "step(x[b : b + 1], v[b : b + 1]) for each b, both spikes and v, with torch.equal.",
+    ),
+)
 def each_alone(answer, rng) -> None:
     """`each_alone(step) -> bool`: are the samples of ``step(x, v) -> spikes, v`` independent?"""
     right = [_Tried(_qif(rng)) for _ in range(3)]
@@ -255,7 +114,14 @@ def _asked(answer, step: _Tried) -> bool:
     return bool(said)
 
 
-@exercise(4, "up * (distance from w_max) - down * (distance from w_min)")
+@exercise(
+    2,
+    hints=(
+        "How far is a weight from the bound that each push drives it towards?",
+        "up is multiplied by the distance from w_max, down by that from w_min, and subtracted.",
+        "up * (w_max - weight) - down * (weight - w_min)",
+    ),
+)
 def soft_change(answer, rng) -> None:
     """`soft_change(up, down, weight, w_min, w_max) -> change`: it shrinks towards the bounds."""
     for _ in range(3):
@@ -302,3 +168,74 @@ def soft_change(answer, rng) -> None:
             f"For {shown} between {w_min:.2f} and {w_max:.2f} you return {found[1, 1]:+.4f}; "
             f"the definition gives {wanted:+.4f}."
         )
+
+
+@exercise(
+    3,
+    hints=(
+        "Draw a tau from rng, ask for the half-life, and compare it with tau * math.log(2).",
+        "near(found, expected) compares with a tolerance; number(value) makes a number of what the "
+        "learner returned. First try the mistakes that have a name, then everything else.",
+        "tau = rng.uniform(5, 50); found = number(answer(tau)); if near(found, tau): raise "
+        'Wrong("the factor ln 2 is missing"); the same for tau * math.log10(2); at the end: if not '
+        "near(found, tau * math.log(2)): raise Wrong(...)",
+    ),
+)
+def judge(answer, rng) -> None:
+    """`judge(answer, rng)`: raises `Wrong` unless ``answer(tau)`` is tau ln 2."""
+    learners = getattr(answer, "_function", answer)
+    seeds = [seed_from(rng) for _ in range(3)]
+    asked: list[float] = []
+    for seed in seeds:
+        for factor in (1.0, 1 + 1e-9, 1 - 1e-9):
+            words = _judged(learners, lambda tau, f=factor: tau * math.log(2) * f, seed, asked)
+            if words is None:
+                continue
+            if factor == 1.0:
+                raise Wrong(f"Your judge rejects tau * math.log(2). It said: {words!r:.80}.")
+            raise Wrong("Your judge rejects an answer that differs by rounding only: use `near`.")
+    if not asked:
+        raise Wrong("Your judge never calls `answer`.")
+    if len(set(asked)) == 1:
+        raise Wrong(
+            "Your judge asks for the same tau each time, so a fixed number passes. Draw it from "
+            "`rng`, such as rng.uniform(5, 50)."
+        )
+    for seed in seeds:
+        for what, slip, word in _JUDGED:
+            words = _judged(learners, slip, seed, asked)
+            if words is None:
+                raise Wrong(f"Your judge accepts {what}.")
+            if word not in words:
+                raise Wrong(f'For {what} it says {words!r:.80}. It should contain "{word}".')
+
+
+#: Wrong answers, and what the message about each has to contain.
+_JUDGED: tuple[tuple[str, Callable[[float], float], str], ...] = (
+    ("tau alone", lambda tau: tau, "ln 2"),
+    ("tau * math.log10(2)", lambda tau: tau * math.log10(2), "base"),
+    ("-tau * math.log(2)", lambda tau: -tau * math.log(2), ""),
+    ("0.7 * tau", lambda tau: 0.7 * tau, ""),
+    ("math.log(2) / tau", lambda tau: math.log(2) / tau, ""),
+)
+
+
+def _judged(judge: Callable, answer: Callable, seed: int, asked: list[float]) -> str | None:
+    """What a judge says about an answer; None if it accepts it."""
+
+    def tried(tau):
+        asked.append(float(tau))
+        return answer(tau)
+
+    try:
+        returned = judge(tried, np.random.default_rng(seed))
+    except Wrong as wrong:
+        return str(wrong)
+    except Exception as error:
+        raise Wrong(f"Your judge raised {type(error).__name__}: {error}. It should raise Wrong.")  # noqa: B904
+    if returned is not None:
+        raise Wrong(
+            f"Your judge returns {returned!r:.40}, which nobody reads. Raise Wrong for a wrong "
+            "answer, and return nothing for a right one."
+        )
+    return None

@@ -1,4 +1,4 @@
-"""Checks of notebook 16: a map's step, a step's derivative, a soft knee, an operation."""
+"""Checks of lesson 604: a map's step, a step's derivative, a soft knee."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from jarvis.classroom.check.verdict import Wrong, array, exercise, generator_from
-from jarvis.neurons.decay import exp_decay
-from jarvis.neurons.definition import Neuron, Parameters, define, derived, parameter
+from jarvis.neurons.definition import Neuron, Parameters, parameter
 from jarvis.neurons.layer import SpikingLayer
 from jarvis.surrogate import DEFAULT_SPIKE
 
@@ -59,7 +58,15 @@ class MapState(NamedTuple):
     y: Tensor
 
 
-@exercise(1, "s = spike(u, alpha + y + x); then one torch.where inside another for the new u.")
+@exercise(
+    1,
+    hints=(
+        "When does it spike? Then decide for the new u, case by case, from the old u.",
+        "s = spike(u, alpha + y + x); then one torch.where inside another for the new u.",
+        "torch.where(u <= 0, p.alpha / (1 - u) + z, torch.where(u >= p.alpha + z, -1.0, "
+        "p.alpha + z)) with z = y + x",
+    ),
+)
 def map_step(answer, rng) -> None:
     """`map_step(x, state, p, spike) -> (s, state)`: Rulkov's map, borders included."""
     # Numbers with few binary digits, so that sums are exact however they are ordered.
@@ -178,7 +185,16 @@ _MAP_SLIPS: dict[str, Callable] = {
 # Exercise 2
 
 
-@exercise(2, "compute h and s first; g_h = g_v (1 - s) + g_s surrogate; then the chain rule once.")
+@exercise(
+    2,
+    hints=(
+        "Repeat the forward step to get h and s. Which two ways lead from h to the loss?",
+        "g_h = g_v (1 - s) + g_s / (1 + slope |h - 1|)^2. From h to x, v and the decays it is the "
+        "chain rule of h = decay * v + x.",
+        "g_x = g_h; g_v_before = g_h * (decay_open if v > knee else decay), with torch.where or "
+        "np.where; the decay that was chosen gets g_h * v, the other one 0.",
+    ),
+)
 def step_back(answer, rng) -> None:
     """`step_back(g_s, g_v, x, v, decay, decay_open, knee, slope) -> g_x, g_v, g_decay, g_open`."""
     decay, decay_open = rng.uniform(0.85, 0.98), rng.uniform(0.5, 0.8)
@@ -267,109 +283,17 @@ _BACK_SLIPS = {
 }  # fmt: skip
 
 
-# Exercise 4
-
-
-@dataclass(frozen=True)
-class GateParams(Parameters):
-    tau: float | Tensor = parameter(20.0, "ms", above=0)
-    middle: float | Tensor = parameter(0.5)
-    width: float | Tensor = parameter(0.3, above=0)
-    rate: float | Tensor = parameter(0.05, "1/ms", above=0)
-    strength: float | Tensor = parameter(0.1, at_least=0)
-    dt: float = parameter(1.0, "ms", above=0, fixed=True)
-
-    @derived
-    def decay(self):
-        return exp_decay(self.tau, self.dt)
-
-
-class GateState(NamedTuple):
-    v: Tensor
-    gate: Tensor
-
-
-_ZERO: tuple[Any, Any] = (0.0, 0.0)
-
-
-def _gate_step(x, state, p, spike, cosh=torch.cosh):
-    z = (state.v - p.middle) / p.width
-    rate = p.rate * cosh(z / 2)
-    gate = state.gate - (torch.sigmoid(2 * z) - state.gate) * torch.expm1(-rate * p.dt)
-    h = p.decay * state.v + x - p.strength * gate
-    s = spike(h, 1.0)
-    return s, GateState(h * (1 - spike.reset(s)), gate)
-
-
-@exercise(4, "run the layer with the step, or ask for its .source(): the message names the line.")
-def compilable_step(answer, rng) -> None:
-    """`compilable_step(x, state, p, spike)`: the same as `gate_step`, and it has a loop."""
-    p = GateParams(rng.uniform(10, 30), rng.uniform(0.4, 0.6), rng.uniform(0.15, 0.4),
-                   rng.uniform(0.02, 0.1), rng.uniform(0.05, 0.2))  # fmt: skip
-    generator = generator_from(rng)
-    x = 0.4 * torch.rand(60, 2, 5, generator=generator, dtype=torch.float64)
-    found = _stepped(answer, x, p)
-    expected = _stepped(_gate_step, x, p)
-    if not all(map(_same, found, expected)):
-        for words, cosh in _COSH_SLIPS.items():
-            if all(map(_same, found, _stepped(_with(cosh), x, p))):
-                raise Wrong(words)
-        raise Wrong(
-            "It does not compute the same as gate_step: after 60 steps the gate differs by up to "
-            f"{np.abs(found[2] - expected[2]).max():.2g}, the gradient of x by up to "
-            f"{np.abs(found[3] - expected[3]).max():.2g}."
-        )
-    # The layer reads the code of the step itself, so it must not get the wrapper of the check.
-    step = getattr(answer, "_function", answer)
-    kind = define(step, GateParams, GateState, rest=lambda p: GateState(*_ZERO))
-    try:
-        SpikingLayer(kind(p)).source("numba")
-    except ValueError as error:
-        raise Wrong(f"The values are right, but there is still no loop: {error}.") from None
-
-
-def _with(cosh: Callable) -> Callable:
-    return lambda *given: _gate_step(*given, cosh=cosh)
-
-
-def _stepped(step: Callable, x: Tensor, p: Any) -> list[np.ndarray]:
-    """Spikes, potentials and gates over time, and the gradient of x."""
-    x = x.clone().requires_grad_()
-    state, rows = GateState(torch.zeros_like(x[0]), torch.zeros_like(x[0])), []
-    for x_t in x.unbind(0):
-        spikes, state = _called(
-            step, "compilable_step", GateState._fields, x_t, state, p, DEFAULT_SPIKE
-        )
-        rows.append((spikes, state.v, state.gate))
-    shape = tuple(x.shape)
-    spikes, v, gate = (torch.stack(row) for row in zip(*rows, strict=True))
-    if not spikes.requires_grad:
-        raise Wrong("No gradient passes through the spikes. Make them with spike(h, 1.0).")
-    (slope,) = torch.autograd.grad((spikes + v + gate).sum(), x)
-    found = [part.detach().numpy() for part in (spikes, v, gate, slope)]
-    if any(part.shape != shape for part in found):
-        raise Wrong(f"The spikes and the state should have the shape of x, {shape[1:]}.")
-    return found
-
-
-_COSH_SLIPS: dict[str, Callable] = {
-    "cosh z is the mean of exp(z) and exp(-z): the factor 1/2 is missing.":
-        lambda z: torch.exp(z) + torch.exp(-z),
-    "That is sinh: the mean of exp(z) and exp(-z) has a plus.":
-        lambda z: 0.5 * (torch.exp(z) - torch.exp(-z)),
-    "You took exp(z) alone. cosh rises to both sides.": torch.exp,
-    "1 + z^2/2 is cosh only near z = 0.": lambda z: 1 + z * z / 2,
-    "The operation is gone, but so is what it did: the rate must still depend on v.":
-        torch.ones_like,
-    "cosh takes z/2 here, not z.": lambda z: torch.cosh(2 * z),
-}  # fmt: skip
-
-
 # Exercise 3
 
 
 @exercise(
-    3, "a = torch.sigmoid((state.v - p.knee) / p.width), and width = parameter(..., above=0)."
+    3,
+    hints=(
+        "Copy TwoLeakParams and two_leak_step. What replaces the torch.where?",
+        "a = torch.sigmoid((state.v - p.knee) / p.width), and width = parameter(..., above=0).",
+        "h = (p.decay + a * (p.decay_open - p.decay)) * state.v + x; then "
+        "SoftLeak = define(soft_step, SoftParams, TwoLeakState, rest=lambda p: TwoLeakState(0.0))",
+    ),
 )
 def soft_leak(answer, rng) -> None:
     """`SoftLeak`: the two-leak neuron with a knee of a width, both of them learnable."""

@@ -1,0 +1,254 @@
+"""Checks of lesson 202: bits per spike, random first spikes, latencies, two channels, a delay."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number
+from jarvis.encoding.decoders import first_spike_decode, ttfs_decode
+from jarvis.encoding.encoders import ttfs_encode
+
+
+@exercise(
+    1,
+    hints=(
+        "K levels are log2(K) bits. How many spikes does each code send on average?",
+        "The mean of a count from 0 to K-1 is (K - 1) / 2; the timed code sends one spike.",
+        "bits / ((levels - 1) / 2), bits",
+    ),
+)
+def bits_per_spike(answer, rng) -> None:
+    """`bits_per_spike(levels) -> (count, first spike)`."""
+    for levels in rng.choice(np.arange(3, 65), 3, replace=False).tolist():
+        found = array(answer(levels), (2,), "your pair (count, first spike)")
+        bits, mean = math.log2(levels), (levels - 1) / 2
+        expected = np.array([bits / mean, bits])
+        said = f"For {levels} levels you return {found[0]:.3f} and {found[1]:.3f}"
+        if np.allclose(found, expected, rtol=1e-3):
+            continue
+        if np.allclose(found, expected[::-1], rtol=1e-3):
+            raise Wrong(f"{said}: the right numbers in the wrong order. The count comes first.")
+        if np.allclose(found, expected * math.log(2), rtol=1e-3):
+            raise Wrong(f"{said}. Those are nats: a bit is a logarithm of base 2.")
+        if np.allclose(found, 1 / expected, rtol=1e-3):
+            raise Wrong(f"{said}. Those are spikes per bit. Take the inverse.")
+        if not near(found[1], expected[1]):
+            if near(found[1], bits / levels):
+                raise Wrong(f"{said}. The timed code has {levels} steps, but sends one spike.")
+            raise Wrong(f"{said}. The timed code says {bits:.3f} bits with its one spike.")
+        slips = {
+            bits: "You did not divide the bits of the count by its spikes.",
+            bits / (levels - 1): "You used the largest possible count; use the mean.",
+            bits / levels: f"A count from 0 to {levels - 1} never has {levels} spikes.",
+            2 * bits / levels: "The levels are 0 to K-1: their mean is (K - 1)/2, not K/2.",
+            2 * bits / (levels + 1): "The levels start at 0, not at 1: their mean is (K - 1)/2.",
+        }
+        for slip, words in slips.items():
+            if near(found[0], slip):
+                raise Wrong(f"{said}. {words}")
+        raise Wrong(f"{said}. The count says {bits:.3f} bits with {mean:g} spikes on average.")
+
+
+@exercise(
+    2,
+    hints=(
+        "With which probability are the steps 0 to k - 1, so k steps, all silent?",
+        "Add up (1 - p)^k for k = 1 ... T.",
+        "sum((1 - p) ** k for k in range(1, n_steps + 1))",
+    ),
+)
+def expected_first_step(answer, rng) -> None:
+    """`expected_first_step(p, n_steps)`: the mean of min(first step, T)."""
+    for p in (*rng.uniform(0.02, 0.06, 3).tolist(), 1.0):  # some pixels stay silent
+        steps = int(rng.integers(10, 40))
+        exact = sum((1 - p) ** k for k in range(1, steps + 1))
+        found = number(answer(p, steps), "the expected step")
+        if abs(found - exact) <= 1e-3 * max(exact, 1.0):
+            continue
+        said = f"For p = {p:.3f} and T = {steps} you return {found:.3f}"
+        silent = (1 - p) ** steps
+        slips = {
+            "You left out k = T: that no step has a spike counts, too.": exact - silent,
+            "You start at k = 0, so white would fire at step 1, not 0.": exact + 1 - silent,
+            "You start at k = 0 and end at T: one term too many.": exact + 1,
+            "That is the mean without an end, (1 - p) / p. A silent pixel counts as T, not later.":
+                (1 - p) / p,
+            "That is 1 / p: it counts the steps from 1, and knows no end.": 1 / p,
+            "That is the mean over those that fire. A silent pixel counts as T.":
+                (exact - steps * silent) / (1 - silent) if silent < 1 else math.nan,
+            "You leave silent pixels out: they add T times their probability.":
+                exact - steps * silent,
+        }  # fmt: skip
+        for words, slip in slips.items():
+            if abs(found - slip) <= 1e-3 * max(abs(slip), 1.0):
+                raise Wrong(f"{said}. {words}")
+        raise Wrong(f"{said}. A simulation gives {exact:.3f}, up to its noise.")
+
+
+@exercise(
+    3,
+    hints=(
+        "Take the exponential of both sides of t = tau log(x / (x - theta)).",
+        "x = theta / (1 - exp(-t / tau)). What does it give for very small t?",
+        "(theta / (1 - torch.exp(-t / tau))).clamp(max=1)",
+    ),
+)
+def read_latency(answer, rng) -> None:
+    """`read_latency(t, tau, theta) -> x`, at most 1."""
+    tau, theta = float(rng.uniform(5, 30)), float(rng.uniform(0.1, 0.4))
+    x = torch.tensor(rng.uniform(theta + 0.02, 1.0, (1, 6)))
+    early = -tau * math.log(1 - theta) * torch.tensor([[0.3, 0.6]]).double()  # a white pixel's
+    t = torch.cat([tau * torch.log(x / (x - theta)), early], 1)
+    expected = torch.cat([x, torch.ones(1, 2)], 1).numpy()
+    found = array(answer(t, tau, theta), tuple(t.shape), "the brightness")
+    if np.allclose(found, expected, atol=1e-5):
+        return
+    e, charged = np.exp(-t.numpy() / tau), 1 - np.exp(-t.numpy() / tau)
+    slips = {
+        "It is right up to 1, but a pixel that fires very early comes out brighter than 1: clamp.":
+            theta / charged,
+        "You divide by exp(-t/tau). The neuron has charged to x (1 - exp(-t/tau)).": theta / e,
+        "You multiply by 1 - exp(-t/tau): that is the potential of x = theta. Divide.":
+            theta * charged,
+        "That is 1 / (1 - exp(-t/tau)): the neuron fires at theta, not at 1.": 1 / charged,
+        "You use t in place of t / tau.": theta / (1 - np.exp(-t.numpy())),
+        "The sign of t/tau is lost: exp(+t/tau) grows.": theta / (1 - np.exp(t.numpy() / tau)),
+    }  # fmt: skip
+    for words, slip in slips.items():
+        for end in (slip, slip.clip(max=1), slip.clip(0, 1)):
+            if np.allclose(found, end, atol=1e-5):
+                raise Wrong(words)
+    at = int(np.abs(found - expected).argmax())
+    raise Wrong(
+        f"A spike at {t[0, at]:.2f} ms with tau = {tau:.1f} ms and theta = {theta:.2f} means "
+        f"x = {expected[0, at]:.3f}; you return {found[0, at]:.3f}."
+    )
+
+
+@exercise(
+    4,
+    hints=(
+        "Which channels have fired, pixel by pixel? on.sum(0) and off.sum(0) tell.",
+        "ON says ttfs_decode(on), OFF says 1 - ttfs_decode(off). Weight each by whether it fired.",
+        "(fired_on * value_on + fired_off * value_off) / (fired_on + fired_off).clamp(min=1)",
+    ),
+)
+def read_on_off(answer, rng) -> None:
+    """`read_on_off(on, off) -> [B, 1, 8, 8]`: decoded from both channels, after losses and jitter.
+
+    Jitter makes the channels disagree, so that their mean differs from either of them.
+    """
+    n = int(rng.integers(17, 41))
+    x = torch.tensor(rng.uniform(0, 1, (6, 1, 8, 8)), dtype=torch.float32)
+    on, off = (_worn(ttfs_encode(part, n, silent_below=-1), rng) for part in (x, 1 - x))
+    given = answer(on, off)
+    fired_on, fired_off = on.sum(0), off.sum(0)
+    both, neither = fired_on * fired_off > 0, fired_on + fired_off == 0
+    if isinstance(given, Tensor) and given.shape == x.shape and given[neither].isnan().any():
+        raise Wrong("Where neither channel fired you return NaN (0 divided by 0). It should be 0.")
+    found = torch.from_numpy(array(given, tuple(x.shape), "the picture"))
+    a, b, turned = ttfs_decode(on), 1 - ttfs_decode(off), ttfs_decode(off)
+    total = (fired_on + fired_off).clamp_min(1)
+    expected = (fired_on * a + fired_off * b) / total
+    if _alike(found, expected):
+        return
+    alone = torch.where(fired_on > 0, a, torch.where(fired_off > 0, b, 0.0))  # one suffices
+    first_off = torch.where(fired_off > 0, b, torch.where(fired_on > 0, a, 0.0))
+    instead = "Where both fired you take {} of the two values: take their mean."
+    slips = {
+        "That uses ON alone. Where only OFF fired, take its value.": a,
+        "That uses OFF alone, and reads a silent OFF as white. Where only ON fired, take its "
+        "value.": b,
+        "That uses OFF alone. Where only ON fired, take its value.": fired_off * b,
+        "You take the larger value, and so a silent OFF, which reads as 1, wins. A channel that "
+        "lost its spike says nothing.": torch.maximum(a, b),
+        "You take the smaller value, and so a silent ON, which reads as 0, wins. A channel that "
+        "lost its spike says nothing.": torch.minimum(a, b),
+        "You average everywhere. A channel that lost its spike says nothing, not 0 or 1: take the "
+        "other one alone.": (a + b) / 2,
+        "You average everywhere, with OFF as if it were ON.": (a + turned) / 2,
+        "OFF is inverted: there an early spike means dark.":
+            (fired_on * a + fired_off * turned) / total,
+        "Where both fired you add them: take the mean.": fired_on * a + fired_off * b,
+        "Where only OFF fired, take its value.": fired_on * expected,
+        "Where only ON fired, take its value.": fired_off * expected,
+        instead.format("the larger"): torch.where(both, torch.maximum(a, b), alone),
+        instead.format("the smaller"): torch.where(both, torch.minimum(a, b), alone),
+        instead.format("ON, the first"): alone,
+        instead.format("OFF, the second"): first_off,
+    }  # fmt: skip
+    for words, slip in slips.items():
+        if _alike(found, slip):
+            raise Wrong(words)
+    if _alike(found[~neither], expected[~neither]):
+        raise Wrong(f"Where neither channel fired you return {found[neither].max():.2f}, not 0.")
+    raise Wrong(_worst(found, expected, {"ON": on, "OFF": off}))
+
+
+def _worn(train: Tensor, rng: np.random.Generator) -> Tensor:
+    """One spike per pixel, moved by up to 3 steps; 30 % of them are lost."""
+    step = train.argmax(0) + torch.tensor(rng.integers(-3, 4, train.shape[1:]))
+    moved = torch.zeros_like(train).scatter_(0, step.clamp(0, len(train) - 1)[None], 1.0)
+    return moved * torch.tensor(rng.random(train.shape[1:]) >= 0.3)
+
+
+@exercise(
+    5,
+    hints=(
+        "When did each picture's earliest spike come? Measure all times from there.",
+        "t.flatten(1).amin(1) is each picture's first step: subtract it, and divide by T - 1.",
+        "(1 - (t - t.flatten(1).amin(1).view(-1, 1, 1, 1)) / (n_steps - 1)).clamp(min=0)",
+    ),
+)
+def read_relative(answer, rng) -> None:
+    """`read_relative(spikes, n_steps) -> [B, 1, 8, 8]`: each picture is late by its own delay."""
+    n = int(rng.integers(17, 41))
+    x = torch.tensor(rng.uniform(-0.8, 1, (5, 1, 8, 8)), dtype=torch.float32).clamp_min(0)
+    for k, pixel in enumerate(rng.integers(64, size=5).tolist()):
+        x[k, 0].view(-1)[pixel] = 1.0  # each has a white pixel
+    code, delays = ttfs_encode(x, n), rng.choice(np.arange(1, 25), 5, replace=False).tolist()
+    spikes = torch.zeros(n + 24, *x.shape)
+    for k, delay in enumerate(delays):
+        spikes[delay : delay + n, k] = code[:, k]
+    found = torch.from_numpy(array(answer(spikes, n), tuple(x.shape), "the picture"))
+    t, expected = first_spike_decode(spikes), ttfs_decode(code)
+    if _alike(found, expected):
+        return
+    late = t - t.flatten(1).amin(1).view(-1, 1, 1, 1)
+    slips = {
+        "You use absolute times: subtract the time of the first spike.": 1 - t / (n - 1),
+        "You subtract the earliest spike of the whole batch: each picture has a delay of its own.":
+            1 - (t - t.min()) / (n - 1),
+        "You subtract 12 ms. The delay is unknown, and here it is different.":
+            1 - (t - 12) / (n - 1),
+        "You divide by the length of the train. The code has n_steps, the last is n_steps - 1.":
+            1 - late / (len(spikes) - 1),
+        "You divide by n_steps. The darkest pixel fires at step n_steps - 1.": 1 - late / n,
+        "It is inverted: white comes first, so the first spike means 1.": late / (n - 1),
+    }  # fmt: skip
+    if _alike(found, 1 - late / (n - 1)):
+        raise Wrong(f"Black pixels go down to {found.min():.2f}: clamp at 0.")
+    for words, slip in slips.items():
+        if _alike(found, slip) or _alike(found, slip.clamp(0, 1)):
+            raise Wrong(words)
+    raise Wrong(_worst(found, expected, {f"(T = {n}, delays {delays}) it": spikes}))
+
+
+def _alike(found: Tensor, expected: Tensor) -> bool:
+    return torch.allclose(found.double(), expected.double(), atol=1e-5)
+
+
+def _worst(found: Tensor, expected: Tensor, trains: dict[str, Tensor]) -> str:
+    """The pixel with the largest error, and when it fired."""
+    at = int((found - expected).abs().argmax())
+    fired = []
+    for name, train in trains.items():
+        (step,) = train.flatten(1)[:, at].nonzero(as_tuple=True)
+        fired.append(f"{name} fired at step {step[0]}" if len(step) else f"{name} was silent")
+    index = np.unravel_index(at, expected.shape)
+    return (
+        f"Pixel {tuple(int(i) for i in index)}: {' and '.join(fired)}. You return "
+        f"{found.flatten()[at]:.3f}, the definition gives {expected.flatten()[at]:.3f}."
+    )

@@ -1,0 +1,501 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Send a picture as firing rates
+#
+# A spiking network sees spikes, not grey levels. In a **[rate
+# code](../docs/glossary.md#rate-code)**, a bright pixel fires often and a dark one rarely. You will
+# write this code in two lines, read the picture back, and predict its error before you measure it.
+# You will see how long a reader has to look, and how to read a rate that changes.
+#
+# **Time.** 45 minutes for you, 15 seconds for the machine.
+#
+# **You need.** PyTorch tensors; the variance of a random variable and of a mean. No neuron appears
+# here; section 6 uses the exponential decay of [101](101_leaky_neuron.ipynb).
+#
+# **Leads to.** [202](202_spike_times.ipynb), which sends the same picture with one spike per pixel.
+#
+# ## Objectives
+#
+# After this lesson you can
+#
+# 1. encode a picture as random spikes and decode it,
+# 2. predict the error of the decoded picture, and how many steps you need for a smaller one,
+# 3. convert between spikes per step and Hz, and say why a finer time step does not help,
+# 4. estimate a rate that changes, and choose the time constant of the estimate.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+
+import jarvis
+from jarvis import encoding, plotting
+from jarvis.classroom import lesson
+from jarvis.classroom.check import rate_codes as check
+from jarvis.classroom.results import record
+from jarvis.plotting import BLUE, GREEN, GREY, PURPLE
+
+lesson.begin("sklearn")
+
+
+def show(ax, values, **text):
+    """Draw one picture ``[H, W]`` without ticks."""
+    ax.imshow(values, cmap="gray", vmin=0, vmax=1)
+    ax.set(xticks=[], yticks=[], **text)
+
+
+# %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_pictures": 60, "n_copies": 200}}
+full_run = True
+seed = 0
+dt = 1.0  # time step, ms
+which = 13  # the test picture that is shown
+n_pictures = 360  # test pictures
+n_copies = 2000  # copies of a neuron, to measure a standard deviation
+
+
+# %%
+def rng(k: int = 0) -> torch.Generator:
+    """A source of random numbers; the same k gives the same numbers."""
+    return torch.Generator().manual_seed(seed + k)
+
+
+def rms(error: torch.Tensor) -> float:
+    """Root of the mean square."""
+    return error.square().mean().sqrt().item()
+
+
+test = jarvis.datasets.digits("test").subset(n_pictures)
+pictures, labels = test.inputs, test.targets.numpy()
+picture = pictures[which : which + 1]  # [1, 1, 8, 8]: a batch of one
+print(test)
+
+# %% [markdown]
+# These are real handwritten digits, 8 x 8 pixels, with a brightness from 0 (black) to 1 (white).
+#
+# ## 1. How do you write a grey level as spikes?
+#
+# In each time step of `dt` ms, let each pixel fire with a probability $p$ equal to its brightness,
+# independently of all other steps. This is a [Poisson code](../docs/glossary.md#poisson-code). To
+# decode, take the mean over time: it estimates $p$.
+
+# %%
+draws = torch.rand((50, *picture.shape), generator=rng())
+spikes = (draws < picture).float()  # [T, B, 1, 8, 8]: 50 steps, a batch of one picture
+decoded = spikes.mean(0)  # [B, 1, 8, 8]
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+bright_first = picture.flatten().argsort(descending=True)
+fig, axes = plt.subplots(1, 3, figsize=(9.5, 3.4), width_ratios=[1, 2.4, 1])
+show(axes[0], picture[0, 0], title="picture")
+axes[1].imshow(
+    spikes.flatten(1)[:, bright_first].T, cmap="binary", aspect="auto", interpolation="nearest"
+)
+axes[1].set(xlabel="time (ms)", ylabel="pixel, bright to dark", title="spikes")
+show(axes[2], decoded[0, 0], title="mean over 50 steps")
+plt.show()
+
+# %% [markdown]
+# *The figure shows the picture, its spikes (one row per pixel, the brightest on top) and the
+# decoded picture.* White pixels fire in each step, black ones never, grey ones at random. The
+# [raster plot](../docs/glossary.md#raster-plot) in the middle is all that a network gets to see.
+#
+# `jarvis.poisson_encode` is the first two lines above, `jarvis.rate_decode` the third. How many
+# steps does a good picture take?
+
+# %%
+by_library = jarvis.poisson_encode(picture, 50, generator=rng())
+assert torch.equal(by_library, spikes)
+assert torch.equal(jarvis.rate_decode(by_library), decoded)
+
+waits = [1, 4, 16, 64, 256, 1024]
+long = jarvis.poisson_encode(picture, max(waits), generator=rng(1))
+decoded = torch.cat([jarvis.rate_decode(long[:t]) for t in waits] + [picture])
+plotting.images(decoded, titles=[f"T = {t}" for t in waits] + ["original"])
+plt.show()
+
+# %% [markdown]
+# *The figure shows the picture decoded from the first T steps of one spike train.* After 4 steps
+# you see a 6. The greys take hundreds.
+#
+# ## 2. How large is the error?
+#
+# After T steps the decoded picture has some error. How many steps halve it?
+#
+# <details><summary>Make a guess, then open</summary>
+#
+# Four times as many. A single step is 1 with probability $p$, so its variance is $p(1-p)$. The mean
+# of T independent steps has the variance $p(1-p)/T$ and the standard deviation
+# $\sqrt{p(1-p)/T}$. Half the error costs four times the steps and four times the spikes.
+#
+# </details>
+
+# %%
+steps = 2 ** np.arange(11)
+p = pictures[:200]
+counts = jarvis.poisson_encode(p, int(steps[-1]), generator=rng()).cumsum(0)
+measured = np.array([rms(counts[t - 1] / t - p) for t in steps])
+predicted = np.sqrt((p * (1 - p)).mean().item() / steps)
+slope = np.polyfit(np.log(steps), np.log(measured), 1)[0]
+print(f"slope on double logarithmic axes: {slope:.3f}")
+assert abs(slope + 0.5) < 0.03
+assert np.abs(measured / predicted - 1).max() < 0.1
+
+# %%
+levels = torch.linspace(0, 1, 33)
+spreads = {}
+for t in (16, 64, 256):
+    copies = jarvis.poisson_encode(levels.expand(n_copies, -1), t, generator=rng())
+    spreads[t] = jarvis.rate_decode(copies).std(0)  # over the copies
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4))
+left.loglog(steps, predicted, color=GREY, label=r"$\sqrt{\overline{p(1-p)}\,/\,T}$")
+left.loglog(steps, measured, "o", color=BLUE, label="measured")
+left.set(xlabel="steps T", ylabel="RMS error (brightness)")
+left.legend()
+for (t, spread), color in zip(spreads.items(), (GREEN, BLUE, PURPLE), strict=True):
+    right.plot(levels, (levels * (1 - levels) / t).sqrt(), color=GREY, lw=1)
+    right.plot(levels, spread, "o", ms=4, color=color)
+    right.text(0.5, 0.5 / t**0.5 - 0.013, f"T = {t}", color=color, ha="center", va="center")
+right.set(xlabel="brightness p", ylabel="standard deviation", ylim=(0, 0.15))
+plt.show()
+
+# %% [markdown]
+# *The figure shows measured errors (dots) over the formula (grey): the mean error of 200 digits
+# against T, and the standard deviation at three T against the brightness.* On double logarithmic
+# axes the error falls with a slope of -0.50<!-- slope 0.02 -->; at T = 64 it is
+# 3.3<!-- error_64_percent 0.1 --> % of the range. At a given T the middle greys are worst. White
+# and black have no error: with $p$ = 0 or 1 the outcome is not random.
+#
+# ### Exercise 1: How many steps? (4 min)
+#
+# How many steps does a pixel of brightness `p` need at least, so that the standard deviation of its
+# estimate is at most `error`?
+
+
+# %% tags=["exercise"]
+def steps_for(p: float, error: float) -> int:
+    """The smallest number of steps T, at least 1."""
+    ...
+
+
+# %%
+if check.steps_for(steps_for):
+    for x, error in [(0.5, 0.05), (0.3, 0.02), (0.9, 0.03)]:
+        s = torch.full((n_copies, 1), x)
+        s = jarvis.poisson_encode(s, steps_for(x, error), generator=rng())
+        print(f"p = {x}, T = {len(s)}: wanted {error}, measured {s.mean(0).std().item():.4f}")
+
+# %% [markdown]
+# ## 3. How many Hz is that?
+#
+# One spike in each step of 1 ms is 1000 Hz. Real neurons rarely exceed 100 Hz. So let `max_rate`
+# be the rate of a white pixel, in Hz. The probability of a spike is then
+#
+# $$p = x \cdot \mathtt{max\_rate} \cdot \mathtt{dt} / 1000 .$$
+#
+# Encode with 100 Hz, and decode as before.
+
+# %%
+max_rate = 100.0  # Hz
+slow = jarvis.poisson_encode(picture, 400, max_rate=max_rate, dt=dt, generator=rng())
+per_step = jarvis.rate_decode(slow)
+plotting.images(torch.cat([picture, per_step]), titles=["original", "decoded"], size=1.5)
+plt.show()
+print(f"the brightest pixel: {per_step.max():.2f}")
+assert per_step.max() < 0.2
+
+# %% [markdown]
+# *The figure shows the picture, and what was decoded from 100 Hz.* The spikes are right; the unit
+# is wrong. `rate_decode(slow)` gives spikes per *step*, and a white pixel has 0.1 of those.
+#
+# ### Exercise 2: Decode a rate in Hz (3 min)
+#
+# Return the brightness, from 0 to 1, of spikes `[T, ...]` that were encoded with `max_rate` (Hz)
+# and time steps of `dt` (ms).
+
+
+# %% tags=["exercise"]
+def brightness(spikes: torch.Tensor, max_rate: float, dt: float) -> torch.Tensor:
+    """The brightness [...] that the spikes [T, ...] encode."""
+    ...
+
+
+# %%
+if check.brightness(brightness):
+    plotting.images(torch.cat([picture, brightness(slow, max_rate, dt)]), size=1.5)
+    plt.show()
+
+# %% [markdown]
+# ### What the encoder refuses
+#
+# A probability lies between 0 and 1, and a step holds at most one spike. But bytes go up to 255,
+# and half of a standardised picture is negative. The comparison `draws < picture` would accept
+# them, and such pixels would fire always, or never. The library refuses:
+
+# %%
+standardised = (picture - picture.mean()) / picture.std()
+for bad, rate in ((standardised, None), ((255 * picture).byte(), None), (picture, 2000.0)):
+    try:
+        jarvis.poisson_encode(bad, 10, max_rate=rate, dt=dt)
+    except (ValueError, TypeError) as error:
+        print(f"{type(error).__name__}: {error}\n")
+
+# %% [markdown]
+# ## 4. Does a finer clock help?
+#
+# You watch a pixel of brightness 0.8 for 100 ms, at a `max_rate` of 100 Hz. With `dt` = 0.25 ms
+# these 100 ms are four times as many steps as with 1 ms. Is the error half as large?
+#
+# <details><summary>Make a guess, then open</summary>
+#
+# No. The expected *number of spikes* stays the same, 8. With the rate $R$ of a white pixel and the
+# duration $D$, the estimate is $\hat x = \mathrm{count}/(RD)$, and its standard deviation is
+# $\sqrt{x\,(1-p)/(RD)}$. For small steps $p$ goes to 0, and $\sqrt{x/(RD)}$ is left: the value of
+# a [Poisson process](../docs/glossary.md#poisson-process), which knows no steps.
+#
+# </details>
+
+# %%
+x, duration = 0.8, 100.0  # brightness, ms
+time_steps = np.array([0.25, 0.5, 1.0, 2.0, 5.0, 10.0])  # ms
+trains = {
+    step: jarvis.poisson_encode(
+        torch.full((n_copies, 1), x), round(duration / step), max_rate=max_rate, dt=step,
+        generator=rng(),
+    )
+    for step in time_steps.tolist()
+}  # fmt: skip
+errors = [rms(jarvis.rate_decode(s, dt=step) / max_rate - x) for step, s in trains.items()]
+expected_count = max_rate * duration / 1000  # of a white pixel
+theory = np.sqrt(x * (1 - x * max_rate * time_steps / 1000) / expected_count)
+limit = math.sqrt(x / expected_count)
+assert np.allclose(errors, theory, rtol=0.1)
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(6, 3.2))
+fine = np.geomspace(0.2, 10, 100)
+ax.axhline(limit, color="black", ls=":", lw=1)
+ax.text(10, limit + 0.006, "Poisson process", ha="right", va="bottom")
+ax.semilogx(fine, np.sqrt(x * (1 - x * max_rate * fine / 1000) / expected_count), color=GREY)
+ax.semilogx(time_steps, errors, "o", color=BLUE)
+ax.set(xlabel="time step dt (ms)", ylabel="standard deviation", ylim=(0, 0.33))
+ax.set_xticks(time_steps, [f"{step:g}" for step in time_steps])
+plt.show()
+
+# %% [markdown]
+# *The figure shows the standard deviation after 100 ms at 100 Hz against the time step: measured
+# (dots), the formula (grey), and its limit (dotted).* At 1 ms and below the error stays close to
+# its limit, 0.283<!-- poisson_limit 0.001 -->: a finer clock gains nothing. Only *rate times
+# duration* reduces the error. A coarse clock does reduce it, to 0.13<!-- coarse_error 0.01 --> at
+# 10 ms. There a spike comes in 8 of 10 steps: the train is almost regular, and no longer a Poisson
+# process.
+#
+# ### Exercise 3: Measure the irregularity (4 min)
+#
+# How irregular is a spike train? Count its spikes in many repetitions, and divide the variance of
+# the counts by their mean. This is the [Fano factor](../docs/glossary.md#fano-factor): 1 for a
+# Poisson process, 0 for a clock. Which value do you expect for `poisson_encode`?
+
+
+# %% tags=["exercise"]
+def fano_factor(spikes: torch.Tensor) -> float:
+    """The Fano factor of the spike counts of spikes [T, n]: n repetitions of one train."""
+    ...
+
+
+# %%
+if check.fano_factor(fano_factor):
+    for step, s in trains.items():
+        p_step = x * max_rate * step / 1000
+        print(f"dt = {step:5.2f} ms, p = {p_step:.2f}: {float(fano_factor(s[:, :, 0])):.2f}")
+
+# %% [markdown]
+# <details><summary>Compare with your result</summary>
+#
+# The counts have the variance $Tp(1-p)$ and the mean $Tp$, so the Fano factor is $1-p$: close to 1
+# for small steps, and 0.2 at 10 ms.
+#
+# </details>
+#
+# ## 5. How long must a reader look?
+#
+# Nobody needs perfect greys to read a digit. Take a simple reader, logistic regression: it computes
+# a weighted sum of the 64 pixels for each class and answers with the largest. Train it on clean
+# pictures, then let it read pictures decoded from more and more steps. How many milliseconds does
+# it need for nine digits of ten, at 1000 Hz and at 100 Hz?
+
+# %%
+reader = LogisticRegression(max_iter=2000)
+train = jarvis.datasets.digits("train")
+reader.fit(train.inputs.flatten(1).numpy(), train.targets.numpy())
+
+
+def accuracy(values: torch.Tensor) -> float:
+    """Share of the test pictures that the reader names correctly."""
+    return float(reader.score(values.flatten(1).numpy(), labels))
+
+
+clean = accuracy(pictures)
+looks = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]  # steps of 1 ms
+read = {}
+for hz in (1000.0, 100.0):
+    s = jarvis.poisson_encode(pictures, max(looks), max_rate=hz, dt=dt, generator=rng())
+    read[hz] = [accuracy(jarvis.rate_decode(s[:t], dt) / hz) for t in looks]
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(6, 3.2))
+for (hz, found), color, mark in zip(read.items(), (BLUE, GREEN), "os", strict=True):
+    ax.semilogx(looks, found, mark + "-", ms=4, color=color, label=f"white fires at {hz:g} Hz")
+ax.axhline(clean, color="black", ls="--", lw=1)
+ax.text(512, clean + 0.01, "clean pictures", ha="right", va="bottom")
+ax.axhline(0.1, color=GREY, ls=":", lw=1)
+ax.text(1, 0.11, "chance")
+ax.set(xlabel="time that the reader looks (ms)", ylabel="accuracy", ylim=(0, 1.1))
+ax.set_xticks([1, 10, 100], ["1", "10", "100"])
+ax.legend(loc="lower right")
+plt.show()
+enough = {hz: next(t for t, a in zip(looks, found, strict=True) if a >= 0.9)
+          for hz, found in read.items()}  # fmt: skip
+print("steps for nine of ten:", enough)
+assert enough[100.0] >= 16 * enough[1000.0]
+
+# %% [markdown]
+# *The figure shows how many digits are read correctly against the time that the reader looks.* On
+# clean pictures the reader is right in 98.1<!-- clean_percent 0.2 --> % of the cases. At 1000 Hz,
+# 2<!-- enough_1000 0 --> ms are enough for nine of ten. At 100 Hz it takes
+# 64<!-- enough_100 0 --> ms, which is more than ten times as long. The reason is the factor $1-p$:
+# at 1000 Hz the white pixels are not random at all, at 100 Hz all pixels are.
+#
+# ## 6. How do you read a rate that changes?
+#
+# The mean over all steps gives the distant past as much weight as the present. A **running
+# estimate** forgets. After each step, with $\beta = e^{-dt/\tau}$,
+#
+# $$r \leftarrow \beta\, r + (1 - \beta)\, s .$$
+#
+# This is the leaky membrane of [101](101_leaky_neuron.ipynb), used as a decoder. Below, a neuron's
+# $p$ drops from 0.8 to 0.2 after 150 ms.
+
+# %%
+signal = torch.tensor([0.8, 0.2]).repeat_interleave(150)
+drop = (torch.rand((300, n_copies), generator=rng()) < signal[:, None]).float()  # [T, copies]
+
+
+def running(spikes: torch.Tensor, tau: float) -> torch.Tensor:
+    """The running estimate after each step, as large as `spikes`."""
+    beta, r, path = math.exp(-dt / tau), torch.zeros_like(spikes[0]), []
+    for s in spikes:
+        r = beta * r + (1 - beta) * s
+        path.append(r)
+    return torch.stack(path)
+
+
+so_far = drop.cumsum(0) / torch.arange(1, 301)[:, None]
+estimates = {"mean so far": so_far, "τ = 5 ms": running(drop, 5.0), "τ = 50 ms": running(drop, 50)}
+by_library = encoding.trace_decode(drop, tau=50.0, dt=dt) * (1 - math.exp(-dt / 50))
+assert torch.allclose(by_library, estimates["τ = 50 ms"][-1], atol=1e-5)
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 3, figsize=(9.5, 2.8), sharey=True)
+for ax, (name, path) in zip(axes, estimates.items(), strict=True):
+    middle, width = path.mean(1), path.std(1)
+    ax.plot(range(1, 301), signal, color="black", lw=1, ls="--")
+    ax.fill_between(range(1, 301), middle - width, middle + width, color=BLUE, alpha=0.3, lw=0)
+    ax.plot(range(1, 301), path[:, 0], color=BLUE, lw=1)
+    ax.set(xlabel="time (ms)", title=name)
+axes[0].set(ylabel="estimated p", ylim=(0, 1.05))
+plt.show()
+
+# %% [markdown]
+# *The figure shows three estimates of the dashed p: for one neuron (line), and the range of one
+# standard deviation over all copies (band).* The mean so far has the least noise, and still says
+# 0.5<!-- late_mean 0.01 --> at the end. With $\tau$ = 5 ms the estimate follows at once but is
+# noisy; with 50 ms it is the other way round. You cannot have both, because the noise follows the
+# law of section 2:
+#
+# $$\text{standard deviation} = \sqrt{\frac{p(1-p)}{T_{eff}}}, \qquad
+# T_{eff} = \frac{1+\beta}{1-\beta} \approx \frac{2\tau}{dt} .$$
+#
+# The estimate sees about $2\tau$ of the past.
+
+# %%
+spread = {tau: estimates[f"τ = {tau} ms"][:150][-1].std().item() for tau in (5, 50)}
+for tau, found in spread.items():
+    beta = math.exp(-dt / tau)
+    law = math.sqrt(0.8 * 0.2 * (1 - beta) / (1 + beta))
+    print(f"τ = {tau} ms: measured {found:.3f}, by the law {law:.3f}")
+    assert abs(found / law - 1) < 0.2
+
+# %% [markdown]
+# ### Exercise 4: Choose a time constant (5 min)
+#
+# The estimate should follow a change as fast as possible, with a standard deviation of at most
+# `error` while $p$ is constant. Which $\tau$ (in ms) is that, for time steps of `dt`?
+
+
+# %% tags=["exercise"]
+def time_constant(p: float, error: float, dt: float) -> float:
+    """The smallest tau (ms) that keeps the standard deviation at `error`."""
+    ...
+
+
+# %%
+if check.time_constant(time_constant):
+    tau = float(time_constant(0.8, 0.05, dt))
+    found = running(drop[:150].repeat(2, 1), tau)[-1].std().item()
+    print(f"τ = {tau:.1f} ms: wanted 0.05, measured {found:.3f}")
+
+# %% [markdown]
+# ## Summary
+#
+# 1. A rate code needs two lines: a spike where a random number is below the brightness. The mean
+#    over time decodes it.
+# 2. The error is $\sqrt{p(1-p)/T}$. Half of it costs four times the steps and spikes.
+# 3. $p = x\cdot$ `max_rate` $\cdot$ `dt` / 1000. Rate times duration decides the error, the time
+#    step does not.
+# 4. A running estimate with time constant $\tau$ sees about $2\tau$ of the past: more noise, or
+#    more delay.
+#
+# ## Further reading
+#
+# - Gerstner, Kistler, Naud & Paninski 2014, *Neuronal Dynamics*, chapter 7: three meanings of
+#   "rate", and Poisson spike trains. doi:10.1017/CBO9781107447615
+# - Rieke, Warland, de Ruyter van Steveninck & Bialek 1997, *Spikes: Exploring the Neural Code*, MIT
+#   Press: what one spike tells, measured.
+# - Shadlen & Newsome 1998, J. Neurosci. 18:3870, doi:10.1523/JNEUROSCI.18-10-03870.1998: why cortex
+#   may have to average over many irregular neurons.
+#
+# **Next:** [202](202_spike_times.ipynb) needs one spike per pixel for what takes hundreds here.
+# **See also:** [102](102_firing_rate.ipynb), where irregular firing comes from a neuron;
+# [303](303_mnist.ipynb), a network that reads such spikes.
+
+# %%
+record(
+    "results/201_rate_codes.json",
+    {
+        "slope": slope,
+        "error_64_percent": 100 * measured[6],
+        "poisson_limit": limit,
+        "coarse_error": errors[-1],
+        "clean_percent": 100 * clean,
+        "enough_1000": enough[1000.0],
+        "enough_100": enough[100.0],
+        "late_mean": so_far[-1].mean().item(),
+    },
+    full=full_run,
+)

@@ -1,0 +1,806 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Reduce a neuron from four variables to one
+#
+# You take the [Hodgkin-Huxley model](../docs/glossary.md#hodgkin-huxley-model) apart until one
+# variable is left, and measure at each step what was lost. On the way you find out why some neurons
+# start to fire at 50 spikes per second and others at one: it depends on *how their resting state
+# loses its stability*.
+#
+# **Time.** 70 minutes for you, 40 seconds for the machine.
+#
+# **You need.** [601](601_hodgkin_huxley.ipynb): the Hodgkin-Huxley neuron and its f-I curve.
+# [104](104_adex.ipynb): nullclines in a phase plane. The eigenvalues of a 2 x 2 matrix, and what
+# they say about a fixed point.
+#
+# **Leads to.** [603](603_integrators_resonators.ipynb): what a neuron that oscillates does with the
+# rhythm of its input.
+#
+# ## Objectives
+#
+# After this lesson you can
+#
+# 1. reduce four variables to two, and name what the reduction keeps and what it changes,
+# 2. draw a phase plane from the equations and find its fixed points,
+# 3. tell a Hopf bifurcation from a saddle-node, and predict from it how a neuron begins to fire,
+# 4. derive the firing rate of a neuron near a saddle-node, without a free parameter,
+# 5. measure the exponent of an f-I curve, and classify a neuron as type I or type II.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from matplotlib import pyplot as plt
+
+from jarvis import LIF
+from jarvis.classroom import lesson
+from jarvis.classroom.check import reduction as check
+from jarvis.classroom.results import record
+from jarvis.neurons import (
+    EIF,
+    QIF,
+    EIFParams,
+    FitzHughNagumo,
+    FitzHughNagumoParams,
+    FitzHughNagumoState,
+    HodgkinHuxley,
+    HodgkinHuxleyParams,
+    Parameters,
+    QIFParams,
+    SpikingLayer,
+    Theta,
+    ThetaParams,
+    define,
+    fitzhugh_nagumo_rest,
+    gate_time_constants,
+    hodgkin_huxley_rest,
+    parameter,
+    steady_gates,
+)
+from jarvis.plotting import BLUE, GREEN, GREY, PURPLE, RED
+
+lesson.begin()
+torch.set_default_dtype(torch.float64)
+
+# %% tags=["parameters"] nbmake={"mock": {"full_run": false, "brief": 500.0, "n_near": 5}}
+full_run = True
+dt = 0.025  # time step of the neurons with channels, ms
+brief = 3000.0  # of most runs that measure firing rates, ms
+long = 8000.0  # of those near an onset, ms
+n_near = 13  # currents near an onset
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+hh = HodgkinHuxleyParams(dt=dt)
+full = SpikingLayer(HodgkinHuxley(hh))
+resting = hodgkin_huxley_rest(hh)
+
+
+def constant(currents, time, dt):
+    """Input [steps, 1, neurons]: each neuron receives its own constant current."""
+    return torch.as_tensor(currents).double().reshape(1, 1, -1).repeat(round(time / dt), 1, 1)
+
+
+def rates(layer, currents, time):
+    """Spikes per second (per 1000 units of time) at each current; 0 unless it fires to the end."""
+    dt, found = layer.params.dt, []
+    spikes, _ = layer(constant(currents, time, dt))
+    for train in spikes[:, 0].T:
+        at = dt * train.nonzero()[:, 0].numpy()
+        late = at[len(at) // 2 :]
+        lasts = len(at) > 3 and time - at[-1] < 2 * (at[-1] - at[-2])
+        found.append(1000 * (len(late) - 1) / (late[-1] - late[0]) if lasts else 0.0)
+    return np.array(found)
+
+
+# %% [markdown]
+# ## 1. Which variables can we drop?
+#
+# The Hodgkin-Huxley neuron has four: the potential $V$, the sodium gates $m$ and $h$, and the
+# potassium gate $n$. Look at the gates while it fires at 10 µA/cm².
+
+# %%
+_, _, trace = full(constant([10.0], 200.0, dt), trace=True)
+v, m, h, n = (each[4000:, 0, 0] for each in trace)  # without the first 100 ms
+
+b, a = np.polyfit(n, h, 1) * [-1, 1]
+misfit = (h - (a - b * n)).abs().max().item()
+correlation = np.corrcoef(n, h)[0, 1]
+print(f"h = {a:.2f} - {b:.2f} n, to {misfit:.3f} (correlation {correlation:.3f})")
+
+# %%
+spike = round(15 / dt)  # 15 ms, one interval
+t = dt * np.arange(spike)
+assert correlation < -0.99
+rises, wants = (int((x[:spike] > 0.5).nonzero()[0]) for x in (m, steady_gates(v).m))
+assert 0 < (rises - wants) * dt < 0.5
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+axes[0].plot(t, m[:spike], color=RED, label="$m$")
+axes[0].plot(t, steady_gates(v[:spike]).m, color="black", ls="--", lw=1, label=r"$m_\infty(V)$")
+axes[0].set(xlabel="time (ms)", ylabel="gate (fraction open)")
+axes[0].legend()
+axes[1].plot(n, h, ".", color=BLUE, ms=2)
+axes[1].plot(n, a - b * n, color="black", lw=1)
+axes[1].text(0.55, 0.36, f"$h$ = {a:.2f} - {b:.2f} $n$")
+axes[1].set(xlabel="potassium gate $n$", ylabel="sodium inactivation $h$")
+plt.show()
+
+# %% [markdown]
+# *The figure shows $m$ beside the value it is heading for, and $h$ against $n$ at each step (blue)
+# with a straight line fitted to it.* The gate $m$ is fast: it follows $m_\infty(V)$ within a
+# fraction of a millisecond. And $h$ and $n$ run together, with a correlation of
+# -0.995<!-- correlation 0.0005 -->: $h \approx 0.87 - 1.07\,n$ to within 0.05<!-- misfit 0.005 -->.
+#
+# So replace $m$ by $m_\infty(V)$. Then a tempting shortcut: at rest $h$ is the slowest variable of
+# all (8.5<!-- tau_h 0.05 --> ms), so it should hardly move during a spike of 2 ms. Why not hold it
+# at its resting value? We write a neuron with $h = a - b\,n$; holding $h$ is $b = 0$. Two more
+# parameters are for experiments: `speed` makes $n$ faster, `shift` moves its curves to higher
+# potentials.
+
+
+# %%
+@dataclass(frozen=True)
+class ReducedParams(Parameters):
+    a: float = parameter(0.87)
+    b: float = parameter(1.07)
+    speed: float = parameter(1.0, above=0)  # of n
+    shift: float = parameter(0.0, "mV")  # of n_inf and tau_n
+    dt: float = parameter(0.025, "ms", above=0, fixed=True)
+
+
+def parts(v, n, current, p):
+    """Conductance g (mS/cm²), the V (mV) it pulls towards, the n it pulls towards, and tau_n."""
+    m, h = steady_gates(v).m, p.a - p.b * n
+    sodium, potassium = hh.g_na * m * m * m * h, hh.g_k * (n * n) * (n * n)
+    g = sodium + potassium + hh.g_l
+    end = (sodium * hh.e_na + potassium * hh.e_k + hh.g_l * hh.e_l + current) / g
+    n_inf = steady_gates(v - p.shift).n
+    return g, end, n_inf, gate_time_constants(v - p.shift).n / p.speed
+
+
+# %% [markdown]
+# Its step is exponential Euler, as in [601](601_hodgkin_huxley.ipynb): each variable relaxes
+# towards where it is pulled, while the other is held. `define` turns a step, its parameters and its
+# state into a neuron of the library ([604](604_your_neuron.ipynb) explains how).
+
+
+# %%
+class ReducedState(NamedTuple):
+    v: torch.Tensor
+    n: torch.Tensor
+
+
+def reduced_step(current, state, p, spike):
+    v, n = state
+    _, _, n_inf, tau_n = parts(v, n, current, p)
+    n = n_inf + (n - n_inf) * torch.exp(-p.dt / tau_n)
+    g, end, _, _ = parts(v, n, current, p)
+    new_v = end + (v - end) * torch.exp(-g * p.dt / hh.c)
+    return spike(torch.where(v >= 0, -100.0, new_v), 0.0), ReducedState(new_v, n)
+
+
+Reduced = define(reduced_step, ReducedParams, ReducedState, lambda p: (resting.v, resting.n))
+
+
+def reduced(**changes):
+    return SpikingLayer(Reduced(**(dict(a=a, b=b, dt=dt) | changes)))
+
+
+# %%
+held, both = reduced(a=resting.h, b=0.0), reduced()
+step_input = constant([10.0], 60.0, dt)
+paths = [layer(step_input, trace=True)[2].v[:, 0, 0] for layer in (full, held, both)]
+stuck = paths[1][-1].item()
+print(f"with h held, V ends at {stuck:.1f} mV")
+assert stuck > 0
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots()
+t = dt * np.arange(1, len(step_input) + 1)
+looks = ((GREY, "-", "four variables"), (RED, "--", "two, $h$ held"))
+looks += ((BLUE, "-", "two, $h = a - b n$"),)
+for path, (colour, style, label) in zip(paths, looks, strict=True):
+    ax.plot(t, path, color=colour, ls=style, lw=2.5 if colour == GREY else 1.3, label=label)
+ax.set(xlabel="time (ms)", ylabel="potential V (mV)", ylim=(-82, 62), xlim=(0, 60))
+ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+plt.show()
+
+# %% [markdown]
+# *The figure shows the potential under 10 µA/cm² from the resting state.* The shortcut fails: with
+# $h$ held the spike never ends, and V stays at 13.7<!-- stuck 0.1 --> mV. Sodium keeps flowing, and
+# $n$ alone cannot stop it. Slow is not the same as unimportant. With $h$ tied to $n$, two variables
+# make a train of spikes. How good is it?
+
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+def find_onset(layer, low, high, time, rounds=3):
+    """The smallest current that makes the neuron fire to the end, started from rest."""
+    for _ in range(rounds):
+        tried = np.linspace(low, high, 17)
+        k = int(np.argmax(rates(layer, tried, time) > 0))
+        low, high = tried[k - 1], tried[k]
+    return high
+
+
+def late(layer, current=10.0):
+    """V (mV) over the last 100 ms of a train."""
+    return layer(constant([current], 300.0, dt), trace=True)[2].v[-4000:, 0, 0]
+
+
+# %%
+onset, onset_2 = find_onset(full, 5.0, 8.0, brief), find_onset(both, 4.0, 7.0, brief)
+levels = np.arange(2.0, 20.1, 0.5)
+f_full = rates(full, np.append(levels, onset), brief)
+f_both = rates(both, np.append(levels, onset_2), brief)
+at_10 = np.searchsorted(levels, 9.9)
+table = dict(four=(full, f_full, onset), two=(both, f_both, onset_2))
+for name, (layer, f, start) in table.items():
+    path = late(layer)
+    print(
+        f"{name:4} variables: onset {start:.2f} µA/cm² at {f[-1]:.1f} Hz; at 10 µA/cm² "
+        f"{f[at_10]:.1f} Hz, V from {path.min():.1f} to {path.max():.1f} mV"
+    )
+assert onset_2 < onset
+assert f_both[at_10] > f_full[at_10]
+assert min(f_full[-1], f_both[-1]) > 45
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+_, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+for (layer, f, start), colour, label in zip(
+    table.values(), (GREY, BLUE), ("four variables", "two variables"), strict=True
+):
+    path = late(layer)
+    upstroke = int(((path[:-1] < 0) & (path[1:] >= 0)).nonzero()[1])  # the second in this window
+    window = path[upstroke - 80 : upstroke + 480]
+    axes[0].plot(dt * (np.arange(len(window)) - 80), window, color=colour, lw=2)
+    above = levels > start
+    axes[1].plot([start, *levels[above]], [f[-1], *f[:-1][above]], color=colour, lw=2, label=label)
+    axes[1].plot(start, f[-1], "o", color=colour)
+axes[0].set(xlabel="time from the spike (ms)", ylabel="potential V (mV)", xlim=(-2, 12))
+axes[1].set(xlabel="current I (µA/cm²)", ylabel="steady rate (Hz)", ylim=(0, 120), xlim=(0, 20))
+axes[1].legend(loc="lower right")
+plt.show()
+
+# %% [markdown]
+# *The figure shows one spike of each train at 10 µA/cm², and the rates; dots mark the onsets.* What
+# the reduction **changes**: the onset (5.01<!-- onset_2 0.005 --> instead of
+# 6.26<!-- onset 0.005 --> µA/cm²), the rate at 10 µA/cm² (86<!-- rate_2 0.5 --> instead of
+# 68<!-- rate 0.5 --> Hz) and the spike, which is steeper, shorter and higher
+# (45<!-- peak_2 0.5 --> instead of 30<!-- peak 0.5 --> mV), because sodium no longer lags behind V.
+# What it **keeps**: the course of V between spikes, and the abrupt start of firing above 50 Hz. It
+# is no substitute for the full model where numbers matter, but we can draw it.
+#
+# ## 2. How does the resting state lose its stability?
+#
+# Two variables fit on paper. We draw the [nullclines](../docs/glossary.md#nullcline), on which V or
+# $n$ does not change: compute both slopes on a grid and let `contour` find where they are zero.
+
+
+# %%
+def slopes(v, n, current, p):
+    g, end, n_inf, tau_n = parts(v, n, current, p)
+    return g * (end - v) / hh.c, (n_inf - n) / tau_n
+
+
+def draw_nullclines(ax, slopes, v, w):
+    """Where the slopes of v (red) and w (blue) are zero."""
+    grid = torch.meshgrid(torch.linspace(*v, 301), torch.linspace(*w, 301), indexing="xy")
+    for slope, colour, style in zip(slopes(*grid), (RED, BLUE), ("-", "--"), strict=True):
+        ax.contour(*grid, slope, levels=[0.0], colors=colour, linestyles=style, linewidths=2)
+    ax.set(xlim=v, ylim=w)
+
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
+for ax, current in zip(axes, (0.0, 10.0), strict=True):
+    p = both.params
+    draw_nullclines(ax, lambda v, n, i=current, p=p: slopes(v, n, i, p), (-85, 55), (0.25, 0.8))
+    path = both(constant([current], 100.0, dt), trace=True)[2]
+    if current:
+        ax.plot(path.v[:, 0, 0], path.n[:, 0, 0], color="black", lw=1)
+    else:
+        ax.plot(path.v[-1, 0, 0], path.n[-1, 0, 0], "o", color="black", ms=6)
+    ax.set(xlabel="potential V (mV)", title=f"I = {current:g} µA/cm²")
+axes[0].set_ylabel("potassium gate $n$")
+axes[0].text(-28, 0.45, "V does not\nchange", color=RED)
+axes[0].text(-72, 0.63, "n does not\nchange", color=BLUE)
+plt.show()
+
+# %% [markdown]
+# *The figure shows the phase plane without and with current: the V-nullcline (red), the n-nullcline
+# (blue, dashed), the resting state (dot), and the path that starts from it (right) and ends on a
+# [limit cycle](../docs/glossary.md#limit-cycle).* The nullclines
+# meet once in either panel. The fixed point is still there while the neuron fires! What has
+# changed?
+#
+# <details><summary>Make a guess, then open</summary>
+# It has become unstable: close to it, small deviations grow. The Jacobian's eigenvalues tell.
+# </details>
+#
+# Each V on the branch of fixed points belongs to one current, the one that holds it there: the
+# **steady current** $I_\infty(V)$. So we can walk along V instead of solving for it.
+
+
+# %%
+def steady_current(v, p):
+    """The current (µA/cm²) for which v is a fixed point."""
+    g, end, _, _ = parts(v, steady_gates(v - p.shift).n, 0.0, p)
+    return g * (v - end)
+
+
+def eigenvalues(v, p):
+    """Of the Jacobian at the fixed point v (mV), 1/ms."""
+    y = torch.stack([v, steady_gates(v - p.shift).n])
+    current = steady_current(v, p)
+    jacobian = torch.func.jacrev(lambda y: torch.stack(slopes(*y, current, p)))(y)
+    return torch.linalg.eigvals(jacobian)
+
+
+def hopf(p, low=-70.0, high=-50.0):
+    """The current where the eigenvalues' real part becomes positive, and their frequency (Hz)."""
+    for _ in range(25):
+        v = torch.tensor(0.5 * (low + high))
+        stable = eigenvalues(v, p).real.max() < 0
+        low, high = (v.item(), high) if stable else (low, v.item())
+    return steady_current(v, p).item(), 1000 * eigenvalues(v, p).imag.max().item() / (2 * math.pi)
+
+
+fast = reduced(speed=10.0)
+loses, frequency = hopf(both.params)
+loses_fast, frequency_fast = hopf(fast.params)
+print(f"stable up to {loses:.2f} µA/cm²; oscillations there: {frequency:.0f} Hz")
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+line = torch.linspace(-66.0, -56.0, 80)
+_, axes = plt.subplots(1, 2, figsize=(9, 3))
+for layer, colour, style, label in (
+    (both, BLUE, "-", "as it is"),
+    (fast, PURPLE, "--", "$n$ ten times as fast"),
+):
+    p = layer.params
+    at, lead = steady_current(line, p), [eigenvalues(v, p) for v in line]
+    axes[0].plot(at, [each.real.max() for each in lead], color=colour, ls=style, label=label)
+    turns = np.array([1000 * each.imag.max() / (2 * math.pi) for each in lead])
+    axes[1].plot(at, np.where(turns > 0, turns, np.nan), color=colour, ls=style)
+axes[0].axhline(0, color=GREY, lw=1)
+axes[0].axvline(loses, color=GREY, lw=1, ls=":")
+axes[1].axvline(loses, color=GREY, lw=1, ls=":")
+axes[0].set(xlabel="current I (µA/cm²)", ylabel="largest real part (1/ms)", xlim=(-1, 20))
+axes[1].set(xlabel="current I (µA/cm²)", ylabel="frequency (Hz)", xlim=(-1, 20), ylim=(0, 420))
+axes[0].legend(loc="lower right")
+plt.show()
+
+# %% [markdown]
+# *The figure shows the eigenvalues at the fixed point: how fast deviations grow, and at which
+# frequency they oscillate.* At 7.10<!-- loses 0.005 --> µA/cm² (dotted) a pair of complex
+# eigenvalues crosses zero. This is a [Hopf bifurcation](../docs/glossary.md#hopf-bifurcation): the
+# fixed point becomes a spiral that winds outwards, with a frequency of
+# 101<!-- frequency 0.5 --> Hz right from the start. Here is the reason why there are no low rates:
+# close to the fixed point, where V changes slowly, it still oscillates at full speed. As in
+# [601](601_hodgkin_huxley.ipynb), firing and silence coexist below the Hopf point, here down to
+# 5.01<!-- onset_2 0.005 --> µA/cm².
+#
+# The dashed curve is a control: all as before, but with $n$ ten times as fast. What will that
+# neuron do at 10 µA/cm²?
+#
+# <details><summary>Make a guess, then open</summary>
+# Nothing. Its fixed point is stable up to 18.6<!-- loses_fast 0.05 --> µA/cm², and it does not fire
+# below 11.6<!-- onset_fast 0.05 -->.
+# </details>
+
+# %%
+f_fast = rates(fast, [10.0], 500.0)[0]
+onset_fast = find_onset(fast, 8.0, 16.0, 500.0)
+print(f"with the fast n: {f_fast:.0f} Hz at 10 µA/cm²; it fires from {onset_fast:.1f} µA/cm² on")
+print(f"its Hopf point is at {loses_fast:.1f} µA/cm², with {frequency_fast:.0f} Hz")
+assert f_fast == 0
+assert onset_2 < loses
+assert loses_fast > onset_fast > 2 * onset_2
+
+# %% [markdown]
+# Potassium now follows V at once and cancels the upstroke while it starts. An oscillation needs
+# feedback that comes **too late**: a fast variable that runs away, and a slow one that brings it
+# back.
+#
+# ### The simplest curves of that shape: FitzHugh-Nagumo
+#
+# If only the shape of the nullclines matters, take a cubic and a straight line:
+#
+# $$\dot v = v - v^3/3 - w + I, \qquad \dot w = \varepsilon\,(v + a - b\,w) .$$
+#
+# This is the [FitzHugh-Nagumo model](../docs/glossary.md#fitzhugh-nagumo-model), with $w$ in the
+# role of $n$. Units are gone, but the Hopf points have a formula: there the trace of the Jacobian,
+# $1 - v^2 - \varepsilon b$, is zero. Does the simulated neuron agree? Start it at its fixed point,
+# push it by 0.001, and see whether the push grows.
+
+# %%
+fhn = FitzHughNagumoParams()
+polynomial = SpikingLayer(FitzHughNagumo(fhn))
+predicted = fhn.hopf_currents
+currents = np.sort(np.concatenate([np.arange(0.2, 1.6, 0.1), np.arange(0.325, 0.339, 0.001)]))
+start = FitzHughNagumoState(*(x[None] for x in fitzhugh_nagumo_rest(fhn, torch.tensor(currents))))
+_, _, trace = polynomial(
+    constant(currents, 10_000.0, fhn.dt), start._replace(v=start.v + 0.001), trace=True
+)
+ends = trace.v[-1000:, 0]
+swing = (ends.amax(0) - ends.amin(0)).numpy()
+grows = currents[swing > 0.5]
+print(f"formula {predicted[0]:.4f} to {predicted[1]:.4f}; first current that grows {grows[0]:.3f}")
+assert abs(grows[0] - predicted[0]) < 0.002
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+draw_nullclines(
+    axes[0],
+    lambda v, w: (v - v**3 / 3 - w + 0.5, fhn.eps * (v + fhn.a - fhn.b * w)),
+    (-2.5, 2.5),
+    (-0.8, 1.8),
+)
+path = polynomial(constant([0.5], 300.0, fhn.dt), trace=True)[2]
+axes[0].plot(path.v[:, 0, 0], path.w[:, 0, 0], color="black", lw=1)
+axes[0].set(xlabel="potential $v$", ylabel="recovery $w$", title="I = 0.5")
+axes[1].plot(currents, swing, "o", color="black", ms=3)
+for current in predicted:
+    axes[1].axvline(current, color=GREEN, lw=1.5)
+axes[1].set(xlabel="current I", ylabel="amplitude of $v$ in the end", ylim=(-0.1, 4.2))
+plt.show()
+
+# %% [markdown]
+# *The figure shows the phase plane of the FitzHugh-Nagumo neuron, and what becomes of a small push
+# at each current; green, the formula.* The picture is that of Hodgkin and Huxley's equations, and
+# the push grows from 0.332<!-- grows 0.0005 --> on, where the formula says
+# 0.3313<!-- formula 0.00005 -->. This neuron also falls silent again when the current is too
+# strong.
+#
+# ### Exercise 1: Find where it falls silent again (6 min)
+#
+# Set the trace of the Jacobian to zero, take the solution at the higher $v$, and return the current
+# that holds this $v$.
+
+
+# %% tags=["exercise"]
+def last_current(a, b, eps):
+    """The larger current at which the fixed point of FitzHugh-Nagumo changes its stability."""
+    ...
+
+
+# %%
+check.last_current(last_current)
+
+# %% [markdown]
+# ## 3. Can two variables fire slowly?
+#
+# Are all neurons of two variables type II? We shift the curves of $n$ by 12 mV, so that potassium
+# opens later (and $h$, tied to it, closes later). Nothing else changes. How will firing begin?
+#
+# <details><summary>Make a guess, then open</summary>
+# At a lower current: potassium opposes the spike less. But also from another rate. Look for a place
+# where V could stay for long.
+# </details>
+
+# %%
+later = reduced(shift=12.0)
+line = torch.linspace(-80.0, -58.0, 2201)
+hump = steady_current(line, later.params)
+merge = int(((hump[1:-1] > hump[:-2]) & (hump[1:-1] > hump[2:])).nonzero()[0, 0]) + 1
+merge_at, saddle_node = line[merge].item(), hump[merge].item()
+print(f"two fixed points merge at {saddle_node:.3f} µA/cm², at {merge_at:.1f} mV")
+assert (steady_current(line, both.params).diff() > 0).all()
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+_, axes = plt.subplots(1, 2, figsize=(9, 3.4))
+for layer, colour, label in ((both, BLUE, "as it is"), (later, GREEN, "+12 mV")):
+    at = steady_current(line, layer.params)
+    last = max(k for k in range(0, 2201, 50) if eigenvalues(line[k], layer.params).real.max() < 0)
+    axes[0].plot(at[: last + 1], line[: last + 1], color=colour, label=label)
+    axes[0].plot(at[last:], line[last:], color=colour, ls=":")
+axes[0].plot(saddle_node, merge_at, "o", color="black", ms=5)
+axes[0].set(xlabel="current I (µA/cm²)", ylabel="fixed points V (mV)", xlim=(-12, 12))
+axes[0].legend(loc="lower right", title="$n$")
+p = later.params
+below, n_at = saddle_node - 0.3, steady_gates(line[merge] - p.shift).n.item()
+window = (merge_at - 4, merge_at + 4), (n_at - 0.035, n_at + 0.03)
+draw_nullclines(axes[1], lambda v, n: slopes(v, n, below, p), *window)
+stable = np.interp(below, hump[:merge], line[:merge])
+saddle = np.interp(-below, -hump[merge:], line[merge:])
+for v, face in ((stable, "black"), (saddle, "white")):
+    n = steady_gates(torch.tensor(v - p.shift)).n
+    axes[1].plot(v, n, "o", color="black", mfc=face, ms=7, zorder=3)
+axes[1].set(xlabel="potential V (mV)", ylabel="potassium gate $n$")
+axes[1].set_title("+12 mV, 0.3 µA/cm² below the dot")
+plt.show()
+upper = torch.linspace(-34.0, 45.0, 400)
+highest = upper[(steady_current(upper, p) - saddle_node).abs().argmin()]
+assert eigenvalues(highest, p).real.max() > 0
+
+# %% [markdown]
+# *The figure shows where the fixed points are at each current (solid: stable, dotted: unstable;
+# dot: two of them merge), and the phase plane with the shift just below that current.* As it is,
+# every current has one fixed point. With the shift, the branch folds back: left of the dot there is
+# a stable fixed point (filled) and an unstable one (white), a saddle. At
+# -4.32<!-- saddle_node 0.005 --> µA/cm² they merge and vanish: a [saddle-node
+# bifurcation](../docs/glossary.md#saddle-node-bifurcation). Beyond, nothing holds the neuron, and
+# it has to fire. How fast?
+
+# %%
+distance = np.logspace(-4, 0, n_near)
+f_later = rates(later, saddle_node + distance, long)
+f_abrupt = rates(both, onset_2 + distance, brief)
+slowest = f_later[f_later > 0].min()
+print(f"lowest measured rate: {slowest:.1f} Hz with the shift, {f_abrupt.min():.1f} Hz without")
+assert slowest < 10 < 45 < f_abrupt.min()
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+_, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+axes[0].plot(distance, f_abrupt, "o-", color=BLUE, ms=3)
+axes[0].plot(np.append(0, distance), np.append(0, f_later), "o--", color=GREEN, ms=3)
+axes[0].text(0.35, 68, "as it is", color=BLUE)
+axes[0].text(0.35, 28, "+12 mV", color=GREEN)
+axes[0].set(xlabel="current above the onset (µA/cm²)", ylabel="steady rate (Hz)", ylim=(0, 80))
+path = later(constant([saddle_node + 0.003], 600.0, dt), trace=True)[2].v[:, 0, 0]
+axes[1].plot(dt * np.arange(1, len(path) + 1), path, color=GREEN, lw=1)
+axes[1].axhline(merge_at, color="black", lw=1, ls=":")
+axes[1].set(xlabel="time (ms)", ylabel="potential V (mV)", title="+12 mV, 0.003 µA/cm² above")
+plt.show()
+
+# %% [markdown]
+# *The figure shows the rates of both neurons from their onsets on, and the shifted neuron just
+# above its onset; dotted, where the fixed points have merged.* The same two variables with the same
+# speeds now fire at 1.2<!-- slowest 0.1 --> Hz, and down to 0 closer to the onset: type I. After
+# each spike V stays long near the dotted line, where the two fixed points were: their **ghost**. So
+# the number of variables does not decide. What decides is how the resting state is lost:
+#
+# - by a **Hopf bifurcation**: it stays, but deviations grow. Firing begins at a finite rate: type
+#   II.
+# - by a **saddle-node** on the path of the spike: it vanishes. Firing begins at 0 Hz: type I.
+#
+# ## 4. What does one variable keep?
+#
+# Nearly all the time of a slow interval passes at the ghost. Let $x$ be the distance of V from the
+# point where the fixed points merge. At the onset, $\dot x$ is zero there, and so is its slope (the
+# two zeros have become one). So the first term of its Taylor series that is left is a square:
+#
+# $$\dot x = \alpha\,(I - I_0) + \beta\,x^2 .$$
+#
+# With suitable units that is $\tau \dot v = v^2 + I$, the [quadratic integrate-and-fire
+# neuron](../docs/glossary.md#quadratic-integrate-and-fire-neuron) (QIF). It runs to infinity in a
+# finite time: that is its spike. Then it starts again from minus infinity. The whole way takes
+#
+# $$T = \tau \int_{-\infty}^{\infty} \frac{dv}{v^2 + I} = \frac{\pi\,\tau}{\sqrt{I}}\,,
+# \qquad\text{so}\qquad f = \frac{\sqrt{\alpha\,\beta\,(I - I_0)}}{\pi} .$$
+#
+# The rate grows as the **square root** of the distance from the onset. On double logarithmic axes
+# that is a straight line with slope 1/2.
+#
+# ### Exercise 2: Derive the period of a QIF neuron (5 min)
+#
+# A simulated neuron has a finite peak and a finite reset. Do the integral with these, for $I > 0$.
+
+
+# %% tags=["exercise"]
+def qif_period(current, tau, v_reset, v_peak):
+    """The interval between two spikes (ms)."""
+    ...
+
+
+# %%
+check.qif_period(qif_period)
+
+# %% [markdown]
+# (With $v = \tan(\theta/2)$ the QIF neuron becomes the **theta neuron**, a point that moves around
+# a circle, and infinity becomes a place like any other.)
+
+# %%
+endless = QIFParams(v_peak=math.inf, v_reset=-math.inf, dt=0.5)
+circle = SpikingLayer(Theta(dt=0.5))
+theta = circle(constant([0.05], 400.0, 0.5), trace=True)[2].theta
+v = SpikingLayer(QIF(endless))(constant([0.05], 400.0, 0.5), trace=True)[2].v
+periods = endless.period(0.05), ThetaParams().period(0.05)
+print(f"period of QIF {periods[0]:.6f} ms, of theta {periods[1]:.6f} ms")
+assert math.isclose(*periods, rel_tol=1e-12)
+assert torch.allclose(v, torch.tan(theta / 2), rtol=1e-6)
+
+# %% [markdown]
+# ### Does the law hold for other neurons?
+#
+# Take the [exponential integrate-and-fire
+# neuron](../docs/glossary.md#exponential-integrate-and-fire-neuron) (EIF), that of
+# [104](104_adex.ipynb) without its adaptation:
+#
+# $$C \dot V = -g_L (V - E_L) + g_L \Delta_T\, e^{(V - V_T)/\Delta_T} + I .$$
+#
+# Its two fixed points merge at $V_T$, at the rheobase $I_0$. The second derivative of the right
+# side there is $g_L/\Delta_T$, so $\alpha = 1/C$ and $\beta = g_L/(2 C \Delta_T)$. Nothing is
+# fitted:
+#
+# $$f = \frac{1}{\pi\,C} \sqrt{\frac{g_L\,(I - I_0)}{2\,\Delta_T}} .$$
+
+# %%
+small = np.logspace(-3, -1, n_near)
+eif = EIFParams()
+extra = eif.rheobase * small
+f_eif = rates(SpikingLayer(EIF(eif)), eif.rheobase + extra, long)
+law = 1e3 * np.sqrt(eif.g_l * extra / (2 * eif.delta_t)) / (math.pi * eif.c)
+surplus = f_eif / law - 1
+print(f"above the law by {100 * surplus[0]:.1f} % (nearest), {100 * surplus[-1]:.0f} % (farthest)")
+assert 0 < surplus[0] < 0.02
+assert np.all(np.diff(surplus[f_eif > 0]) > -0.005)
+
+# %% [markdown]
+# At 0.1 % above the rheobase the law is right to 1<!-- nearest 0.5 --> %. At 10 % above, where the
+# neuron passes the ghost too quickly, the true rate is 25<!-- farthest 1 --> % higher. It is a law
+# for the onset, not for the whole f-I curve.
+#
+# And the leaky neuron? It has no ghost: its potential relaxes towards $I$, and is cut off at the
+# threshold $I_0$. Its rate is $1/(\tau \ln\frac{I}{I - I_0})$. Compare all of them.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+qif = QIFParams(dt=0.5)
+tau, lif_dt = 10.0, 0.05
+lif = SpikingLayer(LIF(tau=tau, dt=lif_dt, reset="zero"))
+jump = 1 - math.exp(-lif_dt / tau)  # a LIF layer takes the jump of each step
+curves = dict(
+    QIF=(small, rates(SpikingLayer(QIF(qif)), small, long), BLUE, "o-"),
+    EIF=(small, f_eif, PURPLE, "s-"),
+    reduced=(distance, f_later, GREEN, "^--"),
+    LIF=(small, rates(lif, jump * (1 + small), brief), RED, "v:"),
+    full=(distance, rates(full, onset + distance, brief), GREY, "o-"),
+)
+fhn_onset = find_onset(polynomial, 0.2, 0.5, brief)
+fhn_extra = np.logspace(-4, -1, n_near)
+f_fhn = rates(polynomial, fhn_onset + fhn_extra, brief)
+curves["FitzHugh"] = (fhn_extra, f_fhn, "black", "x-")
+exact = np.array([1000 / qif.period(current) for current in small])
+assert np.allclose(curves["QIF"][1], exact, rtol=0.01)
+assert np.allclose(curves["LIF"][1], 1000 / (tau * np.log((1 + small) / small)), rtol=0.01)
+
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+names = dict(QIF="quadratic", EIF="exponential", reduced="two variables, +12 mV")
+names |= dict(LIF="leaky", full="Hodgkin-Huxley", FitzHugh="FitzHugh-Nagumo")
+_, axes = plt.subplots(1, 2, figsize=(9.5, 3.8))
+for name, (x, f, colour, style) in curves.items():
+    wide = np.append(0.0, x), np.append(0.0, f)
+    if name in ("full", "FitzHugh"):
+        wide = x, f
+    axes[0].plot(wide[0] / x[-1], wide[1] / f[-1], style, color=colour, ms=4, lw=1)
+    axes[1].loglog(x[f > 0] / x[-1], f[f > 0] / f[-1], style, color=colour, ms=4, lw=1)
+    axes[1].plot([], [], style, color=colour, ms=4, lw=1, label=names[name])
+guide = np.array([1e-3, 1e-1])
+axes[1].plot(guide, 0.5 * np.sqrt(guide), color="black", lw=3, alpha=0.25)
+axes[1].text(1.4e-2, 0.025, "slope 1/2", color="black")
+axes[0].set(xlabel="distance from the onset (longest = 1)", ylabel="rate (largest = 1)")
+axes[1].set(xlabel="distance from the onset (longest = 1)", ylabel="rate (largest = 1)")
+axes[0].set(xlim=(-0.02, 1.02), ylim=(0, 1.05))
+axes[1].set_ylim(0.015, 1.5)
+axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+plt.show()
+
+# %% [markdown]
+# *The figure shows six f-I curves from their onsets on, each in its own units, on linear and on
+# double logarithmic axes.* The quadratic neuron, the exponential one, and the reduced one with the
+# shift approach the slope 1/2 (the last only very close to its onset). Hodgkin-Huxley and
+# FitzHugh-Nagumo are flat: they jump to their rate. In theory the leaky neuron is type I, but its
+# logarithm is so steep that it hardly shows: to fire at 5 Hz with $\tau$ = 10 ms it needs a current
+# that exceeds its threshold by 2<!-- billionths 0.5 --> parts in a billion.
+
+
+# %%
+def local_exponent(x, f):
+    """Slope of log f against log x over the first decade that was measured."""
+    near = (f > 0) & (x <= 12 * x[f > 0][0])
+    return np.polyfit(np.log(x[near]), np.log(f[near]), 1)[0]
+
+
+exponents = {name: local_exponent(x, f) for name, (x, f, *_) in curves.items()}
+print({name: round(value, 2) for name, value in exponents.items()})
+lif_distance = 1 / math.expm1(1000 / (5.0 * tau))
+print(f"LIF at 5 Hz: {lif_distance:.1e} above its threshold")
+assert all(0.4 < exponents[name] < 0.56 for name in ("QIF", "EIF", "reduced"))
+assert all(exponents[name] < 0.3 for name in ("LIF", "full", "FitzHugh"))
+
+# %% [markdown]
+# ### Exercise 3: Measure an exponent (10 min)
+#
+# `rate(currents)` takes an array of currents and returns the rates of a neuron that you do not
+# know; its onset is given. Return the exponent $p$ of $f \sim (I - I_0)^p$ *at the onset*, to 0.03.
+# The law holds close to the onset, but a neuron that is too close takes seconds for each spike, and
+# one of the four neurons is simulated for 8 s only. Try several ranges.
+
+
+# %% tags=["exercise"]
+def exponent(rate, onset):
+    """The slope of log f against log (I - onset), close to the onset."""
+    ...
+
+
+# %%
+check.exponent(exponent)
+
+# %% [markdown]
+# ### Exercise 4: Classify a neuron (5 min)
+#
+# Here you get a measured f-I curve: 100 currents in increasing order and the rates at these, with
+# zeros below the onset. Is the neuron type I or II? The units of current and rate differ from curve
+# to curve, so a fixed limit in Hz will not do.
+
+
+# %% tags=["exercise"]
+def neuron_type(currents, rates):
+    """1 for type I, 2 for type II."""
+    ...
+
+
+# %%
+check.neuron_type(neuron_type)
+
+# %% [markdown]
+# ## Summary
+#
+# 1. $m$ is fast, and $h$ runs with $n$. Two variables keep the course between spikes and the abrupt
+#    onset; they change the onset current, the rates and the spike.
+# 2. Nullclines can be drawn from the slopes alone. Where they meet is a fixed point, stable or not.
+# 3. At a Hopf bifurcation deviations begin to grow as an oscillation, with a finite frequency: type
+#    II. At a saddle-node two fixed points vanish: type I. One shifted gate turns type II into I.
+# 4. Near a saddle-node every neuron is a quadratic one, and its rate follows without a free
+#    parameter.
+# 5. The exponent at the onset is 1/2 at a saddle-node. A type II neuron jumps; the leaky neuron's
+#    logarithm looks almost like a jump.
+#
+# ## Further reading
+#
+# - FitzHugh 1961, Biophys. J. 1:445, doi:10.1016/S0006-3495(61)86902-6: the polynomial neuron.
+# - Nagumo, Arimoto & Yoshizawa 1962, Proc. IRE 50:2061, doi:10.1109/JRPROC.1962.288235: the same as
+#   an electronic circuit.
+# - Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233, doi:10.1137/0146017: the theta neuron.
+# - Ermentrout 1996, Neural Comput. 8:979, doi:10.1162/neco.1996.8.5.979: type I membranes, and the
+#   square root.
+# - Gerstner, Kistler, Naud & Paninski 2014, *Neuronal Dynamics*, chapters 4 and 5,
+#   doi:10.1017/CBO9781107447615: a textbook.
+#
+# **Next:** [603](603_integrators_resonators.ipynb) asks what a neuron that oscillates does with the
+# rhythm of its input. **See also:** [601](601_hodgkin_huxley.ipynb), the full neuron;
+# [104](104_adex.ipynb), phase planes with a reset.
+
+# %%
+record(
+    "results/602_reduction.json",
+    {
+        "misfit": misfit,
+        "correlation": correlation,
+        "tau_h": gate_time_constants(torch.tensor(resting.v)).h.item(),
+        "stuck": stuck,
+        "onset": onset,
+        "onset_2": onset_2,
+        "rate": f_full[at_10],
+        "rate_2": f_both[at_10],
+        "peak": late(full).max().item(),
+        "peak_2": late(both).max().item(),
+        "loses": loses,
+        "frequency": frequency,
+        "loses_fast": loses_fast,
+        "onset_fast": onset_fast,
+        "grows": grows[0],
+        "formula": predicted[0],
+        "saddle_node": saddle_node,
+        "slowest": slowest,
+        "nearest": 100 * surplus[0],
+        "farthest": 100 * surplus[-1],
+        "billionths": 1e9 * lif_distance,
+    },
+    full=full_run,
+)

@@ -1,0 +1,736 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Tell an integrator from a resonator
+#
+# Some neurons add up their inputs; others wait for the right rhythm. You build a test with two
+# pulses that separates them, step a resonator by hand, make it fire by inhibition, and apply the
+# test to published models. Then you rerun twenty published firing patterns on a finer time grid and
+# see which of them survive.
+#
+# **Time.** 70 minutes for you, 15 seconds for the machine.
+#
+# **You need.** [101](101_leaky_neuron.ipynb): the leaky neuron and its exact step. Complex numbers
+# and $e^{i\varphi} = \cos\varphi + i \sin\varphi$.
+#
+# **Leads to.** [604](604_your_neuron.ipynb), a neuron of your own.
+#
+# ## Objectives
+#
+# After this lesson you can
+#
+# 1. step a resonate-and-fire neuron exactly, and say when Euler's method makes it diverge,
+# 2. read the period of a neuron from a recording below threshold,
+# 3. decide from pairs of pulses whether a neuron integrates or resonates,
+# 4. predict which inhibitory pulse fires a resonator, and how narrow its frequency band is,
+# 5. check whether a firing pattern belongs to the equations or to the grid they were solved on.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+import cmath
+import math
+
+import numpy as np
+import torch
+from matplotlib import pyplot as plt
+
+from jarvis import LIF, SpikingLayer
+from jarvis.classroom import lesson
+from jarvis.classroom.check import integrators_resonators as check
+from jarvis.classroom.results import record
+from jarvis.neurons.izhikevich import IZHIKEVICH_PATTERNS, Izhikevich, izhikevich_pattern
+from jarvis.neurons.resonator import RF, BRFParams, RFParams
+from jarvis.plotting import BLUE, GREY, RED
+
+lesson.begin()
+
+# %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_spacings": 21, "n_frequencies": 9}}
+full_run = True
+damping = 0.01  # lambda, of the resonator, 1/ms
+omega = 0.1  # angular frequency of the resonator, rad/ms
+dt = 0.5  # time step, ms
+coarse = 5.0  # time step of section 1, ms
+n_spacings = 81  # pairs of pulses in section 2
+n_frequencies = 49  # sinusoidal inputs in section 3
+
+# %%
+period_ms, tau = 2 * math.pi / omega, 1 / damping
+print(f"period {period_ms:.1f} ms; the oscillation decays with a time constant of {tau:g} ms")
+
+# %% [markdown]
+# ## 1. What does one pulse leave behind?
+#
+# In a leaky neuron, the effect of a pulse decays as $e^{-t/\tau}$. Many real neurons respond with a
+# [subthreshold oscillation](../docs/glossary.md#subthreshold-oscillation) instead, like a plucked
+# string: a slow current pulls the potential back, too late and too far. The simplest model of this
+# is the **resonate-and-fire** neuron (Izhikevich 2001), a
+# [resonator](../docs/glossary.md#resonator). Its state is a complex number:
+#
+# $$\frac{dz}{dt} = (-\lambda + i\omega)\,z + I(t), \qquad
+# \text{spike when } \operatorname{Im} z \ge 1, \text{ then } z \leftarrow i .$$
+#
+# Input acts on the real part, which is like a current; the imaginary part is like a potential.
+# $\omega$ sets how fast $z$ rotates, the damping $\lambda$ how fast it decays. With $\omega = 0$,
+# the real part is a leaky neuron with $\tau = 1/\lambda$. That is our control throughout: it
+# forgets as fast as the resonator, but does not rotate.
+#
+# Start both from a pulse of 1 and use [Euler's method](../docs/glossary.md#eulers-method). With
+# $dt$ = 5 ms, one period has more than 12 steps. What will you see?
+#
+# <details><summary>Make a guess, then open</summary>
+# The leaky neuron decays slightly too fast. The resonator should shrink to
+# 5<!-- left_percent 0.5 --> % after 300 ms. It diverges.
+# </details>
+
+# %%
+leaky, swinging = [1.0], [1.0 + 0.0j]
+for _ in range(60):
+    leaky.append(leaky[-1] + coarse * -damping * leaky[-1])
+    swinging.append(swinging[-1] + coarse * (-damping + 1j * omega) * swinging[-1])
+
+t, fine = coarse * np.arange(61), np.linspace(0, 60 * coarse, 600)
+euler_amplitude, true_amplitude = abs(swinging[-1]), math.exp(-damping * 300)
+print(f"amplitude after 300 ms: Euler {euler_amplitude:.1f}, true {true_amplitude:.3f}")
+assert euler_amplitude > 1 > true_amplitude
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 2, figsize=(9, 3))
+axes[0].plot(fine, np.exp(-damping * fine), color=GREY, label="solution")
+axes[0].plot(t, leaky, ".", color=BLUE, label="Euler's method")
+axes[1].plot(fine, np.exp(-damping * fine) * np.sin(omega * fine), color=GREY, label="solution")
+axes[1].plot(t, np.imag(swinging), ".-", color=RED, lw=0.8, label="Euler's method")
+axes[0].set(xlabel="time (ms)", ylabel="potential (threshold = 1)", title="leaky neuron")
+axes[1].set(xlabel="time (ms)", ylabel="Im z (threshold = 1)", title="resonate-and-fire neuron")
+axes[0].legend()
+axes[1].legend(loc="upper left")
+plt.show()
+
+# %% [markdown]
+# *The figure shows both neurons after one pulse, by Euler's method (dots) and as they should be
+# (grey).* The same method with the same step is fine for the leaky neuron. The amplitude of the
+# resonator ends at 70.7<!-- euler 0.1 --> times that of the pulse, and still grows.
+#
+# **Why.** Without damping, $z$ would move on a circle. A step of Euler's method goes along the
+# tangent, and so leaves the circle; the damping pulls it back, but not far enough. One step
+# multiplies $z$ by $1 + dt\,(-\lambda + i\omega)$, and here the absolute value of that factor is
+# 1.074<!-- factor 0.001 -->.
+#
+# **The fix** is that of [101](101_leaky_neuron.ipynb): the equation is linear, so its step has a
+# closed form. The leaky neuron multiplies by $e^{-\lambda\,dt}$; the resonator also rotates:
+#
+# $$z \leftarrow e^{(-\lambda + i\omega)\,dt} z
+# = e^{-\lambda\,dt}\,(\cos\omega\,dt + i\sin\omega\,dt)\;z .$$
+#
+# Written in real numbers, this is two lines:
+
+# %%
+c = math.exp(-damping * coarse) * math.cos(omega * coarse)
+s = math.exp(-damping * coarse) * math.sin(omega * coarse)
+re, im, exact = 1.0, 0.0, [1.0 + 0.0j]
+for _ in range(60):
+    re, im = c * re - s * im, s * re + c * im
+    exact.append(complex(re, im))
+print(f"after one step: {exact[1]:.4f}")
+assert cmath.isclose(exact[60], cmath.exp((-damping + 1j * omega) * 60 * coarse), abs_tol=1e-12)
+
+# %%
+angle = np.linspace(0, 2 * math.pi, 200)
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(4.9, 4))
+ax.plot(np.cos(angle), np.sin(angle), color=GREY, lw=1, ls=":", label="|z| = 1")
+for path, colour, mark, label in ((swinging, RED, "s", "Euler"), (exact, BLUE, "o", "exact step")):
+    first = np.array(path[:14])
+    ax.plot(first.real, first.imag, mark + "-", color=colour, ms=4, lw=1, label=label)
+ax.set(xlabel="Re z", ylabel="Im z", xlim=(-2.1, 3.4), ylim=(-2.4, 2.1), aspect="equal")
+ax.legend(loc="upper right")
+plt.show()
+
+# %% [markdown]
+# *The figure shows the first 13 steps in the complex plane, about one period.* Both start at 1.
+# Euler's method spirals out, the exact step spirals in, and stays exact for any $dt$.
+#
+# `RF` takes this step, and `SpikingLayer` runs it over time; `reset="none"` leaves $z$ alone when
+# it reaches the threshold:
+
+# %%
+x = torch.zeros(61, 1, dtype=torch.float64)
+x[0] = 1.0
+neuron = RF(damping=damping, omega=omega, dt=coarse, reset="none")
+_, _, trace = SpikingLayer(neuron)(x, trace=True)
+assert np.allclose(torch.complex(trace.re, trace.im)[:, 0].numpy(), exact, atol=1e-12)
+print(f"a pulse of 1 lifts Im z by {neuron.values.pulse_peak:.4f} at most")
+
+# %% [markdown]
+# **When is Euler's method stable?** When its factor is below 1 in absolute value. That needs enough
+# damping: $-\lambda$ has to be below
+#
+# $$p(\omega) = \frac{-1 + \sqrt{1 - (\omega\,dt)^2}}{dt} .$$
+#
+# For $dt$ = 5 ms, $p(\omega)$ is -0.0268<!-- p 0.0001 --> per ms, and our -0.01 is above it. The
+# *balanced* resonate-and-fire neuron (`BRF`, Higuchi et al. 2024) keeps Euler's method on purpose,
+# and adds this much damping to each neuron: the integration scheme is part of the model.
+
+# %%
+boundary = (-1 + math.sqrt(1 - (omega * coarse) ** 2)) / coarse
+print(f"p(omega) = {boundary:.4f} per ms, -lambda = {-damping:g} per ms")
+assert math.isclose(abs(1 + coarse * complex(boundary, omega)), 1, abs_tol=1e-12)
+assert boundary < -damping
+library = BRFParams(omega=100 * omega, dt=coarse / 100).boundary  # its unit of time is 100 ms
+assert math.isclose(library / 100, boundary)
+
+# %% [markdown]
+# ### Exercise 1: Find the largest step of Euler's method (5 min)
+#
+# For a given damping and $\omega$, above which $dt$ does the oscillation grow?
+
+
+# %% tags=["exercise"]
+def largest_euler_dt(damping, omega):
+    """The step (ms) at which Euler's oscillation neither grows nor decays."""
+    ...
+
+
+# %%
+if check.largest_euler_dt(largest_euler_dt):
+    largest = largest_euler_dt(damping, omega)
+    print(f"our neuron: {largest:.2f} ms, {period_ms / largest:.0f} steps per period")
+
+# %% [markdown]
+# ### Exercise 2: Measure a period (6 min)
+#
+# In an experiment nobody tells you $\omega$. Measure the period from a recording after a pulse that
+# is too weak to make the neuron fire.
+
+
+# %% tags=["exercise"]
+def period(recording, dt):
+    """The period (ms) of a recording (array of potentials, one per dt)."""
+    ...
+
+
+# %%
+if check.period(period):
+    pulse = torch.zeros(400, 1, dtype=torch.float64)
+    pulse[0] = 0.8
+    unknown = RF(RFParams.named("beta", dt=dt))
+    recording = SpikingLayer(unknown)(pulse, trace=True)[2].im[:, 0].numpy()
+    _, ax = plt.subplots()
+    ax.plot(dt * np.arange(400), recording, color=RED)
+    for k in range(5):
+        ax.axvline(k * period(recording, dt), color=GREY, ls="--", lw=1)
+    ax.set(xlabel="time (ms)", ylabel="Im z (threshold = 1)", ylim=(-1, 1))
+    plt.show()
+
+# %% [markdown]
+# ## 2. Two pulses: which spacing excites most?
+#
+# Give each neuron two equal pulses, a spacing $s$ apart, and note how high the potential rises
+# after the second one, relative to a single pulse. At $s = 0$ the answer is 2. How does it change
+# as $s$ grows, for the leaky neuron and for the resonator?
+#
+# <details><summary>Make a guess, then open</summary>
+# In the leaky neuron less and less of the first pulse is left: the curve only falls. In the
+# resonator the first pulse oscillates. After half a period it points down, and the second one
+# cancels it; after a whole period it points up again.
+# </details>
+
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+def doublets(neuron, field, spacings, size=1.0, width=None, rest=0.0):
+    """Highest potential after the second of two pulses, relative to one; and which ones fired."""
+    dt = neuron.values.dt
+    gaps, n = np.rint(np.asarray(spacings) / dt).astype(int), round((width or dt) / dt)
+    x = torch.zeros(gaps.max() + round(200 / dt), len(gaps) + 1, dtype=torch.float64)
+    x[:n] = size
+    for k, gap in enumerate(gaps):
+        x[gap : gap + n, k] += size
+    spikes, _, trace = SpikingLayer(neuron)(x, trace=True)
+    v = getattr(trace, field).numpy() - rest
+    tops = np.array([v[gap:, k].max() for k, gap in enumerate(gaps)])
+    return tops / v[:, -1].max(), spikes[:, :-1].any(0).numpy()
+
+
+# %%
+spacings = np.linspace(0, 160, n_spacings)
+silent = dict(reset="none", dt=dt)
+lif_response, _ = doublets(LIF(tau=tau, **silent), "h", spacings)
+rf_response, _ = doublets(RF(damping=damping, omega=omega, **silent), "im", spacings)
+
+# %% [markdown]
+# The curves have closed forms. A time $s$ after the first pulse, $e^{-s/\tau}$ is left of it in the
+# leaky neuron, and $q = e^{(-\lambda + i\omega)s}$ in the resonator. The second pulse adds 1. In
+# the resonator the sum has another length *and* another angle, so the maximum also comes sooner or
+# later, by $\arg(1+q)/\omega$, with less or more decay:
+#
+# $$R_{LIF} = 1 + e^{-s/\tau}, \qquad R_{RF} = |1 + q|\; e^{(\lambda/\omega)\,\arg(1 + q)} .$$
+#
+# And with a threshold? Take pulses that each reach 73 % of it. Two of them fire the neuron where
+# the response is above 1/0.73 = 1.37.
+
+
+# %%
+def rf_response_to(s):
+    q = np.exp((-damping + 1j * omega) * s)
+    return np.abs(1 + q) * np.exp(damping / omega * np.angle(1 + q))
+
+
+lif_formula, rf_formula = 1 + np.exp(-spacings / tau), rf_response_to(spacings)
+peak = RFParams(damping=damping, omega=omega, dt=dt).pulse_peak
+_, lif_fires = doublets(LIF(tau=tau, dt=dt), "h", spacings, size=0.73)
+_, rf_fires = doublets(RF(damping=damping, omega=omega, dt=dt), "im", spacings, size=0.73 / peak)
+at = {k: rf_response_to(k * period_ms) for k in (0.5, 1.0)}
+print(f"resonator: {at[0.5]:.2f} after half a period, {at[1.0]:.2f} after a whole one")
+assert np.abs(lif_response - lif_formula).max() < 1e-6
+assert np.abs(rf_response - rf_formula).max() < 0.03
+assert (np.diff(lif_response) < 0).all()
+clear = np.abs(rf_formula - 1 / 0.73) > 0.03
+assert (rf_fires == (rf_formula > 1 / 0.73))[clear].all()
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(2, 1, figsize=(7.5, 4.4), sharex=True, height_ratios=(4, 1))
+for formula, response, fires, colour, label, row in (
+    (lif_formula, lif_response, lif_fires, BLUE, "leaky: integrator", 1),
+    (rf_formula, rf_response, rf_fires, RED, "resonate-and-fire: resonator", 0),
+):
+    axes[0].plot(spacings, formula, color=colour, label=label)
+    axes[0].plot(spacings, response, ".", color=colour, ms=4)
+    axes[1].plot(spacings[fires], np.full(fires.sum(), row), "s", color=colour, ms=3.5)
+axes[0].axhline(1 / 0.73, color=GREY, ls="--", lw=1)
+for k in (1, 2):
+    axes[0].axvline(k * period_ms, ymax=0.72, color=GREY, ls=":", lw=1)
+axes[0].set(ylabel="response (one pulse = 1)", ylim=(0, 2.1))
+axes[0].legend(loc="upper right")
+axes[1].set(xlabel="spacing of the two pulses (ms)", ylim=(-0.6, 1.6), ylabel="fires")
+axes[1].set_yticks((0, 1), ("resonator", "integrator"))
+plt.show()
+
+# %% [markdown]
+# *The figure shows the response to two pulses against their spacing: formulas (lines), simulations
+# (dots), the response that fires (dashed) and whole periods (dotted). Below: which pairs fire a
+# neuron with a threshold.* The integrator's response only falls. The resonator's falls to
+# 0.27<!-- half 0.01 --> at half a period, less than a single pulse, and comes back to
+# 1.53<!-- whole 0.01 --> at a whole one. There the two curves touch: with the rotation complete,
+# only the decay is left. So the resonator responds to two ranges of spacings with a silent gap
+# between them, the integrator to one range that begins at 0. **A rise anywhere reveals a
+# resonator.**
+#
+# ### Exercise 3: Classify an unknown neuron (5 min)
+#
+# `response(s)` is the response of a neuron to two pulses `s` ms apart (a number or an array).
+# Integrators here may be fast, slow, or have a synapse; resonators have periods of 15 to 200 ms.
+
+
+# %% tags=["exercise"]
+def classify(response):
+    """Return "integrator" or "resonator"."""
+    ...
+
+
+# %%
+check.classify(classify)
+
+# %% [markdown]
+# ## 3. Can inhibition make a neuron fire?
+#
+# Now one pulse that pushes *down*, of size -1.7: a
+# [hyperpolarisation](../docs/glossary.md#hyperpolarisation). What will the leaky neuron do, and the
+# resonator?
+#
+# <details><summary>Make a guess, then open</summary>
+# The leaky neuron returns to 0 from below and never gets above it. The resonator passes through 0.
+# Half a period after its lowest point it is at its highest.
+# </details>
+
+# %%
+down = torch.zeros(500, 2, dtype=torch.float64)
+down[20] = torch.tensor([-1.0, -1.7])
+rf_spikes, _, rf_trace = SpikingLayer(RF(damping=damping, omega=omega, dt=dt))(down, trace=True)
+lif_spikes, _, lif_trace = SpikingLayer(LIF(tau=tau, dt=dt))(down, trace=True)
+t = dt * (np.arange(500) - 20)
+below = rf_trace.im[:, 0].numpy()
+rebound = -below.max() / below.min()
+print(f"rebound: {rebound:.4f} of the depth; spikes {int(rf_spikes[:, 1].sum())}")
+assert lif_spikes.sum() == 0
+assert lif_trace.h.max() <= 0
+assert math.isclose(rebound, math.exp(-math.pi * damping / omega), rel_tol=2e-3)
+assert rf_spikes[:, 0].sum() == 0
+assert rf_spikes[:, 1].sum() == 1
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
+for ax, v, colour in ((axes[0], lif_trace.h, BLUE), (axes[1], rf_trace.im, RED)):
+    ax.plot(t, v[:, 0], color=colour, ls="--", label="pulse of -1.0")
+    ax.plot(t, v[:, 1], color=colour, label="pulse of -1.7")
+    ax.axhline(1, color=GREY, ls=":", lw=1)
+    ax.set(xlabel="time after the pulse (ms)", xlim=(-10, 200))
+    ax.legend(loc="lower right")
+(fired,) = rf_spikes[:, 1].numpy().nonzero()
+axes[1].plot(t[fired], 1.15 + 0 * fired, "kv", ms=6)
+axes[0].set(ylabel="v or Im z (threshold = 1)", title="leaky neuron", ylim=(-1.9, 1.4))
+axes[1].set_title("resonate-and-fire neuron")
+plt.show()
+
+# %% [markdown]
+# *The figure shows both neurons after an inhibitory pulse of two sizes; the triangle is a spike.*
+# In half a period the amplitude decays to $e^{-\pi\lambda/\omega}$, which is
+# 0.7304<!-- rebound 0.0001 -->, and that is the height of the rebound relative to the depth before.
+# The stronger pulse reaches the threshold. In a leaky neuron, inhibition can only prevent spikes;
+# in a resonator it can cause one, a [rebound spike](../docs/glossary.md#rebound-spike).
+#
+# ### Exercise 4: Find the weakest inhibition that fires (5 min)
+#
+# Somewhere between 1.0 and 1.7 the neuron above begins to fire. `params` is an `RFParams`; it has
+# `threshold`, `pulse_peak` (the highest Im z after a pulse of +1) and `rebound`. Return the size of
+# the pulse as a positive number.
+
+
+# %% tags=["exercise"]
+def smallest_inhibition(params):
+    """Size (> 0) of the weakest inhibitory pulse that fires the neuron."""
+    ...
+
+
+# %%
+check.smallest_inhibition(smallest_inhibition)
+
+# %% [markdown]
+# ### Which frequencies does it pass?
+#
+# A sinusoidal current, $I = \cos\Omega t$, is a rhythm that goes on. When the start is forgotten,
+# theory gives these amplitudes of $v$ and of Im z:
+#
+# $$A_{LIF} = \frac{1}{|\lambda + i\Omega|}, \qquad
+# A_{RF} = \frac{\omega}{|(\lambda + i\Omega)^2 + \omega^2|} .$$
+#
+# At which $\Omega$ is each denominator smallest?
+
+# %%
+hertz = np.linspace(0, 40, n_frequencies)
+drive = 2 * math.pi * hertz / 1000  # rad/ms
+t = dt * np.arange(round(3400 / dt))
+cosine = torch.as_tensor(dt * np.cos(np.outer(t, drive)))
+late = t > 2000  # the start is forgotten, and a whole period of the slowest input is left
+options = dict(threshold=1e6, reset="none", dt=dt)
+traces = (
+    SpikingLayer(LIF(tau=tau, **options))(cosine, trace=True)[2].h,
+    SpikingLayer(RF(damping=damping, omega=omega, **options))(cosine, trace=True)[2].im,
+)
+found = [np.abs(v.numpy()[late]).max(0) for v in traces]
+every = np.linspace(0, 40, 400) * 2 * math.pi / 1000
+
+
+def lif_amplitude(w):
+    return 1 / np.abs(damping + 1j * w)
+
+
+def rf_amplitude(w, damping=damping):
+    return omega / np.abs((damping + 1j * w) ** 2 + omega**2)
+
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots(figsize=(7, 3.2))
+for formula, amplitude, colour, label in (
+    (lif_amplitude, found[0], BLUE, "leaky: low-pass"),
+    (rf_amplitude, found[1], RED, "resonator: band-pass"),
+):
+    ax.plot(every * 1000 / (2 * math.pi), formula(every), color=colour, label=label)
+    ax.plot(hertz, amplitude, ".", color=colour, ms=5)
+    assert np.allclose(amplitude, formula(drive), rtol=0.04)
+ax.set(xlabel="frequency of the input (Hz)", ylabel="amplitude (threshold = 1)")
+ax.legend()
+plt.show()
+
+
+# %%
+def band(damping):
+    """Best frequency and half-power bandwidth of Im z, Hz."""
+    w = np.linspace(0, 0.3, 300_001)
+    power = rf_amplitude(w, damping) ** 2
+    inside = w[power >= power.max() / 2] * 1000 / (2 * math.pi)
+    return w[power.argmax()] * 1000 / (2 * math.pi), inside[-1] - inside[0]
+
+
+(best_hertz, bandwidth), (_, narrower) = band(damping), band(damping / 2)
+print(f"the resonator prefers {best_hertz:.1f} Hz; half-power bandwidth {bandwidth:.2f} Hz")
+print(f"with half the damping: {narrower:.2f} Hz")
+assert math.isclose(narrower, bandwidth / 2, rel_tol=0.02)
+assert math.isclose(bandwidth, 1000 * 2 * damping / (2 * math.pi), rel_tol=0.02)
+
+# %% [markdown]
+# *The figure shows the amplitude of the response to a sinusoidal current: formulas (lines) and
+# simulations (dots).* The leaky neuron is a low-pass filter. The resonator passes a band around
+# 15.8<!-- best_hz 0.1 --> Hz. Its half-power width is close to $2\lambda$, or in Hz
+# $2\lambda/2\pi$: 3.2<!-- band_hz 0.1 --> Hz. **Memory and selectivity are one number**: with half
+# the damping, the neuron remembers twice as long and passes half the band.
+#
+# ## 4. Do other models do this?
+#
+# The [Izhikevich neuron](../docs/glossary.md#izhikevich-neuron) is not linear, and has no complex
+# number in it. A potential $v$ (mV) makes its own upstroke by a square, and a recovery variable $u$
+# works against it:
+#
+# $$\frac{dv}{dt} = 0.04\,v^2 + 5\,v + 140 - u + I, \qquad \frac{du}{dt} = a\,(b\,v - u), \qquad
+# v \ge 30: \; v \leftarrow c, \; u \leftarrow u + d .$$
+#
+# Izhikevich (2004) chose $a, b, c, d$ and a stimulus for twenty firing patterns of real neurons.
+# `izhikevich_pattern` has each of them: the neuron, its input and its initial state. Look for
+# panels in which *timing* decides, and for those in which *inhibition* does.
+
+
+# %%
+def run(name, **options):
+    """Times (ms), potential, input, and spike times of a pattern."""
+    neuron, current, state = izhikevich_pattern(name, **options)
+    spikes, _, trace = SpikingLayer(neuron)(current, state, trace=True)
+    fired = spikes[:, 0].bool()
+    v = torch.where(fired, 30.0, trace.v[:, 0])  # the trace has v after the reset
+    t = neuron.values.dt * np.arange(len(v))
+    return t, v.numpy(), current[:, 0].numpy(), t[fired.numpy()]
+
+
+def panel(ax, name, colour, title, **options):
+    t, v, current, _ = run(name, **options)
+    swing = max(current.max() - current.min(), 1e-9)
+    ax.plot(t, v, color=colour, lw=0.7)
+    ax.plot(t, -112 + 18 * (current - current.min()) / swing, color=GREY, lw=1)
+    ax.set(xlim=(0, t[-1]), ylim=(-116, 34), yticks=[], xticks=[0, round(t[-1])])
+    ax.set_title(title, fontsize=9)
+    ax.tick_params(labelsize=9)
+
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(5, 4, figsize=(10, 9.5))
+for ax, (name, pattern) in zip(axes.flat, IZHIKEVICH_PATTERNS.items(), strict=True):
+    colour = RED if name in ("resonator", "integrator") else BLUE
+    panel(ax, name, colour, f"{pattern.panel}  {name.replace('_', ' ')}")
+for ax in axes[-1]:
+    ax.set_xlabel("time (ms)")
+plt.show()
+
+# %% [markdown]
+# *The figure shows twenty patterns with the published parameters, stimuli and time steps:
+# potentials on the same scale, cut at 30 mV, and inputs (grey), each on its own.* In K, the pair of
+# pulses 40 ms apart fires, the one 20 ms apart does not. In L, the pair 5 ms apart fires, the one
+# 10 ms apart does not. M and N fire after inhibition, S and T during it.
+#
+# K and L (red) are called resonator and integrator. Does our test agree? Give them pairs of pulses
+# that are too weak to fire them. Close to the resting potential, small changes of $(v, u)$ follow a
+# linear equation with the matrix
+#
+# $$\begin{pmatrix} 0.08\,v + 5 & -1 \\ a\,b & -a \end{pmatrix} .$$
+#
+# If its eigenvalues are complex, they are the $-\lambda \pm i\omega$ of a resonator.
+
+# %%
+k_set, l_set = (IZHIKEVICH_PATTERNS[name] for name in ("resonator", "integrator"))
+k_neuron = Izhikevich(a=k_set.a, b=k_set.b, c=k_set.c, d=k_set.d, v_0=-62.5, dt=0.25)
+l_neuron = Izhikevich(
+    a=l_set.a, b=l_set.b, c=l_set.c, d=l_set.d, v_0=-60.0, dt=0.25, **l_set.changes
+)
+weak = np.linspace(0, 100, n_spacings)
+k_response, k_fires = doublets(k_neuron, "v", weak, size=0.2, width=4.0, rest=-62.5)
+l_response, l_fires = doublets(l_neuron, "v", weak, size=2.0, width=2.0, rest=-60.0)
+
+eigenvalue = np.linalg.eigvals([[0.08 * -62.5 + 5, -1], [k_set.a * k_set.b, -k_set.a]])[0]
+k_period = 2 * math.pi / abs(eigenvalue.imag)
+dip = weak[k_response.argmin()]
+best = weak[weak > dip][k_response[weak > dip].argmax()]
+print(f"K: period {k_period:.1f} ms by its eigenvalues; best spacing {best:.1f} ms")
+assert not k_fires.any()
+assert not l_fires.any()
+assert (np.diff(l_response) < 1e-9).all()
+assert k_response.min() < 1 < k_response[weak > dip].max()
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, ax = plt.subplots()
+ax.plot(weak, l_response, ".-", color=BLUE, label="L, integrator")
+ax.plot(weak, k_response, ".-", color=RED, label="K, resonator")
+ax.axvline(k_period, color=GREY, ls=":", lw=1)
+ax.set(xlabel="spacing of the two pulses (ms)", ylabel="response (one pulse = 1)", ylim=(0, 2.2))
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# *The figure shows the test with two pulses for the two published neurons; dotted: the period that
+# K's eigenvalues give.* They deserve their names. K's matrix gives a period of
+# 41.0<!-- k_period 0.1 --> ms, and the published pair that fires it is 40 ms apart.
+#
+# ## 5. Does a pattern survive a finer grid?
+#
+# The twenty patterns were made by Euler's method, as published, with steps of 0.1 to 0.5 ms. Here
+# nothing diverges, so is all well? A pattern of the *equations* should stay when the step gets
+# smaller. Take three of the twenty with a tenth of their step.
+
+# %%
+broken = ("bistability", "depolarizing_afterpotential", "inhibition_induced_bursting")
+for name in broken:
+    step = IZHIKEVICH_PATTERNS[name].dt
+    before, after = run(name)[3], run(name, dt=step / 10)[3]
+    print(f"{name}: spikes {len(before)}, then {len(after)}; the last at {after[-1]:.0f} ms")
+    assert len(after) > len(before)
+
+for factor in (1, 10):
+    neuron, current, state = izhikevich_pattern("inhibition_induced_bursting", dt=0.5 / factor)
+    spikes, _, trace = SpikingLayer(neuron)(current, state, trace=True)
+    recovery = trace.u[spikes > 0][:4].numpy()
+    print(f"T, dt = {neuron.values.dt:g} ms: u after the first spikes is {recovery.round(1)}")
+    assert (np.diff(recovery) > 0).all() == (factor == 1)
+assert spikes[-100:].all()
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+_, axes = plt.subplots(2, 3, figsize=(9.5, 4.4))
+for column, name in zip(axes.T, broken, strict=True):
+    step = IZHIKEVICH_PATTERNS[name].dt
+    short = f"{IZHIKEVICH_PATTERNS[name].panel}  {name.replace('_', ' ')}"
+    panel(column[0], name, BLUE, f"{short}\ndt = {step:g} ms, as published")
+    panel(column[1], name, RED, f"dt = {step / 10:g} ms", dt=step / 10)
+    column[1].set_xlabel("time (ms)")
+plt.show()
+
+# %% [markdown]
+# *The figure shows three patterns as published (above) and with a tenth of the step (below).*
+#
+# - **P, bistability**: a first pulse starts a train, a second one should stop it. On the finer grid
+#   it does not, and the train goes on.
+# - **Q, depolarizing after-potential**: one spike with a hump after it becomes a train of
+#   5<!-- q_spikes 0 --> spikes.
+# - **T, inhibition-induced bursting**: each spike *lowers* $u$ by 2, and a lower $u$ brings the
+#   next spike sooner. The published grid keeps spikes at least 2.0<!-- coarse_ms 0.1 --> ms apart,
+#   and in that time $u$ recovers, which ends the burst. On the finer grid spikes are
+#   1.2<!-- fine_ms 0.1 --> ms apart, $u$ falls from spike to spike, and in the end the neuron fires
+#   in every step.
+#
+# Is P's neuron not bistable, then? Ask more carefully: shift the second pulse.
+
+
+# %%
+def last_spike(shift, dt):
+    """Time (ms) of the last spike of P if its second pulse comes `shift` ms later."""
+    neuron, _, state = izhikevich_pattern("bistability", dt=dt)
+    t = dt * np.arange(round(600 / dt))
+    current = np.full(len(t), 0.24)
+    for start in (37.5, 216.0 + shift):
+        current[(t > start) & (t < start + 5)] += 1.0
+    spikes, _ = SpikingLayer(neuron)(torch.as_tensor(current)[:, None], state)
+    return dt * spikes[:, 0].nonzero().max().item()
+
+
+shifts = np.arange(-20, 21, 2)
+stops = {dt: [s for s in shifts if last_spike(s, dt) < 300] for dt in (0.25, 0.025)}
+for step, found in stops.items():
+    print(f"dt = {step:g} ms: the train stops with a shift of {[int(s) for s in found]} ms")
+assert 0 in stops[0.25]
+assert 0 not in stops[0.025]
+assert stops[0.025]
+
+# %% [markdown]
+# It is bistable: a pulse 8 ms earlier stops the train on the finer grid. The *phenomenon* belongs
+# to the equations, the published *timing* to the grid. For Q and T, this stimulus and these
+# parameters do not show the pattern without the published step.
+#
+# So a model is equations **and** a scheme with its step. What changes when you halve the step is no
+# property of the equations. It may still be useful (the balanced resonate-and-fire neuron is), but
+# then the step is a parameter of the model like any other.
+#
+# ### Exercise 5: Find more of them (4 min)
+#
+# Which of the twenty patterns keep their number of spikes with a tenth of the step? Write the
+# comparison for one; the cell below applies it to all. The default `dt` of `izhikevich_pattern` is
+# the published one, `IZHIKEVICH_PATTERNS[name].dt`.
+
+
+# %% tags=["exercise"]
+def compare(name):
+    """(number of spikes as published, number of spikes with a tenth of the step)"""
+    ...
+
+
+# %%
+if check.compare(compare):
+    for name in IZHIKEVICH_PATTERNS:
+        published, finer = compare(name)
+        print(f"{name:30} {published:5} {finer:5} {'changes' if published != finer else ''}")
+
+# %% [markdown]
+# <details><summary>Compare with your result</summary>
+# 9<!-- changed 0 --> of twenty change: C, D, E, H, N, P, Q, S and T. Most still show what they are
+# named after; the rebound burst (N) fires 13<!-- n_after 0 --> spikes instead of
+# 7<!-- n_before 0 -->, but it is a burst after inhibition.
+# </details>
+#
+# ## Summary
+#
+# 1. A resonate-and-fire neuron multiplies $z$ by $e^{(-\lambda+i\omega)dt}$ in a step: it decays
+#    and rotates. Euler's method diverges where $-\lambda$ is above $p(\omega)$.
+# 2. A recording below threshold shows the period, from one crossing to the next in the same
+#    direction.
+# 3. An integrator's response to two pulses only falls with the spacing, a resonator's rises again
+#    towards a period.
+# 4. An inhibitory pulse rebounds to $e^{-\pi\lambda/\omega}$ of its depth half a period later. A
+#    resonator passes a band of frequencies about $2\lambda$ wide.
+# 5. Many published patterns change with a smaller step, and three of twenty lose what they are
+#    named after. Rerun with a smaller step before you make a claim.
+#
+# ## Further reading
+#
+# - Izhikevich 2001, Neural Networks 14:883, doi:10.1016/S0893-6080(01)00078-8: the
+#   resonate-and-fire neuron.
+# - Izhikevich 2004, IEEE Trans. Neural Netw. 15:1063, doi:10.1109/TNN.2004.832719: the twenty
+#   patterns.
+# - Hutcheon & Yarom 2000, Trends Neurosci. 23:216, doi:10.1016/S0166-2236(00)01547-2: resonance in
+#   real neurons, and which currents make it.
+# - Higuchi et al. 2024, ICML, arXiv:2402.14603: balanced resonate-and-fire neurons, trained.
+#
+# **Next:** [604](604_your_neuron.ipynb), a neuron of your own. **See also:**
+# [104](104_adex.ipynb) and [105](105_firing_patterns.ipynb), phase planes and patterns of the AdEx
+# neuron; [602](602_reduction.ipynb), where oscillations come from.
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+first = {step: run("inhibition_induced_bursting", dt=step)[3][:2] for step in (0.5, 0.05)}
+counts = {
+    name: [len(run(name, dt=p.dt / factor)[3]) for factor in (1, 10)]
+    for name, p in IZHIKEVICH_PATTERNS.items()
+}
+changed = [IZHIKEVICH_PATTERNS[name].panel for name, (a, b) in counts.items() if a != b]
+print("number of spikes changes in", "".join(changed))
+assert "".join(changed) == "CDEHNPQST"
+assert run("resonator")[3] > 320
+assert run("integrator")[3] < 20.5
+assert (run("rebound_burst", dt=IZHIKEVICH_PATTERNS["rebound_burst"].dt / 10)[3] > 25).all()
+for name, start, end in (("rebound_spike", 25, 200), ("inhibition_induced_spiking", 50, 250)):
+    assert ((run(name)[3] > start) & (run(name)[3] < end)).all()
+assert -8 in stops[0.025]
+
+# %%
+record(
+    "results/603_integrators_resonators.json",
+    {
+        "euler": euler_amplitude,
+        "factor": abs(1 + coarse * (-damping + 1j * omega)),
+        "p": boundary,
+        "left_percent": 100 * true_amplitude,
+        "half": at[0.5],
+        "whole": at[1.0],
+        "rebound": math.exp(-math.pi * damping / omega),
+        "best_hz": best_hertz,
+        "band_hz": bandwidth,
+        "k_period": k_period,
+        "coarse_ms": np.diff(first[0.5])[0],
+        "fine_ms": np.diff(first[0.05])[0],
+        "q_spikes": counts["depolarizing_afterpotential"][1],
+        "n_before": counts["rebound_burst"][0],
+        "n_after": counts["rebound_burst"][1],
+        "changed": len(changed),
+    },
+    full=full_run,
+)
