@@ -271,8 +271,7 @@ with torch.no_grad():
         moved = [w1 + z * direction, b1, w2, b2]
         return F.cross_entropy(forward(spikes[:, :n], moved, step)[0], y[:n]).item()
 
-    wide = torch.linspace(-0.3, 0.6, 91)
-    narrow = torch.linspace(-2e-4, 2e-4, 401)
+    wide, narrow = torch.linspace(-0.3, 0.6, 46), torch.linspace(-2e-4, 2e-4, 201)
     loss_wide, loss_narrow = ([loss_at(z.item()) for z in zs] for zs in (wide, narrow))
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -285,7 +284,7 @@ right.set(xlabel=r"displacement z ($10^{-4}$)", ylabel="loss (nats)", title="nea
 right.ticklabel_format(useOffset=False)
 plt.show()
 assert loss_at(0.3) < loss_at(0.0)
-assert len(set(loss_narrow)) < 60  # few stairs among 401 points
+assert len(set(loss_narrow)) < 60  # few stairs among 201 points
 
 # %% [markdown]
 # *The figure shows the loss as the hidden weights move, over a wide range (left; dotted: where they
@@ -437,7 +436,7 @@ assert not full_run or loss_surrogate[-1] < loss_true[-1] - 0.2
 
 # %%
 values = torch.rand((100_000 if full_run else 2000, 32), generator=fixed(1))
-counts = torch.binomial(torch.tensor(float(n_steps)), values, generator=fixed(2))
+counts = torch.binomial(torch.full_like(values, n_steps), values, generator=fixed(2))
 perfect = ((counts @ rule > 0) == (values @ rule > 0)).float().mean().item()
 print(f"perfect decoder {perfect:.3f}")
 assert not full_run or abs(perfect - acc_surrogate) < 0.01
@@ -464,7 +463,7 @@ plt.show()
 # 91.2<!-- perfect 0.3 --> %. That is not "9 % to go": it is the end. The wrong gradient is the
 # useful one. (Why 91 %? [302](302_read_outs.ipynb) derives the number.)
 #
-# ## 9. What has it learned?
+# ### What has it learned?
 #
 # How often does each hidden neuron fire for either class, and what does the network compute as a
 # whole? For the second question, multiply along the paths: input weight times output weight, summed
@@ -509,7 +508,7 @@ plt.show()
 # have taken sides. Together they compute the rule (cosine 0.99<!-- likeness 0.01 -->), although the
 # network was told nothing but labels.
 #
-# ## 10. The library does the same
+# ## 9. The library does the same
 #
 # `SpikingMLP` is this network, `SurrogateSpike` this spike, and `jarvis.fit` this loop. Give the
 # library our weights, and compare scores and gradients.
@@ -533,7 +532,7 @@ jarvis.fit(model, train_set, encode=encode, epochs=epochs, lr=lr, seed=seed, **q
 print(f"trained by the library: {jarvis.evaluate(model, test_set, encode, draws=2)['acc']:.3f}")
 
 # %% [markdown]
-# ## 11. Does the shape matter? Does the slope?
+# ## 10. Does the shape matter? Does the slope?
 #
 # The library knows five bumps, each with a slope $k$. Train the network with each of them, and with
 # the fast sigmoid at slopes over five orders of magnitude.
@@ -582,6 +581,31 @@ plt.show()
 # (right); dashed: the perfect decoder, dotted: no gradient through spikes.* All shapes end within
 # 0.3<!-- shapes_spread 0.25 --> points of each other. From 0.1 to 100 the slope makes no difference
 # to speak of; at $10^4$ the accuracy is down to 84<!-- slope_10000 3 --> %.
+#
+# ### Exercise 5: The reach of a bump (4 min)
+#
+# Why does learning fade at large slopes? Count: which fraction of the potentials in an untrained
+# layer gets a bump of at least `least`? (`bump(x)` is the surrogate derivative at a distance x from
+# the threshold, which is 1.)
+
+
+# %% tags=["exercise"]
+def reached(h, bump, least):
+    """The fraction of the potentials h (a tensor of any shape) whose bump is `least` or more."""
+    ...
+
+
+# %%
+if check.reached(reached):
+    with seeded(seed):
+        layer, neurons = torch.nn.Linear(32, n_hidden), jarvis.LIFLayer(tau=20.0)
+    _, _, traces = neurons(layer(spikes).detach(), trace=True)
+    for k, value in slopes.items():
+        fraction = reached(traces.h, lambda x, k=k: 1 / (1 + k * x.abs()) ** 2, 0.01)
+        print(f"slope {k:7g}: {fraction:6.1%} of the potentials, accuracy {value:.3f}")
+
+# %% [markdown]
+# ### A harsher network
 #
 # That was a forgiving network: its read-out learns without a surrogate, and one layer of spikes is
 # all there is to cross. The explorer below shows a harsher one. It reads the digits 0 to 4 with

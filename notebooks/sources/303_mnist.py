@@ -241,6 +241,24 @@ assert diagnose(healthy, probe).healthy
 # Batch by batch they drag the neurons up to the threshold, and the network becomes one without
 # memory. Call `diagnose` before you train, not after.
 #
+# ### Exercise 2: A time constant from a factor (3 min)
+#
+# Other libraries ask for the factor $\beta$ by which a potential decays in one step. Which time
+# constant belongs to it?
+
+
+# %% tags=["exercise"]
+def time_constant(beta, dt):
+    """The membrane time constant (ms) of a decay by the factor beta per step of dt ms."""
+    ...
+
+
+# %%
+if check.time_constant(time_constant):
+    for beta in (0.5, 0.9, 0.95):
+        print(f"beta = {beta}: tau = {time_constant(beta, 1.0):.1f} ms")
+
+# %% [markdown]
 # ## 4. Train it
 
 
@@ -341,7 +359,7 @@ plt.show()
 # colour), the second the first misread pictures.* The darkest cells are pairs that share strokes.
 # Some of the pictures are badly written; with others a human would not hesitate.
 #
-# ### Exercise 2: Remove neurons (6 min)
+# ### Exercise 3: Remove neurons (6 min)
 #
 # How much does a single neuron matter? Return a copy of the network in which a random `share` of
 # the units of the first hidden layer is not heard: set their columns in the weights
@@ -405,7 +423,7 @@ plt.show()
 # 98.0<!-- acc_4 0.4 --> % after four: no worse than after 25. With Poisson spikes it is
 # 97<!-- poisson_2 1 --> % after two steps and 98<!-- poisson_25 0.4 --> % after 25.
 #
-# ### Exercise 3: The shortest run (3 min)
+# ### Exercise 4: The shortest run (3 min)
 #
 # For runs of several lengths the accuracy is given. Find the shortest whose accuracy is at most
 # `allowed` below that of the longest, the last one.
@@ -479,7 +497,7 @@ assert not on_mnist or count["fully connected"] > 8 * count["convolutional"]
 # `python demos/train_mnist.py --dataset mnist --arch conv` does it, on a GPU where there is one,
 # and the [results](../docs/results.md) have its accuracy.
 #
-# ### Exercise 4: Answer with the first spike (10 min)
+# ### Exercise 5: Answer with the first spike (10 min)
 #
 # Put LIF neurons behind the output currents, as for the raster above. The answer is the class that
 # fires first, and it comes when that spike comes: 1 ms for the first step. If several fire at once,

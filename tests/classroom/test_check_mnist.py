@@ -91,7 +91,9 @@ def test_the_first_step():
         assert check.first_step(lambda x, tau: 1 if x >= 1 else first_step(x, tau), seed=seed)
 
 
-@pytest.mark.parametrize("exercise", ["first_step", "lesion", "shortest", "decide"])
+@pytest.mark.parametrize(
+    "exercise", ["first_step", "time_constant", "lesion", "shortest", "decide"]
+)
 def test_a_stub_says_nothing(exercise, capsys):
     def stub(*args):
         """As in the lesson."""
@@ -124,6 +126,37 @@ def exact(x, tau):
 def test_first_step(answer, words):
     for seed in SEEDS:
         assert words in check.first_step(answer, seed=seed).words
+
+
+def time_constant(beta, dt):
+    return -dt / math.log(beta)
+
+
+def test_the_time_constant():
+    for seed in range(20):
+        assert check.time_constant(time_constant, seed=seed)
+        assert check.time_constant(lambda *given: round(time_constant(*given), 2), seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda beta, dt: dt / math.log(beta), "a positive time"),
+        (lambda beta, dt: -1 / math.log(beta), "The step dt is missing"),
+        (lambda beta, dt: -dt * math.log(beta), "You multiply by the logarithm"),
+        (lambda beta, dt: -math.log(beta) / dt, "its inverse"),
+        (lambda beta, dt: dt / (1 - beta), "Euler"),
+        (lambda beta, dt: -dt * math.log(2) / math.log(beta), "a half-life"),
+        (lambda beta, dt: -dt / math.log10(beta), "base 10"),
+        (lambda beta, dt: -dt / math.log2(beta), "a half-life"),
+        (lambda beta, dt: beta, "That is the factor"),
+        (lambda beta, dt: 1.2 * time_constant(beta, dt), "would then be"),
+        (lambda beta, dt: 0.0, "would then be inf"),
+    ],
+)
+def test_time_constant(answer, words):
+    for seed in SEEDS:
+        assert words in check.time_constant(answer, seed=seed).words
 
 
 def first_at_least(durations, accuracy, least):

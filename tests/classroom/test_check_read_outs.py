@@ -52,9 +52,10 @@ def by_impulses(tau, n_steps):
 
 
 def test_right_answers():
-    for seed in range(10):
+    for seed in SEEDS:
         assert check.ill_and_cured(lambda build: ill_and_cured(build, threshold=5.0), seed=seed)
         assert check.ill_and_cured(lambda build: ill_and_cured(build, refractory=3.0), seed=seed)
+    for seed in range(20):
         assert check.excess(excess, seed=seed)
         assert check.shortest_code(shortest_code, seed=seed)
         assert check.shortest_code(lambda accuracy: math.ceil(solved(accuracy)), seed=seed)

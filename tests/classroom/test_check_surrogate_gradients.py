@@ -49,6 +49,10 @@ def by_autograd(x, h, grad_s, decay, bump):
     return torch.autograd.grad(total, w)[0]
 
 
+def reached(h, bump, least):
+    return (bump(h - 1.0) >= least).float().mean()
+
+
 def test_right_answers():
     for seed in MANY:
         assert check.cross_entropy(cross_entropy, seed=seed)
@@ -58,9 +62,12 @@ def test_right_answers():
         assert check.gaussian(gaussian, seed=seed)
         assert check.weight_gradient(weight_gradient, seed=seed)
         assert check.weight_gradient(by_autograd, seed=seed)
+        assert check.reached(reached, seed=seed)
 
 
-@pytest.mark.parametrize("exercise", ["cross_entropy", "slope", "gaussian", "weight_gradient"])
+@pytest.mark.parametrize(
+    "exercise", ["cross_entropy", "slope", "gaussian", "weight_gradient", "reached"]
+)
 def test_a_stub_says_nothing(exercise, capsys):
     def stub(*args):
         """As in the lesson."""
@@ -185,3 +192,23 @@ def first_only(x, h, grad_s, decay, bump):
 def test_weight_gradient(answer, words):
     for seed in SEEDS:
         assert words in check.weight_gradient(answer, seed=seed).words
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda h, bump, least: (bump(h - 1) >= least).sum(), "a number of potentials"),
+        (lambda h, bump, least: (bump(h - 1) < least).float().mean(), "a smaller bump"),
+        (lambda h, bump, least: (bump(h) >= least).float().mean(), "taken at h"),
+        (lambda h, bump, least: (h >= least).float().mean(), "compare the potentials"),
+        (lambda h, bump, least: ((h - 1).abs() <= least).float().mean(), "compare the distances"),
+        (lambda h, bump, least: bump(h - 1).mean(), "the mean bump"),
+        (lambda h, bump, least: 100 * reached(h, bump, least), "a percentage"),
+        (lambda h, bump, least: (h >= 1).float().mean(), "that fire"),
+        (lambda h, bump, least: 0.5 * reached(h, bump, least), "you return"),
+        (lambda h, bump, least: bump(h - 1) >= least, "should be one number"),
+    ],
+)
+def test_reached(answer, words):
+    for seed in SEEDS:
+        assert words in check.reached(answer, seed=seed).words

@@ -1,4 +1,4 @@
-"""Checks of lesson 303: a first spike, a lesion, the shortest run, a decision by first spikes."""
+"""Checks of lesson 303: a first spike, a time constant, a lesion, short runs, decisions."""
 
 import math
 from collections.abc import Callable
@@ -77,6 +77,43 @@ _FIRST_STEP_SLIPS: dict[str, Callable] = {
 @exercise(
     2,
     hints=(
+        "After one step the potential is exp(-dt / tau) times what it was.",
+        "beta = exp(-dt / tau). Take the logarithm of both sides.",
+        "-dt / math.log(beta).",
+    ),
+)
+def time_constant(answer, rng) -> None:
+    """`time_constant(beta, dt)`: the time constant of a decay by the factor beta per step."""
+    for _ in range(3):
+        beta, dt = rng.uniform(0.6, 0.95), rng.uniform(0.3, 2.5)
+        found = number(answer(beta, dt), "tau")
+        tau = -dt / math.log(beta)
+        if near(found, tau, 0.005):
+            continue
+        slips = {
+            "tau is a positive time; ln beta is negative.": -tau,
+            "The step dt is missing: that holds for steps of 1 ms only.": tau / dt,
+            "You multiply by the logarithm. Solve beta = exp(-dt / tau) for tau.":
+                -dt * math.log(beta),
+            "That is the number of time constants per step: its inverse is asked for.": 1 / tau,
+            "That is Euler's approximation, beta = 1 - dt / tau. The library's decay is exact.":
+                dt / (1 - beta),
+            "That is a half-life: use the natural logarithm, not base 2.": tau * math.log(2),
+            "Use the natural logarithm, math.log: that is base 10.": -dt / math.log10(beta),
+            "That is the factor, not the time constant.": beta,
+        }  # fmt: skip
+        for words, slip in slips.items():
+            if near(found, slip, 1e-6):
+                raise Wrong(words)
+        raise Wrong(
+            f"For beta = {beta:.3f} and dt = {dt:.2f} ms you return {found:.4g} ms; "
+            f"exp(-dt / tau) would then be {math.exp(-dt / found) if found > 0 else math.inf:.3f}."
+        )
+
+
+@exercise(
+    3,
+    hints=(
         "In nn.Linear, weight is [outputs, inputs]. Which index stands for a unit of layer 1?",
         "Copy with copy.deepcopy, draw with torch.randperm(n, generator=generator).",
         "Under torch.no_grad(): weight[:, torch.randperm(n, generator=generator)[:k]] = 0.",
@@ -138,7 +175,7 @@ def _check_columns(after: dict, before: dict, changed: set, share: float) -> Non
 
 
 @exercise(
-    3,
+    4,
     hints=(
         "Which accuracy is just good enough? The longest run is the last one.",
         "Go through both lists in order, and stop at accuracy[-1] - allowed or more.",
@@ -207,7 +244,7 @@ _SHORTEST_SLIPS: dict[str, Callable] = {
 
 
 @exercise(
-    4,
+    5,
     hints=(
         "first_spike_decode gives the step of each class, from 0, and n_steps for a silent one.",
         "The decision is at first.amin(1). Compare currents.cumsum(0) at that step.",

@@ -1,4 +1,4 @@
-"""Checks of lesson 301: cross-entropy, a mean slope, a surrogate, and gradients through time."""
+"""Checks of lesson 301: cross-entropy, a slope, a surrogate and its reach, gradients in time."""
 
 import math
 from collections.abc import Callable
@@ -262,3 +262,44 @@ _THROUGH_TIME_SLIPS: dict[str, Callable] = {
         lambda x, *rest: _through_time(_only_first(x), *rest)
     ),
 }
+
+
+@exercise(
+    5,
+    hints=(
+        "What is the distance of a potential h from the threshold?",
+        "bump(h - 1.0) has one value per potential; comparing gives True and False.",
+        "(bump(h - 1.0) >= least).float().mean().",
+    ),
+)
+def reached(answer, rng) -> None:
+    """`reached(h, bump, least)`: the fraction of potentials with a bump of at least `least`."""
+    for _ in range(4):
+        k, least = rng.uniform(2.0, 8.0), rng.uniform(0.05, 0.2)
+        h = torch.tensor(rng.normal(0.7, 0.8, (6, 5, 11)))
+
+        def bump(x, k=k):
+            return 1.0 / (1.0 + k * abs(x)) ** 2
+
+        found = number(answer(h, bump, least), "the fraction")
+        hit = (bump(h - 1.0) >= least).double()
+        if math.isclose(found, hit.mean(), rel_tol=1e-6):
+            continue
+        slips = {
+            "That is a number of potentials. Divide by how many there are: mean().": hit.sum(),
+            "That is the fraction with a smaller bump: use >=.": 1 - hit.mean(),
+            "The bump is taken at h. Its argument is the distance to the threshold, h - 1.":
+                (bump(h) >= least).double().mean(),
+            "You compare the potentials with `least`. Compare the bumps.":
+                (h >= least).double().mean(),
+            "You compare the distances with `least`. Compare the bumps.":
+                ((h - 1.0).abs() <= least).double().mean(),
+            "That is the mean bump. Count how many reach `least`.": bump(h - 1.0).mean(),
+            "That is a percentage. A fraction lies between 0 and 1.": 100 * hit.mean(),
+            "Those are the potentials that fire. Those just below the threshold count, too.":
+                (h >= 1.0).double().mean(),
+        }  # fmt: skip
+        for words, slip in slips.items():
+            if math.isclose(found, float(slip), rel_tol=1e-6):
+                raise Wrong(words)
+        raise Wrong(f"Of {h.numel()} potentials {hit.mean():.4f} do; you return {found:.4f}.")

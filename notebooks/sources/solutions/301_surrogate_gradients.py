@@ -155,3 +155,33 @@ ours = weight_gradient(x, h, torch.ones(20), decay, lambda z: fast.derivative(z,
 torch.testing.assert_close(ours, w.grad)
 print("autograd", [f"{value:.3f}" for value in w.grad.tolist()])
 print("by hand ", [f"{value:.3f}" for value in ours.tolist()])
+
+# %% [markdown]
+# ### Exercise 5: The reach of a bump
+
+
+# %%
+def reached(h, bump, least):
+    """The fraction of the potentials h (a tensor of any shape) whose bump is `least` or more."""
+    return (bump(h - 1.0) >= least).float().mean().item()
+
+
+assert check.reached(reached)
+
+# %%
+slopes = (0.1, 1, 10, 100, 1e3, 1e4)
+with seeded(seed):
+    layer = torch.nn.Linear(32, 32)
+values, _ = train_set[:128]
+inputs = encode(values, torch.Generator().manual_seed(seed))
+_, _, traces = jarvis.LIFLayer(tau=20.0)(layer(inputs).detach(), trace=True)
+fractions = [reached(traces.h, lambda x, k=k: fast.derivative(x, k), least=0.01) for k in slopes]
+_, ax = plt.subplots()
+ax.semilogx(slopes, fractions, "o-", color=BLUE)
+ax.set(xlabel="slope k", ylabel="potentials with a bump of 0.01 or more")
+plt.show()
+assert fractions == sorted(fractions, reverse=True)
+
+# %% [markdown]
+# *The figure shows the fraction of potentials that a fast sigmoid reaches, against its slope.* Its
+# bump falls below 0.01 at a distance of $9/k$: beyond $k = 100$, within a tenth of the threshold.

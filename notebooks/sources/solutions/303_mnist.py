@@ -104,7 +104,21 @@ plt.show()
 # *The figure shows the first spike against the input; left of the dashed line the neuron never
 # fires.* Close to it a small change of the input moves the spike a lot.
 #
-# ### Exercise 2: Remove neurons
+# ### Exercise 2: A time constant from a factor
+#
+# One step multiplies the potential by $e^{-\Delta t/\tau} = \beta$. Take the logarithm.
+
+
+# %%
+def time_constant(beta, dt):
+    """The membrane time constant (ms) of a decay by the factor beta per step of dt ms."""
+    return -dt / math.log(beta)
+
+
+assert check.time_constant(time_constant)
+
+# %% [markdown]
+# ### Exercise 3: Remove neurons
 
 
 # %%
@@ -144,7 +158,7 @@ assert left[-1] < 2.5 * chance
 # most are gone. With all of them gone the second layer receives nothing but its biases, and every
 # picture gets the same answer.
 #
-# ### Exercise 3: The shortest run
+# ### Exercise 4: The shortest run
 
 
 # %%
@@ -176,7 +190,7 @@ assert found < durations[-1] or not full_run  # a shortened run has only few ste
 # dashed: the first run time above that.* It is a fraction of the time that the network was trained
 # for.
 #
-# ### Exercise 4: Answer with the first spike
+# ### Exercise 5: Answer with the first spike
 
 
 # %%
