@@ -284,7 +284,7 @@ def ceiling(T):
 
 def simulate(T, n=100_000 if full_run else 2000):
     values = torch.rand((n, 32), generator=fixed(1))
-    counts = torch.binomial(torch.tensor(float(T)), values, generator=fixed(T))
+    counts = torch.binomial(torch.full_like(values, T), values, generator=fixed(T))
     return ((counts @ rule > 0) == (values @ rule > 0)).float().mean().item()
 
 
@@ -481,7 +481,7 @@ def encode_ttfs(values, generator):
     return jarvis.ttfs_encode(values, n_steps)
 
 
-decoded = jarvis.ttfs_decode(encode_ttfs(test_set.inputs, None))
+decoded = jarvis.encoding.ttfs_decode(encode_ttfs(test_set.inputs, None))
 best_ttfs = ((decoded @ rule > 0) == (test_set.targets > 0)).float().mean().item()
 print(f"decoder that reads the times: {best_ttfs:.3f}")
 
