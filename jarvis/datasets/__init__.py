@@ -11,6 +11,7 @@ use the toy task, scikit-learn's digits, Yin-Yang, generated scenes or generated
 from jarvis.datasets.arrays import SPLITS, ArrayDataset
 from jarvis.datasets.augmentation import Augmentation
 from jarvis.datasets.figures import FigureConfig, FigureDataset, figures
+from jarvis.datasets.generated_recordings import nmnist_like
 from jarvis.datasets.generated_words import shd_like
 from jarvis.datasets.pictures import digits, fashion_mnist, folder, mnist
 from jarvis.datasets.recordings import EventDataset, nmnist
@@ -50,6 +51,7 @@ __all__ = [
     "held_out",
     "mnist",
     "nmnist",
+    "nmnist_like",
     "satellites",
     "shd",
     "shd_file",

@@ -193,7 +193,7 @@ def fetch_nmnist(part: str, download: bool) -> Path:
         MissingDataError: without tonic, without a network, or with ``download=False``.
     """
     relative = f"NMNIST/{part}"
-    stand_in = "generated event scenes, jarvis.datasets.satellites(), or the embedded digits()"
+    stand_in = "the simulated recordings of jarvis.datasets.nmnist_like()"
 
     def give_up(why: str) -> Exception:
         return missing("N-MNIST", relative, why, stand_in)

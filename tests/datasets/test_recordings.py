@@ -123,7 +123,7 @@ def test_without_files_the_error_says_what_to_do(cache):
         text = str(error.value)
         assert "\n" not in text
         assert "NMNIST/Train" in text
-        assert "satellites()" in text
+        assert "nmnist_like()" in text
         assert ("jarvis-snn[events]" in text) == download
     (cache / "NMNIST" / "Test").mkdir(parents=True)
     with pytest.raises(MissingDataError, match="has no <digit>"):
