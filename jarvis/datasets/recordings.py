@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from jarvis.datasets.arrays import SPLITS, class_labels, collated
 from jarvis.encoding.events import Events
-from jarvis.support.checks import check_choice
+from jarvis.support.checks import check_choice, check_integer
 from jarvis.support.downloads import (
     CorruptDataError,
     cache_folder,
@@ -207,7 +207,9 @@ def fetch_nmnist(part: str, download: bool) -> Path:
     )
 
 
-def nmnist(split: str = "train", *, download: bool = True) -> EventDataset:
+def nmnist(
+    split: str = "train", *, n: int | None = None, download: bool = True
+) -> EventDataset:
     """N-MNIST: MNIST digits seen by a moving event camera, 34x34 pixels, about 300 ms each.
 
     Recordings are in the order of their numbers, as in MNIST. If only part of the published 60 000
@@ -216,6 +218,7 @@ def nmnist(split: str = "train", *, download: bool = True) -> EventDataset:
     Args:
         split: "train", "val" (the training recordings with a number that ends in 0, which does not
             depend on how many are present) or "test".
+        n: read the first n recordings of the split only; None for all of them.
         download: download missing files into the cache; this needs the package tonic.
 
     Returns:
@@ -228,6 +231,7 @@ def nmnist(split: str = "train", *, download: bool = True) -> EventDataset:
     Source: Orchard, Jayawant, Cohen & Thakor 2015, Front. Neurosci. 9:437.
     """
     check_choice("split", split, SPLITS)
+    n = None if n is None else check_integer("nmnist: n", n, at_least=1)
     part, published = ("Test", 10_000) if split == "test" else ("Train", 60_000)
     root = find(f"NMNIST/{part}", folder=True)
     if root is None:
@@ -251,5 +255,7 @@ def nmnist(split: str = "train", *, download: bool = True) -> EventDataset:
                 f"none of the {n_found} recordings of {root} is in the {split} split, which has "
                 f"the numbers that {'' if split == 'val' else 'do not '}end in 0",
             )
+    if n is not None and n < len(files):
+        files, source = files[:n], f"{source}, the first {n} of {split}"
     targets = torch.tensor([int(path.parent.name) for path in files])
     return EventDataset(read_nmnist(files), targets, 10, source)

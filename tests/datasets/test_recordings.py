@@ -112,6 +112,13 @@ def test_splits_follow_the_numbers(cache):
     assert train.targets.tolist() == [k % 10 for k in rest]
     assert "40 of the 60000 published training" in train.source
     assert train.n_classes == 10
+    few = datasets.nmnist(n=3)
+    assert few.events.times.tolist() == train.events[:3].times.tolist()
+    assert few.targets.tolist() == train.targets[:3].tolist()
+    assert "the first 3 of train" in few.source
+    assert datasets.nmnist(n=500).source == train.source
+    with pytest.raises(ValueError, match="nmnist: n"):
+        datasets.nmnist(n=0)
     with pytest.raises(ValueError, match="validation"):
         datasets.nmnist("validation")
 
