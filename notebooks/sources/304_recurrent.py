@@ -221,8 +221,7 @@ def compare(task, kinds):
 
 
 # %% [markdown]
-# <details><summary>Make a guess, then open: by how much does recurrence beat the feed-forward network?
-# </summary>
+# <details><summary>Make a guess, then open: how much does recurrence add?</summary>
 #
 # Not at all. Every part of a recording shows the digit. What a neuron remembers of the last 20 ms
 # is enough.
