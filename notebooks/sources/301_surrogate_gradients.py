@@ -106,10 +106,10 @@ plt.show()
 #
 # ## 2. The network, by hand
 #
-# 32 inputs, 32 hidden [LIF neurons](../docs/glossary.md#lif-neuron), 2 outputs. In each step the
-# hidden neurons leak, add their input, fire where the potential reaches the threshold 1, and
-# subtract 1 from the potential of those that fired. The outputs do not spike. The score of a class
-# is its input current, averaged over time.
+# 32 inputs, 32 hidden [LIF neurons](../docs/glossary.md#leaky-integrate-and-fire-neuron), 2
+# outputs. In each step the hidden neurons leak, add their input, fire where the potential reaches
+# the threshold 1, and subtract 1 from the potential of those that fired. The outputs do not spike.
+# The score of a class is its input current, averaged over time.
 
 # %%
 decay = math.exp(-1.0 / 20.0)  # per step of 1 ms, for a membrane time constant of 20 ms
@@ -118,7 +118,7 @@ NAMES = ("hidden weights", "hidden biases", "output weights", "output biases")
 
 def initial_weights(seed=seed):
     """Random numbers of about 1 / sqrt(number of inputs), as PyTorch's linear layers have."""
-    with seeded(seed):
+    with seeded(seed):  # the same random numbers every time
         hidden, output = torch.nn.Linear(32, n_hidden), torch.nn.Linear(n_hidden, 2)
     return [hidden.weight, hidden.bias, output.weight, output.bias]
 
@@ -153,14 +153,15 @@ print("first sample:", scores[0].tolist(), "label", int(y[0]))
 # %% [markdown]
 # ## 3. The loss
 #
-# The scores become probabilities by the softmax, $p_c = e^{z_c} / \sum_j e^{z_j}$. The
-# [cross-entropy](../docs/glossary.md#cross-entropy) is the mean of $-\ln p_y$ over the samples,
-# where $p_y$ is the probability given to the right class. Its unit is the nat.
+# The scores become probabilities by the [softmax](../docs/glossary.md#softmax),
+# $p_c = e^{z_c} / \sum_j e^{z_j}$. The [cross-entropy](../docs/glossary.md#cross-entropy) is the
+# mean of $-\ln p_y$ over the samples, where $p_y$ is the probability given to the right class. Its
+# unit is the nat.
 #
 # <details><summary>Make a guess, then open: accuracy and loss before any training?</summary>
 #
-# Two classes: chance is 50 %. Scores that are nearly equal give $p_y \approx \frac12$, hence a loss
-# of about $\ln 2 = 0.693$.
+# Two classes: [chance](../docs/glossary.md#chance-level) is 50 %. Scores that are nearly equal give
+# $p_y \approx \frac12$, hence a loss of about $\ln 2 = 0.693$.
 # </details>
 
 
@@ -201,8 +202,8 @@ check.cross_entropy(cross_entropy)
 #
 # An [epoch](../docs/glossary.md#epoch) is one pass over the training samples, in random order and
 # in batches. After each batch, autograd computes the gradient of the loss with respect to every
-# weight, and the optimiser takes a small step downhill. Ours is [Adam](../docs/glossary.md#adam):
-# gradient descent that divides each weight's gradient by its recent size.
+# weight, and the [optimiser](../docs/glossary.md#optimiser) takes a small step downhill. Ours is
+# Adam: gradient descent that divides each weight's gradient by its recent size.
 
 
 # %%
@@ -381,7 +382,8 @@ if check.gaussian(gaussian):
 # ## 7. The way back through time
 #
 # A potential depends on all earlier inputs through the leak, so the gradient has to travel back
-# through time as well. Unroll the loop over time steps, and the network becomes one long graph.
+# through time as well. Unroll the loop over time steps, and the network becomes one long
+# [graph](../docs/glossary.md#unrolled-graph).
 
 # %%
 unrolled_graph(3)
@@ -397,7 +399,7 @@ plt.show()
 # \qquad \frac{\partial L}{\partial W} = \sum_t g_t\, x_t^\top.$$
 #
 # This is [backpropagation through time](../docs/glossary.md#backpropagation-through-time). The
-# reset has no arrow: we detached it in `forward`.
+# reset has no arrow: we [detached](../docs/glossary.md#detached-reset) it in `forward`.
 #
 # ### Exercise 4: Backpropagation through time by hand (8 min)
 #
@@ -539,7 +541,7 @@ print(f"trained by the library: {jarvis.evaluate(model, test_set, encode, draws=
 #
 # <details><summary>Make a guess, then open: which matters more, shape or slope?</summary>
 #
-# Here neither matters much. Only beyond $k = 100$ the bump becomes so narrow that hardly any
+# Here neither matters much. Only beyond $k = 100$ does the bump become so narrow that hardly any
 # potential lies under it. Then it is almost the true derivative, and learning fades.
 # </details>
 

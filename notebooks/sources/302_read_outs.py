@@ -108,9 +108,10 @@ print(f"loss {loss_plain[0]:.3f} -> {loss_plain[-1]:.3f}, test accuracy {acc_pla
 # %% [markdown]
 # ## 2. A silent layer
 #
-# Make it fail. Multiply the initial hidden weights and biases by 0.01, so that no potential comes
-# near the threshold. Use two surrogates: the fast sigmoid, and a triangle of slope 2, which is
-# exactly 0 for potentials below 0.5.
+# Make it fail: [silence](../docs/glossary.md#silent-layer) the hidden layer. Multiply the initial
+# hidden weights and biases by 0.01, so that no potential comes near the threshold. Use two
+# surrogates: the fast sigmoid, and a triangle of slope 2, which is exactly 0 for potentials below
+# 0.5.
 
 
 # %%
@@ -273,7 +274,7 @@ if check.excess(excess):
 #   $\rho^2 = \frac{1/12}{1/12 + 1/(6T)} = \frac{T}{T+2}$.
 #
 # Two Gaussians of mean 0 have the same sign with probability $\frac12 + \frac1\pi \arcsin\rho$ (the
-# *arcsine law*). The weights have dropped out.
+# [arcsine law](../docs/glossary.md#arcsine-law)). The weights have dropped out.
 
 
 # %%

@@ -75,7 +75,7 @@ n_pictures = 55000  # of each part, at most
 # %% [markdown]
 # ## 1. The data
 #
-# [MNIST](../docs/glossary.md#mnist) has 70 000 digits written by hand, 28 x 28 pixels each. Where
+# MNIST has 70 000 digits written by hand, 28 x 28 pixels each. Where
 # it is not on your machine, `datasets.mnist("train")` in a cell of your own fetches it (11 MB).
 # Without it, scikit-learn's digits of 8 x 8 pixels stand in, which come with the package. The
 # numbers in the text are those for MNIST.
@@ -115,7 +115,7 @@ plt.show()
 #
 # The simplest code draws no spikes at all. Each pixel is a current that stays the same at every
 # step, and the *first layer of neurons* turns it into spikes. This is called
-# [direct coding](../docs/glossary.md#direct-coding). A neuron that starts at rest and receives the
+# *direct coding*. A neuron that starts at rest and receives the
 # input $x$ at each step has, until it fires, after $n$ steps the potential
 #
 # $$h_n = x\,\frac{1 - a^n}{1 - a}, \qquad a = e^{-\Delta t/\tau}.$$
