@@ -17,7 +17,7 @@
 # what it does with its spikes: when it could have answered, which pictures it misreads, how many
 # spikes an answer takes, and what that costs beside an ordinary network.
 #
-# **Time.** 55 minutes for you, 2 minutes for the machine on MNIST.
+# **Time.** 60 minutes for you, 2 minutes for the machine.
 #
 # **You need.** Surrogate gradients ([301](301_surrogate_gradients.ipynb)), and `fit` and `diagnose`
 # ([302](302_read_outs.ipynb)).
@@ -271,7 +271,7 @@ def code(values, generator):
 with jarvis.seeded(seed):
     model = SpikingMLP(sizes, tau=tau)
 history = fit(
-    model, train, val, test, epochs=n_epochs, batch_size=batch, encode=code, schedule=cosine,
+    model, train, val, epochs=n_epochs, batch_size=batch, encode=code, schedule=cosine,
     seed=seed, progress=False, log=print if on_mnist else lambda line: None,
 )  # fmt: skip
 result = evaluate(model, test, code)
