@@ -108,10 +108,10 @@ print(f"loss {loss_plain[0]:.3f} -> {loss_plain[-1]:.3f}, test accuracy {acc_pla
 # %% [markdown]
 # ## 2. A silent layer
 #
-# Make it fail: [silence](../docs/glossary.md#silent-layer) the hidden layer. Multiply the initial
-# hidden weights and biases by 0.01, so that no potential comes near the threshold. Use two
-# surrogates: the fast sigmoid, and a triangle of slope 2, which is exactly 0 for potentials below
-# 0.5.
+# Make it fail: [silence](../docs/glossary.md#silent-layer) the hidden layer. Spoil its
+# [initialisation](../docs/glossary.md#initialisation): multiply the weights and biases by 0.01, so
+# that no potential comes near the threshold. Use two surrogates: the fast sigmoid, and a triangle
+# of slope 2, which is exactly 0 for potentials below 0.5.
 
 
 # %%

@@ -115,7 +115,7 @@ plt.show()
 #
 # The simplest code draws no spikes at all. Each pixel is a current that stays the same at every
 # step, and the *first layer of neurons* turns it into spikes. This is called
-# *direct coding*. A neuron that starts at rest and receives the
+# [direct coding](../docs/glossary.md#direct-coding). A neuron that starts at rest and receives the
 # input $x$ at each step has, until it fires, after $n$ steps the potential
 #
 # $$h_n = x\,\frac{1 - a^n}{1 - a}, \qquad a = e^{-\Delta t/\tau}.$$
@@ -299,8 +299,10 @@ plt.show()
 # *The figure shows the loss (left) and the fraction of pictures that are misread (right) on
 # training and validation pictures, on logarithmic scales.* The network ends at
 # 98.0<!-- test_acc 0.3 --> % of the test pictures and 99.7<!-- train_acc 0.3 --> % of the training
-# pictures: it has begun to learn these by heart. Choices such as the number of epochs belong on the
-# validation pictures. The test pictures are for the end.
+# pictures: it has begun to learn these by heart.
+# [Hyper-parameters](../docs/glossary.md#hyper-parameter), such as the number of epochs, are chosen
+# on the [validation set](../docs/glossary.md#validation-set). The [test
+# set](../docs/glossary.md#test-set) is for the end.
 #
 # ## 5. One picture, from the inside
 #
@@ -443,9 +445,10 @@ if check.shortest(shortest):
 # %% [markdown]
 # ## 8. Is it cheap?
 #
-# Count operations per picture. An ordinary network of the same shape multiplies once with each
-# weight. The spiking network multiplies once in the first layer, which gets currents. After that,
-# each spike adds one column of weights.
+# Count operations per picture. An ordinary network of the same shape, with
+# [rectifiers](../docs/glossary.md#rectifier) in place of spikes, multiplies once with each weight.
+# The spiking network multiplies once in the first layer, which gets currents. After that, each
+# spike adds one column of weights.
 #
 # <details><summary>Make a guess, then open: which of the two does less?</summary>
 #

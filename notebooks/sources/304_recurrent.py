@@ -400,8 +400,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows three time steps of a recurrent layer, with the recurrent weights V from each
-# spike to the next potential.* The gradient (dashed) takes the same way back: from a potential
-# through V to the spike before it, and through its surrogate derivative to the potential there.
+# spike to the next potential.* [Backpropagation through
+# time](../docs/glossary.md#backpropagation-through-time) (dashed) takes the same way back: from a
+# potential through V to the spike before it, and through its surrogate derivative to the potential
+# there.
 #
 # Look at the hidden spikes while nothing comes in.
 
@@ -545,7 +547,9 @@ plt.show()
 # With the wide one the recurrent weights count. Three times as large, they hold the gradient within
 # a factor of 12<!-- level 6 --> over 300 ms; ten times as large, it grows by 5.1<!-- powers 0.5 -->
 # powers of ten. How can the narrow bump learn anything at all about 150 ms ago? Because the
-# read-out is a mean over time: the loss sends a gradient to every step directly.
+# read-out is a mean over time: the loss sends a gradient to every step directly. ([Clipping the
+# gradient](../docs/glossary.md#gradient-clipping) is another cure: it keeps one bad batch from
+# ruining the weights.)
 #
 # Does it matter? Train the network whose gradient explodes, and the same weights with the narrow
 # bump.
@@ -564,8 +568,9 @@ assert not full_run or acc_exploding < acc_narrow - 0.1
 # ### Exercise 4: A given spectral radius (4 min)
 #
 # What counts is not the size of single weights but the largest absolute eigenvalue of V, its
-# *spectral radius*: a linear network's activity grows if it is above 1. Scale a matrix so that it
-# has a given radius. `torch.linalg.eigvals` returns complex eigenvalues.
+# [spectral radius](../docs/glossary.md#spectral-radius): a linear network's activity grows if it is
+# above 1. Scale a matrix so that it has a given radius. `torch.linalg.eigvals` returns complex
+# eigenvalues.
 
 
 # %% tags=["exercise"]
