@@ -1,6 +1,7 @@
-"""Notebook 05's checks: right answers pass, and each mistake is told by its name."""
+"""Lesson 303's checks: right answers pass, and each mistake is told by its name."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -10,6 +11,20 @@ from jarvis import LIFLayer, constant_encode, first_spike_decode, over_time
 from jarvis.classroom.check import mnist as check
 
 SEEDS = range(2)
+
+
+def first_step(x, tau):
+    a = math.exp(-1 / tau)
+    return math.ceil(math.log(1 - (1 - a) / x) / math.log(a)) if x > 1 - a else math.inf
+
+
+def by_simulation(x, tau):
+    v = 0.0
+    for n in range(1, 1000):
+        v = math.exp(-1 / tau) * v + x
+        if v >= 1:
+            return n
+    return math.inf
 
 
 def shortest(durations, accuracy, allowed):
@@ -28,12 +43,6 @@ def lesion(net, share, generator, copied=copy.deepcopy, which=(1, 1), columns=Tr
         else:
             weight[chosen] = 0.0
     return net
-
-
-def noisy(values, generator, sigma, fresh, n_steps, draw=torch.randn):
-    shape = (n_steps, *values.shape) if fresh else values.shape
-    noise = sigma * draw(shape, generator=generator)
-    return values + noise if fresh else constant_encode(values + noise, n_steps)
 
 
 @torch.no_grad()
@@ -72,9 +81,82 @@ def by_a_loop(net, images, n_steps, tau):
 def test_right_answers(seed):
     assert check.shortest(shortest, seed=seed)
     assert check.lesion(lesion, seed=seed)
-    assert check.noisy(noisy, seed=seed)
     assert check.decide(decide, seed=seed)
     assert check.decide(by_a_loop, seed=seed)
+
+
+def test_the_first_step():
+    for seed in range(20):
+        assert check.first_step(by_simulation, seed=seed)
+        assert check.first_step(lambda x, tau: 1 if x >= 1 else first_step(x, tau), seed=seed)
+
+
+@pytest.mark.parametrize(
+    "exercise", ["first_step", "time_constant", "lesion", "shortest", "decide"]
+)
+def test_a_stub_says_nothing(exercise, capsys):
+    def stub(*args):
+        """As in the lesson."""
+        ...
+
+    assert not getattr(check, exercise)(stub)
+    assert not capsys.readouterr().out
+
+
+def exact(x, tau):
+    a = math.exp(-1 / tau)
+    return math.log(1 - (1 - a) / x) / math.log(a) if x < 1 else 1.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x, tau: by_simulation(x, tau) - 1, "You count from 0"),
+        (lambda x, tau: by_simulation(x, tau) + 1, "one step late"),
+        (lambda x, tau: math.floor(exact(x, tau)), "You round down"),
+        (exact, "not a step: round up"),
+        (lambda x, tau: exact(x, tau) / tau, "in units of tau"),
+        (lambda x, tau: math.ceil(1 / x), "without a leak"),
+        (lambda x, tau: 7, "you return 7, not"),
+        (lambda x, tau: math.inf, "it does fire"),
+        (lambda x, tau: by_simulation(x, tau) if x > 0.03 else None, "never reaches 1"),
+        (lambda x, tau: min(by_simulation(x, tau), 1000), "return math.inf, not 1000"),
+    ],
+)
+def test_first_step(answer, words):
+    for seed in SEEDS:
+        assert words in check.first_step(answer, seed=seed).words
+
+
+def time_constant(beta, dt):
+    return -dt / math.log(beta)
+
+
+def test_the_time_constant():
+    for seed in range(20):
+        assert check.time_constant(time_constant, seed=seed)
+        assert check.time_constant(lambda *given: round(time_constant(*given), 2), seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda beta, dt: dt / math.log(beta), "a positive time"),
+        (lambda beta, dt: -1 / math.log(beta), "The step dt is missing"),
+        (lambda beta, dt: -dt * math.log(beta), "You multiply by the logarithm"),
+        (lambda beta, dt: -math.log(beta) / dt, "its inverse"),
+        (lambda beta, dt: dt / (1 - beta), "Euler"),
+        (lambda beta, dt: -dt * math.log(2) / math.log(beta), "a half-life"),
+        (lambda beta, dt: -dt / math.log10(beta), "base 10"),
+        (lambda beta, dt: -dt / math.log2(beta), "a half-life"),
+        (lambda beta, dt: beta, "That is the factor"),
+        (lambda beta, dt: 1.2 * time_constant(beta, dt), "would then be"),
+        (lambda beta, dt: 0.0, "would then be inf"),
+    ],
+)
+def test_time_constant(answer, words):
+    for seed in SEEDS:
+        assert words in check.time_constant(answer, seed=seed).words
 
 
 def first_at_least(durations, accuracy, least):
@@ -163,57 +245,6 @@ def test_lesion_without_no_grad():
         return net
 
     assert "raised RuntimeError" in check.lesion(recorded, seed=0).words
-
-
-def flat(values, generator, sigma, fresh, n_steps):
-    return values + sigma * torch.randn(values.shape, generator=generator)
-
-
-def ungenerated(values, generator, sigma, fresh, n_steps):
-    return noisy(values, None, sigma, fresh, n_steps)
-
-
-def multiplied(values, generator, sigma, fresh, n_steps):
-    return values * (1 + noisy(torch.zeros_like(values), generator, sigma, fresh, n_steps))
-
-
-def for_all(values, generator, sigma, fresh, n_steps):
-    noise = noisy(torch.zeros_like(values[:1]), generator, sigma, fresh, n_steps)
-    return values + noise
-
-
-def a_picture(values, generator, sigma, fresh, n_steps):
-    return values + noisy(torch.zeros(len(values), 1, 1, 1), generator, sigma, fresh, n_steps)
-
-
-def uniform(shape, generator):
-    return 12**0.5 * (torch.rand(shape, generator=generator) - 0.5)
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (flat, "time axis is missing"),
-        (lambda v, g, s, fresh, n: noisy(v, g, s, False, n), "yours is the same"),
-        (lambda v, g, s, fresh, n: noisy(v, g, s, True, n), "yours changes"),
-        (ungenerated, "pass it to torch.randn"),
-        (multiplied, "do not multiply"),
-        (lambda *given: noisy(*given).clamp(0), "clip values below 0"),
-        (for_all, "Every picture has the same"),
-        (a_picture, "draw it for each pixel"),
-        (lambda *given: noisy(*given, draw=torch.rand), "not rand"),
-        (lambda *given: noisy(*given, draw=uniform), "no tails"),
-        (lambda v, g, s, fresh, n: noisy(v, g, 1.0, fresh, n), "multiply by sigma"),
-        (lambda v, g, s, fresh, n: noisy(v, g, s**2, fresh, n), "not a variance"),
-        (lambda v, g, s, fresh, n: noisy(v, g, s**0.5, fresh, n), "not a variance"),
-        (lambda v, g, s, fresh, n: noisy(v, g, 3 * s, fresh, n), "The standard deviation of your"),
-        (lambda v, g, s, fresh, n: noisy(v, g, s, fresh, n + 1), "should have the shape"),
-        (lambda v, g, s, fresh, n: [[1], [1, 2]], "should be an array"),
-    ],
-)
-def test_noisy(answer, words):
-    for seed in SEEDS:
-        assert words in check.noisy(answer, seed=seed).words
 
 
 def answered(by):

@@ -200,7 +200,7 @@ def test_every_source_in_the_code_is_on_the_equations_page(conf):
 def test_links_of_a_page_lead_to_what_is_on_the_site(conf):
     for target, there in {
         "../conventions.md#nir": "../conventions.md#nir",
-        "../../notebooks/05_mnist.ipynb": "../notebooks/05_mnist.ipynb",
+        "../../notebooks/303_mnist.ipynb": "../notebooks/303_mnist.ipynb",
         "lif.md#jarvis.lif.LIFLayer": "#jarvis.lif.LIFLayer",
         "#stdp": "#stdp",
         "https://example.org": "https://example.org",

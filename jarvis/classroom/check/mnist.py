@@ -1,5 +1,6 @@
-"""Checks of notebook 05: the shortest run, a lesion, noise, a decision by the first spike."""
+"""Checks of lesson 303: a first spike, a time constant, a lesion, short runs, decisions."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -15,7 +16,172 @@ from jarvis.neurons.layers import over_time
 from jarvis.training.devices import seeded
 
 
-@exercise(1, "go through both lists in order, and stop at accuracy[-1] - allowed or more.")
+@exercise(
+    1,
+    hints=(
+        "When does the potential never get there? Its limit for many steps is x / (1 - a).",
+        "h_n >= 1 means a^n <= 1 - (1 - a) / x. Take the logarithm; ln a is negative.",
+        "math.ceil(math.log(1 - (1 - a) / x) / math.log(a)), with a = math.exp(-1 / tau).",
+    ),
+)
+def first_step(answer, rng) -> None:
+    """`first_step(x, tau)`: the step, from 1, of the first spike; math.inf if there is none."""
+    cases = []
+    for _ in range(12):
+        tau, exact = rng.uniform(5.0, 30.0), int(rng.integers(2, 30)) - rng.uniform(0.1, 0.9)
+        a = math.exp(-1.0 / tau)
+        cases.append(((1 - a) / (1 - a**exact), tau, math.ceil(exact)))
+    for x in (1.0 + rng.random(), 5.0):
+        cases.append((x, rng.uniform(5.0, 30.0), 1))
+    found = []
+    for x, tau, step in cases:
+        given = answer(x, tau)
+        if given == math.inf:
+            raise Wrong(f"With x = {x:.4f} and tau = {tau:.2f} ms it does fire, at step {step}.")
+        found.append((number(given, "the step"), x, tau, step))
+    if any(n != step for n, _, _, step in found):
+        for words, slip in _FIRST_STEP_SLIPS.items():
+            if all(near(n, slip(x, tau, step), 1e-6) for n, x, tau, step in found):
+                raise Wrong(words)
+        n, x, tau, step = next(case for case in found if case[0] != case[3])
+        raise Wrong(f"With x = {x:.4f} and tau = {tau:.2f} ms you return {n:g}, not {step}.")
+    weak = 0.5 * (1 - math.exp(-1 / 20))
+    try:
+        never = float(answer(weak, 20.0))
+    except Wrong as wrong:
+        raise Wrong(f"Where the potential never reaches 1: {wrong}") from None
+    if never != math.inf:
+        raise Wrong(f"x = {weak:.3f} with tau = 20 ms never fires: return math.inf, not {never}.")
+
+
+def _exact_step(x: float, tau: float) -> float:
+    a = math.exp(-1.0 / tau)
+    return math.log(1 - (1 - a) / x) / math.log(a) if x < 1 else 1.0
+
+
+#: Common mistakes, and the feedback for each.
+_FIRST_STEP_SLIPS: dict[str, Callable] = {
+    "You count from 0. The first step is 1.": lambda x, tau, n: n - 1,
+    "You are one step late: at n itself the potential has reached 1.": lambda x, tau, n: n + 1,
+    "You round down. Before that step's end the potential is below 1: round up.": (
+        lambda x, tau, n: math.floor(_exact_step(x, tau))
+    ),
+    "That is a number of steps, not a step: round up.": lambda x, tau, n: _exact_step(x, tau),
+    "You return a time in units of tau. A step lasts 1 ms.": (
+        lambda x, tau, n: _exact_step(x, tau) / tau
+    ),
+    "That is the neuron without a leak: 1 / x, rounded up.": lambda x, tau, n: math.ceil(1 / x),
+}
+
+
+@exercise(
+    2,
+    hints=(
+        "After one step the potential is exp(-dt / tau) times what it was.",
+        "beta = exp(-dt / tau). Take the logarithm of both sides.",
+        "-dt / math.log(beta).",
+    ),
+)
+def time_constant(answer, rng) -> None:
+    """`time_constant(beta, dt)`: the time constant of a decay by the factor beta per step."""
+    for _ in range(3):
+        beta, dt = rng.uniform(0.6, 0.95), rng.uniform(0.3, 2.5)
+        found = number(answer(beta, dt), "tau")
+        tau = -dt / math.log(beta)
+        if near(found, tau, 0.005):
+            continue
+        slips = {
+            "tau is a positive time; ln beta is negative.": -tau,
+            "The step dt is missing: that holds for steps of 1 ms only.": tau / dt,
+            "You multiply by the logarithm. Solve beta = exp(-dt / tau) for tau.":
+                -dt * math.log(beta),
+            "That is the number of time constants per step: its inverse is asked for.": 1 / tau,
+            "That is Euler's approximation, beta = 1 - dt / tau. The library's decay is exact.":
+                dt / (1 - beta),
+            "That is a half-life: use the natural logarithm, not base 2.": tau * math.log(2),
+            "Use the natural logarithm, math.log: that is base 10.": -dt / math.log10(beta),
+            "That is the factor, not the time constant.": beta,
+        }  # fmt: skip
+        for words, slip in slips.items():
+            if near(found, slip, 1e-6):
+                raise Wrong(words)
+        raise Wrong(
+            f"For beta = {beta:.3f} and dt = {dt:.2f} ms you return {found:.4g} ms; "
+            f"exp(-dt / tau) would then be {math.exp(-dt / found) if found > 0 else math.inf:.3f}."
+        )
+
+
+@exercise(
+    3,
+    hints=(
+        "In nn.Linear, weight is [outputs, inputs]. Which index stands for a unit of layer 1?",
+        "Copy with copy.deepcopy, draw with torch.randperm(n, generator=generator).",
+        "Under torch.no_grad(): weight[:, torch.randperm(n, generator=generator)[:k]] = 0.",
+    ),
+)
+def lesion(answer, rng) -> None:
+    """`lesion(net, share, generator) -> copy of net` with columns set to 0 in `synapses[1][1]`."""
+    seed, n = seed_from(rng), 22
+    deaf = []
+    for share, draw in ((0.3, 0), (0.5, 1), (0.5, 1), (0.5, 2), (0.0, 3), (1.0, 3)):
+        with seeded(seed):
+            net = SpikingMLP((12, n, 9, 4))
+        before = {name: value.clone() for name, value in net.state_dict().items()}
+        hurt = answer(net, share, torch.Generator().manual_seed(seed + draw))
+        if not isinstance(hurt, nn.Module) or set(hurt.state_dict()) != set(before):
+            raise Wrong(f"lesion should return a network like `net`, not {type(hurt).__name__}.")
+        if any(not torch.equal(value, before[name]) for name, value in net.state_dict().items()):
+            if hurt is net:
+                raise Wrong("You change the network that you are given: copy.deepcopy it first.")
+            raise Wrong("The original is changed, too. copy.copy shares the weights: deepcopy.")
+        after = hurt.state_dict()
+        changed = {name for name in before if not torch.equal(after[name], before[name])}
+        _check_columns(after, before, changed, share)
+        deaf.append(tuple((after["synapses.1.1.weight"] == 0).all(0).tolist()))
+    if deaf[1] != deaf[2]:
+        raise Wrong("The same generator gave different columns: pass it to torch.randperm.")
+    if deaf[1] == deaf[3]:
+        raise Wrong("Two generators gave the same columns: they should be drawn at random.")
+
+
+def _check_columns(after: dict, before: dict, changed: set, share: float) -> None:
+    """`Wrong` unless only `share` of the columns of the second synapses were set to 0."""
+    name = "synapses.1.1.weight"
+    weight = after[name]
+    columns, rows = (weight == 0).all(0), (weight == 0).all(1)
+    n, found, expected = len(columns), int(columns.sum()), round(share * len(columns))
+    others = sorted(changed - {name})
+    if others and not changed & {name}:
+        raise Wrong(f"You changed {others[0]}. The weights from layer 1 to layer 2 are {name}.")
+    if rows.any() and not columns.all():
+        raise Wrong(
+            "You set rows to 0: that cuts all inputs of a neuron in layer 2. A column holds the "
+            "outputs of one neuron in layer 1."
+        )
+    if found == 0 < expected and name in changed:
+        if near((weight == 0).double().mean().item(), share, 0.4):
+            raise Wrong("You cut single weights. A neuron falls silent when its column is 0.")
+        raise Wrong("Weights have changed, but no column is 0.")
+    if found == int(share * n) != expected:
+        raise Wrong(f"{share:g} of {n} are {share * n:.1f} columns: round, do not truncate.")
+    if found == n - expected != expected:
+        raise Wrong(f"{found} of {n} columns are 0: you kept the fraction that should be removed.")
+    if found != expected:
+        raise Wrong(f"For a share of {share:g}, {found} of {n} columns are 0, not {expected}.")
+    if others:
+        raise Wrong(f"The columns are right, but {others[0]} has changed as well.")
+    if not torch.equal(weight[:, ~columns], before[name][:, ~columns]):
+        raise Wrong("The columns that are kept should be as they were.")
+
+
+@exercise(
+    4,
+    hints=(
+        "Which accuracy is just good enough? The longest run is the last one.",
+        "Go through both lists in order, and stop at accuracy[-1] - allowed or more.",
+        "next(n for n, acc in zip(durations, accuracy) if acc >= accuracy[-1] - allowed).",
+    ),
+)
 def shortest(answer, rng) -> None:
     """`shortest(durations, accuracy, allowed) -> T`, the shortest run that is good enough."""
     cases = []
@@ -77,115 +243,14 @@ _SHORTEST_SLIPS: dict[str, Callable] = {
 }
 
 
-@exercise(2, "import copy, deepcopy the net; under no_grad, weight[:, torch.randperm(n)[:k]] = 0.")
-def lesion(answer, rng) -> None:
-    """`lesion(net, share, generator) -> copy of net` with columns set to 0 in `synapses[1][1]`."""
-    seed, n = seed_from(rng), 22
-    deaf = []
-    for share, draw in ((0.3, 0), (0.5, 1), (0.5, 1), (0.5, 2), (0.0, 3), (1.0, 3)):
-        with seeded(seed):
-            net = SpikingMLP((12, n, 9, 4))
-        before = {name: value.clone() for name, value in net.state_dict().items()}
-        hurt = answer(net, share, torch.Generator().manual_seed(seed + draw))
-        if not isinstance(hurt, nn.Module) or set(hurt.state_dict()) != set(before):
-            raise Wrong(f"lesion should return a network like `net`, not {type(hurt).__name__}.")
-        if any(not torch.equal(value, before[name]) for name, value in net.state_dict().items()):
-            if hurt is net:
-                raise Wrong("You change the network that you are given: copy.deepcopy it first.")
-            raise Wrong("The original is changed, too. copy.copy shares the weights: deepcopy.")
-        after = hurt.state_dict()
-        changed = {name for name in before if not torch.equal(after[name], before[name])}
-        _check_columns(after, before, changed, share)
-        deaf.append(tuple((after["synapses.1.1.weight"] == 0).all(0).tolist()))
-    if deaf[1] != deaf[2]:
-        raise Wrong("The same generator gave different columns: pass it to torch.randperm.")
-    if deaf[1] == deaf[3]:
-        raise Wrong("Two generators gave the same columns: they should be drawn at random.")
-
-
-def _check_columns(after: dict, before: dict, changed: set, share: float) -> None:
-    """`Wrong` unless only `share` of the columns of the second synapses were set to 0."""
-    name = "synapses.1.1.weight"
-    weight = after[name]
-    columns, rows = (weight == 0).all(0), (weight == 0).all(1)
-    n, found, expected = len(columns), int(columns.sum()), round(share * len(columns))
-    others = sorted(changed - {name})
-    if others and not changed & {name}:
-        raise Wrong(f"You changed {others[0]}. The weights from layer 1 to layer 2 are {name}.")
-    if rows.any() and not columns.all():
-        raise Wrong(
-            "You set rows to 0: that cuts all inputs of a neuron in layer 2. A column holds the "
-            "outputs of one neuron in layer 1."
-        )
-    if found == 0 < expected and name in changed:
-        if near((weight == 0).double().mean().item(), share, 0.4):
-            raise Wrong("You cut single weights. A neuron falls silent when its column is 0.")
-        raise Wrong("Weights have changed, but no column is 0.")
-    if found == int(share * n) != expected:
-        raise Wrong(f"{share:g} of {n} are {share * n:.1f} columns: round, do not truncate.")
-    if found == n - expected != expected:
-        raise Wrong(f"{found} of {n} columns are 0: you kept the fraction that should be removed.")
-    if found != expected:
-        raise Wrong(f"For a share of {share:g}, {found} of {n} columns are 0, not {expected}.")
-    if others:
-        raise Wrong(f"The columns are right, but {others[0]} has changed as well.")
-    if not torch.equal(weight[:, ~columns], before[name][:, ~columns]):
-        raise Wrong("The columns that are kept should be as they were.")
-
-
-@exercise(3, "fresh noise has the shape [T, *values.shape], one noise for all steps values.shape.")
-def noisy(answer, rng) -> None:
-    """`noisy(values, generator, sigma, fresh, n_steps) -> currents [T, B, ...]`."""
-    for fresh in rng.permutation([True, False]).tolist():
-        seed, n_steps, sigma = seed_from(rng), int(rng.integers(8, 16)), rng.uniform(2, 3)
-        values = torch.tensor(rng.random((64, 1, 6, 6)), dtype=torch.float32)
-        values[rng.random(values.shape) < 0.3] = 0.0
-
-        def drawn(values=values, seed=seed, sigma=sigma, fresh=fresh, n_steps=n_steps):
-            generator = torch.Generator().manual_seed(seed)
-            return answer(values, generator, sigma, fresh, n_steps)
-
-        found = drawn()
-        shape = (n_steps, *values.shape)
-        if getattr(found, "shape", None) == values.shape:
-            raise Wrong("The time axis is missing: constant_encode(values + noise, n_steps).")
-        noise = array(found, shape, "the currents") - values.numpy()
-        same = np.allclose(noise, noise[:1], atol=1e-6)
-        if fresh and same:
-            raise Wrong("With fresh=True each step should have its own noise; yours is the same.")
-        if not fresh and not same:
-            raise Wrong("With fresh=False all steps should have the same noise; yours changes.")
-        if not np.array_equal(np.asarray(found), np.asarray(drawn())):
-            raise Wrong("The same generator gave different noise: pass it to torch.randn.")
-        _check_noise(noise, values.numpy(), sigma)
-
-
-def _check_noise(noise: np.ndarray, values: np.ndarray, sigma: float) -> None:
-    """`Wrong` unless Gaussian, mean 0, standard deviation sigma, independent for each pixel."""
-    size = float(noise.std())
-    if (noise[:, values == 0] == 0).all():
-        raise Wrong("Black pixels have no noise: add it to the picture, do not multiply.")
-    if np.isclose(values + noise, 0, atol=1e-6).mean() > 0.1:
-        raise Wrong("You clip values below 0. A current may have any sign: leave them.")
-    if np.allclose(noise, noise[:, :1], atol=1e-5):
-        raise Wrong("Every picture has the same noise: draw it for each, shape values.shape.")
-    if np.allclose(noise, noise[..., :1, :1], atol=1e-5):
-        raise Wrong("All pixels of a picture have the same noise: draw it for each pixel.")
-    if abs(noise.mean()) > 0.15 * sigma:
-        raise Wrong(f"Your noise has a mean of {noise.mean():.2f}: use torch.randn, not rand.")
-    if near(size, sigma, 0.08):
-        if np.abs(noise).max() < 2 * sigma:
-            raise Wrong("Your noise has no tails: torch.randn is Gaussian, torch.rand is not.")
-        return
-    said = f"The standard deviation of your noise is {size:.2f}; sigma is {sigma:.2f}."
-    if near(size, 1.0, 0.08):
-        raise Wrong(f"{said} torch.randn has 1: multiply by sigma.")
-    if near(size, np.sqrt(sigma), 0.08) or near(size, sigma**2, 0.08):
-        raise Wrong(f"{said} sigma is not a variance: neither a square nor a root is needed.")
-    raise Wrong(said)
-
-
-@exercise(4, "first = first_spike_decode(spikes); step = first.amin(1); mask all that fire later.")
+@exercise(
+    5,
+    hints=(
+        "first_spike_decode gives the step of each class, from 0, and n_steps for a silent one.",
+        "The decision is at first.amin(1). Compare currents.cumsum(0) at that step.",
+        "masked_fill(first != step[:, None], -inf) removes later classes; then argmax(1).",
+    ),
+)
 def decide(answer, rng) -> None:
     """`decide(net, images, n_steps, tau) -> answers [B], times [B] (ms)`."""
     tau, n_steps, n = rng.uniform(12, 20), int(rng.integers(9, 13)), 500

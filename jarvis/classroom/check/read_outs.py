@@ -1,0 +1,240 @@
+"""Checks of lesson 302: an ill layer cured, excess rates, the length of a code, step weights."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jarvis.classroom.check.verdict import Wrong, array, exercise, number, seed_from
+from jarvis.encoding.encoders import poisson_encode
+from jarvis.networks.classifier import SpikingMLP
+from jarvis.networks.diagnosis import diagnose
+from jarvis.training.devices import seeded
+
+
+@exercise(
+    1,
+    hints=(
+        "A bias is a constant input. How large must it be for a spike at nearly every step?",
+        "Change synapses[0][1].bias under torch.no_grad(). Which option of LIFLayer resists?",
+        "Add 2 to the biases; the cured one is build(threshold=5.0) with the same state_dict.",
+    ),
+)
+def ill_and_cured(answer, rng) -> None:
+    """`ill_and_cured(build) -> (ill, cured)`, two networks with the same weights."""
+    seed = seed_from(rng)
+
+    def build(**options) -> SpikingMLP:
+        with seeded(seed):
+            return SpikingMLP((32, 32, 2), **options)
+
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand((64, 32), generator=generator)
+    batch = poisson_encode(x, 25, generator=generator), (x[:, 16:] > x[:, :16]).sum(1).gt(8).long()
+    pair = answer(build)
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise Wrong("ill_and_cured should return two networks: the ill one and the cured one.")
+    for net in pair:
+        if not isinstance(net, SpikingMLP):
+            raise Wrong(f"One of the two is a {type(net).__name__}: make both with build().")
+    ill, cured = pair
+    if ill is cured:
+        raise Wrong("The two are one and the same network: call build() twice.")
+    if repr(ill.neurons) != repr(build().neurons):
+        raise Wrong("The ill network has different neurons. Make it ill by its weights or biases.")
+    complaints, rate = _of_layer(ill, batch)
+    if not any("saturated" in complaint for complaint in complaints):
+        said = f"It says: {complaints[0]}." if complaints else "It finds nothing wrong with it."
+        raise Wrong(
+            f"diagnose does not call the ill layer saturated: it fires {rate:.2f} spikes per "
+            f"step. {said} Change its weights or biases more, or in the other direction."
+        )
+    other = [k for k, v in ill.state_dict().items() if not torch.equal(v, cured.state_dict()[k])]
+    if other:
+        raise Wrong(
+            f"The cured network has a different {other[0]}: load_state_dict of the ill one."
+        )
+    if repr(cured.neurons) == repr(ill.neurons):
+        raise Wrong(
+            "The cured network has the same neurons as the ill one: give build() an option."
+        )
+    complaints, _ = _of_layer(cured, batch)
+    if complaints:
+        raise Wrong(f"diagnose still complains about the cured one: {complaints[0]}.")
+
+
+def _of_layer(net: SpikingMLP, batch: tuple[Tensor, Tensor]) -> tuple[list[str], float]:
+    """What `diagnose` says about the hidden layer, and its spikes per step."""
+    found = diagnose(net, batch)
+    return [p for p in found.problems if p.startswith("neurons.0")], found.layers[0].rate
+
+
+@exercise(
+    2,
+    hints=(
+        "First the mean rate of each neuron: which axes of [T, B, n] do you average over?",
+        "spikes.mean((0, 1)) has one rate per neuron; relu or clamp(min=0) drops what is below.",
+        "(spikes.mean((0, 1)) - target).clamp(min=0).square().mean().",
+    ),
+)
+def excess(answer, rng) -> None:
+    """`excess(spikes, target)`: the mean over neurons of the squared rate above the target."""
+    for _ in range(3):
+        n_steps, size, n = (int(k) for k in rng.integers((8, 5, 6), (14, 9, 11)))
+        rates = torch.tensor(rng.permutation(np.linspace(0.02, 0.9, n))).float()
+        generator = torch.Generator().manual_seed(seed_from(rng))
+        spikes = (torch.rand((n_steps, size, n), generator=generator) < rates).float()
+        spikes.requires_grad_()
+        target = float(rng.uniform(0.25, 0.4))
+        cost = answer(spikes, target)
+        if isinstance(cost, Tensor) and cost.numel() > 1:
+            raise Wrong(f"You return {tuple(cost.shape)} values. A loss is one number: their mean.")
+        found = number(cost.item() if isinstance(cost, Tensor) else cost, "the term")
+        _named_excess(found, spikes.detach(), target)
+        if not isinstance(cost, Tensor) or not cost.requires_grad:
+            raise Wrong(
+                "The number is right, but no gradient can flow back from it to the spikes: avoid "
+                ".item(), .detach(), numpy and float()."
+            )
+
+
+def _named_excess(found: float, spikes: Tensor, target: float) -> None:
+    """`Wrong` where the term is not the expected one."""
+
+    def close(value: Tensor | float) -> bool:
+        return math.isclose(found, float(value), rel_tol=1e-4, abs_tol=1e-8)
+
+    rates = spikes.mean((0, 1))
+    over = (rates - target).clamp(min=0)
+    if close(over.square().mean()):
+        return
+    counts = spikes.sum(0).mean(0)
+    slips = {
+        "It also pulls neurons below the target up to it: drop what is negative before you square.":
+            (rates - target).square().mean(),
+        "The square is missing.": over.mean(),
+        "You add up the neurons. Return their mean, or it would grow with the layer.":
+            over.square().sum(),
+        "That is the excess of the mean rate of the layer. Some neurons may be far above it: take "
+        "the excess of each neuron first.": (rates.mean() - target).clamp(min=0).square(),
+        "You take the excess of every spike. Average over steps and samples first.":
+            (spikes - target).clamp(min=0).square().mean(),
+        "You take the excess in each sample. Average over samples, too: mean((0, 1)).":
+            (spikes.mean(0) - target).clamp(min=0).square().mean(),
+        "You average over samples, but not over steps: mean((0, 1)).":
+            (spikes.mean(1) - target).clamp(min=0).square().mean(),
+        "Your rates are spikes per sample. The target is in spikes per step: divide by T.":
+            (counts - target).clamp(min=0).square().mean(),
+        "That is what neurons below the target lack. Punish what those above it exceed it by.":
+            (target - rates).clamp(min=0).square().mean(),
+        "The square comes too early: (rate - target) ** 2 has no negative values to drop.":
+            (rates.square() - target**2).clamp(min=0).mean(),
+        "The average is over the neurons above the target only. Divide by all of them.":
+            over.square().sum() / max(int((over > 0).sum()), 1),
+        "The target is not used.": rates.square().mean(),
+        "It is 0, whatever the network does.": 0.0,
+    }  # fmt: skip
+    for words, slip in slips.items():
+        if close(slip):
+            raise Wrong(words)
+    raise Wrong(
+        f"With rates {np.round(rates.numpy(), 2).tolist()} and the target {target:.2f} you return "
+        f"{found:.5f}; it is {over.square().mean():.5f}."
+    )
+
+
+@exercise(
+    3,
+    hints=(
+        "The ceiling is 1/2 + arcsin(rho) / pi. Which rho has the given accuracy?",
+        "rho = sin(pi (accuracy - 1/2)). Then solve rho^2 = T / (T + 2) for T.",
+        "T = 2 rho^2 / (1 - rho^2), rounded up with math.ceil.",
+    ),
+)
+def shortest_code(answer, rng) -> None:
+    """`shortest_code(accuracy) -> T`: the fewest steps whose ceiling is at least `accuracy`."""
+    for accuracy in rng.uniform(0.85, 0.97, 3):
+        steps, rho = number(answer(accuracy), "T"), math.sin(math.pi * (accuracy - 0.5))
+        exact = 2 * rho**2 / (1 - rho**2)
+        if steps == math.ceil(exact):
+            continue
+        said = f"For an accuracy of {accuracy:.4f} you return T = {steps:g}"
+        if steps == math.floor(exact):
+            raise Wrong(f"{said}, rounded down: its ceiling is only {_ceiling(steps):.4f}.")
+        if abs(steps - exact) < 1 and steps != round(steps):
+            raise Wrong(f"{said}. T is a whole number: round up.")
+        if steps == math.ceil(exact) + 1:
+            raise Wrong(f"{said}. One step less has {_ceiling(steps - 1):.4f}, which is enough.")
+        plain = math.sin(math.pi * accuracy)
+        slips = {
+            "That solves rho^2 = T / (T + 1).": exact / 2,
+            "That solves rho = T / (T + 2): rho is squared there.": 2 * rho / (1 - rho),
+            "The ceiling is 1/2 + ...: subtract the half before taking the sine.":
+                2 * plain**2 / (1 - plain**2),
+        }  # fmt: skip
+        for words, slip in slips.items():
+            if abs(steps - slip) <= 1:
+                raise Wrong(f"{said}. {words}")
+        if steps < 1:
+            raise Wrong(f"{said}. A code has at least one step.")
+        enough = "more than necessary" if steps > exact else "too little"
+        raise Wrong(f"{said}. Its ceiling is {_ceiling(steps):.4f}: {enough}.")
+
+
+def _ceiling(steps: float) -> float:
+    return 0.5 + math.asin(math.sqrt(steps / (steps + 2))) / math.pi if steps > 0 else 0.5
+
+
+@exercise(
+    4,
+    hints=(
+        "The last step has just entered: its weight is 1. What about the one before?",
+        "How many ms ago was each step? From n_steps - 1 down to 0.",
+        "torch.exp(-(n_steps - 1 - torch.arange(n_steps)) / tau).",
+    ),
+)
+def step_weights(answer, rng) -> None:
+    """`step_weights(tau, n_steps)`: how much each step counts in a leaky integrator's last v."""
+    for _ in range(3):
+        tau, n_steps = rng.uniform(3.0, 12.0), int(rng.integers(8, 16))
+        found = array(answer(tau, n_steps), (n_steps,), "the weights")
+        for words, slip in _WEIGHT_SLIPS.items():
+            if np.allclose(found, slip(tau, n_steps), rtol=1e-4):
+                if words:
+                    raise Wrong(words)
+                break
+        else:
+            raise Wrong(
+                f"For tau = {tau:.2f} ms and {n_steps} steps you return "
+                f"{np.round(found, 3).tolist()}; the last three should be "
+                f"{np.round(_leak(tau, n_steps)[-3:], 3).tolist()}."
+            )
+
+
+def _leak(tau: float, n_steps: int) -> np.ndarray:
+    return np.exp(-np.arange(n_steps)[::-1] / tau)
+
+
+#: Answers, and the feedback for each: none for the right one, up to a factor.
+_WEIGHT_SLIPS: dict[str, Callable[[float, int], np.ndarray]] = {
+    "": _leak,
+    "The first step counts most in your answer. It is the oldest, so it counts least.": (
+        lambda tau, n: _leak(tau, n)[::-1]
+    ),
+    "The last step has not decayed yet: its weight is 1. You are one step too late.": (
+        lambda tau, n: _leak(tau, n) * math.exp(-1 / tau)
+    ),
+    "The sign in the exponent is wrong: older steps should count less.": (
+        lambda tau, n: 1 / _leak(tau, n)
+    ),
+    "tau is missing from the exponent.": lambda tau, n: _leak(1.0, n),
+    "The exponent is k / tau, not k tau.": lambda tau, n: _leak(1 / tau, n),
+    "That is the integrator's step response: each weight is a sum of yours up to there.": (
+        lambda tau, n: _leak(tau, n)[::-1].cumsum()
+    ),
+    "All steps count the same in your answer: that is an integrator without a leak.": (
+        lambda tau, n: np.ones(n)
+    ),
+}

@@ -1,0 +1,192 @@
+"""Checks of lesson 304: shuffled time, an order-blind reader, forgotten spikes, a radius."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number, seed_from
+from jarvis.lif import LIFState
+from jarvis.neurons.definition import RecurrentState
+
+
+@exercise(
+    1,
+    hints=(
+        "Which axis of x is time? The order is one list of step numbers for all recordings.",
+        "torch.randperm(len(x), generator=generator) is a random order of the steps.",
+        "x[torch.randperm(len(x), generator=generator)].",
+    ),
+)
+def shuffled(answer, rng) -> None:
+    """`shuffled(x, generator)`: the time steps of x [T, B, ...] in one random order."""
+    seed, n_steps, size = seed_from(rng), int(rng.integers(20, 30)), int(rng.integers(4, 7))
+    x = torch.tensor(rng.permutation(n_steps * size * 6)).view(n_steps, size, 2, 3).float()
+    found = _drawn(answer, x, seed)
+    where = [_steps_of(found[:, b], x[:, b]) for b in range(size)]
+    if any(steps is None for steps in where):
+        _not_whole_steps(found, x)
+    orders = [steps.tolist() for steps in where if steps is not None]
+    if any(len(set(order)) < n_steps for order in orders):
+        raise Wrong("Some steps come twice and others are lost: use randperm, not randint.")
+    if any(order != orders[0] for order in orders):
+        raise Wrong("Every recording has an order of its own. Use the same one for all of them.")
+    if orders[0] == list(range(n_steps)):
+        raise Wrong("The steps are in their old order.")
+    if orders[0] == list(reversed(range(n_steps))):
+        raise Wrong("The steps are reversed, not in a random order: use torch.randperm.")
+    if not np.array_equal(found, _drawn(answer, x, seed)):
+        raise Wrong("The same generator gave another order: pass it on, generator=generator.")
+    if np.array_equal(found, _drawn(answer, x, seed + 1)):
+        raise Wrong("Two generators gave the same order: draw it with the generator.")
+
+
+def _drawn(answer: Callable, x: Tensor, seed: int) -> np.ndarray:
+    found = answer(x, torch.Generator().manual_seed(seed))
+    return array(found, tuple(x.shape), "the shuffled input")
+
+
+def _steps_of(found: np.ndarray, x: Tensor) -> np.ndarray | None:
+    """Which step of x ``[T, ...]`` each step of `found` is; None if one is none of them."""
+    same = (found[:, None] == x.numpy()[None]).reshape(len(found), len(x), -1).all(-1)
+    return same.argmax(1) if same.any(1).all() else None
+
+
+def _not_whole_steps(found: np.ndarray, x: Tensor) -> None:
+    """`Wrong`, for steps that are no steps of x."""
+    values = x.numpy()
+    if np.array_equal(np.sort(found, axis=1), np.sort(values, axis=1)):
+        raise Wrong("You have shuffled the recordings (axis 1). Time is axis 0.")
+    if np.array_equal(np.sort(found.ravel()), np.sort(values.ravel())):
+        raise Wrong("The pixels of different steps are mixed. Move whole steps: x[order].")
+    raise Wrong("The values themselves have changed. Only the order of the steps should.")
+
+
+@exercise(
+    2,
+    hints=(
+        "With which probability are the two digits the same? For one class c it is p_c * p_c.",
+        "It is right with that probability, and in half of the other cases.",
+        "same = (shares**2).sum(); same + (1 - same) / 2.",
+    ),
+)
+def order_blind(answer, rng) -> None:
+    """`order_blind(shares)`: the accuracy of a reader that cannot tell the order of two digits."""
+    for _ in range(3):
+        p = torch.tensor(rng.dirichlet(np.full(int(rng.integers(3, 7)), 2.0)))
+        found, same = number(answer(p), "the accuracy"), p.square().sum().item()
+        if near(found, same + (1 - same) / 2, 1e-5):
+            continue
+        uniform = 1 / len(p)
+        slips = {
+            "If the two are the same, it is right as well: add that case.": (1 - same) / 2,
+            "That is the probability that both are the same. It is also right in half of the other "
+            "cases.": same,
+            "You guess between the two every time. If they are the same, it is always right.": 0.5,
+            "That holds for equally frequent classes. Use the shares.":
+                uniform + (1 - uniform) / 2,
+            "The case in which both are the same counts twice: half of the *other* cases.":
+                same + 0.5,
+            "shares sum to 1. The probability of two equal digits is the sum of their squares.":
+                p.sum().item(),
+            "That is the most frequent class. The reader recognises both digits.": p.max().item(),
+            "That is a percentage. An accuracy lies between 0 and 1.":
+                100 * (same + (1 - same) / 2),
+        }  # fmt: skip
+        for words, slip in slips.items():
+            if near(found, slip, 1e-5):
+                raise Wrong(words)
+        raise Wrong(
+            f"For the shares {np.round(p.numpy(), 3).tolist()} you return {found:.4f}; two digits "
+            f"are the same with probability {same:.4f}."
+        )
+
+
+@exercise(
+    3,
+    hints=(
+        "A NamedTuple does not change; its method _replace returns a copy with other fields.",
+        "torch.zeros_like(state.spikes) is the new value of the field spikes.",
+        "state._replace(spikes=torch.zeros_like(state.spikes)).",
+    ),
+)
+def without_spikes(answer, rng) -> None:
+    """`without_spikes(state)`: the same RecurrentState, with spikes of 0."""
+    generator = torch.Generator().manual_seed(seed_from(rng))
+    v = torch.randn((7, 5), generator=generator)
+    spikes = (torch.rand((7, 5), generator=generator) < 0.5).float()
+    spikes[0, 0] = 1.0
+    state = RecurrentState(LIFState(v.clone()), spikes.clone())
+    found = answer(state)
+    if not torch.equal(state.spikes, spikes) or not torch.equal(state.v, v):
+        raise Wrong("You change the tensors of the state that you are given: make new zeros.")
+    if isinstance(found, Tensor):
+        raise Wrong("You return a tensor. Return a whole state: state._replace(spikes=...).")
+    if isinstance(found, LIFState):
+        raise Wrong("That is the state of the neurons alone. Return a RecurrentState.")
+    if not isinstance(found, RecurrentState):
+        raise Wrong(f"Return a RecurrentState like the given one, not a {type(found).__name__}.")
+    if not isinstance(found.spikes, Tensor) or found.spikes.shape != spikes.shape:
+        shape = tuple(getattr(found.spikes, "shape", ()))
+        raise Wrong(f"The new spikes have the shape {shape}; they need {tuple(spikes.shape)}.")
+    kept = isinstance(found.neurons, LIFState) and torch.equal(found.neurons.v, v)
+    if found.spikes.any():
+        if kept:
+            raise Wrong("The spikes are not all 0.")
+        raise Wrong("You have forgotten the potentials. Keep the neurons, and set spikes to 0.")
+    if not kept:
+        raise Wrong("The spikes are 0, but the neurons have changed, too. Keep their potentials.")
+
+
+@exercise(
+    4,
+    hints=(
+        "If you multiply a matrix by a number, what happens to its eigenvalues?",
+        "torch.linalg.eigvals(V).abs().max() is the spectral radius of V.",
+        "V * (radius / torch.linalg.eigvals(V).abs().max()).",
+    ),
+)
+def with_radius(answer, rng) -> None:
+    """`with_radius(V, radius)`: V times a number, with the given spectral radius."""
+    for _ in range(3):
+        n, radius = int(rng.integers(4, 9)), rng.uniform(0.3, 2.0)
+        V = _matrix(n, rng)
+        given = answer(V, radius)
+        if isinstance(given, Tensor) and given.is_complex():
+            raise Wrong("Your matrix is complex. The radius is a real number: .abs().max().")
+        found = array(given, (n, n), "the matrix")
+        rho = torch.linalg.eigvals(V).abs().max().item()
+        factor = float((found * V.numpy()).sum() / V.square().sum())
+        if not np.allclose(found, factor * V.numpy(), atol=1e-6):
+            raise Wrong("The result is not a multiple of V: multiply all weights by one number.")
+        if near(factor, radius / rho, 1e-4):
+            continue
+        slips = {
+            "V is unchanged.": 1.0,
+            "You multiply by the radius. Divide by the one that V has, as well.": radius,
+            "You divide by the radius that V has. Multiply by the given one, as well.": 1 / rho,
+            "It is upside down: radius / (that of V).": rho / radius,
+            "You multiply by the radius of V: divide by it.": radius * rho,
+            "You scale by the largest singular value (the norm). Use the eigenvalues.":
+                radius / torch.linalg.matrix_norm(V, 2).item(),
+            "You scale by the Frobenius norm. Use the eigenvalues.": radius / V.norm().item(),
+            "You scale by the largest weight. Use the eigenvalues.": radius / V.abs().max().item(),
+            "You take the largest real part. The radius is the largest absolute value.":
+                radius / torch.linalg.eigvals(V).real.max().item(),
+            "You take the mean of the absolute eigenvalues. The radius is the largest.":
+                radius / torch.linalg.eigvals(V).abs().mean().item(),
+        }  # fmt: skip
+        for words, slip in slips.items():
+            if near(factor, slip, 1e-5):
+                raise Wrong(words)
+        raise Wrong(f"Your matrix has the radius {abs(factor) * rho:.3f}, not {radius:.3f}.")
+
+
+def _matrix(n: int, rng) -> Tensor:
+    """A random matrix whose largest eigenvalue in absolute value is not real and positive."""
+    while True:
+        V = torch.tensor(rng.normal(0, 1, (n, n)))
+        values = torch.linalg.eigvals(V)
+        if values.abs().max() > 1.1 * values.real.max():
+            return V
