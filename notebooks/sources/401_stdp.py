@@ -272,7 +272,7 @@ widgets.draw_stdp(bounds="soft", weight=0.8)
 #
 # Two neurons fire at random, each at 20 Hz, and know nothing of each other. Every interval is
 # equally likely, so each side of the window counts with its area, $A\tau$. What happens to their
-# weight?
+# weight, with the values above?
 #
 # <details><summary>Make a guess, then open</summary>
 # The areas are 0.005 x 16.8 = 0.084 and 0.003 x 33.7 = 0.101 ms. Depression has the larger one,
@@ -317,9 +317,10 @@ for course, per_ms in drifts.values():
 
 # %% [markdown]
 # *The figure shows the mean change of 50 weights between unrelated neurons (dots), for three
-# strengths of depression, and the prediction (lines).* Less than a tenth decides between growing
-# and shrinking. Lesson [402](402_find_a_pattern.ipynb) depends on this: whatever is random must
-# lose a little, so that only what repeats can win.
+# strengths of depression, and the prediction (lines).* Between 0.5 and 0.6 the drift changes its
+# sign. At 0.5 the two areas are equal, and the weights still grow a little: in steps of 1 ms, every
+# pair within one step counts as potentiation. Lesson [402](402_find_a_pattern.ipynb) depends on
+# this drift. Whatever is random must lose a little, so that only what repeats can win.
 #
 # ### Exercise 3: Balance a window (5 min)
 #
@@ -341,7 +342,8 @@ check.balance_window(balance_window)
 # ## 5. Does it matter how fast the pairs come?
 #
 # Sjöström, Turrigiano & Nelson (2001) let pre fire 10 ms before post, or 10 ms after it, 60 times
-# or so, at different rates. What does the pair rule predict at 50 Hz, when a pair comes every 20 ms?
+# or so, at different rates. What does the pair rule predict at 50 Hz, when a pair comes every 20
+# ms?
 #
 # <details><summary>Make a guess, then open</summary>
 # Nearly the same for both orders: a pre spike 10 ms before one post spike is also 10 ms after the
@@ -384,7 +386,9 @@ def pair_rule(up, down):
 
 # %%
 alone = [protocol(pair_rule(1.0, 0.0)), protocol(pair_rule(0.0, 1.0))]
-amplitudes, _ = nnls(np.stack([(part / errors).ravel() for part in alone], 1), (observed / errors).ravel())
+amplitudes, _ = nnls(
+    np.stack([(part / errors).ravel() for part in alone], 1), (observed / errors).ravel()
+)
 triplet = TripletSTDP.from_paper("visual_cortex", minimal=True, dt=5.0, bounds="none")
 predicted = {
     "pair rule, more depression": protocol(pair_rule(0.005, 0.0071)),
@@ -469,11 +473,11 @@ if check.per_period(per_period):
 #   spike timing*, Biol. Cybern. 98:459,
 #   [doi:10.1007/s00422-008-0233-1](https://doi.org/10.1007/s00422-008-0233-1): traces, and other
 #   ways to pair spikes.
-# - Sjöström, Turrigiano & Nelson (2001), *Rate, timing, and cooperativity jointly determine cortical
-#   synaptic plasticity*, Neuron 32:1149,
-#   [doi:10.1016/S0896-6273(01)00542-6](https://doi.org/10.1016/S0896-6273(01)00542-6), and Pfister &
-#   Gerstner (2006), *Triplets of spikes in a model of spike timing-dependent plasticity*,
-#   J. Neurosci. 26:9673,
+# - Sjöström, Turrigiano & Nelson (2001), *Rate, timing, and cooperativity jointly determine
+#   cortical synaptic plasticity*, Neuron 32:1149,
+#   [doi:10.1016/S0896-6273(01)00542-6](https://doi.org/10.1016/S0896-6273(01)00542-6), and Pfister
+#   & Gerstner (2006), *Triplets of spikes in a model of spike timing-dependent plasticity*, J.
+#   Neurosci. 26:9673,
 #   [doi:10.1523/JNEUROSCI.1425-06.2006](https://doi.org/10.1523/JNEUROSCI.1425-06.2006): section 5.
 #
 # **Next.** [402](402_find_a_pattern.ipynb): a neuron that listens with this rule.

@@ -182,7 +182,14 @@ def per_period(answer, rng) -> None:
         period = float(rng.uniform(15, 60))
         lag = float(period * rng.uniform(0.15, 0.4))
         a_plus, a_minus = rng.uniform(0.004, 0.01, 2).tolist()
-        case = (lag, period, a_plus, a_minus, float(rng.uniform(10, 20)), float(rng.uniform(25, 45)))
+        case = (
+            lag,
+            period,
+            a_plus,
+            a_minus,
+            float(rng.uniform(10, 20)),
+            float(rng.uniform(25, 45)),
+        )
         given.append((case, number(answer(*case), "the change per period")))
 
     def fits(up: Callable, down: Callable) -> bool:

@@ -83,7 +83,7 @@ def stdp_traces(
         corners += [(t, weight), (t, weight + step)]
         if value > 1e-6:
             ax.plot(t, base + value, "o", color=colour, ms=5)
-            arrow = {"arrowstyle": "-|>", "color": colour, "ls": ":", "lw": 1.4, "shrinkA": 4}
+            arrow = {"arrowstyle": "-|>", "color": colour, "ls": ":", "lw": 1.6}
             ax.annotate("", (t, weight + step), (t, base + value), arrowprops=arrow)
             ax.text(t + 0.012 * end, weight + step / 2, words, color="black", va="center")
         weight += step
