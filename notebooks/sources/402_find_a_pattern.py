@@ -45,7 +45,7 @@ from jarvis import LIFParams, PairSTDP, lif_step, plotting
 from jarvis.classroom import lesson
 from jarvis.classroom.check import find_a_pattern as check
 from jarvis.classroom.results import record
-from jarvis.plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, RED
+from jarvis.plotting import BLUE, GREEN, GREY, ORANGE, PURPLE
 
 lesson.begin()
 
@@ -98,12 +98,13 @@ def mark(ax, kind):
         ax.axvspan(k * slot, (k + 1) * slot, color=ORANGE, alpha=0.35, lw=0)
 
 
+k0 = max(range(len(kind) - 10), key=lambda k: (kind[k : k + 10] == 0).sum())
 _, axes = plt.subplots(2, 1, figsize=(7, 5), sharex=True)
 for ax, title in zip(axes, ("100 of the inputs", "the same, with the pattern marked"), strict=True):
-    plotting.raster(heard[:500, :100], ax=ax, s=4)
+    plotting.raster(heard[k0 * slot : (k0 + 10) * slot, :100], ax=ax, s=4)
     ax.set(ylabel="input", title=title)
 axes[0].set_xlabel("")
-mark(axes[1], kind[:10])
+mark(axes[1], kind[k0 : k0 + 10])
 plt.show()
 
 # %% [markdown]
@@ -206,10 +207,11 @@ assert tries[0.4][-1] > tries[0.6][-1] >= tries[1.2][-1]
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots()
-for (ratio, hz), colour in zip(tries.items(), (RED, GREEN, BLUE), strict=True):
-    ax.plot(0.5 * np.arange(1, len(hz) + 1), hz, "o-", ms=3, color=colour)
-    ax.text(0.5 * len(hz) + 0.15, hz[-1], f"$A_-$ = {ratio} $A_+$", va="center", color=colour)
-ax.set(xlabel="time (s)", ylabel="output rate (Hz)", ylim=(-3, None), xlim=(0, 0.64 * len(hz)))
+for (ratio, hz), colour in zip(tries.items(), (ORANGE, GREEN, BLUE), strict=True):
+    times = 0.5 * np.arange(1, len(hz) + 1)
+    ax.plot(times, hz, "o-", ms=3, color=colour, label=f"$A_-$ = {ratio} $A_+$")
+ax.set(xlabel="time (s)", ylabel="output rate (Hz)", ylim=(-3, None))
+ax.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
@@ -469,11 +471,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows, for the last quarter of the first stream, in what share of the occurrences of
-# each pattern each neuron fires.* Without inhibition several neurons answer the same pattern, and in
-# this stream one pattern is left without any. With inhibition each pattern has exactly one neuron,
-# in all 3<!-- streams 0 --> streams, and is answered at least 80<!-- least 1 --> % of the time. A
-# neuron may be left without a pattern. The race to fire first becomes a division of labour. This is
-# [winner-take-all](../docs/glossary.md#winner-take-all).
+# each pattern each neuron fires.* Without inhibition several neurons answer the same pattern, and
+# in this stream one pattern is left without any. With inhibition each pattern has exactly one
+# neuron, in all 3<!-- streams 0 --> streams, and is answered at least 80<!-- least 1 --> % of the
+# time. A neuron may be left without a pattern. The race to fire first becomes a division of labour.
+# This is [winner-take-all](../docs/glossary.md#winner-take-all).
 #
 # ### Exercise 4: Push the others down (4 min)
 #

@@ -304,12 +304,13 @@ for name, colour in colours.items():
     for grid in (1, 2):
         values, row = accuracy[grid, name], 3 * (grid - 1) + list(colours).index(name)
         ax.plot(values, [row] * len(values), "o", color=colour, ms=6, alpha=0.7)
-        ax.text(mean[grid, name] + 1.5, row + 0.15, f"{mean[grid, name]:.1f} %")
+        ax.text(min(values) - 1, row, f"{mean[grid, name]:.1f} %", ha="right", va="center")
 ax.axvline(on_pixels, color=GREEN, lw=1.5)
-ax.text(on_pixels + 0.6, 2.5, "pixels", color=GREEN, rotation=90, va="center")
-labels = [f"{name}, {part}" for part in ("one number per map", "four") for name in colours]
+ax.text(on_pixels + 0.6, 1.5, "pixels", color=GREEN, rotation=90, va="center")
+labels = [f"{name}, {part}" for part in ("one number per map", "four per map") for name in colours]
 ax.set_yticks(range(6), labels)
-ax.set(xlabel="test accuracy of a linear read-out (%); chance: 10 %", xlim=(40, 102))
+ax.set(xlabel="test accuracy of a linear read-out (%); chance: 10 %", xlim=(38, 101))
+ax.set_ylim(-0.6, 5.6)
 plt.show()
 
 # %% [markdown]

@@ -130,12 +130,15 @@ of_digit = (digits[:][0] > 0.5).flatten(1).sum(1).double().median().item()
 print(f"pixels above half of the highest: {lit}; in a digit {of_digit:.0f}")
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-for name, pixels in seen_by.items():
-    axes = plotting.images(pixels[:10], columns=10, cmap="RdBu_r", symmetric=True, size=0.85)
-    axes[0, 0].set_title(
-        f"{name}: {pixels.shape[1]}x{pixels.shape[2]} pixels", fontsize=9, loc="left"
-    )
-    plt.show()
+_, axes = plt.subplots(3, 10, figsize=(8.5, 2.9))
+for row, (name, pixels) in zip(axes, seen_by.items(), strict=True):
+    for ax, picture in zip(row, pixels, strict=False):
+        high = picture.abs().max()
+        ax.imshow(picture, cmap="RdBu_r", vmin=-high, vmax=high)
+        ax.set_axis_off()
+    side = pixels.shape[-1]
+    row[0].set_title(f"{name}, {side}x{side} pixels", loc="left")
+plt.show()
 assert not full_run or lit["conv3"] < 0.4 * of_digit
 
 # %% [markdown]
@@ -471,7 +474,7 @@ _, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True)
 for ax, parts in ((axes[0], truth.unbind(1)), (axes[1], masks)):
     ax.imshow(torch.zeros(128, 128), cmap="gray", vmin=0, vmax=1)
     for mask, colour in zip(parts, (ORANGE, BLUE, GREEN, GREY), strict=False):
-        ax.scatter(*mask.any(0).nonzero().T.flip(0), s=9, marker="s", color=colour)
+        ax.scatter(*mask.any(0).nonzero().T.flip(0), s=12, marker="s", color=colour)
 zoom(axes[0], "truth")
 zoom(axes[1], f"{len(instances)} instances")
 axes[0].set_ylabel("y (pixels)")
@@ -541,9 +544,10 @@ assert not full_run or everything.informedness > measured["network"]["informedne
 # - two satellites come out as two in 94<!-- two_instances 1 --> % of the scenes that have two,
 # - 2<!-- false_alarms 1 --> % of the scenes without any give a false alarm: one scene of 50.
 #
-# Trained with empty scenes, the network reaches an IoU of 0.63<!-- mean_iou_empty 0.02 -->, tells
-# 94<!-- two_instances_empty 4 --> % of the pairs apart, and gives a false alarm in
-# 2<!-- false_alarms_empty 4 --> % of the empty scenes. So much for the weak label.
+# And the weak label? Trained on scenes of which a third is empty, the network reaches an IoU of
+# 0.64<!-- mean_iou_empty 0.01 -->, tells 88<!-- two_instances_empty 1 --> % of the pairs apart,
+# three pairs of 50 fewer, and gives a false alarm in 2<!-- false_alarms_empty 1 --> % of the empty
+# scenes. So it hardly matters here.
 #
 # Is that good? Nobody knows, as long as nothing simpler has tried. That is the next lesson.
 #

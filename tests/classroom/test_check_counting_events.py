@@ -1,24 +1,15 @@
-"""Notebook 07's checks: right answers pass, and each mistake is told by its name."""
+"""Lesson 405's checks: right answers pass, and each mistake is told by its name."""
+
+import math
 
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import uniform_filter
 
-from jarvis import STDPConfig, STDPLearner
-from jarvis.classroom.check import spikeseg as check
-from jarvis.stdp.spikeseg.instances import union_find
+from jarvis.classroom.check import counting_events as check
 
-SEEDS = range(2)
-
-
-def converged_share(weight, limit=0.01):
-    c = (weight * (1 - weight)).flatten(1).mean(1)
-    return c, (c < limit).float().mean().item()
-
-
-def by_library(weight, limit):
-    learner = STDPLearner(STDPConfig(converged_below=limit))
-    return learner.map_convergence(weight), learner.converged_share(weight)
+SEEDS = range(20)
 
 
 def count_neighbours(dense, least, kernel=None, padding_mode="constant"):
@@ -52,74 +43,55 @@ def velocity(step_masks):
     return slope(*centres_of(step_masks))
 
 
-def count_groups(scores, thresholds):
-    groups = []
-    for threshold in thresholds:
-        pairs = (scores > threshold).triu(1).nonzero().tolist()
-        groups.append(len(set(union_find(len(scores), pairs))))
-    return groups
+def choose(val, test):
+    best = int(np.argmax(val))
+    return best, test[best]
 
 
-def by_spreading(scores, thresholds):
-    """Without union-find: a label spreads until nothing changes."""
-    found = []
-    for threshold in thresholds:
-        labels, linked = torch.arange(len(scores)), scores > threshold
-        for _ in range(len(scores)):
-            labels = torch.stack([labels[row].min() for row in linked])
-        found.append(len(labels.unique()))
-    return found
+def densest_square(counts, width):
+    sums = counts.unfold(0, width, 1).unfold(1, width, 1).sum((2, 3))
+    y, x = divmod(int(sums.argmax()), sums.shape[1])
+    return y + width // 2, x + width // 2
+
+
+def by_filter(counts, width):
+    """With scipy, and the border left out."""
+    edge = width // 2
+    means = uniform_filter(counts.numpy().astype(float), width)[edge:-edge, edge:-edge]
+    return np.array(np.unravel_index(means.argmax(), means.shape)) + edge
+
+
+def interval(share, n):
+    half = 1.96 * math.sqrt(share * (1 - share) / n)
+    return share - half, share + half
+
+
+def wilson(share, n, z=1.96):
+    middle = (share + z**2 / 2 / n) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / 4 / n**2) ** 0.5
+    return middle - half, middle + half
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_right_answers(seed):
-    assert check.converged_share(converged_share, seed=seed)
-    assert check.converged_share(by_library, seed=seed)
     assert check.count_neighbours(count_neighbours, seed=seed)
-    assert check.count_neighbours(by_loops, seed=seed)
+    assert check.choose(choose, seed=seed)
     assert check.velocity(velocity, seed=seed)
-    assert check.count_groups(count_groups, seed=seed)
-    assert check.count_groups(by_spreading, seed=seed)
+    assert check.densest_square(densest_square, seed=seed)
+    assert check.densest_square(by_filter, seed=seed)
+    assert check.interval(interval, seed=seed)
+    assert check.interval(wilson, seed=seed)
 
 
-def shared(by):
-    """`converged_share` with C_l by another formula."""
-    return lambda weight, limit: (by(weight), converged_share(weight, limit)[1])
+def test_counting_by_loops():
+    assert check.count_neighbours(by_loops, seed=0)
 
 
-def told(by):
-    """`converged_share` with another share."""
-    return lambda weight, limit: (
-        (weight * (1 - weight)).mean((1, 2, 3)),
-        by(weight, converged_share(weight)[0], limit),
-    )
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (lambda w, limit: (w * (1 - w)).mean(), "two things"),
-        (shared(lambda w: (w * (1 - w)).mean()), "of the whole layer"),
-        (shared(lambda w: (w * (1 - w)).mean(0)), "mean is over the maps"),
-        (shared(lambda w: (w * (1 - w)).mean((0, 2, 3))), "mean is over the maps"),
-        (shared(lambda w: (w * (1 - w)).sum((1, 2, 3))), "You sum"),
-        (shared(lambda w: w.mean((1, 2, 3))), "the mean weight"),
-        (shared(lambda w: w.mean((1, 2, 3)) * (1 - w.mean((1, 2, 3)))), "mean first"),
-        (shared(lambda w: (w**2).mean((1, 2, 3))), "squared"),
-        (shared(lambda w: 4 * (w * (1 - w)).mean((1, 2, 3))), "without a factor"),
-        (shared(lambda w: 0.9 * (w * (1 - w)).mean((1, 2, 3))), "Map 0 has C_l"),
-        (told(lambda w, c, limit: (c < limit).sum()), "return their fraction"),
-        (told(lambda w, c, limit: 100 * (c < limit).float().mean()), "in percent"),
-        (told(lambda w, c, limit: (c < 0.01).float().mean()), "The limit was"),
-        (told(lambda w, c, limit: (c >= limit).float().mean()), "*above*"),
-        (told(lambda w, c, limit: (w * (1 - w) < limit).float().mean()), "share of *weights*"),
-        (told(lambda w, c, limit: c < limit), "one number"),
-        (told(lambda w, c, limit: -1.0), "you say -1"),
-    ],
-)
-def test_converged_share(answer, words):
-    for seed in SEEDS:
-        assert words in check.converged_share(answer, seed=seed).words
+def told(exercise, answer, words, seeds=range(3)):
+    for seed in seeds:
+        found = exercise(answer, seed=seed)
+        assert not found
+        assert words in found.words
 
 
 def own(dense):
@@ -155,8 +127,7 @@ def without_own(dense, least):
     ],
 )  # fmt: skip
 def test_count_neighbours(answer, words):
-    for seed in SEEDS:
-        assert words in check.count_neighbours(answer, seed=seed).words
+    told(check.count_neighbours, answer, words)
 
 
 def ends(step_masks):
@@ -199,35 +170,76 @@ def with_empty_frames(step_masks):
     ],
 )
 def test_velocity(answer, words):
-    for seed in SEEDS:
-        assert words in check.velocity(answer, seed=seed).words
-
-
-def each(by):
-    """`count_groups` with another count of (scores, threshold)."""
-    return lambda scores, thresholds: [by(scores, t) for t in thresholds]
-
-
-def of_pairs(linked):
-    return union_find(len(linked), linked.triu(1).nonzero().tolist())
+    told(check.velocity, answer, words)
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (each(lambda s, t: len(set(of_pairs(s < t)))), "*below*"),
-        (each(lambda s, t: len(set(of_pairs(s >= t)))), "use >"),
-        (each(lambda s, t: int((s > t).triu(1).sum())), "the number of pairs"),
-        (each(lambda s, t: len(s) - int((s > t).triu(1).sum())), "subtract one group"),
-        (each(lambda s, t: sum(np.bincount(of_pairs(s > t)) > 1)), "leave out single spikes"),
-        (each(lambda s, t: max(of_pairs(s > t))), "Indices start at 0"),
-        (each(lambda s, t: len(of_pairs(s > t))), "the number of spikes"),
-        (each(lambda s, t: np.bincount(of_pairs(s > t)).max()), "the largest group"),
-        (lambda s, ts: count_groups(s, sorted(ts)), "Keep their order"),
-        (each(lambda s, t: 2), "groups; there are"),
-        (lambda s, ts: count_groups(s, ts)[0], "should have the shape (6,)"),
+        (lambda val, test: (np.argmax(test), test.max()), "choose on the test scenes"),
+        (lambda val, test: (np.argmax(val), val.max()), "looks too good"),
+        (lambda val, test: (np.argmax(val), test.max()), "belongs to another option"),
+        (lambda val, test: (np.argmin(val), test[np.argmin(val)]), "the worst"),
+        (lambda val, test: choose(val, test)[::-1], "swapped"),
+        (lambda val, test: np.argmax(val), "two things"),
+        (lambda val, test: (0, 0.1), "it gets"),
     ],
 )
-def test_count_groups(answer, words):
-    for seed in SEEDS:
-        assert words in check.count_groups(answer, seed=seed).words
+def test_choose(answer, words):
+    told(check.choose, answer, words)
+
+
+def corner(counts, width):
+    y, x = densest_square(counts, width)
+    return y - width // 2, x - width // 2
+
+
+def padded(counts, width):
+    means = torch.nn.functional.avg_pool2d(
+        counts[None], width, 1, width // 2, count_include_pad=False
+    )
+    return divmod(int(means[0].argmax()), counts.shape[1])
+
+
+def by_wrong_width(counts, width):
+    sums = counts.unfold(0, width, 1).unfold(1, width, 1).sum((2, 3))
+    return divmod(int(sums.argmax()), counts.shape[1])
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (corner, "upper left corner"),
+        (lambda c, width: densest_square(c, width)[::-1], "swapped"),
+        (lambda c, width: divmod(int(c.argmax()), c.shape[1]), "the most events"),
+        (lambda c, width: densest_square(-c, width), "emptiest"),
+        (padded, "beyond the border"),
+        (by_wrong_width, "fewer squares than pixels"),
+        (lambda c, width: (3, 3), "is around row"),
+        (lambda c, width: 3, "two numbers"),
+    ],
+)
+def test_densest_square(answer, words):
+    told(check.densest_square, answer, words)
+
+
+def around(half):
+    return lambda p, n: (p - half(p, n), p + half(p, n))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (around(lambda p, n: (p * (1 - p) / n) ** 0.5), "holds 68 %"),
+        (around(lambda p, n: 1.96 * (p * (1 - p)) ** 0.5), "a single scene"),
+        (around(lambda p, n: 1.96 * (p * (1 - p)) ** 0.5 / n), "outside the root"),
+        (around(lambda p, n: 1.96 * p * (1 - p) / n), "square root"),
+        (around(lambda p, n: 1.96 * (p / n) ** 0.5), "second factor"),
+        (lambda p, n: interval(p, n)[::-1], "ends are swapped"),
+        (lambda p, n: (interval(p, n)[0] - p, interval(p, n)[1] - p), "Add the share"),
+        (lambda p, n: 1.96, "two numbers"),
+        (lambda p, n: (0.1, 0.9), "the interval is"),
+    ],
+)
+def test_interval(answer, words):
+    told(check.interval, answer, words)

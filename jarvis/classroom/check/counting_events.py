@@ -262,11 +262,11 @@ def densest_square(answer, rng) -> None:
     """`densest_square(counts, width) -> (row, column)` of the middle of the fullest square."""
     given = []
     for _ in range(4):
-        shape = tuple(int(n) for n in rng.integers([20, 28], [26, 36]))
+        shape = tuple(int(n) for n in rng.integers([24, 32], [30, 40]))
         width = int(rng.choice([5, 7, 9]))
         counts = torch.tensor(rng.poisson(0.5, shape), dtype=torch.float32)
-        counts[:, : width // 2] += 4  # heaps that only half a square would see
-        y, x = (int(n) for n in rng.integers(width // 2 + 3, np.array(shape) - width // 2 - 3))
+        counts[:, : width // 2] += 10  # a heap that only half a square would see
+        y, x = (int(n) for n in rng.integers(width + width // 2, np.array(shape) - width // 2))
         counts[y - width // 2 : y + width // 2 + 1, x - width // 2 : x + width // 2 + 1] += 5
         pair = answer(counts, width)
         if not isinstance(pair, tuple | list | np.ndarray | Tensor) or len(pair) != 2:
@@ -284,7 +284,7 @@ def densest_square(answer, rng) -> None:
     counts, width, y, x = given[0]
     row, column = _densest(counts, width)
     raise Wrong(
-        f"In a picture of {counts.shape[0]}x{counts.shape[1]} the fullest square, {width}x{width}, is "
+        f"In a {counts.shape[0]}x{counts.shape[1]} picture the fullest {width}x{width} square is "
         f"around row {row}, column {column}. You return {y:g} and {x:g}."
     )
 

@@ -20,7 +20,7 @@ def chance_hits(answer, rng) -> None:
     """`chance_hits(hz, slot) -> share` of slots with at least one spike, to within 2 %."""
     given = []
     for low, high in ((2, 6), (10, 20), (30, 40)):
-        hz, slot = rng.uniform(low, high), float(rng.integers(20, 80))
+        hz, slot = rng.uniform(low, high), float(rng.integers(40, 80))
         given.append((hz, slot, number(answer(hz, slot), "the share")))
     if all(near(share, -math.expm1(-hz * slot / 1000), 0.02) for hz, slot, share in given):
         return
@@ -98,8 +98,8 @@ def jitter(answer, rng) -> None:
         )
     if share[0] == 0:
         raise Wrong(f"No spike moves by -{size}: draw from -size to +size, ends included.")
-    outer = shift[times < size]
-    if outer.min() >= 0 or (moved[0].sum() > 2.5 * single.sum() / length):
+    edge = _moved(answer, _pattern([np.zeros(n, int)], length), size, rng)
+    if not edge[length // 2 :].any():
         raise Wrong(
             "Spikes pile up at the border. One that leaves the slot comes in again at the other "
             "end: take the time modulo the length."
