@@ -39,7 +39,8 @@ API = {
                  "zoo", "networks", "training", "datasets", "plotting")
 } | {
     "classroom": [f"jarvis.classroom.{module}"
-                  for module in ("check", "widgets", "broken", "comparison", "lesson", "results")]
+                  for module in ("check", "widgets", "broken", "comparison", "lesson", "results",
+                                 "satellites", "two_choices")]
 }  # fmt: skip
 #: Names without an underscore that are for the library itself.
 INSIDE = {
@@ -63,6 +64,8 @@ INSIDE = {
     },
     "jarvis.classroom.comparison": {"NOISE"},
     "jarvis.classroom.lesson": {"STYLE"},
+    "jarvis.classroom.satellites": {"HOW"},
+    "jarvis.classroom.two_choices": {"DT", "GOAL", "N_TRIALS", "PAIR"},
 }
 NOTEBOOKS = sorted((ROOT / "notebooks" / "sources").glob("[0-9]*.py"))
 

@@ -122,7 +122,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows in what share of the patterns the trained neuron fires, over the jitter of their
 # spikes.* It has learned the first milliseconds of the pattern, and a jitter of a few milliseconds
-# smears them out. How much it stands depends on the time constant of its membrane.
+# smears them out.
 #
 # ### Exercise 3: Predict who gains
 #
