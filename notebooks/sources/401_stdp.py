@@ -13,11 +13,9 @@
 # %% [markdown]
 # # Change a synapse by the timing of its spikes
 #
-# A synapse sees the spikes of the neuron before it and of the neuron behind it. It sees no label,
-# no loss and no gradient. In this lesson you write a rule that learns from those spikes alone:
-# first with a list of all spikes, which grows without limit, then with two numbers that replace
-# the list. You find out what the rule does to neurons that have nothing to do with each other. At
-# the end you hold it against an experiment, and it fails.
+# A synapse sees the spikes of two neurons. It sees no label, no loss and no gradient. You write a
+# rule that learns from those spikes: first with a list of all of them, then with two numbers that
+# replace the list. At the end you hold the rule against an experiment, and it fails.
 #
 # **Time.** 50 minutes for you, 10 seconds for the machine.
 # **You need.** [101](101_leaky_neuron.ipynb), for spikes in time steps; exponentials and integrals.
@@ -29,10 +27,10 @@
 # After this lesson you can
 #
 # 1. compute by hand how a pair of spikes changes a weight,
-# 2. replace the sum over all pairs by two traces, and say why the two are equal,
-# 3. say what hard and soft bounds do to a weight,
-# 4. predict the drift of a weight between two unrelated neurons,
-# 5. say what the pair rule gets wrong when spikes come fast, and which term repairs it.
+# 2. replace the sum over all pairs by two traces,
+# 3. say what hard and soft bounds do,
+# 4. predict the drift of a weight between unrelated neurons,
+# 5. say what the pair rule gets wrong when spikes come fast.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
@@ -66,17 +64,17 @@ n_samples = 200  # repetitions with random spikes
 # %% [markdown]
 # ## 1. What can two spikes tell a synapse?
 #
-# A synapse joins a [presynaptic neuron](../docs/glossary.md#presynaptic-neuron) ("pre", the input)
-# to a [postsynaptic neuron](../docs/glossary.md#postsynaptic-neuron) ("post", the output). If pre
-# fires shortly *before* post, it may have helped to make it fire: the synapse becomes stronger. If
-# pre fires shortly *after* post, it cannot have helped: the synapse becomes weaker. With
-# $s = t_{post} - t_{pre}$, each pair of spikes changes the weight by
+# A synapse joins a [presynaptic neuron](../docs/glossary.md#presynaptic-neuron) ("pre") to a
+# [postsynaptic neuron](../docs/glossary.md#postsynaptic-neuron) ("post"). If pre fires shortly
+# *before* post, it may have helped: the synapse becomes stronger. If it fires shortly *after* post,
+# it cannot have helped: the synapse becomes weaker. With $s = t_{post} - t_{pre}$, each pair of
+# spikes changes the weight by
 #
 # $$\Delta w(s) = \begin{cases} +A_+\, e^{-s/\tau_+} & s \ge 0 \\
 # -A_-\, e^{\,s/\tau_-} & s < 0 . \end{cases}$$
 #
 # This is [spike-timing-dependent plasticity](../docs/glossary.md#spike-timing-dependent-plasticity)
-# (STDP), in its simplest form, the [pair rule](../docs/glossary.md#pair-rule).
+# (STDP) by the [pair rule](../docs/glossary.md#pair-rule).
 #
 # Do one step by hand. Pre fires at 10 ms and at 40 ms, post at 20 ms. By how much does the weight
 # change?
@@ -114,16 +112,15 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the change of the weight by one pair over the interval between its spikes, and
-# the two pairs of the example.* This curve is the
-# [STDP window](../docs/glossary.md#stdp-window). Its right side is
-# [potentiation](../docs/glossary.md#long-term-potentiation), its left side
-# [depression](../docs/glossary.md#long-term-depression). Depression is weaker at its peak, and
-# reaches further.
+# the two pairs of the example.* This is the [STDP window](../docs/glossary.md#stdp-window), with
+# [potentiation](../docs/glossary.md#long-term-potentiation) on the right and
+# [depression](../docs/glossary.md#long-term-depression) on the left. Depression has the lower peak
+# and reaches further.
 #
 # ### Exercise 1: Sum over all pairs (5 min)
 #
-# Return the change of one weight by two lists of spike times. Every spike of one list forms a pair
-# with every spike of the other.
+# Every spike of one list forms a pair with every spike of the other. Return the change of the
+# weight.
 
 
 # %% tags=["exercise"]
@@ -138,19 +135,17 @@ check.all_pairs(all_pairs)
 # %% [markdown]
 # ## 2. How can a synapse forget the list and keep the sum?
 #
-# The sum over all pairs is right, and hopeless. How many pairs does one synapse have in a minute,
-# if both neurons fire at 30 Hz?
+# How many pairs does one synapse have in a minute, if both neurons fire at 30 Hz?
 #
 # <details><summary>Make a guess, then open</summary>
-# 1800 spikes on each side make 3.24 million pairs. A neuron with 1000 synapses has 3.24 thousand
-# million, and the number grows with the square of the time. Besides, no synapse could store the
-# list.
+# 1800 spikes on each side make 3.24 million pairs, and the number grows with the square of the
+# time. Besides, no synapse could store the list.
 # </details>
 #
 # But exponentials add up without a list. Give each neuron one number, its
-# [trace](../docs/glossary.md#trace). A trace rises by 1 with each spike of its neuron, and decays
-# by $e^{-dt/\tau}$ in each step. When post fires, the trace of pre *is* the sum of
-# $e^{-s/\tau_+}$ over all earlier spikes of pre, and one multiplication replaces the sum.
+# [trace](../docs/glossary.md#trace): it rises by 1 with each spike, and decays by $e^{-dt/\tau}$ in
+# each step. When post fires, the trace of pre *is* the sum of $e^{-s/\tau_+}$ over all its earlier
+# spikes.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 stdp_traces([10, 40], [20], tau_plus=tau_plus, tau_minus=tau_minus)
@@ -158,9 +153,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the example of section 1 with traces: each spike reads the trace of the other
-# neuron, and the weight jumps.* At 20 ms post fires and reads the trace of pre, which has decayed
-# to 0.55. At 40 ms pre fires and reads the trace of post, which has decayed to 0.55, too. There is
-# nothing else to remember.
+# neuron, and the weight jumps.* At 20 ms post reads the trace of pre, which has decayed to 0.55. At
+# 40 ms pre reads the trace of post, which has decayed to 0.55, too.
 #
 # In a program, each step of 1 ms has four lines. In what order?
 
@@ -197,17 +191,13 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spikes (marks) and both traces (above), and the change of the weight
-# (below).* The weight jumps up where post fires, by what the blue trace has then. It jumps down
-# where pre fires, by what the orange one has.
-#
-# The order of the four lines matters when both neurons fire **in the same step**. Here such a pair
-# counts as pre before post, with $s = 0$, because a neuron of `jarvis` answers within step $t$ to
-# the input of step $t$.
+# (below).* The order of the four lines matters when both neurons fire **in the same step**. Here
+# such a pair counts as pre before post, with $s = 0$, because a neuron of `jarvis` answers within
+# step $t$ to the input of step $t$.
 #
 # ### Exercise 2: Write the rule from memory (8 min)
 #
-# Do not look it up. One synapse, two arrays of 0 and 1 with one value per ms, two traces. A pair in
-# the same step counts as pre before post.
+# Do not look it up: one synapse, two arrays of 0 and 1 with one value per ms, two traces.
 
 
 # %% tags=["exercise"]
@@ -234,24 +224,21 @@ assert math.isclose(by_library.item() - 0.5, change, abs_tol=1e-12)
 assert np.allclose(stdp_window(rule, lags), [window(s) for s in lags])
 
 # %% [markdown]
-# There is one difference: the library's weights stay between `w_min` = 0 and `w_max` = 1. There are
-# two ways to do that. [Hard bounds](../docs/glossary.md#hard-bounds) cut off: a weight that would
-# rise above 1 stops at 1. [Soft bounds](../docs/glossary.md#soft-bounds) slow down: potentiation is
-# multiplied by $1 - w$, the distance to the upper bound, and depression by $w$, the distance to the
-# lower one.
+# There is one difference: the library's weights stay between 0 and 1. [Hard
+# bounds](../docs/glossary.md#hard-bounds) cut off: a weight that would rise above 1 stops at 1.
+# [Soft bounds](../docs/glossary.md#soft-bounds) slow down: they multiply potentiation by $1 - w$,
+# and depression by $w$.
 #
-# Run the next cell, and drag. The line is the closed form, without hard bounds. The dots are pairs
-# of spikes that the rule was run on. The title gives the area under the window: it is the change
-# that all intervals together would cause.
+# Run the next cell, and drag. The line is the closed form, without hard bounds; dots are pairs of
+# spikes that the rule was run on. The title gives the area under the window.
 #
-# - With soft bounds, drag the weight from 0 to 1. At which weight is the area 0?
+# - With soft bounds, drag the weight from 0 to 1. Where is the area 0?
 # - Choose hard bounds and a weight of 0.99. Which dots leave the line?
 #
 # <details><summary>Answers</summary>
-# Depression grows with the weight, and potentiation shrinks. The area is 0 at 0.49. Weights above
-# are pulled down and weights below are pulled up, so that unrelated spikes bring all weights to the
-# middle. With hard bounds, nothing pulls back: potentiation stays as strong near 1 as anywhere
-# else, until no dot can rise by more than the 0.01 that is left.
+# The area is 0 at 0.49: weights above are pulled down, weights below are pulled up, so unrelated
+# spikes bring all to the middle. With hard bounds nothing pulls back; only, no dot can rise by more
+# than the 0.01 that is left.
 # </details>
 
 # %%
@@ -265,8 +252,7 @@ widgets.draw_stdp(bounds="soft", weight=0.8)
 
 # %% [markdown]
 # *The figure is the picture above the sliders, for soft bounds and a weight of 0.8: the change by
-# one pair over its interval.* Only 0.2 is left above the weight, so potentiation is a quarter as
-# strong as depression.
+# one pair over its interval.* Only 0.2 is left above the weight, so potentiation is weak.
 #
 # ## 4. What does chance do to a weight?
 #
@@ -279,9 +265,8 @@ widgets.draw_stdp(bounds="soft", weight=0.8)
 # although its peak is lower. On average the weight falls.
 # </details>
 #
-# A weight that sees $r_{pre}$ and $r_{post}$ spikes per ms meets $r_{pre}\, r_{post}$ pairs of each
-# interval per ms and per ms of interval. So it drifts by $r_{pre}\, r_{post} \int \Delta w(s)\,ds$
-# per ms. In steps of 1 ms the integral is a sum over whole ms.
+# With $r_{pre}$ and $r_{post}$ spikes per ms, a weight drifts by
+# $r_{pre}\, r_{post} \int \Delta w(s)\,ds$ per ms. In steps of 1 ms the integral is a sum.
 
 # %%
 g = torch.Generator().manual_seed(seed)
@@ -318,15 +303,13 @@ for course, per_ms in drifts.values():
 # %% [markdown]
 # *The figure shows the mean change of 50 weights between unrelated neurons (dots), for three
 # strengths of depression, and the prediction (lines).* Between 0.5 and 0.6 the drift changes its
-# sign. At 0.5 the two areas are equal, and the weights still grow a little: in steps of 1 ms, every
-# pair within one step counts as potentiation. Lesson [402](402_find_a_pattern.ipynb) depends on
-# this drift. Whatever is random must lose a little, so that only what repeats can win.
+# sign. (At 0.5 the two areas are equal. Weights still grow a little, because in steps of 1 ms every
+# pair within one step counts as potentiation.)
 #
 # ### Exercise 3: Balance a window (5 min)
 #
-# Which `a_minus` leaves the weight between two unrelated neurons where it is, on average? Take the
-# interval $s$ as continuous. The check accepts an error of 2 %, so you may also integrate
-# numerically.
+# Which `a_minus` leaves the weight between unrelated neurons where it is? Take $s$ as continuous.
+# The check accepts an error of 2 %, so you may also integrate numerically.
 
 
 # %% tags=["exercise"]
@@ -341,9 +324,8 @@ check.balance_window(balance_window)
 # %% [markdown]
 # ## 5. Does it matter how fast the pairs come?
 #
-# Sjöström, Turrigiano & Nelson (2001) let pre fire 10 ms before post, or 10 ms after it, 60 times
-# or so, at different rates. What does the pair rule predict at 50 Hz, when a pair comes every 20
-# ms?
+# Sjöström, Turrigiano & Nelson (2001) let pre fire 10 ms before post, or 10 ms after it, some 60
+# times at different rates. What does the pair rule predict at 50 Hz, with a pair every 20 ms?
 #
 # <details><summary>Make a guess, then open</summary>
 # Nearly the same for both orders: a pre spike 10 ms before one post spike is also 10 ms after the
@@ -381,8 +363,7 @@ def pair_rule(up, down):
 
 
 # %% [markdown]
-# Perhaps we have chosen the amplitudes badly. The prediction is linear in them, so least squares
-# finds the best ones.
+# Perhaps the amplitudes are badly chosen. Least squares finds the best ones.
 
 # %%
 alone = [protocol(pair_rule(1.0, 0.0)), protocol(pair_rule(0.0, 1.0))]
@@ -415,20 +396,19 @@ plt.show()
 # %% [markdown]
 # *The figure shows measured changes (dots, with their standard errors) and the predictions of three
 # rules (lines).* Measured changes rise with the rate. Those of a pair rule fall (left), or hardly
-# change at all (middle). No amplitudes repair that: the pair rule is qualitatively wrong.
+# change (middle): no amplitudes repair that. It is qualitatively wrong.
 #
-# **The repair** looks at three spikes. Post gets a second, slower trace $o_2$, which is read just
-# before its own spike enters. It multiplies potentiation: $\Delta w = A_3^+\, r\, o_2$. Output
-# spikes that follow one another closely potentiate more. This is the
-# [triplet rule](../docs/glossary.md#triplet-rule). It has one more free parameter, the time
-# constant of $o_2$, and the mean squared error falls from 7.6<!-- misfit_pair 0.1 --> to
-# 0.3<!-- misfit_triplet 0.1 -->. In the next two lessons rates stay low, and the pair rule will do.
+# **The repair** looks at three spikes. Post gets a second, slower trace $o_2$, read just before its
+# own spike enters, which multiplies potentiation: $\Delta w = A_3^+\, r\, o_2$. This is the
+# [triplet rule](../docs/glossary.md#triplet-rule). It has one more free parameter, and the mean
+# squared error falls from 7.6<!-- misfit_pair 0.1 --> to 0.4<!-- misfit_triplet 0.1 -->. In the
+# next lessons rates stay low, and the pair rule will do.
 #
 # ### Exercise 4: Predict the change at any rate (8 min)
 #
 # A pair of spikes comes every `period` ms, for ever, with pre `lag` ms before post. Return the
-# change of the weight per period, by the pair rule. A spike of post pairs with the spike of pre
-# `lag` ms ago, with the one `lag + period` ms ago, and so on. What does a spike of pre pair with?
+# change of the weight per period, by all pairs. A spike of post pairs with the spike of pre `lag`
+# ms ago, with the one `lag + period` ms ago, and so on. What does a spike of pre pair with?
 
 
 # %% tags=["exercise"]
@@ -451,38 +431,26 @@ if check.per_period(per_period):
 # %% [markdown]
 # ## Summary
 #
-# 1. One pair of spikes changes a weight by $\pm A\,e^{-|s|/\tau}$: up if pre came first, down if
-#    post came first.
-# 2. A trace that counts and decays *is* the sum of the exponentials of all earlier spikes. Two
-#    traces make the rule exact, and no list is needed.
-# 3. Hard bounds cut a change off; soft bounds scale it with the distance that is left.
-# 4. Between unrelated neurons, a weight drifts with the area of the window. Depression should have
-#    a little more area.
-# 5. The pair rule predicts changes that fall with the rate; measured ones rise. A term for triplets
-#    of spikes repairs it.
+# 1. A pair of spikes changes a weight by $\pm A\,e^{-|s|/\tau}$: up if pre came first.
+# 2. A trace *is* the sum of the exponentials of all earlier spikes, so no list is needed.
+# 3. Hard bounds cut off. Soft bounds scale a change with the distance that is left.
+# 4. Between unrelated neurons, a weight drifts with the area of the window.
+# 5. The pair rule's changes fall with the rate, measured ones rise; a triplet term repairs that.
 #
 # ## Further reading
 #
-# - Bi & Poo (2001), *Synaptic modification by correlated activity*, Annu. Rev. Neurosci. 24:139,
-#   [doi:10.1146/annurev.neuro.24.1.139](https://doi.org/10.1146/annurev.neuro.24.1.139): the window
-#   as measured.
-# - Song, Miller & Abbott (2000), *Competitive Hebbian learning through spike-timing-dependent
-#   synaptic plasticity*, Nat. Neurosci. 3:919,
-#   [doi:10.1038/78829](https://doi.org/10.1038/78829): hard bounds, and why depression must win.
-# - Morrison, Diesmann & Gerstner (2008), *Phenomenological models of synaptic plasticity based on
-#   spike timing*, Biol. Cybern. 98:459,
-#   [doi:10.1007/s00422-008-0233-1](https://doi.org/10.1007/s00422-008-0233-1): traces, and other
-#   ways to pair spikes.
-# - Sjöström, Turrigiano & Nelson (2001), *Rate, timing, and cooperativity jointly determine
-#   cortical synaptic plasticity*, Neuron 32:1149,
-#   [doi:10.1016/S0896-6273(01)00542-6](https://doi.org/10.1016/S0896-6273(01)00542-6), and Pfister
-#   & Gerstner (2006), *Triplets of spikes in a model of spike timing-dependent plasticity*, J.
-#   Neurosci. 26:9673,
-#   [doi:10.1523/JNEUROSCI.1425-06.2006](https://doi.org/10.1523/JNEUROSCI.1425-06.2006): section 5.
+# - Bi & Poo (2001), Annu. Rev. Neurosci. 24:139,
+#   [doi](https://doi.org/10.1146/annurev.neuro.24.1.139): the window as measured.
+# - Song, Miller & Abbott (2000), Nat. Neurosci. 3:919, [doi](https://doi.org/10.1038/78829): why
+#   depression must win.
+# - Morrison, Diesmann & Gerstner (2008), Biol. Cybern. 98:459,
+#   [doi](https://doi.org/10.1007/s00422-008-0233-1): a review of such rules.
+# - Sjöström, Turrigiano & Nelson (2001), Neuron 32:1149,
+#   [doi](https://doi.org/10.1016/S0896-6273%2801%2900542-6); Pfister & Gerstner (2006), J.
+#   Neurosci. 26:9673, [doi](https://doi.org/10.1523/JNEUROSCI.1425-06.2006): section 5.
 #
 # **Next.** [402](402_find_a_pattern.ipynb): a neuron that listens with this rule.
-# **See also.** [502](502_three_gradients.ipynb), where the timing of spikes is learned with exact
-# gradients.
+# **See also.** [502](502_three_gradients.ipynb): spike times learned with exact gradients.
 
 # %%
 record(

@@ -13,11 +13,10 @@
 # %% [markdown]
 # # Learn features without labels, and see what no feature can tell
 #
-# A layer of neurons looks at handwritten digits. It gets no labels, and after a few seconds its
-# weights are strokes. That looks like a success; whether it is one, only controls can say. Then
-# comes a task in which all spikes look alike and only a reward tells right from wrong. STDP fails
-# there, and has to. You give each synapse a memory that waits for the reward, and find out what the
-# reward has to be compared with.
+# A layer looks at digits, gets no labels, and after a few seconds its weights are strokes. Whether
+# that is a success, only controls can say. Then comes a task in which only a reward tells right
+# from wrong. STDP fails there, and has to. You give each synapse a memory that waits for the
+# reward.
 #
 # **Time.** 65 minutes for you, 30 seconds for the machine.
 # **You need.** [401](401_stdp.ipynb) for traces, [402](402_find_a_pattern.ipynb) for competition,
@@ -29,10 +28,10 @@
 # After this lesson you can
 #
 # 1. turn a picture into first spikes, and do one step of the order rule by hand,
-# 2. measure whether a layer has converged, and say why the measure rises before it falls,
+# 2. measure whether a layer has converged,
 # 3. hold learned features against three controls,
 # 4. say why STDP cannot learn which response is right,
-# 5. make a late reward change the right synapses, with an eligibility trace and a prediction.
+# 5. let a late reward change the right synapses.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
@@ -62,10 +61,9 @@ blocks = 60  # blocks of 16 trials with reward
 # %% [markdown]
 # ## 1. A picture becomes one spike per cell
 #
-# A pattern of lesson [402](402_find_a_pattern.ipynb) came in time. A picture has no time, so it
-# gets one. Cells with a [difference of Gaussians](../docs/glossary.md#difference-of-gaussians) as
-# their filter respond to edges: an ON cell to a bright spot, an OFF cell to a dark one. Each cell
-# fires once, the stronger its response, the earlier ([latency](../docs/glossary.md#latency-code)).
+# Cells with a [difference of Gaussians](../docs/glossary.md#difference-of-gaussians) as their
+# filter respond to edges: an ON cell to a bright spot, an OFF cell to a dark one. Each fires once,
+# the stronger its response, the earlier ([latency](../docs/glossary.md#latency-code)).
 
 # %%
 n_steps = 15  # of a picture
@@ -101,15 +99,15 @@ plt.show()
 #
 # ## 2. Who wins learns
 #
-# A layer of 40 feature maps, each with a view of 5x5 cells, hears these spikes. Neurons add up the
-# weights of the inputs that have fired, and fire at a threshold. The first ones to fire win, and
-# keep their neighbours and the rest of their map from firing. Only winners learn, by a rule that
-# looks at the *order* alone (Kheradpisheh et al. 2018):
+# A layer of 40 maps, each with a view of 5x5 cells, hears these spikes. Neurons add up the weights
+# of inputs that have fired, and fire at a threshold. The first ones win, and keep their neighbours
+# and the rest of their map from firing. Only winners learn, by the *order* of spikes (Kheradpisheh
+# et al. 2018):
 #
 # $$\Delta w = \begin{cases} +a_+\, w(1-w) & \text{the input fired no later than the winner}\\
 # -a_-\, w(1-w) & \text{it fired later, or never.} \end{cases}$$
 #
-# One picture by hand. The library says who wins, and when; the rule is two lines.
+# One picture by hand: the library says who wins, and when.
 
 
 # %%
@@ -141,8 +139,8 @@ assert torch.allclose(layer.weight[m], by_hand, atol=1e-6)
 # %% [markdown]
 # ### Exercise 1: Update by order (4 min)
 #
-# Return the weights of a winner after it has learned. All three arrays have the same shape; an
-# input that never fires has a time after every other.
+# Return the weights of a winner after it has learned. An input that never fires has a time after
+# every other.
 
 
 # %% tags=["exercise"]
@@ -157,9 +155,8 @@ check.update_by_order(update_by_order)
 # %% [markdown]
 # ## 3. When has a layer learned enough?
 #
-# The factor $w(1-w)$ is a soft bound at both ends: a weight comes to rest at 0 and at 1. So its
-# mean over the layer tells how much is still undecided. This is the measure of
-# [convergence](../docs/glossary.md#convergence):
+# A weight comes to rest at 0 and at 1, so the mean of $w(1-w)$ over a layer tells how much is still
+# undecided. This measures [convergence](../docs/glossary.md#convergence):
 #
 # $$C_l = \frac{1}{n_w} \sum_i w_i\,(1 - w_i) .$$
 #
@@ -201,8 +198,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows 12 of the maps, one per column, before learning and after 1, 3 and 12 epochs:
-# red weights listen to ON cells (ink), blue ones to OFF cells.* Strokes appear: bars of different
-# slopes, bends, ends. Each map has another, because each winner keeps the others away.
+# red weights listen to ON cells (ink), blue ones to OFF cells.* Bars, bends and ends of strokes
+# appear. Each map has another, because each winner keeps the others away.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots()
@@ -237,20 +234,17 @@ if check.converged_share(converged_share):
 # %% [markdown]
 # ## 4. Are these features any good?
 #
-# They look good. Only now do labels come in, for a
-# [linear read-out](../docs/glossary.md#linear-read-out) of what each map has gathered: its highest
-# potential in the whole picture, or one in each quarter of it. Guessing is right in 10 %. What do
-# you compare the result with?
+# Only now do labels come in, for a [linear read-out](../docs/glossary.md#linear-read-out) of the
+# highest potential of each map, in the whole picture or in each quarter of it. Guessing is right in
+# 10 %. What do you compare the result with?
 #
-# - **The layer before it has learned**, with its random weights.
-# - **The learned weights, shuffled** within each map. Their values stay, their arrangement goes. If
-#   shuffled weights do as well, then the strokes had nothing to do with it.
+# - **The layer before it has learned**, with random weights.
+# - **The learned weights, shuffled** within each map: their values stay, their arrangement goes.
 # - **The pixels** themselves.
 #
 # ### Exercise 3: Shuffle the weights (5 min)
 #
-# Return a copy of the weights in which each map keeps its own values, at random places among its
-# inputs. Each map gets an order of its own.
+# Return weights in which each map keeps its own values, in a random order of its own.
 
 
 # %% tags=["exercise"]
@@ -317,26 +311,24 @@ plt.show()
 # *The figure shows how many test digits a linear read-out gets right, from the layer's features and
 # from two controls, for 3<!-- n_seeds 0 --> seeds (dots); the line marks the pixels.* From one
 # number per map, learned features give 87.6<!-- learned 1 --> %, random ones 48.7<!-- random 1 -->
-# % and shuffled ones 79.4<!-- shuffled 1 --> %. So learning helps. But most of the gain is in the
-# *values* of the weights, few and strong instead of all nearly equal. The strokes, their
-# arrangement, add the last 8.2<!-- strokes 1 --> points. From four numbers per map, even random
-# weights reach 89.9<!-- random_4 1 --> %, and learned ones 96.7<!-- learned_4 0.5 --> %. That is
-# level with the bare pixels, 96.7<!-- pixels 0.1 --> %: pictures of 8x8 are easy for a linear
-# read-out. Without controls, we would have praised the strokes for all of it.
+# % and shuffled ones 79.4<!-- shuffled 1 --> %. Most of the gain is in the *values* of the weights,
+# few and strong instead of all nearly equal. The strokes add the last 8.2<!-- strokes 1 --> points.
+# From four numbers per map, random weights reach 89.9<!-- random_4 1 --> % and learned ones
+# 96.7<!-- learned_4 0.5 --> %, level with the bare pixels, 96.7<!-- pixels 0.1 --> %. Without
+# controls, we would have praised the strokes for all of it.
 #
 # ## 5. What can STDP never know?
 #
-# Now a different task. There are four stimuli and two responses, left and right. Two stimuli ask
-# for left, two for right. All four excite both neurons alike, and each spike of one neuron inhibits
-# the other; the response is the neuron with more spikes. Which response is right is written nowhere
-# in the spikes. Only a **reward** tells, 100 ms after the stimulus is over. Trials come in blocks
-# of 16; guessing is right in 50 %.
+# Now a different task. Two of four stimuli ask for the response left, two for right. All four
+# excite both neurons alike, each spike of one inhibits the other, and the response is the neuron
+# with more spikes. Which one is right, only a **reward** tells, 100 ms after the stimulus is over.
+# Guessing is right in 50 %.
 #
 # The first attempt is plain STDP. What will it learn?
 #
 # <details><summary>Make a guess, then open</summary>
-# "Stimulus before response", for both responses. It never sees the reward. If you declared the
-# other response to be the right one, every weight would come out the same.
+# "Stimulus before response", for both responses. It never sees the reward: if the other response
+# were the right one, every weight would come out the same.
 # </details>
 
 # %%
@@ -348,10 +340,9 @@ assert not full_run or all(weight.min() > 0.9 for _, weight in runs["plain STDP"
 # %% [markdown]
 # It stays at chance, and all weights grow.
 #
-# So multiply the change by the reward? But when the reward comes, the spikes are long gone. The
-# answer is a memory in each synapse. It keeps what the pair rule would have changed in an
-# [eligibility trace](../docs/glossary.md#eligibility-trace) $e$, which decays slowly. A reward $m$
-# turns what is left of it into a change of the weight:
+# When the reward comes, the spikes are long gone. So give each synapse a memory. It keeps what the
+# pair rule would have changed in an [eligibility trace](../docs/glossary.md#eligibility-trace) $e$,
+# which decays slowly, until a reward $m$ turns what is left of it into a change:
 #
 # $$e \leftarrow e^{-dt/\tau_e}\, e + \Delta w_{STDP}, \qquad \Delta w = m\, e .$$
 #
@@ -392,9 +383,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the eligibility that a pair of spikes leaves behind (above), and the weight of
 # the synapse (below).* The pair at 60 ms changes nothing by itself. At 200 ms the reward turns what
-# is left of the trace into a change: $0.1\,e^{-10/20}\,e^{-140/500}$, or
-# 0.046<!-- written 0.0005 -->. The trace stays, and decays on. The punishment at 500 ms takes away
-# what is left of it then. The library does the same (`ThreeFactorSTDP`).
+# is left into a change of $0.1\,e^{-10/20}\,e^{-140/500}$, or 0.046<!-- written 0.0005 -->. The
+# trace decays on, and the punishment takes away what is left of it at 500 ms.
 #
 # ### Exercise 4: Wait long enough (4 min)
 #
@@ -415,10 +405,9 @@ check.wait_long_enough(wait_long_enough)
 # ## 6. What should the synapses be told?
 #
 # Three attempts: an eligibility of only 5 ms; one of 500 ms with reward 1 for right and 0 for
-# wrong; and one of 500 ms with the
-# [reward prediction error](../docs/glossary.md#reward-prediction-error), the reward minus the
-# reward that was expected, an average over the last ten blocks or so. Which of them learn?
-
+# wrong; and one of 500 ms with the [reward prediction
+# error](../docs/glossary.md#reward-prediction-error), the reward minus its average over the last
+# ten blocks or so. Which of them learn?
 
 # %%
 def prediction_error(correct, expected):
@@ -457,19 +446,18 @@ plt.show()
 # %% [markdown]
 # *The figure shows the share of correct responses, averaged over seeds and over four blocks.*
 #
-# - Plain STDP (grey) and an eligibility of 5 ms (purple) stay at chance. After 100 ms
-#   $e^{-100/5}$ is practically nothing: there is a reward, but nothing left for it to act on.
-# - With a reward of 1 or 0 (orange) it learns at first, then *forgets*, and ends at chance. Why?
+# - Plain STDP (grey) and an eligibility of 5 ms (purple) stay at chance: after 100 ms, $e^{-100/5}$
+#   is practically nothing.
+# - With a reward of 1 or 0 (orange) it learns at first, and then *forgets*. Why?
 #
 # <details><summary>Make a guess, then open</summary>
-# A reward that is never negative strengthens whatever led to it, also in those early trials that
-# were right by chance. Only pairs in reverse order ever weaken a synapse. And once all responses
-# are right, everything is rewarded, and every weight grows until it is 1: plain STDP again.
+# A reward that is never negative strengthens whatever led to it, also in early trials that were
+# right by chance. Once all responses are right, everything is rewarded, and every weight grows:
+# plain STDP again.
 # </details>
 #
 # - The prediction error (blue) is negative after a mistake, and near 0 when all goes as expected.
 #   It learns, and then it rests, at 98<!-- prediction_error 1 --> % in the last ten blocks.
-#   Dopamine neurons, too, answer to the prediction error (Schultz, Dayan & Montague 1997).
 #
 # ### Exercise 5: Learn the opposite (10 min)
 #
@@ -493,36 +481,27 @@ if check.relearn(relearn):
 # %% [markdown]
 # ## Summary
 #
-# 1. ON and OFF cells turn a picture into first spikes. A winner strengthens the inputs that came in
-#    time, and weakens all others.
-# 2. $C_l$, the mean of $w(1-w)$, starts at 0.16, rises while weights pass 0.5, and is below 0.01
-#    when they have decided.
-# 3. Learned features beat random and shuffled weights, and are level with the pixels. Strokes that
-#    look right prove nothing.
-# 4. STDP sees what comes together, not what is good: without a reward, both responses to a stimulus
-#    are alike.
-# 5. An eligibility trace keeps the spikes until the reward comes. The reward has to be compared
+# 1. A winner strengthens the inputs that came in time, and weakens all others.
+# 2. $C_l$, the mean of $w(1-w)$, rises while weights pass 0.5, and is below 0.01 when they have
+#    decided.
+# 3. Learned features beat random and shuffled weights, and are level with the pixels.
+# 4. STDP sees what comes together, not what is good.
+# 5. An eligibility trace keeps the spikes until the reward comes, and the reward has to be compared
 #    with what was expected.
 #
 # ## Further reading
 #
-# - Kheradpisheh, Ganjtabesh, Thorpe & Masquelier (2018), *STDP-based spiking deep convolutional
-#   neural networks for object recognition*, Neural Networks 99:56,
-#   [doi:10.1016/j.neunet.2017.12.005](https://doi.org/10.1016/j.neunet.2017.12.005): the rule and
-#   $C_l$.
-# - Izhikevich (2007), *Solving the distal reward problem through linkage of STDP and dopamine
-#   signaling*, Cereb. Cortex 17:2443,
-#   [doi:10.1093/cercor/bhl152](https://doi.org/10.1093/cercor/bhl152): the eligibility trace.
-# - Frémaux & Gerstner (2016), *Neuromodulated spike-timing-dependent plasticity, and theory of
-#   three-factor learning rules*, Front. Neural Circuits 9:85,
-#   [doi:10.3389/fncir.2015.00085](https://doi.org/10.3389/fncir.2015.00085): why the reward needs a
+# - Kheradpisheh, Ganjtabesh, Thorpe & Masquelier (2018), Neural Networks 99:56,
+#   [doi](https://doi.org/10.1016/j.neunet.2017.12.005): the order rule and $C_l$.
+# - Izhikevich (2007), Cereb. Cortex 17:2443, [doi](https://doi.org/10.1093/cercor/bhl152), and
+#   Frémaux & Gerstner (2016), Front. Neural Circuits 9:85,
+#   [doi](https://doi.org/10.3389/fncir.2015.00085): eligibility, and why the reward needs a
 #   prediction.
-# - Schultz, Dayan & Montague (1997), *A neural substrate of prediction and reward*, Science
-#   275:1593, [doi:10.1126/science.275.5306.1593](https://doi.org/10.1126/science.275.5306.1593).
+# - Schultz, Dayan & Montague (1997), Science 275:1593,
+#   [doi](https://doi.org/10.1126/science.275.5306.1593): dopamine neurons answer to the error.
 #
 # **Next.** [404](404_segmentation.ipynb): several layers, and which pixels made them fire.
-# **See also.** [702](702_three_learners.ipynb), which compares STDP with gradients on the same
-# pictures.
+# **See also.** [702](702_three_learners.ipynb): STDP and gradients on the same pictures.
 
 # %%
 record(

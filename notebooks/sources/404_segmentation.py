@@ -13,11 +13,10 @@
 # %% [markdown]
 # # Trace a spike back to the pixels that caused it
 #
-# A network says that it has seen something. Where? In this lesson you run its weights backwards,
-# first to see what each layer has learned, and then to find the pixels behind a single spike. With
-# that, SpikeSEG finds satellites among stars in the events of a camera, marks their pixels, and
-# tells two of them apart. At the end it gets a grade that looks excellent, until you see who else
-# gets it.
+# A network says that it has seen something. Where? You run its weights backwards, first to see what
+# each layer has learned, then to find the pixels behind a single spike. So SpikeSEG finds
+# satellites in the events of a camera, and tells two apart. Its grade looks excellent, until you
+# see who else gets it.
 #
 # **Time.** 60 minutes for you, 2 minutes for the machine.
 # **You need.** [403](403_features.ipynb), for convolutions that learn by STDP.
@@ -29,10 +28,10 @@
 # After this lesson you can
 #
 # 1. draw what a deeper layer has learned, by transposed convolutions,
-# 2. lead a spike back through pooling, with the index of the step in which it travelled,
+# 2. lead a spike back through pooling, with the right index,
 # 3. compute how often noise alone reaches a threshold,
 # 4. split saliency into objects, and say what HULK, ASH and SMASH do,
-# 5. choose a measure of segmentation that a useless method cannot pass.
+# 5. choose a measure that a useless method cannot pass.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 from dataclasses import replace
@@ -73,10 +72,10 @@ n_test = 150  # unseen scenes
 # %% [markdown]
 # ## 1. What has a deeper layer learned?
 #
-# Three layers look at digits, enlarged to 28x28 pixels. Each learns as in lesson 403, one after the
-# other: conv1 with a view of 5x5 pixels, conv2 with 5x5 units of conv1 after
-# [pooling](../docs/glossary.md#pooling), conv3 with nearly the whole picture. Rates start small, so
-# that the maps can find their places, and double every 500 pictures.
+# Three layers look at digits, enlarged to 28x28 pixels: conv1 with a view of 5x5 pixels, conv2 with
+# 5x5 units of conv1 after [pooling](../docs/glossary.md#pooling), conv3 with nearly the whole
+# picture. They learn one after the other, as in lesson 403. Rates start small and double every 500
+# pictures.
 
 # %%
 g = torch.Generator().manual_seed(seed)
@@ -104,8 +103,7 @@ reader.layers[2].thresholds.mul_(0.7)  # from now on also for what is only simil
 # %% [markdown]
 # A weight of conv2 points at a map of conv1, and a picture of 32 such numbers says little. So lead
 # it back: a map of conv2 is a sum of conv1's features, each at the place that it listens to. That
-# is a *transposed* convolution. In front of it, each pooled unit spreads evenly over the four
-# pixels that it stands for.
+# is a *transposed* convolution. In front of it, each pooled unit spreads over its four pixels.
 
 
 # %%
@@ -143,12 +141,12 @@ assert not full_run or lit["conv3"] < 0.4 * of_digit
 
 # %% [markdown]
 # *The figure shows ten maps of each layer in pixels: red for ON, blue for OFF cells, each scaled to
-# its own highest value.* conv1 has bars and edges. conv2 joins them into longer strokes and bends.
-# conv3 sees nearly the whole picture, but hardly any of its maps is a digit: most are one or two
-# short strokes. Half of them light at most 24<!-- lit_3 2 --> pixels; a digit has
-# 117<!-- lit_digit 2 -->. The weights that survive are just enough to reach the threshold.
+# its own highest value.* conv1 has bars and edges, conv2 longer strokes and bends. conv3 sees
+# nearly the whole picture, but hardly any of its maps is a digit: most are one or two short
+# strokes. Half of them light at most 24<!-- lit_3 2 --> pixels; a digit has
+# 126<!-- lit_digit 2 -->.
 #
-# What does that mean for reading? Name each map by the digit for which it wins most often.
+# Name each map by the digit for which it wins most often. How well does it read?
 
 # %%
 heard = events
@@ -165,13 +163,13 @@ print(f"{answered.double().mean():.0%} of the pictures cause a class spike; {rig
 assert right > 0.15
 
 # %% [markdown]
-# 51<!-- right 2 --> % are right: much better than chance, and no reader of digits. Nothing tells
-# the network to keep a 4 and a 9 apart.
+# 51<!-- right 2 --> % are right: better than chance, and no reader of digits. Nothing tells the
+# network to keep a 4 and a 9 apart.
 #
 # ### Exercise 1: Go one layer back (5 min)
 #
 # Without pooling: `maps` are weights of one layer, `features` those of the layer below. Return the
-# pictures that the maps stand for, in the channels below both.
+# pictures that the maps stand for.
 
 
 # %% tags=["exercise"]
@@ -186,10 +184,9 @@ check.one_layer_back(one_layer_back)
 # %% [markdown]
 # ## 2. Which pixels caused this spike?
 #
-# So far the weights ran backwards for a *map*. Now they do so for a **single spike** of a single
-# picture: from the class spike to those spikes of conv2 that caused it, from there to conv1, and to
-# pixels. Inputs that did not fire get nothing. The sum is the
-# [saliency](../docs/glossary.md#saliency) of the pixels.
+# So far the weights ran backwards for a *map*. Now they do so for a **single spike**: from the
+# class spike to those spikes of conv2 that caused it, from there to conv1, and to pixels. Inputs
+# that did not fire get nothing. The sum is the [saliency](../docs/glossary.md#saliency).
 
 # %%
 reader.eval()
@@ -208,18 +205,16 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows eight digits (above), and the saliency of their class spikes (below), each
-# scaled to its highest value.* Only pixels are lit that had a spike *and* a part in the decision:
-# strokes, and the dark pixels right beside them (OFF cells). Most of each digit stays dark, because
-# the maps that answered are short strokes.
+# scaled to its highest value.* Only pixels are lit that had a spike *and* a part in the decision.
+# Most of each digit stays dark, because the maps that answered are short strokes.
 #
 # One part of the way back is new. A pooled unit fires with the first of its four pixels to fire.
 # The way back leads to this pixel alone, so pooling has to keep its index.
 #
 # ### Exercise 2: Undo pooling (4 min)
 #
-# `values` has one number per pooled unit, and `index` says which of its 2x2 pixels it passed on:
-# 0, 1, 2 and 3 are upper left, upper right, lower left and lower right. Return the values at these
-# pixels, with 0 everywhere else.
+# `index` says which of its 2x2 pixels each pooled unit passed on: 0, 1, 2 and 3 are upper left,
+# upper right, lower left and lower right. Return `values` at these pixels, with 0 everywhere else.
 
 
 # %% tags=["exercise"]
@@ -235,9 +230,9 @@ check.unpool(unpool)
 # ## 3. A camera that sees only change
 #
 # An [event camera](../docs/glossary.md#event-camera) sends an event where a pixel becomes brighter
-# (ON) or darker (OFF). A satellite that crosses the picture lights pixels in front of it and leaves
-# dark ones behind. The scenes are generated: 128x128 pixels, 10 frames, 0 to 2 satellites of 2 to 4
-# pixels, 20 stars that drift together, and noise on 0.5 % of all pixels in each frame.
+# (ON) or darker (OFF). A satellite lights pixels in front of it and leaves dark ones behind. The
+# scenes are generated: 128x128 pixels, 10 frames, 0 to 2 satellites, 20 stars that drift together,
+# and noise on 0.5 % of all pixels in each frame.
 
 # %%
 test = datasets.satellites("test", n=n_test)
@@ -263,13 +258,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows one scene, ON red and OFF blue: all events (left), those of one frame (middle),
-# and the surroundings of a satellite in that frame, with its true box (right).* Most events by far
-# are noise. In a single frame a satellite is a handful of events; what gives it away is that the
-# next frame has such a handful right beside it.
+# and the surroundings of a satellite in that frame, with its true box (right).* Most events are
+# noise. What gives a satellite away is that the next frame has another handful right beside it.
 #
-# **First attempt.** `SpikeSEG.from_paper("igarss2023")` has a threshold of 0.1 in every layer. It
-# was made for recordings with next to no noise. How many class spikes will a scene *without*
-# satellites cause?
+# **First attempt.** `SpikeSEG.from_paper("igarss2023")` has a threshold of 0.1 in every layer, for
+# recordings with next to no noise. How many class spikes will a scene *without* satellites cause?
 
 # %%
 empty = test.events[[0]].dense()
@@ -280,12 +273,11 @@ print(f"satellites in scene 0: {int(test.n_satellites[0])}; class spikes: {int(a
 assert alarms.sum() > 0
 
 # %% [markdown]
-# Thousands. One noise event gets through all three layers. What has to change?
+# Thousands: one noise event gets through all layers. What has to change?
 #
 # <details><summary>Make a guess, then open</summary>
-# A neuron has to hear several events before it fires: the thresholds must be several weights high.
-# And it has to forget fast enough that noise of different frames does not add up: that is what a
-# leak is for.
+# A neuron has to hear several events before it fires, so thresholds must be several weights high.
+# And it has to forget fast enough that noise of different frames does not add up: hence a leak.
 # </details>
 #
 # How high is high enough? That can be computed.
@@ -310,13 +302,11 @@ if check.by_chance(by_chance):
 
 # %% [markdown]
 # So conv2 gets a threshold of 2.5 and conv3 one of 5, in units of a full weight, and both leak.
-# [Homeostasis](../docs/glossary.md#homeostasis) raises the threshold of a map of conv2 with each
-# win, so that it becomes choosy and leaves something to the others.
+# [Homeostasis](../docs/glossary.md#homeostasis) makes each map of conv2 choosier with each win.
 #
-# Is that learning without labels? No pixel is labelled. But *something* is told: every scene to
-# learn from holds a satellite or two, and none is empty. That is a weak label. The thresholds, too,
-# were chosen by people who knew the truth of other scenes. Section 6 measures what the first of
-# these is worth.
+# Is that learning without labels? No pixel is labelled. But every scene to learn from holds a
+# satellite or two, and none is empty: that is a weak label. The thresholds, too, were chosen by
+# people who knew the truth of other scenes. Section 6 measures what the weak label is worth.
 
 # %%
 g.manual_seed(seed)
@@ -339,8 +329,8 @@ assert alarms.sum() == 0
 # %% [markdown]
 # ## 4. Back through pooling, with which index?
 #
-# In an ordinary network each pooled unit has one index. A spiking one passes on spikes at ten
-# steps, and each time the index may be another. The obvious program keeps those of the last step:
+# An ordinary network has one index per pooled unit. A spiking one passes on spikes at ten steps,
+# and each time the index may be another. The obvious program keeps those of the last step:
 
 # %%
 with torch.no_grad():
@@ -382,13 +372,12 @@ print(f"true pixels found: {found_share(naive):.0%}")
 # their class spikes (right).* Only the end of each path lights up. What went wrong?
 #
 # <details><summary>Make a guess, then open</summary>
-# The spikes of frame 3 went through the pooled units where the satellite was in frame 3. In the
-# last step these units are silent, or pass on something else, because the satellite has moved on.
-# Their index is gone, and the way back with it.
+# The spikes of frame 3 went through the pooled units where the satellite was in frame 3. By the
+# last step it has moved on. Their index is gone, and the way back with it.
 # </details>
 #
-# So the state of `SpikeSEG` keeps a record for *each* step. The decoder walks them backwards: a
-# spike that travelled at step t is unpooled with the indices of step t.
+# So the state keeps a record for *each* step: a spike that travelled at step t is unpooled with the
+# indices of step t.
 
 # %%
 proper = decode(finder.layers, state.records, target)[:, 0, 0]
@@ -409,27 +398,24 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the repaired saliency (left), and its sum in each frame for both decoders
-# (right).* Now whole paths are lit, and hardly anything of stars and noise. With the indices of the
-# last step there was saliency only near the end.
+# (right).* Now whole paths are lit, and hardly anything of stars and noise.
 #
 # ## 5. One satellite or two?
 #
-# Saliency says *where*, but not *how many*. Three steps with long names lead from class spikes to
-# objects (Kirkland et al. 2022):
+# Saliency says *where*, but not *how many*. Three steps lead to objects (Kirkland et al. 2022):
 #
-# - [HULK](../docs/glossary.md#hulk), Hierarchical Unravelling of Linked Kernels: each class spike
-#   is decoded by itself, into a mask and a box.
-# - [ASH](../docs/glossary.md#ash), Active Spike Hashing: a list of bits remembers which features of
-#   each layer had a part in it.
-# - [SMASH](../docs/glossary.md#smash), Similarity Matching through Active Spike Hashing: two class
-#   spikes belong together if they had similar features in overlapping boxes,
+# - [HULK](../docs/glossary.md#hulk), Hierarchical Unravelling of Linked Kernels, decodes each class
+#   spike by itself, into a mask and a box.
+# - [ASH](../docs/glossary.md#ash), Active Spike Hashing, notes in a list of bits which features had
+#   a part in it.
+# - [SMASH](../docs/glossary.md#smash), Similarity Matching through Active Spike Hashing, joins
+#   class spikes with similar features in overlapping boxes,
 #
 # $$\text{score} = \text{Jaccard}(\text{ASH}_i, \text{ASH}_j)\cdot\text{IoU}(\text{box}_i,
 # \text{box}_j) > 0.1 ,$$
 #
-# where both factors are the size of what two sets share over the size of both together
-# ([IoU](../docs/glossary.md#intersection-over-union)). Spikes that a chain of such pairs connects
-# are one object.
+# where both factors are what two sets share, over both together
+# ([IoU](../docs/glossary.md#intersection-over-union)). A chain of such pairs is one object.
 
 # %%
 unravelled = hulk(finder, state, level=0.1)
@@ -460,9 +446,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the box of each class spike over the saliency (left), and the scores of all
 # pairs, sorted by group (right).* The boxes of one satellite overlap in a chain along its path. In
-# the matrix each satellite is a block on the diagonal, with nothing between the blocks. Groups of
-# fewer than four spikes are left out, and gaps of a pixel in a mask are closed, because events
-# outline an object more than they fill it.
+# the matrix each satellite is a block. Groups of fewer than four spikes are left out, and gaps of a
+# pixel in a mask are closed.
 
 # %%
 instances = smash(unravelled, (128, 128), threshold=0.1, align="none", min_spikes=4)
@@ -487,8 +472,7 @@ plt.show()
 # ### Exercise 4: Vary the threshold of SMASH (8 min)
 #
 # For each threshold, count the groups: two spikes belong together if they score above it.
-# `union_find(n, pairs)` returns the group of each of n spikes. When do two satellites become one,
-# and when does one break into pieces?
+# `union_find(n, pairs)` returns the group of each of n spikes.
 
 
 # %% tags=["exercise"]
@@ -505,17 +489,16 @@ if check.count_groups(count_groups):
 # %% [markdown]
 # ## 6. How good is it on unseen scenes?
 #
-# The usual measure for such masks is **informedness**, sensitivity + specificity - 1, over all
-# pixels and frames, here with a tolerance of one pixel. 1 is perfect. What does a method get that
-# marks nothing, and one that marks everything?
+# The usual measure is **informedness**, sensitivity + specificity - 1, over all pixels and frames,
+# here with a tolerance of one pixel. What does a method get that marks nothing, and one that marks
+# all?
 #
 # <details><summary>Make a guess, then open</summary>
-# Both get 0: the one has a specificity of 1 and a sensitivity of 0, the other the reverse. That is
-# its advantage over accuracy, which would be 99.9 % for marking nothing.
+# Both get 0. That is its advantage over accuracy, which would be 99.9 % for marking nothing.
 # </details>
 #
-# Beside the network stand two others: the same network, trained on as many scenes of which a third
-# is empty, and a "method" that simply marks every event.
+# Beside the network stand the same network, trained on scenes of which a third is empty, and a
+# "method" that simply marks every event.
 
 # %%
 finders = {"network": finder, "trained with empty scenes": trained_finder(
@@ -553,8 +536,8 @@ assert not full_run or everything.informedness > measured["network"]["informedne
 #
 # ### Exercise 5: Measure informedness (4 min)
 #
-# Compute it from four counts of pixels: true ones that were found, true ones that were missed,
-# false ones that were marked, and silent ones that are neither true nor marked.
+# Compute it from four counts: true pixels found, true pixels missed, false pixels marked, and
+# silent ones that are neither true nor marked.
 
 
 # %% tags=["exercise"]
@@ -571,35 +554,26 @@ if check.informedness(informedness):
 # %% [markdown]
 # ## Summary
 #
-# 1. A transposed convolution adds up the features that a map listens to. In pixels, conv1 has
-#    edges, conv2 strokes, and conv3 mostly one or two short strokes.
-# 2. A spike returns through the pooling index of its own step. With the indices of the last step,
-#    most of a moving object is lost.
-# 3. Thresholds have to be so high that noise alone hardly ever reaches them. How often it does can
-#    be computed.
-# 4. HULK decodes each class spike by itself, ASH notes its features, and SMASH joins those that
-#    belong together.
-# 5. Informedness is excellent for a method that marks every event. IoU, pairs told apart and false
-#    alarms are not so easily fooled.
+# 1. Led back by transposed convolutions, conv1 has edges, conv2 strokes, and conv3 mostly one or
+#    two short strokes.
+# 2. A spike returns through the pooling index of its own step.
+# 3. How often noise alone reaches a threshold can be computed.
+# 4. HULK decodes each class spike, ASH notes its features, SMASH joins those that belong together.
+# 5. Informedness is excellent for marking every event. IoU, pairs and false alarms are harder to
+#    fool.
 #
 # ## Further reading
 #
-# - Kheradpisheh, Ganjtabesh, Thorpe & Masquelier (2018), Neural Networks 99:56,
-#   [doi:10.1016/j.neunet.2017.12.005](https://doi.org/10.1016/j.neunet.2017.12.005): layers that
-#   learn one after the other.
-# - Mozafari, Ganjtabesh, Nowzari-Dalini & Masquelier (2019), *SpykeTorch*, Front. Neurosci. 13:625,
-#   [doi:10.3389/fnins.2019.00625](https://doi.org/10.3389/fnins.2019.00625): the layers of
-#   section 1.
-# - Kirkland, Di Caterina, Soraghan & Matich (2020), *SpikeSEG*, IJCNN,
-#   [doi:10.1109/IJCNN48605.2020.9207075](https://doi.org/10.1109/IJCNN48605.2020.9207075): the
-#   decoder.
-# - Kirkland, Manna, Vicente & Di Caterina (2022), *Unsupervised spiking instance segmentation on
-#   event data using STDP features*, IEEE Trans. Computers 71:2728,
-#   [doi:10.1109/TC.2022.3191968](https://doi.org/10.1109/TC.2022.3191968): HULK and SMASH.
+# - Mozafari, Ganjtabesh, Nowzari-Dalini & Masquelier (2019), Front. Neurosci. 13:625,
+#   [doi](https://doi.org/10.3389/fnins.2019.00625): the layers of section 1.
+# - Kirkland, Di Caterina, Soraghan & Matich (2020), IJCNN,
+#   [doi](https://doi.org/10.1109/IJCNN48605.2020.9207075): SpikeSEG and its decoder.
+# - Kirkland, Manna, Vicente & Di Caterina (2022), IEEE Trans. Computers 71:2728,
+#   [doi](https://doi.org/10.1109/TC.2022.3191968): HULK and SMASH.
 #
 # **Next.** [405](405_counting_events.ipynb): ten lines that learn nothing do this better.
-# **See also.** [The guide to STDP and SpikeSEG](../docs/spikeseg.md), with programs that train and
-# evaluate such networks; [203](203_events.ipynb), for event cameras.
+# **See also.** [The guide to STDP and SpikeSEG](../docs/spikeseg.md); [203](203_events.ipynb):
+# event cameras.
 
 # %%
 record(

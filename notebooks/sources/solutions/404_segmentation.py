@@ -101,7 +101,7 @@ for least in (1, 2, 3, 4, 5):
     print(f"at least {least} events: {n:8.1f} windows of 5x5 pixels per scene")
 
 # %% [markdown]
-# With each further event, false alarms become some 17 to 45 times rarer.
+# With each further event, false alarms become 17 to 48 times rarer.
 #
 # ### Exercise 4: Vary the threshold of SMASH
 
