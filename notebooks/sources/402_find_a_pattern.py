@@ -411,8 +411,8 @@ if check.gains(gains):
 # </details>
 #
 # The remedy is one line in `listen`: each spike pushes all *other* neurons down, here by four
-# thresholds. Who fires first keeps the others from firing, and so from learning this pattern. This
-# is [lateral inhibition](../docs/glossary.md#lateral-inhibition).
+# thresholds. The first neuron to fire keeps the others from firing, and so from learning this
+# pattern. This is [lateral inhibition](../docs/glossary.md#lateral-inhibition).
 
 
 # %%

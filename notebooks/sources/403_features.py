@@ -97,7 +97,7 @@ plt.show()
 # *The figure shows a digit, and when its ON and OFF cells fire (white: never).* Dark blue is early:
 # the ink, and the holes beside it.
 #
-# ## 2. Who wins learns
+# ## 2. Winners learn
 #
 # A layer of 40 maps, each with a view of 5x5 cells, hears these spikes. Neurons add up the weights
 # of inputs that have fired, and fire at a threshold. The first ones win, and keep their neighbours
@@ -457,7 +457,7 @@ plt.show()
 # </details>
 #
 # - The prediction error (blue) is negative after a mistake, and near 0 when all goes as expected.
-#   It learns, and then it rests, at 98<!-- prediction_error 1 --> % in the last ten blocks.
+#   It learns, and then it rests, at 97.5<!-- prediction_error 0.5 --> % in the last ten blocks.
 #
 # ### Exercise 5: Learn the opposite (10 min)
 #

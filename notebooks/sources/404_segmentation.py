@@ -30,7 +30,7 @@
 # 1. draw what a deeper layer has learned, by transposed convolutions,
 # 2. lead a spike back through pooling, with the right index,
 # 3. compute how often noise alone reaches a threshold,
-# 4. split saliency into objects, and say what HULK, ASH and SMASH do,
+# 4. split saliency into single objects,
 # 5. choose a measure that a useless method cannot pass.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -469,7 +469,7 @@ plt.show()
 # *The figure shows the pixels of the two true satellites (left), and those of the instances that
 # were found (right), one colour each.*
 #
-# ### Exercise 4: Vary the threshold of SMASH (8 min)
+# ### Exercise 4: Vary the threshold of grouping (8 min)
 #
 # For each threshold, count the groups: two spikes belong together if they score above it.
 # `union_find(n, pairs)` returns the group of each of n spikes.
@@ -490,15 +490,14 @@ if check.count_groups(count_groups):
 # ## 6. How good is it on unseen scenes?
 #
 # The usual measure is **informedness**, sensitivity + specificity - 1, over all pixels and frames,
-# here with a tolerance of one pixel. What does a method get that marks nothing, and one that marks
-# all?
+# here with a tolerance of one pixel. What is it if no pixel is marked, and if all are?
 #
 # <details><summary>Make a guess, then open</summary>
-# Both get 0. That is its advantage over accuracy, which would be 99.9 % for marking nothing.
+# Both times 0. That is its advantage over accuracy, which would be 99.9 % if nothing is marked.
 # </details>
 #
 # Beside the network stand the same network, trained on scenes of which a third is empty, and a
-# "method" that simply marks every event.
+# "method" without any idea: mark every event.
 
 # %%
 finders = {"network": finder, "trained with empty scenes": trained_finder(

@@ -1,4 +1,4 @@
-"""Checks of lesson 404: one layer back, unpooling, false alarms, SMASH groups, informedness."""
+"""Checks of lesson 404: one layer back, unpooling, false alarms, grouping, informedness."""
 
 import math
 from collections.abc import Callable

@@ -103,7 +103,7 @@ for least in (1, 2, 3, 4, 5):
 # %% [markdown]
 # With each further event, false alarms become 17 to 48 times rarer.
 #
-# ### Exercise 4: Vary the threshold of SMASH
+# ### Exercise 4: Vary the threshold of grouping
 
 
 # %%
