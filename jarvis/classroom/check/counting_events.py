@@ -315,7 +315,7 @@ def _wrong_width(counts: Tensor, width: int) -> tuple[int, int]:
 
 
 #: Common mistakes in the densest square.
-_SQUARES: dict[str, Callable[[Tensor, int], tuple[int, int]]] = {
+_SQUARES: dict[str, Callable[[Tensor, int], tuple[int, ...]]] = {
     "That is its upper left corner. The middle is width // 2 further on.": _corner,
     "Row and column are swapped: the row comes first.": (
         lambda counts, width: _densest(counts, width)[::-1]
@@ -352,7 +352,7 @@ def interval(answer, rng) -> None:
     def fits(low: Callable, high: Callable) -> bool:
         return all(abs(a - low(p, n)) < 3e-4 and abs(b - high(p, n)) < 3e-4 for p, n, a, b in given)
 
-    if any(fits(*_around(lambda p, n, z=z: z * _sd(p, n))) for z in (1.96, 2.0)):
+    if any(fits(*_both_ends(lambda p, n, z=z: z * _sd(p, n))) for z in (1.96, 2.0)):
         return
     if fits(lambda p, n: _wilson(p, n)[0], lambda p, n: _wilson(p, n)[1]):
         return
@@ -361,7 +361,7 @@ def interval(answer, rng) -> None:
     if fits(lambda p, n: -1.96 * _sd(p, n), lambda p, n: 1.96 * _sd(p, n)):
         raise Wrong("That is the interval around 0. Add the share.")
     for words, half in _HALVES.items():
-        if fits(*_around(half)):
+        if fits(*_both_ends(half)):
             raise Wrong(words)
     share, n, low, high = given[0]
     half = 1.96 * _sd(share, n)
@@ -375,7 +375,7 @@ def _sd(share: float, n: int) -> float:
     return math.sqrt(share * (1 - share) / n)
 
 
-def _around(half: Callable[[float, int], float]) -> tuple[Callable, Callable]:
+def _both_ends(half: Callable[[float, int], float]) -> tuple[Callable, Callable]:
     """Both ends of an interval around the share."""
     return lambda p, n: p - half(p, n), lambda p, n: p + half(p, n)
 

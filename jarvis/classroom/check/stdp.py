@@ -25,20 +25,22 @@ def all_pairs(answer, rng) -> None:
     up, down = rng.uniform(0.004, 0.01, 2)
     tau_plus, tau_minus = rng.uniform(10, 20), rng.uniform(25, 45)
 
-    def window(s):
+    def changes(s) -> np.ndarray:
         size = np.abs(s)
-        change = np.where(s >= 0, up * np.exp(-size / tau_plus), -down * np.exp(-size / tau_minus))
-        return float(change) if np.ndim(s) == 0 else change
+        return np.where(s >= 0, up * np.exp(-size / tau_plus), -down * np.exp(-size / tau_minus))
+
+    def window(s):  # of one interval, or of an array of them
+        return float(changes(s)) if np.ndim(s) == 0 else changes(s)
 
     change = number(answer(list(pre), list(post), window), "the change")
     s = np.subtract.outer(post, pre)
-    each = window(s)
+    each = changes(s)
     if near(change, each.sum(), 1e-6):
         return
     both = range(min(len(pre), len(post)))
     last = [max((t for t in pre if t <= end), default=None) for end in post]
     slips = {
-        "Your s has the wrong sign: it is t_post - t_pre.": window(-s).sum(),
+        "Your s has the wrong sign: it is t_post - t_pre.": changes(-s).sum(),
         "You pair the first spike with the first, the second with the second, and so on. Every "
         "spike of pre forms a pair with every spike of post.": sum(
             window(post[k] - pre[k]) for k in both
