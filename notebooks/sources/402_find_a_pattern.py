@@ -17,7 +17,7 @@
 # them away. Nobody tells the neuron that there is anything to find. You watch it fail twice, and
 # then find the pattern, and controls show what it listens to.
 #
-# **Time.** 55 minutes for you, 30 seconds for the machine.
+# **Time.** 55 minutes for you, 40 seconds for the machine.
 # **You need.** [401](401_stdp.ipynb), for traces and the drift of a weight; the neuron of
 # [101](101_leaky_neuron.ipynb).
 # **Leads to.** [403](403_features.ipynb) The same in pictures, and learning from reward.

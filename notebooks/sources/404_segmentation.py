@@ -18,7 +18,7 @@
 # satellites in the events of a camera, and tells two apart. Its grade looks excellent, until you
 # see who else gets it.
 #
-# **Time.** 60 minutes for you, 2 minutes for the machine.
+# **Time.** 60 minutes for you, 1 minute for the machine.
 # **You need.** [403](403_features.ipynb), for convolutions that learn by STDP.
 # **Leads to.** [405](405_counting_events.ipynb) A detector that learns nothing, and a task that
 # needs learning.
