@@ -31,8 +31,8 @@ def make_finder(generator: torch.Generator | None = None, *, factor: float = 1.0
     """A `SpikeSEG` for scenes of satellites that has not learned yet.
 
     Two sizes of difference-of-Gaussians filters see ON and OFF events alike. The thresholds of
-    conv2 and conv3 are several weights high and all potentials leak, so that noise does not reach
-    them. Homeostasis makes each map of conv2 choosier with each win.
+    conv2 and conv3 are several weights high, and the potentials of conv1 and conv2 leak, so that
+    noise does not reach conv3. Homeostasis makes each map of conv2 choosier with each win.
 
     Args:
         generator: draws the initial weights.

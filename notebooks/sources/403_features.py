@@ -62,8 +62,8 @@ blocks = 60  # blocks of 16 trials with reward
 # ## 1. A picture becomes one spike per cell
 #
 # Cells with a [difference of Gaussians](../docs/glossary.md#difference-of-gaussians) as their
-# filter respond to edges: an ON cell to a bright spot, an OFF cell to a dark one. Each fires once,
-# the stronger its response, the earlier ([latency](../docs/glossary.md#latency-code)).
+# filter respond to edges: an ON cell to a bright spot, an OFF cell to a dark one. Each cell fires
+# once: the stronger its response, the earlier ([latency](../docs/glossary.md#latency-code)).
 
 # %%
 n_steps = 15  # of a picture
@@ -99,10 +99,10 @@ plt.show()
 #
 # ## 2. Winners learn
 #
-# A layer of 40 maps, each with a view of 5x5 cells, hears these spikes. Neurons add up the weights
-# of inputs that have fired, and fire at a threshold. The first ones win, and keep their neighbours
-# and the rest of their map from firing. Only winners learn, by the *order* of spikes (Kheradpisheh
-# et al. 2018):
+# A layer of 40 [feature maps](../docs/glossary.md#feature-map) hears these spikes; each map looks
+# at all places with the same 5x5 weights. Neurons add up the weights of inputs that have fired, and
+# fire at a threshold. The first ones win, and keep their neighbours and the rest of their map from
+# firing. Only winners learn, by the *order* of spikes (Kheradpisheh et al. 2018):
 #
 # $$\Delta w = \begin{cases} +a_+\, w(1-w) & \text{the input fired no later than the winner}\\
 # -a_-\, w(1-w) & \text{it fired later, or never.} \end{cases}$$
@@ -319,10 +319,10 @@ plt.show()
 #
 # ## 5. What can STDP never know?
 #
-# Now a different task. Two of four stimuli ask for the response left, two for right. All four
-# excite both neurons alike, each spike of one inhibits the other, and the response is the neuron
-# with more spikes. Which one is right, only a **reward** tells, 100 ms after the stimulus is over.
-# Guessing is right in 50 %.
+# Now a different task. Of four stimuli, two ask for the response "left", and two for "right". All
+# four excite both neurons alike, each spike of one inhibits the other, and the response is the
+# neuron with more spikes. Only a **reward** tells which response is right, 100 ms after the
+# stimulus is over. Guessing is right in 50 %.
 #
 # The first attempt is plain STDP. What will it learn?
 #

@@ -146,7 +146,8 @@ assert not full_run or lit["conv3"] < 0.4 * of_digit
 # strokes. Half of them light at most 24<!-- lit_3 2 --> pixels; a digit has
 # 126<!-- lit_digit 2 -->.
 #
-# Name each map by the digit for which it wins most often. How well does it read?
+# A spike of conv3 is a *class spike*. Name each map by the digit for which it wins most often. How
+# well does the network read?
 
 # %%
 heard = events
@@ -301,8 +302,9 @@ if check.by_chance(by_chance):
         print(f"at least {least} in a window of 5x5: {expected:.0f} windows per scene, by chance")
 
 # %% [markdown]
-# So conv2 gets a threshold of 2.5 and conv3 one of 5, in units of a full weight, and both leak.
-# [Homeostasis](../docs/glossary.md#homeostasis) makes each map of conv2 choosier with each win.
+# So conv2 gets a threshold of 2.5 and conv3 one of 5, in units of a full weight; conv1 and conv2
+# leak. [Homeostasis](../docs/glossary.md#homeostasis) makes each map of conv2 choosier with each
+# win.
 #
 # Is that learning without labels? No pixel is labelled. But every scene to learn from holds a
 # satellite or two, and none is empty: that is a weak label. The thresholds, too, were chosen by
@@ -531,7 +533,8 @@ assert not full_run or everything.informedness > measured["network"]["informedne
 # three pairs of 50 fewer, and gives a false alarm in 2<!-- false_alarms_empty 1 --> % of the empty
 # scenes. So it hardly matters here.
 #
-# Is that good? Nobody knows, as long as nothing simpler has tried. That is the next lesson.
+# Are these figures good? Nobody knows, as long as nothing simpler has tried. That is the next
+# lesson.
 #
 # ### Exercise 5: Measure informedness (4 min)
 #

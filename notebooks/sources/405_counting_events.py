@@ -303,8 +303,8 @@ assert not full_run or share_dense < guessing
 
 # %% [markdown]
 # Only 8<!-- densest 1 --> % of the densest places, fewer than the 22<!-- guessing 1 --> % of all
-# places: a figure always has nine strokes, and elsewhere chance makes denser heaps. What is left to
-# know of a figure? That it *comes again*. That is what STDP finds.
+# places: a figure always has nine strokes, and elsewhere chance makes denser heaps. What is left
+# that gives a figure away? It *comes again*. That is what STDP finds.
 #
 # ### Exercise 4: Find the densest square (5 min)
 #
@@ -409,8 +409,8 @@ assert not full_run or known > 0.9
 #
 # ## 6. Is it the spikes?
 #
-# Once more, hold it against others. `tools/figure_study.py` ran six methods on the same scenes, and
-# its results are stored with this repository.
+# Once more, hold the layer against others. `tools/figure_study.py` ran six methods on the same
+# scenes, and its results are stored with this repository.
 
 # %%
 study = {}
@@ -448,10 +448,10 @@ plt.show()
 # *The figure shows the share of test scenes that each method answers right (squares, with the 95 %
 # interval of one run; dots: single seeds); the dotted line is for always saying "none".* Before it
 # learns, the layer has 31.8<!-- untrained 0.1 --> %, after STDP 96.4<!-- stdp 0.1 --> %. But it
-# does not win over others that learn. k-means on the same four filters needs no labels either and
-# reaches 98.4<!-- clusters 0.1 --> %. A support vector machine on histograms of oriented gradients
-# (HOG), told place and kind of 800 figures, has 98.5<!-- hog_svm 0.1 --> %. **What this task needs
-# is learning what repeats, not spikes.**
+# does not win over others that learn. k-means on what the same four filters answer needs no labels
+# either, and reaches 98.4<!-- clusters 0.1 --> %. A support vector machine on histograms of
+# oriented gradients (HOG), told place and kind of 800 figures, has 98.5<!-- hog_svm 0.1 --> %.
+# **What this task needs is learning what repeats, not spikes.**
 #
 # ### Exercise 5: Give the interval (5 min)
 #
