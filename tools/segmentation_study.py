@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jarvis import SpikeSEG, STDPConfig, WTAConfig, datasets
+from jarvis import SpikeSEG, datasets
+from jarvis.classroom.satellites import HOW, masks_by, trained_finder
 from jarvis.encoding import Events
 from jarvis.stdp import (
     LayerwiseRun,
@@ -34,7 +35,6 @@ from jarvis.stdp import (
     make_spikeseg,
     match,
     read_recipe,
-    segment,
     segment_by_density,
 )
 from jarvis.support.files import write_between, write_json
@@ -50,38 +50,18 @@ FIGURES = ("mean_iou", "two_instances", "false_alarms")
 
 #: What the density's three numbers are chosen from, on validation scenes.
 DENSITY = {"least": (2, 3, 4, 6, 8), "width": (3, 5), "smallest": (30, 60)}
-#: The same for the network of notebook 07: factors of both thresholds, and spikes of an instance.
+#: The same for the network of lesson 404: factors of both thresholds, and spikes of an instance.
 NETWORK = {"factor": (1.0, 1.5, 2.0), "min_spikes": (4, 8)}
 
 Masks = list[list[torch.Tensor]]
 Method = Callable[[Events], Masks]
 
 
-def masks_of(model: SpikeSEG, how: SegmentConfig) -> Method:
-    """A network as a method: the masks of its instances."""
-    return lambda events: [[one.step_masks for one in ones] for ones in segment(model, events, how)]
-
-
 def notebook_network(
     seed: int, noise: float, counts: tuple[int, ...] = (1, 2), factor: float = 1.0, epochs: int = 1
 ) -> SpikeSEG:
-    """The network of notebook 07; its thresholds times `factor`; 0 epochs: untrained."""
-    generator = torch.Generator().manual_seed(seed)
-    stdp = STDPConfig.from_paper("igarss2023")
-    thresholds = (0.05, 2.5 * factor, 5.0 * factor)
-    wta = WTAConfig(theta_rest=thresholds[1], theta_plus=0.05, tau_theta=500.0, theta_max=50.0)
-    model = SpikeSEG(
-        1, 2, (4, 36), (5, 5, 7), thresholds, (0.08, 0.25, 0.0), filters="dog", polarity="sum",
-        stdp=stdp, wta=wta, generator=generator,
-    )  # fmt: skip
-    model.layers[2].wta = replace(wta, enable_homeostasis=False)
-    scenes = datasets.satellites("train", n=600, counts=counts, noise=noise)
-    heard = model.layers[0].respond(scenes.events, pool=2)
-    for layer, n in zip(model.layers[1:], (3 * epochs, 2 * epochs), strict=True):
-        for _ in range(n):
-            layer.learn(heard, torch.randperm(len(heard), generator=generator), generator)
-        heard = layer.respond(heard, pool=2)
-    return model.eval()
+    """The network of lesson 404; its thresholds times `factor`; 0 epochs: untrained."""
+    return trained_finder(seed, counts=counts, noise=noise, factor=factor, epochs=epochs)
 
 
 def guide_network(seed: int) -> tuple[SpikeSEG, SegmentConfig]:
@@ -91,9 +71,6 @@ def guide_network(seed: int) -> tuple[SpikeSEG, SegmentConfig]:
     layers = make_layers(recipe, 2, torch.Generator().manual_seed(seed))
     fit_layers(LayerwiseRun(layers, recipe, seed), scenes.events, log=lambda line: None)
     return make_spikeseg(recipe, layers), recipe.segment
-
-
-HOW = SegmentConfig(level=0.1, threshold=0.1, align="none", min_spikes=4, fill=1, max_spikes=400)
 
 
 def scenes_of(split: str, n: int, noise: float) -> tuple[Events, Masks]:
@@ -157,7 +134,7 @@ def density(least: int, width: int, smallest: int) -> Method:
 
 def network_at(noise: float, **options) -> Callable[..., Method]:
     """A network of seed 0 as a method, from its settings."""
-    return lambda factor, min_spikes: masks_of(
+    return lambda factor, min_spikes: masks_by(
         notebook_network(0, noise, factor=factor, **options), replace(HOW, min_spikes=min_spikes)
     )
 
@@ -174,15 +151,15 @@ def set_density(noise: float, again: bool) -> tuple[dict, Callable[[int], Method
 
 def set_notebook(noise: float, again: bool) -> tuple[dict, Callable[[int], Method]]:
     if not again:
-        return {"chosen": {}}, lambda seed: masks_of(notebook_network(seed, LEARNT), HOW)
+        return {"chosen": {}}, lambda seed: masks_by(notebook_network(seed, LEARNT), HOW)
     setting = best(NETWORK, network_at(noise), noise)
     factor, min_spikes = setting["chosen"].values()
     how = replace(HOW, min_spikes=min_spikes)
-    return setting, lambda seed: masks_of(notebook_network(seed, noise, factor=factor), how)
+    return setting, lambda seed: masks_by(notebook_network(seed, noise, factor=factor), how)
 
 
 def set_all_scenes(noise: float, again: bool) -> tuple[dict, Callable[[int], Method]]:
-    return {"chosen": {}}, lambda seed: masks_of(notebook_network(seed, LEARNT, (0, 1, 2)), HOW)
+    return {"chosen": {}}, lambda seed: masks_by(notebook_network(seed, LEARNT, (0, 1, 2)), HOW)
 
 
 def set_untrained(noise: float, again: bool) -> tuple[dict, Callable[[int], Method]]:
@@ -190,30 +167,30 @@ def set_untrained(noise: float, again: bool) -> tuple[dict, Callable[[int], Meth
     setting = best(grid, network_at(LEARNT, epochs=0), LEARNT)
     factor, min_spikes = setting["chosen"].values()
     how = replace(HOW, min_spikes=min_spikes)
-    return setting, lambda seed: masks_of(
+    return setting, lambda seed: masks_by(
         notebook_network(seed, LEARNT, factor=factor, epochs=0), how
     )
 
 
 def set_guide(noise: float, again: bool) -> tuple[dict, Callable[[int], Method]]:
-    return {"chosen": {}}, lambda seed: masks_of(*guide_network(seed))
+    return {"chosen": {}}, lambda seed: masks_by(*guide_network(seed))
 
 
 #: Name: title in the table, what sets it, the noise at which it is measured, and whether it is set
 #: (and learns) again at each.
 METHODS: dict[str, tuple] = {
     "density": ("density and connection, no learning", set_density, NOISE, False),
-    "notebook": ("SpikeSEG of notebook 07", set_notebook, NOISE, False),
+    "notebook": ("SpikeSEG of lesson 404", set_notebook, NOISE, False),
     "guide": ("SpikeSEG of this guide", set_guide, (LEARNT, 0.02), False),
     "density_again": ("density, set again at this noise", set_density, (0.02, 0.04), True),
     "notebook_again": (
-        "notebook 07, learnt and set again at this noise", set_notebook, (0.02,), True,
+        "lesson 404, learnt and set again at this noise", set_notebook, (0.02,), True,
     ),
     "all_scenes": (
-        "notebook 07, learnt from empty scenes as well", set_all_scenes, (LEARNT,), False,
+        "lesson 404, learnt from empty scenes as well", set_all_scenes, (LEARNT,), False,
     ),
     "untrained": (
-        "notebook 07, initial weights, thresholds set anew", set_untrained, (LEARNT,), False,
+        "lesson 404, initial weights, thresholds set anew", set_untrained, (LEARNT,), False,
     ),
 }  # fmt: skip
 

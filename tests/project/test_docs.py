@@ -40,6 +40,7 @@ API = {
 } | {
     "classroom": [f"jarvis.classroom.{module}"
                   for module in ("check", "widgets", "broken", "comparison", "lesson", "results",
+                                 "satellites", "two_choices",
                                  "diagrams.membrane_circuit", "diagrams.synapse_chain")]
 }  # fmt: skip
 #: Names without an underscore that are for the library itself.
@@ -64,6 +65,8 @@ INSIDE = {
     },
     "jarvis.classroom.comparison": {"NOISE"},
     "jarvis.classroom.lesson": {"STYLE"},
+    "jarvis.classroom.satellites": {"HOW"},
+    "jarvis.classroom.two_choices": {"DT", "GOAL", "N_TRIALS", "PAIR"},
 }
 NOTEBOOKS = sorted((ROOT / "notebooks" / "sources").glob("[0-9]*.py"))
 

@@ -71,6 +71,34 @@ def test_a_method_on_figures_says_how_it_was_chosen(name):
         assert run["test_acc"] == pytest.approx(sum(run["test_by_kind"]) / 3, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("lesson", "method", "prefix"),
+    [
+        ("404_segmentation", "satellites_notebook", ""),
+        ("405_counting_events", "satellites_notebook", "network_"),
+        ("405_counting_events", "satellites_density", "detector_"),
+    ],
+)
+def test_the_lessons_measure_the_first_block_of_the_kept_runs(lesson, method, prefix):
+    """The same network, seed and scenes: 150 scenes at a noise of 0.5 %."""
+    path = ROOT / "notebooks" / "results" / f"{lesson}.json"
+    measured = json.loads(path.read_text(encoding="utf-8"))
+    (row,) = (row for row in kept(method)["results"] if row["noise"] == 0.005)
+    for key in SATELLITES["FIGURES"]:
+        scale = 1 if key == "mean_iou" else 100
+        assert measured[prefix + key] == pytest.approx(scale * row["blocks"][0][key], abs=0.01)
+
+
+def test_the_lesson_on_figures_measures_the_first_kept_run():
+    path = ROOT / "notebooks" / "results" / "405_counting_events.json"
+    measured = json.loads(path.read_text(encoding="utf-8"))
+    for name in FIGURES["METHODS"]:
+        runs = [run["test_acc"] for run in kept(f"figures_{name}")["runs"]]
+        assert measured[name] == pytest.approx(100 * sum(runs) / len(runs), abs=0.01)
+    first = kept("figures_stdp")["runs"][0]["test_acc"]
+    assert measured["known"] == pytest.approx(100 * first, abs=0.01)
+
+
 def test_means_and_bootstrap_by_hand():
     rows = [
         {"mean_iou": [], "two_instances": [], "false_alarms": [True]},

@@ -1,4 +1,4 @@
-"""Checks of notebook 06: balanced window, pairs, eligibility trace, reward, the whole rule."""
+"""Checks of lesson 401: the sum over pairs, the rule with traces, a balanced window, any rate."""
 
 import math
 from collections.abc import Callable
@@ -6,205 +6,73 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number, seed_from
-from jarvis.lif import LIFParams, lif_step
-from jarvis.stdp.trace_rules import PairSTDP, ThreeFactorSTDP
+from jarvis.classroom.check.verdict import Wrong, exercise, near, number
+from jarvis.stdp.trace_rules import PairSTDP
 
 
-@exercise(1, "the area of one side of the window is A tau; set both sides equal.")
-def balance_window(answer, rng) -> None:
-    """`balance_window(a_plus, tau_plus, tau_minus) -> a_minus` without drift from chance pairs."""
-    given = []
-    for _ in range(3):
-        a_plus, up, down = rng.uniform(0.002, 0.02), rng.uniform(8, 20), rng.uniform(25, 50)
-        given.append((a_plus, up, down, number(answer(a_plus, up, down), "a_minus")))
-    if len({found for *_, found in given}) == 1:
-        raise Wrong(f"Three windows, and a_minus = {given[0][3]:g} for each: use the arguments.")
-    for a_plus, up, down, a_minus in given:
-        expected = a_plus * up / down
-        if near(a_minus, expected):
-            continue
-        if near(a_minus, -expected):
-            raise Wrong("The size is right. a_minus is positive: the minus sign is in the rule.")
-        if near(a_minus, a_plus * down / up):
-            raise Wrong("It is upside down: the side that extends further needs the lower peak.")
-        if near(a_minus, a_plus):
-            raise Wrong("The peaks are equal now. What must be equal is the areas.")
-        if near(a_minus, a_plus * up):
-            raise Wrong(
-                "That is the area of potentiation. Which height gives depression the same area?"
-            )
-        if near(a_minus, a_plus * math.expm1(1 / down) / -math.expm1(-1 / up)):
-            raise Wrong("That balances sums over whole ms. Here s is continuous: integrate.")
-        area = a_plus * up - a_minus * down
-        raise Wrong(
-            f"For a_plus {a_plus:.4f}, tau_plus {up:.1f} and tau_minus {down:.1f} ms you return "
-            f"a_minus = {a_minus:.5f}. The area is then {area:+.4f} ms: chance pairs pull the "
-            f"weight {'up' if area > 0 else 'down'}."
-        )
+@exercise(
+    1,
+    hints=(
+        "Two loops: one over the spikes of pre, one over those of post.",
+        "s = t_post - t_pre, in this order. Add up window(s).",
+        "sum(window(t_post - t_pre) for t_pre in pre_times for t_post in post_times)",
+    ),
+)
+def all_pairs(answer, rng) -> None:
+    """`all_pairs(pre_times, post_times, window) -> change` of one weight."""
+    pre = sorted(rng.choice(100, 6, replace=False).tolist())
+    post = sorted({*rng.choice(100, 3, replace=False).tolist(), pre[2]})  # with a coincident pair
+    up, down = rng.uniform(0.004, 0.01, 2)
+    tau_plus, tau_minus = rng.uniform(10, 20), rng.uniform(25, 45)
 
+    def changes(s) -> np.ndarray:
+        size = np.abs(s)
+        return np.where(s >= 0, up * np.exp(-size / tau_plus), -down * np.exp(-size / tau_minus))
 
-@exercise(2, "several input spikes shortly before one output spike; how many depends on `factor`.")
-def tell_apart(answer, rng) -> None:
-    """`tell_apart(factor) -> pre, post`: times for which "all" is `factor` times "nearest"."""
-    reached = []
-    for factor in (rng.uniform(1.5, 2), rng.uniform(3, 4), rng.uniform(5, 6)):
-        trains = _trains(answer(factor))
-        every, nearest = (_changed(kind, *trains) for kind in ("all", "nearest"))
-        said = f'"all" changes the weight by {every:+.5f}, "nearest" by {nearest:+.5f}'
-        if every > factor * nearest > 0:
-            reached.append(every / nearest)
-            continue
-        n_pre, n_post = (int(train.sum()) for train in trains)
-        if nearest == every == 0:
-            raise Wrong("Neither changes the weight. It takes spikes of both neurons.")
-        if nearest <= 0:
-            raise Wrong(f"{said}. Both should be above 0: put the inputs before the output.")
-        if n_pre == n_post == 1:
-            raise Wrong(f"{said}. A single pair of spikes is the same for both.")
-        if n_pre == 1:
-            raise Wrong(
-                f'{said}. In "nearest" each output spike pairs with the input spike before it, so '
-                "all of yours count in both. It ignores earlier input spikes."
-            )
-        if reached and near(every / nearest, reached[0], 1e-6):
-            raise Wrong(
-                f"{said}, {every / nearest:.2f} times as much, whatever the factor is. More input "
-                f"spikes increase it; the target was {factor:.2f}."
-            )
-        raise Wrong(
-            f"{said}, {every / nearest:.2f} times as much; the target was {factor:.2f}. With "
-            f"{n_pre} input spikes it can be at most {n_pre}, and only if they are close together."
-        )
+    def window(s):  # of one interval, or of an array of them
+        return float(changes(s)) if np.ndim(s) == 0 else changes(s)
 
-
-def _trains(times) -> tuple[np.ndarray, np.ndarray]:
-    """Two lists of whole ms as trains of 100 steps, or `Wrong`."""
-    if not isinstance(times, tuple | list) or len(times) != 2 or any(x is None for x in times):
-        raise Wrong("tell_apart should return two lists: input spikes and output spikes, in ms.")
-    trains = np.zeros((2, 100))
-    for train, when, name in zip(trains, times, ("input", "output"), strict=True):
-        whole = array(when, (len(when),) if hasattr(when, "__len__") else (), f"{name} spikes")
-        steps = whole.reshape(-1)
-        if (steps != steps.round()).any() or (steps < 0).any() or (steps > 99).any():
-            raise Wrong(f"The {name} spikes come at {steps.tolist()}: use whole ms from 0 to 99.")
-        if len(np.unique(steps)) < len(steps):
-            raise Wrong(f"Two {name} spikes lie in the same ms: a neuron fires once per step.")
-        train[steps.astype(int)] = 1
-    return trains[0], trains[1]
-
-
-def _changed(interaction: str, pre: np.ndarray, post: np.ndarray, **rule) -> float:
-    """Change of one weight by the library's rule, without bounds."""
-    pair = PairSTDP(interaction=interaction, bounds="none", **rule)
-    x, y = (torch.tensor(train, dtype=torch.float64).reshape(-1, 1, 1) for train in (pre, post))
-    return pair.run(x, y, torch.zeros(1, 1, dtype=torch.float64))[0].item()
-
-
-@exercise(3, "exp(-delay / tau) = share; solve it for tau.")
-def wait_long_enough(answer, rng) -> None:
-    """`wait_long_enough(delay, share) -> tau_eligibility (ms)`."""
-    for low, high in ((0.2, 0.4), (0.6, 0.85), (0.2, 0.4)):
-        delay, share = rng.uniform(200, 2000), rng.uniform(low, high)
-        tau = number(answer(delay, share), "tau_eligibility")
-        expected = -delay / math.log(share)
-        if near(tau, expected):
-            continue
-        if near(tau, -expected):
-            raise Wrong("The size is right, the sign is not: the logarithm of a share is negative.")
-        if near(tau, -delay / math.log1p(-share)):
-            raise Wrong(
-                f"With that, {1 - share:.0%} are left: `share` is the fraction kept, not lost."
-            )
-        if near(tau, delay):
-            raise Wrong("After one tau 1/e is left, 37 %, whatever the share is: use `share`.")
-        if near(tau, -delay / math.log2(share)) or near(tau, -delay / math.log10(share)):
-            raise Wrong("The trace decays by powers of e: take the natural logarithm.")
-        if near(tau, 1 / expected) or near(tau, -math.log(share) / delay):
-            raise Wrong(f"{tau:.2g} is a rate, per ms. The time constant is its inverse.")
-        if near(tau, expected / 1000):
-            raise Wrong("That is tau in seconds. Times are in ms here.")
-        if tau <= 0:
-            raise Wrong(f"A time constant of {tau:g} ms: it must be positive.")
-        raise Wrong(
-            f"With your tau = {tau:.0f} ms the trace has decayed after {delay:.0f} ms to "
-            f"{math.exp(-delay / tau):.3f}; it should be {share:.3f}."
-        )
-
-
-@exercise(4, "it must be able to weaken what used to be right, and be near 0 when all goes well.")
-def relearn(answer, rng) -> None:
-    """`relearn(correct, expected) -> signal` with which a network learns, and relearns."""
-
-    def told(correct: torch.Tensor, expected: float) -> torch.Tensor:
-        signal = answer(correct, expected)
-        alike = isinstance(signal, int | float) or getattr(signal, "shape", None) == ()
-        shape = () if alike else (len(correct),)  # a scalar is the same for all
-        found = torch.tensor(array(signal, shape, "the signal"), dtype=torch.float32)
-        return found.expand(len(correct))
-
-    one_each, levels = torch.tensor([1.0, 0.0]), (0.1, 0.3, 0.5, 0.7, 0.9)
-    right, wrong = torch.stack([told(one_each, level) for level in levels], dim=1)
-    if torch.equal(right, wrong):
-        raise Wrong("Your signal is the same for right and wrong responses: use `correct`.")
-    if (right <= wrong).all():
-        raise Wrong("Your signal rewards wrong responses: reverse its sign.")
-    before, after, end = _relearned(told, seed_from(rng))
-    if min(before, end) > 0.75:
+    change = number(answer(list(pre), list(post), window), "the change")
+    s = np.subtract.outer(post, pre)
+    each = changes(s)
+    if near(change, each.sum(), 1e-6):
         return
-    seen = f"{before:.0%} right before the reversal, {after:.0%} after it, {end:.0%} at the end. "
-    if torch.cat([right, wrong]).min() >= 0:
-        raise Wrong(
-            seen + "Your signal is never negative: all weights grow, and nothing that used to be "
-            "right is weakened."
-        )
-    if torch.cat([right, wrong]).max() <= 0:
-        raise Wrong(seen + "Your signal is never positive: all weights decrease in the end.")
-    if torch.equal(right, right[:1].expand(5)) and torch.equal(wrong, wrong[:1].expand(5)):
-        raise Wrong(
-            seen + "Your signal also rewards what was expected. When all responses are right, all "
-            "weights grow, even the wrong ones: use `expected`."
-        )
+    both = range(min(len(pre), len(post)))
+    last = [max((t for t in pre if t <= end), default=None) for end in post]
+    slips = {
+        "Your s has the wrong sign: it is t_post - t_pre.": changes(-s).sum(),
+        "You pair the first spike with the first, the second with the second, and so on. Every "
+        "spike of pre forms a pair with every spike of post.": sum(
+            window(post[k] - pre[k]) for k in both
+        ),
+        "You leave out the pairs in which post fires first: they make the weight smaller.": (
+            each[s >= 0].sum()
+        ),
+        "You leave out the pairs in which pre fires first.": each[s < 0].sum(),
+        "A pair at s = 0 counts, too: window(0) says how much.": each[s != 0].sum(),
+        "You take the mean over the pairs. The changes add up.": each.mean(),
+        "Each spike of post is paired only with the last spike of pre before it. Earlier ones "
+        "count, too, and so do later ones.": sum(
+            window(end - t) for end, t in zip(post, last, strict=True) if t is not None
+        ),
+    }
+    for words, value in slips.items():
+        if near(change, value, 1e-6):
+            raise Wrong(words)
     raise Wrong(
-        seen + f"With 50 % expected your signal is {right[2]:+.3f} for a right response and "
-        f"{wrong[2]:+.3f} for a wrong one. Is it large enough, and does it follow `expected`?"
+        f"For pre at {pre} and post at {post} ms you return {change:+.5f}; the sum over all "
+        f"{s.size} pairs is {each.sum():+.5f}."
     )
 
 
-def _relearned(signal: Callable, seed: int) -> tuple[float, float, float]:
-    """A smaller task of notebook 06, in steps of 5 ms: accuracy before, at, long after a reversal.
-
-    40 blocks of 16 trials with one goal, then 60 with the opposite goal.
-    """
-    dt, half, n = 5.0, 20, 16  # 100 ms of stimulus and 100 ms of delay, 10 inputs per stimulus
-    neuron = LIFParams(tau=20.0, dt=dt, reset="zero", refractory=5.0)
-    pair = PairSTDP(a_plus=0.2, a_minus=0.1, dt=dt)
-    rule = ThreeFactorSTDP(pair=pair, tau_eligibility=500.0)
-    g, goal = torch.Generator().manual_seed(seed), torch.tensor([0, 1, 1, 0])
-    weight, expected, accuracy = torch.full((2, 40), 0.5), 0.5, []
-    for block in range(100):
-        stimulus = torch.randint(4, (n,), generator=g)
-        drive = torch.zeros(n, 4, 10)
-        drive[range(n), stimulus] = 0.06 * dt
-        pre, post = torch.zeros(2 * half, n, 40), torch.zeros(2 * half, n, 2)
-        pre[:half] = (torch.rand(half, n, 40, generator=g) < drive.flatten(1)).float()
-        currents = 0.2 * pre[:half] @ weight.T + 0.3 * torch.randn(half, n, 2, generator=g)
-        state = None
-        for t in range(half):
-            post[t], state = lif_step(currents[t], state, neuron)
-            state = state._replace(v=state.v - post[t].flip(1))
-        toss = 0.01 * torch.rand(n, 2, generator=g)
-        wanted = goal if block < 40 else 1 - goal
-        correct = ((post.sum(0) + toss).argmax(1) == wanted[stimulus]).float()
-        reward = torch.zeros(2 * half, n)
-        reward[-1] = signal(correct, expected)
-        weight, _ = rule.run(pre, post, reward, weight)
-        accuracy.append(correct.mean().item())
-        expected += 0.1 * (accuracy[-1] - expected)
-    return float(np.mean(accuracy[30:40])), accuracy[40], float(np.mean(accuracy[-10:]))
-
-
-@exercise(5, "decay both traces; r += pre; dw += a_plus post r - a_minus pre o; o += post.")
+@exercise(
+    2,
+    hints=(
+        "Each step has four lines: decay, and then who enters and who reads, in the right order.",
+        "A spike of pre enters its trace before post reads it. A spike of post enters last.",
+        "Decay both traces; r += x; change += a_plus * y * r - a_minus * x * o; o += y.",
+    ),
+)
 def from_memory(answer, rng) -> None:
     """`from_memory(pre, post, a_plus, a_minus, tau_plus, tau_minus) -> dw` of one synapse."""
     pre, post = (rng.random((2, 200)) < 0.06).astype(float)
@@ -213,7 +81,7 @@ def from_memory(answer, rng) -> None:
     tau_plus, tau_minus = rng.uniform(10, 20), rng.uniform(25, 45)
     change = number(answer(pre, post, a_plus, a_minus, tau_plus, tau_minus), "the change")
     rule = dict(a_plus=a_plus, a_minus=a_minus, tau_plus=tau_plus, tau_minus=tau_minus)
-    expected = _changed("all", pre, post, **rule)
+    expected = _changed(pre, post, **rule)
     scale = a_plus * post.sum()
     if abs(change - expected) < 1e-6 * scale:
         return
@@ -223,9 +91,175 @@ def from_memory(answer, rng) -> None:
     if abs(change - _slipped(post, pre, rule, "none")) < 1e-6 * scale:
         raise Wrong("Pre and post are swapped: pre before post strengthens.")
     raise Wrong(
-        f"For {pre.sum():.0f} input and {post.sum():.0f} output spikes in 200 ms you return "
+        f"For {pre.sum():.0f} spikes of pre and {post.sum():.0f} of post in 200 ms you return "
         f"{change:+.5f}; the definition gives {expected:+.5f}. Try one pair of spikes by hand."
     )
+
+
+def _changed(pre: np.ndarray, post: np.ndarray, **rule) -> float:
+    """Change of one weight by the library's rule, without bounds."""
+    pair = PairSTDP(bounds="none", **rule)
+    x, y = (torch.tensor(train, dtype=torch.float64).reshape(-1, 1, 1) for train in (pre, post))
+    return pair.run(x, y, torch.zeros(1, 1, dtype=torch.float64))[0].item()
+
+
+@exercise(
+    3,
+    hints=(
+        "Which property of the two sides of the window has to be equal?",
+        "The area of a side is the integral of A exp(-s / tau) from 0 to infinity.",
+        "The integral is A tau. Set a_plus tau_plus equal to a_minus tau_minus.",
+    ),
+)
+def balance_window(answer, rng) -> None:
+    """`balance_window(a_plus, tau_plus, tau_minus) -> a_minus` without drift from chance pairs.
+
+    To within 2 %, so that a numerical integral with a fine step passes.
+    """
+    given = []
+    for _ in range(3):
+        a_plus, up, down = rng.uniform(0.002, 0.02), rng.uniform(8, 20), rng.uniform(25, 50)
+        given.append((a_plus, up, down, number(answer(a_plus, up, down), "a_minus")))
+    if len({found for *_, found in given}) == 1:
+        raise Wrong(f"Three windows, and a_minus = {given[0][3]:g} for each: use the arguments.")
+    wrong = [case for case in given if not near(case[3], case[0] * case[1] / case[2], 0.02)]
+    if not wrong:
+        return
+    for words, slip in _BALANCES.items():  # a slip has to explain all three answers
+        if all(near(found, slip(a, up, down), 1e-3) for a, up, down, found in given):
+            raise Wrong(words)
+    a_plus, up, down, a_minus = wrong[0]
+    area = a_plus * up - a_minus * down
+    raise Wrong(
+        f"For a_plus {a_plus:.4f}, tau_plus {up:.1f} and tau_minus {down:.1f} ms you return "
+        f"a_minus = {a_minus:.5f}. The area is then {area:+.4f} ms: chance pairs pull the "
+        f"weight {'up' if area > 0 else 'down'}. The check accepts an error of 2 %."
+    )
+
+
+def _cut_off(end: float) -> Callable[[float, float, float], float]:
+    """The balance of integrals from 0 to `end` ms."""
+    return lambda a, up, down: a * up * math.expm1(-end / up) / (down * math.expm1(-end / down))
+
+
+#: Common mistakes in balancing a window: (a_plus, tau_plus, tau_minus) -> a_minus.
+_BALANCES: dict[str, Callable[[float, float, float], float]] = {
+    "The size is right. a_minus is positive: the minus sign is in the rule.": (
+        lambda a, up, down: -a * up / down
+    ),
+    "It is upside down: the side that extends further needs the lower peak.": (
+        lambda a, up, down: a * down / up
+    ),
+    "The peaks are equal now. What must be equal is the areas.": lambda a, up, down: a,
+    "That is the area of potentiation. Which height gives depression the same area?": (
+        lambda a, up, down: a * up
+    ),
+    "That balances sums over whole ms, with a pair at s = 0 among them. Here s is continuous: "
+    "integrate, or take a much finer step.": (
+        lambda a, up, down: a * math.expm1(1 / down) / -math.expm1(-1 / up)
+    ),
+    "That balances sums over whole ms. Here s is continuous: integrate, or take a much finer "
+    "step.": lambda a, up, down: a * math.expm1(-1 / down) / math.expm1(-1 / up),
+    **{
+        f"Your integral stops at {end} ms, and depression reaches further: go on until nothing is "
+        "left.": _cut_off(end)
+        for end in (50, 80, 90, 100)
+    },
+}
+
+
+@exercise(
+    4,
+    hints=(
+        "A spike of pre comes `period - lag` ms after the last spike of post.",
+        "Each side is a geometric series: 1 + q + q^2 + ... = 1 / (1 - q). What is q?",
+        "up = a_plus exp(-lag/tau_plus) / (1 - exp(-period/tau_plus)); down likewise, with "
+        "period - lag in place of lag.",
+    ),
+)
+def per_period(answer, rng) -> None:
+    """`per_period(lag, period, a_plus, a_minus, tau_plus, tau_minus) -> change per period`."""
+    given = []
+    for _ in range(3):
+        period = float(rng.uniform(15, 60))
+        lag = float(period * rng.uniform(0.15, 0.4))
+        a_plus, a_minus = rng.uniform(0.004, 0.01, 2).tolist()
+        case = (
+            lag,
+            period,
+            a_plus,
+            a_minus,
+            float(rng.uniform(10, 20)),
+            float(rng.uniform(25, 45)),
+        )
+        given.append((case, number(answer(*case), "the change per period")))
+
+    def fits(up: Callable, down: Callable) -> bool:
+        return all(
+            abs(found - (up(*case) - down(*case))) < 1e-3 * (case[2] + case[3])
+            for case, found in given
+        )
+
+    if fits(_up, _down):
+        return
+    for words, (up, down) in _PERIODS.items():
+        if fits(up, down):
+            raise Wrong(words)
+    (lag, period, *_), found = given[0]
+    expected = _up(*given[0][0]) - _down(*given[0][0])
+    raise Wrong(
+        f"With a lag of {lag:.1f} ms and a period of {period:.1f} ms you return {found:+.5f}; a "
+        f"long simulation would approach {expected:+.5f} per period."
+    )
+
+
+def _up(lag, period, a_plus, a_minus, tau_plus, tau_minus) -> float:
+    return a_plus * math.exp(-lag / tau_plus) / -math.expm1(-period / tau_plus)
+
+
+def _down(lag, period, a_plus, a_minus, tau_plus, tau_minus) -> float:
+    return _up(period - lag, period, a_minus, a_plus, tau_minus, tau_plus)
+
+
+def _up_once(lag, period, a_plus, a_minus, tau_plus, tau_minus) -> float:
+    return a_plus * math.exp(-lag / tau_plus)
+
+
+def _down_once(lag, period, a_plus, a_minus, tau_plus, tau_minus) -> float:
+    return a_minus * math.exp(-(period - lag) / tau_minus)
+
+
+def _down_at_lag(lag, period, a_plus, a_minus, tau_plus, tau_minus) -> float:
+    return _up(lag, period, a_minus, a_plus, tau_minus, tau_plus)
+
+
+def _nothing(*_: float) -> float:
+    return 0.0
+
+
+#: Common mistakes in the change per period: potentiation and depression.
+_PERIODS: dict[str, tuple[Callable, Callable]] = {
+    "Only the nearest spikes count in yours. Earlier ones count as well: each side is a geometric "
+    "series.": (_up_once, _down_once),
+    "Your potentiation counts only the nearest spike of pre.": (_up_once, _down),
+    "Your depression counts only the nearest spike of post.": (_up, _down_once),
+    "You have potentiation alone. The next spike of pre comes after this spike of post.": (
+        (_up, _nothing)
+    ),
+    "You have depression alone.": (_nothing, _down),
+    "Your depression starts at `lag`. How long before a spike of pre was the last one of post?": (
+        (_up, _down_at_lag)
+    ),
+    "The size is right, the sign is not: potentiation counts up.": (_down, _up),
+    "The time constants are swapped: potentiation decays with tau_plus.": (
+        lambda lag, period, up, down, p, m: _up(lag, period, up, down, m, p),
+        lambda lag, period, up, down, p, m: _down(lag, period, up, down, m, p),
+    ),
+    "That is for 60 pairs. Return the change per period.": (
+        lambda *case: 60 * _up(*case),
+        lambda *case: 60 * _down(*case),
+    ),
+}
 
 
 #: Common mistakes, and the feedback for each.

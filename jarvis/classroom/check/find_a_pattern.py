@@ -1,0 +1,274 @@
+"""Checks of lesson 402: hits by chance, jitter, who gains in a pattern, lateral inhibition."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number
+
+
+@exercise(
+    1,
+    hints=(
+        "Ask for the opposite: how likely is a slot without any spike?",
+        "A Poisson process with a mean of m spikes has none with probability exp(-m).",
+        "1 - exp(-hz * slot / 1000): hz is per second, and slot in ms.",
+    ),
+)
+def chance_hits(answer, rng) -> None:
+    """`chance_hits(hz, slot) -> share` of slots with at least one spike, to within 2 %."""
+    given = []
+    for low, high in ((2, 6), (10, 20), (30, 40)):
+        hz, slot = rng.uniform(low, high), float(rng.integers(40, 80))
+        given.append((hz, slot, number(answer(hz, slot), "the share")))
+    if all(near(share, -math.expm1(-hz * slot / 1000), 0.02) for hz, slot, share in given):
+        return
+    for words, slip in _CHANCES.items():
+        if all(near(share, slip(hz * slot / 1000), 1e-3) for hz, slot, share in given):
+            raise Wrong(words)
+    if all(near(share, -math.expm1(-hz * slot), 1e-3) for hz, slot, share in given):
+        raise Wrong("Mind the units: hz counts per second, and slot is in ms.")
+    hz, slot, share = given[-1]
+    raise Wrong(
+        f"At {hz:.1f} Hz a slot of {slot:.0f} ms has {hz * slot / 1000:.2f} spikes on average. You "
+        f"return {share:.4f}; the share with at least one is {-math.expm1(-hz * slot / 1000):.4f}."
+    )
+
+
+#: Common mistakes, from the mean number of spikes in a slot.
+_CHANCES: dict[str, Callable[[float], float]] = {
+    "That is the mean number of spikes in a slot. Two spikes in one slot hit it only once.": (
+        lambda mean: mean
+    ),
+    "That is the mean number of spikes, cut off at 1. Spikes that share a slot leave others "
+    "empty.": lambda mean: min(mean, 1.0),
+    "That is the share of slots without a spike.": lambda mean: math.exp(-mean),
+    "That is the share of slots with exactly one spike. Two hit it as well.": (
+        lambda mean: mean * math.exp(-mean)
+    ),
+}
+
+
+@exercise(
+    2,
+    hints=(
+        "np.nonzero gives the time and the input of each spike: move the times.",
+        "Draw one number for each spike: rng.integers(-size, size + 1, len(t)).",
+        "t, i = np.nonzero(pattern); an empty array; moved[(t + shift) % len(pattern), i] = True.",
+    ),
+)
+def jitter(answer, rng) -> None:
+    """`jitter(pattern, size, rng) -> pattern` with each spike moved by up to `size` ms."""
+    length, n = 40, 3000
+    size = int(rng.integers(3, 6))
+    times = rng.integers(length, size=n)
+    single = _pattern([times], length)
+    same = _moved(answer, single, 0, rng)
+    if not np.array_equal(same, single):
+        raise Wrong("With a size of 0 nothing should move, but your pattern is a different one.")
+    moved = _moved(answer, single, size, rng)
+    if np.array_equal(moved, single):
+        raise Wrong(f"Your pattern is unchanged, although the size is {size} ms.")
+    left = moved.sum(0)
+    if (left == 0).any() and left.max() == 1:
+        raise Wrong(
+            f"{(left == 0).sum()} of {n} spikes are lost. One that leaves the slot comes in again "
+            "at the other end: take the time modulo the length."
+        )
+    if (left != 1).any():
+        raise Wrong("Each input had one spike. Now some have more, or none: keep the inputs.")
+    shift = (moved.argmax(0) - times + length // 2) % length - length // 2
+    if len(np.unique(shift)) == 1:
+        raise Wrong(f"All spikes move by the same {shift[0]} ms. Draw a number for each of them.")
+    if abs(shift).max() > size:
+        edge = np.minimum(times, length - 1 - times) < size
+        if abs(shift[~edge]).max() <= size:
+            raise Wrong(
+                "Near the border, some spikes jump too far. Take the time modulo the length."
+            )
+        raise Wrong(f"A spike moves by {abs(shift).max()} ms, but the size is {size}.")
+    if shift.min() >= 0 or shift.max() <= 0:
+        raise Wrong("All spikes move in the same direction: draw from -size to +size.")
+    inner = shift[(times >= size) & (times < length - size)]
+    share = np.array([(inner == d).mean() for d in range(-size, size + 1)])
+    if share[-1] == 0:
+        raise Wrong(
+            f"No spike moves by +{size}. `integers(low, high)` leaves out `high`: take size + 1."
+        )
+    if share[0] == 0:
+        raise Wrong(f"No spike moves by -{size}: draw from -size to +size, ends included.")
+    edge = _moved(answer, _pattern([np.zeros(n, int)], length), size, rng)
+    if not edge[length // 2 :].any():
+        raise Wrong(
+            "Spikes pile up at the border. One that leaves the slot comes in again at the other "
+            "end: take the time modulo the length."
+        )
+    if (abs(share * (2 * size + 1) - 1) > 0.45).any():
+        raise Wrong("Some distances are much more frequent than others: each is equally likely.")
+    pair = _pattern([np.full(n, 8), np.full(n, 28)], length)
+    found = _moved(answer, pair, 3, rng)
+    if (found.sum(0) == 2).all():
+        apart = length - 1 - found[::-1].argmax(0) - found.argmax(0)
+        if len(np.unique(apart)) == 1:
+            raise Wrong("The two spikes of an input move together. Draw a number for each spike.")
+
+
+def _pattern(trains: list[np.ndarray], length: int) -> np.ndarray:
+    """A pattern of one spike per input and train."""
+    pattern = np.zeros((length, len(trains[0])), bool)
+    for times in trains:
+        pattern[times, np.arange(len(times))] = True
+    return pattern
+
+
+def _moved(answer: Callable, pattern: np.ndarray, size: int, rng: np.random.Generator):
+    found = array(answer(pattern, size, rng), pattern.shape, "the pattern")
+    if not np.isin(found, (0, 1)).all():
+        raise Wrong("A pattern has a spike or none: its values are True and False (or 1 and 0).")
+    return found > 0
+
+
+@exercise(
+    3,
+    hints=(
+        "Each spike of an input forms one pair with the output spike: what is its interval?",
+        "One number for each row: s = t_out - t, and the window of lesson 401 at s.",
+        "s = t_out - np.arange(len(pattern)); np.where(s >= 0, ..., ...) @ pattern",
+    ),
+)
+def gains(answer, rng) -> None:
+    """`gains(pattern, t_out, a_plus, a_minus, tau_plus, tau_minus) -> change` of each weight."""
+    given = []
+    for _ in range(3):
+        length, n = int(rng.integers(30, 60)), int(rng.integers(15, 25))
+        pattern = rng.random((length, n)) < 0.06
+        t_out = int(rng.integers(10, length - 10))
+        pattern[[t_out - 4, t_out, t_out + 6], [0, 1, 2]] = True
+        sizes = rng.uniform(0.003, 0.01, 2).tolist()
+        taus = float(rng.uniform(10, 20)), float(rng.uniform(25, 45))
+        case = (pattern, t_out, *sizes, *taus)
+        given.append((case, array(answer(*case), (n,), "the change")))
+
+    def fits(slip: Callable) -> bool:
+        return all(np.allclose(found, slip(*case), atol=1e-7) for case, found in given)
+
+    if fits(_gained):
+        return
+    for words, slip in _GAINS.items():
+        if fits(slip):
+            raise Wrong(words)
+    case, found = given[0]
+    i = int(np.argmax(abs(found - _gained(*case))))
+    times = np.flatnonzero(case[0][:, i]).tolist()
+    raise Wrong(
+        f"An input fires at {times} ms and the output at {case[1]} ms. You return a change of "
+        f"{found[i]:+.5f}; it should be {_gained(*case)[i]:+.5f}."
+    )
+
+
+def _gained(pattern, t_out, a_plus, a_minus, tau_plus, tau_minus, before=0.0) -> np.ndarray:
+    s = t_out - np.arange(len(pattern))
+    size = np.abs(s)
+    up, down = a_plus * np.exp(-size / tau_plus), a_minus * np.exp(-size / tau_minus)
+    return np.where(s >= before, up, -down) @ pattern
+
+
+def _only(side: str) -> Callable:
+    def change(pattern, t_out, a_plus, a_minus, tau_plus, tau_minus):
+        up, down = (a_plus, 0.0) if side == "up" else (0.0, a_minus)
+        return _gained(pattern, t_out, up, down, tau_plus, tau_minus)
+
+    return change
+
+
+def _one_spike(pattern: np.ndarray, last: bool) -> np.ndarray:
+    """The pattern with the first or the last spike of each input only."""
+    rows = pattern[::-1] if last else pattern
+    kept = rows & (np.cumsum(rows, 0) == 1)
+    return kept[::-1] if last else kept
+
+
+#: Common mistakes in the change of each weight.
+_GAINS: dict[str, Callable[..., np.ndarray]] = {
+    "The size is right, the sign is not: inputs before the output gain.": (
+        lambda *case: -_gained(*case)
+    ),
+    "You have potentiation alone. Inputs that fire after the output lose.": _only("up"),
+    "You have depression alone. Inputs that fire before the output gain.": _only("down"),
+    "An input that fires at t_out counts as before: s = 0 potentiates.": (
+        lambda *case: _gained(*case, before=0.5)
+    ),
+    "The time constants are swapped: potentiation decays with tau_plus.": (
+        lambda pattern, t_out, up, down, p, m: _gained(pattern, t_out, up, down, m, p)
+    ),
+    "You count the first spike of each input only. Some inputs fire twice.": (
+        lambda pattern, *rest: _gained(_one_spike(pattern, False), *rest)
+    ),
+    "You count the last spike of each input only. Some inputs fire twice.": (
+        lambda pattern, *rest: _gained(_one_spike(pattern, True), *rest)
+    ),
+    "You take the mean over the rows. The changes of all pairs add up.": (
+        lambda pattern, *rest: _gained(pattern, *rest) / len(pattern)
+    ),
+}
+
+
+@exercise(
+    4,
+    hints=(
+        "How many spikes does a neuron see that are not its own?",
+        "All spikes, fired.sum(), less its own.",
+        "v - strength * (fired.sum() - fired)",
+    ),
+)
+def inhibit(answer, rng) -> None:
+    """`inhibit(v, fired, strength) -> v` after each spike has lowered all other potentials."""
+    given = []
+    for count in rng.permutation([0, 1, 2, 3]).tolist():
+        n = int(rng.integers(5, 9))
+        v, strength = rng.uniform(-1, 1, n), float(rng.uniform(0.5, 5))
+        fired = np.zeros(n, bool)
+        fired[rng.choice(n, count, replace=False)] = True
+        given.append((v, fired, strength, array(answer(v, fired, strength), (n,), "v")))
+
+    def fits(slip: Callable) -> bool:
+        return all(np.allclose(found, slip(v, f, strength)) for v, f, strength, found in given)
+
+    if fits(lambda v, f, strength: v - strength * (f.sum() - f)):
+        return
+    for words, slip in _PUSHES.items():
+        if fits(slip):
+            raise Wrong(words)
+    v, fired, strength, found = next(
+        case
+        for case in given
+        if not np.allclose(case[3], case[0] - case[2] * (sum(case[1]) - case[1]))
+    )
+    expected = v - strength * (fired.sum() - fired)
+    i = int(np.argmax(abs(found - expected)))
+    raise Wrong(
+        f"{fired.sum()} of {len(v)} neurons fire, and neuron {i} is "
+        f"{'' if fired[i] else 'not '}among them. With a strength of {strength:.2f} its potential "
+        f"goes from {v[i]:.2f} to {expected[i]:.2f}; yours is {found[i]:.2f}."
+    )
+
+
+#: Common mistakes in lateral inhibition.
+_PUSHES: dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarray]] = {
+    "You push the neuron that fired down, too. Its spike lowers only the others.": (
+        lambda v, fired, strength: v - strength * fired.sum()
+    ),
+    "You push the neurons down that fired. It is the others that are inhibited.": (
+        lambda v, fired, strength: v - strength * fired
+    ),
+    "Neurons that fired are pushed down as well, by the spikes of the others.": (
+        lambda v, fired, strength: v - strength * fired.sum() * ~fired
+    ),
+    "Two spikes push twice as far as one: count them.": (
+        lambda v, fired, strength: v - strength * fired.any() * ~fired
+    ),
+    "You push up. Inhibition lowers the potential.": (
+        lambda v, fired, strength: v + strength * (fired.sum() - fired)
+    ),
+}
