@@ -1,4 +1,4 @@
-"""Comparison of learners: the same noise and pruning for each, and a read-out for STDP.
+"""Comparison of learners: intervals of differences, the same noise for each, a read-out for STDP.
 
 Their input is a code with at most one spike per input: ``steps [B, n]``, the step of each input's
 spike, or `n_steps` if it never fires.
@@ -6,7 +6,6 @@ spike, or `n_steps` if it never fires.
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -140,32 +139,6 @@ def corrupt(
         return torch.where(chosen, n_steps, steps)
     anywhere = torch.randint(0, n_steps, steps.shape, generator=generator, dtype=steps.dtype)
     return torch.where(silent & chosen, anywhere, steps)
-
-
-def magnitude_prune(model: nn.Module, share: float, *, first_only: bool = False) -> nn.Module:
-    """A copy of a model with the smallest weights of each weight matrix set to 0.
-
-    Args:
-        model: its parameters and buffers named ``weight`` with at least two axes are pruned.
-        share: fraction of each matrix to prune, in [0, 1]; ties are broken by position.
-        first_only: True prunes only the first of them.
-
-    Raises:
-        ValueError: for a share outside [0, 1].
-
-    Example:
-        >>> magnitude_prune(nn.Linear(10, 4), 0.75).weight.count_nonzero().item()
-        10
-    """
-    if not 0 <= share <= 1:
-        raise ValueError(f"share={share!r} must lie in [0, 1]: the fraction of weights to prune")
-    model = copy.deepcopy(model)
-    entries = model.state_dict().items()
-    weights = [w for name, w in entries if name.split(".")[-1] == "weight" and w.dim() > 1]
-    for weight in weights[:1] if first_only else weights:
-        order = weight.abs().flatten().argsort(stable=True)
-        weight.view(-1)[order[: round(share * weight.numel())]] = 0.0
-    return model
 
 
 def until_decision(net: FirstSpikeNetwork, times: Tensor) -> Operations:

@@ -42,10 +42,13 @@ def graph_size(loss: Tensor) -> int:
 
 
 class _Kept:
-    """A tensor that autograd has saved; its end is noticed, since nobody else refers to it."""
+    """A tensor that autograd has saved; its end is noticed, since nobody else refers to it.
+
+    It is detached: an output that knew its operation would keep it alive, and be kept alive by it.
+    """
 
     def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
+        self.tensor = tensor.detach()
 
 
 class SavedBytes:

@@ -95,7 +95,9 @@ def potential(s, w, d=0.0):
 # %%
 s, (_, axes) = np.linspace(0, 20, 400), plt.subplots(1, 2, figsize=(8.5, 3), sharey=True)
 weights, delays = ((0.38, 0), (0.42, 0), (0.6, 0)), ((0.6, 0), (0.6, 3), (0.6, 6))
-for ax, pairs, title in zip(axes, (weights, delays), ("three weights", "three delays"), strict=True):
+for ax, pairs, title in zip(
+    axes, (weights, delays), ("three weights", "three delays"), strict=True
+):
     for (w, d), color in zip(pairs, (BLUE, GREEN, PURPLE), strict=True):
         ax.plot(s, potential(s, w, d), color=color, label=f"w = {w}, d = {d} ms")
         ax.plot(spike_time(w, d) if w > w_least else np.nan, 1, "o", color=color)
@@ -213,8 +215,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spike time near the smallest weight, and the size of its derivative on
-# logarithmic scales.* The curve ends with a vertical tangent at a finite time, $\tau\ln 2 = 6.9$ ms.
-# Its slope grows without bound, as one over the root of the distance.
+# logarithmic scales.* The curve ends with a vertical tangent at a finite time, $\tau\ln 2 = 6.9$
+# ms. Its slope grows without bound, as one over the root of the distance.
 #
 # Two lessons for training follow. A spike on the brink has a huge gradient, so a bound is needed
 # (`min_slope` of `FirstSpikeParams`, or clipping). And a spike that is gone has **none**: no exact
@@ -276,9 +278,9 @@ if check.wake_loss(wake_loss):
 # | arrival | $dt_{spike} + dd$ | $dI^+ = dI^- + dw + w\,dt/\tau_s, \; dv^+ = dv^- - w\,dt$ |
 # | own spike | $-dv^-/\dot v^-$ | $dv^+ = (\dot v^+/\dot v^-)\,dv^-$ |
 #
-# Now read this backward, from the last event to the first. Write $\lambda_v = \partial L/\partial v$
-# and $\lambda_I = \partial L/\partial I$ for the derivative of the loss with respect to the state
-# at one moment: the [adjoint](../docs/glossary.md#adjoint). Then
+# Now read this backward, from the last event to the first. Write
+# $\lambda_v = \partial L/\partial v$ and $\lambda_I = \partial L/\partial I$ for the derivative of
+# the loss with respect to the state at one moment: the [adjoint](../docs/glossary.md#adjoint). Then
 #
 # - an **own spike** turns $\lambda_v$ into
 #   $(\dot v^+\lambda_v - \partial L/\partial t)\,/\,\dot v^-$, where $\partial L/\partial t$ is the
@@ -332,9 +334,7 @@ for name, found, step in (
     ("dT/dd1", g_d1, (0, 0, h, 0)),
     ("dT/dd2", g_d2, (0, 0, 0, h)),
 ):
-    up, down = (
-        forward(*np.add((w1, w2, d1, d2), np.multiply(sign, step)))[-1] for sign in (1, -1)
-    )
+    up, down = (forward(*np.add((w1, w2, d1, d2), np.multiply(sign, step)))[-1] for sign in (1, -1))
     print(f"{name}: adjoint {found:8.4f}, finite difference {(up - down) / (2 * h):8.4f}")
     assert math.isclose(found, (up - down) / (2 * h), rel_tol=1e-6)
 assert math.isclose(g_d1 + g_d2, 1.0)
@@ -507,8 +507,8 @@ record("results/501_spike_time_gradients.json", numbers, full=full_run)
 #   delays, in recurrent networks.
 # - Göltz et al. (2021), *Fast and energy-efficient neuromorphic deep learning with first-spike
 #   times*, Nat. Mach. Intell. 3:823,
-#   [doi:10.1038/s42256-021-00388-x](https://doi.org/10.1038/s42256-021-00388-x). The closed forms of
-#   section 1.
+#   [doi:10.1038/s42256-021-00388-x](https://doi.org/10.1038/s42256-021-00388-x). The closed forms
+#   of section 1.
 # - Göltz et al. (2025), *DelGrad: exact event-based gradients for training delays and weights on
 #   spiking neuromorphic hardware*, Nat. Commun. 16,
 #   [arXiv:2404.19165](https://arxiv.org/abs/2404.19165).

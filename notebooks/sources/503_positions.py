@@ -37,7 +37,6 @@
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import json
-import math
 from functools import partial
 
 import numpy as np
@@ -82,15 +81,15 @@ plt.show()
 #
 # $$d_{ij} = \sqrt{0.01 + |r_i - r_j|^2}\ \text{ms}.$$
 #
-# (The 0.01 keeps it smooth where two neurons coincide.) Lesson 501 gives the derivative of a loss by
-# every delay, $g_{ij} = \partial L/\partial d_{ij}$. The chain rule turns it into a gradient of
+# (The 0.01 keeps it smooth where two neurons coincide.) Lesson 501 gives the derivative of a loss
+# by every delay, $g_{ij} = \partial L/\partial d_{ij}$. The chain rule turns it into a gradient of
 # positions: each synapse pulls its receiver along the line to the sender.
 #
 # ### Exercise 1: Pull on a neuron (5 min)
 #
 # Return $\partial L/\partial r_j$ for every receiver, without autograd. `pre [n, D]` and
-# `post [m, D]` are the positions of senders and receivers in ms, `g [n, m]` is the derivative of the
-# loss by each delay.
+# `post [m, D]` are the positions of senders and receivers in ms, `g [n, m]` is the derivative of
+# the loss by each delay.
 
 
 # %% tags=["exercise"]
@@ -248,16 +247,16 @@ plt.show()
 # right.*
 #
 # Networks have only 5 hidden neurons, which spike at most once; gradients are exact. Silent hidden
-# neurons pay for what their potential lacks (`wake`; see 501). Chance is 33 %. How much can 5 hidden
-# neurons do without delays, and how much with them?
+# neurons pay for what their potential lacks (`wake`; see 501). Chance is 33 %. How much can 5
+# hidden neurons do without delays, and how much with them?
 #
 # <details><summary>Make a guess, then open</summary>
 # Without delays a hidden neuron combines four spikes by weights alone: between 80 and 90 %. With
 # delays it can also choose when it hears each of them.
 # </details>
 #
-# There are two ways to have delays: free ones, a number for each of the 35 synapses, or positions in
-# two dimensions, two numbers for each of the 12 neurons. And there is a control that is easily
+# There are two ways to have delays: free ones, a number for each of the 35 synapses, or positions
+# in two dimensions, two numbers for each of the 12 neurons. And there is a control that is easily
 # forgotten. Suppose that networks with learned delays are better than networks without. Is it the
 # *learning*, or would random delays have done as well? So each kind also runs **frozen**: delays
 # stay where they were drawn, and the weights alone are trained.
@@ -311,7 +310,9 @@ nets = {kind: [network(kind, seed) for seed in range(n_seeds)] for kind in kinds
 curves = {kind: [train(net, seed) for seed, net in enumerate(nets[kind])] for kind in kinds}
 with torch.no_grad():
     correct = {
-        kind: np.stack([(net(test_set.inputs).argmax(1) == test_set.targets).numpy() for net in each])
+        kind: np.stack(
+            [(net(test_set.inputs).argmax(1) == test_set.targets).numpy() for net in each]
+        )
         for kind, each in nets.items()
     }
 accuracy = {kind: 100 * values.mean() for kind, values in correct.items()}

@@ -62,7 +62,8 @@ n_updates = 60  # training steps on one batch
 n_passes = 3  # presentations of all digits to the network of section 7
 
 # %% [markdown]
-# Most patients read scikit-learn's 8x8 digits, as a [Poisson code](../docs/glossary.md#poisson-code).
+# Most patients read scikit-learn's 8x8 digits, as a [Poisson
+# code](../docs/glossary.md#poisson-code).
 
 # %%
 train_set = datasets.digits("train")
@@ -509,13 +510,13 @@ assert bell(torch.tensor(border + 0.1), 25.0).isfinite()
 #
 # ### Exercise 5: Write a surrogate that stays finite (5 min)
 #
-# Compute the same curve for any z from -10 000 to 10 000, in float32. A potential that *is* NaN must
-# stay visible: NaN in, NaN out.
+# Compute the same curve for any z from -10 000 to 10 000, in float32. A potential that *is* NaN
+# must stay visible: NaN in, NaN out.
 
 
 # %% tags=["exercise"]
 def stable_bell(z, k):
-    """z, a tensor of any shape, and the slope k -> the derivative of the logistic function of kz."""
+    """z of any shape, and the slope k -> the derivative of the logistic function of kz."""
     ...
 
 
@@ -619,8 +620,8 @@ assert kept_real < 1e-17
 # | dead maps | wins, potentials | high threshold, no homeostasis | lower it, switch it on |
 #
 # 1. **Expect** a number before you train: ln C, 1/C, and the entropy of the labels for one batch.
-# 2. **Rates forward, gradients backward.** `print(diagnose(model, batch))`, read from the top. Where
-#    a signal stops, the cause is.
+# 2. **Rates forward, gradients backward.** `print(diagnose(model, batch))`, read from the top.
+#    Where a signal stops, the cause is.
 # 3. **One batch by heart** tells "cannot learn" from "learns slowly".
 #
 # ## Further reading

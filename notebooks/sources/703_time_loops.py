@@ -183,7 +183,7 @@ plt.show()
 
 # %%
 class Tally(TorchDispatchMode):
-    """Counts calls, and bytes read and written, by operation; a view, such as x[t], moves nothing."""
+    """Counts calls and bytes, by operation; a view, such as x[t], moves nothing."""
 
     def __init__(self):
         super().__init__()
@@ -499,7 +499,9 @@ right_spikes, right_gradient = training_pass(unbound, x64, g64)
 
 def agrees(loop):
     spikes, gradient = training_pass(loop, x64, g64)
-    return torch.equal(spikes, right_spikes) and torch.allclose(gradient, right_gradient, atol=1e-12)
+    return torch.equal(spikes, right_spikes) and torch.allclose(
+        gradient, right_gradient, atol=1e-12
+    )
 
 
 assert agrees(Compiled.apply)
@@ -587,7 +589,9 @@ _, ax = plt.subplots()
 for axis, color, mark in zip("TBN", (BLUE, GREEN, PURPLE), "os^", strict=True):
     keys = [key for key in shapes if key[0] == axis]
     each = [1e6 * shape_ms[key] / elements[key] for key in keys]
-    ax.semilogx([elements[key] for key in keys], each, mark + "-", color=color, label=f"larger {axis}")
+    ax.semilogx(
+        [elements[key] for key in keys], each, mark + "-", color=color, label=f"larger {axis}"
+    )
 ax.set(xlabel="elements of x", ylabel="time of an element (ns)", ylim=(0, None))
 ax.legend()
 plt.show()

@@ -37,8 +37,6 @@
 # 5. match a read-out to a code.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-import math
-
 import torch
 from matplotlib import pyplot as plt
 from torch.nn.functional import cross_entropy
@@ -493,7 +491,8 @@ def validate(net, batches):
 # %%
 if check.validate(validate):
     normed.train()
-    print("loss %.3f, accuracy %.3f" % validate(normed, [(test_spikes, test_set.targets)]))
+    loss, share = validate(normed, [(test_spikes, test_set.targets)])
+    print(f"loss {loss:.3f}, accuracy {share:.1%}")
 
 # %% [markdown]
 # ## 7. Patient 10: a score that ignores the sample
@@ -603,8 +602,9 @@ record("results/704_debugging_state.json", numbers, full=full_run)
 #
 # ## Further reading
 #
-# - The PyTorch manual, *Autograd mechanics* and *Frequently asked questions* (My model reports "cuda
-#   runtime error(2): out of memory"), [docs.pytorch.org](https://docs.pytorch.org/docs/stable/).
+# - The PyTorch manual, *Autograd mechanics* and *Frequently asked questions* (My model reports
+#   "cuda runtime error(2): out of memory"),
+#   [docs.pytorch.org](https://docs.pytorch.org/docs/stable/).
 # - Ioffe & Szegedy (2015), *Batch normalization*, ICML,
 #   [arXiv:1502.03167](https://arxiv.org/abs/1502.03167). The two modes.
 # - Williams & Zipser (1990), *Gradient-based learning algorithms for recurrent networks*: truncated

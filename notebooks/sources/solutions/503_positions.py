@@ -71,7 +71,8 @@ plt.show()
 #
 # ### Exercise 2: Predict the place
 #
-# The left spike arrives at $x$, the right one at lag + gap - $x$. They are equal at half of the sum.
+# The left spike arrives at $x$, the right one at lag + gap - $x$. They are equal at half of the
+# sum.
 
 
 # %%

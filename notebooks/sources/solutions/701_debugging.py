@@ -120,9 +120,7 @@ assert check.draw_weights(draw_weights)
 
 # %%
 weights = draw_weights(100, 64, generator(seed))
-side_by_side(
-    by_heart(broken.drawn_reader(seed=seed)), by_heart(broken.drawn_reader(weights, seed))
-)
+side_by_side(by_heart(broken.drawn_reader(seed=seed)), by_heart(broken.drawn_reader(weights, seed)))
 
 # %% [markdown]
 # *The figure shows the loss of both networks on 32 pictures.* The output of the patient sees 100
@@ -183,7 +181,7 @@ assert not full_run or losses[-1] < 1.6
 
 # %%
 def stable_bell(z, k):
-    """z, a tensor of any shape, and the slope k -> the derivative of the logistic function of kz."""
+    """z of any shape, and the slope k -> the derivative of the logistic function of kz."""
     s = torch.sigmoid(k * z)
     return k * s * (1 - s)
 
