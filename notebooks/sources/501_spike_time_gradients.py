@@ -46,6 +46,7 @@ from matplotlib import pyplot as plt
 
 from jarvis.classroom import lesson
 from jarvis.classroom.check import spike_time_gradients as check
+from jarvis.classroom.diagrams.moved_event import moved_event
 from jarvis.classroom.event_by_event import adjoint as library_adjoint
 from jarvis.classroom.event_by_event import simulate
 from jarvis.classroom.results import record
@@ -271,7 +272,17 @@ if check.wake_loss(wake_loss):
 # $$dx^+ = J\,dx^- + (J\dot x^- - \dot x^+)\,dt, \qquad J = \partial j/\partial x .$$
 #
 # In words: if the event comes $dt$ later, the state runs on with the old slope for $dt$, is then
-# mapped by the jump, and misses $dt$ of the new slope. Both of our events follow:
+# mapped by the jump, and misses $dt$ of the new slope. For a spike and its reset:
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+moved_event()
+plt.show()
+
+# %% [markdown]
+# *The figure shows a potential (solid) and the same potential a little lower (dashed).* The dashed
+# one reaches the threshold later, by $dt = -dv^-/\dot v^-$. From then on it is lower by $dt$ times
+# the slope *after* the spike: $dv^+ = (\dot v^+/\dot v^-)\,dv^-$. Both of our events follow from
+# the rule:
 #
 # | event | it moves by $dt =$ | the state just after it |
 # |---|---|---|

@@ -197,8 +197,30 @@ plt.show()
 # little beyond x = 7, where both spikes of pattern A meet: there it comes still later in pattern B.
 # No weight was changed. The neuron has learned *where to be*.
 #
-# The library has the same formula as a module with positions as parameters, `make_delays`. Count
-# what it saves in a network of useful size.
+# Positions have a price. A free delay can have any value, but two distances must fit the distance
+# of the senders: with the inputs 10 ms apart, no neuron in the plane is 1 ms from one and 20 ms
+# from the other.
+#
+# ### Exercise 3: Which delays are possible? (5 min)
+#
+# Two senders lie `gap` ms apart in the plane. Is there a position whose delays from them are `d1`
+# and `d2`? (Leave out the 0.01.)
+
+
+# %% tags=["exercise"]
+def possible(gap, d1, d2):
+    """Three times in ms -> True if a receiver in the plane can have these delays, else False."""
+    ...
+
+
+# %%
+if check.possible(possible):
+    shares = [possible(10.0, *np.random.default_rng(k).uniform(0, 20, 2)) for k in range(2000)]
+    print(f"of delays drawn from 0 to 20 ms, {np.mean(shares):.0%} are possible")
+
+# %% [markdown]
+# What they save in return is counted quickly. The library has the formula as a module with
+# positions as parameters, `make_delays`.
 
 # %%
 module = make_delays("2", (2, 2), ((0, 1),), layout="normal", seed=0).double()
@@ -261,7 +283,7 @@ plt.show()
 # *learning*, or would random delays have done as well? So each kind also runs **frozen**: delays
 # stay where they were drawn, and the weights alone are trained.
 #
-# ### Exercise 3: Freeze the delays (3 min)
+# ### Exercise 4: Freeze the delays (3 min)
 #
 # `net.delays` is the module that holds the positions or free delays. Return the same network,
 # changed so that an optimizer of `net.parameter_groups(lr)` trains its weights and leaves the

@@ -18,6 +18,10 @@ def meeting_point(gap, lag):
     return (gap + lag) / 2
 
 
+def possible(gap, d1, d2):
+    return abs(d1 - d2) <= gap <= d1 + d2
+
+
 def freeze(net):
     net.delays.requires_grad_(False)
     return net
@@ -27,6 +31,7 @@ def freeze(net):
 def test_right_answers(seed):
     assert check.position_gradient(position_gradient, seed=seed)
     assert check.meeting_point(meeting_point, seed=seed)
+    assert check.possible(possible, seed=seed)
     assert check.freeze(freeze, seed=seed)
 
 
@@ -34,6 +39,7 @@ def test_a_right_answer_is_never_taken_for_a_slip():
     for seed in range(60):
         assert check.position_gradient(position_gradient, seed=seed)
         assert check.meeting_point(meeting_point, seed=seed)
+        assert check.possible(possible, seed=seed)
 
 
 def of_the_senders(pre, post, g):
@@ -75,6 +81,21 @@ def test_meeting_point(answer, words):
     for seed in SEEDS:
         said = check.meeting_point(answer, seed=seed).words
         assert any(part in said for part in words.split("|")), said
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda gap, d1, d2: gap <= d1 + d2, "one circle lies inside the other"),
+        (lambda gap, d1, d2: abs(d1 - d2) <= gap, "too far apart to meet"),
+        (lambda gap, d1, d2: d1 - d2 <= gap <= d1 + d2, "one circle lies inside the other"),
+        (lambda gap, d1, d2: False, "the two circles meet"),
+        (lambda gap, d1, d2: d1 + d2, "should return True or False"),
+    ],
+)
+def test_possible(answer, words):
+    for seed in SEEDS:
+        assert words in check.possible(answer, seed=seed).words
 
 
 def zeroed(net):

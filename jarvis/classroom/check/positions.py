@@ -1,4 +1,4 @@
-"""Checks of lesson 503: a gradient of positions, a meeting point, frozen delays."""
+"""Checks of lesson 503: a gradient of positions, a meeting point, possible and frozen delays."""
 
 import numpy as np
 import torch
@@ -101,6 +101,39 @@ def meeting_point(answer, rng) -> None:
 
 @exercise(
     3,
+    hints=(
+        "Draw the two senders, and around each a circle whose radius is its delay. What must the "
+        "circles do?",
+        "They must meet: neither too far apart, nor one inside the other.",
+        "abs(d1 - d2) <= gap <= d1 + d2",
+    ),
+)
+def possible(answer, rng) -> None:
+    """`possible(gap, d1, d2) -> bool`: whether a point in the plane has these two distances."""
+    cases = []
+    for _ in range(4):
+        gap, d1 = float(rng.uniform(4, 10)), float(rng.uniform(4, 10))
+        inside = rng.uniform(abs(gap - d1), gap + d1)
+        cases += [(gap, d1, inside), (gap, d1, gap + d1 + rng.uniform(0.5, 4))]
+        cases += [(gap, gap + d1 + rng.uniform(0.5, 4), d1)]
+        short = rng.uniform(0.1, 0.4, 2) * gap
+        cases += [(gap, *short)]  # the two circles do not reach each other
+    for gap, d1, d2 in cases:
+        found, right = answer(gap, d1, d2), abs(d1 - d2) <= gap <= d1 + d2
+        if not isinstance(found, bool | np.bool_):
+            raise Wrong(f"possible should return True or False, not {found!r:.40}.")
+        if found == right:
+            continue
+        said = f"For senders {gap:.1f} ms apart and delays of {d1:.1f} and {d2:.1f} ms you say "
+        if right:
+            raise Wrong(f"{said}no, but the two circles meet.")
+        if d1 + d2 < gap:
+            raise Wrong(f"{said}yes, but the two circles are too far apart to meet.")
+        raise Wrong(f"{said}yes, but one circle lies inside the other.")
+
+
+@exercise(
+    4,
     hints=(
         "What makes a parameter of PyTorch take part in training?",
         "`parameter_groups` leaves out parameters that do not require a gradient.",

@@ -85,7 +85,23 @@ assert check.meeting_point(meeting_point)
 print(f"x = {meeting_point(10.0, 4.0):.0f} ms")
 
 # %% [markdown]
-# ### Exercise 3: Freeze the delays
+# ### Exercise 3: Which delays are possible?
+#
+# All positions with the delay $d_1$ from the first sender lie on a circle around it. The two
+# circles meet if their radii add up to at least the gap, and differ by no more than the gap: the
+# triangle inequality.
+
+
+# %%
+def possible(gap, d1, d2):
+    """Three times in ms -> True if a receiver in the plane can have these delays, else False."""
+    return abs(d1 - d2) <= gap <= d1 + d2
+
+
+assert check.possible(possible)
+
+# %% [markdown]
+# ### Exercise 4: Freeze the delays
 #
 # Parameters that require no gradient get none, and `parameter_groups` leaves them out.
 
