@@ -33,6 +33,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from jarvis import SpatialNetwork
+from jarvis.classroom.comparison import paired_interval
 from jarvis.spatial import evaluate_words
 from jarvis.support.downloads import MissingDataError
 from jarvis.support.files import FolderInUseError, atomic_path, locked
@@ -471,25 +472,17 @@ def paired(a: np.ndarray, b: np.ndarray, draws: int = 4000) -> dict:
         >>> round(result["mean"], 3), result["each"], result["p_each"], result["p"]
         (0.4, [0.4, 0.4], [0.5, 0.5], 0.125)
     """
+    interval = paired_interval(a, b, draws=draws)
     difference = a.astype(float) - b.astype(float)
-    n_seeds, n_words = difference.shape
-    random = np.random.default_rng(0)
-    seeds = random.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), draws)
-    # Most words are right, or wrong, in both: drawing one of these adds 0.
-    differ = np.flatnonzero(difference.any(0))
-    shares = np.full(len(differ) + 1, 1 / n_words)
-    shares[-1] = 1 - len(differ) / n_words
-    words = random.multinomial(n_words, shares, draws)[:, :-1]
-    drawn = ((seeds @ difference[:, differ]) * words).sum(1) / (n_seeds * n_words)
-    low, high = np.quantile(drawn, (0.025, 0.975))
+    n_seeds = len(difference)
     each = difference.mean(1)
     spread = None
     if n_seeds > 1:
         spread = stats.t.ppf(0.975, n_seeds - 1) * each.std(ddof=1) / math.sqrt(n_seeds)
     return {
-        "mean": float(each.mean()),
-        "low": float(low),
-        "high": float(high),
+        "mean": interval.mean,
+        "low": interval.low,
+        "high": interval.high,
         "each": [float(x) for x in each],
         "spread": spread if spread is None else float(spread),
         "p_each": [mcnemar(*pair) for pair in zip(a, b, strict=True)],

@@ -1,17 +1,21 @@
-"""Eight networks that fail in ways that occur in practice: the patients of notebook 10.
+"""Networks that fail in ways that occur in practice: the patients of lessons 701 and 704.
 
 Each is small, looks right at first glance and trains within seconds. What is wrong is not revealed
 here: `diagnose` and a plot or two show it. Once fixed, each of them learns.
 
 ==  =====================  ===========================================  =======================
-1   `deep_reader`          `SpikingMLP` with three hidden layers        digits, Poisson code
+    lesson 701
+1   `DeepReader`           six convolutions                             digits, Poisson code
 2   `drawn_reader`         `SpikingMLP` with custom initial weights     digits, Poisson code
-3   `StreamReader`         integrate-and-fire neurons                   digits, Poisson code
-4   `CueNetwork`           remembers a cue until the end                `cue`, ``[B, T, 32]``
-5   `ported_network`       the same, ported from another simulator      `cue`, ``[T, B, 32]``
-6   `spike_reader`         one hidden layer with a short memory         toy set, first spikes
-7   `RowReader`            recurrent, reads a picture row by row        digits, `rows`
-8   `stroke_finder`        a convolution that learns by STDP            digits, `retina`
+3   `ported_network`       ported from another simulator                `cue`, ``[T, B, 32]``
+4   `RowReader`            recurrent, reads a picture row by row        digits, `rows`
+5   `belled_reader`        `SpikingMLP` with a surrogate of its own     digits, Poisson code
+6   `stroke_finder`        a convolution that learns by STDP            digits, `retina`
+    lesson 704
+7   `StreamReader`         integrate-and-fire neurons                   digits, Poisson code
+8   `CueNetwork`           remembers a cue until the end                `cue`, ``[B, T, 32]``
+9   `NormedReader`         batch normalisation before the neurons       digits, Poisson code
+10  `spike_reader`         one hidden layer with a short memory         toy set, first spikes
 ==  =====================  ===========================================  =======================
 """
 
@@ -29,28 +33,43 @@ from jarvis.neurons.layers import over_time
 from jarvis.stdp.conv import ConvSTDP
 from jarvis.stdp.order_rule import STDPConfig
 from jarvis.stdp.wta import WTAConfig
+from jarvis.support.checks import check_integer
+from jarvis.surrogate import Derivative, SurrogateSpike
 from jarvis.training.devices import seeded
 
 
-def deep_reader(seed: int = 0, n_layers: int = 3, std: float = 0.01) -> SpikingMLP:
-    """Patient 1: reads digits with several hidden layers of 100 neurons.
+class DeepReader(nn.Module):
+    """Patient 1: reads digits with a stack of 3x3 convolutions of 8 maps, each with its neurons.
+
+    The weights are PyTorch's defaults. Two max-poolings, after the first and the third convolution,
+    act on the currents.
 
     Args:
         seed: of the initial weights.
-        n_layers: hidden layers.
-        std: standard deviation of the hidden synapses' initial weights.
+        n_layers: convolutions, at least 3.
 
     Example:
-        >>> deep_reader()(torch.ones(25, 4, 1, 8, 8)).shape
+        >>> DeepReader()(torch.ones(25, 4, 1, 8, 8)).shape
         torch.Size([4, 10])
     """
-    with seeded(seed):
-        model = SpikingMLP((64, *[100] * n_layers, 10), surrogate="triangle")
-        for synapses in model.synapses:
-            linear: nn.Linear = synapses[1]  # type: ignore[assignment, index]
-            nn.init.normal_(linear.weight, std=std)
-            nn.init.zeros_(linear.bias)
-    return model
+
+    def __init__(self, seed: int = 0, n_layers: int = 6) -> None:
+        super().__init__()
+        check_integer("n_layers", n_layers, at_least=3)
+        with seeded(seed):
+            self.synapses = nn.ModuleList()
+            for k in range(n_layers):
+                convolution = nn.Conv2d(8 if k else 1, 8, kernel_size=3, padding=1)
+                pooling = [nn.MaxPool2d(2)] if k in (0, 2) else []
+                self.synapses.append(nn.Sequential(convolution, *pooling))
+            self.output = nn.Linear(8 * 2 * 2, 10)
+        self.neurons = nn.ModuleList(LIFLayer(tau=20.0) for _ in range(n_layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x [T, B, 1, 8, 8]`` -> scores ``[B, 10]``."""
+        for synapses, neurons in zip(self.synapses, self.neurons, strict=True):
+            x, _ = neurons(over_time(synapses, x))
+        return self.output(x.flatten(2).mean(0))
 
 
 def drawn_reader(weight: Tensor | None = None, seed: int = 0) -> SpikingMLP:
@@ -72,7 +91,7 @@ def drawn_reader(weight: Tensor | None = None, seed: int = 0) -> SpikingMLP:
 
 
 class StreamReader(nn.Module):
-    """Patient 3: reads digits with neurons that integrate without a leak.
+    """Patient 7: reads digits with neurons that integrate without a leak.
 
     Args:
         seed: of the initial weights.
@@ -97,7 +116,7 @@ class StreamReader(nn.Module):
 
 
 class CueNetwork(nn.Module):
-    """Patient 4: reports at the end which cue was shown at the beginning.
+    """Patient 8: reports at the end which cue was shown at the beginning.
 
     Args:
         seed: of the initial weights.
@@ -145,7 +164,7 @@ def cue(n: int, generator: torch.Generator, n_steps: int = 50) -> tuple[Tensor, 
 
 
 def ported_network(tau: float = 0.95, seed: int = 0) -> SpikingMLP:
-    """Patient 5: solves the task of patient 4, with a value of 0.95 from another simulator.
+    """Patient 3: should remember a `cue`, with a value of 0.95 from another simulator.
 
     Args:
         tau: the value passed as `tau`.
@@ -155,8 +174,32 @@ def ported_network(tau: float = 0.95, seed: int = 0) -> SpikingMLP:
         return SpikingMLP((32, 32, 2), "last", tau=tau, dt=1.0)
 
 
+class NormedReader(nn.Module):
+    """Patient 9: reads digits with 100 hidden neurons, batch normalisation before them.
+
+    Args:
+        seed: of the initial weights.
+
+    Example:
+        >>> NormedReader()(torch.ones(25, 4, 1, 8, 8)).shape
+        torch.Size([4, 10])
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        with seeded(seed):
+            self.inputs = nn.Sequential(nn.Linear(64, 100), nn.BatchNorm1d(100))
+            self.output = nn.Linear(100, 10)
+        self.neurons = LIFLayer(tau=5.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x [T, B, ...]``, 64 inputs -> scores ``[B, 10]``."""
+        spikes, _ = self.neurons(over_time(self.inputs, x.flatten(2)))
+        return self.output(spikes.mean(0))
+
+
 def spike_reader(readout: nn.Module | None = None, seed: int = 0) -> SpikingMLP:
-    """Patient 6: 32 inputs that fire once each, hidden neurons with short memory, two classes.
+    """Patient 10: 32 inputs that fire once each, hidden neurons with short memory, two classes.
 
     Args:
         readout: maps the output units' currents ``[T, B, 2]`` to scores ``[B, 2]``; None: the
@@ -171,7 +214,7 @@ def spike_reader(readout: nn.Module | None = None, seed: int = 0) -> SpikingMLP:
 
 
 class RowReader(nn.Module):
-    """Patient 7: recurrently connected neurons read a digit row by row.
+    """Patient 4: recurrently connected neurons read a digit row by row.
 
     Args:
         neurons: a `RecurrentLIFLayer` of 64; None: the patient's.
@@ -205,8 +248,31 @@ def rows(pictures: Tensor, generator: torch.Generator | None = None, hold: int =
     return pictures[:, 0].transpose(0, 1).repeat_interleave(hold, dim=0)
 
 
+def bell(z: Tensor, slope: float) -> Tensor:
+    """The derivative of the logistic function of ``slope z``, as a formula collection has it."""
+    e = torch.exp(-slope * z)
+    return slope * e / (1.0 + e) ** 2
+
+
+def belled_reader(derivative: Derivative | None = None, seed: int = 0) -> SpikingMLP:
+    """Patient 5: reads digits with 100 hidden neurons, whose surrogate is written by hand.
+
+    Args:
+        derivative: the surrogate, a function of ``z = h - threshold`` and its slope; None: the
+            patient's, `bell`.
+        seed: of the initial weights.
+
+    Example:
+        >>> belled_reader()(torch.ones(25, 4, 1, 8, 8)).shape
+        torch.Size([4, 10])
+    """
+    surrogate = SurrogateSpike(bell if derivative is None else derivative, slope=25.0)
+    with seeded(seed):
+        return SpikingMLP((64, 100, 10), surrogate=surrogate)
+
+
 def stroke_finder(wta: WTAConfig | None = None, seed: int = 0) -> ConvSTDP:
-    """Patient 8: 40 maps that should learn the strokes of digits, without labels.
+    """Patient 6: 40 maps that should learn the strokes of digits, without labels.
 
     Args:
         wta: the competition; its `theta_rest` is the threshold. None: the patient's.

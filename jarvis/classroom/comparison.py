@@ -1,4 +1,4 @@
-"""Comparison of learners: the same noise and pruning for each, and a read-out for STDP.
+"""Comparison of learners: intervals of differences, the same noise for each, a read-out for STDP.
 
 Their input is a code with at most one spike per input: ``steps [B, n]``, the step of each input's
 spike, or `n_steps` if it never fires.
@@ -6,8 +6,7 @@ spike, or `n_steps` if it never fires.
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from jarvis.encoding.events import Events
 from jarvis.networks.costs import Operations, count_operations, synaptic_operations
 from jarvis.spatial.first_spike import FirstSpikeNetwork
 from jarvis.stdp.conv import ConvSTDP
+from jarvis.support.checks import check_integer, check_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -141,32 +141,6 @@ def corrupt(
     return torch.where(silent & chosen, anywhere, steps)
 
 
-def magnitude_prune(model: nn.Module, share: float, *, first_only: bool = False) -> nn.Module:
-    """A copy of a model with the smallest weights of each weight matrix set to 0.
-
-    Args:
-        model: its parameters and buffers named ``weight`` with at least two axes are pruned.
-        share: fraction of each matrix to prune, in [0, 1]; ties are broken by position.
-        first_only: True prunes only the first of them.
-
-    Raises:
-        ValueError: for a share outside [0, 1].
-
-    Example:
-        >>> magnitude_prune(nn.Linear(10, 4), 0.75).weight.count_nonzero().item()
-        10
-    """
-    if not 0 <= share <= 1:
-        raise ValueError(f"share={share!r} must lie in [0, 1]: the fraction of weights to prune")
-    model = copy.deepcopy(model)
-    entries = model.state_dict().items()
-    weights = [w for name, w in entries if name.split(".")[-1] == "weight" and w.dim() > 1]
-    for weight in weights[:1] if first_only else weights:
-        order = weight.abs().flatten().argsort(stable=True)
-        weight.view(-1)[order[: round(share * weight.numel())]] = 0.0
-    return model
-
-
 def until_decision(net: FirstSpikeNetwork, times: Tensor) -> Operations:
     """Operations of a first-spike network that stops at the first output spike.
 
@@ -186,6 +160,76 @@ def until_decision(net: FirstSpikeNetwork, times: Tensor) -> Operations:
         additions += (part.long() @ (layer.weight != 0).sum(1)).cpu()  # type: ignore[union-attr]
     counts = dict(spikes=torch.as_tensor(n_spikes).cpu(), additions=additions)
     return Operations.none(len(times), **counts, updates=2 * additions)
+
+
+class Interval(NamedTuple):
+    """A difference of two means, with an interval; what `paired_interval` returns."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the interval excludes 0, so that the data tell which of the two is larger."""
+        return self.low > 0 or self.high < 0
+
+
+def paired_interval(
+    a: ArrayLike, b: ArrayLike, *, draws: int = 4000, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """How much larger is a than b? The mean difference, with a paired bootstrap interval.
+
+    Both kinds of networks answer the same samples, so that what is hard about a sample cancels in
+    the difference. Each draw of the bootstrap picks seeds and samples anew, with replacement: the
+    interval covers networks with other initial weights, and other samples.
+
+    Args:
+        a: ``[seeds, samples]``: for each network of one kind and each sample whether the answer is
+            right, or any other number, such as an energy.
+        b: the same for the other kind: row k is its network with seed k, column n the same sample.
+        draws: of the bootstrap.
+        level: share of the draws within the interval.
+        seed: of the draws.
+
+    Returns:
+        an `Interval`.
+
+    Raises:
+        ValueError: if `a` and `b` are not of the same shape ``[seeds, samples]``, if they are empty
+            or hold NaN, for less than 1 draw, or a level outside (0, 1).
+
+    Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapters 8 and 13.
+
+    Example:
+        >>> a, b = [[1, 1, 1, 1, 0, 1, 1, 1]] * 3, [[0, 1, 1, 0, 0, 1, 0, 1]] * 3
+        >>> paired_interval(a, b)
+        Interval(mean=0.375, low=0.125, high=0.75)
+    """
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if a.ndim != 2 or a.shape != b.shape or not a.size:
+        raise ValueError(
+            f"paired_interval: a {a.shape} and b {b.shape} must have the same shape, "
+            "[seeds, samples]"
+        )
+    difference = a - b
+    if np.isnan(difference).any():
+        raise ValueError("paired_interval: a and b must not hold NaN")
+    check_integer("draws", draws, at_least=1)
+    check_number("level", level, above=0, below=1)
+    n_seeds, n_samples = difference.shape
+    random = np.random.default_rng(seed)
+    seeds = random.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), draws)
+    # For most samples the answers agree: drawing one of these adds 0, so they are drawn together.
+    differ = np.flatnonzero(difference.any(0))
+    shares = np.full(len(differ) + 1, 1 / n_samples)
+    shares[-1] = 1 - len(differ) / n_samples
+    drawn = np.empty(draws)
+    for part in np.array_split(np.arange(draws), -(-draws // 500)):  # a few MB at a time
+        samples = random.multinomial(n_samples, shares, len(part))[:, :-1]
+        drawn[part] = ((seeds[part] @ difference[:, differ]) * samples).sum(1)
+    low, high = np.quantile(drawn / difference.size, (0.5 - level / 2, 0.5 + level / 2))
+    return Interval(float(difference.mean()), float(low), float(high))
 
 
 def band(ax: Axes, x: ArrayLike, values: ArrayLike, **style) -> Axes:

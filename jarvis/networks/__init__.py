@@ -27,7 +27,7 @@ from jarvis.networks.delayed import DelayedLinear, DelayedNetwork, DelayState, d
 from jarvis.networks.diagnosis import Diagnosis, diagnose
 from jarvis.networks.nir.reader import from_nir
 from jarvis.networks.nir.writer import to_nir
-from jarvis.networks.probes import gradient_by_step, graph_size, influence
+from jarvis.networks.probes import SavedBytes, gradient_by_step, graph_size, influence
 
 __all__ = [
     "READOUTS",
@@ -40,6 +40,7 @@ __all__ = [
     "Operations",
     "Readout",
     "ReadoutState",
+    "SavedBytes",
     "SpikingCNN",
     "SpikingChain",
     "SpikingMLP",

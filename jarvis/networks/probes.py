@@ -1,9 +1,11 @@
-"""Probes of a network that need no training: graph size, influence, gradient over time.
+"""Probes of a network that need no training: graph size, memory, influence, gradient over time.
 
 `diagnose` uses similar probes and reports in words; these return values to plot.
 """
 
+import weakref
 from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -37,6 +39,65 @@ def graph_size(loss: Tensor) -> int:
             seen.add(node)
             todo += [parent for parent, _ in node.next_functions]
     return len(seen)
+
+
+class _Kept:
+    """A tensor that autograd has saved; its end is noticed, since nobody else refers to it.
+
+    It is detached: an output that knew its operation would keep it alive, and be kept alive by it.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor.detach()
+
+
+class SavedBytes:
+    """Counts the bytes that autograd keeps for backward passes, inside a ``with`` block.
+
+    A forward pass saves tensors, and the backward pass frees them. What was saved in the block and
+    has not been freed is memory that a graph holds. A block of memory that several operations save
+    counts once; weights and inputs count, too, if they are saved.
+
+    Example:
+        >>> x = torch.ones(1000, requires_grad=True)
+        >>> with SavedBytes() as saved:
+        ...     loss = x.exp().sum()  # keeps exp(x)
+        ...     held = saved.now
+        ...     loss.backward()
+        >>> held, saved.now, saved.most
+        (4000, 0, 4000)
+    """
+
+    def __init__(self) -> None:
+        self.now = 0  #: bytes that are kept at this moment
+        self.most = 0  #: the largest number of bytes kept at one time
+        self._users: dict[int, int] = {}  # address of a block of memory: how often it is saved
+        self._hooks = torch.autograd.graph.saved_tensors_hooks(self._keep, lambda kept: kept.tensor)
+
+    def __enter__(self) -> Self:
+        self._hooks.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._hooks.__exit__(*error)
+
+    def _keep(self, tensor: Tensor) -> _Kept:
+        block = tensor.untyped_storage()
+        address, size = block.data_ptr(), block.nbytes()
+        if address not in self._users:
+            self._users[address] = 0
+            self.now += size
+            self.most = max(self.most, self.now)
+        self._users[address] += 1
+        kept = _Kept(tensor)
+        weakref.finalize(kept, self._free, address, size)
+        return kept
+
+    def _free(self, address: int, size: int) -> None:
+        self._users[address] -= 1
+        if not self._users[address]:
+            del self._users[address]
+            self.now -= size
 
 
 def influence(model: Callable[[Tensor], Tensor], x: Tensor, batch_axis: int = 1) -> Tensor:

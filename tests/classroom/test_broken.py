@@ -1,4 +1,4 @@
-"""The patients of notebook 10 have the illness that they are said to have."""
+"""The patients of lessons 701 and 704 have the illness that they are said to have."""
 
 import math
 
@@ -32,16 +32,58 @@ def problems(model, batch):
     return " ".join(diagnose(model, batch).problems)
 
 
-@pytest.mark.parametrize(
-    ("patient", "words"),
-    [(broken.deep_reader, "neurons.2: silent"), (broken.drawn_reader, "neurons.0: saturated")],
-)
-def test_silent_and_saturated_do_not_learn(patient, words):
-    model = patient()
-    assert words in problems(model, digits())
+def test_all_neurons_fire_at_all_steps():
+    model = broken.drawn_reader()
+    assert "neurons.0: saturated" in problems(model, digits())
     losses = fit(model, DATA, epochs=3, encode=encode, **QUIET).column("loss")
     assert losses[-1] > math.log(10) - 0.01
     assert evaluate(model, datasets.digits("test"), encode)["acc"] < 0.15
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_spikes_fade_from_layer_to_layer(seed):
+    x, y = digits()
+    found = diagnose(broken.DeepReader(seed), (x, y))
+    rates = [layer.rate for layer in found.layers]
+    assert len(rates) == 6
+    assert rates[0] > 0.1
+    assert rates[-1] < 0.2 * rates[0]
+    weights = [g for n, g in found.gradients.items() if n.endswith("weight")]
+    assert weights[0] < 1e-3 * weights[-1]
+
+
+def test_a_deep_reader_has_the_layers_asked_for():
+    assert len(broken.DeepReader(n_layers=3).neurons) == 3
+    with pytest.raises(ValueError, match="n_layers"):
+        broken.DeepReader(n_layers=2)
+
+
+def test_a_surrogate_overflows():
+    x, y = digits()
+    model = broken.belled_reader()
+    assert cross_entropy(model(x), y).isfinite()
+    found = diagnose(model, (x, y)).gradients
+    assert math.isnan(found["synapses.0.1.weight"])
+    assert math.isfinite(found["output.weight"])
+    z = torch.linspace(-3, 3, 50)
+    s = torch.sigmoid(25.0 * z)
+    assert torch.allclose(broken.bell(z, 25.0), 25 * s * (1 - s), atol=1e-5)
+    with pytest.raises(TrainingError, match="nan"):
+        fit(broken.belled_reader(), DATA, epochs=1, encode=encode, **QUIET)
+
+
+def test_scores_depend_on_the_batch_in_training_mode():
+    net, (x, _) = broken.NormedReader(), digits()
+    fit(net, DATA, epochs=2, encode=encode, **QUIET)
+    together, alone = {}, {}
+    with torch.no_grad():
+        for mode in (True, False):
+            net.train(mode)
+            kept = {name: value.clone() for name, value in net.state_dict().items()}
+            together[mode], alone[mode] = net(x)[:4], net(x[:, :4])
+            net.load_state_dict(kept)
+    assert torch.allclose(together[False], alone[False], atol=1e-5)
+    assert not torch.allclose(together[True], alone[True], atol=1e-2)
 
 
 def test_the_state_is_carried_on():

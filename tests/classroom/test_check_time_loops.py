@@ -1,4 +1,4 @@
-"""Notebook 12's checks: right answers pass, and each mistake is told by its name."""
+"""Lesson 703's checks: right answers pass, and each mistake is told by its name."""
 
 import math
 

@@ -1,24 +1,33 @@
-"""Learners side by side: an STDP classifier, the same noise and pruning for all, early stopping."""
+"""Learners side by side: an STDP classifier, intervals, the same noise for all, early stopping."""
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot as plt
-from torch import nn
 
 from jarvis import ConvSTDP, FirstSpikeNetwork, count_operations
 from jarvis.classroom.comparison import (
     STDPClassifier,
     band,
     corrupt,
-    magnitude_prune,
+    paired_interval,
     stacked_bars,
     until_decision,
 )
 from jarvis.networks import Operations
 
 T = 9
+
+
+def without_small_weights(model, share):
+    """The same model, with a share of each weight matrix set to 0."""
+    for name, weight in model.state_dict().items():
+        if name.endswith("weight"):
+            limit = weight.abs().flatten().quantile(share)
+            weight.masked_fill_(weight.abs() < limit, 0.0)
+    return model
 
 
 @pytest.fixture
@@ -69,7 +78,7 @@ def test_a_sum_of_currents_that_last_is_the_score(steps, generator):
 
 
 def test_operations_of_the_classifier_one_spike_at_a_time(steps, generator):
-    model = magnitude_prune(classifier(steps, generator), 0.4)
+    model = without_small_weights(classifier(steps, generator), 0.4)
     counts = Operations.total(count_operations(model, steps).values())
     hidden = model.hidden(steps).first_steps().flatten(1)
     for sample in range(60):
@@ -119,24 +128,74 @@ def test_noise_that_cannot_be_is_named(steps):
             corrupt(steps, kind, amount, T)
 
 
-def test_the_smallest_weights_go(generator):
-    model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 5))
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    pruned = magnitude_prune(model, 0.25).state_dict()
-    for name in ("0.weight", "2.weight"):
-        limit = before[name].abs().flatten().sort().values[round(0.25 * before[name].numel())]
-        assert torch.equal(pruned[name], before[name] * (before[name].abs() >= limit))
-        assert torch.equal(model.state_dict()[name], before[name])
-    assert torch.equal(pruned["1.weight"], before["1.weight"])
-    first = magnitude_prune(model, 1.0, first_only=True).state_dict()
-    assert not first["0.weight"].any()
-    assert torch.equal(first["2.weight"], before["2.weight"])
-    with pytest.raises(ValueError, match=r"share=1.5 must lie in \[0, 1\]"):
-        magnitude_prune(model, 1.5)
+def answers(seed=1, n_seeds=5, n_samples=300):
+    random = np.random.default_rng(seed)
+    b = random.random((n_seeds, n_samples)) < 0.7
+    better = np.linspace(0.0, 0.2, n_seeds)[:, None]
+    return b | (random.random((n_seeds, n_samples)) < better), b
+
+
+def test_the_interval_is_that_of_a_bootstrap_over_seeds_and_samples():
+    a, b = answers()
+    found = paired_interval(a, b)
+    random, drawn = np.random.default_rng(2), []
+    for _ in range(4000):  # the same in plain words
+        seeds, samples = random.integers(0, 5, 5), random.integers(0, 300, 300)
+        drawn.append((a[seeds][:, samples].astype(float) - b[seeds][:, samples]).mean())
+    assert found.mean == pytest.approx(a.mean() - b.mean())
+    assert found.low == pytest.approx(np.quantile(drawn, 0.025), abs=4e-3)
+    assert found.high == pytest.approx(np.quantile(drawn, 0.975), abs=4e-3)
+    assert found.resolved
+    narrow = paired_interval(a, b, level=0.5)
+    assert found.low < narrow.low < narrow.high < found.high
+
+
+def test_pairs_make_the_interval_short():
+    a, b = answers(n_seeds=1)
+    b, a = a, a.copy()
+    a[0, np.flatnonzero(b[0])[:6]] = False  # 6 of 300 answers differ, all to one side
+    found = paired_interval(a, b)
+    assert found.mean == pytest.approx(-0.02)
+    half = 1.96 * np.sqrt(0.02 * 0.98 / 300)
+    assert found.low == pytest.approx(-0.02 - half, abs=3e-3)
+    assert found.high == pytest.approx(-0.02 + half, abs=3e-3)
+    assert found.resolved
+    assert paired_interval(b, a).mean == pytest.approx(0.02)
+
+
+def test_the_interval_of_equals_holds_0():
+    random = np.random.default_rng(0)
+    resolved = 0
+    for _ in range(60):  # networks of one kind: 95 % of the intervals should hold 0
+        a, b = (random.random((4, 200)) < 0.9 for _ in range(2))
+        resolved += paired_interval(a, b, draws=400).resolved
+    assert resolved <= 8
+
+
+def test_an_interval_of_any_numbers():
+    a = np.random.default_rng(0).normal(3.0, 1.0, (3, 50))
+    found = paired_interval(a + 0.5, a)
+    assert found == pytest.approx((0.5, 0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "words"),
+    [
+        (([1, 0], [1, 0]), {}, r"a \(2,\) and b \(2,\) must have the same shape"),
+        (([[1, 0]], [[1, 0, 1]]), {}, "same shape"),
+        ((np.zeros((2, 0)), np.zeros((2, 0))), {}, "same shape"),
+        (([[math.nan]], [[1.0]]), {}, "must not hold NaN"),
+        (([[1]], [[1]]), dict(draws=0), "draws"),
+        (([[1]], [[1]]), dict(level=1.0), "level"),
+    ],
+)
+def test_what_has_no_interval_is_named(given, options, words):
+    with pytest.raises(ValueError, match=words):
+        paired_interval(*given, **options)
 
 
 def test_until_the_decision_one_spike_at_a_time(generator):
-    net = magnitude_prune(FirstSpikeNetwork((6, 9, 3), drive=(4.0, 3.0)), 0.3)
+    net = without_small_weights(FirstSpikeNetwork((6, 9, 3), drive=(4.0, 3.0)), 0.3)
     times = 4.0 * torch.rand(40, 6, generator=generator)
     times[torch.rand(40, 6, generator=generator) < 0.3] = math.inf
     times[0] = math.inf  # nothing fires

@@ -5,7 +5,7 @@ from torch.nn.functional import cross_entropy
 
 from jarvis import LIFLayer, RecurrentLIFLayer, SpikingMLP, seeded
 from jarvis.classroom import broken
-from jarvis.networks.probes import gradient_by_step, graph_size, influence
+from jarvis.networks.probes import SavedBytes, gradient_by_step, graph_size, influence
 
 X = torch.rand(20, 6, 8, generator=torch.Generator().manual_seed(0)).round()
 Y = torch.arange(6) % 2
@@ -85,3 +85,55 @@ def test_it_grows_in_an_exploding_layer():
     calm, wild = (gradient_by_step(Loop(s), X, Y) for s in ("fast_sigmoid", "straight_through"))
     assert calm[0] < 100 * calm[-1]
     assert wild[0] > 100 * wild[-1]
+
+
+def test_saved_bytes_of_one_operation_are_freed_by_its_backward():
+    x = torch.rand(10, 100, requires_grad=True)
+    with SavedBytes() as saved:
+        loss = x.square().exp().sum()  # keeps x and the exponential
+        assert saved.now == 2 * 4000
+        loss.backward()
+        assert saved.now == 0
+    assert saved.most == 8000
+
+
+def test_a_block_that_is_saved_twice_counts_once():
+    x = torch.rand(1000, requires_grad=True)
+    with SavedBytes() as saved:
+        y = (x * x).sum() + (x[:10] * 2 * x[10:20]).sum()
+        first = saved.now
+        y.backward()
+    assert 4000 <= first < 4200  # x, and the ten products
+    assert saved.now == 0
+
+
+def test_graphs_that_are_forgotten_are_freed_and_those_kept_add_up():
+    net = torch.nn.Sequential(torch.nn.Linear(50, 100), torch.nn.Tanh())
+    with SavedBytes() as saved:
+        for _ in range(5):
+            net(torch.rand(8, 50)).sum()
+        assert saved.now == 0
+        kept = [net(torch.rand(8, 50)).sum() for _ in range(5)]
+        grown = saved.now
+        kept.pop()
+        assert saved.now == pytest.approx(0.8 * grown, rel=0.01)
+        kept.clear()
+    assert saved.now == 0
+    assert grown >= 5 * 8 * 150 * 4
+
+
+@pytest.mark.parametrize("backend", ["eager", "auto"])
+def test_saved_bytes_of_a_layer(backend):
+    x = torch.rand(100, 4, 16, requires_grad=True)
+    with SavedBytes() as saved:
+        spikes, _ = LIFLayer(tau=20.0, backend=backend)(x)
+    assert saved.now == pytest.approx(4 * x.numel(), rel=0.05)
+    wanted = torch.autograd.grad(LIFLayer(tau=20.0, backend=backend)(x)[0].sum(), x)[0]
+    assert torch.equal(torch.autograd.grad(spikes.sum(), x)[0], wanted)
+    assert saved.now == 0
+
+
+def test_nothing_is_saved_without_gradients():
+    with SavedBytes() as saved, torch.no_grad():
+        torch.rand(10, requires_grad=True).exp().sum()
+    assert saved.most == 0

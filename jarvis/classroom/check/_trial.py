@@ -1,4 +1,4 @@
-"""Shared by the checks of notebook 10: a network fixed by a learner is trained briefly."""
+"""Shared by the checks of lessons 701 and 704: a network fixed by a learner is trained briefly."""
 
 from collections.abc import Callable
 

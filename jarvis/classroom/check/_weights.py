@@ -1,4 +1,4 @@
-"""Whether random initial weights suit a layer of any size: exercise 2 of notebook 10."""
+"""Whether random initial weights suit a layer of any size: exercise 2 of lesson 701."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Checks of notebook 11: additions, additions until a decision, break-even, and pruning."""
+"""Checks of lesson 702: a paired bootstrap, additions, and the break-even of spikes."""
 
 import math
 
@@ -25,7 +25,78 @@ def _counts(value, n_samples: int) -> np.ndarray:
     return array(value, (n_samples,), "The additions")
 
 
-@exercise(1, "follow a single spike: at how many synapses of its sender is something added?")
+@exercise(
+    1,
+    hints=(
+        "Each draw picks S rows and N columns of the table anew, and takes the mean of what is "
+        "there.",
+        "rng.integers(S, size=S) are the numbers of the rows, with replacement; likewise for "
+        "columns.",
+        "rows, columns = rng.integers(S, size=S), rng.integers(N, size=N); then "
+        "difference[rows][:, columns].mean().",
+    ),
+)
+def bootstrap(answer, rng) -> None:
+    """`bootstrap(difference [S, N], draws, rng) -> [draws]` means of rows and columns drawn "
+    "anew."""
+    for n_seeds, n_samples in ((4, 60), (6, 40)):
+        difference = np.sign(rng.normal(0.3, 1.0, n_samples)) * (rng.random(n_samples) < 0.5)
+        difference = difference + 0.6 * rng.normal(size=(n_seeds, 1))  # samples and seeds differ
+        difference = difference + 0.3 * rng.normal(size=(n_seeds, n_samples))
+        draws = 1500
+        found = answer(difference, draws, np.random.default_rng(rng.integers(2**32)))
+        found = array(found, (draws,), "The drawn differences")
+        mean, spread = difference.mean(), _drawn(difference, draws, rng).std()
+        if found.std() < 1e-12:
+            raise Wrong("All draws are the same: each must draw rows and columns anew.")
+        if abs(found.mean() - mean) > 6 * spread / math.sqrt(draws):
+            raise Wrong(
+                f"The draws have the mean {found.mean():.3f}, the difference has {mean:.3f}: are "
+                "all "
+                "rows and columns drawn with the same probability?"
+            )
+        ratio = found.std() / spread
+        if 0.85 < ratio < 1.18:
+            continue
+        slips = (
+            (_drawn(difference, draws, rng, rows=False), "You draw pictures, but always take all "
+             "seeds: the interval would not cover networks with other initial weights."),
+            (_drawn(difference, draws, rng, columns=False), "You draw seeds, but always take all "
+             "pictures: the interval would not cover other test pictures."),
+            (_drawn(difference, draws, rng, together=False), "You draw single entries. A network "
+             "that is drawn answers all drawn pictures: draw whole rows and whole columns."),
+        )  # fmt: skip
+        for slip, words in slips:
+            if 0.85 < found.std() / slip.std() < 1.18:
+                raise Wrong(words)
+        raise Wrong(
+            f"The spread of the draws is {ratio:.2f} times what it should be. Draw {n_seeds} rows "
+            f"and {n_samples} columns, with replacement."
+        )
+
+
+def _drawn(difference, draws: int, rng, rows=True, columns=True, together=True) -> np.ndarray:
+    """The definition, or with a part left out."""
+    n_seeds, n_samples = difference.shape
+    found = np.empty(draws)
+    for k in range(draws):
+        if not together:
+            found[k] = rng.choice(difference.ravel(), difference.size).mean()
+            continue
+        i = rng.integers(n_seeds, size=n_seeds) if rows else np.arange(n_seeds)
+        j = rng.integers(n_samples, size=n_samples) if columns else np.arange(n_samples)
+        found[k] = difference[i][:, j].mean()
+    return found
+
+
+@exercise(
+    2,
+    hints=(
+        "Follow a single spike: at how many synapses of its sender is something added?",
+        "Count the spikes of each sender, [B, n], and the synapses of each sender, [n].",
+        "spikes.sum(0) @ (weights != 0).sum(1), with both as floats or both as integers.",
+    ),
+)
 def additions_of(answer, rng) -> None:
     """`additions_of(spikes [T, B, n], weights [n, m]) -> [B]`."""
     for _ in range(3):
@@ -69,65 +140,15 @@ def additions_of(answer, rng) -> None:
         )
 
 
-@exercise(2, "when is each sample decided? What if no output fires, or an input never?")
-def additions_until(answer, rng) -> None:
-    """`additions_until(sent [B, n], out [B, C], weights [n, m]) -> [B]`."""
-    for _ in range(3):
-        samples, n, m, classes = (int(k) for k in rng.integers((4, 8, 5, 3), (7, 12, 9, 6)))
-        sent = torch.tensor(rng.uniform(0, 6, (samples, n)), dtype=torch.float32)
-        sent[torch.tensor(rng.random((samples, n)) < 0.2)] = math.inf
-        out = torch.tensor(rng.uniform(1.5, 6, (samples, classes)), dtype=torch.float32)
-        out[torch.tensor(rng.random((samples, classes)) < 0.3)] = math.inf
-        out[0], out[1, 0] = math.inf, 3.0  # no decision; a decision in time
-        out[1, 1:] = 5.0
-        # One input never fires; one fires with the decision, one after it, one after all outputs.
-        sent[0, -2], sent[1, -1], sent[1, -2], sent[1, -3] = math.inf, 3.0, 4.0, 5.5
-        weights = _weights(rng, n, m)
-        found = _counts(answer(sent, out, weights), samples)
-        exist = (weights != 0).sum(1).numpy()
-        end = out.numpy().min(1, keepdims=True)
-        finite = np.isfinite(sent.numpy())
-        expected = ((sent.numpy() <= end) & finite) @ exist
-        if np.array_equal(found, expected):
-            continue
-        if np.array_equal(found, (sent.numpy() <= end) @ exist):
-            raise Wrong(
-                "Where no output fires the decision is at infinity, and inf <= inf is true: you "
-                "count inputs that never fire. Ask for finite times, too."
-            )
-        if np.array_equal(found, finite @ exist):
-            raise Wrong("You count all spikes: those after the decision too. Compare with out.")
-        if np.array_equal(found, (sent.numpy() < end) @ exist):
-            raise Wrong("A spike at the very time of the decision was sent: <=, not <.")
-        none = np.isinf(end[:, 0])
-        if np.array_equal(found[~none], expected[~none]) and not found[none].any():
-            raise Wrong(
-                "Where no output fires you count nothing. There the network received all spikes."
-            )
-        last = np.where(np.isfinite(out.numpy()), out.numpy(), -math.inf).max(1, keepdims=True)
-        for late in (
-            last,
-            np.where(none[:, None], math.inf, last),
-            out.numpy().max(1, keepdims=True),
-        ):
-            if np.array_equal(found, ((sent.numpy() <= late) & finite) @ exist):
-                raise Wrong(
-                    "You wait for the last output. The first one decides: the smallest time."
-                )
-        if np.array_equal(found, m * ((sent.numpy() <= end) & finite).sum(1)):
-            raise Wrong(
-                "The spikes are right, but a weight of 0 is no synapse: count weights != 0."
-            )
-        if np.array_equal(found, ((sent.numpy() <= end.min()) & finite) @ exist):
-            raise Wrong("You take one decision for the whole batch: the smallest time of each row.")
-        k = int(np.argmax(found != expected))
-        raise Wrong(
-            f"Sample {k} is decided at {end[k, 0]:.2f} ms. The spikes until then cause "
-            f"{expected[k]} additions. You return {found[k]:g}."
-        )
-
-
-@exercise(3, "what does one neuron cost in each layer? The unknown is r spikes per input.")
+@exercise(
+    3,
+    hints=(
+        "What does one neuron cost in each layer? The unknown is r, the spikes per input.",
+        "Spiking: r n_in additions and n_steps n_states updates. Dense: n_in products. An update "
+        "and a product cost multiply + add each.",
+        "r = (multiply + add) / add (1 - n_steps n_states / n_in), and at least 0.",
+    ),
+)
 def break_even(answer, rng) -> None:
     """`break_even(n_in, n_steps, n_states, add, multiply) -> spikes per input`."""
     for trial in range(4):
@@ -166,56 +187,4 @@ def break_even(answer, rng) -> None:
         raise Wrong(
             f"For {n_in} inputs, {n_steps} steps, {n_states} variables, add {add:.3f} and multiply "
             f"{multiply:.3f} you return {found:.3f} spikes per input; it should be {expected:.3f}."
-        )
-
-
-@exercise(4, "a share says how many weights go: which are the nearest to 0 of the whole tensor?")
-def prune(answer, rng) -> None:
-    """`prune(weights, share) -> a copy with the smallest of them set to 0`."""
-    shapes = (int(rng.integers(4, 9)), int(rng.integers(4, 9))), (3, 2, 4, 4), (10, 7)
-    for shape, rest in zip(shapes, (0.0, 0.3, 0.7), strict=True):  # the last two are rounded
-        size = math.prod(shape)
-        weights = rng.permutation(np.concatenate([-np.arange(1, size // 2 + 1),
-                                                  np.arange(size // 2 + 1, size + 1)]))  # fmt: skip
-        weights = torch.tensor(weights / (1.5 * size), dtype=torch.float32).reshape(shape)
-        whole = int(rng.integers(size // 4, size // 3))
-        share, gone = (whole + rest) / size, whole + round(rest)
-        found = array(answer(weights, share), shape, "The pruned weights").astype(np.float32)
-        w = weights.numpy()
-
-        def only(keep, w=w):
-            return np.where(keep, w, 0.0)
-
-        def rank(x, shape=shape):
-            return np.argsort(np.argsort(x, axis=None)).reshape(shape)
-
-        if np.allclose(found, only(rank(abs(w)) >= gone)):
-            continue
-        if np.array_equal(found, w):
-            raise Wrong(f"Nothing was pruned. A share of {share:.2f} of {size} weights is {gone}.")
-        if np.allclose(found, only(rank(w) >= gone)):
-            raise Wrong("You prune the most negative weights. They are large: rank by abs().")
-        if np.allclose(found, only(rank(abs(w)) < size - gone)):
-            raise Wrong("You prune the largest weights. Prune the smallest in absolute value.")
-        if np.allclose(found, only(rank(abs(w)) >= size - gone)):
-            raise Wrong("You keep that share and prune the rest. It is the share to prune.")
-        if np.allclose(found, only(abs(w) >= share)):
-            raise Wrong(
-                "You use the share as a threshold on the weights. It is a fraction of their number."
-            )
-        zeros = int((found == 0).sum())
-        if not np.allclose(found[found != 0], w[found != 0]):
-            raise Wrong("The remaining weights have changed. They should stay as they were.")
-        if zeros != gone:
-            about = ""
-            if abs(zeros - share * size) < 1:
-                cut = "up" if zeros > gone else "down"
-                about = f" You round {share * size:.1f} {cut}; take the nearest whole number."
-            raise Wrong(
-                f"{zeros} of {size} weights are 0; a share of {share:.3f} is {gone}.{about}"
-            )
-        row = np.argmax(found != only(rank(abs(w)) >= gone))
-        raise Wrong(
-            f"The number of pruned weights is right, the choice is not: look at weight {row}, "
-            f"{w.flatten()[row]:g}. All weights are ranked together, not row by row."
         )

@@ -1,4 +1,4 @@
-"""Checks of notebook 12: a compiled loop, memory kept, memory written, truncation."""
+"""Checks of lesson 703: memory written, memory kept, a compiled loop, truncation."""
 
 import math
 import re
@@ -9,10 +9,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number
 from jarvis.lif import LIFLayer, LIFParams, RecurrentLIFLayer, lif_step
+from jarvis.networks.probes import SavedBytes
 from jarvis.neurons.decay import exp_decay
 
 
-@exercise(1, "as row_by_row, with s and h made inside; only what is written to v[n] changes.")
+@exercise(
+    3,
+    hints=(
+        "Begin with row_by_row. What does it write to v[n], and what should it write now?",
+        "Make s and h with np.empty_like(x), and v with np.zeros_like(x[0]); return s and h.",
+        "As row_by_row, with v[n] = p * (1 - spike); one and zero can be x.dtype.type(1) and (0), "
+        "or "
+        "let numpy compare: s[t, n] = p >= 1.",
+    ),
+)
 def zero_reset(answer, rng) -> None:
     """`zero_reset(x, decay) -> s, h`, each ``[T, lanes]`` of the dtype of x; v starts at 0."""
     for kind in (np.float64, np.float32):
@@ -79,7 +89,14 @@ def _run(x: np.ndarray, decay: float, slip: str) -> tuple[np.ndarray, np.ndarray
     return s, h
 
 
-@exercise(2, "the weight's gradient is a sum over t of (gradient of h at t) x (spikes at t - 1).")
+@exercise(
+    2,
+    hints=(
+        "The weight multiplies the spikes of the step before. What does its gradient multiply?",
+        "It is a sum over t of (gradient of h at t) times (spikes at t - 1).",
+        "h and the spikes are kept, one number each per element.",
+    ),
+)
 def kept_per_element(answer, rng) -> None:
     """`kept_per_element(itemsize) -> bytes` that a `RecurrentLIFLayer` keeps per element of x."""
     kinds = (torch.float32, torch.float64)
@@ -90,7 +107,10 @@ def kept_per_element(answer, rng) -> None:
         n, size = int(rng.integers(8, 24)), kind.itemsize
         layer = RecurrentLIFLayer(n, tau=20.0).to(kind)
         x = torch.rand(400, 8, n, dtype=kind, requires_grad=True)
-        measured = _kept(lambda x=x, layer=layer: layer(x)) / x.numel()
+        with SavedBytes() as saved:
+            result = layer(x)
+            measured = saved.now / x.numel()
+        del result
         if found == round(measured):
             continue
         said = f"With numbers of {size} bytes you predict {found:g}"
@@ -107,21 +127,14 @@ def kept_per_element(answer, rng) -> None:
         raise Wrong(f"{said}; autograd keeps {measured:.2f} bytes per element.")
 
 
-def _kept(run) -> int:
-    """Bytes that autograd keeps for the backward pass of run()."""
-    kept: dict[int, int] = {}
-
-    def keep(tensor):
-        kept[tensor.data_ptr()] = tensor.nbytes
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        result = run()  # keeps a reference, so that its storage is not reused
-    del result
-    return sum(kept.values())
-
-
-@exercise(3, "solve 8 T + c = 40 ratio for T, and round up.")
+@exercise(
+    1,
+    hints=(
+        "The numbers printed for T = 25 and T = 50 both obey 8 T + c. What is c?",
+        "Solve 8 T + c = 40 ratio for T.",
+        "T is a whole number of steps: math.ceil((40 * ratio - c) / 8).",
+    ),
+)
 def steps_for(answer, rng) -> None:
     """`steps_for(ratio) -> T` from which ``x[t]`` writes `ratio` times as much as unbind."""
     short, long = (_written(lambda x: [x[t] for t in range(len(x))], T) for T in (40, 80))
@@ -173,7 +186,17 @@ class _Written(TorchDispatchMode):
         return result
 
 
-@exercise(4, "for each piece: kept_bytes(lambda: layer(piece, state)), backward, state.detach().")
+@exercise(
+    4,
+    hints=(
+        "What has to be carried from one piece to the next, and what must not be?",
+        "For each piece: a leaf that requires a gradient, layer(piece, state), backward with the "
+        "piece "
+        "of g, state.detach().",
+        "with SavedBytes() as saved: for x_k, g_k in zip(x.split(length), g.split(length)): ... ; "
+        "torch.cat the spikes and the gradients, and return saved.most.",
+    ),
+)
 def in_pieces(answer, rng) -> None:
     """`in_pieces(layer, x, g, length) -> spikes, gradient of x, largest number of bytes kept`."""
     n_pieces, length = int(rng.integers(3, 6)), int(rng.integers(8, 15))
@@ -221,15 +244,13 @@ def in_pieces(answer, rng) -> None:
 
 def _pieces(layer, x, g, length: int, carry: bool = True) -> tuple[np.ndarray, np.ndarray, int]:
     """The definition: spikes, the gradient of x, the largest number of bytes kept."""
-    state, rows, most = None, [], 0
-    for x_piece, g_piece in zip(x.split(length), g.split(length), strict=True):
-        leaf = x_piece.clone().requires_grad_()
-        out: list = []
-        before = state
-        most = max(most, _kept(lambda leaf=leaf, s=before, out=out: out.append(layer(leaf, s))))
-        spikes, after = out[0]
-        spikes.backward(g_piece)
-        state = after.detach() if carry else None
-        rows.append((spikes.detach().numpy(), leaf.grad.numpy()))
+    state, rows = None, []
+    with SavedBytes() as saved:
+        for x_piece, g_piece in zip(x.split(length), g.split(length), strict=True):
+            leaf = x_piece.clone().requires_grad_()
+            spikes, after = layer(leaf, state)
+            spikes.backward(g_piece)
+            state = after.detach() if carry else None
+            rows.append((spikes.detach().numpy(), leaf.grad.numpy()))
     spikes, gradient = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-    return spikes, gradient, most
+    return spikes, gradient, saved.most

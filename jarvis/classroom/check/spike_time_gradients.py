@@ -1,4 +1,4 @@
-"""Checks of notebook 08: spike time and threshold, an after-current, a silent neuron."""
+"""Checks of lesson 501: spike time and threshold, a silent neuron, an after-current."""
 
 import numpy as np
 import torch
@@ -9,7 +9,15 @@ from jarvis.spatial.first_spike import FirstSpikeParams, first_spikes
 WAKE_STEPS = 150  #: training steps within which a loss has to wake a neuron
 
 
-@exercise(1, "raise the threshold by a little: how far has v still to rise, and how fast is it?")
+@exercise(
+    1,
+    hints=(
+        "Raise the threshold by a little: how far does v still have to rise, and how fast is it?",
+        "Set v_dot dT = d theta, with the v_dot of section 2: the current at the spike minus the "
+        "leak.",
+        "dT/d theta is 1 / v_dot, with v_dot = w y^2 - 1 / tau and y = exp(-T / tau) of section 1.",
+    ),
+)
 def by_threshold(answer, rng) -> None:
     """`by_threshold(w, tau) -> dT/dtheta (ms)` at a threshold of 1, for an array of weights."""
     for _ in range(3):
@@ -47,7 +55,14 @@ def _threshold(w: np.ndarray, tau: float) -> tuple[np.ndarray, list[tuple[np.nda
     ]  # fmt: skip
 
 
-@exercise(2, "I+ = I- + c, so dI+ has a part dc, and from the rule of section 4 a part with dt.")
+@exercise(
+    3,
+    hints=(
+        "I+ = I- + c, so dI+ has a part dc, and by the rule of section 4 a part with dt.",
+        "dI+ = dI- + dc + (c / tau_syn) dt and dv+ = -(slope after) dt, with dt = -dv- / before.",
+        "lam_v is (after lam_v - (c / tau_syn) lam_i - pull) / before, and dL/dc is lam_i.",
+    ),
+)
 def own_spike(answer, rng) -> None:
     """`own_spike(lam_v, lam_i, pull, before, after, c, tau_syn) -> dL/dv before it, dL/dc`."""
     for _ in range(3):
@@ -91,7 +106,14 @@ def own_spike(answer, rng) -> None:
         raise Wrong(f"dL/dc is right; dL/dv is {by_v:.4f}, the rule gives {expected:.4f}.")
 
 
-@exercise(3, "a silent neuron has no spike time, but `result.peaks`: what should become of them?")
+@exercise(
+    2,
+    hints=(
+        "A silent neuron has no spike time. What of `result` still has a gradient?",
+        "`result.peaks` is the highest potential. A loss is made small, and the peak should grow.",
+        "Minus the sum of result.peaks will do.",
+    ),
+)
 def wake_loss(answer, rng) -> None:
     """`wake_loss(result) -> loss` of `FirstSpikes` with which delays learn to wake a neuron."""
     params = FirstSpikeParams(tau_mem=10.0, tau_syn=5.0, min_slope=0.0)
