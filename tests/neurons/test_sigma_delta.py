@@ -283,15 +283,18 @@ def test_learning_threshold_and_bias():
     changes = torch.cat([x[:1], x[1:] - x[:-1]])
     layer = SpikingLayer(SigmaDelta(threshold=0.5), learnable=("threshold", "bias")).double()
     optimiser = torch.optim.Adam(layer.parameters(), 0.05)
+    losses = []
     for _ in range(100):
         _, _, trace = layer(changes, trace=True)
         loss = (trace.sent - target).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        losses.append(loss.item())
     assert layer.value("bias").item() == pytest.approx(0.4, abs=0.03)
     assert layer.value("threshold").item() < 0.2
-    assert loss < 2e-3
+    # The rounding makes single losses jump; uniform errors up to 0.2 would have 0.2**2 / 3 = 0.013.
+    assert np.mean(losses[-20:]) < 4e-3 < losses[0] / 40
 
 
 def test_float32_does_not_drift():
