@@ -35,8 +35,8 @@ def nmnist_like(split: str = "train", *, n: int | None = None) -> EventDataset:
 
     The camera looks at a picture that rests and makes three saccades of 100 ms along a triangle,
     back to where it began; each saccade starts and ends slowly. Each pixel sends its changes of log
-    brightness (`delta_encode` with a threshold of 0.4), and spurious events of each polarity at 0.3 Hz.
-    Events have the form of N-MNIST; the digits are coarser (8x8 pixels, enlarged to
+    brightness (`delta_encode` with a threshold of 0.4), and spurious events of each polarity at
+    0.3 Hz. Events have the form of N-MNIST; the digits are coarser (8x8 pixels, enlarged to
     24x24), and every camera path is the same.
 
     Args:

@@ -207,9 +207,7 @@ def fetch_nmnist(part: str, download: bool) -> Path:
     )
 
 
-def nmnist(
-    split: str = "train", *, n: int | None = None, download: bool = True
-) -> EventDataset:
+def nmnist(split: str = "train", *, n: int | None = None, download: bool = True) -> EventDataset:
     """N-MNIST: MNIST digits seen by a moving event camera, 34x34 pixels, about 300 ms each.
 
     Recordings are in the order of their numbers, as in MNIST. If only part of the published 60 000

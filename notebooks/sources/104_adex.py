@@ -19,7 +19,7 @@
 # exponential integrate-and-fire neuron. Then you learn to see in a plane of its two variables
 # whether it rests, fires, or bursts.
 #
-# **Time.** 60 minutes for you, 10 seconds for the machine.
+# **Time.** 50 minutes for you, 10 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb) and [102](102_firing_rate.ipynb); derivatives.
 #

@@ -19,7 +19,7 @@
 # obvious method overflows, its usual repair is late, and a change of variable makes the step exact.
 # At the end you know when two correct simulations may disagree.
 #
-# **Time.** 65 minutes for you, 20 seconds for the machine.
+# **Time.** 55 minutes for you, 20 seconds for the machine.
 #
 # **You need.** [104](104_adex.ipynb), the AdEx neuron; the coefficient of variation of
 # [102](102_firing_rate.ipynb).

@@ -18,7 +18,7 @@
 # start to fire at 50 spikes per second and others at one: it depends on *how their resting state
 # loses its stability*.
 #
-# **Time.** 70 minutes for you, 40 seconds for the machine.
+# **Time.** 65 minutes for you, 40 seconds for the machine.
 #
 # **You need.** [601](601_hodgkin_huxley.ipynb): the Hodgkin-Huxley neuron and its f-I curve.
 # [104](104_adex.ipynb): nullclines in a phase plane. The eigenvalues of a 2 x 2 matrix, and what

@@ -18,7 +18,7 @@
 # test to published models. Then you rerun twenty published firing patterns on a finer time grid and
 # see which of them survive.
 #
-# **Time.** 70 minutes for you, 15 seconds for the machine.
+# **Time.** 65 minutes for you, 15 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb): the leaky neuron and its exact step. Complex numbers
 # and $e^{i\varphi} = \cos\varphi + i \sin\varphi$.

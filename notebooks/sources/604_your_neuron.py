@@ -18,7 +18,7 @@
 # over time. You read the code that it generates, check its gradients, and train your neuron beside
 # a plain LIF neuron.
 #
-# **Time.** 70 minutes for you, 30 seconds for the machine.
+# **Time.** 60 minutes for you, 30 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb): the leaky neuron.
 # [301](301_surrogate_gradients.ipynb): surrogate gradients and a training loop. Python's
