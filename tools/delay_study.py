@@ -92,12 +92,10 @@ SETTINGS = {
     "core_placed": Setting("core", "3-D positions", PLACED, (0, 10)),
     # on held-out speakers
     "none": Setting("scale", "no delays", "--net 0", (None,)),
-    "placed": Setting("scale", "3-D positions, s.d. 50 ms", PLACED, (0, 1, 10, 100, 1000)),
-    "free": Setting("free", "free delays, 100 ± 50 ms", FREE, (0, 1, 10, 100, 1000)),
-    "placed_narrow": Setting(
-        "start", "3-D, s.d. 10 ms", "--net 3 --possigma 10", (0, 10, 100)
-    ),
-    "free_narrow": Setting("start", "free, 8 ± 1 ms", "--net inf", (0, 10, 100)),
+    "placed": Setting("scale", "3-D positions, s.d. 50 ms", PLACED, (0, 10, 100)),
+    "free": Setting("free", "free delays, 100 ± 50 ms", FREE, (0, 10, 100)),
+    "placed_narrow": Setting("start", "3-D, s.d. 10 ms", "--net 3 --possigma 10", (0, 10)),
+    "free_narrow": Setting("start", "free, 8 ± 1 ms", "--net inf", (0, 10)),
     "placed_bins": Setting(
         "readout", "3-D, read-out of 5 time bins", f"{PLACED} --time_bins 5", (0, 10)
     ),
@@ -114,8 +112,8 @@ SETTINGS = {
     "placed_short": Setting(
         "variants", "3-D, time constants 10 and 2 ms", f"{PLACED} --tau 10 --tau_syn 2", (0, 100)
     ),
-    "placed_10": Setting("variants", "3-D, 10 hidden", f"{PLACED} --nhidden 10", (0, 10, 100)),
-    "free_10": Setting("variants", "free, 10 hidden", f"{FREE} --nhidden 10", (0, 10, 100)),
+    "placed_10": Setting("variants", "3-D, 10 hidden", f"{PLACED} --nhidden 10", (0, 10)),
+    "free_10": Setting("variants", "free, 10 hidden", f"{FREE} --nhidden 10", (0, 10)),
 }  # fmt: skip
 PARTS = tuple(dict.fromkeys(setting.part for setting in SETTINGS.values()))
 #: Networks that the measurements of `why` are made on: setting and scale, seed 0.

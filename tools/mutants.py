@@ -54,6 +54,7 @@ EXCLUDED_TESTS = (
 COMPILED = "kernels"
 KINDS = ("sign", "comparison", "constant", "off by one", "detach", "condition", "check")
 
+DEFAULTS = "tests/project/test_defaults.py"  #: reads every signature, and imports no module by name
 LIMIT = 150.0  #: seconds of processor time for a mutant: a busy machine takes up to twice as many
 BUDGET = 40.0  #: the same, of its tests without it, the start of Python apart
 QUICK = 3.0  #: seconds: slower tests come last, so that a few of them do not take all the time
@@ -623,6 +624,8 @@ class Imports:
             ranked.append(((*rank, -shared, len(imported), test.stem), test))
         if b">>> " in path.read_bytes():
             ranked.append(((-0.5,), path))
+        if (defaults := self.tree / DEFAULTS).exists():
+            ranked.append(((-0.25,), defaults))
         return [file for _, file in sorted(ranked)]
 
 
