@@ -48,17 +48,11 @@ def _plane(ax: Axes, delays: list[list[float]]) -> None:
             ax.plot(*np.transpose([sender, at]), style, color=color, lw=1.5)
             middle = np.add(sender, at) / 2
             box = dict(fc="white", ec="none", pad=1)
-            ax.text(*middle, f"{length:.1f} ms", color=color, ha="center", va="center", bbox=box)
+            ax.text(middle[0], middle[1], f"{length:.1f} ms", color=color, ha="center", va="center", bbox=box)
     for number, (sender, color) in enumerate(zip(_SENDERS, (BLUE, GREEN), strict=True)):
         ax.plot(*sender, "^", color=color, ms=11)
-        place = dict(ha="center", va=("top", "bottom")[number])
-        ax.text(
-            sender[0],
-            sender[1] + (-0.35, 0.35)[number],
-            f"sender {number + 1}",
-            color=color,
-            **place,
-        )
+        x, y, va = sender[0], sender[1] + (-0.35, 0.35)[number], ("top", "bottom")[number]
+        ax.text(x, y, f"sender {number + 1}", color=color, ha="center", va=va)
     ax.plot(*_HERE, "o", color="white", mec=ORANGE, ms=11, mew=2)
     ax.plot(*_THERE, "o", color=ORANGE, ms=11)
     arrow = dict(arrowstyle="-|>", color=ORANGE, lw=1.5, shrinkA=8, shrinkB=8)
