@@ -46,9 +46,9 @@ def _plane(ax: Axes, delays: list[list[float]]) -> None:
     for at, lengths, style in zip((_HERE, _THERE), delays, (":", "-"), strict=True):
         for sender, length, color in zip(_SENDERS, lengths, (BLUE, GREEN), strict=True):
             ax.plot(*np.transpose([sender, at]), style, color=color, lw=1.5)
-            middle = np.add(sender, at) / 2
+            (x, y), words = np.add(sender, at) / 2, f"{length:.1f} ms"
             box = dict(fc="white", ec="none", pad=1)
-            ax.text(middle[0], middle[1], f"{length:.1f} ms", color=color, ha="center", va="center", bbox=box)
+            ax.text(x, y, words, color=color, ha="center", va="center", bbox=box)
     for number, (sender, color) in enumerate(zip(_SENDERS, (BLUE, GREEN), strict=True)):
         ax.plot(*sender, "^", color=color, ms=11)
         x, y, va = sender[0], sender[1] + (-0.35, 0.35)[number], ("top", "bottom")[number]
