@@ -4,15 +4,25 @@ Each is kept out of what people read: lessons, docs, read-me, docstrings, commen
 help of options. Code between backticks and fences is not read.
 """
 
-import ast
-import io
+import importlib.util
 import re
-import tokenize
 from pathlib import Path
 
 import pytest
 
 from conftest import ROOT
+
+
+def _module(path: Path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tool = _module(ROOT / "tools" / "sentences.py")
 
 COUNTED = "row|box|line|column|bar|dot|curve|number|map|value|file|weight|panel|spike|seed|function"
 PER = "step|class|neuron|sample|row|seed|unit|spike|word|epoch|map|pixel|synapse|digit|layer|bin"
@@ -61,18 +71,6 @@ SPELLED = {
 OLD_ROW = r"^\| \d\d\.\d \|.*$"
 
 
-def files() -> list[Path]:
-    """Everything that people read, but lessons in their old form, each of which is replaced."""
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
-    pages += [path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
-    code = [path for name in ("jarvis", "demos", "tools", "benchmarks", "docs", "notebooks")
-            for path in (ROOT / name).rglob("*.py")
-            if not re.match(r"\d\d_", path.name) and "_build" not in path.parts]  # fmt: skip
-    configs = [*(ROOT / "demos").rglob("*.yaml"), ROOT / "Makefile"]
-    scripts = [path for path in (ROOT / "docs").rglob("*.js") if "_build" not in path.parts]
-    return sorted([*pages, *code, *configs, *scripts])
-
-
 def without_code(text: str) -> str:
     """A text without what stands between fences and backticks."""
     text = re.sub(OLD_ROW, "", text, flags=re.MULTILINE)
@@ -81,33 +79,8 @@ def without_code(text: str) -> str:
 
 
 def pieces(path: Path) -> list[tuple[int, str]]:
-    """The texts of a file, each with the line on which it begins."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix != ".py":
-        return [(1, without_code(text))]
-    found = []
-    nodes = [ast.parse(text)]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, ast.JoinedStr):  # a message with values: one sentence all the same
-            parts = [part.value if isinstance(part, ast.Constant) else "x" for part in node.values]
-            found.append((node.lineno, without_code("".join(map(str, parts)))))
-            nodes += [part for part in node.values if not isinstance(part, ast.Constant)]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.append((node.lineno, without_code(node.value)))
-        else:
-            nodes += ast.iter_child_nodes(node)
-    comment: list[str] = []
-    first = last = 0
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            if comment and token.start[0] != last + 1:
-                found.append((first, without_code("\n".join(comment))))
-                comment = []
-            first = first if comment else token.start[0]
-            last = token.start[0]
-            comment.append(re.sub(r"^#:? ?", "", token.string))
-    return [*found, (first, without_code("\n".join(comment)))]
+    """The texts of a file without code, each with the line on which it begins."""
+    return [(line, without_code(text)) for line, text in tool.pieces(path)]
 
 
 def retired(text: str) -> list[str]:
@@ -138,10 +111,10 @@ def folder_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0] if path.parent != ROOT else "."
 
 
-@pytest.mark.parametrize("folder", sorted({folder_of(path) for path in files()}))
+@pytest.mark.parametrize("folder", sorted({folder_of(path) for path in tool.files()}))
 def test_retired_words_stay_out(folder):
     found = []
-    for path in (path for path in files() if folder_of(path) == folder):
+    for path in (path for path in tool.files() if folder_of(path) == folder):
         texts = sorted(pieces(path))
         wrong = [f"line {line}{what}" for line, text in texts for what in retired(text)]
         if path.name != "glossary.md":  # where each is spelled out in its own entry
@@ -168,4 +141,37 @@ def test_all_kinds_of_text_are_read(tmp_path):
     found = [what for _, text in pieces(path) for what in retired(text)]
     assert sorted(re.findall(r"'(.*?)'", "".join(found))) == ["by some ms", "coin", "mend"]
     assert sorted(line for line, _ in pieces(path)) == [1, 3, 4, 6]
-    assert len(files()) > 150
+    assert len(tool.files()) > 150
+
+
+PROSE = """# A heading
+
+A first sentence, of `code` and 0.5 ms. A second one, which
+goes on ("so")! Short one.
+
+- an item of a list that ends.
+
+| a table | has no sentences here. |
+
+    values: what an argument is, in ms.
+
+$$x = 1$$
+"""
+
+
+def test_sentences_are_split_where_they_end():
+    assert list(tool.sentences(PROSE)) == [
+        "A first sentence, of `code` and 0.5 ms.",
+        'A second one, which goes on ("so")!',
+        "an item of a list that ends.",
+        "what an argument is, in ms.",
+    ]
+
+
+def test_a_draw_is_of_its_seed_and_of_its_folder():
+    some = tool.drawn(1, 40, "docs")
+    assert some == tool.drawn(1, 40, "docs") != tool.drawn(2, 40, "docs")
+    assert len(some) == 40
+    assert all(place.startswith("docs/") for _, place in some)
+    folders = {place.partition("/")[0] for _, place in tool.drawn(1, 400)}
+    assert {"docs", "jarvis", "notebooks", "demos", "tools"} <= folders
