@@ -1,8 +1,8 @@
-# Everything runs from a fresh clone: the first target that needs it makes .venv and installs.
+# Every target runs from a fresh clone: the first one that needs .venv creates it and installs.
 PYTHON ?= python3
 BIN := .venv/bin
 LAB_FLAGS ?=
-# Processes that share the tests, a file at a time; each keeps to one core. 0: all in this one.
+# Number of processes that share the test files; each uses one core. 0: all tests in this process.
 WORKERS ?= 2
 STAMP := .venv/.installed
 EXTRAS := lab,test,control
@@ -13,14 +13,14 @@ GRADING_STAMP := .venv/.installed-grading
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lab notebooks bench format docs browser-test assignments assignments-test
 
-help: ## list the targets
+help: ## list all targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## make .venv and install the project into it
 
-# constraints.txt pins what was tested. Delete the -c option to take the newest of everything.
+# constraints.txt pins the tested versions. Delete the -c option to install the newest versions.
 $(STAMP): pyproject.toml constraints.txt
-	@echo "installing into .venv: with PyTorch some 6 GB, a few minutes"
+	@echo "installing into .venv: this takes a few minutes and, with PyTorch, about 6 GB"
 	@if command -v uv >/dev/null 2>&1; then \
 		uv venv --allow-existing --python $(PYTHON) .venv && \
 		uv pip install --python $(BIN)/python -e '.[$(EXTRAS)]' -c constraints.txt; \
@@ -36,13 +36,13 @@ demo: $(STAMP) ## train the toy network and see it learn (10 s after the install
 test: $(STAMP) ## run all tests: style, types, units, examples, programs, then every notebook
 	$(BIN)/python -m pytest --nbmake -n $(WORKERS) --dist loadgroup
 
-lab: $(STAMP) ## open JupyterLab on the notebooks (without its question about news)
+lab: $(STAMP) ## open JupyterLab on the notebooks (without its prompt about news)
 	$(BIN)/jupyter lab --LabApp.news_url=None $(LAB_FLAGS) notebooks
 
 notebooks: $(STAMP) ## run every notebook in full and keep its outputs (needs MNIST; 20 min)
 	$(BIN)/python tools/notebooks.py build
 
-bench: $(STAMP) ## try the benchmarks, then measure speed beside the machine's limits and the peers
+bench: $(STAMP) ## test the benchmarks, then compare the speed with the machine's limits and other libraries
 	$(BIN)/python -m pytest -q -m bench tests/project/test_benchmarks.py
 	$(BIN)/python -m benchmarks --output runs/bench
 	$(BIN)/python -m benchmarks.sparse --output runs/bench
@@ -85,5 +85,5 @@ $(GRADING_STAMP): $(STAMP)
 	fi
 	@touch $@
 
-format: $(STAMP) ## put the sources in order
+format: $(STAMP) ## format the sources, and fix what ruff can fix
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
