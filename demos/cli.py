@@ -1,4 +1,4 @@
-"""Shared by the demo programs: options with units, one-line errors, exit status 2."""
+"""Code shared by the demo programs: options with units, one-line errors, exit status 2."""
 
 import argparse
 import io
@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 
 
 class UsageError(ValueError):
-    """Options that are incompatible; the message says which."""
+    """Raised for incompatible options, which the message names."""
 
 
-#: Sizes of values in options. Beyond these, products of 32-bit numbers are 0 or infinite.
+#: Smallest and largest absolute value in an option. Beyond these, products of 32-bit numbers are 0
+#: or infinite.
 SMALLEST, LARGEST = 1e-18, 1e18
 
 
@@ -61,7 +62,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, None if distributed.local_rank() else line)
 
     def sizes(self, args: argparse.Namespace) -> list[str]:
-        """The options that may take much memory, with their values: those above their defaults."""
+        """The options that may need much memory, with their values; those above their defaults."""
         found = []
         for action in self._actions:
             values = getattr(args, action.dest, None)
@@ -94,7 +95,7 @@ def positive_int(text: str) -> int:
 
 
 def not_negative_int(text: str) -> int:
-    """An argparse type: 0, or an integer as `positive_int`."""
+    """An argparse type: 0, or an integer that `positive_int` accepts."""
     return 0 if _integer(text) == 0 else positive_int(text)
 
 
@@ -114,7 +115,7 @@ def _integer(text: str) -> int:
 
 
 def finite_float(text: str) -> float:
-    """An argparse type: 0, or a finite number of a size from 1e-18 to 1e18."""
+    """An argparse type: 0, or a finite number with an absolute value from 1e-18 to 1e18."""
     try:
         value = float(text)
     except ValueError:
@@ -129,7 +130,7 @@ def finite_float(text: str) -> float:
 
 
 def positive_float(text: str) -> float:
-    """An argparse type: as `finite_float`, above 0."""
+    """An argparse type: a number above 0 that `finite_float` accepts."""
     value = finite_float(text)
     if value <= 0:
         raise argparse.ArgumentTypeError(f"{_shown(text)} is not positive and finite")
@@ -137,7 +138,7 @@ def positive_float(text: str) -> float:
 
 
 def not_negative_float(text: str) -> float:
-    """An argparse type: as `finite_float`, at least 0."""
+    """An argparse type: a number of at least 0 that `finite_float` accepts."""
     value = finite_float(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{_shown(text)} is negative or not finite")
@@ -148,12 +149,12 @@ def share(text: str) -> float:
     """An argparse type: a number of at least 0 and below 1."""
     value = not_negative_float(text)
     if value >= 1:
-        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a share below 1")
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not below 1")
     return value
 
 
 def path(text: str) -> str:
-    """An argparse type: the name of a file or folder, which is not empty."""
+    """An argparse type: the name of a file or folder, which must not be empty."""
     if not text:
         raise argparse.ArgumentTypeError("the name is empty")
     return text
@@ -169,7 +170,7 @@ def net(text: str) -> str:
 
 
 def file_name(text: str) -> str:
-    """An argparse type: a part of a file's name, which cannot lead to another folder."""
+    """An argparse type: part of a file name, which cannot lead to a different folder."""
     if not text.strip(". ") or any(mark in text for mark in "/\\:\n"):
         raise argparse.ArgumentTypeError(f"{_shown(text)} is not a name within a folder")
     if len(os.fsencode(text)) > 100:
@@ -183,7 +184,7 @@ def add_neuron_options(parser: Parser, *, tau: float, readout: str, readouts: tu
         "--neuron",
         choices=trainable(),
         default="lif",
-        help="kind of the hidden neurons, with the parameters given in jarvis.zoo",
+        help="kind of the hidden neurons; their parameters are those in jarvis.zoo",
     )
     parser.add_argument(
         "--tau",
@@ -202,8 +203,8 @@ def add_neuron_options(parser: Parser, *, tau: float, readout: str, readouts: tu
         "--surrogate",
         choices=list(SURROGATES),
         default=None,
-        help="surrogate for the spike's derivative; by default that of the kind of neuron, "
-        "fast_sigmoid for LIF",
+        help="surrogate for the derivative of the spike; the default depends on the kind of "
+        "neuron and is fast_sigmoid for LIF",
     )
     parser.add_argument(
         "--readout",
@@ -215,10 +216,10 @@ def add_neuron_options(parser: Parser, *, tau: float, readout: str, readouts: tu
 
 
 def neuron_options(args: argparse.Namespace, **lif: Any) -> dict[str, Any]:
-    """The options of a classifier's neurons that `add_neuron_options` has added.
+    """Arguments for a classifier's neurons, from the options of `add_neuron_options`.
 
     Args:
-        args: the parsed options; the surrogate is filled in.
+        args: the parsed options; the function fills in the surrogate.
         **lif: further options of LIF neurons.
     """
     chosen = args.surrogate
@@ -232,7 +233,7 @@ def neuron_options(args: argparse.Namespace, **lif: Any) -> dict[str, Any]:
 def add_run_options(parser: Parser) -> None:
     """Add --seed --device --output --resume --plot, shared by all demos."""
     parser.add_argument(
-        "--seed", type=seed, default=0, help="seed of weights, order of samples and random codes"
+        "--seed", type=seed, default=0, help="seed of weights, sample order and random codes"
     )
     parser.add_argument(
         "--device", default="auto", help="auto (CUDA if available), cpu, cuda or cuda:N"
@@ -286,14 +287,14 @@ def plain(args: argparse.Namespace, *left_out: str) -> dict[str, Any]:
     rates may change when a run is resumed (`jarvis.training.run.MAY_CHANGE`).
     """
     others = {"epochs", "device", "output", "force", "resume", "plot", *left_out}
-    if getattr(args, "neuron", None) == "lif":  # as in runs from before there was a choice
+    if getattr(args, "neuron", None) == "lif":  # as in old runs, which had no such option
         others.add("neuron")
     return {name: value for name, value in vars(args).items() if name not in others}
 
 
 @contextmanager
 def usage() -> Iterator[None]:
-    """Report the ValueErrors of a block, in which options become objects, as a UsageError."""
+    """Turn a ValueError in a block that makes objects from options into a UsageError."""
     try:
         yield
     except (ValueError, OverflowError) as error:
@@ -309,16 +310,16 @@ def output_folder(
     force: bool | None,
     how: str = "--resume it",
 ) -> Iterator[None]:
-    """Hold the lock of the output folder, which must not have another run in it.
+    """Lock the output folder, which must not contain another run.
 
     Args:
         folder: the folder; None if there is none.
-        resume: the checkpoint, or the folder of the run, that is continued.
-        force: another run may be overwritten; None: the program has no --force.
-        how: what to do about a run, for the message.
+        resume: the checkpoint that is continued, or the folder of its run.
+        force: whether another run may be overwritten; None if the program has no --force.
+        how: what the message suggests if the folder contains another run.
 
     Raises:
-        UsageError: if the folder holds another run than the one that is continued.
+        UsageError: if the folder contains a run other than the one that is continued.
         FolderInUseError: if another program writes to it.
     """
     if folder is None or not distributed.is_main():
@@ -338,10 +339,10 @@ def _is_in(file: Path, folder: Path) -> bool:
 
 
 def column(history: History, name: str) -> list[float]:
-    """A metric of all epochs.
+    """The values of a metric in all epochs.
 
     Raises:
-        CheckpointError: if it is missing in the epochs of the run that was resumed.
+        CheckpointError: if an epoch of the resumed run does not have this metric.
     """
     if not history.epochs or not all(
         isinstance(epoch.get(name), float) for epoch in history.epochs
@@ -354,27 +355,28 @@ def check_memory(n_bytes: float, where: torch.device, *options: str) -> None:
     """Refuse sizes that cannot fit into the memory of this machine.
 
     Args:
-        n_bytes: a rough estimate of what the run needs at least.
-        where: the device; a GPU reports by itself what does not fit.
-        options: what determines it, with their values, the most effective first.
+        n_bytes: a rough lower estimate of the memory that the run needs, bytes.
+        where: the device. Only the CPU is checked; a GPU itself reports what does not fit.
+        options: the options that determine the estimate, with their values; the most effective
+            one comes first.
 
     Raises:
-        UsageError: if it is more than the memory of this machine.
+        UsageError: if the estimate exceeds the memory of this machine.
     """
     there = memory()
     if where.type == "cpu" and n_bytes > there:
         raise UsageError(
-            f"{' and '.join(options)} need about {n_bytes / 1e9:,.0f} GB of memory, and there are "
-            f"{there / 1e9:,.0f} GB: reduce them"
+            f"{' and '.join(options)} need about {n_bytes / 1e9:,.0f} GB of memory, but only "
+            f"{there / 1e9:,.0f} GB are available: reduce them"
         )
 
 
 def memory() -> float:
-    """Bytes of memory that this process may use: of the machine, its container, and its limits."""
+    """Bytes that this process may use, given the machine, its container and its limits."""
     found = [math.inf]
     if hasattr(os, "sysconf"):
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for file in ("memory.max", "memory/memory.limit_in_bytes"):  # of a container
+    for file in ("memory.max", "memory/memory.limit_in_bytes"):  # limits of a container
         with suppress(OSError, ValueError):
             found.append(int((Path("/sys/fs/cgroup") / file).read_text()))
     with suppress(ImportError):
@@ -415,7 +417,7 @@ def read_stdp_run(path: str) -> dict[str, Any]:
         or type(given.get("seed")) is not int
     ):
         raise CheckpointError(
-            f"{checkpoint_file(path)} is not of a run of train_spikeseg.py: its arguments are "
+            f"{checkpoint_file(path)} is not from a run of train_spikeseg.py: its arguments are "
             f"{', '.join(map(str, given)) or 'missing'}"
         )
     return content
@@ -425,7 +427,7 @@ def check_stdp_memory(dataset: str, recipe: "Recipe", n_samples: int | None) -> 
     """Refuse sizes that do not fit into the memory.
 
     Raises:
-        UsageError: if the weights of a layer, or the scenes to be generated, do not.
+        UsageError: if the weights of a layer, or the scenes to be generated, do not fit.
     """
     cpu, maps = torch.device("cpu"), 2
     for name, layer in recipe.layers.items():
@@ -442,13 +444,13 @@ def check_stdp_memory(dataset: str, recipe: "Recipe", n_samples: int | None) -> 
 def run(
     parser: Parser, main: Callable[[argparse.Namespace], None], argv: list[str] | None = None
 ) -> None:
-    """Parse, run, and report errors that a user can cause in one line with an exit status.
+    """Parse the options, run the program, and report errors that a user can cause in one line.
 
-    2 for a bad option, missing data, an unsuitable checkpoint or a folder that is in use; 1 for a
-    failed run; 130 after an interruption. Anything else is a bug and keeps its traceback. Under
-    torchrun only rank 0 prints.
+    The exit status is 2 for a bad option, missing data, an unsuitable checkpoint or a folder that
+    is in use, 1 for a failed run, and 130 after an interruption. Any other error is a bug and keeps
+    its traceback. Under torchrun only rank 0 prints.
     """
-    for stream in (sys.stdout, sys.stderr):  # names of files may be no text
+    for stream in (sys.stdout, sys.stderr):  # file names may not be valid text
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     if not distributed.is_main():
@@ -464,7 +466,7 @@ def _run(
     args = parser.parse_args(argv)
     try:
         if getattr(args, "plot", None) is not None:
-            _check_plot(args.plot)  # before the work, not after it
+            _check_plot(args.plot)  # before the run, not after it
         with _warnings_as_lines():
             main(args)
         status = 0
@@ -493,7 +495,7 @@ def _run(
 
 @contextmanager
 def _warnings_as_lines() -> Iterator[None]:
-    """Print what the library warns of as one line each, without the source code around it."""
+    """Print each warning of the library as one line, without the source code around it."""
     usual = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
@@ -515,12 +517,12 @@ def _check_plot(path: str) -> None:
 
 
 def _words(error: OSError) -> str:
-    """An OSError without its number, which `str` puts first."""
+    """The message of an OSError without its number, which `str` puts first."""
     return str(error) if error.filename is not None else error.strerror or str(error)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory could not be had, or was asked for in sizes beyond 64 bits."""
+    """Whether memory could not be allocated, or the requested size exceeds 64 bits."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     words = ("allocate", "out of memory", "not enough memory", "overflow", "negative dimension")

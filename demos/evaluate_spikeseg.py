@@ -43,14 +43,14 @@ def make_parser() -> cli.Parser:
         "--dataset",
         choices=DATASETS,
         default=None,
-        help="data set to evaluate on; by default the one it was trained on",
+        help="data set to evaluate on; by default the one that the network was trained on",
     )
     add(
         "--data-folder",
         type=cli.path,
         metavar="DIR",
         default=None,
-        help="the pictures of --dataset folder",
+        help="folder with the images of --dataset folder",
     )
     add("--split", choices=("train", "val", "test"), default="test", help="part of the data set")
     add(
@@ -79,18 +79,23 @@ def make_parser() -> cli.Parser:
         help="features of the read-out: when each pooled unit fired, or the highest potential in "
         "each cell of a grid at the end of the stimulus",
     )
-    add("--grid", type=cli.positive_int, default=4, help="cells per side of --features potential")
+    add(
+        "--grid",
+        type=cli.positive_int,
+        default=4,
+        help="grid cells per side, for --features potential",
+    )
     add(
         "--svm-c",
         type=cli.positive_float,
         default=None,
-        help="its penalty; by default 0.003 for latencies and 0.02 for potentials",
+        help="penalty of the read-out; by default 0.003 for latencies and 0.02 for potentials",
     )
     add(
         "--draws",
         type=cli.positive_int,
         default=1,
-        help="train it N times, each on a different 80 %% of the data; 1: on all data",
+        help="train the read-out N times, each on a different 80 %% of the data; 1: on all data",
     )
     add(
         "--baseline",
@@ -103,7 +108,7 @@ def make_parser() -> cli.Parser:
 
 
 def classify(args, layers, recipe, stimuli: Stimuli, train: Stimuli) -> None:
-    """Accuracy of a linear read-out, and of the classes represented by the last layer's maps."""
+    """Print the accuracy of a linear read-out, and of the classes that the last maps represent."""
     assert stimuli.targets is not None
     if train.targets is None or args.readout not in layers:
         raise cli.UsageError(f"--readout {args.readout}: the network has {', '.join(layers)}")
@@ -140,7 +145,7 @@ def classify(args, layers, recipe, stimuli: Stimuli, train: Stimuli) -> None:
 
 
 def score_scenes(stimuli: Stimuli, masks, prefix: str = "") -> None:
-    """Metrics of masks found in generated scenes, which come with ground truth."""
+    """Print metrics of masks found in generated scenes, which come with ground truth."""
     assert stimuli.scenes is not None
     score = SceneScore()
     for i, found in enumerate(masks):
@@ -151,15 +156,16 @@ def score_scenes(stimuli: Stimuli, masks, prefix: str = "") -> None:
 
 
 def seen(events: np.ndarray) -> np.ndarray:
-    """Events ``[T, C, H, W]`` as a picture: earlier events count more."""
+    """Events ``[T, C, H, W]`` as an image in which earlier events count more."""
     weights = np.linspace(1.0, 0.3, len(events), dtype=np.float32)
     channels = np.tensordot(weights, events, axes=1)
-    # Of a picture's two channels only ON means bright; a camera's channels both show motion.
+    # Of the two channels of a still image, only ON means bright. Both channels of a camera show
+    # motion.
     return channels[0] if (events.sum(0).max() <= 1) else channels.sum(0)
 
 
 def draw(stimuli: Stimuli, found, saliency, path: str, n: int = 6) -> None:
-    """Stimuli on top, segmentation below; instances in different colours."""
+    """Draw the stimuli above their segmentation, with instances in different colours."""
     figure, axes = plt.subplots(2, n, figsize=(2.4 * n, 5), layout="constrained", squeeze=False)
     dense = stimuli.events[list(range(n))].dense().numpy()
     for i in range(n):

@@ -1,4 +1,4 @@
-"""The options of ``demos/train_spatial.py``: what they are called, mean, and say of a run."""
+"""The options of ``demos/train_spatial.py``, and which of them define a run."""
 
 import argparse
 import hashlib
@@ -12,12 +12,12 @@ import cli
 import words
 from jarvis.training import distributed
 
-#: What may differ when a run goes on: where it runs, how long and where it writes.
+#: Options that may differ when a run is resumed: where and how long it runs, where it writes.
 MAY_DIFFER = ("nepochs", "reload", "force", "skip", "tmp", "debug", "shard", "vplot")
 
 
 class Parser(cli.Parser):
-    """Takes ``--batch-size`` for ``--batch_size``."""
+    """Accepts ``--batch-size`` for ``--batch_size``."""
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[override]
         given = sys.argv[1:] if args is None else args
@@ -43,9 +43,9 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         "--net",
         type=cli.net,
         default="inf",
-        help="where delays come from: 0 (none), inf (a free one for each synapse), a number D "
-        "(distances of positions in D dimensions), DeEPS (each stretched by up to 1 + EPS) or "
-        "DgEPS (positions on a grid)",
+        help="type of delays: 0 (none), inf (free, one per synapse), a number D (distances between "
+        "positions in D dimensions), DeEPS (such distances, each stretched by a factor of up to "
+        "1 + EPS) or DgEPS (positions on a grid)",
     )
     add("--nhidden", type=whole, default=100, help="hidden neurons")
     add(
@@ -69,18 +69,18 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         metavar="MS",
         help="initial standard deviation of positions, ms",
     )
-    add("--line", action="store_true", help="input channels start on a line, 4 possigma long")
+    add("--line", action="store_true", help="input channels start on a line of length 4 possigma")
     add(
         "--circle",
         action="store_true",
         help="inputs start on a circle of radius 2 possigma, hidden neurons on one of radius "
         "possigma (--net 2)",
     )
-    add("--istat", action="store_true", help="input channels stay where they start")
+    add("--istat", action="store_true", help="input channels keep their initial positions")
     add(
         "--wstat",
         action="store_true",
-        help="all weights of a matrix start at one value, their mean",
+        help="all weights of a matrix start at the same value, their mean",
     )
     add(
         "--signed",
@@ -115,7 +115,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=above,
         default=None,
         metavar="HZ",
-        help="initial mean firing rate on 64 training words; 20 Hz without --ifactor",
+        help="initial mean firing rate on 64 training words; 20 Hz unless --ifactor is given",
     )
 
     add = parser.add_argument_group("neuron").add_argument
@@ -131,7 +131,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     add(
         "--integrator",
         choices=("exact", "euler"),
-        help="how a time step is taken (exact for LIF; euler, as in the paper, for --adex)",
+        help="integration scheme; by default exact for LIF, and euler, as in the paper, for --adex",
     )
     add(
         "--adex",
@@ -150,7 +150,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=cli.finite_float,
         default=0.02,
         metavar="B",
-        help="rise of the adaptation at a spike, 1/ms",
+        help="increase of the adaptation at each spike, 1/ms",
     )
     add(
         "--adex_tau",
@@ -164,7 +164,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=above,
         default=0.1,
         metavar="DELTA_T",
-        help="sharpness of the exponential, in units of the threshold",
+        help="slope factor of the exponential (smaller is sharper), in units of the threshold",
     )
     add(
         "--iadapt0",
@@ -182,7 +182,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         "--delaygradscale",
         type=least,
         default=10.0,
-        help="learning rate of delays and positions, as a multiple of --lr; 0: they do not learn",
+        help="learning rate of delays and positions, as a multiple of --lr; 0: do not train them",
     )
     add(
         "--readoutgradscale",
@@ -194,7 +194,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         "--warmup",
         type=cli.not_negative_int,
         default=500,
-        help="number of warm-up steps, in which the learning rate rises",
+        help="number of warm-up steps, during which the learning rate rises",
     )
     add(
         "--decay_steps",
@@ -254,8 +254,8 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=least,
         default=0.0,
         metavar="G",
-        help="damp the gradient every 10 steps backward: g -> g/(1 + |g|/G), no longer exact; 0: "
-        "never",
+        help="damp the gradient after every 10 steps of the backward pass: g -> g/(1 + |g|/G); it "
+        "is then no longer exact; 0: never",
     )
     add(
         "--average",
@@ -285,8 +285,8 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=above,
         default=1.0,
         metavar="DENSITY",
-        help="after each epoch, permanently prune each matrix to this share of its synapses, the "
-        "largest ones",
+        help="share of the synapses of each matrix to keep; the others, with the smallest weights, "
+        "are permanently pruned after each epoch",
     )
     add(
         "--sparse_iter",
@@ -322,7 +322,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=cli.not_negative_int,
         default=0,
         metavar="N",
-        help="shift each training word by up to N channels up or down, drawn anew each time",
+        help="shift each training word by up to N channels up or down, at random each time",
     )
     add(
         "--shift_time",
@@ -380,7 +380,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=least,
         default=0.0,
         metavar="P",
-        help="probability that a training word is mixed with another of its class",
+        help="probability that a training word is mixed with another word of its class",
     )
     add("--augment", action="store_true", help="short for --shift_channels 40 --blend 0.5")
     add("--skip", action="store_true", help="do not check every event of the files for damage")
@@ -392,23 +392,23 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         default=0,
         help="seed of the network, the order of words and their augmentation",
     )
-    add("--device", default="auto", help="auto (CUDA where there is one), cpu, cuda or cuda:N")
+    add("--device", default="auto", help="auto (CUDA if available), cpu, cuda or cuda:N")
     add(
         "--shard",
         action="store_true",
-        help="share each batch among the processes of torchrun --nproc_per_node=N",
+        help="split each batch among the processes of torchrun --nproc_per_node=N",
     )
     add(
         "--output",
         type=cli.path,
         metavar="DIR",
         default=None,
-        help="folder of the run; by default one in ./runs, named by its options",
+        help="folder of the run; by default a folder in ./runs, named after the options",
     )
     add(
         "--tmp",
         action="store_true",
-        help="create that folder in the system's folder for temporary files",
+        help="create the default folder in the system's folder for temporary files",
     )
     add(
         "--tag",
@@ -428,18 +428,18 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
     add(
         "--vplot",
         action="store_true",
-        help="draw the layout after each epoch (layout.png) and a film (layout.gif)",
+        help="draw the layout after each epoch (layout.png) and make a film of it (layout.gif)",
     )
-    cli.add_plot(parser, "write a figure of the run there")
+    cli.add_plot(parser, "write a figure of the run to this file")
     add("--debug", action="store_true", help="start the debugger on an unexpected error")
     return parser
 
 
 def check(args: argparse.Namespace) -> None:
-    """Judge options together; those that are short for others become them.
+    """Check combinations of options, and expand those that are short for others.
 
     Raises:
-        UsageError: for options that do not fit each other.
+        UsageError: for incompatible options.
     """
     if args.line and args.circle:
         raise cli.UsageError("--line and --circle: inputs start on one or the other")
@@ -450,16 +450,16 @@ def check(args: argparse.Namespace) -> None:
     if args.sparse > 1:
         raise cli.UsageError(f"--sparse {args.sparse:g}: a density is at most 1")
     if args.sparse_iter and args.sparse == 1:
-        raise cli.UsageError("--sparse_iter needs --sparse DENSITY, where to get")
+        raise cli.UsageError("--sparse_iter needs --sparse DENSITY, the density to reach")
     if args.signed and (args.wstat or args.pos):
         raise cli.UsageError("--signed: with --wstat or --pos weights have no signs of their own")
     if args.average >= 1:
-        raise cli.UsageError(f"--average {args.average:g}: a share below 1")
+        raise cli.UsageError(f"--average {args.average:g}: it must be a share below 1")
     if args.average and args.sparse < 1:
         raise cli.UsageError("--average and --sparse: pruning does not work with a running average")
     if args.reload and (args.resume or args.force):
         raise cli.UsageError(
-            "--reload goes on with the run in its folder: not with --resume/--force"
+            "--reload continues the run in its folder: leave out --resume and --force"
         )
     if args.shard != distributed.launched():
         raise cli.UsageError(
@@ -476,7 +476,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def run_folder(args: argparse.Namespace) -> Path:
-    """Where the run writes: named by what the run is, so that the same options find it again."""
+    """The folder of the run, named after its options, so that the same options find it again."""
     if args.output is not None:
         return Path(args.output)
     text = json.dumps(identity(args), sort_keys=True)
@@ -486,12 +486,12 @@ def run_folder(args: argparse.Namespace) -> Path:
 
 
 def identity(args: argparse.Namespace) -> dict[str, Any]:
-    """What makes a run what it is."""
+    """The options that define a run."""
     return cli.plain(args, *MAY_DIFFER)
 
 
 def command(args: argparse.Namespace) -> str:
-    """The command that does this run again, but for where it writes."""
+    """The command that repeats this run, without the options for where it writes."""
     words = ["python demos/train_spatial.py"]
     parser = make_parser()
     for name, value in vars(args).items():

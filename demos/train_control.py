@@ -42,7 +42,7 @@ from jarvis.training import distributed, train
 #: Updates between two evaluations.
 EVERY = {"es": 10, "rstdp": 100, "ppo": 1}
 
-#: Control steps of training, where --budget-steps says nothing.
+#: Number of control steps of training, if --budget-steps is not given.
 BUDGETS = {"CartPole-v1": 100_000, "Acrobot-v1": 500_000, "Pendulum-v1": 1_000_000}
 BUDGET = 4_000_000
 
@@ -52,13 +52,13 @@ LEARNERS = ("es", "rstdp", "ppo")
 def make_parser() -> cli.Parser:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--env", default="CartPole-v1", help="name of the environment, as gymnasium knows it")
+    add("--env", default="CartPole-v1", help="gymnasium's name of the environment")
     add(
         "--learner",
         choices=LEARNERS,
         default="es",
         help="es: an evolution strategy; rstdp: STDP modulated by reward, for environments with "
-        "choices; ppo: surrogate gradients, by stable-baselines3",
+        "discrete actions; ppo: surrogate gradients, with the PPO of stable-baselines3",
     )
     network = parser.add_argument_group("network")
     add = network.add_argument
@@ -67,60 +67,61 @@ def make_parser() -> cli.Parser:
         choices=kinds(),
         default=None,
         help="kind of the hidden neurons, by default lif (rstdp: escape_lif); tanh: units without "
-        "spikes or memory; linear: none",
+        "spikes or memory; linear: no hidden neurons",
     )
     add(
         "--hidden",
         type=cli.positive_int,
         nargs="+",
         default=[32],
-        help="neurons of each hidden layer (rstdp: of its layer, in groups, one for each choice)",
+        help="neurons of each hidden layer (rstdp has one layer, with a group for each action)",
     )
-    add("--recurrent", action="store_true", help="let the neurons of a layer send to each other")
+    add("--recurrent", action="store_true", help="connect the neurons of a layer with each other")
     add(
         "--steps-per-action",
         type=cli.positive_int,
         default=None,
         help="steps of 1 ms that the neurons take for each action; by default 4 (ppo: 8; tanh: 1)",
     )
-    add("--code", choices=CODES, default="normalised", help="how observations enter")
-    add("--readout", choices=READOUTS, default=None, help="what actions are made of; by default "
-        "trace (tanh: last)")  # fmt: skip
+    add("--code", choices=CODES, default="normalised", help="how observations are encoded")
+    add("--readout", choices=READOUTS, default=None,
+        help="what actions are computed from; by default trace (tanh: last)")  # fmt: skip
     add("--tau", type=cli.positive_float, metavar="MS", default=None,
-        help="membrane time constant of the neurons, where they have one of this name")  # fmt: skip
+        help="membrane time constant of the neurons, if they have a parameter tau")  # fmt: skip
     add("--tau-trace", type=cli.positive_float, nargs="+", metavar="MS", default=[4.5],
-        help="time constant of the trace that is read out, ms; neurons take several in turn, such "
-        "as 4.5 and 45, so that changes can be seen")  # fmt: skip
-    harder = parser.add_argument_group("harder")
+        help="time constant of the trace that is read out, ms; if there are several, such as 4.5 "
+        "and 45, neurons take them in turn, so that changes can be seen")  # fmt: skip
+    harder = parser.add_argument_group("harder tasks")
     add = harder.add_argument
-    add("--hide-velocities", action="store_true", help="take velocities out of the observations")
+    add("--hide-velocities", action="store_true", help="remove velocities from the observations")
     add("--noise", type=cli.not_negative_float, default=0.0,
         help="standard deviation of noise on the observations, in their units")  # fmt: skip
     add("--delay", type=cli.not_negative_int, default=0,
-        help="number of control steps by which actions come late")  # fmt: skip
+        help="number of control steps by which actions are delayed")  # fmt: skip
     add("--lost", type=cli.not_negative_int, nargs="+", metavar="INDEX", default=None,
         help="observations that are always 0; by default none")  # fmt: skip
-    strategy = parser.add_argument_group("evolution strategy (defaults by environment)")
+    strategy = parser.add_argument_group("evolution strategy (defaults depend on the environment)")
     add = strategy.add_argument
-    add("--directions", type=cli.positive_int, default=None, help="directions of an update")
-    add("--best", type=cli.positive_int, default=None, help="how many of them count")
+    add("--directions", type=cli.positive_int, default=None, help="number of directions per update")
+    add("--best", type=cli.positive_int, default=None,
+        help="number of the best directions, which alone are used for an update")  # fmt: skip
     add("--sigma", type=cli.positive_float, default=None,
-        help="standard deviation of the changes of weights that are tried")  # fmt: skip
-    add("--ranked", action="store_true", help="let only the ranks of returns count")
+        help="standard deviation of the weight changes that are tried")  # fmt: skip
+    add("--ranked", action="store_true", help="use only the ranks of the returns")
     add = parser.add_argument
     add("--budget-steps", type=cli.positive_int, default=None,
-        help="control steps of training; by default as the environment needs")  # fmt: skip
+        help="control steps of training; the default depends on the environment")  # fmt: skip
     add("--target", type=cli.finite_float, default=None,
         help="stop when an evaluation reaches this mean return; by default never")  # fmt: skip
     add("--every", type=cli.positive_int, default=None,
         help="updates between two evaluations; by default 10 (ppo: 1; rstdp: 100)")  # fmt: skip
-    add("--episodes", type=cli.positive_int, default=10, help="episodes of an evaluation")
-    add("--test-episodes", type=cli.positive_int, default=100, help="episodes of the final test")
+    add("--episodes", type=cli.positive_int, default=10, help="episodes per evaluation")
+    add("--test-episodes", type=cli.positive_int, default=100, help="episodes in the final test")
     add("--workers", type=cli.positive_int, default=1, help="processes that play episodes")
     add("--rate", type=cli.positive_float, default=None,
-        help="size of an update (es), learning rate (ppo), amplitude of the rule (rstdp); by "
-        "default that of the learner")  # fmt: skip
-    add("--seed", type=cli.seed, default=0, help="seed of weights, changes and environments")
+        help="size of an update (es), learning rate (ppo) or amplitude of the rule (rstdp); each "
+        "learner has its own default")  # fmt: skip
+    add("--seed", type=cli.seed, default=0, help="seed of weights, weight changes and environments")
     add("--output", type=cli.path, metavar="DIR", default=None,
         help="folder for checkpoints and metrics_final.json")  # fmt: skip
     cli.add_force(parser)
@@ -168,7 +169,7 @@ def make_policy(args, world: Task) -> Policy:
 
 
 def _reward_policy(args, world: Task) -> Policy:
-    """The network of reward-modulated STDP, of which the learner says most."""
+    """The network for reward-modulated STDP; the learner determines most of its options."""
     given = {"--recurrent": args.recurrent, "--readout": args.readout, "--tau": args.tau}
     given["--code"] = args.code != "normalised"
     _refuse(args, given)
@@ -180,7 +181,7 @@ def _reward_policy(args, world: Task) -> Policy:
 
 
 def _refuse(args, given: dict[str, Any]) -> None:
-    """UsageError for options that this learner does not have."""
+    """Raise a UsageError if options are given that this learner does not have."""
     wrong = [name for name, value in given.items() if value]
     if wrong:
         raise cli.UsageError(f"{', '.join(wrong)}: --learner {args.learner} has no such option")
@@ -208,7 +209,7 @@ def make_run(args, world: Task, policy: Policy, budget: int) -> PolicyRun:
 
 
 def make_settings(args) -> EvolutionSettings:
-    """The numbers of the evolution strategy."""
+    """The settings of the evolution strategy."""
     usual = EVOLUTION.get(args.env, EvolutionSettings())
     n = args.directions or usual.directions
     return replace(
@@ -234,7 +235,7 @@ def main(args) -> None:
 
 
 def check_path(path: str) -> None:
-    """A UsageError, before the work, for a film that cannot be written."""
+    """Raise a UsageError, before the run, if the film cannot be written."""
     try:
         check_replaceable(Path(path))
     except OSError as error:
@@ -245,7 +246,7 @@ def _train(args) -> None:
     args.neuron = args.neuron or ("escape_lif" if args.learner == "rstdp" else "lif")
     most = 8 * (os.cpu_count() or 1)
     if args.workers > most:
-        raise cli.UsageError(f"--workers {args.workers}: this machine can serve {most} at most")
+        raise cli.UsageError(f"--workers {args.workers}: this machine can serve at most {most}")
     with cli.usage():
         world = make_task(args)
         policy = make_policy(args, world)
@@ -287,7 +288,7 @@ def _train(args) -> None:
 
 
 def plot(path: str, name: str, epochs: list[dict], returns: np.ndarray) -> None:
-    """The return over training, and over the episodes of the test."""
+    """Plot the return during training, and a histogram of the returns in the test."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     steps, mean, spread, tried = (
         np.array([epoch[key] for epoch in epochs], float)
@@ -304,13 +305,13 @@ def plot(path: str, name: str, epochs: list[dict], returns: np.ndarray) -> None:
 
 
 def show(path: str, trained: Trained, seed: int) -> None:
-    """Write a film, or say in a line why there is none."""
+    """Write a film, or print one line that explains why there is none."""
     try:
         total = film(trained, path, seed=seed)
     except RenderError as error:
         print(f"no film: {error}")
         return
-    print(f"film: {path} (return {total:.1f} of what is shown)")
+    print(f"film: {path} (return of the episode: {total:.1f})")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def make_parser() -> cli.Parser:
         "--timesteps",
         type=cli.positive_int,
         default=None,
-        help="length of the input, steps of 1 ms; by default 25 (mlp) or 6 (conv)",
+        help="length of the input in steps of 1 ms; by default 25 (mlp) or 6 (conv)",
     )
     add(
         "--hidden",
@@ -90,7 +90,7 @@ def make_parser() -> cli.Parser:
         "--encoding",
         choices=("constant", "poisson"),
         default="constant",
-        help="pictures as a constant current, or as a rate code",
+        help="how images are encoded: as a constant current, or as a rate code",
     )
     cli.add_neuron_options(parser, tau=20.0, readout="mean", readouts=READOUTS)
     cli.add_run_options(parser)
@@ -98,7 +98,7 @@ def make_parser() -> cli.Parser:
 
 
 def encode(x: torch.Tensor, generator: torch.Generator, *, encoding: str, n_steps: int):
-    """Pictures ``[B, 1, H, W]`` -> input ``[T, B, 1, H, W]``."""
+    """Images ``[B, 1, H, W]`` -> input ``[T, B, 1, H, W]``."""
     if encoding == "poisson":
         return poisson_encode(x, n_steps, generator=generator, skip_zeros=True)
     return constant_encode(x, n_steps)
@@ -124,9 +124,9 @@ def main(args) -> None:
 def check_memory(args, train: datasets.ArrayDataset, device: torch.device) -> None:
     """Refuse sizes that do not fit into the memory."""
     sizes = [torch.Size(train.shape).numel()]
-    # Conv: maps of 32 x H x W and less.
+    # Conv: the maps have at most 32 x H x W units.
     sizes += [40 * sizes[0]] if args.arch == "conv" else [*args.hidden, train.n_classes]
-    samples = min(len(train), max(args.batch_size, 256))  # 256 in an evaluation
+    samples = min(len(train), max(args.batch_size, 256))  # evaluations use 256
     neurons = args.timesteps * samples * (sizes[0] + 5 * sum(sizes[1:]))
     weights = 0 if args.arch == "conv" else 4 * sum(a * b for a, b in pairwise(sizes))
     cli.check_memory(

@@ -1,4 +1,4 @@
-"""Classify by spikes: reward-modulated STDP on the features of a run of train_spikeseg.py.
+"""Learn to classify by reward-modulated STDP, on features learned by train_spikeseg.py.
 
 python demos/train_spikeseg.py --dataset mnist --name mnist
 python demos/train_reward.py runs/mnist
@@ -43,20 +43,20 @@ def make_parser() -> cli.Parser:
         default="conv2",
         help="layer that provides the input, after pooling",
     )
-    add("--epochs", type=cli.positive_int, default=14, help="presentations of each stimulus")
+    add("--epochs", type=cli.positive_int, default=14, help="how often each stimulus is shown")
     add("--maps", type=cli.positive_int, default=40, help="neurons per class")
     add(
         "--rate",
         type=cli.positive_float,
         default=0.002,
-        help="increase of a weight after a right decision; the other steps are in proportion "
-        "(0.75, 1 and 0.125 of it)",
+        help="increase of a weight after a right decision; the other changes are proportional to "
+        "it (0.75, 1 and 0.125 times as large)",
     )
     add(
         "--dropout",
         type=cli.share,
         default=0.5,
-        help="fraction of inactive neurons, drawn for each stimulus",
+        help="fraction of neurons that are inactive, drawn anew for each stimulus",
     )
     add("--limit", type=cli.positive_int, default=None, help="largest number of stimuli per split")
     add("--seed", type=cli.seed, default=42, help="seed of weights, order of stimuli and dropout")
@@ -65,7 +65,7 @@ def make_parser() -> cli.Parser:
         type=cli.path,
         metavar="DIR",
         default=None,
-        help="folder for checkpoint and metrics_final.json, or that of --resume",
+        help="folder for checkpoint and metrics_final.json; by default the folder of --resume",
     )
     cli.add_force(parser)
     add(
@@ -79,7 +79,7 @@ def make_parser() -> cli.Parser:
 
 
 class Splits:
-    """Output of the fixed layers for the training, validation and test stimuli."""
+    """The output of the fixed layers for the training, validation and test stimuli."""
 
     def __init__(self, run: str, layer: str, limit: int | None) -> None:
         content = cli.read_stdp_run(run)
@@ -89,7 +89,7 @@ class Splits:
         for split in ("train", "val", "test"):
             stimuli = load_stimuli(name, split, recipe, folder=folder, limit=limit)
             if stimuli.targets is None:
-                raise cli.UsageError(f"{run} was trained on {name}, which has no classes to decide")
+                raise cli.UsageError(f"{run} was trained on {name}, which has no classes")
             if layers is None:
                 with cli.usage():
                     layers = make_layers(recipe, stimuli.events.shape[0])
@@ -98,7 +98,7 @@ class Splits:
             if layer not in layers:
                 raise cli.UsageError(f"--layer {layer}: the network has {', '.join(layers)}")
             sent = layer_output(layers, recipe, stimuli.events, layer)
-            # Each position becomes a channel: a neuron sees the whole field at a single position.
+            # Each position becomes a channel, so that each neuron sees the whole field.
             self.events[split] = replace(sent, shape=(sent.n_units, 1, 1))
             self.targets[split] = stimuli.targets
 
@@ -108,7 +108,7 @@ class Splits:
 
 
 class RewardRun(Run):
-    """The layer learns from reward, stimulus after stimulus."""
+    """A run in which the layer learns from reward, one stimulus after another."""
 
     kind = "reward"
 
@@ -119,7 +119,7 @@ class RewardRun(Run):
         )
         self.layer, self.splits, self.generator = layer, splits, generator
         self.events, self.targets = splits.events["train"], splits.targets["train"]
-        self.right = 0  # right decisions in this epoch
+        self.right = 0  # number of right decisions in this epoch
 
     @property
     def n_samples(self) -> int:
@@ -161,7 +161,7 @@ def main(args) -> None:
     if args.output is None and folder is not None and folder.is_file():
         folder = folder.parent
     if args.resume is not None:
-        load_checkpoint(checkpoint_file(args.resume))  # before the work, not after it
+        load_checkpoint(checkpoint_file(args.resume))  # before the run, not after it
     with cli.output_folder(folder, args.resume, args.force):
         _train(args, folder)
 

@@ -3,9 +3,9 @@
 python demos/train_shd.py --output runs/shd
 python demos/train_shd.py --output runs/shd_final --final
 
-The first holds two speakers out, for choices; the second learns from all training words and is
-tested once, at its end. Channels and times are counted in bins; two layers of neurons follow, with
-delays before, between and behind them.
+The first command holds out two speakers for choosing hyper-parameters. The second learns from all
+training words and tests the network once, at the end. The input is the number of events in each bin
+of channels and time. Two layers of neurons follow, with delays before, between and after them.
 """
 
 import math
@@ -33,13 +33,13 @@ from jarvis.zoo import hidden_layer, trainable
 from words import DURATIONS, add_options, in_steps, spoken_digits
 
 CHANNELS = 700
-#: What becomes of the number of events in a bin.
+#: How the number of events in a bin is transformed.
 INPUTS = {"counts": lambda n: n, "log": torch.log1p, "binary": lambda n: n.clamp_max(1.0)}
-#: Words that operations are counted on.
+#: Number of words on which operations are counted.
 COUNTED = 256
-#: Share of the training after which delays are exact: the smoothing has ended.
+#: Share of the training after which the smoothing has ended, so that delays are exact.
 SMOOTHED = 0.6
-#: Steps below which the smoothing ends.
+#: Standard deviation, in steps, below which the smoothing ends.
 NARROWEST = 0.25
 
 
@@ -71,7 +71,7 @@ def make_parser() -> cli.Parser:
         "--neuron",
         choices=trainable(),
         default="lif",
-        help="kind of the hidden neurons; other kinds than lif with the parameters of jarvis.zoo",
+        help="kind of the hidden neurons; kinds other than lif have the parameters in jarvis.zoo",
     )
     add(
         "--tau",
@@ -114,22 +114,22 @@ def make_parser() -> cli.Parser:
         type=cli.positive_float,
         default=1.2,
         metavar="MS",
-        help="the same for delays, ms",
+        help="peak learning rate of delays, ms, with the same schedule",
     )
     add(
         "--smoothing",
         type=cli.not_negative_float,
         default=80.0,
         metavar="MS",
-        help="initial standard deviation of the smoothing of synapses in time, ms, with which "
-        "gradients of delays see further; it falls to 0",
+        help="initial standard deviation of the smoothing of synapses in time, ms; it lets the "
+        "gradients of delays reach further, and falls to 0",
     )
     add(
         "--dropout",
         type=cli.share,
         default=0.3,
         metavar="P",
-        help="dropout: share of the neurons left out",
+        help="dropout: share of the neurons that are left out",
     )
     add(
         "--weight-decay",
@@ -165,14 +165,14 @@ def make_parser() -> cli.Parser:
         "--input",
         choices=INPUTS,
         default="log",
-        help="input of a bin with n events: n, log(1 + n), or whether there is any",
+        help="input of a bin with n events: n, log(1 + n), or 1 if there is any event",
     )
     add(
         "--shift-channels",
         type=cli.not_negative_int,
         default=20,
         metavar="N",
-        help="shift each training word by up to N channels up or down, drawn anew each time",
+        help="shift each training word by up to N channels up or down, at random each time",
     )
     add(
         "--jitter-channels",
@@ -202,21 +202,21 @@ def make_parser() -> cli.Parser:
         type=cli.share,
         default=0.0,
         metavar="P",
-        help="probability that a training word is mixed with another of its class",
+        help="probability that a training word is mixed with another word of its class",
     )
     cli.add_run_options(parser)
     return parser
 
 
 class WordRun(GradientRun):
-    """A run of a `DelayedNetwork` on spoken digits in bins, whose smoothing narrows.
+    """A run of a `DelayedNetwork` on spoken digits in bins, with a smoothing that narrows.
 
     Args:
         model: the network.
-        words: to learn from, in steps.
-        augmentation: of the words, drawn anew each time.
-        smoothing: at first, ms.
-        **options: of `GradientRun`.
+        words: the training words, in steps.
+        augmentation: random changes of the words, drawn anew each time.
+        smoothing: initial standard deviation of the smoothing, ms.
+        **options: options of `GradientRun`.
     """
 
     kind = "words"
@@ -233,10 +233,10 @@ class WordRun(GradientRun):
         super().__init__(model, words, **options)
         self.network = model
         self.augmentation, self.smoothing = augmentation, smoothing
-        self.generator = torch.Generator().manual_seed(self.seed)  # words change on the CPU
+        self.generator = torch.Generator().manual_seed(self.seed)  # words are augmented on the CPU
 
     def smoothing_now(self) -> float:
-        """Standard deviation in ms: it falls exponentially, and then it is 0."""
+        """Standard deviation in ms, which falls exponentially and is 0 at the end."""
         progress = self.steps_done / (self.epochs * self.batches_per_epoch)
         least = NARROWEST * self.network.synapses[0].dt
         if progress >= SMOOTHED or self.smoothing <= least:
@@ -282,7 +282,7 @@ def make_network(args, n_in: int, n_classes: int) -> DelayedNetwork:
 
 
 def make_optimizer(network: DelayedNetwork, args) -> torch.optim.Optimizer:
-    """AdamW with a learning rate of its own for delays, which are in ms."""
+    """AdamW with a separate learning rate for delays, which are in ms."""
     delays = [p for n, p in network.named_parameters() if n.endswith(".delays")]
     learned = [p for p in delays if p.requires_grad]
     others = [p for n, p in network.named_parameters() if not n.endswith(".delays")]
@@ -293,7 +293,7 @@ def make_optimizer(network: DelayedNetwork, args) -> torch.optim.Optimizer:
 
 
 def one_cycle(step: int, n_steps: int, rise: float = 0.2) -> float:
-    """Factor of the learning rates: a cosine up from 1/25 to 1, then one down to 0.
+    """Factor of the learning rates: it rises from 1/25 to 1, then falls to 0, along cosines.
 
     Source: Smith & Topin 2019, Proc. SPIE 11006 (super-convergence).
     """
@@ -376,7 +376,7 @@ def _train(args, device: torch.device) -> None:
 
 
 def report(args, run: WordRun, sets: dict[str, SpokenDigits | None], encode) -> None:
-    """The end of a run: what the network knows and costs, in lines and in metrics_final.json."""
+    """Print the accuracy and cost of the trained network; write them to metrics_final.json."""
     network, history = run.network, run.history
     network.smoothing = 0.0
     result: dict[str, Any] = run.summary() | {
@@ -403,7 +403,7 @@ def report(args, run: WordRun, sets: dict[str, SpokenDigits | None], encode) -> 
 
 
 def plot(path: str, history, network: DelayedNetwork) -> None:
-    """Learning curves, and the delays of each layer."""
+    """Plot the learning curves, and the delays of each layer."""
     figure = Figure(figsize=(9.5, 4.0), layout="constrained")
     left, right = figure.subplots(1, 2)
     names = {"training words": "train_acc", "held-out words": "val_acc"}

@@ -1,10 +1,10 @@
-"""Train a network whose neurons sit in space on spoken digits, by exact gradients.
+"""Train a network of neurons with positions on spoken digits, by exact gradients.
 
 python demos/train_spatial.py --net 3 --nhidden 100
 python demos/train_spatial.py --net 3 --nhidden 100 --final
 
-The first holds two speakers out, for choices; the second learns from all training words and is
-tested once, at its end. Options may be written with _ or with -.
+The first command holds out two speakers for choosing hyper-parameters. The second learns from all
+training words and tests the network once, at the end. Options may be written with _ or with -.
 """
 
 import sys
@@ -37,12 +37,12 @@ from jarvis.training import Pruner, distributed, warmup_cosine
 from spatial_options import check, command, identity, make_parser, run_folder
 from words import DURATIONS, in_steps, spoken_digits
 
-MOST_STEPS = 1_000_000  # of a word
-WARMUP_WORDS = 64  # that the first firing rate is set on
+MOST_STEPS = 1_000_000  # largest number of steps in a word
+WARMUP_WORDS = 64  # number of words on which the initial firing rate is set
 
 
 def load(args) -> tuple[SpokenDigits, SpokenDigits | None, SpokenDigits | None]:
-    """Words to learn from, words to choose by, words to test on (None where they are not used)."""
+    """Words for training, validation and testing (None for a part that is not used)."""
     args.dataset, *parts = spoken_digits(args.dataset, final=args.final, check=not args.skip)
     if args.duration is None:
         args.duration = DURATIONS[args.dataset]
@@ -101,7 +101,7 @@ def make_network(args, train: SpokenDigits) -> SpatialNetwork:
 
 
 def make_run(args, network: SpatialNetwork, train: SpokenDigits) -> SpatialRun:
-    """How a network learns from the training words."""
+    """The run in which a network learns from the training words."""
     augmentation = Augmentation(
         args.shift_channels,
         args.shift_time,
@@ -160,7 +160,7 @@ def main(args) -> None:
 def check_memory(args, device: torch.device) -> None:
     """Refuse sizes that do not fit into the memory."""
     steps = (args.duration or 600.0) / args.dt
-    neurons, words = args.nhidden, max(min(args.batch_size, 2000), 128)  # 128 in an evaluation
+    neurons, words = args.nhidden, max(min(args.batch_size, 2000), 128)  # evaluations use 128
     synapses = neurons * (700 + neurons + 20 * args.time_bins)
     cli.check_memory(
         4 * max(6 * synapses, words * neurons * args.time_bins, words * neurons * steps / 50),
@@ -216,7 +216,7 @@ def without_readout(counts: dict[str, int]) -> int:
 
 
 def report(args, run: SpatialRun, history, sets: dict, folder: Path) -> None:
-    """The end of a run: what it knows and costs, in lines and in metrics_final.json."""
+    """Print the accuracy and cost of the trained network; write them to metrics_final.json."""
     counts = count_parameters(run.model, synapses(run.model))
     result = {
         "command": command(args),
@@ -248,7 +248,7 @@ def report(args, run: SpatialRun, history, sets: dict, folder: Path) -> None:
 
 
 def plot(path: str, history, run: SpatialRun) -> None:
-    """Learning curves, the delays, and where the neurons are."""
+    """Plot the learning curves, the delays, and the positions of the neurons."""
     model = run.evaluated
     positions = model.delays.positions
     figure = Figure(figsize=(12.5 if positions else 8.4, 4.0), layout="constrained")
@@ -266,7 +266,7 @@ def plot(path: str, history, run: SpatialRun) -> None:
 
 
 def debug(kind, error, traceback) -> None:
-    """What --debug does about an error that nobody caught."""
+    """What --debug does about an uncaught error: it starts the debugger."""
     import pdb
     from traceback import print_exception
 

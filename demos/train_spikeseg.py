@@ -49,8 +49,8 @@ def make_parser() -> cli.Parser:
         type=cli.path,
         metavar="YAML",
         default=None,
-        help="architecture and learning rule; by default, without --paper, the file for the data "
-        "set in demos/configs",
+        help="file with the architecture and learning rule; if neither this nor --paper is given, "
+        "the file for the data set in demos/configs",
     )
     add("--paper", choices=tuple(PAPERS), default=None, help="start from the parameters of a paper")
     add(
@@ -65,7 +65,7 @@ def make_parser() -> cli.Parser:
         type=cli.path,
         metavar="DIR",
         default=None,
-        help="the pictures of --dataset folder, one sub-folder per class",
+        help="folder with the images of --dataset folder, one sub-folder per class",
     )
     add(
         "--output",
@@ -80,7 +80,7 @@ def make_parser() -> cli.Parser:
         "-n",
         type=cli.file_name,
         default=None,
-        help="folder of this run in --output; by default named by data set, date and time",
+        help="folder of this run in --output; by default named after data set, date and time",
     )
     add(
         "--resume",
@@ -100,7 +100,7 @@ def make_parser() -> cli.Parser:
         "--n-classes",
         type=cli.positive_int,
         default=None,
-        help="maps of conv3; 1 unless set in the config",
+        help="number of maps of conv3; 1 unless set in the config",
     )
     add(
         "--device",
@@ -112,7 +112,7 @@ def make_parser() -> cli.Parser:
         "--seed",
         type=cli.seed,
         default=None,
-        help="seed of initial weights, order of stimuli and revival noise; 42 by default",
+        help="seed of initial weights, stimulus order and noise that revives maps; 42 by default",
     )
     add(
         "--log-level",
@@ -129,7 +129,7 @@ def make_parser() -> cli.Parser:
 
 
 def choose_recipe(args, content: dict | None) -> Recipe:
-    """The recipe set by --config, --paper and the data set, or that of the resumed run."""
+    """The recipe set by --config, --paper and the data set, or the recipe of the resumed run."""
     options = {"n_classes": args.n_classes, "max_epochs": args.epochs}
     try:
         if args.config is not None:
@@ -153,7 +153,7 @@ def choose_recipe(args, content: dict | None) -> Recipe:
 
 
 def settle(args) -> dict | None:
-    """Fill in missing options: from the run given by --resume, or the defaults."""
+    """Fill in missing options from the run given by --resume, or from the defaults."""
     content = None
     before: dict = {}
     if args.resume is not None:
@@ -172,7 +172,7 @@ def settle(args) -> dict | None:
 
 
 def run_folder(args) -> Path:
-    """Output folder: a new one, or that of the resumed run."""
+    """The output folder: a new one, or the folder of the resumed run."""
     if args.resume is not None and args.name is None:
         file = checkpoint_file(args.resume)
         return file.parent.parent if file.parent.name == "checkpoints" else file.parent
@@ -188,7 +188,7 @@ def run_folder(args) -> Path:
 
 
 def new_folder(folder: Path) -> Path:
-    """Create a folder with that name, or with a number behind it: no other program has it."""
+    """Create a folder with that name, or with a number added if the folder already exists."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
@@ -245,7 +245,7 @@ def main(args) -> None:
     try:  # does every layer fit the output size of the previous ones?
         layer_input(layers, recipe, stimuli.events[:1])
     except ValueError as error:
-        raise cli.UsageError(f"a layer's pool does not fit the pictures: {error}") from None
+        raise cli.UsageError(f"a layer's pool does not fit the images: {error}") from None
     folder = run_folder(args)
     with (
         cli.output_folder(folder, args.resume, None, "--resume it, or choose another --name"),

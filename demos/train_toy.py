@@ -23,8 +23,8 @@ from jarvis.networks import READOUTS
 from jarvis.training import linear_tail
 
 # The synapse has to match the code. A rate is read out by summing spikes as they arrive. The time
-# of a single spike is read out by a synapse with a sustained current: by the end, an earlier input
-# has contributed more.
+# of a single spike is read out by a synapse with a sustained current: an earlier input has then
+# contributed more by the end.
 TAU_SYN = {"poisson": None, "ttfs": math.inf}
 DRAWS = 8  # draws of the random code over which the reported accuracies are averaged
 
@@ -34,7 +34,7 @@ def make_parser() -> cli.Parser:
     add = parser.add_argument
     add("--epochs", type=cli.positive_int, default=10, help="passes over the training data")
     add("--batch-size", type=cli.positive_int, default=128, help="samples per step")
-    add("--timesteps", type=cli.positive_int, default=25, help="length of the code, steps of 1 ms")
+    add("--timesteps", type=cli.positive_int, default=25, help="length of the code in ms (steps)")
     add("--hidden", type=cli.positive_int, default=128, help="hidden neurons")
     add(
         "--lr",
@@ -63,9 +63,10 @@ def encode(x: torch.Tensor, generator: torch.Generator, *, encoding: str, n_step
 def ceiling(encode, encoding: str, n: int = 65536) -> float:
     """Accuracy of a perfect decoder, which knows the labelling rule but sees only spikes.
 
-    It uses each input's spike count in a rate code, and its time in a first-spike code. What these
-    do not contain is lost to every network. Measured on n new samples of the toy set, so that it
-    is accurate to about 0.1 %; on the 820 test samples a network can exceed it.
+    From a rate code, it uses the spike count of each input; from a first-spike code, the spike
+    time. No network can use information that these do not contain. The accuracy is measured on n
+    new samples of the toy set, which makes it precise to about 0.1 %. On the 820 test samples, a
+    network can exceed it.
     """
     x = torch.rand((n, 32), generator=torch.Generator().manual_seed(1))
     generator = torch.Generator().manual_seed(2)
@@ -92,7 +93,7 @@ def _train(args, device: torch.device) -> None:
     train, val, test = (datasets.toy(split) for split in datasets.SPLITS)
     code = partial(encode, encoding=args.encoding, n_steps=args.timesteps)
     draws = DRAWS if args.encoding == "poisson" else 1
-    samples = min(len(train), max(args.batch_size, 256))  # 256 in an evaluation
+    samples = min(len(train), max(args.batch_size, 256))  # evaluations use 256
     steps = args.timesteps * (4096 * 32 + samples * 5 * args.hidden)
     cli.check_memory(
         4 * max(steps, 4 * 34 * args.hidden), device,
@@ -129,7 +130,7 @@ def _train(args, device: torch.device) -> None:
 
 
 def plot(path: str, history, best: float, model: SpikingMLP, code, test) -> None:
-    """Learning curves below the ceiling, and the hidden neurons' response to one sample."""
+    """Plot learning curves, the ceiling, and the hidden neurons' response to one sample."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     columns = {"training": "train_acc", "test": "test_acc"}
     plotting.curves({k: history.column(v) for k, v in columns.items()}, chance=0.5, ax=left)

@@ -1,4 +1,4 @@
-"""Train a network of first-spike neurons on the Yin-Yang set, by exact gradients, with delays.
+"""Train first-spike neurons with delays on the Yin-Yang set, by exact gradients.
 
 python demos/train_yinyang.py --net 3 --hidden 30
 """
@@ -43,7 +43,7 @@ def make_parser() -> cli.Parser:
         type=cli.positive_float,
         default=4.0,
         metavar="MS",
-        help="membrane time constant in ms; that of the synapse is half of it",
+        help="membrane time constant in ms; the synaptic time constant is half of it",
     )
     add(
         "--lr",
@@ -56,7 +56,7 @@ def make_parser() -> cli.Parser:
         type=cli.positive_float,
         default=3e-2,
         metavar="LR",
-        help="learning rate of delays and positions, which decreases likewise",
+        help="learning rate of delays and positions, which decreases in the same way",
     )
     add("--batch-size", "--batch_size", type=cli.positive_int, default=150, help="samples per step")
     add(
@@ -69,7 +69,7 @@ def make_parser() -> cli.Parser:
         "--wake",
         type=cli.not_negative_float,
         default=1.0,
-        help="penalty on silent hidden neurons, by their distance from threshold",
+        help="penalty on silent hidden neurons, which depends on their distance from threshold",
     )
     add(
         "--backend",
@@ -82,7 +82,7 @@ def make_parser() -> cli.Parser:
 
 
 def encoded(split: str) -> ArrayDataset:
-    """A split with its values as spike times ``[N, 4]``, ms: a deterministic code."""
+    """A split whose values are coded as spike times ``[N, 4]``, ms; the code is deterministic."""
     values = datasets.yinyang(split)
     times = spike_time_encode(values.inputs)
     return ArrayDataset(times, values.targets, values.n_classes, values.source)
@@ -110,7 +110,7 @@ def main(args) -> None:
 def _train(args, device: torch.device) -> None:
     train, val, test = (encoded(split) for split in datasets.SPLITS)
     print(f"{train!r}")
-    samples = min(len(train), max(args.batch_size, 256))  # 256 in an evaluation
+    samples = min(len(train), max(args.batch_size, 256))  # evaluations use 256
     cli.check_memory(
         4 * args.hidden * (4 * 7 + 2 * samples * 7), device,
         f"--hidden {args.hidden}", f"--batch-size {args.batch_size}",
@@ -154,7 +154,7 @@ def _train(args, device: torch.device) -> None:
 
 
 def plot(path: str, history, model: FirstSpikeNetwork) -> None:
-    """Decision regions, learning curves, and the positions of neurons or the delays."""
+    """Plot decision regions, learning curves, and the neurons' positions or the delays."""
     figure = plt.figure(figsize=(12.5, 3.8), layout="constrained")
     regions = figure.add_subplot(1, 3, 1)
     draw_regions(model, regions)
@@ -172,7 +172,7 @@ def plot(path: str, history, model: FirstSpikeNetwork) -> None:
 
 
 def draw_regions(model: FirstSpikeNetwork, ax, n: int = 150) -> None:
-    """The predicted class of every point of the square, with the test samples on top."""
+    """Draw the predicted class of every point of the square, with the test samples on top."""
     device = next(model.parameters()).device
     axis = torch.linspace(0.0, 1.0, n)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
@@ -190,7 +190,7 @@ def draw_regions(model: FirstSpikeNetwork, ax, n: int = 150) -> None:
 
 
 def draw_positions(positions: list[torch.Tensor], ax) -> None:
-    """The neurons where they are; a distance of 1 ms takes a spike 1 ms."""
+    """Draw the neurons at their positions; a spike takes 1 ms to travel a distance of 1 ms."""
     names = ("input", "hidden", "output")
     for position, name, colour in zip(positions, names, COLOURS, strict=True):
         coordinates = position.detach().cpu()[:, :3]
@@ -205,7 +205,7 @@ def draw_positions(positions: list[torch.Tensor], ax) -> None:
 
 
 def draw_delays(model: FirstSpikeNetwork, ax) -> None:
-    """Histogram of the synaptic delays."""
+    """Draw a histogram of the synaptic delays."""
     with torch.no_grad():
         delays = [matrix.flatten().cpu().numpy() for matrix in model.delays()]
     ax.hist(delays, bins=20, stacked=True, color=COLOURS[: len(delays)],

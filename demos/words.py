@@ -1,4 +1,4 @@
-"""Spoken digits for the demo programs: words to learn from, to choose by, and to test on."""
+"""Spoken digits for the demo programs: words for training, validation and testing."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from jarvis import datasets
 from jarvis.datasets import SpokenDigits, held_out
 from jarvis.support.downloads import MissingDataError
 
-#: How much of a word is heard by default, ms.
+#: How much of each word is used by default, ms.
 DURATIONS = {"shd": 1400.0, "generated": 600.0}
 
 
@@ -17,7 +17,7 @@ def add_options(add: Any) -> None:
         choices=("auto", "shd", "generated"),
         default="auto",
         help="spoken digits, or generated words like them; auto: generated words only if SHD is "
-        "neither here nor can be downloaded",
+        "not here and cannot be downloaded",
     )
     add(
         "--final",
@@ -43,15 +43,15 @@ def spoken_digits(
     """Read spoken digits, or generate words that are like them.
 
     Args:
-        dataset: "shd", "generated", or "auto": generated only if SHD is neither here nor can be
-        downloaded, which is then printed.
-        final: learn from all training words and test; otherwise two speakers are held out to choose
-            by, and the test words stay unseen.
-        check: look at every event of the files for damage.
+        dataset: "shd", "generated" or "auto". "auto" generates words only if SHD is not here and
+            cannot be downloaded, and then prints a line about it.
+        final: True to learn from all training words and to test; False to hold out two speakers
+            for validation, so that the test words stay unseen.
+        check: whether to check every event of the files for damage.
 
     Returns:
-        which of the two it is, and the words to learn from, to choose by, and to test on (None
-        where they are not used), times in ms.
+        "shd" or "generated", and the words for training, validation and testing (None for a part
+        that is not used), with times in ms.
 
     Raises:
         MissingDataError: if SHD was asked for by name and is not there.

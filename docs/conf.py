@@ -1,10 +1,10 @@
-"""How Sphinx builds the site: `make docs`.
+"""The settings with which Sphinx builds the site: `make docs`.
 
-Lessons are shown with their committed outputs and are never run. Several things are put together at
-build time, so that each is written down once: `site_build.lessons` copies the lessons beside the
-pages and makes their cards, the table of lessons comes from the README, and the equations come from
-the docstrings of `jarvis`. A link such as `lif.md#jarvis.lif.LIFLayer` leads to that name's entry.
-A built site loads nothing from elsewhere: `site_build.offline` copies MathJax into it.
+Lessons are shown with their committed outputs and are never run. Some content is collected at build
+time, so that it is written down only once. `site_build.lessons` copies the lessons beside the pages
+and makes their cards. The table of lessons comes from the README, and the equations come from the
+docstrings of `jarvis`. A link such as `lif.md#jarvis.lif.LIFLayer` leads to the entry of that name.
+A built site loads nothing from the internet: `site_build.offline` copies MathJax into it.
 """
 
 import ast
@@ -21,8 +21,8 @@ sys.path.insert(0, str(DOCS))
 
 from site_build import lessons, offline  # noqa: E402
 
-#: The one setting for links that need the repository's public address, such as
-#: "https://github.com/OWNER/NAME": Colab and Binder on every lesson. Empty: they are off.
+#: The public URL of the repository, such as "https://github.com/OWNER/NAME". The links to Colab and
+#: Binder on every lesson need it. If it is empty, there are no such links.
 jarvis_repository = os.environ.get("JARVIS_REPOSITORY", "")
 
 project = "jarvis"
@@ -34,13 +34,13 @@ html_title = "jarvis"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"
-html_context = {"default_mode": "auto"}  # light or dark, as the reader's system
+html_context = {"default_mode": "auto"}  # light or dark, like the reader's system
 html_theme_options = {
     "show_navbar_depth": 1,
     "show_toc_level": 2,
     "use_download_button": False,  # each lesson has its own line "Run it"
     "use_fullscreen_button": False,
-    "navbar_persistent": [],  # its search field would be a second one: the side bar has one
+    "navbar_persistent": [],  # its search field is left out: the side bar has one
 }
 mathjax_path = offline.SCRIPT
 mathjax3_config = {  # so that \_ within \texttt is an underscore, as on GitHub
@@ -58,9 +58,9 @@ napoleon_custom_sections = ["Source", "Sources"]
 napoleon_use_rtype = False
 autodoc_default_options = {"members": True, "exclude-members": "extra_repr"}
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # the docstrings say what is expected, with shapes and units
+autodoc_typehints = "none"  # the docstrings describe the arguments, with shapes and units
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r".*")]  # base classes of other packages, which are not fetched
+nitpick_ignore_regex = [("py:.*", r".*")]  # other packages have no entries here
 
 SECTIONS = "Args|Attributes|Raises|Returns|Yields|Source|Sources|Example|Examples"
 
@@ -73,12 +73,12 @@ def notebook_table() -> str:
 
 
 def lesson_sizes() -> str:
-    """The table of lessons with what each consists of and the time that it takes a learner."""
+    """The table of lessons: what each contains, and how long it takes a learner."""
     spec = importlib.util.spec_from_file_location("sizes", ROOT / "tools" / "lessons.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["sizes"] = module  # which a dataclass looks up
+    sys.modules["sizes"] = module  # where dataclasses look up their module
     spec.loader.exec_module(module)
     return module.table()
 
@@ -101,7 +101,7 @@ def modules() -> dict[str, Path]:
 
 
 def sourced(module: str) -> list[tuple[str, str, str]]:
-    """Name, text and source of everything in a module of `jarvis` whose docstring has a source."""
+    """Name, text and source of each docstring in a module of `jarvis` that names a source."""
     tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
     found = []
 
@@ -118,7 +118,7 @@ def sourced(module: str) -> list[tuple[str, str, str]]:
 
 
 def equations(named: str) -> str:
-    """The equations of some modules, and where each comes from."""
+    """The equations of some modules, each with its source."""
     blocks = [
         f"(eq-{name})=\n\n**`{name}`**\n\n```{{eval-rst}}\n{text}\n\n*Source:* {source}\n```\n"
         for module in named.split()
@@ -156,7 +156,7 @@ def zoo() -> str:
 
 
 def on_site(target: str, page: str) -> str | None:
-    """Where a page's link leads on the site; None if that is not part of it."""
+    """The target on the site of a page's link; None if the site does not contain it."""
     path, _, anchor = target.partition("#")
     if anchor.startswith("jarvis."):  # a documented name, which Sphinx finds
         return f"#{anchor}"
@@ -172,7 +172,7 @@ def on_site(target: str, page: str) -> str | None:
 
 
 def fill(text: str, page: str) -> str:
-    """A page with its markers replaced, and its links led to what is part of the site."""
+    """A page with its markers filled in, and with its links leading to pages of the site."""
 
     def link(found: re.Match[str]) -> str:
         target = on_site(found[2], page)
@@ -211,7 +211,7 @@ def comment_of(name: str) -> list[str] | None:
 
 
 def as_rst(app, what, name, obj, options, lines: list[str]) -> None:
-    """Escape what reads as markup in a docstring's prose: ``tau, **options:`` and ``|w| is``."""
+    """Escape text in a docstring that looks like markup: ``tau, **options:`` and ``|w| is``."""
     for k, line in enumerate(lines):
         line = re.sub(r"(?<=, )\*\*(?=\w+:)", r"\\*\\*", line)
         lines[k] = re.sub(r"(?<= )\|(\w)\|(?= is)", r"\\|\1\\|", line)
@@ -221,7 +221,7 @@ def setup(app) -> None:
     plain: dict[str, list[str]] = {}
 
     def comment(app, what, name: str, obj, options, lines: list[str]) -> None:
-        # autodoc looks for it where the name is documented, and shows the type's docstring instead
+        # autodoc does not find the comment here, and would show the docstring of the type instead
         if what == "data" and (found := comment_of(name)) is not None:
             lines[:] = found
 
@@ -233,7 +233,7 @@ def setup(app) -> None:
         plain[name] = list(lines)
 
     def restore(app, what, name, obj, options, lines: list[str]) -> None:
-        # napoleon takes what stands before a colon for the type of an attribute
+        # napoleon mistakes text before a colon for the type of an attribute
         if what in ("attribute", "data", "property"):
             lines[:] = plain[name]
 

@@ -1,1 +1,1 @@
-"""What `docs/conf.py` builds the site with: `lessons` (pages and cards) and `offline` (MathJax)."""
+"""Helpers of `docs/conf.py`: `lessons` builds pages and cards, and `offline` copies MathJax."""

@@ -1,8 +1,8 @@
 """Lessons on the site: grouped by part, with alternative texts, links to run them, and cards.
 
-Everything is read off the notebooks and the read-me's table when the site is built: the part is the
-first digit of a file's name, the title its heading, the time what its head states, the picture of
-its card one of its outputs.
+Everything is read from the notebooks and from the README's table when the site is built. The first
+digit of a file name determines the part, and the heading of the notebook is the title. The time
+comes from the notebook's head, and the picture on the card is one of the outputs.
 """
 
 import base64
@@ -36,8 +36,8 @@ PARTS = {
     8: "Bodies",
     9: "Build your own",
 }
-OLD = "More lessons"  #: the part of those with two digits, until they are replaced
-CARD_WIDTH = 560  #: pixels, of a card's picture
+OLD = "More lessons"  #: part of the lessons with two digits, until they are replaced
+CARD_WIDTH = 560  #: width of the picture on a card, pixels
 GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)/?")
 
 
@@ -46,7 +46,7 @@ class Lesson:
     """One notebook, as the site shows it."""
 
     path: Path
-    notebook: Any  #: as nbformat reads it
+    notebook: Any  #: the notebook as nbformat reads it
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class Lesson:
 
     @property
     def time(self) -> str:
-        """A learner's time as the head states it, such as "55 min"; "" without one."""
+        """The learner's time stated in the head, such as "55 min"; "" if there is none."""
         for cell in self.notebook.cells[:3]:
             stated = re.search(r"\*\*Time\.?\*\*\.? *(\d+) minutes", cell.source)
             if stated:
@@ -77,7 +77,7 @@ class Lesson:
 
     @property
     def figures(self) -> list[tuple[int, str]]:
-        """Each figure's cell, by index, and its picture (PNG in base64)."""
+        """The index of each figure's cell, and the figure itself (PNG in base64)."""
         return [
             (index, output["data"]["image/png"])
             for index, cell in enumerate(self.notebook.cells)
@@ -106,7 +106,7 @@ class Lesson:
         return [index for index, _ in self.figures if not self.alt(index)]
 
     def card_figure(self) -> tuple[int, str] | None:
-        """The figure of the lesson's card: of a cell tagged `card`, or else the middle one."""
+        """The figure on the lesson's card: from a cell tagged `card`, or else the middle one."""
         figures = self.figures
         for index, png in figures:
             if "card" in self.notebook.cells[index].metadata.get("tags", []):
@@ -122,7 +122,7 @@ def plain(markdown: str) -> str:
 
 
 def lessons() -> list[Lesson]:
-    """All lessons: those with three digits in order, then those with two, the template last."""
+    """All lessons in order: first those with three digits, then those with two; 00 comes last."""
 
     def place(path: Path) -> tuple[bool, bool, str]:
         number = path.stem.split("_")[0]
@@ -134,7 +134,7 @@ def lessons() -> list[Lesson]:
 
 @cache
 def read(path: Path, changed: int) -> Lesson:
-    """One lesson; a file is read once, unless it has changed, and not validated: tests do that."""
+    """One lesson. A file is read again only if it has changed; only tests validate it."""
     return Lesson(path, nbformat.v4.reads_json(path.read_text(encoding="utf-8")))
 
 
@@ -147,7 +147,7 @@ def parts(found: list[Lesson]) -> dict[str, list[Lesson]]:
 
 
 def heading(part: str) -> str:
-    """What stands above a part's lessons: its number and name."""
+    """The heading above the lessons of a part: its number and name."""
     number = next((k for k, name in PARTS.items() if name == part), None)
     return part if number is None else f"{number} {part}"
 
@@ -156,10 +156,10 @@ def heading(part: str) -> str:
 
 
 def slug(repository: str) -> str:
-    """OWNER/NAME of a repository's address, "" for none.
+    """The OWNER/NAME part of a repository's URL, or "" if there is none.
 
     Raises:
-        ValueError: for what is not the address of a GitHub repository.
+        ValueError: if the URL is not that of a GitHub repository.
     """
     if not repository:
         return ""
@@ -172,7 +172,7 @@ def slug(repository: str) -> str:
 
 
 def run_links(name: str, repository: str) -> str:
-    """The line "Run it" of a lesson: download, and Colab and Binder once there is an address."""
+    """The line "Run it" of a lesson: a download, and Colab and Binder if there is a URL."""
     links = [f"{{download}}`Download <../../notebooks/{name}.ipynb>`"]
     if owner := slug(repository):
         at = f"{owner}/blob/main/notebooks/{name}.ipynb"
@@ -186,7 +186,7 @@ def run_links(name: str, repository: str) -> str:
 
 
 def site_link(target: str) -> str | None:
-    """Where a lesson's link leads on the site; None if that is not part of it."""
+    """The target on the site of a lesson's link; None if the site does not contain it."""
     path, _, anchor = target.partition("#")
     if ":" in target or not path:
         return target
@@ -200,7 +200,7 @@ def site_link(target: str) -> str | None:
 
 
 def led(markdown: str) -> str:
-    """Markdown of a lesson with its links led to what is part of the site."""
+    """A lesson's Markdown, in which links lead to pages of the site; other links are removed."""
 
     def link(found: re.Match[str]) -> str:
         target = site_link(found[2])
@@ -210,7 +210,7 @@ def led(markdown: str) -> str:
 
 
 def for_site(lesson: Lesson, repository: str) -> str:
-    """The notebook as the site shows it: alternative texts, folded cells, links to run it."""
+    """The notebook as the site shows it, with alternative texts, folded cells and run links."""
     notebook = copy.deepcopy(lesson.notebook)
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
@@ -230,7 +230,7 @@ def for_site(lesson: Lesson, repository: str) -> str:
 
 
 def write_pages(folder: Path, repository: str) -> None:
-    """Write every lesson into ``docs/notebooks``, which git ignores; remove those that are gone."""
+    """Write all lessons into ``docs/notebooks``, which git ignores; remove all other files."""
     folder.mkdir(exist_ok=True)
     wanted = {f"{lesson.name}.ipynb": for_site(lesson, repository) for lesson in lessons()}
     for old in folder.iterdir():
@@ -243,7 +243,7 @@ def write_pages(folder: Path, repository: str) -> None:
 
 
 def linked(glossary: str) -> str:
-    """The glossary with a link for each lesson that it names at the end of an entry."""
+    """The glossary, with links to the lessons that are named at the end of an entry."""
     names = {one.number: one.name for one in lessons()}
 
     def links(found: re.Match[str]) -> str:
@@ -255,7 +255,7 @@ def linked(glossary: str) -> str:
 
 
 def toctrees() -> str:
-    """A hidden table of contents for each part; side bars show them under its name."""
+    """A hidden table of contents for each part; the side bar shows it below the part's name."""
     blocks = []
     for part, group in parts(lessons()).items():
         rows = [f"{one.number} {one.title} <notebooks/{one.name}>" for one in group]
@@ -268,7 +268,7 @@ def toctrees() -> str:
 
 
 def described(readme: str) -> dict[str, list[str]]:
-    """The cells after the first of each row of the read-me's tables of lessons, by name."""
+    """For each lesson, by name, the cells of its row in the README's table except the first."""
     rows = re.findall(r"^\| \[(\d+_\w+)\]\([^)]*\) \| (.+) \|$", readme, re.MULTILINE)
     return {name: [cell.strip() for cell in rest.split(" | ")] for name, rest in rows}
 
@@ -285,7 +285,7 @@ def cards() -> str:
 
 
 def card(lesson: Lesson, what: str) -> str:
-    """One card: a picture, number, title, time, and what one does."""
+    """One card: a picture, the number, the title, the time, and what the learner does."""
     figure, picture = lesson.card_figure(), ""
     if figure:
         alt = html.escape(lesson.alt(figure[0]), quote=True)
@@ -314,10 +314,10 @@ def write_cards(static: Path) -> None:
 
 
 def hero() -> str:
-    """The scripts that set the landing page's picture in motion."""
+    """The scripts that animate the picture on the landing page."""
     scripts = "".join(f'<script src="_static/{name}.js"></script>' for name in ("digit", "hero"))
     return f"```{{raw}} html\n{scripts}\n```"
 
 
-#: What a page may ask for by a comment such as <!-- cards -->.
+#: Content that a page can request by a comment such as <!-- cards -->.
 MARKERS: dict[str, Callable[[], str]] = {"lessons": toctrees, "cards": cards, "hero": hero}

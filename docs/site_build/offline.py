@@ -1,20 +1,20 @@
-"""MathJax from an installed package, so that the site needs no network."""
+"""MathJax from an installed package, so that the site needs no internet connection."""
 
 import importlib.util
 import shutil
 from pathlib import Path
 
-CARRIER = "sphinx-mathjax-offline"  #: the package that brings MathJax; in the extra `docs`
-SCRIPT = "mathjax/tex-chtml.js"  #: below _static, for `mathjax_path`
-#: Its parts: the script, its fonts, and what it loads when a formula or its menu asks for it.
+CARRIER = "sphinx-mathjax-offline"  #: the package that contains MathJax, in the extra `docs`
+SCRIPT = "mathjax/tex-chtml.js"  #: path below _static, for `mathjax_path`
+#: Parts of MathJax: the script, its fonts, and files that some formulas or its menu load.
 PARTS = ("tex-chtml.js", "output/chtml", "input/tex/extensions", "a11y", "sre", "ui", "core.js")
 
 
 def mathjax_folder() -> Path:
-    """Where the installed package keeps MathJax.
+    """The folder in which the installed package keeps MathJax.
 
     Raises:
-        FileNotFoundError: where the package is not installed; the message says how to install it.
+        FileNotFoundError: if the package is not installed; the message says how to.
     """
     found = importlib.util.find_spec(CARRIER)
     folder = Path(found.origin).parent / "static" / "mathjax" if found and found.origin else None
@@ -26,7 +26,7 @@ def mathjax_folder() -> Path:
 
 
 def copy_mathjax(static: Path) -> None:
-    """Copy what the pages load into the folder ``_static/mathjax`` of a built site."""
+    """Copy the files that the pages load into the folder ``_static/mathjax`` of a built site."""
     source, target = mathjax_folder(), static / "mathjax"
     for part in PARTS:
         if (source / part).is_dir():
