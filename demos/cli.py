@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, None if distributed.local_rank() else line)
 
     def sizes(self, args: argparse.Namespace) -> list[str]:
-        """The options that may need much memory, with their values; those above their defaults."""
+        """Up to three options, with their values, that are likely to need the most memory."""
         found = []
         for action in self._actions:
             values = getattr(args, action.dest, None)

@@ -23,7 +23,7 @@ from jarvis.networks import READOUTS
 from jarvis.training import linear_tail
 
 # The synapse has to match the code. A rate is read out by summing spikes as they arrive. The time
-# of a single spike is read out by a synapse with a sustained current: an earlier input has then
+# of a single spike is read out by a synapse with a sustained current, so that an earlier input has
 # contributed more by the end.
 TAU_SYN = {"poisson": None, "ttfs": math.inf}
 DRAWS = 8  # draws of the random code over which the reported accuracies are averaged

@@ -14,7 +14,7 @@ def mathjax_folder() -> Path:
     """The folder in which the installed package keeps MathJax.
 
     Raises:
-        FileNotFoundError: if the package is not installed; the message says how to.
+        FileNotFoundError: if the package is not installed; the message says how to install it.
     """
     found = importlib.util.find_spec(CARRIER)
     folder = Path(found.origin).parent / "static" / "mathjax" if found and found.origin else None
