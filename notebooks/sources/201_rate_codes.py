@@ -392,7 +392,7 @@ assert enough[100.0] >= 16 * enough[1000.0]
 # 2<!-- enough_1000 0 --> ms are enough for nine out of ten; at 100 Hz it takes
 # 64<!-- enough_100 0 --> ms (half of that is too short, and nothing between was tried). The lower
 # rate explains a factor of ten. The rest is the factor $1-p$: at 1000 Hz the white pixels are not
-# random at all, at 100 Hz all pixels are. A reader trained on such noisy pictures may need less.
+# random at all, at 100 Hz all pixels are.
 #
 # ## 6. How do you read a rate that changes?
 #
