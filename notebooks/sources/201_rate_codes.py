@@ -439,11 +439,11 @@ plt.show()
 # %% [markdown]
 # *The figure shows three estimates of the dashed p: for one neuron (line), and the range of one
 # standard deviation over all copies (band).* At the end the mean so far has the least noise, but it
-# still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate follows at once but is noisy;
-# with 50 ms it is the other way round (and it first has to rise from 0). You cannot have both. The
-# estimate is a weighted sum of the past spikes, and the squared weights $(1-\beta)^2\beta^{2k}$ add
-# up to $(1-\beta)/(1+\beta)$, where those of a mean add up to $1/T$. So the law of section 2 holds
-# with
+# still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate follows at once but is
+# noisy; with 50 ms it is the other way round (and it first has to rise from 0). You cannot have
+# both. The estimate is a weighted sum of the past spikes, and the squared weights
+# $(1-\beta)^2\beta^{2k}$ add up to $(1-\beta)/(1+\beta)$, where those of a mean add up to $1/T$. So
+# the law of section 2 holds with
 #
 # $$\text{standard deviation} = \sqrt{\frac{p(1-p)}{T_{eff}}}, \qquad
 # T_{eff} = \frac{1+\beta}{1-\beta} \approx \frac{2\tau}{dt} \quad (\tau \gg dt) .$$
@@ -485,8 +485,8 @@ if check.time_constant(time_constant):
 # 1. A rate code needs two lines: a spike where a random number is below the brightness. The mean
 #    over time decodes it.
 # 2. The error is $\sqrt{p(1-p)/T}$. Halving it costs four times the steps and spikes.
-# 3. $p = x\cdot$ `max_rate` $\cdot$ `dt` / 1000. Rate times duration decides the error; a finer time
-#    step does not help.
+# 3. $p = x\cdot$ `max_rate` $\cdot$ `dt` / 1000. Rate times duration decides the error; a finer
+#    time step does not help.
 # 4. A running estimate with time constant $\tau$ sees about $2\tau$ of the past: a short one means
 #    more noise, a long one more delay.
 #

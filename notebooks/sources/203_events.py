@@ -393,10 +393,10 @@ assert moving > 3 * still
 #
 # ### Exercise 4: Draw a time surface (6 min)
 #
-# A picture that keeps the times: at the time $t$ (`now`), give each pixel the value
-# $e^{-(t - t_{last})/\tau}$, where $t_{last}$ is the time of its last event up to and including $t$.
-# A pixel without an event so far gets the value 0. This is a **time surface** (Lagorce et al.
-# 2017). `times` (sorted, ms) and `place` (0 to `n_pixels` - 1) are arrays with one entry per event.
+# A picture that keeps the times: at the time $t$ (`now`), give each pixel the value $e^{-(t -
+# t_{last})/\tau}$, where $t_{last}$ is the time of its last event up to and including $t$. A pixel
+# without an event so far gets the value 0. This is a **time surface** (Lagorce et al. 2017).
+# `times` (sorted, ms) and `place` (0 to `n_pixels` - 1) are arrays with one entry per event.
 
 
 # %% tags=["exercise"]
@@ -563,14 +563,14 @@ if full_run and on_nmnist:
 # the reader gets 85<!-- on_off 1.5 --> % of the digits right. With the three saccades kept apart it
 # is 94<!-- per_saccade 1.5 --> %. With as many numbers but without time, in the control, it is
 # 78<!-- random_groups 2 --> %: more numbers alone do not help. If anything they hurt, probably
-# because the same events, spread over more numbers, are noisier. So *when* an event came matters: each saccade
-# shows different edges. (Whether its exact ms matters was not tested.) What is left of ON minus
-# OFF, almost nothing to the eye, still gives 66<!-- net 2 --> %.
+# because the same events, spread over more numbers, are noisier. So *when* an event came matters:
+# each saccade shows different edges. (Whether its exact ms matters was not tested.) What is left of
+# ON minus OFF, almost nothing to the eye, still gives 66<!-- net 2 --> %.
 #
 # And the reader needs little time: after 30 ms it is at 90<!-- soon_30 1.5 --> %, above the
-# 85<!-- on_off 1.5 --> % of whole recordings. Perhaps a longer count mixes edges of different directions. To use a
-# whole recording without being told when a saccade begins, a reader needs a memory.
-# [304](304_recurrent.ipynb) trains a network that has one.
+# 85<!-- on_off 1.5 --> % of whole recordings. Perhaps a longer count mixes edges of different
+# directions. To use a whole recording without being told when a saccade begins, a reader needs a
+# memory. [304](304_recurrent.ipynb) trains a network that has one.
 #
 # ## Summary
 #

@@ -85,10 +85,10 @@ def fixed(number=seed):
 #
 # $$\tau_m\,\frac{dv}{dt} = -(1 - v)\,v + I .$$
 #
-# So beyond 1, $v$ runs away by itself. We call it a spike when $v$ passes `v_peak` = 3, and then set
-# $v$ to `v_reset`. A first draft takes Euler's method: slope times $dt$. But without input,
-# $v/(1-v)$ decays like $e^{-t/\tau_m}$, so there is a closed form. Start at $v$ = 1.1, with a coarse
-# step. When does each of them pass 3?
+# So beyond 1, $v$ runs away by itself. We call it a spike when $v$ passes `v_peak` = 3, and then
+# set $v$ to `v_reset`. A first draft takes Euler's method: slope times $dt$. But without input,
+# $v/(1-v)$ decays like $e^{-t/\tau_m}$, so there is a closed form. Start at $v$ = 1.1, with a
+# coarse step. When does each of them pass 3?
 
 
 # %%
@@ -375,11 +375,11 @@ ax.set(xlabel="test", ylabel="mutation of qif_step")
 plt.show()
 
 # %% [markdown]
-# *The figure shows which test notices (dark) which mutation, and how many each does.* The trajectory
-# by hand costs five lines and notices the most, 6<!-- by_hand 0 --> of 8, because it compares every
-# step, through a spike and a reset; a rate sums up many steps in one number. No test notices the
-# last mutation: all our tests run a batch of **one sample**, so nothing shows what a sample does to
-# another.
+# *The figure shows which test notices (dark) which mutation, and how many each does.* The
+# trajectory by hand costs five lines and notices the most, 6<!-- by_hand 0 --> of 8, because it
+# compares every step, through a spike and a reset; a rate sums up many steps in one number. No test
+# notices the last mutation: all our tests run a batch of **one sample**, so nothing shows what a
+# sample does to another.
 #
 # ### Exercise 1: Write the missing test (10 min)
 #
@@ -615,12 +615,12 @@ for attempt in (None, lambda ms: 1 / ms, lambda ms: ms, lambda ms: 1000 / ms):
 # %% [markdown]
 # ### Exercise 2: Write a check (8 min)
 #
-# A learner should write a function that returns the half-life of a membrane (ms), $\tau \ln 2$, of a
-# float `tau` (ms). Write `judge(answer, rng)`: it draws `tau` from `rng` (NumPy's), calls
+# A learner should write a function that returns the half-life of a membrane (ms), $\tau \ln 2$, of
+# a float `tau` (ms). Write `judge(answer, rng)`: it draws `tau` from `rng` (NumPy's), calls
 # `answer(tau)`, returns nothing if that is right within a relative 0.001, and raises `Wrong` if it
-# is not. Two mistakes should be named: for $\tau$ alone the message contains "ln 2", for
-# $\tau \log_{10} 2$ it contains "base". `number(value)` makes a float of what the learner returned,
-# or raises `Wrong`; `near(found, expected)` compares with that tolerance. An error in the learner's
+# is not. Two mistakes should be named: for $\tau$ alone the message contains "ln 2", for $\tau
+# \log_{10} 2$ it contains "base". `number(value)` makes a float of what the learner returned, or
+# raises `Wrong`; `near(found, expected)` compares with that tolerance. An error in the learner's
 # function, or a missing `return`, is reported by `exercise`: leave it alone.
 
 
@@ -641,8 +641,8 @@ check.judge(judge)
 #
 # 1. Mutations show what a test is worth. A trajectory by hand, through a spike and a reset, noticed
 #    the most; a batch of one sample hides what samples do to each other.
-# 2. Test a rule with traces against a plain sum over pairs. What traces get wrong is the pair within
-#    one step.
+# 2. Test a rule with traces against a plain sum over pairs. What traces get wrong is the pair
+#    within one step.
 # 3. Predict where a rule settles, then simulate.
 # 4. A lesson has a head, sections that ask first, exercises with checks that answer in words, and
 #    numbers that a test compares with the run.
@@ -655,8 +655,8 @@ check.judge(judge)
 # - Vogels, Sprekeler, Zenke, Clopath & Gerstner 2011, Science 334:1569,
 #   doi:10.1126/science.1211095: the symmetric rule.
 #
-# **Next:** [CONTRIBUTING](../CONTRIBUTING.md), before your first change. **See also:** [How to add a
-# neuron, a rule, a lesson](../docs/extending.md), step by step.
+# **Next:** [CONTRIBUTING](../CONTRIBUTING.md), before your first change. **See also:** [How to add
+# a neuron, a rule, a lesson](../docs/extending.md), step by step.
 
 # %%
 record(
