@@ -332,9 +332,10 @@ if check.expected_first_step(expected_first_step):
 #
 # ## 4. Which neuron turns brightness into a time?
 #
-# In the code above, something has to compute $1-x$ and wait that long. A leaky neuron does both.
-# Under a constant current $x$ its potential charges like a capacitor, $v(t) = x\,(1 -
-# e^{-t/\tau})$, and it fires at the threshold $\theta$. Solve for the time:
+# In the code above, something has to compute $1-x$ and wait that long. A leaky neuron needs nothing
+# of the kind: the weaker its input, the later it fires. Under a constant current $x$ its potential
+# charges like a capacitor, $v(t) = x\,(1 - e^{-t/\tau})$, up to the threshold $\theta$. Solve for
+# the time:
 #
 # $$t = \tau \ln \frac{x}{x - \theta}, \qquad x > \theta .$$
 #
@@ -560,9 +561,9 @@ assert noisy[added, "first spike, 33 ms"][-1] < noisy[added, "first spike, 5 ms"
 #   code. At 100 Hz, the first-spike code of 33 ms is at 39<!-- added_100_percent 2 --> %, the one
 #   of 5 ms at 86<!-- added_100_first_5_percent 2 --> %.
 #
-# No code wins everywhere. Many spikes make a code robust against all three. Where spikes are few,
-# times carry more than counts, as long as the jitter is short compared with the code. So a time
-# code should be as short as the jitter allows.
+# No code wins everywhere. Many spikes make a code more robust against all three. Where spikes are
+# few, times carry more than counts, as long as the jitter is short compared with the code. So a
+# time code should be as short as the jitter allows.
 #
 # ## 6. What if you do not know when the picture began?
 #
@@ -606,8 +607,9 @@ if check.read_relative(read_relative):
 #    keeps the order of the greys, on a curved scale and with noise.
 # 3. A charging neuron fires at $\tau\ln\frac{x}{x-\theta}$: fine for dark greys, coarse for bright
 #    ones, silent below $\theta$.
-# 4. Many spikes make a code robust. Jitter limits how short a time code can be, lost spikes hurt a
-#    code with few spikes, and spurious spikes hurt a first-spike code the more, the longer it is.
+# 4. Many spikes make a code more robust. Jitter limits how short a time code can be, lost spikes
+#    hurt a code with few spikes, and spurious spikes hurt a first-spike code the more, the longer
+#    it is.
 # 5. Without a common clock, decode relative to the first spike.
 #
 # | code | decoder | spikes per picture | its error comes from |
