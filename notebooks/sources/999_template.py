@@ -558,7 +558,7 @@ print("mean weights:", *(f"{w:.3f}" for w in weight.mean(1)))
 # %% [markdown]
 # *The figure shows the rates of four neurons; dashed: the rate that the rule was set for.* Averaged
 # over the last 6 s, all four are within 2 Hz of it: a neuron that fires too fast strengthens its
-# inhibition more than the cost weakens it. The weights printed with it make up for the
+# inhibition more than the cost weakens it. The printed weights make up for the
 # different currents.
 #
 # ## 4. What are the parts of a lesson?
