@@ -376,8 +376,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows V after lifts of 2 to 12 mV.* All or none: 6.4 mV fades, 6.6 mV fires. A
-# stronger lift fires earlier, and the peak is hardly higher. Which channels do that? Look inside one spike,
-# started by 10 µA/cm² for 1 ms.
+# stronger lift fires earlier, and the peak is hardly higher. Which channels do that? Look inside
+# one spike, started by 10 µA/cm² for 1 ms.
 
 # %%
 pulse = constant(0.0, 15.0)
