@@ -167,4 +167,4 @@ assert changed == "CDEHNPQST"
 
 # %% [markdown]
 # Nine of twenty. For most of them the name still fits: phasic bursting is still one burst at the
-# beginning. For P, Q and T it does not.
+# beginning. For Q and T it does not, and P needs its second pulse at another time.
