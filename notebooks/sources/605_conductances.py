@@ -736,7 +736,7 @@ plt.show()
 # *The figure shows the mean conductance and the output rate of 20 neurons when the input rate jumps
 # from 5 Hz per synapse.* With static synapses the neurons fire as long as the input lasts. With
 # depression a **step becomes a transient**: for a rate that rises 2 or 4 times, the conductance
-# rises to 1.9<!-- peak_10 0.1 --> or 3.6<!-- peak 0.1 --> times its value, and ends at
+# rises to 2.0<!-- peak_10 0.1 --> or 3.6<!-- peak 0.1 --> times its value, and ends at
 # 1.2<!-- settled_10 0.1 --> or 1.3<!-- settled 0.1 --> times. So the transient tells the size of
 # the jump, and in the end the conductance hardly tells the rate. The neurons, silent before the
 # jump, fall silent again.

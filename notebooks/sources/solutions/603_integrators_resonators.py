@@ -70,7 +70,7 @@ for dt in (0.99 * limit, 1.01 * limit):
 
 # %%
 def period(recording, dt):
-    """The period (ms) of a recording (array of potentials, one per dt)."""
+    """The period (ms) of a recording (a NumPy array of potentials, one every dt ms)."""
     upward = np.flatnonzero((recording[:-1] < 0) & (recording[1:] >= 0))
     return np.diff(upward).mean() * dt
 
