@@ -386,6 +386,8 @@ _, _, one = layer(pulse, trace=True)
 v, m, h, n = (x[:, 0, 0].numpy() for x in one)
 i_na, i_k = g_na * m**3 * h * (v - e_na), g_k * n**4 * (v - e_k)
 i_l = g_l * (v - e_l)
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 t = dt * np.arange(1, len(v) + 1)
 half, v_lowest = t[np.argmax(m > 0.5)], v.min()
 print(f"peak {v.max():.1f} mV at {t[v.argmax()]:.2f} ms, lowest {v.min():.1f} mV")
@@ -536,6 +538,8 @@ currents = np.concatenate(
 )
 spikes, _ = layer(constant(currents, duration))
 f, counts = rates(spikes), spikes.sum(0)[0].numpy()
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 onset = currents[f > 0][0]
 lowest, at_10 = f[f > 0].min(), np.interp(10.0, currents, f)
 single = currents[counts > 0][0]

@@ -430,11 +430,10 @@ assert loses_fast > onset_fast > 2 * onset_2
 #
 # This is the [FitzHugh-Nagumo model](../docs/glossary.md#fitzhugh-nagumo-model), with $w$ in the
 # role of $n$; here $a$ = 0.7, $b$ = 0.8 and $\varepsilon$ = 0.08, without units. Its Hopf points
-# have a formula: there the trace of the Jacobian, $1 - v^2 - \varepsilon b$, is zero. Does the
-# simulated neuron agree? Start it at its fixed point, push it by 0.001, and see whether the push
-# grows.
+# have a formula: there the trace of the Jacobian, $1 - v^2 - \varepsilon b$, is zero. As a test, we
+# start the simulated neuron at its fixed point, push it by 0.001, and see whether the push grows.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 fhn = FitzHughNagumoParams()
 assert (fhn.a, fhn.b, fhn.eps) == (0.7, 0.8, 0.08)
 polynomial = SpikingLayer(FitzHughNagumo(fhn))

@@ -173,11 +173,10 @@ assert np.allclose(torch.complex(trace.re, trace.im)[:, 0].numpy(), exact, atol=
 print(f"a pulse of 1 lifts Im z by {neuron.values.pulse_peak:.4f} at most")
 
 # %% [markdown]
-# **When is Euler's method stable?** When its factor is below 1 in absolute value, $|1 +
-# dt\,(-\lambda + i\omega)| < 1$. With $dt$ = 5 ms that needs a $\lambda$ above
-# 0.0268<!-- p 0.0001 --> per ms, so our damping of 0.01 is too weak. (The *balanced*
-# resonate-and-fire neuron of Higuchi et al. 2024 keeps Euler's method on purpose, and adds this
-# much damping: the integration scheme is part of the model.)
+# **When is Euler's method stable?** When the absolute value of this factor is below 1. With $dt$ =
+# 5 ms that needs a $\lambda$ above 0.0268<!-- p 0.0001 --> per ms, so our damping of 0.01 is too
+# weak. (The *balanced* resonate-and-fire neuron of Higuchi et al. 2024 keeps Euler's method on
+# purpose, and adds this much damping: the integration scheme is part of the model.)
 #
 # ### Exercise 1: Find the largest step of Euler's method (5 min)
 #
@@ -258,11 +257,11 @@ lif_response, _ = doublets(LIF(tau=tau, **silent), "h", spacings)
 rf_response, _ = doublets(RF(damping=damping, omega=omega, **silent), "im", spacings)
 
 # %% [markdown]
-# (`h` is the potential before a reset.) The curves have closed forms. A time $s$ after the first
-# pulse, $e^{-s/\tau}$ is left of it in the leaky neuron, and $q = e^{(-\lambda + i\omega)s}$ in the
-# resonator. The second pulse adds 1. The sum $1 + q$ differs from 1 in length and in angle. It is
-# ahead by $\arg(1+q)$, so it reaches its top earlier, by $\arg(1+q)/\omega$, and has decayed less
-# (later and more, if the angle is negative):
+# (In a trace of a LIF neuron, `h` is the potential before a reset.) The curves have closed forms. A
+# time $s$ after the first pulse, $e^{-s/\tau}$ is left of it in the leaky neuron, and $q =
+# e^{(-\lambda + i\omega)s}$ in the resonator. The second pulse adds 1. The sum $1 + q$ differs from
+# 1 in length and in angle. It is ahead by $\arg(1+q)$, so it reaches its top earlier, by
+# $\arg(1+q)/\omega$, and has decayed less (later and more, if the angle is negative):
 #
 # $$R_{LIF} = 1 + e^{-s/\tau}, \qquad R_{RF} = |1 + q|\; e^{(\lambda/\omega)\,\arg(1 + q)} .$$
 #

@@ -136,8 +136,8 @@ print(f"by hand {held:.4f} mV, library {library:.4f} mV")
 # %% [markdown]
 # (A layer returns the spikes, the last state and, with `trace=True`, every variable after each
 # step; `h` is $V$ before a reset.) They differ in the third decimal. The conductances decay
-# *during* the step. The library takes the mean of each over the step, $g\,(1 -
-# e^{-dt/\tau_s})\,\tau_s/dt$:
+# *during* the step. The library takes the mean of each over the step,
+# $g\,(1 - e^{-dt/\tau_s})\,\tau_s/dt$:
 
 # %%
 mean_exc = 30.0 * -math.expm1(-dt / params.tau_exc) * params.tau_exc / dt  # -expm1(-x): 1 - e^-x
@@ -199,7 +199,7 @@ def decaying(jumps, tau):
     return torch.stack(kept)
 
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 extreme, paths = {}, {}
 for name, exc_hz, inh_hz in (("excitation alone", 12, 0), ("inhibition alone", 0, 10)):
     x = noise(exc_hz, inh_hz, seed=1, ms=200.0)
@@ -478,7 +478,7 @@ assert 0.8 < found["Poisson train"][1] < 1.2
 #
 # **Why?** Take the threshold away, and see where the potential would be.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 below = {
     name: run(**conditions[name], seed=4, p=silent)[1].h[round(200 / dt) :].flatten().numpy()
     for name in ("less excitation", "balance")
@@ -618,7 +618,7 @@ kinds["escape noise, for both"] = escaped
 numbers = [irregularity(spikes) for spikes in kinds.values()]
 for name, (rate, irregular) in zip(kinds, numbers, strict=True):
     print(f"{name}: {rate:.1f} Hz, CV {irregular:.2f}")
-print(f"32 Hz would take a delta_u of 0.12: {escape_rate(0.12, 0.0):.1f} Hz")
+print(f"escape noise with a delta_u of 0.12: {escape_rate(0.12, 0.0):.1f} Hz")
 assert numbers[1][0] > 1.2 * numbers[0][0]
 assert not full_run or abs(escape_rate(0.12, 0.0) - numbers[1][0]) < 2
 assert abs(numbers[2][0] - escape_rate(delta_u, 0.0)) < (1 if full_run else 6)
@@ -692,11 +692,13 @@ coarse = ConductanceLIFParams.named("brette2007", dt=1.0, refractory=2.0)
 weight = 0.6  # conductance that a spike of a rested synapse opens, nS
 
 
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 def inputs_at(hz, ms, generator):
     rate = torch.full((n_trials, n_synapses), hz / 1000)
     return poisson_encode(rate, ms, max_rate=1000.0, generator=generator)
 
 
+# %%
 late, seen, out, sent = slice(jump - 1000, jump), {}, {}, {}
 for hz in (10, 20):
     generator = torch.Generator().manual_seed(8)
