@@ -19,7 +19,7 @@
 # inhibitory synapses until it fires as irregularly as a neuron in cortex. Then you replace all of
 # that noise by a single parameter, and find out what it misses.
 #
-# **Time.** 70 minutes for you, 30 seconds for the machine.
+# **Time.** 65 minutes for you, 30 seconds for the machine.
 #
 # **You need.** [102](102_firing_rate.ipynb): firing rates, and the CV of irregular firing.
 # [103](103_synapses_and_state.ipynb): synaptic currents. [201](201_rate_codes.ipynb): Poisson
