@@ -94,7 +94,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the membrane as a circuit; an arrow through a conductance means that it
-# changes.* An input current $I$ (not drawn) flows into the cell, the channels let currents out, and
+# changes.* An input current $I$ (not drawn) flows into the cell, the ionic currents flow out, and
 # the difference charges the capacitor (Kirchhoff's law):
 #
 # $$C\,\frac{dV}{dt} = I - g_{Na} m^3 h\,(V - E_{Na}) - g_K n^4\,(V - E_K) - g_L\,(V - E_L) .$$
@@ -317,9 +317,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows both methods with `dt` = 0.1 ms (black) over exponential Euler at 0.025 ms
-# (grey).*
-# Euler's points leave the figure as soon as the channels open. The limit $2C/g$ has fallen to
-# 0.055<!-- limit 0.0005 --> ms. Exponential Euler stays bounded, but is it accurate?
+# (grey).* Euler's points leave the figure as soon as the channels open. The limit $2C/g$ has fallen
+# to 0.055<!-- limit 0.0005 --> ms. Exponential Euler stays bounded, but is it accurate?
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -575,7 +574,8 @@ plt.show()
 # the formula of a leaky neuron.* The leaky neuron starts from 0 Hz: [type
 # I](../docs/glossary.md#type-i-neuron). This one starts at 51<!-- onset_rate 0.5 --> Hz, or not at
 # all: [type II](../docs/glossary.md#type-ii-neuron). Some 20 ms after a spike V rises about
-# 0.5 mV above its resting value, because $h$ and $n$ are slow (the grey curve two figures above).
+# 0.5 mV above its resting value, because $h$ and $n$ are slow (see the grey curve behind those with
+# one gate held).
 # Either this swing starts the next spike, or V settles and nothing comes later. (From
 # 2.3<!-- single 0.05 --> µA/cm² on, switching the current on evokes one spike; just below the
 # onset, a few.)

@@ -602,7 +602,7 @@ plt.show()
 #
 # $$T = \int_{-\infty}^{\infty} \frac{dx}{\alpha\,(I - I_0) + \beta\,x^2}
 # = \frac{\pi}{\sqrt{\alpha\,\beta\,(I - I_0)}}\,, \qquad\text{and the rate is}\qquad
-# f = \frac{1}{T} .$$
+# f = \frac{1}{T} \text{ per ms} .$$
 #
 # The rate grows as the **square root** of the distance from the onset. On double logarithmic axes
 # that is a straight line with slope 1/2. In suitable units the equation is $\tau \dot v = v^2 + I$,

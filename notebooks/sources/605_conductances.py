@@ -782,8 +782,8 @@ check.transmitted(transmitted)
 #    mean stays below the threshold, and fluctuations fire the neuron.
 # 5. Escape noise with one fitted parameter reproduces the f-I curve. It does not follow when the
 #    fluctuations change, and its noise has no memory.
-# 6. Depressing synapses turn a step of the rate into a transient of its size, and saturate at
-#    $1/(U \tau_{rec})$.
+# 6. Depressing synapses turn a step of the rate into a transient that tells its size, and saturate
+#    at $1/(U \tau_{rec})$.
 #
 # ## Further reading
 #
