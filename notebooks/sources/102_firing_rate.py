@@ -328,7 +328,7 @@ print("std of v:       ", *(f"{value:6.4f}" for value in naive))
 assert naive[0] < naive[-1] / 3
 
 # %% [markdown]
-# From 2 ms to 0.1 ms the noise falls by a factor of 4.4<!-- naive_ratio 0.2 -->, about the square
+# From 2 ms to 0.1 ms the noise falls by a factor of 4.5<!-- naive_ratio 0.2 -->, about the square
 # root of 20, and with small enough steps there would be none. **Find the cause.** Standard
 # deviations of independent numbers do not add. What does?
 #
@@ -519,7 +519,7 @@ plt.show()
 # threshold, and the CV rises towards 1:
 # [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. The change is gradual,
 # and sharpest with little noise: with much ($\sigma$ = 0.4) the CV is still
-# 0.5<!-- cv_noisy_above 0.05 --> at $\mu$ = 1.6. The rate alone does not tell you which kind you
+# 0.51<!-- cv_noisy_above 0.05 --> at $\mu$ = 1.6. The rate alone does not tell you which kind you
 # see.
 #
 # ## Summary

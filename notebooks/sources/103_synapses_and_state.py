@@ -147,7 +147,7 @@ plt.show()
 #
 # It is also larger, but by how much depends on `dt`. Here $i$ is added in full at every step, in
 # total $1/(1 - e^{-dt/\tau_{syn}})$: for 5 ms that is 5.5<!-- total_current 0.05 --> with a `dt` of
-# 1 ms, and 50<!-- total_fine 0.6 --> with 0.1 ms. So with `tau_syn`, a weight belongs to a `dt`.
+# 1 ms, and 51<!-- total_fine 0.6 --> with 0.1 ms. So with `tau_syn`, a weight belongs to a `dt`.
 # (Other libraries multiply $i$ by a factor that makes the total 1; then the peak is lower than that
 # of a direct jump.) When you add `tau_syn` to a network that works, divide its weights by that
 # total, or by the height of the peak, to keep one or the other.
