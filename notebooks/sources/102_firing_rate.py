@@ -17,7 +17,7 @@
 # the brain hardly ever fire like clocks. So you add noise, get it wrong at first, and then find two
 # kinds of firing that have the same rate and look nothing alike.
 #
-# **Time.** 55 minutes for you, 15 seconds for the machine.
+# **Time.** 50 minutes for you, 15 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb); mean and standard deviation.
 #

@@ -18,7 +18,7 @@
 # hundreds of milliseconds. Then you lose them. A neuron falls silent, and a training loop crashes,
 # until you carry the state in the right way.
 #
-# **Time.** 40 minutes for you, 5 seconds for the machine.
+# **Time.** 45 minutes for you, 5 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb) and the f-I curve of [102](102_firing_rate.ipynb). For
 # section 4, PyTorch's autograd: a loss, `backward()` and `.grad`.

@@ -19,7 +19,7 @@
 # exponential integrate-and-fire neuron. You then read from a plot of its two variables whether it
 # rests, fires, or bursts.
 #
-# **Time.** 50 minutes for you, 10 seconds for the machine.
+# **Time.** 40 minutes for you, 10 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb) and [102](102_firing_rate.ipynb); derivatives.
 #
@@ -244,8 +244,8 @@ for ax, current in zip(axes, levels, strict=True):
     trajectory(response, phase_plane(tonic, current, w=(-25, 125), ax=ax))
     ax.set(title=f"{current:g} pA: {len(response.spike_times)} spikes", xlabel="V (mV)")
     ax.label_outer()
-axes[0].text(-69.5, 104, "dV/dt = 0", color=BLUE)
-axes[0].text(-79, 2, "dw/dt = 0", color=GREEN)
+axes[1].text(-79, 104, "dV/dt = 0", color=BLUE)
+axes[1].text(-79, 24, "dw/dt = 0", color=GREEN)
 plt.show()
 
 # %% [markdown]
@@ -279,9 +279,9 @@ check.touching_current(touching_current)
 #
 # The V-nullcline matters even without a fixed point. **A reset below it** lets $V$ rise at once:
 # the next spike comes soon, unless the way there passes close under the curve, where $V$ is slow.
-# (So the intervals of the adapting neuron grow.) **A reset above it** makes $V$ fall first, and
-# turn around on the left: the next spike comes late. In the set `"bursting"`, the reset lies to the
-# right of $V_T$. Where do its short intervals come from, and where the long ones?
+# (That is how the intervals of the adapting neuron become long.) **A reset above it** makes $V$
+# fall first, and turn around on the left: the next spike comes late. In the set `"bursting"`, the
+# reset lies to the right of $V_T$. Where do its short intervals come from, and where the long ones?
 #
 # <details><summary>Make a guess, then open</summary>
 # Each spike adds b to w, so the resets climb. Below the V-nullcline, the intervals are short. When

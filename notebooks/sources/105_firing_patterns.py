@@ -19,7 +19,7 @@
 # obvious method overflows, its usual repair is late, and a change of variable makes the difficult
 # part of the step exact. At the end you know when two correct simulations may disagree.
 #
-# **Time.** 55 minutes for you, 20 seconds for the machine.
+# **Time.** 50 minutes for you, 20 seconds for the machine.
 #
 # **You need.** [104](104_adex.ipynb), the AdEx neuron; the coefficient of variation of
 # [102](102_firing_rate.ipynb).
@@ -95,7 +95,7 @@ plt.show()
 # <details><summary>Answers</summary>
 # tonic: constant after a short while. adapting: growing to a constant. initial_burst: short, then
 # long and constant. bursting: short and long in turn. delayed: shrinking, after a first spike that
-# comes at 33 ms (tonic: at 14 ms). delayed_bursting: short and long in turn, after a late first
+# comes at 34 ms (tonic: at 14 ms). delayed_bursting: short and long in turn, after a late first
 # spike. transient: the neuron falls silent although the current stays on. irregular: short and long
 # in an order that does not repeat; section 5 follows it for longer.
 # </details>
@@ -207,9 +207,9 @@ plt.show()
 # the left, all three neurons end between 70 and 78 ms. But with a small $b$ it takes
 # 20<!-- settled_small_b 1 --> intervals to get there, with a large one 3<!-- settled_large_b 1 -->:
 # $w$ climbs to the same mean, 18 pC times 13 Hz or about 240 pA, in steps of $b$. On the right, the
-# blue points lie within 20 % of one curve. (Where the interval is longer than $\tau_w$, $w$ has
-# decayed by the next spike, and only what is left then counts, not its mean.) So $b\,\tau_w$ sets
-# **how far** the neuron slows down, and $b$ alone **in how many spikes**.
+# blue points with the same product differ by less than 20 %. (Where the interval is longer than
+# $\tau_w$, $w$ has decayed by the next spike, and only what is left then counts, not its mean.) So
+# $b\,\tau_w$ sets **how far** the neuron slows down, and $b$ alone **in how many spikes**.
 #
 # The other two parameters act differently. $a$ couples $w$ to $V$ without a spike, as if the leak
 # were stronger ($a > 0$) or weaker ($a < 0$). The reset decides whether the neuron bursts.
@@ -474,7 +474,7 @@ assert split_off < off["Euler"][0]
 
 # %% [markdown]
 # *The figure shows the error of the mean interval against the step, both on logarithmic axes.* At
-# 0.1 ms, Euler is off by 3.4<!-- euler_percent 0.05 --> %, and its error falls about as $dt$. That
+# 0.1 ms, Euler is off by 3.7<!-- euler_percent 0.05 --> %, and its error falls about as $dt$. That
 # of the split step falls as $dt^2$, and even at 1 ms it is only 0.3<!-- split_percent 0.05 --> %.
 # (With $w$, the step in which a spike falls adds an error of its own, which the list above
 # contains.) But a step can be too long for any method. The library warns, or refuses:
