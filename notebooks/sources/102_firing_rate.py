@@ -444,7 +444,7 @@ plt.show()
 # ### Exercise 4: Measure the irregularity (4 min)
 #
 # Return the coefficient of variation of a spike train, given an array of some hundred spike times
-# in ms, in ascending order. (Dividing by n or n - 1 makes no difference that matters here.)
+# in ms, in ascending order. (It makes no difference here whether you divide by n or by n - 1.)
 
 
 # %% tags=["exercise"]
@@ -467,14 +467,8 @@ assert cvs["mean-driven"] < 0.3 < cvs["fluctuation-driven"]
 #
 # ## 6. What does noise do to the f-I curve?
 #
-# Vary the mean current $\mu$ at three levels of noise, and measure rate and CV. (For both there are
-# formulas in continuous time, by Siegert and Brunel: see Further reading.) What will noise change
-# below the rheobase, and what above?
-#
-# <details><summary>Make a guess, then open</summary>
-# Below, a fluctuation now sometimes reaches the threshold, so the neuron fires where it was silent.
-# Far above, the rate changes little, but the intervals become irregular.
-# </details>
+# Vary the mean current $\mu$ at three levels of noise, and measure rate and CV. (In continuous time
+# there are formulas for both: Siegert 1951, Brunel 2000.)
 
 # %%
 means, sigmas = np.linspace(0.4, 1.6, 13), (0.05, 0.2, 0.4)
@@ -550,9 +544,6 @@ plt.show()
 # - Softky & Koch 1993, J. Neurosci. 13:334,
 #   [doi:10.1523/JNEUROSCI.13-01-00334.1993](https://doi.org/10.1523/JNEUROSCI.13-01-00334.1993):
 #   irregular firing in cortex.
-# - Broadie, Glasserman & Kou 1997, Math. Finance 7:325,
-#   [doi:10.1111/1467-9965.00035](https://doi.org/10.1111/1467-9965.00035): thresholds that are
-#   observed at intervals.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {f"spikes_{reset}": count for reset, count in counts.items()}

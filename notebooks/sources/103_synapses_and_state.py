@@ -142,22 +142,22 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential after one spike of weight 1, which arrives in the first step and
-# is seen at its end, at 1 ms.* With a synapse, this [postsynaptic
-# potential](../docs/glossary.md#postsynaptic-potential) rises to a later and rounder peak.
+# is seen at its end, at 1 ms.* With a synapse, this
+# [postsynaptic potential](../docs/glossary.md#postsynaptic-potential) rises to a later and
+# rounder peak.
 #
 # It is also larger, but by how much depends on `dt`. Here $i$ is added in full at every step, in
 # total $1/(1 - e^{-dt/\tau_{syn}})$: for 5 ms that is 5.5<!-- total_current 0.05 --> with a `dt` of
 # 1 ms, and 51<!-- total_fine 0.6 --> with 0.1 ms. So with `tau_syn`, a weight belongs to a `dt`.
 # (Other libraries multiply $i$ by a factor that makes the total 1; then the peak is lower than that
-# of a direct jump.) When you add `tau_syn` to a network that works, divide its weights by that
-# total, or by the height of the peak, to keep one or the other.
+# of a direct jump.) When you add `tau_syn` to a network that works, divide its weights: by this
+# total to keep the total effect, or by the printed peak to keep the peak.
 #
 # ### Exercise 1: Just enough to fire (8 min)
 #
 # A neuron with a synapse receives the same input `x` at every step. From which `x` on does it fire?
 # Return the `x` with which $v$ settles exactly at the threshold, 1: anything more makes it fire.
-# `tau`, `tau_syn` and `dt` are in ms. Solve it on paper, exactly for any `dt`; the check accepts 1
-# %.
+# `tau`, `tau_syn` and `dt` are in ms. Solve it on paper, exactly for any `dt`.
 
 
 # %% tags=["exercise"]
@@ -252,9 +252,9 @@ check.threshold_at(threshold_at)
 # ## 3. The state of a neuron
 #
 # The [state](../docs/glossary.md#state) of a neuron is all that it keeps from one step to the next:
-# $v$, and with the options above $i$ and $a$ (and with the refractory period of lesson 102 the
-# number of steps that are left of it). `LIFLayer` has these options, and agrees with your loops.
-# Careful with the names: the argument `adaptation` is $b$, and `state.adaptation` is $a$.
+# $v$, and with the options above $i$ and $a$ (and with a refractory period, the steps left of it).
+# `LIFLayer` has these options, and agrees with your loops. Careful with the names: the argument
+# `adaptation` is $b$, and `state.adaptation` is $a$.
 
 # %%
 silent = LIFLayer(tau=tau, dt=dt, tau_syn=5.0, threshold=1e9)  # a threshold out of reach
@@ -268,8 +268,8 @@ print(f"after 800 ms: v = {state.v.item():.3f}, a = {state.adaptation.item():.3f
 
 # %% [markdown]
 # A layer of `jarvis` does not store its state. The state goes in as an argument, and comes out as
-# the second result. The input is `[T, B, ...]`, time first, then the batch, samples that are run
-# side by side: below `[200, 1, 1]`, for 200 steps, one sample, one neuron.
+# the second result. The input is `[T, B, ...]`, time first, then the batch of B samples: below
+# `[200, 1, 1]`, for 200 steps, one sample, one neuron.
 #
 # Suppose the input is a stream and arrives in pieces of 20 ms. You run the layer on each piece. The
 # current is that of lesson 101, which gave 9 spikes in 200 ms. How many do you get?
@@ -399,9 +399,9 @@ assert "second time" in message
 # entire past, and be slower than the one before.
 #
 # **The fix:** [`state.detach()`](../docs/glossary.md#detach) keeps the numbers and drops their
-# history. This is called truncated backpropagation through time: the spikes are the same, but the
-# gradient no longer contains what $w$ did to a piece by way of the state before it. (`w.grad` adds
-# up the gradients of all pieces, because nothing sets it to zero in between.)
+# history. This is called truncated backpropagation through time: the spikes stay the same, but the
+# gradient of a piece no longer sees how $w$ changed the state it started from. (`w.grad` adds up
+# over the pieces, because nothing sets it to zero.)
 
 # %%
 w.grad, state = None, None

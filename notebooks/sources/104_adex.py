@@ -318,10 +318,11 @@ plt.show()
 # ### Exercise 3: Stop the bursts (6 min)
 #
 # Turn a bursting neuron into a regular one by its reset alone: under the same current (pA), all
-# intervals should be equal in the end. Where can a reset lie so that a climbing $w$ leads to no
-# change of this kind? Return it in mV, computed from `params.v_t`: the check also tests neurons
-# whose `e_l`, `v_t` and `v_reset` are all shifted by the same amount, so a fixed number fails. When
-# you are right, the cell draws your neuron.
+# intervals should be equal in the end. To the right of $V_T$, resets just below and just above the
+# blue curve lead to very different intervals. Where is there no such jump? Return the reset in mV,
+# computed from `params.v_t`: the check also tests neurons whose `e_l`, `v_t` and `v_reset` are all
+# shifted by the same amount, so a fixed number fails. When you are right, the cell draws your
+# neuron.
 
 
 # %% tags=["exercise"]
@@ -340,8 +341,8 @@ if check.steady_reset(steady_reset):
 # %% [markdown]
 # ## Summary
 #
-# 1. The exponential makes the spike: above the rheobase, without $a$
-#    $g_L (V_T - \Delta_T - E_L)$, no fixed point is left, and $V$ rises ever faster.
+# 1. The exponential makes the spike: above the rheobase (without $a$: $g_L (V_T - \Delta_T - E_L)$)
+#    no fixed point is left, and $V$ rises ever faster.
 # 2. The adaptation current $w$ follows $V$ with strength $a$ and grows by $b$ at each spike. It
 #    opposes the input, and intervals grow.
 # 3. Two nullclines divide the phase plane. Where they meet is a fixed point. A current moves the

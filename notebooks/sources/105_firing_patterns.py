@@ -161,10 +161,10 @@ assert slow[1000.0][-1] > 2.5 * slow[300.0][-1] or not full_run
 # 231<!-- steady_1000 1 --> ms, and the neuron settles after about as many spikes as before.
 #
 # **Why?** By exercise 1 of lesson 104, the mean of $w$ is $b\,\tau_w f$ (plus what $a$ adds): each
-# spike costs the charge $b\,\tau_w$, here 60 pA times 300 ms, or 18 pC. In the steady state the
-# neuron fires at the rate that the remaining current allows, $f = F(I - b\,\tau_w f)$, where $F$ is
-# its f-I curve without adaptation. Only the **product** appears in it, so the product sets the
-# steady rate. And what does $b$ do alone? Keep the product, and change both.
+# spike costs the charge $b\,\tau_w$, here 60 pA times 300 ms, or 18 pC. As long as only this mean
+# counts, the neuron ends at the rate that the remaining current allows, $f = F(I - b\,\tau_w f)$,
+# where $F$ is its f-I curve without adaptation. Only the **product** appears in it, so the product
+# sets the steady rate. And what does $b$ do alone? Keep the product, and change both.
 
 # %%
 pairs = ((18.0, 1000.0), (60.0, 300.0), (180.0, 100.0))
@@ -322,9 +322,9 @@ plt.show()
 # *The figure shows the upstroke from -46 mV by the exponential alone: $V$ (left) and $s$ (right).*
 # $V$ rises almost vertically in the end; $s$ falls along a straight line. The other part of the
 # equation is the leak and the current, which lesson 101 steps exactly. So take half a step of the
-# leak, a step of the exponential, and another half step of the leak. This [integration
-# scheme](../docs/glossary.md#integration-scheme) is called [operator
-# splitting](../docs/glossary.md#operator-splitting) (Strang 1968).
+# leak, a step of the exponential, and another half step of the leak. This
+# [integration scheme](../docs/glossary.md#integration-scheme) is called
+# [operator splitting](../docs/glossary.md#operator-splitting) (Strang 1968).
 #
 # ### Exercise 2: Step the upstroke (8 min)
 #
@@ -476,8 +476,8 @@ assert split_off < off["Euler"][0]
 # *The figure shows the error of the mean interval against the step, both on logarithmic axes.* At
 # 0.1 ms, Euler is off by 3.7<!-- euler_percent 0.05 --> %, and its error falls about as $dt$. That
 # of the split step falls as $dt^2$, and even at 1 ms it is only 0.3<!-- split_percent 0.05 --> %.
-# (With $w$, the step in which a spike falls adds an error of its own, which the list above
-# contains.) But a step can be too long for any method. The library warns, or refuses:
+# (With $w$, the step in which a spike falls adds an error, which the list above contains.) But a
+# step can be too long for any method. The library warns, or refuses:
 
 # %%
 for name, step in (("tonic", 2.0), ("bursting", 3.0)):

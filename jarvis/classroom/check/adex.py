@@ -141,8 +141,8 @@ _RHEOBASE_SLIPS = (
     3,
     hints=(
         "A burst needs resets on both sides of the V-nullcline: see section 4.",
-        "Where is the lowest point of the V-nullcline? To the left of it, the trajectory takes the "
-        "same kind of path from every reset.",
+        "Where is the lowest point of the V-nullcline? To the left of it, a little more "
+        "w makes the interval only a little longer.",
         "Any reset a few mV below params.v_t.",
     ),
 )

@@ -92,8 +92,9 @@ assert not fires_at(0.98 * mine)
 # ### Exercise 3: Stop the bursts
 #
 # **Solution.** A burst needs resets that lie below the V-nullcline at first, and above it after a
-# spike or two. To the left of its lowest point, which is at $V_T$, there is no such change: from
-# every reset there the trajectory takes the same kind of path. So lower the reset below $V_T$.
+# spike or two. To the right of its lowest point, which is at $V_T$, the interval jumps there, from
+# a direct way to the spike to one around the left. To the left of $V_T$ nothing jumps: a reset a
+# little above the curve falls only a little before it turns. So lower the reset below $V_T$.
 
 
 # %%
