@@ -403,7 +403,7 @@ plt.show()
 # the first spike comes at 22 ms, not at 21.97 ms: we compare at the end of a step, so a spike is
 # seen up to one `dt` late.
 #
-# ## 7. What happens in one step, and in which order?
+# So this happens in one step, and in this order:
 #
 # 1. $h = e^{-dt/\tau}\, v + x$, leak and input,
 # 2. $s = 1$ where $h \ge 1$, else 0, the spike,
@@ -452,7 +452,7 @@ plt.show()
 # circle). Step 4 of the table runs from 4 to 5 on the axis. Its input and its reset belong to its
 # end; the input is drawn slightly before, so that you see both.
 #
-# ## 8. The library does the same
+# ## 7. The library does the same
 #
 # `lif_step(x, state, params)` is one turn of your loop: `params` holds the constants, and a `state`
 # of `None` is a neuron at rest. `LIFLayer` is the whole loop. Time is the first axis of its input:

@@ -163,7 +163,7 @@ def _infinite(value: Any) -> bool:
 @exercise(
     4,
     hints=(
-        "Three lines in this order: leak and input, comparison, reset. Section 7 has them.",
+        "Three lines in this order: leak and input, comparison, reset. Section 6 has them.",
         "The old v leaks, the new x does not. Compare before the reset, store v after it.",
         "h = math.exp(-dt / tau) * v + x_n; s = float(h >= threshold); v = h - threshold * s.",
     ),
