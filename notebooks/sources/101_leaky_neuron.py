@@ -106,8 +106,8 @@ plt.show()
 #
 # <details><summary>Make a guess, then open</summary>
 # V settles where the slope is zero: R I = 30 mV above rest, at -40 mV. After one time constant it
-# has covered 63 % of the way (1 - 1/e), and is at -51 mV. The threshold of -50 mV does not stop it:
-# the equation does not contain one.
+# has covered 63 % of the way (1 - 1/e), and is at -51 mV. No threshold stops it: the equation does
+# not contain one.
 # </details>
 
 # %%
@@ -214,7 +214,7 @@ plt.show()
 #
 # $$v' = e^{-dt/\tau}\,v + \bigl(1 - e^{-dt/\tau}\bigr)\, I .$$
 #
-# While the input is constant, this is no approximation. It is the solution. Euler's factor
+# While the input is constant, this is the solution, no approximation. Euler's factor
 # $1 - dt/\tau$ is the beginning of the series of $e^{-dt/\tau}$. (For $dt > 2\tau$ it is below -1,
 # and Euler's error changes its sign at every step and grows. The exact factor lies between 0 and 1
 # for every $dt$.)

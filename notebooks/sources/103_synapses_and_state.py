@@ -323,25 +323,24 @@ plt.show()
 # *The figure shows the stream in pieces of 20 ms (grid lines), with the state carried and
 # forgotten. Dashed: the threshold.* With the state, the pieces give the same spikes as one run, to
 # the last bit.
-#
-# Silence is easy to notice. Usually forgetting does less harm, and is harder to see. Cut the stream
-# only once, in the middle:
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 first, second = stream.chunk(2)
 spikes_1, half = layer(first)
 spikes_2, _ = layer(second, half)
 forgot_2, _ = layer(second)
 shift = int(forgot_2.flatten().argmax() - spikes_2.flatten().argmax()) * dt
-print(f"v at the cut: {half.v.item():.2f}; without it the next spike is {shift:g} ms late")
+print(f"cut once, in the middle: v there is {half.v.item():.2f}; without it the next spike "
+      f"is {shift:g} ms late")  # fmt: skip
 assert torch.equal(torch.cat([spikes_1, spikes_2]), whole)
 assert shift > 0
 
 # %% [markdown]
-# All later spikes come 12<!-- late_when_forgotten 0 --> ms late, and nothing warns you. The
-# opposite mistake is a state that is *left over*: a new sample starts from the potential of the
-# previous one. In libraries that keep the state inside the layer, this happens when you forget to
-# call `reset`.
+# Silence is easy to notice. Usually forgetting does less harm, and is harder to see: cut the stream
+# only once, in the middle, and all later spikes come 12<!-- late_when_forgotten 0 --> ms late, and
+# nothing warns you. The opposite mistake is a state that is *left over*: a new sample starts from
+# the potential of the previous one. In libraries that keep the state inside the layer, this happens
+# when you forget to call `reset`.
 #
 # **Rule:** a new sample starts with `state=None`. A sample that continues carries its state.
 #
@@ -364,7 +363,7 @@ check.count_per_recording(count_per_recording)
 # %% [markdown]
 # ## 4. Carry a state through training
 #
-# There is one more trap. While you train a network, PyTorch remembers how each number was computed,
+# While you train a network, PyTorch remembers how each number was computed,
 # in order to differentiate it later with `backward()`. That includes the state. (Training, and how
 # a spike can have a gradient, is the subject of [301](301_surrogate_gradients.ipynb).) Here a
 # single weight $w$ is enough, and we leave it as it is: we only want its gradient. Run a piece,

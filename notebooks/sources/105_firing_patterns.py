@@ -100,8 +100,8 @@ plt.show()
 # in an order that does not repeat; section 5 follows it for longer.
 # </details>
 #
-# (It pays to check copied constants. Two rows of the table, as printed, do not do what the paper's
-# figure shows. `jarvis` has corrected ones, and its code says from where.)
+# (Two rows of the table, as printed, do not do what the paper's figure shows. `jarvis` has
+# corrected ones, and its code says from where.)
 #
 # ### Try it with sliders
 #
