@@ -222,7 +222,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the loss over the first 60 batches with the two values of tau.* Both start at
-# $\ln 10$ and both fall, to 0.4<!-- tail_right 0.15 --> with 20 ms and to
+# $\ln 10$ and both fall, to 0.7<!-- tail_right 0.15 --> with 20 ms and to
 # 1.4<!-- tail_wrong 0.3 --> with 0.02 ms. Taken alone, the upper curve looks like a network that
 # learns. There is no error and no NaN. So look inside before training for long.
 
@@ -298,7 +298,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the loss (left) and the fraction of pictures that are misread (right) on
 # training and validation pictures, on logarithmic scales.* The network ends at
-# 98.0<!-- test_acc 0.3 --> % of the test pictures and 99.7<!-- train_acc 0.3 --> % of the training
+# 97.8<!-- test_acc 0.3 --> % of the test pictures and 99.1<!-- train_acc 0.3 --> % of the training
 # pictures: it has begun to learn these by heart.
 # [Hyper-parameters](../docs/glossary.md#hyper-parameter), such as the number of epochs, are chosen
 # on the [validation set](../docs/glossary.md#validation-set). The [test
@@ -421,8 +421,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows how many test pictures are misread, on a logarithmic scale, against the run
-# time.* With constant currents the accuracy is 97.5<!-- acc_2 0.6 --> % after two steps and
-# 98.0<!-- acc_4 0.4 --> % after four: no worse than after 25. With Poisson spikes it is
+# time.* With constant currents the accuracy is 97.1<!-- acc_2 0.6 --> % after two steps and
+# 97.6<!-- acc_4 0.4 --> % after four: no worse than after 25. With Poisson spikes it is
 # 97<!-- poisson_2 1 --> % after two steps and 98<!-- poisson_25 0.4 --> % after 25.
 #
 # ### Exercise 4: The shortest run (3 min)
@@ -478,9 +478,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the operations per picture against the run time.* After 25 steps the spiking
-# network has done 2.0<!-- operations_25 0.25 --> times as many as the ordinary one; after two,
-# 0.93<!-- operations_2 0.03 --> times as many. (The count takes an addition for a multiplication
-# and leaves out memory and the neurons themselves.) Its neurons fire in 0.30<!-- rate_1 0.05 -->
+# network has done 1.9<!-- operations_25 0.25 --> times as many as the ordinary one; after two,
+# 0.92<!-- operations_2 0.03 --> times as many. (The count takes an addition for a multiplication
+# and leaves out memory and the neurons themselves.) Its neurons fire in 0.29<!-- rate_1 0.05 -->
 # and 0.48<!-- rate_2 0.06 --> of all steps, about 300 and 480 Hz, which no cortical neuron keeps
 # up. Few spikes save work, many do not: stop early, or ask for fewer ([302](302_read_outs.ipynb)).
 #
