@@ -55,14 +55,14 @@ from jarvis.plotting import BLUE, GREEN, GREY, ORANGE, PURPLE
 
 lesson.begin()
 
-# %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_updates": 8, "n_seeds": 1}}
+# %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_updates": 8, "n_folds": 1}}
 full_run = True  # tests set False and shrink the numbers
 dt = 10.0  # ms, length of a time step
 n_hidden = 100  # neurons of the recurrent network
 n_updates = 400  # training steps
 batch_size = 64
 lr = 5e-3  # learning rate at the start; it falls to 0 along half a cosine
-n_seeds = 3  # networks of each kind; each has its own held-out fifth of the recordings
+n_folds = 5  # networks of each kind; each holds out another fifth of the recordings
 
 # %% [markdown]
 # ## 1. Recordings of an event camera
@@ -74,27 +74,25 @@ n_seeds = 3  # networks of each kind; each has its own held-out fifth of the rec
 # for N-MNIST.
 
 # %%
-n_recordings = (900, 100) if full_run else (90, 10)
+n_recordings = (900, 100, 100) if full_run else (90, 10, 10)  # of train, val and test
+load, options = datasets.nmnist, {"download": False}
 try:
-    parts = [
-        datasets.nmnist(split, n=n, download=False)
-        for split, n in zip(("train", "val"), n_recordings, strict=True)
-    ]
-    on_nmnist = True
+    load("train", n=1, **options)
 except datasets.MissingDataError as error:
     print(str(error).splitlines()[0])
-    parts = [
-        datasets.nmnist_like(split, n=n)
-        for split, n in zip(("train", "val"), n_recordings, strict=True)
-    ]
-    on_nmnist = False
+    load, options = datasets.nmnist_like, {}
+on_nmnist = load is datasets.nmnist
+parts = [load(part, n=n, **options) for part, n in zip(datasets.SPLITS, n_recordings, strict=True)]
 events = Events.concatenate([part.events for part in parts])
 digit = torch.cat([part.targets for part in parts])
+test = torch.arange(len(digit))[-n_recordings[2] :]  # not to be used before section 4
+rest = torch.arange(len(digit))[: -n_recordings[2]]
 print(events)
 
 # %% [markdown]
-# Count the events in steps of 10 ms and in squares of 4 x 4 pixels, separately for ON and OFF. The
-# counts are the input currents of the network: `x` has the shape [30 steps, recordings, 2, 9, 9].
+# In each step of 10 ms and each square of 4 x 4 pixels, count the pixels that sent an event,
+# separately for ON and OFF. The counts are the input currents of the network: `x` has the shape
+# [30 steps, recordings, 2, 9, 9].
 
 
 # %%
@@ -106,7 +104,7 @@ def counts(events):
 
 x = torch.cat([counts(events[i : i + 100]) for i in range(0, len(events), 100)], dim=1)
 n_units = x[0, 0].numel()
-print(tuple(x.shape), f"{x.sum((0, 2, 3, 4)).mean():.0f} events per recording")
+print(tuple(x.shape))
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 one = 7
@@ -119,16 +117,16 @@ for k, ax in enumerate(axes[:3]):
 axes[0].set_ylabel(f"digit {digit[one]}")
 time = dt * torch.arange(30)
 for channel, (name, color) in enumerate((("ON", BLUE), ("OFF", ORANGE))):
-    axes[3].plot(time, x[:, :, channel].sum((2, 3)).mean(1), color=color, label=name)
-axes[3].set(xlabel="time (ms)", ylabel="events per step", ylim=(0, None))
+    axes[3].plot(time, x[:, rest, channel].sum((2, 3)).mean(1), color=color, label=name)
+axes[3].set(xlabel="time (ms)", ylabel="active pixels per step", ylim=(0, None))
 axes[3].legend(loc="upper right", ncols=2)
 axes[3].margins(y=0.3)
 plt.show()
 
 # %% [markdown]
 # *The figure shows one recording, a picture for each saccade (blue: ON, orange: OFF), and the mean
-# number of events per step over all recordings (right).* Each saccade moves the digit in another
-# direction, so that other edges of it send events.
+# number of active pixels per step over many recordings (right).* Each saccade moves the digit in
+# another direction, so that other edges of it send events.
 #
 # ## 2. Which digit?
 #
@@ -172,9 +170,11 @@ for name, model in (("feed-forward", network(wider)), ("recurrent", network(n_hi
     print(f"{name:13s} {sum(count_parameters(model).values()):,} parameters")
 
 # %% [markdown]
-# Every seed holds out another fifth of the recordings, has other initial weights, and draws other
-# batches. A *task* makes a batch: it takes the recordings that it may use, and returns inputs and
-# labels. `train` also takes the strength of a rate regularisation, for later.
+# A *task* makes a batch: it takes the recordings that it may use, and returns inputs and labels.
+# `train` takes a task, and also the strength of a rate regularisation, for later. Of 1000
+# recordings, each network holds out another fifth and is tested on it (this is called
+# cross-validation). The 100 recordings of the [test set](../docs/glossary.md#test-set) stay
+# untouched.
 
 
 # %%
@@ -184,18 +184,16 @@ def which_digit(pool, n, generator):
     return x[:, pick], digit[pick]
 
 
-def split(seed):
-    """Indices for training and for testing."""
-    held_out = torch.arange(len(digit)) % 5 == seed % 5
-    return (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
+def held_out(fold):
+    return rest[fold::5]
 
 
 def fixed(number):
     return torch.Generator().manual_seed(number)
 
 
-def train(model, task, seed, strength=0.0):
-    pool, generator = split(seed)[0], fixed(seed)
+def train(model, task, fold, strength=0.0):
+    pool, generator = rest[torch.arange(len(rest)) % 5 != fold], fixed(fold)
     optimizer = torch.optim.Adam(model.parameters(), lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_updates)
     for _ in range(n_updates):
@@ -209,20 +207,20 @@ def train(model, task, seed, strength=0.0):
     return model
 
 
-def accuracy(model, task, seed, n=1000):
-    """Fraction of right answers on inputs made of held-out recordings."""
-    inputs, labels = task(split(seed)[1], n, fixed(100 + seed))
-    with torch.no_grad():
-        return (model(inputs).argmax(1) == labels).float().mean().item()
+@torch.no_grad()
+def accuracy(model, task, pool, n=2000):
+    """Fraction of right answers on n random inputs made of the pool's recordings."""
+    inputs, labels = task(pool, n, fixed(100))
+    return (model(inputs).argmax(1) == labels).float().mean().item()
 
 
 def compare(task, kinds):
-    """Train every kind of network with every seed; returns networks and accuracies by name."""
+    """Train every kind of network on every fold; returns networks and accuracies by name."""
     nets, found = {}, {}
     for name, make in kinds.items():
         with seeded(0):
-            nets[name] = [train(make(), task, seed) for seed in range(n_seeds)]
-        found[name] = [accuracy(net, task, seed) for seed, net in enumerate(nets[name])]
+            nets[name] = [train(make(), task, fold) for fold in range(n_folds)]
+        found[name] = [accuracy(net, task, held_out(fold)) for fold, net in enumerate(nets[name])]
         print(f"{name:28s}", *(f"{value:.3f}" for value in found[name]))
     return nets, found
 
@@ -290,7 +288,7 @@ if check.shuffled(shuffled):
         return shuffled(inputs, generator), labels
 
     for name, nets in digit_nets.items():
-        now = [accuracy(net, without_order, seed) for seed, net in enumerate(nets)]
+        now = [accuracy(net, without_order, held_out(fold)) for fold, net in enumerate(nets)]
         print(f"{name:13s} {mean(digit_acc[name]):.3f}, shuffled {mean(now):.3f}")
 
 # %% [markdown]
@@ -308,7 +306,7 @@ def which_first(pool, n, generator):
     return torch.cat([x[:10, first], pause, x[:10, second], pause]), digit[first]
 
 
-inputs, labels = which_first(split(0)[1], 1000, fixed(0))
+inputs, labels = which_first(held_out(0), 2000, fixed(100))
 n_steps, half = len(inputs), len(inputs) // 2
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -320,12 +318,12 @@ for ax, part, name in (
     ax.imshow(part.sum((0, 1)), cmap="Greys")
     ax.set(title=name, xticks=[], yticks=[])
 axes[1].bar(dt * torch.arange(n_steps), inputs[:, 0].sum((1, 2, 3)), width=0.9 * dt, color=BLUE)
-axes[1].set(xlabel="time (ms)", ylabel="events per step")
+axes[1].set(xlabel="time (ms)", ylabel="active pixels per step")
 plt.show()
 
 # %% [markdown]
-# *The figure shows one sample of the task: the events of the first part (left), the number of
-# events over time (middle), and the events of the second part (right).* Both halves have the same
+# *The figure shows one sample of the task: the input of the first part (left), the number of active
+# pixels over time (middle), and the input of the second part (right).* Both halves have the same
 # form. A network that begins the second half at rest treats both alike, and its mean over time is a
 # sum that does not show the order.
 #
@@ -345,7 +343,7 @@ def order_blind(shares):
 
 
 # %%
-shares = digit.bincount(minlength=10) / len(digit)
+shares = digit[rest].bincount(minlength=10) / len(rest)
 if check.order_blind(order_blind):
     print(f"without memory at most {order_blind(shares):.3f}")
 
@@ -451,9 +449,9 @@ if check.without_spikes(without_spikes):
 
 # %%
 @torch.no_grad()
-def after_forgetting(model, seed, potentials=False, spikes=False):
+def after_forgetting(model, fold, potentials=False, spikes=False):
     """Accuracy if potentials or spikes are set to 0 in the middle."""
-    inputs, labels = which_first(split(seed)[1], 1000, fixed(100 + seed))
+    inputs, labels = which_first(held_out(fold), 2000, fixed(100))
     _, state = model(inputs[:half], return_state=True)
     neurons, previous = state.hidden[0]  # a RecurrentState
     if potentials:
@@ -468,7 +466,7 @@ taken = {"nothing": order_acc["recurrent"]}
 for name in ("potentials", "spikes", "potentials and spikes"):
     what = {word: True for word in ("potentials", "spikes") if word in name}
     nets = order_nets["recurrent"]
-    taken[name] = [after_forgetting(net, seed, **what) for seed, net in enumerate(nets)]
+    taken[name] = [after_forgetting(net, fold, **what) for fold, net in enumerate(nets)]
     print(f"taken away: {name:22s}", *(f"{value:.3f}" for value in taken[name]))
 if full_run:
     assert min(taken["potentials"] + taken["spikes"]) > max(taken["potentials and spikes"]) + 0.1
@@ -557,7 +555,7 @@ plt.show()
 # %%
 with seeded(0):
     exploding, narrow = (train(scaled(10, k), which_first, 0) for k in (1.0, 25.0))
-acc_exploding, acc_narrow = (accuracy(m, which_first, 0) for m in (exploding, narrow))
+acc_exploding, acc_narrow = (accuracy(m, which_first, held_out(0)) for m in (exploding, narrow))
 print(f"factor 10: k = 1 {acc_exploding:.3f}, k = 25 {acc_narrow:.3f}")
 assert not full_run or acc_exploding < acc_narrow - 0.1
 
@@ -601,7 +599,7 @@ for strength in strengths:
     else:
         with seeded(0):
             model = train(network(n_hidden, recurrent=True), which_first, 0, strength)
-    frugal_acc.append(accuracy(model, which_first, 0))
+    frugal_acc.append(accuracy(model, which_first, held_out(0)))
     with torch.no_grad():
         frugal_rate.append(model(few[0], return_spikes=True)[1][0].mean().item())
     print(f"strength {strength:3g}: {frugal_rate[-1]:.3f} spikes per neuron and step, "
@@ -644,8 +642,7 @@ record("results/304_recurrent.json", measured, full=full_run and on_nmnist)
 # %% [markdown]
 # ## Summary
 #
-# 1. Recordings of an event camera become input by counting events in time steps and squares of
-#    pixels.
+# 1. Recordings of an event camera become input by counting active pixels in time steps and squares.
 # 2. Recurrence adds nothing where every moment shows the answer: 89<!-- digit_rec 2 --> % for
 #    "which digit?", as without it. Only a control of equal size shows that.
 # 3. A question about order needs memory. A reader without it is right in at most
