@@ -14,7 +14,7 @@
 # input apart. Trained with the gradient that is mathematically right, it hardly learns. Trained
 # with one that is wrong on purpose, it becomes nearly as good as any decoder can be.
 #
-# **Time.** 55 minutes for you, 60 seconds for the machine.
+# **Time.** 55 minutes for you, 3 minutes for the machine.
 #
 # **You need.** The LIF update and its soft reset ([101](101_leaky_neuron.ipynb)), Poisson spikes
 # ([201](201_rate_codes.ipynb)), and the idea of gradient descent with PyTorch's autograd.
@@ -611,9 +611,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the five shapes (left), and the test accuracy by shape (middle, which names the
 # colours) and by slope (right), one dot per network; dashed: the perfect decoder, dotted: no
-# gradient through spikes.* The means of all shapes lie within 0.3<!-- shapes_spread 0.25 --> points
+# gradient through spikes.* The means of all shapes lie within 0.4<!-- shapes_spread 0.25 --> points
 # of each other. From 0.1 to 100 the slope makes hardly any difference; at $10^4$ the accuracy is
-# down to 84<!-- slope_10000 3 --> %.
+# down to 87<!-- slope_10000 3 --> %.
 #
 # ### Exercise 5: The reach of a bump (4 min)
 #
@@ -690,7 +690,7 @@ record("results/301_surrogate_gradients.json", measured, full=full_run)
 # 2. The true gradient of a spike is zero, and rightly so: an infinitely small change of a weight
 #    changes no spike. Only what lies behind the last spike learns.
 # 3. A surrogate keeps the step forward and puts a smooth bump backward. With it the same network
-#    goes from 70<!-- acc_true 2 --> % to 90<!-- acc_surrogate 0.6 --> %, nearly as good as a
+#    goes from 69<!-- acc_true 2 --> % to 90<!-- acc_surrogate 0.6 --> %, nearly as good as a
 #    perfect decoder.
 # 4. Backpropagation through time carries the gradient from each potential to the one before it,
 #    times the decay; every spike on the way contributes through its bump.

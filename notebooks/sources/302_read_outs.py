@@ -417,7 +417,8 @@ plt.show()
 # $$T_\mathrm{eff} = \frac{(\sum_t u_t)^2}{\sum_t u_t^2}$$
 #
 # steps of equal weight. Put $T_\mathrm{eff}$ into the arcsine law, and you have the ceiling for
-# that read-out.
+# that read-out, if each hidden spike reports on its own step only. (It reports on earlier ones, too,
+# because the hidden potentials last for 20 ms. For these read-outs that changes little.)
 
 # %%
 t = torch.arange(n_steps)
