@@ -14,7 +14,7 @@
 # input apart. Trained with the gradient that is mathematically right, it hardly learns. Trained
 # with one that is wrong on purpose, it becomes nearly as good as any decoder can be.
 #
-# **Time.** 55 minutes for you, 3 minutes for the machine.
+# **Time.** 60 minutes for you, 3 minutes for the machine.
 #
 # **You need.** The LIF update and its soft reset ([101](101_leaky_neuron.ipynb)), Poisson spikes
 # ([201](201_rate_codes.ipynb)), and the idea of gradient descent with PyTorch's autograd.
