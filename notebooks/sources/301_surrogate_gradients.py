@@ -105,7 +105,7 @@ plt.show()
 # that stand for these values (right).* An input with a large value fires often, but exactly how
 # often is random.
 #
-# ## 2. The network, by hand
+# ## 2. The network and its loss, by hand
 #
 # 32 inputs, 32 hidden [LIF neurons](../docs/glossary.md#leaky-integrate-and-fire-neuron), 2
 # outputs. In each step the hidden neurons leak, add their input, fire where the potential reaches
@@ -152,7 +152,7 @@ print(f"scores {tuple(scores.shape)}, hidden spikes {tuple(hidden.shape)}")
 print("first sample:", scores[0].tolist(), "label", int(y[0]))
 
 # %% [markdown]
-# ## 3. The loss
+# ### The loss
 #
 # The scores become probabilities by the [softmax](../docs/glossary.md#softmax),
 # $p_c = e^{z_c} / \sum_j e^{z_j}$. The [cross-entropy](../docs/glossary.md#cross-entropy) is the
@@ -199,7 +199,7 @@ def cross_entropy(scores, y):
 check.cross_entropy(cross_entropy)
 
 # %% [markdown]
-# ## 4. The training loop, and a first attempt
+# ## 3. The training loop, and a first attempt
 #
 # An [epoch](../docs/glossary.md#epoch) is one pass over the training samples, in random order and
 # in batches. After each batch, autograd computes the gradient of the loss with respect to every
@@ -255,7 +255,7 @@ assert torch.equal(weights_true[0], initial_weights()[0])  # not one hidden weig
 # The read-out alone learns to make the best of random hidden neurons:
 # 70<!-- acc_readout 2 --> %. The hidden weights are still exactly what they were.
 #
-# ## 5. Is the zero wrong?
+# ## 4. Is the zero wrong?
 #
 # A step is flat, so its derivative is 0 wherever it exists. PyTorch says "no gradient" where
 # mathematics says "zero", and the effect is the same. Is the zero a mistake? Move all hidden
@@ -314,7 +314,7 @@ if check.slope(slope):
             print(f"delta = {delta:.0e}: slope {slope(loss_at, delta):8.3f}")
 
 # %% [markdown]
-# ## 6. The surrogate
+# ## 5. The surrogate
 #
 # Keep the step in the forward pass: the network still spikes. In the backward pass, replace the
 # derivative of the step by a smooth bump around the threshold: "had the potential been a little
@@ -380,7 +380,7 @@ if check.gaussian(gaussian):
     print(f"accuracy with it {accuracy(weights):.3f}, with the true gradient {acc_readout:.3f}")
 
 # %% [markdown]
-# ## 7. The way back through time
+# ## 6. The way back through time
 #
 # A potential depends on all earlier inputs through the leak, so the gradient has to travel back
 # through time as well. Unroll the loop over time steps, and the network becomes one long
@@ -421,7 +421,7 @@ def weight_gradient(x, h, grad_s, decay, bump):
 check.weight_gradient(weight_gradient)
 
 # %% [markdown]
-# ## 8. Train again
+# ## 7. Train again
 #
 # The same network, the same initial weights, the same data, the same loop. Only the backward pass
 # differs.
@@ -530,7 +530,7 @@ plt.show()
 # have taken sides. Together they compute the rule (cosine 1.00<!-- likeness 0.01 -->), although the
 # network was told nothing but labels.
 #
-# ## 9. The library does the same
+# ### The library does the same
 #
 # `SpikingMLP` is this network, `SurrogateSpike` this spike, and `jarvis.fit` this loop. Give the
 # library our weights, and compare scores and gradients.
@@ -554,7 +554,7 @@ jarvis.fit(model, train_set, encode=encode, epochs=epochs, lr=lr, seed=seed, **q
 print(f"trained by the library: {jarvis.evaluate(model, test_set, encode, draws=2)['acc']:.3f}")
 
 # %% [markdown]
-# ## 10. Does the shape matter? Does the slope?
+# ## 8. Does the shape matter? Does the slope?
 #
 # The library knows five bumps, each with a slope $k$. Train the network with each of them, and with
 # the fast sigmoid at slopes over five orders of magnitude.

@@ -310,7 +310,9 @@ plt.show()
 # on the [validation set](../docs/glossary.md#validation-set). The [test
 # set](../docs/glossary.md#test-set) is for the end.
 #
-# ## 5. One picture, from the inside
+# ## 5. Look inside
+#
+# ### One picture
 #
 # The read-out "mean" averages the currents of the output units. To see these fire, put LIF neurons
 # behind the same currents.
@@ -348,7 +350,7 @@ plt.show()
 # regular. The scores separate within a few steps and then hardly move. It seems that the network
 # could have answered earlier.
 #
-# ## 6. Where does it err?
+# ### Where does it err?
 
 # %%
 wrong = (result["predicted"] != test.targets).nonzero()[:, 0]
@@ -391,7 +393,7 @@ if check.lesion(lesion):
     plt.show()
 
 # %% [markdown]
-# ## 7. How early can it answer?
+# ## 6. How early can it answer?
 #
 # Run the trained network for 1 to 25 steps, without another training step. Then feed it Poisson
 # spikes in place of the constant current that it was trained on, with the pixel as the probability.
@@ -463,7 +465,7 @@ if check.shortest(shortest):
     print(f"T = {found} ms costs at most one point of accuracy")
 
 # %% [markdown]
-# ## 8. Is it cheap?
+# ## 7. Is it cheap?
 #
 # Compare with an ordinary network of the same shape, with
 # [rectifiers](../docs/glossary.md#rectifier) in place of spikes. Train it in the same way, to see

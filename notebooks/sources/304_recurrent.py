@@ -312,6 +312,7 @@ def which_first(pool, n, generator):
 
 inputs, labels = which_first(held_out(0), 2000, fixed(100))
 n_steps, half = len(inputs), len(inputs) // 2
+shares = digit[rest].bincount(minlength=10) / len(rest)  # fraction of each class
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 3, figsize=(9, 2.4), width_ratios=(1, 2, 1))
@@ -347,7 +348,6 @@ def order_blind(shares):
 
 
 # %%
-shares = digit[rest].bincount(minlength=10) / len(rest)
 if check.order_blind(order_blind):
     print(f"without memory at most {order_blind(shares):.3f}")
 
