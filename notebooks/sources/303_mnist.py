@@ -434,8 +434,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows how many validation pictures are misread, on a logarithmic scale, against the
-# run time.* With constant currents the accuracy is 97.1<!-- acc_2 0.6 --> % after two steps,
-# 97.6<!-- acc_4 0.4 --> % after four and 97.8<!-- acc_25 0.3 --> % after 25. With Poisson spikes it
+# run time.* With constant currents the accuracy is 97.4<!-- acc_2 0.6 --> % after two steps,
+# 97.9<!-- acc_4 0.4 --> % after four and 98.0<!-- acc_25 0.3 --> % after 25. With Poisson spikes it
 # is 97<!-- poisson_2 1 --> % after two steps and 98<!-- poisson_25 0.4 --> % after 25. Take four
 # steps, and only now the test pictures.
 
