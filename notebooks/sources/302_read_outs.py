@@ -15,7 +15,7 @@
 # information, and predict from one formula how much. On the way you wake a silent layer, and train
 # a network to spend fewer spikes.
 #
-# **Time.** 60 minutes for you, 2 minutes for the machine.
+# **Time.** 55 minutes for you, 2 minutes for the machine.
 #
 # **You need.** Surrogate gradients and the task of [301](301_surrogate_gradients.ipynb), synaptic
 # currents ([103](103_synapses_and_state.ipynb)), and spike-time codes

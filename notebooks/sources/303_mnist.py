@@ -17,7 +17,7 @@
 # what it does with its spikes: when it could have answered, which pictures it misreads, how many
 # spikes an answer takes, and what that costs beside an ordinary network.
 #
-# **Time.** 60 minutes for you, 3 minutes for the machine.
+# **Time.** 55 minutes for you, 3 minutes for the machine.
 #
 # **You need.** Surrogate gradients ([301](301_surrogate_gradients.ipynb)), and `fit` and `diagnose`
 # ([302](302_read_outs.ipynb)).
