@@ -553,7 +553,8 @@ percent |= dict(acc_4=acc_constant[at(4)], lost_4=result["acc"] - early)
 percent |= dict(poisson_2=acc_poisson[1], poisson_25=acc_poisson[-1], acc_25=acc_constant[-1])
 measured = {name: 100 * value for name, value in percent.items()}
 measured |= dict(tail_right=tail_right, tail_wrong=tail_wrong, rate_1=rates[0], rate_2=rates[1])
-measured |= {f"operations_{n}": total[n - 1].item() / ordinary for n in (2, n_steps)}
+done = total / ordinary  # operations, after 1, 2, ... steps
+measured |= dict(operations_2=done[1].item(), operations_25=done[-1].item())
 record("results/303_mnist.json", measured, full=full_run and on_mnist)
 
 # %% [markdown]
