@@ -171,10 +171,10 @@ for name, model in (("feed-forward", network(wider)), ("recurrent", network(n_hi
 
 # %% [markdown]
 # A *task* makes a batch: it takes the recordings that it may use, and returns inputs and labels.
-# `train` takes a task, and also the strength of a rate regularisation, for later. Of 1000
-# recordings, each network holds out another fifth and is tested on it (this is called
-# cross-validation). The 100 recordings of the [test set](../docs/glossary.md#test-set) stay
-# untouched.
+# `train` takes a task, and also the strength of a rate regularisation, for later. There are five
+# networks of each kind. Of 1000 recordings, each leaves out another fifth, called a *fold*, and is
+# tested on it; this is cross-validation. The 100 recordings of the
+# [test set](../docs/glossary.md#test-set) stay untouched.
 
 
 # %%
@@ -390,8 +390,8 @@ plt.show()
 # (52<!-- order_ff 3 --> %) stay below. Slow neurons come to 78<!-- order_slow 3 --> %, and the
 # recurrent network is better on every fold: 82<!-- order_rec 3 --> % in the mean.
 #
-# But look at the top of the list. **The best reader is no network at all**: a linear read-out of
-# the two counts is right in 86<!-- order_two 3 --> % of the cases. What does that show? The task
+# Now compare with the linear read-out. **The best reader is no network at all**: two counts, read
+# out linearly, are right in 86<!-- order_two 3 --> % of the cases. What does that show? The task
 # needs a memory, and it needs neither a hidden layer nor spikes. The two counts are handed what the
 # networks have to find out: where the first part ends, and a store that loses nothing. So the
 # figure says how well spikes *can* remember. It does not say that they are the best way to answer
@@ -438,9 +438,10 @@ plt.show()
 # 79<!-- test_rec 1.5 --> % and the slow neurons 74<!-- test_slow 1.5 --> %. With only 100
 # recordings, nobody can say how much of that is due to our choices and how much to these
 # recordings. The order has not changed. The recurrent networks lead the slow neurons by
-# 4.8<!-- lead_rec 0.5 --> points, with a standard error over the recordings of
-# 1.7<!-- lead_rec_error 0.3 -->. The linear read-out leads the recurrent networks by
-# 5.0<!-- lead_two 0.5 --> points, with one of 2.5<!-- lead_two_error 0.3 -->.
+# 4.8<!-- lead_rec 0.5 --> points in the mean, with a standard error over the recordings of
+# 1.7<!-- lead_rec_error 0.3 -->, although one of the five does not. The linear read-out leads the
+# recurrent networks by 5.0<!-- lead_two 0.5 --> points, with a standard error of
+# 2.5<!-- lead_two_error 0.3 -->: about two standard errors, which is no more than a good hint.
 #
 # ## 5. Where is the memory?
 #
