@@ -41,7 +41,8 @@ API = {
     "classroom": [f"jarvis.classroom.{module}"
                   for module in ("check", "widgets", "broken", "comparison", "lesson", "results",
                                  "satellites", "two_choices",
-                                 "diagrams.membrane_circuit", "diagrams.synapse_chain")]
+                                 "diagrams.membrane_circuit", "diagrams.synapse_chain",
+                                 "diagrams.unrolled_graph")]
 }  # fmt: skip
 #: Names without an underscore that are for the library itself.
 INSIDE = {
