@@ -288,7 +288,7 @@ plt.show()
 # how often it fires outside the pattern (right), beside both controls.* At first it fires anywhere.
 # By chance some spikes fall into the pattern, where the same inputs always come just before, and
 # gain. In the last quarter it fires in 100<!-- hits 0.5 --> % of the patterns,
-# 3.8<!-- latency 0.1 --> ms after their start, and practically never outside. With shuffled times
+# 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. With shuffled times
 # it finds nothing: it has learned *when* inputs fire.
 #
 # One stream proves little. Repeat it with other patterns in other noise.
@@ -373,8 +373,8 @@ assert not full_run or early.mean() > 0.8 > 0.4 > later.mean()
 # *The figure shows the potential in the last second, before and after learning, with the pattern in
 # orange (left), and each input's weight over the time at which it first fires in the pattern
 # (right).* After learning, noise leaves the neuron below its threshold, and the pattern lifts it
-# across at once. The inputs of the first 3 ms have a mean weight of 0.92<!-- early 0.02 -->. Those
-# from 5 to 20 ms come too late each time, and have fallen to 0.16<!-- later 0.02 -->.
+# across at once. The inputs of the first 3 ms have a mean weight of 0.89<!-- early 0.02 -->. Those
+# from 5 to 20 ms come too late each time, and have fallen to 0.21<!-- later 0.02 -->.
 #
 # ### Exercise 3: Predict who gains (8 min)
 #
