@@ -17,7 +17,7 @@
 # them away. Nobody tells the neuron that there is anything to find. You watch it fail twice, and
 # then find the pattern. Controls show what it listens to, and ten more streams how often it works.
 #
-# **Time.** 55 minutes for you, 2 minutes for the machine.
+# **Time.** 50 minutes for you, 2 minutes for the machine.
 # **You need.** [401](401_stdp.ipynb), for traces and the drift of a weight; the neuron of
 # [101](101_leaky_neuron.ipynb).
 # **Leads to.** [403](403_features.ipynb) The same in pictures, and learning from reward.
@@ -216,8 +216,8 @@ plt.show()
 # ## 3. Does it find the pattern?
 #
 # Now let it hear the whole minute, with two controls. In the first, nothing repeats. The second is
-# sharper: each time the pattern comes, every input fires *as often* as in the pattern, but at times
-# drawn anew. A neuron that only learned *which* inputs are busy would find this one, too.
+# stricter: each time the pattern comes, every input fires *as often* as in the pattern, but at
+# times drawn anew. A neuron that only learns *which* inputs are busy would find this one, too.
 
 
 # %%
@@ -289,7 +289,7 @@ plt.show()
 # By chance some spikes fall into the pattern, where the same inputs always come just before, and
 # gain. In the last quarter it fires in 100<!-- hits 0.5 --> % of the patterns,
 # 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. With shuffled times
-# it finds nothing: it has learned *when* inputs fire.
+# it finds nothing: this neuron has learned *when* inputs fire.
 #
 # One stream proves little. Here are 10<!-- streams 0 --> more, each with a pattern and noise of its
 # own, and each with its shuffled control. (This takes a minute.)
@@ -420,7 +420,7 @@ if check.gains(gains):
 # </details>
 #
 # The remedy is one line in `listen`: each spike pushes all *other* neurons down, here by four
-# thresholds. The first neuron to fire keeps the others from firing, and so from learning this
+# thresholds. The first neuron to fire keeps the others from firing, and so from learning its
 # pattern. This is [lateral inhibition](../docs/glossary.md#lateral-inhibition).
 
 
@@ -469,9 +469,10 @@ plt.show()
 # %% [markdown]
 # *The figure shows, for the last quarter of the first stream, in what share of the slots with each
 # pattern, and with none, each neuron fires.* Without inhibition two neurons answer the same
-# pattern, and another is left out. Such a gap occurs in 7<!-- gaps 0 --> of 10<!-- streams 0 -->
-# streams, with inhibition in 1<!-- gaps_inhibition 0 --> of 10<!-- streams 0 -->. A race to fire
-# first has become a division of labour: [winner-take-all](../docs/glossary.md#winner-take-all).
+# pattern, and another pattern is left out. In each of the 10<!-- streams 0 --> streams some pattern
+# has several neurons, and in 7<!-- gaps 0 --> of them one has none. With inhibition both are rare;
+# a pattern without a neuron occurs in 1<!-- gaps_inhibition 0 --> stream. A race to fire first has
+# become a division of labour: [winner-take-all](../docs/glossary.md#winner-take-all).
 #
 # ### Exercise 4: Push the others down (4 min)
 #
