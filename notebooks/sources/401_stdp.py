@@ -50,10 +50,6 @@ from jarvis.stdp import TripletSTDP, stdp_window
 
 lesson.begin()
 
-# %% [markdown]
-# All parameters are in the next cell. The numbers in the text are measured with these values. To
-# try others, change them, set `full_run = False`, and run the lesson again.
-
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_samples": 30}}
 full_run = True
 seed = 0

@@ -330,8 +330,9 @@ for name, model in (("before", untrained), ("after", finder)):
 assert by_noise["before"] > 1000 > by_noise["after"] == 0
 
 # %% [markdown]
-# Thresholds alone do not help: before learning, when all weights are near 0.8, noise still causes
-# 8066<!-- noise_before 20 --> class spikes. Learning takes most weights to 0, and none is left.
+# High thresholds alone do not help: before learning, when all weights are near 0.8, noise still
+# causes 8066<!-- noise_before 20 --> class spikes. Learning takes most weights to 0, homeostasis
+# raises thresholds further, and none is left.
 #
 # ## 4. Back through pooling, with which index?
 #
