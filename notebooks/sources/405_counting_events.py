@@ -271,9 +271,9 @@ for name, figures in close.items():
 #
 # ## 5. Scenes in which counting tells nothing
 #
-# So take density away. Short strokes lie everywhere. In one scene of three, nine of them form a
-# **ring**, in one a **star**: the same strokes at other places, each a little shifted and turned.
-# Around a figure there are as many strokes per area as within it. Can you find them?
+# So take density away. Short strokes lie everywhere. In a third of the scenes nine of them form a
+# **ring**, in another third a **star**: the same strokes at other places, each a little shifted and
+# turned. Around a figure there are as many strokes per area as within it. Can you find them?
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 sizes_of = {"train": n_figures, "val": n_figures // 8, "test": n_figures // 2}
@@ -489,7 +489,7 @@ if check.interval(interval):
 # 2. Numbers are chosen on validation scenes, and reported on test scenes.
 # 3. Both methods join what touches. Strong noise breaks the network before the detector.
 # 4. Where density tells nothing, a layer that learns what repeats is right in 96 %.
-# 5. Other methods that learn are its rivals there, and k-means is a little better.
+# 5. Other methods that learn do as well there, and k-means a little better.
 #
 # ## Further reading
 #
