@@ -196,7 +196,7 @@ assert min(pairs["detector"]) > max(pairs["network, three seeds"])
 # come out as two in 96<!-- detector_two_instances 1 --> % of their scenes against
 # 94<!-- network_two_instances 1 --> %, which is level with 50 such scenes. But that was a lucky
 # seed: trained anew and tested on other scenes, the network has 92<!-- pairs_2 1 --> and
-# 84<!-- pairs_3 1 --> %.
+# 84<!-- pairs_3 1 --> %, and the detector more each time.
 #
 # Why? The detector was *told* what a satellite is. The network has to find that out from 600
 # scenes, and finds it roughly: a class spike looks at 40x40 pixels, and its mask takes in what else
