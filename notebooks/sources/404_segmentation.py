@@ -164,7 +164,7 @@ print(f"{answered.double().mean():.0%} of the pictures cause a class spike; of t
 assert right > 0.15
 
 # %% [markdown]
-# 51<!-- right 2 --> % are right: better than chance, but poor. Nothing tells the network to keep a
+# 49<!-- right 2 --> % are right: better than chance, but poor. Nothing tells the network to keep a
 # 4 and a 9 apart.
 #
 # ### Exercise 1: Go one layer back (5 min)

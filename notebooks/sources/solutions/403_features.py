@@ -136,5 +136,5 @@ if full_run:
 
 # %% [markdown]
 # *The figure shows the share of correct responses in each block; the goal turns round at the line.*
-# The fall is as deep as the climb was high, and the way back takes longer: the old weights must
-# come down before the new ones can win.
+# The accuracy falls from nearly all to none, and the way back takes longer than the first climb:
+# the old weights must come down before the new ones can win.
