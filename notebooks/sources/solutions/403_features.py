@@ -34,7 +34,8 @@ lesson.begin()
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "blocks": 4, "swap": 2}}
 full_run = True
 seed = 2
-blocks, swap = 140, 50  # blocks of 16 trials, and where the goal turns round
+blocks = 140  # of 16 trials
+swap = 50  # blocks after which the goal turns round
 
 # %% [markdown]
 # ### Exercise 1: Update by order
