@@ -135,7 +135,7 @@ check.all_pairs(all_pairs)
 #
 # <details><summary>Make a guess, then open</summary>
 # 1800 spikes on each side make 3.24 million pairs, and the number grows with the square of the
-# time. Besides, no synapse could store the list.
+# time.
 # </details>
 #
 # But exponentials add up without a list. Give each neuron one number, its
@@ -326,7 +326,7 @@ check.balance_window(balance_window)
 #
 # <details><summary>Make a guess, then open</summary>
 # Nearly the same for both orders: a pre spike 10 ms before one post spike is also 10 ms after the
-# last one. And since depression has the larger area, more pairs per second mean more depression.
+# last one. Since depression has the larger area, a higher rate means more depression.
 # </details>
 
 

@@ -164,8 +164,8 @@ def listen(spikes, weight, ratio, inhibition=0.0):
 
 
 # %% [markdown]
-# **The library does the same.** Its single steps are slower, because they take any neuron and
-# batches; so we compare one second, and go on with the loop above.
+# **The library does the same**, but more slowly in single steps; so compare one second, and go on
+# with the loop above.
 
 # %%
 start = np.full((1, n_inputs), 0.5)

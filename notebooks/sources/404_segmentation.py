@@ -101,9 +101,9 @@ for k, layer in enumerate(reader.layers, start=1):
 reader.layers[2].thresholds.mul_(0.7)  # from now on also for what is only similar
 
 # %% [markdown]
-# A weight of conv2 points at a map of conv1, and a picture of 32 such numbers says little. So lead
-# it back: a map of conv2 is a sum of conv1's features, each at the place that it listens to. That
-# is a *transposed* convolution. In front of it, each pooled unit spreads over its four pixels.
+# A weight of conv2 points at a map of conv1. So lead it back to pixels: a map of conv2 is a sum of
+# conv1's features, each at the place that it listens to. That is a *transposed* convolution. In
+# front of it, each pooled unit spreads over its four pixels.
 
 
 # %%
@@ -185,9 +185,9 @@ check.one_layer_back(one_layer_back)
 # %% [markdown]
 # ## 2. Which pixels caused this spike?
 #
-# So far the weights ran backwards for a *map*. Now they do so for a **single spike**: from the
-# class spike to those spikes of conv2 that caused it, from there to conv1, and to pixels. Inputs
-# that did not fire get nothing. The sum is the [saliency](../docs/glossary.md#saliency).
+# Now the weights run backwards for a **single spike**: from the class spike to those spikes of conv2
+# that caused it, from there to conv1, and to pixels. Inputs that did not fire get nothing. The sum
+# is the [saliency](../docs/glossary.md#saliency).
 
 # %%
 reader.eval()
@@ -209,8 +209,8 @@ plt.show()
 # scaled to its highest value.* Only pixels are lit that had a spike *and* a part in the decision.
 # Most of each digit stays dark, because the maps that answered are short strokes.
 #
-# One part of the way back is new. A pooled unit fires with the first of its four pixels to fire.
-# The way back leads to this pixel alone, so pooling has to keep its index.
+# A pooled unit fires with the first of its four pixels to fire. The way back leads to this pixel
+# alone, so pooling has to keep its index.
 #
 # ### Exercise 2: Undo pooling (4 min)
 #
@@ -282,7 +282,7 @@ assert alarms.sum() > 0
 # And it has to forget fast enough that noise of different frames does not add up: hence a leak.
 # </details>
 #
-# How high is high enough? That can be computed.
+# How high is high enough?
 #
 # ### Exercise 3: Compute false alarms (5 min)
 #

@@ -204,8 +204,8 @@ assert min(pairs["detector"]) > max(pairs["network, three seeds"])
 #
 # ### Exercise 3: Measure how fast it flies (10 min)
 #
-# Masks are good for more than a grade. Estimate the velocity of an object: the centre of its pixels
-# in each frame that has some, and a straight line through the centres, by least squares.
+# Estimate the velocity of an object: the centre of its pixels in each frame that has some, and a
+# straight line through the centres, by least squares.
 
 
 # %% tags=["exercise"]
@@ -419,8 +419,8 @@ assert not full_run or known > 0.9
 #
 # ## 6. Is it the spikes?
 #
-# Once more, hold the layer against others. `tools/figure_study.py` ran six methods on the same
-# scenes, and its results are stored with this repository.
+# `tools/figure_study.py` ran six methods on the same scenes, and its results are stored with this
+# repository.
 
 # %%
 study = {}
