@@ -538,8 +538,8 @@ assert not full_run or everything.informedness > measured["network"]["informedne
 # And the weak label? Trained on scenes of which a third is empty, the network reaches an IoU of
 # 0.64<!-- mean_iou_empty 0.01 -->, tells 88<!-- two_instances_empty 1 --> % of the pairs apart,
 # three pairs of 50 fewer, and gives a false alarm in 2<!-- false_alarms_empty 1 --> % of the empty
-# scenes. The share of pairs varies as much with the seed and the scenes, as lesson 405 shows. So the
-# weak label hardly matters here.
+# scenes. The share of pairs varies as much with the seed and the scenes, as lesson 405 shows. So
+# the weak label hardly matters here.
 #
 # Are these figures good? Nobody knows until something simpler has tried, in the next lesson.
 #
