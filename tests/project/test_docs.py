@@ -40,6 +40,7 @@ API = {
 } | {
     "classroom": [f"jarvis.classroom.{module}"
                   for module in ("check", "widgets", "broken", "comparison", "lesson", "results",
+                                 "diagrams.stdp_traces",
                                  "satellites", "two_choices",
                                  "diagrams.membrane_circuit", "diagrams.synapse_chain",
                                  "diagrams.unrolled_graph")]
