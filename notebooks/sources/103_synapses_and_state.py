@@ -13,14 +13,15 @@
 # %% [markdown]
 # # Give the neuron a synapse, an adaptive threshold and a memory
 #
-# So far, the potential was all that a neuron knew of its past. You add two more memories: a
+# So far, almost all that a neuron remembered was its potential. You add two more memories: a
 # synaptic current, which lasts for milliseconds, and an adaptive threshold, which lasts for
-# hundreds of them. Then you lose them. A neuron falls silent, and a training loop crashes, until
-# you carry the state in the right way.
+# hundreds of milliseconds. Then you lose them. A neuron falls silent, and a training loop crashes,
+# until you carry the state in the right way.
 #
-# **Time.** 40 minutes for you, 5 seconds for the machine.
+# **Time.** 45 minutes for you, 5 seconds for the machine.
 #
-# **You need.** [101](101_leaky_neuron.ipynb) and the f-I curve of [102](102_firing_rate.ipynb).
+# **You need.** [101](101_leaky_neuron.ipynb) and the f-I curve of [102](102_firing_rate.ipynb). For
+# section 4, PyTorch's autograd: a loss, `backward()` and `.grad`.
 #
 # **Leads to.** [104](104_adex.ipynb) Adaptation as a current;
 # [301](301_surrogate_gradients.ipynb) Networks that learn.
@@ -80,11 +81,12 @@ plt.show()
 # 1. $i = e^{-dt/\tau_{syn}}\, i + x$, the current,
 # 2. $h = e^{-dt/\tau}\, v + i$, leak and input,
 #
-# and then threshold and reset as before. Let a single spike of weight 1 arrive. Does $v$ peak
-# earlier or later than without a synapse, and higher or lower?
+# and then threshold and reset as before. (So $i$ is what the synapse adds to $v$ in one step.) Let
+# a single spike of weight 1 arrive. Does $v$ peak earlier or later than when the spike makes $v$
+# jump directly, and higher or lower?
 #
 # <details><summary>Make a guess, then open</summary>
-# Later, when the decaying current just balances the leak. And higher, because the current adds to v
+# Later, when the decaying current just balances the leak. And higher, because i adds to v in full
 # at every step for as long as it lasts.
 # </details>
 
@@ -94,7 +96,8 @@ t = dt * np.arange(1, 81)  # the ends of the steps
 
 
 def response(tau_syn):
-    """v after each step, for one spike at the start; tau_syn in ms, None for no synapse."""
+    """v after each step, for a spike in the first one; tau_syn in ms, None for a direct jump."""
+    # exp_decay(tau, dt) is exp(-dt/tau).
     decay, decay_syn = exp_decay(tau, dt), 0.0 if tau_syn is None else exp_decay(tau_syn, dt)
     i = v = 0.0
     path = []
@@ -106,8 +109,10 @@ def response(tau_syn):
 
 
 # %% [markdown]
-# $i$ and the leak are both exponentials, so $v$ is the difference of two. With $\alpha =
-# e^{-dt/\tau_{syn}}$ and $\beta = e^{-dt/\tau}$, it is exactly
+# What to expect? Let $\alpha = e^{-dt/\tau_{syn}}$ and $\beta = e^{-dt/\tau}$. In step $k$ the
+# current is $\alpha^{k-1}$, and of what it adds, $\beta^{n-k}$ is left after step $n$. So $v$ is
+# the sum of $\beta^{n-k}\alpha^{k-1}$ over $k$, a geometric series. With $t = n\,dt$ it gives, for
+# $\tau \ne \tau_{syn}$, the left formula; the right one follows from $dv/dt = 0$:
 #
 # $$v(t) = \frac{e^{-t/\tau} - e^{-t/\tau_{syn}}}{\beta - \alpha}, \qquad
 # t_{peak} = \frac{\tau\,\tau_{syn}}{\tau - \tau_{syn}} \ln\frac{\tau}{\tau_{syn}} .$$
@@ -129,28 +134,35 @@ for tau_syn, v in responses.items():
 _, ax = plt.subplots(figsize=(6.5, 3))
 styles = zip(responses.items(), ("black", BLUE, ORANGE, GREEN), strict=True)
 for (tau_syn, v), colour in styles:
-    name = "no synapse" if tau_syn is None else rf"$\tau_{{syn}}$ = {tau_syn:g} ms"
+    name = "direct jump" if tau_syn is None else rf"$\tau_{{syn}}$ = {tau_syn:g} ms"
     ax.plot(t, v, ".-", ms=4, lw=1, color=colour, label=name)
-ax.set(xlabel="time since the spike (ms)", ylabel="potential v, without a threshold")
+ax.set(xlabel="time t from the start of the spike's step (ms)", ylabel="potential v (no threshold)")
 ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the potential after one spike of weight 1.* With a synapse, this
-# [postsynaptic potential](../docs/glossary.md#postsynaptic-potential) rises to a later and rounder
-# peak. It is also larger: in total, the current adds
-# $1/(1 - e^{-dt/\tau_{syn}})$, which is 5.5<!-- total_current 0.05 --> for 5 ms. So when you add
-# `tau_syn` to a network that works, scale its weights down.
+# *The figure shows the potential after one spike of weight 1, which arrives in the first step and
+# is seen at its end, at 1 ms.* With a synapse, this
+# [postsynaptic potential](../docs/glossary.md#postsynaptic-potential) rises to a later and
+# rounder peak.
+#
+# It is also larger, but by how much depends on `dt`. Here $i$ is added in full at every step, in
+# total $1/(1 - e^{-dt/\tau_{syn}})$: for 5 ms that is 5.5<!-- total_current 0.05 --> with a `dt` of
+# 1 ms, and 51<!-- total_fine 0.6 --> with 0.1 ms. So with `tau_syn`, a weight belongs to a `dt`.
+# (Other libraries multiply $i$ by a factor that makes the total 1; then the peak is lower than that
+# of a direct jump.) When you add `tau_syn` to a network that works, divide its weights: by this
+# total to keep the total effect, or by the printed peak to keep the peak.
 #
 # ### Exercise 1: Just enough to fire (8 min)
 #
-# A neuron with a synapse receives the same input `x` at every step. Which `x` is just enough to
-# make it fire? The threshold is 1. Solve it on paper, exactly for any `dt`; the check accepts 1 %.
+# A neuron with a synapse receives the same input `x` at every step. From which `x` on does it fire?
+# Return the `x` with which $v$ settles exactly at the threshold, 1: anything more makes it fire.
+# `tau`, `tau_syn` and `dt` are in ms. Solve it on paper, exactly for any `dt`.
 
 
 # %% tags=["exercise"]
 def just_enough(tau, tau_syn, dt):
-    """The smallest input per step that makes the neuron fire."""
+    """The input per step above which the neuron fires."""
     ...
 
 
@@ -162,14 +174,16 @@ check.just_enough(just_enough)
 #
 # Under a constant current, many neurons start fast and then slow down. This is called
 # [adaptation](../docs/glossary.md#adaptation). The simplest model raises the threshold at each
-# spike of the neuron, and lets the increase decay slowly. With $a$, a decaying count of its own
-# spikes, the threshold is $1 + b\,a$:
+# spike of the neuron, and lets the increase decay slowly. Let $a$ be a count of the neuron's own
+# spikes that decays with $\tau_{adapt}$, and let each raise the threshold by $b$:
 #
 # 1. $h = e^{-dt/\tau}\,v + x$,
 # 2. $s = 1$ where $h \ge 1 + b\,a$, else 0,
 # 3. $v = h - s$ and $a = e^{-dt/\tau_{adapt}}\,a + s$.
 #
-# Each spike makes the next one harder. Do the intervals grow for ever?
+# The reset still subtracts the resting threshold, 1, not the raised one, so later intervals start
+# from well above rest. Each spike raises the threshold for the next. Do the intervals grow for
+# ever?
 #
 # <details><summary>Make a guess, then open</summary>
 # No. The longer an interval, the more of a decays within it. In the end each spike adds what the
@@ -182,7 +196,7 @@ v, a, rows = 0.0, 0.0, []
 for x in drive:
     h, threshold = exp_decay(tau, dt) * v + x, 1 + adaptation * a
     s = 1.0 if h >= threshold else 0.0
-    v = h - s  # the reset takes off the resting threshold, 1
+    v = h - s  # the reset subtracts the resting threshold, 1
     a = exp_decay(tau_adapt, dt) * a + s
     rows.append((h, s, threshold))
 adapting_h, adapting_spikes, thresholds = np.array(rows).T
@@ -198,7 +212,7 @@ assert intervals[-1] > 2 * intervals[0]
 _, axes = plt.subplots(2, 1, figsize=(7, 4.6), sharex=True)
 plotting.trace(adapting_h, dt=dt, threshold=None, ax=axes[0], lw=0.8, color=BLUE)
 axes[0].plot(np.arange(1, len(thresholds) + 1) * dt, thresholds, color="black", lw=1.2)
-axes[0].text(330, 2.74, "threshold")
+axes[0].text(330, 2.74, "threshold 1 + b a")
 axes[0].text(330, 0.35, "potential h", color=BLUE, backgroundcolor="white")
 axes[0].set(ylabel="potential (rest = 0)", xlabel="", ylim=(0, 3.2))
 fired_at = (np.flatnonzero(adapting_spikes)[1:] + 1) * dt
@@ -210,17 +224,19 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential before the reset with the threshold that each spike lifts (above),
-# and the rate from one spike to the next (below).* The first interval is
-# 14<!-- first_interval 0 --> ms, where it was 10.2<!-- without_adaptation 0.05 --> ms without
-# adaptation. The last ones are about 40<!-- last_interval 1 --> ms. So the neuron reports a
-# *change* of its input strongly, and a constant *level* weakly. Its threshold recovers with 200 ms:
-# it remembers ten times longer than the membrane.
+# and one over the interval, drawn at its end (below).* The first interval is
+# 14<!-- first_interval 0 --> ms, instead of the 10.2<!-- without_adaptation 0.05 --> ms of the
+# formula. The last ones are about 40<!-- last_interval 1 --> ms. So the neuron reports a *change*
+# of its input strongly (the onset, with 71<!-- onset_rate 0.5 --> Hz), and a constant *level*
+# weakly (later, with 25<!-- level_rate 1 --> Hz). Its threshold recovers with a time constant of
+# 200 ms: it remembers ten times longer than the membrane.
 #
 # ### Exercise 2: Read the threshold (5 min)
 #
-# A neuron has fired at the times `spike_times` (ms), and at no other time. Where is its threshold
-# at the later time `t`? The resting threshold is 1, the increase per spike `b`. You need no loop
-# over time.
+# A neuron has fired at the times `spike_times` (an array, in ms), and at no other time. Where is
+# its threshold at the time `t` (one number), later than all of them? The resting threshold is 1.
+# Each spike raises it by `b`, and the increase decays continuously with `tau_adapt` (ms). Return
+# one number; you need no loop over time.
 
 
 # %% tags=["exercise"]
@@ -233,29 +249,34 @@ def threshold_at(t, spike_times, b, tau_adapt):
 check.threshold_at(threshold_at)
 
 # %% [markdown]
-# ## 3. Where does the memory live?
+# ## 3. The state of a neuron
 #
 # The [state](../docs/glossary.md#state) of a neuron is all that it keeps from one step to the next:
-# $v$, and with the options above $i$ and $a$. `LIFLayer` has both options, and agrees with your
-# loops:
+# $v$, and with the options above $i$ and $a$ (and with a refractory period, the steps left of it).
+# `LIFLayer` has these options, and agrees with your loops. Careful with the names: the argument
+# `adaptation` is $b$, and `state.adaptation` is $a$.
 
 # %%
 silent = LIFLayer(tau=tau, dt=dt, tau_syn=5.0, threshold=1e9)  # a threshold out of reach
-v_library = silent(torch.tensor(one_spike, dtype=torch.float64)[:, None], trace=True)[2].v[:, 0]
-assert np.allclose(v_library, responses[5.0], rtol=0, atol=1e-12)
+_, _, trace = silent(torch.tensor(one_spike, dtype=torch.float64)[:, None], trace=True)
+assert np.allclose(trace.v[:, 0], responses[5.0], rtol=0, atol=1e-12)
 
 adapting = LIFLayer(tau=tau, dt=dt, adaptation=adaptation, tau_adapt=tau_adapt)
 spikes, state = adapting(torch.tensor(drive, dtype=torch.float64)[:, None])
 assert np.array_equal(spikes[:, 0], adapting_spikes)
-print(f"v = {state.v.item():.3f}, a = {state.adaptation.item():.3f}")
+print(f"after 800 ms: v = {state.v.item():.3f}, a = {state.adaptation.item():.3f}")
 
 # %% [markdown]
 # A layer of `jarvis` does not store its state. The state goes in as an argument, and comes out as
-# the second result. The input is `[T, B, ...]`, time first: below `[200, 1, 1]`, for 200 steps, one
-# sample, one neuron.
+# the second result. The input is `[T, B, ...]`, time first, then the batch of B samples: below
+# `[200, 1, 1]`, for 200 steps, one sample, one neuron.
 #
 # Suppose the input is a stream and arrives in pieces of 20 ms. You run the layer on each piece. The
 # current is that of lesson 101, which gave 9 spikes in 200 ms. How many do you get?
+#
+# <details><summary>Make a guess, then open</summary>
+# If each piece went on where the last one stopped, 9. Run it and see.
+# </details>
 
 # %%
 layer = LIFLayer(tau=tau, dt=dt)
@@ -300,33 +321,34 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the stream in pieces of 20 ms (grid lines), with the state carried and
-# forgotten.* With the state, the pieces give the same spikes as one run, to the last bit.
-#
-# Silence is easy to notice. Usually forgetting does less harm, and is harder to see. Cut the stream
-# only once, in the middle:
+# forgotten. Dashed: the threshold.* With the state, the pieces give the same spikes as one run, to
+# the last bit.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 first, second = stream.chunk(2)
 spikes_1, half = layer(first)
 spikes_2, _ = layer(second, half)
 forgot_2, _ = layer(second)
 shift = int(forgot_2.flatten().argmax() - spikes_2.flatten().argmax()) * dt
-print(f"v at the cut: {half.v.item():.2f}; without it the next spike is {shift:g} ms late")
+print(f"cut once, in the middle: v there is {half.v.item():.2f}; without it the next spike "
+      f"is {shift:g} ms late")  # fmt: skip
 assert torch.equal(torch.cat([spikes_1, spikes_2]), whole)
 assert shift > 0
 
 # %% [markdown]
-# All later spikes come 12<!-- late_when_forgotten 0 --> ms late, and nothing warns you. The
-# opposite mistake is a state that is *left over*: a new sample starts from the potential of the
-# last one. Where a library hides the state in the layer, this is a forgotten call of `reset`.
+# Silence is easy to notice. Usually forgetting does less harm, and is harder to see: cut the stream
+# only once, in the middle, and all later spikes come 12<!-- late_when_forgotten 0 --> ms late, and
+# nothing warns you. The opposite mistake is a state that is *left over*: a new sample starts from
+# the potential of the previous one. In libraries that keep the state inside the layer, this happens
+# when you forget to call `reset`.
 #
 # **Rule:** a new sample starts with `state=None`. A sample that continues carries its state.
 #
 # ### Exercise 3: Read a stream (8 min)
 #
 # `stream` is a list of pairs `(piece, is_new)`: a piece `[T, 1, 1]` of input, and whether a new
-# recording begins with it. Run `layer` over all pieces and return the number of spikes in each
-# recording, as a list.
+# recording begins with it (the first piece always begins one). Run `layer` over all pieces and
+# return a list with one number per recording: its spikes.
 
 
 # %% tags=["exercise"]
@@ -341,11 +363,11 @@ check.count_per_recording(count_per_recording)
 # %% [markdown]
 # ## 4. Carry a state through training
 #
-# There is one more trap. While you train a network, PyTorch remembers how each number was computed,
+# While you train a network, PyTorch remembers how each number was computed,
 # in order to differentiate it later with `backward()`. That includes the state. (Training, and how
 # a spike can have a gradient, is the subject of [301](301_surrogate_gradients.ipynb).) Here a
-# single weight $w$ is enough. Run a piece, call `backward`, and carry the state to the next piece.
-# What happens at the second `backward`?
+# single weight $w$ is enough, and we leave it as it is: we only want its gradient. Run a piece,
+# call `backward`, and carry the state to the next piece. What happens at the second `backward`?
 
 # %%
 w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
@@ -370,13 +392,15 @@ except RuntimeError as error:
 assert "second time" in message
 
 # %% [markdown]
-# **The cause:** the carried `v` still belongs to the computation of the first piece. The second
-# `backward` follows it into the past, where the first one has already cleaned up. With
+# **The cause:** the carried `v` was computed in the first piece. The second `backward` goes back
+# through it into that piece, whose intermediate values PyTorch has freed after the first. With
 # `retain_graph=True`, which the full message suggests, every step would differentiate through the
 # entire past, and be slower than the one before.
 #
 # **The fix:** [`state.detach()`](../docs/glossary.md#detach) keeps the numbers and drops their
-# history. This is called truncated backpropagation through time.
+# history. This is called truncated backpropagation through time: the spikes stay the same, but the
+# gradient of a piece no longer sees how $w$ changed the state it started from. (`w.grad` adds up
+# over the pieces, because nothing sets it to zero.)
 
 # %%
 w.grad, state = None, None
@@ -388,7 +412,8 @@ assert torch.isfinite(w.grad)
 # %% [markdown]
 # ## Summary
 #
-# 1. A synaptic current makes a response later, rounder and larger.
+# 1. A synaptic current makes a response later and rounder. In `jarvis` it also makes it larger, the
+#    more so the smaller `dt` is: scale the weights.
 # 2. An adaptive threshold rises with each spike and recovers slowly. The intervals grow until each
 #    spike adds what an interval takes away.
 # 3. The state is an argument and a result: `None` for a new sample, carried for one that continues.
@@ -415,6 +440,9 @@ assert torch.isfinite(w.grad)
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {
     "total_current": 1 / (1 - exp_decay(5.0, dt)),
+    "total_fine": 1 / (1 - exp_decay(5.0, 0.1)),
+    "onset_rate": 1000 / intervals[0],
+    "level_rate": 1000 / intervals[-10:].mean(),
     "first_interval": intervals[0],
     "last_interval": intervals[-1],
     "without_adaptation": without,

@@ -14,12 +14,12 @@
 # # Let the neuron make its own spike
 #
 # A leaky integrate-and-fire neuron makes no spikes: we write one down when its potential reaches a
-# line. You give it a mechanism for the spike, an exponential, and a memory of its spikes, an
+# fixed value. You give it a mechanism for the spike, an exponential, and a memory of its spikes, an
 # adaptation current. Together they are the [AdEx](../docs/glossary.md#adex), the adaptive
-# exponential integrate-and-fire neuron. Then you learn to see in a plane of its two variables
-# whether it rests, fires, or bursts.
+# exponential integrate-and-fire neuron. You then read from a plot of its two variables whether it
+# rests, fires, or bursts.
 #
-# **Time.** 50 minutes for you, 10 seconds for the machine.
+# **Time.** 40 minutes for you, 10 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb) and [102](102_firing_rate.ipynb); derivatives.
 #
@@ -43,8 +43,8 @@ from matplotlib import pyplot as plt
 
 from jarvis import AdExParams
 from jarvis.adex import (
+    FIRING_PATTERNS,
     fixed_points,
-    nullclines,
     phase_plane,
     potential,
     step_response,
@@ -53,7 +53,7 @@ from jarvis.adex import (
 from jarvis.classroom import lesson
 from jarvis.classroom.check import adex as check
 from jarvis.classroom.results import record
-from jarvis.plotting import BLUE, GREEN, GREY, ORANGE
+from jarvis.plotting import BLUE, GREEN, GREY
 
 lesson.begin()
 
@@ -79,9 +79,10 @@ duration = 600.0  # of most simulations, ms
 #
 # $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) + g_L\,\Delta_T\,e^{(V - V_T)/\Delta_T} + I .$$
 #
-# $V_T$ (-50 mV) says where it sets in, $\Delta_T$ (2 mV) how sharply. How much current does this
-# neuron need to fire? By lesson 102, enough to reach $V_T$: $g_L (V_T - E_L)$ = 200 pA. Try a
-# little less. (`step_response` solves the equation; lesson 105 explains how.)
+# $V_T$ (-50 mV) says where it sets in, $\Delta_T$ (2 mV) how sharply: the smaller, the sharper. How
+# much current does this neuron need to fire? By lesson 102, enough to reach $V_T$:
+# $g_L (V_T - E_L)$ = 200 pA. Try a little less. (`step_response` solves the equation; lesson 105
+# explains how.)
 
 # %%
 params = AdExParams(c=c, g_l=g_l, e_l=e_l, v_t=v_t, delta_t=delta_t, v_reset=v_reset, a=0.0, b=0.0)
@@ -90,50 +91,46 @@ for current in (200.0, 190.0, 181.0, 179.0):
     print(f"{current:g} pA: {len(spikes)} spikes in 3 s")
 
 # %% [markdown]
-# It fires with 190 pA, and even with 181 pA. **Why?** Look at the slope $dV/dt$ for every $V$.
+# It fires at 190 pA, and even at 181 pA. **Why?** Look at the slope $dV/dt$ for every $V$.
 
 
 # %%
-def slope(v, current, delta_t=delta_t):
+def slope(v, current):
     """dV/dt (mV/ms) of the exponential neuron at the potential v (mV)."""
     return (-g_l * (v - e_l) + g_l * delta_t * np.exp((v - v_t) / delta_t) + current) / c
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-_, axes = plt.subplots(1, 2, figsize=(7.5, 3.4), sharey=True)
+_, ax = plt.subplots(figsize=(6.5, 3.4))
 grid = np.linspace(-72, -42, 400)
 for current, style in ((0.0, "-"), (180.0, "--"), (300.0, ":")):
-    axes[0].plot(grid, slope(grid, current), color=BLUE, ls=style)
-    axes[0].text(-58, slope(-58.0, current) + 0.08, f"{current:g} pA", color=BLUE)
-for sharpness, colour in ((2.0, BLUE), (1.0, GREEN), (0.2, ORANGE)):
-    axes[1].plot(grid, slope(grid, 0.0, sharpness), color=colour, label=f"{sharpness} mV")
-axes[0].plot(e_l, 0, "o", color="black", ms=7)
-unstable = fixed_points(params, 0.0)[1].v
-axes[0].plot(unstable, 0, "o", color="black", mfc="white", ms=7)
-axes[1].legend(title=r"$\Delta_T$, without current", loc="upper center")
-for ax in axes:
-    ax.axhline(0, color=GREY, lw=1)
-    ax.set(xlabel="potential V (mV)", ylim=(-1.3, 1.7))
-axes[0].set_ylabel("slope dV/dt (mV/ms)")
+    ax.plot(grid, slope(grid, current), color=BLUE, ls=style)
+    ax.text(-58, slope(-58.0, current) + 0.08, f"{current:g} pA", color=BLUE)
+ax.plot(e_l, 0, "o", color="black", ms=7)
+ax.plot(fixed_points(params, 0.0)[1].v, 0, "o", color="black", mfc="white", ms=7)
+ax.axhline(0, color=GREY, lw=1)
+ax.set(xlabel="potential V (mV)", ylabel="slope dV/dt (mV/ms)", ylim=(-1.3, 1.7))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the slope at each potential, for three currents (left) and for three values of
-# $\Delta_T$ (right).* Start with the solid line on the left. $V$ rises where the slope is positive
-# and falls where it is negative. So it returns to -70 mV from both sides: a stable
-# [fixed point](../docs/glossary.md#fixed-point), or attractor, the resting potential. The open
-# circle is an unstable one. Any $V$ beyond it rises without limit. This
-# [upstroke](../docs/glossary.md#upstroke) is the spike, and no `if` has made it.
+# *The figure shows the slope at each potential, for three currents.* Start with the solid line. $V$
+# rises where the slope is positive and falls where it is negative. So it returns to -70 mV from
+# both sides: a stable [fixed point](../docs/glossary.md#fixed-point), or attractor, the resting
+# potential. The open circle is an unstable one. Beyond it $V$ rises ever faster: this
+# [upstroke](../docs/glossary.md#upstroke) is the spike, and the equation itself produces it.
+# Unstopped, $V$ would reach infinity. We count the spike when $V$ passes $V_{peak}$, here 0 mV, and
+# put $V$ back to $V_{reset}$. By then the upstroke is so steep that the exact value of $V_{peak}$
+# hardly matters.
 #
-# A current lifts the curve. Its lowest point is at $V_T$, where leak and exponential are equally
-# steep. At 180 pA this point touches zero, the two fixed points merge, and with more current none
-# is left. So the rheobase is
+# A current lifts the curve. Its lowest point is at $V_T$, where the slopes of leak and exponential
+# (as currents, $-g_L$ and $+g_L$) cancel. At 180 pA this point touches zero, the two fixed points
+# merge, and with more current none is left. So the rheobase is
 #
 # $$I_{rh} = g_L\,(V_T - \Delta_T - E_L) .$$
 #
 # It is lower than expected by $g_L \Delta_T$ = 20 pA, the current with which the exponential helps
-# at $V_T$. The smaller $\Delta_T$, the more the curve looks like a wall at $V_T$, as in the leaky
-# neuron.
+# at $V_T$. (For a very small $\Delta_T$ the curve is the straight line of the leak up to $V_T$, and
+# then vertical: a leaky neuron that fires at $V_T$.)
 
 # %%
 print(f"rheobase: {g_l * (v_t - delta_t - e_l):g} pA, by the library {params.rheobase:g} pA")
@@ -143,8 +140,8 @@ assert math.isclose(params.rheobase, g_l * (v_t - delta_t - e_l))
 # ## 2. Adaptation as a current
 #
 # The exponential neuron starts from the same potential after each reset, so all its intervals are
-# equal. The second idea is a current $w$ that opposes the input. It stands for slow potassium
-# channels:
+# equal. The second ingredient, after the exponential, is a current $w$ that opposes the input (here
+# $w$ is no weight). It stands for slow potassium channels:
 #
 # $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) + g_L\,\Delta_T\,e^{(V - V_T)/\Delta_T} + I - w$$
 #
@@ -152,8 +149,19 @@ assert math.isclose(params.rheobase, g_l * (v_t - delta_t - e_l))
 #
 # and at each spike $V \to V_{reset}$ and $w \to w + b$. So $w$ follows $V$ slowly with strength $a$
 # ([subthreshold adaptation](../docs/glossary.md#subthreshold-adaptation)), and grows by $b$ at each
-# spike ([spike-triggered adaptation](../docs/glossary.md#spike-triggered-adaptation)). Take a
-# published parameter set, `"adapting"`, with and without $a$ and $b$.
+# spike ([spike-triggered adaptation](../docs/glossary.md#spike-triggered-adaptation)). Naud et al.
+# (2008) published sets of parameters; in all of them, $V_T$ is -50 mV and $\Delta_T$ 2 mV. These
+# are the three of this lesson:
+
+# %%
+print("             C    g_L   E_L   a    b   tau_w  V_reset")
+print("            pF    nS    mV   nS   pA   ms     mV")
+for name in ("tonic", "adapting", "bursting"):
+    p = FIRING_PATTERNS[name]
+    print(f"{name:10}{p.c:5g}{p.g_l:6g}{p.e_l:6g}{p.a:4g}{p.b:6g}{p.tau_w:6g}{p.v_reset:7g}")
+
+# %% [markdown]
+# Take the adapting neuron, with and without $a$ and $b$.
 
 # %%
 adapting = AdExParams.named("adapting")
@@ -178,14 +186,14 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the response to 500 pA without adaptation (above) and with it (middle), and the
-# adaptation current (below).* With it, the intervals grow from 11.3<!-- first_interval 0.05 --> ms
-# to 75.9<!-- last_interval 0.05 --> ms. In the end, each spike adds to $w$ what the interval before
-# it has taken away.
+# adaptation current (below). Triangles mark spikes.* With it, the intervals grow from
+# 11.3<!-- first_interval 0.05 --> ms to 75.9<!-- last_interval 0.05 --> ms. In the steady state,
+# $w$ loses between two spikes exactly the $b$ that a spike adds.
 #
 # ### Exercise 1: How large is w on average? (4 min)
 #
 # With $a = 0$, each spike adds $b\,e^{-t/\tau_w}$ to $w$. A neuron has been firing at `rate` Hz for
-# a long time. What is the mean of $w$ over time, in pA?
+# a long time. What is the mean of $w$ over time, in pA? `b` is in pA, `tau_w` in ms.
 
 
 # %% tags=["exercise"]
@@ -208,8 +216,9 @@ check.mean_adaptation(mean_adaptation)
 # - On the **w-nullcline**, $dw/dt = 0$, so $w = a\,(V - E_L)$, a straight line. Below it $w$ rises,
 #   above it $w$ falls.
 #
-# Where the two meet is a fixed point. A current shifts the V-nullcline up by $I$. What will happen
-# to the fixed points?
+# Where the two meet is a fixed point. It is stable if trajectories that start nearby return to it.
+# (The library linearises the equations there, and asks whether both eigenvalues have a negative
+# real part.) A current shifts the V-nullcline up by $I$. What will happen to the fixed points?
 #
 # <details><summary>Make a guess, then open</summary>
 # There are two as long as the V-nullcline dips below the straight line. They approach each other,
@@ -223,53 +232,37 @@ for current in levels:
     found = ", ".join(f"{p.v:.1f} mV ({'' if p.stable else 'un'}stable)"
                       for p in fixed_points(tonic, current))  # fmt: skip
     print(f"{current:g} pA: fixed points at {found or 'no potential'}")
+print(f"rheobase: {tonic.rheobase:.1f} pA")
+assert len(fixed_points(tonic, tonic.rheobase - 0.1)) == 2
+assert fixed_points(tonic, tonic.rheobase - 0.1)[0].stable
+assert not fixed_points(tonic, tonic.rheobase + 0.1)
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 3, figsize=(8, 3.6), sharey=True)
 for ax, current in zip(axes, levels, strict=True):
     response = step_response(tonic, current, 250.0)
-    trajectory(response, phase_plane(tonic, current, w=(-60, 500), ax=ax))
+    trajectory(response, phase_plane(tonic, current, w=(-25, 125), ax=ax))
     ax.set(title=f"{current:g} pA: {len(response.spike_times)} spikes", xlabel="V (mV)")
     ax.label_outer()
-axes[0].text(-69, 118, "dV/dt = 0", color=BLUE)
-axes[0].text(-79, -48, "dw/dt = 0", color=GREEN)
+axes[1].text(-79, 104, "dV/dt = 0", color=BLUE)
+axes[1].text(-79, 24, "dw/dt = 0", color=GREEN)
 plt.show()
 
 # %% [markdown]
 # *The figure shows the phase plane of the tonic neuron for three currents: nullclines, arrows in
 # the direction of motion, a trajectory from rest (with a square after each reset), stable fixed
 # points (full circles) and unstable ones (open). The dotted line is the reset.* At 100 pA the
-# trajectory ends in the stable fixed point. At the rheobase, 220<!-- tonic_rheobase 0.5 --> pA, the
-# two fixed points merge and vanish. At 500 pA there is nowhere to stop: $V$ runs off to the right,
-# spikes, and starts again from the reset.
+# trajectory ends in the stable fixed point. At 210 pA the two fixed points are closer together, and
+# it still ends in the stable one. At the rheobase, 220<!-- tonic_rheobase 0.5 --> pA, they merge
+# and vanish. At 500 pA the V-nullcline lies above the frame, and there is nowhere to stop: $V$ runs
+# off to the right, spikes, and starts again from the reset. (Each round is drawn up to the last
+# step before its spike.)
 #
-# ### Exercise 2: Find the resting potential (8 min)
-#
-# Where does a neuron come to rest under a current below its rheobase? Of the two fixed points, find
-# the stable one, to 0.01 mV, with a few lines of bisection. `nullclines(params, current, v)`
-# returns $w$ on both nullclines at `v`, first the V-nullcline. (Do it without `fixed_points`.)
-
-
-# %% tags=["exercise"]
-def find_rest(params, current):
-    """The potential (mV) of the stable fixed point."""
-    ...
-
-
-# %%
-check.find_rest(find_rest)
-
-# %%
-v_line = np.array([-70.0, -60.0, -50.0])
-for v, on_v, on_w in zip(v_line, *nullclines(tonic, 100.0, v_line), strict=True):
-    print(f"V = {v:g} mV: V-nullcline at {on_v:.1f} pA, w-nullcline at {on_w:.1f} pA")
-
-# %% [markdown]
-# ### Exercise 3: The rheobase with adaptation (12 min)
+# ### Exercise 2: The rheobase with adaptation (12 min)
 #
 # With $a > 0$, the fixed points merge where the two nullclines just touch. On paper: at which $V$
-# are the nullclines equally steep? At which current do they touch there? `params` has `g_l`, `e_l`,
-# `v_t`, `delta_t` and `a`.
+# are the nullclines equally steep? At which current do they touch there? `params` has `g_l` (nS),
+# `e_l`, `v_t`, `delta_t` (mV) and `a` (nS). Return the current in pA.
 
 
 # %% tags=["exercise"]
@@ -285,14 +278,15 @@ check.touching_current(touching_current)
 # ## 4. Where the reset lands
 #
 # The V-nullcline matters even without a fixed point. **A reset below it** lets $V$ rise at once:
-# the next spike comes soon. **A reset above it** makes $V$ fall first, and turn round on the left:
-# the next spike comes late. In the set `"bursting"`, the reset lies to the right of $V_T$. Where do
-# its short intervals come from, and where the long ones?
+# the next spike comes soon, unless the way there passes close under the curve, where $V$ is slow.
+# (That is how the intervals of the adapting neuron become long.) **A reset above it** makes $V$
+# fall first, and turn around on the left: the next spike comes late. In the set `"bursting"`, the
+# reset lies to the right of $V_T$. Where do its short intervals come from, and where the long ones?
 #
 # <details><summary>Make a guess, then open</summary>
 # Each spike adds b to w, so the resets climb. Below the V-nullcline, the intervals are short. When
-# a reset lands above it, the trajectory goes round on the left. There w decays, and a new burst can
-# begin.
+# a reset lands above it, the trajectory goes around on the left. There w decays, and a new burst
+# can begin.
 # </details>
 
 # %%
@@ -303,24 +297,32 @@ print("intervals (ms):", *burst_intervals.round(1))
 assert burst_intervals.max() > 10 * burst_intervals.min()
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-_, axes = plt.subplots(1, 2, figsize=(7.5, 3.4))
+_, axes = plt.subplots(1, 3, figsize=(8, 3.4), width_ratios=(1.5, 1.1, 0.7))
 trajectory(response, phase_plane(bursting, 210.0, v=(-62, -38), w=(-20, 330), ax=axes[0]))
 axes[0].text(-61.5, 120, "dV/dt = 0", color=BLUE)
 axes[0].text(-61.5, 12, "dw/dt = 0", color=GREEN)
-potential(response, axes[1])
+for ax in axes[1:]:
+    potential(response, ax).set_ylabel("")
+axes[1].set(ylabel="potential V (mV)")
+second = response.spike_times[3:5]  # the second burst
+axes[2].set(title="one burst", xlim=(second[0] - 8, second[1] + 8))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the trajectory of the bursting neuron (left) and its potential (right).* The
-# first burst has three spikes, the later ones two. Within a burst the interval is
-# 5.4<!-- within_burst 0.05 --> ms, between bursts 133<!-- between_bursts 0.5 --> ms. The second
-# reset of each of these later bursts lands above the blue curve.
+# *The figure shows the trajectory of the bursting neuron (left; squares: after each reset, dotted:
+# the reset), its potential (middle), and its second burst (right).* The first burst has three
+# spikes, the later ones two. Within a burst the interval is
+# 5.4<!-- within_burst 0.05 --> ms, between bursts 133<!-- between_bursts 0.5 --> ms. In each of
+# these later bursts, the first reset lands below the blue curve, and the second above it.
 #
-# ### Exercise 4: Stop the bursts (8 min)
+# ### Exercise 3: Stop the bursts (6 min)
 #
-# Turn a bursting neuron into a regular one by its reset alone: under the same current, all
-# intervals should be equal in the end. The check shifts all potentials of the neuron together, so
-# use the other parameters. When you are right, the cell draws your neuron.
+# Turn a bursting neuron into a regular one by its reset alone: under the same current (pA), all
+# intervals should be equal in the end. To the right of $V_T$, resets just below and just above the
+# blue curve lead to very different intervals. Where is there no such jump? Return the reset in mV,
+# computed from `params.v_t`: the check also tests neurons whose `e_l`, `v_t` and `v_reset` are all
+# shifted by the same amount, so a fixed number fails. When you are right, the cell draws your
+# neuron.
 
 
 # %% tags=["exercise"]
@@ -339,8 +341,8 @@ if check.steady_reset(steady_reset):
 # %% [markdown]
 # ## Summary
 #
-# 1. The exponential makes the spike: above the rheobase $g_L (V_T - \Delta_T - E_L)$ there is no
-#    fixed point left, and $V$ rises without limit.
+# 1. The exponential makes the spike: above the rheobase (without $a$: $g_L (V_T - \Delta_T - E_L)$)
+#    no fixed point is left, and $V$ rises ever faster.
 # 2. The adaptation current $w$ follows $V$ with strength $a$ and grows by $b$ at each spike. It
 #    opposes the input, and intervals grow.
 # 3. Two nullclines divide the phase plane. Where they meet is a fixed point. A current moves the
@@ -357,6 +359,8 @@ if check.steady_reset(steady_reset):
 # - Brette & Gerstner 2005, J. Neurophysiol. 94:3637,
 #   [doi:10.1152/jn.00686.2005](https://doi.org/10.1152/jn.00686.2005): the model, fitted to a
 #   detailed neuron.
+# - Naud, Marcille, Clopath & Gerstner 2008, Biol. Cybern. 99:335,
+#   [doi:10.1007/s00422-008-0264-7](https://doi.org/10.1007/s00422-008-0264-7): the parameter sets.
 # - Fourcaud-Trocmé et al. 2003, J. Neurosci. 23:11628,
 #   [doi:10.1523/JNEUROSCI.23-37-11628.2003](https://doi.org/10.1523/JNEUROSCI.23-37-11628.2003):
 #   why an exponential.

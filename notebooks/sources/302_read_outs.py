@@ -15,7 +15,7 @@
 # information, and predict from one formula how much. On the way you wake a silent layer, and train
 # a network to spend fewer spikes.
 #
-# **Time.** 60 minutes for you, 2 minutes for the machine.
+# **Time.** 55 minutes for you, 2 minutes for the machine.
 #
 # **You need.** Surrogate gradients and the task of [301](301_surrogate_gradients.ipynb), synaptic
 # currents ([103](103_synapses_and_state.ipynb)), and spike-time codes
@@ -45,7 +45,7 @@ from jarvis import LeakyIntegrator, SpikingMLP, SurrogateSpike, datasets, plotti
 from jarvis.classroom import lesson
 from jarvis.classroom.check import read_outs as check
 from jarvis.classroom.results import record
-from jarvis.plotting import BLUE, GREEN, GREY, ORANGE
+from jarvis.plotting import BLUE, GREEN, GREY, ORANGE, PURPLE
 from jarvis.training import cosine
 
 lesson.begin()
@@ -57,7 +57,7 @@ n_steps = 25  # length of a sample, steps of 1 ms
 n_hidden = 32  # hidden neurons
 epochs = 8
 lr = 5e-3  # learning rate at the start; it falls to 0 along half a cosine
-n_seeds = 3  # networks per read-out where read-outs are compared
+n_seeds = 3  # networks of each kind wherever kinds are compared
 
 # %% [markdown]
 # ## 1. The network of the last lesson
@@ -158,7 +158,7 @@ assert abs(loss_silent["silent, triangle"][-1] - math.log(2)) < 0.01
 # Without a gradient the loss stays at $\ln 2 = 0.693$. A loss that does not move from the logarithm
 # of the number of classes is the sign: look at the spikes first. Either cure works, weights that
 # reach the threshold (91.0<!-- acc_usual 0.5 --> %) or a bump with long tails
-# (90.8<!-- acc_wide 0.6 --> %).
+# (91.1<!-- acc_wide 0.6 --> %).
 #
 # ### Exercise 1: The opposite illness (6 min)
 #
@@ -190,8 +190,7 @@ if check.ill_and_cured(ill_and_cured):
 #
 # <details><summary>Make a guess, then open: how many of its spikes can it do without?</summary>
 #
-# More than two thirds, at the cost of about a point of accuracy. The cross-entropy is content long
-# before the spikes are few, and most of them repeat what others say.
+# More than half at no cost in accuracy. Most spikes repeat what others say.
 # </details>
 
 
@@ -210,29 +209,40 @@ def hidden_rate(model):
     return model(encode(test_set.inputs, fixed(2)), return_spikes=True)[1][0].mean().item()
 
 
+def mean(values):
+    return sum(values) / len(values)
+
+
 strengths = (0.0, 0.1, 0.3, 1.0, 3.0)
-frugal = [network() for _ in strengths]
-for model, strength in zip(frugal, strengths, strict=True):
-    train(model, objective=with_rate_term(strength))
-acc_frugal = [accuracy(model) for model in frugal]
-rate_frugal = [hidden_rate(model) for model in frugal]
-for row in zip(strengths, rate_frugal, acc_frugal, strict=True):
-    print("strength {:4.1f}: {:.3f} spikes per neuron and step, accuracy {:.3f}".format(*row))
-assert rate_frugal[-1] < rate_frugal[0]
+rate_frugal, acc_frugal = {}, {}
+for strength in strengths:
+    models = [network(seed=s) for s in range(n_seeds)]
+    for s, model in enumerate(models):
+        train(model, seed=s, objective=with_rate_term(strength))
+    rate_frugal[strength] = [hidden_rate(model) for model in models]
+    acc_frugal[strength] = [accuracy(model) for model in models]
+    print(f"strength {strength:3.1f}: {mean(rate_frugal[strength]):.3f} spikes per neuron and step, "
+          "accuracy", *(f"{value:.3f}" for value in acc_frugal[strength]))  # fmt: skip
+assert mean(rate_frugal[3.0]) < mean(rate_frugal[0.0])
+assert not full_run or max(rate_frugal[3.0]) < 0.01  # silent
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots()
-ax.plot(rate_frugal, acc_frugal, "o-", color=BLUE)
-for strength, rate, value in zip(strengths, rate_frugal, acc_frugal, strict=True):
-    ax.annotate(f"{strength:g}", (rate, value), (4, -12), textcoords="offset points")
-ax.set(xlabel="spikes per hidden neuron and step", ylabel="test accuracy", xlim=(0, None))
+for strength, color in zip(strengths, (GREY, BLUE, GREEN, ORANGE, PURPLE), strict=True):
+    ax.plot(rate_frugal[strength], acc_frugal[strength], "o", color=color, label=f"{strength:g}")
+ax.axhline(0.5, color=GREY, ls=":", label="chance")
+ax.set(xlabel="spikes per hidden neuron and step", ylabel="test accuracy")
+ax.set(xlim=(-0.01, None), ylim=(0.4, 1.0))
+ax.legend(title="strength", loc="upper left", bbox_to_anchor=(1.0, 1.0))
 plt.show()
 
 # %% [markdown]
-# *The figure shows test accuracy against the hidden neurons' rate; the numbers are the strengths of
-# the regularisation.* From strength 0 to 1 the rate falls from 0.37<!-- rate_0 0.05 --> to
-# 0.10<!-- rate_1 0.05 --> spikes per step, and the accuracy from 91.0<!-- frugal_0 0.5 --> to
-# 90<!-- frugal_1 1.5 --> %.
+# *The figure shows test accuracy against the hidden neurons' rate, one dot per network, for five
+# strengths of the regularisation.* At strength 0.3 the rate has fallen from
+# 0.31<!-- rate_0 0.04 --> to 0.13<!-- rate_0.3 0.03 --> spikes per step, and the accuracy is the
+# same: 91.1<!-- frugal_0 0.4 --> and 91.0<!-- frugal_0.3 0.4 --> %. At strength 1 there are
+# 0.04<!-- rate_1 0.03 --> spikes per step, and the accuracy is 89<!-- frugal_1 1.5 --> % in the
+# mean. At strength 3 the regularisation wins over the cross-entropy, and the layer falls silent.
 #
 # ### Exercise 2: Punish only the excess (4 min)
 #
@@ -376,9 +386,11 @@ for name in names:
         model = with_readout(name, s)
         train(model, seed=s)
         scores[name].append(accuracy(model))
-means = {name: sum(values) / n_seeds for name, values in scores.items()}
+means = {name: mean(values) for name, values in scores.items()}
 for name, values in scores.items():
     print(f"{name:15s} {means[name]:.4f}   seeds:", *(f"{v:.4f}" for v in values))
+others = sorted(means[name] for name in names if name != "first")
+assert not full_run or (means["first"] < others[0] - 0.02 and others[-1] - others[0] < 0.02)
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(7, 3.2))
@@ -391,10 +403,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the test accuracy with each read-out, one dot per network.* "first" is worst
-# (82<!-- readout_first 2 --> %): it decides on the first output spike, while this code needs all of
+# (86<!-- readout_first 2 --> %): it decides on the first output spike, while this code needs all of
 # its 25 steps. The rest lie within two points. And yet the mean current
-# (91.1<!-- readout_mean 0.3 --> %) beats the last potential (90.7<!-- readout_last 0.3 --> %), and
-# that beats the mean potential (90.0<!-- readout_mean_potential 0.4 --> %), with every seed.
+# (91.1<!-- readout_mean 0.3 --> %) beats the last potential (90.6<!-- readout_last 0.3 --> %), and
+# that beats the mean potential (89.9<!-- readout_mean_potential 0.4 --> %), with every seed.
 #
 # ## 6. The puzzle solved: how much does each step count?
 #
@@ -405,7 +417,8 @@ plt.show()
 # $$T_\mathrm{eff} = \frac{(\sum_t u_t)^2}{\sum_t u_t^2}$$
 #
 # steps of equal weight. Put $T_\mathrm{eff}$ into the arcsine law, and you have the ceiling for
-# that read-out.
+# that read-out, if each hidden spike reports on its own step only. (It reports on earlier ones, too,
+# because the hidden potentials last for 20 ms. For these read-outs that changes little.)
 
 # %%
 t = torch.arange(n_steps)
@@ -439,13 +452,14 @@ left.legend(loc="lower left")
 ends = [0.895, 0.915] if full_run else [0.4, 1.0]
 right.plot(ends, ends, color=GREY, ls=":")
 right.set(xlabel="ceiling with these weights", ylabel="test accuracy of the network")
+right.locator_params(nbins=5)
 plt.show()
 
 # %% [markdown]
 # *The figure shows how much each time step counts (left), and the networks against the ceiling of
 # their read-out (right; dotted: equal).* Weights that fall to 0 along a line leave
 # $T_\mathrm{eff} \approx \frac34 T$, and the ceiling falls from 91.2 to
-# 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network lies within 0.4<!-- largest_gap 0.2 -->
+# 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network lies within 0.2<!-- largest_gap 0.2 -->
 # points of *its* ceiling. Nothing was wrong with the training: the read-out threw information away.
 #
 # ### Exercise 4: The best leak (4 min)
@@ -548,7 +562,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the training loss on the first-spike code, with and without a lasting synaptic
 # current; dotted: $\ln 2$.* After 8 epochs the plain network is right in
-# 78<!-- ttfs_unmatched 2 --> % of the cases, and after 32 epochs in 91<!-- ttfs_patient 2 --> %: it
+# 79<!-- ttfs_unmatched 2 --> % of the cases, and after 32 epochs in 90<!-- ttfs_patient 2 --> %: it
 # has a leak and a threshold, and both depend a little on when charge comes. The synapse that
 # matches the code reaches 98<!-- ttfs_matched 1 --> % in the short run.
 #
@@ -569,24 +583,28 @@ losses["by time"] = F.cross_entropy(20 - jarvis.first_spike_decode(out), torch.t
 for name, loss in losses.items():
     (gradient,) = torch.autograd.grad(loss, out)
     print(f"scored {name}: loss {loss.item():.3f}, gradient of class 8 at steps 0, 3, 6, 9:",
-          [f"{g:.4f}" for g in gradient[0:10:3, 0, 8].tolist()])  # fmt: skip
+          [f"{g + 0.0:.3f}" for g in gradient[0:10:3, 0, 8].tolist()])  # fmt: skip
 
 # %% [markdown]
 # By count all classes are equal, so the loss is $\ln 10 = 2.303$ although the answer is right, and
 # the gradient is the same at every step: it cannot say *when*. By time the loss is small, and the
-# gradient of class 8, which fires at step 6, ends at its spike: what comes later changes nothing.
+# gradient of class 8, which fires at step 6, tells the steps apart. A spike at step 0 would move
+# its answer by 6 steps, one at step 3 by 3; without the one at step 6 it would be silent to the
+# end, 14 steps later. The three numbers stand as 6 : 3 : 14. What comes after its first spike
+# changes nothing.
 #
 # **Code, synapse, read-out and loss are one matched set.** None of them is best on its own.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 percent = dict(acc_usual=acc_silent[2], acc_wide=acc_silent[1], ceiling=best)
-percent |= dict(frugal_0=acc_frugal[0], frugal_1=acc_frugal[3], largest_gap=largest_gap)
+percent |= {f"frugal_{s:g}": mean(acc_frugal[s]) for s in (0.0, 0.3, 1.0)}
+percent |= dict(largest_gap=largest_gap)
 percent |= {f"readout_{name.replace(' ', '_')}": value for name, value in means.items()}
 percent |= dict(ceiling_mean_potential=limits["mean potential"], ceiling_ttfs=best_ttfs)
 percent |= dict(ttfs_unmatched=acc_unmatched, ttfs_patient=acc_patient, ttfs_matched=acc_matched)
 percent |= dict(mismatched=acc_mismatched)
 measured = {name: 100 * value for name, value in percent.items()}
-measured |= dict(rate_0=rate_frugal[0], rate_1=rate_frugal[3])
+measured |= {f"rate_{s:g}": mean(rate_frugal[s]) for s in (0.0, 0.3, 1.0)}
 record("results/302_read_outs.json", measured, full=full_run)
 
 # %% [markdown]
@@ -594,7 +612,8 @@ record("results/302_read_outs.json", measured, full=full_run)
 #
 # 1. A loss that stays at $\ln$ of the number of classes means: look at the spikes. `diagnose` names
 #    silent and saturated layers. Larger weights or a surrogate with long tails wake a silent layer.
-# 2. Rate regularisation adds the rate to the loss. It removes most spikes at little cost.
+# 2. Rate regularisation adds the rate to the loss. It removes more than half of the spikes at no
+#    cost in accuracy, and all of them if it is too strong.
 # 3. A Poisson code of $T$ steps allows $\frac12 + \frac1\pi\arcsin\sqrt{T/(T+2)}$ and no more: 91.2
 #    % at 25 steps. Compute the ceiling before you blame the training.
 # 4. A read-out that weights steps unevenly uses $T_\mathrm{eff}$ of them. A mean potential uses

@@ -15,7 +15,7 @@
 #
 # A synapse sees the spikes of two neurons. It sees no label, no loss and no gradient. You write a
 # rule that learns from those spikes: first with a list of all of them, then with two numbers that
-# replace the list. At the end you hold the rule against an experiment, and it fails.
+# replace the list. At the end you compare the rule with an experiment, and it fails.
 #
 # **Time.** 50 minutes for you, 10 seconds for the machine.
 # **You need.** [101](101_leaky_neuron.ipynb), for spikes in time steps; exponentials and integrals.
@@ -49,10 +49,6 @@ from jarvis.plotting import BLUE, GREEN, GREY, ORANGE, PURPLE
 from jarvis.stdp import TripletSTDP, stdp_window
 
 lesson.begin()
-
-# %% [markdown]
-# All parameters are in the next cell. The numbers in the text are measured with these values. To
-# try others, change them, set `full_run = False`, and run the lesson again.
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_samples": 30}}
 full_run = True
@@ -139,7 +135,7 @@ check.all_pairs(all_pairs)
 #
 # <details><summary>Make a guess, then open</summary>
 # 1800 spikes on each side make 3.24 million pairs, and the number grows with the square of the
-# time. Besides, no synapse could store the list.
+# time.
 # </details>
 #
 # But exponentials add up without a list. Give each neuron one number, its
@@ -237,7 +233,7 @@ assert np.allclose(stdp_window(rule, lags), [window(s) for s in lags])
 #
 # <details><summary>Answers</summary>
 # The area is 0 at 0.49: weights above are pulled down, weights below are pulled up, so unrelated
-# spikes bring all to the middle. With hard bounds nothing pulls back; only, no dot can rise by more
+# spikes bring all to the middle. With hard bounds nothing pulls back, but no dot can rise by more
 # than the 0.01 that is left.
 # </details>
 
@@ -265,7 +261,7 @@ widgets.draw_stdp(bounds="soft", weight=0.8)
 # although its peak is lower. On average the weight falls.
 # </details>
 #
-# With $r_{pre}$ and $r_{post}$ spikes per ms, a weight drifts by
+# At rates $r_{pre}$ and $r_{post}$ (spikes per ms), a weight drifts by
 # $r_{pre}\, r_{post} \int \Delta w(s)\,ds$ per ms. In steps of 1 ms the integral is a sum.
 
 # %%
@@ -303,8 +299,9 @@ for course, per_ms in drifts.values():
 # %% [markdown]
 # *The figure shows the mean change of 50 weights between unrelated neurons (dots), for three
 # strengths of depression, and the prediction (lines).* Between 0.5 and 0.6 the drift changes its
-# sign. (At 0.5 the two areas are equal. Weights still grow a little, because in steps of 1 ms every
-# pair within one step counts as potentiation.)
+# sign. (At 0.5 the two areas are equal. Weights still grow a little, because every pair within one
+# step counts as potentiation. All dots lie a little high: traces start empty, and depression, which
+# reaches further back, misses more pairs.)
 #
 # ### Exercise 3: Balance a window (5 min)
 #
@@ -329,7 +326,7 @@ check.balance_window(balance_window)
 #
 # <details><summary>Make a guess, then open</summary>
 # Nearly the same for both orders: a pre spike 10 ms before one post spike is also 10 ms after the
-# last one. And since depression has the larger area, more pairs per second mean more depression.
+# last one. Since depression has the larger area, a higher rate means more depression.
 # </details>
 
 
@@ -395,14 +392,14 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows measured changes (dots, with their standard errors) and the predictions of three
-# rules (lines).* Measured changes rise with the rate. Those of a pair rule fall (left), or hardly
-# change (middle): no amplitudes repair that. It is qualitatively wrong.
+# rules (lines).* Measured changes rise steeply with the rate. Those of a pair rule fall (left), or
+# rise far too little (middle): no amplitudes repair that.
 #
 # **The repair** looks at three spikes. Post gets a second, slower trace $o_2$, read just before its
 # own spike enters, which multiplies potentiation: $\Delta w = A_3^+\, r\, o_2$. This is the
 # [triplet rule](../docs/glossary.md#triplet-rule). It has one more free parameter, and the mean
-# squared error falls from 7.6<!-- misfit_pair 0.1 --> to 0.4<!-- misfit_triplet 0.1 -->. In the
-# next lessons rates stay low, and the pair rule will do.
+# squared error falls from 7.6<!-- misfit_pair 0.1 --> to 0.4<!-- misfit_triplet 0.1 -->. For the
+# next lessons the pair rule will do.
 #
 # ### Exercise 4: Predict the change at any rate (8 min)
 #

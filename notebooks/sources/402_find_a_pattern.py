@@ -15,9 +15,9 @@
 #
 # A thousand inputs fire at random. Now and then the same 50 ms come again, and no spike count gives
 # them away. Nobody tells the neuron that there is anything to find. You watch it fail twice, and
-# then find the pattern, and controls show what it listens to.
+# then find the pattern. Controls show what it listens to, and ten more streams how often it works.
 #
-# **Time.** 55 minutes for you, 40 seconds for the machine.
+# **Time.** 50 minutes for you, 2 minutes for the machine.
 # **You need.** [401](401_stdp.ipynb), for traces and the drift of a weight; the neuron of
 # [101](101_leaky_neuron.ipynb).
 # **Leads to.** [403](403_features.ipynb) The same in pictures, and learning from reward.
@@ -53,7 +53,7 @@ seed = 2
 n_inputs, rate = 1000, 30.0  # inputs, and the rate of each (Hz)
 slot = 50  # length of a pattern, ms
 length = 60  # of a stream, s
-n_streams = 3  # further streams, with patterns of their own
+n_streams = 10  # further streams, with patterns of their own
 tau = 10.0  # membrane time constant of the neuron, ms
 a_plus = 0.005  # of the pair rule; its time constants, ms:
 tau_plus, tau_minus = 16.8, 33.7
@@ -106,9 +106,9 @@ mark(axes[1], kind[k0 : k0 + 10])
 plt.show()
 
 # %% [markdown]
-# *The figure shows half a second of 100 inputs: plain (above), and with the slots that recur marked
-# in orange (below).* The number of spikes gives nothing away; only the *timing* comes again. Before
-# you build a detector, ask what a useless one would reach.
+# *The figure shows 100 inputs in the half second with the most patterns: plain (above), and with
+# the pattern marked in orange (below).* The number of spikes gives nothing away; only the *timing*
+# comes again. Before you build a detector, ask what a useless one would reach.
 #
 # ### Exercise 1: State the chance level (4 min)
 #
@@ -164,8 +164,8 @@ def listen(spikes, weight, ratio, inhibition=0.0):
 
 
 # %% [markdown]
-# **The library does the same.** Its single steps are slower, because they take any neuron and
-# batches; so we compare one second, and go on with the loop above.
+# **The library does the same**, but more slowly in single steps; so compare one second, and go on
+# with the loop above.
 
 # %%
 start = np.full((1, n_inputs), 0.5)
@@ -216,8 +216,8 @@ plt.show()
 # ## 3. Does it find the pattern?
 #
 # Now let it hear the whole minute, with two controls. In the first, nothing repeats. The second is
-# sharper: each time the pattern comes, every input fires *as often* as in the pattern, but at times
-# drawn anew. A neuron that only learned *which* inputs are busy would find this one, too.
+# stricter: each time the pattern comes, every input fires *as often* as in the pattern, but at
+# times drawn anew. A neuron that only learns *which* inputs are busy would find this one, too.
 
 
 # %%
@@ -288,25 +288,34 @@ plt.show()
 # how often it fires outside the pattern (right), beside both controls.* At first it fires anywhere.
 # By chance some spikes fall into the pattern, where the same inputs always come just before, and
 # gain. In the last quarter it fires in 100<!-- hits 0.5 --> % of the patterns,
-# 3.8<!-- latency 0.1 --> ms after their start, and practically never outside. With shuffled times
-# it finds nothing: it has learned *when* inputs fire.
+# 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. With shuffled times
+# it finds nothing: this neuron has learned *when* inputs fire.
 #
-# One stream proves little. Repeat it with other patterns in other noise.
+# One stream proves little. Here are 10<!-- streams 0 --> more, each with a pattern and noise of its
+# own, and each with its shuffled control. (This takes a minute.)
 
 # %%
-found = []
+found = {"pattern": [], "times shuffled": []}
 for s in range(n_streams):
     other = np.random.default_rng(100 + s)
     its = other.random((1, slot, n_inputs)) < rate / 1000
     its_stream, its_kind = stream(its, 0.35, other)
-    out, _ = listen(its_stream, start, 0.6)
+    mixed = shuffled_times(its_stream, its_kind, its[0], other)
     late = len(its_kind) * 3 // 4
-    hit, latency, false = judged(out[late * slot :], its_kind[late:])
-    found.append(hit.mean())
-    print(f"stream {s}: hits {hit.mean():.0%}, {false.sum()} spikes outside in {length / 4:g} s")
-assert not full_run or min(found) > 0.95
+    for name, spikes in (("pattern", its_stream), ("times shuffled", mixed)):
+        out, _ = listen(spikes, start, 0.6)
+        found[name].append(judged(out[late * slot :], its_kind[late:])[0].mean())
+for name, hits in found.items():
+    print(f"{name:>15}: hits", *(f"{share:.0%}" for share in hits))
+times_found = {name: sum(share > 0.9 for share in hits) for name, hits in found.items()}
+assert not full_run or times_found["pattern"] > 5 * times_found["times shuffled"]
 
 # %% [markdown]
+# The neuron finds the pattern in 8<!-- found 0 --> of 10<!-- streams 0 --> streams, and in the
+# other two not within the minute. The control has a surprise, too: in 1<!-- found_shuffled 0 --> of
+# 10<!-- streams 0 --> streams the neuron hits the slots with shuffled times. There it has learned
+# which inputs are busy. So it *can* use counts, but in nearly every stream it needs the timing.
+#
 # ### Exercise 2: Jitter the pattern (7 min)
 #
 # How precisely must the times repeat? Move each spike of the pattern by a whole number of ms of its
@@ -373,8 +382,8 @@ assert not full_run or early.mean() > 0.8 > 0.4 > later.mean()
 # *The figure shows the potential in the last second, before and after learning, with the pattern in
 # orange (left), and each input's weight over the time at which it first fires in the pattern
 # (right).* After learning, noise leaves the neuron below its threshold, and the pattern lifts it
-# across at once. The inputs of the first 3 ms have a mean weight of 0.92<!-- early 0.02 -->. Those
-# from 5 to 20 ms come too late each time, and have fallen to 0.16<!-- later 0.02 -->.
+# across at once. The inputs of the first 3 ms have a mean weight of 0.89<!-- early 0.02 -->. Those
+# from 5 to 20 ms come too late each time, and have fallen to 0.21<!-- later 0.02 -->.
 #
 # ### Exercise 3: Predict who gains (8 min)
 #
@@ -411,15 +420,15 @@ if check.gains(gains):
 # </details>
 #
 # The remedy is one line in `listen`: each spike pushes all *other* neurons down, here by four
-# thresholds. The first neuron to fire keeps the others from firing, and so from learning this
+# thresholds. The first neuron to fire keeps the others from firing, and so from learning its
 # pattern. This is [lateral inhibition](../docs/glossary.md#lateral-inhibition).
 
 
 # %%
 def answered(out, kind):
-    """Share of the occurrences of each pattern in which each neuron fires, [n, patterns]."""
+    """Share of the slots with each pattern, and with none, in which each neuron fires, [n, 4]."""
     fired = out.reshape(len(kind), slot, -1).any(1)
-    shares = [fired[kind == k].mean(0) if (kind == k).any() else fired[0] for k in range(3)]
+    shares = [fired[kind == k].mean(0) if (kind == k).any() else fired[0] for k in (0, 1, 2, -1)]
     return np.stack(shares, axis=1)
 
 
@@ -433,35 +442,37 @@ for s in range(n_streams):
     for name, inhibition in (("no inhibition", 0.0), ("inhibition", 4.0)):
         out, _ = listen(crowd, several, 0.6, inhibition)
         tables[name].append(answered(out[late * slot :], kinds[late:]))
+
+left_out, shared = {}, {}
 for name, each in tables.items():
-    for shares in each:
-        print(f"{name:>13}: neurons that answer A, B, C: {(shares > 0.5).sum(0)}, "
-              f"the worst pattern is answered {shares.max(0).min():.0%}")  # fmt: skip
+    n_neurons = np.array([(shares[:, :3] > 0.5).sum(0) for shares in each])  # [streams, patterns]
+    left_out[name], shared[name] = (n_neurons == 0).any(1).sum(), (n_neurons > 1).any(1).sum()
+    print(f"{name:>13}: a pattern is left out in {left_out[name]} of {n_streams} streams, several "
+          f"neurons answer one in {shared[name]}; without a pattern, a neuron fires in at most "
+          f"{max(shares[:, 3].max() for shares in each):.0%} of the slots")  # fmt: skip
 if full_run:
-    assert all((shares > 0.5).sum(0).max() > 1 for shares in tables["no inhibition"])
-    assert tables["no inhibition"][0].max(0).min() < 0.1
-    assert ((tables["inhibition"][0] > 0.5).sum(0) == 1).all()
-    assert all(shares.max(0).min() > 0.7 for shares in tables["inhibition"])
+    assert left_out["no inhibition"] > 3 * left_out["inhibition"]
+    assert shared["no inhibition"] > 3 * shared["inhibition"]
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-_, axes = plt.subplots(1, 2, figsize=(6.4, 3.3), sharey=True)
+_, axes = plt.subplots(1, 2, figsize=(7.4, 3.3), sharey=True)
 for ax, (name, each) in zip(axes, tables.items(), strict=True):
     image = ax.imshow(each[0], vmin=0, vmax=1, cmap="Blues")
     for (i, j), share in np.ndenumerate(each[0]):
         ax.text(j, i, f"{share:.0%}", ha="center", va="center", fontsize=9,
                 color="white" if share > 0.5 else "black")  # fmt: skip
-    ax.set(title=name, xlabel="pattern", xticks=range(3), xticklabels="ABC", yticks=range(4))
+    ax.set(title=name, xlabel="pattern", xticks=range(4), yticks=range(4))
+    ax.set_xticklabels(("A", "B", "C", "none"))
 axes[0].set_ylabel("neuron")
 plt.show()
 
 # %% [markdown]
-# *The figure shows, for the last quarter of the first stream, in what share of the occurrences of
-# each pattern each neuron fires.* Without inhibition several neurons answer the same pattern, and
-# in this stream one pattern is left without any. With inhibition each pattern has one neuron. In
-# all 3<!-- streams 0 --> streams no pattern is left out: each is answered at least
-# 80<!-- least 1 --> % of the time. (It is not perfect: in the third stream, one neuron answers two
-# patterns and shares one of them with another.) A race to fire first has become a division of
-# labour: [winner-take-all](../docs/glossary.md#winner-take-all).
+# *The figure shows, for the last quarter of the first stream, in what share of the slots with each
+# pattern, and with none, each neuron fires.* Without inhibition two neurons answer the same
+# pattern, and another pattern is left out. In each of the 10<!-- streams 0 --> streams some pattern
+# has several neurons, and in 7<!-- gaps 0 --> of them one has none. With inhibition both are rare;
+# a pattern without a neuron occurs in 1<!-- gaps_inhibition 0 --> stream. A race to fire first has
+# become a division of labour: [winner-take-all](../docs/glossary.md#winner-take-all).
 #
 # ### Exercise 4: Push the others down (4 min)
 #
@@ -483,8 +494,8 @@ check.inhibit(inhibit)
 #
 # 1. Seven lines close the loop: three for the neuron, four for the rule.
 # 2. With a little more depression than potentiation, what is random loses and what repeats wins.
-# 3. The neuron found the pattern in every stream, and nothing with shuffled times: it has learned
-#    timing.
+# 3. The neuron found the pattern in most streams, and with shuffled times in hardly any: what it
+#    learns is mostly timing.
 # 4. Inputs before the output spike gain, so it comes earlier, until it reaches the pattern's start.
 # 5. Inhibition lets the first neuron win, and leaves the other patterns to the rest.
 #
@@ -507,7 +518,10 @@ record(
         "early": early.mean(),
         "later": later.mean(),
         "streams": n_streams,
-        "least": 100 * min(each.max(0).min() for each in tables["inhibition"]),
+        "found": times_found["pattern"],
+        "found_shuffled": times_found["times shuffled"],
+        "gaps": left_out["no inhibition"],
+        "gaps_inhibition": left_out["inhibition"],
     },
     full=full_run,
 )

@@ -13,12 +13,11 @@
 # %% [markdown]
 # # Learn features without labels, and see what no feature can tell
 #
-# A layer looks at digits, gets no labels, and after a few seconds its weights are strokes. Whether
-# that is a success, only controls can say. Then comes a task in which only a reward tells right
-# from wrong. STDP fails there, and has to. You give each synapse a memory that waits for the
-# reward.
+# A layer looks at digits without labels, and after a few seconds its weights are strokes. Only
+# controls can say whether that is a success. Then comes a task in which only a reward tells right
+# from wrong. STDP must fail there. You give each synapse a memory that waits for the reward.
 #
-# **Time.** 65 minutes for you, 20 seconds for the machine.
+# **Time.** 55 minutes for you, 20 seconds for the machine.
 # **You need.** [401](401_stdp.ipynb) for traces, [402](402_find_a_pattern.ipynb) for competition,
 # [202](202_spike_times.ipynb) for codes by the first spike.
 # **Leads to.** [404](404_segmentation.ipynb) Deeper layers, and the way back to the pixels.
@@ -95,7 +94,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows a digit, and when its ON and OFF cells fire (white: never).* Dark blue is early:
-# the ink, and the holes beside it.
+# ON cells on the ink, OFF cells just beside it.
 #
 # ## 2. Winners learn
 #
@@ -199,7 +198,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows 12 of the maps, one per column, before learning and after 1, 3 and 12 epochs:
 # red weights listen to ON cells (ink), blue ones to OFF cells.* Bars, bends and ends of strokes
-# appear. Each map has another, because each winner keeps the others away.
+# appear. Maps differ, because each winner keeps the others from learning the same.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots()
@@ -235,8 +234,8 @@ if check.converged_share(converged_share):
 # ## 4. Are these features any good?
 #
 # Only now do labels come in, for a [linear read-out](../docs/glossary.md#linear-read-out) of the
-# highest potential of each map, in the whole picture or in each quarter of it. Guessing is right in
-# 10 %. What do you compare the result with?
+# highest potential of each map, in the whole picture or in each quarter of it. Guessing is right
+# for 10 % of the pictures. What do you compare the result with?
 #
 # - **The layer before it has learned**, with random weights.
 # - **The learned weights, shuffled** within each map: their values stay, their arrangement goes.
@@ -338,7 +337,7 @@ for accuracies, weight in runs["plain STDP"]:
 assert not full_run or all(weight.min() > 0.9 for _, weight in runs["plain STDP"])
 
 # %% [markdown]
-# It stays at chance, and all weights grow.
+# Responses stay at chance, and all weights grow.
 #
 # When the reward comes, the spikes are long gone. So give each synapse a memory. It keeps what the
 # pair rule would have changed in an [eligibility trace](../docs/glossary.md#eligibility-trace) $e$,
@@ -409,6 +408,7 @@ check.wait_long_enough(wait_long_enough)
 # error](../docs/glossary.md#reward-prediction-error), the reward minus its average over the last
 # ten blocks or so. Which of them learn?
 
+
 # %%
 def prediction_error(correct, expected):
     return correct - expected
@@ -424,8 +424,10 @@ for name, (which, signal) in attempts.items():
     runs[name] = [session(which, signal, seed=s, n_blocks=blocks) for s in range(n_seeds)]
 final = {}
 for name, each in runs.items():
-    final[name] = 100 * float(np.mean([accuracies[-10:].mean() for accuracies, _ in each]))
-    print(f"{name:>25}: {final[name]:.0f} % in the last ten blocks")
+    last = [100 * accuracies[-10:].mean() for accuracies, _ in each]
+    final[name] = float(np.mean(last))
+    print(f"{name:>25}: {final[name]:.0f} % in the last ten blocks; each seed",
+          *(f"{share:.0f}" for share in last))  # fmt: skip
 if full_run:
     *others, best = final.values()
     assert best > 90
@@ -448,7 +450,7 @@ plt.show()
 #
 # - Plain STDP (grey) and an eligibility of 5 ms (purple) stay at chance: after 100 ms, $e^{-100/5}$
 #   is practically nothing.
-# - With a reward of 1 or 0 (orange) it learns at first, and then *forgets*. Why?
+# - With a reward of 1 or 0 (orange) the network learns at first, and then *forgets*. Why?
 #
 # <details><summary>Make a guess, then open</summary>
 # A reward that is never negative strengthens whatever led to it, also in early trials that were
@@ -457,7 +459,8 @@ plt.show()
 # </details>
 #
 # - The prediction error (blue) is negative after a mistake, and near 0 when all goes as expected.
-#   It learns, and then it rests, at 97.5<!-- prediction_error 0.5 --> % in the last ten blocks.
+#   The network learns, and then stays at 97.5<!-- prediction_error 0.5 --> % in the last ten
+#   blocks.
 #
 # ### Exercise 5: Learn the opposite (10 min)
 #

@@ -15,8 +15,7 @@
 #
 # The network of lesson 404 looked good, but nothing simpler had tried. Now you write ten lines that
 # count events and learn nothing, and they win. Then you take away what they count: in new scenes,
-# only what *comes again* gives an object away. There learning wins, and other methods that learn
-# try, too.
+# only what *comes again* gives an object away. There learning wins, by spikes and without.
 #
 # **Time.** 55 minutes for you, 2 minutes for the machine.
 # **You need.** [404](404_segmentation.ipynb), for the scenes, the network and its measures.
@@ -63,7 +62,7 @@ n_figures = 1200  # scenes of section 5 to learn from
 # %% [markdown]
 # ## 1. What is there to beat?
 #
-# The network of lesson 404, on 150 unseen scenes. Three figures count: the mean
+# The network of lesson 404, on 150 unseen scenes. Three measures count: the mean
 # [IoU](../docs/glossary.md#intersection-over-union) of the masks of single satellites, the share of
 # pairs that come out as two, and the share of empty scenes with a false alarm.
 
@@ -82,8 +81,8 @@ for key, name in names.items():
 
 # %% [markdown]
 # What do we know of a satellite without learning? It is a place where *many events lie close
-# together*, in one frame and in the next. By the binomial law, three or more noise events meet in
-# 3x3 pixels and three frames once in some 3000 such windows.
+# together*, in one frame and in the next. By the binomial law, three or more noise events fall into
+# 3x3 pixels and three frames in one of some 3000 such windows.
 #
 # ### Exercise 1: Mark dense pixels (8 min)
 #
@@ -182,11 +181,22 @@ for key, name in names.items():
     print(f"{name:>20}:{network[key]:8.3f} {detector[key]:8.3f}")
 assert detector["mean_iou"] > network["mean_iou"]
 
+pairs = {}  # two come out as two, %, in three blocks of 150 scenes: tools/segmentation_study.py
+for name, file in (("network, three seeds", "notebook"), ("detector", "density")):
+    path = in_repository(f"../results/segmentation/satellites_{file}.json")
+    stored = json.loads(path.read_text(encoding="utf-8"))["results"]
+    (same,) = (level["blocks"] for level in stored if level["noise"] == 0.005)
+    pairs[name] = [100 * block["two_instances"] for block in same]
+    print(f"{name}: two come out as two in", *(f"{share:.0f} %" for share in pairs[name]))
+assert min(pairs["detector"]) > max(pairs["network, three seeds"])
+
 # %% [markdown]
 # The network is beaten. The detector's masks have an IoU of 0.80<!-- detector_mean_iou 0.01 -->
-# against 0.63<!-- network_mean_iou 0.01 -->. It tells two satellites apart in
-# 96<!-- detector_two_instances 1 --> % of their scenes against 94<!-- network_two_instances 1 -->
-# %, which is level with so few scenes, and no empty scene gives a false alarm.
+# against 0.63<!-- network_mean_iou 0.01 -->, and no empty scene gives a false alarm. Two satellites
+# come out as two in 96<!-- detector_two_instances 1 --> % of their scenes against
+# 94<!-- network_two_instances 1 --> %, which is level with 50 such scenes. But that was a lucky
+# seed: trained anew and tested on other scenes, the network has 92<!-- pairs_2 1 --> and
+# 84<!-- pairs_3 1 --> %, and the detector more each time.
 #
 # Why? The detector was *told* what a satellite is. The network has to find that out from 600
 # scenes, and finds it roughly: a class spike looks at 40x40 pixels, and its mask takes in what else
@@ -194,8 +204,8 @@ assert detector["mean_iou"] > network["mean_iou"]
 #
 # ### Exercise 3: Measure how fast it flies (10 min)
 #
-# Masks are good for more than a grade. Estimate the velocity of an object: the centre of its pixels
-# in each frame that has some, and a straight line through the centres, by least squares.
+# Estimate the velocity of an object: the centre of its pixels in each frame that has some, and a
+# straight line through the centres, by least squares.
 
 
 # %% tags=["exercise"]
@@ -237,8 +247,8 @@ axes[2].legend(loc="center left")
 plt.show()
 
 # %% [markdown]
-# *The figure shows three measures against the noise, on 48 scenes.* Up to 1 % little changes. At 2
-# %, four times what the network learned from, noise alone fires conv3:
+# *The figure shows three measures against the noise, each on 48 scenes.* Up to 1 % little changes.
+# At 2 %, four times what the network learned from, noise alone fires conv3:
 # 75<!-- network_false_alarms_2 2 --> % of the empty scenes give a false alarm,
 # 44<!-- network_two_instances_2 2 --> % of the pairs come out as two, and the IoU falls to
 # 0.47<!-- network_mean_iou_2 0.01 -->. The detector still has
@@ -261,9 +271,9 @@ for name, figures in close.items():
 #
 # ## 5. Scenes in which counting tells nothing
 #
-# So take density away. Short strokes lie everywhere. In one scene of three, nine of them form a
-# **ring**, in one a **star**: the same strokes at other places, each a little shifted and turned.
-# Around a figure there are as many strokes per area as within it. Can you find them?
+# So take density away. Short strokes lie everywhere. In a third of the scenes nine of them form a
+# **ring**, in another third a **star**: the same strokes at other places, each a little shifted and
+# turned. Around a figure there are as many strokes per area as within it. Can you find them?
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 sizes_of = {"train": n_figures, "val": n_figures // 8, "test": n_figures // 2}
@@ -409,8 +419,8 @@ assert not full_run or known > 0.9
 #
 # ## 6. Is it the spikes?
 #
-# Once more, hold the layer against others. `tools/figure_study.py` ran six methods on the same
-# scenes, and its results are stored with this repository.
+# `tools/figure_study.py` ran six methods on the same scenes, and its results are stored with this
+# repository.
 
 # %%
 study = {}
@@ -438,7 +448,7 @@ for row, name in enumerate(labels):
     for ax in axes:
         ax.errorbar(100 * mean, row, xerr=half, fmt="s", color=colour, ms=5, capsize=3)
         ax.plot(study[name], [row + 0.25] * len(study[name]), ".", color=colour, ms=5)
-axes[0].set(xlim=(29, 37), xlabel="right (%)", yticks=range(6))
+axes[0].set(xlim=(27, 37.5), xlabel="right (%)", yticks=range(6))
 axes[0].set_yticklabels(labels.values())
 axes[1].set(xlim=(93, 100.3), xlabel="right (%)")
 axes[0].axvline(100 / 3, color=GREY, ls=":", lw=1)
@@ -448,8 +458,8 @@ plt.show()
 # *The figure shows the share of test scenes that each method answers right (squares, with the 95 %
 # interval of one run; dots: single seeds); the dotted line is for always saying "none".* Before it
 # learns, the layer has 31.8<!-- untrained 0.1 --> %, after STDP 96.4<!-- stdp 0.1 --> %. But it
-# does not win over others that learn. k-means on what the same four filters answer needs no labels
-# either, and reaches 98.4<!-- clusters 0.1 --> %. A support vector machine on histograms of
+# does not beat other methods that learn. k-means on what the same four filters answer needs no
+# labels either, and reaches 98.4<!-- clusters 0.1 --> %. A support vector machine on histograms of
 # oriented gradients (HOG), told place and kind of 800 figures, has 98.5<!-- hog_svm 0.1 --> %.
 # **What this task needs is learning what repeats, not spikes.**
 #
@@ -477,9 +487,9 @@ if check.interval(interval):
 # 1. Ten lines that count events segment satellites better than the network, at every noise that we
 #    tried. Write such lines first.
 # 2. Numbers are chosen on validation scenes, and reported on test scenes.
-# 3. Both methods join what touches. Noise breaks the network long before the detector.
+# 3. Both methods join what touches. Strong noise breaks the network before the detector.
 # 4. Where density tells nothing, a layer that learns what repeats is right in 96 %.
-# 5. Other methods that learn are its rivals there, and k-means is a little better.
+# 5. Other methods that learn do as well there, and k-means a little better.
 #
 # ## Further reading
 #
@@ -507,6 +517,7 @@ record(
             for method, figures in each.items()
             for key in names
         },
+        **{f"pairs_{i}": share for i, share in enumerate(pairs["network, three seeds"], 1)},
         **{f"{name}_two_crowded": 100 * each["two_instances"] for name, each in close.items()},
         "densest": 100 * share_dense,
         "guessing": 100 * guessing,

@@ -62,8 +62,6 @@ from jarvis.neurons import (
     Parameters,
     QIFParams,
     SpikingLayer,
-    Theta,
-    ThetaParams,
     define,
     fitzhugh_nagumo_rest,
     gate_time_constants,
@@ -116,7 +114,8 @@ def rates(layer, currents, time):
 _, _, trace = full(constant([10.0], 200.0, dt), trace=True)
 v, m, h, n = (each[4000:, 0, 0] for each in trace)  # without the first 100 ms
 
-b, a = np.polyfit(n, h, 1) * [-1, 1]
+slope, a = np.polyfit(n, h, 1)
+b = -slope
 misfit = (h - (a - b * n)).abs().max().item()
 correlation = np.corrcoef(n, h)[0, 1]
 print(f"h = {a:.2f} - {b:.2f} n, to {misfit:.3f} (correlation {correlation:.3f})")
@@ -141,16 +140,16 @@ axes[1].set(xlabel="potassium gate $n$", ylabel="sodium inactivation $h$")
 plt.show()
 
 # %% [markdown]
-# *The figure shows $m$ beside the value it is heading for, and $h$ against $n$ at each step (blue)
-# with a straight line fitted to it.* The gate $m$ is fast: it follows $m_\infty(V)$ within a
+# *The figure shows $m$ beside its steady value $m_\infty(V)$, and $h$ against $n$ at each step
+# (blue) with a straight line fitted to it.* The gate $m$ is fast: it follows $m_\infty(V)$ within a
 # fraction of a millisecond. And $h$ and $n$ run together, with a correlation of
 # -0.995<!-- correlation 0.0005 -->: $h \approx 0.87 - 1.07\,n$ to within 0.05<!-- misfit 0.005 -->.
 #
-# So replace $m$ by $m_\infty(V)$. Then a tempting shortcut: at rest $h$ is the slowest variable of
-# all (8.5<!-- tau_h 0.05 --> ms), so it should hardly move during a spike of 2 ms. Why not hold it
-# at its resting value? We write a neuron with $h = a - b\,n$; holding $h$ is $b = 0$. Two more
-# parameters are for experiments: `speed` makes $n$ faster, `shift` moves its curves to higher
-# potentials.
+# So replace $m$ by $m_\infty(V)$. For $h$ a shortcut is tempting: at rest it is the slowest
+# variable of all (8.5<!-- tau_h 0.05 --> ms), so it should hardly move during a spike of 2 ms. Why
+# not keep it at its resting value? We write a neuron with $h = a - b\,n$; a constant $h$ is
+# $b = 0$. Two more parameters are for experiments: `speed` makes $n$ faster, `shift` moves its
+# curves to higher potentials.
 
 
 # %%
@@ -175,8 +174,8 @@ def parts(v, n, current, p):
 
 # %% [markdown]
 # Its step is exponential Euler, as in [601](601_hodgkin_huxley.ipynb): each variable relaxes
-# towards where it is pulled, while the other is held. `define` turns a step, its parameters and its
-# state into a neuron of the library ([604](604_your_neuron.ipynb) explains how).
+# towards where it is pulled, with the other one constant. `define` turns a step, its parameters and
+# its state into a neuron of the library ([604](604_your_neuron.ipynb) explains how).
 
 
 # %%
@@ -191,7 +190,8 @@ def reduced_step(current, state, p, spike):
     n = n_inf + (n - n_inf) * torch.exp(-p.dt / tau_n)
     g, end, _, _ = parts(v, n, current, p)
     new_v = end + (v - end) * torch.exp(-g * p.dt / hh.c)
-    return spike(torch.where(v >= 0, -100.0, new_v), 0.0), ReducedState(new_v, n)
+    upward = torch.where(v >= 0, -100.0, new_v)  # a V that was above 0 mV cannot spike again
+    return spike(upward, 0.0), ReducedState(new_v, n)
 
 
 Reduced = define(reduced_step, ReducedParams, ReducedState, lambda p: (resting.v, resting.n))
@@ -206,13 +206,13 @@ held, both = reduced(a=resting.h, b=0.0), reduced()
 step_input = constant([10.0], 60.0, dt)
 paths = [layer(step_input, trace=True)[2].v[:, 0, 0] for layer in (full, held, both)]
 stuck = paths[1][-1].item()
-print(f"with h held, V ends at {stuck:.1f} mV")
+print(f"with a constant h, V ends at {stuck:.1f} mV")
 assert stuck > 0
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots()
 t = dt * np.arange(1, len(step_input) + 1)
-looks = ((GREY, "-", "four variables"), (RED, "--", "two, $h$ held"))
+looks = ((GREY, "-", "four variables"), (RED, "--", "two, $h$ constant"))
 looks += ((BLUE, "-", "two, $h = a - b n$"),)
 for path, (colour, style, label) in zip(paths, looks, strict=True):
     ax.plot(t, path, color=colour, ls=style, lw=2.5 if colour == GREY else 1.3, label=label)
@@ -222,9 +222,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential under 10 µA/cm² from the resting state.* The shortcut fails: with
-# $h$ held the spike never ends, and V stays at 13.7<!-- stuck 0.1 --> mV. Sodium keeps flowing, and
-# $n$ alone cannot stop it. Slow is not the same as unimportant. With $h$ tied to $n$, two variables
-# make a train of spikes. How good is it?
+# a constant $h$ the spike never ends, and V stays at 13.7<!-- stuck 0.1 --> mV. Sodium keeps
+# flowing, and $n$ alone cannot stop it. Slow is not the same as unimportant. With $h$ tied to $n$,
+# two variables make a train of spikes. How good is it?
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -282,8 +282,9 @@ plt.show()
 # 6.26<!-- onset 0.005 --> µA/cm²), the rate at 10 µA/cm² (86<!-- rate_2 0.5 --> instead of
 # 68<!-- rate 0.5 --> Hz) and the spike, which is steeper, shorter and higher
 # (45<!-- peak_2 0.5 --> instead of 30<!-- peak 0.5 --> mV), because sodium no longer lags behind V.
-# What it **keeps**: the course of V between spikes, and the abrupt start of firing above 50 Hz. It
-# is no substitute for the full model where numbers matter, but we can draw it.
+# What it **keeps**: roughly the course of V between spikes, and the abrupt start of firing above
+# 50 Hz. (The full neuron's onset is slightly lower than in [601](601_hodgkin_huxley.ipynb) because
+# this search is finer.) It is no substitute where numbers matter, but we can draw it.
 #
 # ## 2. How does the resting state lose its stability?
 #
@@ -298,7 +299,7 @@ def slopes(v, n, current, p):
 
 
 def draw_nullclines(ax, slopes, v, w):
-    """Where the slopes of v (red) and w (blue) are zero."""
+    """Where the slopes of v (orange) and w (blue) are zero."""
     grid = torch.meshgrid(torch.linspace(*v, 301), torch.linspace(*w, 301), indexing="xy")
     for slope, colour, style in zip(slopes(*grid), (RED, BLUE), ("-", "--"), strict=True):
         ax.contour(*grid, slope, levels=[0.0], colors=colour, linestyles=style, linewidths=2)
@@ -322,18 +323,18 @@ axes[0].text(-72, 0.63, "n does not\nchange", color=BLUE)
 plt.show()
 
 # %% [markdown]
-# *The figure shows the phase plane without and with current: the V-nullcline (red), the n-nullcline
-# (blue, dashed), the resting state (dot), and the path that starts from it (right) and ends on a
-# [limit cycle](../docs/glossary.md#limit-cycle).* The nullclines
-# meet once in either panel. The fixed point is still there while the neuron fires! What has
-# changed?
+# *The figure shows the phase plane without and with current: the V-nullcline (orange), the
+# n-nullcline (blue, dashed), the resting state (dot), and the path that starts from it (right) and
+# ends on a [limit cycle](../docs/glossary.md#limit-cycle); its corners are single steps, as an
+# upstroke takes only a few.* The nullclines meet once in either panel. The fixed point is still
+# there while the neuron fires! What has changed?
 #
 # <details><summary>Make a guess, then open</summary>
 # It has become unstable: close to it, small deviations grow. The Jacobian's eigenvalues tell.
 # </details>
 #
-# Each V on the branch of fixed points belongs to one current, the one that holds it there: the
-# **steady current** $I_\infty(V)$. So we can walk along V instead of solving for it.
+# Each V is the fixed point for exactly one current, the **steady current** $I_\infty(V)$. So we can
+# walk along V instead of solving for it.
 
 
 # %%
@@ -390,10 +391,14 @@ plt.show()
 # frequency they oscillate.* At 7.10<!-- loses 0.005 --> µA/cm² (dotted) a pair of complex
 # eigenvalues crosses zero. This is a [Hopf bifurcation](../docs/glossary.md#hopf-bifurcation): the
 # fixed point becomes a spiral that winds outwards, with a frequency of
-# 101<!-- frequency 0.5 --> Hz right from the start. Here is the reason why there are no low rates:
-# close to the fixed point, where V changes slowly, it still oscillates at full speed. As in
-# [601](601_hodgkin_huxley.ipynb), firing and silence coexist below the Hopf point, here down to
-# 5.01<!-- onset_2 0.005 --> µA/cm².
+# 101<!-- frequency 0.5 --> Hz right from the start. (At 17 µA/cm² the pair becomes real, and the
+# frequency 0.)
+#
+# The neuron fires long before that. As in [601](601_hodgkin_huxley.ipynb), firing and silence
+# coexist below the Hopf point: a limit cycle exists from 5.01<!-- onset_2 0.005 --> µA/cm² on. The
+# neuron does not grow into firing from small oscillations, it jumps onto this cycle. There the
+# period is 19<!-- cycle_ms 0.5 --> ms. The fixed point lies inside the cycle, not on it, so nowhere
+# does V have to wait. That is why there are no low rates.
 #
 # The dashed curve is a control: all as before, but with $n$ ten times as fast. What will that
 # neuron do at 10 µA/cm²?
@@ -413,7 +418,7 @@ assert onset_2 < loses
 assert loses_fast > onset_fast > 2 * onset_2
 
 # %% [markdown]
-# Potassium now follows V at once and cancels the upstroke while it starts. An oscillation needs
+# Potassium now follows V at once and stops the upstroke before it gets going. An oscillation needs
 # feedback that comes **too late**: a fast variable that runs away, and a slow one that brings it
 # back.
 #
@@ -424,12 +429,13 @@ assert loses_fast > onset_fast > 2 * onset_2
 # $$\dot v = v - v^3/3 - w + I, \qquad \dot w = \varepsilon\,(v + a - b\,w) .$$
 #
 # This is the [FitzHugh-Nagumo model](../docs/glossary.md#fitzhugh-nagumo-model), with $w$ in the
-# role of $n$. Units are gone, but the Hopf points have a formula: there the trace of the Jacobian,
-# $1 - v^2 - \varepsilon b$, is zero. Does the simulated neuron agree? Start it at its fixed point,
-# push it by 0.001, and see whether the push grows.
+# role of $n$; here $a$ = 0.7, $b$ = 0.8 and $\varepsilon$ = 0.08, without units. Its Hopf points
+# have a formula: there the trace of the Jacobian, $1 - v^2 - \varepsilon b$, is zero. As a test, we
+# start the simulated neuron at its fixed point, push it by 0.001, and see whether the push grows.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 fhn = FitzHughNagumoParams()
+assert (fhn.a, fhn.b, fhn.eps) == (0.7, 0.8, 0.08)
 polynomial = SpikingLayer(FitzHughNagumo(fhn))
 predicted = fhn.hopf_currents
 currents = np.sort(np.concatenate([np.arange(0.2, 1.6, 0.1), np.arange(0.325, 0.339, 0.001)]))
@@ -440,7 +446,7 @@ _, _, trace = polynomial(
 ends = trace.v[-1000:, 0]
 swing = (ends.amax(0) - ends.amin(0)).numpy()
 grows = currents[swing > 0.5]
-print(f"formula {predicted[0]:.4f} to {predicted[1]:.4f}; first current that grows {grows[0]:.3f}")
+print(f"formula {predicted[0]:.4f} to {predicted[1]:.4f}; the push first grows at {grows[0]:.3f}")
 assert abs(grows[0] - predicted[0]) < 0.002
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -457,20 +463,19 @@ axes[0].set(xlabel="potential $v$", ylabel="recovery $w$", title="I = 0.5")
 axes[1].plot(currents, swing, "o", color="black", ms=3)
 for current in predicted:
     axes[1].axvline(current, color=GREEN, lw=1.5)
-axes[1].set(xlabel="current I", ylabel="amplitude of $v$ in the end", ylim=(-0.1, 4.2))
+axes[1].set(xlabel="current I", ylabel="$v$ in the end, peak to peak", ylim=(-0.1, 4.2))
 plt.show()
 
 # %% [markdown]
 # *The figure shows the phase plane of the FitzHugh-Nagumo neuron, and what becomes of a small push
 # at each current; green, the formula.* The picture is that of Hodgkin and Huxley's equations, and
 # the push grows from 0.332<!-- grows 0.0005 --> on, where the formula says
-# 0.3313<!-- formula 0.00005 -->. This neuron also falls silent again when the current is too
-# strong.
+# 0.3313<!-- formula 0.00005 -->. When the current is too strong, this neuron falls silent again.
 #
 # ### Exercise 1: Find where it falls silent again (6 min)
 #
 # Set the trace of the Jacobian to zero, take the solution at the higher $v$, and return the current
-# that holds this $v$.
+# for which this $v$ is the fixed point.
 
 
 # %% tags=["exercise"]
@@ -486,11 +491,12 @@ check.last_current(last_current)
 # ## 3. Can two variables fire slowly?
 #
 # Are all neurons of two variables type II? We shift the curves of $n$ by 12 mV, so that potassium
-# opens later (and $h$, tied to it, closes later). Nothing else changes. How will firing begin?
+# opens only at higher potentials (and $h$, tied to $n$, closes there). Nothing else changes. How
+# will firing begin?
 #
 # <details><summary>Make a guess, then open</summary>
-# At a lower current: potassium opposes the spike less. But also from another rate. Look for a place
-# where V could stay for long.
+# At a lower current, because potassium opposes the spike less. The rate at the onset changes, too:
+# look for a place where V could linger.
 # </details>
 
 # %%
@@ -502,11 +508,22 @@ merge_at, saddle_node = line[merge].item(), hump[merge].item()
 print(f"two fixed points merge at {saddle_node:.3f} µA/cm², at {merge_at:.1f} mV")
 assert (steady_current(line, both.params).diff() > 0).all()
 
+
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
+def last_stable(p):
+    """Index of the last stable fixed point of the line."""
+    low, high = 0, len(line) - 1
+    while high - low > 1:
+        k = (low + high) // 2
+        low, high = (k, high) if eigenvalues(line[k], p).real.max() < 0 else (low, k)
+    return low
+
+
 _, axes = plt.subplots(1, 2, figsize=(9, 3.4))
 for layer, colour, label in ((both, BLUE, "as it is"), (later, GREEN, "+12 mV")):
-    at = steady_current(line, layer.params)
-    last = max(k for k in range(0, 2201, 50) if eigenvalues(line[k], layer.params).real.max() < 0)
+    at, last = steady_current(line, layer.params), last_stable(layer.params)
+    goal = loses if layer is both else saddle_node
+    assert abs(at[last] - goal) < 0.03
     axes[0].plot(at[: last + 1], line[: last + 1], color=colour, label=label)
     axes[0].plot(at[last:], line[last:], color=colour, ls=":")
 axes[0].plot(saddle_node, merge_at, "o", color="black", ms=5)
@@ -535,7 +552,7 @@ assert eigenvalues(highest, p).real.max() > 0
 # a stable fixed point (filled) and an unstable one (white), a saddle. At
 # -4.32<!-- saddle_node 0.005 --> µA/cm² they merge and vanish: a [saddle-node
 # bifurcation](../docs/glossary.md#saddle-node-bifurcation). Beyond, nothing holds the neuron, and
-# it has to fire. How fast?
+# it has to fire. (The onset is negative: without a current, this neuron already fires.) How fast?
 
 # %%
 distance = np.logspace(-4, 0, n_near)
@@ -565,27 +582,33 @@ plt.show()
 # each spike V stays long near the dotted line, where the two fixed points were: their **ghost**. So
 # the number of variables does not decide. What decides is how the resting state is lost:
 #
-# - by a **Hopf bifurcation**: it stays, but deviations grow. Firing begins at a finite rate: type
-#   II.
-# - by a **saddle-node** on the path of the spike: it vanishes. Firing begins at 0 Hz: type I.
+# - by a **Hopf bifurcation**: it stays, but deviations grow. The cycle goes around it and has no
+#   slow place, so firing begins at a finite rate: type II.
+# - by a **saddle-node** that lies on the path of the spike: it vanishes. Every cycle then has to
+#   pass the slow place, so firing begins at 0 Hz: type I. (If the saddle-node lies elsewhere,
+#   firing can begin abruptly.)
 #
 # ## 4. What does one variable keep?
 #
-# Nearly all the time of a slow interval passes at the ghost. Let $x$ be the distance of V from the
-# point where the fixed points merge. At the onset, $\dot x$ is zero there, and so is its slope (the
+# Nearly all the time of a slow interval passes at the ghost. Where the fixed points merge, one
+# eigenvalue is 0 and the other negative: $n$ follows V, and the state creeps along one curve. Let
+# $x$ be the distance along it. At the onset, $\dot x$ is zero at $x = 0$, and so is its slope (the
 # two zeros have become one). So the first term of its Taylor series that is left is a square:
 #
 # $$\dot x = \alpha\,(I - I_0) + \beta\,x^2 .$$
 #
-# With suitable units that is $\tau \dot v = v^2 + I$, the [quadratic integrate-and-fire
-# neuron](../docs/glossary.md#quadratic-integrate-and-fire-neuron) (QIF). It runs to infinity in a
-# finite time: that is its spike. Then it starts again from minus infinity. The whole way takes
+# It runs to infinity in a finite time: that is its spike. Then it starts again from minus infinity.
+# The whole way takes
 #
-# $$T = \tau \int_{-\infty}^{\infty} \frac{dv}{v^2 + I} = \frac{\pi\,\tau}{\sqrt{I}}\,,
-# \qquad\text{so}\qquad f = \frac{\sqrt{\alpha\,\beta\,(I - I_0)}}{\pi} .$$
+# $$T = \int_{-\infty}^{\infty} \frac{dx}{\alpha\,(I - I_0) + \beta\,x^2}
+# = \frac{\pi}{\sqrt{\alpha\,\beta\,(I - I_0)}}\,, \qquad\text{and the rate is}\qquad
+# f = \frac{1}{T} \text{ per ms} .$$
 #
 # The rate grows as the **square root** of the distance from the onset. On double logarithmic axes
-# that is a straight line with slope 1/2.
+# that is a straight line with slope 1/2. In suitable units the equation is $\tau \dot v = v^2 + I$,
+# the [quadratic integrate-and-fire neuron](../docs/glossary.md#quadratic-integrate-and-fire-neuron)
+# (QIF), with $T = \pi\tau/\sqrt I$. (With $v = \tan(\theta/2)$ it becomes the **theta neuron**, a
+# point that moves around a circle.)
 #
 # ### Exercise 2: Derive the period of a QIF neuron (5 min)
 #
@@ -600,20 +623,6 @@ def qif_period(current, tau, v_reset, v_peak):
 
 # %%
 check.qif_period(qif_period)
-
-# %% [markdown]
-# (With $v = \tan(\theta/2)$ the QIF neuron becomes the **theta neuron**, a point that moves around
-# a circle, and infinity becomes a place like any other.)
-
-# %%
-endless = QIFParams(v_peak=math.inf, v_reset=-math.inf, dt=0.5)
-circle = SpikingLayer(Theta(dt=0.5))
-theta = circle(constant([0.05], 400.0, 0.5), trace=True)[2].theta
-v = SpikingLayer(QIF(endless))(constant([0.05], 400.0, 0.5), trace=True)[2].v
-periods = endless.period(0.05), ThetaParams().period(0.05)
-print(f"period of QIF {periods[0]:.6f} ms, of theta {periods[1]:.6f} ms")
-assert math.isclose(*periods, rel_tol=1e-12)
-assert torch.allclose(v, torch.tan(theta / 2), rtol=1e-6)
 
 # %% [markdown]
 # ### Does the law hold for other neurons?
@@ -646,8 +655,9 @@ assert np.all(np.diff(surplus[f_eif > 0]) > -0.005)
 # neuron passes the ghost too quickly, the true rate is 25<!-- farthest 1 --> % higher. It is a law
 # for the onset, not for the whole f-I curve.
 #
-# And the leaky neuron? It has no ghost: its potential relaxes towards $I$, and is cut off at the
-# threshold $I_0$. Its rate is $1/(\tau \ln\frac{I}{I - I_0})$. Compare all of them.
+# And the leaky neuron? It has no ghost: its potential relaxes towards $I$ (in units in which the
+# threshold is $I_0$) and is reset at the threshold. Its rate is
+# $1/(\tau \ln\frac{I}{I - I_0})$. Compare.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 qif = QIFParams(dt=0.5)
@@ -656,26 +666,21 @@ lif = SpikingLayer(LIF(tau=tau, dt=lif_dt, reset="zero"))
 jump = 1 - math.exp(-lif_dt / tau)  # a LIF layer takes the jump of each step
 curves = dict(
     QIF=(small, rates(SpikingLayer(QIF(qif)), small, long), BLUE, "o-"),
-    EIF=(small, f_eif, PURPLE, "s-"),
     reduced=(distance, f_later, GREEN, "^--"),
     LIF=(small, rates(lif, jump * (1 + small), brief), RED, "v:"),
     full=(distance, rates(full, onset + distance, brief), GREY, "o-"),
 )
-fhn_onset = find_onset(polynomial, 0.2, 0.5, brief)
-fhn_extra = np.logspace(-4, -1, n_near)
-f_fhn = rates(polynomial, fhn_onset + fhn_extra, brief)
-curves["FitzHugh"] = (fhn_extra, f_fhn, "black", "x-")
 exact = np.array([1000 / qif.period(current) for current in small])
 assert np.allclose(curves["QIF"][1], exact, rtol=0.01)
 assert np.allclose(curves["LIF"][1], 1000 / (tau * np.log((1 + small) / small)), rtol=0.01)
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
-names = dict(QIF="quadratic", EIF="exponential", reduced="two variables, +12 mV")
-names |= dict(LIF="leaky", full="Hodgkin-Huxley", FitzHugh="FitzHugh-Nagumo")
+names = dict(QIF="quadratic", reduced="two variables, +12 mV")
+names |= dict(LIF="leaky", full="Hodgkin-Huxley")
 _, axes = plt.subplots(1, 2, figsize=(9.5, 3.8))
 for name, (x, f, colour, style) in curves.items():
     wide = np.append(0.0, x), np.append(0.0, f)
-    if name in ("full", "FitzHugh"):
+    if name == "full":
         wide = x, f
     axes[0].plot(wide[0] / x[-1], wide[1] / f[-1], style, color=colour, ms=4, lw=1)
     axes[1].loglog(x[f > 0] / x[-1], f[f > 0] / f[-1], style, color=colour, ms=4, lw=1)
@@ -691,12 +696,13 @@ axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# *The figure shows six f-I curves from their onsets on, each in its own units, on linear and on
-# double logarithmic axes.* The quadratic neuron, the exponential one, and the reduced one with the
-# shift approach the slope 1/2 (the last only very close to its onset). Hodgkin-Huxley and
-# FitzHugh-Nagumo are flat: they jump to their rate. In theory the leaky neuron is type I, but its
-# logarithm is so steep that it hardly shows: to fire at 5 Hz with $\tau$ = 10 ms it needs a current
-# that exceeds its threshold by 2<!-- billionths 0.5 --> parts in a billion.
+# *The figure shows four f-I curves from their onsets on, on linear and on double logarithmic axes.
+# Longest = 1 is a distance of 1 µA/cm² (two variables, Hodgkin-Huxley) or of 0.1 (quadratic; leaky,
+# in units of its threshold).* The quadratic neuron and the reduced one with the shift approach the
+# slope 1/2 (the second only very close to its onset). Hodgkin-Huxley is flat: it jumps to its rate.
+# The leaky neuron is type I, but its rate rises so steeply that low rates are hard to see: to fire
+# at 5 Hz with $\tau$ = 10 ms it needs a current that exceeds its threshold by
+# 2<!-- billionths 0.5 --> parts in a billion.
 
 
 # %%
@@ -707,19 +713,21 @@ def local_exponent(x, f):
 
 
 exponents = {name: local_exponent(x, f) for name, (x, f, *_) in curves.items()}
-print({name: round(value, 2) for name, value in exponents.items()})
+exponents["EIF"] = local_exponent(small, f_eif)
+print({name: round(float(value), 2) for name, value in exponents.items()})
 lif_distance = 1 / math.expm1(1000 / (5.0 * tau))
 print(f"LIF at 5 Hz: {lif_distance:.1e} above its threshold")
 assert all(0.4 < exponents[name] < 0.56 for name in ("QIF", "EIF", "reduced"))
-assert all(exponents[name] < 0.3 for name in ("LIF", "full", "FitzHugh"))
+assert all(exponents[name] < 0.3 for name in ("LIF", "full"))
 
 # %% [markdown]
 # ### Exercise 3: Measure an exponent (10 min)
 #
-# `rate(currents)` takes an array of currents and returns the rates of a neuron that you do not
-# know; its onset is given. Return the exponent $p$ of $f \sim (I - I_0)^p$ *at the onset*, to 0.03.
-# The law holds close to the onset, but a neuron that is too close takes seconds for each spike, and
-# one of the four neurons is simulated for 8 s only. Try several ranges.
+# `rate(currents)` takes an array of currents and returns the rates (Hz) of a neuron that you do not
+# know; its onset, which may be negative, is given. Return the exponent $p$ of $f \sim (I - I_0)^p$
+# *at the onset*, to 0.03. The law holds close to the onset; at a distance of 1 (the unit of current
+# differs) it no longer does. But a neuron that is too close takes seconds for each spike: one of
+# the four is simulated for 8 s only, and its rate is 0 if that is too short. Try several ranges.
 
 
 # %% tags=["exercise"]
@@ -734,9 +742,9 @@ check.exponent(exponent)
 # %% [markdown]
 # ### Exercise 4: Classify a neuron (5 min)
 #
-# Here you get a measured f-I curve: 100 currents in increasing order and the rates at these, with
-# zeros below the onset. Is the neuron type I or II? The units of current and rate differ from curve
-# to curve, so a fixed limit in Hz will not do.
+# Here you get an f-I curve without noise: arrays of 100 currents in increasing order and of the
+# rates at these, with zeros below the onset. Is the neuron type I or II? The units of current and
+# rate differ from curve to curve, so a fixed limit in Hz will not do.
 
 
 # %% tags=["exercise"]
@@ -751,11 +759,12 @@ check.neuron_type(neuron_type)
 # %% [markdown]
 # ## Summary
 #
-# 1. $m$ is fast, and $h$ runs with $n$. Two variables keep the course between spikes and the abrupt
-#    onset; they change the onset current, the rates and the spike.
+# 1. $m$ is fast, and $h$ runs with $n$. Two variables roughly keep the course between spikes, and
+#    the abrupt onset; they change the onset current, the rates and the spike.
 # 2. Nullclines can be drawn from the slopes alone. Where they meet is a fixed point, stable or not.
-# 3. At a Hopf bifurcation deviations begin to grow as an oscillation, with a finite frequency: type
-#    II. At a saddle-node two fixed points vanish: type I. One shifted gate turns type II into I.
+# 3. At a Hopf bifurcation deviations begin to grow as an oscillation, and the neuron jumps onto a
+#    cycle without a slow place: type II. At a saddle-node on the cycle two fixed points vanish and
+#    leave a slow place: type I. One shifted gate turns type II into I.
 # 4. Near a saddle-node every neuron is a quadratic one, and its rate follows without a free
 #    parameter.
 # 5. The exponent at the onset is 1/2 at a saddle-node. A type II neuron jumps; the leaky neuron's
@@ -797,6 +806,7 @@ record(
         "grows": grows[0],
         "formula": predicted[0],
         "saddle_node": saddle_node,
+        "cycle_ms": 1000 / f_both[-1],
         "slowest": slowest,
         "nearest": 100 * surplus[0],
         "farthest": 100 * surplus[-1],

@@ -34,19 +34,9 @@ def touching(p):
     return float(on_w - on_v)
 
 
-def find_rest(p, current, low=None, high=None):
-    low, high = p.e_l if low is None else low, p.v_t if high is None else high
-    for _ in range(40):
-        v = (low + high) / 2
-        on_v, on_w = nullclines(p, current, v)
-        low, high = (v, high) if on_v > on_w else (low, v)
-    return v
-
-
 @pytest.mark.parametrize("seed", MANY)
 def test_right_answers(seed):
     assert check.mean_adaptation(mean_w, seed=seed)
-    assert check.find_rest(find_rest, seed=seed)
     assert check.touching_current(touching, seed=seed)
 
 
@@ -54,8 +44,6 @@ def test_right_answers(seed):
 def test_right_answers_by_simulation(seed):
     assert check.steady_reset(lambda p, current: p.v_t - 8, seed=seed)
     assert check.steady_reset(lambda p, current: p.v_t - 1, seed=seed)
-    by_waiting = lambda p, current: step_response(p, current, 3000.0).v[-1]  # noqa: E731
-    assert check.find_rest(by_waiting, seed=seed)
 
 
 def test_the_mean_adaptation_is_that_of_a_neuron():
@@ -134,32 +122,3 @@ def test_touching_current_where_the_fixed_point_loses_stability():
 def test_steady_reset(answer, words):
     for seed in SEEDS:
         assert words in check.steady_reset(answer, seed=seed).words
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (lambda p, current: fixed_points(p, current)[1].v, "which is unstable"),
-        (lambda p, current: fixed_points(p, current)[0], "Return only V"),
-        (lambda p, current: fixed_points(p, current)[0].w, "its w, in pA"),
-        (lambda p, current: p.e_l, "which half holds the crossing"),
-        (lambda p, current: p.v_t, "which half holds the crossing"),
-        (lambda p, current: p.e_l + current / p.g_l, "the leak alone"),
-        (lambda p, current: p.e_l + current / (p.g_l + p.a), "without the exponential"),
-        (lambda p, current: find_rest(p, -current, low=-100), "of opposite sign"),
-        (lambda p, current: find_rest(p, current) + 0.5, "they do not meet"),
-        (lambda p, current: 1e6, "they do not meet"),
-    ],
-)
-def test_find_rest(answer, words):
-    for seed in MANY:
-        assert words in check.find_rest(answer, seed=seed).words
-
-
-def test_find_rest_without_w():
-    def without_w(p, current):
-        found = fixed_points(replace(p, a=0.0), current)
-        return found[0].v if found else p.v_t - 3
-
-    said = [check.find_rest(without_w, seed=seed).words for seed in MANY]
-    assert sum("opposes the current" in words for words in said) >= 10

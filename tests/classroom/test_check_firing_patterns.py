@@ -38,23 +38,10 @@ def upstroke(v, dt, tau, v_t, delta_t):
     return v - delta_t * math.log1p(-dt / tau / s), None
 
 
-def physical(p, unit, c, e_l):
-    return dict(
-        g_l=c / p.tau, a=p.a * c * p.tau_w, b=p.b * c * unit, delta_t=p.delta_t * unit,
-        v_t=e_l + unit * (p.v_t - p.delta_t * math.log(p.tau)),
-    )  # fmt: skip
-
-
-def changed(**parts):
-    """An answer with some entries as the functions say."""
-    return lambda *given: physical(*given) | {k: change(*given) for k, change in parts.items()}
-
-
 @pytest.mark.parametrize("seed", MANY)
 def test_right_answers(seed):
     assert check.upstroke(upstroke, seed=seed)
     assert check.upstroke(lambda *given: list(upstroke(*given)), seed=seed)
-    assert check.physical(physical, seed=seed)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -127,30 +114,3 @@ def without_spikes(v, dt, tau, v_t, delta_t):
 def test_upstroke(answer, words):
     for seed in MANY:
         assert words in check.upstroke(answer, seed=seed).words
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (lambda *given: list(physical(*given).values()), "Return a dict, not list"),
-        (lambda *given: {"a": 1.0, "b": 1.0}, "The dict lacks delta_t, g_l, v_t"),
-        (changed(g_l=lambda p, u, c, e: p.tau / c), "so g_l is c/tau"),
-        (changed(a=lambda p, u, c, e: p.a), "multiply by both"),
-        (changed(a=lambda p, u, c, e: p.a * c), "The factor tau_w is missing"),
-        (changed(a=lambda p, u, c, e: p.a * p.tau_w), "The factor c is missing"),
-        (changed(b=lambda p, u, c, e: p.b), "multiply by both"),
-        (changed(b=lambda p, u, c, e: p.b * c), "The factor unit is missing"),
-        (changed(b=lambda p, u, c, e: p.b * u), "The factor c is missing"),
-        (changed(delta_t=lambda p, u, c, e: p.delta_t), "still in units of `unit`"),
-        (changed(v_t=lambda p, u, c, e: physical(p, u, c, 0.0)["v_t"]), "measured from e_l"),
-        (changed(v_t=lambda p, u, c, e: e + u * p.v_t), "The shift by delta_t ln(tau) is missing"),
-        (changed(v_t=lambda p, u, c, e: e + u * (p.v_t + p.delta_t * math.log(p.tau))),
-         "has the wrong sign"),
-        (changed(v_t=lambda p, u, c, e: e + u * p.v_t - p.delta_t * math.log(p.tau)),
-         "multiply both"),
-        (changed(v_t=lambda p, u, c, e: -45.0), "convert it back, and compare"),
-    ],
-)  # fmt: skip
-def test_physical(answer, words):
-    for seed in MANY:
-        assert words in check.physical(answer, seed=seed).words

@@ -159,7 +159,7 @@ def test_first_spike_where_there_is_none():
         ("euler", "Euler's"),
         ("leak after", "belongs only to the old v"),
         ("threshold 1", "fires at 1"),
-        ("scaled", "already the jump of v"),
+        ("scaled", "already what the input adds to v"),
         ("upside down", "exp(-tau/dt)"),
         ("before", "before the reset"),
         ("late", "a step late"),

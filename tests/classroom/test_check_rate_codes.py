@@ -89,7 +89,7 @@ def test_brightness(answer, words):
     [
         (lambda s: s.sum(0).std() / s.sum(0).mean(), "the standard deviation over the mean"),
         (lambda s: s.var() / s.mean(), "You use single steps"),
-        (lambda s: s.sum(1).var() / s.sum(1).mean(), "You count over the repetitions"),
+        (lambda s: s.sum(1).var() / s.sum(1).mean(), "You count over the trains"),
         (lambda s: s.mean(0).var() / s.mean(0).mean(), "in place of the count"),
         (lambda s: s.sum(0).mean() / s.sum(0).var(), "the other way round"),
         (lambda s: s.sum(0).var(), "the variance alone"),

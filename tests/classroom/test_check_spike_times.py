@@ -16,29 +16,6 @@ def bits_per_spike(levels):
     return 2 * math.log2(levels) / (levels - 1), math.log2(levels)
 
 
-def read_on_off(on, off, slip=""):
-    """Every pixel by its spikes, with one slip."""
-    a = 1 - jarvis.first_spike_decode(on) / (len(on) - 1)
-    b = jarvis.first_spike_decode(off) / (len(off) - 1)
-    if slip == "off turned":
-        b = 1 - b
-    fired_on, fired_off = on.amax(0) > 0, off.amax(0) > 0
-    if slip == "average":
-        return (a.clamp(min=0) + torch.where(fired_off, b, 1.0)) / 2
-    silent_b = torch.where(fired_off, b, 1.0)
-    if slip in ("maximum", "minimum"):
-        return getattr(torch, slip)(a.clamp(min=0), silent_b)
-    rules = {"sum": a + b, "larger": torch.maximum(a, b), "smaller": torch.minimum(a, b)}
-    both = (rules | {"first": a, "second": b}).get(slip, (a + b) / 2)
-    alone = torch.where(fired_on, 0.0 if slip == "on unheard" else a, 0.0)
-    nothing = {"half": 0.5, "nan": math.nan}.get(slip, 0.0)
-    only_off = 0.0 if slip == "off unheard" else b
-    out = torch.where(fired_off, torch.where(fired_on, both, only_off), alone)
-    if slip == "dim":
-        out = 0.9 * out
-    return torch.where(fired_on | fired_off, out, nothing)
-
-
 def read_relative(spikes, n_steps, slip=""):
     t = jarvis.first_spike_decode(spikes)
     first = t.flatten(1).amin(1).view(-1, 1, 1, 1)
@@ -63,7 +40,6 @@ def test_right_answers(seed):
     assert check.expected_first_step(expected_first_step, seed=seed)
     assert check.read_latency(read_latency, seed=seed)
     assert check.bits_per_spike(bits_per_spike, seed=seed)
-    assert check.read_on_off(read_on_off, seed=seed)
     assert check.read_relative(read_relative, seed=seed)
 
 
@@ -87,51 +63,6 @@ def test_right_answers(seed):
 def test_bits_per_spike(answer, words):
     for seed in SEEDS:
         assert words in check.bits_per_spike(answer, seed=seed).words
-
-
-@pytest.mark.parametrize(
-    ("slip", "words"),
-    [
-        ("average", "You average everywhere. A channel"),
-        ("off turned", "OFF is inverted"),
-        ("maximum", "a silent OFF, which reads as 1, wins"),
-        ("minimum", "a silent ON, which reads as 0, wins"),
-        ("larger", "you take the larger of the two"),
-        ("smaller", "you take the smaller of the two"),
-        ("first", "you take ON, the first of the two"),
-        ("second", "you take OFF, the second of the two"),
-        ("sum", "Where both fired you add"),
-        ("off unheard", "not yet. Where only OFF fired"),
-        ("on unheard", "not yet. Where only ON fired"),
-        ("half", "you return 0.50, not 0"),
-        ("nan", "0 divided by 0"),
-        ("dim", "the definition gives"),
-    ],
-)
-def test_read_on_off(slip, words):
-    for seed in SEEDS:
-        answer = check.read_on_off(lambda on, off: read_on_off(on, off, slip), seed=seed)
-        assert words in answer.words
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (lambda on, off: jarvis.encoding.ttfs_decode(on), "uses ON alone"),
-        (lambda on, off: 1 - jarvis.encoding.ttfs_decode(off), "uses OFF alone, and reads"),
-        (lambda on, off: (1 - jarvis.encoding.ttfs_decode(off)) * off.sum(0), "uses OFF alone."),
-        (
-            lambda on, off: (
-                (jarvis.encoding.ttfs_decode(on) + jarvis.encoding.ttfs_decode(off)) / 2
-            ),
-            "as if it were",
-        ),
-        (lambda on, off: on.sum(0).flatten(1), "the shape (6, 1, 8, 8)"),
-        (lambda on, off: on.mul_(2), "changes the array"),
-    ],
-)
-def test_read_on_off_by_other_means(answer, words):
-    assert words in check.read_on_off(answer).words
 
 
 @pytest.mark.parametrize(

@@ -33,15 +33,16 @@ PAGES = (
     "equations", "api/index", "teaching", "extending", "architecture", "zoo", "sparse", "spikeseg",
 )  # fmt: skip
 #: What each API page documents: the names that these modules export.
+DIAGRAMS = sorted((ROOT / "jarvis" / "classroom" / "diagrams").glob("[a-z]*.py"))
 API = {
     page: [f"jarvis.{page}"]
     for page in ("surrogate", "lif", "adex", "encoding", "stdp", "spatial", "control", "neurons",
                  "zoo", "networks", "training", "datasets", "plotting")
 } | {
     "classroom": [f"jarvis.classroom.{module}"
-                  for module in ("check", "widgets", "broken", "comparison", "lesson", "results",
-                                 "satellites", "two_choices",
-                                 "diagrams.membrane_circuit", "diagrams.synapse_chain")]
+                  for module in ("check", "widgets", "broken", "comparison", "event_by_event",
+                                 "lesson", "results", "satellites", "two_choices")]
+                 + [f"jarvis.classroom.diagrams.{path.stem}" for path in DIAGRAMS],
 }  # fmt: skip
 #: Names without an underscore that are for the library itself.
 INSIDE = {

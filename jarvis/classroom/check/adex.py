@@ -1,4 +1,4 @@
-"""Checks of lesson 104: mean adaptation, resting potential, rheobase, a reset without bursts."""
+"""Checks of lesson 104: mean adaptation, rheobase, a reset without bursts."""
 
 import math
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jarvis.adex.phase_plane import fixed_points, nullclines
+from jarvis.adex.phase_plane import fixed_points
 from jarvis.adex.physiological import AdExParams, step_response
 from jarvis.classroom.check._reasons import explained
 from jarvis.classroom.check.verdict import Wrong, exercise, near, number
@@ -68,65 +68,6 @@ _MEAN_SLIPS = (
 
 @exercise(
     2,
-    hints=(
-        "Which of the two nullclines is higher to the left of the stable fixed point, and to the "
-        "right of it?",
-        "The stable one lies between e_l and v_t. Keep the half of the interval in which the "
-        "V-nullcline changes from above the w-nullcline to below it.",
-        "v = (low + high) / 2; on_v, on_w = nullclines(params, current, v); then low = v if "
-        "on_v > on_w, else high = v. Repeat 40 times.",
-    ),
-)
-def find_rest(answer, rng) -> None:
-    """`find_rest(params, current) -> V (mV)` of the stable fixed point."""
-    cases, found = [], []
-    for _ in range(3):
-        p = AdExParams.named("tonic", a=rng.uniform(1.5, 5.5), e_l=rng.uniform(-75, -66))
-        cases.append((p, rng.uniform(0.6, 0.9) * p.rheobase))
-        given = answer(*cases[-1])
-        if np.size(given) in (2, 3):
-            raise Wrong("Return only V: w follows from it.")
-        found.append(number(given, "V"))
-    wrong = [k for k in range(3) if abs(found[k] - fixed_points(*cases[k])[0].v) >= 0.01]
-    if not wrong:
-        return
-    (p, current), v = cases[wrong[0]], found[wrong[0]]
-    said = f"You return {v:.2f} mV for {current:.0f} pA"
-    words = explained(found, cases, _REST_SLIPS, lambda a, b: abs(a - b) < 0.01)
-    words = words or explained(found, cases, _ENDS, lambda a, b: abs(a - b) < 0.1)
-    if words:
-        raise Wrong(f"{said}. {words}")
-    on_v, on_w = nullclines(p, current, min(v, p.v_peak))
-    raise Wrong(
-        f"{said}. There the V-nullcline is at w = {on_v:.1f} pA and the w-nullcline at "
-        f"{on_w:.1f}: they do not meet."
-    )
-
-
-def _without_w(case: tuple[AdExParams, float]) -> float:
-    p, current = replace(case[0], a=0.0), case[1]
-    return fixed_points(p, current)[0].v if current < _touching(p) else math.nan
-
-
-#: Common mistakes, and the feedback for each; a case is (params, current).
-_REST_SLIPS = (
-    (lambda case: fixed_points(*case)[1].v,
-     "That is the other fixed point, which is unstable: nothing stays there."),
-    (lambda case: fixed_points(*case)[0].w, "That is its w, in pA. Return its V."),
-    (_without_w, "That is without w: at a fixed point w = a (V - e_l), which opposes the current."),
-    (lambda case: case[0].e_l + case[1] / (case[0].g_l + case[0].a),
-     "That is without the exponential, which helps the current a little already."),
-    (lambda case: case[0].e_l + case[1] / case[0].g_l,
-     "That is the leak alone, without w and the exponential."),
-    (lambda case: fixed_points(case[0], -case[1])[0].v,
-     "That is the fixed point for a current of opposite sign."),
-)  # fmt: skip
-_HALVES = "That is an end of the interval: which half holds the crossing?"
-_ENDS = ((lambda case: case[0].e_l, _HALVES), (lambda case: case[0].v_t, _HALVES))
-
-
-@exercise(
-    3,
     hints=(
         "Set the slopes dw/dV of both nullclines equal, and solve for V.",
         "With u = (V - v_t)/delta_t: -g_L + g_L exp(u) = a. At this V both nullclines give the "
@@ -197,11 +138,11 @@ _RHEOBASE_SLIPS = (
 
 
 @exercise(
-    4,
+    3,
     hints=(
         "A burst needs resets on both sides of the V-nullcline: see section 4.",
-        "Where is the lowest point of the V-nullcline? To the left of it, every reset leads to the "
-        "same kind of way round.",
+        "Where is the lowest point of the V-nullcline? To the left of it, a little more "
+        "w makes the interval only a little longer.",
         "Any reset a few mV below params.v_t.",
     ),
 )

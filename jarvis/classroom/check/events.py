@@ -42,7 +42,7 @@ def rebuild(answer, rng) -> None:
         return
     before = np.concatenate([[0.0], total[:-1]])
     slips = {
-        "The start is missing: events tell changes only.": threshold * total,
+        "The start is missing: events report only changes.": threshold * total,
         "You count events. Each is worth one threshold.": start + total,
         "That is the change in each step. Add up all events so far.":
             start + threshold * events.numpy(),

@@ -308,11 +308,6 @@ def _why(right: Tensor, wrong: Tensor) -> str:
             f"Your signal has the right signs, but is at most {size:.2g}: the weights hardly move "
             "in 60 blocks. Make it larger."
         )
-    if size > 5:
-        return (
-            f"Your signal reaches {size:.2g}: a single block drives weights to their bounds. Make "
-            "it smaller."
-        )
     if right[19] > 0.3 * size:
         return (
             f"With 95 % expected, a right response still gets {right[19]:+.2f}, though it is no "

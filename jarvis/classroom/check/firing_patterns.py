@@ -1,11 +1,9 @@
-"""Checks of lesson 105: strength of adaptation, an exact upstroke, biophysical units."""
+"""Checks of lesson 105: strength of adaptation, an exact upstroke."""
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 
-from jarvis.adex.normalised import NormalisedAdExParams
 from jarvis.adex.physiological import AdExParams, step_response
 from jarvis.classroom.check.verdict import Wrong, exercise, near, number
 
@@ -136,62 +134,3 @@ def _check_potential(
     if after < v:
         raise Wrong(f"{given} you return {after:.4f} mV: V has fallen, but the exponential drives.")
     raise Wrong(f"{given} you return {after:.4f} mV; a fine integration gives {expected:.4f}.")
-
-
-@exercise(
-    3,
-    hints=(
-        "Read the function `normalised` backwards, line by line.",
-        "delta_t and v_t are in units of `unit`, b in units of c * unit per ms, a in units of c "
-        "per ms; and tau = c/g_l.",
-        "g_l = c / p.tau, delta_t = unit * p.delta_t, b = p.b * c * unit, a = p.a * c * p.tau_w, "
-        "v_t = e_l + unit * (p.v_t - p.delta_t * math.log(p.tau)).",
-    ),
-)
-def physical(answer, rng) -> None:
-    """`physical(p, unit, c, e_l) -> dict` of g_l, a, b, delta_t and v_t."""
-    for _ in range(2):
-        unit, c, e_l = rng.uniform(28, 40), rng.uniform(100, 250), rng.uniform(-75, -60)
-        g_l, delta_t, tau_w = rng.uniform(8, 14), rng.uniform(1.5, 2.5), rng.uniform(50, 300)
-        want = dict(g_l=g_l, a=rng.uniform(1, 8), b=rng.uniform(20, 120), delta_t=delta_t,
-                    v_t=e_l + rng.uniform(18, 22))  # fmt: skip
-        tau, delta = c / g_l, delta_t / unit
-        p = NormalisedAdExParams(
-            tau=tau, tau_w=tau_w, dt=0.1, delta_t=delta, w0=0.0, a=want["a"] / (c * tau_w),
-            b=want["b"] / (c * unit), v_t=(want["v_t"] - e_l) / unit + delta * math.log(tau),
-        )  # fmt: skip
-        given = answer(p, unit, c, e_l)
-        if not isinstance(given, Mapping):
-            raise Wrong(f"Return a dict, not {type(given).__name__}.")
-        if missing := sorted(set(want) - set(given)):
-            raise Wrong(f"The dict lacks {', '.join(missing)}.")
-        slips = {
-            "g_l": {"tau is c/g_l, so g_l is c/tau.": tau / c},
-            "a": {
-                "a is in units of c/tau_w: multiply by both.": p.a,
-                "The factor tau_w is missing.": p.a * c,
-                "The factor c is missing.": p.a * tau_w,
-            },
-            "b": {
-                "b is in units of c * unit per ms: multiply by both.": p.b,
-                "The factor unit is missing.": p.b * c,
-                "The factor c is missing.": p.b * unit,
-            },
-            "delta_t": {"It is still in units of `unit`.": delta},
-            "v_t": {
-                "It is measured from e_l: add it.": want["v_t"] - e_l,
-                "The shift by delta_t ln(tau) is missing.": e_l + unit * p.v_t,
-                "The shift by delta_t ln(tau) has the wrong sign.":
-                    e_l + unit * (p.v_t + delta * math.log(tau)),
-                "The shift is in units of `unit`, like v_t: multiply both.":
-                    e_l + unit * p.v_t - delta * math.log(tau),
-            },
-        }  # fmt: skip
-        for name, right in want.items():
-            found = number(given[name], name)
-            if near(found, right, 1e-4):
-                continue
-            for words, slip in slips[name].items():
-                if near(found, float(slip), 1e-4):
-                    raise Wrong(f"{name} = {found:.4g} is not right. {words}")
-            raise Wrong(f"{name} = {found:.4g} is not right: convert it back, and compare.")

@@ -163,7 +163,7 @@ def _infinite(value: Any) -> bool:
 @exercise(
     4,
     hints=(
-        "Three lines in this order: leak and input, comparison, reset. Section 7 has them.",
+        "Three lines in this order: leak and input, comparison, reset. Section 6 has them.",
         "The old v leaks, the new x does not. Compare before the reset, store v after it.",
         "h = math.exp(-dt / tau) * v + x_n; s = float(h >= threshold); v = h - threshold * s.",
     ),
@@ -208,7 +208,7 @@ _SLIPS = {
     "no leak": "Your neuron never forgets: v is not multiplied by exp(-dt/tau).",
     "euler": "Your factor is 1 - dt/tau, Euler's. The exact one is exp(-dt/tau).",
     "leak after": "Your input leaks before it counts: the factor belongs only to the old v.",
-    "scaled": "Your x is scaled by 1 - exp(-dt/tau) again: here it is already the jump of v.",
+    "scaled": "Your x is scaled by 1 - exp(-dt/tau) again: it is already what the input adds to v.",
     "upside down": "Your factor is exp(-tau/dt). It is the step over the time constant.",
     "threshold 1": "Your neuron fires at 1, whatever the threshold is: use the argument.",
     "before": "The spikes are right. Your v is from before the reset; return it after the reset.",

@@ -97,7 +97,7 @@ def brightness(answer, rng) -> None:
 @exercise(
     3,
     hints=(
-        "First one count for each repetition, then the statistics of the counts.",
+        "First one count for each train, then the statistics of the counts.",
         "spikes.sum(0) are the counts, [n].",
         "counts.var() / counts.mean()",
     ),
@@ -106,7 +106,7 @@ def fano_factor(answer, rng) -> None:
     """`fano_factor(spikes) -> variance / mean` of the counts; by n or by n - 1, both pass."""
     for _ in range(2):
         steps = int(rng.integers(150, 250))
-        p = torch.tensor(rng.uniform(0.1, 0.6, 500), dtype=torch.float32)  # repetitions differ
+        p = torch.tensor(rng.uniform(0.1, 0.6, 500), dtype=torch.float32)  # trains differ
         spikes = poisson_encode(p, steps, generator=generator_from(rng))
         found, counts = number(answer(spikes), "the Fano factor"), spikes.sum(0).double()
         variance, mean = counts.var().item(), counts.mean().item()
@@ -116,9 +116,9 @@ def fano_factor(answer, rng) -> None:
         slips = {
             "That is the standard deviation over the mean. Take the variance.":
                 math.sqrt(variance) / mean,
-            "You use single steps. Add up the spikes of each repetition first.":
+            "You use single steps. Add up the spikes of each train first.":
                 (spikes.var() / spikes.mean()).item(),
-            "You count over the repetitions, in each step. Add up over time: axis 0.":
+            "You count over the trains, in each step. Add up over time: axis 0.":
                 (per_step.var() / per_step.mean()).item(),
             "You use the mean over time in place of the count. The Fano factor is defined for "
             "counts: it is not the same for rates.": variance / mean / steps,

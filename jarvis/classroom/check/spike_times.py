@@ -1,4 +1,4 @@
-"""Checks of lesson 202: bits per spike, random first spikes, latencies, two channels, a delay."""
+"""Checks of lesson 202: bits per spike, random first spikes, latencies, a delay."""
 
 import math
 
@@ -130,73 +130,6 @@ def read_latency(answer, rng) -> None:
 @exercise(
     4,
     hints=(
-        "Which channels have fired, pixel by pixel? on.sum(0) and off.sum(0) tell.",
-        "ON says ttfs_decode(on), OFF says 1 - ttfs_decode(off). Weight each by whether it fired.",
-        "(fired_on * value_on + fired_off * value_off) / (fired_on + fired_off).clamp(min=1)",
-    ),
-)
-def read_on_off(answer, rng) -> None:
-    """`read_on_off(on, off) -> [B, 1, 8, 8]`: decoded from both channels, after losses and jitter.
-
-    Jitter makes the channels disagree, so that their mean differs from either of them.
-    """
-    n = int(rng.integers(17, 41))
-    x = torch.tensor(rng.uniform(0, 1, (6, 1, 8, 8)), dtype=torch.float32)
-    on, off = (_worn(ttfs_encode(part, n, silent_below=-1), rng) for part in (x, 1 - x))
-    given = answer(on, off)
-    fired_on, fired_off = on.sum(0), off.sum(0)
-    both, neither = fired_on * fired_off > 0, fired_on + fired_off == 0
-    if isinstance(given, Tensor) and given.shape == x.shape and given[neither].isnan().any():
-        raise Wrong("Where neither channel fired you return NaN (0 divided by 0). It should be 0.")
-    found = torch.from_numpy(array(given, tuple(x.shape), "the picture"))
-    a, b, turned = ttfs_decode(on), 1 - ttfs_decode(off), ttfs_decode(off)
-    total = (fired_on + fired_off).clamp_min(1)
-    expected = (fired_on * a + fired_off * b) / total
-    if _alike(found, expected):
-        return
-    alone = torch.where(fired_on > 0, a, torch.where(fired_off > 0, b, 0.0))  # one suffices
-    first_off = torch.where(fired_off > 0, b, torch.where(fired_on > 0, a, 0.0))
-    instead = "Where both fired you take {} of the two values: take their mean."
-    slips = {
-        "That uses ON alone. Where only OFF fired, take its value.": a,
-        "That uses OFF alone, and reads a silent OFF as white. Where only ON fired, take its "
-        "value.": b,
-        "That uses OFF alone. Where only ON fired, take its value.": fired_off * b,
-        "You take the larger value, and so a silent OFF, which reads as 1, wins. A channel that "
-        "lost its spike says nothing.": torch.maximum(a, b),
-        "You take the smaller value, and so a silent ON, which reads as 0, wins. A channel that "
-        "lost its spike says nothing.": torch.minimum(a, b),
-        "You average everywhere. A channel that lost its spike says nothing, not 0 or 1: take the "
-        "other one alone.": (a + b) / 2,
-        "You average everywhere, with OFF as if it were ON.": (a + turned) / 2,
-        "OFF is inverted: there an early spike means dark.":
-            (fired_on * a + fired_off * turned) / total,
-        "Where both fired you add them: take the mean.": fired_on * a + fired_off * b,
-        "Where only OFF fired, take its value.": fired_on * expected,
-        "Where only ON fired, take its value.": fired_off * expected,
-        instead.format("the larger"): torch.where(both, torch.maximum(a, b), alone),
-        instead.format("the smaller"): torch.where(both, torch.minimum(a, b), alone),
-        instead.format("ON, the first"): alone,
-        instead.format("OFF, the second"): first_off,
-    }  # fmt: skip
-    for words, slip in slips.items():
-        if _alike(found, slip):
-            raise Wrong(words)
-    if _alike(found[~neither], expected[~neither]):
-        raise Wrong(f"Where neither channel fired you return {found[neither].max():.2f}, not 0.")
-    raise Wrong(_worst(found, expected, {"ON": on, "OFF": off}))
-
-
-def _worn(train: Tensor, rng: np.random.Generator) -> Tensor:
-    """One spike per pixel, moved by up to 3 steps; 30 % of them are lost."""
-    step = train.argmax(0) + torch.tensor(rng.integers(-3, 4, train.shape[1:]))
-    moved = torch.zeros_like(train).scatter_(0, step.clamp(0, len(train) - 1)[None], 1.0)
-    return moved * torch.tensor(rng.random(train.shape[1:]) >= 0.3)
-
-
-@exercise(
-    5,
-    hints=(
         "When did each picture's earliest spike come? Measure all times from there.",
         "t.flatten(1).amin(1) is each picture's first step: subtract it, and divide by T - 1.",
         "(1 - (t - t.flatten(1).amin(1).view(-1, 1, 1, 1)) / (n_steps - 1)).clamp(min=0)",
@@ -225,7 +158,7 @@ def read_relative(answer, rng) -> None:
             1 - (t - 12) / (n - 1),
         "You divide by the length of the train. The code has n_steps, the last is n_steps - 1.":
             1 - late / (len(spikes) - 1),
-        "You divide by n_steps. The darkest pixel fires at step n_steps - 1.": 1 - late / n,
+        "You divide by n_steps. Step n_steps - 1 means black.": 1 - late / n,
         "It is inverted: white comes first, so the first spike means 1.": late / (n - 1),
     }  # fmt: skip
     if _alike(found, 1 - late / (n - 1)):

@@ -1,4 +1,4 @@
-"""Checks of lesson 999: a missing test, soft bounds, a check."""
+"""Checks of lesson 999: a missing test, a check."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jarvis.classroom.check.verdict import Wrong, array, exercise, seed_from
+from jarvis.classroom.check.verdict import Wrong, exercise, seed_from
 from jarvis.neurons.decay import exp_decay
 
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -116,62 +116,6 @@ def _asked(answer, step: _Tried) -> bool:
 
 @exercise(
     2,
-    hints=(
-        "How far is a weight from the bound that each push drives it towards?",
-        "up is multiplied by the distance from w_max, down by that from w_min, and subtracted.",
-        "up * (w_max - weight) - down * (weight - w_min)",
-    ),
-)
-def soft_change(answer, rng) -> None:
-    """`soft_change(up, down, weight, w_min, w_max) -> change`: it shrinks towards the bounds."""
-    for _ in range(3):
-        w_min, w_max = rng.uniform(-1.0, -0.2), rng.uniform(1.5, 3.0)
-        up, down = torch.tensor(rng.uniform(0.01, 0.05, (2, 3, 4)))
-        weight = torch.tensor(rng.uniform(w_min, w_max, (3, 4)))
-        weight[0, 0], up[0, 0], down[0, 0] = (
-            w_max - 0.01,
-            0.05,
-            0.01,
-        )  # where hard bounds would clip
-        weight[2, 3], up[2, 3], down[2, 3] = w_min + 0.01, 0.01, 0.05
-        found = array(answer(up, down, weight, w_min, w_max), (3, 4), "the change")
-        above, below, width = w_max - weight, weight - w_min, w_max - w_min
-        if np.allclose(found, up * above - down * below, rtol=1e-6, atol=1e-9):
-            continue
-        for slip, words in (
-            (up - down, "There is no bound in it: near w_max the push up has to shrink."),
-            ((weight + up - down).clamp(w_min, w_max) - weight,
-             "These are hard bounds: full pushes, and then a wall."),
-            (up * below - down * above,
-             "The distances are swapped: a push up shrinks as the weight approaches w_max."),
-            (up * above + down * below, "`down` is positive: it has to be subtracted."),
-            (up * above, "Only the push up is there: what does `down` do?"),
-            (up * above - down, "The push up is right. The push down shrinks as well, at w_min."),
-            (up - down * below, "The push down is right. The push up shrinks as well, at w_max."),
-            (up * above - down * weight, "The push down is off: w_min need not be 0."),
-            (up * (1 - weight) - down * weight, "That is right for bounds at 0 and 1 only."),
-            ((up * above - down * below) / width,
-             "You divide by the width of the range. Other definitions do so too; here, as in "
-             "jarvis.stdp.trace_rules, `up` is the push at a distance of 1."),
-            (weight + up * above - down * below,
-             "That is the new weight. Return only the change."),
-            ((up - down) * above * below / width, "One factor for both, which is 0 at both ends: "
-             "a weight at w_min could then never leave it."),
-            ((up - down) * above * below, "One factor for both, which is 0 at both ends: "
-             "a weight at w_min could then never leave it."),
-        ):  # fmt: skip
-            if np.allclose(found, slip, rtol=1e-6, atol=1e-9):
-                raise Wrong(words)
-        shown = f"up {up[1, 1]:.3f}, down {down[1, 1]:.3f}, weight {weight[1, 1]:.3f}"
-        wanted = up[1, 1] * above[1, 1] - down[1, 1] * below[1, 1]
-        raise Wrong(
-            f"For {shown} between {w_min:.2f} and {w_max:.2f} you return {found[1, 1]:+.4f}; "
-            f"the definition gives {wanted:+.4f}."
-        )
-
-
-@exercise(
-    3,
     hints=(
         "Draw a tau from rng, ask for the half-life, and compare it with tau * math.log(2).",
         "near(found, expected) compares with a tolerance; number(value) makes a number of what the "

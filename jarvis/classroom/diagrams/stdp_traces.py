@@ -67,7 +67,7 @@ def stdp_traces(
     for base, own, tau, colour in ((_PRE, pre, tau_plus, BLUE), (_POST, post, tau_minus, ORANGE)):
         ax.plot(times, base + _trace(times, own, tau, 0.0), color=colour)
         ax.axhline(base, color=GREY, lw=0.5)
-        ax.vlines(np.asarray(own, float), base - 0.42, base - 0.08, color=colour, lw=2.5)
+        ax.vlines(np.asarray(own, float), base - 0.42, base - 0.08, color=colour, lw=2.5, zorder=3)
 
     size = max(a_plus, a_minus) or 1.0
     weight, corners = _WEIGHT, [(0.0, _WEIGHT)]
@@ -84,7 +84,7 @@ def stdp_traces(
         if value > 1e-6:
             ax.plot(t, base + value, "o", color=colour, ms=5)
             arrow = {"arrowstyle": "-|>", "color": colour, "ls": ":", "lw": 1.6}
-            ax.annotate("", (t, weight + step), (t, base + value), arrowprops=arrow)
+            ax.annotate("", (t, weight + step), (t, base + value), arrowprops=arrow, zorder=1)
             ax.text(t + 0.012 * end, weight + step / 2, words, color="black", va="center")
         weight += step
     corners.append((end, weight))

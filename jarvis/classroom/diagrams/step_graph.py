@@ -50,7 +50,7 @@ def step_graph(ax: Axes | None = None) -> Axes:
             way = {"arrowstyle": "-|>", "color": color, "lw": 1.6, "ls": style,
                    "shrinkA": shrink[0], "shrinkB": shrink[1]}  # fmt: skip
             ax.annotate("", _PLACES[end], _PLACES[start], arrowprops=way)
-    ax.text(0.45, 1.75, "v > knee?", ha="right", fontsize=9)
+    ax.text(0.62, 1.58, "v > knee?", ha="right", fontsize=9)
     ax.set(xlim=(-0.9, 10.2), ylim=(-0.4, 2.5))
     ax.set_axis_off()
     ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.2))

@@ -199,12 +199,13 @@ class CodePicture(Picture):
         for name in ("picture", "back_poisson", "back_first"):
             ax = self.axes[name]
             self.images[name] = ax.imshow(np.zeros((8, 8)), cmap="gray", vmin=0, vmax=1)
-            ax.set(xticks=[], yticks=[], xlabel="8x8 pixels")
+            ax.set(xticks=[], yticks=[])
+        self.axes["picture"].set_xlabel("8x8 pixels")
         self.pen = Pen(self.axes["picture"])
         self.marks = {}
         for name in ("poisson", "first"):
             ax = self.axes[name]
-            (self.marks[name],) = ax.plot([], [], "|", color="black", ms=3)
+            (self.marks[name],) = ax.plot([], [], "|", color="black", ms=4, mew=1.5)
             ax.set(ylim=(63.5, -0.5), ylabel="pixel")
         self.axes["first"].set_xlabel("time (ms)")
 

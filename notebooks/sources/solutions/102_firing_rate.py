@@ -90,7 +90,7 @@ def speed_limit(rate):
 assert check.speed_limit(speed_limit)
 
 # %% [markdown]
-# ### Exercise 3: From synapses to noise
+# ### Exercise 3: From input spikes to noise
 #
 # **Solution.** The integral of $w\,e^{-t/\tau}$ is $w\,\tau$, that of its square $w^2 \tau/2$. With
 # $n$ spikes per time constant, the mean is $w\,n$ and the standard deviation $|w|\sqrt{n/2}$. (This

@@ -37,7 +37,7 @@ full_run = True
 
 # %%
 def just_enough(tau, tau_syn, dt):
-    """The smallest input per step that makes the neuron fire."""
+    """The input per step above which the neuron fires."""
     return (1 - exp_decay(tau, dt)) * (1 - exp_decay(tau_syn, dt))
 
 

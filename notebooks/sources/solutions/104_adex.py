@@ -22,7 +22,7 @@ import torch
 from matplotlib import pyplot as plt
 
 from jarvis import AdExLayer, AdExParams
-from jarvis.adex import nullclines, phase_plane, step_response, trajectory
+from jarvis.adex import phase_plane, step_response, trajectory
 from jarvis.classroom import lesson
 from jarvis.classroom.check import adex as check
 
@@ -30,7 +30,7 @@ lesson.begin()
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false}}
 full_run = True
-slow_ramp = 6000.0  # time in which the current of exercise 3 is raised, ms
+slow_ramp = 6000.0  # time in which the current of exercise 2 is raised, ms
 
 # %% [markdown]
 # ### Exercise 1: How large is w on average?
@@ -48,37 +48,7 @@ def mean_adaptation(rate, b, tau_w):
 assert check.mean_adaptation(mean_adaptation)
 
 # %% [markdown]
-# ### Exercise 2: Find the resting potential
-#
-# **Solution.** The left crossing of the nullclines is the stable one. To its left the V-nullcline
-# is above the w-nullcline, to its right below. Halve the interval in which that changes.
-
-
-# %%
-def find_rest(params, current):
-    """The potential (mV) of the stable fixed point."""
-    low, high = params.e_l, params.v_t
-    for _ in range(40):
-        v = (low + high) / 2
-        on_v, on_w = nullclines(params, current, v)
-        low, high = (v, high) if on_v > on_w else (low, v)
-    return v
-
-
-assert check.find_rest(find_rest)
-
-# %%
-tonic = AdExParams.named("tonic")
-response, my_rest = step_response(tonic, 150.0, 2000.0), find_rest(tonic, 150.0)
-print(f"fixed point at {my_rest:.3f} mV; after 2 s the neuron is at {response.v[-1]:.3f} mV")
-trajectory(response, phase_plane(tonic, 150.0, v=(-75, -40), w=(-60, 200)))
-plt.show()
-
-# %% [markdown]
-# *The figure shows both nullclines at 150 pA, the two fixed points, and the trajectory that ends in
-# the stable one.*
-#
-# ### Exercise 3: The rheobase with adaptation
+# ### Exercise 2: The rheobase with adaptation
 #
 # **Solution.** Put $u = (V - V_T)/\Delta_T$. The V-nullcline has the slope $-g_L + g_L e^u$, the
 # w-nullcline has $a$. They touch where the slopes agree, at $e^u = 1 + a/g_L$, so at
@@ -119,11 +89,12 @@ assert not fires_at(0.98 * mine)
 # case here, where $2/12 > 16.7/300$, at a current a little below this one. The library's `rheobase`
 # knows both.)
 #
-# ### Exercise 4: Stop the bursts
+# ### Exercise 3: Stop the bursts
 #
 # **Solution.** A burst needs resets that lie below the V-nullcline at first, and above it after a
-# spike or two. To the left of its lowest point, which is at $V_T$, there is no such change: every
-# reset there leads to the same kind of way round. So lower the reset below $V_T$.
+# spike or two. To the right of its lowest point, which is at $V_T$, the interval jumps there, from
+# a direct way to the spike to one around the left. To the left of $V_T$ nothing jumps: a reset a
+# little above the curve falls only a little before it turns. So lower the reset below $V_T$.
 
 
 # %%

@@ -90,24 +90,3 @@ def upstroke(v, dt, tau, v_t, delta_t):
 
 
 assert check.upstroke(upstroke)
-
-# %% [markdown]
-# ### Exercise 3: Convert back
-#
-# **Solution.** Each line of `normalised`, solved for the other side. The time constants stay as
-# they are, and $g_L = C/\tau$.
-
-
-# %%
-def physical(p, unit, c, e_l):
-    """The values of g_l (nS), a (nS), b (pA), delta_t (mV) and v_t (mV), as a dict."""
-    return {
-        "g_l": c / p.tau,
-        "a": p.a * c * p.tau_w,
-        "b": p.b * c * unit,
-        "delta_t": unit * p.delta_t,
-        "v_t": e_l + unit * (p.v_t - p.delta_t * math.log(p.tau)),
-    }
-
-
-assert check.physical(physical)

@@ -86,7 +86,7 @@ assert check.brightness(brightness)
 
 # %%
 def fano_factor(spikes: torch.Tensor) -> float:
-    """The Fano factor of the spike counts of spikes [T, n]: n repetitions of one train."""
+    """The Fano factor of the spike counts of n trains, spikes [T, n]."""
     counts = spikes.sum(0)
     return counts.var() / counts.mean()
 
@@ -106,7 +106,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the Fano factor of Poisson-coded pixels.* Where a spike is rare, the train is as
-# irregular as a Poisson process; where it comes in each step, it is a clock.
+# irregular as a Poisson process; where it comes in every step, it is a clock.
 #
 # ### Exercise 4: Choose a time constant
 #
@@ -117,7 +117,7 @@ plt.show()
 
 # %%
 def time_constant(p: float, error: float, dt: float) -> float:
-    """The smallest tau (ms) that keeps the standard deviation at `error`."""
+    """The smallest tau (ms) with a standard deviation of at most `error`."""
     return dt * p * (1 - p) / (2 * error**2)
 
 

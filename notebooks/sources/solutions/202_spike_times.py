@@ -24,7 +24,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 import jarvis
-from jarvis import encoding, plotting
+from jarvis import plotting
 from jarvis.classroom import lesson
 from jarvis.classroom.check import spike_times as check
 from jarvis.plotting import BLUE, GREEN, GREY
@@ -56,12 +56,12 @@ def rms(error: torch.Tensor) -> float:
 # %% [markdown]
 # ### Exercise 1: Bits per spike
 #
-# Both codes say $\log_2 K$ bits. The count needs $(K-1)/2$ spikes on average, the timed code one.
+# Both codes carry $\log_2 K$ bits. The count needs $(K-1)/2$ spikes on average, the timed code one.
 
 
 # %%
 def bits_per_spike(levels: int) -> tuple[float, float]:
-    """The bits per spike of (count, first spike)."""
+    """The bits per spike of (count, first spike), for K = levels."""
     bits = math.log2(levels)
     return bits / ((levels - 1) / 2), bits
 
@@ -129,45 +129,7 @@ plt.show()
 # *The figure shows the brightness read back from a latency code of 33 ms; dotted: without error.*
 # The steps of the staircase are wide where many brightnesses fire within one time step.
 #
-# ### Exercise 4: Add an OFF channel
-#
-# An OFF spike at step t means $x = t/(T-1)$. Weight each value by whether its channel fired.
-
-
-# %%
-def read_on_off(on: torch.Tensor, off: torch.Tensor) -> torch.Tensor:
-    """The brightness [B, 1, 8, 8] that both channels tell."""
-    fired_on, fired_off = on.sum(0), off.sum(0)  # 0 or 1 spike
-    value_on, value_off = encoding.ttfs_decode(on), 1 - encoding.ttfs_decode(off)
-    total = fired_on * value_on + fired_off * value_off
-    return total / (fired_on + fired_off).clamp(min=1)
-
-
-assert check.read_on_off(read_on_off)
-
-
-def worn(values, sigma, g):
-    """A first-spike code [T, ...] with a jitter of `sigma` steps; 30 % of the spikes are lost."""
-    step = (1 - values) * (window - 1) + sigma * torch.randn(values.shape, generator=g)
-    step = step.round().long().clamp(0, window - 1)
-    kept = (torch.rand(values.shape, generator=g) >= 0.3).float()
-    return torch.zeros(window, *values.shape).scatter_(0, step[None], kept[None])
-
-
-for sigma in (0.0, 2.0, 4.0):
-    on, off = worn(pictures, sigma, rng(1)), worn(1 - pictures, sigma, rng(2))
-    alone = rms(encoding.ttfs_decode(on) - pictures)
-    paired = rms(read_on_off(on, off) - pictures)
-    print(f"jitter {sigma:g} ms, RMS error: ON only {alone:.3f}, with OFF {paired:.3f}")
-    assert paired < 0.75 * alone
-
-# %% [markdown]
-# A hole needs two losses now: 9 % of the pixels instead of 30 %. And where both channels fired, the
-# mean of two values has less jitter than one. The cost is a second spike for every pixel. Two
-# copies of the ON channel would do the same; the OFF channel has one more advantage: dark pixels
-# speak early, too.
-#
-# ### Exercise 5: Read without a clock
+# ### Exercise 4: Read without a clock
 #
 # Differences of spike times do not depend on the delay. The silent pixels end up far behind, and
 # `clamp` makes them black.

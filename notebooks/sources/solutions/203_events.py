@@ -63,7 +63,7 @@ assert (mine - signal).abs().max() < 0.1
 
 # %%
 def smallest_threshold(signal: torch.Tensor) -> float:
-    """The smallest threshold without slope overload, for all pixels of the signal."""
+    """The smallest threshold (a number) at which all pixels of the signal follow safely."""
     return signal.diff(dim=0).abs().max()
 
 

@@ -72,7 +72,7 @@ assert check.slope(slope)
 
 # %%
 for delta in (1e-4, 1e-3, 1e-2, 1e-1, 1.0):
-    print(f"delta = {delta:g}: slope {slope(lambda z: -2 * round(z, 2), delta):.3f}")
+    print(f"delta = {delta:g}: slope {slope(lambda z: -2 * round(z, 2), delta) + 0.0:.3f}")
 
 # %% [markdown]
 # Inside one stair the slope is 0. Over many stairs it is that of the line.

@@ -219,4 +219,6 @@ assert not full_run or max(abs(a - b) for a, b in zip(limits, reached, strict=Tr
 # %% [markdown]
 # *The figure shows the ceiling of the read-out "last" and the accuracy of trained networks against
 # the time constant of the read-out.* With 2 ms the read-out forgets all but the last few steps.
-# From about 50 ms on it counts all steps nearly alike, and is as good as the mean current.
+# From about 50 ms on it counts all steps nearly alike, and is as good as the mean current. Why is the
+# network with 2 ms better than its ceiling? The formula counts the memory of the read-out only. The
+# hidden neurons have one, too: in their potentials, input that is 20 ms old still counts.

@@ -123,7 +123,7 @@ assert check.time_constant(time_constant)
 
 # %%
 def lesion(net, share, generator):
-    """A copy of `net` with round(share * n) deaf columns, chosen by torch.randperm."""
+    """A copy of `net` with round(share * n) columns of 0, chosen by torch.randperm."""
     net = copy.deepcopy(net)
     weight = net.synapses[1][1].weight
     n = weight.shape[1]
@@ -230,6 +230,7 @@ ax.hist(
     label=["right", "wrong"],
 )
 ax.set(xlabel="time of the answer (ms)", ylabel="pictures", xlim=(0, times.max() + 1))
+ax.set_xticks(range(1, int(times.max()) + 1))
 ax.legend()
 plt.show()
 print(f"with all {n_steps} steps on the same pictures: {full:.2%}")

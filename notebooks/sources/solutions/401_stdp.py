@@ -116,7 +116,7 @@ assert check.per_period(per_period)
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots()
-hz = np.linspace(2, 48, 200)
+hz = np.linspace(2, 50, 200)
 for order, colour in (("before", BLUE), ("after", ORANGE)):
     lags = [10 if order == "before" else 1000 / f - 10 for f in hz]
     change = [

@@ -34,7 +34,8 @@ lesson.begin()
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "blocks": 4, "swap": 2}}
 full_run = True
 seed = 2
-blocks, swap = 140, 50  # blocks of 16 trials, and where the goal turns round
+blocks = 140  # of 16 trials
+swap = 50  # blocks after which the goal turns round
 
 # %% [markdown]
 # ### Exercise 1: Update by order
@@ -136,5 +137,5 @@ if full_run:
 
 # %% [markdown]
 # *The figure shows the share of correct responses in each block; the goal turns round at the line.*
-# The fall is as deep as the climb was high, and the way back takes longer: the old weights must
-# come down before the new ones can win.
+# The accuracy falls from nearly all to none, and the way back takes longer than the first climb:
+# the old weights must come down before the new ones can win.

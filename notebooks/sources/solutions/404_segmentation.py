@@ -98,7 +98,7 @@ assert check.by_chance(by_chance)
 assert math.isclose(by_chance(0.005, 25, 3), binom.sf(2, 25, 0.005), rel_tol=1e-9)
 for least in (1, 2, 3, 4, 5):
     n = 10 * 128**2 * by_chance(0.005, 25, least)
-    print(f"at least {least} events: {n:8.1f} windows of 5x5 pixels per scene")
+    print(f"at least {least} events: {n:8.2f} windows of 5x5 pixels per scene")
 
 # %% [markdown]
 # With each further event, false alarms become 17 to 48 times rarer.

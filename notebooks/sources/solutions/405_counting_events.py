@@ -67,7 +67,7 @@ assert informedness[0] > 0.9
 
 # %% [markdown]
 # To mark *every* event (a count of 1) has the best informedness of all, because hundreds of false
-# pixels are nothing beside 160 000 empty ones. Ask for three neighbours, and nearly all false
+# pixels are nothing beside 160 000 empty ones. Ask for three events, and nearly all false
 # pixels are gone. What the count by itself cannot say is which pixels are one object. Connecting
 # them, as in section 2 of the lesson, says that.
 #

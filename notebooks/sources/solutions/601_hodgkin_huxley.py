@@ -59,7 +59,7 @@ def constant(current, ms):
 
 # %%
 def ionic_current(v, g_na, g_k, g_l):
-    """The steady ionic current (µA/cm², positive: outward) while V (mV) is held."""
+    """The steady ionic current (µA/cm², positive: outward) at a constant V (mV)."""
     m, h, n = steady_gates(torch.as_tensor(v))
     sodium = g_na * m**3 * h * (v - params.e_na)
     return sodium + g_k * n**4 * (v - params.e_k) + g_l * (v - params.e_l)
@@ -76,7 +76,7 @@ def settled(current, g_na, g_k, g_l):
 
 
 def resting_potential(g_na, g_k, g_l):
-    """The V (mV) at which the ionic currents cancel, to 0.01 mV."""
+    """The V (mV) at which the ionic currents cancel, to 0.01 mV; conductances in mS/cm²."""
     return settled(0.0, g_na, g_k, g_l)
 
 
@@ -95,7 +95,7 @@ ax.set(xlabel="potential V (mV)", ylabel="steady current (µA/cm²)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the steady ionic current over V. Where it vanishes (red) the membrane rests.*
+# *The figure shows the steady ionic current over V. Where it vanishes (orange) the membrane rests.*
 #
 # ### Exercise 2: Block the sodium channels
 #
@@ -135,7 +135,7 @@ assert spikes.sum() == 0
 
 # %%
 def steady_rate(spikes, dt):
-    """The rate (Hz); spikes [T] are 0 or 1, dt is in ms."""
+    """The rate (Hz), a number; spikes is a tensor [T] of 0 and 1 (maybe all 0), dt is in ms."""
     times = dt * spikes.nonzero()[:, 0].double()
     if len(times) < 4 or times[-1] < dt * len(spikes) - 100:
         return 0.0
@@ -191,6 +191,7 @@ plt.show()
 assert layer(x)[0][round(150 / dt) :].sum() == 0
 
 # %% [markdown]
-# *The figure shows the pulses that stop the train at 8 µA/cm² (grey), the one that we take (red),
-# and what it does.* The train is a cycle around the fixed point. The pulse has to land the neuron
-# close enough to that point: by excitation at one phase of the cycle, or by inhibition at another.
+# *The figure shows the pulses that stop the train at 8 µA/cm² (grey), the one that we take
+# (orange), and what it does.* The train is a cycle around the fixed point. The pulse has to land
+# the neuron close enough to that point: by excitation at one phase of the cycle, or by inhibition
+# at another.

@@ -70,7 +70,7 @@ for dt in (0.99 * limit, 1.01 * limit):
 
 # %%
 def period(recording, dt):
-    """The period (ms) of a recording (array of potentials, one per dt)."""
+    """The period (ms) of a recording (a NumPy array of potentials, one every dt ms)."""
     upward = np.flatnonzero((recording[:-1] < 0) & (recording[1:] >= 0))
     return np.diff(upward).mean() * dt
 
@@ -167,4 +167,4 @@ assert changed == "CDEHNPQST"
 
 # %% [markdown]
 # Nine of twenty. For most of them the name still fits: phasic bursting is still one burst at the
-# beginning. For P, Q and T it does not.
+# beginning. For Q and T it does not, and P needs its second pulse at another time.
