@@ -256,22 +256,22 @@ plt.show()
 power_indexed, power_unbound = exponent(lengths, indexed_ms), exponent(lengths, unbound_ms)
 print(f"power of T: {power_indexed:.2f} and {power_unbound:.2f}")
 per_step = (written[50][0] - written[25][0]) / 25
-assert per_step == 8
-assert written[50][1] == written[25][1]
+assert round(per_step, 1) == 8
+assert round(written[50][1]) == round(written[25][1]) == 40
 assert not full_run or power_indexed > 1.6 > 1.3 > power_unbound > 0.7
 
 # %% [markdown]
 # *The figure shows the time of both loops.* For the longest sequences the time of `x[t]` grows as T
 # to the power 2.0<!-- power_indexed 0.3 -->, that of `unbind` as T to the power
 # 1.1<!-- power_unbound 0.2 -->. The bytes say it exactly. With `x[t]` the backward pass writes
-# 8<!-- per_step 0 --> bytes more per element for every further step; with `unbind` it writes
+# 8<!-- per_step 0.1 --> bytes more per element for every further step; with `unbind` it writes
 # 40<!-- unbind_bytes 1 --> bytes, whatever T is. If you remember one thing from this lesson,
 # remember this one.
 #
 # ### Exercise 1: Where does indexing cost ten times? (5 min)
 #
-# The backward pass of the `x[t]` loop writes $8T + c$ bytes per element of x, that of `unbind`
-# about 40. Find $c$ from the numbers printed above. From which T on does `x[t]` write at least
+# The backward pass of the `x[t]` loop writes about $8T + c$ bytes per element of x, that of
+# `unbind` about 40. Find $c$ from the numbers printed above. From which T on does `x[t]` write at least
 # `ratio` times as many bytes? The check counts what both write.
 
 
@@ -350,7 +350,7 @@ check.kept_per_element(kept_per_element)
 # %% [markdown]
 # ## 3. What is the least that must be done?
 #
-# A loop that forgets nothing that it will need, and does nothing twice, still has to do this:
+# A loop that does nothing twice still has to do this:
 #
 # | pass | reads | writes | bytes |
 # |---|---|---|---|
@@ -562,44 +562,6 @@ assert not full_run or 1 / multiples["floor: three copies"] < 4
 # 1.5<!-- times_floor 50% --> times as long as three copies. Beyond that floor no cleverness leads,
 # only moving fewer bytes.
 #
-# Does its time grow in proportion to the work?
-
-# %%
-values = (1, 2, 4, 8) if full_run else (1, 2)
-shapes = {
-    (axis, first * k): dict(T=n_steps, B=64, N=256) | {axis: first * k}
-    for axis, first in (("T", 50), ("B", 32), ("N", 128))
-    for k in values
-}
-inputs = {key: sequence(**shape) for key, shape in shapes.items()}
-runs = {
-    key: lambda xg=xg: training_pass(lambda x: library(x)[0], *xg) for key, xg in inputs.items()
-}
-shape_ms = race(runs)
-elements = {key: math.prod(shape.values()) for key, shape in shapes.items()}
-powers = {}
-for axis in "TBN":
-    keys = [key for key in shapes if key[0] == axis]
-    size, taken = (np.array([d[key] for key in keys]) for d in (elements, shape_ms))
-    powers[axis] = np.polyfit(np.log(size), np.log(taken), 1)[0]
-print("power of T, B and N:", {axis: round(p, 2) for axis, p in powers.items()})
-
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
-_, ax = plt.subplots()
-for axis, color, mark in zip("TBN", (BLUE, GREEN, PURPLE), "os^", strict=True):
-    keys = [key for key in shapes if key[0] == axis]
-    each = [1e6 * shape_ms[key] / elements[key] for key in keys]
-    ax.semilogx(
-        [elements[key] for key in keys], each, mark + "-", color=color, label=f"larger {axis}"
-    )
-ax.set(xlabel="elements of x", ylabel="time of an element (ns)", ylim=(0, None))
-ax.legend()
-plt.show()
-assert not full_run or 0.5 < min(powers.values()) < max(powers.values()) < 1.3
-
-# %% [markdown]
-# *The figure shows the time of the library's layer per element.* WORDS_POWERS
-#
 # ## 6. The same neuron, different spikes
 #
 # So far we compared spikes in float64. Why not in float32, in which everybody trains? Here are two
@@ -706,7 +668,6 @@ numbers = {
     "n_apart": int(apart[torch.float32].sum()),
     "independent": 100 * independent,
 }
-numbers |= {f"power_{axis}": p for axis, p in powers.items()}
 if enough:
     numbers["settled"] = settled
 record("results/703_time_loops.json", numbers, full=full_run)

@@ -88,6 +88,14 @@ def scaled(factor):
     return answer
 
 
+def muted(model, x):
+    with torch.no_grad():
+        for synapses in model.synapses:  # the biases alone would fire layer 1
+            synapses[0].weight.mul_(0.1)
+            synapses[0].bias.mul_(0.1)
+    return model
+
+
 def by_bias(model, x):
     with torch.no_grad():
         for synapses in model.synapses:
@@ -107,7 +115,7 @@ def without_no_grad(model, x):
         (lambda model, x: x, "not yet. Your wake should return the model, but returns Tensor"),
         (lambda model, x: broken.DeepReader(0, 3), "It has 3 layers; the model given had"),
         (lambda model, x: wake(model, x, n=3), "layer 3 fires now, so scale layer 4"),
-        (scaled(0.1), "layer 1 is still too quiet"),
+        (muted, "layer 1 is still too quiet"),
         (scaled(2.0), "above"),
         (scaled(float("nan")), "NaN"),
         (scaled(300.0), "above 40 % is too much"),
