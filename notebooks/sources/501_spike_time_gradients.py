@@ -20,7 +20,7 @@
 # it in three ways. Then you carry it backward through a neuron by hand, event by event, and with
 # the same rule through a recurrent network with delays.
 #
-# **Time.** 55 minutes for you, 20 seconds for the machine.
+# **Time.** 45 minutes for you, 20 seconds for the machine.
 #
 # **You need.** [103](103_synapses_and_state.ipynb) (the synaptic current) and
 # [301](301_surrogate_gradients.ipynb) (backpropagation). Derivatives of exponentials.

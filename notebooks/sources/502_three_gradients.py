@@ -20,7 +20,7 @@
 # You see why a grid breaks finite differences but not the adjoint, and how fast its error falls
 # with the step.
 #
-# **Time.** 50 minutes for you, 30 seconds for the machine.
+# **Time.** 40 minutes for you, 30 seconds for the machine.
 #
 # **You need.** [301](301_surrogate_gradients.ipynb) (surrogate gradients) and
 # [501](501_spike_time_gradients.ipynb) (exact gradients, the adjoint).

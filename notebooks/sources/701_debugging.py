@@ -19,7 +19,7 @@
 # with a single change. All six have one thing in common: spikes do not get through on the way
 # forward, or gradients do not get through on the way back.
 #
-# **Time.** 65 minutes for you, 60 seconds for the machine.
+# **Time.** 60 minutes for you, 60 seconds for the machine.
 #
 # **You need.** [301](301_surrogate_gradients.ipynb) (surrogate gradients),
 # [302](302_read_outs.ipynb) (read-outs) and, for section 7 only, [403](403_features.ipynb) (STDP).

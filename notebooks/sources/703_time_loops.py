@@ -66,8 +66,8 @@ rounds = 5  # repetitions of each measurement; the shortest counts
 longest = 800  # largest T of the scaling with time
 
 # %% [markdown]
-# Times depend on the machine and on everything else that it does. So all comparisons are between
-# times of the same run, as ratios, on one thread.
+# Times depend on the machine and on everything else that it does. So everything here runs on one
+# thread, and we compare times of the same run, as ratios.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 torch.set_num_threads(1)
@@ -84,13 +84,13 @@ def sequence(T, B=batch, N=n_neurons, dtype=torch.float32):
 
 
 def race(entries, rounds=rounds):
-    """name -> function without arguments: the shortest time of each in ms, taken in turns."""
+    """name -> function without arguments: its least processor time in ms, all taken in turns."""
     best = dict.fromkeys(entries, math.inf)
     for _ in range(rounds + 1):  # one more, to warm up
         for name, run in entries.items():
-            start = time.perf_counter()
+            start = time.process_time()
             run()
-            best[name] = min(best[name], 1000 * (time.perf_counter() - start))
+            best[name] = min(best[name], 1000 * (time.process_time() - start))
     return best
 
 
@@ -115,14 +115,14 @@ def log_lines(x, lines, colors, ax=None, **more):
     for (name, y), color in zip(lines.items(), colors, strict=True):
         ax.loglog(x, y, ":" if color == GREY else "o-", color=color, label=name)
     ax.set_xticks(x, [f"{value:g}" for value in x])
-    ax.minorticks_off()
+    ax.set_xticks([], minor=True)
     ax.set(**more)
     ax.legend()
 
 
 # %% [markdown]
-# `race` takes its entries in turns and keeps the shortest time of each: whatever else the machine
-# does can only make a run longer. `training_pass` is what training asks of a layer.
+# `race` measures processor time, which stands still while another program runs. It takes its entries
+# in turns and keeps the shortest time of each. `training_pass` is what training asks of a layer.
 
 
 # %%
@@ -154,7 +154,7 @@ def indexed(x):
 # of steps T doubles?
 #
 # <details><summary>Make a guess, then open</summary>
-# It should double. It does not: for long sequences it takes almost four times as long.
+# It should double. It does not: for long sequences it takes about four times as long.
 # </details>
 
 
@@ -176,8 +176,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the time of one forward and backward pass against the number of steps.* On two
-# logarithmic axes a power law is a straight line, and its power is the slope. The slope approaches
-# 2. Before you read on, look for the cause. PyTorch can report every operation that it runs: a
+# logarithmic axes a power law is a straight line, and its power is the slope. For long sequences the
+# slope is about 2. Before you read on, look for the cause. PyTorch can report every operation that it runs: a
 # `TorchDispatchMode` sees each call with its tensors.
 
 
@@ -306,8 +306,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the time of one step against its number of lanes.* A neuron needs a
-# multiplication, an addition, a comparison and a reset. PyTorch makes 18<!-- calls 0 --> calls of
-# them, with the surrogate and the backward pass. Each call has a price, however few numbers it
+# multiplication, an addition, a comparison and a reset. PyTorch makes 18<!-- calls 0 -->
+# calls of them, including the surrogate and the backward pass. Each call has a price, however few numbers it
 # works on: it checks arguments, finds a kernel, makes a tensor, and notes what to do backward. So
 # the line begins flat. Then it bends upwards, where the bytes count. A faster loop has to save
 # both.
@@ -317,19 +317,28 @@ plt.show()
 
 # %%
 kept = {}
-for name, options in {"reset detached": {}, "not detached": dict(detach_reset=False)}.items():
-    layer = LIFLayer(tau, reset="zero", backend="eager", **options)
-    with SavedBytes() as saved:
+for name, options in {
+    "soft reset": {},
+    "hard reset": dict(reset="zero"),
+    "hard reset, not detached": dict(reset="zero", detach_reset=False),
+}.items():
+    for backend in ("eager", "numba"):
+        layer = LIFLayer(tau, backend=backend, **options)
         x = sequence(n_steps, 4, 32)[0].requires_grad_()
-        spikes, _ = layer(x)
-        kept[name] = saved.now / x.numel()
-print({name: f"{value:.1f} bytes per element" for name, value in kept.items()})
-assert round(kept["reset detached"]) == 4
+        with SavedBytes() as saved:
+            spikes, _ = layer(x)
+            kept[name, backend] = saved.now / x.numel()
+        print(f"{name:25s}{backend:6s}{kept[name, backend]:5.1f} bytes per element")
+assert kept["soft reset", "eager"] == 4
+assert kept["hard reset", "eager"] < kept["hard reset, not detached", "eager"]
+assert all(kept[key] == 4 for key in kept if key[1] == "numba")
 
 # %% [markdown]
-# With a detached reset, autograd keeps one number per element and step, the distance to the
-# threshold: 4 bytes. It cannot be less, since the slope of the surrogate depends on it. A gradient
-# through the reset keeps the factors of each further product.
+# With a [soft reset](../docs/glossary.md#soft-reset) autograd keeps one number per element and
+# step, the distance to the threshold: 4 bytes. It cannot be less, since the slope of the surrogate
+# depends on it. A hard reset multiplies, and for each product autograd keeps the factors that its
+# derivative needs. The library's compiled loop ("numba", section 5) keeps 4 bytes in all cases: it
+# computes the factors again from $h$.
 #
 # ### Exercise 2: Predict the memory of a recurrent layer (4 min)
 #
@@ -441,7 +450,7 @@ assert not full_run or order > 2
 
 # %% [markdown]
 # *The figure shows the forward pass alone.* Compiled does not mean fast. In the wrong order the
-# loop takes 11<!-- order 60% --> times as long as in the order of memory.
+# loop takes 9<!-- order 60% --> times as long as in the order of memory.
 #
 # For training the loop needs a backward pass. Forward, with decay $a$ and surrogate slope $k$:
 #
@@ -554,13 +563,13 @@ assert not full_run or 1 / multiples["floor: three copies"] < 4
 
 # %% [markdown]
 # *The figure shows a whole pass as a multiple of the library's time; the scale is logarithmic.*
-# `x[t]` takes 40<!-- times_indexed 60% --> times as long, the eager loop
-# 13<!-- times_eager 60% --> times. Your own loop, some 20 lines, is the nearest. The library goes
+# `x[t]` takes 22<!-- times_indexed 60% --> times as long, the eager loop
+# 8<!-- times_eager 60% --> times. Your own loop, some 20 lines, is the nearest. The library goes
 # further in two points. It takes lanes in blocks of 1024, so that $v$ stays in the innermost cache.
 # And it keeps its large blocks of memory and uses them again, since fresh memory comes from the
 # system page by page, and each page must be cleared at first touch. It needs
-# 1.5<!-- times_floor 50% --> times as long as three copies. Beyond that floor no cleverness leads,
-# only moving fewer bytes.
+# 1.7<!-- times_floor 50% --> times as long as three copies. To go below that floor a loop would
+# have to move fewer bytes.
 #
 # ## 6. The same neuron, different spikes
 #
@@ -615,7 +624,8 @@ if enough:
     axes[1].plot(100 * torch.stack(enough).mean(0), color=ORANGE, lw=1)
     settled = 100 * torch.stack(enough)[:, -300:].mean().item()
 axes[1].axhline(100 * independent, color="black", ls=":", lw=1)
-axes[1].text(0, 100 * independent - 1.5, "independent trains of this rate", fontsize=9)
+axes[1].text(0, 100 * independent + 0.6, "independent trains of this rate", fontsize=9)
+axes[1].set_ylim(0, 100 * independent + 4)
 axes[1].set(xlabel="time since the first difference (ms)", ylabel="neurons that differ (%)")
 plt.show()
 if full_run:
@@ -623,12 +633,14 @@ if full_run:
     assert not apart[torch.float64].any()
 
 # %% [markdown]
-# *Left, the figure shows the number of samples whose spikes have differed so far; right, the share
-# of neurons that differ at a step, on average over these samples, since their first difference.* In
-# float32 16<!-- n_apart 4 --> of 64 samples differ, in float64 none. For hundreds of steps nothing
-# happens. Then one neuron comes within a rounding error of the threshold: one update sees it above,
-# the other below. That is a whole spike more or less for every other neuron. A second later
-# WORDS_CHAOS
+# *The figure shows, on the left, the number of samples whose spikes have differed so far, and on the
+# right the share of neurons that differ at a step, on average over these samples, since their first
+# difference.* In float32 13<!-- n_apart 4 --> of 64 samples differ, in float64 none. For hundreds of
+# steps nothing happens. Then one neuron comes within a rounding error of the threshold: one update
+# sees it above, the other below. That is a whole spike more or less for every other neuron. A
+# second later 19<!-- settled 1.5 --> % of the neurons differ in each step. Two independent spike
+# trains of this rate would differ in 22<!-- independent 1 --> %: the two runs have their rate in
+# common, and little else.
 #
 # Neither run is wrong, so "the same spikes in float32" is no test of a loop. Instead:
 #

@@ -19,7 +19,7 @@
 # the other samples of the batch, or on the device of a tensor; one score does not depend on its
 # sample at all. You find most of these without any training, and repair them.
 #
-# **Time.** 60 minutes for you, 60 seconds for the machine.
+# **Time.** 55 minutes for you, 60 seconds for the machine.
 #
 # **You need.** [701](701_debugging.ipynb) (the method, and `diagnose`) and
 # [103](103_synapses_and_state.ipynb) (the state of a layer).
