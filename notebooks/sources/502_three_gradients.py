@@ -55,8 +55,8 @@ lesson.begin()
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false, "n_neurons": 6}}
 full_run = True  # False for other values: the numbers in the text belong to these
-seed = 57  # of the network in sections 4 and 5
-n_neurons = 60  # neurons in section 3
+seed = 57  # of the network in sections 3 and 4
+n_neurons = 60  # neurons in the second half of section 2
 tau = 10.0  # membrane time constant, ms; that of the synapse is half of it
 
 # %% [markdown]
@@ -203,7 +203,7 @@ plt.show()
 # surrogate lowers the loss in the only way that it can see, by fewer spikes: after
 # 8<!-- silent_after 0 --> steps the neuron is silent, and the loss is a perfect 0.
 #
-# ## 3. A fairer loss
+# ### A fairer loss
 #
 # That loss was a trap. A fairer one compares whole spike trains, each filtered by an exponential of
 # 3 ms (van Rossum 2001). Take 60 neurons with 20 inputs each and random weights. The target of each
@@ -306,7 +306,7 @@ plt.show()
 # a grid is a whole number of steps, gets no gradient from them unless it is smeared over several
 # steps.
 #
-# ## 4. The exact gradient on a grid
+# ## 3. The exact gradient on a grid
 #
 # Event by event is exact, and slow with thousands of spikes. `jarvis.run_events` runs on a grid of
 # time, compiled, and goes back along the same events. Here is the recurrent network of 501 on a
@@ -381,7 +381,7 @@ if check.crossing_time(crossing_time):
 # So the grid is not the problem; the question was. Once you ask *when*, the grid gives the right
 # derivative, without any surrogate.
 #
-# ## 5. How fast does the grid become exact?
+# ## 4. How fast does the grid become exact?
 #
 # Shrink the step, and compare spike times and gradients with those of the event-by-event network.
 

@@ -75,7 +75,9 @@ n_mnist = 12000  # MNIST pictures to train on
 mnist_epochs = 4  # passes through them
 
 # %% [markdown]
-# ## 1. What does every network receive?
+# ## 1. What makes a comparison fair?
+#
+# ### What does every network receive?
 #
 # A comparison in which one network sees pictures, another a rate code and a third latencies
 # compares codes, not learners. Here all three receive **the same spikes**
@@ -120,7 +122,7 @@ plt.show()
 # spikes, with pixels counted row by row.* In an average test picture 32.6<!-- n_input 0.1 --> of
 # the 64 pixels fire. This is the input of every network below.
 #
-# ## 2. Who must be beaten, and who chooses?
+# ### Who must be beaten, and who chooses?
 #
 # Chance is 10 %, but that is a poor rival. Two better ones know nothing of spikes: a linear
 # read-out of the grey levels, and a dense network of rectifiers of the same size, 64-100-10. A
@@ -188,7 +190,7 @@ plt.show()
 # 0.006<!-- lr_surrogate 0 --> for the surrogate network. The settings of the other two learners
 # were chosen on the same pictures, by hand, in some dozen trials each.
 #
-# ## 3. Three learners
+# ### Three learners
 #
 # - **Surrogate gradient.** The network above. Hidden neurons fire as often as they like, the
 #   outputs add up their currents, and the largest sum decides.
@@ -263,7 +265,7 @@ plt.show()
 # The surrogate network sends several hundred; nobody told it that spikes cost anything. The exact
 # network decides in the middle of the picture (dashed), when its first output fires.
 #
-# ## 4. Is the difference real?
+# ## 2. Is the difference real?
 #
 # Five networks of each kind now classify the 360 test pictures, which have not been used so far.
 
@@ -365,7 +367,7 @@ if full_run:
 # short interval around 0, and that takes more pictures. How many? The width shrinks with the square
 # root of their number.
 #
-# ## 5. Ten thousand pictures
+# ## 3. Ten thousand pictures
 #
 # MNIST has 10 000 test pictures. They are made small as the digits were: cropped, scaled to 32x32
 # pixels, made black and white, and counted in blocks of 4x4 pixels, which gives 8x8 pixels of 17
@@ -435,7 +437,7 @@ plt.show()
 # not help there, more networks would. And an interval covers other pictures and other initial
 # weights, but not other settings. All of these were chosen on the digits.
 #
-# ## 6. What does a decision cost?
+# ## 4. What does a decision cost?
 #
 # In a dense layer each synapse costs a multiplication and an addition, whatever the input. A spike
 # has no size: it *adds* a weight at each synapse that it reaches,
@@ -548,7 +550,7 @@ if check.break_even(break_even):
 # A [rate code](../docs/glossary.md#rate-code) of 8 steps is still cheaper than the dense network,
 # one of 16 steps is not. "Spiking" alone saves nothing: few spikes and few updates do.
 #
-# ## 7. What does noise do?
+# ## 5. What does noise do?
 #
 # None of the networks has seen noise. Take away each spike with some probability, shift it by some
 # steps, or let silent pixels fire. Which learner suffers most from which?
@@ -599,7 +601,7 @@ plt.show()
 # | exact gradient | −4.4<!-- lost_d_exact 1 --> [−8.1<!-- lost_l_exact 1.5 -->, −0.6<!-- lost_h_exact 1.5 -->] | −7.4<!-- shifted_d_exact 1 --> [−10.3<!-- shifted_l_exact 1.5 -->, −4.7<!-- shifted_h_exact 1.5 -->] | −9.7<!-- added_d_exact 1 --> [−18.5<!-- added_l_exact 1.5 -->, −2.2<!-- added_h_exact 1.5 -->] |
 # | STDP | −35.3<!-- lost_d_STDP 1 --> [−40.2<!-- lost_l_STDP 1.5 -->, −30.4<!-- lost_h_STDP 1.5 -->] | −6.4<!-- shifted_d_STDP 1 --> [−8.9<!-- shifted_l_STDP 1.5 -->, −3.9<!-- shifted_h_STDP 1.5 -->] | 2.9<!-- added_d_STDP 1 --> [−1.6<!-- added_l_STDP 1.5 -->, 7.4<!-- added_h_STDP 1.5 -->] |
 #
-# Compare with the differences without noise, in section 4. The surrogate network is about as robust
+# Compare with the differences without noise, in section 2. The surrogate network is about as robust
 # as the dense one, and more so when silent pixels fire. The exact network falls further behind when
 # spikes are shifted or added, and with added spikes its five networks differ widely: one spike too
 # early can decide, and nothing takes it back.

@@ -205,7 +205,7 @@ assert fickle > 0
 # When is `detach` right? When the batches are consecutive pieces of *one* recording. Digits are
 # not. For them the state of a new batch is `None`.
 #
-# ## 3. Memory that grows until the process dies
+# ### Memory that grows until the process dies
 #
 # `retain_graph` is one way to keep graphs alive. There are quieter ones. Each of these three loops
 # measures a loss on many batches. Which of them fill the memory?
@@ -280,7 +280,7 @@ if check.train_on(train_on):
     jarvis.plotting.curves({"your answer": losses}, xlabel="batch", ylabel="loss (nats)")
 
 # %% [markdown]
-# ## 4. A state that was left behind
+# ## 3. A state that was left behind
 #
 # A state belongs to certain samples, on a certain device. Whoever keeps it in an attribute must
 # also move it and resize it. Here are three ways to forget that, with a leaky neuron in one line,
@@ -339,7 +339,7 @@ def begin_anew(state, ended):
 check.begin_anew(begin_anew)
 
 # %% [markdown]
-# ## 5. Patient 8: batch and time change places
+# ## 4. Patient 8: batch and time change places
 #
 # The task of patient 3: a cue, then noise, then the question. Samples come as `[T, N]`, and a
 # DataLoader stacks them to `[B, T, N]`.
@@ -414,7 +414,7 @@ if check.cue_scores(cue_scores):
     influence_figure({"patient 8": mixed, "your answer": yours})
 
 # %% [markdown]
-# ## 6. Patient 9: training mode
+# ## 5. Patient 9: training mode
 #
 # [701](701_debugging.ipynb) recommended batch normalisation for deep networks. This patient has it
 # between its weights and its neurons. In training mode the layer subtracts the mean of *this*
@@ -495,7 +495,7 @@ if check.validate(validate):
     print(f"loss {loss:.3f}, accuracy {share:.1%}")
 
 # %% [markdown]
-# ## 7. Patient 10: a score that ignores the sample
+# ## 6. Patient 10: a score that ignores the sample
 #
 # The toy task of [301](301_surrogate_gradients.ipynb): 32 numbers; are the large ones first or
 # last? Each input fires once, the larger the number the earlier
