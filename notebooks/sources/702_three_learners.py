@@ -132,7 +132,7 @@ plt.show()
 # pictures. What will happen if you compare both at the same learning rate?
 #
 # <details><summary>Make a guess, then open</summary>
-# The two networks need different rates. At a common one you would measure which of them it suits.
+# They may need different rates. Then a common one would only show which of the two it suits.
 # </details>
 
 
@@ -185,10 +185,12 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the validation accuracy of two networks of each kind (dots) and their mean, for
-# each learning rate.* Both curves are flat at the top: of rates that are equally good, to within
+# each learning rate.* Both curves are nearly flat at the top: of rates that are equally good, to within
 # one picture in 180, the smallest is taken. That is 0.012<!-- lr_dense 0 --> for the dense and
-# 0.006<!-- lr_surrogate 0 --> for the surrogate network. The settings of the other two learners
-# were chosen on the same pictures, by hand, in some dozen trials each.
+# 0.006<!-- lr_surrogate 0 --> for the surrogate network. The two curves hardly
+# differ, so a common rate would have done little harm here; but you know that only after tuning
+# both. The settings of the other two learners were chosen on the same pictures, by hand, in some
+# dozen trials each.
 #
 # ### Three learners
 #
@@ -603,8 +605,8 @@ plt.show()
 #
 # Compare with the differences without noise, in section 2. The surrogate network is about as robust
 # as the dense one, and more so when silent pixels fire. The exact network falls further behind when
-# spikes are shifted or added, and with added spikes its five networks differ widely: one spike too
-# early can decide, and nothing takes it back.
+# spikes are shifted or added, and with added spikes its five networks differ widely. A likely cause:
+# one early output spike decides, and nothing takes it back.
 #
 # STDP breaks down when spikes are lost, and one can see why: its neurons fire when *enough* of
 # their template has arrived. With 20 % of the spikes missing,
