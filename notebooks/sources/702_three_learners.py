@@ -25,7 +25,7 @@
 # **You need.** [301](301_surrogate_gradients.ipynb) (surrogate gradients),
 # [403](403_features.ipynb) (STDP) and [501](501_spike_time_gradients.ipynb) (spike times).
 #
-# **Leads to.** Experiments of your own.
+# **Leads to.** Experiments of your own, and [the results](../docs/results.md) of larger networks.
 #
 # ## Objectives
 #
