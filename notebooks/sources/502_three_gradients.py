@@ -302,9 +302,9 @@ plt.show()
 #
 # Do not conclude that surrogates are useless: they trained every network of part 3. They answer a
 # different question, *would one more spike help?*, and so they can create spikes, which the exact
-# gradient cannot. But as the derivative of a spike's **time** they are wrong. And a delay, which on
-# a grid is a whole number of steps, gets no gradient from them unless it is smeared over several
-# steps.
+# gradient cannot. But as the derivative of a spike's **time** they have the wrong size and often
+# the wrong sign. And a delay, which on a grid is a whole number of steps, gets no gradient from
+# them unless it is smeared over several steps.
 #
 # ## 3. The exact gradient on a grid
 #
@@ -347,9 +347,9 @@ assert difference[-1] == 0
 
 # %% [markdown]
 # A small change of the weight does not move the spike by a whole step, so the difference is 0. A
-# larger one moves it by whole steps, and the result depends on $h$. The adjoint does not ask what a spike on the
-# grid *would* do. It applies the rules of 501 to the spikes that there are, and looks up where
-# within its step the threshold was crossed.
+# larger one moves it by whole steps, and the result depends on $h$. The adjoint does not ask what a
+# spike on the grid *would* do. It applies the rules of 501 to the spikes that there are, and looks
+# up where within its step the threshold was crossed.
 #
 # ### Exercise 2: Find the spike between two steps (6 min)
 #
@@ -481,7 +481,8 @@ record("results/502_three_gradients.json", numbers, full=full_run)
 #    time has the wrong sign at every weight. With a fairer loss, more than a third of the
 #    derivatives do.
 # 2. **Asking when** gives a true derivative, by events or by interpolation on a grid.
-# 3. **Finite differences on a grid** are 0 or huge; the adjoint is right to the order of the step.
+# 3. **Finite differences on a grid** are 0 or depend on the size of the change; the adjoint is right
+#    to the order of the step.
 # 4. **No exact gradient creates a spike**; a surrogate can. Choose by what the task needs.
 #
 # ## Further reading

@@ -113,7 +113,7 @@ assert torch.equal(healthy(x), healthy(x))
 # *The figure shows how much the score of each sample depends on the input of each sample.* This
 # network is healthy: the matrix is diagonal.
 #
-# ## 2. Patient 7: the past comes along
+# ## 2. Patient 7: the past leaks in
 #
 # Forums on spiking networks get this question again and again. The network keeps its
 # [state](../docs/glossary.md#state) in an attribute, so that nobody has to pass it on. Its neurons
@@ -466,11 +466,11 @@ assert not full_run or evaluated > sorted_64 + 0.1 > alone + 0.3
 
 # %% [markdown]
 # *The figure shows the accuracy of one and the same network on the same test pictures.* In
-# evaluation mode it is 97<!-- evaluated 2 --> %, whatever the batch. In training mode it depends
-# on the rest of the batch: 8<!-- alone 3 --> % for a sample alone, 62<!-- sorted_64 5 --> % for batches of 64
-# that are sorted by class, as in a folder of files. Nothing warns you, since with large shuffled
-# batches both modes agree. (And the reverse: a network left in evaluation mode during training
-# keeps the running averages that it began with.)
+# evaluation mode it is 97<!-- evaluated 2 --> %, whatever the batch. In training mode it depends on
+# the rest of the batch: 8<!-- alone 3 --> % for a sample alone, and 62<!-- sorted_64 5 --> % for
+# batches of 64 that are sorted by class, as in a folder of files. Nothing warns you, since with
+# large shuffled batches both modes agree. (And the reverse: a network left in evaluation mode
+# during training keeps the running averages that it began with.)
 #
 # Dropout is another layer of this kind: in training mode it draws random numbers, so the same batch
 # gives other scores the second time.
