@@ -105,11 +105,12 @@ check.position_gradient(position_gradient)
 # %% [markdown]
 # ## 2. Can a position solve a task?
 #
-# Weights stay fixed here; only a position can change. Two inputs sit 10 ms apart. In pattern A the left one spikes
-# 4 ms before the right one; in pattern B it is the other way round. Two neurons, A and B, receive
-# both inputs with the same weights, too small for a single spike: both spikes must arrive within a
-# few ms. The neuron that spikes first gives the answer. Neuron B is already where both spikes
-# of pattern B arrive together. Neuron A starts beside it, and the answer to both patterns is B.
+# Weights stay fixed here; only a position can change. Two inputs sit 10 ms apart. In pattern A the
+# left one spikes 4 ms before the right one; in pattern B it is the other way round. Two neurons, A
+# and B, receive both inputs with the same weights, too small for a single spike: both spikes must
+# arrive within a few ms. The neuron that spikes first gives the answer. Neuron B is already where
+# both spikes of pattern B arrive together. Neuron A starts beside it, and the answer to both
+# patterns is B.
 #
 # ### Exercise 2: Predict the position (4 min)
 #
@@ -270,8 +271,8 @@ plt.show()
 # right.*
 #
 # Networks have only 5 hidden neurons, which spike at most once; gradients are exact. Silent hidden
-# neurons add a loss for what their potential lacks (`wake`; see exercise 2 of 501). Chance is 33 %. How much can 5
-# hidden neurons do without delays, and how much with them?
+# neurons add a loss for what their potential lacks (`wake`; see exercise 2 of 501). Chance is 33 %.
+# How much can 5 hidden neurons do without delays, and how much with them?
 #
 # <details><summary>Make a guess, then open</summary>
 # Without delays a hidden neuron combines four spikes by weights alone: between 80 and 90 %. With

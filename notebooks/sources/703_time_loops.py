@@ -176,9 +176,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the time of one forward and backward pass against the number of steps.* On two
-# logarithmic axes a power law is a straight line, and its power is the slope. This line gets steeper
-# than proportional, and its slope moves towards 2. Before you read on, look for the cause. PyTorch can report every operation that it runs: a
-# `TorchDispatchMode` sees each call with its tensors.
+# logarithmic axes a power law is a straight line, and its power is the slope. This line gets
+# steeper than proportional, and its slope moves towards 2. Before you read on, look for the cause.
+# PyTorch can report every operation that it runs: a `TorchDispatchMode` sees each call with its
+# tensors.
 
 
 # %%
@@ -271,8 +272,8 @@ assert not full_run or power_indexed > 1.4 > 1.3 > power_unbound > 0.7
 # ### Exercise 1: Where does indexing cost ten times? (5 min)
 #
 # The backward pass of the `x[t]` loop writes about $8T + c$ bytes per element of x, that of
-# `unbind` about 40. Find $c$ from the numbers printed above. From which T on does `x[t]` write at least
-# `ratio` times as many bytes? The check counts what both write.
+# `unbind` about 40. Find $c$ from the numbers printed above. From which T on does `x[t]` write at
+# least `ratio` times as many bytes? The check counts what both write.
 
 
 # %% tags=["exercise"]
@@ -306,8 +307,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the time of one step against its number of lanes.* A neuron needs a
-# multiplication, an addition, a comparison and a reset. PyTorch makes 18<!-- calls 0 -->
-# calls of them, including the surrogate and the backward pass. Each call has a price, however few numbers it
+# multiplication, an addition, a comparison and a reset. PyTorch makes 18<!-- calls 0 --> calls of
+# them, including the surrogate and the backward pass. Each call has a price, however few numbers it
 # works on: it checks arguments, finds a kernel, makes a tensor, and notes what to do backward. So
 # the line begins flat. Then it bends upwards, where the bytes count. A faster loop has to save
 # both.
@@ -639,8 +640,8 @@ if full_run:
 # steps nothing happens. Then one neuron comes within a rounding error of the threshold: one update
 # sees it above, the other below. That is a whole spike more or less for every other neuron. A
 # second later 19<!-- settled 1.5 --> % of the neurons differ in each step. Two independent spike
-# trains of this rate would differ in 22<!-- independent 1 --> %: the two runs have their rate in
-# common, and little else.
+# trains of this rate would differ in 22<!-- independent 1 --> %. So the two runs are nearly, but not
+# quite, as different as independent ones: they still share their input.
 #
 # Neither run is wrong, so "the same spikes in float32" is no test of a loop. Instead:
 #
