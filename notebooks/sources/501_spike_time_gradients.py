@@ -116,8 +116,8 @@ plt.show()
 # ## 2. How does the spike time move?
 #
 # Change the weight by $dw$. The potential is proportional to $w$, so at $T$ it changes by
-# $(v/w)\,dw$. The crossing has to move by $dT$ so that $v$ is 1 again: $(v/w)\,dw + \dot v\,dT =
-# 0$. Hence
+# $(v/w)\,dw$. The crossing has to move by $dT$ so that $v$ is 1 again:
+# $(v/w)\,dw + \dot v\,dT = 0$. Hence
 #
 # $$\frac{dT}{dw} = -\frac{v/w}{\dot v}, \qquad \frac{dT}{dd} = 1 .$$
 #
