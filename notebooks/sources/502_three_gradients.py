@@ -308,8 +308,9 @@ plt.show()
 #
 # ## 3. The exact gradient on a grid
 #
-# Event by event is exact, and slow with thousands of spikes. `jarvis.run_events` runs on a grid of
-# time, compiled, and goes back along the same events. Here is the recurrent network of 501 on a
+# An [event-driven simulation](../docs/glossary.md#event-driven-simulation) is exact, and slow with
+# thousands of spikes. `jarvis.run_events` runs on a grid of time, compiled, and goes back along the
+# same events ([EventProp](../docs/glossary.md#eventprop)). Here is the recurrent network of 501 on a
 # grid of 0.1 ms. Spike times are whole steps now. What does a finite difference say?
 
 # %%

@@ -221,7 +221,8 @@ if check.possible(possible):
     print(f"of delays drawn from 0 to 20 ms, {np.mean(shares):.0%} are possible")
 
 # %% [markdown]
-# In return, positions save parameters. The library has the formula as a module with
+# In return, positions save parameters in such a
+# [spatial network](../docs/glossary.md#spatial-network). The library has the formula as a module with
 # positions as parameters, `make_delays`.
 
 # %%

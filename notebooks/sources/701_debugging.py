@@ -211,7 +211,8 @@ assert rates[-1] < 0.2 * rates[0]
 # layer of patient 1; both scales are logarithmic.* The first layer fires in
 # 21.7<!-- rate_first 0.1 --> % of the steps, the last in 0.5<!-- rate_last 0.1 --> %. The gradient
 # of the first weights is 5<!-- gradient_ratio 1 --> orders of magnitude smaller than that of the
-# output's. The network is a chain of six filters, and each lets less through.
+# output's: a [vanishing gradient](../docs/glossary.md#vanishing-gradient). The network is a chain of
+# six filters, and each lets less through.
 #
 # Nothing is wrong with a single layer. PyTorch draws the $n$ weights of a neuron with a standard
 # deviation of $1/\sqrt{3n}$, which suits inputs with values near 1. Here the inputs are 0 in most
@@ -219,7 +220,7 @@ assert rates[-1] < 0.2 * rates[0]
 # $\sqrt{n\,r/(3n)} = \sqrt{r/3}$. So fewer spikes give weaker currents, and weaker currents give
 # fewer spikes. In a deep network the rate can only fall.
 #
-# The weights are too small for this data. By how much? No formula knows your data, so measure:
+# The [initialisation](../docs/glossary.md#initialisation) is too small for this data. By how much? No formula knows your data, so measure:
 # choose the rate and scale each layer until it has it.
 #
 # ### Exercise 1: Wake the layers (6 min)
@@ -282,7 +283,7 @@ assert mean_potential > 10 > abs(float(potentials["healthy"].mean()))
 # weight is negative: every input pushes every neuron up. All neurons fire at all steps, for every
 # picture, and the surrogate of a potential so far away is nearly 0.
 #
-# A silent and a saturated layer have the same trouble: **a spike carries information only if it
+# A [silent layer](../docs/glossary.md#silent-layer) and a saturated one have the same trouble: **a spike carries information only if it
 # could have been absent.**
 #
 # ### Exercise 2: Draw better weights (6 min)

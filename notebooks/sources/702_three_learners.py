@@ -444,7 +444,8 @@ plt.show()
 # ## 4. What does a decision cost?
 #
 # In a dense layer each synapse costs a multiplication and an addition, whatever the input. A spike
-# has no size: it *adds* a weight at each synapse that it reaches,
+# has no size: it *adds* a weight at each synapse that it reaches, a
+# [synaptic operation](../docs/glossary.md#synaptic-operation):
 #
 # $$\text{additions} = \sum_{\text{spikes}} \text{synapses of the neuron that fired} .$$
 #
@@ -455,7 +456,8 @@ plt.show()
 # ### Exercise 2: Count the additions (5 min)
 #
 # Spikes `[T, B, n]` of senders, and the weights `[n, m]` through which they send. Return the
-# additions of each sample, `[B]`. A synapse of weight 0 does not exist.
+# additions of each sample, `[B]`. A synapse of weight 0, as after
+# [pruning](../docs/glossary.md#pruning), does not exist.
 
 
 # %% tags=["exercise"]
@@ -552,7 +554,8 @@ if check.break_even(break_even):
 
 # %% [markdown]
 # A [rate code](../docs/glossary.md#rate-code) of 8 steps is still cheaper than the dense network,
-# one of 16 steps is not. "Spiking" alone saves nothing: few spikes and few updates do.
+# one of 16 steps is not. "Spiking" alone saves nothing: few spikes
+# ([sparsity](../docs/glossary.md#sparsity)) and few updates do.
 #
 # ## 5. What does noise do?
 #

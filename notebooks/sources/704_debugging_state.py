@@ -282,8 +282,8 @@ if check.train_on(train_on):
 # %% [markdown]
 # ## 3. A state that was left behind
 #
-# A state belongs to certain samples, on a certain device. Whoever keeps it in an attribute must
-# also move it and resize it. Here are three ways to forget that, with a leaky neuron in one line,
+# A state belongs to certain samples, on a certain device. A module that keeps it in an attribute
+# must also move it and resize it. Here are three ways to forget that, with a leaky neuron in one line,
 # as people write it, and with the library's layer. (`"meta"` is a device without numbers, which
 # stands in for a GPU.)
 
