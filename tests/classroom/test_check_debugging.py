@@ -70,6 +70,11 @@ def test_right_answers(seed):
     assert check.competition(competition, seed=seed)
 
 
+def test_a_network_woken_by_its_weights_is_right():
+    for seed in range(20):  # in some the old biases fire layer 1, and the next ones amplify that
+        assert check.wake(wake, seed=seed)
+
+
 def test_other_right_answers():
     normal = lambda n, m, g: torch.randn((n, m), generator=g) / math.sqrt(m)  # noqa: E731
     assert check.draw_weights(lambda *given: normal(*given), seed=0)
