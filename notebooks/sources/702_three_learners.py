@@ -20,7 +20,7 @@
 # You put an interval around every difference, repeat the comparison on ten thousand pictures, and
 # then ask what a decision costs and what noise does to it.
 #
-# **Time.** 50 minutes for you, 4 minutes for the machine.
+# **Time.** 55 minutes for you, 4 minutes for the machine.
 #
 # **You need.** [301](301_surrogate_gradients.ipynb) (surrogate gradients),
 # [403](403_features.ipynb) (STDP) and [501](501_spike_time_gradients.ipynb) (spike times).
