@@ -268,7 +268,7 @@ def belled_reader(derivative: Derivative | None = None, seed: int = 0) -> Spikin
     """
     surrogate = SurrogateSpike(bell if derivative is None else derivative, slope=25.0)
     with seeded(seed):
-        return SpikingMLP((64, 100, 10), surrogate=surrogate)
+        return SpikingMLP((64, 100, 10), surrogate=surrogate, backend="eager")
 
 
 def stroke_finder(wta: WTAConfig | None = None, seed: int = 0) -> ConvSTDP:

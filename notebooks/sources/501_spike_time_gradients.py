@@ -16,11 +16,11 @@
 # Whether a neuron spikes is a step function of its weights, and the derivative of a step is 0. In
 # lesson 301 a surrogate took its place. Ask a different question: not *whether* a neuron spikes,
 # but *when*. The time of a spike is a smooth function of every weight and every delay that came
-# before it, and it has an honest derivative. In this lesson you derive it for one spike and check
+# before it, and it has a true derivative. In this lesson you derive it for one spike and check
 # it in three ways. Then you carry it backward through a neuron by hand, event by event, and with
 # the same rule through a recurrent network with delays.
 #
-# **Time.** 55 minutes for you, 20 seconds for the machine.
+# **Time.** 45 minutes for you, 20 seconds for the machine.
 #
 # **You need.** [103](103_synapses_and_state.ipynb) (the synaptic current) and
 # [301](301_surrogate_gradients.ipynb) (backpropagation). Derivatives of exponentials.
@@ -115,8 +115,9 @@ plt.show()
 #
 # ## 2. How does the spike time move?
 #
-# Change the weight by $dw$. The potential at $T$ changes by $(v/w)\,dw$. The crossing has to move
-# by $dT$ so that $v$ is 1 again: $(v/w)\,dw + \dot v\,dT = 0$. Hence
+# Change the weight by $dw$. The potential is proportional to $w$, so at $T$ it changes by
+# $(v/w)\,dw$. The crossing has to move by $dT$ so that $v$ is 1 again:
+# $(v/w)\,dw + \dot v\,dT = 0$. Hence
 #
 # $$\frac{dT}{dw} = -\frac{v/w}{\dot v}, \qquad \frac{dT}{dd} = 1 .$$
 #
@@ -217,9 +218,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the spike time near the smallest weight, and the size of its derivative on
 # logarithmic scales.* The curve ends with a vertical tangent at a finite time, $\tau\ln 2 = 6.9$
-# ms. Its slope grows without bound, as one over the root of the distance.
+# ms. Its slope grows without bound, as one over the square root of the distance.
 #
-# Two lessons for training follow. A spike on the brink has a huge gradient, so a bound is needed
+# Two things follow for training. A spike on the brink has a huge gradient, so a bound is needed
 # (`min_slope` of `FirstSpikeParams`, or clipping). And a spike that is gone has **none**: no exact
 # gradient of a spike time ever creates a spike. Something else must wake silent neurons. For a
 # neuron that does not spike the library also returns the *peak* of its potential, which has a
@@ -351,30 +352,12 @@ for name, found, step in (
 assert math.isclose(g_d1 + g_d2, 1.0)
 
 # %% [markdown]
-# Five lines, and all four derivatives. Look at the two delays: their derivatives are
-# 0.38<!-- by_delay_1 0.01 --> and 0.62<!-- by_delay_2 0.01 -->, and their sum is exactly 1. Why?
+# Five lines give all four derivatives. Look at the two delays: their derivatives are
+# 0.44<!-- by_delay_1 0.01 --> and 0.56<!-- by_delay_2 0.01 -->, and their sum is exactly 1. Why?
 #
 # <details><summary>Make a guess, then open</summary>
 # If both inputs come 1 ms later, everything comes 1 ms later, and so does the spike.
 # </details>
-#
-# ### Exercise 3: Add an after-current (8 min)
-#
-# Let a neuron's own current jump by $c$ when it spikes: $I^+ = I^- + c$. Section 4 has the rule,
-# and in its table the row of an own spike for $c = 0$. Write that row backward for any $c$: from
-# $\lambda_v$ and $\lambda_I$ just after the spike, its `pull` $\partial L/\partial t$, and the
-# slopes $\dot v^-$ (`before`) and $\dot v^+$ (`after`), find $\lambda_v$ just before it, and
-# $\partial L/\partial c$.
-
-
-# %% tags=["exercise"]
-def own_spike(lam_v, lam_i, pull, before, after, c, tau_syn):
-    """lam_v just before an own spike, and dL/dc, from what is known just after it."""
-    ...
-
-
-# %%
-check.own_spike(own_spike)
 
 # %% [markdown]
 # ## 6. A recurrent network with delays
@@ -432,7 +415,7 @@ plt.show()
 # solid where the weight is positive, dashed where it is negative.* A line slopes by its delay. The
 # late spikes depend on the first ones through long chains of lines, and through several resets.
 #
-# The loss is a sum of all spike times with random weights. The test has no mercy: move each of the
+# The loss is a sum of all spike times with random weights. The test is strict: move each of the
 # 15 weights, 15 delays and 3 input times a little, and simulate again.
 
 # %%
@@ -478,8 +461,24 @@ plt.show()
 # A delay therefore costs nothing to learn. (For feed-forward networks with one spike per neuron,
 # DelGrad has it in closed form: Göltz et al. 2025.)
 
+# %% [markdown]
+# ### Exercise 3: Add an after-current (8 min)
+#
+# Let a neuron's own current jump by $c$ when it spikes: $I^+ = I^- + c$. Section 4 has the rule,
+# and in its table the row of an own spike for $c = 0$. Write that row backward for any $c$: from
+# $\lambda_v$ and $\lambda_I$ just after the spike, its `pull` $\partial L/\partial t$, and the
+# slopes $\dot v^-$ (`before`) and $\dot v^+$ (`after`), find $\lambda_v$ just before it, and
+# $\partial L/\partial c$.
+
+
+# %% tags=["exercise"]
+def own_spike(lam_v, lam_i, pull, before, after, c, tau_syn):
+    """lam_v just before an own spike, and dL/dc, from what is known just after it."""
+    ...
+
+
 # %%
-if check.own_spike(own_spike):  # your row of exercise 3, in the whole network
+if check.own_spike(own_spike):  # your row, in the whole network
     moved, g_c, h = np.array(pull, float), 0.0, 1e-6
     _, who, what = simulate(w, d, inputs, tau=tau, c=0.01)
     lam_v, lam_i = np.zeros(3), np.zeros(3)
@@ -502,8 +501,8 @@ record("results/501_spike_time_gradients.json", numbers, full=full_run)
 #
 # 1. **A spike time is smooth** in weights and delays: $dT/dw = -(v/w)/\dot v$ and $dT/dd = 1$.
 #    Closed form, finite differences and the library agree.
-# 2. **On the brink** the gradient grows as one over the root of the distance, and beyond it there
-#    is none: no exact gradient creates a spike. The peaks of silent neurons can.
+# 2. **On the brink** the gradient grows as one over the square root of the distance, and beyond it
+#    there is none: no exact gradient creates a spike. The peaks of silent neurons can.
 # 3. **One rule for every event**, $dx^+ = J\,dx^- + (J\dot x^- - \dot x^+)\,dt$, read backward, is
 #    the adjoint: you computed one with five lines.
 # 4. **The same loop** differentiates a recurrent network with resets and delays in one pass.

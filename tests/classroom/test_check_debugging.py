@@ -70,6 +70,11 @@ def test_right_answers(seed):
     assert check.competition(competition, seed=seed)
 
 
+def test_a_network_woken_by_its_weights_is_right():
+    for seed in range(20):  # in some the old biases fire layer 1, and the next ones amplify that
+        assert check.wake(wake, seed=seed)
+
+
 def test_other_right_answers():
     normal = lambda n, m, g: torch.randn((n, m), generator=g) / math.sqrt(m)  # noqa: E731
     assert check.draw_weights(lambda *given: normal(*given), seed=0)
@@ -86,6 +91,14 @@ def scaled(factor):
         return model
 
     return answer
+
+
+def muted(model, x):
+    with torch.no_grad():
+        for synapses in model.synapses:  # the biases alone would fire layer 1
+            synapses[0].weight.mul_(0.1)
+            synapses[0].bias.mul_(0.1)
+    return model
 
 
 def by_bias(model, x):
@@ -107,7 +120,7 @@ def without_no_grad(model, x):
         (lambda model, x: x, "not yet. Your wake should return the model, but returns Tensor"),
         (lambda model, x: broken.DeepReader(0, 3), "It has 3 layers; the model given had"),
         (lambda model, x: wake(model, x, n=3), "layer 3 fires now, so scale layer 4"),
-        (scaled(0.1), "layer 1 is still too quiet"),
+        (muted, "layer 1 is still too quiet"),
         (scaled(2.0), "above"),
         (scaled(float("nan")), "NaN"),
         (scaled(300.0), "above 40 % is too much"),

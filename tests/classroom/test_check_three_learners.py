@@ -7,7 +7,7 @@ import pytest
 
 from jarvis.classroom.check import three_learners as check
 
-SEEDS = range(2)
+SEEDS = range(3)
 
 
 def additions_of(spikes, weights):
@@ -96,7 +96,7 @@ def test_bootstrap(answer, words, seed):
 
 
 def test_a_right_bootstrap_is_never_taken_for_a_slip():
-    for seed in range(20):
+    for seed in range(6):
         assert check.bootstrap(bootstrap, seed=seed)
 
 

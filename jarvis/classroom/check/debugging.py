@@ -66,10 +66,12 @@ def wake(answer, rng) -> None:
         if first:
             where = f"layer {first} fires now, so scale layer {first + 1} using *its* spikes."
         raise Wrong(f"The layers fire in {shown} of the steps: {where}")
-    if alone > 0.5 * rates[-1]:
+    biases = [name.endswith("bias") and not kept for (name, _), kept in zip(
+        model.named_parameters(), same, strict=True)]  # fmt: skip
+    if any(biases) and alone > 0.5 * rates[-1]:
         raise Wrong(
             f"The last layer fires in {rates[-1]:.1%} of the steps, and in {alone:.1%} without any "
-            "input: its biases fire it, so its spikes say nothing. Scale the weights."
+            "input: your biases fire it, so its spikes say little. Scale the weights alone."
         )
 
 

@@ -37,54 +37,55 @@ def _counts(value, n_samples: int) -> np.ndarray:
     ),
 )
 def bootstrap(answer, rng) -> None:
-    """`bootstrap(difference [S, N], draws, rng) -> [draws]` means of rows and columns drawn "
-    "anew."""
+    """`bootstrap(difference [S, N], draws, rng) -> [draws]`, each of rows and columns anew."""
     for n_seeds, n_samples in ((4, 60), (6, 40)):
-        difference = np.sign(rng.normal(0.3, 1.0, n_samples)) * (rng.random(n_samples) < 0.5)
-        difference = difference + 0.6 * rng.normal(size=(n_seeds, 1))  # samples and seeds differ
-        difference = difference + 0.3 * rng.normal(size=(n_seeds, n_samples))
-        draws = 1500
-        found = answer(difference, draws, np.random.default_rng(rng.integers(2**32)))
-        found = array(found, (draws,), "The drawn differences")
-        mean, spread = difference.mean(), _drawn(difference, draws, rng).std()
-        if found.std() < 1e-12:
+        seeds = rng.normal(size=(n_seeds, 1))
+        samples = np.sign(rng.normal(0.3, 1.0, n_samples)) * (rng.random(n_samples) < 0.5)
+        both = samples + 0.3 * seeds + 0.3 * rng.normal(size=(n_seeds, n_samples))
+        ratio = _spread(answer, both, rng)
+        if ratio < 1e-9:
             raise Wrong("All draws are the same: each must draw rows and columns anew.")
-        if abs(found.mean() - mean) > 6 * spread / math.sqrt(draws):
+        if _spread(answer, seeds + 0.0 * samples, rng) < 1e-9:  # only seeds differ
             raise Wrong(
-                f"The draws have the mean {found.mean():.3f}, the difference has {mean:.3f}: are "
-                "all "
-                "rows and columns drawn with the same probability?"
+                "You draw pictures, but always take all seeds: the interval would not cover "
+                "networks with other initial weights."
             )
-        ratio = found.std() / spread
-        if 0.85 < ratio < 1.18:
-            continue
-        slips = (
-            (_drawn(difference, draws, rng, rows=False), "You draw pictures, but always take all "
-             "seeds: the interval would not cover networks with other initial weights."),
-            (_drawn(difference, draws, rng, columns=False), "You draw seeds, but always take all "
-             "pictures: the interval would not cover other test pictures."),
-            (_drawn(difference, draws, rng, together=False), "You draw single entries. A network "
-             "that is drawn answers all drawn pictures: draw whole rows and whole columns."),
-        )  # fmt: skip
-        for slip, words in slips:
-            if 0.85 < found.std() / slip.std() < 1.18:
-                raise Wrong(words)
+        if _spread(answer, samples + 0.0 * seeds, rng) < 1e-9:  # only pictures differ
+            raise Wrong(
+                "You draw seeds, but always take all pictures: the interval would not cover other "
+                "test pictures."
+            )
+        if 0.85 < _spread(answer, seeds + 0.0 * samples, rng) * math.sqrt(n_samples) < 1.18:
+            raise Wrong(
+                "You draw single entries. A network that is drawn answers all drawn pictures: draw "
+                "whole rows and whole columns."
+            )
+        if not 0.85 < ratio < 1.18:
+            raise Wrong(
+                f"The spread of the draws is {ratio:.2f} times what it should be. Draw {n_seeds} "
+                f"rows and {n_samples} columns, with replacement."
+            )
+
+
+def _spread(answer, difference: np.ndarray, rng, draws: int = 1500) -> float:
+    """The spread of an answer's draws, by that of the definition; Wrong if their mean is."""
+    found = answer(difference, draws, np.random.default_rng(rng.integers(2**32)))
+    found = array(found, (draws,), "The drawn differences")
+    mean, spread = difference.mean(), _drawn(difference, draws, rng).std()
+    if abs(found.mean() - mean) > 6 * spread / math.sqrt(draws):
         raise Wrong(
-            f"The spread of the draws is {ratio:.2f} times what it should be. Draw {n_seeds} rows "
-            f"and {n_samples} columns, with replacement."
+            f"The draws have the mean {found.mean():.3f}, the difference has {mean:.3f}: are all "
+            "rows and columns drawn with the same probability?"
         )
+    return found.std() / spread
 
 
-def _drawn(difference, draws: int, rng, rows=True, columns=True, together=True) -> np.ndarray:
-    """The definition, or with a part left out."""
+def _drawn(difference: np.ndarray, draws: int, rng) -> np.ndarray:
+    """The definition."""
     n_seeds, n_samples = difference.shape
     found = np.empty(draws)
     for k in range(draws):
-        if not together:
-            found[k] = rng.choice(difference.ravel(), difference.size).mean()
-            continue
-        i = rng.integers(n_seeds, size=n_seeds) if rows else np.arange(n_seeds)
-        j = rng.integers(n_samples, size=n_samples) if columns else np.arange(n_samples)
+        i, j = rng.integers(n_seeds, size=n_seeds), rng.integers(n_samples, size=n_samples)
         found[k] = difference[i][:, j].mean()
     return found
 

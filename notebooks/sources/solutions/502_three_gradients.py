@@ -91,11 +91,14 @@ ax.loglog(steps, errors, "o-", color=BLUE, label="spike time (ms)")
 ax.loglog(steps, by_weight, "s-", color=ORANGE, label="derivative (relative)")
 ax.loglog(steps, steps**2, ":", color=GREY, label="second order")
 ax.set(xlabel="step of the grid dt (ms)", ylabel="error")
+ax.set_xticks(steps, [f"{dt:g}" for dt in steps], minor=False)
+ax.tick_params(axis="x", which="minor", labelbottom=False)
 ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the errors of the interpolated spike time and of its derivative.*
+# *The figure shows the errors of the interpolated spike time and of its derivative.* The time
+# converges at second order, as linear interpolation should, and its derivative at first order.
 #
 # ### Exercise 3: Measure the order
 #

@@ -24,7 +24,7 @@ from jarvis import FirstSpikeNetwork
 from jarvis.classroom import lesson
 from jarvis.classroom.check import positions as check
 from jarvis.plotting import BLUE, ORANGE
-from jarvis.spatial import euclidean_delays
+from jarvis.spatial.delays import euclidean_delays
 
 lesson.begin()
 
@@ -69,7 +69,7 @@ plt.show()
 # *The figure shows senders (triangles), receivers (dots), and where a gradient step would move
 # each receiver.*
 #
-# ### Exercise 2: Predict the place
+# ### Exercise 2: Predict the position
 #
 # The left spike arrives at $x$, the right one at lag + gap - $x$. They are equal at half of the
 # sum.

@@ -61,7 +61,7 @@ a = b & (rng.random((5, 360)) < 0.98)  # a bit worse
 drawn = bootstrap(1.0 * a - b, 4000, rng)
 found = paired_interval(a, b)
 _, ax = plt.subplots()
-ax.hist(100 * drawn, bins=40, color=BLUE)
+ax.hist(100 * drawn, bins=np.arange(-41, 1) / 9 - 1 / 36, color=BLUE)
 for end in (found.low, found.high):
     ax.axvline(100 * end, color=ORANGE, ls="--")
 ax.set(xlabel="difference of a draw (points)", ylabel="draws")
@@ -124,4 +124,4 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spikes that an input may send, and those that a rate code sends.* With one
-# state variable the lines cross at 13 steps, with two at 9.
+# state variable the lines cross at 13 steps, with two at 11.
