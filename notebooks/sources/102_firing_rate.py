@@ -111,7 +111,8 @@ plt.show()
 # ## 2. From current to rate
 #
 # Lesson 101 found the time from rest to threshold: $\tau \ln\frac{I}{I-1}$. A reset to zero puts
-# the neuron at rest again, so this is also the interval between spikes. The
+# the neuron at rest again, so this is also the
+# [inter-spike interval](../docs/glossary.md#inter-spike-interval). The
 # [firing rate](../docs/glossary.md#firing-rate) is
 #
 # $$f(I) = \frac{1}{\tau \ln \frac{I}{I-1}} \ \ (I > 1), \qquad f(I) = 0 \ \ (I \le 1).$$

@@ -14,8 +14,9 @@
 # # Change a synapse by the timing of its spikes
 #
 # A synapse sees the spikes of two neurons. It sees no label, no loss and no gradient. You write a
-# rule that learns from those spikes: first with a list of all of them, then with two numbers that
-# replace the list. At the end you compare the rule with an experiment, and it fails.
+# [local learning rule](../docs/glossary.md#local-learning-rule), one that learns from those spikes
+# alone: first with a list of all of them, then with two numbers that replace the list. At the end
+# you compare the rule with an experiment, and it fails.
 #
 # **Time.** 50 minutes for you, 10 seconds for the machine.
 # **You need.** [101](101_leaky_neuron.ipynb), for spikes in time steps; exponentials and integrals.

@@ -13,8 +13,9 @@
 # %% [markdown]
 # # Learn features without labels, and see what no feature can tell
 #
-# A layer looks at digits without labels, and after a few seconds its weights are strokes. Only
-# controls can say whether that is a success. Then comes a task in which only a reward tells right
+# A layer looks at digits without labels ([unsupervised
+# learning](../docs/glossary.md#unsupervised-learning)), and after a few seconds its weights are
+# strokes. Only controls can say whether that is a success. Then comes a task in which only a reward tells right
 # from wrong. STDP must fail there. You give each synapse a memory that waits for the reward.
 #
 # **Time.** 55 minutes for you, 20 seconds for the machine.
@@ -198,7 +199,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows 12 of the maps, one per column, before learning and after 1, 3 and 12 epochs:
 # red weights listen to ON cells (ink), blue ones to OFF cells.* Bars, bends and ends of strokes
-# appear. Maps differ, because each winner keeps the others from learning the same.
+# appear: these are the [receptive fields](../docs/glossary.md#receptive-field) of the maps. Maps
+# differ, because each winner keeps the others from learning the same.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots()
@@ -344,6 +346,9 @@ assert not full_run or all(weight.min() > 0.9 for _, weight in runs["plain STDP"
 # which decays slowly, until a reward $m$ turns what is left of it into a change:
 #
 # $$e \leftarrow e^{-dt/\tau_e}\, e + \Delta w_{STDP}, \qquad \Delta w = m\, e .$$
+#
+# This is [reward-modulated STDP](../docs/glossary.md#reward-modulated-stdp), a [three-factor
+# rule](../docs/glossary.md#three-factor-rule): besides the two spikes, a change needs the reward.
 #
 # One pair of spikes, a reward at 200 ms and a punishment at 500 ms, by hand:
 

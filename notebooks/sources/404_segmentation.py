@@ -455,8 +455,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the box of each class spike over the saliency (left), and the scores of all
 # pairs, sorted by group (right).* The boxes of one satellite overlap in a chain along its path. In
-# the matrix each satellite is a block. Groups of fewer than four spikes are left out, and gaps of a
-# pixel in a mask are closed.
+# the matrix each satellite is a block. To give each its own mask is called [instance
+# segmentation](../docs/glossary.md#instance-segmentation). Groups of fewer than four spikes are left
+# out, and gaps of a pixel in a mask are closed.
 
 # %%
 instances = smash(unravelled, (128, 128), threshold=0.1, align="none", min_spikes=4)
