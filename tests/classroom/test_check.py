@@ -343,7 +343,8 @@ def test_a_check_per_exercise_and_each_is_used(topic):
         if isinstance(node, ast.Assert)
         for call in checked(ast.unparse(node.test))
     ]
-    assert [name for name, _ in solved] == list(known), "each solution under an assert, in order"
+    names = [name for name, _ in solved]  # some exercises are solved twice, in two ways
+    assert list(dict.fromkeys(names)) == list(known), "each solution under an assert, in order"
 
 
 @pytest.mark.parametrize("topic", TOPICS)
@@ -376,7 +377,7 @@ def test_the_notebook_as_committed_has_no_words_of_a_check(path):
         for cell in nbformat.read(ROOT / "notebooks" / f"{path.stem}.ipynb", as_version=4).cells
         for output in cell.get("outputs", [])
     )
-    assert not re.search(r"Exercise \d+: ", outputs)
+    assert not re.search(r"Exercise [1-9]\d*: ", outputs)  # 0 is that of the template's own check
 
 
 def test_every_module_belongs_to_a_notebook():
