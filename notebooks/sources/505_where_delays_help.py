@@ -356,18 +356,7 @@ if check.decide(decide):
 # ## 4. Do trained networks need their delays?
 #
 # A different experiment is often taken as proof that learned delays matter: change the delays of a
-# trained network, leave its weights, and watch the accuracy fall.
-#
-# ### Exercise 4: Shuffle the delays (4 min)
-#
-# Deal the delays of a matrix anew among its synapses, at random. Their distribution stays as it
-# was; only which synapse has which delay changes.
-
-
-# %% tags=["exercise"]
-def shuffled(delays, generator):
-    """A tensor [n, m] in ms and a torch.Generator -> [n, m], the same values in random order."""
-    ...
+# trained network, leave its weights, and watch the accuracy fall. The next cell is the tool for it.
 
 
 # %%
@@ -388,6 +377,19 @@ def with_delays(net, *matrices):
     changed = copy.deepcopy(net)
     changed.delays = Given(*matrices)
     return 100 * right(changed).mean()
+
+
+# %% [markdown]
+# ### Exercise 4: Shuffle the delays (4 min)
+#
+# Deal the delays of a matrix anew among its synapses, at random. Their distribution stays as it
+# was; only which synapse has which delay changes.
+
+
+# %% tags=["exercise"]
+def shuffled(delays, generator):
+    """A tensor [n, m] in ms and a torch.Generator -> [n, m], the same values in random order."""
+    ...
 
 
 # %%

@@ -23,7 +23,7 @@ from matplotlib import pyplot as plt
 from jarvis.classroom import lesson
 from jarvis.classroom.check import where_delays_help as check
 from jarvis.classroom.comparison import paired_interval
-from jarvis.plotting import BLUE, GREY, ORANGE, PURPLE
+from jarvis.plotting import BLUE, GREY, PURPLE
 
 lesson.begin()
 
@@ -118,7 +118,7 @@ _, ax = plt.subplots(figsize=(6.4, 2.4))
 ax.axvspan(-2, 2, color=GREY, alpha=0.2, lw=0)
 for row, (low, high) in enumerate(intervals):
     ax.plot([low, high], [row, row], "|-", color="black")
-    ax.text(5.2, row, decide(low, high, 2.0), va="center", color=ORANGE)
+    ax.text(5.2, row, decide(low, high, 2.0), va="center")
 ax.set(xlabel="difference (points)", xlim=(-6, 9), ylim=(4.6, -0.6), yticks=[])
 plt.show()
 
