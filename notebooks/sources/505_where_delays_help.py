@@ -165,7 +165,8 @@ guess = dict.fromkeys(kinds)  # such as {"no delays": 50.0, ...}
 # weights of both signs, the optimiser. Networks of one number (seed) share their random numbers, so
 # that a learned network and its frozen twin begin as one and the same network. Delays learn 100
 # times as fast as weights, in ms per step. We chose these settings earlier, on the same two speakers, for
-# networks with *learned* positions. If they favour any kind, they favour that one.
+# networks with *learned* positions. If they favour any kind, they favour that one. (Those networks
+# are the ones of lesson 504, with signs.)
 
 
 # %%
