@@ -596,8 +596,8 @@ if full_run and as_stated:
 # %% [markdown]
 # *The figure shows how many words each reader recognises as spoken, moved to the end, and
 # backwards; the network has one dot per seed.* Counts do not notice. The windows fall to chance
-# or below, for late words as well as for backwards ones, because they are tied to the clock: without the
-# control, one would have said that they miss the order. The networks recognise
+# or below, for late words as well as for backwards ones, because they are tied to the clock. Without
+# the control, one would have said that they miss the order. The networks recognise
 # 61.2<!-- later 0.1 --> % of the late words and 31.7<!-- backwards 0.1 --> % of the backwards words.
 # So most of their loss is due to the order. (A part of the rest is due to the end of the recording:
 # what is still on its way then is lost.)

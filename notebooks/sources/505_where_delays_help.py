@@ -534,14 +534,14 @@ for name, (a, b) in list(pairs.items())[:4]:
 # off a delay that is of no use. That is an explanation, not a result. It predicts that learning
 # delays helps more with fewer inputs or fewer neurons, and that can be measured in the same way.
 #
-# Nor is it the only answer on these words. Hammouamri et al. (2024) trained larger feed-forward
-# networks with another method. They had the same control, and found that fixed random delays help,
-# and that learning them helps even more.
-#
 # The narrow start fits this explanation. Delays that all begin near 8 ms leave the weights little to
 # choose from, and learning moved them by 6.9<!-- moved_narrow 0.1 --> ms on average, not to where
 # random positions put them from the beginning. With a wide start, free delays are
 # 5.2<!-- start 0.1 --> points better [0.3<!-- start_low 0.3 -->, 10.9<!-- start_high 0.3 -->].
+#
+# Ours is not the only result on these words. Hammouamri et al. (2024) trained larger feed-forward
+# networks with another method. They had the same control, and found that fixed random delays help,
+# and that learning them helps even more.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 short = {"no delays": "none", "positions, frozen": "positions_frozen"}
