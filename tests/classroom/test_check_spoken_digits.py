@@ -1,4 +1,4 @@
-"""Notebook 09's checks: right answers pass, and each mistake is told by its name."""
+"""Lesson 504's checks: right answers pass, and each mistake is told by its name."""
 
 import math
 from functools import partial
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from jarvis import Events
-from jarvis.classroom.check import spatial_shd as check
+from jarvis.classroom.check import spoken_digits as check
 from jarvis.datasets.spoken_digits import CHANNELS
 
 SEEDS = range(2)
@@ -18,15 +18,11 @@ def place_for(duration, far=25.0, turn=1):
     return 15 + turn * far * math.cos(angle), far * math.sin(angle)
 
 
-def pruned_parameters(net, n, density, **change):
-    own = dict(rec=n * (n - 1), density_of_delays=density, channels=CHANNELS) | change
-    synapses = CHANNELS * n + own["rec"]
-    weights, delays = density * synapses, 0
-    if net == "inf":
-        delays = own["density_of_delays"] * synapses
-    elif net != "0":
-        delays = int(net) * (own["channels"] + n)
-    return weights + delays
+def find_factor(rate_of, target, low=1e-4, high=1e4):
+    for _ in range(50):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if rate_of(middle) < target else (low, middle)
+    return middle
 
 
 def backwards(events, last=None, carry=True):
@@ -50,7 +46,7 @@ def test_right_answers(seed):
     assert check.place_for(place_for, seed=seed)
     assert check.place_for(lambda d: torch.tensor(place_for(d)), seed=seed)
     assert check.place_for(partial(place_for, far=-60.0, turn=-1), seed=seed)
-    assert check.pruned_parameters(pruned_parameters, seed=seed)
+    assert check.find_factor(find_factor, seed=seed)
     assert check.backwards(backwards, seed=seed)
     assert check.until(until, seed=seed)
 
@@ -73,44 +69,48 @@ def test_place_for(answer, words):
         assert words in check.place_for(answer, seed=seed).words
 
 
-def wrongly(change):
-    """An answer that is `change(right, net, n, density)`."""
-    return lambda net, n, density: change(pruned_parameters(net, n, density), net, n, density)
+def test_a_right_answer_is_never_taken_for_a_slip():
+    for seed in range(60):
+        assert check.find_factor(find_factor, seed=seed)
+
+
+def tried_all(rate_of, target):
+    return min(
+        (10 ** (k / 500) for k in range(-2000, 2000)), key=lambda f: abs(rate_of(f) - target)
+    )
+
+
+def wrong_half(rate_of, target):
+    return find_factor(lambda factor: -rate_of(factor), -target)
+
+
+def reached(rate_of, target):
+    return rate_of(find_factor(rate_of, target))
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda net, n, density: pruned_parameters(net, n, 1.0), "before pruning"),
-        (lambda net, n, p: pruned_parameters(net, n, p, rec=n * n), "No neuron connects to itself"),
-        (lambda net, n, p: pruned_parameters(net, n, p, rec=0), "hidden neurons are missing"),
-        (
-            partial(pruned_parameters, density_of_delays=1.0),
-            "A free delay is pruned with its synapse",
-        ),
-        (partial(pruned_parameters, density_of_delays=0.0), "a delay of its own as well"),
-        (partial(pruned_parameters, channels=0), "The channels have positions as well"),
-        (wrongly(lambda right, net, n, p: right + 20 * n + 20), "Do not count the read-out"),
-        (wrongly(lambda right, net, n, p: 3 * right), "pruned by a Pruner has"),
-        (lambda net, n, p: p * pruned_parameters(net, n, 1.0), "pruning removes none of them"),
+        (reached, "that looks like the rate"),
+        (lambda rate_of, target: target, "that looks like the rate"),
+        (tried_all, "halve the range"),
+        (wrong_half, "an end of the range"),
+        (lambda *given: -find_factor(*given), "has to be positive"),
+        (lambda *given: 1.5 * find_factor(*given), "and its rate is"),
     ],
 )
-def test_pruned_parameters(answer, words):
+def test_find_factor(answer, words):
     for seed in SEEDS:
-        assert words in check.pruned_parameters(answer, seed=seed).words
+        assert words in check.find_factor(answer, seed=seed).words
 
 
-def without_places(net, n, density):
-    return pruned_parameters(net if net == "inf" else "0", n, density)
-
-
-def one_number_a_place(net, n, density):
-    return pruned_parameters(net if net in ("0", "inf") else "1", n, density)
-
-
-def test_pruned_parameters_of_places():
-    assert "The positions are missing" in check.pruned_parameters(without_places, seed=0).words
-    assert "A position is" in check.pruned_parameters(one_number_a_place, seed=0).words
+def test_a_rate_is_not_proportional_to_the_weights():
+    said = [
+        check.find_factor(lambda rate_of, target: target / max(rate_of(1.0), 1e-9), seed=seed).words
+        for seed in range(20)
+    ]
+    assert not any("right." in words for words in said)
+    assert any("not proportional" in words for words in said)
 
 
 def own_ends(events):

@@ -1,25 +1,32 @@
-"""Checks of notebook 09: position for a sweep, parameters after pruning, reversed and cut words."""
+"""Checks of lesson 504: a position for a sweep, a factor for a rate, reversed and cut words."""
 
 from itertools import chain, pairwise
 
 import numpy as np
 import torch
 
-from jarvis.classroom.check.verdict import Wrong, array, exercise, number
+from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number
 from jarvis.datasets.spoken_digits import CHANNELS
 from jarvis.encoding.events import Events
-from jarvis.networks.costs import count_parameters
 from jarvis.spatial.delays import euclidean_delays
 from jarvis.spatial.event_driven import EventLIF, run_events
-from jarvis.spatial.network import SpatialNetwork
-from jarvis.training.pruning import Pruner
 
 WEIGHT = 0.028  #: of the 31 channels: enough if the spikes arrive within a few ms
 
 FARTHEST = 500.0  #: ms
 
 
-@exercise(1, "all points that are `duration` ms farther from one end than from the other.")
+@exercise(
+    1,
+    hints=(
+        "Where are all the points that are `duration` ms farther from one end of the line than "
+        "from the other? One of them on the line is not enough: look at channel 15 as well.",
+        "They lie on a hyperbola. Far out it is nearly a straight line, at an angle to the line of "
+        "channels. What must the cosine of that angle be?",
+        "cos(angle) = duration / 30. Go some 25 ms from the middle of the line, (15, 0), in that "
+        "direction.",
+    ),
+)
 def place_for(answer, rng) -> None:
     """`place_for(duration) -> x, y (ms)` where an up-sweep of `duration` ms arrives at once."""
     durations = rng.permutation([10.0, 15.0, 20.0]) + rng.uniform(-1, 1, 3)
@@ -67,55 +74,65 @@ def _heard(duration: float, place: np.ndarray) -> tuple[list[int], np.ndarray]:
     return counts[:, 0].int().tolist(), (sweeps[0] + delays[:, 0]).numpy()
 
 
-@exercise(2, "weights and free delays are pruned with their synapses; positions belong to neurons.")
-def pruned_parameters(answer, rng) -> None:
-    """`pruned_parameters(net, n, density) -> number` of remaining weights and delays."""
-    for net in rng.permutation(["0", "2", "3", "inf"]):
-        n, density = int(rng.integers(20, 40)), round(rng.uniform(0.3, 0.8), 2)
-        found = number(answer(str(net), n, density), "the number of parameters")
-        model = SpatialNetwork(CHANNELS, n, 20, str(net))
-        names = ["w_in", "w_rec"]
-        Pruner(model, names, recurrent=["w_rec"]).prune(density)
-        left = count_parameters(model, names)
-        expected = sum(left.values()) - left["readout.weight"] - left["readout.bias"]
-        if abs(found - expected) <= 4:  # each matrix keeps an integer number of synapses
+LOWEST, HIGHEST = 1e-4, 1e4  #: bounds of the factor
+
+MOST_CALLS = 300  #: of the rate, each of which runs a network
+
+
+@exercise(
+    2,
+    hints=(
+        "The rate rises with the factor. So which factors does one look at the rate exclude?",
+        "Keep two bounds, 1e-4 and 1e4, and try a factor between them: in the middle on a "
+        "logarithmic scale, sqrt(low * high). If its rate is too low, it is the new lower bound.",
+        "for _ in range(50): middle = (low * high) ** 0.5; if rate_of(middle) < target: low = "
+        "middle; else: high = middle. Then return middle.",
+    ),
+)
+def find_factor(answer, rng) -> None:
+    """`find_factor(rate_of, target) -> factor` at which a rising rate is the target, within 5 %."""
+    for _ in range(4):
+        rate_of = _rising_rate(rng)
+        target = float(rng.uniform(10, 30))
+        found = number(answer(rate_of, target), "the factor")
+        said = f"For a target of {target:.1f} Hz you return {found:.4g}"
+        if found <= 0:
+            raise Wrong(f"{said}: a factor has to be positive.")
+        reached = rate_of(found, counted=False)
+        if near(reached, target, 0.05):
             continue
-        said = f"net {str(net)!r}, {n} neurons, density {density:g}: you return {found:.0f}."
-        for slip, words in _uncounted(str(net), n, density):
-            if abs(found - slip) <= 4:
-                raise Wrong(f"{said} {words}")
-        raise Wrong(f"{said} A network pruned by a Pruner has {expected}.")
+        if near(found, target, 0.06):
+            raise Wrong(f"{said}: that looks like the rate. Return the factor that leads to it.")
+        at_one = rate_of(1.0, counted=False)
+        if at_one and near(found, target / at_one, 0.01):
+            raise Wrong(
+                f"{said}, the target divided by the rate at factor 1. It leads to {reached:.1f} "
+                "Hz: the rate is not proportional to the weights."
+            )
+        if found < 2 * LOWEST or found > HIGHEST / 2:
+            raise Wrong(
+                f"{said}, an end of the range. Do you keep the half in which the target lies?"
+            )
+        raise Wrong(f"{said}, and its rate is {reached:.1f} Hz.")
 
 
-def _uncounted(net: str, n: int, density: float) -> list[tuple[float, str]]:
-    """Common mistakes."""
-    d_in, d_rec = CHANNELS * n, n * (n - 1)
-    weights, whole = density * (d_in + d_rec), d_in + d_rec
-    places = 0 if net in ("0", "inf") else int(net) * (CHANNELS + n)
-    free = net == "inf"
-    right = (1 + free) * weights + places
-    slips = [
-        ((1 + free) * whole + places, "That is before pruning."),
-        (right + (1 + free) * density * n, "No neuron connects to itself: n (n - 1), not n n."),
-        (right - (1 + free) * density * d_rec, "The synapses between hidden neurons are missing."),
-        (right + 20 * n + 20, "Do not count the read-out."),
-    ]
-    if free:
-        slips += [
-            (weights + whole, "A free delay is pruned with its synapse."),
-            (weights, "Each synapse has a delay of its own as well."),
-        ]
-    if places:
-        slips += [
-            (
-                weights + density * places,
-                "Positions belong to neurons: pruning removes none of them.",
-            ),
-            (weights + int(net) * n, "The channels have positions as well."),
-            (weights + CHANNELS + n, f"A position is {net} numbers."),
-            (weights, "The positions are missing."),
-        ]
-    return slips
+def _rising_rate(rng: np.random.Generator):
+    """A rate that rises with the factor as a network's does: silent, then steep, then saturated."""
+    middle, power = 10 ** rng.uniform(-2, 2), rng.uniform(1.5, 3)
+    calls = 0
+
+    def rate_of(factor: float, counted: bool = True) -> float:
+        nonlocal calls
+        calls += counted
+        if calls > MOST_CALLS:
+            raise Wrong(
+                f"You have asked for {MOST_CALLS} rates, and each is a run of the network: halve "
+                "the range each time instead."
+            )
+        h = (max(0.0, float(factor)) / middle) ** power
+        return 0.0 if h < 1e-3 else 300 * h / (1 + h)
+
+    return rate_of
 
 
 def _words(rng: np.random.Generator, empty: int) -> Events:
@@ -159,7 +176,16 @@ def _returned(answer, words: Events, *more) -> list[list[tuple[int, int]]]:
     return _rows(found)
 
 
-@exercise(3, "new steps are n_steps - 1 - times; sort by sample, and within it by step.")
+@exercise(
+    3,
+    hints=(
+        "Which step does an event at step 0 have afterwards, and which one at n_steps - 1?",
+        "The new steps are n_steps - 1 - times. Events must be in order of time within each "
+        "sample: sort times and units together, by sample first.",
+        "order = torch.argsort(events.samples() * events.n_steps + times, stable=True); then "
+        "Events(times[order], events.units[order], events.offsets, events.shape, events.n_steps).",
+    ),
+)
 def backwards(answer, rng) -> None:
     """`backwards(events) -> Events` with each sample reversed in time."""
     for empty in (2, 0, 4):
@@ -186,7 +212,15 @@ def backwards(answer, rng) -> None:
         _differ(found, expected)
 
 
-@exercise(4, "keep events.times < step; offsets are sums of what each sample keeps.")
+@exercise(
+    4,
+    hints=(
+        "Which events stay is a comparison. And offsets say where each sample begins among them.",
+        "keep = events.times < step selects times and units. Count what each sample keeps with "
+        "torch.bincount(events.samples()[keep], minlength=len(events)).",
+        "offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).",
+    ),
+)
 def until(answer, rng) -> None:
     """`until(events, step) -> Events` before the given step."""
     for empty in (2, 0, 4):
