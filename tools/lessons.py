@@ -113,9 +113,8 @@ def _short(duration: str) -> str:
 
 
 def lessons() -> list[Path]:
-    """The sources of all lessons, without the older notebooks of two digits."""
-    found = (path for path in notebooks.sources() if path.parent == notebooks.SOURCES)
-    return [path for path in found if re.match(r"\d{3}_", path.name)]
+    """The sources of all lessons."""
+    return [path for path in notebooks.sources() if path.parent == notebooks.SOURCES]
 
 
 def table() -> str:

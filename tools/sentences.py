@@ -28,12 +28,12 @@ END = re.compile(r"(?<=[.!?])[)\"”*]*\s+(?=[A-Z\"“(*`$])")
 
 
 def files() -> list[Path]:
-    """Everything that people read, but lessons in their old form, each of which is replaced."""
+    """Everything that people read."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
     pages += [path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
     code = [path for name in ("jarvis", "demos", "tools", "benchmarks", "docs", "notebooks")
             for path in (ROOT / name).rglob("*.py")
-            if not re.match(r"\d\d_", path.name) and "_build" not in path.parts]  # fmt: skip
+            if "_build" not in path.parts]  # fmt: skip
     configs = [*(ROOT / "demos").rglob("*.yaml"), ROOT / "Makefile"]
     scripts = [path for path in (ROOT / "docs").rglob("*.js") if "_build" not in path.parts]
     return sorted([*pages, *code, *configs, *scripts])

@@ -36,7 +36,6 @@ PARTS = {
     8: "Bodies",
     9: "Build your own",
 }
-OLD = "More lessons"  #: part of the lessons with two digits, until they are replaced
 CARD_WIDTH = 560  #: width of the picture on a card, pixels
 GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)/?")
 
@@ -58,7 +57,7 @@ class Lesson:
 
     @property
     def part(self) -> str:
-        return PARTS[int(self.number[0])] if len(self.number) == 3 else OLD
+        return PARTS[int(self.number[0])]
 
     @property
     def title(self) -> str:
@@ -122,13 +121,8 @@ def plain(markdown: str) -> str:
 
 
 def lessons() -> list[Lesson]:
-    """All lessons in order: first those with three digits, then those with two; 00 comes last."""
-
-    def place(path: Path) -> tuple[bool, bool, str]:
-        number = path.stem.split("_")[0]
-        return len(number) < 3, number == "00", number
-
-    paths = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"), key=place)
+    """All lessons in order."""
+    paths = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
     return [read(path, path.stat().st_mtime_ns) for path in paths]
 
 

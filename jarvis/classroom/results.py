@@ -33,35 +33,20 @@ def in_repository(path: str) -> Path:
     return original if original.exists() else beside
 
 
-def record(
-    path: str | Path,
-    *numbers: Mapping[str, float],
-    stated: Mapping[str, float] | None = None,
-    measured: Mapping[str, float] | None = None,
-    full: bool,
-    tolerance: float = 0.01,
-) -> None:
+def record(path: str | Path, numbers: Mapping[str, float], *, full: bool) -> None:
     """Store the numbers that a full run measured: ``record(path, measured, full=full_run)``.
 
-    A shortened run stores nothing; its numbers mean nothing. It checks that each of its names is
-    among those of the last full run, so that a new name is not forgotten.
-
-    An older form takes the numbers as stated and then as measured, and compares the two; where this
-    run is shortened, the stated ones with those of the last full run.
+    A shortened run stores nothing, because its numbers mean nothing. It checks that each of its
+    names is among those of the last full run, so that a new name is not forgotten.
 
     Args:
         path: a JSON file; its folder is created if need be.
-        *numbers: what was measured, by name; in the older form first what the text states.
-        stated: the numbers as stated in the text, in the older form.
-        measured: the numbers of this run; in the older form at least the stated ones.
+        numbers: what was measured, by name.
         full: False for a shortened run.
-        tolerance: largest difference allowed, in the older form.
 
     Raises:
-        TypeError: if there are no measured numbers.
         ValueError: if a number is NaN or infinite; it names them.
-        AssertionError: if a shortened run measures what the last full run did not. In the older
-            form, if stated numbers differ from the measured ones; the file stays as it was.
+        AssertionError: if a shortened run measures what the last full run did not.
 
     Example:
         >>> import tempfile
@@ -74,13 +59,7 @@ def record(
         AssertionError: not measured by the last full run: loss. Run it in full again.
     """
     path = Path(path)
-    given = [*numbers, *(part for part in (stated, measured) if part is not None)]
-    if len(given) == 2:
-        _record_stated(path, given[0], given[1], full, tolerance)
-        return
-    if len(given) != 1 or stated is not None:
-        raise TypeError("record takes the measured numbers: record(path, {...}, full=...)")
-    values = {name: float(value) for name, value in given[0].items()}
+    values = {name: float(value) for name, value in numbers.items()}
     useless = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
     if useless:
         raise ValueError(f"a number in a text must be finite, but {', '.join(useless)}")
@@ -93,29 +72,6 @@ def record(
     elif unknown := values.keys() - json.loads(path.read_text(encoding="utf-8")).keys():
         names = ", ".join(sorted(unknown))
         raise AssertionError(f"not measured by the last full run: {names}. Run it in full again.")
-
-
-def _record_stated(
-    path: Path,
-    stated: Mapping[str, float],
-    measured: Mapping[str, float],
-    full: bool,
-    tolerance: float,
-) -> None:
-    values = {name: float(value) for name, value in measured.items()}
-    if not full and not path.exists():
-        print(f"Nothing was compared: this run is shortened, and there is no {path} of a full one.")
-        return
-    kept = values if full else json.loads(path.read_text(encoding="utf-8"))
-    wrong = [
-        f"the text says {name} = {value}, the full run measured {kept[name]}"
-        for name, value in stated.items()
-        if not math.isclose(value, kept[name], rel_tol=0.0, abs_tol=tolerance)
-    ]
-    if wrong:
-        raise AssertionError("\n".join(wrong))
-    if full:
-        write_json(path, values)
 
 
 #: A number as people write it: -1.2, 1,200, 1 200 (with any space), 1e-6.

@@ -20,7 +20,7 @@ def test_a_full_run_stores_and_a_shortened_one_does_not(tmp_path, capsys):
     assert capsys.readouterr().out == "2 numbers recorded in numbers.json\n"
     record(path, {"accuracy": 0.5}, full=False)  # a shortened run may measure less
     assert json.loads(path.read_text())["accuracy"] == 97.81
-    record(path, measured={"accuracy": 96}, full=True)
+    record(path, {"accuracy": 96}, full=True)
     assert json.loads(path.read_text()) == {"accuracy": 96.0}
 
 
@@ -36,10 +36,6 @@ def test_numbers_that_no_text_can_state(tmp_path):
     with pytest.raises(ValueError, match="must be finite, but a = nan, b = inf"):
         record(path, {"a": float("nan"), "b": float("inf"), "c": 1}, full=True)
     assert not path.exists()
-    with pytest.raises(TypeError, match="record takes the measured numbers"):
-        record(path, full=True)
-    with pytest.raises(TypeError, match="record takes the measured numbers"):
-        record(path, stated={"a": 1}, full=True)
 
 
 @pytest.mark.parametrize(
@@ -144,38 +140,3 @@ def test_a_filled_number_is_read_back_as_the_measured_one(value, like):
 
 def test_percent_signs_never_change_a_number(tmp_path: Path):
     assert disagreements("50 %<!-- x 1 -->", {"x": 0.5}) != []
-
-
-# The older form. ------------------------------------------------------------------------------
-
-
-def test_full_run_saves_what_it_measured(tmp_path):
-    path = tmp_path / "numbers.json"
-    record(path, {"accuracy": 0.91}, {"accuracy": 0.908, "rate": 20}, full=True)
-    assert json.loads(path.read_text()) == {"accuracy": 0.908, "rate": 20.0}
-    record(path, {"accuracy": 0.91}, {"accuracy": 0.5}, full=False)
-
-
-def test_full_run_that_disagrees_names_every_number_and_keeps_the_file(tmp_path):
-    path = tmp_path / "numbers.json"
-    record(path, {"a": 1.0}, {"a": 1.0, "b": 2.0}, full=True)
-    before = path.read_bytes()
-    with pytest.raises(AssertionError, match=r"a = 1.0.*3.0\n.*b = 2.0.*4.0"):
-        record(path, {"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 4.0}, full=True)
-    assert path.read_bytes() == before
-
-
-def test_shortened_run_compares_with_the_last_full_one(tmp_path):
-    path = tmp_path / "numbers.json"
-    record(path, {"a": 1.0}, {"a": 1.0}, full=True)
-    with pytest.raises(AssertionError, match=r"a = 2\.0, the full run measured 1\.0"):
-        record(path, {"a": 2.0}, {"a": 2.0}, full=False)
-
-
-def test_a_copy_of_a_notebook_elsewhere_says_that_nothing_was_compared(tmp_path, capsys):
-    path = tmp_path / "results/numbers.json"
-    record(path, {"a": 1.0}, {"a": 2.0}, full=False)
-    assert capsys.readouterr().out.startswith("Nothing was compared: this run is shortened")
-    assert not path.exists()
-    with pytest.raises(AssertionError, match=r"a = 1\.0, the full run measured 2\.0"):
-        record(path, {"a": 1.0}, {"a": 2.0}, full=True)

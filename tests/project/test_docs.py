@@ -163,8 +163,7 @@ def test_path_page_shows_every_notebook(conf):
     shown = conf.fill(page("path"), "path")
     named = re.findall(r"^\| \[(\d{2,3}_\w+)\]\(notebooks/\1\.ipynb\)", shown, re.MULTILINE)
     assert sorted(named) == [path.stem for path in NOTEBOOKS]
-    lessons = [each for each in named if each[2].isdigit()]
-    assert lessons == sorted(lessons)
+    assert named == sorted(named)
     assert named[-1].endswith("_template")  # which is for later
     assert "<!-- lessons -->" in page("index")  # and all are built
 
@@ -172,7 +171,7 @@ def test_path_page_shows_every_notebook(conf):
 def test_the_guide_has_the_table_of_lessons(conf):
     shown = conf.fill(page("teaching"), "teaching")
     rows = re.findall(r"^\| (\d{3}_\w+) \| \d+ \| \d+ \|", shown, re.MULTILINE)
-    assert rows == [path.stem for path in NOTEBOOKS if path.stem[2].isdigit()]
+    assert rows == [path.stem for path in NOTEBOOKS]
     assert "| lesson | cells | words |" in shown
 
 
@@ -342,15 +341,13 @@ def test_lessons_are_in_order_and_each_has_a_part_a_title_and_a_card():
     for one in found:
         assert one.title, one.name
         assert not one.title[0].isdigit(), one.title
-        assert one.card_figure() is not None or one.number in ("00", "999"), one.name
+        assert one.card_figure() is not None or one.number == "999", one.name
     named = site_lessons.described((ROOT / "README.md").read_text(encoding="utf-8"))
     assert set(named) == {one.name for one in found}
 
 
 @pytest.mark.parametrize("one", lessons_of_the_site(), ids=lambda one: one.name)
 def test_every_figure_of_a_lesson_has_an_alternative_text_and_its_head_a_time(one):
-    if len(one.number) < 3:
-        pytest.skip("a lesson in its old form, to be replaced")
     cells = one.without_alt
     assert not cells, f"begin the cell after {cells} with *The figure shows ...*"
     assert one.time, "its head must state **Time.** N minutes for you"

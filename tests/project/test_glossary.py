@@ -14,7 +14,7 @@ from conftest import ROOT
 
 PAGE = ROOT / "docs" / "glossary.md"
 SOURCES = ROOT / "notebooks" / "sources"
-#: The lessons of the series, by part; the later parts get theirs when they are written.
+#: The lessons of the series, by part.
 SERIES = {
     *range(101, 106), *range(201, 204), *range(301, 305), *range(401, 406), *range(501, 506),
     *range(601, 606), *range(701, 705),
@@ -67,11 +67,6 @@ def written() -> dict[int, Path]:
     return {int(path.stem[:3]): path for path in SOURCES.glob("[0-9][0-9][0-9]_*.py")}
 
 
-def old() -> list[Path]:
-    """Lessons in their old form, each to be replaced."""
-    return list(SOURCES.glob("[0-9][0-9]_*.py"))
-
-
 def plain(text: str) -> str:
     """Lower case, with one kind of space, and without the marks of comments and Markdown."""
     return re.sub(r"[-\s#*_`]+", " ", text.lower())
@@ -118,8 +113,7 @@ def test_every_term_says_where_it_is_taught_or_where_to_look():
 def test_lessons_named_are_of_the_series_and_exist_once_all_are_written():
     named = {number for _, text in entries() for number in lessons(text)}
     assert named <= SERIES
-    assert set(written()) - {999} >= (SERIES if not old() else set())
-    assert named <= set(written()) | (SERIES if old() else set())
+    assert set(written()) - {999} == SERIES
 
 
 def not_used() -> list[str]:

@@ -1,7 +1,6 @@
 """The form of the lessons, and the numbers in their text; `pytest --nbmake` runs them.
 
-A lesson is named NNN_topic, where the first digit is its part. Those of two digits are the older
-notebooks that lessons are replacing; the form of a lesson is not asked of them.
+A lesson is named NNN_topic, where the first digit is its part.
 """
 
 import ast
@@ -22,7 +21,6 @@ SOURCES = ROOT / "notebooks" / "sources"
 NOTEBOOKS = sorted(SOURCES.glob("[0-9]*.py"))
 SOLUTIONS = sorted((SOURCES / "solutions").glob("[0-9]*.py"))
 EVERY = NOTEBOOKS + SOLUTIONS
-LESSONS = [path for path in NOTEBOOKS if re.match(r"\d{3}_", path.name)]
 
 #: Second-level headings that are no sections: exercises need not follow them.
 ASIDE = {"Objectives", "Summary", "Further reading", "Next", "See also", "Exercises"}
@@ -183,9 +181,7 @@ def test_numbers_are_filled_in(tmp_path, monkeypatch, capsys):
 
 
 def of_every_lesson(test):
-    none = pytest.param(None, marks=pytest.mark.skip("no lesson of three digits yet"))
-    ids = [path.stem for path in LESSONS] or ["none"]
-    return pytest.mark.parametrize("source", LESSONS or [none], ids=ids)(test)
+    return pytest.mark.parametrize("source", NOTEBOOKS, ids=name)(test)
 
 
 HEAD = (

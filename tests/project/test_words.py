@@ -67,13 +67,9 @@ SPELLED = {
     "ASH": "Active Spike Hashing",
 }
 
-#: The guide's rows on the exercises of lessons in their old form, which name them as these do.
-OLD_ROW = r"^\| \d\d\.\d \|.*$"
-
 
 def without_code(text: str) -> str:
     """A text without what stands between fences and backticks."""
-    text = re.sub(OLD_ROW, "", text, flags=re.MULTILINE)
     text = re.sub(r"```.*?```", " ", text, flags=re.DOTALL)
     return re.sub(r"`[^`\n]*`", " ", text)
 
