@@ -6,8 +6,8 @@ the stimulus). `conv_stdp.py` has the loops that learn. The definition is in `ja
 
 Why they are fast:
 
-* an event adds one contiguous block per row: the weights are stored flipped and with the maps
-  last, ``[C_in, k, k, C_out]``, like the potentials ``[H, W, C_out]``;
+* an event adds one contiguous block per row, because the weights are stored flipped and with the
+  maps last, ``[C_in, k, k, C_out]``, like the potentials ``[H, W, C_out]``;
 * only locations that an event reached in this step can fire in it, and only they are checked;
 * the leak is applied when a location is reached again, for all silent steps at once.
 """
@@ -44,7 +44,7 @@ def build(make: Callable, dtype: torch.dtype, arguments: list) -> Callable:
 @njit(inline="always")
 def add(v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps):
     """Add the block of weights of one event, in place, and list the locations that it reaches."""
-    top, left = y + size // 2 - size + 1, x + size // 2 - size + 1  # of the locations reached
+    top, left = y + size // 2 - size + 1, x + size // 2 - size + 1  # corner of the reached area
     x0, x1 = max(left, 0), min(left + size, width)
     for j in range(max(0, -top), min(size, height - top)):
         row = (top + j) * width
@@ -82,14 +82,14 @@ def hear(times, units, e, stop, v, w, stamp, touched, leak, height, width, size,
 
 @njit(inline="always")
 def pay(row, leak):
-    """Apply the leak of one step at one location; potentials stay at or above 0."""
+    """Apply the leak of one step at one location; potentials do not fall below 0."""
     for m in range(len(row)):
         row[m] = row[m] - leak if row[m] > leak else 0
 
 
 @njit(inline="always")
 def any_over(row, theta):
-    """Whether any map reaches its threshold; a count instead of a search, so that it vectorises."""
+    """Whether any map reaches its threshold; the maps are counted, so that the loop vectorises."""
     n = 0
     for m in range(len(row)):
         n += row[m] >= theta[m]
@@ -143,7 +143,7 @@ def _respond_loop(dtype: type) -> Callable:
                     if closed[place] or not any_over(row, thresholds):
                         continue
                     best = -1
-                    if inhibit:  # only the highest of those that reach threshold here in this step
+                    if inhibit:  # of the maps at threshold here, only the highest fires
                         best = highest(row, thresholds)
                         closed[place] = once
                     y, x = place // width // pool, place % width // pool
