@@ -45,8 +45,9 @@ def generated(
     """Load a module from the cache folder, or generate it and keep it there.
 
     Args:
-        name: the beginning of the file's name. follows_from: what the text depends on; its `repr`
-        must show everything. makers: the files in this package's folder that generate the text.
+        name: the beginning of the file's name.
+        follows_from: what the text depends on; its `repr` must show everything.
+        makers: the files in this package's folder that generate the text.
         generate: returns the text; called only if there is no file.
     """
     given = repr((follows_from, _versions(tuple(makers))))

@@ -58,8 +58,8 @@ def uniform_nodes(nodes: Iterable[Node], different: Container[float] = ()) -> se
     """Those of `nodes`, in order of computation, that are the same for all neurons.
 
     Args:
-        nodes: nodes, together with all that they depend on. different: indices of the numbers that
-        differ between neurons.
+        nodes: nodes, together with all that they depend on.
+        different: indices of the numbers that differ between neurons.
     """
     uniform: set[Node] = set()
     for node in nodes:
