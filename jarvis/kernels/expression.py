@@ -415,7 +415,7 @@ class _Recorder(TorchDispatchMode):
         if id(tensor) in self._known:
             return self._known[id(tensor)][1]
         if tensor.numel() != 1:
-            return Untraceable("the step uses a tensor that is none of its parameters")
+            return Untraceable("the step uses a tensor that is not one of its parameters")
         return self.graph.const(float(tensor))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

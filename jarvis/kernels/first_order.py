@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 MESSAGE = (
-    "a compiled time loop has first derivatives only, and this asks for a second one (a gradient "
-    "penalty, a Hessian): take backend='eager'"
+    "a compiled time loop has first derivatives only, but this asks for a second one (a gradient "
+    "penalty, a Hessian): use backend='eager'"
 )
 
 

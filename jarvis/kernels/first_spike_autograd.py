@@ -83,6 +83,6 @@ def run(times: Tensor, weights: Tensor, delays: Tensor, values, half: bool, grid
     if times.dim() != 2 or weights.shape != shape or delays.shape != shape:
         raise ValueError(
             f"first spikes: times {tuple(times.shape)}, weights {tuple(weights.shape)} and delays "
-            f"{tuple(delays.shape)} must be [B, n_pre] and twice [n_pre, n_post]"
+            f"{tuple(delays.shape)} must be [B, n_pre], [n_pre, n_post], [n_pre, n_post]"
         )
     return _FirstSpike.apply(times, weights, delays, values, half, grid)

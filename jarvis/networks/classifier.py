@@ -280,7 +280,7 @@ def _check_readout_state(name: str, state: Any, wanted: ReadoutState) -> None:
     """Raise a ValueError for the state of another read-out or batch; neurons check their own."""
     if not isinstance(state, ReadoutState):
         raise ValueError(
-            f"{name}: state is a {type(state).__name__}, and a read-out's is a ReadoutState"
+            f"{name}: state is a {type(state).__name__}, but a read-out's is a ReadoutState"
         )
     for field, given, known in zip(state._fields, state, wanted, strict=True):
         if (given is None) != (known is None):
@@ -417,12 +417,12 @@ class _Spiking(nn.Module):
             return
         if not isinstance(state, ClassifierState):
             raise ValueError(
-                f"{name}: state is a {type(state).__name__}, and a classifier's is a "
+                f"{name}: state is a {type(state).__name__}, but a classifier's is a "
                 "ClassifierState"
             )
         if len(state.hidden) != len(self.neurons):
             raise ValueError(
-                f"{name}: state has {len(state.hidden)} hidden layers, and this network has "
+                f"{name}: state has {len(state.hidden)} hidden layers, but this network has "
                 f"{len(self.neurons)}"
             )
 

@@ -71,13 +71,13 @@ def delayed_linear(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
     if weight.shape != delays.shape or x.shape[2] != weight.shape[1]:
         raise ValueError(
             f"delayed_linear: x {tuple(x.shape)}, weight {tuple(weight.shape)} and delays "
-            f"{tuple(delays.shape)} must be [T, B, n_in] and twice [n_out, n_in]"
+            f"{tuple(delays.shape)} must be [T, B, n_in], [n_out, n_in], [n_out, n_in]"
         )
     kinds = [f"{part.dtype} on {part.device}" for part in (x, weight, delays)]
     if len(set(kinds)) > 1:
         raise TypeError(
-            f"delayed_linear: x is {kinds[0]}, weight {kinds[1]} and delays {kinds[2]}, which must "
-            "be of one type, on one device"
+            f"delayed_linear: x is {kinds[0]}, weight is {kinds[1]}, delays are {kinds[2]}: "
+            "they must be of one type and on one device"
         )
     check_values("delayed_linear: delays", delays, "steps", at_least=0)
     whole = delays.detach().floor().clamp_max(len(x))

@@ -367,7 +367,7 @@ def run_events(
         raise ValueError("w_rec and d_rec come together: give both, or neither")
     n_in, width = w_in.shape
     if events.n_units != n_in:
-        raise ValueError(f"events have {events.n_units} units, but w_in {n_in} rows")
+        raise ValueError(f"events have {events.n_units} units, but w_in has {n_in} rows")
     heard_by = 0 if w_rec is None else width
     none = w_in.new_zeros(0, 0)
     w_rec, d_rec = (none, none) if w_rec is None or d_rec is None else (w_rec, d_rec)
@@ -380,7 +380,7 @@ def run_events(
     for name, matrix in (("d_in", d_in), ("d_rec", d_rec)):
         check_values(name, matrix, "ms", at_least=0)
     if w_rec.dtype != w_in.dtype:
-        raise TypeError(f"w_rec is {w_rec.dtype}, but w_in {w_in.dtype}")
+        raise TypeError(f"w_rec is {w_rec.dtype}, but w_in is {w_in.dtype}")
     matrices = (w_in, d_in.to(w_in.dtype), w_rec, d_rec.to(w_in.dtype))
     if not torch.is_grad_enabled():  # nothing is saved for a backward pass
         matrices = tuple(matrix.detach() for matrix in matrices)

@@ -112,7 +112,7 @@ class TraceRule:
             if low < self.w_min - slack or high > self.w_max + slack:
                 raise ValueError(
                     f"weight spans [{low:.4g}, {high:.4g}], not within [w_min, w_max] = "
-                    f'[{self.w_min:g}, {self.w_max:g}]: clamp it first, or take bounds="none"'
+                    f'[{self.w_min:g}, {self.w_max:g}]: clamp it first, or use bounds="none"'
                 )
 
     def _state(self, state: Any, pre: Tensor, post: Tensor) -> Any:
@@ -124,7 +124,7 @@ class TraceRule:
             if wanted.shape != found.shape:
                 raise ValueError(
                     f"state.{name} is {tuple(found.shape)}, but these spikes need "
-                    f"{tuple(wanted.shape)}: take state=None for a new batch"
+                    f"{tuple(wanted.shape)}: pass state=None for a new batch"
                 )
         return state
 
@@ -479,7 +479,7 @@ class ThreeFactorSTDP:
         if state is not None and len(state.eligibility) != pre.shape[-2]:
             raise ValueError(
                 f"state.eligibility holds {len(state.eligibility)} samples, but there are "
-                f"{pre.shape[-2]}: take state=None for a new batch"
+                f"{pre.shape[-2]}: pass state=None for a new batch"
             )
 
     def _step(
