@@ -1,10 +1,10 @@
 """Event-driven convolutions on the CPU: the effect of one event, and the output of a layer.
 
-Two loops: `respond` (the output spikes of a layer) and `potentials` (its potentials at the end of
-the stimulus). `conv_stdp.py` has the loops that learn. The definition is in `jarvis.stdp.conv`;
-`tests/reference_stdp.py` implements it frame by frame.
+There are two loops: `respond` (the output spikes of a layer) and `potentials` (its potentials at
+the end of the stimulus). `conv_stdp.py` contains the loops that learn. The definition is in
+`jarvis.stdp.conv`; `tests/reference_stdp.py` implements it frame by frame.
 
-Why they are fast:
+The loops are fast for these reasons:
 
 * an event adds one contiguous block per row, because the weights are stored flipped and with the
   maps last, ``[C_in, k, k, C_out]``, like the potentials ``[H, W, C_out]``;
@@ -25,7 +25,7 @@ from jarvis.kernels.cpu import compiled
 
 TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
 
-# numba's cache depends only on the file of a loop: names include a hash of this shared one.
+# numba's cache checks only the file of a loop, so names include a hash of this shared file.
 _SHARED = f"{zlib.crc32(Path(__file__).read_bytes()):08x}"
 
 

@@ -217,7 +217,7 @@ def _forward_loop(
                         arrives,
                         sem="relaxed",
                     )
-                tl.debug_barrier()  # a sum may be read by another thread than wrote it
+                tl.debug_barrier()  # the thread that reads a sum may not be the one that wrote it
         v = tl.where(fires, 0.0, h)
         current = next_current + tl.load(drive + row, here, 0.0)
         adaptation = next_adaptation

@@ -113,8 +113,7 @@ class Program:
     def numbers(
         self, params: Any, surrogate: Any
     ) -> tuple[list[float | Tensor], dict[int, Tensor]]:
-        """All numbers that the step reads, in the order of `Loop.values`, and the tensors among
-        them."""
+        """The numbers that a step reads, in the order of `Loop.values`; the tensors among them."""
         numbers = [get(params, surrogate) for get in self._readers]
         return numbers, {i: n for i, n in enumerate(numbers) if isinstance(n, Tensor)}
 

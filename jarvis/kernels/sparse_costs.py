@@ -33,7 +33,7 @@ _FEWEST, _MOST = 256, 1024  #: rows that are timed
 _SHARES = (0.02, 0.35)  #: shares of nonzero entries that are timed
 _REPEATS = 3  #: minimum number of repetitions
 _ENOUGH = 0.05  #: seconds: short calls are repeated more often
-_CALL = 5.0  #: microseconds to run the neurons of one step by itself, after a dense product
+_CALL = 5.0  #: microseconds that the neurons of one step take, after a dense product
 _STEPS = 20  #: steps of a recurrent layer that are timed together
 
 _FILES = ("sparse_loops.py", "sparse_conv.py", "vectors.py", "sparse_costs.py")

@@ -538,7 +538,7 @@ class SpikingCNN(_Spiking):
         n_channels, height, width = _sizes("SpikingCNN: shape", shape, 3)
         n_classes = check_integer("SpikingCNN: n_classes", n_classes, at_least=1)
         if height < 4 or width < 4:
-            raise ValueError(f"shape={shape!r}: two 2x2 poolings need a picture of at least 4x4")
+            raise ValueError(f"shape={shape!r}: two 2x2 poolings need an image of at least 4x4")
         first, second = _sizes("SpikingCNN: channels", channels, 2)
         self.synapses = nn.ModuleList(
             nn.Sequential(nn.Conv2d(a, b, 5, padding=2), nn.MaxPool2d(2))

@@ -116,7 +116,7 @@ def count_parameters(model: nn.Module, synapses: Sequence[str] = ()) -> dict[str
         exists = torch.ones(shape, dtype=torch.bool) if mask is None else mask.cpu().clone()
         if pre == post:
             exists.fill_diagonal_(False)
-        own = f"{delays.synaptic}.{index}"  # the delay parameter of each synapse
+        own = f"{delays.synaptic}.{index}"  # name of the delay parameters, one per synapse
         for each in (name, f"{owner}.{own}" if owner else own):
             if each in counts:
                 counts[each] = int(exists.sum())

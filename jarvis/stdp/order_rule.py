@@ -164,7 +164,7 @@ def receptive_field(times: Tensor, y: int, x: int, kernel_size: int) -> Tensor:
     """
     _, height, width = times.shape
     if not (0 <= y < height and 0 <= x < width):
-        raise ValueError(f"position ({y}, {x}) is outside the picture, {height} x {width}")
+        raise ValueError(f"position ({y}, {x}) is outside the input, {height} x {width}")
     never = math.inf if times.is_floating_point() else torch.iinfo(times.dtype).max
     patch = times.new_full((times.shape[0], kernel_size, kernel_size), never)
     top, left = y - kernel_size // 2, x - kernel_size // 2

@@ -73,7 +73,7 @@ def read_graph(path: Path) -> Any:
     else:
         cause = None
     raise CorruptDataError(
-        f"{path}: damaged, no NIR file, or with nodes that nir {nir.version} does not know "
+        f"{path} is damaged, is not a NIR file, or has nodes that nir {nir.version} does not know "
         f"({why}): write it again"
     ) from cause
 
