@@ -1,6 +1,6 @@
-"""What the loops over candidates know of a neuron: a function that `candidates` generates for each.
+"""The part of the loops over candidates that depends on the neuron; `candidates` generates it.
 
-The name stands here for the loops, which are copied behind the generated function.
+The name is declared here for the loops, which are copied below the generated function.
 """
 
 from typing import Any
@@ -10,12 +10,12 @@ def advance(u: Any, lanes: Any, given: Any, noise: Any, state: Any, sent: Any, n
     """One step of the n neurons of a layer.
 
     Args:
-        u: the numbers that are the same for all neurons.
-        lanes: the numbers that differ from neuron to neuron, n of each.
+        u: the numbers shared by all neurons.
+        lanes: the numbers that differ between neurons, n values of each.
         given: the input ``[n]``.
         noise: uniform random numbers ``[n]``, for neurons that take them.
-        state: the fields of the state, n of each; updated.
-        sent: the sum of what the neurons have sent ``[n]``; they add to it.
+        state: the fields of the state, n values of each; updated.
+        sent: the sum of what each neuron has sent ``[n]``; this step's output is added to it.
         n: number of neurons.
     """
     raise NotImplementedError

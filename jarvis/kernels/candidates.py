@@ -1,8 +1,8 @@
 """Generates the loop over candidates from the step of a neuron: see `candidate_loops`.
 
-As `event_program` does for networks with delays, it traces the neuron's step, writes it as a
-function of a layer's neurons, and copies the loop, which knows nothing of the neuron, behind it. No
-derivative is needed, so nothing is kept.
+As `event_program` does for networks with delays, this module traces the neuron's step, writes it as
+a function of a layer's neurons, and appends a copy of the loop, which does not depend on the
+neuron. No derivative is needed, so nothing is kept.
 """
 
 import inspect
@@ -28,10 +28,10 @@ _MAKERS = (
     "candidate_loops.py", "reward_loops.py", "functions.py", "exponential.py", "logarithm.py",
 )  # fmt: skip
 
-#: Copied behind what is generated.
+#: The modules whose loops are copied below the generated code.
 _LOOPS = (candidate_loops, reward_loops)
 
-#: The input that a neuron may have besides the first one: random numbers, uniform in [0, 1).
+#: The only second input that a neuron may have: random numbers, uniform in [0, 1).
 NOISE = "uniform"
 
 _HEAD = """import math
@@ -54,13 +54,13 @@ class CandidateProgram(NamedTuple):
     key: str
     text: str  #: its source
     names: dict[str, Any]  #: what the generated module defines
-    values: tuple[str, ...]  #: the numbers that the step reads, by path
-    per_neuron: tuple[str, ...]  #: those of them that differ from neuron to neuron
+    values: tuple[str, ...]  #: paths of the numbers that the step reads
+    per_neuron: tuple[str, ...]  #: paths of those that differ between neurons
     present: tuple[str, ...]  #: the fields of the state
     noisy: bool  #: whether the step takes random numbers
 
     def numbers(self, values: Sequence[float]) -> tuple[float, ...]:
-        """What the loop takes as ``u``, from the numbers of the step (0 for those that differ)."""
+        """The loop's ``u``: the step's numbers, with 0 for those that differ between neurons."""
         return self.names["numbers"](values)
 
 
@@ -76,9 +76,9 @@ def program(
     """The loop of a step.
 
     Args:
-        name: of the neuron.
+        name: the neuron's name.
         step, params, spike, inputs, state: as for `expression.Step`.
-        per_neuron: paths of the numbers that differ from neuron to neuron.
+        per_neuron: paths of the numbers that differ between neurons.
 
     Raises:
         Untraceable: if the step has no compiled form, or takes inputs that a policy does not have.
@@ -183,7 +183,7 @@ def learn(program: CandidateProgram, dtype: np.dtype) -> Callable:
 
 
 def _rows(dtype: np.dtype) -> tuple[Any, Any, Any]:
-    """The types of the arrays of a loop: of the weights, in double precision, of whole numbers."""
+    """The types of a loop's arrays: of weights, of double-precision numbers and of integers."""
     kinds = (_REAL[dtype], types.float64, types.int64)
     row, wide, whole = (types.Array(kind, 1, "C") for kind in kinds)
     return row, wide, whole

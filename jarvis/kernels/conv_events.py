@@ -1,13 +1,13 @@
 """Event-driven convolutions on the CPU: the effect of one event, and the output of a layer.
 
-Two loops: `respond` (the output spikes of a layer) and `potentials` (its potentials at the end of
-the stimulus). `conv_stdp.py` has the loops that learn. The definition is in `jarvis.stdp.conv`;
-`tests/reference_stdp.py` implements it frame by frame.
+There are two loops: `respond` (the output spikes of a layer) and `potentials` (its potentials at
+the end of the stimulus). `conv_stdp.py` contains the loops that learn. The definition is in
+`jarvis.stdp.conv`; `tests/reference_stdp.py` implements it frame by frame.
 
-Why they are fast:
+The loops are fast for these reasons:
 
-* an event adds one contiguous block per row: the weights are stored flipped and with the maps
-  last, ``[C_in, k, k, C_out]``, like the potentials ``[H, W, C_out]``;
+* an event adds one contiguous block per row, because the weights are stored flipped and with the
+  maps last, ``[C_in, k, k, C_out]``, like the potentials ``[H, W, C_out]``;
 * only locations that an event reached in this step can fire in it, and only they are checked;
 * the leak is applied when a location is reached again, for all silent steps at once.
 """
@@ -25,7 +25,7 @@ from jarvis.kernels.cpu import compiled
 
 TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
 
-# numba's cache depends only on the file of a loop: names include a hash of this shared one.
+# numba's cache checks only the file of a loop, so names include a hash of this shared file.
 _SHARED = f"{zlib.crc32(Path(__file__).read_bytes()):08x}"
 
 
@@ -44,7 +44,7 @@ def build(make: Callable, dtype: torch.dtype, arguments: list) -> Callable:
 @njit(inline="always")
 def add(v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, maps):
     """Add the block of weights of one event, in place, and list the locations that it reaches."""
-    top, left = y + size // 2 - size + 1, x + size // 2 - size + 1  # of the locations reached
+    top, left = y + size // 2 - size + 1, x + size // 2 - size + 1  # corner of the reached area
     x0, x1 = max(left, 0), min(left + size, width)
     for j in range(max(0, -top), min(size, height - top)):
         row = (top + j) * width
@@ -82,14 +82,14 @@ def hear(times, units, e, stop, v, w, stamp, touched, leak, height, width, size,
 
 @njit(inline="always")
 def pay(row, leak):
-    """Apply the leak of one step at one location; potentials stay at or above 0."""
+    """Apply the leak of one step at one location; potentials do not fall below 0."""
     for m in range(len(row)):
         row[m] = row[m] - leak if row[m] > leak else 0
 
 
 @njit(inline="always")
 def any_over(row, theta):
-    """Whether any map reaches its threshold; a count instead of a search, so that it vectorises."""
+    """Whether any map reaches its threshold; the maps are counted, so that the loop vectorises."""
     n = 0
     for m in range(len(row)):
         n += row[m] >= theta[m]
@@ -143,7 +143,7 @@ def _respond_loop(dtype: type) -> Callable:
                     if closed[place] or not any_over(row, thresholds):
                         continue
                     best = -1
-                    if inhibit:  # only the highest of those that reach threshold here in this step
+                    if inhibit:  # of the maps at threshold here, only the highest fires
                         best = highest(row, thresholds)
                         closed[place] = once
                     y, x = place // width // pool, place % width // pool

@@ -1,8 +1,8 @@
-"""Convolutions that learn by STDP, on the CPU, one stimulus after another.
+"""Convolutions that learn by STDP from one stimulus after another, on the CPU.
 
-Two loops: `learn` (winners and their weights) and `reward` (decide, then learn from the reward).
-Their definitions are in `jarvis.stdp.conv` and `jarvis.stdp.reward`; `conv_events.py` has the
-effect of an event. A stimulus ends as soon as no further neuron can win.
+There are two loops: `learn` (winners and their weights) and `reward` (decide, then learn from the
+reward). Their definitions are in `jarvis.stdp.conv` and `jarvis.stdp.reward`; `conv_events.py`
+contains the effect of an event. A stimulus ends as soon as no further neuron can win.
 """
 
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def _learn_loop(dtype: type) -> Callable:
         touched = np.empty(area, np.int32)
         first = np.full(channels * area, -1, np.int32)  # -1: has not fired
         blocked = np.zeros(area, np.bool_)
-        theta = np.empty(maps, dtype)  # the thresholds; infinite for a map that cannot win any more
+        theta = np.empty(maps, dtype)  # infinite for a map that can no longer win
         # Locations where a neuron may win in this step, and the highest potential at each.
         places, best_map = np.empty(area, np.int32), np.empty(area, np.int32)
         best_v = np.empty(area, dtype)
@@ -63,7 +63,7 @@ def _learn_loop(dtype: type) -> Callable:
                 for heard in range(begun, e):
                     if first[units[heard]] < 0:
                         first[units[heard]] = t
-                # Which neurons reach their threshold, and may still win?
+                # Find the neurons that reach their threshold and may still win.
                 n = 0
                 for q in range(n_touched):
                     place = touched[q]
@@ -79,12 +79,12 @@ def _learn_loop(dtype: type) -> Callable:
                 # One winner after another: the highest potential, then the lowest map, y, x.
                 while n_won < quota:
                     best = -1
-                    kept = 0  # only locations where a neuron may still win are kept
+                    kept = 0  # keep only locations where a neuron may still win
                     for q in range(n):
                         place, m, p = places[q], best_map[q], best_v[q]
                         if blocked[place]:
                             continue
-                        if theta[m] == np.inf:  # it has won elsewhere: the next map here
+                        if theta[m] == np.inf:  # it has won elsewhere, so try the next map here
                             row = v[place * maps :][:maps]
                             m = highest(row, theta)
                             if m < 0:
@@ -112,7 +112,8 @@ def _learn_loop(dtype: type) -> Callable:
                         for i in range(max(0, y - radius), min(height, y + radius + 1)):
                             for j in range(max(0, x - radius), min(width, x + radius + 1)):
                                 blocked[i * width + j] = True
-            # Weights change at the end of the stimulus; inputs that fire after the winner are late.
+            # Weights change at the end of the stimulus; inputs that fire after the winner count as
+            # late.
             for q in range(n_won):
                 m, t = winners[b, q, 0], winners[b, q, 3]
                 for c in range(channels):

@@ -3,8 +3,8 @@
 Two design choices avoid known problems. Kernels are plain `nogil` functions that our own thread
 pool calls on ranges of lanes, instead of numba's `prange`: numba's workqueue layer must not be
 entered by two Python threads at once, and GNU OpenMP terminates a process that forks after using
-it. And every specialisation has its own cache file, because numba numbers the entries of a shared
-one: two processes that start together could assign one number to two different loops.
+it. And every specialisation has its own cache file: in a shared file numba numbers the entries, and
+two processes that start together could give the same number to two different loops.
 """
 
 import logging
@@ -54,8 +54,9 @@ def compiled(loop: Callable, signature: Any, name: str) -> Callable:
         try:
             return njit(signature, cache=True, **options)(loop)
         except Exception as error:
-            # No writable folder, a full disk, an unreadable cache file: compile for this process
-            # only. An error in the loop itself is raised again by this second attempt.
+            # The folder is not writable, the disk is full, or the cache file is unreadable: compile
+            # for this process only. An error in the loop itself is raised again by this second
+            # attempt.
             logger.info("the compiled loop %s is not cached: %s", name, error)
             return njit(signature, **options)(loop)
 
@@ -68,7 +69,7 @@ class _TellOnce(event.Listener):
         if not _told:
             _told = True
             logger.warning(
-                "jarvis compiles its time loops for this machine: some seconds, the first time only"
+                "jarvis compiles its time loops for this machine (takes a few seconds, only once)"
             )
 
     def on_end(self, event) -> None:
@@ -78,9 +79,9 @@ class _TellOnce(event.Listener):
 def over_lanes(kernel: Callable[[int, int], None], lanes: int, steps: int, block: int) -> None:
     """Run ``kernel(first lane, end lane)`` over all lanes, on torch's number of threads.
 
-    A small problem runs on the calling thread, and so does one share of a large problem. Subnormal
-    numbers (below 1e-38 in float32) are flushed to 0 meanwhile: state variables that decay without
-    input become subnormal, and arithmetic with such numbers is about fifty times slower.
+    A small problem runs on the calling thread, and so does one share of a large problem. During the
+    run, subnormal numbers (below 1e-38 in float32) are flushed to 0: state variables that decay
+    without input become subnormal, and arithmetic with such numbers is about fifty times slower.
     """
     before = (_SUBNORMAL * _ONE) == 0.0  # torch can set the mode, but not query it
     torch.set_flush_denormal(True)
@@ -129,7 +130,8 @@ def _after_fork() -> None:
     _compiling.release()
 
 
-# A fork waits for a compilation to end: the child would inherit numba's lock, held forever.
+# A fork waits for a compilation to end; otherwise the child would inherit numba's lock and never be
+# able to take it.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_compiling.acquire,

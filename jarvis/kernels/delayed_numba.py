@@ -1,16 +1,16 @@
 """Linear maps with a delay for each synapse, as compiled loops on the CPU.
 
-The samples of a batch lie one behind the other in time, each followed by enough zeros for the
-longest delay: then a delay is a shift of a whole row ``[B S]``, for all samples at once. With a
-whole number of steps k and the rest f of each delay, the definition in
+The samples of a batch are laid end to end in time, each followed by enough zeros for the longest
+delay. A delay is then a shift of a whole row ``[B S]``, for all samples at once. If each delay is
+split into a whole number of steps k and a fraction f, the definition in
 `jarvis.spatial.delayed_linear`,
 
     ``y_j[t] = sum_i w_ji ((1 - f_ji) x_i[t - k_ji] + f_ji x_i[t - k_ji - 1])``,
 
 is a sum of shifted rows (`shifted_sum`), and so is the gradient of x. The gradients of weights and
 delays are inner products of shifted rows (`shifted_products`). Where x is mostly zeros, `scatter`
-and `gather` visit its events instead. Every number is computed by one thread, in an order that does
-not depend on how many there are.
+and `gather` visit only its events. Every number is computed by one thread, in an order that does
+not depend on the number of threads.
 """
 
 from collections.abc import Callable
@@ -27,18 +27,18 @@ from jarvis.kernels.first_order import first_order
 from jarvis.kernels.memory import empty, flat
 from jarvis.kernels.vectors import ROW_BYTES, add_scaled_pieces, inner_product, width
 
-#: Bytes of x that `shifted_products` reads over and over: they stay in the cache.
+#: Bytes of x that `shifted_products` reads repeatedly: few enough to stay in the cache.
 _CACHED = 1 << 19
 
-#: Share of entries that are not 0 below which events are visited; measured, benchmarks/delays.py.
+#: Share of nonzero entries below which events are visited; measured by benchmarks/delays.py.
 SPARSE = 0.04
 
 
 class Shape:
-    """Sizes of a product, and where a sample's steps are in a row of memory.
+    """The sizes of a product, and the position of each sample's steps in a row of memory.
 
     Args:
-        steps, batch, n_in, n_out: of the product.
+        steps, batch, n_in, n_out: sizes of the product.
         longest: the longest delay, in whole steps.
         itemsize: bytes of a number.
     """
@@ -48,10 +48,10 @@ class Shape:
     ) -> None:
         self.steps, self.batch, self.n_in, self.n_out = steps, batch, n_in, n_out
         w = width(itemsize)
-        self.margin = longest + 1  #: zeros before the first sample, and behind each
+        self.margin = longest + 1  #: zeros before the first sample, and after each sample
         self.stride = steps + self.margin
-        self.used = -(-batch * self.stride // w) * w  #: numbers of a row that are computed
-        self.row = self.margin + self.used + self.margin  #: numbers of a row in memory
+        self.used = -(-batch * self.stride // w) * w  #: how many numbers of a row are computed
+        self.row = self.margin + self.used + self.margin  #: length of a row in memory
         self.blocks = self.used // w
 
     def rows(self, x: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ def _make_gather(real) -> Callable:
 
 @cache
 def _kernel(name: str, dtype: torch.dtype) -> Callable:
-    """A compiled loop, with the arguments of those above."""
+    """The compiled form of one of the loops above, with the same arguments."""
     real, number = TYPES[dtype]
     reals, whole = vector(number), types.int64
     i32, i64 = vector(types.int32), vector(types.int64)
@@ -173,7 +173,7 @@ class _Delayed(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
         (steps, batch, n_in), n_out = x.shape, len(weight)
-        whole = delays.floor().clamp_(max=steps)  # later than the last step: it never arrives
+        whole = delays.floor().clamp_(max=steps)  # a spike with this delay never arrives
         rest = delays - whole
         early, late = weight * (1.0 - rest), weight * rest
         shape = Shape(steps, batch, n_in, n_out, int(whole.max()), x.element_size())
@@ -213,7 +213,7 @@ def _is_sparse(x: Tensor) -> bool:
 
 
 def _events(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What is not 0, by sample, input and step: steps, values, and where each pair begins."""
+    """Steps and values of the nonzero entries by sample, input and step; starts of the pairs."""
     steps, batch, n_in = x.shape
     where = x.permute(1, 2, 0).reshape(batch * n_in, steps)
     pair, t = where.nonzero(as_tuple=True)
@@ -262,7 +262,7 @@ def _products(shape: Shape, rows: Tensor, events, g: Tensor, shifts: Tensor):
 
 
 def run(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
-    """``y [T, B, n_out]`` of ``x [T, B, n_in]``, with delays in steps, not negative."""
+    """``y [T, B, n_out]`` of ``x [T, B, n_in]``, with delays in steps, at least 0."""
     return _Delayed.apply(x, weight, delays)
 
 

@@ -1,8 +1,8 @@
 """How a layer runs: in a compiled loop, or step by step in PyTorch.
 
-"auto" uses the compiled loop for the device of the tensor if it supports the options of the layer,
-and the readable step otherwise; the latter is slower, so it is logged once per reason. A backend
-requested by name either runs, or a ValueError says why it cannot.
+"auto" uses the compiled loop for the tensor's device if that loop supports the layer's options, and
+the readable step otherwise. The step is slower, so its use is logged once per reason. A backend
+requested by name either runs or raises a ValueError that explains why it cannot.
 """
 
 import importlib
@@ -31,7 +31,7 @@ def check_backend(backend: str) -> None:
 
 @cache
 def _load(family: str, backend: str) -> Any | str:
-    """The loops of a backend, imported when first needed, or the reason why there are none."""
+    """The loops of a backend, imported when first needed, or the reason that they are missing."""
     try:
         return importlib.import_module(f"jarvis.kernels.{family}_{backend}")
     except ImportError as error:
@@ -53,12 +53,12 @@ def choose(
         backend: the layer's `backend`.
         layer: the layer's name, for messages.
         tensors: the input ``[T, B, ...]``, and tensors combined with it (state, weight).
-        reason: why no loop supports the options of the layer, if none does.
+        reason: why no loop supports the layer's options; None if one does.
         has_weight: whether the layer multiplies by a weight, which autocast affects.
         family: which loops: the modules ``kernels/<family>_<backend>.py``.
 
     Raises:
-        ValueError: if `backend` names compiled loops that cannot run here; the message says why.
+        ValueError: if `backend` names compiled loops that cannot run here; it explains why.
     """
     x = tensors[0]
     assert x is not None
@@ -81,11 +81,11 @@ def choose(
 
 
 def unusual(tensors: tuple[Tensor | None, ...], has_weight: bool) -> str | None:
-    """The property of these tensors that no compiled loop supports, in words, or None.
+    """A description of the property of these tensors that no compiled loop supports, or None.
 
     Args:
-        tensors: the input, and tensors combined with it; None for those that are not there.
-        has_weight: whether there is a product, which autocast affects.
+        tensors: the input, and the tensors combined with it; None for each that is absent.
+        has_weight: whether there is a product with a weight, which autocast affects.
     """
     x = tensors[0]
     assert x is not None

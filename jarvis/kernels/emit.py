@@ -1,10 +1,10 @@
-"""Writes the loops of a step as source: what all languages share.
+"""Writes the loops of a step as source code: the part shared by all languages.
 
-An `Emitter` turns a plan into two functions, forward and backward. Each goes through time, and at
-each step computes the plan's nodes from *streams* (a number for every neuron and step, such as the
-input), *residents* (a number for every neuron, such as the state, kept close by while time runs)
-and numbers that are the same for all neurons. The emitter of a language says how those are read and
-written, and what a function looks like.
+An `Emitter` turns a plan into two functions, `forward` and `backward`. Each loops over time. At
+each step it computes the plan's nodes from *streams* (one number per neuron and step, such as the
+input), *residents* (one number per neuron, such as the state, held in registers or the cache
+throughout the loop) and numbers that are the same for all neurons. A subclass for each language
+defines how these are read and written, and how a function is laid out.
 """
 
 import math
@@ -18,17 +18,17 @@ from jarvis.kernels.plan import Plan, cone
 
 @dataclass
 class Function:
-    """One of the two loops. Streams with a step of their own are inputs, read in place."""
+    """One of the loops. Streams with their own stride per step are inputs, read in place."""
 
     name: str
     flag: str  #: the option that is fixed when the function is compiled
-    arguments: list[str]  #: in their order, without the numbers and the range of the loop
-    inputs: list[str]  #: among them: streams with a step of their own
+    arguments: list[str]  #: in order, without the numbers and the range of the loop
+    inputs: list[str]  #: those arguments that are streams with their own stride per step
     reads: list[str]  #: the inputs that are read
     streams: list[str]  #: dense streams
-    residents: list[str]  #: numbers of a neuron that stay close by while time runs
-    changing: list[str]  #: those of them that are written back
-    uniform: list[Node]  #: nodes among which are numbers that are the same for all neurons
+    residents: list[str]  #: one number per neuron, held throughout the loop over time
+    changing: list[str]  #: residents that are written back
+    uniform: list[Node]  #: nodes, some of which are the same for all neurons
     loop: list[str]  #: the lines of one step of one neuron
     earlier: list[str]  #: dense streams that are also read one step back
 
@@ -38,17 +38,18 @@ class Emitter(ABC):
 
     Args:
         plan: what is computed and kept.
-        per_neuron: indices of the numbers that are given for every neuron.
+        per_neuron: indices of the numbers that are given for each neuron.
         learned: indices of the numbers whose gradient is summed, in the order of the gradients.
-        recurrent: whether a second input, and backward a second gradient, is added at each step.
+        recurrent: whether each step adds a second input (in the forward pass) or a second gradient
+        (in the backward pass).
     """
 
     real: str  #: how a constant is written
-    double: str  #: how a constant is written among numbers that are the same for all neurons
+    double: str  #: how a constant is written in expressions shared by all neurons
     nan: str
     infinity: str
-    keep: str  #: name of the flag: whether numbers are kept for the backward loop
-    wants_x: str  #: name of the flag: whether gradients of the inputs are written
+    keep: str  #: name of the flag that keeps numbers for the backward loop
+    wants_x: str  #: name of the flag that asks for gradients of the inputs
 
     def __init__(
         self, plan: Plan, per_neuron: Sequence[int], learned: Sequence[int], recurrent: bool
@@ -56,7 +57,7 @@ class Emitter(ABC):
         self.plan, self.recurrent = plan, recurrent
         traced = plan.traced
         self.values = ["p_" + path.replace(".", "_") for path in traced.values]
-        self.suffix = ""  #: of the names of nodes that differ from neuron to neuron
+        self.suffix = ""  #: suffix of the names of nodes that differ between neurons
         self.xs = [f"x{i}" for i in range(len(traced.g_inputs))]
         self.states = [f"state{i}" for i in range(len(traced.states))]
         self.outputs = [f"out{i}" for i in range(len(traced.outputs))]
@@ -65,7 +66,7 @@ class Emitter(ABC):
         self.sums = [f"sum{i}" for i in range(len(learned))]
         self.fed = ["fed"] if recurrent else []
 
-    # -- what a language decides
+    # -- what depends on the language
 
     @abstractmethod
     def source(self) -> str:
@@ -82,19 +83,19 @@ class Emitter(ABC):
 
     @abstractmethod
     def load(self, index: int) -> str:
-        """A number that is the same for all neurons."""
+        """The expression that loads a number shared by all neurons."""
 
     @abstractmethod
     def read(self, name: str, is_input: bool = False) -> str:
-        """The number of a stream at this step."""
+        """The expression that reads a stream at this step."""
 
     @abstractmethod
     def read_condition(self, name: str) -> str:
-        """A condition that was kept."""
+        """The expression that reads a condition that was kept."""
 
     @abstractmethod
     def read_fed(self) -> str:
-        """What the recurrent weights have brought to this step."""
+        """The expression that reads the recurrent input (or gradient) of this step."""
 
     @abstractmethod
     def write(self, name: str, node: Node) -> str:
@@ -102,7 +103,7 @@ class Emitter(ABC):
 
     @abstractmethod
     def read_residents(self, names: Sequence[str]) -> list[str]:
-        """The lines that fetch residents for a step."""
+        """The lines that load residents for a step."""
 
     @abstractmethod
     def write_residents(self, names: Sequence[str], nodes: Sequence[Node]) -> list[str]:
@@ -114,7 +115,7 @@ class Emitter(ABC):
 
     @abstractmethod
     def derive(self, name: str, node: Node, start: str) -> str:
-        """The line that gives a state before a step: `node` of the step before, or the start."""
+        """The line that sets a state before a step: `node` from the previous step, or the start."""
 
     # -- names and expressions
 
@@ -131,7 +132,7 @@ class Emitter(ABC):
         return self.real.format(self.number(node.value)) if node.op == "const" else self.name(node)
 
     def use_double(self, node: Node) -> str:
-        """A node as an argument of an expression that is the same for all neurons."""
+        """A node as an argument of an expression shared by all neurons."""
         if node.op == "const":
             return self.double.format(self.number(node.value))
         return f"{self.name(node)}_"
@@ -145,7 +146,7 @@ class Emitter(ABC):
         return repr(int(value)) if value == int(value) and abs(value) < 1e9 else repr(value)
 
     def lines(self, nodes: Iterable[Node], have: Iterable[Node]) -> list[str]:
-        """Assignments that compute `nodes` in order, without those that are there."""
+        """Assignments that compute `nodes` in order, except those already in `have`."""
         there = set(have) | self.plan.uniform
         return [
             f"{self.name(n)} = {self.expression(n, self.use, False)}"
@@ -154,7 +155,7 @@ class Emitter(ABC):
         ]
 
     def uniform_lines(self, nodes: Iterable[Node], cast: Callable[[str], str]) -> list[str]:
-        """Numbers that are the same for all neurons: in double precision, then as `cast`."""
+        """Lines that compute shared numbers in double precision and convert them with `cast`."""
         lines = []
         for node in nodes:
             if node not in self.plan.uniform or node.op == "const":
@@ -251,7 +252,7 @@ class Emitter(ABC):
         )
 
     def near(self) -> list[str]:
-        """The loop that says where a gradient passes through the spikes, a byte each."""
+        """The loop that marks where a gradient passes through the spikes, with one byte each."""
         node, kept = self.plan.near, self.plan.kept
         assert node is not None
         used = cone([node], kept)
@@ -273,7 +274,7 @@ class Emitter(ABC):
         )
 
     def _read_kept(self, used: Iterable[Node]) -> list[str]:
-        """The lines that read what was kept, as far as it is used."""
+        """The lines that read those kept values that are used."""
         used, lines = set(used), []
         for name, node in zip(self.kept, self.plan.kept, strict=True):
             if node in used:
@@ -290,5 +291,5 @@ class Emitter(ABC):
 
 
 def indent(width: int, lines: Iterable[str]) -> list[str]:
-    """Lines moved to the right."""
+    """Lines indented by `width` spaces."""
     return [" " * width + line for line in lines]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from jarvis.kernels.emit import Emitter, Function, indent
 from jarvis.kernels.expression import Node
 
-#: Numbers that stay in the cache while time runs: the state of a block of neurons.
+#: How many numbers, the state of a block of neurons, stay in the cache throughout the loop.
 BLOCK = 16384
 
 _BINARY = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -20,11 +20,12 @@ _IN_DOUBLE = {op: f"np.{op}" for op in _CALLS}
 
 
 class NumbaEmitter(Emitter):
-    """Writes a module with ``make(real, keep, wants_x) -> forward, backward, recurrent, near``.
+    """Generates a module that defines ``make(...) -> forward, backward, recurrent, near``.
 
-    `recurrent`, with recurrent weights, takes several steps forward and multiplies by the weights
-    of the neurons that have fired (`sparse_loops.feed`). `near` is there for a surrogate that is 0
-    somewhere. Otherwise they are None.
+    The arguments of ``make`` are ``real``, ``keep`` and ``wants_x``. `recurrent` is the forward
+    loop of a layer with recurrent weights: it runs several steps and multiplies by the weights of
+    the neurons that have fired (`sparse_loops.feed`). `near` marks where a gradient passes through
+    the spikes, for a surrogate derivative that is 0 somewhere. Each is None if it is not needed.
     """
 
     real, double = "real({})", "{}"

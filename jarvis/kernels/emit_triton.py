@@ -1,8 +1,8 @@
 """Writes the loops of a step as Triton source.
 
-One program runs all steps for a block of neurons, with the state in registers: every input and
-every result is read or written once. Storage may be bfloat16 or float16; arithmetic, the state
-within a run and what is kept for the backward loop are then float32.
+One program runs all steps for a block of neurons, with the state in registers, so that every input
+is read once and every result is written once. Storage may be bfloat16 or float16; arithmetic, the
+state within a run and the values kept for the backward loop are then float32.
 """
 
 import textwrap

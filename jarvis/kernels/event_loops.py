@@ -1,20 +1,20 @@
 """The loops over one sample of a recurrent network with delays, on the CPU; see `event_numba.py`.
 
-Nearly all the work for a sample is in its input spikes (a few thousand, each with one synapse to
-every neuron), so they are not delivered step by step: neuron by neuron, all of them are added to
-the line of T steps of that neuron, which fits into the first-level cache together with the weights
-and delays of the neuron; the lines are then transposed into rows of one step each for the loop over
-time. Backward does the same in reverse. Delays need no ring buffer: the length of a line is the
-number of steps plus the longest delay.
+Nearly all the work for a sample lies in its input spikes (a few thousand, each with one synapse to
+every neuron), so they are not delivered step by step. Instead, for each neuron in turn, all of them
+are added to that neuron's line of T steps, which fits into the first-level cache together with the
+neuron's weights and delays. The lines are then transposed into one row per step for the loop over
+time. The backward pass does the same in reverse. Delays need no ring buffer: the length of a line
+is the number of steps plus the longest delay.
 
 The spikes of a sample are processed channel by channel (`channel_loop` sorts them): the weight and
-the delay stay in registers, and consecutive spikes go to different steps. In temporal order they
-often go to the same step, and the processor then waits for the sum that it has just written: that
-order takes three times as long.
+the delay stay in registers, and consecutive spikes go to different steps. In temporal order,
+consecutive spikes often go to the same step, and the processor must wait for the sum that it has
+just written, which takes three times as long.
 
-The loops know nothing of the neuron: `event_program` copies them behind the functions of
-`event_parts` that it generates. Arrays are flat. `values` are the numbers of the neuron, and
-`constants` those of `EventSpec.constants`, in the type of the weights.
+The loops do not depend on the neuron: `event_program` generates the functions of `event_parts` and
+appends a copy of the loops to them. Arrays are flat. `values` holds the neuron's numbers, and
+`constants` holds `EventSpec.constants`, in the type of the weights.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from jarvis.kernels.event_spec import DAMPED, FLAT, NEWTON
 from jarvis.kernels.exponential import VERSION
 from jarvis.kernels.functions import inline
 
-GROUP = 8  #: neurons whose lines are transposed into rows at a time
+GROUP = 8  #: how many neurons' lines are transposed into rows at a time
 
 
 def channel_loop() -> Callable:
@@ -50,7 +50,7 @@ def channel_loop() -> Callable:
                 c = units[e]
                 out[first + start[c]] = steps[e]
                 start[c] += 1
-            for c in range(n_in, 0, -1):  # each is now the start of the next
+            for c in range(n_in, 0, -1):  # each entry is now the start of the next channel
                 start[c] = start[c - 1]
             start[0] = 0
 
@@ -65,11 +65,11 @@ _kernels: dict[tuple, Callable] = {}
 def kernel(
     program: EventProgram, backward: bool, dtype: torch.dtype, adapts: bool, flag: bool
 ) -> Callable:
-    """A loop of a generated module, compiled. `flag`: keep forward, damped backward."""
+    """A compiled loop of a generated module. `flag`: `keep` if forward, `damped` if backward."""
     options = (program.key, backward, dtype, adapts, flag)
     if options not in _kernels:
         numpy_type, real = TYPES[dtype]
-        # Unsigned for indices: no check whether they count from the end.
+        # Indices are unsigned, so that the loop need not check for negative ones.
         reals, wide = types.Array(real, 1, "C"), types.Array(types.uint32, 1, "C")
         whole, sizes = types.Array(types.int32, 1, "C"), types.Array(types.int64, 1, "C")
         if backward:

@@ -1,4 +1,4 @@
-"""The recurrent network with delays on the CPU, forward and backward, sample by sample.
+"""Forward and backward passes of the recurrent network with delays on the CPU, by sample.
 
 The loops of `event_loops.py` implement the equations of `jarvis.spatial.event_driven`, the
 definition; this module distributes samples over threads and combines their results.
@@ -23,7 +23,7 @@ def _unsigned(x: Tensor) -> np.ndarray:
 
 
 class _Problem(NamedTuple):
-    """Arrays that both directions need."""
+    """Arrays that both passes need."""
 
     steps: np.ndarray  # of input spikes, by sample and channel
     starts: np.ndarray  # [B, n_in + 1]: start of each channel within the steps of a sample
@@ -141,7 +141,7 @@ def backward(
             )  # fmt: skip
 
     over_lanes(share, batch, n_steps * width, 1)
-    # Summed in the order of samples, independent of the threads: the same result every time.
+    # Summed in the order of the samples, whatever the threads do, so that results are reproducible.
     parts = (sum(share) for share in zip(*(sums[low] for low in sorted(sums)), strict=True))
     w_in, d_in, w_rec, d_rec = (torch.from_numpy(np.asarray(part)) for part in parts)
     return Gradients(

@@ -1,8 +1,8 @@
-"""What the event loops know of a neuron: functions that `event_program` generates for each.
+"""The part of the event loops that depends on the neuron; `event_program` generates it.
 
-The names stand here for the loops, which are copied behind the generated functions. A state is
-``(v, i, w)``; a neuron without a third variable passes w on. ``u`` holds the numbers that are the
-same for all neurons.
+The names are declared here for the loops, which are copied below the generated functions. A state
+is ``(v, i, w)``; a neuron without a third variable leaves w unchanged. ``u`` holds the numbers that
+are the same for all neurons.
 """
 
 from typing import Any
@@ -19,20 +19,20 @@ def advance(u: Any, v: Any, i: Any, w: Any) -> Any:
 
 
 def transposed(u: Any, v: Any, i: Any, w: Any, g_v: Any, g_i: Any, g_w: Any) -> Any:
-    """The gradient for the state before a step, from that for the state after it."""
+    """The gradient with respect to the state before a step, given the gradient after it."""
     raise NotImplementedError
 
 
 def within(u: Any, x: Any, v: Any, i: Any, w: Any) -> Any:
-    """The level after a time x, and its slopes by x, v, i and w."""
+    """The level after a time x, and its derivatives with respect to x, v, i and w."""
     raise NotImplementedError
 
 
 def guess(u: Any, v: Any, i: Any, w: Any) -> Any:
-    """The time, about, at which the level is 0."""
+    """The approximate time at which the level is 0."""
     raise NotImplementedError
 
 
 def slope(u: Any, v: Any, i: Any, w: Any) -> Any:
-    """How fast v changes."""
+    """The rate of change of v."""
     raise NotImplementedError

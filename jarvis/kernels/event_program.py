@@ -1,9 +1,8 @@
 """Generates the parts of the event loops that depend on the neuron.
 
-`program` traces the functions of an `EventModel` as `expression` traces the step of a layer, takes
-from their derivatives what the loops need, and writes it as the functions of `event_parts`, for
-numba or Triton. The loops, which know nothing of the neuron, are copied behind them into one
-module.
+`program` traces the functions of an `EventModel` as `expression` traces the step of a layer,
+differentiates them, and writes what the loops need as the functions of `event_parts`, for numba or
+Triton. The loops, which do not depend on the neuron, are copied below them into the same module.
 """
 
 import inspect
@@ -44,7 +43,7 @@ class EventProgram(NamedTuple):
     names: dict[str, Any]  #: what the generated module defines
     text: str  #: its source
     numbers: tuple[float, ...]  #: what the loops take as ``u``
-    remembers: bool  #: whether `transposed` reads i or w, which are then part of the history
+    remembers: bool  #: whether `transposed` reads i or w; if so, the history holds them
 
 
 class Writer:
@@ -55,8 +54,8 @@ class Writer:
         self.emitter = emitter
 
     def numbers(self, wanted: Sequence[Node], parameters: Sequence[str]) -> Iterable[str]:
-        """``numbers(p)`` is plain Python, in whatever language the others are, and in double
-        precision: it is called before the loops."""
+        """The lines of ``numbers(p)`` and ``unpack(values)``. The first is always plain Python in
+        double precision, since it is called before the loops."""
 
         def use(node: Node) -> str:
             if node.op == "value":
@@ -77,7 +76,7 @@ class Writer:
     def function(
         self, name: str, arguments: Sequence[str], roots: Sequence[Node], places: Mapping[Node, int]
     ) -> Iterable[str]:
-        """A function of ``u`` and of the numbers of a neuron; `places`: where nodes are in u."""
+        """A function of ``u`` and a neuron's numbers; `places` maps nodes to indices in ``u``."""
 
         def use(node: Node) -> str:
             if node not in places:
@@ -213,7 +212,7 @@ def _functions(step: Step, writer: Writer) -> Iterable[str]:
 
 
 def _rebuilt(roots: Sequence[Node], given: Mapping[tuple, Any], graph: Graph) -> list[Node]:
-    """Nodes in another graph, with other nodes or numbers in place of inputs."""
+    """The nodes rebuilt in `graph`, with other nodes or numbers in place of inputs."""
     made: dict[Node, Node] = {}
     for node in cone(roots):
         if (node.op, node.value) in given:
@@ -223,7 +222,7 @@ def _rebuilt(roots: Sequence[Node], given: Mapping[tuple, Any], graph: Graph) ->
         args = tuple(made[a] for a in node.args)
         numbers = [a.value if a.op == "const" else None for a in args]
         if (node.op == "mul" and 0.0 in numbers) or (node.op == "div" and numbers[0] == 0.0):
-            made[node] = graph.const(0.0)  # of gradients: 0 stays 0
+            made[node] = graph.const(0.0)  # a gradient of 0 stays 0
         elif node.op == "sub" and numbers[0] == 0.0:
             made[node] = graph.make("neg", args[1])
         elif node.op == "const":

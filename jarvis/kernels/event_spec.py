@@ -9,17 +9,17 @@ from torch import Tensor
 
 
 class EventModel(NamedTuple):
-    """A neuron between two events, in plain PyTorch and elementwise.
+    """A neuron between two events, as elementwise functions in plain PyTorch.
 
     The state is a NamedTuple that begins with the potential `v` and the synaptic current `i`:
     ``dv/dt = i + ...``, ``di/dt = -i/tau_syn``. At a spike v becomes 0, and the other variables
-    jump by constants; their rates of change are linear in themselves and in v.
+    jump by constants. The rates of change of these variables are linear in themselves and in v.
     """
 
     state: type
-    flow: Callable  #: ``(x, state, params)``: the state a time x later, ms, if no spike intervenes
-    level: Callable  #: ``(x, state, params)``: of v against the threshold, >= 0 where it fires
-    guess: Callable  #: ``(state, params, dt)``: about when the level is 0, for a step with a spike
+    flow: Callable  #: ``(x, state, params)``: the state x ms later, if no spike intervenes
+    level: Callable  #: ``(x, state, params)``: v relative to the threshold, >= 0 where it fires
+    guess: Callable  #: ``(state, params, dt)``: estimated time at which the level is 0
 
 
 class EventSpec(NamedTuple):
@@ -30,7 +30,7 @@ class EventSpec(NamedTuple):
     threshold: float
     tau_syn: float
     surrogate: float  #: k of 1/(1 + k |v - threshold|)^2, for spike counts; per ms
-    damping: float  #: backward, every `DAMPED` steps: g -> g / (1 + |g|/damping); 0: never
+    damping: float  #: in backward passes, g -> g / (1 + |g|/damping) every `DAMPED` steps; 0: never
     time_bins: int  #: equal parts of the T steps in which spikes are counted
     model: EventModel
     params: Any  #: the neuron's parameters, as numbers
@@ -47,7 +47,7 @@ class EventSpec(NamedTuple):
         return len(self.start) > 2
 
     def rates(self, *state: Tensor) -> tuple[Tensor, ...]:
-        """How fast each variable of a state changes."""
+        """The rate of change of each variable of a state."""
         with torch.enable_grad():
             x = torch.zeros_like(state[0]).requires_grad_()
             later = self.model.flow(x, self.model.state(*state), self.params)
@@ -56,8 +56,8 @@ class EventSpec(NamedTuple):
     @property
     def constants(self) -> tuple[float, ...]:
         """What compiled loops need besides the numbers of the neuron, in this order: dt, threshold,
-        the third variable's start, jump and drift (0 without one), 1/tau_syn, `surrogate`,
-        `damping` and `FLAT`."""
+        the start, jump and drift of the third variable (each 0 if there is none), 1/tau_syn,
+        `surrogate`, `damping` and `FLAT`."""
         third = (self.start, self.jumps, self.drifts)
         w0, jump, drift = (x[2] if self.adapts else 0.0 for x in third)
         neuron = (self.dt, self.threshold, w0, jump, drift, 1 / self.tau_syn)
@@ -65,7 +65,7 @@ class EventSpec(NamedTuple):
 
     @property
     def drifts(self) -> tuple[float, ...]:
-        """By how much more each variable but v grows if a reset comes later, per ms."""
+        """How much more each variable except v grows per ms by which a reset is delayed."""
         return _drifts(self._replace(n_steps=1, surrogate=0.0, damping=0.0, time_bins=1))
 
 
@@ -86,7 +86,7 @@ FLAT = 0.01  #: lower limit of the slope at a crossing, relative to the mean ove
 
 
 class Inputs(NamedTuple):
-    """Input spikes: those of sample b are ``offsets[b]:offsets[b + 1]``, sorted by step."""
+    """Input spikes; sample b has the spikes ``offsets[b]:offsets[b + 1]``, sorted by step."""
 
     steps: Tensor  #: ``[E]`` int32
     units: Tensor  #: ``[E]`` int32
@@ -94,7 +94,7 @@ class Inputs(NamedTuple):
 
 
 class Synapses(NamedTuple):
-    """Weights and delays, pre x post. A delay of T steps never arrives.
+    """Weights and delays, pre x post. A spike delayed by T steps never arrives.
 
     A network that is not recurrent has ``[0, 0]`` for both recurrent matrices.
     """
@@ -106,15 +106,15 @@ class Synapses(NamedTuple):
 
 
 class Spikes(NamedTuple):
-    """Spikes of the hidden neurons: per sample sorted by step, then by unit."""
+    """Spikes of the hidden neurons; each sample's spikes are sorted by step, then by unit."""
 
     steps: Tensor  #: ``[S]`` int32
     units: Tensor  #: ``[S]`` int32
     offsets: Tensor  #: ``[B + 1]`` int64
     by: Tensor  #: ``[n, S]`` d(spike time)/d(each of the n variables) at the start of its step
     after: Tensor  #: ``[S]`` slope of v just after the reset, 1/ms
-    #: ``[B, T, K, H]`` what backward needs: v at the end of a step, before the reset, and perhaps
-    #: i and w at its start (K = 3); None without backward
+    #: ``[B, T, K, H]`` history for the backward pass: v at the end of each step, before the reset,
+    #: and, if K = 3, i and w at its start; None if there is no backward pass
     history: Tensor | None
 
 
@@ -131,7 +131,7 @@ class EventLoops(Protocol):
     """A module that runs the network: `jarvis.spatial.event_driven` is the definition."""
 
     def forward(self, spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> Spikes:
-        """Run all samples from the initial state; `keep`: return `Spikes.history`, too."""
+        """Run all samples from the initial state; if `keep`, also return `Spikes.history`."""
         ...
 
     def backward(
@@ -143,5 +143,5 @@ class EventLoops(Protocol):
         g_counts: Tensor,
         g_times: Tensor,
     ) -> Gradients:
-        """From dL/d(count) ``[B, time_bins, H]`` and dL/d(time) ``[S]``, 1/ms, to all gradients."""
+        """All gradients, from dL/d(count) ``[B, time_bins, H]`` and dL/d(time) ``[S]``, 1/ms."""
         ...

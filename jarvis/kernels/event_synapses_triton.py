@@ -1,7 +1,7 @@
 """Delivery of input spikes, and gradients of synapses, on a GPU, many spikes at a time.
 
-The parts of `event_triton.py` that do not depend on temporal order. No two programs add to the same
-memory location, so a run is reproducible.
+These are the parts of `event_triton.py` that do not depend on temporal order. No two programs add
+to the same memory location, so a run is reproducible.
 """
 
 # Inside a kernel, names refer to Triton blocks, which pyright does not know:
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from jarvis.kernels.event_spec import Inputs
 
-#: Events whose synapses are loaded together, and neurons per program: a warp, one per thread.
+#: Events whose synapses are loaded together, and neurons per program (a warp: one per thread).
 TILE = dict(SOME=16, BLOCK=32)
 
 _NOT_SPECIALISED = ["n_steps", "width"]
@@ -76,14 +76,14 @@ def launch(loop, grid: tuple[int, ...], *arguments, **options) -> None:
     on_device = contextlib.nullcontext()
     if arguments[0].is_cuda:
         on_device = torch.cuda.device(arguments[0].device)
-    # A fused multiply-add, which rounds once, would give other spikes than the readable step.
+    # A fused multiply-add rounds only once, so its spikes could differ from the readable step's.
     options |= dict(num_warps=min(options["BLOCK"] // 32, 8), enable_fp_fusion=False)
     with on_device:
         loop[grid](*arguments, **options)
 
 
 def deliver(inputs: Inputs, w: Tensor, d: Tensor, drive: Tensor) -> None:
-    """Add input spikes, with weights ``w [n_in, H]`` after ``d`` steps, to ``drive [B, T, H]``."""
+    """Add input spikes to ``drive [B, T, H]``, with weights ``w [n_in, H]`` and delays ``d``."""
     batch, n_steps, width = drive.shape
     grid = (batch, triton.cdiv(width, TILE["BLOCK"]))
     launch(_deliver_loop, grid, *inputs, w, d, drive, n_steps, width, **TILE)
@@ -95,7 +95,7 @@ def collect(
     """Sum the gradients at the arrivals of all spikes of each sender, after ``d [n_pre, H]`` steps.
 
     `by_weight` and `by_time` are ``[B, T, H]``: gradients for an arrival at each step. Returns the
-    two sums, ``[n_pre, H]`` each.
+    two sums, each ``[n_pre, H]``.
     """
     n_steps, width = by_weight.shape[1:]
     sums = by_weight.new_zeros(d.shape), by_weight.new_zeros(d.shape)

@@ -1,14 +1,14 @@
 """The recurrent network with delays on a GPU: the loops of `event_numba.py`, written for Triton.
 
-It implements the equations of `jarvis.spatial.event_driven`, the definition; the loops are copied
-behind the functions of a neuron that `event_program` generates. One program runs one
-sample through time, forward or backward, with the state of all neurons in registers. The neurons
+The module implements the equations of `jarvis.spatial.event_driven`, which are the definition. The
+loops are copied below the neuron's functions, which `event_program` generates. One program runs one
+sample through time, in either direction, with the state of all neurons in registers. The neurons
 that fire in a step are compacted into a list, over which the program loops. The delivery of input
 spikes and the gradients of synapses do not depend on temporal order: see
 `event_synapses_triton.py`.
 
-On a machine without a GPU the loops run in Triton's interpreter (``TRITON_INTERPRET=1``), slowly:
-for tests.
+On a machine without a GPU, the loops run in Triton's interpreter (``TRITON_INTERPRET=1``), which is
+slow and meant for tests.
 """
 
 # Inside a kernel, names refer to Triton blocks, which pyright does not know:
@@ -49,7 +49,7 @@ def _neuron(spec: EventSpec) -> EventProgram:
 
 
 def _all_of(width: int) -> int:
-    """Lanes of a program that holds all neurons: whole warps, so that no two threads share one."""
+    """The number of lanes for all neurons, in whole warps, so that no two threads share a lane."""
     return max(triton.next_power_of_2(width), 32)
 
 
@@ -67,7 +67,7 @@ def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> 
     rows = 3 if neuron.remembers else 1
     history = w_in.new_empty(batch, n_steps, rows, width) if keep else values
     # Room for a spike of every neuron in every step would take four times the memory of the
-    # potentials, so there is room for one in 16, and a second run if that is not enough.
+    # potentials. So there is room for one in 16, and if that is not enough, the loop runs again.
     room = min(n_steps * width, max(4 * width, n_steps * width // 16))
     while True:
         steps, units = (torch.empty(batch, room, dtype=torch.int32, device=device) for _ in "su")
@@ -159,7 +159,7 @@ def _forward_loop(
     history += sample * n_steps * kinds * width
     now += sample * width
     room_at = sample * room
-    every = tl.num_programs(0).to(tl.int64) * room  # from one slope of a spike time to the next
+    every = tl.num_programs(0).to(tl.int64) * room  # stride of `by` from variable to variable
     v = tl.zeros([BLOCK], w_rec.dtype.element_ty)
     current = v
     adaptation = v + w0
@@ -217,7 +217,7 @@ def _forward_loop(
                         arrives,
                         sem="relaxed",
                     )
-                tl.debug_barrier()  # the threads that add and those that read may differ
+                tl.debug_barrier()  # the thread that reads a sum may not be the one that wrote it
         v = tl.where(fires, 0.0, h)
         current = next_current + tl.load(drive + row, here, 0.0)
         adaptation = next_adaptation
@@ -232,7 +232,7 @@ def _backward_loop(
     ADAPTS: tl.constexpr, REMEMBERS: tl.constexpr, DAMP: tl.constexpr, RECURRENT: tl.constexpr,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Run a sample from its last step to its first: the gradients for an arrival in each step."""
+    """Compute the gradients for an arrival in each step of a sample, backward in time."""
     sample = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, BLOCK)
     here = lane < width
@@ -297,7 +297,7 @@ def _backward_loop(
         lam_i += to_i
         if ADAPTS:
             lam_a += to_a
-        if DAMP:  # noqa: SIM102, the first is known when this is compiled
+        if DAMP:  # noqa: SIM102, DAMP is known at compile time
             if k % DAMPED == 0:
                 lam_v = lam_v / (1.0 + tl.abs(lam_v) / damping)
                 lam_i = lam_i / (1.0 + tl.abs(lam_i) / damping)

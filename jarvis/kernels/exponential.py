@@ -1,11 +1,12 @@
-"""exp() for compiled loops: numba calls the library for one value at a time; this one vectorises.
+"""A vectorised exp() for compiled loops, where numba's own calls the library value by value.
 
-``exp(z) = 2^n exp(r)`` with ``r = z - n ln 2``, ``|r| <= ln(2) / 2``: the power is built from the
-bit pattern, exp(r) by a Taylor series (8 terms in float32, 14 in float64). The argument is clamped
-so that the result is a normal number, never 0 or infinite; NaN stays NaN. Relative error at most
-2e-7 (float32), 5e-16 (float64).
+``exp(z) = 2^n exp(r)`` with ``r = z - n ln 2``, ``|r| <= ln(2) / 2``: the power of 2 is
+built from its bit pattern, and exp(r) from a Taylor series (8 terms in float32, 14 in float64). The
+argument is clamped so that the result is a normal number, never 0 or infinite; NaN stays NaN. The
+relative error is at most 2e-7 (float32) or 5e-16 (float64).
 
-Loops that use it have `VERSION` in their names: numba's cache depends only on the file of a loop.
+Loops that use this function have `VERSION` in their names, because numba's cache checks only the
+file that a loop itself is in.
 """
 
 import math
@@ -25,8 +26,8 @@ def fast_exp(z):
 
 
 def make_exp(dtype: type, overflows: bool = False):
-    """exp() of one type; with `overflows` it is infinite from within a factor of sqrt(2) of the
-    largest number, as torch's is from there on."""
+    """exp() for one type. With `overflows`, results within a factor of sqrt(2) of the largest
+    number are already infinite; torch's exp becomes infinite only beyond the largest number."""
     double = dtype is np.float64
     integer = np.int64 if double else np.int32
     low, high = dtype(-708 if double else -87), dtype((709 if double else 88) + overflows)

@@ -2,8 +2,8 @@
 
 `Step.trace` runs the step on stand-ins, lets autograd differentiate it, and translates the
 recorded tensor operations into `Node`s: operations on the numbers of a single neuron, from which
-the emitters write loops. Only elementwise operations have a translation. A step that decides by the
-value of a tensor, or that mixes neurons, raises `Untraceable` with the line where it does so.
+the emitters write loops. Only elementwise operations have a translation. A step that branches on
+the value of a tensor, or that mixes neurons, raises `Untraceable` with the line where it does so.
 """
 
 import copy
@@ -27,7 +27,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from jarvis.surrogate import Spike, SurrogateSpike
 
-#: Neurons in the traced tensors: more than one, so that a sum over them is seen as one.
+#: Neurons in the traced tensors: more than one, so that a sum over neurons is recognised.
 _LANES = 3
 
 _FOLD: dict[str, Callable[..., float]] = {
@@ -39,7 +39,7 @@ _FOLD: dict[str, Callable[..., float]] = {
 
 
 class Untraceable(Exception):
-    """Raised for a step that has no compiled loop; the message says why."""
+    """Raised for a step that has no compiled loop; the message explains why."""
 
 
 class Unknown(Untraceable):
@@ -67,7 +67,7 @@ class Node:
 
 @dataclass
 class Graph:
-    """Creates nodes: equal ones once, constants folded."""
+    """Creates nodes: equal nodes are created only once, and constants are folded."""
 
     nodes: dict[tuple, Node] = field(default_factory=dict)
 
@@ -103,7 +103,7 @@ class Graph:
 
 
 class Traced(NamedTuple):
-    """A step and its derivative. Inputs and results are in the order of the step's own."""
+    """A step and its derivative. Inputs and results are in the same order as in the step."""
 
     outputs: tuple[Node, ...]  #: the spikes, then what the step records
     states: tuple[Node, ...]  #: after the step
@@ -115,9 +115,10 @@ class Traced(NamedTuple):
 
 
 class _Parameters:
-    """Stands for the parameters of a step: numbers are looked up by `number`, the rest passes.
+    """Stands in for a step's parameters: `number` looks up numbers; other values pass unchanged.
 
-    What has been read before is in `known`: a tracer must not see how a derived number comes about.
+    `known` holds what has been read before, because the tracer must not record how a derived number
+    is computed.
     """
 
     def __init__(
@@ -158,7 +159,7 @@ def read(params: Any, surrogate: Any, path: str) -> float | Tensor:
 
 
 class Step:
-    """A step with fixed options, and what it reads and yields: found by running it once."""
+    """A step with fixed options, and what it reads and returns, found by running it once."""
 
     def __init__(self, step: Callable, params: Any, spike: Spike, inputs: Any, state: Any) -> None:
         """Run the step once on stand-ins, to see what it reads.
@@ -178,7 +179,7 @@ class Step:
         named = zip(state._fields, state, strict=True)
         self.present = [name for name, value in named if value is not None]
         self.n_inputs = 1 if inputs is None else len(inputs._fields)
-        self.structure: dict[str, Any] = {}  #: what the step reads that is no number
+        self.structure: dict[str, Any] = {}  #: what the step reads other than numbers
         self._known: dict[str, Any] = {}
         paths: dict[str, Tensor] = {}
 
@@ -192,13 +193,13 @@ class Step:
 
         with self._explained():
             recorded = apart(once)
-        self.values = tuple(paths)  #: the numbers that the step reads, by path
+        self.values = tuple(paths)  #: paths of the numbers that the step reads
         self.record = type(recorded)  #: the NamedTuple of what it records
         self.recorded = [n for n in self.record._fields if getattr(recorded, n) is not None]
 
     @property
     def options(self) -> tuple[tuple[str, str], ...]:
-        """What the step reads that is no number, in words: part of what identifies a loop."""
+        """What the step reads other than numbers, as text: part of what identifies a loop."""
         return tuple((path, repr(value)) for path, value in sorted(self.structure.items()))
 
     def call(
@@ -208,7 +209,7 @@ class Step:
         number: Callable[[str], Any],
         structure: dict[str, Any],
     ) -> tuple[Tensor, list[Tensor], Any]:
-        """Spikes, the fields of the state, and what is recorded."""
+        """Return the spikes, the fields of the state, and what is recorded."""
         given = dict.fromkeys(self.state._fields) | dict(zip(self.present, states, strict=True))
         surrogate = self.spike.surrogate
         if isinstance(surrogate, SurrogateSpike):
@@ -235,8 +236,8 @@ class Step:
         """Trace the step and its derivative.
 
         Args:
-            learned: the numbers whose gradient is wanted.
-            record: whether what the step records is an output, too.
+            learned: the numbers whose gradients are needed.
+            record: whether what the step records is also an output.
 
         Raises:
             Untraceable: if this step has no compiled form.
@@ -297,10 +298,10 @@ Result = TypeVar("Result")
 
 
 def apart(function: Callable[[], Result]) -> Result:
-    """Call a function in a thread of its own, whose torch has none of the caller's modes.
+    """Call a function in a separate thread, in which none of the caller's torch modes is active.
 
-    A layer may be called for the first time without gradients, under autocast, by `torch.func`, or
-    between hooks that count what is saved: none of that must reach the tracing of its step.
+    A layer may first be called without gradients, under autocast, by `torch.func`, or between hooks
+    that count saved tensors. None of this may affect the tracing of its step.
     """
     outcome: Future[Result] = Future()
 
@@ -325,7 +326,7 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
-#: What torch says where Python asks for the value of a tensor.
+#: Parts of torch's messages for code that asks for the value of a tensor.
 _DECIDES = (
     "Boolean value of Tensor",
     "data-dependent",
@@ -356,7 +357,7 @@ def _where(error: Exception, step: Callable) -> str:
 
 
 def _recorded(function: Callable[..., list[Tensor]], counts: Mapping[str, int]) -> list[Node]:
-    """The results of a function of lists of tensors as nodes; `counts`: their lengths, by kind."""
+    """The results of a function of lists of tensors, as nodes; `counts`: list lengths, by kind."""
     recorder, given = _Recorder(), []
     for kind, count in counts.items():
         given.append(_stand_ins(count))
@@ -373,9 +374,9 @@ def _recorded(function: Callable[..., list[Tensor]], counts: Mapping[str, int]) 
 
 
 class _End(torch.autograd.Function):
-    """A number whose gradients are the given ones.
+    """A number with prescribed gradients.
 
-    `torch.autograd.grad` takes gradients to start from, but then it imports sympy.
+    `torch.autograd.grad` can start from given gradients, but it then imports sympy.
     """
 
     @staticmethod
@@ -389,32 +390,32 @@ class _End(torch.autograd.Function):
 
 
 class _Recorder(TorchDispatchMode):
-    """Records every operation on tensors, those of autograd included, as a node.
+    """Records every operation on tensors, including those of autograd, as a node.
 
-    What has no node is an error only if a result depends on it.
+    An operation without a node is an error only if a result depends on it.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.graph = Graph()
-        self.arguments: set[int] = set()  #: the addresses of tensors that may not be changed
+        self.arguments: set[int] = set()  #: addresses of tensors that must not be changed
         self._known: dict[int, tuple[Tensor, Node | Untraceable]] = {}  # by id of the tensor
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """torch asks; with True it would import its compiler, which takes a second."""
+        """Called by torch, which would import its compiler on True; that takes a second."""
         return False
 
     def enter(self, tensor: Tensor, node: Node | Untraceable) -> None:
-        """Let a node, or the reason why there is none, stand for a tensor."""
+        """Associate a tensor with a node, or with the reason that it has none."""
         self._known[id(tensor)] = tensor, node
 
     def node(self, tensor: Tensor) -> Node | Untraceable:
-        """What stands for a tensor; one that the step has not computed is a constant."""
+        """The node of a tensor; a tensor that the step has not computed is a constant."""
         if id(tensor) in self._known:
             return self._known[id(tensor)][1]
         if tensor.numel() != 1:
-            return Untraceable("the step uses a tensor that is none of its parameters")
+            return Untraceable("the step uses a tensor that is not one of its parameters")
         return self.graph.const(float(tensor))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -431,7 +432,7 @@ class _Recorder(TorchDispatchMode):
         for part in pytree.tree_leaves(result):
             if isinstance(part, Tensor):
                 self.enter(part, node)
-        if _name(func)[1]:  # in place: all that share the memory see it
+        if _name(func)[1]:  # an in-place operation affects all tensors that share the memory
             place = args[0].data_ptr()
             if place in self.arguments:
                 raise Untraceable("the step changes one of its arguments in place")
@@ -442,7 +443,7 @@ class _Recorder(TorchDispatchMode):
 
 
 def _is_constant(node: Any) -> bool:
-    """Whether something is the same number whatever the step is given."""
+    """Whether something is the same number whatever the step's arguments."""
     if not isinstance(node, Node):
         return not isinstance(node, Untraceable)
     return node.op == "const" or (bool(node.args) and all(map(_is_constant, node.args)))
@@ -608,7 +609,7 @@ def _fraction(graph: Graph, dtype: torch.dtype, a: Any, b: Any) -> Node:
     return graph.make("sub", a, graph.make("mul", whole, b))
 
 
-#: What each operation of ATen is for a single neuron.
+#: What each ATen operation does to the numbers of a single neuron.
 OPERATIONS: dict[str, Callable[..., Node]] = {
     **{op: _numeric(op) for op in ("add", "sub", "mul", "div", "neg", "abs")},
     **{op: _numeric(op) for op in ("exp", "log", "log1p", "expm1", "sqrt", "tanh")},

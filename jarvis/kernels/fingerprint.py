@@ -1,7 +1,7 @@
-"""A digest of all that the result of a Python function depends on: its code and what that uses.
+"""A digest of all that a Python function's result depends on: its code, and what the code uses.
 
-It is part of the key of a generated loop: when a step or one of its helpers changes, the step gets
-a new loop.
+The digest is part of the key of a generated loop: when a step or one of its helpers changes, a new
+loop is generated.
 """
 
 import dis
@@ -43,7 +43,7 @@ def _describe(thing: Any, text: list[str], seen: set[int]) -> None:
         for cell in thing.__closure__ or ():
             try:
                 _describe(cell.cell_contents, text, seen)
-            except ValueError:  # not filled yet
+            except ValueError:  # the cell is still empty
                 text.append("empty")
         for name in sorted(_globals(thing.__code__)):
             if name in thing.__globals__:
@@ -86,7 +86,7 @@ def _describe(thing: Any, text: list[str], seen: set[int]) -> None:
 
 
 def _code(code: CodeType) -> str:
-    """What a function does, without its file and line numbers."""
+    """A description of what a function does, without its file and line numbers."""
     consts = [_code(c) if isinstance(c, CodeType) else _constant(c) for c in code.co_consts]
     return repr((code.co_code, consts, code.co_names, code.co_varnames, code.co_freevars))
 
@@ -96,7 +96,7 @@ def _constant(value: Any) -> str:
 
 
 def _globals(code: CodeType) -> set[str]:
-    """The global names that a function reads, those of the functions inside it included."""
+    """The global names that a function reads, including those read by functions inside it."""
     own = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     return own.union(*(_globals(c) for c in code.co_consts if isinstance(c, CodeType)))
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 MESSAGE = (
-    "a compiled time loop has first derivatives only, and this asks for a second one (a gradient "
-    "penalty, a Hessian): take backend='eager'"
+    "a compiled time loop has first derivatives only, but this asks for a second one (a gradient "
+    "penalty, a Hessian): use backend='eager'"
 )
 
 
@@ -17,8 +17,9 @@ def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
     """A `backward` of a `torch.autograd.Function` that cannot be differentiated itself.
 
     It runs without recording a graph. If one is requested (``create_graph=True``), differentiating
-    the returned gradients raises an error. torch's `once_differentiable` does this only if the
-    incoming gradient requires a gradient; the second derivative of a plain sum would silently be 0.
+    the returned gradients raises an error. torch's `once_differentiable` raises it only if the
+    incoming gradient requires a gradient, so the second derivative of a plain sum would silently be
+    0.
 
     Raises:
         RuntimeError: in the backward pass through the returned gradients.

@@ -53,7 +53,7 @@ class _FirstSpike(torch.autograd.Function):
             return (None,) * 6
         nothing = t.new_zeros(n_samples, n_post)
         kernel = loops.kernel(True, t.dtype, ctx.half, ctx.grid)
-        # Sums over samples are computed per block, so that they do not depend on the threads.
+        # Sums over samples are computed block by block, so they do not depend on the threads.
         blocks = -(-n_samples // loops.BLOCK)
         sums = torch.zeros(2, blocks, n_pre, n_post, dtype=torch.float64)
         gt = torch.zeros_like(t, memory_format=torch.contiguous_format)
@@ -83,6 +83,6 @@ def run(times: Tensor, weights: Tensor, delays: Tensor, values, half: bool, grid
     if times.dim() != 2 or weights.shape != shape or delays.shape != shape:
         raise ValueError(
             f"first spikes: times {tuple(times.shape)}, weights {tuple(weights.shape)} and delays "
-            f"{tuple(delays.shape)} must be [B, n_pre] and twice [n_pre, n_post]"
+            f"{tuple(delays.shape)} must be [B, n_pre], [n_pre, n_post], [n_pre, n_post]"
         )
     return _FirstSpike.apply(times, weights, delays, values, half, grid)

@@ -1,13 +1,13 @@
-"""First spikes on the CPU: from arrival to arrival forward, one pass over synapses backward.
+"""First spikes on the CPU: forward from arrival to arrival, backward in one pass over synapses.
 
-Each loop implements the equations of `jarvis.spatial.first_spike` for a range of samples. Forward,
-a neuron takes its arrivals from a heap, earliest first, and stops at its spike: later arrivals are
-never sorted. Between two arrivals v and I have a closed form, so that a neuron costs one
-exponential per arrival. Backward needs only the time of the crossing and the slope of v there. Both
-compute in float64, whatever the dtype of the tensors: gradients contain differences of nearly equal
-exponentials.
+Each loop implements the equations of `jarvis.spatial.first_spike` for a range of samples. In the
+forward pass, a neuron takes its arrivals from a heap, earliest first, and stops at its spike, so
+later arrivals are never sorted. Between two arrivals, v and I have a closed form, so each arrival
+costs one exponential. The backward pass needs only the time of the crossing and the slope of v
+there. Both passes compute in float64, whatever the dtype of the tensors, because gradients contain
+differences of nearly equal exponentials.
 
-Arrays are flat. `values` holds the numbers of `FirstSpikeParams.values` in their order.
+Arrays are flat. `values` holds the numbers of `FirstSpikeParams.values`, in the same order.
 """
 
 import math
@@ -20,14 +20,14 @@ from numba import types
 
 from jarvis.kernels.cpu import compiled
 
-BLOCK = 32  #: samples whose gradients are summed together, for any number of threads
+BLOCK = 32  #: samples whose gradients are summed together, whatever the number of threads
 
 
 def _forward_loop(double_tau: bool, grid: bool) -> Callable:
     def loop(t, w, d, out, cross, slope, peak, when, values, n_pre, n_post, low, high):
         tau, tau_syn, threshold, dt = values[0], values[1], values[2], values[3]
         c, log_ratio = values[5], values[6]  # 1 / (1/tau_syn - 1/tau), ln(tau_syn / tau)
-        unit = dt if grid else 1.0  # of the times below: steps on a grid, else ms
+        unit = dt if grid else 1.0  # unit of the times below: steps on a grid, otherwise ms
         heap, who = np.empty(n_pre), np.empty(n_pre, np.int64)
         for b in range(low, high):
             for k in range(n_post):
@@ -144,7 +144,7 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                             else:
                                 v = x * (v - current * c * math.expm1(-gap / c))
                             current *= y
-                            if v >= threshold:  # only by rounding: the crossing is at the arrival
+                            if v >= threshold:  # by rounding alone: it crosses at the arrival
                                 at, exact, steepness = arrival, arrival * unit, current - v / tau
                                 break
                             if v > best:

@@ -1,8 +1,8 @@
 """Elementary functions for generated CPU loops: vectorised, and accurate over the whole range.
 
-They agree with torch at the edges: exp overflows to infinity, the logarithm of 0 is -infinity and
-that of a negative number NaN, and NaN stays NaN. The smallest result of exp is the smallest normal
-number.
+They agree with torch at the edges of their range: exp overflows to infinity, log(0) is -infinity,
+the log of a negative number is NaN, and NaN propagates. The smallest result of exp is the smallest
+normal number.
 """
 
 import math
@@ -15,12 +15,12 @@ from numba.extending import overload
 from jarvis.kernels.exponential import make_exp
 from jarvis.kernels.logarithm import fast_log
 
-#: Compiles a function into those that call it.
+#: Compiles a function inline, into the functions that call it.
 inline = njit(forceinline=True, error_model="numpy")
 
 
 def _typed(make: Callable[[type], Callable]) -> Callable:
-    """A function for compiled code, from its implementation for each type."""
+    """A function for compiled code, made from its implementation for each type."""
     made = {types.float32: make(np.float32), types.float64: make(np.float64)}
 
     def function(z):
@@ -45,7 +45,7 @@ def _log_of(dtype: type) -> Callable:
         y = fast_log(z)
         y = y if z < infinity else z
         y = y if z >= least else -infinity
-        return y if z > -least else nan  # NaN, too: no comparison holds
+        return y if z > -least else nan  # also for a NaN: no comparison with it holds
 
     return implementation
 

@@ -1,4 +1,4 @@
-"""Elementary functions for generated Triton loops that Triton itself lacks or rounds otherwise."""
+"""Elementary functions for generated Triton loops, which Triton lacks or rounds differently."""
 
 # pyright: reportAttributeAccessIssue=false
 
@@ -8,7 +8,7 @@ import triton.language as tl
 
 @triton.jit
 def divide(a, b):
-    """a / b, rounded correctly: Triton's own division of float32 is not."""
+    """a / b, correctly rounded, unlike Triton's own division of float32."""
     return tl.div_rn(a, b) if a.dtype == tl.float32 else a / b
 
 

@@ -1,7 +1,7 @@
-"""Generated modules: written once, kept as files in the cache folder, loaded when they are needed.
+"""Generated modules, written once to files in the cache folder and loaded when needed.
 
-The name of a file holds a digest of everything that its text follows from, so that a file is never
-out of date.
+The name of a file contains a digest of everything that determines its text, so a file is never out
+of date.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ logger = logging.getLogger("jarvis.kernels")
 
 _HERE = Path(__file__).parent
 
-_END = "\n# the end\n"  #: of every generated file, so that half a file is not taken for one
+_END = "\n# the end\n"  #: ends every generated file, so that a partial file is recognised
 
-_WRITTEN = 1_000_000_000.0  #: the time of every generated file, whose name says what is in it
+_WRITTEN = 1_000_000_000.0  #: modification time of all generated files; names identify contents
 
 
 class Generated(NamedTuple):
@@ -45,10 +45,10 @@ def generated(
     """Load a module from the cache folder, or generate it and keep it there.
 
     Args:
-        name: the beginning of the name of its file.
-        follows_from: what its text depends on; its `repr` says all of it.
-        makers: the files of this package's folder that turn that into text.
-        generate: returns the text; only called if there is no file.
+        name: the beginning of the file's name.
+        follows_from: what the text depends on; its `repr` must show everything.
+        makers: the files in this package's folder that generate the text.
+        generate: returns the text; called only if there is no file.
     """
     given = repr((follows_from, _versions(tuple(makers))))
     key = hashlib.sha256(given.encode()).hexdigest()[:16]
@@ -59,12 +59,12 @@ def generated(
         try:
             with atomic_path(path) as part:
                 part.write_text(text, encoding="utf-8")
-                # numba's cache goes by a file's time: that of another process is the same.
+                # numba's cache checks a file's time, so all processes write the same one.
                 os.utime(part, (_WRITTEN, _WRITTEN))
         except OSError as error:
             logger.info("the source of a compiled loop is not kept: %s", error)
     file = str(path) if path.is_file() else f"<{path.stem}>"
-    # Tracebacks and Triton read the source from here, whatever becomes of the file.
+    # Tracebacks and Triton read the source from here, even if the file is removed.
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     module = ModuleType(f"jarvis.kernels.loops.{path.stem}")
     module.__file__ = file
@@ -74,7 +74,7 @@ def generated(
 
 
 def _read(path: Path) -> tuple[str, CodeType] | None:
-    """The text of a generated file, and its code; None if it is not there, or spoiled."""
+    """The text and the code of a generated file; None if it is missing or damaged."""
     try:
         text = path.read_text(encoding="utf-8")
         code = compile(text, str(path), "exec")

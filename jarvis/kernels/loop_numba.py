@@ -1,17 +1,18 @@
 """Runs generated loops on the CPU, compiled by numba.
 
 A loop covers a range of neurons over all steps. Neurons do not interact within a step, so the state
-of a block of them stays in the cache over all steps, and every input and every result is read or
-written once.
+of a block of neurons stays in the cache over all steps; every input is read once, and every result
+is written once.
 
-Why such a loop is as fast as C:
+Such a loop is as fast as C for these reasons:
 
-* one-dimensional slices of the row of a step before the inner loop, so that LLVM sees contiguous
-  memory and vectorises; with two-dimensional indexing it is three times slower;
-* constants of the type of the tensor (a Python float would make the expression float64);
-* flags are variables of the enclosing function, which numba treats as compile-time constants:
-  branches that a layer does not use are not compiled;
-* no `fastmath`: it would allow the compiler to ignore NaN.
+* The row of each step is sliced to one dimension before the inner loop, so that LLVM sees
+  contiguous memory and vectorises; two-dimensional indexing is three times slower.
+* Constants have the type of the tensor; a Python float would make the expression float64.
+* Flags are variables of the enclosing function, which numba treats as compile-time constants, so
+  branches that a layer does not use are not compiled.
+
+`fastmath` is not used, because it would allow the compiler to ignore NaN.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ from jarvis.kernels.time_loop import Run
 
 NAME = "numba"
 
-GRAIN = 1024  #: neurons are distributed over threads in multiples of this
+GRAIN = 1024  #: neurons are distributed over threads in multiples of this number
 
 _TYPES = {torch.float32: types.float32, torch.float64: types.float64}
 
@@ -109,7 +110,8 @@ def bind_recurrent(
         before: the spikes before the first step ``[B, H]``.
 
     Returns:
-        runs the steps of ``range(start, stop)`` and returns how many spikes it has multiplied.
+        a function that runs the steps of ``range(start, stop)`` and returns the number of spikes
+        that it has multiplied.
     """
     from jarvis.kernels.sparse_loops import pack
 
@@ -145,7 +147,7 @@ def near(
         loop: a loop whose layout has `near`.
         like: shape and type of the spikes.
         kept: what the forward loop has kept ``[T, B, ...]``.
-        lanes: the parameters that differ from neuron to neuron ``[B, ...]``.
+        lanes: the parameters that differ between neurons ``[B, ...]``.
         values: the numbers that are the same for all neurons.
     """
     shape, dtype = like

@@ -1,7 +1,7 @@
 """Runs generated loops on a GPU, compiled by Triton.
 
-On a machine without a GPU they run in Triton's interpreter (``TRITON_INTERPRET=1``), slowly: for
-tests.
+On a machine without a GPU, they run in Triton's interpreter (``TRITON_INTERPRET=1``), which is slow
+and meant for tests.
 """
 
 import contextlib
@@ -50,18 +50,18 @@ def bind(
     last = streams[-1]
     assert last is not None
     n, like = last.lanes, last.flat
-    numbers = _numbers(values, like.device)  # also stands for what the loop does not need
+    numbers = _numbers(values, like.device)  # also stands in for unused tensors
     arguments: list = []
     for rows in streams:
         arguments += (numbers, 0) if rows is None else (rows.flat, rows.step)
     arguments += (numbers if tensor is None else tensor for tensor in dense)
     arguments += (numbers, n)
     kernel = loop.names["backward" if backward else "forward"]
-    # Few neurons: small blocks, so that there are programs for all multiprocessors.
+    # If there are few neurons, blocks are small, so that every multiprocessor has a program.
     block, warps = (512, 4) if n >= 1 << 20 else (128, 1)
     options: dict = dict(STATE=_STATE_TYPES[like.dtype], BLOCK=block, num_warps=warps)
     options["WANTS_X" if backward else "KEEP"] = flag
-    # A fused multiply-add, which rounds once, would give other spikes than the readable step.
+    # A fused multiply-add rounds only once, so its spikes could differ from the readable step's.
     options["enable_fp_fusion"] = False
 
     def run(start: int, stop: int) -> None:

@@ -1,10 +1,10 @@
 """The memory of tensors as flat arrays for compiled loops; reused memory for large results.
 
-The system allocator releases a large block when it is freed, and the next one consists of fresh
-pages, each of which the operating system must clear on first access: for the results of a
-[100, 64, 512] layer that costs more than the loop itself. So the loops allocate large results here.
-A block returns to the pool when the last tensor on it is deleted, by its reference count; such a
-tensor is otherwise ordinary, except that it cannot be resized in place.
+The system allocator returns a freed large block to the operating system, so the next large block
+consists of fresh pages, each of which must be cleared on first access. For the results of a [100,
+64, 512] layer, this costs more than the loop itself. The loops therefore allocate large results
+here. A block returns to the pool when the last tensor that uses it is deleted, which its reference
+count shows. Such a tensor is ordinary, except that it cannot be resized in place.
 """
 
 import weakref
@@ -16,7 +16,7 @@ from torch import Tensor
 
 SMALLEST = 1 << 18  #: bytes; smaller blocks are reused by the system allocator itself
 
-SHELF = 1 << 28  #: bytes that may be unused; beyond it all free blocks are released
+SHELF = 1 << 28  #: bytes that may stay unused; if there are more, all free blocks are released
 
 _ALIGN = 64  #: bytes of a cache line, and of the widest vector
 

@@ -1,10 +1,10 @@
 """What a forward loop keeps for the backward loop: the cheapest sufficient set of numbers.
 
-The backward loop needs some values of the forward pass. Each can be kept in memory, or computed
-again from others that are kept. The choice is a minimum cut (Ford & Fulkerson 1956) between the
-inputs of the step and what the backward pass needs: a node's capacity is the memory traffic of
-keeping it, and computing an exponential or a division again has its price, too. A state before the
-step need not be kept if it follows from what was kept at the step before.
+The backward loop needs some values of the forward pass. Each can be kept in memory, or recomputed
+from others that are kept. The choice is a minimum cut (Ford & Fulkerson 1956) between the inputs of
+the step and what the backward pass needs. A node's capacity is the memory traffic of keeping it;
+recomputing a value also has a cost. The state before a step need not be kept if it can be computed
+from what was kept at the previous step.
 """
 
 import itertools
@@ -16,11 +16,11 @@ from typing import Any
 
 from jarvis.kernels.expression import Node, Traced
 
-_TRAFFIC, _BOOL_TRAFFIC, _INPUT_TRAFFIC = 8.0, 2.0, 4.0  #: bytes written and read for one number
+_TRAFFIC, _BOOL_TRAFFIC, _INPUT_TRAFFIC = 8.0, 2.0, 4.0  #: bytes written and read per number
 
-_NEVER = 1e9  #: the price of what must not be done
+_NEVER = 1e9  #: the cost of what must not be done
 
-#: Price of computing an operation again, in bytes of memory traffic that take as long.
+#: Cost of repeating an operation, as the bytes of memory traffic that take the same time.
 _WORK: dict[str, float] = dict.fromkeys(("exp", "log", "log1p", "expm1", "tanh"), 5.0)
 _WORK |= dict.fromkeys(("sin", "cos", "tan", "pow", "atan", "erf"), 20.0)
 _WORK |= dict.fromkeys(("div", "sqrt"), 2.0)
@@ -37,7 +37,7 @@ class Plan:
     traced: Traced
     kept: list[Node]  #: computed by the forward loop, stored for the backward loop
     reread: list[Node]  #: inputs that the backward loop reads again
-    derived: list[int]  #: states that follow from what was kept at the step before
+    derived: list[int]  #: states computed from what was kept at the previous step
     uniform: set[Node]  #: nodes that are the same for all neurons
     near: Node | None  #: whether a gradient passes through the spike; None if it always may
 
@@ -58,8 +58,8 @@ def uniform_nodes(nodes: Iterable[Node], different: Container[float] = ()) -> se
     """Those of `nodes`, in order of computation, that are the same for all neurons.
 
     Args:
-        nodes: with all that they depend on.
-        different: indices of the numbers that differ from neuron to neuron.
+        nodes: nodes, together with all that they depend on.
+        different: indices of the numbers that differ between neurons.
     """
     uniform: set[Node] = set()
     for node in nodes:
@@ -74,7 +74,7 @@ def plan(traced: Traced, per_neuron: Iterable[int], recurrent: bool) -> Plan:
 
     Args:
         traced: the step.
-        per_neuron: indices of the numbers that differ from neuron to neuron.
+        per_neuron: indices of the numbers that differ between neurons.
         recurrent: whether a step's input is known only when the step is taken, so that the
             backward loop cannot read it again.
     """
@@ -96,7 +96,7 @@ def plan(traced: Traced, per_neuron: Iterable[int], recurrent: bool) -> Plan:
     states = {int(n.value): n for n in everything if n.op == "state"}
     best: tuple[float, list[Node], list[Node], tuple[int, ...]] | None = None
     x_price = _TRAFFIC if recurrent else _INPUT_TRAFFIC
-    # A state is not derived from inputs: without them, more of it may be kept.
+    # A state is never derived from inputs, so cuts that avoid inputs are tried as well.
     for derived, price_of_x in itertools.product(_subsets(sorted(states)), (x_price, _NEVER)):
         given = {states[i] for i in derived}
         roots = needed | {traced.states[i] for i in derived}
@@ -104,22 +104,23 @@ def plan(traced: Traced, per_neuron: Iterable[int], recurrent: bool) -> Plan:
         price, cut = _cheapest_cut(roots, uniform | given, forward, price_of_x)
         kept = [node for node in cut if recurrent or node.op != "x"]
         again = _computed([traced.states[i] for i in derived], kept, uniform)
-        if again is None:  # it would take more than one step back
+        if again is None:  # this would need more than one previous step
             continue
         price += sum(_WORK.get(node.op, _LITTLE) for node in again)
         if best is None or price < best[0]:
             best = price, kept, [n for n in cut if n not in kept], derived
-    assert best is not None  # nothing derived is always possible
+    assert best is not None  # deriving no state is always possible
     _, kept, reread, derived = best
     near = _near(traced, kept, uniform)
     return Plan(traced, kept, reread, list(derived), uniform, near)
 
 
 def _near(traced: Traced, kept: Sequence[Node], uniform: set[Node]) -> Node | None:
-    """Whether the surrogate derivative of a spike is not 0, for one that is 0 somewhere.
+    """The condition that a spike's surrogate derivative is nonzero, if it is 0 somewhere.
 
-    The gradient of the spike has to meet the same factor on each of its ways; this factor must have
-    a branch, as that of a triangle has, and follow from what is kept of the same step.
+    The spike's gradient must be multiplied by the same factor on every path. This factor must
+    contain a branch, as the derivative of a triangle does, and must be computable from what is kept
+    of the same step.
     """
     wanted = cone([*traced.g_inputs, *traced.g_states, *traced.g_values])
     users: dict[Node, list[Node]] = {}
@@ -135,7 +136,7 @@ def _near(traced: Traced, kept: Sequence[Node], uniform: set[Node]) -> Node | No
     roots = {*traced.g_inputs, *traced.g_states, *traced.g_values}
     while ways:
         node = ways.pop()
-        if node in roots:  # it arrives without having met a factor
+        if node in roots:  # the gradient arrives here without a factor
             return None
         for user in users.get(node, ()):
             others = [a for a in user.args if a not in tangent]
@@ -163,7 +164,7 @@ def _subsets(states: Sequence[int]) -> Iterable[tuple[int, ...]]:
 def _computed(
     targets: Sequence[Node], kept: Sequence[Node], uniform: set[Node]
 ) -> list[Node] | None:
-    """The operations that give `targets` from `kept` of the same step; None if more is needed."""
+    """The operations that compute `targets` from `kept` of one step; None if more is needed."""
     stop = [*kept, *uniform]
     nodes = [node for node in cone(targets, stop) if node not in set(stop)]
     return None if any(node.op in INPUTS for node in nodes) else nodes
@@ -172,7 +173,7 @@ def _computed(
 def _cheapest_cut(
     needed: set[Node], given: set[Node], forward: set[Node], price_of_x: float
 ) -> tuple[float, list[Node]]:
-    """What to keep so that `needed` can be computed, and its price; `price_of_x`: of an input."""
+    """What to keep to compute `needed`, and its cost; `price_of_x` is the cost of an input."""
 
     def free(node: Node) -> bool:
         return node in given or node.op == "value"
@@ -193,7 +194,7 @@ def _cheapest_cut(
         add((node, 0), (node, 1), traffic + 1e-6 * node.order)
         if node.op in INPUTS:
             add("inputs", (node, 0), math.inf)
-        elif node in forward:  # what only the backward pass needs is computed once in either loop
+        elif node in forward:  # a node for the backward pass only is computed once in either loop
             add("inputs", (node, 0), _WORK.get(node.op, _LITTLE))
         for argument in node.args:
             if not free(argument):
@@ -206,13 +207,14 @@ def _cheapest_cut(
 
 
 def _minimum_cut(left: dict[Any, dict[Any, float]], source: Any, sink: Any) -> tuple[float, set]:
-    """The capacity of the cheapest cut between two nodes of a network, and what is beyond it.
+    """The capacity of the cheapest cut between two nodes of a network, and the nodes beyond it.
 
-    By augmenting paths, the shortest first (Edmonds & Karp 1972, J. ACM 19(2):248).
+    Found with augmenting paths, shortest first (Edmonds & Karp 1972, J. ACM 19(2):248).
 
     Args:
-        left: the capacity of each edge, by its two ends, with an edge of 0 for each way back. It is
-            changed to what the largest flow leaves.
+        left: the capacity of each edge, by its two ends, including the reverse edges (with 0 where
+            there is no other capacity). It is changed to the capacities that the maximum flow
+            leaves.
         source, sink: the two nodes.
     """
     flow = 0.0
@@ -230,7 +232,7 @@ def _minimum_cut(left: dict[Any, dict[Any, float]], source: Any, sink: Any) -> t
 
 
 def _paths(start: Any, passes: Callable[[Any, Any], bool], edges: Mapping[Any, Iterable]) -> dict:
-    """All that can be reached from `start`, each with the place it is reached from."""
+    """All nodes that can be reached from `start`, each with its predecessor."""
     came_from, queue = {start: start}, deque([start])
     while queue:
         here = queue.popleft()

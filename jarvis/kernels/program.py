@@ -1,10 +1,10 @@
-"""Compiled loops of a neuron: generated from its step, kept as files, loaded when they are needed.
+"""Compiled loops of a neuron, generated from its step, kept as files and loaded when needed.
 
-A `Program` belongs to one step with one set of options. Its loops come from the cache folder if
-they are there, and otherwise from tracing the step (`expression`), choosing what to keep (`plan`)
-and writing source (`emit_numba`, `emit_triton`). The name of a loop's file holds a digest of
-everything that the loop follows from, so a file is never out of date, and a neuron whose file is
-there is not traced again.
+A `Program` belongs to one step with one set of options. Its loops are read from the cache folder if
+they are there. Otherwise the step is traced (`expression`), what to keep is chosen (`plan`), and
+source code is written (`emit_numba`, `emit_triton`). The name of a loop's file contains a digest of
+everything that determines the loop, so a file is never out of date, and a neuron that has a file is
+not traced again.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from jarvis.kernels.fingerprint import fingerprint
 from jarvis.kernels.generated import generated
 from jarvis.surrogate import Spike
 
-#: The files that decide what a generated loop is.
+#: The files that determine a generated loop.
 _MAKERS = (
     "expression.py", "plan.py", "emit.py", "emit_numba.py", "emit_triton.py", "functions.py",
     "functions_triton.py", "exponential.py", "logarithm.py", "sparse_loops.py", "vectors.py",
@@ -29,12 +29,12 @@ _MAKERS = (
 
 
 class Variant(NamedTuple):
-    """Which loops of a step: each variant has source of its own."""
+    """A variant of a step's loops; each variant has its own source."""
 
-    learned: tuple[str, ...] = ()  #: the numbers whose gradient is wanted
-    per_neuron: tuple[str, ...] = ()  #: the numbers that differ from neuron to neuron
+    learned: tuple[str, ...] = ()  #: the numbers whose gradients are needed
+    per_neuron: tuple[str, ...] = ()  #: the numbers that differ between neurons
     record: bool = False  #: whether the loop also yields what the step records
-    recurrent: bool = False  #: whether a step's input includes what the step before has sent
+    recurrent: bool = False  #: whether a step's input includes the previous step's spikes
 
 
 class Layout(NamedTuple):
@@ -47,7 +47,7 @@ class Layout(NamedTuple):
     reread: tuple[int, ...]  #: the inputs that the backward loop reads again
     derived: tuple[int, ...]  #: the states whose first value the backward loop needs
     differentiable: tuple[bool, ...]  #: whether a gradient reaches each output, then each state
-    near: bool  #: whether a loop says where a gradient passes through the spikes
+    near: bool  #: whether a loop marks where a gradient passes through the spikes
 
 
 @dataclass(eq=False)
@@ -58,23 +58,23 @@ class Loop:
     text: str  #: the generated source
     names: dict[str, Any]  #: what the source defines
     layout: Layout
-    values: tuple[str, ...]  #: the numbers that the step reads, by path
+    values: tuple[str, ...]  #: paths of the numbers that the step reads
     variant: Variant
     machine: dict[tuple, Callable] = field(default_factory=dict)  #: what a backend has compiled
 
     @cached_property
     def learned(self) -> tuple[int, ...]:
-        """Indices of the numbers whose gradient is wanted."""
+        """Indices of the numbers whose gradients are needed."""
         return tuple(self.values.index(path) for path in self.variant.learned)
 
     @cached_property
     def per_neuron(self) -> tuple[int, ...]:
-        """Indices of the numbers that differ from neuron to neuron."""
+        """Indices of the numbers that differ between neurons."""
         return tuple(self.values.index(path) for path in self.variant.per_neuron)
 
     @cached_property
     def parameters(self) -> tuple[int, ...]:
-        """Indices of the numbers that a loop is given as tensors, in their order."""
+        """Indices of the numbers that are passed to a loop as tensors, in order."""
         return (*self.per_neuron, *(i for i in self.learned if i not in self.per_neuron))
 
 
@@ -96,7 +96,7 @@ def program(name: str, step: Callable, params: Any, spike: Spike, inputs: Any, s
 
 
 def spike_options(spike: Spike) -> tuple[Callable, bool]:
-    """What decides a spike's derivative, apart from numbers."""
+    """The options that determine a spike's derivative, apart from numbers."""
     return getattr(spike.surrogate, "derivative", spike.surrogate), spike.detach_reset
 
 
@@ -113,12 +113,12 @@ class Program:
     def numbers(
         self, params: Any, surrogate: Any
     ) -> tuple[list[float | Tensor], dict[int, Tensor]]:
-        """The numbers that the step reads, in the order of `Loop.values`; the tensors of them."""
+        """The numbers that a step reads, in the order of `Loop.values`; the tensors among them."""
         numbers = [get(params, surrogate) for get in self._readers]
         return numbers, {i: n for i, n in enumerate(numbers) if isinstance(n, Tensor)}
 
     def variant(self, tensors: dict[int, Tensor], record: bool, recurrent: bool) -> Variant:
-        """The loops for these tensors among the `numbers`: learned ones, and one per neuron."""
+        """The variant for these tensors among the `numbers` (learned, or one value per neuron)."""
         if not tensors:
             return Variant((), (), record, recurrent)
         paths, wants = self.step.values, torch.is_grad_enabled()

@@ -1,8 +1,8 @@
 """The loop of a policy that learns while it acts: reward-modulated STDP, control step by step.
 
-`candidates` copies it behind the loop over candidates, whose functions it uses. It computes what
-`jarvis.stdp.ThreeFactorSTDP` defines, for pairs of all spikes, hard bounds, and a reward that acts
-in the first step.
+`candidates` copies this loop below the loop over candidates, whose functions it uses. It computes
+what `jarvis.stdp.ThreeFactorSTDP` defines, with all pairs of spikes, hard bounds, and a reward that
+acts in the first step.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,13 @@ import numpy as np
 from jarvis.kernels.candidate_loops import add_rows, fill_uniform
 from jarvis.kernels.candidate_parts import advance
 
-#: What `numbers` holds.
+#: The entries of `numbers`, in order.
 NUMBERS = (
     "gain", "offset", "decay_plus", "decay_minus", "decay_eligibility", "a_plus", "a_minus",
     "w_min", "w_max",
 )  # fmt: skip
 
-#: What `whole` holds.
+#: The entries of `whole`, in order.
 WHOLE = ("n_inputs", "n", "n_fields", "steps", "substeps", "noisy", "seed", "tick")
 
 # -- copied behind the generated functions
@@ -27,11 +27,12 @@ WHOLE = ("n_inputs", "n", "n_fields", "steps", "substeps", "noisy", "seed", "tic
 def learn_loop() -> Callable:
     """``learn(u, lanes, weights, fixed, state, traces, counts, scratch, numbers, reward, whole)``.
 
-    Runs the steps of one control step. `weights` are the synapses ``[inputs, n]``; `fixed` the
-    biases ``[n]`` and the recurrent synapses ``[n, n]``; `state` the fields of the neurons, what
-    they sent last, and the potentials of the encoders; `traces` those of inputs and neurons, and
-    the eligibility ``[inputs, n]``; `counts` the spikes of the neurons ``[n]``; `scratch` begins
-    with the activities of the encoders.
+    It runs the time steps of one control step. `weights` holds the synapses ``[inputs, n]``, and
+    `fixed` holds the biases ``[n]`` and the recurrent synapses ``[n, n]``. `state` holds the fields
+    of the neurons' state, what the neurons last sent, and the potentials of the encoders. `traces`
+    holds the traces of the inputs and of the neurons, and the eligibility traces ``[inputs, n]``.
+    `counts` holds the number of spikes of each neuron ``[n]``. `scratch` begins with the activities
+    of the encoders.
     """
 
     def learn(u, lanes, weights, fixed, state, traces, counts, scratch, numbers, reward, whole):

@@ -8,7 +8,7 @@ from torch import Tensor
 class Rows(NamedTuple):
     """A tensor ``[T, B, ...]`` as flat memory: step t begins at ``t * step``, densely packed.
 
-    A step of 0 reads the same row each time, so that an expanded input is never copied.
+    If `step` is 0, the same row is read each time, so an expanded input is never copied.
     """
 
     flat: Tensor

@@ -1,9 +1,9 @@
 """Linear maps of spikes: products that skip zeros where that is faster, and how to choose.
 
 `apply` runs a module on rows ``[R, ...]``. A linear map or a convolution of rows that are mostly 0
-is computed by the loops of `sparse_loops` and `sparse_conv`, forward and for its gradients, if the
-times measured for its shape (`sparse_costs`) say that this is faster. `sparse_products` forces or
-forbids that, and tells what was chosen.
+is computed by the loops of `sparse_loops` and `sparse_conv`, in both the forward and the backward
+pass, if this is faster according to the times measured for its shape (`sparse_costs`).
+`sparse_products` forces or forbids this, and reports what was chosen.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,12 +21,12 @@ from jarvis.support.checks import check_choice
 
 MODES = ("auto", "always", "never")
 
-#: Multiplications of a dense product below which looking for zeros would take too long.
+#: A dense product with fewer multiplications is too small for a search for zeros to pay.
 SMALLEST = 1 << 23
 
-_SAMPLE = 64  #: rows in which the entries are counted before all of them are listed, at most
+_SAMPLE = 64  #: at most this many rows are searched before all entries are listed
 
-_MARGIN = 0.03  #: of the dense time: what skipping zeros must save
+_MARGIN = 0.03  #: share of the dense time that skipping zeros must save
 
 _DTYPES = (torch.float32, torch.float64)
 
@@ -36,9 +36,9 @@ class Choice(NamedTuple):
 
     product: str  #: "forward", "weight gradient" or "input gradient"
     rows: int  #: steps times samples
-    inputs: int  #: numbers of a row; of a convolution, all its channels and pixels
+    inputs: int  #: length of a row; for a convolution, all its channels and pixels
     outputs: int
-    density: float | None  #: share of entries that are not 0; None if they were not counted
+    density: float | None  #: share of nonzero entries; None if they were not counted
     sparse: bool  #: whether zeros were skipped
     reason: str
 
@@ -46,24 +46,24 @@ class Choice(NamedTuple):
 _active: ContextVar["sparse_products | None"] = ContextVar("sparse_products", default=None)
 
 
-class sparse_products:  # a function to its users, as torch.no_grad is
+class sparse_products:  # lower case because it is used like torch.no_grad
     """Choose how products with spikes are computed, for the calls within a ``with`` block.
 
-    It concerns `nn.Linear` and `nn.Conv2d` in `over_time`, and recurrent weights, on the CPU.
+    It applies to `nn.Linear` and `nn.Conv2d` in `over_time`, and to recurrent weights, on the CPU.
 
-    Without it, and with "auto", a product skips zeros where that is faster: the share of entries
-    that are not 0 is counted, and the times of both ways for weights of this shape, measured once
-    on this machine, decide. Results are equal up to the order of sums. There is one difference: a
-    weight that is infinite or NaN reaches an output only through an input that is not 0, whereas
-    0 times infinity is NaN in a dense product.
+    Without it, and with "auto", a product skips zeros where that is faster. To decide, the nonzero
+    entries are counted, and the times that a dense and a sparse product take with weights of this
+    shape, measured once on this machine, are compared. Both give the same result up to the order of
+    sums, with one exception: an infinite or NaN weight reaches an output only through a nonzero
+    input, whereas in a dense product 0 times infinity is NaN.
 
     Args:
-        mode: "auto"; "always" skips zeros wherever there is a loop for it; "never" multiplies by
-            them.
+        mode: "auto" chooses the faster way; "always" skips zeros wherever a loop can; "never"
+            multiplies by them.
 
     Attributes:
-        choices: what was chosen, a list of `Choice`; those of backward products follow when the
-            backward pass runs.
+        choices: what was chosen, as a list of `Choice`; the choices for gradients are added when
+            the backward pass runs.
 
     Raises:
         ValueError: for an unknown mode.
@@ -106,7 +106,7 @@ class sparse_products:  # a function to its users, as torch.no_grad is
 
 
 class _Map(Protocol):
-    """A linear map of rows: its products, dense and by a list of what is not 0."""
+    """A linear map of rows: its products, dense or from a list of nonzero entries."""
 
     rows: int
     inputs: int
@@ -156,7 +156,7 @@ class _Linear:
         return _loops().input_gradient(wanted, g, weight)
 
     def as_rows(self, g: Tensor) -> Tensor | None:
-        """The gradient as rows whose zeros could be skipped; None: there is no loop that does."""
+        """The gradient as rows whose zeros could be skipped; None if no loop can skip them."""
         return None
 
     def listed_input(self, g: Any, weight: Tensor) -> Tensor:
@@ -167,7 +167,7 @@ class _Linear:
 
 
 class _Convolution:
-    """``conv2d(x, W, b)``; what skips zeros gives its result with the channels last in memory."""
+    """``conv2d(x, W, b)``; loops that skip zeros return results in channels-last memory format."""
 
     def __init__(self, x: Tensor, module: nn.Conv2d) -> None:
         from jarvis.kernels.sparse_costs import Convolution
@@ -199,7 +199,7 @@ class _Convolution:
         return _conv_loops().weight_gradient(x, shape, g, kernel, stride, padding)
 
     def dense_input(self, g: Tensor, weight: Tensor) -> Tensor:
-        if _is_channels_last(g):  # torch is slow if the two are laid out differently
+        if _is_channels_last(g):  # torch is slow if g and weight have different memory formats
             weight = weight.contiguous(memory_format=torch.channels_last)
         size: Any = (self.rows, *self.conv.shape)
         return conv2d_input(size, weight, g, self.conv.stride, self.conv.padding)  # type: ignore[arg-type]
@@ -223,27 +223,27 @@ class _Convolution:
 
 
 class _Plan:
-    """How the products of one linear map are computed, forward and backward."""
+    """How the products of one linear map are computed, in both passes."""
 
     def __init__(self, map: _Map, near: Callable[[], Tensor | None] | None = None) -> None:
         self.map, self.near = map, near
         self.context = _active.get()
         self.mode = "auto" if self.context is None else self.context.mode
         self.density: float | None = None
-        self.x: Any = None  #: the list of what is not 0
+        self.x: Any = None  #: the list of nonzero entries
         self.forward = self.weight = False  #: whether each of these products skips zeros
 
     def tell(
         self, product: str, sparse: bool, reason: str | Callable[[], str], density: float | None
     ) -> None:
-        """Note a choice for whoever asked; `reason` may be a function that says it."""
+        """Record a choice if `sparse_products` is active; `reason` may be a function."""
         if self.context is not None:
             shape = (self.map.rows, self.map.inputs, self.map.outputs)
             reason = reason if isinstance(reason, str) else reason()
             self.context.choices.append(Choice(product, *shape, density, sparse, reason))
 
     def decide(self, x: Tensor, wants_weight: bool) -> None:
-        """List the entries of x ``[R, I]`` if that pays, and say which products use the list."""
+        """List the entries of x ``[R, I]`` if that pays, and choose which products use the list."""
         loops = _loops()
         if self.mode == "always":
             self.x = loops.active(x)
@@ -253,14 +253,14 @@ class _Plan:
             return
         costs = self.map.costs(x.dtype)
         self.density = 0.0
-        if not self._choose(costs, wants_weight):  # it would not pay if all were zeros
+        if not self._choose(costs, wants_weight):  # it would not pay even if all entries were 0
             self.tell("forward", False, lambda: self._reason(costs.dense, costs.product), None)
             return
         self.density = loops.share_nonzero(x, _looked_at(len(x)))
         if self._choose(costs, wants_weight):
             self.x = loops.active(x)
             self.density = len(self.x.places) / x.numel()
-            self._choose(costs, wants_weight)  # the sample may have misled
+            self._choose(costs, wants_weight)  # the sample may have been misleading
         self.tell(
             "forward",
             self.forward,
@@ -281,7 +281,7 @@ class _Plan:
         return pays
 
     def late_weight(self, g: Tensor, x: Tensor) -> Tensor:
-        """The gradient of the weights, for rows that have not been looked at yet."""
+        """The gradient of the weights, for rows whose entries have not been counted yet."""
         loops, costs = _loops(), self.map.costs(x.dtype)
         self.density = loops.share_nonzero(x, _looked_at(len(x)))
         rows, entries = self.map.rows, self.entries
@@ -294,10 +294,10 @@ class _Plan:
         return self.map.sparse_weight(g.contiguous(), loops.active(x))
 
     def input_gradient(self, g: Tensor, weight: Tensor) -> Tensor:
-        """The gradient of the input by the way that is fastest.
+        """The gradient of the input, computed in the fastest way.
 
-        It may be computed only where the neurons below have a surrogate gradient that is not 0, or
-        only from what is not 0 in the incoming gradient, as behind a max-pooling.
+        It may be computed only where the surrogate gradient of the layer below is nonzero, or only
+        from the nonzero entries of the incoming gradient, as after max-pooling.
         """
         rows, always = self.map.rows, self.mode == "always"
         wanted = None if self.near is None or self.mode == "never" else self.near()
@@ -336,7 +336,7 @@ class _Plan:
 
 
 def _looked_at(rows: int) -> int:
-    """In how many of the rows entries are counted, so that it takes next to no time."""
+    """The number of rows in which entries are counted: so few that it takes almost no time."""
     return max(1, min(_SAMPLE, rows // 8))
 
 
@@ -366,7 +366,7 @@ class _Product(torch.autograd.Function):
         (g,), plan, needs = gradients, ctx.plan, ctx.needs_input_grad
         x, weight = ctx.saved_tensors
         to_x = to_weight = to_bias = None
-        again = torch.is_grad_enabled()  # a graph of this pass: only torch's own products make one
+        again = torch.is_grad_enabled()  # create_graph: only torch's own products support it
         if needs[1]:
             to_x = plan.map.dense_input(g, weight) if again else plan.input_gradient(g, weight)
         if needs[2]:
@@ -381,7 +381,7 @@ class _Product(torch.autograd.Function):
 
 
 class _ChannelsFirst(torch.autograd.Function):
-    """A dense tensor; backward, the gradient with its channels last, as pooling wants it here."""
+    """Makes a tensor contiguous, and its gradient channels-last, which the pooling here needs."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -401,19 +401,20 @@ def _is_channels_last(x: Tensor) -> bool:
 
 
 class Recurrent:
-    """How the products of recurrent weights are computed, forward and for their gradient.
+    """How the products of recurrent weights and their gradient are computed.
 
     Args:
         weight: W ``[H, H]``.
         like: the input ``[T, B, H]``.
-        compiled: whether there is a loop that multiplies by the weights itself, and spikes for it.
+        compiled: whether the layer sends spikes and has a loop that itself multiplies by the
+            weights.
     """
 
     def __init__(self, weight: Tensor, like: Tensor, compiled: bool = True) -> None:
         steps, batch, n = like.shape
         self._map = _Linear(steps * batch, weight)
         self._plan = _Plan(self._map)
-        self.most = 0.0  #: spikes of a step ``[B, H]`` up to which it is faster to skip zeros
+        self.most = 0.0  #: skipping zeros is faster up to this many spikes per step ``[B, H]``
         mode = self._plan.mode
         if not compiled or mode == "never":
             return
@@ -436,7 +437,7 @@ class Recurrent:
         Args:
             steps: T.
             dense: takes one step with a dense product.
-            several: takes the steps of a range, skipping zeros; returns how many spikes there were.
+            several: takes the steps of a range, skipping zeros, and returns the number of spikes.
             spikes: where the steps write their spikes ``[T, B, H]``.
         """
         sparse, skipped = self.most > 0, 0
@@ -454,7 +455,7 @@ class Recurrent:
         self._plan.tell("forward", 2 * skipped > steps, reason, None)
 
     def weight_gradient(self, g: Tensor, spikes: Tensor) -> Tensor:
-        """``g^T s`` ``[H, H]`` of all steps together, ``[R, H]`` each."""
+        """``g^T s`` ``[H, H]`` over all steps; g and s are ``[R, H]``."""
         plan = self._plan
         small = self._map.operations < SMALLEST
         if self.most <= 0 or (plan.mode == "auto" and small):
@@ -463,7 +464,7 @@ class Recurrent:
         return plan.late_weight(g, spikes)
 
 
-_TOGETHER = 16  #: steps of a recurrent layer after which the choice is made anew
+_TOGETHER = 16  #: steps of a recurrent layer between two choices
 
 
 def _is_plain(module: nn.Module) -> bool:
@@ -477,7 +478,7 @@ def _is_plain(module: nn.Module) -> bool:
     return not any(hooks) and not nn.modules.module._has_any_global_hook()
 
 
-_RESHAPING = (nn.Flatten, nn.Identity)  #: modules that leave every number as it is
+_RESHAPING = (nn.Flatten, nn.Identity)  #: modules that leave all values unchanged
 
 
 def apply(
@@ -490,11 +491,11 @@ def apply(
     Args:
         module: a module or a function that maps rows to rows, each independently of the others.
         rows: its input.
-        near: returns where a gradient towards the rows is wanted, as bytes of their shape, or None
-            for everywhere; it is called in the backward pass.
+        near: a function, called in the backward pass, that returns where the gradient of the rows
+            is needed: bytes of the same shape as the rows, or None for everywhere.
     """
     if type(module) is nn.Sequential and _is_plain(module):
-        ours = False  # whether the channels are last in memory because of a convolution here
+        ours = False  # whether a convolution here has put the channels last in memory
         for part in module:
             if type(part) is nn.Conv2d and _is_plain(part):
                 rows = _convolution(part, rows, near)
@@ -515,7 +516,7 @@ def apply(
 
 
 def _dense_reason(plan: _Plan, x: Tensor, *others: Tensor | None) -> str | None:
-    """Why a map is left to its module, or None."""
+    """The reason that a map must be computed by its module, or None."""
     if plan.mode == "never":
         return "never"
     if plan.map.operations < (SMALLEST if plan.mode == "auto" else 1):
@@ -531,7 +532,7 @@ def _run(
     x: Tensor,
     near: Callable[[], Tensor | None] | None,
 ) -> Tensor | None:
-    """The result of a map by the plan that is fastest; None: by its module."""
+    """The result of a map by the fastest plan, or None if the module itself should compute it."""
     weight, bias = module.weight, module.bias
     plan = _Plan(map, near)
     reason = _dense_reason(plan, x, weight, bias)

@@ -1,19 +1,19 @@
-"""2-d convolutions of pictures that are mostly zeros, as compiled loops: they visit what is not.
+"""2-d convolutions of images that are mostly zeros, as compiled loops over nonzero pixels.
 
-For ``groups=1``, ``dilation=1`` and padding with zeros by a given number of pixels; any kernel
-size and stride; float32 and float64. The pictures x ``[R, C, H, W]`` are listed once
-(`sparse_loops.active`), as the rows of a matrix, and then
+The loops support ``groups=1``, ``dilation=1`` and zero padding by a given number of pixels; any
+kernel size and stride; float32 and float64. The nonzero entries of the images x ``[R, C, H, W]``
+are listed once (`sparse_loops.active`), as those of a matrix with one row per image. Then
 
-* `convolve` adds, at each location of the result, the weights of the entries in its window. They
-  are next to each other in a list of the window's rows, sorted by column;
+* `convolve` adds, at each location of the result, the weights of the entries in its window. These
+  entries are contiguous in a list of the window's rows that is sorted by column;
 * `weight_gradient` adds, for each channel and each row of the kernel, the pieces of the gradient's
-  rows on which its entries act: all columns of the kernel at once;
-* `input_gradient` is computed only where it is wanted, and `input_gradient_from_sparse` visits
-  what is not zero in the gradient, as behind a max-pooling.
+  rows on which the channel's entries act, for all columns of the kernel at once;
+* `input_gradient` computes the gradient only where it is needed, and `input_gradient_from_sparse`
+  visits only the nonzero entries of the incoming gradient, as after max-pooling.
 
 Sums are kept in vector registers (`vectors`). Every number is computed by one thread, in an order
-that does not depend on how many there are. Only exact zeros are skipped, so that
-`tests/kernels/test_sparse_conv.py` can compare with `torch.nn.functional.conv2d`.
+that does not depend on the number of threads. Only exact zeros are skipped, so
+`tests/kernels/test_sparse_conv.py` can compare the results with `torch.nn.functional.conv2d`.
 """
 
 from collections.abc import Callable
@@ -43,9 +43,9 @@ from jarvis.kernels.vectors import (
 
 _LINE = 64  #: bytes of a cache line
 
-_ENTRIES = 16  #: entries of a channel for which `weight_gradient` puts pictures together
+_ENTRIES = 16  #: `weight_gradient` groups images until a channel has this many entries
 
-_PLANES = 1 << 17  #: bytes of gradients that it puts together at most: they stay in L2
+_PLANES = 1 << 17  #: limit of the gradients of a group, in bytes, so that they stay in L2
 
 Pair = tuple[int, int]
 
@@ -60,11 +60,11 @@ def _make_convolve(real: Any) -> Callable:
         area, pixel = height * wide, channels * w
         column = kh * pixel
         row = np.empty(w, real)
-        # The entries of a picture by column, row and channel, and where each location begins.
+        # The entries of an image by column, row and channel, and the start of each location.
         entries, scales = np.empty(area * channels + BITS, np.int32), values[:0]
         begins, at_location = np.empty(area + 1, np.int64), np.empty(area, np.int64)
         at_row = np.empty(area, np.int32)
-        # Those in the rows of a window, and where each column begins.
+        # The entries in the rows of a window, and the start of each column.
         near = np.empty(wide * min(kh, height) * channels + BITS, np.int32)
         near_scales, columns = values[:0], np.empty(wide + 1, np.int64)
         if valued:
@@ -94,7 +94,7 @@ def _make_convolve(real: Any) -> Callable:
                         scales[to] = values[q]
                     begins[at_location[location]] += 1
                     q += 1
-            for location in range(area, 0, -1):  # each has moved to where the next one begins
+            for location in range(area, 0, -1):  # each has moved to the start of the next
                 begins[location] = begins[location - 1]
             begins[0] = 0
 
@@ -108,7 +108,7 @@ def _make_convolve(real: Any) -> Callable:
                         continue
                     q0, q1 = begins[x * height + first], begins[x * height + stop]
                     shift = x * column - top * pixel
-                    for i in range(0, q1 - q0, BITS):  # up to BITS - 1 entries too many
+                    for i in range(0, q1 - q0, BITS):  # moves up to BITS - 1 extra entries
                         move_entries(entries, q0 + i, shift, near, k + i)
                     if valued:
                         near_scales[k : k + q1 - q0] = scales[q0:q1]
@@ -178,7 +178,7 @@ def _make_group(real: Any) -> Callable:
 
 @njit(inline="always")
 def _aligned(size, dtype):
-    """Zeros that begin at a cache line."""
+    """An array of zeros that begins at a cache line."""
     spare = np.zeros(size + _LINE, dtype)
     start = (-spare.ctypes.data % _LINE) // spare.itemsize
     return spare[start : start + size]
@@ -186,7 +186,7 @@ def _aligned(size, dtype):
 
 @njit(inline="always")
 def _place(g, r, out_h, out_w, maps, padded, top, left, high, wide):
-    """Copy the gradient of a picture into the middle of a plane of zeros."""
+    """Copy the gradient of an image into the middle of a plane of zeros."""
     n = min(out_w, wide - left) * maps
     for y in range(min(out_h, high - top)):
         target = padded[((top + y) * wide + left) * maps :][:n]
@@ -403,10 +403,10 @@ def _loop(make: Callable, dtype: torch.dtype) -> Callable:
 
 
 class _Padded(NamedTuple):
-    """A plane of zeros around the gradient of a picture, so that every window lies in it.
+    """A plane of zeros around the gradient of an image, so that every window lies in it.
 
-    An entry at (y, x) and an element (dy, dx) of the kernel, with ``dy % sh == (y + ph) % sh`` and
-    the same for columns, meet at the row ``(y + ph) // sh - dy // sh + (kh - 1) // sh``.
+    An entry at (y, x) meets an element (dy, dx) of the kernel if ``dy % sh == (y + ph) % sh`` and
+    likewise for columns. They meet at the row ``(y + ph) // sh - dy // sh + (kh - 1) // sh``.
     """
 
     tall: int
@@ -437,20 +437,20 @@ def convolve(
     stride: Pair,
     padding: Pair,
 ) -> Tensor:
-    """The convolution ``[R, O, Ho, Wo]``, in memory channels last: ``[R, Ho, Wo, O]``.
+    """The convolution ``[R, O, Ho, Wo]``, laid out in memory as ``[R, Ho, Wo, O]``.
 
     Args:
-        x: the pictures as the rows of a matrix ``[R, C H W]``.
+        x: the images as the rows of a matrix ``[R, C H W]``.
         shape: (C, H, W).
         weight: ``[O, C, kh, kw]``.
         bias: ``[O]``, or None.
-        stride, padding: of rows and of columns.
+        stride, padding: (rows, columns).
     """
     maps, channels, kh, kw = weight.shape
     row, n_rows = width(x.dtype.itemsize), x.shape[0]
     size = result_size(shape[1:], (kh, kw), stride, padding)
-    # With few maps several neighbouring locations are computed together, as maps of a kernel that
-    # is wider. Its zeros must not meet an infinite value.
+    # With few maps, several neighbouring locations are computed together, as maps of a wider
+    # kernel. Its zeros must not be multiplied by an infinite value.
     together = 1
     if maps < row and stride[1] <= kw and _finite(x):
         together = min(row // maps, size[1])
@@ -488,20 +488,20 @@ def weight_gradient(
     """The gradient of the weights ``[O, C, kh, kw]``.
 
     Args:
-        x: the pictures as the rows of a matrix ``[R, C H W]``.
+        x: the images as the rows of a matrix ``[R, C H W]``.
         shape: (C, H, W).
         g: the gradient of the convolution ``[R, O, Ho, Wo]``.
         kernel: (kh, kw).
-        stride, padding: of rows and of columns.
+        stride, padding: (rows, columns).
     """
     channels, height, wide = shape
     n_rows, maps, out_h, out_w = g.shape
-    if not _finite(x):  # they would be multiplied by the zeros around a gradient
+    if not _finite(x):  # zeros around the gradient would turn infinities into NaN
         size = (maps, channels, *kernel)
         return conv2d_weight(_dense(x, shape), size, g, stride, padding)  # type: ignore[arg-type]
     padded = _Padded.of((height, wide), kernel, stride, padding)
     plane = padded.tall * padded.wide * maps
-    # Enough pictures together for some entries of each channel, if they fit the cache.
+    # Group enough images for a few entries in each channel, if the group fits the cache.
     per_channel = max(1, len(x.places)) / max(1, n_rows * channels)
     fit = max(1, _PLANES // (plane * g.dtype.itemsize))
     pictures = max(1, min(round(_ENTRIES / per_channel), fit, n_rows))
@@ -541,7 +541,7 @@ def weight_gradient(
 
 
 def _channels_last(g: Tensor) -> np.ndarray:
-    """``[R, O, Ho, Wo]`` as flat memory ``[R, Ho, Wo, O]``: its own, if that is its format."""
+    """``[R, O, Ho, Wo]`` as flat memory ``[R, Ho, Wo, O]``, not copied if it has that format."""
     turned = g.permute(0, 2, 3, 1)
     if turned.is_contiguous():
         return flat(turned)
@@ -561,7 +561,7 @@ def _finite(x: Active) -> bool:
 
 
 def _dense(x: Active, shape: tuple[int, ...]) -> Tensor:
-    """What was listed ``[R, *shape]``; not all of its values are 1."""
+    """The dense form ``[R, *shape]`` of a list in which not all values are 1."""
     rows = np.repeat(np.arange(x.shape[0]), np.diff(x.starts))
     dense = torch.zeros(x.shape, dtype=x.dtype)
     dense[torch.from_numpy(rows), torch.from_numpy(x.places).long()] = torch.from_numpy(x.values)
@@ -571,13 +571,13 @@ def _dense(x: Active, shape: tuple[int, ...]) -> Tensor:
 def input_gradient(
     wanted: Tensor, g: Tensor, weight: Tensor, stride: Pair, padding: Pair
 ) -> Tensor:
-    """The gradient of the pictures ``[R, C, H, W]`` where it is wanted, and 0 elsewhere.
+    """The gradient of the images ``[R, C, H, W]`` where it is wanted, and 0 elsewhere.
 
     Args:
         wanted: 1 or 0 ``[R, C, H, W]`` uint8.
         g: the gradient of the convolution ``[R, O, Ho, Wo]``.
         weight: ``[O, C, kh, kw]``.
-        stride, padding: of rows and of columns.
+        stride, padding: (rows, columns).
     """
     n_rows, channels, height, wide = wanted.shape
     maps, kernel = len(weight), (weight.shape[2], weight.shape[3])
@@ -611,18 +611,18 @@ def input_gradient_from_sparse(
     stride: Pair,
     padding: Pair,
 ) -> Tensor:
-    """The gradient of the pictures ``[R, C, H, W]`` from what is not 0 in that of the convolution.
+    """The gradient of the images ``[R, C, H, W]``, from nonzero entries of the incoming gradient.
 
     Args:
         g: the gradient of the convolution, channels last, as the rows of a matrix ``[R, Ho Wo O]``.
         shape: (Ho, Wo, O).
         weight: ``[O, C, kh, kw]``.
         size: (H, W).
-        stride, padding: of rows and of columns.
+        stride, padding: (rows, columns).
     """
     maps, channels, kh, kw = weight.shape
     n_rows, row = g.shape[0], width(g.dtype.itemsize)
-    if not _finite(g):  # they would be multiplied by zeros at the end of a row of weights
+    if not _finite(g):  # zeros after a row of weights would turn infinities into NaN
         dense = _dense(g, shape).permute(0, 3, 1, 2)
         result = (n_rows, channels, *size)
         return conv2d_input(result, weight.detach(), dense, stride, padding)  # type: ignore[arg-type]

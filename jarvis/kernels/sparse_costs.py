@@ -1,10 +1,11 @@
-"""What a product costs, with and without its zeros: measured once for each shape of weights.
+"""The times of dense and sparse products, measured once for each shape of weights.
 
-The times of the dense product grow with the number of rows, those of the sparse one also with the
-number of entries that are not 0. The first time that weights of a shape are used, both are timed on
-this machine, on generated numbers, and kept in the cache folder. Every later run reads them there:
-the choice between the two does not change from one run to the next, and neither do their roundings.
-Where the folder cannot be written, every process measures for itself.
+The time of a dense product grows with the number of rows; the time of a sparse product also grows
+with the number of nonzero entries. The first time that weights of some shape are used, both
+products are timed on this machine with generated numbers, and the times are kept in the cache
+folder. Later runs read them there, so the choice between dense and sparse products does not change
+from one run to the next, and neither do rounding errors. If the folder cannot be written, every
+process makes its own measurements.
 """
 
 import hashlib
@@ -27,13 +28,13 @@ from jarvis.support.files import atomic_path
 
 logger = logging.getLogger("jarvis.kernels")
 
-_WORK = 1 << 27  #: multiplications of the dense product that is timed: some milliseconds
+_WORK = 1 << 27  #: multiplications of the dense product that is timed: a few milliseconds
 _FEWEST, _MOST = 256, 1024  #: rows that are timed
-_SHARES = (0.02, 0.35)  #: of entries that are not 0
-_REPEATS = 3  #: at least
+_SHARES = (0.02, 0.35)  #: shares of nonzero entries that are timed
+_REPEATS = 3  #: minimum number of repetitions
 _ENOUGH = 0.05  #: seconds: short calls are repeated more often
-_CALL = 5.0  #: microseconds to run the neurons of one step by itself, after a dense product
-_STEPS = 20  #: of a recurrent layer that are timed together
+_CALL = 5.0  #: microseconds that the neurons of one step take, after a dense product
+_STEPS = 20  #: steps of a recurrent layer that are timed together
 
 _FILES = ("sparse_loops.py", "sparse_conv.py", "vectors.py", "sparse_costs.py")
 
@@ -43,27 +44,27 @@ class Cost(NamedTuple):
 
     call: float  #: once
     row: float  #: for each row of x
-    entry: float  #: for each entry of x that is not 0
+    entry: float  #: for each nonzero entry of x
 
     def of(self, rows: int, entries: float) -> float:
-        """Of so many rows with so many entries in all."""
+        """The time for this many rows with this many entries in all."""
         return self.call + self.row * rows + self.entry * entries
 
 
 class Costs(NamedTuple):
-    """Times of the products with weights of one shape: forward, and the two gradients."""
+    """Times of the three products with weights of one shape: the output and two gradients."""
 
     dense: Cost
     dense_weight: Cost
     dense_input: Cost
     lists: Cost  #: to list the entries of x
-    product: Cost  #: forward, by the list
-    weight: Cost  #: the gradient of the weights, by the list
-    input: Cost  #: the gradient of the input at places that are wanted: its entries are those
-    input_listed: Cost  #: the same from the entries of the incoming gradient, and to list them
+    product: Cost  #: the output, from the list
+    weight: Cost  #: the gradient of the weights, from the list
+    input: Cost  #: the input's gradient where it is wanted; `entry` counts these places
+    input_listed: Cost  #: the same, from a list of the incoming gradient, with the listing
 
 
-#: For what there is no loop.
+#: The cost of a product that has no loop.
 _NEVER = Cost(1e15, 0.0, 0.0)
 
 
@@ -87,7 +88,7 @@ def _as_costs(name: str, dtype: torch.dtype, measure: Callable[[], list[float]])
 
 
 def most_spikes(n: int, batch: int, dtype: torch.dtype) -> float:
-    """The spikes of a step ``[batch, n]`` up to which recurrent weights skip zeros faster."""
+    """The number of spikes per step ``[batch, n]`` up to which skipping zeros is faster."""
     (limit,) = _kept(f"step_{batch}x{n}", dtype, 1, lambda: _measure_step(n, batch, dtype))
     return limit
 
@@ -98,7 +99,7 @@ _memory: dict[str, list[float]] = {}
 def _kept(
     name: str, dtype: torch.dtype, count: int, measure: Callable[[], list[float]]
 ) -> list[float]:
-    """So many numbers: from this process, from the cache folder, or measured now."""
+    """`count` numbers: from this process, from the cache folder, or measured now."""
     name = f"{name}_{str(dtype).removeprefix('torch.')}_{torch.get_num_threads()}.json"
     known = _memory.get(name)
     if known is None:
@@ -124,14 +125,14 @@ def _read(path: Path, count: int) -> list[float] | None:
 
 
 def _write_first(path: Path, text: str, count: int) -> None:
-    """Write a file unless another process was faster: all of them then read that one."""
+    """Write a file unless another process was faster; all processes then read the same file."""
     own = path.with_name(f"{path.stem}.{os.getpid()}")
     with atomic_path(own) as part:
         part.write_text(text, "utf-8")
     try:
         os.link(own, path)
     except FileExistsError:
-        if _read(path, count) is None:  # it was spoiled
+        if _read(path, count) is None:  # it was damaged
             os.replace(own, path)
     finally:
         own.unlink(missing_ok=True)
@@ -155,9 +156,9 @@ def _processor() -> str:
 
 
 def _least(*functions: Callable[[], object]) -> Iterator[float]:
-    """The least time of a few calls of each, in microseconds of this thread.
+    """The shortest time of a few calls of each function, in microseconds of this thread.
 
-    They take turns, so that a slow moment of the machine meets all of them.
+    The functions take turns, so that a slow moment of the machine affects all of them.
     """
     for function in functions:
         function()
@@ -178,13 +179,13 @@ def _dense(time: float, rows: int) -> Cost:
 
 
 def _sparse(few: float, many: float, entries: list[int], rows: int, call: float = 0.0) -> Cost:
-    """From the times for `rows` with few and with many `entries`, and with a single row."""
+    """The cost that follows from the times for few and many `entries`, and for a single row."""
     per_entry = max(0.0, (many - few) / max(1, entries[1] - entries[0]))
     return Cost(call, max(0.0, few - call - per_entry * entries[0]) / rows, per_entry)
 
 
 def _spikes(rows: int, n: int, dtype: torch.dtype) -> list[torch.Tensor]:
-    """Spikes ``[rows, n]`` with each of the shares of entries that are not 0."""
+    """Spikes ``[rows, n]`` for each of the timed shares of nonzero entries."""
     chances = torch.rand(rows, n, generator=torch.Generator().manual_seed(0), dtype=dtype)
     return [(chances < share).to(dtype) for share in _SHARES]
 
@@ -237,7 +238,7 @@ class Convolution(NamedTuple):
 
 
 def convolution_costs(conv: Convolution, rows: int, dtype: torch.dtype) -> Costs:
-    """The times for a convolution of about that many pictures, measured or read."""
+    """The times for a convolution of about that many images, measured or read."""
     window = conv.shape[0] * conv.kernel[0] * conv.kernel[1]
     each = window * torch.Size(conv.result).numel()
     most = min(max(_WORK // max(1, each), 8), _MOST)

@@ -1,18 +1,18 @@
-"""Products with a matrix that is mostly zeros, as compiled loops: they visit what is not zero.
+"""Products with a matrix that is mostly zeros, as compiled loops over its nonzero entries.
 
-The matrix x ``[R, I]`` is listed once: for each row the places of its entries that are not 0, and
-their values where not all of them are 1. Then
+The nonzero entries of the matrix x ``[R, I]`` are listed once: their positions in each row and,
+unless all of them are 1, their values. Then
 
-* ``x W^T`` adds, for each row of x, the weights of the inputs that are active there (`forward`);
-* ``g^T x`` adds, for each input, the gradients of the rows in which it is active (`to_weight`), for
-  which the lists are turned around (`turn`);
-* ``g W`` is computed only at listed places (`to_input`): where the neuron below is close enough to
-  its threshold for its surrogate gradient not to be 0.
+* for ``x W^T``, the weights of the active inputs are added for each row of x (`forward`);
+* for ``g^T x``, the gradients of the rows in which an input is active are added for each input
+  (`to_weight`), after the lists have been sorted by input (`turn`);
+* ``g W`` is computed only at listed positions (`to_input`), where the neuron below is close enough
+  to its threshold for its surrogate gradient to be nonzero.
 
-Sums run over rows of 128 bytes in vector registers (`vectors`). What they read over and over, some
-columns of the weights or some rows of the gradient, is copied beforehand so that it is contiguous
-and stays in the cache. Every number is computed by one thread, in an order that does not depend on
-how many there are. `tests/networks/test_sparse_products.py` compares all of this with the dense
+Sums run over rows of 128 bytes in vector registers (`vectors`). Data that is read repeatedly, such
+as columns of the weights or rows of the gradient, is copied beforehand so that it is contiguous and
+stays in the cache. Every number is computed by one thread, in an order that does not depend on the
+number of threads. `tests/networks/test_sparse_products.py` compares all of this with the dense
 product.
 """
 
@@ -43,7 +43,7 @@ from jarvis.kernels.vectors import (
     width,
 )
 
-ROWS = 256  #: rows of x that are computed together: their lists, and what is written, stay in L2
+ROWS = 256  #: rows of x that are computed together: their lists and results stay in L2
 
 _TOGETHER = 64  #: columns that `to_weight` copies in one go: whole cache lines of the gradient
 
@@ -92,15 +92,15 @@ def _make_fill(real: Any) -> Callable:
 
 @njit(nogil=True, error_model="numpy")
 def feed(spikes, at, n_in, n_out, packed, begin, places, values, counts, out, low, high):
-    """What recurrent weights bring from the spikes of one step: called by generated loops.
+    """The recurrent input that the spikes of one step cause; called by generated loops.
 
     Args:
-        spikes: their array; those of the step begin `at`, ``[B, n_in]``.
+        spikes: array of spikes; those of this step ``[B, n_in]`` begin at index `at`.
         packed, begin: see `pack`.
-        places, values: room for the spikes of a sample, ``[B n_in]``.
-        counts: the number of spikes of each sample ``[B]``, to which those of this step are added.
+        places, values: working memory for the spikes of each sample, ``[B n_in]``.
+        counts: the number of spikes of each sample ``[B]``; the spikes of this step are added.
         out: the result ``[B, n_out]``.
-        low, high: the samples.
+        low, high: the range of samples.
     """
     w = ROW_BYTES // packed.itemsize
     row = np.empty(w, packed.dtype)
@@ -210,7 +210,7 @@ def _make_turn(real: Any) -> Callable:
                     if valued:
                         turned_values[begin[i]] = values[q]
                     begin[i] += 1
-            for i in range(n_in, 0, -1):  # each has moved to where the next one begins
+            for i in range(n_in, 0, -1):  # each has moved to the start of the next
                 begin[i] = begin[i - 1]
             begin[0] = starts[r0]
 
@@ -225,7 +225,7 @@ def _make_to_weight(real: Any) -> Callable:
     def to_weight(
         begins, turned, values, valued, g, n_rows, n_in, n_out, rows, gradient, low, high
     ):
-        # One buffer that begins at a cache line has both: rows of g, and sums for each input.
+        # One buffer, aligned to a cache line, holds both the rows of g and the sums for each input.
         spare = np.empty((rows + n_in + 1) * together, real)
         start = (-spare.ctypes.data % 64) // spare.itemsize
         copied = spare[start:][: rows * together]
@@ -281,7 +281,7 @@ def _make_to_input(real: Any) -> Callable:
             near = wanted[r * n_in :][:n_in]
             out[:] = real(0)
             k = 0
-            for i in range(n_in):  # k <= i: there is a place for each
+            for i in range(n_in):  # k <= i, so there is room for all
                 places[k] = i
                 k += near[i]
             for q in range(k):
@@ -313,7 +313,7 @@ def _signatures(row: Any) -> dict[Callable, list]:
     }
 
 
-# numba's cache depends only on the file of a loop: names include a hash of the vectors' file.
+# numba's cache checks only the file of a loop, so names include a hash of the vectors' file.
 _VECTORS = f"{zlib.crc32(Path(__file__).with_name('vectors.py').read_bytes()):08x}"
 
 
@@ -326,7 +326,7 @@ def build(
         make: ``make(real) -> loop``.
         dtype: the type of its numbers.
         signatures: the types of the arguments of all loops of a file, for dense arrays of numbers.
-        name: the beginning of their names.
+        name: the beginning of the loops' names.
     """
     real, kind = TYPES[dtype]
     signature = types.void(*signatures(vector(kind))[make])
@@ -342,27 +342,27 @@ class Active(NamedTuple):
     """Where a matrix ``[R, I]`` is not zero, row by row."""
 
     shape: tuple[int, int]
-    starts: np.ndarray  #: where each row's entries begin ``[R + 1]`` int64
+    starts: np.ndarray  #: the start of each row's entries ``[R + 1]`` int64
     places: np.ndarray  #: the column of each entry, int32
     values: np.ndarray  #: the value of each entry; empty if all of them are 1
     dtype: torch.dtype
 
     @property
     def valued(self) -> bool:
-        """Whether some entry is not 1."""
+        """Whether any nonzero entry differs from 1."""
         return len(self.values) > 0
 
     def arguments(self) -> tuple:
-        """As the loops read it."""
+        """The arguments that the loops take."""
         return self.starts, self.places, self.values, self.valued
 
 
 def share_nonzero(x: Tensor, rows: int) -> float:
-    """The share of entries that are not 0, counted in so many rows, spread evenly.
+    """The share of nonzero entries, counted in evenly spaced rows.
 
     Args:
         x: a dense matrix ``[R, I]``.
-        rows: how many rows are looked at; all of them if there are fewer.
+        rows: how many rows are searched; all of them if there are fewer.
     """
     n_rows, n_in = x.shape
     step = -(-n_rows // rows)
@@ -375,7 +375,7 @@ def share_nonzero(x: Tensor, rows: int) -> float:
 
 
 def active(x: Tensor) -> Active:
-    """List what is not zero in a dense matrix ``[R, I]``."""
+    """List the nonzero entries of a dense matrix ``[R, I]``."""
     n_rows, n_in = x.shape
     numbers, words = flat(x), -(-n_in // BITS)
     bits, counts = np.empty(n_rows * words, np.uint32), np.empty(n_rows, np.int64)
@@ -422,9 +422,9 @@ def product(x: Active, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _weights_of_blocks(n_out: int, n_in: int, dtype: torch.dtype) -> Tensor:
-    """Memory for weights in whole blocks of outputs.
+    """Memory for weights, in whole blocks of outputs.
 
-    Packed weights and, later, gradients use the same blocks of memory one after the other.
+    Packed weights, and later gradients, use the same block of memory in turn.
     """
     columns = width(dtype.itemsize)
     blocks = -(-n_out // columns)
@@ -434,7 +434,7 @@ def _weights_of_blocks(n_out: int, n_in: int, dtype: torch.dtype) -> Tensor:
 def pack(weight: Tensor, bias: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
     """Weights ``[N, I]`` and biases ``[N]`` as `forward` reads them.
 
-    The weights of each input stand side by side, for as many outputs as a row has numbers.
+    The weights of each input are contiguous, for as many outputs as there are numbers in a row.
     """
     n_out, n_in = weight.shape
     columns = width(weight.dtype.itemsize)
@@ -475,7 +475,7 @@ def weight_gradient(x: Active, g: Tensor) -> Tensor:
         g: the gradient of the product ``[R, N]``.
     """
     (n_rows, n_in), n_out = x.shape, g.shape[1]
-    # Enough rows together for some sixteen entries of each input, if they fit the cache.
+    # Group enough rows for about sixteen entries of each input, if the group fits the cache.
     per_row = max(1, len(x.places)) / max(1, n_rows * n_in)
     rows = min(max(ROWS, int(16 / per_row) // ROWS * ROWS), 4 * ROWS, max(1, n_rows))
     parts = -(-n_rows // rows)

@@ -1,8 +1,8 @@
 """Generated loops as differentiable functions of tensors.
 
-`run` runs a neuron's loop over ``[T, B, ...]``. The forward loop keeps what the plan of the step
-asks for; gradients reach the inputs, the initial state and the numbers that are tensors. With a
-recurrent weight the loop runs a step at a time, with a matrix product in between.
+`run` runs a neuron's loop over ``[T, B, ...]``. The forward loop keeps what the step's plan asks
+for. Gradients reach the inputs, the initial state and the numbers that are tensors. With a
+recurrent weight, the loop runs one step at a time, with a matrix product between steps.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,22 +32,22 @@ class Backend(Protocol):
         dense: Sequence[Tensor | None],
         values: tuple[float, ...],
     ) -> Run:
-        """Bind one of the loops to its tensors; None stands for one that it does not need.
+        """Bind one of the loops to its tensors; None stands for a tensor that it does not need.
 
         Args:
             loop: the loop.
-            backward: which way.
+            backward: whether it is the backward loop.
             flag: whether the forward loop keeps what the backward loop needs, or whether the
                 backward loop writes the gradients of the inputs.
-            streams: what is read at each step, ``[T, B, ...]``: the inputs, and backward the
-                gradients of the outputs.
-            dense: the other tensors. Forward: what a recurrent weight has brought (if there is
-                one), outputs ``[T, B, ...]``, states ``[B, ...]`` (updated), what is kept
-                ``[T, B, ...]``, and the parameters that differ from neuron to neuron ``[B, ...]``.
-                Backward: what a recurrent weight has brought (if there is one), gradients of the
-                inputs ``[T, B, ...]`` and of the states ``[B, ...]`` (updated), what was kept, the
-                first value of each state that is derived, the parameters, and the gradients of the
-                learned numbers ``[B, ...]``, to which the loop adds.
+            streams: the tensors read at each step, ``[T, B, ...]``: the inputs in the forward pass,
+                the gradients of the outputs (and inputs that are read again) in the backward pass.
+            dense: the other tensors. The forward loop takes the recurrent input (if there is a
+                recurrent weight), outputs ``[T, B, ...]``, states ``[B, ...]`` (updated), the kept
+                values ``[T, B, ...]``, and the parameters that differ between neurons ``[B, ...]``.
+                The backward loop takes the recurrent gradient (if there is a recurrent weight),
+                gradients of the inputs ``[T, B, ...]`` and of the states ``[B, ...]`` (updated),
+                the kept values, the first value of each derived state, the parameters, and the
+                gradients of the learned numbers ``[B, ...]``, to which the loop adds.
             values: the numbers that are the same for all neurons.
         """
         ...
@@ -62,7 +62,7 @@ class Backend(Protocol):
         weight: Tensor,
         before: Tensor,
     ) -> Callable[[int, int], int]:
-        """Bind a forward loop that multiplies by recurrent weights itself; not in every backend.
+        """Bind a forward loop that itself multiplies by recurrent weights; not in every backend.
 
         Args:
             loop, flag, streams, dense, values: as for `bind`.
@@ -70,7 +70,8 @@ class Backend(Protocol):
             before: the spikes before the first step ``[B, H]``.
 
         Returns:
-            runs the steps of ``range(start, stop)`` and returns how many spikes it has multiplied.
+            a function that runs the steps of ``range(start, stop)`` and returns the number of
+            spikes that it has multiplied.
         """
         ...
 
@@ -100,13 +101,13 @@ class Backend(Protocol):
 
 
 class _Call(NamedTuple):
-    """What a loop is called with, apart from tensors that may need a gradient."""
+    """The arguments of a loop, apart from tensors that may need a gradient."""
 
     backend: Backend
     loop: Loop
     values: tuple[float, ...]
-    rest: tuple[float, ...] | None  #: where the states start, unless they are given as tensors
-    fires: bool  #: whether the output is spikes, most of which are 0
+    rest: tuple[float, ...] | None  #: initial values of the states, unless given as tensors
+    fires: bool  #: whether the output consists of spikes, so that most of it is 0
 
 
 class _Loop(torch.autograd.Function):
@@ -226,15 +227,16 @@ class _Loop(torch.autograd.Function):
 
 
 def surrogate_support(spikes: Tensor) -> Callable[[], Tensor] | None:
-    """Where a gradient passes through spikes, if their surrogate is 0 somewhere.
+    """Where a gradient passes through spikes, if their surrogate derivative is 0 somewhere.
 
     Args:
         spikes: ``[T, B, ...]``.
 
     Returns:
-        a function to be called in the backward pass: bytes of the shape of the spikes, 1 where the
-        derivative of the surrogate is not 0. None if the spikes do not come from a loop that knows,
-        or if what it needs can be read only once, as under `torch.utils.checkpoint`.
+        a function to be called in the backward pass, which returns bytes of the same shape as the
+        spikes: 1 where the surrogate derivative is nonzero. None if the spikes do not come from a
+        loop that can tell, or if the saved tensors can be read only once, as under
+        `torch.utils.checkpoint`.
     """
     node = spikes.grad_fn
     if not isinstance(node, _Loop._backward_cls) or spikes.output_nr != 0:  # type: ignore[attr-defined]
@@ -256,7 +258,7 @@ def surrogate_support(spikes: Tensor) -> Callable[[], Tensor] | None:
 
 
 def empty_like(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """An empty dense tensor of the shape of `x`; a small one faster than by `empty`."""
+    """An empty dense tensor shaped like `x`; for a small one, this is faster than `empty`."""
     if x.numel() * dtype.itemsize < SMALLEST:
         return torch.empty_like(x, dtype=dtype, memory_format=torch.contiguous_format)
     return empty(x.shape, dtype, x.device)
@@ -282,15 +284,16 @@ def run(
 
     Args:
         backend: the module that runs it.
-        loop: the loop, for the numbers that are learned or differ from neuron to neuron.
+        loop: the loop, for the given choice of learned numbers and of numbers that differ between
+            neurons.
         xs: the inputs ``[T, B, ...]``, not empty.
-        states: the state before the first step, each ``[B, ...]``; or a number for each, at which
-            all neurons start.
+        states: the state variables before the first step, each ``[B, ...]`` or a number for all
+            neurons.
         values: the numbers that the step reads, in the order of `loop.values`.
-        tensors: those of them that are tensors, by their index.
+        tensors: the tensors among `values`, by index.
         weight: W ``[H, H]`` of a recurrent layer, or None.
         last: the spikes before the first step ``[B, H]``, of a recurrent layer.
-        fires: whether the first output is spikes, most of which are 0.
+        fires: whether the first output consists of spikes, so that most of it is 0.
 
     Returns:
         the outputs ``[T, B, ...]`` (spikes, then what is recorded), the final state, and the last

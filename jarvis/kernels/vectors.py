@@ -1,8 +1,9 @@
-"""Sums of rows and products of rows, kept in the processor's vector registers: for compiled loops.
+"""Sums and products of rows in the processor's vector registers, for compiled loops.
 
-numba compiles a loop over a short row into loads and stores of memory. What is here is written in
-LLVM's own vectors instead, so that a sum over many rows stays in registers from the first row to
-the last. A *row* is `width(dtype)` numbers, 128 bytes; LLVM splits it into what the processor has.
+numba compiles a loop over a short row into loads and stores of memory. The functions here use
+vectors of LLVM instead, so that a sum over many rows stays in registers from the first row to the
+last. A *row* is `width(itemsize)` numbers, 128 bytes; LLVM splits it into the processor's
+registers.
 """
 
 from collections.abc import Callable
@@ -13,17 +14,17 @@ from numba import extending, types
 
 ROW_BYTES = 128  #: four registers of AVX, two of AVX-512
 
-#: Rows that are added side by side, since an addition must wait for the one before it.
+#: Independent sums that are added side by side, since each addition waits for the previous one.
 _SIDE_BY_SIDE = 2
 
 
 def width(itemsize: int) -> int:
-    """How many numbers of this size are a row."""
+    """How many numbers of this size make a row."""
     return ROW_BYTES // itemsize
 
 
 def intrinsic(code: Callable) -> Callable[..., Any]:
-    """numba's `intrinsic`, typed as what its calls in compiled loops look like."""
+    """numba's `intrinsic`, typed as its results are called in compiled loops."""
     return extending.intrinsic(code)
 
 
@@ -65,7 +66,7 @@ class _Builder:
         self.builder.store(row, self._address(array, at)).align = self.size
 
     def start_of_row(self, array: int, at: Any) -> Any:
-        """Where the row begins whose number stands in an array of int32."""
+        """Where a row begins, given the position of its number in an array of int32."""
         number = self.builder.load(self.builder.gep(self.pointers[array], [at]))
         return self.builder.mul(self.builder.zext(number, self.whole), self.constant(self.width))
 
@@ -82,7 +83,7 @@ class _Builder:
         return self.builder.shuffle_vector(one, self.zero, mask)
 
     def sums(self, first: Any, last: Any, stride: int, start: Any, add: Callable) -> Any:
-        """``start`` and the sum over first, first + stride, ... below last.
+        """``start`` plus the sum over first, first + stride, ..., below last.
 
         Args:
             first, last, stride: the range.
@@ -139,9 +140,9 @@ def _numbers(*kinds: Any) -> bool:
 
 @intrinsic
 def add_rows(typing, rows, places, first, last, begin, at_begin, out, at):
-    """Write a row at ``out[at:]``: that at ``begin[at_begin:]``, and a sum of rows.
+    """Write a row at ``out[at:]``: the row at ``begin[at_begin:]`` plus a sum of rows.
 
-    The sum is over the rows with the numbers ``places[first:last]``.
+    The sum runs over the rows whose numbers are ``places[first:last]``.
     """
 
     def code(context, builder, signature, values):
@@ -184,7 +185,7 @@ def add_scaled_rows(typing, rows, places, scales, first, last, begin, at_begin, 
 
 @intrinsic
 def inner_product(typing, a, at_a, b, at_b, count):
-    """Sum of ``a[at_a + i] b[at_b + i]`` for i in range(count), a multiple of `width`."""
+    """Sum of ``a[at_a + i] b[at_b + i]`` for i in range(count); count is a multiple of `width`."""
 
     def code(context, builder, signature, values):
         made = _Builder(context, builder, signature, values)
@@ -215,11 +216,11 @@ def inner_product(typing, a, at_a, b, at_b, count):
     return None
 
 
-BITS = 32  #: entries whose comparison is one number
+BITS = 32  #: entries that are compared at once; the result is one number
 
 
 def _compared(typing: Any, x: Any, wanted: float):
-    """The code that compares `BITS` entries of an array: a bit for each that differs."""
+    """The code that compares `BITS` entries of an array and sets one bit for each that differs."""
 
     def code(context, builder, signature, values):
         made = _Builder(context, builder, signature, values)
@@ -238,13 +239,13 @@ def _compared(typing: Any, x: Any, wanted: float):
 
 @intrinsic
 def not_zero(typing, x, at):
-    """A bit for each of the entries ``x[at:][:BITS]`` that is not 0 (NaN is not)."""
+    """One bit per entry of ``x[at:][:BITS]``, set where it is nonzero; NaN counts as nonzero."""
     return _compared(typing, x, 0.0)
 
 
 @intrinsic
 def not_one(typing, x, at):
-    """A bit for each of the entries ``x[at:][:BITS]`` that is not 1."""
+    """One bit per entry of ``x[at:][:BITS]``, set where the entry is not 1."""
     return _compared(typing, x, 1.0)
 
 
@@ -256,7 +257,7 @@ def count_bits(typing, bits):
 
 @intrinsic
 def lowest_bit(typing, bits):
-    """The number of the lowest bit that is set."""
+    """The index of the lowest bit that is set."""
 
     def code(context, builder, signature, values):
         return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
@@ -266,7 +267,7 @@ def lowest_bit(typing, bits):
 
 @intrinsic
 def add_pieces(typing, numbers, base, places, first, last, begin, at_begin, out, at):
-    """`add_rows`, of pieces that begin anywhere: at ``numbers[base + places[q]:]``."""
+    """`add_rows` for pieces that can begin anywhere: at ``numbers[base + places[q]:]``."""
 
     def code(context, builder, signature, values):
         made = _Builder(context, builder, signature, values)
@@ -307,12 +308,12 @@ def add_scaled_pieces(typing, numbers, base, places, scales, first, last, begin,
     return None
 
 
-WIDE = 3  #: rows that `add_scaled_wide` adds to: as many as the registers hold
+WIDE = 3  #: rows that `add_scaled_wide` adds to: as many as fit in registers
 
 
 @intrinsic
 def add_scaled_wide(typing, numbers, base, places, scales, first, last, out, at):
-    """Add to `WIDE` rows at ``out[at:]`` what `add_scaled_pieces` adds to one."""
+    """Like `add_scaled_pieces`, but adds to `WIDE` rows at ``out[at:]``."""
 
     def code(context, builder, signature, values):
         made = _Builder(context, builder, signature, values)
@@ -353,7 +354,7 @@ def add_scaled_wide(typing, numbers, base, places, scales, first, last, out, at)
 
 @intrinsic
 def move_entries(typing, source, at, plus, target, to):
-    """Copy `BITS` entries of int32, plus a number, from ``source[at:]`` to ``target[to:]``."""
+    """Copy `BITS` int32 entries, each plus a number, from ``source[at:]`` to ``target[to:]``."""
 
     def code(context, builder, signature, values):
         made = _Builder(context, builder, signature, values)

@@ -1,8 +1,8 @@
-"""Whole networks: classifiers and read-outs, their costs, and why one does not learn.
+"""Whole networks: classifiers and read-outs, their costs, and why a network does not learn.
 
-`classifier` has the models, `delayed` linear maps with a delay for each synapse, `costs` counts
-spikes, operations and energy, `diagnosis` finds what is wrong, `probes` analyses a network without
-training it, and `nir` exchanges it with other simulators.
+`classifier` contains the models, and `delayed` contains linear maps with a delay for each synapse.
+`costs` counts spikes, operations and energy, `diagnosis` finds what is wrong, `probes` analyses a
+network without training it, and `nir` exchanges networks with other simulators.
 """
 
 from jarvis.networks.classifier import (

@@ -81,7 +81,7 @@ class SpikingChain(nn.Module):
             the last layer's output ``[T, B, ...]``, and each layer's state (None for linear maps).
 
         Raises:
-            ValueError: for a state with a different number of layers, or of another batch.
+            ValueError: for a state with a different number of layers or from a different batch.
         """
         state = [None] * len(self.layers) if state is None else state
         if len(state) != len(self.layers):
@@ -98,24 +98,24 @@ class SpikingChain(nn.Module):
         return x, tuple(states)
 
 
-#: Read-outs: "mean" averages currents, two read a potential, three read spiking output neurons.
+#: Read-outs: of currents ("mean"), of a potential ("last", "max"), or of output spikes (the rest).
 READOUTS = ("mean", "last", "max", "rate", "first", "trace")
 
 _POTENTIAL = {"last": decoders.last_potential_decode, "max": decoders.max_potential_decode}
 
 
 class ReadoutState(NamedTuple):
-    """State of a `Readout` between two steps: what it needs of the steps so far.
+    """State of a `Readout` between two steps: what it needs to know about the steps so far.
 
     Tensors are ``[B, C]``, except for `steps`. Fields that the read-out does not need are None.
-    Sums are kept in float32 at least, since a sum in half precision soon stops growing.
+    Sums are kept at least in float32, since a sum in half precision soon stops growing.
     """
 
-    #: of the integrator (its potential) or of the output neurons; None for "mean"
+    #: state of the integrator (its potential) or of the output neurons; None for "mean"
     neurons: Tensor | LIFState | RecurrentState | None = None
     steps: Tensor | None = None  #: number of steps ``[B]`` int64, for "mean"
-    #: sum of the currents, for "mean". In a classifier it is the sum of the last hidden layer's
-    #: spikes ``[B, n_hidden]``, which the output's linear map turns into that of the currents.
+    #: sum of the currents, for "mean". In a classifier, it is the sum of the last hidden layer's
+    #: spikes ``[B, n_hidden]``, which the output's linear map turns into the sum of the currents.
     total: Tensor | None = None
     maximum: Tensor | None = None  #: largest potential, for "max"
     counts: Tensor | None = None  #: number of spikes, for "rate"
@@ -142,8 +142,8 @@ class Readout(nn.Module):
 
     Args:
         readout: a name from the table.
-        tau: time constant of the integrator or of the output neurons (and of the trace), ms;
-            "mean" has none.
+        tau: time constant of the integrator or of the output neurons (and of the trace), ms; not
+            used by "mean".
         dt: time step, ms.
         **lif: further options of the output `LIFLayer`.
 
@@ -178,11 +178,11 @@ class Readout(nn.Module):
 
         Returns:
             scores ``[B, C]`` of all steps so far, as if they were one sequence; with
-            `return_state` ``(scores, state)``. Before the first step they are NaN for "mean",
-            ``-inf`` for "max", and 0 otherwise.
+            `return_state`, ``(scores, state)``. Before the first step, the scores are NaN for
+            "mean", ``-inf`` for "max", and 0 otherwise.
 
         Raises:
-            ValueError: for the state of another read-out or of another batch.
+            ValueError: for the state of a different read-out or of a different batch.
 
         Example:
             >>> readout = Readout("max", tau=20.0)
@@ -211,7 +211,7 @@ class Readout(nn.Module):
         return len(out) - decoders.first_spike_decode(out)
 
     def _continue(self, x: Tensor, state: ReadoutState | None) -> tuple[Tensor, ReadoutState]:
-        """The scores after the next piece, and the state there."""
+        """The scores and the state after the next piece."""
         start = self._start(x)
         if state is None:
             state = start
@@ -272,15 +272,15 @@ class Readout(nn.Module):
         return repr(self.readout)
 
 
-#: Which part of the state the scores are.
+#: The field of the state that holds the scores.
 _SCORES = dict(last="neurons", max="maximum", rate="counts", first="since", trace="trace")
 
 
 def _check_readout_state(name: str, state: Any, wanted: ReadoutState) -> None:
-    """ValueError for the state of another read-out or batch; the neurons check their own."""
+    """Raise a ValueError for the state of another read-out or batch; neurons check their own."""
     if not isinstance(state, ReadoutState):
         raise ValueError(
-            f"{name}: state is a {type(state).__name__}, and a read-out's is a ReadoutState"
+            f"{name}: state is a {type(state).__name__}, but a read-out's is a ReadoutState"
         )
     for field, given, known in zip(state._fields, state, wanted, strict=True):
         if (given is None) != (known is None):
@@ -306,11 +306,11 @@ def _check_readout_state(name: str, state: Any, wanted: ReadoutState) -> None:
 class ClassifierState(NamedTuple):
     """State of a classifier between two steps.
 
-    ``state._replace(readout=None)`` lets the neurons continue, but scores only what follows.
+    With ``state._replace(readout=None)`` the neurons continue, but only later steps are scored.
     """
 
     hidden: tuple  #: the state of each hidden layer, first to last
-    readout: ReadoutState | None  #: the state of the read-out; None to start it anew
+    readout: ReadoutState | None  #: the state of the read-out; None: the read-out starts again
 
     def detach(self) -> "ClassifierState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -351,14 +351,15 @@ class _Spiking(nn.Module):
             return_state: also return the state after the last step.
 
         Returns:
-            scores ``[B, n_classes]`` of all steps so far, as if they were one sequence. Followed by
-            a list of spikes ``[T, B, ...]`` with `return_spikes`, and by the state, a
-            `ClassifierState`, with `return_state`. Before the first step the scores are as for
+            scores ``[B, n_classes]`` of all steps so far, as if they were one sequence. They are
+            followed by a list of spikes ``[T, B, ...]`` with `return_spikes`, and by the state, a
+            `ClassifierState`, with `return_state`. Before the first step, the scores are as for
             `Readout`.
 
         Raises:
-            ValueError: for a state of another network, of other options, or of another batch.
-            TypeError: to start or continue with a read-out that is not a `Readout`.
+            ValueError: for the state of a different network, with different options, or of a
+                different batch.
+            TypeError: for a `state` or `return_state` with a read-out that is not a `Readout`.
 
         Example:
             >>> model = SpikingMLP((32, 16, 2), "rate")
@@ -382,8 +383,8 @@ class _Spiking(nn.Module):
         x = x.flatten(2)
         last = None if state is None else state.readout
         if isinstance(self.readout, Readout) and self.readout.neurons is None:
-            # The mean of a linear map is the map of the mean: one product instead of T, and a
-            # gradient that is the same in every step (a sum keeps it a view, a mean would not).
+            # The mean of a linear map is the map of the mean. This takes one product instead of T,
+            # and the gradient is the same in every step (a sum keeps it a view; a mean would not).
             if stepped:
                 mean, last = self.readout._continue(x, last)
             else:
@@ -402,7 +403,7 @@ class _Spiking(nn.Module):
         return results if len(results) > 1 else scores
 
     def _check_steppable(self, state: Any) -> None:
-        """An error for a read-out without a state, or for the state of another network.
+        """Raise an error for a read-out without a state, or for the state of another network.
 
         The layers check their own states.
         """
@@ -416,12 +417,12 @@ class _Spiking(nn.Module):
             return
         if not isinstance(state, ClassifierState):
             raise ValueError(
-                f"{name}: state is a {type(state).__name__}, and a classifier's is a "
+                f"{name}: state is a {type(state).__name__}, but a classifier's is a "
                 "ClassifierState"
             )
         if len(state.hidden) != len(self.neurons):
             raise ValueError(
-                f"{name}: state has {len(state.hidden)} hidden layers, and this network has "
+                f"{name}: state has {len(state.hidden)} hidden layers, but this network has "
                 f"{len(self.neurons)}"
             )
 
@@ -432,14 +433,14 @@ class SpikingMLP(_Spiking):
     Args:
         sizes: units per layer, input and classes included: ``(784, 1000, 10)``.
         readout: see `Readout`.
-        tau_readout: its time constant, ms; None takes `tau`.
-        gain: factor on the hidden synapses' initial weights and biases: a larger gain gives more
-            spikes initially.
-        neurons: makes a layer of hidden neurons, given their number: a `SpikingLayer` or a
-            `DrivenLayer` of any kind of neuron, as ``hidden_layer`` in `jarvis.zoo` returns; None
-            for `LIFLayer`.
-        tau, dt, **lif: options of the hidden `LIFLayer`. With `neurons` they are those of the
-            read-out alone.
+        tau_readout: time constant of the read-out, ms; None: `tau`.
+        gain: factor on the initial weights and biases of the hidden synapses; a larger gain gives
+            more spikes initially.
+        neurons: a function that makes a layer of hidden neurons, given their number: a
+            `SpikingLayer` or a `DrivenLayer` of any kind of neuron, such as ``hidden_layer`` in
+            `jarvis.zoo` returns; None: `LIFLayer`.
+        tau, dt, **lif: options of the hidden `LIFLayer`. With `neurons`, they apply only to the
+            read-out.
 
     Raises:
         ValueError: for fewer than two sizes, one below 1, or an option out of range.
@@ -498,21 +499,21 @@ def _sizes(name: str, sizes: Sequence[int], n: int) -> list[int]:
 class SpikingCNN(_Spiking):
     """Two convolutions with pooling, each followed by spiking neurons, and a linear read-out.
 
-    The 5x5 convolutions preserve the size, 2x2 max-pooling halves it. Pooling acts on the currents,
-    so that the whole first stage is computed only once for a constant input.
+    The 5x5 convolutions preserve the size; 2x2 max-pooling halves it. Pooling acts on the currents,
+    so the whole first stage is computed only once for a constant input.
 
     Args:
         shape: (channels, height, width) of the input.
         n_classes: number of classes.
-        channels: feature maps of the two convolutions.
+        channels: number of feature maps of each of the two convolutions.
         readout: see `Readout`.
-        tau_readout: its time constant, ms; None takes `tau`.
-        neurons: makes a layer of neurons, given the number of its maps; as in `SpikingMLP`.
-        tau, dt, **lif: options of the `LIFLayer`. With `neurons` they are those of the read-out
-            alone.
+        tau_readout: time constant of the read-out, ms; None: `tau`.
+        neurons: a function that makes a layer of neurons, given the number of its maps; see
+            `SpikingMLP`.
+        tau, dt, **lif: options of the `LIFLayer`. With `neurons`, they apply only to the read-out.
 
     Raises:
-        ValueError: for a picture smaller than 4x4, or an option out of range.
+        ValueError: for an image smaller than 4x4, or an option out of range.
 
     Example:
         >>> model = SpikingCNN((1, 8, 8), n_classes=10, channels=(4, 8))
@@ -537,7 +538,7 @@ class SpikingCNN(_Spiking):
         n_channels, height, width = _sizes("SpikingCNN: shape", shape, 3)
         n_classes = check_integer("SpikingCNN: n_classes", n_classes, at_least=1)
         if height < 4 or width < 4:
-            raise ValueError(f"shape={shape!r}: two 2x2 poolings need a picture of at least 4x4")
+            raise ValueError(f"shape={shape!r}: two 2x2 poolings need an image of at least 4x4")
         first, second = _sizes("SpikingCNN: channels", channels, 2)
         self.synapses = nn.ModuleList(
             nn.Sequential(nn.Conv2d(a, b, 5, padding=2), nn.MaxPool2d(2))

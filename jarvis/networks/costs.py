@@ -1,9 +1,9 @@
 """Costs of a network: parameters, spikes, operations, and an estimate of the energy.
 
-`count_operations` runs a network and counts layer by layer. A model that does not simply run its
-layers in sequence counts its own operations in a method ``operations(x)``, as do `ConvSTDP` and
-the networks with delays. The counts are exact; the cost of an operation is an assumption that
-depends on the chip, so the numbers in `EnergyModel` can be changed.
+`count_operations` runs a network and counts the operations of each layer. A model that does not
+simply run its layers in sequence counts its own operations in a method ``operations(x)``, as
+`ConvSTDP` and the networks with delays do. The counts are exact, but the cost of an operation is an
+assumption that depends on the chip, so the numbers in `EnergyModel` can be changed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -31,10 +31,10 @@ class Counted(Protocol):
 
 @runtime_checkable
 class Senders(Protocol):
-    """Layers that know a neuron's number of outgoing synapses: `ConvSTDP`, `DelayedLinear`."""
+    """Layers that can count a neuron's outgoing synapses: `ConvSTDP`, `DelayedLinear`."""
 
     def fan_out(self, shape: Sequence[int] | None) -> Tensor:
-        """Synapses per presynaptic neuron, int64, for neurons of a shape ``[C, H, W]``."""
+        """Synapses per presynaptic neuron, int64, for neurons arranged as ``[C, H, W]``."""
         ...
 
 
@@ -66,9 +66,9 @@ Synapses = Tensor | nn.Linear | nn.Conv2d | Senders
 def count_parameters(model: nn.Module, synapses: Sequence[str] = ()) -> dict[str, int]:
     """Number of trainable values of each parameter of a model.
 
-    Synapses removed by a `Pruner` do not count, nor what is learned only for them: their free
-    delay or stretch. Nor do the diagonals of recurrent matrices of a model with `Delays`, and
-    parameters that do not require a gradient.
+    Synapses removed by a `Pruner` are not counted, nor are the parameters that belong only to them
+    (free delays and scale factors of delays). The diagonals of recurrent matrices in a model with
+    `Delays`, and parameters that do not require a gradient, are not counted either.
 
     Args:
         model: a module.
@@ -76,7 +76,7 @@ def count_parameters(model: nn.Module, synapses: Sequence[str] = ()) -> dict[str
             order of the delays' connections.
 
     Returns:
-        ``{name: number}``, named as in ``model.named_parameters()``; the sum is the total.
+        ``{name: number}``, with names as in ``model.named_parameters()``; the sum is the total.
 
     Raises:
         ValueError: if `synapses` does not match the model's delays.
@@ -116,7 +116,7 @@ def count_parameters(model: nn.Module, synapses: Sequence[str] = ()) -> dict[str
         exists = torch.ones(shape, dtype=torch.bool) if mask is None else mask.cpu().clone()
         if pre == post:
             exists.fill_diagonal_(False)
-        own = f"{delays.synaptic}.{index}"  # what the delays learn for each synapse
+        own = f"{delays.synaptic}.{index}"  # name of the delay parameters, one per synapse
         for each in (name, f"{owner}.{own}" if owner else own):
             if each in counts:
                 counts[each] = int(exists.sum())
@@ -127,7 +127,7 @@ def count_spikes(spikes: Spikes) -> Tensor:
     """Number of spikes per sample and unit, ``[B, ...]`` int64.
 
     Args:
-        spikes: ``[T, B, ...]``, 0 or 1; `Events`; or `FirstSpikes`, in which finite times count.
+        spikes: ``[T, B, ...]``, 0 or 1; `Events`; or `FirstSpikes`, whose finite times are counted.
 
     Raises:
         ValueError: for a tensor that is not ``[T, B, ...]``.
@@ -154,14 +154,14 @@ def fan_out(synapses: Synapses, shape: Sequence[int] | None = None) -> Tensor:
 
     Args:
         synapses: a matrix ``[n_pre, n_post]``, bool or float; a PyTorch layer; or a `ConvSTDP`.
-        shape: of the presynaptic neurons, ``[C, H, W]``, needed for a convolution. Neurons at the
-            border have fewer synapses, since targets outside the picture do not exist.
+        shape: shape ``[C, H, W]`` of the presynaptic neurons, needed for a convolution. Neurons at
+            the border have fewer synapses, since there are no targets outside the image.
 
     Returns:
         ``[n_pre]``, or the given shape for a convolution.
 
     Raises:
-        ValueError: for an invalid matrix or shape; for padding other than with zeros.
+        ValueError: for an invalid matrix or shape, or padding other than with zeros.
 
     Example:
         >>> fan_out(torch.tensor([[0.5, 0.0, -1.0], [0.0, 0.0, 0.0]])).tolist()
@@ -187,12 +187,13 @@ def fan_out_of(
 ) -> Tensor:
     """Synapses per presynaptic neuron of a convolution, int64 ``[C, H, W]``.
 
-    They are the derivative of the summed output with respect to the input if all weights were 1.
+    They are the derivative of the summed output with respect to the input if all nonzero weights
+    are set to 1.
 
     Args:
-        convolve: maps an input ``[1, C, H, W]`` and a weight to an output.
-        weight: a synapse exists where it is not 0.
-        shape: of the presynaptic neurons.
+        convolve: a function that maps an input ``[1, C, H, W]`` and a weight to an output.
+        weight: the weights; a synapse exists where they are not 0.
+        shape: shape of the presynaptic neurons.
     """
     exists = (weight.detach() != 0).double()
     with torch.enable_grad():
@@ -205,10 +206,10 @@ def synaptic_operations(spikes: Spikes, synapses: Synapses) -> Tensor:
     """Additions caused by spikes: one for each spike and each outgoing synapse of its neuron.
 
     ``operations = sum_i n_spikes(i) n_synapses(i)`` for each sample. A spike that would arrive
-    after the last step counts too, since it was sent.
+    after the last step is also counted, since it was sent.
 
     Args:
-        spikes: of the presynaptic neurons: ``[T, B, ...]``, `Events` or `FirstSpikes`.
+        spikes: spikes of the presynaptic neurons: ``[T, B, ...]``, `Events` or `FirstSpikes`.
         synapses: a matrix ``[n_pre, n_post]``, an `nn.Linear`, a `DelayedLinear`, an `nn.Conv2d`
             or a `ConvSTDP`.
 
@@ -233,7 +234,7 @@ def synaptic_operations(spikes: Spikes, synapses: Synapses) -> Tensor:
     return (counts * out).sum(1)
 
 
-#: Energy of an addition and a multiplication, pJ, at 45 nm and 0.9 V. Horowitz 2014, ISSCC.
+#: Energy of an addition and of a multiplication, pJ, at 45 nm and 0.9 V. Horowitz 2014, ISSCC.
 HOROWITZ_2014 = {"float32": (0.9, 3.7), "float16": (0.4, 1.1), "int8": (0.03, 0.2)}
 
 
@@ -245,9 +246,9 @@ class Operations:
         spikes: number of spikes fired.
         additions: one for each spike and each existing synapse through which it is sent.
         multiply_adds: one for each real-valued (not spiking) input and each synapse.
-        updates: one for each update of a state variable of a neuron: in every step of a clocked
-            network, at every arrival of a spike in an event-driven one. An update is a
-            multiplication by a decay factor and an addition.
+        updates: one for each update of a neuron's state variable, which takes place in every step
+            of a clocked network, and at every arrival of a spike in an event-driven network. An
+            update is a multiplication by a decay factor and an addition.
 
     Example:
         >>> one = Operations.none(1)
@@ -262,7 +263,7 @@ class Operations:
 
     @staticmethod
     def none(n_samples: int, **given: Tensor) -> "Operations":
-        """Zero operations for `n_samples` samples, except for those given."""
+        """Zero operations for `n_samples` samples, except for the given counts."""
         zero = {f.name: torch.zeros(n_samples, dtype=torch.int64) for f in fields(Operations)}
         return Operations(**(zero | {name: value.cpu() for name, value in given.items()}))
 
@@ -299,23 +300,23 @@ class EnergyModel:
             + updates (multiply + add + 2 read)
 
     **What is left out.** By default `read` is 0, as if memory access were free, which it is not. On
-    the same 45 nm chip a 32-bit word costs 5 pJ from an 8 kB cache, 50 pJ from 1 MB, and more than
-    650 pJ from DRAM (half of Horowitz's figures for 64 bits): more than any arithmetic. The cost is
-    then dominated by memory traffic. Each spike fetches its weights again, and an update reads and
-    writes its state; a dense layer fetches each weight once and reuses it for all samples of a
-    batch, which this model does not take into account. Leakage, clock, spike routing, threshold
-    comparisons and biases are left out for both kinds of network.
+    the same 45 nm chip, reading a 32-bit word costs 5 pJ from an 8 kB cache, 50 pJ from 1 MB, and
+    more than 650 pJ from DRAM (half of Horowitz's figures for 64 bits): more than any arithmetic.
+    Memory traffic then dominates the cost. Each spike fetches its weights again, and an update
+    reads and writes its state. A dense layer, in contrast, fetches each weight once and reuses it
+    for all samples of a batch, which this model does not take into account. Leakage, clock, spike
+    routing, threshold comparisons and biases are left out for both kinds of network.
 
     Args:
-        add: an addition, pJ.
-        multiply: a multiplication, pJ.
-        read: a memory access, pJ: one for each weight, two for each update.
+        add: energy of an addition, pJ.
+        multiply: energy of a multiplication, pJ.
+        read: energy of a memory access, pJ; there is one for each weight and two for each update.
 
     Raises:
         ValueError: for a cost that is negative or not finite, or if all additions were free.
 
     Source: Horowitz 2014, "Computing's energy problem (and what we can do about it)", ISSCC, fig.
-    1.1.9: 45 nm, 0.9 V. The defaults are its 32-bit floats.
+    1.1.9: 45 nm, 0.9 V. The defaults are its values for 32-bit floats.
 
     Example:
         >>> ops = Operations.none(1, additions=torch.tensor([100]), updates=torch.tensor([10]))
@@ -367,23 +368,25 @@ def count_operations(
     """Run a network and count the operations of each of its layers for each sample.
 
     Layers that receive spikes add. Layers that receive real numbers multiply and add, as does every
-    layer of a network without spiking neurons. Clocked neurons are updated in every step,
-    event-driven ones at every arrival. Pruned synapses and those beyond the border of a picture do
-    not exist. An input made by `constant_encode` is multiplied once, not T times. State variables
-    that neither leak nor receive input need no update. Biases, comparisons, and the search for a
-    first spike between two arrivals are not counted.
+    layer of a network without spiking neurons. Clocked neurons are updated in every step, and
+    event-driven neurons at every arrival. Pruned synapses, and synapses beyond the border of an
+    image, are not counted. An input made by `constant_encode` is multiplied once, not T times.
+    State variables that neither leak nor receive input need no update. Biases, comparisons, and the
+    search for a first spike between two arrivals are not counted.
 
     Args:
         model: a `SpikingMLP`, `SpikingCNN`, `SpikingChain` or `nn.Sequential` of linear maps (with
             delays or without), convolutions, LIF neurons, leaky integrators and modules without
             weights or state; a `DelayedNetwork`, without its normalisation; or a model with its own
             method ``operations(x)``: a `ConvSTDP`, a `FirstSpikeNetwork`, a `SpatialNetwork`.
-        x: its input: ``[T, B, ...]``; ``[B, ...]`` without spiking neurons; times ``[B, n]``,
-            ms, for a `FirstSpikeNetwork`; `Events` for a `ConvSTDP` or a `SpatialNetwork`.
-        skip_zeros: True leaves out products with zeros, for hardware that checks for them first.
+        x: the model's input: ``[T, B, ...]``; ``[B, ...]`` without spiking neurons; times
+            ``[B, n]``, ms, for a `FirstSpikeNetwork`; `Events` for a `ConvSTDP` or a
+            `SpatialNetwork`.
+        skip_zeros: True: products with zeros are not counted, as on hardware that checks for zeros
+            first.
 
     Returns:
-        ``{name: Operations}``, named as in ``model.named_modules()``; "input" has the input
+        ``{name: Operations}``, with names as in ``model.named_modules()``; "input" holds the input
         spikes. ``Operations.total(counts.values())`` is the sum.
 
     Raises:
@@ -407,7 +410,7 @@ def count_operations(
 
 
 def check_input_kind(model: nn.Module, x: object, kind: type) -> None:
-    """TypeError for an input that is not of the type the model counts."""
+    """Raise a TypeError for an input that is not of the type the model counts."""
     if not isinstance(x, kind):
         raise TypeError(
             f"count_operations: x of a {type(model).__name__} must be of type {kind.__name__}, "
@@ -466,7 +469,7 @@ def _of_layers(model: nn.Module, x: Tensor, skip_zeros: bool) -> dict[str, Opera
 
 
 def _spike_by_spike(counts: Tensor) -> list[Tensor]:
-    """Numbers of spikes as trains of 0 and 1: those with a first spike, a second one, ..."""
+    """Spike counts as a list of masks: where there is a first spike, a second spike, ..."""
     most = int(counts.max()) if counts.numel() else 1
     return [(counts >= k).to(counts) for k in range(1, max(most, 1) + 1)]
 

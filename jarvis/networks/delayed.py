@@ -1,4 +1,4 @@
-"""Linear maps whose synapses have delays, between layers of neurons, and a network of them."""
+"""Linear maps with synaptic delays, used between layers of neurons, and a network of them."""
 
 import copy
 import math
@@ -26,28 +26,28 @@ from jarvis.support.checks import (
 from jarvis.support.limits import limited
 from jarvis.surrogate import SurrogateSpike
 
-#: Standard deviations of the Gaussian beyond which it is cut off.
+#: The Gaussian is cut off beyond this many standard deviations.
 _CUT = 3.0
-#: Steps below which a Gaussian is narrower than the interpolation between steps.
+#: A Gaussian below this width, in steps, is narrower than the interpolation between steps.
 _NARROW = 0.2
-#: Steps of a delay, at most: a state holds the inputs of as many steps.
+#: Longest delay in steps; a state holds the inputs of as many steps as the longest delay.
 _LONGEST = 1_000_000
 
 
 def delayed_linear(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
-    """A linear map with a delay for each synapse: the definition that compiled loops follow.
+    """A linear map with a delay for each synapse: the definition for the compiled loops.
 
-    A delay between two steps is interpolated. For a delay d = k + f, with k a whole number,
+    A delay between two steps is interpolated. For a delay d = k + f, where k is a whole number,
 
         ``y_j[t] = sum_i w_ji ((1 - f_ji) x_i[t - k_ji] + f_ji x_i[t - k_ji - 1])``,
 
-    so that ``dy/dd_ji = w_ji (x_i[t - k_ji - 1] - x_i[t - k_ji])``. What arrives after the last
-    step is lost; before the first step x is 0.
+    so that ``dy/dd_ji = w_ji (x_i[t - k_ji - 1] - x_i[t - k_ji])``. Input that arrives after the
+    last step is lost; before the first step, x is 0.
 
     Args:
         x: ``[T, B, n_in]`` spikes or currents.
         weight: ``[n_out, n_in]``.
-        delays: ``[n_out, n_in]`` in steps, not negative.
+        delays: ``[n_out, n_in]`` in steps, at least 0.
 
     Returns:
         ``[T, B, n_out]``.
@@ -71,13 +71,13 @@ def delayed_linear(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
     if weight.shape != delays.shape or x.shape[2] != weight.shape[1]:
         raise ValueError(
             f"delayed_linear: x {tuple(x.shape)}, weight {tuple(weight.shape)} and delays "
-            f"{tuple(delays.shape)} must be [T, B, n_in] and twice [n_out, n_in]"
+            f"{tuple(delays.shape)} must be [T, B, n_in], [n_out, n_in], [n_out, n_in]"
         )
     kinds = [f"{part.dtype} on {part.device}" for part in (x, weight, delays)]
     if len(set(kinds)) > 1:
         raise TypeError(
-            f"delayed_linear: x is {kinds[0]}, weight {kinds[1]} and delays {kinds[2]}, which must "
-            "be of one type, on one device"
+            f"delayed_linear: x is {kinds[0]}, weight is {kinds[1]}, delays are {kinds[2]}: "
+            "they must be of one type and on one device"
         )
     check_values("delayed_linear: delays", delays, "steps", at_least=0)
     whole = delays.detach().floor().clamp_max(len(x))
@@ -106,14 +106,14 @@ def _smoothed(y: Tensor, std: float) -> Tensor:
     whole = torch.arange(-reach, reach + 1, dtype=y.dtype, device=y.device)
     total = torch.exp(-0.5 * (whole / std) ** 2).sum()
     gaussian = torch.exp(-0.5 * (distance / std) ** 2) / total
-    # A matrix product: for usual lengths it is much faster than a convolution in time.
+    # For usual lengths, a matrix product is much faster than a convolution in time.
     return (gaussian.masked_fill(distance > reach, 0.0) @ y.flatten(1)).view_as(y)
 
 
 class DelayState(NamedTuple):
     """State of a `DelayedLinear` between two steps."""
 
-    past: Tensor  #: ``[D, B, n_in]``: its latest inputs, as many steps as the longest delay takes
+    past: Tensor  #: ``[D, B, n_in]``: the latest inputs, over the longest delay
 
     def detach(self) -> "DelayState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -125,14 +125,15 @@ class DelayedLinear(nn.Module):
 
         ``y_j(t) = b_j + sum_i w_ji x_i(t - d_ji)``
 
-    It stands between two layers of neurons, and unlike an `nn.Linear` it needs the whole sequence
-    ``[T, B, n_in]``: use it in a `SpikingChain`, not in `over_time`. A delay between two steps is
-    interpolated (`delayed_linear`), so its gradient is the difference of two neighbouring steps.
+    It is used between two layers of neurons. Unlike an `nn.Linear`, it needs the whole sequence
+    ``[T, B, n_in]``, so use it in a `SpikingChain`, not in `over_time`. A delay between two steps
+    is interpolated (`delayed_linear`), so its gradient is the difference of two neighbouring steps.
 
-    That gradient is short-sighted: it sees one step earlier and later. With `smoothing`, the input
-    is convolved with a Gaussian, and the gradient sees as far as the Gaussian is wide. Start with a
-    wide one and reduce it to 0 during training, by assigning to the attribute. While it is wider
-    than a third of a delay, an output depends on inputs slightly after it.
+    This gradient depends only on the inputs of these two steps. With `smoothing`, the input is
+    convolved with a Gaussian, and the gradient reaches as many steps away as the Gaussian is wide.
+    Start with a wide Gaussian and reduce its width to 0 during training, by assigning to the
+    attribute. While the width exceeds a third of a delay, an output also depends on slightly later
+    inputs.
 
     Args:
         n_in, n_out: number of inputs and of outputs.
@@ -140,15 +141,16 @@ class DelayedLinear(nn.Module):
         dt: time step, ms.
         bias: whether there is a bias.
         learn_delays: False: the delays stay at their initial values.
-        smoothing: standard deviation of the Gaussian, ms; 0: none.
+        smoothing: standard deviation of the Gaussian, ms; 0: no smoothing.
         backend: "numba" (CPU), "eager" (PyTorch, on any device; the definition), or "auto".
-        seed: of the initial values, an integer or a `torch.Generator`; None: PyTorch's own.
+        seed: seed of the initial values, an integer or a `torch.Generator`; None: PyTorch's default
+            generator.
 
     Attributes:
         weight: ``[n_out, n_in]``, initially uniform in +- 1/sqrt(n_in), as in `nn.Linear`.
         delays: ``[n_out, n_in]`` ms, initially uniform in [0, max_delay]. A parameter may drift
-            beyond these limits: it then counts as the limit, and only gradients that move it back
-            reach it.
+            beyond these limits; the limit is then used in its place, and it receives only gradients
+            that move it back.
         bias: ``[n_out]``, or None.
 
     Raises:
@@ -214,7 +216,7 @@ class DelayedLinear(nn.Module):
 
     @property
     def history(self) -> int:
-        """Number of steps that an input can take until all of it has arrived."""
+        """Number of steps after which all of an input has arrived."""
         return math.ceil(self.max_delay / self.dt)
 
     def steps(self) -> Tensor:
@@ -223,15 +225,15 @@ class DelayedLinear(nn.Module):
 
     @torch.no_grad()
     def round_delays_(self) -> None:
-        """Round the delays to whole steps, in place: what hardware with a clock can do."""
+        """Round the delays to whole steps, in place, as hardware with a clock requires."""
         self.delays.copy_((self.delays.clamp(0.0, self.max_delay) / self.dt).round() * self.dt)
 
     def fan_out(self, shape: Sequence[int] | None = None) -> Tensor:
-        """``[n_in]`` int64: the number of synapses of each input; pruned ones do not exist."""
+        """``[n_in]`` int64: the number of synapses of each input, without pruned synapses."""
         return (self.weight != 0).sum(0)
 
     def initial_state(self, x: Tensor) -> DelayState:
-        """The state before the first step, for inputs ``[B, n_in]`` like `x`: nothing under way."""
+        """The state before the first step, for inputs ``[B, n_in]`` like `x`: zeros."""
         return DelayState(x.new_zeros(self.history, *x.shape))
 
     def forward(self, x: Tensor, state: DelayState | None = None) -> tuple[Tensor, DelayState]:
@@ -240,14 +242,14 @@ class DelayedLinear(nn.Module):
         Args:
             x: spikes or currents ``[T, B, n_in]``. NaN passes through.
             state: the state returned for the previous piece, to continue; None to start. With
-                `smoothing` a sequence cannot be continued.
+                `smoothing`, a sequence cannot be continued.
 
         Returns:
             currents ``[T, B, n_out]``, and the state after the last step.
 
         Raises:
             TypeError: for an input that is not floating-point, or the state of another layer.
-            ValueError: for an input or a state of another shape.
+            ValueError: for an input or a state of the wrong shape.
         """
         check_tensor("DelayedLinear: input", x, f"[T, B, n_in={self.n_in}]", why="time first")
         steps, past = len(x), None
@@ -286,7 +288,7 @@ class DelayedLinear(nn.Module):
         )
 
 
-#: What becomes of the delays of a `DelayedNetwork` while it learns.
+#: What happens to the delays of a `DelayedNetwork` during training.
 DELAYS = ("learned", "frozen", "none")
 
 
@@ -294,22 +296,23 @@ class DelayedNetwork(nn.Module):
     """Layers of neurons that are connected by delayed synapses: ``[T, B, n_in] -> scores [B, C]``.
 
     Each hidden layer consists of a `DelayedLinear`, batch normalisation (over steps and samples),
-    neurons, and dropout of whole neurons. A last `DelayedLinear` gives the currents ``y [T, B, C]``
-    of the classes. Their scores are summed over the steps,
+    neurons, and dropout of whole neurons. A final `DelayedLinear` gives the classes' currents ``y
+    [T, B, C]``. The scores are sums over the steps,
 
         ``score_c = sum_t softmax_c(y_t)``,
 
-    so that each step has one vote, which it divides among the classes.
+    so that each step has one vote, which is divided among the classes.
 
     Args:
-        sizes: numbers of inputs, of the neurons of each hidden layer, and of classes.
+        sizes: the number of inputs, of neurons in each hidden layer, and of classes.
         max_delay: the longest delay of a synapse, ms.
         dt: time step, ms.
-        neurons: makes a layer of hidden neurons, given their number; None: `LIFLayer`, with a
-            time constant of one step and the arctangent surrogate.
+        neurons: a function that makes a layer of hidden neurons, given their number; None:
+            `LIFLayer`, with a time constant of one step and the arctangent surrogate.
         delays: "learned"; "frozen" at their random initial values; or "none".
-        dropout: probability that a neuron is left out of a sample in training, in all steps.
-        seed: of the initial values, an integer or a `torch.Generator`; None: PyTorch's own.
+        dropout: probability that a neuron is silenced in all steps of a sample during training.
+        seed: seed of the initial values, an integer or a `torch.Generator`; None: PyTorch's default
+            generator.
 
     Raises:
         ValueError: for fewer than two sizes, or an option out of range.
@@ -376,8 +379,8 @@ class DelayedNetwork(nn.Module):
         """Classify a batch of sequences ``[T, B, n_in]``.
 
         Returns:
-            scores ``[B, C]`` that add up to T for each sample; with `return_spikes` also a list of
-            the spikes ``[T, B, n]`` of the hidden layers.
+            scores ``[B, C]``, which add up to T for each sample; with `return_spikes`, also a list
+            of the spikes ``[T, B, n]`` of the hidden layers.
         """
         hidden = []
         for synapses, norm, neurons in zip(self.synapses, self.norms, self.neurons, strict=False):
@@ -391,9 +394,9 @@ class DelayedNetwork(nn.Module):
 
     @torch.no_grad()
     def fused(self) -> SpikingChain:
-        """A copy as a chain without normalisation, for inference: its last output is the currents.
+        """A copy without normalisation, for inference: a chain whose outputs are the currents y.
 
-        The normalisation becomes part of weights and biases, as on hardware.
+        The normalisation becomes part of the weights and biases, as on hardware.
         """
         layers: list[nn.Module] = []
         for synapses, norm, neurons in zip(self.synapses, self.norms, self.neurons, strict=False):

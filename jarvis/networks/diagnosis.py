@@ -13,20 +13,20 @@ from jarvis.neurons.layer import SpikingLayer
 from jarvis.support.checks import check_tensor, check_type, whole_numbers
 from jarvis.training.devices import seeded
 
-# A unit counts as saturated if it fires in nine steps out of ten, a layer as silent or saturated
-# if most of its units are. The gradient bounds are those at which Adam, whose steps are invariant
-# to a common factor, starts to follow rounding errors rather than a direction.
+# A unit counts as saturated if it fires in nine steps out of ten, and a layer counts as silent or
+# saturated if most of its units are. Adam's steps are invariant to a common factor of the gradient;
+# beyond these bounds, Adam starts to follow rounding errors rather than a direction.
 _SATURATED, _MOST = 0.9, 0.9
 
 _VANISHED, _EXPLODED = 1e-7, 1e3
 
 _RATIO = 1e-4
 
-_GROWN = 1e3  # over the steps of a recurrent layer; healthy ones stay within a factor of about 10
+_GROWN = 1e3  # over a recurrent layer's steps; about 10 at most in a healthy layer
 
 _LARGE_INPUT = 20.0
 
-_CHANGED = 1e-4  # relative to the largest score: more than the rounding error of the same sum
+_CHANGED = 1e-4  # relative to the largest score; exceeds rounding errors of the same sum
 
 
 @dataclass
@@ -69,21 +69,21 @@ class Diagnosis:
 
 
 def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
-    """Run one batch forward and backward and report what would keep the network from learning.
+    """Run a forward and a backward pass on one batch, and report what would prevent learning.
 
-    Finds silent and saturated layers, vanishing, exploding and missing gradients, NaN, time
-    constants shorter than a step, scores that depend on previous calls (state carried over), and
-    scores of a sample that depend on other samples (axes mixed up). For a `ConvSTDP` it reports
+    It finds silent and saturated layers; vanishing, exploding and missing gradients; NaN; time
+    constants shorter than a step; scores that depend on previous calls (state carried over); and
+    scores of a sample that depend on other samples (mixed-up axes). For a `ConvSTDP`, it reports
     which maps are dead, and why. The model's weights, gradients and mode are left unchanged.
 
     Args:
-        model: maps ``[T, B, ...]`` to scores ``[B, C]``, with layers of neurons that fire: a
-            `LIFLayer`, or any other `SpikingLayer`. Or a model with its own method
-            ``diagnose(batch)``: a `ConvSTDP`.
-        batch: ``(x [T, B, ...], labels [B])``, encoded. For a `ConvSTDP`, `Events`.
+        model: a model that maps ``[T, B, ...]`` to scores ``[B, C]`` and has layers of neurons that
+            fire (`LIFLayer` or any other `SpikingLayer`), or a model with its own method
+            ``diagnose(batch)``, such as a `ConvSTDP`.
+        batch: ``(x [T, B, ...], labels [B])``, with x encoded; for a `ConvSTDP`, `Events`.
 
     Returns:
-        a `Diagnosis`; print it.
+        a `Diagnosis`, which can be printed.
 
     Raises:
         ValueError: if the batch is empty, no layer of the model fires, or its scores do not have
@@ -144,7 +144,7 @@ def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
     for name, gradient in zip(currents, found[len(parameters) :], strict=True):
         _judge_growth(name, gradient, result)
     for name, gradient in zip(parameters, found, strict=False):
-        # double: the sum of squares of small gradients must not underflow
+        # in double precision, so that squares of small gradients do not underflow
         rms = 0.0 if gradient is None else gradient.double().square().mean().sqrt().item()
         result.gradients[name] = rms
     if stale:
@@ -196,7 +196,7 @@ def _judge_samples(model: nn.Module, x: Tensor, labels: Tensor, result: Diagnosi
     axes = [axis for axis in (1, 0) if axis < x.dim() and x.shape[axis] == len(labels)]
     if not axes or not x.isfinite().all():
         return
-    x = x.clone()  # not a view that is the same in every step, which is summed differently
+    x = x.clone()  # a view of one repeated step would be summed differently
     modes = [(module, module.training) for module in model.modules()]
     model.eval()  # in training mode dropout and batch normalisation mix samples by design
     try:
@@ -214,7 +214,7 @@ def _judge_samples(model: nn.Module, x: Tensor, labels: Tensor, result: Diagnosi
         for module, training in modes:
             module.training = training
     if len(labels) < 2 or any(m.max() <= scale for m in moved):
-        return  # an axis with independent entries: it holds the samples
+        return  # the entries of this axis are independent, so it holds the samples
     others = (moved[0].amax(1) > scale).double().mean().item()
     result.problems.append(
         f"batch: changing sample 0 alone changes the scores of {others:.0%} of the others: the "
@@ -224,7 +224,7 @@ def _judge_samples(model: nn.Module, x: Tensor, labels: Tensor, result: Diagnosi
 
 
 def _one_changed(x: Tensor, axis: int) -> Tensor:
-    """x with entry 0 of an axis inverted: large where it was small."""
+    """x with entry 0 of an axis inverted, so that it is large where it was small."""
     x = x.clone()
     x.select(axis, 0).mul_(-1.0).add_(1.0 + x.max())
     return x
@@ -297,14 +297,14 @@ def _judge_layer(name: str, train: Tensor, layer: SpikingLayer, result: Diagnosi
 
 
 def _judge_growth(name: str, gradient: Tensor | None, result: Diagnosis) -> None:
-    """How much the gradient of a recurrent layer's input grows backwards in time."""
+    """How much the gradient with respect to a recurrent input grows backward through time."""
     if gradient is None or len(gradient) < 10:
         return
     size = gradient.double().flatten(1).norm(dim=1)
     tenth = len(size) // 10
     growth = (size[:tenth].mean() / size[-tenth:].mean()).item()
     if math.isnan(growth) and size[-tenth:].isfinite().all() and size[-tenth:].any():
-        growth = math.inf  # NaN in earlier steps: the gradient has overflowed
+        growth = math.inf  # NaN in earlier steps means that the gradient has overflowed
     result.measures[f"{name}: gradient, first steps/last"] = growth
     if growth > _GROWN:
         result.problems.append(

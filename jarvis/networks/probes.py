@@ -1,6 +1,6 @@
 """Probes of a network that need no training: graph size, memory, influence, gradient over time.
 
-`diagnose` uses similar probes and reports in words; these return values to plot.
+`diagnose` uses similar probes and reports in words; the functions here return values to plot.
 """
 
 import weakref
@@ -42,9 +42,10 @@ def graph_size(loss: Tensor) -> int:
 
 
 class _Kept:
-    """A tensor that autograd has saved; its end is noticed, since nobody else refers to it.
+    """A tensor that autograd has saved; its deletion is noticed, since nothing else refers to it.
 
-    It is detached: an output that knew its operation would keep it alive, and be kept alive by it.
+    The tensor is detached: otherwise an output and the operation that made it would keep each other
+    alive.
     """
 
     def __init__(self, tensor: Tensor) -> None:
@@ -54,9 +55,9 @@ class _Kept:
 class SavedBytes:
     """Counts the bytes that autograd keeps for backward passes, inside a ``with`` block.
 
-    A forward pass saves tensors, and the backward pass frees them. What was saved in the block and
-    has not been freed is memory that a graph holds. A block of memory that several operations save
-    counts once; weights and inputs count, too, if they are saved.
+    A forward pass saves tensors, and the backward pass frees them. Tensors that were saved inside
+    the ``with`` block and have not been freed occupy memory that a graph holds. A piece of memory
+    that several operations save counts once; weights and inputs also count if they are saved.
 
     Example:
         >>> x = torch.ones(1000, requires_grad=True)
@@ -69,9 +70,9 @@ class SavedBytes:
     """
 
     def __init__(self) -> None:
-        self.now = 0  #: bytes that are kept at this moment
+        self.now = 0  #: bytes that are kept now
         self.most = 0  #: the largest number of bytes kept at one time
-        self._users: dict[int, int] = {}  # address of a block of memory: how often it is saved
+        self._users: dict[int, int] = {}  # how often each memory address is saved
         self._hooks = torch.autograd.graph.saved_tensors_hooks(self._keep, lambda kept: kept.tensor)
 
     def __enter__(self) -> Self:
@@ -101,9 +102,10 @@ class SavedBytes:
 
 
 def influence(model: Callable[[Tensor], Tensor], x: Tensor, batch_axis: int = 1) -> Tensor:
-    """How much each sample's scores depend on each sample's input; it should be diagonal.
+    """How much each sample's scores depend on each sample's input; the matrix should be diagonal.
 
-    ``|d sum(scores[a]) / d x of sample b|``, summed over x, each row divided by its largest.
+    The entries are ``|d sum(scores[a]) / d x of sample b|``, summed over x; each row is divided by
+    its largest entry.
 
     Args:
         model: maps x to scores ``[B, C]``.
@@ -111,7 +113,7 @@ def influence(model: Callable[[Tensor], Tensor], x: Tensor, batch_axis: int = 1)
         batch_axis: axis of x along which the samples lie.
 
     Returns:
-        ``[B, B]``, row a, column b; a row of zeros where a score depends on nothing.
+        ``[B, B]``, with row a and column b; a row is zero if its scores depend on no input.
 
     Raises:
         ValueError: if the model does not return one row of scores per sample.
@@ -136,8 +138,9 @@ def influence(model: Callable[[Tensor], Tensor], x: Tensor, batch_axis: int = 1)
 def gradient_by_step(model: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor) -> Tensor:
     """Norm of the gradient of the loss with respect to the input of each step.
 
-    Backpropagation runs from the last step to the first. On a logarithmic scale a straight line
-    means a constant factor per step: below 1 the gradient vanishes, above 1 it explodes.
+    Backpropagation runs from the last step to the first. On a logarithmic scale, a straight line
+    means a constant factor per step: if it is below 1, the gradient vanishes; if it is above 1, the
+    gradient explodes.
 
     Args:
         model: maps x to scores ``[B, C]``.

@@ -1,8 +1,8 @@
 """Networks whose synapses have delays, learned by exact gradients of spike times.
 
-`delays` computes delays from neuron positions, `event_driven` simulates recurrent networks of the
-neurons in `event_neurons` with exact gradients, `first_spike` has neurons that spike at most once,
-`network` is the spatial network, and `training`, `optimiser` and `layout` train and draw it.
+`delays` computes delays from neuron positions. `event_driven` simulates recurrent networks of the
+neurons in `event_neurons`, with exact gradients; `first_spike` contains neurons that spike at most
+once. `network` is the spatial network; `training`, `optimiser` and `layout` train and draw it.
 """
 
 from jarvis.spatial.delays import Delays, make_delays

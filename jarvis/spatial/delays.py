@@ -2,7 +2,7 @@
 
 Positions are in ms: the distance between two neurons is the time that a spike takes to travel from
 one to the other, at velocity 1. Every form is a module whose `forward` returns one matrix of delays
-per connection, in ms, differentiable with respect to the parameters behind them. `make_delays`
+per connection, in ms. The delays are differentiable with respect to their parameters. `make_delays`
 selects the form.
 """
 
@@ -23,7 +23,7 @@ LAYOUTS = ("normal", "line", "circle")
 def euclidean_delays(pre: Tensor, post: Tensor) -> Tensor:
     """Delays of spikes that travel in a straight line, at 1 unit per ms.
 
-    ``d = sqrt(0.01 + |r_pre - r_post|^2)``: the 0.01 keeps it smooth if two points coincide.
+    ``d = sqrt(0.01 + |r_pre - r_post|^2)``: the 0.01 keeps d smooth where two points coincide.
 
     Args:
         pre: ``[n_pre, D]`` positions of senders, ms.
@@ -38,7 +38,7 @@ def euclidean_delays(pre: Tensor, post: Tensor) -> Tensor:
         >>> euclidean_delays(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
         tensor([[5.0010]])
     """
-    # Not by matrix product: |a|^2 + |b|^2 - 2ab loses short distances to rounding.
+    # A matrix product is not used, since |a|^2 + |b|^2 - 2ab loses short distances to rounding.
     distance = torch.cdist(pre, post, compute_mode="donot_use_mm_for_euclid_dist")
     return torch.hypot(distance, distance.new_tensor(0.1))
 
@@ -87,9 +87,10 @@ def starting_points(
     Args:
         n: number of neurons.
         n_dims: D.
-        layout: "normal": every coordinate N(0, std^2). "line": inputs at equal steps from
-            ``-2 std`` to ``2 std`` on the first axis, others as "normal". "circle" (2-D): inputs at
-            equal angles on a circle of radius ``2 std``, others on one of radius `std`.
+        layout: "normal": every coordinate is drawn from N(0, std^2). "line": inputs lie at equal
+            steps from ``-2 std`` to ``2 std`` on the first axis; other neurons as for "normal".
+            "circle" (2-D): inputs lie at equal angles on a circle of radius ``2 std``, other
+            neurons on a circle of radius `std`.
         std: spread, ms.
         generator: source of randomness for "normal".
         inputs: whether this is the input population.
@@ -106,7 +107,7 @@ def starting_points(
     if layout == "circle":
         if n_dims != 2:
             raise ValueError(f"layout='circle' needs 2 dimensions, not {n_dims}")
-        # The end point is excluded: it would coincide with the first neuron.
+        # The end point is excluded, because it would coincide with the first neuron.
         angle = torch.arange(n) * (2 * math.pi / n)
         radius = 2 * std if inputs else std
         return radius * torch.stack([torch.sin(angle), torch.cos(angle)], 1)
@@ -164,8 +165,8 @@ _SPATIAL = re.compile(r"([1-9])(?:([eg])(\d+\.?\d*|\.\d+))?")
 class Delays(nn.Module):
     """Base class of all forms: the populations, their connections, and the limits of a delay.
 
-    No neuron has a synapse onto itself: in a connection of a population to itself the diagonal is
-    0, regardless of the limits, and is neither trained nor counted.
+    No neuron has a synapse onto itself: in a connection from a population to itself, the diagonal
+    is 0, regardless of the limits, and is neither trained nor counted.
 
     Args:
         sizes: number of neurons of each population; the first one is the input.
@@ -180,7 +181,7 @@ class Delays(nn.Module):
             `longest`.
     """
 
-    synaptic = ""  # name of the list of parameters, if any, with one number per synapse
+    synaptic = ""  # name of the parameters, if any, with one number per synapse
 
     def __init__(
         self,
@@ -221,7 +222,7 @@ class Delays(nn.Module):
 
     @property
     def n_synapses(self) -> int:
-        """Number of synapses, and so of weights, of all connections."""
+        """Number of synapses, and thus of weights, in all connections."""
         return sum(
             self.sizes[pre] * (self.sizes[post] - (pre == post)) for pre, post in self.connections
         )
@@ -244,7 +245,7 @@ class Delays(nn.Module):
         if pre != post:
             return limited_delays(delays, *options)
         diagonal = torch.eye(len(delays), dtype=torch.bool, device=delays.device)
-        # Filled first, so that the delay of a nonexistent synapse is never too long.
+        # The diagonal is filled first, so that a nonexistent synapse never has too long a delay.
         delays = limited_delays(delays.masked_fill(diagonal, self.shortest), *options)
         return delays.masked_fill(diagonal, 0.0)
 
@@ -296,7 +297,7 @@ class FreeDelays(Delays):
 class _SpatialDelays(Delays):
     """Delays from positions, each scaled by ``1 + eps (1 + tanh theta) / 2``, at most ``1 + eps``.
 
-    `theta`, one parameter per synapse, is initially 0; with ``eps=0`` there is none.
+    `theta` has one parameter per synapse, initially 0; with ``eps=0`` there is no `theta`.
     """
 
     synaptic = "theta"
@@ -355,10 +356,10 @@ class PositionDelays(_SpatialDelays):
 
 
 class GridDelays(_SpatialDelays):
-    """Every population on an integer grid times one learned `scale`, ms (net "DgEPS").
+    """Every population lies on an integer grid times one learned `scale`, ms (net "DgEPS").
 
-    The grid of the inputs is shifted by `origin`, ``[D]`` ms, learned and initially 0; the other
-    grids are not shifted. Delays are Manhattan distances, scaled by `theta`.
+    The grid of the inputs is shifted by `origin`, ``[D]`` ms, which is learned and initially 0; the
+    other grids are not shifted. Delays are Manhattan distances, scaled by `theta`.
     """
 
     def __init__(
@@ -426,15 +427,15 @@ def make_delays(
         connections: pairs (presynaptic, postsynaptic population): ((0, 1), (1, 1)) for a recurrent
             network. No neuron has a synapse onto itself: the diagonal of (1, 1) is 0.
         delay_mean: initial mean of free delays, ms.
-        delay_std: their initial standard deviation, ms.
+        delay_std: initial standard deviation of free delays, ms.
         position_std: initial spread of positions, ms.
         grid_scale: initial spacing of the grid, ms.
-        layout: initial positions: "normal", "line" or "circle", see `starting_points`.
+        layout: initial positions: "normal", "line" or "circle"; see `starting_points`.
         fixed_inputs: True: the positions of the input population are not trained.
         shortest: lower limit, ms. A clamped delay receives only gradients that increase it.
         longest: upper limit, ms; None for no limit.
         saturate: True: longer delays are clamped to `longest`; False: they are an error.
-        seed: for the initial positions and delays, or a generator to draw from.
+        seed: seed for the initial positions and delays, or a generator to draw them from.
 
     Returns:
         A `Delays`; calling it returns a list of one ``[n_pre, n_post]`` matrix per connection, ms.

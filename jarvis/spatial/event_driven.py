@@ -1,12 +1,13 @@
 """A recurrent network with delays on a time grid, and its exact gradient.
 
-Between events the state obeys a differential equation; at an event (a threshold crossing, the
-arrival of a spike) it jumps. The gradient follows the same events backward in time: the adjoint
-method for spiking neurons, EventProp. Nothing is smoothed: the spike time is a differentiable
-function of weights and delays, and this is its derivative. Only spike *counts* need a surrogate.
+Between events, the state obeys a differential equation; at an event (a threshold crossing or the
+arrival of a spike), it jumps. The gradient follows the same events backward in time, which is the
+adjoint method for spiking neurons, EventProp. Nothing is smoothed: the spike time is a
+differentiable function of weights and delays, and the gradient is its derivative. Only spike
+*counts* need a surrogate.
 
-`forward` and `backward` are the readable definition; `run_events` is the differentiable function of
-weights and delays, and runs the compiled loops of `kernels/event_numba.py` on a CPU.
+`forward` and `backward` are the readable definition. `run_events` is the differentiable function of
+weights and delays; on a CPU it runs the compiled loops of `kernels/event_numba.py`.
 
 Sources: Wunderlich & Pehle 2021, Sci. Rep. 11:12829 (the adjoint); Meszaros, Knight & Nowotny
 2025, Nat. Commun. 16 (with delays); Landsmeer et al. 2025, arXiv:2512.10011 (models, scaling).
@@ -46,7 +47,7 @@ _EVENTS = 4096  # events whose synapses are processed together
 
 
 def _with_slopes(function: Callable, *arguments: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """A result, elementwise, and its derivative with respect to each argument."""
+    """The result of an elementwise function, and its derivative with respect to each argument."""
     with torch.enable_grad():
         leaves = [argument.detach().requires_grad_() for argument in arguments]
         result = function(*leaves)
@@ -59,7 +60,7 @@ def _crossing(spec: EventSpec, state: Sequence[Tensor]) -> Tensor:
     """The derivatives of a spike time with respect to the state at the start of its step.
 
     Newton's method finds the time within the step at which the level of the neuron crosses 0. Each
-    variable of the state is ``[n]``, and the result ``[variables, n]``.
+    variable of the state is ``[n]``, and the result is ``[variables, n]``.
     """
     model, dt = spec.model, torch.full_like(state[0], spec.dt)
 
@@ -94,7 +95,7 @@ def _samples(offsets: Tensor) -> Tensor:
 
 
 def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> Spikes:
-    """Run the network, all samples at once. In each step, in this order::
+    """Run the network on all samples at once. In each step, the order is::
 
     v, I, ... = the neuron's flow over dt
     where v >= threshold: a spike; v = 0, and the neuron's jumps (AdEx: w = w + b)
@@ -154,7 +155,7 @@ def backward(
 ) -> Gradients:
     """Propagate ``lam = dL/d(state)`` from the last step to the first.
 
-    It refers to the state just after the events of a step. Where a spike arrives::
+    The state is the one just after the events of a step. Where a spike arrives::
 
         dL/dw += lam_i
         dL/d(delay) += w (lam_i / tau_syn - lam_v)      also to dL/dt of the spike that was sent
@@ -165,20 +166,21 @@ def backward(
         dL/dt += drifts lam - after lam_v
         lam_v = 0, then lam += dL/dt dt/d(state)
 
-    The time t of a spike is where v crosses the threshold within the step (`_crossing`), and thus
-    a function of the state at the start of the step. As dt shrinks, dt/dv approaches minus one over
-    the slope of v at the crossing, the rule of the sources; on a coarse grid, the slope at the end
-    of the step is a poor estimate of that at the crossing.
+    The time t of a spike, at which v crosses the threshold within the step (`_crossing`), is a
+    function of the state at the start of the step. As the time step shrinks, dt/dv approaches
+    -1/(slope of v at the crossing), the rule given in the sources. On a coarse grid, the slope at
+    the end of the step is a poor approximation of the slope at the crossing.
 
-    Between events the flow is transposed. The spike count of a neuron has the surrogate derivative
-    ``dt / (1 + k |v - threshold|)^2`` with respect to v before the reset (Zenke & Ganguli 2018).
+    Between events, the transposed flow propagates ``lam``. A neuron's spike count has the surrogate
+    derivative ``dt / (1 + k |v - threshold|)^2`` with respect to v before the reset (Zenke &
+    Ganguli 2018).
     """
     w_in, d_in, w_rec, d_rec = synapses
     assert spikes.history is not None
     model, history = spec.model, spikes.history
     batch, steps, _, width = history.shape
     lam = [w_in.new_zeros(batch, width) for _ in spec.start]
-    # The gradients that an arrival in each step receives: for its weight, and for its time.
+    # The gradients with respect to the weight and the time of an arrival in each step.
     by_weight, by_time = (w_in.new_empty(steps, batch, width) for _ in range(2))
     g_w_rec, g_d_rec = torch.zeros_like(w_rec), torch.zeros_like(w_rec)
     order = torch.argsort(spikes.steps, stable=True)
@@ -233,7 +235,7 @@ def backward(
 class EventOutput(NamedTuple):
     """The output of an event-driven layer."""
 
-    counts: Tensor  #: ``[B, H]`` (or ``[B, time_bins, H]``) spikes; differentiable by a surrogate
+    counts: Tensor  #: ``[B, H]`` (or ``[B, time_bins, H]``) spikes, with a surrogate gradient
     times: Tensor  #: ``[S]`` ms, in the order of `spikes`; exactly differentiable
     spikes: Events  #: the same spikes as a batch of lists
 
@@ -246,7 +248,8 @@ class _Run(torch.autograd.Function):
         def steps(delays: Tensor, least: int) -> Tensor:
             return torch.round(delays / spec.dt).clamp(least, spec.n_steps).int()
 
-        # Recurrent spikes arrive in the next step at the earliest: this step is already computed.
+        # Recurrent spikes arrive in the next step at the earliest, since this one is already
+        # computed.
         synapses = Synapses(w_in, steps(d_in, 0), w_rec, steps(d_rec, 1))
         spikes = loops.forward(spec, inputs, synapses, any(ctx.needs_input_grad))
         batch, width = len(inputs.offsets) - 1, w_in.shape[1]
@@ -299,12 +302,12 @@ def run_events(
 ) -> EventOutput:
     """Run a layer of neurons on input spikes, with delays and optional recurrent synapses.
 
-    Delays are rounded to steps of ``neuron.dt``; their gradient ignores the rounding. No delay is
+    Delays are rounded to steps of ``neuron.dt``; their gradient ignores the rounding. They are not
     truncated: a spike that would arrive after the last step is lost. Recurrent delays are at least
     one step.
 
-    As dt shrinks, the gradient approaches the exact one of the network without a grid. It needs
-    memory for T times the neurons and for the spikes, never for T times the synapses.
+    As dt shrinks, the gradient approaches the exact gradient of the network without a time grid. It
+    needs memory for the spikes and for T times the neurons, but never for T times the synapses.
 
     Args:
         events: input spikes of n_in units in steps of ``neuron.dt`` (see `Events.on_grid`).
@@ -316,10 +319,10 @@ def run_events(
             `NormalisedAdExParams` for an Euler step.
         surrogate: slope k of ``1/(1 + k |v - threshold|)^2``, the surrogate derivative of spike
             *counts*; per ms, so that it does not depend on dt.
-        damping: every 10 steps backward, ``g -> g / (1 + |g| / damping)``. It bounds the gradients
-            of chaotic networks, but distorts them; 0: no damping, exact gradients.
-        time_bins: number of equal parts of the time in which spikes are counted separately; with
-            more than 1 (and at most T), `EventOutput.counts` is ``[B, time_bins, H]``.
+        damping: every 10 steps of the backward pass, ``g -> g / (1 + |g| / damping)``. Damping
+            bounds the gradients of chaotic networks, but distorts them; 0: exact gradients.
+        time_bins: number of equal parts of the time in which spikes are counted separately, at most
+            T; with more than 1, `EventOutput.counts` is ``[B, time_bins, H]``.
         backend: "auto" uses the compiled loop; "eager" is the readable definition, on any device;
             "numba" (CPU) or "triton" (CUDA) requires that loop.
 
@@ -364,7 +367,7 @@ def run_events(
         raise ValueError("w_rec and d_rec come together: give both, or neither")
     n_in, width = w_in.shape
     if events.n_units != n_in:
-        raise ValueError(f"events have {events.n_units} units, but w_in {n_in} rows")
+        raise ValueError(f"events have {events.n_units} units, but w_in has {n_in} rows")
     heard_by = 0 if w_rec is None else width
     none = w_in.new_zeros(0, 0)
     w_rec, d_rec = (none, none) if w_rec is None or d_rec is None else (w_rec, d_rec)
@@ -377,14 +380,14 @@ def run_events(
     for name, matrix in (("d_in", d_in), ("d_rec", d_rec)):
         check_values(name, matrix, "ms", at_least=0)
     if w_rec.dtype != w_in.dtype:
-        raise TypeError(f"w_rec is {w_rec.dtype}, but w_in {w_in.dtype}")
+        raise TypeError(f"w_rec is {w_rec.dtype}, but w_in is {w_in.dtype}")
     matrices = (w_in, d_in.to(w_in.dtype), w_rec, d_rec.to(w_in.dtype))
-    if not torch.is_grad_enabled():  # nothing is saved for backward then
+    if not torch.is_grad_enabled():  # nothing is saved for a backward pass
         matrices = tuple(matrix.detach() for matrix in matrices)
     loops = choose(backend, "run_events", matrices, family="event")
     device = w_in.device
-    # The loops read and write wherever these lists say, also backward: they get copies, which
-    # nobody can change, and which are checked.
+    # Both loops use these lists as unchecked indices, so they get checked copies that nobody else
+    # can change.
     events.check()
     times, units, offsets = (x.clone() for x in (events.times, events.units, events.offsets))
     own = Events(times, units, offsets, events.shape, events.n_steps)
@@ -392,7 +395,7 @@ def run_events(
     spec = event_spec(neuron, events.n_steps, surrogate, damping, int(time_bins))
     results = _Run.apply(loops or event_driven, spec, inputs, *matrices)
     counts, times, steps, units, offsets = results  # type: ignore[misc]
-    if counts.requires_grad:  # what backward reads is not handed out
+    if counts.requires_grad:  # the user must not get what the backward pass reads
         steps, units, offsets = steps.clone(), units.clone(), offsets.clone()
     spikes = Events(steps, units, offsets, (width,), events.n_steps)
     return EventOutput(counts if time_bins > 1 else counts.squeeze(1), times, spikes)

@@ -1,9 +1,9 @@
-"""The neurons of event-driven networks: how they move between events, and when they fire.
+"""The neurons of event-driven networks: how they evolve between events, and when they fire.
 
-Each neuron is written once, as plain PyTorch: a *flow* from one state to the state some time
-later. What the loops need follows from it by differentiation: the update of a step, its transpose,
-the moment at which the threshold is crossed within a step and how that moment depends on the state,
-and the slope after a reset. The compiled loops are generated from the same functions.
+Each neuron is written once, in plain PyTorch, as a *flow* from one state to the state some time
+later. Everything that the loops need is derived from it: the update of a step, its transpose, the
+time at which the threshold is crossed within a step, the dependence of this time on the state, and
+the slope after a reset. The compiled loops are generated from the same functions.
 """
 
 import math
@@ -22,9 +22,9 @@ from jarvis.support.checks import check_choice, check_number
 class EventLIF:
     """The leaky integrate-and-fire neuron of the event-driven networks.
 
-    ``dv/dt = -v/tau + I``, ``dI/dt = -I/tau_syn``; a spike that arrives with weight w adds w to I;
-    when v reaches the threshold, the neuron fires and v is reset to 0. No refractory period. The
-    scaling is that of the source: I is in threshold units per ms.
+    ``dv/dt = -v/tau + I``, ``dI/dt = -I/tau_syn``. A spike that arrives with weight w adds w to I.
+    When v reaches the threshold, the neuron fires and v is reset to 0. There is no refractory
+    period. As in the source, I is in threshold units per ms.
 
     Args:
         tau: membrane time constant, ms.
@@ -59,7 +59,7 @@ class EventLIF:
 
     @property
     def equal_taus(self) -> bool:
-        """Whether the membrane and the synapse have one time constant."""
+        """Whether the membrane and the synapse have the same time constant."""
         return bool(self.tau_syn == self.tau)
 
 
@@ -68,23 +68,25 @@ class EventAdEx(NormalisedAdExParams):
     """The dimensionless AdEx neuron of the event-driven networks.
 
     The equations and parameters are those of `NormalisedAdExParams`. The exponential makes the
-    last part of an upstroke far shorter than a useful time step: with the default values, 0.007 ms
-    from 0.9 to the threshold. So it is integrated in closed form. With D the mean drift of v in a
-    step by everything else (leak, current and adaptation, solved exactly), the equation ``dv/dt = D
-    + delta_t exp((v - v_t)/delta_t)`` has the solution, after a time x::
+    last part of an upstroke far shorter than a useful time step: with the default values, it takes
+    0.007 ms from 0.9 to the threshold. The exponential is therefore integrated in closed form. Let
+    D be the mean drift of v within a step due to everything else (leak, current and adaptation,
+    solved exactly). Then ``dv/dt = D + delta_t exp((v - v_t)/delta_t)`` has the solution, after a
+    time x::
 
         v(x) = L - delta_t ln(1 - x exp((v - v_t)/delta_t) (exp(k) - 1)/k)
         L = v + D x,   k = (L - v)/delta_t
 
-    What remains is the change of the drift within a step. Where the solution blows up in a step,
-    the surrogate of spike counts needs a v that still depends on the state: the threshold plus
-    ``delta_t ln(2 - r)``, with r the factor by which ``exp(-v/delta_t)`` at the end of the step
-    differs from its value at the threshold. It continues v smoothly, since r can fall to 0 and
-    below.
+    The only remaining error comes from the change of the drift within a step. If the solution blows
+    up within a step, the surrogate derivative of spike counts still needs a v that depends on the
+    state. This v is the threshold plus ``delta_t ln(2 - r)``, where r is the factor by which
+    ``exp(-v/delta_t)`` at the end of the step differs from its value at the threshold. It continues
+    v smoothly, since r can fall to 0 and below.
 
-    `run_events` also accepts a plain `NormalisedAdExParams`: it takes the Euler step of the layers,
-    whose spikes are late, and whose gradient for a single spike is far from the exact one at useful
-    steps. Trained through spike counts, a network of such neurons learns at least as fast.
+    `run_events` also accepts a plain `NormalisedAdExParams`, for which it takes the Euler step of
+    the layers. At useful time steps, the spikes are then late, and the gradient of a single spike
+    time is far from exact. When trained through spike counts, however, a network of such neurons
+    learns at least as fast.
 
     Args:
         tau, tau_syn, dt, threshold, a, b, tau_w, delta_t, v_t, w0: see `NormalisedAdExParams`.
@@ -96,21 +98,21 @@ class EventAdEx(NormalisedAdExParams):
     """
 
     def _warn_of_a_large_step(self) -> None:
-        """Nothing to warn of: neither the upstroke nor the current is integrated by steps."""
+        """Do not warn: neither the upstroke nor the current is integrated in Euler steps."""
 
     @property
     def equal_taus(self) -> bool:
-        """Whether the membrane and the synapse have one time constant."""
+        """Whether the membrane and the synapse have the same time constant."""
         return bool(self.tau_syn == self.tau)
 
     @property
     def edge(self) -> float:
-        """``exp(-(threshold - v_t)/delta_t)``: how long the upstroke would go on beyond it, ms."""
+        """``exp(-(threshold - v_t)/delta_t)``: time from the threshold to infinity, ms."""
         return math.exp((float(self.v_t) - float(self.threshold)) / float(self.delta_t))
 
     @property
     def equal_tau_w(self) -> bool:
-        """Whether the membrane and the adaptation have one time constant."""
+        """Whether the membrane and the adaptation have the same time constant."""
         return bool(self.tau_w == self.tau)
 
 
@@ -163,7 +165,7 @@ def _adex_euler(x: Tensor, s: AdExEventState, p: Any) -> AdExEventState:
 
 
 def _without_upstroke(x: Tensor, s: AdExEventState, p: Any) -> Tensor:
-    """v after a time x, but for the exponential."""
+    """v after a time x, without the exponential."""
     gain = _response(x, p.tau, p.tau_syn, p.equal_taus)
     gain_w = _response(x, p.tau, p.tau_w, p.equal_tau_w)
     return torch.exp(-x / p.tau) * s.v + gain * s.i - gain_w * s.w
@@ -175,14 +177,14 @@ def _mean_exp(k: Tensor) -> Tensor:
     return torch.where(small, 1.0 + 0.5 * k, torch.expm1(k) / torch.where(small, 1.0, k))
 
 
-_MOST = 80.0  #: the largest exponent: float32 holds its exponential, and products of that
+_MOST = 80.0  #: the largest exponent; its exponential, and products of it, fit float32
 
 
 def _adex_flow(x: Tensor, s: AdExEventState, p: Any) -> AdExEventState:
     on = _without_upstroke(x, s, p)
     k = torch.clamp((on - s.v) * p.sharpness, -_MOST, _MOST)
     left = 1.0 - x * torch.exp((s.v - p.v_t) * p.sharpness) * _mean_exp(k)
-    # exp((threshold - v)/delta_t), which goes on to 0 and below where v would be infinite.
+    # exp((threshold - v)/delta_t), which continues to 0 and below where v would be infinite.
     short_of = left * torch.exp(torch.clamp((p.threshold - on) * p.sharpness, max=0.5 * _MOST))
     below = short_of > 1.0
     log = torch.log(torch.where(below, torch.clamp(left, 1e-37), torch.clamp(2.0 - short_of, 1.0)))
@@ -196,8 +198,8 @@ def _adex_flow(x: Tensor, s: AdExEventState, p: Any) -> AdExEventState:
 def _adex_level(x: Tensor, s: AdExEventState, p: Any) -> Tensor:
     """How far v is beyond the threshold, in a coordinate that does not blow up.
 
-    It is ``-exp(-(v - v_t)/delta_t)``, shifted: a monotonic function of v, which continues smoothly
-    after the time at which v would be infinite.
+    The coordinate is ``-exp(-(v - v_t)/delta_t)`` plus a constant: a monotonic function of v that
+    continues smoothly beyond the time at which v would be infinite.
     """
     on = _without_upstroke(x, s, p)
     k = torch.clamp((on - s.v) * p.sharpness, -_MOST, _MOST)
@@ -206,7 +208,7 @@ def _adex_level(x: Tensor, s: AdExEventState, p: Any) -> Tensor:
 
 
 def _adex_guess(s: AdExEventState, p: Any, dt: Tensor) -> Tensor:
-    """The time of the crossing for a drift that is constant in the step."""
+    """The time of the crossing if the drift were constant within the step."""
     drift = (_without_upstroke(dt, s, p) - s.v) / dt
     y = torch.exp(torch.clamp((p.v_t - s.v) * p.sharpness, max=_MOST))
     per = drift / p.delta_t
@@ -249,7 +251,7 @@ def event_spec(
     damping: float = 0.0,
     time_bins: int = 1,
 ) -> EventSpec:
-    """What the loops have to know of a run of `n_steps` steps."""
+    """What the loops need to know about a run of `n_steps` steps."""
     p: Any = neuron if isinstance(neuron, EventLIF) else neuron.plain()
     if isinstance(neuron, EventLIF):
         model = _LIF_EXACT if neuron.integrator == "exact" else _LIF_EULER

@@ -1,17 +1,18 @@
 """Neurons that spike at most once, simulated from arrival to arrival, with exact gradients.
 
-With the arrival times ``a_i = t_i + d_i`` and the weights ``w_i`` of its input spikes, a neuron has
+A neuron whose input spikes have arrival times ``a_i = t_i + d_i`` and weights ``w_i`` obeys
 
     v(t) = sum over a_i < t of w_i K(t - a_i),    v(T) = threshold for the first time,
 
 with ``K(s) = (exp(-s/tau_mem) - exp(-s/tau_syn)) / (1/tau_syn - 1/tau_mem)``, which is
-``s exp(-s/tau)`` if both time constants are equal. There is no grid and no surrogate: T is a smooth
-function of weights, delays and input times as long as the neuron keeps spiking.
+``s exp(-s/tau)`` if both time constants are equal. There is no time grid and no
+surrogate: T is a smooth function of weights, delays and input times as long as the neuron keeps
+spiking.
 
-`FirstSpikeNetwork` stacks layers of such neurons and is read out by the first output spike.
+`FirstSpikeNetwork` stacks layers of such neurons, and its first output spike determines the class.
 Encoder, scores and loss belong together: a value becomes the time of one spike, the class whose
-output spikes first wins, and a score is therefore minus a time. A silent output is assigned a time
-after all spikes: the further v stayed from the threshold, the later.
+output spikes first wins, and a score is therefore the negative of a time. A silent output is
+assigned a time after all spikes: the further v stayed from the threshold, the later the time.
 """
 
 import math
@@ -39,10 +40,10 @@ from jarvis.support.checks import (
 
 
 class FirstSpikes(NamedTuple):
-    """What `first_spikes` returns."""
+    """The result of `first_spikes`."""
 
     times: Tensor  #: ``[B, n_post]`` in ms; infinite for a silent neuron
-    peaks: Tensor  #: ``[B, n_post]``; largest v (at least 0) of a silent neuron, else the threshold
+    peaks: Tensor  #: ``[B, n_post]``; largest v (at least 0) if silent, otherwise the threshold
 
     def count_spikes(self) -> Tensor:
         """``[B, n_post]`` int64: 1 for a neuron that fired, 0 for a silent one."""
@@ -53,15 +54,16 @@ class FirstSpikes(NamedTuple):
 class FirstSpikeParams:
     """Parameters of LIF neurons with current-based synapses, scaled as in the spatial networks.
 
-    ``dv/dt = -v/tau_mem + I``, ``dI/dt = -I/tau_syn``, I jumps by w at an arrival.
+    ``dv/dt = -v/tau_mem + I`` and ``dI/dt = -I/tau_syn``; at an arrival I jumps by w.
 
     Args:
         tau_mem: membrane time constant in ms.
-        tau_syn: synaptic time constant in ms. With ``tau_mem = 2 tau_syn`` the crossing is the root
-            of a quadratic equation, otherwise it is found by Newton's method.
+        tau_syn: synaptic time constant in ms. If ``tau_mem = 2 tau_syn``, the crossing is the root
+            of a quadratic equation; otherwise it is found by Newton's method.
         threshold: v at which a neuron spikes; the resting potential is 0.
-        dt: 0 for exact times. Otherwise a grid in ms: input times and delays are rounded to it, and
-            a neuron spikes at the first grid point with v at or above the threshold.
+        dt: 0 for exact times. Otherwise the spacing of a time grid in ms: input times and delays
+            are rounded to the grid, and a neuron spikes at the first grid point at which v is at or
+            above the threshold.
         min_slope: lower limit of dv/dt at the crossing in the gradient, in 1/ms. The gradient
             contains 1/(dv/dt), which diverges if v just grazes the threshold. 0: no limit, and
             gradients are exact everywhere.
@@ -70,7 +72,7 @@ class FirstSpikeParams:
         ValueError: for a value out of range.
 
     Source: Göltz et al. 2021, Nat. Mach. Intell. 3:823, eqs. 1-8, for the model and its closed
-    forms; Wunderlich & Pehle 2021, Sci. Rep. 11:12829, for its gradient.
+    forms; Wunderlich & Pehle 2021, Sci. Rep. 11:12829, for the gradient.
 
     Example:
         >>> FirstSpikeParams(tau_mem=4.0, tau_syn=2.0).tau_mem
@@ -126,18 +128,19 @@ def first_spikes(
 ) -> FirstSpikes:
     """The first spike time of each neuron, and how close a silent one came to its threshold.
 
-    ``v(T) = threshold`` gives, by implicit differentiation, with v' = dv/dt at T from the left,
+    Implicit differentiation of ``v(T) = threshold`` gives, with v' = dv/dt at T from the left,
 
         dT/dw_i = -K(T - a_i) / v',      dT/da_i = w_i K'(T - a_i) / v',      a_i = t_i + d_i,
 
     for the arrivals before T, and 0 for the others. This is EventProp for one spike. The time of a
-    silent neuron has no gradient; its peak, the largest v that it reached, has one: ``K(s)`` and
-    ``-w_i K'(s)`` at the peak.
+    silent neuron has no gradient, but its peak, the largest v that it reached, has one: ``K(s)``
+    with respect to w_i and ``-w_i K'(s)`` with respect to a_i, where s is the time from the arrival
+    to the peak.
 
     Args:
         times: input spike times ``[B, n_pre]`` in ms; infinite for an input that never spikes.
         weights: ``[n_pre, n_post]``.
-        delays: ``[n_pre, n_post]`` in ms, not negative; None: no delays.
+        delays: ``[n_pre, n_post]`` in ms, at least 0; None: no delays.
         params: parameters of the neurons.
         backend: "numba" (CPU), "eager" (PyTorch, on any device; the definition), or "auto".
 
@@ -191,24 +194,24 @@ def _eager(times: Tensor, weights: Tensor, delays: Tensor, params: FirstSpikePar
     dtype = times.dtype
     t, w, d = times.double(), weights.double(), delays.double()
     arrivals = t[:, :, None] + d  # [B, n_pre, n_post]
-    if params.dt:  # the derivative ignores the rounding
+    if params.dt:  # the gradient ignores the rounding
         steps = (t / params.dt).round()[:, :, None] + (d / params.dt).round()
         arrivals = (arrivals - arrivals.detach()).nan_to_num(0.0) + (steps * params.dt).detach()
     with torch.no_grad():
         at, crossing, peak_at = _search(arrivals, w, params)
     spiked = at < math.inf
 
-    # One equation for both: v at the crossing of a spiking neuron, or at the peak of a silent one.
+    # One equation covers v at the crossing of a spiking neuron and at the peak of a silent one.
     s = torch.where(spiked, crossing, peak_at)[:, None, :] - arrivals
     causal = (s > 0) & s.isfinite()
     s = torch.where(causal, s, 0.0)
     v = (w * params.kernel(s) * causal).sum(1)
     steepness = (w * params.slope(s) * causal).sum(1).detach()
-    # If an arrival ended the rise of v, the peak is there, and moves with that arrival.
+    # If an arrival ended the rise of v, the peak is at this arrival and moves with it.
     corner = (arrivals == peak_at[:, None, :]) & ~spiked[:, None, :]
     corner &= corner.cumsum(1) == 1
     shift = torch.where(corner, arrivals - arrivals.detach(), 0.0).sum(1)
-    # The value is T. The derivative is that of one Newton step at T, which is the implicit one.
+    # The value is T. Its derivative is that of one Newton step at T: the implicit derivative.
     bounded = torch.where(spiked, steepness.clamp_min(params.min_slope), 1.0)
     moved = (v - v.detach()) / bounded
     out = torch.where(spiked, at - moved, math.inf)
@@ -220,7 +223,7 @@ def _eager(times: Tensor, weights: Tensor, delays: Tensor, params: FirstSpikePar
 def _search(
     arrivals: Tensor, weights: Tensor, params: FirstSpikeParams
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Spike time, its threshold crossing (different on a grid), and time of the peak."""
+    """The spike time, the threshold crossing (different on a grid), and the time of the peak."""
     tau, c, dt, threshold = params.tau_mem, params.c, params.dt, params.threshold
     arrivals, order = arrivals.sort(1)
     w = weights.expand_as(arrivals).gather(1, order)
@@ -243,7 +246,7 @@ def _search(
         top = torch.where(rises & ~top.isnan(), top, 0.0)
         reach = torch.minimum(top, gap)
         high = potential(v, i, reach)
-        if dt:  # the highest grid point is next to the maximum
+        if dt:  # the grid point with the largest v is next to the maximum
             below = torch.floor(reach / dt) * dt
             above = torch.minimum(below + dt, gap)
             high = torch.maximum(potential(v, i, below), potential(v, i, above))
@@ -289,7 +292,7 @@ class FirstSpikeLayer(nn.Module):
     Args:
         n_pre, n_post: numbers of inputs and of neurons.
         params: parameters of the neurons.
-        mean, std: of the initial weights.
+        mean, std: mean and standard deviation of the initial weights.
         backend: as in `first_spikes`.
         generator: draws the initial weights.
 
@@ -329,14 +332,14 @@ class FirstSpikeLayer(nn.Module):
 def spike_time_encode(
     values: Tensor, *, first: float = 0.1, window: float = 4.0, bias: float | None = None
 ) -> Tensor:
-    """Values -> one spike each: ``t = first + window * value``; small values spike early.
+    """Encode each value as one spike, ``t = first + window * value``; small values spike early.
 
     Args:
         values: ``[B, n]`` in [0, 1].
         first: spike time of a value of 0, ms.
         window: additional time for a value of 1, ms.
-        bias: spike time of an additional input, in ms, the same for all samples; None: no such
-            input.
+        bias: spike time of an additional input, in ms, the same for all samples; None: no
+            additional input.
 
     Returns:
         times ``[B, n]`` in ms, or ``[B, n + 1]`` with `bias`.
@@ -371,18 +374,19 @@ def first_spike_scores(
 ) -> Tensor:
     """Class scores (logits) from output spikes: ``-t/tau``, so that the earliest one wins.
 
-    An output that is silent until `end` has the time ``end + late (1 - peak/threshold)``: later
-    than any spike, and with the gradient of its peak, through which the loss can make it spike or
-    keep it silent. Without this an output that falls silent could not recover. If all outputs are
-    silent, the highest peak wins; use the times to check whether there was a spike. An output that
-    spikes after `end` was at the threshold: its time is `end`, without gradient.
+    An output that is silent until `end` is given the time ``end + late (1 - peak/threshold)``. This
+    is later than any spike and has the gradient of the peak, through which the loss can make the
+    output spike or keep it silent. Otherwise an output that falls silent could not recover. If all
+    outputs are silent, the highest peak wins; use the times to check whether there was a spike. An
+    output that spikes after `end` has reached the threshold, so its time is `end`, without a
+    gradient.
 
     Args:
         outputs: output of the last layer.
         tau: time difference per nat, ms.
         end: end of the trial, ms; later spikes are ignored.
         late: delay after `end` of an output that never rose above the resting potential, ms.
-        threshold: of the output neurons.
+        threshold: threshold of the output neurons.
 
     Returns:
         scores ``[B, n]``.
@@ -417,19 +421,19 @@ def first_spike_loss(
     wake: float = 0.0,
     threshold: float = 1.0,
 ) -> Tensor:
-    """Cross-entropy, a penalty for a late true class, and one for silent hidden neurons.
+    """Cross-entropy, plus penalties for a late true class and for silent hidden neurons.
 
     ``mean(-log softmax(scores)[target] - early scores[target]) + wake mean(1 - peak/threshold)``,
-    where the second mean is over neurons and samples of each hidden layer; the peak of a neuron
-    that spiked is the threshold, without a penalty. A silent neuron has no spike time to learn
-    from, but the gradient of its peak can make it spike again.
+    where the second mean is over the neurons and samples of each hidden layer. The peak of a neuron
+    that spiked equals the threshold, so it incurs no penalty. A silent neuron has no spike time to
+    learn from, but the gradient of its peak can make it spike again.
 
     Args:
         scores: ``[B, n]`` from `first_spike_scores`; ``-scores`` are times in units of its `tau`.
         targets: ``[B]`` class labels.
         hidden: outputs of the hidden layers, for `wake`.
-        early, wake: weights of the two penalties; 0: none.
-        threshold: of the hidden neurons.
+        early, wake: weights of the two penalties; 0: no penalty.
+        threshold: threshold of the hidden neurons.
 
     Returns:
         the mean over samples.
@@ -456,9 +460,9 @@ class FirstSpikeNetwork(nn.Module):
     """Layers of first-spike neurons joined by weights and delays: input times -> class scores.
 
     Initial weights are drawn from N(drive/n_pre, (spread^2)/n_pre), so that all inputs of a neuron
-    together deliver a charge of `drive` on average. With the default parameters a neuron whose
-    inputs all arrive at once spikes for a drive of at least 1; at 2 most neurons spike if inputs
-    are spread over a few ms.
+    together deliver a charge of `drive` on average. With the default parameters, a neuron whose
+    inputs all arrive at once spikes if the drive is at least 1; with a drive of 2, most neurons
+    spike even when their inputs are spread over a few ms.
 
     Args:
         sizes: number of neurons of each population, the input first.
@@ -468,9 +472,10 @@ class FirstSpikeNetwork(nn.Module):
         tau: scale of the scores, ms, as in `first_spike_scores`.
         end, late: as in `first_spike_scores`.
         drive: mean charge of the initial weights, one number or one per layer.
-        spread: their standard deviation times sqrt(n_pre), one number or one per layer.
-        longest: upper limit of delays, ms; longer ones are clamped.
-        seed: for weights, delays and positions.
+        spread: standard deviation of the initial weights times sqrt(n_pre), one number or one per
+            layer.
+        longest: upper limit of delays, ms; longer delays are clamped.
+        seed: seed for weights, delays and positions.
         backend: as in `first_spikes`.
         **delays: further options of `make_delays`.
 
@@ -529,7 +534,7 @@ class FirstSpikeNetwork(nn.Module):
         self.delays = make_delays(net, sizes, connections, seed=generator, **(limits | delays))
 
     def spikes(self, times: Tensor) -> list[FirstSpikes]:
-        """Input times ``[B, n_in]`` in ms -> output of each layer."""
+        """Input times ``[B, n_in]`` in ms -> the output of each layer."""
         found = []
         for layer, delays in zip(self.layers, self.delays(), strict=True):
             found.append(layer(times, delays))
@@ -537,13 +542,13 @@ class FirstSpikeNetwork(nn.Module):
         return found
 
     def forward(self, times: Tensor, *, return_spikes: bool = False):
-        """Input times ``[B, n_in]`` in ms -> class scores ``[B, n_out]``, and outputs of layers."""
+        """Input times ``[B, n_in]``, ms -> scores ``[B, n_out]`` (and the layers' outputs)."""
         found = self.spikes(times)
         scores = first_spike_scores(found[-1], **self.scale)
         return (scores, found) if return_spikes else scores
 
     def operations(self, times: Tensor) -> dict[str, Operations]:
-        """Operations per layer and sample, see `count_operations`; ``times [B, n]`` in ms."""
+        """Operations per layer and sample; see `count_operations`. ``times [B, n]`` are in ms."""
         check_input_kind(self, times, Tensor)
         found = [FirstSpikes(times, times), *self.spikes(times)]
         n = len(times)
@@ -557,7 +562,7 @@ class FirstSpikeNetwork(nn.Module):
         return counts
 
     def parameter_groups(self, lr: float, delay_lr: float | None = None) -> list[dict[str, Any]]:
-        """Weights and the parameters of delays, for an optimiser with a learning rate for each."""
+        """Weights and delay parameters, for an optimiser with a separate learning rate for each."""
         groups = [{"params": list(self.layers.parameters()), "lr": lr}]
         trained = [p for p in self.delays.parameters() if p.requires_grad]
         if trained:

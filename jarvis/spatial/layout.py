@@ -1,4 +1,4 @@
-"""Drawings of the neuron positions of a spatial network, and a film of their training."""
+"""Plots of the neuron positions of a spatial network, and an animation of their training."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Largest number of frames of a film, evenly spaced, and the duration of each, ms.
+#: Largest number of frames of an animation, evenly spaced, and the duration of each, ms.
 FRAMES, FRAME_MS = 80, 120
 
 
 def record_layout(run: SpatialRun) -> None:
     """Record the current neuron positions of ``run.model`` as a frame in ``run.kept["frames"]``.
 
-    Frames are part of a checkpoint, so that the film of a resumed run is complete.
+    Frames are part of a checkpoint, so that the animation of a resumed run is complete.
 
     Raises:
         ValueError: for a network whose neurons have no positions.
@@ -38,13 +38,13 @@ def record_layout(run: SpatialRun) -> None:
 
 
 def draw_layout(positions: Sequence[Tensor], ax: Axes, limit: float | None = None) -> Axes:
-    """Draw the input channels, coloured from low to high, and the hidden neurons, in black.
+    """Draw the input channels, coloured from low to high, and the hidden neurons in black.
 
     Args:
-        positions: ``[n, D]`` of the input and of the hidden population, ms; only the first three
-            dimensions are shown.
-        ax: where to draw; with projection "3d" for three or more dimensions.
-        limit: axes range from -limit to limit; None: chosen to fit.
+        positions: positions ``[n, D]`` of the input and of the hidden population, ms; only the
+            first three dimensions are shown.
+        ax: the axes to draw on, with projection "3d" for three or more dimensions.
+        limit: the axes range from -limit to limit; None: a limit that fits.
     """
     inputs, hidden = (_seen(position) for position in positions)
     limit = _reach([inputs, hidden]) if limit is None else limit
@@ -99,8 +99,8 @@ def save_film(path: Path, frames: Sequence[dict[str, Any]], batches_per_epoch: i
 
     Args:
         path: the file.
-        frames: of `record_layout`.
-        batches_per_epoch: for the titles.
+        frames: the frames that `record_layout` recorded.
+        batches_per_epoch: number of batches per epoch, for the titles.
     """
     from PIL import Image
 
@@ -123,7 +123,7 @@ def save_film(path: Path, frames: Sequence[dict[str, Any]], batches_per_epoch: i
 
 
 def save_layouts(folder: Path, run: SpatialRun, film: bool) -> None:
-    """Write ``layout.png`` with the last frame of a run, and with `film` ``layout.gif``."""
+    """Write ``layout.png`` with the last frame of a run and, if `film`, also ``layout.gif``."""
     frames = run.kept.get("frames", [])
     if frames:
         save_layout(folder / "layout.png", frames, run.batches_per_epoch)
@@ -132,11 +132,11 @@ def save_layouts(folder: Path, run: SpatialRun, film: bool) -> None:
 
 
 def draw_delays(delays: Sequence[Tensor], ax: Axes, names: Sequence[str] | None = None) -> Axes:
-    """Draw a histogram of the delays of synapses, by connection.
+    """Draw a histogram of the synaptic delays of each connection.
 
     Args:
-        delays: matrices, ms; the diagonal of a square one is excluded (no synapses).
-        ax: where to draw.
+        delays: matrices of delays, ms; the diagonal of a square matrix is excluded (no synapses).
+        ax: the axes to draw on.
         names: labels of the connections.
     """
     shown = []

@@ -1,8 +1,8 @@
 """Spatial networks: delays from neuron positions, exact gradients, a linear read-out.
 
-Input spikes reach a recurrent hidden layer over delays that `jarvis.spatial.delays` computes from
-positions (or otherwise); the spike counts of hidden neurons determine the class. Weights, delays
-and positions are trained through `run_events`.
+Input spikes reach a recurrent hidden layer after delays that `jarvis.spatial.delays` computes, for
+example from positions. The spike counts of hidden neurons determine the class. Weights, delays and
+positions are trained through `run_events`.
 """
 
 import math
@@ -28,7 +28,7 @@ class SpatialOutput(NamedTuple):
 
 
 def _spread(n_pre: int, n_post: int, factor: float, generator: torch.Generator) -> Tensor:
-    """``|U(-0.2, 0.8)| factor / (n_pre n_post)``: none is negative, and most |U| exceed 0.2."""
+    """``|U(-0.2, 0.8)| factor / (n_pre n_post)``: no value is negative; most |U| exceed 0.2."""
     uniform = torch.rand(n_pre, n_post, generator=generator) - 0.2
     return uniform.abs() * (factor / (n_pre * n_post))
 
@@ -39,7 +39,7 @@ def randomise_signs_(
 ) -> None:
     """Multiply each weight by a draw from ``N(mean, 1)``, in place.
 
-    Neurons that sum all channels with positive weights all respond alike and learn slowly to
+    Neurons that sum all channels with positive weights respond alike, and are slow to learn to
     discriminate. A mean of 0.5 makes 31 % of the weights negative and leaves a net excitatory
     drive; a mean of 0 makes half of them negative.
     """
@@ -47,35 +47,35 @@ def randomise_signs_(
 
 
 class SpatialNetwork(nn.Module):
-    """A hidden layer with delays, recurrent or not, and a read-out of its spike counts.
+    """A hidden layer with delays, recurrent or feed-forward, and a read-out of its spike counts.
 
     Args:
-        n_in: input units.
-        n_hidden: H, hidden neurons; none has a synapse onto itself.
-        n_classes: C.
+        n_in: number of input units.
+        n_hidden: H, number of hidden neurons; no neuron has a synapse onto itself.
+        n_classes: C, number of classes.
         net: form of the delays: "0", "inf", "D", "DeEPS", "DgEPS" (see `make_delays`).
         neuron: an `EventLIF` or an `EventAdEx`; its dt is the time step, ms.
         input_factor: initial input weights are ``|U(-0.2, 0.8)| 400 input_factor / (n_in H)``;
-            None: 3, or 10 with more than 50 hidden neurons, 50 with more than 200. See
+            None: 3, or 10 for more than 50 hidden neurons, or 50 for more than 200. See
             `scale_to_rate`.
         recurrent_factor: the same for recurrent weights, with 35 instead of 400.
         recurrent: False: a feed-forward network, without synapses between hidden neurons.
-        expected_rate: expected firing rate of hidden neurons, Hz: the read-out receives counts
+        expected_rate: expected firing rate of hidden neurons, Hz. The read-out receives counts
             divided by the count at this rate, so that its weights start at a suitable scale.
         surrogate: slope of the surrogate derivative of spike counts.
         damping: see `run_events`.
-        signed: True: initial weights have random signs, see `randomise_signs_`; those of the source
+        signed: True: initial weights have random signs; see `randomise_signs_`. In the source they
             are all positive.
         time_bins: number of equal parts of the trial in which the read-out counts spikes
-            separately; with 1, as in the source, it ignores when a neuron fires.
-        positive: True: every synapse is excitatory: |w| is used instead of w.
+            separately; with 1, as in the source, the read-out ignores when a neuron fires.
+        positive: True: every synapse is excitatory, since |w| is used instead of w.
         backend: "auto", "eager", "numba" or "triton".
-        seed: for all random initial values.
+        seed: seed for all random initial values.
         **delays: options of `make_delays`, such as ``position_std=20.0`` (ms) or ``layout="line"``.
 
     Attributes:
         w_in: ``[n_in, H]``, and w_rec ``[H, H]``, whose diagonal is ignored; with
-            ``recurrent=False`` it is zero, and no parameter.
+            ``recurrent=False``, w_rec is zero and not a parameter.
         delays: the module that computes the delays; `delays.positions` are the positions.
         readout: a linear map ``time_bins H -> C``.
 
@@ -169,7 +169,7 @@ class SpatialNetwork(nn.Module):
         return SpatialOutput(self.readout(seen), counts, *run[1:])
 
     def operations(self, events: Events) -> dict[str, Operations]:
-        """Operations of the network for each sample, by kind of synapse; see `count_operations`."""
+        """Operations of the network for each sample and kind of synapse; see `count_operations`."""
         check_input_kind(self, events, Events)
         out, n = self(events), events.counts
         received = synaptic_operations(events, self.w_in)
@@ -225,22 +225,22 @@ def synaptic_scaling_(
 
     ``w_ij <- (1 - step) w_ij`` for each neuron j with ``rates[j] > limit``: synaptic scaling, which
     needs no gradient. Called after every training step, it limits rates where the gradient of a
-    count cannot: for AdEx neurons that gradient points the wrong way once rates are high.
+    spike count cannot: for AdEx neurons, this gradient points the wrong way once rates are high.
 
     Args:
-        network: its `w_in` and `w_rec` are changed.
-        rates: ``[H]``, Hz.
-        limit: Hz.
+        network: the network whose `w_in` and `w_rec` are changed.
+        rates: firing rates ``[H]``, Hz.
+        limit: limit of the rates, Hz.
         step: share by which a weight is reduced.
 
     Returns:
-        Mask of the neurons above the limit, ``[H]`` bool.
+        A mask of the neurons above the limit, ``[H]`` bool.
 
     Raises:
-        ValueError: if the number of rates is not that of the neurons.
+        ValueError: if the number of rates differs from the number of neurons.
 
     Source: Turrigiano et al. 1998, Nature 391:892 (neurons scale all their synapses by one factor,
-    towards a rate; here only downwards).
+    towards a target rate; here they only scale them down).
     """
     axes = f"[neurons={network.w_in.shape[1]}]"
     check_tensor("synaptic_scaling_: rates", rates, axes, floating=False)
@@ -257,12 +257,12 @@ def scale_to_rate(
 ) -> float:
     """Scale the input weights of a network so that hidden neurons fire at `rate` on `events`.
 
-    A network that is silent, or that fires at every input, learns nothing. The factor is found by
-    bisection, for the mean rate over neurons and samples.
+    A network that is silent, or that fires at every input, learns nothing. The scale factor is
+    found by bisection, for the mean rate over neurons and samples.
 
     Args:
-        network: its `w_in` is changed.
-        events: some samples, as the network will receive them.
+        network: the network whose `w_in` is changed.
+        events: a few samples, as the network will receive them.
         rate: target rate, Hz.
         tolerance: tolerated deviation, as a share of `rate`. If the rate is discontinuous there (a
             spike can trigger an avalanche), the closest rate is used.

@@ -16,13 +16,13 @@ def clip_by_unit_(
     """Clip the gradient of each unit to `clipping` times the norm of its parameters, in place.
 
     ``g <- g min(1, clipping max(|p|, eps) / |g|)``, where p and g are the parameters of a unit and
-    their gradient: small weights change little, large ones may change more.
+    their gradient. Small weights thus change little, whereas large weights may change more.
 
     Args:
         gradient: gradient of `values`; modified in place.
         values: the parameters.
         axis: axis along which the parameters of one unit lie: 0 of ``[n_pre, n_post]`` for the
-            input weights of a neuron. None: all of them belong to one unit.
+            input weights of a neuron. None: all parameters belong to one unit.
         clipping: largest norm of a gradient, relative to that of the parameters.
         eps: lower limit of the norm of parameters, so that parameters at 0 can change.
 
@@ -50,9 +50,9 @@ class ClippedAdam(torch.optim.Adam):
     The order within a step: clip; add ``weight_decay * p``; update the moments; update p.
 
     Args:
-        groups: parameter groups, each with an "axis", see `clip_by_unit_`.
-        clipping: for all groups; 0 for none.
-        options: of `torch.optim.Adam`.
+        groups: parameter groups, each with an "axis"; see `clip_by_unit_`.
+        clipping: `clipping` of `clip_by_unit_`, for all groups; 0: no clipping.
+        options: further options of `torch.optim.Adam`.
     """
 
     def __init__(self, groups: list[dict[str, Any]], clipping: float = 2.0, **options) -> None:
@@ -80,8 +80,8 @@ def spatial_optimiser(
     """The optimiser of a `SpatialNetwork`: parameters in ms learn `delay_scale` times as fast.
 
     Args:
-        network: on its device.
-        lr: learning rate of weights, and of the parameter theta of delays.
+        network: the network, on its device.
+        lr: learning rate of the weights, and of the parameter theta of delays.
         delay_scale: learning rate of delays and positions, as a multiple of `lr`; 0 freezes all
             parameters of the delays permanently.
         readout_scale: learning rate of the read-out, as a multiple of `lr`.
@@ -106,7 +106,7 @@ def spatial_optimiser(
             continue
         owner, _, kind = name.partition(".")
         scaled = owner == "delays" and kind.split(".")[0] in in_ms
-        # Per neuron: a column of a matrix [n_pre, n_post], a row of positions and of read-outs.
+        # A neuron has one column of a matrix [n_pre, n_post] and one row of positions or read-outs.
         row = owner == "readout" or "coordinates" in kind
         axis = None if p.dim() < 2 else int(row)
         factor = delay_scale if scaled else readout_scale if owner == "readout" else 1.0

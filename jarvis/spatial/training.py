@@ -37,10 +37,12 @@ class RateTarget:
     """Regularisation of firing rates towards a target: ``weight * rate_penalty``, in nats.
 
     Args:
-        rate: target, Hz.
-        weight: nats per Hz^2. 1e-6 is the value intended by the code of the source, which sums
-            rates per ms over neurons. 100 neurons that are 30 Hz off then cost 0.09 nats.
-        population: whether the target is for the mean rate of all neurons instead of each one's.
+        rate: target rate, Hz.
+        weight: weight of the penalty, nats per Hz^2. The source's code, which sums rates per ms
+            over neurons, intends 1e-6; with this weight, 100 neurons that are 30 Hz off cost 0.09
+            nats.
+        population: whether the target is for the mean rate of all neurons instead of each neuron's
+            own rate.
 
     Raises:
         ValueError: for a value out of range.
@@ -67,7 +69,7 @@ def _duration(events: Events, model: SpatialNetwork) -> float:
 
 
 def _hits(scores: Tensor, labels: Tensor) -> tuple[int, int]:
-    """Numbers of samples whose label has the highest score, and one of the `TOP` highest."""
+    """How many samples have the label with the highest score, and with one of the `TOP` highest."""
     best = scores.topk(min(TOP, scores.shape[1]), dim=1).indices == labels.unsqueeze(1)
     return int(best[:, 0].sum()), int(best.sum())
 
@@ -82,7 +84,7 @@ def evaluate_words(
         model: the network.
         dataset: words in steps of the model's dt.
         batch_size: words per batch.
-        shared: under torchrun, divide the work; every process must call this function then.
+        shared: under torchrun, divide the work; every process must then call this function.
 
     Returns:
         "loss" (cross-entropy, nats), "acc" and "top3" (0 to 1), "rate" (mean over neurons and
@@ -129,18 +131,18 @@ class SpatialRun(GradientRun):
     Args:
         model: the network, on its device.
         train_set: words in steps of the model's dt.
-        optimizer: such as that of `spatial_optimiser`.
-        schedule: ``schedule(steps done) -> factor`` of the learning rates.
+        optimizer: the optimiser, such as the result of `spatial_optimiser`.
+        schedule: ``schedule(steps done) -> factor`` on the learning rates.
         epochs: number of epochs.
         batch_size: words per step, over all processes.
         target: rate regularisation.
-        augmentation: of the training words, drawn anew each time.
+        augmentation: augmentation of the training words, drawn anew each time.
         label_smoothing: share of a label's probability that is spread over all classes.
-        average: decay of an exponential moving average of the parameters, updated after each step;
-            the averaged network is evaluated; 0: no average. In [0, 1).
-        max_rate: after each step the input synapses of neurons that fired faster, in Hz, are
-            weakened (`synaptic_scaling_`); None: never.
-        seed: for the order of words and the augmentation.
+        average: decay of an exponential moving average of the parameters, in [0, 1). The average is
+            updated after each step, and the averaged network is evaluated; 0: no average.
+        max_rate: limit in Hz; after each step, the input synapses of neurons that fired faster are
+            weakened (`synaptic_scaling_`); None: no limit.
+        seed: seed for the order of the words and for the augmentation.
     """
 
     model: SpatialNetwork
@@ -181,12 +183,12 @@ class SpatialRun(GradientRun):
         self.average, self.max_rate = average, max_rate
         follow = get_ema_multi_avg_fn(average)
         self.averaged = AveragedModel(model, multi_avg_fn=follow) if average else None
-        self.kept: dict[str, Any] = {}  # further content of a checkpoint (the frames of a film)
+        self.kept: dict[str, Any] = {}  # further content of a checkpoint, such as frames
         self._fired = torch.zeros(0)  # rate of each neuron in the current batch, Hz
 
     @property
     def evaluated(self) -> SpatialNetwork:
-        """The network to evaluate: the averaged one, if there is one."""
+        """The network to evaluate: the averaged network, if there is one."""
         return self.model if self.averaged is None else cast(SpatialNetwork, self.averaged.module)
 
     def forward(self, index: Tensor, part: slice) -> tuple[Tensor, dict[str, float]]:
@@ -228,7 +230,7 @@ class SpatialRun(GradientRun):
     def identity(self) -> dict[str, Any]:
         augmentation = asdict(self.augmentation or Augmentation())
         if not augmentation["warp"]:
-            del augmentation["warp"]  # as in runs from before there was one
+            del augmentation["warp"]  # as in runs from before this option existed
         same = super().identity() | {"augmentation": augmentation}
         same |= {"average": self.average} if self.average else {}
         return same | ({"max_rate": self.max_rate} if self.max_rate else {})
@@ -247,18 +249,18 @@ class SpatialRun(GradientRun):
         return changed
 
 
-#: Batches between two lines of the log, and between two frames of a film.
+#: Batches between two lines of the log, and between two frames of an animation.
 LOG_EVERY = 50
 
 
 class JsonLines:
     """A log with one JSON object per line; a resumed run continues it from its checkpoint.
 
-    Lines with the "event" "batch" or "epoch" hold the epoch (1, 2, ...) and the steps of the run.
+    Lines whose "event" is "batch" or "epoch" contain the epoch (1, 2, ...) and the number of steps.
 
     Args:
-        path: the file; None writes nothing.
-        steps_done: lines of later steps, written after the checkpoint, are dropped.
+        path: the file; None: nothing is written.
+        steps_done: steps at the checkpoint; lines of later steps are dropped.
         fresh: whether an existing log belongs to another run.
     """
 
@@ -288,7 +290,7 @@ class JsonLines:
 def prune_epoch(
     run: SpatialRun, pruner: Pruner, density: float, iterative: bool, val_set: SpokenDigits | None
 ) -> dict[str, float]:
-    """Prune after an epoch; returns the accuracy before pruning, if there are validation words."""
+    """Prune after an epoch; return the accuracy before pruning, if there are validation words."""
     metrics = {}
     if val_set is not None:
         dense = evaluate_words(run.model, val_set, shared=True)
@@ -312,21 +314,22 @@ def fit_spatial(
 ) -> History:
     """Train until `run.epochs` are done.
 
-    One line per epoch: ``epoch=1 loss=2.1312 train_acc=0.3211 val_acc=0.4120 ... rate=17.1``. The
-    rate is the mean over hidden neurons, Hz, on validation words if there are any. The best epoch
-    is the one with the highest validation accuracy, or the last one without a `val_set`.
+    Each epoch logs a line such as ``epoch=1 loss=2.1312 train_acc=0.3211 val_acc=0.4120 ...
+    rate=17.1``. The rate is the mean over hidden neurons, Hz, on validation words if there are any.
+    The best epoch is the one with the highest validation accuracy, or the last epoch if there is no
+    `val_set`.
 
-    With `output`, every epoch writes ``checkpoint_latest.pt`` and the best ``checkpoint_best.pt``;
-    ``log.jsonl`` has a line per epoch and every 50 batches. An interruption also saves, and
-    `resume` continues from there, see `jarvis.training.train`.
+    With `output`, every epoch writes ``checkpoint_latest.pt``, and the best epoch also writes
+    ``checkpoint_best.pt``; ``log.jsonl`` gets a line after every epoch and every 50 batches. If the
+    run is interrupted, it is saved, and `resume` continues from there; see `jarvis.training.train`.
 
-    Under torchrun all processes train together, see `jarvis.fit`.
+    Under torchrun, all processes train together; see `jarvis.fit`.
 
     Args:
         run: the network and how it learns; modified in place.
         val_set: words of held-out speakers.
         pruner: prunes `run.model` after each epoch, before it is saved.
-        density: share of the synapses that it keeps.
+        density: share of the synapses that the pruner keeps.
         iterative: approach `density` by removing a tenth of all synapses per epoch.
         output: folder of the run.
         resume: a checkpoint, or the `output` of an earlier run.

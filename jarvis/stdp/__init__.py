@@ -1,9 +1,10 @@
 """Spike-timing-dependent plasticity: rules, competition, and networks that learn by them.
 
-`trace_rules` has the pair, triplet and three-factor rules, `order_rule` the rule in which only the
-order of spikes matters, `wta` competition, `conv` convolutional layers that learn by STDP and
-`reward` layers that make decisions. `spikeseg` segments objects. `recipe`, `network`, `layerwise`,
-`stimuli` and `readout` build a network, train it layer by layer and read it out.
+`trace_rules` contains the pair, triplet and three-factor rules; `order_rule` contains the rule in
+which only the order of spikes matters. `wta` implements competition between neurons, `conv`
+implements convolutional layers that learn by STDP, and `reward` implements layers that make
+decisions. `spikeseg` segments objects. `recipe`, `network`, `layerwise`, `stimuli` and `readout`
+build a network, train it layer by layer and read it out.
 """
 
 from jarvis.stdp.conv import ConvSTDP, Winners

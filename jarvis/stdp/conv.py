@@ -7,8 +7,9 @@ For every stimulus, a list of input spikes over T steps::
     dw = +a_plus w (1 - w)    where the input fired no later than the winner
          -a_minus w (1 - w)   where it fired later, or not at all     (`order_rule.order_stdp`)
 
-Stimuli are presented one after another, each with the weights left by the previous one. All loops
-are compiled, event-driven, and run on the CPU (`kernels/conv_events.py`, `kernels/conv_stdp.py`).
+Stimuli are presented one after another; each starts with the weights that the previous one left.
+All loops are compiled and event-driven, and run on the CPU (`kernels/conv_events.py`,
+`kernels/conv_stdp.py`).
 
 Source: Kheradpisheh, Ganjtabesh, Thorpe & Masquelier 2018, Neural Networks 99:56.
 """
@@ -29,11 +30,11 @@ from jarvis.stdp.order_rule import STDPConfig, STDPLearner, initial_weights
 from jarvis.stdp.wta import WTAConfig, WTAMode, revive
 from jarvis.support.checks import check_integer, check_number, check_type, whole_numbers
 
-_BUFFER = 1 << 24  #: capacity of one pass of `respond`, output events
+_BUFFER = 1 << 24  #: capacity of one pass of `respond`, in output events
 
 
 class Winners(NamedTuple):
-    """The neurons that learned: one row per winner, in the order in which they won."""
+    """The neurons that learned, with one row per winner, in the order in which they won."""
 
     sample: Tensor  #: ``[n]`` index of the stimulus in the batch
     map: Tensor  #: ``[n]``
@@ -45,14 +46,14 @@ class Winners(NamedTuple):
 class ConvSTDP(nn.Module):
     """A convolutional layer that learns from events, without labels and without gradients.
 
-    "Same" padding, no bias; nothing outside the border ever fires. Everything that learning
-    changes is in buffers, and therefore in `state_dict`.
+    The layer uses "same" padding and has no bias; nothing outside the border ever fires. Everything
+    that learning changes is stored in buffers, and therefore in `state_dict`.
 
     Args:
         in_channels: channels of the input.
         out_channels: maps.
         kernel_size: side of a neuron's square receptive field.
-        threshold: potential at which a neuron fires; None for ``wta.theta_rest``.
+        threshold: potential at which a neuron fires; None: ``wta.theta_rest``.
         leak: amount subtracted from the potential at every step.
         stdp: learning rates, bounds, initial weights, stopping rules.
         wta: the competition, homeostasis and revival.
@@ -120,7 +121,7 @@ class ConvSTDP(nn.Module):
         self.register_buffer("recent", torch.zeros(out_channels, dtype=torch.int64))
         self.register_buffer("n_seen", torch.zeros((), dtype=torch.int64))
 
-    # The layout that the loops read: flipped weights, maps last; and its inverse.
+    # The next two convert the weights to and from the loops' layout: flipped, with the maps last.
 
     def _packed(self) -> np.ndarray:
         return self.weight.flip(2, 3).permute(1, 2, 3, 0).contiguous().view(-1).numpy()
@@ -143,7 +144,7 @@ class ConvSTDP(nn.Module):
             raise ValueError(
                 f"ConvSTDP learns on the CPU, but the layer is on {self.weight.device}"
             )
-        events.check()  # the loops read and write wherever these lists say
+        events.check()  # the loops use these lists as unchecked indices
         k, kind = self.kernel_size, self.weight.dtype
         for name, shape in (
             ("weight", (self.out_channels, self.in_channels, k, k)),
@@ -181,11 +182,11 @@ class ConvSTDP(nn.Module):
 
         Args:
             events: the stimuli, with units ``(in_channels, height, width)``.
-            order: indices of the stimuli to present, in order, ``[n]``; None: all, in sequence.
+            order: indices of the stimuli in order of presentation, ``[n]``; None: all, in sequence.
             generator: draws the noise that revives dead maps; None for torch's default generator.
 
         Returns:
-            the winners; `sample` is the position in the order of presentation.
+            the winners; `sample` is the position of the stimulus in the order of presentation.
 
         Raises:
             ValueError: for events with other units or with times in ms.
@@ -205,7 +206,7 @@ class ConvSTDP(nn.Module):
         mode = getattr(conv_stdp, wta.mode.name)
         sizes = np.array([*sizes, mode, wta.local_radius, quota, self._clamps()], np.int64)
         loop = conv_stdp.learn(self.weight.dtype)
-        rise = wta.theta_plus if wta.enable_homeostasis else -1.0  # below 0: thresholds are fixed
+        rise = wta.theta_plus if wta.enable_homeostasis else -1.0  # below 0: fixed thresholds
         packed, thresholds = self._packed(), self.thresholds.numpy()
         found, done = [], 0
         try:
@@ -235,7 +236,7 @@ class ConvSTDP(nn.Module):
                 done += n
                 if wta.enable_homeostasis and int(self.n_seen) % wta.dead_after == 0:
                     packed = self._revived(packed, generator)
-        finally:  # an interruption, too, leaves weights and counters consistent
+        finally:  # so that an interruption leaves weights and counters consistent
             self._unpack(packed)
         table = torch.cat(found) if found else torch.zeros((0, 5), dtype=torch.int64)
         return Winners(*table.unbind(1))
@@ -245,7 +246,7 @@ class ConvSTDP(nn.Module):
         return [*every, self.wta.dead_after] if self.wta.enable_homeostasis else every
 
     def _revived(self, packed: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
-        """The weights, with noise on those of maps that won too rarely since the last count."""
+        """The weights, with noise added for maps that won too rarely since the last count."""
         dead = self.recent < self.wta.dead_share * self.wta.dead_after
         self.recent.zero_()
         if not dead.any():
@@ -257,21 +258,21 @@ class ConvSTDP(nn.Module):
     def respond(
         self, events: Events, *, pool: int = 1, once: bool = True, inhibit: bool = False
     ) -> Events:
-        """The output spikes of the layer, max-pooled: a pool fires with its first neuron.
+        """The max-pooled output spikes of the layer: a pool fires when its first neuron fires.
 
         Args:
             events: input spikes.
             pool: side of the pooling window, which is also its stride.
-            once: a neuron (and a pool) fires at most once per stimulus.
-            inhibit: at each location only the first map to reach its threshold fires; within one
-                step, the one with the highest potential.
+            once: whether a neuron (and a pool) fires at most once per stimulus.
+            inhibit: whether only the first map to reach its threshold fires at each location; if
+                several reach it in the same step, the one with the highest potential fires.
 
         Returns:
             events with units ``(out_channels, height // pool, width // pool)``.
 
         Raises:
             ValueError: for events with other units or with times in ms, or a pool below 1 or larger
-                than the picture.
+                than the image.
         """
         pool = check_integer("ConvSTDP: pool", pool, at_least=1)
         for name, flag in (("once", once), ("inhibit", inhibit)):
@@ -350,7 +351,7 @@ class ConvSTDP(nn.Module):
         return out.unflatten(2, (height, width))
 
     def fan_out(self, shape: Sequence[int] | None) -> Tensor:
-        """Outgoing synapses of each unit of a picture ``[C, H, W]``, int64; fewer at its border.
+        """Outgoing synapses of each unit of an input ``[C, H, W]``, int64; fewer at its border.
 
         Raises:
             ValueError: if there is no shape, or it is not (C, H, W).
@@ -366,7 +367,7 @@ class ConvSTDP(nn.Module):
         return fan_out_of(convolve, self.weight, shape)
 
     def operations(self, events: Events) -> dict[str, Operations]:
-        """Operations of the layer for each sample, see `count_operations`.
+        """Operations of the layer for each sample; see `count_operations`.
 
         Without a leak the potential does not change between input spikes, so it needs no updates.
         """
@@ -398,7 +399,7 @@ class ConvSTDP(nn.Module):
             raise ValueError(f"diagnose: a ConvSTDP needs Events, not {type(events).__name__}")
         if not len(events):
             raise ValueError("diagnose: there are no stimuli")
-        highest = self.potentials(events).amax(dim=(0, 2, 3))  # of each map, if it never fired
+        highest = self.potentials(events).amax(dim=(0, 2, 3))  # of each map, if it never fires
         sent = self.respond(events)
         _, height, width = events.shape
         n_maps, n_seen = self.out_channels, int(self.n_seen)

@@ -1,4 +1,4 @@
-"""Layer-wise learning: one layer learns by STDP until it has converged, then the next one.
+"""Layer-wise learning: one layer learns by STDP until it has converged, then the next one learns.
 
 The response of a converged layer to a stimulus no longer changes, so it is computed only once. A
 run can be interrupted between two stimuli and resumes bit for bit.
@@ -31,7 +31,7 @@ from jarvis.training.run import History, Run, checkpoint_file
 #: Stimuli between two checks for an interruption. It does not affect any result.
 AT_ONCE = 200
 
-#: Why a layer stops learning, see `STDPLearner.stop_reason`.
+#: Reasons for which a layer stops learning; see `STDPLearner.stop_reason`.
 STOP_REASONS = ("C_l", "maps", "epochs")
 
 
@@ -39,9 +39,10 @@ class LayerwiseRun(Run):
     """A run that learns layer after layer.
 
     Args:
-        layers: by name, first to last; those that `recipe` does not train keep their weights.
-        recipe: how they learn.
-        seed: for the order of stimuli and the noise that revives dead maps.
+        layers: the layers by name, first to last; those that `recipe` does not train keep their
+            weights.
+        recipe: how the layers learn.
+        seed: seed for the order of the stimuli and for the noise that revives dead maps.
         arguments: plain values, stored in checkpoints and metrics.
 
     Attributes:
@@ -64,7 +65,7 @@ class LayerwiseRun(Run):
         longest = max((layers[name].stdp.max_epochs for name in self.learning), default=1)
         super().__init__(longest, AT_ONCE, seed, arguments)
         self.stage = 0  # layers finished
-        self.epoch_wins = torch.zeros(0, dtype=torch.int64)  # of the layer, at epoch start
+        self.epoch_wins = torch.zeros(0, dtype=torch.int64)  # wins of each map at epoch start
         self.stopped: dict[str, str] = {}
         self.best: float | None = None  # lowest C_l of the current layer
         self.events: Events | None = None
@@ -110,7 +111,7 @@ class LayerwiseRun(Run):
         return math.nan
 
     def end_epoch(self) -> dict[str, Any]:
-        """End the epoch and return its record; end the layer, too, if a stopping rule applies."""
+        """End the epoch and return its record; also end the layer if a stopping rule applies."""
         assert self.name is not None
         layer, name = self.layers[self.name], self.name
         learner = STDPLearner(layer.stdp)
@@ -132,7 +133,7 @@ class LayerwiseRun(Run):
 
     def record(self, metrics: dict[str, Any]) -> bool:
         self.history.epochs.append(metrics)
-        # The first epoch of a later layer is better than any of an earlier one: the network grows.
+        # The first epoch of a layer counts as better than all epochs of earlier layers.
         better = metrics["epoch"] == 1 or self.best is None or metrics["C_l"] < self.best
         self.best = metrics["C_l"] if better else self.best
         return better
@@ -192,7 +193,7 @@ class LayerwiseRun(Run):
     def identity(self) -> dict[str, Any]:
         recipe = plain(self.recipe)
         del recipe["segment"]  # not part of learning
-        for layer in recipe.values():  # a resumed run may be longer
+        for layer in recipe.values():  # a resumed run may have more epochs
             if isinstance(layer, dict) and "stdp" in layer:
                 del layer["stdp"]["max_epochs"]
         same = super().identity() | _flat(recipe)
@@ -261,7 +262,7 @@ def read_run(path: str | Path) -> dict[str, Any]:
         recipe = restore_recipe(entry(content, "recipe", dict, path))
     except CheckpointError:
         raise
-    except Exception as error:  # what is in the file may be anything
+    except Exception as error:  # the file may contain anything
         raise CheckpointError(
             f"{path} was not written by this version of jarvis: its recipe has {reason(error)}"
         ) from error
@@ -275,10 +276,10 @@ def read_run(path: str | Path) -> dict[str, Any]:
 
 
 def load_weights(layers: Mapping[str, ConvSTDP], content: dict[str, Any], path: object) -> None:
-    """Load weights, thresholds and wins of a checkpoint into the layers.
+    """Load the weights, thresholds and wins of a checkpoint into the layers.
 
     Raises:
-        CheckpointError: if they do not fit; then nothing is loaded.
+        CheckpointError: if they do not fit; in this case nothing is loaded.
     """
     states = entry(content, "layers", dict, path)
     if set(layers) != set(states):
@@ -308,20 +309,21 @@ def fit_layers(
 ) -> LayerwiseRun:
     """Train all layers that `run` trains, each until one of its three stopping rules applies.
 
-    One line per epoch: ``layer=conv2 epoch=3 C_l=0.0312 converged=0.42 wins=512 dead=2``; wins are
-    those of this epoch, dead is the number of maps without a win in it.
+    Each epoch logs a line such as ``layer=conv2 epoch=3 C_l=0.0312 converged=0.42 wins=512
+    dead=2``: wins are counted in this epoch, and dead is the number of maps without a win in it.
 
     With `output`, every epoch writes ``checkpoints/checkpoint_epoch{N}_{layer}.pt`` and
-    ``checkpoint_latest.pt``; ``checkpoint_best.pt`` is the epoch with the lowest C_l of the layer
-    that learns last; ``metrics_final.json`` is written at the end. An interruption saves between
-    two stimuli, and `resume` continues from there, see `jarvis.training.train`.
+    ``checkpoint_latest.pt``. ``checkpoint_best.pt`` is the epoch with the lowest C_l of the layer
+    that learned last, and ``metrics_final.json`` is written at the end. If the run is interrupted,
+    it is saved between two stimuli, and `resume` continues from there; see `jarvis.training.train`.
 
     Args:
         run: the layers and how they learn; modified in place.
         events: the stimuli, as conv1 receives them.
         output: folder of the run.
         resume: a checkpoint, or the folder of an earlier run, to continue from.
-        tensorboard: also write TensorBoard events to ``output/events``, if it is installed.
+        tensorboard: also write TensorBoard events to ``output/events``, if TensorBoard is
+            installed.
         log: called with each line.
         on_epoch: ``on_epoch(run)`` after each epoch.
 
@@ -341,7 +343,7 @@ def fit_layers(
         def start(self, run: Run) -> None:
             if run.finished:
                 log("every layer has stopped already: there is nothing left to learn")
-                if output is not None:  # of no epoch, so that nothing else will save it
+                if output is not None:  # no epoch follows that would save it
                     run.save_to(Path(output))
 
         def saved(self, run: Run, metrics: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The layers of a recipe, the network that they form, and segmentation with it."""
+"""The layers of a recipe, the network that they form, and segmentation with this network."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -71,11 +71,11 @@ def layer_input(
     """The input of layer `name` for the stimuli: the output spikes of the layers before it.
 
     Args:
-        layers: by name, first to last.
-        recipe: how they pool.
+        layers: the layers by name, first to last.
+        recipe: how the layers pool.
         events: the input of layer `at`.
-        name: a layer, `at` or a later one; None: the output of the last layer.
-        at: the layer that receives `events`; None: the first.
+        name: a layer: `at` or a later one; None: the output of the last layer.
+        at: the layer that receives `events`; None: the first layer.
     """
     names = list(layers)
     start = 0 if at is None else names.index(at)
@@ -120,7 +120,7 @@ def make_spikeseg(recipe: Recipe, layers: Mapping[str, ConvSTDP]) -> SpikeSEG:
         filters=None,
         pool=configs[0].pool,
         inhibit=configs[0].inhibit,
-        # The layers made here are replaced, with their rules; these fit any threshold.
+        # The layers made here, and their rules, are replaced below; this one fits any threshold.
         wta=WTAConfig(enable_homeostasis=False),
         generator=torch.Generator(),
     )
@@ -131,7 +131,7 @@ def make_spikeseg(recipe: Recipe, layers: Mapping[str, ConvSTDP]) -> SpikeSEG:
 
 
 def class_spikes(state: SpikeSEGState, at_most: int) -> Tensor:
-    """The earliest class spikes of each stimulus; within one step, in the order of map, y, x.
+    """The earliest class spikes of each stimulus, ordered by step, then by map, y and x.
 
     Args:
         state: the state of the network after the stimuli.
@@ -154,13 +154,13 @@ def segment(
     """The instances that the network finds in each stimulus.
 
     Args:
-        model: the network; its `once` is set to that of `config`.
+        model: the network; its `once` is set to `config.once`.
         events: N stimuli with units ``(channels, height, width)``.
         config: how class spikes become instances.
-        at_once: stimuli per batch: more need more memory.
+        at_once: stimuli per batch; a larger batch needs more memory.
 
     Returns:
-        one list per stimulus; `sample` of an instance is the index in `events`, from 0.
+        one list per stimulus; an instance's `sample` is its stimulus's index in `events`, from 0.
 
     Example:
         >>> from jarvis.stdp.recipe import make_recipe

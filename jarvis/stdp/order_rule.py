@@ -1,8 +1,8 @@
 """Order-based STDP: which inputs spiked before the neuron, and when a layer has converged.
 
 The rule of Kheradpisheh et al. 2018 depends on the order of two spikes, not on the time between
-them: the synapse of an input that spiked no later than the neuron is potentiated, every other one
-is depressed.
+them. The synapses of inputs that spiked no later than the neuron are potentiated; all others are
+depressed.
 """
 
 import math
@@ -24,8 +24,8 @@ from jarvis.support.checks import (
 #: How a weight is kept within its bounds.
 BOUNDS = ("soft", "hard")
 
-#: Spike time of a unit that never fired, while the number of steps is not known yet. It is later
-#: than every step, and ``times.clamp(max=T)`` turns it into the T that means "never" elsewhere.
+#: Spike time of a unit that never fired, used while the number of steps is not yet known. It is
+#: later than every step, and ``times.clamp(max=T)`` turns it into T, which means "never" elsewhere.
 NEVER = torch.iinfo(torch.int32).max
 
 _PAPERS: dict[str, dict[str, Any]] = {
@@ -47,7 +47,7 @@ class STDPConfig:
         w_min: lower bound of the weights.
         w_max: upper bound of the weights.
         init_mean: mean of the initial weights.
-        init_std: their standard deviation.
+        init_std: standard deviation of the initial weights.
         converged_below: a layer, or a map, has converged if its C_l is below this.
         converged_ratio: share of converged maps at which the whole layer stops.
         max_epochs: number of epochs after which a layer stops in any case.
@@ -117,8 +117,8 @@ def order_stdp(
 ) -> Tensor:
     """The weights after one output spike.
 
-    ``dw = a+ w (1-w)`` where ``t_pre <= t_post``, else ``-a- w (1-w)``; with hard bounds without
-    the factor ``w (1-w)``. Then w is clamped to its bounds.
+    ``dw = a+ w (1-w)`` where ``t_pre <= t_post``, and ``dw = -a- w (1-w)`` elsewhere. With hard
+    bounds, the factor ``w (1-w)`` is omitted. Then w is clamped to its bounds.
 
     Args:
         weight: any shape.
@@ -147,24 +147,24 @@ def order_stdp(
 def receptive_field(times: Tensor, y: int, x: int, kernel_size: int) -> Tensor:
     """The input spike times in the receptive field of the output at (y, x), "same" padding.
 
-    The receptive field spans the rows ``y - k//2 ... y - k//2 + k - 1``. Nothing outside the
-    picture ever spikes.
+    The receptive field spans the rows ``y - k//2 ... y - k//2 + k - 1``, and likewise for columns.
+    Nothing outside the input ever spikes.
 
     Args:
         times: ``[C_in, H, W]``.
         y: row of the output.
-        x: its column.
+        x: column of the output.
         kernel_size: k.
 
     Returns:
         ``[C_in, k, k]``.
 
     Raises:
-        ValueError: if (y, x) lies outside the picture.
+        ValueError: if (y, x) lies outside the input.
     """
     _, height, width = times.shape
     if not (0 <= y < height and 0 <= x < width):
-        raise ValueError(f"position ({y}, {x}) is outside the picture, {height} x {width}")
+        raise ValueError(f"position ({y}, {x}) is outside the input, {height} x {width}")
     never = math.inf if times.is_floating_point() else torch.iinfo(times.dtype).max
     patch = times.new_full((times.shape[0], kernel_size, kernel_size), never)
     top, left = y - kernel_size // 2, x - kernel_size // 2
@@ -180,7 +180,7 @@ class STDPLearner:
     """Updates the weights of winners and decides when a layer has converged.
 
     C_l, the convergence measure of Kheradpisheh et al. 2018, is the mean of ``w (1 - w)`` over all
-    weights: 0.16 if all are 0.8, and 0 once each has reached one of the two bounds.
+    weights: 0.16 if all weights are 0.8, and 0 once every weight has reached one of its bounds.
 
     Args:
         config: the parameters; None for `STDPConfig()`.
@@ -219,8 +219,8 @@ class STDPLearner:
 
         Args:
             weight: ``[C_out, C_in, k, k]``.
-            pre_spike_times: first spike times of the layer below, ``[C_in, H, W]`` or
-                ``[1, C_in, H, W]``; those of the pooling layer, if there is one in between.
+            pre_spike_times: first spike times of the layer below, after its pooling, ``[C_in, H,
+                W]`` or ``[1, C_in, H, W]``.
             post_spike_time: spike time of the winner, same unit.
             winner_y: row of the winner.
             winner_x: column of the winner.
@@ -266,13 +266,13 @@ class STDPLearner:
             epoch: number of completed epochs.
 
         Returns:
-            "C_l" (``C_l < converged_below``), "maps" (a share of `converged_ratio` of the maps is
-            below it, though the mean over all is not), "epochs" (`max_epochs` are completed), or
-            None.
+            "C_l" (``C_l < converged_below``), "maps" (a share `converged_ratio` of the maps is
+            below this limit, although the mean over all maps is not), "epochs" (`max_epochs` is
+            reached), or None.
         """
         if self.convergence(weight) < self.config.converged_below:
             return "C_l"
-        # Compared as a count: 0.9 of 10 maps is 9 maps, which floats need not reproduce exactly.
+        # Counts are compared: 0.9 of 10 maps is 9 maps, which float arithmetic may miss.
         below = self.map_convergence(weight) < self.config.converged_below
         if int(below.sum()) >= self.config.converged_ratio * len(below) - 1e-9:
             return "maps"

@@ -1,4 +1,4 @@
-"""What unsupervised features say about labels: a linear read-out, and winning maps."""
+"""How well unsupervised features predict labels: a linear read-out, and winning maps."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def grid_features(
     The neurons of `layer` do not fire here: they only integrate, as with an infinite threshold.
 
     Args:
-        layers: by name, first to last.
+        layers: the layers by name, first to last.
         recipe: how the layers before `layer` pool.
         events: the stimuli, as conv1 receives them.
         layer: the layer whose potentials are read.
-        grid: cells per side; 1: the highest potential of the whole map. At most the side of a map.
+        grid: cells per side, at most the side of a map; 1: the highest potential of the whole map.
 
     Returns:
         ``[N, maps * grid * grid]`` float32.
@@ -60,14 +60,14 @@ def grid_features(
 def layer_output(
     layers: Mapping[str, ConvSTDP], recipe: Recipe, events: Events, layer: str | None = None
 ) -> Events:
-    """The output spikes of `layer`, after its pooling; None: of the last of `layers`."""
+    """The output spikes of `layer`, after its pooling; None: those of the last layer."""
     names = list(layers)
     after = [] if layer is None else names[names.index(layer) + 1 :]
     return layer_input(layers, recipe, events, after[0] if after else None)
 
 
 def latency_features(events: Events) -> csr_matrix:
-    """One number per unit: 1 for a spike in the first step, down to 1/2 for the last; 0 for none.
+    """One number per unit: 0 for no spike, otherwise from 1 (first step) down to 1/2 (last step).
 
     Args:
         events: at most one spike per unit and stimulus.
@@ -104,12 +104,12 @@ def linear_readout(
 
     Args:
         train: features ``[N, F]``, dense or sparse, and labels ``[N]``.
-        test: same.
+        test: features and labels of the test part, likewise.
         c: penalty for margin violations; None: 0.02 for dense features, 0.003 for sparse ones.
-            (The 2.4 of Kheradpisheh et al. is for unscaled potentials.)
+            (The value of 2.4 of Kheradpisheh et al. is for unscaled potentials.)
 
     Returns:
-        accuracy on `test` from 0 to 1, and the predicted labels there.
+        the accuracy on `test`, from 0 to 1, and the labels predicted for it.
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0], [4.0], [5.0]])
@@ -148,7 +148,7 @@ def linear_readout(
 
 
 def class_of_maps(winners: Tensor, targets: Tensor, n_maps: int, n_classes: int) -> Tensor:
-    """The class for which each map wins most often, relative to the class frequency; -1: none.
+    """The class for which each map wins most often, relative to the class frequency, or -1.
 
     Args:
         winners: winning map of each stimulus, ``[N]``.
@@ -157,7 +157,7 @@ def class_of_maps(winners: Tensor, targets: Tensor, n_maps: int, n_classes: int)
         n_classes: number of classes.
 
     Returns:
-        ``[n_maps]`` int64.
+        ``[n_maps]`` int64; -1 for a map that never wins.
 
     Source: Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, section 2.7.
 

@@ -29,16 +29,16 @@ T = TypeVar("T")
 
 
 class ConfigError(ValueError):
-    """A configuration has a wrong key or value; the message says where, and how to fix it."""
+    """Raised for a wrong key or value in a configuration; the message explains where it is."""
 
 
-#: Bytes of the largest file that is read as YAML: a recipe takes two thousand.
+#: Size of the largest file that is read as YAML, in bytes; a recipe has about two thousand.
 _LARGEST_FILE = 100_000
 
 
 @cache
 def _loader() -> "type[yaml.SafeLoader]":
-    """A YAML loader with errors that name the line, for values and keys that YAML itself takes."""
+    """A YAML loader whose errors name the line, also for faults that YAML itself accepts."""
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -47,14 +47,14 @@ def _loader() -> "type[yaml.SafeLoader]":
                 return super().construct_object(node, deep)
             except (ConfigError, yaml.YAMLError, RecursionError):
                 raise
-            except Exception as error:  # its constructors raise what int(), date() ... raise
+            except Exception as error:  # constructors raise whatever int(), date(), ... raise
                 kind = node.tag.rpartition(":")[2]
                 value = _shown(node.value)
                 line = node.start_mark.line + 1
                 raise ConfigError(f"{self.name}: line {line}: {value} is not a {kind}") from error
 
     def mapping(loader: Loader, node: yaml.MappingNode) -> dict:
-        seen = set()  # of duplicate keys YAML silently keeps the last
+        seen = set()  # YAML would silently keep the last of several equal keys
         for key_node, value_node in node.value:
             key, line = key_node.value, key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
@@ -64,7 +64,7 @@ def _loader() -> "type[yaml.SafeLoader]":
                     f"{loader.name}: {_shown(key)} appears twice, again in line {line}"
                 )
             if key == "<<" and isinstance(value_node, yaml.SequenceNode):
-                # Lists of lists of these would grow without bounds.
+                # Nested lists of mappings could grow without bound.
                 raise ConfigError(f"{loader.name}: line {line}: << takes one mapping, not a list")
             seen.add(key)
         loader.flatten_mapping(node)
@@ -75,10 +75,10 @@ def _loader() -> "type[yaml.SafeLoader]":
 
 
 def _shown(value: object) -> str:
-    """A value as one short line: what a file holds may have any length, or hold itself."""
+    """A value as one short line, since a value in a file may be of any length or contain itself."""
     try:
         return _short.repr(value)
-    except ValueError:  # Python writes no integer of more than 4300 digits
+    except ValueError:  # Python does not print integers of more than 4300 digits
         return "a number of thousands of digits"
 
 
@@ -152,7 +152,7 @@ def fill(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
 
     Args:
         cls: a dataclass that raises ValueError for wrong values.
-        values: its fields; those left out keep their defaults.
+        values: the fields' values; fields that are left out keep their defaults.
         where: prefix of keys in messages, such as ``"conv2.stdp."``.
 
     Raises:
@@ -209,7 +209,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         if not math.isfinite(number):
             raise ConfigError(f"{where}: {_shown(value)} is not a finite number")
         return number
-    if isinstance(value, int) and value.bit_length() > 1000:  # its digits cannot be written
+    if isinstance(value, int) and value.bit_length() > 1000:  # too many digits to print
         raise ConfigError(f"{where}: {_shown(value)} is too large")
     names = {int: "a whole number", bool: "true or false", str: "a string"}
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -218,7 +218,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, enums and tuples as dicts, values and lists, for JSON, YAML and checkpoints."""
+    """Convert dataclasses, enums and tuples to dicts, values and lists, for JSON and YAML."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Enum):
@@ -232,7 +232,7 @@ def plain(value: Any) -> Any:
 
 LAYERS = ("conv1", "conv2", "conv3")
 
-#: Limits of sizes: of a side in pixels, and of the weights of a layer.
+#: Upper limits: of a side, in pixels, and of the number of weights of a layer.
 _LARGEST, _MOST_WEIGHTS = 4096, 2**31
 
 #: The networks of the papers. Learning rates and thresholds of the competition come from
@@ -261,18 +261,18 @@ def _check_size(name: str, value: Any, at_least: int, at_most: int) -> None:
 
 @dataclass(frozen=True)
 class InputConfig:
-    """How a picture is encoded as spikes: filters, a cut-off, latencies. Not used for event data.
+    """How an image is encoded as spikes: filters, cut-off and latencies. Not used for event data.
 
     Args:
-        filter: "dog" (ON and OFF), "gabor" (four orientations), or "none" (brightness itself).
+        filter: "dog" (ON and OFF), "gabor" (four orientations), or "none" (the brightness itself).
         size: side of the filters, pixels, odd.
-        sigma_center: narrow Gaussian of "dog", or the Gaussian of "gabor", pixels.
-        sigma_surround: wide Gaussian of "dog", pixels.
-        frequency: of "gabor", cycles per pixel.
-        threshold: weaker responses are set to 0; pixel values are in [0, 1].
-        local_normalisation: its radius, pixels; None: no local normalisation.
-        latency: "rank" or "linear", see `encoding.intensity_to_latency`.
-        picture_size: side to which the pictures of a folder are scaled, pixels.
+        sigma_center: width of the narrow Gaussian of "dog", or of the Gaussian of "gabor", pixels.
+        sigma_surround: width of the wide Gaussian of "dog", pixels.
+        frequency: frequency of "gabor", cycles per pixel.
+        threshold: responses below it are set to 0; pixel values are in [0, 1].
+        local_normalisation: radius of the local normalisation, pixels; None: no normalisation.
+        latency: "rank" or "linear"; see `encoding.intensity_to_latency`.
+        picture_size: side to which the images of a folder are scaled, pixels.
 
     Raises:
         ValueError: for a value outside its range; the message begins with its name.
@@ -310,7 +310,7 @@ class LayerConfig:
     """One convolutional layer: its neurons, its pooling and how it learns.
 
     Args:
-        maps: number of maps; for conv3 one per class.
+        maps: number of maps; in conv3 there is one per class.
         kernel_size: side of a neuron's square receptive field.
         threshold: potential at which a neuron fires; also the resting value of the adaptive
             threshold.
@@ -319,8 +319,8 @@ class LayerConfig:
         inhibit: whether only the first map to fire at a location is passed on.
         double_every: both learning rates double after this many stimuli; 0: never.
         a_plus_max: upper limit of the doubled a_plus.
-        filters: of a fixed conv1, "gabor" or "dog"; see `fixed_filters`.
-        polarity: how they combine ON and OFF: "sum", "difference" or "separate".
+        filters: the filters of a fixed conv1, "gabor" or "dog"; see `fixed_filters`.
+        polarity: how the filters combine ON and OFF: "sum", "difference" or "separate".
         stdp: learning rule and stopping rules.
         wta: the competition.
 
@@ -364,10 +364,10 @@ class SegmentConfig:
             Hashing) is higher belong to the same object.
         align: "time", "age" or "none": which steps of two hashes are compared.
         min_spikes: smallest number of class spikes of an instance.
-        once: whether neurons fire at most once per stimulus here, too, as during learning.
-        max_spikes: number of class spikes per stimulus that are used, the earliest first.
-        fill: gaps up to twice this width in the mask of each step are closed, pixels; events
-            only outline an object, and this fills its interior.
+        once: whether neurons fire at most once per stimulus, as they do during learning.
+        max_spikes: at most this many class spikes per stimulus are used, the earliest ones.
+        fill: gaps up to twice this width in the mask of each step are closed, pixels. Events only
+            outline an object; closing the gaps fills its interior.
 
     Raises:
         ValueError: for a value outside its range; the message begins with its name.
@@ -400,9 +400,9 @@ class Recipe:
         conv3: third layer, one map per class; None: the network ends with conv2.
         paper: preset from which the values were taken.
         n_steps: T.
-        train_conv1: whether conv1 learns, too.
-        samples: train on this many stimuli, the first ones; None: all.
-        input: how pictures become spikes.
+        train_conv1: whether conv1 learns as well.
+        samples: number of stimuli to train on, from the first; None: all.
+        input: how images become spikes.
         segment: how class spikes become instances; learning does not depend on it.
 
     Raises:
@@ -451,14 +451,15 @@ def make_recipe(
 ) -> Recipe:
     """A recipe from the preset of a paper and the values that override it.
 
-    In addition to the keys of `Recipe`, ``stdp`` and ``wta`` apply to all layers; those of a layer
-    take precedence. ``wta.theta_rest`` is not accepted: it is the layer's ``threshold``.
+    In addition to the keys of `Recipe`, ``stdp`` and ``wta`` are accepted and apply to all layers;
+    a layer's own ``stdp`` and ``wta`` take precedence. ``wta.theta_rest`` is not accepted, because
+    the layer's ``threshold`` sets it.
 
     Args:
         values: nested, as read from YAML; its ``paper`` is used if `paper` is None.
         paper: "igarss2023", "kheradpisheh2018" or None.
-        n_classes: maps of conv3, overrides the recipe.
-        max_epochs: of every layer, overrides the recipe.
+        n_classes: number of maps of conv3; overrides the recipe.
+        max_epochs: maximum number of epochs of every layer; overrides the recipe.
         where: prefix of keys in messages, such as a file name.
 
     Raises:
@@ -483,7 +484,7 @@ def make_recipe(
         raise ConfigError(f"{where}paper: {asked!r} here, but {paper!r} was requested: keep one")
     paper = paper or asked
     preset = PAPERS[paper] if paper is not None else {}
-    for name in LAYERS:  # mistyped keys first, before the value that one was meant to set is missed
+    for name in LAYERS:  # report a mistyped key rather than the value it should have set
         if values.get(name) is not None:
             given = _plain_mapping(values[name], f"{where}{name}")
             check_keys(given, [f.name for f in fields(LayerConfig)], f"{where}{name}.")
@@ -518,7 +519,7 @@ def _layer(
     top: str,
     where: str,
 ) -> LayerConfig:
-    """A layer: its `stdp` and `wta` from the paper, then from the common values, then its own."""
+    """A layer; its `stdp` and `wta` come from the paper, the common values and its own, in turn."""
     own = {key: values.pop(key, None) for key in ("stdp", "wta")}
     layer = fill(LayerConfig, values, where)
     learning: dict[str, Any] = {}
@@ -552,7 +553,7 @@ def read_recipe(path: str | Path, paper: str | None = None, **options: Any) -> R
 
 
 def restore_recipe(values: Mapping[str, Any]) -> Recipe:
-    """The recipe that `plain` wrote to a checkpoint; also reads the old name of soft bounds."""
+    """Restore a recipe from a checkpoint (see `plain`); also reads the old name of soft bounds."""
     values = dict(values)
     for name in LAYERS:
         rule = (values.get(name) or {}).get("stdp", {})

@@ -1,16 +1,16 @@
 """Reward-modulated STDP: a layer makes a decision and learns from whether it was right or wrong.
 
-Each class has the same number of maps of the layer. No neuron fires before the end of the stimulus;
-then the neuron with the highest potential decides for the class of its map, and only its synapses
-learn::
+Every class has the same number of maps. No neuron fires before the end of the stimulus; then the
+neuron with the highest potential decides for the class of its map, and only its synapses learn::
 
     right:  dw = +a_plus  where the input fired,  -a_minus where it was silent
     wrong:  dw = -b_minus where the input fired,  +b_plus  where it was silent
 
-each multiplied by ``(w - w_min) (w_max - w)`` with soft bounds. w is clamped to its bounds.
+With soft bounds, each change is multiplied by ``(w - w_min) (w_max - w)``. Then w is clamped to its
+bounds.
 
 Source: Mozafari, Ganjtabesh, Nowzari-Dalini, Thorpe & Masquelier 2019, Pattern Recognition 94:87;
-the additive form within [0.2, 0.8] is that of the SpykeTorch example.
+the additive form within [0.2, 0.8] is taken from the SpykeTorch example.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from jarvis.support.checks import check_integer, check_number, check_tensor, who
 
 
 class RewardRates(NamedTuple):
-    """Step sizes, all positive: a for reward, b for punishment, for firing and silent inputs."""
+    """Step sizes, all positive: a for reward and b for punishment, for firing and silent inputs."""
 
     a_plus: float = 0.004
     a_minus: float = 0.003
@@ -44,9 +44,9 @@ class RewardSTDP(ConvSTDP):
         kernel_size: side of a neuron's square receptive field.
         rates: step sizes of reward and punishment.
         dropout: share of the maps that are inactive, drawn anew for each stimulus during learning.
-        adapt_every: after this many stimuli the rates are scaled by the share of errors; 0: never.
-            A layer that is mostly right has little to learn from being right: reward is scaled by
-            ``least + span * errors``, punishment by ``least + span * (1 - errors)``.
+        adapt_every: number of stimuli after which the rates are scaled by the share of errors; 0:
+            never. A layer that is mostly right has little to learn from being right: reward is
+            scaled by ``least + span * errors`` and punishment by ``least + span * (1 - errors)``.
         least: smallest scale of a rate.
         span: increase of the scale with the share of errors.
         stdp: form of the rule, bounds and initial weights (its rates are not used); None: additive
@@ -99,7 +99,7 @@ class RewardSTDP(ConvSTDP):
         self.dropout, self.adapt_every = dropout, adapt_every
         self.least, self.span = least, span
         self.register_buffer("error_rate", torch.tensor(1.0 - 1.0 / n_classes))
-        self.register_buffer("errors", torch.zeros((), dtype=torch.int64))  # since it was set
+        self.register_buffer("errors", torch.zeros((), dtype=torch.int64))  # since the last update
 
     def scaled_rates(self) -> RewardRates:
         """The step sizes for the next stimuli, scaled by the share of errors in the last ones."""
@@ -125,11 +125,11 @@ class RewardSTDP(ConvSTDP):
         Args:
             events: the stimuli, with units ``(in_channels, height, width)``.
             labels: the correct classes ``[B]``.
-            order: indices of the stimuli to present, in order, ``[n]``; None: all, in sequence.
+            order: indices of the stimuli in order of presentation, ``[n]``; None: all, in sequence.
             generator: draws the dropout; None for torch's default generator.
 
         Returns:
-            the decisions ``[n]``, each made before learning from that stimulus; -1 if no neuron was
+            the decisions ``[n]``, each made before learning from its stimulus; -1 if no neuron was
             excited.
 
         Raises:

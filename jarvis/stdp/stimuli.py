@@ -1,4 +1,4 @@
-"""Input of an STDP network: pictures as edge latencies, recordings as they are."""
+"""Input of an STDP network: images are encoded as edge latencies, recordings are not changed."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from jarvis.support.checks import check_choice
 
 DATASETS = ("digits", "mnist", "nmnist", "satellites", "folder")
 
-_BATCH = 1000  # pictures filtered together: more would take more memory and save no time
+_BATCH = 1000  # images filtered together; more would take more memory and save no time
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Stimuli:
 
     Args:
         events: N samples with units ``(channels, height, width)``, in steps.
-        targets: class labels ``[N]``; None if there are none.
-        n_classes: number of classes; 0 without labels.
+        targets: class labels ``[N]``; None if there are no labels.
+        n_classes: number of classes; 0 if there are no labels.
         source: one-line description of the data.
         scenes: the generated scenes with their ground truth; None for other data sets.
     """
@@ -48,7 +48,7 @@ class Stimuli:
 
 
 def edges(images: Tensor, config: InputConfig) -> Tensor:
-    """Filter responses to pictures ``[B, 1, H, W]`` in [0, 1]: ``[B, channels, H, W]``.
+    """Filter responses ``[B, channels, H, W]`` to images ``[B, 1, H, W]`` in [0, 1].
 
     Example:
         >>> edges(torch.rand(2, 1, 16, 16), InputConfig()).shape  # ON and OFF
@@ -64,7 +64,7 @@ def edges(images: Tensor, config: InputConfig) -> Tensor:
         found = filter_images(images, bank, config.threshold)
     if config.local_normalisation is not None:
         found = local_normalisation(found, config.local_normalisation)
-    # Latencies linear in the intensity need it in [0, 1]: the strongest edge is scaled to 1.
+    # Linear latencies need intensities in [0, 1], so the strongest edge is scaled to 1.
     brightness = config.filter == "none" and config.local_normalisation is None
     if config.latency == "linear" and not brightness:
         found = found / found.flatten(1).amax(1).clamp_min(1e-12)[:, None, None, None]
@@ -72,10 +72,10 @@ def edges(images: Tensor, config: InputConfig) -> Tensor:
 
 
 def picture_events(data: ArrayDataset, config: InputConfig, n_steps: int) -> Events:
-    """The edges of pictures as one spike each; stronger edges spike earlier.
+    """The edges of images, each as one spike; stronger edges spike earlier.
 
     Args:
-        data: pictures ``[N, 1, H, W]``.
+        data: images ``[N, 1, H, W]``.
         config: filters, cut-off, normalisation and the kind of latency.
         n_steps: T.
 
@@ -109,9 +109,9 @@ def load_stimuli(
         name: one of `DATASETS`.
         split: "train", "val" or "test".
         recipe: only its `n_steps` and `input` are used.
-        folder: for "folder": where the pictures are.
-        limit: number of samples, the first ones; None: all, or 500 generated scenes.
-        noise: for "satellites": share of the pixels that fire by chance in a frame.
+        folder: folder of the images, for the data set "folder".
+        limit: number of samples, from the first; None: all, or 500 generated scenes.
+        noise: share of the pixels that fire by chance in a frame, for the data set "satellites".
 
     Raises:
         ValueError: for an unknown data set.

@@ -12,9 +12,10 @@ An input spike of step t thus counts as *before* an output spike of the same ste
 of 0 ms: a `LIFLayer` responds to the input of step t within step t. ``same_step="ignored"``
 performs (2) after (3), so that such a pair has no effect.
 
-Weights are ``[n_post, n_pre]``, spikes ``[B, n]`` per step; the weight changes by the mean over the
-B samples. No gradients are recorded. `PairSTDP` sums over pairs of spikes, `TripletSTDP` also takes
-a third spike into account, and `ThreeFactorSTDP` keeps an eligibility trace until a reward arrives.
+Weights are ``[n_post, n_pre]``, and the spikes of a step are ``[B, n]``. The weight changes by the
+mean over the B samples. No gradients are recorded. `PairSTDP` sums over pairs of spikes,
+`TripletSTDP` also takes a third spike into account, and `ThreeFactorSTDP` keeps an eligibility
+trace until a reward arrives.
 """
 
 import math
@@ -111,7 +112,7 @@ class TraceRule:
             if low < self.w_min - slack or high > self.w_max + slack:
                 raise ValueError(
                     f"weight spans [{low:.4g}, {high:.4g}], not within [w_min, w_max] = "
-                    f'[{self.w_min:g}, {self.w_max:g}]: clamp it first, or take bounds="none"'
+                    f'[{self.w_min:g}, {self.w_max:g}]: clamp it first, or use bounds="none"'
                 )
 
     def _state(self, state: Any, pre: Tensor, post: Tensor) -> Any:
@@ -123,7 +124,7 @@ class TraceRule:
             if wanted.shape != found.shape:
                 raise ValueError(
                     f"state.{name} is {tuple(found.shape)}, but these spikes need "
-                    f"{tuple(wanted.shape)}: take state=None for a new batch"
+                    f"{tuple(wanted.shape)}: pass state=None for a new batch"
                 )
         return state
 
@@ -163,8 +164,8 @@ class TraceRule:
         """All steps of two spike trains ``[T, B, n_pre]`` and ``[T, B, n_post]``.
 
         Returns the final weight ``[n_post, n_pre]`` (`weight` is not modified) and the final state.
-        If the output spikes depend on the weight, call `step` in a loop of your own instead.
-        Raises the same errors as `step`.
+        If the output spikes depend on the weight, call `step` in your own loop instead. The errors
+        are the same as in `step`.
         """
         self._check(pre, post, weight, "T, B")
         if len(pre):
@@ -207,12 +208,13 @@ class PairSTDP(TraceRule):
         a_plus, a_minus: amplitudes, in units of the weight (both at least 0).
         tau_plus, tau_minus: time constants of the window, ms.
         dt: time step, ms.
-        interaction: "all": every pair contributes. "nearest": an output spike pairs only with the
-            last input spike before it, an input spike only with the last output spike before it.
+        interaction: "all": every pair contributes. "nearest": an output spike is paired only with
+            the last input spike before it, and an input spike only with the last output spike
+            before it.
         bounds: "hard" (additive, clipped at `w_min` and `w_max`), "soft" (multiplicative: changes
             shrink towards the bound) or "none".
         w_min, w_max: the bounds.
-        same_step: "causal" or "ignored", see the module docstring.
+        same_step: "causal" or "ignored"; see the module docstring.
 
     Raises:
         ValueError: for a value outside its range; the message names it.
@@ -256,7 +258,7 @@ class PairSTDP(TraceRule):
 def stdp_window(
     rule: PairSTDP, delta_t: ArrayLike, weight: float | None = None
 ) -> np.ndarray[Any, Any]:
-    """The weight change caused by one pair of spikes, in closed form.
+    """The closed-form weight change caused by one pair of spikes.
 
     Args:
         rule: a pair rule.
@@ -306,19 +308,21 @@ class TripletState(NamedTuple):
 class TripletSTDP(TraceRule):
     r"""Triplet STDP: the second output spike of a burst potentiates more.
 
-    With two traces per neuron, r1, r2 (tau_plus, tau_x) and o1, o2 (tau_minus, tau_y)::
+    Each presynaptic neuron has two traces, r1 (tau_plus) and r2 (tau_x), and each postsynaptic
+    neuron has two traces, o1 (tau_minus) and o2 (tau_y)::
 
         at an output spike:  w += r1 (a2_plus  + a3_plus  o2)
         at an input spike:   w -= o1 (a2_minus + a3_minus r2)
 
-    where o2 and r2 do not yet include the spike itself. With `a3` of 0 this is the pair rule. The
-    defaults are the minimal all-to-all model of visual cortex; `from_paper` has the others.
+    where o2 and r2 do not yet include the spike itself. If both `a3` are 0, this is the pair rule.
+    The defaults are the minimal all-to-all model of visual cortex; `from_paper` provides the
+    others.
 
     Args:
         a2_plus, a2_minus: pair terms, in units of the weight.
         a3_plus, a3_minus: triplet terms.
-        tau_plus, tau_minus: of the pair terms, ms.
-        tau_x, tau_y: of the slow pre- and post-synaptic traces, ms.
+        tau_plus, tau_minus: time constants of the pair terms, ms.
+        tau_x, tau_y: time constants of the slow pre- and postsynaptic traces, ms.
         dt, interaction, bounds, w_min, w_max, same_step: as in `PairSTDP`.
 
     Raises:
@@ -345,13 +349,13 @@ class TripletSTDP(TraceRule):
     def from_paper(
         name: str, *, interaction: str = "all", minimal: bool = False, **options: Any
     ) -> "TripletSTDP":
-        """A published parameter set; changes are relative to the weight before the experiment.
+        """A published parameter set; weight changes are relative to the initial weight.
 
         Args:
             name: "visual_cortex" (fitted to Sjostrom et al. 2001) or "hippocampus" (cultures,
                 Wang et al. 2005).
             interaction: "all" or "nearest".
-            minimal: the model with as many terms set to 0 as the data allow.
+            minimal: True: the model with as many terms set to 0 as the data allow.
             **options: further arguments, such as `dt`.
 
         Raises:
@@ -427,8 +431,8 @@ class ThreeFactorSTDP:
     depression by ``w - w_min``. Each sample has its own eligibility and reward; the weight changes
     by the mean over samples.
 
-    Pass the *reward prediction error* (reward minus expected reward) as reward: if its mean is not
-    0, the pair rule also learns independently of the reward.
+    Pass the *reward prediction error* (reward minus expected reward) as the reward: if the mean of
+    what is passed is not 0, the weights also change by the pair rule alone, regardless of reward.
 
     Args:
         pair: the rule for pairs, with its bounds.
@@ -475,7 +479,7 @@ class ThreeFactorSTDP:
         if state is not None and len(state.eligibility) != pre.shape[-2]:
             raise ValueError(
                 f"state.eligibility holds {len(state.eligibility)} samples, but there are "
-                f"{pre.shape[-2]}: take state=None for a new batch"
+                f"{pre.shape[-2]}: pass state=None for a new batch"
             )
 
     def _step(
@@ -536,7 +540,7 @@ class ThreeFactorSTDP:
         """All steps of spike trains ``[T, B, n]`` with rewards ``[T, B]``.
 
         Returns the final weight ``[n_post, n_pre]`` (`weight` is not modified) and the final state.
-        Raises the same errors as `step`.
+        The errors are the same as in `step`.
         """
         self.pair._check(pre, post, weight, "T, B")
         self._check(reward, pre, state, "T, B")

@@ -1,7 +1,8 @@
 """Winner-take-all: which neurons learn from a stimulus, and how every map gets its share of wins.
 
-Neurons compete. The earliest spike wins and inhibits other neurons, so that they learn other
-patterns. Homeostasis balances the competition: a map that wins becomes harder to excite.
+Neurons compete: the neuron with the earliest spike wins and inhibits other neurons, so that they
+learn other patterns. Homeostasis balances the competition: a map that wins becomes harder to
+excite.
 """
 
 import math
@@ -30,7 +31,7 @@ class WTAMode(Enum):
 
 
 class Winner(NamedTuple):
-    """A neuron that won, and the step of its spike."""
+    """A winning neuron, and the step of its spike."""
 
     step: int
     map: int
@@ -44,7 +45,7 @@ class WTAConfig:
 
     Args:
         mode: which neurons a winner inhibits: a `WTAMode`, or its value as a string.
-        local_radius: largest distance at which a winner inhibits, the larger of rows and columns.
+        local_radius: largest distance, the larger of rows and columns, at which a winner inhibits.
         n_winners: largest number of winners per stimulus; None: limited by the inhibition alone.
         enable_homeostasis: whether the thresholds adapt.
         theta_rest: resting value of the threshold, and its initial value.
@@ -52,14 +53,14 @@ class WTAConfig:
         tau_theta: time constant of the decay to the resting value, stimuli.
         theta_max: highest threshold.
         dead_share: a map that won less than this share of the last stimuli is dead.
-        dead_after: number of stimuli over which wins are counted for this.
+        dead_after: number of stimuli over which wins are counted to find dead maps.
         revival_std: standard deviation of the noise on the weights of a dead map.
 
     Raises:
         ValueError: for a value outside its range; the message names it.
 
     Source: modes and thresholds as in SpikeSEG, Kirkland et al., IGARSS 2023; the increase
-    for each win is that of Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, section 2.4.
+    for each win as in Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, section 2.4.
 
     Example:
         >>> WTAConfig(mode="local").mode
@@ -141,9 +142,9 @@ def pick_winners(
 ) -> list[Winner]:
     """The winners of one stimulus, first to last. This function defines their order.
 
-    The earliest step wins; within a step the highest potential; then the lowest map, the lowest y
-    and the lowest x. Each winner inhibits others according to `config.mode`, and the next one is
-    picked from those that remain.
+    The neuron with the earliest spike wins. Ties are broken by the highest potential, then by the
+    lowest map, y and x. Each winner inhibits others according to `config.mode`, and the next winner
+    is picked from the neurons that remain.
 
     Args:
         steps: steps of the first spikes, integers ``[C, H, W]``; `n_steps` or more for no spike.
@@ -219,8 +220,9 @@ class WTAInhibition:
     The state consists of `thresholds`, `wins`, and the neurons inhibited since `new_stimulus()`.
     `reset()` restores the initial state.
 
-    A spike below the adaptive threshold of its map does not compete. For the neurons themselves to
-    use the thresholds, copy them: ``model.encoder.conv2.thresholds.copy_(wta.thresholds)``.
+    A spike below the adaptive threshold of its map does not compete. The neurons themselves use
+    these thresholds only if they are copied:
+    ``model.encoder.conv2.thresholds.copy_(wta.thresholds)``.
 
     Args:
         config: the parameters; None for `WTAConfig()`.
@@ -261,7 +263,7 @@ class WTAInhibition:
         #: wins of each map since the start, ``[C]`` int64
         self.wins = torch.zeros(self.shape[:1], dtype=torch.int64)
         self._window_wins = torch.zeros_like(self.wins)
-        self._window = 0  # stimuli in the window over which dead maps are counted
+        self._window = 0  # stimuli so far in the window over which wins are counted
         self._begin()
 
     def _begin(self) -> None:
@@ -309,7 +311,8 @@ class WTAInhibition:
     def new_stimulus(self) -> None:
         """End the current stimulus, if any, and begin the next one.
 
-        The thresholds adapt to it (`adapt_thresholds`), and the inhibition is cleared.
+        The thresholds adapt to the current stimulus (`adapt_thresholds`), and the inhibition is
+        cleared.
         """
         if self._step:
             won = torch.tensor([w.map for w in self.winners], dtype=torch.int64)
@@ -328,10 +331,8 @@ class WTAInhibition:
     ) -> list[int]:
         """Every `dead_after` stimuli, add noise to the weights of the maps that rarely won.
 
-        A map is dead if it has fewer than ``dead_share * dead_after`` wins. The count then starts
-        again. Call this after `new_stimulus()`.
-
-        Returns the maps that were revived.
+        A map is dead if it has fewer than ``dead_share * dead_after`` wins. Counting then starts
+        again. Call this method after `new_stimulus()`. It returns the maps that were revived.
         """
         if self._window < self.config.dead_after:
             return []

@@ -340,7 +340,7 @@ def test_a_network_without_hidden_layers(generator):
         scores, state = stream(model, x.split(SIZES))
         torch.testing.assert_close(scores[-1], model.output(x).mean(0))
     assert state.hidden == ()
-    with pytest.raises(ValueError, match="0 hidden layers, and this network has 1"):
+    with pytest.raises(ValueError, match="0 hidden layers, but this network has 1"):
         mlp("mean", (12, 20, 4))(x, state)
 
 
@@ -395,10 +395,10 @@ def _state(model, batch=BATCH, shape=(12,)):
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        (lambda: (None, None), "SpikingMLP: state is a tuple, and a classifier's is a Classifier"),
+        (lambda: (None, None), "SpikingMLP: state is a tuple, but a classifier's is a Classifier"),
         (lambda: _state(mlp("rate")).readout, "SpikingMLP: state is a ReadoutState"),
         (lambda: [], "SpikingMLP: state is a list"),
-        (lambda: _state(mlp("rate", (12, 20, 4))), "1 hidden layers, and this network has 2"),
+        (lambda: _state(mlp("rate", (12, 20, 4))), "1 hidden layers, but this network has 2"),
         (lambda: _state(mlp("rate"), batch=2), r"state.v has shape \(2, 20\)"),
         (lambda: _state(mlp("rate", (12, 21, 16, 4))), r"state.v has shape \(3, 21\)"),
         (lambda: _state(mlp("rate", (12, 20, 16, 5))), r"state.counts has shape \(3, 5\)"),

@@ -478,13 +478,13 @@ def test_files_that_are_missing_or_damaged(tmp_path):
     whole = path.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"no HDF5", b""):
         path.write_bytes(damaged)
-        with pytest.raises(CorruptDataError, match=r"net.nir: damaged, no NIR file"):
+        with pytest.raises(CorruptDataError, match=r"net.nir is damaged, is not a NIR file"):
             from_nir(str(path))
     import h5py
 
     with h5py.File(path, "w") as file:
         file["something"] = 1
-    with pytest.raises(CorruptDataError, match=r"net.nir: damaged, no NIR file"):
+    with pytest.raises(CorruptDataError, match=r"net.nir is damaged, is not a NIR file"):
         from_nir(path)
     path.write_bytes(whole)
     with h5py.File(path, "a") as file:
@@ -647,7 +647,7 @@ def test_a_file_is_read_in_a_child_process_first(tmp_path, monkeypatch):
     path = tmp_path / "net.nir"
     to_nir([nn.Linear(3, 4), LIFLayer(reset="zero")], path)
     monkeypatch.setattr("jarvis.networks.nir.graph.fault_of", lambda path: "it runs in circles")
-    with pytest.raises(CorruptDataError, match=r"net.nir: damaged.*\(it runs in circles\)"):
+    with pytest.raises(CorruptDataError, match=r"net.nir is damaged.*\(it runs in circles\)"):
         from_nir(path)
 
 

@@ -239,7 +239,7 @@ def test_memory_grows_with_time_and_neurons_not_with_synapses():
 
 
 BAD = {
-    "events have 12 units, but w_in 3 rows": lambda e, m: (e, m[0][:3], *m[1:]),
+    "events have 12 units, but w_in has 3 rows": lambda e, m: (e, m[0][:3], *m[1:]),
     "d_in must be [n_in=12, H=9]; got shape (12, 8)": lambda e, m: (e, m[0], m[1][:, :8], *m[2:]),
     "w_rec must be [H=9, H=9]; got shape (9, 8)": lambda e, m: (e, *m[:2], m[2][:, :8], m[3]),
     "w_in must be finite; got NaN": lambda e, m: (e, m[0] * math.nan, *m[1:]),
@@ -312,7 +312,7 @@ def test_types_are_named():
         TypeError, match=r"w_in must be a floating-point tensor .*, not torch\.int64"
     ):
         run_events(events, w_in.long(), d_in, w_rec, d_rec)
-    with pytest.raises(TypeError, match=r"w_rec is torch\.float32, but w_in torch\.float64"):
+    with pytest.raises(TypeError, match=r"w_rec is torch\.float32, but w_in is torch\.float64"):
         run_events(events, w_in, d_in, w_rec.float(), d_rec)
     mixed = run_events(events, w_in, d_in.float(), w_rec, d_rec.float())
     whole = run_events(events, w_in, d_in, w_rec, d_rec)

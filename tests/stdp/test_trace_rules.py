@@ -442,7 +442,7 @@ def test_bad_rewards_are_named():
     with pytest.raises(TypeError, match="not float"):
         rule.step(pre, post, 1.0, weight)
     state = rule.initial_state(torch.zeros(3, 3), torch.zeros(3, 4))
-    with pytest.raises(ValueError, match="take state=None"):
+    with pytest.raises(ValueError, match="pass state=None"):
         rule.step(pre, post, torch.zeros(2), weight, state)
 
 

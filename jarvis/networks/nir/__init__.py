@@ -1,7 +1,7 @@
 """NIR, the Neuromorphic Intermediate Representation: exchanging networks with other simulators.
 
-`writer` has `to_nir`, `reader` has `from_nir`; `units` converts between NIR's equations in seconds
-and steps of dt, `graph` reads and writes NIR files as chains of nodes.
+`writer` contains `to_nir`, and `reader` contains `from_nir`. `units` converts between NIR's
+equations in seconds and steps of dt; `graph` reads and writes NIR files as chains of nodes.
 """
 
 from jarvis.networks.nir.reader import from_nir

@@ -1,8 +1,8 @@
 """NIR graphs as files and as chains of nodes, independent of what the nodes compute.
 
-nirtorch is not used because it turns each node into a module and runs the graph node by node: it
-does not give a chain in which gains and loops are folded into the preceding weights, nor errors
-that name the node.
+nirtorch is not used, because it turns each node into a module and runs the graph node by node. It
+does not give a chain in which gains and loops are folded into the preceding weights, and its errors
+do not name the node.
 """
 
 from pathlib import Path
@@ -32,7 +32,7 @@ def load_nir() -> ModuleType:
     """Import the optional package `nir`.
 
     Raises:
-        ImportError: if it is not installed; the message says how to install it.
+        ImportError: if it is not installed; the message explains how to install it.
     """
     try:
         import nir
@@ -73,13 +73,13 @@ def read_graph(path: Path) -> Any:
     else:
         cause = None
     raise CorruptDataError(
-        f"{path}: damaged, no NIR file, or with nodes that nir {nir.version} does not know "
+        f"{path} is damaged, is not a NIR file, or has nodes that nir {nir.version} does not know "
         f"({why}): write it again"
     ) from cause
 
 
 def as_chain(graph: Any) -> tuple[tuple[int, ...], list[Link]]:
-    """The shape of a graph's input, and its nodes in order from input to output.
+    """The shape of a graph's input, and the graph's nodes in order from input to output.
 
     Subgraphs are unfolded. A neuron with feedback through a single linear map is one link.
 
@@ -126,7 +126,7 @@ def as_chain(graph: Any) -> tuple[tuple[int, ...], list[Link]]:
                 f"{after[many]}: from_nir reads chains from input to output, in which a neuron may "
                 "feed back to itself through one linear map; no branches, no other cycles"
             )
-        name = way[0]  # never visited before: it has one predecessor, and the input has none
+        name = way[0]  # not visited before: it has one predecessor, and the input has none
         if name == end:
             break
         loop = loops.get(name)
@@ -144,7 +144,7 @@ def as_chain(graph: Any) -> tuple[tuple[int, ...], list[Link]]:
 
 
 def _unfolded(nir: ModuleType, graph: Any) -> tuple[Nodes, Edges]:
-    """The graph with subgraphs unfolded: their nodes are named ``graph.node``; no double edges."""
+    """The graph with subgraphs unfolded (nodes ``graph.node``) and without duplicate edges."""
     nodes: Nodes = dict(graph.nodes)
     edges: Edges = list(dict.fromkeys((a, b) for a, b in graph.edges))
     for a, b in edges:

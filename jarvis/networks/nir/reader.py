@@ -43,34 +43,35 @@ def from_nir(
 ) -> SpikingChain | SpikingMLP:
     """Build a network from a NIR graph: a chain of linear maps and neurons, possibly recurrent.
 
-    A resistance other than that of `lif_step` is multiplied into the preceding weights, and
-    potentials are measured relative to v_leak. Networks written by `to_nir` are restored to the
-    last bit (learned times in float64, and other times with more than 15 digits, to the last but
-    one).
+    If a node's R differs from the R implied by `lif_step` (see `units.py`), the preceding weights
+    are rescaled to compensate; potentials are measured relative to v_leak. Networks written by
+    `to_nir` are restored to the last bit (to the last bit but one for learned times in float64 and
+    for other times with more than 15 digits).
 
     Args:
         graph: a `nir.NIRGraph`, or the path of a file. Supported nodes are Linear, Affine, Flatten,
             LIF, CubaLIF, IF, LI, I, and graphs of these.
-        dt: time step, ms; None takes it from the metadata written by `to_nir` (NIR has none).
-            The meaning of a graph depends on it: see `units.py`.
+        dt: time step, ms, on which the meaning of a graph depends (see `units.py`). NIR itself has
+            no time step; None: the dt in the metadata written by `to_nir`.
         integrator: the scheme for which the graph was written: "exact", or "euler" for a graph from
-            snnTorch or Norse; None takes that of the metadata, else "exact".
-        surrogate, backend, detach_reset, learnable: options of the `LIFLayer`; NIR has none.
+            snnTorch or Norse; None: the scheme in the metadata, or "exact" if there is none.
+        surrogate, backend, detach_reset, learnable: options of the `LIFLayer`, which NIR does not
+            contain.
 
     Returns:
         A `SpikingChain`, or a `SpikingMLP` if `to_nir` wrote one. Both compute in float64 if all
-        weights are float64, else in float32.
+        weights are float64, and otherwise in float32.
 
     Raises:
-        ValueError: for a missing dt, a graph that is not such a chain, nodes of another type, and
-            neurons that no LIFLayer can represent: the message names the node.
+        ValueError: for a missing dt, a graph that is not such a chain, nodes of another type, or
+            neurons that no LIFLayer can represent; the message names the node.
         TypeError: if `graph` is neither a graph nor a path.
         FileNotFoundError, CorruptDataError: for a file that is missing or corrupted.
         ImportError: without the package `nir`.
 
     Warns:
         UserWarning: for time constants far from dt (a second or more than 1000 dt, or less than a
-            tenth of dt) in a graph that `to_nir` did not write: they are probably not in seconds,
+            tenth of dt) in a graph that `to_nir` did not write. They are probably not in seconds,
             and the network would be silent.
 
     Source: Pedersen et al. 2024, Nat. Commun. 15:8122, its primitives.
@@ -139,17 +140,17 @@ def from_nir(
 
 
 def _seconds(name: str, metadata: Any) -> float:
-    """A time of the metadata that `to_nir` wrote, s.
+    """A time in the metadata that `to_nir` wrote, s.
 
     Raises:
-        ValueError: if it is missing, or no positive number.
+        ValueError: if it is missing or not a positive number.
     """
     try:
         seconds = float(metadata[name])
     except (KeyError, TypeError, ValueError):
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        shown = " ".join(repr(metadata.get(name)).split())  # an array's has several lines
+        shown = " ".join(repr(metadata.get(name)).split())  # the repr of an array has several lines
         raise ValueError(
             f"the graph's metadata have {name}={shown:.60}, which must be a positive number of "
             "seconds"
@@ -161,7 +162,7 @@ def _numbers(name: str, values: Any) -> np.ndarray:
     """An array of a node in float64.
 
     Raises:
-        ValueError: if it holds anything but finite numbers.
+        ValueError: if it contains anything other than finite numbers.
     """
     found = np.asarray(values)
     if found.dtype.kind not in "fiub":
@@ -252,7 +253,7 @@ def _read_cells(
     options: dict,
     ours: bool,
 ) -> Cells:
-    """A neuron node as what makes the layer, and the input gain of its equation."""
+    """Read a neuron node: the function that makes its layer, and the input gain of its equation."""
     name, node = f"node {link.name!r}", link.node
     if len(shape) != 1:
         raise ValueError(f"{name} is sent {shape or 'an unknown shape'}; from_nir needs a vector")

@@ -7,9 +7,10 @@ for one step (a spike is 1 for dt), and a synaptic current acts with its new val
     tau v' = -v + R I            is   v <- a v + (1 - a) R I             a = exp(-dt/tau)
     tau_syn I' = -I + w_in S     is   I <- b I + (1 - b) w_in S          b = exp(-dt/tau_syn)
 
-which is `lif_step` with R = 1/(1 - a) and w_in = 1/(1 - b). A reader with a forward Euler step has
-a = 1 - dt/tau instead: ``integrator="euler"`` writes the tau for which a is the same. NIR fires
-above the threshold, `lif_step` at it: the threshold is therefore written one float lower.
+which is `lif_step` with R = 1/(1 - a) and w_in = 1/(1 - b). A reader that takes forward Euler steps
+uses a = 1 - dt/tau instead; ``integrator="euler"`` writes the tau for which a is the same. A neuron
+fires above the threshold in NIR, but at or above it in `lif_step`, so the threshold is written one
+float lower.
 
 Source: Pedersen et al. 2024, Nat. Commun. 15:8122, its primitives.
 """
@@ -31,7 +32,7 @@ def loss_of(tau: float, dt: float, integrator: str) -> float:
 
 
 def tau_to_nir(tau: float, dt: float, integrator: str) -> float:
-    """Our time constant in ms -> NIR's in s for which the reader's decay is exp(-dt/tau)."""
+    """Convert our time constant (ms) to NIR's (s), so that a reader's decay is exp(-dt/tau)."""
     return (dt / -math.expm1(-dt / tau) if integrator == "euler" else tau) / 1000
 
 
@@ -44,7 +45,7 @@ def tau_from_nir(seconds: float, dt: float, integrator: str) -> float:
 
 
 def threshold_to_nir(threshold: float, dtype: np.dtype) -> float:
-    """The threshold exceeded by exactly those numbers of `dtype` that are >= ours."""
+    """The threshold that a number of `dtype` exceeds if and only if it is at or above ours."""
     return float(np.nextafter(dtype.type(threshold), dtype.type(-np.inf)))
 
 
@@ -55,7 +56,7 @@ def threshold_from_nir(threshold: float, dtype: np.dtype) -> float:
 
 
 def milliseconds(seconds: float) -> float:
-    """Seconds to ms, such that ms / 1000 gives exactly the same number.
+    """Convert seconds to ms such that ms / 1000 gives exactly the same number.
 
     Example:
         >>> milliseconds(0.07 / 1000)
@@ -65,7 +66,7 @@ def milliseconds(seconds: float) -> float:
 
 
 def each(function: Callable[[float], float], values: np.ndarray) -> np.ndarray:
-    """`function` of every value in float64, computed once for equal values."""
+    """Apply `function` to every value in float64, only once for equal values."""
     different, where = np.unique(values, return_inverse=True)
     found = np.array([function(float(value)) for value in different], dtype=np.float64)
     return found[where].reshape(values.shape)
@@ -74,7 +75,7 @@ def each(function: Callable[[float], float], values: np.ndarray) -> np.ndarray:
 def inverse(target: float, forward: Callable[[float], float], guess: float) -> float:
     """The shortest decimal number close to `guess` that `forward` maps to exactly `target`.
 
-    `guess` itself if there is none.
+    If there is none, return `guess` itself.
     """
     short = [float(f"{guess:.{digits}g}") for digits in range(1, 17)]
     step = math.ulp(guess) if math.isfinite(guess) else 0.0
@@ -92,7 +93,7 @@ class Map:
 
 @dataclass
 class Cells:
-    """Neurons during conversion: how they are made, and the gain of their input."""
+    """Neurons during conversion: how their layer is made, and the gain of their input."""
 
     name: str
     make: Callable[[], Any]

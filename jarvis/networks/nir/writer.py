@@ -42,27 +42,30 @@ def to_nir(
     integrator: str = "exact",
     unit_r: bool = False,
 ) -> Any:
-    """Convert a network to a NIR graph, with times in s, and R and w_in for its dt.
+    """Convert a network to a NIR graph, with times in s, and with R and w_in for the network's dt.
 
     Args:
         network: layers from input to output (a list, a `SpikingChain`), or a `SpikingMLP`. The
-            graph's input is a vector: pictures are flattened. The evaluation of the last layer by a
-            read-out (mean, rate, ...) is not part of NIR; its name is stored for `from_nir`.
+            graph's input is a vector, so images are flattened. NIR does not include the evaluation
+            of the last layer by a read-out (mean, rate, ...); the read-out's name is stored for
+            `from_nir`.
         path: also write the graph to this file (HDF5, usually ``.nir``), completely or not at all.
         integrator: the scheme of the reader. "exact" writes the neurons' own time constants;
-            "euler" (for Norse and snnTorch, with a dt of 0.1 ms) ``dt / (1 - exp(-dt/tau))``.
-        unit_r: True multiplies the weights by R (and w_in) and writes 1 instead, for readers that
-            ignore R (as Norse 1.1 does for LIF). The weights are then restored with rounding.
+            "euler" (for Norse and snnTorch, with a dt of 0.1 ms) writes
+            ``dt / (1 - exp(-dt/tau))``.
+        unit_r: True: multiply the weights by R (and w_in) and write R = 1 (and w_in = 1), for
+            readers that ignore R, as Norse 1.1 does for LIF. `from_nir` then restores the weights
+            only up to rounding.
 
     Returns:
-        A `nir.NIRGraph` with metadata ``dt`` in s and ``integrator``.
+        A `nir.NIRGraph` whose metadata contain ``dt``, in s, and ``integrator``.
 
     Raises:
         ValueError: for what NIR cannot represent (a reset other than "zero", refractory time,
-            adaptation, some infinite time constants), sizes that do not match, neurons of
+            adaptation, some infinite time constants), sizes that do not match, or neurons with
             different dt.
-        TypeError: for a module of another kind, or a neuron for which NIR has no node: all but LIF
-            and the leaky integrator.
+        TypeError: for a module of another kind, or a neuron for which NIR has no node, which is
+            any neuron other than LIF and the leaky integrator.
         ImportError: without the package `nir`.
         OSError: if `path` cannot be written.
 
@@ -89,7 +92,7 @@ def to_nir(
     dtype = np.dtype("float64" if double else "float32")
 
     steps: list[Map | Cells] = []
-    width = first = weights[0].shape[1]  # neurons before the first weights do not change the width
+    width = first = weights[0].shape[1]  # neurons before the first weights keep the width
     for index, layer in enumerate(layers):
         expected = layer.weight.shape[1] if hasattr(layer, "weight") else width
         if expected != width:

@@ -1,6 +1,6 @@
-"""A detector that learns nothing: where events are dense, and which dense places are connected.
+"""A detector without learning, which joins connected regions of dense events.
 
-It is what a network for segmentation has to beat.
+It is the baseline that a segmentation network has to beat.
 """
 
 import numpy as np
@@ -15,22 +15,22 @@ from jarvis.support.checks import check_integer, check_type
 def segment_by_density(
     events: Events, *, least: int = 3, width: int = 3, smallest: int = 30, fill: int = 1
 ) -> list[list[Tensor]]:
-    """Objects as connected regions of dense events, without a network.
+    """Find objects as connected regions of dense events, without a network.
 
-    A pixel with an event is dense if at least `least` events lie around it: in a square of `width`
-    pixels, in its own step and the two beside it. Gaps of each step are closed. Dense pixels that
-    touch, by a side or a corner, in one step or from one to the next, are one region; a region of
-    at least `smallest` events is an object. (Density, then connection: the idea of DBSCAN, Ester
-    et al. 1996, KDD; here on a grid.)
+    A pixel with an event is dense if there are at least `least` events around it: in a square of
+    side `width`, in its own step, the previous one and the next one. Gaps in each step are closed.
+    Dense pixels that touch at a side or a corner, within a step or from one step to the next,
+    belong to one region. A region of at least `smallest` events is an object. (As in DBSCAN, Ester
+    et al. 1996, KDD, dense points are found first and then connected; here they lie on a grid.)
 
-    The defaults are those that find the generated `jarvis.datasets.satellites` best, on 45 scenes
-    of the validation split: ``tools/segmentation_study.py``.
+    The default values are those with which the generated objects of `jarvis.datasets.satellites`
+    are found best, on 45 scenes of the validation split: ``tools/segmentation_study.py``.
 
     Args:
-        events: N stimuli in steps, with units ``(channels, H, W)``; channels are added.
-        least: events around a dense pixel, its own included.
+        events: N stimuli in steps, with units ``(channels, H, W)``; channels are summed.
+        least: smallest number of events around a dense pixel, including its own.
         width: side of the square, pixels, odd.
-        smallest: number of events of an object.
+        smallest: smallest number of events of an object.
         fill: gaps of up to twice this width are closed, pixels; see `close_gaps`.
 
     Returns:

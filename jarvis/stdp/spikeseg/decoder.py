@@ -1,7 +1,7 @@
 """The tied decoder: from a class spike back to its pixels, through the weights of the encoder.
 
 The decoder traverses the steps and the connections of each layer in reverse. Let Q be the relevance
-of a neuron for the spikes to be explained. From step s + 1 to step s::
+of a neuron for the spikes to be explained. In going from step s + 1 to step s::
 
     Q = A                       if the neuron fired at s: A is the relevance of that spike
     Q = Q (1 - leak/threshold)  otherwise: step s contributes to the sum behind its next spike
@@ -11,11 +11,11 @@ of a neuron for the spikes to be explained. From step s + 1 to step s::
 The third line is a transposed convolution with the weights of the encoder. Since a spike resets
 its neuron, input before it cannot have caused the next spike, and Q is set anew.
 
-`decode` explains many class spikes at once, and does not tell which pixel belongs to which of them.
-`attribute` explains each class spike separately: each spike is a node, and the matrix of a layer
-holds ``w (1 - leak/threshold)^(t - s)`` for each of its spikes, at t, and each input spike, at s,
-since the last reset of the neuron. The product of the three matrices traces every class spike back
-to its pixels; steps without spikes cost nothing.
+`decode` explains many class spikes at once, so it does not show which pixel belongs to which class
+spike. `attribute` explains each class spike separately. Each spike is a node. The matrix of a layer
+has an entry ``w (1 - leak/threshold)^(t - s)`` for each spike of the layer, at t, and each input
+spike, at s, since the neuron's last reset. The product of the three matrices traces every class
+spike back to its pixels; steps without spikes cost nothing.
 """
 
 from collections.abc import Sequence
@@ -35,17 +35,17 @@ class Record(NamedTuple):
 
     x: Tensor  #: the input
     spikes: tuple[Tensor, ...]  #: of conv1, conv2 and conv3, bool
-    #: of pool1 and pool2, uint8: which pixel of its square a unit passed on, or `SILENT`
+    #: of pool1 and pool2, uint8: the pixel of its square that each unit passed on, or `SILENT`
     indices: tuple[Tensor, ...]
-    #: neurons of conv1, conv2 and conv3 that were reset, bool: including inhibited ones
+    #: neurons of conv1, conv2 and conv3 that were reset, including inhibited ones, bool
     resets: tuple[Tensor, ...]
 
 
 def spread(q: Tensor, weight: Tensor) -> Tensor:
     """Transposed convolution: output row 0 is the input row ``-(k // 2)`` of the encoder.
 
-    A convolution with kernels rotated by 180 degrees gives the same result: on a CPU it is faster
-    for few maps (8 times for the four of conv1) and slower for many.
+    A convolution with kernels rotated by 180 degrees gives the same result. On a CPU it is faster
+    for few maps (8 times for the four maps of conv1) and slower for many.
     """
     if len(weight) > 8:
         return F.conv_transpose2d(q, weight)
@@ -73,11 +73,11 @@ def decode(
         records: the recorded spikes, one record per step.
         target: class spikes to explain, ``[T, B, n_classes, h, w]``, a subset of those recorded.
         pool: side of the pooling squares.
-        gated: only pixels with an event, weighted by their contribution to the spike; False: the
-            whole filters of the conv1 spikes, regardless of the input.
+        gated: True: only pixels with an event are shown, weighted by their contribution to the
+            spike. False: the whole filters of the conv1 spikes are shown, regardless of the input.
 
     Returns:
-        saliency ``[T, B, 1, H, W]``, at least 0: a negative contribution of a pixel counts as 0.
+        saliency ``[T, B, 1, H, W]``, at least 0: negative contributions count as 0.
 
     Raises:
         ValueError: if the shape of `target` does not match the records.
@@ -120,9 +120,9 @@ class Nodes(NamedTuple):
     map: Tensor
     y: Tensor  #: row of the neuron
     x: Tensor
-    seen_y: Tensor  #: its row in the input of the next layer, after pooling
+    seen_y: Tensor  #: row of its spike in the next layer's input, after pooling
     seen_x: Tensor
-    since: Tensor  #: step of the previous reset of the same neuron, -1 without one
+    since: Tensor  #: step of the previous reset of the same neuron, or -1
 
     def pick(self, rows: Tensor) -> "Nodes":
         """The nodes of these rows."""
@@ -148,7 +148,7 @@ def input_nodes(records: Sequence[Record], sample: int) -> tuple[Nodes, Tensor]:
 
 
 def pooled_nodes(records: Sequence[Record], i: int, sample: int, pool: int) -> Nodes:
-    """The spikes that passed pool1 (i = 0) or pool2 (i = 1), at the pixels that they came from."""
+    """The spikes that passed pool1 (i = 0) or pool2 (i = 1), at their pixels before pooling."""
     index = torch.stack([record.indices[i][sample] for record in records])
     fired = torch.stack([record.resets[i][sample] for record in records])
     step, m, row, column = (index != SILENT).nonzero().unbind(1)
@@ -167,7 +167,8 @@ def cause_matrix(layer: ConvSTDP, keep: Tensor, nodes: Nodes, inputs: Nodes) -> 
         inputs: spikes of the layer below.
     """
     k = layer.kernel_size
-    # Only pairs with overlapping rows: input spikes sorted by row, and a range of them per node.
+    # Only pairs with overlapping rows are formed: input spikes are sorted by row, and each node
+    # takes a range of them.
     order = inputs.seen_y.argsort(stable=True)
     sorted_y = inputs.seen_y[order]
     top = nodes.y - k // 2
@@ -212,14 +213,14 @@ def _sparse(row: Tensor, column: Tensor, worth: Tensor, shape: tuple[int, int]) 
 
 
 def backproject(worth: Tensor, matrix: Tensor) -> Tensor:
-    """The relevance of the inputs ``[K, N_in]``, from that of the spikes of a layer ``[K, N]``."""
+    """The relevance of inputs ``[K, N_in]``, from the relevance of a layer's spikes ``[K, N]``."""
     return torch.sparse.mm(matrix.t(), worth.t()).t()
 
 
 class Attributions(NamedTuple):
     """The relevance of pixels and spikes for K class spikes of one sample."""
 
-    worth: tuple[Tensor, Tensor, Tensor]  #: relevance of the nodes below, ``[K, N]`` each
+    worth: tuple[Tensor, Tensor, Tensor]  #: relevance of the nodes below, each ``[K, N]``
     nodes: tuple[Nodes, Nodes, Nodes]  #: pixels, spikes of conv1, spikes of conv2
 
 
@@ -227,7 +228,7 @@ def attribute(
     layers: Sequence[ConvSTDP], records: Sequence[Record], sample: int, spikes: Nodes,
     pool: int, gated: bool,
 ) -> Attributions:  # fmt: skip
-    """Backproject each class spike separately; nodes that none of them reaches are skipped."""
+    """Backproject each class spike separately; nodes that no class spike reaches are skipped."""
     keep = leak_factors(layers)
     nodes2 = pooled_nodes(records, 1, sample, pool)
     worth2 = cause_matrix(layers[2], keep[2], spikes, nodes2).to_dense()

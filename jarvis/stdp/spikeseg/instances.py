@@ -29,7 +29,7 @@ class Unravelled(NamedTuple):
     spikes: Tensor  #: ``[N, 5]`` int64: sample, step, map (class), y, x
     masks: Tensor  #: ``[N, T, h, w]`` bool: the pixels of each step
     corners: Tensor  #: ``[N, 2]`` int64: row and column of the mask's first pixel; may be negative
-    boxes: Tensor  #: ``[N, 4]`` int64: y0, x0, y1, x1 in the picture, ends excluded
+    boxes: Tensor  #: ``[N, 4]`` int64: y0, x0, y1, x1 in the image, ends excluded
     ash: Tensor  #: ``[N, maps of conv1 + maps of conv2 + classes, T]`` bool
 
 
@@ -42,7 +42,7 @@ class Instance:
     mask: Tensor  #: ``[H, W]`` bool: pixels of all steps
     step_masks: Tensor  #: ``[T, H, W]`` bool: pixels of each step
     box: tuple[int, int, int, int]  #: y0, x0, y1, x1 around the mask, ends excluded
-    spikes: list[tuple[int, int, int, int]]  #: (step, map, y, x) of each class spike, by step
+    spikes: list[tuple[int, int, int, int]]  #: (step, map, y, x), sorted by step
     score: float  #: mean SMASH score over its pairs of spikes; 1 for a single spike
 
 
@@ -79,7 +79,7 @@ def _unravel(
 
 
 def _boxes(masks: Tensor, corners: Tensor) -> Tensor:
-    """``[N, 4]`` around ``masks [N, h, w]``, in the picture; of size 0 for an empty mask."""
+    """Boxes ``[N, 4]`` around ``masks [N, h, w]``, in the image; of size 0 for an empty mask."""
     from torchvision.ops import masks_to_boxes
 
     used = masks.flatten(1).any(1)
@@ -109,11 +109,11 @@ def hulk(
 
     Args:
         model: the network.
-        state: the state after the stimuli; None: that of the network itself.
+        state: the state after the stimuli; None: the network's own state.
         spikes: the class spikes to decode, ``[N, 5]``: sample, step, map, y, x; None: all.
         level: a pixel belongs to the mask if its saliency is at least this share of the highest
-            one for this spike; the same holds for features of the hash, within their layer.
-        gated: only pixels with an event; see `decoder.decode`.
+        saliency for this spike. The same holds for the features in the hash, within their layer.
+        gated: only pixels with an event are used; see `decoder.decode`.
 
     Returns:
         masks, boxes and hashes, in the order of `spikes`.
@@ -161,7 +161,7 @@ def hulk(
 
 
 def jaccard(ash: Tensor) -> Tensor:
-    """Jaccard index (shared over all set bits) of each pair of hashes ``[N, F, T]``: ``[N, N]``."""
+    """Jaccard index ``[N, N]`` of pairs of hashes ``[N, F, T]``: shared over all set bits."""
     flat = ash.flatten(1).float()
     shared = flat @ flat.T
     count = flat.sum(1)
@@ -175,11 +175,11 @@ def smash_scores(found: Unravelled, align: str = "time", margin: int = 0) -> Ten
 
     Args:
         found: from `hulk`.
-        align: which steps of two hashes are compared. "time": the same steps; "age": steps equally
-            long before their class spikes, so that a moving object has the same hash at two
-            times; "none": hashes without time, only which features were active.
-        margin: pixels by which each box is first widened on all sides: an object that moves by more
-            than its width per step has left its box by the next step.
+        align: which steps of two hashes are compared. "time": the same steps. "age": steps at the
+            same interval before their class spikes, so that a moving object has the same hash at
+            different times. "none": the steps are ignored; only the active features are compared.
+        margin: pixels by which each box is first widened on all sides, because an object that moves
+            by more than its width per step has left its box by the next step.
     """
     from torchvision.ops import box_iou
 
@@ -200,7 +200,7 @@ def smash_scores(found: Unravelled, align: str = "time", margin: int = 0) -> Ten
 
 
 def union_find(n: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """Connected components: the group of each of n items, where each pair belongs together.
+    """Connected components: the group of each of n items, if the items of each pair are linked.
 
     Groups are numbered in the order of their first members.
 
@@ -229,7 +229,7 @@ def smash(
 
     Args:
         found: from `hulk`.
-        shape: ``(H, W)`` of the picture.
+        shape: ``(H, W)`` of the image.
         threshold: pairs with a higher score are grouped, and so are spikes linked by a chain of
             such pairs.
         align: see `smash_scores`.
@@ -237,8 +237,8 @@ def smash(
         min_spikes: instances with fewer class spikes are discarded.
 
     Returns:
-        instances sorted by sample, then by their first spike. A spike without any pixel in its mask
-        belongs to no instance.
+        instances sorted by sample, then by their first spike. A spike whose mask is empty belongs
+        to no instance.
     """
     scores = smash_scores(found, align, margin).cpu()
     seen = found.masks.flatten(1).any(1).cpu()
@@ -258,7 +258,7 @@ def smash(
 
 def _instance(found: Unravelled, rows: list[int], scores: Tensor, shape: tuple) -> Instance:
     size = found.masks.shape[2]
-    edge = size  # a crop overlaps the picture, so padding by its own size is enough
+    edge = size  # a crop overlaps the image, so padding by the crop's size is enough
     canvas = found.masks.new_zeros(found.masks.shape[1], shape[0] + 2 * edge, shape[1] + 2 * edge)
     for i in rows:
         y, x = (found.corners[i] + edge).tolist()

@@ -44,7 +44,7 @@ class SpikeSEGOutput(NamedTuple):
     """One step of the encoder. The keys are conv1, pool1, conv2, pool2 and conv3."""
 
     layer_spikes: dict[str, Tensor]  #: ``[B, C, H, W]``, 0 or 1
-    #: potentials before the reset; of a pooling unit that of the spike it passes on, else 0
+    #: potentials before the reset; for a pooling unit, that of the spike it passes on, or 0
     layer_membranes: dict[str, Tensor]
     #: int32 step of the first spike so far, or `NEVER`, which ``clamp(max=T)`` turns into T
     layer_spike_times: dict[str, Tensor]
@@ -54,23 +54,23 @@ class SpikeSEGOutput(NamedTuple):
 class SpikeSEG(nn.Module):
     """Encoder and tied decoder.
 
-    The network stores one state object, that of the current stimulus, which `encode` replaces and
-    `reset_state` drops; if a state is passed explicitly, the next one is returned instead.
+    The network stores one state object, for the current stimulus. `encode` replaces it, and
+    `reset_state` drops it. If a state is passed to `encode`, the next state is returned instead.
 
     Args:
         n_classes: maps of conv3.
         in_channels: channels of the input; 2 for ON and OFF events.
         channels: maps of conv1 and conv2.
         kernels: sizes of the three kernels.
-        thresholds: of the three layers, or one number for all. They are buffers,
+        thresholds: thresholds of the three layers, or one number for all. They are buffers, such as
             ``encoder.conv2.thresholds [C]``, which homeostasis may raise.
-        leaks: of the three layers, subtracted from every potential at each step.
-        filters: "gabor" or "dog": conv1 is fixed (`fixed_filters`); None: it learns as well.
-        polarity: how fixed filters combine channels, see `fixed_filters`.
+        leaks: leaks of the three layers, subtracted from every potential at each step.
+        filters: "gabor" or "dog": conv1 is fixed (`fixed_filters`); None: conv1 learns as well.
+        polarity: how fixed filters combine channels; see `fixed_filters`.
         pool: side of the pooling squares.
         once: whether a neuron or pooling unit fires at most once per stimulus; None: only in
             training mode (``model.train()``), not in ``model.eval()``.
-        inhibit: the maps inhibit each other at each location, see `conv_step`.
+        inhibit: whether the maps inhibit each other at each location; see `conv_step`.
         stdp: learning parameters of the three layers.
         wta: parameters of the competition.
         generator: draws the initial weights; None for torch's default generator.
@@ -113,7 +113,7 @@ class SpikeSEG(nn.Module):
         for name, (values, n) in {**wanted, "leaks": (leak, 3)}.items():
             if len(values) != n:
                 raise ValueError(f"SpikeSEG: {name}={values!r} must be {n} numbers")
-        # An index within the square is stored in one byte.
+        # The index of a pixel within a square is stored in one byte.
         check_integer("SpikeSEG: pool", pool, at_least=1, at_most=15)
         stdp = STDPConfig.from_paper("igarss2023") if stdp is None else stdp
         wta = WTAConfig.from_paper("igarss2023") if wta is None else wta
@@ -135,8 +135,9 @@ class SpikeSEG(nn.Module):
     def from_paper(name: str, n_classes: int = 1, **options: Any) -> "SpikeSEG":
         """The network of a paper: "igarss2023" or "kheradpisheh2018".
 
-        The second has no fixed layer: its input consists of the ON and OFF cells of
-        `filters.difference_of_gaussians` as latencies (``in_channels=2``), and conv1 learns.
+        "kheradpisheh2018" has no fixed layer: its input consists of the responses of
+        `filters.difference_of_gaussians` (ON and OFF cells) as latencies, with ``in_channels=2``,
+        and conv1 learns.
 
         Args:
             name: the paper.
@@ -176,9 +177,9 @@ class SpikeSEG(nn.Module):
         """One time step.
 
         Args:
-            x: input spikes of this step, ``[B, C_in, H, W]``; ``[C_in, H, W]`` is a batch of one.
+            x: input spikes of this step, ``[B, C_in, H, W]``, or ``[C_in, H, W]`` for one sample.
             state: the state to continue from; None: the network's own state, which is then
-                replaced (at the first step after `reset_state`, the initial state).
+                replaced. At the first step after `reset_state` it is the initial state.
 
         Raises:
             ValueError: for input whose shape does not match the network or the state.
@@ -233,7 +234,7 @@ class SpikeSEG(nn.Module):
     def forward(
         self, x: Tensor, state: SpikeSEGState | None = None
     ) -> tuple[Tensor, SpikeSEGState]:
-        """All steps, from the initial state or from `state`; the network's own state is not used.
+        """Run all steps, from the initial state or from `state`, but not from the stored state.
 
         Args:
             x: ``[T, B, C_in, H, W]``.
@@ -257,9 +258,9 @@ class SpikeSEG(nn.Module):
         """Saliency of the pixels for all class spikes together (`decoder.decode`).
 
         Args:
-            state: the state after the stimuli; None: the network's own.
+            state: the state after the stimuli; None: the network's own state.
             per_step: return the saliency of each step, ``[T, B, 1, H, W]``, instead of the sum.
-            gated: only pixels with an event; False: the whole filters.
+            gated: True: only pixels with an event; False: the whole filters.
 
         Returns:
             saliency ``[B, 1, H, W]``, at least 0.

@@ -1,6 +1,6 @@
 """Metrics of segmentation: found and missed pixels, masks, instances, false alarms.
 
-Masks are ``[T, H, W]`` bool, one frame per step: a pixel counts once in each frame.
+Masks are ``[T, H, W]`` bool, with one frame per step. A pixel counts once in each frame.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def close_gaps(mask: Tensor, radius: int) -> Tensor:
 
     check_tensor("close_gaps: mask", mask, "[T, H, W]", floating=False)
     height, width = mask.shape[1:]
-    room = F.pad(mask.cpu(), (radius,) * 4)  # or masks near the border would be eroded there
+    room = F.pad(mask.cpu(), (radius,) * 4)  # so that masks near the border are not eroded there
     closed = torch.from_numpy(binary_closing(room.numpy(), _square(radius))).to(mask.device)
     return closed[:, radius : radius + height, radius : radius + width]
 
@@ -194,14 +194,15 @@ class SceneScore:
         self.n_scenes += 1
 
     def figures(self) -> dict[str, float]:
-        """All metrics, each from 0 to 1; NaN if no scene is relevant to it.
+        """All metrics; a metric is NaN if no scene is relevant to it.
 
         Returns:
-            "informedness", "sensitivity", "specificity" over pixels and frames; "mean_iou" of the
-            masks of objects, frame by frame, "mean_iou_streak" of their pixels over all frames
-            together (a missed object counts as 0); "two_instances", the share of scenes of two
-            objects with exactly two instances, one on each; "false_alarms", the share of scenes
-            without an object that have an instance.
+            "informedness", "sensitivity" and "specificity" over pixels and frames; "mean_iou", the
+            mean IoU of the objects' masks, frame by frame; "mean_iou_streak", the mean IoU of their
+            pixels over all frames together (a missed object counts as 0 in both); "two_instances",
+            the share of scenes with two objects in which exactly two instances are found, one on
+            each object; "false_alarms", the share of scenes without an object in which an instance
+            is found.
         """
 
         def mean(values: Sequence[float]) -> float:

@@ -20,13 +20,15 @@ def conv_step(
     """One step of a layer: ``V = max(0, V + w * x - leak)``, a spike if V reaches the threshold.
 
     Args:
-        layer: weights ``[C_out, C_in, k, k]``, thresholds ``[C_out]`` and leak are used.
+        layer: the layer whose weights ``[C_out, C_in, k, k]``, thresholds ``[C_out]`` and leak are
+            used.
         x: input spikes ``[B, C_in, H, W]``.
         v: potentials ``[B, C_out, H, W]``.
-        fired: neurons that have fired already, bool, same shape.
-        once: they do not fire again.
-        inhibit: at each location only the map with the highest potential fires, and with `once`
-            only the first map ever; other maps at their threshold are reset without a spike.
+        fired: neurons that have already fired, bool, same shape.
+        once: whether these neurons are kept from firing again.
+        inhibit: whether only the map with the highest potential fires at each location (with
+            `once`, only the first map ever); other maps at their threshold are reset without a
+            spike.
 
     Returns:
         ``(spikes, potentials before the reset, potentials after it)``; spikes are bool.
@@ -51,8 +53,9 @@ def pool_step(
     """Max-pooling of spikes: a unit passes on the spike with the highest potential.
 
     Returns:
-        ``(indices, potentials)``: which pixel of its ``size x size`` square each unit passes on,
-        in row-major order, uint8, or `SILENT`; and the potential of that pixel, or 0.
+        ``(indices, potentials)``: for each unit, the row-major index (uint8) of the pixel in its
+        ``size x size`` square whose spike it passes on, or `SILENT` if there is none; and the
+        potential of that pixel, or 0.
     """
     height, width = (side // size * size for side in spikes.shape[2:])
     if 0 in (height, width):
@@ -76,7 +79,7 @@ def unpool(values: Tensor, indices: Tensor, size: int) -> Tensor:
 
     Args:
         values: ``[N, C, h, w]``.
-        indices: uint8, same shape: pixel of the square, row-major; `SILENT`: none.
+        indices: row-major index of a pixel in the square, or `SILENT` for none; uint8, same shape.
         size: side of the squares.
 
     Returns:
@@ -87,8 +90,8 @@ def unpool(values: Tensor, indices: Tensor, size: int) -> Tensor:
         tensor([[[[0., 0., 0., 0.],
                   [1., 0., 0., 0.]]]])
     """
-    # Not with max_unpool2d: it takes flat int64 indices, eight times the size of a record, has no
-    # index for "none", and together with the conversion is half as fast.
+    # max_unpool2d is not used: it takes flat int64 indices, eight times the size of a record, has
+    # no index for "none", and with the conversion it would be half as fast.
     n, c, h, w = values.shape
     out = values.new_zeros(n, c, h, size, w, size)
     for place in range(size * size):
@@ -102,15 +105,15 @@ def fixed_filters(
     """Weights of a first layer that does not learn.
 
     Args:
-        kind: "gabor", one orientation per map (with "separate", per map of a channel); or "dog", ON
-            and OFF cells of several scales (an even number of maps): surround 2 sigma, sigma 1,
-            1/2, 1/4, ...
+        kind: "gabor": one orientation per map (with "separate", per map of a channel). "dog": ON
+            and OFF cells of several scales (an even number of maps); the surround is 2 sigma, and
+            sigma is 1, 1/2, 1/4, ...
         maps: C_out.
         in_channels: C_in; 2 for ON and OFF events.
         size: k, odd.
         polarity: how a map combines channels. "sum": with equal weights, so that ON and OFF events
-            of an edge add up; "difference": the first minus the others; "separate": one channel
-            per map, first the maps of ON, then those of OFF.
+            of an edge add up. "difference": the first channel minus the others. "separate": each
+            map reads one channel; the maps of ON come first, then the maps of OFF.
 
     Returns:
         ``[maps, in_channels, size, size]``.
