@@ -1,9 +1,9 @@
-"""Numbers of a text, held to the run that measured them.
+"""Numbers in a text, checked against the run that measured them.
 
-A lesson's last cell calls `record`, which stores what a full run measured. Its text marks each
-number that it takes from there with a comment, which names it and gives a tolerance:
-``97.8<!-- accuracy 0.3 --> %``. `marks` reads these numbers out of the text, `disagreements`
-compares them with what was measured, and `filled` writes the measured ones in their place.
+A lesson's last cell calls `record`, which stores what a full run measured. In the text, a comment
+after each such number gives its name and a tolerance: ``97.8<!-- accuracy 0.3 --> %``. `marks`
+reads these numbers from the text, `disagreements` compares them with the measured numbers, and
+`filled` replaces them with the measured numbers.
 """
 
 import json
@@ -17,10 +17,10 @@ from jarvis.support.files import write_json
 
 
 def in_repository(path: str) -> Path:
-    """A file of the repository, as its notebooks name it: relative to their folder.
+    """A file of the repository, given by its path relative to the notebooks' folder.
 
-    A copy of a notebook in another folder finds it, too, where the package is installed from its
-    repository. Elsewhere the path is returned as it is.
+    The file is also found from a copy of a notebook in another folder, if the package is installed
+    from its repository. Otherwise the path is returned as it is.
 
     Example:
         >>> in_repository("sources/999_template.py").name
@@ -43,25 +43,25 @@ def record(
 ) -> None:
     """Store the numbers that a full run measured: ``record(path, measured, full=full_run)``.
 
-    A shortened run stores nothing; its numbers mean nothing. It checks that each of its names is
-    among those of the last full run, so that a new name is not forgotten.
+    A shortened run stores nothing, because its numbers mean nothing. It checks instead that each of
+    its names is among those of the last full run, so that a new name is not forgotten.
 
-    An older form takes the numbers as stated and then as measured, and compares the two; where this
-    run is shortened, the stated ones with those of the last full run.
+    An older form takes the stated numbers and then the measured numbers, and compares them. In a
+    shortened run, it compares the stated numbers with those of the last full run.
 
     Args:
-        path: a JSON file; its folder is created if need be.
-        *numbers: what was measured, by name; in the older form first what the text states.
+        path: a JSON file; its folder is created if necessary.
+        *numbers: the measured numbers, by name; in the older form, preceded by the stated ones.
         stated: the numbers as stated in the text, in the older form.
-        measured: the numbers of this run; in the older form at least the stated ones.
+        measured: the numbers of this run; in the older form, they must include the stated ones.
         full: False for a shortened run.
         tolerance: largest difference allowed, in the older form.
 
     Raises:
         TypeError: if there are no measured numbers.
-        ValueError: if a number is NaN or infinite; it names them.
+        ValueError: if a number is NaN or infinite; the message names it.
         AssertionError: if a shortened run measures what the last full run did not. In the older
-            form, if stated numbers differ from the measured ones; the file stays as it was.
+            form, also if stated and measured numbers differ; the file then stays as it was.
 
     Example:
         >>> import tempfile
@@ -123,7 +123,7 @@ _NUMBER = (
     r"(?<![\w.])(?:(?<![\w.\)\]])[+\-\u2212])?"
     r"(?:\d{1,3}(?:[ ,\u00a0\u2009\u202f]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:[eE][+\-\u2212]?\d+)?)"
 )
-#: What may stand between a number and its comment: a percent sign, the end of emphasis or math.
+#: What may be between a number and its comment: a percent sign, the end of emphasis or math.
 _AFTER = r"(?:[ \u00a0\u2009\u202f]?\\?%)?[*_$]*"
 _BEFORE_COMMENT = re.compile(rf"(?P<number>{_NUMBER}){_AFTER}$")
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
@@ -138,12 +138,12 @@ class Mark:
     """A number in a text that names the measurement it states.
 
     Args:
-        name: of the measured number; that of another lesson as ``303_mnist:accuracy``.
-        value: as stated.
-        tolerance: largest difference allowed; a share of the measured number if `relative`.
+        name: name of the measured number; a number of another lesson is ``303_mnist:accuracy``.
+        value: the stated value.
+        tolerance: largest difference allowed; a fraction of the measured number if `relative`.
         relative: whether the tolerance was written in percent.
-        written: the number as it stands in the text.
-        start: where it stands in the text.
+        written: the number as written in the text.
+        start: its position in the text.
     """
 
     name: str
@@ -154,7 +154,7 @@ class Mark:
     start: int
 
     def agrees(self, measured: float) -> bool:
-        """Whether the stated number is within the tolerance of the measured one."""
+        """Whether the stated number is within the tolerance of the measured number."""
         allowed = self.tolerance * abs(measured) if self.relative else self.tolerance
         return abs(self.value - measured) <= allowed + 1e-9 * max(abs(measured), abs(self.value))
 
@@ -162,17 +162,17 @@ class Mark:
 def marks(text: str) -> list[Mark]:
     """The marked numbers of a Markdown text, in order.
 
-    A comment directly after a number marks it, with a name and a tolerance, absolute or in percent
-    of the measured number: ``1,200<!-- spikes 5% -->``. A percent sign, the end of an emphasis or
-    of a formula may stand between: ``**97.8 %**<!-- accuracy 0.3 -->``. Percent signs never change
-    a number: what is stated as 97.8 % is recorded as 97.8. A comment within code marks nothing.
+    A comment directly after a number marks it. The comment contains a name and a tolerance, either
+    absolute or in percent of the measured number: ``1,200<!-- spikes 5% -->``. A percent sign or
+    the end of an emphasis or formula may come between: ``**97.8 %**<!-- accuracy 0.3 -->``. Percent
+    signs never change a number: 97.8 % is recorded as 97.8. Comments within code mark nothing.
 
     Args:
         text: Markdown.
 
     Raises:
-        ValueError: for a comment behind a number without a name and a tolerance, and for a comment
-            with both behind something that is not a number; it quotes the place.
+        ValueError: for a comment after a number without a name and a tolerance, and for a comment
+            with both after something that is not a number; the message quotes the place.
 
     Example:
         >>> [(m.name, m.value, m.tolerance) for m in marks("It is 97.8<!-- accuracy 0.3 --> %.")]
@@ -206,14 +206,14 @@ def marks(text: str) -> list[Mark]:
 
 
 def disagreements(text: str, measured: Mapping[str, float]) -> list[str]:
-    """What is wrong with the marked numbers of a text: a sentence for each.
+    """What is wrong with the marked numbers of a text, in one sentence for each.
 
     Args:
         text: Markdown.
         measured: the numbers of a full run, by name.
 
     Raises:
-        ValueError: as `marks`.
+        ValueError: as in `marks`.
 
     Example:
         >>> disagreements("97.8<!-- accuracy 0.3 --> %", {"accuracy": 96.02})
@@ -232,14 +232,14 @@ def disagreements(text: str, measured: Mapping[str, float]) -> list[str]:
 
 
 def filled(text: str, measured: Mapping[str, float]) -> str:
-    """The text with the measured numbers in place of the marked ones, with as many decimals.
+    """The text with its marked numbers replaced by the measured ones, with as many decimals.
 
     Args:
         text: Markdown.
-        measured: the numbers of a full run, by name; a marked number that names none of them stays.
+        measured: the numbers of a full run, by name; marked numbers without a measurement stay.
 
     Raises:
-        ValueError: as `marks`.
+        ValueError: as in `marks`.
 
     Example:
         >>> filled("97.8<!-- accuracy 0.3 --> %", {"accuracy": 96.02})
@@ -257,7 +257,7 @@ def _value(written: str) -> float:
 
 
 def _written(value: float, like: str) -> str:
-    """`value` with the decimals, the separator, the exponent and the signs of another number."""
+    """`value`, formatted with the decimals, separator, exponent and signs of another number."""
     mantissa, exponent, _ = like.lower().partition("e")
     decimals = len(mantissa.partition(".")[2])
     separator = re.search(r"[ ,\u00a0\u2009\u202f]", mantissa)
