@@ -141,7 +141,7 @@ def adjoint(
         tau: membrane time constant, ms.
 
     Returns:
-        dL/dw and dL/dd, of w's shape, and dL/dt of every spike, including its effect on later spikes.
+        dL/dw and dL/dd, of w's shape, and dL/dt of every spike, with its effect on later spikes.
 
     Source: Wunderlich & Pehle 2021, Sci. Rep. 11:12829 (EventProp). The gradient of delays is from
     Mészáros, Knight & Nowotny 2025, Nat. Commun. 16 (arXiv:2501.07331).
