@@ -74,7 +74,7 @@ SYMBOLS = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
     ast.Add: "+", ast.Sub: "-",
 }  # fmt: skip
-#: Parts of a syntax tree that are never changed, because they are only text or do not affect behaviour.
+#: Parts of a syntax tree that are never changed: they are only text, or do not affect behaviour.
 UNTOUCHED = {"annotation", "returns", "decorator_list", "type_params", "msg"}
 MESSAGES = {"warn", "warning", "info", "debug", "error", "log", "print", "cast"}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)

@@ -81,7 +81,7 @@ def scenes_of(split: str, n: int, noise: float) -> tuple[Events, Masks]:
 
 
 def score(method: Method, events: Events, truths: Masks) -> list[dict]:
-    """For each scene: the IoUs of its satellites, two found as two, and false alarms without any."""
+    """For each scene: the IoUs of its satellites, whether a pair is found as two, false alarms."""
     rows = []
     for found, truth in zip(method(events), truths, strict=True):
         pairs = match(found, truth)  # as in SceneScore, without its counts of pixels

@@ -105,7 +105,7 @@ def read_idx(
     except ValueError as error:
         raise CorruptDataError(
             f"{path} is truncated or damaged ({error}): "
-            "delete it, and it is unpacked or downloaded again"
+            "delete it, and it will be unpacked or downloaded again"
         ) from error
     return values, verified
 
@@ -144,8 +144,8 @@ def missing(
     """The error to raise when a data set's file or folder `relative` cannot be found."""
     places = " or ".join(str(folder / relative) for folder in data_folders())
     return MissingDataError(
-        f"{name} is not on this machine ({why}): put {places} there and its companions beside it, "
-        f"or use {stand_in}, which stand in for it"
+        f"{name} is not on this machine ({why}): put it at {places}, with its companions beside "
+        f"it, or use {stand_in} instead"
     )
 
 

@@ -292,8 +292,8 @@ def _lock_file(folder: Path) -> int:
                 owner = os.read(file, 20).decode("ascii", "replace").strip()
                 process = f" (process {owner})" if owner.isdigit() else ""
                 raise FolderInUseError(
-                    errno.EBUSY, f"{folder} is in use by another program{process}: wait for its "
-                    "end, or choose another folder"
+                    errno.EBUSY, f"{folder} is in use by another program{process}: wait until "
+                    "it ends, or choose another folder"
                 )  # fmt: skip
             # The previous owner of the lock may have removed the file after it was opened here.
             here = os.fstat(file)

@@ -579,7 +579,7 @@ def main(given: list[str] | None = None) -> int:
     random, report = Random(options.seed), Report("calls")
     table = {name: call for name, call in calls().items() if options.only in name}
     for name, (function, arguments) in table.items():
-        if name != "folder":  # which does not exist
+        if name != "folder":  # its folder does not exist
             function(**arguments)  # compiles what is needed, and shows that the call is valid
     for k in range(options.count):
         name = random.choice(list(table))
