@@ -106,7 +106,7 @@ def plot(found: dict, path: Path) -> None:
 def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7, help="rounds; the fastest counts")
-    parser.add_argument("--threads", type=int, default=2, help="of torch")
+    parser.add_argument("--threads", type=int, default=2, help="threads for torch")
     parser.add_argument("--quick", action="store_true", help="few words, to test that it runs")
     parser.add_argument("--output", type=Path, help="folder for the JSON: results/shd")
     parser.add_argument("--plot", type=Path, help="folder for the figure: benchmarks/results")

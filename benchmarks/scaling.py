@@ -10,7 +10,7 @@ from benchmarks.neurons import OURS, both_ways
 from benchmarks.peers import naive, ours
 
 AXES = ("T", "B", "N")
-BASE = (100, 64, 256)  #: sizes while another one varies
+BASE = (100, 64, 256)  #: sizes of the axes that do not vary
 SIZES = {
     "T": (50, 100, 200, 400, 800),
     "B": (32, 64, 128, 256, 512),

@@ -190,7 +190,7 @@ def plot(data: dict, path: Path) -> None:
             ax.plot(x, [c["auto"] / c["never"] for c in cells], "o", color=color, ms=4)
         ax.axhline(1.0, color="black", lw=0.8)
         ax.set(xscale="log", yscale="log", xlabel="ones in the input (%)", title=f"{n} rows")
-    axes[0].set_ylabel("time by that of the dense products")
+    axes[0].set_ylabel("time relative to the dense products")
     axes[-1].legend(title="outputs", fontsize=8)
     figure.suptitle("line: zeros skipped; dots: the automatic choice")
     figure.savefig(path)

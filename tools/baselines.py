@@ -83,7 +83,7 @@ FEWER = PENALTIES[1:5]  # for MNIST, where each takes minutes
 RATES = tuple({"lr": lr} for lr in (1e-3, 3e-3, 1e-2))
 MORE_RATES = (*RATES, {"lr": 3e-2}, {"lr": 1e-1})  # for Yin-Yang, where larger rates are better
 DRAWS = 8  # number of draws of a random code; results are averaged over them, as in train_toy.py
-TOY_STEPS = 25  # of the toy set's codes, ms
+TOY_STEPS = 25  # number of 1-ms steps in the codes of the toy set
 
 WORD = 1400.0  # ms: words are cut at this time, as in train_spatial.py
 DT = 10.0  # ms: time step of the networks on words
@@ -834,7 +834,7 @@ def head(name: str) -> dict[str, Any]:
         return new
     known = [each["setting"] for each in content["tried"]]
     if content["epochs"] != row.epochs or any(each not in list(row.settings) for each in known):
-        raise SystemExit(f"{file_of(name)} holds runs of other settings: delete it to repeat them")
+        raise SystemExit(f"{file_of(name)} has runs of other settings: delete it to repeat them")
     return new | content | {key: new[key] for key in ("task", "title", "input", "command")}
 
 

@@ -182,7 +182,7 @@ class Study:
         file, options = file_of(name, scale), self.options(name, scale)
         kept = self.read(file) or {"runs": []}
         if kept["runs"] and meant(kept["command"]) != plain(options):
-            raise SystemExit(f"{file}.json holds runs of other options: {kept['command']}")
+            raise SystemExit(f"{file}.json contains runs of other options: {kept['command']}")
         if seed in [run["seed"] for run in kept["runs"]]:
             return
         metrics = self.train(name, scale, seed)

@@ -141,7 +141,7 @@ def draw(path: str) -> None:
     ax.set_axis_off()
     form = path.rpartition(".")[2]
     if form not in figure.canvas.get_supported_filetypes():
-        sys.exit(f"floors.py: {path} is not a picture: end it in .svg or .png")
+        sys.exit(f"floors.py: {path} is not an image: its name must end in .svg or .png")
     try:
         with atomic_path(Path(path)) as part:
             figure.savefig(part, format=form, metadata={"Date": None} if form == "svg" else None)

@@ -881,7 +881,7 @@ def run_all(tree: Path, mutants: list[Mutant], output: Path) -> dict:
     if output.exists():
         kept = json.loads(output.read_text(encoding="utf-8"))
         if kept["tree"] != state["tree"]:
-            raise SystemExit(f"{output} holds results of another tree: give another --output")
+            raise SystemExit(f"{output} contains results of another tree: choose another --output")
         state = kept
     done = [result["mutant"] for result in state["results"]]
     left = [mutant for mutant in mutants if asdict(mutant) not in done]

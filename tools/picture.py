@@ -1,4 +1,4 @@
-"""Draw the README's picture: a digit processed by a trained spiking network.
+"""Draw the README's image: a digit processed by a trained spiking network.
 
 python tools/picture.py docs/images/digit.gif   # animated
 python tools/picture.py docs/images/digit.png   # still image: the last frame
@@ -181,7 +181,7 @@ def data(shown: Shown) -> str:
 def main(name: str) -> None:
     path = Path(name)
     if path.suffix not in (".gif", ".png", ".js"):
-        raise SystemExit(f"{path}: the picture must be a .gif or a .png, and its data a .js")
+        raise SystemExit(f"{path}: the image must be a .gif or .png file, and its data a .js file")
     check_replaceable(path)  # before the training, not after it
     if path.suffix == ".js":
         with atomic_path(path) as part:

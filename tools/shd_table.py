@@ -155,7 +155,7 @@ def make(name: str, seed: int) -> None:
     options = f"{RECIPE} {kind.options} --final"
     content = read(name) or {"runs": []}
     if content["runs"] and meant(content["command"]) != plain(options):
-        raise SystemExit(f"{name}.json holds runs of other options: {content['command']}")
+        raise SystemExit(f"{name}.json contains runs of other options: {content['command']}")
     if seed in [run["seed"] for run in content["runs"]]:
         return
     drawn = (name, seed) == ("net_3", 0)
@@ -216,7 +216,7 @@ def make_step(name: str) -> None:
     for step in (read("steps") or {"steps": []})["steps"]:
         if step["name"] == name:
             if meant(step["command"]) != plain(options):
-                raise SystemExit(f"steps.json holds a {name} of other options: {step['command']}")
+                raise SystemExit(f"steps.json has {name} with other options: {step['command']}")
             return
     metrics = train(options, RUNS / f"step_{name}")
     result = {

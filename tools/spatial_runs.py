@@ -48,7 +48,7 @@ def train(options: str, folder: Path, dataset: str = "shd") -> dict:
         subprocess.run(line, cwd=ROOT, check=True)
     content = json.loads(metrics.read_text())
     if meant(content["command"]) != plain(options):
-        raise SystemExit(f"{folder} holds another run: {content['command']}")
+        raise SystemExit(f"{folder} contains another run: {content['command']}")
     return content
 
 

@@ -215,7 +215,7 @@ def paired_interval(
         )
     difference = a - b
     if np.isnan(difference).any():
-        raise ValueError("paired_interval: a and b must not hold NaN")
+        raise ValueError("paired_interval: a and b must not contain NaN")
     check_integer("draws", draws, at_least=1)
     check_number("level", level, above=0, below=1)
     n_seeds, n_samples = difference.shape

@@ -189,7 +189,7 @@ def marks(text: str) -> list[Mark]:
                 f"a marked number needs a name and a tolerance, as in <!-- rate 0.5 -->: {quoted}"
             )
         if content and not number and before[-1:].strip():
-            raise ValueError(f"no number that can be read stands before this comment: {quoted}")
+            raise ValueError(f"no number that can be read precedes this comment: {quoted}")
         if number and content:
             tolerance = float(content["tolerance"])
             found.append(

@@ -60,7 +60,7 @@ UNPACKED = {
     "MNIST/raw/t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
 
-_CLASSES = 10  # of MNIST and Fashion-MNIST
+_CLASSES = 10  # number of classes of MNIST and Fashion-MNIST
 
 _SIDE = 28  # pixels
 
@@ -100,7 +100,7 @@ def read_idx(
         # be a part of it.
         if not verified and wanted is not None and len(values) in (10_000, 60_000):
             if hashlib.md5(content, usedforsecurity=False).hexdigest() != wanted:
-                raise ValueError(f"its MD5 sum is not {wanted}, that of the published file")
+                raise ValueError(f"its MD5 sum is not {wanted}, the sum of the published file")
             verified = True
     except ValueError as error:
         raise CorruptDataError(

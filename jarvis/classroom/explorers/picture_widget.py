@@ -34,7 +34,7 @@ function render({ model, el }) {
   };
   show();
 
-  // While the next picture loads, the element's own size may be 0 for a moment: the last one holds.
+  // While the next picture loads, the element's size may briefly be 0, so the last scale is kept.
   let scale = null;
   const measure = () => {
     const width = picture.getBoundingClientRect().width;

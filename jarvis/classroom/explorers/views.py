@@ -239,7 +239,7 @@ def code_picture(settings: CodeSettings) -> torch.Tensor:
         raise ValueError(f"drawn must be 8 rows of 8 numbers, not of shape {drawn.shape}")
     if not ((drawn >= 0) & (drawn <= 1)).all():  # NaN fails both tests
         raise ValueError(
-            f"drawn must lie in [0, 1], black to white; it holds {drawn.min()} to {drawn.max()}"
+            f"drawn must lie in [0, 1], black to white; it contains {drawn.min()} to {drawn.max()}"
         )
     return torch.from_numpy(drawn)
 
