@@ -1,1 +1,4 @@
-"""Side-by-side timing against peers and the limits of the machine: python -m benchmarks."""
+"""Timing side by side with other libraries and with the limits of the machine.
+
+Run it with ``python -m benchmarks``.
+"""

@@ -1,4 +1,4 @@
-"""Check agreement first, then time: python -m benchmarks. See benchmarks/README.md."""
+"""Check agreement, then measure times: python -m benchmarks. See benchmarks/README.md."""
 
 import argparse
 import sys
@@ -44,16 +44,16 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--rows", nargs="+", choices=GROUPS, default=GROUPS, metavar="ROW",
                    help=f"what to measure, of {', '.join(GROUPS)}; by default all")  # fmt: skip
     p.add_argument("--repeats", type=_positive, default=15, help="rounds (at least 7 to quote)")
-    p.add_argument("--threads", type=_positive, default=1, help="of torch, ours and JAX alike")
-    p.add_argument("--quick", action="store_true", help="tiny shapes: does it run?")
-    p.add_argument("--jax-python", help="the Python of an environment with spyx")
+    p.add_argument("--threads", type=_positive, default=1, help="threads for torch, jarvis and JAX")
+    p.add_argument("--quick", action="store_true", help="tiny shapes, to test that everything runs")
+    p.add_argument("--jax-python", help="Python of an environment with spyx")
     p.add_argument("--output", type=Path, default=None,
-                   help="folder of JSON and plots (benchmarks/results; --quick: none)")  # fmt: skip
+                   help="folder for JSON, plots (benchmarks/results; --quick: none)")  # fmt: skip
     return p
 
 
 def _rows(wanted, quick: bool, spyx: Spyx | None, no_spyx: str) -> list[Callable[[], Row]]:
-    """Functions that make each row; called one at a time, to keep one row's tensors in memory."""
+    """One function per row; they are called one by one, so only one row's tensors are in memory."""
     shapes = ((5, 2, 8),) if quick else neurons.SHAPES
     makers: list[Callable[[], Row]] = []
     if "lif" in wanted:
@@ -98,7 +98,7 @@ def _rows(wanted, quick: bool, spyx: Spyx | None, no_spyx: str) -> list[Callable
 
 
 def measure(args: argparse.Namespace) -> dict:
-    """All requested measurements, as written to the JSON."""
+    """All requested measurements, in the form written to the JSON file."""
     clock = "cpu" if args.threads == 1 else "wall"
     spyx, no_spyx = None, "no --jax-python"
     if args.jax_python and {"lif", "delays"} & set(args.rows):
@@ -142,7 +142,7 @@ def measure(args: argparse.Namespace) -> dict:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print and write. Returns 1 if something that should agree does not."""
+    """Measure, print and write. Returns 1 if results that should agree do not."""
     args = parser().parse_args(argv)
     before = torch.get_num_threads()
     torch.set_num_threads(args.threads)

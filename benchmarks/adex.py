@@ -1,4 +1,4 @@
-"""The rows of the AdEx neurons: the dimensionless one beside LIF, the one in mV and pA."""
+"""The rows on the AdEx neurons: the dimensionless one against LIF, and the one in mV and pA."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +13,7 @@ from jarvis import AdExLayer, AdExParams
 from jarvis.adex import NormalisedAdExLayer
 
 BIOPHYSICAL = (200, 16, 128)
-_DRIVE = 0.3  #: the largest input per step: about 100 spikes per second, at dt = 0.5 ms
+_DRIVE = 0.3  #: the largest input per step: about 100 spikes per second at dt = 0.5 ms
 _CURRENT = 1000.0  #: the largest current of the neuron in mV and pA
 
 
@@ -28,7 +28,7 @@ def _biophysical(backend: str) -> Run:
 
 
 def _agree(make: Callable[[str], Run], drive: float, steps: int) -> str:
-    """Spikes and gradient of the compiled loop, in float64, against the eager step."""
+    """Compare spikes and gradient of the compiled loop with those of the eager step, in float64."""
     generator = torch.Generator().manual_seed(0)
     shape = (steps, *SHAPE[1:])
     x = drive * torch.rand(shape, generator=generator, dtype=torch.float64)
@@ -38,7 +38,7 @@ def _agree(make: Callable[[str], Run], drive: float, steps: int) -> str:
 
 
 def adex(shape: tuple[int, int, int]) -> Row:
-    """The dimensionless AdEx, forward and backward: its cost relative to a LIF layer."""
+    """The dimensionless AdEx, forward and backward pass: its cost relative to a LIF layer."""
     row = Row(f"adex_{'x'.join(map(str, shape))}", f"AdEx against LIF, {list(shape)}")
     x, g = _DRIVE * torch.rand(shape), torch.rand(shape)
     check = partial(_agree, _normalised, _DRIVE, SHAPE[0])
@@ -50,7 +50,7 @@ def adex(shape: tuple[int, int, int]) -> Row:
 
 
 def biophysical(shape: tuple[int, int, int]) -> Row:
-    """AdEx in mV and pA, forward and backward, against its eager step."""
+    """AdEx in mV and pA, forward and backward pass, compared with its eager step."""
     title = f"AdEx in mV and pA, forward + backward, {list(shape)}"
     row = Row("adex_biophysical", title)
     x, g = torch.rand(shape), torch.rand(shape)

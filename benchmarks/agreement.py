@@ -1,4 +1,4 @@
-"""Whether a peer computes the same thing, which is checked before it is timed."""
+"""Check, before a peer is timed, that it computes the same thing."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,8 @@ from torch import Tensor
 
 from jarvis import LIFLayer
 
-SHAPE = (60, 3, 16)  #: T, B, N of the comparison
-TAU = 20.0  #: of every LIF in the benchmarks, ms; dt = 1 ms
+SHAPE = (60, 3, 16)  #: T, B and N in the comparison
+TAU = 20.0  #: time constant of every LIF neuron in the benchmarks, ms; dt = 1 ms
 
 
 class Disagreement(ValueError):
@@ -16,7 +16,7 @@ class Disagreement(ValueError):
 
 
 def gradient(run: Callable[[Tensor], Tensor], x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-    """Spikes, and the gradient of x if that of the spikes is g."""
+    """The spikes, and the gradient with respect to x if the gradient of the spikes is g."""
     x = x.clone().requires_grad_()
     spikes = run(x)
     spikes.backward(g)
@@ -28,7 +28,7 @@ def compare(got: tuple[Tensor, ...], want: tuple[Tensor, ...], tolerance: float)
     """Compare (output, gradient, ...) with the reference; the outputs must be equal.
 
     Raises:
-        Disagreement: with the number of spikes that differ, or the largest error.
+        Disagreement: if they differ, with the number of differing spikes or the largest error.
     """
     spikes, wanted = got[0].double(), want[0].double()
     if not wanted.any():
@@ -52,20 +52,20 @@ def agree(
     tolerance: float = 1e-5,
     **options,
 ) -> str:
-    """Compare a LIF ``x [T, B, N] -> spikes`` with the float64 eager step.
+    """Compare a LIF neuron ``x [T, B, N] -> spikes`` with the eager step in float64.
 
     Args:
         make: returns the function for a dtype.
-        dtype: its precision. In float32 a potential may round to the other side of the threshold
-            and change a spike, so spikes have to be equal in float64.
-        tolerance: largest error of the gradient, relative to the largest gradient.
+        dtype: precision of the peer. In float32 a potential may round to the other side of the
+            threshold and change a spike, so spikes only have to be equal in float64.
+        tolerance: largest error allowed in the gradient, relative to the largest gradient.
         **options: options of our `LIFLayer` that match the peer's neuron.
 
     Raises:
         Disagreement: if spikes or gradients differ.
     """
     generator = torch.Generator().manual_seed(0)
-    # float32 values, so that both precisions use the same input
+    # The values are representable in float32, so that both precisions use the same input.
     x = (0.3 * torch.rand(SHAPE, generator=generator)).double()
     g = torch.randn(SHAPE, generator=generator).double()
     eager = LIFLayer(tau=TAU, backend="eager", **options)

@@ -1,4 +1,4 @@
-"""CPU time of the first call, with an empty and with a warm cache."""
+"""CPU time of the first call, with an empty cache and with a warm cache."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Neurons, each as the statements that make a layer of them.
+#: Neurons, each with the statements that create a layer of them.
 NEURONS = {
     "LIF": "from jarvis import LIFLayer; layer = LIFLayer()",
     "AdEx in mV and pA": "from jarvis import AdExLayer; layer = AdExLayer()",
@@ -33,8 +33,8 @@ COLD, CACHED = 4.0, 0.5  #: the bars, s
 def first_call(neuron: str, folder: str) -> tuple[float, float]:
     """CPU seconds of the first forward and the first backward pass of a layer in a new process.
 
-    Everything beyond `import torch` counts: the imports of jarvis and numba, and with an empty
-    `folder` the tracing of the step and the generation and compilation of its loops, too.
+    Everything after `import torch` counts: the imports of jarvis and numba and, if `folder` is
+    empty, also the tracing of the step and the generation and compilation of its loops.
 
     Args:
         neuron: one of `NEURONS`.
@@ -52,7 +52,7 @@ def first_call(neuron: str, folder: str) -> tuple[float, float]:
 
 
 def measure(repeats: int) -> dict:
-    """The shortest of `repeats` first calls, s: cold and cached, forward and backward."""
+    """The shortest of `repeats` first calls, s: cold and cached, forward and backward pass."""
     taken: dict[str, list[float]] = {}
     for _ in range(repeats):
         for neuron in NEURONS:

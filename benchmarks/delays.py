@@ -1,13 +1,13 @@
-"""The rows of delays, a delay for each synapse: event-driven networks, and layers that take steps.
+"""The rows on delays with one delay per synapse: event-driven networks, and layers with time steps.
 
-`delays`: spikes of 700 inputs to 128 neurons.
+`delays` runs 128 neurons on the spikes of 700 inputs.
 
-Compared with the same layer as a dense convolution over time, with a kernel that holds each weight
-at its delay (as in DCLS), and with the JAX code of spatial_snns, which updates every synapse in
-every step, if available. The density of spikes is that of spoken digits: 4 %.
+It is compared with the same layer as a dense convolution over time, whose kernel has each weight at
+the position of its delay (as in DCLS), and, if available, with the JAX code of spatial_snns, which
+updates every synapse in every step. The density of spikes is 4 %, as in spoken digits.
 
-`layers`: `DelayedLinear`, forward and backward, compared with its definition, a dense convolution
-over time, and with an `nn.Linear` without delays.
+`layers` runs the forward and the backward pass of `DelayedLinear`. It is compared with its
+definition, a dense convolution over time, and with an `nn.Linear` without delays.
 """
 
 import tracemalloc
@@ -29,7 +29,7 @@ LONGEST = 64  #: steps
 
 
 def problem(steps: int, batch: int, n_in: int, width: int, density: float = DENSITY):
-    """Input spikes ``[T, B, n_in]``, weights that make the neurons fire, delays in whole steps."""
+    """Input spikes ``[T, B, n_in]``, weights that make the neurons fire, and whole-step delays."""
     random = torch.Generator().manual_seed(0)
     dense = (torch.rand(steps, batch, n_in, generator=random) < density).float()
     w = torch.rand(n_in, width, generator=random) * (0.1 / (n_in * DENSITY))
@@ -38,12 +38,12 @@ def problem(steps: int, batch: int, n_in: int, width: int, density: float = DENS
 
 
 def convolve(x: Tensor, w: Tensor, d: Tensor) -> Tensor:
-    """Input ``[B, H, T]`` arriving from spikes ``x [B, n_in, T]``, interpolated between taps."""
+    """The input ``[B, H, T]`` caused by spikes ``x [B, n_in, T]``, interpolated between taps."""
     return delayed_linear(x.permute(2, 0, 1), w.t(), d.t()).permute(1, 2, 0)
 
 
 def _neurons(drive: Tensor) -> Tensor:
-    """Spike counts ``[B, H]`` of `NEURON` for an input ``[B, H, T]``, by an independent loop."""
+    """Spike counts ``[B, H]`` of `NEURON` for an input ``[B, H, T]``, from an independent loop."""
     decay, decay_syn = (torch.exp(torch.tensor(-1.0 / tau)) for tau in (NEURON.tau, NEURON.tau_syn))
     v = current = torch.zeros_like(drive[..., 0])
     counts = torch.zeros_like(v)
@@ -56,18 +56,18 @@ def _neurons(drive: Tensor) -> Tensor:
 
 
 def _first_spikes(worker: Spyx, spikes: Tensor, w: Tensor, d: Tensor) -> str:
-    """Whether first spikes agree with ours: after a reset its v stays at rest one step longer."""
+    """Compare first spikes with ours: after a reset, their v stays at rest one step longer."""
     theirs = torch.tensor(worker.spatial(spikes, w.detach(), d.detach(), NEURON.dt))
     out = run_events(Events.from_dense(spikes.unsqueeze(1)), w.double(), d.double(), neuron=NEURON)
     first = out.spikes.first_steps()[0]
-    first = torch.where(first < len(spikes) - 1, first + 1, -1)  # reported one step later
+    first = torch.where(first < len(spikes) - 1, first + 1, -1)  # they report it one step later
     if not torch.equal(first, theirs.int()):
         raise Disagreement(f"{int((first != theirs).sum())} of {len(first)} first spikes differ")
     return f"same first spikes of {int((first >= 0).sum())} neurons, one step later"
 
 
 def delays(shape: tuple[int, int, int, int], worker: Spyx | None, missing: str) -> Row:
-    """Forward and backward pass with gradients of weights and delays."""
+    """Forward and backward pass, with the gradients of weights and delays."""
     steps, batch, n_in, width = shape
     title = f"delays, {n_in} to {width}, T={steps} B={batch}, {DENSITY:.0%} spikes"
     row = Row("delays", title)
@@ -94,7 +94,7 @@ def delays(shape: tuple[int, int, int, int], worker: Spyx | None, missing: str) 
         return drive
 
     def check() -> str:
-        # In float64: in float32 rounding may decide whether a neuron spikes, which is no error.
+        # In float64, because in float32 rounding may decide whether a neuron spikes.
         exact = run_events(events, w.double(), d.double(), neuron=NEURON).counts
         theirs = _neurons(convolve(x.double(), w.detach().double(), d.detach().double()))
         if not exact.any() or not torch.equal(exact, theirs):
@@ -117,8 +117,8 @@ def delays(shape: tuple[int, int, int, int], worker: Spyx | None, missing: str) 
     return row
 
 
-#: T, B, inputs, outputs, longest delay in steps, share of entries that are not 0: spoken digits in
-#: bins of 10 ms and 5 channels, a hidden layer, and the same words in bins of 2 ms.
+#: T, B, inputs, outputs, longest delay in steps, and fraction of entries that are not 0, for spoken
+#: digits in bins of 10 ms and 5 channels, for a hidden layer, and for the same words in 2 ms bins.
 LAYERS = (
     (100, 64, 140, 256, 25, 0.17),
     (100, 64, 256, 256, 25, 0.1),
@@ -126,12 +126,12 @@ LAYERS = (
 )
 
 
-#: How much faster than a dense convolution, at least.
+#: By what factor `DelayedLinear` must at least beat the dense convolution.
 LAYER_BARS = (2.0, 2.0, 5.0)
 
 
 def layers(number: int, quick: bool = False) -> Row:
-    """`DelayedLinear` forward and backward: gradients of the input, the weights and the delays."""
+    """`DelayedLinear`, both passes: gradients of the input, the weights and the delays."""
     shape = (9, 2, 5, 4, 3, 0.3) if quick else LAYERS[number]
     steps, batch, n_in, n_out, longest, density = shape
     title = f"delayed, {n_in} to {n_out}, T={steps} B={batch}, <= {longest} steps, {density:.0%}"
@@ -167,8 +167,8 @@ def layers(number: int, quick: bool = False) -> Row:
 def memory(quick: bool = False) -> list[dict]:
     """Peak memory of a forward and backward pass, MB, as a function of T and the spike density.
 
-    It includes numpy's allocations and the history of potentials, the only parts that grow, and
-    the matrices themselves.
+    It includes numpy's allocations and the history of potentials, which are the only parts that
+    grow, and the matrices themselves.
     """
     _, batch, n_in, width = (0, 2, 20, 8) if quick else SHAPE
     points = [(250, DENSITY), (500, DENSITY), (1000, DENSITY), (2000, DENSITY)]
@@ -185,7 +185,7 @@ def memory(quick: bool = False) -> list[dict]:
             torch.autograd.grad(out.counts.sum(), (w, d))
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-        history = 4 * steps * batch * width  # kept between calls, so maybe not new here
+        history = 4 * steps * batch * width  # kept between calls, so it may not be new here
         found.append({
             "T": steps, "density": density, "input_spikes": len(events.times),
             "spikes": int(out.counts.sum()), "peak_mb": round((peaks[-1] + history) / 1e6, 2),

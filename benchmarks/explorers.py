@@ -1,4 +1,4 @@
-"""`benchmarks.widgets` in a separate process, where no other measurement uses memory."""
+"""Run `benchmarks.widgets` in a separate process, where no other measurement uses memory."""
 
 import json
 import subprocess
@@ -10,9 +10,9 @@ QUICK = ("--explorers", "stdp", "--timed", "3", "--moves", "3")
 
 
 def measure(quick: bool = False) -> dict:
-    """The output of `python -m benchmarks.widgets`, without the machine, or why it was skipped.
+    """The output of `python -m benchmarks.widgets` without the machine, or why it was skipped.
 
-    It takes a few minutes: 1000 moves of each of six explorers.
+    This takes a few minutes, because each of six explorers makes 1000 moves.
     """
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "widgets.json"
@@ -22,7 +22,7 @@ def measure(quick: bool = False) -> dict:
             stdout=2, stderr=subprocess.PIPE, text=True, check=False,
             cwd=Path(__file__).resolve().parent.parent,
         )  # fmt: skip
-        if not output.exists():  # exit status 1 with a file means that a bar was missed
+        if not output.exists():  # exit status 1 with a file only means that a bar was missed
             said = done.stderr.strip().splitlines()
             return {"skipped": f"the explorers: {said[-1] if said else done.returncode}"}
         found = json.loads(output.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The rows of generated loops: against loops by hand, with learned numbers, of a user's neuron."""
+"""The rows on generated loops: for the handwritten neurons, a learned tau, and a user's neuron."""
 
 from collections.abc import Callable
 
@@ -17,9 +17,9 @@ from jarvis.adex import NormalisedAdExLayer
 from jarvis.neurons.layer import SpikingLayer
 
 SHAPES = ((100, 64, 512), (25, 128, 1000))
-OVERHEAD = 1.05  #: a generated loop may take that many times a loop by hand
+OVERHEAD = 1.05  #: a generated loop may take this many times as long as a handwritten one
 
-#: The neurons that exist both ways: the options of a LIF layer, or None for AdEx.
+#: Neurons that exist in both forms, with the options of a LIF layer, or None for AdEx.
 BY_HAND: dict[str, dict | None] = {
     "LIF": {},
     "LIF, zero reset": {"reset": "zero"},
@@ -30,7 +30,7 @@ BY_HAND: dict[str, dict | None] = {
 
 
 def pair(kind: str, backend: str = "numba") -> tuple[Run, Run]:
-    """One of the neurons `BY_HAND`: run by the layer, and by the loop by hand."""
+    """One of the neurons in `BY_HAND`, run by the layer and by the handwritten loop."""
     options = BY_HAND[kind]
     if options is None:
         layer, by_hand = NormalisedAdExLayer(backend=backend), handwritten.adex()
@@ -41,18 +41,18 @@ def pair(kind: str, backend: str = "numba") -> tuple[Run, Run]:
 
 
 def sample() -> tuple[Tensor, Tensor]:
-    """Input and gradient of the spikes for a comparison, float64."""
+    """Input and gradient of the spikes for a comparison, in float64."""
     generator = torch.Generator().manual_seed(0)
     x = 0.3 * torch.rand(SHAPE, generator=generator, dtype=torch.float64)
     return x, torch.randn(SHAPE, generator=generator, dtype=torch.float64)
 
 
 def each_way(run: Run, x: Tensor, g: Tensor) -> tuple[Callable[[], Time], Callable[[], Time]]:
-    """The forward pass of a layer, and the backward pass alone, as two calls.
+    """The forward pass of a layer, and the backward pass alone, as two timed calls.
 
-    Both run forward and backward, as training does, and each times its own half. Each runs once
-    before, untimed: which blocks of memory are free and in the cache depends on what ran last, and
-    is worth up to a quarter of a forward pass. `x` requires a gradient.
+    Both calls run both passes, as training does, and each times its own half. Both passes run once
+    before, untimed: which blocks of memory are free and in the cache depends on what ran last and
+    can change the time of a forward pass by up to a quarter. `x` requires a gradient.
     """
 
     def forward() -> Time:
@@ -71,7 +71,7 @@ def each_way(run: Run, x: Tensor, g: Tensor) -> tuple[Callable[[], Time], Callab
 
 
 def by_hand(kind: str, shape: tuple[int, int, int]) -> Row:
-    """A generated loop against the loop by hand of the same neuron, each way."""
+    """A generated loop compared with the handwritten loop of the same neuron, for each pass."""
     key = f"hand_{list(BY_HAND).index(kind)}_{'x'.join(map(str, shape))}"
     row = Row(key, f"generated against by hand: {kind}, {list(shape)}")
     x, g = (0.3 * torch.rand(shape)).requires_grad_(), torch.rand(shape)
@@ -96,7 +96,7 @@ def _learned(backend: str, n: int, dtype: torch.dtype) -> tuple[Run, LIFLayer]:
 
 
 def _agree_learned() -> str:
-    """Spikes, and the gradients of the input and of each neuron's tau, against the eager step."""
+    """Compare the spikes and the gradients of the input and of each tau with the eager step."""
     x, g = sample()
     found = []
     for backend in ("numba", "eager"):
@@ -136,7 +136,7 @@ def _quadratic(backend: str) -> Run:
 
 
 def user(shape: tuple[int, int, int]) -> Row:
-    """A neuron that a user defines, quadratic integrate-and-fire, against LIF."""
+    """Quadratic integrate-and-fire as a neuron that a user defines, compared with LIF."""
     row = Row("user", f"a user's neuron against LIF, forward + backward, {list(shape)}")
     x, g = 0.3 * torch.rand(shape), torch.rand(shape)
 

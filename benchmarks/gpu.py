@@ -24,7 +24,7 @@ def _best(call, repeats: int) -> float:
 
 
 def measure(repeats: int) -> dict:
-    """Fraction of the copy bandwidth reached by LIF at 24 B per element-step, or why none."""
+    """LIF's fraction of the copy bandwidth, at 24 B per element-step, or why it is not measured."""
     if not torch.cuda.is_available():
         return {"skipped": "no CUDA here: the GPU row was not measured"}
     x, g = 0.3 * torch.rand(SHAPE, device="cuda"), torch.rand(SHAPE, device="cuda")

@@ -1,7 +1,8 @@
-"""Scaling of the time of a spatial network's training step: python -m benchmarks.growth
+"""How the time of a spatial network's training step grows: python -m benchmarks.growth
 
-Forward and backward pass for one batch of spoken digits, with more hidden neurons, shorter steps,
-and more events per word. Spoken digits are SHD if available, otherwise generated words.
+One training step is the forward and backward pass for one batch of spoken digits. The measurement
+varies the number of hidden neurons, the time step, and the number of events per word. The spoken
+digits are SHD if it is available, and otherwise generated words.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from jarvis.support.files import write_json
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "shd" / "growth.json"
 PLOT = ROOT / "benchmarks" / "results" / "growth.png"
-HIDDEN, DT, SHARE = 100, 0.5, 1.0  # values of those that are not varied
+HIDDEN, DT, SHARE = 100, 0.5, 1.0  # values of the quantities that are not varied
 SIZES = {
     "hidden": (25, 50, 100, 200, 400),
     "dt": (4.0, 2.0, 1.0, 0.5, 0.25),
@@ -33,7 +34,7 @@ WORDS, DURATION, RATE = 32, 1400.0, 20.0
 
 
 def spoken() -> SpokenDigits:
-    """The training part of SHD, or generated words instead."""
+    """The training part of SHD, or generated words if it is not available."""
     try:
         return datasets.shd("train", check=False)
     except MissingDataError:
@@ -41,13 +42,13 @@ def spoken() -> SpokenDigits:
 
 
 def thinned(words: Events, share: float) -> Events:
-    """The batch with a random fraction of its events."""
+    """The batch with a random part of its events."""
     keep = torch.rand(len(words.times), generator=torch.Generator().manual_seed(0)) < share
     return words.where(keep)
 
 
 def step(words: SpokenDigits, n: int, hidden: int, dt: float, share: float):
-    """A training step on n words, and the number of events per word; networks fire at `RATE`."""
+    """A training step on n words, and the events per word; the networks fire at `RATE`."""
     evenly = torch.linspace(0, len(words) - 1, n).long()
     events, labels = words.on_grid(dt, round(DURATION / dt))[evenly]
     events = thinned(events, share)
@@ -105,8 +106,8 @@ def plot(found: dict, path: Path) -> None:
 def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7, help="rounds; the fastest counts")
-    parser.add_argument("--threads", type=int, default=2, help="of torch")
-    parser.add_argument("--quick", action="store_true", help="few words: does it run?")
+    parser.add_argument("--threads", type=int, default=2, help="threads for torch")
+    parser.add_argument("--quick", action="store_true", help="few words, to test that it runs")
     parser.add_argument("--output", type=Path, help="folder for the JSON: results/shd")
     parser.add_argument("--plot", type=Path, help="folder for the figure: benchmarks/results")
     args = parser.parse_args(given)

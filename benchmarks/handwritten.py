@@ -1,18 +1,18 @@
-"""Time loops of LIF and of the dimensionless AdEx, written by hand.
+"""Handwritten time loops of LIF and of the dimensionless AdEx.
 
-The library has no such loop: it generates them from the neuron's step. These are
+The library itself has no such loops: it generates them from the neuron's step. These loops serve as
 
-* the oracle of the generated loops, which shares no code with the generator;
-* the yardstick of their speed (`generated.py`);
-* an example of a loop by hand, for a neuron that the generator cannot take.
+* a reference for the generated loops that shares no code with the generator;
+* a standard for their speed (`generated.py`);
+* an example of a handwritten loop, for a neuron that the generator cannot handle.
 
 `lif` and `adex` return a differentiable function ``x [T, B, ...] -> spikes`` of neurons that start
 at rest, in float32 or float64, with the fast sigmoid and a detached reset. The equations are those
 of `jarvis.lif.lif_step` and `jarvis.adex.normalised_adex_step`.
 
 A loop runs a range of *lanes* over all steps. A lane is one neuron of one sample. Arrays are flat:
-``[T * n]`` for n lanes, ``[n]`` for a state, and of length 0 where the options need none.
-`jarvis.kernels.loop_numba` says what makes such a loop fast.
+``[T * n]`` for n lanes, ``[n]`` for a state, and of length 0 if the options do not need the array.
+`jarvis.kernels.loop_numba` explains what makes such a loop fast.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ from jarvis.lif import LIFParams
 
 Run = Callable[[Tensor], Tensor]
 
-SLOPE = 25.0  #: of the fast sigmoid
+SLOPE = 25.0  #: slope of the fast sigmoid
 
 LARGEST = 1e15  #: the input of AdEx is clamped to this magnitude
 
@@ -56,7 +56,7 @@ def lif(**options) -> Run:
 
 def lif_forward(zeroes: bool, syn: bool, wait: bool, adapt: bool, dtype: type) -> Callable:
     zero, one = dtype(0), dtype(1)
-    block = 8192  # lanes whose state stays in the cache; each row has a fixed overhead
+    block = 8192  # number of lanes whose state stays in the cache; each row has a fixed overhead
 
     def loop(x, x_step, s, h, kept_a, ready, v, i, r, a, values, n, low, high, steps):
         decay, decay_syn, threshold = values[0], values[1], values[2]
@@ -114,7 +114,7 @@ def lif_backward(zeroes: bool, syn: bool, wait: bool, adapt: bool, dtype: type) 
                 gt, xt, ht = g[t * g_step + first :][:m], gx[o:][:m], h[o:][:m]
                 at, wt = kept_a[o:][:m], ready[o:][:m]
                 for j in range(m):
-                    gs, gp, p = gt[j], vb[j], ht[j]  # gradients of spike and potential
+                    gs, gp, p = gt[j], vb[j], ht[j]  # gradients of spike and potential, and h
                     free, theta = one, threshold
                     if wait:
                         free = dtype(wt[j])
@@ -131,7 +131,7 @@ def lif_backward(zeroes: bool, syn: bool, wait: bool, adapt: bool, dtype: type) 
                     if adapt:
                         ab[j] = decay_adapt * ab[j] - adaptation * through
                     held = zero
-                    if wait:  # then h was v, independent of i and x
+                    if wait:  # while refractory, h was v, independent of i and x
                         held = gp if free == zero else zero
                         gp = zero if free == zero else gp
                     vb[j] = decay * gp + held
@@ -205,7 +205,7 @@ def adex_backward(dtype: type) -> Callable:
             for t in range(steps - 1, -1, -1):
                 o = t * n + first
                 gt, xt, ht = g[t * g_step + first :][:m], gx[o:][:m], h[o:][:m]
-                # v before this step is h of the step before, or 0 after a spike and at the start.
+                # v before this step is the previous step's h, or 0 after a spike and at the start.
                 before, edge = (h[o - n :][:m], threshold) if t > 0 else (ht, least)
                 for j in range(m):
                     p, gs, gp, held = ht[j], gt[j] + b * wb[j], vb[j], wb[j]
@@ -228,15 +228,15 @@ def adex_backward(dtype: type) -> Callable:
 
 
 class Loops:
-    """A forward and a backward loop with their numbers: a differentiable function of x.
+    """A forward and a backward loop with their parameters: a differentiable function of x.
 
     Args:
-        makers: make the forward and the backward loop, given the options and the type.
-        options: what changes the code of the loops.
-        values: the numbers that they read, in order.
-        kept: each tensor ``[T, B, ...]`` that is kept for the backward loop, a "number" or a "flag"
-            (one byte); None for one that is not needed.
-        rest: each part of the state at rest; None for one that is not needed.
+        makers: create the forward and the backward loop, given the options and the dtype.
+        options: the options that change the code of the loops.
+        values: the numbers that the loops read, in order.
+        kept: one entry for each tensor ``[T, B, ...]`` kept for the backward loop: "number", "flag"
+            (one byte), or None if the tensor is not needed.
+        rest: one entry for each part of the state: its value at rest, or None if it is not needed.
     """
 
     def __init__(
@@ -256,7 +256,7 @@ class Loops:
         return _Run.apply(x, self)  # type: ignore[return-value]
 
     def run(self, backward: bool, rows: Rows, steps: int, tensors: list[Tensor]) -> None:
-        """Run one of the loops over all steps; it reads `rows` and reads and writes `tensors`."""
+        """Run one of the loops over all steps; it only reads `rows`, and also writes `tensors`."""
         dtype = rows.flat.dtype
         if dtype not in self._numbers:
             self._numbers[dtype] = torch.tensor(self.values, dtype=dtype).numpy()
@@ -301,7 +301,7 @@ class _Run(torch.autograd.Function):
 
 
 def _states(like: Tensor, values: Sequence[float | None]) -> list[Tensor]:
-    """The parts of a state with these values, for a tensor ``[T, B, ...]``."""
+    """The parts of a state with these values, to go with a tensor ``[T, B, ...]``."""
     return [
         like.new_empty(0) if value is None else like.new_full(like.shape[1:], value)
         for value in values

@@ -1,7 +1,7 @@
-"""spyx and spatial_snns (JAX) in a separate process: an environment with JAX needs no torch.
+"""spyx and spatial_snns (JAX) in a separate process, whose environment does not need torch.
 
-Reads one JSON request per line and answers each with one JSON line, so that its runs can be
-interleaved with those of the requesting process. It imports nothing from this project.
+The process reads one JSON request per line and answers each with one JSON line, so that its runs
+can be interleaved with those of the requesting process. It imports nothing from this project.
 """
 
 import json
@@ -15,7 +15,7 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):  # XLA uses one thread per available core
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
     os.environ["JAX_PLATFORMS"] = "cpu"
-    os.environ["JAX_ENABLE_X64"] = "1"  # for the comparison; the timed arrays are float32
+    os.environ["JAX_ENABLE_X64"] = "1"  # for the comparison; timed arrays are float32
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -43,7 +43,7 @@ def main() -> None:
     ready: dict = {}
 
     def spatial(request: dict) -> dict:
-        """Set up a layer of spatial_snns, from `sim.py` on the path; returns its first spikes."""
+        """Set up a layer of spatial_snns, from `sim.py` on the path; return its first spikes."""
         from sim import sim
 
         spikes, w, d = (np.array(request[name]) for name in ("spikes", "w", "d"))

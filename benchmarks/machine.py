@@ -13,17 +13,17 @@ import torch
 
 
 class Time(NamedTuple):
-    """Time of one run, or the shortest of many, ms."""
+    """Time of one run, or the shortest of several, ms."""
 
-    cpu: float  #: of the whole process, all its threads
+    cpu: float  #: CPU time of the whole process, over all threads
     wall: float
 
 
-IN_TURN = 4  #: consecutive runs of each call per round; the first is not timed
+IN_TURN = 4  #: consecutive runs of each call per round; the first one is not timed
 
 
 def timed(call: Callable[[], object]) -> Time:
-    """Run `call` once. A call that runs in another process returns the `Time` it took there."""
+    """Run and time `call`. A call that runs in another process returns the `Time` it took there."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = call()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
@@ -33,10 +33,11 @@ def timed(call: Callable[[], object]) -> Time:
 def interleave(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, Time]:
     """Each call's shortest times over rounds A B C, A B C, ..., after a warm-up run.
 
-    With interleaving, a slow phase of the machine affects all calls alike; the shortest time is the
-    one least disturbed by other processes. In each round a call runs `IN_TURN` times in a row, as
-    the same step does in training, and all but the first run are timed: it takes two or three runs
-    until the last-level cache, filled by the other calls, holds as much as it can.
+    Because the calls are interleaved, a slow phase of the machine affects all of them alike. The
+    shortest time is the one least disturbed by other processes. In each round, a call runs
+    `IN_TURN` times in a row, as the same step does in training, and all runs but the first are
+    timed: the other calls have filled the last-level cache, and it takes two or three runs to
+    refill it.
     """
     taken: dict[str, list[Time]] = {name: [] for name in calls}
     for call in calls.values():
@@ -54,7 +55,7 @@ def interleave(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str
 
 
 def limits(repeats: int, quick: bool = False) -> dict[str, float]:
-    """Copy bandwidth, GB/s (read and write both counted), and matrix product, GFLOP/s."""
+    """Copy bandwidth, GB/s (counting reads and writes), and matrix products, GFLOP/s."""
     n, m = (1 << 16, 64) if quick else (1 << 24, 1024)
     source, target = torch.rand(n), torch.empty(n)
     a, b, out = torch.rand(m, m), torch.rand(m, m), torch.empty(m, m)
@@ -68,7 +69,7 @@ def limits(repeats: int, quick: bool = False) -> dict[str, float]:
 
 
 def describe(threads: int) -> dict:
-    """The machine and the versions, without anything that identifies its owner."""
+    """The machine and the versions, but nothing that identifies the owner."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     model = next((line.split(":")[1].strip() for line in lines if "model name" in line), None)

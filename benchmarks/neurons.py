@@ -1,4 +1,4 @@
-"""The rows of single layers: LIF at three shapes, adaptive LIF, recurrent LIF."""
+"""The rows on single layers: LIF at three shapes, adaptive LIF, recurrent LIF."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from benchmarks.spyx_peer import NOTE, Spyx
 from jarvis import LIFLayer, RecurrentLIFLayer, sparse_products
 
 SHAPES = ((100, 64, 512), (100, 64, 128), (25, 128, 1000))
-LARGE = 1 << 21  #: element-steps from which the fixed costs of a call count little
+LARGE = 1 << 21  #: number of element-steps above which the fixed costs of a call hardly matter
 RECURRENT = (250, 32, 128)
 OURS = "jarvis"
 
@@ -27,7 +27,7 @@ def both_ways(run: Run, x: Tensor, g: Tensor):
 
 
 def lif(shape: tuple[int, int, int], spyx: Spyx | None, no_spyx: str) -> Row:
-    """Forward and backward pass of a single LIF layer, against all peers and memory bandwidth."""
+    """Forward and backward pass of a LIF layer, compared with all peers and memory bandwidth."""
     row = Row(f"lif_{'x'.join(map(str, shape))}", f"LIF forward + backward, {list(shape)}")
     x, g = 0.3 * torch.rand(shape), torch.rand(shape)
     f32 = torch.float32
@@ -80,7 +80,7 @@ def lif(shape: tuple[int, int, int], spyx: Spyx | None, no_spyx: str) -> Row:
 
 
 def adaptive(shape: tuple[int, int, int]) -> Row:
-    """A LIF layer with an adaptive threshold, against one without."""
+    """A LIF layer with an adaptive threshold, compared with one without."""
     row = Row("adaptive", f"adaptive LIF against LIF, forward + backward, {list(shape)}")
     x, g = 0.3 * torch.rand(shape), torch.rand(shape)
     options = {"adaptation": 0.2, "tau_adapt": 100.0}
@@ -127,7 +127,7 @@ def _snntorch(weight: Tensor, delay: bool) -> tuple[Run, Tensor]:
 
 
 def _agree(make, weight: Tensor, **options) -> str:
-    """Spikes, and the gradients of the input and of the recurrent weight."""
+    """Compare the spikes and the gradients of the input and of the recurrent weights."""
     generator = torch.Generator().manual_seed(0)
     x = 0.3 * torch.rand(SHAPE, generator=generator, dtype=torch.float64)
     g = torch.randn(SHAPE, generator=generator, dtype=torch.float64)
@@ -139,7 +139,7 @@ def _agree(make, weight: Tensor, **options) -> str:
 
 
 def recurrent(shape: tuple[int, int, int]) -> Row:
-    """Recurrently connected neurons, against their matrix products alone."""
+    """Recurrently connected neurons, compared with their matrix products alone."""
     steps, batch, hidden = shape
     row = Row("recurrent", f"recurrent LIF forward + backward, T={steps} B={batch} H={hidden}")
     x, g = 0.3 * torch.rand(shape), torch.rand(shape)
@@ -187,12 +187,12 @@ def recurrent(shape: tuple[int, int, int]) -> Row:
     return row
 
 
-#: Hidden neurons and mean rates (spikes per step) of the rows of sparse recurrent products.
+#: Hidden neurons and mean rate (spikes per step) for each row on sparse recurrent products.
 SPARSE_RECURRENT = ((128, 0.02), (128, 0.1), (512, 0.02), (512, 0.1))
 
 
 def driven_to(rate: float, layer: LIFLayer, shape: tuple[int, int, int]) -> Tensor:
-    """Random input with which the layer's neurons fire in this share of the steps."""
+    """Random input with which each neuron fires, on average, in this fraction of the steps."""
     drive, low, high = torch.rand(shape), 0.0, 4.0
     for _ in range(12):
         middle = (low + high) / 2
@@ -203,7 +203,7 @@ def driven_to(rate: float, layer: LIFLayer, shape: tuple[int, int, int]) -> Tens
 
 
 def sparse_recurrent(shape: tuple[int, int, int], rate: float) -> Row:
-    """Recurrent products that skip silent neurons, against dense ones."""
+    """Recurrent products that skip silent neurons, compared with dense products."""
     steps, batch, hidden = shape
     title = f"recurrent LIF, T={steps} B={batch} H={hidden}, rate {rate:.0%}"
     row = Row(f"sparse_recurrent_{hidden}_{rate:.0%}", title)

@@ -1,6 +1,6 @@
 """The LIF neuron of each library, as a function ``x [T, B, N] -> spikes [T, B, N]``.
 
-A peer is imported when it is needed; if it is not installed, its line is skipped.
+A peer is imported when it is needed; if it is not installed, its table line is skipped.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ class Peer(NamedTuple):
     module: str  #: the module that must be importable
     make: Callable[[torch.dtype], Run]
     options: dict  #: options of our `LIFLayer` for the same neuron
-    timed: Callable[[torch.dtype], Run] | None = None  #: timed instead of what was compared
+    timed: Callable[[torch.dtype], Run] | None = None  #: timed instead of `make`, if given
     note: str = ""  #: differences, if any
 
     @property
@@ -41,7 +41,7 @@ def ours(backend: str, **options) -> Callable[[torch.dtype], Run]:
 
 
 def naive(dtype: torch.dtype) -> Run:
-    """The eager step as it is usually first written: `x[t]` in a loop."""
+    """The eager step as it is usually first written: a loop over `x[t]`."""
     layer = LIFLayer(tau=TAU, backend="eager")
 
     def run(x: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def snntorch(unbind: bool, delay: bool) -> Callable[[torch.dtype], Run]:
         layer = snn.Leaky(
             beta=DECAY, spike_grad=snn.surrogate.fast_sigmoid(SLOPE), reset_delay=delay
         )
-        layer.beta = torch.tensor(DECAY, dtype=dtype)  # it keeps float32
+        layer.beta = torch.tensor(DECAY, dtype=dtype)  # it would stay float32
 
         def run(x: Tensor) -> Tensor:
             mem, spikes = layer.init_leaky(), []
@@ -104,7 +104,7 @@ def norse(dtype: torch.dtype) -> Run:
     import norse.torch as norse
     from norse.torch.functional.reset import reset_subtract
 
-    # Its input is a current: v += dt / tau (x - v). Scaled by tau / dt, x is the jump of v.
+    # Its input is a current, v += dt / tau (x - v); scaled by tau / dt, x is the jump in v.
     factor = 1.0 - DECAY
     p = norse.LIFBoxParameters(
         tau_mem_inv=torch.tensor(factor, dtype=dtype),
@@ -135,7 +135,7 @@ def sinabs(dtype: torch.dtype) -> Run:
         spike_fn=sinabs.activation.SingleSpike,
         surrogate_grad_fn=lambda v, threshold: fast_sigmoid(v - threshold, SLOPE),
     )
-    layer.alpha_mem = torch.tensor(DECAY, dtype=dtype)  # it keeps float32
+    layer.alpha_mem = torch.tensor(DECAY, dtype=dtype)  # it would stay float32
 
     def run(x: Tensor) -> Tensor:
         layer.reset_states()

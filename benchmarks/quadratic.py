@@ -1,7 +1,7 @@
-"""A neuron as a user defines one: quadratic integrate-and-fire.
+"""A neuron as a user would define it: quadratic integrate-and-fire.
 
-The library does not know it. It is here to measure what a new neuron costs, on its first use
-(`compile_time.py`) and from then on (`generated.py`).
+The library does not contain this neuron. It serves to measure what a new neuron costs, on its first
+use (`compile_time.py`) and from then on (`generated.py`).
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from jarvis.surrogate import Spike
 
 @dataclass(frozen=True)
 class QIFParams(Parameters):
-    """Parameters: rest at 0; above `critical` the potential grows by itself, up to `peak`."""
+    """Parameters. The neuron rests at 0; above `critical`, v grows by itself, up to `peak`."""
 
     tau: float = parameter(10.0, "ms", above=0)
     dt: float = parameter(1.0, "ms", above=0, fixed=True)

@@ -54,7 +54,7 @@ def ratios(data: dict) -> list[str]:
 
 
 def times(data: dict) -> list[str]:
-    """All times, and the agreement of each peer, in Markdown."""
+    """All times, and how well each peer agrees, in Markdown."""
     lines = []
     for row in data["rows"]:
         body = []
@@ -156,7 +156,7 @@ def write(data: dict, folder: Path) -> None:
 
 
 def refresh(page: Path, data: dict) -> None:
-    """Insert the machine and the ratios between the two markers of the page."""
+    """Insert the machine and the ratios between the two markers in the page."""
     start, end = "<!-- results -->", "<!-- end of results -->"
     before, rest = page.read_text(encoding="utf-8").split(start)
     _, after = rest.split(end)

@@ -1,4 +1,4 @@
-"""One row of the benchmark: implementations, their agreement, and the bars to reach."""
+"""One row of the benchmark: implementations, their agreement, and the bars to meet."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -47,10 +47,10 @@ class Row:
 
         Args:
             name: its name in the table.
-            call: one run.
+            call: runs it once.
             check: returns what agrees, or raises `Disagreement`.
-            note: differences, regardless of the check.
-            missing: why it is not available, if so.
+            note: known differences, whatever the check finds.
+            missing: why it is not available, if it is not.
         """
         entry = Entry(name, call, note, missing)
         if not missing and check is not None:

@@ -1,4 +1,4 @@
-"""Time as a function of T, B and N: all three are linear."""
+"""Time as a function of T, B and N, which should be linear in each."""
 
 import math
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from benchmarks.neurons import OURS, both_ways
 from benchmarks.peers import naive, ours
 
 AXES = ("T", "B", "N")
-BASE = (100, 64, 256)  #: the other two sizes
+BASE = (100, 64, 256)  #: sizes of the axes that do not vary
 SIZES = {
     "T": (50, 100, 200, 400, 800),
     "B": (32, 64, 128, 256, 512),
     "N": (64, 128, 256, 512, 1024),
 }
-NAIVE_T = 200  #: the longest sequence for the quadratic loop
+NAIVE_T = 200  #: the longest sequence for the loop whose time is quadratic
 
 
 def slope(x: list[int], y: list[float]) -> float:
@@ -46,12 +46,12 @@ def straightness(x: list[int], y: list[float]) -> float:
 
 
 def positive(sizes: Sequence[int], ms: list[float]) -> tuple[list[int], list[float]]:
-    """Sizes with times above 0, and these times (the clock may be too coarse for small sizes)."""
+    """Sizes and times, with times raised above 0 (the clock may be too coarse for small sizes)."""
     return list(sizes[: len(ms)]), [max(m, 1e-6) for m in ms]
 
 
 def measure(repeats: int, clock: str, quick: bool = False) -> dict:
-    """Forward and backward pass of LIF for growing sizes; the loop over x[t] for growing T."""
+    """LIF's forward and backward pass for growing sizes; the loop over x[t] for growing T."""
     found = {}
     for axis, name in enumerate(AXES):
         sizes = (2, 4, 8) if quick else SIZES[name]

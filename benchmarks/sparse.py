@@ -1,9 +1,10 @@
-"""When do zeros pay? Linear maps of spikes by density, width and batch: python -m benchmarks.sparse
+"""When does it pay to skip zeros in linear maps of spikes? python -m benchmarks.sparse
 
-A linear map and the gradient of its weights, in the three modes of `sparse_products`, for spikes of
-a given density. Also the peak memory of a training step with and without, and how many neurons a
-surrogate gives a gradient, beside what the network then learns. Results go into
-benchmarks/results/sparse.json, the picture into docs/images/sparse.png.
+This measures a linear map and the gradient of its weights, in the three modes of `sparse_products`,
+for several spike densities, widths and batch sizes. It also measures the peak memory of a training
+step with and without skipping, and how many neurons receive a gradient from a surrogate, together
+with what the network then learns. The results go into benchmarks/results/sparse.json, the figure
+into docs/images/sparse.png.
 """
 
 import argparse
@@ -39,7 +40,7 @@ PICTURE = ROOT / "docs" / "images" / "sparse.png"
 DENSITIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 WIDTHS = (10, 30, 100, 300, 1000, 2000)  #: outputs
 INPUTS = 784
-ROWS = (64, 640, 3200)  #: steps times samples
+ROWS = (64, 640, 3200)  #: number of steps times number of samples
 STEP = ((784, 1000, 10), 25, 128)
 
 
@@ -55,14 +56,14 @@ def call(module: nn.Linear, x: torch.Tensor, g: torch.Tensor, mode: str):
 
 
 def one(n_in: int, n_out: int, rows: int, density: float, repeats: int) -> dict:
-    """CPU time of each mode, ms, and what "auto" has chosen."""
+    """CPU time of each mode, ms, and which mode "auto" chose."""
     module = nn.Linear(n_in, n_out)
     x = (torch.rand(1, rows, n_in) < density).float()
     g = torch.rand(1, rows, n_out)
     with sparse_products() as products:
         over_time(module, x).backward(g)
     chosen = [choice.sparse for choice in products]
-    # The first of a round is slower than the others by some microseconds: it is not used.
+    # The first call of a round is slower by a few microseconds, so it is not used.
     calls = {"first": call(module, x, g, "never")} | {m: call(module, x, g, m) for m in MODES}
     best = interleave(calls, repeats)
     found = {mode: round(best[mode].cpu, 4) for mode in MODES}
@@ -88,13 +89,13 @@ def peak_memory(mode: str, quick: bool = False) -> float:
 
 
 def resident(name: str) -> float:
-    """MiB that this process has in memory ("VmRSS"), or had at most ("VmHWM")."""
+    """MiB that this process has in memory now ("VmRSS") or had at its peak ("VmHWM")."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
 
 
 def child(mode: str, quick: bool) -> None:
-    """A few training steps, in a process of their own."""
+    """A few training steps, in a separate process."""
     torch.set_num_threads(1)
     sizes, steps, batch = ((20, 16, 3), 5, 4) if quick else STEP
     torch.manual_seed(0)
@@ -110,9 +111,9 @@ def child(mode: str, quick: bool) -> None:
                 nn.functional.cross_entropy(model(x), y).backward()
             optimizer.step()
 
-    train(2, 2, "always" if mode == "auto" else mode)  # what importing and compiling takes
+    train(2, 2, "always" if mode == "auto" else mode)  # the memory for imports and compilation
     before = resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     train(steps, batch, mode)
     print(resident("VmHWM") - before)
 
@@ -131,11 +132,11 @@ SIZES, STEPS, EPOCHS, SEEDS = (64, 256, 128, 10), 25, 15, 3
 
 
 def support(quick: bool = False) -> list[dict]:
-    """How many neurons a surrogate gives a gradient, and what the network then learns.
+    """How many neurons receive a gradient from a surrogate, and what the network then learns.
 
-    Networks on the 8x8 digits in a rate code; for each surrogate the accuracy on the test pictures
-    (mean and standard deviation over seeds), and for both hidden layers the share of neurons and
-    steps where its derivative is not 0, with the mean rate.
+    The networks are trained on the 8x8 digits in a rate code. For each surrogate, this returns the
+    test accuracy (mean and standard deviation over seeds) and, for both hidden layers, the fraction
+    of neurons and steps where the derivative is not 0, with the mean rate.
     """
     train, test = datasets.digits("train"), datasets.digits("test")
     rows = []
@@ -169,12 +170,12 @@ def support(quick: bool = False) -> list[dict]:
 
 
 def encode(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """A rate code of pictures."""
+    """A rate code of images."""
     return poisson_encode(x, STEPS, generator=generator)
 
 
 def plot(data: dict, path: Path) -> None:
-    """Time by that of the dense product, against density, for each number of rows."""
+    """Time relative to the dense product, against density, for each number of rows."""
     matplotlib.use("Agg")
     rows = sorted({cell["rows"] for cell in data["cells"]})
     figure = Figure(figsize=(4.2 * len(rows), 3.8), layout="constrained", dpi=110)
@@ -189,14 +190,14 @@ def plot(data: dict, path: Path) -> None:
             ax.plot(x, [c["auto"] / c["never"] for c in cells], "o", color=color, ms=4)
         ax.axhline(1.0, color="black", lw=0.8)
         ax.set(xscale="log", yscale="log", xlabel="ones in the input (%)", title=f"{n} rows")
-    axes[0].set_ylabel("time by that of the dense products")
+    axes[0].set_ylabel("time relative to the dense products")
     axes[-1].legend(title="outputs", fontsize=8)
     figure.suptitle("line: zeros skipped; dots: the automatic choice")
     figure.savefig(path)
 
 
 def worst(cells: list[dict]) -> tuple[float, dict]:
-    """The largest ratio of the automatic choice to the better of the two."""
+    """The largest ratio of the automatic choice's time to the better mode's, and its cell."""
     ratios = [(c["auto"] / min(c["always"], c["never"]), c) for c in cells]
     return max(ratios, key=lambda pair: pair[0])
 
@@ -205,7 +206,7 @@ def main(argv: list[str] | None = None) -> int:
     """Measure, print and write."""
     p = argparse.ArgumentParser(prog="python -m benchmarks.sparse", description=__doc__)
     p.add_argument("--repeats", type=int, default=7)
-    p.add_argument("--quick", action="store_true", help="tiny shapes, writes nothing")
+    p.add_argument("--quick", action="store_true", help="tiny shapes; writes nothing")
     p.add_argument("--output", type=Path, default=None)
     args = p.parse_args(argv)
     before = torch.get_num_threads()

@@ -61,7 +61,7 @@ class Spyx:
         return Time(reply["cpu"], reply["wall"])
 
     def agree(self) -> str:
-        """Compare with our eager step where the two neurons are the same (see `NOTE`)."""
+        """Compare with our eager step in the case where both neurons are the same (see `NOTE`)."""
         generator = torch.Generator().manual_seed(0)
         x = 0.1 * torch.rand(SHAPE, generator=generator, dtype=torch.float64)
         g = torch.randn(SHAPE, generator=generator, dtype=torch.float64)
@@ -75,7 +75,7 @@ class Spyx:
         return compare((spikes[1:], gx), (want[0][:-1], want[1]), 1e-5)
 
     def spatial(self, spikes: Tensor, w: Tensor, d: Tensor, dt: float) -> list[int]:
-        """Set up a layer of spatial_snns; returns each neuron's first spike step, -1 for none.
+        """Set up a layer of spatial_snns; return the step of each neuron's first spike, or -1.
 
         Args:
             spikes: ``[T, n_in]``, and ``w``, ``d`` ``[n_in, H]``, delays in ms.
@@ -88,7 +88,7 @@ class Spyx:
         return self._ask(do="spatial", dt=dt, longest=longest, **arrays)["first"]
 
     def run_spatial(self) -> Time:
-        """One forward and backward pass of that layer in the worker, timed there."""
+        """One forward and backward pass of this layer in the worker, timed there."""
         reply = self._ask(do="time spatial")
         return Time(reply["cpu"], reply["wall"])
 

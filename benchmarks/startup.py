@@ -1,9 +1,10 @@
 """Start-up cost: python -m benchmarks.startup
 
-CPU time, user and system, of whole Python processes that only import. They are interleaved over ten
-rounds, after one round that caches the byte code; the medians are printed, and the cost of each
-start above `import torch`. `import jarvis` alone does not even import torch: names are imported on
-first use, so the lines with names show how long a user waits.
+This measures the CPU time (user and system) of whole Python processes that only import something.
+After one round that caches the byte code, they are interleaved over ten rounds. The output lists
+the medians and the cost of each start above `import torch`. `import jarvis` alone does not even
+import torch, because names are imported on first use; the lines that import names show how long a
+user waits.
 """
 
 import argparse
@@ -30,7 +31,7 @@ def cpu_seconds(program: str) -> float:
     """CPU time of a new Python process that runs `program`, including its children, s.
 
     Raises:
-        RuntimeError: if it fails.
+        RuntimeError: if the program fails.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
@@ -44,7 +45,7 @@ def cpu_seconds(program: str) -> float:
 
 
 def measure(repeats: int, starts: tuple[str, ...] = STARTS) -> dict[str, list[float]]:
-    """Seconds of each program's starts; the first round is not counted."""
+    """Seconds that each start of each program takes; the first round is not counted."""
     taken: dict[str, list[float]] = {program: [] for program in starts}
     for round_ in range(repeats + 1):
         for program in starts:
@@ -55,7 +56,7 @@ def measure(repeats: int, starts: tuple[str, ...] = STARTS) -> dict[str, list[fl
 
 
 def table(taken: dict[str, list[float]]) -> str:
-    """Medians as a table in Markdown, and whether the bar is met."""
+    """Medians as a Markdown table, and whether the bar is met."""
     medians = {program: statistics.median(seconds) for program, seconds in taken.items()}
     lines = ["| start | CPU, s | lowest to highest | above `import torch` |", "|---|---|---|---|"]
     for program, seconds in taken.items():

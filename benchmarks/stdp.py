@@ -1,8 +1,8 @@
-"""The rows of STDP on MNIST: one layer learns from one picture at a time, against SpykeTorch.
+"""The rows on STDP on MNIST: one layer learns from one image at a time, compared with SpykeTorch.
 
-The layers are those of SpykeTorch's MNIST example: 30 maps of 5x5 at threshold 15 with 5 winners,
-then 250 maps of 3x3 at threshold 10 with 8. Layer 2 is timed on the stored output of layer 1, for
-SpykeTorch as frames, for us as events.
+The layers are those of SpykeTorch's MNIST example: 30 maps of 5x5 with threshold 15 and 5 winners,
+then 250 maps of 3x3 with threshold 10 and 8 winners. Layer 2 is timed on the stored output of
+layer 1, given to SpykeTorch as frames and to our layer as events.
 """
 
 import importlib.util
@@ -23,11 +23,11 @@ from jarvis.encoding import (
 
 OURS, THEIRS = "jarvis", "SpykeTorch"
 N_STEPS = 15
-PAD = 2  # of the first layer, 5x5; 1 of the second
+PAD = 2  # padding of the first layer, 5x5; the second has 1
 
 
 def pictures(n: int) -> Events:
-    """MNIST digits as latencies of ON and OFF cells; 8x8 digits if there is no MNIST."""
+    """MNIST digits as latencies of ON and OFF cells; the 8x8 digits if MNIST is not available."""
     try:
         images, _ = datasets.mnist("train", download=False)[:n]
     except datasets.MissingDataError:
@@ -40,7 +40,7 @@ def pictures(n: int) -> Events:
 
 
 def layers(maps: tuple[int, int]) -> tuple[ConvSTDP, ConvSTDP]:
-    """Layer 1, pre-trained a little so that layer 2 receives input, and layer 2."""
+    """Layer 1, trained briefly so that layer 2 receives input, and layer 2."""
     generator = torch.Generator().manual_seed(0)
 
     def one(c_in: int, c_out: int, size: int, threshold: float, winners: int, radius: int):
@@ -63,7 +63,7 @@ class _Theirs:
         self.rule = snn.STDP(self.conv, (layer.stdp.a_plus, -layer.stdp.a_minus))
 
     def __call__(self, inhibit: bool = True) -> list[set[tuple[int, int, int]]]:
-        """One pass; with `inhibit`, including the pointwise inhibition of its example."""
+        """One pass; `inhibit` adds the pointwise inhibition of SpykeTorch's example."""
         from SpykeTorch import functional as sf
 
         wta, winners = self.layer.wta, []
@@ -81,13 +81,13 @@ class _Theirs:
 
 
 def _waves(events: Events, pad: int) -> list[Tensor]:
-    """Each stimulus in the format of SpykeTorch: a spike stays on once it has occurred."""
+    """Each stimulus in SpykeTorch's format, in which a spike stays on once it has occurred."""
     dense = events.dense().cumsum(0).clamp(max=1)
     return [F.pad(dense[:, b], (pad, pad, pad, pad)) for b in range(len(events))]
 
 
 def stdp(number: int, n: int, maps: tuple[int, int]) -> Row:
-    """Training of layer 1 or 2 on n pictures."""
+    """Training of layer 1 or 2 on n images."""
     row = Row(f"stdp_{number}", f"STDP on MNIST, layer {number}, {n} pictures")
     first, second = layers(maps)
     events = pictures(n)

@@ -1,4 +1,4 @@
-"""The rows of one training step: forward pass, loss, backward pass and Adam."""
+"""The rows on one training step: forward pass, loss, backward pass and Adam."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ OURS = "jarvis"
 
 
 class _Theirs(nn.Module):
-    """Linear, LIF, Linear and the mean over time, around a library's neuron."""
+    """Linear, LIF, Linear and the mean over time, where the LIF neuron is a library's."""
 
     def __init__(self, sizes: tuple[int, int, int], neuron: peers.Run, stepwise: bool) -> None:
         super().__init__()
@@ -72,10 +72,10 @@ def _copy_weights(source: nn.Module, target: nn.Module) -> None:
 
 
 def _agree(make, **options) -> str:
-    """Agreement of scores and of all weight gradients in a small network."""
+    """Compare the scores and all weight gradients of a small network."""
     sizes, dtype = (20, 30, 5), torch.float64
     generator = torch.Generator().manual_seed(0)
-    # Weak input, because snnTorch's reset differs for potentials above twice the threshold.
+    # The input is weak, because snnTorch resets differently above twice the threshold.
     x = 0.6 * torch.rand(25, 8, 20, generator=generator, dtype=dtype)
     y = torch.arange(8) % 5
     reference = _mlp(sizes, dtype, backend="eager", **options)
@@ -102,9 +102,10 @@ def _step(model: nn.Module, x: Tensor, y: Tensor):
 
 
 def pictures(batch: int, n_in: int) -> tuple[Tensor, Tensor, str]:
-    """Pictures ``[batch, n_in]`` in [0, 1], their classes, and where they come from.
+    """Images ``[batch, n_in]`` in [0, 1], their classes, and where they come from.
 
-    MNIST if it is here; otherwise as many grey pixels as MNIST has, of random places and shades.
+    The images are MNIST if available; otherwise they have as many grey pixels as MNIST's, at random
+    positions and with random grey levels.
     """
     if n_in == 784:
         try:
@@ -118,7 +119,7 @@ def pictures(batch: int, n_in: int) -> tuple[Tensor, Tensor, str]:
 
 
 def trained(model: SpikingMLP, x: Tensor, y: Tensor, steps: int) -> SpikingMLP:
-    """The model after a while of training, when its neurons fire as they do in use."""
+    """The model after some training, when its neurons fire as they do in use."""
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     for _ in range(steps):
         optimizer.zero_grad()
@@ -128,7 +129,7 @@ def trained(model: SpikingMLP, x: Tensor, y: Tensor, steps: int) -> SpikingMLP:
 
 
 def without_zeros_skipped(call):
-    """The call with dense products."""
+    """The same call with dense products."""
 
     def dense() -> None:
         with sparse_products("never"):
@@ -138,7 +139,7 @@ def without_zeros_skipped(call):
 
 
 def bare_products(sizes: Sequence[int], inputs: list[Tensor]):
-    """The dense products of a training step, for the input of each layer ``[R, n]``."""
+    """The dense products of a training step, given the input ``[R, n]`` of each layer."""
     jobs = []
     for layer, (x, n_out) in enumerate(zip(inputs, sizes[1:], strict=True)):
         rows, n_in = x.shape
@@ -158,12 +159,12 @@ def bare_products(sizes: Sequence[int], inputs: list[Tensor]):
 
 DENSE = "jarvis, dense products"
 
-#: What the products of a step may take: the whole step's time by that of its dense products.
+#: Largest allowed ratio of the time of the whole step to the time of its dense products.
 PRODUCT_BARS = {("fast_sigmoid", 25.0): 0.55, ("triangle", 1.0): 0.5, ("triangle", 5.0): 0.5}
 
 
 def deep(sizes: tuple[int, ...], steps: int, batch: int, surrogate: str, slope: float) -> Row:
-    """One training step of a network with several hidden layers, against its dense products."""
+    """A training step of a network with several hidden layers, compared with its dense products."""
     picture, y, source = pictures(batch, sizes[0])
     x = poisson_encode(picture, steps)
     spike = SurrogateSpike(surrogate, slope)
@@ -186,7 +187,7 @@ def deep(sizes: tuple[int, ...], steps: int, batch: int, surrogate: str, slope: 
 
 
 def convolutional(shape: tuple[int, int, int], steps: int, batch: int) -> Row:
-    """One training step of the network of ``train_mnist --arch conv``, on constant pictures."""
+    """One training step of the network of ``train_mnist --arch conv``, on constant images."""
     n_in = torch.Size(shape).numel()
     picture, y, source = pictures(batch, n_in)
     x = constant_encode(picture.view(batch, *shape), steps)
@@ -202,7 +203,7 @@ def convolutional(shape: tuple[int, int, int], steps: int, batch: int) -> Row:
 
 
 def training(sizes: tuple[int, int, int], steps: int, batch: int) -> Row:
-    """One training step on spikes that vary from step to step, and on a constant picture."""
+    """One training step on spikes that vary from step to step, and one on a constant image."""
     n_in, hidden, n_out = sizes
     title = f"training step {n_in}-{hidden}-{n_out}, T={steps} B={batch}"
     row = Row("training", title)

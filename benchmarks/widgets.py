@@ -1,10 +1,11 @@
 """Time and memory of the classroom's explorers: python -m benchmarks.widgets
 
-For every explorer, moves through the ranges of its sliders, and strokes or clicks on its picture if
-it supports them: the median time of `compute_*`, at most 10 ms, and of a redraw (compute, draw,
-PNG), at most 200 ms. This is CPU time, which is least affected by other work on the machine; the
-wall time of the redraw is reported as well. Then 1000 moves, after which the process may be 5 MB
-larger (one leaked PNG per move would be 20 MB and more). Exit status 1 if a bar is missed.
+Every explorer is moved through the ranges of its sliders, with strokes or clicks on its figure if
+it supports them. Two medians are measured: the time of `compute_*`, at most 10 ms, and the time of
+a redraw (compute, draw, PNG), at most 200 ms. Both are CPU time, which is least affected by other
+work on the machine; the wall time of the redraw is reported as well. Then the explorer makes 1000
+moves, after which the process may have grown by 5 MB (a leak of one PNG per move would amount to 20
+MB or more). The exit status is 1 if a bar is missed.
 """
 
 import argparse
@@ -31,7 +32,7 @@ LAYOUT = Path(__file__).resolve().parent.parent / "results" / "shd" / "layout.js
 
 
 def resident() -> int:
-    """Resident memory of this process, bytes; without /proc its peak."""
+    """Resident memory of this process, bytes; on systems without /proc, its peak."""
     gc.collect()
     now = Path("/proc/self/statm")
     if now.exists():
@@ -42,7 +43,7 @@ def resident() -> int:
 
 
 def film() -> widgets.LayoutFilm:
-    """The film of the run on SHD, or the same number of random positions."""
+    """The film of the run on SHD, or as many random positions."""
     if LAYOUT.exists():
         return widgets.film_of_file(LAYOUT)
     random = np.random.default_rng(0)
@@ -73,7 +74,7 @@ def _values(control, n: int) -> list:
 
 
 def _messages(explorer: widgets.Explorer, n: int) -> list[list[Pointer]]:
-    """Strokes over the rows of a digit, or clicks on neurons, in the format sent by a page."""
+    """Strokes across the rows of a digit, or clicks on neurons, in the format a web page sends."""
     picture = explorer.picture
     if isinstance(picture, LayoutPicture):
         return [[Pointer("down", x, y)] for x, y in picture.pixels()[1 : n + 1]]
@@ -86,7 +87,7 @@ def _messages(explorer: widgets.Explorer, n: int) -> list[list[Pointer]]:
 
 
 def moves(explorer: widgets.Explorer, n: int = 9) -> Iterator[None]:
-    """Repeatedly move each control through its range, then the pointer. Yields before each move."""
+    """Repeatedly move each control through its range, then the pointer; yield before each move."""
     while True:
         for control in explorer.controls.values():
             for value in _values(control, n):
@@ -113,7 +114,7 @@ def measure(name: str, n_timed: int, n_moves: int) -> dict:
     next(moving)
     explorer._compute = timed
     redraws = [machine.timed(lambda: next(moving)) for _ in range(n_timed + 5)]
-    redraws = redraws[5:]  # the first ones compile and fill caches
+    redraws = redraws[5:]  # the first redraws compile code and fill caches
     explorer._compute = compute
     found = {
         "compute_ms": round(statistics.median(took[-n_timed:]), 3),
@@ -137,8 +138,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.widgets", description=__doc__)
     parser.add_argument("--explorers", nargs="+", choices=MAKERS, default=list(MAKERS))
     parser.add_argument("--timed", type=int, default=51, help="moves that are timed")
-    parser.add_argument("--moves", type=int, default=1000, help="moves for memory; 0: none")
-    parser.add_argument("--output", type=Path, default=None, help="a JSON file")
+    parser.add_argument("--moves", type=int, default=1000, help="moves for memory; 0 for none")
+    parser.add_argument("--output", type=Path, default=None, help="JSON file for the results")
     args = parser.parse_args(argv)
     if args.timed < 1 or args.moves < 0:
         parser.error(f"--timed {args.timed} must be at least 1, --moves {args.moves} at least 0")

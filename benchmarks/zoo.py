@@ -1,4 +1,4 @@
-"""The rows of the zoo: each neuron beside LIF, and beside the libraries that have it."""
+"""The rows on the zoo: each neuron compared with LIF, and with other libraries that have it."""
 
 import torch
 from torch import Tensor
@@ -11,14 +11,14 @@ from benchmarks.zoo_peers import ZooPeer
 from jarvis.neurons.driven import DrivenLayer
 from jarvis.zoo import ZOO, find
 
-#: A neuron has to be that many times as fast as the same equations in another library.
+#: A neuron has to be this many times as fast as the same equations in another library.
 FASTER = 5.0
-#: The same for its own step by step; what is measured with it (random numbers) is not faster.
+#: The same bound relative to its own eager step; shared work (random numbers) is not faster.
 OWN = 2.0
 
 
 def driven(name: str, backend: str) -> Run:
-    """A neuron of the zoo as a hidden layer, one of its steps for each step of the input."""
+    """A neuron of the zoo as a hidden layer that takes one of its steps per step of the input."""
     entry = find(name)
     hidden = entry.hidden
     assert hidden is not None
@@ -27,7 +27,7 @@ def driven(name: str, backend: str) -> Run:
     scaled = DrivenLayer(layer, gain=hidden.gain, offset=hidden.offset, inputs=inputs)
 
     def run(x: Tensor) -> Tensor:
-        with torch.random.fork_rng(devices=[]):  # noise, the same in each run
+        with torch.random.fork_rng(devices=[]):  # the noise is the same in each run
             torch.manual_seed(0)
             return scaled(x)[0]
 
@@ -35,7 +35,7 @@ def driven(name: str, backend: str) -> Run:
 
 
 def kind(name: str, shape: tuple[int, int, int]) -> Row:
-    """Forward and backward pass of a neuron of the zoo, against LIF and its own eager step."""
+    """Forward and backward pass of a zoo neuron, compared with LIF and with its own eager step."""
     row = Row(f"zoo_{name}", f"{find(name).title}, forward + backward, {list(shape)}")
     x, g = 0.3 * torch.rand(shape), torch.rand(shape)
 
@@ -55,12 +55,12 @@ def kind(name: str, shape: tuple[int, int, int]) -> Row:
 
 
 def kinds() -> tuple[str, ...]:
-    """The neurons that have a row: all that serve in a hidden layer, but LIF."""
+    """The neurons that have a row: all that can serve in a hidden layer, except LIF."""
     return tuple(name for name, entry in ZOO.items() if entry.hidden and name != "lif")
 
 
 def peer(other: ZooPeer, shape: tuple[int, int, int]) -> Row:
-    """The neuron of another library, against the same equations compiled by jarvis."""
+    """The neuron of another library, compared with the same equations compiled by jarvis."""
     label = f"{other.library}, {other.name}"
     row = Row(f"zoo_{other.library}_{other.name}", f"{label}, forward + backward, {list(shape)}")
     x, g = other.gain * torch.rand(shape) + other.offset, torch.rand(shape)

@@ -1,8 +1,8 @@
 """Neurons of other libraries, and the same equations as definitions that jarvis compiles.
 
-Libraries differ in their equations, so that none of them has exactly a neuron of our zoo. For a
-fair comparison each peer's equations are written here as a step, with the peer's own parameters;
-the benchmark first finds spikes and gradients equal, and then times both.
+Libraries differ in their equations, so none of them has exactly a neuron of our zoo. For a fair
+comparison, the equations of each peer are written here as a step, with the peer's own parameters.
+The benchmark first checks that spikes and gradients are equal, and then times both.
 """
 
 import importlib.util
@@ -38,7 +38,7 @@ class ThreeStates(NamedTuple):
 
 @dataclass(frozen=True)
 class NonlinearParams(Parameters):
-    """SpikingJelly's defaults of QIFNode, EIFNode and IzhikevichNode, which start at v_reset."""
+    """SpikingJelly's defaults for QIFNode, EIFNode and IzhikevichNode, which start at v_reset."""
 
     tau: float = parameter(2.0, above=0)
     v_c: float = parameter(0.8)
@@ -80,7 +80,7 @@ def _izhikevich(x: Tensor, state: TwoStates, p: Any, spike: Spike):
 
 @dataclass(frozen=True)
 class ResonatorParams(Parameters):
-    """SpikingJelly's defaults of RAFNode."""
+    """SpikingJelly's defaults for RAFNode."""
 
     decay: float = parameter(math.exp(-0.2))
     cos: float = parameter(math.cos(1.0))
@@ -116,7 +116,7 @@ def _norse_izhikevich(x: Tensor, state: TwoStates, p: Any, spike: Spike):
 
 @dataclass(frozen=True)
 class NorseConductanceParams(Parameters):
-    """Norse's defaults of CobaLIFParameters, with dt = 1 ms as a fraction of its unit of time."""
+    """Norse's defaults for CobaLIFParameters, with dt = 1 ms as a fraction of its unit of time."""
 
     dt: float = parameter(0.001, above=0, fixed=True)
     decay: float = parameter(1.0 / 5.0)
@@ -144,7 +144,7 @@ def _norse_conductance(x: Tensor, state: ThreeStates, p: Any, spike: Spike):
 
 @dataclass(frozen=True)
 class NorseParams(Parameters):
-    """Norse's defaults of LIFExParameters and LSNNParameters; dt = 1 ms."""
+    """Norse's defaults for LIFExParameters and LSNNParameters; dt = 1 ms."""
 
     dt: float = parameter(0.001, "s", above=0, fixed=True)
     rate: float = parameter(1.0 / 1e-2)  # 1/tau_mem
@@ -178,14 +178,14 @@ def _at(*values: float) -> Callable[[Any], Any]:
 class ZooPeer(NamedTuple):
     """A neuron of another library."""
 
-    name: str  #: of the neuron in words
+    name: str  #: the neuron in words
     library: str
-    module: str  #: that must be importable
+    module: str  #: the module that must be importable
     make: Callable[[torch.dtype], Run]
-    same: Neuron  #: the same equations
+    same: Neuron  #: the same equations in jarvis
     surrogate: SurrogateSpike
     detach_reset: bool
-    gain: float  #: factor on inputs in [0, 1), at which it fires
+    gain: float  #: factor for inputs in [0, 1) at which the neuron fires
     offset: float = 0.0
 
     @property
@@ -220,7 +220,7 @@ def _spikingjelly(name: str, **options: Any) -> Callable[[torch.dtype], Run]:
 
 def _norse(step: str, state: Callable[[Tensor], Any], params: Callable[[torch.dtype], Any],
            dt: float) -> Callable[[torch.dtype], Run]:  # fmt: skip
-    """A loop over one of Norse's functions of one step."""
+    """A loop over one of Norse's single-step functions."""
 
     def make(dtype: torch.dtype) -> Run:
         module, _, name = step.rpartition(".")
@@ -240,7 +240,7 @@ def _norse(step: str, state: Callable[[Tensor], Any], params: Callable[[torch.dt
 
 
 def _in(dtype: torch.dtype, params: Any) -> Any:
-    """Parameters of Norse with their tensors in this type."""
+    """Norse's parameters, with their tensors converted to this dtype."""
     return type(params)(*(v.to(dtype) if isinstance(v, Tensor) else v for v in params))
 
 

@@ -28,9 +28,9 @@ class LIFState(NamedTuple):
     """
 
     v: Tensor  #: potential after the reset (threshold units: rest 0, threshold 1)
-    i: Tensor | None = None  #: synaptic current, with `tau_syn`
-    refractory: Tensor | None = None  #: remaining refractory steps, with `refractory`
-    adaptation: Tensor | None = None  #: decaying count of its own spikes, with `adaptation`
+    i: Tensor | None = None  #: synaptic current, if there is a `tau_syn`
+    refractory: Tensor | None = None  #: remaining refractory steps, if `refractory` is given
+    adaptation: Tensor | None = None  #: decaying count of its own spikes, if `adaptation` is given
 
     def detach(self) -> "LIFState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -41,23 +41,23 @@ class LIFState(NamedTuple):
 class LIFParams(Refractory, Parameters):
     """Parameters of a LIF neuron, in ms and in threshold units (resting potential 0, threshold 1).
 
-    All numbers but dt and refractory may be tensors (or numpy arrays) that broadcast against
+    All parameters except dt and refractory may be tensors (or numpy arrays) that broadcast against
     ``[B, ...]``. Tensors may require a gradient.
 
     Args:
         tau: membrane time constant, ms; `math.inf` for no leak.
         dt: time step, ms.
-        threshold: potential at which the neuron fires (the resting potential is 0); `math.inf`,
-            for a neuron that never fires, needs another reset than "subtract".
+        threshold: potential at which the neuron fires (the resting potential is 0). With
+            `math.inf`, the neuron never fires, and the reset must not be "subtract".
         reset: "subtract" (v = h - threshold), "zero" (v = 0) or "none" (v = h).
         refractory: time after a spike during which v is held and the neuron cannot fire, ms,
             rounded to whole steps.
-        tau_syn: time constant of an exponential synaptic current, ms; None: x acts on v directly.
-        adaptation: threshold increase per spike of the neuron, in threshold units.
-        tau_adapt: time constant with which the threshold increase decays, ms.
+        tau_syn: time constant of an exponential synaptic current, ms; with None, x acts on v.
+        adaptation: increase of the threshold per spike of the neuron, in threshold units.
+        tau_adapt: time constant with which this increase decays, ms.
 
     Raises:
-        ValueError: for a value outside its range; the message names it.
+        ValueError: for a value outside its range; the message names the parameter.
     """
 
     tau: float | Tensor = parameter(20.0, "ms", above=0, finite=False)
@@ -122,15 +122,15 @@ def lif_step(
 
     Args:
         x: input of this step ``[B, ...]``: the jump it causes in v (or in i).
-        state: the state before the step; None for a neuron at rest.
+        state: the state before the step; None for neurons at rest.
         params: the neuron's parameters.
-        spike: the surrogate, and whether the reset is detached.
+        spike: the surrogate gradient, and whether the reset is detached.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), and the new state.
 
-    Source: Gerstner et al. 2014, Neuronal Dynamics, eq. 1.5 with exact integration over a step;
-    adaptive threshold: Bellec et al. 2020, Nat. Commun. 11:3625, eqs. 6-9.
+    Source: Gerstner et al. 2014, Neuronal Dynamics, eq. 1.5 with exact integration over a step. The
+    adaptive threshold is from Bellec et al. 2020, Nat. Commun. 11:3625, eqs. 6-9.
 
     Example:
         >>> import math
@@ -162,13 +162,13 @@ def lif_step(
 def lif_update(
     x: Tensor, state: LIFState, params: LIFParams, spike: Spike
 ) -> tuple[Tensor, LIFState, LIFTrace]:
-    """`lif_step` as `LIF` defines it: a state is required, and potentials are returned as well.
+    """`lif_step` as used by `LIF`: the state is required, and potentials are returned as well.
 
     Args:
         x: input of this step ``[B, ...]``.
         state: the state before the step.
         params: the neuron's parameters.
-        spike: the surrogate, and whether the reset is detached.
+        spike: the surrogate gradient, and whether the reset is detached.
 
     Returns:
         spikes ``[B, ...]``, the new state, and the potentials before and after the reset.
@@ -223,9 +223,9 @@ def _decays(tau: float | Tensor | None) -> bool:
 class LIFLayer(SpikingLayer):
     """A population of leaky integrate-and-fire neurons, run over a whole sequence.
 
-    The equations are those of `lif_step`, the arguments those of `LIFParams` and `SpikingLayer`.
-    Unless the layer is recurrent, neurons do not interact, and any trailing shape works, after a
-    convolution as well as after a linear map.
+    The equations are those of `lif_step`; the arguments are those of `LIFParams` and
+    `SpikingLayer`. Unless the layer is recurrent, neurons do not interact, so any trailing shape
+    works, after a convolution as well as after a linear map.
 
     Args:
         tau: membrane time constant, ms.
@@ -235,15 +235,15 @@ class LIFLayer(SpikingLayer):
         refractory: refractory time, ms.
         tau_syn: time constant of the synaptic current, ms; None for none.
         surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
-        backend: "auto" uses a compiled time loop if it can, and says once if it cannot, and why;
-            "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require that
-            loop.
+        backend: "auto" uses a compiled time loop if possible, and otherwise explains once why it
+            cannot; "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require
+            the compiled loop of that name.
         detach_reset: True blocks the gradient through the reset.
         adaptation: threshold increase per spike of the neuron.
-        tau_adapt: time constant of its decay, ms.
+        tau_adapt: time constant with which this increase decays, ms.
         learnable: which of "tau", "tau_syn", "tau_adapt", "threshold" and "adaptation" are trained.
-            They are stored as logarithms, and so stay positive. A tensor for one of them, say tau
-            of shape [n_hidden], gives each neuron its own value, learned or not.
+            They are stored as logarithms and so stay positive. If one of them is given as a tensor,
+            such as a tau of shape [n_hidden], each neuron has its own value, learned or not.
         recurrent: number of neurons of a recurrent layer, as in `SpikingLayer`.
         self_connections: False keeps the diagonal of the recurrent weights at 0.
 
@@ -290,9 +290,10 @@ class LIFLayer(SpikingLayer):
 
     @property
     def n_updates(self) -> int:
-        """Number of a neuron's state variables that change in a step without a spike.
+        """Number of state variables per neuron that change in a step without a spike.
 
-        A potential without leak or current does not change, nor does a current without decay.
+        A potential without leak or current does not change, and neither does a current that does
+        not decay.
         """
         p = self.params
         current = p.tau_syn is not None
@@ -304,20 +305,20 @@ class LIFLayer(SpikingLayer):
 
 
 class RecurrentLIFLayer(LIFLayer):
-    """LIF neurons that also receive each other's spikes of the previous step.
+    """LIF neurons that also receive one another's spikes of the previous step.
 
-    The input of step t is ``x_t + W s_(t-1)``; everything else is as in `LIFLayer`.
+    The input of step t is ``x_t + W s_(t-1)``; otherwise the layer works like `LIFLayer`.
 
     Args:
         n_hidden: number of neurons; the input is ``[T, B, n_hidden]``.
-        **kwargs: the options of `LIFLayer`, such as ``self_connections=False`` for weights with a
-            diagonal of 0.
+        **kwargs: the options of `LIFLayer`, such as ``self_connections=False``, which keeps the
+            diagonal of the weights at 0.
 
     Attributes:
-        weight: W ``[n_hidden, n_hidden]``, row = receiver; uniform in +-1/sqrt(n_hidden).
+        weight: W ``[n_hidden, n_hidden]``; rows are receivers; uniform in +-1/sqrt(n_hidden).
 
     Raises:
-        ValueError: if the input is not ``[T, B, n_hidden]``, or as `LIFLayer`.
+        ValueError: if the input is not ``[T, B, n_hidden]``, and as for `LIFLayer`.
 
     Example:
         >>> spikes, state = RecurrentLIFLayer(4, tau=10.0)(torch.rand(6, 2, 4))
@@ -339,7 +340,7 @@ class LeakyIntegratorParams(Parameters):
         dt: time step, ms.
 
     Raises:
-        ValueError: for a value outside its range; the message names it.
+        ValueError: for a value outside its range; the message names the parameter.
     """
 
     tau: float | Tensor = parameter(20.0, "ms", above=0, finite=False)
@@ -378,10 +379,10 @@ class LeakyIntegrator(SpikingLayer):
     """The leaky read-out: a LIF neuron without a threshold, ``v = exp(-dt/tau) v + x``.
 
     Args:
-        tau: time constant, ms; `math.inf` sums without leak. A tensor gives each neuron its own.
+        tau: time constant, ms; `math.inf` for no leak. A tensor gives each neuron its own value.
         dt: time step, ms.
         backend: as in `LIFLayer`.
-        learnable: "tau" to train it, stored as a logarithm.
+        learnable: "tau" trains tau, stored as a logarithm.
 
     Raises:
         ValueError: for a value out of range, or an input that is not [T, B, ...].

@@ -1,7 +1,7 @@
 """Plots of spikes and potentials: functions that take data and return Axes.
 
-Every function draws into ``ax`` if it is given and into a new figure otherwise, and labels its
-axes with units. Tensors may be on any device and may require a gradient.
+Every function draws into ``ax`` if it is given, and otherwise into a new figure. It labels its axes
+with units. Tensors may be on any device and may require a gradient.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from jarvis.support.checks import check_integer, check_number, check_tensor, whole_numbers
 
-if TYPE_CHECKING:  # imported only when drawing: its import takes a third as long as torch's
+if TYPE_CHECKING:  # Axes are imported only to draw: the import takes a third as long as torch's
     from matplotlib.axes import Axes
 
 #: Colours that colour-blind readers can tell apart (Okabe & Ito 2008), used throughout.
@@ -50,8 +50,8 @@ def raster(
 ) -> Axes:
     """A spike raster: one row per unit, one marker per spike.
 
-    Step t is drawn at ``t dt``, its start, so that step 0 of a code is at 0; `trace` draws
-    potentials at the end of the step.
+    Step t is drawn at ``t dt``, its start, so that step 0 of a code is at 0. In contrast, `trace`
+    draws potentials at the end of the step.
 
     Args:
         spikes: ``[T, N]`` (one sample); any further axes are flattened into units.
@@ -76,7 +76,7 @@ def raster(
     s = s.reshape(len(s), math.prod(s.shape[1:]))
     steps, units = np.nonzero(s)
     ax = axes_of(ax, (6, 3))
-    # A marker is as tall as its row; scatter takes the square of that height, in points.
+    # A marker is as tall as its row; `scatter` expects the square of this height, in points.
     height = 72.0 * ax.get_window_extent().height / rcParams["figure.dpi"]
     row = height / max(s.shape[1], 1)
     size = float(np.clip(0.8 * row, 1.8, 8.0)) ** 2
@@ -98,14 +98,14 @@ def trace(
 ) -> Axes:
     """One neuron's potential over time, with its spikes and threshold.
 
-    Step t is drawn at ``(t + 1) dt``, the end of the step, where the potential applies.
+    Step t is drawn at ``(t + 1) dt``, the end of the step, which is when v has this value.
 
     Args:
         v: ``[T]``, in threshold units.
         spikes: ``[T]``; drawn as triangles above the threshold.
-        threshold: drawn dashed; None for none.
+        threshold: drawn as a dashed line; None draws no line.
         dt: step, ms.
-        label: for the legend.
+        label: entry in the legend.
         ax: where to draw.
         **style: options of ``Axes.plot``.
 
@@ -140,15 +140,15 @@ def images(
     symmetric: bool = False,
     size: float = 1.1,
 ) -> np.ndarray:
-    """A grid of pictures or weight maps, on a common scale.
+    """A grid of images or weight maps, on a common scale.
 
     Args:
         pictures: ``[N, H, W]`` or ``[N, 1, H, W]``.
-        titles: one per picture.
-        columns: pictures per row.
+        titles: one title per image.
+        columns: images per row.
         cmap: name of a matplotlib colour map.
-        symmetric: centre the scale on 0 (for weights; take a diverging `cmap`).
-        size: width of a picture, inches.
+        symmetric: centre the scale on 0 (for weights; choose a diverging `cmap`).
+        size: width of an image, inches.
 
     Returns:
         the Axes, ``[rows, columns]``.
@@ -195,8 +195,8 @@ def confusion_matrix(
         ax: where to draw.
 
     Raises:
-        ValueError: if the two differ in length, or for a label out of range, such as -1 for a
-            sample without one: leave these out.
+        ValueError: if the lengths differ, or for a label out of range. Leave out samples without a
+            label, which are often labelled -1.
     """
     n_classes = check_integer("confusion_matrix: n_classes", n_classes, at_least=1)
     t, p = (
@@ -238,7 +238,7 @@ def curves(
     Args:
         series: name -> values, one per epoch.
         xlabel, ylabel: axis labels.
-        chance: chance level, drawn dotted.
+        chance: chance level, drawn as a dotted line.
         x: x coordinates of the values; None: 1, 2, ...
         ax: where to draw.
     """

@@ -1,8 +1,8 @@
-"""Trainable spikes: a hard threshold forward, a smooth derivative backward.
+"""Trainable spikes: a hard threshold in the forward pass, a smooth derivative in the backward pass.
 
 A spike is a step function of the potential, and the derivative of a step is zero almost
 everywhere. A surrogate gradient (Neftci, Mostafa & Zenke 2019, IEEE Signal Process. Mag.
-36(6):51) keeps the step in the forward pass and replaces only its derivative.
+36(6):51) keeps the step function in the forward pass and replaces only its derivative.
 """
 
 import math
@@ -44,7 +44,7 @@ def straight_through(x: Tensor, k: float) -> Tensor:
 
 
 class Surrogate(NamedTuple):
-    """A named surrogate derivative: its function, usual slope, formula and source."""
+    """A named surrogate derivative, with its usual slope, formula and source."""
 
     derivative: Derivative
     slope: float
@@ -88,9 +88,9 @@ SURROGATES: dict[str, Surrogate] = {
 
 
 class _Spike(torch.autograd.Function):
-    """A step forward, the surrogate backward: differentiable twice, and under torch.func.
+    """A step function with a surrogate derivative: differentiable twice, and under torch.func.
 
-    Its input is x = v - threshold, so that autograd knows what the derivative depends on, and can
+    The input is x = v - threshold. Autograd then knows what the derivative depends on and can
     differentiate it once more.
     """
 
@@ -114,7 +114,7 @@ class _Spike(torch.autograd.Function):
 
 
 class _SpikeBothWays(_Spike):
-    """With a forward mode, too, which `torch.compile` cannot trace."""
+    """`_Spike` with forward-mode derivatives, which `torch.compile` cannot trace."""
 
     generate_vmap_rule = True
 
@@ -125,10 +125,10 @@ class _SpikeBothWays(_Spike):
 
 
 class SurrogateSpike(nn.Module):
-    """Spike where ``v >= threshold``; backward, a smooth function replaces the step's derivative.
+    """Spike where ``v >= threshold``, with a smooth function in place of the step's derivative.
 
-    Forward ``s = H(v - threshold)`` with ``H(0) = 1``; backward ``ds/dv = f(v - threshold)``
-    and ``ds/dthreshold = -f(v - threshold)``, with `f` one of
+    The forward pass computes ``s = H(v - threshold)`` with ``H(0) = 1``. The backward pass uses
+    ``ds/dv = f(v - threshold)`` and ``ds/dthreshold = -f(v - threshold)``, where `f` is one of
 
     ==================  ==============================  ===================================
     name                f(x), slope k                   source
@@ -142,7 +142,8 @@ class SurrogateSpike(nn.Module):
 
     Args:
         surrogate: a name from the table, or a function ``f(x, slope) -> Tensor`` of x's shape.
-        slope: k, in 1/(unit of v); the defaults are the field's usual ones (25, 4, 2, 1, unused).
+        slope: k, in 1/(unit of v). The defaults are usual in the field: 25, 4, 2 and 1, in the
+            order of the table; `straight_through` ignores it.
 
     Raises:
         ValueError: for an unknown name, or a slope that is not positive and finite.
@@ -178,8 +179,8 @@ class SurrogateSpike(nn.Module):
         self.slope = default if slope is None else check_number("slope", slope, above=0)
 
     def forward(self, v: Tensor, threshold: Tensor | float = 1.0) -> Tensor:
-        """Potential `v` of any shape -> spikes of that shape, 0 or 1 (NaN where v is NaN)."""
-        # The one threshold comparison; v - threshold may round where v >= threshold does not.
+        """Map potentials `v` of any shape to spikes: 0 or 1 (NaN where v is NaN)."""
+        # The only comparison with the threshold: v - threshold is rounded, v >= threshold is not.
         fired = v >= threshold
         function = _Spike if torch.compiler.is_compiling() else _SpikeBothWays
         return function.apply(v - threshold, fired, self.derivative, self.slope)  # type: ignore[return-value]
@@ -189,12 +190,12 @@ class SurrogateSpike(nn.Module):
 
 
 class Spike:
-    """What a neuron's step calls to fire: a surrogate, and whether the reset is differentiated.
+    """How a neuron's step fires: the surrogate, and whether the reset carries a gradient.
 
     Args:
         surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
-        detach_reset: True blocks the gradient through the reset, so that it reaches the spike only
-            through its output (Zenke & Vogels 2021, Neural Comput. 33(4):899).
+        detach_reset: True blocks the gradient through the reset, so that a spike receives a
+            gradient only through its output (Zenke & Vogels 2021, Neural Comput. 33(4):899).
 
     Example:
         >>> spike = Spike("arctan")
@@ -225,9 +226,9 @@ class Spike:
         return f"Spike({name}{'' if self.detach_reset else ', detach_reset=False'})"
 
     def reset(self, spikes: Tensor) -> Tensor:
-        """The spikes as the reset sees them: without a gradient if resets are detached."""
+        """The spikes to reset with: without a gradient if resets are detached."""
         return spikes.detach() if self.detach_reset else spikes
 
 
-#: The spike of a step that is given none: fast sigmoid, detached resets.
+#: The default of a step without a `spike` argument: fast sigmoid, detached resets.
 DEFAULT_SPIKE = Spike()

@@ -1,21 +1,22 @@
-"""Write the lessons as nbgrader assignments: what learners get, and what marks their answers.
+"""Write the lessons as nbgrader assignments, for learners and for marking.
 
     python tools/assignments.py                                          every lesson
-    python tools/assignments.py notebooks/sources/303_mnist.py ...       some
+    python tools/assignments.py notebooks/sources/303_mnist.py ...       these lessons
     python tools/assignments.py --course FOLDER ...
 
-FOLDER (runs/assignments, unless given) becomes a course of nbgrader, with one assignment for each
+FOLDER, by default runs/assignments, becomes an nbgrader course with one assignment for each
 lesson:
 
-    nbgrader_config.py             how its cells are cleared and run
+    nbgrader_config.py             how cells are cleared and run
     source/NNN_topic/              the lesson with solutions, points and hidden tests
-    release/NNN_topic/             the same without them, for learners; nbgrader makes it
+    release/NNN_topic/             the same without them, for learners; written by nbgrader
 
-An exercise's cell keeps its stub and gets, between BEGIN SOLUTION and END SOLUTION, the code of the
-solutions notebook, with the imports and helpers it needs. Its check becomes a cell that learners
-cannot change; it shows them the words of the check, and a hidden line demands that the answer was
-right. It is worth as many points as its heading gives minutes (without them, ten). When submissions
-are graded, a lesson runs with the shortened parameters of its tests.
+The cell of an exercise keeps its stub. Between BEGIN SOLUTION and END SOLUTION, it receives the
+code of the solutions notebook, with the imports and helpers that this code needs. The check of the
+exercise becomes a cell that learners cannot change: it shows them the check's message, and a hidden
+line fails unless the answer was right. It is worth as many points as the exercise's heading gives
+minutes (ten if it gives none). When submissions are graded, a lesson runs with the shortened
+parameters of its tests.
 """
 
 import argparse
@@ -41,7 +42,7 @@ import notebooks
 from jarvis.support.files import atomic_path
 
 EXERCISE = re.compile(r"^#+ Exercise (\d+)\b.*?(?:\((\d+) min\))?$", re.MULTILINE)
-POINTS = 10  # of an exercise whose heading gives no minutes
+POINTS = 10  # points of an exercise whose heading gives no minutes
 
 CONFIG = '''\
 """How nbgrader clears and runs the lessons. Written by tools/assignments.py."""
@@ -67,7 +68,7 @@ if os.environ.get("NBGRADER_EXECUTION") == "autograde":
 
 @dataclass(frozen=True)
 class Part:
-    """An exercise in a notebook: its number and points, and the places of its code cells."""
+    """An exercise in a notebook: its number and points, and the positions of its code cells."""
 
     number: int
     points: int
@@ -93,9 +94,9 @@ def parts(cells) -> list[Part]:
 
 
 def call_of(statement: ast.stmt) -> ast.Call | None:
-    """The call ``check.NAME(answer)`` in a statement of the top level, if it has one."""
+    """The call ``check.NAME(answer)`` in a top-level statement, if it contains one."""
     heads: list[ast.AST] = [statement]
-    if isinstance(statement, ast.If):  # `if check.NAME(answer):`, not what depends on it
+    if isinstance(statement, ast.If):  # `if check.NAME(answer):`, but not its body
         heads = [statement.test]
     elif not isinstance(statement, ast.Expr | ast.Assign | ast.Assert):
         return None
@@ -108,10 +109,10 @@ def call_of(statement: ast.stmt) -> ast.Call | None:
 
 
 def split(source: str) -> tuple[str, str, str]:
-    """A cell as the code before its check, the check's call, and the code from there on.
+    """Split a cell into the code before its check, the check's call, and the code from there on.
 
-    In the last part the call is replaced by the name ``graded``; a statement that was nothing but
-    the call is gone.
+    In the last part, the call is replaced by the name ``graded``; a statement that consists only of
+    the call is removed.
 
     Example:
         >>> split("a = ...\\n\\nif check.half(a):\\n    print(a)")
@@ -134,13 +135,13 @@ def split(source: str) -> tuple[str, str, str]:
 
 
 def bound(code: str) -> set[str]:
-    """The names that code assigns, imports or defines at its top level."""
+    """The names that the code assigns, imports or defines at its top level."""
     table = symtable.symtable(code, "cell", "exec")
     return {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
 
 
 def needed(code: str) -> set[str]:
-    """The names that code takes from outside: neither its own nor Python's.
+    """The names that the code uses but does not define, except Python's own.
 
     Example:
         >>> sorted(needed("def f(x):\\n    return len(np.ones(x)) + offset"))
@@ -160,15 +161,15 @@ def needed(code: str) -> set[str]:
 
 
 def solution(cells, part: Part, known: set[str]) -> str:
-    """The code that solves an exercise: what stands before its ``assert check.NAME(...)``.
+    """The code that solves an exercise: the code before its ``assert check.NAME(...)``.
 
-    It is preceded by the earlier statements of the solutions that it needs and that the lesson has
-    not: imports, helpers, parameters.
+    It starts with those earlier statements of the solutions that it needs and the lesson does not
+    have: imports, helpers and parameters.
 
     Args:
-        cells: of the solutions notebook.
-        part: the exercise in it.
-        known: the names that the lesson has at this place.
+        cells: cells of the solutions notebook.
+        part: the exercise in the solutions notebook.
+        known: the names that the lesson has defined at this point.
     """
     code, solved = [], False
     for place in part.cells:
@@ -253,7 +254,7 @@ def _kind(name: str, *, grade=False, solution=False, points=None) -> dict:
 
 
 def _short_when_graded(cell) -> list[nbformat.NotebookNode]:
-    """After the parameters, a cell that shortens the run when a submission is graded."""
+    """A cell, to follow the parameters, that shortens the run when a submission is graded."""
     mock = cell.metadata.get("nbmake", {}).get("mock")
     if not mock:
         return []
@@ -282,9 +283,9 @@ def nbgrader(course: Path, *command: str) -> None:
     """Run a command of nbgrader in a course.
 
     Raises:
-        RuntimeError: if it fails, with the end of what it said.
+        RuntimeError: if the command fails, with the end of its output.
     """
-    # nbgrader starts programs that were installed beside it, which need not be on the path
+    # nbgrader starts programs that are installed beside it, which may not be on the path
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
     run = subprocess.run(
         [sys.executable, "-m", "nbgrader", *command, "--log-level=WARN"], cwd=course,
@@ -302,7 +303,7 @@ def release(names: Iterable[str], course: Path) -> None:
 
 def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("sources", nargs="*", type=Path, help="of notebooks/sources; all, without")
+    parser.add_argument("sources", nargs="*", type=Path, help="lessons in notebooks/sources or all")
     parser.add_argument("--course", type=Path, default=notebooks.ROOT / "runs" / "assignments")
     options = parser.parse_args(given)
     every = [path for path in notebooks.sources() if path.parent == notebooks.SOURCES]

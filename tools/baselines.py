@@ -1,16 +1,16 @@
-"""Baselines beside the results: chance, linear read-outs, conventional and recurrent networks.
+"""Baselines for the results: chance, linear read-outs, conventional and recurrent networks.
 
 python tools/baselines.py                       # the tables, in Markdown
 python tools/baselines.py write                 # insert them into docs/results.md
-python tools/baselines.py run                   # all runs that are missing; hours, for shd
-python tools/baselines.py run digits shd_gru    # those of a data set, of one baseline
-python tools/baselines.py list                  # what there is, and what is missing
+python tools/baselines.py run                   # all runs that are missing; hours, for SHD
+python tools/baselines.py run digits shd_gru    # the runs of a data set and of one baseline
+python tools/baselines.py list                  # all baselines, and which runs are missing
 
-Each baseline has one file in results/baselines. It has a few settings, each of which is trained
-once (seed 0) and evaluated on validation data; the best one is then trained with every seed, and
-tested once, after its last epoch. On SHD the settings are chosen on the held-out speakers, and the
-final training uses all training words. Existing runs are not repeated, and an interrupted run of a
-network on SHD is resumed.
+Each baseline has one file in results/baselines. Each of its few settings is trained once (seed 0)
+and evaluated on validation data. The best setting is then trained with every seed and tested once,
+after the last epoch. On SHD, the settings are chosen on the held-out speakers, and the final
+training uses all training words. Existing runs are not repeated, and interrupted runs of networks
+on SHD are resumed.
 """
 
 import argparse
@@ -77,18 +77,18 @@ PAGE = ROOT / "docs" / "results.md"
 RESULTS = ROOT / "results" / "baselines"
 RUNS = ROOT / "runs" / "baselines"
 
-#: Penalties of a linear read-out: C of scikit-learn, for features of standard deviation 1.
+#: Penalties of a linear read-out: scikit-learn's C, for features with standard deviation 1
 PENALTIES = tuple({"C": c} for c in (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0))
-FEWER = PENALTIES[1:5]  # for MNIST, where one takes minutes
+FEWER = PENALTIES[1:5]  # for MNIST, where each takes minutes
 RATES = tuple({"lr": lr} for lr in (1e-3, 3e-3, 1e-2))
-MORE_RATES = (*RATES, {"lr": 3e-2}, {"lr": 1e-1})  # for Yin-Yang, where the larger are better
-DRAWS = 8  # of a random code, over which its results are averaged, as in train_toy.py
-TOY_STEPS = 25  # of the toy set's codes, ms
+MORE_RATES = (*RATES, {"lr": 3e-2}, {"lr": 1e-1})  # for Yin-Yang, where larger rates are better
+DRAWS = 8  # number of draws of a random code; results are averaged over them, as in train_toy.py
+TOY_STEPS = 25  # number of 1-ms steps in the codes of the toy set
 
-WORD = 1400.0  # ms: words are cut there, as by train_spatial.py
-DT = 10.0  # ms: steps of the networks on words
-#: As for the networks of tools/shd_table.py: passes over the words to choose a setting, and to
-#: train the final network; words per step; smoothing of the labels; and changes of the words.
+WORD = 1400.0  # ms: words are cut at this time, as in train_spatial.py
+DT = 10.0  # ms: time step of the networks on words
+#: The same as for the networks of tools/shd_table.py: epochs to choose a setting and to train the
+#: final network, words per training step, label smoothing, and changes of the words.
 CHOICE_EPOCHS, WORD_EPOCHS, LONGER = 8, 12, 36
 WORD_BATCH = 32
 SMOOTHING = 0.1
@@ -96,13 +96,13 @@ AUGMENTED = Augmentation(channels=30, channel_jitter=20.0)
 
 
 class Outcome(NamedTuple):
-    """What a training ended with."""
+    """The result of a training."""
 
-    acc: float  #: on the data that it is evaluated on, 0 to 1
-    train_acc: float | None  #: while learning, in the last epoch
-    parameters: int  #: with the read-out
-    without_readout: int  #: without it
-    data: str  #: the data it is evaluated on
+    acc: float  #: accuracy on the evaluated data, 0 to 1
+    train_acc: float | None  #: accuracy while learning, in the last epoch
+    parameters: int  #: number of parameters, including the read-out
+    without_readout: int  #: number of parameters, excluding the read-out
+    data: str  #: the evaluated data
 
 
 #: ``learn(setting, on, seed, folder) -> Outcome``: train with a setting and evaluate on "val" or
@@ -115,15 +115,15 @@ class Baseline:
     """A row of a table.
 
     Args:
-        task: the task, as the table names it.
+        task: the task, as named in the table.
         title: what is trained.
         sees: its input.
-        learn: how.
-        settings: what is tried on validation data; a single one is taken as it is.
+        learn: the function that trains it.
+        settings: the settings to try on validation data; a single setting is used as it is.
         seeds: number of runs.
-        epochs: of the final training; None where there are none.
-        choice_epochs: of the training with each of several settings; None for as many.
-        like: the baseline whose chosen setting is taken.
+        epochs: number of epochs of the final training; None for methods without epochs.
+        choice_epochs: number of epochs for each of several settings; None for `epochs`.
+        like: the baseline whose chosen setting is used.
     """
 
     task: str
@@ -142,7 +142,7 @@ class Baseline:
 
 @cache
 def loaded(name: str, split: str) -> Any:
-    """A split of a set of `jarvis.datasets`."""
+    """A split of a data set of `jarvis.datasets`."""
     return getattr(datasets, name)(split)
 
 
@@ -153,12 +153,13 @@ def words() -> tuple[SpokenDigits, SpokenDigits]:
 
 
 def parts(name: str, on: str, seed: int = 0) -> tuple[Any, Any]:
-    """What is learned from, and what is evaluated on.
+    """The data to learn from, and the data to evaluate on.
 
     Args:
-        name: of the data set.
+        name: name of the data set.
         on: "val" or "test".
-        seed: for N-MNIST, the draw of 80 % of the training part, as by evaluate_spikeseg.py.
+        seed: for N-MNIST, selects the draw of 80 % of the training part, as in
+            evaluate_spikeseg.py.
     """
     if name == "shd":
         return held_out(words()[0]) if on == "val" else words()
@@ -169,7 +170,7 @@ def parts(name: str, on: str, seed: int = 0) -> tuple[Any, Any]:
 
 
 def drawn(n: int, seed: int) -> Tensor:
-    """The rows of a draw of 80 % of n samples."""
+    """The sorted indices of a random draw of 80 % of n samples."""
     shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     return shuffled[: n * 4 // 5].sort().values
 
@@ -181,10 +182,10 @@ def frames(events: Events, n_steps: int, duration: float, channels: int) -> Tens
     """Spike counts ``[T, B, channels]`` of neighbouring channels, in steps of equal length.
 
     Args:
-        events: in ms, or in steps.
+        events: events in ms, or in steps.
         n_steps: T.
-        duration: of all steps, in the unit of the events; later events are dropped.
-        channels: groups of neighbouring channels, as equal as possible.
+        duration: total time, in the unit of the events; later events are dropped.
+        channels: number of groups of neighbouring channels, which are as equal as possible.
 
     Example:
         >>> times, units = torch.tensor([0.0, 9.0, 3.0]), torch.tensor([0, 3, 2]).int()
@@ -202,7 +203,7 @@ def frames(events: Events, n_steps: int, duration: float, channels: int) -> Tens
 
 
 def counts(events: Events, bins: int, duration: float, channels: int | None = None) -> Any:
-    """Spike counts of each sample in bins of time: sparse ``[B, bins * channels]``, as `frames`."""
+    """Spike counts per sample in time bins: sparse ``[B, bins * channels]``; see `frames`."""
     channels = channels or events.n_units
     step = (events.times.double() * (bins / duration)).long()
     keep = step < bins
@@ -217,13 +218,13 @@ def in_bins(spikes: Tensor, bins: int) -> Tensor:
     return spikes.unflatten(0, (bins, -1)).sum(1).transpose(0, 1).flatten(1)
 
 
-#: ``features(on, seed) -> (features, labels), (features, labels), data``: of the training part, and
-#: of the part that is evaluated on, whose name comes last.
+#: ``features(on, seed) -> (features, labels), (features, labels), data``, first for the training
+#: part, then for the part to evaluate on, and last the latter's name
 Features = Callable[[str, int], tuple[tuple[Any, Tensor], tuple[Any, Tensor], str]]
 
 
 def value_features(name: str) -> Features:
-    """The values of a set, without a code."""
+    """The values of a data set, without a code."""
 
     @lru_cache(1)
     def features(on: str, seed: int):
@@ -234,7 +235,7 @@ def value_features(name: str) -> Features:
 
 
 def toy_features(code: str, bins: int | None) -> Features:
-    """The toy set's spikes, counted in bins of time, or their times; draws of a random code."""
+    """The toy set's spikes counted in time bins, or their times, for draws of a random code."""
 
     @lru_cache(1)
     def features(on: str, seed: int):
@@ -251,20 +252,20 @@ def toy_features(code: str, bins: int | None) -> Features:
 
 
 def toy_code(x: Tensor, generator: torch.Generator, *, code: str) -> Tensor:
-    """Values ``[B, 32]`` as spikes ``[T, B, 32]``, as by train_toy.py."""
+    """Values ``[B, 32]`` as spikes ``[T, B, 32]``, as in train_toy.py."""
     if code == "rate":
         return poisson_encode(x, TOY_STEPS, generator=generator)
     return ttfs_encode(x, TOY_STEPS)
 
 
 def toy_numbers(x: Tensor, generator: torch.Generator, *, code: str) -> Tensor:
-    """What is left of values ``[B, 32]`` in their spikes: rates, or times, from 0 to 1."""
+    """What the spikes of values ``[B, 32]`` preserve: rates, or times, from 0 to 1."""
     spikes = toy_code(x, generator, code=code)
     return spikes.mean(0) if code == "rate" else ttfs_decode(spikes)
 
 
 def yinyang_features(bins: int) -> Features:
-    """Spike times of the Yin-Yang set in bins: a 1 in the bin of each input's spike."""
+    """Spike times of the Yin-Yang set in bins: 1 in the bin of each input's spike, otherwise 0."""
 
     @lru_cache(1)
     def features(on: str, seed: int):
@@ -333,7 +334,7 @@ def majority(name: str) -> Learn:
 def linear(features: Features) -> Learn:
     """Multinomial logistic regression on scaled features.
 
-    All are divided by their common standard deviation, or (scale="each") each by its own.
+    All features are divided by their common standard deviation, or each by its own (scale="each").
     """
 
     def learn(setting: dict, on: str, seed: int, folder: Path) -> Outcome:
@@ -345,10 +346,10 @@ def linear(features: Features) -> Learn:
         inverse = 1.0 / np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
         if issparse(x):
             x, x_test = (part.multiply(inverse).tocsr() for part in (x, x_test))
-        else:  # centred, which changes nothing but the number of iterations
+        else:  # centring changes nothing but the number of iterations
             x, x_test = ((part - x.mean(0)) * inverse for part in (x, x_test))
         machine = LogisticRegression(C=setting["C"], max_iter=300)
-        with warnings.catch_warnings():  # with a small penalty the last digits do not matter
+        with warnings.catch_warnings():  # with a small penalty, the last digits do not matter
             warnings.simplefilter("ignore", ConvergenceWarning)
             machine.fit(x, y.numpy())
         acc, train_acc = (float(machine.score(*part)) for part in ((x_test, y_test), (x, y)))
@@ -366,8 +367,8 @@ def deviations(x: Any) -> np.ndarray:
 
 def shuffled(name: str, features: str) -> Learn:
     """The read-out of evaluate_spikeseg.py on layers whose learned weights are shuffled. The layers
-    learn as in train_spikeseg.py. Then the weights of each map are permuted: their distribution and
-    the thresholds stay, but the learned pattern is destroyed.
+    learn as in train_spikeseg.py. Then the weights of each map are permuted: this preserves their
+    distribution and the thresholds, but destroys the learned pattern.
     """
 
     def learn(setting: dict, on: str, seed: int, folder: Path) -> Outcome:
@@ -396,13 +397,13 @@ def shuffled(name: str, features: str) -> Learn:
 
 @torch.no_grad()
 def shuffle_(weight: Tensor, generator: torch.Generator) -> None:
-    """Permute the weights ``[maps, ...]`` of each map, in place."""
+    """Permute the weights ``[maps, ...]`` within each map, in place."""
     for each in weight:
         order = torch.randperm(each.numel(), generator=generator)
         each.copy_(each.flatten()[order].view_as(each))
 
 
-#: Data of a network: ``data(on, seed) -> training part, part that is evaluated on``
+#: Data of a network: ``data(on, seed) -> training part, part to evaluate on``
 Data = Callable[[str, int], tuple[Any, Any]]
 
 
@@ -417,13 +418,13 @@ def network(
     draws: int = 1,
     by_epoch: str | None = None,
 ) -> Learn:
-    """A network without spikes, trained by Adam.
+    """A network without spikes, trained with Adam.
 
     Args:
-        make: ``make(training part)`` returns it; the last parameters are the read-out's.
-        data: what it learns from.
+        make: ``make(training part)`` returns the network; its last parameters are the read-out's.
+        data: the data that the network learns from.
         epochs, batch_size, schedule, encode, draws: as in `fit`.
-        by_epoch: the set on whose validation part the epoch is chosen; None takes the last.
+        by_epoch: the data set on whose validation part the epoch is chosen; None uses the last one.
     """
 
     def learn(setting: dict, on: str, seed: int, folder: Path) -> Outcome:
@@ -456,7 +457,7 @@ def _outcome(model: nn.Module, acc: float, history: Any, test: Any) -> Outcome:
 
 
 def rectifiers(*hidden: int) -> Callable[[Any], nn.Module]:
-    """Makes a fully connected network of ReLU units for a set."""
+    """A function that makes a fully connected network of ReLU units for a data set."""
 
     def make(train: Any) -> nn.Module:
         sizes = (torch.Size(train.shape).numel(), *hidden)
@@ -469,7 +470,7 @@ def rectifiers(*hidden: int) -> Callable[[Any], nn.Module]:
 
 
 def convolutions(train: Any) -> nn.Module:
-    """The layers of `SpikingCNN` with ReLU units, for pictures of 28x28 pixels."""
+    """The layers of `SpikingCNN` with ReLU units, for images of 28x28 pixels."""
     return nn.Sequential(
         nn.Conv2d(1, 16, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
         nn.Conv2d(16, 32, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
@@ -478,7 +479,7 @@ def convolutions(train: Any) -> nn.Module:
 
 
 def recording_convolutions(train: Any) -> nn.Module:
-    """Convolutions of the sizes of demos/configs/nmnist.yaml with ReLU units."""
+    """The convolutions of demos/configs/nmnist.yaml with ReLU units."""
     return nn.Sequential(
         nn.Conv2d(2, 32, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
         nn.Conv2d(32, 100, 5, padding=2), nn.ReLU(), nn.AdaptiveMaxPool2d(4),
@@ -487,13 +488,13 @@ def recording_convolutions(train: Any) -> nn.Module:
 
 
 class GRUClassifier(nn.Module):
-    """Gated recurrent units, and a linear read-out of their mean over time.
+    """Gated recurrent units with a linear read-out of their mean over time.
 
     Args:
-        n_in: inputs.
-        n_hidden: units.
-        n_classes: classes.
-        dropout: share of the units that the read-out does not see in training.
+        n_in: number of inputs.
+        n_hidden: number of units.
+        n_classes: number of classes.
+        dropout: fraction of the units that are hidden from the read-out in training.
     """
 
     def __init__(self, n_in: int, n_hidden: int, n_classes: int, dropout: float = 0.0) -> None:
@@ -508,7 +509,7 @@ class GRUClassifier(nn.Module):
 
 
 def picture_of(events: Events, generator: torch.Generator | None = None) -> Tensor:
-    """Recordings in steps as pictures ``[B, 2, 34, 34]``: the share of steps with an event."""
+    """Recordings in steps as images ``[B, 2, 34, 34]``: the fraction of steps with an event."""
     return events.count_spikes().float() / events.n_steps
 
 
@@ -535,13 +536,13 @@ class WordNetwork:
     """A network that learns spoken digits from spike counts in steps of 10 ms.
 
     Args:
-        kind: "gru"; "lif" (recurrent, surrogate gradients), "alif" (the same with an adaptive
-            threshold), "feedforward" (the same as "lif" without recurrent weights); or "mlp" (ReLU
-            units, which see 70 groups of channels in 10 bins at once).
-        hidden: hidden units.
-        channels: inputs: groups of SHD's 700 channels.
+        kind: "gru"; "lif" (recurrent, surrogate gradients); "alif" (like "lif", with an adaptive
+            threshold); "feedforward" (like "lif", without recurrent weights); or "mlp" (ReLU
+            units, which receive 70 groups of channels in 10 bins at once).
+        hidden: number of hidden units.
+        channels: number of inputs, each a group of SHD's 700 channels.
         augmentation: how the training words are changed.
-        epochs: passes over them, of the final training.
+        epochs: number of epochs of the final training.
     """
 
     kind: str
@@ -551,15 +552,15 @@ class WordNetwork:
     epochs: int = WORD_EPOCHS
 
     def encode(self, events: Events, generator: torch.Generator, *, training: bool) -> Tensor:
-        """Words in ms as the network's input; randomly changed while it learns."""
+        """Words in ms as the network's input, randomly changed in training."""
         if training and self.augmentation:
             events = self.augmentation(events, generator)
         if self.kind == "mlp":
-            return in_bins(frames(events, 10, WORD, 70), 10) / 10.0  # of the order of 1
+            return in_bins(frames(events, 10, WORD, 70), 10) / 10.0  # makes them of order 1
         return frames(events, round(WORD / DT), WORD, self.channels)
 
     def make(self, setting: dict[str, Any], n_classes: int) -> nn.Module:
-        """The network with its first weights."""
+        """The network with its initial weights."""
         dropout = setting["dropout"]
         if self.kind == "gru":
             return GRUClassifier(self.channels, self.hidden, n_classes, dropout)
@@ -577,7 +578,7 @@ class WordNetwork:
         return model
 
     def optimizer(self, model: nn.Module, setting: dict[str, Any]) -> torch.optim.Optimizer:
-        """Adam; the read-out of mean spike counts, which are small, learns 10 times faster."""
+        """Adam; the read-out's inputs, mean spike counts, are small, so it learns 10x faster."""
         if self.kind in ("gru", "mlp"):
             return torch.optim.Adam(model.parameters(), lr=setting["lr"])
         named = list(model.named_parameters())
@@ -611,7 +612,7 @@ class WordNetwork:
         return _outcome(model, acc, history, test)
 
     def learn(self, setting: dict[str, Any], on: str, seed: int, folder: Path) -> Outcome:
-        """As `Learn`, on SHD."""
+        """See `Learn`; this trains on SHD."""
         train, test = parts("shd", on)
         epochs = CHOICE_EPOCHS if on == "val" else self.epochs
         return self.train(setting, train, test, epochs=epochs, seed=seed, folder=folder)
@@ -628,7 +629,7 @@ def grid(**values: tuple) -> tuple[dict[str, Any], ...]:
     return tuple(dict(zip(values, each, strict=True)) for each in product(*values.values()))
 
 
-#: What is tried for each kind on the held-out speakers: four settings.
+#: The four settings to try for each kind on the held-out speakers
 _DENSE = grid(lr=(1e-3, 3e-3), dropout=(0.3, 0.5))
 _SPIKING = grid(lr=(1e-3, 3e-3), dropout=(0.3,), tau=(20.0, 60.0))
 TRIED = {"mlp": _DENSE, "gru": _DENSE, "lif": _SPIKING, "alif": _SPIKING, "feedforward": _SPIKING}
@@ -640,7 +641,7 @@ _SIZES = (10, 15, 20, 25, 30, 45, 60)  # hidden units, as in the Yin-Yang table
 
 
 def _common(name: str, task: str) -> Iterator[tuple[str, Baseline]]:
-    """What needs no spikes: the most frequent class, and a linear read-out of the values."""
+    """Baselines without spikes: the most frequent class, and a linear read-out of the values."""
     data = name.partition("_")[0]
     yield f"{name}_majority", Baseline(task, "most frequent class", "", majority(data))
     if data in ("digits", "mnist", "yinyang"):
@@ -769,11 +770,11 @@ def _shd() -> Iterator[tuple[str, Baseline]]:
 BASELINES: dict[str, Baseline] = {
     name: row for rows in (_toy, _pictures, _stdp, _yinyang, _shd) for name, row in rows()
 }
-#: Guessing without looking at the data, %.
+#: Accuracy of guessing without looking at the data, %.
 CHANCE = {"toy": 50.0, "digits": 10.0, "mnist": 10.0, "nmnist": 10.0, "yinyang": 33.3, "shd": 5.0}
 
-#: Test accuracy on SHD, %, published by others, and in what it differs from the table beside it.
-#: What was chosen on the test set, and what was not, is as table 2 of DelRec lists it.
+#: Published test accuracies on SHD, %, and how each differs from the table beside it. Table 2 of
+#: DelRec lists which were chosen on the test set and which were not.
 _ON_TEST = "published set; chosen on the test set"
 _CLEAN = "published set; clean split"
 _SET = "published set"
@@ -808,10 +809,10 @@ def read(name: str) -> dict[str, Any] | None:
 
 
 def head(name: str) -> dict[str, Any]:
-    """The content of a baseline's file before its first run; or what is there of it.
+    """The content of a baseline's file, or its content before the first run.
 
     Raises:
-        SystemExit: if the file holds runs of other settings.
+        SystemExit: if the file contains runs of other settings.
     """
     row, content = BASELINES[name], read(name)
     new = {
@@ -833,7 +834,7 @@ def head(name: str) -> dict[str, Any]:
         return new
     known = [each["setting"] for each in content["tried"]]
     if content["epochs"] != row.epochs or any(each not in list(row.settings) for each in known):
-        raise SystemExit(f"{file_of(name)} holds runs of other settings: delete it to repeat them")
+        raise SystemExit(f"{file_of(name)} has runs of other settings: delete it to repeat them")
     return new | content | {key: new[key] for key in ("task", "title", "input", "command")}
 
 
@@ -869,7 +870,7 @@ def chosen(name: str) -> dict[str, Any]:
 
 
 def make(name: str, seed: int) -> None:
-    """Make a run of a baseline unless it exists."""
+    """Make one run of a baseline unless it exists."""
     row = BASELINES[name]
     if seed >= row.seeds or any(run["seed"] == seed for run in head(name)["runs"]):
         return
@@ -902,7 +903,7 @@ def report(name: str, words: str, seconds: float) -> None:
 
 
 def named(words: list[str]) -> list[str]:
-    """The baselines that are meant: by name, or by the first words of it, such as a data set."""
+    """The selected baselines, by full name or by the name of a data set."""
     if not words:
         return list(BASELINES)
     found = [name for word in words for name in BASELINES
@@ -914,7 +915,7 @@ DATASETS = tuple(CHANCE)
 
 
 def missing(name: str) -> list[int]:
-    """The seeds of which there is no run."""
+    """The seeds without a run."""
     there = [run["seed"] for run in (read(name) or {"runs": []})["runs"]]
     return [seed for seed in range(BASELINES[name].seeds) if seed not in there]
 
@@ -937,7 +938,7 @@ def counted(name: str, content: dict[str, Any]) -> str:
 
 
 def table(names: list[str]) -> str:
-    """A row for each baseline that has been run."""
+    """A table with one row for each baseline that has been run."""
     lines = ["| task | baseline | input | parameters | test accuracy, % | n |",
              "|---|---|---|---|---|---|"]  # fmt: skip
     for name in names:
@@ -956,7 +957,7 @@ def table(names: list[str]) -> str:
 
 
 def yinyang_table() -> str:
-    """The sizes of the Yin-Yang table in one row."""
+    """The Yin-Yang table, with all sizes in one row."""
     cells = []
     for hidden in _SIZES:
         content = read(f"yinyang_relu_{hidden}") or {"runs": []}
@@ -968,7 +969,7 @@ def yinyang_table() -> str:
 
 
 def published_table() -> str:
-    """What others have published for SHD."""
+    """Published results for SHD."""
     lines = ["| published for SHD | test accuracy, % | what differs |", "|---|---|---|"]
     lines += [f"| {name} | {value} | {words} |" for name, value, words in PUBLISHED]
     return "\n".join(lines)
@@ -978,7 +979,7 @@ def _names(*sets: Callable[[], Iterator[tuple[str, Baseline]]]) -> list[str]:
     return [name for rows in sets for name, _ in rows()]
 
 
-#: The tables, by the name of the marker in docs/results.md.
+#: The tables, by the names of their markers in docs/results.md
 TABLES: dict[str, Callable[[], str]] = {
     "surrogate": lambda: table(_names(_toy, _pictures)),
     "stdp": lambda: table(_names(_stdp)),
@@ -989,10 +990,10 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def filled(text: str) -> str:
-    """A page with the tables between its markers.
+    """The page's text with each table filled in between its markers.
 
     Raises:
-        SystemExit: for a marker that names no table, or that is not closed.
+        SystemExit: for a marker that names no table, or one that is not closed.
     """
     for name in re.findall(r"<!-- baselines: (.*?) -->", text):
         if name not in TABLES:
@@ -1035,14 +1036,14 @@ def main() -> None:
         parser.error(error.strerror)
     except MissingDataError as error:
         parser.error(str(error))
-    except KeyboardInterrupt as stop:  # `fit` says where it has saved
+    except KeyboardInterrupt as stop:  # `fit` reports where it has saved
         print(str(stop) or "interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     print("\n\n".join(f"{name}\n\n{make_table()}" for name, make_table in TABLES.items()))
 
 
 def run(names: list[str], seeds: int | None) -> None:
-    """Make the runs that are missing: first all choices of settings, then seed by seed."""
+    """Make the missing runs: first all choices of settings, then the runs seed by seed."""
     for name in names:
         if missing(name):
             chosen(name)

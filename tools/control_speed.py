@@ -1,12 +1,12 @@
-"""How many environment steps a second there are with a policy in the loop, beside the bare ones.
+"""Measure environment steps per second with and without a policy in the loop.
 
 python tools/control_speed.py                              # CartPole, HalfCheetah, Ant
 python tools/control_speed.py --env Hopper-v5 --repeats 5
 
-Episodes are played as in training: several at a time, statistics gathered, weights different for
-each. The actions are recorded, and the same actions are then played in the environment as
-gymnasium.make returns it (without its checks), so that both do the same physics. Times are the
-process's own CPU time, in turn, and the best of each counts.
+Episodes are played as in training: several at a time, with statistics collected and different
+weights for each. The actions are recorded. The same actions are then played in the environment as
+gymnasium.make returns it (but without its checks), so that both runs compute the same physics.
+Times are the CPU time of this process; both are measured in turn, and the best time counts.
 """
 
 import argparse
@@ -26,7 +26,7 @@ ENVIRONMENTS = ("CartPole-v1", "HalfCheetah-v5", "Ant-v5")
 
 
 class Recorder:
-    """Notes the actions of an environment, episode by episode."""
+    """Records the actions of an environment, episode by episode."""
 
     def __init__(self, env: Any) -> None:
         self.env, self.episodes, self.seed = env, {}, -1
@@ -44,7 +44,7 @@ class Recorder:
 
 
 class Recorded(Task):
-    """A task whose environments record."""
+    """A task whose environments record their actions."""
 
     def make(self, **options: Any) -> Any:
         recorder = Recorder(super().make(**options))
@@ -56,7 +56,7 @@ RECORDERS: list[Recorder] = []
 
 
 def measure(name: str, neuron: str, hidden: int, steps: int, slots: int, repeats: int) -> dict:
-    """Steps a second: bare, with the policy, and how many steps were taken."""
+    """Steps per second without and with the policy, and the number of steps."""
     world = task(name)
     policy = world.policy(neuron=neuron, hidden=(hidden,))
     rng = np.random.default_rng(0)
@@ -73,7 +73,7 @@ def measure(name: str, neuron: str, hidden: int, steps: int, slots: int, repeats
     bare, looped = [], []
     env = plain.make(training=True)
     with Arena(plain, policy, training=True, slots=slots) as arena:
-        arena.play(thetas[:slots], seeds[:slots])  # makes the environments
+        arena.play(thetas[:slots], seeds[:slots])  # creates the environments
         for _ in range(repeats):
             before = time.process_time()
             arena.play(thetas, seeds)
@@ -93,9 +93,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--env", nargs="+", default=list(ENVIRONMENTS), help="environments")
     parser.add_argument("--neuron", choices=kinds(), default="lif", help="kind of the neurons")
     parser.add_argument("--hidden", type=int, default=32, help="number of neurons")
-    parser.add_argument("--steps", type=int, default=20_000, help="steps to measure, about")
+    parser.add_argument("--steps", type=int, default=20_000, help="approximate number of steps")
     parser.add_argument("--slots", type=int, default=16, help="environments at a time")
-    parser.add_argument("--repeats", type=int, default=3, help="measurements, of which the best")
+    parser.add_argument("--repeats", type=int, default=3, help="measurements; the best one counts")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     print("| environment | bare, steps/s | with the policy | ratio |")

@@ -1,17 +1,17 @@
-"""Do delays and positions help on spoken digits, and does it help to learn them? Makes the runs.
+"""Do delays and positions help on spoken digits, and does learning them help? Makes the runs.
 
 python tools/delay_study.py                      # the tables, in Markdown
 python tools/delay_study.py write                # insert them into docs/results.md
-python tools/delay_study.py all                  # all that is missing, in order; resumes (hours)
-python tools/delay_study.py run core --seeds 5   # the runs of some parts or settings
-python tools/delay_study.py why gradient         # a measurement on networks of these runs
+python tools/delay_study.py all                  # everything missing, in order; resumes (hours)
+python tools/delay_study.py run core --seeds 5   # the runs of the given parts or settings
+python tools/delay_study.py why gradient         # a measurement on the networks of these runs
 
-A setting is trained with its delays frozen at their random start (scale 0) and learned, at a
+In each setting, the delays are either frozen at their random start (scale 0) or learned, at a
 multiple of the weights' learning rate (`--delaygradscale`). The core learns from all training words
 and is tested once; everything else is measured on two held-out speakers after the last epoch. Each
-setting and scale has one file: the command, and for each seed which words were right, as bits, so
-that two networks can be compared word by word. `--tiny FOLDER` tries the program on small networks
-and generated words, in minutes, with results and runs in FOLDER.
+setting and scale has one file with the command and, for each seed, which words were right, as bits,
+so that networks can be compared word by word. `--tiny FOLDER` tries the program in minutes, on
+small networks and generated words, with results and runs in FOLDER.
 """
 
 import argparse
@@ -59,7 +59,7 @@ import cli  # noqa: E402
 del sys.path[:2]
 RESULTS = ROOT / "results" / "delay_study"
 RUNS = ROOT / "runs" / "delay_study"
-SEEDS = 5  # of the core
+SEEDS = 5  # number of seeds of the core
 
 TINY = (
     "--nhidden 20 --nepochs 4 --dt 4 --load_limit 200 --load_limit_test 100 --warmup 5 --lr 0.01 "
@@ -69,13 +69,13 @@ TINY = (
 
 @dataclass(frozen=True)
 class Setting:
-    """A network and its start; one run for each seed and each of `scales`.
+    """A network and its initial delays; one run for each seed and each of `scales`.
 
     Args:
         part: the part of the study.
         title: its name in the tables.
         options: options of the demo in addition to the recipe.
-        scales: learning rates of delays as multiples of the weights'; None: there is no delay.
+        scales: learning rates of delays, as multiples of the weights'; None without delays.
     """
 
     part: str
@@ -116,7 +116,7 @@ SETTINGS = {
     "free_10": Setting("variants", "free, 10 hidden", f"{FREE} --nhidden 10", (0, 10)),
 }  # fmt: skip
 PARTS = tuple(dict.fromkeys(setting.part for setting in SETTINGS.values()))
-#: Networks that the measurements of `why` are made on: setting and scale, seed 0.
+#: Networks on which `why` makes its measurements: setting and scale, with seed 0.
 MEASURED = (("placed", 0), ("placed", 10), ("placed", 100), ("free", 0), ("free", 10))
 BATCHES = 64
 JITTERS = (1, 3, 10, 30)  # ms
@@ -132,7 +132,7 @@ class Study:
     Args:
         results: folder of the JSON files.
         runs: folder of the runs, whose checkpoints the measurements need.
-        tiny: whether networks are small and words generated, to try the program.
+        tiny: whether to try the program on small networks and generated words.
     """
 
     def __init__(self, results: Path = RESULTS, runs: Path = RUNS, tiny: bool = False) -> None:
@@ -140,18 +140,18 @@ class Study:
         self.dataset = "generated" if tiny else "shd"
 
     def read(self, name: str) -> dict | None:
-        """The stored content under a name, if any."""
+        """The content stored under a name, if any."""
         path = self.results / f"{name}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
     def write(self, name: str, content: dict) -> None:
-        """Store a content: a line for each entry of its lists, so that the bits stay on one."""
+        """Store a content, with each entry of its lists on a line, so that bits stay together."""
         self.results.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.results / f"{name}.json") as part:
             part.write_text(spread(content) + "\n", encoding="utf-8")
 
     def options(self, name: str, scale: int | None) -> str:
-        """The options of a setting's runs, but for the seed."""
+        """The options of a setting's runs, except the seed."""
         setting = SETTINGS[name]
         length = "--final" if setting.part == "core" else "--nepochs 8"
         learning = "" if scale is None else f"--delaygradscale {scale}"
@@ -162,7 +162,7 @@ class Study:
         return self.runs / f"{file_of(name, scale)}_{seed}"
 
     def train(self, name: str, scale: int | None, seed: int) -> dict:
-        """The metrics of a run, which is made or resumed unless its folder holds it."""
+        """The metrics of a run, which is made or resumed unless its folder contains them."""
         options = f"{self.options(name, scale)} --seed {seed}"
         return train(options, self.folder(name, scale, seed), self.dataset)
 
@@ -174,15 +174,15 @@ class Study:
         return Trained(args, starting_network(args), network)
 
     def runs_of(self, name: str, scale: int | None) -> list[dict]:
-        """The stored runs of a setting, by seed."""
+        """The stored runs of a setting, ordered by seed."""
         return (self.read(file_of(name, scale)) or {"runs": []})["runs"]
 
     def make(self, name: str, scale: int | None, seed: int) -> None:
-        """Make a run of a setting and store its result, unless that is done."""
+        """Make a run of a setting and store its result, unless it is stored already."""
         file, options = file_of(name, scale), self.options(name, scale)
         kept = self.read(file) or {"runs": []}
         if kept["runs"] and meant(kept["command"]) != plain(options):
-            raise SystemExit(f"{file}.json holds runs of other options: {kept['command']}")
+            raise SystemExit(f"{file}.json contains runs of other options: {kept['command']}")
         if seed in [run["seed"] for run in kept["runs"]]:
             return
         metrics = self.train(name, scale, seed)
@@ -217,16 +217,16 @@ class Study:
         print(f"{time.strftime('%H:%M:%S')} {file} seed={seed} acc={run['acc']:.4f}", flush=True)
 
     def right(self, name: str, scale: int | None) -> dict[int, np.ndarray]:
-        """For each seed which words were classified correctly, ``[N]`` bool."""
+        """For each seed, which words were classified correctly, ``[N]`` bool."""
         kept = self.read(file_of(name, scale)) or {"runs": []}
         return {run["seed"]: unpacked(run["right"], kept["words"]) for run in kept["runs"]}
 
     def measure(self, what: str, made: bool = False) -> None:
-        """Make a measurement on each network of `MEASURED`, unless it is stored.
+        """Make a measurement on each network of `MEASURED`, unless it is stored already.
 
         Args:
             what: a key of `WHY`.
-            made: True: leave out the networks whose runs are not made yet.
+            made: True leaves out networks whose runs do not exist yet.
         """
         measurement = WHY[what]
         content = self.read(what) or {
@@ -249,7 +249,7 @@ def file_of(name: str, scale: int | None) -> str:
 
 
 def spread(content: dict) -> str:
-    """JSON with a line for each key, and for each entry of a list of dicts."""
+    """JSON with one line for each key, and for each entry of a list of dicts."""
     lines = []
     for key, value in content.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
@@ -261,12 +261,12 @@ def spread(content: dict) -> str:
 
 
 def packed(right: np.ndarray) -> str:
-    """Bits as text, eight to a byte, in base64."""
+    """Bits as text: eight bits per byte, in base64."""
     return base64.b64encode(np.packbits(right).tobytes()).decode()
 
 
 def unpacked(text: str, n: int) -> np.ndarray:
-    """The first `n` bits of such a text, ``[n]`` bool."""
+    """The first `n` bits of a text made by `packed`, ``[n]`` bool."""
     data = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
     return np.unpackbits(data, count=n).astype(bool)
 
@@ -276,21 +276,21 @@ def unpacked(text: str, n: int) -> np.ndarray:
 
 @dataclass
 class Trained:
-    """A run: its arguments, its network before the first step, and after the last."""
+    """A run: its arguments, and its network before the first step and after the last step."""
 
     args: argparse.Namespace
     start: SpatialNetwork
     network: SpatialNetwork
 
     def right(self, network: SpatialNetwork) -> np.ndarray:
-        """Which of the words that the run is measured on a network classifies correctly."""
+        """Which of the words that the run is measured on are classified correctly by a network."""
         words = words_of(self.args)[1]
         return (evaluate_words(network, words)["predicted"] == words.targets).numpy()
 
 
 @torch.no_grad()
 def delays_of(network: SpatialNetwork) -> list[Tensor]:
-    """The delays of all synapses, ms: one ``[synapses]`` tensor for each connection."""
+    """The delays of all synapses, ms: one tensor ``[synapses]`` for each connection."""
     found = []
     for matrix, (pre, post) in zip(network.delays(), network.delays.connections, strict=True):
         exists = torch.ones_like(matrix, dtype=torch.bool)
@@ -301,12 +301,12 @@ def delays_of(network: SpatialNetwork) -> list[Tensor]:
 
 
 def moved(start: SpatialNetwork, end: SpatialNetwork) -> dict:
-    """How far delays (and positions) are at the end from where they started, ms.
+    """How far delays (and positions) have moved from the start to the end, ms.
 
     Returns:
-        "median" and "most" (95 % quantile) of ``|change|`` over all delays, "start" and "end", the
-        mean and standard deviation of the delays, "silent", the share of delays at 0, and where
-        there are positions "places", the median distance that a neuron went.
+        "median" and "most" (95 % quantile) of ``|change|`` over all delays; "start" and "end", the
+        mean and standard deviation of the delays; "silent", the fraction of delays at 0; and, if
+        there are positions, "places", the median distance that a neuron moved.
     """
     before, after = torch.cat(delays_of(start)), torch.cat(delays_of(end))
     change = (after - before).abs().numpy()
@@ -329,12 +329,12 @@ def rounded(value) -> float:
 
 
 def gradient(found: Trained) -> dict:
-    """Signal and noise of the gradient, before the first step and after the last.
+    """Signal and noise of the gradient, before the first step and after the last step.
 
-    For each group of parameters, from `BATCHES` batches as in training: "signal", the norm of the
-    expected gradient (its square without what the noise adds to a mean over so few batches), and
-    "noise", the root of the summed variances of a batch's gradient, in nats per unit; "ratio" is
-    their quotient, 1 if a single batch shows the way.
+    They are estimated for each group of parameters from `BATCHES` batches, as in training. "signal"
+    is the norm of the expected gradient (the part that noise adds to the square of a mean over so
+    few batches is subtracted). "noise" is the root of the summed variances of a batch's gradient,
+    in nats per unit. "ratio" is signal divided by noise: at 1, a single batch shows the direction.
     """
     return {
         "start": signal_and_noise(found.args, found.start),
@@ -344,11 +344,11 @@ def gradient(found: Trained) -> dict:
 
 def signal_and_noise(args: argparse.Namespace, network: SpatialNetwork) -> dict:
     network = copy.deepcopy(network).train().requires_grad_(True)
-    # Frozen delays have a gradient, too: what they would learn from.
+    # Frozen delays have a gradient as well: the one that they would learn from.
     free = argparse.Namespace(**vars(args) | {"delaygradscale": args.delaygradscale or 1.0})
     words = words_of(args)[0]
     run = make_run(free, network, words)
-    torch.manual_seed(0)  # of dropout
+    torch.manual_seed(0)  # for dropout
     order = torch.randperm(len(words), generator=torch.Generator().manual_seed(0))
     sums: dict[str, Tensor] = {}
     squares: dict[str, Tensor] = {}
@@ -377,7 +377,7 @@ def signal_and_noise(args: argparse.Namespace, network: SpatialNetwork) -> dict:
 
 
 class FixedDelays(nn.Module):
-    """Delays that are given, ms, in place of a network's own."""
+    """Given delays, ms, in place of a network's own."""
 
     def __init__(self, matrices: list[Tensor]) -> None:
         super().__init__()
@@ -389,11 +389,11 @@ class FixedDelays(nn.Module):
 
 @torch.no_grad()
 def precision(found: Trained) -> dict:
-    """The accuracy of a trained network whose delays are changed, on the words it is measured on.
+    """The accuracy of a trained network with changed delays, on the words it is measured on.
 
-    "own": its own delays; "start": those that it started with; "jitter": each moved by a normal
-    number of a standard deviation in ms (and not below 0); "shuffled": dealt anew among the
-    synapses of a connection. No weight is learned again.
+    "own" keeps the delays; "start" restores the initial delays; "jitter" adds a normal random
+    number, with a standard deviation in ms, to each delay (but keeps it from falling below 0);
+    "shuffled" permutes the delays among the synapses of a connection. The weights stay as they are.
     """
     own, start = found.network.delays(), found.start.delays()
     random = torch.Generator().manual_seed(0)
@@ -434,7 +434,7 @@ def quantised(weights: Tensor, bits: int) -> Tensor:
 
 @torch.no_grad()
 def coarse(found: Trained) -> dict:
-    """The accuracy of a trained network with synaptic weights of few bits, not learned again."""
+    """The accuracy of a trained network with synaptic weights of few bits, without retraining."""
     result = {"full": rounded(found.right(found.network).mean())}
     for bits in BITS:
         network = copy.deepcopy(found.network)
@@ -454,15 +454,16 @@ def paired(a: np.ndarray, b: np.ndarray, draws: int = 4000) -> dict:
     """Compare two kinds of networks on the same words, seed by seed.
 
     Args:
-        a: ``[seeds, words]`` bool, what is right.
-        b: the same of the other kind: one run of each kind for a seed.
-        draws: of the bootstrap.
+        a: ``[seeds, words]`` bool, whether each word was right.
+        b: the same for the other kind, with one run of each kind per seed.
+        draws: number of draws of the bootstrap.
 
     Returns:
-        "mean" of a - b; "low" and "high", its 95 % interval by a bootstrap that draws seeds and
-        words anew; "each", the difference of each seed; "spread", the 95 % interval's half width by
-        Student's t over seeds (None for a single one); "p_each" and "p", McNemar's exact test for
-        each seed and for all of them together, which takes a word of two seeds for two words.
+        "mean" of a - b; "low" and "high", its 95 % interval by a bootstrap that draws both seeds
+        and words; "each", the difference for each seed; "spread", half the width of the 95 %
+        interval by Student's t over seeds (None for a single seed); "p_each" and "p", McNemar's
+        exact test for each seed and for all seeds together. The latter counts one word with two
+        seeds as two words.
 
     Example:
         >>> a, b = np.array([[1, 1, 1, 1, 0]] * 2, bool), np.array([[0, 0, 1, 1, 0]] * 2, bool)
@@ -496,7 +497,7 @@ def mcnemar(a: np.ndarray, b: np.ndarray) -> float:
 
 # ----------------------------------------------------------------------------------- tables
 
-#: What the core compares: the first minus the second.
+#: The comparisons within the core: the first network minus the second.
 PAIRS = (
     (("core_free", 10), ("core_free", 0)),
     (("core_placed", 10), ("core_placed", 0)),
@@ -513,7 +514,7 @@ def title_of(name: str, scale: int | None) -> str:
 
 
 def core_table(study: Study) -> str:
-    """Test accuracy of the core's networks."""
+    """Test accuracy of the networks of the core."""
     rows = []
     for name, setting in SETTINGS.items():
         for scale in setting.scales if setting.part == "core" else ():
@@ -532,7 +533,7 @@ def core_table(study: Study) -> str:
 
 
 def pair_table(study: Study) -> str:
-    """The core's differences on the same words."""
+    """Differences between the networks of the core, on the same words."""
     rows = []
     for first, second in PAIRS:
         a, b = study.right(*first), study.right(*second)
@@ -557,7 +558,7 @@ def chance(p: float) -> str:
 
 
 def held_out_table(study: Study) -> str:
-    """Accuracy on held-out speakers by setting and scale, with what learning adds to frozen."""
+    """Accuracy on held-out speakers by setting and scale, and what learning delays adds."""
     outer = {n: s for n, s in SETTINGS.items() if s.part != "core"}
     scales = sorted({x for s in outer.values() for x in s.scales if x is not None})
     rows = []
@@ -572,7 +573,7 @@ def held_out_table(study: Study) -> str:
 
 
 def held_out_cell(study: Study, name: str, scale: int, without: bool) -> str:
-    """An accuracy, and its difference to frozen delays ± 95 % over words."""
+    """An accuracy, and its difference from that with frozen delays, ± 95 % over words."""
     right = study.right(name, None if without else scale) if not (without and scale) else {}
     if not right:
         return ""
@@ -587,7 +588,7 @@ def held_out_cell(study: Study, name: str, scale: int, without: bool) -> str:
 
 
 def moved_table(study: Study) -> str:
-    """How far learned delays went."""
+    """How far learned delays moved."""
     rows = []
     for name, setting in SETTINGS.items():
         for scale in setting.scales:
@@ -608,7 +609,7 @@ def moved_table(study: Study) -> str:
     return "\n".join(head + rows) if rows else ""
 
 
-#: Groups of parameters, as the tables call them.
+#: Groups of parameters, as named in the tables.
 GROUPS = {
     "w_in": "input weights",
     "w_rec": "recurrent weights",
@@ -621,7 +622,7 @@ GROUPS = {
 
 
 def gradient_table(study: Study) -> str:
-    """Signal over noise of a batch's gradient."""
+    """The ratio of signal to noise in a batch's gradient."""
     content = study.read("gradient")
     if content is None:
         return ""
@@ -639,7 +640,7 @@ def gradient_table(study: Study) -> str:
 
 
 def precision_table(study: Study) -> str:
-    """Accuracy with other delays than those that the weights learned with."""
+    """Accuracy with delays that differ from those with which the weights were trained."""
     content = study.read("precision")
     if content is None:
         return ""
@@ -687,7 +688,7 @@ Job = tuple[str, int | None, int]
 
 
 def jobs(names: list[str], seeds: range) -> Iterator[Job]:
-    """The runs of some parts or settings: all of a seed before the next one."""
+    """The runs of the given parts or settings: all runs of one seed before the next seed."""
     for seed in seeds:
         for name, setting in SETTINGS.items():
             if name in names or setting.part in names:
@@ -696,7 +697,7 @@ def jobs(names: list[str], seeds: range) -> Iterator[Job]:
 
 
 def make_all(study: Study) -> None:
-    """All that is missing, the most telling first."""
+    """Everything that is missing, the most informative runs first."""
 
     def make(names: list[str], seeds: range) -> None:
         for job in jobs(names, seeds):
@@ -721,9 +722,9 @@ def main() -> None:
     parser.add_argument(
         "names", nargs="*", help="run: parts or settings; why: measurements; by default all"
     )
-    parser.add_argument("--seeds", type=cli.positive_int, default=1, help="of run: from 0")
+    parser.add_argument("--seeds", type=cli.positive_int, default=1, help="for run: seeds, from 0")
     parser.add_argument(
-        "--tiny", type=Path, metavar="FOLDER", help="try it: small networks, generated words"
+        "--tiny", type=Path, metavar="FOLDER", help="try it on small networks and generated words"
     )
     args = parser.parse_args()
     known = {"run": (*PARTS, *SETTINGS), "why": tuple(WHY)}.get(args.what, ())
@@ -747,7 +748,7 @@ def main() -> None:
 def make_missing(args: argparse.Namespace, study: Study) -> None:
     """Do what the command line asks for, before the tables are printed."""
     if args.what in ("all", "run", "why"):
-        words_of(parsed(RECIPE, study.dataset))  # says now if the data are missing
+        words_of(parsed(RECIPE, study.dataset))  # reports at once if the data are missing
     if args.what == "all":
         make_all(study)
     if args.what == "run":

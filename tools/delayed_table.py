@@ -1,13 +1,13 @@
-"""Spoken digits with a delay at each synapse: make the missing runs, and print their table.
+"""Spoken digits with one delay per synapse: make the missing runs, and print their table.
 
 python tools/delayed_table.py                            # the table, in Markdown
 python tools/delayed_table.py write                      # insert it into docs/results.md
 python tools/delayed_table.py run learned --seeds 3      # hours; resumes interrupted runs
 python tools/delayed_table.py steps                      # the variants tried on held-out speakers
 
-Each kind has one file in results/shd_delayed: the command that makes a run of demos/train_shd.py,
-and for each seed the result of its only test. `steps.json` has the variants that were tried on
-held-out speakers, one run each. Existing runs are not repeated.
+Each kind has one file in results/shd_delayed, with the command that makes a run of
+demos/train_shd.py and, for each seed, the result of its only test. `steps.json` contains the
+variants tried on held-out speakers, one run each. Existing runs are not repeated.
 """
 
 import argparse
@@ -40,12 +40,12 @@ KINDS = {
     "none": ("no delays", "--delays none"),
     "abrupt": ("learned delays, no smoothing", "--smoothing 0"),
 }
-#: Variants tried on held-out speakers, by a short name: what it is, and its options.
+#: Variants tried on held-out speakers, by a short name: a description, and the options.
 STEPS: dict[str, tuple[str, str]] = {}
 
 
 def read(name: str) -> dict | None:
-    """The stored content under a name, if any."""
+    """The content stored under a name, if any."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
@@ -57,7 +57,7 @@ def plain(options: str) -> dict:
 
 
 def train(options: str, folder: Path) -> tuple[dict, float]:
-    """Make a run of the demo, or resume it; returns its metrics and its seconds of training."""
+    """Make a run of the demo, or resume it; returns its metrics and its training time, s."""
     metrics = folder / "metrics_final.json"
     if not (metrics.exists() and "parameters" in json.loads(metrics.read_text())):
         line = [sys.executable, "demos/train_shd.py", *options.split(), "--dataset", "shd",
@@ -75,7 +75,7 @@ def make(name: str, seed: int) -> None:
     options = f"{RECIPE} {more} --final".replace("  ", " ")
     kept = read(name)
     if kept is not None and plain(kept["options"]) != plain(options):
-        raise SystemExit(f"{name}.json holds runs of other options: {kept['options']}")
+        raise SystemExit(f"{name}.json contains runs of other options: {kept['options']}")
     if kept is not None and seed in [run["seed"] for run in kept["runs"]]:
         return
     content, seconds = train(f"{options} --seed {seed}", RUNS / f"{name}_{seed}")
@@ -104,7 +104,7 @@ def make(name: str, seed: int) -> None:
 
 
 def make_step(name: str) -> None:
-    """Make a run of steps.json: the accuracy on held-out speakers after the last epoch."""
+    """Make a run for steps.json: the accuracy on held-out speakers after the last epoch."""
     title, options = STEPS[name]
     kept = read("steps") or {"steps": []}
     if name in [step["name"] for step in kept["steps"]]:

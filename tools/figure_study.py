@@ -1,15 +1,16 @@
-"""Figures among strokes of equal density: which methods find them, and what each has to be told.
+"""Figures among strokes of equal density: which methods find them, and what each must be told.
 
 python tools/figure_study.py                 # the table, in Markdown
 python tools/figure_study.py write           # insert it into docs/spikeseg.md
 python tools/figure_study.py run             # the runs that are missing; minutes on one core
 
-A method gives each place of a scene a score per map, normalised on the training scenes. Its answer
-to a scene is the map and place with the highest score, or "none" below a threshold. It is right if
-that is so: no figure, or the right figure within 6 pixels. Answering "none" each time is right in a
-third of the scenes. Methods learn from 1200 training scenes. The two maps that stand for ring and
-star, the threshold, and the options in `GRIDS` are chosen on 150 validation scenes; the 600 test
-scenes are used once. Intervals are Wilson's, 95 %; what starts at random runs with 5 seeds.
+A method gives each position in a scene one score per map, normalised on the training scenes. Its
+answer to a scene is the map and position with the highest score, or "none" if that score is below a
+threshold. The answer is right if there is no figure and the answer is "none", or if it names the
+right figure within 6 pixels of its position. Always answering "none" is right in a third of the
+scenes. Methods learn from 1200 training scenes. The maps that stand for ring and star, the
+threshold, and the options in `METHODS` are chosen on 150 validation scenes; the 600 test scenes are
+used once. Intervals are Wilson's, 95 %; methods with a random start run with 5 seeds.
 """
 
 import argparse
@@ -41,11 +42,11 @@ START, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 SIZES = {"train": 1200, "val": 150, "test": 600}
 SEEDS = range(5)
 K = 11  # side of a window, in units of two pixels
-EDGE = 6  # no figure is centred so near the border, in units of two pixels
+EDGE = 6  # no figure has its centre this near to the border, in units of two pixels
 
 
 class Maps(NamedTuple):
-    """Scores ``[N, maps, 24, 24]``, one for each two pixels."""
+    """Scores ``[N, maps, 24, 24]``, one for each square of two by two pixels."""
 
     train: Tensor
     val: Tensor
@@ -58,7 +59,7 @@ def normalised(maps: Maps) -> Maps:
 
 
 def highest(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """The highest score of each map ``[N, maps]`` and its place in pixels ``[N, maps, 2]``."""
+    """The highest score of each map ``[N, maps]`` and its position in pixels ``[N, maps, 2]``."""
     inner = scores[:, :, EDGE:-EDGE, EDGE:-EDGE]
     value, index = inner.flatten(2).max(2)
     place = torch.stack([index // inner.shape[3], index % inner.shape[3]], 2)
@@ -66,7 +67,7 @@ def highest(scores: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def right(scores: Tensor, data: FigureDataset, named: list[int], threshold: float) -> Tensor:
-    """Which scenes are answered right, ``[N]`` bool."""
+    """Which scenes get a right answer, ``[N]`` bool."""
     value, place = highest(scores[:, named])
     best, which = value.max(1)
     kind = torch.where(best >= threshold, which + 1, 0)
@@ -75,7 +76,7 @@ def right(scores: Tensor, data: FigureDataset, named: list[int], threshold: floa
 
 
 def named_maps(scores: Tensor, data: FigureDataset) -> list[int]:
-    """For ring and star the map that tells it best from the other scenes, at the right place."""
+    """For ring and star, the map that best separates it from other scenes, at the right place."""
     value, place = highest(scores)
     near = (place - data.centres[:, None]).abs().amax(2) <= 6
     chosen = []
@@ -87,7 +88,7 @@ def named_maps(scores: Tensor, data: FigureDataset) -> list[int]:
 
 
 def judge(maps: Maps, data: dict[str, FigureDataset]) -> dict:
-    """Names of the maps and threshold, chosen on the validation scenes, and accuracy there."""
+    """The maps and the threshold, chosen on the validation scenes, and the accuracy there."""
     maps = normalised(maps)
     named = named_maps(maps.val, data["val"])
     values = highest(maps.val[:, named])[0].flatten().unique().tolist()
@@ -97,7 +98,7 @@ def judge(maps: Maps, data: dict[str, FigureDataset]) -> dict:
 
 
 def measure(maps: Maps, data: dict[str, FigureDataset]) -> dict:
-    """The same, and the accuracy on the test scenes: of all, and of each kind."""
+    """The output of `judge`, and the accuracy on the test scenes: of all, and of each kind."""
     found = judge(maps, data)
     answers = right(normalised(maps).test, data["test"], found["maps"], found["threshold"])
     kinds = data["test"].kinds
@@ -114,7 +115,7 @@ def counts(data: FigureDataset) -> Tensor:
 
 
 def density(parts: dict, width: int, sign: int, seed: int) -> Maps:
-    """Events around each place, or their absence; the same for ring and star."""
+    """The number of events around each position, or its negative; the same for ring and star."""
 
     def around(data: FigureDataset) -> Tensor:
         mean = F.avg_pool2d(counts(data), width, 1, width // 2, count_include_pad=False)
@@ -124,7 +125,7 @@ def density(parts: dict, width: int, sign: int, seed: int) -> Maps:
 
 
 def smooth(data: FigureDataset, sigma: float) -> Tensor:
-    """Counts under a Gaussian, one value for 2x2 pixels, ``[N, 1, 24, 24]``."""
+    """Counts smoothed with a Gaussian, one value per 2x2 pixels, ``[N, 1, 24, 24]``."""
     blurred = gaussian_filter(counts(data).numpy(), (0, 0, sigma, sigma))
     return F.avg_pool2d(torch.from_numpy(blurred), 2)
 
@@ -132,14 +133,14 @@ def smooth(data: FigureDataset, sigma: float) -> Tensor:
 def hog(data: FigureDataset, sigma: float, bins: int = 8) -> Tensor:
     """Histograms of oriented gradients in cells of 4x4 pixels, normalised: ``[N, 8, 24, 24]``.
 
-    Source: Dalal & Triggs 2005, CVPR; cells overlap by half, a block is the whole window.
+    Source: Dalal & Triggs 2005, CVPR; cells overlap by half, and a block is the whole window.
     """
     blurred = gaussian_filter(counts(data)[:, 0].numpy(), (0, sigma, sigma))
     gy, gx = np.gradient(blurred, axis=(1, 2))
     at = np.mod(np.arctan2(gy, gx), np.pi) / np.pi * bins
     low = np.floor(at).astype(int) % bins
     out = np.zeros((len(at), bins, *at.shape[1:]), np.float32)
-    for b in range(bins):  # linear between the two nearest directions
+    for b in range(bins):  # interpolates linearly between the two nearest directions
         share = (low == b) * (1 - at % 1) + ((low + 1) % bins == b) * (at % 1)
         out[:, b] = np.hypot(gy, gx) * share
     cells = F.avg_pool2d(torch.from_numpy(out), 4, 2, 1)
@@ -148,7 +149,7 @@ def hog(data: FigureDataset, sigma: float, bins: int = 8) -> Tensor:
 
 
 def first_layer(events: Events) -> ConvSTDP:
-    """Gabor filters of four directions, fixed; 7 % of the places fire, one direction in each."""
+    """Fixed Gabor filters of four directions; at 7 % of the positions, one direction fires."""
     layer = ConvSTDP(1, 4, 7, 1.0, 0.0, wta=WTAConfig(enable_homeostasis=False))
     layer.weight.copy_(filters.gabor(7, 2.0, 0.2, 4))
     layer.thresholds.fill_(layer.potentials(events[:100]).quantile(0.93).item())
@@ -156,13 +157,13 @@ def first_layer(events: Events) -> ConvSTDP:
 
 
 def strokes(parts: dict) -> dict[str, Events]:
-    """What the first layer answers: events of units ``(4, 24, 24)``."""
+    """The responses of the first layer: events of units ``(4, 24, 24)``."""
     layer = first_layer(parts["train"].events)
     return {k: layer.respond(d.events, pool=2, inhibit=True) for k, d in parts.items()}
 
 
 def windows(maps: Tensor, ids: list[int], places: np.ndarray) -> Tensor:
-    """``[n, C, K, K]`` around places ``[n, 2]`` of the scenes `ids`."""
+    """Windows ``[n, C, K, K]`` around positions ``[n, 2]`` of the scenes `ids`."""
     wide = F.pad(maps, (K // 2,) * 4)
     pairs = zip(ids, places.tolist(), strict=True)
     return torch.stack([wide[i, :, y : y + K, x : x + K] for i, (y, x) in pairs])
@@ -177,13 +178,13 @@ def correlation(maps: Tensor, templates: Tensor, mean: Tensor) -> Tensor:
 
 
 def placed(data: FigureDataset, kind: int) -> tuple[list[int], np.ndarray]:
-    """The scenes with a figure, and where it is, in units of two pixels."""
+    """The scenes with a figure, and the figure's position, in units of two pixels."""
     ids = (data.kinds == kind).nonzero()[:, 0]
     return ids.tolist(), (data.centres[ids] / 2 - 0.25).round().long().numpy()
 
 
 def template(parts: dict, sigma: float, seed: int) -> Maps:
-    """The mean of all labelled training figures, slid over the scene."""
+    """The mean of all labelled training figures, correlated with the scene at each position."""
     x = {name: smooth(data, sigma) for name, data in parts.items()}
     mean = x["train"].mean((0, 2, 3))
     kinds = [windows(x["train"], *placed(parts["train"], k)).mean(0) for k in (1, 2)]
@@ -192,7 +193,7 @@ def template(parts: dict, sigma: float, seed: int) -> Maps:
 
 
 def hog_svm(parts: dict, sigma: float, c: float, seed: int) -> Maps:
-    """Linear support vector machines on HOG, slid over the scene; one round of hard negatives."""
+    """Linear support vector machines on HOG, at each position; one round of hard negatives."""
     x = {name: hog(data, sigma) for name, data in parts.items()}
     data, rng, n = parts["train"], np.random.default_rng(seed), len(parts["train"])
     known = [placed(data, k) for k in (1, 2)]
@@ -200,7 +201,7 @@ def hog_svm(parts: dict, sigma: float, c: float, seed: int) -> Maps:
     places = rng.integers(EDGE, 24 - EDGE, (4 * n, 2))
     for hard in (False, True):
         centres = data.centres[ids] / 2
-        far = ~((centres - torch.from_numpy(places)).abs().amax(1) <= 3).numpy()  # NaN: far
+        far = ~((centres - torch.from_numpy(places)).abs().amax(1) <= 3).numpy()  # NaN is far
         others = windows(x["train"], ids[far].tolist(), places[far])
         figures_of = [windows(x["train"], *known[k]) for k in (0, 1)]
         samples = torch.cat([*figures_of, others]).flatten(1).numpy()
@@ -209,7 +210,7 @@ def hog_svm(parts: dict, sigma: float, c: float, seed: int) -> Maps:
         weight = torch.tensor(np.stack([f.coef_[0] for f in fitted])).float().view(2, -1, K, K)
         bias = torch.tensor(np.stack([f.intercept_ for f in fitted])).float()[:, 0]
         scores = {k: F.conv2d(v, weight, bias, padding=K // 2) for k, v in x.items()}
-        if not hard:  # the highest wrong answers of each scene
+        if not hard:  # adds the highest wrong answers of each scene
             _, found = highest(scores["train"])
             wrong = ((found - 0.5) / 2).long().numpy()
             ids = np.concatenate([ids, np.arange(n), np.arange(n)])
@@ -218,7 +219,7 @@ def hog_svm(parts: dict, sigma: float, c: float, seed: int) -> Maps:
 
 
 def clusters(parts: dict, k: int, seed: int) -> Maps:
-    """k-means of windows at random places of what the first layer answers; no labels."""
+    """k-means of windows, at random positions, of the first layer's responses; no labels."""
     x = {name: events.dense().sum(0) for name, events in strokes(parts).items()}
     rng = np.random.default_rng(seed)
     ids = rng.integers(0, len(parts["train"]), 20000).tolist()
@@ -231,7 +232,7 @@ def clusters(parts: dict, k: int, seed: int) -> Maps:
 
 
 def stdp(parts: dict, theta: float, seed: int, epochs: int = 12, n_maps: int = 32) -> Maps:
-    """Maps that learn by STDP what the first layer answers; no labels. Potentials are scores."""
+    """Maps that learn the first layer's responses by STDP; no labels. Potentials are scores."""
     heard, generator = strokes(parts), torch.Generator().manual_seed(seed)
     rule = STDPConfig(a_plus=0.02, a_minus=0.01, init_std=0.05)
     wta = WTAConfig(theta_rest=theta, theta_plus=0.05, tau_theta=500.0, theta_max=400.0,
@@ -246,7 +247,7 @@ def untrained(parts: dict, seed: int) -> Maps:
     return stdp(parts, 20.0, seed, epochs=0)
 
 
-#: Name: title, what it is told of the training scenes, function, options to choose from, seeds.
+#: Name: title, what the method is told about training scenes, function, option grid, seeds.
 METHODS: dict[str, tuple[str, str, Callable[..., Maps], dict[str, tuple], range]] = {
     "density": ("local density of events", "nothing", density,
                 {"width": (9, 15, 19, 23, 27), "sign": (1, -1)}, range(1)),
@@ -266,7 +267,7 @@ def file_of(name: str) -> Path:
 
 
 def make(name: str) -> None:
-    """Run a method with all seeds and store it, unless it is there; options by validation."""
+    """Run a method with all seeds and store it, unless it is stored; options by validation."""
     if file_of(name).exists():
         return
     title, told, method, grid, seeds = METHODS[name]
@@ -290,14 +291,14 @@ def make(name: str) -> None:
 
 
 def wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a share of n."""
+    """The 95 % interval of a fraction of n."""
     middle = (share + z**2 / 2 / n) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / 4 / n**2) ** 0.5
     return middle - half, middle + half
 
 
 def table() -> str:
-    """Test accuracy of each method; the range over seeds where there are several."""
+    """Test accuracy of each method, with the range over seeds if there are several."""
     lines = [
         "| method | told of the training scenes | right, % | 95 % interval of one run | seeds |",
         "|---|---|---|---|---|",

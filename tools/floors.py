@@ -1,6 +1,6 @@
-"""Check the floors of the library against its imports, and draw them.
+"""Check the floors of the library against its imports, and draw the floors.
 
-    python tools/floors.py                          print entries, floors and circles
+    python tools/floors.py                          print entries, floors and circular imports
     python tools/floors.py docs/images/floors.svg   draw the floors
 
 An entry is a file or folder of ``jarvis/``. It may import from itself and from the entries before
@@ -17,7 +17,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "jarvis"
 
-#: From the ground up; within a floor, entries may import from those before them.
+#: From the ground up; within a floor, an entry may import from the entries before it.
 FLOORS = (
     ("support", "surrogate", "plotting", "kernels"),
     ("neurons",),
@@ -51,7 +51,7 @@ def entries() -> list[str]:
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the library by its name within ``jarvis``; a folder is its ``__init__``."""
+    """Every module of the library, by its name within ``jarvis``; a folder is its ``__init__``."""
     found = {}
     for path in sorted(LIBRARY.rglob("*.py")):
         parts = path.relative_to(LIBRARY).with_suffix("").parts
@@ -75,7 +75,7 @@ def imports() -> Iterator[Import]:
                 base = node.module.removeprefix("jarvis").removeprefix(".")
                 for alias in node.names:
                     full = f"{base}.{alias.name}".removeprefix(".")
-                    if full in known:  # a module, imported by name from its folder
+                    if full in known:  # a module that is imported by name from its folder
                         yield Import(module, full, alias.name)
                     else:
                         yield Import(module, base, alias.name)
@@ -93,7 +93,7 @@ def upward() -> list[str]:
 
 
 def circles() -> list[str]:
-    """Modules that import each other in a circle; a folder's ``__init__`` imports all of it."""
+    """Modules that import one another in a circle; a folder's ``__init__`` imports all of it."""
     known = modules()
     graph: dict[str, set[str]] = {name: set() for name in known}
     for module, target, _ in imports():
@@ -117,7 +117,7 @@ def private_across() -> list[str]:
 
 
 def draw(path: str) -> None:
-    """Draw the floors as boxes, the ground at the bottom."""
+    """Draw the floors as boxes, with the ground at the bottom."""
     from matplotlib import pyplot as plt
 
     sys.path.insert(0, str(ROOT))
@@ -141,7 +141,7 @@ def draw(path: str) -> None:
     ax.set_axis_off()
     form = path.rpartition(".")[2]
     if form not in figure.canvas.get_supported_filetypes():
-        sys.exit(f"floors.py: {path} is not a picture: end it in .svg or .png")
+        sys.exit(f"floors.py: {path} is not an image: its name must end in .svg or .png")
     try:
         with atomic_path(Path(path)) as part:
             figure.savefig(part, format=form, metadata={"Date": None} if form == "svg" else None)

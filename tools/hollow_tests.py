@@ -1,12 +1,13 @@
-"""Hollow tests: those that pass although the function they name returns nothing but a constant.
+"""Hollow tests: tests that pass although the function they name returns only constants.
 
 python tools/hollow_tests.py tests/encoding
 python tools/hollow_tests.py tests --functions scale_to_rate evaluate
 
 For each test file and each function of the package that its tests name, the function still runs,
-but every number in its result becomes 0 (and True becomes False). The tests of the file that name
-it run again; those that pass are printed. Some of them are right to pass: they look at something
-else, such as an error or the random state. A person decides. It runs where there is POSIX.
+but every number in its result is replaced by 0 (and True by False). Those tests of the file that
+name the function run again, and the program prints the ones that pass. Some of them pass rightly,
+because they test something else, such as an error or the random state; a person decides. The
+program needs POSIX.
 """
 
 import argparse
@@ -28,7 +29,7 @@ LIMIT = 120  #: seconds for the tests of one file with one function
 
 
 def emptied(value: Any) -> Any:
-    """The same shape and type, with nothing in it."""
+    """A value of the same shape and type in which every number is 0."""
     import numpy as np
     import torch
 
@@ -56,7 +57,7 @@ def imported(tree: ast.Module) -> set[str]:
 
 
 def named(test: ast.AST, names: set[str]) -> set[str]:
-    """Those of some names that stand in a test, and what it takes from `jarvis` itself."""
+    """The given names that a test uses, and the names that it takes from `jarvis` itself."""
     nodes = list(ast.walk(test))
     assigned = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
@@ -66,7 +67,7 @@ def named(test: ast.AST, names: set[str]) -> set[str]:
 
 
 def public_functions() -> dict[str, FunctionType]:
-    """The package's functions, by name; a name that stands for two is left out."""
+    """The package's functions, by name; a name shared by two functions is left out."""
     import jarvis
 
     found: dict[str, set[FunctionType]] = {}
@@ -81,7 +82,7 @@ def public_functions() -> dict[str, FunctionType]:
 
 
 def replace(function: FunctionType) -> None:
-    """Put the emptied function wherever a module holds it."""
+    """Put the emptied function in place of the original, in every module that refers to it."""
 
     @functools.wraps(function)
     def hollow(*args: Any, **kwargs: Any) -> Any:
@@ -108,7 +109,7 @@ class _Passed:
 
 
 def in_a_child(work: Callable[[], str], limit: float) -> str:
-    """What `work` returns in a forked process; nothing if it takes too long."""
+    """What `work` returns in a forked process, or "" if it takes too long."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -129,7 +130,7 @@ def in_a_child(work: Callable[[], str], limit: float) -> str:
 
 
 def hollow_tests(file: Path, only: set[str] | None = None) -> Iterator[tuple[str, str]]:
-    """Pairs of a function and a test that passes without it."""
+    """Pairs of a function and a test that passes without the function."""
     import pytest
 
     tree = ast.parse(file.read_text())
@@ -156,7 +157,7 @@ def hollow_tests(file: Path, only: set[str] | None = None) -> Iterator[tuple[str
             return in_a_child(work, LIMIT)
 
         before, after = set(run(False).split("\n")), set(run(True).split("\n"))
-        # A test is hollow only if none of its parameters sees the change.
+        # A test is hollow only if it passes with all of its parameters.
         failed = {node.split("[")[0] for node in before - after}
         for test in sorted({node.split("[")[0] for node in after} - failed - {""}):
             yield name, test

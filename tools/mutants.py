@@ -1,20 +1,22 @@
-"""Mutants of the package's core: how many of the small mistakes put into it do the tests notice?
+"""Mutants of the package's core: how many small mistakes put into the code do the tests notice?
 
 python tools/mutants.py draw --seed 1 --count 100 --output mutants.json
 python tools/mutants.py run mutants.json --output before.json             # resumes where it stopped
 python tools/mutants.py run mutants.json --output after.json --tree ../other_checkout
 python tools/mutants.py run mutants.json --output before.json --first 80  # only the first 80
 
-A mutant is one small change of one function: a sign flipped, a comparison, a number or a condition
-changed, an index moved by one, a `.detach()` or a check taken away. It is named by its function,
-the place in the function's syntax tree and the text there, and by no file, so that the same mutants
-can be run before and after functions move. What is no longer there counts as vanished.
+A mutant is one small change of one function: a sign is flipped; a comparison, a number or a
+condition is changed; an index moves by one; or a `.detach()` or a check is removed. A mutant is
+identified by its function, by its position in the function's syntax tree and by the text there, but
+not by its file, so that the same mutants can be run before and after functions move. A mutant whose
+code no longer exists counts as vanished.
 
 The tree is copied into a temporary folder and mutated there; the checkout stays as it is. A mutant
-meets the tests that import its module, the nearest first: as many as take `BUDGET` seconds without
-it. A test that fails without any mutant is left out, and named in the results under "baseline".
-Of the folder, numba's cache stays for a run that goes on. Set JARVIS_DATA for the tests on real
-data: they get a copy. It runs where there is POSIX.
+runs against the tests that import its module, the nearest first, up to a total of `BUDGET` seconds
+(measured without the mutant). Tests that fail without any mutant are left out and listed in the
+results under "baseline". Only numba's cache remains in the temporary folder, for a run that
+continues. Set JARVIS_DATA for the tests on real data, which use a copy of it. The program needs
+POSIX.
 """
 
 import argparse
@@ -43,25 +45,25 @@ from itertools import takewhile
 from pathlib import Path
 
 PACKAGE = "jarvis"
-#: Modules and folders that are not drawn from: pictures, command lines, lessons, Triton's loops.
+#: Modules and folders to draw no mutants from: plots, command lines, lessons, Triton's loops.
 EXCLUDED = ("plotting", "classroom", "layout", "*triton*")
-#: Test files that are not run: they ask for other things than the core, or take minutes.
+#: Test files that are not run: they test something other than the core, or take minutes.
 EXCLUDED_TESTS = (
     "browser", "test_style", "test_docs", "test_readme", "test_notebooks", "test_benchmarks",
     "*triton*",
 )  # fmt: skip
-#: The folder of compiled loops. They are reached through each other, and cached by numba.
+#: The folder of compiled loops, which import one another and are cached by numba.
 COMPILED = "kernels"
 KINDS = ("sign", "comparison", "constant", "off by one", "detach", "condition", "check")
 
-DEFAULTS = "tests/project/test_defaults.py"  #: reads every signature, and imports no module by name
-LIMIT = 150.0  #: seconds of processor time for a mutant: a busy machine takes up to twice as many
-BUDGET = 40.0  #: the same, of its tests without it, the start of Python apart
-QUICK = 3.0  #: seconds: slower tests come last, so that a few of them do not take all the time
-QUICK_SHARE = 0.75  #: of the budget, at most, for the quick ones
-LIMIT_BASELINE = 300.0  #: the same, for a test file without a mutant
-PATIENCE = 3.0  #: seconds by the clock for each of these, in case a test waits for ever
-DEPTH = 1  #: tests may import the mutant's module, or a module that is so many imports away
+DEFAULTS = "tests/project/test_defaults.py"  #: reads every signature but imports no module by name
+LIMIT = 150.0  #: seconds of processor time per mutant; a busy machine takes up to twice as many
+BUDGET = 40.0  #: seconds of processor time for its tests without the mutant or Python's start
+QUICK = 3.0  #: seconds; slower tests come last, so that a few of them do not take all the time
+QUICK_SHARE = 0.75  #: largest fraction of the budget for quick tests
+LIMIT_BASELINE = 300.0  #: seconds of processor time for a test file without a mutant
+PATIENCE = 3.0  #: seconds by the clock per second of a limit, in case a test waits for ever
+DEPTH = 1  #: tests may import the mutant's module, or a module this many imports away from it
 NOT_COPIED = (".git", ".venv", "runs", "_build", "__pycache__", ".*_cache", ".hypothesis", "*.egg*")
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -72,7 +74,7 @@ SYMBOLS = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
     ast.Add: "+", ast.Sub: "-",
 }  # fmt: skip
-#: Parts of a syntax tree that nothing is changed in: they are no behaviour, or only words.
+#: Parts of a syntax tree that are never changed: they are only text, or do not affect behaviour.
 UNTOUCHED = {"annotation", "returns", "decorator_list", "type_params", "msg"}
 MESSAGES = {"warn", "warning", "info", "debug", "error", "log", "print", "cast"}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -81,13 +83,13 @@ JOINED = (ast.JoinedStr, ast.List, ast.ListComp, ast.Tuple)
 
 @dataclass(frozen=True)
 class Site:
-    """A place where a file can be mutated, and how.
+    """A place where a file can be mutated, and the mutation.
 
     Args:
-        path: from the function to the node, such as ``body[3].test.ops[0]``.
-        text: the node's source, and `new` what it becomes.
+        path: the path from the function to the node, such as ``body[3].test.ops[0]``.
+        text: the node's source; `new` is its source after the mutation.
         context: the statement around it, or the statement's head.
-        start, end: what to replace in the file, in bytes, by `replacement`.
+        start, end: the bytes of the file that `replacement` replaces.
     """
 
     kind: str
@@ -102,13 +104,13 @@ class Site:
 
 @dataclass(frozen=True)
 class Mutant:
-    """A mutant as it is written down.
+    """A mutant in the form in which it is stored.
 
     Args:
-        function: the qualified name; of a value outside of functions, its name.
-        module: the module's stem, if two modules have that name in them.
-        shape: a checksum of the whole function, to tell functions of one name apart.
-        drawn_from: the file, for the reader; nothing depends on it.
+        function: the qualified name of the function, or of a value outside functions.
+        module: the module's stem, if the name occurs in two modules.
+        shape: a checksum of the whole function, to distinguish functions of the same name.
+        drawn_from: the file, as information for the reader; nothing depends on it.
     """
 
     function: str
@@ -126,7 +128,7 @@ class Mutant:
 
 
 def is_type_checking(node: ast.AST) -> bool:
-    """Whether it is an ``if TYPE_CHECKING:``."""
+    """Whether the node is ``if TYPE_CHECKING:``."""
     return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
 
 
@@ -149,7 +151,7 @@ def scopes(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.st
 
 
 def integer(node: ast.AST) -> int | None:
-    """The value of a whole number as it is written, with its sign."""
+    """The value of a whole number as it is written, including its sign."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         value = integer(node.operand)
         return None if value is None else -value
@@ -157,7 +159,7 @@ def integer(node: ast.AST) -> int | None:
 
 
 def name_of(call: ast.Call) -> str:
-    """The last part of what is called."""
+    """The last part of the name of what is called."""
     return ast.unparse(call.func).rpartition(".")[2]
 
 
@@ -179,18 +181,18 @@ class Source:
         return start, end
 
     def code(self, node: ast.AST) -> str:
-        """A node as it is written."""
+        """The source of a node as it is written."""
         start, end = self.span(node)
         return self.data[start:end].decode()
 
     def operator(self, low: int, high: int, symbol: str) -> tuple[int, int]:
-        """Where an operator stands between two operands; comments may be there, too."""
+        """The position of an operator between two operands, where there may also be comments."""
         between = re.sub(rb"#[^\n]*", lambda found: b" " * len(found[0]), self.data[low:high])
         start = low + between.index(symbol.encode())
         return start, start + len(symbol)
 
     def mutated(self, site: Site) -> bytes:
-        """The file with one site changed, and the rest of its text as it was."""
+        """The file with one site changed, and the rest of its text unchanged."""
         return self.data[: site.start] + site.replacement.encode() + self.data[site.end :]
 
     def scopes(self) -> Iterator[tuple[str, ast.stmt]]:
@@ -207,7 +209,7 @@ class Source:
         yield from self._here(node, path, context, taken)
         for step, child in children(node):
             inner = context
-            if isinstance(getattr(node, "body", None), list):  # its head, not all that is in it
+            if isinstance(getattr(node, "body", None), list):  # only its head, without its body
                 has_context = isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case))
                 inner = "" if has_context else ast.unparse(child)
             elif isinstance(node, ast.stmt):
@@ -215,7 +217,7 @@ class Source:
             yield from self._walk(child, f"{path}.{step}" if path else step, inner, taken)
 
     def _here(self, node: ast.AST, path: str, context: str, taken: set[int]) -> Iterator[Site]:
-        """The sites of one node; `taken` collects numbers that have their turn as indices."""
+        """The sites of one node; `taken` collects numbers that are mutated as indices."""
         at = dict(path=path, context=context)
         match node:
             case ast.BinOp(op=ast.Add() | ast.Sub()):
@@ -249,7 +251,7 @@ class Source:
                     yield from self._check(node, at)
 
     def _whole(self, kind: str, node: ast.AST, new: str, at: dict) -> Site:
-        """A site whose node is replaced from end to end."""
+        """A site at which the whole node is replaced."""
         start, end = self.span(node)
         return Site(kind, text=ast.unparse(node), new=new, start=start, end=end,
                     replacement=new, **at)  # fmt: skip
@@ -308,7 +310,7 @@ class Source:
         test = node.test
         equality = isinstance(test, ast.Compare) and isinstance(test.ops[0], (ast.Eq, ast.NotEq))
         if isinstance(test, ast.Constant) or (equality and len(test.ops) == 1):
-            return  # the latter is a comparison's other side already
+            return  # a comparison's opposite is among its mutants already
         start, end = self.span(test)
         head = at["context"] if isinstance(node, ast.IfExp) else ast.unparse(test)
         yield Site("condition", f"{at['path']}.test" if at["path"] else "test", ast.unparse(test),
@@ -329,7 +331,7 @@ class Source:
 
 
 def children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """The parts of a node that may be changed, with the step that leads to each."""
+    """The parts of a node that may be changed, with the step that leads to each of them."""
     for field, value in ast.iter_fields(node):
         if field in UNTOUCHED:
             continue
@@ -342,7 +344,7 @@ def children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def other_numbers(value: int | float) -> list[str]:
-    """What a number becomes."""
+    """The values that replace a number."""
     if isinstance(value, bool):
         return []
     if isinstance(value, int):
@@ -370,7 +372,7 @@ def shape(scope: ast.stmt) -> str:
 
 
 def candidates(tree: Path) -> tuple[list[Source], dict[str, list[tuple[Source, Site, Mutant]]]]:
-    """The files of the package, and every place of each kind where a mutant can be."""
+    """The files of the package, and every possible site of each kind of mutant."""
     files = sources(tree)
     homes: dict[str, set[Path]] = {}
     for source in files:
@@ -392,16 +394,16 @@ def candidates(tree: Path) -> tuple[list[Source], dict[str, list[tuple[Source, S
 
 
 def draw(tree: Path, seed: int, count: int, among=None) -> list[Mutant]:
-    """Mutants of all kinds in turn; no function twice while there are others.
+    """Draw mutants of all kinds in turn; functions repeat only when there are no others.
 
-    ``among`` is what `candidates` found, for several draws.
+    ``among`` is the output of `candidates`, to be reused for several draws.
     """
     files, found = among or candidates(tree)
     pools = {kind: list(pool) for kind, pool in found.items()}
     rng = random.Random(seed)
     for pool in pools.values():
         rng.shuffle(pool)
-        pool.reverse()  # so that pop() takes the first
+        pool.reverse()  # so that pop() takes the first one
     print(", ".join(f"{kind}: {len(pool)}" for kind, pool in pools.items()), "sites")
     return take(files, pools, count)
 
@@ -409,7 +411,7 @@ def draw(tree: Path, seed: int, count: int, among=None) -> list[Mutant]:
 def take(
     files: list[Source], pools: dict[str, list[tuple[Source, Site, Mutant]]], count: int
 ) -> list[Mutant]:
-    """The first of each shuffled pool, in turn, if they are sound and can be found again."""
+    """The first of each shuffled pool, in turn, if it is sound and can be found again."""
     chosen: list[Mutant] = []
     later: dict[str, list] = {kind: [] for kind in pools}
     used: set[tuple[str, str]] = set()
@@ -423,7 +425,7 @@ def take(
                     used.add((mutant.drawn_from, mutant.function))
                     chosen.append(mutant)
                     break
-            if not pool and later[kind]:  # every function has had its turn
+            if not pool and later[kind]:  # every function has been used
                 pool.extend(reversed(later[kind]))
                 later[kind].clear()
                 used -= {(m.drawn_from, m.function) for _, _, m in pool}
@@ -431,7 +433,7 @@ def take(
 
 
 def is_sound(source: Source, site: Site) -> bool:
-    """Whether the mutated file is Python, and says something else than before."""
+    """Whether the mutated file is valid Python and its syntax tree differs from the original."""
     try:
         tree = ast.parse(source.mutated(site))
     except SyntaxError:
@@ -440,11 +442,11 @@ def is_sound(source: Source, site: Site) -> bool:
 
 
 def locate(files: list[Source], mutant: Mutant) -> tuple[Source | None, Site | None, str]:
-    """Where a mutant stands in a tree, and how it was found; (None, None, why) if it vanished.
+    """Where a mutant is in a tree, and how it was found; (None, None, why) if it vanished.
 
-    The function is sought by its name in every file; the site by its text. In order of preference,
-    it stands at the same place in the same statement ("same"), in the same statement elsewhere
-    ("moved"), at the same place in a changed statement ("edited"), or in a similar one ("similar").
+    The function is identified by its name, in any file, and the site by its text. Matches are tried
+    in this order: the same place in the same statement ("same"), elsewhere in that statement
+    ("moved"), the same place in an edited statement ("edited"), or a similar statement ("similar").
     """
     found: list[tuple[tuple, Source, Site, str]] = []
     named = False
@@ -467,7 +469,7 @@ def locate(files: list[Source], mutant: Mutant) -> tuple[Source | None, Site | N
 
 
 def likeness(site: Site, mutant: Mutant) -> tuple[str, tuple]:
-    """How alike a site of the same text is, in a word ("" if too little), and to compare by."""
+    """How similar a site with the same text is, in a word ("" if too little), and a sort key."""
     path, context = site.path == mutant.path, site.context == mutant.context
     pairs = zip(reversed(site.path.split(".")), reversed(mutant.path.split(".")), strict=False)
     ends = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
@@ -481,7 +483,7 @@ def likeness(site: Site, mutant: Mutant) -> tuple[str, tuple]:
 
 
 class Imports:
-    """Which of the package's modules and the tests import which."""
+    """Which of the package's modules and which tests import which modules."""
 
     def __init__(self, tree: Path) -> None:
         self.tree = tree
@@ -505,11 +507,11 @@ class Imports:
 
     @functools.cache  # noqa: B019  (one object in a run)
     def _bindings(self, module: str) -> dict[str, str]:
-        """The names that a module imports, and what they mean."""
+        """The names that a module imports, and what each of them refers to."""
         names: dict[str, str] = {}
         trees = [self._parsed[module]] if module in self._parsed else []
         stub = self.modules[module].with_suffix(".pyi") if trees else Path()
-        if stub.is_file():  # names that come when they are used
+        if stub.is_file():  # names that are imported on first use
             trees.append(ast.parse(stub.read_bytes()))
         for node in (node for tree in trees for node in ast.walk(tree)):
             names.update(self._bound(node, module))
@@ -531,7 +533,7 @@ class Imports:
                 for a in node.names}  # fmt: skip
 
     def _origins(self, dotted: str, seen: frozenset[str] = frozenset()) -> set[str]:
-        """The modules that a dotted name leads to, through what packages import and pass on."""
+        """The modules that a dotted name leads to, through packages that re-export names."""
         if dotted in self.modules or dotted in seen:
             return {dotted} & set(self.modules)
         parent, _, name = dotted.rpartition(".")
@@ -546,7 +548,7 @@ class Imports:
         return through | self._origins(target, seen | {dotted})
 
     def _imports(self, tree: ast.Module, module: str) -> set[str]:
-        """The modules that a file uses: imported, reached by an attribute, or named in a string."""
+        """The modules that a file uses: imported, reached as attributes, or named in strings."""
         names: dict[str, str] = {}
         wanted: set[str] = set()
         for node in ast.walk(tree):
@@ -566,7 +568,7 @@ class Imports:
         return {origin for name in wanted for origin in self._origins(name)} - {module}
 
     def _add_dynamic(self) -> None:
-        """What only an ``import_module(f"jarvis.kernels.{family}_{backend}")`` reaches."""
+        """Add what is reached only by ``import_module(f"jarvis.kernels.{family}_{backend}")``."""
         static = set().union(*self.of.values())
         for name, tree in self._parsed.items():
             for node in ast.walk(tree):
@@ -581,7 +583,7 @@ class Imports:
                     self.of[name] |= found - static
 
     def distances(self, module: str) -> dict[str, int]:
-        """The modules that import a module, by how many imports; compiled loops count as one."""
+        """How many imports away each importer is; imports among compiled loops do not count."""
         found = {module: 0}
         queue = deque([module])
         while queue:
@@ -597,7 +599,7 @@ class Imports:
         return found
 
     def importers(self, module: str) -> set[str]:
-        """All modules that import it, however far away."""
+        """All modules that import the given module, directly or indirectly."""
         found, queue = {module}, deque([module])
         while queue:
             current = queue.popleft()
@@ -633,7 +635,7 @@ class Imports:
 
 
 class Workshop:
-    """A copy of the tree in a temporary folder, where mutants meet the tests."""
+    """A copy of the tree in a temporary folder, in which tests run on mutants."""
 
     def __init__(self, tree: Path, folder: Path) -> None:
         self.folder = folder
@@ -645,19 +647,19 @@ class Workshop:
         self.cache = folder / "numba"
         self.cache.mkdir(exist_ok=True)
         self.chosen: dict[str, list[str]] = {}
-        self.data = folder / "data"  # a copy, too: a mutant could spoil it
+        self.data = folder / "data"  # also a copy, because a mutant could damage it
         if "JARVIS_DATA" in os.environ:
             shutil.copytree(os.environ["JARVIS_DATA"], self.data)
 
     def clear(self) -> None:
-        """Remove everything but numba's cache: a run that is resumed has compiled already."""
+        """Remove everything except numba's cache, because a resumed run has already compiled."""
         for part in ("tree", "data", "scratch", "numba_of_one"):
             shutil.rmtree(self.folder / part, ignore_errors=True)
 
     def fresh_cache(self, module: str) -> Path:
-        """A cache for numba without the loops that a change of this module may concern.
+        """A numba cache without the loops that may depend on this module.
 
-        Numba knows the file that a loop stands in, and not those that the loop is made from.
+        Numba tracks the file that contains a loop, but not the files from which the loop is made.
         """
         cache = self.folder / "numba_of_one"
         shutil.rmtree(cache, ignore_errors=True)
@@ -676,7 +678,7 @@ class Workshop:
     def pytest(
         self, arguments: list[str], limit: float, cache: Path, keep_bytecode: bool = False
     ) -> tuple[int | None, str, float]:
-        """Exit status (None: stopped at the limit), output and processor time of a run."""
+        """Exit status (None if stopped at the limit), output and processor time of a run."""
         scratch = self.folder / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         (scratch / "tmp").mkdir(parents=True)
@@ -688,7 +690,7 @@ class Workshop:
             "TMPDIR": str(scratch / "tmp"),
             "HYPOTHESIS_STORAGE_DIRECTORY": str(scratch / "hypothesis"),
             "OMP_NUM_THREADS": "1",
-            "http_proxy": "http://127.0.0.1:9",  # nothing is downloaded
+            "http_proxy": "http://127.0.0.1:9",  # so that nothing is downloaded
             "https_proxy": "http://127.0.0.1:9",
         }
         if self.data.exists():
@@ -720,9 +722,9 @@ class Workshop:
         return status, text, took
 
     def measure(self, file: Path, module: str | None) -> dict:
-        """How long each test of a file takes without a mutant, and which of them fail.
+        """How long each test of a file takes without a mutant, and which tests fail.
 
-        With a `module`, numba has to compile again what depends on it, as for its mutants.
+        With a `module`, numba must recompile everything that depends on it, as for its mutants.
         """
         cache = self.cache if module is None else self.fresh_cache(module)
         name = file.relative_to(self.tree).as_posix()
@@ -730,7 +732,7 @@ class Workshop:
         before = len(list(cache.rglob("*")))
         status, text, took = self.pytest(arguments, LIMIT_BASELINE, cache, keep_bytecode=True)
         if module is None and status is not None and len(list(cache.rglob("*"))) > before:
-            # Much of it was compiling, which the mutants will find done.
+            # Much of the time was compilation, which the mutants do not need to repeat.
             status, text, took = self.pytest(arguments, LIMIT_BASELINE, cache, keep_bytecode=True)
         tests: dict[str, float] = {}
         calls = set()
@@ -744,17 +746,17 @@ class Workshop:
                   if line.startswith(("FAILED ", "ERROR "))]  # fmt: skip
         bad = {max((t for t in tests if line.startswith(t)), key=len, default=line)
                for line in failed}  # fmt: skip
-        if status not in (0, 1, 5):  # 5: there are no tests in it
+        if status not in (0, 1, 5):  # 5 means that the file has no tests
             bad.add(f"{name}: {'over the limit' if status is None else f'status {status}'}")
             tests = {}
-        # pytest gives seconds by the clock: here is the same as shares of the processor time.
+        # pytest reports seconds by the clock; these are scaled to processor time.
         clock = re.findall(r" in ([\d.]+)s(?: \([\d:]+\))?[ =]*$", text, re.MULTILINE)
         share = min(1.0, took / float(clock[-1])) if clock and float(clock[-1]) else 1.0
         good = {test: round(share * s, 2) for test, s in tests.items() if test in calls - bad}
         return {"seconds": round(took, 1), "tests": good, "left out": sorted(bad)}
 
     def choose(self, module: str, baseline: dict[str, dict]) -> list[str]:
-        """The tests of a module's mutants: the nearest that fit into the budget together."""
+        """The tests for a module's mutants: the nearest ones that fit into the budget together."""
         if module in self.chosen:
             return self.chosen[module]
         chosen: list[str] = []
@@ -777,7 +779,7 @@ class Workshop:
         return chosen
 
     def measured(self, file: Path, module: str, baseline: dict[str, dict]) -> dict:
-        """A file's tests as they run for mutants of a module; measured once, and kept."""
+        """A file's tests as they run for a module's mutants; measured once, and kept."""
         key = file.relative_to(self.tree).as_posix()
         if key not in baseline:
             baseline[key] = self.measure(file, None)
@@ -795,7 +797,7 @@ class Workshop:
         return baseline[key]
 
     def run(self, mutant: Mutant, baseline: dict[str, dict]) -> dict:
-        """What the tests say of one mutant."""
+        """What the tests show for one mutant."""
         source, site, how = locate(self.files, mutant)
         if source is None or site is None:
             return {"status": "vanished", "found": how}
@@ -811,7 +813,7 @@ class Workshop:
         try:
             source.path.write_bytes(source.mutated(site))
             status, text, took = self.pytest(["-x", *tests], LIMIT, cache)
-            if status is None and took < 0.8 * LIMIT:  # does it wait for ever, or did the machine?
+            if status is None and took < 0.8 * LIMIT:  # the test waits, or the machine was busy
                 status, text, took = self.pytest(["-x", *tests], LIMIT, cache)
         finally:
             source.path.write_bytes(source.data)
@@ -821,7 +823,7 @@ class Workshop:
             return result | {"status": "timed out"}
         if status == 0:
             return result | {"status": "survived"}
-        # Above 2, pytest did not find what it was told to run: is the mutant the reason?
+        # With a status above 2, pytest did not find the tests; the mutant may be the reason.
         if status > 2 and self.pytest(["--collect-only", *tests], LIMIT, cache)[0] != 0:
             return result | {"status": "no tests"}
         by = [line for line in text.splitlines() if line.startswith(("FAILED ", "ERROR"))]
@@ -829,7 +831,7 @@ class Workshop:
 
 
 def wait_for(process: subprocess.Popen, limit: float) -> bool:
-    """Whether a process ends within the limit. Its number stays its own until `end_all`."""
+    """Whether a process ends within the limit. Its number stays reserved until `end_all`."""
     until = time.monotonic() + limit
     while time.monotonic() < until:
         if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
@@ -839,7 +841,7 @@ def wait_for(process: subprocess.Popen, limit: float) -> bool:
 
 
 def end_all(process: subprocess.Popen) -> None:
-    """End a process, and what it started and left behind."""
+    """End a process and all processes that it started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -855,7 +857,7 @@ def say(text: str) -> None:
 
 
 def digest(tree: Path) -> str:
-    """A checksum of the package and the tests: what results are the results of."""
+    """A checksum of the package and the tests that results belong to."""
     total = hashlib.sha256()
     for part in (PACKAGE, "tests"):
         for path in sorted((tree / part).rglob("*.py")):
@@ -864,22 +866,22 @@ def digest(tree: Path) -> str:
 
 
 def write(path: Path, content: dict | list) -> None:
-    """Write a file that is whole at any time."""
+    """Write a file that is complete at any time."""
     if path.exists() and not path.is_file():
         sys.exit(f"mutants.py: {path} is not a regular file")
-    path = Path(os.path.realpath(path))  # a link stays one
+    path = Path(os.path.realpath(path))  # so that a link stays a link
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)
 
 
 def run_all(tree: Path, mutants: list[Mutant], output: Path) -> dict:
-    """Run the mutants that have no result yet, and keep each result at once."""
+    """Run the mutants that have no result yet, and store each result at once."""
     state: dict = {"tree": digest(tree), "baseline": {}, "results": []}
     if output.exists():
         kept = json.loads(output.read_text(encoding="utf-8"))
         if kept["tree"] != state["tree"]:
-            raise SystemExit(f"{output} holds results of another tree: give another --output")
+            raise SystemExit(f"{output} contains results of another tree: choose another --output")
         state = kept
     done = [result["mutant"] for result in state["results"]]
     left = [mutant for mutant in mutants if asdict(mutant) not in done]
@@ -902,7 +904,7 @@ def run_all(tree: Path, mutants: list[Mutant], output: Path) -> dict:
 
 
 def report(state: dict) -> str:
-    """The counts, by kind, and the mutants that nothing noticed."""
+    """The counts by kind, and the mutants that no test noticed."""
     results = state["results"]
     names = ("killed", "survived", "timed out", "vanished", "no tests")
     counts = Counter(result["status"] for result in results)
@@ -943,9 +945,9 @@ def main() -> None:
     drawing = commands.add_parser("draw", help="write a list of mutants")
     drawing.add_argument("--seed", type=int, default=0)
     drawing.add_argument("--count", type=positive, default=100)
-    running = commands.add_parser("run", help="run the tests on each of them")
+    running = commands.add_parser("run", help="run the tests on each mutant")
     running.add_argument("mutants", type=Path)
-    running.add_argument("--first", type=positive, help="run only so many")
+    running.add_argument("--first", type=positive, help="run only this many")
     for command in (drawing, running):
         command.add_argument("--output", type=Path, required=True)
         command.add_argument(
@@ -953,7 +955,7 @@ def main() -> None:
         )
     args = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit("stopped"))  # restores, and removes the copy
+        signal.signal(number, lambda *_: sys.exit("stopped"))  # so that the copy is removed
     if args.command == "draw":
         mutants = draw(args.tree.resolve(), args.seed, args.count)
         write(args.output, [asdict(mutant) for mutant in mutants])

@@ -6,11 +6,11 @@
     python tools/notebooks.py text notebooks/sources/303_mnist.py ...
     python tools/notebooks.py figures notebooks/303_mnist.ipynb FOLDER
 
-`build` runs a source of notebooks/sources in full and writes its NNN_topic.ipynb, with outputs, to
-the corresponding path in notebooks. `fill` writes the numbers of the last full run, from
-notebooks/results, in place of the marked ones of the text (``97.8<!-- accuracy 0.3 --> %``), and
-says which changed; `build --fill` does it after the run. `text` updates only the Markdown cells,
-and refuses if code has changed, because the outputs would no longer match.
+`build` runs a source in notebooks/sources in full and writes its NNN_topic.ipynb, with outputs, to
+the corresponding path in notebooks. `fill` replaces the marked numbers of the text
+(``97.8<!-- accuracy 0.3 --> %``) by those of the last full run, from notebooks/results, and prints
+which numbers changed; `build --fill` does this after the run. `text` updates only the Markdown
+cells, and refuses if the code has changed, because the outputs would no longer match.
 `figures` writes every figure of a notebook as PNG, for inspection.
 """
 
@@ -56,17 +56,17 @@ def _parsed(source: Path, changed: int):
 
 
 def read(source: Path):
-    """A source as a notebook. It is parsed again only if it has changed, which takes a while."""
+    """A source as a notebook. Parsing takes a while, so it is repeated only for a changed file."""
     return copy.deepcopy(_parsed(source, source.stat().st_mtime_ns))
 
 
 def results_of(source: Path) -> Path:
-    """Where the last cell of a source records its numbers."""
+    """The file in which the last cell of a source records its numbers."""
     return (SOURCES.parent / "results" / source.relative_to(SOURCES)).with_suffix(".json")
 
 
 def measured_for(source: Path | None = None) -> dict[str, float]:
-    """What a text may state: ``303_mnist:accuracy``, and of its own lesson just ``accuracy``."""
+    """The numbers that a text may state: ``303_mnist:accuracy``, or ``accuracy`` in lesson 303."""
     folder, found = SOURCES.parent / "results", {}
     for path in sorted(folder.rglob("[0-9]*.json")):
         lesson = str(path.relative_to(folder).with_suffix(""))
@@ -78,7 +78,7 @@ def measured_for(source: Path | None = None) -> dict[str, float]:
 
 
 def markdown_of(source: Path) -> str:
-    """All Markdown of a source."""
+    """All Markdown text of a source."""
     cells = read(source).cells
     return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
@@ -106,15 +106,15 @@ def packed(png: str) -> str:
     target = io.BytesIO()
     with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
         if picture.mode == "RGBA" and picture.getextrema()[3] == (255, 255):
-            picture = picture.convert("RGB")  # an opaque picture needs no alpha channel
+            picture = picture.convert("RGB")  # an opaque image needs no alpha channel
         picture.save(target, "PNG", optimize=True)
     smaller = base64.b64encode(target.getvalue()).decode()
     return min(png, smaller, key=len)
 
 
 def pack(notebook) -> None:
-    """Recompress all PNG outputs; remove sliders, which do not work without a kernel, and the line
-    that says that loops are compiled, which is of this machine."""
+    """Recompress all PNG outputs. Remove sliders, which do not work without a kernel, and the line
+    about compiling loops, which depends on the machine."""
     view = "application/vnd.jupyter.widget-view+json"
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -139,7 +139,7 @@ def build(source: Path) -> None:
     pack(notebook)
     for number, cell in enumerate(notebook.cells):
         cell.metadata.pop("execution", None)
-        cell.id = f"cell-{number:02d}"  # stable, so that a rebuild changes only what changed
+        cell.id = f"cell-{number:02d}"  # stable, so that a rebuild changes only what has changed
     nbformat.write(notebook, target)
     size = target.stat().st_size / 1e6
     print(f"{target.relative_to(ROOT)}: {time.perf_counter() - started:.0f} s, {size:.2f} MB")

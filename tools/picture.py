@@ -1,8 +1,8 @@
-"""Draw the README's picture: a digit processed by a trained spiking network.
+"""Draw the README's image: a digit processed by a trained spiking network.
 
 python tools/picture.py docs/images/digit.gif   # animated
-python tools/picture.py docs/images/digit.png   # still: the last frame
-python tools/picture.py docs/_static/digit.js   # its data, which the site's first page draws
+python tools/picture.py docs/images/digit.png   # still image: the last frame
+python tools/picture.py docs/_static/digit.js   # the data, drawn by the site's first page
 """
 
 import json
@@ -21,12 +21,12 @@ from jarvis.plotting import BLUE, GREEN, GREY, RED
 from jarvis.support.files import atomic_path, check_replaceable
 from jarvis.training import seeded
 
-N_STEPS = 60  # of 1 ms
+N_STEPS = 60  # steps of 1 ms
 DIGIT = 3
 TARGET_RATE = 0.04  # spikes per step: 40 Hz
 FRAMES_PER_SECOND = 12.5  # one frame per ms of the network's time
 PAUSE = 28  # frames at the end
-SIZE, DPI = (8.6, 2.55), 150  # inches; shown at 860 pixels, so that 1 pt is about 1 pt
+SIZE, DPI = (8.6, 2.55), 150  # inches; shown 860 pixels wide, so that 1 pt is about 1 pt
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 10,
@@ -147,7 +147,7 @@ class Picture:
 
 
 def save(picture: Picture, path: Path) -> None:
-    """Write the film (.gif) or the still picture (.png), whole or not at all."""
+    """Write the film (.gif) or the still image (.png), completely or not at all."""
     with atomic_path(path) as part:
         (save_film if path.suffix == ".gif" else save_still)(picture, part)
 
@@ -164,7 +164,7 @@ def save_still(picture: Picture, path: Path) -> None:
 
 
 def data(shown: Shown) -> str:
-    """A script that sets `window.jarvisDigit`: spikes as (step, unit), evidence for each step."""
+    """A script that sets `window.jarvisDigit`: spikes as (step, unit), evidence at each step."""
     fields = {
         "image": [[round(value, 3) for value in row] for row in shown.image.tolist()],
         "spikes": shown.spikes.nonzero().tolist(),
@@ -181,7 +181,7 @@ def data(shown: Shown) -> str:
 def main(name: str) -> None:
     path = Path(name)
     if path.suffix not in (".gif", ".png", ".js"):
-        raise SystemExit(f"{path}: the picture must be a .gif or a .png, and its data a .js")
+        raise SystemExit(f"{path}: the image must be a .gif or .png file, and its data a .js file")
     check_replaceable(path)  # before the training, not after it
     if path.suffix == ".js":
         with atomic_path(path) as part:

@@ -1,15 +1,15 @@
-"""Segmentation: SpikeSEG beside a detector that learns nothing, on the same generated scenes.
+"""Segmentation: SpikeSEG compared with a detector that learns nothing, on the same scenes.
 
 python tools/segmentation_study.py                       # the table, in Markdown
 python tools/segmentation_study.py write                 # insert it into docs/spikeseg.md
 python tools/segmentation_study.py run                   # the runs that are missing
 python tools/segmentation_study.py run density --noise 0.02
 
-Every method is set on the first 45 scenes of the validation split, and used once on the first 450
-of the test split, in three blocks of 150. A network learns three times, with seeds 0, 1 and 2,
-and each of the three sees one block. Intervals are of 2000 bootstrap samples of the scenes; they
-hold the spread between the blocks, and so between the seeds, too. Each method and each noise has
-one entry in results/segmentation. A method takes minutes on one core.
+Every method is tuned on the first 45 scenes of the validation split, and used once on the first 450
+scenes of the test split, in three blocks of 150. A network is trained three times, with seeds 0, 1
+and 2, and each trained network is tested on one block. Intervals come from 2000 bootstrap samples
+of the scenes; they include the spread between the blocks, and therefore between the seeds. Each
+method and noise level has one entry in results/segmentation. A method takes minutes on one core.
 """
 
 import argparse
@@ -44,13 +44,13 @@ RESULTS, PAGE = ROOT / "results" / "segmentation", ROOT / "docs" / "spikeseg.md"
 START, END = "<!-- segmentation: begin -->", "<!-- segmentation: end -->"
 N_VAL, BLOCK, N_BLOCKS = 45, 150, 3
 NOISE = (0.0, 0.005, 0.01, 0.02, 0.04)
-#: At which all methods learn and are set, except those that are set again.
+#: The noise at which all methods are trained and tuned, except those that are tuned again.
 LEARNT = 0.005
 FIGURES = ("mean_iou", "two_instances", "false_alarms")
 
-#: What the density's three numbers are chosen from, on validation scenes.
+#: The values from which the three parameters of `density` are chosen, on validation scenes.
 DENSITY = {"least": (2, 3, 4, 6, 8), "width": (3, 5), "smallest": (30, 60)}
-#: The same for the network of lesson 404: factors of both thresholds, and spikes of an instance.
+#: The same for the network of lesson 404: a factor for both thresholds, and spikes per instance.
 NETWORK = {"factor": (1.0, 1.5, 2.0), "min_spikes": (4, 8)}
 
 Masks = list[list[torch.Tensor]]
@@ -60,12 +60,12 @@ Method = Callable[[Events], Masks]
 def notebook_network(
     seed: int, noise: float, counts: tuple[int, ...] = (1, 2), factor: float = 1.0, epochs: int = 1
 ) -> SpikeSEG:
-    """The network of lesson 404; its thresholds times `factor`; 0 epochs: untrained."""
+    """The network of lesson 404, with thresholds times `factor`; untrained if `epochs` is 0."""
     return trained_finder(seed, counts=counts, noise=noise, factor=factor, epochs=epochs)
 
 
 def guide_network(seed: int) -> tuple[SpikeSEG, SegmentConfig]:
-    """The network of demos/configs/satellites.yaml, as train_spikeseg.py makes it."""
+    """The network of demos/configs/satellites.yaml, made as in train_spikeseg.py."""
     recipe = read_recipe(ROOT / "demos" / "configs" / "satellites.yaml")
     scenes = datasets.satellites("train", n=recipe.samples or 500)
     layers = make_layers(recipe, 2, torch.Generator().manual_seed(seed))
@@ -74,17 +74,17 @@ def guide_network(seed: int) -> tuple[SpikeSEG, SegmentConfig]:
 
 
 def scenes_of(split: str, n: int, noise: float) -> tuple[Events, Masks]:
-    """Scenes as events, and the true masks of each."""
+    """Scenes as events, and the true masks of each scene."""
     data = datasets.satellites(split, n=n, noise=noise)
     truth = [data.masks(i)[:, : int(data.n_satellites[i])].unbind(1) for i in range(n)]
     return data.events, [list(masks) for masks in truth]
 
 
 def score(method: Method, events: Events, truths: Masks) -> list[dict]:
-    """For each scene the IoUs of its satellites, and whether two are two and none are none."""
+    """For each scene: the IoUs of its satellites, whether a pair is found as two, false alarms."""
     rows = []
     for found, truth in zip(method(events), truths, strict=True):
-        pairs = match(found, truth)  # as SceneScore does, without its counts of pixels
+        pairs = match(found, truth)  # as in SceneScore, without its counts of pixels
         ious = {j: iou for _, j, iou in pairs}
         row = {"mean_iou": [ious.get(j, 0.0) for j in range(len(truth))]}
         row["two_instances"] = [len(found) == len(pairs) == 2] if len(truth) == 2 else []
@@ -94,13 +94,13 @@ def score(method: Method, events: Events, truths: Masks) -> list[dict]:
 
 
 def means(rows: list[dict]) -> dict[str, float]:
-    """The figures over scenes."""
+    """The means of the figures of merit over the scenes."""
     pooled = {name: [value for row in rows for value in row[name]] for name in FIGURES}
     return {name: float(np.mean(values)) if values else np.nan for name, values in pooled.items()}
 
 
 def intervals(rows: list[dict], n: int = 2000) -> dict[str, list[float]]:
-    """95 % of bootstrap samples of the scenes; scenes are drawn, not satellites."""
+    """95 % intervals from bootstrap samples; these draw scenes, not satellites."""
     rng = np.random.default_rng(0)
     out = {}
     for name in FIGURES:
@@ -113,12 +113,12 @@ def intervals(rows: list[dict], n: int = 2000) -> dict[str, list[float]]:
 
 
 def worth(figures: dict[str, float]) -> float:
-    """What settings are chosen by: IoU and pairs count, false alarms count against."""
+    """The score for choosing settings: IoU and pairs add to it, false alarms subtract from it."""
     return figures["mean_iou"] + figures["two_instances"] - figures["false_alarms"]
 
 
 def best(grid: dict, make: Callable[..., Method], noise: float) -> dict:
-    """The point of a grid that is best on the validation scenes, and its figures there."""
+    """The point of a grid that is best on the validation scenes, and its figures of merit there."""
     val = scenes_of("val", N_VAL, noise)
     tried = []
     for values in itertools.product(*grid.values()):
@@ -133,7 +133,9 @@ def density(least: int, width: int, smallest: int) -> Method:
 
 
 def network_at(noise: float, **options) -> Callable[..., Method]:
-    """A network of seed 0 as a method, from its settings."""
+    """Return a function that builds a segmentation method from its settings: the notebook's
+    network, trained with seed 0 at this noise level.
+    """
     return lambda factor, min_spikes: masks_by(
         notebook_network(0, noise, factor=factor, **options), replace(HOW, min_spikes=min_spikes)
     )
@@ -176,8 +178,8 @@ def set_guide(noise: float, again: bool) -> tuple[dict, Callable[[int], Method]]
     return {"chosen": {}}, lambda seed: masks_by(*guide_network(seed))
 
 
-#: Name: title in the table, what sets it, the noise at which it is measured, and whether it is set
-#: (and learns) again at each.
+#: Name: title in the table, function that tunes it, noise levels to measure it at, and whether it
+#: is tuned (and trained) again at each level.
 METHODS: dict[str, tuple] = {
     "density": ("density and connection, no learning", set_density, NOISE, False),
     "notebook": ("SpikeSEG of lesson 404", set_notebook, NOISE, False),
@@ -208,7 +210,7 @@ def command(name: str) -> str:
 
 
 def measure(name: str, noise: float) -> dict:
-    """A method on the test scenes: figures of all, their intervals, and those of each block."""
+    """A method on the test scenes: figures of merit for all scenes and blocks, and intervals."""
     _, make, _, again = METHODS[name]
     setting, method_of = make(noise, again)
     events, truths = scenes_of("test", BLOCK * N_BLOCKS, noise)
@@ -227,7 +229,7 @@ def measure(name: str, noise: float) -> dict:
 
 
 def make(name: str, noise: float) -> None:
-    """Measure and store, unless it is there."""
+    """Measure and store, unless the result is stored already."""
     if any(row["noise"] == noise for row in kept(name)["results"]):
         return
     row = measure(name, noise)
@@ -239,7 +241,7 @@ def make(name: str, noise: float) -> None:
 
 
 def table() -> str:
-    """All methods and noise levels; brackets: 95 % of bootstrap samples."""
+    """All methods and noise levels; brackets contain 95 % of bootstrap samples."""
     lines = [
         "| noise, % of pixels | method | mean IoU | two come out as two | false alarms |",
         "|---|---|---|---|---|",

@@ -7,9 +7,9 @@ python tools/shd_table.py steps                         # the variants tried on 
 python tools/shd_table.py shortest                      # seconds: the run that a test repeats
 python tools/shd_table.py vote net_3 net_inf            # the ensemble of all runs of a kind
 
-Each kind of network has one file: the command that makes a run, and for each seed the result of its
-only test. `steps.json` has the variants tried on held-out speakers, one entry per run. Existing
-runs are not repeated.
+Each kind of network has one file, with the command that makes a run and, for each seed, the result
+of its only test. `steps.json` contains the variants tried on held-out speakers, one entry per run.
+Existing runs are not repeated.
 """
 
 import argparse
@@ -45,7 +45,7 @@ import cli  # noqa: E402
 del sys.path[:2]
 RESULTS = ROOT / "results" / "shd"
 RUNS = ROOT / "runs" / "shd_table"
-#: The frames of layout.json, as fractions of the training.
+#: The frames in layout.json, as fractions of the training time.
 FRAMES = (0.0, 0.05, 0.2, 0.4, 1.0)
 
 
@@ -56,7 +56,7 @@ class Kind:
     Args:
         title: its name in the table.
         options: options of the demo in addition to `RECIPE`.
-        published: test accuracy, %, in Landsmeer et al. 2025 (medians read off its notebooks).
+        published: test accuracy, %, in Landsmeer et al. 2025 (medians read from its notebooks).
     """
 
     title: str
@@ -93,12 +93,12 @@ KINDS = {
     ),
     "net_3_plain": Kind("3-D, no jitter of single events", f"--net 3 {PLAIN}"),
 }
-#: The run that a test repeats: a few seconds.
+#: The run that a test repeats, which takes a few seconds.
 SHORT = (
     "--net 3 --nhidden 20 --dt 2 --load_limit 2048 --load_limit_test 256 --nepochs 2 --final "
     "--signed --readoutgradscale 10 --warmup 10 --decay_steps 0"
 )
-#: The variants tried, by a short name: description and options; 8 epochs unless specified.
+#: The variants tried, by a short name: description and options; 8 epochs unless stated otherwise.
 STEPS = {
     "source": ("recipe of the paper", "--net 3 --warmup 200 --decay_steps 0"),
     "dropout": (
@@ -139,7 +139,7 @@ STEPS = {
 
 
 def read(name: str) -> dict | None:
-    """The stored content under a name, if any."""
+    """The content stored under a name, if any."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
 
@@ -155,7 +155,7 @@ def make(name: str, seed: int) -> None:
     options = f"{RECIPE} {kind.options} --final"
     content = read(name) or {"runs": []}
     if content["runs"] and meant(content["command"]) != plain(options):
-        raise SystemExit(f"{name}.json holds runs of other options: {content['command']}")
+        raise SystemExit(f"{name}.json contains runs of other options: {content['command']}")
     if seed in [run["seed"] for run in content["runs"]]:
         return
     drawn = (name, seed) == ("net_3", 0)
@@ -184,14 +184,14 @@ def make(name: str, seed: int) -> None:
         "parameters": metrics["parameters_without_readout"],
         "published": kind.published,
     }
-    runs = (read(name) or {"runs": []})["runs"]  # another process may have added one
+    runs = (read(name) or {"runs": []})["runs"]  # another process may have added a run
     runs = sorted([*(r for r in runs if r["seed"] != seed), run], key=lambda r: r["seed"])
     write(name, head | {"runs": runs})
     print(f"{time.strftime('%H:%M:%S')} {name} seed={seed} test={run['test_acc']:.4f}", flush=True)
 
 
 def keep_layout(folder: Path, metrics: dict) -> None:
-    """Save the positions of a run's neurons in some frames of the film, in ms."""
+    """Save the positions of a run's neurons in a few frames of the film, in ms."""
     kept = load_checkpoint(folder)["kept"]["frames"]
     last = kept[-1]["steps"]
     frames = [min(kept, key=lambda f: abs(f["steps"] - share * last)) for share in FRAMES]
@@ -204,19 +204,19 @@ def keep_layout(folder: Path, metrics: dict) -> None:
         "inputs": positions[::2],
         "hidden": positions[1::2],
     }
-    with atomic_path(RESULTS / "layout.json") as part:  # in one line, to keep the file short
+    with atomic_path(RESULTS / "layout.json") as part:  # on one line, to keep the file short
         part.write_text(json.dumps(content) + "\n")
 
 
 def make_step(name: str) -> None:
-    """Make a run of steps.json: the accuracy on held-out speakers after the last epoch."""
+    """Make a run for steps.json: the accuracy on held-out speakers after the last epoch."""
     words, options = STEPS[name]
     if "--nepochs" not in options:
         options += " --nepochs 8"
     for step in (read("steps") or {"steps": []})["steps"]:
         if step["name"] == name:
             if meant(step["command"]) != plain(options):
-                raise SystemExit(f"steps.json holds a {name} of other options: {step['command']}")
+                raise SystemExit(f"steps.json has {name} with other options: {step['command']}")
             return
     metrics = train(options, RUNS / f"step_{name}")
     result = {
@@ -228,7 +228,7 @@ def make_step(name: str) -> None:
         "parameters": metrics["parameters_without_readout"],
         "epochs": len(metrics["epochs"]),
     }
-    content = read("steps") or {"data": metrics["data"]["val"], "steps": []}  # others may write
+    content = read("steps") or {"data": metrics["data"]["val"], "steps": []}  # may have changed
     content["steps"].append(result)
     content["steps"].sort(key=lambda step: list(STEPS).index(step["name"]))
     write("steps", content)

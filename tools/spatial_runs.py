@@ -1,4 +1,4 @@
-"""Shared by the programs that make runs of demos/train_spatial.py and keep their results."""
+"""Shared by the programs that make runs of demos/train_spatial.py and store their results."""
 
 import argparse
 import json
@@ -33,7 +33,7 @@ def plain(options: str) -> dict:
 
 
 def meant(command: str) -> dict:
-    """The same for a stored command."""
+    """The same options, taken from a stored command."""
     return plain(command.split("train_spatial.py")[1].replace("SEED", "0"))
 
 
@@ -48,12 +48,12 @@ def train(options: str, folder: Path, dataset: str = "shd") -> dict:
         subprocess.run(line, cwd=ROOT, check=True)
     content = json.loads(metrics.read_text())
     if meant(content["command"]) != plain(options):
-        raise SystemExit(f"{folder} holds another run: {content['command']}")
+        raise SystemExit(f"{folder} contains another run: {content['command']}")
     return content
 
 
 def parsed(options: str, dataset: str = "shd") -> argparse.Namespace:
-    """The arguments that the demo makes of options."""
+    """The demo's arguments for the given options."""
     args = make_parser().parse_args([*options.split(), "--dataset", dataset, "--skip"])
     check(args)
     return args
@@ -63,7 +63,7 @@ Words = tuple[SpokenDigits, SpokenDigits]
 
 
 def words_of(args: argparse.Namespace) -> Words:
-    """The words that a run learns from, and those that it is measured on at its end."""
+    """The words that a run learns from, and the words that it is measured on at its end."""
     found = _words(args.dataset, args.final, args.dt, args.duration, args.load_limit,
                    args.load_limit_test)  # fmt: skip
     args.duration = found[0]
@@ -86,9 +86,9 @@ def starting_network(args: argparse.Namespace) -> SpatialNetwork:
 
 
 def trained_network(args: argparse.Namespace, folder: Path) -> SpatialNetwork:
-    """The network at the end of a run, from its checkpoint: the averaged one if there is one."""
+    """The network at the end of a run, from its checkpoint, averaged if there is an average."""
     kept = load_checkpoint(folder)
-    scaled = argparse.Namespace(**vars(args) | {"ifactor": args.ifactor or 1.0})  # not to a rate
+    scaled = argparse.Namespace(**vars(args) | {"ifactor": args.ifactor or 1.0})  # without tuning
     network = train_spatial.make_network(scaled, words_of(args)[0])
     state = kept["model"]
     if kept["averaged"] is not None:
@@ -105,5 +105,5 @@ def percent(values: list[float]) -> str:
 
 
 def write_between(name: str, text: str) -> None:
-    """Insert a text into docs/results.md, between the markers of a name."""
+    """Insert a text into docs/results.md, between the markers of the given name."""
     files.write_between(PAGE, f"<!-- {name} -->", f"<!-- end of {name} -->", text)

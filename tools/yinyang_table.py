@@ -4,8 +4,9 @@ python tools/yinyang_table.py                                   # the table, in 
 python tools/yinyang_table.py write                             # insert it into docs/results.md
 python tools/yinyang_table.py run --hidden 30 --seeds 5 --jobs 2
 
-Each configuration has one file in results/yinyang: the command that makes a run, and for each seed
-the accuracies of the epoch that is best on the validation set. Existing runs are not repeated.
+Each configuration has one file in results/yinyang, with the command that makes a run and, for each
+seed, the accuracies of the epoch that is best on the validation set. Existing runs are not
+repeated.
 """
 
 import argparse
@@ -74,7 +75,7 @@ def measure(net: str, hidden: int, seed: int, *more: str) -> dict:
 
 
 def add(net: str, hidden: int, run: dict, *more: str) -> None:
-    """Store a run with those of other seeds."""
+    """Store a run together with the runs of other seeds."""
     with _files:
         content = kept(net, hidden) or {"command": "", "runs": []}
         content["command"] = " ".join(command(net, hidden, *more, "--seed", "SEED"))
@@ -84,7 +85,7 @@ def add(net: str, hidden: int, run: dict, *more: str) -> None:
 
 
 def make(nets: list[str], sizes: list[int], seeds: int, jobs: int) -> None:
-    """Make the missing runs, `jobs` at a time: each seed for all sizes, then the next seed."""
+    """Make the missing runs, `jobs` at a time: one seed for all sizes, then the next seed."""
     todo = []
     for seed in range(seeds):
         for hidden in sizes:
@@ -146,7 +147,7 @@ def main() -> None:
     number = cli.positive_int
     parser.add_argument("--hidden", nargs="+", type=number, default=list(SIZES), help="sizes")
     parser.add_argument("--seeds", type=number, default=5, help="number of seeds, from 0")
-    parser.add_argument("--jobs", type=number, default=1, help="runs at a time")
+    parser.add_argument("--jobs", type=number, default=1, help="number of runs at a time")
     args = parser.parse_args()
     for net in args.nets:
         if net not in NETS:

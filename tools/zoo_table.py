@@ -1,13 +1,14 @@
-"""Every neuron of the zoo as the hidden layer of the same network: make the runs, print the table.
+"""Train every neuron of the zoo as the hidden layer of the same network, and print the table.
 
 python tools/zoo_table.py                                       # the table, in Markdown
 python tools/zoo_table.py write                                 # insert it into docs/zoo.md
 python tools/zoo_table.py run --dataset digits --seeds 3        # the runs that are missing
 python tools/zoo_table.py run --dataset mnist --neurons lif qif
 
-Same size, same budget: one hidden layer, the pictures as a constant input of 25 ms, Adam with
-cosine, the neuron's own parameters of `jarvis.zoo`; nothing is tuned for a neuron or a set. The
-test set is read once, after the last epoch. Each configuration has one file in results/zoo.
+All networks have the same size and budget: one hidden layer, images as a constant input of 25 ms,
+Adam with a cosine schedule, and the parameters that the neuron has in `jarvis.zoo`. Nothing is
+tuned for a neuron or a data set. The test set is used once, after the last epoch. Each
+configuration has one file in results/zoo.
 """
 
 import argparse
@@ -32,9 +33,9 @@ START, END = "<!-- training: begin -->", "<!-- training: end -->"
 LOADERS = {"digits": datasets.digits, "mnist": datasets.mnist}
 HIDDEN, STEPS, LR = 100, 25, 3e-3
 EPOCHS = {"digits": 20, "mnist": 2}
-#: Without spikes, for comparison.
+#: Networks without spikes, for comparison.
 DENSE = ("relu", "linear")
-#: Too slow for the larger set, with its 10 sub-steps and 4 variables.
+#: Too slow for the larger data set, because it has 10 sub-steps and 4 variables.
 ONLY_SMALL = ("hodgkin_huxley",)
 
 
@@ -52,7 +53,7 @@ def kept(dataset: str, neuron: str) -> dict:
 
 
 def measure(dataset: str, neuron: str, seed: int) -> dict:
-    """Train one network; accuracy on the test set, spikes and operations per picture, and time."""
+    """Train one network; returns test accuracy, spikes and operations per image, and time."""
     train, val, test = (LOADERS[dataset](split) for split in datasets.SPLITS)
     encode = partial(_encoded, n_steps=STEPS)
     n_inputs = torch.Size(train.shape).numel()
@@ -60,7 +61,7 @@ def measure(dataset: str, neuron: str, seed: int) -> dict:
         model = SpikingMLP(
             (n_inputs, HIDDEN, train.n_classes), neurons=lambda n: hidden_layer(neuron)
         )
-    model(constant_encode(train[:2][0], STEPS)).sum().backward()  # compiles, before it is timed
+    model(constant_encode(train[:2][0], STEPS)).sum().backward()  # compiles before the timing
     model.zero_grad()
     start = time.process_time()
     fit(
@@ -74,7 +75,7 @@ def measure(dataset: str, neuron: str, seed: int) -> dict:
         counts = count_operations(model, x)
         _, (hidden,) = model(x, return_spikes=True)
     fires = model.neurons[0].fires
-    sent = hidden.sum() if fires else (hidden != 0).sum()  # graded messages count as one each
+    sent = hidden.sum() if fires else (hidden != 0).sum()  # each graded message counts as one
     total = Operations.total(counts.values()).mean()
     return {
         "seed": seed,
@@ -88,7 +89,7 @@ def measure(dataset: str, neuron: str, seed: int) -> dict:
 
 
 def measure_dense(dataset: str, neuron: str, seed: int) -> dict:
-    """The same for the network without spikes: ReLU units in the place of neurons, or none."""
+    """The same for a network without spikes, with ReLU units instead of neurons, or neither."""
     train, val, test = (LOADERS[dataset](split) for split in datasets.SPLITS)
     n = torch.Size(train.shape).numel()
     with seeded(seed):
@@ -111,7 +112,7 @@ def _encoded(x: torch.Tensor, generator: torch.Generator, *, n_steps: int) -> to
 
 
 def run(dataset: str, neurons: list[str], seeds: int) -> None:
-    """Make the runs that are missing, a seed at a time, and keep each at once."""
+    """Make the missing runs, one seed at a time, and store each run at once."""
     for seed in range(seeds):
         for neuron in neurons:
             content = kept(dataset, neuron)
@@ -150,7 +151,7 @@ def table(dataset: str) -> str:
 
 
 def text() -> str:
-    """The tables with what they show."""
+    """The tables with their captions."""
     parts = []
     for dataset in LOADERS:
         found = [n for n in trainable() if kept(dataset, n)["runs"]]

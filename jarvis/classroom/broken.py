@@ -1,15 +1,15 @@
 """Networks that fail in ways that occur in practice: the patients of lessons 701 and 704.
 
-Each is small, looks right at first glance and trains within seconds. What is wrong is not revealed
-here: `diagnose` and a plot or two show it. Once fixed, each of them learns.
+Each network is small, looks right at first glance and trains within seconds. What is wrong with it
+is not revealed here: `diagnose` and a plot or two show it. Once fixed, each network learns.
 
 ==  =====================  ===========================================  =======================
     lesson 701
 1   `DeepReader`           six convolutions                             digits, Poisson code
 2   `drawn_reader`         `SpikingMLP` with custom initial weights     digits, Poisson code
 3   `ported_network`       ported from another simulator                `cue`, ``[T, B, 32]``
-4   `RowReader`            recurrent, reads a picture row by row        digits, `rows`
-5   `belled_reader`        `SpikingMLP` with a surrogate of its own     digits, Poisson code
+4   `RowReader`            recurrent, reads an image row by row         digits, `rows`
+5   `belled_reader`        `SpikingMLP` with a handwritten surrogate    digits, Poisson code
 6   `stroke_finder`        a convolution that learns by STDP            digits, `retina`
     lesson 704
 7   `StreamReader`         integrate-and-fire neurons                   digits, Poisson code
@@ -39,14 +39,14 @@ from jarvis.training.devices import seeded
 
 
 class DeepReader(nn.Module):
-    """Patient 1: reads digits with a stack of 3x3 convolutions of 8 maps, each with its neurons.
+    """Patient 1: reads digits with a stack of 3x3 convolutions with 8 maps, each with neurons.
 
-    The weights are PyTorch's defaults. Two max-poolings, after the first and the third convolution,
-    act on the currents.
+    The weights are PyTorch's defaults. Two max-pooling layers, after the first and the third
+    convolution, act on the currents.
 
     Args:
-        seed: of the initial weights.
-        n_layers: convolutions, at least 3.
+        seed: seed of the initial weights.
+        n_layers: number of convolutions, at least 3.
 
     Example:
         >>> DeepReader()(torch.ones(25, 4, 1, 8, 8)).shape
@@ -76,8 +76,8 @@ def drawn_reader(weight: Tensor | None = None, seed: int = 0) -> SpikingMLP:
     """Patient 2: reads digits with 100 hidden neurons.
 
     Args:
-        weight: initial weights of the hidden synapses, ``[100, 64]``; None: the patient's.
-        seed: of the initial weights.
+        weight: initial weights of the hidden synapses, ``[100, 64]``; None for the patient's.
+        seed: seed of the initial weights.
 
     Example:
         >>> drawn_reader()(torch.ones(25, 4, 1, 8, 8)).shape
@@ -94,7 +94,7 @@ class StreamReader(nn.Module):
     """Patient 7: reads digits with neurons that integrate without a leak.
 
     Args:
-        seed: of the initial weights.
+        seed: seed of the initial weights.
 
     Example:
         >>> net = StreamReader()
@@ -119,7 +119,7 @@ class CueNetwork(nn.Module):
     """Patient 8: reports at the end which cue was shown at the beginning.
 
     Args:
-        seed: of the initial weights.
+        seed: seed of the initial weights.
 
     Example:
         >>> x, labels = cue(4, torch.Generator().manual_seed(0))
@@ -134,7 +134,7 @@ class CueNetwork(nn.Module):
         self.neurons, self.integrator = LIFLayer(tau=20.0), LeakyIntegrator(tau=20.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x [B, T, 32]``, as a DataLoader stacks samples -> scores ``[B, 2]``."""
+        """``x [B, T, 32]``, as stacked by a DataLoader -> scores ``[B, 2]``."""
         spikes, _ = self.neurons(self.inputs(x))
         v, _ = self.integrator(self.output(spikes))
         return v[:, -1]
@@ -149,7 +149,7 @@ def cue(n: int, generator: torch.Generator, n_steps: int = 50) -> tuple[Tensor, 
         n_steps: T, steps of 1 ms.
 
     Returns:
-        spikes ``[T, n, 32]`` and labels ``[n]``: 0 for a cue in the first half, 1 in the second.
+        spikes ``[T, n, 32]`` and labels ``[n]``: 0 for a cue in the first half, 1 for the second.
 
     Example:
         >>> x, labels = cue(4, torch.Generator().manual_seed(0))
@@ -164,21 +164,21 @@ def cue(n: int, generator: torch.Generator, n_steps: int = 50) -> tuple[Tensor, 
 
 
 def ported_network(tau: float = 0.95, seed: int = 0) -> SpikingMLP:
-    """Patient 3: should remember a `cue`, with a value of 0.95 from another simulator.
+    """Patient 3: should remember a `cue`; its value of 0.95 comes from another simulator.
 
     Args:
         tau: the value passed as `tau`.
-        seed: of the initial weights.
+        seed: seed of the initial weights.
     """
     with seeded(seed):
         return SpikingMLP((32, 32, 2), "last", tau=tau, dt=1.0)
 
 
 class NormedReader(nn.Module):
-    """Patient 9: reads digits with 100 hidden neurons, batch normalisation before them.
+    """Patient 9: reads digits with 100 hidden neurons behind a batch normalisation.
 
     Args:
-        seed: of the initial weights.
+        seed: seed of the initial weights.
 
     Example:
         >>> NormedReader()(torch.ones(25, 4, 1, 8, 8)).shape
@@ -199,12 +199,12 @@ class NormedReader(nn.Module):
 
 
 def spike_reader(readout: nn.Module | None = None, seed: int = 0) -> SpikingMLP:
-    """Patient 10: 32 inputs that fire once each, hidden neurons with short memory, two classes.
+    """Patient 10: 32 inputs that fire once each, hidden neurons with a short memory, two classes.
 
     Args:
-        readout: maps the output units' currents ``[T, B, 2]`` to scores ``[B, 2]``; None: the
-            patient's.
-        seed: of the initial weights.
+        readout: maps the currents of the output units ``[T, B, 2]`` to scores ``[B, 2]``; None for
+            the patient's.
+        seed: seed of the initial weights.
     """
     with seeded(seed):
         model = SpikingMLP((32, 32, 2), "mean", tau=5.0)
@@ -217,8 +217,8 @@ class RowReader(nn.Module):
     """Patient 4: recurrently connected neurons read a digit row by row.
 
     Args:
-        neurons: a `RecurrentLIFLayer` of 64; None: the patient's.
-        seed: of the initial weights.
+        neurons: a `RecurrentLIFLayer` of 64 neurons; None for the patient's.
+        seed: seed of the initial weights.
 
     Example:
         >>> RowReader()(rows(torch.rand(4, 1, 8, 8))).shape
@@ -241,7 +241,7 @@ class RowReader(nn.Module):
 
 
 def rows(pictures: Tensor, generator: torch.Generator | None = None, hold: int = 10) -> Tensor:
-    """Pictures ``[B, 1, H, W]`` row by row, each held for `hold` steps: ``[hold * H, B, W]``.
+    """Images ``[B, 1, H, W]`` row by row, each row for `hold` steps: ``[hold * H, B, W]``.
 
     An `Encode` for `fit`; the generator is unused.
     """
@@ -249,18 +249,18 @@ def rows(pictures: Tensor, generator: torch.Generator | None = None, hold: int =
 
 
 def bell(z: Tensor, slope: float) -> Tensor:
-    """The derivative of the logistic function of ``slope z``, as a formula collection has it."""
+    """The derivative of the logistic function of ``slope z``, as given in a table of formulas."""
     e = torch.exp(-slope * z)
     return slope * e / (1.0 + e) ** 2
 
 
 def belled_reader(derivative: Derivative | None = None, seed: int = 0) -> SpikingMLP:
-    """Patient 5: reads digits with 100 hidden neurons, whose surrogate is written by hand.
+    """Patient 5: reads digits with 100 hidden neurons, whose surrogate is handwritten.
 
     Args:
-        derivative: the surrogate, a function of ``z = h - threshold`` and its slope; None: the
+        derivative: the surrogate, a function of ``z = h - threshold`` and its slope; None for the
             patient's, `bell`.
-        seed: of the initial weights.
+        seed: seed of the initial weights.
 
     Example:
         >>> belled_reader()(torch.ones(25, 4, 1, 8, 8)).shape
@@ -275,8 +275,8 @@ def stroke_finder(wta: WTAConfig | None = None, seed: int = 0) -> ConvSTDP:
     """Patient 6: 40 maps that should learn the strokes of digits, without labels.
 
     Args:
-        wta: the competition; its `theta_rest` is the threshold. None: the patient's.
-        seed: of the initial weights.
+        wta: the competition; its `theta_rest` is the threshold. None for the patient's.
+        seed: seed of the initial weights.
     """
     if wta is None:
         wta = WTAConfig(theta_rest=20.0, local_radius=1, n_winners=5, enable_homeostasis=False)
@@ -286,6 +286,6 @@ def stroke_finder(wta: WTAConfig | None = None, seed: int = 0) -> ConvSTDP:
 
 
 def retina(pictures: Tensor) -> Events:
-    """Pictures ``[B, 1, H, W]`` as ON and OFF events in 15 steps, strong edges first."""
+    """Images ``[B, 1, H, W]`` as ON and OFF events in 15 steps, strong edges first."""
     edges = filter_images(pictures, difference_of_gaussians(5, 0.7, 1.4), threshold=0.02)
     return Events.from_first_steps(intensity_to_latency(edges, 15), 15)

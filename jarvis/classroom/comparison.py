@@ -1,7 +1,7 @@
-"""Comparison of learners: intervals of differences, the same noise for each, a read-out for STDP.
+"""Tools to compare learners: intervals of differences, the same noise for all, a read-out for STDP.
 
-Their input is a code with at most one spike per input: ``steps [B, n]``, the step of each input's
-spike, or `n_steps` if it never fires.
+The learners receive a code with at most one spike per input: ``steps [B, n]`` contains the step of
+each input's spike, or `n_steps` if the input never fires.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ NOISE = ("lost", "shifted", "added")
 class STDPClassifier(nn.Module):
     """A layer trained by STDP, with a linear read-out of how early its neurons fire.
 
-    ``scores = b + sum over hidden spikes of w (1 - t / n_steps)``: a spike starts a sustained
-    current, which the output integrates. The weights are those of a linear support vector machine.
+    ``scores = b + sum over hidden spikes of w (1 - t / n_steps)``: each spike starts a sustained
+    current that the output integrates. The weights are those of a linear support vector machine.
 
     Args:
-        layer: for inputs of ``(n, 1, 1)`` with a kernel of 1: every neuron receives all n.
-        steps: ``[N, n]``, the data to fit the read-out to.
+        layer: a layer for inputs of ``(n, 1, 1)`` with a kernel of 1, so that every neuron receives
+            all n inputs.
+        steps: ``[N, n]``, the data that the read-out is fitted to.
         targets: ``[N]`` labels.
         n_steps: T of the code.
-        c: penalty of the support vector machine for points on the wrong side.
+        c: penalty of the support vector machine for points on the wrong side of the margin.
 
     Raises:
         ValueError: for a layer with a larger kernel, or steps that do not match it.
@@ -65,7 +66,7 @@ class STDPClassifier(nn.Module):
         weight, bias = (
             torch.from_numpy(part).float() for part in (machine.coef_, machine.intercept_)
         )
-        if len(weight) == 1:  # for two classes the machine has a single weight vector
+        if len(weight) == 1:  # for two classes, the support vector machine has one weight vector
             weight, bias = torch.cat([-weight, weight]), torch.cat([-bias, bias])
         self.output = nn.Linear(layer.out_channels, len(weight))
         with torch.no_grad():
@@ -103,12 +104,12 @@ def corrupt(
 
     =======  ====================================================================
     lost     each spike is lost with probability `amount`
-    shifted  each is shifted by ``N(0, amount)`` steps, rounded, clamped to [0, T)
-    added    each silent input fires at a random step with that probability
+    shifted  each spike moves by ``N(0, amount)`` steps, rounded, kept in [0, T)
+    added    each silent input fires at a random step with probability `amount`
     =======  ====================================================================
 
     Args:
-        steps: ``[B, n]`` int; `n_steps`: silent.
+        steps: ``[B, n]`` int; `n_steps` for a silent input.
         kind: a name from the table.
         amount: noise level; 0 for none.
         n_steps: T.
@@ -118,7 +119,7 @@ def corrupt(
         steps ``[B, n]``.
 
     Raises:
-        ValueError: for another kind, a negative amount, or a probability above 1.
+        ValueError: for an unknown kind, a negative amount, or a probability above 1.
 
     Example:
         >>> corrupt(torch.tensor([[0, 3, 5]]), "lost", 1.0, 5)
@@ -144,11 +145,11 @@ def corrupt(
 def until_decision(net: FirstSpikeNetwork, times: Tensor) -> Operations:
     """Operations of a first-spike network that stops at the first output spike.
 
-    As `count_operations`, without spikes sent after it. If no output fires, all spikes count.
+    Works like `count_operations`, but ignores later spikes. If no output fires, all spikes count.
 
     Args:
         net: the network.
-        times: spike times of its inputs, ``[B, n]`` ms.
+        times: spike times of the network's inputs, ``[B, n]`` ms.
     """
     with torch.no_grad():
         found = net.spikes(times)
@@ -163,7 +164,7 @@ def until_decision(net: FirstSpikeNetwork, times: Tensor) -> Operations:
 
 
 class Interval(NamedTuple):
-    """A difference of two means, with an interval; what `paired_interval` returns."""
+    """A difference of two means with an interval, as returned by `paired_interval`."""
 
     mean: float
     low: float
@@ -171,33 +172,33 @@ class Interval(NamedTuple):
 
     @property
     def resolved(self) -> bool:
-        """Whether the interval excludes 0, so that the data tell which of the two is larger."""
+        """Whether the interval excludes 0, so that the data show which mean is larger."""
         return self.low > 0 or self.high < 0
 
 
 def paired_interval(
     a: ArrayLike, b: ArrayLike, *, draws: int = 4000, level: float = 0.95, seed: int = 0
 ) -> Interval:
-    """How much larger is a than b? The mean difference, with a paired bootstrap interval.
+    """How much larger a is than b: the mean difference, with a paired bootstrap interval.
 
-    Both kinds of networks answer the same samples, so that what is hard about a sample cancels in
-    the difference. Each draw of the bootstrap picks seeds and samples anew, with replacement: the
-    interval covers networks with other initial weights, and other samples.
+    Both kinds of networks answer the same samples, so a sample that is hard for both cancels in the
+    difference. Each draw of the bootstrap picks seeds and samples anew, with replacement, so the
+    interval covers both other initial weights and other samples.
 
     Args:
-        a: ``[seeds, samples]``: for each network of one kind and each sample whether the answer is
+        a: ``[seeds, samples]``: for each network of one kind and each sample, whether the answer is
             right, or any other number, such as an energy.
         b: the same for the other kind: row k is its network with seed k, column n the same sample.
-        draws: of the bootstrap.
-        level: share of the draws within the interval.
-        seed: of the draws.
+        draws: number of draws of the bootstrap.
+        level: fraction of the draws within the interval.
+        seed: seed of the draws.
 
     Returns:
         an `Interval`.
 
     Raises:
         ValueError: if `a` and `b` are not of the same shape ``[seeds, samples]``, if they are empty
-            or hold NaN, for less than 1 draw, or a level outside (0, 1).
+            or contain NaN, for less than 1 draw, or for a level outside (0, 1).
 
     Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapters 8 and 13.
 
@@ -214,13 +215,13 @@ def paired_interval(
         )
     difference = a - b
     if np.isnan(difference).any():
-        raise ValueError("paired_interval: a and b must not hold NaN")
+        raise ValueError("paired_interval: a and b must not contain NaN")
     check_integer("draws", draws, at_least=1)
     check_number("level", level, above=0, below=1)
     n_seeds, n_samples = difference.shape
     random = np.random.default_rng(seed)
     seeds = random.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), draws)
-    # For most samples the answers agree: drawing one of these adds 0, so they are drawn together.
+    # The answers agree for most samples; each of these adds 0, so they are drawn as one group.
     differ = np.flatnonzero(difference.any(0))
     shares = np.full(len(differ) + 1, 1 / n_samples)
     shares[-1] = 1 - len(differ) / n_samples
@@ -233,7 +234,7 @@ def paired_interval(
 
 
 def band(ax: Axes, x: ArrayLike, values: ArrayLike, **style) -> Axes:
-    """The mean over repetitions as a line, and their range as a band.
+    """The mean over repetitions as a line, and their range as a shaded band.
 
     Args:
         ax: where to draw.
@@ -248,7 +249,7 @@ def band(ax: Axes, x: ArrayLike, values: ArrayLike, **style) -> Axes:
 
 
 def stacked_bars(ax: Axes, table: dict[str, dict[str, float]], colours: dict[str, str]) -> Axes:
-    """One stacked bar per row of a table, divided by its columns, the first row on top.
+    """One stacked bar per row of a table, divided by its columns, with the first row on top.
 
     Args:
         ax: where to draw.

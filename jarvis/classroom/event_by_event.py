@@ -1,13 +1,13 @@
 """A network simulated from event to event, and its adjoint: the readable code of lesson 501.
 
-LIF neurons with ``dv/dt = -v/tau + I`` and ``dI/dt = -2 I/tau``; I jumps by w where a spike
-arrives; a neuron whose v reaches 1 spikes, v returns to 0, and its own current jumps by c. Between
-two events the solution is known, so that nothing is approximated: with ``y = exp(-s/tau)`` after
+LIF neurons follow ``dv/dt = -v/tau + I`` and ``dI/dt = -2 I/tau``. I jumps by w where a spike
+arrives. A neuron whose v reaches 1 spikes: v returns to 0, and its own current jumps by c. Between
+two events the exact solution is known, so nothing is approximated: with ``y = exp(-s/tau)`` after
 s ms,
 
     v -> v y + tau I (y - y^2),      I -> I y^2.
 
-`jarvis.run_events` is the fast version, on a grid of time.
+`jarvis.run_events` is the fast version, on a time grid.
 """
 
 import heapq
@@ -22,26 +22,26 @@ from jarvis.support.checks import check_number, check_values
 
 
 class Step(NamedTuple):
-    """One event of a simulation, as the adjoint needs it."""
+    """One event of a simulation, with what the adjoint needs."""
 
-    y: float  #: ``exp(-s/tau)`` for the s ms since the event before
-    neuron: int  #: where it happens
-    spike: int  #: number of the spike that arrives, or that is fired
-    slopes: tuple[float, float] | None  #: dv/dt before and after an own spike; None: an arrival
+    y: float  #: ``exp(-s/tau)``, where s is the time since the previous event, ms
+    neuron: int  #: the neuron where it happens
+    spike: int  #: number of the spike that arrives or is fired
+    slopes: tuple[float, float] | None  #: dv/dt before and after a fired spike; None for an arrival
 
 
 class Simulation(NamedTuple):
     """What `simulate` returns."""
 
-    times: np.ndarray  #: ``[K]`` ms, the times of all spikes, those of the inputs first
-    senders: list[int]  #: ``[K]``, who fired each: 0 to n_in - 1 inputs, then the neurons
-    log: list[Step]  #: all events, in order
+    times: np.ndarray  #: ``[K]`` ms, the times of all spikes, starting with those of the inputs
+    senders: list[int]  #: ``[K]``, who fired each spike: inputs 0 to n_in - 1, then the neurons
+    log: list[Step]  #: all events, in temporal order
 
 
 def crossing(v: float, i: float, tau: float = 10.0) -> float:
-    """The time in ms until a neuron in state (v, i) spikes, if nothing arrives; inf: never.
+    """The time in ms until a neuron in state (v, i) spikes if nothing arrives; inf for never.
 
-    v = 1 is a quadratic equation in ``y = exp(-s/tau)``, and its larger root comes first.
+    v = 1 is a quadratic equation in ``y = exp(-s/tau)``; its larger root is reached first.
 
     Example:
         >>> round(crossing(0.0, 0.6), 3)
@@ -66,10 +66,10 @@ def simulate(
     """Run a network from event to event.
 
     Args:
-        w: ``[n_in + n, n]`` weights in 1/ms: rows are senders, the inputs first.
+        w: ``[n_in + n, n]`` weights in 1/ms; rows are senders, starting with the inputs.
         d: ``[n_in + n, n]`` delays in ms, not negative.
         inputs: (time in ms, number of the input) of each input spike.
-        tau: membrane time constant, ms; that of the synapses is half of it.
+        tau: membrane time constant, ms; the time constant of the synapses is half of it.
         end: end of the simulation, ms.
         c: jump of a neuron's own current where it spikes, 1/ms.
 
@@ -78,7 +78,7 @@ def simulate(
             is out of range.
 
     Example:
-        Two inputs and a neuron, whose weight to itself is 0. It spikes after the second input.
+        Two inputs and one neuron, whose weight to itself is 0. It spikes after the second input.
 
         >>> w, d = np.array([[0.3], [0.3], [0.0]]), np.zeros((3, 1))
         >>> simulate(w, d, [(0.0, 0), (2.0, 1)]).times.round(3)
@@ -107,7 +107,7 @@ def simulate(
         at = now + ahead[j]
         arrives = bool(queue) and queue[0][0] <= at
         if arrives:
-            at, p, j = heapq.heappop(queue)  # spike number p reaches neuron j
+            at, p, j = heapq.heappop(queue)  # spike number p arrives at neuron j
         if at > end:
             return Simulation(np.array(times), senders, log)
         y = math.exp((now - at) / tau)
@@ -132,19 +132,19 @@ def adjoint(
     *,
     tau: float = 10.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The gradient of a loss by weights, delays and spike times, in one pass from the last event.
+    """The gradient of a loss with respect to weights, delays and spike times, in one backward pass.
 
     Args:
-        w: the weights of the simulation, made with ``c = 0``.
-        senders, log: what `simulate` returned.
-        pull: ``[K]``, the derivative of the loss by the time of each spike, all else fixed.
+        w: the weights of the simulation, which must have been run with ``c = 0``.
+        senders, log: as returned by `simulate`.
+        pull: ``[K]``, the derivative of the loss by the time of each spike, with all else fixed.
         tau: membrane time constant, ms.
 
     Returns:
-        dL/dw and dL/dd, of the shape of w, and dL/dt of every spike, through all that it causes.
+        dL/dw and dL/dd, of w's shape, and dL/dt of every spike, with its effect on later spikes.
 
-    Source: Wunderlich & Pehle 2021, Sci. Rep. 11:12829 (EventProp); the gradient of delays is that
-    of Mészáros, Knight & Nowotny 2025, Nat. Commun. 16 (arXiv:2501.07331).
+    Source: Wunderlich & Pehle 2021, Sci. Rep. 11:12829 (EventProp). The gradient of delays is from
+    Mészáros, Knight & Nowotny 2025, Nat. Commun. 16 (arXiv:2501.07331).
 
     Example:
         >>> w, d = np.array([[0.6], [0.0]]), np.array([[1.0], [0.0]])
@@ -163,9 +163,9 @@ def adjoint(
             g_w[k, j] += lam_i[j]
             g_d[k, j] += g
             pull[p] += g
-        else:  # an own spike
+        else:  # a fired spike
             before, after = slopes
             lam_v[j] = (after * lam_v[j] - pull[p]) / before
-        lam_i = y * y * lam_i + tau * (y - y * y) * lam_v  # back through the time before
+        lam_i = y * y * lam_i + tau * (y - y * y) * lam_v  # back to the previous event
         lam_v = y * lam_v
     return g_w, g_d, pull

@@ -1,9 +1,9 @@
-"""How a lesson begins: the style of its figures, and the versions that it runs with."""
+"""How a lesson begins: it sets the style of its figures and prints the versions that it uses."""
 
 import platform
 from importlib import import_module
 
-#: What makes a figure readable as it is shown: on a page, or on a screen of high resolution.
+#: Settings that make figures readable on a page and on a screen of high resolution.
 STYLE = {
     "figure.figsize": (6.4, 3.0),
     "figure.dpi": 110,
@@ -24,14 +24,14 @@ def begin(*packages: str) -> None:
     """Set the lessons' figure style, and print the versions in one line.
 
     Figures have 110 dots per inch, fonts of 9 points or more, the colours of `jarvis.plotting`,
-    a constrained layout, and legends without a frame. Call it once, in a lesson's first cell; later
-    changes of `plt.rcParams` stay possible.
+    a constrained layout, and legends without a frame. Call this function once, in a lesson's first
+    cell; `plt.rcParams` can still be changed later.
 
     Args:
-        *packages: further packages to print the version of, such as ``"numba"``.
+        *packages: further packages whose version is printed, such as ``"numba"``.
 
     Raises:
-        ModuleNotFoundError: if one of them is not installed.
+        ModuleNotFoundError: if one of the packages is not installed.
 
     Example:
         >>> begin()  # doctest: +ELLIPSIS

@@ -40,12 +40,12 @@ def record(path: str | Path, numbers: Mapping[str, float], *, full: bool) -> Non
     names is among those of the last full run, so that a new name is not forgotten.
 
     Args:
-        path: a JSON file; its folder is created if need be.
+        path: a JSON file; its folder is created if necessary.
         numbers: what was measured, by name.
         full: False for a shortened run.
 
     Raises:
-        ValueError: if a number is NaN or infinite; it names them.
+        ValueError: if a number is NaN or infinite; the message names it.
         AssertionError: if a shortened run measures what the last full run did not.
 
     Example:

@@ -1,7 +1,7 @@
 """The network of lessons 404 and 405, which finds satellites in event scenes, and its score.
 
-`tools/segmentation_study.py` measures the same network, so that the lessons and the results table
-speak of one thing.
+`tools/segmentation_study.py` measures the same network, so that the results table and the lessons
+describe the same thing.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,18 +21,18 @@ from jarvis.stdp.spikeseg.segmentation import SceneScore
 from jarvis.stdp.wta import WTAConfig
 from jarvis.support.checks import check_integer, check_number
 
-#: How its class spikes become instances.
+#: How the network's class spikes become instances.
 HOW = SegmentConfig(level=0.1, threshold=0.1, align="none", min_spikes=4, fill=1, max_spikes=400)
 
 Method = Callable[[Events], list[list[Tensor]]]
 
 
 def make_finder(generator: torch.Generator | None = None, *, factor: float = 1.0) -> SpikeSEG:
-    """A `SpikeSEG` for scenes of satellites that has not learned yet.
+    """An untrained `SpikeSEG` for scenes of satellites.
 
-    Two sizes of difference-of-Gaussians filters see ON and OFF events alike. The thresholds of
-    conv2 and conv3 are several weights high, and the potentials of conv1 and conv2 leak, so that
-    noise does not reach conv3. Homeostasis makes each map of conv2 choosier with each win.
+    Difference-of-Gaussians filters of two sizes respond to ON and OFF events alike. The thresholds
+    of conv2 and conv3 correspond to several weights, and the potentials of conv1 and conv2 leak, so
+    that noise does not reach conv3. Homeostasis raises the threshold of a conv2 map with each win.
 
     Args:
         generator: draws the initial weights.
@@ -49,7 +49,7 @@ def make_finder(generator: torch.Generator | None = None, *, factor: float = 1.0
         1, 2, (4, 36), (5, 5, 7), thresholds, (0.08, 0.25, 0.0), filters="dog", polarity="sum",
         stdp=STDPConfig.from_paper("igarss2023"), wta=wta, generator=generator,
     )  # fmt: skip
-    model.layers[2].wta = replace(wta, enable_homeostasis=False)  # one map: nobody to share with
+    model.layers[2].wta = replace(wta, enable_homeostasis=False)  # one map has no competitors
     return model
 
 
@@ -62,15 +62,15 @@ def trained_finder(
     factor: float = 1.0,
     epochs: int = 1,
 ) -> SpikeSEG:
-    """`make_finder` after it has learned, layer by layer, in evaluation mode.
+    """`make_finder` after training, layer by layer, in evaluation mode.
 
     Args:
-        seed: of the weights and the order of the scenes.
-        n_scenes: scenes to learn from, the first ones of the training split.
+        seed: seed of the weights and of the order of the scenes.
+        n_scenes: number of scenes to learn from, taken from the start of the training split.
         counts: numbers of satellites in these scenes.
-        noise: share of the pixels that fire by chance in a frame.
+        noise: fraction of the pixels that fire by chance in a frame.
         factor: as in `make_finder`.
-        epochs: multiplies the three epochs of conv2 and the two of conv3; 0: it does not learn.
+        epochs: multiplies the three epochs of conv2 and the two of conv3; 0 skips the training.
     """
     check_integer("trained_finder: epochs", epochs, at_least=0)
     generator = torch.Generator().manual_seed(seed)
@@ -85,15 +85,15 @@ def trained_finder(
 
 
 def masks_by(model: SpikeSEG, how: SegmentConfig = HOW) -> Method:
-    """A network as a method: a function from N scenes to the masks of their instances."""
+    """The network as a method: a function from N scenes to the masks of their instances."""
     return lambda events: [[one.step_masks for one in ones] for ones in segment(model, events, how)]
 
 
 def score(method: Callable[..., list[list[Tensor]]], scenes: SceneDataset, **options: Any) -> dict:
-    """What a method finds in scenes, held against the truth: `SceneScore.figures`.
+    """Compare what a method finds in scenes with the truth; returns `SceneScore.figures`.
 
     Args:
-        method: from `Events` to masks ``[T, H, W]``, a list for each scene.
+        method: maps `Events` to a list of masks ``[T, H, W]`` for each scene.
         scenes: the scenes, with their truth.
         options: further arguments of the method.
 

@@ -1,9 +1,9 @@
 """Two responses to four stimuli: a task that only a reward can teach.
 
-A stimulus lasts 100 ms, in which ten of forty inputs fire at 60 Hz. Two neurons listen; each spike
-of one inhibits the other, and the one with more spikes is the response. After another 100 ms in
-silence a reward tells whether that was right. Trials run in blocks of 16, with the weights that the
-block before has left. Steps are of 5 ms.
+A stimulus lasts 100 ms, during which ten of forty inputs fire at 60 Hz. Two neurons receive all
+inputs. Each spike of one neuron inhibits the other, and the neuron with more spikes gives the
+response. After another 100 ms of silence, a reward shows whether the response was right. Trials run
+in blocks of 16, with the weights that the previous block left. The time step is 5 ms.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def trial(
         input spikes ``[40, B, 40]`` and output spikes ``[40, B, 2]``.
 
     Raises:
-        ValueError: for a weight of another shape.
+        ValueError: for a weight of a wrong shape.
 
     Example:
         >>> g = torch.Generator().manual_seed(0)
@@ -70,19 +70,19 @@ def session(
     n_blocks: int = 60,
     swap_at: int | None = None,
 ) -> tuple[np.ndarray, Tensor]:
-    """Blocks of trials, with learning after each.
+    """Run blocks of trials, with learning after each block.
 
     Args:
         rule: a pair rule, which learns without reward, or a three-factor rule.
-        signal: ``(correct [16], expected) -> signal [16]`` is what the synapses are told at the end
-            of a trial: `correct` is 1 or 0, `expected` the average of `correct` over about the last
-            ten blocks. None for a pair rule.
-        seed: of everything random.
+        signal: ``(correct [16], expected) -> signal [16]`` gives the signal that the synapses
+            receive at the end of a trial: `correct` is 1 or 0, and `expected` is the average of
+            `correct` over about the last ten blocks. None for a pair rule.
+        seed: seed of everything random.
         n_blocks: number of blocks.
-        swap_at: from this block on the other response is the right one; None: never.
+        swap_at: from this block on, the other response is the right one; None for never.
 
     Returns:
-        the share of correct responses in each block ``[n_blocks]``, and the weight at the end
+        the fraction of correct responses in each block ``[n_blocks]``, and the final weight
         ``[2, 40]``.
 
     Raises:

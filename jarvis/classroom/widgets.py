@@ -1,10 +1,10 @@
 """Interactive explorers for the classroom, based on ipywidgets, each with a static version.
 
-Every function returns an `Explorer`, a box to be displayed as the last line of a cell. It computes
+Every function returns an `Explorer`, a box to be displayed by the last line of a cell. It computes
 with the compiled loops (`explorers.views`) and draws into a single figure by updating its artists
 (`explorers.figures`), so that nothing flickers or accumulates. Errors are shown in the widget and
 kept in `Explorer.errors`, because an exception in a callback does not stop a notebook. If anywidget
-is installed, a digit can be drawn in its figure, and a neuron selected by a click.
+is installed, users can draw a digit in its figure and select a neuron with a click.
 
     from jarvis.classroom import widgets
     widgets.lif(current=1.5)
@@ -98,7 +98,7 @@ def _started(settings: type, values: dict[str, Any], **fixed: Any) -> Any:
 
 
 def lif(**start: Any) -> Explorer:
-    """A LIF neuron under a constant current: potential, spikes, and rate against current.
+    """A LIF neuron with a constant current: potential, spikes, and rate against current.
 
     Args:
         **start: initial values of `LIFSettings`: current, tau, threshold, reset, refractory.
@@ -123,7 +123,7 @@ def lif(**start: Any) -> Explorer:
 def adex(**start: Any) -> Explorer:
     """An AdEx neuron: its firing pattern over time and in the phase plane.
 
-    The menu sets the sliders to the values of a published pattern, and all other parameters too.
+    The menu sets the sliders, and all other parameters, to the values of a published pattern.
 
     Args:
         **start: initial values of `AdExSettings`: pattern, current, a, b, tau_w, v_reset.
@@ -150,10 +150,10 @@ def adex(**start: Any) -> Explorer:
 
 
 def neuron(name: str = "adex", **start: Any) -> Explorer:
-    """Any neuron of the `jarvis.zoo` under a constant input, with a slider for each parameter.
+    """Any neuron of the `jarvis.zoo` with a constant input, with a slider for each parameter.
 
-    It shows the variables over time, the rate against the input and, for a neuron of two variables,
-    the phase plane. All of it is computed from the neuron's definition.
+    It shows the variables over time, the rate against the input and, for a neuron with two
+    variables, the phase plane. All of them are computed from the neuron's definition.
 
     Args:
         name: one of `jarvis.zoo.ZOO`.
@@ -191,13 +191,13 @@ def neuron(name: str = "adex", **start: Any) -> Explorer:
 def code(**start: Any) -> Explorer:
     """A digit, or your own drawing, as Poisson trains and first spikes, decoded for a variable T.
 
-    Press and drag on the picture to draw on it. Moving a slider of the digit restores a digit.
+    Press and drag on the figure to draw on the digit. The sliders of the digit restore a digit.
 
     Args:
         **start: initial values of `CodeSettings`: digit, picture, n_steps, max_rate, seed, drawn.
     """
     at = _started(CodeSettings, start)
-    code_picture(at)  # reports a picture that does not exist or cannot be encoded
+    code_picture(at)  # reports an image that does not exist or cannot be encoded
     controls = {
         "digit": slider("digit", at.digit, 0, 9, 1),
         "picture": slider("picture of the digit", at.picture, 0, 19, 1),
@@ -234,7 +234,7 @@ def code(**start: Any) -> Explorer:
 def surrogate(**start: Any) -> Explorer:
     """A surrogate's derivative, and how a small network learned with it.
 
-    All trainings that the sliders can reach are run at the start, once per session (a few seconds).
+    All trainings that the sliders can select run at the start, once per session (a few seconds).
 
     Args:
         **start: initial values of `SurrogateSettings`: shape, slope (one of `SLOPES`).
@@ -278,7 +278,7 @@ def layout(film: LayoutFilm, **start: Any) -> Explorer:
 
     Args:
         film: from `film_of_run` (the frames of a run) or `film_of_file` (results/shd/layout.json).
-        **start: initial frame and neuron, from 0.
+        **start: initial frame and neuron, both counted from 0.
     """
     at = _started(LayoutSettings, start, film=film)
     compute_layout(at)  # reports a frame or neuron that does not exist

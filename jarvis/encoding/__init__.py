@@ -1,7 +1,8 @@
 """Encoding values as spikes, decoding spikes into decisions, and spikes as event lists.
 
-`encoders` turn values into spike trains, `decoders` read decisions out of them, `events` holds
-sorted lists of (time, unit), and `filters` find edges in pictures before they are encoded.
+`encoders` turn values into spike trains, `decoders` read decisions out of spikes or potentials,
+`events` defines sorted lists of (time, unit), and `filters` detect edges in images before they are
+encoded.
 """
 
 from jarvis.encoding.decoders import (

@@ -1,4 +1,4 @@
-"""Decoders: what a read-out makes of spikes or potentials at the end of a sequence.
+"""Decoders: how a read-out turns the spikes or potentials of a whole sequence into values.
 
 All of them are differentiable, through the surrogate gradient where spikes are involved.
 Rates, times and sums of half-precision spikes are computed, and returned, in float32.
@@ -14,7 +14,7 @@ _MOST = 1e30  # larger numbers are infinite in float32
 
 
 def _check(name: str, x: Tensor, axes: str = "[T>=1, B, ...]", why: str = "") -> Tensor:
-    """`x` in float32 at least; TypeError or ValueError unless it has these axes and no NaN."""
+    """`x` in at least float32; TypeError or ValueError unless it has these axes and no NaN."""
     check_tensor(name, x, axes, floating=False, why=why)
     if x.is_complex():
         raise TypeError(f"{name} must be real, not {x.dtype}")
@@ -46,10 +46,11 @@ def first_spike_decode(spikes: Tensor, dt: float = 1.0) -> Tensor:
     """Time of each unit's first spike, ms; ``T * dt`` for a unit that stays silent.
 
     Written as ``sum_t t * s_t * prod_(u<t) (1 - s_u) + T * prod_u (1 - s_u)``, so that the
-    surrogate gradient can flow: an additional earlier spike makes the first spike earlier.
+    surrogate gradient can flow: an additional spike before the first one would lower the result,
+    and the gradient reflects this.
 
     Args:
-        spikes: ``[T, B, ...]``, 0 or 1 (or between them, for smoothed spikes).
+        spikes: ``[T, B, ...]``, 0 or 1 (or values in between, for smoothed spikes).
         dt: step, ms.
 
     Returns:
@@ -71,15 +72,15 @@ def _first_steps(name: str, spikes: Tensor, axes: str = "[T>=1, B, ...]", why: s
     """The step of each unit's first spike, differentiable; T for a silent unit."""
     exact = _check(name, spikes, axes, why)
     check_values(name, spikes, at_least=0, at_most=1, why="1 is a spike; clamp counts to 1")
-    # `silent` is 1 until the first spike: its sum over t is the step of the first spike.
+    # `silent` is 1 until the first spike, so its sum over t is the step of the first spike.
     return torch.cumprod(1.0 - exact, dim=0).sum(0)
 
 
 def ttfs_decode(spikes: Tensor) -> Tensor:
     """Recover the values from a first-spike code: the inverse of `ttfs_encode`, up to rounding.
 
-    ``value = 1 - step / (T - 1)`` of the first spike, 0 for a unit that stays silent. Rounding
-    to steps leaves an error of at most ``1 / (2 (T - 1))``.
+    The value is ``1 - step / (T - 1)``, where step is the step of the first spike; it is 0 for a
+    unit that stays silent. Rounding to steps leaves an error of at most ``1 / (2 (T - 1))``.
 
     Args:
         spikes: ``[T, B, ...]``, 0 or 1, with T at least 2.
@@ -104,15 +105,15 @@ def delta_decode(spikes: Tensor, threshold: float = 0.1, start: Tensor | float =
     """Recover a signal from its ON and OFF spikes: ``start + threshold * sum (ON - OFF)``.
 
     Args:
-        spikes: ``[T, B, 2, ...]``, channel 0 ON, channel 1 OFF, as returned by `delta_encode`.
+        spikes: ``[T, B, 2, ...]``; channel 0 is ON and channel 1 is OFF, as in `delta_encode`.
         threshold: the threshold of the encoder, in units of the signal.
-        start: the signal's first value ``[B, ...]``, which the spikes do not carry.
+        start: the signal's first value ``[B, ...]``, which the spikes do not encode.
 
     Returns:
         ``[T, B, ...]``, within `threshold` of a signal that changed by less than that per step.
 
     Raises:
-        ValueError: if `spikes` is not [T, B, 2, ...], or holds NaN.
+        ValueError: if `spikes` is not [T, B, 2, ...] or contains NaN.
 
     Example:
         >>> from jarvis.encoding import delta_encode

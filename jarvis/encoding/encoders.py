@@ -1,9 +1,9 @@
-"""Encoders: values into spikes. The inverse direction is in `decoders`.
+"""Encoders turn values into spikes; `decoders` do the reverse.
 
-Dense spike trains are ``[T, B, ...]``, time first, float, 0 or 1, of the dtype of the values. Times
-and chances are computed in float32 at least: in float16 or bfloat16 the step of a spike would be
-rounded, and a small chance would be far from the one asked for. Filters that find edges before a
-picture is encoded are in `filters`.
+Dense spike trains are ``[T, B, ...]``, time first; they contain 0 or 1 and have the dtype of the
+values. Times and probabilities are computed in at least float32: in float16 or bfloat16, spike
+times would be rounded, and a small probability would be far from the one requested. The filters
+that detect edges before an image is encoded are in `filters`.
 """
 
 import torch
@@ -23,7 +23,7 @@ _SCALE = "scale them first, e.g. (x - x.min()) / (x.max() - x.min())"
 
 
 def _check(name: str, values: Tensor, n_steps: int) -> int:
-    """TypeError or ValueError for values outside [0, 1], or fewer than one step; T as an int."""
+    """T as an int; TypeError or ValueError for values outside [0, 1] or fewer than one step."""
     check_tensor(f"{name}: values", values, "[B, ...]")
     n_steps = check_integer(f"{name}: n_steps", n_steps, at_least=1)
     check_values(f"{name}: values", values, at_least=0, at_most=1, why=_SCALE)
@@ -47,12 +47,12 @@ def poisson_encode(
     Args:
         values: ``[B, ...]`` in [0, 1].
         n_steps: T, the number of steps.
-        max_rate: rate for the value 1, Hz; None: a spike in every step, ``1000 / dt`` Hz.
+        max_rate: rate for the value 1, Hz; None means a spike in every step, ``1000 / dt`` Hz.
         dt: time step, ms.
         generator: source of randomness, on the device of `values`; None for torch's default.
-        skip_zeros: True draws no random numbers for values of 0, which never fire: several times
-            faster for pictures that are mostly background. The spikes then differ from those
-            without it, but have the same statistics.
+        skip_zeros: True draws no random numbers for values of 0, which never fire. This is several
+            times faster for images that are mostly background. The individual spikes then differ
+            from those drawn with False, but their statistics are the same.
 
     Returns:
         spikes ``[T, B, ...]``.
@@ -100,29 +100,29 @@ def poisson_encode(
 
 
 def spike_times_to_train(steps: Tensor, n_steps: int, dtype: torch.dtype) -> Tensor:
-    """One spike per unit at the integer ``steps [B, ...]``; none where it is outside [0, T)."""
+    """One spike per unit at the integer ``steps [B, ...]``; none for a step outside [0, T)."""
     valid = (steps >= 0) & (steps < n_steps)
     train = torch.zeros((n_steps, *steps.shape), dtype=dtype, device=steps.device)
     return train.scatter_(0, steps.clamp(0, n_steps - 1)[None], valid.to(dtype)[None])
 
 
 def _linear_steps(values: Tensor, n_steps: int) -> Tensor:
-    """``round((1 - value) (T - 1))``: value 1 first, value 0 last."""
+    """``round((1 - value) (T - 1))``: the value 1 comes first, the value 0 last."""
     return ((1.0 - at_least_float32(values)) * (n_steps - 1)).round().long()
 
 
 def ttfs_encode(values: Tensor, n_steps: int, *, silent_below: float = 0.0) -> Tensor:
-    """Time to first spike: every input fires once, larger values earlier.
+    """Time to first spike: every input fires once, and larger values fire earlier.
 
-    ``step = round((1 - value) (T - 1))``: 1 fires at step 0, the smallest values at step T-1.
+    ``step = round((1 - value) (T - 1))``: the value 1 fires at step 0, the smallest at step T-1.
 
     Args:
         values: ``[B, ...]`` in [0, 1].
         n_steps: T, the number of steps.
-        silent_below: values up to and including this one never fire; with -1 all of them fire.
+        silent_below: values up to and including this one never fire; with -1, all values fire.
 
     Returns:
-        spikes ``[T, B, ...]``, at most one along T.
+        spikes ``[T, B, ...]``, at most one per unit.
 
     Raises:
         ValueError: for values outside [0, 1] or NaN, or ``n_steps < 1``.
@@ -141,11 +141,12 @@ def ttfs_encode(values: Tensor, n_steps: int, *, silent_below: float = 0.0) -> T
 
 
 def intensity_to_latency(values: Tensor, n_steps: int, mode: str = "rank") -> Tensor:
-    """The step at which each unit fires its single spike: the larger its value, the earlier.
+    """The step at which each unit fires its only spike: the larger the value, the earlier.
 
     ``"rank"``: the N positive values of a sample, largest first, are divided evenly into T bins:
-    the value of rank r (from 0) fires at step ``floor(r T / N)``. Ties: the first unit comes first.
-    ``"linear"``: ``step = round((1 - value) (T - 1))``, as `ttfs_encode`.
+    the value of rank r (counted from 0) fires at step ``floor(r T / N)``. Equal values are ranked
+    in the order of their units.
+    ``"linear"``: ``step = round((1 - value) (T - 1))``, as in `ttfs_encode`.
 
     Args:
         values: ``[B, ...]``, non-negative; for "linear" at most 1.
@@ -192,18 +193,19 @@ def latency_encode(
 ) -> Tensor:
     """Latency from RC charging: each value drives a leaky neuron, which fires once.
 
-    A neuron at rest under the constant current x follows ``v(t) = x (1 - exp(-t/tau))`` and
-    reaches the threshold at ``t = tau ln(x / (x - threshold))``, or never if ``x <= threshold``.
+    A neuron that starts at rest and receives a constant current x follows
+    ``v(t) = x (1 - exp(-t/tau))``. It reaches the threshold at
+    ``t = tau ln(x / (x - threshold))``, or never if ``x <= threshold``.
 
     Args:
-        values: ``[B, ...]`` in [0, 1]: the current, in units of v.
+        values: ``[B, ...]`` in [0, 1]: the input current, in units of v.
         n_steps: T, the number of steps. Spikes after the last step are lost.
         tau: membrane time constant, ms.
         threshold: firing threshold, in units of v, above 0.
         dt: time step, ms. A spike at t falls into step ``floor(t / dt)``.
 
     Returns:
-        spikes ``[T, B, ...]``, at most one along T.
+        spikes ``[T, B, ...]``, at most one per unit.
 
     Raises:
         ValueError: for values outside [0, 1] or NaN, or an option out of range.
@@ -224,7 +226,7 @@ def latency_encode(
     fires = exact > threshold
     safe = torch.where(fires, exact, 2.0 * threshold)
     times = tau * torch.log(safe / (safe - threshold))
-    # A value just above the threshold fires so late that its step may not fit into an integer.
+    # A value just above the threshold fires so late that its step might overflow an integer.
     steps = (times / dt).clamp_max(float(n_steps)).floor().long()
     return spike_times_to_train(torch.where(fires, steps, -1), n_steps, values.dtype)
 
@@ -233,22 +235,23 @@ def delta_encode(signal: Tensor, threshold: float = 0.1) -> Tensor:
     """Delta modulation: an ON or OFF spike whenever a signal has changed by the threshold.
 
     Each input keeps a reference, initially the first value of the signal. Where the signal is at
-    least `threshold` above it, an ON spike is sent and the reference increases by `threshold`;
-    likewise OFF below it. There is at most one spike per step, so a jump takes several steps.
+    least `threshold` above the reference, the input sends an ON spike and the reference increases
+    by `threshold`. Where the signal is as far below it, the input sends an OFF spike and the
+    reference decreases. There is at most one spike per step, so following a jump takes several.
 
     Args:
         signal: ``[T, B, ...]``, time first, any finite values.
-        threshold: change of the reference per spike, in units of the signal.
+        threshold: change of the reference at each spike, in units of the signal.
 
     Returns:
-        spikes ``[T, B, 2, ...]``: channel 0 ON, channel 1 OFF.
+        spikes ``[T, B, 2, ...]``; channel 0 is ON and channel 1 is OFF.
 
     Raises:
         ValueError: for NaN or infinite values, a rank below 2, T < 1, or ``threshold <= 0``.
         TypeError: for a signal that is not a floating-point tensor.
 
-    Source: send-on-delta; Lichtsteiner, Posch & Delbruck 2008, IEEE J. Solid-State Circuits
-    43(2):566, as in event cameras.
+    Source: send-on-delta sampling, as in event cameras: Lichtsteiner, Posch & Delbruck 2008,
+    IEEE J. Solid-State Circuits 43(2):566.
 
     Example:
         >>> signal = torch.tensor([0.0, 0.5, 1.0, 0.4]).reshape(4, 1)

@@ -1,7 +1,7 @@
 """Spikes as lists of events, a sparse representation in which silence costs nothing.
 
-A batch of B samples consists of `times` and `units`, with the samples one after the other and
-each sorted by time, and `offsets`: sample b is in ``offsets[b]:offsets[b + 1]``.
+A batch of B samples consists of `times`, `units` and `offsets`. The samples follow one another,
+each sorted by time; sample b is the slice ``offsets[b]:offsets[b + 1]``.
 """
 
 import warnings
@@ -19,17 +19,17 @@ from jarvis.support.checks import (
     check_values,
 )
 
-#: A day in ms: times beyond it are in another unit, or do not start near 0.
+#: A day in ms: later times must be in another unit, or are not measured from the start.
 _DAY = 86_400_000.0
 
-_LATE = 100.0  #: ms; a first event after that, and in the second half, is a late start
+_LATE = 100.0  #: ms; a recording starts late if its first event is later and in its second half
 
 
 def _converted(name: str, given: Tensor, kind: torch.dtype) -> Tensor:
-    """A list in the type that the loops read.
+    """A list in the dtype that the compiled loops expect.
 
     Raises:
-        TypeError: for anything but a tensor, or numbers that this type cannot hold.
+        TypeError: for a dtype that cannot be converted to this one.
         ValueError: for integers that are too large for it.
     """
     if given.dtype == kind:
@@ -53,18 +53,18 @@ class Events:
         times: ``[E]``; int32 time steps in [0, n_steps), or float32 (or float64) ms if `n_steps`
             is None.
         units: ``[E]`` int32, flat index into `shape`. A unit that is listed twice in a step fires
-            twice in it, which `dense` and `first_steps` cannot represent.
-        offsets: ``[B + 1]`` int64, the start of each sample.
-        shape: shape of the units, such as ``(channels, height, width)``.
+            twice in that step, which `dense` and `first_steps` cannot represent.
+        offsets: ``[B + 1]`` int64, where each sample starts; the last one is E.
+        shape: shape of the units of a sample, such as ``(channels, height, width)``.
         n_steps: number of time steps T; None for times in ms.
 
-    Lists of other integer types, such as uint16, are converted. The tensors can be changed after
-    this check, and so whatever reads them calls `check` again.
+    Lists of other integer types, such as uint16, are converted. The tensors can change after this
+    check, so every function that reads them calls `check` again.
 
     Raises:
-        ValueError: if the three do not match, a unit or a step is out of range, or a sample is not
-            sorted by time.
-        TypeError: for something that is not a tensor, or of the wrong type.
+        ValueError: if the three lists do not match, a unit or a step is out of range, or a sample
+            is not sorted by time.
+        TypeError: for something that is not a tensor, or has the wrong dtype.
 
     Example:
         >>> spikes = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]]])  # [T=3, B=1, 2]
@@ -97,11 +97,11 @@ class Events:
     def check(self) -> None:
         """Check that the lists match, are in range, and are sorted.
 
-        Compiled loops do not check the indices that they are given, so this is called before each
-        of them: a tensor, or the numpy array that shares its memory, may have changed meanwhile.
+        Compiled loops do not check the indices that they are given, so this method runs before
+        each of them: a tensor, or the numpy array that shares its memory, may have changed.
 
         Raises:
-            ValueError: if they do not, or are not.
+            ValueError: if the lists do not match, are out of range, or are not sorted.
         """
         times, units, offsets = self.times, self.units, self.offsets
         for name, kind in self._kinds().items():
@@ -171,7 +171,7 @@ class Events:
         """The samples at `index`, as a batch."""
         picked = torch.arange(len(self), device=self.offsets.device)[index].reshape(-1)
         counts = self.counts[picked]
-        # Only what is picked is checked here and in the new batch: there may be many more events.
+        # Only the selected samples are checked, because the batch may have many more events.
         self._check_ends()
         if len(self.units) != len(self.times):
             raise ValueError(f"Events: {len(self.times)} times, but {len(self.units)} units")
@@ -186,10 +186,10 @@ class Events:
 
     @staticmethod
     def from_dense(spikes: Tensor) -> "Events":
-        """Spike trains ``[T, B, ...]``, nonzero where there is a spike, as events.
+        """Convert spike trains ``[T, B, ...]`` to events: one for each nonzero entry.
 
         Raises:
-            ValueError: for NaN or infinite values, or another shape.
+            ValueError: for NaN or infinite values, or a wrong shape.
         """
         check_tensor("Events.from_dense: spikes", spikes, "[T>=1, B, n, ...]", floating=False)
         check_values("Events.from_dense: spikes", spikes)
@@ -201,12 +201,12 @@ class Events:
 
     @staticmethod
     def from_first_steps(steps: Tensor, n_steps: int) -> "Events":
-        """One spike per unit at the integer ``steps [B, ...]``; none outside [0, n_steps).
+        """One spike per unit at the integer ``steps [B, ...]``; none if outside [0, n_steps).
 
         Events of the same step are ordered by unit.
 
         Raises:
-            ValueError: for steps that are not whole numbers, or another shape.
+            ValueError: for steps that are not whole numbers, or a wrong shape.
         """
         name = "Events.from_first_steps"
         check_tensor(f"{name}: steps", steps, "[B, n, ...]", floating=False)
@@ -225,7 +225,7 @@ class Events:
 
     @staticmethod
     def concatenate(parts: "Sequence[Events]") -> "Events":
-        """Several batches with units of the same shape, one after the other."""
+        """Join several batches, whose units have the same shape, in the given order."""
         check_type("Events.concatenate: parts", parts, (list, tuple), "a list of Events")
         if not len(parts):
             raise ValueError("Events.concatenate: parts is empty: there is nothing to join")
@@ -259,10 +259,10 @@ class Events:
         return out.unflatten(2, self.shape)
 
     def frames(self, pool: int = 1) -> Tensor:
-        """Numbers of events in each step, of units along one axis: ``[T, B, n_units / pool]``.
+        """Event counts per step, for units along one axis: ``[T, B, n_units / pool]``.
 
         Args:
-            pool: number of neighbouring units that are counted together.
+            pool: number of neighbouring units whose events are counted together.
 
         Returns:
             float32; a unit that fires twice in a step counts twice.
@@ -302,7 +302,7 @@ class Events:
         """The times in ms after `start`, in float64, if they can be put on a grid of steps.
 
         Raises:
-            ValueError: for events in steps, or times that are in another unit than ms.
+            ValueError: for events in steps, or times that are not in ms.
         """
         name = f"Events.{what}"
         if self.n_steps is not None:
@@ -329,20 +329,20 @@ class Events:
     ) -> "Events":
         """Bin times in ms into steps of ``duration / n_steps``, merging a unit's events per step.
 
-        An event at the edge of two steps, ``start + k duration / n_steps``, belongs to the later
-        one, step k; an edge is rounded to the precision of the times before they are compared.
+        An event exactly on an edge, ``start + k duration / n_steps``, belongs to the later step,
+        which is step k. Each edge is rounded to the precision of the times before the comparison.
 
         Args:
             n_steps: T.
-            duration: total time covered by the steps, ms; later events are dropped. None: the
-                length of each sample, so that its last event falls into the last step.
+            duration: total time covered by the steps, ms; later events are dropped. None: each
+                sample's own duration, chosen so that its last event falls into the last step.
             start: where the first step begins, ms; earlier events are dropped.
 
         Raises:
-            ValueError: for events in steps, or times that are in another unit than ms.
+            ValueError: for events in steps, or times that are not in ms.
 
         Warns:
-            UserWarning: if the times seem to begin late, so that the first steps are empty.
+            UserWarning: if the times seem to start late, which would leave the first steps empty.
 
         Example:
             >>> times, units = torch.tensor([10.0, 30.0]), torch.tensor([0, 0]).int()
@@ -365,7 +365,7 @@ class Events:
 
         step = (
             times * n_steps / span
-        ).floor()  # at an edge, rounding may take it to the other side
+        ).floor()  # at an edge, rounding may put the event on the wrong side
         step = step + (self.times >= edge(step + 1)).double() - (self.times < edge(step)).double()
         if duration is None:
             step = torch.where(times == span, n_steps - 1, step)
@@ -379,18 +379,18 @@ class Events:
         return Events(step.int(), unit.int(), offsets, self.shape, n_steps)
 
     def on_grid(self, dt: float, n_steps: int | None = None, *, start: float = 0.0) -> "Events":
-        """Round times in ms to the nearest step of `dt` ms; events of one step are not merged.
+        """Round times in ms to the nearest step of `dt` ms; events in the same step are not merged.
 
         Args:
             dt: step of the grid, ms.
             n_steps: T; later events are dropped. None: enough steps to include the last event.
-            start: the time of step 0, ms; events of earlier steps are dropped.
+            start: the time of step 0, ms; events before step 0 are dropped.
 
         Raises:
-            ValueError: for events in steps, or times that are in another unit than ms.
+            ValueError: for events in steps, or times that are not in ms.
 
         Warns:
-            UserWarning: if the times seem to begin late, so that the first steps are empty.
+            UserWarning: if the times seem to start late, which would leave the first steps empty.
         """
         dt = check_number("Events.on_grid: dt", dt, "ms", above=0)
         if n_steps is not None:
@@ -416,11 +416,11 @@ class Events:
 
         Args:
             keep: ``[E]`` bool.
-            times, units: ``[E]``, replace those of the batch; only kept values have to be valid.
-            n_steps: replaces that of the batch, if `times` are steps of another grid.
+            times, units: ``[E]``, new values for the whole batch; only the kept ones must be valid.
+            n_steps: the new number of steps, if `times` are steps of another grid.
 
         Raises:
-            ValueError: for a list without one value per event, or a `keep` that is not bool.
+            ValueError: if a list does not have one value per event, or `keep` is not bool.
         """
         check_tensor("Events.where: keep", keep, "[n]", floating=False)
         check_values(

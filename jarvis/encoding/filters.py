@@ -1,6 +1,6 @@
 """Fixed filters in front of a spiking network: edge detection as in the retina and the cortex.
 
-A filter bank is a weight ``[n, 1, size, size]`` as in `torch.nn.functional.conv2d`.
+A filter bank is a weight tensor ``[n, 1, size, size]``, as in `torch.nn.functional.conv2d`.
 """
 
 import math
@@ -23,7 +23,7 @@ def _centred_grid(name: str, size: int, at_least: int) -> tuple[Tensor, Tensor]:
 
 
 def _check_pixels(name: str, x: Tensor) -> None:
-    """ValueError for pictures or filters without pixels."""
+    """ValueError for images or filters without pixels."""
     if 0 in x.shape[1:]:
         raise ValueError(f"{name} must have pixels; got shape {tuple(x.shape)}")
 
@@ -31,7 +31,7 @@ def _check_pixels(name: str, x: Tensor) -> None:
 def difference_of_gaussians(
     size: int = 7, sigma_center: float = 1.0, sigma_surround: float = 2.0
 ) -> Tensor:
-    """ON and OFF cells of the retina: a narrow Gaussian minus a wide one, and the reverse.
+    """ON and OFF cells of the retina: a narrow Gaussian minus a wide one, and the negative.
 
     ``ON = G(sigma_center) - G(sigma_surround)``, ``OFF = -ON``; each Gaussian is normalised to sum
     to one, so that both filters sum to zero and ignore uniform brightness.
@@ -39,13 +39,13 @@ def difference_of_gaussians(
     Args:
         size: side of the square, pixels, odd.
         sigma_center: standard deviation of the centre, pixels.
-        sigma_surround: that of the surround, pixels, larger than `sigma_center`.
+        sigma_surround: standard deviation of the surround, pixels, larger than `sigma_center`.
 
     Returns:
-        bank ``[2, 1, size, size]`` float32: ON, OFF.
+        bank ``[2, 1, size, size]`` float32: the ON filter, then the OFF filter.
 
     Raises:
-        ValueError: for an even size, or sigmas that are not ``0 < sigma_center < sigma_surround``.
+        ValueError: for an even size, or unless ``0 < sigma_center < sigma_surround``.
 
     Source: Kheradpisheh et al. 2018, Neural Networks 99:56, section 2.1.
 
@@ -78,19 +78,19 @@ def difference_of_gaussians(
 def gabor(
     size: int = 5, sigma: float = 1.0, frequency: float = 0.5, orientations: int = 4
 ) -> Tensor:
-    """Simple cells of the visual cortex: a wave times a Gaussian, at several orientations.
+    """Simple cells of the visual cortex: a cosine times a Gaussian, at several orientations.
 
     ``g = exp(-(x^2 + y^2) / (2 sigma^2)) (cos(2 pi frequency u) - c)`` with
-    ``u = x cos(theta) + y sin(theta)`` and ``theta = k pi / orientations``; c makes the filter sum
-    to zero, and it is normalised to ``sqrt(sum g^2) = 1``. The phase is even (cosine): at the
-    default of half a cycle per pixel the odd (sine) wave vanishes on every pixel.
+    ``u = x cos(theta) + y sin(theta)`` and ``theta = k pi / orientations``. The constant c makes
+    the filter sum to zero, and the filter is normalised to ``sqrt(sum g^2) = 1``. The phase is even
+    (cosine): at the default of half a cycle per pixel, an odd (sine) wave is 0 at every pixel.
 
     Args:
         size: side of the square, pixels, odd.
         sigma: standard deviation of the Gaussian, pixels.
         frequency: cycles per pixel, at most 0.5 (the Nyquist limit).
-        orientations: number of filters; the first detects vertical stripes (the wave runs along
-            x), the following ones are rotated towards y.
+        orientations: number of filters. The first detects vertical stripes (the wave runs along
+            x); each further one is rotated towards y.
 
     Returns:
         bank ``[orientations, 1, size, size]`` float32.
@@ -105,7 +105,7 @@ def gabor(
         >>> bank.shape, [round(x, 3) for x in bank.square().sum((1, 2, 3)).tolist()]
         (torch.Size([4, 1, 5, 5]), [1.0, 1.0, 1.0, 1.0])
     """
-    y, x = _centred_grid("gabor: size", size, at_least=3)  # a smaller square cannot hold a wave
+    y, x = _centred_grid("gabor: size", size, at_least=3)  # a smaller square cannot show a wave
     sigma = check_number("gabor: sigma", sigma, "pixels", at_least=0.01, at_most=1e6)
     frequency = check_number(
         "gabor: frequency", frequency, "cycles per pixel", above=0, at_most=0.5
@@ -122,18 +122,18 @@ def gabor(
 
 
 def filter_images(images: Tensor, bank: Tensor, threshold: float = 0.0) -> Tensor:
-    """Rectified responses of a filter bank to pictures, with weak responses set to 0.
+    """Rectified responses of a filter bank to images, with weak responses set to 0.
 
-    ``out = r where r > threshold, else 0``, with r the correlation of picture and filter. The
-    border is padded by replicating its pixels, so that it is not an edge: the response of a
-    zero-sum filter to a uniform picture is 0 everywhere.
+    ``out = r where r > threshold, else 0``, where r is the correlation of image and filter. The
+    border is padded by replicating its pixels, so that it does not count as an edge: the response
+    of a zero-sum filter to a uniform image is 0 everywhere.
 
     Args:
-        images: ``[B, 1, H, W]``, grey values.
+        images: ``[B, 1, H, W]``, grey levels.
         bank: ``[n, 1, size, size]``, odd size.
         threshold: responses up to and including this value become 0; in units of the response,
-            non-negative. For DoG about 0.05 with pictures in [0, 1], 15 (Kheradpisheh) or 50 with
-            pixels of 0 to 255.
+            non-negative. For difference-of-Gaussians filters, use about 0.05 if pixels are in
+            [0, 1], and 15 (Kheradpisheh) or 50 if they are in 0 to 255.
 
     Returns:
         ``[B, n, H, W]``, non-negative.
@@ -163,7 +163,7 @@ def filter_images(images: Tensor, bank: Tensor, threshold: float = 0.0) -> Tenso
     ry, rx = bank.shape[2] // 2, bank.shape[3] // 2
     padded = F.pad(images, (rx, rx, ry, ry), mode="replicate")
     response = F.conv2d(padded, bank.to(padded))
-    # Rounding leaves a response of about 1e-8 to a uniform picture, which is not an edge.
+    # Rounding leaves a response of about 1e-8 to a uniform image, which is not an edge.
     scale = bank.abs().sum((1, 2, 3)).max() * images.abs().amax() if images.numel() else 0.0
     floor = max(float(threshold), 4 * torch.finfo(images.dtype).eps * float(scale))
     return torch.where(response > floor, response, 0.0)
@@ -172,16 +172,16 @@ def filter_images(images: Tensor, bank: Tensor, threshold: float = 0.0) -> Tenso
 def local_normalisation(x: Tensor, radius: int = 8) -> Tensor:
     """Divide each value by the mean of its neighbourhood, so that faint edges count as much.
 
-    ``out = x / mean``, the mean over the square of ``(2 radius + 1)^2`` pixels around the pixel,
-    within its channel; zeros outside the picture are included. Where the mean is 0, so are all
-    values, and they stay 0.
+    ``out = x / mean``, where the mean is taken over a square of ``(2 radius + 1)^2`` pixels around
+    the pixel, within its channel, and includes zeros outside the image. Where the mean is 0, all
+    values in the square are 0 and stay 0.
 
     Args:
         x: ``[B, C, H, W]``, non-negative, as returned by `filter_images`.
-        radius: of the square, pixels.
+        radius: distance from the central pixel to the edge of the square, pixels.
 
     Returns:
-        ``[B, C, H, W]``, non-negative, not confined to [0, 1]: use ranks for latencies.
+        ``[B, C, H, W]``, non-negative, not confined to [0, 1]; for latencies, encode it by rank.
 
     Raises:
         ValueError: for a wrong shape, values that are negative or not finite, or ``radius < 0``.

@@ -1,1 +1,1 @@
-"""Used by all subpackages: argument checks, atomic writing of files, downloads of data."""
+"""Helpers for all subpackages: argument checks, atomic writing of files, downloads of data."""

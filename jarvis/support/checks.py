@@ -1,9 +1,9 @@
 """Argument checks for numbers, names and tensors, with their error messages.
 
-Every message names the argument, shows what was given and says what is expected. `name` may start
-with the name of the function, as in ``"poisson_encode: dt"``; `why` is appended to the message: the
-reason or the fix. A wrong type is a TypeError, a wrong value a ValueError. Conditions that involve
-several arguments are checked by the functions themselves.
+Every message names the argument, shows the given value and states what is expected. `name` may
+start with the name of the function, as in ``"poisson_encode: dt"``. `why` is appended to the
+message and gives the reason or the fix. A wrong type is a TypeError, a wrong value a ValueError.
+Conditions that involve several arguments are checked by the functions themselves.
 """
 
 import math
@@ -18,7 +18,7 @@ from torch import Tensor
 
 
 class _Bounds(NamedTuple):
-    """Bounds on values; None for no bound on that side."""
+    """Bounds on values; None means no bound on that side."""
 
     above: float | None
     at_least: float | None
@@ -66,19 +66,19 @@ def check_number(
     finite: bool = True,
     why: str = "",
 ) -> float:
-    """A number within bounds, as a float; Python and numpy numbers are accepted, bool is not.
+    """A number within bounds, as a float; accepts Python and numpy numbers, but not bool.
 
     Args:
         name: name of the argument in the message.
         value: the given value.
         unit: its unit, for the message.
         above, at_least: the lower bound, exclusive or inclusive.
-        below, at_most: the upper bound, likewise.
-        finite: whether infinity is rejected; NaN always is.
-        why: end of the message.
+        below, at_most: the upper bound, exclusive or inclusive.
+        finite: whether infinity is rejected; NaN is always rejected.
+        why: the end of the message.
 
     Raises:
-        TypeError: if it is not a number.
+        TypeError: if the value is not a number.
         ValueError: for a number out of bounds.
 
     Example:
@@ -102,16 +102,16 @@ def check_number(
 def check_integer(
     name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None, why: str = ""
 ) -> int:
-    """An integer within bounds, as an int; numpy integers are accepted, bool and 2.0 are not.
+    """An integer within bounds, as an int; accepts numpy integers, but not bool or 2.0.
 
     Args:
         name: name of the argument in the message.
         value: the given value.
         at_least, at_most: the bounds, inclusive.
-        why: end of the message.
+        why: the end of the message.
 
     Raises:
-        TypeError: if it is not a number.
+        TypeError: if the value is not a number.
         ValueError: for a number that is not an integer, or out of bounds.
 
     Example:
@@ -162,11 +162,11 @@ def check_tensor(name: str, x: object, axes: str, *, floating: bool = True, why:
         x: the given value.
         axes: one entry per axis: a name, a size, or both, as in ``"[T>=1, B, C=2, 28, 28]"``;
             ``...`` stands for any number of further axes.
-        floating: whether it has to be floating-point.
-        why: end of the message about a wrong shape.
+        floating: whether a floating-point tensor is required.
+        why: the end of the message about a wrong shape.
 
     Raises:
-        TypeError: if it is not a tensor, or not floating-point.
+        TypeError: if `x` is not a tensor, or not floating-point.
         ValueError: for any other shape.
 
     Example:
@@ -181,7 +181,7 @@ def check_tensor(name: str, x: object, axes: str, *, floating: bool = True, why:
     if x.layout != torch.strided:
         raise TypeError(f"{name} must be a dense tensor {axes}, not {x.layout}: try .to_dense()")
     if floating and not x.is_floating_point():
-        # No such hint for integers: those of a picture, 0 to 255, would also need to be scaled.
+        # Integers get no such hint: pixels, 0 to 255, would also have to be scaled.
         hint = ": try .float()" if x.dtype == torch.bool else ""
         raise TypeError(f"{name} must be {kind} {axes}, not {x.dtype}{hint}")
     sizes, shape = axes.strip("[]").split(", "), tuple(x.shape)
@@ -212,7 +212,7 @@ def check_values(
     finite: bool = True,
     why: str = "",
 ) -> None:
-    """ValueError for a tensor with a value out of bounds, given as for `check_number`.
+    """ValueError for a tensor with a value out of bounds; the bounds are as in `check_number`.
 
     Example:
         >>> check_values("x", torch.tensor([0.5, 3.0]), at_least=0, at_most=1, why="scale it")
@@ -235,13 +235,13 @@ def check_values(
 
 
 def check_type(name: str, value: object, wanted: type | tuple[type, ...], what: str = "") -> None:
-    """TypeError unless `value` is of the wanted class, or of one of them.
+    """TypeError unless `value` is an instance of the wanted class, or of one of the classes.
 
     Args:
         name: name of the argument in the message.
         value: the given value.
-        wanted: the class, or several.
-        what: what it has to be, in words; by default the names of the classes.
+        wanted: the class, or several classes.
+        what: a description of what is wanted; by default the names of the classes.
 
     Example:
         >>> check_type("model", [1], torch.nn.Module)
@@ -257,7 +257,7 @@ def check_type(name: str, value: object, wanted: type | tuple[type, ...], what: 
 
 
 def _check_values_exist(name: str, x: Tensor) -> None:
-    """TypeError for a tensor without values that can be read one by one."""
+    """TypeError for a tensor whose values cannot be read one by one."""
     if x.layout != torch.strided:
         raise TypeError(f"{name} must be a dense tensor, not {x.layout}: try .to_dense()")
     if x.is_meta:
@@ -269,16 +269,16 @@ def whole_numbers(
 ) -> Tensor:
     """Labels or indices ``[N]`` as int64; a tensor, a numpy array or a sequence of integers.
 
-    Floating-point numbers are accepted only where they are whole: 0.7 is not rounded to a label.
+    Floating-point numbers are accepted only if they are whole: 0.7 is not rounded to a label.
 
     Args:
         name: name of the argument in the message.
         values: the given values.
         at_least, below: the bounds.
-        why: end of the message.
+        why: the end of the message.
 
     Raises:
-        TypeError: if they are not numbers.
+        TypeError: if the values are not numbers.
         ValueError: for a fraction, a number out of bounds, or more than one axis.
 
     Example:
@@ -308,7 +308,7 @@ def whole_numbers(
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """A floating-point tensor in float32 where it has less precision; others as they are.
+    """A floating-point tensor, converted to float32 if it has less precision.
 
     Example:
         >>> at_least_float32(torch.ones(2, dtype=torch.bfloat16)).dtype

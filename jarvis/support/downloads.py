@@ -1,7 +1,7 @@
-"""Locations of data set files: the data folders, the cache, downloading and unpacking.
+"""Where the files of data sets are: the data folders, the cache, downloading and unpacking.
 
-Files are searched for in ``$JARVIS_DATA`` (read-only is fine), then in the cache,
-``~/.cache/jarvis``, which ``$JARVIS_CACHE`` can relocate. Files in the cache are always complete.
+Files are searched for first in ``$JARVIS_DATA`` (which may be read-only) and then in the cache,
+``~/.cache/jarvis`` or ``$JARVIS_CACHE`` if it is set. Files in the cache are always complete.
 """
 
 import gzip
@@ -23,7 +23,7 @@ from jarvis.support.files import atomic_path, temporary_folder
 
 
 class MissingDataError(FileNotFoundError):
-    """A data set is missing and cannot be downloaded; the message says what to do."""
+    """A data set is missing and cannot be downloaded; the message explains what to do."""
 
 
 class CorruptDataError(OSError):
@@ -43,7 +43,7 @@ def cache_folder() -> Path:
 
 
 def find(*relative: str, folder: bool = False) -> Path | None:
-    """The first existing file (or folder) among `relative`, paths relative to the data folders."""
+    """The first of the `relative` paths that exists as a file (or folder) in a data folder."""
     for place in data_folders():
         for name in relative:
             path = place / name
@@ -52,7 +52,7 @@ def find(*relative: str, folder: bool = False) -> Path | None:
     return None
 
 
-#: MD5 sums of MNIST's unpacked files; those of the packed ones are torchvision's.
+#: MD5 sums of MNIST's unpacked files; torchvision lists the sums of the packed files.
 UNPACKED = {
     "MNIST/raw/train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "MNIST/raw/train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -60,7 +60,7 @@ UNPACKED = {
     "MNIST/raw/t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
 
-_CLASSES = 10  # of MNIST and Fashion-MNIST
+_CLASSES = 10  # number of classes of MNIST and Fashion-MNIST
 
 _SIDE = 28  # pixels
 
@@ -73,8 +73,8 @@ def read_idx(
     """One file of the MNIST family as a tensor, unpacked or downloaded if necessary.
 
     Returns:
-        the content, uint8 pictures ``[N, 28, 28]`` or int64 labels ``[N]``, and whether a checksum
-        says that it is as published.
+        the content, which is uint8 images ``[N, 28, 28]`` or int64 labels ``[N]``, and whether a
+        checksum confirms that the file is as published.
 
     Raises:
         CorruptDataError: for a wrong checksum, length or label.
@@ -96,24 +96,25 @@ def read_idx(
         content = path.read_bytes()
         values = _idx(content, pictures="images" in stem)
         wanted = UNPACKED.get(relative)
-        # As long as the published file, but not it: damaged. A shorter one may be a part of it.
+        # A file as long as the published one but with another sum is damaged; a shorter file may
+        # be a part of it.
         if not verified and wanted is not None and len(values) in (10_000, 60_000):
             if hashlib.md5(content, usedforsecurity=False).hexdigest() != wanted:
-                raise ValueError(f"its MD5 sum is not {wanted}, that of the published file")
+                raise ValueError(f"its MD5 sum is not {wanted}, the sum of the published file")
             verified = True
     except ValueError as error:
         raise CorruptDataError(
             f"{path} is truncated or damaged ({error}): "
-            "delete it, and it is unpacked or downloaded again"
+            "delete it, and it will be unpacked or downloaded again"
         ) from error
     return values, verified
 
 
 def _idx(content: bytes, pictures: bool) -> Tensor:
-    """The values of a file in the IDX format: two zeros, the type, the axes, their sizes, values.
+    """The values of a file in the IDX format: two zero bytes, type, number of axes, sizes, values.
 
     Raises:
-        ValueError: if it is not this format, or not of pictures or labels; the message says why.
+        ValueError: for another format or content; the message gives the reason.
     """
     shape = (_SIDE, _SIDE) if pictures else ()
     magic = bytes([0, 0, 8, 1 + len(shape)])  # 8: unsigned bytes
@@ -140,11 +141,11 @@ def missing(
     why: str,
     stand_in: str = "the embedded digits, jarvis.datasets.pictures.digits()",
 ) -> MissingDataError:
-    """The error for a data set when the file or folder `relative` cannot be found."""
+    """The error to raise when a data set's file or folder `relative` cannot be found."""
     places = " or ".join(str(folder / relative) for folder in data_folders())
     return MissingDataError(
-        f"{name} is not on this machine ({why}): put {places} there and its companions beside it, "
-        f"or use {stand_in}, which stand in for it"
+        f"{name} is not on this machine ({why}): put it at {places}, with its companions beside "
+        f"it, or use {stand_in} instead"
     )
 
 
@@ -173,7 +174,7 @@ def download_idx(name: str, relative: str, md5: str) -> Path:
         for mirror in mirrors:
             try:
                 download_url(f"{mirror}{target.name}", str(folder), filename=target.name, md5=md5)
-            except (OSError, RuntimeError) as error:  # no network, a dead mirror, a wrong sum
+            except (OSError, RuntimeError) as error:  # no network, dead mirror or wrong checksum
                 errors.append(str(error).splitlines()[0] if str(error) else repr(error))
                 continue
             os.replace(folder / target.name, target)
@@ -188,14 +189,14 @@ def fetch_by_tonic(
     target: Path,
     give_up: Callable[[str], Exception],
 ) -> Path:
-    """Download something with tonic to `target`, which is then complete or absent.
+    """Download a data set with tonic to `target`, which is then complete or absent.
 
     Args:
         download: False gives up immediately.
         fetch: ``fetch(tonic.datasets, folder)`` downloads into a folder.
-        find: locates the result in that folder; None if it is not there.
+        find: locates the result in that folder; returns None if it is not there.
         target: path in the cache.
-        give_up: makes the error, given the reason.
+        give_up: returns the error to raise, given the reason.
     """
     if not download:
         raise give_up("download=False")
@@ -206,7 +207,7 @@ def fetch_by_tonic(
     with temporary_folder(target.parent) as folder:
         try:
             fetch(tonic.datasets, str(folder))
-        except Exception as error:  # no network, a dead address, a wrong sum, a broken archive
+        except Exception as error:  # no network, dead address, wrong checksum or broken archive
             why = str(error).splitlines()[0] if str(error) else repr(error)
             raise give_up(f"download failed: {why}") from error
         found = find(folder)

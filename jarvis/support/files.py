@@ -1,7 +1,7 @@
 """Writing files so that a crash, an interruption or a full disk never leaves a partial file.
 
-Temporary files and folders carry the number of the process that writes them. What a killed process
-left is removed the next time that something is written to the same folder.
+The names of temporary files and folders contain the number of the process that writes them. What a
+killed process leaves behind is removed the next time something is written to the same folder.
 """
 
 import errno
@@ -20,10 +20,10 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-#: Seconds without a change after which a temporary file counts as abandoned, whoever wrote it.
+#: A temporary file unchanged for this many seconds counts as abandoned, whoever wrote it.
 _ABANDONED = 24 * 3600
 
-#: Name of a temporary file: of the target, a digest of the machine, the process, random digits.
+#: Name of a temporary file: the target's name, a digest of the machine, the process, random digits.
 _PART = re.compile(r"\..+\.(?:([0-9a-f]{8})-(\d{1,10})-)?[0-9a-f]{8}\.part")
 
 _NOT_A_FILE = {
@@ -34,19 +34,19 @@ _NOT_A_FILE = {
     stat.S_IFSOCK: "a socket",
 }
 
-_writing: set[str] = set()  # the temporary files and folders of this process, in use
+_writing: set[str] = set()  # temporary files and folders that this process is using
 
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """A temporary path beside `target` that replaces it when the block ends without an error.
 
-    On any error the temporary file is removed and `target` stays as it was. Through a symbolic link
-    the file it points to is replaced, not the link. An existing file keeps its permissions.
+    On any error the temporary file is removed and `target` stays as it was. If `target` is a
+    symbolic link, the file that it points to is replaced. A file keeps its permissions.
 
     Raises:
         OSError: if `target` is something other than a regular file (a folder, a device, a FIFO), if
-            it is write-protected, if the folder cannot be created or written, or if the disk is
+            it is write-protected, if its folder cannot be created or written to, or if the disk is
             full; the message names `target`.
 
     Example:
@@ -65,7 +65,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         with _temporary_name(real) as part:
             yield part
             with part.open("rb+") as file:
-                os.fsync(file.fileno())  # the bytes are on the disk before the name is
+                os.fsync(file.fileno())  # the content must be on the disk before the name is
             if before is not None:
                 _keep_owner(part, before)
             os.replace(part, real)
@@ -78,13 +78,13 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def check_replaceable(target: Path) -> os.stat_result | None:
-    """Check that there is no file at `target`, or a regular one that may be overwritten.
+    """Check that `target` does not exist, or is a regular file that may be overwritten.
 
     Returns:
-        its status, that of the file it points to if it is a symbolic link; None without a file.
+        the status of the file (of the file it points to, for a symbolic link); None without a file.
 
     Raises:
-        OSError: otherwise; the message names `target` and says what it is.
+        OSError: otherwise; the message names `target` and states what it is.
     """
     try:
         found = os.stat(target)
@@ -104,7 +104,7 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
     """A temporary folder in `parent`, removed at the end; `parent` is created if necessary.
 
     Raises:
-        OSError: if it cannot be created.
+        OSError: if the folder cannot be created.
     """
     parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(parent)
@@ -114,10 +114,10 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 
 def write_between(path: Path, start: str, end: str, text: str) -> None:
-    """Replace what stands between two markers of a text file; the markers stay.
+    """Replace the text between two markers of a text file; the markers stay.
 
     Raises:
-        ValueError: unless each marker stands there once, in this order.
+        ValueError: unless each marker occurs exactly once, in this order.
     """
     before, rest = path.read_text(encoding="utf-8").split(start)
     _, after = rest.split(end)
@@ -126,11 +126,11 @@ def write_between(path: Path, start: str, end: str, text: str) -> None:
 
 
 def write_json(target: Path, data: object) -> None:
-    """Write `data` as indented JSON, whole or not at all.
+    """Write `data` as indented JSON, completely or not at all.
 
     Raises:
-        OSError: as `atomic_path`.
-        ValueError: for NaN or infinity, which are not JSON.
+        OSError: as in `atomic_path`.
+        ValueError: for NaN or infinity, which JSON does not allow.
     """
     text = json.dumps(data, indent=2, allow_nan=False)
     with atomic_path(target) as part:
@@ -139,7 +139,7 @@ def write_json(target: Path, data: object) -> None:
 
 @contextmanager
 def _temporary_name(target: Path) -> Iterator[Path]:
-    """A new hidden name beside `target`; what has that name at the end is removed."""
+    """A new hidden name beside `target`; any file or folder of that name is removed at the end."""
     owner = f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
     part = target.with_name(f".{target.name[:48]}.{owner}.part")
     _writing.add(part.name)
@@ -161,7 +161,7 @@ def _remove(path: Path) -> None:
 def _remove_abandoned(folder: Path) -> None:
     """Remove the temporary files and folders that killed processes left in a folder."""
     entries: list[os.DirEntry[str]] = []
-    with suppress(OSError):  # a folder may be written to, but not listed
+    with suppress(OSError):  # a folder may be writable but not listable
         entries = list(os.scandir(folder))
     for entry in entries:
         found = _PART.fullmatch(entry.name) if entry.name.endswith(".part") else None
@@ -170,7 +170,7 @@ def _remove_abandoned(folder: Path) -> None:
         machine, process = found.groups()
         with suppress(OSError):  # another process may remove it first
             status = entry.stat(follow_symlinks=False)
-            # Some writers set the time of modification, but not that of the last change.
+            # Some programs set the time of modification, but not the time of the last change.
             unchanged = time.time() - max(status.st_mtime, status.st_ctime)
             if (machine == _machine() and not _runs(int(process))) or unchanged > _ABANDONED:
                 _remove(Path(entry.path))
@@ -178,7 +178,7 @@ def _remove_abandoned(folder: Path) -> None:
 
 @cache
 def _machine() -> str:
-    """A digest of this machine and of its process numbers, which containers have of their own."""
+    """A digest of this machine and of its process namespace, because each container has its own."""
     numbers = ""
     with suppress(OSError):
         numbers = os.readlink("/proc/self/ns/pid")
@@ -186,9 +186,9 @@ def _machine() -> str:
 
 
 def _runs(process: int) -> bool:
-    """Whether a process of this machine still runs; True if that cannot be found out."""
+    """Whether a process of this machine is still running; True if this cannot be determined."""
     if process == os.getpid():
-        return False  # an earlier process of this number: the names of this one are known
+        return False  # an earlier process with this number: this process knows its own files
     if os.name != "posix":
         return True
     try:
@@ -203,7 +203,7 @@ def _runs(process: int) -> bool:
 
 
 def _keep_owner(part: Path, before: os.stat_result) -> None:
-    """Give the new file the permissions of the old one, and its owner where that is allowed."""
+    """Give the new file the old one's permissions and, where that is allowed, its owner."""
     with suppress(OSError):
         if hasattr(os, "chown"):
             os.chown(part, before.st_uid, before.st_gid)
@@ -212,7 +212,7 @@ def _keep_owner(part: Path, before: os.stat_result) -> None:
 
 
 class FolderInUseError(OSError):
-    """Another process, or another thread, writes to a folder; the message names it."""
+    """Another process or thread is writing to a folder; the message names it."""
 
 
 class _Lock:
@@ -228,14 +228,14 @@ _guard = threading.Lock()
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, so that no other process writes there; it is created if necessary.
+    """Lock a folder, so that no other process writes to it; create the folder if necessary.
 
-    The operating system releases the lock when the process ends, even if it is killed. Within a
-    thread, a lock that is held already is held on. File systems without locks are not protected.
+    The operating system releases the lock when the process ends, even if it is killed. A thread
+    that already holds the lock may take it again. File systems without locks are not protected.
 
     Raises:
         FolderInUseError: if another process or thread holds the lock.
-        OSError: if the folder cannot be created or written.
+        OSError: if the folder cannot be created or written to.
 
     Example:
         >>> import tempfile
@@ -269,7 +269,7 @@ def locked(folder: Path) -> Iterator[None]:
             if not held.depth and _locks.get(key) is held:
                 del _locks[key]
                 with suppress(OSError):
-                    os.unlink(os.path.join(key, ".lock"))  # while it is held: see `_lock_file`
+                    os.unlink(os.path.join(key, ".lock"))  # while still locked: see `_lock_file`
                 os.close(held.file)
                 if new:
                     with suppress(OSError):
@@ -292,10 +292,10 @@ def _lock_file(folder: Path) -> int:
                 owner = os.read(file, 20).decode("ascii", "replace").strip()
                 process = f" (process {owner})" if owner.isdigit() else ""
                 raise FolderInUseError(
-                    errno.EBUSY, f"{folder} is in use by another program{process}: wait for its "
-                    "end, or choose another folder"
+                    errno.EBUSY, f"{folder} is in use by another program{process}: wait until "
+                    "it ends, or choose another folder"
                 )  # fmt: skip
-            # Whoever held the lock before may have removed the file after it was opened here.
+            # The previous owner of the lock may have removed the file after it was opened here.
             here = os.fstat(file)
             with suppress(FileNotFoundError):
                 there = os.stat(path)
@@ -316,7 +316,7 @@ def _take(file: int) -> bool:
         if os.name == "nt":
             import msvcrt
 
-            os.lseek(file, 1024, os.SEEK_SET)  # beyond the text, which others may read
+            os.lseek(file, 1024, os.SEEK_SET)  # beyond the text, so that others can still read it
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
             os.lseek(file, 0, os.SEEK_SET)
         else:
@@ -331,7 +331,7 @@ def _take(file: int) -> bool:
 
 
 def _forget_locks() -> None:
-    """In a forked process: the locks stay with the parent, and end with it."""
+    """Drop the locks in a forked process: they belong to the parent and end with it."""
     global _guard
     _guard = threading.Lock()
     for held in _locks.values():

@@ -1,22 +1,22 @@
 """Damaged HDF5 files: a child process reads the file first, within limits.
 
-In a damaged file the HDF5 library can run in circles, crash, or ask for terabytes, and nothing in
-Python can stop it: it holds the interpreter's lock. So a short-lived child process reads all of the
-file once, within limits of time and memory. If it survives, the file can be read safely. That takes
-about 0.3 s, and another 0.1 s for 80 MB.
+On a damaged file, the HDF5 library can loop for ever, crash, or request terabytes of memory.
+Nothing in Python can stop it, because it holds the interpreter's lock. A short-lived child process
+therefore reads the whole file once, within limits of time and memory. If the child succeeds, the
+file can be read safely. This takes about 0.3 s, plus 0.1 s for 80 MB.
 """
 
 import subprocess
 import sys
 from pathlib import Path
 
-_SECONDS, _PER_MEGABYTE = 3, 0.2  #: processor time that a file may take
+_SECONDS, _PER_MEGABYTE = 3, 0.2  #: processor time that reading may take
 
-_EXPANSION = 1100  #: no compression of HDF5 makes data smaller by more than that
+_EXPANSION = 1100  #: no compression method of HDF5 reduces data by a larger factor
 
 
 def fault_of(path: Path) -> str | None:
-    """Why an HDF5 file cannot be read, in words; None if it can be.
+    """The reason why an HDF5 file cannot be read, in words; None if it can be read.
 
     Example:
         >>> import tempfile
@@ -31,7 +31,7 @@ def fault_of(path: Path) -> str | None:
     seconds = _SECONDS + _PER_MEGABYTE * size / 1e6
     if not sys.executable:  # embedded: there is no interpreter to start
         return None
-    # -P: without this folder on the path, where a module could have the name of another
+    # -P keeps this folder off the path, where a module could shadow another of the same name.
     command = [sys.executable, "-P", __file__, str(path), str(round(seconds)), str(size)]
     try:
         child = subprocess.run(
@@ -46,7 +46,7 @@ def fault_of(path: Path) -> str | None:
         return None
     if child.returncode == 1 and said:
         return said[-1]
-    if child.returncode in (-24, -9):  # SIGXCPU, or the hard limit
+    if child.returncode in (-24, -9):  # SIGXCPU, or killed at the hard limit
         return "reading it does not end"
     return f"reading it ends the process, with status {child.returncode}"
 
@@ -74,7 +74,7 @@ if __name__ == "__main__":
     given, limit, n_bytes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     try:
         import resource
-    except ImportError:  # Windows: only the parent's limit holds
+    except ImportError:  # on Windows, only the parent's time limit applies
         pass
     else:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -83,7 +83,7 @@ if __name__ == "__main__":
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     try:
         _read_all(given, n_bytes)
-    except BaseException as error:  # the reason goes to the parent, whatever it is
+    except BaseException as error:  # the parent needs the reason, whatever it is
         text = str(error).splitlines()
         print(f"{type(error).__name__}: {text[0] if text else ''}"[:300], flush=True)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""Limits of learned quantities from which they can return."""
+"""Limits on learned quantities that let a quantity return once it is beyond them."""
 
 import torch
 from torch import Tensor
@@ -14,15 +14,15 @@ class _Limit(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grads: Tensor) -> tuple[Tensor, None, None]:
         (x,), (grad,) = ctx.saved_tensors, grads
-        # Descent follows the negative gradient: a positive one would push a low value further down.
+        # Descent follows the negative gradient, so a positive gradient would lower x further.
         outward = ((x < ctx.low) & (grad > 0)) | ((x > ctx.high) & (grad < 0))
         return grad.masked_fill(outward, 0.0), None, None
 
 
 def limited(x: Tensor, low: float, high: float) -> Tensor:
-    """Clamp; a value beyond a limit keeps only gradients that move it back towards the limits.
+    """Clamp x; a value beyond a limit keeps only gradients that move it back towards the limits.
 
-    With `torch.clamp` a parameter that has drifted beyond a limit gets no gradient, and stays there
+    With `torch.clamp`, a parameter that has drifted beyond a limit gets no gradient and stays there
     for ever.
 
     Example:

@@ -184,7 +184,7 @@ def test_an_interval_of_any_numbers():
         (([1, 0], [1, 0]), {}, r"a \(2,\) and b \(2,\) must have the same shape"),
         (([[1, 0]], [[1, 0, 1]]), {}, "same shape"),
         ((np.zeros((2, 0)), np.zeros((2, 0))), {}, "same shape"),
-        (([[math.nan]], [[1.0]]), {}, "must not hold NaN"),
+        (([[math.nan]], [[1.0]]), {}, "must not contain NaN"),
         (([[1]], [[1]]), dict(draws=0), "draws"),
         (([[1]], [[1]]), dict(level=1.0), "level"),
     ],

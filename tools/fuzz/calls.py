@@ -1,17 +1,17 @@
-"""Public calls with one wrong argument: is the error one line that names the argument?
+"""Public calls with one wrong argument: is the error a single line that names the argument?
 
     python tools/fuzz/calls.py [--count 1500] [--seed 0] [--only NAME]
 
 Each try takes a valid call, replaces one argument by a value of a wrong type, shape, size or dtype,
-or with NaN, and makes the call in a child process. A fault is
+or by NaN, and makes the call in a child process. A fault is one of the following:
 
-* an error that jarvis did not raise itself, such as "'list' object has no attribute 'dim'", or of
-  another type than TypeError, ValueError or what the package defines;
-* a message of several lines, or one that does not name the argument;
+* an error that jarvis did not raise itself, such as "'list' object has no attribute 'dim'", or an
+  error other than TypeError, ValueError or those that the package defines;
+* a message that has several lines or does not name the argument;
 * NaN in the result, without an error;
-* a process that crashes, or does not end.
+* a process that crashes or does not end.
 
-Exit status 1 if there is a fault.
+The exit status is 1 if there is a fault.
 """
 
 import argparse
@@ -41,10 +41,10 @@ from tools.fuzz.common import Report, in_child
 ROOT = Path(jarvis.__file__).resolve().parent
 LIMIT, MEMORY = 20.0, 4 << 30  #: seconds and bytes of a call
 
-#: Calls of the user's own functions, which have errors of their own.
+#: Calls that call the user's own functions, which raise their own errors.
 CALLS_BACK = ("over_time",)
 
-#: Calls through which NaN passes, as documented: it marks what is not known.
+#: Calls that let NaN pass, as documented, because it marks what is not known.
 PASSES_NAN = (
     "DelayedLinear()",
     "DelayedNetwork()",
@@ -479,7 +479,7 @@ def _with(x: Tensor, value: float) -> Tensor:
 
 
 def bad_values(value: Any, random: Random) -> tuple[str, Any]:
-    """A replacement of an argument, and its description."""
+    """A replacement for an argument, and its description."""
     if isinstance(value, Tensor) and random.random() < 0.7:
         name = random.choice(list(_TENSORS))
         return f"{name}", _TENSORS[name](value)
@@ -521,7 +521,7 @@ def tensors_in(result: Any, depth: int = 0) -> Iterator[Tensor]:
 
 
 def attempt(name: str, argument: str, kind: str, function: Callable, arguments: dict) -> None:
-    """Make the call, and print how it ended: a word, and what to say about it."""
+    """Make the call, and print how it ended: a word, and details."""
     try:
         result = function(**arguments)
     except Exception as error:
@@ -556,7 +556,7 @@ def attempt(name: str, argument: str, kind: str, function: Callable, arguments: 
 
 
 def named(argument: str, text: str) -> bool:
-    """Whether a message names the argument: with its name, or as the words of it."""
+    """Whether a message names the argument, by its name or in words."""
     words = {argument, argument.replace("_", " "), argument.rstrip("s"), argument.replace("_", "-")}
     others = {
         "x": "input", "path": "folder", "name": "device", "network": "to_nir",
@@ -579,15 +579,15 @@ def main(given: list[str] | None = None) -> int:
     random, report = Random(options.seed), Report("calls")
     table = {name: call for name, call in calls().items() if options.only in name}
     for name, (function, arguments) in table.items():
-        if name != "folder":  # there is no folder
-            function(**arguments)  # warms up what is compiled, and shows that it is valid
+        if name != "folder":  # its folder does not exist
+            function(**arguments)  # compiles what is needed, and shows that the call is valid
     for k in range(options.count):
         name = random.choice(list(table))
         function, arguments = table[name]
         argument = random.choice(list(arguments))
         try:
             kind, value = bad_values(arguments[argument], random)
-        except (RuntimeError, TypeError, IndexError):  # no such change of this tensor
+        except (RuntimeError, TypeError, IndexError):  # this change is impossible for this tensor
             continue
         changed = arguments | {argument: value}
 

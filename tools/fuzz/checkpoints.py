@@ -1,12 +1,13 @@
-"""Fuzz the readers of checkpoints and of YAML: damaged bytes, and contents that were edited.
+"""Fuzz the readers of checkpoints and of YAML with damaged bytes and edited contents.
 
-python tools/fuzz/checkpoints.py                       # 1000 of each kind
+python tools/fuzz/checkpoints.py                       # 1000 files of each kind
 python tools/fuzz/checkpoints.py --seed 3 --count 200
 
-A damaged checkpoint is refused with a CheckpointError, or the run is the same, bit for bit, as from
-the whole one. An edited one, a whole file with other values in it, is refused, or resumes and ends
-with finite weights. A damaged recipe is refused with a ConfigError, or is a Recipe. Every message
-is one line that names the file, and every reader ends within seconds.
+A damaged checkpoint must be refused with a CheckpointError, or lead to the same run, bit for bit,
+as the intact one. An edited checkpoint, an intact file with other values in it, must be refused, or
+resume and end with finite weights. A damaged recipe must be refused with a ConfigError, or yield a
+Recipe. Every message must be one line that names the file, and every reader must end within
+seconds.
 """
 
 import argparse
@@ -46,7 +47,7 @@ from jarvis.stdp import (  # noqa: E402
 )
 from jarvis.training import CheckpointError, GradientRun, Run, TrainingError, train  # noqa: E402
 
-LIMIT = 60  # seconds until a reader is hung
+LIMIT = 60  # seconds after which a reader counts as hung
 
 RECIPE = """paper: null
 n_steps: 6
@@ -61,7 +62,7 @@ stdp: {converged_below: 0, max_epochs: 2}
 wta: {theta_plus: 0.001, dead_after: 50, local_radius: 1, n_winners: 5}
 segment: {once: true, max_spikes: 10}
 """
-#: Texts that are put into a recipe at random places.
+#: Texts that are inserted into a recipe at random places.
 YAML_WORDS = (
     "{}", "[]", "[1]", "? [1]\n: 2\n", "2020-99-99", "!!int abc", "9" * 5000, "0x" + "f" * 5000,
     "[" * 3000, "{a: " * 500, "&a [*a]", "*b", "!!python/object:os.system {}", "!!binary x", "~",
@@ -69,7 +70,7 @@ YAML_WORDS = (
     "99999999999", "-1", "0", "1e308", "1:30:00", "=", "!!timestamp x", "!!float x", "!!bool x",
     "!!set {1}", "|\n", "---\n", "%YAML 9.9\n", "x: 1\n", "n_steps: 3\n", "100000", "4096",
 )  # fmt: skip
-#: Values that are put into a checkpoint in the place of others.
+#: Values that replace others in a checkpoint.
 VALUES = (
     None, True, -1, 0, 1, 10**20, 0.5, float("nan"), float("inf"), "", "conv9", [], {}, [1],
     {"a": 1}, torch.zeros(0), torch.tensor(float("nan")), torch.full((3,), float("inf")),
@@ -78,7 +79,7 @@ VALUES = (
 
 
 class Kind:
-    """A kind of run: how it is made and resumed, and a checkpoint in the midst of it."""
+    """A kind of run: how to make and resume it, with a checkpoint from the middle of it."""
 
     def __init__(self, name: str, make: Callable[[], Run], folder: Path) -> None:
         self.name, self.make = name, make
@@ -126,7 +127,7 @@ def layerwise_run() -> Run:
 
 
 def places(content: Any, path: tuple = ()) -> Iterator[tuple]:
-    """All places in nested dicts and lists."""
+    """The paths to all entries of nested dicts and lists."""
     if isinstance(content, dict | list):
         for key, value in content.items() if isinstance(content, dict) else enumerate(content):
             yield (*path, key)
@@ -134,7 +135,7 @@ def places(content: Any, path: tuple = ()) -> Iterator[tuple]:
 
 
 def edit(content: Any, random: Random) -> str:
-    """Change one place of a checkpoint's content; returns a description."""
+    """Change one entry of a checkpoint's content; returns a description."""
     place = random.choice(list(places(content)))
     inner = content
     for key in place[:-1]:
@@ -178,7 +179,7 @@ def limited() -> Iterator[None]:
 
 
 def tried(call: Callable[[], Any], refusal: type[Exception], path: Path) -> tuple[str, Any]:
-    """What a reader makes of a file: "taken" and the result, "refused", or a fault in words."""
+    """What a reader does with a file: "taken" and the result, "refused", or a fault in words."""
     try:
         with limited(), warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -192,7 +193,7 @@ def tried(call: Callable[[], Any], refusal: type[Exception], path: Path) -> tupl
         if "weights_only=False" in message:
             return "an advice to run code", message
         return "refused", message
-    except TrainingError as error:  # a loss that is not finite is said
+    except TrainingError as error:  # reports that a loss is not finite
         return "refused", str(error)
     except TimeoutError as error:
         return "hang", str(error)
@@ -201,7 +202,7 @@ def tried(call: Callable[[], Any], refusal: type[Exception], path: Path) -> tupl
 
 
 def fuzz_bytes(kind: Kind, random: Random) -> tuple[str, str, str]:
-    """A checkpoint with damaged bytes: the outcome, what was done, and details."""
+    """A checkpoint with damaged bytes: returns the outcome, the damage, and details."""
     data, what = damaged(kind.whole, random)
     kind.path.write_bytes(data)
     outcome, result = tried(kind.resumed, CheckpointError, kind.path)
@@ -211,7 +212,7 @@ def fuzz_bytes(kind: Kind, random: Random) -> tuple[str, str, str]:
 
 
 def fuzz_content(kind: Kind, random: Random) -> tuple[str, str, str]:
-    """A whole checkpoint with other content."""
+    """An intact checkpoint file with edited content."""
     kind.path.write_bytes(kind.whole)
     content = copy.deepcopy(torch.load(kind.path, weights_only=True))
     what = edit(content, random)
@@ -227,7 +228,7 @@ def fuzz_content(kind: Kind, random: Random) -> tuple[str, str, str]:
 
 
 def fuzz_recipe(path: Path, random: Random) -> tuple[str, str, str]:
-    """A recipe with damaged bytes, or with words that YAML takes for something."""
+    """A recipe with damaged bytes, or with words that have a meaning in YAML."""
     data = RECIPE.encode()
     if random.random() < 0.3:
         data, what = damaged(data, random)
@@ -237,7 +238,7 @@ def fuzz_recipe(path: Path, random: Random) -> tuple[str, str, str]:
         at = random.randrange(len(lines))
         key, _, value = lines[at].partition(": ")
         new = random.choice((f"{key}: {word}", f"{key}: {{x: {word}}}", word, f"{word}: {value}"))
-        if "{" in value and random.random() < 0.5:  # one of the values in braces
+        if "{" in value and random.random() < 0.5:  # change one of the values in braces
             parts = value.split(", ")
             k = random.randrange(len(parts))
             parts[k] = f"{parts[k].partition(': ')[0]}: {word}"
@@ -252,7 +253,7 @@ def fuzz_recipe(path: Path, random: Random) -> tuple[str, str, str]:
 
 
 def fuzz(seed: int, count: int, verbose: bool = False) -> int:
-    """Run all; returns the exit status, 1 if there were faults."""
+    """Run all; returns the exit status, which is 1 if there were faults."""
     report = Report(f"checkpoints --seed {seed}")
     with tempfile.TemporaryDirectory(prefix="jarvis-fuzz-") as name:
         folder = Path(name)
@@ -277,7 +278,7 @@ def fuzz(seed: int, count: int, verbose: bool = False) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seed", type=int, default=0, help="of the damage")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the damage")
     parser.add_argument("--count", type=int, default=1000, help="files of each of five kinds")
     parser.add_argument("--verbose", action="store_true", help="show every file and its message")
     args = parser.parse_args(argv)

@@ -1,13 +1,13 @@
-"""Fuzz the command lines of the demos: hostile values, missing and damaged files, special files.
+"""Fuzz the command lines of the demos with hostile values and missing, damaged and special files.
 
 python tools/fuzz/command_lines.py                      # 1500 commands
 python tools/fuzz/command_lines.py --seed 3 --count 200
-python tools/fuzz/command_lines.py --seed 3 --only 17   # one of them again, with its output
+python tools/fuzz/command_lines.py --seed 3 --only 17   # one command again, with its output
 
 Each command runs in a forked process, in a new folder with the same files. It may succeed, or end
-with status 1 or 2 and one line; a run that takes longer than the limit is interrupted, and has to
-end then. Reported are tracebacks, crashes by a signal, hangs, messages of several lines, metrics
-that are NaN or infinite, damaged checkpoints that are taken, and files that are changed, created
+with status 1 or 2 and one line. A run that takes longer than the limit is interrupted and must then
+end. The report lists tracebacks, crashes by a signal, hangs, messages of several lines, metrics
+that are NaN or infinite, damaged checkpoints that are accepted, and files that are changed, created
 or left where they must not be. Device files are never used.
 """
 
@@ -63,7 +63,7 @@ wta: {theta_plus: 0.001, dead_after: 50, local_radius: 1, n_winners: 5}
 segment: {once: true, max_spikes: 10}
 """
 
-#: The programs, and options that make them fast; drawn options come behind these.
+#: The programs, with options that make them fast; the random options follow these.
 PROGRAMS: dict[str, list[str]] = {
     "train_toy": ["--epochs", "1", "--hidden", "8", "--timesteps", "4"],
     "train_mnist": ["--epochs", "1", "--hidden", "8", "--timesteps", "3"],
@@ -90,12 +90,12 @@ NUMBERS = (
     "-1", "0", "-0.0", "1.5", "2e13", str(2 * 10**13), str(2**31), str(2**63), str(2**70), "1e9",
     "1000000000", "30000000", "100000", "", " ", "1,5", "0x10", "1_0", "9" * 5000, "\udcff", "x\ny",
 )  # fmt: skip
-#: Numbers that an option may take, and that may be too much for what is done with them.
+#: Numbers that an option may accept although they may be too large for what follows.
 LARGE = ("1e18", "1e-18", "1e12", "1e-9", "0", "0.999999", "1", "1000", "1e-30")
 WHOLE = ("1", "2", "3", "7", "100", "1000", "100000", "30000000", "2147483647", "2147483648", "0",
          "9223372036854775807", "9223372036854775808")  # fmt: skip
 GOOD_NUMBERS = ("1", "2", "3", "5", "0.5", "0.1", "10", "0.9")
-#: Files of the folder in which each command runs, see `make_files`.
+#: Files in the folder in which each command runs; see `make_files`.
 FILES = (
     "", ".", "..", "../x", "missing", "missing/deep", "a folder", "pipe", "to pipe", "to nothing",
     "to file", "to itself", "a file", "a file/x", "empty", "no\udcfftext", "x" * 300, "new\nline",
@@ -109,7 +109,7 @@ WORDS = ("", "auto", "cpu", "cuda", "cuda:0", "cuda:99", "cuda:256", "mps", "xpu
 
 
 def make_files(folder: Path) -> None:
-    """The files that commands are tried on, without those of `make_special`; runs train."""
+    """The files that commands are tried on, except those of `make_special`; this trains runs."""
     (folder / "tiny.yaml").write_text(TINY)
     (folder / "a folder").mkdir()
     (folder / "a file").write_text("kept")
@@ -152,7 +152,7 @@ def make_files(folder: Path) -> None:
 
 
 def make_special(folder: Path) -> None:
-    """A FIFO, and links, which copying a folder would not copy."""
+    """A FIFO and links, which would not survive copying a folder."""
     os.mkfifo(folder / "pipe")
     for name, target in (
         ("to pipe", "pipe"),
@@ -164,12 +164,12 @@ def make_special(folder: Path) -> None:
 
 
 def call(name: str, options: list[str], folder: Path) -> None:
-    """Run a program as from the command line, in a folder; this process does nothing else."""
+    """Run a program as from the command line, in a folder; the process then does nothing else."""
     import cli
 
     os.chdir(folder)
-    nowhere = "http://127.0.0.1:9"  # a proxy that does not exist: no download
-    cache = str(cache_folder())  # with the compiled loops, which are those of this user
+    nowhere = "http://127.0.0.1:9"  # a proxy that does not exist, so that nothing is downloaded
+    cache = str(cache_folder())  # contains this user's compiled loops
     os.environ.update(http_proxy=nowhere, https_proxy=nowhere, JARVIS_CACHE=cache, HOME=str(folder))
     os.environ.pop("JARVIS_DATA", None)
     sys.argv = [f"{name}.py", *options]
@@ -183,9 +183,9 @@ def program(name: str) -> ModuleType:
 
 
 def warm() -> None:
-    """Load what takes seconds, once: the forked processes have it then.
+    """Load whatever takes seconds, once, so that the forked processes already have it.
 
-    Nothing here may start a thread or go backward, which a fork would not survive.
+    Nothing here may start a thread or a backward pass, because neither would survive a fork.
     """
     for name in PROGRAMS:
         program(name)
@@ -209,7 +209,7 @@ def options_of(name: str) -> list[argparse.Action]:
 
 
 def draw_value(action: argparse.Action, random: Random) -> str:
-    """A value for an option: mostly a hostile one."""
+    """A value for an option, mostly a hostile one."""
     default = action.default
     kind = getattr(action.type, "__name__", "")
     if action.choices is not None:
@@ -239,14 +239,14 @@ def draw_command(random: Random) -> tuple[str, list[str]]:
         if action.nargs == "+" and random.random() < 0.5:
             values.append(draw_value(action, random))
         if len(values) == 1 and option.startswith("--"):
-            command.append(f"{option}={values[0]}")  # a value may begin with -
+            command.append(f"{option}={values[0]}")  # because a value may begin with -
         else:
             command += [option, *values]
     return name, [word.replace("\0", "") for word in command]
 
 
 def snapshot(folder: Path) -> dict[str, Any]:
-    """What must be the same afterwards: special files, and files beside the folder of commands."""
+    """What must stay the same: special files, and files beside the folder of commands."""
     kinds = {path.name: stat.S_IFMT(path.lstat().st_mode) for path in folder.iterdir()}
     kept = ("pipe", "to pipe", "to nothing", "to file", "to itself", "a folder")
     beside = sorted(path.name for path in folder.parent.iterdir())
@@ -257,7 +257,7 @@ DAMAGED = re.compile(r"(?:--resume=|-r )?(?:damaged\d|other)\.pt")
 
 
 def faults(command: list[str], outcome: Outcome, before: Any, folder: Path) -> Iterator[str]:
-    """What must not happen, of a command that has run."""
+    """The faults of a command that has run."""
     lines = [
         line
         for line in outcome.stderr.splitlines()
@@ -279,7 +279,7 @@ def faults(command: list[str], outcome: Outcome, before: Any, folder: Path) -> I
     if resumed and resumed[-1] == command[-1] and outcome.status == 0:
         yield "a damaged checkpoint taken"
     after = snapshot(folder)
-    # What was asked for: files may be written where --output and --plot say.
+    # Files may be written wherever --output and --plot point.
     elsewhere = any(re.match(r"(--(output|plot|resume)=)?\.\.", word) for word in command)
     for what in before:
         if before[what] != after[what] and not (what == "beside" and elsewhere):
@@ -289,7 +289,7 @@ def faults(command: list[str], outcome: Outcome, before: Any, folder: Path) -> I
 
 
 def fuzz(seed: int, count: int, only: int | None, limit: float, grace: float, verbose: bool) -> int:
-    """Run commands; returns the exit status, 1 if there were faults."""
+    """Run commands; returns the exit status, which is 1 if there were faults."""
     warm()
     report = Report(f"command_lines --seed {seed}")
     with tempfile.TemporaryDirectory(prefix="jarvis-fuzz-") as name:
@@ -326,11 +326,11 @@ def fuzz(seed: int, count: int, only: int | None, limit: float, grace: float, ve
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seed", type=int, default=0, help="of the commands")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the commands")
     parser.add_argument("--count", type=int, default=1500, help="number of commands")
-    parser.add_argument("--only", type=int, default=None, help="run this command alone")
+    parser.add_argument("--only", type=int, default=None, help="run only command number N")
     parser.add_argument("--limit", type=float, default=15.0, help="seconds until an interruption")
-    parser.add_argument("--grace", type=float, default=60.0, help="seconds until it is a hang")
+    parser.add_argument("--grace", type=float, default=60.0, help="more seconds until it is hung")
     parser.add_argument("--verbose", action="store_true", help="show each command and its message")
     args = parser.parse_args(argv)
     return fuzz(args.seed, args.count, args.only, args.limit, args.grace, args.verbose)

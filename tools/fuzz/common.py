@@ -1,4 +1,4 @@
-"""Shared by the fuzzers: damaged bytes, calls in a child process with a limit, and the report."""
+"""Shared by the fuzzers: damaging bytes, limited calls in a child process, and the report."""
 
 import contextlib
 import faulthandler
@@ -14,12 +14,12 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-#: Seconds that a call has after an interruption, before it counts as hung.
+#: Seconds that an interrupted call has to end before it counts as hung.
 GRACE = 60.0
 
 
 def damaged(data: bytes, random: Random) -> tuple[bytes, str]:
-    """A copy of some bytes with one kind of damage, and its description."""
+    """A copy of some bytes with one kind of damage, and a description of the damage."""
     size = len(data)
     at = random.randrange(size) if size else 0
     length = random.choice((1, 2, 8, 64, 512))
@@ -49,11 +49,11 @@ def damaged(data: bytes, random: Random) -> tuple[bytes, str]:
 class Outcome(NamedTuple):
     """How a call in a child process ended."""
 
-    status: int  #: exit status; negative: the number of the signal that ended it
+    status: int  #: exit status; if negative, the number of the signal that ended the process
     stdout: str
     stderr: str
     seconds: float
-    hung: bool  #: still running `grace` seconds after the limit; it was killed
+    hung: bool  #: whether it was still running `grace` seconds after the limit and was killed
 
 
 def in_child(
@@ -64,16 +64,16 @@ def in_child(
     interrupt: bool = False,
     memory: int | None = None,
 ) -> Outcome:
-    """Call a function in a forked process, with its output caught and no input.
+    """Call a function in a forked process, with its output captured and without input.
 
-    A fork inherits what is imported and loaded: a call costs milliseconds.
+    A fork inherits everything that is imported and loaded, so a call costs only milliseconds.
 
     Args:
         call: the function; an exception other than SystemExit is printed and ends with status 70.
         limit: seconds after which the process is interrupted, or killed.
-        grace: seconds after an interruption until it is killed.
-        interrupt: send SIGINT at the limit: only what does not stop then is hung.
-        memory: bytes of address space that the process may use beyond that of the parent.
+        grace: seconds between an interruption and killing the process.
+        interrupt: whether to send SIGINT at the limit; only a process that then runs on is hung.
+        memory: bytes of address space that the process may use in addition to the parent's.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         sys.stdout.flush()
@@ -113,17 +113,17 @@ def _wait(child: int, limit: float) -> int | None:
 
 
 def _run(call: Callable[[], object], out: int, err: int, memory: int | None) -> None:
-    """The child: never returns."""
+    """The code of the child process, which never returns."""
     status = 70
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         nothing = os.open(os.devnull, os.O_RDONLY)
         for old, new in ((nothing, 0), (out, 1), (err, 2)):
             os.dup2(old, new)
-        # Whatever caught the output of the parent does not catch that of the child.
+        # What captures the parent's output does not capture the child's.
         sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), "utf-8", write_through=True)
         sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), "utf-8", "backslashreplace")
-        faulthandler.enable(sys.stderr)  # pytest has it write to where the parent writes
+        faulthandler.enable(sys.stderr)  # pytest directs it to the parent's output
         if memory is not None:
             _limit_memory(memory)
         call()
@@ -151,7 +151,7 @@ def _limit_memory(more: int) -> None:
 
 
 class Report:
-    """Counts what was tried, and prints what must not happen when it happens."""
+    """Counts the tries, and prints every fault as it happens."""
 
     def __init__(self, name: str) -> None:
         self.name, self.started = name, time.monotonic()
@@ -159,7 +159,7 @@ class Report:
         self.found: list[str] = []
 
     def count(self, outcome: str) -> None:
-        """Count a try that ended in a permitted way, by its outcome."""
+        """Count a try with a permitted outcome."""
         self.seen[outcome] += 1
 
     def find(self, kind: str, what: str, details: str = "") -> None:
@@ -170,7 +170,7 @@ class Report:
         print(f"{kind}: {what}{shown}", flush=True)
 
     def judge(self, what: str, outcome: Outcome) -> None:
-        """Count or report a process that prints what happened, and details after a tab."""
+        """Count or report a process that prints its outcome, a tab, and details."""
         if outcome.hung:
             self.find("hung", what)
         elif outcome.status < 0:
@@ -185,7 +185,7 @@ class Report:
                 self.find(word, what, details)
 
     def close(self) -> int:
-        """Print the totals; returns the exit status: 1 if anything was found."""
+        """Print the totals; returns the exit status, which is 1 if there were faults."""
         parts = ", ".join(f"{n} {name}" for name, n in sorted(self.seen.items()))
         seconds = time.monotonic() - self.started
         print(f"{self.name}: {sum(self.seen.values())} tried in {seconds:.0f} s: {parts}")

@@ -1,11 +1,11 @@
-"""Kill the programs at random moments, let them resume, and compare with runs that were left alone.
+"""Kill programs at random moments, let them resume, and compare them with undisturbed runs.
 
 python tools/fuzz/kills.py --seed 0 --count 30
 python tools/fuzz/kills.py --program train_toy --count 5
 
-A try starts a program and kills it (SIGKILL) after a random share of the time that the whole run
-takes, up to three times in a row; the last start may finish. Its checkpoints and metrics must then
-be those of a run that nobody disturbed, bit for bit, and no temporary file may be left.
+A try starts a program and kills it (SIGKILL) after a random fraction of the whole run's duration,
+up to three times in a row; then it lets the program finish. The checkpoints and metrics must then
+equal those of an undisturbed run, bit for bit, and no temporary file may be left.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from common import Report  # noqa: E402
 
 from jarvis.training import load_checkpoint  # noqa: E402
 
-#: Options with which each program takes some seconds and saves several times.
+#: Options with which each program takes a few seconds and saves several times.
 PROGRAMS = {
     "train_toy": "--epochs 6 --hidden 32 --timesteps 10",
     "train_mnist": "--epochs 4 --hidden 32 --timesteps 5",
@@ -43,11 +43,11 @@ MOST_KILLS = 3
 
 
 class BrokenError(Exception):
-    """A program did not do what it should; the message says what."""
+    """A program did not do what it should; the message explains what went wrong."""
 
 
 def start(name: str, folder: Path, resume: bool) -> subprocess.Popen:
-    """Start a program that writes to a folder, and resumes the run there where that is asked."""
+    """Start a program that writes to a folder and, if `resume` is set, resumes the run there."""
     options = PROGRAMS[name].format(stdp=folder.parent / "stdp" / "run").split()
     line = [sys.executable, str(ROOT / "demos" / f"{name}.py"), *options]
     line += ["--output", str(folder)]
@@ -61,7 +61,7 @@ def start(name: str, folder: Path, resume: bool) -> subprocess.Popen:
 
 
 def finish(process: subprocess.Popen) -> None:
-    """Wait for the end of a run that nobody kills."""
+    """Wait for the end of a run that is not killed."""
     try:
         _, errors = process.communicate(timeout=LIMIT)
     except subprocess.TimeoutExpired as error:
@@ -77,7 +77,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def kept(value: object) -> object:
-    """A value without what differs from run to run: times and paths."""
+    """A value without the parts that differ from run to run: times and paths."""
     if isinstance(value, dict):
         varies = ("seconds", "output", "resume", "command", "arguments")
         return {k: kept(v) for k, v in value.items() if k not in varies}
@@ -100,7 +100,7 @@ def differences(a: object, b: object, where: str = "") -> list[str]:
 
 
 def compare(whole: Path, parts: Path) -> None:
-    """BrokenError unless two folders hold the same results."""
+    """BrokenError unless both folders contain the same results."""
     files = [[p.relative_to(f) for p in checkpoints(f)] for f in (whole, parts)]
     if files[0] != files[1] or not files[0]:
         raise BrokenError(f"checkpoints {files[0]} and {files[1]}")
@@ -119,7 +119,7 @@ def compare(whole: Path, parts: Path) -> None:
 
 
 def kill_and_resume(name: str, whole: Path, seconds: float, folder: Path, random: Random) -> str:
-    """One try; returns how often, and after what share of the run, the program was killed."""
+    """One try; returns how often, and after which fractions, the program was killed."""
     struck = []
     for _ in range(random.randint(1, MOST_KILLS)):
         share = random.random()
@@ -141,7 +141,7 @@ def kill_and_resume(name: str, whole: Path, seconds: float, folder: Path, random
 
 
 def fuzz(seed: int, count: int, programs: list[str]) -> int:
-    """Run all; returns the exit status, 1 if there were faults."""
+    """Run all; returns the exit status, which is 1 if there were faults."""
     report = Report(f"kills --seed {seed}")
     with tempfile.TemporaryDirectory(prefix="jarvis-fuzz-") as room:
         took: dict[str, float] = {}
@@ -152,7 +152,7 @@ def fuzz(seed: int, count: int, programs: list[str]) -> int:
             what = f"{k}: {name}"
             try:
                 if name not in took:
-                    finish(start(name, whole, resume=False))  # compiles
+                    finish(start(name, whole, resume=False))  # compiles what is needed
                     again = Path(room) / f"{name}_again"
                     before = time.monotonic()
                     finish(start(name, again, resume=False))
@@ -169,9 +169,9 @@ def fuzz(seed: int, count: int, programs: list[str]) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
     parser.add_argument("--count", type=int, default=30, help="tries, in turn over the programs")
-    parser.add_argument("--program", choices=PROGRAMS, help="only this one")
+    parser.add_argument("--program", choices=PROGRAMS, help="test only this program")
     args = parser.parse_args(argv)
     return fuzz(args.seed, args.count, [args.program] if args.program else list(PROGRAMS))
 

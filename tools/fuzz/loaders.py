@@ -1,18 +1,18 @@
-"""Damaged files for every loader: each is refused in one line, or read without harm.
+"""Damaged files for every loader: each must be refused in one line, or read without harm.
 
     python tools/fuzz/loaders.py [--count 10000] [--seed 0] [--only FORMAT]
 
 A small valid file of each format (SHD as HDF5 and packed, NIR, MNIST's IDX, N-MNIST's recordings,
-pictures) is damaged: bytes are flipped, cut, inserted, removed; or, for HDF5, a part is replaced by
-one of another type or shape, of 2**40 rows, by a group, by NaN. It is then loaded in a child
-process, with limits on time and memory. A fault is
+images) is damaged. Bytes are flipped, cut, inserted or removed; in HDF5, a part may instead be
+replaced by one of another type or shape, by one with 2**40 rows, by a group, or by NaN. The file is
+then loaded in a child process, with limits on time and memory. A fault is one of the following:
 
-* a traceback: an error that is not one of the package's, or that does not name the file;
+* a traceback: an error that the package does not define, or that does not name the file;
 * a message of several lines;
-* a process that crashes, or does not end within its limit;
-* NaN or infinity in what was loaded, or damage that is called "as published".
+* a process that crashes or does not end within its limit;
+* NaN or infinity in what was loaded, or a damaged file that is called "as published".
 
-Exit status 1 if there is a fault.
+The exit status is 1 if there is a fault.
 """
 
 import argparse
@@ -43,9 +43,9 @@ import jarvis
 from jarvis import datasets, from_nir, to_nir
 from tools.fuzz.common import Report, damaged, in_child
 
-LIMIT, MEMORY = 25.0, 3 << 30  #: seconds and bytes of a load
+LIMIT, MEMORY = 25.0, 3 << 30  #: seconds and bytes allowed for one load
 
-#: Share of the files of each format.
+#: Relative number of files of each format.
 SHARES = {"shd": 15, "shd.gz": 5, "nir": 20, "mnist": 20, "nmnist": 20, "picture": 20}
 
 _KEYS = [f"word {k}".encode() for k in range(20)]
@@ -88,7 +88,7 @@ def nir_bytes(kind: int) -> bytes:
 
 
 def idx_bytes(images: bool, n: int = 60) -> bytes:
-    """MNIST's files, with few entries."""
+    """MNIST's files with few entries."""
     shape = (n, 28, 28) if images else (n,)
     random = np.random.default_rng(1)
     values = random.integers(0, 256 if images else 10, shape, dtype=np.uint8)
@@ -105,7 +105,7 @@ def nmnist_bytes() -> bytes:
 
 
 def picture_bytes(kind: str, mode: str) -> bytes:
-    """A small picture."""
+    """A small image."""
     random, buffer = np.random.default_rng(3), io.BytesIO()
     bands = len(Image.new(mode, (1, 1)).getbands())
     if mode == "I;16":
@@ -122,7 +122,7 @@ def picture_bytes(kind: str, mode: str) -> bytes:
 
 
 def _other_part(random: Random, old: h5py.Dataset) -> Any:
-    """Something that the part of an HDF5 file must not be; None for a group."""
+    """Something that this part of an HDF5 file must not be; None for a group."""
     values = old[()] if old.shape is not None and h5py.check_vlen_dtype(old.dtype) is None else None
     numeric = values is not None and np.asarray(values).dtype.kind in "fiu"
     choices: list[Callable[[], Any]] = [
@@ -210,7 +210,7 @@ def _put(path: Path, data: bytes) -> Path:
 
 
 class Format:
-    """Valid files of a format, how they are damaged, and how they are loaded."""
+    """The valid files of a format, how they are damaged, and how they are loaded."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -246,7 +246,7 @@ class Format:
         return k, *damaged(data, random)
 
     def load(self, folder: Path, k: int, data: bytes) -> tuple[str, list[Tensor]]:
-        """Write the file into a data folder and load it: its source, and tensors to check."""
+        """Write the file into a data folder and load it; returns source and tensors to check."""
         place = folder / "data"
         if self.name in ("shd", "shd.gz"):
             suffix = "" if self.name == "shd" else ".gz"
@@ -278,7 +278,7 @@ class Format:
 
 
 def attempt(kind: Format, folder: Path, k: int, data: bytes) -> None:
-    """Load a file, and print how it ended: a word, and what to say about it."""
+    """Load a file, and print how it ended: a word, and details."""
     os.environ["JARVIS_DATA"], os.environ["JARVIS_CACHE"] = str(folder / "data"), str(folder / "c")
     try:
         source, tensors = kind.load(folder, k, data)
@@ -287,7 +287,7 @@ def attempt(kind: Format, folder: Path, k: int, data: bytes) -> None:
         text = str(error)
         where = f"{type(error).__name__} at {frames[-1].filename}:{frames[-1].lineno}: {text[:300]}"
         known = type(error).__module__.startswith("jarvis")
-        # A NIR file can be sound, and hold a network that no layer can represent.
+        # A NIR file can be valid but contain a network that no layer can represent.
         known |= kind.name == "nir" and type(error) is ValueError
         if not known:
             print("traceback", where.replace("\n", "\\n"), sep="\t")
@@ -311,7 +311,7 @@ def main(given: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=10_000, help="number of files")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=SHARES, help="only this format")
+    parser.add_argument("--only", choices=SHARES, help="test only this format")
     options = parser.parse_args(given)
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
@@ -319,9 +319,9 @@ def main(given: list[str] | None = None) -> int:
     shares = {n: s for n, s in SHARES.items() if options.only in (None, n)}
     formats = {name: Format(name) for name in shares}
     with tempfile.TemporaryDirectory() as place:
-        for name, kind in formats.items():  # what is valid is read
+        for name, kind in formats.items():  # valid files must be readable
             for k, data in enumerate(kind.valid):
-                with contextlib.redirect_stdout(io.StringIO()):  # here too: imports, compiles
+                with contextlib.redirect_stdout(io.StringIO()):  # this also imports and compiles
                     attempt(kind, Path(place) / "warm", k, data)
                 outcome = in_child(
                     lambda kind=kind, k=k, data=data: attempt(kind, Path(place) / "valid", k, data),
@@ -330,7 +330,7 @@ def main(given: list[str] | None = None) -> int:
                 if not outcome.stdout.startswith("accepted"):
                     report.find("valid", f"{name} {k}", outcome.stdout + outcome.stderr)
                 shutil.rmtree(Path(place) / "valid", ignore_errors=True)
-        with contextlib.suppress(KeyboardInterrupt):  # the totals so far are shown
+        with contextlib.suppress(KeyboardInterrupt):  # so that the totals so far are shown
             for number in range(options.count):
                 name = random.choices(list(shares), list(shares.values()))[0]
                 kind = formats[name]

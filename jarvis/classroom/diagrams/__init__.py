@@ -1,1 +1,1 @@
-"""Drawings of what a lesson cannot plot from data: one function per file, each returning Axes."""
+"""Drawings that a lesson cannot plot from data: one function per file, each returning Axes."""

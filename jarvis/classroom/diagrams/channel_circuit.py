@@ -13,18 +13,18 @@ from jarvis.support.checks import check_type
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Heights of the wires outside and inside the cell; the distance of two branches.
+#: Heights of the wires outside and inside the cell, and the distance between two branches.
 _OUT, _IN, _APART = 0.0, 4.0, 3.2
 
 
 class Channel(NamedTuple):
     """A kind of channel: a conductance in series with a battery."""
 
-    name: str  #: below the branch
-    conductance: str  #: beside the resistor, such as "$g_K n^4$"
-    reversal: str  #: beside the battery, such as "-77 mV"
+    name: str  #: label below the branch
+    conductance: str  #: label beside the resistor, such as "$g_K n^4$"
+    reversal: str  #: label beside the battery, such as "-77 mV"
     positive: bool  #: whether the battery drives the inside to positive potentials
-    changes: bool  #: whether the conductance changes: an arrow through the resistor
+    changes: bool  #: whether the conductance changes, which an arrow through the resistor shows
     color: str
 
 
@@ -32,14 +32,14 @@ def channel_circuit(channels: Sequence[Channel], ax: Axes | None = None) -> Axes
     """Draw a capacitor and one branch for each kind of channel, between inside and outside.
 
     Args:
-        channels: from left to right.
+        channels: the channels, from left to right.
         ax: where to draw; None for a new figure.
 
     Returns:
         the Axes.
 
     Raises:
-        TypeError: if one of them is not a `Channel`.
+        TypeError: if one of the channels is not a `Channel`.
 
     Source: Hodgkin & Huxley 1952, J. Physiol. 117:500, figure 1.
 

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 #: Positions in ms: two senders, and a receiver that moves.
 _SENDERS = ((0.0, 0.0), (8.0, 3.0))
-_HERE, _THERE = (2.0, 3.0), (4.225, 0.9)  # the second is equally far from both
+_HERE, _THERE = (2.0, 3.0), (4.225, 0.9)  # the second point is equally far from both senders
 
 
 def delay_as_distance() -> np.ndarray:
     """Draw two senders and a receiver in the plane, and the times at which their spikes arrive.
 
-    On the left the plane, measured in ms of travel. Lines are the paths of spikes, and their
-    lengths are the delays. The receiver is drawn twice, before and after a move. On the right both
-    senders spike at time 0: where the receiver was, the two spikes arrive at different times; where
-    it is now, together.
+    The left panel shows the plane, measured in ms of travel. Lines are the paths of spikes, and
+    their lengths are the delays. The receiver is drawn twice, before and after a move. In the right
+    panel, both senders spike at time 0. At the old position of the receiver, their spikes arrive at
+    different times; at the new position, they arrive together.
 
     Returns:
         two Axes, the plane and the time line.

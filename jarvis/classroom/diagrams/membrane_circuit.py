@@ -9,7 +9,7 @@ from jarvis.plotting import BLUE, GREEN, GREY, axes_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Heights of the wires outside and inside the cell, and where the branches stand.
+#: Heights of the wires outside and inside the cell, and the positions of the branches.
 _OUT, _IN = 0.0, 4.0
 _CURRENT, _CAPACITOR, _LEAK = 0.0, 2.2, 5.4
 
@@ -17,9 +17,10 @@ _CURRENT, _CAPACITOR, _LEAK = 0.0, 2.2, 5.4
 def membrane_circuit(ax: Axes | None = None) -> Axes:
     """Draw the circuit of a passive membrane: a capacitor beside a leak, and an injected current.
 
-    From left to right: an electrode that injects I; the capacitance C; and the leak, a resistance R
-    in series with a battery whose voltage is the resting potential. Lines on top and below are the
-    inside and the outside of the cell; the potential V is measured between them.
+    From left to right, the circuit has an electrode that injects I, the capacitance C, and the
+    leak, a resistance R in series with a battery whose voltage is the resting potential. The lines
+    at the top and bottom are the inside and the outside of the cell; the potential V is measured
+    between them.
 
     Args:
         ax: where to draw; None for a new figure.

@@ -14,11 +14,11 @@ _T, _DT = 4.0, 1.2  # spike time, and by how much it moves, ms
 
 
 def moved_event(ax: Axes | None = None) -> Axes:
-    """Draw the potential around a spike, and the same a little lower, so that it spikes later.
+    """Draw the potential around a spike, and a slightly lower potential that spikes later.
 
     The potential rises to the threshold, is reset to 0 and rises again with another slope. If it is
-    lower by dv before the spike, it spikes later by dt = dv / slope before. From then on it is
-    lower by dt times the slope after the spike.
+    lower by dv before the spike, the spike comes later by dt, which is dv divided by the slope
+    before the spike. From then on, the potential is lower by dt times the slope after the spike.
 
     Args:
         ax: where to draw; None for a new figure.

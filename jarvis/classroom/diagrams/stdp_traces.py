@@ -13,7 +13,7 @@ from jarvis.support.checks import check_number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Where the rows stand: the zero of each trace and of the weight.
+#: Heights of the rows: the zero of each trace and of the weight.
 _PRE, _POST, _WEIGHT = 3.6, 1.9, 0.3
 
 
@@ -27,17 +27,17 @@ def stdp_traces(
     a_minus: float = 0.003,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the two traces of pair-based STDP, who reads them, and the weight.
+    """Draw the two traces of pair-based STDP, the spikes that read them, and the weight.
 
-    A spike of the postsynaptic neuron reads the trace of the presynaptic one, and potentiates; a
-    spike of the presynaptic neuron reads the trace of the postsynaptic one, and depresses. Arrows
-    lead from what is read to the jump of the weight.
+    A spike of the postsynaptic neuron reads the trace of the presynaptic neuron and potentiates the
+    weight; a spike of the presynaptic neuron reads the trace of the postsynaptic neuron and
+    depresses it. Arrows lead from the trace that is read to the jump of the weight.
 
     Args:
         pre: spike times of the presynaptic neuron, ms, ascending.
-        post: those of the postsynaptic neuron.
-        tau_plus, tau_minus: time constants of the traces of pre and post, ms.
-        a_plus, a_minus: amplitudes; only their ratio is seen.
+        post: spike times of the postsynaptic neuron, ms, ascending.
+        tau_plus, tau_minus: time constants of the presynaptic and the postsynaptic trace, ms.
+        a_plus, a_minus: amplitudes; only their ratio is visible.
         ax: where to draw; None for a new figure.
 
     Returns:

@@ -1,4 +1,4 @@
-"""One step of a neuron as a graph, with the ways that gradients take."""
+"""One step of a neuron as a graph, with the paths that gradients take."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLACES = {
     "h": (4.6, 1.0), "s": (6.4, 2.0), "1 - s": (7.9, 2.0), "v after": (9.4, 1.0),
 }  # fmt: skip
 
-#: Kinds of arrows: label, colour, line style, and from where to where they lead.
+#: Kinds of arrows: label, colour, line style, and the nodes that they connect.
 _ARROWS = (
     ("forward and back", BLUE, "-",
      (("v before", "λ v"), ("λ", "λ v"), ("λ v", "h"), ("x", "h"), ("h", "v after"))),
@@ -26,8 +26,8 @@ _ARROWS = (
 def step_graph(ax: Axes | None = None) -> Axes:
     """Draw a step of the two-leak neuron: ``h = λ v + x``, ``s = [h >= 1]``, ``v = h (1 - s)``.
 
-    Arrows show which way values go, and along which of them gradients come back. λ depends on
-    whether v is above the knee; the reset is detached.
+    Arrows show in which direction values flow, and their style shows which of them gradients follow
+    back. λ depends on whether v is above the knee; the reset is detached.
 
     Args:
         ax: where to draw; None for a new figure.

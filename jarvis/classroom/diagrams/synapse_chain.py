@@ -19,10 +19,10 @@ _SPIKE, _CURRENT, _POTENTIAL = 0.0, 4.2, 8.4  # left edges of the small plots
 def synapse_chain(ax: Axes | None = None) -> Axes:
     """Draw the chain from a spike of one neuron to the potential of the next.
 
-    Three stations, each with a small curve over the same 60 ms: the spike of the presynaptic
-    neuron; the synaptic current, which jumps by the weight w and decays with tau_syn; and the
-    potential of the postsynaptic neuron, which integrates the current and leaks with tau. The
-    curves are computed, with time constants of 5 and 20 ms.
+    The chain has three stations, each with a small curve over the same 60 ms: the spike of the
+    presynaptic neuron; the synaptic current, which jumps by the weight w and decays with tau_syn;
+    and the potential of the postsynaptic neuron, which integrates the current and leaks with tau.
+    The curves are computed, with time constants of 5 and 20 ms.
 
     Args:
         ax: where to draw; None for a new figure.

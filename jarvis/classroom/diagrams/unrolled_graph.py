@@ -1,4 +1,4 @@
-"""A spiking layer unrolled in time: the forward pass, and the gradient's way back."""
+"""A spiking layer unrolled in time, with the forward pass and the path of the gradient."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Point = tuple[float, float]
 #: Heights of the rows.
 _INPUT, _POTENTIAL, _SPIKE, _LOSS = 0.0, 1.6, 3.2, 4.8
 
-_WIDTH = 3.0  # of a time step
+_WIDTH = 3.0  # width of a time step
 
-_APART = 0.13  # half the distance between an arrow and its way back
+_APART = 0.13  # half the distance between an arrow and the gradient's arrow beside it
 
 
 def unrolled_graph(n_steps: int = 3, *, recurrent: bool = False, ax: Axes | None = None) -> Axes:
     """Draw the computational graph of a layer of LIF neurons over a few time steps.
 
     Solid blue arrows are the forward pass: the input x reaches the potential h through the weights
-    W, the potential decides on the spike s, and what is left of it leaks into the next step. Dashed
-    red arrows are the backward pass. Between spike and potential it takes the surrogate derivative;
-    each step adds its part to the gradient of the weights. The reset is not drawn, since no
-    gradient goes through it (``detach_reset=True``).
+    W, the potential determines the spike s, and what is left of the potential leaks into the next
+    step. Dashed red arrows are the backward pass. Between spike and potential, it uses the
+    surrogate derivative. Each step adds its part to the gradient of the weights. The reset is not
+    drawn, because no gradient passes through it (``detach_reset=True``).
 
     Args:
         n_steps: number of time steps, at least 2.
@@ -86,7 +86,7 @@ def _node(ax: Axes, at: Point, words: str) -> None:
 
 
 def _both(ax: Axes, start: Point, end: Point) -> None:
-    """An arrow forward, and beside it one backward."""
+    """An arrow of the forward pass, and beside it an arrow of the backward pass."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = (dx * dx + dy * dy) ** 0.5
     for color, style, (a, b), side in (

@@ -1,4 +1,4 @@
-"""The box of an explorer: sliders, pointer interaction, a line for errors, and a picture."""
+"""The box of an explorer: sliders, pointer interaction, a line for errors, and a figure."""
 
 import html
 import warnings
@@ -23,7 +23,7 @@ ROW = {"width": "460px"}
 
 _DIGITS = ".6"  # d3's format: as many digits as needed, up to six: 0.0525, 20
 
-# As wide as it was drawn, so that text stays sharp; narrower if the page is.
+# As wide as drawn, so that text stays sharp, but narrower if the page is.
 _PICTURE = {"width": "auto", "max_width": "100%", "align_self": "flex-start", "margin": "0"}
 
 _MESSAGE = {"min_height": "28px"}  # reserves a line, so that a message does not shift the layout
@@ -45,24 +45,24 @@ def choice(label: str, value: Any, options: Any) -> Any:
 
 
 class PointerHandler(NamedTuple):
-    """How an explorer reacts to the pointer on its picture."""
+    """How an explorer reacts to the pointer on its figure."""
 
     #: (pointer events, current settings) -> new values of settings; if empty, nothing is redrawn
     react: Callable[[list[Pointer], Any], dict[str, Any]]
     says: str  #: instruction for the learner
-    drags: bool = False  #: whether moves with the button held are reported, too
+    drags: bool = False  #: whether moves with the button held are reported as well
 
 
 class Explorer(ipywidgets.VBox):
     """Sliders, a figure, and a line for errors.
 
     Args:
-        settings: the initial settings; its fields are named by `controls`.
+        settings: the initial settings; `controls` names its fields.
         controls: sliders and menus, by the name of the setting that they control.
         compute: settings -> arrays.
         picture: draws the arrays.
         presets: name of a control -> function of its value that returns values of other settings.
-        hand: reaction to the pointer on the picture.
+        hand: reaction to the pointer on the figure.
         rows: further widgets, shown below the controls.
 
     Attributes:
@@ -154,11 +154,11 @@ class Explorer(ipywidgets.VBox):
                 self.image.value = to_png(self.picture.figure)
             self.warned = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
             self._say(self.warned, "#7a5200", "Note")
-        except Exception as error:  # shown to the learner; a traceback would end up in a log
+        except Exception as error:  # shown to the learner; a traceback would only reach a log
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        # Without its traceback, which would keep every array of the failed call.
+        # The traceback is dropped, because it would keep every array of the failed call alive.
         self.errors.append(error.with_traceback(None))
         self.warned = []
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "

@@ -1,8 +1,8 @@
-"""The explorers' figures: created once, then updated with new arrays; no pyplot, no global state.
+"""The explorers' figures: created once, then updated with new arrays, without pyplot or globals.
 
 A `Picture` keeps its artists and changes their data, so that moving a slider neither flickers nor
-leaks memory. The static versions, such as `draw_lif(current=2.0)`, are plain matplotlib Figures of
-the same settings, for pages without a kernel.
+leaks memory. The static versions, such as `draw_lif(current=2.0)`, are plain matplotlib Figures
+with the same settings, for pages without a kernel.
 """
 
 import io
@@ -38,7 +38,7 @@ from jarvis.classroom.explorers.views import (
 )
 from jarvis.plotting import BLUE, GREEN, GREY, RED
 
-DPI = 96  #: text is as large as in the surrounding page
+DPI = 96  #: makes text as large as in the surrounding page
 
 PEAK = 0.0  #: top of a drawn AdEx spike, mV
 
@@ -77,7 +77,7 @@ class Picture:
     def show(self, view: Any) -> Figure:
         """Update the artists with the arrays of `view` and return the figure."""
         self._set(view)
-        if not self._settled:  # the layout is computed once, so that axes stay in place
+        if not self._settled:  # the layout is computed only once, so that axes stay in place
             self.figure.canvas.draw()
             self.figure.set_layout_engine("none")
             self._settled = True
@@ -102,7 +102,7 @@ class LIFPicture(Picture):
 
     def _set(self, view: LIFView) -> None:
         settings = view.settings
-        # h ends an upstroke and v starts the next: both at the same time draw the reset.
+        # h ends an upstroke and v starts the next; plotting both at one time draws the reset.
         fired = np.searchsorted(view.times, view.spike_times - 1e-9)
         at = fired + 1
         times = np.insert(view.times, at, view.spike_times)
@@ -171,7 +171,7 @@ class AdExPicture(Picture):
             points = [p for p in view.fixed_points if p.stable == stable]
             artist.set_data([p.v for p in points], [p.w for p in points])
         v, w, dv, dw = view.arrows
-        dv, dw = dv / 50.0, dw / (limits[1] - limits[0])  # directions as seen in the plot
+        dv, dw = dv / 50.0, dw / (limits[1] - limits[0])  # so that directions fit the plot's axes
         size = np.maximum(np.hypot(dv, dw), 1e-12)
         self.arrows.set_offsets(np.stack([v.ravel(), w.ravel()], 1))
         self.arrows.set_UVC(dv / size, dw / size)
@@ -182,10 +182,10 @@ class AdExPicture(Picture):
 
 
 class CodePicture(Picture):
-    """`CodeView`: the picture, its spikes in two codes, and what is decoded from them.
+    """`CodeView`: the image, its spikes in two codes, and what is decoded from them.
 
     Attributes:
-        pen: draws on the picture; see `Pen`.
+        pen: draws on the image; see `Pen`.
     """
 
     size = (9.5, 3.8)
@@ -226,7 +226,7 @@ class CodePicture(Picture):
 
 
 class SurrogatePicture(Picture):
-    """`SurrogateView`: the derivative, and the loss of trainings with it."""
+    """`SurrogateView`: the derivative, and the loss of trainings that use it."""
 
     def _make(self) -> None:
         self.left, right = self.figure.subplots(1, 2)

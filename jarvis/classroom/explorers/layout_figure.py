@@ -13,14 +13,14 @@ from jarvis.classroom.explorers.layout_frames import (
 from jarvis.classroom.explorers.pointer import Pointer, from_bottom
 from jarvis.plotting import BLUE, GREY, RED
 
-GROUPS = 10  #: input channels are coloured by groups, from low to high
+GROUPS = 10  #: number of groups of input channels, from low to high, each with its own colour
 
 
 class LayoutPicture(Picture):
     """`LayoutView`: positions in the plane or in space, and delays by channel.
 
     Args:
-        n_dims: dimensions of positions; three and more are drawn in space, fewer in a plane.
+        n_dims: dimensions of positions; three or more are drawn in space, fewer in a plane.
     """
 
     size = (9.5, 3.9)
@@ -53,7 +53,7 @@ class LayoutPicture(Picture):
         self.right.legend(fontsize=7, loc="upper right")
 
     def _put(self, artist, positions: np.ndarray) -> None:
-        if positions.shape[1] == 1:  # on a line: drawn at height 0
+        if positions.shape[1] == 1:  # one dimension is drawn on a line at height 0
             positions = np.pad(positions, ((0, 0), (0, 1)))
         columns = [positions[:, k] for k in range(positions.shape[1])]
         artist.set_data_3d(*columns) if self.in_space else artist.set_data(*columns)
@@ -71,7 +71,7 @@ class LayoutPicture(Picture):
         return np.stack([shown[:, 0], self.figure.bbox.height - shown[:, 1]], 1)
 
     def nearest(self, pointer: Pointer) -> int | None:
-        """The hidden neuron shown nearest to the pointer; None outside the panel of positions."""
+        """The hidden neuron nearest to the pointer; None outside the panel of positions."""
         if from_bottom(self.ax, pointer) is None:
             return None
         away = np.hypot(*(self.pixels() - [pointer.x, pointer.y]).T)
@@ -97,15 +97,15 @@ class LayoutPicture(Picture):
 
 
 def draw_layout_frame(film: LayoutFilm, frame: int = 0, neuron: int = 0) -> Figure:
-    """The static twin of the layout player: a Figure of one frame, for one hidden neuron.
+    """The static version of the layout player: a Figure of one frame, for one hidden neuron.
 
     Args:
-        film: of `film_of_run` or `film_of_file`.
+        film: a film from `film_of_run` or `film_of_file`.
         frame: index of the frame, from 0.
         neuron: index of the hidden neuron, from 0.
 
     Raises:
-        ValueError: for a frame or a neuron that the film does not have.
+        ValueError: for a frame or a neuron that is not in the film.
     """
     view = compute_layout(LayoutSettings(film=film, frame=frame, neuron=neuron))
     return LayoutPicture(film.inputs.shape[2]).show(view)

@@ -1,4 +1,4 @@
-"""Frames of the training of a spatial network as arrays, and delays of a neuron in a frame."""
+"""Frames of the training of a spatial network as arrays, and the delays of a neuron in a frame."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class LayoutFilm(NamedTuple):
 
 
 def _checked(film: LayoutFilm, name: str) -> LayoutFilm:
-    """Raise a ValueError for a film whose arrays do not match, or that has no frame."""
+    """Check a film; ValueError if its arrays do not match or it has no frame."""
     shapes = {part: value.shape for part, value in zip(film._fields, film, strict=True)}
     epochs, inputs, hidden = shapes.values()
     fits = len(epochs) == 1 and len(inputs) == len(hidden) == 3
@@ -37,11 +37,12 @@ def _checked(film: LayoutFilm, name: str) -> LayoutFilm:
 
 
 def film_of_run(frames: Sequence[dict[str, Any]], batches_per_epoch: int) -> LayoutFilm:
-    """The frames of ``run.kept["frames"]``, see `jarvis.spatial.record_layout`.
+    """The frames in ``run.kept["frames"]``; see `jarvis.spatial.record_layout`.
 
     Args:
-        frames: each with "steps" and "positions", ``[n, D]`` of inputs and hidden neurons, ms.
-        batches_per_epoch: that of the run.
+        frames: each with "steps" and "positions", the latter ``[n, D]`` for inputs and for hidden
+            neurons, ms.
+        batches_per_epoch: number of batches per epoch in this run.
 
     Raises:
         ValueError: if there is no frame, or if positions do not match.
@@ -60,7 +61,7 @@ def film_of_file(path: str | Path) -> LayoutFilm:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it does not hold a film.
+        ValueError: if the file does not contain a film.
     """
     path = Path(path)
     if not path.exists():
@@ -82,27 +83,26 @@ class LayoutSettings:
 
 
 class LayoutView(NamedTuple):
-    """One frame, for one hidden neuron. Positions have at most three dimensions."""
+    """One frame, seen from one hidden neuron. Positions have at most three dimensions."""
 
     epoch: float
     inputs: np.ndarray  #: ``[n_in, D]`` ms
     hidden: np.ndarray  #: ``[n_hidden, D]`` ms
-    path: np.ndarray  #: ``[frame + 1, D]`` positions of the neuron so far, ms
-    delays: np.ndarray  #: ``[n_in]`` from every input to it, ms, of all dimensions
-    before: np.ndarray  #: ``[n_in]`` the same in the first frame
-    reach: float  #: coordinates are between -reach and reach in all frames, ms
-    longest: float  #: no delay of this neuron is longer in any frame, ms
+    path: np.ndarray  #: ``[frame + 1, D]`` positions of the neuron up to this frame, ms
+    delays: np.ndarray  #: ``[n_in]`` delays from every input to the neuron, in all dimensions, ms
+    before: np.ndarray  #: ``[n_in]`` the same delays in the first frame
+    reach: float  #: all coordinates in all frames are between -reach and reach, ms
+    longest: float  #: longest delay of this neuron in any frame, ms
 
 
 def compute_layout(settings: LayoutSettings) -> LayoutView:
-    """A frame of a film, and the delays of one hidden neuron in it.
+    """A frame of a film, and the delays of one hidden neuron in this frame.
 
-    A delay is the distance between two positions, see `euclidean_delays`; a factor that some
-    networks learn for each synapse (net "DeEPS"), or limits of a delay, are not part of a film.
+    A delay is the distance between two positions, see `euclidean_delays`. A film does not include
+    limits on delays, or the factor that some networks learn for each synapse (net "DeEPS").
 
     Raises:
-        ValueError: for a frame or a neuron that the film does not have; the message says what it
-            has.
+        ValueError: for a frame or a neuron that is not in the film; the message gives the range.
 
     Example:
         >>> film = LayoutFilm(np.zeros(1), np.zeros((1, 2, 2)), np.array([[[3.0, 4.0]]]))
@@ -115,7 +115,7 @@ def compute_layout(settings: LayoutSettings) -> LayoutView:
     at, neuron = settings.frame, settings.neuron
     senders = torch.from_numpy(inputs)
     own = torch.from_numpy(hidden[:, neuron : neuron + 1])
-    delays = euclidean_delays(senders, own)[..., 0].numpy()  # of all frames
+    delays = euclidean_delays(senders, own)[..., 0].numpy()  # in all frames
     reach = max(1e-3, float(np.abs(inputs).max()), float(np.abs(hidden).max()))
     return LayoutView(
         float(epochs[at]), inputs[at, :, :3], hidden[at, :, :3], hidden[: at + 1, neuron, :3],

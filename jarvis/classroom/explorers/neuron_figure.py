@@ -79,7 +79,7 @@ class NeuronPicture(Picture):
         self.orbit.set_data(*orbit)
         x, y, dx, dy = plane.arrows
         (low_x, high_x), (low_y, high_y) = plane.limits
-        dx, dy = dx / (high_x - low_x), dy / (high_y - low_y)  # directions as seen in the plot
+        dx, dy = dx / (high_x - low_x), dy / (high_y - low_y)  # so that directions fit the axes
         size = np.maximum(np.hypot(dx, dy), 1e-12)
         self.arrows.remove()
         self.arrows = ax.quiver(
@@ -95,7 +95,7 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
 
 
 def draw_neuron(name: str = "adex", **start: Any) -> ExplorerFigure:
-    """The static figure of `widgets.neuron`: same arguments.
+    """The static version of `widgets.neuron`, with the same arguments.
 
     Example:
         >>> figure = draw_neuron("adex", drive=400.0)

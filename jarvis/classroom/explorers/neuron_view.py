@@ -13,17 +13,17 @@ from jarvis.classroom.explorers.views import check_finite
 from jarvis.neurons.definition import learnable_numbers
 from jarvis.zoo import Entry, find
 
-#: Number of inputs of the rate curve, and of points of the phase plane along each axis.
+#: Number of inputs in the rate curve; points and arrows of the phase plane along each axis.
 CURVE, PLANE, ARROWS = 33, 161, 13
 
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronSettings:
-    """A neuron of the zoo under a constant input that is switched on at the start."""
+    """A neuron of the zoo with a constant input that is switched on at the start."""
 
     name: str = "adex"
-    drive: float | None = None  #: in the neuron's own unit; None for its usual one
-    values: dict[str, Any] = field(default_factory=dict)  #: parameters, where they differ
+    drive: float | None = None  #: in the neuron's own unit; None for its usual input
+    values: dict[str, Any] = field(default_factory=dict)  #: parameters that differ from the entry
 
     def entry(self) -> Entry:
         """The entry of the zoo; ValueError for an unknown name."""
@@ -31,12 +31,12 @@ class NeuronSettings:
 
 
 class PhasePlane(NamedTuple):
-    """The plane of a neuron's two variables at its input."""
+    """The plane of a neuron's two variables at the given input."""
 
     names: tuple[str, str]
     x: np.ndarray  #: ``[n]`` values of the first variable
-    x_nullcline: np.ndarray  #: ``[n]`` second variable at which the first does not change, or NaN
-    y_nullcline: np.ndarray  #: ``[n]`` second variable at which it does not change itself, or NaN
+    x_nullcline: np.ndarray  #: ``[n]`` second variable where the first one does not change, or NaN
+    y_nullcline: np.ndarray  #: ``[n]`` second variable where it does not change itself, or NaN
     arrows: tuple[np.ndarray, ...]  #: grids of both variables, and of their changes per ms
     limits: tuple[tuple[float, float], tuple[float, float]]
 
@@ -45,25 +45,25 @@ class NeuronView(NamedTuple):
     """The response of a neuron, its rate as a function of the input, and its phase plane."""
 
     title: str
-    unit: str  #: of the input
+    unit: str  #: unit of the input
     time_unit: str
     times: np.ndarray  #: ``[T]`` ends of the steps
     variables: dict[str, np.ndarray]  #: what the neuron records, each ``[T]``
-    spike_times: np.ndarray  #: ms; of a neuron whose output is graded, when it is not 0
+    spike_times: np.ndarray  #: ms; for a graded output, the times when it is not 0
     drive: float
     drives: np.ndarray  #: ``[n]`` inputs of the rate curve
     rates: np.ndarray  #: ``[n]`` Hz, or per unit of time; NaN for a single spike
-    plane: PhasePlane | None  #: of neurons with two variables
+    plane: PhasePlane | None  #: only for neurons with two variables
 
 
 def compute_neuron(settings: NeuronSettings) -> NeuronView:
-    """A neuron under a constant input, in float64: from its definition, for any of the zoo.
+    """Any neuron of the zoo with a constant input, computed in float64 from its definition.
 
-    The phase plane is measured as well: one step of the neuron from each point of a grid says how
-    both variables change there. A nullcline is where the sign of a change turns.
+    The phase plane is computed in the same way: one step of the neuron from each point of a grid
+    shows how both variables change there. A nullcline is where a change reverses its sign.
 
     Raises:
-        ValueError: for an unknown neuron, or a setting out of range; the message names it.
+        ValueError: for an unknown neuron or a setting out of range; the message names it.
 
     Example:
         >>> view = compute_neuron(NeuronSettings(name="adex"))
@@ -87,7 +87,7 @@ def compute_neuron(settings: NeuronSettings) -> NeuronView:
         spikes, _, trace = neuron(given, trace=True)
     times = dt * np.arange(1, steps + 1)
     sent = spikes[:, 0].numpy() != 0
-    twice = {"since", "v"} if "h" in trace._fields else {"since"}  # v is h, but for the reset
+    twice = {"since", "v"} if "h" in trace._fields else {"since"}  # v equals h except at a reset
     variables = {
         name: part[:, 0, -1].numpy()
         for name, part in trace._asdict().items()
@@ -112,12 +112,12 @@ def compute_neuron(settings: NeuronSettings) -> NeuronView:
 
 
 def _step(params: Any) -> float:
-    """The length of a step; 1 for a neuron without a time constant."""
+    """The length of a step; 1 for a neuron without a time step."""
     return getattr(params, "dt", 1.0)
 
 
 def interval_rates(fires: np.ndarray, dt: float) -> np.ndarray:
-    """Rates from the mean interval between spikes ``[T, n]``, Hz; NaN for a single spike."""
+    """Rates from the mean interval between the spikes ``[T, n]``, Hz; NaN for a single spike."""
     counts, first = fires.sum(0), fires.argmax(0)
     last = len(fires) - 1 - fires[::-1].argmax(0)
     rates = np.where(counts == 1, np.nan, 0.0)
@@ -130,7 +130,7 @@ def phase_plane(layer: Any, drive: float, variables: dict[str, np.ndarray]) -> P
     """The phase plane around a trajectory; None for a neuron without exactly two variables.
 
     Args:
-        layer: of `Entry.single`.
+        layer: a layer as returned by `Entry.single`.
         drive: the input.
         variables: the trajectory, by the names of the variables.
     """
@@ -142,7 +142,7 @@ def phase_plane(layer: Any, drive: float, variables: dict[str, np.ndarray]) -> P
     limits = tuple(_around(variables[name]) for name in names)
 
     def change(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """How both variables change per ms, and where the neuron does not fire meanwhile."""
+        """How both variables change per ms, and where the neuron does not fire in the step."""
         before = [torch.from_numpy(np.ascontiguousarray(part)) for part in (x, y)]
         current = torch.full_like(before[0], drive)
         given = current if layer.inputs is None else layer.inputs(current)
@@ -171,7 +171,7 @@ def _around(values: np.ndarray) -> tuple[float, float]:
 
 
 def _crossing(change: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """For each column the y at which a change ``[y, x]`` turns its sign first; NaN if nowhere."""
+    """The smallest y in each column where the change ``[y, x]`` reverses its sign, or NaN."""
     below, above = change[:-1], change[1:]
     turns = (below * above <= 0) & (below != above)  # False for NaN
     row = turns.argmax(0)
@@ -183,7 +183,7 @@ def _crossing(change: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 class Range(NamedTuple):
-    """What the slider of a parameter spans."""
+    """The range of a parameter's slider."""
 
     value: float
     low: float
@@ -193,10 +193,11 @@ class Range(NamedTuple):
 
 @cache
 def slider_ranges(name: str) -> dict[str, Range]:
-    """The parameters of a neuron of the zoo that have a slider, and what it spans.
+    """The parameters of a zoo neuron that have a slider, with the range of each slider.
 
-    These are its numbers, except dt. A positive one spans a quarter to three times its usual
-    value, any other a fifth of its size to both sides; less where the neuron would refuse the end.
+    These are the neuron's numbers, except dt. A positive number ranges from a quarter of its usual
+    value to three times that value; any other number ranges over a fifth of its size on both sides.
+    The range is narrower if the neuron does not accept an end.
 
     Example:
         >>> slider_ranges("lif")["tau"]
@@ -225,7 +226,7 @@ def slider_ranges(name: str) -> dict[str, Range]:
 
 
 def _accepted(entry: Entry, parameter: str, value: float, end: float) -> float:
-    """`end`, or what is nearer to `value` and accepted by the neuron."""
+    """`end`, or a value nearer to `value` that the neuron accepts."""
     for _ in range(8):
         try:
             with warnings.catch_warnings():
@@ -245,5 +246,5 @@ def _round(step: float) -> float:
 
 
 def units_of(name: str) -> dict[str, str]:
-    """The units of the parameters of a neuron of the zoo, as its definition states them."""
+    """The units of a zoo neuron's parameters, as stated in its definition."""
     return {each.name: each.metadata.get("unit", "") for each in fields(find(name).kind.params)}

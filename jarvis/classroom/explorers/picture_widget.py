@@ -1,6 +1,6 @@
-"""A picture in a page that reports pointer positions: a PNG and a few lines of JavaScript.
+"""An image in a page that reports pointer positions: a PNG and a few lines of JavaScript.
 
-Without anywidget, `ipywidgets.Image` shows the same picture without reporting anything.
+Without anywidget, `ipywidgets.Image` shows the same image but reports nothing.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,8 @@ import traitlets
 
 from jarvis.classroom.explorers.pointer import Pointer, pointers_of
 
-# Only one message is in flight at a time: pointer events in the meantime are sent with the next
-# one, so that a drag never queues up when the kernel is slower than the mouse.
+# Only one message is in flight at a time. Pointer events that occur meanwhile are sent with the
+# next message, so that a drag never queues up when the kernel is slower than the mouse.
 SCRIPT = """
 function render({ model, el }) {
   const picture = document.createElement("img");
@@ -34,7 +34,7 @@ function render({ model, el }) {
   };
   show();
 
-  // While the next picture loads, the element's own size may be 0 for a moment: the last one holds.
+  // While the next picture loads, the element's size may briefly be 0, so the last scale is kept.
   let scale = null;
   const measure = () => {
     const width = picture.getBoundingClientRect().width;
@@ -90,7 +90,7 @@ function render({ model, el }) {
 export default { render };
 """
 
-PointerPicture: Any = None  #: the widget's class; None where anywidget is not installed
+PointerPicture: Any = None  #: the widget's class; None if anywidget is not installed
 
 try:
     from anywidget import AnyWidget
@@ -107,7 +107,7 @@ else:
         drags = traitlets.Bool(False).tag(sync=True)
 
         def on_pointer(self, react: Callable[[list[Pointer]], None]) -> None:
-            """Call `react` with the valid events of each message."""
+            """Call `react` with the valid pointer events of each message."""
 
             def received(widget: Any, content: Any, buffers: Any) -> None:
                 try:
@@ -115,7 +115,7 @@ else:
                     if found := pointers_of(events):
                         react(found)
                 finally:
-                    self.send({"done": True})  # the page may send the next ones
+                    self.send({"done": True})  # the page may now send the next events
 
             self.on_msg(received)
 
@@ -132,8 +132,8 @@ def picture_widget(
     """A widget whose ``value`` is a PNG.
 
     Args:
-        layout: of ipywidgets.
-        alt: description of the interaction, for those who cannot see the picture.
+        layout: an ipywidgets layout.
+        alt: description of the interaction, for those who cannot see the image.
         drags: whether moves with the button held are reported, or only presses.
         react: called with the pointer events; needs anywidget, see `PointerPicture`.
     """

@@ -1,4 +1,4 @@
-"""A pointer on an explorer's figure: its data coordinates, and a pen that draws pixels with it.
+"""The pointer on an explorer's figure: its data coordinates, and a pen that draws pixels with it.
 
 Positions come from a page, in pixels of the figure's PNG; invalid ones are ignored.
 """
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 KINDS = ("down", "move", "up")
 
-MOST = 1000  #: largest number of events read from one message
+MOST = 1000  #: largest number of events that are read from one message
 
 
 class Pointer(NamedTuple):
-    """One pointer event on a picture."""
+    """A single pointer event on a figure."""
 
-    kind: str  #: one of `KINDS`; a move has the button held down
-    x: float  #: pixels of the picture, from its left
-    y: float  #: pixels of the picture, from its top
+    kind: str  #: one of `KINDS`; during a move, the button is held down
+    x: float  #: pixels from the left of the figure
+    y: float  #: pixels from the top of the figure
 
 
 def pointers_of(events: Any) -> list[Pointer]:
     """Convert data sent by a page to `Pointer` events, ignoring whatever is invalid.
 
     Args:
-        events: should be a list of ``{"kind": "down", "x": 10.0, "y": 20.0}``.
+        events: should be a list of entries such as ``{"kind": "down", "x": 10.0, "y": 20.0}``.
 
     Example:
         >>> pointers_of([{"kind": "down", "x": 1, "y": 2}, {"kind": "down", "x": None}, 7])
@@ -52,7 +52,7 @@ def _is_place(value: Any) -> bool:
 
 
 def from_bottom(ax: Axes, pointer: Pointer) -> tuple[float, float] | None:
-    """The position in matplotlib's pixels, from the bottom; None outside the axes."""
+    """The position in matplotlib's pixels, counted from the bottom; None outside the axes."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     place = pointer.x, figure.bbox.height - pointer.y
@@ -71,13 +71,13 @@ def data_place(ax: Axes, pointer: Pointer) -> tuple[float, float] | None:
 class Pen:
     """Draws on a sheet of pixels while the button is held, without gaps between two events.
 
-    A stroke starts on the sheet; outside the sheet nothing is drawn, and the stroke may return.
+    A stroke must start on the sheet. Outside the sheet nothing is drawn, but the stroke may return.
 
     Args:
-        ax: axes in which the sheet is shown by ``imshow``.
+        ax: axes that show the sheet with ``imshow``.
 
     Attributes:
-        ink: the grey value drawn, from 0 (black) to 1 (white).
+        ink: the grey level to draw with, from 0 (black) to 1 (white).
     """
 
     def __init__(self, ax: Axes, ink: float = 1.0) -> None:
@@ -85,7 +85,7 @@ class Pen:
         self._last: Pointer | None = None  # last event of the current stroke
 
     def draw(self, sheet: np.ndarray, events: Iterable[Pointer]) -> np.ndarray:
-        """The sheet ``[rows, columns]`` after these events, a new array; a stroke may continue."""
+        """A new array: the sheet ``[rows, columns]`` after these events; a stroke may continue."""
         sheet = sheet.copy()
         for event in events:
             if event.kind == "down":
@@ -93,7 +93,7 @@ class Pen:
                 self._last = event if on_it else None
             if self._last is None:
                 continue
-            # Points on the straight line from the last event, at most 2 figure pixels apart.
+            # Points on the straight line from the last event, at most 2 figure pixels apart
             dx, dy = event.x - self._last.x, event.y - self._last.y
             for share in np.linspace(0.0, 1.0, 2 + math.ceil(min(math.hypot(dx, dy), 2000.0) / 2)):
                 way = Pointer("move", self._last.x + share * dx, self._last.y + share * dy)

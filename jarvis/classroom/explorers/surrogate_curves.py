@@ -1,8 +1,8 @@
 """The effect of a surrogate's shape and slope: a small network trained once with each.
 
-The task is scikit-learn's digits, 0 to 4. The pictures are a constant current into two hidden
-layers of spiking neurons. Their weights are trained but those of the read-out are not, so that all
-learning goes through a surrogate. A training takes about a tenth of a second and is cached.
+The task is to classify scikit-learn's digits, 0 to 4. Each image is a constant current into two
+hidden layers of spiking neurons. Their weights are trained but those of the read-out are not, so
+that all learning depends on the surrogate. One training takes about 0.1 s and is cached.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from jarvis.networks.classifier import SpikingMLP
 from jarvis.surrogate import SURROGATES, SurrogateSpike
 from jarvis.training.devices import seeded
 
-#: Slopes that the explorer offers, 1/(unit of v).
+#: Slopes that the explorer offers, 1/(unit of v)
 SLOPES = (0.5, 1.0, 2.0, 4.0, 10.0, 25.0, 100.0)
 
 CLASSES, PICTURES, HIDDEN, STEPS, UPDATES = 5, 100, 30, 10, 40
 
-RATE = 0.01  #: Adam's
+RATE = 0.01  #: learning rate of Adam
 
 
 @cache
@@ -40,10 +40,10 @@ def training_curve(shape: str, slope: float) -> tuple[float, ...]:
 
     Args:
         shape: a name of `SURROGATES`.
-        slope: its slope.
+        slope: slope of the surrogate.
 
     Returns:
-        Cross-entropies, nats. The chance level is ln 5 = 1.609.
+        cross-entropies, nats. The chance level is ln 5 = 1.609.
     """
     inputs, labels = _task()
     surrogate = SurrogateSpike(shape, slope=slope)
@@ -61,14 +61,14 @@ def training_curve(shape: str, slope: float) -> tuple[float, ...]:
 
 
 def train_all() -> None:
-    """Run every training that the explorer can show, so that all are cached when dragging."""
+    """Run every training that the explorer can show, so that dragging a slider finds it cached."""
     for shape in SURROGATES:
         for slope in SLOPES:
             training_curve(shape, _effective(shape, slope))
 
 
 def _effective(shape: str, slope: float) -> float:
-    """The slope, or 1 for a shape without one, where all trainings are the same."""
+    """The slope, or 1 for a shape without a slope, for which all trainings are the same."""
     return 1.0 if shape == "straight_through" else slope
 
 
@@ -84,17 +84,17 @@ class SurrogateView(NamedTuple):
     """A surrogate's derivative, and how the small network learned with it."""
 
     x: np.ndarray  #: ``[n]`` v - threshold
-    derivative: np.ndarray  #: ``[n]`` of the spike
-    losses: np.ndarray  #: ``[40]`` before each update, with this slope
-    others: np.ndarray  #: ``[7, 40]`` the same shape with each of `SLOPES`
+    derivative: np.ndarray  #: ``[n]`` derivative of the spike with respect to v
+    losses: np.ndarray  #: ``[40]`` loss before each update, with this slope
+    others: np.ndarray  #: ``[7, 40]`` losses for the same shape with each of `SLOPES`
     formula: str
     chance: float  #: loss at chance level
 
 
 def compute_surrogate(settings: SurrogateSettings) -> SurrogateView:
-    """The derivative that backward actually uses, and actual trainings with it.
+    """The derivative that the backward pass actually uses, and actual trainings with it.
 
-    The first call with a new shape trains with each slope, about a second; results are cached.
+    The first call with a new shape trains with each slope, in about a second; results are cached.
 
     Raises:
         ValueError: for an unknown shape, or a slope that is not positive and finite.

@@ -2,8 +2,8 @@
 
 Every `compute_*` is pure: the same settings give the same arrays, and only the digits are cached.
 They use the compiled loops, so that sliders can be dragged. `explorers.figures` draws the arrays,
-`classroom.widgets` adds the sliders. Two more are in separate files: the surrogate with its
-trainings in `surrogate_curves`, the spatial layout in `layout_frames`.
+and `classroom.widgets` adds the sliders. The views of surrogates, with their trainings, and of
+spatial layouts are in separate files: `surrogate_curves` and `layout_frames`.
 """
 
 import math
@@ -23,7 +23,7 @@ from jarvis.lif import LIFLayer
 from jarvis.neurons.decay import constant_drive
 from jarvis.stdp.trace_rules import PairSTDP, stdp_window
 
-#: The LIF explorer's step, the time shown and the time for measuring rates, ms; its currents.
+#: The LIF explorer's time step, the time that it shows, and the time to measure rates over, ms.
 LIF_DT, LIF_SHOWN, LIF_MEASURED = 0.1, 200.0, 1000.0
 
 LIF_CURRENTS, LIF_LINE = np.linspace(0.0, 4.0, 33), np.linspace(0.0, 4.0, 401)
@@ -53,7 +53,7 @@ def check_integer(settings: Any, name: str, low: int, high: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class LIFSettings:
-    """A LIF neuron under a constant current; times in ms, potentials with resting potential 0."""
+    """A LIF neuron with a constant current; times in ms, potentials relative to rest at 0."""
 
     current: float = 1.5
     tau: float = 20.0
@@ -70,18 +70,18 @@ class LIFView(NamedTuple):
     v: np.ndarray  #: ``[T]`` potential after the reset
     spike_times: np.ndarray  #: ms
     currents: np.ndarray  #: ``[n]``
-    rates: np.ndarray  #: ``[n]`` measured, Hz; NaN for a single spike, without an interval
+    rates: np.ndarray  #: ``[n]`` measured, Hz; NaN for a single spike, which has no interval
     line: np.ndarray  #: ``[m]`` finer grid of currents, for the closed form
-    closed_form: np.ndarray  #: ``[m]`` Hz; NaN where there is none, with reset "none"
-    rate: float  #: of the closed form at `LIFSettings.current`, Hz
+    closed_form: np.ndarray  #: ``[m]`` Hz; NaN where there is no rate, with reset "none"
+    rate: float  #: closed form at `LIFSettings.current`, Hz
     settings: LIFSettings  #: the settings it was computed for
 
 
 def lif_rate(settings: LIFSettings, currents: np.ndarray) -> np.ndarray:
-    """Firing rate under a constant current, Hz.
+    """Firing rate for a constant current, Hz.
 
-    ``1000 / (refractory + tau ln(I/(I - threshold)))``, and 0 up to the threshold.
-    With reset "none" there is no rate: NaN above the threshold.
+    The rate is ``1000 / (refractory + tau ln(I/(I - threshold)))``, and 0 up to the threshold.
+    With reset "none", no rate is defined above the threshold, and the result there is NaN.
 
     Source: Gerstner et al. 2014, Neuronal Dynamics, eq. 1.9 solved for t, with a refractory time.
     """
@@ -89,14 +89,14 @@ def lif_rate(settings: LIFSettings, currents: np.ndarray) -> np.ndarray:
     fires = np.asarray(currents) > settings.threshold
     current = np.asarray(currents)[fires]
     passage = -settings.tau * np.log1p(-settings.threshold / current)
-    # If the current is so large that rounding leaves no time, the neuron fires once per step.
+    # If the current is so large that the interval rounds to 0, the neuron fires once per step.
     interval = np.maximum(settings.refractory + passage, LIF_DT)
     rates[fires] = np.nan if settings.reset == "none" else 1000.0 / interval
     return rates
 
 
 def compute_lif(settings: LIFSettings) -> LIFView:
-    """The neuron over 200 ms, and its rate over a second at 33 currents, in float64.
+    """The neuron over 200 ms, and its rate over a second for 33 currents, in float64.
 
     Raises:
         ValueError: for a setting out of range; the message names it.
@@ -134,9 +134,9 @@ def compute_lif(settings: LIFSettings) -> LIFView:
 
 @dataclass(frozen=True, kw_only=True)
 class AdExSettings:
-    """An AdEx neuron under a current step: a published pattern with these values changed.
+    """An AdEx neuron with a current step: a published pattern, with these values changed.
 
-    None keeps the value of the pattern. Units: pA, nS, pA, ms, mV.
+    None keeps the value of the pattern. The units are pA, nS, pA, ms and mV.
     """
 
     pattern: str = "tonic"
@@ -195,37 +195,37 @@ def compute_adex(settings: AdExSettings) -> AdExView:
 
 @dataclass(frozen=True, kw_only=True)
 class CodeSettings:
-    """A picture of a digit, and the length and rate of its code."""
+    """An image of a digit, and the length and rate of its code."""
 
     digit: int = 3
-    picture: int = 0  #: index among the pictures of this digit
+    picture: int = 0  #: index among the images of this digit
     n_steps: int = 50  #: T, steps of 1 ms
-    max_rate: float = 200.0  #: of the brightest pixel, Hz
+    max_rate: float = 200.0  #: rate of the brightest pixel, Hz
     seed: int = 0
-    drawn: Any = None  #: ``[8, 8]`` in [0, 1]: your own picture, encoded instead of the digit
+    drawn: Any = None  #: ``[8, 8]`` in [0, 1]: your own image, encoded instead of the digit
 
 
 class CodeView(NamedTuple):
-    """A picture in two codes, and what is decoded from each."""
+    """An image in two codes, and what is decoded from each."""
 
     picture: np.ndarray  #: ``[8, 8]`` in [0, 1]
     poisson: np.ndarray  #: ``[T, 64]``
     first: np.ndarray  #: ``[T, 64]``
     from_poisson: np.ndarray  #: ``[8, 8]`` decoded; noise can exceed 1
     from_first: np.ndarray  #: ``[8, 8]`` decoded
-    errors: np.ndarray  #: ``[2]`` root mean square errors of the two
-    yours: bool  #: whether the picture is `CodeSettings.drawn`
+    errors: np.ndarray  #: ``[2]`` root mean square errors of both decoded images
+    yours: bool  #: whether the image is `CodeSettings.drawn`
 
 
 @cache
 def _pictures() -> list[torch.Tensor]:
-    """Pictures of each digit, from the test part of the digits."""
+    """Images of each digit, from the test part of the digits."""
     images, labels = digits("test")[:]
     return [images[labels == digit, 0] for digit in range(10)]
 
 
 def code_picture(settings: CodeSettings) -> torch.Tensor:
-    """The encoded picture, ``[8, 8]``: the drawn one or else the digit; see `compute_code`."""
+    """The encoded image, ``[8, 8]``: the drawn one or else the digit; see `compute_code`."""
     check_integer(settings, "digit", 0, 9)
     pictures = _pictures()[settings.digit]
     check_integer(settings, "picture", 0, len(pictures) - 1)
@@ -237,9 +237,9 @@ def code_picture(settings: CodeSettings) -> torch.Tensor:
         raise ValueError(f"drawn={settings.drawn!r} must be 8 rows of 8 numbers") from None
     if drawn.shape != (8, 8):
         raise ValueError(f"drawn must be 8 rows of 8 numbers, not of shape {drawn.shape}")
-    if not ((drawn >= 0) & (drawn <= 1)).all():  # NaN is neither
+    if not ((drawn >= 0) & (drawn <= 1)).all():  # NaN fails both tests
         raise ValueError(
-            f"drawn must lie in [0, 1], black to white; it holds {drawn.min()} to {drawn.max()}"
+            f"drawn must lie in [0, 1], black to white; it contains {drawn.min()} to {drawn.max()}"
         )
     return torch.from_numpy(drawn)
 
@@ -290,7 +290,7 @@ class STDPView(NamedTuple):
     window: np.ndarray  #: ``[n]`` change in closed form, without hard bounds
     pairs: np.ndarray  #: ``[m]`` time differences of the simulated pairs, ms
     changes: np.ndarray  #: ``[m]`` change of the weight by the rule, including bounds
-    area: float  #: of the window, ms: the drift due to chance pairs, downwards if negative
+    area: float  #: area of the window, ms: the drift for chance pairs, downwards if negative
 
 
 def compute_stdp(settings: STDPSettings) -> STDPView:
@@ -312,7 +312,7 @@ def compute_stdp(settings: STDPSettings) -> STDPView:
         tau_plus=settings.tau_plus, tau_minus=settings.tau_minus,
     )  # fmt: skip
     n = round(STDP_REACH / STDP_STEP)
-    # One output spike in the middle, and one input for every time difference.
+    # One output spike in the middle, and one input neuron for every time difference.
     pre = torch.eye(2 * n + 1, dtype=torch.float64).unsqueeze(1)
     post = torch.zeros(2 * n + 1, 1, 1, dtype=torch.float64)
     post[n] = 1.0
