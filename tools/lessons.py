@@ -1,17 +1,18 @@
-"""How long each lesson takes a learner, by one formula, and what it consists of.
+"""How long each lesson takes a learner, by a formula, and what each lesson consists of.
 
     python tools/lessons.py                                   the table, as Markdown
     python tools/lessons.py time notebooks/sources/303_mnist.py ...
     python tools/lessons.py readme
 
-The formula: 130 words a minute, 15 lines of code a minute, one minute per figure, and the minutes
-that the headings of the exercises give. Words are those of the Markdown cells as shown; a formula
-counts as one word, a formula on a line of its own as ten. Lines of code are those of the cells as
-shown, without blank ones: folded cells and the stubs of exercises count nothing. Figures are those
-of the built notebook, those of folded cells too, because they are looked at.
+The formula adds 130 words per minute, 15 lines of code per minute, one minute per figure, and the
+minutes that the headings of the exercises give. Words are counted in the Markdown cells as shown; a
+formula counts as one word, and a formula on its own line as ten. Lines of code are counted in the
+cells as shown, without blank lines; folded cells and the stubs of exercises do not count. Figures
+are counted in the built notebook and include those of folded cells, because learners look at them.
 
 `time` writes the result, rounded to five minutes, into the heads of lessons and their notebooks.
-`readme` copies the times from the heads into the README's table, so that they are written once.
+`readme` copies the times from the heads into the README's table, so that they are written only
+once.
 """
 
 import re
@@ -27,7 +28,7 @@ import notebooks
 from jarvis.support.files import atomic_path
 
 WORDS_A_MINUTE, LINES_A_MINUTE, MINUTES_A_FIGURE = 130, 15, 1
-#: What lessons are meant to take, in minutes.
+#: Range of the minutes that a lesson should take.
 GUIDANCE = (40, 70)
 README = notebooks.ROOT / "README.md"
 
@@ -37,7 +38,7 @@ EXERCISE = re.compile(r"^#+ Exercise \d+:.*?(?:\((\d+) min\))?$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a lesson consists of, and the time that it states: ``you`` minutes, ``machine``."""
+    """The parts of a lesson, and the time that it states: ``you`` minutes, ``machine``."""
 
     name: str
     cells: int
@@ -51,7 +52,7 @@ class Lesson:
 
     @property
     def minutes(self) -> float:
-        """The learner's time by the formula."""
+        """The learner's time according to the formula."""
         reading = self.words / WORDS_A_MINUTE + self.lines / LINES_A_MINUTE
         return reading + MINUTES_A_FIGURE * self.figures + self.exercise_minutes
 
@@ -62,7 +63,7 @@ class Lesson:
 
 
 def words(markdown: str) -> int:
-    """Words of a Markdown text as a reader sees them.
+    """The number of words that a reader sees in a Markdown text.
 
     Example:
         >>> words("A *leaky* [neuron](lif.md#x) with $\\\\tau = 5$ ms.<!-- tau 0.1 -->")
@@ -77,7 +78,7 @@ def words(markdown: str) -> int:
 
 
 def measure(source: Path, figures: int | None = None) -> Lesson:
-    """Count a lesson; its figures are those of the notebook built from it, unless given."""
+    """Count a lesson; unless given, `figures` is taken from the notebook built from it."""
     book = notebooks.read(source).cells
     text = "\n\n".join(cell.source for cell in book if cell.cell_type == "markdown")
     code = [cell for cell in book if cell.cell_type == "code"]
@@ -139,7 +140,7 @@ def table() -> str:
 
 
 def with_times(readme: str) -> str:
-    """The README with each lesson's times, from its head, as the last two cells of its row."""
+    """The README with each lesson's times, from its head, in the last two cells of its row."""
     for source in lessons():
         lesson = measure(source, figures=0)
         row = re.compile(rf"^(\| \[{lesson.name}\]\([^)]*\) \| [^|]*\|).*$", re.MULTILINE)

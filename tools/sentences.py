@@ -1,11 +1,12 @@
-"""Draw sentences from everything that people read, to be read cold.
+"""Draw random sentences from everything that people read, to be read without context.
 
     python tools/sentences.py --seed 1                  100 sentences of all kinds
-    python tools/sentences.py --seed 1 --of notebooks   only those of a folder
+    python tools/sentences.py --seed 1 --of notebooks   only sentences from one folder
 
-Somebody who has not written them reads each once and counts those that had to be read twice; two of
-a hundred are allowed. Every sentence has the same chance: of lessons, pages, docstrings, comments,
-messages and the help of options. Names of variables and formulas are shown as they stand.
+A reader who has not written them reads each sentence once and counts those that had to be read
+twice; two of a hundred are allowed. Every sentence has the same probability, whether it comes from
+lessons, pages, docstrings, comments, messages or the help of options. Names of variables and
+formulas are shown as they are.
 """
 
 import ast
@@ -23,7 +24,7 @@ sys.path.insert(0, str(ROOT / "demos"))
 
 import cli  # noqa: E402
 
-FEWEST = 5  #: words of a sentence; what is shorter is a heading or a label
+FEWEST = 5  #: words of a sentence; shorter pieces are headings or labels
 END = re.compile(r"(?<=[.!?])[)\"”*]*\s+(?=[A-Z\"“(*`$])")
 
 
@@ -49,7 +50,7 @@ def pieces(path: Path) -> list[tuple[int, str]]:
     nodes = [ast.parse(text)]
     while nodes:
         node = nodes.pop()
-        if isinstance(node, ast.JoinedStr):  # a message with values: one sentence all the same
+        if isinstance(node, ast.JoinedStr):  # a message with inserted values is still one sentence
             parts = [part.value if isinstance(part, ast.Constant) else "x" for part in node.values]
             found.append((node.lineno, "".join(map(str, parts))))
             nodes += [part for part in node.values if not isinstance(part, ast.Constant)]
@@ -71,7 +72,7 @@ def pieces(path: Path) -> list[tuple[int, str]]:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """The sentences of a text, without code in fences, tables, formulas and headings."""
+    """The sentences of a text, without fenced code, tables, formulas and headings."""
     text = re.sub(r"```.*?```|<!--.*?-->|\$\$.*?\$\$|^\s*>>>.*$", "\n\n", text,
                   flags=re.DOTALL | re.MULTILINE)  # fmt: skip
     text = re.sub(r"^\s*(\||#+ |%%|\w+:: ?).*$", "\n", text, flags=re.MULTILINE)
@@ -85,7 +86,7 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def drawn(seed: int, count: int, folder: str = "") -> list[tuple[str, str]]:
-    """Sentences drawn without replacement, each with its place; of one folder, if it is given."""
+    """Sentences drawn without replacement, each with its place; only of `folder`, if given."""
     found = {
         sentence: f"{path.relative_to(ROOT).as_posix()}:{line}"
         for path in files()
@@ -99,7 +100,7 @@ def drawn(seed: int, count: int, folder: str = "") -> list[tuple[str, str]]:
 
 def main() -> None:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seed", type=cli.seed, default=0, help="of the draw")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the draw")
     parser.add_argument("--count", type=cli.positive_int, default=100, help="number of sentences")
     parser.add_argument("--of", default="", metavar="FOLDER", help="only from this folder")
     args = parser.parse_args()
