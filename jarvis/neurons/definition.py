@@ -132,7 +132,7 @@ class Parameters:
 
         Args:
             name: the name of the set.
-            **changes: parameters by name, which take the place of those of the set.
+            **changes: parameters by name, which replace the values of the set.
 
         Raises:
             ValueError: for an unknown name; the message lists the known ones.
@@ -269,7 +269,7 @@ class Neuron:
 
         Args:
             name: a key of the ``named_sets`` of its parameters.
-            **changes: parameters by name, which take the place of those of the set.
+            **changes: parameters by name, which replace the values of the set.
 
         Raises:
             ValueError: for an unknown name; the message lists the known ones.

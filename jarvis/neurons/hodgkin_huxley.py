@@ -35,7 +35,7 @@ class GateRates(NamedTuple):
 
     alpha_m: Tensor  #: activation of the sodium conductance
     beta_m: Tensor
-    alpha_h: Tensor  #: inactivation of the sodium conductance (the gate opens when it recovers)
+    alpha_h: Tensor  #: inactivation of the sodium conductance (1: not inactivated)
     beta_h: Tensor
     alpha_n: Tensor  #: activation of the potassium conductance
     beta_n: Tensor
