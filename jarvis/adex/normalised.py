@@ -197,7 +197,7 @@ def normalised_adex_step(
 ) -> tuple[Tensor, NormalisedAdExState]:
     """One step of the dimensionless AdEx neuron.
 
-    In this order::
+    It computes, in this order::
 
         i = exp(-dt/tau_syn) i + x
         h = exp(-dt/tau) v + dt (i - w + delta_t exp((v - v_t)/delta_t))

@@ -166,7 +166,9 @@ def escape_lif_step(
 ) -> tuple[Tensor, EscapeLIFState, EscapeLIFTrace]:
     """One step of the LIF neuron with escape noise.
 
-    It computes, in this order:: h = exp(-dt/tau) v + current          (held at v while refractory)
+    It computes, in this order::
+
+        h = exp(-dt/tau) v + current          (held at v while refractory)
         p = 1 - exp(-rho(h) dt)               (0 while refractory)
         s = 1 where 1 - uniform <= p, else 0: 1 with the probability p
         v = h (1 - s)  |  h - threshold s  |  h           ("zero", "subtract", "none")

@@ -183,7 +183,7 @@ def rf_step(
 ) -> tuple[Tensor, RFState, RFTrace]:
     """One step of the resonate-and-fire neuron.
 
-    In this order::
+    It computes, in this order::
 
         z = exp((b + i omega) dt) z + x               b = -damping; x is real
         s = 1 where Im z >= threshold, else 0
