@@ -1,4 +1,4 @@
-"""Every kind of neuron of the package by name: what drives it, and how it serves in a network.
+"""Every kind of neuron of the package by name, with its drive and its use in a network.
 
 `ZOO` lists them; `hidden_layer` makes a layer of one of them that can replace a layer of LIF
 neurons in training.
@@ -48,22 +48,23 @@ class Drive(NamedTuple):
 
     low: float
     high: float
-    usual: float  #: one at which the neuron shows what it does
-    unit: str  #: of the input
-    duration: float  #: for how long to look at the response
+    usual: float  #: an input at which the neuron shows its typical behaviour
+    unit: str  #: unit of the input
+    duration: float  #: duration of the response to show
     time: str = "ms"  #: unit of the duration and of dt
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """How a neuron serves in a hidden layer, whose inputs are of order 0.1 to 1 per step of 1 ms.
+    """How a neuron is used in a hidden layer, whose inputs are of order 0.1 to 1 per step of 1 ms.
 
     Args:
-        values: its parameters, where they differ from the defaults.
-        gain, offset: what the input is scaled by, and what is added, in the neuron's own unit.
-        steps: number of its steps per step of the input.
+        values: parameters of the neuron that differ from the defaults.
+        gain, offset: factor on the input, and constant added to it, in the unit of the neuron's
+            input.
+        steps: number of neuron steps per step of the input.
         surrogate: the name of the surrogate.
-        slope: its slope; None for the usual one of that surrogate.
+        slope: slope of the surrogate; None for its usual value.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -79,17 +80,17 @@ class Entry:
     """A kind of neuron in the `ZOO`.
 
     Args:
-        kind: the definition: called with parameters, it gives a neuron.
-        title: its name in words.
+        kind: the definition of the neuron. Calling it with parameters returns a neuron.
+        title: its descriptive name.
         numerics: the scheme of integration, and the largest sensible dt.
         gradient: what is differentiable, and how.
-        drive: the constant input that a single neuron is shown with.
-        hidden: how it serves in a hidden layer; None if it cannot.
-        values: parameters of the single neuron that is shown, where they differ from the defaults.
-        sliders: the parameters that an explorer offers; None for all numbers.
+        drive: the constant input with which a single neuron is shown.
+        hidden: how it is used in a hidden layer; None if it cannot be used there.
+        values: parameters of the single neuron shown that differ from the defaults.
+        sliders: the parameters for which an explorer offers sliders; None for all numbers.
         layer: the class of its layers.
-        inputs: for a neuron with several inputs, a function from one input to all of them.
-        hidden_inputs: the same in a hidden layer, if it is another one there.
+        inputs: for a neuron with several inputs, a function that maps one input to all of them.
+        hidden_inputs: the function used instead of `inputs` in a hidden layer, if it differs.
     """
 
     kind: Neuron
@@ -108,7 +109,7 @@ class Entry:
         """A layer for single neurons, which takes the input in the neuron's own unit.
 
         Args:
-            **values: parameters, where they differ from those of the neuron that is shown.
+            **values: parameters that differ from the `values` of this entry.
         """
         return DrivenLayer(self.layer(self.kind(**{**self.values, **values})), inputs=self.inputs)
 
@@ -290,14 +291,14 @@ def find(name: str) -> Entry:
     """The entry of the `ZOO` with this name.
 
     Raises:
-        ValueError: if there is none; the message lists the names.
+        ValueError: if there is no such entry; the message lists the names.
     """
     check_choice("neuron", name, ZOO)
     return ZOO[name]
 
 
 def trainable() -> tuple[str, ...]:
-    """The names of the neurons that can serve in a hidden layer."""
+    """The names of the neurons that can be used in a hidden layer."""
     return tuple(name for name, entry in ZOO.items() if entry.hidden is not None)
 
 
@@ -310,19 +311,19 @@ def hidden_layer(
     backend: str = "auto",
     **values: Any,
 ) -> DrivenLayer:
-    """A layer of hidden neurons for inputs of order 0.1 to 1, as linear maps of spikes give.
+    """A layer of hidden neurons for inputs of order 0.1 to 1, as produced by linear maps of spikes.
 
     Args:
-        name: of the neuron, one of `trainable`.
+        name: name of the neuron, one of `trainable`.
         learnable, recurrent, backend: as in `SpikingLayer`.
         surrogate: the name of a surrogate, with its usual slope; None for the neuron's own choice.
-        **values: parameters of the neuron, where they differ from its `Hidden.values`.
+        **values: parameters of the neuron that differ from its `Hidden.values`.
 
     Returns:
         a `DrivenLayer`: ``[T, B, ...] -> spikes [T, B, ...]`` and a state.
 
     Raises:
-        ValueError: for an unknown name, a neuron that cannot serve in a hidden layer, or a value
+        ValueError: for an unknown name, a neuron that cannot be used in a hidden layer, or a value
             out of range.
         TypeError: for a parameter that the neuron does not have.
 

@@ -26,8 +26,8 @@ ACTIVATIONS = ("relu", "none")
 class DeltaEncoderParams(Parameters):
     """Parameters of the delta encoder, in units of the signal.
 
-    The threshold may be a tensor that broadcasts against ``[B, ...]``: one value per neuron. There is
-    no time step: a step is a frame of any duration.
+    The threshold may be a tensor that broadcasts against ``[B, ...]``: one value per neuron. There
+    is no time step: a step is a frame of any duration.
 
     Args:
         threshold: theta, the smallest difference for which a message is sent.
@@ -198,8 +198,8 @@ class SigmaDeltaParams(Parameters):
     The bias belongs to the neuron. The linear map that acts on the messages must not have a bias
     (``bias=False``), since it would be added again in every step.
 
-    All numbers may be tensors that broadcast against ``[B, ...]``: one value per neuron. There is
-    no time step: a step is a frame of any duration.
+    All numbers may be tensors that broadcast against ``[B, ...]``: one value per neuron. There
+    is no time step: a step is a frame of any duration.
 
     Args:
         threshold: theta, the smallest change of the activation for which a message is sent.
