@@ -59,13 +59,13 @@ class Policy:
 
         code       normalised: x = W z, constant over the control step
                    population: `per_input` encoders for each observation, with centres c from -2 to
-                   2: A = exp(-(z - c)^2 / 2 w^2) is added to the potential of an encoder at each
-                   step; at 1 it sends a spike, and 1 is subtracted. x = W spikes
-        layer      input = drive (x + b + R y), with y what the layer sent in the step before
+                   2 and width w. At each step, A = exp(-(z - c)^2 / 2 w^2) is added to the
+                   potential of an encoder; at 1 it sends a spike, and 1 is subtracted. x = W spikes
+        layer      input = drive (x + b + R y), where y is the output of the layer one step before
         read-out   trace: r <- exp(-1/tau_trace) r + (1 - exp(-1/tau_trace)) y
                    rate: r = mean of y over the steps;  last: r = y of the last step
-        action     o = W r + b; the largest of several; or forces, o clipped to +-1 and scaled to
-                   their bounds
+        action     o = W r + b. Choices: the largest o is chosen. Forces: o is clipped to +-1 and
+                   scaled to the bounds of the forces
 
     The whole state is kept from one control step to the next and starts at rest in each episode. If
     the policy is not `persistent`, the state starts at rest in each control step.
@@ -241,7 +241,7 @@ class Policy:
 
     @property
     def width(self) -> float:
-        """The width (standard deviation) of the encoders' receptive fields: the centres' spacing."""
+        """The standard deviation of the encoders' receptive fields: the spacing of centres."""
         return 4.0 / (self.per_input - 1)
 
     def trace(self) -> tuple[np.ndarray, np.ndarray]:
