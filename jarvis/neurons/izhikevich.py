@@ -318,10 +318,10 @@ class IzhikevichParams(Parameters):
         return (p.slope - p.b) ** 2 / (4.0 * p.square) - p.offset
 
     def is_stable(self, v: float) -> bool:
-        """Whether a fixed point at v is stable: the trace of the linearised equations is negative,
-        ``2 square v + slope - a < 0``, and their determinant is positive.
+        """Whether a fixed point at v is stable.
 
-        All parameters must be single numbers.
+        It is stable if the trace of the linearised equations, ``2 square v + slope - a``, is
+        negative and their determinant is positive. All parameters must be single numbers.
         """
         p = self.plain()
         steep = 2.0 * p.square * v + p.slope
