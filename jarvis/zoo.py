@@ -126,7 +126,7 @@ ZOO: dict[str, Entry] = {
     "lif": Entry(
         LIF,
         "leaky integrate-and-fire",
-        "exact for the leak, inputs are jumps; any dt",
+        "exact for the leak, with inputs as jumps; any dt",
         _SPIKE,
         Drive(0.0, 0.3, 0.08, "per step", 200.0),
         Hidden(),
@@ -135,7 +135,7 @@ ZOO: dict[str, Entry] = {
     "alif": Entry(
         ALIF,
         "LIF with an adaptive threshold",
-        "exact decays, inputs are jumps; any dt",
+        "exact decays, with inputs as jumps; any dt",
         _SPIKE,
         Drive(0.0, 0.4, 0.12, "per step", 400.0),
         Hidden(slope=5.0),
@@ -165,7 +165,7 @@ ZOO: dict[str, Entry] = {
     "escape_lif": Entry(
         EscapeLIF,
         "LIF with escape noise",
-        "exact for the leak, the escape rate held over a step; intervals of ten steps or more",
+        "exact for the leak, escape rate held over a step; intervals of ten steps or more",
         "derivative of the probability of a spike",
         Drive(0.0, 0.15, 0.05, "per step", 400.0),
         Hidden(dict(delta_u=0.1), surrogate="straight_through"),
@@ -174,34 +174,34 @@ ZOO: dict[str, Entry] = {
     "qif": Entry(
         QIF,
         "quadratic integrate-and-fire",
-        "exact, spikes between the grid; dt below the shortest interval",
-        f"{_SPIKE}; the reset exactly",
+        "exact, with spikes between grid points; dt below the shortest interval",
+        f"{_SPIKE}; exact through the reset",
         Drive(-1.0, 4.0, 1.0, "units of the normal form", 200.0),
         Hidden(dict(tau=20.0, v_c=1.0, v_peak=3.0, v_reset=-0.5), gain=20.0, slope=5.0),
     ),
     "theta": Entry(
         Theta,
         "theta neuron",
-        "exact, spikes between the grid; dt below the shortest interval",
-        f"{_SPIKE}; the motion exactly",
+        "exact, with spikes between grid points; dt below the shortest interval",
+        f"{_SPIKE}; exact for the motion",
         Drive(-1.0, 4.0, 1.0, "units of the normal form", 200.0),
         Hidden(dict(tau=20.0, theta_0=-1.0), gain=20.0, offset=-0.25, slope=5.0),
     ),
     "eif": Entry(
         EIF,
         "exponential integrate-and-fire",
-        "Strang splitting, leak and exponential each exact, spikes between the grid; dt below the "
-        "upstroke, 0.1 ms",
-        f"{_SPIKE}; the reset exactly",
+        "Strang splitting (leak and exponential each exact), spikes between grid points; dt below "
+        "the upstroke, 0.1 ms",
+        f"{_SPIKE}; exact through the reset",
         Drive(0.0, 800.0, 300.0, "pA", 300.0),
         Hidden(dict(v_reset=-70.0, dt=0.5), gain=4000.0, steps=2, slope=2.5),
     ),
     "adex": Entry(
         AdEx,
         "adaptive exponential integrate-and-fire (mV, pA)",
-        "Strang splitting, linear and exponential part each exact, spikes between the grid; dt "
-        "below the upstroke, 0.1 ms",
-        f"{_SPIKE}; the reset exactly",
+        "Strang splitting (linear and exponential parts each exact), spikes between grid points; "
+        "dt below the upstroke, 0.1 ms",
+        f"{_SPIKE}; exact through the reset",
         Drive(0.0, 1000.0, 500.0, "pA", 500.0),
         Hidden(
             dict(c=200.0, g_l=10.0, e_l=-70.0, v_t=-50.0, a=2.0, b=60.0, tau_w=100.0,
@@ -222,15 +222,15 @@ ZOO: dict[str, Entry] = {
     "izhikevich": Entry(
         Izhikevich,
         "Izhikevich",
-        "second order, spikes between the grid, dt 0.1 to 1 ms; or as published, Euler with 0.5 ms",
-        f"{_SPIKE}; the reset exactly (not in the published schemes)",
+        "second order, spikes between grid points, dt 0.1 to 1 ms; or, as published, Euler, 0.5 ms",
+        f"{_SPIKE}; exact through the reset, except in the published schemes",
         Drive(0.0, 20.0, 10.0, "mV/ms", 300.0),
         Hidden(dict(dt=0.5), gain=20.0, steps=2, slope=3.0),
     ),
     "fitzhugh_nagumo": Entry(
         FitzHughNagumo,
         "FitzHugh-Nagumo",
-        "Strang splitting, linear and cubic part each exact; dt 0.1 to 0.45",
+        "Strang splitting (linear and cubic parts each exact); dt 0.1 to 0.45",
         f"{_SPIKE}; the motion itself is smooth",
         Drive(0.0, 1.8, 0.5, "dimensionless", 200.0, "units of time"),
         Hidden(dict(dt=0.4), gain=1.0, offset=0.3, steps=10, slope=1.0),
@@ -264,7 +264,7 @@ ZOO: dict[str, Entry] = {
         SigmaDelta,
         "sigma-delta (sends changes of a ReLU)",
         "exact: sums and comparisons; no time constant",
-        "straight-through: that of the ReLU network",
+        "straight-through: the gradient of the ReLU network",
         Drive(0.0, 1.0, 0.6, "change of the activation", 10.0, "steps"),
         Hidden(dict(threshold=0.1), gain=0.2),
     ),
@@ -280,7 +280,7 @@ ZOO: dict[str, Entry] = {
         ShortTermPlasticity,
         "short-term plasticity (Tsodyks-Markram), before the weights",
         "exact between spikes; any dt",
-        "exact, towards spikes and parameters",
+        "exact with respect to spikes and parameters",
         Drive(0.0, 1.0, 1.0, "spikes per step", 50.0),
         None,
     ),

@@ -274,7 +274,7 @@ NormalisedAdEx = define(
 class NormalisedAdExLayer(SpikingLayer):
     """Dimensionless AdEx neurons for training, run over a whole sequence.
 
-    The equations are those of `normalised_adex_step`, with resting potential 0 and threshold 1.
+    The equations are given in `normalised_adex_step`, with resting potential 0 and threshold 1.
     Unless the layer is recurrent, neurons do not interact, and any trailing shape works: the layer
     can follow a convolution as well as a linear map.
 

@@ -442,7 +442,7 @@ def step_response(
 class AdExLayer(SpikingLayer):
     """Adaptive exponential neurons in biophysical units, run over a whole sequence.
 
-    The equations are those of `adex_step`. Unless the layer is recurrent, neurons do not interact,
+    The equations are given in `adex_step`. Unless the layer is recurrent, neurons do not interact,
     and any trailing shape works.
 
     Args:

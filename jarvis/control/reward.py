@@ -108,10 +108,10 @@ def _check(policy: Policy) -> None:
         if getattr(policy, name) != value:
             raise ValueError(f"policy: {name}={getattr(policy, name)!r} must be {value!r}")
     if not policy.actions.discrete or len(policy.hidden) != 1:
-        raise ValueError("policy: it needs choices, and one layer of neurons")
+        raise ValueError("policy: learning from reward needs choices and one layer of neurons")
     if policy.hidden[0] % policy.actions.n:
         raise ValueError(
-            f"policy: {policy.hidden[0]} neurons are no groups for {policy.actions.n} choices"
+            f"policy: {policy.hidden[0]} neurons cannot form groups for {policy.actions.n} choices"
         )
     if not policy.fires:
         raise ValueError(f"policy: {policy.neuron} does not fire, and STDP needs spikes")

@@ -153,7 +153,7 @@ def load_trained(path: str | Path) -> Trained:
     try:
         policy, task = _policy(run["policy"]), _from(Task, run["task"])
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is not of a run of train_control.py: {error}") from error
+        raise CheckpointError(f"{path} is not from a run of train_control.py: {error}") from error
     empty = ObservationStatistics.empty(policy.n_observations)
     own = contents(np.zeros(policy.n_parameters), empty)
     weights = entry(content, "weights", dict, path)

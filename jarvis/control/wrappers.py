@@ -163,7 +163,7 @@ class HiddenVelocities(Wrapper):
                   for i in indices}  # fmt: skip
         self.kept = [i for i in range(n) if i not in hidden]
         if not self.kept:
-            raise ValueError("HiddenVelocities: nothing is left to see")
+            raise ValueError("HiddenVelocities: no observations are left")
         box = required("gymnasium").spaces.Box
         self.observation_space = box(space.low[self.kept], space.high[self.kept], dtype=space.dtype)
 
@@ -204,7 +204,7 @@ class ChangedMass(Wrapper):
         elif type(inner).__name__ == "PendulumEnv":
             inner.m *= factor
         else:
-            raise ValueError(f"ChangedMass: no masses are known of {type(inner).__name__}")
+            raise ValueError(f"ChangedMass: the masses of {type(inner).__name__} are not known")
 
 
 def _velocities(env: Any) -> Sequence[int]:

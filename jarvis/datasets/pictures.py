@@ -99,8 +99,8 @@ def read_picture(path: Path, height: int, width: int) -> Tensor:
                 if 255 < wide.max() < 4096:
                     warnings.warn(
                         f"{path.parent}: a picture of 16 bits ({path.name}) has no value above "
-                        f"{wide.max()} of 65535, so it is nearly black: if these are 12 bits of a "
-                        "camera, multiply them by 16 and save them again",
+                        f"{wide.max()} of 65535, so it is nearly black: if these are 12-bit values "
+                        "of a camera, multiply them by 16 and save them again",
                         UserWarning,
                         stacklevel=2,
                     )

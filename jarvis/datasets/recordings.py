@@ -135,8 +135,8 @@ def _content(path: Path) -> bytes:
         raise CorruptDataError(f"{path} is not a file: remove it")
     if path.stat().st_size > LARGEST:
         raise CorruptDataError(
-            f"{path} has {path.stat().st_size} bytes, and a recording about 20 000: it is not one "
-            "of N-MNIST; remove it"
+            f"{path} has {path.stat().st_size} bytes, but a recording has about 20 000: it is "
+            "not a recording of N-MNIST; remove it"
         )
     return path.read_bytes()
 
@@ -171,8 +171,8 @@ def _decoded(files: Sequence[Path]) -> Events:
     if len(late):
         i = int(late[0])
         raise CorruptDataError(
-            f"{files[sample[i]]} is damaged: an event at {time[i] / 1e6:.0f} s, and a recording "
-            "lasts 0.3 s; download it again or remove it"
+            f"{files[sample[i]]} is damaged: it has an event at {time[i] / 1e6:.0f} s, but a "
+            "recording lasts 0.3 s; download it again or remove it"
         )
     channel = 1 - (high >> 7)
     unit = (channel * SIDE + y) * SIDE + x

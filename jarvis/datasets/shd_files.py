@@ -196,7 +196,7 @@ def _content(file: Any, path: Path) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for name in ("spikes/times", "spikes/units", "labels", "extra/speaker", "extra/keys"):
         if name not in file:
-            raise CorruptDataError(f"{path} is not of SHD's schema: it has no {name}")
+            raise CorruptDataError(f"{path} does not have SHD's schema: it has no {name}")
         part = file[name]
         shape, kind = getattr(part, "shape", None), getattr(part, "dtype", None)
         lists = None if kind is None else h5py.check_vlen_dtype(kind)
@@ -215,11 +215,11 @@ def _content(file: Any, path: Path) -> dict[str, Any]:
         else:
             what = None
         if what is not None:
-            raise CorruptDataError(f"{path} is not of SHD's schema: {name} is {what}")
+            raise CorruptDataError(f"{path} does not have SHD's schema: {name} is {what}")
         content[name] = part[:]
     if len(content["extra/keys"]) != CLASSES:
         n = len(content["extra/keys"])
-        raise CorruptDataError(f"{path} is not of SHD's schema: {n} keys, not {CLASSES}")
+        raise CorruptDataError(f"{path} does not have SHD's schema: {n} keys, not {CLASSES}")
     # The published files have neither field; rebuilt files name the recording of each word.
     content["rebuilt"] = "extra/trial" in file and "extra/file" in file
     return content

@@ -63,8 +63,8 @@ class Words:
         last = int(np.abs(self.times).view(kind).argmax()) if len(self.times) else None
         if last is not None and self.times[last] > LONGEST:
             return (
-                f"a spike at {self.times[last]} s, and a word lasts about a second: SHD's times "
-                "are in s, these seem to be in ms or in steps"
+                f"a spike at {self.times[last]} s, but a word lasts about a second: SHD's times "
+                "are in s, but these seem to be in ms or in steps"
             )
         return None
 

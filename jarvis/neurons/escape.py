@@ -241,7 +241,7 @@ EscapeLIF = define(escape_lif_step, EscapeLIFParams, EscapeLIFState, _rest, inpu
 class EscapeLIFLayer(SpikingLayer):
     """A layer of LIF neurons with escape noise that draws its own random numbers.
 
-    The equations are those of `escape_lif_step`. The layer can replace a `LIFLayer`: its input is a
+    The equations are given in `escape_lif_step`. The layer can replace a `LIFLayer`: its input is a
     tensor ``[T, B, ...]`` in the same units.
 
     Args:

@@ -311,8 +311,9 @@ class IzhikevichParams(Parameters):
     def saddle_node(self) -> float:
         """The input at which the two fixed points merge and vanish, mV/ms.
 
-        It is ``(slope - b)^2/(4 square) - offset``. A neuron whose resting state loses stability
-        earlier fires at smaller inputs already. All parameters must be single numbers.
+        It is ``(slope - b)^2/(4 square) - offset``. A neuron whose resting state loses its
+        stability at a smaller input fires from that input on. All parameters must be single
+        numbers.
         """
         p = self.plain()
         return (p.slope - p.b) ** 2 / (4.0 * p.square) - p.offset

@@ -107,7 +107,7 @@ def check_state(layer: str, x: Tensor, state: Any, wanted: Any) -> None:
     """
     if type(state) is not type(wanted):
         raise ValueError(
-            f"{layer}: state is a {type(state).__name__}, and this layer's is a "
+            f"{layer}: state is a {type(state).__name__}, but this layer needs a "
             f"{type(wanted).__name__}"
         )
     for name, given, known in zip(wanted._fields, state, wanted, strict=True):

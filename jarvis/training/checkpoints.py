@@ -154,7 +154,7 @@ def _check_tensors(content: Any, path: Path, name: str = "") -> None:
         if content.layout != torch.strided or content.device.type != "cpu":
             raise CheckpointError(f"{path} is not a jarvis checkpoint: {name} is not dense")
         if (content.is_floating_point() or content.is_complex()) and content.isnan().any():
-            raise CheckpointError(f"{path} cannot be used: {name} has NaN in it")
+            raise CheckpointError(f"{path} cannot be used: {name} contains NaN")
     elif isinstance(content, dict):
         for key, value in content.items():
             _check_tensors(value, path, f"{name}.{key}" if name else str(key))

@@ -93,7 +93,7 @@ def train(
 
     Raises:
         TrainingError: when the loss or a metric is no longer finite.
-        CheckpointError: for a `resume` that is missing, corrupted, or of another run.
+        CheckpointError: for a `resume` that is missing, corrupted, or from another run.
         FolderInUseError: (an OSError) if another program writes to `output`.
         Interrupted: (a KeyboardInterrupt) after an interruption, when everything is saved.
     """
@@ -272,7 +272,7 @@ def fit(
     log: Callable[[str], None] = print,
     on_epoch: Callable[[int, nn.Module], None] | None = None,
 ) -> History:
-    """Train a classifier by cross-entropy, or by another objective.
+    """Train a classifier with cross-entropy or another objective.
 
     It logs one line per epoch: ``epoch=N loss=... [val_acc=...] [test_acc=...]``. The best epoch is
     the one with the highest accuracy on `val_set`; results on `test_set` are only reported, never
@@ -319,7 +319,7 @@ def fit(
     Raises:
         ValueError: for an option out of range.
         TrainingError: when the loss or a metric is no longer finite.
-        CheckpointError: for a `resume` that is missing, corrupted, or of another run.
+        CheckpointError: for a `resume` that is missing, corrupted, or from another run.
         FolderInUseError: (an OSError) if another program writes to `output`.
         Interrupted: (a KeyboardInterrupt) after an interruption, when everything is saved.
     """

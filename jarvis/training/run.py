@@ -412,7 +412,7 @@ def _history(content: dict[str, Any], path: Path) -> History:
     for epoch in epochs:
         plain = isinstance(epoch, dict) and all(isinstance(name, str) for name in epoch)
         if not plain or not all(map(_is_metric, epoch.values())):
-            raise CheckpointError(f"{path} cannot be resumed: its history has no plain numbers")
+            raise CheckpointError(f"{path} cannot be resumed: its history is not numeric")
     best = number(content, "best_epoch", path, at_most=len(epochs))
     accuracy = float(entry(content, "best_val_acc", float | int, path))
     if not isfinite(accuracy):
@@ -586,7 +586,7 @@ class GradientRun(Run):
         sums = entry(content, "sums", dict, path)
         numbers = [*before, *sums.values()]
         if len(before) != len(self.lrs) or not all(isfinite(float(x)) for x in numbers):
-            raise CheckpointError(f"{path} cannot be resumed: its lrs or sums are not its own")
+            raise CheckpointError(f"{path} cannot be resumed: its lrs or sums do not fit this run")
         if number(content, "done", path) and "loss" not in sums:
             raise CheckpointError(f"{path} cannot be resumed: its sums have no loss")
         check_state(content.get("model"), self.model.state_dict(), path)
