@@ -1,4 +1,4 @@
-"""Every kind of neuron of the package by name: what drives it, and how it serves in a network.
+"""Every kind of neuron of the package by name, with its drive and its use in a network.
 
 `ZOO` lists them; `hidden_layer` makes a layer of one of them that can replace a layer of LIF
 neurons in training.
@@ -48,22 +48,23 @@ class Drive(NamedTuple):
 
     low: float
     high: float
-    usual: float  #: one at which the neuron shows what it does
-    unit: str  #: of the input
-    duration: float  #: for how long to look at the response
+    usual: float  #: an input at which the neuron shows its typical behaviour
+    unit: str  #: unit of the input
+    duration: float  #: duration of the response to show
     time: str = "ms"  #: unit of the duration and of dt
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """How a neuron serves in a hidden layer, whose inputs are of order 0.1 to 1 per step of 1 ms.
+    """How a neuron is used in a hidden layer, whose inputs are of order 0.1 to 1 per step of 1 ms.
 
     Args:
-        values: its parameters, where they differ from the defaults.
-        gain, offset: what the input is scaled by, and what is added, in the neuron's own unit.
-        steps: number of its steps per step of the input.
+        values: parameters of the neuron that differ from the defaults.
+        gain, offset: factor on the input, and constant added to it, in the unit of the neuron's
+            input.
+        steps: number of neuron steps per step of the input.
         surrogate: the name of the surrogate.
-        slope: its slope; None for the usual one of that surrogate.
+        slope: slope of the surrogate; None for its usual value.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -79,17 +80,17 @@ class Entry:
     """A kind of neuron in the `ZOO`.
 
     Args:
-        kind: the definition: called with parameters, it gives a neuron.
-        title: its name in words.
+        kind: the definition of the neuron. Calling it with parameters returns a neuron.
+        title: its descriptive name.
         numerics: the scheme of integration, and the largest sensible dt.
         gradient: what is differentiable, and how.
-        drive: the constant input that a single neuron is shown with.
-        hidden: how it serves in a hidden layer; None if it cannot.
-        values: parameters of the single neuron that is shown, where they differ from the defaults.
-        sliders: the parameters that an explorer offers; None for all numbers.
+        drive: the constant input with which a single neuron is shown.
+        hidden: how it is used in a hidden layer; None if it cannot be used there.
+        values: parameters of the single neuron shown that differ from the defaults.
+        sliders: the parameters for which an explorer offers sliders; None for all numbers.
         layer: the class of its layers.
-        inputs: for a neuron with several inputs, a function from one input to all of them.
-        hidden_inputs: the same in a hidden layer, if it is another one there.
+        inputs: for a neuron with several inputs, a function that maps one input to all of them.
+        hidden_inputs: the function used instead of `inputs` in a hidden layer, if it differs.
     """
 
     kind: Neuron
@@ -108,7 +109,7 @@ class Entry:
         """A layer for single neurons, which takes the input in the neuron's own unit.
 
         Args:
-            **values: parameters, where they differ from those of the neuron that is shown.
+            **values: parameters that differ from the `values` of this entry.
         """
         return DrivenLayer(self.layer(self.kind(**{**self.values, **values})), inputs=self.inputs)
 
@@ -125,7 +126,7 @@ ZOO: dict[str, Entry] = {
     "lif": Entry(
         LIF,
         "leaky integrate-and-fire",
-        "exact for the leak, inputs are jumps; any dt",
+        "exact for the leak, with inputs as jumps; any dt",
         _SPIKE,
         Drive(0.0, 0.3, 0.08, "per step", 200.0),
         Hidden(),
@@ -134,7 +135,7 @@ ZOO: dict[str, Entry] = {
     "alif": Entry(
         ALIF,
         "LIF with an adaptive threshold",
-        "exact decays, inputs are jumps; any dt",
+        "exact decays, with inputs as jumps; any dt",
         _SPIKE,
         Drive(0.0, 0.4, 0.12, "per step", 400.0),
         Hidden(slope=5.0),
@@ -164,7 +165,7 @@ ZOO: dict[str, Entry] = {
     "escape_lif": Entry(
         EscapeLIF,
         "LIF with escape noise",
-        "exact for the leak, the escape rate held over a step; intervals of ten steps or more",
+        "exact for the leak, escape rate held over a step; intervals of ten steps or more",
         "derivative of the probability of a spike",
         Drive(0.0, 0.15, 0.05, "per step", 400.0),
         Hidden(dict(delta_u=0.1), surrogate="straight_through"),
@@ -173,34 +174,34 @@ ZOO: dict[str, Entry] = {
     "qif": Entry(
         QIF,
         "quadratic integrate-and-fire",
-        "exact, spikes between the grid; dt below the shortest interval",
-        f"{_SPIKE}; the reset exactly",
+        "exact, with spikes between grid points; dt below the shortest interval",
+        f"{_SPIKE}; exact through the reset",
         Drive(-1.0, 4.0, 1.0, "units of the normal form", 200.0),
         Hidden(dict(tau=20.0, v_c=1.0, v_peak=3.0, v_reset=-0.5), gain=20.0, slope=5.0),
     ),
     "theta": Entry(
         Theta,
         "theta neuron",
-        "exact, spikes between the grid; dt below the shortest interval",
-        f"{_SPIKE}; the motion exactly",
+        "exact, with spikes between grid points; dt below the shortest interval",
+        f"{_SPIKE}; exact for the motion",
         Drive(-1.0, 4.0, 1.0, "units of the normal form", 200.0),
         Hidden(dict(tau=20.0, theta_0=-1.0), gain=20.0, offset=-0.25, slope=5.0),
     ),
     "eif": Entry(
         EIF,
         "exponential integrate-and-fire",
-        "Strang splitting, leak and exponential each exact, spikes between the grid; dt below the "
-        "upstroke, 0.1 ms",
-        f"{_SPIKE}; the reset exactly",
+        "Strang splitting (leak and exponential each exact), spikes between grid points; dt below "
+        "the upstroke, 0.1 ms",
+        f"{_SPIKE}; exact through the reset",
         Drive(0.0, 800.0, 300.0, "pA", 300.0),
         Hidden(dict(v_reset=-70.0, dt=0.5), gain=4000.0, steps=2, slope=2.5),
     ),
     "adex": Entry(
         AdEx,
         "adaptive exponential integrate-and-fire (mV, pA)",
-        "Strang splitting, linear and exponential part each exact, spikes between the grid; dt "
-        "below the upstroke, 0.1 ms",
-        f"{_SPIKE}; the reset exactly",
+        "Strang splitting (linear and exponential parts each exact), spikes between grid points; "
+        "dt below the upstroke, 0.1 ms",
+        f"{_SPIKE}; exact through the reset",
         Drive(0.0, 1000.0, 500.0, "pA", 500.0),
         Hidden(
             dict(c=200.0, g_l=10.0, e_l=-70.0, v_t=-50.0, a=2.0, b=60.0, tau_w=100.0,
@@ -221,15 +222,15 @@ ZOO: dict[str, Entry] = {
     "izhikevich": Entry(
         Izhikevich,
         "Izhikevich",
-        "second order, spikes between the grid, dt 0.1 to 1 ms; or as published, Euler with 0.5 ms",
-        f"{_SPIKE}; the reset exactly (not in the published schemes)",
+        "second order, spikes between grid points, dt 0.1 to 1 ms; or, as published, Euler, 0.5 ms",
+        f"{_SPIKE}; exact through the reset, except in the published schemes",
         Drive(0.0, 20.0, 10.0, "mV/ms", 300.0),
         Hidden(dict(dt=0.5), gain=20.0, steps=2, slope=3.0),
     ),
     "fitzhugh_nagumo": Entry(
         FitzHughNagumo,
         "FitzHugh-Nagumo",
-        "Strang splitting, linear and cubic part each exact; dt 0.1 to 0.45",
+        "Strang splitting (linear and cubic parts each exact); dt 0.1 to 0.45",
         f"{_SPIKE}; the motion itself is smooth",
         Drive(0.0, 1.8, 0.5, "dimensionless", 200.0, "units of time"),
         Hidden(dict(dt=0.4), gain=1.0, offset=0.3, steps=10, slope=1.0),
@@ -263,7 +264,7 @@ ZOO: dict[str, Entry] = {
         SigmaDelta,
         "sigma-delta (sends changes of a ReLU)",
         "exact: sums and comparisons; no time constant",
-        "straight-through: that of the ReLU network",
+        "straight-through: the gradient of the ReLU network",
         Drive(0.0, 1.0, 0.6, "change of the activation", 10.0, "steps"),
         Hidden(dict(threshold=0.1), gain=0.2),
     ),
@@ -279,7 +280,7 @@ ZOO: dict[str, Entry] = {
         ShortTermPlasticity,
         "short-term plasticity (Tsodyks-Markram), before the weights",
         "exact between spikes; any dt",
-        "exact, towards spikes and parameters",
+        "exact with respect to spikes and parameters",
         Drive(0.0, 1.0, 1.0, "spikes per step", 50.0),
         None,
     ),
@@ -290,14 +291,14 @@ def find(name: str) -> Entry:
     """The entry of the `ZOO` with this name.
 
     Raises:
-        ValueError: if there is none; the message lists the names.
+        ValueError: if there is no such entry; the message lists the names.
     """
     check_choice("neuron", name, ZOO)
     return ZOO[name]
 
 
 def trainable() -> tuple[str, ...]:
-    """The names of the neurons that can serve in a hidden layer."""
+    """The names of the neurons that can be used in a hidden layer."""
     return tuple(name for name, entry in ZOO.items() if entry.hidden is not None)
 
 
@@ -310,19 +311,19 @@ def hidden_layer(
     backend: str = "auto",
     **values: Any,
 ) -> DrivenLayer:
-    """A layer of hidden neurons for inputs of order 0.1 to 1, as linear maps of spikes give.
+    """A layer of hidden neurons for inputs of order 0.1 to 1, as produced by linear maps of spikes.
 
     Args:
-        name: of the neuron, one of `trainable`.
+        name: name of the neuron, one of `trainable`.
         learnable, recurrent, backend: as in `SpikingLayer`.
         surrogate: the name of a surrogate, with its usual slope; None for the neuron's own choice.
-        **values: parameters of the neuron, where they differ from its `Hidden.values`.
+        **values: parameters of the neuron that differ from its `Hidden.values`.
 
     Returns:
         a `DrivenLayer`: ``[T, B, ...] -> spikes [T, B, ...]`` and a state.
 
     Raises:
-        ValueError: for an unknown name, a neuron that cannot serve in a hidden layer, or a value
+        ValueError: for an unknown name, a neuron that cannot be used in a hidden layer, or a value
             out of range.
         TypeError: for a parameter that the neuron does not have.
 

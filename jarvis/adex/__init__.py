@@ -1,8 +1,8 @@
 """The adaptive exponential integrate-and-fire neuron (AdEx), in two scalings.
 
-`physiological` has the model in mV, pA, nS and ms with the published firing patterns, `normalised`
-the one with resting potential 0 and threshold 1 for trained networks, and `phase_plane` draws its
-nullclines and fixed points.
+`physiological` contains the model in mV, pA, nS and ms with the published firing patterns.
+`normalised` contains the model with resting potential 0 and threshold 1, for trained networks.
+`phase_plane` draws nullclines and fixed points.
 """
 
 from jarvis.adex.normalised import (

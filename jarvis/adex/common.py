@@ -1,4 +1,4 @@
-"""Shared by both scalings of the AdEx neuron: a bound on the input; values of all neurons."""
+"""Shared by both scalings of the AdEx neuron: input bound, extremes over all neurons."""
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ class _Saturate(torch.autograd.Function):
 
 
 class _SaturateBothWays(_Saturate):
-    """With a forward mode, too, which `torch.compile` cannot trace."""
+    """Supports forward-mode differentiation as well, which `torch.compile` cannot trace."""
 
     generate_vmap_rule = True
 
@@ -45,10 +45,10 @@ def as_array(value: float | Tensor | np.ndarray) -> np.ndarray:
 
 
 def largest(value: float | Tensor | np.ndarray) -> float:
-    """The largest of the values of all neurons."""
+    """The largest value over all neurons."""
     return float(as_array(value).max())
 
 
 def smallest(value: float | Tensor | np.ndarray) -> float:
-    """The smallest of the values of all neurons."""
+    """The smallest value over all neurons."""
     return float(as_array(value).min())

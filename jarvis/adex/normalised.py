@@ -1,7 +1,8 @@
 """The dimensionless AdEx neuron for trained networks: resting potential 0, threshold 1.
 
-Its parameters, which are validated, including whether dt is small enough; its state; the update
-rule of one step; and the layer that runs it over ``[T, B, ...]``.
+This file contains its parameters, its state, the update rule of one step, and the layer that runs
+the neuron over ``[T, B, ...]``. The validation of the parameters includes a check that dt is small
+enough.
 """
 
 import math
@@ -31,9 +32,10 @@ class NormalisedAdExParams(Parameters):
         di/dt = -i/tau_syn,            i jumps by a weight where a spike arrives
         dw/dt = -w/tau_w + a v,        w jumps by b where the neuron fires
 
-    The neuron fires where v reaches the threshold; then v = 0. `normalised_adex_step` uses an Euler
-    step for everything but the decays. Its fixed point without spikes is that of a neuron with a
-    time constant ``dt/(1 - exp(-dt/tau))``, or tau + dt/2 for small dt; likewise for tau_syn.
+    The neuron fires when v reaches the threshold, and v is reset to 0. `normalised_adex_step` uses
+    an Euler step for everything except the decays. Its fixed point without spikes equals the fixed
+    point of a neuron with the time constant ``dt/(1 - exp(-dt/tau))`` instead of tau, which is
+    about tau + dt/2 for small dt. The same holds for tau_syn.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
@@ -54,8 +56,8 @@ class NormalisedAdExParams(Parameters):
             potential and the adaptation would drive each other into growing oscillations.
 
     Warns:
-        UserWarning: for a dt longer than the upstroke of a spike, or than tau_syn. The message says
-            what goes wrong in the step.
+        UserWarning: for a dt longer than the upstroke of a spike or than tau_syn. The message
+            describes the error that results.
 
     Source: Landsmeer et al. 2025, arXiv:2512.10011 (neuron and default values).
 
@@ -103,7 +105,7 @@ class NormalisedAdExParams(Parameters):
         self._warn_of_a_large_step()
 
     def _warn_of_a_large_step(self) -> None:
-        """Warn of a dt at which Euler steps are far from the equations."""
+        """Warn of a dt at which Euler steps deviate strongly from the equations."""
         large = []
         upstroke = smallest(self.upstroke)
         if self.dt > upstroke:
@@ -125,11 +127,12 @@ class NormalisedAdExParams(Parameters):
             warnings.warn(f"dt={self.dt:g} ms is large: {what}", UserWarning, stacklevel=4)
 
     def _growth(self, dt: float) -> float:
-        """Factor by which a step amplifies oscillations of v and w around rest, where above 1.
+        """Factor by which a step amplifies oscillations of v and w around the resting state.
 
-        A step of the linear part is ``[[exp(-dt/tau), -dt], [a dt, exp(-dt/tau_w)]]``. With a >= 0
-        its eigenvalues leave the unit circle as a pair of modulus sqrt(det). (With a < 0 there is
-        no oscillation, and any drift is also present in the continuous equation.)
+        The result is meaningful only where it exceeds 1. A step of the linear part is the matrix
+        ``[[exp(-dt/tau), -dt], [a dt, exp(-dt/tau_w)]]``. With a >= 0, its eigenvalues leave the
+        unit circle as a pair of modulus sqrt(det). (With a < 0 there is no oscillation, and any
+        drift is also present in the continuous equation.)
         """
         tau, tau_w, a = (as_array(value) for value in (self.tau, self.tau_w, self.a))
         return largest(np.sqrt(np.exp(-dt / tau - dt / tau_w) + np.maximum(a, 0.0) * dt * dt))
@@ -141,7 +144,7 @@ class NormalisedAdExParams(Parameters):
 
     @property
     def upstroke(self) -> float | Tensor:
-        """Time from v_t to the threshold by the exponential alone, ms: ``1 - exp(-steepest)``."""
+        """Time from v_t to threshold if only the exponential acts, ms: ``1 - exp(-steepest)``."""
         if isinstance(self.steepest, Tensor):
             return torch.where(self.steepest > 0.0, -torch.expm1(-self.steepest), math.inf)
         return -math.expm1(-self.steepest) if self.steepest > 0.0 else math.inf
@@ -163,12 +166,12 @@ class NormalisedAdExParams(Parameters):
 
     @property
     def growth(self) -> float | Tensor:
-        """What the exponential adds in one step at v_t: ``dt delta_t``."""
+        """The amount that the exponential adds to v in one step at v_t: ``dt delta_t``."""
         return self.dt * self.delta_t
 
     @property
     def coupling(self) -> float | Tensor:
-        """What a potential of 1 adds to the adaptation in one step: ``dt a``."""
+        """The amount that a potential of 1 adds to the adaptation in one step: ``dt a``."""
         return self.dt * self.a
 
     @derived
@@ -197,7 +200,7 @@ def normalised_adex_step(
 ) -> tuple[Tensor, NormalisedAdExState]:
     """One step of the dimensionless AdEx neuron.
 
-    In this order::
+    It computes, in this order::
 
         i = exp(-dt/tau_syn) i + x
         h = exp(-dt/tau) v + dt (i - w + delta_t exp((v - v_t)/delta_t))
@@ -208,8 +211,8 @@ def normalised_adex_step(
     The exponential's argument is clamped at its value at the threshold, which v never exceeds.
 
     Args:
-        x: input of this step ``[B, ...]``: the jump of i, the sum of the weights of all arriving
-            spikes. It is clamped to +-1e15.
+        x: input of this step ``[B, ...]``: the jump of i, which is the sum of the weights of all
+            arriving spikes. It is clamped to +-1e15.
         state: the state before the step; None for the initial state.
         params: the neuron's parameters.
         spike: the surrogate, a function of h - threshold, and whether the reset is detached.
@@ -217,8 +220,9 @@ def normalised_adex_step(
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), and the new state.
 
-    Source: Landsmeer et al. 2025, arXiv:2512.10011. There an input arrives at the end of its step,
-    here at the beginning, as in `lif_step`: the spikes are the same, one step earlier.
+    Source: Landsmeer et al. 2025, arXiv:2512.10011. There an input acts at the end of its step;
+    here it acts at the beginning, as in `lif_step`, so the spikes are the same but one step
+    earlier.
 
     Example:
         >>> params, state = NormalisedAdExParams(dt=0.5), None
@@ -246,7 +250,7 @@ class NormalisedAdExTrace(NamedTuple):
 def normalised_adex_update(
     x: Tensor, state: NormalisedAdExState, params: NormalisedAdExParams, spike: Spike
 ) -> tuple[Tensor, NormalisedAdExState, NormalisedAdExTrace]:
-    """`normalised_adex_step` as `NormalisedAdEx` defines it: with a state, and with a record."""
+    """`normalised_adex_step` in the form that `NormalisedAdEx` needs: with a state and a record."""
     p, v, w = params, state.v, state.w
     i = p.decay_syn * state.i + saturate(x)
     u = (v - p.v_t) * p.sharpness
@@ -270,16 +274,16 @@ NormalisedAdEx = define(
 class NormalisedAdExLayer(SpikingLayer):
     """Dimensionless AdEx neurons for training, run over a whole sequence.
 
-    The equations are those of `normalised_adex_step`, with resting potential 0 and threshold 1.
-    Unless the layer is recurrent, neurons do not interact, and any trailing shape works, after a
-    convolution as well as after a linear map.
+    The equations are given in `normalised_adex_step`, with resting potential 0 and threshold 1.
+    Unless the layer is recurrent, neurons do not interact, and any trailing shape works: the layer
+    can follow a convolution as well as a linear map.
 
     Args:
         params: the neurons' parameters; None for the defaults.
         surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
-        backend: "auto" uses a compiled time loop if it can, and says once if it cannot, and why;
-            "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require that
-            loop.
+        backend: "auto" uses a compiled time loop if it can; otherwise, it reports the reason once.
+            "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require the
+            compiled loop.
         detach_reset: True blocks the gradient through the reset.
         learnable: names of the parameters that are trained; those that must be positive are stored
             as logarithms. A tensor among the parameters, say tau of shape [n_hidden], gives each

@@ -49,7 +49,7 @@ def nullclines(params: AdExParams, current: float, v: ArrayLike) -> tuple[np.nda
 
 
 def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
-    """The intersections of the two nullclines in order of increasing V: none, one or two.
+    """The intersections of the two nullclines in order of increasing V; there are at most two.
 
     Args:
         params: the neuron.
@@ -66,18 +66,19 @@ def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
     p = params.plain()
 
     def excess(v: float) -> float:
-        """Current missing for a fixed point at v: negative far below and far above."""
+        """Current missing for a fixed point at v; it is negative far below and far above."""
         u = min((v - p.v_t) / p.delta_t, 700.0)
         return (p.g_l + p.a) * (v - p.e_l) - p.g_l * p.delta_t * math.exp(u) - current
 
     def between(low: float, high: float) -> FixedPoint:
         v = root_scalar(excess, bracket=(low, high), method="brentq").root
         steep = p.g_l * (math.exp((v - p.v_t) / p.delta_t) - 1.0)
-        swings = steep / p.c - 1.0 / p.tau_w  # the Jacobian's trace; below: its determinant's sign
+        swings = steep / p.c - 1.0 / p.tau_w  # the trace of the Jacobian
+        # p.a - steep has the sign of the determinant.
         return FixedPoint(v, p.a * (v - p.e_l), swings < 0 and p.a - steep > 0)
 
     far, far_up = p.e_l - 1e5, p.v_t + 600.0 * p.delta_t
-    if p.a <= -p.g_l:  # excess falls everywhere
+    if p.a <= -p.g_l:  # excess decreases with v everywhere
         return [between(far, far_up)] if excess(far) > 0 else []
     top = p.v_t + p.delta_t * math.log(1.0 + p.a / p.g_l)
     if excess(top) <= 0:
@@ -100,14 +101,15 @@ def phase_plane(
         params: the neuron.
         current: pA.
         v, w: ranges of the axes, mV and pA.
-        ax: where to draw.
+        ax: the axes to draw in.
 
     Returns:
-        The axes. Filled circles are stable fixed points, open ones unstable.
+        The axes. Filled circles are stable fixed points, and open circles are unstable ones.
     """
     ax = axes_of(ax, (5.0, 3.5))
     grid_v, grid_w = np.meshgrid(np.linspace(*v, 17)[1:-1], np.linspace(*w, 13)[1:-1])
-    # In fractions of the plot, so that the arrows are tangent to the curves drawn in it.
+    # The arrows are computed in fractions of the plot, so that they are tangent to the curves in
+    # it.
     dv, dw = vector_field(params, current, grid_v, grid_w)
     dv, dw = dv / (v[1] - v[0]), dw / (w[1] - w[0])
     size = np.hypot(dv, dw)
@@ -125,7 +127,7 @@ def phase_plane(
 
 
 def trajectory(response: StepResponse, ax: Axes, color: str = RED) -> Axes:
-    """Draw the trajectory of (V, w), interrupted at each spike; squares show the state after it."""
+    """Draw the trajectory of (V, w), interrupted at each spike; squares mark the resets."""
     v, w, times = response.v, response.w, response.times
     # The step that contains a spike: the state at its end is after the reset.
     reset = np.searchsorted(times, response.spike_times - 1e-9)
@@ -135,9 +137,10 @@ def trajectory(response: StepResponse, ax: Axes, color: str = RED) -> Axes:
 
 
 def potential(response: StepResponse, ax: Axes | None = None, peak: float = 0.0) -> Axes:
-    """Draw V over time, each spike up to `peak` (mV) and with a marker above it.
+    """Draw V over time, with each spike drawn up to `peak` (mV) and marked above.
 
-    V is known only at the ends of steps, and at the end of a step with a spike it has been reset.
+    V is known only at the ends of steps, and at the end of a step with a spike it has already been
+    reset.
     """
     ax = axes_of(ax, (6.0, 2.2))
     t, v = response.times, response.v

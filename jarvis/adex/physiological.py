@@ -1,7 +1,8 @@
 """The AdEx neuron in biophysical units (mV, pA, nS, pF, ms), with the published firing patterns.
 
-Its parameters, which are validated, including whether dt is small enough; its state; the update
-rule of one step; and the layer that runs it over ``[T, B, ...]``.
+This file contains its parameters, its state, the update rule of one step, and the layer that runs
+the neuron over ``[T, B, ...]``. The validation of the parameters includes a check that dt is small
+enough.
 """
 
 import math
@@ -35,7 +36,7 @@ class AfterReset(NamedTuple):
     """Derivatives of V at v_reset, without input and adaptation."""
 
     x: float | Tensor  #: v_reset - e_l, mV
-    slope: float | Tensor  #: of V there, mV/ms
+    slope: float | Tensor  #: dV/dt there, mV/ms
     bend: float | Tensor  #: half the derivative of that slope with respect to V, 1/ms
     peak: float | Tensor  #: exp(-(v_peak - v_t)/delta_t)
 
@@ -43,7 +44,7 @@ class AfterReset(NamedTuple):
 class FiringPattern(NamedTuple):
     """A published parameter set and the current step that evokes its firing pattern."""
 
-    panel: str  #: of the paper's figure
+    panel: str  #: panel of the paper's figure
     current: float  #: pA, applied from rest (V = e_l, w = 0)
     c: float
     g_l: float
@@ -80,13 +81,13 @@ class AdExParams(Parameters):
         c dV/dt     = -g_l (V - e_l) + g_l delta_t exp((V - v_t)/delta_t) + I - w
         tau_w dw/dt = a (V - e_l) - w
 
-    The exponential diverges in finite time. When V passes v_peak on the way, the neuron spikes:
-    V = v_reset, and w increases by b.
+    Because of the exponential term, V diverges in finite time. When V passes v_peak, the neuron
+    spikes: V is reset to v_reset, and w increases by b.
 
-    A step is exact for the linear part and for the exponential, each by itself (`adex_step`). Two
-    closed forms give the error of this splitting. With w held, the neuron fires above a current of
-    ``g_l (v_t - delta_t (1 + (dt/tau)^2/24) - e_l)`` instead of ``g_l (v_t - delta_t - e_l)``. And
-    a spike may be up to `spike_error` early or late.
+    A step is exact for the linear part and for the exponential, each taken by itself (`adex_step`).
+    Two effects of this splitting have closed forms. First, with w held, the neuron fires above a
+    current of ``g_l (v_t - delta_t (1 + (dt/tau)^2/24) - e_l)`` instead of
+    ``g_l (v_t - delta_t - e_l)``. Second, a spike may be up to `spike_error` early or late.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
@@ -100,12 +101,13 @@ class AdExParams(Parameters):
         b: increase of the adaptation per spike, pA.
         tau_w: time constant of the adaptation, ms.
         v_reset: potential after a spike, mV.
-        v_peak: where the upstroke is cut off, mV. A larger value hardly changes spike times.
+        v_peak: potential at which the upstroke is cut off, mV. A larger value hardly changes spike
+            times.
         dt: time step, ms.
 
     Raises:
-        ValueError: for a value outside its range; and for a dt so large that spikes would be missed
-            or spurious: above tau, tau_w or `upstroke`. The message says which.
+        ValueError: for a value outside its range; and for a dt above tau, tau_w or `upstroke`, with
+            which spikes would be missed or spurious. The message names the limit.
 
     Warns:
         UserWarning: if the error of a spike time, and hence of an interval, may exceed 1 % of the
@@ -180,9 +182,9 @@ class AdExParams(Parameters):
 
     @property
     def upstroke(self) -> float | Tensor:
-        """Time from v_reset to the spike by the exponential alone, ms.
+        """Time from v_reset to the spike if only the exponential acts, ms.
 
-        ``tau (exp(-(v_reset - v_t)/delta_t) - exp(-(v_peak - v_t)/delta_t))``: the shortest
+        It is ``tau (exp(-(v_reset - v_t)/delta_t) - exp(-(v_peak - v_t)/delta_t))``, the shortest
         interval between two spikes when leak, adaptation and input cancel.
         """
         low, high = (-(v - self.v_t) / self.delta_t for v in (self.v_reset, self.v_peak))
@@ -193,10 +195,10 @@ class AdExParams(Parameters):
     def rheobase(self) -> float:
         """The smallest slowly increased current at which no stable fixed point is left, pA.
 
-        The stable fixed point merges with the unstable one (saddle-node), or loses its stability
-        before that (Hopf, where ``a/g_l > tau/tau_w``). With a = 0 the rheobase is
-        ``g_l (v_t - delta_t - e_l)``; with ``a <= -g_l`` no current has a stable fixed point. For
-        parameters that are single numbers.
+        At this current, the stable fixed point merges with the unstable one (saddle-node
+        bifurcation), or it has lost its stability (Hopf bifurcation, where ``a/g_l > tau/tau_w``).
+        With a = 0 the rheobase is ``g_l (v_t - delta_t - e_l)``; with ``a <= -g_l`` there is no
+        stable fixed point at any current. All parameters must be single numbers.
 
         Source: Touboul & Brette 2008, Biol. Cybern. 99:319; Naud et al. 2008, section 2.
         """
@@ -210,18 +212,17 @@ class AdExParams(Parameters):
     @derived
     def v_cross(self) -> float | Tensor:
         """The potential from which the exponential reaches v_peak within one step, mV."""
-        # The step is taken 1e-5 too long here, so that rounding (in float32: 2e-6) cannot make the
-        # logarithm's argument 0 for a neuron that does not spike.
+        # This time is longer than a step by a fraction of 1e-5, so that rounding (2e-6 in float32)
+        # cannot make the argument of the logarithm 0 for a neuron that does not spike.
         reached = self.dt / self.tau * (1.0 + 1e-5) + self.after_reset.peak
         return self.v_t - self.delta_t * _log(reached)
 
     @property
     def spike_error(self) -> float | Tensor:
-        """Largest error of a spike time at a step of dt, ms.
+        """Largest error of a spike time with time step dt, ms.
 
-        The leak is applied for half a step before the exponential and for the other half after it;
-        the time of a spike in between is off by up to about
-        ``dt^2/8 (v_cross - e_l)/(tau delta_t)``.
+        The leak acts for half a step before the exponential and for half a step after it; the time
+        of a spike in between is off by up to about ``dt^2/8 (v_cross - e_l)/(tau delta_t)``.
         """
         return self.dt**2 / 8.0 * abs(self.v_cross - self.e_l) / (self.tau * self.delta_t)
 
@@ -287,7 +288,8 @@ def adex_step(
     """One step of the AdEx neuron in biophysical units.
 
     The equation is split into a linear part (leak, adaptation, input) and an exponential. Each is
-    solved exactly: half a step of the linear part, the exponential, another half step (Strang)::
+    solved exactly: first half a step of the linear part, then the exponential, then another half
+    step of the linear part (Strang splitting)::
 
         (x, w) = exp(A dt/2) (x, w, I)                               x = V - e_l
         V      = V - delta_t ln(1 - dt/tau exp((V - v_t)/delta_t))   tau = c/g_l
@@ -295,22 +297,22 @@ def adex_step(
 
     The logarithm is undefined once its argument reaches 0: for V >= `v_cross`, the exponential
     reaches v_peak within this step, after ``t = tau (exp(-(V - v_t)/delta_t) - exp(-(v_peak -
-    v_t)/delta_t))``. That is a spike. The remainder of the step, dt - t, then starts from v_reset
-    and w + b, so that interspike intervals do not depend on the grid. A neuron spikes at most once
-    per step.
+    v_t)/delta_t))``, and the neuron spikes. The remainder of the step, dt - t, then starts from
+    v_reset and w + b, so interspike intervals do not depend on the time grid. A neuron spikes at
+    most once per step.
 
     Args:
         current: I ``[B, ...]``, pA, constant during the step; clamped to +-1e15.
         state: the state before the step; None for a neuron at rest.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``(V - v_cross)/delta_t``. How the state after a spike
-            depends on the state before it is differentiated exactly.
+        spike: the surrogate, a function of ``(V - v_cross)/delta_t``. The gradient from the state
+            after a spike to the state before it is exact.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), and the new state.
 
-    Source: Brette & Gerstner 2005, eqs. 1-3; the splitting is Strang 1968, SIAM J. Numer. Anal.
-    5:506.
+    Source: Brette & Gerstner 2005, eqs. 1-3; the splitting is from Strang 1968, SIAM J. Numer.
+    Anal. 5:506.
 
     Example:
         >>> params, state = AdExParams.named("tonic"), None
@@ -329,7 +331,7 @@ def adex_step(
 def adex_update(
     current: Tensor, state: AdExState, params: AdExParams, spike: Spike
 ) -> tuple[Tensor, AdExState, AdExTrace]:
-    """`adex_step` as `AdEx` defines it: with a state, and with a record."""
+    """`adex_step` in the form that `AdEx` needs: with a state and a record."""
     p, dt = params, params.dt
     half = p.half_step
     current = saturate(current)
@@ -352,7 +354,7 @@ def adex_update(
         half.xx * x_on + half.xw * w + half.xi * current,
         half.wx * x_on + half.ww * w + half.wi * current,
     )
-    # With a spike: the remainder of the step from v_reset, to second order.
+    # With a spike, the remainder of the step starts from v_reset and is of second order.
     r = p.after_reset
     since = torch.where(crosses, (dt - p.tau * (e - r.peak)).clamp_min(0.0).clamp_max(dt), 0.0)
     w_off = half.wx * r.x + half.ww * w + half.wi * current + p.b * (1.0 - since / p.tau_w)
@@ -376,7 +378,7 @@ def spike_times(spikes: Tensor, since: Tensor, dt: float) -> Tensor:
     """The spike times of one neuron, more precise than the grid: ``(step + 1) dt - since``.
 
     Args:
-        spikes: ``[T]``.
+        spikes: the spikes of the neuron ``[T]``.
         since: ``[T]``, the time in ms from each spike to the end of its step: `AdExTrace.since`.
         dt: time step, ms.
 
@@ -440,15 +442,15 @@ def step_response(
 class AdExLayer(SpikingLayer):
     """Adaptive exponential neurons in biophysical units, run over a whole sequence.
 
-    The equations are those of `adex_step`. Unless the layer is recurrent, neurons do not interact,
+    The equations are given in `adex_step`. Unless the layer is recurrent, neurons do not interact,
     and any trailing shape works.
 
     Args:
         params: the neurons' parameters; None for the defaults.
         surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
-        backend: "auto" uses a compiled time loop if it can, and says once if it cannot, and why;
-            "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require that
-            loop.
+        backend: "auto" uses a compiled time loop if it can; otherwise, it reports the reason once.
+            "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require the
+            compiled loop.
         learnable: names of the parameters that are trained; those that must be positive are stored
             as logarithms. A tensor among the parameters, say tau of shape [n_hidden], gives each
             neuron its own value, learned or not.
@@ -460,8 +462,8 @@ class AdExLayer(SpikingLayer):
         TypeError: for parameters of another kind, or an input that is not a floating-point tensor.
 
     Warns:
-        UserWarning: if a neuron spikes in two successive steps: the input is so strong that spikes
-            between them may be lost.
+        UserWarning: if a neuron spikes in two successive steps: the input is then so strong that
+            spikes may be lost.
 
     Example:
         >>> layer = AdExLayer(AdExParams.named("bursting"))
@@ -495,7 +497,7 @@ class AdExLayer(SpikingLayer):
         Args:
             x: current ``[T, B, ...]``, pA, constant within each step.
             state: the state to start from; None for neurons at rest.
-            trace: also return potentials, adaptation and the spikes' times within their steps.
+            trace: also return potentials, adaptation and the times of spikes within their steps.
 
         Returns:
             ``(spikes [T, B, ...], state)``, followed by an `AdExTrace` if ``trace=True``.

@@ -1,11 +1,12 @@
-"""Spiking policies for gymnasium's environments, and what trains them.
+"""Spiking policies for gymnasium's environments, and the methods that train them.
 
-`environments` has tasks by name, and `wrappers` what makes them harder. `policy` says what a
-network between observations and actions is: any neuron of `jarvis.zoo`, feed-forward or recurrent.
-`candidates` runs many of them at a time in a compiled loop without autograd, `rollouts` lets them
-play in one process or several. `runs` has what all learners share: `evolution` trains without
-gradients, `reward` by STDP and reward, `ppo` by surrogate gradients. `trained` is the result, and
-`films` shows it. Needs ``pip install 'jarvis-snn[control]'``.
+`environments` contains tasks by name, and `wrappers` makes them harder. `policy` defines the
+network between observations and actions, with any neuron of `jarvis.zoo`, feed-forward or
+recurrent. `candidates` runs many policies at a time in a compiled loop without autograd, and
+`rollouts` lets them play in one or several processes. `runs` contains the code that all learners
+share: `evolution` trains without gradients, `reward` by STDP and reward, and `ppo` by surrogate
+gradients. `trained` holds the resulting policy, and `films` shows it. The package needs
+``pip install 'jarvis-snn[control]'``.
 """
 
 import lazy_loader

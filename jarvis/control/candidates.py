@@ -1,4 +1,4 @@
-"""Many policies at a time in one compiled loop, each with weights of its own; and one to play."""
+"""Many policies, each with its own weights, run in one compiled loop; and a single one to play."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -22,22 +22,24 @@ _DTYPES = {"float32": np.float32, "float64": np.float64}
 class Candidates:
     """A batch of policies of one kind, each with its own weights and state, without autograd.
 
-    The compiled loop is generated from the step of the neuron, as those of a `SpikingLayer` are. It
-    computes what `SpikingPolicy` computes, for one control step of all candidates at a time.
+    The compiled loop is generated from the step of the neuron, as in a `SpikingLayer`. It computes
+    the same as `SpikingPolicy`, for one control step of all candidates at a time.
 
     Args:
-        policy: what the networks are.
+        policy: the network of all candidates.
         n: number of candidates.
         dtype: "float32" or "float64".
 
     Attributes:
         theta: the weights ``[n, n_parameters]``; write to it.
         observations: ``[n, n_observations]``, in float64; write to it before `act`.
-        outputs: ``[n, actions]``, in float64: scores of choices, or forces before they are clipped.
-        actions: what the environments take ``[n, forces]`` or ``[n, 1]``, in float64.
-        counts, sums, squares: number of observations since `reset`, and their moments about the
-            mean of the statistics: ``[n]``, ``[n, n_observations]`` twice.
-        fired: spikes since `reset` of the encoders, then of each layer ``[n, 1 + layers]``.
+        outputs: ``[n, actions]``, in float64: scores of the choices, or forces before clipping.
+        actions: the actions for the environments, ``[n, forces]`` or ``[n, 1]``, in float64.
+        counts, sums, squares: the number of observations since `reset` ``[n]``, and the sums of
+            their deviations and squared deviations from the mean of the statistics, both
+            ``[n, n_observations]``.
+        fired: number of spikes since `reset`, of the encoders and then of each layer,
+            ``[n, 1 + layers]``.
 
     Raises:
         ValueError: for a number below 1, an unknown type, or a neuron without a compiled loop.
@@ -124,16 +126,16 @@ class Candidates:
         self.reset()
 
     def observe(self, statistics: ObservationStatistics) -> None:
-        """Normalise observations by these statistics from now on."""
+        """Use these statistics to normalise observations from now on."""
         self._parts["mean"][:] = statistics.centre
         self._parts["scale"][:] = statistics.scale
 
     def reset(self, which: int | slice = slice(None), seed: int = 0) -> None:
-        """Begin an episode: state at rest, counters at 0.
+        """Begin an episode: set the state to rest and the counters to 0.
 
         Args:
             which: the candidate, or a slice of them.
-            seed: of the random numbers of neurons that are noisy, from 0 to 2**53.
+            seed: seed of the random numbers of noisy neurons, from 0 to 2**53.
         """
         self._state[which] = self._rest
         for part in (self.counts, self.sums, self.squares, self.fired):
@@ -146,7 +148,7 @@ class Candidates:
         self._live[: len(live)] = live
 
     def act(self) -> None:
-        """Run one control step: `observations` become `outputs` and `actions`.
+        """Run one control step: compute `outputs` and `actions` from `observations`.
 
         Raises:
             FloatingPointError: if an output is not finite.
@@ -169,9 +171,10 @@ class Player:
     """One policy that acts: `Candidates` with a single candidate.
 
     Args:
-        policy: what the network is.
+        policy: the network.
         theta: its weights ``[n_parameters]``.
-        statistics: of the observations that it was trained with; None passes them on as they are.
+        statistics: statistics of the observations in training; None passes observations on
+            unchanged.
         dtype: "float32" or "float64".
 
     Example:
@@ -213,8 +216,8 @@ class Player:
 def loop_of(
     policy: Policy,
 ) -> tuple[CandidateProgram, DrivenLayer, list[float], list[np.ndarray], list[np.ndarray]]:
-    """The loop of a policy's neurons, the layer they come from, its numbers and its rest."""
-    # A linear policy runs no neuron: its loop is that of any.
+    """The loop of a policy's neurons, its layer, its numbers and its resting state."""
+    # A linear policy runs no neurons, so the loop of any neuron will do.
     layer = policy.layer() if policy.hidden else Policy(1, policy.actions).layer()
     inner, neuron = layer.layer, layer.layer.neuron
     params, spike = inner.params, inner.spike
@@ -245,7 +248,7 @@ def loop_of(
 
 
 def _single(neuron: Neuron, inputs: Callable[[Tensor], Any]) -> Callable:
-    """The step of a neuron with several inputs as one with a single input."""
+    """The step of a neuron with several inputs, turned into a step with a single input."""
     original = neuron.step
 
     def step(x: Tensor, state: Any, params: Any, spike: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Environments by gymnasium's ids, with what makes them harder, as plain data."""
+"""Environments by gymnasium's ids, with options that make them harder, as plain data."""
 
 import importlib
 import os
@@ -17,20 +17,23 @@ RENDER_MODES = ("rgb_array", "human")
 
 @dataclass(frozen=True)
 class Task:
-    """An environment, and how it is used in training. It holds plain values, and can be pickled.
+    """An environment and how it is used in training. It holds plain values and can be pickled.
 
-    What a policy is trained with may differ from what it is judged by: `training` has the options
-    that only hold in training, such as a reward without a bonus for staying alive.
+    The environment in training may differ from the one in evaluation: `training` contains the
+    options that apply only in training, such as a reward without a bonus for staying alive.
 
     Args:
         id: gymnasium's name of the environment, such as "CartPole-v1" or "HalfCheetah-v5".
         options: options of the environment.
-        training: further options in training.
-        training_steps: most steps of an episode in training; None for the environment's own limit.
-        hide_velocities: whether velocities are taken out of the observations.
-        lost: indices of observations that are always 0 (after velocities have been hidden).
-        noise: standard deviation of Gaussian noise on each observation, in its own unit.
-        delay: number of control steps by which actions come late.
+        training: additional options in training.
+        training_steps: maximum number of steps of an episode in training; None for the
+            environment's own limit.
+        hide_velocities: whether velocities are removed from the observations.
+        lost: indices of observations that are always 0 (counted after velocities have been
+            removed).
+        noise: standard deviation of Gaussian noise added to each observation, in the unit of the
+            observation.
+        delay: number of control steps by which actions are delayed.
         mass: factor on all masses.
 
     Raises:
@@ -70,11 +73,12 @@ class Task:
         """The environment.
 
         Args:
-            training: whether with the options of `training`.
+            training: whether to use the options of `Task.training`.
             render_mode: None, "rgb_array" (frames for a film) or "human" (a window).
 
         Raises:
-            MissingPackageError: if gymnasium, or what this environment needs, is not installed.
+            MissingPackageError: if gymnasium, or a package that this environment needs, is not
+                installed.
             ValueError: for an unknown id, or an option that does not fit the environment.
         """
         from jarvis.control import wrappers
@@ -100,10 +104,10 @@ class Task:
         """A `Policy` for this environment.
 
         Args:
-            **options: of the `Policy`, such as ``neuron="alif"``.
+            **options: options of the `Policy`, such as ``neuron="alif"``.
 
         Raises:
-            ValueError: for an environment whose observations or actions a policy does not take.
+            ValueError: for an environment whose observations or actions a policy cannot handle.
         """
         env = self.make()
         try:
@@ -113,9 +117,9 @@ class Task:
         return Policy(n, actions, **options)
 
 
-#: How the environments are used where nothing else is said. Contact forces (27 to 78 numbers) are
-#: left out of observations. Ant learns without a bonus for staying alive and without an early end,
-#: in episodes of 15 s: with them, evolution learns to stand still.
+#: The default use of the environments. Contact forces (27 to 78 numbers) are left out of the
+#: observations. Ant is trained without a bonus for staying alive and without early termination, in
+#: episodes of 15 s; otherwise, evolution learns to stand still.
 TASKS: dict[str, Task] = {
     task.id: task
     for task in (
@@ -150,7 +154,7 @@ def task(id: str, **changes: Any) -> Task:
 
     Args:
         id: gymnasium's name of an environment.
-        **changes: fields of the `Task` that differ.
+        **changes: fields of the `Task` to change.
 
     Example:
         >>> task("Ant-v5", delay=2).training_steps
@@ -179,9 +183,9 @@ def _make(id: str, options: Mapping[str, Any]) -> Any:
 
 @contextmanager
 def _quiet_models() -> Iterator[None]:
-    """Keep MuJoCo from writing warnings about the files of models, and a log of them.
+    """Keep MuJoCo from writing warnings about model files to the terminal and to a log file.
 
-    The models are gymnasium's; what MuJoCo advises about them is for its developers.
+    The models belong to gymnasium, and MuJoCo's advice on them is meant for gymnasium's developers.
     """
     try:
         mujoco: Any = importlib.import_module("mujoco")

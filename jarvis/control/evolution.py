@@ -1,6 +1,6 @@
-"""Evolution strategies: weights are changed at random, and moved to where returns are higher.
+"""Evolution strategies: weights are perturbed at random and moved towards higher returns.
 
-No gradient is needed, so any neuron can be trained, at the cost of a forward pass.
+No gradient is needed, so any neuron can be trained with forward passes alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,28 +22,29 @@ from jarvis.training.run import History
 
 @dataclass(frozen=True)
 class EvolutionSettings:
-    """Numbers of an evolution strategy.
+    """Hyperparameters of an evolution strategy.
 
-    Each update draws `directions` random directions d in the space of all weights, and plays one
-    episode with ``theta + noise d`` and one with ``theta - noise d``, from the same start. The
-    `best` directions are those whose better return is highest. With returns r+ and r-, and their
-    standard deviation s::
+    Each update draws `directions` random directions d in the space of all weights. For each
+    direction, it plays one episode with ``theta + noise d`` and one with ``theta - noise d``, from
+    the same initial state. Only the `best` directions are used: those for which the larger of the
+    two returns is highest. With the returns r+ and r- and their standard deviation s, the update
+    is::
 
         theta <- theta + rate / (best s) sum (r+ - r-) d
 
     Args:
-        directions: number of directions of an update.
-        best: how many of them count.
-        noise: standard deviation of the weights that are tried.
+        directions: number of random directions per update.
+        best: number of directions used in the update.
+        noise: standard deviation of the perturbation of each weight.
         rate: size of an update.
-        ranked: whether returns are replaced by their ranks among all of the update, from -1/2 to
-            1/2: then it does not matter how much better a return is.
+        ranked: whether returns are replaced by their ranks among all returns of the update, scaled
+            to -1/2 to 1/2, so that only their order matters.
 
     Raises:
         ValueError: for a number out of range.
 
     Source: Mania, Guy & Recht 2018, NeurIPS 31 (augmented random search, V2-t); antithetic pairs
-    and ranks: Salimans et al. 2017, arXiv:1703.03864.
+    and ranks are from Salimans et al. 2017, arXiv:1703.03864.
 
     Example:
         >>> EvolutionSettings(directions=8).best
@@ -63,7 +64,7 @@ class EvolutionSettings:
         check_number("rate", self.rate, above=0)
 
 
-#: What has been found to work, by environment.
+#: Settings that work, by environment.
 EVOLUTION: dict[str, EvolutionSettings] = {
     "CartPole-v1": EvolutionSettings(8, 8, 0.2, 0.1),
     "Acrobot-v1": EvolutionSettings(8, 8, 0.2, 0.1),
@@ -74,30 +75,30 @@ EVOLUTION: dict[str, EvolutionSettings] = {
 class EvolutionRun(PolicyRun):
     """A run of an evolution strategy: `jarvis.training.train` drives it, saves it and resumes it.
 
-    A batch is an update, and an epoch is `every` updates, followed by an evaluation. All random
-    numbers follow from the seed and the number of the update, and results do not depend on how many
-    processes there are, so a resumed run ends with the same weights, bit for bit.
+    A batch is an update, and an epoch consists of `every` updates, followed by an evaluation. All
+    random numbers are determined by the seed and the number of the update, and results do not
+    depend on the number of processes, so a resumed run ends with the same weights, bit for bit.
 
     Under torchrun the processes share the episodes of every update, on one machine or several.
 
     Args:
         task: the environment.
-        policy: what the network is.
-        settings: of the strategy; None for those of the environment in `EVOLUTION`.
-        budget: control steps of training episodes after which the run ends. Evaluations do not
-            count.
-        every: updates between two evaluations.
-        episodes: episodes of an evaluation.
+        policy: the network.
+        settings: settings of the strategy; None for the settings of the environment in `EVOLUTION`.
+        budget: number of control steps in training episodes after which the run ends. Evaluations
+            do not count.
+        every: number of updates between two evaluations.
+        episodes: number of episodes in an evaluation.
         target: the run also ends when an evaluation reaches this mean return.
-        seed: of everything that is random.
-        workers: processes that play.
+        seed: seed of all random numbers.
+        workers: number of processes that play episodes.
         arguments: as in `Run`.
 
     Attributes:
-        theta, statistics: the weights and the statistics of observations as they are now.
+        theta, statistics: the current weights and statistics of observations.
         best: the weights, statistics and mean return of the best evaluation.
-        steps_played: control steps of training so far.
-        updates: updates so far.
+        steps_played: number of control steps of training so far.
+        updates: number of updates so far.
     """
 
     kind = "evolution"
@@ -126,7 +127,7 @@ class EvolutionRun(PolicyRun):
         return asdict(self.settings)
 
     def update(self) -> tuple[float, int]:
-        """One update; returns the mean return of its episodes, and their steps.
+        """Perform one update; return the mean return of its episodes and their number of steps.
 
         Raises:
             TrainingError: if a return is not finite.
@@ -161,15 +162,15 @@ class EvolutionRun(PolicyRun):
 def change(
     plus: np.ndarray, minus: np.ndarray, directions: np.ndarray, settings: EvolutionSettings
 ) -> np.ndarray:
-    """How far an update moves the weights.
+    """The change of the weights in one update.
 
     Args:
-        plus, minus: returns with the directions added and subtracted ``[N]``.
-        directions: ``[N, n_parameters]``.
-        settings: of the strategy; N need not be its `directions`.
+        plus, minus: returns of the episodes with the directions added and subtracted, ``[N]``.
+        directions: the random directions ``[N, n_parameters]``.
+        settings: settings of the strategy; N may differ from `settings.directions`.
 
     Returns:
-        the change of the weights ``[n_parameters]``; 0 if all returns that count are equal.
+        the change of the weights ``[n_parameters]``; 0 if all returns used are equal.
 
     Example:
         >>> options = EvolutionSettings(directions=1, best=1, rate=0.1)
@@ -213,14 +214,15 @@ def evolve(
         output, resume, progress, log: as in `jarvis.training.train`.
 
     Returns:
-        the policy of the best evaluation, and the history: for each epoch "steps", "return" with
-        its standard deviation, "length", "train_return" (mean over the policies that were tried),
-        "rate" (spikes per neuron and ms) and "operations" (synaptic operations per control step).
+        the policy of the best evaluation, and the history. For each epoch, the history contains
+        "steps", "return" with its standard deviation, "length", "train_return" (the mean over the
+        perturbed policies), "rate" (spikes per neuron and ms) and "operations" (synaptic operations
+        per control step).
 
     Raises:
         ValueError: for an option out of range.
         MissingPackageError: if the environment is not installed.
-        CheckpointError: for a `resume` that is missing, corrupted, or of another run.
+        CheckpointError: for a `resume` that is missing, corrupted, or from another run.
 
     Example:
         >>> from jarvis.control import task

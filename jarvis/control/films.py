@@ -1,4 +1,4 @@
-"""An episode as a film: a GIF of what a policy does."""
+"""An episode as a film: a GIF that shows the behaviour of a policy."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from jarvis.support.files import atomic_path, check_replaceable
 
 
 class RenderError(RuntimeError):
-    """The environment cannot be drawn on this machine; the message says what may help."""
+    """The environment cannot be drawn on this machine; the message suggests a remedy."""
 
 
 def film(
@@ -29,19 +29,20 @@ def film(
 ) -> float:
     """Play an episode and write it as a GIF.
 
-    Without a screen, MuJoCo draws through EGL: ``MUJOCO_GL=egl`` is set unless there is a value.
+    Without a screen, MuJoCo draws through EGL: ``MUJOCO_GL=egl`` is set unless the variable already
+    has a value.
 
     Args:
         trained: the policy.
-        path: of the GIF.
-        task: another task than its own, of the same shape.
-        seconds: most seconds of simulated time.
+        path: path of the GIF.
+        task: a task of the same shape to use instead of the policy's own.
+        seconds: maximum simulated time in seconds.
         fps: frames per second; the film runs at the speed of the simulation.
-        width: of the frames, pixels.
-        seed: of the episode.
+        width: width of the frames in pixels.
+        seed: seed of the episode.
 
     Returns:
-        the sum of rewards of what is shown.
+        the sum of rewards over the part of the episode that is shown.
 
     Raises:
         RenderError: if the environment cannot be drawn here.
@@ -68,7 +69,7 @@ def film(
 def _frames(
     trained: Trained, task: Task, seconds: float, fps: int, seed: int
 ) -> Iterator[tuple[np.ndarray | None, float]]:
-    """After each control step a frame, if it is time for one, and the reward."""
+    """After each control step, yield a frame, if one is due, and the reward."""
     try:
         env = task.make(render_mode="rgb_array")
     except MissingPackageError:
@@ -93,7 +94,7 @@ def _frames(
 
 
 def step_seconds(env: Any) -> float:
-    """Simulated time of a control step of an environment, s."""
+    """Simulated duration of one control step of an environment, s."""
     inner = env.unwrapped
     for name in ("dt", "tau"):
         value = getattr(inner, name, None)
@@ -105,7 +106,7 @@ def step_seconds(env: Any) -> float:
 def _drawn(env: Any, task: Task) -> np.ndarray:
     try:
         frame = env.render()
-    except Exception as error:  # whatever the driver raises
+    except Exception as error:  # drivers may raise any exception
         words = " ".join(str(error).split()) or type(error).__name__
         raise RenderError(
             f"{task.id} cannot be drawn here: {words}. Without a screen, set MUJOCO_GL=egl, which "

@@ -1,7 +1,8 @@
 """A policy: a network of neurons of one kind between observations and actions.
 
-`Policy` says what the network is, and how its weights lie in one vector; `SpikingPolicy` is that
-network in PyTorch, the readable definition; `Candidates` runs many at a time in a compiled loop.
+`Policy` defines the network and the order of its weights in one vector. `SpikingPolicy` is the
+network in PyTorch, which serves as its readable definition. `Candidates` runs many policies at a
+time in a compiled loop.
 """
 
 import math
@@ -24,13 +25,15 @@ from jarvis.zoo import hidden_layer, trainable
 CODES = ("normalised", "population")
 READOUTS = ("trace", "rate", "last")
 
-#: What is taken for a kind of neuron besides those of the zoo.
+#: Kinds accepted in addition to the neurons of the zoo.
 OTHERS = ("tanh", "linear")
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds of policies by their neurons: those of the zoo that can serve in a network, "tanh"
-    (units without spikes or memory) and "linear" (no neurons at all).
+    """The kinds of neurons that a policy can have.
+
+    These are the neurons of the zoo that can be used in a network, "tanh" (units without spikes or
+    memory), and "linear" (no neurons at all).
 
     Example:
         >>> {"lif", "izhikevich", "tanh", "linear"} <= set(kinds())
@@ -42,7 +45,7 @@ def kinds() -> tuple[str, ...]:
 class Block(NamedTuple):
     """A matrix or vector within the vector of all weights."""
 
-    name: str  #: such as "synapses0", "biases0", "recurrent0", "readout"
+    name: str  #: a name such as "synapses0", "biases0", "recurrent0", "readout"
     shape: tuple[int, ...]  #: ``[senders, receivers]`` or ``[receivers]``
     part: slice
 
@@ -51,46 +54,47 @@ class Block(NamedTuple):
 class Policy:
     """A network between observations and actions.
 
-    In every control step it sees ``z = (observation - mean) / standard deviation``, clipped to
-    +-`clip`, and takes `steps` steps of 1 ms::
+    In every control step, the network receives ``z = (observation - mean) / standard deviation``,
+    clipped to +-`clip`, and takes `steps` steps of 1 ms::
 
         code       normalised: x = W z, constant over the control step
                    population: `per_input` encoders for each observation, with centres c from -2 to
-                   2: A = exp(-(z - c)^2 / 2 w^2) is added to the potential of an encoder at each
-                   step; at 1 it sends a spike, and 1 is subtracted. x = W spikes
-        layer      input = drive (x + b + R y), with y what the layer sent in the step before
+                   2 and width w. At each step, A = exp(-(z - c)^2 / 2 w^2) is added to the
+                   potential of an encoder; at 1 it sends a spike, and 1 is subtracted. x = W spikes
+        layer      input = drive (x + b + R y), where y is the output of the layer one step before
         read-out   trace: r <- exp(-1/tau_trace) r + (1 - exp(-1/tau_trace)) y
                    rate: r = mean of y over the steps;  last: r = y of the last step
-        action     o = W r + b; the largest of several; or forces, o clipped to +-1 and scaled to
-                   their bounds
+        action     o = W r + b. Choices: the largest o is chosen. Forces: o is clipped to +-1 and
+                   scaled to the bounds of the forces
 
-    All state is kept from one control step to the next, and starts at rest in each episode; or, if
-    the policy is not `persistent`, in each control step.
+    The whole state is kept from one control step to the next and starts at rest in each episode. If
+    the policy is not `persistent`, the state starts at rest in each control step.
 
     Args:
         n_observations: number of observations.
-        actions: what the environment takes.
-        neuron: the kind, one of `kinds`. "linear" has no hidden neurons.
-        hidden: number of neurons of each hidden layer.
-        recurrent: whether the neurons of a layer send to each other.
-        steps: steps of 1 ms per control step.
+        actions: the actions of the environment.
+        neuron: kind of neuron, one of `kinds`. "linear" has no hidden neurons.
+        hidden: number of neurons in each hidden layer.
+        recurrent: whether the neurons of a layer are connected to each other.
+        steps: number of steps of 1 ms per control step.
         code: "normalised" or "population".
-        per_input: encoders per observation of a population code.
+        per_input: number of encoders per observation in a population code.
         readout: "trace", "rate" or "last".
-        tau_trace: time constant of the trace, ms. The neurons of the last layer take several in
-            turn: the difference of a fast and a slow trace says how its source changes.
-        drive: factor on the input of a neuron. Of order 1 takes a neuron of the zoo from rest to
-            its threshold within 1 ms.
-        clip: largest size of a normalised observation.
+        tau_trace: time constant of the trace, ms. If there are several, they are assigned to the
+            neurons of the last layer in turn: the difference between a fast and a slow trace
+            signals how their input changes.
+        drive: factor on the input of a neuron. An input of order 1 takes a neuron of the zoo from
+            rest to its threshold within 1 ms.
+        clip: largest magnitude of a normalised observation.
         persistent: whether the state is kept from one control step to the next.
-        values: parameters of the neuron, where they differ from those of `jarvis.zoo`; a sequence
-            gives each neuron of the only hidden layer its own.
+        values: parameters of the neuron that differ from those of `jarvis.zoo`. A sequence gives
+            each neuron its own value; this requires a single hidden layer.
 
     Raises:
         ValueError: for a value out of range or an unknown name; the message names it.
         TypeError: for a parameter that the neuron does not have.
 
-    Source: population code: Tang, Kumar, Yoo & Michmizos 2021, CoRL (PMLR 155:2016).
+    Source: the population code is from Tang, Kumar, Yoo & Michmizos 2021, CoRL (PMLR 155:2016).
 
     Example:
         >>> Policy(4, Actions(2), hidden=(8,)).n_parameters  # 4*8 + 8 + 8*2 + 2
@@ -145,13 +149,13 @@ class Policy:
                     f"of that size, not {list(sizes)}"
                 )
         if sizes:
-            self.layer()  # raises for values that the neuron does not take
+            self.layer()  # raises for invalid values of the neuron
 
     # -- sizes and weights
 
     @property
     def population(self) -> int:
-        """Encoders per observation; 0 without a population code."""
+        """Number of encoders per observation; 0 without a population code."""
         return self.per_input if self.code == "population" else 0
 
     @property
@@ -160,7 +164,7 @@ class Policy:
         return self.n_observations * max(self.population, 1)
 
     def blocks(self) -> list[Block]:
-        """The matrices and biases in the order in which they lie in the vector of weights."""
+        """The matrices and biases in their order in the vector of weights."""
         shapes: list[tuple[str, tuple[int, ...]]] = []
         sizes = (self.n_inputs, *self.hidden)
         for k, (n, m) in enumerate(pairwise(sizes)):
@@ -179,7 +183,7 @@ class Policy:
         return self.blocks()[-1].part.stop
 
     def unpacked(self, theta: np.ndarray) -> dict[str, np.ndarray]:
-        """The matrices and biases in a vector of weights, by name; they share its memory.
+        """The matrices and biases of a vector of weights, by name; they share the vector's memory.
 
         Raises:
             ValueError: for a vector of another length.
@@ -191,14 +195,14 @@ class Policy:
         return {name: theta[part].reshape(shape) for name, shape, part in self.blocks()}
 
     def initial(self, seed: int = 0) -> np.ndarray:
-        """Weights to start from ``[n_parameters]``: synapses at random, biases 1, no read-out.
+        """Initial weights ``[n_parameters]``: random synapses, biases of 1 and a read-out of 0.
 
-        Synapses are normal with the standard deviation ``2 / sqrt(inputs)``, recurrent ones with
-        ``1 / sqrt(neurons)``. Without spikes (tanh), biases start at 0. The read-out starts at 0,
-        so that the first policy does nothing, or always the same.
+        Synapses are normally distributed with the standard deviation ``2 / sqrt(inputs)``, and
+        recurrent synapses with ``1 / sqrt(neurons)``. Without spikes (tanh), biases start at 0. The
+        read-out starts at 0, so the initial policy does nothing or always chooses the same action.
 
         Args:
-            seed: of the random numbers.
+            seed: seed of the random numbers.
         """
         check_integer("initial: seed", seed, at_least=0)
         rng = np.random.default_rng((seed, 1))
@@ -212,10 +216,10 @@ class Policy:
                 values[:] = 1.0
         return theta
 
-    # -- what the network is made of
+    # -- parts of the network
 
     def layer(self, backend: str = "auto") -> DrivenLayer:
-        """A layer of its neurons, without synapses."""
+        """A layer of the policy's neurons, without synapses."""
         values: dict[str, Any] = {
             name: torch.as_tensor(value, dtype=torch.get_default_dtype())
             if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
@@ -228,21 +232,22 @@ class Policy:
 
     @property
     def fires(self) -> bool:
-        """Whether what its neurons send are spikes."""
+        """Whether the output of the neurons consists of spikes."""
         return bool(self.hidden) and self.layer().fires
 
     def centres(self) -> np.ndarray:
-        """The centres of the encoders of an observation ``[per_input]``."""
+        """The centres of the receptive fields of the encoders of an observation ``[per_input]``."""
         return np.linspace(-2.0, 2.0, self.per_input)
 
     @property
     def width(self) -> float:
-        """The standard deviation of the encoders' receptive fields: the distance of centres."""
+        """The standard deviation of the encoders' receptive fields: the spacing of centres."""
         return 4.0 / (self.per_input - 1)
 
     def trace(self) -> tuple[np.ndarray, np.ndarray]:
-        """The factors on the trace and on what is sent, at each step, for each neuron that is read
-        out ``[n]``."""
+        """The factors on the trace and on the output of the last layer in each step.
+
+        Each has one value per neuron that is read out ``[n]``."""
         n = self.hidden[-1] if self.hidden else self.n_inputs
         if self.readout == "rate":
             return np.ones(n), np.full(n, 1.0 / self.steps)
@@ -252,13 +257,14 @@ class Policy:
         return keep, 1.0 - keep
 
     def operations(self, fired: np.ndarray, steps: float) -> float:
-        """Synaptic operations of a control step, on average.
+        """The mean number of synaptic operations per control step.
 
-        A spike costs an addition for each synapse that it reaches; an analogue value (a normalised
-        observation, a tanh unit, a trace at the read-out) costs a multiplication for each.
+        A spike costs one addition per synapse that it reaches; an analogue value (a normalised
+        observation, the output of a tanh unit, a trace at the read-out) costs one multiplication
+        per synapse.
 
         Args:
-            fired: spikes of the encoders, then of each layer, in all.
+            fired: total number of spikes of the encoders, then of each layer.
             steps: number of control steps.
         """
         sizes = [*self.hidden, self.actions.n]
@@ -275,11 +281,11 @@ class Policy:
 
 
 class PolicyState(NamedTuple):
-    """State of a `SpikingPolicy` between two control steps; None where there is none."""
+    """State of a `SpikingPolicy` between two control steps."""
 
-    encoders: Tensor | None  #: potentials ``[B, inputs]``
+    encoders: Tensor | None  #: potentials ``[B, inputs]``; None without encoders
     neurons: tuple[Any, ...]  #: the state of each layer
-    sent: tuple[Tensor, ...]  #: what each layer sent in the last step ``[B, n]``
+    sent: tuple[Tensor, ...]  #: the output of each layer in the last step ``[B, n]``
     trace: Tensor  #: ``[B, n of the last layer]``
 
     def detach(self) -> "PolicyState":
@@ -290,14 +296,14 @@ class PolicyState(NamedTuple):
 
 
 class SpikingPolicy(nn.Module):
-    """A `Policy` as a PyTorch module: its definition, and what gradients are taken of.
+    """A `Policy` as a PyTorch module: its definition, which is also used to compute gradients.
 
     Args:
-        policy: what the network is.
+        policy: the network.
         theta: its weights ``[n_parameters]``; None for `Policy.initial`.
-        statistics: of the observations; None passes them on as they are.
-        seed: of the initial weights.
-        backend: of the neurons, as in `SpikingLayer`.
+        statistics: statistics of the observations; None passes observations on unchanged.
+        seed: seed of the initial weights.
+        backend: backend of the neurons, as in `SpikingLayer`.
 
     Attributes:
         weights: a `ParameterDict` with the matrices and biases of `Policy.blocks`.
@@ -345,7 +351,7 @@ class SpikingPolicy(nn.Module):
         """The state at the beginning of an episode.
 
         Args:
-            observations: of one control step ``[B, n_observations]``.
+            observations: observations of one control step ``[B, n_observations]``.
         """
         policy = self.policy
         empty = [observations.new_zeros(len(observations), n) for n in policy.hidden]
@@ -364,11 +370,11 @@ class SpikingPolicy(nn.Module):
 
         Args:
             observations: ``[T, B, n_observations]``.
-            state: as a previous call has returned it; None at the beginning of an episode.
+            state: the state that a previous call returned; None at the beginning of an episode.
 
         Returns:
-            the outputs ``[T, B, n]``, from which `Policy.actions` follow: scores of choices, or
-            forces between -1 and 1 before they are clipped and scaled; and the state.
+            the outputs ``[T, B, n]``, from which the actions follow (scores of the choices, or
+            forces in units of their bounds before they are clipped and scaled), and the state.
         """
         check_tensor("observations", observations, f"[T, B, {self.policy.n_observations}]")
         policy = self.policy
@@ -385,7 +391,7 @@ class SpikingPolicy(nn.Module):
         return torch.stack(outputs), state
 
     def latent(self, observations: Tensor) -> Tensor:
-        """What is read out, for observations ``[N, n_observations]``, each from rest ``[N, n]``."""
+        """The values read out, from rest, for observations ``[N, n_observations]``: ``[N, n]``."""
         limit = self.policy.clip
         z = ((observations - self.mean) * self.scale).clamp(-limit, limit)
         if self.policy.hidden and not (self.policy.recurrent or self.policy.population):
@@ -396,7 +402,7 @@ class SpikingPolicy(nn.Module):
         return trace @ self.weights["readout"] + self.weights["readout_biases"]
 
     def _at_once(self, z: Tensor) -> Tensor:
-        """What is read out after a control step from rest, all steps of a layer in one call."""
+        """The values read out after a control step from rest; a layer runs all steps at once."""
         policy, weights = self.policy, self.weights
         keep, take = (torch.as_tensor(part).to(z) for part in policy.trace())
         x = (z @ weights["synapses0"]).expand(policy.steps, -1, -1)

@@ -1,7 +1,8 @@
 """Proximal policy optimisation with surrogate gradients, by stable-baselines3.
 
-A spiking network takes the place of the hidden layers of its actor. The algorithm is the library's
-own; what is added here is the network, and that a run can be saved and resumed bit for bit.
+A spiking network replaces the hidden layers of the actor. The algorithm itself is that of
+stable-baselines3; this file adds the network and makes it possible to save a run and resume it bit
+for bit.
 """
 
 from collections.abc import Mapping
@@ -23,27 +24,27 @@ from jarvis.training import TrainingError, seeded
 
 @dataclass(frozen=True)
 class PPOSettings:
-    """Numbers of PPO.
+    """Hyperparameters of PPO.
 
     Args:
-        n_envs: environments that are stepped in turn.
-        n_steps: control steps of each of them in an update. Each update begins new episodes, so an
-            episode should fit in.
-        batch_size: control steps of a gradient step.
-        passes: passes over the control steps of an update.
+        n_envs: number of environments, which are stepped in turn.
+        n_steps: control steps per environment in an update. Each update begins new episodes, so
+            `n_steps` should cover a whole episode.
+        batch_size: control steps per gradient step.
+        passes: number of passes over the control steps of an update.
         lr: learning rate of Adam.
-        discount: of later rewards, per control step.
-        gae: lambda of the generalised advantage estimate.
-        clip: how far the probability of an action may move.
-        entropy: weight of the entropy of actions in the loss.
-        critic: units of each hidden layer of the critic, which has tanh units.
+        discount: discount factor of later rewards, per control step.
+        gae: lambda of generalised advantage estimation.
+        clip: bound on the relative change of the probability of an action.
+        entropy: weight of the entropy of the actions in the loss.
+        critic: number of tanh units in each hidden layer of the critic.
         scale_rewards: whether rewards are divided by the standard deviation of returns.
 
     Raises:
         ValueError: for a number out of range.
 
-    Source: Schulman et al. 2017, arXiv:1707.06347; the implementation: Raffin et al. 2021, JMLR
-    22(268).
+    Source: Schulman et al. 2017, arXiv:1707.06347; the implementation is that of Raffin et al.
+    2021, JMLR 22(268).
     """
 
     n_envs: int = 8
@@ -74,12 +75,12 @@ class PPOSettings:
 
 
 class _Networks(nn.Module):
-    """The hidden layers of actor and critic, as stable-baselines3 calls them."""
+    """The hidden layers of actor and critic, with the interface that stable-baselines3 expects."""
 
     def __init__(self, policy: Policy, critic: tuple[int, ...], seed: int) -> None:
         super().__init__()
         self.actor = SpikingPolicy(policy, seed=seed)
-        for name in ("readout", "readout_biases"):  # the library has its own
+        for name in ("readout", "readout_biases"):  # stable-baselines3 has its own read-out
             del self.actor.weights[name]
         layers: list[nn.Module] = []
         before = policy.n_observations
@@ -102,15 +103,15 @@ class _Networks(nn.Module):
 class PPORun(PolicyRun):
     """A run of PPO by stable-baselines3: `jarvis.training.train` drives it, saves and resumes it.
 
-    PPO learns from control steps in a random order, so the state of the network cannot be kept from
-    one to the next: the policy must not be `persistent`. The gradient passes through the steps
-    within a control step, by the surrogate of the neurons. The critic has tanh units: it only
-    serves in training.
+    PPO learns from control steps in random order, so the state of the network cannot be kept from
+    one control step to the next: the policy must not be `persistent`. The gradient passes through
+    the steps within a control step, using the surrogate of the neurons. The critic has tanh units
+    and is only used in training.
 
     Args:
         task: the environment.
-        policy: what the network is, with ``persistent=False``.
-        settings: of PPO.
+        policy: the network, with ``persistent=False``.
+        settings: settings of PPO.
         budget, every, episodes, target, seed, workers, arguments: as in `EvolutionRun`; `workers`
             play the evaluations.
 
@@ -150,7 +151,7 @@ class PPORun(PolicyRun):
         self._take()
 
     def _made(self) -> Any:
-        """The library's algorithm, with this policy as its actor."""
+        """The algorithm of stable-baselines3 with this policy as its actor."""
         required("stable_baselines3")
         from stable_baselines3 import PPO  # type: ignore
         from stable_baselines3.common.logger import Logger  # type: ignore
@@ -188,7 +189,7 @@ class PPORun(PolicyRun):
         model.set_logger(Logger(None, []))
         self._envs: Any = envs
         self._callback = model._init_callback(None)
-        envs.training = False  # what is seen in this reset does not count
+        envs.training = False  # observations of this reset do not enter the statistics
         model._setup_learn(1, self._callback)
         envs.training = True
         return model
@@ -201,17 +202,17 @@ class PPORun(PolicyRun):
         return asdict(self.settings) | {"critic": list(self.settings.critic)}
 
     def update(self) -> tuple[float, int]:
-        """Play, and learn from what was played.
+        """Play episodes and learn from them.
 
         Raises:
             TrainingError: if a weight is no longer finite.
         """
         model, options = self._model, self.settings
         rng = np.random.default_rng((self.seed, 2, self.updates))
-        before = np.random.get_state()  # noqa: NPY002  # the library draws from these
+        before = np.random.get_state()  # noqa: NPY002  # used by stable-baselines3
         try:
-            np.random.seed(int(rng.integers(1 << 31)))  # noqa: NPY002  # the order of its samples
-            torch.manual_seed(int(rng.integers(1 << 31)))  # its actions
+            np.random.seed(int(rng.integers(1 << 31)))  # noqa: NPY002  # order of samples
+            torch.manual_seed(int(rng.integers(1 << 31)))  # actions
             self._envs.seed(int(rng.integers(1 << 31)))
             model._last_obs = self._envs.reset()
             model._last_episode_starts = np.ones(options.n_envs, bool)
@@ -231,7 +232,7 @@ class PPORun(PolicyRun):
         return float(np.mean(returns or [0.0])), options.n_steps * options.n_envs
 
     def _take(self) -> None:
-        """Take weights and statistics from the library's algorithm."""
+        """Copy weights and statistics from the algorithm."""
         actor, readout = self._model.policy.mlp_extractor.actor, self._model.policy.action_net
         theta = np.zeros(self.policy.n_parameters)
         for name, part in self.policy.unpacked(theta).items():
@@ -242,7 +243,8 @@ class PPORun(PolicyRun):
             part[:] = found.detach().double().numpy()
         seen: Any = self._envs.obs_rms
         count = float(seen.count)
-        # The library divides by sqrt(variance + epsilon), and counts a little more than there was.
+        # stable-baselines3 divides by sqrt(variance + epsilon), and its initial count is slightly
+        # above 0.
         squares = (seen.var + self._envs.epsilon) * (count - 1.0)
         self.theta = theta
         self.statistics = ObservationStatistics(

@@ -1,4 +1,4 @@
-"""A neuron without spikes and without memory, to compare with: a tanh unit as in other networks."""
+"""A neuron without spikes and without memory, for comparison: a tanh unit as in other networks."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class TanhParams(Parameters):
 
 
 class TanhState(NamedTuple):
-    """What a tanh unit has sent last ``[B, ...]``; its next output does not depend on it."""
+    """The last output of a tanh unit ``[B, ...]``; its next output does not depend on it."""
 
     y: Tensor
 
@@ -34,16 +34,16 @@ class TanhState(NamedTuple):
 def tanh_step(
     x: Tensor, state: TanhState, params: TanhParams, spike: Spike = DEFAULT_SPIKE
 ) -> tuple[Tensor, TanhState]:
-    """One step of a tanh unit: ``y = tanh(gain x)``, whatever the state is.
+    """One step of a tanh unit: ``y = tanh(gain x)``, for any state.
 
     Args:
         x: the input ``[B, ...]``.
         state: not used.
-        params: its parameters.
+        params: the unit's parameters.
         spike: not used.
 
     Returns:
-        y ``[B, ...]``, and y as the state.
+        y ``[B, ...]``, and the state, which is y as well.
     """
     y = torch.tanh(params.gain * x)
     return y, TanhState(y)

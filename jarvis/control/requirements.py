@@ -1,4 +1,4 @@
-"""The packages of the extra `control`, and what is said where they are missing."""
+"""The packages of the extra `control`, and the error for a missing package."""
 
 import importlib
 from types import ModuleType
@@ -7,7 +7,7 @@ INSTALL = "pip install 'jarvis-snn[control]'"
 
 
 class MissingPackageError(ImportError):
-    """A package of the extra `control` is not installed; the message says how to install it."""
+    """A package of the extra `control` is not installed; the message gives the command for it."""
 
 
 def required(name: str) -> ModuleType:

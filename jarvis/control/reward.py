@@ -1,7 +1,7 @@
 """Learning from reward by STDP: a policy whose synapses change while it acts.
 
-Pairs of spikes leave eligibility traces, and the error of a prediction of reward, as dopamine
-neurons seem to signal it, turns them into changes of weights.
+Pairs of spikes leave eligibility traces, and a reward prediction error, as dopamine neurons seem to
+signal it, turns the traces into weight changes.
 """
 
 from collections.abc import Mapping
@@ -31,30 +31,33 @@ def _rule() -> ThreeFactorSTDP:
 
 @dataclass(frozen=True)
 class RewardSettings:
-    """Numbers of a policy that learns from reward.
+    """Hyperparameters of a policy that learns from reward.
 
-    A group of neurons stands for each choice; the groups inhibit each other, and the one that sends
-    more spikes in a control step decides. A critic predicts the return from the activities A of the
-    encoders, and the error of its prediction is the reward that the rule of the synapses gets::
+    Each choice is represented by a group of neurons. The groups inhibit each other, and the group
+    that sends the most spikes in a control step determines the choice. A critic predicts the return
+    from the activities A of the encoders, and the prediction error delta serves as the reward in
+    the learning rule of the synapses::
 
         V = w A                                                 (0 after the end)
         delta = reward + discount V(after) - V(before)
         z <- discount decay z + A(before);  w <- w + critic_rate delta z
 
     Args:
-        rule: the rule of the synapses between encoders and neurons. Their weights lie within its
-            bounds.
-        discount: of later rewards, per control step.
-        decay: of the critic's eligibility, per control step.
-        critic_rate: of the critic.
-        inhibition: what a spike takes off the input of neurons of other groups, one step later.
+        rule: the learning rule of the synapses between encoders and neurons, which also sets the
+            bounds of their weights.
+        discount: discount factor of later rewards, per control step.
+        decay: decay factor of the critic's eligibility trace, per control step.
+        critic_rate: learning rate of the critic.
+        inhibition: the amount by which a spike reduces the input of neurons of other groups, one
+            step later.
 
     Raises:
-        ValueError: for a value out of range, or a rule that is not supported: it has to count pairs
-            of all spikes, those in one step as causal, with hard bounds and no `tau_reward`.
+        ValueError: for a value out of range, or an unsupported rule. The rule has to count pairs of
+            all spikes, count spikes in the same step as causal, and have hard bounds and no
+            `tau_reward`.
 
     Source: Fremaux, Sprekeler & Gerstner 2013, PLoS Comput. Biol. 9(4):e1003024, for a spiking
-    actor that a critic's error teaches.
+    actor that learns from the critic's prediction error.
     """
 
     rule: ThreeFactorSTDP = field(default_factory=_rule)
@@ -78,13 +81,13 @@ class RewardSettings:
 
 
 def reward_policy(task: Task, *, neuron: str = "escape_lif", group: int = 10, **options: Any):
-    """A policy that can learn from reward: encoders, and a group of neurons for each choice.
+    """A policy that can learn from reward, with encoders and a group of neurons for each choice.
 
     Args:
         task: an environment with choices.
-        neuron: the kind; one with noise explores.
-        group: neurons for each choice.
-        **options: further ones of the `Policy`.
+        neuron: kind of neuron; a noisy neuron provides exploration.
+        group: number of neurons for each choice.
+        **options: further options of the `Policy`.
 
     Raises:
         ValueError: for an environment with forces, or a neuron that does not fire.
@@ -99,16 +102,16 @@ def reward_policy(task: Task, *, neuron: str = "escape_lif", group: int = 10, **
 
 
 def _check(policy: Policy) -> None:
-    """ValueError for a policy that cannot learn from reward."""
+    """Raise ValueError for a policy that cannot learn from reward."""
     wanted = dict(code="population", recurrent=True, readout="rate")
     for name, value in wanted.items():
         if getattr(policy, name) != value:
             raise ValueError(f"policy: {name}={getattr(policy, name)!r} must be {value!r}")
     if not policy.actions.discrete or len(policy.hidden) != 1:
-        raise ValueError("policy: it needs choices, and one layer of neurons")
+        raise ValueError("policy: learning from reward needs choices and one layer of neurons")
     if policy.hidden[0] % policy.actions.n:
         raise ValueError(
-            f"policy: {policy.hidden[0]} neurons are no groups for {policy.actions.n} choices"
+            f"policy: {policy.hidden[0]} neurons cannot form groups for {policy.actions.n} choices"
         )
     if not policy.fires:
         raise ValueError(f"policy: {policy.neuron} does not fire, and STDP needs spikes")
@@ -117,15 +120,15 @@ def _check(policy: Policy) -> None:
 class RewardLearner:
     """A policy whose synapses change while it acts, in a compiled loop.
 
-    `tests/control/test_reward_learning.py` holds it to `SpikingPolicy` and to
+    `tests/control/test_reward_learning.py` checks it against `SpikingPolicy` and
     `jarvis.stdp.ThreeFactorSTDP`.
 
     Args:
-        policy: as `reward_policy` returns it.
-        settings: of the rule.
+        policy: a policy made by `reward_policy`.
+        settings: settings of the learner.
 
     Attributes:
-        synapses: the weights that change ``[inputs, neurons]``; write to it before an episode.
+        synapses: the plastic weights ``[inputs, neurons]``; write to it before an episode.
     """
 
     def __init__(self, policy: Policy, settings: RewardSettings) -> None:
@@ -156,7 +159,7 @@ class RewardLearner:
         )
 
     def begin(self, theta: np.ndarray, seed: int = 0) -> None:
-        """Begin an episode with these weights ``[n_parameters]``: at rest, without traces."""
+        """Begin an episode with these weights ``[n_parameters]``, at rest and without traces."""
         parts = self.policy.unpacked(np.asarray(theta, float))
         self.synapses[:] = parts["synapses0"]
         n = self.policy.hidden[0]
@@ -168,8 +171,8 @@ class RewardLearner:
         """Take a control step.
 
         Args:
-            activities: of the encoders ``[inputs]``.
-            reward: that has arrived since the last one; it acts in the first step.
+            activities: activities of the encoders ``[inputs]``.
+            reward: the reward since the previous control step; it acts in the first step.
 
         Returns:
             the choice.
@@ -183,7 +186,7 @@ class RewardLearner:
         return self.policy.actions.start + int(groups.argmax())
 
     def end(self, reward: float) -> None:
-        """End the episode with a last reward, in a step without spikes."""
+        """End the episode with a final reward, in a step without spikes."""
         pair = self.settings.rule.pair
         self._eligibility *= self._decay
         changed = self.synapses + reward * self._eligibility
@@ -191,11 +194,11 @@ class RewardLearner:
 
 
 class Encoders:
-    """What the encoders of a population code add up at each step.
+    """The activities that the encoders of a population code add up at each step.
 
     Args:
-        policy: with the code.
-        statistics: of the observations.
+        policy: a policy with a population code.
+        statistics: statistics of the observations.
     """
 
     def __init__(self, policy: Policy, statistics: ObservationStatistics) -> None:
@@ -214,13 +217,12 @@ class Encoders:
 class RewardRun(PolicyRun):
     """A run that learns from reward by STDP: `jarvis.training.train` drives it.
 
-    A batch is an episode, in which the policy learns. Evaluations are played with synapses that do
-    not change.
+    A batch is an episode in which the policy learns. During evaluations, synapses do not change.
 
     Args:
         task: an environment with choices.
-        policy: as `reward_policy` returns it.
-        settings: of the learner.
+        policy: a policy made by `reward_policy`.
+        settings: settings of the learner.
         budget, every, episodes, target, seed, workers, arguments: as in `EvolutionRun`.
 
     Attributes:
@@ -260,7 +262,7 @@ class RewardRun(PolicyRun):
             self._env = None
 
     def first_weights(self) -> np.ndarray:
-        """Synapses around the middle of their bounds, fixed inhibition, a read-out by groups."""
+        """Synapses near the middle of their bounds, fixed inhibition, and a read-out by groups."""
         policy, pair = self.policy, self.settings.rule.pair
         rng, theta = np.random.default_rng((self.seed, 1)), np.zeros(policy.n_parameters)
         parts = policy.unpacked(theta)

@@ -17,19 +17,19 @@ from jarvis.control.policy import Policy
 from jarvis.control.statistics import ObservationStatistics
 from jarvis.support.checks import check_integer
 
-#: Environments of one process that are stepped in turn, with one call of the policies for all.
+#: Number of environments that one process steps in turn, with one call of the policies for all.
 SLOTS = 16
 
 
 @dataclass
 class Episodes:
-    """What episodes have brought, a row for each.
+    """The results of episodes, with one row per episode.
 
     Attributes:
         returns: sum of rewards ``[N]``.
         lengths: number of control steps ``[N]``.
         counts, sums, squares: observations and their moments, as in `Candidates`.
-        fired: spikes of encoders and layers ``[N, 1 + layers]``.
+        fired: number of spikes of encoders and layers ``[N, 1 + layers]``.
     """
 
     returns: np.ndarray
@@ -41,7 +41,7 @@ class Episodes:
 
     @classmethod
     def empty(cls, policy: Policy, n: int) -> "Episodes":
-        """Room for n episodes."""
+        """Arrays for n episodes, to be filled."""
         width = policy.n_observations
         return cls(
             np.zeros(n), np.zeros(n), np.zeros(n), np.zeros((n, width)), np.zeros((n, width)),
@@ -49,33 +49,33 @@ class Episodes:
         )  # fmt: skip
 
     def arrays(self) -> list[np.ndarray]:
-        """All of its arrays."""
+        """All arrays of these results."""
         return [self.returns, self.lengths, self.counts, self.sums, self.squares, self.fired]
 
     def put(self, rows: Any, other: "Episodes") -> None:
-        """Write other episodes into these rows."""
+        """Write the results of other episodes into these rows."""
         for mine, its in zip(self.arrays(), other.arrays(), strict=True):
             mine[rows] = its
 
     @property
     def steps(self) -> int:
-        """Control steps of all episodes."""
+        """Total number of control steps of all episodes."""
         return int(self.lengths.sum())
 
 
 class Arena:
     """Environments of one process, in which candidates play.
 
-    Up to `slots` environments are stepped in turn; for each step of all of them, the policies are
-    computed in one call. When an episode is over, the next candidate takes its place. What a
-    candidate does depends on its weights and its seed alone, not on the others.
+    Up to `slots` environments are stepped in turn; one call computes the policies for one step of
+    all environments. When an episode ends, the next candidate starts in its place. The behaviour of
+    a candidate depends only on its weights and its seed, not on the other candidates.
 
     Args:
         task: the environment.
-        policy: what the candidates are.
-        training: whether with the options of training.
+        policy: the network of the candidates.
+        training: whether to use the training options of the task.
         slots: number of environments.
-        dtype: of the weights, "float32" or "float64".
+        dtype: data type of the weights, "float32" or "float64".
 
     Example:
         >>> from jarvis.control import Task
@@ -133,8 +133,9 @@ class Arena:
 
         Args:
             thetas: weights ``[N, n_parameters]``.
-            seeds: of the environment, and of noisy neurons, one for each episode.
-            statistics: by which observations are normalised; None passes them on as they are.
+            seeds: seeds of the environment and of noisy neurons, one for each episode.
+            statistics: statistics that normalise observations; None passes observations on
+                unchanged.
 
         Returns:
             `Episodes`, in the order of the rows.
@@ -199,10 +200,10 @@ class Arena:
 
 
 class Crew:
-    """Processes that play episodes, each in arenas of its own; with one, this process does.
+    """Processes that play episodes, each in its own arenas; a crew of one uses this process itself.
 
-    Results do not depend on the number of processes. Programs that use more than one must start
-    under ``if __name__ == "__main__":``, because the processes are spawned.
+    Results do not depend on the number of processes. A program that uses more than one process must
+    start under ``if __name__ == "__main__":``, because the processes are spawned.
 
     Args:
         task, policy, dtype: as in `Arena`.
@@ -224,7 +225,7 @@ class Crew:
         self.close()
 
     def close(self) -> None:
-        """End the processes, and close the environments."""
+        """End the processes and close the environments."""
         self._arenas.close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
@@ -238,10 +239,10 @@ class Crew:
         *,
         training: bool = False,
     ) -> Episodes:
-        """As `Arena.play`, shared among the processes.
+        """Play episodes as `Arena.play` does, shared among the processes.
 
         Raises:
-            RuntimeError: if a process has died; the message says what to look at.
+            RuntimeError: if a process has died; the message names likely causes.
         """
         if self.workers == 1:
             return self._arenas.of(training).play(thetas, seeds, statistics)
@@ -272,7 +273,7 @@ class Crew:
 
 
 class _Arenas:
-    """The arenas of a process: one for training, one for evaluation, made when they are needed."""
+    """The arenas of a process, one for training and one for evaluation, created when needed."""
 
     def __init__(self, task: Task, policy: Policy, dtype: str) -> None:
         self.task, self.policy, self.dtype = task, policy, dtype
@@ -295,12 +296,12 @@ class _Arenas:
         return self.__dict__ | {"_made": {}}
 
 
-_mine: _Arenas | None = None  # of a process of a crew
+_mine: _Arenas | None = None  # the arenas of a worker process
 
 
 def _start_worker(arenas: _Arenas) -> None:
     global _mine
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles interrupts
     torch.set_num_threads(1)
     _mine = arenas
 

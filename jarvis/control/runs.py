@@ -1,7 +1,7 @@
-"""A run that trains a policy by letting it act: what all learners have in common.
+"""A run that trains a policy by letting it act: the code that all learners have in common.
 
-`jarvis.training.train` drives it, saves it and resumes it. A batch is an update, and an epoch is a
-number of updates, followed by an evaluation.
+`jarvis.training.train` drives it, saves it and resumes it. A batch is an update, and an epoch
+consists of several updates, followed by an evaluation.
 """
 
 import math
@@ -24,10 +24,11 @@ from jarvis.training import Run, distributed
 from jarvis.training.checkpoints import check_state, number
 from jarvis.training.run import History
 
-#: Largest number of directions of an update, and of episodes of an evaluation.
+#: Largest number of directions in an update and of episodes in an evaluation.
 MOST = 10_000
 
-#: Length of a run in epochs that no budget of steps reaches: the budget ends it.
+#: Nominal number of epochs of a run, which is never reached: the budget of steps ends the run
+#: first.
 _ENDLESS = 1 << 30
 
 
@@ -36,21 +37,21 @@ class PolicyRun(Run):
 
     Args:
         task: the environment.
-        policy: what the network is.
-        budget: control steps of training episodes after which the run ends. Evaluations do not
-            count.
-        every: updates between two evaluations.
-        episodes: episodes of an evaluation.
+        policy: the network.
+        budget: number of control steps in training episodes after which the run ends. Evaluations
+            do not count.
+        every: number of updates between two evaluations.
+        episodes: number of episodes in an evaluation.
         target: the run also ends when an evaluation reaches this mean return.
-        seed: of everything that is random.
-        workers: processes that play.
+        seed: seed of all random numbers.
+        workers: number of processes that play episodes.
         arguments: as in `Run`.
 
     Attributes:
-        theta, statistics: the weights and the statistics of observations as they are now.
+        theta, statistics: the current weights and statistics of observations.
         best: the weights, statistics and mean return of the best evaluation.
-        steps_played: control steps of training so far.
-        updates: updates so far.
+        steps_played: number of control steps of training so far.
+        updates: number of updates so far.
     """
 
     advice = "check the rewards of the environment for NaN"
@@ -88,19 +89,19 @@ class PolicyRun(Run):
     # -- defined by each learner
 
     def first_weights(self) -> np.ndarray:
-        """The weights to start from ``[n_parameters]``."""
+        """The initial weights ``[n_parameters]``."""
         return self.policy.initial(self.seed)
 
     def update(self) -> tuple[float, int]:
-        """Change `theta` and `statistics`; returns the mean return and the steps it took."""
+        """Change `theta` and `statistics`; return the mean return and the number of steps taken."""
         raise NotImplementedError
 
     def settings_of(self) -> dict[str, Any]:
-        """The numbers of the learner, as plain values: part of the run's identity."""
+        """The settings of the learner as plain values, which are part of the run's identity."""
         raise NotImplementedError
 
     def own(self) -> dict[str, Tensor]:
-        """What the learner keeps besides the weights, for a checkpoint."""
+        """The state of the learner besides the weights, for a checkpoint."""
         return {}
 
     def load_own(self, content: Mapping[str, Tensor]) -> None:
@@ -151,7 +152,7 @@ class PolicyRun(Run):
     # -- learning
 
     def learn(self, index: Tensor) -> float:
-        """One update; returns the mean return of its episodes."""
+        """Perform one update; return the mean return of its episodes."""
         started = time.perf_counter()
         mean, steps = self.update()
         self._last = steps
@@ -164,18 +165,18 @@ class PolicyRun(Run):
     def played(
         self, total: int, rows: list[int], thetas: np.ndarray, seeds: Any, *, training: bool
     ) -> Episodes:
-        """Episodes of all processes; this one plays those of `rows`."""
+        """Play episodes in all processes; this process plays those of `rows`."""
         mine = self.crew.play(thetas, [int(s) for s in seeds], self.statistics, training=training)
         if distributed.world_size() == 1:
             return mine
         found = Episodes.empty(self.policy, total)
         found.put(rows, mine)
-        for part in found.arrays():  # the others have zeros in these rows
+        for part in found.arrays():  # other processes have zeros in these rows
             distributed.total_(torch.from_numpy(part))
         return found
 
     def evaluate(self) -> Episodes:
-        """Episodes with the weights as they are, from the same starts every time."""
+        """Play episodes with the current weights, from the same initial states every time."""
         seeds = choice_seeds(self.seed, self.episodes)
         share = distributed.share(self.episodes)
         rows = list(range(share.start, share.stop))
@@ -229,7 +230,7 @@ class PolicyRun(Run):
         }
 
     def trained(self, *, best: bool = True) -> Trained:
-        """The policy: that of the best evaluation, or as it is now."""
+        """The policy with the weights of the best evaluation, or with the current weights."""
         theta, statistics, _ = self.best if best else (self.theta, self.statistics, 0.0)
         return Trained(self.task, self.policy, theta, statistics)
 

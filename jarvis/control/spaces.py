@@ -1,4 +1,4 @@
-"""What a policy can do in an environment: choose one of several actions, or set some forces."""
+"""The actions of a policy in an environment: it chooses one of several actions or sets forces."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,10 @@ class Actions:
     """The actions of an environment, as plain numbers.
 
     Args:
-        n: number of choices, or of forces.
+        n: number of choices or of forces.
         low, high: the bounds of each force ``[n]``; None for choices.
         start: the number of the first choice.
-        dtype: the type in which the environment takes forces.
+        dtype: the data type of the forces in the environment.
 
     Raises:
         ValueError: for fewer than one action, or bounds that are not finite and in order.
@@ -56,7 +56,7 @@ class Actions:
 
     @classmethod
     def of(cls, space: Any) -> "Actions":
-        """The actions of an action space of gymnasium: a `Discrete`, or a `Box` with one axis.
+        """The actions of an action space of gymnasium, a `Discrete` or a `Box` with one axis.
 
         Raises:
             ValueError: for another space.
@@ -74,7 +74,7 @@ class Actions:
 
 
 def observation_size(space: Any) -> int:
-    """The number of observations of an observation space: a `Box` with one axis.
+    """The number of observations of an observation space, a `Box` with one axis.
 
     Raises:
         ValueError: for another space.

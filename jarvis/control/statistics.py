@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-#: An observation with less spread than this is constant, and passes nothing on.
+#: An observation with a smaller standard deviation counts as constant and is replaced by 0.
 LEAST = 1e-7
 
 
@@ -14,15 +14,15 @@ class ObservationStatistics:
     """Running mean and variance of each observation.
 
     Policies see ``(observation - mean) / standard deviation``. Before the first two observations,
-    they see them as they are.
+    policies see observations unchanged.
 
     Args:
         mean: ``[n]``.
         squares: sum of squared deviations from the mean ``[n]``.
         count: number of observations.
 
-    Source: Mania, Guy & Recht 2018, NeurIPS 31, section 3.2; combining two samples: Chan, Golub &
-    LeVeque 1983, Am. Stat. 37(3):242.
+    Source: Mania, Guy & Recht 2018, NeurIPS 31, section 3.2; two samples are combined as in Chan,
+    Golub & LeVeque 1983, Am. Stat. 37(3):242.
 
     Example:
         >>> seen = ObservationStatistics.empty(1)
@@ -37,7 +37,7 @@ class ObservationStatistics:
 
     @classmethod
     def empty(cls, n: int) -> "ObservationStatistics":
-        """Statistics of n observations before the first."""
+        """Empty statistics of n observed quantities."""
         return cls(np.zeros(n), np.zeros(n))
 
     @property
@@ -51,7 +51,7 @@ class ObservationStatistics:
 
     @property
     def centre(self) -> np.ndarray:
-        """What is subtracted ``[n]``: the mean, or 0 before the first two observations."""
+        """The value to subtract ``[n]``: the mean, or 0 before the first two observations."""
         return self.mean if self.count >= 2 else np.zeros_like(self.mean)
 
     def add(self, observations: np.ndarray) -> None:
@@ -63,10 +63,10 @@ class ObservationStatistics:
     def combine(
         self, count: float, sums: np.ndarray, squares: np.ndarray, about: np.ndarray
     ) -> None:
-        """Add a sample that is given by its moments.
+        """Add a sample that is described by its moments.
 
         Args:
-            count: its size.
+            count: size of the sample.
             sums, squares: sums of ``observation - about`` and of its square ``[n]``.
             about: the point of reference ``[n]``.
         """

@@ -1,4 +1,4 @@
-"""A policy with its weights and the statistics of its observations: what training yields."""
+"""A policy with its weights and the statistics of its observations: the result of training."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -25,9 +25,9 @@ class Trained:
 
     Args:
         task: the environment.
-        policy: what the network is.
+        policy: the network.
         theta: its weights ``[n_parameters]``.
-        statistics: of its observations.
+        statistics: statistics of its observations.
     """
 
     task: Task
@@ -46,12 +46,13 @@ class Trained:
     def evaluate(
         self, episodes: int = 100, *, seed: int = 0, task: Task | None = None, workers: int = 1
     ) -> Episodes:
-        """Play episodes of the task as it is judged, not as it is trained.
+        """Play episodes of the task with its evaluation options.
 
         Args:
-            episodes: how many.
-            seed: of the environments: the same seed gives the same episodes.
-            task: another task of the same shape, such as one with noise; None for its own.
+            episodes: number of episodes.
+            seed: seed of the environments; the same seed gives the same episodes.
+            task: another task of the same shape, such as one with noise; None for the policy's own
+                task.
             workers: number of processes.
         """
         check_integer("evaluate: episodes", episodes, at_least=1)
@@ -61,11 +62,11 @@ class Trained:
             )
 
     def without(self, share: float, seed: int = 0) -> "Trained":
-        """A copy in which a share of the neurons of each hidden layer is dead: it sends nothing.
+        """A copy in which a share of the neurons of each hidden layer is silenced.
 
         Args:
-            share: of the neurons, from 0 to 1.
-            seed: of the choice.
+            share: share of the neurons to silence, from 0 to 1.
+            seed: seed of the random choice of neurons.
 
         Raises:
             ValueError: for a share outside [0, 1].
@@ -83,7 +84,7 @@ class Trained:
 
 
 def held_out_seeds(seed: int, n: int) -> list[int]:
-    """Seeds of n episodes in which neither training nor the choice of the best policy looks.
+    """Seeds of n episodes that neither training nor the choice of the best policy uses.
 
     Example:
         >>> set(held_out_seeds(0, 100)) & set(choice_seeds(0, 100))
@@ -128,7 +129,7 @@ def contents(
 def restored(
     content: Mapping[str, torch.Tensor], prefix: str = ""
 ) -> tuple[np.ndarray, ObservationStatistics]:
-    """What `contents` has put into tensors."""
+    """Weights and statistics restored from the tensors that `contents` returned."""
     theta, mean, squares, count = (
         content[f"{prefix}{name}"].numpy().copy() for name in ("theta", "mean", "squares", "count")
     )
@@ -136,11 +137,12 @@ def restored(
 
 
 def load_trained(path: str | Path) -> Trained:
-    """The policy in a checkpoint, or in the output folder of a run (then the best one, if there
-    is one).
+    """The policy in a checkpoint or in the output folder of a run.
+
+    In an output folder, the best checkpoint is loaded if there is one.
 
     Raises:
-        CheckpointError: if it is missing, damaged, or not of a policy.
+        CheckpointError: if it is missing or damaged, or does not contain a policy.
     """
     path = Path(path)
     if path.is_dir():
@@ -151,7 +153,7 @@ def load_trained(path: str | Path) -> Trained:
     try:
         policy, task = _policy(run["policy"]), _from(Task, run["task"])
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is not of a run of train_control.py: {error}") from error
+        raise CheckpointError(f"{path} is not from a run of train_control.py: {error}") from error
     empty = ObservationStatistics.empty(policy.n_observations)
     own = contents(np.zeros(policy.n_parameters), empty)
     weights = entry(content, "weights", dict, path)

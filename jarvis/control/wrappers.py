@@ -1,6 +1,6 @@
-"""What makes an environment harder: noise, delay, lost sensors, hidden velocities, other masses.
+"""Wrappers that make an environment harder: noise, delay, lost sensors, hidden velocities, masses.
 
-Wrappers of gymnasium, for any environment that follows its interface.
+They work with any environment that follows gymnasium's interface.
 """
 
 from collections import deque
@@ -13,20 +13,20 @@ from jarvis.control.requirements import required
 from jarvis.support.checks import check_integer, check_number
 
 if TYPE_CHECKING:
-    from gymnasium import Wrapper  # type: ignore  # not everybody has it
+    from gymnasium import Wrapper  # type: ignore  # an optional package
 else:
     try:
         from gymnasium import Wrapper
     except ImportError:
 
         class Wrapper:
-            """Stands for gymnasium's, which is not installed."""
+            """A placeholder for gymnasium's class, which is not installed."""
 
             def __init__(self, env: Any) -> None:
                 required("gymnasium")
 
 
-#: Where velocities are among the observations of environments that do not say so themselves.
+#: The indices of velocities in the observations of environments that do not provide them.
 VELOCITIES: dict[str, tuple[int, ...]] = {
     "CartPole-v0": (1, 3),
     "CartPole-v1": (1, 3),
@@ -42,7 +42,8 @@ class SensorNoise(Wrapper):
 
     Args:
         env: the environment.
-        std: standard deviation, in the units of the observations; a number, or one for each.
+        std: standard deviation, in the units of the observations; one number, or one per
+            observation.
 
     Raises:
         ValueError: for a standard deviation that is negative or not finite.
@@ -56,7 +57,7 @@ class SensorNoise(Wrapper):
         self._rng = np.random.default_rng()
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
-        """Begin an episode; the seed is that of the noise, too."""
+        """Begin an episode; the seed also determines the noise."""
         if seed is not None:
             self._rng = np.random.default_rng((seed, 1))
         observation, info = self.env.reset(seed=seed, options=options)
@@ -72,12 +73,12 @@ class SensorNoise(Wrapper):
 
 
 class ActionDelay(Wrapper):
-    """Delays actions: what is chosen now happens some control steps later.
+    """Delays actions: an action takes effect several control steps after it is chosen.
 
     Args:
         env: the environment.
-        steps: the delay, control steps.
-        first: the action during the first steps; None for the middle of the range, or the first
+        steps: the delay in control steps.
+        first: the action during the first steps; None for the middle of the range or the first
             choice.
 
     Raises:
@@ -111,7 +112,7 @@ class LostSensors(Wrapper):
 
     Args:
         env: the environment.
-        indices: of the observations that are lost.
+        indices: indices of the observations that are lost.
 
     Raises:
         ValueError: for an index that the environment does not have.
@@ -141,15 +142,15 @@ class LostSensors(Wrapper):
 
 
 class HiddenVelocities(Wrapper):
-    """Takes velocities out of the observations, so that they have to be inferred from memory.
+    """Removes velocities from the observations, so that they have to be inferred from memory.
 
     Args:
         env: the environment.
-        indices: where velocities are; None to look them up: MuJoCo's environments say it, and
-            `VELOCITIES` has those of the classic ones.
+        indices: indices of the velocities; None to look them up. MuJoCo's environments provide the
+            indices, and `VELOCITIES` contains those of the classic environments.
 
     Raises:
-        ValueError: where that is not known.
+        ValueError: if the indices are unknown.
     """
 
     def __init__(self, env: Any, indices: Sequence[int] | None = None) -> None:
@@ -162,7 +163,7 @@ class HiddenVelocities(Wrapper):
                   for i in indices}  # fmt: skip
         self.kept = [i for i in range(n) if i not in hidden]
         if not self.kept:
-            raise ValueError("HiddenVelocities: nothing is left to see")
+            raise ValueError("HiddenVelocities: no observations are left")
         box = required("gymnasium").spaces.Box
         self.observation_space = box(space.low[self.kept], space.high[self.kept], dtype=space.dtype)
 
@@ -178,11 +179,11 @@ class HiddenVelocities(Wrapper):
 
 
 class ChangedMass(Wrapper):
-    """Multiplies all masses: of MuJoCo's bodies (and their inertia), of CartPole, of Pendulum.
+    """Multiplies all masses of MuJoCo's bodies (and their inertias), of CartPole or of Pendulum.
 
     Args:
         env: the environment.
-        factor: on the masses.
+        factor: factor on the masses.
 
     Raises:
         ValueError: for a factor that is not positive, or an environment without masses.
@@ -203,7 +204,7 @@ class ChangedMass(Wrapper):
         elif type(inner).__name__ == "PendulumEnv":
             inner.m *= factor
         else:
-            raise ValueError(f"ChangedMass: no masses are known of {type(inner).__name__}")
+            raise ValueError(f"ChangedMass: the masses of {type(inner).__name__} are not known")
 
 
 def _velocities(env: Any) -> Sequence[int]:

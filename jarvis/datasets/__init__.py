@@ -1,11 +1,12 @@
-"""Data sets: one function per set, each with ``split="train" | "val" | "test"``.
+"""Data sets: there is one function per set, each with ``split="train" | "val" | "test"``.
 
 Every function returns an indexable Dataset. The splits are fixed and do not depend on a seed, so
 that everyone uses the same samples.
 
 Files are searched for in ``$JARVIS_DATA`` (read-only is fine), then in the cache,
-``~/.cache/jarvis``, which ``$JARVIS_CACHE`` can relocate. If there is neither a file nor a network,
-use the toy task, scikit-learn's digits, Yin-Yang, generated scenes or generated words instead.
+``~/.cache/jarvis``, which ``$JARVIS_CACHE`` can relocate. Without files and without a network
+connection, use the toy task, scikit-learn's digits, Yin-Yang, generated scenes or generated words
+instead.
 """
 
 from jarvis.datasets.arrays import SPLITS, ArrayDataset

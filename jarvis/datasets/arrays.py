@@ -13,11 +13,11 @@ SPLITS = ("train", "val", "test")
 
 
 def class_labels(name: str, targets: Tensor | Sequence[int], n_classes: int) -> Tensor:
-    """Targets as int64 labels from 0 to ``n_classes - 1``, or -1 for a sample without a label.
+    """Convert targets to int64 labels from 0 to ``n_classes - 1``, or -1 for a missing label.
 
     Raises:
-        TypeError: if they are not numbers.
-        ValueError: for fractions (there is no regression here), or labels out of range.
+        TypeError: for targets that are not numbers.
+        ValueError: for fractions (regression is not supported), or labels out of range.
     """
     n_classes = check_integer(f"{name}: n_classes", n_classes, at_least=0)
     why = f"labels of n_classes={n_classes}, -1 for none; regression is not supported"
@@ -25,7 +25,7 @@ def class_labels(name: str, targets: Tensor | Sequence[int], n_classes: int) -> 
 
 
 def collated(samples: Sequence[tuple[Events, Tensor]]) -> tuple[Events, Tensor]:
-    """Several ``dataset[i]`` of an event set as one batch, for a DataLoader."""
+    """Combine several ``dataset[i]`` of an event set into one batch, for a DataLoader."""
     if not len(samples):
         raise ValueError("collate: there are no samples")
     events, targets = zip(*samples, strict=True)
@@ -35,7 +35,7 @@ def collated(samples: Sequence[tuple[Events, Tensor]]) -> tuple[Events, Tensor]:
 class ArrayDataset(Dataset):
     """Samples in memory, as a torch Dataset: ``dataset[i] -> (input, target)``.
 
-    Indexing with a list or slice returns a batch at once, which DataLoader uses.
+    Indexing with a list or slice returns a whole batch at once.
 
     Attributes:
         inputs: ``[N, ...]``, float32 in [0, 1], or uint8, which indexing scales to [0, 1].

@@ -1,4 +1,4 @@
-"""Random augmentation of event lists, so that a network never sees the same word twice."""
+"""Random augmentation of event lists, so that a network never receives the same word twice."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -51,26 +51,27 @@ class Augmentation:
             ``[1 - stretch, 1 + stretch]``; in [0, 1).
         channel_jitter: each event is shifted by its own number of channels, rounded from
             ``N(0, channel_jitter^2)``; events that leave the range are lost.
-        time_jitter: each event is shifted in time by ``N(0, time_jitter^2)`` ms, not before 0.
+        time_jitter: each event is shifted in time by ``N(0, time_jitter^2)`` ms, but not to before
+            0.
         channel_mask: a band of neighbouring channels is removed, at a random position; its width is
             uniform in ``[0, channel_mask]``.
         time_mask: all events in a time interval are removed; its length is uniform in
             ``[0, time_mask]`` ms, and its position is uniform within the sample.
-        drop: each event is lost with a probability that is drawn per sample, uniform in
+        drop: each event is lost with a probability that is drawn for each sample, uniform in
             ``[0, drop]``; in [0, 1).
-        blend: probability that a sample is mixed with another of its class, see `blended`; in
-            [0, 1]. This is done where the classes are known: `SpokenDigits.batch`.
-        warp: distances of all channels of a sample from the middle one are multiplied by the same
-            factor, uniform in ``[1 - warp, 1 + warp]``, and rounded: on a logarithmic scale of
-            frequencies, a voice with a wider or narrower range; in [0, 1). Events that leave the
-            range are lost.
+        blend: probability that a sample is mixed with another sample of its class, see `blended`;
+            in [0, 1]. The mixing takes place in `SpokenDigits.batch`, where the classes are known.
+        warp: the distances of all channels of a sample from the middle channel are multiplied by
+            the same factor, uniform in ``[1 - warp, 1 + warp]``, and rounded; in [0, 1). On a
+            logarithmic frequency scale, this corresponds to a voice with a wider or narrower
+            frequency range. Events that leave the range of channels are lost.
 
     Raises:
         ValueError: for a value out of range.
 
-    Source: shifts, blends: Nowotny, Turner & Knight 2022, arXiv:2212.01232; masks: Park et al.
-    2019, Interspeech (SpecAugment); warps: Jaitly & Hinton 2013, ICML workshop (vocal tract length
-    perturbation).
+    Source: shifts and blends are from Nowotny, Turner & Knight 2022, arXiv:2212.01232; masks from
+    Park et al. 2019, Interspeech (SpecAugment); warps from Jaitly & Hinton 2013, ICML workshop
+    (vocal tract length perturbation).
 
     Example:
         >>> word = Events(torch.tensor([10.0, 20.0]), torch.tensor([3, 4]).int(),
@@ -115,7 +116,8 @@ class Augmentation:
         n, counts = len(events), events.counts
         times, units = events.times, events.units
         keep = torch.ones(len(times), dtype=torch.bool)
-        # Every enabled kind always draws, so that its outcome does not affect the others' draws.
+        # Every enabled kind of change always draws, so that its outcome does not affect other
+        # draws.
         if self.stretch:
             factor = _uniform(n, 1 - self.stretch, 1 + self.stretch, generator)
             times = times * factor.repeat_interleave(counts)
@@ -158,14 +160,15 @@ def _centres(events: Events, values: Tensor) -> Tensor:
 def blended(
     events: Events, others: Events, chosen: Tensor, generator: torch.Generator | None = None
 ) -> Events:
-    """Mix each chosen sample with its counterpart in `others`: half the events of each.
+    """Mix each chosen sample with its counterpart in `others`, with half the events of each.
 
     The counterpart is first shifted as a whole in time and channel, so that its mean time and mean
-    channel match those of the sample. Then each event of both is kept with probability 1/2.
+    channel match those of the sample. Each event of either sample is then kept with probability
+    1/2.
 
     Args:
         events, others: batches of B samples in ms, of equal shape.
-        chosen: ``[B]`` bool; the other samples are left unchanged.
+        chosen: ``[B]`` bool, the samples to mix; the other samples are left unchanged.
         generator: source of randomness.
 
     Source: Nowotny, Turner & Knight 2022, arXiv:2212.01232.

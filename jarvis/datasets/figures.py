@@ -1,18 +1,18 @@
 """Generated event scenes: figures of strokes, hidden among strokes of the same density.
 
 A camera drifts slowly over short strokes in four directions. Each pixel of a stroke fires with
-probability 0.3 in a frame. A scene holds no figure, a ring or a star, in turn. Both figures are
-nine strokes on a grid of 3x3 places, 7 pixels apart, with the same directions; only which direction
-stands where differs (o: any)::
+probability 0.3 in a frame. Scenes cycle through no figure, a ring and a star. Both figures consist
+of nine strokes on a grid of 3x3 positions, 7 pixels apart, with the same directions. The figures
+differ only in the arrangement of the directions (o is any direction)::
 
     ring  / - \\     star  \\ | /
           | o |           - o -
           \\ - /           / | \\
 
-Each stroke is displaced (standard deviation 0.7 pixels) and turned (6 degrees) at random, so that
-no two figures are alike. Strokes of the background have random places, one of the four directions,
-and the same jitter. There are as many of them to an area as in a figure, and none in its place: the
-number of events does not tell where a figure is.
+Each stroke is displaced (standard deviation 0.7 pixels) and rotated (6 degrees) at random, so no
+two figures are identical. Strokes of the background have random positions, one of the four
+directions, and the same jitter. Their density equals the density of strokes in a figure, and none
+of them lies within the figure, so the number of events does not reveal the position of the figure.
 """
 
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ from jarvis.support.checks import check_choice, check_integer, check_number
 
 KINDS = ("none", "ring", "star")
 
-_APART, _HALF = 7, 3.0  # distance of a figure's strokes, and half their length, pixels
+_APART, _HALF = 7, 3.0  # distance between a figure's strokes and half their length, pixels
 _BOX = 3 * _APART  # side of a figure, pixels
 _CLEAR = 23  # side of the square without the centre of any other stroke, pixels
-#: Directions of a figure's strokes, row by row, in units of 45 degrees from x to y; None: any.
+#: Directions of a figure's strokes, row by row, in units of 45 degrees from x to y; None is any.
 _TURNS = {
     "ring": (3, 0, 1, 2, None, 2, 1, 0, 3),
     "star": (1, 2, 3, 0, None, 0, 3, 2, 1),
@@ -44,11 +44,11 @@ class FigureConfig:
     """Parameters of a scene; the defaults define the benchmark and do not change.
 
     Args:
-        size: height and width of the picture in pixels.
-        n_frames: T.
+        size: height and width of the frame in pixels.
+        n_frames: number of frames, T.
         p_fire: probability that a pixel of a stroke fires in a frame.
-        noise: the same for every pixel, stroke or not.
-        drift: of the whole scene, in a random direction, pixels per frame.
+        noise: probability that any pixel, on a stroke or not, fires spontaneously in a frame.
+        drift: speed of the whole scene in a random direction, pixels per frame.
         jitter: standard deviation of a stroke's displacement, pixels.
         turn: standard deviation of its rotation, degrees.
 
@@ -76,9 +76,9 @@ class FigureConfig:
 class Figure(NamedTuple):
     """One scene."""
 
-    events: Events  #: of one sample, T steps, units ``(1, H, W)``
+    events: Events  #: events of one sample, T steps, units ``(1, H, W)``
     kind: int  #: 0 none, 1 ring, 2 star
-    centre: Tensor  #: ``[2]``, y and x in pixels in the middle of the scene; NaN without a figure
+    centre: Tensor  #: ``[2]``, y and x in pixels at half the scene's time; NaN without a figure
     mask: Tensor  #: ``[T, H, W]`` bool: the pixels of the figure's strokes
 
 
@@ -90,7 +90,7 @@ def _points(y: float, x: float, angle: float) -> np.ndarray:
 
 
 def _strokes(rng: np.random.Generator, kind: int, config: FigureConfig) -> tuple:
-    """Points of all strokes in the middle of the scene ``[n, 2]``, whose they are, the centre."""
+    """Points of all strokes at the middle time ``[n, 2]``, the owner of each point, the centre."""
 
     def drawn(y: float, x: float, turn: int | None) -> np.ndarray:
         dy, dx = rng.normal(0, config.jitter, 2)
@@ -105,8 +105,8 @@ def _strokes(rng: np.random.Generator, kind: int, config: FigureConfig) -> tuple
         y, x = centre + _APART * np.array([row - 1, column - 1])
         parts.append(drawn(y, x, turn))
     own = len(parts)
-    wide = config.size + 10  # strokes reach into the picture from outside
-    n = rng.poisson(9.5 / _BOX**2 * wide**2)  # crossing strokes share pixels: 9 would be fewer
+    wide = config.size + 10  # strokes reach into the frame from outside
+    n = rng.poisson(9.5 / _BOX**2 * wide**2)  # above 9, since crossing strokes share pixels
     for y, x in rng.uniform(-5, config.size + 5, (n, 2)):
         if not (kind and max(abs(y - centre[0]), abs(x - centre[1])) < _CLEAR / 2):
             parts.append(drawn(y, x, None))
@@ -134,7 +134,7 @@ def _scene(split: str, index: int, config: FigureConfig) -> tuple:
 class FigureDataset(Dataset):
     """Generated figures with their ground truth: ``dataset[i] -> Figure``.
 
-    Scene i depends only on the split, i and the options: it is the same in a larger set.
+    Scene i depends only on the split, i and the options, so it is the same in a larger set.
 
     Attributes:
         events: `Events` of all N scenes, T steps, units ``(1, H, W)``.
@@ -179,16 +179,16 @@ class FigureDataset(Dataset):
 def figures(split: str = "train", *, n: int = 600, **options) -> FigureDataset:
     """Generated event scenes: a ring, a star or neither, among strokes of the same density.
 
-    Nothing tells a figure from its background but the arrangement of its strokes; described in
-    `jarvis.datasets.figures`.
+    Only the arrangement of its strokes distinguishes a figure from the background. The scenes are
+    described in `jarvis.datasets.figures`.
 
     Args:
         split: "train", "val" or "test"; scene i of a split does not depend on n.
-        n: number of scenes; scene 0 holds no figure, 1 a ring, 2 a star, 3 none, ...
-        options: fields of `FigureConfig`, such as ``jitter=0``; all else stays the same.
+        n: number of scenes; scene 0 contains no figure, scene 1 a ring, scene 2 a star, and so on.
+        options: fields of `FigureConfig`, such as ``jitter=0``; the others keep their defaults.
 
     Returns:
-        Events of 10 steps and units ``(1, 48, 48)``, and what is where.
+        Events of 10 steps and units ``(1, 48, 48)``, with the kinds and positions of the figures.
 
     Example:
         >>> figures("test", n=3)

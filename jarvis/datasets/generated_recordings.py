@@ -1,4 +1,4 @@
-"""Digits before a simulated event camera, as a substitute for N-MNIST."""
+"""Digits recorded by a simulated event camera, as a substitute for N-MNIST."""
 
 import math
 from itertools import pairwise
@@ -14,39 +14,40 @@ from jarvis.encoding.encoders import delta_encode
 from jarvis.encoding.events import Events
 from jarvis.support.checks import check_integer
 
-#: Corners of the camera's path, pixels (x, y): a triangle, with one saccade for each side.
+#: Corners of the camera's path, pixels (x, y): a triangle with one saccade for each side.
 CORNERS = ((0.0, 0.0), (2.5, 5.0), (5.0, 0.0))
 
 SACCADE_MS = 100  #: duration of a saccade, with a step of 1 ms
 
-SIZE = 24  #: the 8x8 pixels of a digit are enlarged to this
+SIZE = 24  #: side in pixels to which the 8x8 pixels of a digit are enlarged
 
-DARK = 0.15  #: brightness of the background; ink has at most 1
+DARK = 0.15  #: brightness of the background; the brightness of ink is at most 1
 
 THRESHOLD = 0.4  #: change of log brightness per event
 
 NOISE_HZ = 0.3  #: rate of spurious events of each pixel and polarity
 
-AT_ONCE = 16  # recordings simulated together, to limit the memory
+AT_ONCE = 16  # recordings simulated together, to limit memory use
 
 
 def nmnist_like(split: str = "train", *, n: int | None = None) -> EventDataset:
-    """Scikit-learn's digits before a simulated event camera, as a substitute for `nmnist`.
+    """Scikit-learn's digits recorded by a simulated event camera, as a substitute for `nmnist`.
 
-    The camera looks at a picture that rests and makes three saccades of 100 ms along a triangle,
-    back to where it began; each saccade starts and ends slowly. Each pixel sends its changes of log
-    brightness (`delta_encode` with a threshold of 0.4), and spurious events of each polarity at
-    0.3 Hz. Events have the form of N-MNIST; the digits are coarser (8x8 pixels, enlarged to
-    24x24), and every camera path is the same.
+    The camera looks at a static image and makes three saccades of 100 ms along a triangle, back to
+    its starting point; each saccade starts and ends slowly. Each pixel sends events for changes of
+    log brightness (`delta_encode` with a threshold of 0.4) and spurious events of each polarity at
+    0.3 Hz. Events have the format of N-MNIST; the digits are coarser (8x8 pixels, enlarged to
+    24x24), and the camera path is the same in all recordings.
 
     Args:
-        split: "train" (1257 recordings), "val" (180) or "test" (360), those of `digits`.
-        n: number of recordings, the first of the split; None for all.
+        split: "train" (1257 recordings), "val" (180) or "test" (360), as in `digits`.
+        n: number of recordings, from the start of the split; None for all.
 
     Returns:
         Events of units ``(2, 34, 34)``, channel 0 ON, 1 OFF, times in ms from 0 to 300.
 
-    Source: the camera's path as in Orchard, Jayawant, Cohen & Thakor 2015, Front. Neurosci. 9:437.
+    Source: the camera's path follows Orchard, Jayawant, Cohen & Thakor 2015, Front. Neurosci.
+    9:437.
 
     Example:
         >>> recordings = nmnist_like("test", n=2)
@@ -63,7 +64,7 @@ def nmnist_like(split: str = "train", *, n: int | None = None) -> EventDataset:
 
 
 def camera_path() -> Tensor:
-    """Where the camera looks in each step of 1 ms, pixels (x, y): ``[300, 2]``."""
+    """The gaze position of the camera in each step of 1 ms, pixels (x, y): ``[300, 2]``."""
     corners = torch.tensor([*CORNERS, CORNERS[0]])
     done = torch.arange(SACCADE_MS) / SACCADE_MS
     eased = 0.5 - 0.5 * torch.cos(math.pi * done)  # starts and ends at speed 0
@@ -72,7 +73,7 @@ def camera_path() -> Tensor:
 
 
 def _recorded(pictures: Tensor, part: int, first: int) -> Events:
-    """Events of pictures ``[B, 1, 8, 8]``, the samples from number `first` of a split."""
+    """Events of images ``[B, 1, 8, 8]``, the samples of a split from number `first` on."""
     spikes = delta_encode(_film(pictures).log(), THRESHOLD)  # [300, B, 2, 34, 34]
     spikes = spikes.transpose(0, 1).flatten(2).numpy()
     _, n_steps, n_units = spikes.shape
@@ -83,7 +84,7 @@ def _recorded(pictures: Tensor, part: int, first: int) -> Events:
         n_noise = rng.poisson(NOISE_HZ * n_units * n_steps / 1000)
         step = np.concatenate([step, rng.integers(n_steps, size=n_noise)])
         unit = np.concatenate([unit, rng.integers(n_units, size=n_noise)])
-        time = step + rng.random(len(step))  # within its step
+        time = step + rng.random(len(step))  # at a random time within the step
         order = time.argsort()
         times.append(time[order])
         units.append(unit[order])
@@ -97,10 +98,11 @@ def _recorded(pictures: Tensor, part: int, first: int) -> Events:
 
 
 def _film(pictures: Tensor) -> Tensor:
-    """Brightness ``[300, B, 34, 34]`` of what the camera sees, by linear interpolation."""
+    """Brightness ``[300, B, 34, 34]`` of the camera's view, by linear interpolation."""
     path = camera_path() - torch.tensor(CORNERS).mean(0)
-    pitch = (pictures.shape[-1] - 1) / (SIZE - 1)  # of the sensor, in pixels of the picture
-    pixel = torch.arange(SIDE) - (SIDE - SIZE) / 2  # where it looks from the middle of the path
+    pitch = (pictures.shape[-1] - 1) / (SIZE - 1)  # sensor pitch in pixels of the image
+    # Position that each sensor pixel sees when the camera is at the middle of its path.
+    pixel = torch.arange(SIDE) - (SIDE - SIZE) / 2
     at = (pixel[:, None] + path[:, None]) * pitch  # [300, 34, 2], x and y
     nodes = torch.arange(pictures.shape[-1])
     x, y = (1 - (at[..., None] - nodes).abs()).clamp_min(0).unbind(2)  # [300, 34, 8]

@@ -1,4 +1,4 @@
-"""Generated words as a substitute for SHD; the class is the order of formant-like sweeps."""
+"""Generated words as a substitute for SHD; the order of formant-like sweeps sets the class."""
 
 from functools import lru_cache
 from itertools import islice, permutations
@@ -17,7 +17,7 @@ SWEEPS = (
     ((280, 210), (460, 640)),
 )
 
-#: A class is an order of the four sweeps, which all classes share; 20 of the 24 orders are used.
+#: Each class is one order of the same four sweeps; 20 of the 24 orders are used.
 ORDERS = tuple(islice(permutations(range(len(SWEEPS))), CLASSES))
 
 SPEAKERS = 12
@@ -42,8 +42,8 @@ def shd_like(split: str = "train", *, n: int | None = None, n_events: int = 600)
 
     Args:
         split: "train", "val", "train+val" or "test", as in `shd`.
-        n: words of the training part ("train" and "val" together) or of the test part; None: 2000
-            and 500.
+        n: number of words in the training part ("train" and "val" together) or in the test part;
+            None for 2000 or 500, respectively.
         n_events: mean number of events per word. SHD has about 7500.
 
     Returns:
@@ -66,9 +66,9 @@ def generate_words(part: str, n: int, n_events: int = 600) -> SpokenDigits:
 
     A word is a sequence of four overlapping sweeps. In each sweep two formants move linearly from
     one channel to another; events scatter around them with N(0, 12^2) channels. The class cannot be
-    read from how often a channel fires, only from when. Each speaker has a pitch (a factor of 0.9
-    to 1.1 on channels) and a tempo (a factor of 0.8 to 1.2 on times); each word varies both
-    slightly. A tenth of the events are noise.
+    determined from the spike counts of the channels, only from the spike times. Each speaker has a
+    pitch (a factor of 0.9 to 1.1 on channels) and a tempo (a factor of 0.8 to 1.2 on times); each
+    word varies both slightly. A tenth of the events are noise.
 
     Args:
         part: "train" or "test".

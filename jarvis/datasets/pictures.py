@@ -1,4 +1,4 @@
-"""Labelled pictures: digits, MNIST and Fashion-MNIST, and your own folders."""
+"""Labelled images: digits, MNIST, Fashion-MNIST, and your own folders of pictures."""
 
 import hashlib
 import warnings
@@ -28,7 +28,7 @@ def _pictures(folder: Path, pattern: str) -> list[Path]:
 
 
 def listed(root: Path) -> tuple[list[Path], list[int], list[str]]:
-    """The pictures below `root`, their labels (-1: none) and the names of the classes.
+    """The pictures below `root`, their labels (-1 without a class) and the names of the classes.
 
     Raises:
         MissingDataError: if there is no such folder, or no picture in it or in one of its classes.
@@ -58,7 +58,7 @@ def listed(root: Path) -> tuple[list[Path], list[int], list[str]]:
 
 
 def share(name: str) -> str:
-    """The split of a picture, from a hash of its name: 70 % train, 10 % val, 20 % test.
+    """The split of a picture by a hash of its name: 70 % train, 10 % val, 20 % test.
 
     Example:
         >>> [share(f"{i}.png") for i in range(4)]
@@ -69,20 +69,21 @@ def share(name: str) -> str:
 
 
 def read_picture(path: Path, height: int, width: int) -> Tensor:
-    """One greyscale picture, ``uint8 [height, width]``: scaled to cover that size, centre-cropped.
+    """One greyscale picture, ``uint8 [height, width]``, scaled to cover that size and cropped.
 
-    What is transparent is white, as on paper. 16 bits per pixel are scaled to 8.
+    Transparent areas become white, as on paper. Values of 16 bits are scaled to 8 bits.
 
     Raises:
         CorruptDataError: if the file is corrupted or not a picture; the message names it.
 
     Warns:
-        UserWarning: for a file of 16 bits with values of 12 bits at most, which is nearly black.
+        UserWarning: for a 16-bit file whose values need at most 12 bits, so that it is nearly
+            black.
     """
     from PIL import Image, ImageOps
 
     try:
-        if not path.is_file():  # reading a pipe would wait for ever
+        if not path.is_file():  # reading a pipe could block forever
             raise ValueError("it is not a file")
         with Image.open(path) as image:
             image.load()
@@ -91,15 +92,15 @@ def read_picture(path: Path, height: int, width: int) -> Tensor:
                 seen = upright.convert("RGBA")
                 paper = Image.new("RGBA", seen.size, (255, 255, 255, 255))
                 upright = Image.alpha_composite(paper, seen)
-            if upright.mode.startswith("I"):  # 16 bits: Pillow's own conversion truncates them
+            if upright.mode.startswith("I"):  # 16 bits, which Pillow would truncate
                 wide = np.asarray(upright).astype(np.int64)
                 if wide.min() < 0 or wide.max() > 65535:
                     raise ValueError("its values do not fit into 16 bits")
                 if 255 < wide.max() < 4096:
                     warnings.warn(
                         f"{path.parent}: a picture of 16 bits ({path.name}) has no value above "
-                        f"{wide.max()} of 65535, so it is nearly black: if these are 12 bits of a "
-                        "camera, multiply them by 16 and save them again",
+                        f"{wide.max()} of 65535, so it is nearly black: if these are 12-bit values "
+                        "of a camera, multiply them by 16 and save them again",
                         UserWarning,
                         stacklevel=2,
                     )
@@ -108,9 +109,9 @@ def read_picture(path: Path, height: int, width: int) -> Tensor:
                 raise ValueError("its values are floating-point numbers of unknown range")
             grey = upright.convert("L")
             return torch.from_numpy(np.array(ImageOps.fit(grey, (width, height))))
-    except UserWarning:  # where warnings are errors
+    except UserWarning:  # raised where warnings are turned into errors
         raise
-    except Exception as error:  # decoders raise all kinds of errors for damaged files
+    except Exception as error:  # decoders may raise any exception for damaged files
         raise CorruptDataError(
             f"{path} is truncated or damaged ({type(error).__name__}: {error}): "
             "replace or remove it"
@@ -118,10 +119,10 @@ def read_picture(path: Path, height: int, width: int) -> Tensor:
 
 
 def digits(split: str = "train") -> ArrayDataset:
-    """Scikit-learn's handwritten digits: 1797 real 8x8 pictures included in the package.
+    """Scikit-learn's handwritten digits: 1797 real 8x8 images, which are part of scikit-learn.
 
     Args:
-        split: "train" (1257), "val" (180) or "test" (360), from a fixed permutation of all.
+        split: "train" (1257), "val" (180) or "test" (360), from a fixed permutation of all images.
 
     Returns:
         inputs ``[N, 1, 8, 8]`` in [0, 1].
@@ -147,15 +148,14 @@ def mnist(split: str = "train", *, download: bool = True) -> ArrayDataset:
     """MNIST: 28x28 handwritten digits.
 
     Args:
-        split: "train" (the first 55 000 training pictures), "val" (the last 5000) or "test"
-            (10 000).
-        download: download missing files into the cache, verified by their MD5 sums.
+        split: "train" (the first 55 000 training images), "val" (the last 5000) or "test" (10 000).
+        download: whether to download missing files into the cache; their MD5 sums are verified.
 
     Returns:
-        inputs ``[N, 1, 28, 28]``, kept as uint8; indexing gives float32 in [0, 1].
+        inputs ``[N, 1, 28, 28]``, stored as uint8; indexing returns float32 in [0, 1].
 
     Raises:
-        MissingDataError: if it is not on this machine and cannot be downloaded.
+        MissingDataError: if the data set is not on this machine and cannot be downloaded.
         CorruptDataError: if a file is truncated or corrupted; the message names it.
 
     Source: LeCun, Bottou, Bengio & Haffner 1998, Proc. IEEE 86(11):2278.
@@ -164,7 +164,7 @@ def mnist(split: str = "train", *, download: bool = True) -> ArrayDataset:
 
 
 def fashion_mnist(split: str = "train", *, download: bool = True) -> ArrayDataset:
-    """Fashion-MNIST: 28x28 pictures of clothes, harder than the digits; splits as in `mnist`.
+    """Fashion-MNIST: 28x28 images of clothes, harder than the digits; splits as in `mnist`.
 
     Source: Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747.
     """
@@ -177,8 +177,9 @@ def folder(
     """Any folder of pictures, converted to greyscale and to a common size.
 
     Each sub-folder is a class; classes are numbered in alphabetical order. Pictures directly in
-    `path` have no labels: targets -1, no classes. The split of a picture follows from a hash of its
-    path relative to `path`: 70 % train, 10 % val, 20 % test; adding pictures does not move others.
+    `path` have no labels: their targets are -1, and there are no classes. The split of a picture is
+    determined by a hash of its path relative to `path`: 70 % train, 10 % val, 20 % test. Adding
+    pictures does not move others to a different split.
 
     Args:
         path: the folder.
@@ -187,7 +188,7 @@ def folder(
             size and cropped evenly, so that it is not distorted.
 
     Returns:
-        inputs ``[N, 1, height, width]``, kept as uint8; indexing gives float32 in [0, 1].
+        inputs ``[N, 1, height, width]``, stored as uint8; indexing returns float32 in [0, 1].
 
     Raises:
         MissingDataError: if the folder, a class or the split has no pictures.

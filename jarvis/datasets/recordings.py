@@ -1,4 +1,4 @@
-"""Event-camera recordings: N-MNIST's files, and the data set that holds them."""
+"""Event-camera recordings: the files of N-MNIST, and the data set that holds them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,15 +21,15 @@ from jarvis.support.downloads import (
 
 SIDE = 34  # pixels of N-MNIST, in both directions
 
-OVERFLOW = 240  # y of an entry that is not an event: the clock has overflowed
+OVERFLOW = 240  # y of an entry that marks an overflow of the clock instead of an event
 
 OVERFLOW_US = 1 << 13  # time to add for each overflow, us
 
-LARGEST = 1 << 24  #: bytes of a recording; the published ones have at most 60 000
+LARGEST = 1 << 24  #: largest size of a recording in bytes; the published ones have at most 60 000
 
-LONGEST_US = 20_000_000  #: us; the published recordings last 0.34 s
+LONGEST_US = 20_000_000  #: longest recording, us; the published recordings last 0.34 s
 
-AT_ONCE = 1000  # files decoded at a time, to limit the memory for all 60 000
+AT_ONCE = 1000  # files decoded at a time, to limit memory use with all 60 000
 
 
 class EventDataset(Dataset):
@@ -69,7 +69,7 @@ class EventDataset(Dataset):
         return len(self.targets)
 
     def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> tuple[Events, Tensor]:
-        if isinstance(index, int):  # the common case, without touching all other samples
+        if isinstance(index, int):  # the common case, which must not touch all other samples
             index = range(len(self))[index]
             start, end = self.events.offsets[index : index + 2].tolist()
             times, units = self.events.times[start:end], self.events.units[start:end]
@@ -80,7 +80,7 @@ class EventDataset(Dataset):
 
     @staticmethod
     def collate(samples: Sequence[tuple[Events, Tensor]]) -> tuple[Events, Tensor]:
-        """Several ``dataset[i]`` as one batch, for a DataLoader."""
+        """Combine several ``dataset[i]`` into one batch, for a DataLoader."""
         return collated(samples)
 
     @property
@@ -95,7 +95,7 @@ class EventDataset(Dataset):
     def binned(
         self, n_steps: int, duration: float | None = None, *, start: float = 0.0
     ) -> "EventDataset":
-        """The same samples in `n_steps` time steps; `duration`, `start` in ms: `Events.binned`."""
+        """The samples in `n_steps` time steps; `duration` and `start` are as in `Events.binned`."""
         events = self.events.binned(n_steps, duration, start=start)
         return EventDataset(events, self.targets, self.n_classes, self.source)
 
@@ -104,11 +104,12 @@ class EventDataset(Dataset):
 
 
 def read_nmnist(files: Sequence[Path]) -> Events:
-    """N-MNIST's ``.bin`` files as one batch, one file per sample.
+    """Read N-MNIST's ``.bin`` files as one batch with one file per sample.
 
-    Five bytes per event: x, y, then in 24 bits (big endian) the polarity, 1 for ON, and 23 bits of
-    time in us. An entry with y = 240 is not an event but an overflow of the clock: 8192 us are
-    added to all later times. Unit ``channel * 34 * 34 + y * 34 + x``, channel 0 for ON, 1 for OFF.
+    Each event has five bytes: x, y, and 24 bits (big endian) with the polarity (1 for ON) and 23
+    bits of time in us. An entry with y = 240 is not an event but an overflow of the clock: 8192 us
+    are added to all later times. The unit of an event is ``channel * 34 * 34 + y * 34 + x``, with
+    channel 0 for ON and 1 for OFF.
 
     Args:
         files: paths of the recordings.
@@ -117,10 +118,10 @@ def read_nmnist(files: Sequence[Path]) -> Events:
         `Events` of shape ``(2, 34, 34)``, float32 times in ms.
 
     Raises:
-        CorruptDataError: if a file is empty or too large, is not a multiple of 5 bytes long, or has
-            an event outside the 34x34 pixels or after more than 20 s; the message names it. (The
-            format has no length and no checksum: a file truncated between events looks like a short
-            recording.)
+        CorruptDataError: if a file is empty or too large, if its length is not a multiple of 5
+            bytes, or if it has an event outside the 34x34 pixels or after more than 20 s; the
+            message names the file. (The format contains neither a length nor a checksum, so a file
+            truncated between events looks like a short recording.)
     """
     if not len(files):
         raise ValueError("read_nmnist: files is empty: give at least one recording")
@@ -134,8 +135,8 @@ def _content(path: Path) -> bytes:
         raise CorruptDataError(f"{path} is not a file: remove it")
     if path.stat().st_size > LARGEST:
         raise CorruptDataError(
-            f"{path} has {path.stat().st_size} bytes, and a recording about 20 000: it is not one "
-            "of N-MNIST; remove it"
+            f"{path} has {path.stat().st_size} bytes, but a recording has about 20 000: it is "
+            "not a recording of N-MNIST; remove it"
         )
     return path.read_bytes()
 
@@ -170,14 +171,14 @@ def _decoded(files: Sequence[Path]) -> Events:
     if len(late):
         i = int(late[0])
         raise CorruptDataError(
-            f"{files[sample[i]]} is damaged: an event at {time[i] / 1e6:.0f} s, and a recording "
-            "lasts 0.3 s; download it again or remove it"
+            f"{files[sample[i]]} is damaged: it has an event at {time[i] / 1e6:.0f} s, but a "
+            "recording lasts 0.3 s; download it again or remove it"
         )
     channel = 1 - (high >> 7)
     unit = (channel * SIDE + y) * SIDE + x
     time, unit, sample = time[event], unit[event], sample[event]
     if (np.diff(time)[np.diff(sample) == 0] < 0).any():
-        order = np.lexsort((time, sample))  # stable: simultaneous events keep their order
+        order = np.lexsort((time, sample))  # a stable sort: simultaneous events keep their order
         time, unit = time[order], unit[order]
     counts = np.bincount(sample, minlength=len(files))
     offsets = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]))
@@ -187,7 +188,7 @@ def _decoded(files: Sequence[Path]) -> Events:
 
 
 def fetch_nmnist(part: str, download: bool) -> Path:
-    """Download ``"Train"`` or ``"Test"`` with tonic; the cache gets all of it or nothing.
+    """Download ``"Train"`` or ``"Test"`` with tonic; the cache receives all of it or nothing.
 
     Raises:
         MissingDataError: without tonic, without a network, or with ``download=False``.
@@ -211,19 +212,20 @@ def nmnist(split: str = "train", *, n: int | None = None, download: bool = True)
     """N-MNIST: MNIST digits seen by a moving event camera, 34x34 pixels, about 300 ms each.
 
     Recordings are in the order of their numbers, as in MNIST. If only part of the published 60 000
-    and 10 000 is present, that part is read, and `source` says how much it is.
+    and 10 000 recordings is present, that part is read, and `source` states how many there are.
 
     Args:
-        split: "train", "val" (the training recordings with a number that ends in 0, which does not
-            depend on how many are present) or "test".
+        split: "train", "val" (the training recordings whose number ends in 0, regardless of how
+            many recordings are present) or "test".
         n: read the first n recordings of the split only; None for all of them.
-        download: download missing files into the cache; this needs the package tonic.
+        download: whether to download missing files into the cache, which needs the package tonic.
 
     Returns:
-        Events of units ``(2, 34, 34)``, channel 0 ON, 1 OFF, times in ms; `binned` gives steps.
+        Events of units ``(2, 34, 34)``, channel 0 ON, 1 OFF, times in ms; `binned` converts them to
+        steps.
 
     Raises:
-        MissingDataError: if it is not on this machine and cannot be downloaded.
+        MissingDataError: if the data set is not on this machine and cannot be downloaded.
         CorruptDataError: if a file is empty, truncated or corrupted; the message names it.
 
     Source: Orchard, Jayawant, Cohen & Thakor 2015, Front. Neurosci. 9:437.

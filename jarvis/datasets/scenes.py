@@ -1,23 +1,24 @@
 """Generated event scenes of the night sky: satellites, stars, noise, and their ground truth.
 
-Time runs in frames t = 0 .. T-1; frame t is the motion from time t to time t + 1. Pixel (y, x) is
-the point (y, x), a satellite is a disc, and a pixel is covered if it lies within the disc.
+Time runs in frames t = 0 .. T-1; frame t covers the motion from time t to time t + 1. Pixel (y, x)
+is the point (y, x), a satellite is a disc, and a pixel is covered if it lies within the disc.
 
 - **Satellite**: 2 to 4 pixels across, 1 to 3 pixels per frame, along a straight line in any
-  direction. In frame t the pixels that it covers at t + 1 but not at t brighten: ON, in front.
-  Those that it covers at t but not at t + 1 darken: OFF, behind. Each fires with probability 0.8.
+  direction. In frame t, the pixels that it covers at t + 1 but not at t brighten, which causes ON
+  events in front of it. The pixels that it covers at t but not at t + 1 darken, which causes OFF
+  events behind it. Each of these pixels fires with probability 0.8.
 - **Stars**: 20 points that drift together, 0.2 pixels per frame, in one direction. A star lights
   the nearest pixel. In a frame in which that pixel changes, the new one fires ON and the old one
   OFF, each with probability 0.8; otherwise the star is silent.
 - **Noise**: each pixel fires in each frame with probability 0.005, ON and OFF equally often.
 
-Satellites and stars stay within the picture in all frames; their positions are uniform under this
-constraint. Within a frame, the rims of two satellites are at least one pixel apart; their paths may
-cross. The number of satellites cycles from scene to scene: 0, 1, 2, 0, 1, 2, ..., so that each
-number is equally frequent.
+Satellites and stars stay within the field of view in all frames; their positions are uniform under
+this constraint. Within a frame, the rims of two satellites are at least one pixel apart; their
+paths may cross. The number of satellites cycles from scene to scene: 0, 1, 2, 0, 1, 2, ..., so that
+each number is equally frequent.
 
-The ground truth of a frame is where a satellite's events can be: the pixels that it covers before
-or after the frame's motion.
+The ground truth of a frame is the set of pixels where a satellite can cause events: those that it
+covers before or after the frame's motion.
 """
 
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ from jarvis.support.checks import check_choice, check_integer, check_number
 
 NOISE, STAR = 0, 255  # owners of events; 1, 2, ... are the satellites
 
-_SKY, _FIRING, _NOISE = range(3)  # independent random streams: options of one affect no other
+_SKY, _FIRING, _NOISE = range(3)  # independent random streams: options affect only one of them
 
 _SEEDS = {"train": 0, "val": 1, "test": 2}
 
@@ -49,17 +50,17 @@ class SceneConfig:
         noise: probability that a pixel fires spontaneously in a frame.
         p_fire: probability that a pixel fires when its brightness changes.
         counts: numbers of satellites, cycled from scene to scene.
-        diameter: smallest and largest, in pixels.
-        speed: smallest and largest, in pixels per frame.
+        diameter: smallest and largest diameter, in pixels.
+        speed: smallest and largest speed, in pixels per frame.
         gap: minimum distance between the rims of two satellites, in pixels.
         n_stars: number of stars.
-        star_speed: their common drift, in pixels per frame.
-        size: height and width of the picture in pixels.
-        n_frames: T.
+        star_speed: common drift speed of the stars, in pixels per frame.
+        size: height and width of the frame in pixels.
+        n_frames: number of frames, T.
 
     Raises:
-        ValueError: if a value is out of range, or the fastest satellite cannot stay in the picture
-            for the whole scene.
+        ValueError: if a value is out of range, or the fastest satellite cannot stay in view for the
+            whole scene.
     """
 
     noise: float = 0.005
@@ -101,9 +102,10 @@ class Scene(NamedTuple):
 
     Attributes:
         events: `Events` of one sample, T steps, units ``(2, H, W)``: channel 0 ON, 1 OFF.
-        labels: ``[T, H, W]`` uint8, ground truth: 0, or the number 1 .. S of the satellite.
+        labels: ``[T, H, W]`` uint8, the ground truth: 0, or the number 1 .. S of the satellite.
         n_satellites: number of satellites.
-        boxes: ``[T, S, 4]`` int16, (y0, x0, y1, x1) of the truth, ends exclusive; -1: none.
+        boxes: ``[T, S, 4]`` int16, (y0, x0, y1, x1) of the ground truth, ends exclusive; -1 if
+            there is none.
         owners: ``[E]`` uint8, source of each event: 0 noise, 1 .. S a satellite, 255 a star.
     """
 
@@ -118,9 +120,9 @@ class Sky(NamedTuple):
     """Positions of all objects in one scene at the times 0 .. T, as (y, x) in pixels.
 
     Attributes:
-        satellites: ``[T + 1, n, 2]``, centres.
-        diameters: ``[n]``.
-        stars: ``[T + 1, n_stars, 2]``.
+        satellites: ``[T + 1, n, 2]``, centres of the satellites.
+        diameters: ``[n]``, diameters of the satellites.
+        stars: ``[T + 1, n_stars, 2]``, positions of the stars.
     """
 
     satellites: np.ndarray
@@ -129,7 +131,7 @@ class Sky(NamedTuple):
 
 
 def make_sky(split: str, index: int, config: SceneConfig) -> Sky:
-    """The positions in scene `index` of a split, determined by these two and the options.
+    """The positions in scene `index` of a split, determined by index, split and options.
 
     Raises:
         ValueError: if there is not enough room for the satellites.
@@ -163,7 +165,7 @@ def _direction(rng: np.random.Generator) -> np.ndarray:
 def _path(
     rng: np.random.Generator, velocity: np.ndarray, radius: float, config: SceneConfig
 ) -> np.ndarray:
-    """``[T + 1, 2]``: a straight path, uniform among those that keep the disc in the picture."""
+    """``[T + 1, 2]``: a straight path, uniform among all paths that keep the disc in view."""
     steps = np.arange(config.n_frames + 1)[:, None] * velocity
     low, high = radius - steps.min(0), config.size - 1 - radius - steps.max(0)
     return rng.uniform(low, high) + steps
@@ -196,7 +198,7 @@ def covered(centres: np.ndarray, diameter: float, size: int) -> np.ndarray:
     """
     reach = int(np.ceil(diameter / 2))
     around = np.arange(-reach, reach + 1)
-    nearest = np.rint(centres).astype(int)  # a patch around it holds the whole disc
+    nearest = np.rint(centres).astype(int)  # a patch around this pixel contains the whole disc
     y, x = nearest[:, 0, None] + around, nearest[:, 1, None] + around
     far = (y - centres[:, :1])[:, :, None] ** 2 + (x - centres[:, 1:])[:, None, :] ** 2
     time, row, column = np.nonzero(far <= (diameter / 2) ** 2)
@@ -206,7 +208,7 @@ def covered(centres: np.ndarray, diameter: float, size: int) -> np.ndarray:
 
 
 def _changes(sky: Sky, size: int) -> Iterator[tuple[int, np.ndarray]]:
-    """For each owner the positions ``(t, channel, y, x)`` at which the brightness changes."""
+    """For each owner, yield positions ``(t, channel, y, x)`` at which the brightness changes."""
     for i, diameter in enumerate(sky.diameters):
         disc = covered(sky.satellites[:, i], diameter, size)
         before, after = disc[:-1], disc[1:]
@@ -222,8 +224,8 @@ def _changes(sky: Sky, size: int) -> Iterator[tuple[int, np.ndarray]]:
 def scene_events(sky: Sky, split: str, index: int, config: SceneConfig) -> tuple:
     """The camera's events: steps ``[E]``, units ``[E]``, owners ``[E]``, sorted by step and unit.
 
-    A pixel fires once per frame and channel; if there are several causes, the event is attributed
-    to the first satellite, else to a star, else to noise.
+    A pixel fires at most once per frame and channel. An event with several causes is attributed to
+    the first satellite among them, otherwise to a star, otherwise to noise.
     """
     size, shape = config.size, (config.n_frames, 2, config.size, config.size)
     keys, owners = [], []
@@ -232,8 +234,8 @@ def scene_events(sky: Sky, split: str, index: int, config: SceneConfig) -> tuple
         fires = rng.random(places.shape[1]) < config.p_fire
         keys.append(np.ravel_multi_index(tuple(places[:, fires]), shape))
         owners.append(np.full(len(keys[-1]), owner, dtype=np.uint8))
-    # One random word per pixel and frame: its size decides whether the pixel fires, its last bit
-    # the channel, so that more noise keeps all events of less noise.
+    # There is one random word per pixel and frame: its size determines whether the pixel fires, and
+    # its last bit determines the channel. More noise therefore keeps all events of less noise.
     words = _rng(split, index, _NOISE).integers(
         0, 1 << 32, config.n_frames * size * size, dtype=np.uint32
     )
@@ -249,14 +251,15 @@ def scene_events(sky: Sky, split: str, index: int, config: SceneConfig) -> tuple
 class SceneDataset(Dataset):
     """Generated scenes with their ground truth: ``dataset[i] -> Scene``.
 
-    Scene i depends only on the split, i and the options: it is the same in a larger set. (The
-    random numbers are numpy's, which may change with a new version but have not done so in years.)
+    Scene i depends only on the split, i and the options, so it is the same in a larger set. (The
+    random numbers come from numpy and may change with a new version, but have not done so in
+    years.)
 
     Attributes:
         events: `Events` of all N scenes, T steps, units ``(2, H, W)``: channel 0 ON, 1 OFF.
         owners: ``[E]`` uint8, source of each event: 0 noise, 1 .. S a satellite, 255 a star.
-        n_satellites: ``[N]`` int64.
-        skies: positions of all objects: one `Sky` per scene.
+        n_satellites: ``[N]`` int64, number of satellites in each scene.
+        skies: positions of all objects, one `Sky` per scene.
         source: content of the data set, in one line.
 
     Raises:
@@ -297,12 +300,12 @@ class SceneDataset(Dataset):
 
     @cached_property
     def labels(self) -> Tensor:
-        """``[N, T, H, W]`` uint8: ground truth of all scenes, 0 or the satellite's number."""
+        """``[N, T, H, W]`` uint8: the ground truth of all scenes, 0 or the satellite's number."""
         return torch.stack([_labels(self.masks(i)) for i in range(len(self))])
 
     @cached_property
     def boxes(self) -> Tensor:
-        """``[N, T, S, 4]`` int16: (y0, x0, y1, x1) of the truth, ends exclusive; -1: none."""
+        """``[N, T, S, 4]`` int16: (y0, x0, y1, x1) of the ground truth, ends exclusive, or -1."""
         return torch.stack([_boxes(self.masks(i)) for i in range(len(self))])
 
     def __repr__(self) -> str:
@@ -322,7 +325,7 @@ def _masks(sky: Sky, config: SceneConfig) -> Tensor:
 
 
 def _labels(masks: Tensor) -> Tensor:
-    """Masks as labels. They do not overlap, since satellites keep apart within a frame."""
+    """Convert masks to labels. Masks do not overlap, since satellites stay apart within a frame."""
     number = torch.arange(1, masks.shape[1] + 1, dtype=torch.uint8)
     return (masks.to(torch.uint8) * number[:, None, None]).sum(1, dtype=torch.uint8)
 
@@ -333,7 +336,7 @@ def _boxes(masks: Tensor) -> Tensor:
 
     lit = masks.flatten(2).any(2)
     boxes = torch.full((*lit.shape, 4), -1, dtype=torch.int16)
-    x0, y0, x1, y1 = masks_to_boxes(masks[lit]).short().unbind(1)  # ends included
+    x0, y0, x1, y1 = masks_to_boxes(masks[lit]).short().unbind(1)  # inclusive ends
     boxes[lit] = torch.stack([y0, x0, y1 + 1, x1 + 1], 1)
     return boxes
 
@@ -341,15 +344,16 @@ def _boxes(masks: Tensor) -> Tensor:
 def satellites(split: str = "train", *, n: int = 500, **options) -> SceneDataset:
     """Generated event scenes: 0, 1 or 2 satellites cross a field of drifting stars, in noise.
 
-    A substitute for recordings of the night sky, described in `jarvis.datasets.scenes`.
+    The scenes replace recordings of the night sky and are described in `jarvis.datasets.scenes`.
 
     Args:
         split: "train", "val" or "test"; scene i of a split does not depend on n.
         n: number of scenes.
-        options: fields of `SceneConfig`, such as ``noise=0.01``; all else stays the same.
+        options: fields of `SceneConfig`, such as ``noise=0.01``; the others keep their defaults.
 
     Returns:
-        Events of 10 steps and units ``(2, 128, 128)``, and the truth for each pixel and frame.
+        Events of 10 steps and units ``(2, 128, 128)``, and the ground truth for each pixel and
+        frame.
 
     Example:
         >>> satellites("test", n=3)

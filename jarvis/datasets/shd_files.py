@@ -21,30 +21,32 @@ from jarvis.support.hdf5 import fault_of
 
 PUBLISHED = {"train": 8156, "test": 2264}
 
-LARGEST = 2 << 30  #: bytes of an unpacked file; the larger one of the published set has 0.3 GB
+LARGEST = 2 << 30  #: largest size of an unpacked file, bytes; the larger published file has 0.3 GB
 
 STAND_IN = "the generated words of jarvis.datasets.generated_words.shd_like()"
 
 
 def shd(split: str = "train", *, download: bool = True, check: bool = True) -> SpokenDigits:
-    """SHD, the Spiking Heidelberg Digits: digits spoken in two languages, through a cochlea model.
+    """SHD, the Spiking Heidelberg Digits: spikes of a cochlea model for digits in two languages.
 
-    Read from ``SHD/shd_train.h5`` and ``SHD/shd_test.h5``, or the same with ``.gz``. `source` says
-    whether the files are the published ones or were rebuilt from the recordings.
+    The set is read from ``SHD/shd_train.h5`` and ``SHD/shd_test.h5``, or from the same names with
+    ``.gz``. `source` states whether the files are the published ones or were rebuilt from the
+    recordings.
 
     Args:
-        split: "train" (without speakers 6 and 7), "val" (these two; the published set has no
-            validation split), "train+val" (the whole training part) or "test" (mostly speakers 4
-            and 5, who are in no other split).
-        download: download missing files into the cache; this needs the package tonic.
-        check: check every event for impossible values, which takes a second.
+        split: "train" (the training part without speakers 6 and 7), "val" (speakers 6 and 7, since
+            the published set has no validation split), "train+val" (the whole training part) or
+            "test" (mostly speakers 4 and 5, who are in no other split).
+        download: whether to download missing files into the cache, which needs the package tonic.
+        check: whether to check every event for impossible values, which takes a second.
 
     Returns:
         Events of 700 channels, times in ms; 20 classes, "zero" to "nine" and "null" to "neun".
 
     Raises:
-        MissingDataError: if it is not on this machine and cannot be downloaded.
-        CorruptDataError: if a file is truncated, corrupted, or not in SHD's schema; it is named.
+        MissingDataError: if the set is not on this machine and cannot be downloaded.
+        CorruptDataError: if a file is truncated, corrupted, or not in SHD's schema; the message
+            names it.
 
     Source: Cramer, Stradmann, Schemmel & Zenke 2022, IEEE TNNLS 33:2744.
     """
@@ -56,12 +58,13 @@ def read_shd(part: str, *, download: bool = True, check: bool = True) -> SpokenD
 
     Args:
         part: "train" or "test".
-        download: download it into the cache if it is missing; this needs the package tonic.
-        check: check every event for impossible values.
+        download: whether to download the file if it is missing, which needs the package tonic.
+        check: whether to check every event for impossible values.
 
     Raises:
         MissingDataError: if it is not on this machine and cannot be downloaded.
-        CorruptDataError: if it is truncated, corrupted, or not in SHD's schema; it is named.
+        CorruptDataError: if it is truncated, corrupted, or not in SHD's schema; the message names
+            it.
     """
     path = shd_file(part, download)
     try:
@@ -99,7 +102,7 @@ def _unpacked_size(packed: Path) -> int:
 
 def _unpack(packed: Path, target: Path) -> None:
     try:
-        if not packed.stat().st_size:  # which gzip would accept as an empty file
+        if not packed.stat().st_size:  # gzip would accept it as an empty file
             raise EOFError("it is empty")
         limit = min(_unpacked_size(packed), LARGEST)
         with atomic_path(target) as file, gzip.open(packed, "rb") as src, file.open("wb") as dst:
@@ -136,9 +139,9 @@ def _read(path: Path, part: str, check: bool) -> SpokenDigits:
     try:
         with h5py.File(path, "r") as file:
             content = _content(file, path)
-    except CorruptDataError:  # an OSError too, with a better message
+    except CorruptDataError:  # also an OSError, but with a better message
         raise
-    except Exception as error:  # h5py raises all kinds of errors for damaged files
+    except Exception as error:  # h5py may raise any exception for damaged files
         text = str(error).splitlines()
         why = f"{type(error).__name__}: {text[0] if text else ''}"
         raise CorruptDataError(f"{path} is truncated or damaged ({why})") from error
@@ -162,7 +165,7 @@ def _read(path: Path, part: str, check: bool) -> SpokenDigits:
         if len(bad):
             raise CorruptDataError(f"{path} is damaged: channel {bad[0]} is not below {CHANNELS}")
     when = np.concatenate([*times, np.empty(0, np.float16)])
-    if when.dtype != np.float16:  # more digits than the published files have are kept
+    if when.dtype != np.float16:  # keeps a higher precision than that of the published files
         when = when.astype(np.float32)
     words = Words(
         when,
@@ -193,7 +196,7 @@ def _content(file: Any, path: Path) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for name in ("spikes/times", "spikes/units", "labels", "extra/speaker", "extra/keys"):
         if name not in file:
-            raise CorruptDataError(f"{path} is not of SHD's schema: it has no {name}")
+            raise CorruptDataError(f"{path} does not have SHD's schema: it has no {name}")
         part = file[name]
         shape, kind = getattr(part, "shape", None), getattr(part, "dtype", None)
         lists = None if kind is None else h5py.check_vlen_dtype(kind)
@@ -212,12 +215,12 @@ def _content(file: Any, path: Path) -> dict[str, Any]:
         else:
             what = None
         if what is not None:
-            raise CorruptDataError(f"{path} is not of SHD's schema: {name} is {what}")
+            raise CorruptDataError(f"{path} does not have SHD's schema: {name} is {what}")
         content[name] = part[:]
     if len(content["extra/keys"]) != CLASSES:
         n = len(content["extra/keys"])
-        raise CorruptDataError(f"{path} is not of SHD's schema: {n} keys, not {CLASSES}")
-    # The published files have neither; the rebuilt ones name the recording of each word.
+        raise CorruptDataError(f"{path} does not have SHD's schema: {n} keys, not {CLASSES}")
+    # The published files have neither field; rebuilt files name the recording of each word.
     content["rebuilt"] = "extra/trial" in file and "extra/file" in file
     return content
 

@@ -18,14 +18,15 @@ CHANNELS = 700
 
 CLASSES = 20
 
-LONGEST = 30.0  #: s; times beyond it are not in seconds
+LONGEST = 30.0  #: longest plausible time, s; later times cannot be in seconds
 
 #: Speakers of the training part held out for validation, since the published set has no validation
-#: split: a linear classifier not trained on them reaches 55 % on them, the median of the ten.
+#: split. A linear classifier that was not trained on them reaches 55 % on them, the median over the
+#: ten speakers.
 VAL_SPEAKERS = (6, 7)
 
-# Times are kept in float16, as in the file. There are only 65 536 such values: each one's value in
-# ms or in steps is computed once and then looked up.
+# Times are kept in float16, as in the file. There are only 65 536 float16 values; the time in ms or
+# in steps is computed once for each of them and then looked up.
 _ALL_TIMES = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
 
 _VALID = np.isfinite(_ALL_TIMES) & (_ALL_TIMES >= 0)
@@ -48,7 +49,7 @@ class Words:
     offsets: np.ndarray
 
     def find_fault(self) -> str | None:
-        """An impossible value in the data, in words; None if there is none."""
+        """A description of an impossible value in the data; None if there is none."""
         if len(self.units) and self.units.max() >= CHANNELS:
             return f"channel {self.units.max()} is not below {CHANNELS}"
         if self.times.dtype == np.float16:
@@ -57,32 +58,32 @@ class Words:
             valid = np.isfinite(self.times) & (self.times >= 0)
         if not valid.all():
             return f"a spike at {self.times[~valid][0]} s"
-        # Numbers that are not negative are in the order of their bits, which compare faster.
+        # Nonnegative floats are ordered like their bits, which can be compared faster.
         kind = np.int16 if self.times.dtype == np.float16 else np.int32
         last = int(np.abs(self.times).view(kind).argmax()) if len(self.times) else None
         if last is not None and self.times[last] > LONGEST:
             return (
-                f"a spike at {self.times[last]} s, and a word lasts about a second: SHD's times "
-                "are in s, these seem to be in ms or in steps"
+                f"a spike at {self.times[last]} s, but a word lasts about a second: SHD's times "
+                "are in s, but these seem to be in ms or in steps"
             )
         return None
 
     def sorted(self) -> "Words":
         """The same words, each with its events sorted by time."""
         kind = np.int16 if self.times.dtype == np.float16 else np.int32
-        falls = np.diff(self.times.view(kind)) < 0  # positive floats sort like their bits
+        falls = np.diff(self.times.view(kind)) < 0  # nonnegative floats sort like their bits
         starts = self.offsets[1:-1] - 1
         falls[starts[(starts >= 0) & (starts < len(falls))]] = False
         if not falls.any():
             return self
         word = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
-        order = np.lexsort((self.times, word))  # stable: simultaneous events keep their order
+        order = np.lexsort((self.times, word))  # stable: the order of simultaneous events is kept
         return replace(self, times=self.times[order], units=self.units[order])
 
 
 @dataclass(frozen=True)
 class Grid:
-    """`n_steps` time steps of `dt` ms; events are rounded to the nearest, later ones dropped."""
+    """`n_steps` time steps of `dt` ms; events are rounded to the nearest; later ones are lost."""
 
     dt: float
     n_steps: int
@@ -93,7 +94,7 @@ class Grid:
 
 
 def _on_clock(ms: np.ndarray, grid: Grid) -> np.ndarray:
-    """Times in ms as steps, int32; `grid.n_steps` for all that are beyond the grid."""
+    """Times in ms as steps, int32; `grid.n_steps` for all times beyond the grid."""
     steps = np.rint(ms.astype(np.float64) / grid.dt)
     return np.minimum(steps, grid.n_steps).astype(np.int32)
 
@@ -102,13 +103,13 @@ class SpokenDigits(Dataset):
     """Labelled words in memory: ``dataset[i] -> (events of one word, label)``.
 
     Indexing with a list or slice returns a batch. Events are `Events` of 700 channels, times in
-    ms, or in steps after `on_grid`. Parts of a set share its memory.
+    ms, or in steps after `on_grid`. Parts of a data set share its memory.
 
     Attributes:
         words: the events of all words read; the set consists of those at `index`.
-        index: ``[N]`` int64.
-        targets: ``[N]`` int64: 0-9 zero to nine, 10-19 null to neun.
-        speakers: ``[N]`` int64.
+        index: ``[N]`` int64, indices of the words.
+        targets: ``[N]`` int64, labels: 0-9 for zero to nine, 10-19 for null to neun.
+        speakers: ``[N]`` int64, speaker of each word.
         names: names of the classes.
         n_classes: number of classes, 20.
         source: content and origin of the data, in one line.
@@ -157,7 +158,7 @@ class SpokenDigits(Dataset):
         return self._events(index), self.targets[index]
 
     def _events(self, index, exact: bool = False) -> Events:
-        """The words at `index`; with `exact` in ms, whatever the grid."""
+        """The words at `index`; with `exact`, in ms regardless of the grid."""
         grid = None if exact else self.grid
         picked = self.index[index].reshape(-1).numpy()
         spans = [slice(*self.words.offsets[i : i + 2]) for i in picked]
@@ -173,7 +174,7 @@ class SpokenDigits(Dataset):
             return Events(*lists, (CHANNELS,))
         if not len(times) or times.max() < grid.n_steps:
             return Events(*lists, (CHANNELS,), grid.n_steps)
-        whole = Events(*lists, (CHANNELS,), grid.n_steps + 1)  # the last step: beyond the grid
+        whole = Events(*lists, (CHANNELS,), grid.n_steps + 1)  # the last step is beyond the grid
         return whole.where(whole.times < grid.n_steps, n_steps=grid.n_steps)
 
     def _when(self, seconds: np.ndarray, grid: "Grid | None") -> np.ndarray:
@@ -185,7 +186,7 @@ class SpokenDigits(Dataset):
 
     @staticmethod
     def collate(samples: Sequence[tuple[Events, Tensor]]) -> tuple[Events, Tensor]:
-        """Several ``dataset[i]`` as one batch, for a DataLoader."""
+        """Combine several ``dataset[i]`` into one batch, for a DataLoader."""
         return collated(samples)
 
     def batch(
@@ -213,7 +214,7 @@ class SpokenDigits(Dataset):
         return events, self.targets[index]
 
     def _partners(self, index: Tensor, generator: torch.Generator | None) -> Tensor:
-        """For each word a random word of the same class (possibly the word itself)."""
+        """For each word, a random word of the same class (possibly the word itself)."""
         if self._of_class is None:
             self._of_class = [
                 (self.targets == c).nonzero().flatten() for c in range(self.n_classes)
@@ -229,11 +230,11 @@ class SpokenDigits(Dataset):
 
     @property
     def counts(self) -> Tensor:
-        """``[N]``: number of events per word, including those beyond the end of the grid."""
+        """``[N]``: number of events per word, including events beyond the end of the grid."""
         return torch.from_numpy(np.diff(self.words.offsets))[self.index]
 
     def on_grid(self, dt: float, n_steps: int) -> "SpokenDigits":
-        """The same words in `n_steps` steps of `dt` ms, as by `Events.on_grid`."""
+        """The same words in `n_steps` steps of `dt` ms, as with `Events.on_grid`."""
         return self._part(slice(None), grid=Grid(dt, check_integer("n_steps", n_steps, at_least=1)))
 
     def subset(self, n: int) -> "SpokenDigits":
@@ -269,7 +270,7 @@ SPLITS = ("train", "val", "train+val", "test")
 
 
 def held_out(whole: SpokenDigits) -> tuple[SpokenDigits, SpokenDigits]:
-    """The training part split into ("train", "val"): without `VAL_SPEAKERS`, and only these."""
+    """Split the training part into "train", without `VAL_SPEAKERS`, and "val", with only these."""
     names = " and ".join(map(str, VAL_SPEAKERS))
     rest = whole.by_speaker(VAL_SPEAKERS, others=True)
     kept = whole.by_speaker(VAL_SPEAKERS)
@@ -280,7 +281,7 @@ def held_out(whole: SpokenDigits) -> tuple[SpokenDigits, SpokenDigits]:
 
 
 def split_of(split: str, read: Callable[[str], SpokenDigits]) -> SpokenDigits:
-    """A split, made from the parts "train" and "test" returned by `read`."""
+    """A split, made from the parts "train" and "test" that `read` returns."""
     check_choice("split", split, SPLITS)
     whole = read("test" if split == "test" else "train")
     return whole if split in ("test", "train+val") else held_out(whole)[split == "val"]

@@ -9,8 +9,9 @@ from jarvis.support.checks import check_choice, check_integer
 def toy(split: str = "train", *, n: int = 4096, n_features: int = 32) -> ArrayDataset:
     """The toy set: uniform random points, labelled by the side of a plane on which they lie.
 
-    ``x ~ U(0, 1)^32``, label 1 where ``x . linspace(-1, 1, 32) > 0``. The first 80 % of the
-    samples are for training, the rest for testing; n/8 additional ones are for validation.
+    Points are drawn from ``x ~ U(0, 1)^32``, and the label is 1 where
+    ``x . linspace(-1, 1, 32) > 0``. The first 80 % of the samples are for training and the rest for
+    testing; n/8 additional samples are for validation.
 
     Args:
         split: "train" (3276), "val" (512) or "test" (820).

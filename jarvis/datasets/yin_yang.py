@@ -1,6 +1,6 @@
 """The Yin-Yang set: points in a disc, in its dark half, its bright half or one of two dots.
 
-A linear classifier reaches 64 %; more requires a hidden layer, for which few neurons suffice.
+A linear classifier reaches 64 %; a higher accuracy requires a hidden layer, which can be small.
 """
 
 import math
@@ -11,7 +11,7 @@ import torch
 from jarvis.datasets.arrays import SPLITS, ArrayDataset
 from jarvis.support.checks import check_choice, check_integer
 
-RADIUS = 0.5  #: of the disc, centred at (0.5, 0.5)
+RADIUS = 0.5  #: radius of the disc, which is centred at (0.5, 0.5)
 
 DOT = 0.1  #: radius of the dots at (0.25, 0.5) and (0.75, 0.5)
 
@@ -23,8 +23,8 @@ SAMPLES = {"train": (5000, 42), "val": (1000, 41), "test": (1000, 40)}  #: numbe
 def yinyang_class(x: float, y: float) -> int:
     """Class of a point in the disc: 0 and 1 for the halves, 2 for the dots.
 
-    A point is in half 1 if it lies in the right dot, or in the left half-circle of radius 1/4 but
-    not in its dot, or above the middle and outside the right half-circle.
+    A point that is not in a dot belongs to half 1 if it lies in the left half-circle of radius 1/4,
+    or above the middle and outside the right half-circle.
 
     Example:
         >>> yinyang_class(0.5, 0.9), yinyang_class(0.5, 0.1), yinyang_class(0.75, 0.5)
@@ -39,12 +39,12 @@ def yinyang_class(x: float, y: float) -> int:
 def draw_yinyang(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """n points with balanced classes, reproducing the published procedure draw by draw.
 
-    For each sample a class is drawn first, then points of the square until one lies in the disc and
-    has that class.
+    For each sample, a class is drawn first; then points of the square are drawn until one lies in
+    the disc and has that class.
 
     Args:
         n: number of samples.
-        seed: of `numpy.random.RandomState`.
+        seed: seed of `numpy.random.RandomState`.
 
     Returns:
         features ``[n, 4]``, (x, y, 1 - x, 1 - y), and classes ``[n]``.
@@ -53,7 +53,7 @@ def draw_yinyang(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         ValueError: for ``n < 1``.
 
     Source: Kriener, Göltz & Petrovici 2022, NICE, doi:10.1145/3517343.3517380; the samples are
-    those of its published generator.
+    identical to those of the published generator.
 
     Example:
         >>> features, classes = draw_yinyang(3, seed=42)

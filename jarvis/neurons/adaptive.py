@@ -1,8 +1,8 @@
 """The adaptive LIF neuron in its published forms: a threshold that rises with each spike.
 
-Three groups trained it under slightly different equations. They differ in four choices, which are
-options here: how the input is scaled, what the threshold follows, what the reset subtracts, and
-when.
+Three groups trained this neuron with slightly different equations. The equations differ in four
+choices, which are options here: how the input is scaled, what the threshold follows, what the reset
+subtracts, and when it does so.
 """
 
 import math
@@ -46,28 +46,30 @@ class ALIFParams(Parameters):
         "eprop"  jump     count      base      next      Bellec et al. 2020
         "srnn"   current  rate       adaptive  next      Yin et al. 2021
 
-    Their numbers are those of the authors' public code, all for dt = 1 ms; "srnn" has the centres
-    of the distributions from which tau and tau_adapt start to be learned. Of that code, three
-    details are left out: refractory times ("eprop"); that "lsnn" compares the potential of the step
-    before; and that "srnn" starts at random potentials.
+    The numbers come from the authors' public code, all for dt = 1 ms; "srnn" uses the means of the
+    distributions from which the initial values of tau and tau_adapt are drawn before learning.
+    Three details of that code are omitted: "eprop" has refractory times, "lsnn" compares the
+    potential of the previous step with the threshold, and "srnn" starts at random potentials.
 
-    From one form to another: "current" is "jump" with weights multiplied by ``1 - alpha``; "rate"
-    is "count" with beta multiplied by ``1 - rho``. "base" and "adaptive" are different neurons. So
-    are "spike" and "next", since the leak still acts on what is subtracted in the step of the
-    spike: subtracting R in the next step is subtracting ``R/alpha`` at once.
+    Some forms can be converted into each other: "current" is "jump" with weights multiplied by
+    ``1 - alpha``, and "rate" is "count" with beta multiplied by ``1 - rho``. "base" and "adaptive"
+    are different neurons. So are "spike" and "next", because the leak still acts on an amount that
+    is subtracted in the step of the spike: subtracting R in the next step is equivalent to
+    subtracting ``R/alpha`` at once.
 
-    The defaults are `LIF` with ``adaptation=beta`` and the same tau, threshold and tau_adapt, also
-    with the conversions of "current" and "rate". `LIF` has neither the reset "adaptive" nor "next",
-    so none of the published sets is exactly a `LIF`; "eprop" is one except for ``R/alpha``.
+    The default options describe the same neuron as `LIF` with ``adaptation=beta`` and the same tau,
+    threshold and tau_adapt; so do "current" and "rate" after the conversions above. `LIF` has
+    neither the reset "adaptive" nor "next", so none of the published sets is exactly a `LIF`;
+    "eprop" differs from it only by the factor 1/alpha of the reset.
 
-    The decays are exact for any dt. Spikes come at the ends of steps, at most one in each.
+    The decays are exact for any dt. Spikes occur at the ends of steps, at most one per step.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
     Args:
         tau: membrane time constant, ms; `math.inf` for no leak.
         tau_adapt: time constant with which the threshold recovers, ms.
-        threshold: threshold of a rested neuron, in units of v.
+        threshold: threshold of a neuron without recent spikes, in units of v.
         beta: how far the threshold rises per unit of a, in units of v.
         input: "jump" or "current".
         adapts_to: "count" or "rate".
@@ -97,18 +99,18 @@ class ALIFParams(Parameters):
     dt: float = parameter(1.0, "ms", above=0, fixed=True)
 
     named_sets = {
-        # The defaults of ALIF in the authors' LSNN-official.
+        # The defaults of ALIF in the authors' repository LSNN-official.
         "lsnn": dict(
             tau=20.0, tau_adapt=200.0, threshold=0.01, beta=1.6,
             input="current", adapts_to="rate", reset="adaptive", reset_at="next",
         ),
-        # Evidence accumulation in the authors' eligibility_propagation.
+        # Evidence accumulation in the authors' repository eligibility_propagation.
         "eprop": dict(
             tau=20.0, tau_adapt=2000.0, threshold=0.6,
             beta=1.7 * math.expm1(-1.0 / 2000.0) / math.expm1(-1.0 / 20.0),
             input="jump", adapts_to="count", reset="base", reset_at="next",
         ),
-        # Spoken digits in the authors' Efficient-spiking-networks.
+        # Spoken digits in the authors' repository Efficient-spiking-networks.
         "srnn": dict(
             tau=20.0, tau_adapt=150.0, threshold=0.01, beta=1.8,
             input="current", adapts_to="rate", reset="adaptive", reset_at="next",
@@ -134,20 +136,20 @@ class ALIFParams(Parameters):
 
     @derived
     def gain(self) -> float | Tensor:
-        """How far x moves v: 1, or 1 - alpha."""
+        """The change of v per unit of x: 1, or 1 - alpha."""
         return 1.0 if self.input == "jump" else 1.0 - self.decay
 
     @derived
     def step_up(self) -> float | Tensor:
-        """How far a spike moves a: 1, or 1 - rho."""
+        """The change of a per spike: 1, or 1 - rho."""
         return 1.0 if self.adapts_to == "count" else 1.0 - self.decay_adapt
 
 
 class ALIFState(NamedTuple):
     """State of an adaptive LIF neuron, each ``[B, ...]``."""
 
-    v: Tensor  #: potential; with ``reset_at="next"`` before the reset
-    a: Tensor  #: adaptation: decaying count, or mean, of its own spikes
+    v: Tensor  #: potential, after the reset; before it with ``reset_at="next"``
+    a: Tensor  #: adaptation: decaying count, or running mean, of the neuron's own spikes
     s: Tensor | None = None  #: spikes whose reset is due, with ``reset_at="next"``
 
     def detach(self) -> "ALIFState":
@@ -156,7 +158,7 @@ class ALIFState(NamedTuple):
 
 
 class ALIFTrace(NamedTuple):
-    """Potential and threshold as they are compared, each ``[T, B, ...]``."""
+    """The potential and the threshold that it is compared with, each ``[T, B, ...]``."""
 
     h: Tensor  #: potential before the reset of this step's spike
     threshold: Tensor  #: A
@@ -167,8 +169,8 @@ def alif_step(
 ) -> tuple[Tensor, ALIFState, ALIFTrace]:
     """One step of the adaptive LIF neuron.
 
-    In this order, with reset_at "spike" on the left and "next" on the right; s' are the spikes of
-    the step before::
+    It computes, in this order, with reset_at "spike" on the left and "next" on the right; s'
+    denotes the spikes of the previous step::
 
         A = threshold + beta a                       A = threshold + beta a
         h = alpha v + gain x                         h = alpha v + gain x - R s'
@@ -176,14 +178,15 @@ def alif_step(
         v = h - R s                                  v = h
         a = rho a + step_up s                        a = rho a + step_up s
 
-    R is threshold (reset "base") or A ("adaptive"). gain is 1 (input "jump") or ``1 - alpha``
-    ("current"); step_up is 1 (adapts_to "count") or ``1 - rho`` ("rate").
+    R is the threshold (reset "base") or A (reset "adaptive"). gain is 1 for input "jump" and
+    ``1 - alpha`` for "current"; step_up is 1 for adapts_to "count" and ``1 - rho`` for "rate".
 
-    Since a is updated at the end of a step, A contains all spikes up to the step before. With
-    reset_at "next" the R of reset "adaptive" is therefore the threshold after it has risen.
+    Since a is updated at the end of a step, A reflects all spikes up to the previous step. With
+    reset_at "next" and reset "adaptive", R is therefore the threshold after its rise.
 
     Args:
-        x: input of this step ``[B, ...]``: the jump of v, or the value to which it drives v.
+        x: input of this step ``[B, ...]``: the jump of v (input "jump"), or the value towards which
+            v is driven (input "current").
         state: the state before the step; `ALIF(...).initial_state(x)` is the state at rest.
         params: the neuron's parameters.
         spike: the surrogate, a function of ``(h - A)/threshold``, and whether the reset is

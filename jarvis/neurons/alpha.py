@@ -1,7 +1,7 @@
 """The leaky integrate-and-fire neuron whose synaptic current rises and falls.
 
-Its kernel is an alpha function, or a difference of two exponentials. A step solves current and
-potential together, exactly.
+The synaptic kernel is an alpha function or a difference of two exponentials. A step solves the
+equations of current and potential together, exactly.
 """
 
 import math
@@ -37,24 +37,24 @@ class Flow(NamedTuple):
 class AlphaLIFParams(Refractory, Parameters):
     """Parameters of a LIF neuron with a rising synaptic current, in ms and in threshold units.
 
-    With v the potential, i the synaptic current and z what drives it::
+    With v the potential, i the synaptic current and z the variable that drives the current::
 
         tau       dv/dt = -v + i
         tau_decay di/dt = -i + z
         tau_rise  dz/dt = -z,      z jumps by k x
 
-    So an input of 1 evokes the current (`kernel`)::
+    An input of 1 therefore evokes the current (`kernel`)::
 
         i(t) = k tau_rise/(tau_decay - tau_rise) (exp(-t/tau_decay) - exp(-t/tau_rise))
         i(t) = k (t/tau_rise) exp(-t/tau_rise)           if tau_rise = tau_decay: an alpha function
 
-    k is chosen such that the peak of this current is 1, or its integral. Exchanging the two time
-    constants leaves the kernel as it is.
+    k is chosen such that either the peak or the integral of this current is 1. Exchanging the two
+    time constants does not change the kernel.
 
-    A step is a matrix exponential, and exact for any dt, even where time constants are equal. But
-    spikes lie on the grid, up to dt late, and a potential that exceeds the threshold only between
-    two grid points is missed. With dt below a quarter of the middle one of the three time
-    constants, the largest potential on the grid is within 1 % of the peak between.
+    A step is a matrix exponential, which is exact for any dt, even where time constants are equal.
+    However, spikes lie on the time grid and are up to dt late, and a potential that exceeds the
+    threshold only between two grid points is missed. With dt below a quarter of the median of the
+    three time constants, the largest potential on the grid is within 1 % of the true peak.
 
     All numbers but dt and refractory may be tensors that broadcast against ``[B, ...]``: one value
     per neuron.
@@ -63,12 +63,13 @@ class AlphaLIFParams(Refractory, Parameters):
         tau: membrane time constant, ms.
         tau_rise, tau_decay: time constants of the synaptic current, ms.
         threshold: potential at which the neuron fires (the resting potential is 0).
-        reset: "zero" (v = 0), "subtract" (v = h - threshold) or "none" (v = h). The current goes
-            on.
+        reset: "zero" (v = 0), "subtract" (v = h - threshold) or "none" (v = h). A spike does not
+            affect the current.
         refractory: time after a spike during which v is held and the neuron cannot fire, ms,
             rounded to whole steps.
-        scale: "peak": an input of 1 evokes a current whose peak is 1; "area": one whose integral
-            is 1 ms, so that inputs of size x in every step of 1 ms drive v towards x.
+        scale: with "peak", an input of 1 evokes a current whose peak is 1; with "area", a current
+            whose integral is 1 ms, so that inputs of size x in every step of 1 ms drive v towards
+            x.
         dt: time step, ms.
 
     Raises:
@@ -96,7 +97,7 @@ class AlphaLIFParams(Refractory, Parameters):
     scale: str = "peak"
     dt: float = parameter(1.0, "ms", above=0, fixed=True)
 
-    #: The two shapes of the kernel, with time constants of no particular synapse.
+    #: The two shapes of the kernel; the time constants do not describe any particular synapse.
     named_sets = {
         "alpha": dict(tau_rise=5.0, tau_decay=5.0),
         "dual_exponential": dict(tau_rise=1.0, tau_decay=10.0),
@@ -122,8 +123,8 @@ class AlphaLIFParams(Refractory, Parameters):
     def time_to_peak(self) -> float | Tensor:
         """Time from an input to the peak of its current, ms.
 
-        ``tau_rise tau_decay/(tau_decay - tau_rise) ln(tau_decay/tau_rise)``, or tau_rise if both
-        are equal.
+        It is ``tau_rise tau_decay/(tau_decay - tau_rise) ln(tau_decay/tau_rise)``, or tau_rise if
+        the two time constants are equal.
         """
         return self.tau_decay * _log1p_over(self.tau_decay / self.tau_rise - 1.0)
 
@@ -136,7 +137,7 @@ class AlphaLIFParams(Refractory, Parameters):
 
     @derived
     def flow(self) -> Flow:
-        """The solution over dt: a matrix exponential."""
+        """The exact solution over one step dt: a matrix exponential."""
         given = (1.0 / self.tau, 1.0 / self.tau_decay, 1.0 / self.tau_rise)
         tensors = [value for value in given if isinstance(value, Tensor)]
         device = tensors[0].device if tensors else None
@@ -164,14 +165,14 @@ class AlphaLIFParams(Refractory, Parameters):
         if t <= 0.0:
             return 0.0
         slow, fast = max(p.tau_rise, p.tau_decay), min(p.tau_rise, p.tau_decay)
-        # t (1 - exp(-y))/y: what remains of (exp(-t/slow) - exp(-t/fast)) where both are equal
+        # t (1 - exp(-y))/y: stays finite where the two time constants are equal
         y = t * (1.0 / fast - 1.0 / slow)
         mean = -math.expm1(-y) / y if y > 0.0 else 1.0
         return p.jump * t / p.tau_decay * math.exp(-t / slow) * mean
 
 
 def _log1p_over(x: float | Tensor) -> float | Tensor:
-    """``log(1 + x)/x``, and 1 at 0; with derivatives that are exact there, too."""
+    """``log(1 + x)/x``, which is 1 at x = 0; its derivatives are exact there, too."""
     if not isinstance(x, Tensor):
         return math.log1p(x) / x if x != 0.0 else 1.0
     small = x.abs() < 0.01
@@ -187,7 +188,7 @@ class AlphaLIFState(NamedTuple):
 
     v: Tensor  #: potential after the reset (threshold units: rest 0, threshold 1)
     i: Tensor  #: synaptic current, threshold units
-    z: Tensor  #: what drives the current, threshold units
+    z: Tensor  #: the variable that drives the current, threshold units
     refractory: Tensor | None = None  #: remaining refractory steps, with `refractory`
 
     def detach(self) -> "AlphaLIFState":
@@ -211,8 +212,8 @@ def alpha_lif_step(
 ) -> tuple[Tensor, AlphaLIFState, AlphaLIFTrace]:
     """One step of the LIF neuron with a rising synaptic current.
 
-    The input acts at the start of the step; then all variables follow their equations until its
-    end::
+    The input acts at the start of the step; then all variables follow their equations until the end
+    of the step::
 
         z         = z + k x
         (h, i, z) = exp(A dt) (v, i, z)       A = [[-1/tau, 1/tau, 0],
@@ -222,11 +223,12 @@ def alpha_lif_step(
         s         = 1 where h >= threshold, else 0                (0 while refractory)
         v         = h (1 - s)  |  h - threshold s  |  h           ("zero", "subtract", "none")
 
-    This differs from `lif_step` with tau_syn, whose potential adds the current of a step as a
-    whole; here v integrates the current while it rises and decays.
+    This differs from `lif_step` with tau_syn, which adds the current to the potential once per
+    step; here v integrates the current while it rises and decays.
 
     Args:
-        x: input of this step ``[B, ...]``: excitatory above 0, inhibitory below; clamped to +-1e15.
+        x: input of this step ``[B, ...]``, excitatory above 0 and inhibitory below; clamped to
+            +-1e15.
         state: the state before the step.
         params: the neuron's parameters.
         spike: the surrogate, a function of ``h - threshold``, and whether the reset is detached.

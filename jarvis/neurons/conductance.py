@@ -1,8 +1,8 @@
 """The leaky integrate-and-fire neuron whose synapses open conductances, in biophysical units.
 
-An open channel pulls the potential towards its reversal potential: the current depends on the
-potential, and every open channel makes the membrane faster. Excitation, inhibition, and NMDA
-receptors, which magnesium blocks near rest.
+An open channel pulls the potential towards its reversal potential: the synaptic current depends on
+the potential, and every open channel shortens the membrane time constant. The neuron has excitatory
+and inhibitory synapses and NMDA receptors, which magnesium blocks near rest.
 """
 
 import math
@@ -20,8 +20,8 @@ from jarvis.neurons.refractory import Refractory, steps_left
 from jarvis.support.checks import check_number
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
-#: Jahr & Stevens 1990: the concentration of magnesium that blocks half of the receptors at 0 mV,
-#: mM, and the steepness of the block, 1/mV.
+#: Jahr & Stevens 1990: the magnesium concentration that blocks half of the receptors at 0 mV, in
+#: mM, and the steepness of the block, in 1/mV.
 _MG_HALF, _MG_SLOPE = 3.57, 0.062
 
 
@@ -34,7 +34,7 @@ def nmda_block(v: Tensor, mg: float = 1.0) -> Tensor:
 
     Args:
         v: potential of any shape, mV.
-        mg: concentration of magnesium outside of the cell, mM; 0 for no block.
+        mg: magnesium concentration outside the cell, mM; 0 for no block.
 
     Returns:
         B, of the shape of `v`, between 0 and 1.
@@ -55,12 +55,12 @@ def nmda_block(v: Tensor, mg: float = 1.0) -> Tensor:
 class ConductanceInputs(NamedTuple):
     """The inputs of one step, each ``[B, ...]``, or of a sequence, each ``[T, B, ...]``.
 
-    Conductances that open are not negative: values below 0 count as 0.
+    Jumps of a conductance cannot be negative: values below 0 count as 0.
     """
 
-    excitatory: Tensor  #: by which the excitatory conductance jumps at the start of the step, nS
-    inhibitory: Tensor  #: the same for the inhibitory conductance, nS
-    nmda: Tensor  #: the same for the NMDA conductance, before the block, nS
+    excitatory: Tensor  #: jump of the excitatory conductance at the start of the step, nS
+    inhibitory: Tensor  #: jump of the inhibitory conductance, nS
+    nmda: Tensor  #: jump of the NMDA conductance before the block, nS
     current: Tensor  #: current into the cell, constant during the step, pA
 
     @classmethod
@@ -71,13 +71,13 @@ class ConductanceInputs(NamedTuple):
         nmda: Tensor | None = None,
         current: Tensor | None = None,
     ) -> "ConductanceInputs":
-        """The inputs, with 0 for those that are not given; they take no memory.
+        """Create the inputs; those that are not given are 0 and take no memory.
 
         Args:
             excitatory: jumps of the excitatory conductance ``[T, B, ...]``, nS.
             inhibitory: jumps of the inhibitory conductance, nS.
             nmda: jumps of the NMDA conductance, nS.
-            current: pA.
+            current: current into the cell, pA.
 
         Raises:
             ValueError: if nothing is given.
@@ -106,21 +106,23 @@ class ConductanceLIFParams(Refractory, Parameters):
         dg/dt   = -g/tau,   g jumps by its input
         B(V)    = 1/(1 + mg exp(-mg_slope V)/3.57)
 
-    At ``V >= v_t`` the neuron spikes, and V stays at v_reset for the refractory time; conductances
-    go on. While they are constant, V approaches ``(sum of g e + I)/(sum of g)`` with the time
-    constant ``c/(sum of g)``: each open channel makes the neuron faster and its response to a
-    current smaller (shunting).
+    At ``V >= v_t`` the neuron spikes, and V stays at v_reset for the refractory time while the
+    conductances continue to decay. If the conductances are constant, V approaches
+    ``(sum of g e + I)/(sum of g)`` with the time constant ``c/(sum of g)``: each open channel makes
+    the neuron respond faster, and more weakly, to a current (shunting).
 
-    A step is exact for the conductances. For V it is exact with each conductance at its mean over
-    the step (`conductance_lif_step`): of second order in dt, and stable for any dt. The size of a
-    postsynaptic potential is off by about ``dt^2/(12 tau_syn tau)``: at 1 ms, below 0.1 % for
-    the default values. The block B is that of the potential before the step, so with NMDA the
-    order is one: take ``dt <= 0.5`` ms. Spikes are on the grid: up to dt late.
+    A step is exact for the conductances. For V, it is the exact solution with each conductance
+    replaced by its mean over the step (`conductance_lif_step`); this is of second order in dt and
+    stable for any dt. The relative error of the size of a postsynaptic potential is about
+    ``dt^2/(12 tau_syn tau)``: at dt = 1 ms, it is below 0.1 % for the default values. The block B
+    is evaluated at the potential before the step, so with NMDA the method is only of first order:
+    take ``dt <= 0.5`` ms. Spikes lie on the time grid and are up to dt late.
 
     All numbers but dt and refractory may be tensors that broadcast against ``[B, ...]``: one value
-    per neuron. The default is the neuron of a benchmark network, named "brette2007". "normalised"
-    is the same neuron in threshold units, for networks that are trained: resting potential 0,
-    threshold 1, conductances in units of the leak, and currents in units of the rheobase.
+    per neuron. The default, "brette2007", is the neuron of a benchmark network. "normalised" is the
+    same neuron in threshold units, for networks that are trained: its resting potential is 0, its
+    threshold is 1, conductances are in units of the leak, and currents are in units of the
+    rheobase.
 
     Args:
         c: capacitance, pF.
@@ -128,10 +130,10 @@ class ConductanceLIFParams(Refractory, Parameters):
         e_l: resting potential, mV.
         v_t: threshold, mV.
         v_reset: potential after a spike, mV.
-        refractory: time for which V then stays there, ms, rounded to whole steps.
+        refractory: time for which V stays at v_reset after a spike, ms, rounded to whole steps.
         e_exc, e_inh, e_nmda: reversal potentials, mV.
         tau_exc, tau_inh, tau_nmda: time constants of the conductances, ms.
-        mg: concentration of magnesium, mM; 0 for no block.
+        mg: magnesium concentration, mM; 0 for no block.
         mg_slope: steepness of the block, 1/mV.
         dt: time step, ms.
 
@@ -140,11 +142,12 @@ class ConductanceLIFParams(Refractory, Parameters):
             a refractory time below half a step.
 
     Warns:
-        UserWarning: if dt is so large that a postsynaptic potential is off by more than 1 %.
+        UserWarning: if dt is so large that the error of a postsynaptic potential exceeds 1 %.
 
     Source: Brette et al. 2007, J. Comput. Neurosci. 23:349, benchmark 1 ("COBA"), for all numbers
-    but those of NMDA, which are typical ones (in its network one spike opens 6 nS of excitation, or
-    67 nS of inhibition); the block: Jahr & Stevens 1990, J. Neurosci. 10:3178.
+    except those of NMDA, which are typical values (in the network of the benchmark, one spike opens
+    6 nS of excitatory or 67 nS of inhibitory conductance); the block is from Jahr & Stevens 1990,
+    J. Neurosci. 10:3178.
 
     Example:
         >>> params = ConductanceLIFParams.named("brette2007")
@@ -204,18 +207,18 @@ class ConductanceLIFParams(Refractory, Parameters):
 
     @property
     def rheobase(self) -> float | Tensor:
-        """The constant current above which the neuron fires, without synapses, pA."""
+        """The constant current above which the neuron fires without synaptic input, pA."""
         return self.g_l * (self.v_t - self.e_l)
 
     @derived
     def decays(self) -> tuple[float | Tensor, ...]:
-        """What remains of the three conductances after one step."""
+        """The fractions of the three conductances that remain after one step."""
         taus = (self.tau_exc, self.tau_inh, self.tau_nmda)
         return tuple(exp_decay(tau, self.dt) for tau in taus)
 
     @derived
     def means(self) -> tuple[float | Tensor, ...]:
-        """The mean of the three conductances over one step, relative to its start."""
+        """The means of the three conductances over one step, relative to the initial values."""
         return tuple(_mean(tau, self.dt) for tau in (self.tau_exc, self.tau_inh, self.tau_nmda))
 
     @derived
@@ -230,12 +233,12 @@ class ConductanceLIFParams(Refractory, Parameters):
 
     @derived
     def log_mg(self) -> float | Tensor:
-        """Logarithm of the magnesium relative to that which blocks half at V = 0."""
+        """Logarithm of mg relative to the concentration that blocks half the receptors at V = 0."""
         return log(self.mg / _MG_HALF)
 
     @derived
     def per_distance(self) -> float | Tensor:
-        """1 over the distance from the reset to the threshold, 1/mV: the unit of the surrogate."""
+        """1/(v_t - v_reset), 1/mV: the factor that scales the argument of the surrogate."""
         return 1.0 / (self.v_t - self.v_reset)
 
 
@@ -265,7 +268,7 @@ class ConductanceLIFTrace(NamedTuple):
     v: Tensor  #: potential after the reset, mV
     g_exc: Tensor  #: excitatory conductance, nS
     g_inh: Tensor  #: inhibitory conductance, nS
-    g_nmda: Tensor  #: NMDA conductance with the block that the step has used, nS
+    g_nmda: Tensor  #: NMDA conductance with the block used in the step, nS
 
 
 def conductance_lif_step(
@@ -277,7 +280,7 @@ def conductance_lif_step(
     """One step of the LIF neuron with conductance synapses.
 
     Inputs act at the start of the step. With <g> the mean of a conductance over the step, and B the
-    block at the potential before it::
+    block at the potential before the step::
 
         g     = g + x                                      (excitatory, inhibitory, NMDA)
         <g>   = g (1 - exp(-dt/tau)) tau/dt                (<g_nmda> times B(V))
@@ -289,9 +292,9 @@ def conductance_lif_step(
         g     = g exp(-dt/tau)
 
     Args:
-        x: the inputs ``[B, ...]``: nS, and pA for the current. Jumps below 0 count as 0, also the
-            sum of the excitatory one and of what recurrent weights bring. All are clamped to a
-            magnitude of 1e15.
+        x: the inputs ``[B, ...]``: conductances in nS, and the current in pA. Jumps below 0 count
+            as 0; for excitation, this applies to the sum of the input and the recurrent input. All
+            inputs are clamped to a magnitude of 1e15.
         state: the state before the step.
         params: the neuron's parameters.
         spike: the surrogate, a function of ``(h - v_t)/(v_t - v_reset)``, and whether the reset is
@@ -301,8 +304,9 @@ def conductance_lif_step(
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), the new state, and
         the record.
 
-    Source: Brette et al. 2007, J. Comput. Neurosci. 23:349, benchmark 1; the mean of a conductance
-    over a step is the first term of the expansion of Magnus 1954, Commun. Pure Appl. Math. 7:649.
+    Source: Brette et al. 2007, J. Comput. Neurosci. 23:349, benchmark 1; replacing a conductance by
+    its mean over a step gives the first term of the expansion of Magnus 1954, Commun. Pure Appl.
+    Math. 7:649.
 
     Example:
         >>> excitation = torch.zeros(100, 1)
@@ -346,7 +350,7 @@ def conductance_lif_step(
 
 
 def _opened(g: Tensor, jump: Tensor) -> Tensor:
-    # Not clamp_min(0), whose derivative is 0 where the jump is exactly 0: at most inputs.
+    # clamp_min(0) would have a derivative of 0 where the jump is exactly 0, as for most inputs.
     return (g + torch.where(jump < 0.0, 0.0, jump)).clamp_max(LARGEST_INPUT)
 
 

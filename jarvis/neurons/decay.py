@@ -17,8 +17,8 @@ def exp_decay(tau: float | Tensor, dt: float) -> float | Tensor:
         dt: step, ms.
 
     Raises:
-        ValueError: for ``dt < 0`` or a number ``tau <= 0``. (A tensor is not checked here, because
-            this runs in every call of a layer.)
+        ValueError: for ``dt < 0`` or a number ``tau <= 0``. (A tensor is not checked, because this
+            function runs in every call of a layer.)
 
     Example:
         >>> round(exp_decay(20.0, 1.0), 4)
@@ -37,12 +37,13 @@ def constant_drive(
     """The input x per step that is equivalent to a constant current: ``(1 - exp(-dt/tau)) I``.
 
     The input of `lif_step` is the jump of v in one step. With this x the potential approaches I
-    exactly like the solution of ``tau dv/dt = -v + I``, whatever dt is. With a synapse, where x is
-    the jump of i, x is ``(1 - exp(-dt/tau_syn))`` times that: v reaches the same I, only later.
+    exactly like the solution of ``tau dv/dt = -v + I``, for every dt. With a synapse, x is the jump
+    of the synaptic current i, and x is multiplied by ``1 - exp(-dt/tau_syn)``: v approaches the
+    same I, but later.
 
     Args:
-        current: I, in units of v: the potential that a neuron without a threshold would reach; a
-            number, a tensor or a numpy array.
+        current: I, in units of v: the potential that a neuron without a threshold would reach. It
+            may be a number, a tensor or a numpy array.
         tau: membrane time constant, ms.
         dt: step, ms.
         tau_syn: synaptic time constant of the driven neuron, ms; None for none.

@@ -1,4 +1,4 @@
-"""A neuron, written once: its step, its parameters, its state and where it starts.
+"""A neuron is written once: as its step, its parameters, its state and its initial values.
 
 Everything else follows from the definition: `SpikingLayer` runs it over a sequence, with or without
 recurrent weights, learned parameters and traces, step by step or in a compiled loop.
@@ -28,16 +28,16 @@ def parameter(
     finite: bool = True,
     fixed: bool = False,
 ) -> Any:
-    """A number among the parameters of a neuron, with its unit and bounds: a dataclass field.
+    """A dataclass field for a numerical parameter of a neuron, with its unit and bounds.
 
-    A parameter that must not be negative is learned as its logarithm, and so stays positive. Other
-    bounds are checked when the parameters are created, not while they are learned.
+    A parameter that must not be negative is learned as its logarithm, so it stays positive. Other
+    bounds are checked when the parameters are created, but not during learning.
 
     Args:
-        default: the value if none is given; None makes the parameter optional.
-        unit: the unit, for messages.
+        default: the value used if none is given; None makes the parameter optional.
+        unit: the unit shown in messages.
         above, at_least: the lower bound, exclusive or inclusive.
-        below, at_most: the upper bound, likewise.
+        below, at_most: the upper bound, exclusive or inclusive.
         finite: whether infinity is rejected.
         fixed: True for a float that is the same for all neurons and cannot be learned, like dt.
 
@@ -53,11 +53,11 @@ def parameter(
 
 
 class derived:
-    """A property that is computed once: a number that follows from the parameters.
+    """A property that is computed once from the parameters: a number.
 
-    A compiled loop reads it as it reads a parameter, so that nothing is computed again in each
-    step, and a gradient passes through it to the parameters. Like `functools.cached_property`,
-    whose lock `torch.compile` cannot trace.
+    A compiled loop reads it like a parameter, so it is not recomputed in each step, and a gradient
+    passes through it to the parameters. It works like `functools.cached_property`, which cannot be
+    used here because `torch.compile` cannot trace its lock.
 
     Args:
         function: the method that computes it: a float, a tensor ``[B, ...]``, or a tuple of these.
@@ -92,11 +92,11 @@ class Parameters:
     """Base class of a neuron's parameters: a frozen dataclass of `parameter` fields and options.
 
     A `parameter` is a float, or a tensor that broadcasts against ``[B, ...]``: one value per
-    neuron. Any other field is an option, such as a name or a number of sub-steps: each combination
-    of options has compiled loops of its own.
+    neuron. Any other field is an option, such as a name or a number of sub-steps; each combination
+    of options has its own compiled loops.
 
     Raises:
-        ValueError: for a number out of its bounds; the message names it.
+        ValueError: for a number outside its bounds; the message names it.
         TypeError: for something that is not a number.
 
     Example:
@@ -132,7 +132,7 @@ class Parameters:
 
         Args:
             name: the name of the set.
-            **changes: parameters by name, which take the place of those of the set.
+            **changes: parameters by name, which replace the values of the set.
 
         Raises:
             ValueError: for an unknown name; the message lists the known ones.
@@ -141,14 +141,14 @@ class Parameters:
         return cls(**{**cls.named_sets[name], **changes})
 
     def with_values(self, **values: Any) -> "Parameters":
-        """A copy with other values, which are not checked: for values while they are learned."""
+        """A copy with other values, which are not checked; used while parameters are learned."""
         copy = object.__new__(type(self))
         for each in fields(self):
             object.__setattr__(copy, each.name, values.get(each.name, getattr(self, each.name)))
         return copy
 
     def plain(self) -> Any:
-        """These parameters with a float for every number, for formulas of a single neuron.
+        """These parameters with every number as a float, for formulas about a single neuron.
 
         Raises:
             ValueError: if a number differs from neuron to neuron; the message names it.
@@ -170,9 +170,10 @@ def _tensor_of(name: str, array: np.ndarray) -> float | Tensor:
 
 
 def learnable_numbers(params: type[Parameters] | Parameters) -> dict[str, bool]:
-    """The numbers that may be learned or differ from neuron to neuron, by name.
+    """The names of the numbers that may be learned or may differ from neuron to neuron.
 
-    The value says whether a number must not be negative.
+    Returns:
+        a dict from each name to True if the number must not be negative, else False.
     """
     found = {}
     for each in fields(params):
@@ -183,10 +184,10 @@ def learnable_numbers(params: type[Parameters] | Parameters) -> dict[str, bool]:
 
 
 class RecurrentState(NamedTuple):
-    """State of a recurrent layer; ``state.v`` finds the fields of its neurons, too."""
+    """State of a recurrent layer; its neurons' fields can be read directly, as ``state.v``."""
 
     neurons: Any  #: the state of the neurons, a NamedTuple of tensors ``[B, n]``
-    spikes: Tensor  #: of the previous step ``[B, n]``
+    spikes: Tensor  #: spikes of the previous step ``[B, n]``
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -216,16 +217,16 @@ def detached(state: Any) -> Any:
 
 @dataclass(frozen=True)
 class Neuron:
-    """A kind of neuron, made by `define`; called with parameters, it gives a neuron to run.
+    """A kind of neuron, made by `define`. Calling it with parameters returns a neuron to run.
 
     Attributes:
         step: ``(x, state, params, spike) -> (spikes, state)``, or ``(spikes, state, record)``.
         params: the class of its parameters.
         state: the class of its state, a NamedTuple of tensors ``[B, ...]``.
-        rest: ``params -> state``, with numbers in place of tensors.
+        rest: ``params -> state``, the resting state, with numbers in place of tensors.
         inputs: the NamedTuple class of its inputs ``[B, ...]``; None for a single input.
         fires: whether its output consists of spikes; otherwise it is graded.
-        values: the parameters of this neuron; None for the kind.
+        values: the parameters of this neuron; None for a kind without parameters yet.
     """
 
     step: Callable
@@ -238,19 +239,19 @@ class Neuron:
 
     @property
     def name(self) -> str:
-        """The name of the kind: that of its parameters, without "Params"."""
+        """The name of the kind: the name of its parameter class without "Params"."""
         return self.params.__name__.removesuffix("Params")
 
     def __call__(self, params: Any = None, /, **values: Any) -> "Neuron":
         """This kind of neuron with the given parameters.
 
         Args:
-            params: the parameters, all in one; None to give them by name.
-            **values: single parameters; those that are not given have their defaults.
+            params: all parameters as one object; None to give them by name.
+            **values: individual parameters; the others keep their defaults.
 
         Raises:
             TypeError: for parameters of another kind, or an unknown name.
-            ValueError: for a parameter out of its bounds.
+            ValueError: for a parameter outside its bounds.
         """
         if params is None:
             params = self.params(**values)
@@ -268,7 +269,7 @@ class Neuron:
 
         Args:
             name: a key of the ``named_sets`` of its parameters.
-            **changes: parameters by name, which take the place of those of the set.
+            **changes: parameters by name, which replace the values of the set.
 
         Raises:
             ValueError: for an unknown name; the message lists the known ones.
@@ -284,8 +285,8 @@ class Neuron:
         """The state at rest.
 
         Args:
-            x: one step of the input ``[B, ...]``, which gives shape, dtype and device.
-            params: the parameters; None for those of this neuron.
+            x: one step of the input ``[B, ...]``, which determines shape, dtype and device.
+            params: the parameters; None for this neuron's own parameters.
             recurrent: whether to return a `RecurrentState`.
         """
         params = self.values if params is None else params
@@ -301,7 +302,7 @@ class Neuron:
         return RecurrentState(state, torch.zeros_like(x)) if recurrent else state
 
     def __reduce__(self) -> tuple:
-        """Like a class, a kind that is a variable of its module is pickled by name."""
+        """A kind that is a variable of its module is pickled by name, like a class."""
         module = sys.modules.get(self.step.__module__)
         for name, kind in vars(module).items() if module else ():
             same = isinstance(kind, Neuron) and kind.step is self.step and kind.values is None
@@ -348,13 +349,13 @@ def define(
             ``trace=True`` records in place of the new state.
         params: a frozen dataclass derived from `Parameters`.
         state: a NamedTuple class of tensors ``[B, ...]``.
-        rest: ``params -> state``: the number at which each field starts, None for a field that the
-            chosen options do not need.
-        inputs: a NamedTuple class, for a neuron with several inputs: `x` is then an instance of it.
+        rest: ``params -> state``: the initial value of each field; None for a field that the chosen
+            options do not need.
+        inputs: for a neuron with several inputs, a NamedTuple class; `x` is then an instance of it.
         fires: False if the output is graded (a potential, a message) rather than spikes.
 
     Returns:
-        the kind: called with parameters, it gives a neuron for a `SpikingLayer`.
+        the kind of neuron. Calling it with parameters returns a neuron for a `SpikingLayer`.
 
     Raises:
         TypeError: if an argument is not of the type stated above.

@@ -12,28 +12,31 @@ from jarvis.support.checks import check_integer, check_number, check_type
 
 
 class DrivenLayer(nn.Module):
-    """Neurons of any kind behind inputs of order 1: a hidden layer of an ordinary network.
+    """Neurons of any kind that take inputs of order 1, as in a hidden layer of an ordinary network.
 
-    Synapses are initialised such that what they deliver in one time step is of order 0.1 to 1. A
-    neuron in mV and pA needs hundreds, and a Hodgkin-Huxley neuron takes many steps of 0.025 ms
-    while its input lasts 1 ms. So the input of step t is ``offset + gain x_t`` and is held for
-    `steps` steps of the neuron; the output of step t is the sum of what the neuron sent meanwhile::
+    Synapses are initialised such that the input they deliver in one time step is of order 0.1 to 1.
+    A neuron in mV and pA needs an input of several hundred, and a Hodgkin-Huxley neuron takes many
+    steps of 0.025 ms while its input lasts 1 ms. The neuron's input at step t is therefore
+    ``offset + gain x_t``, held for `steps` steps of the neuron; the output of step t is the sum of
+    the neuron's outputs during these steps::
 
         y_t = sum_k s_(t steps + k)
 
     Args:
         layer: the neurons: a `SpikingLayer`.
-        gain: factor on the input, in the unit of the neuron's input.
+        gain: factor by which the input is multiplied, in the unit of the neuron's input.
         offset: constant input, in the same unit.
         steps: number of steps that the neurons take for each step of the input.
-        inputs: for neurons with several inputs, a function from the scaled input to all of them,
-            such as `by_sign` returns; None for neurons with one input.
+        inputs: for neurons with several inputs, a function that maps the scaled input to all of
+            them, such as one that `by_sign` returns; None for neurons with one input.
 
     Attributes:
-        fires: whether the output consists of spikes. With several steps, it counts them.
+        fires: whether the output consists of spikes. With several neuron steps per input step, the
+            output is the number of spikes.
 
     Raises:
-        TypeError: for a layer that is not a `SpikingLayer`, or something that is not a number.
+        TypeError: for a layer that is not a `SpikingLayer`, or an argument that should be a number
+            and is not.
         ValueError: for a number that is not finite, or fewer than one step.
 
     Example:
@@ -66,7 +69,7 @@ class DrivenLayer(nn.Module):
 
     @property
     def n_updates(self) -> int:
-        """Number of updates of state variables of a neuron in one step of the input."""
+        """Number of state-variable updates per neuron in one step of the input."""
         return self.steps * self.layer.n_updates
 
     @property
@@ -75,7 +78,7 @@ class DrivenLayer(nn.Module):
         return getattr(self.layer, "weight", None)
 
     def initial_state(self, x: Tensor) -> Any:
-        """The state at rest for inputs ``[B, ...]`` like `x`, one time step of the input."""
+        """The resting state for inputs ``[B, ...]`` like `x`, one time step of the input."""
         return self.layer.initial_state(x)
 
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
@@ -83,7 +86,7 @@ class DrivenLayer(nn.Module):
 
         Args:
             x: ``[T, B, ...]``, of order 1.
-            state: as a previous call has returned it; None for neurons at rest.
+            state: the state that a previous call returned; None for neurons at rest.
 
         Returns:
             the output ``[T, B, ...]``, and the state of the neurons.
@@ -101,7 +104,7 @@ class DrivenLayer(nn.Module):
         return self.gain * x + self.offset
 
     def _held(self, x: Tensor) -> Tensor:
-        """The input of each step of the neurons ``[T steps, B, ...]``."""
+        """The input at each step of the neurons, ``[T steps, B, ...]``."""
         if self.steps == 1:
             return x
         if len(x) > 1 and x.stride(0) == 0:  # constant: nothing is copied
@@ -113,15 +116,15 @@ class DrivenLayer(nn.Module):
 
 
 def by_sign(kind: type) -> Callable[[Tensor], Any]:
-    """A function from a current to excitation and inhibition, for neurons with such inputs.
+    """Return a function that splits a current into excitatory and inhibitory inputs.
 
     Args:
         kind: the NamedTuple class of the neuron's inputs, whose first two fields are the excitatory
-            and the inhibitory input. Further ones are 0.
+            and the inhibitory input. Any further inputs are 0.
 
     Returns:
-        a function from x ``[T, B, ...]`` to inputs of that shape: the excitatory one is the
-        positive part of x, the inhibitory one the size of its negative part.
+        a function that maps x ``[T, B, ...]`` to inputs of the same shape: the excitatory input is
+        the positive part of x, and the inhibitory input is the magnitude of its negative part.
 
     Example:
         >>> from typing import NamedTuple

@@ -19,16 +19,17 @@ from jarvis.surrogate import Spike
 
 RESETS = ("subtract", "zero", "none")
 RATES = ("exponential", "softplus", "sigmoid")
-#: exp(x) for a larger x gives a chance of 1 as this does.
+#: Arguments of exp are clamped to this value; beyond it, the spike probability is 1 anyway.
 _LARGEST_LOG = 30.0
-#: The surrogate whose derivative is 1: that of a spike is then that of its probability.
+#: The surrogate whose derivative is 1: the derivative of a spike then equals the derivative of its
+#: probability.
 _STRAIGHT_THROUGH = Spike("straight_through")
 
 
 class EscapeInputs(NamedTuple):
     """The inputs of one step, each ``[B, ...]``, or of a sequence, each ``[T, B, ...]``."""
 
-    current: Tensor  #: the jump that it causes in the potential, threshold units
+    current: Tensor  #: the jump that the input causes in the potential, threshold units
     uniform: Tensor  #: random numbers in [0, 1)
 
 
@@ -36,21 +37,21 @@ class EscapeInputs(NamedTuple):
 class EscapeLIFParams(Refractory, Parameters):
     """Parameters of a LIF neuron with escape noise, in ms and in threshold units.
 
-    The potential is that of a LIF neuron. Below the threshold as well as above, the neuron fires
-    with a probability per time, the escape rate (or hazard)::
+    The potential is that of a LIF neuron. Both below and above the threshold, the neuron fires with
+    a certain probability per unit time, the escape rate (or hazard)::
 
         rho(v) = 1/tau0 exp(u),            u = (v - threshold)/delta_u         "exponential"
         rho(v) = 1/tau0 ln(1 + exp(u))                                         "softplus"
         rho(v) = 1/tau0 1/(1 + exp(-u))                                        "sigmoid"
 
-    All three are the same far below the threshold; above it, the second grows linearly, and the
-    third is at most 1/tau0. With an exponential rate and a small delta_u the neuron is a LIF
+    All three agree far below the threshold; above it, the second grows linearly, and the third is
+    at most 1/tau0. With an exponential rate and a small delta_u, the neuron approaches a LIF
     neuron.
 
-    The potential is exact for any dt. During a step the rate is held at its value at the end of the
-    step, which is exact for a constant potential. Mean intervals of a neuron with a constant drive
-    are then within 0.5 % of those in continuous time if they are longer than 10 steps, and off by
-    up to 4 % at 5 steps.
+    The potential is exact for any dt. During a step, the rate is held at its value at the end of
+    the step, which is exact for a constant potential. For a constant drive, the mean interval is
+    then within 0.5 % of its continuous-time value if it is longer than 10 steps; at 5 steps the
+    error is up to 4 %.
 
     All numbers but dt and refractory may be tensors that broadcast against ``[B, ...]``: one value
     per neuron.
@@ -59,7 +60,7 @@ class EscapeLIFParams(Refractory, Parameters):
         tau: membrane time constant, ms; `math.inf` for no leak.
         threshold: potential at which the escape rate is 1/tau0 ("exponential"); the resting
             potential is 0.
-        delta_u: how gradually the rate grows: it is e times as large for each delta_u more, in
+        delta_u: the increase of the potential that multiplies the exponential rate by e, in
             threshold units.
         tau0: mean time to a spike at the threshold ("exponential"), ms.
         rate: "exponential", "softplus" or "sigmoid".
@@ -108,7 +109,7 @@ class EscapeLIFParams(Refractory, Parameters):
 
     @derived
     def log_per_tau0(self) -> float | Tensor:
-        """Logarithm of `per_tau0`."""
+        """The logarithm of `per_tau0`."""
         ratio = self.per_tau0
         return torch.log(ratio) if isinstance(ratio, Tensor) else math.log(ratio)
 
@@ -165,23 +166,24 @@ def escape_lif_step(
 ) -> tuple[Tensor, EscapeLIFState, EscapeLIFTrace]:
     """One step of the LIF neuron with escape noise.
 
-    In this order::
+    It computes, in this order::
 
         h = exp(-dt/tau) v + current          (held at v while refractory)
         p = 1 - exp(-rho(h) dt)               (0 while refractory)
         s = 1 where 1 - uniform <= p, else 0: 1 with the probability p
         v = h (1 - s)  |  h - threshold s  |  h           ("zero", "subtract", "none")
 
-    The gradient: a spike is a step function of p, and the surrogate replaces its derivative. The
-    derivative 1 ("straight_through", the default here and of `EscapeLIFLayer`) gives ``ds/dh =
-    dp/dh``, that of the expected spike. For a loss that is linear in the spikes this is exact on
-    average, as long as no spike acts on later ones, by a reset or by recurrent weights. Where
-    spikes act on what follows, the gradient along one sampled path is an approximation with little
-    variance; unlike a score-function estimator ("REINFORCE"), it is biased.
+    For the gradient, a spike is a step function of p, and the surrogate replaces its derivative.
+    The derivative 1 ("straight_through", the default here and in `EscapeLIFLayer`) gives
+    ``ds/dh = dp/dh``, the derivative of the expected spike. For a loss that is linear in the
+    spikes, this gradient is exact on average, as long as no spike affects later spikes through a
+    reset or recurrent weights. Where spikes do affect later ones, the gradient along one sampled
+    path is an approximation with low variance; unlike a score-function estimator ("REINFORCE"), it
+    is biased.
 
     Args:
-        x: the current ``[B, ...]``: the jump it causes in the potential, as in `lif_step`, clamped
-            to +-1e15; and random numbers, uniform in [0, 1).
+        x: the inputs ``[B, ...]``: the current, given as the jump that it causes in the potential,
+            as in `lif_step`, and clamped to +-1e15; and random numbers, uniform in [0, 1).
         state: the state before the step.
         params: the neuron's parameters.
         spike: the surrogate, a function of ``p - (1 - uniform)``, and whether the reset is
@@ -191,8 +193,8 @@ def escape_lif_step(
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), the new state, and
         the record.
 
-    Source: Gerstner et al. 2014, Neuronal Dynamics, section 9.1; the gradient:
-    Bengio, Leonard & Courville 2013, arXiv:1308.3432, section 4.
+    Source: Gerstner et al. 2014, Neuronal Dynamics, section 9.1; the gradient is from Bengio,
+    Leonard & Courville 2013, arXiv:1308.3432, section 4.
 
     Example:
         >>> params = EscapeLIFParams()
@@ -231,30 +233,31 @@ def _rest(params: EscapeLIFParams) -> Any:
     return EscapeLIFState(0.0, 0.0 if params.refractory_steps else None)  # type: ignore[arg-type]
 
 
-#: The LIF neuron with escape noise, for a `SpikingLayer` that is given random numbers:
+#: The LIF neuron with escape noise, for a `SpikingLayer` that receives random numbers as an input:
 #: ``SpikingLayer(EscapeLIF(), surrogate="straight_through")``. `EscapeLIFLayer` draws them itself.
 EscapeLIF = define(escape_lif_step, EscapeLIFParams, EscapeLIFState, _rest, inputs=EscapeInputs)
 
 
 class EscapeLIFLayer(SpikingLayer):
-    """LIF neurons with escape noise, run over a whole sequence: it draws their random numbers.
+    """A layer of LIF neurons with escape noise that draws its own random numbers.
 
-    The equations are those of `escape_lif_step`. It stands where a `LIFLayer` may stand: its input
-    is a tensor ``[T, B, ...]``, in the same units.
+    The equations are given in `escape_lif_step`. The layer can replace a `LIFLayer`: its input is a
+    tensor ``[T, B, ...]`` in the same units.
 
     Args:
         neuron: the neuron, such as ``EscapeLIF(delta_u=0.2)``, or its parameters; None for the
             defaults.
         learnable: which of "tau", "threshold", "delta_u" and "tau0" are trained. They are stored as
-            logarithms, and so stay positive.
+            logarithms, so they stay positive.
         recurrent: number of neurons of a recurrent layer, as in `SpikingLayer`.
         self_connections: False keeps the diagonal of the recurrent weights at 0.
         surrogate: a `SurrogateSpike`, the name of one, or a function ``(chance, threshold) ->
-            spikes``. The default makes the derivative of a spike that of its probability.
+            spikes``. With the default, the derivative of a spike is the derivative of its
+            probability.
         detach_reset: True blocks the gradient through the reset.
-        backend: "auto" uses a compiled time loop if it can, and says once if it cannot, and why;
-            "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require that
-            loop.
+        backend: "auto" uses a compiled time loop if it can; otherwise, it reports the reason once.
+            "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require the
+            compiled loop.
 
     Raises:
         ValueError: for an unknown name, or an input that is not [T, B, ...].
@@ -308,7 +311,7 @@ class EscapeLIFLayer(SpikingLayer):
             state: the state to start from; None for neurons at rest.
             generator: draws the random numbers, one for each neuron and step; None for torch's own
                 generator, which `torch.manual_seed` seeds.
-            trace: also return potentials and the chances of a spike.
+            trace: also return the potentials and the spike probabilities.
 
         Returns:
             ``(spikes [T, B, ...], state)``, followed by an `EscapeLIFTrace` if ``trace=True``.

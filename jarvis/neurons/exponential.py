@@ -1,6 +1,7 @@
-"""The exponential integrate-and-fire neuron (EIF): a leak, and a spike that starts itself.
+"""The exponential integrate-and-fire neuron (EIF): a leak and a self-amplifying spike onset.
 
-Its parameters, which are validated, including whether dt is small enough; its state and its step.
+This file contains its parameters, its state and its step. The validation of the parameters includes
+a check that dt is small enough.
 """
 
 import math
@@ -15,7 +16,7 @@ from jarvis.neurons.definition import Parameters, define, derived, detached, par
 from jarvis.neurons.numbers import largest, log, smallest
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
-#: The current is kept within +-1e15 pA, so that no potential becomes infinite.
+#: The current is clamped to +-1e15 pA, so that no potential becomes infinite.
 LARGEST_CURRENT = 1e15
 
 
@@ -44,35 +45,38 @@ class EIFParams(Parameters):
 
         c dV/dt = -g_l (V - e_l) + g_l delta_t exp((V - v_t)/delta_t) + I
 
-    Above v_t the exponential outruns the leak, and V diverges in finite time. When it passes
-    v_peak on the way, the neuron spikes, and V = v_reset. For delta_t -> 0 it becomes the leaky
-    integrate-and-fire neuron with threshold v_t. With an adaptation current it is `jarvis.adex`.
+    Above v_t the exponential outgrows the leak, and V diverges in finite time. When V passes
+    v_peak, the neuron spikes and V is reset to v_reset. In the limit delta_t -> 0, the model
+    becomes the leaky integrate-and-fire neuron with threshold v_t. With an adaptation current, it
+    becomes the neuron of `jarvis.adex`.
 
-    A step is exact for leak and input, and exact for the exponential (`eif_step`). The error of
-    this splitting has two closed forms. The smallest constant current that keeps the neuron firing
-    is ``g_l (v_t - delta_t (1 + (dt/tau)^2/24) - e_l)`` instead of `rheobase`. And a spike may be
-    up to `spike_error` early or late.
+    A step is exact for leak and input, and exact for the exponential (`eif_step`). Two effects of
+    this splitting have closed forms. First, the smallest constant current that keeps the neuron
+    firing is ``g_l (v_t - delta_t (1 + (dt/tau)^2/24) - e_l)`` instead of `rheobase`. Second, a
+    spike may be up to `spike_error` early or late.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
-    The defaults are those of AdEx's pattern "tonic", without its adaptation.
+    The defaults are the values of the AdEx pattern "tonic" without adaptation.
 
     Args:
         c: capacitance, pF.
         g_l: leak conductance, nS. The membrane time constant is tau = c/g_l.
-        e_l: resting potential of the leak alone, mV; the exponential moves it up a little.
+        e_l: resting potential of the leak alone, mV; the exponential raises it slightly.
         v_t: threshold, at which the exponential is as steep as the leak, mV.
         delta_t: sharpness of the spike onset, mV.
         v_reset: potential after a spike, mV.
-        v_peak: where the upstroke is cut off, mV. A larger value hardly changes spike times.
+        v_peak: potential at which the upstroke is cut off, mV. A larger value hardly changes spike
+            times.
         dt: time step, ms.
 
     Raises:
         ValueError: for a value outside its range; for a v_peak that is not above v_t and v_reset;
-            and for a dt from tau or `upstroke` on, with which spikes would be spurious or lost.
+            and for a dt that is not below both tau and `upstroke`, with which there would be
+            spurious or lost spikes.
 
     Warns:
         UserWarning: if the error of a spike time may exceed 1 % of the shorter of tau and
-            `upstroke`; the message has the dt for 1 %.
+            `upstroke`; the message gives the dt for an error of 1 %.
 
     Source: Fourcaud-Trocme, Hansel, van Vreeswijk & Brunel 2003, J. Neurosci. 23:11628.
 
@@ -133,8 +137,8 @@ class EIFParams(Parameters):
     def rheobase(self) -> float | Tensor:
         """The smallest constant current that keeps the neuron firing, pA.
 
-        ``g_l (v_t - delta_t - e_l)``: there the stable and the unstable fixed point merge (a
-        saddle-node bifurcation), at v_t.
+        It is ``g_l (v_t - delta_t - e_l)``: at this current the stable and the unstable fixed point
+        merge at v_t (a saddle-node bifurcation).
 
         Source: Fourcaud-Trocme et al. 2003, J. Neurosci. 23:11628.
         """
@@ -142,7 +146,7 @@ class EIFParams(Parameters):
 
     @property
     def upstroke(self) -> float | Tensor:
-        """Time from v_reset to the spike by the exponential alone, ms.
+        """Time from v_reset to the spike if only the exponential acts, ms.
 
         ``tau (exp(-(v_reset - v_t)/delta_t) - exp(-(v_peak - v_t)/delta_t))``.
         """
@@ -151,10 +155,10 @@ class EIFParams(Parameters):
 
     @property
     def spike_error(self) -> float | Tensor:
-        """Largest error of a spike time at a step of dt, ms.
+        """Largest error of a spike time with time step dt, ms.
 
-        Half of the leak is applied before the exponential and half after it; for a spike in
-        between that makes up to about ``dt^2/8 (v_cross - e_l)/(tau delta_t)``.
+        The leak acts for half a step before the exponential and for half a step after it. The time
+        of a spike in between is off by up to about ``dt^2/8 (v_cross - e_l)/(tau delta_t)``.
         """
         return self.dt**2 / 8.0 * abs(self.v_cross - self.e_l) / (self.tau * self.delta_t)
 
@@ -165,7 +169,7 @@ class EIFParams(Parameters):
 
     @derived
     def half_input(self) -> float | Tensor:
-        """V at the end of half a step for 1 pA, from e_l: mV/pA."""
+        """Change of V from e_l after half a step, per unit of input current, mV/pA."""
         z = 0.5 * self.dt / self.tau
         return (-torch.expm1(-z) if isinstance(z, Tensor) else -math.expm1(-z)) / self.g_l
 
@@ -176,14 +180,15 @@ class EIFParams(Parameters):
 
     @derived
     def at_peak(self) -> float | Tensor:
-        """``exp(-(v_peak - v_t)/delta_t)``: what is left of the upstroke at v_peak, over tau."""
+        """``exp(-(v_peak - v_t)/delta_t)``: the time from v_peak to infinity, divided by tau."""
         return _exp(-(self.v_peak - self.v_t) / self.delta_t)
 
     @derived
     def v_cross(self) -> float | Tensor:
         """The potential from which the exponential reaches v_peak within one step, mV."""
-        # Longer than a step by 1e-5, more than any rounding: below v_cross the logarithm of the
-        # step has a positive argument, even where v_peak is infinitely high for that precision.
+        # This time is longer than a step by a fraction of 1e-5, which exceeds any rounding error.
+        # Below v_cross, the logarithm in the step therefore has a positive argument, even if exp
+        # underflows to 0 at v_peak.
         reach = self.full_step * (1.0 + 1e-5) + self.at_peak
         return self.v_t - self.delta_t * log(reach)
 
@@ -195,7 +200,7 @@ class EIFParams(Parameters):
 
     @derived
     def reset_bend(self) -> float | Tensor:
-        """Half the derivative of that with respect to V, 1/ms."""
+        """Half the derivative of `reset_drift` with respect to V, 1/ms."""
         return (_exp((self.v_reset - self.v_t) / self.delta_t) - 1.0) / (2.0 * self.tau)
 
 
@@ -204,7 +209,7 @@ def _values(value: float | Tensor) -> Tensor:
 
 
 def _exp(x: float | Tensor) -> float | Tensor:
-    """With a bound: the upstroke from far below v_t takes for ever."""
+    """exp with a bounded result: far below v_t, the duration of the upstroke would overflow."""
     return torch.exp(x.clamp_max(80.0)) if isinstance(x, Tensor) else math.exp(min(x, 700.0))
 
 
@@ -213,32 +218,32 @@ def eif_step(
 ) -> tuple[Tensor, EIFState, EIFTrace]:
     """One step of the exponential integrate-and-fire neuron.
 
-    The equation of `EIFParams` is split into leak and input on the one side and the exponential on
-    the other. Each is solved exactly: half a step of the first, the exponential, another half step
-    of the first (Strang)::
+    The equation of `EIFParams` is split into a linear part (leak and input) and the exponential.
+    Each is solved exactly: first half a step of the linear part, then the exponential, then another
+    half step of the linear part (Strang splitting)::
 
         V = e_l + I/g_l + (V - e_l - I/g_l) exp(-dt/(2 tau))         tau = c/g_l
         V = V - delta_t ln(1 - dt/tau exp((V - v_t)/delta_t))
         V = e_l + I/g_l + (V - e_l - I/g_l) exp(-dt/(2 tau))
 
     For V >= `v_cross` before the second line, the exponential alone reaches v_peak within the
-    step, after ``t = tau (exp(-(V - v_t)/delta_t) - exp(-(v_peak - v_t)/delta_t))``. That is a
-    spike. The rest of the step, dt - t, starts from v_reset (to second order), so that intervals
-    do not depend on the grid. A neuron spikes at most once per step.
+    step, after ``t = tau (exp(-(V - v_t)/delta_t) - exp(-(v_peak - v_t)/delta_t))``, and the neuron
+    spikes. The rest of the step, dt - t, starts from v_reset and is computed to second order, so
+    intervals do not depend on the time grid. A neuron spikes at most once per step.
 
     Args:
         current: I ``[B, ...]``, pA, constant during the step; clamped to +-1e15.
         state: the state before the step.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``(V - v_cross)/delta_t``. How V after a spike depends
-            on V before it, through the time of the spike, is differentiated exactly.
+        spike: the surrogate, a function of ``(V - v_cross)/delta_t``. The gradient from V after a
+            spike to V before it, through the time of the spike, is exact.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), the new state, and an
         `EIFTrace`, which a layer records.
 
-    Source: Fourcaud-Trocme et al. 2003, J. Neurosci. 23:11628; the splitting is Strang 1968, SIAM
-    J. Numer. Anal. 5:506.
+    Source: Fourcaud-Trocme et al. 2003, J. Neurosci. 23:11628; the splitting is from Strang 1968,
+    SIAM J. Numer. Anal. 5:506.
 
     Example:
         >>> current = torch.full((1,), 300.0)
@@ -258,7 +263,7 @@ def eif_step(
     crosses = over.detach() >= 0.0
 
     height = (x - (p.v_t - p.e_l)) / p.delta_t
-    # One exponential for both cases; in either, its argument is below ln(tau/dt).
+    # One exponential serves both cases; in both, its argument is below ln(tau/dt).
     e = torch.exp(torch.where(crosses, -height, height))
     grown = x - p.delta_t * torch.log1p(-p.full_step * torch.where(crosses, 0.0, e))
     without = p.half_decay * grown + driven

@@ -1,7 +1,7 @@
-"""The FitzHugh-Nagumo neuron: excitability in two variables, without units.
+"""The FitzHugh-Nagumo neuron: excitability in two dimensionless variables.
 
-Its parameters, its fixed point and the currents at which that loses its stability; its state and
-its step.
+This file contains its parameters, its fixed point, the currents at which the fixed point loses its
+stability, its state and its step.
 """
 
 import math
@@ -17,7 +17,7 @@ from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
 #: The current is kept within +-1e6, so that the cube of the potential stays finite.
 LARGEST_CURRENT = 1e6
-#: The largest step, and the largest that is not warned of.
+#: The largest allowed step, and the largest step without a warning.
 COARSEST_STEP, FINE_STEP = 2.0, 0.45
 
 
@@ -47,30 +47,32 @@ class FitzHughNagumoState(NamedTuple):
 
 @dataclass(frozen=True)
 class FitzHughNagumoParams(Parameters):
-    """Parameters of the FitzHugh-Nagumo neuron; like time, they have no units.
+    """Parameters of the FitzHugh-Nagumo neuron; all of them, and time, are dimensionless.
 
     With v the potential, w the recovery and I the input current::
 
         dv/dt = v - v^3/3 - w + I
         dw/dt = eps (v + a - b w)
 
-    Each variable stands for two of the Hodgkin-Huxley neuron: v for the potential and the sodium
-    activation, w for the sodium inactivation and the potassium activation. There is neither a
-    threshold nor a reset: a spike is an upward crossing of v_spike, which serves only to count it.
+    Each variable represents two variables of the Hodgkin-Huxley neuron: v represents the potential
+    and the sodium activation, w represents the sodium inactivation and the potassium activation.
+    There is neither a threshold nor a reset: an upward crossing of v_spike counts as a spike, and
+    v_spike has no other role.
 
-    The equations are split into a linear part and v' = v - v^3/3. Each is solved exactly: half a
-    step of the linear part, the other part, another half step (Strang). That is of second order,
-    and stays bounded for every dt. The period of a spike train becomes too short by about
-    ``4.3 % dt^2``: 0.04 % at the default dt of 0.1.
+    The equations are split into a linear part and v' = v - v^3/3. Each part is solved exactly:
+    first half a step of the linear part, then the cubic part, then another half step of the linear
+    part (Strang splitting). The method is of second order and stays bounded for every dt. The
+    period of a spike train becomes too short by about ``4.3 % dt^2``, which is 0.04 % at the
+    default dt of 0.1.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
     Args:
         a: shift of the recovery's target.
-        b: leak of the recovery; up to 1 there is a single fixed point for every current.
-        eps: how much slower the recovery is than the potential.
-        v_spike: the potential whose upward crossing is a spike.
-        dt: time step; a spike takes about 1, an interval 35 to 50.
+        b: leak of the recovery; for b up to 1, there is a single fixed point for every current.
+        eps: ratio of the rates of recovery and potential; a small eps makes the recovery slow.
+        v_spike: the potential whose upward crossing counts as a spike.
+        dt: time step; a spike lasts about 1, and an interval between spikes 35 to 50.
 
     Raises:
         ValueError: for a value outside its range; and for dt above 2, at which periods would be
@@ -79,10 +81,10 @@ class FitzHughNagumoParams(Parameters):
     Warns:
         UserWarning: for dt above 0.45, at which periods are more than 1 % too short.
 
-    Source: FitzHugh 1961, Biophys. J. 1:445, with his a, b and, instead of his c = 3, eps = 0.08;
-    the electronic circuit is that of Nagumo, Arimoto & Yoshizawa 1962, Proc. IRE 50:2061. FitzHugh
-    counts potential and current the other way: his x, y, z are -v, w, -I, with eps = 1/c^2, and
-    his unit of time is c of these.
+    Source: FitzHugh 1961, Biophys. J. 1:445, with his values of a and b, but with eps = 0.08
+    instead of his c = 3; the electronic circuit is from Nagumo, Arimoto & Yoshizawa 1962, Proc. IRE
+    50:2061. FitzHugh uses the opposite sign for potential and current: his x, y, z are -v, w, -I,
+    with eps = 1/c^2, and his unit of time equals c units of time here.
 
     Example:
         >>> params = FitzHughNagumoParams()
@@ -134,21 +136,22 @@ class FitzHughNagumoParams(Parameters):
 
     @derived
     def growth(self) -> float:
-        """The factor by which a small v grows in a step of v' = v - v^3/3."""
+        """The factor by which a small v grows in one step of v' = v - v^3/3."""
         return math.exp(self.dt)
 
     @derived
     def saturation(self) -> float:
-        """``(growth^2 - 1)/3``: how much a large v falls short of that."""
+        """``(growth^2 - 1)/3``: the coefficient of v^2 that limits the growth of a large v."""
         return math.expm1(2.0 * self.dt) / 3.0
 
     @property
     def hopf_currents(self) -> tuple[float, float] | None:
-        """The currents between which the fixed point is unstable, and the neuron oscillates.
+        """The currents between which the fixed point is unstable and the neuron oscillates.
 
-        There, in Andronov-Hopf bifurcations, the trace of the Jacobian is 0, at
-        ``v = -+sqrt(1 - eps b)``, and ``I = v^3/3 - v + (v + a)/b``. None where there are no such
-        currents: for b = 0, eps b >= 1 or eps b^2 >= 1. For parameters that are single numbers.
+        At these currents there are Andronov-Hopf bifurcations: the trace of the Jacobian is 0 at
+        ``v = -+sqrt(1 - eps b)``, and ``I = v^3/3 - v + (v + a)/b``. The result is None if there
+        are no such currents: for b = 0, eps b >= 1 or eps b^2 >= 1. All parameters must be single
+        numbers.
 
         Source: FitzHugh 1961, Biophys. J. 1:445.
         """
@@ -165,12 +168,12 @@ def fitzhugh_nagumo_rest(
 ) -> FitzHughNagumoState:
     """The fixed point under a constant current, whether it is stable or not.
 
-    It is the lowest root of a cubic, and w lies on both nullclines::
+    v is the lowest root of a cubic, and (v, w) lies on both nullclines::
 
         b v^3/3 + (1 - b) v + a - b I = 0,    w = v - v^3/3 + I
 
-    v is found by bisection in float64, and is differentiable with respect to the parameters and
-    the current.
+    v is found by bisection in float64 and is differentiable with respect to the parameters and the
+    current.
 
     Args:
         params: the neuron's parameters; dt does not matter.
@@ -196,7 +199,8 @@ def fitzhugh_nagumo_rest(
 
     with torch.no_grad():
         bound = 2.0 + 2.0 * (a - b * i).abs()
-        # With b > 1 the cubic has a maximum; where it is positive, the lowest root is below it.
+        # With b > 1 the cubic has a maximum; if the maximum is positive, the lowest root is below
+        # it.
         top = -torch.sqrt(1.0 - 1.0 / b.clamp_min(1.0))
         below = cubic(top, a, b, i) >= 0.0
         low, high = torch.where(below, -bound, top), torch.where(below, top, bound)
@@ -207,7 +211,7 @@ def fitzhugh_nagumo_rest(
         v = 0.5 * (low + high)
         slope = b * v**2 + 1.0 - b
         slope = torch.where(slope == 0.0, 1.0, slope)
-    v = v - cubic(v, a, b, i) / slope  # Newton's step, for its derivative
+    v = v - cubic(v, a, b, i) / slope  # a Newton step, which makes v differentiable
     parts = (v, v - v**3 / 3.0 + i)
     if tensors:
         return FitzHughNagumoState(*(part.to(tensors[0].dtype) for part in parts))
@@ -222,14 +226,14 @@ def fitzhugh_nagumo_step(
 ) -> tuple[Tensor, FitzHughNagumoState]:
     """One step of the FitzHugh-Nagumo neuron.
 
-    The equations of `FitzHughNagumoParams` by Strang splitting, with A the matrix of their linear
-    part, ``v' = -w + I, w' = eps (v + a - b w)``::
+    It integrates the equations of `FitzHughNagumoParams` by Strang splitting, with A the matrix of
+    the linear part, ``v' = -w + I, w' = eps (v + a - b w)``::
 
         (v, w) = exp(A dt/2) (v, w, I, 1)
         v      = e^dt v/sqrt(1 + (e^(2 dt) - 1) v^2/3)
         (v, w) = exp(A dt/2) (v, w, I, 1)
 
-    A neuron spikes where v passes v_spike from below. Both variables are smooth functions of the
+    A neuron spikes if v crosses v_spike from below. Both variables are smooth functions of the
     current and of all parameters: gradients through the state or through a trace of it are exact,
     and need no surrogate.
 
@@ -243,7 +247,7 @@ def fitzhugh_nagumo_step(
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where v becomes NaN), and the new state.
 
     Source: FitzHugh 1961, Biophys. J. 1:445; Nagumo, Arimoto & Yoshizawa 1962, Proc. IRE 50:2061;
-    the splitting is Strang 1968, SIAM J. Numer. Anal. 5:506.
+    the splitting is from Strang 1968, SIAM J. Numer. Anal. 5:506.
 
     Example:
         >>> current = torch.full((1,), 0.5)

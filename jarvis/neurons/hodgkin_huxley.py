@@ -1,7 +1,8 @@
 """The Hodgkin-Huxley neuron: a patch of squid axon whose spikes follow from two conductances.
 
-Its rates and what follows from them (steady states, time constants, the resting state, the right
-side of the equations), its parameters, its state and its step.
+This file contains its rates and the quantities that follow from them (steady states, time
+constants, the resting state, the right-hand side of the equations), its parameters, its state and
+its step.
 """
 
 import math
@@ -19,11 +20,13 @@ from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
 #: The potential is kept within +-200 mV, where all rates are finite in every precision.
 LARGEST_POTENTIAL = 200.0
-#: The current is kept within +-10,000 uA/cm2; far less already takes the potential to its bound.
+#: The current is kept within +-10,000 uA/cm2; a much smaller current already drives the potential
+#: to its bound.
 LARGEST_CURRENT = 1e4
-#: The potential is divided by this before the surrogate sees it, mV.
+#: The potential is divided by this value before it is passed to the surrogate, mV.
 SPIKE_SCALE = 20.0
-#: Largest sub-step and largest step, ms at 6.3 degrees Celsius; and the sub-step that is warned of.
+#: Largest sub-step, largest step, and the sub-step above which there is a warning, all in ms at
+#: 6.3 degrees Celsius.
 COARSEST_SUBSTEP, LONGEST_STEP, FINE_SUBSTEP = 0.3, 4.0, 0.1
 
 
@@ -32,7 +35,7 @@ class GateRates(NamedTuple):
 
     alpha_m: Tensor  #: activation of the sodium conductance
     beta_m: Tensor
-    alpha_h: Tensor  #: its inactivation
+    alpha_h: Tensor  #: inactivation of the sodium conductance (1: not inactivated)
     beta_h: Tensor
     alpha_n: Tensor  #: activation of the potassium conductance
     beta_n: Tensor
@@ -42,7 +45,7 @@ class Gates(NamedTuple):
     """One value for each of the three gates."""
 
     m: Tensor  #: activation of the sodium conductance
-    h: Tensor  #: its inactivation (1: not inactivated)
+    h: Tensor  #: inactivation of the sodium conductance (1: not inactivated)
     n: Tensor  #: activation of the potassium conductance
 
 
@@ -55,7 +58,8 @@ def gate_rates(v: Tensor) -> GateRates:
         alpha_h = 0.07 exp(-(V + 65)/20)                   beta_h = 1/(1 + exp(-(V + 35)/10))
         alpha_n = 0.01 (V + 55)/(1 - exp(-(V + 55)/10))    beta_n = 0.125 exp(-(V + 65)/80)
 
-    At V = -40 and V = -55, where a fraction is 0/0, it is its limit; so is its derivative.
+    At V = -40 and V = -55, where a fraction becomes 0/0, the limit is used, also for the
+    derivative.
 
     Args:
         v: potential, mV, a tensor of any shape, within +-200 mV.
@@ -63,8 +67,8 @@ def gate_rates(v: Tensor) -> GateRates:
     Returns:
         the six rates, each of the shape of `v`.
 
-    Source: Hodgkin & Huxley 1952, J. Physiol. 117:500, eqs. 12, 13, 20, 21, 23, 24, with V counted
-    from outside and the rest at -65 mV.
+    Source: Hodgkin & Huxley 1952, J. Physiol. 117:500, eqs. 12, 13, 20, 21, 23, 24, with V measured
+    relative to the outside and the resting potential at -65 mV.
 
     Example:
         >>> rates = gate_rates(torch.tensor([-40.0, -55.0]))
@@ -82,7 +86,7 @@ def gate_rates(v: Tensor) -> GateRates:
 
 
 def _over_one_minus_exp(x: Tensor) -> Tensor:
-    """``x/(1 - exp(-x))``, near 0 by its series; finite derivatives on both branches."""
+    """``x/(1 - exp(-x))``, computed near 0 by its series; both branches have finite derivatives."""
     near = x.abs() < 1e-3
     series = 1.0 + x * (0.5 + x * (1.0 / 12.0))
     away = torch.where(near, 1.0, x)
@@ -90,7 +94,7 @@ def _over_one_minus_exp(x: Tensor) -> Tensor:
 
 
 def steady_gates(v: Tensor) -> Gates:
-    """The gates' values when the potential is held: ``alpha/(alpha + beta)``.
+    """The steady-state values of the gates at a fixed potential: ``alpha/(alpha + beta)``.
 
     Args:
         v: potential, mV, a tensor of any shape, within +-200 mV.
@@ -118,10 +122,10 @@ def gate_time_constants(v: Tensor, celsius: float | Tensor = 6.3) -> Gates:
 
     Args:
         v: potential, mV, a tensor of any shape, within +-200 mV.
-        celsius: temperature; 10 degrees more make all rates 3 times as large.
+        celsius: temperature; an increase of 10 degrees makes all rates 3 times as large.
 
     Returns:
-        three times in ms, for m, h and n, each of the shape of `v`.
+        the time constants of m, h and n in ms, each of the shape of `v`.
 
     Source: Hodgkin & Huxley 1952, eqs. 8, 17 and 18.
 
@@ -147,7 +151,7 @@ class HodgkinHuxleyState(NamedTuple):
 
     v: Tensor  #: potential, mV
     m: Tensor  #: activation of the sodium conductance, 0 to 1
-    h: Tensor  #: its inactivation, 0 to 1 (1: not inactivated)
+    h: Tensor  #: inactivation of the sodium conductance, 0 to 1 (1: not inactivated)
     n: Tensor  #: activation of the potassium conductance, 0 to 1
 
     def detach(self) -> "HodgkinHuxleyState":
@@ -164,46 +168,47 @@ class HodgkinHuxleyParams(Parameters):
         c dV/dt = I - g_na m^3 h (V - e_na) - g_k n^4 (V - e_k) - g_l (V - e_l)
         dx/dt   = phi (alpha_x(V) (1 - x) - beta_x(V) x)        phi = 3^((celsius - 6.3)/10)
 
-    The rates alpha and beta are those of `gate_rates`. There is neither a threshold nor a reset:
-    a spike is an upward crossing of v_spike, which serves only to count it.
+    The rates alpha and beta are those of `gate_rates`. There is neither a threshold nor a reset: an
+    upward crossing of v_spike counts as a spike, and v_spike has no other role.
 
-    A step is exponential Euler: first the gates with V held, each exactly, then V with the new
-    conductances held, exactly as well. It is stable for every dt. At the default dt of 0.025 ms
-    the first spike under I = 10 is 0.002 ms late, and the firing rate 0.03 % too low; at 0.05 ms
-    0.006 ms and 0.1 %. The first spike's error is of second order in dt.
+    A step uses the exponential Euler method: it first solves for each gate exactly with V held,
+    then for V exactly with the new conductances held. It is stable for every dt. At the default dt
+    of 0.025 ms, the first spike at I = 10 is 0.002 ms late and the firing rate is 0.03 % too low;
+    at 0.05 ms, these errors are 0.006 ms and 0.1 %. The error of the first spike time is of second
+    order in dt.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
     Args:
         c: capacitance, uF/cm2.
-        g_na: largest sodium conductance, mS/cm2; 0 blocks it, as tetrodotoxin does.
-        g_k: largest potassium conductance, mS/cm2.
+        g_na: maximal sodium conductance, mS/cm2; 0 blocks it, as tetrodotoxin does.
+        g_k: maximal potassium conductance, mS/cm2.
         g_l: leak conductance, mS/cm2.
         e_na: reversal potential of sodium, mV.
         e_k: reversal potential of potassium, mV.
         e_l: reversal potential of the leak, mV.
         celsius: temperature.
-        v_spike: the potential whose upward crossing is a spike, mV.
-        v_0: the potential from which a run starts, with the gates at their steady values there,
-            mV; None for the true rest (`hodgkin_huxley_rest`), at -64.9964 mV by default.
+        v_spike: the potential whose upward crossing counts as a spike, mV.
+        v_0: the initial potential, with the gates at their steady values there, mV; None for the
+            true resting potential (`hodgkin_huxley_rest`), which is -64.9964 mV by default.
         dt: time step, ms.
-        substeps: steps of dt/substeps that are taken in each step with the same current. A neuron
-            spikes at most once per step. A compiled loop unrolls them, so compiling takes longer
-            the more there are: 2 to 4 are fine, but 20 take minutes. For steps of 1 ms repeat the
-            input instead: ``x.repeat_interleave(40, 0)``.
+        substeps: number of sub-steps of dt/substeps that are taken in each step with the same
+            current. A neuron spikes at most once per step. A compiled loop unrolls the sub-steps,
+            so the more there are, the longer compiling takes: 2 to 4 are fine, but 20 take minutes.
+            For steps of 1 ms, repeat the input instead: ``x.repeat_interleave(40, 0)``.
 
     Raises:
         ValueError: for a value outside its range; for dt/substeps above 0.3 ms (divided by phi),
-            where spikes lose their shape and, under strong currents, are lost; and for dt above
-            4 ms (divided by phi), in which there may be two spikes.
+            where spikes are distorted and, under strong currents, lost; and for dt above 4 ms
+            (divided by phi), because a step could then contain two spikes.
 
     Warns:
-        UserWarning: for dt/substeps above 0.1 ms (divided by phi), from where firing rates are too
-            low by more than 0.5 %.
+        UserWarning: for dt/substeps above 0.1 ms (divided by phi), where firing rates are too low
+            by more than 0.5 %.
 
-    Source: Hodgkin & Huxley 1952, J. Physiol. 117:500, eq. 26 and table 3, with V counted from
-    outside and the rest at -65 mV. Exponential Euler: Rush & Larsen 1978, IEEE Trans. Biomed. Eng.
-    25:389.
+    Source: Hodgkin & Huxley 1952, J. Physiol. 117:500, eq. 26 and table 3, with V measured relative
+    to the outside and the resting potential at -65 mV. Exponential Euler: Rush & Larsen 1978, IEEE
+    Trans. Biomed. Eng. 25:389.
 
     Example:
         >>> round(HodgkinHuxleyParams(celsius=16.3).phi, 12)
@@ -255,24 +260,24 @@ class HodgkinHuxleyParams(Parameters):
 
     @derived
     def phi(self) -> float | Tensor:
-        """By how much the rates exceed those at 6.3 degrees Celsius."""
+        """The factor by which the rates exceed those at 6.3 degrees Celsius."""
         return _speed(self.celsius)
 
     @derived
     def gate_time(self) -> float | Tensor:
-        """Length of a sub-step on the gates' clock, ms at 6.3 degrees Celsius."""
+        """Length of a sub-step scaled by phi: the equivalent time at 6.3 degrees Celsius, ms."""
         return self.phi * (self.dt / self.substeps)
 
     @derived
     def per_conductance(self) -> float | Tensor:
-        """Length of a sub-step over the capacitance, cm2/mS."""
+        """Length of a sub-step divided by the capacitance, cm2/mS."""
         return (self.dt / self.substeps) / self.c
 
 
 def hodgkin_huxley_derivative(
     current: float | Tensor, state: HodgkinHuxleyState, params: HodgkinHuxleyParams
 ) -> HodgkinHuxleyState:
-    """The right side of the equations: how fast a Hodgkin-Huxley neuron changes.
+    """The right-hand side of the equations: the time derivative of a Hodgkin-Huxley neuron's state.
 
     With the ionic currents written out::
 
@@ -319,8 +324,8 @@ def hodgkin_huxley_rest(
         g_na m(V)^3 h(V) (V - e_na) + g_k n(V)^4 (V - e_k) + g_l (V - e_l) = I
 
     V is found by bisection and Newton's method in float64, and is differentiable with respect to
-    the parameters and the current. With unusual parameters, for which there are several fixed
-    points, it is one of them.
+    the parameters and the current. If unusual parameters give several fixed points, one of them is
+    returned.
 
     Args:
         params: the neuron's parameters; dt and v_0 do not matter.
@@ -385,26 +390,28 @@ def hodgkin_huxley_step(
 ) -> tuple[Tensor, HodgkinHuxleyState]:
     """One step of the Hodgkin-Huxley neuron.
 
-    The equations of `HodgkinHuxleyParams` by exponential Euler, in each sub-step of d ms: the
-    gates with V held, then V with the new conductances held. Either is exact by itself::
+    It integrates the equations of `HodgkinHuxleyParams` by exponential Euler. Each sub-step of d ms
+    updates the gates with V held, then V with the new conductances held. Each of these two updates
+    is exact on its own::
 
         x = x_inf + (x - x_inf) exp(-phi (alpha_x + beta_x) d)          x = m, h, n
         V = V_inf + (V - V_inf) exp(-g d/c)
         g = g_na m^3 h + g_k n^4 + g_l
         V_inf = (g_na m^3 h e_na + g_k n^4 e_k + g_l e_l + I)/g
 
-    A neuron spikes where V passes v_spike from below in one of the sub-steps. V and the gates are
+    A neuron spikes if V crosses v_spike from below in one of the sub-steps. V and the gates are
     smooth functions of the current and of all parameters: gradients through the state or through a
-    trace of it are exact, and need no surrogate. (The firing rate at constant current, from 51 Hz
-    at its onset, is not a smooth function: the neuron is of type II.)
+    trace of it are exact, and need no surrogate. (The firing rate is not a smooth function of a
+    constant current: it jumps to 51 Hz at onset, since the neuron is of type II.)
 
     Args:
         current: I ``[B, ...]``, uA/cm2, constant during the step; clamped to +-10,000. V is
-            clamped to +-200 mV, which a lasting current of less than about -44 reaches.
+            clamped to +-200 mV; a sustained current below about -44 uA/cm2 drives it to the lower
+            bound.
         state: the state before the step.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``(V - v_spike)/20 mV``; V is that after the sub-step
-            in which it comes closest to a crossing from below.
+        spike: the surrogate, a function of ``(V - v_spike)/20 mV``, where V is taken after the
+            sub-step in which it comes closest to a crossing from below.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential becomes NaN), and the new

@@ -1,8 +1,9 @@
 """The Izhikevich neuron: a few numbers for twenty firing patterns, and three ways to integrate it.
 
-With the steps of the publications, the integration is part of the model: the script of 2003 fires
-up to four times less often than the equations say, and three of the twenty patterns of 2004 exist
-only on their published grid. So the scheme is an option, and both of these are here as published.
+With the time steps of the publications, the integration is part of the model: in the script of
+2003, neurons fire up to four times less often than the equations predict, and three of the twenty
+patterns of 2004 exist only on their published time grid. The scheme is therefore an option, and
+both published schemes are available.
 """
 
 import math
@@ -37,7 +38,7 @@ class Pulse(NamedTuple):
 class IzhikevichPattern(NamedTuple):
     """A published parameter set and the stimulus that evokes its firing pattern."""
 
-    panel: str  #: of the paper's figure 1
+    panel: str  #: panel of the paper's figure 1
     a: float  #: 1/ms
     b: float  #: 1/ms
     c: float  #: mV
@@ -45,17 +46,17 @@ class IzhikevichPattern(NamedTuple):
     v_0: float  #: potential at the start, mV
     dt: float  #: the step of the figure, ms
     duration: float  #: ms
-    stimulus: tuple[Pulse, ...]  #: the sum of which is the input
+    stimulus: tuple[Pulse, ...]  #: the input is the sum of these pulses
     changes: dict[str, Any] = {}  #: other parameters that differ from the defaults
 
 
 _CLASS_1 = dict(slope=4.1, offset=108.0)
 _EVER = math.inf
 
-#: Izhikevich 2004, IEEE Trans. Neural Netw. 15:1063, figure 1. Each pattern is that of the figure
-#: under ``scheme="2004"`` and at its own dt. With a fifty times smaller step, the
-#: depolarizing_afterpotential fires 7 spikes instead of 1, inhibition_induced_bursting never stops,
-#: the second pulse of bistability no longer stops the train, and six others fire a few spikes more.
+#: Izhikevich 2004, IEEE Trans. Neural Netw. 15:1063, figure 1. Each pattern matches the figure with
+#: ``scheme="2004"`` and its own dt. With a step fifty times smaller, depolarizing_afterpotential
+#: fires 7 spikes instead of 1, inhibition_induced_bursting never stops, the second pulse of
+#: bistability no longer stops the train, and six other patterns contain a few more spikes.
 IZHIKEVICH_PATTERNS: dict[str, IzhikevichPattern] = {
     "tonic_spiking": IzhikevichPattern(
         "A", 0.02, 0.2, -65.0, 6.0, -70.0, 0.25, 100.0, (Pulse(10.0, _EVER, 14.0),)
@@ -139,9 +140,9 @@ class IzhikevichParams(Parameters):
         dv/dt = square v^2 + slope v + offset - u + I
         du/dt = a (b v - u)
 
-    Where v reaches v_peak, the neuron spikes: v = c, and u increases by d.
+    When v reaches v_peak, the neuron spikes: v is reset to c, and u increases by d.
 
-    `scheme` says how a step of dt is taken (`izhikevich_step`):
+    `scheme` selects how a step of dt is integrated (`izhikevich_step`):
 
     ============  ==============================================  =====================
     scheme        a step                                          dt
@@ -154,10 +155,10 @@ class IzhikevichParams(Parameters):
                                                                   above
     ============  ==============================================  =====================
 
-    At I = 10 and from v = -65 mV, the fast spiking neuron fires 137 times in a second by its
-    equations, and about 65 times by the script of 2003; the exact number depends on rounding.
-    The accurate scheme finds 137 with dt = 1 ms, too; intervals are then off by up to 5 %, and
-    those of less than 2 ms by up to 10 %.
+    At I = 10, starting from v = -65 mV, the fast-spiking neuron fires 137 times per second
+    according to its equations, and about 65 times with the script of 2003 (the exact number depends
+    on rounding). The accurate scheme gives 137 spikes even with dt = 1 ms; intervals are then off
+    by up to 5 %, and intervals shorter than 2 ms by up to 10 %.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
@@ -167,24 +168,24 @@ class IzhikevichParams(Parameters):
         c: potential after a spike, mV.
         d: increase of u per spike, mV/ms.
         v_peak: where the upstroke is cut off, mV.
-        square: 1/(mV ms).
-        slope: 1/ms; 4.1 in two of the twenty patterns.
-        offset: mV/ms; 108 in these two.
+        square: coefficient of v^2, 1/(mV ms).
+        slope: coefficient of v, 1/ms; 4.1 in two of the twenty patterns.
+        offset: constant term, mV/ms; 108 in the same two patterns.
         v_0: potential at the start, mV.
         u_0: recovery at the start, mV/ms; None for ``b v_0``.
         dt: time step, ms.
         scheme: "accurate", "2003" or "2004".
-        recovery: "leaky", as above, or "integrating": ``du/dt = a b (v + 65)``, which one of the
-            twenty patterns (accommodation) has.
+        recovery: "leaky", as above, or "integrating": ``du/dt = a b (v + 65)``, which is used in
+            one of the twenty patterns (accommodation).
 
     Raises:
-        ValueError: for a value outside its range; for a dt above the scheme's largest, or above
-            ``1/|a|``, where u would overshoot; unless v_peak is above c and above the vertex of the
-            parabola, ``-slope/(2 square)``.
+        ValueError: for a value outside its range; for a dt above the scheme's limit, or above
+            ``1/|a|``, where u would overshoot; and for a v_peak that is not above both c and the
+            vertex of the parabola, ``-slope/(2 square)``.
 
     Warns:
-        UserWarning: if ``scheme="accurate"`` has a dt above 1 ms: intervals are then off by several
-            per cent, and spikes less than a step apart are lost.
+        UserWarning: for ``scheme="accurate"`` with a dt above 1 ms: intervals are then off by
+            several per cent, and spikes less than a step apart are lost.
 
     Source: Izhikevich 2003, IEEE Trans. Neural Netw. 14:1569, eqs. 1-3 and figure 2; Izhikevich
     2004, IEEE Trans. Neural Netw. 15:1063.
@@ -252,12 +253,12 @@ class IzhikevichParams(Parameters):
 
     @derived
     def start(self) -> tuple[float | Tensor, float | Tensor]:
-        """v and u at the start."""
+        """The initial values of v and u."""
         return self.v_0, self.b * self.v_0 if self.u_0 is None else self.u_0
 
     @derived
     def v_mid(self) -> float | Tensor:
-        """The vertex of the parabola, mV: where x, the potential of the normal form, is 0."""
+        """The vertex of the parabola, mV, where the potential of the normal form is 0."""
         return -0.5 * self.slope / self.square
 
     @derived
@@ -292,10 +293,11 @@ class IzhikevichParams(Parameters):
         return slope, 2.0 * self.square * self.c + self.slope
 
     def fixed_points(self, current: float) -> tuple[float, float] | None:
-        """The potentials at which v and u stand still, mV, lower one first; None if there are none.
+        """The potentials at the two fixed points, mV, in increasing order; None if there are none.
 
-        The roots of ``square v^2 + (slope - b) v + offset + I``; the upper one is always a saddle,
-        the lower one is stable if `is_stable`. For parameters that are single numbers.
+        They are the roots of ``square v^2 + (slope - b) v + offset + I``. The upper one is always a
+        saddle; `is_stable` tests whether the lower one is stable. All parameters must be single
+        numbers.
         """
         p = self.plain()
         half = 0.5 * (p.slope - p.b)
@@ -307,19 +309,20 @@ class IzhikevichParams(Parameters):
 
     @property
     def saddle_node(self) -> float:
-        """The input at which the two fixed points meet and vanish, mV/ms.
+        """The input at which the two fixed points merge and vanish, mV/ms.
 
-        ``(slope - b)^2/(4 square) - offset``; a neuron whose rest has lost its stability before
-        that fires from a smaller input on. For parameters that are single numbers.
+        It is ``(slope - b)^2/(4 square) - offset``. A neuron whose resting state loses its
+        stability at a smaller input fires from that input on. All parameters must be single
+        numbers.
         """
         p = self.plain()
         return (p.slope - p.b) ** 2 / (4.0 * p.square) - p.offset
 
     def is_stable(self, v: float) -> bool:
-        """Whether a fixed point at v is stable: the trace of the linearised equations is negative,
-        ``2 square v + slope - a < 0``, and their determinant is positive.
+        """Whether a fixed point at v is stable.
 
-        For parameters that are single numbers.
+        It is stable if the trace of the linearised equations, ``2 square v + slope - a``, is
+        negative and their determinant is positive. All parameters must be single numbers.
         """
         p = self.plain()
         steep = 2.0 * p.square * v + p.slope
@@ -342,7 +345,7 @@ class IzhikevichTrace(NamedTuple):
 
     v: Tensor  #: potential, mV
     u: Tensor  #: recovery, mV/ms
-    since: Tensor | None  #: time since the spike of this step, ms; None but for "accurate"
+    since: Tensor | None  #: time since the spike of this step, ms; None unless scheme is "accurate"
 
 
 def izhikevich_step(
@@ -359,44 +362,47 @@ def izhikevich_step(
         du/dt = a (b v - u)
         v >= v_peak:  spike, v <- c, u <- u + d
 
-    ``scheme="2003"``, the published script. It looks for v >= v_peak first, so that a spike comes
-    out one step after the potential has passed v_peak::
+    ``scheme="2003"`` is the published script. It tests for v >= v_peak first, so a spike is output
+    one step after the potential has passed v_peak::
 
         v >= v_peak:  spike, v <- c, u <- u + d
         v <- v + dt/2 (f(v) - u + I),  twice
         u <- u + dt a (b v - u)
 
-    ``scheme="2004"``, the published figure::
+    ``scheme="2004"`` is the script of the published figure::
 
         v <- v + dt (f(v) - u + I)
         u <- u + dt a (b v - u)
         v > v_peak:  spike, v <- c, u <- u + d
 
-    In both, u sees how far v shoots beyond the peak. Below about -160 mV a step of 0.5 ms jumps
-    from hyperpolarisation into a spike.
+    In both schemes, u is affected by how far v overshoots the peak. Below about -160 mV, a step of
+    0.5 ms jumps from hyperpolarisation into a spike.
 
-    ``scheme="accurate"``: v follows the exact solution for a constant u, that of the middle of the
-    step (`qif_step` with tau = 1 ms), and u the exact integral of v. A neuron that reaches v_peak
-    in a step spikes there, and the remainder of the step starts from c and u + d, so that intervals
-    do not depend on the grid; ``since`` in the record is the time from the spike to the end of the
-    step. The error is of second order in dt, and a neuron spikes at most once per step.
+    With ``scheme="accurate"``, v follows the exact solution for a constant u, the value of u at the
+    middle of the step (`qif_step` with tau = 1 ms), and u is updated with the exact integral of v.
+    A neuron that reaches v_peak within a step spikes at that time, and the remainder of the step
+    starts from c and u + d, so intervals do not depend on the time grid; ``since`` in the record is
+    the time from the spike to the end of the step. The error is of second order in dt, and a neuron
+    spikes at most once per step.
 
     Args:
         x: the input I ``[B, ...]``, mV/ms, constant during the step.
         state: the state before the step.
         params: the neuron's parameters.
         spike: the surrogate, a function of ``tan(theta/4)`` minus its value at v_peak, where
-            ``tan(theta/2) = square (v - v_mid)`` and v_mid is the vertex of the parabola, in 1/ms:
-            -0.9 at rest, 0 at the peak and at most 0.2 beyond it, however far v shoots. A slope of
-            2 to 5 is wide enough. With scheme "accurate", gradients through the reset are exact,
-            and so are those of ``since``; otherwise the reset is that of `spike`.
+            ``tan(theta/2) = square (v - v_mid)``, in 1/ms, and v_mid is the vertex of the parabola.
+            The argument is -0.9 at rest, 0 at the peak and at most 0.2 beyond it, however far v
+            overshoots. With a slope of 2 to 5, the surrogate derivative is wide enough. With scheme
+            "accurate", gradients through the reset and through ``since`` are exact; with the other
+            schemes, `spike` determines the gradient of the reset.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN); the new state; and
         the record of ``trace=True``.
 
     Source: Izhikevich 2003, IEEE Trans. Neural Netw. 14:1569, eqs. 1-3 and the script; Izhikevich
-    2004, IEEE Trans. Neural Netw. 15:1063, figure 1. The scheme "accurate" is jarvis's own.
+    2004, IEEE Trans. Neural Netw. 15:1063, figure 1. The scheme "accurate" was developed for
+    jarvis.
 
     Example:
         >>> from jarvis.neurons import SpikingLayer
@@ -439,7 +445,7 @@ def _euler(x: Tensor, state: IzhikevichState, p: Any, spike: Spike):
 
 
 def _fire(v: Tensor, u: Tensor, p: Any, spike: Spike) -> tuple[Tensor, Tensor, Tensor]:
-    """Spikes where v has reached v_peak, and v and u after the reset."""
+    """Return the spikes of neurons whose v has reached v_peak, and v and u after the reset."""
     y = p.square * (v - p.v_mid)
     spikes = spike(y / (1.0 + torch.sqrt(1.0 + y * y)) - p.peak_phase, 0.0)
     r = spike.reset(spikes)
@@ -452,7 +458,7 @@ def _accurate(x: Tensor, state: IzhikevichState, p: Any, spike: Spike):
     v = state.v.clamp_min(-LARGEST_V).clamp_max(LARGEST_V)
     u = state.u.clamp_min(-LARGEST_U).clamp_max(LARGEST_U)
 
-    # v with the u of the middle of the step, in the normal form dy/dt = y^2 + current.
+    # Solve for v with u at the middle of the step, in the normal form dy/dt = y^2 + current.
     middle = u + 0.5 * dt * _recovery(v, u, p)
     current = (p.square * (x - middle) + p.bias).clamp_max(p.turn)
     y, peak = p.square * (v - p.v_mid), p.peak
@@ -462,7 +468,7 @@ def _accurate(x: Tensor, state: IzhikevichState, p: Any, spike: Spike):
     crosses = over.detach() >= 0.0
     v_on = top / torch.where(crosses, 1.0, torch.maximum(bottom, 1e-12 * norm)) / p.square + p.v_mid
 
-    # Up to the spike, or to the end of the step: u by the integral of v over that time.
+    # Up to the spike or the end of the step, u follows from the integral of v over that time.
     from_y, drive = torch.where(crosses, y, 0.0), torch.where(crosses, current, 1.0)
     one = torch.ones_like(y)
     time = riccati_time(Direction(from_y, one), peak, drive, dt).clamp_min(0.0).clamp_max(dt)
@@ -479,7 +485,7 @@ def _accurate(x: Tensor, state: IzhikevichState, p: Any, spike: Spike):
         half = 0.5 * p.a * time
         u_on = (u * (1.0 - half) + p.a * p.b * integral) / (1.0 + half)
 
-    # After a spike: the remainder of the step from c and u + d, to second order.
+    # After a spike, the remainder of the step starts from c and u + d and is of second order.
     since, u_reset = dt - time, u_on + p.d
     slope, bend = p.after_reset
     v_slope = slope - u_reset + x
@@ -502,11 +508,11 @@ Izhikevich = define(
 
 
 class PatternRun(NamedTuple):
-    """What shows a firing pattern; returned by `izhikevich_pattern`."""
+    """The ingredients of a run that shows a firing pattern; returned by `izhikevich_pattern`."""
 
     neuron: Neuron  #: for a `SpikingLayer`
-    current: Tensor  #: the input ``[T, 1]``, mV/ms; step k has that of the time ``k dt``
-    state: IzhikevichState  #: where it starts, each ``[1]``
+    current: Tensor  #: the input ``[T, 1]``, mV/ms; step k has the stimulus at time ``k dt``
+    state: IzhikevichState  #: the initial state, each tensor ``[1]``
 
 
 def izhikevich_pattern(name: str, *, scheme: str = "2004", dt: float | None = None) -> PatternRun:
@@ -514,11 +520,11 @@ def izhikevich_pattern(name: str, *, scheme: str = "2004", dt: float | None = No
 
     Args:
         name: a key of `IZHIKEVICH_PATTERNS`, such as "rebound_burst".
-        scheme: "2004" as published, or another one of `IzhikevichParams`.
+        scheme: "2004" as published, or another scheme of `IzhikevichParams`.
         dt: time step, ms; None for the published one.
 
     Returns:
-        the neuron, its input ``[T, 1]`` and its state before it, in float64.
+        the neuron, its input ``[T, 1]`` and its initial state, in float64.
 
     Raises:
         ValueError: for an unknown name, or a dt that the scheme refuses.

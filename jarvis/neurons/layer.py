@@ -28,33 +28,35 @@ from jarvis.surrogate import DEFAULT_SPIKE, Spike, SurrogateSpike
 class SpikingLayer(nn.Module):
     """A population of neurons of any kind, run over a whole sequence.
 
-    Neurons interact only through recurrent weights, if there are any: then the input of step t is
-    ``x_t + W s_(t-1)`` (with several inputs, the first of them). Without recurrent weights any
-    trailing shape works, after a convolution as well as after a linear map.
+    Neurons interact only through recurrent weights. If there are any, the input of step t is
+    ``x_t + W s_(t-1)``; a neuron with several inputs receives the recurrent term in the first.
+    Without recurrent weights any trailing shape works, after a convolution as well as after a
+    linear map.
 
     Args:
-        neuron: the neuron: a kind with its parameters, such as ``LIF(tau=20.0)``.
+        neuron: a kind of neuron with its parameters, such as ``LIF(tau=20.0)``.
         learnable: names of the parameters that are trained. Those that must not be negative are
-            stored as logarithms (``log_tau``), and so stay positive; the others as they are
-            (``learned_v_reset``). A tensor among the parameters, say tau of shape [n_hidden], gives
-            each neuron its own value, learned or not.
+            stored as logarithms (``log_tau``), so they stay positive; the others are stored
+            unchanged (``learned_v_reset``). A tensor among the parameters, say tau of shape
+            [n_hidden], gives each neuron its own value, learned or not.
         recurrent: number of neurons of a recurrent layer, whose input is ``[T, B, recurrent]``;
             None for neurons that do not interact.
         self_connections: False keeps the diagonal of the recurrent weights at 0.
         surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
         detach_reset: True blocks the gradient through the reset.
-        backend: "auto" generates a compiled time loop from the neuron's step, and says once if
-            it cannot, and why; "eager" runs step by step in PyTorch; "numba" (CPU) and "triton"
-            (CUDA) require that loop.
+        backend: "auto" generates a compiled time loop from the neuron's step and, if it cannot,
+            reports the reason once; "eager" runs step by step in PyTorch; "numba" (CPU) and
+            "triton" (CUDA) require the compiled loop.
 
     Attributes:
-        weight: W ``[recurrent, recurrent]``, row = receiver; uniform in +-1/sqrt(recurrent).
+        weight: W ``[recurrent, recurrent]``, where a row is a receiving neuron; initial values are
+            uniform in +-1/sqrt(recurrent).
 
     Raises:
         ValueError: for a value out of range, an unknown name, an input that is not [T, B, ...], a
-            state that does not fit, or a `backend` that cannot run this.
-        TypeError: for a neuron that is not a `Neuron`, or an input that is not a floating-point
-            tensor or not of the neuron's `inputs`.
+            state that does not fit, or a `backend` that cannot run this layer.
+        TypeError: for a neuron that is not a `Neuron`, or an input that is neither a floating-point
+            tensor nor an instance of the neuron's `inputs`.
 
     Example:
         >>> from jarvis.lif import LIF
@@ -93,7 +95,7 @@ class SpikingLayer(nn.Module):
 
         self.learnable = (learnable,) if isinstance(learnable, str) else tuple(learnable)
         numbers = learnable_numbers(self._given)
-        self._tensors: dict[str, str] = {}  # parameter -> the attribute that has it
+        self._tensors: dict[str, str] = {}  # parameter -> the attribute that holds it
         for name in self.learnable:
             check_choice("learnable", name, numbers)
             if getattr(self._given, name) is None:
@@ -118,18 +120,18 @@ class SpikingLayer(nn.Module):
             bound = 1.0 / math.sqrt(recurrent)
             weight = torch.empty(recurrent, recurrent).uniform_(-bound, bound)
             self.weight = nn.Parameter(weight if self_connections else weight.fill_diagonal_(0.0))
-        # Without tensors among the parameters, neurons always rest at the same numbers.
+        # Without tensors among the parameters, the resting state is always the same numbers.
         self._rest = None if self._tensors else self._at_rest(self._given)
         self._program: Any = None
-        self._reason: str | None = None  # why there is no program
+        self._reason: str | None = None  # why there is no compiled program
         self._program_spike: Any = None  # the `spike_options` that the program is for
 
     def __getstate__(self) -> dict[str, Any]:
-        # Compiled loops belong to their process.
+        # Compiled loops belong to the process that made them.
         return self.__dict__ | {"_program": None, "_program_spike": None}
 
     def value(self, name: str) -> float | Tensor | None:
-        """The current value of a parameter; a gradient reaches it if it is learned."""
+        """The current value of a parameter; gradients flow to it if it is learned."""
         if name not in self._tensors:
             return getattr(self._given, name)
         attribute = self._tensors[name]
@@ -145,11 +147,11 @@ class SpikingLayer(nn.Module):
 
     @property
     def spike(self) -> Spike:
-        """What the neuron's step is given as `spike`."""
+        """The spike function that is passed to the neuron's step."""
         return Spike(self.surrogate, self.detach_reset) if self.fires else DEFAULT_SPIKE
 
     def initial_state(self, x: Tensor) -> Any:
-        """The state at rest for inputs ``[B, ...]`` like `x`, one time step of the input."""
+        """The resting state for inputs ``[B, ...]`` like `x`, one time step of the input."""
         return self.neuron.initial_state(x, self.params, self.recurrent is not None)
 
     def _at_rest(self, params: Any) -> Any:
@@ -160,12 +162,12 @@ class SpikingLayer(nn.Module):
         """Run the layer over a sequence.
 
         Args:
-            x: input ``[T, B, ...]``, or a NamedTuple of several inputs of that shape; the neuron's
-                step says what they are.
-            state: the state to start from, as a previous call has returned it; None for neurons at
+            x: input ``[T, B, ...]``, or a NamedTuple of several inputs of that shape, which are
+                documented in the neuron's step.
+            state: the state to start from, as returned by a previous call; None for neurons at
                 rest.
-            trace: also return what the neuron's step records: the state after each step, unless
-                the step has a record of its own.
+            trace: also return what the neuron's step records: its own record if it has one,
+                otherwise the state after each step.
 
         Returns:
             ``(spikes [T, B, ...], state)``, followed by the trace, a NamedTuple of tensors
@@ -180,7 +182,7 @@ class SpikingLayer(nn.Module):
             check_state(type(self).__name__, xs[0], state, wanted)
         elif recurrent or any(isinstance(value, Tensor) for value in rest):
             state = self.neuron.initial_state(_one_step(xs[0]), params, recurrent)
-        # A loop is given plain numbers to start from, and makes the state itself.
+        # A compiled loop starts from plain numbers and creates the state itself.
         start = rest if state is None else state
         compiled = self._compiled(xs, start, params, trace)
         if compiled is not None:
@@ -212,10 +214,11 @@ class SpikingLayer(nn.Module):
         return xs
 
     def recurrent_weight(self) -> Tensor | None:
-        """The recurrent weights as they act: with a diagonal of 0 without self-connections.
+        """The effective recurrent weights, whose diagonal is 0 without self-connections.
 
         Returns:
-            ``[recurrent, recurrent]``, row = receiver; None for neurons that do not interact.
+            ``[recurrent, recurrent]``, where a row is a receiving neuron; None for neurons that do
+            not interact.
         """
         if self.recurrent is None:
             return None
@@ -228,7 +231,7 @@ class SpikingLayer(nn.Module):
         last: Any
         state, last = state if weight is not None else (state, None)
         outputs, records = [], []
-        for x_t in zip(*(x.unbind(0) for x in xs), strict=True):  # not x[t]: its backward is slow
+        for x_t in zip(*(x.unbind(0) for x in xs), strict=True):  # x[t] has a slow backward pass
             if weight is not None:
                 x_t = (x_t[0] + nn.functional.linear(last, weight), *x_t[1:])
             given = x_t[0] if kind is None else kind(*x_t)
@@ -243,7 +246,7 @@ class SpikingLayer(nn.Module):
         final = state if weight is None else RecurrentState(state, last)
         if not trace:
             return stacked, final
-        if not records:  # what would be recorded, from a step that is not taken
+        if not records:  # the record's fields, from a step whose result is discarded
             one = _one_step(x).zero_()
             given = one if kind is None else kind(*[one] * len(kind._fields))
             _, new, *record = self.neuron.step(given, state, params, spike)
@@ -255,14 +258,14 @@ class SpikingLayer(nn.Module):
         return stacked, final, type(records[0])(*columns)
 
     def unsupported_reason(self) -> str | None:
-        """Why no compiled loop can run this layer, in words; None if nothing is known against it.
+        """The reason why no compiled loop can run this layer; None if no reason is known.
 
-        Whether every operation of the step can be compiled is known after the first call.
+        Whether every operation of the step can be compiled is known only after the first call.
         """
         return self._made(self.spike)[1]
 
     def _made(self, spike: Spike) -> tuple[Any, str | None]:
-        """The program of this layer's step, and the reason if there is none."""
+        """The program compiled from this layer's step, and the reason if there is none."""
         if not _is_plain(spike.surrogate):
             return None, "the surrogate is neither a SurrogateSpike nor a function, or it has hooks"
         options = spike_options(spike)
@@ -277,7 +280,7 @@ class SpikingLayer(nn.Module):
         return self._program, self._reason
 
     def _compiled(self, xs: tuple[Tensor, ...], state: Any, params: Any, trace: bool) -> Any:
-        """What a compiled loop returns, or None for the run step by step."""
+        """The result of a compiled loop, or None if the layer must run step by step."""
         if self.backend == "eager" or (self.backend == "auto" and torch.compiler.is_compiling()):
             return None
         spike, weight = self.spike, self.recurrent_weight()
@@ -311,13 +314,13 @@ class SpikingLayer(nn.Module):
         return outputs[0], final, step.record(**recorded)
 
     def source(self, backend: str = "numba") -> str:
-        """The source of the compiled loops, forward and backward, generated from the step.
+        """The generated source code of the compiled loops for the forward and the backward pass.
 
         Args:
-            backend: "numba", or "triton" where that is installed.
+            backend: "numba", or "triton" where Triton is installed.
 
         Raises:
-            ValueError: if there is no compiled loop for this layer; the message says why.
+            ValueError: if there is no compiled loop for this layer; the message gives the reason.
         """
         check_choice("backend", backend, ("numba", "triton"))
         made, reason = self._made(self.spike)
@@ -332,7 +335,7 @@ class SpikingLayer(nn.Module):
 
     @property
     def n_updates(self) -> int:
-        """Number of a neuron's state variables that change in a step without a spike."""
+        """Number of state variables per neuron that change in a step without a spike."""
         return sum(value is not None for value in self.neuron.rest(self.params))
 
     def extra_repr(self) -> str:
@@ -355,7 +358,7 @@ def _one_step(x: Tensor) -> Tensor:
 
 
 def _nothing(x: Tensor) -> Tensor:
-    """The output for a sequence without steps; it keeps the graph of `x`."""
+    """The output for a sequence without steps; it stays connected to the graph of `x`."""
     return x * 0.0
 
 
@@ -366,7 +369,7 @@ def _fits(shape: torch.Size, step: torch.Size) -> bool:
 
 
 def _is_plain(surrogate: Any) -> bool:
-    """Whether this is a function, or a `SurrogateSpike` as it is, without hooks."""
+    """Whether this is a function, or an unmodified `SurrogateSpike` without hooks."""
     return isinstance(surrogate, FunctionType) or (
         type(surrogate) is SurrogateSpike
         and not (

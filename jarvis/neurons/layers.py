@@ -33,17 +33,17 @@ def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     `sparse_products`).
 
     Args:
-        module: maps ``[B, ...]`` to ``[B, ...]``, each sample independently.
+        module: a map from ``[B, ...]`` to ``[B, ...]`` that treats each sample independently.
         x: ``[T, B, ...]``. For a constant input made by `constant_encode` (or ``expand``) the
-            module is evaluated once, not T times, unless it draws random numbers: dropout draws a
-            new mask for every step and sample, whatever the input.
+            module is evaluated once instead of T times, unless it draws random numbers: dropout
+            draws a new mask for every step and sample, even if the input is constant.
 
     Returns:
         ``[T, B, ...]``.
 
     Raises:
         TypeError: for an input that is not a floating-point tensor.
-        ValueError: for an input without the axes of time and batch.
+        ValueError: for an input without the time and batch axes.
 
     Example:
         >>> import torch
@@ -59,7 +59,7 @@ def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         y = apply(module, x[0])
         if before is None or torch.equal(before, _random_state(x)):  # type: ignore[arg-type]
             return y.expand(steps, *y.shape)
-        # A module of the user's own that draws random numbers: each step has its own.
+        # A user-defined module that draws random numbers draws new ones for each step.
         _set_random_state(x, before)
     near = surrogate_support(x) if x.requires_grad else None
     return apply(module, x.flatten(0, 1), near).unflatten(0, (steps, batch))
@@ -73,7 +73,7 @@ def _is_random(module: Any) -> bool:
 
 
 def _random_state(x: Tensor) -> Tensor | None:
-    """The state of torch's random generator on the device of `x`; None where it is not known."""
+    """The state of torch's random generator on the device of `x`; None where it is unknown."""
     if torch.compiler.is_compiling():
         return None
     if x.device.type == "cpu":
@@ -89,25 +89,25 @@ def _set_random_state(x: Tensor, state: Tensor) -> None:
 
 
 def check_input(x: Tensor, name: str) -> None:
-    """TypeError or ValueError for an input that is not floating-point ``[T, B, ...]``."""
+    """Raise TypeError or ValueError for an input that is not floating-point ``[T, B, ...]``."""
     strided = isinstance(x, Tensor) and x.layout is torch.strided
-    if not (strided and x.is_floating_point() and x.dim() > 1):  # fast, if all is well
+    if not (strided and x.is_floating_point() and x.dim() > 1):  # fast for valid input
         hint = "time first, and a single sample needs a batch axis, x.unsqueeze(1)"
         check_tensor(f"{name}: input", x, "[T, B, ...]", why=hint)
 
 
 def check_state(layer: str, x: Tensor, state: Any, wanted: Any) -> None:
-    """ValueError for the state of another type of layer, of other options, or of another batch.
+    """Raise ValueError for a state from another type of layer, other options, or another batch.
 
     Args:
-        layer: the layer's name, for messages.
-        x: its input ``[T, B, ...]``.
+        layer: the layer's name, used in messages.
+        x: the layer's input ``[T, B, ...]``.
         state: the given state, a NamedTuple of tensors ``[B, ...]`` or of such states.
         wanted: a state of the layer; fields that the options do not need are None.
     """
     if type(state) is not type(wanted):
         raise ValueError(
-            f"{layer}: state is a {type(state).__name__}, and this layer's is a "
+            f"{layer}: state is a {type(state).__name__}, but this layer needs a "
             f"{type(wanted).__name__}"
         )
     for name, given, known in zip(wanted._fields, state, wanted, strict=True):

@@ -1,11 +1,11 @@
-"""Functions of a parameter, which is a number, or a tensor with one value for each neuron."""
+"""Functions of a parameter, which is a number or a tensor with one value for each neuron."""
 
 import math
 
 import torch
 from torch import Tensor
 
-#: Inputs are clamped to this magnitude, so that no sum of them, and no state, becomes infinite.
+#: Inputs are clamped to this magnitude, so that neither their sums nor any state become infinite.
 LARGEST_INPUT = 1e15
 
 
@@ -20,7 +20,7 @@ def expm1(x: float | Tensor) -> float | Tensor:
 
 
 def log(x: float | Tensor) -> float | Tensor:
-    """The natural logarithm; that of 0 is minus infinity."""
+    """The natural logarithm; log(0) is minus infinity."""
     if isinstance(x, Tensor):
         return torch.log(x)
     return math.log(x) if x > 0 else -math.inf
@@ -42,7 +42,7 @@ def sin(x: float | Tensor) -> float | Tensor:
 
 
 def largest(x: float | Tensor) -> float:
-    """The largest of the values of all neurons."""
+    """The largest value over all neurons."""
     return float(x.detach().max()) if isinstance(x, Tensor) and x.numel() else float(x)
 
 
@@ -52,5 +52,5 @@ def smallest(*values: float | Tensor) -> float:
 
 
 def bounded(x: Tensor) -> Tensor:
-    """An input within +-`LARGEST_INPUT`."""
+    """The input clamped to +-`LARGEST_INPUT`."""
     return x.clamp_max(LARGEST_INPUT).clamp_min(-LARGEST_INPUT)

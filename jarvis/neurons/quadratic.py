@@ -1,14 +1,14 @@
 """The quadratic integrate-and-fire neuron (QIF) and the theta neuron: one equation, two variables.
 
-``tau dv/dt = v^2 + I`` describes every neuron that starts to fire at arbitrarily low rates (type
-I), close to that onset. Its potential reaches infinity in finite time; with ``v = tan(theta/2)``
-the same motion is a walk around a circle, and nothing is infinite.
+Near the onset of firing, ``tau dv/dt = v^2 + I`` describes every neuron that starts to fire at
+arbitrarily low rates (type I). Its potential reaches infinity in finite time. With
+``v = tan(theta/2)``, the same motion is a rotation around a circle, and all variables stay finite.
 
-Both are solved exactly for a current that is constant within each step. With v = p/q the equation
-is linear, ``tau p' = I q, tau q' = -p``, and a step multiplies (p, q) by a matrix of sine and
-cosine (I > 0) or of their hyperbolic counterparts (I < 0). A spike in the middle of a step brings
-in another matrix, which leads from the peak to the reset. So no step is too large for the
-potential, and the times of the spikes do not depend on the grid.
+Both neurons are solved exactly for a current that is constant within each step. With v = p/q the
+equation is linear, ``tau p' = I q, tau q' = -p``, and a step multiplies (p, q) by a matrix of sines
+and cosines (I > 0) or of their hyperbolic counterparts (I < 0). A spike in the middle of a step
+adds another matrix, which maps the peak to the reset. The potential is therefore exact for steps of
+any size, and spike times do not depend on the time grid.
 """
 
 import math
@@ -22,7 +22,8 @@ from jarvis.neurons.definition import Parameters, define, derived, detached, par
 from jarvis.neurons.numbers import smallest
 from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
-#: Stands for an infinite potential, in units of the normal form: 1e-12 tau away from it in time.
+#: Stands for an infinite potential, in units of the normal form; from it, the potential would reach
+#: infinity within 1e-12 tau.
 INFINITE = 1e12
 
 
@@ -49,7 +50,7 @@ class Flow(NamedTuple):
 
     c: Tensor
     s: Tensor
-    log_factor: Tensor  #: the logarithm of a factor that c and s both lack, so as not to overflow
+    log_factor: Tensor  #: the logarithm of a factor left out of c and s to avoid overflow
 
 
 def riccati_flow(current: Tensor, h: float | Tensor) -> Flow:
@@ -90,10 +91,10 @@ class Moved(NamedTuple):
 
 
 def riccati_step(start: Direction, current: Tensor, h: float | Tensor) -> Moved:
-    """Where ``dv/dt = v^2 + I`` leads from a potential within a time h; see `riccati_flow`."""
+    """The potential after a time h under ``dv/dt = v^2 + I``; see `riccati_flow`."""
     c, s, log_factor = riccati_flow(current, h)
     p, q = c * start.p + s * current * start.q, c * start.q - s * start.p
-    tie = (p == 0.0) & (q == 0.0)  # at the threshold under strong inhibition, to rounding
+    tie = (p == 0.0) & (q == 0.0)  # at the threshold under strong inhibition, within rounding
     p, q = torch.where(tie, start.p, p), torch.where(tie, start.q, q)
     return Moved(p, q, torch.sqrt(p * p + q * q), log_factor)
 
@@ -101,12 +102,12 @@ def riccati_step(start: Direction, current: Tensor, h: float | Tensor) -> Moved:
 def arc(num: Tensor, den: Tensor, norm: Tensor, current: Tensor | float) -> Tensor:
     """The time t at which ``s(t)/c(t) = num/den``, for ``current h^2 >= -1``; see `riccati_flow`.
 
-    For I = 1 it is the angle of the vector (den, num), from -pi to pi. Halved four times by the
-    formula for half an angle, which is the same for all signs of I, the angle is so small that its
-    power series ends after eleven terms.
+    For I = 1, t is the angle of the vector (den, num), from -pi to pi. The angle is halved four
+    times by the half-angle formula, which is the same for all signs of I. It is then so small that
+    eleven terms of the power series are enough.
 
     Args:
-        num, den: what s and c are proportional to, ``[B, ...]``.
+        num, den: numbers proportional to s and c, ``[B, ...]``.
         norm: ``sqrt(den^2 + I num^2)``, positive.
         current: I.
     """
@@ -123,13 +124,13 @@ def arc(num: Tensor, den: Tensor, norm: Tensor, current: Tensor | float) -> Tens
 
 
 def riccati_time(start: Direction, end: Direction, current: Tensor, h: float | Tensor) -> Tensor:
-    """The time that ``dv/dt = v^2 + I`` takes to a potential that it reaches within h.
+    """The time after which ``dv/dt = v^2 + I`` reaches a potential that it reaches within h.
 
-    It is 0 for a start beyond the end.
+    It is 0 if the start is beyond the end.
 
     Args:
-        start: where it starts, ``p/q``; need not have the length 1.
-        end: where it ends; likewise.
+        start: the initial potential, ``p/q``; (p, q) need not have the length 1.
+        end: the final potential, in the same form.
         current: I ``[B, ...]``.
         h: the longest possible answer.
     """
@@ -150,9 +151,9 @@ def riccati_time(start: Direction, end: Direction, current: Tensor, h: float | T
 
 
 def phase(p: Any, q: Any, norm: Any) -> Tensor:
-    """``tan(theta/4)`` of the direction (p, q): -1 to 1 for v from -inf to inf, and on beyond.
+    """``tan(theta/4)`` of the direction (p, q): -1 to 1 for v from -inf to inf, larger beyond it.
 
-    Half a turn beyond infinity it would be infinite; it ends at 2000.
+    Half a turn beyond infinity it would be infinite; it is bounded by 2000.
     """
     ahead = q > 0.0
     upper = torch.where(ahead, p, norm - q)
@@ -167,28 +168,28 @@ class QIFParams(Parameters):
 
         tau dv/dt = a_0 (v - v_rest)(v - v_c) + I
 
-    and is set to v_reset where it reaches v_peak. The defaults are the normal form ``tau dv/dt =
-    v^2 + I``, in which nothing has a unit but time. Without input, the neuron rests at v_rest and
-    fires from v_c on; with ``I > a_0 (v_c - v_rest)^2/4`` it has no fixed point, and fires
-    regularly.
+    and is set to v_reset when it reaches v_peak. The defaults are the normal form
+    ``tau dv/dt = v^2 + I``, in which only time has a unit. Without input, the neuron rests at
+    v_rest and fires if v exceeds v_c; with ``I > a_0 (v_c - v_rest)^2/4`` it has no fixed point and
+    fires regularly.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
-    The step is exact for a current that is constant within it, whatever dt is (`qif_step`). But a
-    neuron spikes at most once per step: I is bounded by `largest_current`.
+    A step is exact for a current that is constant within it, for any dt (`qif_step`). However, a
+    neuron spikes at most once per step, so I is clamped to at most `largest_current`.
 
     Args:
         tau: time constant, ms.
         a_0: curvature, per unit of v.
         v_rest: resting potential without input, in units of v.
         v_c: critical potential without input, in units of v; at least v_rest.
-        v_peak: where the neuron spikes; may be infinite.
-        v_reset: where it starts again; may be minus infinity.
+        v_peak: potential at which the neuron spikes; it may be infinite.
+        v_reset: potential after a spike; it may be minus infinity.
         dt: time step, ms.
 
     Raises:
-        ValueError: for a value outside its range; unless v_peak is above v_reset and v_c; for a dt
-            in which a neuron without input would get from v_reset to v_peak.
+        ValueError: for a value outside its range; for a v_peak that is not above v_reset and v_c;
+            and for a dt within which a neuron without input would get from v_reset to v_peak.
 
     Source: Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233; Gerstner et al. 2014, *Neuronal
     Dynamics*, section 5.3.
@@ -232,23 +233,23 @@ class QIFParams(Parameters):
 
     @derived
     def v_mid(self) -> float | Tensor:
-        """Half-way between v_rest and v_c: where v is 0 in the normal form."""
+        """The midpoint of v_rest and v_c, where the potential of the normal form is 0."""
         return 0.5 * (self.v_rest + self.v_c)
 
     @derived
     def bias(self) -> float | Tensor:
-        """The normal form's current without input, times tau: ``-(a_0 (v_c - v_rest)/2)^2``."""
+        """The current of the normal form without input, ``-(a_0 (v_c - v_rest)/2)^2``."""
         half = 0.5 * self.a_0 * (self.v_c - self.v_rest)
         return -half * half
 
     @derived
     def turn(self) -> float | Tensor:
-        """The current of the normal form at which the period would be dt, and a little less."""
+        """The largest current of the normal form, slightly below that at which the period is dt."""
         return (0.999 * math.pi / self.h) ** 2
 
     @property
     def largest_current(self) -> float | Tensor:
-        """The bound of the input: beyond it, intervals would be shorter than dt.
+        """The upper bound of the input: above it, intervals would be shorter than dt.
 
         With an infinite peak and reset, the interval at this current is dt.
         """
@@ -286,9 +287,9 @@ class QIFParams(Parameters):
         return torch.where(low > r, time, math.inf)
 
     def fixed_points(self, current: float) -> tuple[float, float] | None:
-        """Rest and threshold at a constant current, in units of v; None where it has neither.
+        """The resting potential and the threshold at a constant current; None if there is neither.
 
-        For parameters that are single numbers.
+        They are in units of v. All parameters must be single numbers.
         """
         p = self.plain()
         inside = -(p.a_0 * current + p.bias)
@@ -299,8 +300,8 @@ class QIFParams(Parameters):
     def period(self, current: float) -> float:
         """The interval between spikes at a constant current, ms; infinite where it does not fire.
 
-        ``tau/sqrt(I) (atan(v_peak/sqrt(I)) - atan(v_reset/sqrt(I)))`` for I > 0 in the normal form.
-        For parameters that are single numbers.
+        It is ``tau/sqrt(I) (atan(v_peak/sqrt(I)) - atan(v_reset/sqrt(I)))`` for I > 0 in the normal
+        form. All parameters must be single numbers.
 
         Source: Gerstner et al. 2014, *Neuronal Dynamics*, section 5.3.
         """
@@ -347,22 +348,23 @@ def qif_step(
         tau dy/dt = y^2 + J
         y <- (c y + J s)/(c - s y)      c, s = cos(r h), sin(r h)/r;  r = sqrt(J), h = dt/tau
 
-    and with the hyperbolic functions for J < 0. Where y reaches its peak on the way, the neuron
-    spikes, and the remainder of the step starts from the reset. The time of the spike need not be
-    known for this: with (p, q) = (c y + J s, c - s y) and peak and reset P and R::
+    with the hyperbolic functions for J < 0. If y reaches its peak during the step, the neuron
+    spikes, and the remainder of the step starts from the reset. This does not require the time of
+    the spike: with (p, q) = (c y + J s, c - s y), the peak P and the reset R::
 
         y <- (p (J + P R) - J q (P - R))/(q (J + P R) + p (P - R))
 
-    All of this, the reset included, is differentiated exactly; so is the time of the spike,
-    ``since`` in the record. `spike.reset` is not used.
+    All of this, including the reset and the time of the spike (``since`` in the record), is
+    differentiated exactly. `spike.reset` is not used.
 
     Args:
         x: the input I ``[B, ...]``, constant during the step; at most `QIFParams.largest_current`.
         state: the state before the step.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``tan(theta/4) - tan(theta_peak/4)`` with ``y =
-            tan(theta/2)``: a distance along the circle of the theta neuron, from -2 to 0 on the way
-            from reset to peak if these are infinite. A slope of 2 to 5 is wide enough.
+        spike: the surrogate, a function of ``tan(theta/4) - tan(theta_peak/4)`` with
+            ``y = tan(theta/2)``: a distance along the circle of the theta neuron, which grows from
+            -2 to 0 between reset and peak if these are infinite. With a slope of 2 to 5, the
+            surrogate derivative is wide enough.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN); the new state; and
@@ -412,20 +414,20 @@ QIF = define(qif_step, QIFParams, QIFState, lambda params: QIFState(params.v_res
 class ThetaParams(Parameters):
     """Parameters of the theta neuron.
 
-    The phase theta walks around a circle, and the neuron spikes where it passes pi::
+    The phase theta moves around a circle, and the neuron spikes when the phase passes pi::
 
         tau dtheta/dt = (1 - cos theta) + (1 + cos theta) I
 
     It is the quadratic integrate-and-fire neuron ``tau dv/dt = v^2 + I`` with peak and reset at
-    infinity: ``v = tan(theta/2)``. For I < 0 it rests at ``-2 atan(sqrt(-I))`` and fires from ``2
-    atan(sqrt(-I))`` on; for I > 0 it fires with the period ``pi tau/sqrt(I)``.
+    infinity: ``v = tan(theta/2)``. For I < 0 it rests at ``-2 atan(sqrt(-I))`` and fires if theta
+    exceeds ``2 atan(sqrt(-I))``; for I > 0 it fires with the period ``pi tau/sqrt(I)``.
 
-    The step is exact for a current that is constant within it, whatever dt is (`theta_step`). But
-    a neuron spikes at most once per step: I is bounded by ``(0.999 pi tau/dt)^2``.
+    A step is exact for a current that is constant within it, for any dt (`theta_step`). However, a
+    neuron spikes at most once per step, so I is clamped to at most ``(0.999 pi tau/dt)^2``.
 
     Args:
         tau: time constant, ms; it may be a tensor, one value per neuron.
-        theta_0: the phase at the start, rad: 0 is the rest at I = 0.
+        theta_0: the phase at the start, rad; 0 is the resting state at I = 0.
         dt: time step, ms.
 
     Raises:
@@ -449,13 +451,13 @@ class ThetaParams(Parameters):
 
     @derived
     def turn(self) -> float | Tensor:
-        """The current at which the period is dt, and a little less."""
+        """The largest current, slightly below the one at which the period is dt."""
         return (0.999 * math.pi / self.h) ** 2
 
     def period(self, current: float) -> float:
         """The interval between spikes at a constant current, ms; infinite where it does not fire.
 
-        ``pi tau/sqrt(I)`` for I > 0. For parameters that are single numbers.
+        It is ``pi tau/sqrt(I)`` for I > 0. All parameters must be single numbers.
         """
         return math.pi * self.plain().tau / math.sqrt(current) if current > 0 else math.inf
 
@@ -482,15 +484,16 @@ def theta_step(
 ) -> tuple[Tensor, ThetaState, ThetaTrace]:
     """One step of the theta neuron, exact for a constant current.
 
-    The solution of `qif_step` for ``v = p/q``, where p and q are the sine and cosine of theta/2::
+    It uses the solution of `qif_step` for ``v = p/q``, where p and q are the sine and cosine of
+    theta/2::
 
         tau dtheta/dt = (1 - cos theta) + (1 + cos theta) I
         (p, q)       <- (c p + I s q, c q - s p)    c, s = cos(r h), sin(r h)/r;  r = sqrt(I)
         theta        <- theta + 2 (angle between the old and the new (p, q))    h = dt/tau
 
-    and with the hyperbolic functions for I < 0. Where theta passes pi the neuron spikes, and 2 pi
-    are subtracted. There is no reset, and so nothing to detach: the phase is a smooth function of
-    the input through all spikes, and so is the time of a spike, ``since`` in the record.
+    with the hyperbolic functions for I < 0. When theta passes pi, the neuron spikes, and 2 pi is
+    subtracted. There is no reset that could be detached: the phase is a smooth function of the
+    input through all spikes, and so is the time of a spike, ``since`` in the record.
 
     Args:
         x: the input I ``[B, ...]``, constant during the step; at most ``(0.999 pi tau/dt)^2``.

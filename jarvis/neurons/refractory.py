@@ -1,4 +1,4 @@
-"""The refractory time: what parameters and steps of neurons that have one share."""
+"""The refractory time: code shared by the parameters and steps of all neurons that have one."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ class Refractory:
     dt: float
 
     def check_refractory(self) -> None:
-        """ValueError for a refractory time that would do nothing."""
+        """Raise ValueError for a refractory time that would have no effect."""
         if self.refractory > 0 and self.refractory_steps == 0:
             raise ValueError(
                 f"refractory={self.refractory:g} ms is less than half a step of dt={self.dt:g} ms "
@@ -33,8 +33,8 @@ def steps_left(before: Tensor, spikes: Tensor, hold: float) -> Tensor:
     """The refractory steps that remain after a step.
 
     Args:
-        before: those that remained before it ``[B, ...]``.
-        spikes: of this step ``[B, ...]``.
+        before: the refractory steps that remained before it ``[B, ...]``.
+        spikes: the spikes of this step ``[B, ...]``.
         hold: `Refractory.hold`.
 
     Example:

@@ -1,8 +1,8 @@
 """Neurons that prefer a frequency: resonate-and-fire, and its balanced variant for training.
 
-An integrator adds up its inputs: the closer together they come, the larger the sum. A resonator
-responds to their timing: two pulses one period apart add up, half a period apart they cancel, and
-inhibition may make it fire.
+An integrator adds up its inputs: the closer together they arrive, the larger the sum. A resonator
+responds to their timing: two pulses one period apart add up, two pulses half a period apart cancel,
+and inhibition may make the neuron fire.
 """
 
 import math
@@ -20,12 +20,12 @@ from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
 RESETS = ("i", "zero", "none")
 
-# p(omega) has a derivative up to this fraction of 1/dt.
+# omega is kept below this fraction of 1/dt, where p(omega) still has a finite derivative.
 _BELOW_ONE = 1.0 - 1e-6
 
 
 class Turn(NamedTuple):
-    """What a step without input multiplies z by: ``exp((b + i omega) dt)``."""
+    """The factor by which z is multiplied in a step without input: ``exp((b + i omega) dt)``."""
 
     re: float | Tensor
     im: float | Tensor
@@ -39,27 +39,28 @@ class RFParams(Parameters):
 
         dz/dt = (b + i omega) z + I        spike where Im z reaches the threshold
 
-    The literature states b and omega in an arbitrary unit of time. Divide by its length in ms: with
-    a unit of 100 ms, b = -1 and omega = 10 become the defaults.
+    The literature states b and omega in an arbitrary unit of time. Divide them by the length of
+    this unit in ms: with a unit of 100 ms, b = -1 and omega = 10 become the defaults.
 
-    Between two inputs the step is exact for every dt. But Im z is compared with the threshold once
-    per step, so that the top of an oscillation may fall between two steps, and is missed by up to
-    the fraction ``1 - cos(omega dt/2)`` of its height: 5 % for 10 steps per period.
+    Between two inputs the step is exact for every dt. However, Im z is compared with the threshold
+    only once per step, so the peak of an oscillation may fall between two steps. It is then
+    underestimated by up to the fraction ``1 - cos(omega dt/2)``: 5 % for 10 steps per period.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
     Args:
-        damping: -b, the rate at which oscillations decay, 1/ms; their time constant is 1/damping.
+        damping: -b, the rate at which oscillations decay, 1/ms; the decay time constant is
+            1/damping.
         omega: angular frequency, rad/ms; ``2 pi f / 1000`` for a frequency f in Hz.
         threshold: the value of Im z that makes the neuron fire.
-        reset: what z is after a spike: "i" (i times the threshold, the top of an oscillation),
-            "zero" (rest), or "none" (as it was: it fires in every step with Im z at or above the
-            threshold).
+        reset: the value of z after a spike: "i" (i times the threshold, the peak of an
+            oscillation), "zero" (the resting state), or "none" (unchanged: the neuron fires in
+            every step with Im z at or above the threshold).
         dt: time step, ms.
 
     Raises:
         ValueError: for a value outside its range, or a dt of half a period or more, at which the
-            steps show a different frequency; the message says so.
+            sampled oscillation has a different frequency (aliasing).
 
     Warns:
         UserWarning: for fewer than 10 steps per period.
@@ -82,7 +83,7 @@ class RFParams(Parameters):
     reset: str = "i"
     dt: float = parameter(1.0, "ms", above=0, fixed=True)
 
-    #: Frequencies out of four bands of the EEG (6, 10, 20 and 40 Hz), with omega = 10 damping.
+    #: Frequencies from four bands of the EEG (6, 10, 20 and 40 Hz), with omega = 10 damping.
     named_sets = {
         name: {"damping": 0.002 * math.pi * hertz / 10.0, "omega": 0.002 * math.pi * hertz}
         for name, hertz in (("theta", 6.0), ("alpha", 10.0), ("beta", 20.0), ("gamma", 40.0))
@@ -108,26 +109,26 @@ class RFParams(Parameters):
 
     @derived
     def turn(self) -> Turn:
-        """The factor of z in a step without input: its real and its imaginary part."""
+        """The real and imaginary parts of the factor of z in a step without input."""
         angle, decay = self.omega * self.dt, exp(-self.damping * self.dt)
         return Turn(decay * cos(angle), decay * sin(angle))
 
     @property
     def frequency(self) -> float:
-        """Frequency of the free oscillation, Hz. For parameters that are single numbers."""
+        """Frequency of the free oscillation, Hz. All parameters must be single numbers."""
         return 1000.0 * self.plain().omega / (2.0 * math.pi)
 
     @property
     def period(self) -> float:
-        """Period of the free oscillation, ms. For parameters that are single numbers."""
+        """Period of the free oscillation, ms. All parameters must be single numbers."""
         return 2.0 * math.pi / self.plain().omega
 
     @property
     def resonance(self) -> float:
-        """The frequency of a sinusoidal input at which Im z swings furthest, rad/ms.
+        """The frequency of a sinusoidal input at which the amplitude of Im z is largest, rad/ms.
 
-        ``sqrt(omega^2 - b^2)``; 0 if the damping exceeds omega. The half-power bandwidth of
-        ``|z|``, around omega, is twice the damping. For parameters that are single numbers.
+        It is ``sqrt(omega^2 - b^2)``, or 0 if the damping exceeds omega. The half-power bandwidth
+        of ``|z|`` around omega is twice the damping. All parameters must be single numbers.
         """
         p = self.plain()
         return math.sqrt(max(p.omega**2 - p.damping**2, 0.0))
@@ -140,20 +141,20 @@ class RFParams(Parameters):
 
     @property
     def pulse_peak(self) -> float:
-        """Im z at its maximum after a pulse of 1: the smallest pulse that fires is 1 over it.
+        """The maximum of Im z after a pulse of 1; its inverse is the smallest pulse that fires.
 
-        ``omega/sqrt(omega^2 + b^2) exp(-damping pulse_delay)``, for a threshold of 1. For
-        parameters that are single numbers.
+        It is ``omega/sqrt(omega^2 + b^2) exp(-damping pulse_delay)``; the statement on the smallest
+        pulse holds for a threshold of 1. All parameters must be single numbers.
         """
         p = self.plain()
         return p.omega / math.hypot(p.omega, p.damping) * math.exp(-p.damping * self.pulse_delay)
 
     @property
     def rebound(self) -> float:
-        """Height of a half-wave relative to the one before: ``exp(-pi damping/omega)``.
+        """Height of a half-wave relative to the previous one: ``exp(-pi damping/omega)``.
 
-        After an inhibitory pulse, Im z has its maximum half a period later, and this much lower,
-        than after an excitatory one. For parameters that are single numbers.
+        After an inhibitory pulse, the maximum of Im z comes half a period later than after an
+        excitatory pulse and is lower by this factor. All parameters must be single numbers.
         """
         p = self.plain()
         return math.exp(-math.pi * p.damping / p.omega)
@@ -171,10 +172,10 @@ class RFState(NamedTuple):
 
 
 class RFTrace(NamedTuple):
-    """z before the reset, each ``[T, B, ...]``."""
+    """The parts of z before the reset, each ``[T, B, ...]``."""
 
     re: Tensor  #: real part
-    im: Tensor  #: imaginary part: at the threshold or above where the neuron fires
+    im: Tensor  #: imaginary part; the neuron fires where it is at or above the threshold
 
 
 def rf_step(
@@ -182,18 +183,19 @@ def rf_step(
 ) -> tuple[Tensor, RFState, RFTrace]:
     """One step of the resonate-and-fire neuron.
 
-    In this order::
+    It computes, in this order::
 
         z = exp((b + i omega) dt) z + x               b = -damping; x is real
         s = 1 where Im z >= threshold, else 0
         z = i threshold where s = 1                   (reset "i"; "zero": 0; "none": z)
 
-    An input acts on Re z at the end of its step, and through the rotation on Im z from the next
-    step on. Without a reset z is linear: inputs and threshold may be scaled together.
+    An input acts on Re z at the end of its step, and on Im z from the next step on, through the
+    rotation. Between spikes, z is linear in the inputs, so inputs and threshold may be scaled
+    together.
 
     Args:
         x: input of this step ``[B, ...]``: the jump of Re z that it causes, in threshold units. A
-            constant current I per ms is ``x = I dt``, to first order in dt.
+            constant current I per ms corresponds to ``x = I dt``, to first order in dt.
         state: the state before the step; `RF(...).initial_state(x)` is the state at rest.
         params: the neuron's parameters.
         spike: the surrogate, a function of ``Im z - threshold``, and whether the reset is detached.
@@ -247,7 +249,8 @@ class BRFRange(NamedTuple):
     damping: tuple[float, float]  #: per unit of time
 
 
-#: Where Higuchi et al. draw their neurons from, by task: the names of their public set-ups.
+#: The ranges from which Higuchi et al. draw their neurons, keyed by the task names of their public
+#: code.
 BRF_RANGES: dict[str, BRFRange] = {
     "shd": BRFRange((5.0, 10.0), (2.0, 3.0)),
     "ecg": BRFRange((3.0, 5.0), (0.1, 1.0)),
@@ -260,35 +263,36 @@ BRF_RANGES: dict[str, BRFRange] = {
 class BRFParams(Parameters):
     """Parameters of the balanced resonate-and-fire neuron, in its authors' unit of time.
 
-    Euler's method makes an oscillation larger in each step, by the factor ``sqrt(1 + (omega
-    dt)^2)``, unless it is damped. The damping at which it neither grows nor decays, the divergence
-    boundary, is ``b = p(omega)``::
+    Without damping, Euler's method makes an oscillation grow in each step by the factor
+    ``sqrt(1 + (omega dt)^2)``. The value of b at which the oscillation neither grows nor decays,
+    called the divergence boundary, is ``b = p(omega)``::
 
         p(omega) = (-1 + sqrt(1 - (omega dt)^2))/dt        |1 + dt (p + i omega)| = 1
 
-    The balanced neuron is damped more than that, by `damping` and by its own recent spikes. So it
-    decays whatever is learned.
+    The balanced neuron is damped more strongly than this, by `damping` and by its own recent
+    spikes. Its oscillations therefore decay for any learned values.
 
-    The scheme is Euler's: it is part of the model, and dt is one of its parameters. Time is counted
-    in a unit of ``1/dt`` steps. With the default dt = 0.01 and steps of 1 ms the unit is 100 ms,
-    and omega = 10 is 10/(2 pi 0.1 s) = 15.9 Hz.
+    Euler's method is part of the model, and dt is one of the model's parameters. The unit of time
+    is ``1/dt`` steps. With the default dt = 0.01 and steps of 1 ms the unit is 100 ms, and omega =
+    10 is 10/(2 pi 0.1 s) = 15.9 Hz.
 
     All numbers but dt and q_decay may be tensors that broadcast against ``[B, ...]``: one value per
     neuron.
 
     Args:
         omega: angular frequency, rad per unit of time.
-        damping: b', damping beyond the divergence boundary, per unit of time.
-        threshold: the value of u that makes a rested neuron fire.
+        damping: b', the damping in addition to the divergence boundary, per unit of time.
+        threshold: the value of u that makes a neuron without recent spikes fire.
         q_decay: fraction of the refractory variable q that remains after one step.
         dt: time step, in the unit of time.
 
     Raises:
-        ValueError: for a value outside its range, or ``omega dt >= 1``, where no damping makes
-            Euler's method neither grow nor decay.
+        ValueError: for a value outside its range, or for ``omega dt >= 1``, where p(omega) does not
+            exist: with Euler's method, no damping keeps the amplitude constant.
 
     Warns:
-        UserWarning: if the damping is so large for dt that it may have to be bounded (`brf_step`).
+        UserWarning: if the damping is so large relative to 1/dt that it may have to be bounded
+            (`brf_step`).
 
     Source: Higuchi et al. 2024, ICML, arXiv:2402.14603, with the values of their public code.
 
@@ -322,7 +326,7 @@ class BRFParams(Parameters):
                 f"omega dt = {fastest * self.dt:.3g} must be below 1: take a dt below "
                 f"{1.0 / fastest:.3g}"
             )
-        # 1 + dt b would be negative: z would change its sign in each step.
+        # 1 + dt b would be negative, so z would change its sign in each step.
         most = largest(self.damping) + 1.0 / (1.0 - self.q_decay)
         lowest = largest(-1.0 * self.boundary)
         if self.dt * (most + lowest) > 1.0:
@@ -341,9 +345,9 @@ class BRFParams(Parameters):
 
         Args:
             name: "shd", "ecg", "smnist" or "psmnist".
-            n: number of neurons: omega and damping are tensors ``[n]``.
-            generator: of random numbers; None for torch's own.
-            **changes: parameters by name, which take the place of the drawn ones.
+            n: number of neurons; omega and damping are tensors ``[n]``.
+            generator: source of random numbers; None for torch's own generator.
+            **changes: parameters by name, which replace the drawn values.
 
         Raises:
             ValueError: for an unknown name, or ``n < 1``.
@@ -364,7 +368,7 @@ class BRFParams(Parameters):
 
     @derived
     def speed(self) -> float | Tensor:
-        """omega, kept below 1/dt while it is learned."""
+        """omega, which is kept below 1/dt during learning."""
         most = _BELOW_ONE / self.dt
         if isinstance(self.omega, Tensor):
             return self.omega.clamp_max(most)
@@ -372,9 +376,9 @@ class BRFParams(Parameters):
 
     @derived
     def boundary(self) -> float | Tensor:
-        """p(omega), the damping at which Euler's method keeps the amplitude, per unit of time."""
+        """p(omega), at which Euler's method preserves the amplitude, per unit of time."""
         angle = self.speed * self.dt
-        # As (-1 + sqrt(1 - a^2))/dt, but without the difference of two nearly equal numbers.
+        # This equals (-1 + sqrt(1 - a^2))/dt but avoids the difference of two nearly equal numbers.
         return -angle * angle / (1.0 + sqrt(1.0 - angle * angle)) / self.dt
 
 
@@ -383,7 +387,7 @@ class BRFState(NamedTuple):
 
     u: Tensor  #: real part of z, which is compared with the threshold
     v: Tensor  #: imaginary part of z
-    q: Tensor  #: refractory variable: decaying count of its own spikes
+    q: Tensor  #: refractory variable: decaying count of the neuron's own spikes
 
     def detach(self) -> "BRFState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -395,7 +399,7 @@ def brf_step(
 ) -> tuple[Tensor, BRFState]:
     """One step of the balanced resonate-and-fire neuron.
 
-    In this order, with u and v on the right the old ones in both lines::
+    It computes, in this order, with the old values of u and v on the right of both lines::
 
         b = p(omega) - damping - q                    at least -1/dt
         u, v = (u + dt (b u - omega v + x),
@@ -404,17 +408,17 @@ def brf_step(
         q = q_decay q + s
 
     There is no reset: each spike raises the threshold and the damping for a while. Since b is at
-    least -1/dt, the factor of z in a step, ``1 + dt (b + i omega)``, is always below 1 in absolute
-    value. With the published values the bound is never reached.
+    least -1/dt, the absolute value of the factor of z in a step, ``1 + dt (b + i omega)``, is
+    always below 1. With the published values, the bound on b is never reached.
 
     Args:
         x: input of this step ``[B, ...]``: a current, which moves u by ``dt x``. With dt = 0.01,
             a single input must be 100 to reach the threshold of 1.
         state: the state before the step; `BRF(...).initial_state(x)` is the state at rest.
         params: the neuron's parameters.
-        spike: the surrogate, a function of ``u - threshold - q``. A gradient passes through q,
-            since there is no reset that might be detached. `multi_gaussian` is a surrogate of
-            the kind that its authors use.
+        spike: the surrogate, a function of ``u - threshold - q``. There is no reset that could be
+            detached, so gradients always pass through q. `multi_gaussian` is a surrogate of the
+            kind that the authors of the model use.
 
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where u is NaN), and the new state, with u and v
@@ -423,7 +427,8 @@ def brf_step(
     Source: Higuchi et al. 2024, ICML, arXiv:2402.14603.
 
     Example:
-        A pulse makes the neuron ring. It fires at the tops of the oscillation while these last:
+        A pulse makes the neuron ring. It fires at the peaks of the oscillation until the
+        oscillation has decayed:
 
         >>> neuron = BRF(omega=20.0, damping=0.1)
         >>> x = torch.zeros(200, 1)
@@ -460,7 +465,7 @@ def multi_gaussian(x: Tensor, slope: float) -> Tensor:
         f(x) = k g(k x)
         g(y) = (1 + h) N(y; 0, s) - h N(y; s, c s) - h N(y; -s, c s)      h = 0.15, s = 0.5, c = 6
 
-    g(0) is 0.878, and its integral 1 - h. The published training code multiplies it by 0.5.
+    g(0) is 0.878, and the integral of g is 1 - h. The published training code multiplies g by 0.5.
 
     Args:
         x: potential minus threshold, of any shape.
@@ -493,7 +498,7 @@ def double_gaussian(x: Tensor, slope: float) -> Tensor:
         f(x) = k g(k x)
         g(y) = 1/2 ((1 + h) N(y; 0, s) - 2 h N(y; 0, c s))      h = 0.15, s = 0.5, c = 6
 
-    A bump with a wide and shallow moat: beyond ``|k x| = 1.27`` it is negative.
+    It is a bump with a wide and shallow negative surround: it is negative beyond ``|k x| = 1.27``.
 
     Args:
         x: potential minus threshold, of any shape.

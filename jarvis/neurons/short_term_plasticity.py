@@ -1,7 +1,7 @@
 """Short-term plasticity: synapses that depress or facilitate from one spike to the next.
 
-A layer between the presynaptic spikes and their weights. What a synapse sends depends on the
-resources that are left and on the fraction of them that a spike uses.
+The layer stands between the presynaptic spikes and their weights. The output of a synapse depends
+on the resources that are left and on the fraction of them that a spike uses.
 """
 
 import math
@@ -20,11 +20,11 @@ SCALES = ("first", "release")
 
 
 class StationaryRelease(NamedTuple):
-    """A synapse driven by a regular spike train, at its spikes; see `stationary`."""
+    """The stationary response of a synapse to a regular spike train; see `stationary`."""
 
     u: float  #: fraction of the resources that each spike uses
-    r: float  #: fraction of the resources that each spike finds
-    output: float  #: what the synapse sends at each spike
+    r: float  #: fraction of the resources that is available at each spike
+    output: float  #: output of the synapse at each spike
 
 
 @dataclass(frozen=True)
@@ -37,23 +37,23 @@ class ShortTermPlasticityParams(Parameters):
         dR/dt = (1 - R)/tau_rec         at a spike: R -> R - u R
         du/dt = -u/tau_facil            at a spike: u -> u + U (1 - u), before the release
 
-    So the first spike of a rested synapse releases U. Where tau_rec is long, spikes that follow
-    find less (depression); where tau_facil is long, they use more (facilitation). The resources
-    that were released are taken to be inactive at once (tau_inact = 0).
+    The first spike of a rested synapse therefore releases U. If tau_rec is long, fewer resources
+    are available to the following spikes (depression); if tau_facil is long, the following spikes
+    use a larger fraction (facilitation). Released resources are assumed to become inactive
+    immediately (tau_inact = 0).
 
-    In Mongillo et al. 2008 u decays to U, not to 0; a rested synapse then releases more than U.
+    In Mongillo et al. 2008, u decays to U instead of 0, so a rested synapse releases more than U.
 
-    A step is exact for any dt. Spikes are on the grid, as everywhere.
+    A step is exact for any dt. Spikes lie on the time grid, as in all layers.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per synapse.
 
     Args:
-        U: utilisation by the first spike, in (0, 1]. (While it is learned, values above 1 count
-            as 1.)
+        U: utilisation by the first spike, in (0, 1]. (During learning, values above 1 count as 1.)
         tau_rec: time constant with which resources recover, ms; 0 for no depression.
         tau_facil: time constant with which the utilisation decays, ms; 0 for no facilitation.
-        scale: "first": the output is ``u R/U``, so 1 at the first spike of a rested synapse;
-            "release": it is ``u R``, the fraction released.
+        scale: with "first", the output is ``u R/U``, which is 1 at the first spike of a rested
+            synapse; with "release", it is ``u R``, the fraction of the resources that is released.
         dt: time step, ms.
 
     Raises:
@@ -92,12 +92,12 @@ class ShortTermPlasticityParams(Parameters):
 
     @derived
     def unit(self) -> float | Tensor:
-        """What one unit of release is in the output."""
+        """The output per unit of release."""
         return 1.0 / self.use if self.scale == "first" else 1.0
 
     @derived
     def decay_rec(self) -> float | Tensor:
-        """Fraction of the missing resources that is still missing after one step."""
+        """The factor by which the missing resources, 1 - R, decay in one step."""
         return _decay(self.tau_rec, self.dt)
 
     @derived
@@ -109,7 +109,8 @@ class ShortTermPlasticityParams(Parameters):
     def limiting_rate(self) -> float:
         """Rate beyond which the stationary output falls as 1/rate, Hz: ``1/(U tau_rec)``.
 
-        Beyond it, a synapse without facilitation transmits the same per second, whatever the rate.
+        Above this rate, the total output per second of a synapse without facilitation no longer
+        depends on the rate.
 
         Source: Tsodyks & Markram 1997, PNAS 94:719.
         """
@@ -117,9 +118,9 @@ class ShortTermPlasticityParams(Parameters):
         return math.inf if p.tau_rec == 0.0 else 1000.0 / (p.U * p.tau_rec)
 
     def stationary(self, rate: float) -> StationaryRelease:
-        """What each spike of a long regular train does.
+        """The effect of each spike of a long regular train.
 
-        With a and b what remains of ``1 - R`` and of u from one spike to the next::
+        With a and b the fractions of ``1 - R`` and u that remain from one spike to the next::
 
             u = U / (1 - (1 - U) b)
             R = (1 - a) / (1 - (1 - u) a)
@@ -153,9 +154,9 @@ def _decay(tau: float | Tensor, dt: float) -> Any:
 
 
 class ShortTermPlasticityState(NamedTuple):
-    """State of a synapse just after the last step's spike, if there was one, each ``[B, ...]``."""
+    """State of a synapse at the end of a step, after a spike in this step, each ``[B, ...]``."""
 
-    u: Tensor  #: utilisation: fraction of the resources that the last spike used, decaying
+    u: Tensor  #: utilisation: decaying fraction of the resources that the last spike used
     r: Tensor  #: resources, from 0 to 1
 
     def detach(self) -> "ShortTermPlasticityState":
@@ -171,19 +172,19 @@ def short_term_plasticity_step(
 ) -> tuple[Tensor, ShortTermPlasticityState]:
     """One step of a synapse with short-term depression and facilitation.
 
-    First both variables follow their equations for dt, then comes the spike::
+    First both variables follow their equations for dt, then the spike takes effect::
 
         u = exp(-dt/tau_facil) u                R = 1 - exp(-dt/tau_rec) (1 - R)
         w = u + U (1 - u)                       what a spike uses
         y = x w R                               what is released
         u = u + x (w - u)                       R = R - y
 
-    All of it is linear in x between no spike (0) and a spike (1). So the derivative with respect to
-    x is what a spike would change, even where there is none.
+    All expressions are linear in x between no spike (0) and a spike (1). The derivative with
+    respect to x is therefore the change that a spike would cause, even where there is no spike.
 
     Args:
-        x: presynaptic spikes ``[B, ...]``, 0 or 1; something between counts as that fraction of a
-            spike; clamped to [0, 1].
+        x: presynaptic spikes ``[B, ...]``, 0 or 1; a value in between counts as that fraction of a
+            spike. x is clamped to [0, 1].
         state: the state before the step.
         params: the synapse's parameters.
         spike: not used.
@@ -205,7 +206,7 @@ def short_term_plasticity_step(
         0.605
     """
     p = params
-    # Not clamp(0, 1), whose derivative is 0 where x is exactly 0 or 1: at all spikes.
+    # clamp(0, 1) would have a derivative of 0 where x is exactly 0 or 1, as it is for spikes.
     x = torch.where(x < 0.0, 0.0, torch.where(x > 1.0, 1.0, x))
     u = p.decay_facil * state.u
     r = 1.0 - p.decay_rec * (1.0 - state.r)
@@ -214,8 +215,9 @@ def short_term_plasticity_step(
     return p.unit * released, ShortTermPlasticityState(u + x * more, r - released)
 
 
-#: Short-term plasticity of the synapses from each neuron of a layer: a graded output, which stands
-#: for the spikes: ``SpikingLayer(ShortTermPlasticity(U=0.5, tau_rec=800.0))``, then the weights.
+#: Short-term plasticity of the synapses from each neuron of a layer. The layer
+#: ``SpikingLayer(ShortTermPlasticity(U=0.5, tau_rec=800.0))`` maps spikes to a graded output, which
+#: replaces the spikes as the input of the weights.
 ShortTermPlasticity = define(
     short_term_plasticity_step,
     ShortTermPlasticityParams,

@@ -1,9 +1,10 @@
-"""Sigma-delta neurons: an ordinary network that sends only what has changed.
+"""Sigma-delta neurons: an ordinary network that transmits only changes.
 
-A delta encoder sends the difference between a signal and what it has sent so far, once that is
-large enough; a sigma decoder adds up what arrives. Between them, a linear map of the messages is
-the linear map of the signal. A network of such neurons computes frame by frame what a ReLU network
-computes, to within its thresholds, and a signal that does not change costs nothing.
+A delta encoder sends the difference between a signal and what it has sent so far, once this
+difference is large enough; a sigma decoder adds up the messages it receives. A linear map between
+them may act on the messages, since its result adds up to the linear map of the signal. A network of
+such neurons computes in each frame what a ReLU network computes, up to errors set by its
+thresholds, and a signal that does not change causes no messages.
 """
 
 from dataclasses import dataclass
@@ -26,22 +27,23 @@ class DeltaEncoderParams(Parameters):
     """Parameters of the delta encoder, in units of the signal.
 
     The threshold may be a tensor that broadcasts against ``[B, ...]``: one value per neuron. There
-    is no time step: a step is a frame, however long it takes.
+    is no time step: a step is a frame of any duration.
 
     Args:
         threshold: theta, the smallest difference for which a message is sent.
         rounding: what is sent, and when:
 
-            - "multiple": the multiple of theta nearest to the difference, once that has reached
-              theta. What has been sent is then within theta of the signal.
-            - "nearest": that multiple in each step, so already for a difference of theta/2. Within
-              theta/2.
-            - "none": the difference itself, once it has reached theta. Within theta.
+            - "multiple": the multiple of theta nearest to the difference, once the difference has
+              reached theta. The sum of the messages is then within theta of the signal.
+            - "nearest": this multiple in every step, so a difference of theta/2 is already enough
+              for a message. The sum of the messages is within theta/2 of the signal.
+            - "none": the difference itself, once it has reached theta. The sum of the messages is
+              within theta of the signal.
 
     Raises:
         ValueError: for a value outside its range; the message names it.
 
-    Source: O'Connor & Welling 2016, arXiv:1611.02024, for networks.
+    Source: O'Connor & Welling 2016, arXiv:1611.02024 (networks of such encoders).
 
     Example:
         >>> DeltaEncoderParams(threshold=0.1).rounding
@@ -67,7 +69,7 @@ class DeltaEncoderState(NamedTuple):
 
 
 def _message(error: Tensor, params: "DeltaEncoderParams | SigmaDeltaParams") -> Tensor:
-    """What is sent for a difference; backward, the difference itself."""
+    """The message sent for a difference; in the backward pass, the difference itself."""
     ratio = bounded(error / params.threshold)
     known = ratio.detach()
     if params.rounding == "none":
@@ -76,7 +78,7 @@ def _message(error: Tensor, params: "DeltaEncoderParams | SigmaDeltaParams") -> 
         sent = torch.floor(known + 0.5)
         if params.rounding == "multiple":
             sent = torch.where(known.abs() >= 1.0, sent, 0.0)
-    # ratio - known is 0, with the derivative of the ratio.
+    # ratio - known has the value 0 and the derivative of the ratio.
     return params.threshold * (sent + (ratio - known))
 
 
@@ -85,32 +87,32 @@ def delta_encoder_step(
 ) -> tuple[Tensor, DeltaEncoderState]:
     """One step of the delta encoder: send the change of a signal where it is large enough.
 
-    In this order::
+    It computes, in this order::
 
         e    = x - sent
         m    = theta floor(e/theta + 1/2) where |e| >= theta, else 0      (rounding "multiple")
         sent = sent + m
 
-    With "nearest", m is rounded in each step; with "none", it is e where ``|e| >= theta``. So the
-    error of what has been sent stays within theta (theta/2 with "nearest"), and a constant signal
-    sends nothing after the first step.
+    With "nearest", m is rounded in each step; with "none", m is e where ``|e| >= theta``. The
+    difference between the signal and the sum of the messages thus stays within theta (theta/2 with
+    "nearest"), and a constant signal causes no message after the first step.
 
-    Backward, m counts as e (straight through): to the gradient, the sum of all messages is the
-    signal. For a learned theta, ``dm/dtheta = (m - e)/theta``: as if e were a fixed number of
-    thetas plus what is rounded away.
+    In the backward pass, m counts as e (straight-through estimator), so for the gradient the sum of
+    all messages equals the signal. For a learned theta, ``dm/dtheta = (m - e)/theta``, because the
+    rounding of e/theta counts as the identity in the derivative.
 
     Args:
-        x: the signal at this step ``[B, ...]``; any unit, clamped to +-1e15.
+        x: the signal at this step ``[B, ...]``, in any unit; clamped to +-1e15.
         state: the state before the step; `DeltaEncoder(...).initial_state(x)` has sent nothing.
         params: the encoder's parameters.
         spike: not used: messages are graded.
 
     Returns:
-        messages ``[B, ...]`` in the unit of x, 0 where nothing is sent, and the new state. (NaN
-        from where the signal is NaN on.)
+        messages ``[B, ...]`` in the unit of x, 0 where nothing is sent, and the new state. (Once
+        the signal is NaN, all later messages are NaN.)
 
-    Source: O'Connor & Welling 2016, arXiv:1611.02024; the derivative with respect to theta is that
-    of Esser et al. 2020, ICLR, arXiv:1902.08153.
+    Source: O'Connor & Welling 2016, arXiv:1611.02024; the derivative with respect to theta is from
+    Esser et al. 2020, ICLR, arXiv:1902.08153.
 
     Example:
         >>> encoder = DeltaEncoder(threshold=0.25)
@@ -140,13 +142,13 @@ DeltaEncoder = define(
 
 @dataclass(frozen=True)
 class SigmaDecoderParams(Parameters):
-    """Parameters of the sigma decoder: it has none."""
+    """Parameters of the sigma decoder, which has none."""
 
 
 class SigmaDecoderState(NamedTuple):
     """State of a sigma decoder, ``[B, ...]``."""
 
-    sum: Tensor  #: of all inputs, in their unit
+    sum: Tensor  #: the sum of all inputs, in their unit
 
     def detach(self) -> "SigmaDecoderState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -193,11 +195,11 @@ SigmaDecoder = define(
 class SigmaDeltaParams(Parameters):
     """Parameters of the sigma-delta neuron, in units of its activation.
 
-    Its bias belongs to the neuron. The linear map that brings the messages must have none
-    (``bias=False``): it would be added up in every step.
+    The bias belongs to the neuron. The linear map that acts on the messages must not have a bias
+    (``bias=False``), since it would be added again in every step.
 
-    All numbers may be tensors that broadcast against ``[B, ...]``: one value per neuron. There is
-    no time step: a step is a frame, however long it takes.
+    All numbers may be tensors that broadcast against ``[B, ...]``: one value per neuron. There
+    is no time step: a step is a frame of any duration.
 
     Args:
         threshold: theta, the smallest change of the activation for which a message is sent.
@@ -229,8 +231,8 @@ class SigmaDeltaParams(Parameters):
 class SigmaDeltaState(NamedTuple):
     """State of a sigma-delta neuron, each ``[B, ...]``."""
 
-    sum: Tensor  #: of all inputs: what an ordinary network would have as input, without the bias
-    sent: Tensor  #: the sum of all messages: the activation as its receivers know it
+    sum: Tensor  #: sum of all inputs: the input in an ordinary network, without the bias
+    sent: Tensor  #: the sum of all messages: the activation that the receivers have received
 
     def detach(self) -> "SigmaDeltaState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -240,8 +242,8 @@ class SigmaDeltaState(NamedTuple):
 class SigmaDeltaTrace(NamedTuple):
     """Recorded variables, each ``[T, B, ...]``."""
 
-    activation: Tensor  #: that of the neuron
-    sent: Tensor  #: that which its receivers know: within the threshold of it
+    activation: Tensor  #: activation of the neuron
+    sent: Tensor  #: the sum of all messages, within the threshold of the activation
 
 
 def sigma_delta_step(
@@ -249,18 +251,18 @@ def sigma_delta_step(
 ) -> tuple[Tensor, SigmaDeltaState, SigmaDeltaTrace]:
     """One step of the sigma-delta neuron: add up, rectify, send what has changed.
 
-    In this order::
+    It computes, in this order::
 
         sum  = sum + x                                                     sigma
         a    = max(0, sum + bias)                                          ("relu")
         m    = theta floor((a - sent)/theta + 1/2) where |a - sent| >= theta, else 0    delta
         sent = sent + m
 
-    A network is a delta encoder, linear maps without a bias with sigma-delta neurons between them,
-    and a sigma decoder, all in the same step. As theta goes to 0, it computes in each step what
-    the network of the same weights with ReLUs computes. For any theta its gradient is that of the
-    ReLU network, taken at the activations that have been sent: backward, a message counts as the
-    difference that it stands for (`delta_encoder_step`).
+    A network consists of a delta encoder, linear maps without a bias, sigma-delta neurons between
+    the linear maps, and a sigma decoder, which all act in the same step. As theta goes to 0, the
+    network computes in each step what a ReLU network with the same weights computes. For any theta,
+    its gradient is the gradient of the ReLU network at the activations that have been sent: in the
+    backward pass, a message counts as the difference that it represents (`delta_encoder_step`).
 
     Args:
         x: a linear map of messages ``[B, ...]``.

@@ -1,9 +1,9 @@
-"""One training loop for everything: runs that resume bit for bit, in one process or several.
+"""One training loop for all kinds of runs, which resume bit for bit, in one or several processes.
 
-`loop` has `fit`, `evaluate` and `train`, which drives every kind of run; `run` defines the state
-of a run between two batches and what may change when it resumes; `checkpoints` and `interruption`
-protect it, `schedules` vary the learning rate, `pruning` removes synapses, `distributed` handles
-torchrun, and `devices` chooses a device and seeds torch.
+`loop` contains `fit`, `evaluate` and `train`, which drives every kind of run. `run` defines the
+state of a run between two batches and which options may change when the run resumes. `checkpoints`
+and `interruption` protect this state, `schedules` vary the learning rate, `pruning` removes
+synapses, `distributed` handles torchrun, and `devices` chooses a device and seeds torch.
 """
 
 from jarvis.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint

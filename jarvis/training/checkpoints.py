@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to resume as if it had never stopped."""
+"""Checkpoints contain everything a run needs to resume as if it had never stopped."""
 
 import io
 import math
@@ -16,20 +16,20 @@ from torch import Tensor
 
 from jarvis.support.files import atomic_path
 
-#: The format that is written, and the formats whose weights can be read.
+#: The format that is written and the formats whose weights can be read.
 FORMAT, READABLE = 2, (1, 2)
 
 
-#: Bytes of the state of a CUDA generator: a seed and an offset.
+#: Size in bytes of the state of a CUDA generator, which consists of a seed and an offset.
 _GPU_STATE = 16
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, corrupted, or of another run; the message names it."""
+    """A checkpoint is missing, corrupted, or from another run; the message names it."""
 
 
 def random_states(generator: torch.Generator) -> dict[str, Any]:
-    """The state of all random generators that `fit` uses: its own, and torch's.
+    """The states of all random generators that `fit` uses: its own and torch's.
 
     Args:
         generator: the generator of the run.
@@ -45,12 +45,12 @@ def random_states(generator: torch.Generator) -> dict[str, Any]:
 
 
 def check_random_states(states: Any, generator: torch.Generator) -> bool:
-    """Check what `random_states` returned; whether `generator` can be restored from it.
+    """Check the states from `random_states`; return whether they fit `generator`.
 
-    It cannot if the run was on the CPU and is on a GPU now, or the other way round.
+    They do not fit if the run was on the CPU before and is on a GPU now, or vice versa.
 
     Raises:
-        TypeError, KeyError, RuntimeError: if these are no states of random generators.
+        TypeError, KeyError, RuntimeError: if these are not the states of random generators.
     """
     torch.Generator().set_state(states["torch"])
     if not all(isinstance(state, Tensor) for state in states["cuda"]):
@@ -63,7 +63,7 @@ def check_random_states(states: Any, generator: torch.Generator) -> bool:
 
 
 def set_random_states(states: dict[str, Any], generator: torch.Generator | None) -> None:
-    """Restore what `random_states` returned; without a generator only the states of torch."""
+    """Restore the states from `random_states`; without a generator, only torch's states."""
     if generator is not None:
         generator.set_state(states["run"])
     torch.set_rng_state(states["torch"])
@@ -72,13 +72,13 @@ def set_random_states(states: dict[str, Any], generator: torch.Generator | None)
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint to a temporary file and rename it, so that it is complete or absent.
+    """Write a checkpoint to a temporary file and rename it, so it is either complete or absent.
 
     Raises:
-        OSError: if it cannot be written (no such folder, full disk); an older checkpoint of the
-            same name is left intact.
+        OSError: if the checkpoint cannot be written (no such folder, full disk); an older
+            checkpoint of the same name is left intact.
     """
-    # Serialised in memory first: torch.save reports a full disk as a RuntimeError of its own.
+    # It is serialised in memory first, because torch.save reports a full disk as a RuntimeError.
     buffer = io.BytesIO()
     torch.save({"format": FORMAT} | content, buffer)
     with atomic_path(Path(path)) as part:
@@ -86,14 +86,14 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint (`path` is one, or a run's folder) onto the CPU.
+    """Read a checkpoint onto the CPU; `path` is its file or the folder of a run.
 
     Only tensors and plain values are read (``weights_only=True``): an untrusted checkpoint cannot
-    run code. The checksums of the file are compared, so that damage of any kind is noticed.
+    run code. The checksums of the file are verified, so that any damage is detected.
 
     Raises:
-        CheckpointError: if it is missing, damaged, not a checkpoint of this package, or has a NaN
-            in it.
+        CheckpointError: if it is missing, damaged, not a checkpoint of this package, or contains a
+            NaN.
     """
     path = Path(path)
     if path.is_dir():
@@ -107,17 +107,17 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     _check_archive(data, path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, about kinds of tensors that are refused
+            warnings.simplefilter("ignore")  # about tensors that are rejected below
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # PyTorch's own message advises to load it in a way that runs its code.
+        # PyTorch's own message recommends loading the file in a way that runs its code.
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f" ({found[1]})" if found else ""
         raise CheckpointError(
             f"{path} is not a jarvis checkpoint: it holds objects{what} other than tensors and "
             "plain values, and reading these could run code"
         ) from error
-    except Exception as error:  # zip or tensor errors, depending on the damage
+    except Exception as error:  # zip or tensor errors, depending on the kind of damage
         raise CheckpointError(f"{path} is damaged or not a checkpoint: {reason(error)}") from error
     version = content.get("format") if isinstance(content, dict) else None
     if type(version) is not int or version not in READABLE:
@@ -127,19 +127,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def reason(error: BaseException) -> str:
-    """An error in one line, for the end of a message."""
+    """An error described in one line, for the end of a message."""
     lines = str(error).splitlines()
     return lines[0] if lines else type(error).__name__
 
 
 def _check_archive(data: bytes, path: Path) -> None:
-    """Compare the checksums of an archive, which `torch.load` does not look at."""
+    """Verify the checksums of an archive, which `torch.load` does not check."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            # `torch.save` does not compress: what does may unpack to any size.
+            # `torch.save` does not compress, and a compressed file could unpack to any size.
             packed = any(one.compress_type != zipfile.ZIP_STORED for one in archive.infolist())
             wrong = archive.testzip()
-    except Exception as error:  # whatever zipfile makes of random bytes
+    except Exception as error:  # zipfile may raise any exception for random bytes
         raise CheckpointError(
             f"{path} is truncated or not a checkpoint: {reason(error)}"
         ) from error
@@ -149,12 +149,12 @@ def _check_archive(data: bytes, path: Path) -> None:
 
 
 def _check_tensors(content: Any, path: Path, name: str = "") -> None:
-    """CheckpointError for a tensor that is not plain numbers in memory, or that has a NaN."""
+    """Raise CheckpointError for a tensor that is not dense or that contains a NaN."""
     if isinstance(content, Tensor):
         if content.layout != torch.strided or content.device.type != "cpu":
             raise CheckpointError(f"{path} is not a jarvis checkpoint: {name} is not dense")
         if (content.is_floating_point() or content.is_complex()) and content.isnan().any():
-            raise CheckpointError(f"{path} cannot be used: {name} has NaN in it")
+            raise CheckpointError(f"{path} cannot be used: {name} contains NaN")
     elif isinstance(content, dict):
         for key, value in content.items():
             _check_tensors(value, path, f"{name}.{key}" if name else str(key))
@@ -164,7 +164,7 @@ def _check_tensors(content: Any, path: Path, name: str = "") -> None:
 
 
 def entry(content: Mapping[str, Any], name: str, kind: type | UnionType, path: object) -> Any:
-    """An entry of a checkpoint, if it has the right type; a bool is no int.
+    """An entry of a checkpoint, if it has the right type; a bool does not count as an int.
 
     Raises:
         CheckpointError: if it is missing or of another type.
@@ -188,7 +188,7 @@ def number(
     """An integer of a checkpoint, if it lies in its range.
 
     Raises:
-        CheckpointError: if it is missing, no integer, or out of range.
+        CheckpointError: if it is missing, not an integer, or out of range.
     """
     value = entry(content, name, int, path)
     if not at_least <= value <= at_most:
@@ -199,16 +199,16 @@ def number(
 def check_state(
     loaded: Any, own: Mapping[str, Any], path: object, name: str = "model"
 ) -> dict[str, Tensor]:
-    """The tensors of a module in a checkpoint, if they fit those that the module has now.
+    """The tensors of a module in a checkpoint, if they fit the module's current tensors.
 
     Args:
         loaded: the state dict in the checkpoint.
         own: the state dict of the module.
-        path, name: for the message.
+        path, name: path and name for the message.
 
     Raises:
-        CheckpointError: for a missing or additional tensor, or one of another shape or type; for
-            an infinite value, unless the module has infinite values there itself.
+        CheckpointError: for a missing or additional tensor, or a tensor of another shape or type;
+            for an infinite value, unless the module itself has infinite values in that tensor.
     """
     if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
         raise CheckpointError(f"{path} does not fit: its {name} is not a dict of tensors")
@@ -217,7 +217,7 @@ def check_state(
     for key, value in loaded.items():
         mine = own.get(key)
         if not isinstance(mine, Tensor) and key in own:
-            continue  # the extra state of a module, which judges it itself
+            continue  # the extra state of a module, which validates it itself
         if mine is None:
             raise CheckpointError(f"{path} does not fit this {name}: here is no {key}")
         if not isinstance(value, Tensor) or (value.shape, value.dtype) != (mine.shape, mine.dtype):
@@ -241,7 +241,7 @@ FILES = ("checkpoint_latest.pt", "checkpoint_best.pt", "metrics_final.json")
 
 
 def holds_run(folder: Path) -> bool:
-    """Whether a folder has the checkpoints or metrics of a run in it."""
+    """Whether a folder contains the checkpoints or metrics of a run."""
     if any((folder / name).exists() for name in FILES):
         return True
     inside = folder / "checkpoints"

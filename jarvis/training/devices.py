@@ -11,7 +11,7 @@ from jarvis.training import distributed
 
 
 def own_random():
-    """Restore torch's random state afterwards, on all GPUs (listed, or torch warns of several)."""
+    """Restore torch's random state on all GPUs afterwards; listing the GPUs avoids a warning."""
     return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
 
 
@@ -39,13 +39,13 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """ "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N" -> a device.
+    """Return a device for "auto" (CUDA if available), "cpu", "cuda" or "cuda:N".
 
-    Under torchrun, "cuda" gives each process on this machine its own GPU, and so does "auto" if
+    Under torchrun, "cuda" assigns each process on this machine its own GPU, and so does "auto" if
     there are enough GPUs.
 
     Raises:
-        ValueError: for an unknown device, or CUDA where there is none.
+        ValueError: for an unknown device, or for CUDA where it is not available.
     """
     if not isinstance(name, str):
         raise TypeError(f"device must be a name, not {type(name).__name__}")
@@ -57,7 +57,8 @@ def choose_device(name: str = "auto") -> torch.device:
         name = f"cuda:{distributed.local_rank()}"
     elif together and name.startswith("cuda"):
         raise ValueError(f"device={name!r}: torchrun's processes need one GPU each: use cuda")
-    # PyTorch knows more: "mps" and "xpu" for chips that are not tested, "meta" for no data at all.
+    # PyTorch knows further devices: "mps" and "xpu" for untested chips, "meta" for tensors without
+    # data.
     found = re.fullmatch(r"cpu|cuda(?::(\d+))?", name)
     if found is None:
         raise ValueError(f"device={name!r} is not one of auto, cpu, cuda, cuda:N")

@@ -1,4 +1,4 @@
-"""Training on several GPUs or machines: what `fit` needs from torch.distributed.
+"""Training on several GPUs or machines: the functions of torch.distributed that `fit` needs.
 
 ``torchrun --nproc_per_node=N program.py`` starts N processes, numbered by their rank. Each holds
 the whole network and computes its part of every batch; torch's DistributedDataParallel averages the
@@ -29,8 +29,8 @@ def _started() -> bool:
 def start(device: torch.device) -> None:
     """Join the process group, using nccl for a CUDA device and gloo for the CPU.
 
-    Does nothing without torchrun, or if the group exists. With nccl, gloo is used as well, for the
-    few numbers on the CPU (losses, counts, "stop").
+    The function does nothing without torchrun or if the group exists already. With nccl, gloo is
+    used as well, for the few numbers on the CPU (losses, counts, stop flags).
     """
     if not launched() or _started():
         return
@@ -40,7 +40,7 @@ def start(device: torch.device) -> None:
 
 
 def stop() -> None:
-    """Leave the process group, once at the end of a program."""
+    """Leave the process group; to be called once, at the end of a program."""
     if _started():
         # A wrapped model that is still referenced (reference cycles, a traceback's frames) keeps
         # the group's threads alive until the interpreter exits, and they then abort the process.
@@ -49,10 +49,10 @@ def stop() -> None:
 
 
 def leave(status: int = 0) -> None:
-    """Exit a process started by torchrun with an exit status; returns in a single process.
+    """Exit a process started by torchrun with an exit status; return if there is a single process.
 
     After `stop` it exits immediately, without interpreter shutdown: gloo's threads may outlive the
-    group, and would occasionally abort a process whose work is done and saved.
+    group and would occasionally abort a process whose work is done and saved.
     """
     stop()
     if launched():
@@ -62,17 +62,17 @@ def leave(status: int = 0) -> None:
 
 
 def rank() -> int:
-    """The rank of this process: 0 in a single process, and before `start`."""
+    """The rank of this process; 0 in a single process and before `start`."""
     return dist.get_rank() if _started() else 0
 
 
 def world_size() -> int:
-    """Number of processes that train together: 1 in a single process, and before `start`."""
+    """Number of processes that train together; 1 in a single process and before `start`."""
     return dist.get_world_size() if _started() else 1
 
 
 def local_rank() -> int:
-    """The rank of this process on its machine, from torchrun."""
+    """The rank of this process on its machine, as set by torchrun."""
     return int(os.environ["LOCAL_RANK"]) if launched() else 0
 
 
@@ -87,12 +87,12 @@ def is_main() -> bool:
 
 
 def wrap(model: nn.Module) -> nn.Module:
-    """The model to train with: its gradients are averaged over all processes in ``backward``.
+    """The model to train with, whose gradients ``backward`` averages over all processes.
 
-    It shares its parameters with `model`, which remains the one to evaluate and save; wrapping
+    It shares its parameters with `model`, which remains the model to evaluate and save. Wrapping
     copies the parameters of rank 0 to every process.
     """
-    # Without device_ids the input passes through unchanged: a constant input stays a view, so its
+    # Without device_ids the input passes through unchanged: a constant input stays a view, so the
     # first layer is computed only once.
     return DistributedDataParallel(model) if world_size() > 1 else model
 
@@ -108,7 +108,7 @@ def share(n: int) -> slice:
 
 
 def total(*values: float) -> list[float]:
-    """Sums over all processes, in float64; every process has to call this.
+    """Sums over all processes, in float64; every process has to call this function.
 
     Example:
         >>> total(0.5, 3)

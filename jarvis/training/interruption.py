@@ -1,4 +1,4 @@
-"""Handling interruptions without stopping in the middle of an update."""
+"""Handling of interruptions without stopping in the middle of an update."""
 
 import signal
 import threading

@@ -33,7 +33,7 @@ from jarvis.training.samples import check_dataset, check_scores, device_of, labe
 
 
 class Hooks:
-    """Actions of a training run besides learning, to be overridden. All ranks call them."""
+    """Actions of a training run besides learning, which can be overridden. All ranks call them."""
 
     def start(self, run: Run) -> None:
         """Called before the first batch, also in a resumed run."""
@@ -42,11 +42,11 @@ class Hooks:
         """Called after each batch."""
 
     def measure(self, run: Run) -> dict[str, float]:
-        """Called after the last batch of an epoch; returns further metrics. Changes are saved."""
+        """Called after the last batch of an epoch, before it is saved; returns further metrics."""
         return {}
 
     def epoch(self, run: Run, metrics: dict[str, Any]) -> None:
-        """Called after an epoch is measured, before it is saved."""
+        """Called after an epoch is measured and before it is saved."""
 
     def saved(self, run: Run, metrics: dict[str, Any]) -> None:
         """Called after an epoch is saved and shown."""
@@ -67,33 +67,33 @@ def train(
     log: Callable[[str], None] = print,
     saved: str = "saved: resume with --resume {folder}",
 ) -> Run:
-    """Run a training until its epochs are done, with checkpoints.
+    """Train a run until its epochs are done, with checkpoints.
 
-    Each epoch is measured, then saved, then shown: when an epoch is reported, its checkpoint
-    exists. SIGINT and SIGTERM save after the current batch; a second SIGINT stops immediately.
-    `resume` continues from there, even in the middle of an epoch, and ends with the same weights,
-    bit for bit on the same machine, as an uninterrupted run. The number of epochs, the learning
-    rates and the output folder may then change (which is logged); data, model, optimiser and seed
-    may not.
+    Each epoch is measured, then saved, then shown, so when an epoch is reported, its checkpoint
+    exists. On SIGINT or SIGTERM, the run is saved after the current batch; a second SIGINT stops it
+    immediately. `resume` continues from the saved state, even in the middle of an epoch, and ends
+    with the same weights as an uninterrupted run (bit for bit on the same machine). A resumed run
+    may have a different number of epochs, different learning rates and another output folder (such
+    changes are logged); data, model, optimiser and seed must stay the same.
 
-    Under torchrun all processes call this; rank 0 logs and writes.
+    Under torchrun, all processes call this function; rank 0 logs and writes.
 
     Args:
         run: the run to train; it is modified.
-        hooks: what is measured and recorded during training.
+        hooks: actions that measure and record during training.
         output: folder for checkpoints and ``metrics_final.json``.
         resume: a checkpoint, or the `output` of an earlier run.
         tensorboard: also write TensorBoard events to ``output/events``, if it is installed.
         progress: show a progress bar if standard error is a terminal.
         log: called with each line.
-        saved: message of an interruption after everything is saved.
+        saved: message shown after an interruption when everything is saved.
 
     Returns:
         `run`.
 
     Raises:
         TrainingError: when the loss or a metric is no longer finite.
-        CheckpointError: for a `resume` that is missing, corrupted, or of another run.
+        CheckpointError: for a `resume` that is missing, corrupted, or from another run.
         FolderInUseError: (an OSError) if another program writes to `output`.
         Interrupted: (a KeyboardInterrupt) after an interruption, when everything is saved.
     """
@@ -113,7 +113,8 @@ def train(
             )
         if main:
             run.save_to(folder)
-        distributed.any_of(False)  # if a rank exited first, torchrun would end the writing one
+        # If one rank exited first, torchrun would end the rank that writes.
+        distributed.any_of(False)
         return Interrupted(f"interrupted after {where}; {saved.format(folder=folder)}")
 
     with ExitStack() as at_end:
@@ -163,7 +164,7 @@ def train(
 
 
 def _bar(run: Run, shown: bool):
-    """A progress bar over the whole run, in the unit that the run counts."""
+    """A progress bar over the whole run, in the unit in which the run counts."""
     from tqdm import tqdm
 
     done, total = run.progress()
@@ -191,18 +192,20 @@ def evaluate(
 
     Args:
         model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``.
-        dataset: the data set to evaluate on: one of `jarvis.datasets`, or of PyTorch, such as a
-            `Subset`, a `ConcatDataset`, or a list of pairs (input, label).
-        encode: values -> spikes; None: the model receives the values unchanged, and events in steps
-            as spike trains ``[T, B, ...]``.
-        seed: of the random encoding: the same seed gives the same spikes.
+        dataset: the data set to evaluate on: a data set of `jarvis.datasets` or of PyTorch, such as
+            a `Subset` or a `ConcatDataset`, or a list of pairs (input, label).
+        encode: a function from values to spikes. If it is None, the model receives values
+            unchanged, and events in steps as spike trains ``[T, B, ...]``.
+        seed: seed of the random encoding; the same seed gives the same spikes.
         draws: number of passes over the data, each with a new draw of the random encoding; loss
             and accuracy are averaged over them.
-        shared: under torchrun, divide the work among all processes; every process has to call this
-            and receives the whole result. Otherwise each process does all the work itself.
+        shared: whether to divide the work among all processes under torchrun; every process then
+            has to call this function and receives the whole result. Otherwise, each process does
+            all the work itself.
 
     Returns:
-        "loss" (mean cross-entropy, nats), "acc" (0 to 1), "predicted" ``[N]`` of the first draw.
+        a dict with "loss" (mean cross-entropy, nats), "acc" (0 to 1), and "predicted" (the classes
+        predicted in the first draw, ``[N]``).
 
     Raises:
         ValueError: for an empty data set, labels that are not classes of the model (such as -1), or
@@ -269,39 +272,42 @@ def fit(
     log: Callable[[str], None] = print,
     on_epoch: Callable[[int, nn.Module], None] | None = None,
 ) -> History:
-    """Train a classifier by cross-entropy, or by another objective.
+    """Train a classifier with cross-entropy or another objective.
 
-    Logs one line per epoch: ``epoch=N loss=... [val_acc=...] [test_acc=...]``. The best epoch is
-    the one with the highest accuracy on `val_set`; `test_set` is only reported, never used to
-    select.
+    It logs one line per epoch: ``epoch=N loss=... [val_acc=...] [test_acc=...]``. The best epoch is
+    the one with the highest accuracy on `val_set`; results on `test_set` are only reported, never
+    used for selection.
 
-    With `output`, every epoch writes ``checkpoint_latest.pt``, the best one
-    ``checkpoint_best.pt``, and the end of the run ``metrics_final.json``; an interruption saves
-    too, and `resume` continues from there, as described in `train`.
+    With `output`, ``checkpoint_latest.pt`` is written after every epoch, ``checkpoint_best.pt``
+    after each best epoch so far, and ``metrics_final.json`` at the end of the run. An interruption
+    saves the run as well, and `resume` continues from there, as described in `train`.
 
     Under torchrun (`jarvis.training.distributed`) all processes train together: `batch_size` counts
-    the samples of all of them, and weights and metrics are those of a single process except for the
-    summation order (float32 rounding, which may change a spike) and for dropout, which each process
-    draws independently. Only rank 0 logs and writes; all ranks read `resume`, stop when one of them
-    is interrupted, and call `on_epoch`. A run may resume with another number of processes.
+    the samples of all processes. Weights and metrics are the same as in a single process, except
+    for the summation order (float32 rounding, which may change a spike) and for dropout, which each
+    process draws independently. Only rank 0 logs and writes; all ranks read `resume`, stop when one
+    of them is interrupted, and call `on_epoch`. A run may resume with a different number of
+    processes.
 
     Args:
         model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``; already on its device.
-        train_set, val_set, test_set: the data, as for `evaluate`.
+        train_set, val_set, test_set: the data sets, as for `evaluate`.
         epochs: number of passes over `train_set`, including those before `resume`.
         batch_size: samples per step, over all processes.
         lr: learning rate of Adam.
-        encode: values -> input of the model, see `Encode`.
-        objective: replaces cross-entropy in training, see `Objective`; `evaluate` still reports
-            cross-entropy.
-        optimizer: replaces Adam.
-        schedule: ``schedule(step, n_steps) -> factor`` on the learning rate.
-        seed: of the order of samples and the random encoding.
-        draws: of a random encoding, over which validation and test results are averaged.
+        encode: a function from values to the input of the model, see `Encode`.
+        objective: a training objective that replaces cross-entropy, see `Objective`; `evaluate`
+            still reports cross-entropy.
+        optimizer: an optimiser that replaces Adam.
+        schedule: ``schedule(step, n_steps) -> factor``, a factor on the learning rate.
+        seed: seed of the order of samples and of the random encoding.
+        draws: number of draws of a random encoding over which validation and test results are
+            averaged.
         patience: stop after this many epochs without a better validation accuracy.
         output: folder for checkpoints and metrics.
         resume: a checkpoint, or the `output` of an earlier run.
-        arguments: plain values, kept in checkpoints and metrics; resuming with others is an error.
+        arguments: plain values that are stored in checkpoints and metrics; resuming with different
+            values is an error.
         tensorboard: also write TensorBoard events to ``output/events``, if it is installed.
         progress: show a progress bar if standard error is a terminal.
         log: called with the line of each epoch.
@@ -313,7 +319,7 @@ def fit(
     Raises:
         ValueError: for an option out of range.
         TrainingError: when the loss or a metric is no longer finite.
-        CheckpointError: for a `resume` that is missing, corrupted, or of another run.
+        CheckpointError: for a `resume` that is missing, corrupted, or from another run.
         FolderInUseError: (an OSError) if another program writes to `output`.
         Interrupted: (a KeyboardInterrupt) after an interruption, when everything is saved.
     """

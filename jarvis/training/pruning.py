@@ -14,11 +14,12 @@ _SHARE = "the fraction of synapses to keep"
 def density_after(epoch: int, target: float, *, iterative: bool = True, step: float = 0.1) -> float:
     """The fraction of synapses to keep after an epoch.
 
-    ``max(target, 1 - step (epoch - 1))``: all of them after the first epoch, then `step` fewer
-    after each, down to `target`. With ``iterative=False`` it is `target` from the first epoch.
+    It is ``max(target, 1 - step (epoch - 1))``: all synapses are kept after the first epoch, and
+    the fraction decreases by `step` after each further epoch, down to `target`. With
+    ``iterative=False`` it is `target` from the first epoch on.
 
     Args:
-        epoch: epochs done: 1, 2, ...
+        epoch: number of epochs done: 1, 2, ...
         target: final fraction, in (0, 1].
         iterative: whether to prune gradually.
         step: decrease of the fraction per epoch.
@@ -40,7 +41,7 @@ def density_after(epoch: int, target: float, *, iterative: bool = True, step: fl
 
 
 def mask_of(model: nn.Module, name: str) -> Tensor | None:
-    """Remaining synapses of the weight `name`, a bool tensor; None if it is not pruned."""
+    """The mask of the remaining synapses of the weight `name`, bool; None if it is not pruned."""
     owner, _, leaf = name.rpartition(".")
     return dict(model.get_submodule(owner).named_buffers(recurse=False)).get(f"{leaf}_mask")
 
@@ -48,10 +49,10 @@ def mask_of(model: nn.Module, name: str) -> Tensor | None:
 class Pruner:
     """Permanently prunes the smallest weights of a model.
 
-    Each weight gets a mask, a buffer ``<name>_mask`` beside it, which is therefore saved in the
-    model's `state_dict`. Pruned weights are 0, as are their gradients and the optimiser's moments,
-    so that no further step restores them. Delays learned for a pruned synapse stay unchanged, since
-    it transmits nothing.
+    Each weight gets a mask, the buffer ``<name>_mask`` in the same module, which is therefore saved
+    in the model's `state_dict`. Pruned weights are 0, as are their gradients and the optimiser's
+    moments, so no later step restores them. The delay learned for a pruned synapse stays unchanged,
+    since the synapse transmits nothing.
 
     A copy of the model (`copy.deepcopy`, pickle) keeps its zeros and masks, but nothing enforces
     them: create a `Pruner` for it before training it further.
@@ -60,10 +61,11 @@ class Pruner:
 
     Args:
         model: the module that owns the weights.
-        names: the weights to prune, as in ``model.named_parameters()``. Each is ranked by itself.
+        names: the weights to prune, as in ``model.named_parameters()``. Each matrix is ranked
+            separately.
         optimizer: the optimiser whose moments are cleared.
-        recurrent: those of `names` that connect a population with itself without self-loops: their
-            diagonal holds no synapses and is set to 0.
+        recurrent: the `names` that connect a population with itself without self-connections: their
+            diagonal contains no synapses and is set to 0.
 
     Raises:
         ValueError: for a name that is not a parameter of the model.
@@ -108,7 +110,8 @@ class Pruner:
                         )
                     mask.fill_diagonal_(False)
                 model.get_submodule(owner).register_buffer(f"{leaf}_mask", mask)
-            # The mask is looked up in each call: loading a state or moving the model replaces it.
+            # The mask is looked up in each call, because loading a state or moving the model
+            # replaces it.
             weight.register_hook(lambda grad, name=name: grad * self._mask(name))
         self._recurrent = tuple(recurrent)
         self._apply()
@@ -120,12 +123,12 @@ class Pruner:
 
     @property
     def masks(self) -> dict[str, Tensor]:
-        """Remaining synapses by weight name: bool tensors of the weights' shapes."""
+        """The masks of remaining synapses by weight name: bool tensors of the weights' shapes."""
         return {name: self._mask(name) for name in self._weights}
 
     def _n_synapses(self, name: str) -> int:
         weight = self._weights[name]
-        # A single recurrent neuron has no synapse; 1 keeps its density defined.
+        # A single recurrent neuron has no synapse; a count of 1 keeps its density defined.
         return max(1, weight.numel() - (len(weight) if name in self._recurrent else 0))
 
     @property
@@ -147,8 +150,8 @@ class Pruner:
         """Keep the largest weights of each matrix and permanently remove the others.
 
         Args:
-            density: fraction of a matrix's synapses to keep, in (0, 1], or one per name. At least
-                one synapse is kept; a density above the current one changes nothing.
+            density: fraction of a matrix's synapses to keep, in (0, 1], or one fraction per name.
+                At least one synapse is kept; a density above the current density changes nothing.
 
         Returns:
             the remaining fraction, by weight name.
@@ -160,7 +163,8 @@ class Pruner:
             weight, mask = self._weights[name], self._mask(name)
             keep = max(1, round(value * self._n_synapses(name)))
             size = torch.where(mask, weight.abs(), -1.0).flatten()
-            # Stable: ties are broken by position, so that the same run prunes the same synapses.
+            # The sort is stable: ties are broken by position, so the same run prunes the same
+            # synapses.
             last = torch.argsort(size, descending=True, stable=True)[keep:]
             mask.view(-1)[last] = False
         self._apply()
@@ -181,7 +185,7 @@ class Pruner:
 
     @contextmanager
     def pruned(self, density: float | Mapping[str, float]) -> Iterator[dict[str, float]]:
-        """A context in which the model is pruned as by `prune`, for evaluation.
+        """A context, for evaluation, in which the model is pruned as with `prune`.
 
         Masks, weights, gradients and moments are restored afterwards.
 

@@ -1,8 +1,8 @@
 """Training runs: their progress, and the state that a checkpoint holds.
 
-`Run` is what all kinds of training have in common: the order of samples, history, identity, saving
-and restoring. `GradientRun` minimises a loss; `jarvis.spatial.SpatialRun` and
-`jarvis.stdp.LayerwiseRun` are further kinds. `loop.train` drives them all.
+`Run` contains what all kinds of training have in common: the order of samples, history, identity,
+saving and restoring. `GradientRun` minimises a loss; `jarvis.spatial.SpatialRun` and
+`jarvis.stdp.LayerwiseRun` are further kinds of runs. `loop.train` drives all of them.
 """
 
 import json
@@ -48,11 +48,11 @@ Encode = Callable[[Tensor, torch.Generator], Tensor]
 #: ``objective(model, input, targets [B]) -> (mean loss of the samples, scores [B, C])``
 Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
 
-#: ``schedule(step, n_steps) -> factor`` on the learning rates
+#: ``schedule(step, n_steps) -> factor``, a factor on the learning rates
 Schedule = Callable[[int, int], float]
 
-#: Arguments that may differ when a run is resumed: its length, its learning rates, and where it
-#: runs and writes. Everything else has to be the same.
+#: Arguments that may differ when a run is resumed: its length, its learning rates, its device and
+#: its output folder. All other arguments have to be the same.
 MAY_CHANGE = (
     "epochs", "nepochs", "lr", "delay_lr", "warmup", "decay_steps", "device", "output", "plot",
     "budget_steps", "target", "workers", "video",
@@ -67,27 +67,27 @@ def cross_entropy(model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor,
 
 
 class TrainingError(RuntimeError):
-    """Training cannot continue (the loss is NaN or infinite); the message says where and why."""
+    """Training cannot continue (the loss is NaN or infinite); the message gives place and cause."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was interrupted after a batch; the message says where its state was saved."""
+    """Training was interrupted after a batch; the message names the folder with its saved state."""
 
 
 @dataclass
 class History:
-    """Returned by `fit`: one dict per epoch, and the epoch that was best on the validation set."""
+    """The result of `fit`: one dict per epoch, and the best epoch on the validation set."""
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
-    best_epoch: int = 0  #: 1, 2, ...; 0 before the first
+    best_epoch: int = 0  #: 1, 2, ...; 0 before the first epoch
     best_val_acc: float = -1.0
     bad_epochs: int = 0  #: epochs since the best one
 
     def column(self, name: str) -> list[float]:
-        """One metric over the epochs, e.g. "loss", "val_acc"; NaN where it was not measured.
+        """The values of one metric over the epochs, e.g. "loss"; NaN where it was not measured.
 
         Raises:
-            KeyError: if no epoch has it; the message lists the others.
+            KeyError: if no epoch has this metric; the message lists the others.
         """
         if self.epochs and not any(name in epoch for epoch in self.epochs):
             raise KeyError(f"no metric {name!r}: there are {', '.join(self.epochs[-1])}")
@@ -106,8 +106,8 @@ def encoded(
 
     Without an `encode`, events in steps become spike trains ``[T, B, ...]``.
 
-    The whole batch is encoded and then sliced, so that the spikes and the state of the generator do
-    not depend on how many processes share the batch.
+    The whole batch is encoded and then sliced, so the spikes and the state of the generator do not
+    depend on the number of processes that share the batch.
     """
     if encode is None and isinstance(x, Tensor):
         return x[part]
@@ -117,31 +117,34 @@ def encoded(
 
 
 class Run:
-    """A training run between two batches: its progress, and the state that a checkpoint holds.
+    """A training run between two batches: its progress and the state that a checkpoint holds.
 
-    Under torchrun every process has one, and between two batches all of them are identical.
+    Under torchrun, every process has its own run, and between two batches all of them are
+    identical.
 
     A subclass defines `n_samples`, `learn`, `end_epoch`, `line` and the pair `state` and
-    `load_state`; and, where it differs, `finished`, `identity`, `record`, `where` and `files`.
+    `load_state`. Where it differs from this class, it also defines `finished`, `identity`,
+    `record`, `where` and `files`.
 
     Args:
         epochs: total number of epochs.
         batch_size: samples per batch, over all processes.
-        seed: of the order of samples, and of the run's generator.
-        arguments: plain values, kept in checkpoints and metrics; all but `MAY_CHANGE` are part of
-            the run's identity.
+        seed: seed of the order of samples and of the run's generator.
+        arguments: plain values that are stored in checkpoints and metrics; all except those in
+            `MAY_CHANGE` are part of the run's identity.
 
     Attributes:
-        epoch, done: epochs completed, and samples completed in the current one.
+        epoch, done: number of epochs completed, and number of samples completed in the current
+            epoch.
         history: metrics of the epochs.
     """
 
     kind = "gradient"
-    #: What to do about a metric that is not finite.
+    #: Advice for a metric that is not finite.
     advice = "check the input for NaN"
     #: Folder of the checkpoints, relative to the output folder.
     folder = "."
-    #: What the progress bar counts.
+    #: The unit in which the progress bar counts.
     unit = "batch"
 
     def __init__(
@@ -169,15 +172,15 @@ class Run:
         raise NotImplementedError
 
     def learn(self, index: Tensor) -> float:
-        """Learn from the samples at `index`; returns the loss of the batch, or NaN without one."""
+        """Learn from the samples at `index`; return the batch's loss, or NaN if it has none."""
         raise NotImplementedError
 
     def end_epoch(self) -> dict[str, Any]:
-        """End the epoch; returns the metrics measured during training."""
+        """End the epoch; return the metrics measured during training."""
         raise NotImplementedError
 
     def line(self, metrics: Mapping[str, Any]) -> str:
-        """The line that is logged for an epoch."""
+        """The line to log for an epoch."""
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
@@ -185,7 +188,7 @@ class Run:
         raise NotImplementedError
 
     def load_state(self, content: dict[str, Any], path: Path) -> list[str]:
-        """Restore what `state` returned; returns what has changed since, in words.
+        """Restore the content from `state`; return descriptions of what has changed since.
 
         Raises:
             CheckpointError: if it does not fit.
@@ -196,17 +199,17 @@ class Run:
 
     @property
     def step(self) -> int:
-        """Batches done in this epoch."""
+        """Number of batches done in this epoch."""
         return -(-self.done // self.batch_size)
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches per epoch; the last may be smaller."""
+        """Number of batches per epoch; the last batch may be smaller."""
         return -(-self.n_samples // self.batch_size)
 
     @property
     def steps_done(self) -> int:
-        """Batches done since the start of the run."""
+        """Number of batches done since the start of the run."""
         return self.epoch * self.batches_per_epoch + self.step
 
     @property
@@ -215,19 +218,19 @@ class Run:
         return self.epoch >= self.epochs
 
     def progress(self) -> tuple[int, int]:
-        """How far the run is and how long it is, in its `unit`."""
+        """The current position and the length of the run, in its `unit`."""
         return self.steps_done, self.epochs * self.batches_per_epoch
 
     def advanced(self) -> int:
-        """How far the last batch went, in its `unit`."""
+        """The progress made by the last batch, in the run's `unit`."""
         return 1
 
     def shown(self, loss: float) -> dict[str, str]:
-        """What the progress bar shows after a batch."""
+        """The values that the progress bar shows after a batch."""
         return {"loss": f"{loss:.3f}"}
 
     def shuffle_key(self) -> int:
-        """Seed of this epoch's order; stateless, so that a resumed run gets the same order."""
+        """Seed of this epoch's order; it is stateless, so a resumed run gets the same order."""
         return self.seed * 1_000_003 + self.epoch
 
     def order(self) -> Tensor:
@@ -236,7 +239,7 @@ class Run:
         return torch.randperm(self.n_samples, generator=shuffle)
 
     def steps(self) -> Iterator[float]:
-        """Learn from the remaining batches of this epoch; yields their losses."""
+        """Learn from the remaining batches of this epoch; yield their losses."""
         for index in self.order()[self.done :].split(self.batch_size):
             if len(index):
                 loss = self.learn(index)
@@ -244,11 +247,11 @@ class Run:
                 yield loss
 
     def where(self) -> str:
-        """The current position of the run, in words."""
+        """A description of the current position of the run."""
         return f"epoch {self.epoch + 1}, batch {self.step} of {self.batches_per_epoch}"
 
     def record(self, metrics: dict[str, Any]) -> bool:
-        """Append an epoch; True if it is the best so far (always, without validation)."""
+        """Append an epoch; return True if it is the best so far or there is no validation."""
         history = self.history
         history.epochs.append({"epoch": self.epoch} | metrics)
         value = metrics.get("val_acc")
@@ -260,7 +263,7 @@ class Run:
         return False
 
     def scalars(self, metrics: Mapping[str, Any]) -> tuple[dict[str, float], int]:
-        """The scalars of an epoch for TensorBoard, and their step on its axis."""
+        """The scalars of an epoch for TensorBoard, and their step on its time axis."""
         return {k: v for k, v in metrics.items() if k != "epoch"}, self.epoch
 
     def summary(self) -> dict[str, Any]:
@@ -270,7 +273,7 @@ class Run:
     # -- checkpoints -------------------------------------------------------------------------------
 
     def identity(self) -> dict[str, Any]:
-        """What has to match for a checkpoint to belong to this run: data, model, optimiser, seed.
+        """The properties by which a checkpoint belongs to this run: data, model, optimiser, seed.
 
         The number of epochs, the learning rates and the output folder are not part of it.
         """
@@ -278,11 +281,11 @@ class Run:
         return same | {"seed": self.seed}
 
     def files(self, better: bool, metrics: Mapping[str, Any]) -> list[str]:
-        """The checkpoints written after an epoch; the one to resume from is the last."""
+        """The checkpoints to write after an epoch; the last one is the one to resume from."""
         return ["checkpoint_best.pt"] * better + ["checkpoint_latest.pt"]
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, completely or not at all."""
+        """Write a checkpoint, either completely or not at all."""
         content = {
             "kind": self.kind,
             "run": self.identity(),
@@ -308,10 +311,11 @@ class Run:
             path: a checkpoint, or the output folder of a run.
 
         Returns:
-            the permitted differences from the earlier run, in words.
+            descriptions of the permitted differences from the earlier run.
 
         Raises:
-            CheckpointError: if it is missing, corrupted or of another run; it names what differs.
+            CheckpointError: if it is missing, corrupted or from another run; the message names the
+                difference.
         """
         path = checkpoint_file(path)
         content = load_checkpoint(path)
@@ -328,7 +332,7 @@ class Run:
             return self._restore(content, path)
         except CheckpointError:
             raise
-        except Exception as error:  # what is in the file may be anything
+        except Exception as error:  # the file may contain anything
             raise CheckpointError(
                 f"{path} was not written by this version of jarvis ({type(error).__name__}: "
                 f"{reason(error)})"
@@ -353,7 +357,7 @@ class Run:
             )
         self.epoch, self.done, self.history = epoch, done, history
         self._random = random
-        if not same_device:  # its random numbers cannot go on
+        if not same_device:  # its random numbers cannot be continued
             random["run"] = None
             changed.append("random numbers of another device")
         if epochs != self.epochs:
@@ -361,13 +365,13 @@ class Run:
         return changed
 
     def epochs_recorded(self, history: History) -> int:
-        """Number of epochs of which a history knows, to compare it with `epoch`."""
+        """Number of epochs recorded in a history, to compare it with `epoch`."""
         return len(history.epochs)
 
     def _same_run(self, before: dict[str, Any], path: Path) -> None:
         now = self.identity()
         for name in before | now:
-            # Compare values as JSON: a tuple that was saved comes back as a list.
+            # Values are compared as JSON, because a tuple that was saved is read back as a list.
             was, here = json.dumps(before.get(name)), json.dumps(now.get(name))
             if was == here:
                 continue
@@ -383,8 +387,8 @@ class Run:
     def set_random(self) -> None:
         """Set torch's own random state (dropout): seeded, or restored from the checkpoint.
 
-        Under torchrun every rank but the first is seeded by rank and batch, because two ranks must
-        not drop the same units.
+        Under torchrun, every rank except the first is seeded by rank and batch, because two ranks
+        must not drop the same units.
         """
         if self._random is None:
             torch.manual_seed(self.seed)
@@ -408,7 +412,7 @@ def _history(content: dict[str, Any], path: Path) -> History:
     for epoch in epochs:
         plain = isinstance(epoch, dict) and all(isinstance(name, str) for name in epoch)
         if not plain or not all(map(_is_metric, epoch.values())):
-            raise CheckpointError(f"{path} cannot be resumed: its history has no plain numbers")
+            raise CheckpointError(f"{path} cannot be resumed: its history is not numeric")
     best = number(content, "best_epoch", path, at_most=len(epochs))
     accuracy = float(entry(content, "best_val_acc", float | int, path))
     if not isfinite(accuracy):
@@ -421,7 +425,7 @@ def _is_metric(value: object) -> bool:
 
 
 def checkpoint_file(path: str | Path) -> Path:
-    """The checkpoint denoted by `path`: `path` itself, or the latest of a run's output folder."""
+    """The checkpoint that `path` denotes: `path` itself, or the latest in a run's output folder."""
     path = Path(path)
     if not path.is_dir():
         return path
@@ -448,12 +452,13 @@ class GradientRun(Run):
 
     Args:
         model: maps an input to scores; already on its device.
-        train_set: an indexable data set; ``train_set[index]`` gives inputs and targets.
+        train_set: an indexable data set; ``train_set[index]`` returns inputs and targets.
         objective: the loss to minimise, see `Objective`.
-        encode: values -> input of the model, see `Encode`; None passes the values unchanged.
-        optimizer: replaces Adam.
+        encode: a function from values to the input of the model, see `Encode`; None passes the
+            values unchanged.
+        optimizer: an optimiser that replaces Adam.
         lr: learning rate of Adam.
-        schedule: ``schedule(step, n_steps) -> factor`` on the learning rates.
+        schedule: ``schedule(step, n_steps) -> factor``, a factor on the learning rates.
         epochs, batch_size, seed, arguments: as in `Run`.
     """
 
@@ -502,11 +507,11 @@ class GradientRun(Run):
         return len(self.train_set)
 
     def forward(self, index: Tensor, part: slice) -> tuple[Tensor, dict[str, float]]:
-        """The mean loss over part of a batch, and sums over it of other metrics.
+        """The mean loss over part of a batch, and sums of other metrics over the same part.
 
         Args:
             index: the samples of the whole batch.
-            part: the part of them that belongs to this process.
+            part: the part of the batch that belongs to this process.
         """
         x, y = samples_at("train_set", self.train_set, index)
         if self.objective is cross_entropy:
@@ -517,16 +522,16 @@ class GradientRun(Run):
         return loss, {"acc": int((scores.argmax(1) == y).sum())}
 
     def after_step(self, index: Tensor, n_mine: int) -> None:
-        """Called after an update; does nothing here."""
+        """Called after an update; this class does nothing here."""
 
     def learn(self, index: Tensor) -> float:
         """Take one optimiser step on the mean loss of a batch.
 
-        Under torchrun each rank computes its share of the batch. DistributedDataParallel averages
-        the gradients as if all ranks had equally many samples, so each rank weights its mean loss
-        by its actual share, and the result is the gradient of the mean over the whole batch. A rank
-        without samples (in a last batch smaller than the number of ranks) uses a sample of another
-        rank with weight 0.
+        Under torchrun, each rank computes its share of the batch. DistributedDataParallel averages
+        the gradients as if all ranks had the same number of samples. Each rank therefore weights
+        its mean loss by its actual share, so that the result is the gradient of the mean over the
+        whole batch. A rank without samples (in a last batch smaller than the number of ranks) uses
+        a sample of another rank with weight 0.
 
         Raises:
             TrainingError: if the loss of all processes is not finite.
@@ -541,7 +546,7 @@ class GradientRun(Run):
         mine = {"loss": loss.item() * n_mine} | {k: v * bool(n_mine) for k, v in mine.items()}
         sums = distributed.total(*mine.values())
         value = sums[0] / len(index)
-        if not abs(value) < float("inf"):  # also NaN
+        if not abs(value) < float("inf"):  # true for NaN as well
             raise TrainingError(
                 f"the loss is {value} in batch {self.step + 1} of epoch {self.epoch + 1}: "
                 f"{self.advice}"
@@ -555,7 +560,7 @@ class GradientRun(Run):
         return value
 
     def end_epoch(self) -> dict[str, Any]:
-        """End the epoch; returns means over the samples, measured while the weights changed."""
+        """End the epoch; return means over the samples, measured while the weights changed."""
         means = {name: value / self.n_samples for name, value in self.sums.items()}
         self.epoch, self.done, self.sums = self.epoch + 1, 0, {}
         return {"loss": means.pop("loss")} | {f"train_{name}": v for name, v in means.items()}
@@ -581,7 +586,7 @@ class GradientRun(Run):
         sums = entry(content, "sums", dict, path)
         numbers = [*before, *sums.values()]
         if len(before) != len(self.lrs) or not all(isfinite(float(x)) for x in numbers):
-            raise CheckpointError(f"{path} cannot be resumed: its lrs or sums are not its own")
+            raise CheckpointError(f"{path} cannot be resumed: its lrs or sums do not fit this run")
         if number(content, "done", path) and "loss" not in sums:
             raise CheckpointError(f"{path} cannot be resumed: its sums have no loss")
         check_state(content.get("model"), self.model.state_dict(), path)
@@ -595,16 +600,16 @@ class GradientRun(Run):
             raise CheckpointError(f"{path} does not fit this model: {reason(error)}") from error
         self.sums = sums
         if before == self.lrs:
-            # What `on_epoch` has made of them is in the optimiser's state.
+            # Changes that `on_epoch` made to the learning rates are in the optimiser's state.
             return []
-        # The learning rates are those of this run, not of the earlier one.
+        # The learning rates of this run apply, not those of the earlier one.
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
             group["lr"] = lr
         was, here = (", ".join(f"{lr:g}" for lr in lrs) for lrs in (before, self.lrs))
         return [f"lr {was} -> {here}"]
 
     def _check_optimizer(self) -> None:
-        """ValueError if the restored state of the optimiser cannot be that of its parameters."""
+        """Raise ValueError if the restored state of the optimiser does not fit its parameters."""
         if _described_optimizer(self.optimizer) != self._same["optimizer"]:
             raise ValueError("the options of its optimiser are not those of the run")
         for group in self.optimizer.param_groups:
@@ -629,14 +634,14 @@ class GradientRun(Run):
                         raise ValueError(f"the {name} of its optimiser is negative")
 
 
-#: Entries of an optimiser's state (Adam's, SGD's) that have the shape of their parameter, and those
-#: that are sums of squares, or a count.
+#: Entries of an optimiser's state (of Adam or SGD) that have the shape of their parameter, and
+#: entries that are sums of squares or a count.
 _LIKE_THE_PARAMETER = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "square_avg")
 _NOT_NEGATIVE = ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "step")
 
 
 def _described_optimizer(optimizer: torch.optim.Optimizer) -> str:
-    """An optimiser's class and options, except for its learning rates."""
+    """The class and options of an optimiser, except for its learning rates."""
     groups = [
         {k: v for k, v in group.items() if k not in ("params", "lr", "initial_lr")}
         | {"params": len(group["params"])}

@@ -1,4 +1,4 @@
-"""Batches of the data sets that `fit` and `evaluate` take: the package's own, and PyTorch's."""
+"""Batches of the data sets that `fit` and `evaluate` accept: the package's own and PyTorch's."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ _AT_ONCE = ArrayDataset | EventDataset | SpokenDigits | TensorDataset  # dataset
 
 
 def check_dataset(name: str, dataset: Any) -> None:
-    """TypeError or ValueError unless `dataset` can be indexed, has a length, and is not empty.
+    """Raise TypeError or ValueError unless `dataset` is indexable, has a length and is not empty.
 
     Args:
         name: name of the argument in the message.
@@ -41,8 +41,9 @@ def samples_at(name: str, dataset: Any, index: Tensor) -> tuple[Tensor | Events,
     """The samples at `index` as a batch of inputs and their targets ``[B]``.
 
     Data sets that take several indices at once (`ArrayDataset`, `EventDataset`, `SpokenDigits`,
-    `TensorDataset`) are asked for all of them; a `Subset` asks its own data set; of all others,
-    such as a `ConcatDataset` or a list of pairs, the samples are fetched one by one and collated.
+    `TensorDataset`) are indexed once with all indices, and a `Subset` passes the indices on to its
+    own data set. From all other data sets, such as a `ConcatDataset` or a list of pairs, the
+    samples are fetched one by one and collated.
 
     Raises:
         TypeError, ValueError: if the samples are not pairs of numbers, or differ in shape.
@@ -62,12 +63,12 @@ def samples_at(name: str, dataset: Any, index: Tensor) -> tuple[Tensor | Events,
 
 
 def _batch_of(dataset: Any, index: Tensor) -> tuple[Any, Any] | None:
-    """The batch that a data set of another class gives for several indices; None if it does not."""
+    """The batch that a data set of another class returns for several indices; None if it cannot."""
     try:
         x, y = dataset[index]
         whole = isinstance(x, Tensor | Events) and len(x) == len(index) and len(y) == len(index)
         return (x, y) if whole else None
-    except Exception:  # it takes single indices, and may fail in any way for others
+    except Exception:  # it takes single indices and may fail in any way with several
         return None
 
 
@@ -92,7 +93,7 @@ def _collated(name: str, samples: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def labels_of(name: str, targets: Tensor) -> Tensor:
-    """Targets as labels, int64: not fractions, and none of them -1.
+    """Convert targets to labels, int64, which must be neither fractions nor -1.
 
     Raises:
         TypeError, ValueError: for anything else.
@@ -102,7 +103,7 @@ def labels_of(name: str, targets: Tensor) -> Tensor:
 
 
 def check_scores(scores: Any, targets: Tensor) -> None:
-    """TypeError or ValueError unless `scores` are ``[B, C]``, with a class for every target."""
+    """Raise TypeError or ValueError unless `scores` are ``[B, C]`` with all targets as classes."""
     check_tensor("the model's output", scores, f"[B={len(targets)}, C]", why="scores of classes")
     why = f"the model gives scores for {scores.shape[1]} classes"
     check_values("the targets", targets, at_least=0, below=scores.shape[1], why=why)
@@ -117,7 +118,7 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 def description(dataset: Any, described: Callable[[object], str]) -> str:
-    """A data set in words: in a checkpoint, to recognise the one that a run belongs to."""
+    """A description of a data set, stored in a checkpoint to recognise the data set of a run."""
     if isinstance(dataset, Subset):
         key = zlib.crc32(torch.as_tensor(dataset.indices).numpy().tobytes())
         return f"{len(dataset)} ({key:08x}) of {description(dataset.dataset, described)}"

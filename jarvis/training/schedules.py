@@ -4,7 +4,7 @@ import math
 
 
 def cosine(step: int, n_steps: int) -> float:
-    """A `schedule` for `fit`: from 1 down to 0 along half a cosine.
+    """A `schedule` for `fit` that decreases from 1 to 0 along half a cosine.
 
     Source: Loshchilov & Hutter 2017, ICLR (SGDR), eq. 5 without restarts.
 
@@ -16,10 +16,10 @@ def cosine(step: int, n_steps: int) -> float:
 
 
 def linear_tail(step: int, n_steps: int) -> float:
-    """A `schedule` for `fit`: 1 for two thirds of the run, then linearly down to 0.
+    """A `schedule` for `fit` that is 1 for two thirds of the run and then decreases linearly to 0.
 
-    In a short run this keeps the full rate for long, and still ends without the jitter of a
-    constant rate.
+    In a short run, this keeps the full learning rate for a long time and still avoids the
+    fluctuations of a constant rate at the end.
 
     Example:
         >>> linear_tail(0, 30), linear_tail(20, 30), linear_tail(25, 30), linear_tail(30, 30)
@@ -31,18 +31,19 @@ def linear_tail(step: int, n_steps: int) -> float:
 def warmup_cosine(
     step: int, *, warmup: int = 500, total: int = 10_000, floor: float = 0.1
 ) -> float:
-    """The learning-rate factor of a step: linear warm-up, then down along half a cosine.
+    """The learning-rate factor of a step: linear warm-up, then a decrease along half a cosine.
 
-    ``(step + 1) / warmup`` in the first `warmup` steps; then from 1 to `floor`, which is reached
-    `total` steps after the start of the run and kept from then on.
+    It is ``(step + 1) / warmup`` in the first `warmup` steps. Then it decreases from 1 to `floor`,
+    which is reached `total` steps after the start of the run and kept from then on.
 
     Args:
-        step: steps done: 0, 1, ...
+        step: number of steps done: 0, 1, ...
         warmup: number of warm-up steps; 0 for none.
-        total: steps until the floor is reached, including the warm-up.
+        total: number of steps until the floor is reached, including the warm-up.
         floor: the final factor.
 
-    Source: Landsmeer et al. 2025, arXiv:2512.10011 (its code; there the first step has factor 0).
+    Source: Landsmeer et al. 2025, arXiv:2512.10011 (its code, in which the first step has the
+    factor 0).
 
     Example:
         >>> [round(warmup_cosine(step), 3) for step in (0, 249, 499, 5250, 10_000, 20_000)]

@@ -151,7 +151,7 @@ def test_damaged_weights_are_refused(tmp_path):
         with pytest.raises(CheckpointError):
             run(None, 3000, path)
     torch.save(content | {"run": {"policy": {}}}, path)
-    with pytest.raises(CheckpointError, match="is not of a run of train_control"):
+    with pytest.raises(CheckpointError, match="is not from a run of train_control"):
         load_trained(path)
 
 

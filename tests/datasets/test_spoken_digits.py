@@ -294,7 +294,7 @@ def test_times_in_another_unit_are_not_seconds(places, kind, scale):
     path = places[0] / "SHD/shd_train.h5"
     write_shd(path)
     write_lists(path, "times", in_type(kind, scale), kind)
-    with pytest.raises(CorruptDataError, match=r"times are in s, these seem to be in ms"):
+    with pytest.raises(CorruptDataError, match=r"times are in s, but these seem to be in ms"):
         datasets.shd("train")
 
 

@@ -153,7 +153,7 @@ def test_the_refusal_of_a_pickle_gives_no_bad_advice(tmp_path):
         ({"format": "2"}, "not a jarvis checkpoint"),
         ({"format": torch.tensor([2, 2])}, "not a jarvis checkpoint"),
         ([1, 2], "not a jarvis checkpoint"),
-        ({"format": 2, "model": {"w": torch.tensor([1.0, float("nan")])}}, r"model\.w has NaN"),
+        ({"format": 2, "model": {"w": torch.tensor([1.0, float("nan")])}}, r"contains NaN"),
         ({"format": 2, "model": torch.zeros(2).to_sparse()}, "model is not dense"),
         ({"format": 2, "model": torch.zeros(2, device="meta")}, "checkpoint"),
     ],
