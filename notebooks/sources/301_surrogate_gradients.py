@@ -12,7 +12,8 @@
 #
 # You build a network of 32 spiking neurons from plain tensors and train it to tell two kinds of
 # input apart. Trained with the gradient that is mathematically right, it learns far too little.
-# Trained with one that is wrong on purpose, it becomes as good as a decoder that knows the rule.
+# Trained with one that is wrong on purpose, it becomes nearly as good as a decoder that knows the
+# rule.
 #
 # **Time.** 60 minutes for you, 3 minutes for the machine.
 #
@@ -489,8 +490,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the training loss per epoch (left) and the test accuracies, one dot per network
 # (right).* With the surrogate the networks reach 90.4<!-- acc_surrogate 0.4 --> % in the mean, and
-# the perfect decoder 91.1<!-- perfect 0.3 --> %. What is missing to 100 % is almost all due to the
-# noise of the code, and not to the network. The wrong gradient is the useful one.
+# the perfect decoder 91.1<!-- perfect 0.3 --> %. Nearly all of the missing 10 points are lost to
+# the noise of the code, not to the network. The wrong gradient is the useful one.
 # ([302](302_read_outs.ipynb) derives the 91 % by a formula.)
 #
 # ### What has it learned?
@@ -542,8 +543,8 @@ plt.show()
 # ### The library does the same
 #
 # `SpikingMLP` is this network, `SurrogateSpike` this spike, and `jarvis.fit` a loop of the same
-# kind. Give the library our weights, and compare scores and gradients. Then let it train: its
-# batches and spikes are other draws, so its result differs a little from ours.
+# kind. Give the library our weights, and compare scores and gradients. Then let it train: it
+# draws other batches and spikes, so its result differs a little from ours.
 
 # %%
 weights = initial_weights()
@@ -639,10 +640,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the five shapes (left), and the test accuracy by shape (middle, which names the
 # colours) and by slope (right), one dot per network; dashed: the perfect decoder, dotted: no
-# gradient through spikes.* The standard error of an accuracy is 0.2 to 0.3 points, so a dot may lie
-# a little beyond the perfect decoder. The means of all shapes lie within
-# 0.3<!-- shapes_spread 0.25 --> points of each other. From 0.1 to 100 the slope makes hardly any
-# difference; at $10^4$ the accuracy is down to 87<!-- slope_10000 3 --> %.
+# gradient through spikes.* All were tested on the same spikes as the perfect decoder. The means of
+# all shapes lie within 0.3<!-- shapes_spread 0.25 --> points of each other. From 0.1 to 100 the
+# slope makes hardly any difference; at $10^4$ the accuracy is down to 87<!-- slope_10000 3 --> %.
 #
 # ### Exercise 5: The reach of a bump (4 min)
 #
