@@ -29,7 +29,7 @@
 #
 # 1. recognise a silent or saturated layer, and fix it
 # 2. trade spikes for accuracy with a rate regularisation
-# 3. compute the best accuracy that *any* decoder can reach on a noisy code
+# 3. compute the best accuracy that a decoder can reach on a noisy code
 # 4. predict what a read-out loses by weighting the time steps unevenly
 # 5. choose a synapse for a code with one spike per input.
 
@@ -63,7 +63,8 @@ n_seeds = 3  # networks of each kind wherever kinds are compared
 # ## 1. The network of the last lesson
 #
 # The task is that of [301](301_surrogate_gradients.ipynb): 32 numbers, in a Poisson code of 25
-# steps, and the question whether the large ones stand at the end of the list. Three helpers build a
+# steps, and the question whether the large ones stand at the end of the list. The numbers $x_k$ are
+# independent and uniform between 0 and 1. Three helpers build a
 # network, train it and test it. `SpikingMLP` takes the name of a
 # [read-out](../docs/glossary.md#read-out); "mean" averages the currents of the output units.
 
@@ -74,7 +75,7 @@ test_set = datasets.toy("test", n=40_960).subset(n_test)
 rule = torch.linspace(-1.0, 1.0, 32)
 
 
-def fixed(number=0):
+def fixed(number=7):  # not 0: from that seed the values themselves were drawn
     return torch.Generator().manual_seed(number)
 
 
@@ -89,14 +90,14 @@ def network(readout="mean", seed=seed, **options):
 
 def train(model, encode=encode, epochs=epochs, seed=seed, **options):
     """Train the network; returns the loss before training and after each epoch."""
-    before = jarvis.evaluate(model, train_set, encode)["loss"]
+    before = jarvis.evaluate(model, train_set, encode, seed=7)["loss"]
     options |= dict(epochs=epochs, lr=lr, schedule=cosine, encode=encode, seed=seed)
     history = jarvis.fit(model, train_set, progress=False, log=lambda line: None, **options)
     return [before, *history.column("loss")]
 
 
 def accuracy(model, encode=encode):
-    return jarvis.evaluate(model, test_set, encode, draws=2)["acc"]  # twice, with new spikes
+    return jarvis.evaluate(model, test_set, encode, seed=7, draws=2)["acc"]  # with new spikes
 
 
 # %%
@@ -157,8 +158,8 @@ assert abs(loss_silent["silent, triangle"][-1] - math.log(2)) < 0.01
 # %% [markdown]
 # Without a gradient the loss stays at $\ln 2 = 0.693$. A loss that does not move from the logarithm
 # of the number of classes is the sign: look at the spikes first. Either cure works, weights that
-# reach the threshold (91.0<!-- acc_usual 0.5 --> %) or a bump with long tails
-# (91.1<!-- acc_wide 0.6 --> %).
+# reach the threshold (91.4<!-- acc_usual 0.5 --> %) or a bump with long tails
+# (91.4<!-- acc_wide 0.6 --> %).
 #
 # ### Exercise 1: The opposite illness (6 min)
 #
@@ -190,7 +191,7 @@ if check.ill_and_cured(ill_and_cured):
 #
 # <details><summary>Make a guess, then open: how many of its spikes can it do without?</summary>
 #
-# More than half at no cost in accuracy. Most spikes repeat what others say.
+# More than half at almost no cost in accuracy. Most spikes repeat what others say.
 # </details>
 
 
@@ -239,10 +240,11 @@ plt.show()
 # %% [markdown]
 # *The figure shows test accuracy against the hidden neurons' rate, one dot per network, for five
 # strengths of the regularisation.* At strength 0.3 the rate has fallen from
-# 0.31<!-- rate_0 0.04 --> to 0.13<!-- rate_0.3 0.03 --> spikes per step, and the accuracy is the
-# same: 91.1<!-- frugal_0 0.4 --> and 91.0<!-- frugal_0.3 0.4 --> %. At strength 1 there are
-# 0.04<!-- rate_1 0.03 --> spikes per step, and the accuracy is 89<!-- frugal_1 1.5 --> % in the
-# mean. At strength 3 the regularisation wins over the cross-entropy, and the layer falls silent.
+# 0.315<!-- rate_0 0.02 --> to 0.131<!-- rate_0.3 0.02 --> spikes per neuron and step, and the
+# accuracy is nearly the same: 91.4<!-- frugal_0 0.4 --> and 91.2<!-- frugal_0.3 0.4 --> %. At
+# strength 1 there are 0.04<!-- rate_1 0.03 --> spikes per neuron and step, and the accuracy is
+# 90<!-- frugal_1 1.5 --> % in the mean. At strength 3 the regularisation wins over the
+# cross-entropy, and the layer falls silent.
 #
 # ### Exercise 2: Punish only the excess (4 min)
 #
@@ -273,14 +275,16 @@ if check.excess(excess):
 #
 # The network is right in 91 % of the cases. What limits it, learning or the noise of the code? Take
 # a perfect decoder: it knows the rule $w$, and estimates $a = \sum_k w_k x_k$ from the spike counts
-# $n_k$ by $\hat a = \sum_k w_k n_k / T$. How often do $a$ and $\hat a$ have the same sign?
+# $n_k$ by $\hat a = \sum_k w_k n_k / T$. (The order of the spikes says nothing about $x_k$, so the
+# counts are all that any decoder can use.) How often do $a$ and $\hat a$ have the same sign?
 #
 # With 32 terms both are nearly Gaussian, with mean 0, because the weights sum to 0.
 #
 # - The variance of $x_k$ is $\frac1{12}$, so $\mathrm{Var}(a) = |w|^2 \cdot \frac1{12}$.
 # - One step adds noise of variance $x_k(1 - x_k)$, on average $\frac16$. Averaged over $T$ steps it
 #   is $\frac1{6T}$, so $\mathrm{Var}(\hat a) = |w|^2 \left(\frac1{12} + \frac1{6T}\right)$.
-# - The noise is independent of $a$, so the squared correlation of $a$ and $\hat a$ is
+# - Given the values, the mean of the noise is 0. So it is uncorrelated with $a$, and the squared
+#   correlation of $a$ and $\hat a$ is
 #   $\rho^2 = \frac{1/12}{1/12 + 1/(6T)} = \frac{T}{T+2}$.
 #
 # Two Gaussians of mean 0 have the same sign with probability $\frac12 + \frac1\pi \arcsin\rho$ (the
@@ -295,7 +299,7 @@ def ceiling(T):
 
 def simulate(T, n=100_000 if full_run else 2000):
     values = torch.rand((n, 32), generator=fixed(1))
-    counts = torch.binomial(torch.full_like(values, T), values, generator=fixed(T))
+    counts = torch.binomial(torch.full_like(values, T), values, generator=fixed(100 + T))
     return ((counts @ rule > 0) == (values @ rule > 0)).float().mean().item()
 
 
@@ -318,7 +322,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the accuracy of the perfect decoder, by formula and simulated, and that of our
 # network.* At 25 steps the ceiling is 91.2<!-- ceiling 0.05 --> %. The network is at the ceiling;
-# only a longer code would help.
+# only a longer or a better code would help. (The standard error of the network's accuracy is 0.2 to
+# 0.3 points, so a dot may lie a little above the ceiling.)
 #
 # ### Exercise 3: How long must the code be? (5 min)
 #
@@ -374,8 +379,8 @@ def with_readout(name, seed):
 # <details><summary>Make a guess, then open: mean current or mean potential, which is better?
 # </summary>
 #
-# The mean current, by about one point. Both see the same spikes. So the reason must lie in what
-# they do with them.
+# The mean current, by about one point. Both get the same input and the same hidden layer, so the
+# reason must lie in the read-out.
 # </details>
 
 # %%
@@ -405,20 +410,21 @@ plt.show()
 # *The figure shows the test accuracy with each read-out, one dot per network.* "first" is worst
 # (86<!-- readout_first 2 --> %): it decides on the first output spike, while this code needs all of
 # its 25 steps. The rest lie within two points. And yet the mean current
-# (91.1<!-- readout_mean 0.3 --> %) beats the last potential (90.6<!-- readout_last 0.3 --> %), and
-# that beats the mean potential (89.9<!-- readout_mean_potential 0.4 --> %), with every seed.
+# (91.4<!-- readout_mean 0.3 --> %) beats the last potential (90.6<!-- readout_last 0.3 --> %), and
+# that beats the mean potential (90.3<!-- readout_mean_potential 0.4 --> %), with every seed.
 #
 # ## 6. The puzzle solved: how much does each step count?
 #
 # The current of step $t$ enters the potential at step $t$ and stays in it to the end. So the *mean
-# potential* contains the first step's current $T$ times and the last one's once. Call these weights
-# $u_t$. A decoder with unequal weights averages the noise less well: as if it had only
+# potential* contains the first step's current $T$ times and the last one's once. These numbers,
+# $T$, $T - 1$, ..., 1, are its weights $u_t$. A decoder with unequal weights averages the noise
+# less well: as if it had only
 #
 # $$T_\mathrm{eff} = \frac{(\sum_t u_t)^2}{\sum_t u_t^2}$$
 #
 # steps of equal weight. Put $T_\mathrm{eff}$ into the arcsine law, and you have the ceiling for
-# that read-out, if each hidden spike reports on its own step only. (It reports on earlier ones, too,
-# because the hidden potentials last for 20 ms. For these read-outs that changes little.)
+# that read-out, if each hidden spike reports on its own step only. (It reports on earlier ones,
+# too, because the hidden potentials last for 20 ms. For these read-outs that changes little.)
 
 # %%
 t = torch.arange(n_steps)
@@ -457,15 +463,18 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows how much each time step counts (left), and the networks against the ceiling of
-# their read-out (right; dotted: equal).* Weights that fall to 0 along a line leave
+# their read-out (right; dotted: equal).* Weights that fall along a line, from $T$ to 1, leave
 # $T_\mathrm{eff} \approx \frac34 T$, and the ceiling falls from 91.2 to
-# 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network lies within 0.2<!-- largest_gap 0.2 -->
-# points of *its* ceiling. Nothing was wrong with the training: the read-out threw information away.
+# 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network lies within about
+# 0.3<!-- largest_gap 0.15 --> points of *its* ceiling. All were tested on the same spikes, so they
+# share the luck of the draw, and differences are more exact: from mean to mean potential the
+# formula predicts a loss of 1.2 points, and the networks lose 1.1. Nothing was wrong with the
+# training: the read-out threw information away.
 #
 # ### Exercise 4: The best leak (4 min)
 #
-# How short may the time constant of "last" be? Return the weights of the $T$ steps in the last
-# potential: the step that was $k$ ms ago has decayed by $e^{-k/\tau}$.
+# What does a shorter or longer time constant of "last" cost? Return the weights of the $T$ steps in
+# the last potential: the step that was $k$ ms ago has decayed by $e^{-k/\tau}$.
 
 
 # %% tags=["exercise"]
@@ -501,10 +510,11 @@ best_ttfs = ((decoded @ rule > 0) == (test_set.targets > 0)).float().mean().item
 print(f"decoder that reads the times: {best_ttfs:.3f}")
 
 # %% [markdown]
-# <details><summary>Make a guess, then open: what does it reach on this better code?</summary>
+# <details><summary>Make a guess, then open: what accuracy does our network reach on this better
+# code?</summary>
 #
-# Much less than 91 %. Each input delivers the same charge, once, whatever its value. A neuron that
-# adds up charge finds nothing to add: the value lies in *when*.
+# Much less, in the same 8 epochs. Each input delivers the same charge, once, whatever its value. A
+# neuron that adds up charge finds nothing to add: the value lies in *when*.
 # </details>
 
 # %%
@@ -514,9 +524,10 @@ acc_unmatched = accuracy(unmatched, encode_ttfs)
 print(f"loss {loss_unmatched[0]:.3f} -> {loss_unmatched[-1]:.3f}, accuracy {acc_unmatched:.3f}")
 
 # %% [markdown]
-# The neuron has to turn *when* into *how much*. Give it a synapse that goes on passing current once
-# it was hit, `tau_syn=math.inf`. By the end, an input that fired at step $t$ has delivered current
-# for $T - t$ steps: the earlier the spike, the more charge, in proportion to the value.
+# The neuron has to turn *when* into *how much*. Give it a synapse that keeps passing current after
+# its first spike, `tau_syn=math.inf`. By the end, an input that fired at step $t$ has delivered
+# current for $T - t$ steps: the earlier the spike, the more charge, nearly in proportion to the
+# value (before the leak of the potential).
 
 # %%
 pulse = torch.zeros(n_steps, 2, 1)
@@ -528,15 +539,16 @@ for ax, tau_syn in zip(axes, (None, math.inf), strict=True):
     for i, color in enumerate((BLUE, ORANGE)):
         label = f"input spike at {(3, 15)[i]} ms"
         plotting.trace(traces.h[:, i, 0], ax=ax, color=color, label=label)
-    ax.set_title(f"tau_syn = {tau_syn}")
+    ax.set(title=f"tau_syn = {tau_syn}", ylabel="potential h before the reset")
+    ax.label_outer()
 axes[0].legend(loc="center left")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the potential after one input spike, early or late, without synaptic memory
-# (left) and with a lasting synaptic current (right); dashed: the threshold.* Without memory the two
-# bumps differ in time only. With it the early spike takes the potential to the threshold, and the
-# late one does not.
+# *The figure shows the potential before the reset after one input spike, early or late, without
+# synaptic memory (left) and with a lasting synaptic current (right); dashed: the threshold.*
+# Without memory the two bumps differ in time only. With it the early spike takes the potential to
+# the threshold, and the late one does not.
 
 # %%
 matched, patient, mismatched = network(tau_syn=math.inf), network(), network(tau_syn=math.inf)
@@ -561,19 +573,21 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the training loss on the first-spike code, with and without a lasting synaptic
-# current; dotted: $\ln 2$.* After 8 epochs the plain network is right in
-# 79<!-- ttfs_unmatched 2 --> % of the cases, and after 32 epochs in 90<!-- ttfs_patient 2 --> %: it
-# has a leak and a threshold, and both depend a little on when charge comes. The synapse that
-# matches the code reaches 98<!-- ttfs_matched 1 --> % in the short run.
+# current; dotted: $\ln 2$.* Trained for 8 epochs (a run of its own, not drawn: loss
+# 0.61<!-- loss_unmatched 0.03 -->), the plain network is right in 79<!-- ttfs_unmatched 2 --> % of
+# the cases; trained for 32 (blue), in 90<!-- ttfs_patient 2 --> %: its leak and its threshold make
+# the outcome depend a little on when the charge arrives. The synapse that matches the code reaches
+# 98<!-- ttfs_matched 1 --> % in 8 epochs.
 #
 # Is the lasting synapse simply better, then? No. With the Poisson code it costs accuracy
-# (88<!-- mismatched 1 --> % against 91 %), for the same reason as the mean potential: it weights
-# early spikes more.
+# (88<!-- mismatched 1 --> % against 91 %), partly for the same reason as the mean potential: it
+# weights early spikes more. That explains about one of the three points; the rest is not explained
+# here.
 #
 # ### A loss that cannot see time
 #
-# The loss belongs to the set as well. Ten output neurons fire once each, and the right one (class
-# 3) fires first. Score them by their counts, and by their times.
+# Code and synapse have to match. The loss belongs to the set as well. Ten output neurons fire once
+# each, and the right one (class 3) fires first. Score them by their counts, and by their times.
 
 # %%
 times = torch.tensor([9, 14, 11, 2, 17, 8, 12, 15, 6, 18])  # step of each class's spike
@@ -588,10 +602,11 @@ for name, loss in losses.items():
 # %% [markdown]
 # By count all classes are equal, so the loss is $\ln 10 = 2.303$ although the answer is right, and
 # the gradient is the same at every step: it cannot say *when*. By time the loss is small, and the
-# gradient of class 8, which fires at step 6, tells the steps apart. A spike at step 0 would move
-# its answer by 6 steps, one at step 3 by 3; without the one at step 6 it would be silent to the
-# end, 14 steps later. The three numbers stand as 6 : 3 : 14. What comes after its first spike
-# changes nothing.
+# gradient of class 8, which fires at step 6, tells the steps apart. (`first_spike_decode` counts
+# the silent steps, $\sum_t \prod_{u \le t} (1 - s_u)$, which has a derivative with respect to each
+# $s_u$.) A spike at step 0 would bring its first spike forward by 6 steps, one at step 3 by 3. Take
+# away the one at step 6, and it would count as silent until step 20, 14 later. The three numbers
+# stand as 6 : 3 : 14. What comes after its first spike changes nothing.
 #
 # **Code, synapse, read-out and loss are one matched set.** None of them is best on its own.
 
@@ -605,6 +620,7 @@ percent |= dict(ttfs_unmatched=acc_unmatched, ttfs_patient=acc_patient, ttfs_mat
 percent |= dict(mismatched=acc_mismatched)
 measured = {name: 100 * value for name, value in percent.items()}
 measured |= {f"rate_{s:g}": mean(rate_frugal[s]) for s in (0.0, 0.3, 1.0)}
+measured |= dict(loss_unmatched=loss_unmatched[-1])
 record("results/302_read_outs.json", measured, full=full_run)
 
 # %% [markdown]
@@ -612,14 +628,14 @@ record("results/302_read_outs.json", measured, full=full_run)
 #
 # 1. A loss that stays at $\ln$ of the number of classes means: look at the spikes. `diagnose` names
 #    silent and saturated layers. Larger weights or a surrogate with long tails wake a silent layer.
-# 2. Rate regularisation adds the rate to the loss. It removes more than half of the spikes at no
-#    cost in accuracy, and all of them if it is too strong.
+# 2. Rate regularisation adds the rate to the loss. It removes more than half of the spikes at
+#    almost no cost in accuracy, and practically all of them if it is too strong.
 # 3. A Poisson code of $T$ steps allows $\frac12 + \frac1\pi\arcsin\sqrt{T/(T+2)}$ and no more: 91.2
 #    % at 25 steps. Compute the ceiling before you blame the training.
 # 4. A read-out that weights steps unevenly uses $T_\mathrm{eff}$ of them. A mean potential uses
 #    three quarters.
-# 5. One spike per input calls for a synapse that lasts, and for a loss that sees time. With rates
-#    the same synapse does harm.
+# 5. One spike per input calls for a synapse that lasts; one spike per output, for a loss that sees
+#    time. With rates the same synapse does harm.
 #
 # ## Further reading
 #

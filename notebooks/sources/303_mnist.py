@@ -119,7 +119,7 @@ plt.show()
 #
 # $$h_n = x\,\frac{1 - a^n}{1 - a}, \qquad a = e^{-\Delta t/\tau}.$$
 #
-# It fires first at the smallest $n$ with $h_n \ge 1$. If $x/(1-a) < 1$ it never does.
+# It fires first at the smallest $n$ with $h_n \ge 1$. If $x/(1-a) \le 1$ it never does.
 
 # %%
 x = torch.tensor([0.03, 0.08, 0.15, 0.45])
@@ -143,12 +143,13 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential before the reset for four currents; triangles are spikes, dashed
-# is the threshold.* The larger the current, the earlier the first spike, and the more follow. The
-# weakest settles below the threshold.
+# is the threshold.* The larger the current, the earlier the first spike, and the more follow. Under
+# the weakest the potential is still rising, but towards 0.62, below the threshold.
 #
 # ### Exercise 1: The first spike (4 min)
 #
-# Solve $h_n \ge 1$ for the smallest whole $n$.
+# Solve $h_n \ge 1$ for the smallest whole $n$. The cell above has the result: derive it,
+# and write it as a function.
 
 
 # %% tags=["exercise"]
@@ -176,7 +177,8 @@ print(f"first layer at each step: {share_each:.0%} of all multiplications; once:
 
 # %% [markdown]
 # On MNIST the first layer would take 85<!-- share_each 1 --> % of all multiplications if it were
-# computed at each step, and takes 19<!-- share_once 1 --> % computed once.
+# computed at each step, and takes 19<!-- share_once 1 --> % computed once, if the simulation
+# multiplies all of the later layers, zeros included. (Section 7 counts otherwise.)
 #
 # ## 3. A mistake that raises no error
 #
@@ -303,19 +305,20 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the loss (left) and the fraction of pictures that are misread (right) on
-# training and validation pictures, on logarithmic scales.* The network ends at
+# training and validation pictures, on logarithmic scales.* (At first the training error is the
+# larger one: it is a mean over the epoch, in which the weights still improve.) The network ends at
 # 97.8<!-- test_acc 0.3 --> % of the test pictures and 99.1<!-- train_acc 0.3 --> % of the training
 # pictures: it has begun to learn these by heart.
 # [Hyper-parameters](../docs/glossary.md#hyper-parameter), such as the number of epochs, are chosen
-# on the [validation set](../docs/glossary.md#validation-set). The [test
-# set](../docs/glossary.md#test-set) is for the end.
+# on the [validation set](../docs/glossary.md#validation-set), here 5000 pictures. We look at the
+# [test set](../docs/glossary.md#test-set), but choose nothing by it.
 #
 # ## 5. Look inside
 #
 # ### One picture
 #
-# The read-out "mean" averages the currents of the output units. To see these fire, put LIF neurons
-# behind the same currents.
+# The read-out "mean" averages the currents of the output units, which do not fire. To give them
+# spikes, feed their currents into LIF neurons.
 
 # %%
 picture, label = test[:1]
@@ -345,10 +348,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows every spike that one test picture causes, and the score of each class as it
-# would be if the network stopped there (right; blue: the answer, grey: the other classes).* Layer 1
-# fires regularly or hardly at all, since its input is constant. Layer 2 receives spikes and is less
-# regular. The scores separate within a few steps and then hardly move. It seems that the network
-# could have answered earlier.
+# would be if the network stopped there (right; blue: the answer, grey: the other classes).* (A
+# spike is drawn at the start of its step, a score at the end.) Layer 1 fires regularly or hardly at
+# all, since its input is constant. The scores separate within a few steps and then hardly move. It
+# seems that the network could have answered earlier.
 #
 # ### Where does it err?
 
@@ -373,8 +376,8 @@ plt.show()
 #
 # How much does a single neuron matter? Return a copy of the network in which a random `share` of
 # the neurons of the first hidden layer is cut off: set their columns in the weights
-# `synapses[1][1].weight` to 0. The cell plots the accuracy against the share. Guess first: where
-# does it break down?
+# `synapses[1][1].weight` to 0. The cell plots the accuracy against the share. Guess first where it
+# breaks down; the [solutions](solutions/303_mnist.ipynb) show the curve.
 
 
 # %% tags=["exercise"]
@@ -402,9 +405,9 @@ if check.lesion(lesion):
 # <details><summary>Make a guess, then open: how many steps does it need, and what do Poisson spikes
 # cost?</summary>
 #
-# Four steps are nearly as good as all 25. Poisson spikes cost accuracy in short runs only: the mean
-# of $T$ draws has noise that falls as $1/\sqrt T$. And most of MNIST's pixels are nearly 0 or 1,
-# where a random draw adds little noise.
+# Three steps are as good as all 25. Poisson spikes cost up to half a point after two or three
+# steps, and nothing later: the mean of $T$ draws has noise that falls as $1/\sqrt T$. And most of
+# MNIST's pixels are nearly 0 or 1, where a random draw adds little noise.
 # </details>
 
 # %%
@@ -436,16 +439,17 @@ plt.show()
 # *The figure shows how many validation pictures are misread, on a logarithmic scale, against the
 # run time.* With constant currents the accuracy is 97.4<!-- acc_2 0.6 --> % after two steps,
 # 97.9<!-- acc_4 0.4 --> % after four and 98.0<!-- acc_25 0.3 --> % after 25. With Poisson spikes it
-# is 97<!-- poisson_2 1 --> % after two steps and 98<!-- poisson_25 0.4 --> % after 25. Take four
-# steps, and only now the test pictures.
+# is 97<!-- poisson_2 1 --> % after two steps and 98<!-- poisson_25 0.4 --> % after 25. The standard
+# error on 5000 pictures is 0.2 points, so from three steps on the differences are noise. We take
+# four, one more than the shortest. This choice has used no test picture.
 
 # %%
 early = evaluate(model, test, lambda x, g: constant_encode(x, 4))["acc"]
 print(f"test accuracy after 4 steps {early:.2%}, after {n_steps} {result['acc']:.2%}")
 
 # %% [markdown]
-# Stopping after four steps costs 0.2<!-- lost_4 0.2 --> points. (With so many test pictures the
-# standard error of 98 % is 0.14 points.)
+# Stopping after four steps costs 0.2<!-- lost_4 0.2 --> points, hardly more than the standard error
+# (0.14 points for 98 % of 10 000 pictures).
 #
 # ### Exercise 4: The shortest run (3 min)
 #
@@ -468,8 +472,8 @@ if check.shortest(shortest):
 # ## 7. Is it cheap?
 #
 # Compare with an ordinary network of the same shape, with
-# [rectifiers](../docs/glossary.md#rectifier) in place of spikes. Train it in the same way, to see
-# that it is no better or worse a reader.
+# [rectifiers](../docs/glossary.md#rectifier) in place of spikes. Train it in the same way, to check
+# that it reads equally well.
 
 # %%
 with jarvis.seeded(seed):
@@ -492,8 +496,8 @@ print(f"test accuracy: ordinary {acc_ordinary:.2%}, spiking {result['acc']:.2%}"
 #
 # <details><summary>Make a guess, then open: which of the two does less?</summary>
 #
-# It depends on how long it runs. After 25 steps the many spikes cost more additions than the
-# ordinary network costs multiplications. If it stops after two steps they do not.
+# It depends on how long it runs. After 25 steps the spiking network has done nearly twice as much,
+# after four about as much, and after two slightly less.
 # </details>
 
 # %%
@@ -519,10 +523,13 @@ plt.show()
 # %% [markdown]
 # *The figure shows the operations per picture against the run time.* After 25 steps the spiking
 # network has done 1.9<!-- operations_25 0.25 --> times as many as the ordinary one; after two,
-# 0.92<!-- operations_2 0.03 --> times as many. (The count takes an addition for a multiplication
-# and leaves out memory and the neurons themselves.) Its neurons fire in 0.29<!-- rate_1 0.05 -->
-# and 0.48<!-- rate_2 0.06 --> of all steps, about 300 and 480 Hz, which no cortical neuron keeps
-# up. Few spikes save work, many do not: stop early, or ask for fewer ([302](302_read_outs.ipynb)).
+# 0.92<!-- operations_2 0.03 --> times as many. (An addition counts as much as a multiplication
+# here, and memory access and the neurons' own updates are left out.) Its neurons fire in
+# 0.29<!-- rate_1 0.05 --> and 0.48<!-- rate_2 0.06 --> of all steps, about 290 and 480 Hz, a rate
+# that no cortical neuron can sustain. That makes about 3400 spikes for an answer after 25 steps:
+# $25 \cdot (0.29 \cdot 256 + 0.48 \cdot 128)$. Stopping early saves them, and so does asking for
+# fewer ([302](302_read_outs.ipynb)). But the first layer's multiplications remain, 85 % of what the
+# ordinary network does, so fewer spikes can save 15 % at most.
 #
 # ### Exercise 5: Answer with the first spike (10 min)
 #
@@ -566,9 +573,10 @@ record("results/303_mnist.json", measured, full=full_run and on_mnist)
 # 3. A time constant in seconds raises no error, and the network still learns a little. `diagnose`
 #    found the silent layers before any training.
 # 4. Two hidden layers read 97.8<!-- test_acc 0.3 --> % of MNIST's test pictures. The network was
-#    trained for 25 steps and loses 0.2<!-- lost_4 0.2 --> points if it stops after four.
-# 5. Over 25 steps it does twice the operations of an ordinary network that reads as well, over two
-#    steps slightly fewer.
+#    trained for 25 steps and loses 0.2<!-- lost_4 0.2 --> points if it stops after four, hardly
+#    more than the standard error.
+# 5. Over 25 steps it does twice the operations of an ordinary network that reads as well, over four
+#    as many, and over two slightly fewer, at half a point of accuracy.
 #
 # ## Further reading
 #

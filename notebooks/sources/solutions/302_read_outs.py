@@ -45,7 +45,7 @@ test_set = datasets.toy("test", n=40_960).subset(n_test)
 rule = torch.linspace(-1.0, 1.0, 32)
 
 
-def fixed(number=0):
+def fixed(number=7):  # not 0: from that seed the values themselves were drawn
     return torch.Generator().manual_seed(number)
 
 
