@@ -212,7 +212,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows how often the neuron fires, in bins of 0.5 s, for three strengths of
-# depression.* At 0.4 the neuron runs away, at 1.2 it falls silent within a second or two. At 0.6
+# depression.* At 0.4 the neuron runs away, at 1.2 it is nearly silent after a few seconds. At 0.6
 # depression wins only slightly: weights fall on average, but an input that *keeps* arriving just
 # before the output spike can hold its own. After 10 s this is not yet decided.
 #
@@ -352,8 +352,9 @@ if check.jitter(jitter):
 
 # %% [markdown]
 # <details><summary>How precisely, then?</summary>
-# Within 1 or 2 ms: 1 ms costs nothing, 2 ms cost half of the hits, and 5 ms all. The neuron listens
-# to the first few ms of the pattern, and jitter smears them out.
+# To a few ms. For this neuron 1 ms costs nothing, 2 ms about half of the hits, and 5 ms all; with
+# other patterns it may be 1 or 2 ms more. The neuron listens to the first few ms of the pattern,
+# and jitter smears them out.
 # </details>
 #
 # ## 4. Which synapses win?
@@ -486,10 +487,10 @@ plt.show()
 # pattern, and with none, each neuron fires.* Without inhibition two neurons answer the same
 # pattern, and another pattern is left out. In each of the 10<!-- streams 0 --> streams some pattern
 # has several neurons, and in 7<!-- gaps 0 --> of them one has none. With inhibition both are rare;
-# a pattern without a neuron occurs in 1<!-- gaps_inhibition 0 --> stream. Four neurons do share the
-# three patterns, and one of them stays without. The price: hits fall a little, and a neuron fires
-# more often where there is no pattern. A race to fire first has
-# become a division of labour: [winner-take-all](../docs/glossary.md#winner-take-all).
+# a pattern without a neuron occurs in 1<!-- gaps_inhibition 0 --> stream. Here four neurons do
+# share the three patterns, and one of them stays without. The price: hits fall a little, and a
+# neuron fires more often where there is no pattern. A race to fire first has become a division of
+# labour: [winner-take-all](../docs/glossary.md#winner-take-all).
 #
 # ### Exercise 4: Push the others down (4 min)
 #
