@@ -16,7 +16,7 @@
 # A synapse sees the spikes of two neurons. It sees no label, no loss and no gradient. You write a
 # [local learning rule](../docs/glossary.md#local-learning-rule), one that learns from those spikes
 # alone: first with a list of all of them, then with two numbers that replace the list. At the end
-# you compare the rule with an experiment, and it fails.
+# you compare the rule with an experiment, and the rule fails.
 #
 # **Time.** 50 minutes for you, 10 seconds for the machine.
 # **You need.** [101](101_leaky_neuron.ipynb), for spikes in time steps; exponentials and integrals.
@@ -70,7 +70,8 @@ n_samples = 200  # repetitions with random spikes
 # $$\Delta w(s) = \begin{cases} +A_+\, e^{-s/\tau_+} & s \ge 0 \\
 # -A_-\, e^{\,s/\tau_-} & s < 0 . \end{cases}$$
 #
-# This is [spike-timing-dependent plasticity](../docs/glossary.md#spike-timing-dependent-plasticity)
+# $A_\pm$ are the largest changes by one pair, $\tau_\pm$ their time constants. This is
+# [spike-timing-dependent plasticity](../docs/glossary.md#spike-timing-dependent-plasticity)
 # (STDP) by the [pair rule](../docs/glossary.md#pair-rule).
 #
 # Do one step by hand. Pre fires at 10 ms and at 40 ms, post at 20 ms. By how much does the weight
@@ -156,7 +157,7 @@ plt.show()
 # In a program, each step of 1 ms has four lines. In what order?
 
 # %%
-pre_times, post_times = [10, 40, 48, 90, 130], [20, 53, 80, 131]  # ms
+pre_times, post_times = [10, 40, 48, 90, 131], [20, 53, 80, 131]  # ms
 pre, post = np.zeros((2, 160))
 pre[pre_times] = post[post_times] = 1
 decay_plus, decay_minus = math.exp(-1 / tau_plus), math.exp(-1 / tau_minus)
@@ -188,9 +189,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spikes (marks) and both traces (above), and the change of the weight
-# (below).* The order of the four lines matters when both neurons fire **in the same step**. Here
-# such a pair counts as pre before post, with $s = 0$, because a neuron of `jarvis` answers within
-# step $t$ to the input of step $t$.
+# (below).* Both traces must decay first. The order of lines 2 to 4 matters only when both neurons
+# fire **in the same step**, as at 131 ms. Such a pair counts as pre before post, with $s = 0$,
+# because a neuron of `jarvis` answers within step $t$ to the input of step $t$.
 #
 # ### Exercise 2: Write the rule from memory (8 min)
 #
@@ -226,16 +227,18 @@ assert np.allclose(stdp_window(rule, lags), [window(s) for s in lags])
 # [Soft bounds](../docs/glossary.md#soft-bounds) slow down: they multiply potentiation by $1 - w$,
 # and depression by $w$.
 #
-# Run the next cell, and drag. The line is the closed form, without hard bounds; dots are pairs of
-# spikes that the rule was run on. The title gives the area under the window.
+# Run the next cell, and drag. The line is the formula before any hard bound cuts it off; each dot
+# is one pair of spikes, simulated with the rule. The title gives the area under the window. The
+# widget has values of its own: amplitudes of 0.05 and 0.0525, and both time constants 20 ms.
 #
 # - With soft bounds, drag the weight from 0 to 1. Where is the area 0?
 # - Choose hard bounds and a weight of 0.99. Which dots leave the line?
 #
 # <details><summary>Answers</summary>
 # The area is 0 at 0.49: weights above are pulled down, weights below are pulled up, so unrelated
-# spikes bring all to the middle. With hard bounds nothing pulls back, but no dot can rise by more
-# than the 0.01 that is left.
+# spikes bring all to the middle. With hard bounds the area is the same for all weights, so nothing
+# brings them to the middle. The dots of pre before post by up to about 32 ms leave the line: none
+# can rise by more than the 0.01 that is left.
 # </details>
 
 # %%
@@ -298,11 +301,11 @@ for course, per_ms in drifts.values():
     assert not full_run or abs(course[-1] - per_ms * n_steps) < 2e-3
 
 # %% [markdown]
-# *The figure shows the mean change of 50 weights between unrelated neurons (dots), for three
-# strengths of depression, and the prediction (lines).* Between 0.5 and 0.6 the drift changes its
-# sign. (At 0.5 the two areas are equal. Weights still grow a little, because every pair within one
-# step counts as potentiation. All dots lie a little high: traces start empty, and depression, which
-# reaches further back, misses more pairs.)
+# *The figure shows the mean change of 50 weights between unrelated neurons, over 200 repetitions
+# (dots), for three strengths of depression, and the prediction (lines).* Between 0.5 and 0.6 the
+# drift changes its sign. (At 0.5 the two areas are equal. Weights still grow a little, because
+# every pair within one step counts as potentiation. All dots lie a little high: traces start empty,
+# and depression, which reaches further back, misses more pairs.)
 #
 # ### Exercise 3: Balance a window (5 min)
 #
@@ -329,9 +332,11 @@ check.balance_window(balance_window)
 # Nearly the same for both orders: a pre spike 10 ms before one post spike is also 10 ms after the
 # last one. Since depression has the larger area, a higher rate means more depression.
 # </details>
+#
+# The folded cell holds the measured values, and plays 60 pairs at each rate to a rule.
 
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 def sixty_pairs(rule, hz):
     """Change by 60 pairs at a rate (Hz), for pre 10 ms before and 10 ms after post."""
     n, period = (60, round(1000 / hz / rule.dt)) if hz >= 1 else (1, 1)  # 0.1 Hz: pairs stay alone
@@ -361,7 +366,9 @@ def pair_rule(up, down):
 
 
 # %% [markdown]
-# Perhaps the amplitudes are badly chosen. Least squares finds the best ones.
+# Begin with a depression of 0.0071, as in Pfister & Gerstner (2006). For single pairs, pre after
+# post, it gives 60 x 0.0071 exp(-10/33.7) = 0.32; measured was 0.29. Perhaps the amplitudes are
+# still badly chosen: least squares finds the best ones.
 
 # %%
 alone = [protocol(pair_rule(1.0, 0.0)), protocol(pair_rule(0.0, 1.0))]
@@ -376,7 +383,7 @@ predicted = {
 }
 misfit = {name: np.mean(((v - observed) / errors) ** 2) for name, v in predicted.items()}
 for name, value in misfit.items():
-    print(f"{name}: mean squared error {value:.1f}, in units of the measurement's own")
+    print(f"{name}: mean squared error {value:.1f} (1: the standard error, squared)")
 assert misfit["triplet rule"] < 0.1 * misfit["pair rule, best amplitudes"]
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -394,13 +401,14 @@ plt.show()
 # %% [markdown]
 # *The figure shows measured changes (dots, with their standard errors) and the predictions of three
 # rules (lines).* Measured changes rise steeply with the rate. Those of a pair rule fall (left), or
-# rise far too little (middle): no amplitudes repair that.
+# with the best amplitudes stay flat for one order and rise far too little for the other (middle).
 #
-# **The repair** looks at three spikes. Post gets a second, slower trace $o_2$, read just before its
-# own spike enters, which multiplies potentiation: $\Delta w = A_3^+\, r\, o_2$. This is the
-# [triplet rule](../docs/glossary.md#triplet-rule). It has one more free parameter, and the mean
-# squared error falls from 7.6<!-- misfit_pair 0.1 --> to 0.4<!-- misfit_triplet 0.1 -->. For the
-# next lessons the pair rule will do.
+# **The repair** looks at three spikes. Post gets a second, slower trace $o_2$ (114 ms), read just
+# before its own spike enters, which multiplies potentiation: $\Delta w = A_3^+\, r\, o_2$.
+# Depression stays that of the pair rule. This is the [triplet
+# rule](../docs/glossary.md#triplet-rule). It has one more free parameter, its constants were fitted
+# to these very data, and the mean squared error falls from 7.6<!-- misfit_pair 0.1 --> to
+# 0.4<!-- misfit_triplet 0.1 -->. For the next lessons the pair rule will do.
 #
 # ### Exercise 4: Predict the change at any rate (8 min)
 #
@@ -433,7 +441,8 @@ if check.per_period(per_period):
 # 2. A trace *is* the sum of the exponentials of all earlier spikes, so no list is needed.
 # 3. Hard bounds cut off. Soft bounds scale a change with the distance that is left.
 # 4. Between unrelated neurons, a weight drifts with the area of the window.
-# 5. The pair rule's changes fall with the rate, measured ones rise; a triplet term repairs that.
+# 5. No amplitudes let the pair rule's changes rise with the rate as the measured ones do; a triplet
+#    term repairs that.
 #
 # ## Further reading
 #
