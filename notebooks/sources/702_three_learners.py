@@ -186,13 +186,14 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the validation accuracy of two networks of each kind (dots) and their mean, for
-# each learning rate.* Both curves are nearly flat at the top: of rates that are equally good, to
-# within one picture in 180, the smallest is taken. That is 0.012<!-- lr_dense 0 --> for the dense
-# and 0.006<!-- lr_surrogate 0 --> for the surrogate network. The two curves hardly differ, so a
-# common rate would have done little harm here; but you know that only after tuning both. The
-# penalty of the linear read-out is chosen in the same way. The settings of STDP and of the exact
-# gradient were chosen on the same pictures, but by hand, in some dozen trials each. In this respect
-# the comparison is not quite fair.
+# each learning rate.* Both curves have a flat top: of rates that are equally good, to within one
+# picture in 180, the smallest is taken. That is 0.012<!-- lr_dense 0 --> for the dense and
+# 0.006<!-- lr_surrogate 0 --> for the surrogate network. Up to 0.024 the two curves hardly differ,
+# so a common rate would have done little harm; at 0.048 it would have cost the surrogate network
+# almost two points. You know that only after tuning both. The penalty of the linear read-out is
+# chosen in the same way. The settings of STDP and of the exact gradient were chosen on the same
+# pictures, but by hand, in some dozen trials each. In this respect the comparison is not quite
+# fair.
 #
 # ### Three learners
 #
@@ -459,12 +460,12 @@ plt.show()
 # the intervals of section 2. An interval covers other pictures of the same kind, not another task.
 #
 # And is a surrogate gradient better than an exact one? On the digits this is not resolved. Here it
-# is: the exact gradient has a difference of −1.0<!-- mnist_d_exact_surrogate 0.4 --> points to it,
-# from −1.5<!-- mnist_l_exact_surrogate 0.5 --> to −0.6<!-- mnist_h_exact_surrogate 0.5 -->. But an
-# interval does not cover other settings either, and all of these were chosen on the digits. In an
-# earlier run exact gradients got four passes instead of eight, and were 6.1 points behind the dense
-# network instead of 3.4. (With only three networks a bootstrap also
-# gives intervals that are somewhat too short.)
+# is: exact minus surrogate is −1.0<!-- mnist_d_exact_surrogate 0.4 --> points, from
+# −1.5<!-- mnist_l_exact_surrogate 0.5 --> to −0.6<!-- mnist_h_exact_surrogate 0.5 -->. But an
+# interval does not cover other settings either, and all of these were chosen on the digits. Trained
+# for four passes instead of eight, in another run, the exact gradient was 6.1 points behind the
+# dense network instead of 3.4. (With only three networks a bootstrap also gives intervals that are
+# somewhat too short.)
 #
 # ## 4. What does a decision cost?
 #
@@ -672,8 +673,8 @@ assert not full_run or reads[0.2, 0.8] > reads[0.2, 1]
 # %% [markdown]
 # With lower thresholds 63<!-- fired_lowered 2 --> neurons fire, and the accuracy rises from
 # 55<!-- reads_lost 2 --> to 74<!-- reads_lowered 2 --> %. So about half of what STDP loses is the
-# fault of a threshold for a count that no longer comes. The other half is not: other neurons fire
-# than those to which the read-out was fitted, or fire later.
+# fault of a threshold for a count that no longer comes. The other half is not. A likely cause is
+# that other neurons fire, or fire later, than in the pictures to which the read-out was fitted.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {"n_input": n_input, "fired": fired[0, 1], "fired_lost": fired[0.2, 1]}

@@ -19,7 +19,7 @@
 # the loop, show that it is right, and compare its time with what your machine needs just to move
 # the bytes.
 #
-# **Time.** 60 minutes for you, 60 seconds for the machine.
+# **Time.** 65 minutes for you, 60 seconds for the machine.
 #
 # **You need.** [301](301_surrogate_gradients.ipynb) (surrogate gradients, the unrolled graph).
 #
