@@ -342,7 +342,7 @@ if check.bootstrap(bootstrap):
 
 # %% [markdown]
 # The library's `paired_interval` does the same. Here are all differences to the dense network, and
-# to the surrogate network.
+# to the surrogate network, taken before rounding.
 
 # %%
 others = ("surrogate", "exact", "linear", "STDP")
