@@ -14,11 +14,11 @@
 # # Compare three learners fairly
 #
 # Surrogate gradients, STDP with a read-out, and exact gradients of spike times: which of them reads
-# digits best? Many published answers to such questions do not hold, for one of four reasons. The
-# networks received different inputs, they had different sizes, only one of them was tuned, or the
-# difference was smaller than chance. In this lesson you set up a comparison without these faults.
-# You put an interval around every difference, repeat the comparison on ten thousand pictures, and
-# then ask what a decision costs and what noise does to it.
+# digits best? An answer to such a question may be wrong for one of four reasons. The networks
+# received different inputs, they had different sizes, only one of them was tuned, or the difference
+# was smaller than chance. In this lesson you set up a comparison that avoids these faults as far as
+# it can, and says where it does not. You put an interval around every difference, repeat the
+# comparison on ten thousand pictures, and then ask what a decision costs and what noise does to it.
 #
 # **Time.** 55 minutes for you, 4 minutes for the machine.
 #
@@ -37,6 +37,7 @@
 # 4. find the number of spikes at which a spiking layer costs more than a dense one.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+import copy
 import itertools
 import math
 from types import SimpleNamespace
@@ -70,9 +71,9 @@ full_run = True  # False for other values: the numbers in the text belong to the
 n_seeds = 5  # networks of each kind
 n_hidden = 100  # hidden neurons of every network
 epochs = 20  # exact gradients get twice as many
-rates = [0.0015, 0.003, 0.006, 0.012, 0.024]  # learning rates to choose from
+rates = [0.0015, 0.003, 0.006, 0.012, 0.024, 0.048]  # learning rates to choose from
 n_mnist = 12000  # MNIST pictures to train on
-mnist_epochs = 4  # passes through them
+mnist_epochs = 4  # passes through them; again twice as many for exact gradients
 
 # %% [markdown]
 # ## 1. What makes a comparison fair?
@@ -174,8 +175,8 @@ print("chosen on the validation pictures:", best)
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(6.4, 2.8))
-for (name, values), color in zip(grid.items(), (GREY, BLUE), strict=True):
-    ax.semilogx(rates, 100 * values, ".", color=color)
+for (name, values), color, shift in zip(grid.items(), (GREY, BLUE), (0.97, 1.03), strict=True):
+    ax.semilogx(shift * np.array(rates), 100 * values, ".", color=color)
     ax.semilogx(rates, 100 * values.mean(1), "-", color=color, label=name)
 ax.set_xticks(rates, [f"{r:g}" for r in rates])
 ax.minorticks_off()
@@ -185,23 +186,29 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the validation accuracy of two networks of each kind (dots) and their mean, for
-# each learning rate.* Both curves are nearly flat at the top: of rates that are equally good, to
-# within one picture in 180, the smallest is taken. That is 0.012<!-- lr_dense 0 --> for the dense
-# and 0.006<!-- lr_surrogate 0 --> for the surrogate network. The two curves hardly differ, so a
-# common rate would have done little harm here; but you know that only after tuning both. The
-# settings of the other two learners were chosen on the same pictures, by hand, in some dozen trials
-# each.
+# each learning rate.* Both curves have a flat top: of rates that are equally good, to within one
+# picture in 180, the smallest is taken. That is 0.012<!-- lr_dense 0 --> for the dense and
+# 0.006<!-- lr_surrogate 0 --> for the surrogate network. Up to 0.024 the two curves hardly differ,
+# so a common rate would have done little harm; at 0.048 it would have cost the surrogate network
+# almost two points. You know that only after tuning both. The penalty of the linear read-out is
+# chosen in the same way. The settings of STDP and of the exact gradient were chosen on the same
+# pictures, but by hand, in some dozen trials each. In this respect the comparison is not quite
+# fair.
 #
 # ### Three learners
 #
 # - **Surrogate gradient.** The network above. Hidden neurons fire as often as they like, the
 #   outputs add up their currents, and the largest sum decides.
-# - **STDP and a read-out.** Each of 100 neurons receives all pixels. The first to reach its
-#   threshold wins the picture and learns by the order rule; each win raises the winner's threshold
-#   ([homeostasis](../docs/glossary.md#homeostasis)). Labels enter only at the read-out, a linear
-#   support vector machine on how early each neuron fired.
-# - **Exact gradient of first spikes.** There is no grid: a step becomes 0.25 ms. Each neuron fires
-#   at most once, and the first output to fire decides.
+# - **STDP and a read-out.** Each of 100 neurons receives all pixels. While the layer learns, the
+#   first to reach its threshold wins the picture and learns by the order rule; each win raises
+#   the winner's threshold ([homeostasis](../docs/glossary.md#homeostasis)). Afterwards every neuron
+#   may fire, once. Labels enter only at the read-out, a linear support vector machine on how early
+#   each neuron fired. (In the code, `theta_rest` is the threshold before any win, `theta_plus` its
+#   rise with each win, and `tau_theta` the number of pictures in which the rise decays.)
+# - **Exact gradient of first spikes.** Time is continuous: a spike of step $k$ comes at
+#   $0.1 + 0.25\,k$ ms. Each neuron fires at most once, and the first output to fire decides. The
+#   loss (`net.objective`) is a cross-entropy of the negative output times, with a penalty for
+#   hidden neurons that stay silent.
 
 
 # %%
@@ -258,7 +265,7 @@ with torch.no_grad():
     axes[2].plot(torch.where(steps < n_steps, steps, math.nan), range(n_hidden), "|", color=GREEN)
 axes[1].text(first[-1].times.min() + 0.1, 92, "decision", fontsize=9)
 axes[0].set(title="surrogate", xlabel="time (steps)", ylabel="hidden neuron", xlim=(-1, 17))
-axes[1].set(title="exact", xlabel="time (ms)", xlim=(-0.2, 4.5))
+axes[1].set(title="exact", xlabel="time (ms)")
 axes[2].set(title="STDP", xlabel="time (steps)", xlim=(-1, 17))
 plt.show()
 
@@ -269,7 +276,8 @@ plt.show()
 #
 # ## 2. Is the difference real?
 #
-# Five networks of each kind now classify the 360 test pictures, which have not been used so far.
+# Five networks of each kind now classify the 360 test pictures, which have not been used so far. (±
+# is the standard deviation over the five networks.)
 
 
 # %%
@@ -288,13 +296,16 @@ def all_right(nets, data, steps=None):
     return {k: np.stack([right(k, net, data, steps) for net in v]) for k, v in nets.items()}
 
 
-def linear_right(data):
-    sets = [(data.grey[k], data.labels[k]) for k in ("train", "test")]
-    answers = jarvis.stdp.linear_readout(*sets, c=0.1)[1]
-    return np.stack([(answers == data.labels["test"]).numpy()] * n_seeds)
+def linear_right(data, c, split="test"):
+    sets = [(data.grey[k], data.labels[k]) for k in ("train", split)]
+    answers = jarvis.stdp.linear_readout(*sets, c=c)[1]
+    return np.stack([(answers == data.labels[split]).numpy()] * n_seeds)
 
 
-answers = all_right(nets, digits) | {"linear": linear_right(digits)}
+penalties = (0.1, 0.3, 1, 3, 10)  # of the linear read-out; chosen as the learning rates were
+found = np.array([linear_right(digits, c, "val").mean() for c in penalties])
+c_linear = penalties[np.argmax(found > found.max() - 1.01 / 180)]
+answers = all_right(nets, digits) | {"linear": linear_right(digits, c_linear)}
 accuracy = {name: 100 * values.mean() for name, values in answers.items()}
 for name, values in answers.items():
     spread = f" ± {100 * values.mean(1).std(ddof=1):.1f}" if name != "linear" else ""
@@ -302,13 +313,13 @@ for name, values in answers.items():
 
 # %% [markdown]
 # Surrogate 97.8<!-- digits_surrogate 0.2 --> %, exact 96.4<!-- digits_exact 0.2 --> %: is a
-# surrogate gradient better? One picture in 360 is 0.3 points, so the difference is five pictures.
-# With other test pictures, or other initial weights, would it still be there?
+# surrogate gradient better than an exact one? One picture in 360 is 0.3 points, so the difference
+# is five pictures. With other test pictures, or other initial weights, would it still be there?
 #
 # The *bootstrap* asks exactly that. It draws 360 of the 360 pictures with replacement, and 5 of the
-# 5 networks, takes the difference again, and repeats this a few thousand times. 95 % of the results
-# make an interval. Draw **pairs**: both networks answer the same picture. A picture that is hard
-# for one is usually hard for the other, and this cancels in the difference.
+# 5 networks, takes the difference again, and repeats this a few thousand times. The middle 95 % of
+# the results are the interval. Draw **pairs**: both networks answer the same picture. A picture
+# that is hard for one is usually hard for the other, and this cancels in the difference.
 #
 # ### Exercise 1: Draw a bootstrap (6 min)
 #
@@ -330,7 +341,8 @@ if check.bootstrap(bootstrap):
     print("exact - dense, 95 %:", (100 * np.quantile(drawn, (0.025, 0.975))).round(1), "points")
 
 # %% [markdown]
-# The library's `paired_interval` does the same. Here are all differences to the dense network.
+# The library's `paired_interval` does the same. Here are all differences to the dense network, and
+# to the surrogate network, taken before rounding.
 
 # %%
 others = ("surrogate", "exact", "linear", "STDP")
@@ -351,6 +363,9 @@ def tell(found):
 
 on_digits = intervals(answers)
 tell(on_digits)
+print("and minus the surrogate network:")
+beyond = {"digits": intervals(answers, "surrogate")}
+tell(beyond["digits"])
 if full_run:
     assert on_digits["STDP"].v.resolved
     assert not on_digits["surrogate"].v.resolved
@@ -360,14 +375,15 @@ if full_run:
 # |---|---|---|
 # | surrogate gradient | −0.2<!-- digits_d_surrogate 0.2 --> | −1.0<!-- digits_l_surrogate 0.3 --> to 0.6<!-- digits_h_surrogate 0.3 --> |
 # | exact gradient | −1.5<!-- digits_d_exact 0.2 --> | −3.4<!-- digits_l_exact 0.3 --> to 0.2<!-- digits_h_exact 0.3 --> |
-# | linear read-out | −1.3<!-- digits_d_linear 0.2 --> | −3.0<!-- digits_l_linear 0.3 --> to 0.3<!-- digits_h_linear 0.3 --> |
+# | linear read-out | −1.6<!-- digits_d_linear 0.2 --> | −3.3<!-- digits_l_linear 0.3 --> to 0.1<!-- digits_h_linear 0.3 --> |
 # | STDP | −3.2<!-- digits_d_STDP 0.2 --> | −5.4<!-- digits_l_STDP 0.3 --> to −1.1<!-- digits_h_STDP 0.3 --> |
 #
-# 360 pictures show that STDP is behind, and nothing else. The first three intervals include 0, that
-# of the exact gradient only just. That does *not* mean that the learners are equal: each interval
-# also includes a disadvantage of a point or more. To say that two learners are equal you need a
-# short interval around 0, and that takes more pictures. How many? The width shrinks with the square
-# root of their number.
+# 360 pictures show that STDP is behind, and nothing else. The first three intervals include 0,
+# those of the exact gradient and of the linear read-out only just. That does *not* mean that the
+# learners are equal: each interval also includes a disadvantage of a point or more. To say that two
+# learners are equal you need a short interval around 0, and that takes more pictures. How many? The
+# width falls as one over the square root of their number: 28 times as many pictures, a fifth of the
+# width.
 #
 # ## 3. Ten thousand pictures
 #
@@ -375,7 +391,7 @@ if full_run:
 # pixels, made black and white, and counted in blocks of 4x4 pixels, which gives 8x8 pixels of 17
 # grey levels. So they fit into the same networks with the same settings: nothing is tuned again,
 # and nothing is chosen on them. Three networks of each kind learn from 12 000 pictures, in four
-# passes.
+# passes; exact gradients again get twice as many.
 
 
 # %%
@@ -400,13 +416,17 @@ if mnist is not None:
     made = {
         "dense": [train_dense(mnist, s, best["dense"], mnist_epochs)[0] for s in few],
         "surrogate": [train_surrogate(mnist, s, best["surrogate"], mnist_epochs)[0] for s in few],
-        "exact": [train_exact(mnist, s, mnist_epochs) for s in few],
+        "exact": [train_exact(mnist, s, 2 * mnist_epochs) for s in few],
         "STDP": [train_stdp(mnist, s, mnist_epochs) for s in few],
     }
-    answers_10k = all_right(made, mnist) | {"linear": linear_right(mnist)[: len(few)]}
-    print({name: f"{100 * values.mean():.1f} %" for name, values in answers_10k.items()})
+    answers_10k = all_right(made, mnist) | {"linear": linear_right(mnist, c_linear)[: len(few)]}
+    for name, values in answers_10k.items():
+        print(f"{name:10s}", " ".join(f"{100 * v:.1f}" for v in values.mean(1)), "%")
     on_mnist = intervals(answers_10k)
     tell(on_mnist)
+    print("and minus the surrogate network:")
+    beyond["mnist"] = intervals(answers_10k, "surrogate")
+    tell(beyond["mnist"])
     assert not full_run or all(d.high < 0 for d in on_mnist.values())
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -431,15 +451,21 @@ plt.show()
 # | minus the dense network | difference | 95 % interval |
 # |---|---|---|
 # | surrogate gradient | −2.3<!-- mnist_d_surrogate 0.3 --> | −2.7<!-- mnist_l_surrogate 0.4 --> to −2.0<!-- mnist_h_surrogate 0.4 --> |
-# | exact gradient | −6.1<!-- mnist_d_exact 0.5 --> | −8.2<!-- mnist_l_exact 0.7 --> to −4.5<!-- mnist_h_exact 0.7 --> |
-# | linear read-out | −5.2<!-- mnist_d_linear 0.3 --> | −5.7<!-- mnist_l_linear 0.4 --> to −4.7<!-- mnist_h_linear 0.4 --> |
+# | exact gradient | −3.4<!-- mnist_d_exact 0.5 --> | −3.8<!-- mnist_l_exact 0.7 --> to −2.9<!-- mnist_h_exact 0.7 --> |
+# | linear read-out | −5.1<!-- mnist_d_linear 0.3 --> | −5.6<!-- mnist_l_linear 0.4 --> to −4.6<!-- mnist_h_linear 0.4 --> |
 # | STDP | −9.6<!-- mnist_d_STDP 0.4 --> | −10.2<!-- mnist_l_STDP 0.5 --> to −8.9<!-- mnist_h_STDP 0.5 --> |
 #
-# The digits could not tell the surrogate gradient from the dense network; this test set can. The
-# interval of the exact gradient is still wide. With so many pictures only its three networks can
-# make it so: they differ, and more networks would help where more pictures do not. And an interval
-# covers other pictures and other initial weights, but not other settings. All of these were chosen
-# on the digits.
+# This task can tell the surrogate gradient from the dense network, and not only because it has more
+# test pictures: every difference is larger than on the digits, and three of the four lie outside
+# the intervals of section 2. An interval covers other pictures of the same kind, not another task.
+#
+# And is a surrogate gradient better than an exact one? On the digits this is not resolved. Here it
+# is: exact minus surrogate is −1.0<!-- mnist_d_exact_surrogate 0.4 --> points, from
+# −1.5<!-- mnist_l_exact_surrogate 0.5 --> to −0.6<!-- mnist_h_exact_surrogate 0.5 -->. But an
+# interval does not cover other settings either, and all of these were chosen on the digits. Trained
+# for four passes instead of eight, in another run, the exact gradient was 6.1 points behind the
+# dense network instead of 3.4. (With only three networks a bootstrap also gives intervals that are
+# somewhat too short.)
 #
 # ## 4. What does a decision cost?
 #
@@ -450,8 +476,8 @@ plt.show()
 # $$\text{additions} = \sum_{\text{spikes}} \text{synapses of the neuron that fired} .$$
 #
 # A second item is easily forgotten, **updates**. A neuron that leaks must be brought up to date by
-# a multiplication and an addition for each of its state variables: on a clock in every step,
-# without a clock at every arriving spike.
+# a multiplication and an addition for each of its state variables: in every step if a clock drives
+# the network, at every arriving spike if not.
 #
 # ### Exercise 2: Count the additions (5 min)
 #
@@ -496,6 +522,8 @@ energy = {k: np.stack([price(c).numpy() for c in each]) / 1000 for k, each in co
 nj = {name: float(values.mean()) for name, values in energy.items()}
 cached = EnergyModel(read=5.0)  # and 5 pJ for each word from a small cache
 with_memory = {k: np.stack([cached(c).numpy() for c in v]) / 1000 for k, v in counts.items()}
+# without the two words, read and written, of each update
+weights_only = {k: v.mean() - 0.01 * table[k]["updates"] for k, v in with_memory.items()}
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(8.5, 3), sharey=True)
@@ -518,26 +546,30 @@ for a, b, joules, words in tables:
 # 3.7 pJ for a multiplication (Horowitz 2014).* The differences are printed with their intervals.
 #
 # - The **surrogate** network needs 17<!-- nj_surrogate 2 --> nJ, the dense one
-#   34<!-- nj_dense 0.5 --> nJ. But a dense network that skips its zeros needs
-#   17<!-- nj_skipping 0.5 --> nJ, too: half of the pixels are 0, spikes or no spikes.
+#   34<!-- nj_dense 0.5 --> nJ. But a dense network that skips its zeros needs only
+#   17<!-- nj_skipping 0.5 --> nJ, 0.6 nJ more than the surrogate network: half of
+#   the pixels are 0, spikes or no spikes, and so are almost half of its hidden activities.
 # - **Exact** first spikes need 42<!-- nj_exact 1 --> nJ, more than the dense network, and
 #   27<!-- nj_stops 1 --> nJ if the network stops with its decision. Few spikes, but two updates for
 #   each arrival. Where a membrane is a real capacitor, as on the analogue chip of Göltz et al.
 #   (2021), updates cost nothing.
-# - **STDP** needs 4.3<!-- nj_STDP 0.2 --> nJ: its neurons do not leak, and fire at most once.
+# - **STDP** needs 4.3<!-- nj_STDP 0.2 --> nJ: its neurons do not leak, and fire at most once. Its
+#   few updates are those of the read-out.
 #
-# **Reporting only spike counts hides this**, and so does leaving out the memory. If each weight is
-# fetched from a small cache at 5 pJ, the surrogate network needs 85<!-- nj_surrogate_cached 8 -->
-# nJ and the dense one 71<!-- nj_dense_cached 1 --> nJ.
+# **Reporting only spike counts hides this**, and so does leaving out the memory. If each weight
+# costs 5 pJ to fetch from a small cache, the surrogate network needs
+# 68<!-- nj_surrogate_weights 8 --> nJ and the dense one 71<!-- nj_dense_weights 1 --> nJ. If each
+# state costs as much, before and after its update, it is 85<!-- nj_surrogate_cached 8 --> nJ, and
+# the dense network is cheaper.
 #
 # How many spikes may an input send before a spiking layer costs more than a dense one?
 #
 # ### Exercise 3: Find the break-even (6 min)
 #
 # One layer of `n_in` inputs; its neurons have `n_states` state variables each and are updated in
-# each of `n_steps` steps. An addition costs `add` pJ, a multiplication `multiply` pJ; a dense
-# product and an update cost both. Return the number of spikes per input, in total, at which the
-# spiking layer costs as much as the dense one. (If the updates alone cost more: 0.)
+# each of `n_steps` steps. An addition costs `add` pJ, a multiplication `multiply` pJ; a
+# multiply-add and an update cost both. Return how many spikes each input may send, over all steps,
+# until the spiking layer costs as much as the dense one. (If the updates alone cost more: 0.)
 
 
 # %% tags=["exercise"]
@@ -553,14 +585,16 @@ if check.break_even(break_even):
         print(f"{steps} steps: {allowed:.1f} spikes per input; a rate code sends {sent:.1f}")
 
 # %% [markdown]
-# A [rate code](../docs/glossary.md#rate-code) of 8 steps is still cheaper than the dense network,
-# one of 16 steps is not. "Spiking" alone saves nothing: few spikes
-# ([sparsity](../docs/glossary.md#sparsity)) and few updates do.
+# A [rate code](../docs/glossary.md#rate-code) of 8 steps is still cheaper than a dense layer that
+# does not skip its zeros, one of 16 steps is not. (If it skips them, with 32.6 inputs instead of
+# 64, only 2.0 spikes are allowed at 8 steps, and 2.4 are sent.) "Spiking" alone saves nothing: few
+# spikes ([sparsity](../docs/glossary.md#sparsity)) and few updates do.
 #
 # ## 5. What does noise do?
 #
 # None of the networks has seen noise. Take away each spike with some probability, shift it by some
-# steps, or let silent pixels fire. Which learner suffers most from which?
+# steps (but not out of the picture), or let silent pixels fire, each at a random step. Which
+# learner suffers most from which?
 #
 # <details><summary>Make a guess, then open</summary>
 # Think of what decides. The surrogate network adds up everything to the end. The exact network
@@ -602,34 +636,56 @@ plt.show()
 # *The figure shows the test accuracy under each kind of noise: the mean of five networks, and their
 # range.* Here are the differences to the dense network, with their intervals:
 #
-# | | 20 % of the spikes lost | shifted by 4 steps | 30 % of the silent pixels fire |
+# | | 20 % of the spikes lost | shifted (standard deviation 4 steps) | 30 % of the silent pixels fire |
 # |---|---|---|---|
 # | surrogate gradient | −0.2<!-- lost_d_surrogate 1 --> [−2.2<!-- lost_l_surrogate 1.5 -->, 1.9<!-- lost_h_surrogate 1.5 -->] | −1.1<!-- shifted_d_surrogate 1 --> [−2.4<!-- shifted_l_surrogate 1.5 -->, 0.2<!-- shifted_h_surrogate 1.5 -->] | 7.2<!-- added_d_surrogate 1 --> [4.6<!-- added_l_surrogate 1.5 -->, 10.1<!-- added_h_surrogate 1.5 -->] |
 # | exact gradient | −4.4<!-- lost_d_exact 1 --> [−8.1<!-- lost_l_exact 1.5 -->, −0.6<!-- lost_h_exact 1.5 -->] | −7.4<!-- shifted_d_exact 1 --> [−10.3<!-- shifted_l_exact 1.5 -->, −4.7<!-- shifted_h_exact 1.5 -->] | −9.7<!-- added_d_exact 1 --> [−18.5<!-- added_l_exact 1.5 -->, −2.2<!-- added_h_exact 1.5 -->] |
 # | STDP | −35.3<!-- lost_d_STDP 1 --> [−40.2<!-- lost_l_STDP 1.5 -->, −30.4<!-- lost_h_STDP 1.5 -->] | −6.4<!-- shifted_d_STDP 1 --> [−8.9<!-- shifted_l_STDP 1.5 -->, −3.9<!-- shifted_h_STDP 1.5 -->] | 2.9<!-- added_d_STDP 1 --> [−1.6<!-- added_l_STDP 1.5 -->, 7.4<!-- added_h_STDP 1.5 -->] |
 #
 # Compare with the differences without noise, in section 2. The surrogate network is about as robust
-# as the dense one, and more so when silent pixels fire. The exact network falls further behind when
-# spikes are shifted or added, and with added spikes its five networks differ widely. A likely cause:
-# one early output spike decides, and nothing takes it back.
+# as the dense one, and more so when silent pixels fire. The exact network falls further behind
+# under all three kinds of noise, and with added spikes its five networks differ widely. A likely
+# cause: one early output spike decides, and nothing takes it back.
 #
-# STDP breaks down when spikes are lost, and one can see why: its neurons fire when *enough* of
-# their template has arrived. With 20 % of the spikes missing,
-# 22<!-- fired_lost 1 --> of them fire instead of 68<!-- fired 1 -->. The fault is not in what the
-# layer has learned, but in a threshold for a count that no longer comes.
+# STDP breaks down when spikes are lost. Its neurons fire when *enough* of their template has
+# arrived; with 20 % of the spikes missing, 22<!-- fired_lost 1 --> of them fire instead of
+# 68<!-- fired 1 -->. Is the threshold at fault, or what the layer has learned? Lower all thresholds
+# by the same 20 %, and change nothing else:
 
 # %%
-fired = {}
-for share in (0, 0.2):
+fired, reads = {}, {}
+for share, factor in ((0, 1.0), (0.2, 1.0), (0.2, 0.8)):  # spikes lost, factor of all thresholds
     g = torch.Generator().manual_seed(7)
     steps = corrupt(digits.steps["test"], "lost", share, n_steps, g)
-    each = [net.hidden(steps).counts.double().mean().item() for net in nets["STDP"]]
-    fired[share] = float(np.mean(each))
-print(f"STDP neurons that fire: {fired[0]:.1f} without loss, {fired[0.2]:.1f} with 20 % lost")
-assert fired[0.2] < fired[0]
+    each = []
+    for net in copy.deepcopy(nets["STDP"]):
+        net.layer.thresholds *= factor
+        count = net.hidden(steps).counts.double().mean().item()
+        each.append((count, 100 * right("STDP", net, digits, steps).mean()))
+    fired[share, factor], reads[share, factor] = np.mean(each, 0)
+    print(
+        f"{share:.0%} lost, thresholds x {factor}: {fired[share, factor]:.1f} neurons fire, "
+        f"accuracy {reads[share, factor]:.1f} %"
+    )
+assert fired[0.2, 1] < fired[0, 1]
+assert not full_run or reads[0.2, 0.8] > reads[0.2, 1]
+
+# %% [markdown]
+# With lower thresholds 63<!-- fired_lowered 2 --> neurons fire, and the accuracy rises from
+# 55<!-- reads_lost 2 --> to 74<!-- reads_lowered 2 --> %. So about half of what STDP loses is the
+# fault of a threshold for a count that no longer comes. The other half is not. A likely cause is
+# that other neurons fire, or fire later, than in the pictures to which the read-out was fitted.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-numbers = {"n_input": n_input, "fired": fired[0], "fired_lost": fired[0.2]}
+numbers = {"n_input": n_input, "fired": fired[0, 1], "fired_lost": fired[0.2, 1]}
+numbers |= {"fired_lowered": fired[0.2, 0.8], "c_linear": c_linear}
+numbers |= {"reads_lost": reads[0.2, 1], "reads_lowered": reads[0.2, 0.8]}
+numbers |= {f"nj_{k}_weights": weights_only[k] for k in ("surrogate", "dense")}
+for where, found in beyond.items():
+    for name, d in found.items():
+        numbers |= {
+            f"{where}_{p}_{name}_surrogate": 100 * v for p, v in zip("dlh", d.v, strict=True)
+        }
 numbers |= {f"lr_{name}": lr for name, lr in best.items()}
 numbers |= {f"digits_{name}": value for name, value in accuracy.items()}
 if mnist is not None:
@@ -654,15 +710,16 @@ if mnist is not None or not full_run:
 # %% [markdown]
 # ## Summary
 #
-# 1. **A fair comparison** has one task, one code, one size, rivals that were tuned alike on
-#    validation data, several seeds, and baselines that know nothing of spikes.
+# 1. **A fair comparison** has one task, one code, one size, rivals that are tuned alike on
+#    validation data, several seeds, and baselines that know nothing of spikes. Here STDP and the
+#    exact gradient, tuned by hand, fall short of that.
 # 2. **A difference comes with an interval.** Draw pictures and networks in pairs. An interval that
 #    includes 0 says "not resolved", not "equal".
-# 3. **On 360 digits** only STDP is measurably behind the dense network. **On 10 000 MNIST pictures**
-#    all three spiking learners are. No spiking learner beats it.
+# 3. **On 360 digits** only STDP is measurably behind the dense network. **On 10 000 MNIST
+#    pictures** all three spiking learners are. No spiking learner beats it.
 # 4. **Cost** is additions *and* updates *and* memory. Few spikes alone do not make a network cheap.
 # 5. **Noise** asks each learner another question. STDP fails when spikes are lost, and the exact
-#    network falls behind when they are shifted or added. The surrogate network withstands all three
+#    network falls further behind under all three kinds. The surrogate network withstands all three
 #    kinds about as well as the dense one, or better.
 #
 # ## Further reading
