@@ -169,9 +169,9 @@ for ax in axes:
 plt.show()
 
 # %% [markdown]
-# *The figure shows the spike time with a delay of 2 ms on the left, and its derivative in three ways
-# on the right.* The three agree. The weight pulls the spike forward (a negative derivative), and steeply so near the
-# smallest weight. The delay moves it one to one.
+# *The figure shows the spike time with a delay of 2 ms on the left, and its derivative in three
+# ways on the right.* The three agree. The weight pulls the spike forward (a negative derivative),
+# and steeply so near the smallest weight. The delay moves it one to one.
 #
 # ### Exercise 1: Move the threshold (5 min)
 #
@@ -242,8 +242,8 @@ assert math.isclose(by_peak.item(), tau / 4, rel_tol=1e-5)
 #
 # Four inputs spike at 0, 4, 9 and 15 ms, too far apart: the neuron stays silent. Wake it by its
 # **delays**; the weights stay as they are. Write a loss from what `first_spikes` returns, which has
-# `times` and `peaks` (the peak of a neuron that spikes is 1, the threshold). The check trains the delays of another silent neuron with it; then the cell
-# trains those of this one.
+# `times` and `peaks` (the peak of a neuron that spikes is 1, the threshold). The check trains the
+# delays of another silent neuron with it; then the cell trains those of this one.
 
 
 # %% tags=["exercise"]
@@ -276,8 +276,9 @@ if check.wake_loss(wake_loss):
 # $$dx^+ = J\,dx^- + \frac{\partial j}{\partial p}\,dp + (J\dot x^- - \dot x^+)\,dt, \qquad
 # J = \partial j/\partial x ,$$
 #
-# where $p$ is a parameter of the jump ($w$ at an arrival). In words: if the event comes $dt$ later, the state runs on with the old slope for $dt$, is then
-# mapped by the jump, and misses $dt$ of the new slope. For a spike and its reset:
+# where $p$ is a parameter of the jump ($w$ at an arrival). In words: if the event comes $dt$ later,
+# the state runs on with the old slope for $dt$, is then mapped by the jump, and misses $dt$ of the
+# new slope. For a spike and its reset:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 moved_event()
@@ -286,8 +287,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows a potential (solid) and the same potential a little lower (dashed).* The dashed
 # one reaches the threshold later, by $dt = -dv^-/\dot v^-$. From then on it is lower by $dt$ times
-# the slope *after* the spike: $dv^+ = (\dot v^+/\dot v^-)\,dv^-$. An arrival adds $w$ to $I$. An own
-# spike sets $v$ to 0 and leaves $I$ as it is. Both follow from the rule:
+# the slope *after* the spike: $dv^+ = (\dot v^+/\dot v^-)\,dv^-$. An arrival adds $w$ to $I$. An
+# own spike sets $v$ to 0 and leaves $I$ as it is. Both follow from the rule:
 #
 # | event | it moves by $dt =$ | the state just after it |
 # |---|---|---|
@@ -303,8 +304,8 @@ plt.show()
 # - an **own spike** turns $\lambda_v$ into
 #   $(\dot v^+\lambda_v - \partial L/\partial t)\,/\,\dot v^-$, where $\partial L/\partial t$ is the
 #   derivative with respect to the time of this spike, and leaves $\lambda_I$ as it is;
-# - an **arrival** leaves both as they are, gives $\partial L/\partial w \mathrel{+}= \lambda_I$, and
-#   $g = w(\lambda_I/\tau_s - \lambda_v)$ goes both to $\partial L/\partial d$ and to
+# - an **arrival** leaves both as they are, gives $\partial L/\partial w \mathrel{+}= \lambda_I$,
+#   and $g = w(\lambda_I/\tau_s - \lambda_v)$ goes both to $\partial L/\partial d$ and to
 #   $\partial L/\partial t$ of the spike that was sent;
 # - **between events**, $s$ ms apart, $(v, I)$ becomes $(yv + \tau(y - y^2)I,\; y^2 I)$ with
 #   $y = e^{-s/\tau}$; backward, multiply by the transpose:
@@ -419,8 +420,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows all spikes (black). A thin line leads from a spike to its arrival at a neuron,
-# solid where the weight is positive, dashed where it is negative.* The horizontal extent of a line is
-# its delay; a horizontal line connects a neuron with itself. The late spikes depend on the first
+# solid where the weight is positive, dashed where it is negative.* The horizontal extent of a line
+# is its delay; a horizontal line connects a neuron with itself. The late spikes depend on the first
 # ones through long chains of lines, and through several resets.
 #
 # The loss is a sum of all spike times with random weights. The test is strict: move each of the
@@ -467,8 +468,8 @@ plt.show()
 # This is **EventProp** (Wunderlich & Pehle 2021), which had weights and no delays. The gradient of
 # the delays, in recurrent networks with several spikes per neuron, is that of Mészáros, Knight &
 # Nowotny (2025): the $g$ of an arrival, which was computed anyway, is also $\partial L/\partial d$.
-# The gradient of a delay therefore comes at no extra cost. (For feed-forward networks with one spike per neuron,
-# DelGrad has it in closed form: Göltz et al. 2025.)
+# The gradient of a delay therefore comes at no extra cost. (For feed-forward networks with one
+# spike per neuron, DelGrad has it in closed form: Göltz et al. 2025.)
 
 # %% [markdown]
 # ### Exercise 3: Add an after-current (8 min)
@@ -508,13 +509,13 @@ record("results/501_spike_time_gradients.json", numbers, full=full_run)
 # %% [markdown]
 # ## Summary
 #
-# 1. **A spike time is smooth** in weights and delays: for a single input $dT/dw = -(v/w)/\dot v$ and
-#    $dT/dd = 1$. The rule, a finite difference of the closed form, and the library agree.
+# 1. **A spike time is smooth** in weights and delays: for a single input $dT/dw = -(v/w)/\dot v$
+#    and $dT/dd = 1$. The rule, a finite difference of the closed form, and the library agree.
 # 2. **On the brink** the gradient grows as one over the square root of the distance, and beyond it
 #    there is none: no exact gradient creates a spike. The peaks of silent neurons can.
 # 3. **One rule for every event**,
-#    $dx^+ = J\,dx^- + (\partial j/\partial p)\,dp + (J\dot x^- - \dot x^+)\,dt$, read backward, is the
-#    adjoint: you computed one with five lines.
+#    $dx^+ = J\,dx^- + (\partial j/\partial p)\,dp + (J\dot x^- - \dot x^+)\,dt$, read backward, is
+#    the adjoint: you computed one with five lines.
 # 4. **The same loop** differentiates a recurrent network with resets and delays in one pass.
 #
 # ## Further reading

@@ -159,8 +159,8 @@ plt.show()
 # forms, for three slopes.* Form A has the **wrong sign** at every weight and every slope. Form B
 # has the right sign and the wrong size: in the median it is 1.3<!-- b_1 0.05 -->,
 # 4.1<!-- b_10 0.05 --> or 41<!-- b_100 0.5 --> times too small, and this factor is set by a slope
-# that somebody chose. It also depends on the reset, which here passes the surrogate on. Detached, as
-# in 301, it makes the three factors 0.26<!-- d_1 0.01 --> (too large, that is),
+# that somebody chose. It also depends on the reset, which here passes the surrogate on. Detached,
+# as in 301, it makes the three factors 0.26<!-- d_1 0.01 --> (too large, that is),
 # 1.7<!-- d_10 0.05 --> and 35<!-- d_100 0.5 -->; the signs stay.
 #
 # ### Exercise 1: Write the first spike time (5 min)
@@ -215,8 +215,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the spike time over training.* By the exact gradient it settles at the goal. The
 # surrogate lowers the loss in the only way that it can see, by fewer spikes: after
-# 8<!-- silent_after 0 --> steps the neuron is silent, and the loss is exactly 0, because there is no
-# spike left to be penalised.
+# 8<!-- silent_after 0 --> steps the neuron is silent, and the loss is exactly 0, because there is
+# no spike left to be penalised.
 #
 # ### A fairer loss
 #
@@ -330,14 +330,14 @@ plt.show()
 # %% [markdown]
 # *The figure shows how well the two gradients of a neuron agree: 1 is the same direction, 0
 # unrelated, -1 opposite; boxes hold half of the neurons, whiskers all.* At the best slope,
-# 25<!-- best_slope 0 -->, the median is 0.5<!-- cosine 0.05 -->, and
-# 37<!-- wrong 3 --> % of all derivatives have the wrong sign; guessing would give 50 %. For some
-# neurons the two gradients are nearly opposite. A detached reset, as in 301, does not help: it gives
-# 40<!-- detached 3 --> % at its best slope. For nearly all neurons the grid is not to blame: on it
-# the exact gradient has 7<!-- control 2 --> % wrong signs, and its box is a line close to 1. Its
-# whisker comes from 4<!-- opposite 1 --> neurons whose gradients point backward. On a grid a reset
-# lasts to the end of its step, so each spike delays the next ones. In the worst case the last spike
-# ends up on the other side of its target, and the loss pulls it the other way.
+# 25<!-- best_slope 0 -->, the median is 0.5<!-- cosine 0.05 -->, and 37<!-- wrong 3 --> % of all
+# derivatives have the wrong sign; guessing would give 50 %. For some neurons the two gradients are
+# nearly opposite. A detached reset, as in 301, does not help: it gives 40<!-- detached 3 --> % at
+# its best slope. For nearly all neurons the grid is not to blame: on it the exact gradient has
+# 7<!-- control 2 --> % wrong signs, and its box is a line close to 1. Its whisker comes from
+# 4<!-- opposite 1 --> neurons whose gradients point backward. On a grid a reset lasts to the end of
+# its step, so each spike delays the next ones. In the worst case the last spike ends up on the
+# other side of its target, and the loss pulls it the other way.
 #
 # Do not conclude that surrogates are useless: they trained every network of part 3. They answer a
 # different question, *would one more spike help?*, and so they can create spikes, which the exact
@@ -349,9 +349,9 @@ plt.show()
 #
 # An [event-driven simulation](../docs/glossary.md#event-driven-simulation) is exact, and slow with
 # thousands of spikes. `jarvis.run_events` runs on a grid of time, compiled, and goes back along the
-# same events ([EventProp](../docs/glossary.md#eventprop)). Here is the recurrent network of 501 on a
-# grid of 0.1 ms. Spike times are whole steps now. What does a finite difference say about
-# the time of the first spike and the weight from input 0 to neuron 2?
+# same events ([EventProp](../docs/glossary.md#eventprop)). Here is the recurrent network of 501 on
+# a grid of 0.1 ms. Spike times are whole steps now. What does a finite difference say about the
+# time of the first spike and the weight from input 0 to neuron 2?
 
 # %%
 rng = np.random.default_rng(seed)
@@ -413,6 +413,7 @@ if check.crossing_time(crossing_time):
     leaf = weights.clone().requires_grad_()
     _, h = one_input(leaf, 10.0, through_reset=False)
     (yours,) = torch.autograd.grad(crossing_time(h, dt).sum(), leaf)
+    assert np.allclose(yours, truth, rtol=0.1)
     _, ax = plt.subplots()
     ax.plot(weights, truth, color=BLUE, label="exact")
     ax.plot(weights, yours, ".", color=PURPLE, label="your answer, on the grid")
@@ -526,8 +527,8 @@ record("results/502_three_gradients.json", numbers, full=full_run)
 #    time has the wrong sign at every weight. With a fairer loss, more than a third of the
 #    derivatives do.
 # 2. **Asking when** gives a true derivative, by events or by interpolation on a grid.
-# 3. **Finite differences on a grid** are 0 or depend on the size of the change; the adjoint is right
-#    to the order of the step.
+# 3. **Finite differences on a grid** are 0 or depend on the size of the change; the adjoint is
+#    right to the order of the step.
 # 4. **No exact gradient creates a spike**; a surrogate can. Choose by what the task needs.
 #
 # ## Further reading

@@ -107,10 +107,10 @@ check.position_gradient(position_gradient)
 #
 # Weights stay fixed here; only a position can change. Two inputs sit 10 ms apart. In pattern A the
 # left one spikes 4 ms before the right one; in pattern B it is the other way round. Two neurons, A
-# and B, receive both inputs with the same weights, too small for one input spike to make them fire: they
-# fire only after the second has arrived. The neuron that spikes first gives the answer. Neuron B is already where
-# both spikes of pattern B arrive together. Neuron A starts beside it, and the answer to both
-# patterns is B.
+# and B, receive both inputs with the same weights, too small for one input spike to make them fire:
+# they fire only after the second has arrived. The neuron that spikes first gives the answer. Neuron
+# B is already where both spikes of pattern B arrive together. Neuron A starts beside it, and the
+# answer to both patterns is B.
 #
 # ### Exercise 2: Predict the position (4 min)
 #
@@ -223,10 +223,10 @@ if check.possible(possible):
 
 # %% [markdown]
 # In return, positions save parameters in such a
-# [spatial network](../docs/glossary.md#spatial-network). The library has the formula as a module with
-# positions as parameters, `make_delays`. Its first argument is the form: "0" no delays, "2" or "3"
-# the dimensions of the positions, "inf" free delays. Then come the sizes of the populations, and
-# which of them are connected. The second network below has 700 inputs and 300 neurons that are
+# [spatial network](../docs/glossary.md#spatial-network). The library has the formula as a module
+# with positions as parameters, `make_delays`. Its first argument is the form: "0" no delays, "2" or
+# "3" the dimensions of the positions, "inf" free delays. Then come the sizes of the populations,
+# and which of them are connected. The second network below has 700 inputs and 300 neurons that are
 # connected recurrently, each with all others but itself: 700 · 300 + 300 · 299 delays.
 
 # %%
@@ -276,9 +276,9 @@ plt.show()
 # right.*
 #
 # Networks have only 5 hidden neurons, which spike at most once; gradients are exact. Each silent
-# hidden neuron adds to the loss the share of the threshold that its peak falls short of (`wake`; see
-# exercise 2 of 501), averaged over neurons and samples. Chance is 33 %.
-# How much can 5 hidden neurons do without delays, and how much with them?
+# hidden neuron adds to the loss the share of the threshold that its peak falls short of (`wake`;
+# see exercise 2 of 501), averaged over neurons and samples. Chance is 33 %. How much can 5 hidden
+# neurons do without delays, and how much with them?
 #
 # <details><summary>Make a guess, then open</summary>
 # Without delays a hidden neuron combines four spikes by weights alone: between 83 and 92 %. With
@@ -394,9 +394,9 @@ if full_run:
 # | free delays | 90.0<!-- free_frozen 0.2 --> % | 96.3<!-- free_learned 0.2 --> % | 6.3<!-- free_gain 0.3 --> [3.2<!-- free_low 1 -->, 9.2<!-- free_high 1 -->] |
 #
 # Here the *learning* brings the gain. Free delays are measurably better than positions, by 2.7
-# points, with 35 numbers instead of 24. Frozen delays are not measurably better than no delays: both
-# intervals include 0. That need not be so elsewhere. In a large network random delays are already
-# of all kinds, and [505](505_where_delays_help.ipynb) asks how much is left to learn there.
+# points, with 35 numbers instead of 24. Frozen delays are not measurably better than no delays:
+# both intervals include 0. That need not be so elsewhere. In a large network random delays are
+# already of all kinds, and [505](505_where_delays_help.ipynb) asks how much is left to learn there.
 #
 # What has changed in the plane?
 
@@ -416,8 +416,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the class that one network of three of the kinds gives to every point, with the
-# test samples on top.* Without delays the borders do not bend enough; with learned delays they follow
-# the shape more closely.
+# test samples on top.* Without delays the borders do not bend enough; with learned delays they
+# follow the shape more closely.
 
 # %%
 fresh, trained = network("positions, learned", 0), nets["positions, learned"][0]
@@ -500,8 +500,8 @@ record("results/503_positions.json", numbers, full=full_run)
 #    distances equals the difference of their times.
 # 3. **Frozen delays are the control.** On Yin-Yang with five hidden neurons, learned delays beat
 #    frozen ones, and frozen ones are not measurably better than none.
-# 4. **With more neurons** the advantage of networks with delays is smaller than with 10, with no clear
-#    trend from 15 to 60. Whether the learning matters there, these runs do not say.
+# 4. **With more neurons** the advantage of networks with delays is smaller than with 10, with no
+#    clear trend from 15 to 60. Whether the learning matters there, these runs do not say.
 #
 # ## Further reading
 #

@@ -210,9 +210,9 @@ assert rates[-1] < 0.2 * rates[0]
 # *The figure shows the share of neurons that fire in a step, and the size of the gradient, for each
 # layer of patient 1; both scales are logarithmic.* The first layer fires in
 # 21.7<!-- rate_first 0.1 --> % of the steps, the last in 0.5<!-- rate_last 0.1 --> %. The gradient
-# of the first weights is 4.5<!-- gradient_ratio 0.2 --> orders of magnitude smaller than that of the
-# output's: a [vanishing gradient](../docs/glossary.md#vanishing-gradient). The network is a chain of
-# six filters, and each lets less through.
+# of the first weights is 4.5<!-- gradient_ratio 0.2 --> orders of magnitude smaller than that of
+# the output's: a [vanishing gradient](../docs/glossary.md#vanishing-gradient). The network is a
+# chain of six filters, and each lets less through.
 #
 # Nothing is wrong with a single layer. PyTorch draws the $n$ weights of a neuron with a standard
 # deviation of $1/\sqrt{3n}$, which suits inputs with values near 1. Here the inputs are 0 in most
@@ -220,8 +220,8 @@ assert rates[-1] < 0.2 * rates[0]
 # $\sqrt{n\,r/(3n)} = \sqrt{r/3}$. So fewer spikes give weaker currents, and weaker currents give
 # fewer spikes. So in such a network the rate tends to fall from layer to layer, as it does here.
 #
-# The [initialisation](../docs/glossary.md#initialisation) is too small for this data. By how much? No formula knows your data, so measure:
-# choose the rate and scale each layer until it has it.
+# The [initialisation](../docs/glossary.md#initialisation) is too small for this data. By how much?
+# No formula knows your data, so measure: choose the rate and scale each layer until it has it.
 #
 # ### Exercise 1: Wake the layers (6 min)
 #
@@ -468,8 +468,8 @@ assert math.isnan(found.gradients["synapses.0.1.weight"])
 # does a curve between 0 and $k/4$ become NaN?
 #
 # <details><summary>Make a guess, then open</summary>
-# Far below the threshold. There k·e<sup>-kz</sup> is huge. Beyond 3·10<sup>38</sup> float32 calls it
-# infinite, and infinity divided by infinity is NaN.
+# Far below the threshold. There k·e<sup>-kz</sup> is huge. Beyond 3·10<sup>38</sup> float32 calls
+# it infinite, and infinity divided by infinity is NaN.
 # </details>
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
