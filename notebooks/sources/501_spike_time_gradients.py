@@ -21,7 +21,7 @@
 # against a finite difference and the library. Then you carry it backward through a neuron by hand,
 # event by event, and with the same rule through a recurrent network with delays.
 #
-# **Time.** 45 minutes for you, 20 seconds for the machine.
+# **Time.** 50 minutes for you, 20 seconds for the machine.
 #
 # **You need.** [103](103_synapses_and_state.ipynb) (the synaptic current) and
 # [301](301_surrogate_gradients.ipynb) (backpropagation). Derivatives of exponentials.

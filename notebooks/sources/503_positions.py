@@ -20,7 +20,7 @@
 # question that every such result needs: does it help to **learn** the delays, or would any delays
 # do?
 #
-# **Time.** 40 minutes for you, 4 minutes for the machine.
+# **Time.** 45 minutes for you, 4 minutes for the machine.
 #
 # **You need.** [501](501_spike_time_gradients.ipynb) (the gradient of a spike time by a delay).
 #

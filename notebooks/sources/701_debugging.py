@@ -610,7 +610,7 @@ assert kept_real < 1e-17
 # | symptom | look at | cause | repair |
 # |---|---|---|---|
 # | loss stops at the labels' entropy | rates fall from layer to layer | weights too small for sparse input | scale each layer to a rate |
-# | the same | rates are 1 | all weights positive | centre them, $1/\sqrt{n}$ |
+# | the same | rates are 1 | all weights positive | draw them with mean 0 and a size of $1/\sqrt{n}$ |
 # | few spikes, vanishing gradient, in a task with memory | tau against dt | a factor taken for a time | $\tau = -\Delta t/\ln\beta$ |
 # | NaN after a few batches | gradient by step | wide surrogate, large recurrent weights | a narrow surrogate (smaller weights alone still explode) |
 # | loss fine, gradient NaN | which layers are NaN | overflow in the surrogate | rewrite the formula |

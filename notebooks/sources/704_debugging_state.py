@@ -19,7 +19,7 @@
 # samples of the batch; a graph or a state outlives its batch; and one score depends on its sample,
 # but not on what the label asks for. You find most of these without any training, and repair them.
 #
-# **Time.** 55 minutes for you, 60 seconds for the machine.
+# **Time.** 60 minutes for you, 60 seconds for the machine.
 #
 # **You need.** [701](701_debugging.ipynb) (the method, and `diagnose`) and
 # [103](103_synapses_and_state.ipynb) (the state of a layer).
@@ -591,8 +591,8 @@ if full_run:
 # %% [markdown]
 # *The figure shows the decision for 300 samples against what it should depend on: with rates above
 # and first spikes below, with the samples' values on the left and random ones on the right.* The
-# healthy network notices: its cloud rises, and is flat without the information. Below, both clouds
-# look alike. The scores vary with the sample, but not with what the label asks for.
+# healthy network notices: its cloud rises, and loses its slope without the information. Below, both
+# clouds look alike. The scores vary with the sample, but not with what the label asks for.
 #
 # In [302](302_read_outs.ipynb) the same read-out reached far more on first spikes. Its neurons
 # remembered for 20 ms, and its code was 25 steps long; here the neurons forget in 5 ms, and the
