@@ -16,11 +16,12 @@
 # Whether a neuron spikes is a step function of its weights, and the derivative of a step is 0. In
 # lesson 301 a surrogate took its place. Ask a different question: not *whether* a neuron spikes,
 # but *when*. The time of a spike is a smooth function of every weight and every delay that came
-# before it, and it has a true derivative. In this lesson you derive it for one spike and check
-# it in three ways. Then you carry it backward through a neuron by hand, event by event, and with
-# the same rule through a recurrent network with delays.
+# before it, as long as no spike appears or disappears and no arrival overtakes a spike of its
+# receiver, and it has a true derivative. In this lesson you derive it for one spike and check it
+# against a finite difference and the library. Then you carry it backward through a neuron by hand,
+# event by event, and with the same rule through a recurrent network with delays.
 #
-# **Time.** 45 minutes for you, 20 seconds for the machine.
+# **Time.** 50 minutes for you, 20 seconds for the machine.
 #
 # **You need.** [103](103_synapses_and_state.ipynb) (the synaptic current) and
 # [301](301_surrogate_gradients.ipynb) (backpropagation). Derivatives of exponentials.
@@ -149,7 +150,7 @@ delays = torch.full((1, 30), 2.0, dtype=torch.float64, requires_grad=True)
 times, _ = first_spikes(torch.zeros(1, 1, dtype=torch.float64), weights, delays, params)
 by_w, by_d = torch.autograd.grad(times.sum(), (weights, delays))
 worst = np.abs(by_w[0].numpy() / by_difference(w.numpy()) - 1).max()
-print(f"library and finite difference differ by {worst:.0e} at most")
+print(f"library and finite difference differ by {worst:.0e} (relative) at most")
 assert worst < 1e-6
 assert torch.allclose(by_d, torch.ones_like(by_d), atol=1e-12)
 
@@ -168,9 +169,9 @@ for ax in axes:
 plt.show()
 
 # %% [markdown]
-# *The figure shows the spike time on the left, and its derivative in three ways on the right.* The
-# three agree. The weight pulls the spike forward (a negative derivative), and steeply so near the
-# smallest weight. The delay moves it one to one.
+# *The figure shows the spike time with a delay of 2 ms on the left, and its derivative in three
+# ways on the right.* The three agree. The weight pulls the spike forward (a negative derivative),
+# and steeply so near the smallest weight. The delay moves it one to one.
 #
 # ### Exercise 1: Move the threshold (5 min)
 #
@@ -224,7 +225,9 @@ plt.show()
 # (`min_slope` of `FirstSpikeParams`, or clipping). And a spike that is gone has **none**: no exact
 # gradient of a spike time ever creates a spike. Something else must wake silent neurons. For a
 # neuron that does not spike the library also returns the *peak* of its potential, which has a
-# gradient.
+# gradient. (There is a second edge, where an arrival overtakes a spike of its receiver. Just before
+# the spike its delay moves $T$, with $dT/dd = w/\dot v$; just after it, not at all. $T$ is
+# continuous there, but its derivative jumps.)
 
 # %%
 weak = torch.tensor([[0.35]], requires_grad=True)
@@ -239,8 +242,8 @@ assert math.isclose(by_peak.item(), tau / 4, rel_tol=1e-5)
 #
 # Four inputs spike at 0, 4, 9 and 15 ms, too far apart: the neuron stays silent. Wake it by its
 # **delays**; the weights stay as they are. Write a loss from what `first_spikes` returns, which has
-# `times` and `peaks`. The check trains the delays of another silent neuron with it; then the cell
-# trains those of this one.
+# `times` and `peaks` (the peak of a neuron that spikes is 1, the threshold). The check trains the
+# delays of another silent neuron with it; then the cell trains those of this one.
 
 
 # %% tags=["exercise"]
@@ -270,10 +273,12 @@ if check.wake_loss(wake_loss):
 # little, by $dx^-$, and the event itself by $dt$. Then the state just after the *old* event time
 # moves by
 #
-# $$dx^+ = J\,dx^- + (J\dot x^- - \dot x^+)\,dt, \qquad J = \partial j/\partial x .$$
+# $$dx^+ = J\,dx^- + \frac{\partial j}{\partial p}\,dp + (J\dot x^- - \dot x^+)\,dt, \qquad
+# J = \partial j/\partial x ,$$
 #
-# In words: if the event comes $dt$ later, the state runs on with the old slope for $dt$, is then
-# mapped by the jump, and misses $dt$ of the new slope. For a spike and its reset:
+# where $p$ is a parameter of the jump ($w$ at an arrival). In words: if the event comes $dt$ later,
+# the state runs on with the old slope for $dt$, is then mapped by the jump, and misses $dt$ of the
+# new slope. For a spike and its reset:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 moved_event()
@@ -282,8 +287,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows a potential (solid) and the same potential a little lower (dashed).* The dashed
 # one reaches the threshold later, by $dt = -dv^-/\dot v^-$. From then on it is lower by $dt$ times
-# the slope *after* the spike: $dv^+ = (\dot v^+/\dot v^-)\,dv^-$. Both of our events follow from
-# the rule:
+# the slope *after* the spike: $dv^+ = (\dot v^+/\dot v^-)\,dv^-$. An arrival adds $w$ to $I$. An
+# own spike sets $v$ to 0 and leaves $I$ as it is. Both follow from the rule:
 #
 # | event | it moves by $dt =$ | the state just after it |
 # |---|---|---|
@@ -292,17 +297,20 @@ plt.show()
 #
 # Now read this backward, from the last event to the first. Write
 # $\lambda_v = \partial L/\partial v$ and $\lambda_I = \partial L/\partial I$ for the derivative of
-# the loss with respect to the state at one moment: the [adjoint](../docs/glossary.md#adjoint). Then
+# the loss with respect to the state at one moment: the [adjoint](../docs/glossary.md#adjoint). Put
+# $dv^+$ and $dI^+$ into $dL = \lambda_v\,dv^+ + \lambda_I\,dI^+$, and collect what multiplies
+# $dv^-$, $dI^-$, $dw$ and $dt$:
 #
 # - an **own spike** turns $\lambda_v$ into
 #   $(\dot v^+\lambda_v - \partial L/\partial t)\,/\,\dot v^-$, where $\partial L/\partial t$ is the
-#   derivative with respect to the time of this spike;
-# - an **arrival** gives $\partial L/\partial w \mathrel{+}= \lambda_I$, and
-#   $g = w(\lambda_I/\tau_s - \lambda_v)$ goes both to $\partial L/\partial d$ and to
+#   derivative with respect to the time of this spike, and leaves $\lambda_I$ as it is;
+# - an **arrival** leaves both as they are, gives $\partial L/\partial w \mathrel{+}= \lambda_I$,
+#   and $g = w(\lambda_I/\tau_s - \lambda_v)$ goes both to $\partial L/\partial d$ and to
 #   $\partial L/\partial t$ of the spike that was sent;
-# - **between events**, $s$ ms apart, the transposed solution brings it back:
+# - **between events**, $s$ ms apart, $(v, I)$ becomes $(yv + \tau(y - y^2)I,\; y^2 I)$ with
+#   $y = e^{-s/\tau}$; backward, multiply by the transpose:
 #   $\lambda_I \leftarrow y^2\lambda_I + \tau(y - y^2)\lambda_v$ and
-#   $\lambda_v \leftarrow y\lambda_v$ with $y = e^{-s/\tau}$.
+#   $\lambda_v \leftarrow y\lambda_v$.
 #
 # ## 5. One adjoint by hand
 #
@@ -315,7 +323,7 @@ w1, w2, d1, d2 = 0.35, 0.25, 1.0, 0.5
 
 
 def forward(w1, w2, d1, d2):
-    """The state just before each event, and the spike time."""
+    """The decays between events, the slope at the spike, and the spike time."""
     y = math.exp(-((2.0 + d2) - (0.0 + d1)) / tau)  # from arrival 1 to arrival 2
     v, i = tau * w1 * (y - y * y), w1 * y * y  # v was 0, and I was w1
     i_2 = i + w2  # arrival 2
@@ -412,11 +420,13 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows all spikes (black). A thin line leads from a spike to its arrival at a neuron,
-# solid where the weight is positive, dashed where it is negative.* A line slopes by its delay. The
-# late spikes depend on the first ones through long chains of lines, and through several resets.
+# solid where the weight is positive, dashed where it is negative.* The horizontal extent of a line
+# is its delay; a horizontal line connects a neuron with itself. The late spikes depend on the first
+# ones through long chains of lines, and through several resets.
 #
 # The loss is a sum of all spike times with random weights. The test is strict: move each of the
-# 15 weights, 15 delays and 3 input times a little, and simulate again.
+# 15 weights, 15 delays and 3 input times a little, and simulate again. (The first three entries of
+# the `pull` that `adjoint` returns are the derivatives by the input times.)
 
 # %%
 pull = np.concatenate([np.zeros(3), rng.normal(size=n_out)])
@@ -458,8 +468,8 @@ plt.show()
 # This is **EventProp** (Wunderlich & Pehle 2021), which had weights and no delays. The gradient of
 # the delays, in recurrent networks with several spikes per neuron, is that of Mészáros, Knight &
 # Nowotny (2025): the $g$ of an arrival, which was computed anyway, is also $\partial L/\partial d$.
-# A delay therefore costs nothing to learn. (For feed-forward networks with one spike per neuron,
-# DelGrad has it in closed form: Göltz et al. 2025.)
+# The gradient of a delay therefore comes at no extra cost. (For feed-forward networks with one
+# spike per neuron, DelGrad has it in closed form: Göltz et al. 2025.)
 
 # %% [markdown]
 # ### Exercise 3: Add an after-current (8 min)
@@ -499,11 +509,12 @@ record("results/501_spike_time_gradients.json", numbers, full=full_run)
 # %% [markdown]
 # ## Summary
 #
-# 1. **A spike time is smooth** in weights and delays: $dT/dw = -(v/w)/\dot v$ and $dT/dd = 1$.
-#    Closed form, finite differences and the library agree.
+# 1. **A spike time is smooth** in weights and delays: for a single input $dT/dw = -(v/w)/\dot v$
+#    and $dT/dd = 1$. The rule, a finite difference of the closed form, and the library agree.
 # 2. **On the brink** the gradient grows as one over the square root of the distance, and beyond it
 #    there is none: no exact gradient creates a spike. The peaks of silent neurons can.
-# 3. **One rule for every event**, $dx^+ = J\,dx^- + (J\dot x^- - \dot x^+)\,dt$, read backward, is
+# 3. **One rule for every event**,
+#    $dx^+ = J\,dx^- + (\partial j/\partial p)\,dp + (J\dot x^- - \dot x^+)\,dt$, read backward, is
 #    the adjoint: you computed one with five lines.
 # 4. **The same loop** differentiates a recurrent network with resets and delays in one pass.
 #

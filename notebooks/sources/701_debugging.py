@@ -195,7 +195,7 @@ assert not full_run or learned["healthy"][-1] < 0.5 < 2.0 < learned["patient 1"]
 # expect?
 #
 # <details><summary>Make a guess, then open</summary>
-# Scores that ignore the input come from a last layer that hardly fires. If spikes get fewer from
+# If scores ignore the input, the last layer probably hardly fires. If spikes get fewer from
 # layer to layer, gradients should get smaller in the opposite direction.
 # </details>
 
@@ -210,18 +210,18 @@ assert rates[-1] < 0.2 * rates[0]
 # *The figure shows the share of neurons that fire in a step, and the size of the gradient, for each
 # layer of patient 1; both scales are logarithmic.* The first layer fires in
 # 21.7<!-- rate_first 0.1 --> % of the steps, the last in 0.5<!-- rate_last 0.1 --> %. The gradient
-# of the first weights is 5<!-- gradient_ratio 1 --> orders of magnitude smaller than that of the
-# output's: a [vanishing gradient](../docs/glossary.md#vanishing-gradient). The network is a chain of
-# six filters, and each lets less through.
+# of the first weights is 4.5<!-- gradient_ratio 0.2 --> orders of magnitude smaller than that of
+# the output's: a [vanishing gradient](../docs/glossary.md#vanishing-gradient). The network is a
+# chain of six filters, and each lets less through.
 #
 # Nothing is wrong with a single layer. PyTorch draws the $n$ weights of a neuron with a standard
 # deviation of $1/\sqrt{3n}$, which suits inputs with values near 1. Here the inputs are 0 in most
 # steps. If they fire with probability $r$, the current of a step has a standard deviation of about
 # $\sqrt{n\,r/(3n)} = \sqrt{r/3}$. So fewer spikes give weaker currents, and weaker currents give
-# fewer spikes. In a deep network the rate can only fall.
+# fewer spikes. So in such a network the rate tends to fall from layer to layer, as it does here.
 #
-# The [initialisation](../docs/glossary.md#initialisation) is too small for this data. By how much? No formula knows your data, so measure:
-# choose the rate and scale each layer until it has it.
+# The [initialisation](../docs/glossary.md#initialisation) is too small for this data. By how much?
+# No formula knows your data, so measure: choose the rate and scale each layer until it has it.
 #
 # ### Exercise 1: Wake the layers (6 min)
 #
@@ -246,7 +246,7 @@ if check.wake(wake):
 # %% [markdown]
 # Batch normalisation between synapses and neurons does the same during training (Zheng et al.
 # 2021); [704](704_debugging_state.ipynb) shows what it asks of you in return. Rossbroich et al.
-# (2022) compute weights that keep every layer firing from the rates of the data.
+# (2022) compute, from the rates of the data, weights that keep every layer firing.
 #
 # ## 3. Patient 2: spikes at every step
 #
@@ -283,8 +283,8 @@ assert mean_potential > 10 > abs(float(potentials["healthy"].mean()))
 # weight is negative: every input pushes every neuron up. All neurons fire at all steps, for every
 # picture, and the surrogate of a potential so far away is nearly 0.
 #
-# A [silent layer](../docs/glossary.md#silent-layer) and a saturated one have the same trouble: **a spike carries information only if it
-# could have been absent.**
+# A [silent layer](../docs/glossary.md#silent-layer) and a saturated one have the same trouble: **a
+# neuron that always fires, or never does, carries no information.**
 #
 # ### Exercise 2: Draw better weights (6 min)
 #
@@ -422,8 +422,11 @@ assert per_step > 1.1
 #
 # ### Exercise 4: Keep the gradient steady (5 min)
 #
-# Return a recurrent layer through which the gradient neither explodes nor vanishes within 80 steps.
-# Its neurons must still affect each other.
+# Return a recurrent layer through which the gradient neither explodes nor vanishes within 80 steps:
+# that of the first steps may be at most 100 times that of the last, and at least a millionth of it.
+# Its neurons must still affect each other. `surrogate=` takes a name from
+# `jarvis.SURROGATES` (301 shows them), and `layer.weight` are the recurrent weights, which
+# begin within $\pm 1/\sqrt{n}$.
 
 
 # %% tags=["exercise"]
@@ -440,8 +443,8 @@ if check.steady(steady):
 # %% [markdown]
 # ## 6. Patient 5: a surrogate that overflows
 #
-# The derivative of the logistic function is a good surrogate. This network has it as formula
-# collections print it, with $z = h - 1$ and a slope of $k = 25$:
+# The derivative of the logistic function is a good surrogate. This network uses the formula as
+# textbooks print it, with $z = h - 1$ and a slope of $k = 25$:
 #
 # $$\frac{k\,e^{-kz}}{(1 + e^{-kz})^2}$$
 
@@ -465,8 +468,8 @@ assert math.isnan(found.gradients["synapses.0.1.weight"])
 # does a curve between 0 and $k/4$ become NaN?
 #
 # <details><summary>Make a guess, then open</summary>
-# Far below the threshold. There k·e<sup>-kz</sup> is huge. Beyond 3·10<sup>38</sup> float32 calls it
-# infinite, and infinity divided by infinity is NaN.
+# Far below the threshold. There k·e<sup>-kz</sup> is huge. Beyond 3·10<sup>38</sup> float32 calls
+# it infinite, and infinity divided by infinity is NaN.
 # </details>
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -519,7 +522,7 @@ if check.stable_bell(stable_bell):
 # %% [markdown]
 # ## 7. Patient 6: maps that never win
 #
-# The last patient has no gradient, and silence is its trouble all the same. A convolution of 40
+# The last patient learns without a gradient, but its trouble, too, is silence. A convolution of 40
 # [feature maps](../docs/glossary.md#feature-map) learns from digits by STDP: the first neuron to
 # reach the threshold wins, learns, and keeps others from learning.
 
@@ -555,16 +558,18 @@ plt.show()
 # %% [markdown]
 # *The figure shows the number of wins of each map, and the highest potential that any digit gives
 # it.* 25<!-- dead_maps 1 --> of the 40 maps are dead: they won with fewer than one picture in 100.
-# The picture that suits a dead map best brings it just to the threshold, after all of its spikes
-# have arrived. A map that has learned its stroke has fired long before. So the winners go on
-# winning, and nothing helps the losers: [homeostasis](../docs/glossary.md#homeostasis), which
-# raises the threshold of a map that wins, is switched off.
+# (The potentials are those after all spikes of a digit, without firing.) The picture that suits a
+# dead map best brings it barely over the threshold, to 20 to 22, so it needs nearly all of the
+# spikes, and another map has already won. So the winners go on winning, and nothing helps the
+# losers: [homeostasis](../docs/glossary.md#homeostasis), which raises the threshold of a map that
+# wins, is switched off.
 #
 # ### Exercise 6: Give every map a chance (5 min)
 #
 # Return a `jarvis.WTAConfig` with which all 40 maps learn. Its `theta_rest` is the threshold,
 # `theta_plus` is added to it by a win, and `tau_theta` is the number of pictures after which the
-# increase has decayed. The patient has
+# increase has decayed (to 37 %). From its 5x5 pixels a neuron gets 25 spikes at most, and weights
+# are between 0 and 1. The patient has
 # `WTAConfig(theta_rest=20.0, local_radius=1, n_winners=5, enable_homeostasis=False)`.
 
 
@@ -605,11 +610,11 @@ assert kept_real < 1e-17
 # | symptom | look at | cause | repair |
 # |---|---|---|---|
 # | loss stops at the labels' entropy | rates fall from layer to layer | weights too small for sparse input | scale each layer to a rate |
-# | the same | rates are 1 | all weights positive | centre them, $1/\sqrt{n}$ |
-# | chance in a task with memory | tau against dt | a factor taken for a time | $\tau = -\Delta t/\ln\beta$ |
-# | NaN after a few batches | gradient by step | wide surrogate, large recurrent weights | narrow surrogate, $1/\sqrt{n}$ |
+# | the same | rates are 1 | all weights positive | draw them with mean 0 and a size of $1/\sqrt{n}$ |
+# | few spikes, vanishing gradient, in a task with memory | tau against dt | a factor taken for a time | $\tau = -\Delta t/\ln\beta$ |
+# | NaN after a few batches | gradient by step | wide surrogate, large recurrent weights | a narrow surrogate (smaller weights alone still explode) |
 # | loss fine, gradient NaN | which layers are NaN | overflow in the surrogate | rewrite the formula |
-# | dead maps | wins, potentials | high threshold, no homeostasis | lower it, switch it on |
+# | dead maps | wins, potentials | a threshold that only winners reach early | lower it (homeostasis alone, at its default, does not suffice) |
 #
 # 1. **Expect** a number before you train: ln C, 1/C, and the entropy of the labels for one batch.
 # 2. **Rates forward, gradients backward.** `print(diagnose(model, batch))`, read from the top.
@@ -637,5 +642,4 @@ assert kept_real < 1e-17
 #
 # ## Next
 #
-# [704](704_debugging_state.ipynb): six networks with healthy spikes and gradients whose scores
-# depend on the wrong things.
+# [704](704_debugging_state.ipynb): six faults in networks with healthy spikes and gradients.

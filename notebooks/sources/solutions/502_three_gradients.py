@@ -107,7 +107,7 @@ plt.show()
 
 # %%
 def order_of(steps, errors):
-    """Steps and errors, arrays of the same length -> the order p."""
+    """Steps and errors, lists or arrays of the same length -> the order p."""
     return np.polyfit(np.log(steps), np.log(errors), 1)[0]
 
 
