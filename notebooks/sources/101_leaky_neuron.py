@@ -15,10 +15,9 @@
 #
 # A neuron's membrane is a small electrical circuit. You turn it into one line of Python, find out
 # why the obvious line is slightly wrong, and repair it. Then you add a threshold and a reset, and
-# the circuit becomes a neuron that fires. At the end, a function and a layer of the library
-# reproduce your loop.
+# the circuit becomes a neuron that fires.
 #
-# **Time.** 55 minutes for you, 5 seconds for the machine.
+# **Time.** 50 minutes for you, 5 seconds for the machine.
 #
 # **You need.** Python with NumPy arrays; exponentials, logarithms, and what a differential equation
 # says. No knowledge of neurons.
@@ -52,8 +51,8 @@ lesson.begin()
 
 # %% [markdown]
 # The numbers in the text are measured with these parameters. To try others, change them, set
-# `full_run = False`, and run the lesson again. As in every lesson, this skips what holds only for
-# the published parameters: some checks, and the file of measured numbers.
+# `full_run = False`, and run the lesson again. This skips the checks that hold only for the
+# published parameters.
 
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false}}
 full_run = True
@@ -75,10 +74,10 @@ print(f"{n_steps} steps of {dt:g} ms")
 # %% [markdown]
 # ## 1. A membrane is an RC circuit
 #
-# The membrane is a thin insulator between two salty liquids. It stores charge on both sides, like a
-# **capacitor**. Charge leaks through channels that are always open, as through a **resistor**, the
-# [membrane resistance](../docs/glossary.md#membrane-resistance). Ion pumps maintain a voltage that
-# drives the leak, like a **battery**.
+# The membrane is a thin insulator between two salty liquids. It stores charge like a **capacitor**.
+# Charge leaks through channels that are always open, as through a **resistor**, the [membrane
+# resistance](../docs/glossary.md#membrane-resistance). Ion pumps maintain a voltage that drives the
+# leak, like a **battery**.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 membrane_circuit()
@@ -98,7 +97,7 @@ plt.show()
 # $$\tau\,\frac{dV}{dt} = -(V - E_L) + R\,I .$$
 #
 # Our membrane has $R$ = 100 MΩ and $C$ = 200 pF. Mind the units: MΩ times pF gives µs, so $\tau$ is
-# 20 000 µs, or 20 ms. MΩ times pA gives µV.
+# 20 ms. MΩ times pA gives µV.
 #
 # Switch on a current of 300 pA, and follow $V$ by
 # [Euler's method](../docs/glossary.md#eulers-method): take the slope, multiply it by $dt$, and add.
@@ -106,8 +105,7 @@ plt.show()
 #
 # <details><summary>Make a guess, then open</summary>
 # V settles where the slope is zero: R I = 30 mV above rest, at -40 mV. After one time constant it
-# has covered 63 % of the way (1 - 1/e), and is at -51 mV. No threshold stops it: the equation does
-# not contain one.
+# has covered 63 % of the way (1 - 1/e), and is at -51 mV.
 # </details>
 
 # %%
@@ -155,20 +153,19 @@ check.settle(settle)
 # %% [markdown]
 # ## 2. Measure the potential in units of the threshold
 #
-# $E_L$, $V_{th}$ and $R$ only set the zero point and the scale of potential and current. So measure
-# the potential from rest, in units of the distance to the threshold. Express the current as the
-# value of $v$ at which it would make the membrane settle. From here on the letter $I$ means this
-# number; the current of section 1 becomes $I_{pA}$:
+# Measure the potential from rest, in units of the distance to the threshold, and the current as the
+# value of $v$ at which it would make the membrane settle. From here on $I$ means this number; the
+# current of section 1 becomes $I_{pA}$:
 #
 # $$v = \frac{V - E_L}{V_{th} - E_L}, \qquad I = \frac{R\,I_{pA}}{V_{th} - E_L}
 # \qquad\Rightarrow\qquad \tau\,\frac{dv}{dt} = -v + I .$$
 #
-# Rest is now 0, the threshold is 1, and our current is 30 mV over 20 mV, or 1.5. Most lessons use
-# these units. For a constant current and $v(0) = 0$ the solution is
+# Rest is now 0, the threshold is 1, and our current is 1.5. Most lessons use these units. For a
+# constant current and $v(0) = 0$ the solution is
 #
 # $$v(t) = I\,\bigl(1 - e^{-t/\tau}\bigr).$$
 #
-# How accurate is Euler's method? Compare the two, with a step of 5 ms so that an error can show.
+# How accurate is Euler's method? Take a step of 5 ms, so that an error can show.
 
 # %%
 current = lift / (v_threshold - e_leak)
@@ -203,9 +200,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows Euler's points above the closed form.* The largest error is
-# 0.077<!-- euler_error 0.001 -->, and about half of that, 0.036<!-- euler_half 0.001 -->, with half
-# the step. **What went wrong?** Euler takes the slope at the start of a step and keeps it for the
-# whole step. The true slope becomes flatter within the step.
+# 0.077<!-- euler_error 0.001 -->, and about half of that with half the step. **What went wrong?**
+# Euler keeps the slope at the start of a step for the whole step, but the true slope becomes
+# flatter.
 #
 # ## 3. A discretisation without error
 #
@@ -214,10 +211,9 @@ plt.show()
 #
 # $$v' = e^{-dt/\tau}\,v + \bigl(1 - e^{-dt/\tau}\bigr)\, I .$$
 #
-# While the input is constant, this is the solution, no approximation. Euler's factor
-# $1 - dt/\tau$ is the beginning of the series of $e^{-dt/\tau}$. (For $dt > 2\tau$ it is below -1,
-# and Euler's error changes its sign at every step and grows. The exact factor lies between 0 and 1
-# for every $dt$.)
+# While the input is constant, this is the solution. Euler's factor $1 - dt/\tau$ is the beginning
+# of the series of $e^{-dt/\tau}$. (For $dt > 2\tau$ it is below -1, and Euler's error grows at
+# every step.)
 
 # %%
 decay = math.exp(-coarse / tau)
@@ -230,10 +226,10 @@ print(f"largest error with dt = {coarse:g} ms: {exact_error:.1e}")
 assert exact_error < 1e-12
 
 # %% [markdown]
-# Only the rounding of floating-point numbers is left. So the loop is `v = decay * v + x`, where `x`
-# is **what the input adds to v in one step.** For a constant current it is $(1 - e^{-dt/\tau})\,I$,
-# in the library `constant_drive(I, tau, dt)`. (Input from another neuron is different: each of its
-# spikes adds a fixed amount, the *weight*, whatever `dt` is.)
+# Only rounding errors are left. So the loop is `v = decay * v + x`, where `x` is **what the input
+# adds to v in one step.** For a constant current it is $(1 - e^{-dt/\tau})\,I$, in the library
+# `constant_drive(I, tau, dt)`. (A spike from another neuron adds a fixed amount, the *weight*,
+# whatever `dt` is.)
 #
 # Suppose you forget the factor, and pass $x = I$ at every step of 1 ms. Where does $v$ settle?
 #
@@ -252,7 +248,7 @@ for name, x in settled.items():
     print(f"x = {name:18} settles at v = {v:.2f}")
 
 # %% [markdown]
-# 30.76<!-- without_factor 0.01 --> instead of 1.5, twenty times too much.
+# 30.76<!-- without_factor 0.01 --> instead of 1.5.
 #
 # ### Exercise 2: Measure tau from a recording (5 min)
 #
@@ -273,9 +269,9 @@ check.measure_tau(measure_tau)
 # ## 4. A decay factor means nothing without dt
 #
 # Some libraries ask for the factor itself and call it `beta`. It is our `decay`,
-# $\beta = e^{-dt/\tau}$, so it stands for a time constant only together with a step:
+# $\beta = e^{-dt/\tau}$, and gives a time constant only together with a step:
 # $\tau = -dt/\ln\beta$. A neuron has `beta = 0.95`, and you refine `dt` from 2 ms to 0.5 ms. What
-# happens to the neuron?
+# happens?
 #
 # <details><summary>Make a guess, then open</summary>
 # It becomes four times as fast: its time constant falls from 39 ms to 9.7 ms.
@@ -312,11 +308,10 @@ plt.show()
 #
 # which is 21.97<!-- t_first 0.005 --> ms.
 #
-# What could be simpler: compare $v$ with 1, and record a spike. How many spikes do you expect in
-# 200 ms?
+# Compare $v$ with 1, and record a spike. How many do you expect in 200 ms?
 #
 # <details><summary>Make a guess, then open</summary>
-# If it takes about 22 ms from rest to the threshold, 200 ms have room for 9 spikes.
+# 9: each takes about 22 ms from rest to the threshold.
 # </details>
 
 # %%
@@ -336,22 +331,21 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential, the threshold (dashed), and a triangle for each spike.* The first
-# spike comes on time. Then there is one at every step, and the triangles merge into a band:
-# 179<!-- spikes_without_reset 0 --> spikes instead of 9.
+# spike comes on time. Then there is one at every step: 179<!-- spikes_without_reset 0 --> spikes
+# instead of 9.
 #
-# **Look for the cause before you read on.** What should have happened to $v$ at the first spike?
+# **Look for the cause.** What should have happened to $v$ at the first spike?
 #
 # <details><summary>The cause</summary>
-# The spike does not change v, which stays above the threshold. So every later step fires as well. A
-# spike has to take the potential down: the reset is missing.
+# The spike does not change v, which stays above the threshold, so every later step fires as well.
+# The reset is missing.
 # </details>
 #
 # ### Exercise 3: When does the first spike come? (4 min)
 #
 # The potential starts at rest, at 0. Return the time in ms at which it reaches `threshold` under a
-# constant `current`, both in units of $v$. Time is continuous: use the closed form, no steps. If it
-# never does, return `math.inf`; a current equal to the threshold brings $v$ there only in the
-# limit, so it counts as never.
+# constant `current`, both in units of $v$. Use the closed form, no steps. If it never does, return
+# `math.inf`, also for a current equal to the threshold, which brings $v$ there only in the limit.
 
 
 # %% tags=["exercise"]
@@ -367,8 +361,8 @@ check.first_spike(first_spike)
 # ## 6. The reset
 #
 # At each spike, the threshold, here 1, is subtracted from the potential: a
-# [reset](../docs/glossary.md#reset) by subtraction. The potential *before* the reset gets a name of
-# its own, $h$, because we compare $h$ with the threshold.
+# [reset](../docs/glossary.md#reset) by subtraction. The potential *before* the reset, which we
+# compare with the threshold, is called $h$.
 
 # %%
 v, rows = 0.0, []
@@ -397,19 +391,17 @@ plt.show()
 # %% [markdown]
 # *The figure shows the repaired neuron.* It fires 9<!-- spikes 0 --> spikes. You have built a
 # [leaky integrate-and-fire neuron](../docs/glossary.md#leaky-integrate-and-fire-neuron), or LIF
-# neuron. Note two details. $h$ reaches the threshold, here just so (at most
-# 1.001<!-- largest_h 0.0005 -->), but $v$ never does: if a plot shows spikes although its curve
-# stays below the threshold, it shows $v$. (The steep falls only connect one $v$ with the next.) And
-# the first spike comes at 22 ms, not at 21.97 ms: we compare at the end of a step, so a spike is
-# seen up to one `dt` late.
+# neuron. $h$ reaches the threshold (here it is at most 1.001<!-- largest_h 0.0005 -->), but $v$
+# never does. The first spike comes at 22 ms, not at 21.97 ms: we compare at the end of a step, so a
+# spike is seen up to one `dt` late.
 #
-# So this happens in one step, and in this order:
+# One step, in this order:
 #
 # 1. $h = e^{-dt/\tau}\, v + x$, leak and input,
 # 2. $s = 1$ where $h \ge 1$, else 0, the spike,
 # 3. $v = h - s$, the reset.
 #
-# Follow a few steps with a short time constant of 5 ms, and check one row in your head.
+# Follow a few steps, and check one row in your head.
 
 # %%
 order_tau, order_x = 5.0, [0.0, 0.6, 0.0, 0.5, 0.4, 0.0, 0.0, 0.9, 0.3, 0.0]
@@ -449,8 +441,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows ten steps.* In each, the potential leaks, the input lifts it to $h$ (open
 # circle), and where $h$ reaches the threshold (dashed), the reset takes it down to $v$ (full
-# circle). Step 4 of the table runs from 4 to 5 on the axis. Its input and its reset belong to its
-# end; the input is drawn slightly before, so that you see both.
+# circle). Step 4 of the table runs from 4 to 5 on the axis.
 #
 # ## 7. The library does the same
 #
@@ -483,7 +474,7 @@ assert torch.equal(by_layer, by_hand)
 assert torch.equal(trace.v, v_by_hand)
 
 # %% [markdown]
-# All spikes and all potentials are the same, to the last bit.
+# All spikes and potentials are the same.
 #
 # ### Exercise 4: Write the neuron from memory (12 min)
 #
@@ -505,28 +496,26 @@ check.from_memory(from_memory)
 # ## Summary
 #
 # 1. A membrane is a capacitor beside a leak: $\tau\,dV/dt = -(V - E_L) + R\,I$ with $\tau = RC$.
-# 2. `v = exp(-dt/tau) * v + x` is its exact solution over one step. Euler's `1 - dt/tau` is the
-#    start of a series, and unstable beyond $dt = 2\tau$.
+# 2. `v = exp(-dt/tau) * v + x` is its exact solution over one step. Euler's `1 - dt/tau`
+#    approximates it.
 # 3. `beta` means something only together with `dt`. A constant current enters as
 #    `constant_drive(I, tau, dt)`.
-# 4. Leak and input, compare, reset, in this order. $h$ reaches the threshold, and $v$ is what the
-#    next step starts from.
+# 4. Leak and input, compare, reset, in this order.
 #
-# **Next.** [102](102_firing_rate.ipynb): the firing rate, other resets, and noise.
+# **Next.** [102](102_firing_rate.ipynb): firing rate, resets and noise.
 #
-# **See also.** [601](601_hodgkin_huxley.ipynb): the channels behind the spike.
-# [605](605_conductances.ipynb): synapses as further resistors and batteries.
+# **See also.** [601](601_hodgkin_huxley.ipynb): ion channels. [605](605_conductances.ipynb):
+# conductances.
 #
 # ## Further reading
 #
 # - Gerstner et al. 2014, *Neuronal Dynamics*, chapter 1,
-#   [doi:10.1017/CBO9781107447615](https://doi.org/10.1017/CBO9781107447615): this neuron.
+#   [doi:10.1017/CBO9781107447615](https://doi.org/10.1017/CBO9781107447615).
 # - Rotter & Diesmann 1999, Biol. Cybern. 81:381,
-#   [doi:10.1007/s004220050570](https://doi.org/10.1007/s004220050570): exact steps for all linear
-#   neurons.
+#   [doi:10.1007/s004220050570](https://doi.org/10.1007/s004220050570): exact steps.
 # - Brunel & van Rossum 2007, Biol. Cybern. 97:337,
-#   [doi:10.1007/s00422-007-0190-0](https://doi.org/10.1007/s00422-007-0190-0): Lapicque's circuit
-#   of 1907, translated.
+#   [doi:10.1007/s00422-007-0190-0](https://doi.org/10.1007/s00422-007-0190-0): Lapicque 1907,
+#   translated.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {

@@ -14,8 +14,8 @@
 # # Predict how fast a neuron fires, and how regularly
 #
 # A constant current makes a neuron fire like a clock, at a rate that a formula predicts. Neurons in
-# the brain hardly ever fire like clocks. So you add noise, get it wrong at first, and then find two
-# kinds of firing that have the same rate and look nothing alike.
+# the brain hardly ever do. You add noise, get it wrong at first, and then find two kinds of firing
+# that have the same rate and look nothing alike.
 #
 # **Time.** 50 minutes for you, 15 seconds for the machine.
 #
@@ -76,8 +76,8 @@ rng = np.random.default_rng(seed)
 # nothing. Which one fires most, and which one least?
 #
 # <details><summary>Make a guess, then open</summary>
-# "none" fires most: at every step above the threshold, even after the input has ended. "zero" fires
-# least, because it loses the overshoot.
+# "none" fires most: at every step above the threshold. "zero" fires least, because it loses the
+# overshoot.
 # </details>
 
 # %%
@@ -103,17 +103,17 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential and the spikes (triangles) of the same neuron with three resets.*
-# The input amounts to 12 times 0.45 = 5.4. `"subtract"` turns it into 5<!-- spikes_subtract 0 -->
-# spikes, `"zero"` into 4<!-- spikes_zero 0 -->, and `"none"` into 18<!-- spikes_none 0 -->. (Choose
-# `"none"` for an output neuron of which only the potential is used, not the spikes.) From here on
-# we use `"zero"`, for which there is an exact formula.
+# The input adds up to 5.4. `"subtract"` turns it into 5<!-- spikes_subtract 0 --> spikes, `"zero"`
+# into 4<!-- spikes_zero 0 -->, and `"none"` into 18<!-- spikes_none 0 -->. (Choose `"none"` for an
+# output neuron of which only the potential is used.) From here on we use `"zero"`, for which there
+# is an exact formula.
 #
 # ## 2. From current to rate
 #
-# Lesson 101 found the time from rest to threshold: $\tau \ln\frac{I}{I-1}$. A reset to zero puts
-# the neuron at rest again, so this is also the
-# [inter-spike interval](../docs/glossary.md#inter-spike-interval). The
-# [firing rate](../docs/glossary.md#firing-rate) is
+# A reset to zero puts the neuron at rest, so the time from rest to threshold of lesson 101,
+# $\tau \ln\frac{I}{I-1}$, is also the [inter-spike
+# interval](../docs/glossary.md#inter-spike-interval). The [firing
+# rate](../docs/glossary.md#firing-rate) is
 #
 # $$f(I) = \frac{1}{\tau \ln \frac{I}{I-1}} \ \ (I > 1), \qquad f(I) = 0 \ \ (I \le 1).$$
 #
@@ -122,8 +122,7 @@ plt.show()
 # $I = 1.01$?
 #
 # <details><summary>Make a guess, then open</summary>
-# 6.7 times. At I = 2 the interval is 20 ln 2 = 13.9 ms, or 72 Hz. At I = 1.01 it is 20 ln 101 =
-# 92 ms, or 11 Hz.
+# 6.7 times: the interval is 20 ln 2 = 13.9 ms instead of 20 ln 101 = 92 ms.
 # </details>
 
 
@@ -181,10 +180,9 @@ plt.show()
 #
 # ### Exercise 1: Which reset keeps the rate? (8 min)
 #
-# That error grows with `dt`. Which reset suffers more from it? Run `LIFLayer` with the given reset
-# and step for 2 s, from rest; its input is a float64 tensor of shape `[T, 1]`. Return the rate in
-# Hz, one number: 1000 over the **mean interval** in ms, to within 2 %. Then a figure shows both
-# resets at a step of 1 ms.
+# That error grows with `dt`, for one reset more than for the other. Run `LIFLayer` with the given
+# reset and step for 2 s, from rest; its input is a float64 tensor of shape `[T, 1]`. Return the
+# rate in Hz, one number: 1000 over the **mean interval** in ms, to within 2 %.
 
 
 # %% tags=["exercise"]
@@ -208,13 +206,13 @@ if check.coarse_rate(coarse_rate):
 # %% [markdown]
 # <details><summary>The answer</summary>
 # "subtract" keeps the rate. "zero" drops the overshoot, so every interval is rounded up to whole
-# steps, and the rate falls short. With "subtract" the overshoot is a start for the next interval,
-# and the rounding errors do not add up.
+# steps, and the rate falls short. With "subtract" the overshoot shortens the next interval, and the
+# rounding errors do not add up.
 # </details>
 #
 # ## 3. Refractory period
 #
-# The formula has no upper limit, but neurons have one. The channels that make a spike need time to
+# The formula has no upper limit, but neurons have one: the channels that make a spike need time to
 # recover. During the [refractory period](../docs/glossary.md#refractory-period) $t_{ref}$ after a
 # spike the neuron cannot fire, and the interval becomes $t_{ref} + \tau \ln\frac{I}{I-1}$. What is
 # the highest rate that any current can produce if $t_{ref}$ is 5 ms?
@@ -248,8 +246,7 @@ plt.show()
 # *The figure shows rates with three refractory periods: simulated (dots), formula (lines), and the
 # limit $1/t_{ref}$ (dotted).* At fifty times the rheobase, the neuron with 5 ms fires at
 # 182<!-- limited_rate 0.5 --> Hz. (For `refractory / dt` steps after a spike, `jarvis` holds $v$ at
-# the reset and ignores the input. Every interval is still rounded up to a step, which shows at the
-# highest rates.)
+# the reset and ignores the input.)
 #
 # ### Exercise 2: Set a speed limit (3 min)
 #
@@ -269,15 +266,14 @@ check.speed_limit(speed_limit)
 # %% [markdown]
 # ### Try it with sliders
 #
-# Run the next cell to get sliders. Answer first, then try:
+# Answer first, then try:
 #
 # - Raise the threshold from 1 to 1.5. Where does the f-I curve begin?
 # - Halve `tau`. Does the rheobase change? Does the rate?
 #
 # <details><summary>Answers</summary>
-# The curve begins where v just reaches the threshold, at I = 1.5. A shorter tau does not move the
-# rheobase, but v reaches the threshold in half the time, so (without a refractory time) the rate
-# doubles.
+# The curve begins at I = 1.5. Halving tau does not move the rheobase, but doubles the rate (without
+# a refractory time).
 # </details>
 
 # %%
@@ -290,20 +286,19 @@ assert not explorer.errors
 widgets.draw_lif(current=2.0)
 
 # %% [markdown]
-# *The figure shows what the sliders draw for a current of 2: the potential over time, and the f-I
-# curve with a diamond at this current.*
+# *The figure shows what the sliders draw for a current of 2: the potential, and the f-I curve with
+# a diamond at this current.*
 #
 # ## 4. Noise: a first attempt
 #
-# A neuron in cortex receives thousands of spikes per second, at irregular times. Their sum is a
-# mean current $\mu$ with random fluctuations around it. The simplest idea: in every step, draw a
-# random current with mean $\mu$ and standard deviation $\sigma$, and pass it to `constant_drive`.
-# Take `reset="none"`, so that no spike disturbs $v$, and look at how much $v$ varies. What happens
-# when you make `dt` smaller?
+# A neuron in cortex receives thousands of spikes per second, at irregular times: a mean current
+# $\mu$ with random fluctuations. The simplest idea: in every step, draw a random current with mean
+# $\mu$ and standard deviation $\sigma$, and pass it to `constant_drive`. Take `reset="none"`, so
+# that no spike disturbs $v$, and look at how much $v$ varies. What happens when you make `dt`
+# smaller?
 #
 # <details><summary>Make a guess, then open</summary>
-# They shrink. The membrane averages over tau/dt independent currents. The more there are, the
-# better they cancel.
+# The fluctuations shrink. The membrane averages over tau/dt independent currents.
 # </details>
 
 # %%
@@ -330,8 +325,7 @@ assert naive[0] < naive[-1] / 3
 
 # %% [markdown]
 # From 2 ms to 0.1 ms the noise falls by a factor of 4.4<!-- naive_ratio 0.2 -->, about the square
-# root of 20, and with small enough steps there would be none. **Find the cause.** Standard
-# deviations of independent numbers do not add. What does?
+# root of 20. **Find the cause.** Standard deviations of independent numbers do not add. What does?
 #
 # <details><summary>The cause</summary>
 # Variances add. Half a step needs half the variance, so the standard deviation of the input has to
@@ -339,10 +333,9 @@ assert naive[0] < naive[-1] / 3
 # with dt.
 # </details>
 #
-# **The fix.** We want $v$ itself to have the standard deviation $\sigma$; from here on, $\sigma$
-# belongs to $v$, no longer to the current. In one step $v$ is multiplied by $\beta = e^{-dt/\tau}$,
-# and its variance by $\beta^2$. To keep the variance at $\sigma^2$, the input must add
-# $(1 - \beta^2)\,\sigma^2$:
+# **The fix.** From here on, $\sigma$ is the standard deviation of $v$, no longer of the current. In
+# one step $v$ is multiplied by $\beta = e^{-dt/\tau}$, and its variance by $\beta^2$. To keep the
+# variance at $\sigma^2$, the input must add $(1 - \beta^2)\,\sigma^2$:
 #
 # $$x = (1 - \beta)\,\mu + \sqrt{1 - \beta^2}\;\sigma\,\xi, \qquad \xi \text{ standard normal} .$$
 
@@ -371,17 +364,17 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the fluctuations of $v$ against the time step.* With the square root they no
-# longer depend on it. Such an input, independent from step to step and with a variance proportional
-# to `dt` when `dt` is small, is called [white noise](../docs/glossary.md#white-noise).
+# longer depend on it. Such an input, independent from step to step, is called [white
+# noise](../docs/glossary.md#white-noise).
 #
 # ### Exercise 3: From input spikes to noise (7 min)
 #
-# Where do $\mu$ and $\sigma$ come from? Let $v$ jump by `weight`, $w$, at each spike of a
-# [Poisson process](../docs/glossary.md#poisson-process): random and independent spikes, `rate` of
-# them per second. Each one adds $w\,e^{-t/\tau}$ to $v$. The mean of $v$ is then the rate times the
-# integral of one contribution, and the variance is the rate times the integral of its square.
-# Return two numbers, the mean and the **standard deviation** of $v$. The rate is in Hz, `tau` in
-# ms, and `weight` may be negative.
+# Let $v$ jump by `weight`, $w$, at each spike of a [Poisson
+# process](../docs/glossary.md#poisson-process): random and independent spikes, `rate` of them per
+# second. Each one adds $w\,e^{-t/\tau}$ to $v$. The mean of $v$ is then the rate times the integral
+# of one contribution, and the variance is the rate times the integral of its square. Return two
+# numbers, the mean and the **standard deviation** of $v$. The rate is in Hz, `tau` in ms, and
+# `weight` may be negative.
 
 
 # %% tags=["exercise"]
@@ -396,13 +389,12 @@ check.mean_and_spread(mean_and_spread)
 # %% [markdown]
 # ## 5. The same rate, twice
 #
-# One neuron has a mean current above the threshold and little noise. Another has a mean current
-# below the threshold and much noise. Both fire about 20 times per second. How do their spike trains
-# differ?
+# One neuron has a mean current above the threshold and little noise, another a mean current below
+# it and much noise. Both fire about 20 times per second. How do their spike trains differ?
 #
 # <details><summary>Make a guess, then open</summary>
 # The mean current drives the first one across the threshold, at nearly equal intervals. The second
-# one waits for a fluctuation that happens to be large enough. Its intervals vary widely.
+# one waits for a large enough fluctuation, and its intervals vary widely.
 # </details>
 
 # %%
@@ -436,16 +428,15 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows both neurons: potential and spikes (left), and the distribution of their
-# intervals up to 200 ms (right, each to its own scale).* For a single number, divide the standard
-# deviation of the intervals by their mean. This is the
-# [coefficient of variation](../docs/glossary.md#coefficient-of-variation) (CV): 0 for a clock, 1
-# for a Poisson process (its intervals are distributed exponentially, with a standard deviation
-# equal to their mean), and 0.5 to 1 for many neurons in cortex (Softky & Koch 1993).
+# intervals up to 200 ms (right, each to its own scale).* The standard deviation of the intervals
+# over their mean is the [coefficient of variation](../docs/glossary.md#coefficient-of-variation)
+# (CV): 0 for a clock, 1 for a Poisson process, and 0.5 to 1 for many neurons in cortex (Softky &
+# Koch 1993).
 #
 # ### Exercise 4: Measure the irregularity (4 min)
 #
 # Return the coefficient of variation of a spike train, given an array of some hundred spike times
-# in ms, in ascending order. (It makes no difference here whether you divide by n or by n - 1.)
+# in ms, in ascending order.
 
 
 # %% tags=["exercise"]
@@ -463,13 +454,11 @@ print({name: f"CV {cv:.2f}" for name, cv in cvs.items()})
 assert cvs["mean-driven"] < 0.3 < cvs["fluctuation-driven"]
 
 # %% [markdown]
-# 0.13<!-- cv_mean_driven 0.01 --> and 0.81<!-- cv_fluctuation_driven 0.02 -->, at the same rate. (A
-# refractory period would lower both: it makes every interval longer, and none more variable.)
+# 0.13<!-- cv_mean_driven 0.01 --> and 0.81<!-- cv_fluctuation_driven 0.02 -->, at the same rate.
 #
 # ## 6. What does noise do to the f-I curve?
 #
-# Vary the mean current $\mu$ at three levels of noise, and measure rate and CV. (In continuous time
-# there are formulas for both: Siegert 1951, Brunel 2000.)
+# Vary the mean current $\mu$ at three levels of noise, and measure rate and CV.
 
 # %%
 means, sigmas = np.linspace(0.4, 1.6, 13), (0.05, 0.2, 0.4)
@@ -504,47 +493,40 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows rate (left) and irregularity (right) against the mean current at three levels of
-# noise, in the colours of the legend. Dashed: the formula without noise. Dotted: the rheobase.
-# Where there were fewer than 50 intervals, the CV is left out.* Noise rounds off the corner of the
-# f-I curve: the neuron also responds to currents below the rheobase.
+# noise. Dashed: the formula without noise. Dotted: the rheobase. Where there were fewer than 50
+# intervals, the CV is left out.* Noise rounds off the corner of the f-I curve: the neuron also
+# responds to currents below the rheobase.
 #
-# The right panel goes from one kind of firing to another. Far above the rheobase the mean current
-# carries $v$ to the threshold, and noise makes the intervals vary:
-# [mean-driven](../docs/glossary.md#mean-driven-firing) firing. Below it only fluctuations reach the
-# threshold, and the CV rises towards 1:
-# [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. The change is gradual,
-# and sharpest with little noise: with much ($\sigma$ = 0.4) the CV is still
-# 0.51<!-- cv_noisy_above 0.05 --> at $\mu$ = 1.6. The rate alone does not tell you which kind you
-# see.
+# Far above the rheobase the mean current carries $v$ to the threshold, and noise makes the
+# intervals vary: [mean-driven](../docs/glossary.md#mean-driven-firing) firing. Below it only
+# fluctuations reach the threshold, and the CV rises towards 1:
+# [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. The change is gradual:
+# with much noise ($\sigma$ = 0.4) the CV is still 0.51<!-- cv_noisy_above 0.05 --> at $\mu$ = 1.6.
+# The rate alone does not tell you which kind you see.
 #
 # ## Summary
 #
 # 1. A soft reset keeps the overshoot, a hard reset loses it.
 # 2. $f = 1/(t_{ref} + \tau \ln\frac{I}{I-1})$ above the rheobase, with the upper limit $1/t_{ref}$.
-# 3. Variances add. So the noise of one step scales with $\sqrt{1 - e^{-2dt/\tau}}$, not with
-#    $1 - e^{-dt/\tau}$.
-# 4. The CV, the standard deviation of the intervals over their mean, is 0 for a clock and 1 for a
-#    Poisson process.
-# 5. A mean current above the threshold drives regular firing. Fluctuations around a mean below the
-#    threshold make it irregular.
+# 3. Variances add. So the noise of one step scales with $\sqrt{1 - e^{-2dt/\tau}}$.
+# 4. The CV is 0 for a clock and 1 for a Poisson process.
+# 5. Mean-driven firing is regular, fluctuation-driven firing irregular.
 #
-# **Next.** [103](103_synapses_and_state.ipynb): a synapse, adaptation, and the state of a neuron.
+# **Next.** [103](103_synapses_and_state.ipynb): synapses, adaptation, state.
 #
 # **See also.** [605](605_conductances.ipynb): balanced excitation and inhibition.
-# [602](602_reduction.ipynb): f-I curves of other shapes.
+# [602](602_reduction.ipynb): other f-I curves.
 #
 # ## Further reading
 #
 # - Gerstner et al. 2014, *Neuronal Dynamics*, chapters 1, 7 and 8,
 #   [doi:10.1017/CBO9781107447615](https://doi.org/10.1017/CBO9781107447615).
 # - Siegert 1951, Phys. Rev. 81:617,
-#   [doi:10.1103/PhysRev.81.617](https://doi.org/10.1103/PhysRev.81.617): the time to a first
-#   crossing. Brunel 2000, J. Comput. Neurosci. 8:183,
-#   [doi:10.1023/A:1008925309027](https://doi.org/10.1023/A:1008925309027): its rate and CV for LIF
-#   neurons.
+#   [doi:10.1103/PhysRev.81.617](https://doi.org/10.1103/PhysRev.81.617), and Brunel 2000, J.
+#   Comput. Neurosci. 8:183, [doi:10.1023/A:1008925309027](https://doi.org/10.1023/A:1008925309027):
+#   formulas for rate and CV.
 # - Softky & Koch 1993, J. Neurosci. 13:334,
-#   [doi:10.1523/JNEUROSCI.13-01-00334.1993](https://doi.org/10.1523/JNEUROSCI.13-01-00334.1993):
-#   irregular firing in cortex.
+#   [doi:10.1523/JNEUROSCI.13-01-00334.1993](https://doi.org/10.1523/JNEUROSCI.13-01-00334.1993).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {f"spikes_{reset}": count for reset, count in counts.items()}

@@ -13,12 +13,11 @@
 # %% [markdown]
 # # Give the neuron a synapse, an adaptive threshold and a memory
 #
-# So far, almost all that a neuron remembered was its potential. You add two more memories: a
-# synaptic current, which lasts for milliseconds, and an adaptive threshold, which lasts for
-# hundreds of milliseconds. Then you lose them. A neuron falls silent, and a training loop crashes,
-# until you carry the state in the right way.
+# So far, a neuron remembered little more than its potential. You add a synaptic current, which
+# lasts for milliseconds, and an adaptive threshold, which lasts for hundreds of milliseconds. Then
+# you lose these memories: a neuron falls silent, and a training loop crashes.
 #
-# **Time.** 45 minutes for you, 5 seconds for the machine.
+# **Time.** 40 minutes for you, 5 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb) and the f-I curve of [102](102_firing_rate.ipynb). For
 # section 4, PyTorch's autograd: a loss, `backward()` and `.grad`.
@@ -73,21 +72,20 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the chain from a spike of the presynaptic neuron, through the current of the
-# synapse, to the potential of the postsynaptic neuron.* In the equations this is one more line. The
-# spike makes the [synaptic current](../docs/glossary.md#synaptic-current) $i$ jump by the
+# synapse, to the potential of the postsynaptic neuron.* The spike makes the [synaptic
+# current](../docs/glossary.md#synaptic-current) $i$ jump by the
 # [weight](../docs/glossary.md#synaptic-weight) of the synapse, and $i$ decays with the synaptic
 # time constant $\tau_{syn}$:
 #
 # 1. $i = e^{-dt/\tau_{syn}}\, i + x$, the current,
 # 2. $h = e^{-dt/\tau}\, v + i$, leak and input,
 #
-# and then threshold and reset as before. (So $i$ is what the synapse adds to $v$ in one step.) Let
-# a single spike of weight 1 arrive. Does $v$ peak earlier or later than when the spike makes $v$
-# jump directly, and higher or lower?
+# and then threshold and reset as before. Let a single spike of weight 1 arrive. Does $v$ peak
+# earlier or later than when the spike makes $v$ jump directly, and higher or lower?
 #
 # <details><summary>Make a guess, then open</summary>
-# Later, when the decaying current just balances the leak. And higher, because i adds to v in full
-# at every step for as long as it lasts.
+# Later, when the decaying current just balances the leak. And higher, because i adds to v at every
+# step for as long as it lasts.
 # </details>
 
 # %%
@@ -109,9 +107,9 @@ def response(tau_syn):
 
 
 # %% [markdown]
-# What to expect? Let $\alpha = e^{-dt/\tau_{syn}}$ and $\beta = e^{-dt/\tau}$. In step $k$ the
-# current is $\alpha^{k-1}$, and of what it adds, $\beta^{n-k}$ is left after step $n$. So $v$ is
-# the sum of $\beta^{n-k}\alpha^{k-1}$ over $k$, a geometric series. With $t = n\,dt$ it gives, for
+# Let $\alpha = e^{-dt/\tau_{syn}}$ and $\beta = e^{-dt/\tau}$. In step $k$ the current is
+# $\alpha^{k-1}$, and of what it adds, $\beta^{n-k}$ is left after step $n$. So $v$ is the sum of
+# $\beta^{n-k}\alpha^{k-1}$ over $k$, a geometric series. With $t = n\,dt$ it gives, for
 # $\tau \ne \tau_{syn}$, the left formula; the right one follows from $dv/dt = 0$:
 #
 # $$v(t) = \frac{e^{-t/\tau} - e^{-t/\tau_{syn}}}{\beta - \alpha}, \qquad
@@ -142,22 +140,20 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential after one spike of weight 1, which arrives in the first step and
-# is seen at its end, at 1 ms.* With a synapse, this
-# [postsynaptic potential](../docs/glossary.md#postsynaptic-potential) rises to a later and
-# rounder peak.
-#
-# It is also larger, but by how much depends on `dt`. Here $i$ is added in full at every step, in
-# total $1/(1 - e^{-dt/\tau_{syn}})$: for 5 ms that is 5.5<!-- total_current 0.05 --> with a `dt` of
-# 1 ms, and 51<!-- total_fine 0.6 --> with 0.1 ms. So with `tau_syn`, a weight belongs to a `dt`.
-# (Other libraries multiply $i$ by a factor that makes the total 1; then the peak is lower than that
-# of a direct jump.) When you add `tau_syn` to a network that works, divide its weights: by this
-# total to keep the total effect, or by the printed peak to keep the peak.
+# is seen at its end, at 1 ms.* With a synapse, this [postsynaptic
+# potential](../docs/glossary.md#postsynaptic-potential) rises to a later, rounder and larger peak.
+# How much larger depends on `dt`: here $i$ is added in full at every step, in total
+# $1/(1 - e^{-dt/\tau_{syn}})$: for 5 ms that is 5.5<!-- total_current 0.05 --> with a `dt` of 1 ms,
+# and 51<!-- total_fine 0.6 --> with 0.1 ms. So with `tau_syn`, a weight belongs to a `dt`. (Other
+# libraries scale $i$ so that the total is 1.) When you add `tau_syn` to a network that works,
+# divide its weights: by this total to keep the total effect, or by the printed peak to keep the
+# peak.
 #
 # ### Exercise 1: Just enough to fire (8 min)
 #
 # A neuron with a synapse receives the same input `x` at every step. From which `x` on does it fire?
-# Return the `x` with which $v$ settles exactly at the threshold, 1: anything more makes it fire.
-# `tau`, `tau_syn` and `dt` are in ms. Solve it on paper, exactly for any `dt`.
+# Return the `x` with which $v$ settles exactly at the threshold, 1. `tau`, `tau_syn` and `dt` are
+# in ms. Solve it on paper, exactly for any `dt`.
 
 
 # %% tags=["exercise"]
@@ -172,22 +168,21 @@ check.just_enough(just_enough)
 # %% [markdown]
 # ## 2. What does an adaptive threshold add?
 #
-# Under a constant current, many neurons start fast and then slow down. This is called
-# [adaptation](../docs/glossary.md#adaptation). The simplest model raises the threshold at each
-# spike of the neuron, and lets the increase decay slowly. Let $a$ be a count of the neuron's own
-# spikes that decays with $\tau_{adapt}$, and let each raise the threshold by $b$:
+# Under a constant current, many neurons start fast and then slow down. This is
+# [adaptation](../docs/glossary.md#adaptation). In the simplest model, each spike raises the
+# threshold, and the increase decays slowly. Let $a$ be a count of the neuron's own spikes that
+# decays with $\tau_{adapt}$, and let each raise the threshold by $b$:
 #
 # 1. $h = e^{-dt/\tau}\,v + x$,
 # 2. $s = 1$ where $h \ge 1 + b\,a$, else 0,
 # 3. $v = h - s$ and $a = e^{-dt/\tau_{adapt}}\,a + s$.
 #
-# The reset still subtracts the resting threshold, 1, not the raised one, so later intervals start
-# from well above rest. Each spike raises the threshold for the next. Do the intervals grow for
+# The reset still subtracts the resting threshold, 1, not the raised one. Do the intervals grow for
 # ever?
 #
 # <details><summary>Make a guess, then open</summary>
 # No. The longer an interval, the more of a decays within it. In the end each spike adds what the
-# interval before it has taken away, and the intervals stay constant.
+# interval has taken away.
 # </details>
 
 # %%
@@ -228,15 +223,13 @@ plt.show()
 # 14<!-- first_interval 0 --> ms, instead of the 10.2<!-- without_adaptation 0.05 --> ms of the
 # formula. The last ones are about 40<!-- last_interval 1 --> ms. So the neuron reports a *change*
 # of its input strongly (the onset, with 71<!-- onset_rate 0.5 --> Hz), and a constant *level*
-# weakly (later, with 25<!-- level_rate 1 --> Hz). Its threshold recovers with a time constant of
-# 200 ms: it remembers ten times longer than the membrane.
+# weakly (later, with 25<!-- level_rate 1 --> Hz).
 #
 # ### Exercise 2: Read the threshold (5 min)
 #
 # A neuron has fired at the times `spike_times` (an array, in ms), and at no other time. Where is
 # its threshold at the time `t` (one number), later than all of them? The resting threshold is 1.
-# Each spike raises it by `b`, and the increase decays continuously with `tau_adapt` (ms). Return
-# one number; you need no loop over time.
+# Each spike raises it by `b`, and the increase decays continuously with `tau_adapt` (ms).
 
 
 # %% tags=["exercise"]
@@ -253,8 +246,8 @@ check.threshold_at(threshold_at)
 #
 # The [state](../docs/glossary.md#state) of a neuron is all that it keeps from one step to the next:
 # $v$, and with the options above $i$ and $a$ (and with a refractory period, the steps left of it).
-# `LIFLayer` has these options, and agrees with your loops. Careful with the names: the argument
-# `adaptation` is $b$, and `state.adaptation` is $a$.
+# `LIFLayer` agrees with your loops. Careful with the names: the argument `adaptation` is $b$, and
+# `state.adaptation` is $a$.
 
 # %%
 silent = LIFLayer(tau=tau, dt=dt, tau_syn=5.0, threshold=1e9)  # a threshold out of reach
@@ -267,12 +260,12 @@ assert np.array_equal(spikes[:, 0], adapting_spikes)
 print(f"after 800 ms: v = {state.v.item():.3f}, a = {state.adaptation.item():.3f}")
 
 # %% [markdown]
-# A layer of `jarvis` does not store its state. The state goes in as an argument, and comes out as
-# the second result. The input is `[T, B, ...]`, time first, then the batch of B samples: below
-# `[200, 1, 1]`, for 200 steps, one sample, one neuron.
+# A layer of `jarvis` does not store its state: it takes it as an argument, and returns it as the
+# second result. The input is `[T, B, ...]`, time first, then the batch of B samples: below
+# `[200, 1, 1]`.
 #
-# Suppose the input is a stream and arrives in pieces of 20 ms. You run the layer on each piece. The
-# current is that of lesson 101, which gave 9 spikes in 200 ms. How many do you get?
+# Suppose the input is a stream and arrives in pieces of 20 ms. The current is that of lesson 101,
+# which gave 9 spikes in 200 ms. How many do you get if you run the layer on each piece?
 #
 # <details><summary>Make a guess, then open</summary>
 # If each piece went on where the last one stopped, 9. Run it and see.
@@ -294,8 +287,8 @@ assert forgetful.sum() == 0 or not full_run
 # None at all. **Find the cause.** It takes 22 ms to reach the threshold, and a piece lasts 20 ms.
 #
 # <details><summary>The cause</summary>
-# A call without a state starts at rest. At the end of each piece the neuron is just below the
-# threshold, and then its state is dropped: the first "_" in the line that begins with forgetful.
+# A call without a state starts at rest. At the end of each piece its state is dropped: the first
+# "_" in the line that begins with forgetful.
 # </details>
 #
 # **The fix** is to carry the state from one call to the next:
@@ -321,8 +314,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the stream in pieces of 20 ms (grid lines), with the state carried and
-# forgotten. Dashed: the threshold.* With the state, the pieces give the same spikes as one run, to
-# the last bit.
+# forgotten. Dashed: the threshold.* With the state, the pieces give the same spikes as one run.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 first, second = stream.chunk(2)
@@ -336,19 +328,18 @@ assert torch.equal(torch.cat([spikes_1, spikes_2]), whole)
 assert shift > 0
 
 # %% [markdown]
-# Silence is easy to notice. Usually forgetting does less harm, and is harder to see: cut the stream
-# only once, in the middle, and all later spikes come 12<!-- late_when_forgotten 0 --> ms late, and
-# nothing warns you. The opposite mistake is a state that is *left over*: a new sample starts from
-# the potential of the previous one. In libraries that keep the state inside the layer, this happens
-# when you forget to call `reset`.
+# Silence is easy to notice. Usually forgetting is harder to see: cut the stream only once, in the
+# middle, and all later spikes come 12<!-- late_when_forgotten 0 --> ms late, and nothing warns you.
+# The opposite mistake is a state that is *left over*: a new sample starts from the potential of the
+# previous one.
 #
 # **Rule:** a new sample starts with `state=None`. A sample that continues carries its state.
 #
 # ### Exercise 3: Read a stream (8 min)
 #
 # `stream` is a list of pairs `(piece, is_new)`: a piece `[T, 1, 1]` of input, and whether a new
-# recording begins with it (the first piece always begins one). Run `layer` over all pieces and
-# return a list with one number per recording: its spikes.
+# recording begins with it. Run `layer` over all pieces and return a list with one number per
+# recording: its spikes.
 
 
 # %% tags=["exercise"]
@@ -363,11 +354,11 @@ check.count_per_recording(count_per_recording)
 # %% [markdown]
 # ## 4. Carry a state through training
 #
-# While you train a network, PyTorch remembers how each number was computed,
-# in order to differentiate it later with `backward()`. That includes the state. (Training, and how
-# a spike can have a gradient, is the subject of [301](301_surrogate_gradients.ipynb).) Here a
-# single weight $w$ is enough, and we leave it as it is: we only want its gradient. Run a piece,
-# call `backward`, and carry the state to the next piece. What happens at the second `backward`?
+# While you train a network, PyTorch remembers how each number was computed, in order to
+# differentiate it later with `backward()`. That includes the state. (How a spike can have a
+# gradient: [301](301_surrogate_gradients.ipynb).) Here we only want the gradient of a single weight
+# $w$. Run a piece, call `backward`, and carry the state to the next piece. What happens at the
+# second `backward`?
 
 # %%
 w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
@@ -395,12 +386,12 @@ assert "second time" in message
 # **The cause:** the carried `v` was computed in the first piece. The second `backward` goes back
 # through it into that piece, whose intermediate values PyTorch has freed after the first. With
 # `retain_graph=True`, which the full message suggests, every step would differentiate through the
-# entire past, and be slower than the one before.
+# entire past.
 #
 # **The fix:** [`state.detach()`](../docs/glossary.md#detach) keeps the numbers and drops their
 # history. This is called truncated backpropagation through time: the spikes stay the same, but the
 # gradient of a piece no longer sees how $w$ changed the state it started from. (`w.grad` adds up
-# over the pieces, because nothing sets it to zero.)
+# over the pieces.)
 
 # %%
 w.grad, state = None, None
@@ -412,30 +403,27 @@ assert torch.isfinite(w.grad)
 # %% [markdown]
 # ## Summary
 #
-# 1. A synaptic current makes a response later and rounder. In `jarvis` it also makes it larger, the
-#    more so the smaller `dt` is: scale the weights.
-# 2. An adaptive threshold rises with each spike and recovers slowly. The intervals grow until each
-#    spike adds what an interval takes away.
+# 1. A synaptic current makes a response later, rounder and larger: scale the weights.
+# 2. An adaptive threshold rises with each spike and recovers slowly, so intervals grow to a
+#    constant.
 # 3. The state is an argument and a result: `None` for a new sample, carried for one that continues.
 # 4. Between training steps, `state.detach()` keeps the numbers and drops their history.
 #
-# **Next.** [104](104_adex.ipynb): a neuron that makes its own spike, and adapts by a current.
+# **Next.** [104](104_adex.ipynb): adaptation by a current.
 #
-# **See also.** [605](605_conductances.ipynb): synapses that change a conductance, where ours were
-# [current-based](../docs/glossary.md#current-based-synapse). [701](701_debugging.ipynb): faults of
-# networks, among them a state left over.
+# **See also.** [605](605_conductances.ipynb): conductances, where our synapses were
+# [current-based](../docs/glossary.md#current-based-synapse). [701](701_debugging.ipynb): a state
+# left over.
 #
 # ## Further reading
 #
 # - Benda & Herz 2003, Neural Comput. 15:2523,
-#   [doi:10.1162/089976603322385063](https://doi.org/10.1162/089976603322385063): adaptation,
-#   whatever its mechanism.
+#   [doi:10.1162/089976603322385063](https://doi.org/10.1162/089976603322385063): adaptation.
 # - Bellec et al. 2020, Nat. Commun. 11:3625,
-#   [doi:10.1038/s41467-020-17236-y](https://doi.org/10.1038/s41467-020-17236-y): the adaptive
-#   threshold as a memory of recurrent networks.
+#   [doi:10.1038/s41467-020-17236-y](https://doi.org/10.1038/s41467-020-17236-y): adaptive
+#   thresholds as a memory.
 # - Williams & Peng 1990, Neural Comput. 2:490,
-#   [doi:10.1162/neco.1990.2.4.490](https://doi.org/10.1162/neco.1990.2.4.490): truncated
-#   backpropagation through time.
+#   [doi:10.1162/neco.1990.2.4.490](https://doi.org/10.1162/neco.1990.2.4.490).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {

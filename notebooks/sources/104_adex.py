@@ -14,10 +14,9 @@
 # # Let the neuron make its own spike
 #
 # A leaky integrate-and-fire neuron makes no spikes: we write one down when its potential reaches a
-# fixed value. You give it a mechanism for the spike, an exponential, and a memory of its spikes, an
-# adaptation current. Together they are the [AdEx](../docs/glossary.md#adex), the adaptive
-# exponential integrate-and-fire neuron. You then read from a plot of its two variables whether it
-# rests, fires, or bursts.
+# fixed value. You give it an exponential, which makes the spike, and an adaptation current: the
+# [AdEx](../docs/glossary.md#adex), the adaptive exponential integrate-and-fire neuron. You then
+# read from a plot of its two variables whether it rests, fires, or bursts.
 #
 # **Time.** 40 minutes for you, 10 seconds for the machine.
 #
@@ -71,18 +70,17 @@ duration = 600.0  # of most simulations, ms
 # ## 1. A threshold that is not a line
 #
 # We return to the membrane of lesson 101, in mV, and write its leak as a *conductance* $g_L = 1/R$
-# of 10 nS. With nS, mV, pA, pF and ms the units fit without factors.
+# of 10 nS.
 #
-# A real spike begins because sodium channels open. The higher $V$, the more of them open, and the
-# more current flows in, which raises $V$ further. Near the threshold this current grows
-# exponentially with $V$ (Fourcaud-Trocmé et al. 2003). So add it to the leak:
+# A real spike begins because sodium channels open. The higher $V$, the more of them open, which
+# raises $V$ further. Near the threshold their current grows exponentially with $V$ (Fourcaud-Trocmé
+# et al. 2003). So add it to the leak:
 #
 # $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) + g_L\,\Delta_T\,e^{(V - V_T)/\Delta_T} + I .$$
 #
-# $V_T$ (-50 mV) says where it sets in, $\Delta_T$ (2 mV) how sharply: the smaller, the sharper. How
-# much current does this neuron need to fire? By lesson 102, enough to reach $V_T$:
-# $g_L (V_T - E_L)$ = 200 pA. Try a little less. (`step_response` solves the equation; lesson 105
-# explains how.)
+# $V_T$ (-50 mV) says where it sets in, $\Delta_T$ (2 mV) how sharply. How much current does this
+# neuron need to fire? By lesson 102, enough to reach $V_T$: $g_L (V_T - E_L)$ = 200 pA. Try a
+# little less. (`step_response` solves the equation.)
 
 # %%
 params = AdExParams(c=c, g_l=g_l, e_l=e_l, v_t=v_t, delta_t=delta_t, v_reset=v_reset, a=0.0, b=0.0)
@@ -113,24 +111,22 @@ ax.set(xlabel="potential V (mV)", ylabel="slope dV/dt (mV/ms)", ylim=(-1.3, 1.7)
 plt.show()
 
 # %% [markdown]
-# *The figure shows the slope at each potential, for three currents.* Start with the solid line. $V$
-# rises where the slope is positive and falls where it is negative. So it returns to -70 mV from
-# both sides: a stable [fixed point](../docs/glossary.md#fixed-point), or attractor, the resting
+# *The figure shows the slope at each potential, for three currents.* $V$ rises where the slope is
+# positive and falls where it is negative. So on the solid line it returns to -70 mV from both
+# sides: a stable [fixed point](../docs/glossary.md#fixed-point), or attractor, the resting
 # potential. The open circle is an unstable one. Beyond it $V$ rises ever faster: this
-# [upstroke](../docs/glossary.md#upstroke) is the spike, and the equation itself produces it.
-# Unstopped, $V$ would reach infinity. We count the spike when $V$ passes $V_{peak}$, here 0 mV, and
-# put $V$ back to $V_{reset}$. By then the upstroke is so steep that the exact value of $V_{peak}$
-# hardly matters.
+# [upstroke](../docs/glossary.md#upstroke) is the spike, and the equation itself produces it. We
+# count the spike when $V$ passes $V_{peak}$, here 0 mV, and put $V$ back to $V_{reset}$. The
+# upstroke is so steep that the exact value of $V_{peak}$ hardly matters.
 #
 # A current lifts the curve. Its lowest point is at $V_T$, where the slopes of leak and exponential
-# (as currents, $-g_L$ and $+g_L$) cancel. At 180 pA this point touches zero, the two fixed points
-# merge, and with more current none is left. So the rheobase is
+# (as currents, $-g_L$ and $+g_L$) cancel. At 180 pA this point touches zero, and the two fixed
+# points merge. So the rheobase is
 #
 # $$I_{rh} = g_L\,(V_T - \Delta_T - E_L) .$$
 #
-# It is lower than expected by $g_L \Delta_T$ = 20 pA, the current with which the exponential helps
-# at $V_T$. (For a very small $\Delta_T$ the curve is the straight line of the leak up to $V_T$, and
-# then vertical: a leaky neuron that fires at $V_T$.)
+# It is lower than expected by $g_L \Delta_T$ = 20 pA, the current of the exponential at $V_T$. (For
+# $\Delta_T \to 0$ the neuron becomes a leaky one that fires at $V_T$.)
 
 # %%
 print(f"rheobase: {g_l * (v_t - delta_t - e_l):g} pA, by the library {params.rheobase:g} pA")
@@ -139,9 +135,8 @@ assert math.isclose(params.rheobase, g_l * (v_t - delta_t - e_l))
 # %% [markdown]
 # ## 2. Adaptation as a current
 #
-# The exponential neuron starts from the same potential after each reset, so all its intervals are
-# equal. The second ingredient, after the exponential, is a current $w$ that opposes the input (here
-# $w$ is no weight). It stands for slow potassium channels:
+# So far all intervals are equal. The second ingredient is a current $w$ that opposes the input
+# (here $w$ is no weight). It stands for slow potassium channels:
 #
 # $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) + g_L\,\Delta_T\,e^{(V - V_T)/\Delta_T} + I - w$$
 #
@@ -150,8 +145,8 @@ assert math.isclose(params.rheobase, g_l * (v_t - delta_t - e_l))
 # and at each spike $V \to V_{reset}$ and $w \to w + b$. So $w$ follows $V$ slowly with strength $a$
 # ([subthreshold adaptation](../docs/glossary.md#subthreshold-adaptation)), and grows by $b$ at each
 # spike ([spike-triggered adaptation](../docs/glossary.md#spike-triggered-adaptation)). Naud et al.
-# (2008) published sets of parameters; in all of them, $V_T$ is -50 mV and $\Delta_T$ 2 mV. These
-# are the three of this lesson:
+# (2008) published sets of parameters; in all of them, $V_T$ is -50 mV and $\Delta_T$ 2 mV. This
+# lesson uses three:
 
 # %%
 print("             C    g_L   E_L   a    b   tau_w  V_reset")
@@ -186,7 +181,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the response to 500 pA without adaptation (above) and with it (middle), and the
-# adaptation current (below). Triangles mark spikes.* With it, the intervals grow from
+# adaptation current (below). Triangles mark spikes.* With adaptation, the intervals grow from
 # 11.3<!-- first_interval 0.05 --> ms to 75.9<!-- last_interval 0.05 --> ms. In the steady state,
 # $w$ loses between two spikes exactly the $b$ that a spike adds.
 #
@@ -217,12 +212,11 @@ check.mean_adaptation(mean_adaptation)
 #   above it $w$ falls.
 #
 # Where the two meet is a fixed point. It is stable if trajectories that start nearby return to it.
-# (The library linearises the equations there, and asks whether both eigenvalues have a negative
-# real part.) A current shifts the V-nullcline up by $I$. What will happen to the fixed points?
+# (The library tests the eigenvalues of the linearised equations.) A current shifts the V-nullcline
+# up by $I$. What happens to the fixed points?
 #
 # <details><summary>Make a guess, then open</summary>
-# There are two as long as the V-nullcline dips below the straight line. They approach each other,
-# merge, and vanish.
+# They approach each other, merge, and vanish.
 # </details>
 
 # %%
@@ -251,12 +245,11 @@ plt.show()
 # %% [markdown]
 # *The figure shows the phase plane of the tonic neuron for three currents: nullclines, arrows in
 # the direction of motion, a trajectory from rest (with a square after each reset), stable fixed
-# points (full circles) and unstable ones (open). The dotted line is the reset.* At 100 pA the
-# trajectory ends in the stable fixed point. At 210 pA the two fixed points are closer together, and
-# it still ends in the stable one. At the rheobase, 220<!-- tonic_rheobase 0.5 --> pA, they merge
-# and vanish. At 500 pA the V-nullcline lies above the frame, and there is nowhere to stop: $V$ runs
-# off to the right, spikes, and starts again from the reset. (Each round is drawn up to the last
-# step before its spike.)
+# points (full circles) and unstable ones (open). The dotted line is the reset.* At 100 pA and at
+# 210 pA the trajectory ends in the stable fixed point. At the rheobase,
+# 220<!-- tonic_rheobase 0.5 --> pA, the two fixed points merge and vanish. At 500 pA the
+# V-nullcline lies above the frame: $V$ runs off to the right, spikes, and starts again from the
+# reset.
 #
 # ### Exercise 2: The rheobase with adaptation (12 min)
 #
@@ -277,15 +270,15 @@ check.touching_current(touching_current)
 # %% [markdown]
 # ## 4. Where the reset lands
 #
-# The V-nullcline matters even without a fixed point. **A reset below it** lets $V$ rise at once:
-# the next spike comes soon, unless the way there passes close under the curve, where $V$ is slow.
-# (That is how the intervals of the adapting neuron become long.) **A reset above it** makes $V$
-# fall first, and turn around on the left: the next spike comes late. In the set `"bursting"`, the
-# reset lies to the right of $V_T$. Where do its short intervals come from, and where the long ones?
+# **A reset below the V-nullcline** lets $V$ rise at once: the next spike comes soon, unless the way
+# there passes close under the curve, where $V$ is slow. (That is how the intervals of the adapting
+# neuron become long.) **A reset above it** makes $V$ fall first, and turn around on the left: the
+# next spike comes late. In the set `"bursting"`, the reset lies to the right of $V_T$. Where do its
+# short and its long intervals come from?
 #
 # <details><summary>Make a guess, then open</summary>
 # Each spike adds b to w, so the resets climb. Below the V-nullcline, the intervals are short. When
-# a reset lands above it, the trajectory goes around on the left. There w decays, and a new burst
+# a reset lands above it, the trajectory goes around on the left, where w decays, and a new burst
 # can begin.
 # </details>
 
@@ -310,19 +303,16 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the trajectory of the bursting neuron (left; squares: after each reset, dotted:
-# the reset), its potential (middle), and its second burst (right).* The first burst has three
-# spikes, the later ones two. Within a burst the interval is
-# 5.4<!-- within_burst 0.05 --> ms, between bursts 133<!-- between_bursts 0.5 --> ms. In each of
-# these later bursts, the first reset lands below the blue curve, and the second above it.
+# the reset), its potential (middle), and its second burst (right).* Within a burst the interval is
+# 5.4<!-- within_burst 0.05 --> ms, between bursts 133<!-- between_bursts 0.5 --> ms. In each later
+# burst, of two spikes, the first reset lands below the blue curve, and the second above it.
 #
 # ### Exercise 3: Stop the bursts (6 min)
 #
 # Turn a bursting neuron into a regular one by its reset alone: under the same current (pA), all
 # intervals should be equal in the end. To the right of $V_T$, resets just below and just above the
 # blue curve lead to very different intervals. Where is there no such jump? Return the reset in mV,
-# computed from `params.v_t`: the check also tests neurons whose `e_l`, `v_t` and `v_reset` are all
-# shifted by the same amount, so a fixed number fails. When you are right, the cell draws your
-# neuron.
+# computed from `params.v_t`: the check also tests neurons whose potentials are all shifted.
 
 
 # %% tags=["exercise"]
@@ -343,30 +333,25 @@ if check.steady_reset(steady_reset):
 #
 # 1. The exponential makes the spike: above the rheobase (without $a$: $g_L (V_T - \Delta_T - E_L)$)
 #    no fixed point is left, and $V$ rises ever faster.
-# 2. The adaptation current $w$ follows $V$ with strength $a$ and grows by $b$ at each spike. It
-#    opposes the input, and intervals grow.
-# 3. Two nullclines divide the phase plane. Where they meet is a fixed point. A current moves the
-#    V-nullcline up until the fixed points merge and vanish.
-# 4. A reset below the V-nullcline leads to a short interval, one above it to a long one. Bursts
-#    need both.
+# 2. The adaptation current $w$ follows $V$ with strength $a$ and grows by $b$ at each spike.
+# 3. Two nullclines meet at the fixed points. A current moves the V-nullcline up until these merge
+#    and vanish.
+# 4. A reset below the V-nullcline leads to a short interval, one above it to a long one.
 #
-# **Next.** [105](105_firing_patterns.ipynb): eight patterns, and how to compute them correctly.
+# **Next.** [105](105_firing_patterns.ipynb): eight firing patterns.
 #
-# **See also.** [602](602_reduction.ipynb): phase planes and bifurcations without a reset.
+# **See also.** [602](602_reduction.ipynb): phase planes without a reset.
 #
 # ## Further reading
 #
 # - Brette & Gerstner 2005, J. Neurophysiol. 94:3637,
-#   [doi:10.1152/jn.00686.2005](https://doi.org/10.1152/jn.00686.2005): the model, fitted to a
-#   detailed neuron.
+#   [doi:10.1152/jn.00686.2005](https://doi.org/10.1152/jn.00686.2005): the model.
 # - Naud, Marcille, Clopath & Gerstner 2008, Biol. Cybern. 99:335,
 #   [doi:10.1007/s00422-008-0264-7](https://doi.org/10.1007/s00422-008-0264-7): the parameter sets.
 # - Fourcaud-Trocmé et al. 2003, J. Neurosci. 23:11628,
-#   [doi:10.1523/JNEUROSCI.23-37-11628.2003](https://doi.org/10.1523/JNEUROSCI.23-37-11628.2003):
-#   why an exponential.
+#   [doi:10.1523/JNEUROSCI.23-37-11628.2003](https://doi.org/10.1523/JNEUROSCI.23-37-11628.2003).
 # - Touboul & Brette 2008, Biol. Cybern. 99:319,
-#   [doi:10.1007/s00422-008-0267-4](https://doi.org/10.1007/s00422-008-0267-4): its fixed points and
-#   bifurcations, with proofs.
+#   [doi:10.1007/s00422-008-0267-4](https://doi.org/10.1007/s00422-008-0267-4): bifurcations.
 # - Gerstner et al. 2014, *Neuronal Dynamics*, chapters 5 and 6,
 #   [doi:10.1017/CBO9781107447615](https://doi.org/10.1017/CBO9781107447615).
 

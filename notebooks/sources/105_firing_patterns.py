@@ -13,13 +13,12 @@
 # %% [markdown]
 # # Make one neuron fire in eight ways
 #
-# One pair of equations, eight parameter sets, eight
-# [firing patterns](../docs/glossary.md#firing-pattern) of real neurons. You find out
-# which parameter does what, and correct a plausible guess. Then you look behind the simulation: the
-# obvious method overflows, its usual repair is late, and a change of variable makes the difficult
-# part of the step exact. At the end you know when two correct simulations may disagree.
+# One pair of equations and eight parameter sets give eight [firing
+# patterns](../docs/glossary.md#firing-pattern) of real neurons. You find out which parameter does
+# what. Then you look behind the simulation: the obvious method overflows, its usual repair is late,
+# and a change of variable makes the difficult part of the step exact.
 #
-# **Time.** 50 minutes for you, 20 seconds for the machine.
+# **Time.** 45 minutes for you, 20 seconds for the machine.
 #
 # **You need.** [104](104_adex.ipynb), the AdEx neuron; the coefficient of variation of
 # [102](102_firing_rate.ipynb).
@@ -69,8 +68,7 @@ n_held = 7  # patterns that section 4 compares with the fine integration
 # %% [markdown]
 # ## 1. Eight published patterns
 #
-# Naud et al. (2008) searched the parameters of the AdEx neuron systematically. `jarvis` has the
-# sets of their table 1 by name, with the current.
+# `jarvis` has the parameter sets of table 1 of Naud et al. (2008) by name, with the current.
 
 # %%
 patterns = {
@@ -97,15 +95,14 @@ plt.show()
 # long and constant. bursting: short and long in turn. delayed: shrinking, after a first spike that
 # comes at 34 ms (tonic: at 14 ms). delayed_bursting: short and long in turn, after a late first
 # spike. transient: the neuron falls silent although the current stays on. irregular: short and long
-# in an order that does not repeat; section 5 follows it for longer.
+# in an order that does not repeat.
 # </details>
 #
-# (Two rows of the table, as printed, do not do what the paper's figure shows. `jarvis` has
-# corrected ones, and its code says from where.)
+# (Two rows of the printed table do not give the paper's figure; `jarvis` has corrected ones.)
 #
 # ### Try it with sliders
 #
-# Run the next cell to get a menu of the patterns, and sliders. Answer first, then try:
+# Answer first, then try:
 #
 # - Raise the reset of `bursting` from -46 to -44 mV. How many spikes does a burst have
 #   now, and why?
@@ -114,7 +111,7 @@ plt.show()
 # <details><summary>Answers</summary>
 # Four, after a first burst of five: from a higher reset, more resets land below the V-nullcline.
 # With b = 60 pA the intervals of tonic grow only a little. Its tau_w is 30 ms, that of adapting 300
-# ms. The next section explains why that matters.
+# ms.
 # </details>
 
 # %%
@@ -128,12 +125,11 @@ widgets.draw_adex(pattern="bursting", v_reset=-44.0)
 
 # %% [markdown]
 # *The figure shows what the sliders draw: potential and adaptation over time (each jump of w is a
-# spike), and both in the phase plane with nullclines and the reset (dotted). Above the rheobase
-# there is no fixed point to draw.*
+# spike), and both in the phase plane with nullclines and the reset (dotted).*
 #
 # ## 2. What sets the strength of adaptation?
 #
-# A spike raises $w$ by $b$, and the increase decays with $\tau_w$. It seems that $b$ sets how
+# A spike raises $w$ by $b$, and the increase decays with $\tau_w$. So $b$ seems to set how
 # *strongly* the neuron adapts, and $\tau_w$ how *long* it takes. Test it: raise the $\tau_w$ of the
 # adapting neuron from 300 to 1000 ms, with the same $b$.
 
@@ -161,10 +157,9 @@ assert slow[1000.0][-1] > 2.5 * slow[300.0][-1] or not full_run
 # 231<!-- steady_1000 1 --> ms, and the neuron settles after about as many spikes as before.
 #
 # **Why?** By exercise 1 of lesson 104, the mean of $w$ is $b\,\tau_w f$ (plus what $a$ adds): each
-# spike costs the charge $b\,\tau_w$, here 60 pA times 300 ms, or 18 pC. As long as only this mean
-# counts, the neuron ends at the rate that the remaining current allows, $f = F(I - b\,\tau_w f)$,
-# where $F$ is its f-I curve without adaptation. Only the **product** appears in it, so the product
-# sets the steady rate. And what does $b$ do alone? Keep the product, and change both.
+# spike costs the charge $b\,\tau_w$, here 18 pC. As long as only this mean counts, the steady rate
+# is $f = F(I - b\,\tau_w f)$, where $F$ is the f-I curve without adaptation. Only the **product**
+# sets the steady rate. What does $b$ do alone? Keep the product, and change both.
 
 # %%
 pairs = ((18.0, 1000.0), (60.0, 300.0), (180.0, 100.0))
@@ -206,10 +201,10 @@ plt.show()
 # against the product for many pairs (right; grey where the interval is longer than $\tau_w$).* On
 # the left, all three neurons end between 70 and 78 ms. But with a small $b$ it takes
 # 20<!-- settled_small_b 1 --> intervals to get there, with a large one 3<!-- settled_large_b 1 -->:
-# $w$ climbs to the same mean, 18 pC times 13 Hz or about 240 pA, in steps of $b$. On the right, the
-# blue points with the same product differ by less than 20 %. (Where the interval is longer than
-# $\tau_w$, $w$ has decayed by the next spike, and only what is left then counts, not its mean.) So
-# $b\,\tau_w$ sets **how far** the neuron slows down, and $b$ alone **in how many spikes**.
+# $w$ climbs to the same mean in steps of $b$. On the right, the blue points with the same product
+# differ by less than 20 %. (At the grey points, $w$ decays before the next spike, and only what is
+# left then counts.) So $b\,\tau_w$ sets **how far** the neuron slows down, and $b$ alone **in how
+# many spikes**.
 #
 # The other two parameters act differently. $a$ couples $w$ to $V$ without a spike, as if the leak
 # were stronger ($a > 0$) or weaker ($a < 0$). The reset decides whether the neuron bursts.
@@ -228,8 +223,8 @@ print(f"b = 60 pA: {final_rate(60.0):.1f} Hz")
 # ### Exercise 1: Set the steady rate (8 min)
 #
 # The adapting neuron ends at 13 Hz with 500 pA. Which $b$ makes it end at a given rate between 10
-# and 40 Hz? The rate falls as $b$ grows, and the answer lies between 1 and 150 pA. Use
-# `final_rate`, and find $b$ so that the rate is right to 1 %.
+# and 40 Hz? The rate falls as $b$ grows, and $b$ lies between 1 and 150 pA. Use `final_rate`; the
+# rate should be right to 1 %.
 
 
 # %% tags=["exercise"]
@@ -251,12 +246,10 @@ if check.b_for(b_for):
 # %% [markdown]
 # ## 3. How to step an equation that diverges
 #
-# So far you have trusted `step_response`. Now step the exponential neuron of lesson 104 yourself,
-# by Euler's method. What will happen at the spike?
+# Step the exponential neuron of lesson 104 by Euler's method. What will happen at the spike?
 #
 # <details><summary>Make a guess, then open</summary>
-# The solution reaches infinity in a finite time, and exp() overflows. In Python that is an error.
-# In torch the result is inf, and NaN one step later.
+# The solution reaches infinity in a finite time, and exp() overflows.
 # </details>
 
 # %%
@@ -320,11 +313,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the upstroke from -46 mV by the exponential alone: $V$ (left) and $s$ (right).*
-# $V$ rises almost vertically in the end; $s$ falls along a straight line. The other part of the
-# equation is the leak and the current, which lesson 101 steps exactly. So take half a step of the
-# leak, a step of the exponential, and another half step of the leak. This
-# [integration scheme](../docs/glossary.md#integration-scheme) is called
-# [operator splitting](../docs/glossary.md#operator-splitting) (Strang 1968).
+# The other part of the equation is the leak and the current, which lesson 101 steps exactly. So
+# take half a step of the leak, a step of the exponential, and another half step of the leak. This
+# [integration scheme](../docs/glossary.md#integration-scheme) is called [operator
+# splitting](../docs/glossary.md#operator-splitting) (Strang 1968).
 #
 # ### Exercise 2: Step the upstroke (8 min)
 #
@@ -345,8 +337,8 @@ check.upstroke(upstroke)
 
 # %% [markdown]
 # Here is the whole step of the neuron without $w$, and then the library's `adex_step` beside it.
-# (There, $w$ is stepped together with the leak, in the same two half steps. And after a spike it
-# goes on from the reset for the rest of the step, which our function leaves out.)
+# (The library steps $w$ together with the leak, and after a spike goes on from the reset for the
+# rest of the step.)
 
 
 # %%
@@ -387,14 +379,12 @@ assert difference < 1e-9
 
 # %% [markdown]
 # With a step of 0.1 ms, Euler is 0.33<!-- euler_late 0.005 --> ms late. With five times that step,
-# the split step is off by 0.003<!-- split_late 0.0005 --> ms: both parts are exact, and only the
-# error of splitting them remains.
+# the split step is off by 0.003<!-- split_late 0.0005 --> ms: only the error of splitting remains.
 #
 # ## 4. Is it right, and how large may dt be?
 #
-# A figure that looks like the paper's is weak evidence. Much stronger is a second integration by
-# another method: SciPy's, with adaptive steps and a tolerance of $10^{-10}$, which stops where $V$
-# passes $V_{peak}$ and restarts from the reset.
+# A figure that looks like the paper's is weak evidence. Compare with another method: SciPy's, with
+# adaptive steps and a tolerance of $10^{-10}$.
 
 
 # %%
@@ -433,8 +423,8 @@ assert worst < 0.01
 
 # %% [markdown]
 # With a step of 0.1 ms, every interval is right to 0.62<!-- worst_percent 0.01 --> % or better.
-# (Section 5 says why the irregular pattern is missing.) Now vary `dt`, with both methods. To see
-# the upstroke alone, take the tonic neuron without $w$: all its intervals are then equal.
+# (Section 5 says why the irregular pattern is missing.) Now vary `dt`, with both methods, for the
+# tonic neuron without $w$, whose intervals are all equal.
 
 
 # %%
@@ -476,8 +466,8 @@ assert split_off < off["Euler"][0]
 # *The figure shows the error of the mean interval against the step, both on logarithmic axes.* At
 # 0.1 ms, Euler is off by 3.7<!-- euler_percent 0.05 --> %, and its error falls about as $dt$. That
 # of the split step falls as $dt^2$, and even at 1 ms it is only 0.3<!-- split_percent 0.05 --> %.
-# (With $w$, the step in which a spike falls adds an error, which the list above contains.) But a
-# step can be too long for any method. The library warns, or refuses:
+# (With $w$, the step of a spike adds an error.) But a step can be too long for any method. The
+# library warns, or refuses:
 
 # %%
 for name, step in (("tonic", 2.0), ("bursting", 3.0)):
@@ -491,8 +481,8 @@ for name, step in (("tonic", 2.0), ("bursting", 3.0)):
         print(f"{warning.category.__name__}: {warning.message}\n")
 
 # %% [markdown]
-# The 20 ms are the membrane time constant. The 2.71 ms are those of the upstroke in the figure of
-# section 3: the bursting neuron resets to -46 mV.
+# The 20 ms are the membrane time constant, the 2.71 ms the upstroke of section 3, from -46 mV, the
+# reset of this neuron.
 #
 # ## 5. When two correct simulations disagree
 #
@@ -500,8 +490,7 @@ for name, step in (("tonic", 2.0), ("bursting", 3.0)):
 # millionth of a pA. How long do the two agree?
 #
 # <details><summary>Make a guess, then open</summary>
-# Not for long, if small differences grow exponentially. A periodic neuron, such as the adapting
-# one, forgets the difference.
+# Not for long, if small differences grow exponentially. A periodic neuron forgets the difference.
 # </details>
 
 # %%
@@ -535,42 +524,35 @@ plt.show()
 # %% [markdown]
 # *The figure shows the difference between the spike times of two runs that start a millionth of a
 # pA apart.* In the adapting neuron it dies away. In the irregular one it grows exponentially for
-# about 400 ms, to about 1 ms. Then it wanders, since it cannot grow for ever, and in the end the
-# two trains differ by as much as an interval: this is [chaos](../docs/glossary.md#chaos). So the
-# spike times of two correct simulations cannot agree, and a test that asks for it is wrong. Their
-# statistics do agree: with both values of `dt`, the mean interval is about
-# 19.5<!-- mean_interval 0.2 --> ms and the CV about 0.59<!-- cv 0.01 -->, to within 2 %. That is as
-# irregular as some neurons of lesson 102, without any noise.
+# about 400 ms, to about 1 ms. In the end the two trains differ by as much as an interval: this is
+# [chaos](../docs/glossary.md#chaos). So the spike times of two correct simulations cannot agree,
+# and a test that asks for it is wrong. Their statistics do agree: with both values of `dt`, the
+# mean interval is about 19.5<!-- mean_interval 0.2 --> ms and the CV about 0.59<!-- cv 0.01 -->, to
+# within 2 %.
 #
 # ## Summary
 #
 # 1. `FIRING_PATTERNS` has eight published sets, each with its current.
-# 2. The product $b\,\tau_w$, a charge per spike, sets the steady rate, and $b$ alone in how many
-#    spikes the neuron adapts.
-# 3. In $s = e^{-(V-V_T)/\Delta_T}$ the upstroke is a straight line. So a step with a logarithm
-#    takes the exponential exactly, where Euler overflows or is late. Only the error of splitting
-#    remains.
-# 4. Compare a simulation with an independent one: spike times where the neuron is regular,
-#    statistics where it is chaotic.
+# 2. The product $b\,\tau_w$ sets the steady rate, $b$ alone in how many spikes the neuron adapts.
+# 3. In $s = e^{-(V-V_T)/\Delta_T}$ the upstroke is a straight line, so its step can be exact.
+# 4. Compare spike times with an independent simulation; where the neuron is chaotic, statistics.
 #
 # **Next.** [201](201_rate_codes.ipynb): what spikes can say.
 #
-# **See also.** [601](601_hodgkin_huxley.ipynb) to [604](604_your_neuron.ipynb): other neurons, and
-# your own. For networks, `jarvis` has the [normalised AdEx](../docs/glossary.md#normalised-adex),
-# this neuron in the units of lesson 101: `NormalisedAdExLayer` takes the place of `LIFLayer`.
+# **See also.** [601](601_hodgkin_huxley.ipynb) to [604](604_your_neuron.ipynb): other neurons. For
+# networks, `NormalisedAdExLayer` is the [normalised AdEx](../docs/glossary.md#normalised-adex), in
+# the units of lesson 101.
 #
 # ## Further reading
 #
 # - Naud, Marcille, Clopath & Gerstner 2008, Biol. Cybern. 99:335,
-#   [doi:10.1007/s00422-008-0264-7](https://doi.org/10.1007/s00422-008-0264-7): the patterns, with
-#   their phase planes.
+#   [doi:10.1007/s00422-008-0264-7](https://doi.org/10.1007/s00422-008-0264-7): the patterns.
 # - Benda & Herz 2003, Neural Comput. 15:2523,
-#   [doi:10.1162/089976603322385063](https://doi.org/10.1162/089976603322385063): what adaptation
-#   does, whatever its mechanism.
+#   [doi:10.1162/089976603322385063](https://doi.org/10.1162/089976603322385063): adaptation.
 # - Strang 1968, SIAM J. Numer. Anal. 5:506,
 #   [doi:10.1137/0705041](https://doi.org/10.1137/0705041): splitting.
 # - Landsmeer et al. 2025, [arXiv:2512.10011](https://arxiv.org/abs/2512.10011): the normalised
-#   AdEx, in networks with delays.
+#   AdEx.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {f"steady_{tau_w:.0f}": found[-1] for tau_w, found in slow.items()}

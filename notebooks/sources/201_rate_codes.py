@@ -16,9 +16,8 @@
 # A spiking network sees spikes, not grey levels. In a **[rate
 # code](../docs/glossary.md#rate-code)**, a bright pixel fires often and a dark one rarely. You will
 # write this code in two lines, read the picture back, and predict its error before you measure it.
-# You will see how long a reader has to look, and how to read a rate that changes.
 #
-# **Time.** 45 minutes for you, 15 seconds for the machine.
+# **Time.** 40 minutes for you, 15 seconds for the machine.
 #
 # **You need.** PyTorch tensors; the variance of a random variable and of a mean. No neuron appears
 # here; section 6 uses the exponential decay of [101](101_leaky_neuron.ipynb).
@@ -84,12 +83,12 @@ picture = pictures[which : which + 1]  # [1, 1, 8, 8]: a batch of one
 print(test)
 
 # %% [markdown]
-# These are real handwritten digits, 8 x 8 pixels, with a brightness from 0 (black) to 1 (white).
+# These are handwritten digits with a brightness from 0 (black) to 1 (white).
 #
 # ## 1. How do you write a grey level as spikes?
 #
 # In each time step of `dt` ms, let each pixel fire with a probability $p$, independently of all
-# other steps. For now, $p$ is the pixel's brightness. This is a [Poisson
+# other steps; for now, $p$ is its brightness. This is a [Poisson
 # code](../docs/glossary.md#poisson-code). To decode, take the mean over time: it estimates $p$.
 
 # %%
@@ -114,8 +113,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the picture, its spikes (one row per pixel, the brightest on top) and the
-# decoded picture.* White pixels fire in every step, black ones never, grey ones at random. The
-# [raster plot](../docs/glossary.md#raster-plot) in the middle is all that a network gets to see.
+# decoded picture.* The [raster plot](../docs/glossary.md#raster-plot) in the middle is all that a
+# network gets to see.
 #
 # `jarvis.poisson_encode` is the first two lines above, `jarvis.rate_decode` the third. How many
 # steps does a good picture need?
@@ -130,17 +129,16 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the picture decoded from the first T steps of one spike train, and its RMS
-# error.* You see a 6 almost at once. The greys keep improving for hundreds of steps.
+# error.* You see a 6 almost at once; the greys keep improving.
 #
 # ## 2. How large is the error?
 #
-# After T steps the decoded picture has some error. How many steps halve it?
+# By what factor must T grow to halve the error?
 #
 # <details><summary>Make a guess, then open</summary>
 #
-# Four times as many. A single step is 1 with probability $p$, so its variance is $p(1-p)$. The mean
-# of T independent steps has the variance $p(1-p)/T$ and the standard deviation
-# $\sqrt{p(1-p)/T}$. Halving the error costs four times the steps and four times the spikes.
+# By four. A single step is 1 with probability $p$, so its variance is $p(1-p)$. The mean of T
+# independent steps has the variance $p(1-p)/T$ and the standard deviation $\sqrt{p(1-p)/T}$.
 #
 # </details>
 
@@ -179,7 +177,7 @@ plt.show()
 # against T (the bar is a mean over all pixels), and the standard deviation against the brightness
 # for three values of T.* On log-log axes the error falls with a slope of -0.50<!-- slope 0.02 -->;
 # at T = 64 it is 3.3<!-- error_64_percent 0.1 --> % of the range. At a given T the middle greys are
-# worst. White and black have no error: with $p$ = 0 or 1 the outcome is not random.
+# worst. White and black have no error.
 #
 # ### Exercise 1: How many steps? (4 min)
 #
@@ -203,9 +201,9 @@ if check.steps_for(steps_for):
 # %% [markdown]
 # ## 3. How many Hz is that?
 #
-# One spike in each step of 1 ms is 1000 Hz. Real neurons rarely exceed 100 Hz. So let `max_rate`
-# be the rate of a white pixel, in Hz. For a pixel of brightness $x$, the probability of a spike per
-# step is then
+# One spike in each step of 1 ms is 1000 Hz; real neurons rarely exceed 100 Hz. Let `max_rate` be
+# the rate of a white pixel, in Hz. In each step, a pixel of brightness $x$ then fires with the
+# probability
 #
 # $$p = x \cdot \mathtt{max\_rate} \cdot \mathtt{dt} / 1000 .$$
 #
@@ -221,9 +219,8 @@ print(f"the brightest pixel: {per_step.max():.2f}")
 assert per_step.max() < 0.2
 
 # %% [markdown]
-# *The figure shows the picture, and what was decoded from 100 Hz.* The spikes are right; the unit
-# is wrong. `rate_decode(slow)` gives spikes per *step*, and a white pixel has 0.1 of those on
-# average (the brightest one in the output has a few more, by chance).
+# *The figure shows the picture, and what was decoded from 100 Hz.* The unit is wrong:
+# `rate_decode(slow)` gives spikes per *step*, and a white pixel has 0.1 of those on average.
 #
 # ### Exercise 2: Decode a rate in Hz (3 min)
 #
@@ -245,16 +242,15 @@ if check.brightness(brightness):
 # %% [markdown]
 # <details><summary>Compare with your result</summary>
 #
-# With `dt`, the library's decoder returns Hz: `jarvis.rate_decode(spikes, dt)`. A white pixel has
-# `max_rate` of them, so divide by that.
+# With `dt`, the library's decoder returns Hz: divide `jarvis.rate_decode(spikes, dt)` by
+# `max_rate`.
 #
 # </details>
 #
 # ### What the encoder refuses
 #
-# A probability lies between 0 and 1. But pixels stored as bytes go up to 255, and a picture scaled
-# to mean 0 has negative values. The comparison `draws < picture` would accept them, and such pixels
-# would always fire, or never. The library refuses:
+# Pixels stored as bytes go up to 255, and a picture scaled to mean 0 has negative values. The
+# comparison `draws < picture` would accept them. The library refuses:
 
 # %%
 try:
@@ -266,16 +262,16 @@ except ValueError as error:
 # ## 4. Does a finer clock help?
 #
 # You watch a pixel of brightness 0.8 for 100 ms, at a `max_rate` of 100 Hz. With `dt` = 0.25 ms
-# these 100 ms contain four times as many steps as with 1 ms. Is the error half as large?
+# these are four times as many steps as with 1 ms. Is the error half as large?
 #
 # <details><summary>Make a guess, then open</summary>
 #
-# No. The expected *number of spikes* stays the same, 8. In the duration $D$ a white pixel, of rate
-# $R$, fires $RD$ = 10 times on average (100 Hz for 0.1 s), and a pixel of brightness $x$ fires
-# $xRD$ times. As in section 2, this count has the variance $xRD\,(1-p)$. So the estimate,
-# $\mathrm{count}/(RD)$, has the standard deviation $\sqrt{x\,(1-p)/(RD)}$. For small steps $p$ goes
-# to 0, and $\sqrt{x/(RD)}$ is left: the value for a [Poisson
-# process](../docs/glossary.md#poisson-process), in which spikes come at random in continuous time.
+# No. The expected *number of spikes* stays the same, 8. In the duration $D$ a pixel of brightness
+# $x$ fires $xRD$ times on average, where $R$ is the `max_rate`. As in section 2, this count has the
+# variance $xRD\,(1-p)$. So the estimate, $\mathrm{count}/(RD)$, has the standard deviation
+# $\sqrt{x\,(1-p)/(RD)}$. For small steps $p$ goes to 0, and $\sqrt{x/(RD)}$ is left: the value for
+# a [Poisson process](../docs/glossary.md#poisson-process), in which spikes come at random in
+# continuous time.
 #
 # </details>
 
@@ -313,14 +309,13 @@ plt.show()
 # (dots), the formula (grey), and its limit (dotted).* At 1 ms and below the error stays close to
 # its limit, 0.283<!-- poisson_limit 0.001 -->: a finer clock gains nothing, and only *rate times
 # duration* matters. Very coarse steps reduce the error, to 0.13<!-- coarse_error 0.01 --> at 10 ms:
-# with a spike in 8 of 10 steps the train is almost regular, and no longer a Poisson process.
+# with a spike in 8 of 10 steps the train is almost regular.
 #
 # ### Exercise 3: Measure the irregularity (4 min)
 #
 # How irregular are spike trains? Count the spikes of each of n trains, and divide the variance of
-# the n counts by their mean. (Dividing by n or by n - 1 in the variance: both pass.) This is the
-# [Fano factor](../docs/glossary.md#fano-factor): 1 for a Poisson process, 0 for a clock. Which
-# value do you expect for `poisson_encode`?
+# the n counts by their mean. This is the [Fano factor](../docs/glossary.md#fano-factor): 1 for a
+# Poisson process, 0 for a clock. Which value do you expect for `poisson_encode`?
 
 
 # %% tags=["exercise"]
@@ -338,17 +333,16 @@ if check.fano_factor(fano_factor):
 # %% [markdown]
 # <details><summary>Compare with your result</summary>
 #
-# The counts have the variance $Tp(1-p)$ and the mean $Tp$, so the Fano factor is $1-p$: close to 1
-# for small steps, and 0.2 at 10 ms.
+# The counts have the variance $Tp(1-p)$ and the mean $Tp$, so the Fano factor is $1-p$.
 #
 # </details>
 #
 # ## 5. How long must a reader look?
 #
-# Nobody needs perfect greys to read a digit. Take a simple reader, logistic regression: it computes
-# a weighted sum of the 64 pixels for each class and answers with the largest. Train it on clean
-# pictures, then let it read pictures decoded from more and more steps. How many milliseconds does
-# it need for nine digits out of ten, at 1000 Hz and at 100 Hz?
+# Take a simple reader, logistic regression: it computes a weighted sum of the 64 pixels for each
+# class and answers with the largest. Train it on clean pictures, then let it read pictures decoded
+# from more and more steps. How many milliseconds does it need for nine digits out of ten, at 1000
+# Hz and at 100 Hz?
 
 # %%
 reader = LogisticRegression(max_iter=2000)
@@ -392,7 +386,7 @@ assert enough[100.0] >= 16 * enough[1000.0]
 # 2<!-- enough_1000 0 --> ms are enough for nine out of ten; at 100 Hz it takes
 # 64<!-- enough_100 0 --> ms (half of that is too short, and nothing between was tried). The lower
 # rate explains a factor of ten. The rest is the factor $1-p$: at 1000 Hz the white pixels are not
-# random at all, at 100 Hz all pixels are.
+# random.
 #
 # ## 6. How do you read a rate that changes?
 #
@@ -440,16 +434,14 @@ plt.show()
 # *The figure shows three estimates of the dashed p: for one neuron (line), and the range of one
 # standard deviation over all copies (band).* At the end the mean so far has the least noise, but it
 # still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate follows at once but is
-# noisy; with 50 ms it is the other way round (and it first has to rise from 0). You cannot have
-# both. The estimate is a weighted sum of the past spikes, and the squared weights
-# $(1-\beta)^2\beta^{2k}$ add up to $(1-\beta)/(1+\beta)$, where those of a mean add up to $1/T$. So
-# the law of section 2 holds with
+# noisy; with 50 ms it is the other way round. The estimate is a weighted sum of the past spikes,
+# and the squared weights $(1-\beta)^2\beta^{2k}$ add up to $(1-\beta)/(1+\beta)$, where those of a
+# mean add up to $1/T$. So the law of section 2 holds with
 #
 # $$\text{standard deviation} = \sqrt{\frac{p(1-p)}{T_{eff}}}, \qquad
 # T_{eff} = \frac{1+\beta}{1-\beta} \approx \frac{2\tau}{dt} \quad (\tau \gg dt) .$$
 #
-# The estimate sees about $2\tau$ of the past. (The library's `trace_decode` is this sum after the
-# last step, without the factor $1-\beta$.)
+# The estimate sees about $2\tau$ of the past.
 
 # %%
 spread = {tau: estimates[f"τ = {tau} ms"][:150][-1].std().item() for tau in (5, 50)}
@@ -482,26 +474,25 @@ if check.time_constant(time_constant):
 # %% [markdown]
 # ## Summary
 #
-# 1. A rate code needs two lines: a spike where a random number is below the brightness. The mean
-#    over time decodes it.
-# 2. The error is $\sqrt{p(1-p)/T}$. Halving it costs four times the steps and spikes.
-# 3. $p = x\cdot$ `max_rate` $\cdot$ `dt` / 1000. Rate times duration decides the error; a finer
-#    time step does not help.
-# 4. A running estimate with time constant $\tau$ sees about $2\tau$ of the past: a short one means
-#    more noise, a long one more delay.
+# 1. In a rate code, a pixel fires where a random number is below its brightness. The mean over time
+#    decodes it.
+# 2. The error is $\sqrt{p(1-p)/T}$: half of it costs four times the steps.
+# 3. $p = x\cdot$ `max_rate` $\cdot$ `dt` / 1000. A finer time step does not help.
+# 4. A running estimate with time constant $\tau$ sees about $2\tau$ of the past: a longer one has
+#    less noise, but more delay.
 #
 # ## Further reading
 #
-# - Gerstner, Kistler, Naud & Paninski 2014, *Neuronal Dynamics*, chapter 7: three meanings of
-#   "rate", and Poisson spike trains. doi:10.1017/CBO9781107447615
+# - Gerstner, Kistler, Naud & Paninski 2014, *Neuronal Dynamics*, chapter 7.
+#   doi:10.1017/CBO9781107447615
 # - Rieke, Warland, de Ruyter van Steveninck & Bialek 1997, *Spikes: Exploring the Neural Code*, MIT
-#   Press: what one spike tells, measured.
-# - Shadlen & Newsome 1998, J. Neurosci. 18:3870, doi:10.1523/JNEUROSCI.18-10-03870.1998: why cortex
-#   may have to average over many irregular neurons.
+#   Press.
+# - Shadlen & Newsome 1998, J. Neurosci. 18:3870, doi:10.1523/JNEUROSCI.18-10-03870.1998: averages
+#   over irregular neurons.
 #
-# **Next:** [202](202_spike_times.ipynb) needs one spike per pixel for what takes hundreds here.
-# **See also:** [102](102_firing_rate.ipynb), where irregular firing comes from a neuron;
-# [303](303_mnist.ipynb), a network that reads such spikes.
+# **Next:** [202](202_spike_times.ipynb) needs one spike per pixel. **See also:**
+# [102](102_firing_rate.ipynb), irregular neurons; [303](303_mnist.ipynb), a network that reads such
+# spikes.
 
 # %%
 record(

@@ -14,10 +14,9 @@
 # # Send a picture with one spike per pixel
 #
 # A rate code needs hundreds of spikes for one precise grey level. In a **time code** each pixel
-# fires once, and *when* it fires tells its brightness. You will write such a code, measure how
-# exact it is, read it with the wrong decoder, and meet a neuron that produces it. At the end you
-# compare rate and time codes: how long they take, how many spikes they need, and how well they
-# stand three kinds of noise.
+# fires once, and *when* it fires tells its brightness. You will write such a code, read it with the
+# wrong decoder, and meet a neuron that produces it. At the end you compare rate and time codes:
+# their time, their spikes, and how well they stand three kinds of noise.
 #
 # **Time.** 50 minutes for you, 20 seconds for the machine.
 #
@@ -88,9 +87,9 @@ picture = pictures[which : which + 1]  # [1, 1, 8, 8]: a batch of one
 # %% [markdown]
 # ## 1. Can one spike per pixel be enough?
 #
-# Let bright mean *early*. With T time steps, numbered from 0, white fires at step 0, and a pixel
-# fires the later the darker it is. Step T-1 would mean black, but black stays silent. This is the
-# [time to first spike](../docs/glossary.md#time-to-first-spike) code, `ttfs` in the library.
+# With T time steps, numbered from 0, white fires at step 0, and a pixel fires the later the darker
+# it is. Step T-1 would mean black, but black stays silent. This is the [time to first
+# spike](../docs/glossary.md#time-to-first-spike) code, `ttfs` in the library.
 
 # %%
 n_steps = 17
@@ -100,8 +99,7 @@ for t in range(n_steps):
     spikes[t] = (first_step == t) & (picture > 0)
 
 # %% [markdown]
-# To decode, look for the first spike and invert this linear relation. A silent pixel gets the time
-# T; `clamp` makes it black.
+# To decode, invert this linear relation. A silent pixel gets the time T; `clamp` makes it black.
 
 # %%
 when = jarvis.first_spike_decode(spikes)  # step of the first spike; T for a silent pixel
@@ -121,20 +119,18 @@ show(axes[2], decoded[0, 0], title="decoded")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the picture, its spikes (one row per pixel) and the decoded picture.* At most
-# one spike per pixel is enough to see the digit.
+# *The figure shows the picture, its spikes (one row per pixel) and the decoded picture.*
 #
 # ## 2. How large is the error?
 #
 # How large is the RMS error for pixels of any brightness? And for *these digits*, which have 17
-# grey levels, at T = 16 and at T = 17?
+# grey levels, at T = 16 and 17?
 #
 # <details><summary>Make a guess, then open</summary>
 #
 # T steps give T values, at a distance of $w = 1/(T-1)$. Rounding errors are spread evenly from
 # $-w/2$ to $w/2$, and such a spread has the standard deviation $w/\sqrt{12}$. The grid of T = 17
-# hits all grey levels of the digits, 0/16 to 16/16: the error is exactly 0. That of T = 16 misses
-# most of them.
+# hits all grey levels of the digits: the error is 0. That of T = 16 misses most of them.
 #
 # </details>
 
@@ -171,8 +167,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the error of the first-spike code (blue) over its formula (grey) and beside a
 # rate code (green).* The error falls like $1/T$; that of a rate code falls like $1/\sqrt T$ (from
-# 201, with 1/6 as the mean of $p(1-p)$ over all greys). At T = 65 the first spike is off by
-# 0.0045<!-- any_grey_65 0.0002 -->. The rate code needs about 8300<!-- rate_steps 300 --> steps for
+# 201, with 1/6 as the mean of $p(1-p)$ over all greys). At T = 65 it is
+# 0.0045<!-- any_grey_65 0.0002 -->; the rate code needs about 8300<!-- rate_steps 300 --> steps for
 # that. On the digits, the error is 0 wherever $T-1$ is a multiple of 16; those squares are missing.
 #
 # ### Exercise 1: Bits per spike (4 min)
@@ -195,15 +191,13 @@ if check.bits_per_spike(bits_per_spike):
         print(f"{k:2d} levels: count {count:.2f}, timed {first:.2f} bits per spike")
 
 # %% [markdown]
-# In a running notebook the next cell shows sliders for both codes, and you can draw on the digit.
-# White fires at 1000 Hz in the Poisson code. Drag T from 50 to 17: which error becomes 0? Move the
-# seed: which of the decoded pictures changes? Empty the sheet and draw a white line: at which
-# smallest T is there no error?
+# The sliders show both codes, and you can draw on the digit. White fires at 1000 Hz in the Poisson
+# code. Drag T from 50 to 17: which error becomes 0? Move the seed: which decoded picture changes?
+# Draw a white line on an empty sheet: at which smallest T is there no error?
 #
 # <details><summary>Answers</summary>
 #
-# That of the first spikes. The one from Poisson spikes, because only they are random. At T = 2:
-# white fires at step 0, and black stays silent.
+# That of the first spikes. The one from Poisson spikes, because only they are random. At T = 2.
 #
 # </details>
 
@@ -222,8 +216,8 @@ widgets.draw_code(digit=3, n_steps=17, max_rate=1000.0)
 #
 # ## 3. What if the decoder does not belong to the code?
 #
-# This error costs people days: one part of a program makes first-spike times, another part counts
-# spikes. Nothing crashes. Take the reader of [201](201_rate_codes.ipynb), a [linear
+# One part of a program makes first-spike times, another part counts spikes. Nothing crashes. Take
+# the reader of [201](201_rate_codes.ipynb), a [linear
 # read-out](../docs/glossary.md#linear-read-out) trained on clean pictures, and let it read each
 # code through each decoder. All codes have 33 steps. With `silent_below=-1` black pixels fire, too.
 
@@ -268,9 +262,8 @@ assert scores["first spike", "first time"] > scores["first spike", "count"] + 0.
 #
 # **Counting first spikes** (first row, middle and right) gives each pixel that fired the same
 # value, 1/33, and the accuracy falls to 12<!-- counted_percent 1 --> %, close to chance. Scaled up
-# (second row), the right picture is uniform, because black pixels fired, too. The middle one is
-# more dangerous: it still shows *which* pixels fired. How well does a reader do that was *trained*
-# on such counts?
+# (second row), the right picture is uniform, because black pixels fired, too. The middle one still
+# shows *which* pixels fired. How well does a reader do that was *trained* on such counts?
 
 # %%
 counting = LogisticRegression(max_iter=2000)
@@ -281,20 +274,19 @@ assert scores["first spike", "first time"] > silhouettes > 0.8 or not full_run
 assert scores["Poisson", "count"] > scores["Poisson", "first time"] > silhouettes - 0.15
 
 # %% [markdown]
-# It reaches 91<!-- silhouettes_percent 1 --> %, from silhouettes alone. A network would train, the
-# result would look respectable, and every spike time would be lost. You would notice only by
-# comparing with the right decoder.
+# It reaches 91<!-- silhouettes_percent 1 --> %, from silhouettes alone. The result looks
+# respectable, and every spike time is lost. You would notice only by comparing with the right
+# decoder.
 #
-# **Reading a Poisson code by its first spike** (bottom left) is a surprise: the picture is far too
-# bright, and yet 89<!-- poisson_first_percent 2 --> % of the digits are read correctly. Why does
-# the wrong decoder work here?
+# **Reading a Poisson code by its first spike** (bottom left) makes the picture far too bright, and
+# yet 89<!-- poisson_first_percent 2 --> % of the digits are read correctly. Why does the wrong
+# decoder work here?
 #
 # <details><summary>Make a guess, then open</summary>
 #
 # A pixel that fires often also tends to fire *soon*. With probability $p$ per step, the first spike
-# comes after $(1-p)/p$ steps on average: at once for white, after 15 steps for $p$ = 1/16. So the
-# first spike of a rate code carries the brightness, too. It carries it on a curved scale, which
-# makes greys too bright, and with a lot of noise, because it is one random number per pixel.
+# comes after $(1-p)/p$ steps on average. So the first spike of a rate code carries the brightness,
+# too, but on a curved scale, which makes greys too bright, and with a lot of noise.
 #
 # </details>
 #
@@ -302,8 +294,8 @@ assert scores["Poisson", "count"] > scores["Poisson", "first time"] > silhouette
 #
 # A pixel fires with probability $p$ in each of T steps. What is the expected step of its first
 # spike, if a pixel that stays silent counts as T? (The mean of a count $N$ is the sum of the
-# probabilities that $N \ge k$ over $k = 1, 2, \ldots$ Here $N \ge k$ means: the first k steps are
-# silent.)
+# probabilities that $N \ge k$ over $k = 1, 2, \ldots$ Here $N \ge k$ means that the first k steps
+# are silent.)
 
 
 # %% tags=["exercise"]
@@ -326,16 +318,14 @@ if check.expected_first_step(expected_first_step):
     plt.show()
 
 # %% [markdown]
-# On average, the decoded picture keeps its order from dark to bright. But it uses one spike of
-# many: from the counts of the same spikes, the reader gets 98<!-- poisson_count_percent 1 --> %
-# right. Rule: **choose the decoder that belongs to the code.**
+# From the counts of the same spikes, the reader gets 98<!-- poisson_count_percent 1 --> % right.
+# Rule: **choose the decoder that belongs to the code.**
 #
 # ## 4. Which neuron turns brightness into a time?
 #
-# In the code above, something has to compute $1-x$ and wait that long. A leaky neuron needs nothing
-# of the kind: the weaker its input, the later it fires. Under a constant current $x$ its potential
-# charges like a capacitor, $v(t) = x\,(1 - e^{-t/\tau})$, up to the threshold $\theta$. Solve for
-# the time:
+# A leaky neuron does: the weaker its input, the later it fires. Under a constant current $x$ its
+# potential charges like a capacitor, $v(t) = x\,(1 - e^{-t/\tau})$, up to the threshold $\theta$.
+# Solve for the time:
 #
 # $$t = \tau \ln \frac{x}{x - \theta}, \qquad x > \theta .$$
 #
@@ -384,13 +374,13 @@ plt.show()
 # %% [markdown]
 # *The figure shows charging neurons and the times of their spikes: closed forms (grey), the
 # simulation (blue) and spikes (red triangles) at the threshold (dashed).* The neuron with $x$ =
-# 0.15 never reaches the threshold. On the right, the code numbers its steps from 0: a spike at
-# 2.36 ms falls in step 2, which ends at 3 ms. (`jarvis.latency_encode` makes this code directly.)
+# 0.15 never reaches the threshold. Steps are numbered from 0: a spike at 2.36 ms falls in step 2.
+# (`jarvis.latency_encode` makes this code directly.)
 #
 # ### Exercise 3: Read a latency (4 min)
 #
 # Invert the formula: which brightness makes the neuron fire at the time `t` (a tensor, in ms)?
-# Limit the result to 1: a very early spike would need more.
+# Limit the result to 1.
 
 
 # %% tags=["exercise"]
@@ -413,16 +403,16 @@ if check.read_latency(read_latency):
 # <details><summary>Compare with your result</summary>
 #
 # With $\tau$ = 10 ms, dark greys are read finely and bright ones coarsely: everything above 0.77
-# fires in the same step. With 40 ms it is the other way round: bright values are told apart, and
-# those below 0.36 fire after the window of 33 ms has closed. Values below $\theta$ never fire.
+# fires in the same step. With 40 ms, bright values are told apart, but those below 0.36 fire after
+# the window of 33 ms has closed.
 #
 # </details>
 #
 # ## 5. What does accuracy cost in time and spikes?
 #
 # The same reader reads pictures from three codes of growing duration: first spikes, and rates with
-# white at 1000 Hz or at 100 Hz. Which code needs the least time? Which needs the fewest spikes?
-# (`score`, in the folded cell, returns the accuracy and the spikes per picture.)
+# white at 1000 Hz or at 100 Hz. Which needs the least time, and which the fewest spikes? (`score`
+# returns the accuracy and the spikes per picture.)
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -478,16 +468,15 @@ plt.show()
 # *The figure shows the accuracy of three codes against time (left) and against spikes (right);
 # dashed: clean pictures, dotted: chance.* In 5 ms the first-spike code reaches
 # 98<!-- first_5ms_percent 1 --> %, with 33<!-- first_spikes 1 --> spikes. The rate code at 1000 Hz
-# reaches 96<!-- rate_5ms_percent 1 --> % in that time, with 98<!-- rate_5ms_spikes 2 --> spikes. At
-# 100 Hz it reads 44<!-- slow_5ms_percent 2 --> % after 5 ms, and needs 129 ms for
-# 95<!-- slow_129ms_percent 1 --> %.
+# reaches 96<!-- rate_5ms_percent 1 --> %, with 98<!-- rate_5ms_spikes 2 --> spikes; at 100 Hz it
+# reaches 44<!-- slow_5ms_percent 2 --> %, and needs 129 ms for 95<!-- slow_129ms_percent 1 --> %.
 #
 # ### And what does noise cost?
 #
 # Real spikes come a little early or late (*jitter*), get lost, or come from nowhere (*spurious*
-# spikes). Four codes compete: first spikes within 33 ms and within 5 ms; a rate code with as many
-# spikes as it likes (1000 Hz for 33 ms); and a rate code that uses no more spikes than the
-# first-spike code does, in the same 33 ms. Which suffers from which noise?
+# spikes). Four codes compete: first spikes within 33 ms and within 5 ms; a rate code with many
+# spikes (1000 Hz for 33 ms); and one with no more spikes than the first-spike code, also in 33 ms.
+# Which suffers from which noise?
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -553,22 +542,21 @@ assert noisy[added, "first spike, 33 ms"][-1] < noisy[added, "first spike, 5 ms"
 #   (97<!-- jitter_4_percent 1 --> %), the one of 5 ms loses a lot
 #   (69<!-- jitter_4_first_5_percent 2 --> %).
 # - **A lost spike** makes a rate-coded picture a little darker, but a lost first spike is a lost
-#   pixel. With 30 % lost, both first-spike codes fall: that of 33 ms to
-#   79<!-- lost_30_percent 2 --> %, that of 5 ms to 79<!-- lost_30_first_5_percent 2 --> %. The rate
-#   code with many spikes stays at 96<!-- lost_30_rate_percent 1 --> %; the one with few was poor
-#   from the start (72<!-- budget_percent 3 --> %).
+#   pixel. With 30 % lost, both first-spike codes fall, to 79<!-- lost_30_percent 2 --> % (33 ms)
+#   and 79<!-- lost_30_first_5_percent 2 --> % (5 ms). The rate code with many spikes stays at
+#   96<!-- lost_30_rate_percent 1 --> %; the one with few was poor from the start
+#   (72<!-- budget_percent 3 --> %).
 # - **A spurious spike** replaces the message if it comes first, and has more chances in a longer
 #   code. At 100 Hz, the first-spike code of 33 ms is at 39<!-- added_100_percent 2 --> %, the one
 #   of 5 ms at 86<!-- added_100_first_5_percent 2 --> %.
 #
-# No code wins everywhere. Many spikes make a code more robust against all three. Where spikes are
-# few, times carry more than counts, as long as the jitter is short compared with the code. So a
-# time code should be as short as the jitter allows.
+# Many spikes make a code more robust against all three. Where spikes are few, times carry more than
+# counts, as long as the jitter is short compared with the code.
 #
 # ## 6. What if you do not know when the picture began?
 #
-# Suppose that each picture is late, and nobody tells you by how much. Read by the clock, each pixel
-# then looks darker than it is.
+# Suppose that each picture is late by an unknown time. Read by the clock, each pixel then looks
+# darker than it is.
 
 # %%
 on_time = codes["first spike"]  # [T, B, 1, 8, 8]
@@ -596,41 +584,31 @@ if check.read_relative(read_relative):
     print(f"24 ms late: accuracy {accuracy(read_relative(late[24], window)):.2f}")
 
 # %% [markdown]
-# The price: a picture without a white pixel comes out too bright. The brain has no common clock
-# either; in the retina, the differences between latencies encode the picture (Gollisch & Meister
-# 2008).
+# The price: a picture without a white pixel comes out too bright. In the retina, too, the
+# differences between latencies encode the picture (Gollisch & Meister 2008).
 #
 # ## Summary
 #
 # 1. A first-spike code sends one spike per pixel. Its error is rounding, $1/(\sqrt{12}\,(T-1))$.
-# 2. Counting a first-spike code leaves silhouettes, or nothing. The first spike of a Poisson code
-#    keeps the order of the greys, on a curved scale and with noise.
-# 3. A charging neuron fires at $\tau\ln\frac{x}{x-\theta}$: fine for dark greys, coarse for bright
-#    ones, silent below $\theta$.
-# 4. Many spikes make a code more robust. Jitter limits how short a time code can be, lost spikes
-#    hurt a code with few spikes, and spurious spikes hurt a first-spike code the more, the longer
-#    it is.
+# 2. Choose the decoder that belongs to the code: counts of first spikes leave only silhouettes.
+# 3. A charging neuron fires at $\tau\ln\frac{x}{x-\theta}$, and is silent below $\theta$.
+# 4. Jitter limits how short a time code can be, lost spikes hurt a code with few spikes, and
+#    spurious spikes hurt a long first-spike code most.
 # 5. Without a common clock, decode relative to the first spike.
-#
-# | code | decoder | spikes per picture | its error comes from |
-# |---|---|---|---|
-# | `poisson_encode` | `rate_decode` | grow with T | random spikes, $1/\sqrt T$ |
-# | `ttfs_encode` | `ttfs_decode` | one per pixel that is not black | rounding, $1/T$ |
-# | `latency_encode` | $\theta/(1-e^{-t/\tau})$ | one where $x > \theta$ | uneven rounding |
 #
 # ## Further reading
 #
 # - Thorpe & Gautrais 1998, *Rank order coding*, in Computational Neuroscience: Trends in Research,
-#   doi:10.1007/978-1-4615-4831-7_19: why one spike per neuron may be all there is time for.
-# - Gollisch & Meister 2008, Science 319:1108, doi:10.1126/science.1149639: the retina encodes
-#   pictures in relative spike latencies.
+#   doi:10.1007/978-1-4615-4831-7_19.
+# - Gollisch & Meister 2008, Science 319:1108, doi:10.1126/science.1149639: relative latencies in
+#   the retina.
 # - Rueckauer & Liu 2018, ISCAS, doi:10.1109/ISCAS.2018.8351295: first-spike codes in deep networks.
-# - VanRullen & Thorpe 2001, Neural Comput. 13:1255, doi:10.1162/08997660152002852: the first spikes
-#   of a rate code against a rate.
+# - VanRullen & Thorpe 2001, Neural Comput. 13:1255, doi:10.1162/08997660152002852: first spikes
+#   against rates.
 #
 # **Next:** [203](203_events.ipynb) sends only what changes. **See also:**
-# [302](302_read_outs.ipynb), read-outs of a network, and their losses;
-# [501](501_spike_time_gradients.ipynb), the gradient of a spike time.
+# [302](302_read_outs.ipynb), read-outs; [501](501_spike_time_gradients.ipynb), the gradient of a
+# spike time.
 
 # %%
 record(

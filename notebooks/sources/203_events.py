@@ -15,9 +15,9 @@
 #
 # A camera that looks at a wall sends the same picture again and again. An **[event
 # camera](../docs/glossary.md#event-camera)** sends nothing. Each of its pixels reports when its
-# brightness has changed, and in which direction. In this lesson you build such a pixel and rebuild
-# a film from its events. You find out when that fails, and why real event cameras take a logarithm.
-# Then you look at recordings of a real event camera, N-MNIST, and read digits from them.
+# brightness has changed, and in which direction. You build such a pixel, rebuild a film from its
+# events, and find out when that fails. Then you read digits from recordings of a real event camera,
+# N-MNIST.
 #
 # **Time.** 45 minutes for you, 20 seconds for the machine.
 #
@@ -84,8 +84,7 @@ n_held = 100  # recordings of each of two parts that it has not seen
 # A digit passes a camera of 16 x 8 pixels. Each pixel remembers a **reference level**. When the
 # brightness has risen one threshold above the reference, the pixel sends an ON event, and the
 # reference moves up by one threshold. When it has fallen one threshold below, the pixel sends OFF,
-# and the reference moves down. This is a [delta code](../docs/glossary.md#delta-code). The folded
-# cell makes the film; the cell after it is one pixel.
+# and the reference moves down. This is a [delta code](../docs/glossary.md#delta-code).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 picture = datasets.digits("test").inputs[which : which + 1]  # [1, 1, 8, 8]
@@ -128,10 +127,8 @@ bottom.set(xlabel="time (ms)", ylabel="event", yticks=[], xlim=(60, 170), ylim=(
 plt.show()
 
 # %% [markdown]
-# *The figure shows the brightness that one pixel sees while the digit passes, and its events.*
-# ON events come while the brightness rises, at shorter intervals the faster it rises. A rise of
-# less than a threshold sends none. (At 110 and 140 ms a change is exactly one threshold, and
-# rounding decides.)
+# *The figure shows the brightness that one pixel sees while the digit passes, and its events.* ON
+# events come while the brightness rises, at shorter intervals the faster it rises.
 #
 # ### Exercise 1: Rebuild the signal (3 min)
 #
@@ -185,19 +182,19 @@ plt.show()
 # *The figure shows three moments of the film, the events of the last 10 ms (ON red, OFF blue; full
 # colour: 4 or more), and the film rebuilt from all events so far.* The events outline the digit:
 # brighter in front, darker behind. The rebuilt film is never off by more than a threshold. The
-# first picture, here black, has to be known, because events report only changes.
+# first picture, here black, has to be known.
 #
 # ## 3. When does it fail?
 #
-# A pixel sends at most one event per step. The film above moves at 0.1 pixels per ms. At which
-# speed does the rebuilt film break down? And what does a finer threshold cost?
+# A pixel sends at most one event per step. At which speed does the rebuilt film break down? And
+# what does a finer threshold cost?
 #
 # <details><summary>Make a guess, then open</summary>
 #
 # The reference moves by at most one threshold per step. The brightness of a pixel changes by at
 # most speed x 1 per ms, because neighbouring pixels differ by at most 1. So the reference falls
-# behind when the speed exceeds threshold/dt, here 0.1 pixels per ms: the speed of our film.
-# Engineers call this *slope overload*. Half the threshold costs twice the events.
+# behind when the speed exceeds threshold/dt, here 0.1 pixels per ms (*slope overload*). Half the
+# threshold costs twice the events.
 #
 # </details>
 
@@ -240,11 +237,10 @@ assert (n_events <= path / fine).all()
 # *The figure shows the largest error of the rebuilt film against the speed, with dotted lines at
 # threshold/dt, and the number of events of a slow passage against the threshold.* Up to
 # threshold/dt the error is at most the threshold; beyond, it rises steeply. On the right, the
-# number of events follows a simple law: the sum of all changes, up and down, divided by the
-# threshold. With coarse thresholds it stays below, because the last part of each rise is too small
-# to be reported. So a small threshold is accurate, but it sends many events and cannot follow fast
-# changes. Here a smaller `dt` helps, unlike in [201](201_rate_codes.ipynb): half the step, twice
-# the speed.
+# number of events is the sum of all changes, up and down, divided by the threshold. With coarse
+# thresholds it stays below, because the last part of each rise is too small to be reported. So a
+# small threshold is accurate, but it sends many events and cannot follow fast changes. Here a
+# smaller `dt` helps, unlike in [201](201_rate_codes.ipynb).
 #
 # ### Exercise 2: Choose the threshold (4 min)
 #
@@ -277,17 +273,15 @@ print("events in full light, at 30 % and at 10 %:", *dimmed.values())
 assert dimmed[0.1] == 0
 
 # %% [markdown]
-# At 10 % of the light the film never changes by a threshold, and the camera is blind. The digit has
-# not changed, though: it still reflects ten times as much light as the background. Eyes and event
-# cameras respond to such *ratios*. A typical pixel sends an event when the brightness has changed
-# by a fraction, the **contrast threshold**, of 10 % to 20 %.
+# At 10 % of the light the camera is blind. But the digit still reflects ten times as much light as
+# the background. Eyes and event cameras respond to such *ratios*. A typical pixel sends an event
+# when the brightness has changed by a fraction, the **contrast threshold**, of 10 % to 20 %.
 #
 # ### Exercise 3: See in the dark (4 min)
 #
 # Encode a film of positive values so that the reference moves up by the fraction `contrast` with
 # each ON event, and back down with each OFF event: from 1 to 1.15 and from 1.15 to 1, if `contrast`
-# is 0.15. (Which function turns a fixed ratio into a fixed difference? `jarvis.delta_encode` does
-# the rest.)
+# is 0.15. (Which function turns a ratio into a difference? `jarvis.delta_encode` does the rest.)
 
 
 # %% tags=["exercise"]
@@ -305,18 +299,17 @@ if check.camera_events(camera_events):
 # %% [markdown]
 # <details><summary>Compare with your result</summary>
 #
-# The logarithm turns a factor into a constant, and a delta code does not report constants. So the
-# events do not depend on the light at all.
+# The logarithm turns a factor into a constant, and a delta code does not report constants.
 #
 # </details>
 #
 # ## 5. What does a real event camera send?
 #
 # For N-MNIST (Orchard et al. 2015), handwritten digits were shown on a monitor in front of an event
-# camera, and an area of 34 x 34 pixels was kept. A digit at rest sends nothing. So the camera
-# moved: three quick turns, *saccades*, of 100 ms each, along a triangle and back to where it began.
-# Each recording is a list of events: a time in ms, and a unit number, which encodes the polarity
-# (ON or OFF), the row and the column.
+# camera, and an area of 34 x 34 pixels was kept. A digit at rest sends nothing, so the camera
+# moved: three *saccades* of 100 ms each, along a triangle and back to where it began. Each
+# recording is a list of events: a time in ms, and a unit number, which encodes the polarity (ON or
+# OFF), the row and the column.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 load = datasets.nmnist
@@ -382,10 +375,9 @@ assert moving > 3 * still
 # *The figure shows the events of one recording over time, and those of 20 ms in the middle of each
 # saccade (grey bands): ON red, OFF blue, full colour: 3 or more. Arrows: how the picture moves.* In
 # the middle of a saccade 22<!-- moving 1 --> events come per ms, between two saccades
-# 3<!-- still 1 -->. The events outline the digit, as in section 2. Now compare the third picture
-# with the first: the horizontal bar of the 7 is nearly gone. The picture moves sideways, and an
-# edge that moves along its own direction does not change the brightness anywhere. In the second it
-# is the stem that falls silent.
+# 3<!-- still 1 -->. In the third picture, the horizontal bar of the 7 is nearly gone. The picture
+# moves sideways, and an edge that moves along its own direction does not change the brightness
+# anywhere.
 #
 # The recording has 3330<!-- n_events 0 --> events. A film of 34 x 34 pixels with one frame per ms
 # has 107<!-- values_per_event 1 --> times as many values (though an event, with its time and place,
@@ -393,10 +385,10 @@ assert moving > 3 * still
 #
 # ### Exercise 4: Draw a time surface (6 min)
 #
-# A picture that keeps the times: at the time $t$ (`now`), give each pixel the value $e^{-(t -
-# t_{last})/\tau}$, where $t_{last}$ is the time of its last event up to and including $t$. A pixel
-# without an event so far gets the value 0. This is a **time surface** (Lagorce et al. 2017).
-# `times` (sorted, ms) and `place` (0 to `n_pixels` - 1) are arrays with one entry per event.
+# At the time $t$ (`now`), give each pixel the value $e^{-(t - t_{last})/\tau}$, where $t_{last}$ is
+# the time of its last event up to and including $t$. A pixel without an event so far gets the value
+# 0. This is a **time surface** (Lagorce et al. 2017). `times` (sorted, ms) and `place` (0 to
+# `n_pixels` - 1) are arrays with one entry per event.
 
 
 # %% tags=["exercise"]
@@ -415,17 +407,17 @@ if check.time_surface(time_surface):
     plt.show()
 
 # %% [markdown]
-# Once your answer is right, you see that the surface is brightest where the edges are *now* and
-# fades to where they were. So it shows the direction of motion in a single picture.
+# The surface is brightest where the edges are *now* and fades to where they were. So it shows the
+# direction of motion in a single picture.
 #
 # ## 6. What is left if you add everything up?
 #
-# Our film could be rebuilt by adding up its events. Do the same for a whole recording, ON minus
-# OFF for each pixel. What will the picture look like?
+# Add up the events of a whole recording, ON minus OFF for each pixel. What will the picture look
+# like?
 #
 # <details><summary>Make a guess, then open</summary>
 #
-# Nearly empty! The sum of the events is the change since the start, and after three saccades the
+# Nearly empty. The sum of the events is the change since the start, and after three saccades the
 # camera looks at what it looked at when it began.
 #
 # </details>
@@ -467,20 +459,18 @@ plt.show()
 # %% [markdown]
 # *The figure shows how much is left of ON minus OFF per pixel, for 100 recordings over time, and
 # the sum for one recording after each saccade (ON red, OFF blue, full colour: 4 or more).* In the
-# first saccade the picture moves away from where it began, and the sums grow. In the second it
-# stays about as far away. In the third it comes back, and they fall to an RMS of
-# 0.6<!-- left_end 0.05 --> events per pixel. With random signs it would be
-# 1.8<!-- at_random 0.05 -->. What remains probably comes from pixels whose two thresholds differ,
-# from noise, and from lost events.
+# first saccade the picture moves away from where it began, and the sums grow. In the third it comes
+# back, and they fall to an RMS of 0.6<!-- left_end 0.05 --> events per pixel. With random signs it
+# would be 1.8<!-- at_random 0.05 -->.
 #
 # ## 7. What does a reader need to know?
 #
 # Let a linear reader tell the ten digits apart. It gets events counted in blocks of 2 x 2 pixels,
 # and learns from 900 recordings. Four descriptions compete: ON minus OFF over the whole recording;
 # all events, whatever their polarity; ON and OFF counted separately; ON and OFF of each saccade
-# separately. The last one has three times as many numbers. So we need a control that has as many,
-# but without time: three groups into which events go at random. (`counts(data, group, n)`, in the
-# folded cell, counts the events of each group; `until(data, t)` puts those before t into group 0.)
+# separately. The last one has three times as many numbers, so it needs a control that has as many,
+# but without time: three groups into which events go at random. (`counts(data, group, n)` counts
+# the events of each group; `until(data, t)` puts those before t into group 0.)
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -561,43 +551,39 @@ if full_run and on_nmnist:
 # *The figure shows the accuracy on 200 recordings that the reader has not seen, with its standard
 # error: for five descriptions of the events, and for ON and OFF counts up to a time.* From counts
 # the reader gets 85<!-- on_off 1.5 --> % of the digits right. With the three saccades kept apart it
-# is 94<!-- per_saccade 1.5 --> %. With as many numbers but without time, in the control, it is
-# 78<!-- random_groups 2 --> %: more numbers alone do not help. If anything they hurt, probably
-# because the same events, spread over more numbers, are noisier. So *when* an event came matters:
-# each saccade shows different edges. (Whether its exact ms matters was not tested.) What is left of
-# ON minus OFF, almost nothing to the eye, still gives 66<!-- net 2 --> %.
+# is 94<!-- per_saccade 1.5 --> %. In the control it is 78<!-- random_groups 2 --> %: more numbers
+# alone do not help. So *when* an event came matters: each saccade shows different edges. (Whether
+# its exact ms matters was not tested.) What is left of ON minus OFF, almost nothing to the eye,
+# still gives 66<!-- net 2 --> %.
 #
 # And the reader needs little time: after 30 ms it is at 90<!-- soon_30 1.5 --> %, above the
-# 85<!-- on_off 1.5 --> % of whole recordings. Perhaps a longer count mixes edges of different
-# directions. To use a whole recording without being told when a saccade begins, a reader needs a
-# memory. [304](304_recurrent.ipynb) trains a network that has one.
+# accuracy on whole recordings. To use a whole recording without being told when a saccade begins, a
+# reader needs a memory, as in [304](304_recurrent.ipynb).
 #
 # ## Summary
 #
-# 1. A delta code sends one event per threshold of change. Adding the events up rebuilds the signal
-#    to within a threshold, as long as it changes by no more than one threshold per step.
+# 1. The events of a delta code rebuild the signal to within a threshold, as long as it changes by
+#    no more than one threshold per step.
 # 2. The number of events is the sum of all changes divided by the threshold.
-# 3. Real event cameras encode the logarithm: their events depend on ratios, not on the light.
-# 4. An event camera sees moving edges, unless they move along their own direction. Over a closed
-#    path ON and OFF nearly cancel.
-# 5. A reader gains from counts of separate saccades, and a control with random groups shows that
-#    time is the reason.
+# 3. With a logarithm, events depend on ratios, not on the light.
+# 4. An event camera sees moving edges. Over a closed path ON and OFF nearly cancel.
+# 5. Counts of separate saccades help a reader, and a control shows that time is the reason.
 #
 # ## Further reading
 #
 # - Lichtsteiner, Posch & Delbruck 2008, IEEE J. Solid-State Circuits 43:566,
-#   doi:10.1109/JSSC.2007.914337: the sensor that made event cameras usable.
+#   doi:10.1109/JSSC.2007.914337: an event camera.
 # - Gallego et al. 2022, IEEE Trans. Pattern Anal. Mach. Intell. 44:154,
-#   doi:10.1109/TPAMI.2020.3008413: a survey of event-based vision.
+#   doi:10.1109/TPAMI.2020.3008413: a survey.
 # - Orchard, Jayawant, Cohen & Thakor 2015, Front. Neurosci. 9:437, doi:10.3389/fnins.2015.00437:
-#   N-MNIST, and how it was recorded.
+#   N-MNIST.
 # - Lagorce et al. 2017, IEEE Trans. Pattern Anal. Mach. Intell. 39:1346,
 #   doi:10.1109/TPAMI.2016.2574707: time surfaces.
-# - Iyer, Chua & Li 2021, Front. Neurosci. 15:608567, doi:10.3389/fnins.2021.608567: how little of
-#   N-MNIST needs exact times.
+# - Iyer, Chua & Li 2021, Front. Neurosci. 15:608567, doi:10.3389/fnins.2021.608567: times in
+#   N-MNIST.
 #
 # **Next:** [301](301_surrogate_gradients.ipynb) trains a first network. **See also:**
-# [402](402_find_a_pattern.ipynb), a neuron that learns from times alone.
+# [402](402_find_a_pattern.ipynb), learning from times.
 
 # %%
 record(

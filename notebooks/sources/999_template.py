@@ -13,11 +13,10 @@
 # %% [markdown]
 # # Add a neuron, a rule and a lesson of your own
 #
-# This is the contributors' lesson, and the template of all others: copy it, and keep its form. You
-# write a neuron that `jarvis` does not have and find out which tests are worth something. You write
-# a learning rule, and let it set that neuron's rate. And you look at the parts of a lesson, with
-# this one as the example. The page [How to add a neuron, a rule, a lesson](../docs/extending.md)
-# has the steps in full: which file goes where, and how a name is exported.
+# This is the contributors' lesson, and the template of all others. You write a neuron that `jarvis`
+# does not have and find out which tests are worth something. You write a learning rule, and let it
+# set that neuron's rate. And you look at the parts of a lesson. The page [How to add a neuron, a
+# rule, a lesson](../docs/extending.md) has the steps in full.
 #
 # **Time.** 50 minutes for you, 20 seconds for the machine.
 #
@@ -81,12 +80,12 @@ def fixed(number=seed):
 #
 # Parameters, a state and one step, in `jarvis/neurons/NAME.py`. Our example is a [quadratic
 # integrate-and-fire neuron](../docs/glossary.md#quadratic-integrate-and-fire-neuron). Its leak
-# conductance, $1 - v$, falls as $v$ rises, vanishes at the threshold, 1, and is negative beyond:
+# conductance, $1 - v$, is negative beyond the threshold, 1:
 #
 # $$\tau_m\,\frac{dv}{dt} = -(1 - v)\,v + I .$$
 #
-# So beyond 1, $v$ runs away by itself. We call it a spike when $v$ passes `v_peak` = 3, and then
-# set $v$ to `v_reset`. A first draft takes Euler's method: slope times $dt$. But without input,
+# So beyond 1, $v$ runs away by itself. When $v$ passes `v_peak` = 3, the neuron spikes, and $v$ is
+# set to `v_reset`. A first draft takes Euler's method: slope times $dt$. But without input,
 # $v/(1-v)$ decays like $e^{-t/\tau_m}$, so there is a closed form. Start at $v$ = 1.1, with a
 # coarse step. When does each of them pass 3?
 
@@ -138,8 +137,8 @@ plt.show()
 # 39.85<!-- upstroke 0.01 --> ms. So take the closed form for the leak, which is then exact. The
 # input of the step, $x = I\,dt/\tau_m$, is added at its end, which is accurate for small $dt$ only.
 #
-# Write the parameters with their units and bounds; the base class checks them. One bound is not
-# obvious. With $q = e^{-dt/\tau_m}$, a $v$ of $1/(1-q)$ or more becomes infinite within the step.
+# Write the parameters with their units and bounds; the base class checks them. With
+# $q = e^{-dt/\tau_m}$, a $v$ of $1/(1-q)$ or more becomes infinite within the step.
 
 
 # %%
@@ -195,10 +194,8 @@ for bad in (dict(tau=0.0), dict(v_reset=1.2), dict(v_peak=25.0)):
 # ## 2. Which tests notice most?
 #
 # Four kinds, in `tests/neurons`: a closed form; a trajectory by hand; a change of every option; and
-# arguments that stay as they were. (With an independent implementation at hand, compare with that,
-# too.) First the closed form. Textbooks give the QIF neuron's rate at a constant current: $f =
-# \sqrt{I - 1/4}\,/\,(\pi\tau_m)$ for $I > 1/4$. Put the formula into a test. (Each test takes the
-# step as its argument; you will see why.)
+# arguments that stay as they were. First the closed form. Textbooks give the QIF neuron's rate at a
+# constant current: $f = \sqrt{I - 1/4}\,/\,(\pi\tau_m)$ for $I > 1/4$. Put the formula into a test.
 
 
 # %%
@@ -234,8 +231,8 @@ except AssertionError as error:
 textbook_rate, step_rate = textbook(0.5), measured_rate(qif_step, [0.5])[0]
 
 # %% [markdown]
-# The test fails: the step fires much faster than the formula says. Is the step wrong? Its leak is
-# exact, and its $dt$ of 0.2 ms is small. **Look for the cause in the test.**
+# The test fails: the step fires much faster than the formula says. But its leak is exact, and its
+# $dt$ of 0.2 ms is small. **Look for the cause in the test.**
 #
 # <details><summary>The cause</summary>
 #
@@ -276,9 +273,9 @@ plt.show()
 # with finite ends does (within the time step). When a test fails, the test may be wrong rather than
 # the code.
 #
-# Next, a trajectory **by hand**. Choose $q = 1/2$, so $h = v/(2 - v) + x$, and numbers that stay
-# simple. Include a spike and a reset, and give each option a value at which a mistake shows. Then
-# test that every **option** changes something, and that a step leaves its arguments alone.
+# Next, a trajectory **by hand**, through a spike and a reset. Choose $q = 1/2$, so
+# $h = v/(2 - v) + x$, and options at which a mistake shows. Then test that every **option** changes
+# something, and that a step leaves its arguments alone.
 
 
 # %%
@@ -307,9 +304,8 @@ def test_pure(step):
 # %% [markdown]
 # ### Would a test notice?
 #
-# Four green tests. Put a mistake into the step on purpose, a **mutation**, and see whether a test
-# turns red. Each mutation below replaces a piece of the step's own text. Which one will no test
-# notice?
+# Put a mistake into the step on purpose, a **mutation**, and see whether a test fails. Each
+# mutation below replaces a piece of the step's text. Which one will no test notice?
 
 # %%
 # The last one: a spike in one sample of the batch resets that neuron in all samples.
@@ -377,9 +373,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows which test notices (dark) which mutation, and how many each does.* The
 # trajectory by hand costs five lines and notices the most, 6<!-- by_hand 0 --> of 8, because it
-# compares every step, through a spike and a reset; a rate sums up many steps in one number. No test
-# notices the last mutation: all our tests run a batch of **one sample**, so nothing shows what a
-# sample does to another.
+# compares every step. No test notices the last mutation: all our tests run a batch of **one
+# sample**.
 #
 # ### Exercise 1: Write the missing test (10 min)
 #
@@ -406,14 +401,14 @@ if check.each_alone(each_alone):
 #
 # The pair rule of `jarvis.stdp` asks which spike was first. A **symmetric** rule asks only how
 # close two spikes are. Each pair strengthens the synapse, and each input spike costs a fixed
-# amount, so that weights can also fall:
+# amount:
 #
 # $$\Delta w = a \Bigl[\sum_{\text{pairs}} e^{-|s|/\tau_s}
 #    - \alpha \cdot (\text{input spikes})\Bigr], \qquad s = t_{post} - t_{pre} .$$
 #
 # It is known from inhibitory synapses (Vogels et al. 2011). A first draft keeps two
-# [traces](../docs/glossary.md#trace): both decay, all spikes enter, and each spike reads the other
-# neuron's trace. Measure its window: one input spike and one output spike at each distance.
+# [traces](../docs/glossary.md#trace): all spikes enter, and each reads the other neuron's trace.
+# Measure its window with one pair at each distance.
 
 
 # %%
@@ -449,9 +444,9 @@ print("wrong at a distance of", lags[~right], "ms")
 # count twice, because each finds the other in the trace. **Fix:** let the input spike enter its
 # trace before the traces are read, and the output spike after.
 #
-# A rule goes into `jarvis/stdp/`. The base class `TraceRule` has what trace rules share: the time
-# loop (`run`), bounds, checks, and `same_step`: with `"causal"` a pair within one step counts once,
-# with `"ignored"` not at all. A rule adds its constants, an initial state and one step.
+# A rule goes into `jarvis/stdp/`. The base class `TraceRule` has the time loop (`run`), bounds,
+# checks, and `same_step`: with `"causal"` a pair within one step counts once, with `"ignored"` not
+# at all. A rule adds its constants, an initial state and one step.
 
 
 # %%
@@ -489,8 +484,8 @@ found = rule.run(pre, post, torch.zeros(len(lags), 1, dtype=F64))[0][:, 0].numpy
 assert np.allclose(found, window)
 
 # %% [markdown]
-# Traces are a clever way to sum. Test them against the plain way: two loops over all pairs. Use
-# trains in which spikes fall into the same step, and assert that they do.
+# Test the traces against the plain way to sum: two loops over all pairs. Use trains in which spikes
+# fall into the same step, and assert that they do.
 
 
 # %%
@@ -523,8 +518,8 @@ print("by traces and by pairs: the same change")
 # $2\tau_s$ times the output's rate. The cost cancels them where that rate is $\alpha/(2\tau_s)$,
 # whatever the input's rate is; `for_rate` sets $\alpha$ from the desired rate. Four QIF neurons get
 # noisy currents of different strength, and fifty *inhibitory* inputs fire at 20 Hz: each spike
-# lowers $v$ by its weight. The weights start at 0 and learn by the rule, set for 10 Hz. What will
-# the four rates do?
+# lowers $v$ by its weight. The weights start at 0, and the rule is set for 10 Hz. What will the
+# four rates do?
 
 # %%
 rule = SymmetricSTDP.for_rate(target, a=0.003)
@@ -558,25 +553,22 @@ print("mean weights:", *(f"{w:.3f}" for w in weight.mean(1)))
 # %% [markdown]
 # *The figure shows the rates of four neurons; dashed: the rate that the rule was set for.* Averaged
 # over the last 6 s, all four are within 2 Hz of it: a neuron that fires too fast strengthens its
-# inhibition more than the cost weakens it. The printed weights make up for the
-# different currents.
+# inhibition more than the cost weakens it.
 #
 # ## 4. What are the parts of a lesson?
 #
-# A lesson is written as `notebooks/sources/NNN_topic.py`: `# %%` begins a cell of code,
-# `# %% [markdown]` one of text, `tags=["hide-input"]` folds a cell. `python tools/notebooks.py
-# build` runs it and writes the notebook.
+# A lesson is written as `notebooks/sources/NNN_topic.py`; `python tools/notebooks.py build` runs it
+# and writes the notebook.
 #
 # - **The head**: a title with a verb, what to see, *Time*, *You need*, *Leads to*, objectives.
 # - **A section** asks, lets the learner guess, shows a few lines and a figure, and says what there
-#   was to see. Plumbing and long plots are folded. (This lesson shows more code than others do,
-#   because code is what you add.)
-# - **The parameters**: one cell of literals. Its metadata has a `mock`, values with which the
-#   lesson runs in seconds. Tests use it.
+#   was to see. Plumbing and long plots are folded.
+# - **The parameters**: one cell of literals. Its metadata has a `mock`, values with which tests run
+#   the lesson in seconds.
 # - **The exercises** stand after the section they belong to: a cell with only the stub, then a cell
 #   that begins with its check.
-# - **The numbers**: a comment after a number, which you do not see in the notebook, names it and
-#   gives a tolerance. The last cell records what was measured, and a test compares the two.
+# - **The numbers**: a comment after a number names it and gives a tolerance. The last cell records
+#   what was measured, and a test compares the two.
 #
 # Let this lesson read its own source: its mock, a line with a marked number, and what the test
 # makes of it.
@@ -594,9 +586,8 @@ print(f"the text says {mark.written} for {mark.name}, give or take {mark.toleran
 # ### How does an exercise answer?
 #
 # A check lives in `jarvis/classroom/check/topic.py`. It tries the answer on fresh random input and
-# raises `Wrong`, with words that name the mistake. `exercise` wraps it in the function that the
-# learner calls: it never raises, says nothing about an untouched stub, and gives the hints one at a
-# time.
+# raises `Wrong`, with words that name the mistake. `exercise` wraps it: the result never raises,
+# says nothing about an untouched stub, and gives the hints one at a time.
 
 
 # %%
@@ -618,10 +609,10 @@ for attempt in (None, lambda ms: 1 / ms, lambda ms: ms, lambda ms: 1000 / ms):
 # A learner should write a function that returns the half-life of a membrane (ms), $\tau \ln 2$, of
 # a float `tau` (ms). Write `judge(answer, rng)`: it draws `tau` from `rng` (NumPy's), calls
 # `answer(tau)`, returns nothing if that is right within a relative 0.001, and raises `Wrong` if it
-# is not. Two mistakes should be named: for $\tau$ alone the message contains "ln 2", for $\tau
-# \log_{10} 2$ it contains "base". `number(value)` makes a float of what the learner returned, or
-# raises `Wrong`; `near(found, expected)` compares with that tolerance. An error in the learner's
-# function, or a missing `return`, is reported by `exercise`: leave it alone.
+# is not. Two mistakes should be named: for $\tau$ alone the message contains "ln 2", for
+# $\tau \log_{10} 2$ it contains "base". `number(value)` makes a float of what the learner returned,
+# or raises `Wrong`; `near(found, expected)` compares with that tolerance. `exercise` itself reports
+# errors in the learner's function and a missing `return`.
 
 
 # %% tags=["exercise"]
@@ -634,29 +625,25 @@ def judge(answer, rng):
 check.judge(judge)
 
 # %% [markdown]
-# The worth of a check is in the mistakes that it names. Its test, in `tests/classroom`, has a right
-# answer over many seeds, and each of these mistakes.
+# The test of a check, in `tests/classroom`, has a right answer over many seeds, and each mistake
+# that it names.
 #
 # ## Summary
 #
-# 1. Mutations show what a test is worth. A trajectory by hand, through a spike and a reset, noticed
-#    the most; a batch of one sample hides what samples do to each other.
-# 2. Test a rule with traces against a plain sum over pairs. What traces get wrong is the pair
-#    within one step.
+# 1. Mutations show what a test is worth. A trajectory by hand noticed the most; a batch of one
+#    sample hides what samples do to each other.
+# 2. Test a rule with traces against a plain sum over pairs, also within one step.
 # 3. Predict where a rule settles, then simulate.
-# 4. A lesson has a head, sections that ask first, exercises with checks that answer in words, and
-#    numbers that a test compares with the run.
+# 4. A lesson has a head, sections, exercises with checks, and numbers that a test compares.
 #
 # ## Further reading
 #
 # - DeMillo, Lipton & Sayward 1978, Computer 11(4):34, doi:10.1109/C-M.1978.218136: mutations.
-# - Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233, doi:10.1137/0146017: where the quadratic
-#   neuron comes from.
+# - Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233, doi:10.1137/0146017: the quadratic neuron.
 # - Vogels, Sprekeler, Zenke, Clopath & Gerstner 2011, Science 334:1569,
 #   doi:10.1126/science.1211095: the symmetric rule.
 #
-# **Next:** [CONTRIBUTING](../CONTRIBUTING.md), before your first change. **See also:** [How to add
-# a neuron, a rule, a lesson](../docs/extending.md), step by step.
+# **Next:** [CONTRIBUTING](../CONTRIBUTING.md), before your first change.
 
 # %%
 record(
