@@ -14,12 +14,10 @@
 # # Run a time loop at the speed of memory
 #
 # A layer of spiking neurons is a loop over time, and everybody writes the same loop first. It is
-# correct, and its backward pass is quadratic in the number of steps. In this lesson you find out
-# why, and change one word. Then you count what is left: calls, bytes moved, bytes kept. You compile
-# the loop, show that it is right, and compare its time with what your machine needs just to move
-# the bytes.
+# correct, but its backward pass is quadratic in the number of steps. You find out why, and change
+# one word. Then you compile the loop, and it comes near the speed of memory.
 #
-# **Time.** 65 minutes for you, 60 seconds for the machine.
+# **Time.** 60 minutes for you, 60 seconds for the machine.
 #
 # **You need.** [301](301_surrogate_gradients.ipynb) (surrogate gradients, the unrolled graph).
 #
@@ -66,8 +64,8 @@ rounds = 5  # repetitions of each measurement; the shortest counts
 longest = 800  # largest T of the scaling with time
 
 # %% [markdown]
-# Times depend on the machine and on everything else that it does. So everything here runs on one
-# thread, and the text compares only times of the same run, as ratios.
+# Times depend on the machine and on what else it runs. So everything runs on one thread, and the
+# text compares only times of the same run.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 torch.set_num_threads(1)
@@ -125,9 +123,7 @@ def log_lines(x, lines, colors, ax=None, **more):
 
 
 # %% [markdown]
-# `race` measures processor time, which stands still while another program runs. It takes its
-# entries in turns and keeps the shortest time of each. `training_pass` is what training asks of a
-# layer.
+# `race` measures processor time, which stands still while another program runs.
 
 
 # %%
@@ -142,7 +138,7 @@ def training_pass(loop, x, g):
 # %% [markdown]
 # ## 1. Twice as many steps: how much longer?
 #
-# Here is the loop that everybody writes first. `lif_step` is the library's readable step.
+# Here is the loop. `lif_step` is the library's readable step.
 
 
 # %%
@@ -155,11 +151,11 @@ def indexed(x):
 
 
 # %% [markdown]
-# Every step costs the same. What do you expect of the time, forward and backward, when the number
-# of steps T doubles?
+# What do you expect of the time, forward and backward, when the number of steps T doubles?
 #
 # <details><summary>Make a guess, then open</summary>
-# It should double. It does not: for long sequences it approaches four times, or more.
+# Every step costs the same, so it should double. It does not: for long sequences it approaches four
+# times, or more.
 # </details>
 
 
@@ -181,11 +177,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the time of one forward and backward pass against the number of steps.* On two
-# logarithmic axes a power law is a straight line, and its power is the slope. This line gets
-# steeper than proportional, and its slope moves towards 2. (The last doubling may cost even more
-# than four times, as here: the longest tensor has 6.5 MB and shares the cache with everything else
-# that runs.) Before you read on, look for the cause. PyTorch can report every operation that it
-# runs: a `TorchDispatchMode` sees each call with its tensors.
+# logarithmic axes a power law is a straight line, and its power is the slope. Here the slope moves
+# towards 2. (The last doubling may cost even more than four times, as here: the longest tensor, 6.5
+# MB, shares the cache with everything else that runs.) To find the cause, count what PyTorch does:
+# a `TorchDispatchMode` sees each operation with its tensors.
 
 
 # %%
@@ -225,13 +220,13 @@ for name in sorted(back.written, key=back.written.get, reverse=True)[:4]:
     print(f"  {name:<16}{back.calls[name]:>6} calls {back.written[name] / x.numel():8.1f} bytes")
 
 # %% [markdown]
-# Each element of `x` has 4 bytes, and so has its gradient. But `select_backward` alone writes
-# 400<!-- select 0 --> bytes per element. (`select` is what `x[t]` is called inside.)
+# Each element of the gradient has 4 bytes. But `select_backward` alone writes 400<!-- select 0 -->
+# bytes per element. (`select` is what `x[t]` is called inside.)
 #
 # <details><summary>The cause</summary>
 # What x[t] sends back to x is a tensor of the full shape of x, [T, B, N], that is 0 except in row
-# t. Each of the T steps makes such a tensor, fills it, and adds it to the sum so far:
-# T times a tensor of T rows. That is the square.
+# t. Each of the T steps makes such a tensor and adds it to the sum so far: T times a tensor of T
+# rows.
 # </details>
 #
 # The fix is one word. `x.unbind(0)` cuts `x` into its T rows *once*, and its backward pass puts the
@@ -273,7 +268,7 @@ assert not full_run or power_indexed > 1.4 > 1.3 > power_unbound > 0.7
 # 1.0<!-- power_unbound 0.2 -->. The first is not yet 2, because a part of the time is proportional
 # to T. The bytes say it exactly. With `x[t]` the backward pass writes 8<!-- per_step 0.1 --> bytes
 # more per element for every further step; with `unbind` it writes 40<!-- unbind_bytes 1 --> bytes,
-# whatever T is. If you remember one thing from this lesson, remember this one.
+# whatever T is.
 #
 # ### Exercise 1: Where does indexing cost ten times? (5 min)
 #
@@ -295,8 +290,8 @@ if check.steps_for(steps_for):
 # %% [markdown]
 # ## 2. Where does the rest of the time go?
 #
-# The loop is linear now. Is it fast? Count what one step does, and measure one step against the
-# number of *lanes*, which is B times N: all neurons of all samples.
+# The loop is linear now. Is it fast? Count what one step does, and measure its time against the
+# number of *lanes*, B times N: all neurons of all samples.
 
 # %%
 forward, back = tally(unbound, *sequence(n_steps, 4, 32))
@@ -315,12 +310,11 @@ plt.show()
 # *The figure shows the time of one step against its number of lanes.* A neuron needs a
 # multiplication, an addition, a comparison and a reset. With the surrogate and the backward pass,
 # PyTorch makes 18<!-- calls 0 --> calls for this. Each call has a price, however few numbers it
-# works on: it checks arguments, finds a kernel, makes a tensor, and notes what to do backward. So
-# the line begins flat. Then it bends upwards, where the bytes count. A faster loop has to save
-# both.
+# works on. So the line begins flat; it bends upwards where the bytes count. A faster loop has to
+# save both.
 #
-# Bytes are not only moved but also kept, from the forward pass until the backward pass needs them.
-# That is the memory that runs out on a long sequence.
+# Bytes are also kept, from the forward pass until the backward pass needs them. This memory runs
+# out on a long sequence.
 
 # %%
 kept = {}
@@ -342,10 +336,9 @@ assert all(kept[key] == 4 for key in kept if key[1] == "numba")
 
 # %% [markdown]
 # With a [soft reset](../docs/glossary.md#soft-reset) autograd keeps one number per element and
-# step, the distance to the threshold: 4 bytes. The slope of the surrogate depends on it: to keep
-# less, a program must compute it again. A hard reset multiplies, and for each product autograd
-# keeps the factors that its derivative needs. The library's compiled loop ("numba", section 5)
-# keeps 4 bytes in all cases: it computes the factors again from $h$.
+# step, the distance to the threshold: 4 bytes. The slope of the surrogate depends on it. A hard
+# reset multiplies, and for each product autograd keeps the factors that its derivative needs. The
+# compiled loop ("numba", section 5) always keeps 4 bytes: it computes the factors again from $h$.
 #
 # ### Exercise 2: Predict the memory of a recurrent layer (4 min)
 #
@@ -374,12 +367,10 @@ check.kept_per_element(kept_per_element)
 # | forward | the input $x$ | the spikes $s$, the potential $h$ | 4 + 8 |
 # | backward | the gradient of $s$, and $h$ | the gradient of $x$ | 8 + 4 |
 #
-# Together 24 bytes per element and step in float32. The potential $v$ of one step fits into the
-# processor's cache and never sees memory. Copying a tensor reads 4 bytes per element and writes 4.
-# So **no loop that keeps $h$ can be faster than three copies of a tensor as large as x**, as long
-# as the tensors do not fit into the cache: that is the floor. (A loop could go below it if it kept
-# $v$ only now and then, and computed $h$ again from $x$ in pieces that fit into the cache.) Your
-# loops move more:
+# Together these are 24 bytes per element in float32. The potential $v$ of one step stays in the
+# processor's cache. Copying a tensor reads 4 bytes per element and writes 4. So **no loop that
+# keeps $h$ can be faster than three copies of a tensor as large as x**, as long as the tensors do
+# not fit into the cache: that is the floor. Your loops move more:
 
 # %%
 x, g = sequence(n_steps, 4, 32)
@@ -397,14 +388,14 @@ assert moved["x[t]"] > moved["x.unbind(0)"] > 24
 
 # %% [markdown]
 # *The figure shows the bytes that all operations together read and write, forward and backward.*
-# Every PyTorch operation writes its result to memory, and the next one fetches it again. PyTorch
-# cannot keep $h$ in a register from one call to the next. A compiler can.
+# Every PyTorch operation writes its result to memory, and the next one fetches it again. A compiled
+# loop can keep $h$ in a register.
 #
 # ## 4. Compile the loop
 #
 # `numba` turns a Python function on arrays into machine code at its first call. Here is the loop as
-# a textbook would write it, one lane after the other, with $v$ in a plain variable; and the same
-# with its two loops exchanged. Lanes lie side by side in memory: `[T, lanes]`.
+# a textbook would write it, one lane after the other, and the same with its two loops exchanged.
+# Lanes lie side by side in memory: `[T, lanes]`.
 
 
 # %%
@@ -432,14 +423,13 @@ def row_by_row(x, s, h, v, decay, one):
 
 
 # %% [markdown]
-# (`one` and `decay` are passed in the type of the array. A plain `1.0` would turn float32
-# arithmetic into float64.) Which one is faster, and by how much?
+# (`one` and `decay` have the type of the array: a plain `1.0` would turn float32 arithmetic into
+# float64.) Which one is faster, and by how much?
 #
 # <details><summary>Make a guess, then open</summary>
 # Row by row, for two reasons. Lane by lane each step must wait for the one before, because h needs
-# v; row by row the processor works on eight neighbours at a time, which do not need each other. And
-# memory comes in lines of 64 bytes, 16 numbers side by side. Lane by lane uses one of them and goes
-# on to the next row.
+# v; row by row the processor works on eight neighbours at a time. And memory comes in lines of 64
+# bytes, 16 numbers side by side, of which lane by lane uses only one.
 # </details>
 #
 # **First agree, then time.** In float64 the spikes must be *equal* to those of the readable loop.
@@ -490,10 +480,8 @@ assert not full_run or order > waiting > 2
 # %% [markdown]
 # *The figure shows the forward pass alone.* Compiled does not mean fast: lane by lane takes
 # 17<!-- order 80% --> times as long as row by row. With the steps side by side it still takes
-# 5<!-- waiting 60% --> times as long: that is the price of waiting, and no order of memory removes
-# it. The rest is the price of the wrong order. The rows lie 64 KiB apart here, so that their lines
-# even compete for the same few places in the cache. (Both factors vary from run to run, because
-# other programs use the same caches.)
+# 5<!-- waiting 60% --> times as long: that is the price of waiting. The rest is the price of the
+# wrong order. (Both factors vary from run to run.)
 #
 # For training the loop needs a backward pass. Forward, with decay $a$ and surrogate slope $k$:
 #
@@ -542,8 +530,7 @@ class Compiled(torch.autograd.Function):
 
 
 # %% [markdown]
-# Again it must agree before we time it, now with both passes: in float64 the spikes must be equal,
-# and the gradients equal up to rounding.
+# Again it must agree before we time it, now in the gradients, too.
 
 
 # %%
@@ -562,7 +549,7 @@ print("spikes equal, gradients equal up to rounding")
 #
 # Write `row_by_row` with the [hard reset](../docs/glossary.md#hard-reset), $v = h\,(1 - s)$. This
 # time the function makes `s` and `h` itself, as arrays `[T, lanes]` of the type of `x`, and returns
-# them; $v$ begins at 0. With `@njit` above the `def` or without it.
+# them; $v$ begins at 0.
 
 
 # %% tags=["exercise"]
@@ -578,10 +565,9 @@ check.zero_reset(zero_reset)
 # ## 5. The library does the same
 #
 # `LIFLayer` has both: `backend="eager"` is the readable step over `unbind`, and the default is a
-# compiled loop. Nobody wrote that loop. The library *generates* it from the step: autograd
-# differentiates one step, an algorithm (a minimum cut of the graph) chooses the smallest set of
-# values to keep for the backward pass, and the rest is written out as source, much like yours
-# above. (`print(LIFLayer().source("numba"))` shows it.)
+# compiled loop. The library *generates* that loop from the step: autograd differentiates one step,
+# a minimum cut of the graph chooses the smallest set of values to keep for the backward pass, and
+# the rest is written out as source. (`print(LIFLayer().source("numba"))` shows it.)
 
 # %%
 eager, library = LIFLayer(tau, backend="eager"), LIFLayer(tau)
@@ -605,16 +591,15 @@ if full_run:
     assert 0.5 < multiples["your numba loop"] < 2
 
 # %% [markdown]
-# *The figure shows a whole pass as a multiple of the library's time; the scale is logarithmic.*
-# `x[t]` takes 28<!-- times_indexed 60% --> times as long, the eager loop
-# 9.2<!-- times_eager 60% --> times. Your own two kernels, not 20 lines together, are about as fast
-# as the library's; the library writes them for any neuron. It needs 1.6<!-- times_floor 50% -->
-# times as long as three copies.
+# *The figure shows a whole pass as a multiple of the library's time.* `x[t]` takes
+# 28<!-- times_indexed 60% --> times as long, the eager loop 9.2<!-- times_eager 60% --> times. Your
+# own two kernels are about as fast as the library's, which it writes for any neuron. It needs
+# 1.6<!-- times_floor 50% --> times as long as three copies.
 #
 # ## 6. The same neuron, different spikes
 #
-# So far we compared spikes in float64. Why not in float32, in which everybody trains? Here are two
-# updates that are equal on paper:
+# Why did we not compare spikes in float32, in which everybody trains? Here are two updates that are
+# equal on paper:
 #
 # $$h = a\,v + x \qquad\text{and}\qquad h = v + \bigl(x - (1-a)\,v\bigr).$$
 #
@@ -675,15 +660,13 @@ if full_run:
 
 # %% [markdown]
 # *The figure shows, on the left, the number of samples whose spikes have differed so far, and on
-# the right the share of neurons that differ at a step, since the first difference, on average over
-# the 6<!-- n_long 3 --> samples that go on for at least 1000 ms after it.* In float32
-# 13<!-- n_apart 4 --> of 64 samples differ and 51<!-- n_equal 4 --> agree to the end; in float64
-# all agree. For hundreds of steps nothing happens. Then one neuron comes within a rounding error of
-# the threshold: one update sees it above, the other below. Every other neuron then receives one
-# spike more or one spike fewer. Within some ten steps 19<!-- settled 1.5 --> % of the neurons
-# differ, and so it stays. Two independent spike trains of this rate would differ in
-# 22<!-- independent 1 --> %. So the two runs are nearly, but not quite, as different as independent
-# ones: they still share their input.
+# the right the share of neurons that differ after the first difference, on average over the
+# 6<!-- n_long 3 --> samples that go on for at least 1000 ms after it.* In float32
+# 13<!-- n_apart 4 --> of 64 samples differ, in float64 none. For hundreds of steps nothing happens.
+# Then one neuron comes within a rounding error of the threshold: one update sees it above, the
+# other below. Every other neuron receives one spike more or one spike fewer. Within some ten steps
+# 19<!-- settled 1.5 --> % of the neurons differ, and so it stays. Two independent spike trains of
+# this rate would differ in 22<!-- independent 1 --> %; the two runs still share their input.
 #
 # Neither run is wrong, so "the same spikes in float32" is no test of a loop. Instead:
 #
@@ -697,8 +680,7 @@ if full_run:
 # sequence in pieces of `length` steps, go backward after each piece, and carry `state.detach()` to
 # the next. Return all spikes, the gradient of x that the pieces give, and the most bytes that
 # autograd held at one time. (`layer(piece, state)` starts from a state. Put one
-# `with SavedBytes() as saved` around the whole loop: `saved.now` falls when a piece has gone
-# backward, and `saved.most` is the largest value that it had.)
+# `with SavedBytes() as saved` around the whole loop, and return `saved.most`.)
 
 
 # %% tags=["exercise"]
@@ -736,25 +718,23 @@ record("results/703_time_loops.json", numbers, full=full_run)
 #
 # 1. `x[t]` of a tensor that needs a gradient makes the backward pass quadratic in T. `x.unbind(0)`
 #    does not.
-# 2. A `TorchDispatchMode` counts operations and bytes, `SavedBytes` counts what is kept.
-# 3. A LIF layer that keeps $h$ must move 24 bytes per element and step, the work of three copies.
-#    That is the floor.
+# 2. A `TorchDispatchMode` counts the bytes moved, `SavedBytes` those kept.
+# 3. The floor of a LIF layer that keeps $h$ is 24 bytes per element, the work of three copies.
 # 4. A compiled loop, row by row, comes near it. First agree in float64, then time.
-# 5. A rounding error at the threshold is a whole spike: two correct float32 runs jump apart within
-#    some ten steps.
+# 5. A rounding error at the threshold is a whole spike: two correct float32 runs may jump apart
+#    within some ten steps.
 #
 # ## Further reading
 #
 # - Williams, Waterman & Patterson (2009), *Roofline: an insightful visual performance model for
 #   multicore architectures*, Commun. ACM 52(4):65,
-#   [doi:10.1145/1498765.1498785](https://doi.org/10.1145/1498765.1498785). The floor, in general.
-# - Drepper (2007), *What every programmer should know about memory*. Caches, lines and pages.
+#   [doi:10.1145/1498765.1498785](https://doi.org/10.1145/1498765.1498785).
+# - Drepper (2007), *What every programmer should know about memory*.
 # - Paszke et al. (2019), *PyTorch: an imperative style, high-performance deep learning library*,
-#   NeurIPS, [arXiv:1912.01703](https://arxiv.org/abs/1912.01703). What an eager call does.
+#   NeurIPS, [arXiv:1912.01703](https://arxiv.org/abs/1912.01703).
 # - Lam, Pitrou & Seibert (2015), *Numba: a LLVM-based Python JIT compiler*, LLVM-HPC,
 #   [doi:10.1145/2833157.2833162](https://doi.org/10.1145/2833157.2833162).
 #
 # ## See also
 #
-# [When do zeros pay?](../docs/sparse.md) A training step also multiplies by spikes, most of which
-# are 0.
+# [When do zeros pay?](../docs/sparse.md)
