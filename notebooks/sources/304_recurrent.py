@@ -171,8 +171,8 @@ for name, model in (("feed-forward", network(wider)), ("recurrent", network(n_hi
 
 # %% [markdown]
 # A *task* makes a batch: it takes the recordings that it may use, and returns inputs and labels.
-# The 1000 recordings are split into five *folds*; each of five networks is trained on four and
-# tested on the fifth (cross-validation). The 100 recordings of the [test
+# The 1000 recordings are split into five *folds*; each of the five networks of a kind is trained on
+# four and tested on the fifth (cross-validation). The 100 recordings of the [test
 # set](../docs/glossary.md#test-set) stay untouched.
 
 
