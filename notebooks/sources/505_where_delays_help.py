@@ -462,7 +462,8 @@ if full_run and as_stated:
 # positions keep 32.2<!-- point_learned 0.1 --> %, and networks whose positions were never learned
 # keep 41.7<!-- point_frozen 0.1 --> %. *Both* fall far below networks that were trained without
 # delays, 61.2<!-- none 0.1 --> %. So such a fall shows neither that delays had to be learned nor
-# that delays are needed. It shows that weights fit the delays that they learned with.
+# that delays are needed. It shows that weights fit the delays that they learned with. What a
+# network *needs* is answered by training without it.
 #
 # The two kinds do differ in one respect: 20 ms of noise leaves 63.1<!-- noise20_frozen 0.1 --> %
 # with frozen positions, and 56.6<!-- noise20_learned 0.1 --> % with learned ones. Learning has made
