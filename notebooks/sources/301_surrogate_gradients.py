@@ -67,8 +67,8 @@ n_seeds = 3  # networks wherever two ways of training are compared
 #
 # $$y = 1 \text{ if } \sum_k w_k x_k > 0, \qquad w \text{ rising evenly from } -1 \text{ to } 1.$$
 #
-# The network never sees the values. It sees a [Poisson code](../docs/glossary.md#poisson-code): in
-# each of 25 steps, input $k$ fires with probability $x_k$.
+# The network sees only a [Poisson code](../docs/glossary.md#poisson-code) of them: in each of 25
+# steps, input $k$ fires with probability $x_k$.
 
 # %%
 n_train, n_test = (3276, 8192) if full_run else (256, 256)  # samples
@@ -104,15 +104,14 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the 32 values of one sample with the weights of the rule (left), and the spikes
-# that stand for these values (right).* An input with a large value fires often, but exactly how
-# often is random.
+# that stand for these values (right).*
 #
 # ## 2. The network and its loss, by hand
 #
 # 32 inputs, 32 hidden [LIF neurons](../docs/glossary.md#leaky-integrate-and-fire-neuron), 2
-# outputs. In each step the hidden neurons leak, add their input, fire where the potential reaches
-# the threshold 1, and subtract 1 from the potential of those that fired. The outputs do not spike.
-# The score of a class is its input current, averaged over time.
+# outputs. In each step the hidden neurons leak, add their input, fire at the threshold 1, and
+# subtract 1 after a spike. The outputs do not spike. The score of a class is its input current,
+# averaged over time.
 
 # %%
 decay = math.exp(-1.0 / 20.0)  # per step of 1 ms, for a membrane time constant of 20 ms
@@ -140,8 +139,8 @@ def forward(x, weights, spike):
 
 
 # %% [markdown]
-# Everything but `spike` is an ordinary operation with an ordinary derivative. Take a step function
-# for it, as in the equations of the neuron, and run the untrained network.
+# Everything but `spike` has an ordinary derivative. Take a step function for it and run the
+# untrained network.
 
 
 # %%
@@ -233,8 +232,8 @@ def train(weights, spike, seed=seed):
 #
 # <details><summary>Make a guess, then open</summary>
 #
-# Only the output weights and biases. No spike lies between them and the loss. The hidden weights
-# act through spikes, and autograd finds no derivative for a comparison: the graph ends there.
+# Only the output weights and biases. The hidden weights act through spikes, and autograd finds no
+# derivative for a comparison: the graph ends there.
 # </details>
 
 # %%
@@ -254,15 +253,12 @@ print(f"loss {first:.3f} -> {loss_true[-1]:.3f}, accuracy {acc_readout:.3f}")
 assert torch.equal(weights_true[0], initial_weights()[0])  # not one hidden weight has moved
 
 # %% [markdown]
-# The read-out alone learns to make the best of random hidden neurons:
-# 69<!-- acc_readout 2 --> %. The hidden weights are still exactly what they were.
+# The read-out alone learns to make the best of random hidden neurons: 69<!-- acc_readout 2 --> %.
 #
 # ## 4. Is the zero wrong?
 #
-# A step is flat, so its derivative is 0 wherever it exists. PyTorch says "no gradient" where
-# mathematics says "zero", and the effect is the same. Is the zero a mistake? Move all hidden
-# weights together along a direction that should help, and watch the loss: over a wide range, and
-# under a magnifying glass.
+# A step is flat, so its derivative is 0 wherever it exists. (PyTorch's "no gradient" has the same
+# effect.) Move all hidden weights together along a direction that should help, and watch the loss.
 
 # %%
 with torch.no_grad():
@@ -319,11 +315,9 @@ if check.slope(slope):
 # ## 5. The surrogate
 #
 # Keep the step in the forward pass: the network still spikes. In the backward pass, replace the
-# derivative of the step by a bump around the threshold: "had the potential been a little
-# higher, there would have been a spike". That is a
-# [surrogate gradient](../docs/glossary.md#surrogate-gradient). A common bump is the
-# *fast sigmoid* with slope $k$. Written $\sigma'$, as if it were the derivative of a smooth step
-# $\sigma$, it is
+# derivative of the step by a bump around the threshold. This is a [surrogate
+# gradient](../docs/glossary.md#surrogate-gradient). A common bump is the *fast sigmoid* with slope
+# $k$, written as if it were the derivative of a smooth step $\sigma$:
 #
 # $$\sigma'(d) = \frac{1}{(1 + k|d|)^2}, \qquad d = h - 1,$$
 #
@@ -364,13 +358,12 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spike as a function of the distance to the threshold (left), and the
-# derivative that the backward pass uses in its place (right).* A neuron whose potential was near
-# the threshold, on either side, gets a large share of the gradient, one that was far from it a
-# small one.
+# derivative that the backward pass uses in its place (right).* A neuron gets a large share of the
+# gradient if its potential was near the threshold, on either side.
 #
 # ### Exercise 3: A bump of your own (5 min)
 #
-# Write a Gaussian bump, $e^{-(kx)^2/2}$. The cell then trains the network with it.
+# Write a Gaussian bump, $e^{-(kx)^2/2}$.
 
 
 # %% tags=["exercise"]
@@ -398,10 +391,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows three time steps of one layer: the forward pass (solid) and the backward pass
-# (dashed), which goes through the surrogate derivative wherever it meets a spike.* Follow the
-# dashed arrows into the potential $h_t$. Two arrive: one from its own spike, one from the next
-# potential. With $g_t = \partial L / \partial h_t$, $\lambda$ the decay per step and $i_t$ the
-# input spikes of step $t$,
+# (dashed), which goes through the surrogate derivative wherever it meets a spike.* Two dashed
+# arrows lead into the potential $h_t$: one from its own spike, one from the next potential. With
+# $g_t = \partial L / \partial h_t$, $\lambda$ the decay per step and $i_t$ the input spikes of step
+# $t$,
 #
 # $$g_t = \frac{\partial L}{\partial s_t}\,\sigma'(h_t - 1) + \lambda\, g_{t+1},
 # \qquad g_{T+1} = 0,
@@ -413,8 +406,8 @@ plt.show()
 #
 # ### Exercise 4: Backpropagation through time by hand (8 min)
 #
-# One neuron, one weight per input, T steps. You are given the inputs, the potentials $h_t$ and the
-# gradient at each spike. Go backwards from the last step and return the gradient of the weights.
+# One neuron, one weight per input, T steps. Go backwards from the last step and return the gradient
+# of the weights.
 
 
 # %% tags=["exercise"]
@@ -432,8 +425,7 @@ check.weight_gradient(weight_gradient)
 # %% [markdown]
 # ## 7. Train again
 #
-# The same network, the same initial weights, the same data, the same loop. Only the backward pass
-# differs.
+# The loop is the same; only the backward pass differs.
 
 # %%
 weights_surrogate = initial_weights()
@@ -458,8 +450,8 @@ assert not full_run or max(acc_true) < min(acc_surrogate) - 0.1
 
 # %% [markdown]
 # Is 91 % good? Imagine a **perfect decoder**: it knows the rule, and uses $n_k / T$, the spike
-# count over $T = 25$ steps, as its estimate of $x_k$. What the noise of the code has destroyed is
-# lost to it, too. Let it answer for the same spikes as the networks.
+# count over $T = 25$ steps, as its estimate of $x_k$. Let it answer for the same spikes as the
+# networks.
 
 # %%
 g, perfect = fixed(), 0.0  # the generator with which `accuracy` draws
@@ -492,7 +484,6 @@ plt.show()
 # (right).* With the surrogate the networks reach 90.4<!-- acc_surrogate 0.4 --> % in the mean, and
 # the perfect decoder 91.1<!-- perfect 0.3 --> %. Nearly all of the missing 10 points are lost to
 # the noise of the code, not to the network. The wrong gradient is the useful one.
-# ([302](302_read_outs.ipynb) derives the 91 % by a formula.)
 #
 # ### What has it learned?
 #
@@ -537,14 +528,12 @@ plt.show()
 # *The figure shows the hidden neurons' rates for the two classes, one dot per neuron (left), and
 # the weights along all paths (right; both networks' are divided by the norm after training, the
 # rule by its own).* Before training the neurons hardly prefer a class. Afterwards all that still
-# fire have taken sides. Together they compute the rule (cosine 0.998<!-- likeness 0.004 -->),
-# although the network was told nothing but labels.
+# fire have taken sides. Together they compute the rule (cosine 0.998<!-- likeness 0.004 -->).
 #
 # ### The library does the same
 #
 # `SpikingMLP` is this network, `SurrogateSpike` this spike, and `jarvis.fit` a loop of the same
-# kind. Give the library our weights, and compare scores and gradients. Then let it train: it
-# draws other batches and spikes, so its result differs a little from ours.
+# kind. It draws other batches and spikes, so its result differs a little from ours.
 
 # %%
 weights = initial_weights()
@@ -577,21 +566,19 @@ print(f"trained by the library: {accuracy_of(model):.3f}")
 # %% [markdown]
 # ## 8. Does the shape matter? Does the slope?
 #
-# How much depends on the bump? We ask this network first, then a harsher one. The library knows
-# four bumps with a slope $k$. Beside the fast sigmoid these are, with $s$ the logistic function,
+# The library knows four bumps with a slope $k$: the fast sigmoid and, with $s$ the logistic
+# function,
 #
 # - "sigmoid": $k\, s(kd)\,(1 - s(kd))$
 # - "arctan": $\frac{k}{2} / (1 + (\pi k d / 2)^2)$
 # - "triangle": $k \max(0, 1 - k|d|)$.
 #
-# A fifth surrogate, "straight_through", is 1 everywhere: it passes every gradient on unchanged.
-# Train the network with each of them, and with the fast sigmoid at slopes over five orders of
-# magnitude.
+# A fifth surrogate, "straight_through", is 1 everywhere.
 #
 # <details><summary>Make a guess, then open: which matters more, shape or slope?</summary>
 #
 # Here neither matters much. Only beyond $k = 100$ does the bump become so narrow that hardly any
-# potential lies under it. Then it is almost the true derivative, and learning fades.
+# potential lies under it, and learning fades.
 # </details>
 
 
@@ -640,9 +627,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the five shapes (left), and the test accuracy by shape (middle, which names the
 # colours) and by slope (right), one dot per network; dashed: the perfect decoder, dotted: no
-# gradient through spikes.* All were tested on the same spikes as the perfect decoder. The means of
-# all shapes lie within 0.3<!-- shapes_spread 0.25 --> points of each other. From 0.1 to 100 the
-# slope makes hardly any difference; at $10^4$ the accuracy is down to 87<!-- slope_10000 3 --> %.
+# gradient through spikes.* The means of all shapes lie within 0.3<!-- shapes_spread 0.25 --> points
+# of each other. From 0.1 to 100 the slope makes hardly any difference; at $10^4$ the accuracy is
+# down to 87<!-- slope_10000 3 --> %.
 #
 # ### Exercise 5: The reach of a bump (4 min)
 #
@@ -669,9 +656,9 @@ if check.reached(reached):
 # %% [markdown]
 # ### A harsher network
 #
-# That was a forgiving network: its read-out learns without a surrogate, and one layer of spikes is
-# all there is to cross. The explorer below shows a harsher one. It reads the digits 0 to 4 with
-# *two* hidden layers, its read-out is frozen at its initial weights, and it is trained for only 40
+# That network was forgiving: its read-out learns without a surrogate, and the gradient crosses only
+# one layer of spikes. The explorer below shows a harsher one. It reads the digits 0 to 4 with *two*
+# hidden layers, its read-out is frozen at its initial weights, and it is trained for only 40
 # updates. Find out:
 #
 # - Drag the slope of "fast_sigmoid" to both ends. Which bump learns faster, the wide or the narrow
@@ -683,8 +670,7 @@ if check.reached(reached):
 #
 # The wide one: at slope 0.5 the loss ends at 0.77<!-- fast_sigmoid_0.5 0.02 -->, at slope 100 above
 # 1 (chance is ln 5 = 1.61). The triangle is 0 beyond a distance of 0.01, so hardly any potential
-# gets a gradient, and the loss ends at 1.28<!-- triangle_100 0.02 -->. Where all learning has to
-# pass through spikes, and quickly, the slope does matter.
+# gets a gradient, and the loss ends at 1.28<!-- triangle_100 0.02 -->.
 # </details>
 
 # %%
@@ -715,24 +701,21 @@ record("results/301_surrogate_gradients.json", measured, full=full_run)
 # %% [markdown]
 # ## Summary
 #
-# 1. A spiking network is a loop over time steps: leak, add, fire, reset. Loss and training loop are
-#    those of any network. Print chance level and first loss ($\ln$ of the number of classes) first.
-# 2. The true gradient of a spike is zero, and rightly so: an infinitely small change of a weight
-#    changes no spike. Only what lies behind the last spike learns.
-# 3. A surrogate keeps the step forward and puts a bump backward. With it the same network
-#    goes from 69<!-- acc_true 2 --> % to 90<!-- acc_surrogate 0.6 --> %, nearly as good as a
-#    perfect decoder.
+# 1. A spiking network is a loop over time steps: leak, add, fire, reset. Print chance level and
+#    first loss ($\ln$ of the number of classes) before training.
+# 2. The true gradient of a spike is zero. Only what lies behind the last spike learns.
+# 3. A surrogate keeps the step forward and puts a bump backward: from 69<!-- acc_true 2 --> % to
+#    90<!-- acc_surrogate 0.6 --> %.
 # 4. Backpropagation through time carries the gradient from each potential to the one before it,
-#    times the decay; every spike on the way contributes through its bump.
-# 5. One layer of spikes forgives any shape and slopes over three orders of magnitude. A network
-#    with two layers, a frozen read-out and 40 updates does not forgive a narrow bump.
+#    times the decay.
+# 5. One layer of spikes forgives any shape and slopes over three orders of magnitude. A harsher
+#    network does not forgive a narrow bump.
 #
 # ## Further reading
 #
 # - Neftci, Mostafa & Zenke 2019, *Surrogate gradient learning in spiking neural networks*, IEEE
 #   Signal Process. Mag. 36(6):51,
-#   [doi:10.1109/MSP.2019.2931595](https://doi.org/10.1109/MSP.2019.2931595). The idea and its
-#   history.
+#   [doi:10.1109/MSP.2019.2931595](https://doi.org/10.1109/MSP.2019.2931595).
 # - Zenke & Ganguli 2018, *SuperSpike*, Neural Comput. 30(6):1514,
 #   [doi:10.1162/neco_a_01086](https://doi.org/10.1162/neco_a_01086). The fast sigmoid.
 # - Zenke & Vogels 2021, *The remarkable robustness of surrogate gradient learning*, Neural Comput.
@@ -741,5 +724,3 @@ record("results/301_surrogate_gradients.json", measured, full=full_run)
 #   tutorial whose story this lesson follows.
 #
 # **Next.** [302](302_read_outs.ipynb): silent layers, and how to read the answer.
-# **See also.** [501](501_spike_time_gradients.ipynb), where a spike has an exact gradient;
-# [701](701_debugging.ipynb), when a network does not learn.

@@ -10,12 +10,11 @@
 # %% [markdown]
 # # Match code, synapse and read-out
 #
-# A spiking network answers with spikes and currents at every time step. What do you make of them?
-# You compare seven ways to read out one answer, find that two harmless-looking ones lose
-# information, and predict from one formula how much. On the way you wake a silent layer, and train
-# a network to spend fewer spikes.
+# A spiking network answers with spikes and currents at every time step. You compare seven ways to
+# read out one answer, find that two harmless-looking ones lose information, and predict from one
+# formula how much.
 #
-# **Time.** 55 minutes for you, 2 minutes for the machine.
+# **Time.** 50 minutes for you, 2 minutes for the machine.
 #
 # **You need.** Surrogate gradients and the task of [301](301_surrogate_gradients.ipynb), synaptic
 # currents ([103](103_synapses_and_state.ipynb)), and spike-time codes
@@ -62,10 +61,9 @@ n_seeds = 3  # networks of each kind wherever kinds are compared
 # %% [markdown]
 # ## 1. The network of the last lesson
 #
-# The task is that of [301](301_surrogate_gradients.ipynb): 32 numbers, in a Poisson code of 25
-# steps, and the question whether the large ones stand at the end of the list. The numbers $x_k$ are
-# independent and uniform between 0 and 1. Three helpers build a
-# network, train it and test it. `SpikingMLP` takes the name of a
+# The task is that of [301](301_surrogate_gradients.ipynb): 32 numbers $x_k$, independent and
+# uniform between 0 and 1, in a Poisson code of 25 steps, and the question whether the large ones
+# stand at the end of the list. `SpikingMLP` takes the name of a
 # [read-out](../docs/glossary.md#read-out); "mean" averages the currents of the output units.
 
 # %%
@@ -109,7 +107,7 @@ print(f"loss {loss_plain[0]:.3f} -> {loss_plain[-1]:.3f}, test accuracy {acc_pla
 # %% [markdown]
 # ## 2. A silent layer
 #
-# Make it fail: [silence](../docs/glossary.md#silent-layer) the hidden layer. Spoil its
+# Make it fail: [silence](../docs/glossary.md#silent-layer) the hidden layer by its
 # [initialisation](../docs/glossary.md#initialisation): multiply the weights and biases by 0.01, so
 # that no potential comes near the threshold. Use two surrogates: the fast sigmoid, and a triangle
 # of slope 2, which is exactly 0 for potentials below 0.5.
@@ -133,8 +131,8 @@ assert report.layers[0].silent == 1.0
 
 # %% [markdown]
 # `jarvis.diagnose` runs one batch forward and backward and reports what would keep the network from
-# learning. Here: no spikes, so the output weights have no input and no gradient. And no gradient
-# for the hidden weights either, because the bump is 0 where the potentials are.
+# learning. Here: no spikes, so no gradient for the output weights, and none for the hidden weights
+# either, because the bump is 0 where the potentials are.
 #
 # <details><summary>Make a guess, then open: does the silent network learn with the fast sigmoid?
 # </summary>
@@ -156,10 +154,8 @@ for (name, losses), value in zip(loss_silent.items(), acc_silent, strict=True):
 assert abs(loss_silent["silent, triangle"][-1] - math.log(2)) < 0.01
 
 # %% [markdown]
-# Without a gradient the loss stays at $\ln 2 = 0.693$. A loss that does not move from the logarithm
-# of the number of classes is the sign: look at the spikes first. Either cure works, weights that
-# reach the threshold (91.4<!-- acc_usual 0.5 --> %) or a bump with long tails
-# (91.4<!-- acc_wide 0.6 --> %).
+# Without a gradient the loss stays at $\ln 2 = 0.693$. Either cure works, weights that reach the
+# threshold (91.4<!-- acc_usual 0.5 --> %) or a bump with long tails (91.4<!-- acc_wide 0.6 --> %).
 #
 # ### Exercise 1: The opposite illness (6 min)
 #
@@ -191,7 +187,7 @@ if check.ill_and_cured(ill_and_cured):
 #
 # <details><summary>Make a guess, then open: how many of its spikes can it do without?</summary>
 #
-# More than half at almost no cost in accuracy. Most spikes repeat what others say.
+# More than half at almost no cost in accuracy.
 # </details>
 
 
@@ -242,9 +238,7 @@ plt.show()
 # strengths of the regularisation.* At strength 0.3 the rate has fallen from
 # 0.315<!-- rate_0 0.02 --> to 0.131<!-- rate_0.3 0.02 --> spikes per neuron and step, and the
 # accuracy is nearly the same: 91.4<!-- frugal_0 0.4 --> and 91.2<!-- frugal_0.3 0.4 --> %. At
-# strength 1 there are 0.04<!-- rate_1 0.03 --> spikes per neuron and step, and the accuracy is
-# 90<!-- frugal_1 1.5 --> % in the mean. At strength 3 the regularisation wins over the
-# cross-entropy, and the layer falls silent.
+# strength 3 the layer falls silent.
 #
 # ### Exercise 2: Punish only the excess (4 min)
 #
@@ -273,10 +267,10 @@ if check.excess(excess):
 # %% [markdown]
 # ## 4. How good can anyone be?
 #
-# The network is right in 91 % of the cases. What limits it, learning or the noise of the code? Take
-# a perfect decoder: it knows the rule $w$, and estimates $a = \sum_k w_k x_k$ from the spike counts
-# $n_k$ by $\hat a = \sum_k w_k n_k / T$. (The order of the spikes says nothing about $x_k$, so the
-# counts are all that any decoder can use.) How often do $a$ and $\hat a$ have the same sign?
+# What limits the network, learning or the noise of the code? Take a perfect decoder: it knows the
+# rule $w$, and estimates $a = \sum_k w_k x_k$ from the spike counts $n_k$ by
+# $\hat a = \sum_k w_k n_k / T$. (The order of the spikes says nothing about $x_k$, so the counts
+# are all that any decoder can use.) How often do $a$ and $\hat a$ have the same sign?
 #
 # With 32 terms both are nearly Gaussian, with mean 0, because the weights sum to 0.
 #
@@ -321,14 +315,13 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the accuracy of the perfect decoder, by formula and simulated, and that of our
-# network.* At 25 steps the ceiling is 91.2<!-- ceiling 0.05 --> %. The network is at the ceiling;
-# only a longer or a better code would help. (The standard error of the network's accuracy is 0.2 to
-# 0.3 points, so a dot may lie a little above the ceiling.)
+# network.* The network is at the ceiling of 91.2<!-- ceiling 0.05 --> %; only a longer or a better
+# code would help. (The accuracy has a standard error of 0.2 to 0.3 points, so a dot may lie a
+# little above.)
 #
 # ### Exercise 3: How long must the code be? (5 min)
 #
-# Find the smallest number of steps whose ceiling is at least a given accuracy. Solve the formula
-# for $T$, or try one after the other.
+# Find the smallest number of steps whose ceiling is at least a given accuracy.
 
 
 # %% tags=["exercise"]
@@ -352,8 +345,8 @@ if check.shortest_code(shortest_code):
 # - "rate", "trace", "first": output neurons that spike; their count, a fading trace that prefers
 #   recent spikes, or the time of the first spike.
 #
-# A seventh is a natural choice, and a frequent one: let the currents charge a potential without a
-# leak, and average that **potential** over time.
+# A seventh is a frequent choice: let the currents charge a potential without a leak, and average
+# that **potential** over time.
 
 
 # %%
@@ -379,8 +372,7 @@ def with_readout(name, seed):
 # <details><summary>Make a guess, then open: mean current or mean potential, which is better?
 # </summary>
 #
-# The mean current, by about one point. Both get the same input and the same hidden layer, so the
-# reason must lie in the read-out.
+# The mean current, by about one point.
 # </details>
 
 # %%
@@ -415,16 +407,15 @@ plt.show()
 #
 # ## 6. The puzzle solved: how much does each step count?
 #
-# The current of step $t$ enters the potential at step $t$ and stays in it to the end. So the *mean
-# potential* contains the first step's current $T$ times and the last one's once. These numbers,
-# $T$, $T - 1$, ..., 1, are its weights $u_t$. A decoder with unequal weights averages the noise
-# less well: as if it had only
+# The current of a step stays in the potential to the end. So the *mean potential* contains the
+# first step's current $T$ times and the last one's once. These numbers, $T$, $T - 1$, ..., 1, are
+# its weights $u_t$. A decoder with unequal weights averages the noise less well: as if it had only
 #
 # $$T_\mathrm{eff} = \frac{(\sum_t u_t)^2}{\sum_t u_t^2}$$
 #
 # steps of equal weight. Put $T_\mathrm{eff}$ into the arcsine law, and you have the ceiling for
 # that read-out, if each hidden spike reports on its own step only. (It reports on earlier ones,
-# too, because the hidden potentials last for 20 ms. For these read-outs that changes little.)
+# too, but for these read-outs that changes little.)
 
 # %%
 t = torch.arange(n_steps)
@@ -466,10 +457,8 @@ plt.show()
 # their read-out (right; dotted: equal).* Weights that fall along a line, from $T$ to 1, leave
 # $T_\mathrm{eff} \approx \frac34 T$, and the ceiling falls from 91.2 to
 # 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network lies within about
-# 0.3<!-- largest_gap 0.15 --> points of *its* ceiling. All were tested on the same spikes, so they
-# share the luck of the draw, and differences are more exact: from mean to mean potential the
-# formula predicts a loss of 1.2 points, and the networks lose 1.1. Nothing was wrong with the
-# training: the read-out threw information away.
+# 0.3<!-- largest_gap 0.15 --> points of *its* ceiling. From mean to mean potential the formula
+# predicts a loss of 1.2 points, and the networks lose 1.1. The read-out threw information away.
 #
 # ### Exercise 4: The best leak (4 min)
 #
@@ -513,8 +502,8 @@ print(f"decoder that reads the times: {best_ttfs:.3f}")
 # <details><summary>Make a guess, then open: what accuracy does our network reach on this better
 # code?</summary>
 #
-# Much less, in the same 8 epochs. Each input delivers the same charge, once, whatever its value. A
-# neuron that adds up charge finds nothing to add: the value lies in *when*.
+# Much less, in the same 8 epochs. Each input delivers the same charge, once, whatever its value:
+# the value lies in *when*.
 # </details>
 
 # %%
@@ -546,9 +535,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential before the reset after one input spike, early or late, without
-# synaptic memory (left) and with a lasting synaptic current (right); dashed: the threshold.*
-# Without memory the two bumps differ in time only. With it the early spike takes the potential to
-# the threshold, and the late one does not.
+# synaptic memory (left) and with a lasting synaptic current (right); dashed: the threshold.* With
+# the lasting current the early spike takes the potential to the threshold, and the late one does
+# not.
 
 # %%
 matched, patient, mismatched = network(tau_syn=math.inf), network(), network(tau_syn=math.inf)
@@ -573,21 +562,18 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the training loss on the first-spike code, with and without a lasting synaptic
-# current; dotted: $\ln 2$.* Trained for 8 epochs (a run of its own, not drawn: loss
-# 0.61<!-- loss_unmatched 0.03 -->), the plain network is right in 79<!-- ttfs_unmatched 2 --> % of
-# the cases; trained for 32 (blue), in 90<!-- ttfs_patient 2 --> %: its leak and its threshold make
-# the outcome depend a little on when the charge arrives. The synapse that matches the code reaches
-# 98<!-- ttfs_matched 1 --> % in 8 epochs.
+# current; dotted: $\ln 2$.* Trained for 8 epochs, the plain network is right in
+# 79<!-- ttfs_unmatched 2 --> % of the cases; trained for 32 (blue), in 90<!-- ttfs_patient 2 --> %.
+# The synapse that matches the code reaches 98<!-- ttfs_matched 1 --> % in 8 epochs.
 #
-# Is the lasting synapse simply better, then? No. With the Poisson code it costs accuracy
-# (88<!-- mismatched 1 --> % against 91 %), partly for the same reason as the mean potential: it
-# weights early spikes more. That explains about one of the three points; the rest is not explained
-# here.
+# With the Poisson code the lasting synapse costs accuracy (88<!-- mismatched 1 --> % against 91 %),
+# partly for the same reason as the mean potential: it weights early spikes more. That explains
+# about one of the three points.
 #
 # ### A loss that cannot see time
 #
-# Code and synapse have to match. The loss belongs to the set as well. Ten output neurons fire once
-# each, and the right one (class 3) fires first. Score them by their counts, and by their times.
+# The loss has to match, too. Ten output neurons fire once each, and the right one (class 3) fires
+# first. Score them by their counts, and by their times.
 
 # %%
 times = torch.tensor([9, 14, 11, 2, 17, 8, 12, 15, 6, 18])  # step of each class's spike
@@ -604,11 +590,11 @@ for name, loss in losses.items():
 # the gradient is the same at every step: it cannot say *when*. By time the loss is small, and the
 # gradient of class 8, which fires at step 6, tells the steps apart. (`first_spike_decode` counts
 # the silent steps, $\sum_t \prod_{u \le t} (1 - s_u)$, which has a derivative with respect to each
-# $s_u$.) A spike at step 0 would bring its first spike forward by 6 steps, one at step 3 by 3. Take
-# away the one at step 6, and it would count as silent until step 20, 14 later. The three numbers
-# stand as 6 : 3 : 14. What comes after its first spike changes nothing.
+# $s_u$.) The numbers stand as 6 : 3 : 14 : 0. A spike at step 0 would bring its first spike forward
+# by 6 steps, one at step 3 by 3. Without the one at step 6, it would count as silent for 14 more.
+# What comes after its first spike changes nothing.
 #
-# **Code, synapse, read-out and loss are one matched set.** None of them is best on its own.
+# **Code, synapse, read-out and loss are one matched set.**
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 percent = dict(acc_usual=acc_silent[2], acc_wide=acc_silent[1], ceiling=best)
@@ -626,23 +612,20 @@ record("results/302_read_outs.json", measured, full=full_run)
 # %% [markdown]
 # ## Summary
 #
-# 1. A loss that stays at $\ln$ of the number of classes means: look at the spikes. `diagnose` names
-#    silent and saturated layers. Larger weights or a surrogate with long tails wake a silent layer.
-# 2. Rate regularisation adds the rate to the loss. It removes more than half of the spikes at
-#    almost no cost in accuracy, and practically all of them if it is too strong.
+# 1. A loss that stays at $\ln$ of the number of classes means: look at the spikes. Larger weights
+#    or a bump with long tails wake a silent layer.
+# 2. Rate regularisation removes more than half of the spikes at almost no cost in accuracy.
 # 3. A Poisson code of $T$ steps allows $\frac12 + \frac1\pi\arcsin\sqrt{T/(T+2)}$ and no more: 91.2
 #    % at 25 steps. Compute the ceiling before you blame the training.
-# 4. A read-out that weights steps unevenly uses $T_\mathrm{eff}$ of them. A mean potential uses
-#    three quarters.
+# 4. A read-out that weights steps unevenly uses only $T_\mathrm{eff}$ of them.
 # 5. One spike per input calls for a synapse that lasts; one spike per output, for a loss that sees
-#    time. With rates the same synapse does harm.
+#    time.
 #
 # ## Further reading
 #
 # - Göltz et al. 2021, *Fast and energy-efficient neuromorphic deep learning with first-spike
 #   times*, Nat. Mach. Intell. 3:823,
-#   [doi:10.1038/s42256-021-00388-x](https://doi.org/10.1038/s42256-021-00388-x). What one spike per
-#   neuron can do.
+#   [doi:10.1038/s42256-021-00388-x](https://doi.org/10.1038/s42256-021-00388-x).
 # - Zenke & Vogels 2021, *The remarkable robustness of surrogate gradient learning*, Neural Comput.
 #   33(4):899, [doi:10.1162/neco_a_01367](https://doi.org/10.1162/neco_a_01367). Rate regularisation
 #   with a lower and an upper bound.
@@ -652,5 +635,3 @@ record("results/302_read_outs.json", measured, full=full_run)
 #   read-outs compared.
 #
 # **Next.** [303](303_mnist.ipynb): real handwriting.
-# **See also.** [502](502_three_gradients.ipynb) trains first spikes with exact gradients;
-# [701](701_debugging.ipynb) has more networks that do not learn.

@@ -14,8 +14,8 @@
 # # Read handwritten digits with spikes
 #
 # You train a spiking network with two hidden layers to read handwritten digits, and then measure
-# what it does with its spikes: when it could have answered, which pictures it misreads, how many
-# spikes an answer takes, and what that costs beside an ordinary network.
+# when it could have answered, which pictures it misreads, and what an answer costs beside an
+# ordinary network.
 #
 # **Time.** 55 minutes for you, 3 minutes for the machine.
 #
@@ -76,8 +76,7 @@ n_pictures = 55000  # of each part, at most
 #
 # MNIST has 70 000 digits written by hand, 28 x 28 pixels each. If it is not on your machine,
 # `datasets.mnist("train")` in a cell of your own fetches it (11 MB). Without it, scikit-learn's
-# digits of 8 x 8 pixels stand in, which come with the package. The numbers in the text are those
-# for MNIST.
+# digits of 8 x 8 pixels stand in. The numbers in the text are those for MNIST.
 
 # %%
 load, options = datasets.mnist, {"download": False}
@@ -112,10 +111,10 @@ plt.show()
 #
 # ## 2. A picture as a current
 #
-# The simplest code draws no spikes at all. Each pixel is a current that stays the same at every
-# step, and the *first layer of neurons* turns it into spikes. This is called
-# [direct coding](../docs/glossary.md#direct-coding). A neuron that starts at rest and receives the
-# input $x$ at each step has, until it fires, after $n$ steps the potential
+# In the simplest code each pixel is a current that stays the same at every step, and the *first
+# layer of neurons* turns it into spikes. This is called [direct
+# coding](../docs/glossary.md#direct-coding). A neuron that starts at rest and receives the input
+# $x$ at each step has, until it fires, after $n$ steps the potential
 #
 # $$h_n = x\,\frac{1 - a^n}{1 - a}, \qquad a = e^{-\Delta t/\tau}.$$
 #
@@ -143,8 +142,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential before the reset for four currents; triangles are spikes, dashed
-# is the threshold.* The larger the current, the earlier the first spike, and the more follow. Under
-# the weakest the potential is still rising, but towards 0.62, below the threshold.
+# is the threshold.* Under the weakest the potential is still rising, but towards 0.62, below the
+# threshold.
 #
 # ### Exercise 1: The first spike (4 min)
 #
@@ -165,9 +164,8 @@ def first_step(x, tau):
 check.first_step(first_step)
 
 # %% [markdown]
-# A constant current has another advantage. The first linear map sees the same picture at every
-# step, so it needs to be computed only once. `constant_encode` returns a view without copies, and
-# the library recognises it.
+# With a constant current, the first linear map needs to be computed only once. (`constant_encode`
+# returns a view without copies, and the library recognises it.)
 
 # %%
 products = [i * o for i, o in pairwise(sizes)]  # weights of each layer
@@ -182,9 +180,8 @@ print(f"first layer at each step: {share_each:.0%} of all multiplications; once:
 #
 # ## 3. A mistake that raises no error
 #
-# Textbooks give the membrane time constant as 20 ms, or 0.02 s. Somebody writes `tau=0.02`. The
-# library counts in ms, and 0.02 ms is a legal value. Try both on the same batches, from the same
-# initial weights.
+# Textbooks give the membrane time constant as 20 ms, or 0.02 s. Somebody writes `tau=0.02`, but the
+# library counts in ms. Try both on the same batches, from the same initial weights.
 
 
 # %%
@@ -224,9 +221,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the loss over the first 60 batches with the two values of tau.* Both start at
 # $\ln 10$ and both fall, to 0.7<!-- tail_right 0.15 --> with 20 ms and to
-# 1.4<!-- tail_wrong 0.3 --> with 0.02 ms. The upper curve is flat at first and then falls: taken
-# alone, it looks like a network that learns slowly. There is no error and no NaN. So look inside
-# before training for long.
+# 1.4<!-- tail_wrong 0.3 --> with 0.02 ms. Taken alone, the upper curve looks like a network that
+# learns slowly.
 
 # %%
 probe = constant_encode(train[:256][0], n_steps), train[:256][1]
@@ -239,10 +235,9 @@ assert diagnose(healthy, probe).healthy
 # %% [markdown]
 # Before training both layers are silent, and the first message names the cause. With 0.02 ms a
 # potential keeps $e^{-1/0.02} \approx 10^{-22}$ of itself from one step to the next: the neuron has
-# no memory, and an input below 1 never makes it fire. Why does the loss fall nevertheless? Adam's
-# steps hardly depend on the size of a gradient. Batch by batch they drag the neurons up to the
-# threshold, and the network becomes one without memory. Call `diagnose` before you train, not
-# after.
+# no memory, and an input below 1 never makes it fire. The loss falls nevertheless, because Adam's
+# steps hardly depend on the size of a gradient: batch by batch they drag the neurons up to the
+# threshold. Call `diagnose` before you train, not after.
 #
 # ### Exercise 2: A time constant from a factor (3 min)
 #
@@ -305,20 +300,18 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the loss (left) and the fraction of pictures that are misread (right) on
-# training and validation pictures, on logarithmic scales.* (At first the training error is the
-# larger one: it is a mean over the epoch, in which the weights still improve.) The network ends at
-# 97.8<!-- test_acc 0.3 --> % of the test pictures and 99.1<!-- train_acc 0.3 --> % of the training
-# pictures: it has begun to learn these by heart.
-# [Hyper-parameters](../docs/glossary.md#hyper-parameter), such as the number of epochs, are chosen
-# on the [validation set](../docs/glossary.md#validation-set), here 5000 pictures. We look at the
-# [test set](../docs/glossary.md#test-set), but choose nothing by it.
+# training and validation pictures, on logarithmic scales.* (The training error is a mean over the
+# epoch, in which the weights still improve.) The network ends at 97.8<!-- test_acc 0.3 --> % of the
+# test pictures and 99.1<!-- train_acc 0.3 --> % of the training pictures: it has begun to learn
+# these by heart. [Hyper-parameters](../docs/glossary.md#hyper-parameter), such as the number of
+# epochs, are chosen on the [validation set](../docs/glossary.md#validation-set), here 5000
+# pictures. We look at the [test set](../docs/glossary.md#test-set), but choose nothing by it.
 #
 # ## 5. Look inside
 #
 # ### One picture
 #
-# The read-out "mean" averages the currents of the output units, which do not fire. To give them
-# spikes, feed their currents into LIF neurons.
+# The output units do not fire. To give them spikes, feed their currents into LIF neurons.
 
 # %%
 picture, label = test[:1]
@@ -348,10 +341,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows every spike that one test picture causes, and the score of each class as it
-# would be if the network stopped there (right; blue: the answer, grey: the other classes).* (A
-# spike is drawn at the start of its step, a score at the end.) Layer 1 fires regularly or hardly at
-# all, since its input is constant. The scores separate within a few steps and then hardly move. It
-# seems that the network could have answered earlier.
+# would be if the network stopped there (right; blue: the answer, grey: the other classes).* Layer 1
+# fires regularly or hardly at all, since its input is constant. The scores separate within a few
+# steps and then hardly move.
 #
 # ### Where does it err?
 
@@ -374,10 +366,9 @@ plt.show()
 #
 # ### Exercise 3: Remove neurons (6 min)
 #
-# How much does a single neuron matter? Return a copy of the network in which a random `share` of
-# the neurons of the first hidden layer is cut off: set their columns in the weights
-# `synapses[1][1].weight` to 0. The cell plots the accuracy against the share. Guess first where it
-# breaks down; the [solutions](solutions/303_mnist.ipynb) show the curve.
+# Return a copy of the network in which a random `share` of the neurons of the first hidden layer is
+# cut off: set their columns in the weights `synapses[1][1].weight` to 0. Guess first at which share
+# the accuracy breaks down; the [solutions](solutions/303_mnist.ipynb) show the curve.
 
 
 # %% tags=["exercise"]
@@ -399,15 +390,15 @@ if check.lesion(lesion):
 # ## 6. How early can it answer?
 #
 # Run the trained network for 1 to 25 steps, without another training step. Then feed it Poisson
-# spikes in place of the constant current that it was trained on, with the pixel as the probability.
-# The run time is one more hyper-parameter: compare on validation pictures.
+# spikes, with the pixel as the probability. The run time is one more hyper-parameter: compare on
+# validation pictures.
 #
 # <details><summary>Make a guess, then open: how many steps does it need, and what do Poisson spikes
 # cost?</summary>
 #
 # Three steps are as good as all 25. Poisson spikes cost up to half a point after two or three
-# steps, and nothing later: the mean of $T$ draws has noise that falls as $1/\sqrt T$. And most of
-# MNIST's pixels are nearly 0 or 1, where a random draw adds little noise.
+# steps, and nothing later: the noise of the mean falls as $1/\sqrt T$, and most of MNIST's pixels
+# are nearly 0 or 1, where a draw is hardly random.
 # </details>
 
 # %%
@@ -438,10 +429,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows how many validation pictures are misread, on a logarithmic scale, against the
 # run time.* With constant currents the accuracy is 97.4<!-- acc_2 0.6 --> % after two steps,
-# 97.9<!-- acc_4 0.4 --> % after four and 98.0<!-- acc_25 0.3 --> % after 25. With Poisson spikes it
-# is 97<!-- poisson_2 1 --> % after two steps and 98<!-- poisson_25 0.4 --> % after 25. The standard
-# error on 5000 pictures is 0.2 points, so from three steps on the differences are noise. We take
-# four, one more than the shortest. This choice has used no test picture.
+# 97.9<!-- acc_4 0.4 --> % after four and 98.0<!-- acc_25 0.3 --> % after 25. The standard error on
+# 5000 pictures is 0.2 points, so from three steps on the differences are noise. We take four, one
+# more than the shortest. This choice has used no test picture.
 
 # %%
 early = evaluate(model, test, lambda x, g: constant_encode(x, 4))["acc"]
@@ -472,8 +462,7 @@ if check.shortest(shortest):
 # ## 7. Is it cheap?
 #
 # Compare with an ordinary network of the same shape, with
-# [rectifiers](../docs/glossary.md#rectifier) in place of spikes. Train it in the same way, to check
-# that it reads equally well.
+# [rectifiers](../docs/glossary.md#rectifier) in place of spikes.
 
 # %%
 with jarvis.seeded(seed):
@@ -521,15 +510,13 @@ ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the operations per picture against the run time.* After 25 steps the spiking
-# network has done 1.9<!-- operations_25 0.25 --> times as many as the ordinary one; after two,
-# 0.92<!-- operations_2 0.03 --> times as many. (An addition counts as much as a multiplication
-# here, and memory access and the neurons' own updates are left out.) Its neurons fire in
-# 0.29<!-- rate_1 0.05 --> and 0.48<!-- rate_2 0.06 --> of all steps, about 290 and 480 Hz, a rate
-# that no cortical neuron can sustain. That makes about 3400 spikes for an answer after 25 steps:
-# $25 \cdot (0.29 \cdot 256 + 0.48 \cdot 128)$. Stopping early saves them, and so does asking for
-# fewer ([302](302_read_outs.ipynb)). But the first layer's multiplications remain, 85 % of what the
-# ordinary network does, so fewer spikes can save 15 % at most.
+# *The figure shows the operations per picture against the run time.* (An addition counts as much as
+# a multiplication here, and memory access and the neurons' own updates are left out.) The spiking
+# network's neurons fire in 0.29<!-- rate_1 0.05 --> and 0.48<!-- rate_2 0.06 --> of all steps,
+# about 290 and 480 Hz, a rate that no cortical neuron can sustain. That makes about 3400 spikes for
+# an answer after 25 steps: $25 \cdot (0.29 \cdot 256 + 0.48 \cdot 128)$. Fewer spikes
+# ([302](302_read_outs.ipynb)) can make it at most 15 % cheaper than the ordinary one: the first
+# layer's multiplications remain.
 #
 # ### Exercise 5: Answer with the first spike (10 min)
 #
@@ -567,15 +554,13 @@ record("results/303_mnist.json", measured, full=full_run and on_mnist)
 # %% [markdown]
 # ## Summary
 #
-# 1. Write down chance level and first loss before training: 10 % and $\ln 10$ for ten classes.
-# 2. A constant current needs no random code, and its first linear map is computed once. A formula
+# 1. A constant current needs no random code, and its first linear map is computed once. A formula
 #    says when each neuron fires first.
-# 3. A time constant in seconds raises no error, and the network still learns a little. `diagnose`
-#    found the silent layers before any training.
-# 4. Two hidden layers read 97.8<!-- test_acc 0.3 --> % of MNIST's test pictures. The network was
-#    trained for 25 steps and loses 0.2<!-- lost_4 0.2 --> points if it stops after four, hardly
-#    more than the standard error.
-# 5. Over 25 steps it does twice the operations of an ordinary network that reads as well, over four
+# 2. A time constant in seconds raises no error. `diagnose` found the silent layers before any
+#    training.
+# 3. Two hidden layers read 97.8<!-- test_acc 0.3 --> % of MNIST's test pictures, and
+#    0.2<!-- lost_4 0.2 --> points fewer if they stop after four of 25 steps.
+# 4. Over 25 steps it does twice the operations of an ordinary network that reads as well, over four
 #    as many, and over two slightly fewer, at half a point of accuracy.
 #
 # ## Further reading
@@ -589,7 +574,3 @@ record("results/303_mnist.json", measured, full=full_run and on_mnist)
 #   currents, and accuracy against operations.
 #
 # **Next.** [304](304_recurrent.ipynb): recordings of an event camera, and networks with memory.
-# **See also.** `python demos/train_mnist.py --dataset mnist --arch conv` trains a convolutional
-# network; its accuracy is among the [results](../docs/results.md). [403](403_features.ipynb) learns
-# features of the same digits without labels; [701](701_debugging.ipynb) has more networks that do
-# not learn.

@@ -12,9 +12,8 @@
 #
 # A neuron with a time constant of 20 ms forgets within 100 ms. You train networks on recordings of
 # an event camera, find a question that needs a longer memory, and measure what recurrent
-# connections add to it: beside a feed-forward network of equal size, neurons that are merely
-# slower, and a linear read-out, which turns out to be hard to beat. Then you take the memory away
-# again, to see where it was.
+# connections add, beside a feed-forward network of equal size, slower neurons, and a linear
+# read-out that is hard to beat. Then you take the memory away, to see where it was.
 #
 # **Time.** 55 minutes for you, 5 minutes for the machine.
 #
@@ -91,9 +90,9 @@ print(events)
 
 # %% [markdown]
 # In each step of 10 ms and each square of 4 x 4 pixels, count the pixels that sent an event,
-# separately for ON and OFF. (34 is no multiple of 4: a square that the edge cuts counts its pixels
-# twice, the one in the corner four times.) The counts are the input currents of the network: `x`
-# has the shape [30 steps, recordings, 2, 9, 9].
+# separately for ON and OFF. (A square that the edge cuts counts its pixels twice, the one in the
+# corner four times.) The counts are the input currents of the network: `x` has the shape [30 steps,
+# recordings, 2, 9, 9].
 
 
 # %%
@@ -131,7 +130,7 @@ plt.show()
 #
 # ## 2. Which digit?
 #
-# First the usual question. Three readers answer it:
+# Three readers answer the usual question:
 #
 # - **counts**: a [linear read-out](../docs/glossary.md#linear-read-out) of the mean input; it knows
 #   nothing of time
@@ -172,10 +171,9 @@ for name, model in (("feed-forward", network(wider)), ("recurrent", network(n_hi
 
 # %% [markdown]
 # A *task* makes a batch: it takes the recordings that it may use, and returns inputs and labels.
-# `train` takes a task, and also the strength of a rate regularisation, for later. There are five
-# networks of each kind. The 1000 recordings are split into five *folds*; each network is trained on
-# four of them and tested on the fifth. This is cross-validation. The 100 recordings of the
-# [test set](../docs/glossary.md#test-set) stay untouched.
+# The 1000 recordings are split into five *folds*; each of the five networks of a kind is trained on
+# four and tested on the fifth (cross-validation). The 100 recordings of the [test
+# set](../docs/glossary.md#test-set) stay untouched.
 
 
 # %%
@@ -229,8 +227,7 @@ def compare(task, kinds):
 # %% [markdown]
 # <details><summary>Make a guess, then open: how much does recurrence add?</summary>
 #
-# Not at all. Every part of a recording shows the digit. What a neuron remembers of the last 20 ms
-# is enough.
+# Not at all: every part of a recording shows the digit.
 # </details>
 
 # %%
@@ -329,9 +326,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows one sample of the task: the input of the first part (left), the number of active
-# pixels over time (middle), and the input of the second part (right).* Both halves have the same
-# form. A network that begins the second half at rest treats both alike, and its mean over time is a
-# sum that does not show the order.
+# pixels over time (middle), and the input of the second part (right).* A network that begins the
+# second half at rest treats both alike, and its mean over time is a sum that does not show the
+# order.
 #
 # What can a reader reach that recognises both digits, but cannot tell their order? If they are the
 # same, it is right. If not, it has to pick one of the two.
@@ -360,8 +357,7 @@ if check.order_blind(order_blind):
 # <details><summary>Make a guess, then open: which readers get past the ceiling?</summary>
 #
 # Those with a memory of more than 50 ms: the two counts by construction, the slow neurons and the
-# recurrent network. The feed-forward network has forgotten the first digit when the second one
-# comes.
+# recurrent network.
 # </details>
 
 # %%
@@ -391,20 +387,18 @@ plt.show()
 # (52<!-- order_ff 3 --> %) stay below. Slow neurons come to 78<!-- order_slow 3 --> %, and the
 # recurrent network is better on every fold: 82<!-- order_rec 3 --> % in the mean.
 #
-# Now compare with the linear read-out. **The best reader is no network at all**: two counts, read
-# out linearly, are right in 86<!-- order_two 3 --> % of the cases. What does that show? The task
-# needs a memory, and it needs neither a hidden layer nor spikes. The two counts get for free what
-# the networks must learn: where the first part ends, and how to keep it without loss. So the figure
-# says how well spikes *can* remember. It does not say that they are the best way to answer this
-# question. If the answer is all you want, take the linear read-out.
+# **The best reader is no network at all**: two counts, read out linearly, are right in
+# 86<!-- order_two 3 --> % of the cases. The task needs a memory, but neither a hidden layer nor
+# spikes. The two counts get for free what the networks must learn: where the first part ends, and
+# how to keep it without loss. So the figure says how well spikes *can* remember, not that they are
+# the best way to answer this question.
 #
 # ## 4. The test recordings, once
 #
-# The learning rate, the number of updates and the size of the networks were chosen on the folds
-# that the figure reports, so its numbers are a little too good. The 100 test recordings had no part
-# in any choice. Take each of them as the first digit, all of them in turn as the second, and ask
-# the networks that are already trained. Whatever the
-# result, we keep it.
+# The learning rate, the number of updates and the size of the networks were chosen on these folds,
+# so the numbers are a little too good. The 100 test recordings had no part in any choice. Take each
+# of them as the first digit, all of them in turn as the second, and ask the networks that are
+# already trained.
 
 
 # %%
@@ -436,18 +430,16 @@ ax.set_xlabel("accuracy on the test recordings")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the accuracy of the same networks on pairs of test recordings.* (The ceiling is
-# 55.7<!-- blind_test 0.1 --> % here: the classes have other shares.) All that have a memory do
-# worse here: the linear read-out reaches 84<!-- test_two 1 --> %, the recurrent networks
+# *The figure shows the accuracy of the same networks on pairs of test recordings.* All that have a
+# memory do worse here: the linear read-out reaches 84<!-- test_two 1 --> %, the recurrent networks
 # 79<!-- test_rec 1.5 --> % and the slow neurons 74<!-- test_slow 1.5 --> %. With only 100
-# recordings, nobody can say how much of that is due to our choices and how much to these
-# recordings. The order has not changed. The recurrent networks lead the slow neurons by
-# 4.8<!-- lead_rec 0.5 --> points in the mean, with a standard error over the recordings of
-# 1.7<!-- lead_rec_error 0.3 -->, although one of the five does not. The linear read-out leads the
-# recurrent networks by 5.0<!-- lead_two 0.5 --> points, with a standard error of
-# 2.5<!-- lead_two_error 0.3 -->: about two standard errors, which is no more than a good hint.
-# These errors count the recordings only. From network to network the recurrent ones differ by 10
-# points, so other initial weights could change both leads.
+# recordings, nobody can say whether that is due to our choices or to these recordings. The
+# recurrent networks lead the slow neurons by 4.8<!-- lead_rec 0.5 --> points in the mean, with a
+# standard error over the recordings of 1.7<!-- lead_rec_error 0.3 -->, although one of the five
+# does not. The linear read-out leads the recurrent networks by 5.0<!-- lead_two 0.5 --> points,
+# with a standard error of 2.5<!-- lead_two_error 0.3 -->: no more than a good hint. These errors
+# count the recordings only. From network to network the recurrent ones differ by 10 points, so
+# other initial weights could change both leads.
 #
 # ## 5. Where is the memory?
 #
@@ -461,11 +453,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows three time steps of a recurrent layer, with the recurrent weights V from each
 # spike to the next potential.* [Backpropagation through
-# time](../docs/glossary.md#backpropagation-through-time) (dashed) takes the same way back: from a
-# potential through V to the spike before it, and through its surrogate derivative to the potential
-# there.
-#
-# Look at the hidden spikes while nothing comes in.
+# time](../docs/glossary.md#backpropagation-through-time) (dashed) takes the same way back, through
+# V and the surrogate derivative.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(9, 3.2))
@@ -483,9 +472,8 @@ plt.show()
 # recurrent one (right); grey: the pauses without input.* The feed-forward network falls silent
 # within 20 ms of the start of each pause. In the recurrent network activity goes on by itself.
 #
-# Now take the memory away: not by training another network, but by erasing part of the trained
-# one's state once. Stop in the middle, after the first pause. Set the potentials to 0, or the
-# spikes of the previous step, or both, and go on.
+# Now take the memory away. Stop in the middle, after the first pause, set the potentials to 0, or
+# the spikes of the previous step, or both, and go on.
 #
 # ### Exercise 3: Forget the spikes (4 min)
 #
@@ -553,7 +541,7 @@ plt.show()
 # [vanishes](../docs/glossary.md#vanishing-gradient), if it is large it
 # [explodes](../docs/glossary.md#exploding-gradient). Try initial recurrent weights that are larger
 # by a factor, with a wide bump (slope $k = 1$) and the usual narrow one ($k = 25$). Does `diagnose`
-# see it? (It measures the network as it is, with the read-out that takes the mean over time.)
+# see it?
 
 
 # %%
@@ -607,11 +595,10 @@ plt.show()
 # recurrence: it follows the leak, by a factor of $e^{-10/20} = 0.61$ per step. Few potentials lie
 # under the bump. With the wide one the recurrent weights count. Three times as large, they hold the
 # gradient within a factor of 11<!-- level 6 --> over 300 ms; ten times as large, it grows by
-# 5.2<!-- powers 0.5 --> powers of ten. How can the narrow bump learn anything at all about 150 ms
-# ago? Probably because the network that we train has a read-out that is a mean over time: the loss
-# sends a gradient to every step directly, and each has to go back a few steps only. ([Clipping the
-# gradient](../docs/glossary.md#gradient-clipping) is another cure: it keeps one bad batch from
-# ruining the weights.)
+# 5.2<!-- powers 0.5 --> powers of ten. The narrow bump can learn nevertheless, probably because we
+# train with a read-out that is a mean over time: the loss sends a gradient to every step directly.
+# ([Clipping the gradient](../docs/glossary.md#gradient-clipping) keeps one bad batch from ruining
+# the weights.)
 #
 # Does it matter? Train, again with the mean read-out, the network whose gradient explodes, the same
 # weights with the narrow bump, and smaller weights with the wide bump.
@@ -632,15 +619,14 @@ if full_run and on_nmnist:
 # explosion to blame, then? The controls say no. With the wide bump and three times the weights,
 # whose gradient is nearly steady, the networks stay at 35<!-- wide_3 8 --> %, and with the usual
 # weights, where it fades, at 36<!-- wide_1 8 --> %. Here the wide bump itself does the harm (why,
-# we have not tested), and smaller weights do not cure it. Without the controls we would have blamed
-# the gradient.
+# we have not tested).
 #
 # ### Exercise 4: A given spectral radius (4 min)
 #
 # What counts is not the size of single weights but the largest absolute eigenvalue of V, its
 # [spectral radius](../docs/glossary.md#spectral-radius): without a leak, a linear network's
-# activity grows if it is above 1. Here it is 0.63, 1.9 and 6.3 for the factors 1, 3 and 10. Scale a
-# matrix so that it has a given radius. `torch.linalg.eigvals` returns complex eigenvalues.
+# activity grows if it is above 1. Scale a matrix so that it has a given radius.
+# `torch.linalg.eigvals` returns complex eigenvalues.
 
 
 # %% tags=["exercise"]
@@ -659,8 +645,7 @@ if check.with_radius(with_radius):
 # %% [markdown]
 # ## 7. Fewer spikes
 #
-# The network fires a lot. Add a rate regularisation ([302](302_read_outs.ipynb)) and see what it
-# costs.
+# Add a rate regularisation ([302](302_read_outs.ipynb)) and see what it costs.
 
 # %%
 strengths = (0.0, 0.3, 1.0, 3.0)
@@ -693,10 +678,9 @@ plt.show()
 # *The figure shows the accuracy of the recurrent network against the rate of its hidden neurons,
 # one network for each strength of the regularisation.* At strength 0.3 the neurons fire in
 # 0.23<!-- rate_0.3 0.05 --> of all steps instead of 0.38<!-- rate_0 0.06 -->, without a loss:
-# 86<!-- frugal_0.3 3 --> % right, and 84<!-- frugal_0 3 --> % before. At strength 1 it is
-# 0.10<!-- rate_1 0.05 --> of all steps and 81<!-- frugal_1 4 --> %. At strength 3 the layer is
-# nearly silent: cheap, and useless. This is one network on one fold for each strength. (Between
-# folds the accuracy differs by 10 points.)
+# 86<!-- frugal_0.3 3 --> % right, and 84<!-- frugal_0 3 --> % before. At strength 3 the layer is
+# nearly silent. This is one network on one fold for each strength. (Between folds the accuracy
+# differs by 10 points.)
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 percent = dict(digit_counts=mean(digit_acc["counts"]), digit_ff=mean(digit_acc["feed-forward"]))
@@ -721,22 +705,16 @@ record("results/304_recurrent.json", measured, full=full_run and on_nmnist)
 # %% [markdown]
 # ## Summary
 #
-# 1. Recordings of an event camera become input by counting active pixels in time steps and squares.
-# 2. Recurrence adds nothing where every moment shows the answer: 87<!-- digit_rec 2 --> % for
-#    "which digit?", and 88<!-- digit_ff 2 --> % without it. Only a control of equal size shows
+# 1. Recurrence adds nothing where every moment shows the answer. Only a control of equal size shows
 #    that.
-# 3. A question about order needs memory. A reader without it is right in at most
-#    55<!-- blind 0.5 --> % of the cases. On held-out recordings, slow neurons reach
-#    78<!-- order_slow 3 --> %, a recurrent network 82<!-- order_rec 3 --> %, and a linear read-out
-#    that is handed the memory 86<!-- order_two 3 --> %: compare with one before you praise a
-#    network.
-# 4. To find out where a network remembers, erase part of its state for a moment. Here potentials
-#    and spikes restore each other; without both the memory is gone.
-# 5. Large recurrent weights under a wide bump make the gradient explode, and `diagnose` says so.
-#    The usual narrow bump lets it fade with the leak. But the wide bump trains badly with small
-#    weights, too: a steady gradient is not enough, and only a control shows what is to blame.
-# 6. In one network a rate regularisation removed 40 % of the spikes without a visible cost; one
-#    that is too strong removes nearly all.
+# 2. A question about order needs memory: 55<!-- blind 0.5 --> % at most without it,
+#    82<!-- order_rec 3 --> % with recurrence, and 86<!-- order_two 3 --> % with a linear read-out
+#    that is handed the memory. Compare with one before you praise a network.
+# 3. To find out where a network remembers, erase part of its state. Here potentials and spikes
+#    restore each other.
+# 4. Large recurrent weights under a wide bump make the gradient explode. But the wide bump trains
+#    badly with small weights, too: only a control shows what is to blame.
+# 5. In one network a rate regularisation removed 40 % of the spikes without a visible cost.
 #
 # ## Further reading
 #
@@ -751,9 +729,6 @@ record("results/304_recurrent.json", measured, full=full_run and on_nmnist)
 #   learning-to-learn in networks of spiking neurons*, NeurIPS 31,
 #   [arXiv:1803.09574](https://arxiv.org/abs/1803.09574). Memory in adaptive thresholds.
 # - Zenke & Vogels 2021, *The remarkable robustness of surrogate gradient learning*, Neural Comput.
-#   33(4):899, [doi:10.1162/neco_a_01367](https://doi.org/10.1162/neco_a_01367). Recurrent networks,
-#   and rates kept within bounds.
+#   33(4):899, [doi:10.1162/neco_a_01367](https://doi.org/10.1162/neco_a_01367).
 #
 # **Next.** [401](401_stdp.ipynb): learning without gradients.
-# **See also.** [504](504_spoken_digits.ipynb), where time carries the answer;
-# [505](505_where_delays_help.ipynb), where delays are the memory.

@@ -13,11 +13,11 @@
 # %% [markdown]
 # # Recognise spoken digits
 #
-# A spoken digit reaches the network as thousands of spikes of 700 channels within a second. How much
-# of it can be known from spike counts alone, how much from counts in windows of time, and how much
-# by a small network with delays? In this lesson you look at words, place a neuron by hand so that it
-# detects a sweep, examine a network before you train it, and train it on some voices to recognise
-# others. Then you play words backwards, and cut them short.
+# A spoken digit reaches the network as thousands of spikes of 700 channels within a second. How
+# much of it can be known from spike counts, from counts in windows of time, and by a small network
+# with delays? You place a neuron by hand so that it detects a sweep, examine a network before you
+# train it, and train it on some voices to recognise others. Then you play words backwards, and cut
+# them short.
 #
 # **Time.** 60 minutes for you, 2 minutes for the machine.
 #
@@ -78,10 +78,9 @@ n_tries = 50  # training steps of the first attempts: one epoch
 #
 # The Spiking Heidelberg Digits ([SHD](../docs/glossary.md#shd), Cramer et al. 2022) are the digits
 # from zero to nine in English and in German, 20 classes, spoken by twelve people. A model of the
-# inner ear has turned each recording into spikes. Two speakers are
-# held out: every accuracy below is measured on voices that the network has never heard. The test
-# part, with two further voices, stays untouched. (Where there are no files, generated words stand
-# in, and each output says so.)
+# inner ear has turned each recording into spikes. Two speakers are held out, and every accuracy
+# below is measured on them. The test part, with two further voices, stays untouched. (Where there
+# are no files, generated words stand in, and each output says so.)
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 try:
@@ -119,10 +118,9 @@ axes[0].set_ylabel("channel")
 plt.show()
 
 # %% [markdown]
-# *The figure shows three words, one dot per spike.* A word has 7539<!-- spikes 1 --> spikes on
-# average. Most are on channels above 400, while a vowel sounds. Low numbers are high tones: both
-# hisses of "six" are faintly visible near channel 100. Dots everywhere else are noise. (With
-# `listen = True` and the recordings, you can hear the first word.)
+# *The figure shows three words, one dot per spike.* Most spikes are on channels above 400, while a
+# vowel sounds. Low numbers are high tones: both hisses of "six" are faintly visible near channel
+# 100.
 #
 # ### How far do counts and windows get?
 #
@@ -133,8 +131,7 @@ plt.show()
 #
 # <details><summary>Make a guess, then open: which of the two does better on new voices?</summary>
 # With the recorded words they are nearly equal. The windows hold more of a word, but they are tied
-# to the clock. A word that begins later, or is spoken more slowly, falls into other
-# windows.
+# to the clock: a word that begins later falls into other windows.
 # </details>
 
 
@@ -178,20 +175,19 @@ linear = {name: 100 * right(as_spoken).mean() for name, right in readers.items()
 print({name: f"{acc:.1f} %" for name, acc in linear.items()})
 
 # %% [markdown]
-# The read-out of counts recognises 44.9<!-- counts 0.1 --> % of the words of the two new voices, that
-# of windows 47.2<!-- windows 0.1 --> %.
+# Counts recognise 44.9<!-- counts 0.1 --> % of the words of the two new voices, windows
+# 47.2<!-- windows 0.1 --> %.
 #
 # ## 2. How does a position detect a sweep?
 #
-# A neuron at $r$ hears channel $k$ after the delay $d = \sqrt{0.01 + |r - r_k|^2}$ ms, as in lesson
-# 503. With a short memory (here 10 ms), it detects what *arrives* together, which is not what was
-# sent together. Put 31 channels on a line, 1 ms apart. In an up-sweep channel $k$ fires at $k$ ms,
-# in a down-sweep at $30 - k$ ms.
+# A neuron at $r$ hears channel $k$ after the delay $d = \sqrt{0.01 + |r - r_k|^2}$ ms, as in
+# lesson 503. With a short memory (here 10 ms), it detects what *arrives* together. Put 31 channels
+# on a line, 1 ms apart. In an up-sweep channel $k$ fires at $k$ ms, in a down-sweep at $30 - k$ ms.
 #
 # <details><summary>Make a guess, then open: where does a neuron hear the whole up-sweep at once?
 # </summary>
 # Beyond the end of the line where the sweep ends. Channel 0 fires first and has the longest way;
-# channel 30 fires 30 ms later and is 30 ms nearer. There, the down-sweep is spread over 60 ms.
+# channel 30 fires 30 ms later and is 30 ms nearer.
 # </details>
 
 # %%
@@ -240,10 +236,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows what two neurons hear of each sweep (above), and their potential (below, without
-# a reset).* The right neuron hears the up-sweep at one moment and crosses the threshold; of the
-# down-sweep it hears the same 31 spikes spread over 60 ms, and they have no effect. For the left
-# neuron it is the other way round. All weights are equal: the neurons tell the sweeps apart by
-# *where they are*. Now try every position of the plane.
+# a reset).* The right neuron hears the up-sweep at one moment and crosses the threshold; the
+# down-sweep it hears spread over 60 ms, without effect. For the left neuron it is the other way
+# round. All weights are equal: the neurons tell the sweeps apart by *where they are*.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 side = 121 if full_run else 21
@@ -284,11 +279,11 @@ if check.place_for(place_for):
 # %% [markdown]
 # ## 3. What should one look at before training?
 #
-# `SpatialNetwork` is such a plane in three dimensions: 700 channels and 30 hidden neurons at random
+# `SpatialNetwork` does this in three dimensions: 700 channels and 30 hidden neurons at random
 # positions, which also hear each other over delays, and a linear read-out of the hidden neurons'
 # spike counts. Its [weights](../docs/glossary.md#synaptic-weight) start as in its source (Landsmeer
-# et al. 2025): all positive. Look at three numbers before the first step. What rate, what loss, and
-# what correlation between two neurons' counts would you expect of a good start?
+# et al. 2025): all positive. Before the first step, what rate, what loss, and what correlation
+# between two neurons' counts would you expect of a good start?
 
 
 # %%
@@ -314,9 +309,9 @@ assert not on_shd or naive[2] > 2 * first_loss
 
 # %% [markdown]
 # The neurons fire at 353<!-- naive_hz 5 --> Hz. The [loss](../docs/glossary.md#loss) is
-# 18.4<!-- naive_loss 1 --> nats instead of ln 20 = 3.0: the network is not ignorant but confidently
-# wrong, because the read-out was made for counts at 20 Hz. And the counts of two neurons correlate
-# by 1.00<!-- naive_alike 0.01 -->: every neuron sums all channels with positive weights, so all of
+# 18.4<!-- naive_loss 1 --> nats instead of ln 20 = 3.0: the network is confidently wrong, because
+# the read-out was made for counts at 20 Hz. And the counts of two neurons correlate by
+# 1.00<!-- naive_alike 0.01 -->: every neuron sums all channels with positive weights, so all of
 # them count how loud a word is.
 #
 # The first repair is a factor on the input weights that brings the rate to 20 Hz.
@@ -349,12 +344,12 @@ if check.find_factor(find_factor):
     print(f"factor {found:.4f}: {rate_of(found):.1f} Hz")
 
 # %% [markdown]
-# The library's `scale_to_rate` does the same. The second repair is meant for the correlation: random
-# signs (`signed=True`; two thirds of the input weights stay positive). How much is each worth?
-# Train 50<!-- tries 0 --> steps from each start, with three seeds. Each word is moved up or down by
-# up to 20 channels, anew each time, so that a network learns what voices share and not how high
-# they are. (The large networks of the results page also add [jitter](../docs/glossary.md#jitter) to
-# the channel of each spike.)
+# The library's `scale_to_rate` does the same. The second repair is meant for the correlation:
+# random signs (`signed=True`; two thirds of the input weights stay positive). How much is each
+# worth? Train 50<!-- tries 0 --> steps from each start, with three seeds. Each word is moved up or
+# down by up to 20 channels, anew each time, so that a network learns what voices share and not how
+# high they are. (Our large networks also add [jitter](../docs/glossary.md#jitter) to the channel of
+# each spike.)
 
 
 # %%
@@ -429,19 +424,16 @@ if full_run and as_stated:
 # network.* It includes the [rate regularisation](../docs/glossary.md#rate-regularisation), which
 # adds to it at 350 Hz.
 #
-# All three starts learn. The unscaled networks need 30<!-- caught_up 2 --> steps to become no worse
-# than a network that knows nothing. After one epoch they recognise 15.5<!-- early_naive 0.1 --> % of
-# the held-out words, scaled networks 20.9<!-- early_scaled 0.1 --> %, and those with signs
-# 24.9<!-- early_signs 0.1 --> %, though single networks vary a lot (see the printed seeds). The signs
-# were meant to make neurons differ, and hardly do: the correlation is 0.93<!-- alike_signs 0.01 -->
-# instead of 1.00. Their loss is 2.60<!-- end_signs 0.01 --> instead of
-# 2.69<!-- end_scaled 0.01 --> nats. One epoch is too short to tell whether they are worth anything.
+# After one epoch the unscaled networks recognise 15.5<!-- early_naive 0.1 --> % of the held-out
+# words, scaled networks 20.9<!-- early_scaled 0.1 --> %, and those with signs
+# 24.9<!-- early_signs 0.1 --> %, though single networks vary a lot. The signs were meant to make
+# neurons differ, and hardly do: the correlation is 0.93<!-- alike_signs 0.01 --> instead of 1.00.
+# One epoch is too short to tell whether they are worth anything.
 #
 # ## 4. How well does a small network do?
 #
 # Train scaled networks with and without signs to the end, 6 epochs each. Positions learn, too. Both
-# kinds answer the same words, so their difference gets a paired interval (lesson 505 has you build
-# one).
+# kinds answer the same words, so their difference gets a paired interval (lesson 505).
 
 # %%
 nets, curves = {}, {}
@@ -495,16 +487,14 @@ gap = on_train[:, -1].mean() - accuracy["scaled, signs"]
 # %% [markdown]
 # *The figure shows the accuracy over training on the left (lines: mean of three networks; bands:
 # their range), and the answers of one network to each word on the right.* Networks with signs
-# recognise 67.4<!-- accuracy 0.1 --> % of the words of two voices that they have never heard, far
-# more than the linear read-outs. And the signs pay in the end: without them it is
-# 64.6<!-- positive 0.1 --> %, a difference of 2.8<!-- signs 0.1 --> points with a 95 % interval from
-# 1.0<!-- signs_low 0.3 --> to 4.5<!-- signs_high 0.3 -->.
+# recognise 67.4<!-- accuracy 0.1 --> % of the held-out words, far more than the linear read-outs.
+# And the signs pay in the end: without them it is 64.6<!-- positive 0.1 --> %, a difference of
+# 2.8<!-- signs 0.1 --> points with a 95 % interval from 1.0<!-- signs_low 0.3 --> to
+# 4.5<!-- signs_high 0.3 -->.
 #
-# On training words accuracy is 11<!-- gap 1 --> points higher, although those were measured while
-# they were moved up and down: with few voices there is some
-# [overfitting](../docs/glossary.md#overfitting) to them. Off the diagonal are the confusions of
-# one network. Many are between words that sound alike, such as "drei" and "five", or "neun" and
-# "one".
+# On training words accuracy is 11<!-- gap 1 --> points higher: with few voices there is some
+# [overfitting](../docs/glossary.md#overfitting) to them. Many confusions are between words that
+# sound alike, such as "drei" and "five".
 #
 # ## 5. Does it use the order of what it hears?
 #
@@ -531,8 +521,8 @@ if check.backwards(backwards):
 
 # %% [markdown]
 # Backwards words differ in a second way: most recordings end in silence, so a word that is played
-# backwards begins *later*. A network might fail for that reason alone. So there is a control: the
-# same words in their own order, moved to the end of the recording.
+# backwards begins *later*. A network might fail for that reason alone. The control: the same words
+# in their own order, moved to the end of the recording.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 
@@ -595,12 +585,10 @@ if full_run and as_stated:
 
 # %% [markdown]
 # *The figure shows how many words each reader recognises as spoken, moved to the end, and
-# backwards; the network has one dot per seed.* Counts do not notice. The windows fall to chance
-# or below, for late words as well as for backwards ones, because they are tied to the clock. Without
-# the control, one would have said that they miss the order. The networks recognise
-# 61.2<!-- later 0.1 --> % of the late words and 31.7<!-- backwards 0.1 --> % of the backwards words.
-# So most of their loss is due to the order. (A part of the rest is due to the end of the recording:
-# what is still on its way then is lost.)
+# backwards; the network has one dot per seed.* Counts do not notice. The windows fall to chance or
+# below, for late words as well as for backwards ones: that is the clock, not the order. The
+# networks recognise 61.2<!-- later 0.1 --> % of the late words and 31.7<!-- backwards 0.1 --> % of
+# the backwards words. So most of their loss is due to the order.
 #
 # ## 6. How early does it know?
 #
@@ -622,8 +610,8 @@ if check.until(until):
 
 
 # %% [markdown]
-# Accuracy will rise with what has been heard. Faster or more slowly than the share of the spikes
-# that have been sent? Sketch both curves.
+# Will accuracy rise faster or more slowly than the share of the spikes that have been sent? Sketch
+# both curves.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -654,10 +642,9 @@ assert np.allclose(np.array(known["network"])[:, -1], 100 * correct["scaled, sig
 
 # %% [markdown]
 # *The figure shows the accuracy on held-out words when only their beginning is heard, and the share
-# of spikes that have been sent until then.* After 500 ms, 89.3<!-- sent_half 0.5 --> % of the spikes
-# have been sent, and the networks recognise 62.9<!-- network_half 0.5 --> % of the words, nearly as
-# many as at the end. They were trained on whole words, and nothing rewarded an early
-# answer. A network that should answer early would have to be trained for that.
+# of spikes that have been sent until then.* After 500 ms, 89.3<!-- sent_half 0.5 --> % of the
+# spikes have been sent, and the networks recognise 62.9<!-- network_half 0.5 --> % of the words,
+# nearly as many as at the end. Nothing in the training rewarded an early answer.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {"spikes": spikes_per_word, "tries": n_tries, "caught_up": caught_up} | linear
@@ -676,8 +663,7 @@ record("results/504_spoken_digits.json", numbers, full=full_run and as_stated)
 # %% [markdown]
 # ## Summary
 #
-# 1. **A word** is thousands of spikes of 700 channels. Fixed windows of time tell hardly more
-#    of new voices than counts without time.
+# 1. **Fixed windows** of time tell hardly more of new voices than counts without time.
 # 2. **A position** shifts each channel by its distance; a neuron detects what *arrives* together.
 # 3. **Before training**, look at the rate, the first loss and the correlation. Then measure what a
 #    repair is worth.
@@ -695,9 +681,8 @@ record("results/504_spoken_digits.json", numbers, full=full_run and as_stated)
 #   in spiking neural networks*, [arXiv:2212.01232](https://arxiv.org/abs/2212.01232). Augmentation
 #   of spoken digits.
 #
-# The recordings are by Cramer et al., CC BY 4.0. Large networks are on the page
-# [Results](../docs/results.md).
+# The recordings are by Cramer et al., CC BY 4.0.
 #
 # ## Next
 #
-# [505](505_where_delays_help.ipynb): is it the delays, and does it help to learn them?
+# [505](505_where_delays_help.ipynb): do these networks need their delays?

@@ -15,10 +15,8 @@
 #
 # Many papers report that a network with learned delays beats one without. That is one difference,
 # but two questions: does it help to *have* delays, and does it help to *learn* them? In this lesson
-# you separate the two on spoken digits. You write down what you expect, compare six kinds of
-# networks with equally many parameters, put an interval on every difference, and take the delays
-# away from trained networks. The last section reads the results of larger networks, as far as they
-# exist.
+# you separate the two on spoken digits. You compare six kinds of networks with equally many
+# parameters, put an interval on every difference, and take the delays away from trained networks.
 #
 # **Time.** 50 minutes for you, 3 minutes for the machine.
 #
@@ -69,9 +67,9 @@ n_seeds = 3  # networks of each kind
 # %% [markdown]
 # ## 1. What would be a fair comparison?
 #
-# The words are those of lesson 504: spoken digits of the
-# [SHD](../docs/glossary.md#shd), 20 classes, as spikes of 700 channels. All words of two speakers
-# are held out of training, and every accuracy in sections 2 to 4 is measured on them.
+# The words are the spoken digits of lesson 504, from the [SHD](../docs/glossary.md#shd). All words
+# of two speakers are held out of training, and every accuracy in sections 2 to 4 is measured on
+# them.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 try:
@@ -90,8 +88,8 @@ print(f"to learn from: {train}\nto measure on: {val}")
 # A network with $n$ hidden neurons has a [weight](../docs/glossary.md#synaptic-weight) for each of
 # its synapses: from the 700 channels, and from the other hidden neurons. Delays need numbers of
 # their own: free delays one for each synapse, positions in $D$ dimensions $D$ for each neuron and
-# each channel. If one network is better than another, it may only be because it has more numbers
-# to learn. So give each kind as many neurons as the same budget pays for.
+# each channel. More numbers alone may make a network better. So give each kind as many neurons as
+# the same budget pays for.
 #
 # ### Exercise 1: Count the parameters (6 min)
 #
@@ -114,8 +112,7 @@ if check.parameters(parameters):
 
 
 # %% [markdown]
-# The library counts as well. With the budget of 30 neurons in three dimensions, how many neurons
-# can the other kinds have?
+# With the budget of 30 neurons in three dimensions, how many neurons can the other kinds have?
 
 
 # %%
@@ -132,11 +129,11 @@ for net, n in widths.items():
     print(f"net {net:4s}{n:3d} neurons, {counted(net, n):,} parameters")
 
 # %% [markdown]
-# Next, the controls. **Frozen** delays stay where they were drawn, and only the weights are
-# learned. They tell *having* delays from *learning* them, as in lesson 503. And free delays can be
-# drawn from any distribution. Positions at random lead to delays of 45 ms, give or take 20. The
-# source of these networks draws free delays from 8 ms, give or take 1. A comparison of those two
-# would change the start and the form of the delays at once, so free delays run with both starts.
+# **Frozen** delays stay where they were drawn, and only the weights are learned. They tell *having*
+# delays from *learning* them, as in lesson 503. Positions at random lead to delays of 45 ms, give
+# or take 20; the source of these networks draws free delays from 8 ms, give or take 1. Comparing
+# those two would change the start and the form of the delays at once, so free delays run with both
+# starts.
 
 # %%
 wide, narrow = dict(delay_mean=45.0, delay_std=20.0), dict(delay_mean=8.0, delay_std=1.0)
@@ -151,8 +148,7 @@ kinds = {  # name: form of the delays, whether they are learned, options
 
 # %% [markdown]
 # **Predict first.** Put your six accuracies into the next cell, in percent. Chance is 5 %. The
-# figure of section 2 will show them beside the measured ones. Which difference do you think is the
-# largest, and which one the smallest?
+# figure of section 2 will show them beside the measured ones.
 
 # %%
 guess = dict.fromkeys(kinds)  # such as {"no delays": 50.0, ...}
@@ -162,11 +158,10 @@ guess = dict.fromkeys(kinds)  # such as {"no delays": 50.0, ...}
 # ## 2. The experiment
 #
 # Everything else is equal, and as in lesson 504: the words and their order, the rate at the start,
-# weights of both signs, the optimiser. Networks of one number (seed) share their random numbers, so
-# that a learned network and its frozen twin begin as one and the same network. Delays learn 100
-# times as fast as weights, in ms per step. We chose these settings earlier, on the same two speakers, for
-# networks with *learned* positions. If they favour any kind, they favour that one. (Those networks
-# are the ones of lesson 504, with signs.)
+# weights of both signs, the optimiser. Networks with the same seed share their random numbers, so a
+# learned network and its frozen twin begin as the same network. Delays learn 100 times as fast as
+# weights, in ms per step. We chose these settings earlier, on the same two speakers, for networks
+# with *learned* positions. If they favour any kind, they favour that one.
 
 
 # %%
@@ -233,10 +228,9 @@ plt.show()
 # | free delays, wide start | 58.3<!-- free_frozen 0.1 --> % | 58.7<!-- free_learned 0.1 --> % |
 # | free delays, narrow start | | 53.6<!-- narrow 0.1 --> % |
 #
-# How near were your guesses? One result may surprise you: at this budget, networks with free delays
-# do worse than networks without delays. A delay for each synapse costs half of the neurons. (Or is
-# it the delays themselves? A network without delays and with 16 neurons would tell. Add it to
-# `kinds` if you have time.)
+# At this budget, networks with free delays do worse than networks without delays. A delay for each
+# synapse costs half of the neurons. (Or is it the delays themselves? A network without delays and
+# with 16 neurons would tell.)
 #
 # Did the learned delays move at all?
 
@@ -260,8 +254,8 @@ assert moved("positions, frozen") == 0
 # ## 3. Which differences are real?
 #
 # Three networks of a kind differ among themselves, and another set of words would give other
-# numbers. So a difference needs an interval. All networks answered the same words, which is worth a
-# lot: a word that is mumbled is hard for every network, and cancels in the difference. The
+# numbers. So a difference needs an interval. All networks answered the same words: a mumbled word
+# is hard for every network, and cancels in the difference. The
 # [bootstrap](https://doi.org/10.1201/9780429246593) draws the words anew, with replacement, and
 # looks how much the difference changes.
 #
@@ -346,18 +340,16 @@ if check.decide(decide):
 # 4.5<!-- having 0.1 --> points [2.3<!-- having_low 0.3 -->, 6.9<!-- having_high 0.3 -->] better than
 # networks without delays.
 #
-# *Learning* them adds 1.7<!-- learning 0.1 --> points
-# [-0.3<!-- learning_low 0.3 -->, 3.9<!-- learning_high 0.3 -->] for positions, and
-# 0.4<!-- learning_free 0.1 --> points
+# *Learning* them adds 1.7<!-- learning 0.1 --> points [-0.3<!-- learning_low 0.3 -->,
+# 3.9<!-- learning_high 0.3 -->] for positions, and 0.4<!-- learning_free 0.1 --> points
 # [-1.9<!-- learning_free_low 0.3 -->, 2.5<!-- learning_free_high 0.3 -->] for free delays. Both
-# intervals contain 0, so no gain has been measured. Both also reach beyond 2 points, so a gain that
-# matters is not excluded. If 2 points matter to you, the honest answer of this experiment is "cannot
-# say". More seeds would make the intervals shorter.
+# intervals contain 0, so no gain has been measured; both reach beyond 2 points, so a gain that
+# matters is not excluded. The honest answer is "cannot say".
 #
 # ## 4. Do trained networks need their delays?
 #
 # A different experiment is often taken as proof that learned delays matter: change the delays of a
-# trained network, leave its weights, and watch the accuracy fall. The next cell is the tool for it.
+# trained network, leave its weights, and watch the accuracy fall.
 
 
 # %%
@@ -404,8 +396,7 @@ if check.shuffled(shuffled):
 
 # %% [markdown]
 # For positions there are gentler ways. Add noise to each coordinate, let the hidden neurons
-# exchange their positions, or put everything into one point, which leaves no delays. The delays
-# have to be recomputed each time.
+# exchange their positions, or put everything into one point, which leaves no delays.
 #
 # **And the control?** If the fall shows that the delays had to be *learned*, then it should not
 # happen to networks whose delays were never learned.
@@ -470,19 +461,19 @@ if full_run and as_stated:
 # Noise of 5 ms costs little: no position has to be exact. In one point, networks with learned
 # positions keep 32.2<!-- point_learned 0.1 --> %, and networks whose positions were never learned
 # keep 41.7<!-- point_frozen 0.1 --> %. *Both* fall far below networks that were trained without
-# delays, 61.2<!-- none 0.1 --> %. So such a fall shows neither that delays had to be learned nor that
-# delays are needed. It shows that weights fit the delays that they learned with. Changing a trained
-# network tells what *this* network uses. What a network *needs* is answered by training without it.
+# delays, 61.2<!-- none 0.1 --> %. So such a fall shows neither that delays had to be learned nor
+# that delays are needed. It shows that weights fit the delays that they learned with. What a
+# network *needs* is answered by training without it.
 #
-# The two kinds do differ in one respect: 20 ms of noise leaves 63.1<!-- noise20_frozen 0.1 --> % with
-# frozen positions, and 56.6<!-- noise20_learned 0.1 --> % with learned ones. Learning has made these
-# networks rely more on where their neurons are. It has not made them measurably better.
+# The two kinds do differ in one respect: 20 ms of noise leaves 63.1<!-- noise20_frozen 0.1 --> %
+# with frozen positions, and 56.6<!-- noise20_learned 0.1 --> % with learned ones. Learning has made
+# these networks rely more on where their neurons are.
 #
 # ## 5. And in larger networks?
 #
 # Thirty neurons and 1600 words are little. `tools/delay_study.py` repeats the comparison with 100
-# neurons and all training words, once on the test words, with five seeds planned for each kind. A
-# run takes an hour or more, and the files arrive over time. This cell shows those that exist.
+# neurons and all training words, once on the test words, with five seeds planned for each kind.
+# This cell shows the runs that exist.
 
 
 # %%
@@ -521,27 +512,25 @@ for name, (a, b) in list(pairs.items())[:4]:
 
 # %% [markdown]
 # With n = 1 an interval covers other words, but not other networks. Where a line says that runs are
-# missing, nothing is known yet at this size, and this lesson claims nothing. Earlier runs with
-# learned delays and without, but without frozen controls, are on the page
-# [Results](../docs/results.md).
+# missing, nothing is known yet at this size.
 #
 # ### Why should the answer depend on the task?
 #
 # On Yin-Yang ([503](503_positions.ipynb)) learning the positions brought
-# 6.8<!-- 503_positions:positions_gain 0.3 --> points, and random positions alone no measurable gain.
-# There a hidden neuron has four input synapses, so four random delays are all it gets. Here it has
-# 700, with delays of all lengths, and the *weights* can choose among them: a weight near zero turns
-# off a delay that is of no use. That is an explanation, not a result. It predicts that learning
-# delays helps more with fewer inputs or fewer neurons, and that can be measured in the same way.
+# 6.8<!-- 503_positions:positions_gain 0.3 --> points, and random positions alone no measurable
+# gain. There a hidden neuron has four input synapses, so four random delays are all it gets. Here
+# it has 700, with delays of all lengths, and the *weights* can choose among them. That is an
+# explanation, not a result. It predicts that learning delays helps more with fewer inputs or fewer
+# neurons.
 #
-# The narrow start fits this explanation. Delays that all begin near 8 ms leave the weights little to
-# choose from, and learning moved them by 6.9<!-- moved_narrow 0.1 --> ms on average, not to where
-# random positions put them from the beginning. With a wide start, free delays are
-# 5.2<!-- start 0.1 --> points better [0.3<!-- start_low 0.3 -->, 10.9<!-- start_high 0.3 -->].
+# The narrow start fits this explanation. Delays that all begin near 8 ms leave the weights little
+# to choose from, and learning moved them by 6.9<!-- moved_narrow 0.1 --> ms on average. With a wide
+# start, free delays are 5.2<!-- start 0.1 --> points better [0.3<!-- start_low 0.3 -->,
+# 10.9<!-- start_high 0.3 -->].
 #
-# Ours is not the only result on these words. Hammouamri et al. (2024) trained larger feed-forward
-# networks with another method. They had the same control, and found that fixed random delays help,
-# and that learning them helps even more.
+# Hammouamri et al. (2024) trained larger feed-forward networks on these words, with another method
+# and the same control. They found that fixed random delays help, and that learning them helps even
+# more.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 short = {"no delays": "none", "positions, frozen": "positions_frozen"}
@@ -584,5 +573,4 @@ record("results/505_where_delays_help.json", numbers, full=full_run and as_state
 #
 # ## Next
 #
-# [601](601_hodgkin_huxley.ipynb): what spikes are made of. **See also** `tools/delay_study.py`, the
-# study behind section 5.
+# [601](601_hodgkin_huxley.ipynb): what spikes are made of.
