@@ -20,7 +20,7 @@
 # for one spike, and then carry it backward, event by event, through a neuron by hand and through a
 # recurrent network with delays.
 #
-# **Time.** 50 minutes for you, 20 seconds for the machine.
+# **Time.** 45 minutes for you, 20 seconds for the machine.
 #
 # **You need.** [103](103_synapses_and_state.ipynb) (the synaptic current) and
 # [301](301_surrogate_gradients.ipynb) (backpropagation). Derivatives of exponentials.
@@ -171,9 +171,9 @@ plt.show()
 #
 # ### Exercise 1: Move the threshold (5 min)
 #
-# How does the spike time move with the threshold $\theta$, at $\theta = 1$? Use the argument above.
-# The neuron is that of section 1, with one input at time 0; `w` is an array of weights, `tau` need
-# not be 10 ms, and $\tau_s = \tau/2$.
+# How does the spike time move with the threshold $\theta$, at $\theta = 1$? The neuron is that of
+# section 1, with one input at time 0; `w` is an array of weights, `tau` need not be 10 ms, and
+# $\tau_s = \tau/2$.
 
 
 # %% tags=["exercise"]
@@ -214,14 +214,14 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spike time near the smallest weight, and the size of its derivative on
-# logarithmic scales.* The curve ends with a vertical tangent at a finite time, $\tau\ln 2 = 6.9$
-# ms. Its slope grows without bound, as one over the square root of the distance.
+# logarithmic scales.* The curve ends at a finite time, $\tau\ln 2 = 6.9$ ms, and its slope grows
+# without bound, as one over the square root of the distance.
 #
 # A spike on the brink has a huge gradient, so training needs a bound (`min_slope` of
 # `FirstSpikeParams`, or clipping). A spike that is gone has **none**: no exact gradient of a spike
 # time ever creates a spike. For a neuron that does not spike the library also returns the *peak* of
 # its potential, which has a gradient. (There is a second edge, where an arrival overtakes a spike
-# of its receiver: $T$ is continuous there, but $dT/dd$ jumps from $w/\dot v$ to 0.)
+# of its receiver: $T$ is continuous there, but $dT/dd$ jumps between $w/\dot v$ and 0.)
 
 # %%
 weak = torch.tensor([[0.35]], requires_grad=True)
@@ -413,7 +413,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows all spikes (black). A thin line leads from a spike to its arrival at a neuron,
 # solid where the weight is positive, dashed where it is negative.* The horizontal extent of a line
-# is its delay; a horizontal line connects a neuron with itself.
+# is its delay.
 #
 # The loss is a sum of all spike times with random weights. To test its gradient, move each of the
 # 15 weights, 15 delays and 3 input times a little, and simulate again. (The first three entries of

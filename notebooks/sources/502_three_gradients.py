@@ -16,8 +16,8 @@
 # There are three ways to differentiate a network of spikes: replace the derivative of the step by a
 # surrogate, differentiate spike times exactly, or do the exact thing on a grid of time. Do they
 # agree? You see a surrogate gradient that points the wrong way at every weight, and one that points
-# the right way with the wrong size. You see why a grid breaks finite differences but not the
-# adjoint, and how fast its error falls with the step.
+# the right way with the wrong size. You also see why a grid breaks finite differences but not the
+# adjoint.
 #
 # **Time.** 40 minutes for you, 30 seconds for the machine.
 #
@@ -463,7 +463,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the largest error of a spike time, and the relative errors of the four
-# gradients, against the step.* They jump a little, and fall about as steeply as the dotted line.
+# gradients, against the step.* They fall about as steeply as the dotted line.
 #
 # ### Exercise 3: Measure the order (3 min)
 #
@@ -488,8 +488,7 @@ assert (orders < 1.3).all()
 
 # %% [markdown]
 # The orders lie between 1.0<!-- order_least 0.05 --> and 1.1<!-- order_most 0.05 -->: half the
-# step, half the error. On a coarse grid spikes *arrive* up to a step late, and each of them delays
-# others.
+# step, half the error.
 #
 # Which gradient for which task?
 #
@@ -522,10 +521,6 @@ record("results/502_three_gradients.json", numbers, full=full_run)
 # 4. **No exact gradient creates a spike**; a surrogate can.
 #
 # ## Further reading
-#
-# - Neftci, Mostafa & Zenke (2019), *Surrogate gradient learning in spiking neural networks*, IEEE
-#   Signal Process. Mag. 36(6):51,
-#   [doi:10.1109/MSP.2019.2931595](https://doi.org/10.1109/MSP.2019.2931595).
 # - Gygax & Zenke (2025), *Elucidating the theoretical underpinnings of surrogate gradient learning
 #   in spiking neural networks*, Neural Comput. 37:886,
 #   [arXiv:2404.14964](https://arxiv.org/abs/2404.14964). What a surrogate is the gradient of.

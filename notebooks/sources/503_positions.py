@@ -19,7 +19,7 @@
 # with its weights held fixed. Then you ask: does it help to **learn** the delays, or would any
 # delays do?
 #
-# **Time.** 45 minutes for you, 4 minutes for the machine.
+# **Time.** 40 minutes for you, 4 minutes for the machine.
 #
 # **You need.** [501](501_spike_time_gradients.ipynb) (the gradient of a spike time by a delay).
 #
@@ -87,9 +87,8 @@ plt.show()
 #
 # ### Exercise 1: Pull on a neuron (5 min)
 #
-# Return $\partial L/\partial r_j$ for every receiver, without autograd. `pre [n, D]` and
-# `post [m, D]` are the positions of senders and receivers in ms, `g [n, m]` is the derivative of
-# the loss by each delay.
+# Return $\partial L/\partial r_j$ for every receiver, without autograd. `pre` and `post` are the
+# positions of senders and receivers in ms, `g` is the derivative of the loss by each delay.
 
 
 # %% tags=["exercise"]
@@ -218,11 +217,11 @@ if check.possible(possible):
 
 # %% [markdown]
 # In return, positions save parameters in such a
-# [spatial network](../docs/glossary.md#spatial-network). The library's `make_delays` has them as
-# parameters. Its first argument is the form: "0" no delays, "2" or "3" the dimensions of the
-# positions, "inf" free delays. Then come the sizes of the populations, and which of them are
+# [spatial network](../docs/glossary.md#spatial-network). The library's `make_delays` returns a
+# module that holds them. Its first argument is the form: "0" no delays, "2" or "3" the dimensions
+# of the positions, "inf" free delays. Then come the sizes of the populations, and which of them are
 # connected. In the second network below, 700 inputs lead to 300 neurons, each connected with all
-# others but itself: 700 · 300 + 300 · 299 delays.
+# others: 700 · 300 + 300 · 299 delays.
 
 # %%
 module = make_delays("2", (2, 2), ((0, 1),), layout="normal", seed=0).double()
@@ -389,8 +388,8 @@ if full_run:
 #
 # Here the *learning* brings the gain. Free delays are measurably better than positions, by 2.7
 # points, with 35 numbers instead of 24. Frozen delays are not measurably better than no delays:
-# both intervals include 0. ([505](505_where_delays_help.ipynb) asks how much is left to learn in a
-# large network, where random delays are already of all kinds.)
+# both intervals include 0. That need not be so in a large network: see
+# [505](505_where_delays_help.ipynb).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 axis = torch.linspace(0, 1, 120 if full_run else 30)
@@ -408,8 +407,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the class that one network of three of the kinds gives to every point, with the
-# test samples on top.* Without delays the borders do not bend enough; with learned delays they
-# follow the shape more closely.
+# test samples on top.* With learned delays the borders follow the shape more closely.
 
 # %%
 fresh, trained = network("positions, learned", 0), nets["positions, learned"][0]
@@ -434,8 +432,8 @@ print(f"a neuron moved by {moved:.2f} ms on average")
 # *The figure shows the layout of one network with learned positions: marks are its neurons after
 # training, and each line leads back to where one began.*
 #
-# Does it stay so in larger networks? The runs of `demos/train_yinyang.py` are kept in
-# [results/yinyang](../results/yinyang), 300 epochs each, with delays learned.
+# And in larger networks? [results/yinyang](../results/yinyang) has runs of 300 epochs with learned
+# delays.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 kept = {net: {} for net in ("0", "2", "3", "inf")}
@@ -466,7 +464,7 @@ assert all(sixty[net] > 98 for net in kept)
 # 10 hidden neurons, networks without delays are at least 1.0<!-- behind 0.1 --> points behind all
 # others, the largest lead. From 15 to 60 neurons the lead of the worst network with delays varies
 # between 0.0 and 0.7 points without a clear trend. These runs have no frozen control, so they do
-# not say how much of it is due to the learning.
+# not say how much of the lead is due to the learning.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 short = {"no delays": "none", "positions, frozen": "positions_frozen"}

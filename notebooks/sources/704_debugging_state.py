@@ -15,9 +15,7 @@
 #
 # A network can fire at healthy rates, have healthy gradients, raise no error, and still compute the
 # wrong thing. The score of a sample should depend on that sample and on the weights, and on nothing
-# else. You find six faults, most of them without any training: scores depend on the batch before or
-# on other samples of the batch; a graph or a state outlives its batch; and one score depends on its
-# sample, but not on what the label asks for.
+# else. In this lesson you find and repair six faults, most of them without any training.
 #
 # **Time.** 60 minutes for you, 60 seconds for the machine.
 #
@@ -113,8 +111,8 @@ assert torch.equal(matrix, matrix.diag().diag())
 assert torch.equal(healthy(x), healthy(x))
 
 # %% [markdown]
-# *The figure shows how much the score of each sample depends on the input of each sample.* This
-# network is healthy: the matrix is diagonal.
+# *The figure shows how much the score of each sample depends on the input of each sample.* It is
+# diagonal.
 #
 # ## 2. Patient 7: the past leaks in
 #
@@ -187,9 +185,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the number of operations behind each loss, and the mean potential at the end of
-# each batch.* With `retain_graph` the graph grows with every batch, and time and memory grow with
-# it. With `detach` it does not. In both cases the potentials drift, and each picture begins where
-# another one ended.
+# each batch.* With `retain_graph` the graph grows with every batch, and so do time and memory; with
+# `detach` it does not. In both cases the potentials drift, and each picture begins where another
+# one ended.
 
 # %%
 spikes, answers = encode(test_set.inputs, generator()), []
@@ -256,9 +254,9 @@ assert curves["total += loss.item()"][-1] == 0
 # the graph of every batch, 1.1<!-- mb_per_batch 0.1 --> MB each time. `loss` looks like a number
 # and `spikes` like data, but each holds on to the graph that made it.
 #
-# In a training loop `backward()` frees the tensors, and what a list of losses keeps is small; in
-# validation nobody calls `backward()`. So: `.item()` for numbers, `.detach()` for tensors that you
-# keep, and `torch.no_grad()` around everything that is not training.
+# In training `backward()` frees the tensors; in validation nobody calls it. So: `.item()` for
+# numbers, `.detach()` for tensors that you keep, and `torch.no_grad()` around everything that is
+# not training.
 #
 # ### Exercise 1: Let go (6 min)
 #
@@ -542,9 +540,9 @@ print("diagnose:", *diagnose(broken.spike_reader(seed=seed), batch).problems or 
 assert not full_run or reached["rates"] > 0.8 > 0.6 > reached["first_spikes"]
 
 # %% [markdown]
-# With first spikes it gives all samples the same answer. `diagnose` finds nothing, and it is right:
-# every part works, and with a rate code the same network learns. What does a mean over time make of
-# a code of first spikes?
+# With first spikes it gives all samples the same answer, and `diagnose` finds nothing: every part
+# works, and with a rate code the same network learns. What does a mean over time make of a code of
+# first spikes?
 #
 # <details><summary>Make a guess, then open</summary>
 # Every input fires exactly once, whatever its value; all information is in when. The mean of the
@@ -580,11 +578,11 @@ if full_run:
 # *The figure shows the decision for 300 samples against what it should depend on: with rates above
 # and first spikes below, with the samples' values on the left and random ones on the right.* The
 # healthy network notices: its cloud rises, and loses its slope without the information. Below, both
-# clouds look alike. The scores vary with the sample, but not with what the label asks for.
+# clouds look alike: the scores do not follow what the label asks for.
 #
-# In [302](302_read_outs.ipynb) the same read-out reached far more on first spikes. Its neurons
-# remembered for 20 ms, and its code was 25 steps long; here the neurons forget in 5 ms, and the
-# code takes 50. Is that the reason? Change tau alone.
+# In [302](302_read_outs.ipynb) the same read-out reached far more on first spikes, with a memory of
+# 20 ms instead of 5 and a code of 25 steps instead of 50. Is the memory the reason? Change tau
+# alone.
 
 # %%
 memory = {5.0: [], 20.0: []}
@@ -654,7 +652,7 @@ record("results/704_debugging_state.json", numbers, full=full_run)
 #
 # ## Further reading
 #
-# - The PyTorch manual, *Autograd mechanics* and *Frequently asked questions* ,
+# - The PyTorch manual, *Autograd mechanics* and *Frequently asked questions*,
 #   [docs.pytorch.org](https://docs.pytorch.org/docs/stable/).
 # - Ioffe & Szegedy (2015), *Batch normalization*, ICML,
 #   [arXiv:1502.03167](https://arxiv.org/abs/1502.03167). The two modes.
