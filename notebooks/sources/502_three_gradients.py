@@ -330,7 +330,7 @@ plt.show()
 # derivatives have the wrong sign; guessing would give 50 %. For some neurons the two gradients are
 # nearly opposite. A detached reset does not help: 40<!-- detached 3 --> % at its best slope. For
 # nearly all neurons the grid is not to blame: on it the exact gradient has 7<!-- control 2 --> %
-# wrong signs, and its box is a line close to 1. (In 4<!-- opposite 1 --> neurons it points
+# wrong signs, and its box is a line close to 1. (For 4<!-- opposite 1 --> neurons it points
 # backward. On a grid a reset lasts to the end of its step, so each spike delays the next ones; in
 # the worst case the last one ends up on the other side of its target.)
 #

@@ -111,8 +111,8 @@ assert torch.equal(matrix, matrix.diag().diag())
 assert torch.equal(healthy(x), healthy(x))
 
 # %% [markdown]
-# *The figure shows how much the score of each sample depends on the input of each sample.* It is
-# diagonal.
+# *The figure shows how much the score of each sample depends on the input of each sample.* The
+# matrix is diagonal.
 #
 # ## 2. Patient 7: the past leaks in
 #
