@@ -14,20 +14,18 @@
 # # Differentiate a spike time
 #
 # Whether a neuron spikes is a step function of its weights, and the derivative of a step is 0. In
-# lesson 301 a surrogate took its place. Ask a different question: not *whether* a neuron spikes,
-# but *when*. The time of a spike is a smooth function of every weight and every delay that came
-# before it, as long as no spike appears or disappears and no arrival overtakes a spike of its
-# receiver, and it has a true derivative. In this lesson you derive it for one spike and check it
-# against a finite difference and the library. Then you carry it backward through a neuron by hand,
-# event by event, and with the same rule through a recurrent network with delays.
+# lesson 301 a surrogate took its place. Now ask not *whether* a neuron spikes, but *when*. The time
+# of a spike has a true derivative with respect to every weight and every delay before it, as long
+# as no spike appears or disappears and no arrival overtakes a spike of its receiver. You derive it
+# for one spike, and then carry it backward, event by event, through a neuron by hand and through a
+# recurrent network with delays.
 #
-# **Time.** 50 minutes for you, 20 seconds for the machine.
+# **Time.** 45 minutes for you, 20 seconds for the machine.
 #
 # **You need.** [103](103_synapses_and_state.ipynb) (the synaptic current) and
 # [301](301_surrogate_gradients.ipynb) (backpropagation). Derivatives of exponentials.
 #
-# **Leads to.** [502](502_three_gradients.ipynb), which compares this gradient with a surrogate and
-# with a simulation on a grid.
+# **Leads to.** [502](502_three_gradients.ipynb), which compares this gradient with a surrogate.
 #
 # ## Objectives
 #
@@ -112,7 +110,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the potential after one input spike, without the reset; dots are spikes.* A
 # larger weight makes the neuron spike earlier, and the smallest weight not at all. A longer delay
-# shifts everything. As long as there is a spike, its time moves smoothly.
+# shifts everything.
 #
 # ## 2. How does the spike time move?
 #
@@ -129,8 +127,6 @@ plt.show()
 # Where the potential is flat when it crosses the threshold: near the smallest weight that still
 # makes a spike. There the slope by which we divide goes to 0.
 # </details>
-#
-# Compare the rule with a finite difference of the closed form, and with the library.
 
 
 # %%
@@ -170,14 +166,14 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spike time with a delay of 2 ms on the left, and its derivative in three
-# ways on the right.* The three agree. The weight pulls the spike forward (a negative derivative),
-# and steeply so near the smallest weight. The delay moves it one to one.
+# ways on the right.* The three agree: a larger weight pulls the spike forward, and the delay moves
+# it one to one.
 #
 # ### Exercise 1: Move the threshold (5 min)
 #
-# How does the spike time move with the threshold $\theta$, at $\theta = 1$? Use the argument above.
-# The neuron is that of section 1, with one input at time 0; `w` is an array of weights, `tau` need
-# not be 10 ms, and $\tau_s = \tau/2$.
+# How does the spike time move with the threshold $\theta$, at $\theta = 1$? The neuron is that of
+# section 1, with one input at time 0; `w` is an array of weights, `tau` need not be 10 ms, and
+# $\tau_s = \tau/2$.
 
 
 # %% tags=["exercise"]
@@ -218,16 +214,14 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spike time near the smallest weight, and the size of its derivative on
-# logarithmic scales.* The curve ends with a vertical tangent at a finite time, $\tau\ln 2 = 6.9$
-# ms. Its slope grows without bound, as one over the square root of the distance.
+# logarithmic scales.* The curve ends at a finite time, $\tau\ln 2 = 6.9$ ms, and its slope grows
+# without bound, as one over the square root of the distance.
 #
-# Two things follow for training. A spike on the brink has a huge gradient, so a bound is needed
-# (`min_slope` of `FirstSpikeParams`, or clipping). And a spike that is gone has **none**: no exact
-# gradient of a spike time ever creates a spike. Something else must wake silent neurons. For a
-# neuron that does not spike the library also returns the *peak* of its potential, which has a
-# gradient. (There is a second edge, where an arrival overtakes a spike of its receiver. Just before
-# the spike its delay moves $T$, with $dT/dd = w/\dot v$; just after it, not at all. $T$ is
-# continuous there, but its derivative jumps.)
+# A spike on the brink has a huge gradient, so training needs a bound (`min_slope` of
+# `FirstSpikeParams`, or clipping). A spike that is gone has **none**: no exact gradient of a spike
+# time ever creates a spike. For a neuron that does not spike the library also returns the *peak* of
+# its potential, which has a gradient. (There is a second edge, where an arrival overtakes a spike
+# of its receiver: $T$ is continuous there, but $dT/dd$ jumps between $w/\dot v$ and 0.)
 
 # %%
 weak = torch.tensor([[0.35]], requires_grad=True)
@@ -242,8 +236,7 @@ assert math.isclose(by_peak.item(), tau / 4, rel_tol=1e-5)
 #
 # Four inputs spike at 0, 4, 9 and 15 ms, too far apart: the neuron stays silent. Wake it by its
 # **delays**; the weights stay as they are. Write a loss from what `first_spikes` returns, which has
-# `times` and `peaks` (the peak of a neuron that spikes is 1, the threshold). The check trains the
-# delays of another silent neuron with it; then the cell trains those of this one.
+# `times` and `peaks` (the peak of a neuron that spikes is 1, the threshold).
 
 
 # %% tags=["exercise"]
@@ -315,8 +308,8 @@ plt.show()
 # ## 5. One adjoint by hand
 #
 # A neuron with two inputs. The first spikes at 0 ms and arrives after $d_1 = 1$ ms, the second
-# spikes at 2 ms and arrives after $d_2 = 0.5$ ms. Neither is strong enough alone. The loss is the
-# spike time itself, $L = T$. Forward first: three events, and the state between them.
+# spikes at 2 ms and arrives after $d_2 = 0.5$ ms. The loss is the spike time itself, $L = T$.
+# Forward first, through three events.
 
 # %%
 w1, w2, d1, d2 = 0.35, 0.25, 1.0, 0.5
@@ -337,8 +330,8 @@ y, z, slope, T = forward(w1, w2, d1, d2)
 print(f"T = {T:.4f} ms, where v rises by {slope:.4f} per ms")
 
 # %% [markdown]
-# Now backward, three steps for three events. Nothing after the spike matters, so the adjoint begins
-# with $\lambda_v = \lambda_I = 0$, and $\partial L/\partial t = 1$.
+# Now backward. Nothing after the spike matters, so the adjoint begins with
+# $\lambda_v = \lambda_I = 0$, and $\partial L/\partial t = 1$.
 
 # %%
 lam_v, lam_i = -1 / slope, 0.0  # event 3, the own spike: (0 - 1) / slope
@@ -360,22 +353,21 @@ for name, found, step in (
 assert math.isclose(g_d1 + g_d2, 1.0)
 
 # %% [markdown]
-# Five lines give all four derivatives. Look at the two delays: their derivatives are
-# 0.44<!-- by_delay_1 0.01 --> and 0.56<!-- by_delay_2 0.01 -->, and their sum is exactly 1. Why?
+# The derivatives with respect to the two delays are 0.44<!-- by_delay_1 0.01 --> and
+# 0.56<!-- by_delay_2 0.01 -->, and their sum is exactly 1. Why?
 #
 # <details><summary>Make a guess, then open</summary>
-# If both inputs come 1 ms later, everything comes 1 ms later, and so does the spike.
+# If both inputs come 1 ms later, so does the spike.
 # </details>
 
 # %% [markdown]
 # ## 6. A recurrent network with delays
 #
-# The same rule, event by event, for a whole network. `simulate` runs it forward (some 40 lines, in
-# `jarvis/classroom/event_by_event.py`) and keeps a log: for each event the decay $y$ since the
-# event before, the neuron, the number of the spike, and for an own spike the slopes $\dot v^-$ and
-# $\dot v^+$. `w` and `d` have a row per sender (inputs first) and a column per neuron. The way back
-# is the code of section 5 in a loop. `pull` holds $\partial L/\partial t$ of every spike; an
-# arrival adds to that of the spike which it came from.
+# `simulate` (in `jarvis/classroom/event_by_event.py`) runs a whole network forward and keeps a log:
+# for each event the decay $y$ since the event before, the neuron, the number of the spike, and for
+# an own spike the slopes $\dot v^-$ and $\dot v^+$. `w` and `d` have a row per sender (inputs
+# first) and a column per neuron. The way back is the code of section 5 in a loop. `pull` holds
+# $\partial L/\partial t$ of every spike; an arrival adds to that of the spike which it came from.
 
 
 # %%
@@ -421,10 +413,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows all spikes (black). A thin line leads from a spike to its arrival at a neuron,
 # solid where the weight is positive, dashed where it is negative.* The horizontal extent of a line
-# is its delay; a horizontal line connects a neuron with itself. The late spikes depend on the first
-# ones through long chains of lines, and through several resets.
+# is its delay.
 #
-# The loss is a sum of all spike times with random weights. The test is strict: move each of the
+# The loss is a sum of all spike times with random weights. To test its gradient, move each of the
 # 15 weights, 15 delays and 3 input times a little, and simulate again. (The first three entries of
 # the `pull` that `adjoint` returns are the derivatives by the input times.)
 
@@ -463,22 +454,19 @@ plt.show()
 # %% [markdown]
 # *The figure shows the derivative of the loss by every parameter, from the adjoint and from finite
 # differences; on the line both are equal.* One backward pass gives what took 66 simulations.
-# Nothing is smoothed, and nothing is approximated.
 #
-# This is **EventProp** (Wunderlich & Pehle 2021), which had weights and no delays. The gradient of
-# the delays, in recurrent networks with several spikes per neuron, is that of Mészáros, Knight &
-# Nowotny (2025): the $g$ of an arrival, which was computed anyway, is also $\partial L/\partial d$.
-# The gradient of a delay therefore comes at no extra cost. (For feed-forward networks with one
-# spike per neuron, DelGrad has it in closed form: Göltz et al. 2025.)
+# This is **EventProp** (Wunderlich & Pehle 2021). Mészáros, Knight & Nowotny (2025) added the
+# delays, at no extra cost: the $g$ of an arrival, which is computed anyway, is also
+# $\partial L/\partial d$. (For feed-forward networks with one spike per neuron, DelGrad has it in
+# closed form: Göltz et al. 2025.)
 
 # %% [markdown]
 # ### Exercise 3: Add an after-current (8 min)
 #
-# Let a neuron's own current jump by $c$ when it spikes: $I^+ = I^- + c$. Section 4 has the rule,
-# and in its table the row of an own spike for $c = 0$. Write that row backward for any $c$: from
-# $\lambda_v$ and $\lambda_I$ just after the spike, its `pull` $\partial L/\partial t$, and the
-# slopes $\dot v^-$ (`before`) and $\dot v^+$ (`after`), find $\lambda_v$ just before it, and
-# $\partial L/\partial c$.
+# Let a neuron's own current jump by $c$ when it spikes: $I^+ = I^- + c$. The table in section 4 has
+# the row for $c = 0$. Write that row backward for any $c$: from $\lambda_v$ and $\lambda_I$ just
+# after the spike, its `pull` $\partial L/\partial t$, and the slopes $\dot v^-$ (`before`) and
+# $\dot v^+$ (`after`), find $\lambda_v$ just before it, and $\partial L/\partial c$.
 
 
 # %% tags=["exercise"]
@@ -510,12 +498,12 @@ record("results/501_spike_time_gradients.json", numbers, full=full_run)
 # ## Summary
 #
 # 1. **A spike time is smooth** in weights and delays: for a single input $dT/dw = -(v/w)/\dot v$
-#    and $dT/dd = 1$. The rule, a finite difference of the closed form, and the library agree.
-# 2. **On the brink** the gradient grows as one over the square root of the distance, and beyond it
-#    there is none: no exact gradient creates a spike. The peaks of silent neurons can.
+#    and $dT/dd = 1$.
+# 2. **On the brink** the gradient grows without bound, and beyond it there is none. The peaks of
+#    silent neurons have one.
 # 3. **One rule for every event**,
 #    $dx^+ = J\,dx^- + (\partial j/\partial p)\,dp + (J\dot x^- - \dot x^+)\,dt$, read backward, is
-#    the adjoint: you computed one with five lines.
+#    the adjoint.
 # 4. **The same loop** differentiates a recurrent network with resets and delays in one pass.
 #
 # ## Further reading
@@ -525,7 +513,7 @@ record("results/501_spike_time_gradients.json", numbers, full=full_run)
 #   [doi:10.1038/s41598-021-91786-z](https://doi.org/10.1038/s41598-021-91786-z). EventProp.
 # - Mészáros, Knight & Nowotny (2025), *Efficient event-based delay learning in spiking neural
 #   networks*, Nat. Commun. 16, [arXiv:2501.07331](https://arxiv.org/abs/2501.07331). EventProp with
-#   delays, in recurrent networks.
+#   delays.
 # - Göltz et al. (2021), *Fast and energy-efficient neuromorphic deep learning with first-spike
 #   times*, Nat. Mach. Intell. 3:823,
 #   [doi:10.1038/s42256-021-00388-x](https://doi.org/10.1038/s42256-021-00388-x). The closed forms
@@ -536,5 +524,4 @@ record("results/501_spike_time_gradients.json", numbers, full=full_run)
 #
 # ## Next
 #
-# [502](502_three_gradients.ipynb): what a surrogate says about the same spike, and what a grid of
-# time does to it.
+# [502](502_three_gradients.ipynb): a surrogate and a grid of time, for the same spike.

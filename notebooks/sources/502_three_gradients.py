@@ -14,11 +14,10 @@
 # # Compare three gradients of one spike
 #
 # There are three ways to differentiate a network of spikes: replace the derivative of the step by a
-# surrogate, differentiate spike times exactly, or do the exact thing on a grid of time. Do they say
-# the same? In this lesson you ask all three about the same neuron. You see a surrogate gradient
-# that points the wrong way at every weight, and one that points the right way with the wrong size.
-# You see why a grid breaks finite differences but not the adjoint, and how fast its error falls
-# with the step.
+# surrogate, differentiate spike times exactly, or do the exact thing on a grid of time. Do they
+# agree? You see a surrogate gradient that points the wrong way at every weight, and one that points
+# the right way with the wrong size. You also see why a grid breaks finite differences but not the
+# adjoint.
 #
 # **Time.** 40 minutes for you, 30 seconds for the machine.
 #
@@ -31,7 +30,7 @@
 #
 # After this lesson you can
 #
-# 1. say which question a surrogate gradient answers, and which one the exact gradient answers,
+# 1. say which question a surrogate gradient answers, and which the exact one,
 # 2. show for a given loss whether a surrogate gradient points the right way,
 # 3. recover a spike time between two steps, and differentiate it,
 # 4. measure the order at which a simulation on a grid approaches the exact gradient,
@@ -63,16 +62,15 @@ tau = 10.0  # membrane time constant, ms; that of the synapse is half of it
 # ## 1. What does a surrogate say about a spike time?
 #
 # The neuron is that of [501](501_spike_time_gradients.ipynb): one input spike at time 0, one weight
-# $w$, and a spike at $T(w)$, whose derivative is known exactly. On a grid of time its spike train
-# is a row of 0 and 1, $s_k$ at the time $t_k$, and with a single spike there are two ways to write
-# its time:
+# $w$, and a spike at $T(w)$. On a grid of time its spike train is a row of 0 and 1, $s_k$ at the
+# time $t_k$, and there are two ways to write the time of a single spike:
 #
 # - **A**: $\;T = \sum_k t_k s_k$
 # - **B**: $\;T = \Delta t\,\bigl(1 + \sum_k (1 - \text{spiked by step } k)\bigr)$, counting the
 #   steps before it.
 #
-# The numbers are equal. Now PyTorch differentiates both, with a surrogate in place of
-# $\partial s/\partial v$. Do both say the same?
+# Now PyTorch differentiates both, with a surrogate in place of $\partial s/\partial v$. Do they
+# agree?
 #
 # <details><summary>Make a guess, then open</summary>
 # They do not even agree on the sign. A surrogate asks: what if there were one more spike at step k?
@@ -158,19 +156,19 @@ plt.show()
 # *The figure shows the derivative of the spike time: the truth, and what a surrogate says in both
 # forms, for three slopes.* Form A has the **wrong sign** at every weight and every slope. Form B
 # has the right sign and the wrong size: in the median it is 1.3<!-- b_1 0.05 -->,
-# 4.1<!-- b_10 0.05 --> or 41<!-- b_100 0.5 --> times too small, and this factor is set by a slope
-# that somebody chose. It also depends on the reset, which here passes the surrogate on. Detached,
-# as in 301, it makes the three factors 0.26<!-- d_1 0.01 --> (too large, that is),
-# 1.7<!-- d_10 0.05 --> and 35<!-- d_100 0.5 -->; the signs stay.
+# 4.1<!-- b_10 0.05 --> or 41<!-- b_100 0.5 --> times too small, depending on the slope. The reset,
+# which here passes the surrogate on, matters too: detached, as in 301, it makes the three factors
+# 0.26<!-- d_1 0.01 --> (too large, that is), 1.7<!-- d_10 0.05 --> and 35<!-- d_100 0.5 -->; the
+# signs stay.
 #
 # ### Exercise 1: Write the first spike time (5 min)
 #
-# A neuron may spike more than once. Then form A adds up times. The code of form B has the right
-# value, but its `clamp` passes no gradient from the first spike on, so it ignores this spike, which
-# ends the count. Write the time of the *first* spike for trains with any number of spikes: count a
-# step if there is no spike in it or in any earlier step. The derivative by $s_k$ must be minus `dt`
-# times the number of steps that a spike there would save (the first spike itself: that it does
-# save). A train without a spike gets `dt * (len(s) + 1)`.
+# A neuron may spike more than once. Form B still has the right value, but its `clamp` passes no
+# gradient from the first spike on, so it ignores the very spike that ends the count. Write the time
+# of the *first* spike for trains with any number of spikes: count a step if there is no spike in it
+# or in any earlier step. The derivative by $s_k$ must be minus `dt` times the number of steps that
+# a spike there would save (the first spike itself: that it does save). A train without a spike gets
+# `dt * (len(s) + 1)`.
 
 
 # %% tags=["exercise"]
@@ -215,17 +213,15 @@ plt.show()
 # %% [markdown]
 # *The figure shows the spike time over training.* By the exact gradient it settles at the goal. The
 # surrogate lowers the loss in the only way that it can see, by fewer spikes: after
-# 8<!-- silent_after 0 --> steps the neuron is silent, and the loss is exactly 0, because there is
-# no spike left to be penalised.
+# 8<!-- silent_after 0 --> steps the neuron is silent, and the loss is exactly 0.
 #
 # ### A fairer loss
 #
-# That loss was a trap. A fairer one compares whole spike trains, each filtered by an exponential of
-# 3 ms (van Rossum 2001). Take 60 neurons with 20 inputs each and random weights. The target of each
-# neuron is its own spike train with slightly different weights. We keep those neurons that already
-# spike as often as their target, so that only times have to move. The exact gradient comes from
-# `simulate` and `adjoint` of 501, the surrogate gradient from the grid, through the reset as above,
-# and without it. How often do they agree on the sign of a derivative?
+# A fairer loss compares whole spike trains, each filtered by an exponential of 3 ms (van Rossum
+# 2001). Take 60 neurons with 20 inputs each and random weights. The target of each is its own spike
+# train with slightly different weights. All spike as often as their target, so that only times have
+# to move. The exact gradient comes from 501, the surrogate gradient from the grid, with the reset
+# as above and detached. How often do they agree on the sign of a derivative?
 
 
 # %%
@@ -292,7 +288,7 @@ best = max(cosine, key=lambda slope: np.median(cosine[slope]))
 
 # %% [markdown]
 # Is it the surrogate that differs, or the grid? The control is the exact gradient on the same grid,
-# from `jarvis.run_events`. How it works is the next section.
+# from `jarvis.run_events` (section 3).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 by_events, last = torch.zeros(n_neurons, 20), {}
@@ -332,18 +328,16 @@ plt.show()
 # unrelated, -1 opposite; boxes hold half of the neurons, whiskers all.* At the best slope,
 # 25<!-- best_slope 0 -->, the median is 0.5<!-- cosine 0.05 -->, and 37<!-- wrong 3 --> % of all
 # derivatives have the wrong sign; guessing would give 50 %. For some neurons the two gradients are
-# nearly opposite. A detached reset, as in 301, does not help: it gives 40<!-- detached 3 --> % at
-# its best slope. For nearly all neurons the grid is not to blame: on it the exact gradient has
-# 7<!-- control 2 --> % wrong signs, and its box is a line close to 1. Its whisker comes from
-# 4<!-- opposite 1 --> neurons whose gradients point backward. On a grid a reset lasts to the end of
-# its step, so each spike delays the next ones. In the worst case the last spike ends up on the
-# other side of its target, and the loss pulls it the other way.
+# nearly opposite. A detached reset does not help: 40<!-- detached 3 --> % at its best slope. For
+# nearly all neurons the grid is not to blame: on it the exact gradient has 7<!-- control 2 --> %
+# wrong signs, and its box is a line close to 1. (For 4<!-- opposite 1 --> neurons it points
+# backward. On a grid a reset lasts to the end of its step, so each spike delays the next ones; in
+# the worst case the last one ends up on the other side of its target.)
 #
-# Do not conclude that surrogates are useless: they trained every network of part 3. They answer a
-# different question, *would one more spike help?*, and so they can create spikes, which the exact
-# gradient cannot. But as the derivative of a spike's **time** they have the wrong size and often
-# the wrong sign. And a delay, which on a grid is a whole number of steps, gets no gradient from
-# them unless it is smeared over several steps.
+# Surrogates are not useless: they trained every network of part 3. They answer a different
+# question, *would one more spike help?*, and so they can create spikes, which the exact gradient
+# cannot. But as the derivative of a spike's **time** they have the wrong size and often the wrong
+# sign. And a delay of whole steps gets no gradient from them unless it is smeared over several.
 #
 # ## 3. The exact gradient on a grid
 #
@@ -388,18 +382,15 @@ assert difference[-1] == 0
 
 # %% [markdown]
 # A small change of the weight does not move the spike by a whole step, so the difference is 0. A
-# larger one moves it by whole steps, and the result depends on $h$. The adjoint does not ask what a
-# spike on the grid *would* do. It applies the rules of 501 to the spikes that there are, and looks
-# up where within its step the threshold was crossed.
+# larger one moves it by whole steps, and the result depends on $h$. The adjoint applies the rules
+# of 501 to the spikes that there are, and looks up where within its step the threshold was crossed.
 #
 # ### Exercise 2: Find the spike between two steps (6 min)
 #
-# You can do the same with ordinary autograd. `h [T, N]` are potentials before the reset, `h[k]` at
-# the time `dt * (k + 1)`; each neuron is below 1 in the first step and crosses 1 once. Interpolate
-# linearly between the step before the crossing and the step after it, and return the times, with a
-# gradient. The cell then applies it to the neuron of section 1, with a detached reset: otherwise
-# the surrogate would change the potentials' own gradient, since it is not exactly 0 below the
-# threshold.
+# `h [T, N]` are potentials before the reset, `h[k]` at the time `dt * (k + 1)`; each neuron is
+# below 1 in the first step and crosses 1 once. Interpolate linearly between the steps before and
+# after the crossing, and return the times, with a gradient. The cell applies it to the neuron of
+# section 1, with a detached reset, so that no surrogate changes the gradient of the potentials.
 
 
 # %% tags=["exercise"]
@@ -422,8 +413,7 @@ if check.crossing_time(crossing_time):
     plt.show()
 
 # %% [markdown]
-# So the grid is not the problem; the question was. Once you ask *when*, the grid gives the right
-# derivative, without any surrogate.
+# Once you ask *when*, the grid gives the right derivative, without any surrogate.
 #
 # ## 4. How fast does the grid become exact?
 #
@@ -473,7 +463,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the largest error of a spike time, and the relative errors of the four
-# gradients, against the step.* They jump a little, and fall about as steeply as the dotted line.
+# gradients, against the step.* They fall about as steeply as the dotted line.
 #
 # ### Exercise 3: Measure the order (3 min)
 #
@@ -498,8 +488,7 @@ assert (orders < 1.3).all()
 
 # %% [markdown]
 # The orders lie between 1.0<!-- order_least 0.05 --> and 1.1<!-- order_most 0.05 -->: half the
-# step, half the error. On a coarse grid spikes *arrive* up to a step late, and each of them delays
-# others. The grid buys speed with accuracy, and the step sets the price.
+# step, half the error.
 #
 # Which gradient for which task?
 #
@@ -529,22 +518,15 @@ record("results/502_three_gradients.json", numbers, full=full_run)
 # 2. **Asking when** gives a true derivative, by events or by interpolation on a grid.
 # 3. **Finite differences on a grid** are 0 or depend on the size of the change; the adjoint is
 #    right to the order of the step.
-# 4. **No exact gradient creates a spike**; a surrogate can. Choose by what the task needs.
+# 4. **No exact gradient creates a spike**; a surrogate can.
 #
 # ## Further reading
-#
-# - Neftci, Mostafa & Zenke (2019), *Surrogate gradient learning in spiking neural networks*, IEEE
-#   Signal Process. Mag. 36(6):51,
-#   [doi:10.1109/MSP.2019.2931595](https://doi.org/10.1109/MSP.2019.2931595).
 # - Gygax & Zenke (2025), *Elucidating the theoretical underpinnings of surrogate gradient learning
 #   in spiking neural networks*, Neural Comput. 37:886,
 #   [arXiv:2404.14964](https://arxiv.org/abs/2404.14964). What a surrogate is the gradient of.
-# - Wunderlich & Pehle (2021), *Event-based backpropagation can compute exact gradients for spiking
-#   neural networks*, Sci. Rep. 11:12829,
-#   [doi:10.1038/s41598-021-91786-z](https://doi.org/10.1038/s41598-021-91786-z).
 # - van Rossum (2001), *A novel spike distance*, Neural Comput. 13:751,
 #   [doi:10.1162/089976601300014321](https://doi.org/10.1162/089976601300014321).
 #
 # ## Next
 #
-# [503](503_positions.ipynb): delays that are distances, and neurons that learn where to be.
+# [503](503_positions.ipynb): delays that are distances.

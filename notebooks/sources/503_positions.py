@@ -14,13 +14,12 @@
 # # Let a distance be a delay
 #
 # A spike needs time to travel. If it travels at one unit of length per millisecond, the position of
-# a neuron decides when it receives what, and a neuron with a thousand synapses has three numbers
-# to learn instead of a thousand delays. In this lesson you train *where a neuron is*. You move one
-# neuron through a plane until it solves a task, with its weights held fixed. Then you ask the
-# question that every such result needs: does it help to **learn** the delays, or would any delays
-# do?
+# a neuron decides when it receives what, and a neuron with a thousand synapses has three numbers to
+# learn instead of a thousand delays. You move one neuron through a plane until it solves a task,
+# with its weights held fixed. Then you ask: does it help to **learn** the delays, or would any
+# delays do?
 #
-# **Time.** 45 minutes for you, 4 minutes for the machine.
+# **Time.** 40 minutes for you, 4 minutes for the machine.
 #
 # **You need.** [501](501_spike_time_gradients.ipynb) (the gradient of a spike time by a delay).
 #
@@ -88,9 +87,8 @@ plt.show()
 #
 # ### Exercise 1: Pull on a neuron (5 min)
 #
-# Return $\partial L/\partial r_j$ for every receiver, without autograd. `pre [n, D]` and
-# `post [m, D]` are the positions of senders and receivers in ms, `g [n, m]` is the derivative of
-# the loss by each delay.
+# Return $\partial L/\partial r_j$ for every receiver, without autograd. `pre` and `post` are the
+# positions of senders and receivers in ms, `g` is the derivative of the loss by each delay.
 
 
 # %% tags=["exercise"]
@@ -105,12 +103,11 @@ check.position_gradient(position_gradient)
 # %% [markdown]
 # ## 2. Can a position solve a task?
 #
-# Weights stay fixed here; only a position can change. Two inputs sit 10 ms apart. In pattern A the
-# left one spikes 4 ms before the right one; in pattern B it is the other way round. Two neurons, A
-# and B, receive both inputs with the same weights, too small for one input spike to make them fire:
-# they fire only after the second has arrived. The neuron that spikes first gives the answer. Neuron
-# B is already where both spikes of pattern B arrive together. Neuron A starts beside it, and the
-# answer to both patterns is B.
+# Two inputs sit 10 ms apart. In pattern A the left one spikes 4 ms before the right one; in pattern
+# B it is the other way round. Two neurons, A and B, receive both inputs with the same fixed
+# weights, and fire only after the second spike has arrived. The neuron that spikes first gives the
+# answer. Neuron B is already where both spikes of pattern B arrive together. Neuron A starts beside
+# it, and the answer to both patterns is B.
 #
 # ### Exercise 2: Predict the position (4 min)
 #
@@ -195,14 +192,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the way of neuron A; the shade is the loss for every position that A could
-# have.* It leaves its position beside B in an arc and settles at x = 8.2<!-- settled 0.1 --> ms, a
-# little beyond x = 7, where both spikes of pattern A meet: further right, A fires even later in
-# pattern B, and the loss falls a little more.
-# No weight was changed. Where neuron A started, half of the answers were right; now all are.
+# have.* It settles at x = 8.2<!-- settled 0.1 --> ms, a little beyond x = 7, where both spikes of
+# pattern A meet: further right, A fires even later in pattern B, and the loss falls a little more.
 #
-# Positions have a price. A free delay can have any value, but two distances must fit the distance
-# of the senders: with the inputs 10 ms apart, no neuron in the plane is 1 ms from one and 20 ms
-# from the other.
+# Positions have a price: with the inputs 10 ms apart, no neuron in the plane is 1 ms from one and
+# 20 ms from the other.
 #
 # ### Exercise 3: Which delays are possible? (5 min)
 #
@@ -223,11 +217,11 @@ if check.possible(possible):
 
 # %% [markdown]
 # In return, positions save parameters in such a
-# [spatial network](../docs/glossary.md#spatial-network). The library has the formula as a module
-# with positions as parameters, `make_delays`. Its first argument is the form: "0" no delays, "2" or
-# "3" the dimensions of the positions, "inf" free delays. Then come the sizes of the populations,
-# and which of them are connected. The second network below has 700 inputs and 300 neurons that are
-# connected recurrently, each with all others but itself: 700 · 300 + 300 · 299 delays.
+# [spatial network](../docs/glossary.md#spatial-network). The library's `make_delays` returns a
+# module that holds them. Its first argument is the form: "0" no delays, "2" or "3" the dimensions
+# of the positions, "inf" free delays. Then come the sizes of the populations, and which of them are
+# connected. In the second network below, 700 inputs lead to 300 neurons, each connected with all
+# others: 700 · 300 + 300 · 299 delays.
 
 # %%
 module = make_delays("2", (2, 2), ((0, 1),), layout="normal", seed=0).double()
@@ -277,17 +271,16 @@ plt.show()
 #
 # Networks have only 5 hidden neurons, which spike at most once; gradients are exact. Each silent
 # hidden neuron adds to the loss the share of the threshold that its peak falls short of (`wake`;
-# see exercise 2 of 501), averaged over neurons and samples. Chance is 33 %. How much can 5 hidden
-# neurons do without delays, and how much with them?
+# see exercise 2 of 501). Chance is 33 %. How much can 5 hidden neurons do without delays, and how
+# much with them?
 #
 # <details><summary>Make a guess, then open</summary>
 # Without delays a hidden neuron combines four spikes by weights alone: between 83 and 92 %. With
 # delays it can also choose when each of them arrives.
 # </details>
 #
-# There are two ways to have delays: free ones, a number for each of the 35 synapses, or positions
-# in two dimensions, two numbers for each of the 12 neurons. And there is a control that is easily
-# forgotten. Suppose that networks with learned delays are better than networks without. Is it the
+# Delays are free, a number for each of the 35 synapses, or come from positions in two dimensions,
+# two numbers for each of the 12 neurons. If networks with learned delays are better, is it the
 # *learning*, or would random delays have done as well? So each kind also runs **frozen**: delays
 # stay where they were drawn, and the weights alone are trained.
 #
@@ -395,10 +388,8 @@ if full_run:
 #
 # Here the *learning* brings the gain. Free delays are measurably better than positions, by 2.7
 # points, with 35 numbers instead of 24. Frozen delays are not measurably better than no delays:
-# both intervals include 0. That need not be so elsewhere. In a large network random delays are
-# already of all kinds, and [505](505_where_delays_help.ipynb) asks how much is left to learn there.
-#
-# What has changed in the plane?
+# both intervals include 0. That need not be so in a large network: see
+# [505](505_where_delays_help.ipynb).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 axis = torch.linspace(0, 1, 120 if full_run else 30)
@@ -416,8 +407,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the class that one network of three of the kinds gives to every point, with the
-# test samples on top.* Without delays the borders do not bend enough; with learned delays they
-# follow the shape more closely.
+# test samples on top.* With learned delays the borders follow the shape more closely.
 
 # %%
 fresh, trained = network("positions, learned", 0), nets["positions, learned"][0]
@@ -440,11 +430,10 @@ print(f"a neuron moved by {moved:.2f} ms on average")
 
 # %% [markdown]
 # *The figure shows the layout of one network with learned positions: marks are its neurons after
-# training, and each line leads back to where one began.* A neuron has moved by
-# 0.6<!-- moved 0.1 --> ms on average; the input spikes span 4 ms.
+# training, and each line leads back to where one began.*
 #
-# Does it stay so in larger networks? The runs of `demos/train_yinyang.py` are kept in
-# [results/yinyang](../results/yinyang), 300 epochs each, with delays learned.
+# And in larger networks? [results/yinyang](../results/yinyang) has runs of 300 epochs with learned
+# delays.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 kept = {net: {} for net in ("0", "2", "3", "inf")}
@@ -474,9 +463,8 @@ assert all(sixty[net] > 98 for net in kept)
 # *The figure shows the test accuracy of larger networks: lines are medians, dots single runs.* With
 # 10 hidden neurons, networks without delays are at least 1.0<!-- behind 0.1 --> points behind all
 # others, the largest lead. From 15 to 60 neurons the lead of the worst network with delays varies
-# between 0.0 and 0.7 points without a clear trend (with 60 it is 0.6<!-- behind_60 0.1 -->, at more
-# than 98 %). These runs have no frozen control. They show what networks with learned delays reach,
-# and not how much of it is due to the learning.
+# between 0.0 and 0.7 points without a clear trend. These runs have no frozen control, so they do
+# not say how much of the lead is due to the learning.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 short = {"no delays": "none", "positions, frozen": "positions_frozen"}
@@ -500,8 +488,8 @@ record("results/503_positions.json", numbers, full=full_run)
 #    distances equals the difference of their times.
 # 3. **Frozen delays are the control.** On Yin-Yang with five hidden neurons, learned delays beat
 #    frozen ones, and frozen ones are not measurably better than none.
-# 4. **With more neurons** the advantage of networks with delays is smaller than with 10, with no
-#    clear trend from 15 to 60. Whether the learning matters there, these runs do not say.
+# 4. **With more neurons** the lead of networks with delays is smaller than with 10; a frozen
+#    control is missing there.
 #
 # ## Further reading
 #
@@ -509,8 +497,6 @@ record("results/503_positions.json", numbers, full=full_run)
 #   of delays.
 # - Kriener, Göltz & Petrovici (2022), *The Yin-Yang dataset*, NICE,
 #   [doi:10.1145/3517343.3517380](https://doi.org/10.1145/3517343.3517380).
-# - Mészáros, Knight & Nowotny (2025), *Efficient event-based delay learning in spiking neural
-#   networks*, Nat. Commun. 16, [arXiv:2501.07331](https://arxiv.org/abs/2501.07331).
 # - D'Agostino et al. (2024), *DenRAM: neuromorphic dendritic architecture with RRAM for efficient
 #   temporal processing with delays*, Nat. Commun. 15:3446,
 #   [doi:10.1038/s41467-024-47764-w](https://doi.org/10.1038/s41467-024-47764-w). Random delays that

@@ -14,10 +14,9 @@
 # # Find out why a network does not learn
 #
 # A spiking network that fails to learn rarely says why: the loss stays where it was, and no error
-# is raised. In this lesson you examine six small networks. Each fails in a way that you will meet
-# in your own work. You follow one method, find the cause within a minute, and repair each network
-# with a single change. All six have one thing in common: spikes do not get through on the way
-# forward, or gradients do not get through on the way back.
+# is raised. In this lesson you examine six small networks by one method, and repair each with a
+# single change. In all six, spikes do not get through on the way forward, or gradients do not get
+# through on the way back.
 #
 # **Time.** 60 minutes for you, 60 seconds for the machine.
 #
@@ -83,7 +82,7 @@ batch = encode(pictures, generator()), labels  # spikes [T, B, 1, 8, 8] and labe
 # %% [markdown]
 # ## 1. What should you see before training?
 #
-# The method has five steps. Take them in this order; together they need about a minute.
+# The method has five steps. Take them in this order.
 #
 # 1. **Expectation.** What loss and what accuracy should the untrained network have?
 # 2. **Rates.** Does every layer fire, and not all the time?
@@ -110,10 +109,10 @@ assert abs(loss - math.log(10)) < 0.1
 assert report.healthy
 
 # %% [markdown]
-# Steps 1 to 3 are one call. `diagnose` runs the batch forward and backward and prints one line per
-# layer (the [firing rate](../docs/glossary.md#firing-rate), and how many neurons are silent or
-# saturated) and one line per parameter (the root mean square of its gradient). Below them it lists
-# what it finds wrong.
+# `diagnose` runs the batch forward and backward and prints one line per layer (the
+# [firing rate](../docs/glossary.md#firing-rate), and how many neurons are silent or saturated) and
+# one line per parameter (the root mean square of its gradient). Below them it lists what it finds
+# wrong.
 #
 # Step 4 you write yourself: the same 32 samples at every step.
 
@@ -138,15 +137,14 @@ print(f"from {learned['healthy'][0]:.2f} to {learned['healthy'][-1]:.2f}")
 print(f"the best loss of a network that ignores its input: {blind:.2f}")
 
 # %% [markdown]
-# The healthy network learns the 32 samples. A network whose scores do not depend on its input can
-# still learn how frequent each class is among the 32, and then it is stuck at the entropy of the
-# labels, 2.09<!-- blind 0.005 -->. **A loss that stops there is the signature of a network that
-# does not see its input.**
+# A network whose scores do not depend on its input can only learn how frequent each class is, and
+# then it is stuck at the entropy of the labels, 2.09<!-- blind 0.005 -->. **A loss that stops there
+# is the signature of a network that does not see its input.**
 #
 # ## 2. Patient 1: silence, layer by layer
 #
 # Six convolutions of 3x3, each followed by spiking neurons, with pooling after the first and the
-# third. Nobody chose the weights: they are PyTorch's defaults.
+# third. The weights are PyTorch's defaults.
 #
 # ```python
 # for synapses, neurons in zip(self.synapses, self.neurons):   # synapses: Conv2d(..., padding=1)
@@ -191,8 +189,7 @@ assert not full_run or learned["healthy"][-1] < 0.5 < 2.0 < learned["patient 1"]
 
 # %% [markdown]
 # *The figure shows the loss of both networks on 32 samples that come again and again.* The patient
-# stops at the dotted line: it does not see its input. Look at its rates and gradients. What do you
-# expect?
+# stops at the dotted line. What do you expect of its rates and gradients?
 #
 # <details><summary>Make a guess, then open</summary>
 # If scores ignore the input, the last layer probably hardly fires. If spikes get fewer from
@@ -208,20 +205,18 @@ assert rates[-1] < 0.2 * rates[0]
 
 # %% [markdown]
 # *The figure shows the share of neurons that fire in a step, and the size of the gradient, for each
-# layer of patient 1; both scales are logarithmic.* The first layer fires in
-# 21.7<!-- rate_first 0.1 --> % of the steps, the last in 0.5<!-- rate_last 0.1 --> %. The gradient
-# of the first weights is 4.5<!-- gradient_ratio 0.2 --> orders of magnitude smaller than that of
-# the output's: a [vanishing gradient](../docs/glossary.md#vanishing-gradient). The network is a
-# chain of six filters, and each lets less through.
+# layer of patient 1; both scales are logarithmic.* The gradient of the first weights is
+# 4.5<!-- gradient_ratio 0.2 --> orders of magnitude smaller than the output's: a
+# [vanishing gradient](../docs/glossary.md#vanishing-gradient).
 #
-# Nothing is wrong with a single layer. PyTorch draws the $n$ weights of a neuron with a standard
-# deviation of $1/\sqrt{3n}$, which suits inputs with values near 1. Here the inputs are 0 in most
-# steps. If they fire with probability $r$, the current of a step has a standard deviation of about
-# $\sqrt{n\,r/(3n)} = \sqrt{r/3}$. So fewer spikes give weaker currents, and weaker currents give
-# fewer spikes. So in such a network the rate tends to fall from layer to layer, as it does here.
+# PyTorch draws the $n$ weights of a neuron with a standard deviation of $1/\sqrt{3n}$, which suits
+# inputs with values near 1. Here the inputs are 0 in most steps. If they fire with probability $r$,
+# the current of a step has a standard deviation of about $\sqrt{n\,r/(3n)} = \sqrt{r/3}$. So fewer
+# spikes give weaker currents, and weaker currents give fewer spikes: the rate tends to fall from
+# layer to layer.
 #
-# The [initialisation](../docs/glossary.md#initialisation) is too small for this data. By how much?
-# No formula knows your data, so measure: choose the rate and scale each layer until it has it.
+# The [initialisation](../docs/glossary.md#initialisation) is too small for this data. So choose a
+# rate, and scale each layer until it has it.
 #
 # ### Exercise 1: Wake the layers (6 min)
 #
@@ -244,15 +239,12 @@ if check.wake(wake):
     loss_figure(learned | {"your answer": by_heart(awake)})
 
 # %% [markdown]
-# Batch normalisation between synapses and neurons does the same during training (Zheng et al.
-# 2021); [704](704_debugging_state.ipynb) shows what it asks of you in return. Rossbroich et al.
-# (2022) compute, from the rates of the data, weights that keep every layer firing.
+# Batch normalisation between synapses and neurons does the same during training (Zheng et al. 2021;
+# see [704](704_debugging_state.ipynb)).
 #
 # ## 3. Patient 2: spikes at every step
 #
-# One hidden layer this time, so that nothing can fade on the way. Its weights were drawn in one
-# line, `torch.rand(100, 64)`. Look at the potentials of its hidden neurons beside those of the
-# healthy network.
+# One hidden layer this time, whose weights were drawn by `torch.rand(100, 64)`.
 
 # %%
 loud = broken.drawn_reader(seed=seed)
@@ -290,8 +282,8 @@ assert mean_potential > 10 > abs(float(potentials["healthy"].mean()))
 #
 # Inputs that push a neuron up must be balanced by others that pull it down. The more inputs there
 # are, the smaller each weight should be. How does the sum of $n$ independent terms grow with $n$?
-# The check looks at what your layer *does*: potentials must spread over about the same number of
-# thresholds for 16 inputs and for 2500, and the layer must be neither silent nor saturated.
+# Potentials must spread over about the same number of thresholds for 16 inputs and for 2500, and
+# the layer must be neither silent nor saturated.
 
 
 # %% tags=["exercise"]
@@ -309,20 +301,20 @@ if check.draw_weights(draw_weights):
 # ## 4. Patient 3: a number from another simulator
 #
 # A task with memory. For 10 ms one half of 32 inputs fires; then 40 ms of noise follow. At the end
-# the network must say which half it was. The network was ported: in the simulator that it comes
-# from, the decay was 0.95, so somebody wrote `SpikingMLP((32, 32, 2), "last", tau=0.95, dt=1.0)`.
+# the network must say which half it was. The network was ported from a simulator in which the decay
+# was 0.95, so somebody wrote `SpikingMLP((32, 32, 2), "last", tau=0.95, dt=1.0)`.
 
 # %%
 cues = broken.cue(256, generator())
 print(diagnose(broken.ported_network(seed=seed), cues))
 
 # %% [markdown]
-# Few spikes, small gradients: the rates and the gradients alone look like patient 1's. How long
-# does this network remember a spike? And how long did its author believe it would?
+# The rates and the gradients alone look like patient 1's. How long does this network remember a
+# spike?
 #
 # <details><summary>Make a guess, then open</summary>
-# With tau = 0.95 ms, exp(-1/0.95) = 35 % are left after 1 ms, and half a per cent after 5 ms. Its
-# author meant a factor of 0.95 in each step. Other libraries call that number beta, alpha or decay.
+# With tau = 0.95 ms, exp(-1/0.95) = 35 % are left after 1 ms. Its author meant a factor of 0.95 in
+# each step. Other libraries call that number beta, alpha or decay.
 # </details>
 
 # %%
@@ -330,9 +322,8 @@ kept_meant, kept_real = 0.95**40, math.exp(-40 / 0.95)
 print(f"left of a spike after 40 ms: meant {kept_meant:.0%}, in this network {kept_real:.0e}")
 
 # %% [markdown]
-# Of the last cue spike, 13<!-- kept_meant 0.5 --> % should remain after the noise. In this network
-# it is less than $10^{-17}$. `diagnose` says so in the first line under the tables: **read all of a
-# diagnosis, and begin at the top.**
+# `diagnose` names the cause in the first line under its tables: **read all of a diagnosis, and
+# begin at the top.**
 #
 # ### Exercise 3: Translate a decay (3 min)
 #
@@ -380,8 +371,7 @@ print(f"norm before clipping: {norm}; largest entry after it: {largest}")
 assert not norm.isfinite()
 
 # %% [markdown]
-# It does not help here. The norm is infinite, and every finite number divided by it is 0. Look at
-# the gradient of the loss with respect to the input of each step.
+# It does not: the norm is infinite, and every finite number divided by it is 0.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -410,15 +400,17 @@ assert orders > 20
 assert per_step > 1.1
 
 # %% [markdown]
-# *The figure shows the gradient by step. Read it from right to left, the way that backpropagation
-# goes.* A straight line on this scale is an exponential. By the first step the patient's gradient
-# has grown by 42<!-- orders 1 --> orders of magnitude; float32 ends at $3\cdot 10^{38}$. With
-# smaller weights, within $\pm 1/\sqrt{64}$, it still grows by a factor of
-# 1.49<!-- per_step 0.02 --> in each step.
+# *The figure shows the gradient of the loss with respect to the input of each step. Read it from
+# right to left, the way that backpropagation goes.* By the first step the patient's gradient has
+# grown by 42<!-- orders 1 --> orders of magnitude; float32 ends at $3\cdot 10^{38}$. With smaller
+# weights, within $\pm 1/\sqrt{64}$, it still grows by a factor of 1.49<!-- per_step 0.02 --> in
+# each step.
 #
 # One step back multiplies the gradient by the decay plus the recurrent weights times the
 # *derivative of the surrogate*. "Straight through" has 1 there for every neuron, however far it is
-# from firing, so all 64 neurons pass the gradient on at all times.
+# from firing, so all 64 neurons pass the gradient on at all times. (A gradient that does not
+# explode is not enough: in [304](304_recurrent.ipynb) a wide surrogate trains badly at every size
+# of the recurrent weights that is tried.)
 #
 # ### Exercise 4: Keep the gradient steady (5 min)
 #
@@ -463,9 +455,8 @@ assert math.isfinite(loss)
 assert math.isnan(found.gradients["synapses.0.1.weight"])
 
 # %% [markdown]
-# The loss is right, the rates are healthy, and the output has a gradient. Only the weights *below*
-# the spikes get NaN. So the forward pass and the read-out are fine, and the surrogate is not. Where
-# does a curve between 0 and $k/4$ become NaN?
+# Loss and rates are healthy, and only the weights *below* the spikes get NaN. So the surrogate is
+# to blame. Where does a curve between 0 and $k/4$ become NaN?
 #
 # <details><summary>Make a guess, then open</summary>
 # Far below the threshold. There k·e<sup>-kz</sup> is huge. Beyond 3·10<sup>38</sup> float32 calls
@@ -495,18 +486,12 @@ assert bell(torch.tensor(border + 0.1), 25.0).isfinite()
 # %% [markdown]
 # *The figure shows the surrogate, and below it the potentials of the hidden neurons; where the
 # background is coloured, the formula gives NaN.* This begins below z = −3.42<!-- border 0.02 -->,
-# where $k\,e^{-kz}$ passes the largest float32. In this batch
-# 18<!-- lost 1 --> % of the potentials lie there: neurons with negative weights, far below the
-# threshold. One NaN is enough, since all gradients of a weight are added up. In half precision the
-# limit is reached at $z = -0.31$.
-#
-# Such a network often passes every test with small numbers, trains for an hour, and becomes NaN
-# when its weights have grown.
+# where $k\,e^{-kz}$ passes the largest float32. In this batch 18<!-- lost 1 --> % of the potentials
+# lie there. One NaN is enough, since all gradients of a weight are added up.
 #
 # ### Exercise 5: Write a surrogate that stays finite (5 min)
 #
-# Compute the same curve for any z from -10 000 to 10 000, in float32. A potential that *is* NaN
-# must stay visible: NaN in, NaN out.
+# Compute the same curve for any z from -10 000 to 10 000, in float32. NaN must stay NaN.
 
 
 # %% tags=["exercise"]
@@ -522,7 +507,7 @@ if check.stable_bell(stable_bell):
 # %% [markdown]
 # ## 7. Patient 6: maps that never win
 #
-# The last patient learns without a gradient, but its trouble, too, is silence. A convolution of 40
+# The last patient learns without a gradient. A convolution of 40
 # [feature maps](../docs/glossary.md#feature-map) learns from digits by STDP: the first neuron to
 # reach the threshold wins, learns, and keeps others from learning.
 
@@ -559,10 +544,10 @@ plt.show()
 # *The figure shows the number of wins of each map, and the highest potential that any digit gives
 # it.* 25<!-- dead_maps 1 --> of the 40 maps are dead: they won with fewer than one picture in 100.
 # (The potentials are those after all spikes of a digit, without firing.) The picture that suits a
-# dead map best brings it barely over the threshold, to 20 to 22, so it needs nearly all of the
-# spikes, and another map has already won. So the winners go on winning, and nothing helps the
-# losers: [homeostasis](../docs/glossary.md#homeostasis), which raises the threshold of a map that
-# wins, is switched off.
+# dead map best brings it barely over the threshold, so it needs nearly all of the spikes, and
+# another map has already won. Nothing helps the losers:
+# [homeostasis](../docs/glossary.md#homeostasis), which raises the threshold of a map that wins, is
+# switched off.
 #
 # ### Exercise 6: Give every map a chance (5 min)
 #
@@ -612,34 +597,27 @@ assert kept_real < 1e-17
 # | loss stops at the labels' entropy | rates fall from layer to layer | weights too small for sparse input | scale each layer to a rate |
 # | the same | rates are 1 | all weights positive | draw them with mean 0 and a size of $1/\sqrt{n}$ |
 # | few spikes, vanishing gradient, in a task with memory | tau against dt | a factor taken for a time | $\tau = -\Delta t/\ln\beta$ |
-# | NaN after a few batches | gradient by step | wide surrogate, large recurrent weights | a narrow surrogate (smaller weights alone still explode) |
+# | NaN after a few batches | gradient by step | a surrogate of 1 everywhere, in a recurrent network | a narrow surrogate (weights within $\pm 1/\sqrt{n}$ still explode) |
 # | loss fine, gradient NaN | which layers are NaN | overflow in the surrogate | rewrite the formula |
 # | dead maps | wins, potentials | a threshold that only winners reach early | lower it (homeostasis alone, at its default, does not suffice) |
 #
-# 1. **Expect** a number before you train: ln C, 1/C, and the entropy of the labels for one batch.
-# 2. **Rates forward, gradients backward.** `print(diagnose(model, batch))`, read from the top.
-#    Where a signal stops, the cause is.
+# 1. **Expect** a number before you train.
+# 2. **Rates forward, gradients backward.** Where a signal stops, the cause is.
 # 3. **One batch by heart** tells "cannot learn" from "learns slowly".
 #
 # ## Further reading
 #
-# - A. Karpathy (2019), *A recipe for training neural networks*, karpathy.github.io. The habit of
-#   expecting a number before each run.
+# - A. Karpathy (2019), *A recipe for training neural networks*, karpathy.github.io.
 # - Rossbroich, Gygax & Zenke (2022), *Fluctuation-driven initialization for spiking neural network
 #   training*, Neuromorph. Comput. Eng. 2:044016,
 #   [doi:10.1088/2634-4386/ac97bb](https://doi.org/10.1088/2634-4386/ac97bb).
 # - Zheng et al. (2021), *Going deeper with directly-trained larger spiking neural networks*, AAAI,
-#   [doi:10.1609/aaai.v35i12.17320](https://doi.org/10.1609/aaai.v35i12.17320). Batch normalisation
-#   for deep spiking networks.
+#   [doi:10.1609/aaai.v35i12.17320](https://doi.org/10.1609/aaai.v35i12.17320).
 # - Pascanu, Mikolov & Bengio (2013), *On the difficulty of training recurrent neural networks*,
 #   ICML, [arXiv:1211.5063](https://arxiv.org/abs/1211.5063). Exploding gradients, and clipping.
 # - Zenke & Vogels (2021), *The remarkable robustness of surrogate gradient learning*, Neural
-#   Comput. 33:899, [doi:10.1162/neco_a_01367](https://doi.org/10.1162/neco_a_01367). Which
-#   surrogates explode in recurrent networks.
-# - Diehl & Cook (2015), *Unsupervised learning of digit recognition using spike-timing-dependent
-#   plasticity*, Front. Comput. Neurosci. 9:99,
-#   [doi:10.3389/fncom.2015.00099](https://doi.org/10.3389/fncom.2015.00099). Homeostasis.
-#
+#   Comput. 33:899, [doi:10.1162/neco_a_01367](https://doi.org/10.1162/neco_a_01367). The scale of a
+#   surrogate matters, above all in recurrent networks.
 # ## Next
 #
-# [704](704_debugging_state.ipynb): six faults in networks with healthy spikes and gradients.
+# [704](704_debugging_state.ipynb): six more faults.

@@ -15,9 +15,7 @@
 #
 # A network can fire at healthy rates, have healthy gradients, raise no error, and still compute the
 # wrong thing. The score of a sample should depend on that sample and on the weights, and on nothing
-# else. In this lesson you meet six faults. Scores depend on the batch before or on the other
-# samples of the batch; a graph or a state outlives its batch; and one score depends on its sample,
-# but not on what the label asks for. You find most of these without any training, and repair them.
+# else. In this lesson you find and repair six faults, most of them without any training.
 #
 # **Time.** 60 minutes for you, 60 seconds for the machine.
 #
@@ -86,10 +84,10 @@ x, y = next(stream(1))
 #   the input of each sample. The matrix should be diagonal.
 # - **Does the same batch give the same scores twice?** If not, something was kept.
 #
-# (`influence` goes through a spike by its surrogate, so it finds every path from an input to a
-# score, unless the surrogate is exactly 0 on the way.)
+# (`influence` goes through a spike by its surrogate, and misses a path only where that is exactly
+# 0.)
 #
-# Both take a second, and neither needs training. `diagnose` asks them too, and answers in words.
+# Neither needs training. `diagnose` asks both, and answers in words.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -113,14 +111,14 @@ assert torch.equal(matrix, matrix.diag().diag())
 assert torch.equal(healthy(x), healthy(x))
 
 # %% [markdown]
-# *The figure shows how much the score of each sample depends on the input of each sample.* This
-# network is healthy: the matrix is diagonal.
+# *The figure shows how much the score of each sample depends on the input of each sample.* The
+# matrix is diagonal.
 #
 # ## 2. Patient 7: the past leaks in
 #
-# Forums on spiking networks get this question again and again. The network keeps its
-# [state](../docs/glossary.md#state) in an attribute, so that nobody has to pass it on. Its neurons
-# have no leak, `LIFLayer(tau=math.inf)`, so what an earlier batch left in them never fades.
+# The network keeps its [state](../docs/glossary.md#state) in an attribute, so that nobody has to
+# pass it on. Its neurons have no leak, `LIFLayer(tau=math.inf)`, so what an earlier batch left in
+# them never fades.
 #
 # ```python
 # def forward(self, x):
@@ -146,17 +144,15 @@ except RuntimeError as error:
 assert "second time" in message
 
 # %% [markdown]
-# The first batch is fine, the second is not. What is the second loss connected to that no longer
-# exists?
+# What is the second loss connected to that no longer exists?
 #
 # <details><summary>Make a guess, then open</summary>
-# To the first batch. Its last potentials are the first potentials of the second batch, and they
-# know how they were computed. backward() follows them into the graph of batch 0, which was freed
-# when batch 0 was done.
+# To the first batch. Its last potentials are the first potentials of the second batch, and
+# backward() follows them into the graph of batch 0, which has been freed.
 # </details>
 #
 # The rest of the message suggests `retain_graph=True`; forums suggest
-# [detaching](../docs/glossary.md#detach) the state. Both remove the error. See what else they do.
+# [detaching](../docs/glossary.md#detach) the state. Both remove the error. What else do they do?
 
 
 # %%
@@ -189,9 +185,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the number of operations behind each loss, and the mean potential at the end of
-# each batch.* With `retain_graph` the graph grows with every batch, and time and memory grow with
-# it. With `detach` it does not. In both cases the potentials drift, and each picture begins where
-# another one ended.
+# each batch.* With `retain_graph` the graph grows with every batch, and so do time and memory; with
+# `detach` it does not. In both cases the potentials drift, and each picture begins where another
+# one ended.
 
 # %%
 spikes, answers = encode(test_set.inputs, generator()), []
@@ -206,15 +202,12 @@ print("\n".join(diagnose(broken.StreamReader(seed), (x, y)).problems))
 assert fickle > 0
 
 # %% [markdown]
-# With `detach`, 5<!-- fickle 1 --> % of the answers change with the batch before.
-#
-# When is `detach` right? When the batches are consecutive pieces of *one* recording. Digits are
-# not. For them the state of a new batch is `None`.
+# So `detach` is right only when the batches are consecutive pieces of *one* recording. For digits
+# the state of a new batch is `None`.
 #
 # ### Memory that grows until the process dies
 #
-# `retain_graph` is one way to keep graphs alive. There are quieter ones. Each of these three loops
-# measures a loss on many batches. Which of them fill the memory?
+# Each of these three loops measures a loss on many batches. Which of them fill the memory?
 #
 # ```python
 # total += loss               # to print the mean at the end
@@ -258,13 +251,12 @@ assert curves["total += loss.item()"][-1] == 0
 
 # %% [markdown]
 # *The figure shows the memory that autograd holds after each batch.* Two of the three loops keep
-# the graph of every batch, 1.1<!-- mb_per_batch 0.1 --> MB each time, and this is a network of 100
-# neurons. `loss` looks like a number and `spikes` like data, but each holds on to the graph that
-# made it. The third loop takes the number out.
+# the graph of every batch, 1.1<!-- mb_per_batch 0.1 --> MB each time. `loss` looks like a number
+# and `spikes` like data, but each holds on to the graph that made it.
 #
-# In a training loop `backward()` frees the tensors, and what a list of losses keeps is small; in
-# validation nobody calls `backward()`. So: `.item()` for numbers, `.detach()` for tensors that you
-# keep, and `torch.no_grad()` around everything that is not training.
+# In training `backward()` frees the tensors; in validation nobody calls it. So: `.item()` for
+# numbers, `.detach()` for tensors that you keep, and `torch.no_grad()` around everything that is
+# not training.
 #
 # ### Exercise 1: Let go (6 min)
 #
@@ -289,9 +281,9 @@ if check.train_on(train_on):
 # ## 3. A state that was left behind
 #
 # A state belongs to certain samples, on a certain device. A module that keeps it in an attribute
-# must also move it and resize it. Here are three such slips, each tried twice: with a leaky neuron
-# written by hand in one line, and with the library's layer. (`"meta"` is a device without numbers,
-# which stands in for a GPU.)
+# must also move it and resize it. Here are three such slips, each with a leaky neuron written by
+# hand and with the library's layer. (`"meta"` is a device without numbers, which stands in for a
+# GPU.)
 
 # %%
 elsewhere = "cuda" if torch.cuda.is_available() else "meta"
@@ -315,17 +307,15 @@ for name, current in cases.items():
 assert (0.95 * v + cases["a single sample"]).shape == (64, 10)
 
 # %% [markdown]
-# An error is the good case. Look at the single sample: 0.95 v + current has 64 rows, for *one*
-# sample. PyTorch repeats it for every stale row, and the network answers 64 times, each time from
-# the potentials of another picture.
+# An error is the good case. By hand, the *single* sample gets 64 rows: PyTorch repeats it for every
+# stale row, and the network answers 64 times, each time from the potentials of another picture.
 #
-# The layers of this library hold no state. They take one and return one, check its shape (not its
-# device: PyTorch complains itself, as above), and start at rest if there is none. `net.to(device)`
-# then has nothing to forget. If you write a module with a state of its own, register it as a
-# buffer, and reset it when a new batch begins.
+# The layers of this library hold no state. They take one and return one, check its shape, and start
+# at rest if there is none. If you write a module with a state of its own, register it as a buffer,
+# and reset it when a new batch begins.
 #
-# Sometimes a part of the state must go on. Suppose that a camera delivers 8 recordings at a time,
-# and some of them end and are replaced by new ones.
+# Sometimes a part of the state must go on: a camera delivers 8 recordings at a time, and some of
+# them end and are replaced by new ones.
 #
 # ### Exercise 2: Reset some of the samples (4 min)
 #
@@ -386,7 +376,7 @@ assert not full_run or swapped < 0.6
 #
 # <details><summary>Make a guess, then open</summary>
 # Layers run along axis 0. Here that is the batch, so the neurons take sample 0 for the first
-# millisecond, sample 1 for the second, and so on. They integrate over samples, never over time.
+# millisecond, sample 1 for the second, and so on.
 # </details>
 
 # %%
@@ -423,10 +413,9 @@ if check.cue_scores(cue_scores):
 # %% [markdown]
 # ## 5. Patient 9: training mode
 #
-# [701](701_debugging.ipynb) recommended batch normalisation for deep networks. This patient has it
-# between its weights and its neurons. In training mode the layer subtracts the mean of *this*
-# batch and divides by its standard deviation; in evaluation mode it uses running averages over the
-# training batches. Which mode is a network in? The one that was set last.
+# This patient has batch normalisation between its weights and its neurons. In training mode the
+# layer subtracts the mean of *this* batch and divides by its standard deviation; in evaluation mode
+# it uses running averages over the training batches.
 
 # %%
 normed = broken.NormedReader(seed)
@@ -475,13 +464,10 @@ assert not full_run or evaluated > sorted_64 + 0.1 > alone + 0.3
 # *The figure shows the accuracy of one and the same network on the same test pictures.* In
 # evaluation mode it is 97<!-- evaluated 2 --> %, whatever the batch. In training mode it depends on
 # the rest of the batch: 8<!-- alone 3 --> % for a sample alone (no error, since the layer averages
-# over its 25 steps), and 62<!-- sorted_64 5 --> % for
-# batches of 64 that are sorted by class, as in a folder of files. Nothing warns you, since with
-# large shuffled batches both modes agree. (And the reverse: a network left in evaluation mode
-# during training keeps the running averages that it began with.)
+# over its 25 steps), and 62<!-- sorted_64 5 --> % for batches of 64 that are sorted by class, as in
+# a folder of files. Nothing warns you, since with large shuffled batches both modes agree.
 #
-# Dropout is another layer of this kind: in training mode it draws random numbers, so the same batch
-# gives other scores the second time.
+# Dropout is another layer of this kind: in training mode it draws random numbers.
 #
 # ### Exercise 4: Validate without side effects (6 min)
 #
@@ -554,9 +540,9 @@ print("diagnose:", *diagnose(broken.spike_reader(seed=seed), batch).problems or 
 assert not full_run or reached["rates"] > 0.8 > 0.6 > reached["first_spikes"]
 
 # %% [markdown]
-# With first spikes it gives all samples the same answer. `diagnose` finds nothing, and it is right:
-# every part works, and with a rate code the same network learns. What does a mean over time make of
-# a code of first spikes?
+# With first spikes it gives all samples the same answer, and `diagnose` finds nothing: every part
+# works, and with a rate code the same network learns. What does a mean over time make of a code of
+# first spikes?
 #
 # <details><summary>Make a guess, then open</summary>
 # Every input fires exactly once, whatever its value; all information is in when. The mean of the
@@ -564,9 +550,9 @@ assert not full_run or reached["rates"] > 0.8 > 0.6 > reached["first_spikes"]
 # the neuron remembers an early input until a later one comes.
 # </details>
 #
-# The test needs no theory: **destroy the information, and see whether the network notices.**
-# Replace the values by random ones: each input still fires once, but at a random time. The control
-# is the network that has learned the rate code.
+# **Destroy the information, and see whether the network notices.** Replace the values by random
+# ones: each input still fires once, but at a random time. The control is the network that has
+# learned the rate code.
 
 # %%
 scrambled = torch.rand(values.shape, generator=generator())
@@ -592,11 +578,11 @@ if full_run:
 # *The figure shows the decision for 300 samples against what it should depend on: with rates above
 # and first spikes below, with the samples' values on the left and random ones on the right.* The
 # healthy network notices: its cloud rises, and loses its slope without the information. Below, both
-# clouds look alike. The scores vary with the sample, but not with what the label asks for.
+# clouds look alike: the scores do not follow what the label asks for.
 #
-# In [302](302_read_outs.ipynb) the same read-out reached far more on first spikes. Its neurons
-# remembered for 20 ms, and its code was 25 steps long; here the neurons forget in 5 ms, and the
-# code takes 50. Is that the reason? Change tau alone.
+# In [302](302_read_outs.ipynb) the same read-out reached far more on first spikes, with a memory of
+# 20 ms instead of 5 and a code of 25 steps instead of 50. Is the memory the reason? Change tau
+# alone.
 
 # %%
 memory = {5.0: [], 20.0: []}
@@ -609,18 +595,16 @@ for tau in memory:
 assert not full_run or min(memory[20.0]) > max(memory[5.0])
 
 # %% [markdown]
-# With 20 ms of memory three networks reach 59<!-- least 3 --> to 68<!-- most 3 --> % in the same
-# three epochs; with 5 ms all stay at 48<!-- patient 1 --> %. So memory is one reason (302 also
-# trained for longer). A mean over time can see times through neurons that remember; a network that
-# forgets discards the timing before its read-out could use it. **Code, network, read-out and loss
-# belong together.**
+# With 20 ms of memory three networks reach 59<!-- least 3 --> to 68<!-- most 3 --> %; with 5 ms all
+# stay at 48<!-- patient 1 --> %. So memory is one reason (302 also trained for longer): a network
+# that forgets discards the timing before its read-out could use it. **Code, network, read-out and
+# loss belong together.**
 #
 # ### Exercise 5: Read the time (4 min)
 #
-# A longer memory is one repair; here is one that leaves the neurons alone. Write a read-out that
-# fits: an early current counts for more than a late one. The value 1 fires at the first step and
-# the value 0 at the last. Give a current the weight that its step stands for, and add up over time
-# (the scale does not matter). The check trains a network with your read-out, and so does the cell.
+# Another repair leaves the neurons alone. Write a read-out that fits: an early current counts for
+# more than a late one. The value 1 fires at the first step and the value 0 at the last. Give a
+# current the weight that its step stands for, and add up over time (the scale does not matter).
 
 
 # %% tags=["exercise"]
@@ -668,8 +652,7 @@ record("results/704_debugging_state.json", numbers, full=full_run)
 #
 # ## Further reading
 #
-# - The PyTorch manual, *Autograd mechanics* and *Frequently asked questions* (My model reports
-#   "cuda runtime error(2): out of memory"),
+# - The PyTorch manual, *Autograd mechanics* and *Frequently asked questions*,
 #   [docs.pytorch.org](https://docs.pytorch.org/docs/stable/).
 # - Ioffe & Szegedy (2015), *Batch normalization*, ICML,
 #   [arXiv:1502.03167](https://arxiv.org/abs/1502.03167). The two modes.
