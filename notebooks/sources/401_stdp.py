@@ -13,10 +13,10 @@
 # %% [markdown]
 # # Change a synapse by the timing of its spikes
 #
-# A synapse sees the spikes of two neurons. It sees no label, no loss and no gradient. You write a
-# [local learning rule](../docs/glossary.md#local-learning-rule), one that learns from those spikes
-# alone: first with a list of all of them, then with two numbers that replace the list. At the end
-# you compare the rule with an experiment, and the rule fails.
+# A synapse sees the spikes of two neurons, but no label, loss or gradient. You write a [local
+# learning rule](../docs/glossary.md#local-learning-rule), which learns from those spikes alone:
+# first with a list of them, then with two numbers that replace the list. Then an experiment shows
+# where the rule fails.
 #
 # **Time.** 50 minutes for you, 10 seconds for the machine.
 # **You need.** [101](101_leaky_neuron.ipynb), for spikes in time steps; exponentials and integrals.
@@ -63,9 +63,9 @@ n_samples = 200  # repetitions with random spikes
 #
 # A synapse joins a [presynaptic neuron](../docs/glossary.md#presynaptic-neuron) ("pre") to a
 # [postsynaptic neuron](../docs/glossary.md#postsynaptic-neuron) ("post"). If pre fires shortly
-# *before* post, it may have helped: the synapse becomes stronger. If it fires shortly *after* post,
-# it cannot have helped: the synapse becomes weaker. With $s = t_{post} - t_{pre}$, each pair of
-# spikes changes the weight by
+# *before* post, it may have helped, and the synapse becomes stronger. If it fires shortly *after*
+# post, the synapse becomes weaker. With $s = t_{post} - t_{pre}$, each pair of spikes changes the
+# weight by
 #
 # $$\Delta w(s) = \begin{cases} +A_+\, e^{-s/\tau_+} & s \ge 0 \\
 # -A_-\, e^{\,s/\tau_-} & s < 0 . \end{cases}$$
@@ -78,9 +78,8 @@ n_samples = 200  # repetitions with random spikes
 # change?
 #
 # <details><summary>Compute it, then open</summary>
-# There are two pairs. For the first, s = 20 - 10 = 10 ms, and the weight rises by
-# 0.005 exp(-10/16.8) = 0.00276. For the second, s = 20 - 40 = -20 ms, and the weight falls by
-# 0.003 exp(-20/33.7) = 0.00166. Together: +0.00110.
+# For s = 20 - 10 = 10 ms, the weight rises by 0.005 exp(-10/16.8) = 0.00276. For s = 20 - 40 = -20
+# ms, it falls by 0.003 exp(-20/33.7) = 0.00166. Together: +0.00110.
 # </details>
 
 
@@ -133,14 +132,8 @@ check.all_pairs(all_pairs)
 # %% [markdown]
 # ## 2. How can a synapse forget the list and keep the sum?
 #
-# How many pairs does one synapse have in a minute, if both neurons fire at 30 Hz?
-#
-# <details><summary>Make a guess, then open</summary>
-# 1800 spikes on each side make 3.24 million pairs, and the number grows with the square of the
-# time.
-# </details>
-#
-# But exponentials add up without a list. Give each neuron one number, its
+# If both neurons fire at 30 Hz, a minute has 3.24 million pairs, and the number grows with the
+# square of the time. But exponentials add up without a list. Give each neuron one number, its
 # [trace](../docs/glossary.md#trace): it rises by 1 with each spike, and decays by $e^{-dt/\tau}$ in
 # each step. When post fires, the trace of pre *is* the sum of $e^{-s/\tau_+}$ over all its earlier
 # spikes.
@@ -151,8 +144,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the example of section 1 with traces: each spike reads the trace of the other
-# neuron, and the weight jumps.* At 20 ms post reads the trace of pre, which has decayed to 0.55. At
-# 40 ms pre reads the trace of post, which has decayed to 0.55, too.
+# neuron, and the weight jumps.*
 #
 # In a program, each step of 1 ms has four lines. In what order?
 
@@ -195,7 +187,7 @@ plt.show()
 #
 # ### Exercise 2: Write the rule from memory (8 min)
 #
-# Do not look it up: one synapse, two arrays of 0 and 1 with one value per ms, two traces.
+# Do not look it up: one synapse, two arrays of 0 and 1, two traces.
 
 
 # %% tags=["exercise"]
@@ -210,8 +202,8 @@ check.from_memory(from_memory)
 # %% [markdown]
 # ## 3. What keeps a weight within its bounds?
 #
-# **The library does the same** as your four lines, for all synapses of a layer at once:
-# `PairSTDP.run` takes spikes `[T, B, n]`, time first, and a weight `[n_post, n_pre]`.
+# **The library does the same** for all synapses of a layer at once: `PairSTDP.run` takes spikes
+# `[T, B, n]`, time first, and a weight `[n_post, n_pre]`.
 
 # %%
 rule = PairSTDP(a_plus=a_plus, a_minus=a_minus, tau_plus=tau_plus, tau_minus=tau_minus)
@@ -222,23 +214,21 @@ assert math.isclose(by_library.item() - 0.5, change, abs_tol=1e-12)
 assert np.allclose(stdp_window(rule, lags), [window(s) for s in lags])
 
 # %% [markdown]
-# There is one difference: the library's weights stay between 0 and 1. [Hard
-# bounds](../docs/glossary.md#hard-bounds) cut off: a weight that would rise above 1 stops at 1.
-# [Soft bounds](../docs/glossary.md#soft-bounds) slow down: they multiply potentiation by $1 - w$,
-# and depression by $w$.
+# The library's weights stay between 0 and 1. [Hard bounds](../docs/glossary.md#hard-bounds) cut
+# off: a weight that would rise above 1 stops at 1. [Soft bounds](../docs/glossary.md#soft-bounds)
+# slow down: they multiply potentiation by $1 - w$, and depression by $w$.
 #
-# Run the next cell, and drag. The line is the formula before any hard bound cuts it off; each dot
-# is one pair of spikes, simulated with the rule. The title gives the area under the window. The
-# widget has values of its own: amplitudes of 0.05 and 0.0525, and both time constants 20 ms.
+# Run the next cell, and drag. The line is the formula without hard bounds; each dot is one
+# simulated pair of spikes. The title gives the area under the window. Here the amplitudes are 0.05
+# and 0.0525, and both time constants are 20 ms.
 #
 # - With soft bounds, drag the weight from 0 to 1. Where is the area 0?
 # - Choose hard bounds and a weight of 0.99. Which dots leave the line?
 #
 # <details><summary>Answers</summary>
-# The area is 0 at 0.49: weights above are pulled down, weights below are pulled up, so unrelated
-# spikes bring all to the middle. With hard bounds the area is the same for all weights, so nothing
-# brings them to the middle. The dots of pre before post by up to about 32 ms leave the line: none
-# can rise by more than the 0.01 that is left.
+# The area is 0 at 0.49: unrelated spikes pull all weights to the middle. With hard bounds the area
+# is the same for all weights, so nothing pulls them there. The dots of pre before post by up to
+# about 32 ms leave the line: no weight can rise by more than the 0.01 that is left.
 # </details>
 
 # %%
@@ -256,13 +246,13 @@ widgets.draw_stdp(bounds="soft", weight=0.8)
 #
 # ## 4. What does chance do to a weight?
 #
-# Two neurons fire at random, each at 20 Hz, and know nothing of each other. Every interval is
-# equally likely, so each side of the window counts with its area, $A\tau$. What happens to their
-# weight, with the values above?
+# Two unrelated neurons fire at random, each at 20 Hz. Every interval is equally likely, so each
+# side of the window counts with its area, $A\tau$. What happens to their weight, with the values
+# above?
 #
 # <details><summary>Make a guess, then open</summary>
-# The areas are 0.005 x 16.8 = 0.084 and 0.003 x 33.7 = 0.101 ms. Depression has the larger one,
-# although its peak is lower. On average the weight falls.
+# The areas are 0.005 x 16.8 = 0.084 and 0.003 x 33.7 = 0.101 ms. Depression has the larger one, so
+# on average the weight falls.
 # </details>
 #
 # At rates $r_{pre}$ and $r_{post}$ (spikes per ms), a weight drifts by
@@ -304,13 +294,13 @@ for course, per_ms in drifts.values():
 # *The figure shows the mean change of 50 weights between unrelated neurons, over 200 repetitions
 # (dots), for three strengths of depression, and the prediction (lines).* Between 0.5 and 0.6 the
 # drift changes its sign. (At 0.5 the two areas are equal. Weights still grow a little, because
-# every pair within one step counts as potentiation. All dots lie a little high: traces start empty,
-# and depression, which reaches further back, misses more pairs.)
+# every pair within one step counts as potentiation. All dots lie a little high, because traces
+# start empty and depression reaches further back.)
 #
 # ### Exercise 3: Balance a window (5 min)
 #
 # Which `a_minus` leaves the weight between unrelated neurons where it is? Take $s$ as continuous.
-# The check accepts an error of 2 %, so you may also integrate numerically.
+# The check accepts an error of 2 %.
 
 
 # %% tags=["exercise"]
@@ -333,7 +323,7 @@ check.balance_window(balance_window)
 # last one. Since depression has the larger area, a higher rate means more depression.
 # </details>
 #
-# The folded cell holds the measured values, and plays 60 pairs at each rate to a rule.
+# The folded cell plays 60 pairs at each rate to a rule.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -366,9 +356,8 @@ def pair_rule(up, down):
 
 
 # %% [markdown]
-# Begin with a depression of 0.0071, as in Pfister & Gerstner (2006). For single pairs, pre after
-# post, it gives 60 x 0.0071 exp(-10/33.7) = 0.32; measured was 0.29. Perhaps the amplitudes are
-# still badly chosen: least squares finds the best ones.
+# Begin with a depression of 0.0071, as in Pfister & Gerstner (2006). Perhaps these amplitudes are
+# badly chosen: least squares finds the best ones.
 
 # %%
 alone = [protocol(pair_rule(1.0, 0.0)), protocol(pair_rule(0.0, 1.0))]
@@ -408,13 +397,12 @@ plt.show()
 # Depression stays that of the pair rule. This is the [triplet
 # rule](../docs/glossary.md#triplet-rule). It has one more free parameter, its constants were fitted
 # to these very data, and the mean squared error falls from 7.6<!-- misfit_pair 0.1 --> to
-# 0.4<!-- misfit_triplet 0.1 -->. For the next lessons the pair rule will do.
+# 0.4<!-- misfit_triplet 0.1 -->.
 #
 # ### Exercise 4: Predict the change at any rate (8 min)
 #
 # A pair of spikes comes every `period` ms, for ever, with pre `lag` ms before post. Return the
-# change of the weight per period, by all pairs. A spike of post pairs with the spike of pre `lag`
-# ms ago, with the one `lag + period` ms ago, and so on. What does a spike of pre pair with?
+# change of the weight per period, by all pairs.
 
 
 # %% tags=["exercise"]
@@ -438,11 +426,10 @@ if check.per_period(per_period):
 # ## Summary
 #
 # 1. A pair of spikes changes a weight by $\pm A\,e^{-|s|/\tau}$: up if pre came first.
-# 2. A trace *is* the sum of the exponentials of all earlier spikes, so no list is needed.
-# 3. Hard bounds cut off. Soft bounds scale a change with the distance that is left.
+# 2. A trace replaces the list of all earlier spikes.
+# 3. Hard bounds cut off; soft bounds slow down.
 # 4. Between unrelated neurons, a weight drifts with the area of the window.
-# 5. No amplitudes let the pair rule's changes rise with the rate as the measured ones do; a triplet
-#    term repairs that.
+# 5. No amplitudes make the pair rule's changes rise as measured; a triplet term repairs that.
 #
 # ## Further reading
 #
@@ -450,14 +437,12 @@ if check.per_period(per_period):
 #   [doi](https://doi.org/10.1146/annurev.neuro.24.1.139): the window as measured.
 # - Song, Miller & Abbott (2000), Nat. Neurosci. 3:919, [doi](https://doi.org/10.1038/78829): why
 #   depression must win.
-# - Morrison, Diesmann & Gerstner (2008), Biol. Cybern. 98:459,
-#   [doi](https://doi.org/10.1007/s00422-008-0233-1): a review of such rules.
 # - Sjöström, Turrigiano & Nelson (2001), Neuron 32:1149,
 #   [doi](https://doi.org/10.1016/S0896-6273%2801%2900542-6); Pfister & Gerstner (2006), J.
 #   Neurosci. 26:9673, [doi](https://doi.org/10.1523/JNEUROSCI.1425-06.2006): section 5.
 #
-# **Next.** [402](402_find_a_pattern.ipynb): a neuron that listens with this rule.
-# **See also.** [502](502_three_gradients.ipynb): spike times learned with exact gradients.
+# **Next.** [402](402_find_a_pattern.ipynb).
+# **See also.** [502](502_three_gradients.ipynb).
 
 # %%
 record(

@@ -13,10 +13,9 @@
 # %% [markdown]
 # # Find a pattern that nobody marked
 #
-# A thousand inputs fire at random. Now and then the same 50 ms come again, and the total number of
-# spikes does not give them away. Nobody tells the neuron that there is anything to find. You watch
-# it fail twice, and then find the pattern. Controls show what it listens to, and ten more streams
-# how often it works.
+# A thousand inputs fire at random. Now and then the same 50 ms come again, and nobody tells the
+# neuron. You watch it fail twice, and then find the pattern. Controls show what it listens to, and
+# ten more streams how often it works.
 #
 # **Time.** 50 minutes for you, 2 minutes for the machine.
 # **You need.** [401](401_stdp.ipynb), for traces and the drift of a weight; the neuron of
@@ -109,13 +108,12 @@ plt.show()
 # %% [markdown]
 # *The figure shows 100 inputs in the half second with the most patterns: plain (above), and with
 # the pattern marked in orange (below).* The total number of spikes gives nothing away. What comes
-# again is *how often* each input fires, and *when*. Before you build a detector, ask what a useless
-# one would reach.
+# again is *how often* each input fires, and *when*.
 #
 # ### Exercise 1: State the chance level (4 min)
 #
-# A neuron fires at random, as a Poisson process of `hz`, and knows nothing of the pattern. In what
-# share of the slots of `slot` ms does it fire at least once? The check accepts an error of 2 %.
+# A useless neuron fires at random, as a Poisson process of `hz`. In what share of the slots of
+# `slot` ms does it fire at least once? The check accepts an error of 2 %.
 
 
 # %% tags=["exercise"]
@@ -166,8 +164,7 @@ def listen(spikes, weight, ratio, inhibition=0.0):
 
 
 # %% [markdown]
-# **The library does the same**, but is slow when called step by step. So compare the first second
-# only, and then go on with the loop above.
+# **The library does the same**, but slowly, so compare the first second only.
 
 # %%
 start = np.full((1, n_inputs), 0.5)
@@ -186,11 +183,11 @@ assert np.allclose(w, weight, atol=1e-9)
 
 # %% [markdown]
 # By the drift of lesson 401, chance neither strengthens nor weakens when $A_-$ is about half of
-# $A_+$. Three tries: a ratio of 0.4, of 0.6, and of 1.2. What will the neuron do?
+# $A_+$. Try ratios of 0.4, 0.6 and 1.2. What will the neuron do?
 #
 # <details><summary>Make a guess, then open</summary>
 # With 0.4 every weight grows, so the neuron fires more, so every weight grows: nothing stops it.
-# With 1.2 every weight shrinks until the neuron hardly fires, and then hardly learns.
+# With 1.2 every weight shrinks until the neuron hardly fires.
 # </details>
 
 # %%
@@ -214,11 +211,11 @@ plt.show()
 # *The figure shows how often the neuron fires, in bins of 0.5 s, for three strengths of
 # depression.* At 0.4 the neuron runs away, at 1.2 it is nearly silent after a few seconds. At 0.6
 # depression wins only slightly: weights fall on average, but an input that *keeps* arriving just
-# before the output spike can hold its own. After 10 s this is not yet decided.
+# before the output spike can hold its own.
 #
 # ## 3. Does it find the pattern?
 #
-# Now let it hear the whole minute, with two controls. In the first, nothing repeats. The second is
+# Let it hear the whole minute, with two controls. In the first, nothing repeats. The second is
 # stricter: each time the pattern comes, every input fires *as often* as in the pattern, but at
 # times drawn anew. A neuron that only learns *which* inputs are busy would find this one, too.
 
@@ -289,14 +286,13 @@ plt.show()
 # %% [markdown]
 # *The figure shows the time that the neuron takes to fire, each time the pattern comes (left), and
 # how often it fires outside the pattern (right), beside both controls.* At first it fires in and
-# outside the pattern alike. All weights fall, so after 2 s it takes longer to fire. But in the
-# pattern the same inputs always come just before its spike, and gain. In the last quarter it fires
-# in 100<!-- hits 0.5 --> % of the patterns, 3.6<!-- latency 0.1 --> ms after their start, and
-# practically never outside. With shuffled times it finds nothing: this neuron has learned *when*
-# inputs fire.
+# outside the pattern alike. But in the pattern the same inputs always come just before its spike,
+# and gain. In the last quarter it fires in 100<!-- hits 0.5 --> % of the patterns,
+# 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. With shuffled times
+# it finds nothing: this neuron has learned *when* inputs fire.
 #
-# One stream proves little. Here are 10<!-- streams 0 --> more, each with a pattern and noise of its
-# own, and each with its shuffled control. (This takes a minute.)
+# One stream proves little. Here are 10<!-- streams 0 --> more, each with its own pattern, noise and
+# shuffled control.
 
 # %%
 found = {"pattern": [], "times shuffled": []}
@@ -319,9 +315,8 @@ assert not full_run or times_found["pattern"] > 5 * times_found["times shuffled"
 
 # %% [markdown]
 # The neuron finds the pattern in 8<!-- found 0 --> of 10<!-- streams 0 --> streams: it fires in
-# more than 90 % of the patterns, and outside less than once in 2 s. In the other two it does not
-# find it within the minute. The control has a surprise, too: in 1<!-- found_shuffled 0 --> of
-# 10<!-- streams 0 --> streams the neuron finds the slots with shuffled times. There it has learned
+# more than 90 % of the patterns, and outside less than once in 2 s. With shuffled times, it finds
+# the slots in 1<!-- found_shuffled 0 --> of 10<!-- streams 0 --> streams: there it has learned
 # which inputs are busy. So it *can* use counts, but in nearly every stream it needs the timing.
 #
 # ### Exercise 2: Jitter the pattern (7 min)
@@ -352,19 +347,18 @@ if check.jitter(jitter):
 
 # %% [markdown]
 # <details><summary>How precisely, then?</summary>
-# To a few ms. For this neuron 1 ms costs nothing, 2 ms about half of the hits, and 5 ms all; with
-# other patterns it may be 1 or 2 ms more. The neuron listens to the first few ms of the pattern,
-# and jitter smears them out.
+# To a few ms. For this neuron 1 ms costs nothing, 2 ms about half of the hits, and 5 ms all. The
+# neuron listens to the first few ms of the pattern, and jitter smears them out.
 # </details>
 #
 # ## 4. Which synapses win?
 #
-# Which inputs did the neuron keep? And why did its latency fall?
+# Why did the latency fall?
 #
 # <details><summary>Make a guess, then open</summary>
-# The inputs just before the output spike gain, so the threshold is reached a little sooner next
-# time. Then still earlier inputs are the ones just before it. The spike walks back to the beginning
-# of the pattern, where nothing earlier repeats.
+# The inputs just before the output spike gain, so it comes a little sooner next time, and then
+# still earlier inputs gain. The spike walks back to the beginning of the pattern, where nothing
+# earlier repeats.
 # </details>
 
 # %%
@@ -398,8 +392,8 @@ assert not full_run or early.mean() > 0.8 > 0.4 > later.mean()
 # (right).* After learning, noise leaves the neuron below its threshold, and the pattern lifts it
 # across at once. The inputs of the first 3 ms have a mean weight of 0.89<!-- early 0.02 -->. Those
 # from 5 to 20 ms come too late each time, and have fallen to 0.21<!-- later 0.02 -->. The grey
-# inputs fire only in noise. They lost at first, and gain now: they fire just before the pattern
-# begins, and after the output spike they are silent until the pattern is over.
+# inputs fire only in noise. They gain, because they fire just before the pattern and are silent
+# until it is over.
 #
 # ### Exercise 3: Predict who gains (8 min)
 #
@@ -428,8 +422,8 @@ if check.gains(gains):
 # %% [markdown]
 # ## 5. Do four neurons find three patterns?
 #
-# Now three patterns recur, and four neurons listen, each with random weights to begin with. Will
-# they learn one pattern each?
+# Now three patterns recur, and four neurons listen, each with random weights. Will they share the
+# patterns?
 #
 # <details><summary>Make a guess, then open</summary>
 # Nothing tells a neuron what the others do. What is easy to find for one is easy to find for all.
@@ -437,7 +431,8 @@ if check.gains(gains):
 #
 # The remedy is one line in `listen`: each spike pushes all *other* neurons down, here by four
 # thresholds. The first neuron to fire keeps the others from firing, and so from learning its
-# pattern. This is [lateral inhibition](../docs/glossary.md#lateral-inhibition).
+# pattern. This is [lateral inhibition](../docs/glossary.md#lateral-inhibition); the result is
+# called [winner-take-all](../docs/glossary.md#winner-take-all).
 
 
 # %%
@@ -487,10 +482,8 @@ plt.show()
 # pattern, and with none, each neuron fires.* Without inhibition two neurons answer the same
 # pattern, and another pattern is left out. In each of the 10<!-- streams 0 --> streams some pattern
 # has several neurons, and in 7<!-- gaps 0 --> of them one has none. With inhibition both are rare;
-# a pattern without a neuron occurs in 1<!-- gaps_inhibition 0 --> stream. Here four neurons do
-# share the three patterns, and one of them stays without. The price: hits fall a little, and a
-# neuron fires more often where there is no pattern. A race to fire first has become a division of
-# labour: [winner-take-all](../docs/glossary.md#winner-take-all).
+# a pattern without a neuron occurs in 1<!-- gaps_inhibition 0 --> stream. The price: hits fall a
+# little, and a neuron fires more often where there is no pattern.
 #
 # ### Exercise 4: Push the others down (4 min)
 #
@@ -510,13 +503,12 @@ check.inhibit(inhibit)
 # %% [markdown]
 # ## Summary
 #
-# 1. Seven steps close the loop: three for the neuron, four for the rule.
+# 1. Three steps for the neuron and four for the rule close the loop.
 # 2. With a little more depression than potentiation, what repeats just before the output spike
-#    wins, and what repeats after it loses.
-# 3. The neuron found the pattern in most streams, and with shuffled times in hardly any: what it
-#    learns is mostly timing.
-# 4. Inputs before the output spike gain, so it comes earlier, until it reaches the pattern's start.
-# 5. Inhibition lets the first neuron win, and leaves the other patterns to the rest.
+#    wins.
+# 3. With shuffled times the neuron hardly ever finds the slots: it mostly learns timing.
+# 4. The output spike comes earlier, until it reaches the pattern's start.
+# 5. Inhibition makes neurons share the patterns.
 #
 # ## Further reading
 #
@@ -525,8 +517,8 @@ check.inhibit(inhibit)
 # - Masquelier, Guyonneau & Thorpe (2009), Neural Comput. 21:1259,
 #   [doi](https://doi.org/10.1162/neco.2008.06-08-804): section 5.
 #
-# **Next.** [403](403_features.ipynb): competition and STDP in pictures.
-# **See also.** [202](202_spike_times.ipynb): what a first spike can say.
+# **Next.** [403](403_features.ipynb).
+# **See also.** [202](202_spike_times.ipynb).
 
 # %%
 record(

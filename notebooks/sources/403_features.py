@@ -14,10 +14,9 @@
 # # Learn features without labels, and see what no feature can tell
 #
 # A layer looks at digits without labels ([unsupervised
-# learning](../docs/glossary.md#unsupervised-learning)), and after a few seconds its weights are
-# strokes. Only controls can say whether that is a success. Then comes a task in which only a reward
-# tells right from wrong. STDP must fail there. You give each synapse a memory that waits for the
-# reward.
+# learning](../docs/glossary.md#unsupervised-learning)), and its weights become strokes. Controls
+# show whether that is a success. In a second task, only a reward tells right from wrong: STDP
+# fails, and you give each synapse a memory that waits for the reward.
 #
 # **Time.** 55 minutes for you, 20 seconds for the machine.
 # **You need.** [401](401_stdp.ipynb) for traces, [402](402_find_a_pattern.ipynb) for competition,
@@ -103,9 +102,9 @@ plt.show()
 # A layer of 40 [feature maps](../docs/glossary.md#feature-map) hears these spikes; each map looks
 # at all places with the same 5x5 weights for ON cells and 5x5 for OFF cells. Neurons add up the
 # weights of inputs that have fired, and fire at a threshold. The first ones win, and keep their
-# neighbours and the rest of their map from firing. (In the code, `n_winners` limits the winners per
-# picture; `theta_rest` and `tau_theta` belong to a threshold that rises with each win and decays
-# back.) Only winners learn, by the *order* of spikes (Kheradpisheh et al. 2018):
+# neighbours and the rest of their map from firing. (`n_winners` limits the winners per picture; the
+# threshold rises with each win and decays back to `theta_rest`.) Only winners learn, by the *order*
+# of spikes (Kheradpisheh et al. 2018):
 #
 # $$\Delta w = \begin{cases} +a_+\, w(1-w) & \text{the input fired no later than the winner}\\
 # -a_-\, w(1-w) & \text{it fired later, or never.} \end{cases}$$
@@ -158,17 +157,13 @@ check.update_by_order(update_by_order)
 # %% [markdown]
 # ## 3. When has a layer learned enough?
 #
-# A weight comes to rest at 0 and at 1, so the mean of $w(1-w)$ over a layer tells how much is still
-# undecided. This measures [convergence](../docs/glossary.md#convergence):
-#
-# $$C_l = \frac{1}{n_w} \sum_i w_i\,(1 - w_i) .$$
-#
-# All weights start near 0.8, so $C_l$ starts near 0.16. Below 0.01 a layer counts as converged.
-# Does $C_l$ fall from the start?
+# A weight comes to rest at 0 and at 1, so $C_l$, the mean of $w(1-w)$ over a layer, tells how much
+# is still undecided. This measures [convergence](../docs/glossary.md#convergence). All weights
+# start near 0.8. Below 0.01 a layer counts as converged. Does $C_l$ fall from the start?
 #
 # <details><summary>Make a guess, then open</summary>
-# No. Most weights must go down to 0, and on the way from 0.8 they pass 0.5, where w (1 - w) is
-# largest, 0.25. So it rises first.
+# No. On the way from 0.8 to 0, most weights pass 0.5, where w (1 - w) is largest. So it rises
+# first.
 # </details>
 
 # %%
@@ -201,10 +196,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows 12 of the maps, one per column, before learning and after 1, 3 and 12 epochs:
-# red: the map listens to ON cells (ink); blue: to OFF cells; white: to both alike, or to neither.*
-# Bars, bends and ends of strokes
-# appear: these are the [receptive fields](../docs/glossary.md#receptive-field) of the maps. Maps
-# differ, because each winner keeps the others from learning the same.
+# red for ON cells (ink), blue for OFF cells, white for both alike, or neither.* Bars, bends and
+# ends of strokes appear: these are the [receptive fields](../docs/glossary.md#receptive-field) of
+# the maps. Maps differ, because each winner keeps the others from learning the same.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots()
@@ -221,8 +215,7 @@ plt.show()
 #
 # ### Exercise 2: Measure each map (5 min)
 #
-# A layer also stops when most of its *maps* have converged. Return $C_l$ of every map by itself,
-# and the share of the maps below `limit`.
+# Return $C_l$ of every map by itself, and the share of the maps below `limit`.
 
 
 # %% tags=["exercise"]
@@ -240,8 +233,8 @@ if check.converged_share(converged_share):
 # ## 4. Are these features any good?
 #
 # Only now do labels come in, for a [linear read-out](../docs/glossary.md#linear-read-out) of the
-# highest potential of each map, in the whole picture or in each quarter of it. Guessing is right
-# for 10 % of the pictures. What do you compare the result with?
+# highest potential of each map, in the whole picture or in each quarter of it. Chance is 10 %.
+# Three controls:
 #
 # - **The layer before it has learned**, with random weights.
 # - **The learned weights, shuffled** within each map: their values stay, their arrangement goes.
@@ -315,28 +308,24 @@ plt.show()
 # %% [markdown]
 # *The figure shows how many test digits a linear read-out gets right, from the layer's features and
 # from two controls, for 3<!-- n_seeds 0 --> seeds (dots); the line marks the pixels.* With one
-# number per map, learned features reach 87.6<!-- learned 1 --> %, random ones 48.7<!-- random 1 -->
-# % and shuffled ones 79.4<!-- shuffled 1 --> %. Most of the gain is in the *values* of the weights,
-# few and strong instead of all nearly equal. The strokes add the last 8.2<!-- strokes 1 --> points.
-# With four numbers per map, random weights reach 89.9<!-- random_4 1 --> %, shuffled ones
-# 93.7<!-- shuffled_4 0.5 --> %, and learned ones 96.7<!-- learned_4 0.5 --> %: level with the bare
-# pixels, 96.7<!-- pixels 0.1 --> %, but these are only 64 numbers instead of 160. Without
-# controls, we would have praised the strokes for all of it.
+# number per map, learned features reach 87.6<!-- learned 1 --> %, and random ones
+# 48.7<!-- random 1 --> %. Most of the gain is in the *values* of the weights, few and strong
+# instead of all nearly equal. The strokes add only the last 8.2<!-- strokes 1 --> points. With four
+# numbers per map, learned features reach 96.7<!-- learned_4 0.5 --> %, level with the pixels, which
+# are only 64 numbers instead of 160.
 #
 # ## 5. What can STDP never know?
 #
-# Now a different task. Of four stimuli, two ask for the response "left", and two for "right". Each
-# lasts 100 ms, in which ten inputs of its own fire at 60 Hz. All 40 inputs reach both neurons, with
-# weights that start at 0.5: at first all four stimuli excite both neurons alike. Each spike of one
-# neuron inhibits the other, and the neuron with more spikes is the response. Only a **reward**
-# tells whether it is right, 100 ms after the stimulus is over. Guessing is right half the time.
-# `session` runs blocks of 16 such trials and learns after each block.
+# Of four stimuli, two ask for the response "left", and two for "right". Each lasts 100 ms, in which
+# ten inputs of its own fire at 60 Hz. All 40 inputs reach both neurons, with weights that start at
+# 0.5. Each spike of one neuron inhibits the other, and the neuron with more spikes is the response.
+# Only a **reward** tells whether it is right, 100 ms after the stimulus is over. Guessing is right
+# half the time. `session` runs blocks of 16 such trials and learns after each block.
 #
-# The first attempt is plain STDP. What will it learn?
+# What will plain STDP learn?
 #
 # <details><summary>Make a guess, then open</summary>
-# "Stimulus before response", for both responses. It never sees the reward: if the other response
-# were the right one, every weight would come out the same.
+# "Stimulus before response", for both responses: it never sees the reward.
 # </details>
 
 # %%
@@ -348,9 +337,9 @@ assert not full_run or all(weight.min() > 0.9 for _, weight in runs["plain STDP"
 # %% [markdown]
 # Responses stay at chance, and all weights grow.
 #
-# When the reward comes, the spikes are long gone. So give each synapse a memory. It keeps what the
-# pair rule would have changed in an [eligibility trace](../docs/glossary.md#eligibility-trace) $e$,
-# which decays slowly, until a reward $m$ turns what is left of it into a change:
+# When the reward comes, the spikes are long gone. So each synapse keeps what the pair rule would
+# have changed in an [eligibility trace](../docs/glossary.md#eligibility-trace) $e$, which decays
+# slowly, until a reward $m$ turns what is left of it into a change:
 #
 # $$e \leftarrow e^{-dt/\tau_e}\, e + \Delta w_{STDP}, \qquad \Delta w = m\, e .$$
 #
@@ -394,14 +383,12 @@ plt.show()
 # %% [markdown]
 # *The figure shows the eligibility that a pair of spikes leaves behind (above), and the weight of
 # the synapse (below).* The pair at 60 ms changes nothing by itself. At 200 ms the reward turns what
-# is left into a change of $0.1\,e^{-10/20}\,e^{-140/500}$, or 0.046<!-- written 0.0005 -->
-# ($\tau_+$ is 20 ms here). The trace goes on decaying, and at 500 ms the punishment lowers the
-# weight by what is left of it.
+# is left into a change of $0.1\,e^{-10/20}\,e^{-140/500}$, or 0.046<!-- written 0.0005 -->. At 500
+# ms the punishment lowers the weight by what is left then.
 #
 # ### Exercise 4: Wait long enough (4 min)
 #
-# A reward comes `delay` ms after a pair of spikes. Which time constant of the eligibility leaves a
-# share of `share` of the trace by then?
+# Which time constant leaves a share of `share` of the eligibility trace after `delay` ms?
 
 
 # %% tags=["exercise"]
@@ -469,22 +456,20 @@ plt.show()
 # <details><summary>Make a guess, then open</summary>
 # A reward that is never negative strengthens nearly every synapse with a trace, also those onto the
 # neuron that lost, and no mistake weakens any. The synapses of the right responses reach 1 first,
-# but the others catch up. In the end every weight is 1: plain STDP again.
+# but the others catch up: plain STDP again.
 # </details>
 #
 # - The prediction error (blue) is negative after a mistake, and near 0 when all goes as expected.
-#   The network learns, and then stays at 97.5<!-- prediction_error 0.5 --> % in the last ten
-#   blocks.
+#   The network learns, and stays at 97.5<!-- prediction_error 0.5 --> %.
 #
 # ### Exercise 5: Learn the opposite (10 min)
 #
 # After 50 of 140 blocks the rule is reversed: stimuli that asked for left now ask for right. First
 # predict the accuracy of the next block. Then write a signal with which the network learns both:
-# more than 75 % right before the reversal, and again 60 blocks after it. Would one of section 6 do?
-# `correct` holds the B trials of a block.
+# more than 75 % right before the reversal, and again 60 blocks after it.
 #
 # <details><summary>The next block</summary>
-# The network answers as before, so the accuracy is about one minus what it was: near 0.
+# The network answers as before, so the accuracy is near 0.
 # </details>
 
 
@@ -505,13 +490,10 @@ if check.relearn(relearn):
 # ## Summary
 #
 # 1. A winner strengthens the inputs that came in time, and weakens all others.
-# 2. $C_l$, the mean of $w(1-w)$, rises while weights pass 0.5, and is below 0.01 when they have
-#    decided.
-# 3. Learned features beat random and shuffled weights, and with four numbers per map are level with
-#    the pixels.
+# 2. $C_l$ rises while weights pass 0.5, and is below 0.01 when they have decided.
+# 3. Learned features beat random and shuffled weights, but not the pixels.
 # 4. STDP sees what comes together, not what is good.
-# 5. An eligibility trace keeps the spikes until the reward comes, and the reward has to be compared
-#    with what was expected.
+# 5. An eligibility trace waits for the reward, which has to be compared with what was expected.
 #
 # ## Further reading
 #
@@ -519,13 +501,12 @@ if check.relearn(relearn):
 #   [doi](https://doi.org/10.1016/j.neunet.2017.12.005): the order rule and $C_l$.
 # - Izhikevich (2007), Cereb. Cortex 17:2443, [doi](https://doi.org/10.1093/cercor/bhl152), and
 #   Frémaux & Gerstner (2016), Front. Neural Circuits 9:85,
-#   [doi](https://doi.org/10.3389/fncir.2015.00085): eligibility, and why the reward needs a
-#   prediction.
+#   [doi](https://doi.org/10.3389/fncir.2015.00085): eligibility and reward.
 # - Schultz, Dayan & Montague (1997), Science 275:1593,
 #   [doi](https://doi.org/10.1126/science.275.5306.1593): dopamine neurons answer to the error.
 #
-# **Next.** [404](404_segmentation.ipynb): several layers, and which pixels made them fire.
-# **See also.** [702](702_three_learners.ipynb): STDP and gradients on the same pictures.
+# **Next.** [404](404_segmentation.ipynb).
+# **See also.** [702](702_three_learners.ipynb).
 
 # %%
 record(

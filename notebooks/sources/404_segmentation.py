@@ -13,12 +13,11 @@
 # %% [markdown]
 # # Trace a spike back to the pixels that caused it
 #
-# A network says that it has seen something. Where? You run its weights backwards, first to see what
-# each layer has learned, then to find the pixels behind a single spike. In this way SpikeSEG finds
-# satellites in the events of a camera, and tells two apart. Its score looks excellent, until you
-# see what else reaches it.
+# You run a network's weights backwards, first to see what each layer has learned, then to find the
+# pixels behind a single spike. In this way SpikeSEG finds satellites in the events of a camera, and
+# tells two apart. Its score looks excellent, until you see what else reaches it.
 #
-# **Time.** 60 minutes for you, 1 minute for the machine.
+# **Time.** 55 minutes for you, 1 minute for the machine.
 # **You need.** [403](403_features.ipynb), for convolutions that learn by STDP.
 # **Leads to.** [405](405_counting_events.ipynb) A detector that learns nothing, and a task that
 # needs learning.
@@ -72,12 +71,10 @@ n_test = 150  # unseen scenes
 # %% [markdown]
 # ## 1. What has a deeper layer learned?
 #
-# Three layers look at digits, enlarged to 20x20 pixels and framed to 28x28. A unit of conv1 sees
-# 5x5 pixels, one of conv2 5x5 units of conv1 after [pooling](../docs/glossary.md#pooling), and one
-# of conv3 7x7 units of conv2 after pooling, which is all of the picture. The layers learn one after
-# the other, as in lesson 403. Learning rates start small and double every 500 pictures. After
-# learning, the threshold of conv3 is lowered from 6 to 4.2, so that pictures which are only similar
-# make it fire, too.
+# Three layers look at digits, enlarged to 20x20 pixels and framed to 28x28. After
+# [pooling](../docs/glossary.md#pooling), a unit of conv2 sees 5x5 units of conv1, and one of conv3
+# 7x7 units of conv2, the whole picture. The layers learn one after the other, as in lesson 403,
+# with learning rates that double every 500 pictures. Then the threshold of conv3 is lowered.
 
 # %%
 g = torch.Generator().manual_seed(seed)
@@ -103,9 +100,9 @@ for k, layer in enumerate(reader.layers, start=1):
 _ = reader.layers[2].thresholds.mul_(0.7)  # from now on also for what is only similar
 
 # %% [markdown]
-# A weight of conv2 belongs to a map of conv1, not to a pixel. To see it as a picture, lead it back:
-# a map of conv2 is a sum of conv1's features, each at the place that it listens to. That is a
-# *transposed* convolution. Before that, each pooled unit spreads over its four pixels.
+# A weight of conv2 belongs to a map of conv1, not to a pixel. To see a map of conv2 as a picture,
+# add up conv1's features, each at the place that it listens to: a *transposed* convolution. Before
+# that, each pooled unit spreads over its four pixels.
 
 
 # %%
@@ -143,10 +140,9 @@ assert not full_run or lit["conv3"] < 0.4 * of_digit
 
 # %% [markdown]
 # *The figure shows ten maps of each layer in pixels: red for ON, blue for OFF cells, each scaled to
-# its own highest value.* conv1 has bars and edges, conv2 longer strokes and bends. conv3 sees the
-# whole picture (40x40 with the padding around it), but hardly any of its maps is a digit: most are
-# one or two short strokes. Half of them light at most 24<!-- lit_3 2 --> pixels; a digit has
-# 126<!-- lit_digit 2 -->.
+# its own highest value.* conv1 has bars and edges, conv2 longer strokes and bends. Hardly any map
+# of conv3 is a digit: most are one or two short strokes. Half of them light at most
+# 24<!-- lit_3 2 --> pixels; a digit has 126<!-- lit_digit 2 -->.
 #
 # A spike of conv3 is a *class spike*. Name each map by the digit for which it wins most often, in
 # one half of the pictures. How well does the network read the other half?
@@ -167,8 +163,8 @@ print(f"{answered.double().mean():.0%} of the pictures cause a class spike; of t
 assert right > 0.15
 
 # %% [markdown]
-# 49<!-- right 2 --> % are right: better than chance, but poor. Nothing tells the network to keep a
-# 4 and a 9 apart.
+# 49<!-- right 2 --> % are right, better than chance but poor: nothing tells the network to keep a 4
+# and a 9 apart.
 #
 # ### Exercise 1: Go one layer back (5 min)
 #
@@ -189,8 +185,8 @@ check.one_layer_back(one_layer_back)
 # ## 2. Which pixels caused this spike?
 #
 # Now the weights run backwards for a **single spike**: from the class spike to those spikes of
-# conv2 that caused it, from there to conv1, and to pixels. Inputs that did not fire get nothing.
-# The sum is the [saliency](../docs/glossary.md#saliency).
+# conv2 that caused it, from there to conv1, and to pixels. The sum is the
+# [saliency](../docs/glossary.md#saliency).
 
 # %%
 reader.eval()
@@ -210,8 +206,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows eight digits (above), and the saliency of their class spikes (below), each
 # scaled to its highest value.* Only pixels are lit that had a spike *and* a part in the decision.
-# Brightest is one short stroke; the rest of the digit is dim or dark, because the maps that
-# answered are short strokes.
+# Brightest is one short stroke, as in the maps of conv3.
 #
 # A pooled unit fires with the first of its four pixels to fire. The way back leads to this pixel
 # alone, so pooling has to keep its index.
@@ -264,12 +259,12 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows one scene, ON red and OFF blue: all events (left), those of one frame (middle),
-# and the surroundings of a satellite in that frame, with its true box (right).* Most events are
-# noise. What gives a satellite away is that the next frame has another handful right beside it.
+# and the surroundings of a satellite in that frame, with its true box (right).* What gives a
+# satellite away is that the next frame has another handful right beside it.
 #
-# **First attempt.** `SpikeSEG.from_paper("igarss2023")`, with the constants of Kirkland et al. at
-# the conference IGARSS 2023, has a threshold of 0.1 in every layer, for recordings with next to no
-# noise. How many class spikes will a scene *without* satellites cause?
+# **First attempt.** `SpikeSEG.from_paper("igarss2023")`, with the constants of Kirkland et al.
+# (2023), has a threshold of 0.1 in every layer, for recordings with next to no noise. How many
+# class spikes will a scene *without* satellites cause?
 
 # %%
 empty = test.events[[0]].dense()
@@ -283,11 +278,9 @@ assert alarms.sum() > 0
 # Ten thousand: one noise event gets through all layers. What has to change?
 #
 # <details><summary>Make a guess, then open</summary>
-# A neuron has to hear several events before it fires, so thresholds must be several weights high.
-# And it has to forget fast enough that noise of different frames does not add up: hence a leak.
+# Thresholds must be several weights high, and a leak must keep noise of different frames from
+# adding up.
 # </details>
-#
-# How high is high enough?
 #
 # ### Exercise 3: Compute false alarms (5 min)
 #
@@ -308,15 +301,14 @@ if check.by_chance(by_chance):
         print(f"at least {least} in a window of 5x5: {expected:.0f} windows per scene, by chance")
 
 # %% [markdown]
-# Counts like these only give the order of size. The network that is tried here has four fixed
-# filters in conv1, differences of Gaussians of two sizes, which take ON and OFF events alike; conv2
-# and conv3 learn. Tried on other scenes, thresholds of 2.5 for conv2 and 5 for conv3 worked, in
-# units of a full weight; conv1 and conv2 leak. [Homeostasis](../docs/glossary.md#homeostasis) makes
-# each map of conv2 choosier with each win.
+# Such counts give only the order of magnitude. The network has four fixed filters in conv1,
+# differences of Gaussians, which take ON and OFF events alike; conv2 and conv3 learn. Their
+# thresholds, 2.5 and 5 full weights, were chosen on other scenes with known truth; conv1 and conv2
+# leak. [Homeostasis](../docs/glossary.md#homeostasis) makes each map of conv2 choosier with each
+# win.
 #
-# Is that learning without labels? No pixel is labelled. But every scene to learn from holds a
-# satellite or two, and none is empty: that is a weak label. The thresholds, too, were chosen by
-# people who knew the truth of other scenes. Section 6 measures what the weak label is worth.
+# Is that learning without labels? No pixel is labelled, but every scene to learn from holds a
+# satellite or two: a weak label. Section 6 measures what it is worth.
 
 # %%
 g.manual_seed(seed)
@@ -345,9 +337,9 @@ assert not full_run or by_noise["after"] == 0
 #
 # ## 4. Back through pooling, with which index?
 #
-# An ordinary network has one index per pooled unit. A spiking network passes spikes on in each of
-# ten steps, and the index can differ from step to step. The obvious program keeps those of the last
-# step. Count a true pixel as found if a pixel at most one pixel away is lit:
+# An ordinary network has one index per pooled unit. In a spiking network, it can differ from step
+# to step. The obvious program keeps those of the last step. Count a true pixel as found if a pixel
+# at most one pixel away is lit:
 
 # %%
 with torch.no_grad():
@@ -389,12 +381,11 @@ print(f"true pixels found, to within one pixel: {found_share(naive):.0%}")
 # their class spikes (right).* Only the end of each path lights up. What went wrong?
 #
 # <details><summary>Make a guess, then open</summary>
-# The spikes of frame 3 went through the pooled units where the satellite was in frame 3. By the
-# last step it has moved on. Their index is gone, and the way back with it.
+# By the last step the satellite has moved on. The indices of its earlier spikes are gone, and the
+# way back with them.
 # </details>
 #
-# So the state keeps a record for *each* step: a spike that travelled at step t is unpooled with the
-# indices of step t.
+# So the state keeps the indices of *each* step.
 
 # %%
 proper = decode(finder.layers, state.records, target)[:, 0, 0]
@@ -432,7 +423,7 @@ plt.show()
 # $$\text{score} = \text{Jaccard}(\text{ASH}_i, \text{ASH}_j)\cdot\text{IoU}(\text{box}_i,
 # \text{box}_j) > 0.1 .$$
 #
-# Both factors divide the size of what two sets have in common by the size of their union
+# Both factors divide the size of an intersection by that of the union
 # ([IoU](../docs/glossary.md#intersection-over-union)). A chain of such pairs is one object.
 
 # %%
@@ -463,10 +454,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the box of each class spike over the saliency (left), and the scores of all
-# pairs, sorted by group (right).* The boxes of one satellite overlap in a chain along its path. In
-# the matrix each satellite is a block. To give each its own mask is called [instance
-# segmentation](../docs/glossary.md#instance-segmentation). Groups of fewer than four spikes are
-# left out, and gaps of a pixel in a mask are closed.
+# pairs, sorted by group (right).* In the matrix each satellite is a block. To give each its own
+# mask is called [instance segmentation](../docs/glossary.md#instance-segmentation). Groups of fewer
+# than four spikes are left out, and gaps of a pixel are closed.
 
 # %%
 instances = smash(unravelled, (128, 128), threshold=0.1, align="none", min_spikes=4)
@@ -516,8 +506,8 @@ if check.count_groups(count_groups):
 # </details>
 #
 # Two rivals: the same network trained on scenes a third of which are empty, and a "method" that
-# knows nothing: mark every event. The mean IoU is taken in each frame, between the mask of a
-# satellite and that of its instance; a satellite that is missed counts as 0.
+# marks every event. The mean IoU is taken in each frame, between the mask of a satellite and that
+# of its instance; a satellite that is missed counts as 0.
 
 # %%
 finders = {"network": finder, "trained with empty scenes": trained_finder(
@@ -538,22 +528,20 @@ assert measured["network"]["informedness"] > 0.3
 assert not full_run or everything.informedness > measured["network"]["informedness"]
 
 # %% [markdown]
-# The informedness of the network is 0.970<!-- informedness 0.002 -->. That looks excellent. But
-# marking *every event*, noise and all, scores 0.989<!-- every_event 0.002 -->! Its
-# 894<!-- false_pixels 5 --> false pixels per scene are nothing beside 160 000 that are rightly left
-# alone. So judge by what a list of events cannot give:
+# The informedness of the network is 0.970<!-- informedness 0.002 -->. But marking *every event*
+# scores 0.989<!-- every_event 0.002 -->! Its 894<!-- false_pixels 5 --> false pixels per scene are
+# nothing beside 160 000 that are rightly left alone. So judge by what a list of events cannot give:
 #
 # - the mean IoU of the masks of single satellites is 0.63<!-- mean_iou 0.01 -->,
-# - two satellites come out as two in 94<!-- two_instances 1 --> % of the scenes that have two,
-# - 2<!-- false_alarms 1 --> % of the scenes without any give a false alarm: one scene of 50.
+# - 94<!-- two_instances 1 --> % of the pairs come out as two,
+# - 2<!-- false_alarms 1 --> % of the empty scenes give a false alarm: one of 50.
 #
-# And the weak label? Trained on scenes of which a third is empty, the network reaches an IoU of
-# 0.64<!-- mean_iou_empty 0.01 -->, tells 88<!-- two_instances_empty 1 --> % of the pairs apart,
-# three pairs of 50 fewer, and gives a false alarm in 2<!-- false_alarms_empty 1 --> % of the empty
-# scenes. The share of pairs varies as much with the seed and the scenes, as lesson 405 shows. So
-# the weak label hardly matters here.
+# And the weak label? Trained with empty scenes, the network reaches an IoU of
+# 0.64<!-- mean_iou_empty 0.01 --> and as many false alarms, and tells
+# 88<!-- two_instances_empty 1 --> % of the pairs apart. That share varies as much with the seed and
+# the scenes, as lesson 405 shows. So the weak label hardly matters here.
 #
-# Are these figures good? Nobody knows until something simpler has tried, in the next lesson.
+# Are these figures good? Nobody knows until something simpler has tried.
 #
 # ### Exercise 5: Measure informedness (4 min)
 #
@@ -575,12 +563,11 @@ if check.informedness(informedness):
 # %% [markdown]
 # ## Summary
 #
-# 1. Led back by transposed convolutions, conv1 has edges, conv2 strokes, and conv3 mostly one or
-#    two short strokes.
+# 1. Transposed convolutions show what a deeper layer has learned: mostly short strokes.
 # 2. A spike returns through the pooling index of its own step.
 # 3. How often noise alone reaches a threshold can be computed.
 # 4. HULK decodes each class spike, ASH notes its features, SMASH joins those that belong together.
-# 5. Informedness is excellent for marking every event. IoU, pairs and false alarms are harder to
+# 5. Marking every event has an excellent informedness. IoU, pairs and false alarms are harder to
 #    fool.
 #
 # ## Further reading
@@ -592,9 +579,8 @@ if check.informedness(informedness):
 # - Kirkland, Manna, Vicente & Di Caterina (2022), IEEE Trans. Computers 71:2728,
 #   [doi](https://doi.org/10.1109/TC.2022.3191968): HULK and SMASH.
 #
-# **Next.** [405](405_counting_events.ipynb): ten lines that learn nothing do this better.
-# **See also.** [The guide to STDP and SpikeSEG](../docs/spikeseg.md); [203](203_events.ipynb):
-# event cameras.
+# **Next.** [405](405_counting_events.ipynb).
+# **See also.** [The guide to STDP and SpikeSEG](../docs/spikeseg.md); [203](203_events.ipynb).
 
 # %%
 record(

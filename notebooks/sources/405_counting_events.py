@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Beat a network by counting, then find what counting cannot do
 #
-# The network of lesson 404 looked good, but nothing simpler had tried. Now you write ten lines that
-# count events and learn nothing, and they win. Then you take away what they count: in new scenes,
-# only what *comes again* gives an object away. There learning wins, with spikes or without them.
+# You write ten lines that count events and learn nothing, and they beat the network of lesson 404.
+# Then you take away what they count: in new scenes, only what *comes again* gives an object away.
+# There learning wins, with spikes or without them.
 #
 # **Time.** 55 minutes for you, 2 minutes for the machine.
 # **You need.** [404](404_segmentation.ipynb), for the scenes, the network and its measures.
@@ -62,9 +62,9 @@ n_figures = 1200  # scenes of section 5 to learn from
 # %% [markdown]
 # ## 1. What is there to beat?
 #
-# The network of lesson 404, on 150 unseen scenes. Three measures count: the mean
-# [IoU](../docs/glossary.md#intersection-over-union) of the masks of single satellites, the share of
-# pairs that come out as two, and the share of empty scenes with a false alarm.
+# We measure the network of lesson 404 on 150 unseen scenes, by the mean
+# [IoU](../docs/glossary.md#intersection-over-union) of its masks, the share of pairs that come out
+# as two, and the share of empty scenes with a false alarm.
 
 # %%
 n_few = n_test // 9 * 3  # scenes at each noise level, and as many to choose numbers by
@@ -80,9 +80,9 @@ for key, name in names.items():
     print(f"{name:>20}: {network[key]:.3f}")
 
 # %% [markdown]
-# What do we know of a satellite without learning? It is a place where *many events lie close
-# together*, in one frame and in the next. By the binomial law, three or more noise events fall into
-# 3x3 pixels and three frames in about one window of 3000.
+# A satellite is a place where *many events lie close together*, in one frame and in the next. By
+# the binomial law, three or more noise events fall into 3x3 pixels and three frames in about one
+# window of 3000.
 #
 # ### Exercise 1: Mark dense pixels (8 min)
 #
@@ -145,8 +145,8 @@ plt.show()
 # *The figure shows two true satellites, the network's instances, and the detector's regions, one
 # colour per object.* The network's masks take in noise beside the path.
 #
-# Three numbers had to be chosen: three events, 3x3 pixels, 30 events. They are chosen on *other*
-# scenes, the [validation set](../docs/glossary.md#validation-set). Here is the first.
+# The three numbers (three events, 3x3 pixels, 30 events) are chosen on *other* scenes, the
+# [validation set](../docs/glossary.md#validation-set). Here is the first.
 
 # %%
 val = datasets.satellites("val", n=n_few)
@@ -191,16 +191,15 @@ for name, file in (("network, three seeds", "notebook"), ("detector", "density")
 assert min(pairs["detector"]) > max(pairs["network, three seeds"])
 
 # %% [markdown]
-# The network is beaten. The detector's masks have an IoU of 0.805<!-- detector_mean_iou 0.01 -->
+# The network is beaten: the detector's masks have an IoU of 0.805<!-- detector_mean_iou 0.01 -->
 # against 0.633<!-- network_mean_iou 0.01 -->, and no empty scene gives a false alarm. Two
 # satellites come out as two in 96<!-- detector_two_instances 1 --> % of their scenes against
-# 94<!-- network_two_instances 1 --> %, which, with only 50 such scenes, is a draw. But one seed and
-# one set of scenes say little. With two other seeds, on other scenes, the network has
-# 92<!-- pairs_2 1 --> and 84<!-- pairs_3 1 --> %, and the detector more each time.
+# 94<!-- network_two_instances 1 --> %: with 50 scenes, a draw. With two other seeds, on other
+# scenes, the network has 92<!-- pairs_2 1 --> and 84<!-- pairs_3 1 --> %, and the detector more
+# each time.
 #
-# Why? The detector was *told* what a satellite is. The network has to find that out from 600
-# scenes, and finds it roughly: a class spike looks at 40x40 pixels, and its mask takes in what else
-# is there.
+# The detector was *told* what a satellite is. The network has to find that out, and does so
+# roughly: a class spike looks at 40x40 pixels, and its mask takes in what else is there.
 #
 # ### Exercise 3: Measure how fast it flies (10 min)
 #
@@ -250,8 +249,7 @@ plt.show()
 # *The figure shows three measures against the noise, each on 48 scenes, of which 16 are empty and
 # 16 hold a pair.* Up to 1 % little changes. At 2 %, four times what the network learned from, noise
 # alone fires conv3: 75<!-- network_false_alarms_2 2 --> % of the empty scenes give a false alarm,
-# 44<!-- network_two_instances_2 2 --> % of the pairs come out as two, and the IoU falls to
-# 0.47<!-- network_mean_iou_2 0.01 -->. The detector still has
+# and the IoU falls to 0.47<!-- network_mean_iou_2 0.01 -->. The detector still has
 # 0.78<!-- detector_mean_iou_2 0.01 -->, and no false alarm. (With thresholds chosen again, the
 # network may do better.)
 #
@@ -271,18 +269,16 @@ for name, method in methods.items():
 
 # %% [markdown]
 # The network tells 62<!-- network_two_crowded 2 --> % of these pairs apart, the detector
-# 90<!-- detector_two_crowded 2 --> %. Both fail more often, and mostly because one mask takes in
-# pixels of both satellites: in 18<!-- network_joined 0 --> of 48 scenes for the network, in
-# 4<!-- detector_joined 0 --> for the detector. A window of 40x40 pixels takes in nearly the whole
-# picture. And neither says *what* it has found. The network could learn several classes. The
-# detector cannot: to it, everything is density.
+# 90<!-- detector_two_crowded 2 --> %. Both fail more often, mostly because one mask takes in pixels
+# of both satellites. The network's window of 40x40 pixels takes in nearly the whole picture.
+# Neither says *what* it has found. The network could learn several classes; to the detector,
+# everything is density.
 #
 # ## 5. Scenes in which the densest place misleads
 #
 # So take density away. Short strokes lie everywhere. In a third of the scenes nine of them form a
 # **ring**, in another third a **star**: the same strokes at other places, each a little shifted and
-# turned. On average there are as many strokes per area around a figure as within it. Can you find
-# them?
+# turned. On average there are as many strokes per area around a figure as within it.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 sizes_of = {"train": n_figures, "val": n_figures // 8, "test": n_figures // 2}
@@ -322,12 +318,11 @@ assert not full_run or share_dense < guessing
 
 # %% [markdown]
 # The densest place is near a figure in only 8<!-- densest 1 --> % of the scenes; a place picked
-# blindly, in 22<!-- guessing 1 --> %. A figure always has nine strokes, and elsewhere chance makes
-# denser heaps. So density does say where a figure is *not*. But to avoid dense places is also to
-# count, and does not help enough: section 6 has a rule that may take the densest or the emptiest
-# place, by the validation scenes. It takes the emptiest, and is right in 32.7<!-- density 0.1 -->
-# %. Ring and star have nine strokes each, so no count can tell which is which. What is left that
-# gives a figure away? It *comes again*. That is what STDP finds.
+# blindly, in 22<!-- guessing 1 --> %: elsewhere chance makes denser heaps. So density does say
+# where a figure is *not*. But avoiding dense places does not help enough: a rule in section 6 takes
+# the emptiest place, and is right in 32.7<!-- density 0.1 --> %. Ring and star have nine strokes
+# each, so no count can tell which is which. A figure, however, *comes again*, and that is what STDP
+# finds.
 #
 # ### Exercise 4: Find the densest square (5 min)
 #
@@ -382,13 +377,12 @@ plt.show()
 # *The figure shows the eight maps that won most, led back to pixels.* A ring and a star are among
 # them. Others hold a part of one, or strokes that lay together by chance.
 #
-# Which map stands for which figure, and how high a potential must be to count, is chosen on the
-# validation scenes: here labels come in. An answer is right if it is "none" and there is none, or
-# if it names the right figure within 6 pixels.
+# An answer is right if it is "none" and there is none, or if it names the right figure within 6
+# pixels.
 #
-# The folded cell takes the highest potential of each map in a scene, and where it lies. The two
-# maps that best separate scenes with a ring, and with a star, from all others stand for them; below
-# a threshold the answer is "none".
+# On the validation scenes, with labels, the folded cell chooses the maps whose highest potential
+# best separates scenes with a ring, and with a star, from all others. It also chooses a threshold,
+# below which the answer is "none".
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -431,14 +425,12 @@ print(f"right: {known:.1%} of {len(data)} test scenes; always 'none': 33.3%")
 assert not full_run or known > 0.9
 
 # %% [markdown]
-# 95.7<!-- known 0.5 --> % of the unseen scenes are answered right. Always saying "none" is right in
-# a third.
+# 95.7<!-- known 0.5 --> % of the unseen scenes are answered right.
 #
 # ## 6. Is it the spikes?
 #
-# `tools/figure_study.py` ran six methods on the same scenes, and its results are stored with this
-# repository. Every method was told place and kind of the figures in the *validation* scenes, to
-# choose its numbers by. The list says what it was told of the training scenes.
+# `tools/figure_study.py` ran six methods on the same scenes. Every method was told place and kind
+# of the figures in the *validation* scenes, to choose its numbers by.
 
 # %%
 study = {}
@@ -490,9 +482,9 @@ plt.show()
 #
 # <details><summary>Compute it, then open</summary>
 # The half-widths are 1.5 and 1.0 points, and that of the difference is 1.8. So the difference lies
-# between 0.2 and 3.8 points: not 0, but only just. And this is not the whole story. Both methods
-# answered the same scenes, which makes the interval of the difference too wide if they fail on the
-# same ones. Seeds scatter too: k-means from 96.7 to 99.7 %.
+# between 0.2 and 3.8 points, just above 0. But both methods answered the same scenes, so this
+# interval is too wide if they fail on the same ones. Seeds scatter too: k-means from 96.7 to 99.7
+# %.
 # </details>
 
 
@@ -511,14 +503,11 @@ if check.interval(interval):
 # %% [markdown]
 # ## Summary
 #
-# 1. Ten lines that count events segment satellites better than the network, at every noise that we
-#    tried. Write such lines first.
+# 1. Write the simplest detector first: ten lines that count events beat the network.
 # 2. Numbers are chosen on validation scenes, and reported on test scenes.
-# 3. Both methods join satellites that come close. Close pairs and strong noise break the network
-#    before the detector.
+# 3. Close pairs and strong noise break the network before the detector.
 # 4. Where the densest place misleads, a layer that learns what repeats is right in 96 %.
-# 5. Other methods that learn do at least as well; k-means, without labels, has
-#    98.4<!-- clusters 0.1 --> % against 96.4<!-- stdp 0.1 --> %.
+# 5. Other methods that learn do at least as well, even k-means, without labels.
 #
 # ## Further reading
 #
@@ -527,9 +516,9 @@ if check.interval(interval):
 # - Wilson (1927), J. Am. Stat. Assoc. 22:209,
 #   [doi](https://doi.org/10.1080/01621459.1927.10502953): a better interval near 100 %.
 #
-# **Next.** [501](501_spike_time_gradients.ipynb): gradients of spike times.
-# **See also.** [The guide to STDP and SpikeSEG](../docs/spikeseg.md), with the tables behind this
-# lesson; [702](702_three_learners.ipynb).
+# **Next.** [501](501_spike_time_gradients.ipynb).
+# **See also.** [The guide to STDP and SpikeSEG](../docs/spikeseg.md);
+# [702](702_three_learners.ipynb).
 
 # %%
 as_percent = ("two_instances", "false_alarms")
