@@ -48,7 +48,7 @@ class Augmentation:
             ``[-channels, channels]``; events that leave the range are lost. SHD: 40 of 700.
         delay: all times of a sample are delayed by the same amount, uniform in ``[0, delay]`` ms.
         stretch: all times of a sample are multiplied by the same factor, uniform in
-            ``[1 - stretch, 1 + stretch]``; in [0, 1).
+            ``[1 - stretch, 1 + stretch]``; `stretch` must be in [0, 1).
         channel_jitter: each event is shifted by its own number of channels, rounded from
             ``N(0, channel_jitter^2)``; events that leave the range are lost.
         time_jitter: each event is shifted in time by ``N(0, time_jitter^2)`` ms, but not to before

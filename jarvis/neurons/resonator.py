@@ -83,7 +83,7 @@ class RFParams(Parameters):
     reset: str = "i"
     dt: float = parameter(1.0, "ms", above=0, fixed=True)
 
-    #: Frequencies from four bands of the EEG (6, 10, 20 and 40 Hz), with omega = 10 damping.
+    #: Frequencies from four bands of the EEG (6, 10, 20 and 40 Hz); damping is omega / 10.
     named_sets = {
         name: {"damping": 0.002 * math.pi * hertz / 10.0, "omega": 0.002 * math.pi * hertz}
         for name, hertz in (("theta", 6.0), ("alpha", 10.0), ("beta", 20.0), ("gamma", 40.0))

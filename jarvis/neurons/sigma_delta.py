@@ -69,7 +69,7 @@ class DeltaEncoderState(NamedTuple):
 
 
 def _message(error: Tensor, params: "DeltaEncoderParams | SigmaDeltaParams") -> Tensor:
-    """The message sent for a difference; in the backward pass, the difference itself."""
+    """The message sent for a difference; its gradient is that of the difference itself."""
     ratio = bounded(error / params.threshold)
     known = ratio.detach()
     if params.rounding == "none":

@@ -263,7 +263,7 @@ assert scores["first spike", "first time"] > scores["first spike", "count"] + 0.
 # **Counting first spikes** (first row, middle and right) gives each pixel that fired the same
 # value, 1/33, and the accuracy falls to 12<!-- counted_percent 1 --> %, close to chance. Scaled up
 # (second row), the right picture is uniform, because black pixels fired, too. The middle one still
-# shows *which* pixels fired. How well does a reader do that was *trained* on such counts?
+# shows *which* pixels fired. How well does a reader do if it was *trained* on such counts?
 
 # %%
 counting = LogisticRegression(max_iter=2000)

@@ -429,8 +429,8 @@ assert not full_run or known > 0.9
 #
 # ## 6. Is it the spikes?
 #
-# `tools/figure_study.py` ran six methods on the same scenes. Every method was told place and kind
-# of the figures in the *validation* scenes, to choose its numbers by.
+# `tools/figure_study.py` ran six methods on the same scenes. Every method was given the
+# positions and classes of the figures in the *validation* scenes, to tune its parameters.
 
 # %%
 study = {}

@@ -114,7 +114,7 @@ assert report.healthy
 # one line per parameter (the root mean square of its gradient). Below them it lists what it finds
 # wrong.
 #
-# Step 4 you write yourself: the same 32 samples at every step.
+# Step 4 you write yourself: train on the same 32 samples at every update.
 
 
 # %%

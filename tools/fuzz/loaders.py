@@ -122,7 +122,7 @@ def picture_bytes(kind: str, mode: str) -> bytes:
 
 
 def _other_part(random: Random, old: h5py.Dataset) -> Any:
-    """Something that this part of an HDF5 file must not be; None for a group."""
+    """An invalid replacement for this part of an HDF5 file; None means an empty group."""
     values = old[()] if old.shape is not None and h5py.check_vlen_dtype(old.dtype) is None else None
     numeric = values is not None and np.asarray(values).dtype.kind in "fiu"
     choices: list[Callable[[], Any]] = [

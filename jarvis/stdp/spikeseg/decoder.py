@@ -8,8 +8,8 @@ of a neuron for the spikes to be explained. In going from step s + 1 to step s::
     P = (w transposed) Q        where an input spike was sent at s, else 0
     A = P unpooled              with the pooling indices of the same step s
 
-The third line is a transposed convolution with the weights of the encoder. Since a spike resets
-its neuron, input before it cannot have caused the next spike, and Q is set anew.
+The third line is a transposed convolution with the weights of the encoder. A spike resets its
+neuron, so earlier input cannot have caused the next spike, and Q starts afresh.
 
 `decode` explains many class spikes at once, so it does not show which pixel belongs to which class
 spike. `attribute` explains each class spike separately. Each spike is a node. The matrix of a layer
