@@ -501,7 +501,7 @@ def weight_gradient(
         return conv2d_weight(_dense(x, shape), size, g, stride, padding)  # type: ignore[arg-type]
     padded = _Padded.of((height, wide), kernel, stride, padding)
     plane = padded.tall * padded.wide * maps
-    # Put enough images in a group that each channel has a few entries, as long as it fits the cache.
+    # A group has enough images for a few entries in each channel, as long as it fits the cache.
     per_channel = max(1, len(x.places)) / max(1, n_rows * channels)
     fit = max(1, _PLANES // (plane * g.dtype.itemsize))
     pictures = max(1, min(round(_ENTRIES / per_channel), fit, n_rows))

@@ -18,7 +18,8 @@ def segment_by_density(
     """Find objects as connected regions of dense events, without a network.
 
     A pixel with an event is dense if there are at least `least` events around it: in a square of
-    side `width`, in its own step, the previous one and the next one. In each step, small gaps between dense pixels are then filled.
+    side `width`, in its own step, the previous one and the next one. In each step,
+    small gaps between dense pixels are then filled.
     Dense pixels that touch at a side or a corner, within a step or from one step to the next,
     belong to one region. A region of at least `smallest` events is an object. (As in DBSCAN, Ester
     et al. 1996, KDD, dense points are found first and then connected; here they lie on a grid.)
