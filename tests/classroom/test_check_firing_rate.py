@@ -139,7 +139,7 @@ def test_mean_and_spread_is_that_of_a_simulation():
     [
         (lambda t: 1 / irregularity(t), "Take the inverse"),
         (lambda t: irregularity(t) ** 2, "the square of the CV"),
-        (lambda t: np.diff(t).var() / np.diff(t).mean(), "which has a unit"),
+        (lambda t: np.diff(t).var() / np.diff(t).mean(), "The result has a unit"),
         (lambda t: np.diff(t).std(), "in ms. Divide it by the mean"),
         (lambda t: t.std() / t.mean(), "the CV of the spike times"),
         (lambda t: irregularity(np.append(0.0, t)), "the time before the first spike"),

@@ -98,7 +98,7 @@ def mean(g_na, g_k, g_l):
     ("answer", "words"),
     [
         (mean, "the gates are missing"),
-        (lambda *g: bisect(*g, gates_at=-65.0), "Let them follow V"),
+        (lambda *g: bisect(*g, gates_at=-65.0), "Compute them at V"),
         (lambda *g: rest(), "Use the given conductances"),
         (lambda *g: -54.387, "That is E_L"),
         (lambda *g: bisect(*g, wrong_half=True), "the wrong half"),

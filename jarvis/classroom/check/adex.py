@@ -135,7 +135,7 @@ _RHEOBASE_SLIPS = (
      "current, where the nullclines touch."),
     (_touches_at,
      "That is the potential at which the nullclines touch, in mV. Return the current instead."),
-    (lambda p: _touching(p) / 1000, "That is in nA. Currents are in pA here."),
+    (lambda p: _touching(p) / 1000, "Your current is in nA. Return it in pA."),
     (lambda p: -_touching(p),
      "The magnitude is right, but the sign is wrong: the current has to depolarise the neuron."),
 )  # fmt: skip
@@ -156,7 +156,9 @@ def steady_reset(answer, rng) -> None:
     asked = [(_burster(rng, float(shift)), rng.uniform(210, 260)) for shift in shifts]
     resets = [number(answer(*given), "the reset") for given in asked]
     for (p, current), reset in zip(asked, resets, strict=True):
-        said = f"With the reset at {reset:.1f} mV (v_t {p.v_t:.1f}, current {current:.0f} pA)"
+        said = (
+            f"With the reset at {reset:.1f} mV (v_t = {p.v_t:.1f} mV, current = {current:.0f} pA)"
+        )
         bursts = "still bursts"
         if reset < p.v_t + 5:
             intervals = _late(replace(p, v_reset=reset), current)
@@ -169,14 +171,14 @@ def steady_reset(answer, rng) -> None:
         if len({round(reset, 6) for reset in resets}) == 1:
             raise Wrong(
                 f"You return {reset:.1f} mV for every neuron. One of them has its v_t at "
-                f"{p.v_t:.1f} mV: where does the reset have to be relative to that?"
+                f"{p.v_t:.1f} mV: where must the reset lie relative to v_t?"
             )
         if reset > p.v_reset:
             raise Wrong(
-                f"{said}, it {bursts}. You raised the reset, which brings V even closer to the "
-                "next spike."
+                f"{said}, the neuron {bursts}. You raised the reset, which brings V even closer to "
+                "the next spike."
             )
-        raise Wrong(f"{said}, it {bursts}.")
+        raise Wrong(f"{said}, the neuron {bursts}.")
 
 
 def _burster(rng, shift: float) -> AdExParams:

@@ -222,7 +222,7 @@ def transmitted(answer, rng) -> None:
             "spike at a rested synapse.": use * expected,
             "tau_rec is in ms and the rate in Hz: divide their product by 1000.":
                 rate / (1 + use * rate * tau),
-            "That is the transmission per ms.": expected / 1000,
+            "That is the transmission per ms. Return it per second.": expected / 1000,
             "That is for a regular train. In a Poisson train, the intervals vary, and a spike "
             "after a short one finds fewer resources.":
                 rate * (1 - rest) / (1 - (1 - use) * rest),

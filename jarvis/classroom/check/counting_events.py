@@ -181,7 +181,7 @@ _CHOICES: dict[str, Callable[[np.ndarray, np.ndarray], tuple]] = {
 @exercise(
     3,
     hints=(
-        "Find the frames that have pixels, and the centre of each: the mean of its (y, x).",
+        "Find the frames that have pixels, and the centre of each: the mean (y, x) of its pixels.",
         "Fit a straight line to the centres as a function of the original frame numbers.",
         "np.polyfit(frames, centres, 1)[0] holds both slopes, vy and vx.",
     ),
@@ -350,7 +350,7 @@ _SQUARES: dict[str, Callable[[Tensor, int], tuple[int, ...]]] = {
     ),
 )
 def interval(answer, rng) -> None:
-    """`interval(share, n) -> (low, high)`, 95 %: the normal interval, or Wilson's."""
+    """`interval(share, n) -> (low, high)`: a 95 % interval, the normal one or Wilson's."""
     given = []
     for _ in range(3):
         share, n = float(rng.uniform(0.6, 0.97)), int(rng.integers(300, 1000))

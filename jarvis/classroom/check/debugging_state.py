@@ -23,7 +23,7 @@ from jarvis.networks.probes import SavedBytes
 @exercise(
     1,
     hints=(
-        "What does net still know of the last batch when the next one begins? Should it?",
+        "What does net still hold from the last batch when the next one begins? Should it?",
         "Reset the state of the network before each batch, and convert a loss to a float before "
         "you keep it.",
         "net.state = None; loss = cross_entropy(net(x), y); then zero_grad, backward, step; append "
@@ -85,7 +85,7 @@ def train_on(answer, rng) -> None:
     ),
 )
 def begin_anew(answer, rng) -> None:
-    """`begin_anew(state, ended) -> state`: rows of ended samples at rest, others continued."""
+    """`begin_anew(state, ended) -> state`: resets the rows of ended samples, keeps the others."""
     layer = LIFLayer(tau=20.0, tau_syn=5.0)
     for dtype in (torch.float64, torch.float32):
         n, m, g = int(rng.integers(5, 9)), int(rng.integers(9, 13)), generator_from(rng)

@@ -27,7 +27,8 @@ def _walk(rng: np.random.Generator, steps: int, *shape: int) -> Tensor:
     hints=(
         "Each event moves the receiver's level by one threshold, as it moves the sender's "
         "reference.",
-        "events.cumsum(0) is the number of ON events minus the number of OFF events up to each step.",
+        "events.cumsum(0) is the number of ON events minus the number of OFF events up to each "
+        "step.",
         "start + threshold * events.cumsum(0)",
     ),
 )
@@ -50,7 +51,7 @@ def rebuild(answer, rng) -> None:
         "You add the absolute values: an OFF event, -1, lowers the level.":
             start + threshold * events.abs().cumsum(0).numpy(),
         "You exchanged ON and OFF: 1 is ON and raises the level.": start - threshold * total,
-        "You are one step late: the signal after a step includes its event.":
+        "Your signal is one step late: the signal after a step includes its event.":
             start + threshold * before,
         "That is the last value only. Return the signal after each step.":
             np.full(len(total), start + threshold * total[-1]),

@@ -30,7 +30,7 @@ from jarvis.stdp.trace_rules import ThreeFactorSTDP
     ),
 )
 def update_by_order(answer, rng) -> None:
-    """`update_by_order(w, input_times, winner_time, a_plus, a_minus) -> w` of a winner."""
+    """`update_by_order(w, input_times, winner_time, a_plus, a_minus) -> w`: the new weights."""
     given = []
     for _ in range(3):
         w = torch.tensor(rng.uniform(0.05, 0.95, (2, 5, 5)), dtype=torch.float32)
@@ -259,10 +259,10 @@ _WAITS: dict[str, Callable[[float, float], float]] = {
     "After one tau, 1/e (37 %) is left, but the fraction left should be `share`.": (
         lambda delay, share: delay
     ),
-    "The trace decays by powers of e, not of 2: take the natural logarithm.": (
+    "The trace decays as a power of e, not of 2: take the natural logarithm.": (
         lambda delay, share: -delay / math.log2(share)
     ),
-    "The trace decays by powers of e, not of 10: take the natural logarithm.": (
+    "The trace decays as a power of e, not of 10: take the natural logarithm.": (
         lambda delay, share: -delay / math.log10(share)
     ),
     "That is a rate, per ms. The time constant is its inverse.": (
@@ -315,7 +315,7 @@ def relearn(answer, rng) -> None:
 
 
 def _why(right: Tensor, wrong: Tensor) -> str:
-    """Why a signal fails, from its values at all levels of expectation."""
+    """Explain why a signal fails, from its values at all levels of expectation."""
     size = torch.cat([right, wrong]).abs().max().item()
     if torch.cat([right, wrong]).min() >= 0:
         return (

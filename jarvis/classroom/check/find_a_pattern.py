@@ -39,7 +39,7 @@ def chance_hits(answer, rng) -> None:
 
 #: Common mistakes, from the mean number of spikes in a slot.
 _CHANCES: dict[str, Callable[[float], float]] = {
-    "That is the mean number of spikes in a slot. Two spikes in one slot hit it only once.": (
+    "That is the mean number of spikes in a slot. A slot with two spikes counts only once.": (
         lambda mean: mean
     ),
     "That is the mean number of spikes, cut off at 1. When several spikes fall in one slot, other "
@@ -54,7 +54,7 @@ _CHANCES: dict[str, Callable[[float], float]] = {
 @exercise(
     2,
     hints=(
-        "np.nonzero gives the time and the input of each spike: move the times.",
+        "np.nonzero gives the time and the input of each spike. Change the times.",
         "Draw one number for each spike: rng.integers(-size, size + 1, len(t)).",
         "t, i = np.nonzero(pattern); moved = np.zeros_like(pattern); "
         "moved[(t + shift) % len(pattern), i] = True.",

@@ -19,7 +19,7 @@ from jarvis.classroom.check.verdict import Wrong, exercise, near, number
     ),
 )
 def b_for(answer, rng) -> None:
-    """`b_for(rate) -> pA`: the adapting neuron ends at `rate` (Hz) with 500 pA, to 1 %."""
+    """`b_for(rate) -> pA`: the b with which the final rate under 500 pA is `rate` (Hz), to 1 %."""
     rates = rng.permutation([rng.uniform(10, 16), rng.uniform(19, 26), rng.uniform(29, 40)])
     tried = [(number(answer(rate), "b"), rate) for rate in rates]
     if len({b for b, _ in tried}) == 1:
@@ -76,8 +76,8 @@ def _bisected(rate: float) -> float:
     hints=(
         "Convert v to s, subtract the change of s in one step, and check whether s is still "
         "positive.",
-        "s = exp(-(v - v_t)/delta_t) falls by dt/tau in a step. If it would reach 0, there is a "
-        "spike, after tau * s.",
+        "s = exp(-(v - v_t)/delta_t) falls by dt/tau in a step. If s would reach 0, there is a "
+        "spike after the time tau * s.",
         "if s <= dt / tau: return None, tau * s. Otherwise return v_t - delta_t * "
         "math.log(s - dt / tau), None.",
     ),
@@ -95,7 +95,8 @@ def upstroke(answer, rng) -> None:
             raise Wrong("Return two values: V and None, or None and the time of the spike.")
         after, when = pair
         given = (
-            f"From {v:.2f} mV (v_t {v_t:.1f}, delta_t {delta_t:.2f}, tau {tau:.1f}, dt {dt:.2f})"
+            f"From {v:.2f} mV (v_t = {v_t:.1f}, delta_t = {delta_t:.2f}, tau = {tau:.1f}, "
+            f"dt = {dt:.2f})"
         )
         if after is not None and when is not None:
             raise Wrong(

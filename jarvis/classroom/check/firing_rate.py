@@ -264,7 +264,7 @@ _CV_SLIPS = (
     (lambda times: _cv(times) ** 2,
      "That is the square of the CV: divide the standard deviation, not the variance, by the mean."),
     (lambda times: np.diff(times).var() / np.diff(times).mean(),
-     "You divide the variance by the mean, which has a unit. Take the standard deviation."),
+     "You divide the variance by the mean. The result has a unit: take the standard deviation."),
     (lambda times: np.diff(times).std(),
      "That is the standard deviation, in ms. Divide it by the mean."),
     (lambda times: times.std() / times.mean(),

@@ -93,7 +93,7 @@ def _rest_slips(g: np.ndarray) -> dict[str, float]:
     m, h, n = (x.item() for x in steady_gates(torch.tensor(-65.0, dtype=F64)))
     return {
         "That is the steady V with all channels open: the gates are missing.": _mean(g),
-        "That uses the gates at -65 mV. Let them follow V.": _mean(g * (m**3 * h, n**4, 1.0)),
+        "You use the gates at -65 mV. Compute them at V.": _mean(g * (m**3 * h, n**4, 1.0)),
         "That is the resting potential of the standard neuron. Use the given "
         "conductances.": _rest(),
         "That is E_L. Some sodium and potassium channels are open at rest.": -54.387,
@@ -159,14 +159,14 @@ def steady_rate(answer, rng) -> None:
     asked = [
         (trains[:, 0], f"a neuron under {lasting:.1f} uA/cm2"),
         (_train(rng, slower=float(rng.uniform(2, 3))), "a train that starts fast and then slows"),
-        (trains[:, 1], f"a neuron that stops, under {ending:.1f} uA/cm2"),
+        (trains[:, 1], f"a neuron that stops firing under {ending:.1f} uA/cm2"),
         (torch.zeros(20_000, dtype=F64), "a neuron that never fires"),
     ]
     for spikes, what in asked:
         found, wanted = number(answer(spikes, DT), "the rate"), _steady(spikes)
         if near(found, wanted, 0.01) or (wanted == 0 and found == 0):
             continue
-        said = f"For {what} you return {found:.2f} Hz"
+        said = f"For {what}, you return {found:.2f} Hz"
         if wanted == 0:
             raise Wrong(
                 f"{said}. There is no spike in the last 100 ms: the train has ended, so the rate "
@@ -179,7 +179,7 @@ def steady_rate(answer, rng) -> None:
              "includes the fast start, and its resolution is one spike. Use the last intervals."),
             (wanted / 1000, "That is the rate in spikes per ms."),
             (wanted * DT, "You left out dt: the intervals are in steps."),
-            (1000 / wanted, "That is the interval in ms."),
+            (1000 / wanted, "That is the interval in ms. Return the rate."),
         ):  # fmt: skip
             if near(found, slip, 2e-4):
                 raise Wrong(f"{said}, not {wanted:.2f}. {words}")
@@ -228,11 +228,11 @@ def stopping_pulse(answer, rng) -> None:
     currents = [float(c) for c in rng.permutation([rng.uniform(6.5, 7.5), rng.uniform(8.0, 9.0)])]
     pulses = [_pulse(answer(current)) for current in currents]
     for current, (start, amplitude) in zip(currents, pulses, strict=True):
-        said = f"At {current:.2f} uA/cm2, your pulse of {amplitude:.2f} at {start:.2f} ms"
+        said = f"At {current:.2f} uA/cm2, your pulse of {amplitude:.2f} uA/cm2 at {start:.2f} ms"
         if not 100 <= start <= 120:
-            raise Wrong(f"{said}: start it between 100 and 120 ms.")
+            raise Wrong(f"{said} is out of range: start it between 100 and 120 ms.")
         if not -20 <= amplitude <= 20:
-            raise Wrong(f"{said}: keep the amplitude between -20 and 20 uA/cm2.")
+            raise Wrong(f"{said} is out of range: keep the amplitude between -20 and 20 uA/cm2.")
         after = _after(current, start, amplitude)
         if not len(after):
             continue
