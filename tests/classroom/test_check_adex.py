@@ -64,7 +64,7 @@ def test_the_mean_adaptation_is_that_of_a_neuron():
         (lambda rate, b, tau: after_spike(rate, b, tau) - b / 2, "is not a straight line"),
         (lambda rate, b, tau: b * tau, "the charge per spike"),
         (lambda rate, b, tau: b * rate / 1000, "does not depend on tau_w"),
-        (lambda rate, b, tau: 1.1 * mean_w(rate, b, tau), "a simulation has"),
+        (lambda rate, b, tau: 1.1 * mean_w(rate, b, tau), "a simulation gives"),
     ],
 )
 def test_mean_adaptation(answer, words):
@@ -81,16 +81,16 @@ def test_the_touching_current_is_where_the_last_fixed_point_vanishes():
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda p: p.g_l * (p.v_t - p.delta_t - p.e_l), "without a: it pulls together"),
+        (lambda p: p.g_l * (p.v_t - p.delta_t - p.e_l), "the rheobase for a = 0"),
         (lambda p: (p.g_l + p.a) * (p.v_t - p.e_l) - p.g_l * p.delta_t, "You took V = v_t"),
         (lambda p: touching(p) - p.a * (touch(p) - p.e_l), "w is not 0 there"),
         (lambda p: touching(p) + p.a * p.delta_t, "not g_L delta_t"),
-        (lambda p: (p.g_l + p.a) * (touch(p) - p.e_l), "The exponential is missing"),
+        (lambda p: (p.g_l + p.a) * (touch(p) - p.e_l), "The exponential term is missing"),
         (touch, "in mV. Return the current"),
         (lambda p: touching(p) / 1000, "in nA"),
-        (lambda p: -touching(p), "the sign is not"),
+        (lambda p: -touching(p), "the sign is wrong"),
         (lambda p: touching(p) - 10, "still cross"),
-        (lambda p: touching(p) + 10, "10.0 pA apart"),
+        (lambda p: touching(p) + 10, "already 10.0 pA apart"),
         (lambda p: "100 pA", "should be a number"),
     ],
 )
@@ -112,8 +112,8 @@ def test_touching_current_where_the_fixed_point_loses_stability():
     [
         (lambda p, current: p.v_reset, "present reset"),
         (lambda p, current: -58.0, "for every neuron"),
-        (lambda p, current: p.v_t + 4.5, "You raised it"),
-        (lambda p, current: p.v_t + 20, "You raised it"),
+        (lambda p, current: p.v_t + 4.5, "You raised the reset"),
+        (lambda p, current: p.v_t + 20, "You raised the reset"),
         (lambda p, current: p.v_t + 3.5, "still bursts: the last intervals are"),
         (lambda p, current: replace(p, v_reset=-60.0), "should be a number"),
         (lambda p, current: -math.inf, "is -inf"),

@@ -111,10 +111,10 @@ def test_steady_state(answer, words):
     ("answer", "words"),
     [
         (lambda p: p.g_l, "halves the *steady* response"),
-        (lambda p: fast(p) + p.g_l, "the sum with the leak"),
+        (lambda p: fast(p) + p.g_l, "include the leak in the sum"),
         (lambda p: fast(p) / p.g_l, "in units of g_L"),
         (lambda p: fast(p) / 1000, "in uS"),
-        (lambda p: -fast(p), "is positive"),
+        (lambda p: -fast(p), "cannot be negative"),
         (lambda p: 1.1 * fast(p), "takes less inhibition"),
         (lambda p: 0.9 * fast(p), "takes more inhibition"),
     ],
@@ -145,15 +145,15 @@ def test_balanced_pair(answer, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda r, U, tau: transmitted(r, U, tau) / r, "what one spike transmits"),
-        (lambda r, U, tau: U * transmitted(r, U, tau), "what is used up"),
-        (lambda r, U, tau: r / (1 + U * r * tau), "divide by 1000"),
+        (lambda r, U, tau: transmitted(r, U, tau) / r, "that one spike transmits"),
+        (lambda r, U, tau: U * transmitted(r, U, tau), "that is used up"),
+        (lambda r, U, tau: r / (1 + U * r * tau), "divide their product by 1000"),
         (lambda r, U, tau: transmitted(r, U, tau) / 1000, "per ms"),
         (lambda r, U, tau: 1000 / (U * tau), "the limit for high rates"),
-        (lambda r, U, tau: transmitted(r, 1, tau), "leaves out U"),
+        (lambda r, U, tau: transmitted(r, 1, tau), "left out U"),
         (lambda r, U, tau: r, "without depression"),
         (lambda r, U, tau: r / (1 - U * r * tau / 1000), "A sign is wrong"),
-        (lambda r, U, tau: 1.05 * transmitted(r, U, tau), "and it is"),
+        (lambda r, U, tau: 1.05 * transmitted(r, U, tau), "it should be"),
     ],
 )
 def test_transmitted(answer, words):

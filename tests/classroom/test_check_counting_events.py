@@ -108,7 +108,7 @@ def without_own(dense, least):
     [
         (lambda d, least: count_neighbours(d, least)[:, None], "take [:, 0]"),
         (lambda d, least: count_neighbours(d, least)[:, None].expand(-1, 2, -1, -1), "ON and OFF"),
-        (lambda d, least: count_neighbours(d, least) * 3, "True or False"),
+        (lambda d, least: count_neighbours(d, least) * 3, "True and False"),
         (lambda d, least: without_own(d, least), "without an event"),
         (lambda d, least: count_neighbours(d, least + 1), "means >="),
         (lambda d, least: count_neighbours(d, least, [[1, 1, 1], [1, 0, 1], [1, 1, 1]]),
@@ -121,7 +121,7 @@ def without_own(dense, least):
         (lambda d, least: count_neighbours(d.amax(1, keepdim=True), least), "you count one"),
         (lambda d, least: count_neighbours(d.sum(0, keepdim=True), least) & own(d), "the frames"),
         (lambda d, least: count_neighbours(d, least, padding_mode="circular"), "wraps around"),
-        (lambda d, least: 0 * count_neighbours(d, least), "it should be True"),
+        (lambda d, least: 0 * count_neighbours(d, least), "should be True"),
         (lambda d, least: count_neighbours(d, least)[:1], "should have the shape"),
         (lambda d, least: [[1], [1, 2]], "should be an array"),
     ],
@@ -162,7 +162,7 @@ def with_empty_frames(step_masks):
         (lambda m: ends(m)[0], "Divide it by the time"),
         (lambda m: ends(m)[0] / len(m), "n - 1 steps"),
         (lambda m: centres_of(m)[1].diff(dim=0).mean(0), "whatever the time"),
-        (lambda m: slope(*boxes(m)), "middle of the box"),
+        (lambda m: slope(*boxes(m)), "middle of the bounding box"),
         (through_zero, "goes through 0"),
         (lambda m: (0.0, 0.0), "you return 0.000 and 0.000"),
         (lambda m: velocity(m)[0], "two numbers, vy and vx"),
@@ -176,13 +176,16 @@ def test_velocity(answer, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda val, test: (np.argmax(test), test.max()), "choose on the test scenes"),
+        (
+            lambda val, test: (np.argmax(test), test.max()),
+            "You choose the option on the test scenes",
+        ),
         (lambda val, test: (np.argmax(val), val.max()), "looks too good"),
         (lambda val, test: (np.argmax(val), test.max()), "belongs to another option"),
         (lambda val, test: (np.argmin(val), test[np.argmin(val)]), "the worst"),
         (lambda val, test: choose(val, test)[::-1], "swapped"),
         (lambda val, test: np.argmax(val), "two things"),
-        (lambda val, test: (0, 0.1), "it gets"),
+        (lambda val, test: (0, 0.1), "its score on the test scenes is"),
     ],
 )
 def test_choose(answer, words):
@@ -215,7 +218,7 @@ def by_wrong_width(counts, width):
         (lambda c, width: densest_square(-c, width), "emptiest"),
         (padded, "beyond the border"),
         (by_wrong_width, "fewer squares than pixels"),
-        (lambda c, width: (3, 3), "is around row"),
+        (lambda c, width: (3, 3), "is centred on row"),
         (lambda c, width: 3, "two numbers"),
     ],
 )
@@ -230,7 +233,7 @@ def around(half):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (around(lambda p, n: (p * (1 - p) / n) ** 0.5), "holds 68 %"),
+        (around(lambda p, n: (p * (1 - p) / n) ** 0.5), "covers 68 %"),
         (around(lambda p, n: 1.96 * (p * (1 - p)) ** 0.5), "a single scene"),
         (around(lambda p, n: 1.96 * (p * (1 - p)) ** 0.5 / n), "outside the root"),
         (around(lambda p, n: 1.96 * p * (1 - p) / n), "square root"),

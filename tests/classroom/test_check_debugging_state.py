@@ -100,15 +100,15 @@ def in_place(state, ended):
     ("answer", "words"),
     [
         (lambda s, e: s.v, "should return an LIFState, not Tensor"),
-        (lambda s, e: s, "state.v is as it was"),
-        (lambda s, e: s._replace(v=begin_anew(s, e).v), "state.i is as it was"),
+        (lambda s, e: s, "state.v is unchanged"),
+        (lambda s, e: s._replace(v=begin_anew(s, e).v), "state.i is unchanged"),
         (lambda s, e: begin_anew(s, ~e), "the wrong way round"),
         (lambda s, e: s._replace(v=0 * s.v, i=0 * s.i), "is 0 for all samples"),
         (in_place, "in place"),
         (lambda s, e: s._replace(v=s.v[~e], i=s.i[~e]), "has the shape"),
-        (lambda s, e: s._replace(v=begin_anew(s, e).v.float(), i=s.i), "was torch.float64, and is"),
-        (lambda s, e: s._replace(v=begin_anew(s, e).v + 0.1, i=s.i), "does not fit that"),
-        (lambda s, e: begin_anew(s, e)._replace(refractory=s.v), "was None, and is set now"),
+        (lambda s, e: s._replace(v=begin_anew(s, e).v.float(), i=s.i), "was torch.float64 before"),
+        (lambda s, e: s._replace(v=begin_anew(s, e).v + 0.1, i=s.i), "does not reflect that"),
+        (lambda s, e: begin_anew(s, e)._replace(refractory=s.v), "was None before the call"),
         (lambda s, e: s._replace(v=torch.where(e[:, None], torch.zeros(1).to(s.v), s.v), i=None),
          "should be a tensor, but is None"),
         (lambda s, e: begin_anew(s, e.numpy()), "raised"),
@@ -132,7 +132,7 @@ def test_a_state_that_comes_back_on_the_cpu_is_noticed():
     ("options", "words"),
     [
         (dict(mode="train"), "in training mode. Call net.eval()"),
-        (dict(mode="none"), "is left in evaluation mode"),
+        (dict(mode="none"), "leave the network in evaluation mode"),
         (dict(mode="all"), "one that was in evaluation mode before"),
         (dict(grad=True), "A graph is built"),
         (dict(grad=True, item=False), "A graph is kept"),
@@ -163,12 +163,12 @@ def left_training(net, batches):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda *given: validate(*given)[::-1], "First the loss"),
-        (lambda *given: (validate(*given)[0], 100 * validate(*given)[1]), "not per cent"),
+        (lambda *given: validate(*given)[::-1], "return the loss first"),
+        (lambda *given: (validate(*given)[0], 100 * validate(*given)[1]), "not a percentage"),
         (lambda *given: (validate(*given)[0] + 1, 0.5), "the loss is"),
         (lambda *given: validate(*given)[0], "should return two numbers"),
         (trained, "output.bias has changed"),
-        (left_training, "is left in training mode"),
+        (left_training, "leave the network in training mode"),
     ],
 )
 def test_validate_otherwise_wrong(answer, words):
@@ -184,7 +184,7 @@ def last_of_the_batch(net, x):
     [
         (dict(forget=False), "still depend on the graph of the first"),
         (dict(forget=False, detach=True), "starts with the potentials left by the previous one"),
-        (dict(forget=False, retain=True), "retain_graph hides it"),
+        (dict(forget=False, retain=True), "retain_graph only hides the problem"),
         (dict(zero=False), "zero_grad() is missing"),
         (dict(step=False), "optimizer.step() is missing"),
     ],
@@ -206,7 +206,7 @@ def test_train_on_otherwise_wrong():
         return train_on(net, batches, optimizer, forget=False, detach=True)
 
     assert "The last batch is smaller" in check.train_on(only_if_it_fits).words
-    assert "the definition's" in check.train_on(lambda *g: [v + 1 for v in train_on(*g)]).words
+    assert "it should be" in check.train_on(lambda *g: [v + 1 for v in train_on(*g)]).words
     floats = "Keep floats: loss.item()"
     assert floats in check.train_on(lambda *g: [with_graph(v) for v in train_on(*g)]).words
     assert floats in check.train_on(lambda *g: with_graph(train_on(*g))).words
@@ -233,7 +233,7 @@ def no_memory(net, x):
     [
         (lambda net, x: net(x), "still treat the batch as time"),
         (last_of_the_batch, "v[-1] is the last step only if time comes first"),
-        (reshaped, "To swap two axes, transpose"),
+        (reshaped, "To swap two axes, use transpose"),
         (all_steps, "take the last one, v[-1]"),
         (lambda net, x: all_steps(net, x)[:, -1], "has one row per step"),
         (lambda net, x: all_steps(net, x).mean(0), "the mean over time"),
@@ -259,13 +259,13 @@ def test_cue_scores(answer, words):
         (lambda c: c.mean(0), "whenever it comes"),
         (lambda c: c.sum(0), "this read-out cannot tell them apart"),
         (lambda c: c.flip(0).cumsum(0).mean(0), "it should be the opposite"),
-        (lambda c: c[-1], "leaves the score at 0"),
+        (lambda c: c[-1], "leaves your score at 0"),
         (lambda c: c.mean(1), "the batch is axis 1"),
         (lambda c: scores(c)[..., None], "should have the shape"),
-        (lambda c: c[: len(c) // 3].sum(0), "let the worth fall"),
-        (lambda c: scores(c) + c[15], "at step 15 is worth more than one three steps earlier"),
+        (lambda c: c[: len(c) // 3].sum(0), "let the weight fall"),
+        (lambda c: scores(c) + c[15], "at step 15 counts for more than one three steps earlier"),
         (lambda c: scores(c).detach(), "No gradient reaches"),
-        (lambda c: torch.tensordot(torch.exp(-2.0 * torch.arange(len(c))), c, 1), "it reaches"),
+        (lambda c: torch.tensordot(torch.exp(-2.0 * torch.arange(len(c))), c, 1), "reaches only"),
         (lambda c: scores(c) * float("nan"), "NaN"),
     ],
 )

@@ -89,19 +89,25 @@ def ordered(where):
         (lambda w, times, t, up, down: w + torch.where(times <= t, up, -down), "is missing."),
         (
             lambda w, times, t, up, down: (w + torch.where(times <= t, up, -down)).clamp(0, 1),
-            "so are the bounds",
+            "need no clamping",
         ),
-        (ordered(lambda times, t, up, down: torch.where(times <= t, up, 0.0)), "stay as they are"),
+        (
+            ordered(lambda times, t, up, down: torch.where(times <= t, up, 0.0)),
+            "Yours do not change",
+        ),
         (
             ordered(
                 lambda times, t, up, down: (
                     torch.where(times <= t, up, -down) * (times < 15) + 0.0 * times
                 )
             ),
-            "never fire lose as well",
+            "never fire shrink as well",
         ),
         (ordered(lambda times, t, up, down: torch.where(times <= t, down, -up)), "swapped"),
-        (ordered(lambda times, t, up, down: torch.where(times <= t, up, down)), "Everything gains"),
+        (
+            ordered(lambda times, t, up, down: torch.where(times <= t, up, down)),
+            "All your weights grow",
+        ),
         (lambda w, *rest: w, "fires in step"),
         (lambda w, *rest: w.mean(), "should have the shape"),
     ],
@@ -127,7 +133,7 @@ def of_maps(by):
     ("answer", "words"),
     [
         (lambda w, limit: (w * (1 - w)).mean(), "two things"),
-        (shared(lambda w: (w * (1 - w)).mean()), "of the whole layer"),
+        (shared(lambda w: (w * (1 - w)).mean()), "for the whole layer"),
         (shared(lambda w: (w * (1 - w)).mean(0)), "mean is over the maps"),
         (shared(lambda w: (w * (1 - w)).mean((0, 2, 3))), "mean is over the maps"),
         (shared(lambda w: (w * (1 - w)).sum((1, 2, 3))), "You sum"),
@@ -140,9 +146,12 @@ def of_maps(by):
         (of_maps(lambda w, c, limit: 100 * (c < limit).float().mean()), "in percent"),
         (of_maps(lambda w, c, limit: (c < 0.01).float().mean()), "The limit was"),
         (of_maps(lambda w, c, limit: (c >= limit).float().mean()), "*above*"),
-        (of_maps(lambda w, c, limit: (w * (1 - w) < limit).float().mean()), "share of *weights*"),
+        (
+            of_maps(lambda w, c, limit: (w * (1 - w) < limit).float().mean()),
+            "fraction of *weights*",
+        ),
         (of_maps(lambda w, c, limit: c < limit), "one number"),
-        (of_maps(lambda w, c, limit: -1.0), "you say -1"),
+        (of_maps(lambda w, c, limit: -1.0), "you return -1"),
     ],
 )
 def test_converged_share(answer, words):
@@ -180,8 +189,8 @@ def channels_together(weight, generator):
             "from one map to another",
         ),
         (lambda w, g: in_order(w, g, 32), "the same order"),
-        (lambda w, g: within_channels(w, g, False), "keep to themselves"),
-        (channels_together, "move together"),
+        (lambda w, g: within_channels(w, g, False), "ON and OFF weights separately"),
+        (channels_together, "moves together"),
         (lambda w, g: torch.rand(w.shape, generator=g), "lost or new"),
         (
             lambda w, g: w.flatten(1).gather(1, torch.randint(32, (6, 32), generator=g)).view_as(w),
@@ -201,7 +210,7 @@ def test_shuffled(answer, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda delay, share: delay / math.log(share), "the sign is not"),
+        (lambda delay, share: delay / math.log(share), "the sign is wrong"),
         (lambda delay, share: -delay / math.log(1 - share), "the fraction that is left"),
         (lambda delay, share: delay, "37 %"),
         (lambda delay, share: -delay / math.log2(share), "natural logarithm"),
@@ -227,7 +236,7 @@ def test_wait_long_enough(answer, words):
         (lambda correct, expected: expected - correct, "reverse its sign"),
         (lambda correct, expected: 0.5 - expected, "use `correct`"),
         (lambda correct, expected: 0.01 * (correct - expected), "Make it larger"),
-        (lambda correct, expected: correct - 0.3 * expected, "no surprise"),
+        (lambda correct, expected: correct - 0.3 * expected, "though it is expected"),
         (lambda correct, expected: torch.ones(3), "should have the shape (2,)"),
         (lambda correct, expected: [[1], [1, 2]], "should be an array"),
         (lambda correct, expected: correct / 0, "infinite"),

@@ -75,7 +75,7 @@ def told(exercise, answer, words, seeds=range(3)):
         (lambda hz, slot: hz * slot / 1000, "mean number of spikes in a slot"),
         (lambda hz, slot: min(1, hz * slot / 1000), "cut off at 1"),
         (lambda hz, slot: math.exp(-hz * slot / 1000), "without a spike"),
-        (lambda hz, slot: hz * slot / 1000 * math.exp(-hz * slot / 1000), "exactly one"),
+        (lambda hz, slot: hz * slot / 1000 * math.exp(-hz * slot / 1000), "exactly one spike"),
         (lambda hz, slot: 1 - math.exp(-hz * slot), "units"),
         (lambda hz, slot: 0.5, "with at least one is"),
     ],
@@ -131,7 +131,7 @@ def at_the_border(pattern, size, rng, clip):
         (lambda pattern, size, rng: jitter(pattern, size, rng)[:, rng.permutation(3000)]
          if size else pattern, "but the size is"),
         (lambda pattern, size, rng: pattern[:, :9], "should have the shape"),
-        (lambda pattern, size, rng: pattern * 2, "a spike or none"),
+        (lambda pattern, size, rng: pattern * 2, "for a spike or none"),
     ],
 )  # fmt: skip
 def test_jitter(answer, words):
@@ -149,7 +149,7 @@ def only(pattern, last=False):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda *case: -gains(*case), "the sign is not"),
+        (lambda *case: -gains(*case), "the sign is wrong"),
         (lambda p, t, up, down, *taus: gains(p, t, up, 0.0, *taus), "potentiation alone"),
         (lambda p, t, up, down, *taus: gains(p, t, 0.0, down, *taus), "depression alone"),
         (
@@ -177,10 +177,13 @@ def in_place(v, fired, strength):
     ("answer", "words"),
     [
         (lambda v, fired, strength: v - strength * fired.sum(), "lowers only the others"),
-        (lambda v, fired, strength: v - strength * fired, "the others that are inhibited"),
+        (lambda v, fired, strength: v - strength * fired, "inhibit the other neurons"),
         (lambda v, fired, strength: v - strength * fired.sum() * ~fired, "as well, by the spikes"),
-        (lambda v, fired, strength: v - strength * fired.any() * ~fired, "twice as far"),
-        (lambda v, fired, strength: v + strength * (fired.sum() - fired), "push up"),
+        (lambda v, fired, strength: v - strength * fired.any() * ~fired, "twice as much"),
+        (
+            lambda v, fired, strength: v + strength * (fired.sum() - fired),
+            "You raise the potential",
+        ),
         (lambda v, fired, strength: v, "neurons fire, and neuron"),
         (in_place, "changes the array"),
     ],

@@ -53,16 +53,19 @@ def test_right_answers(seed):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda *given: rates(*given) / 1000, "per ms"),
+        (lambda *given: rates(*given) / 1000, "the rate per ms"),
         (lambda *given: 1000 / rates(*given), "the interval in ms"),
         (lambda *given: rates(*given, scale=False), "constant_drive"),
         (lambda c, reset, tau, dt: rates(c, "zero", tau, dt), "Is the argument reset used"),
         (lambda c, reset, tau, dt: rates(c, "subtract", tau, dt), "is the argument used?"),
         (lambda *given: 1.5 * rates(*given), "; the mean interval gives"),
         (lambda c, reset, tau, dt: rates(c, reset, tau, 1.0), "at a step of 1 ms: is dt used?"),
-        (lambda c, reset, tau, dt: dt * rates(c, reset, tau, dt), "per 1000 steps"),
+        (lambda c, reset, tau, dt: dt * rates(c, reset, tau, dt), "the rate per 1000 steps"),
         (lambda c, reset, tau, dt: rates(c, reset, tau, dt) / dt, "how often is dt used?"),
-        (lambda c, reset, tau, dt: 1000 / (tau * math.log(c / (c - 1))), "That is the formula"),
+        (
+            lambda c, reset, tau, dt: 1000 / (tau * math.log(c / (c - 1))),
+            "That is the rate by the formula",
+        ),
         (by_interval(0), "from the first interval alone"),
         (by_interval(-1), "from the last interval alone"),
         (to_the_first, "between spikes, not from the start"),
@@ -88,9 +91,9 @@ def test_coarse_rate_gives_no_reason_that_only_some_answers_fit():
     [
         (lambda rate: 1 / rate, "in seconds"),
         (lambda rate: rate / 1000, "spikes per ms"),
-        (lambda rate: -5, "ends before it begins"),
-        (lambda rate: 0, "without a limit"),
-        (lambda rate: 12.25, "that would be 81.6 Hz"),
+        (lambda rate: -5, "It cannot be negative"),
+        (lambda rate: 0, "the rate has no limit"),
+        (lambda rate: 12.25, "the rate can reach 81.6 Hz"),
     ],
 )
 def test_speed_limit(answer, words):
@@ -101,17 +104,20 @@ def test_speed_limit(answer, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda w, r, t: (w * r * t, 1), "divide the rate by 1000, to have it per ms"),
+        (lambda w, r, t: (w * r * t, 1), "divide the rate by 1000 to have it per ms"),
         (lambda w, r, t: (w * r * t / 2000, 1), "belongs to the variance"),
         (lambda w, r, t: (1.3 * w * r * t / 1000, 1), "the mean of v is not"),
         (lambda *g: mean_and_spread(*g)[::-1], "Return the mean first"),
         (lambda *g: mean_and_spread(*g)[0], "Return two numbers"),
-        (lambda *g: (mean_and_spread(*g)[0], mean_and_spread(*g)[1] ** 2), "is the variance"),
+        (
+            lambda *g: (mean_and_spread(*g)[0], mean_and_spread(*g)[1] ** 2),
+            "is in fact the variance",
+        ),
         (lambda *g: (mean_and_spread(*g)[0], 2**0.5 * mean_and_spread(*g)[1]), "tau/2, not tau"),
         (lambda *g: (mean_and_spread(*g)[0], 1000**0.5 * mean_and_spread(*g)[1]), "Hz times ms"),
         (lambda w, r, t: (w * r * t / 1000, math.sqrt(r * t / 2000)), "not contain the weight"),
         (lambda w, r, t: (w * r * t / 1000, w * math.sqrt(r * t / 2000)), "is negative"),
-        (lambda w, r, t: (w * r * t / 1000, 0.5), "is not the root of the rate"),
+        (lambda w, r, t: (w * r * t / 1000, 0.5), "is not the square root of the rate"),
     ],
 )
 def test_mean_and_spread(answer, words):
@@ -131,9 +137,9 @@ def test_mean_and_spread_is_that_of_a_simulation():
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda t: 1 / irregularity(t), "turn it over"),
+        (lambda t: 1 / irregularity(t), "Take the inverse"),
         (lambda t: irregularity(t) ** 2, "the square of the CV"),
-        (lambda t: np.diff(t).var() / np.diff(t).mean(), "which has a unit"),
+        (lambda t: np.diff(t).var() / np.diff(t).mean(), "The result has a unit"),
         (lambda t: np.diff(t).std(), "in ms. Divide it by the mean"),
         (lambda t: t.std() / t.mean(), "the CV of the spike times"),
         (lambda t: irregularity(np.append(0.0, t)), "the time before the first spike"),

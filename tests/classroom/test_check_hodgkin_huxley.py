@@ -98,15 +98,15 @@ def mean(g_na, g_k, g_l):
     ("answer", "words"),
     [
         (mean, "the gates are missing"),
-        (lambda *g: bisect(*g, gates_at=-65.0), "Let them follow V"),
-        (lambda *g: rest(), "Use the conductances"),
+        (lambda *g: bisect(*g, gates_at=-65.0), "Compute them at V"),
+        (lambda *g: rest(), "Use the given conductances"),
         (lambda *g: -54.387, "That is E_L"),
         (lambda *g: bisect(*g, wrong_half=True), "the wrong half"),
         (lambda *g: bisect(*g, powers=(1, 1)), "without their powers"),
         (lambda *g: of_g(*g) / 1000, "Return it in mV"),
         (lambda *g: of_g(*g) + 0.5, "V would still go down"),
         (lambda *g: of_g(*g) - 0.5, "V would still go up"),
-        (lambda *g: -5000.0, "what the batteries allow"),
+        (lambda *g: -5000.0, "the range of the reversal potentials"),
         (lambda *g: [1.0, 2.0], "one number"),
     ],
 )
@@ -127,7 +127,7 @@ def test_resting_potential(answer, words):
             lambda current: (
                 (-77 * 36 * 0.3176769**4 - 54.387 * 0.3 + current) / (36 * 0.3176769**4 + 0.3)
             ),
-            "n opens as V rises",
+            "n increases as V rises",
         ),
         (lambda current: ttx(current) + 0.3, "V would still go down"),
         (lambda current: ttx(current) - 0.3, "V would still go up"),
@@ -153,10 +153,10 @@ def always(measure):
     [
         (lambda s, dt: float(s.sum()) * 1000 / (len(s) * dt), "the count over the whole run"),
         (lambda s, dt: steady(s, dt) / 1000, "in spikes per ms"),
-        (lambda s, dt: steady(s, dt) * dt, "forgets dt"),
+        (lambda s, dt: steady(s, dt) * dt, "You left out dt"),
         (lambda s, dt: 1000 / steady(s, dt) if steady(s, dt) else 0.0, "the interval in ms"),
         (always(lambda times: 1000 / np.diff(times).mean()), "The first ones differ"),
-        (lambda s, dt: 1.1 * steady(s, dt), "its last interval is"),
+        (lambda s, dt: 1.1 * steady(s, dt), "the last intervals average"),
         (lambda s, dt: 60.0, "not"),
         (lambda s, dt: np.inf, "is inf"),
     ],

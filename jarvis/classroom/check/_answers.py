@@ -1,8 +1,8 @@
-"""What an answer is, read from its code without running it.
+"""Inspect a learner's answer through its compiled code, without running it.
 
-Python keeps no comments, and drops docstrings, `...` and `pass` from a compiled function. So the
-compiled code of an untouched stub does nothing but return None. This needs no source, and works the
-same in a notebook, at the prompt, and under `exec`.
+Comments, docstrings, `...` and `pass` leave no instructions in a compiled function. The compiled
+code of an untouched stub therefore does nothing but return None. Reading it needs no source code,
+so it works the same in a notebook, at the prompt, and under `exec`.
 """
 
 import dis
@@ -25,7 +25,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def is_missing(answer: Any) -> bool:
-    """Whether there is no answer: None, `...`, several of these, or a function without a body.
+    """Whether the answer is missing: None, `...`, a list or tuple of these, or an empty function.
 
     Example:
         >>> def stub(x):
@@ -48,7 +48,7 @@ def is_missing(answer: Any) -> bool:
 def code_of(answer: Any) -> CodeType | None:
     """The compiled code of a function, method, partial, module or callable object, if it has one.
 
-    A class has none: it is an answer of its own kind.
+    For a class, the result is None.
     """
     for _ in range(10):  # a decorator may wrap a partial of a method, and so on
         if isinstance(answer, functools.partial):
@@ -69,7 +69,7 @@ def code_of(answer: Any) -> CodeType | None:
 
 
 def has_return(answer: Any) -> bool:
-    """Whether a function has a `return` with a value, so that None means that it missed it."""
+    """Whether a function has a `return` with a value; True for an answer without code."""
     code = code_of(answer)
     return code is None or _returns(list(dis.get_instructions(code)))
 
@@ -92,10 +92,10 @@ def _returns(steps: list[dis.Instruction]) -> bool:
 
 
 def fingerprint(answer: Any) -> str:
-    """Equal for the same answer given again: the same value, or a function with the same code.
+    """A string that is the same for equal values, and for functions with the same code.
 
-    Comments, docstrings and line numbers do not count. What a function looks up does: the numbers
-    and the functions beside it in its notebook.
+    Comments, docstrings and line numbers have no effect on it. The global numbers, strings and
+    functions of the notebook that a function uses do.
 
     Example:
         >>> def one(x):
@@ -108,7 +108,7 @@ def fingerprint(answer: Any) -> str:
     """
     try:
         return "\n".join(_parts(answer, set()))
-    except Exception:  # an answer whose repr fails: take it for a new one
+    except Exception:  # the repr of the answer fails: treat it as a new answer
         return f"{type(answer).__qualname__} {id(answer)}"
 
 
@@ -139,7 +139,7 @@ def _parts(answer: Any, seen: set[int]) -> Iterable[str]:
 
 
 def _code(code: CodeType) -> Iterable[str]:
-    """Each step of a function, without its place; and the names of its arguments."""
+    """The names of a function's arguments, then its instructions without their positions."""
     yield repr(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
     for step in dis.get_instructions(code):
         if isinstance(step.argval, CodeType):  # a function within the function
@@ -149,5 +149,5 @@ def _code(code: CodeType) -> Iterable[str]:
 
 
 def named(answer: Callable) -> str:
-    """The name of a function, for a sentence."""
+    """The name of a function, for use in a sentence."""
     return getattr(answer, "__name__", "") or "your function"

@@ -1,4 +1,4 @@
-"""Which known mistake explains a learner's answers: all of them, since one may fit by chance."""
+"""Find the known mistake that explains all of a learner's answers; one may fit by chance."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,7 +6,8 @@ from typing import Any
 
 from jarvis.classroom.check.verdict import near
 
-#: A known mistake: what it gives for a case (NaN where it has no value), and the feedback for it.
+#: A known mistake: a function from a case to the mistaken answer (NaN if there is none), and the
+#: feedback for it.
 Slip = tuple[Callable[[Any], float], str]
 
 
@@ -20,8 +21,8 @@ def explained(
 
     Args:
         found: the learner's answers.
-        cases: what each was an answer to: the argument of the slips.
-        slips: known mistakes.
+        cases: what each answer responds to; the functions in `slips` take it as their argument.
+        slips: the known mistakes, each with its feedback.
         close: `(answer, mistaken) -> bool`; the default allows one part in a thousand.
 
     Example:

@@ -1,4 +1,4 @@
-"""Shared by the checks of lessons 701 and 704: a network fixed by a learner is trained briefly."""
+"""Brief training of a network that a learner has fixed: for the checks of lessons 701 and 704."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ def digits(n: int = 64, encode: Callable = poisson_encode, *args) -> Draw:
 
 
 def train(model: Callable, parameters, draw: Draw, g, steps: int, lr: float = 2e-3) -> float:
-    """Train for some steps of Adam; returns the mean loss of the last five."""
+    """Train for `steps` steps of Adam; return the mean loss of the last five."""
     parameters = list(parameters)
     optimizer, losses = torch.optim.Adam(parameters, lr), []
     for _ in range(steps):
@@ -51,10 +51,11 @@ def accuracy_of(model: Callable, draw: Draw, g) -> float:
 
 
 LOOPS = {
-    "detach": "No error now, but a batch still starts with the potentials left by the previous one:"
-    " its loss depends on unrelated pictures. Forget the state.",
-    "retain": "No error now, but the graph grows from batch to batch, and each starts with the"
-    " potentials left by the previous one. retain_graph hides it: forget the state.",
+    "detach": "There is no error now, but each batch still starts with the potentials left by the"
+    " previous one, so its loss depends on unrelated images. Reset the state before each batch.",
+    "retain": "There is no error now, but the graph grows from batch to batch, and each batch still"
+    " starts with the potentials left by the previous one. retain_graph only hides the problem:"
+    " reset the state before each batch.",
     "no zero": "The state is right, but the gradients add up: zero_grad() is missing.",
     "no step": "The state is right, but the weights never change: optimizer.step() is missing.",
 }
@@ -88,7 +89,7 @@ class Readout(nn.Module):
 
 
 def growth_of(net: broken.RowReader, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Growth of the input's gradient from the last ten steps to the first, and the mean rate."""
+    """Gradient of the input in the first ten steps relative to the last ten, and the mean rate."""
     rate = net.neurons(over_time(net.inputs, x))[0].mean().item()
     size = gradient_by_step(net, x, y)
     late = size[-10:].mean().item()

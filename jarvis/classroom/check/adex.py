@@ -15,8 +15,9 @@ from jarvis.classroom.check.verdict import Wrong, exercise, near, number
 @exercise(
     1,
     hints=(
-        "How much charge, w over time, does a single spike add? And how many spikes are there?",
-        "The integral of b exp(-t/tau_w) is b tau_w. Multiply it by the spikes per ms.",
+        "How much charge (w integrated over time) does a single spike add? How many spikes are "
+        "there per ms?",
+        "The integral of b exp(-t/tau_w) is b tau_w. Multiply it by the number of spikes per ms.",
         "b * tau_w * rate / 1000, since the rate is in Hz and tau_w in ms.",
     ),
 )
@@ -25,17 +26,17 @@ def mean_adaptation(answer, rng) -> None:
     cases, found = [], []
     for _ in range(3):
         b, tau_w = rng.uniform(10, 150), rng.uniform(30, 300)
-        interval = tau_w * rng.uniform(0.4, 2.5)  # not short, or w would hardly vary
+        interval = tau_w * rng.uniform(0.4, 2.5)  # not too short, or w would hardly vary
         cases.append((1000 / interval, b, tau_w))
         found.append(number(answer(*cases[-1]), "the mean of w"))
     wrong = [k for k in range(3) if not near(found[k], _mean_w(cases[k]))]
     if not wrong:
         return
     (rate, b, tau_w), mine = cases[wrong[0]], found[wrong[0]]
-    said = f"At {rate:.1f} Hz, b = {b:.0f} pA, tau_w = {tau_w:.0f} ms you return {mine:.4g} pA"
+    said = f"At {rate:.1f} Hz, b = {b:.0f} pA and tau_w = {tau_w:.0f} ms, you return {mine:.4g} pA"
     if words := explained(found, cases, _MEAN_SLIPS):
         raise Wrong(f"{said}. {words}")
-    raise Wrong(f"{said}; a simulation has {_mean_w(cases[wrong[0]]):.4g} pA.")
+    raise Wrong(f"{said}; a simulation gives {_mean_w(cases[wrong[0]]):.4g} pA.")
 
 
 def _mean_w(case: tuple[float, float, float]) -> float:
@@ -52,17 +53,17 @@ def _after_spike(case: tuple[float, float, float]) -> float:
 #: Common mistakes, and the feedback for each; a case is (rate, b, tau_w).
 _MEAN_SLIPS = (
     (lambda case: 1000 * _mean_w(case),
-     "That has Hz times ms in it: divide the rate by 1000, to have it per ms."),
+     "Your result contains Hz times ms: divide the rate by 1000 to have it per ms."),
     (_after_spike, "That is w just after a spike, where it is largest. Take the mean over time."),
     (lambda case: _after_spike(case) - case[1],
      "That is w just before a spike, where it is smallest. Take the mean over time."),
     (lambda case: _after_spike(case) - case[1] / 2,
-     "That is half-way between the smallest and the largest w. The decay is not a straight line: "
+     "That is halfway between the smallest and the largest w. The decay is not a straight line: "
      "take the mean over time."),
     (lambda case: case[1] * case[2],
      "That is the charge per spike. How many spikes are there per ms?"),
     (lambda case: case[1] * case[0] / 1000,
-     "That does not depend on tau_w: a slower decay adds up to more."),
+     "Your result does not depend on tau_w, but with a slower decay each spike adds more charge."),
 )  # fmt: skip
 
 
@@ -96,9 +97,10 @@ def touching_current(answer, rng) -> None:
     said = f"At your {mine:.1f} pA (a = {p.a:.1f} nS, g_L = {p.g_l:.1f} nS)"
     if left := fixed_points(p, mine):
         v = " and ".join(f"{point.v:.1f}" for point in left)
-        raise Wrong(f"{said} the nullclines still cross, at {v} mV: there is still a fixed point.")
+        raise Wrong(f"{said}, the nullclines still cross at {v} mV: there is still a fixed point.")
     raise Wrong(
-        f"{said} the nullclines are {mine - _touching(p):.1f} pA apart: they touched earlier."
+        f"{said}, the nullclines are already {mine - _touching(p):.1f} pA apart: they touch at a "
+        "smaller current."
     )
 
 
@@ -118,22 +120,24 @@ def _touching(p: Any) -> float:
 #: Common mistakes, and the feedback for each.
 _RHEOBASE_SLIPS = (
     (lambda p: _touching(replace(p, a=0.0)),
-     "That is the rheobase without a: it pulls together with the leak."),
+     "That is the rheobase for a = 0. Here a pulls V back as well, together with the leak."),
     (lambda p: (p.g_l + p.a) * (p.v_t - p.e_l) - p.g_l * p.delta_t,
-     "You took V = v_t. There the leak and the exponential are equally steep; here a stands on "
-     "the leak's side, so the nullclines touch higher up."),
+     "You took V = v_t, where the leak and the exponential are equally steep. Here a adds to the "
+     "leak, so the nullclines touch at a higher V."),
     (lambda p: p.g_l * (_touches_at(p) - p.e_l - p.delta_t * _steep(p)),
-     "The V is right, but w is not 0 there: the current must balance w = a (V - e_l) as well."),
+     "Your V is right, but w is not 0 there: the current must balance w = a (V - e_l) as well."),
     (lambda p: (p.g_l + p.a) * (_touches_at(p) - p.e_l) - p.g_l * p.delta_t,
-     "The V is right. The exponential there is g_L delta_t (1 + a/g_L), not g_L delta_t."),
+     "Your V is right. The exponential term there is g_L delta_t (1 + a/g_L), not g_L delta_t."),
     (lambda p: (p.g_l + p.a) * (_touches_at(p) - p.e_l),
-     "The exponential is missing: it helps the current, by g_L delta_t exp(u)."),
+     "The exponential term is missing: it reduces the current needed by g_L delta_t exp(u)."),
     (lambda p: p.rheobase,
-     "That is params.rheobase, where this fixed point loses stability. It vanishes at a larger "
-     "current."),
-    (_touches_at, "That is the potential at which they touch, in mV. Return the current there."),
-    (lambda p: _touching(p) / 1000, "That is in nA. Currents are in pA here."),
-    (lambda p: -_touching(p), "The size is right, the sign is not: this current drives."),
+     "That is params.rheobase, where the fixed point loses stability. It vanishes at a larger "
+     "current, where the nullclines touch."),
+    (_touches_at,
+     "That is the potential at which the nullclines touch, in mV. Return the current instead."),
+    (lambda p: _touching(p) / 1000, "Your current is in nA. Return it in pA."),
+    (lambda p: -_touching(p),
+     "The magnitude is right, but the sign is wrong: the current has to depolarise the neuron."),
 )  # fmt: skip
 
 
@@ -143,16 +147,18 @@ _RHEOBASE_SLIPS = (
         "A burst needs resets on both sides of the V-nullcline: see section 4.",
         "Where is the lowest point of the V-nullcline? To the left of it, a little more "
         "w makes the interval only a little longer.",
-        "Any reset a few mV below params.v_t.",
+        "Return any reset a few mV below params.v_t.",
     ),
 )
 def steady_reset(answer, rng) -> None:
-    """`steady_reset(params, current) -> mV`: with this v_reset the neuron no longer bursts."""
+    """`steady_reset(params, current) -> mV`: a v_reset with which the neuron no longer bursts."""
     shifts = rng.permutation([rng.uniform(-20, -15), rng.uniform(11, 16), 0.0])
     asked = [(_burster(rng, float(shift)), rng.uniform(210, 260)) for shift in shifts]
     resets = [number(answer(*given), "the reset") for given in asked]
     for (p, current), reset in zip(asked, resets, strict=True):
-        said = f"With the reset at {reset:.1f} mV (v_t {p.v_t:.1f}, current {current:.0f} pA)"
+        said = (
+            f"With the reset at {reset:.1f} mV (v_t = {p.v_t:.1f} mV, current = {current:.0f} pA)"
+        )
         bursts = "still bursts"
         if reset < p.v_t + 5:
             intervals = _late(replace(p, v_reset=reset), current)
@@ -161,26 +167,27 @@ def steady_reset(answer, rng) -> None:
             shown = ", ".join(f"{interval:.1f}" for interval in intervals[-4:])
             bursts = f"still bursts: the last intervals are {shown} ms"
         if near(reset, p.plain().v_reset):
-            raise Wrong("That is the neuron's present reset, and with it the neuron bursts.")
+            raise Wrong("That is the neuron's present reset, with which it bursts.")
         if len({round(reset, 6) for reset in resets}) == 1:
             raise Wrong(
                 f"You return {reset:.1f} mV for every neuron. One of them has its v_t at "
-                f"{p.v_t:.1f} mV: where does the reset have to be relative to that?"
+                f"{p.v_t:.1f} mV: where must the reset lie relative to v_t?"
             )
         if reset > p.v_reset:
             raise Wrong(
-                f"{said} it {bursts}. You raised it, which brings V even closer to the next spike."
+                f"{said}, the neuron {bursts}. You raised the reset, which brings V even closer to "
+                "the next spike."
             )
-        raise Wrong(f"{said} it {bursts}.")
+        raise Wrong(f"{said}, the neuron {bursts}.")
 
 
 def _burster(rng, shift: float) -> AdExParams:
-    """A bursting neuron with every potential shifted by `shift` mV, as by another reference."""
+    """A bursting neuron with every potential shifted by `shift` mV, as for another reference."""
     p = AdExParams.named("bursting", b=rng.uniform(85, 115), tau_w=rng.uniform(105, 135))
     names = ("e_l", "v_t", "v_reset", "v_peak")
     return replace(p, **{name: getattr(p, name) + shift for name in names})
 
 
 def _late(p: AdExParams, current: float) -> np.ndarray:
-    """The last 8 intervals in 3 s, ms; fewer if there are not as many."""
+    """The last 8 intervals (ms) in 3 s; fewer if there are fewer in all."""
     return np.diff(step_response(p, current, 3000.0).spike_times)[-8:]

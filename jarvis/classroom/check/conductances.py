@@ -20,8 +20,9 @@ from jarvis.neurons.layer import SpikingLayer
 @exercise(
     1,
     hints=(
-        "Where is V when dV/dt = 0? Section 1 has it.",
-        "V_inf = (sum of conductance times its reversal potential, plus current)/(sum of g).",
+        "What is V when dV/dt = 0? See section 1.",
+        "V_inf = (sum of each conductance times its reversal potential, plus the current) / (sum "
+        "of the conductances).",
         "(p.g_l * p.e_l + g_exc * p.e_exc + g_inh * p.e_inh + current) / (p.g_l + g_exc + g_inh)",
     ),
 )
@@ -45,22 +46,23 @@ def steady_state(answer, rng) -> None:
         slips = {
             "You left out the leak: it is an open conductance, too.":
                 (synapses + current) / (g_exc + g_inh),
-            "The leak is in the sum of conductances, but its g_l e_l is missing above.":
+            "The leak is in the sum of conductances, but its g_l e_l is missing in the numerator.":
                 (synapses + current) / total,
-            "The leak's pull is there, but its g_l is missing in the sum of conductances below.":
+            "The leak is in the numerator, but its g_l is missing in the sum of conductances.":
                 (pull + current) / (g_exc + g_inh),
             "You left out the current.": pull / total,
             "The current has the wrong sign.": (pull - current) / total,
             "The current is in pA: divide it by the sum of conductances, too.":
                 pull / total + current,
-            "The current is divided by the leak alone.": pull / total + current / p.g_l,
+            "Divide the current by the sum of conductances, not by the leak "
+            "alone.": pull / total + current / p.g_l,
             "That is a current in pA: divide by the sum of conductances.": pull + current,
             "That is V - e_l. Return V.": expected - p.e_l,
             "That is the mean of the reversal potentials. Weight each by its conductance.":
                 (p.e_l + p.e_exc + p.e_inh) / 3,
-            "The two reversal potentials are exchanged.":
+            "The two synaptic reversal potentials are exchanged.":
                 (p.g_l * p.e_l + g_exc * p.e_inh + g_inh * p.e_exc + current) / total,
-            "You took 0 mV for the excitatory reversal potential. This neuron has p.e_exc.":
+            "You took 0 mV for the excitatory reversal potential. For this neuron it is p.e_exc.":
                 (pull - g_exc * p.e_exc + current) / total,
         }  # fmt: skip
         for words, slip in slips.items():
@@ -68,13 +70,13 @@ def steady_state(answer, rng) -> None:
                 raise Wrong(words)
         flow = pull + current - total * found
         raise Wrong(
-            f"You return {found:.2f} mV. There, {flow:.0f} pA still flow into the cell: it is not "
-            "steady."
+            f"You return {found:.2f} mV. At this V, {flow:.0f} pA still flow into the cell, so V "
+            "is not steady."
         )
 
 
 def epsp_peak(p: ConductanceLIFParams, g_inh: float) -> float:
-    """The peak of a small EPSP relative to weight times driving force over C, ms: closed form."""
+    """The peak of a small EPSP divided by (weight times driving force over C), ms; closed form."""
     plain: Any = p.plain()
     slow, fast = plain.c / (plain.g_l + g_inh), plain.tau_exc
     if near(slow, fast, 1e-6):
@@ -85,15 +87,15 @@ def epsp_peak(p: ConductanceLIFParams, g_inh: float) -> float:
 @exercise(
     2,
     hints=(
-        "The height of the EPSP is response(p, g, pulse=0.25).max(). It falls with g.",
-        "Bisect: start between 0 and, say, 100 times p.g_l.",
+        "The peak of the EPSP is response(p, g, pulse=0.25).max(). It decreases as g grows.",
+        "Search by bisection, starting with the interval from 0 to, say, 100 times p.g_l.",
         "goal = response(p, 0.0, pulse=0.25).max() / 2; for _ in range(40): middle = ...; "
         "low, high = (middle, high) if response(p, middle, pulse=0.25).max() > goal else "
         "(low, middle)",
     ),
 )
 def halving_inhibition(answer, rng) -> None:
-    """`halving_inhibition(p) -> nS` of constant inhibition at rest that halves an EPSP's peak."""
+    """`halving_inhibition(p) -> nS`: the constant inhibition at rest that halves an EPSP's peak."""
     for _ in range(2):
         p = ConductanceLIFParams(
             c=rng.uniform(120, 280), g_l=rng.uniform(7, 14), tau_exc=rng.uniform(3, 7),
@@ -101,7 +103,10 @@ def halving_inhibition(answer, rng) -> None:
         )  # fmt: skip
         found, g_l = number(answer(p), "the conductance"), p.plain().g_l
         if found <= 0:
-            raise Wrong(f"You return {found:.3g} nS. A conductance that is opened is positive.")
+            raise Wrong(
+                f"You return {found:.3g} nS. A conductance cannot be negative, and 0 would have no "
+                "effect."
+            )
         control = epsp_peak(p, 0.0)
 
         def left(g: float, p=p, control=control) -> float:
@@ -109,20 +114,22 @@ def halving_inhibition(answer, rng) -> None:
 
         if abs(left(found) - 0.5) < 0.01:
             continue
-        said = f"With your {found:.2f} nS the peak is {100 * left(found):.0f} % of what it was"
+        said = (
+            f"With your {found:.2f} nS, the peak is {100 * left(found):.0f} % of its original value"
+        )
         if near(found, g_l, 0.01):
             raise Wrong(
-                f"{said}. g_L halves the *steady* response to a current. An EPSP is brief, and at "
-                "its peak less of it has leaked away."
+                f"{said}. An inhibition equal to g_L halves the *steady* response to a current. An "
+                "EPSP is brief, and less of it has leaked away at its peak."
             )
         if found > g_l and abs(left(found - g_l) - 0.5) < 0.01:
-            raise Wrong(f"{said}. That is the sum with the leak. Return the inhibition alone.")
+            raise Wrong(f"{said}. You include the leak in the sum. Return the inhibition alone.")
         if abs(left(found * g_l) - 0.5) < 0.01:
-            raise Wrong(f"{said}. That is in units of g_L. Return it in nS.")
+            raise Wrong(f"{said}. Your answer is in units of g_L. Return it in nS.")
         if abs(left(1000 * found) - 0.5) < 0.01:
-            raise Wrong(f"{said}. That is in uS. Return it in nS.")
+            raise Wrong(f"{said}. Your answer is in uS. Return it in nS.")
         way = "more" if left(found) > 0.5 else "less"
-        raise Wrong(f"{said}: it takes {way} inhibition.")
+        raise Wrong(f"{said}: halving it takes {way} inhibition.")
 
 
 def ratio(intervals: np.ndarray) -> float:
@@ -130,12 +137,12 @@ def ratio(intervals: np.ndarray) -> float:
     return float(intervals.std() / intervals.mean())
 
 
-#: What the check of exercise 3 simulates: as in the lesson.
+#: What the check of exercise 3 simulates, the same as in the lesson.
 DT, N_EXC, N_INH, W_EXC, W_INH = 0.1, 1000, 250, 0.25, 1.0
 
 
 def balanced(exc_hz: float, inh_hz: float, generator: torch.Generator) -> tuple[float, float]:
-    """Mean rate (Hz) and CV of 20 neurons in 20 s under noise; rates per synapse."""
+    """Mean rate (Hz) and CV of 20 neurons over 20 s; the input rates are per synapse."""
     shape = (round(20_000 / DT), 20)
     exc = torch.poisson(torch.full(shape, N_EXC * exc_hz * DT / 1000), generator=generator)
     inh = torch.poisson(torch.full(shape, N_INH * inh_hz * DT / 1000), generator=generator)
@@ -157,43 +164,48 @@ def balanced(exc_hz: float, inh_hz: float, generator: torch.Generator) -> tuple[
     ),
 )
 def balanced_pair(answer, rng) -> None:
-    """`(exc_hz, inh_hz)` per synapse: 10 Hz within 1 Hz, with a CV above 0.8."""
+    """`(exc_hz, inh_hz)` per synapse: the neuron fires at 9 to 11 Hz, with a CV above 0.8."""
     pair: Any = answer() if callable(answer) else answer
     if np.shape(pair) != (2,):
         raise Wrong("Give two numbers: (excitation, inhibition), in Hz per synapse.")
     exc, inh = (number(rate, "a rate") for rate in pair)
     if exc < 0 or inh < 0:
-        raise Wrong("A rate must not be negative: inhibition is a positive rate, too.")
+        raise Wrong("A rate must not be negative: the rate of inhibition is positive, too.")
     if max(exc, inh) > 500:
-        raise Wrong("Give rates per synapse, in Hz. These look like the rates of all synapses.")
+        raise Wrong(
+            "Give rates per synapse, in Hz. These look like the summed rates of all synapses."
+        )
     rate, irregular = balanced(exc, inh, generator_from(rng))
-    said = f"With new noise it fires at {rate:.1f} Hz"
+    said = f"With new noise, the neuron fires at {rate:.1f} Hz"
     if abs(rate - 10) <= 1 and irregular > 0.8:
         return
     if rate < 0.5:
         if inh > exc and abs(balanced(inh, exc, generator_from(rng))[0] - 10) <= 1.5:
-            raise Wrong(f"{said}. Excitation comes first: exchange the two.")
+            raise Wrong(f"{said}. Excitation comes first: exchange your two numbers.")
         raise Wrong(f"{said}. The inhibition is far too strong, or the excitation too weak.")
     if abs(rate - 10) <= 1:
         raise Wrong(
             f"{said}, as it should, but with a CV of {irregular:.2f}. It is still mean-driven: "
-            "take more excitation, and more inhibition against it."
+            "take more excitation, and more inhibition to balance it."
         )
     way = "fast: more inhibition" if rate > 10 else "slowly: less inhibition"
-    regular = "" if irregular > 0.8 else f", and with a CV of {irregular:.2f} too regularly"
+    regular = (
+        "" if irregular > 0.8 else f". With a CV of {irregular:.2f}, it also fires too regularly"
+    )
     raise Wrong(f"{said}, too {way} for the same excitation brings it to 10 Hz{regular}.")
 
 
 @exercise(
     4,
     hints=(
-        "In the long run the mean of R does not change any more.",
-        "Set the derivative to 0 and solve for R; each of `rate` spikes per second transmits R.",
+        "In the long run, the mean of R no longer changes.",
+        "Set its derivative to 0 and solve for R. Each of the `rate` spikes per second transmits "
+        "R.",
         "rate / (1 + U * rate * tau_rec / 1000)",
     ),
 )
 def transmitted(answer, rng) -> None:
-    """`transmitted(rate, U, tau_rec) -> per second` at a Poisson input in the long run."""
+    """`transmitted(rate, U, tau_rec) -> per second`: for a Poisson input, in the long run."""
     for _ in range(3):
         rate, use, tau = rng.uniform(3, 12), rng.uniform(0.3, 0.7), rng.uniform(300, 900)
         found = number(answer(rate, use, tau), "the transmission")
@@ -204,23 +216,25 @@ def transmitted(answer, rng) -> None:
             continue
         rest = math.exp(-1000 / (rate * tau))
         slips = {
-            "That is R, what one spike transmits. How many of them come in a second?": resources,
-            "That is what is used up, U R per spike. The unit is a spike of a rested synapse, "
-            "which transmits 1.": use * expected,
-            "tau_rec is in ms, and the rate in Hz: divide by 1000.":
+            "That is R, the amount that one spike transmits. How many spikes arrive per "
+            "second?": resources,
+            "That is the amount that is used up, U R per spike. A spike transmits R in units of a "
+            "spike at a rested synapse.": use * expected,
+            "tau_rec is in ms and the rate in Hz: divide their product by 1000.":
                 rate / (1 + use * rate * tau),
-            "That is the transmission per ms.": expected / 1000,
-            "That is for a regular train. In a Poisson train some spikes come early and find less.":
+            "That is the transmission per ms. Return it per second.": expected / 1000,
+            "That is for a regular train. In a Poisson train, the intervals vary, and a spike "
+            "after a short one finds fewer resources.":
                 rate * (1 - rest) / (1 - (1 - use) * rest),
             "That is the limit for high rates. This rate is lower.": 1000 / (use * tau),
-            "That leaves out U.": rate / (1 + rate * tau / 1000),
-            "That is without depression.": rate,
-            "A sign is wrong: a higher rate leaves less.": rate / (1 - load),
+            "You left out U.": rate / (1 + rate * tau / 1000),
+            "That is the transmission without depression.": rate,
+            "A sign is wrong: a higher rate leaves fewer resources.": rate / (1 - load),
         }  # fmt: skip
         for words, slip in slips.items():
             if near(found, slip, 3e-3):
                 raise Wrong(words)
         raise Wrong(
-            f"For rate = {rate:.1f} Hz, U = {use:.2f}, tau_rec = {tau:.0f} ms you return "
-            f"{found:.3f} per second, and it is {expected:.3f}."
+            f"For rate = {rate:.1f} Hz, U = {use:.2f} and tau_rec = {tau:.0f} ms, you return "
+            f"{found:.3f} per second; it should be {expected:.3f}."
         )

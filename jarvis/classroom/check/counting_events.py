@@ -15,28 +15,32 @@ from jarvis.classroom.check.verdict import Wrong, array, exercise, number
 @exercise(
     1,
     hints=(
-        "Add ON and OFF first. Then count in the 3x3 square around each pixel.",
-        "F.conv2d with a kernel of ones and padding=1 counts; it takes [N, 1, H, W].",
+        "Add ON and OFF events first. Then count the events in the 3x3 square around each pixel.",
+        "F.conv2d with a kernel of ones and padding=1 counts them. Its input has the shape "
+        "[N, 1, H, W].",
         "both = dense.sum(1, keepdim=True); F.conv2d(both, torch.ones(1, 1, 3, 3), padding=1) >= "
         "least, and both > 0; then [:, 0].",
     ),
 )
 def count_neighbours(answer, rng) -> None:
-    """`count_neighbours(dense, least) -> mask`, pixels with at least `least` events around them."""
+    """`count_neighbours(dense, least) -> mask`: pixels with at least `least` events around them."""
     cases = []
     for least in rng.permutation([2, 3, 4]).tolist():
         shape = (4, 2, *rng.integers(9, 14, 2).tolist())
         dense = torch.tensor(rng.random(shape) < 0.2, dtype=torch.float32)
         found = answer(dense, least)
         if getattr(found, "shape", None) == (shape[0], 1, *shape[2:]):
-            raise Wrong("Your mask has an axis of size 1 left from the channels: take [:, 0].")
+            raise Wrong("Your mask still has the channel axis, of size 1: take [:, 0].")
         if getattr(found, "shape", None) == shape:
             raise Wrong(
                 "Your mask has an axis for ON and OFF. Events count regardless of polarity."
             )
         mask = array(found, (shape[0], *shape[2:]), "the mask")
         if not np.isin(mask, (0, 1)).all():
-            raise Wrong("A mask is True or False (or 0 and 1): compare the count with `least`.")
+            raise Wrong(
+                "The values of a mask are True and False (or 1 and 0): compare the count with "
+                "`least`."
+            )
         cases.append((mask > 0, dense, least))
     wrong = [case for case in cases if not np.array_equal(case[0], _marked(*case[1:]))]
     if not wrong:
@@ -48,8 +52,8 @@ def count_neighbours(answer, rng) -> None:
     t, y, x = np.argwhere(mask != _marked(dense, least))[0]
     around = F.pad(dense.sum(1), (1, 1, 1, 1))[t, y : y + 3, x : x + 3].int().tolist()
     raise Wrong(
-        f"Around a pixel (row {y}, column {x}) the counts of events are {around}. With least = "
-        f"{least} it should be {not mask[t, y, x]}, but you return {bool(mask[t, y, x])}."
+        f"Around the pixel in row {y}, column {x}, the numbers of events are {around}. With least "
+        f"= {least}, its mask should be {not mask[t, y, x]}, but you return {bool(mask[t, y, x])}."
     )
 
 
@@ -94,28 +98,28 @@ _MARK_SLIPS: dict[str, Callable[[Tensor, int], np.ndarray]] = {
     "You also mark pixels without an event of their own.": (
         lambda dense, least: (_counts(dense) >= least).numpy()
     ),
-    "You require more than `least`. At least means >=.": (
+    "You require more than `least` events. At least means >=.": (
         lambda dense, least: _marked(dense, least + 1)
     ),
-    "You count the neighbours alone. The square holds the pixel's own events, too.": (
+    "You count the neighbours alone. The square includes the pixel's own events, too.": (
         partial(_around, kernel=_AROUND)
     ),
-    "You count the four neighbours beside the pixel. The square has the corners as well.": (
+    "You count only the four nearest neighbours. The square includes the corners as well.": (
         partial(_around, kernel=_CROSS)
     ),
     "You count ON events only. OFF events count as well.": (
         lambda dense, least: _marked(dense * torch.tensor([1.0, 0.0])[:, None, None], least)
     ),
     "You count ON and OFF separately. Add them first.": _per_channel,
-    "A pixel with ON and OFF has two events; you count one.": (
+    "A pixel with an ON and an OFF event has two events, but you count one.": (
         lambda dense, least: _marked(_one_each(dense), least)
     ),
-    "You add up the frames. Each is counted separately.": (
+    "You add up the frames. Count the events of each frame separately.": (
         lambda dense, least: (
             _marked(dense.sum(0, keepdim=True).expand_as(dense), least) & (dense.sum(1) > 0).numpy()
         )
     ),
-    "At the border you count pixels of the opposite side: torch.roll wraps around.": (
+    "At the border you count pixels on the opposite side: torch.roll wraps around.": (
         lambda dense, least: ((_rolled(dense) >= least) & (dense.sum(1) > 0)).numpy()
     ),
 }
@@ -124,20 +128,20 @@ _MARK_SLIPS: dict[str, Callable[[Tensor, int], np.ndarray]] = {
 @exercise(
     2,
     hints=(
-        "The option is chosen by one set of scenes, and judged by the other.",
-        "np.argmax(val) chooses. What does the option chosen get on the test scenes?",
+        "Choose the option on one set of scenes, and take its score from the other.",
+        "np.argmax(val) is the best option. What is the score of this option on the test scenes?",
         "best = int(np.argmax(val)); return best, test[best]",
     ),
 )
 def choose(answer, rng) -> None:
-    """`choose(val, test) -> (option, score)`: chosen on `val`, judged on `test`."""
+    """`choose(val, test) -> (option, score)`: best option on `val`, its score on `test`."""
     given = []
     for _ in range(3):
         n = int(rng.integers(5, 9))
         val, test = rng.permutation(np.linspace(0.5, 0.9, n)), rng.uniform(0.5, 0.9, n)
         best = int(val.argmax())
         test[best] = 0.7
-        test[(best + 1) % n] = 0.95  # the best on the test scenes is another one
+        test[(best + 1) % n] = 0.95  # another option is best on the test scenes
         pair = answer(val, test)
         if not isinstance(pair, tuple | list | np.ndarray) or len(pair) != 2:
             raise Wrong("choose should return two things: the option's index, and its score.")
@@ -153,22 +157,22 @@ def choose(answer, rng) -> None:
             raise Wrong(words)
     val, test, option, score = given[0]
     raise Wrong(
-        f"On the validation scenes option {val.argmax()} is best, and on the test scenes it gets "
-        f"{test[val.argmax()]:.2f}. You return option {option:g} and {score:.2f}."
+        f"On the validation scenes, option {val.argmax()} is best; its score on the test scenes is "
+        f"{test[val.argmax()]:.2f}. You return option {option:g} and a score of {score:.2f}."
     )
 
 
 #: Common mistakes in choosing an option.
 _CHOICES: dict[str, Callable[[np.ndarray, np.ndarray], tuple]] = {
-    "You choose on the test scenes. Then the score is that of the luckiest option, not of one that "
-    "was fixed before.": lambda val, test: (test.argmax(), test.max()),
-    "The option is right. Its score is the one on the test scenes; on those by which it was chosen "
-    "it looks too good.": lambda val, test: (val.argmax(), val.max()),
+    "You choose the option on the test scenes. Its score there is too high on average, because it "
+    "was chosen for that score.": lambda val, test: (test.argmax(), test.max()),
+    "Your option is right, but return its score on the test scenes. On the scenes used to choose "
+    "it, it looks too good.": lambda val, test: (val.argmax(), val.max()),
     "You return the best score on the test scenes, which belongs to another option.": (
         lambda val, test: (val.argmax(), test.max())
     ),
     "That is the worst option.": lambda val, test: (val.argmin(), test[val.argmin()]),
-    "The two are swapped: first the option, then its score.": (
+    "Your two values are swapped: the option comes first, then its score.": (
         lambda val, test: (test[val.argmax()], val.argmax())
     ),
 }
@@ -177,9 +181,9 @@ _CHOICES: dict[str, Callable[[np.ndarray, np.ndarray], tuple]] = {
 @exercise(
     3,
     hints=(
-        "Find the frames that have pixels, and the centre of each: the mean of its (y, x).",
-        "Fit a straight line through the centres, over the original numbers of the frames.",
-        "np.polyfit(frames, centres, 1)[0] has both slopes, vy and vx.",
+        "Find the frames that have pixels, and the centre of each: the mean (y, x) of its pixels.",
+        "Fit a straight line to the centres as a function of the original frame numbers.",
+        "np.polyfit(frames, centres, 1)[0] holds both slopes, vy and vx.",
     ),
 )
 def velocity(answer, rng) -> None:
@@ -194,7 +198,7 @@ def velocity(answer, rng) -> None:
         if found.shape != (2,):
             raise Wrong(f"velocity should return two numbers, vy and vx, not {len(found)}.")
         if np.isnan(found).any():
-            raise Wrong("There is a NaN: a frame without pixels has no centre. Skip it.")
+            raise Wrong("You return a NaN: a frame without pixels has no centre. Skip it.")
         seen = masks.flatten(1).any(1).nonzero()[:, 0].numpy()
         centres = np.array([np.argwhere(masks[t].numpy()).mean(0) for t in seen])
         corners = [np.argwhere(masks[t].numpy()) for t in seen]
@@ -205,19 +209,21 @@ def velocity(answer, rng) -> None:
         order, span = np.arange(len(seen)), centres[-1] - centres[0]
         through = (seen[:, None] * centres).sum(0) / (seen**2).sum()
         slips = {
-            "Your two numbers are swapped: y, the row, comes first.": expected[::-1],
-            "Your signs are reversed: subtract earlier from later.": -expected,
-            "You number the frames that have pixels 0, 1, 2, ... A skipped frame still takes time: "
-            "use the original numbers.": _slope(order, centres),
+            "Your two numbers are swapped: vy, the speed across the rows, comes first.": expected[
+                ::-1
+            ],
+            "Your signs are reversed: subtract the earlier position from the later one.": -expected,
+            "You number the non-empty frames 0, 1, 2, ... A skipped frame still takes time: "
+            "use the original frame numbers.": _slope(order, centres),
             "You use the first and the last frame only. A straight line through all centres "
             "averages out their errors.": span / (seen[-1] - seen[0]),
             "That is the distance from the first to the last frame. Divide it by the time.": span,
-            "You divide by the number of frames; between n frames there are n - 1 steps.": (
+            "You divide by the number of frames. Between n frames there are only n - 1 steps.": (
                 span / len(masks)
             ),
             "You average the steps from one non-empty frame to the next, whatever the time "
             "between them.": np.diff(centres, axis=0).mean(0),
-            "You take the middle of the box. The centre is the mean of all pixels.": (
+            "You take the middle of the bounding box. The centre is the mean of all pixels.": (
                 _slope(seen, middles)
             ),
             "Your line goes through 0 at frame 0. Subtract the means of time and position first.": (
@@ -228,8 +234,8 @@ def velocity(answer, rng) -> None:
             if np.allclose(found, wanted, atol=1e-3):
                 raise Wrong(words)
         raise Wrong(
-            f"For an object with vy = {expected[0]:.3f}, vx = {expected[1]:.3f} pixels per frame "
-            f"you return {found[0]:.3f} and {found[1]:.3f}."
+            f"For an object with vy = {expected[0]:.3f} and vx = {expected[1]:.3f} pixels per "
+            f"frame, you return {found[0]:.3f} and {found[1]:.3f}."
         )
 
 
@@ -254,8 +260,9 @@ def _moving(rng: np.random.Generator) -> Tensor:
     4,
     hints=(
         "Add up the events of every square first, and then find the highest sum.",
-        "F.avg_pool2d(counts[None, None], width, 1) has the mean of every square in the picture.",
-        "divmod(int(means.argmax()), means.shape[-1]) is a corner; add width // 2 to both numbers.",
+        "F.avg_pool2d(counts[None, None], width, 1) gives the mean of every square in the picture.",
+        "divmod(int(means.argmax()), means.shape[-1]) is the upper left corner; add width // 2 to "
+        "both.",
     ),
 )
 def densest_square(answer, rng) -> None:
@@ -265,7 +272,7 @@ def densest_square(answer, rng) -> None:
         shape = tuple(int(n) for n in rng.integers([24, 32], [30, 40]))
         width = int(rng.choice([5, 7, 9]))
         counts = torch.tensor(rng.poisson(0.5, shape), dtype=torch.float32)
-        counts[:, : width // 2] += 10  # a heap that only half a square would see
+        counts[:, : width // 2] += 10  # many events that only half a square would reach
         y, x = (int(n) for n in rng.integers(width + width // 2, np.array(shape) - width // 2))
         counts[y - width // 2 : y + width // 2 + 1, x - width // 2 : x + width // 2 + 1] += 5
         pair = answer(counts, width)
@@ -284,13 +291,13 @@ def densest_square(answer, rng) -> None:
     counts, width, y, x = given[0]
     row, column = _densest(counts, width)
     raise Wrong(
-        f"In a {counts.shape[0]}x{counts.shape[1]} picture the fullest {width}x{width} square is "
-        f"around row {row}, column {column}. You return {y:g} and {x:g}."
+        f"In a {counts.shape[0]}x{counts.shape[1]} picture, the fullest {width}x{width} square is "
+        f"centred on row {row}, column {column}. You return {y:g} and {x:g}."
     )
 
 
 def _sums(counts: Tensor, width: int) -> Tensor:
-    """Events of every square that lies within the picture, by its upper left corner."""
+    """Events in every square within the picture, indexed by its upper left corner."""
     return counts.unfold(0, width, 1).unfold(1, width, 1).sum((2, 3))
 
 
@@ -305,7 +312,7 @@ def _corner(counts: Tensor, width: int) -> tuple[int, int]:
 
 
 def _padded(counts: Tensor, width: int) -> tuple[int, int]:
-    """The best middle, with squares that are cut off at the border, by their mean."""
+    """The middle of the square with the highest mean; squares may be cut off at the border."""
     means = F.avg_pool2d(counts[None], width, 1, width // 2, count_include_pad=False)[0]
     return divmod(int(means.argmax()), means.shape[1])
 
@@ -314,33 +321,36 @@ def _wrong_width(counts: Tensor, width: int) -> tuple[int, int]:
     return divmod(int(_sums(counts, width).argmax()), counts.shape[1])
 
 
-#: Common mistakes in the densest square.
+#: Common mistakes in finding the densest square.
 _SQUARES: dict[str, Callable[[Tensor, int], tuple[int, ...]]] = {
-    "That is its upper left corner. The middle is width // 2 further on.": _corner,
+    "That is the upper left corner of the square. Its middle is width // 2 further down and "
+    "right.": _corner,
     "Row and column are swapped: the row comes first.": (
         lambda counts, width: _densest(counts, width)[::-1]
     ),
-    "That is the pixel with the most events. Count those of a whole square.": (
+    "That is the pixel with the most events. Count the events of a whole square.": (
         lambda counts, width: divmod(int(counts.argmax()), counts.shape[1])
     ),
     "That is the emptiest square.": lambda counts, width: _densest(-counts, width),
-    "Your squares reach beyond the border, and are judged by what is left of them. Take whole "
-    "squares only.": _padded,
-    "You divide the index by the width of the picture. There are fewer squares than pixels in a "
-    "row.": _wrong_width,
+    "Some of your squares reach beyond the border, and you take the mean of the part within it. "
+    "Use whole squares only.": _padded,
+    "You divide the index by the width of the picture. A row has fewer squares than "
+    "pixels.": _wrong_width,
 }
 
 
 @exercise(
     5,
     hints=(
-        "Each scene is a toss with probability `share`. What is its variance?",
-        "The share of n scenes has a standard deviation of sqrt(share (1 - share) / n).",
+        "Each scene is a random yes or no, and `share` is the probability of a yes. What is its "
+        "variance?",
+        "The fraction of yes among n scenes has a standard deviation of sqrt(share (1 - share) / "
+        "n).",
         "half = 1.96 * math.sqrt(share * (1 - share) / n); return share - half, share + half",
     ),
 )
 def interval(answer, rng) -> None:
-    """`interval(share, n) -> (low, high)`, 95 %: the normal interval, or Wilson's."""
+    """`interval(share, n) -> (low, high)`: a 95 % interval, the normal one or Wilson's."""
     given = []
     for _ in range(3):
         share, n = float(rng.uniform(0.6, 0.97)), int(rng.integers(300, 1000))
@@ -359,14 +369,14 @@ def interval(answer, rng) -> None:
     if fits(lambda p, n: p + 1.96 * _sd(p, n), lambda p, n: p - 1.96 * _sd(p, n)):
         raise Wrong("The two ends are swapped: the lower one comes first.")
     if fits(lambda p, n: -1.96 * _sd(p, n), lambda p, n: 1.96 * _sd(p, n)):
-        raise Wrong("That is the interval around 0. Add the share.")
+        raise Wrong("That is the interval around 0. Add the share to both ends.")
     for words, half in _HALVES.items():
         if fits(*_both_ends(half)):
             raise Wrong(words)
     share, n, low, high = given[0]
     half = 1.96 * _sd(share, n)
     raise Wrong(
-        f"For a share of {share:.3f} of {n} scenes you return {low:.4f} to {high:.4f}; the "
+        f"For a share of {share:.3f} of {n} scenes, you return {low:.4f} to {high:.4f}; the "
         f"interval is {share - half:.4f} to {share + half:.4f}."
     )
 
@@ -388,17 +398,16 @@ def _wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
 
 #: Common mistakes in half the width of the interval.
 _HALVES: dict[str, Callable[[float, int], float]] = {
-    "That is one standard deviation, which holds 68 %. For 95 % take 1.96 of them.": _sd,
-    "That is the spread of a single scene. The mean of n scenes spreads less, by sqrt(n).": (
-        lambda p, n: 1.96 * math.sqrt(p * (1 - p))
-    ),
-    "You divide by n outside the root. The variance is divided by n, so take the root of it all.": (
+    "You take one standard deviation on each side, which covers 68 %. For 95 %, take 1.96.": _sd,
+    "You use the standard deviation of a single scene. For the mean of n scenes, divide it by "
+    "sqrt(n).": (lambda p, n: 1.96 * math.sqrt(p * (1 - p))),
+    "You divide by n outside the root. Divide the variance by n first, and then take the root.": (
         lambda p, n: 1.96 * math.sqrt(p * (1 - p)) / n
     ),
-    "That is with the variance itself. Take its square root.": (
+    "You use the variance of the mean itself. Take its square root.": (
         lambda p, n: 1.96 * p * (1 - p) / n
     ),
-    "The variance of a toss is p (1 - p): the second factor is missing.": (
+    "The variance of a yes or no with probability p is p (1 - p): your second factor is missing.": (
         lambda p, n: 1.96 * math.sqrt(p / n)
     ),
 }

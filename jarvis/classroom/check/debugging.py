@@ -28,13 +28,12 @@ from jarvis.training.devices import seeded
 @exercise(
     1,
     hints=(
-        "A layer receives spikes only from the layer before it. In which order must they be woken?",
+        "A layer receives spikes only from the layer before it. In which order must you wake the "
+        "layers?",
         "Measure the rate of a layer with over_time and model.neurons[k], multiply its weights by "
-        "a "
-        "factor a little above 1, and repeat until the rate is 10 %. Then take the next layer.",
+        "a factor a little above 1, and repeat until the rate is 10 %. Then take the next layer.",
         "for synapses, neurons in zip(model.synapses, model.neurons): multiply synapses[0].weight "
-        "by "
-        "1.2 while neurons(over_time(synapses, x))[0].mean() < 0.1; then let x be those spikes.",
+        "by 1.2 while neurons(over_time(synapses, x))[0].mean() < 0.1; then let x be those spikes.",
     ),
 )
 def wake(answer, rng) -> None:
@@ -48,8 +47,8 @@ def wake(answer, rng) -> None:
     if not isinstance(model, broken.DeepReader):
         raise Wrong(f"Your wake should return the model, but returns {type(model).__name__}.")
     if len(model.neurons) != depth:
-        raise Wrong(f"It has {len(model.neurons)} layers; the model given had {depth}.")
-    x, _ = draw(g)  # other pictures than those used to wake it
+        raise Wrong(f"Your model has {len(model.neurons)} layers; the given model had {depth}.")
+    x, _ = draw(g)  # not the pictures that were used to wake it
     rates, alone = _rates(model, x), _rates(model, torch.zeros_like(x))[-1]
     shown = ", ".join(f"{r:.1%}" for r in rates)
     if any(math.isnan(r) for r in rates):
@@ -58,7 +57,7 @@ def wake(answer, rng) -> None:
     if all(same):
         raise Wrong(f"No weight has changed, and the layers fire in {shown} of the steps.")
     if max(rates) > 0.4:
-        more = " One factor for all layers does not fit: each needs its own." * (min(rates) < 0.2)
+        more = " No single factor fits all layers: each needs its own." * (min(rates) < 0.2)
         raise Wrong(f"The layers fire in {shown} of the steps; above 40 % is too much.{more}")
     if min(rates) < 0.05:
         first = next(k for k, r in enumerate(rates) if r < 0.05)
@@ -71,7 +70,7 @@ def wake(answer, rng) -> None:
     if any(biases) and alone > 0.5 * rates[-1]:
         raise Wrong(
             f"The last layer fires in {rates[-1]:.1%} of the steps, and in {alone:.1%} without any "
-            "input: your biases fire it, so its spikes say little. Scale the weights alone."
+            "input: your biases make it fire, whatever the input is. Scale the weights alone."
         )
 
 
@@ -89,11 +88,10 @@ def _rates(model: broken.DeepReader, x: Tensor) -> list[float]:
     2,
     hints=(
         "A neuron's input is a sum of n_in terms. What is its mean if all weights are positive?",
-        "Draw weights of both signs with mean 0. A sum of n independent terms spreads as the "
-        "square root "
-        "of n, so what must their size do?",
-        "Normal or uniform numbers around 0, divided by sqrt(n_in), drawn with "
-        "generator=generator.",
+        "Draw weights of both signs with mean 0. The standard deviation of a sum of n independent "
+        "terms grows with the square root of n. How must the size of the weights depend on n_in?",
+        "Draw normal or uniform numbers around 0 with generator=generator, and divide them by "
+        "sqrt(n_in).",
     ),
 )
 def draw_weights(answer, rng) -> None:
@@ -103,14 +101,15 @@ def draw_weights(answer, rng) -> None:
     loss = train(model, model.parameters(), digits(64, poisson_encode, 25), generator_from(rng), 40)
     if not loss < 2.1:
         raise Wrong(
-            f"It is neither silent nor saturated, but after 40 steps its loss is {loss:.2f}."
+            "Your layer is neither silent nor saturated, but after 40 training steps the network's "
+            f"loss is still {loss:.2f}."
         )
 
 
 @exercise(
     3,
     hints=(
-        "beta is what remains after one step. Which factor of the equation is that?",
+        "beta is the fraction that remains after one step. Which factor of the equation is that?",
         "Solve beta = exp(-dt / tau) for tau.",
         "Take the natural logarithm of both sides: ln(beta) = -dt / tau.",
     ),
@@ -122,41 +121,44 @@ def tau_from_beta(answer, rng) -> None:
         tau, found = -dt / math.log(beta), number(answer(beta, dt), "Your tau")
         if near(found, tau):
             continue
-        said = f"For beta = {beta:.3f} and dt = {dt:g} ms you return {found:.3f} ms. "
+        said = f"For beta = {beta:.3f} and dt = {dt:g} ms, you return {found:.3f} ms. "
         slips = {
             "That is beta itself, the factor per step.": beta,
-            "That is Euler's factor solved for tau, beta = 1 - dt/tau. The exact one is "
+            "You solved Euler's factor, beta = 1 - dt/tau, for tau. The exact factor is "
             "exp(-dt/tau).": dt / (1 - beta),
             "That would be right for dt = 1 ms: use dt.": -1 / math.log(beta),
             "That would be Euler's answer for dt = 1 ms.": 1 / (1 - beta),
-            "The size is right, the sign is not: ln(beta) is negative.": -tau,
-            "The logarithm is to base 10; it must be the natural one.": -dt / math.log10(beta),
-            "The logarithm is to base 2; it must be the natural one.": -dt / math.log2(beta),
+            "The magnitude is right, but the sign is wrong: ln(beta) is negative.": -tau,
+            "Your logarithm is to base 10. Use the natural logarithm.": -dt / math.log10(beta),
+            "Your logarithm is to base 2. Use the natural logarithm.": -dt / math.log2(beta),
             "That is tau in seconds. Times are in ms here.": tau / 1000,
-            "That is the inverse: beta from a tau.": math.exp(-dt / beta),
-            "It is upside down: tau is dt / -ln(beta).": 1 / tau,
-            "dt divides where it should multiply.": -1 / (dt * math.log(beta)),
+            "That is the inverse function, which computes beta from tau.": math.exp(-dt / beta),
+            "Your fraction is upside down: tau is dt / -ln(beta).": 1 / tau,
+            "You divide by dt where you should multiply by it.": -1 / (dt * math.log(beta)),
         }
         for words, slip in slips.items():
             if near(found, slip):
                 raise Wrong(said + words)
         kept = math.exp(-dt / found) if found > 0 else math.inf
-        raise Wrong(f"{said}A membrane with that tau keeps {kept:.3f} per step.")
+        raise Wrong(f"{said}A membrane with that tau keeps a fraction of {kept:.3f} per step.")
     g = generator_from(rng)
     net = broken.ported_network(number(answer(0.95, 1.0), "Your tau"), seed_from(rng))
     train(net, net.parameters(), lambda g: broken.cue(50, g), g, 40, 5e-3)
     accuracy = accuracy_of(net, lambda g: broken.cue(200, g), g)
     if accuracy < 0.9:
-        raise Wrong(f"With it the network reaches {accuracy:.0%} in 40 steps.")
+        raise Wrong(
+            f"With your tau, the network reaches only {accuracy:.0%} correct in 40 training steps."
+        )
 
 
 @exercise(
     4,
     hints=(
-        "Two factors multiply the gradient in each step back. Which of them is too large here?",
-        "A narrow surrogate is near 0 for most neurons at most times, so few of them pass the "
+        "In each step of the backward pass, two factors multiply the gradient. Which of them is "
+        "too large here?",
+        "A narrow surrogate is near 0 for most neurons at most times, so few neurons pass the "
         "gradient on.",
-        "The library's default surrogate, with its default weights: RecurrentLIFLayer(n_hidden).",
+        "Use the library's default surrogate and weights: RecurrentLIFLayer(n_hidden).",
     ),
 )
 def steady(answer, rng) -> None:
@@ -165,9 +167,12 @@ def steady(answer, rng) -> None:
     with seeded(seed_from(rng)):
         layer = answer(64)
     if not isinstance(layer, RecurrentLIFLayer):
-        raise Wrong(f"It should return a RecurrentLIFLayer, not {type(layer).__name__}.")
+        raise Wrong(f"steady should return a RecurrentLIFLayer, not {type(layer).__name__}.")
     if tuple(layer.weight.shape) != (64, 64):
-        raise Wrong(f"For n_hidden = 64 its weight has the shape {tuple(layer.weight.shape)}.")
+        raise Wrong(
+            "For n_hidden = 64, the weight of your layer has the shape "
+            f"{tuple(layer.weight.shape)}."
+        )
     std, kind = layer.weight.detach().square().mean().sqrt().item(), layer.surrogate
     g, net = generator_from(rng), broken.RowReader(layer, seed_from(rng))
     x, y = draw(g)
@@ -175,39 +180,44 @@ def steady(answer, rng) -> None:
     share = _share(net, x)
     if rate < 0.005 or rate > 0.6:
         what = "silent" if rate < 0.3 else "saturated"
-        raise Wrong(f"The neurons fire at {rate:.1%} of the steps: {what}.")
+        raise Wrong(f"Your neurons fire in {rate:.1%} of the steps: they are {what}.")
     if share < 0.1:
         raise Wrong(
             f"Your neurons receive {share:.0%} as much current from each other as from the input "
-            f"(recurrent weights of {std:.2g}, rms; 1/sqrt(64) is 0.125), so they hardly affect "
-            "each other any more. Leave the weights larger, and look at the other factor."
+            f"(the rms of the recurrent weights is {std:.2g}; 1/sqrt(64) is 0.125), so they hardly "
+            "affect each other any more. Use larger weights, and reduce the other factor."
         )
     if not growth < 100:
         wide = getattr(kind, "name", "") != "fast_sigmoid"
         size = "overflows" if not math.isfinite(growth) else f"grows {growth:.1g}-fold"
         raise Wrong(
-            f"Going back through 80 steps the gradient {size}. "
-            + (f"The surrogate, {kind}, is wide: most spikes pass on most of it. " if wide else "")
-            + f"The recurrent weights are {std:.2g} (rms); 1/sqrt(64) is 0.125."
+            f"Over the 80 steps of the backward pass, the gradient {size}. "
+            + (
+                f"The surrogate, {kind}, is wide: most neurons pass on most of the gradient. "
+                if wide
+                else ""
+            )
+            + f"The rms of the recurrent weights is {std:.2g}; 1/sqrt(64) is 0.125."
         )
     if growth < 1e-6:
         raise Wrong(
-            f"The gradient of the first steps is {growth:.0e} of that of the last: it has vanished."
+            f"The gradient in the first steps is {growth:.0e} times the gradient in the last "
+            "steps: it has vanished."
         )
     loss = train(net, net.parameters(), draw, g, 40, 5e-3)
     if not loss < 2.1:
-        said = f"The gradient keeps its size, but after 40 steps the loss is still {loss:.2f}. "
+        said = f"The gradient keeps its size, but after 40 training steps the loss is {loss:.2f}. "
         if share > 1:
             raise Wrong(
                 f"{said}The neurons receive {share:.1f} times as much current from each other as "
-                f"from the input: recurrent weights are {std:.2g} (rms)."
+                f"from the input: the rms of the recurrent weights is {std:.2g}."
             )
-        raise Wrong(f"{said}The surrogate is {kind}: does it pass on what matters?")
+        raise Wrong(f"{said}The surrogate is {kind}: do enough neurons pass the gradient on?")
 
 
 @torch.no_grad()
 def _share(net: broken.RowReader, x: Tensor) -> float:
-    """The current that neurons receive from each other, relative to that from the input (rms)."""
+    """The current from other neurons, relative to the current from the input (rms values)."""
     currents = over_time(net.inputs, x)
     spikes, _ = net.neurons(currents)
     from_others = spikes @ net.neurons.weight.T
@@ -218,8 +228,8 @@ def _share(net: broken.RowReader, x: Tensor) -> float:
     5,
     hints=(
         "Which of the numbers in the formula becomes infinite, and for which sign of z?",
-        "The curve is symmetric: exp(-k |z|) never exceeds 1. Or write the curve with s, the "
-        "logistic function itself, which PyTorch computes without overflow.",
+        "The curve is symmetric, so you may use exp(-k |z|), which never exceeds 1. Or write the "
+        "curve in terms of the logistic function itself, which PyTorch computes without overflow.",
         "With s = torch.sigmoid(k * z) the derivative is k * s * (1 - s).",
     ),
 )
@@ -232,10 +242,12 @@ def stable_bell(answer, rng) -> None:
         if not isinstance(found, Tensor):
             raise Wrong(f"stable_bell should return a tensor, not {type(found).__name__}.")
         if found.shape != z.shape:
-            raise Wrong(f"For z {tuple(z.shape)} it returns {tuple(found.shape)}.")
+            raise Wrong(
+                f"For z with the shape {tuple(z.shape)}, you return the shape {tuple(found.shape)}."
+            )
         if found.dtype != torch.float32:
             raise Wrong(
-                f"It returns {found.dtype} for float32. Double precision only moves the limit: the "
+                f"You return {found.dtype} for float32. Double precision only moves the limit: the "
                 "formula can be written so that nothing overflows."
             )
         s = torch.sigmoid(k * z.double())
@@ -244,42 +256,45 @@ def stable_bell(answer, rng) -> None:
         if bad.any():
             at = z[bad]
             raise Wrong(
-                f"For k = {k:.3g} and z = {at[at.abs().argmin()]:.4g} it is {found[bad][0]}."
+                f"For k = {k:.3g} and z = {at[at.abs().argmin()]:.4g}, you return {found[bad][0]}."
             )
         if torch.allclose(found.double(), right, atol=1e-6 * k, rtol=1e-4):
             continue
         for slip, words in (
-            (right / k, "The factor k is missing: differentiate 1 / (1 + exp(-k z)) by z."),
+            (right / k, "The factor k is missing: differentiate 1 / (1 + exp(-k z)) with "
+             "respect to z."),
             (s, "That is the logistic function. The surrogate is its derivative."),
-            (s * (1 - s) * k * k, "There is a factor k too many."),
-            (1 / (1 + k * z.double().abs()) ** 2, "That is the fast sigmoid, which does not "
+            (s * (1 - s) * k * k, "You have one factor k too many."),
+            (1 / (1 + k * z.double().abs()) ** 2, "That is the fast sigmoid surrogate. It does not "
              "overflow, but it is another curve."),
         ):  # fmt: skip
             if torch.allclose(found.double(), slip, atol=1e-6 * k, rtol=1e-4):
                 raise Wrong(words)
         worst = (found - right).abs().argmax()
         raise Wrong(
-            f"For k = {k:.3g} and z = {z.flatten()[worst]:.4g} it is {found.flatten()[worst]:.4g}; "
-            f"the derivative is {right.flatten()[worst]:.4g}."
+            f"For k = {k:.3g} and z = {z.flatten()[worst]:.4g}, you return "
+            f"{found.flatten()[worst]:.4g}; the derivative is {right.flatten()[worst]:.4g}."
         )
     hidden = answer(torch.tensor([0.0, math.nan]), 25.0)
     if not hidden.isnan()[1]:
         raise Wrong(
-            "A potential that is NaN gives a finite number: the NaN of a broken forward pass would "
-            "vanish. Avoid the overflow instead of covering it up."
+            "You return a finite number when z is NaN, which would hide a broken forward pass. "
+            "Avoid the overflow instead of covering it up."
         )
     g, net = generator_from(rng), broken.belled_reader(answer, seed_from(rng))
     loss = train(net, net.parameters(), digits(64, poisson_encode, 25), g, 30)
     if not loss < 2.2:
-        raise Wrong(f"The curve is right, but after 30 training steps the loss is {loss:.2f}.")
+        raise Wrong(
+            f"The curve is right, but after 30 training steps the loss is still {loss:.2f}."
+        )
 
 
 @exercise(
     6,
     hints=(
-        "What keeps a map that lost a few times below the threshold?",
+        "What keeps a map below its threshold once it has lost a few times?",
         "A lower threshold lets every map fire. Homeostasis holds back the maps that win.",
-        "theta_rest of about 6, homeostasis on (the default), and a tau_theta of about 1000 "
+        "Use a theta_rest of about 6, homeostasis (on by default), and a tau_theta of about 1000 "
         "pictures.",
     ),
 )
@@ -297,23 +312,24 @@ def competition(answer, rng) -> None:
     highest = layer.potentials(events).amax().item()
     if total < 0.01 * n_seen:
         raise Wrong(
-            f"{total} wins in {n_seen} stimuli: potentials reach {highest:.1f}, and the thresholds "
-            f"are at {limit:.1f}."
+            f"There are {total} wins in {n_seen} stimuli: potentials reach {highest:.1f}, and the "
+            f"thresholds reach {limit:.1f}."
         )
     if total < 0.5 * n_seen:
         raise Wrong(
-            f"Only {total} wins in {n_seen} stimuli: wins raise the thresholds (now up to "
-            f"{limit:.1f}) faster than they decay. Try a smaller theta_plus or tau_theta."
+            f"There are only {total} wins in {n_seen} stimuli: wins raise the thresholds (now up "
+            f"to {limit:.1f}) faster than the thresholds decay. Try a smaller theta_plus or "
+            "tau_theta."
         )
     if dead:
         low = config.theta_rest
         raise Wrong(
             f"{dead} of 40 maps are dead (fewer than one win in 100 stimuli). The threshold is "
-            f"{low:g}, potentials reach {highest:.1f}"
+            f"{low:g}, and potentials reach {highest:.1f}"
             + (
                 "."
                 if config.enable_homeostasis
                 else "; homeostasis is off, so a winner keeps winning."
             )
-            + (" A map that loses once stays below it for good." if low > 15 else "")
+            + (" A map that loses once stays below the threshold for good." if low > 15 else "")
         )

@@ -1,4 +1,4 @@
-"""Checks of lesson 704: a state let go, kept and reset, axes, modes, and a read-out in time."""
+"""Checks of lesson 704: resetting a state, the order of axes, modes, and a timed read-out."""
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +23,10 @@ from jarvis.networks.probes import SavedBytes
 @exercise(
     1,
     hints=(
-        "What does net still know of the last batch when the next one begins? Should it?",
-        "Set the state of the network before each batch; and take numbers out of tensors before "
-        "you keep them.",
-        "net.state = None; loss = cross_entropy(net(x), y); zero_grad, backward, step; keep "
+        "What does net still hold from the last batch when the next one begins? Should it?",
+        "Reset the state of the network before each batch, and convert a loss to a float before "
+        "you keep it.",
+        "net.state = None; loss = cross_entropy(net(x), y); then zero_grad, backward, step; append "
         "loss.item().",
     ),
 )
@@ -45,19 +45,20 @@ def train_on(answer, rng) -> None:
         except Wrong as wrong:
             if "second time" in str(wrong.__cause__):
                 raise Wrong(
-                    "RuntimeError in the second batch: its potentials in net.state still depend on "
-                    "the graph of the first, and backward has already freed that."
+                    "The second batch raises a RuntimeError: the potentials in net.state still "
+                    "depend on the graph of the first batch, which backward has already freed."
                 ) from wrong
             if "state." in str(wrong.__cause__):
                 raise Wrong(
-                    "The last batch is smaller, and the state of the previous one does not fit it."
+                    "The last batch is smaller, and the state that the previous batch left has "
+                    "another size."
                 ) from wrong
             raise
         kept = found if isinstance(found, list | tuple) else [found]
         if any(isinstance(v, Tensor) and v.requires_grad for v in kept):
             raise Wrong(
-                "The losses that you return are tensors with a grad_fn: as long as one is kept, so "
-                "is the graph of its batch, and memory fills up. Keep floats: loss.item()."
+                "The losses that you return are tensors with a grad_fn. Each one keeps the graph "
+                "of its batch in memory, and memory fills up. Keep floats: loss.item()."
             )
         if isinstance(found, list | tuple):
             found = [v.numpy() if isinstance(v, Tensor) else v for v in found]
@@ -71,21 +72,20 @@ def train_on(answer, rng) -> None:
             if all(near(a, b, 1e-6) for a, b in zip(found, slip, strict=True)):
                 raise Wrong(words)
         k = next(k for k in range(len(some)) if not near(found[k], right[k]))
-        raise Wrong(f"Your loss of batch {k} is {found[k]:.4f}, the definition's {right[k]:.4f}.")
+        raise Wrong(f"Your loss of batch {k} is {found[k]:.4f}; it should be {right[k]:.4f}.")
 
 
 @exercise(
     2,
     hints=(
         "The state of a sample is one row of state.v and one row of state.i.",
-        "torch.where chooses between two tensors, row by row, if the condition has the shape [B, "
-        "1]. "
+        "torch.where chooses between two tensors row by row if the condition has the shape [B, 1]. "
         "At rest, both fields are 0.",
         "keep = ~ended[:, None]; then state._replace(v=state.v * keep, i=state.i * keep).",
     ),
 )
 def begin_anew(answer, rng) -> None:
-    """`begin_anew(state, ended) -> state`: rows of ended samples at rest, others continued."""
+    """`begin_anew(state, ended) -> state`: resets the rows of ended samples, keeps the others."""
     layer = LIFLayer(tau=20.0, tau_syn=5.0)
     for dtype in (torch.float64, torch.float32):
         n, m, g = int(rng.integers(5, 9)), int(rng.integers(9, 13)), generator_from(rng)
@@ -100,52 +100,57 @@ def begin_anew(answer, rng) -> None:
         for name, old, new in zip("vi", before, (found.v, found.i), strict=True):
             if not torch.equal(getattr(state, name), old):
                 raise Wrong(
-                    f"It changes state.{name} in place: whoever holds this state is surprised."
+                    f"You change state.{name} in place, so the state changes for all code that "
+                    "still uses it. Return new tensors."
                 )
             _check_rows(name, old, new, ended)
         others = [k for k in ("refractory", "adaptation") if getattr(found, k) is not None]
         if others:
-            raise Wrong(f"state.{others[0]} was None, and is set now.")
+            raise Wrong(f"state.{others[0]} was None before the call, but has a value afterwards.")
         layer(x, found)  # fits the layer
     _, other = layer(torch.zeros(1, 4, 3, device="meta"))
     moved = answer(other, torch.tensor([True, False, True, False], device="meta"))
     if moved.v is None or moved.v.device.type != "meta":
-        raise Wrong("For a state on another device it returns one on the CPU: use zeros_like.")
+        raise Wrong("For a state on another device, you return a state on the CPU: use zeros_like.")
 
 
 def _check_rows(name: str, old: Tensor, new, ended: Tensor) -> None:
-    """`Wrong` unless a field is 0 where a sample has ended, and as before elsewhere."""
+    """Raise `Wrong` unless a field is 0 where a sample has ended and unchanged elsewhere."""
     if not isinstance(new, Tensor):
         raise Wrong(f"state.{name} should be a tensor, but is {new!r:.40}.")
     if new.shape != old.shape:
         raise Wrong(
-            f"state.{name} has the shape {tuple(new.shape)}, before it was {tuple(old.shape)}."
+            f"state.{name} has the shape {tuple(new.shape)}; before the call it was "
+            f"{tuple(old.shape)}."
         )
     if new.dtype != old.dtype:
-        raise Wrong(f"state.{name} was {old.dtype}, and is {new.dtype} now.")
+        raise Wrong(f"state.{name} was {old.dtype} before the call, but is {new.dtype} afterwards.")
     if torch.equal(new, torch.where(ended[:, None], 0.0, old)):
         return
     if torch.equal(new, torch.where(ended[:, None], old, 0.0)):
         raise Wrong(
-            "It is the wrong way round: samples that have ended go on, the others are reset."
+            "Yours is the wrong way round: you reset the samples that go on, and keep those that "
+            "have ended."
         )
     if not new.any():
-        raise Wrong(f"state.{name} is 0 for all samples: those that have not ended should go on.")
+        raise Wrong(f"state.{name} is 0 for all samples: keep the samples that have not ended.")
     if torch.equal(new, old):
         raise Wrong(
-            f"state.{name} is as it was: a new recording would begin with what another one left."
+            f"state.{name} is unchanged: a new recording would begin with the state that the "
+            "previous one left."
         )
     row = int((new != torch.where(ended[:, None], 0.0, old)).any(1).nonzero()[0])
     kind = "has ended" if ended[row] else "goes on"
-    raise Wrong(f"Sample {row} {kind}, and row {row} of state.{name} does not fit that.")
+    raise Wrong(f"Sample {row} {kind}, but row {row} of state.{name} does not reflect that.")
 
 
 @exercise(
     3,
     hints=(
-        "Which axis do the layers take for time, and which axis of x is it?",
-        "Swap the first two axes of x at the door. From there on everything is [T, B, ...].",
-        "x.transpose(0, 1) first; at the end the last step is v[-1], which is [B, 2].",
+        "Which axis do the layers treat as time, and which axis of x is time?",
+        "Swap the first two axes of x before the first layer. After that, everything is [T, B, "
+        "...].",
+        "Start with x.transpose(0, 1). At the end, the last step is v[-1], of shape [B, 2].",
     ),
 )
 def cue_scores(answer, rng) -> None:
@@ -163,14 +168,15 @@ def cue_scores(answer, rng) -> None:
         reshaped = after(net.neurons(net.inputs(x.reshape(x.transpose(0, 1).shape)))[0])
         unchanged = after(net.neurons(net.inputs(x))[0])[-1]  # [T, 2]: the "last step" of a batch
         slips = {
-            "Nothing has changed: the layers still treat the batch as time.": net(x),
-            "reshape keeps the numbers in their order and only splits them differently, so samples "
-            "and steps are mixed. To swap two axes, transpose.": reshaped[-1],
+            "That is the output of the network as it was: the layers still treat the batch as "
+            "time.": net(x),
+            "reshape keeps the numbers in their order and only groups them differently, so samples "
+            "and steps are mixed. To swap two axes, use transpose.": reshaped[-1],
             "That is the mean over time. The read-out takes the last step.": v.mean(0),
             "That is the sum over time. The read-out takes the last step.": v.sum(0),
-            "Those are probabilities: a softmax was taken. Return the potentials; cross_entropy "
-            "takes the softmax itself.": v[-1].softmax(-1),
-            "Those are logarithms of probabilities. Return the potentials; cross_entropy takes "
+            "Those are probabilities, from a softmax. Return the potentials; cross_entropy "
+            "applies the softmax itself.": v[-1].softmax(-1),
+            "Those are logarithms of probabilities. Return the potentials; cross_entropy applies "
             "the softmax itself.": v[-1].log_softmax(-1),
             "That is the integrator's input at the last step, without its memory.":
                 net.output(net.neurons(net.inputs(x.transpose(0, 1)))[0][-1]),
@@ -178,20 +184,25 @@ def cue_scores(answer, rng) -> None:
     shape = tuple(getattr(found, "shape", ()))
     if shape == (x.shape[1], 2) and torch.allclose(found, unchanged, atol=1e-5):
         raise Wrong(
-            f"{shape} has one row per step. v[-1] is the last step only if time comes first, and "
-            "the layers still treat the batch as time: transpose x."
+            f"Your result {shape} has one row per step. v[-1] is the last step only if time comes "
+            "first, and the layers still treat the batch as time: transpose x."
         )
     if shape == (x.shape[1], 2):
-        raise Wrong(f"{shape} has one row per step: axis 0 is time now, so the last step is v[-1].")
+        raise Wrong(
+            f"Your result {shape} has one row per step: axis 0 is time now, so the last step is "
+            "v[-1]."
+        )
     if len(shape) == 3:
-        raise Wrong(f"{shape} has all the steps: take the last one, v[-1].")
+        raise Wrong(f"Your result {shape} has all the steps: take the last one, v[-1].")
     values = torch.as_tensor(array(found, (n, 2), "The scores")).float()
     for words, slip in slips.items():
         if slip.shape == values.shape and torch.allclose(values, slip, atol=1e-5):
             raise Wrong(words)
     if not torch.allclose(values, v[-1], atol=1e-4):
         yours, ours = (", ".join(f"{s:.3f}" for s in part) for part in (values[0], v[-1, 0]))
-        raise Wrong(f"Sample 0 gets the scores {yours}; in a batch of its own, time first, {ours}.")
+        raise Wrong(
+            f"Sample 0 gets the scores {yours} from you, but {ours} with time as the first axis."
+        )
 
     def draw(g):
         x, y = broken.cue(50, g)
@@ -200,27 +211,31 @@ def cue_scores(answer, rng) -> None:
     train(lambda x: answer(net, x), net.parameters(), draw, g, 40, 5e-3)
     accuracy = accuracy_of(lambda x: answer(net, x), draw, g)
     if accuracy < 0.9:
-        raise Wrong(f"The scores are right, but trained for 40 steps they reach {accuracy:.0%}.")
+        raise Wrong(
+            f"Your scores are right, but after 40 training steps they reach only {accuracy:.0%} "
+            "correct."
+        )
 
 
 @exercise(
     4,
     hints=(
-        "List what a call of the network may change or keep: modes, running averages, graphs.",
+        "List everything that a call of the network may change or keep: modes, running averages, "
+        "graphs.",
         "Note the mode of every module of net.modules(), call net.eval(), compute under "
         "torch.no_grad(), and restore the modes. Weight each batch by its size.",
         "modes = [(m, m.training) for m in net.modules()] ... for m, mode in modes: m.training = "
-        "mode; "
-        "sum cross_entropy(scores, y, reduction='sum').item() over batches, divide by all samples.",
+        "mode; sum cross_entropy(scores, y, reduction='sum').item() over the batches, and divide "
+        "by the number of samples.",
     ),
 )
 def validate(answer, rng) -> None:
-    """`validate(net, batches) -> loss, accuracy`, floats; nothing is changed and nothing kept."""
+    """`validate(net, batches) -> loss, accuracy` as floats; it changes and keeps nothing."""
     g, net = generator_from(rng), broken.NormedReader(seed_from(rng))
     net.extra = nn.Dropout(0.5)  # a module that is in evaluation mode already
     batches = [digits(n, poisson_encode, 25)(g) for n in (48, 32, 7)]
     for x, _ in batches[:2]:
-        net(x)  # running averages that are not those of a batch
+        net(x)  # gives running averages that differ from the averages of a single batch
     before = {name: value.clone() for name, value in net.state_dict().items()}
     for start in (True, False):
         net.train(start)
@@ -236,7 +251,7 @@ def validate(answer, rng) -> None:
                 "floats."
             )
         if saved.most:
-            raise Wrong("A graph is built, and freed again: compute under torch.no_grad().")
+            raise Wrong("A graph is built and then freed: compute under torch.no_grad().")
         if any(isinstance(v, Tensor) for v in pair):
             raise Wrong("You return tensors. Return floats: value.item().")
         after = net.state_dict()
@@ -248,12 +263,14 @@ def validate(answer, rng) -> None:
         if moved:
             raise Wrong(f"{moved[0]} has changed: validation must not train.")
         if [m.training for m in net.modules()] != modes:
-            words = "The network is left in evaluation mode, and was in training mode before."
+            words = "You leave the network in evaluation mode, but it was in training mode before."
             if not start:
-                words = "The network is left in training mode, and was in evaluation mode before."
+                words = (
+                    "You leave the network in training mode, but it was in evaluation mode before."
+                )
             elif net.training:
                 words = (
-                    "net.train() puts every module into training mode, also one that was in "
+                    "net.train() puts every module into training mode, even one that was in "
                     "evaluation mode before. Restore the mode of each module."
                 )
             raise Wrong(words)
@@ -263,7 +280,7 @@ def validate(answer, rng) -> None:
 
 @torch.no_grad()
 def _check_means(loss: float, accuracy: float, net: nn.Module, batches) -> None:
-    """`Wrong` unless both are the means over all samples."""
+    """Raise `Wrong` unless both are the means over all samples."""
     training = net.training
     net.eval()
     scores = [(net(x), y) for x, y in batches]
@@ -277,29 +294,28 @@ def _check_means(loss: float, accuracy: float, net: nn.Module, batches) -> None:
         return
     if near(loss, sum(each) / 3) or near(accuracy, sum(right) / 3):
         raise Wrong(
-            f"That is the mean over batches; a sample of the last one ({sizes[-1]}) counts for "
-            "more "
-            "than the others. Weight each batch by its size."
+            "That is the mean over batches, so a sample of the last batch, which has only "
+            f"{sizes[-1]}, counts for more than the others. Weight each batch by its size."
         )
     if near(loss, wanted[1]) and near(accuracy, wanted[0]):
-        raise Wrong("First the loss, then the accuracy.")
+        raise Wrong("Your two numbers are swapped: return the loss first, then the accuracy.")
     if near(accuracy, 100 * wanted[1]):
-        raise Wrong(f"The accuracy should be a fraction, {wanted[1]:.3f}, not per cent.")
+        raise Wrong(f"The accuracy should be a fraction, {wanted[1]:.3f}, not a percentage.")
     if near(loss, wanted[0] * sum(sizes)):
         raise Wrong("That is the sum of the losses. Divide by the number of samples.")
     raise Wrong(
-        f"You return {loss:.4f} and {accuracy:.4f}; the loss is {wanted[0]:.4f} and the accuracy "
-        f"{wanted[1]:.4f}."
+        f"You return {loss:.4f} and {accuracy:.4f}, but the loss is {wanted[0]:.4f} and the "
+        f"accuracy {wanted[1]:.4f}."
     )
 
 
 @exercise(
     5,
     hints=(
-        "Which value does a spike at step t stand for?",
-        "Multiply the current of each step by what a spike there is worth, and add up over time.",
-        "torch.linspace(1, 0, len(currents)) are the worths; torch.tensordot(worth, currents, "
-        "dims=1) adds up.",
+        "Which value does a spike at step t represent?",
+        "Multiply the current of each step by a weight for that step, and sum over time.",
+        "weights = torch.linspace(1, 0, len(currents)); torch.tensordot(weights, currents, dims=1) "
+        "is the sum.",
     ),
 )
 def scores(answer, rng) -> None:
@@ -311,27 +327,32 @@ def scores(answer, rng) -> None:
     found = answer(pulses)
     if tuple(getattr(found, "shape", ())) == (n_steps, 2):
         raise Wrong(
-            "There is one row per step: the batch is axis 1, and time, axis 0, should vanish."
+            "Your scores have one row per step. Sum over time, which is axis 0; the batch is axis "
+            "1."
         )
     worth = torch.as_tensor(array(found, (len(steps), 2), "The scores"))[:, 0]
     differ = worth.diff()
     if worth.abs().max() < 1e-9:
-        raise Wrong("A current of 1 in one step leaves the score at 0.")
+        raise Wrong("A current of 1 in one step leaves your score at 0.")
     if differ.abs().max() < 1e-6 * worth.abs().max():
         raise Wrong(
-            f"A current of 1 is worth {worth[0]:.3g}, whenever it comes. Each input fires once, so "
-            "its spikes count the same for every picture: this read-out cannot tell them apart."
+            f"A current of 1 adds {worth[0]:.3g} to your score, whenever it comes. Each input "
+            "fires once, so every picture gets the same score: this read-out cannot tell them "
+            "apart."
         )
     if (differ >= 0).all():
-        raise Wrong("A late current is worth more than an early one: it should be the opposite.")
+        raise Wrong(
+            "In your scores, a late current counts for more than an early one: it should be the "
+            "opposite."
+        )
     if (differ > 0).any():
         t = int(steps[1:][differ > 0][0])
-        raise Wrong(f"A current at step {t} is worth more than one three steps earlier.")
+        raise Wrong(f"A current at step {t} counts for more than one three steps earlier.")
     if (differ[: len(differ) // 2] == 0).all() or (differ[len(differ) // 2 :] == 0).all():
         k = int((differ == 0).nonzero()[0])
         raise Wrong(
-            f"A current at step {int(steps[k])} and one at {int(steps[k + 1])} are worth the same: "
-            "let the worth fall over the whole sequence."
+            f"A current at step {int(steps[k])} counts as much as one at step {int(steps[k + 1])}: "
+            "let the weight fall over the whole sequence."
         )
     rule = torch.linspace(-1.0, 1.0, 32)
 
@@ -344,5 +365,6 @@ def scores(answer, rng) -> None:
     accuracy = accuracy_of(net, lambda g: draw(g, 500), g)
     if accuracy < 0.75:
         raise Wrong(
-            f"Early currents count more, but after 150 steps of training it reaches {accuracy:.0%}."
+            f"Early currents count for more, but after 150 training steps the network reaches only "
+            f"{accuracy:.0%} correct."
         )

@@ -1,4 +1,4 @@
-"""Checks of lesson 203: rebuilding a signal, its threshold, contrast, a time surface."""
+"""Checks of lesson 203: rebuilding a signal, choosing its threshold, contrast, a time surface."""
 
 import math
 
@@ -25,8 +25,10 @@ def _walk(rng: np.random.Generator, steps: int, *shape: int) -> Tensor:
 @exercise(
     1,
     hints=(
-        "Each event moves the receiver's level by one threshold, as it moves the reference.",
-        "events.cumsum(0) is ON minus OFF up to each step.",
+        "Each event moves the receiver's level by one threshold, as it moves the sender's "
+        "reference.",
+        "events.cumsum(0) is the number of ON events minus the number of OFF events up to each "
+        "step.",
         "start + threshold * events.cumsum(0)",
     ),
 )
@@ -42,18 +44,18 @@ def rebuild(answer, rng) -> None:
         return
     before = np.concatenate([[0.0], total[:-1]])
     slips = {
-        "The start is missing: events report only changes.": threshold * total,
-        "You count events. Each is worth one threshold.": start + total,
+        "The start is missing: events report only changes. Add `start`.": threshold * total,
+        "You count events. Multiply each event by the threshold.": start + total,
         "That is the change in each step. Add up all events so far.":
             start + threshold * events.numpy(),
         "You add the absolute values: an OFF event, -1, lowers the level.":
             start + threshold * events.abs().cumsum(0).numpy(),
-        "OFF and ON are exchanged: 1 is ON and raises the level.": start - threshold * total,
-        "You are one step late: the signal after a step includes its event.":
+        "You exchanged ON and OFF: 1 is ON and raises the level.": start - threshold * total,
+        "Your signal is one step late: the signal after a step includes its event.":
             start + threshold * before,
         "That is the last value only. Return the signal after each step.":
             np.full(len(total), start + threshold * total[-1]),
-        "That is the mean so far. Add up, do not average.":
+        "That is the mean so far. Add up the events instead of averaging them.":
             start + threshold * total / np.arange(1, len(total) + 1),
     }  # fmt: skip
     for words, slip in slips.items():
@@ -61,25 +63,25 @@ def rebuild(answer, rng) -> None:
             raise Wrong(words)
     at = int(np.abs(found - start - threshold * total).argmax())
     raise Wrong(
-        f"At step {at}, ON minus OFF is {total[at]:.0f} so far, so with start {start:.3f} and "
-        f"threshold {threshold:.3f} the signal is {start + threshold * total[at]:.3f}; you return "
-        f"{found[at]:.3f}."
+        f"At step {at}, the number of ON minus OFF events is {total[at]:.0f} so far. With start = "
+        f"{start:.3f} and threshold = {threshold:.3f}, the signal is "
+        f"{start + threshold * total[at]:.3f}; you return {found[at]:.3f}."
     )
 
 
 @exercise(
     2,
     hints=(
-        "The reference moves by at most one threshold per step. And the signal?",
+        "The reference moves by at most one threshold per step. How far does the signal move?",
         "signal.diff(dim=0) is the change in each step.",
         "signal.diff(dim=0).abs().max()",
     ),
 )
 def smallest_threshold(answer, rng) -> None:
-    """`smallest_threshold(signal)`: the largest change per step, up or down, of all pixels."""
+    """`smallest_threshold(signal)`: the largest change of any pixel per step, up or down."""
     for sign in (1.0, -1.0):
         signal = sign * _walk(rng, int(rng.integers(40, 80)), 2, 3) * rng.uniform(1, 5)
-        # A large fall, so that its absolute value counts; one pixel alone has it.
+        # One pixel alone has a large fall (or rise), so the absolute value matters.
         signal[20:, 1, 2] -= sign * 2.5 * signal.diff(dim=0).abs().max()
         change = signal.diff(dim=0)
         exact = change.abs().max().item()
@@ -88,20 +90,23 @@ def smallest_threshold(answer, rng) -> None:
             continue
         said = f"You return {found:.4f}"
         slips = {
-            "That is the largest rise. Falls have to be followed, too.": change.max().item(),
+            "That is the largest rise. The reference has to follow falls, "
+            "too.": change.max().item(),
             "That is the largest fall, with its sign. Take the absolute value first.":
                 change.min().item(),
-            "That is the largest fall. Rises have to be followed, too.": -change.min().item(),
-            "That is the mean change. The largest one has to be followed.":
+            "That is the largest fall. The reference has to follow rises, "
+            "too.": -change.min().item(),
+            "That is the mean change. The reference has to follow the largest one.":
                 change.abs().mean().item(),
             "That is the range of the signal, not its change per step.":
                 (signal.max() - signal.min()).item(),
-            "That is the largest value, not the largest change.": signal.abs().max().item(),
+            "That is the largest value of the signal, not its largest "
+            "change.": signal.abs().max().item(),
             "Half the largest change is too small: the reference falls behind.": exact / 2,
-            "That is safe, but twice what is needed.": 2 * exact,
+            "That is safe, but twice as large as needed.": 2 * exact,
             "You compare neighbouring pixels. Time is the first axis.":
                 signal.diff(dim=-1).abs().max().item(),
-            "That is the first pixel's. All pixels have to follow.":
+            "That is the largest change of the first pixel. Take all pixels into account.":
                 change[:, 0, 0].abs().max().item(),
         }  # fmt: skip
         for words, slip in slips.items():
@@ -114,7 +119,8 @@ def smallest_threshold(answer, rng) -> None:
     3,
     hints=(
         "The logarithm turns a ratio into a difference.",
-        "Encode film.log(). By how much does the logarithm change at a rise of 15 %?",
+        "Encode film.log(). By how much does the logarithm change when the film gets 15 % "
+        "brighter?",
         "jarvis.delta_encode(film.log(), math.log(1 + contrast))",
     ),
 )
@@ -129,30 +135,32 @@ def camera_events(answer, rng) -> None:
     if np.array_equal(found, expected):
         return
     slips = {
-        "You encode the film itself. A fixed ratio is a fixed difference of the logarithm.":
+        "You encode the film itself. A fixed ratio corresponds to a fixed difference of "
+        "logarithms.":
             delta_encode(film, contrast),
         "You encode the film itself, with a logarithmic threshold: take film.log().":
             delta_encode(film, math.log1p(contrast)),
-        "Your threshold is the contrast. The logarithm of 1 + contrast is a little smaller.":
+        "Your threshold is the contrast. It should be log(1 + contrast), which is a little "
+        "smaller.":
             delta_encode(log, contrast),
-        "Your film is in log2, your threshold in another base.":
+        "Your film is in log2, but your threshold is in another base.":
             delta_encode(film.log2(), math.log1p(contrast)),
-        "Your film is in log10, your threshold in another base.":
+        "Your film is in log10, but your threshold is in another base.":
             delta_encode(film.log10(), math.log1p(contrast)),
         "Your film is in log2, and your threshold is the contrast itself.":
             delta_encode(film.log2(), contrast),
         "Your film is in log10, and your threshold is the contrast itself.":
             delta_encode(film.log10(), contrast),
-        "log(1 + film) is no ratio: take the logarithm of the film.":
+        "log(1 + film) does not turn ratios into differences: take the logarithm of the film.":
             delta_encode(film.log1p(), math.log1p(contrast)),
-        "log(1 + film) is no ratio: take the logarithm of the film. And an ON event means "
-        "log(1 + contrast).": delta_encode(film.log1p(), contrast),
+        "log(1 + film) does not turn ratios into differences: take the logarithm of the film. And "
+        "an ON event means a change of log(1 + contrast).": delta_encode(film.log1p(), contrast),
     }  # fmt: skip
     for words, slip in slips.items():
         if np.array_equal(found, slip.numpy()):
             raise Wrong(words)
     raise Wrong(
-        f"For contrast = {contrast:.2f} the film has {int(expected.sum())} events; you return "
+        f"For contrast = {contrast:.2f}, the film has {int(expected.sum())} events; you return "
         f"{int(found.sum())}."
     )
 
@@ -160,7 +168,7 @@ def camera_events(answer, rng) -> None:
 @exercise(
     4,
     hints=(
-        "You need the time of each pixel's last event up to now; later events are unknown yet.",
+        "You need the time of each pixel's last event up to `now`. Later events are not known yet.",
         "last = np.full(n_pixels, -np.inf); then set last[place] = times for the events until now.",
         "last[place[times <= now]] = times[times <= now]; return np.exp((last - now) / tau)",
     ),
@@ -187,22 +195,23 @@ def time_surface(answer, rng) -> None:
     heard = expected > 0
     summed = np.bincount(place[past], np.exp(-(now - times[past]) / tau), n_pixels)
     slips = {
-        "You use events after `now` as well: nobody has seen those yet.": surface(times <= np.inf),
-        "You take the first event of each pixel. The last one counts.": surface(past, first=True),
+        "You use events after `now` as well, which have not happened "
+        "yet.": surface(times <= np.inf),
+        "You take the first event of each pixel. Take the last one.": surface(past, first=True),
         "You add up all events of a pixel. Only its last one counts.": summed,
-        "You start with last = 0, as if each pixel had had an event at 0 ms. Without an event, "
-        "the value is 0.": surface(past, silent=0.0),
-        "That is the time since the last event. Take the exponential of -time/tau.":
+        "You start with last = 0, as if each pixel had an event at 0 ms. The value of a pixel "
+        "without an event is 0.": surface(past, silent=0.0),
+        "That is the time since the last event. Take the exponential of -time / tau.":
             np.where(heard, -tau * np.log(np.where(heard, expected, 1)), 0),
-        "You forget to divide by tau.": expected**tau,
+        "You did not divide the time by tau.": expected**tau,
     }  # fmt: skip
     for words, slip in slips.items():
         if np.allclose(found, slip, atol=1e-6):
             raise Wrong(words)
     at = int(np.abs(found - expected).argmax())
     fired = times[past & (place == at)]
-    when = f"fired last at {fired[-1]:.1f} ms" if len(fired) else "has not fired"
+    when = f"had its last event at {fired[-1]:.1f} ms" if len(fired) else "has had no event"
     raise Wrong(
-        f"Pixel {at} {when}; at {now:.1f} ms, with tau = {tau:.1f} ms, its value is "
+        f"Pixel {at} {when}. At {now:.1f} ms, with tau = {tau:.1f} ms, its value is "
         f"{expected[at]:.3f}; you return {found[at]:.3f}."
     )

@@ -24,13 +24,13 @@ from jarvis.stdp.trace_rules import ThreeFactorSTDP
 @exercise(
     1,
     hints=(
-        "Which inputs fired no later than the winner? They gain, all others lose.",
+        "Which inputs fired no later than the winner? Their weights grow; all others shrink.",
         "torch.where(input_times <= winner_time, ..., ...) gives a rate for each weight.",
         "w + torch.where(input_times <= winner_time, a_plus, -a_minus) * w * (1 - w)",
     ),
 )
 def update_by_order(answer, rng) -> None:
-    """`update_by_order(w, input_times, winner_time, a_plus, a_minus) -> w` of a winner."""
+    """`update_by_order(w, input_times, winner_time, a_plus, a_minus) -> w`: the new weights."""
     given = []
     for _ in range(3):
         w = torch.tensor(rng.uniform(0.05, 0.95, (2, 5, 5)), dtype=torch.float32)
@@ -50,7 +50,7 @@ def update_by_order(answer, rng) -> None:
     (w, times, step, *rates), found = given[0]
     at = np.unravel_index(int(np.argmax(abs(found - _updated(*given[0][0]).numpy()))), found.shape)
     raise Wrong(
-        f"An input with w = {w[at]:.3f} fires in step {times[at]}, the winner in step {step}; "
+        f"An input with w = {w[at]:.3f} fires in step {times[at]}, and the winner in step {step}; "
         f"a_plus = {rates[0]:.3f} and a_minus = {rates[1]:.3f}. You return {found[at]:.4f}; it "
         f"should be {_updated(*given[0][0])[at]:.4f}."
     )
@@ -62,25 +62,25 @@ def _updated(w: Tensor, times: Tensor, step: int, a_plus: float, a_minus: float)
 
 #: Common mistakes in the order rule.
 _ORDERS: dict[str, Callable[..., Tensor]] = {
-    "That is the change of the weights. Return the weights after it: w plus the change.": (
+    "That is the change of the weights. Return the new weights: w plus the change.": (
         lambda w, *rest: _updated(w, *rest) - w
     ),
-    "Your order is reversed: inputs that fired in time gain.": (
+    "Your order is reversed: the weights of inputs that fired in time grow.": (
         lambda w, times, step, up, down: w + torch.where(times > step, up, -down) * w * (1 - w)
     ),
-    "An input in the same step as the winner is in time, too: no later means <=.": (
+    "An input that fires in the same step as the winner is in time, too: no later means <=.": (
         lambda w, times, step, up, down: w + torch.where(times < step, up, -down) * w * (1 - w)
     ),
     "The factor w (1 - w) is missing.": (
         lambda w, times, step, up, down: w + torch.where(times <= step, up, -down)
     ),
-    "The factor w (1 - w) is missing; so are the bounds.": (
+    "The factor w (1 - w) is missing. With it, the weights need no clamping.": (
         lambda w, times, step, up, down: (w + torch.where(times <= step, up, -down)).clamp(0, 1)
     ),
-    "Inputs that fire late, or never, lose. Yours stay as they are.": (
+    "The weights of inputs that fire late, or never, shrink. Yours do not change.": (
         lambda w, times, step, up, down: w + torch.where(times <= step, up, 0.0) * w * (1 - w)
     ),
-    "Inputs that never fire lose as well, like all that come late.": (
+    "The weights of inputs that never fire shrink as well, like those of late inputs.": (
         lambda w, times, step, up, down: (
             w + torch.where(times <= step, up, torch.where(times < 15, -down, 0.0)) * w * (1 - w)
         )
@@ -88,7 +88,7 @@ _ORDERS: dict[str, Callable[..., Tensor]] = {
     "a_plus and a_minus are swapped.": (
         lambda w, times, step, up, down: _updated(w, times, step, down, up)
     ),
-    "Everything gains in yours: a_minus is positive, and the minus sign is in the rule.": (
+    "All your weights grow: a_minus is positive, and the minus sign is in the rule.": (
         lambda w, times, step, up, down: w + torch.where(times <= step, up, down) * w * (1 - w)
     ),
 }
@@ -98,8 +98,8 @@ _ORDERS: dict[str, Callable[..., Tensor]] = {
     2,
     hints=(
         "Take w (1 - w) of every weight first, and the mean afterwards.",
-        "The mean goes over all axes but the first: .mean((1, 2, 3)).",
-        "c = (weight * (1 - weight)).mean((1, 2, 3)); the share is (c < limit).float().mean().",
+        "Take the mean over all axes except the first: .mean((1, 2, 3)).",
+        "c = (weight * (1 - weight)).mean((1, 2, 3)); the fraction is (c < limit).float().mean().",
     ),
 )
 def converged_share(answer, rng) -> None:
@@ -112,32 +112,43 @@ def converged_share(answer, rng) -> None:
         kept = weight.double().numpy()
         products = kept * (1 - kept)
         expected = products.mean((1, 2, 3))
-        below = int(rng.integers(1, n_maps))  # n_maps is odd: never as many below as above
+        below = int(rng.integers(1, n_maps))  # n_maps is odd, so the numbers below and above differ
         limit = float(np.sort(expected)[below - 1 : below + 1].mean())
         pair = answer(weight, limit)
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise Wrong("converged_share should return two things: C_l of each map, and a share.")
+            raise Wrong(
+                "converged_share should return two things: C_l of each map, and a fraction."
+            )
         if np.size(np.asarray(pair[0])) == 1:
-            raise Wrong("Your C_l is one number, that of the whole layer. Each map has its own.")
+            raise Wrong("Your C_l is one number for the whole layer. Return one for each map.")
         if np.shape(pair[0]) == (2,) or np.shape(pair[0]) == weight.shape[1:]:
-            raise Wrong("Your mean is over the maps. They are the first axis, which should stay.")
+            raise Wrong("Your mean is over the maps. Keep them: they are the first axis.")
         _check_maps(array(pair[0], (n_maps,), "C_l"), kept, expected)
         if np.shape(pair[1]) != ():
-            raise Wrong("The share should be one number, that of the maps below the limit.")
-        share = float(array(pair[1], (), "the share"))
+            raise Wrong(
+                "The fraction should be one number: how many of the maps are below the limit."
+            )
+        share = float(array(pair[1], (), "the fraction"))
         if near(share, below / n_maps):
             continue
         if share == below:
             raise Wrong(f"{below} of {n_maps} maps are below; return their fraction.")
         if near(share, 100 * below / n_maps):
-            raise Wrong("That is in percent. A share lies between 0 and 1.")
+            raise Wrong("Your fraction is in percent. It should lie between 0 and 1.")
         if near(share, 1 - below / n_maps):
-            raise Wrong("That is the share *above* the limit. Below it, a map has converged.")
+            raise Wrong(
+                "That is the fraction *above* the limit. A map has converged when it is below."
+            )
         if abs(share - (expected < 0.01).mean()) < 1e-6:
-            raise Wrong(f"That is the share below 0.01. The limit was {limit:.4f}: use it.")
+            raise Wrong(f"That is the fraction below 0.01. The limit was {limit:.4f}: use `limit`.")
         if near(share, (products < limit).mean()):
-            raise Wrong("That is the share of *weights*. A map is judged by its mean.")
-        raise Wrong(f"C_l is right. {below} of {n_maps} are below {limit:.4f}; you say {share:g}.")
+            raise Wrong(
+                "That is the fraction of *weights*. Compare the mean of each map with the limit."
+            )
+        raise Wrong(
+            f"Your C_l is right. {below} of {n_maps} maps are below {limit:.4f}; you return "
+            f"{share:g}."
+        )
 
 
 def _check_maps(found: np.ndarray, kept: np.ndarray, expected: np.ndarray) -> None:
@@ -150,20 +161,22 @@ def _check_maps(found: np.ndarray, kept: np.ndarray, expected: np.ndarray) -> No
         ),
         "That is the mean weight of each map. C_l is the mean of w (1 - w).": m,
         "That is the mean of w squared. C_l is the mean of w (1 - w).": (kept**2).mean((1, 2, 3)),
-        "Your C_l is four times too large: it is w (1 - w), without a factor.": 4 * expected,
+        "Your C_l is four times too large: it is the mean of w (1 - w), without a factor.": 4
+        * expected,
     }
     for words, wanted in slips.items():
         if np.allclose(found, wanted, atol=1e-5):
             raise Wrong(words)
     k = int(np.argmax(~np.isclose(found, expected, atol=1e-5)))
-    raise Wrong(f"Map {k} has C_l = {expected[k]:.4f}; you say {found[k]:.4f}.")
+    raise Wrong(f"Map {k} has C_l = {expected[k]:.4f}; you return {found[k]:.4f}.")
 
 
 @exercise(
     3,
     hints=(
         "Make one row per map first: weight.flatten(1).",
-        "torch.randperm(n, generator=generator) is a random order of n numbers; draw one per map.",
+        "torch.randperm(n, generator=generator) is a random order of n numbers. Draw one for each "
+        "map.",
         "rows = [w[torch.randperm(len(w), generator=generator)] for w in weight.flatten(1)]; then "
         "torch.stack(rows).view_as(weight).",
     ),
@@ -175,26 +188,34 @@ def shuffled(answer, rng) -> None:
     found = array(answer(weight, generator_from(rng)), shape, "the weights").reshape(6, -1)
     own = weight.numpy().reshape(6, -1)
     if np.array_equal(found, own):
-        raise Wrong("The weights are unchanged.")
+        raise Wrong("You return the weights unchanged.")
     if not np.array_equal(np.sort(found.ravel()), np.sort(own.ravel())):
-        raise Wrong("Some values are lost or new. Only their places should change: take an order.")
+        raise Wrong(
+            "Some values are lost or new. Only their order should change: use a permutation."
+        )
     if not np.array_equal(np.sort(found, 1), np.sort(own, 1)):
         if np.array_equal(np.sort(found, 0), np.sort(own, 0)):
-            raise Wrong("You shuffle the maps. Each map should keep its values, in another order.")
-        raise Wrong("Values move from one map to another. Shuffle within each map.")
+            raise Wrong(
+                "You shuffle the maps. Each map should keep its own values, in another order."
+            )
+        raise Wrong("Values move from one map to another. Shuffle the weights within each map.")
     orders = np.array([[np.flatnonzero(row == value)[0] for value in new] for row, new in
                        zip(own, found, strict=True)])  # fmt: skip
     if (orders == orders[0]).all():
         raise Wrong("All maps get the same order. Draw one for each map.")
     channels = orders // 16
     if (channels == np.repeat([0, 1], 16)).all():
-        raise Wrong("ON and OFF weights keep to themselves. Shuffle all inputs of a map.")
+        raise Wrong(
+            "You shuffle ON and OFF weights separately. Shuffle all weights of a map together."
+        )
     places = orders.reshape(6, 2, 16) % 16
     if (places[:, 0] == places[:, 1]).all():
-        raise Wrong("ON and OFF weights move together. Shuffle all inputs of a map.")
+        raise Wrong(
+            "Each ON weight moves together with its OFF weight. Shuffle all weights of a map."
+        )
     again = array(answer(weight, generator_from(rng)), shape, "the weights").reshape(6, -1)
     if np.array_equal(again, found):
-        raise Wrong("Two generators, and the same order: draw it with `generator`.")
+        raise Wrong("Two generators gave the same order: draw it with `generator`.")
 
 
 @exercise(
@@ -220,28 +241,28 @@ def wait_long_enough(answer, rng) -> None:
         case for case in given if not near(case[2], -case[0] / math.log(case[1]))
     )
     if tau <= 0:
-        raise Wrong(f"A time constant of {tau:g} ms: it must be positive.")
+        raise Wrong(f"Your time constant is {tau:g} ms, but it must be positive.")
     raise Wrong(
-        f"With your tau = {tau:.0f} ms the trace has decayed after {delay:.0f} ms to "
+        f"With your tau = {tau:.0f} ms, the trace has decayed after {delay:.0f} ms to "
         f"{math.exp(-delay / tau):.3f}; it should be {share:.3f}."
     )
 
 
 #: Common mistakes in the time constant, from the delay and the share.
 _WAITS: dict[str, Callable[[float, float], float]] = {
-    "The size is right, the sign is not: the logarithm of a share is negative.": (
+    "The magnitude is right, but the sign is wrong: the logarithm of a fraction is negative.": (
         lambda delay, share: delay / math.log(share)
     ),
-    "`share` is the fraction that is left, not the one that is lost.": (
+    "`share` is the fraction that is left, not the fraction that is lost.": (
         lambda delay, share: -delay / math.log1p(-share)
     ),
-    "After one tau 1/e is left, 37 %, whatever the share is: use `share`.": (
+    "After one tau, 1/e (37 %) is left, but the fraction left should be `share`.": (
         lambda delay, share: delay
     ),
-    "The trace decays by powers of e, not of 2: take the natural logarithm.": (
+    "The trace decays as a power of e, not of 2: take the natural logarithm.": (
         lambda delay, share: -delay / math.log2(share)
     ),
-    "The trace decays by powers of e, not of 10: take the natural logarithm.": (
+    "The trace decays as a power of e, not of 10: take the natural logarithm.": (
         lambda delay, share: -delay / math.log10(share)
     ),
     "That is a rate, per ms. The time constant is its inverse.": (
@@ -253,20 +274,22 @@ _WAITS: dict[str, Callable[[float, float], float]] = {
 }
 
 
-#: What may be expected, from nothing to everything.
+#: The levels of expectation, from 0 to 1.
 _LEVELS = tuple(i / 20 for i in range(21))
 
 
 @exercise(
     5,
     hints=(
-        "It must be able to weaken what used to be right, so it has to be negative at times.",
-        "When all goes as expected, nothing should change: the signal should then be near 0.",
-        "The reward prediction error: what came, `correct`, minus what was `expected`.",
+        "The signal must be able to weaken responses that used to be right, so it has to be "
+        "negative at times.",
+        "When everything goes as expected, the weights should not change, so the signal should be "
+        "near 0.",
+        "Return the reward prediction error: `correct` minus `expected`.",
     ),
 )
 def relearn(answer, rng) -> None:
-    """`relearn(correct, expected) -> signal` with which a network learns, and relearns."""
+    """`relearn(correct, expected) -> signal` with which a network learns and relearns."""
 
     def told(correct: Tensor, expected: float) -> Tensor:
         signal = answer(correct, expected)
@@ -284,17 +307,20 @@ def relearn(answer, rng) -> None:
     before, after, end = _relearned(told, seed_from(rng))
     if min(before, end) > 0.75:
         return
-    seen = f"{before:.0%} right before the reversal, {after:.0%} after it, {end:.0%} at the end. "
+    seen = (
+        f"{before:.0%} of responses are right before the reversal, {after:.0%} after it, and "
+        f"{end:.0%} at the end. "
+    )
     raise Wrong(seen + _why(right, wrong))
 
 
 def _why(right: Tensor, wrong: Tensor) -> str:
-    """Why a signal fails, from its values at all levels of expectation."""
+    """Explain why a signal fails, from its values at all levels of expectation."""
     size = torch.cat([right, wrong]).abs().max().item()
     if torch.cat([right, wrong]).min() >= 0:
         return (
-            "Your signal is never negative: all weights grow, and nothing that used to be right "
-            "is weakened."
+            "Your signal is never negative: all weights grow, and it cannot weaken responses that "
+            "used to be right."
         )
     if torch.cat([right, wrong]).max() <= 0:
         return "Your signal is never positive: all weights decrease in the end."
@@ -305,18 +331,18 @@ def _why(right: Tensor, wrong: Tensor) -> str:
         )
     if size < 0.2:
         return (
-            f"Your signal has the right signs, but is at most {size:.2g}: the weights hardly move "
-            "in 60 blocks. Make it larger."
+            f"Your signal has the right signs, but it is at most {size:.2g}, so the weights hardly "
+            "change in 60 blocks. Make it larger."
         )
     if right[19] > 0.3 * size:
         return (
-            f"With 95 % expected, a right response still gets {right[19]:+.2f}, though it is no "
-            "surprise: all weights keep growing. It should get nearly 0."
+            f"With 95 % expected, a right response still gets {right[19]:+.2f}, though it is "
+            "expected, so all weights keep growing. It should get nearly 0."
         )
     return (
-        f"With 50 % expected your signal is {right[10]:+.2f} for a right response and "
-        f"{wrong[10]:+.2f} for a wrong one, with 95 % expected {right[19]:+.2f} and "
-        f"{wrong[19]:+.2f}. Does the average over a block vanish when the network does as well as "
+        f"With 50 % expected, your signal is {right[10]:+.2f} for a right response and "
+        f"{wrong[10]:+.2f} for a wrong one; with 95 % expected, it is {right[19]:+.2f} and "
+        f"{wrong[19]:+.2f}. Is its average over a block 0 when the network does as well as "
         "expected?"
     )
 

@@ -1,4 +1,4 @@
-"""Checks of lesson 402: hits by chance, jitter, who gains in a pattern, lateral inhibition."""
+"""Checks of lesson 402: hits by chance, jitter, weight changes, lateral inhibition."""
 
 import math
 from collections.abc import Callable
@@ -11,40 +11,41 @@ from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number
 @exercise(
     1,
     hints=(
-        "Ask for the opposite: how likely is a slot without any spike?",
-        "A Poisson process with a mean of m spikes has none with probability exp(-m).",
-        "1 - exp(-hz * slot / 1000): hz is per second, and slot in ms.",
+        "Consider the opposite: how likely is a slot without any spike?",
+        "A Poisson process with a mean of m spikes has no spike with probability exp(-m).",
+        "Return 1 - exp(-hz * slot / 1000), since hz is per second and slot is in ms.",
     ),
 )
 def chance_hits(answer, rng) -> None:
-    """`chance_hits(hz, slot) -> share` of slots with at least one spike, to within 2 %."""
+    """`chance_hits(hz, slot) -> fraction` of slots with at least one spike, within 2 %."""
     given = []
     for low, high in ((2, 6), (10, 20), (30, 40)):
         hz, slot = rng.uniform(low, high), float(rng.integers(40, 80))
-        given.append((hz, slot, number(answer(hz, slot), "the share")))
+        given.append((hz, slot, number(answer(hz, slot), "the fraction")))
     if all(near(share, -math.expm1(-hz * slot / 1000), 0.02) for hz, slot, share in given):
         return
     for words, slip in _CHANCES.items():
         if all(near(share, slip(hz * slot / 1000), 1e-3) for hz, slot, share in given):
             raise Wrong(words)
     if all(near(share, -math.expm1(-hz * slot), 1e-3) for hz, slot, share in given):
-        raise Wrong("Mind the units: hz counts per second, and slot is in ms.")
+        raise Wrong("Check the units: hz is per second, but slot is in ms.")
     hz, slot, share = given[-1]
     raise Wrong(
-        f"At {hz:.1f} Hz a slot of {slot:.0f} ms has {hz * slot / 1000:.2f} spikes on average. You "
-        f"return {share:.4f}; the share with at least one is {-math.expm1(-hz * slot / 1000):.4f}."
+        f"At {hz:.1f} Hz, a slot of {slot:.0f} ms has {hz * slot / 1000:.2f} spikes on average. "
+        f"You return {share:.4f}; the fraction with at least one is "
+        f"{-math.expm1(-hz * slot / 1000):.4f}."
     )
 
 
 #: Common mistakes, from the mean number of spikes in a slot.
 _CHANCES: dict[str, Callable[[float], float]] = {
-    "That is the mean number of spikes in a slot. Two spikes in one slot hit it only once.": (
+    "That is the mean number of spikes in a slot. A slot with two spikes counts only once.": (
         lambda mean: mean
     ),
-    "That is the mean number of spikes, cut off at 1. Spikes that share a slot leave others "
-    "empty.": lambda mean: min(mean, 1.0),
-    "That is the share of slots without a spike.": lambda mean: math.exp(-mean),
-    "That is the share of slots with exactly one spike. Two hit it as well.": (
+    "That is the mean number of spikes, cut off at 1. When several spikes fall in one slot, other "
+    "slots stay empty.": lambda mean: min(mean, 1.0),
+    "That is the fraction of slots without a spike.": lambda mean: math.exp(-mean),
+    "That is the fraction of slots with exactly one spike. Slots with more spikes count, too.": (
         lambda mean: mean * math.exp(-mean)
     ),
 }
@@ -53,9 +54,10 @@ _CHANCES: dict[str, Callable[[float], float]] = {
 @exercise(
     2,
     hints=(
-        "np.nonzero gives the time and the input of each spike: move the times.",
+        "np.nonzero gives the time and the input of each spike. Change the times.",
         "Draw one number for each spike: rng.integers(-size, size + 1, len(t)).",
-        "t, i = np.nonzero(pattern); an empty array; moved[(t + shift) % len(pattern), i] = True.",
+        "t, i = np.nonzero(pattern); moved = np.zeros_like(pattern); "
+        "moved[(t + shift) % len(pattern), i] = True.",
     ),
 )
 def jitter(answer, rng) -> None:
@@ -66,26 +68,30 @@ def jitter(answer, rng) -> None:
     single = _pattern([times], length)
     same = _moved(answer, single, 0, rng)
     if not np.array_equal(same, single):
-        raise Wrong("With a size of 0 nothing should move, but your pattern is a different one.")
+        raise Wrong("With a size of 0, nothing should move, but you return a different pattern.")
     moved = _moved(answer, single, size, rng)
     if np.array_equal(moved, single):
         raise Wrong(f"Your pattern is unchanged, although the size is {size} ms.")
     left = moved.sum(0)
     if (left == 0).any() and left.max() == 1:
         raise Wrong(
-            f"{(left == 0).sum()} of {n} spikes are lost. One that leaves the slot comes in again "
-            "at the other end: take the time modulo the length."
+            f"{(left == 0).sum()} of {n} spikes are lost. A spike that leaves the slot at one end "
+            "should come back in at the other: take the time modulo the length."
         )
     if (left != 1).any():
-        raise Wrong("Each input had one spike. Now some have more, or none: keep the inputs.")
+        raise Wrong(
+            "Each input had one spike. In your pattern, some inputs have none or several: change "
+            "only the times."
+        )
     shift = (moved.argmax(0) - times + length // 2) % length - length // 2
     if len(np.unique(shift)) == 1:
-        raise Wrong(f"All spikes move by the same {shift[0]} ms. Draw a number for each of them.")
+        raise Wrong(f"All spikes move by the same {shift[0]} ms. Draw one number for each spike.")
     if abs(shift).max() > size:
         edge = np.minimum(times, length - 1 - times) < size
         if abs(shift[~edge]).max() <= size:
             raise Wrong(
-                "Near the border, some spikes jump too far. Take the time modulo the length."
+                "Near the ends of the slot, some spikes move too far. Take the time modulo the "
+                "length."
             )
         raise Wrong(f"A spike moves by {abs(shift).max()} ms, but the size is {size}.")
     if shift.min() >= 0 or shift.max() <= 0:
@@ -101,21 +107,21 @@ def jitter(answer, rng) -> None:
     edge = _moved(answer, _pattern([np.zeros(n, int)], length), size, rng)
     if not edge[length // 2 :].any():
         raise Wrong(
-            "Spikes pile up at the border. One that leaves the slot comes in again at the other "
-            "end: take the time modulo the length."
+            "Spikes pile up at an end of the slot. A spike that leaves the slot at one end should "
+            "come back in at the other: take the time modulo the length."
         )
     if (abs(share * (2 * size + 1) - 1) > 0.45).any():
-        raise Wrong("Some distances are much more frequent than others: each is equally likely.")
+        raise Wrong("Some shifts are much more frequent than others. All should be equally likely.")
     pair = _pattern([np.full(n, 8), np.full(n, 28)], length)
     found = _moved(answer, pair, 3, rng)
     if (found.sum(0) == 2).all():
         apart = length - 1 - found[::-1].argmax(0) - found.argmax(0)
         if len(np.unique(apart)) == 1:
-            raise Wrong("The two spikes of an input move together. Draw a number for each spike.")
+            raise Wrong("The two spikes of an input move together. Draw one number for each spike.")
 
 
 def _pattern(trains: list[np.ndarray], length: int) -> np.ndarray:
-    """A pattern of one spike per input and train."""
+    """A pattern in which each of the trains adds one spike to each input."""
     pattern = np.zeros((length, len(trains[0])), bool)
     for times in trains:
         pattern[times, np.arange(len(times))] = True
@@ -125,15 +131,15 @@ def _pattern(trains: list[np.ndarray], length: int) -> np.ndarray:
 def _moved(answer: Callable, pattern: np.ndarray, size: int, rng: np.random.Generator):
     found = array(answer(pattern, size, rng), pattern.shape, "the pattern")
     if not np.isin(found, (0, 1)).all():
-        raise Wrong("A pattern has a spike or none: its values are True and False (or 1 and 0).")
+        raise Wrong("The values of a pattern are True and False (or 1 and 0), for a spike or none.")
     return found > 0
 
 
 @exercise(
     3,
     hints=(
-        "Each spike of an input forms one pair with the output spike: what is its interval?",
-        "One number for each row: s = t_out - t, and the window of lesson 401 at s.",
+        "Each spike of an input forms one pair with the output spike. What is its interval?",
+        "For each row, compute s = t_out - t and the value of the STDP window of lesson 401 at s.",
         "s = t_out - np.arange(len(pattern)); np.where(s >= 0, ..., ...) @ pattern",
     ),
 )
@@ -162,7 +168,7 @@ def gains(answer, rng) -> None:
     i = int(np.argmax(abs(found - _gained(*case))))
     times = np.flatnonzero(case[0][:, i]).tolist()
     raise Wrong(
-        f"An input fires at {times} ms and the output at {case[1]} ms. You return a change of "
+        f"An input fires at {times} ms, and the output at {case[1]} ms. You return a change of "
         f"{found[i]:+.5f}; it should be {_gained(*case)[i]:+.5f}."
     )
 
@@ -191,12 +197,16 @@ def _one_spike(pattern: np.ndarray, last: bool) -> np.ndarray:
 
 #: Common mistakes in the change of each weight.
 _GAINS: dict[str, Callable[..., np.ndarray]] = {
-    "The size is right, the sign is not: inputs before the output gain.": (
+    "The magnitude is right, but the sign is wrong: weights of inputs before the output grow.": (
         lambda *case: -_gained(*case)
     ),
-    "You have potentiation alone. Inputs that fire after the output lose.": _only("up"),
-    "You have depression alone. Inputs that fire before the output gain.": _only("down"),
-    "An input that fires at t_out counts as before: s = 0 potentiates.": (
+    "You have potentiation alone. The weights of inputs that fire after the output shrink.": _only(
+        "up"
+    ),
+    "You have depression alone. The weights of inputs that fire before the output grow.": _only(
+        "down"
+    ),
+    "An input that fires at t_out counts as firing before it: s = 0 potentiates.": (
         lambda *case: _gained(*case, before=0.5)
     ),
     "The time constants are swapped: potentiation decays with tau_plus.": (
@@ -217,8 +227,8 @@ _GAINS: dict[str, Callable[..., np.ndarray]] = {
 @exercise(
     4,
     hints=(
-        "How many spikes does a neuron see that are not its own?",
-        "All spikes, fired.sum(), less its own.",
+        "How many spikes of other neurons does a neuron receive?",
+        "Subtract its own spike from the number of all spikes, fired.sum().",
         "v - strength * (fired.sum() - fired)",
     ),
 )
@@ -249,26 +259,26 @@ def inhibit(answer, rng) -> None:
     i = int(np.argmax(abs(found - expected)))
     raise Wrong(
         f"{fired.sum()} of {len(v)} neurons fire, and neuron {i} is "
-        f"{'' if fired[i] else 'not '}among them. With a strength of {strength:.2f} its potential "
+        f"{'' if fired[i] else 'not '}among them. With a strength of {strength:.2f}, its potential "
         f"goes from {v[i]:.2f} to {expected[i]:.2f}; yours is {found[i]:.2f}."
     )
 
 
 #: Common mistakes in lateral inhibition.
 _PUSHES: dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarray]] = {
-    "You push the neuron that fired down, too. Its spike lowers only the others.": (
+    "You also lower the potential of the neuron that fired. Its spike lowers only the others.": (
         lambda v, fired, strength: v - strength * fired.sum()
     ),
-    "You push the neurons down that fired. It is the others that are inhibited.": (
+    "You lower the potentials of the neurons that fired. They inhibit the other neurons.": (
         lambda v, fired, strength: v - strength * fired
     ),
-    "Neurons that fired are pushed down as well, by the spikes of the others.": (
+    "Neurons that fired are inhibited as well, by the spikes of the others.": (
         lambda v, fired, strength: v - strength * fired.sum() * ~fired
     ),
-    "Two spikes push twice as far as one: count them.": (
+    "Two spikes lower the potential by twice as much as one: count the spikes.": (
         lambda v, fired, strength: v - strength * fired.any() * ~fired
     ),
-    "You push up. Inhibition lowers the potential.": (
+    "You raise the potential. Inhibition lowers it.": (
         lambda v, fired, strength: v + strength * (fired.sum() - fired)
     ),
 }

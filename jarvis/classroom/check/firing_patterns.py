@@ -12,44 +12,53 @@ from jarvis.classroom.check.verdict import Wrong, exercise, near, number
     1,
     hints=(
         "Does a larger b make the neuron faster or slower? Search with final_rate.",
-        "Bisect: keep an interval of b whose ends are too fast and too slow, and halve it.",
+        "Search by bisection: keep an interval of b in which one end gives a rate that is too high "
+        "and the other one that is too low, and halve it.",
         "b = (low + high) / 2; if final_rate(b) > rate, then low = b, else high = b. Start with 1 "
-        "and 150, and repeat 14 times.",
+        "and 150, and repeat this 14 times.",
     ),
 )
 def b_for(answer, rng) -> None:
-    """`b_for(rate) -> pA`: the adapting neuron ends at `rate` (Hz) with 500 pA, to 1 %."""
+    """`b_for(rate) -> pA`: the b with which the final rate under 500 pA is `rate` (Hz), to 1 %."""
     rates = rng.permutation([rng.uniform(10, 16), rng.uniform(19, 26), rng.uniform(29, 40)])
     tried = [(number(answer(rate), "b"), rate) for rate in rates]
     if len({b for b, _ in tried}) == 1:
         raise Wrong(
-            f"Three rates, and b = {tried[0][0]:.2f} pA for each. Is the argument used? (A "
-            "bisection that keeps the wrong half ends at an end of its interval, too.)"
+            f"You return b = {tried[0][0]:.2f} pA for three different rates. Is the argument used? "
+            "(A bisection that keeps the wrong half also ends at one end of its interval.)"
         )
     scaled = all(near(b * rate, 60 * 13.173) for b, rate in tried)  # the published set: 13 Hz
     for b, rate in tried:
         if b < 0:
             raise Wrong(
-                f"With b = {b:.1f} pA each spike would drive the next one: b must be at least 0."
+                f"With b = {b:.1f} pA, each spike would make the next one easier: b must be at "
+                "least 0."
             )
         spikes = step_response(AdExParams.named("adapting", b=b), 500.0, 2000.0).spike_times
-        said = f"With your b = {b:.2f} pA"
+        said = f"With your b = {b:.2f} pA,"
         if len(spikes) < 4:
-            raise Wrong(f"{said} it fires {len(spikes)} times in 2 s; the target is {rate:.1f} Hz.")
+            raise Wrong(
+                f"{said} the neuron fires {len(spikes)} times in 2 s; the target is {rate:.1f} Hz."
+            )
         steady = 1000 / np.diff(spikes)[-3:].mean()
         if near(steady, rate, 0.01):
             continue
         if scaled:
-            raise Wrong(f"{said} it is {steady:.1f} Hz: the rate is not simply 1/b. Measure it.")
+            raise Wrong(
+                f"{said} the rate is {steady:.1f} Hz. It is not simply proportional to 1/b: "
+                "measure it."
+            )
         if near(len(spikes) / 2, rate, 0.015):
             raise Wrong(
-                f"{said} the mean over 2 s is {rate:.1f} Hz, including the fast start. In the end "
-                f"it is {steady:.1f} Hz: take the last intervals."
+                f"{said} the mean over 2 s is {rate:.1f} Hz, including the fast start. At the "
+                f"end it is {steady:.1f} Hz: take the last intervals."
             )
         if near(b * 1000, _bisected(rate), 0.02):
-            raise Wrong(f"{b:.4f} is b in nA. Here it is in pA.")
-        way = ("fast: b must be larger", "slow: b must be smaller")[int(steady < rate)]
-        raise Wrong(f"{said} it ends at {steady:.1f} Hz, not {rate:.1f}: too {way}.")
+            raise Wrong(f"{b:.4f} is b in nA. Return b in pA.")
+        way = ("fast: b must be larger", "slowly: b must be smaller")[int(steady < rate)]
+        raise Wrong(
+            f"{said} the final rate is {steady:.1f} Hz, not {rate:.1f}. It fires too {way}."
+        )
 
 
 def _bisected(rate: float) -> float:
@@ -65,9 +74,10 @@ def _bisected(rate: float) -> float:
 @exercise(
     2,
     hints=(
-        "Turn v into s, subtract what one step takes from s, and look whether s is still positive.",
-        "s = exp(-(v - v_t)/delta_t) falls by dt/tau in a step. If it would reach 0, there is a "
-        "spike, after tau * s.",
+        "Convert v to s, subtract the change of s in one step, and check whether s is still "
+        "positive.",
+        "s = exp(-(v - v_t)/delta_t) falls by dt/tau in a step. If s would reach 0, there is a "
+        "spike after the time tau * s.",
         "if s <= dt / tau: return None, tau * s. Otherwise return v_t - delta_t * "
         "math.log(s - dt / tau), None.",
     ),
@@ -77,7 +87,7 @@ def upstroke(answer, rng) -> None:
     for spikes in rng.permutation([True, False, True, False]):
         tau, dt = rng.uniform(8, 30), rng.uniform(0.2, 0.9)
         v_t, delta_t = rng.uniform(-55, -45), rng.uniform(1.0, 3.0)
-        share = rng.uniform(0.1, 0.9) if spikes else rng.uniform(1.2, 4)  # s over dt/tau
+        share = rng.uniform(0.1, 0.9) if spikes else rng.uniform(1.2, 4)  # s in units of dt/tau
         s = share * dt / tau
         v = v_t - delta_t * math.log(s)
         pair = answer(v, dt, tau, v_t, delta_t)
@@ -85,21 +95,24 @@ def upstroke(answer, rng) -> None:
             raise Wrong("Return two values: V and None, or None and the time of the spike.")
         after, when = pair
         given = (
-            f"From {v:.2f} mV (v_t {v_t:.1f}, delta_t {delta_t:.2f}, tau {tau:.1f}, dt {dt:.2f})"
+            f"From {v:.2f} mV (v_t = {v_t:.1f}, delta_t = {delta_t:.2f}, tau = {tau:.1f}, "
+            f"dt = {dt:.2f})"
         )
         if after is not None and when is not None:
-            raise Wrong("One of the two values is always None: there is a spike, or there is none.")
+            raise Wrong(
+                "One of the two values must be None: either there is a spike, or there is a new V."
+            )
         if spikes:
             if when is None:
                 raise Wrong(
-                    f"{given} s reaches 0 after {share:.2f} steps: there is a spike, and you "
-                    "return none."
+                    f"{given}, s reaches 0 after {share:.2f} steps: there is a spike, but you "
+                    "return None."
                 )
             _check_time(number(when, "the time of the spike"), tau * s, dt, given)
         else:
             if after is None:
                 raise Wrong(
-                    f"{given} s would need {share:.2f} steps to reach 0: there is no spike yet."
+                    f"{given}, s would need {share:.2f} steps to reach 0: there is no spike yet."
                 )
             expected = v_t - delta_t * math.log(s - dt / tau)
             _check_potential(number(after, "V"), expected, v, dt, tau, v_t, delta_t, given)
@@ -112,7 +125,7 @@ def _check_time(when: float, expected: float, dt: float, given: str) -> None:
         raise Wrong("That is the time from the spike to the end of the step, not from its start.")
     if near(when, expected / dt):
         raise Wrong("That is the time in steps. Return it in ms.")
-    raise Wrong(f"{given} the spike does not come after {when:.4g} ms.")
+    raise Wrong(f"{given}, the spike does not come after {when:.4g} ms.")
 
 
 def _check_potential(
@@ -124,13 +137,17 @@ def _check_potential(
     grown = math.exp((v - v_t) / delta_t)
     slips = {
         "That is Euler's step. Use the logarithm.": v + dt / tau * delta_t * grown,
-        "V has fallen: look at the signs.": v + delta_t * math.log1p(dt / tau * grown),
+        "V has fallen: check the signs.": v + delta_t * math.log1p(dt / tau * grown),
         "V has not moved.": v,
-        "That is measured from v_t: add it.": expected - v_t,
+        "That is measured from v_t: add v_t.": expected - v_t,
     }
     for words, slip in slips.items():
         if abs(after - slip) < 1e-6:
-            raise Wrong(f"{given} you return {after:.4f} mV. {words}")
+            raise Wrong(f"{given}, you return {after:.4f} mV. {words}")
     if after < v:
-        raise Wrong(f"{given} you return {after:.4f} mV: V has fallen, but the exponential drives.")
-    raise Wrong(f"{given} you return {after:.4f} mV; a fine integration gives {expected:.4f}.")
+        raise Wrong(
+            f"{given}, you return {after:.4f} mV: V has fallen, but the exponential term raises it."
+        )
+    raise Wrong(
+        f"{given}, you return {after:.4f} mV; integration with a tiny step gives {expected:.4f}."
+    )

@@ -1,4 +1,4 @@
-"""Checks of lesson 102: rates with two resets, highest rate, noise of synapses, irregularity."""
+"""Checks of lesson 102: rates with two resets, highest rate, synaptic noise, irregularity."""
 
 import math
 from functools import lru_cache
@@ -34,7 +34,7 @@ class _Case(NamedTuple):
     dt: float
 
     def spikes(self, drive: float | None = None, step: float | None = None) -> np.ndarray:
-        """The steps in which it fires within 2 s; None: at its own drive and step."""
+        """The steps in which it fires within 2 s; None stands for its own drive or step."""
         step = self.dt if step is None else step
         if drive is None:
             drive = float(constant_drive(self.current, tau=self.tau, dt=step))
@@ -55,10 +55,10 @@ class _Case(NamedTuple):
 
 
 def _case(reset: Reset, rng) -> _Case:
-    """A neuron whose rate is not near that of the other reset, nor near one interval's."""
+    """A neuron whose rate differs from the rates of the other reset and of single intervals."""
     while True:
         tau, dt = rng.uniform(15, 30), float(rng.choice([0.5, 2.0]))
-        interval = dt * rng.uniform(1.4, 5)  # by the formula: a few steps, so that rounding shows
+        interval = dt * rng.uniform(1.4, 5)  # by the formula; a few steps, so that rounding matters
         case = _Case(-1 / math.expm1(-interval / tau), reset, tau, dt)
         others = [case.other()]
         if reset == "subtract":  # with "zero" all intervals are equal
@@ -68,7 +68,7 @@ def _case(reset: Reset, rng) -> _Case:
 
 
 def _cases(rng) -> list[_Case]:
-    """Two neurons for each reset, with which any two of the known mistakes differ."""
+    """Two neurons for each reset, such that any two of the known mistakes give different rates."""
     resets: list[Reset] = ["subtract", "zero", "subtract", "zero"]
     while True:
         found = [_case(resets[k], rng) for k in rng.permutation(4)]
@@ -82,11 +82,11 @@ def _cases(rng) -> list[_Case]:
     1,
     hints=(
         "Run LIFLayer on a constant input, and find the steps in which it fires: np.flatnonzero.",
-        "The input is constant_drive(current, tau=tau, dt=dt), 2000/dt times. A rate in Hz is 1000 "
-        "over the mean of np.diff of the spike times in ms.",
+        "The input is constant_drive(current, tau=tau, dt=dt) in 2000/dt steps. A rate in Hz is "
+        "1000 over the mean of np.diff of the spike times in ms.",
         "x = torch.full((round(2000 / dt), 1), constant_drive(current, tau=tau, dt=dt)); "
-        "spikes = LIFLayer(tau=tau, dt=dt, reset=reset)(x)[0][:, 0]; then np.flatnonzero, np.diff, "
-        "times dt, mean.",
+        "spikes = LIFLayer(tau=tau, dt=dt, reset=reset)(x)[0][:, 0]; then apply np.flatnonzero and "
+        "np.diff, multiply by dt, and take the mean.",
     ),
 )
 def coarse_rate(answer, rng) -> None:
@@ -99,7 +99,7 @@ def coarse_rate(answer, rng) -> None:
         return
     case, mine, right = cases[wrong[0]], found[wrong[0]], expected[wrong[0]]
     said = (
-        f"At I = {case.current:.1f}, dt = {case.dt:g} ms, reset {case.reset!r} you measure "
+        f"At I = {case.current:.1f} with dt = {case.dt:g} ms and reset {case.reset!r}, you measure "
         f"{mine:.1f} Hz"
     )
     if words := explained(found, cases, _RATE_SLIPS, lambda a, b: near(a, b, 0.005)):
@@ -114,19 +114,21 @@ def _formula(case: _Case) -> float:
 #: Common mistakes, and the feedback for each.
 _RATE_SLIPS = (
     (lambda case: case.rate() / 1000,
-     "That is per ms: a rate in Hz is 1000 over an interval in ms."),
-    (lambda case: 1000 / case.rate(), "That is the interval in ms; the rate is 1000 over it."),
+     "That is the rate per ms. A rate in Hz is 1000 over an interval in ms."),
+    (lambda case: 1000 / case.rate(),
+     "That is the interval in ms. The rate in Hz is 1000 over the interval."),
     (lambda case: case.rate() * case.dt,
-     "That is per 1000 steps: an interval in ms is the number of steps times dt."),
-    (lambda case: case.rate() / case.dt, "The step has been counted twice: how often is dt used?"),
-    (_formula, "That is the formula, without steps: measure the rate."),
+     "That is the rate per 1000 steps. An interval in ms is the number of steps times dt."),
+    (lambda case: case.rate() / case.dt,
+     "Your rate is divided by dt once too often: how often is dt used?"),
+    (_formula, "That is the rate by the formula, which ignores the time step: measure the rate."),
     (lambda case: case.rate(drive=case.current),
-     "The current was used unscaled: scale it with constant_drive."),
+     "You use the current unscaled: scale it with constant_drive."),
     (lambda case: case._replace(reset="zero").rate(),
      "That is one over the time from rest to the threshold. Is the argument reset used, and do you "
      "measure between spikes, not from the start?"),
     (lambda case: case._replace(reset="subtract").rate(),
-     "That is the rate with reset 'subtract', whichever was asked for: is the argument used?"),
+     "You always return the rate with reset 'subtract': is the argument used?"),
     (lambda case: case.rate(step=1.0), "That is the rate at a step of 1 ms: is dt used?"),
     (lambda case: case.single(0),
      "That is from the first interval alone. With reset 'subtract' the intervals differ by a step, "
@@ -140,9 +142,9 @@ _RATE_SLIPS = (
 @exercise(
     2,
     hints=(
-        "However strong the current: which part of the interval does not shrink?",
+        "Which part of the interval does not shrink, however strong the current is?",
         "No interval is shorter than the refractory time, so the rate stays below 1/t_ref.",
-        "1000 / rate, since the rate is in Hz and the time in ms.",
+        "Return 1000 / rate, since the rate is in Hz and the time is in ms.",
     ),
 )
 def speed_limit(answer, rng) -> None:
@@ -157,17 +159,20 @@ def speed_limit(answer, rng) -> None:
         if near(refractory, rate / 1000):
             raise Wrong("That is the rate in spikes per ms. The refractory time is its inverse.")
         if refractory < 0:
-            raise Wrong(f"A refractory time of {refractory:g} ms ends before it begins.")
-        limit = f"{1000 / refractory:.1f} Hz" if refractory > 0 else "without a limit"
-        raise Wrong(f"For {rate:.1f} Hz you return {refractory:.2f} ms; that would be {limit}.")
+            raise Wrong(
+                f"You return a refractory time of {refractory:g} ms. It cannot be negative."
+            )
+        limit = f"can reach {1000 / refractory:.1f} Hz" if refractory > 0 else "has no limit"
+        raise Wrong(f"For {rate:.1f} Hz, you return {refractory:.2f} ms; then the rate {limit}.")
 
 
 @exercise(
     3,
     hints=(
-        "Integrate one contribution, w exp(-t/tau), from 0 to infinity; then its square.",
+        "Integrate the contribution of one spike, w exp(-t/tau), from 0 to infinity, and then its "
+        "square.",
         "The integrals are w tau and w^2 tau/2. The rate has to be per ms: divide Hz by 1000.",
-        "mean = weight * rate * tau / 1000, spread = abs(weight) * sqrt(rate * tau / 2000).",
+        "mean = weight * rate * tau / 1000; std = abs(weight) * sqrt(rate * tau / 2000).",
     ),
 )
 def mean_and_spread(answer, rng) -> None:
@@ -188,9 +193,11 @@ def mean_and_spread(answer, rng) -> None:
 
 def _wrong_mean(mean: float, weight: float, n: float) -> str:
     if near(mean, 1000 * weight * n):
-        return "Your mean has Hz times ms in it: divide the rate by 1000, to have it per ms."
+        return "Your mean contains Hz times ms: divide the rate by 1000 to have it per ms."
     if near(mean, weight * n / 2) or near(mean, weight**2 * n / 2):
-        return "Your mean is an integral of the squared contribution: that belongs to the variance."
+        return (
+            "Your mean uses an integral of the squared contribution, which belongs to the variance."
+        )
     if near(mean, abs(weight) * math.sqrt(n / 2)):
         return "Your first number is the standard deviation. Return the mean first."
     return (
@@ -200,18 +207,21 @@ def _wrong_mean(mean: float, weight: float, n: float) -> str:
 
 
 def _wrong_spread(spread: float, weight: float, n: float) -> str:
-    right, said = abs(weight) * math.sqrt(n / 2), "The mean is right. Your spread"
+    right, said = abs(weight) * math.sqrt(n / 2), "Your mean is right. Your standard deviation"
     if near(spread, -right):
-        return f"{said} is negative: a standard deviation never is, even for a negative weight."
+        return f"{said} is negative, which it cannot be, even for a negative weight."
     if near(spread, right**2):
-        return f"{said} is the variance: take its square root."
+        return f"{said} is in fact the variance: take its square root."
     if near(spread, math.sqrt(2) * right):
         return f"{said} lacks a factor: the integral of exp(-2t/tau) is tau/2, not tau."
     if near(spread, math.sqrt(1000) * right):
-        return f"{said} has Hz times ms in it: divide the rate by 1000, as in the mean."
+        return f"{said} contains Hz times ms: divide the rate by 1000, as in the mean."
     if near(spread, math.sqrt(n / 2)):
         return f"{said} does not contain the weight."
-    return f"{said} of {spread:.4g} is not the root of the rate times the integral of the square."
+    return (
+        f"{said} of {spread:.4g} is not the square root of the rate times the integral of the "
+        "squared contribution."
+    )
 
 
 @exercise(
@@ -239,7 +249,7 @@ def irregularity(answer, rng) -> None:
     intervals = np.diff(trains[wrong[0]])
     raise Wrong(
         f"For {len(intervals)} intervals with a mean of {intervals.mean():.1f} ms and a standard "
-        f"deviation of {intervals.std():.1f} ms you return {found[wrong[0]]:.3f}."
+        f"deviation of {intervals.std():.1f} ms, you return {found[wrong[0]]:.3f}."
     )
 
 
@@ -250,15 +260,15 @@ def _cv(times: np.ndarray) -> float:
 #: Common mistakes, and the feedback for each.
 _CV_SLIPS = (
     (lambda times: 1 / _cv(times),
-     "That is the mean over the standard deviation: turn it over."),
+     "That is the mean over the standard deviation. Take the inverse."),
     (lambda times: _cv(times) ** 2,
      "That is the square of the CV: divide the standard deviation, not the variance, by the mean."),
     (lambda times: np.diff(times).var() / np.diff(times).mean(),
-     "You divide the variance by the mean, which has a unit. Take the standard deviation."),
+     "You divide the variance by the mean. The result has a unit: take the standard deviation."),
     (lambda times: np.diff(times).std(),
      "That is the standard deviation, in ms. Divide it by the mean."),
     (lambda times: times.std() / times.mean(),
-     "That is the CV of the spike times. Take that of the intervals."),
+     "That is the CV of the spike times. Take the CV of the intervals."),
     (lambda times: _cv(np.append(0.0, times)),
      "You count the time before the first spike as an interval."),
 )  # fmt: skip

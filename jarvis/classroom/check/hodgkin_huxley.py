@@ -23,8 +23,8 @@ DT = 0.025
     1,
     hints=(
         "At the resting potential no net current flows: g_na m^3 h (V - E_Na) + ... = 0.",
-        "Write it as a function of V, with m, h, n from steady_gates(torch.tensor(V)). It rises "
-        "through 0 at the resting potential: where it is positive, the answer lies below.",
+        "Write this current as a function of V, with m, h, n from steady_gates(torch.tensor(V)). "
+        "It rises through 0 at the resting potential: where it is positive, V is too high.",
         "low, high = -90.0, 40.0; for _ in range(40): v = (low + high) / 2; then "
         "low, high = (low, v) if ionic(v) > 0 else (v, high)",
     ),
@@ -55,11 +55,12 @@ def _settled(
         if abs(found - slip) < 0.01:
             raise Wrong(f"{said}. {words}")
     if not -150 < found < 150:
-        raise Wrong(f"{said}, far outside of what the batteries allow (-77 to 50 mV).")
+        raise Wrong(f"{said}, far outside the range of the reversal potentials (-77 to 50 mV).")
     ionic = _ionic(found, g)
     way = "up" if current > ionic else "down"
     raise Wrong(
-        f"{said}. There the ionic currents add up to {ionic:.3g} uA/cm2, so V would still go {way}."
+        f"{said}. At this V, the ionic currents add up to {ionic:.3g} uA/cm2, so V would still go "
+        f"{way}."
     )
 
 
@@ -91,23 +92,25 @@ def _mean(g: np.ndarray, current: float = 0.0) -> float:
 def _rest_slips(g: np.ndarray) -> dict[str, float]:
     m, h, n = (x.item() for x in steady_gates(torch.tensor(-65.0, dtype=F64)))
     return {
-        "That is the mean with all channels open: the gates are missing.": _mean(g),
-        "That uses the gates at -65 mV. Let them follow V.": _mean(g * (m**3 * h, n**4, 1.0)),
-        "That is the standard neuron's rest. Use the conductances that you are given.": _rest(),
-        "That is E_L: sodium and potassium channels are not all closed at rest.": -54.387,
-        "An end of the interval: the wrong half was kept.": -90.0,
-        "The other end of the interval: the wrong half was kept.": 40.0,
-        "That has m and n without their powers 3 and 4.": _root(lambda v: _ionic(v, g, (1, 1))),
-        "That is the rest in V. Return it in mV.": _rest(g_na=g[0], g_k=g[1], g_l=g[2]) / 1000,
+        "That is the steady V with all channels open: the gates are missing.": _mean(g),
+        "You use the gates at -65 mV. Compute them at V.": _mean(g * (m**3 * h, n**4, 1.0)),
+        "That is the resting potential of the standard neuron. Use the given "
+        "conductances.": _rest(),
+        "That is E_L. Some sodium and potassium channels are open at rest.": -54.387,
+        "That is one end of the interval: your bisection keeps the wrong half.": -90.0,
+        "That is the upper end of the interval: your bisection keeps the wrong half.": 40.0,
+        "You use m and n without their powers 3 and 4.": _root(lambda v: _ionic(v, g, (1, 1))),
+        "That is the resting potential in V. Return it in mV.": _rest(g_na=g[0], g_k=g[1], g_l=g[2])
+        / 1000,
     }
 
 
 @exercise(
     2,
     hints=(
-        "It is exercise 1 with one conductance set to 0. And with which balance of currents?",
-        "Where V settles, the ionic current equals the input instead of 0.",
-        "Bisect ionic(v) - current, with g_na = 0.",
+        "This is exercise 1 with one conductance set to 0. Which currents balance here?",
+        "Where V settles, the ionic current equals the input current instead of 0.",
+        "Find the root of ionic(v) - current by bisection, with g_na = 0.",
     ),
 )
 def with_ttx(answer, rng) -> None:
@@ -117,14 +120,16 @@ def with_ttx(answer, rng) -> None:
     asked = [(number(answer(current), "the potential"), current) for current in currents]
     for found, current in asked:
         if abs(found - _rest()) < 0.05 or near(found, _rest(g_na=0.0), 1e-4):
-            raise Wrong(f"{found:.3f} mV is the rest without input. Is the current used?")
+            raise Wrong(
+                f"{found:.3f} mV is the resting potential without input. Is the current used?"
+            )
         slips = {
-            "That is with sodium channels.": _rest(current),
-            "That is for a current of opposite sign: a positive I lifts V.": _rest(
-                -current, g_na=0
-            ),
-            "That is the leak alone. The potassium channels still work.": -54.387 + current / 0.3,
-            "That keeps n at its resting value, but n opens as V rises.": _mean(
+            "That is the potential with sodium channels.": _rest(current),
+            "That is the potential for a current of opposite sign: a positive current raises "
+            "V.": _rest(-current, g_na=0),
+            "That is the potential with the leak alone. The potassium channels still work.": -54.387
+            + current / 0.3,
+            "You keep n at its resting value, but n increases as V rises.": _mean(
                 g * (1.0, steady_gates(torch.tensor(-65.0, dtype=F64)).n.item() ** 4, 1.0), current
             ),
         }
@@ -140,10 +145,10 @@ def _run_poisoned(current: float) -> float:
 @exercise(
     3,
     hints=(
-        "Turn the train into spike times, in ms. Which intervals are those of the steady state?",
+        "Convert the train to spike times in ms. Which intervals belong to the steady state?",
         "times = dt * spikes.nonzero()[:, 0]; torch.diff(times)[-3:] are the last intervals.",
-        "1000 / torch.diff(times)[-3:].mean(), or 0 if times is too short or its last entry lies "
-        "before dt * len(spikes) - 100.",
+        "Return 1000 / torch.diff(times)[-3:].mean(), or 0 if there are fewer than two times or "
+        "the last one lies before dt * len(spikes) - 100.",
     ),
 )
 def steady_rate(answer, rng) -> None:
@@ -154,28 +159,34 @@ def steady_rate(answer, rng) -> None:
     asked = [
         (trains[:, 0], f"a neuron under {lasting:.1f} uA/cm2"),
         (_train(rng, slower=float(rng.uniform(2, 3))), "a train that starts fast and then slows"),
-        (trains[:, 1], f"a neuron that stops, under {ending:.1f} uA/cm2"),
+        (trains[:, 1], f"a neuron that stops firing under {ending:.1f} uA/cm2"),
         (torch.zeros(20_000, dtype=F64), "a neuron that never fires"),
     ]
     for spikes, what in asked:
         found, wanted = number(answer(spikes, DT), "the rate"), _steady(spikes)
         if near(found, wanted, 0.01) or (wanted == 0 and found == 0):
             continue
-        said = f"For {what} you return {found:.2f} Hz"
+        said = f"For {what}, you return {found:.2f} Hz"
         if wanted == 0:
-            raise Wrong(f"{said}. There is no spike in the last 100 ms: the train has ended, 0 Hz.")
+            raise Wrong(
+                f"{said}. There is no spike in the last 100 ms: the train has ended, so the rate "
+                "is 0."
+            )
         seconds = len(spikes) * DT / 1000
         for slip, words in (
-            (_mean_rate(spikes), "That is the mean over all intervals. The first ones differ."),
-            (spikes.sum().item() / seconds, "That is the count over the whole run, fast start or "
-             "not, and it is only as fine as one spike. Use intervals at the end."),
-            (wanted / 1000, "That is in spikes per ms."),
-            (wanted * DT, "That forgets dt: the intervals are counted in steps."),
-            (1000 / wanted, "That is the interval in ms."),
+            (_mean_rate(spikes), "That is from the mean of all intervals. The first ones differ."),
+            (spikes.sum().item() / seconds, "That is the count over the whole run. It "
+             "includes the fast start, and its resolution is one spike. Use the last intervals."),
+            (wanted / 1000, "That is the rate in spikes per ms."),
+            (wanted * DT, "You left out dt: the intervals are in steps."),
+            (1000 / wanted, "That is the interval in ms. Return the rate."),
         ):  # fmt: skip
             if near(found, slip, 2e-4):
                 raise Wrong(f"{said}, not {wanted:.2f}. {words}")
-        raise Wrong(f"{said}; its last interval is {1000 / wanted:.2f} ms, so {wanted:.2f} Hz.")
+        raise Wrong(
+            f"{said}; the last intervals average {1000 / wanted:.2f} ms, so the rate is "
+            f"{wanted:.2f} Hz."
+        )
 
 
 def _times(spikes: Tensor) -> np.ndarray:
@@ -194,7 +205,7 @@ def _mean_rate(spikes: Tensor) -> float:
 
 
 def _train(rng: np.random.Generator, slower: float) -> Tensor:
-    """500 ms of spikes with 8 short intervals and long ones after them."""
+    """500 ms of spikes, with 8 short intervals followed by long ones."""
     short = rng.uniform(8, 12)
     times = np.cumsum([short] * 8 + [slower * short] * 100)
     spikes = torch.zeros(20_000, dtype=F64)
@@ -205,10 +216,11 @@ def _train(rng: np.random.Generator, slower: float) -> Tensor:
 @exercise(
     4,
     hints=(
-        "Try many pulses at once: x[:, 0, k] is the current of attempt k.",
+        "Try many pulses at once: let x[:, 0, k] be the current of attempt k.",
         "Try a grid of starts from 100 to 120 ms and of amplitudes from -20 to 20, and look for "
         "attempts without a spike in the last 200 ms of a run of 400 ms.",
-        "Several work. Take one whose neighbours in the grid work, too: others may fail by a hair.",
+        "Several pulses work. Take one whose neighbours in the grid work, too: it is more "
+        "reliable.",
     ),
 )
 def stopping_pulse(answer, rng) -> None:
@@ -216,16 +228,19 @@ def stopping_pulse(answer, rng) -> None:
     currents = [float(c) for c in rng.permutation([rng.uniform(6.5, 7.5), rng.uniform(8.0, 9.0)])]
     pulses = [_pulse(answer(current)) for current in currents]
     for current, (start, amplitude) in zip(currents, pulses, strict=True):
-        said = f"At {current:.2f} uA/cm2, your pulse of {amplitude:.2f} at {start:.2f} ms"
+        said = f"At {current:.2f} uA/cm2, your pulse of {amplitude:.2f} uA/cm2 at {start:.2f} ms"
         if not 100 <= start <= 120:
-            raise Wrong(f"{said}: start it between 100 and 120 ms.")
+            raise Wrong(f"{said} is out of range: start it between 100 and 120 ms.")
         if not -20 <= amplitude <= 20:
-            raise Wrong(f"{said}: keep the amplitude between -20 and 20 uA/cm2.")
+            raise Wrong(f"{said} is out of range: keep the amplitude between -20 and 20 uA/cm2.")
         after = _after(current, start, amplitude)
         if not len(after):
             continue
         if len(set(pulses)) == 1:
-            raise Wrong(f"{said} does not stop it. Other currents need other pulses: search anew.")
+            raise Wrong(
+                f"{said} does not stop it. Other currents need other pulses: search again for each "
+                "current."
+            )
         raise Wrong(
             f"{said} does not stop it: {len(after)} spikes follow, the first "
             f"{after[0] - start:.0f} ms later."
