@@ -198,7 +198,7 @@ def _a(kind: str) -> str:
     ),
 )
 def smallest_inhibition(answer, rng) -> None:
-    """`smallest_inhibition(params) -> size > 0` of the weakest inhibitory pulse that makes it fire."""
+    """`smallest_inhibition(params) -> size > 0` of an inhibitory pulse that just makes it fire."""
     for _ in range(3):
         long = rng.uniform(20, 100)
         omega = 2 * math.pi / long
@@ -213,8 +213,7 @@ def smallest_inhibition(answer, rng) -> None:
         slips = {
             "That is the size of an excitatory pulse that makes the neuron fire. After inhibition "
             "the first half-wave goes down; only the second, smaller by the factor `rebound`, goes "
-            "up.":
-            theta / peak,
+            "up.": theta / peak,
             "The size is right, but return it as a positive number.": -expected,
             "That is right for a threshold of 1. This neuron's threshold is params.threshold.":
                 expected / theta,
