@@ -222,7 +222,7 @@ def with_bias(net, share, generator):
         (lambda *given: lesion(*given, columns=False), "You set rows"),
         (lambda *given: lesion(*given, which=(0, 1)), "You changed synapses.0.1.weight"),
         (single, "single weights"),
-        (of_columns(lambda n, share, g: torch.randperm(n, generator=g)[: int(share * n)]), "use round"),
+        (of_columns(lambda n, share, g: torch.randperm(n, generator=g)[: int(share * n)]), "round"),
         (of_columns(lambda n, share, g: torch.randperm(n, generator=g)[round(share * n) :]),
          "kept the fraction"),
         (of_columns(lambda n, share, g: slice(round(share * n))), "drawn at random"),

@@ -205,7 +205,7 @@ def _ceiling(steps: float) -> float:
     ),
 )
 def step_weights(answer, rng) -> None:
-    """`step_weights(tau, n_steps)`: how much each step's input adds to a leaky integrator's last v."""
+    """`step_weights(tau, n_steps)`: how much each step adds to the last v of a leaky integrator."""
     for _ in range(3):
         tau, n_steps = rng.uniform(3.0, 12.0), int(rng.integers(8, 16))
         found = array(answer(tau, n_steps), (n_steps,), "the weights")

@@ -233,7 +233,7 @@ def neuron_type(answer, rng) -> None:
         )
         if kind == 2:
             raise Wrong(
-                f"{said}, but it has no rates between 0 and its lowest rate. (Did you leave out "
-                "the zeros?)"
+                f"{said}, but it has no rates between 0 and its lowest rate. (Exclude the "
+                "zeros before you look for the lowest.)"
             )
         raise Wrong(f"{said}, but its lowest rate on this grid is small compared with its highest.")
