@@ -96,12 +96,12 @@ def test_euler_by_bisection():
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda damping, omega: limit(damping, omega) / 2, "half of it"),
-        (lambda damping, omega: 2 * damping / omega**2, "leaves out (damping dt)^2"),
-        (lambda damping, omega: 2 / damping, "of the leaky neuron"),
+        (lambda damping, omega: limit(damping, omega) / 2, "half the right step"),
+        (lambda damping, omega: 2 * damping / omega**2, "left out (damping dt)^2"),
+        (lambda damping, omega: 2 / damping, "for a leaky neuron"),
         (lambda damping, omega: 1 / omega, "That is 1/omega"),
         (lambda damping, omega: math.pi / omega, "shows another frequency"),
-        (lambda damping, omega: damping * limit(damping, omega), "divide by the damping"),
+        (lambda damping, omega: damping * limit(damping, omega), "Divide by the damping"),
         (lambda damping, omega: -limit(damping, omega), "must be positive"),
         (lambda damping, omega: 1.2 * limit(damping, omega), "the amplitude grows"),
         (lambda damping, omega: 0.9 * limit(damping, omega), "the amplitude decays"),
@@ -120,9 +120,9 @@ def first_top(recording, dt):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda r, dt: period(r, dt) / 2, "half the period"),
+        (lambda r, dt: period(r, dt) / 2, "half a period"),
         (lambda r, dt: 2 * period(r, dt), "two periods"),
-        (lambda r, dt: period(r, 1.0), "in steps"),
+        (lambda r, dt: period(r, 1.0), "a number of steps"),
         (lambda r, dt: 1 / period(r, dt), "the frequency in 1/ms"),
         (lambda r, dt: 1000 / period(r, dt), "the frequency in Hz"),
         (lambda r, dt: 2 * math.pi / period(r, dt), "That is omega"),
@@ -162,9 +162,9 @@ def test_responses_agree_with_neurons():
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda r: "integrator", "each of six neurons an integrator"),
-        (lambda r: "resonator", "each of six neurons a resonator"),
-        (lambda r: "integrator" if rises(r) else "resonator", "the other one's name"),
+        (lambda r: "integrator", "six neurons an integrator"),
+        (lambda r: "resonator", "six neurons a resonator"),
+        (lambda r: "integrator" if rises(r) else "resonator", "the wrong way round"),
         (lambda r: rises(r), "Return"),
         (lambda r: classify(r, spacings=np.arange(0, 70.0)), "long enough"),
         (lambda r: classify(r, spacings=np.array([0.0, 60.0])), "more than two spacings"),
@@ -179,12 +179,12 @@ def test_classify(answer, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda p: p.threshold / p.pulse_peak, "as an excitatory pulse"),
+        (lambda p: p.threshold / p.pulse_peak, "size of an excitatory pulse"),
         (lambda p: -smallest(p), "as a positive number"),
         (lambda p: 1 / (p.pulse_peak * p.rebound), "for a threshold of 1"),
         (lambda p: p.threshold / p.rebound, "left out pulse_peak"),
         (lambda p: p.threshold / (p.pulse_peak * p.rebound**2), "goes down again"),
-        (lambda p: p.threshold / (p.pulse_peak * p.rebound**3), "two half-waves later"),
+        (lambda p: p.threshold / (p.pulse_peak * p.rebound**3), "the fourth half-wave"),
         (lambda p: p.pulse_peak * p.rebound, "height after a pulse of 1"),
         (lambda p: 1.07 * smallest(p), "Im z rises to"),
         (lambda p: -0.1, "Return the size as a positive number"),
@@ -204,8 +204,8 @@ def times(name):
     ("answer", "words"),
     [
         (lambda name: compare(name)[::-1], "published grid first"),
-        (lambda name: compare(name, factor=1), "is dt passed on?"),
-        (lambda name: compare(name, dt=0.1), "The second is for dt = 0.1 ms"),
+        (lambda name: compare(name, factor=1), "Do you pass dt on?"),
+        (lambda name: compare(name, dt=0.1), "The second is the count with dt = 0.1 ms"),
         (lambda name: (compare(name)[0], 99), "ms it fires"),
         (lambda name: (99, compare(name)[1]), "On the published grid it fires"),
         (lambda name: compare(name)[1], "Return two numbers"),

@@ -60,9 +60,9 @@ def test_right_answers(seed):
     [
         (lambda r, c, e, i: (r * c, e + r * i / 1000), "in microseconds"),
         (lambda r, c, e, i: (r * c / 1e6, e + r * i / 1000), "in seconds"),
-        (lambda r, c, e, i: (r / c, e + r * i / 1000), "It is their product"),
+        (lambda r, c, e, i: (r / c, e + r * i / 1000), "The time constant is their product"),
         (lambda r, c, e, i: (1.2 * r * c / 1000, e), "the time constant is not"),
-        (lambda r, c, e, i: (r * c / 1000, r * i / 1000), "rest is at e_leak"),
+        (lambda r, c, e, i: (r * c / 1000, r * i / 1000), "add e_leak"),
         (lambda r, c, e, i: (r * c / 1000, e + r * i), "mixes microvolts"),
         (lambda r, c, e, i: (r * c / 1000, e - r * i / 1000), "in the wrong direction"),
         (lambda r, c, e, i: (r * c / 1000, e), "does not settle at"),
@@ -82,7 +82,7 @@ def test_settle(answer, words):
         (lambda r: -math.log(r[1] / r[0]), "is its inverse"),
         (lambda r: 10 / math.log(r[15] / r[5]), "the sign is not"),
         (lambda r: 10 / math.log10(r[5] / r[15]), "use the natural logarithm"),
-        (lambda r: math.log(2) * measure_tau(r), "decay to one half"),
+        (lambda r: math.log(2) * measure_tau(r), "decays to one half"),
         (lambda r: measure_tau(r) / 1000, "in seconds"),
         (lambda r: -1 / math.log(r[1]), "starts at 1"),
         (lambda r: 1.02 * measure_tau(r), "which is not within 1 %"),
@@ -114,13 +114,19 @@ def test_measure_tau_by_the_nearest_sample():
     ("answer", "words"),
     [
         (lambda i, tau, th: first_spike(i, tau, th) / 1000, "in seconds"),
-        (lambda i, tau, th: -first_spike(i, tau, th), "turn the fraction over"),
+        (lambda i, tau, th: -first_spike(i, tau, th), "invert the fraction"),
         (lambda i, tau, th: first_spike(i, 1.0, th), "Multiply by tau"),
-        (lambda i, tau, th: first_spike(i, tau, th) / math.log(10), "use math.log"),
+        (
+            lambda i, tau, th: first_spike(i, tau, th) / math.log(10),
+            "the natural logarithm, math.log",
+        ),
         (lambda i, tau, th: tau * th / i, "without a leak"),
         (lambda i, tau, th: tau * i, "where v is not at the threshold"),
         (lambda i, tau, th: first_spike(i, tau, th) if i >= th else 0.0, "You return".lower()),
-        (lambda i, tau, th: first_spike(i, tau, th) if i != th else 99, "approaches it for ever"),
+        (
+            lambda i, tau, th: first_spike(i, tau, th) if i != th else 99,
+            "approaches it but never reaches it",
+        ),
         (lambda i, tau, th: tau * math.log(i / (i - th)), "raised"),
         (lambda i, tau, th: None if i <= th else first_spike(i, tau, th), "Does every branch"),
     ],
@@ -153,11 +159,11 @@ def test_first_spike_where_there_is_none():
     ("slip", "words"),
     [
         ("none", "v does not return to rest: look at the reset"),
-        ("zero", "goes to 0"),
+        ("zero", "sets v to 0"),
         ("one", "subtracts 1"),
         ("no leak", "never forgets"),
         ("euler", "Euler's"),
-        ("leak after", "belongs only to the old v"),
+        ("leak after", "Only the old v leaks"),
         ("threshold 1", "fires at 1"),
         ("scaled", "already what the input adds to v"),
         ("upside down", "exp(-tau/dt)"),
@@ -181,4 +187,4 @@ def test_from_memory_otherwise_wrong():
         spikes, v = neuron(x, *rest)
         return spikes, v + 1e-3 * (np.arange(len(v)) > 20)
 
-    assert "All is well before step 21" in check.from_memory(drifting).words
+    assert "Your result is right before step 21" in check.from_memory(drifting).words

@@ -63,10 +63,10 @@ def at_v(a, b, eps):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda a, b, eps: last_current(a, b, eps, sign=-1), "the lower one"),
-        (at_v, "That is v there"),
-        (lambda a, b, eps: (at_v(a, b, eps) + a) / b, "That is w there"),
-        (lambda a, b, eps: last_current(a, b, eps, leak=0.0), "with v = 1"),
+        (lambda a, b, eps: last_current(a, b, eps, sign=-1), "the lower Hopf point"),
+        (at_v, "That is v at the Hopf point"),
+        (lambda a, b, eps: (at_v(a, b, eps) + a) / b, "That is w at the Hopf point"),
+        (lambda a, b, eps: last_current(a, b, eps, leak=0.0), "You take v = 1"),
         (lambda a, b, eps: last_current(a, b, eps, leak=-eps * b), "The sign of eps b"),
         (lambda a, b, eps: last_current(a, b, eps, leak=eps), "not -eps"),
         (lambda a, b, eps: last_current(-a, b, eps), "with plus a"),
@@ -93,11 +93,11 @@ def with_scale(inside, outside):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda i, tau, low, high: math.pi * tau / math.sqrt(i), "infinite peak and reset"),
+        (lambda i, tau, low, high: math.pi * tau / math.sqrt(i), "reset at minus infinity"),
         (lambda i, tau, low, high: 1 / period(i, tau, low, high), "rate in 1/ms"),
         (lambda i, tau, low, high: 1000 / period(i, tau, low, high), "rate in Hz"),
-        (lambda i, tau, low, high: period(i, tau, low, high) / tau, "without tau"),
-        (lambda i, tau, low, high: period(i, tau, low, high) / tau**2, "divided by tau"),
+        (lambda i, tau, low, high: period(i, tau, low, high) / tau, "You left out tau"),
+        (lambda i, tau, low, high: period(i, tau, low, high) / tau**2, "You divide by tau"),
         (with_scale(lambda i: i**-0.5, lambda i: 1.0), "from the substitution"),
         (with_scale(lambda i: i**-0.5, lambda i: 1 / i), "not 1/I"),
         (with_scale(lambda i: i**-0.5, lambda i: i**0.5), "not sqrt(I)"),
@@ -106,10 +106,10 @@ def with_scale(inside, outside):
         (with_scale(lambda i: i**0.5, lambda i: i**-0.5), "not v sqrt(I)"),
         (lambda i, tau, low, high: period(i, tau, 1e-9, high), "from the reset to 0 is missing"),
         (lambda i, tau, low, high: 2 * period(i, tau, 1e-9, high) - period(i, tau, low, high),
-         "are subtracted"),
+         "Subtract the two limits"),
         (lambda i, tau, low, high: -period(i, tau, low, high), "peak minus reset"),
         (lambda i, tau, low, high: math.degrees(period(i, tau, low, high)), "in radians"),
-        (lambda i, tau, low, high: 1.07 * period(i, tau, low, high), "it is"),
+        (lambda i, tau, low, high: 1.07 * period(i, tau, low, high), "it should be"),
         (lambda i, tau, low, high: math.inf, "is inf"),
     ],
 )  # fmt: skip
@@ -126,14 +126,14 @@ def against_log_current(rate, onset):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda rate, onset: 1 / exponent(rate, onset), "Exchange them"),
+        (lambda rate, onset: 1 / exponent(rate, onset), "Exchange the two"),
         (lambda rate, onset: 2 * exponent(rate, onset), "Did you square the rate?"),
         (lambda rate, onset: exponent(rate, onset) / 2, "half of the exponent"),
-        (lambda rate, onset: 0.5, "measure it"),
-        (lambda rate, onset: -exponent(rate, onset), "the sign is not"),
+        (lambda rate, onset: 0.5, "measure each one"),
+        (lambda rate, onset: -exponent(rate, onset), "the sign is wrong"),
         (lambda rate, onset: against_log_current(rate, onset), "log(I - onset)"),
-        (lambda rate, onset: exponent(rate, onset, -2.0, -1.0), "go closer to the onset"),
-        (lambda rate, onset: exponent(rate, onset, -1.0, 0.0), "go closer to the onset"),
+        (lambda rate, onset: exponent(rate, onset, -2.0, -1.0), "fit closer to the onset"),
+        (lambda rate, onset: exponent(rate, onset, -1.0, 0.0), "fit closer to the onset"),
         (lambda rate, onset: exponent(rate, onset) - 0.1, "Plot log f"),
         (lambda rate, onset: math.nan, "is nan"),
     ],
@@ -146,12 +146,15 @@ def test_exponent(answer, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda currents, rates: "II", "not a text"),
+        (lambda currents, rates: "II", "not a string"),
         (lambda currents, rates: True, "not True or False"),
         (lambda currents, rates: 3, "Return 1 or 2"),
-        (lambda currents, rates: 1, "Did you leave the zeros out?"),
-        (lambda currents, rates: 2, "small compared with its largest"),
-        (lambda currents, rates: 1 if rates.min() < 0.35 * rates.max() else 2, "no rates between"),
+        (lambda currents, rates: 1, "look for the lowest"),
+        (lambda currents, rates: 2, "small compared with its highest"),
+        (
+            lambda currents, rates: 1 if rates.min() < 0.35 * rates.max() else 2,
+            "no rates between 0",
+        ),
     ],
 )
 def test_neuron_type(answer, words):

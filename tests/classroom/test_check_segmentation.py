@@ -94,10 +94,13 @@ def told(exercise, answer, words, seeds=range(3)):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda m, f: F.conv2d(m, f.transpose(0, 1), padding=f.shape[2] - 1), "upside down"),
-        (lambda m, f: F.conv_transpose2d(m.flip(2, 3), f), "maps are turned"),
+        (
+            lambda m, f: F.conv2d(m, f.transpose(0, 1), padding=f.shape[2] - 1),
+            "features are rotated",
+        ),
+        (lambda m, f: F.conv_transpose2d(m.flip(2, 3), f), "maps are rotated"),
         (lambda m, f: F.conv_transpose2d(m, f) / m.shape[1], "add up"),
-        (lambda m, f: F.conv_transpose2d(m[:, :1], f[:1]), "one map of the layer below only"),
+        (lambda m, f: F.conv_transpose2d(m[:, :1], f[:1]), "only one of the maps"),
         (
             lambda m, f: torch.einsum("nckl,cd->ndkl", m, f.mean((2, 3))),
             "cut off at the border",
@@ -141,7 +144,7 @@ def test_unpool(answer, words):
         (lambda p, n, k: n * p, "mean number"),
         (lambda p, n, k: p**k, "given pixels all fire"),
         (lambda p, n, k: math.comb(n, k) * p**k, "stay silent"),
-        (lambda p, n, k: poisson.sf(k - 1, n * p), "Poisson's law"),
+        (lambda p, n, k: poisson.sf(k - 1, n * p), "the Poisson distribution"),
         (lambda p, n, k: 2.0, "between 0 and 1"),
         (lambda p, n, k: 0.5, "it should be"),
     ],
@@ -187,8 +190,8 @@ def test_count_groups(answer, words):
         (lambda a, b, c, d: d / (c + d), "specificity alone"),
         (lambda a, b, c, d: a / (a + b) + d / (c + d), "Subtract 1"),
         (lambda a, b, c, d: a / (a + c) + d / (c + d) - 1, "precision"),
-        (lambda a, b, c, d: a / (a + b) + d / (d + b) - 1, "divides by the missed"),
-        (lambda a, b, c, d: a / (a + b) * d / (c + d), "product"),
+        (lambda a, b, c, d: a / (a + b) + d / (d + b) - 1, "divides by silent + missed"),
+        (lambda a, b, c, d: a / (a + b) * d / (c + d), "You multiply the two"),
         (lambda a, b, c, d: 0.5, "it should be"),
     ],
 )

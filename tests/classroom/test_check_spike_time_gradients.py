@@ -84,7 +84,7 @@ def test_the_after_current_by_finite_differences():
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda w, tau: -1 / speed(w, tau), "the sign is not"),
+        (lambda w, tau: -1 / speed(w, tau), "the sign is wrong"),
         (lambda w, tau: speed(w, tau), "how fast v rises"),
         (lambda w, tau: -1 / w / speed(w, tau), "That is dT/dw"),
         (lambda w, tau: 1 / (speed(w, tau) + 1 / tau), "the current alone"),
@@ -125,20 +125,20 @@ def changed(dv=lambda right, *_: right, dc=lambda right, *_: right):
         (changed(dc=lambda r, lv, li, p, b, a, c, ts: c * r), "times c"),
         (changed(dc=lambda r, *_: -r), "dL/dc has the wrong sign"),
         (changed(dc=lambda r, *_: r + 5), "dL/dc is"),
-        (changed(lambda r, lv, li, p, b, a, c, ts: (a * lv - p) / b), "that of c = 0"),
+        (changed(lambda r, lv, li, p, b, a, c, ts: (a * lv - p) / b), "for c = 0"),
         (
             changed(lambda r, lv, li, p, b, a, c, ts: (a * lv + c / ts * li - p) / b),
-            "The part with c has the wrong sign",
+            "The term with c has the wrong sign",
         ),
-        (changed(lambda r, lv, li, p, b, *_: r + 2 * p / b), "The pull has the wrong sign"),
+        (changed(lambda r, lv, li, p, b, *_: r + 2 * p / b), "`pull` has the wrong sign"),
         (
             changed(lambda r, lv, li, p, b, a, c, ts: (b * lv - c / ts * li - p) / a),
-            "slopes are exchanged",
+            "exchanged the two slopes",
         ),
-        (changed(lambda r, lv, li, p, b, *_: r * b), "Nothing is divided"),
+        (changed(lambda r, lv, li, p, b, *_: r * b), "The division by `before` is missing"),
         (
             changed(lambda r, lv, li, p, b, a, c, ts: (a * lv - c * li - p) / b),
-            "decays by c/tau_s",
+            "c/tau_s, not by c",
         ),
         (changed(lambda r, *_: 2 * r), "the rule gives"),
         (lambda *given: own_spike(*given)[::-1], "in the wrong order"),

@@ -46,7 +46,7 @@ def test_right_answers(seed):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda k: bits_per_spike(k)[::-1], "The count comes first"),
+        (lambda k: bits_per_spike(k)[::-1], "the count comes first"),
         (lambda k: (2 * math.log(k) / (k - 1), math.log(k)), "nats"),
         (lambda k: tuple(1 / x for x in bits_per_spike(k)), "spikes per bit"),
         (lambda k: (bits_per_spike(k)[0], math.log2(k) / k), "sends one spike"),
@@ -88,15 +88,15 @@ def test_read_relative(slip, words):
     ("answer", "words"),
     [
         (lambda p, n: sum((1 - p) ** k for k in range(1, n)), "You left out k = T"),
-        (lambda p, n: sum((1 - p) ** k for k in range(n)), "You start at k = 0, so white"),
+        (lambda p, n: sum((1 - p) ** k for k in range(n)), "You start at k = 0, so a white pixel"),
         (lambda p, n: sum((1 - p) ** k for k in range(n + 1)), "one term too many"),
-        (lambda p, n: (1 - p) / p, "the mean without an end"),
+        (lambda p, n: (1 - p) / p, "the mean without a limit"),
         (lambda p, n: 1 / p, "counts the steps from 1"),
         (
             lambda p, n: (
                 sum(k * p * (1 - p) ** k for k in range(n)) / (1 - (1 - p) ** n) if p < 1 else 0.0
             ),
-            "over those that fire",
+            "over the pixels that fire",
         ),
         (lambda p, n: sum(k * p * (1 - p) ** k for k in range(n)), "leave silent pixels out"),
         (lambda p, n: n / 2, "A simulation gives"),
@@ -121,7 +121,7 @@ def test_the_expected_first_step_is_that_of_the_decoder():
         (lambda t, tau, th: th * (1 - torch.exp(-t / tau)), "You multiply by 1 - exp"),
         (lambda t, tau, th: 1 / (1 - torch.exp(-t / tau)), "fires at theta, not at 1"),
         (lambda t, tau, th: (th / (1 - torch.exp(-t))).clamp(max=1), "t in place of t / tau"),
-        (lambda t, tau, th: th / (1 - torch.exp(t / tau)), "The sign of t/tau"),
+        (lambda t, tau, th: th / (1 - torch.exp(t / tau)), "The minus sign is missing"),
         (lambda t, tau, th: 0.9 * read_latency(t, tau, th), "means x ="),
         (lambda t, tau, th: 0.5, "the shape (1, 8)"),
     ],

@@ -55,7 +55,7 @@ def test_right_answers(seed):
     ("answer", "words"),
     [
         (lambda d: (33.0, 0.0), "use the argument"),
-        (lambda d: (30 + d, 0.0), "only a sweep of 30 ms fits"),
+        (lambda d: (30 + d, 0.0), "only a sweep of 30 ms arrives"),
         (lambda d: (15 + d / 2, 0.0), "the two ends arrive together"),
         (partial(place_for, turn=-1), "responds to the down-sweep"),
         (lambda d: place_for(30 * math.sqrt(1 - (d / 30) ** 2)), "do not arrive together"),
@@ -91,12 +91,12 @@ def reached(rate_of, target):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (reached, "that looks like the rate"),
-        (lambda rate_of, target: target, "that looks like the rate"),
+        (reached, "That looks like the rate"),
+        (lambda rate_of, target: target, "That looks like the rate"),
         (tried_all, "halve the range"),
         (wrong_half, "an end of the range"),
         (lambda *given: -find_factor(*given), "has to be positive"),
-        (lambda *given: 1.5 * find_factor(*given), "and its rate is"),
+        (lambda *given: 1.5 * find_factor(*given), "but with that factor the rate is"),
     ],
 )
 def test_find_factor(answer, words):
@@ -149,11 +149,11 @@ def in_place(events):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda e: e, "as they were"),
+        (lambda e: e, "come back unchanged"),
         (lambda e: backwards(e, last=e.n_steps), "one step late"),
         (lambda e: backwards(e, carry=False), "each channel must stay with its step"),
-        (own_ends, "its own last event"),
-        (exchanged, "changed order"),
+        (own_ends, "its last event"),
+        (exchanged, "changed their order"),
         (unsorted, "sort them first"),
         (too_long, "should stay"),
         (other_channels, "In sample 0 you have"),

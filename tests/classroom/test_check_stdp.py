@@ -137,11 +137,11 @@ def test_all_pairs(answer, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda *given: -pairs(*given), "the sign is not"),
-        (lambda pre, post, *rest: pairs(post, pre, *rest), "Pre and post are swapped"),
+        (lambda *given: -pairs(*given), "the sign is wrong"),
+        (lambda pre, post, *rest: pairs(post, pre, *rest), "You swapped pre and post"),
         (
             lambda x, y, up, down, p, m: traces(x, y, up, down, m, p),
-            "time constants of your traces are swapped",
+            "You swapped the traces' time constants",
         ),
         (lambda *given: traces(*given, fall=1.0, rise=1.0), "never decay"),
         (lambda *g: traces(*g, fall=1 - 1 / g[4], rise=1 - 1 / g[5]), "Euler's"),
@@ -228,18 +228,18 @@ def nearest_down(lag, period, a_plus, a_minus, tau_plus, tau_minus):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (parts(nearest_up, nearest_down), "Only the nearest"),
+        (parts(nearest_up, nearest_down), "You count only the nearest"),
         (parts(nearest_up, other_side), "potentiation counts only"),
         (parts(one_side, nearest_down), "depression counts only"),
-        (one_side, "potentiation alone"),
-        (lambda *case: -other_side(*case), "depression alone"),
+        (one_side, "only potentiation"),
+        (lambda *case: -other_side(*case), "only depression"),
         (
             lambda lag, period, up, down, p, m: (
                 one_side(lag, period, up, down, p, m) - one_side(lag, period, down, up, m, p)
             ),
-            "starts at `lag`",
+            "depression uses `lag`",
         ),
-        (lambda *case: -per_period(*case), "the sign is not"),
+        (lambda *case: -per_period(*case), "the sign is wrong"),
         (lambda lag, period, up, down, p, m: per_period(lag, period, up, down, m, p), "swapped"),
         (lambda *case: 60 * per_period(*case), "for 60 pairs"),
         (lambda *case: per_period(*case) + 1e-3, "a long simulation"),

@@ -68,7 +68,7 @@ def later(s, dt):
         (by_argmax, "have no gradient"),
         (lambda s, dt: by_argmax(s, dt) + 0 * s.sum(), "The gradient is 0"),
         (last, "That is the last spike"),
-        (later, "make the time longer"),
+        (later, "would make the time longer"),
         (lambda s, dt: first_time(s, dt) - dt, "One step is missing"),
         (lambda s, dt: first_time(s, 1.0), "Multiply by dt"),
         (lambda s, dt: first_time(s, dt) + 0.3 * dt, "the first spike time is"),
@@ -103,7 +103,10 @@ def share(h, dt):
         (share, "of the step have passed"),
         (lambda h, dt: crossing_time(h.detach(), dt), "have no gradient"),
         (lambda h, dt: crossing_time(h.detach(), dt) + 0 * h.sum(), "their gradient is 0"),
-        (lambda h, dt: crossing_time(h.detach(), dt) + h.sum() - h.sum().detach(), "differs from"),
+        (
+            lambda h, dt: crossing_time(h.detach(), dt) + h.sum() - h.sum().detach(),
+            "with respect to the weights is off by",
+        ),
         (lambda h, dt: crossing_time(h, dt) + 0.2 * dt, "The line between them reaches 1"),
         (lambda h, dt: crossing_time(h, dt)[0], "should have the shape"),
     ],
@@ -116,7 +119,7 @@ def test_crossing_time(answer, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda x, y: -order_of(x, y), "the sign is not"),
+        (lambda x, y: -order_of(x, y), "The sign is wrong"),
         (lambda x, y: 1 / order_of(x, y), "The axes are exchanged"),
         (lambda x, y: np.polyfit(np.log(x), np.log(y), 1)[1], "That is the intercept"),
         (lambda x, y: np.polyfit(x, y, 1)[0], "on linear scales"),

@@ -59,7 +59,7 @@ ALL = "answer, words"
         (lambda s, w: w.shape[1] * s.sum((0, 2)), "pruned ones too"),
         (lambda s, w: (s.sum(0) @ w).sum(1), "You add up the weights"),
         (lambda s, w: s.sum(0) @ (w > 0).float().sum(1), "only positive weights"),
-        (lambda s, w: s.sum((0, 2)), "Those are the spikes"),
+        (lambda s, w: s.sum((0, 2)), "You count the spikes"),
         (lambda s, w: (s.sum(0) > 0).float() @ (w != 0).float().sum(1), "several times once"),
         (lambda s, w: s.sum(0).mean(1) * (w != 0).sum(), "Sum neuron by neuron"),
         (lambda s, w: s.sum(), "You return one number"),
@@ -104,12 +104,12 @@ def test_a_right_bootstrap_is_never_taken_for_a_slip():
 @pytest.mark.parametrize(
     ALL,
     [
-        (lambda n, t, k, a, m: (m + a) / a, "forgets the updates"),
+        (lambda n, t, k, a, m: (m + a) / a, "leave out the updates"),
         (lambda n, t, k, a, m: m / a, "multiply + add"),
         (lambda n, t, k, a, m: m / a * (1 - t * k / n), "multiply + add"),
         (lambda n, t, k, a, m: (m + a) / a * (1 - t / n), "one state variable"),
         (lambda n, t, k, a, m: (m + a) / a * (1 - t * k / n), "fewer than 0"),
-        (lambda *given: break_even(*given) / given[1], "spikes per step"),
+        (lambda *given: break_even(*given) / given[1], "number of spikes per step"),
         (lambda *given: break_even(*given) * given[0], "together"),
         (lambda n, t, k, a, m: (n * (m + a) - t * k * a) / (n * a), "An update multiplies"),
         (lambda *given: break_even(*given) + 0.1, "it should be"),

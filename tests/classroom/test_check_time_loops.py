@@ -89,7 +89,7 @@ def test_right_answers(seed):
         ("greater", "At exactly h = 1 your neuron is silent"),
         ("one lane", "All lanes share one v"),
         ("after", "Your h is from after the reset"),
-        ("notebook", "that of tau = 20 ms"),
+        ("notebook", "the one for tau = 20 ms"),
     ],
 )
 def test_zero_reset(slip, words):
@@ -119,7 +119,7 @@ def other_spikes(x, decay):
     [
         (doubles, "x is float32 and your s is float64"),
         (shifted, "h should be the potential before"),
-        (other_spikes, "Up to step 23 all is well. There, in lane 4"),
+        (other_spikes, "Your result is right before step 23. There, in lane 4"),
         (lambda x, decay: zero_reset(x, decay)[0], "should return two arrays"),
         (lambda x, decay: (x[0], x), "s should have the shape (60, 7)"),
         (lambda x, decay: (x, x * np.nan), "NaN"),
@@ -135,7 +135,7 @@ def test_zero_reset_otherwise_wrong(answer, words):
         (lambda size: size, "h alone"),
         (lambda size: size + 1, "A byte would be enough"),
         (lambda size: size + 1 / 8, "A bit would be enough"),
-        (lambda size: 3 * size, "one thing too many"),
+        (lambda size: 3 * size, "one tensor too many"),
         (lambda size: 8, "use the argument"),
         (lambda size: 5 * size, "autograd keeps"),
     ],
@@ -150,7 +150,7 @@ def test_kept_per_element(answer, words):
     [
         (lambda ratio: steps_for(ratio) - 1, "one step too few"),
         (lambda ratio: (40 * ratio - 32) / 8, "a whole number of steps"),
-        (lambda ratio: math.ceil(5 * ratio), "c is missing"),
+        (lambda ratio: math.ceil(5 * ratio), "You left out c"),
         (lambda ratio: math.ceil(5 * ratio + 4), "on the wrong side"),
         (lambda ratio: 46, "right for ten times"),
         (lambda ratio: math.ceil(8 * ratio), "about 40 bytes, not 8"),

@@ -160,10 +160,10 @@ def by_autograd(g_s, g_v, x, v, decay, decay_open, knee, slope):
     ("answer", "words"),
     [
         (step_back(bump=lambda h, k: 0 * h), "The surrogate is missing"),
-        (step_back(bump=lambda h, k: 1 + 0 * h), "is taken as 1"),
+        (step_back(bump=lambda h, k: 1 + 0 * h), "derivative of the spike as 1"),
         (step_back(bump=lambda h, k: 1 / (1 + k * (h - 1).abs())), "squared"),
         (step_back(bump=lambda h, k: 1 / (1 + (h - 1).abs()) ** 2), "The slope k is missing"),
-        (step_back(in_graph=True), "The reset is in the graph"),
+        (step_back(in_graph=True), "The reset is detached here"),
         (step_back(reset=False), "The factor 1 - s is missing"),
         (step_back(fires=lambda h: h > 1), "At h = 1 exactly"),
         (step_back(is_open=lambda v, knee: v >= knee), "At v = knee exactly"),

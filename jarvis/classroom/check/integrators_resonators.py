@@ -14,7 +14,7 @@ from jarvis.neurons.resonator import RFParams
 @exercise(
     1,
     hints=(
-        "The amplitude neither grows nor decays where the factor of one step has absolute value 1.",
+        "The amplitude neither grows nor decays when the factor per step has absolute value 1.",
         "Solve (1 - damping dt)^2 + (omega dt)^2 = 1 for dt; dt = 0 is the other solution.",
         "2 * damping / (damping**2 + omega**2)",
     ),
@@ -29,14 +29,16 @@ def largest_euler_dt(answer, rng) -> None:
         if near(found, expected, 5e-3):
             continue
         slips = {
-            "That is half of it: solve the quadratic equation once more.": expected / 2,
-            "That leaves out (damping dt)^2, which comes from the square of the real part.":
+            "That is half the right step. Solve the quadratic equation again.": expected / 2,
+            "You left out (damping dt)^2, which comes from squaring the real part.":
                 2 * damping / omega**2,
-            "That is the limit of the leaky neuron, without the rotation.": 2 / damping,
-            "That is 1/omega. The damping decides as well.": 1 / omega,
-            "That is where the exact step shows another frequency. Euler's method grows earlier.":
+            "That is the limit for a leaky neuron, which does not rotate.": 2 / damping,
+            "That is 1/omega. The limit also depends on the damping.": 1 / omega,
+            "Beyond that step even the exact method shows another frequency. Euler's oscillation "
+            "already grows at smaller steps.":
                 math.pi / omega,
-            "That is the largest damping dt, not dt: divide by the damping.": expected * damping,
+            "That is the largest damping * dt. Divide by the damping to get dt.":
+                expected * damping,
         }  # fmt: skip
         for words, slip in slips.items():
             if near(found, slip, 5e-3):
@@ -55,7 +57,7 @@ def largest_euler_dt(answer, rng) -> None:
     2,
     hints=(
         "Where does the recording cross 0? It crosses twice in each period.",
-        "Find the steps where it goes from below 0 to above, and take the mean distance.",
+        "Find the steps at which it rises through 0, and take the mean distance between them.",
         "up = np.flatnonzero((recording[:-1] < 0) & (recording[1:] >= 0)); dt * np.diff(up).mean()",
     ),
 )
@@ -72,15 +74,15 @@ def period(answer, rng) -> None:
             continue
         delay = math.atan2(omega, damping) / omega
         slips = {
-            "That is half the period: from one crossing of 0 to the next, or from a maximum to the "
-            "minimum after it. Count one direction only.": true / 2,
+            "That is half a period: the time from one zero crossing to the next, or from a maximum "
+            "to the next minimum. Count crossings in one direction only.": true / 2,
             "That is two periods.": 2 * true,
-            "That is in steps. Multiply by dt.": true / dt,
-            "That is the frequency in 1/ms. The period is 1 over it.": 1 / true,
+            "That is a number of steps. Multiply by dt.": true / dt,
+            "That is the frequency in 1/ms. The period is its inverse.": 1 / true,
             "That is the frequency in Hz.": 1000 / true,
-            "That is omega. The period is 2 pi over it.": omega,
-            "That is the time of the first maximum, a quarter of a period after the pulse (after "
-            "an inhibitory pulse, three quarters).":
+            "That is omega. The period is 2 pi / omega.": omega,
+            "That is the time of the first maximum, which comes a quarter of a period after an "
+            "excitatory pulse and three quarters of a period after an inhibitory one.":
                 delay if recording.max() > -recording.min() else delay + true / 2,
             "That is the length of the recording.": len(t) * dt,
         }  # fmt: skip
@@ -91,7 +93,7 @@ def period(answer, rng) -> None:
         if any(near(found, len(t) * dt / k, 2e-3) for k in range(2, 8)):
             raise Wrong(
                 f"{said}. The frequencies of a discrete Fourier transform are multiples of "
-                "1/duration, which is too coarse here: measure in time."
+                "1/duration, which is too coarse here. Measure the time between crossings instead."
             )
         raise Wrong(f"{said}.")
 
@@ -100,7 +102,7 @@ Response = Callable[[np.ndarray | float], np.ndarray | float]
 
 
 def leaky(tau: float, tau_syn: float = 0.0) -> Response:
-    """Doublet response of a leaky neuron, relative to one pulse; `tau_syn` adds a synapse, ms."""
+    """Doublet response of a leaky neuron, relative to one pulse; `tau_syn` (ms) adds a synapse."""
 
     def top(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         t = np.log(b * tau / (a * tau_syn)) / (1 / tau_syn - 1 / tau)
@@ -132,7 +134,7 @@ def ringing(period: float, damping: float) -> Response:
     3,
     hints=(
         "What does a resonator's response do that an integrator's never does?",
-        "Look for a rise, with spacings from 0 to 200 ms that are close together.",
+        "Compute the response at many spacings between 0 and 200 ms, and look for a rise.",
         "np.diff(response(np.arange(0, 200.0))).max() > 1e-3 is true for a resonator.",
     ),
 )
@@ -160,24 +162,25 @@ def classify(answer, rng) -> None:
         return
     if len(set(given)) == 1:
         raise Wrong(
-            f"You call each of six neurons {_a(given[0])}; three are not. Do you look at more than "
-            "two spacings?"
+            f"You call every one of the six neurons {_a(given[0])}, but three of them are not. Do "
+            "you look at more than two spacings?"
         )
     if len(wrong) == len(neurons):
-        raise Wrong("Each of six neurons is called by the other one's name.")
+        raise Wrong("Your six answers are all the wrong way round.")
     kind, long, response = wrong[0]
     if kind == "integrator":
         tail = response(np.array([0.0, 20.0, 200.0]))
         raise Wrong(
             f"You call a leaky neuron a resonator. Its response is {tail[0]:.2f} at a spacing of "
-            f"0, {tail[1]:.2f} at 20 ms, {tail[2]:.2f} at 200 ms, and never rises in between. (Two "
-            "equal numbers may differ by 1e-16: ask for a rise of 0.01, say.)"
+            f"0, {tail[1]:.2f} at 20 ms and {tail[2]:.2f} at 200 ms, and never rises in between. "
+            "(Two values that should be equal may differ by 1e-16: require a rise of at least "
+            "0.01, say.)"
         )
     half = float(long) / 2
     raise Wrong(
         f"You call a resonator with a period of {long} ms an integrator. Its response falls until "
-        f"about {half:.0f} ms and rises until {long} ms. Are your spacings long enough, and close "
-        "enough to each other?"
+        f"about {half:.0f} ms and rises until {long} ms. Are your spacings long enough, and are "
+        "they close enough together?"
     )
 
 
@@ -188,13 +191,14 @@ def _a(kind: str) -> str:
 @exercise(
     4,
     hints=(
-        "How deep does Im z go after a pulse of that size, and how high half a period later?",
+        "How far does Im z fall after a pulse of that size, and how high does it rise half a "
+        "period later?",
         "The height after inhibition is size * pulse_peak * rebound; it must reach the threshold.",
         "params.threshold / (params.pulse_peak * params.rebound)",
     ),
 )
 def smallest_inhibition(answer, rng) -> None:
-    """`smallest_inhibition(params) -> size > 0` of the weakest inhibitory pulse that fires."""
+    """`smallest_inhibition(params) -> size > 0` of an inhibitory pulse that just makes it fire."""
     for _ in range(3):
         long = rng.uniform(20, 100)
         omega = 2 * math.pi / long
@@ -207,16 +211,18 @@ def smallest_inhibition(answer, rng) -> None:
         if near(found, expected, 0.01):
             continue
         slips = {
-            "That fires it as an excitatory pulse. After inhibition the first half-wave goes down, "
-            "and only the second one, smaller by `rebound`, goes up.": theta / peak,
+            "That is the size of an excitatory pulse that makes the neuron fire. After inhibition "
+            "the first half-wave goes down; only the second, smaller by the factor `rebound`, goes "
+            "up.": theta / peak,
             "The size is right, but return it as a positive number.": -expected,
-            "That is for a threshold of 1. This neuron has params.threshold.": expected / theta,
+            "That is right for a threshold of 1. This neuron's threshold is params.threshold.":
+                expected / theta,
             "You left out pulse_peak: a pulse of 1 lifts Im z by less than 1.": theta / rebound,
-            "That is two half-waves later than the first chance.":
+            "You use the fourth half-wave. The second one already goes up, and higher.":
                 theta / (peak * rebound**3),
-            "That is one half-wave too late: it goes down again there.":
+            "You use the third half-wave, which goes down again.":
                 theta / (peak * rebound**2),
-            "That is the height after a pulse of 1. Which size brings it to the threshold?":
+            "That is the height after a pulse of 1. Which size raises it to the threshold?":
                 peak * rebound,
         }  # fmt: skip
         for words, slip in slips.items():
@@ -234,8 +240,8 @@ def smallest_inhibition(answer, rng) -> None:
 @exercise(
     5,
     hints=(
-        "Run the pattern twice, with its own dt and with a tenth of it, and count spikes.",
-        "izhikevich_pattern(name, dt=IZHIKEVICH_PATTERNS[name].dt / 10) has the finer grid.",
+        "Run the pattern twice, with its own dt and with a tenth of it, and count the spikes.",
+        "izhikevich_pattern(name, dt=IZHIKEVICH_PATTERNS[name].dt / 10) uses the finer grid.",
         "neuron, current, state = izhikevich_pattern(...); "
         "int(SpikingLayer(neuron)(current, state)[0].sum())",
     ),
@@ -249,7 +255,8 @@ def compare(answer, rng) -> None:
         given = answer(name)
         if np.size(given) != 2:
             raise Wrong(
-                "Return two numbers: the spikes with the published dt, and those with dt / 10."
+                "Return two numbers: the spike count with the published dt, and the one with dt / "
+                "10."
             )
         found = tuple(round(number(each, "a count")) for each in given)
         dt = IZHIKEVICH_PATTERNS[name].dt
@@ -258,14 +265,15 @@ def compare(answer, rng) -> None:
             continue
         said = f"For {name} you return {found[0]} and {found[1]}."
         if found == expected[::-1]:
-            raise Wrong(f"{said} Return the published grid first.")
+            raise Wrong(f"{said} Return the count on the published grid first.")
         if found[0] != expected[0]:
             raise Wrong(f"{said} On the published grid it fires {_times(expected[0])}.")
         if found[1] == expected[0]:
-            raise Wrong(f"{said} Both are counts on the published grid: is dt passed on?")
+            raise Wrong(f"{said} Both are counts on the published grid. Do you pass dt on?")
         if found[1] == count(name, dt=0.1):
             raise Wrong(
-                f"{said} The second is for dt = 0.1 ms. A tenth of its own dt is {dt / 10:g} ms."
+                f"{said} The second is the count with dt = 0.1 ms. A tenth of the pattern's own dt "
+                f"is {dt / 10:g} ms."
             )
         raise Wrong(f"{said} With dt = {dt / 10:g} ms it fires {_times(expected[1])}.")
 

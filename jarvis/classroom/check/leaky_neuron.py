@@ -15,8 +15,10 @@ from jarvis.neurons.decay import exp_decay
 @exercise(
     1,
     hints=(
-        "Both answers are in the equation of section 1: tau = R C, and V settles where dV/dt = 0.",
-        "MOhm times pF gives microseconds, MOhm times pA gives microvolts: divide both by 1000.",
+        "Both answers follow from the equation of section 1: tau = R C, and V settles where "
+        "dV/dt = 0.",
+        "MOhm times pF gives microseconds, and MOhm times pA gives microvolts: divide both by "
+        "1000.",
         "resistance * capacitance / 1000, and e_leak + resistance * current / 1000.",
     ),
 )
@@ -32,7 +34,9 @@ def settle(answer, rng) -> None:
         tau, v = number(pair[0], "the time constant"), number(pair[1], "the potential")
         given = f"R = {r:.0f} MOhm, C = {c:.0f} pF, E_L = {e_leak:.1f} mV, {current:.0f} pA"
         if near(tau, e_leak + lift) and near(v, tau_expected):
-            raise Wrong("Both numbers are right, but in the wrong order: the time constant first.")
+            raise Wrong(
+                "Both numbers are right, but in the wrong order: return the time constant first."
+            )
         if not near(tau, tau_expected):
             raise Wrong(_wrong_tau(tau, tau_expected, r, c, given))
         if abs(v - e_leak - lift) > 0.01:
@@ -41,21 +45,21 @@ def settle(answer, rng) -> None:
 
 def _wrong_tau(tau: float, expected: float, r: float, c: float, given: str) -> str:
     if near(tau, 1000 * expected):
-        return f"Your time constant of {tau:.0f} is in microseconds. Return it in ms."
+        return f"Your time constant, {tau:.0f}, is in microseconds. Return it in ms."
     if near(tau, expected / 1000):
-        return f"Your time constant of {tau:.4f} is in seconds. Return it in ms."
+        return f"Your time constant, {tau:.4f}, is in seconds. Return it in ms."
     if near(tau, r / c) or near(tau, c / r):
-        return "Your time constant is a ratio of R and C. It is their product."
+        return "You return a ratio of R and C. The time constant is their product."
     return f"With {given} the time constant is not {tau:.4g} ms."
 
 
 def _wrong_potential(v: float, e_leak: float, lift: float, given: str) -> str:
     if near(v, lift):
-        return "Your potential is measured from rest. Return V itself: rest is at e_leak."
+        return "Your potential is measured from rest. Return V itself: add e_leak."
     if near(v, e_leak + 1000 * lift):
         return "MOhm times pA gives microvolts: your potential mixes microvolts with mV."
     if near(v, e_leak - lift):
-        return "Your current acts in the wrong direction: a positive one raises V."
+        return "Your current acts in the wrong direction: a positive current raises V."
     return f"With {given} the membrane does not settle at {v:.4g} mV."
 
 
@@ -75,7 +79,9 @@ def measure_tau(answer, rng) -> None:
         cases.append((tau, recording))
         found.append(number(answer(recording), "tau"))
     if len(set(found)) == 1:
-        raise Wrong(f"Three recordings, and {found[0]:.2f} ms for each: use the argument.")
+        raise Wrong(
+            f"You return {found[0]:.2f} ms for three different recordings: use the argument."
+        )
     wrong = [k for k in range(3) if not near(found[k], cases[k][0], 0.01)]
     if not wrong:
         return
@@ -87,14 +93,16 @@ def measure_tau(answer, rng) -> None:
         raise Wrong(f"{said}. {words}")
     if all(value == round(value) and abs(value - tau) <= 1
            for value, (tau, _) in zip(found, cases, strict=True)):  # fmt: skip
-        raise Wrong(f"{said}, the nearest sample. That is not within 1 %: use the ratio of two.")
+        raise Wrong(
+            f"{said}, the nearest sample time. That is not within 1 %: use the ratio of two values."
+        )
     raise Wrong(f"{said}, which is not within 1 %.")
 
 
 #: Common mistakes, and the feedback for each.
 _TAU_SLIPS = (
     (lambda case: math.exp(-1 / case[0]),
-     "That is the factor by which v falls in 1 ms. It is exp(-1/tau): take its logarithm."),
+     "That is the factor by which v falls in 1 ms. It equals exp(-1/tau): take its logarithm."),
     (lambda case: 1 / case[0], "That is a rate, per ms. The time constant is its inverse."),
     (lambda case: -1 / case[0], "That is a rate, per ms. The time constant is its inverse."),
     (lambda case: -case[0],
@@ -107,7 +115,7 @@ _TAU_SLIPS = (
 )  # fmt: skip
 _HALF_TIME = (
     lambda case: case[0] * math.log(2),
-    "That is the time to decay to one half. In tau it decays to 1/e, 37 %.",
+    "That is the time in which v decays to one half. In tau it decays to 1/e, about 37 %.",
 )
 
 
@@ -115,7 +123,7 @@ _HALF_TIME = (
     3,
     hints=(
         "Start from v(t) = I (1 - exp(-t/tau)). At which t is v equal to the threshold?",
-        "exp(-t/tau) = (I - threshold) / I. Take the logarithm, and think of weak currents first.",
+        "exp(-t/tau) = (I - threshold) / I. Take the logarithm, but deal with weak currents first.",
         "tau * math.log(current / (current - threshold)) if current > threshold, else math.inf.",
     ),
 )
@@ -132,25 +140,28 @@ def first_spike(answer, rng) -> None:
         if current > 1 and near(found, tau * math.log(current / (current - 1))):
             raise Wrong("You assume a threshold of 1: use the argument.")
         if near(found, -expected):
-            raise Wrong(f"{found:.2f} ms is before the current begins: turn the fraction over.")
+            raise Wrong(f"{found:.2f} ms is before the current begins: invert the fraction.")
         if near(found, expected / tau):
             raise Wrong("That is the time in units of tau. Multiply by tau.")
         if near(found, expected / math.log(10)):
-            raise Wrong("That is with the logarithm to base 10: use math.log.")
+            raise Wrong("You use the logarithm to base 10: use the natural logarithm, math.log.")
         if near(found, tau * threshold / current):
             raise Wrong(
-                "That is the time without a leak, in a straight line. The leak makes it later."
+                "That is the time without a leak, when v rises in a straight line. The leak makes "
+                "v reach the threshold later."
             )
         if near(found, expected / 1000):
-            raise Wrong("That is in seconds. Times are in ms here.")
+            raise Wrong("That is in seconds. Return the time in ms.")
         raise Wrong(f"You return {found:.2f} ms {given}, where v is not at the threshold.")
     for share in (rng.uniform(0.2, 0.9), 1.0):
         tau, threshold = rng.uniform(8, 30), rng.uniform(0.4, 2.5)
         found = answer(share * threshold, tau, threshold)
         if not _infinite(found):
             where = "below the threshold" if share < 1 else "equal to the threshold"
-            only = "stays below it" if share < 1 else "approaches it for ever"
-            raise Wrong(f"For a current {where} you return {found!r:.40}. There v {only}: inf.")
+            only = "stays below it" if share < 1 else "approaches it but never reaches it"
+            raise Wrong(
+                f"For a current {where} you return {found!r:.40}. Then v {only}: return math.inf."
+            )
 
 
 def _infinite(value: Any) -> bool:
@@ -163,8 +174,8 @@ def _infinite(value: Any) -> bool:
 @exercise(
     4,
     hints=(
-        "Three lines in this order: leak and input, comparison, reset. Section 6 has them.",
-        "The old v leaks, the new x does not. Compare before the reset, store v after it.",
+        "A step has three lines, in this order: leak and input, comparison, reset. See section 6.",
+        "The old v leaks; the new x does not. Compare before the reset, and store v after it.",
         "h = math.exp(-dt / tau) * v + x_n; s = float(h >= threshold); v = h - threshold * s.",
     ),
 )
@@ -191,10 +202,13 @@ def from_memory(answer, rng) -> None:
         if np.array_equal(spikes, s_slip) and np.allclose(v, v_slip, atol=1e-6):
             raise Wrong(words)
     if spikes.sum() == 0:
-        raise Wrong(f"Your neuron never fires (the library's: {expected.sum():.0f} times).")
+        raise Wrong(
+            f"Your neuron never fires; the library's neuron fires {expected.sum():.0f} times."
+        )
     step = int(np.argmax((spikes != expected) | ~np.isclose(v, v_expected, atol=1e-6)))
     raise Wrong(
-        f"All is well before step {step}. There x = {x[step]:.3f}, and you have v = {v[step]:.3f} "
+        f"Your result is right before step {step}. There x = {x[step]:.3f}, and you have "
+        f"v = {v[step]:.3f} "
         f"and {spikes[step]:.0f} spikes; the definition gives {v_expected[step]:.3f} and "
         f"{expected[step]:.0f} (tau {tau:.1f}, dt {dt:g}, threshold {threshold:.2f})."
     )
@@ -203,16 +217,16 @@ def from_memory(answer, rng) -> None:
 #: Common mistakes, and the feedback for each.
 _SLIPS = {
     "none": "Your neuron fires, but v does not return to rest: look at the reset.",
-    "zero": "Your reset goes to 0. Here it subtracts the threshold: what h had above it stays.",
+    "zero": "Your reset sets v to 0. Here it subtracts the threshold, and the rest of h stays.",
     "one": "Your reset subtracts 1. It should subtract the threshold, which need not be 1.",
     "no leak": "Your neuron never forgets: v is not multiplied by exp(-dt/tau).",
-    "euler": "Your factor is 1 - dt/tau, Euler's. The exact one is exp(-dt/tau).",
-    "leak after": "Your input leaks before it counts: the factor belongs only to the old v.",
-    "scaled": "Your x is scaled by 1 - exp(-dt/tau) again: it is already what the input adds to v.",
-    "upside down": "Your factor is exp(-tau/dt). It is the step over the time constant.",
-    "threshold 1": "Your neuron fires at 1, whatever the threshold is: use the argument.",
-    "before": "The spikes are right. Your v is from before the reset; return it after the reset.",
-    "late": "Your spikes come a step late: compare h of this step, not v of the last.",
+    "euler": "You use Euler's factor, 1 - dt/tau. The exact factor is exp(-dt/tau).",
+    "leak after": "You multiply the input by the leak factor, too. Only the old v leaks.",
+    "scaled": "You multiply x by 1 - exp(-dt/tau). x is already what the input adds to v.",
+    "upside down": "Your factor is exp(-tau/dt). The exponent should be -dt/tau.",
+    "threshold 1": "Your neuron always fires at 1. Use the argument `threshold`.",
+    "before": "The spikes are right, but your v is from before the reset. Return v after it.",
+    "late": "Your spikes come a step late: compare this step's h, not the last step's v.",
 }
 
 

@@ -19,7 +19,7 @@ from jarvis.training.devices import seeded
 @exercise(
     1,
     hints=(
-        "When does the potential never get there? Its limit for many steps is x / (1 - a).",
+        "When does the potential never reach 1? After many steps it approaches x / (1 - a).",
         "h_n >= 1 means a^n <= 1 - (1 - a) / x. Take the logarithm; ln a is negative.",
         "math.ceil(math.log(1 - (1 - a) / x) / math.log(a)), with a = math.exp(-1 / tau).",
     ),
@@ -37,7 +37,9 @@ def first_step(answer, rng) -> None:
     for x, tau, step in cases:
         given = answer(x, tau)
         if given == math.inf:
-            raise Wrong(f"With x = {x:.4f} and tau = {tau:.2f} ms it does fire, at step {step}.")
+            raise Wrong(
+                f"With x = {x:.4f} and tau = {tau:.2f} ms the neuron does fire, at step {step}."
+            )
         found.append((number(given, "the step"), x, tau, step))
     if any(n != step for n, _, _, step in found):
         for words, slip in _FIRST_STEP_SLIPS.items():
@@ -51,7 +53,10 @@ def first_step(answer, rng) -> None:
     except Wrong as wrong:
         raise Wrong(f"Where the potential never reaches 1: {wrong}") from None
     if never != math.inf:
-        raise Wrong(f"x = {weak:.3f} with tau = 20 ms never fires: return math.inf, not {never}.")
+        raise Wrong(
+            f"With x = {weak:.3f} and tau = 20 ms the neuron never fires: return math.inf, not "
+            f"{never}."
+        )
 
 
 def _exact_step(x: float, tau: float) -> float:
@@ -61,16 +66,20 @@ def _exact_step(x: float, tau: float) -> float:
 
 #: Common mistakes, and the feedback for each.
 _FIRST_STEP_SLIPS: dict[str, Callable] = {
-    "You count from 0. The first step is 1.": lambda x, tau, n: n - 1,
-    "You are one step late: at n itself the potential has reached 1.": lambda x, tau, n: n + 1,
-    "You round down. Before that step's end the potential is below 1: round up.": (
+    "You count the steps from 0. The first step is step 1.": lambda x, tau, n: n - 1,
+    "You are one step late: the potential already reaches 1 in the step "
+    "before.": lambda x, tau, n: n + 1,
+    "You round down, but at that step the potential is still below 1: round up.": (
         lambda x, tau, n: math.floor(_exact_step(x, tau))
     ),
-    "That is a number of steps, not a step: round up.": lambda x, tau, n: _exact_step(x, tau),
+    "That is not a whole number. The spike comes at the end of a step: round "
+    "up.": lambda x, tau, n: _exact_step(x, tau),
     "You return a time in units of tau. A step lasts 1 ms.": (
         lambda x, tau, n: _exact_step(x, tau) / tau
     ),
-    "That is the neuron without a leak: 1 / x, rounded up.": lambda x, tau, n: math.ceil(1 / x),
+    "That is 1 / x, rounded up: the answer for a neuron without a leak.": lambda x, tau, n: (
+        math.ceil(1 / x)
+    ),
 }
 
 
@@ -92,15 +101,17 @@ def time_constant(answer, rng) -> None:
             continue
         slips = {
             "tau is a positive time; ln beta is negative.": -tau,
-            "The step dt is missing: that holds for steps of 1 ms only.": tau / dt,
+            "The step dt is missing: your result holds only for steps of 1 ms.": tau / dt,
             "You multiply by the logarithm. Solve beta = exp(-dt / tau) for tau.":
                 -dt * math.log(beta),
-            "That is the number of time constants per step: its inverse is asked for.": 1 / tau,
-            "That is Euler's approximation, beta = 1 - dt / tau. The library's decay is exact.":
+            "That is 1 / tau. Return its inverse.": 1 / tau,
+            "You use Euler's approximation, beta = 1 - dt / tau. The library's decay is exact.":
                 dt / (1 - beta),
-            "That is a half-life: use the natural logarithm, not base 2.": tau * math.log(2),
-            "Use the natural logarithm, math.log: that is base 10.": -dt / math.log10(beta),
-            "That is the factor, not the time constant.": beta,
+            "That is the half-life: use the natural logarithm, not the one to base 2.":
+                tau * math.log(2),
+            "You use the logarithm to base 10. Use the natural one, math.log.":
+                -dt / math.log10(beta),
+            "That is the factor itself, not the time constant.": beta,
         }  # fmt: skip
         for words, slip in slips.items():
             if near(found, slip, 1e-6):
@@ -114,8 +125,8 @@ def time_constant(answer, rng) -> None:
 @exercise(
     3,
     hints=(
-        "In nn.Linear, weight is [outputs, inputs]. Which index stands for a unit of layer 1?",
-        "Copy with copy.deepcopy, draw with torch.randperm(n, generator=generator).",
+        "The weight of nn.Linear is [outputs, inputs]. Which index stands for a neuron of layer 1?",
+        "Copy with copy.deepcopy, and draw with torch.randperm(n, generator=generator).",
         "Under torch.no_grad(): weight[:, torch.randperm(n, generator=generator)[:k]] = 0.",
     ),
 )
@@ -132,16 +143,20 @@ def lesion(answer, rng) -> None:
             raise Wrong(f"lesion should return a network like `net`, not {type(hurt).__name__}.")
         if any(not torch.equal(value, before[name]) for name, value in net.state_dict().items()):
             if hurt is net:
-                raise Wrong("You change the network that you are given: copy.deepcopy it first.")
-            raise Wrong("The original is changed, too. copy.copy shares the weights: deepcopy.")
+                raise Wrong(
+                    "You change the network that you are given: make a copy.deepcopy of it first."
+                )
+            raise Wrong(
+                "The original has changed, too: copy.copy shares the weights. Use copy.deepcopy."
+            )
         after = hurt.state_dict()
         changed = {name for name in before if not torch.equal(after[name], before[name])}
         _check_columns(after, before, changed, share)
         deaf.append(tuple((after["synapses.1.1.weight"] == 0).all(0).tolist()))
     if deaf[1] != deaf[2]:
-        raise Wrong("The same generator gave different columns: pass it to torch.randperm.")
+        raise Wrong("The same seed gave different columns: pass the generator to torch.randperm.")
     if deaf[1] == deaf[3]:
-        raise Wrong("Two generators gave the same columns: they should be drawn at random.")
+        raise Wrong("Two different seeds gave the same columns: they should be drawn at random.")
 
 
 def _check_columns(after: dict, before: dict, changed: set, share: float) -> None:
@@ -152,32 +167,34 @@ def _check_columns(after: dict, before: dict, changed: set, share: float) -> Non
     n, found, expected = len(columns), int(columns.sum()), round(share * len(columns))
     others = sorted(changed - {name})
     if others and not changed & {name}:
-        raise Wrong(f"You changed {others[0]}. The weights from layer 1 to layer 2 are {name}.")
+        raise Wrong(f"You changed {others[0]}, but the weights from layer 1 to layer 2 are {name}.")
     if rows.any() and not columns.all():
         raise Wrong(
-            "You set rows to 0: that cuts all inputs of a neuron in layer 2. A column holds the "
-            "outputs of one neuron in layer 1."
+            "You set rows to 0, which removes all inputs of a neuron in layer 2. A column holds "
+            "the outgoing weights of one neuron in layer 1."
         )
     if found == 0 < expected and name in changed:
         if near((weight == 0).double().mean().item(), share, 0.4):
-            raise Wrong("You cut single weights. A neuron falls silent when its column is 0.")
+            raise Wrong(
+                "You set single weights to 0. A neuron has no effect when its whole column is 0."
+            )
         raise Wrong("Weights have changed, but no column is 0.")
     if found == int(share * n) != expected:
-        raise Wrong(f"{share:g} of {n} are {share * n:.1f} columns: round, do not truncate.")
+        raise Wrong(f"{share:g} times {n} is {share * n:.1f} columns: use round, not int.")
     if found == n - expected != expected:
-        raise Wrong(f"{found} of {n} columns are 0: you kept the fraction that should be removed.")
+        raise Wrong(f"{found} of {n} columns are 0: you kept the fraction that should be set to 0.")
     if found != expected:
-        raise Wrong(f"For a share of {share:g}, {found} of {n} columns are 0, not {expected}.")
+        raise Wrong(f"With share = {share:g}, {found} of {n} columns are 0, not {expected}.")
     if others:
         raise Wrong(f"The columns are right, but {others[0]} has changed as well.")
     if not torch.equal(weight[:, ~columns], before[name][:, ~columns]):
-        raise Wrong("The columns that are kept should be as they were.")
+        raise Wrong("The other columns should keep their weights.")
 
 
 @exercise(
     4,
     hints=(
-        "Which accuracy is just good enough? The longest run is the last one.",
+        "Which accuracy is just good enough? The last entry belongs to the longest run.",
         "Go through both lists in order, and stop at accuracy[-1] - allowed or more.",
         "next(n for n, acc in zip(durations, accuracy) if acc >= accuracy[-1] - allowed).",
     ),
@@ -216,28 +233,27 @@ def _first_good(durations, accuracy, allowed, least=None):
 
 #: Common mistakes, and the feedback for each.
 _SHORTEST_SLIPS: dict[str, Callable] = {
-    "That is the index in the list. Return the run time there.": (
+    "That is an index into the list. Return the run time at that index.": (
         lambda t, a, d: t.index(_first_good(t, a, d))
     ),
     "That is the accuracy. Return the run time at which it is reached.": (
         lambda t, a, d: a[t.index(_first_good(t, a, d))]
     ),
-    "You compare with the best run. Compare with the longest, accuracy[-1].": (
+    "You compare with the best accuracy. Compare with that of the longest run, accuracy[-1].": (
         lambda t, a, d: _first_good(t, a, d, max(a) - d)
     ),
-    "Your `allowed` is a share of the accuracy. It is a difference: accuracy[-1] - allowed.": (
-        lambda t, a, d: _first_good(t, a, d, a[-1] * (1 - d))
-    ),
+    "You treat `allowed` as a fraction of the accuracy. It is a difference: the limit is "
+    "accuracy[-1] - allowed.": (lambda t, a, d: _first_good(t, a, d, a[-1] * (1 - d))),
     "You allow no loss of accuracy: `allowed` is not used.": (
         lambda t, a, d: _first_good(t, a, 0.0)
     ),
     "You return the longest run. Which is the shortest that is good enough?": (
         lambda t, a, d: t[-1]
     ),
-    "You return the longest run below the limit. Return the first that reaches it.": (
+    "You return the longest run below the limit. Return the first run that reaches it.": (
         lambda t, a, d: max((n for n, x in zip(t, a, strict=True) if x < a[-1] - d), default=-1)
     ),
-    "You wait until all longer runs are good, too. A single good one is enough.": (
+    "You ask that all longer runs are good enough, too. Return the first good one.": (
         lambda t, a, d: next(n for k, n in enumerate(t) if min(a[k:]) >= a[-1] - d)
     ),
 }
@@ -246,8 +262,9 @@ _SHORTEST_SLIPS: dict[str, Callable] = {
 @exercise(
     5,
     hints=(
-        "first_spike_decode gives the step of each class, from 0, and n_steps for a silent one.",
-        "The decision is at first.amin(1). Compare currents.cumsum(0) at that step.",
+        "first_spike_decode gives the step (from 0) of each class's first spike, and n_steps for a "
+        "class that is silent.",
+        "The decision falls at step first.amin(1). Compare currents.cumsum(0) at that step.",
         "masked_fill(first != step[:, None], -inf) removes later classes; then argmax(1).",
     ),
 )
@@ -281,47 +298,49 @@ def decide(answer, rng) -> None:
         last = spikes * torch.arange(1, n_steps + 1)[:, None, None]
         silent = step.numpy() == n_steps
         if same(times[~silent], when[~silent] - 1):
-            raise Wrong("Your times start at 0. The first step ends at 1 ms: add 1.")
+            raise Wrong("Your times start at 0, but the first step ends at 1 ms: add 1.")
         if same(times, first.double().mean(1)) or same(times, first.double().mean(1) + 1):
-            raise Wrong("Your times are the mean over the classes. The first spike decides.")
+            raise Wrong("Your times are a mean over the classes. The earliest spike decides.")
         if same(times, last.amax((0, 2))):
             raise Wrong("Your times are those of the last spike, not of the first.")
         if same(times[~silent], when[~silent]):
             raise Wrong(f"Where no output fires, the time should be n_steps = {n_steps} ms.")
         k = int(np.argmax(times != when))
         raise Wrong(
-            f"One picture's outputs first fire at {(first[k] + 1).int().tolist()} ms "
-            f"({n_steps + 1}: never); you return {times[k]:g}, but it should be {when[k]:g}."
+            f"For one image, the outputs first fire at {(first[k] + 1).int().tolist()} ms "
+            f"({n_steps + 1} means never). You return {times[k]:g}; it should be {when[k]:g}."
         )
     if same(answers, expected):
         return
     slips = {
-        "Your times are right, but you return the class with most spikes: the first one counts.": (
-            spikes.sum(0).argmax(1)
-        ),
+        "Your times are right, but you return the class with the most spikes. The class that fires "
+        "first is the answer.": (spikes.sum(0).argmax(1)),
         "Your times are right, but your answer uses all steps, like the network's own. At the "
-        "first spike only the steps so far are known.": currents.mean(0).argmax(1),
-        "Where several classes fire at once you take the lowest. Take the one with the largest "
-        "current so far.": first.argmin(1),
-        "Where several classes fire at once you compare the currents of all steps: only those up "
+        "first spike only the steps up to then are known.": currents.mean(0).argmax(1),
+        "When several classes fire at once, you take the lowest class. Take the one with the "
+        "largest total current so far.": first.argmin(1),
+        "When several classes fire at once, you compare the currents of all steps. Only those up "
         "to then are known.": of_candidates(currents.sum(0)),
-        "Where several classes fire at once you compare only the current of that step: sum all "
-        "so far with cumsum(0).": of_candidates(currents[step.long().clamp_max(n_steps - 1), rows]),
-        "Your answer is the class that fires last: argmin, not argmax.": first.argmax(1),
+        "When several classes fire at once, you compare only the current of that step. Add up all "
+        "steps so far with cumsum(0).": of_candidates(
+            currents[step.long().clamp_max(n_steps - 1), rows]
+        ),
+        "Your answer is the class that fires last: use argmin, not argmax.": first.argmax(1),
     }
     for words, wanted in slips.items():
         if same(answers, wanted):
             raise Wrong(words)
     k = int(np.argmax(answers != expected))
     raise Wrong(
-        f"One picture's outputs first fire at {(first[k] + 1).int().tolist()} ms ({n_steps + 1}: "
-        f"never), with currents so far {np.round(so_far[k].numpy(), 2).tolist()}; you answer "
-        f"{answers[k]:g}, but it should be {expected[k]}."
+        f"For one image, the outputs first fire at {(first[k] + 1).int().tolist()} ms "
+        f"({n_steps + 1} means never), with currents so far "
+        f"{np.round(so_far[k].numpy(), 2).tolist()}. You answer {answers[k]:g}; it should be "
+        f"{expected[k]}."
     )
 
 
 def _small_network(seed: int, tau: float, n_steps: int, n: int) -> tuple[SpikingMLP, Tensor]:
-    """An untrained network and pictures; outputs are scaled so that each class wins sometimes."""
+    """An untrained network and images; outputs are scaled so that each class wins sometimes."""
     with seeded(seed), torch.no_grad():
         net = SpikingMLP((16, 24, 16, 5), tau=tau, gain=2.0)
         images = torch.rand(n, 1, 4, 4)

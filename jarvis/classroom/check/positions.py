@@ -19,7 +19,7 @@ from jarvis.spatial.first_spike import FirstSpikeNetwork
 @exercise(
     1,
     hints=(
-        "How does one delay d = sqrt(0.01 + |r_i - r_j|^2) change if the receiver r_j moves?",
+        "How does a delay d = sqrt(0.01 + |r_i - r_j|^2) change when the receiver at r_j moves?",
         "dd/dr_j = (r_j - r_i) / d. Multiply by g[i, j] and add up over the senders i.",
         "apart = post[None] - pre[:, None] is [n, m, D]; d = (0.01 + (apart**2).sum(-1)).sqrt(); "
         "the "
@@ -43,15 +43,15 @@ def position_gradient(answer, rng) -> None:
         squared = 0.01 + (apart**2).sum(-1)
         d, w = np.sqrt(squared)[..., None], pull.numpy()[..., None]
         slips = {
-            "The sign is wrong: farther from a sender the delay is longer.": -right,
-            "dd/dr is a direction of length 1: divide by the distance.": (w * apart).sum(0),
-            "That divides by the squared distance: sqrt(q) has the derivative q' / (2 sqrt(q)).":
+            "The sign is wrong: farther from a sender, the delay is longer.": -right,
+            "dd/dr is nearly a unit vector: divide by the distance.": (w * apart).sum(0),
+            "You divide by the squared distance. The derivative of sqrt(q) is q' / (2 sqrt(q)).":
                 (w * apart / d**2).sum(0),
-            "There is a factor 2 too many: sqrt(q) has the derivative q' / (2 sqrt(q)).":
+            "You have an extra factor of 2. The derivative of sqrt(q) is q' / (2 sqrt(q)).":
                 (2 * w * apart / d).sum(0),
-            "Every synapse of a receiver pulls on it: add up over senders, do not average.":
+            "Every synapse of a receiver contributes: add up over the senders, do not average.":
                 (w * apart / d).mean(0),
-            "Where is g? Each synapse pulls as strongly as its delay matters.":
+            "g is missing: weight each synapse's contribution by its g.":
                 (apart / d).sum(0),
         }  # fmt: skip
         for words, slip in slips.items():
@@ -68,8 +68,8 @@ def position_gradient(answer, rng) -> None:
     2,
     hints=(
         "When does each of the two spikes arrive at x?",
-        "The left spike leaves at 0 and travels x, the right one leaves at lag and travels gap - "
-        "x.",
+        "The left spike leaves at 0 and travels for x; the right one leaves at lag and travels for "
+        "gap - x.",
         "x = lag + gap - x.",
     ),
 )
@@ -82,19 +82,20 @@ def meeting_point(answer, rng) -> None:
         if near(found, right):
             continue
         for slip, words in (
-            ((gap - lag) / 2, "The left spike has a lead, so they meet nearer to the right input."),
-            (gap / 2, "That is the middle, where spikes meet that leave at the same time."),
-            (gap / 2 + lag, "While the left spike travels 1 ms farther, the right one travels 1 ms "
-             "less: the lead counts half."),
-            (gap - lag, "There the right spike has travelled lag. When has the left one arrived?"),
-            (gap + lag, "That is twice the place: x + x = gap + lag."),
+            ((gap - lag) / 2, "The left spike leaves first, so they meet nearer to the right "
+            "input."),
+            (gap / 2, "That is the middle, where spikes that leave at the same time meet."),
+            (gap / 2 + lag, "For each ms that the left spike travels farther, the right one "
+             "travels 1 ms less: only half of the lag counts."),
+            (gap - lag, "At that point the right spike has travelled for lag. When does the left "
+            "one arrive there?"),
+            (gap + lag, "That is 2 x: from x = lag + gap - x it follows that 2 x = gap + lag."),
         ):  # fmt: skip
             if near(found, slip):
                 raise Wrong(words)
         raise Wrong(
             f"For a gap of {gap:.2f} and a lag of {lag:.2f} ms you return {found:.2f}. There the "
-            "left "
-            f"spike arrives at {abs(found):.2f} ms and the right one at "
+            f"left spike arrives at {abs(found):.2f} ms and the right one at "
             f"{lag + abs(gap - found):.2f}."
         )
 
@@ -104,7 +105,8 @@ def meeting_point(answer, rng) -> None:
     hints=(
         "Draw the two senders, and around each a circle whose radius is its delay. What must the "
         "circles do?",
-        "They must meet: neither too far apart, nor one inside the other.",
+        "The circles must meet: they must not be too far apart, and neither may lie inside the "
+        "other.",
         "abs(d1 - d2) <= gap <= d1 + d2",
     ),
 )
@@ -135,13 +137,13 @@ def possible(answer, rng) -> None:
 @exercise(
     4,
     hints=(
-        "What makes a parameter of PyTorch take part in training?",
+        "What makes a PyTorch parameter take part in training?",
         "`parameter_groups` leaves out parameters that do not require a gradient.",
         "net.delays.requires_grad_(False), then return net.",
     ),
 )
 def freeze(answer, rng) -> None:
-    """`freeze(net) -> net`: training changes its weights and leaves its delays."""
+    """`freeze(net) -> net`: training changes its weights but not its delays."""
     for form in ("2", "inf"):
         net = FirstSpikeNetwork((4, 5, 3), form, seed=seed_from(rng) % 1000, delay_mean=1.0)  # type: ignore[arg-type]
         before = [d.detach().clone() for d in net.delays()]
@@ -151,16 +153,16 @@ def freeze(answer, rng) -> None:
             raise Wrong(f"freeze should return the network, but returns {type(found).__name__}.")
         same = [torch.equal(a, b) for a, b in zip(before, found.delays(), strict=False)]
         if len(same) != 2 or not all(same):
-            raise Wrong("The delays have changed. They should stay as they were drawn.")
+            raise Wrong("The delays have changed. They should keep their initial values.")
         if not all(layer.weight.requires_grad for layer in found.layers):  # type: ignore[union-attr]
-            raise Wrong("The weights are frozen, too: only net.delays should be.")
+            raise Wrong("The weights are frozen, too. Freeze only net.delays.")
         optimizer = torch.optim.Adam(found.parameter_groups(0.1))
         times = 4 * torch.rand(30, 4, generator=generator_from(rng))
         loss, _ = found.objective(found, times, torch.arange(30) % 3)
         loss.backward()
         optimizer.step()
         if not all(torch.equal(a, b) for a, b in zip(before, found.delays(), strict=True)):
-            raise Wrong("After a training step the delays have changed: they are still trained.")
+            raise Wrong("A training step changed the delays: they are still trained.")
         pairs = zip(weights, found.layers, strict=True)
         if any(torch.equal(w, layer.weight) for w, layer in pairs):  # type: ignore[arg-type]
-            raise Wrong("After a training step the weights are as before: they are not trained.")
+            raise Wrong("A training step left the weights unchanged: they are not trained.")

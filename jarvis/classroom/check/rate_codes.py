@@ -12,7 +12,7 @@ from jarvis.encoding.encoders import poisson_encode
 @exercise(
     1,
     hints=(
-        "The standard deviation of the estimate after T steps is in section 2.",
+        "Section 2 gives the standard deviation of the estimate after T steps.",
         "Solve sqrt(p (1 - p) / T) <= error for T, and round up.",
         "max(1, math.ceil(p * (1 - p) / error**2))",
     ),
@@ -28,7 +28,8 @@ def steps_for(answer, rng) -> None:
             continue
         if exact == 0:
             raise Wrong(
-                f"{said}. With p = 0 or 1 the outcome is not random: T = 1, the least, is enough."
+                f"{said}. With p = 0 or 1 the outcome is not random, so the smallest T, 1, is "
+                "enough."
             )
         if abs(steps - exact) < 1 and steps != round(steps):
             raise Wrong(f"{said}. T is a whole number: round up.")
@@ -37,16 +38,19 @@ def steps_for(answer, rng) -> None:
         if steps == math.ceil(exact) + 1:
             raise Wrong(f"{said}, one step more than necessary.")
         slips = {
-            "The error enters squared: square both sides.": p * (1 - p) / error,
-            "p (1 - p) is still under the root: square both sides.": math.sqrt(p * (1 - p)) / error,
+            "You forgot to square the error: square both sides.": p * (1 - p) / error,
+            "p (1 - p) is still under the square root: square both sides.": math.sqrt(p * (1 - p))
+            / error,
             "That is p / error^2. The variance of a step is p (1 - p), not p.": p / error**2,
-            "That is enough for the worst p, 0.5. This one needs fewer steps.": 0.25 / error**2,
+            "That is enough for the worst case, p = 0.5. This p needs fewer steps.": 0.25
+            / error**2,
         }
         for words, slip in slips.items():
             if abs(steps - slip) <= 1:
                 raise Wrong(f"{said}. {words}")
         raise Wrong(
-            f"{said}; there the error is {_error(p, steps)}. T = {math.ceil(exact)} is enough."
+            f"{said}. With that T the error is {_error(p, steps)}; T = {math.ceil(exact)} is "
+            "enough."
         )
 
 
@@ -57,7 +61,7 @@ def _error(p: float, steps: float) -> float:
 @exercise(
     2,
     hints=(
-        "How many spikes per second does a white pixel have, and how many does this one have?",
+        "At how many spikes per second does a white pixel fire, and at how many does this one?",
         "jarvis.rate_decode(spikes, dt) is the rate in Hz.",
         "jarvis.rate_decode(spikes, dt) / max_rate",
     ),
@@ -74,12 +78,14 @@ def brightness(answer, rng) -> None:
         if _alike(found, per_step * 1000 / dt / max_rate):
             continue
         slips = {
-            "you return spikes per step: divide by dt for a rate, and by max_rate.": per_step,
-            "you return the rate in Hz. A white pixel has max_rate.": per_step * 1000 / dt,
-            "you forget dt: a step is not 1 ms here.": per_step * 1000 / max_rate,
-            "you return the rate per ms over the rate per second: a second has 1000 ms.":
+            "you return spikes per step. Divide by dt to get a rate, and then by max_rate.":
+                per_step,
+            "you return the rate in Hz. A white pixel fires at max_rate: divide by it.":
+                per_step * 1000 / dt,
+            "you leave out dt: a step is not 1 ms here.": per_step * 1000 / max_rate,
+            "you divide a rate per ms by a rate per second: a second has 1000 ms.":
                 per_step / dt / max_rate,
-            "you count instead of taking the mean over the steps.":
+            "you count spikes instead of taking the mean over the steps.":
                 300 * per_step * 1000 / dt / max_rate,
             "you divide spikes per step by spikes per second.": per_step / max_rate,
             "you multiply by dt. A shorter step means a higher rate: divide.":
@@ -97,13 +103,13 @@ def brightness(answer, rng) -> None:
 @exercise(
     3,
     hints=(
-        "First one count for each train, then the statistics of the counts.",
+        "First get one count per train, and then take the statistics of the counts.",
         "spikes.sum(0) are the counts, [n].",
         "counts.var() / counts.mean()",
     ),
 )
 def fano_factor(answer, rng) -> None:
-    """`fano_factor(spikes) -> variance / mean` of the counts; by n or by n - 1, both pass."""
+    """`fano_factor(spikes) -> variance / mean` of the counts; n and n - 1 both pass."""
     for _ in range(2):
         steps = int(rng.integers(150, 250))
         p = torch.tensor(rng.uniform(0.1, 0.6, 500), dtype=torch.float32)  # trains differ
@@ -114,17 +120,18 @@ def fano_factor(answer, rng) -> None:
             continue
         per_step = spikes.double().sum(1)
         slips = {
-            "That is the standard deviation over the mean. Take the variance.":
+            "You divide the standard deviation by the mean. Use the variance.":
                 math.sqrt(variance) / mean,
             "You use single steps. Add up the spikes of each train first.":
                 (spikes.var() / spikes.mean()).item(),
-            "You count over the trains, in each step. Add up over time: axis 0.":
+            "You count the spikes of all trains in each step. Add up over time, axis 0.":
                 (per_step.var() / per_step.mean()).item(),
             "You use the mean over time in place of the count. The Fano factor is defined for "
-            "counts: it is not the same for rates.": variance / mean / steps,
-            "You divide the mean by the variance: it is the other way round.": mean / variance,
+            "counts, and rates give a different number.": variance / mean / steps,
+            "You divide the mean by the variance. Divide the variance by the mean.":
+                mean / variance,
             "That is the variance alone: divide it by the mean.": variance,
-            "That is the mean square over the mean: subtract the mean before you square.":
+            "You divide the mean square by the mean: subtract the mean before you square.":
                 (counts.square().mean() / mean).item(),
         }  # fmt: skip
         for words, slip in slips.items():
@@ -139,7 +146,7 @@ def fano_factor(answer, rng) -> None:
 @exercise(
     4,
     hints=(
-        "How many steps T would the mean of section 2 need? The estimate needs T_eff = T.",
+        "How many steps T would the mean of section 2 need? Your estimate needs T_eff = T.",
         "T_eff = p (1 - p) / error^2, and T_eff is about 2 tau / dt.",
         "dt * p * (1 - p) / (2 * error**2)",
     ),
@@ -158,12 +165,12 @@ def time_constant(answer, rng) -> None:
         said = f"For p = {p:.3f}, an error of {error:.3f} and dt = {dt:g} ms you return {found:.4g}"
         slips = {
             "That is tau in steps. Multiply by dt.": exact / dt,
-            "That is T_eff, in steps: about 2 tau / dt.": steps,
-            "That is T_eff in ms. The estimate sees 2 tau of the past, not tau.": steps * dt,
-            "The error enters squared.": dt * p * (1 - p) / (2 * error),
+            "That is T_eff, a number of steps: about 2 tau / dt.": steps,
+            "That is T_eff in ms. T_eff corresponds to 2 tau, not to tau.": steps * dt,
+            "You forgot to square the error.": dt * p * (1 - p) / (2 * error),
             "The variance of a step is p (1 - p), not p.": dt * p / (2 * error**2),
             "You divide by dt; T_eff = 2 tau / dt, so tau = T_eff dt / 2.": steps / (2 * dt),
-            "beta = exp(-dt/tau): tau is -dt / log(beta), and you return beta.":
+            "You return beta. Since beta = exp(-dt/tau), tau = -dt / log(beta).":
                 (steps - 1) / (steps + 1),
         }  # fmt: skip
         for words, slip in slips.items():
@@ -171,7 +178,7 @@ def time_constant(answer, rng) -> None:
                 raise Wrong(f"{said}. {words}")
         beta = math.exp(-dt / found) if found > 0 else 0.0
         real = math.sqrt(p * (1 - p) * (1 - beta) / (1 + beta))
-        raise Wrong(f"{said} ms; with that the standard deviation is {real:.4f}.")
+        raise Wrong(f"{said} ms. With that tau the standard deviation is {real:.4f}.")
 
 
 def _alike(found: np.ndarray, expected: np.ndarray) -> bool:

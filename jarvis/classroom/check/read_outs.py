@@ -18,8 +18,9 @@ from jarvis.training.devices import seeded
     1,
     hints=(
         "A bias is a constant input. How large must it be for a spike at nearly every step?",
-        "Change synapses[0][1].bias under torch.no_grad(). Which option of LIFLayer resists?",
-        "Add 2 to the biases; the cured one is build(threshold=5.0) with the same state_dict.",
+        "Change synapses[0][1].bias under torch.no_grad(). Which option of LIFLayer makes a neuron "
+        "harder to fire?",
+        "Add 2 to the biases; the cured network is build(threshold=5.0) with the same state_dict.",
     ),
 )
 def ill_and_cured(answer, rng) -> None:
@@ -38,23 +39,23 @@ def ill_and_cured(answer, rng) -> None:
         raise Wrong("ill_and_cured should return two networks: the ill one and the cured one.")
     for net in pair:
         if not isinstance(net, SpikingMLP):
-            raise Wrong(f"One of the two is a {type(net).__name__}: make both with build().")
+            raise Wrong(f"One of your networks is a {type(net).__name__}: make both with build().")
     ill, cured = pair
     if ill is cured:
-        raise Wrong("The two are one and the same network: call build() twice.")
+        raise Wrong("You return one and the same network twice: call build() twice.")
     if repr(ill.neurons) != repr(build().neurons):
         raise Wrong("The ill network has different neurons. Make it ill by its weights or biases.")
     complaints, rate = _of_layer(ill, batch)
     if not any("saturated" in complaint for complaint in complaints):
-        said = f"It says: {complaints[0]}." if complaints else "It finds nothing wrong with it."
+        said = f"It reports: {complaints[0]}." if complaints else "It reports no problem."
         raise Wrong(
-            f"diagnose does not call the ill layer saturated: it fires {rate:.2f} spikes per "
-            f"step. {said} Change its weights or biases more, or in the other direction."
+            f"diagnose does not report the ill layer as saturated: its neurons fire {rate:.2f} "
+            f"spikes per step. {said} Change its weights or biases more, or in the other direction."
         )
     other = [k for k, v in ill.state_dict().items() if not torch.equal(v, cured.state_dict()[k])]
     if other:
         raise Wrong(
-            f"The cured network has a different {other[0]}: load_state_dict of the ill one."
+            f"The cured network has a different {other[0]}: load the ill network's state_dict."
         )
     if repr(cured.neurons) == repr(ill.neurons):
         raise Wrong(
@@ -62,11 +63,11 @@ def ill_and_cured(answer, rng) -> None:
         )
     complaints, _ = _of_layer(cured, batch)
     if complaints:
-        raise Wrong(f"diagnose still complains about the cured one: {complaints[0]}.")
+        raise Wrong(f"diagnose still reports a problem with the cured network: {complaints[0]}.")
 
 
 def _of_layer(net: SpikingMLP, batch: tuple[Tensor, Tensor]) -> tuple[list[str], float]:
-    """What `diagnose` says about the hidden layer, and its spikes per step."""
+    """What `diagnose` reports about the hidden layer, and its spikes per step."""
     found = diagnose(net, batch)
     return [p for p in found.problems if p.startswith("neurons.0")], found.layers[0].rate
 
@@ -74,8 +75,9 @@ def _of_layer(net: SpikingMLP, batch: tuple[Tensor, Tensor]) -> tuple[list[str],
 @exercise(
     2,
     hints=(
-        "First the mean rate of each neuron: which axes of [T, B, n] do you average over?",
-        "spikes.mean((0, 1)) has one rate per neuron; relu or clamp(min=0) drops what is below.",
+        "First compute the mean rate of each neuron: over which axes of [T, B, n] do you average?",
+        "spikes.mean((0, 1)) has one rate per neuron; relu or clamp(min=0) sets negative values to "
+        "0.",
         "(spikes.mean((0, 1)) - target).clamp(min=0).square().mean().",
     ),
 )
@@ -90,7 +92,9 @@ def excess(answer, rng) -> None:
         target = float(rng.uniform(0.25, 0.4))
         cost = answer(spikes, target)
         if isinstance(cost, Tensor) and cost.numel() > 1:
-            raise Wrong(f"You return {tuple(cost.shape)} values. A loss is one number: their mean.")
+            raise Wrong(
+                f"You return {tuple(cost.shape)} values. A loss is one number: take their mean."
+            )
         found = number(cost.item() if isinstance(cost, Tensor) else cost, "the term")
         _named_excess(found, spikes.detach(), target)
         if not isinstance(cost, Tensor) or not cost.requires_grad:
@@ -112,13 +116,14 @@ def _named_excess(found: float, spikes: Tensor, target: float) -> None:
         return
     counts = spikes.sum(0).mean(0)
     slips = {
-        "It also pulls neurons below the target up to it: drop what is negative before you square.":
+        "Your term also pulls neurons below the target up to it: set negative differences to 0 "
+        "before you square.":
             (rates - target).square().mean(),
         "The square is missing.": over.mean(),
         "You add up the neurons. Return their mean, or it would grow with the layer.":
             over.square().sum(),
-        "That is the excess of the mean rate of the layer. Some neurons may be far above it: take "
-        "the excess of each neuron first.": (rates.mean() - target).clamp(min=0).square(),
+        "That is the excess of the layer's mean rate. Single neurons may be far above the target: "
+        "take the excess of each neuron first.": (rates.mean() - target).clamp(min=0).square(),
         "You take the excess of every spike. Average over steps and samples first.":
             (spikes - target).clamp(min=0).square().mean(),
         "You take the excess in each sample. Average over samples, too: mean((0, 1)).":
@@ -127,21 +132,21 @@ def _named_excess(found: float, spikes: Tensor, target: float) -> None:
             (spikes.mean(1) - target).clamp(min=0).square().mean(),
         "Your rates are spikes per sample. The target is in spikes per step: divide by T.":
             (counts - target).clamp(min=0).square().mean(),
-        "That is what neurons below the target lack. Punish what those above it exceed it by.":
+        "You penalise neurons below the target. Penalise those above it.":
             (target - rates).clamp(min=0).square().mean(),
-        "The square comes too early: (rate - target) ** 2 has no negative values to drop.":
+        "You square the rates too early: subtract the target first, clamp at 0, and then square.":
             (rates.square() - target**2).clamp(min=0).mean(),
-        "The average is over the neurons above the target only. Divide by all of them.":
+        "You average over the neurons above the target only. Average over all neurons.":
             over.square().sum() / max(int((over > 0).sum()), 1),
         "The target is not used.": rates.square().mean(),
-        "It is 0, whatever the network does.": 0.0,
+        "Your term is 0, whatever the network does.": 0.0,
     }  # fmt: skip
     for words, slip in slips.items():
         if close(slip):
             raise Wrong(words)
     raise Wrong(
         f"With rates {np.round(rates.numpy(), 2).tolist()} and the target {target:.2f} you return "
-        f"{found:.5f}; it is {over.square().mean():.5f}."
+        f"{found:.5f}; it should be {over.square().mean():.5f}."
     )
 
 
@@ -166,12 +171,16 @@ def shortest_code(answer, rng) -> None:
         if abs(steps - exact) < 1 and steps != round(steps):
             raise Wrong(f"{said}. T is a whole number: round up.")
         if steps == math.ceil(exact) + 1:
-            raise Wrong(f"{said}. One step less has {_ceiling(steps - 1):.4f}, which is enough.")
+            raise Wrong(
+                f"{said}. With one step less the ceiling is {_ceiling(steps - 1):.4f}, which is "
+                "enough."
+            )
         plain = math.sin(math.pi * accuracy)
         slips = {
-            "That solves rho^2 = T / (T + 1).": exact / 2,
-            "That solves rho = T / (T + 2): rho is squared there.": 2 * rho / (1 - rho),
-            "The ceiling is 1/2 + ...: subtract the half before taking the sine.":
+            "You solve rho^2 = T / (T + 1). Solve rho^2 = T / (T + 2).": exact / 2,
+            "You solve rho = T / (T + 2), but rho is squared: solve rho^2 = T / (T + 2).":
+                2 * rho / (1 - rho),
+            "The ceiling is 1/2 + arcsin(rho) / pi: subtract 1/2 before you take the sine.":
                 2 * plain**2 / (1 - plain**2),
         }  # fmt: skip
         for words, slip in slips.items():
@@ -190,13 +199,13 @@ def _ceiling(steps: float) -> float:
 @exercise(
     4,
     hints=(
-        "The last step has just entered: its weight is 1. What about the one before?",
-        "How many ms ago was each step? From n_steps - 1 down to 0.",
+        "The last step's input has not decayed yet: its weight is 1. What about the step before?",
+        "How many ms ago was each step? The answers run from n_steps - 1 down to 0.",
         "torch.exp(-(n_steps - 1 - torch.arange(n_steps)) / tau).",
     ),
 )
 def step_weights(answer, rng) -> None:
-    """`step_weights(tau, n_steps)`: how much each step counts in a leaky integrator's last v."""
+    """`step_weights(tau, n_steps)`: how much each step adds to the last v of a leaky integrator."""
     for _ in range(3):
         tau, n_steps = rng.uniform(3.0, 12.0), int(rng.integers(8, 16))
         found = array(answer(tau, n_steps), (n_steps,), "the weights")
@@ -223,15 +232,14 @@ _WEIGHT_SLIPS: dict[str, Callable[[float, int], np.ndarray]] = {
     "The first step counts most in your answer. It is the oldest, so it counts least.": (
         lambda tau, n: _leak(tau, n)[::-1]
     ),
-    "The last step has not decayed yet: its weight is 1. You are one step too late.": (
-        lambda tau, n: _leak(tau, n) * math.exp(-1 / tau)
-    ),
+    "Your weights are shifted by one step: the last step has not decayed yet, so its weight is "
+    "1.": (lambda tau, n: _leak(tau, n) * math.exp(-1 / tau)),
     "The sign in the exponent is wrong: older steps should count less.": (
         lambda tau, n: 1 / _leak(tau, n)
     ),
     "tau is missing from the exponent.": lambda tau, n: _leak(1.0, n),
     "The exponent is k / tau, not k tau.": lambda tau, n: _leak(1 / tau, n),
-    "That is the integrator's step response: each weight is a sum of yours up to there.": (
+    "That is the step response of the integrator: a running sum of the weights.": (
         lambda tau, n: _leak(tau, n)[::-1].cumsum()
     ),
     "All steps count the same in your answer: that is an integrator without a leak.": (

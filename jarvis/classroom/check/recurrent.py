@@ -1,4 +1,4 @@
-"""Checks of lesson 304: shuffled time, an order-blind reader, forgotten spikes, a radius."""
+"""Checks of lesson 304: shuffled time, an order-blind reader, spikes set to 0, a radius."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from jarvis.neurons.definition import RecurrentState
 @exercise(
     1,
     hints=(
-        "Which axis of x is time? The order is one list of step numbers for all recordings.",
+        "Which axis of x is time? All recordings share one order: a list of step numbers.",
         "torch.randperm(len(x), generator=generator) is a random order of the steps.",
         "x[torch.randperm(len(x), generator=generator)].",
     ),
@@ -31,15 +31,15 @@ def shuffled(answer, rng) -> None:
     if any(len(set(order)) < n_steps for order in orders):
         raise Wrong("Some steps come twice and others are lost: use randperm, not randint.")
     if any(order != orders[0] for order in orders):
-        raise Wrong("Every recording has an order of its own. Use the same one for all of them.")
+        raise Wrong("Every recording has its own order. Use the same order for all recordings.")
     if orders[0] == list(range(n_steps)):
-        raise Wrong("The steps are in their old order.")
+        raise Wrong("The steps are still in their old order.")
     if orders[0] == list(reversed(range(n_steps))):
         raise Wrong("The steps are reversed, not in a random order: use torch.randperm.")
     if not np.array_equal(found, _drawn(answer, x, seed)):
-        raise Wrong("The same generator gave another order: pass it on, generator=generator.")
+        raise Wrong("The same seed gave another order: pass the generator on, generator=generator.")
     if np.array_equal(found, _drawn(answer, x, seed + 1)):
-        raise Wrong("Two generators gave the same order: draw it with the generator.")
+        raise Wrong("Two different seeds gave the same order: draw it with the generator.")
 
 
 def _drawn(answer: Callable, x: Tensor, seed: int) -> np.ndarray:
@@ -48,13 +48,13 @@ def _drawn(answer: Callable, x: Tensor, seed: int) -> np.ndarray:
 
 
 def _steps_of(found: np.ndarray, x: Tensor) -> np.ndarray | None:
-    """Which step of x ``[T, ...]`` each step of `found` is; None if one is none of them."""
+    """Which step of x ``[T, ...]`` each step of `found` is; None if any is not a step of x."""
     same = (found[:, None] == x.numpy()[None]).reshape(len(found), len(x), -1).all(-1)
     return same.argmax(1) if same.any(1).all() else None
 
 
 def _not_whole_steps(found: np.ndarray, x: Tensor) -> None:
-    """`Wrong`, for steps that are no steps of x."""
+    """Raise `Wrong` for steps that are not steps of x."""
     values = x.numpy()
     if np.array_equal(np.sort(found, axis=1), np.sort(values, axis=1)):
         raise Wrong("You have shuffled the recordings (axis 1). Time is axis 0.")
@@ -66,8 +66,9 @@ def _not_whole_steps(found: np.ndarray, x: Tensor) -> None:
 @exercise(
     2,
     hints=(
-        "With which probability are the two digits the same? For one class c it is p_c * p_c.",
-        "It is right with that probability, and in half of the other cases.",
+        "With which probability are the two digits the same? For a single class c it is p_c * p_c.",
+        "The reader is always right when the digits are the same, and half of the time when they "
+        "differ.",
         "same = (shares**2).sum(); same + (1 - same) / 2.",
     ),
 )
@@ -80,17 +81,20 @@ def order_blind(answer, rng) -> None:
             continue
         uniform = 1 / len(p)
         slips = {
-            "If the two are the same, it is right as well: add that case.": (1 - same) / 2,
-            "That is the probability that both are the same. It is also right in half of the other "
-            "cases.": same,
-            "You guess between the two every time. If they are the same, it is always right.": 0.5,
-            "That holds for equally frequent classes. Use the shares.":
+            "When the digits are the same, the reader is right as well: add that case.":
+                (1 - same) / 2,
+            "That is the probability that the digits are the same. The reader is also right half "
+            "of the time when they differ.": same,
+            "Your reader always guesses. When the digits are the same, it is always right.": 0.5,
+            "That is right only for equally frequent classes. Use `shares`.":
                 uniform + (1 - uniform) / 2,
-            "The case in which both are the same counts twice: half of the *other* cases.":
+            "You count equal digits twice. Only the cases in which the digits differ count half.":
                 same + 0.5,
-            "shares sum to 1. The probability of two equal digits is the sum of their squares.":
+            "The shares add up to 1. The probability of two equal digits is the sum of their "
+            "squares.":
                 p.sum().item(),
-            "That is the most frequent class. The reader recognises both digits.": p.max().item(),
+            "That is the share of the most frequent class, but the reader recognises both digits.":
+                p.max().item(),
             "That is a percentage. An accuracy lies between 0 and 1.":
                 100 * (same + (1 - same) / 2),
         }  # fmt: skip
@@ -98,16 +102,17 @@ def order_blind(answer, rng) -> None:
             if near(found, slip, 1e-5):
                 raise Wrong(words)
         raise Wrong(
-            f"For the shares {np.round(p.numpy(), 3).tolist()} you return {found:.4f}; two digits "
-            f"are the same with probability {same:.4f}."
+            f"For the shares {np.round(p.numpy(), 3).tolist()} you return {found:.4f}. Two digits "
+            f"are the same with probability {same:.4f}; when they differ, the reader is right half "
+            "of the time."
         )
 
 
 @exercise(
     3,
     hints=(
-        "A NamedTuple does not change; its method _replace returns a copy with other fields.",
-        "torch.zeros_like(state.spikes) is the new value of the field spikes.",
+        "A NamedTuple cannot be changed; its method _replace returns a copy with new field values.",
+        "torch.zeros_like(state.spikes) is the new value of the field `spikes`.",
         "state._replace(spikes=torch.zeros_like(state.spikes)).",
     ),
 )
@@ -129,14 +134,18 @@ def without_spikes(answer, rng) -> None:
         raise Wrong(f"Return a RecurrentState like the given one, not a {type(found).__name__}.")
     if not isinstance(found.spikes, Tensor) or found.spikes.shape != spikes.shape:
         shape = tuple(getattr(found.spikes, "shape", ()))
-        raise Wrong(f"The new spikes have the shape {shape}; they need {tuple(spikes.shape)}.")
+        raise Wrong(
+            f"The new spikes have shape {shape}; they should have shape {tuple(spikes.shape)}."
+        )
     kept = isinstance(found.neurons, LIFState) and torch.equal(found.neurons.v, v)
     if found.spikes.any():
         if kept:
             raise Wrong("The spikes are not all 0.")
-        raise Wrong("You have forgotten the potentials. Keep the neurons, and set spikes to 0.")
+        raise Wrong("You changed the neurons' potentials. Keep `neurons`, and set `spikes` to 0.")
     if not kept:
-        raise Wrong("The spikes are 0, but the neurons have changed, too. Keep their potentials.")
+        raise Wrong(
+            "The spikes are 0, but the neurons have changed as well. Keep their potentials."
+        )
 
 
 @exercise(
@@ -164,23 +173,25 @@ def with_radius(answer, rng) -> None:
             continue
         slips = {
             "V is unchanged.": 1.0,
-            "You multiply by the radius. Divide by the one that V has, as well.": radius,
-            "You divide by the radius that V has. Multiply by the given one, as well.": 1 / rho,
-            "It is upside down: radius / (that of V).": rho / radius,
-            "You multiply by the radius of V: divide by it.": radius * rho,
+            "You multiply by the given radius. Divide by the radius of V as well.": radius,
+            "You divide by the radius of V. Multiply by the given radius as well.": 1 / rho,
+            "Your factor is upside down: it should be the given radius divided by the radius of V.":
+                rho / radius,
+            "You multiply by the radius of V. Divide by it.": radius * rho,
             "You scale by the largest singular value (the norm). Use the eigenvalues.":
                 radius / torch.linalg.matrix_norm(V, 2).item(),
             "You scale by the Frobenius norm. Use the eigenvalues.": radius / V.norm().item(),
             "You scale by the largest weight. Use the eigenvalues.": radius / V.abs().max().item(),
-            "You take the largest real part. The radius is the largest absolute value.":
+            "You use the largest real part. The radius is the largest absolute value.":
                 radius / torch.linalg.eigvals(V).real.max().item(),
-            "You take the mean of the absolute eigenvalues. The radius is the largest.":
+            "You use the mean of the eigenvalues' absolute values. The radius is the largest of "
+            "them.":
                 radius / torch.linalg.eigvals(V).abs().mean().item(),
         }  # fmt: skip
         for words, slip in slips.items():
             if near(factor, slip, 1e-5):
                 raise Wrong(words)
-        raise Wrong(f"Your matrix has the radius {abs(factor) * rho:.3f}, not {radius:.3f}.")
+        raise Wrong(f"Your matrix has spectral radius {abs(factor) * rho:.3f}, not {radius:.3f}.")
 
 
 def _matrix(n: int, rng) -> Tensor:

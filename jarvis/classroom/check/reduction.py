@@ -16,7 +16,8 @@ from jarvis.neurons.quadratic import QIFParams
     1,
     hints=(
         "Which v makes the trace of the Jacobian, 1 - v^2 - eps b, zero? Take the positive one.",
-        "At the fixed point both slopes are 0: the second one gives w, the first one then gives I.",
+        "At the fixed point both derivatives are 0: the second equation gives w, and the first "
+        "then gives I.",
         "v = math.sqrt(1 - eps * b); w = (v + a) / b; I = w - v + v**3 / 3",
     ),
 )
@@ -35,20 +36,23 @@ def last_current(answer, rng) -> None:
             return v**3 / 3 - v + (v + a) / b
 
         slips = {
-            "That is the lower one, where firing begins. The other root for v has the other sign.":
+            "That is the lower Hopf point, where firing begins. Take the root for v with the other "
+            "sign.":
                 low,
-            "That is v there. Return the current that holds this v.": v,
-            "That is w there. The first nullcline gives I = w - v + v^3/3.": (v + p.a) / p.b,
-            "That is with v = 1. The trace also has -eps b.": current(1.0),
+            "That is v at the Hopf point. Return the current that keeps v there.": v,
+            "That is w at the Hopf point. The first nullcline then gives I = w - v + v^3/3.":
+                (v + p.a) / p.b,
+            "You take v = 1. The trace also contains the term -eps b.": current(1.0),
             "The sign of eps b is wrong: the trace is 1 - v^2 - eps b.":
                 current(math.sqrt(1 + p.eps * p.b)),
-            "The trace has -eps b, not -eps: w' falls with w as eps b.":
+            "The trace contains -eps b, not -eps: the derivative of w' with respect to w is -eps "
+            "b.":
                 current(math.sqrt(1 - p.eps)),
-            "The v is right. On the second nullcline w = (v + a)/b, with plus a.":
+            "Your v is right. On the second nullcline w = (v + a)/b, with plus a.":
                 v**3 / 3 - v + (v - p.a) / p.b,
-            "The v is right. On the second nullcline w = (v + a)/b, divided by b.":
+            "Your v is right. On the second nullcline w = (v + a)/b, divided by b.":
                 v**3 / 3 - v + v + p.a,
-            "The v is right, but the cubic has the wrong sign: I = w - v + v^3/3.":
+            "Your v is right, but the cubic has the wrong sign: I = w - v + v^3/3.":
                 v - v**3 / 3 + (v + p.a) / p.b,
         }  # fmt: skip
         for words, slip in slips.items():
@@ -56,7 +60,7 @@ def last_current(answer, rng) -> None:
                 raise Wrong(words)
         raise Wrong(
             f"For a = {p.a:.3f}, b = {p.b:.3f} and eps = {p.eps:.3f} you return {found:.4f}. "
-            "A simulation loses its oscillation elsewhere: write down the Jacobian."
+            "A simulation stops oscillating at another current: write down the Jacobian."
         )
 
 
@@ -70,7 +74,7 @@ def _hopf(p: FitzHughNagumoParams) -> tuple[float, float]:
     2,
     hints=(
         "T = tau times the integral of 1/(v^2 + I) from v_reset to v_peak.",
-        "The integral of 1/(v^2 + I) is atan(v/sqrt(I))/sqrt(I). Mind both limits.",
+        "The integral of 1/(v^2 + I) is atan(v/sqrt(I))/sqrt(I). Use both limits.",
         "tau / r * (math.atan(v_peak / r) - math.atan(v_reset / r)) with r = math.sqrt(current)",
     ),
 )
@@ -86,33 +90,35 @@ def qif_period(answer, rng) -> None:
         r = math.sqrt(current)
         low, high = math.atan(v_reset / r), math.atan(v_peak / r)
         slips = {
-            "That is the formula for an infinite peak and reset.": math.pi * tau / r,
-            "That is 1 over the interval, the rate in 1/ms.": 1 / expected,
+            "That is the formula for a peak at infinity and a reset at minus infinity.":
+                math.pi * tau / r,
+            "That is the rate in 1/ms. Return its inverse, the interval in ms.": 1 / expected,
             "That is the rate in Hz. Return the interval in ms.": 1000 / expected,
-            "That is without tau.": expected / tau,
-            "That is divided by tau: it multiplies the time.": expected / tau**2,
-            "The factor is 1/sqrt(I), from the substitution v = sqrt(I) y.": tau * (high - low),
+            "You left out tau: multiply by it.": expected / tau,
+            "You divide by tau. Multiply by it.": expected / tau**2,
+            "The factor 1/sqrt(I), from the substitution v = sqrt(I) y, is missing.":
+                tau * (high - low),
             "The factor is 1/sqrt(I), not 1/I.": tau * (high - low) / current,
             "The factor is 1/sqrt(I), not sqrt(I).": tau * (high - low) * r,
-            "Inside the arc tangent is v/sqrt(I), not v.":
+            "The argument of the arctangent is v/sqrt(I), not v.":
                 tau / r * (math.atan(v_peak) - math.atan(v_reset)),
-            "Inside the arc tangent is v/sqrt(I), not v/I.":
+            "The argument of the arctangent is v/sqrt(I), not v/I.":
                 tau / r * (math.atan(v_peak / current) - math.atan(v_reset / current)),
-            "Inside the arc tangent is v/sqrt(I), not v sqrt(I).":
+            "The argument of the arctangent is v/sqrt(I), not v sqrt(I).":
                 tau / r * (math.atan(v_peak * r) - math.atan(v_reset * r)),
-            "That is the time from 0 to the peak: the way from the reset to 0 is missing.":
+            "That is the time from 0 to the peak: the time from the reset to 0 is missing.":
                 tau / r * high,
-            "The limits of an integral are subtracted, the reset's from the peak's.":
+            "Subtract the two limits: the value at the peak minus the value at the reset.":
                 tau / r * (high + low),
-            "The size is right, the sign is not: peak minus reset.": -expected,
-            "The angles are in degrees. They must be in radians.": math.degrees(expected),
+            "The size is right, but the sign is wrong: take peak minus reset.": -expected,
+            "Your angles are in degrees. They must be in radians.": math.degrees(expected),
         }  # fmt: skip
         for words, slip in slips.items():
             if near(found, slip):
                 raise Wrong(words)
         raise Wrong(
-            f"For I = {current:.2f}, tau = {tau:.1f} ms, from {v_reset:.2f} to {v_peak:.2f}, you "
-            f"return {found:.4f} ms; it is {expected:.4f} ms."
+            f"For I = {current:.2f}, tau = {tau:.1f} ms, reset {v_reset:.2f} and peak {v_peak:.2f} "
+            f"you return {found:.4f} ms; it should be {expected:.4f} ms."
         )
 
 
@@ -150,7 +156,8 @@ class _Exponential:
 @exercise(
     3,
     hints=(
-        "Choose distances from the onset, evenly spaced in their logarithm: np.logspace.",
+        "Choose distances from the onset that are evenly spaced on a logarithmic scale: "
+        "np.logspace.",
         "np.polyfit(log(distance), log(f), 1) gives the slope first. Leave out rates of 0.",
         "Distances from 1e-4 to 1e-3: x = np.logspace(-4, -3, 8), f = rate(onset + x).",
     ),
@@ -164,12 +171,15 @@ def exponent(answer, rng) -> None:
     if np.all(np.abs(found - true) < 0.03):
         return
     if np.ptp(found) < 1e-6:
-        raise Wrong(f"You return {found[0]:.3f} for each of four neurons. They differ: measure it.")
+        raise Wrong(
+            f"You return {found[0]:.3f} for all four neurons. Their exponents differ: measure each "
+            "one."
+        )
     slips = {
-        "That is the slope of log distance against log f. Exchange them.": 1 / true,
+        "You fit log distance against log f. Exchange the two.": 1 / true,
         "That is twice the exponent. Did you square the rate?": 2 * true,
         "That is half of the exponent. Return the slope itself.": true / 2,
-        "The size is right, the sign is not: the rate grows with the current.": -true,
+        "The size is right, but the sign is wrong: the rate grows with the current.": -true,
     }
     for words, slip in slips.items():
         if np.all(np.abs(found - slip) < 0.06 * np.abs(slip)):
@@ -178,18 +188,20 @@ def exponent(answer, rng) -> None:
     curve, slope = curves[worst], found[worst]
     said = f"For a neuron with the onset {curve.onset:.3f} you return {slope:.3f}"
     if abs(slope) > 5:
-        raise Wrong(f"{said}. Is it log(I) on the axis? It must be log(I - onset).")
+        raise Wrong(f"{said}. Do you fit against log(I)? Use log(I - onset).")
     if 0.03 <= slope - curve.power < 0.8:
-        raise Wrong(f"{said}. That is too steep: go closer to the onset.")
-    raise Wrong(f"{said}. Plot log f against log (I - onset): is it straight where you fit it?")
+        raise Wrong(f"{said}. That is too large: fit closer to the onset.")
+    raise Wrong(
+        f"{said}. Plot log f against log(I - onset): is the curve straight where you fit it?"
+    )
 
 
 @exercise(
     4,
     hints=(
-        "What does a jump mean for the rates that occur between 0 and the highest?",
-        "Compare the lowest rate that is not 0 with the highest: which fraction is it?",
-        "firing = rates[rates > 0]; type I where firing.min() is below a third of firing.max().",
+        "If the rate jumps at the onset, which rates between 0 and the highest never occur?",
+        "Compare the lowest rate above 0 with the highest: what fraction of it is it?",
+        "firing = rates[rates > 0]; it is type I if firing.min() is below a third of firing.max().",
     ),
 )
 def neuron_type(answer, rng) -> None:
@@ -206,7 +218,7 @@ def neuron_type(answer, rng) -> None:
         currents, rates = unit * (onset + x), rates * (x > 0)
         given = answer(currents, rates)
         if isinstance(given, str) and given.strip().upper() in ("I", "II", "1", "2"):
-            raise Wrong("Return the number 1 or 2, not a text.")
+            raise Wrong("Return the number 1 or 2, not a string.")
         if isinstance(given, bool | np.bool_):
             raise Wrong("Return the number 1 or 2, not True or False.")
         found = number(given, "the type")
@@ -216,9 +228,12 @@ def neuron_type(answer, rng) -> None:
             continue
         low, high = rates[rates > 0].min(), rates.max()
         said = (
-            f"A curve that goes from silence to {low:.1f} Hz, and up to {high:.1f} Hz, you call "
-            f"type {'I' * int(found)}"
+            f"One curve goes from silence to {low:.1f} Hz and then up to {high:.1f} Hz. You call "
+            f"it type {'I' * int(found)}"
         )
         if kind == 2:
-            raise Wrong(f"{said}. It has no rates between. (Did you leave the zeros out?)")
-        raise Wrong(f"{said}. On this grid its first rate is small compared with its largest.")
+            raise Wrong(
+                f"{said}, but it has no rates between 0 and its lowest rate. (Exclude the "
+                "zeros before you look for the lowest.)"
+            )
+        raise Wrong(f"{said}, but its lowest rate on this grid is small compared with its highest.")

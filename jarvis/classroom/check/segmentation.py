@@ -15,13 +15,14 @@ from jarvis.stdp.spikeseg.instances import union_find
 @exercise(
     1,
     hints=(
-        "Each weight of `maps` stands for a feature of the layer below, at its place: add them.",
+        "Each value in `maps` stands for a feature of the layer below, at that position: add the "
+        "features up.",
         "That is a transposed convolution: one function of torch.nn.functional.",
         "F.conv_transpose2d(maps, features)",
     ),
 )
 def one_layer_back(answer, rng) -> None:
-    """`one_layer_back(maps, features) -> pictures` of maps, by the features that they look at."""
+    """`one_layer_back(maps, features) -> pictures` of maps, drawn with the features below them."""
     given = []
     for _ in range(2):
         n, c, below, k, size = (
@@ -34,8 +35,8 @@ def one_layer_back(answer, rng) -> None:
         shape = tuple(getattr(found, "shape", ()))
         if shape[-2:] == (k, k) and k != side:
             raise Wrong(
-                f"Your pictures have {k} pixels a side, cut off at the border. A {size}x{size} "
-                f"feature at each of {k}x{k} places covers {side}."
+                f"Your pictures are only {k} pixels wide: they are cut off at the border. A "
+                f"{size}x{size} feature at each of {k}x{k} positions covers {side} pixels."
             )
         given.append((maps, features, array(found, (n, below, side, side), "the pictures")))
 
@@ -56,18 +57,18 @@ def one_layer_back(answer, rng) -> None:
     )
 
 
-#: Common mistakes in leading maps back.
+#: Common mistakes in one_layer_back.
 _BACKS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "Your features are upside down: a convolution, even with padding, turns them by 180 degrees.": (
+    "Your features are rotated by 180 degrees: that is what a convolution with padding does.": (
         lambda maps, features: F.conv_transpose2d(maps, features.flip(2, 3))
     ),
-    "Your maps are turned by 180 degrees.": (
+    "Your maps are rotated by 180 degrees.": (
         lambda maps, features: F.conv_transpose2d(maps.flip(2, 3), features)
     ),
     "You take the mean over the maps below. Their contributions add up.": (
         lambda maps, features: F.conv_transpose2d(maps, features) / maps.shape[1]
     ),
-    "You use one map of the layer below only. Add up all of them.": (
+    "You use only one of the maps of the layer below. Add up all of them.": (
         lambda maps, features: F.conv_transpose2d(maps[:, :1], features[:1])
     ),
 }
@@ -121,10 +122,10 @@ def _four(values: Tensor) -> Tensor:
 
 #: Common mistakes in unpooling.
 _UNPOOLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "You fill all four pixels. Only the one that was passed on gets the value: use `index`.": (
+    "You fill all four pixels. Only the pixel that `index` names gets the value.": (
         lambda values, index: _four(values)
     ),
-    "You spread the value over four pixels. Only one was passed on: use `index`.": (
+    "You spread the value over four pixels. Only the pixel that `index` names gets it.": (
         lambda values, index: _four(values) / 4
     ),
     "All values are in the upper left pixel: use `index`.": (
@@ -145,13 +146,14 @@ _UNPOOLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 @exercise(
     3,
     hints=(
-        "How likely are exactly k of n? Add that up for all k from `least` on.",
-        "Exactly k of n: math.comb(n, k) * p**k * (1 - p) ** (n - k). It is the binomial law.",
+        "How likely is it that exactly k of n pixels fire? Add that up over all k >= least.",
+        "The binomial distribution gives math.comb(n, k) * p**k * (1 - p) ** (n - k) for exactly "
+        "k.",
         "1 - sum(math.comb(n_pixels, k) * p**k * (1 - p) ** (n_pixels - k) for k in range(least))",
     ),
 )
 def by_chance(answer, rng) -> None:
-    """`by_chance(p, n_pixels, least) -> probability` that so many fire by chance."""
+    """`by_chance(p, n_pixels, least) -> probability` that at least `least` fire by chance."""
     given = []
     for least in rng.permutation([1, 2, 3, 4]).tolist():
         p, n = float(rng.uniform(0.003, 0.05)), int(rng.integers(9, 50))
@@ -171,8 +173,8 @@ def by_chance(answer, rng) -> None:
     if found > 1 or found < 0:
         raise Wrong(f"You return {found:.3g}: a probability lies between 0 and 1.")
     raise Wrong(
-        f"At least {least} of {n} pixels, each with p = {p:.4f}: you return {found:.3g}; it should "
-        f"be {_at_least(p, n, least):.3g}."
+        f"For at least {least} of {n} pixels, each with p = {p:.4f}, you return {found:.3g}; it "
+        f"should be {_at_least(p, n, least):.3g}."
     )
 
 
@@ -190,31 +192,31 @@ def _poisson(p: float, n: int, least: int) -> float:
 
 #: Common mistakes in the probability of a false alarm.
 _CHANCES: dict[str, Callable[[float, int, int], float]] = {
-    "That is the probability of *exactly* `least`. More count as well.": _exactly,
-    "That is the probability of *more* than `least`. At least includes `least` itself.": (
+    "That is the probability that *exactly* `least` pixels fire. More count, too.": _exactly,
+    "That is the probability that *more* than `least` pixels fire. Include `least` itself.": (
         lambda p, n, least: _at_least(p, n, least + 1)
     ),
-    "That is the probability that fewer fire. Take 1 minus it.": (
+    "That is the probability that fewer fire. Subtract it from 1.": (
         lambda p, n, least: 1 - _at_least(p, n, least)
     ),
     "That is the probability that at most `least` fire.": (
         lambda p, n, least: 1 - _at_least(p, n, least + 1)
     ),
     "That is the mean number of pixels that fire.": lambda p, n, least: n * p,
-    "That is the probability that `least` given pixels all fire. Any of the n may.": (
+    "That is the probability that `least` given pixels all fire. Any of the n pixels may fire.": (
         lambda p, n, least: p**least
     ),
-    "You count the ways to choose the pixels, but the others have to stay silent: (1 - p) for "
-    "each.": lambda p, n, least: math.comb(n, least) * p**least,
-    "That is Poisson's law, which holds for very many pixels and a small p. Here, n is small: take "
-    "the binomial law.": _poisson,
+    "You count the ways to choose the pixels, but the others have to stay silent: include a "
+    "factor 1 - p for each of them.": lambda p, n, least: math.comb(n, least) * p**least,
+    "You use the Poisson distribution, which holds for many pixels and a small p. Here n is small: "
+    "use the binomial distribution.": _poisson,
 }
 
 
 @exercise(
     4,
     hints=(
-        "Which pairs of spikes score above the threshold? A list of (i, j) is what you need.",
+        "Which pairs of spikes score above the threshold? Make a list of pairs (i, j).",
         "(scores > threshold).triu(1).nonzero().tolist() are the pairs; union_find joins them.",
         "len(set(union_find(len(scores), pairs))), for each threshold in turn.",
     ),
@@ -236,12 +238,12 @@ def count_groups(answer, rng) -> None:
         if all(np.array_equal(found, [slip(s, t) for t in ts]) for found, s, ts in cases):
             raise Wrong(words)
     if all(np.array_equal(found, _groups(s, sorted(ts))) for found, s, ts in cases):
-        raise Wrong("You sort the thresholds. Keep their order: one number for each.")
+        raise Wrong("You sort the thresholds. Keep their order, and return one number for each.")
     found, scores, thresholds = wrong[0]
     k = int(np.argmax(found != _groups(scores, thresholds)))
     pairs = (scores.triu(1) > thresholds[k]).nonzero().tolist()
     raise Wrong(
-        f"Of {len(scores)} spikes the pairs above {thresholds[k]:g} are {pairs}. You count "
+        f"Among {len(scores)} spikes, the pairs above {thresholds[k]:g} are {pairs}. You count "
         f"{found[k]:g} groups; there are {_groups(scores, thresholds)[k]}."
     )
 
@@ -269,9 +271,9 @@ _GROUP_SLIPS: dict[str, Callable[[Tensor, float], int]] = {
     "That is the number of pairs. A group can hold many, and a single spike is a group, too.": (
         lambda s, t: int((s > t).triu(1).sum())
     ),
-    "You subtract one group for each pair. A pair within an existing group does not count: "
-    "union_find handles this.": lambda s, t: len(s) - int((s > t).triu(1).sum()),
-    "You leave out single spikes. Each is a group of its own.": (
+    "You subtract one group for each pair. A pair within an existing group does not reduce the "
+    "number: use union_find.": lambda s, t: len(s) - int((s > t).triu(1).sum()),
+    "You leave out single spikes. Each of them is a group of its own.": (
         lambda s, t: _large(_joined(s, s > t))
     ),
     "That is the index of the last group. Indices start at 0.": (
@@ -287,8 +289,8 @@ _GROUP_SLIPS: dict[str, Callable[[Tensor, float], int]] = {
 @exercise(
     5,
     hints=(
-        "Which pixels does sensitivity look at, and which does specificity?",
-        "Sensitivity is found / (found + missed): the share of the true pixels.",
+        "Over which pixels is sensitivity defined, and over which specificity?",
+        "Sensitivity is found / (found + missed), the fraction of the true pixels that are found.",
         "found / (found + missed) + silent / (silent + false) - 1",
     ),
 )
@@ -329,19 +331,20 @@ _INFORMED: dict[str, Callable[[int, int, int, int], float]] = {
     "That is the specificity alone. It is 1 if nothing is marked.": (
         lambda found, missed, false, silent: silent / (silent + false)
     ),
-    "Subtract 1: whoever marks nothing has a sum of 1, and should get 0.": (
+    "Subtract 1: a method that marks nothing has a sum of 1, and it should get 0.": (
         lambda *case: _informed(*case) + 1
     ),
-    "Your first part is the precision, the share of the marked pixels that are true. Sensitivity "
-    "is the share of the true pixels that are marked.": (
+    "Your first term is the precision, the fraction of the marked pixels that are true. "
+    "Sensitivity is the fraction of the true pixels that are marked.": (
         lambda found, missed, false, silent: found / (found + false) + silent / (silent + false) - 1
     ),
-    "Your specificity divides by the missed pixels. Those are true ones; it is about the others.": (
+    "Your specificity divides by silent + missed, but missed pixels are true. Divide by silent + "
+    "false.": (
         lambda found, missed, false, silent: (
             found / (found + missed) + silent / (silent + missed) - 1
         )
     ),
-    "You take the product. Informedness is the sum of both, less 1.": (
+    "You multiply the two. Informedness is their sum minus 1.": (
         lambda found, missed, false, silent: found / (found + missed) * silent / (silent + false)
     ),
 }

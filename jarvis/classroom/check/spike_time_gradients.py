@@ -6,13 +6,14 @@ import torch
 from jarvis.classroom.check.verdict import Wrong, array, exercise, near, number
 from jarvis.spatial.first_spike import FirstSpikeParams, first_spikes
 
-WAKE_STEPS = 150  #: training steps within which a loss has to wake a neuron
+WAKE_STEPS = 150  #: training steps within which a loss must make a silent neuron fire
 
 
 @exercise(
     1,
     hints=(
-        "Raise the threshold by a little: how far does v still have to rise, and how fast is it?",
+        "Raise the threshold a little: how much farther does v have to rise, and how fast does it "
+        "rise?",
         "Set v_dot dT = d theta, with the v_dot of section 2: the current at the spike minus the "
         "leak.",
         "dT/d theta is 1 / v_dot, with v_dot = w y^2 - 1 / tau and y = exp(-T / tau) of section 1.",
@@ -45,20 +46,21 @@ def _threshold(w: np.ndarray, tau: float) -> tuple[np.ndarray, list[tuple[np.nda
 
     v_dot = speed(tau)
     return 1 / v_dot, [
-        (-1 / v_dot, "The size is right, the sign is not: a higher threshold is reached later."),
-        (v_dot, "That is how fast v rises there. How long does it take to rise by dtheta?"),
+        (-1 / v_dot, "The size is right, but the sign is wrong: a higher threshold is reached "
+        "later."),
+        (v_dot, "That is how fast v rises there. How long does v take to rise by dtheta?"),
         (-1 / (w * v_dot), "That is dT/dw. A higher threshold is not a different weight."),
-        (1 / (v_dot + 1 / tau), "You divide by the current alone, but v leaks as well, by v/tau. "
-         "(Or by a current that decays with tau: it decays with tau_s, half of tau.)"),
+        (1 / (v_dot + 1 / tau), "You divide by the current alone, but v also leaks at the rate "
+         "v/tau. (Or your current decays with tau: it decays with tau_s, which is tau/2.)"),
         (1 / (w - 1 / tau), "You take the current at the arrival. It decays until the spike."),
-        (1 / speed(10.0), "That is right only for tau = 10 ms: use the argument."),
+        (1 / speed(10.0), "That is right only for tau = 10 ms: use the argument `tau`."),
     ]  # fmt: skip
 
 
 @exercise(
     3,
     hints=(
-        "I+ = I- + c, so dI+ has a part dc, and by the rule of section 4 a part with dt.",
+        "I+ = I- + c, so dI+ contains dc and, by the rule of section 4, a term with dt.",
         "dI+ = dI- + dc + (c / tau_syn) dt and dv+ = -(slope after) dt, with dt = -dv- / before.",
         "lam_v is (after lam_v - (c / tau_syn) lam_i - pull) / before, and dL/dc is lam_i.",
     ),
@@ -81,41 +83,47 @@ def own_spike(answer, rng) -> None:
             raise Wrong("Both numbers are right, but in the wrong order: first dL/dv, then dL/dc.")
         for slip, words in (
             (lam_v, "c is a jump of the current, not of v: which lambda belongs to it?"),
-            (lam_i * c, "That is dL/dc times c. If c grows by dc, so does I+."),
-            (-lam_i, "dL/dc has the wrong sign: if c grows by dc, so does I+."),
+            (lam_i * c, "That is dL/dc times c. If c grows by dc, I+ grows by dc, too."),
+            (-lam_i, "dL/dc has the wrong sign: if c grows by dc, I+ grows by dc, too."),
         ):
             if near(by_c, slip):
                 raise Wrong(words)
         if not near(by_c, lam_i):
-            raise Wrong(f"dL/dc is {by_c:.4f}, with lam_v {lam_v:.4f} and lam_i {lam_i:.4f}.")
+            raise Wrong(
+                f"Your dL/dc is {by_c:.4f}, for lam_v = {lam_v:.4f} and lam_i = {lam_i:.4f}."
+            )
         for slip, words in (
-            ((after * lam_v - pull) / before, "Your dL/dc is right. Your dL/dv is that of c = 0: "
-             "after a spike that comes dt later, c/tau_s dt more of the current is left."),
-            ((after * lam_v + part - pull) / before, "The part with c has the wrong sign: mind "
-             "the minus of dt = -dv/before."),
-            ((after * lam_v - part + pull) / before, "The pull has the wrong sign: mind the minus "
-             "of dt = -dv/before."),
-            ((before * lam_v - part - pull) / after, "The two slopes are exchanged: dt divides by "
-             "the one before the reset."),
-            (after * lam_v - part - pull, "Nothing is divided: dt = -dv/before."),
-            ((after * lam_v - c * lam_i - pull) / before, "In a ms the current decays by c/tau_s, "
-             "not by c."),
+            ((after * lam_v - pull) / before, "Your dL/dc is right, but your dL/dv is only right "
+             "for c = 0: after a spike that comes dt later, the current is larger by (c/tau_s) "
+             "dt."),
+            ((after * lam_v + part - pull) / before, "The term with c has the wrong sign: mind "
+             "the minus sign in dt = -dv/before."),
+            ((after * lam_v - part + pull) / before, "`pull` has the wrong sign: mind the minus "
+             "sign in dt = -dv/before."),
+            ((before * lam_v - part - pull) / after, "You exchanged the two slopes: divide by "
+             "the slope before the reset."),
+            (after * lam_v - part - pull, "The division by `before` is missing: dt = -dv/before."),
+            ((after * lam_v - c * lam_i - pull) / before, "In 1 ms the current decays by about "
+             "c/tau_s, not by c."),
         ):  # fmt: skip
             if near(by_v, slip):
                 raise Wrong(words)
-        raise Wrong(f"dL/dc is right; dL/dv is {by_v:.4f}, the rule gives {expected:.4f}.")
+        raise Wrong(
+            f"Your dL/dc is right. Your dL/dv is {by_v:.4f}; the rule gives {expected:.4f}."
+        )
 
 
 @exercise(
     2,
     hints=(
-        "A silent neuron has no spike time. What of `result` still has a gradient?",
-        "`result.peaks` is the highest potential. A loss is made small, and the peak should grow.",
-        "Minus the sum of result.peaks will do.",
+        "A silent neuron has no spike time. Which part of `result` still has a gradient?",
+        "`result.peaks` is the highest potential. Training makes a loss small, but the peak should "
+        "grow.",
+        "Return minus the sum of result.peaks.",
     ),
 )
 def wake_loss(answer, rng) -> None:
-    """`wake_loss(result) -> loss` of `FirstSpikes` with which delays learn to wake a neuron."""
+    """`wake_loss(result) -> loss` of `FirstSpikes` from which delays learn to wake a neuron."""
     params = FirstSpikeParams(tau_mem=10.0, tau_syn=5.0, min_slope=0.0)
     gaps = torch.tensor(rng.uniform(4.0, 6.5, 4)).cumsum(0)
     inputs = (gaps - gaps[0])[None].float()
@@ -136,14 +144,14 @@ def wake_loss(answer, rng) -> None:
         optimizer.step()
         delays.data.clamp_(min=0.0)
     end = first_spikes(inputs, weights, delays, params).peaks.item()
-    said = f"After {WAKE_STEPS} steps the potential reaches {end:.3f}, up from {start:.3f} before"
+    said = f"After {WAKE_STEPS} steps v reaches {end:.3f}; before training it reached {start:.3f}"
     if end < start:
-        raise Wrong(f"{said}: your loss pushes it down. A loss is minimised: check the sign.")
+        raise Wrong(f"{said}. Your loss pushes it down. A loss is minimised: check the sign.")
     raise Wrong(f"{said}. It should reach 1.")
 
 
 def _check_loss(loss) -> None:
-    """Wrong if the loss has no gradient."""
+    """Raise `Wrong` if the loss has no gradient."""
     if isinstance(loss, float | int | np.ndarray | np.generic):
         raise Wrong("Your loss is a plain number, without a gradient: leave out .item().")
     if not isinstance(loss, torch.Tensor) or loss.numel() != 1:

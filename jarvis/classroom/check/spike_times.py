@@ -14,7 +14,7 @@ from jarvis.encoding.encoders import ttfs_encode
 @exercise(
     1,
     hints=(
-        "K levels are log2(K) bits. How many spikes does each code send on average?",
+        "K levels carry log2(K) bits. How many spikes does each code send on average?",
         "The mean of a count from 0 to K-1 is (K - 1) / 2; the timed code sends one spike.",
         "bits / ((levels - 1) / 2), bits",
     ),
@@ -29,7 +29,9 @@ def bits_per_spike(answer, rng) -> None:
         if np.allclose(found, expected, rtol=1e-3):
             continue
         if np.allclose(found, expected[::-1], rtol=1e-3):
-            raise Wrong(f"{said}: the right numbers in the wrong order. The count comes first.")
+            raise Wrong(
+                f"{said}. The numbers are right, but in the wrong order: the count comes first."
+            )
         if np.allclose(found, expected * math.log(2), rtol=1e-3):
             raise Wrong(f"{said}. Those are nats: a bit is a logarithm of base 2.")
         if np.allclose(found, 1 / expected, rtol=1e-3):
@@ -37,7 +39,7 @@ def bits_per_spike(answer, rng) -> None:
         if not near(found[1], expected[1]):
             if near(found[1], bits / levels):
                 raise Wrong(f"{said}. The timed code has {levels} steps, but sends one spike.")
-            raise Wrong(f"{said}. The timed code says {bits:.3f} bits with its one spike.")
+            raise Wrong(f"{said}. The timed code carries {bits:.3f} bits with its one spike.")
         slips = {
             bits: "You did not divide the bits of the count by its spikes.",
             bits / (levels - 1): "You used the largest possible count; use the mean.",
@@ -48,13 +50,13 @@ def bits_per_spike(answer, rng) -> None:
         for slip, words in slips.items():
             if near(found[0], slip):
                 raise Wrong(f"{said}. {words}")
-        raise Wrong(f"{said}. The count says {bits:.3f} bits with {mean:g} spikes on average.")
+        raise Wrong(f"{said}. The count carries {bits:.3f} bits with {mean:g} spikes on average.")
 
 
 @exercise(
     2,
     hints=(
-        "With which probability are the steps 0 to k - 1, so k steps, all silent?",
+        "With which probability are the k steps from 0 to k - 1 all silent?",
         "Add up (1 - p)^k for k = 1 ... T.",
         "sum((1 - p) ** k for k in range(1, n_steps + 1))",
     ),
@@ -70,13 +72,13 @@ def expected_first_step(answer, rng) -> None:
         said = f"For p = {p:.3f} and T = {steps} you return {found:.3f}"
         silent = (1 - p) ** steps
         slips = {
-            "You left out k = T: that no step has a spike counts, too.": exact - silent,
-            "You start at k = 0, so white would fire at step 1, not 0.": exact + 1 - silent,
+            "You left out k = T: a pixel that never fires counts, too.": exact - silent,
+            "You start at k = 0, so a white pixel would fire at step 1, not 0.": exact + 1 - silent,
             "You start at k = 0 and end at T: one term too many.": exact + 1,
-            "That is the mean without an end, (1 - p) / p. A silent pixel counts as T, not later.":
+            "That is (1 - p) / p, the mean without a limit. A silent pixel counts as T.":
                 (1 - p) / p,
-            "That is 1 / p: it counts the steps from 1, and knows no end.": 1 / p,
-            "That is the mean over those that fire. A silent pixel counts as T.":
+            "That is 1 / p, which counts the steps from 1 and has no limit at T.": 1 / p,
+            "That is the mean over the pixels that fire. A silent pixel counts as T.":
                 (exact - steps * silent) / (1 - silent) if silent < 1 else math.nan,
             "You leave silent pixels out: they add T times their probability.":
                 exact - steps * silent,
@@ -84,14 +86,14 @@ def expected_first_step(answer, rng) -> None:
         for words, slip in slips.items():
             if abs(found - slip) <= 1e-3 * max(abs(slip), 1.0):
                 raise Wrong(f"{said}. {words}")
-        raise Wrong(f"{said}. A simulation gives {exact:.3f}, up to its noise.")
+        raise Wrong(f"{said}. A simulation gives about {exact:.3f}.")
 
 
 @exercise(
     3,
     hints=(
         "Take the exponential of both sides of t = tau log(x / (x - theta)).",
-        "x = theta / (1 - exp(-t / tau)). What does it give for very small t?",
+        "x = theta / (1 - exp(-t / tau)). What does this give for very small t?",
         "(theta / (1 - torch.exp(-t / tau))).clamp(max=1)",
     ),
 )
@@ -107,14 +109,15 @@ def read_latency(answer, rng) -> None:
         return
     e, charged = np.exp(-t.numpy() / tau), 1 - np.exp(-t.numpy() / tau)
     slips = {
-        "It is right up to 1, but a pixel that fires very early comes out brighter than 1: clamp.":
+        "Values up to 1 are right, but a pixel that fires very early comes out brighter than 1: "
+        "clamp it.":
             theta / charged,
         "You divide by exp(-t/tau). The neuron has charged to x (1 - exp(-t/tau)).": theta / e,
-        "You multiply by 1 - exp(-t/tau): that is the potential of x = theta. Divide.":
+        "You multiply by 1 - exp(-t/tau), which gives the potential for x = theta. Divide by it.":
             theta * charged,
         "That is 1 / (1 - exp(-t/tau)): the neuron fires at theta, not at 1.": 1 / charged,
         "You use t in place of t / tau.": theta / (1 - np.exp(-t.numpy())),
-        "The sign of t/tau is lost: exp(+t/tau) grows.": theta / (1 - np.exp(t.numpy() / tau)),
+        "The minus sign is missing in exp(-t/tau).": theta / (1 - np.exp(t.numpy() / tau)),
     }  # fmt: skip
     for words, slip in slips.items():
         for end in (slip, slip.clip(max=1), slip.clip(0, 1)):
@@ -130,7 +133,7 @@ def read_latency(answer, rng) -> None:
 @exercise(
     4,
     hints=(
-        "When did each picture's earliest spike come? Measure all times from there.",
+        "When did each picture's earliest spike come? Measure all times from that spike.",
         "t.flatten(1).amin(1) is each picture's first step: subtract it, and divide by T - 1.",
         "(1 - (t - t.flatten(1).amin(1).view(-1, 1, 1, 1)) / (n_steps - 1)).clamp(min=0)",
     ),
@@ -152,13 +155,13 @@ def read_relative(answer, rng) -> None:
     late = t - t.flatten(1).amin(1).view(-1, 1, 1, 1)
     slips = {
         "You use absolute times: subtract the time of the first spike.": 1 - t / (n - 1),
-        "You subtract the earliest spike of the whole batch: each picture has a delay of its own.":
+        "You subtract the earliest time of the whole batch, but each picture has its own delay.":
             1 - (t - t.min()) / (n - 1),
-        "You subtract 12 ms. The delay is unknown, and here it is different.":
+        "You subtract 12 ms. The delay is unknown, and here it differs.":
             1 - (t - 12) / (n - 1),
-        "You divide by the length of the train. The code has n_steps, the last is n_steps - 1.":
+        "You divide by the length of the train. The last step of the code is n_steps - 1.":
             1 - late / (len(spikes) - 1),
-        "You divide by n_steps. Step n_steps - 1 means black.": 1 - late / n,
+        "You divide by n_steps. A spike at step n_steps - 1 means black.": 1 - late / n,
         "It is inverted: white comes first, so the first spike means 1.": late / (n - 1),
     }  # fmt: skip
     if _alike(found, 1 - late / (n - 1)):
@@ -183,5 +186,5 @@ def _worst(found: Tensor, expected: Tensor, trains: dict[str, Tensor]) -> str:
     index = np.unravel_index(at, expected.shape)
     return (
         f"Pixel {tuple(int(i) for i in index)}: {' and '.join(fired)}. You return "
-        f"{found.flatten()[at]:.3f}, the definition gives {expected.flatten()[at]:.3f}."
+        f"{found.flatten()[at]:.3f}; the definition gives {expected.flatten()[at]:.3f}."
     )

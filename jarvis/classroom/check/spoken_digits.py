@@ -20,11 +20,11 @@ FARTHEST = 500.0  #: ms
     1,
     hints=(
         "Where are all the points that are `duration` ms farther from one end of the line than "
-        "from the other? One of them on the line is not enough: look at channel 15 as well.",
+        "from the other? The one on the line itself does not work: look at channel 15 as well.",
         "They lie on a hyperbola. Far out it is nearly a straight line, at an angle to the line of "
         "channels. What must the cosine of that angle be?",
-        "cos(angle) = duration / 30. Go some 25 ms from the middle of the line, (15, 0), in that "
-        "direction.",
+        "cos(angle) = duration / 30. Go about 25 ms in that direction from the middle of the line, "
+        "(15, 0).",
     ),
 )
 def place_for(answer, rng) -> None:
@@ -37,7 +37,9 @@ def place_for(answer, rng) -> None:
         if np.abs(place).max() > FARTHEST:
             raise Wrong(f"{place} is very far away: stay within {FARTHEST:g} ms.")
     if (places[0] == places[1]).all() and (places[1] == places[2]).all():
-        raise Wrong(f"The same position, {places[0]}, for three sweeps: use the argument.")
+        raise Wrong(
+            f"You return the same position, {places[0]}, for three sweeps: use the argument."
+        )
     for duration, place in zip(durations, places, strict=True):
         (up, down), arrivals = _heard(duration, place)
         if up > 0 == down:
@@ -54,7 +56,7 @@ def place_for(answer, rng) -> None:
                 "other points with this difference of distances."
             )
         if abs(y) < 1:
-            raise Wrong(f"{said} on the line, beyond an end, only a sweep of 30 ms fits.")
+            raise Wrong(f"{said} beyond an end of the line, only a sweep of 30 ms arrives at once.")
         first, middle, last = arrivals[[0, 15, 30]]
         raise Wrong(
             f"{said} channel 0 arrives at {first:.1f} ms, channel 15 at {middle:.1f} ms and "
@@ -82,7 +84,7 @@ MOST_CALLS = 300  #: of the rate, each of which runs a network
 @exercise(
     2,
     hints=(
-        "The rate rises with the factor. So which factors does one look at the rate exclude?",
+        "The rate rises with the factor. Which factors does a single measured rate exclude?",
         "Keep two bounds, 1e-4 and 1e4, and try a factor between them: in the middle on a "
         "logarithmic scale, sqrt(low * high). If its rate is too low, it is the new lower bound.",
         "for _ in range(50): middle = (low * high) ** 0.5; if rate_of(middle) < target: low = "
@@ -102,7 +104,7 @@ def find_factor(answer, rng) -> None:
         if near(reached, target, 0.05):
             continue
         if near(found, target, 0.06):
-            raise Wrong(f"{said}: that looks like the rate. Return the factor that leads to it.")
+            raise Wrong(f"{said}. That looks like the rate. Return the factor that leads to it.")
         at_one = rate_of(1.0, counted=False)
         if at_one and near(found, target / at_one, 0.01):
             raise Wrong(
@@ -111,9 +113,10 @@ def find_factor(answer, rng) -> None:
             )
         if found < 2 * LOWEST or found > HIGHEST / 2:
             raise Wrong(
-                f"{said}, an end of the range. Do you keep the half in which the target lies?"
+                f"{said}, which is an end of the range. Do you keep the half that contains the "
+                "target?"
             )
-        raise Wrong(f"{said}, and its rate is {reached:.1f} Hz.")
+        raise Wrong(f"{said}, but with that factor the rate is {reached:.1f} Hz.")
 
 
 def _rising_rate(rng: np.random.Generator):
@@ -200,22 +203,25 @@ def backwards(answer, rng) -> None:
             sorted((end - t, unit) for t, unit in row) for end, row in zip(ends, given, strict=True)
         ]
         if found == given:
-            raise Wrong("The events come back as they were.")
+            raise Wrong("The events come back unchanged.")
         if found == late:
-            raise Wrong("Everything is one step late: step 0 becomes the last, n_steps - 1.")
+            raise Wrong("Everything is one step late: step 0 becomes the last step, n_steps - 1.")
         if found == by_end:
-            raise Wrong("You reverse each word about its own last event; use n_steps - 1 for all.")
+            raise Wrong(
+                "You reverse each word about its last event. Use n_steps - 1 for all words."
+            )
         if [[t for t, _ in row] for row in found] == [[t for t, _ in row] for row in expected]:
             raise Wrong("The steps are right, but each channel must stay with its step.")
         if found == expected[::-1]:
-            raise Wrong("The samples have changed order: reverse each one separately.")
+            raise Wrong("The samples have changed their order: reverse each sample separately.")
         _differ(found, expected)
 
 
 @exercise(
     4,
     hints=(
-        "Which events stay is a comparison. And offsets say where each sample begins among them.",
+        "A comparison decides which events stay. The offsets give where each sample begins among "
+        "those that stay.",
         "keep = events.times < step selects times and units. Count what each sample keeps with "
         "torch.bincount(events.samples()[keep], minlength=len(events)).",
         "offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).",
@@ -238,13 +244,13 @@ def until(answer, rng) -> None:
         if found == given:
             raise Wrong(f"All events are still there, including those from step {step} on.")
         if found == kept(lambda t, step=step: t <= step):
-            raise Wrong(f"You keep the events at step {step} as well: only those before it.")
+            raise Wrong(f"You keep the events at step {step} as well. Keep only those before it.")
         if found == kept(lambda t, step=step: t >= step):
             raise Wrong("You keep the events after the step instead of those before it.")
         if sorted(chain(*found)) == sorted(chain(*expected)):
             raise Wrong(
-                "The right events are kept, but they are in the wrong samples: count what each "
-                "sample keeps, and add up from 0."
+                "The right events are kept, but they are in the wrong samples: count the events "
+                "that each sample keeps, and add up from 0."
             )
         _differ(found, expected)
 

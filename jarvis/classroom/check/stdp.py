@@ -13,8 +13,8 @@ from jarvis.stdp.trace_rules import PairSTDP
 @exercise(
     1,
     hints=(
-        "Two loops: one over the spikes of pre, one over those of post.",
-        "s = t_post - t_pre, in this order. Add up window(s).",
+        "Use two loops: one over the presynaptic spikes, one over the postsynaptic ones.",
+        "Each pair has s = t_post - t_pre, in this order. Add up window(s).",
         "sum(window(t_post - t_pre) for t_pre in pre_times for t_post in post_times)",
     ),
 )
@@ -40,7 +40,7 @@ def all_pairs(answer, rng) -> None:
     both = range(min(len(pre), len(post)))
     last = [max((t for t in pre if t <= end), default=None) for end in post]
     slips = {
-        "Your s has the wrong sign: it is t_post - t_pre.": changes(-s).sum(),
+        "Your s has the wrong sign: it should be t_post - t_pre.": changes(-s).sum(),
         "You pair the first spike with the first, the second with the second, and so on. Every "
         "spike of pre forms a pair with every spike of post.": sum(
             window(post[k] - pre[k]) for k in both
@@ -49,7 +49,7 @@ def all_pairs(answer, rng) -> None:
             each[s >= 0].sum()
         ),
         "You leave out the pairs in which pre fires first.": each[s < 0].sum(),
-        "A pair at s = 0 counts, too: window(0) says how much.": each[s != 0].sum(),
+        "A pair at s = 0 counts, too, with the change window(0).": each[s != 0].sum(),
         "You take the mean over the pairs. The changes add up.": each.mean(),
         "Each spike of post is paired only with the last spike of pre before it. Earlier ones "
         "count, too, and so do later ones.": sum(
@@ -68,7 +68,8 @@ def all_pairs(answer, rng) -> None:
 @exercise(
     2,
     hints=(
-        "Each step has four lines: decay, and then who enters and who reads, in the right order.",
+        "A step lets the traces decay, adds each spike to its trace, and reads the traces. Which "
+        "order is right?",
         "A spike of pre enters its trace before post reads it. A spike of post enters last.",
         "Decay both traces; r += x; change += a_plus * y * r - a_minus * x * o; o += y.",
     ),
@@ -89,7 +90,7 @@ def from_memory(answer, rng) -> None:
         if abs(change - _slipped(pre, post, rule, kind)) < 1e-6 * scale:
             raise Wrong(words)
     if abs(change - _slipped(post, pre, rule, "none")) < 1e-6 * scale:
-        raise Wrong("Pre and post are swapped: pre before post strengthens.")
+        raise Wrong("You swapped pre and post: pre before post strengthens the synapse.")
     raise Wrong(
         f"For {pre.sum():.0f} spikes of pre and {post.sum():.0f} of post in 200 ms you return "
         f"{change:+.5f}; the definition gives {expected:+.5f}. Try one pair of spikes by hand."
@@ -121,7 +122,9 @@ def balance_window(answer, rng) -> None:
         a_plus, up, down = rng.uniform(0.002, 0.02), rng.uniform(8, 20), rng.uniform(25, 50)
         given.append((a_plus, up, down, number(answer(a_plus, up, down), "a_minus")))
     if len({found for *_, found in given}) == 1:
-        raise Wrong(f"Three windows, and a_minus = {given[0][3]:g} for each: use the arguments.")
+        raise Wrong(
+            f"You return a_minus = {given[0][3]:g} for three different windows: use the arguments."
+        )
     wrong = [case for case in given if not near(case[3], case[0] * case[1] / case[2], 0.02)]
     if not wrong:
         return
@@ -144,25 +147,25 @@ def _cut_off(end: float) -> Callable[[float, float, float], float]:
 
 #: Common mistakes in balancing a window: (a_plus, tau_plus, tau_minus) -> a_minus.
 _BALANCES: dict[str, Callable[[float, float, float], float]] = {
-    "The size is right. a_minus is positive: the minus sign is in the rule.": (
+    "The size is right, but a_minus is positive: the minus sign is in the rule.": (
         lambda a, up, down: -a * up / down
     ),
-    "It is upside down: the side that extends further needs the lower peak.": (
+    "Your ratio is upside down: the side that extends further needs the lower peak.": (
         lambda a, up, down: a * down / up
     ),
-    "The peaks are equal now. What must be equal is the areas.": lambda a, up, down: a,
+    "You made the peaks equal. The areas must be equal.": lambda a, up, down: a,
     "That is the area of potentiation. Which height gives depression the same area?": (
         lambda a, up, down: a * up
     ),
-    "That balances sums over whole ms, with a pair at s = 0 among them. Here s is continuous: "
+    "You balance sums over whole ms, with a pair at s = 0 among them. Here s is continuous: "
     "integrate, or take a much finer step.": (
         lambda a, up, down: a * math.expm1(1 / down) / -math.expm1(-1 / up)
     ),
-    "That balances sums over whole ms. Here s is continuous: integrate, or take a much finer "
+    "You balance sums over whole ms. Here s is continuous: integrate, or take a much finer "
     "step.": lambda a, up, down: a * math.expm1(-1 / down) / math.expm1(-1 / up),
     **{
-        f"Your integral stops at {end} ms, and depression reaches further: go on until nothing is "
-        "left.": _cut_off(end)
+        f"Your integral stops at {end} ms, but depression reaches further: integrate until almost "
+        "nothing is left.": _cut_off(end)
         for end in (50, 80, 90, 100)
     },
 }
@@ -239,23 +242,22 @@ def _nothing(*_: float) -> float:
 
 #: Common mistakes in the change per period: potentiation and depression.
 _PERIODS: dict[str, tuple[Callable, Callable]] = {
-    "Only the nearest spikes count in yours. Earlier ones count as well: each side is a geometric "
+    "You count only the nearest spikes. Earlier ones count as well: each side is a geometric "
     "series.": (_up_once, _down_once),
-    "Your potentiation counts only the nearest spike of pre.": (_up_once, _down),
-    "Your depression counts only the nearest spike of post.": (_up, _down_once),
-    "You have potentiation alone. The next spike of pre comes after this spike of post.": (
+    "Your potentiation counts only the nearest presynaptic spike.": (_up_once, _down),
+    "Your depression counts only the nearest postsynaptic spike.": (_up, _down_once),
+    "You have only potentiation. The next presynaptic spike comes after this postsynaptic one.": (
         (_up, _nothing)
     ),
-    "You have depression alone.": (_nothing, _down),
-    "Your depression starts at `lag`. How long before a spike of pre was the last one of post?": (
-        (_up, _down_at_lag)
-    ),
-    "The size is right, the sign is not: potentiation counts up.": (_down, _up),
+    "You have only depression.": (_nothing, _down),
+    "Your depression uses `lag`. How long before a presynaptic spike was the last postsynaptic "
+    "one?": ((_up, _down_at_lag)),
+    "The size is right, but the sign is wrong: potentiation is positive.": (_down, _up),
     "The time constants are swapped: potentiation decays with tau_plus.": (
         lambda lag, period, up, down, p, m: _up(lag, period, up, down, m, p),
         lambda lag, period, up, down, p, m: _down(lag, period, up, down, m, p),
     ),
-    "That is for 60 pairs. Return the change per period.": (
+    "That is the change for 60 pairs. Return the change per period.": (
         lambda *case: 60 * _up(*case),
         lambda *case: 60 * _down(*case),
     ),
@@ -264,18 +266,18 @@ _PERIODS: dict[str, tuple[Callable, Callable]] = {
 
 #: Common mistakes, and the feedback for each.
 _SLIPS = {
-    "sign": "The size is right, the sign is not: input before output strengthens.",
+    "sign": "The size is right, but the sign is wrong: pre before post strengthens the synapse.",
     "own": "Your spikes read their own neuron's trace. They must read the other neuron's.",
-    "taus": "The time constants of your traces are swapped: that of pre decays with tau_plus.",
+    "taus": "You swapped the traces' time constants: the presynaptic trace decays with tau_plus.",
     "no decay": "Your traces never decay: multiply them by exp(-dt/tau) in every step.",
-    "euler": "Your factor is 1 - dt/tau, Euler's. The exact one is exp(-dt/tau).",
-    "leak": "Your input spikes decay before they are read: first decay, then add them.",
+    "euler": "You use Euler's factor, 1 - dt/tau. The exact factor is exp(-dt/tau).",
+    "leak": "Your presynaptic spikes decay before they are read: let the trace decay, then add.",
     "late": "A coincident pair should strengthen: add pre to its trace before post reads it.",
     "both": "A coincident pair counts twice: add post to its trace after pre has read it.",
-    "turned": "A coincident pair weakens. Here pre comes first: add it first, and post last.",
-    "nearest": "Your traces are set to 1 by a spike, so only the last counts. Add 1 instead.",
-    "only up": "You have potentiation alone. What does an input spike after an output spike do?",
-    "only down": "You have depression alone. What does an output spike after an input spike do?",
+    "turned": "Your coincident pair weakens. Here pre comes first: add it first, and post last.",
+    "nearest": "A spike sets your trace to 1, so only the last counts. Add 1 instead.",
+    "only up": "You have potentiation alone. What does a presynaptic spike after post do?",
+    "only down": "You have depression alone. What does a postsynaptic spike after pre do?",
 }
 
 

@@ -15,8 +15,8 @@ from jarvis.surrogate import SurrogateSpike
     1,
     hints=(
         "p_y is one number per sample: the probability in the column of its label.",
-        "scores.log_softmax(1) has ln p of every class, [B, C]. Pick one column per row.",
-        "p = scores.log_softmax(1); -p[torch.arange(len(y)), y], and then the mean.",
+        "scores.log_softmax(1) holds ln p of every class, [B, C]. Pick one column per row.",
+        "log_p = scores.log_softmax(1); take the mean of -log_p[torch.arange(len(y)), y].",
     ),
 )
 def cross_entropy(answer, rng) -> None:
@@ -54,11 +54,11 @@ def _named_loss(found: float, scores: Tensor, y: Tensor) -> None:
     if close(-right.mean()):
         return
     slips = {
-        "The sign is wrong: ln p is negative, and the loss is minus that.": right.mean(),
-        "You add up the samples. The loss is their mean, or it would grow with the batch.":
+        "The sign is wrong: ln p is negative, and the loss is -ln p.": right.mean(),
+        "You add up the samples. Take their mean, so that the loss does not grow with the batch.":
             -right.sum(),
         "The logarithm is missing: that is minus the mean probability.": -right.exp().mean(),
-        "That is 1 minus the probability, not minus its logarithm.": (1 - right.exp()).mean(),
+        "You use 1 minus the probability. Use minus its logarithm.": (1 - right.exp()).mean(),
         "You take the logarithm of the mean. Take the mean of the logarithms.":
             -right.exp().mean().log(),
         "The softmax runs over the samples (axis 0). It should run over the classes: softmax(1).":
@@ -72,13 +72,13 @@ def _named_loss(found: float, scores: Tensor, y: Tensor) -> None:
             -log_p.mean(),
         "That is the entropy of the answer. Only the probability of the right class counts.":
             -(log_p.exp() * log_p).sum(1).mean(),
-        "You divide by the number of classes as well: the mean is over the samples only.":
+        "You divide by the number of classes as well. Take the mean over the samples only.":
             -right.sum() / log_p.numel(),
     }  # fmt: skip
     for words, slip in slips.items():
         if close(slip):
             raise Wrong(words)
-    raise Wrong(f"For {len(y)} samples you return {found:.4f}; the loss is {-right.mean():.4f}.")
+    raise Wrong(f"For {len(y)} samples you return {found:.4f}; it should be {-right.mean():.4f}.")
 
 
 @exercise(
@@ -108,8 +108,8 @@ def slope(answer, rng) -> None:
         if math.isclose(found, expected, rel_tol=1e-6):
             continue
         slips = {
-            "Between -delta and delta lie 2 delta: you divide by half of it.": 2 * expected,
-            "Its sign is wrong: the value at +delta minus the value at -delta.": -expected,
+            "You divide by delta, but the points -delta and delta are 2 delta apart.": 2 * expected,
+            "The sign is wrong: take the value at +delta minus the value at -delta.": -expected,
             "That is a difference of losses. Divide it by the distance.": up - down,
             "You multiply by the distance. Divide by it.": (up - down) * 2 * delta,
             "That is the one-sided difference from 0 to delta: start at -delta.":
@@ -123,13 +123,13 @@ def slope(answer, rng) -> None:
         for words, slip in slips.items():
             if math.isclose(found, slip, rel_tol=1e-6):
                 raise Wrong(words)
-        raise Wrong(f"For delta = {delta:.3f} you return {found:.4f}; it is {expected:.4f}.")
+        raise Wrong(f"For delta = {delta:.3f} you return {found:.4f}; it should be {expected:.4f}.")
 
 
 @exercise(
     3,
     hints=(
-        "What is the value at x = 0, whatever the slope? And far away?",
+        "What is the value at x = 0, whatever the slope is? And what is it far from 0?",
         "torch.exp takes a tensor. Square the product of slope and x.",
         "torch.exp(-0.5 * (slope * x) ** 2).",
     ),
@@ -140,24 +140,28 @@ def gaussian(answer, rng) -> None:
         k, x = rng.uniform(1.5, 6.0), torch.tensor(rng.uniform(-1.5, 1.5, (4, 25)))
         given = answer(x, k)
         if not isinstance(given, Tensor):
-            raise Wrong(f"You return a {type(given).__name__}. Backward needs a tensor: torch.exp.")
+            raise Wrong(
+                f"You return a {type(given).__name__}. The backward pass needs a tensor: use "
+                "torch.exp."
+            )
         found, kx = array(given, tuple(x.shape), "the bump"), k * x
         expected = torch.exp(-0.5 * kx.square())
         if np.allclose(found, expected, atol=1e-6):
             _in_backward(answer, k)
             continue
         slips = {
-            "It is 0 everywhere: that is the true derivative.": 0 * x,
+            "Your function is 0 everywhere: that is the true derivative.": 0 * x,
             "The half in the exponent is missing.": torch.exp(-kx.square()),
-            "The slope is squared with x: (slope * x) ** 2.": torch.exp(-0.5 * k * x.square()),
+            "The slope must be squared, too: (slope * x) ** 2.": torch.exp(-0.5 * k * x.square()),
             "The slope is not used.": torch.exp(-0.5 * x.square()),
-            "It falls with |x|. A Gaussian falls with x squared.": torch.exp(-kx.abs()),
+            "Your exponent contains |x|. A Gaussian has x squared there.": torch.exp(-kx.abs()),
             "You divide x by the slope: a larger slope makes a narrower bump.":
                 torch.exp(-0.5 * (x / k).square()),
-            "That is a density, of area 1. This bump has the height 1.":
+            "You return a density, with area 1. This bump should have height 1.":
                 k / math.sqrt(2 * math.pi) * expected,
-            "Its height is the slope. This bump has the height 1.": k * expected,
-            "It grows away from the threshold: check the sign in the exponent.": 1 / expected,
+            "The height of your bump is the slope. It should be 1.": k * expected,
+            "Your function grows away from the threshold: check the sign in the exponent.":
+                1 / expected,
             "That is the spike. Return the bump that replaces its derivative.": (x >= 0).double(),
         }  # fmt: skip
         for words, slip in slips.items():
@@ -175,14 +179,17 @@ def _in_backward(bump: Callable, k: float) -> None:
     try:
         SurrogateSpike(bump, slope=k)(v, 1.0).sum().backward()
     except RuntimeError as error:
-        raise Wrong(f"The values are right, but backward with it fails: {error}.") from None
+        raise Wrong(
+            f"The values are right, but the backward pass fails with it: {error}."
+        ) from None
 
 
 @exercise(
     4,
     hints=(
         "Start with g = 0 after the last step, and go through the steps in reverse order.",
-        "g at step t has two parts: one from its own spike, and decay times g at step t + 1.",
+        "g at step t has two terms: one from the spike of that step, and decay times g at step t + "
+        "1.",
         "g = grad_s[t] * bump(h[t] - 1) + decay * g, for t in reversed(range(T)); add g * x[t].",
     ),
 )
@@ -206,7 +213,7 @@ def weight_gradient(answer, rng) -> None:
             if np.allclose(found, slip(*given), atol=1e-6):
                 raise Wrong(words)
         raise Wrong(
-            f"For {n_steps} steps you return {np.round(found, 3).tolist()}; it is "
+            f"For {n_steps} steps you return {np.round(found, 3).tolist()}; it should be "
             f"{np.round(_through_time(*given).numpy(), 3).tolist()}."
         )
 
@@ -238,27 +245,27 @@ def _only_first(x: Tensor) -> Tensor:
 
 #: Common mistakes, and the feedback for each.
 _THROUGH_TIME_SLIPS: dict[str, Callable] = {
-    "The steps are independent in your answer: g_t also has the part decay * g_(t+1).": (
+    "In your answer the steps are independent: g_t also contains decay * g_(t+1).": (
         lambda *given: _through_time(*given, leak_part=0.0)
     ),
-    "The gradient does not leak: g_(t+1) comes back times the decay.": (
+    "Your gradient does not leak: multiply g_(t+1) by the decay.": (
         lambda x, h, grad_s, decay, bump: _through_time(x, h, grad_s, 1.0, bump)
     ),
-    "You go forwards in time. Start at the last step.": _forwards,
+    "You go forward in time. Start at the last step.": _forwards,
     "The bump is missing: the gradient of a spike passes through bump(h - 1).": (
         lambda *given: _through_time(*given, surrogate=False)
     ),
-    "The bump is taken at h. Its argument is the distance to the threshold, h - 1.": (
+    "You evaluate the bump at h. Its argument is the distance to the threshold, h - 1.": (
         lambda *given: _through_time(*given, at=0.0)
     ),
-    "The part from the next step does not pass through the bump: only the spike's part does.": (
+    "The term from the next step is not multiplied by the bump: only the spike's term is.": (
         _also_from_the_leak
     ),
     "The sign is wrong.": lambda *given: -_through_time(*given),
     "You average over the steps. The gradient is the sum.": (
         lambda *given: _through_time(*given) / len(given[0])
     ),
-    "That is only the first step's part: add up g * x[t] over all steps.": (
+    "That is only the first step's contribution: add up g * x[t] over all steps.": (
         lambda x, *rest: _through_time(_only_first(x), *rest)
     ),
 }
@@ -268,7 +275,7 @@ _THROUGH_TIME_SLIPS: dict[str, Callable] = {
     5,
     hints=(
         "What is the distance of a potential h from the threshold?",
-        "bump(h - 1.0) has one value per potential; comparing gives True and False.",
+        "bump(h - 1.0) has one value per potential; a comparison gives True or False for each.",
         "(bump(h - 1.0) >= least).float().mean().",
     ),
 )
@@ -286,9 +293,10 @@ def reached(answer, rng) -> None:
         if math.isclose(found, hit.mean(), rel_tol=1e-6):
             continue
         slips = {
-            "That is a number of potentials. Divide by how many there are: mean().": hit.sum(),
+            "That is a number of potentials. Divide it by their total number: use mean().":
+                hit.sum(),
             "That is the fraction with a smaller bump: use >=.": 1 - hit.mean(),
-            "The bump is taken at h. Its argument is the distance to the threshold, h - 1.":
+            "You evaluate the bump at h. Its argument is the distance to the threshold, h - 1.":
                 (bump(h) >= least).double().mean(),
             "You compare the potentials with `least`. Compare the bumps.":
                 (h >= least).double().mean(),
@@ -296,10 +304,12 @@ def reached(answer, rng) -> None:
                 ((h - 1.0).abs() <= least).double().mean(),
             "That is the mean bump. Count how many reach `least`.": bump(h - 1.0).mean(),
             "That is a percentage. A fraction lies between 0 and 1.": 100 * hit.mean(),
-            "Those are the potentials that fire. Those just below the threshold count, too.":
+            "You count the potentials that reach the threshold. Those just below it count, too.":
                 (h >= 1.0).double().mean(),
         }  # fmt: skip
         for words, slip in slips.items():
             if math.isclose(found, float(slip), rel_tol=1e-6):
                 raise Wrong(words)
-        raise Wrong(f"Of {h.numel()} potentials {hit.mean():.4f} do; you return {found:.4f}.")
+        raise Wrong(
+            f"For {h.numel()} potentials the fraction is {hit.mean():.4f}; you return {found:.4f}."
+        )

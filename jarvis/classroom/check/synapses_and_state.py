@@ -15,7 +15,7 @@ from jarvis.neurons.decay import exp_decay
 @exercise(
     1,
     hints=(
-        "Where does i settle under a constant x? And where does v settle, under that i?",
+        "At which value does i settle for a constant x? And v, for that i?",
         "i settles where i = exp(-dt/tau_syn) i + x; v where v = exp(-dt/tau) v + i. Set v to 1.",
         "(1 - exp(-dt/tau)) * (1 - exp(-dt/tau_syn)).",
     ),
@@ -33,12 +33,15 @@ def just_enough(answer, rng) -> None:
             raise Wrong("That is enough for a neuron without a synapse. With one, i adds up too.")
         if near(x, synapse):
             raise Wrong(
-                "That makes i settle at 1. The membrane then integrates i: one more factor."
+                "That makes i settle at 1. The membrane then integrates i, which adds one more "
+                "factor."
             )
         if near(x, dt / tau * dt / tau_syn, 0.01):
             raise Wrong("dt/tau is Euler's factor; the exact one is 1 - exp(-dt/tau).")
         if near(x, 1 / (leak * synapse), 0.01):
-            raise Wrong("That is where v settles for x = 1. Which x makes it settle at 1?")
+            raise Wrong(
+                "That is the value at which v settles for x = 1. Which x makes v settle at 1?"
+            )
         layer = LIFLayer(tau=tau, dt=dt, tau_syn=tau_syn, reset="none")
         with torch.no_grad():
             h = layer(torch.full((4000, 1), x, dtype=torch.float64), trace=True)[2].v[-1]
@@ -65,7 +68,9 @@ def threshold_at(answer, rng) -> None:
     if not wrong:
         return
     case, mine = cases[wrong[0]], found[wrong[0]]
-    said = f"{len(case.spikes)} spikes, the last one {case.t - case.spikes[-1]:.0f} ms ago: you"
+    said = (
+        f"After {len(case.spikes)} spikes, the last one {case.t - case.spikes[-1]:.0f} ms ago, you"
+    )
     said = f"{said} return {mine:.4g}"
     if words := explained(found, cases, _THRESHOLD_SLIPS):
         raise Wrong(f"{said}. {words}")
@@ -95,18 +100,18 @@ _THRESHOLD_SLIPS = (
     (lambda c: 1 + c.b * len(c.spikes),
      "Nothing has decayed: each increase shrinks with tau_adapt."),
     (lambda c: 1 + c.b * c.left()[-1],
-     "Only the last spike counts. The increases of all spikes add up."),
+     "You count only the last spike. The increases of all spikes add up."),
     (lambda c: 1 + c.b * c.left()[0],
-     "Only the first spike counts. The increases of all spikes add up."),
+     "You count only the first spike. The increases of all spikes add up."),
     (lambda c: 1 + c.b * len(c.spikes) * c.left()[-1],
-     "All increases decay as if they were as old as the last one."),
+     "You let all increases decay as if they were as old as the last one."),
     (lambda c: 1 + c.b * len(c.spikes) * c.left()[0],
-     "All increases decay as if they were as old as the first one."),
+     "You let all increases decay as if they were as old as the first one."),
     (lambda c: 1 + c.b * (1 / c.left()).sum(),
      "The increases grow with time: look at the sign in the exponent."),
     (lambda c: 1 + c.b * c.left().prod(), "You multiply the increases. They add up."),
     (lambda c: math.exp(-c.t / c.tau) + c.b * c.left().sum(),
-     "1 decays as well in your answer. Only what the spikes have added decays."),
+     "In your answer the 1 decays, too. Only what the spikes have added decays."),
 )  # fmt: skip
 
 
@@ -128,16 +133,16 @@ def _counts(layer: LIFLayer, stream, kind: str = "") -> list[int]:
 #: Common mistakes, and the feedback for each.
 _STREAM_SLIPS = {
     "forget": "Every piece starts at rest: the state is lost between the pieces of a recording.",
-    "left over": "No recording but the first starts at rest: the state of the last one is left "
-    "over. Forget it where is_new is true.",
-    "late": "The state is forgotten after the first piece of a recording: forget it before.",
+    "left over": "Only your first recording starts at rest: the others start with the state left "
+    "over from the one before. Set the state to None where is_new is true.",
+    "late": "You reset the state after the first piece of a recording. Reset it before that piece.",
 }
 
 
 @exercise(
     3,
     hints=(
-        "A loop over the pairs, with a state that lives outside the loop: section 3 has one.",
+        "Loop over the pairs, and keep the state outside the loop, as in section 3.",
         "Where is_new is true, set the state to None before the call and append a new count.",
         "for piece, is_new in stream: if is_new: state = None; counts.append(0); then "
         "spikes, state = layer(piece, state) and counts[-1] += spikes.sum().item().",
@@ -176,5 +181,7 @@ def count_per_recording(answer, rng) -> None:
         if counts == wrong:
             raise Wrong(_STREAM_SLIPS[kind])
     if counts == np.cumsum(expected).tolist():
-        raise Wrong("You count on from one recording to the next: start each at 0.")
-    raise Wrong(f"You count {counts}, and the layer fires {expected} times in one run each.")
+        raise Wrong("You keep counting from one recording to the next: start each count at 0.")
+    raise Wrong(
+        f"You count {counts}; run one recording at a time, the layer fires {expected} times."
+    )

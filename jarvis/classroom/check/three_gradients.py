@@ -19,8 +19,8 @@ from jarvis.classroom.check.verdict import (
 @exercise(
     1,
     hints=(
-        "Which steps count? Those up to which no spike has come yet. How do you say that with "
-        "products of 1 - s?",
+        "The time is dt times the number of steps up to the first spike. How can products of 1 - s "
+        "count the steps without a spike so far?",
         "(1 - s).cumprod(0) is 1 as long as there was no spike, and 0 from the first one on.",
         "dt times (1 + the sum over time of that product).",
     ),
@@ -44,7 +44,8 @@ def first_time(answer, rng) -> None:
         _compare_times(values, right.numpy(), s, dt)
         if not isinstance(found, Tensor) or not found.requires_grad:
             raise Wrong(
-                "The times have no gradient: argmax and comparisons have none. Use products."
+                "The times have no gradient, because argmax and comparisons have none. Use "
+                "products."
             )
         gradients = torch.stack([torch.autograd.grad(t, leaf, retain_graph=True)[0] for t in found])
         steps = torch.arange(n_steps)[:, None]
@@ -55,11 +56,14 @@ def first_time(answer, rng) -> None:
             if torch.allclose(mine, wanted[:, k], atol=1e-9):
                 continue
             if not mine.any():
-                raise Wrong("The gradient is 0: clamp, comparisons and argmax have none.")
+                raise Wrong(
+                    "The gradient is 0: comparisons and argmax pass no gradient on, and clamp may "
+                    "stop it."
+                )
             if (mine > 0).any():
                 raise Wrong(
-                    "A further spike would make the time longer by your gradient. It ends the "
-                    "count."
+                    "By your gradient, another spike would make the time longer. A spike ends the "
+                    "count, so it makes the time shorter."
                 )
             t = int((mine - wanted[:, k]).abs().argmax())
             raise Wrong(
@@ -88,11 +92,11 @@ def _compare_times(found: np.ndarray, right: np.ndarray, s: Tensor, dt: float) -
     clock = dt * np.arange(1, len(s) + 1)[:, None]
     spikes = s.numpy()
     if np.allclose(found, (clock * spikes).sum(0)):
-        raise Wrong("That is form A: with several spikes their times add up.")
+        raise Wrong("That is form A, in which the times of several spikes add up.")
     if np.allclose(found, right - dt):
         raise Wrong("One step is missing: a spike in step 0 is at the time dt.")
     if np.allclose(found, right / dt):
-        raise Wrong("That is a number of steps. Multiply by dt.")
+        raise Wrong("That is the number of steps. Multiply by dt.")
     last = dt * (len(s) - spikes[::-1].argmax(0))
     if np.allclose(found[1:], last[1:]):
         raise Wrong("That is the last spike. Count the steps before the first one.")
@@ -109,7 +113,8 @@ def _compare_times(found: np.ndarray, right: np.ndarray, s: Tensor, dt: float) -
     hints=(
         "In which step is each neuron at or above 1 for the first time? What was h one step "
         "before?",
-        "Between the two steps h is nearly a straight line. How far along it is 1 reached?",
+        "Between the two steps h is nearly a straight line. At which fraction of the step does it "
+        "reach 1?",
         "k = (h >= 1).int().argmax(0); a, b = h[k - 1, n], h[k, n] with n = torch.arange(N); then "
         "dt * (k + (1 - a) / (b - a)).",
     ),
@@ -135,14 +140,14 @@ def crossing_time(answer, rng) -> None:
             _name_crossing(values, wanted, dt, k.numpy(), a.detach().numpy(), b.detach().numpy())
         if not isinstance(found, Tensor) or not found.requires_grad:
             raise Wrong(
-                "The times are right, but have no gradient: do not detach h, or use .item()."
+                "The times are right, but they have no gradient: use neither detach() nor .item()."
             )
         (mine,) = torch.autograd.grad(found.sum(), w, allow_unused=True)
         if mine is None or not mine.any():
             raise Wrong("The times are right, but their gradient is 0.")
         off = (mine / by_w - 1).abs().max().item()
         if off > 0.5:
-            raise Wrong(f"The derivative by the weights differs from the exact one by {off:.0%}.")
+            raise Wrong(f"The derivative with respect to the weights is off by {off:.0%}.")
 
 
 def _name_crossing(found, right, dt: float, k, a, b) -> None:
@@ -151,9 +156,9 @@ def _name_crossing(found, right, dt: float, k, a, b) -> None:
         (dt * (k + 1), "Those are whole steps: interpolate between the step before and this one."),
         (right + dt, "One step too late: h[k] is at dt * (k + 1), so h[k - 1] is at dt * k."),
         (right - dt, "One step too early: h[k - 1] is at dt * k."),
-        (right / dt, "Those are steps. Multiply by dt."),
-        (dt * (k + (1 - b) / (a - b)), "The share is that from the far end: (1 - a) / (b - a) of a "
-         "step after h[k - 1] = a."),
+        (right / dt, "Those are numbers of steps. Multiply by dt."),
+        (dt * (k + (1 - b) / (a - b)), "You measure from the far end: the crossing comes "
+         "(1 - a) / (b - a) of a step after h[k - 1] = a."),
         (dt * (k + a / b), "(1 - a) / (b - a) of the step have passed when the line reaches 1."),
     ):  # fmt: skip
         if np.allclose(found, slip, rtol=1e-6):
@@ -184,12 +189,12 @@ def order_of(answer, rng) -> None:
         if near(found, right, 1e-6):
             continue
         slips = (
-            (-right, "The size is right, the sign is not: a smaller step gives a smaller error."),
+            (-right, "The sign is wrong: a smaller step gives a smaller error."),
             (1 / right, "The axes are exchanged: the error is a function of the step."),
             (c, "That is the intercept. np.polyfit returns the slope first."),
-            (np.polyfit(steps, errors, 1)[0], "The slope on linear scales: take logarithms."),
-            (np.log(errors[0] / errors[-1]) / np.log(steps[0] / steps[-1]), "That uses the first "
-             "and the last point only. Fit all of them."),
+            (np.polyfit(steps, errors, 1)[0], "That slope is on linear scales: take logarithms."),
+            (np.log(errors[0] / errors[-1]) / np.log(steps[0] / steps[-1]), "You use "
+             "only the first and the last point. Fit all of them."),
         )  # fmt: skip
         for slip, words in slips:
             if near(found, slip, 1e-6):

@@ -28,8 +28,8 @@ def _counts(value, n_samples: int) -> np.ndarray:
 @exercise(
     1,
     hints=(
-        "Each draw picks S rows and N columns of the table anew, and takes the mean of what is "
-        "there.",
+        "Each draw picks S rows and N columns of the table anew, and takes the mean of the "
+        "selected entries.",
         "rng.integers(S, size=S) are the numbers of the rows, with replacement; likewise for "
         "columns.",
         "rows, columns = rng.integers(S, size=S), rng.integers(N, size=N); then "
@@ -57,7 +57,7 @@ def bootstrap(answer, rng) -> None:
             )
         if 0.85 < _spread(answer, seeds + 0.0 * samples, rng) * math.sqrt(n_samples) < 1.18:
             raise Wrong(
-                "You draw single entries. A network that is drawn answers all drawn pictures: draw "
+                "You draw single entries. Each drawn network classifies all drawn pictures: draw "
                 "whole rows and whole columns."
             )
         if not 0.85 < ratio < 1.18:
@@ -114,8 +114,8 @@ def additions_of(answer, rng) -> None:
         exist = (weights != 0).sum(1).numpy()
         if np.array_equal(found, m * fired.sum(1)):
             raise Wrong(
-                "You count all synapses of a spike, pruned ones too. A weight of 0 is no synapse: "
-                "nothing is added there."
+                "You count all synapses of a neuron, pruned ones too. Nothing is added where the "
+                "weight is 0."
             )
         if np.allclose(found, (fired @ weights.numpy()).sum(1), atol=1e-3):
             raise Wrong("You add up the weights. Count how often one is added: weights != 0.")
@@ -123,7 +123,7 @@ def additions_of(answer, rng) -> None:
             raise Wrong("You count only positive weights. A negative one is added, too.")
         if np.array_equal(found, fired.sum(1)):
             raise Wrong(
-                "Those are the spikes. Each causes an addition at every synapse that it reaches."
+                "You count the spikes. Each spike causes one addition at every synapse it reaches."
             )
         if np.array_equal(found, (spikes.numpy().any(0) @ exist)):
             raise Wrong(
@@ -171,14 +171,14 @@ def break_even(answer, rng) -> None:
             raise Wrong(f"With {n_steps} steps the updates alone cost more: 0, not {found:.3f}.")
         if near(found, product / add):
             raise Wrong(
-                "That forgets the updates: each step costs each neuron something, spike or not."
+                "You leave out the updates: each neuron is updated in each step, spike or not."
             )
         if near(found, multiply / add) or near(found, multiply / add * (1 - cost)):
             raise Wrong("A multiply-add is a multiplication and an addition: multiply + add.")
         if near(found, product / add * (1 - n_steps / n_in)):
             raise Wrong("That is right for one state variable per neuron. Here there are n_states.")
         if near(found, product / add * (1 - cost) / n_steps):
-            raise Wrong("That is spikes per step. The question is how many in total.")
+            raise Wrong("That is the number of spikes per step. Return the total number.")
         if near(found, product / add * (1 - cost) * n_in):
             raise Wrong(
                 "That is the number of spikes of all inputs together. Return that of each input."

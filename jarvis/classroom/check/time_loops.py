@@ -59,9 +59,9 @@ def _compare(s: np.ndarray, h: np.ndarray, x: np.ndarray, decay: float, tau: flo
         raise Wrong("The spikes are right. h should be the potential before the reset.")
     t, n = np.argwhere((s != expected) | ~np.isclose(h, h_expected))[0]
     raise Wrong(
-        f"Up to step {t} all is well. There, in lane {n}, x = {x[t, n]:.3f}, and you have "
-        f"h = {h[t, n]:.3f} and s = {s[t, n]:g}; LIFLayer(reset='zero') has {h_expected[t, n]:.3f} "
-        f"and {expected[t, n]:g} (tau {tau:.1f})."
+        f"Your result is right before step {t}. There, in lane {n}, x = {x[t, n]:.3f}, and you "
+        f"have h = {h[t, n]:.3f} and s = {s[t, n]:g}; LIFLayer(reset='zero') has "
+        f"{h_expected[t, n]:.3f} and {expected[t, n]:g} (tau {tau:.1f})."
     )
 
 
@@ -72,7 +72,7 @@ _SLIPS = {
     "greater": "At exactly h = 1 your neuron is silent. It should spike where h >= 1.",
     "one lane": "All lanes share one v in your loop. Each needs its own: v is an array.",
     "after": "The spikes are right. Your h is from after the reset; keep it from before.",
-    "notebook": "Your factor is that of tau = 20 ms. Use the argument `decay`.",
+    "notebook": "Your factor is the one for tau = 20 ms. Use the argument `decay`.",
 }
 
 
@@ -116,14 +116,16 @@ def kept_per_element(answer, rng) -> None:
         said = f"With numbers of {size} bytes you predict {found:g}"
         if found == size:
             raise Wrong(
-                f"{said}: h alone. The gradient of the weight needs something else as well."
+                f"{said}. That is h alone, but the weight's gradient needs something else as well."
             )
         if found == size + 1:
             raise Wrong(f"{said}. A byte would be enough for a spike, but spikes are floats here.")
         if found == size + 1 / 8:
             raise Wrong(f"{said}. A bit would be enough for a spike, but spikes are floats here.")
         if found == 3 * size:
-            raise Wrong(f"{said}: one thing too many. x is not needed, and v follows from h and s.")
+            raise Wrong(
+                f"{said}. That is one tensor too many: x is not needed, and v follows from h and s."
+            )
         raise Wrong(f"{said}; autograd keeps {measured:.2f} bytes per element.")
 
 
@@ -151,9 +153,9 @@ def steps_for(answer, rng) -> None:
         if abs(found - exact) < 1:
             raise Wrong(f"{said}. T is a whole number of steps: round up.")
         if abs(found - ratio * unbound / slope) < 1:
-            raise Wrong(f"{said}: c is missing. With few steps x[t] writes more than 8 T.")
+            raise Wrong(f"{said}. You left out c. With few steps x[t] writes more than 8 T.")
         if abs(found - (ratio * unbound + c) / slope) < 1:
-            raise Wrong(f"{said}: c is on the wrong side. 8 T + c should reach 40 ratio.")
+            raise Wrong(f"{said}. Your c is on the wrong side. 8 T + c should reach 40 ratio.")
         if abs(found - (10 * unbound - c) / slope) < 1:
             raise Wrong(f"{said}. That is right for ten times: use the argument.")
         if abs(found - ratio * slope) < 1 or abs(found - ratio) < 1:
@@ -190,9 +192,8 @@ class _Written(TorchDispatchMode):
     4,
     hints=(
         "What has to be carried from one piece to the next, and what must not be?",
-        "For each piece: a leaf that requires a gradient, layer(piece, state), backward with the "
-        "piece "
-        "of g, state.detach().",
+        "For each piece: a leaf that requires a gradient, layer(piece, state), the backward "
+        "pass with the piece of g, and state.detach().",
         "with SavedBytes() as saved: for x_k, g_k in zip(x.split(length), g.split(length)): ... ; "
         "torch.cat the spikes and the gradients, and return saved.most.",
     ),

@@ -29,8 +29,8 @@ def _counted(net: str, n: int) -> int:
     1,
     hints=(
         "How many synapses are there from the channels, and how many among the neurons?",
-        "The weights are 700 n + n (n - 1), because no neuron has a synapse onto itself. Free "
-        "delays are as many again. Who has positions?",
+        "The weights are 700 n + n (n - 1), because no neuron has a synapse onto itself. There are "
+        "as many free delays. What has positions?",
         "Positions are D (700 + n) numbers: the channels have positions as well.",
     ),
 )
@@ -62,7 +62,7 @@ def _uncounted(net: str, n: int) -> list[tuple[int, str]]:
     elif net != "0":
         slips += [
             (weights, "The positions are missing."),
-            (2 * weights, "Delays that follow from positions are no parameters of their own."),
+            (2 * weights, "Delays that follow from positions are not parameters of their own."),
             (weights + int(net) * n, "The channels have positions as well."),
             (weights + CHANNELS + n, f"A position is {net} numbers."),
         ]
@@ -72,7 +72,7 @@ def _uncounted(net: str, n: int) -> list[tuple[int, str]]:
 @exercise(
     2,
     hints=(
-        "What is drawn are words. Both networks answered each of them: what happens to a pair?",
+        "You draw words, and both networks answered each word: keep the two answers together.",
         "Draw N indices out of N with replacement, and use the same ones for a and for b. The "
         "difference of the two means is one value; the interval comes from many.",
         "index = rng.integers(0, len(a), (draws, len(a))); values = (1.0 * a - b)[index].mean(1); "
@@ -107,7 +107,8 @@ def bootstrap(answer, rng) -> None:
         if abs(middle - d.mean()) < 2 * tolerance and half > 0.8 * 1.96 * apart:
             raise Wrong(
                 f"{said} That is far too wide: do you draw the words of a and b separately? A word "
-                "that is hard for one network is hard for the other, and pairs take that out."
+                "that is hard for one network is hard for the other; pairing removes this "
+                "variation."
             )
         if abs(middle + d.mean()) < tolerance < abs(d.mean()):
             raise Wrong(f"{said} That is b - a.")
@@ -187,8 +188,8 @@ def shuffled(answer, rng) -> None:
         if not np.allclose(np.sort(found, None), np.sort(given, None)):
             kept = np.isin(found, given).mean()
             if kept == 1:
-                raise Wrong("Some delays are there twice and others are lost: draw an order.")
-            raise Wrong("The values have changed: deal the same ones anew among the synapses.")
+                raise Wrong("Some delays occur twice and others are lost: draw a random order.")
+            raise Wrong("The values have changed. Keep the same values, and only reorder them.")
         if (np.sort(found, 0) == np.sort(given, 0)).all():
             raise Wrong(
                 "Each receiver still has the same delays, in another order: deal over the whole "
@@ -205,4 +206,4 @@ def shuffled(answer, rng) -> None:
         if {tuple(row) for row in np.sort(found, 1)} == rows or {
             tuple(column) for column in np.sort(found, 0).T
         } == columns:
-            raise Wrong("Whole rows or columns have changed places: deal single delays.")
+            raise Wrong("Whole rows or columns have changed places: shuffle single delays.")

@@ -171,8 +171,8 @@ _MAP_SLIPS: dict[str, Callable] = {
     "The input is missing: y' = y + x in all three cases, the border included.": _no_input,
     "The input is missing in the new u, although the border has it.": _input_lost,
     "At the border itself, u = alpha + y', the neuron spikes: >=, not >.": _strict,
-    "You report a spike wherever u > 0. A spike is where the third case holds.": _early,
-    "You report a spike by the new u. The third case asks for the old one.": _of_the_new,
+    "You report a spike wherever u > 0. The neuron spikes only where the third case holds.": _early,
+    "You decide on a spike by the new u. The third case depends on the old u.": _of_the_new,
     "The sign of mu is wrong: y falls while u is above sigma - 1.":
         lambda x, u, y, p: (*_map(x, u, y, p)[:2], 2 * y - _slow(u, y, p)),
     "The sign of sigma is wrong: it enters y as + mu sigma.":
@@ -264,11 +264,11 @@ def _back(g_s, g_v, x, v, decay, decay_open, knee, slope, **slip) -> list[np.nda
 
 _BACK_SLIPS = {
     "The surrogate is missing: nothing arrives through the spike.": dict(true_derivative=1),
-    "The derivative of the spike is taken as 1. Multiply g_s by the surrogate.":
+    "You take the derivative of the spike as 1. Multiply g_s by the surrogate.":
         dict(as_if_linear=1),
     "The surrogate is 1/(1 + k |h - 1|) squared.": dict(no_square=1),
     "The slope k is missing in the surrogate.": dict(no_slope=1),
-    "The reset is in the graph: you let a gradient back through 1 - s. It is detached here.":
+    "You let a gradient flow back through 1 - s. The reset is detached here.":
         dict(in_graph=1),
     "The factor 1 - s is missing: a neuron that is reset forgets its h.": dict(no_reset=1),
     "At h = 1 exactly the neuron spikes: >=, not >.": dict(strict=1),
@@ -277,7 +277,8 @@ _BACK_SLIPS = {
     "The leak is chosen by v, the potential before the step, not by h.": dict(by_h=1),
     "The gradient of a leak is g_h times v, not times h.": dict(times_h=1),
     "Both leaks get the whole gradient. Each gets it only where it was open.": dict(not_split=1),
-    "The last two are in the wrong order: decay first, then decay_open.": dict(other_order=1),
+    "The last two gradients are in the wrong order: decay comes first, then decay_open.":
+        dict(other_order=1),
     "On its way to the v before, the gradient of h passes the leak: multiply by it.":
         dict(no_leak=1),
 }  # fmt: skip
