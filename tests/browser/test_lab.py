@@ -7,10 +7,11 @@ import time
 import nbformat
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
-from jarvis.classroom import widgets
+from jarvis.classroom import lesson, widgets
 
 from .film import Film
 from .lab import ROOT, Lab, command_of_make
@@ -185,7 +186,9 @@ def test_the_lesson_with_sliders_runs_and_its_slider_moves_the_figure(driver, la
     explorer.show()
     shot("102-explorer")
     slider = "current I (units of v)"
-    measured["lesson 102"] = drag_and_watch(driver, "lif", explorer, slider, 0.9, 0.3)
+    with plt.rc_context():
+        lesson.begin()  # the lesson's style is that of the picture by hand, too
+        measured["lesson 102"] = drag_and_watch(driver, "lif", explorer, slider, 0.9, 0.3)
     shot("102-explorer-dragged")
 
 
