@@ -10,12 +10,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what belongs together, for ``--dist loadgroup``: a file; in the suite of all neurons a
-    neuron, whose compiled loops one process makes and the others need not; and of the solutions
-    each alone."""
+    """Say what belongs together, for ``--dist loadgroup``: a file; in the suite of all neurons, a
+    neuron, whose compiled loops are then made by one process only."""
     for item in items:
         params = getattr(getattr(item, "callspec", None), "params", {})
-        divided = {"test_every_neuron.py": "case", "test_solutions.py": "source"}
-        case = params.get(divided.get(item.path.name, ""))
+        case = params.get("case") if item.path.name == "test_every_neuron.py" else None
         part = f":{case.name}" if hasattr(case, "name") else ""
         item.add_marker(pytest.mark.xdist_group(f"{item.path.name}{part}"))
