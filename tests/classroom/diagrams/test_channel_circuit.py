@@ -3,6 +3,7 @@
 import pytest
 from matplotlib import pyplot as plt
 
+from drawings import check_texts
 from jarvis.classroom.diagrams.channel_circuit import Channel, channel_circuit
 
 CHANNELS = [
@@ -12,21 +13,8 @@ CHANNELS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
-
-
 def test_texts_stand_in_the_drawing_and_apart():
-    ax = channel_circuit(CHANNELS)
-    ax.figure.canvas.draw()
-    boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
-    for box in boxes:
-        assert ax.figure.bbox.x0 <= box.x0 <= box.x1 <= ax.figure.bbox.x1
-        assert ax.figure.bbox.y0 <= box.y0 <= box.y1 <= ax.figure.bbox.y1
-    for k, box in enumerate(boxes):
-        assert not any(box.overlaps(other) for other in boxes[:k])
+    check_texts(channel_circuit(CHANNELS))
 
 
 def test_it_draws_into_given_axes_and_names_its_parts():

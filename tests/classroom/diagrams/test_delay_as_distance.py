@@ -2,15 +2,8 @@
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 
 from jarvis.classroom.diagrams.delay_as_distance import _HERE, _SENDERS, _THERE, delay_as_distance
-
-
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
 
 
 def distance(a, b):

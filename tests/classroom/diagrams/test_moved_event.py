@@ -7,12 +7,6 @@ from matplotlib import pyplot as plt
 from jarvis.classroom.diagrams.moved_event import _AFTER, _BEFORE, _DT, moved_event
 
 
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
-
-
 def at(line, x):
     return float(np.interp(x, *line.get_data()))
 

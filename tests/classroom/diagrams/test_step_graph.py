@@ -1,26 +1,15 @@
 """The drawing of one step of a neuron."""
 
-import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import same_color
 from matplotlib.text import Annotation
 
+from drawings import check_texts
 from jarvis.classroom.diagrams.step_graph import step_graph
 
 
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
-
-
 def test_texts_stand_in_the_drawing_and_apart():
-    ax = step_graph()
-    ax.figure.canvas.draw()
-    boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
-    for k, box in enumerate(boxes):
-        assert ax.figure.bbox.x0 <= box.x0 <= box.x1 <= ax.figure.bbox.x1
-        assert not any(box.overlaps(other) for other in boxes[:k])
+    check_texts(step_graph())
 
 
 def test_three_kinds_of_arrows_are_explained():

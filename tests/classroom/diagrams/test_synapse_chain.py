@@ -1,27 +1,14 @@
 """The drawing of a synapse."""
 
 import numpy as np
-import pytest
 from matplotlib import pyplot as plt
 
+from drawings import check_texts
 from jarvis.classroom.diagrams.synapse_chain import synapse_chain
 
 
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
-
-
 def test_texts_stand_in_the_drawing_and_apart():
-    ax = synapse_chain()
-    ax.figure.canvas.draw()
-    boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
-    for box in boxes:
-        assert ax.figure.bbox.x0 <= box.x0 <= box.x1 <= ax.figure.bbox.x1
-        assert ax.figure.bbox.y0 <= box.y0 <= box.y1 <= ax.figure.bbox.y1
-    for k, box in enumerate(boxes):
-        assert not any(box.overlaps(other) for other in boxes[:k])
+    check_texts(synapse_chain())
 
 
 def test_it_draws_into_given_axes():

@@ -14,12 +14,6 @@ from jarvis.plotting import BLUE, RED
 BOTH = pytest.mark.parametrize("recurrent", [False, True])
 
 
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
-
-
 def arrows(ax, color):
     """The arrows of one colour, as (from, to), each end named by the nearest node."""
     nodes = {
