@@ -64,7 +64,7 @@ from jarvis.stdp import (
 )
 from jarvis.support.downloads import MissingDataError
 from jarvis.support.files import FolderInUseError, atomic_path, locked, write_json
-from jarvis.training import cosine, linear_tail
+from jarvis.training import cosine, linear_tail, seed_for
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "demos"))
@@ -239,7 +239,7 @@ def toy_features(code: str, bins: int | None) -> Features:
 
     @lru_cache(1)
     def features(on: str, seed: int):
-        found, generator = [], torch.Generator().manual_seed(seed)
+        found, generator = [], torch.Generator().manual_seed(seed_for("toy code", seed))
         for part in parts("toy", on):
             draws = DRAWS if code == "rate" else 1
             spikes = [toy_code(part.inputs, generator, code=code) for _ in range(draws)]

@@ -49,7 +49,9 @@ def poisson_encode(
         n_steps: T, the number of steps.
         max_rate: rate for the value 1, Hz; None means a spike in every step, ``1000 / dt`` Hz.
         dt: time step, ms.
-        generator: source of randomness, on the device of `values`; None for torch's default.
+        generator: source of randomness, on the device of `values`; None for torch's default. If the
+            values were drawn at random as well, give it another seed: from the same seed come the
+            same numbers, and then no input fires in the first step.
         skip_zeros: True draws no random numbers for values of 0, which never fire. This is several
             times faster for images that are mostly background. The individual spikes then differ
             from those drawn with False, but their statistics are the same.

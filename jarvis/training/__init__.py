@@ -3,11 +3,11 @@
 `loop` contains `fit`, `evaluate` and `train`, which drives every kind of run. `run` defines the
 state of a run between two batches and which options may change when the run resumes. `checkpoints`
 and `interruption` protect this state, `schedules` vary the learning rate, `pruning` removes
-synapses, `distributed` handles torchrun, and `devices` chooses a device and seeds torch.
+synapses, `distributed` handles torchrun, and `devices` chooses a device and seeds random numbers.
 """
 
 from jarvis.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from jarvis.training.devices import choose_device, seeded
+from jarvis.training.devices import choose_device, seed_for, seeded
 from jarvis.training.interruption import Interruption
 from jarvis.training.loop import Hooks, evaluate, fit, train
 from jarvis.training.pruning import Pruner, density_after
@@ -40,6 +40,7 @@ __all__ = [
     "linear_tail",
     "load_checkpoint",
     "save_checkpoint",
+    "seed_for",
     "seeded",
     "train",
     "warmup_cosine",

@@ -1,9 +1,10 @@
-"""Choice of the device, and seeding of torch's random numbers for a block of code."""
+"""Choice of the device, and seeds of random numbers: for a block of code, and for one purpose."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 from jarvis.support.checks import check_integer
@@ -36,6 +37,31 @@ def seeded(seed: int) -> Iterator[None]:
     with own_random():
         torch.manual_seed(seed)
         yield
+
+
+def seed_for(purpose: str, seed: int, *, step: int = 0) -> int:
+    """A seed of random numbers that serve one purpose, such as drawing the spikes of a rate code.
+
+    Two generators with the same seed draw the same numbers. If values between 0 and 1 were drawn
+    from seed 0, a rate code that starts from seed 0 compares each value with itself in its first
+    step, and no input fires. A derived seed prevents this for any seed that a user chooses.
+
+    Args:
+        purpose: a description; different descriptions give unrelated seeds.
+        seed: the seed that the user chose; 64 bits, signed or unsigned.
+        step: number of the step from which the numbers are drawn, at least 0.
+
+    Returns:
+        a seed from 0 to 2**64 - 1.
+
+    Example:
+        >>> generator = torch.Generator().manual_seed(seed_for("spikes", 0))
+        >>> torch.rand(1, generator=generator).equal(torch.rand(1, generator=generator))
+        False
+    """
+    key = (*purpose.encode(), step)
+    derived = np.random.SeedSequence(seed % (1 << 64), spawn_key=key)
+    return int(derived.generate_state(1, np.uint64)[0])
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from jarvis.support.checks import check_integer, check_type
 from jarvis.support.files import locked, write_json
 from jarvis.training import distributed
-from jarvis.training.devices import own_random
+from jarvis.training.devices import own_random, seed_for
 from jarvis.training.interruption import Interruption
 from jarvis.training.run import (
     Encode,
@@ -196,7 +196,8 @@ def evaluate(
             a `Subset` or a `ConcatDataset`, or a list of pairs (input, label).
         encode: a function from values to spikes. If it is None, the model receives values
             unchanged, and events in steps as spike trains ``[T, B, ...]``.
-        seed: seed of the random encoding; the same seed gives the same spikes.
+        seed: seed of the random encoding; the same seed gives the same spikes. They differ from
+            those of ``torch.Generator().manual_seed(seed)`` and from those drawn in training.
         draws: number of passes over the data, each with a new draw of the random encoding; loss
             and accuracy are averaged over them.
         shared: whether to divide the work among all processes under torchrun; every process then
@@ -219,7 +220,7 @@ def evaluate(
     seed = check_integer("evaluate: seed", seed, at_least=-(1 << 63), at_most=(1 << 64) - 1)
     check_type("evaluate: model", model, nn.Module)
     device = device_of(model)
-    generator = torch.Generator(device).manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(seed_for("evaluation", seed))
     training = model.training
     model.eval()
     loss, correct = 0.0, 0

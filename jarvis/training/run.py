@@ -33,6 +33,7 @@ from jarvis.training.checkpoints import (
     save_checkpoint,
     set_random_states,
 )
+from jarvis.training.devices import seed_for
 from jarvis.training.samples import (
     check_dataset,
     check_scores,
@@ -393,7 +394,7 @@ class Run:
         if self._random is None:
             torch.manual_seed(self.seed)
         elif self._random["run"] is None:
-            self.generator.manual_seed((self.seed + 1_000_003 * self.steps_done) % (1 << 63))
+            self.generator.manual_seed(seed_for("training", self.seed, step=self.steps_done))
             set_random_states(self._random, None)
         else:
             set_random_states(self._random, self.generator)
@@ -486,6 +487,7 @@ class GradientRun(Run):
             raise ValueError("the model has no parameters to train")
         if optimizer is None:
             check_number("lr", lr, above=0)
+        self.generator.manual_seed(seed_for("training", seed))
         self.model, self.train_set = model, train_set
         self.objective, self.encode, self.schedule = objective, encode, schedule
         self.optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=lr)

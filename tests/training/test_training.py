@@ -12,6 +12,7 @@ from torch import nn
 from jarvis import SpikingMLP, datasets, evaluate, fit, poisson_encode, seeded
 from jarvis.training import choose_device
 from jarvis.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from jarvis.training.devices import seed_for
 from jarvis.training.run import Interrupted, TrainingError
 from jarvis.training.schedules import cosine, linear_tail
 
@@ -87,6 +88,40 @@ def test_same_seed_same_weights_whatever_the_global_state():
     assert torch.equal(weights(a), weights(b))
     c, _ = train(seed=1)
     assert not torch.equal(weights(a), weights(c))
+
+
+@pytest.mark.parametrize("seed", [0, 5, -1, (1 << 63) - 1])
+def test_spikes_are_not_drawn_from_the_numbers_of_the_data(seed):
+    """Values from the same seed as the run; drawn from it as well, no spike would exceed them."""
+    values = torch.rand((256, 32), generator=torch.Generator().manual_seed(seed))
+    data = datasets.ArrayDataset(values, torch.arange(256) % 2, 2, "generated")
+    seen = []
+
+    def watched(x, generator):
+        seen.append(encode(x, generator))
+        return seen[-1]
+
+    evaluate(make(), data, watched, batch_size=256, seed=seed)
+    options = {"epochs": 1, "batch_size": 256, "seed": seed, "progress": False, "log": len}
+    fit(make(), data, encode=watched, **options)
+    at_evaluation, in_training = seen
+    for spikes in seen:
+        rate = spikes.mean((1, 2))
+        assert (rate - 0.5).abs().max() < 0.05  # in each step; the standard deviation is 0.006
+    assert not torch.equal(at_evaluation.sum((1, 2)), in_training.sum((1, 2)))
+
+
+def test_seeds_for_a_purpose():
+    found = {
+        seed_for(purpose, seed, step=step)
+        for purpose in ("training", "evaluation")
+        for seed in (-1, 0, 1, (1 << 63) - 1)
+        for step in (0, 1)
+    }
+    assert len(found) == 16
+    assert all(0 <= seed < 1 << 64 for seed in found)
+    assert seed_for("training", 0) == seed_for("training", 0, step=0)
+    assert seed_for("training", -1) == seed_for("training", (1 << 64) - 1)  # as torch takes them
 
 
 def test_global_randomness_is_left_alone():
