@@ -9,9 +9,11 @@ two processes that start together could give the same number to two different lo
 
 import logging
 import os
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -42,6 +44,8 @@ _told = False
 def compiled(loop: Callable, signature: Any, name: str) -> Callable:
     """The machine code of `loop`, from the cache on disk if it is there.
 
+    An interruption (Ctrl-C) takes effect after the compilation.
+
     Args:
         loop: a Python function whose closure holds the flags (numbers and strings only: numba
             derives the cache key from them).
@@ -50,7 +54,8 @@ def compiled(loop: Callable, signature: Any, name: str) -> Callable:
     """
     loop.__name__ = loop.__qualname__ = name
     options: dict = dict(nogil=True, error_model="numpy")
-    with _compiling, event.install_listener("numba:compile", _TellOnce()):
+    telling = event.install_listener("numba:compile", _TellOnce())
+    with _compiling, _interrupted_afterwards(), telling:
         try:
             return njit(signature, cache=True, **options)(loop)
         except Exception as error:
@@ -59,6 +64,30 @@ def compiled(loop: Callable, signature: Any, name: str) -> Callable:
             # attempt.
             logger.info("the compiled loop %s is not cached: %s", name, error)
             return njit(signature, **options)(loop)
+
+
+@contextmanager
+def _interrupted_afterwards() -> Iterator[None]:
+    """Hold SIGINT back until the end of the block.
+
+    During a compilation, LLVM calls Python functions. An exception that the handler raises in one
+    of them does not reach the program: the interruption is lost, or the process is aborted.
+    """
+    if threading.current_thread() is not threading.main_thread():  # signals are handled elsewhere
+        yield
+        return
+    received: list[int] = []
+    former = signal.getsignal(signal.SIGINT)
+    if former is None:  # installed by other code than Python, which cannot be put back
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+        for number in received:
+            signal.raise_signal(number)
 
 
 class _TellOnce(event.Listener):

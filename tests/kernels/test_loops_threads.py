@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -15,6 +16,7 @@ import torch
 from jarvis import LIFLayer
 from jarvis.kernels import cpu
 from jarvis.kernels.loop_numba import GRAIN as BLOCK
+from jarvis.training import Interruption
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBNORMAL = np.uint32(71362).view(np.float32)  # 1e-40, whatever mode this is read in
@@ -40,6 +42,35 @@ def threads():
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
+
+
+def interrupting(done: list[str]):
+    """A compiler that is interrupted, and then goes on."""
+
+    def njit(*args, **options):
+        def compile_(loop):
+            signal.raise_signal(signal.SIGINT)
+            done.append("compiled")
+            return loop
+
+        return compile_
+
+    return njit
+
+
+def test_an_interruption_waits_for_the_compilation(monkeypatch):
+    """LLVM calls Python functions, from which an exception does not reach the program."""
+    done: list[str] = []
+    monkeypatch.setattr(cpu, "njit", interrupting(done))
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        cpu.compiled(lambda: None, (), "a_loop")
+    assert done == ["compiled"]
+    assert signal.getsignal(signal.SIGINT) is before
+    with Interruption() as interruption:  # a run in progress notes it, and ends the batch
+        assert cpu.compiled(lambda: None, (), "a_loop")
+        assert interruption.requested
+    assert done == ["compiled"] * 2
 
 
 def test_lanes_are_shared_out_without_gap_or_overlap(threads):
