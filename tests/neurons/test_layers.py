@@ -156,3 +156,13 @@ def test_arrays_are_values_per_neuron_for_any_neuron():
         assert torch.equal(getattr(params, name), torch.tensor([5.0, 40.0, 3.0]))
     with pytest.raises(TypeError, match="a must be numbers, not an array of"):
         AdEx(a=np.array(["much"]))
+
+
+def test_formulas_about_one_neuron_take_one_value_of_each_number():
+    learned = torch.tensor([5.0], requires_grad=True)
+    plain = LIFParams(tau=learned, threshold=torch.tensor(0.5)).plain()
+    assert (plain.tau, plain.threshold) == (5.0, 0.5)
+    assert all(isinstance(value, float) for value in (plain.tau, plain.threshold))
+    assert LIFParams(tau=7.0).plain().tau == 7.0
+    with pytest.raises(ValueError, match=r"threshold of shape \(2,\): give one threshold for all"):
+        LIFParams(tau=learned, threshold=torch.tensor([0.5, 1.0])).plain()
