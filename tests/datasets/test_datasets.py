@@ -274,6 +274,10 @@ def test_a_folder_without_pictures_says_so(tmp_path):
         datasets.folder(tmp_path / "nowhere")
     with pytest.raises(MissingDataError, match="holds no pictures"):
         datasets.folder(tmp_path)
+    with pytest.raises(TypeError, match="folder: path must be a path, not int"):
+        datasets.folder(3)
+    with pytest.raises(ValueError, match="folder: path is empty"):
+        datasets.folder("")
     picture(tmp_path / "a" / "0.png")
     (tmp_path / "b").mkdir()
     with pytest.raises(MissingDataError, match="/b holds no pictures"):

@@ -55,6 +55,7 @@ def test_classes_of_known_points():
     for point, label in {
         (0.5, 0.95): 1, (0.5, 0.05): 0, (0.25, 0.5): 2, (0.75, 0.5): 2,
         (0.25, 0.38): 1, (0.75, 0.62): 0, (0.25, 0.2): 0, (0.75, 0.8): 1,
+        (0.5, 0.5): 1,  # where the half-circles touch, both edges included, as published
     }.items():  # fmt: skip
         assert yinyang_class(*point) == label, point
 

@@ -486,6 +486,17 @@ def test_omega_dt_must_be_below_1():
     assert gradient.isfinite().all()
 
 
+def test_the_published_ranges():
+    """The set-ups of Higuchi et al. 2024, in the file names of their public code."""
+    ranges = {name: tuple(each) for name, each in BRF_RANGES.items()}
+    assert ranges == {
+        "shd": ((5.0, 10.0), (2.0, 3.0)),
+        "ecg": ((3.0, 5.0), (0.1, 1.0)),
+        "smnist": ((15.0, 50.0), (0.1, 1.0)),
+        "psmnist": ((15.0, 85.0), (0.1, 1.0)),
+    }
+
+
 @pytest.mark.parametrize("name", BRF_RANGES)
 def test_drawn_from_the_published_ranges(name):
     p = BRFParams.drawn(name, 2000, torch.Generator().manual_seed(0), threshold=0.5)
