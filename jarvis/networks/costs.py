@@ -187,8 +187,8 @@ def fan_out_of(
 ) -> Tensor:
     """Synapses per presynaptic neuron of a convolution, int64 ``[C, H, W]``.
 
-    They are the derivative of the summed output with respect to the input if all nonzero weights
-    are set to 1.
+    This number is the derivative of the summed output with respect to the input if all nonzero
+    weights are set to 1.
 
     Args:
         convolve: a function that maps an input ``[1, C, H, W]`` and a weight to an output.
@@ -203,7 +203,7 @@ def fan_out_of(
 
 
 def synaptic_operations(spikes: Spikes, synapses: Synapses) -> Tensor:
-    """Additions caused by spikes: one for each spike and each outgoing synapse of its neuron.
+    """Additions caused by spikes: one for each spike and each outgoing synapse of the sender.
 
     ``operations = sum_i n_spikes(i) n_synapses(i)`` for each sample. A spike that would arrive
     after the last step is also counted, since it was sent.
@@ -247,7 +247,7 @@ class Operations:
         additions: one for each spike and each existing synapse through which it is sent.
         multiply_adds: one for each real-valued (not spiking) input and each synapse.
         updates: one for each update of a neuron's state variable, which takes place in every step
-            of a clocked network, and at every arrival of a spike in an event-driven network. An
+            of a clocked network, but only when a spike arrives in an event-driven network. An
             update is a multiplication by a decay factor and an addition.
 
     Example:
@@ -310,7 +310,8 @@ class EnergyModel:
     Args:
         add: energy of an addition, pJ.
         multiply: energy of a multiplication, pJ.
-        read: energy of a memory access, pJ; there is one for each weight and two for each update.
+        read: energy of a memory access, pJ; each use of a weight takes one access, and each update
+            takes two.
 
     Raises:
         ValueError: for a cost that is negative or not finite, or if all additions were free.
@@ -358,7 +359,7 @@ class EnergyModel:
 
     @property
     def break_even(self) -> float:
-        """Number of spikes per input that cost as much as one multiply-add, without updates."""
+        """Number of spikes per input that cost as much as one multiply-add if updates are free."""
         return (self.multiply + self.add + self.read) / (self.add + self.read)
 
 
@@ -419,7 +420,7 @@ def check_input_kind(model: nn.Module, x: object, kind: type) -> None:
 
 
 def per_sample(counts: Tensor) -> Tensor:
-    """Sum over all units of each sample: ``[B, ...] -> [B]``."""
+    """The sum of ``counts [B, ...]`` over all units of each sample, ``[B]``."""
     return counts.flatten(1).sum(1)
 
 

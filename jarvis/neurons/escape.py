@@ -50,8 +50,8 @@ class EscapeLIFParams(Refractory, Parameters):
 
     The potential is exact for any dt. During a step, the rate is held at its value at the end of
     the step, which is exact for a constant potential. For a constant drive, the mean interval is
-    then within 0.5 % of its continuous-time value if it is longer than 10 steps; at 5 steps the
-    error is up to 4 %.
+    then within 0.5 % of its continuous-time value if the interval is longer than 10 steps; for 5
+    steps, the error is up to 4 %.
 
     All numbers but dt and refractory may be tensors that broadcast against ``[B, ...]``: one value
     per neuron.
@@ -251,8 +251,8 @@ class EscapeLIFLayer(SpikingLayer):
             logarithms, so they stay positive.
         recurrent: number of neurons of a recurrent layer, as in `SpikingLayer`.
         self_connections: False keeps the diagonal of the recurrent weights at 0.
-        surrogate: a `SurrogateSpike`, the name of one, or a function ``(chance, threshold) ->
-            spikes``. With the default, the derivative of a spike is the derivative of its
+        surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(chance, threshold)
+            -> spikes``. With the default, the derivative of a spike is the derivative of its
             probability.
         detach_reset: True blocks the gradient through the reset.
         backend: "auto" uses a compiled time loop if it can; otherwise, it reports the reason once.

@@ -22,7 +22,7 @@ COARSEST_STEP, FINE_STEP = 2.0, 0.45
 
 
 class LinearHalfStep(NamedTuple):
-    """Half a step of the linear part: coefficients of v, w, I and 1 in the new v and w."""
+    """Half a step of the linear part: the coefficients of v, w, I and 1 in the new v and w."""
 
     vv: float | Tensor
     vw: float | Tensor
@@ -112,7 +112,7 @@ class FitzHughNagumoParams(Parameters):
         if self.dt > FINE_STEP:
             warnings.warn(
                 f"dt={self.dt:g} is large: periods are about {4.3 * self.dt**2:.2g} % too short; "
-                f"take dt={FINE_STEP:g} or less for 1 %",
+                f"take dt={FINE_STEP:g} or less for an error of 1 %",
                 UserWarning,
                 stacklevel=3,
             )
@@ -180,7 +180,7 @@ def fitzhugh_nagumo_rest(
         current: I, a number or a tensor.
 
     Returns:
-        v and w: floats, or tensors where the current or a parameter is one.
+        v and w: floats, or tensors if the current or a parameter is a tensor.
 
     Source: FitzHugh 1961, Biophys. J. 1:445.
 

@@ -203,7 +203,7 @@ class SigmaDeltaParams(Parameters):
 
     Args:
         threshold: theta, the smallest change of the activation for which a message is sent.
-        bias: added to the sum of all inputs.
+        bias: a constant that is added to the sum of all inputs.
         rounding: "multiple", "nearest" or "none", as in `DeltaEncoderParams`.
         activation: "relu", or "none" for a linear neuron.
 
@@ -231,7 +231,7 @@ class SigmaDeltaParams(Parameters):
 class SigmaDeltaState(NamedTuple):
     """State of a sigma-delta neuron, each ``[B, ...]``."""
 
-    sum: Tensor  #: sum of all inputs: the input in an ordinary network, without the bias
+    sum: Tensor  #: sum of all inputs: the input of a ReLU unit, without the bias
     sent: Tensor  #: the sum of all messages: the activation that the receivers have received
 
     def detach(self) -> "SigmaDeltaState":

@@ -23,7 +23,7 @@ def clip_by_unit_(
         values: the parameters.
         axis: axis along which the parameters of one unit lie: 0 of ``[n_pre, n_post]`` for the
             input weights of a neuron. None: all parameters belong to one unit.
-        clipping: largest norm of a gradient, relative to that of the parameters.
+        clipping: largest norm of a gradient, relative to the norm of the parameters.
         eps: lower limit of the norm of parameters, so that parameters at 0 can change.
 
     Source: Brock, De, Smith & Simonyan 2021, ICML (adaptive gradient clipping), eq. 3.
