@@ -60,8 +60,8 @@ class Hidden:
 
     Args:
         values: parameters of the neuron that differ from the defaults.
-        gain, offset: factor on the input, and constant added to it, in the unit of the neuron's
-            input.
+        gain, offset: factor that multiplies the input, and constant that is then added, in the unit
+            of the neuron's input.
         steps: number of neuron steps per step of the input.
         surrogate: the name of the surrogate.
         slope: slope of the surrogate; None for its usual value.

@@ -1,8 +1,8 @@
 """The AdEx neuron in biophysical units (mV, pA, nS, pF, ms), with the published firing patterns.
 
-This file contains its parameters, its state, the update rule of one step, and the layer that runs
-the neuron over ``[T, B, ...]``. The validation of the parameters includes a check that dt is small
-enough.
+This file contains the neuron's parameters, its state, the update rule of one step, and the layer
+that runs the neuron over ``[T, B, ...]``. The validation of the parameters includes a check that dt
+is small enough.
 """
 
 import math

@@ -302,10 +302,11 @@ class EnergyModel:
     **What is left out.** By default `read` is 0, as if memory access were free, which it is not. On
     the same 45 nm chip, reading a 32-bit word costs 5 pJ from an 8 kB cache, 50 pJ from 1 MB, and
     more than 650 pJ from DRAM (half of Horowitz's figures for 64 bits): more than any arithmetic.
-    Memory traffic then dominates the cost. Each spike fetches its weights again, and an update
-    reads and writes its state. A dense layer, in contrast, fetches each weight once and reuses it
-    for all samples of a batch, which this model does not take into account. Leakage, clock, spike
-    routing, threshold comparisons and biases are left out for both kinds of network.
+    Memory traffic then dominates the cost. Each spike fetches the weights of its synapses again,
+    and each update reads and writes a state variable. A dense layer, in contrast, fetches each
+    weight once and reuses it for all samples of a batch, which this model does not take into
+    account. Leakage, clock, spike routing, threshold comparisons and biases are left out for both
+    kinds of network.
 
     Args:
         add: energy of an addition, pJ.

@@ -172,7 +172,7 @@ class ConductanceLIFParams(Refractory, Parameters):
     dt: float = parameter(0.1, "ms", above=0, fixed=True)
 
     #: "brette2007": mV, nS, pF, pA. "normalised": the same neuron in units of 10 mV (from -60 mV),
-    #: 10 nS and 100 pA; its `mg` has the factor exp(0.062 * 60), since V = 0 stands for -60 mV.
+    #: 10 nS and 100 pA; its `mg` is multiplied by exp(0.062 * 60), since V = 0 stands for -60 mV.
     named_sets = {
         "brette2007": {},
         "normalised": dict(

@@ -37,16 +37,16 @@ class EscapeInputs(NamedTuple):
 class EscapeLIFParams(Refractory, Parameters):
     """Parameters of a LIF neuron with escape noise, in ms and in threshold units.
 
-    The potential is that of a LIF neuron. Both below and above the threshold, the neuron fires with
-    a certain probability per unit time, the escape rate (or hazard)::
+    The potential follows the equation of a LIF neuron. Both below and above the threshold, the
+    neuron fires with a certain probability per unit time, the escape rate (or hazard)::
 
         rho(v) = 1/tau0 exp(u),            u = (v - threshold)/delta_u         "exponential"
         rho(v) = 1/tau0 ln(1 + exp(u))                                         "softplus"
         rho(v) = 1/tau0 1/(1 + exp(-u))                                        "sigmoid"
 
-    All three agree far below the threshold; above it, the second grows linearly, and the third is
-    at most 1/tau0. With an exponential rate and a small delta_u, the neuron approaches a LIF
-    neuron.
+    All three rates agree far below the threshold. Above the threshold, "softplus" grows linearly,
+    and "sigmoid" is at most 1/tau0. With an exponential rate and a small delta_u, the neuron
+    approaches a LIF neuron.
 
     The potential is exact for any dt. During a step, the rate is held at its value at the end of
     the step, which is exact for a constant potential. For a constant drive, the mean interval is

@@ -1,7 +1,7 @@
 """The exponential integrate-and-fire neuron (EIF): a leak and a self-amplifying spike onset.
 
-This file contains its parameters, its state and its step. The validation of the parameters includes
-a check that dt is small enough.
+This file contains the neuron's parameters, its state and its step. The validation of the parameters
+includes a check that dt is small enough.
 """
 
 import math

@@ -1,7 +1,7 @@
 """The FitzHugh-Nagumo neuron: excitability in two dimensionless variables.
 
-This file contains its parameters, its fixed point, the currents at which the fixed point loses its
-stability, its state and its step.
+This file contains the neuron's parameters, its fixed point, the currents at which the fixed point
+loses its stability, its state and its step.
 """
 
 import math
@@ -47,7 +47,7 @@ class FitzHughNagumoState(NamedTuple):
 
 @dataclass(frozen=True)
 class FitzHughNagumoParams(Parameters):
-    """Parameters of the FitzHugh-Nagumo neuron; all of them, and time, are dimensionless.
+    """Parameters of the FitzHugh-Nagumo neuron; all are dimensionless, and so is time.
 
     With v the potential, w the recovery and I the input current::
 
@@ -226,8 +226,8 @@ def fitzhugh_nagumo_step(
 ) -> tuple[Tensor, FitzHughNagumoState]:
     """One step of the FitzHugh-Nagumo neuron.
 
-    It integrates the equations of `FitzHughNagumoParams` by Strang splitting, with A the matrix of
-    the linear part, ``v' = -w + I, w' = eps (v + a - b w)``::
+    The step integrates the equations of `FitzHughNagumoParams` by Strang splitting, with A the
+    matrix of the linear part, ``v' = -w + I, w' = eps (v + a - b w)``::
 
         (v, w) = exp(A dt/2) (v, w, I, 1)
         v      = e^dt v/sqrt(1 + (e^(2 dt) - 1) v^2/3)

@@ -1,6 +1,6 @@
 """The Hodgkin-Huxley neuron: a patch of squid axon whose spikes follow from two conductances.
 
-This file contains its rates and the quantities that follow from them (steady states, time
+This file contains the neuron's rates and the quantities that follow from them (steady states, time
 constants, the resting state, the right-hand side of the equations), its parameters, its state and
 its step.
 """
@@ -172,10 +172,10 @@ class HodgkinHuxleyParams(Parameters):
     upward crossing of v_spike counts as a spike, and v_spike has no other role.
 
     A step uses the exponential Euler method: it first solves for each gate exactly with V held,
-    then for V exactly with the new conductances held. It is stable for every dt. At the default dt
-    of 0.025 ms, the first spike at I = 10 is 0.002 ms late and the firing rate is 0.03 % too low;
-    at 0.05 ms, these errors are 0.006 ms and 0.1 %. The error of the first spike time is of second
-    order in dt.
+    then for V exactly with the new conductances held. The method is stable for every dt. At the
+    default dt of 0.025 ms, the first spike at I = 10 is 0.002 ms late and the firing rate is 0.03 %
+    too low; at 0.05 ms, these errors are 0.006 ms and 0.1 %. The error of the first spike time is
+    of second order in dt.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
@@ -390,9 +390,9 @@ def hodgkin_huxley_step(
 ) -> tuple[Tensor, HodgkinHuxleyState]:
     """One step of the Hodgkin-Huxley neuron.
 
-    It integrates the equations of `HodgkinHuxleyParams` by exponential Euler. Each sub-step of d ms
-    updates the gates with V held, then V with the new conductances held. Each of these two updates
-    is exact on its own::
+    The step integrates the equations of `HodgkinHuxleyParams` by exponential Euler. Each sub-step
+    of d ms updates the gates with V held, then V with the new conductances held. Each of these two
+    updates is exact on its own::
 
         x = x_inf + (x - x_inf) exp(-phi (alpha_x + beta_x) d)          x = m, h, n
         V = V_inf + (V - V_inf) exp(-g d/c)

@@ -1,8 +1,8 @@
 """The quadratic integrate-and-fire neuron (QIF) and the theta neuron: one equation, two variables.
 
 Near the onset of firing, ``tau dv/dt = v^2 + I`` describes every neuron that starts to fire at
-arbitrarily low rates (type I). Its potential reaches infinity in finite time. With
-``v = tan(theta/2)``, the same motion is a rotation around a circle, and all variables stay finite.
+arbitrarily low rates (type I). The potential reaches infinity in finite time. With ``v =
+tan(theta/2)``, the same motion is a rotation around a circle, and all variables stay finite.
 
 Both neurons are solved exactly for a current that is constant within each step. With v = p/q the
 equation is linear, ``tau p' = I q, tau q' = -p``, and a step multiplies (p, q) by a matrix of sines
@@ -104,8 +104,8 @@ def arc(num: Tensor, den: Tensor, norm: Tensor, current: Tensor | float) -> Tens
     """The time t at which ``s(t)/c(t) = num/den``, for ``current h^2 >= -1``; see `riccati_flow`.
 
     For I = 1, t is the angle of the vector (den, num), from -pi to pi. The angle is halved four
-    times by the half-angle formula, which is the same for all signs of I. It is then so small that
-    eleven terms of the power series are enough.
+    times by the half-angle formula, which is the same for all signs of I. The angle is then so
+    small that eleven terms of the power series are enough.
 
     Args:
         num, den: numbers proportional to s and c, ``[B, ...]``.

@@ -43,7 +43,7 @@ class RFParams(Parameters):
     this unit in ms: with a unit of 100 ms, b = -1 and omega = 10 become the defaults.
 
     Between two inputs the step is exact for every dt. However, Im z is compared with the threshold
-    only once per step, so the peak of an oscillation may fall between two steps. It is then
+    only once per step, so the peak of an oscillation may fall between two steps. The peak is then
     underestimated by up to the fraction ``1 - cos(omega dt/2)``: 5 % for 10 steps per period.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.

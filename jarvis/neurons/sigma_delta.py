@@ -2,9 +2,9 @@
 
 A delta encoder sends the difference between a signal and what it has sent so far, once this
 difference is large enough; a sigma decoder adds up the messages it receives. A linear map between
-them may act on the messages, since its result adds up to the linear map of the signal. A network of
-such neurons computes in each frame what a ReLU network computes, up to errors set by its
-thresholds, and a signal that does not change causes no messages.
+them may act on the messages, since the sum of the mapped messages is the linear map of the signal.
+A network of such neurons computes in each frame what a ReLU network computes, up to errors that the
+thresholds determine, and a signal that does not change causes no messages.
 """
 
 from dataclasses import dataclass

@@ -302,9 +302,9 @@ def run_events(
 ) -> EventOutput:
     """Run a layer of neurons on input spikes, with delays and optional recurrent synapses.
 
-    Delays are rounded to steps of ``neuron.dt``; their gradient ignores the rounding. They are not
-    truncated: a spike that would arrive after the last step is lost. Recurrent delays are at least
-    one step.
+    Delays are rounded to steps of ``neuron.dt``; their gradient ignores the rounding. There is no
+    longest delay: a spike that would arrive after the last step is lost. Recurrent delays are at
+    least one step.
 
     As dt shrinks, the gradient approaches the exact gradient of the network without a time grid.
     Its computation takes memory for the spikes and for T values per neuron, but never for T values

@@ -71,8 +71,8 @@ class EventAdEx(NormalisedAdExParams):
     last part of an upstroke far shorter than a useful time step: with the default values, it takes
     0.007 ms from 0.9 to the threshold. The exponential is therefore integrated in closed form. Let
     D be the mean drift of v within a step due to everything else (leak, current and adaptation,
-    solved exactly). Then ``dv/dt = D + delta_t exp((v - v_t)/delta_t)`` has the solution, after a
-    time x::
+    solved exactly). After a time x, the solution of ``dv/dt = D + delta_t exp((v - v_t)/delta_t)``
+    is then::
 
         v(x) = L - delta_t ln(1 - x exp((v - v_t)/delta_t) (exp(k) - 1)/k)
         L = v + D x,   k = (L - v)/delta_t
