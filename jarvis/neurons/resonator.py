@@ -207,7 +207,7 @@ def rf_step(
     Source: Izhikevich 2001, Neural Networks 14:883, with the exact solution over a step.
 
     Example:
-        A pulse fires the neuron a quarter of a period later:
+        A pulse makes the neuron fire a quarter of a period later:
 
         >>> neuron = RF(damping=0.01, omega=0.1)
         >>> x = torch.zeros(100, 1)
