@@ -84,10 +84,10 @@ class AdExParams(Parameters):
     Because of the exponential term, V diverges in finite time. When V passes v_peak, the neuron
     spikes: V is reset to v_reset, and w increases by b.
 
-    A step solves the linear part exactly, and also the exponential part (`adex_step`). Two effects
-    of this splitting have closed forms. First, with w held, the neuron fires above a current of
-    ``g_l (v_t - delta_t (1 + (dt/tau)^2/24) - e_l)`` instead of ``g_l (v_t - delta_t - e_l)``.
-    Second, a spike may be up to `spike_error` early or late.
+    A step solves the linear and the exponential part separately, each exactly (`adex_step`). Two
+    effects of this splitting have closed forms. First, with w held, the neuron fires above a
+    current of ``g_l (v_t - delta_t (1 + (dt/tau)^2/24) - e_l)`` instead of ``g_l (v_t - delta_t -
+    e_l)``. Second, a spike may be up to `spike_error` early or late.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 

@@ -225,7 +225,7 @@ def _judge_samples(model: nn.Module, x: Tensor, labels: Tensor, result: Diagnosi
 
 
 def _one_changed(x: Tensor, axis: int) -> Tensor:
-    """x with entry 0 of an axis inverted, so that it is large where it was small."""
+    """x with the values in entry 0 of an axis inverted: large where they were small."""
     x = x.clone()
     x.select(axis, 0).mul_(-1.0).add_(1.0 + x.max())
     return x

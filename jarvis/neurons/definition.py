@@ -97,7 +97,7 @@ class Parameters:
     of options has its own compiled loops.
 
     Raises:
-        ValueError: for a number outside its bounds; the message names it.
+        ValueError: for a number outside its bounds; the message names the parameter.
         TypeError: for something that is not a number.
 
     Example:
@@ -152,7 +152,7 @@ class Parameters:
         """These parameters with every number as a float, for formulas about a single neuron.
 
         Raises:
-            ValueError: if a number differs from neuron to neuron; the message names it.
+            ValueError: if a number differs from neuron to neuron; the message names the parameter.
         """
         tensors = {f.name: getattr(self, f.name) for f in fields(self)}
         tensors = {name: value for name, value in tensors.items() if isinstance(value, Tensor)}

@@ -41,7 +41,7 @@ class DeltaEncoderParams(Parameters):
               within theta of the signal.
 
     Raises:
-        ValueError: for a value outside its range; the message names it.
+        ValueError: for a value outside its range; the message names the parameter.
 
     Source: O'Connor & Welling 2016, arXiv:1611.02024 (networks of such encoders).
 
@@ -208,7 +208,7 @@ class SigmaDeltaParams(Parameters):
         activation: "relu", or "none" for a linear neuron.
 
     Raises:
-        ValueError: for a value outside its range; the message names it.
+        ValueError: for a value outside its range; the message names the parameter.
 
     Source: O'Connor & Welling 2016, arXiv:1611.02024.
 

@@ -323,8 +323,9 @@ def run_events(
         damping: every 10 steps of the backward pass, a gradient g is replaced by ``g / (1 + |g| /
             damping)``. This bounds the gradients of chaotic networks, but distorts them; 0: exact
             gradients.
-        time_bins: number of equal parts of the time in which spikes are counted separately, at most
-            T; with more than 1, `EventOutput.counts` is ``[B, time_bins, H]``.
+        time_bins: number of equal parts, at most T, into which the run is divided; spikes are
+            counted in each part separately. With more than 1, `EventOutput.counts` is ``[B,
+            time_bins, H]``.
         backend: "auto" uses a compiled loop; "eager" is the readable definition, on any device;
             "numba" (CPU) or "triton" (CUDA) requires the loop of that name.
 

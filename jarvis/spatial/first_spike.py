@@ -578,7 +578,7 @@ class FirstSpikeNetwork(nn.Module):
         early: float = 0.0,
         wake: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """`first_spike_loss` as an objective for `fit`; `model` is this network, wrapped or not."""
+        """`first_spike_loss` as an objective for `fit`; `model` is this network or wraps it."""
         scores, found = model(times, return_spikes=True)
         threshold = self.params.threshold
         loss = first_spike_loss(

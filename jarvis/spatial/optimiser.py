@@ -80,7 +80,7 @@ def spatial_optimiser(
     """The optimiser of a `SpatialNetwork`: parameters in ms learn `delay_scale` times as fast.
 
     Args:
-        network: the network, on its device.
+        network: the network, already on its device.
         lr: learning rate of the weights, and of the parameter theta of delays.
         delay_scale: learning rate of delays and positions, as a multiple of `lr`; 0 freezes all
             parameters of the delays permanently.

@@ -129,7 +129,7 @@ class SpatialRun(GradientRun):
     """A run of a `SpatialNetwork` on event lists: cross-entropy and firing-rate regularisation.
 
     Args:
-        model: the network, on its device.
+        model: the network, already on its device.
         train_set: words with times in steps of the model's dt.
         optimizer: the optimiser, such as the result of `spatial_optimiser`.
         schedule: a function that maps the number of steps done to a factor on the learning rates.

@@ -1,4 +1,4 @@
-"""Input of an STDP network: images are encoded as edge latencies, recordings are not changed."""
+"""Input of an STDP network: images are encoded as edge latencies; recordings are not changed."""
 
 from dataclasses import dataclass
 

@@ -70,8 +70,9 @@ def from_nir(
         ImportError: without the package `nir`.
 
     Warns:
-        UserWarning: for time constants far from dt (a second or more than 1000 dt, or less than a
-            tenth of dt) in a graph that `to_nir` did not write. They are probably not in seconds,
+        UserWarning: for time constants far from dt (at least a second, more than 1000 dt, or less
+        than a tenth of dt) in a graph that `to_nir` did not write. They are probably not in
+        seconds,
             and the network would be silent.
 
     Source: Pedersen et al. 2024, Nat. Commun. 15:8122, its primitives.
