@@ -221,8 +221,9 @@ class AdExParams(Parameters):
     def spike_error(self) -> float | Tensor:
         """Largest error of a spike time with time step dt, ms.
 
-        The leak acts for half a step before the exponential and for half a step after it; the time
-        of a spike in between is off by up to about ``dt^2/8 (v_cross - e_l)/(tau delta_t)``.
+        The leak acts for half a step before the exponential and for half a step after it. A spike
+        occurs in between, so its time is off by up to about ``dt^2/8 (v_cross - e_l)/(tau
+        delta_t)``.
         """
         return self.dt**2 / 8.0 * abs(self.v_cross - self.e_l) / (self.tau * self.delta_t)
 

@@ -1,9 +1,9 @@
 """Synaptic delays: none, one parameter per synapse, or the distance between neuron positions.
 
-Positions are in ms: the distance between two neurons is the time that a spike takes to travel from
-one to the other, at velocity 1. Every form is a module whose `forward` returns one matrix of delays
-per connection, in ms. The delays are differentiable with respect to their parameters. `make_delays`
-selects the form.
+Positions are in ms: spikes travel at velocity 1, so the distance between two neurons equals the
+time that a spike takes from one to the other. Every form is a module whose `forward` returns one
+matrix of delays per connection, in ms. The delays are differentiable with respect to their
+parameters. `make_delays` selects the form.
 """
 
 import math
