@@ -30,7 +30,7 @@ class LIFState(NamedTuple):
     v: Tensor  #: potential after the reset (threshold units: rest 0, threshold 1)
     i: Tensor | None = None  #: synaptic current, if there is a `tau_syn`
     refractory: Tensor | None = None  #: remaining refractory steps, if `refractory` is given
-    adaptation: Tensor | None = None  #: decaying count of its own spikes, if `adaptation` is given
+    adaptation: Tensor | None = None  #: decaying count of own spikes, if `adaptation` is given
 
     def detach(self) -> "LIFState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -52,7 +52,7 @@ class LIFParams(Refractory, Parameters):
         reset: "subtract" (v = h - threshold), "zero" (v = 0) or "none" (v = h).
         refractory: time after a spike during which v is held and the neuron cannot fire, ms,
             rounded to whole steps.
-        tau_syn: time constant of an exponential synaptic current, ms; with None, x acts on v.
+        tau_syn: time constant of an exponential synaptic current, ms; None if x acts directly on v.
         adaptation: increase of the threshold per spike of the neuron, in threshold units.
         tau_adapt: time constant with which this increase decays, ms.
 
@@ -91,7 +91,7 @@ class LIFParams(Refractory, Parameters):
 
     @derived
     def decay_syn(self) -> float | Tensor | None:
-        """Fraction of the synaptic current that remains after one step; None without a current."""
+        """Fraction of the synaptic current that remains after one step; None without tau_syn."""
         return None if self.tau_syn is None else exp_decay(self.tau_syn, self.dt)
 
     @derived
@@ -224,8 +224,8 @@ class LIFLayer(SpikingLayer):
     """A population of leaky integrate-and-fire neurons, run over a whole sequence.
 
     The equations are those of `lif_step`; the arguments are those of `LIFParams` and
-    `SpikingLayer`. Unless the layer is recurrent, neurons do not interact, so any trailing shape
-    works, after a convolution as well as after a linear map.
+    `SpikingLayer`. Unless the layer is recurrent, neurons do not interact, so the layer accepts any
+    trailing shape: it can follow a convolution as well as a linear map.
 
     Args:
         tau: membrane time constant, ms.
@@ -234,16 +234,18 @@ class LIFLayer(SpikingLayer):
         reset: "subtract", "zero" or "none".
         refractory: refractory time, ms.
         tau_syn: time constant of the synaptic current, ms; None for none.
-        surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
-        backend: "auto" uses a compiled time loop if possible, and otherwise explains once why it
-            cannot; "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require
+        surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(v, threshold) ->
+            spikes``.
+        backend: "auto" uses a compiled time loop if possible, and otherwise reports the reason
+            once; "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require
             the compiled loop of that name.
         detach_reset: True blocks the gradient through the reset.
         adaptation: threshold increase per spike of the neuron.
         tau_adapt: time constant with which this increase decays, ms.
         learnable: which of "tau", "tau_syn", "tau_adapt", "threshold" and "adaptation" are trained.
             They are stored as logarithms and so stay positive. If one of them is given as a tensor,
-            such as a tau of shape [n_hidden], each neuron has its own value, learned or not.
+            such as a tau of shape [n_hidden], each neuron has its own value, whether or not it is
+            learned.
         recurrent: number of neurons of a recurrent layer, as in `SpikingLayer`.
         self_connections: False keeps the diagonal of the recurrent weights at 0.
 
@@ -417,7 +419,7 @@ class LeakyIntegrator(SpikingLayer):
     def forward(  # type: ignore[override]
         self, x: Tensor, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Input ``[T, B, ...]`` -> potentials ``[T, B, ...]`` and the last one ``[B, ...]``."""
+        """Map input ``[T, B, ...]`` to potentials ``[T, B, ...]`` and the last one ``[B, ...]``."""
         before = state if state is None else LeakyIntegratorState(state)
         v, after, *_ = super().forward(x, before)
         return v, after.v

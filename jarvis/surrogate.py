@@ -88,9 +88,9 @@ SURROGATES: dict[str, Surrogate] = {
 
 
 class _Spike(torch.autograd.Function):
-    """A step function with a surrogate derivative: differentiable twice, and under torch.func.
+    """A step function with a surrogate derivative, twice differentiable and usable with torch.func.
 
-    The input is x = v - threshold. Autograd then knows what the derivative depends on and can
+    The input is x = v - threshold, so autograd knows what the derivative depends on and can
     differentiate it once more.
     """
 
@@ -180,7 +180,7 @@ class SurrogateSpike(nn.Module):
 
     def forward(self, v: Tensor, threshold: Tensor | float = 1.0) -> Tensor:
         """Map potentials `v` of any shape to spikes: 0 or 1 (NaN where v is NaN)."""
-        # The only comparison with the threshold: v - threshold is rounded, v >= threshold is not.
+        # Spikes are decided by v >= threshold, which is exact, whereas v - threshold is rounded.
         fired = v >= threshold
         function = _Spike if torch.compiler.is_compiling() else _SpikeBothWays
         return function.apply(v - threshold, fired, self.derivative, self.slope)  # type: ignore[return-value]
@@ -190,10 +190,11 @@ class SurrogateSpike(nn.Module):
 
 
 class Spike:
-    """How a neuron's step fires: the surrogate, and whether the reset carries a gradient.
+    """The spike function of a neuron: the surrogate, and whether the reset carries a gradient.
 
     Args:
-        surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
+        surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(v, threshold) ->
+            spikes``.
         detach_reset: True blocks the gradient through the reset, so that a spike receives a
             gradient only through its output (Zenke & Vogels 2021, Neural Comput. 33(4):899).
 
@@ -226,9 +227,9 @@ class Spike:
         return f"Spike({name}{'' if self.detach_reset else ', detach_reset=False'})"
 
     def reset(self, spikes: Tensor) -> Tensor:
-        """The spikes to reset with: without a gradient if resets are detached."""
+        """The spikes that the reset uses, without a gradient if resets are detached."""
         return spikes.detach() if self.detach_reset else spikes
 
 
-#: The default of a step without a `spike` argument: fast sigmoid, detached resets.
+#: The default for the `spike` argument of a step: fast sigmoid, detached resets.
 DEFAULT_SPIKE = Spike()

@@ -1,7 +1,7 @@
-"""Every kind of neuron of the package by name, with its drive and its use in a network.
+"""Every kind of neuron in the package by name, with a typical input and its use in a network.
 
-`ZOO` lists them; `hidden_layer` makes a layer of one of them that can replace a layer of LIF
-neurons in training.
+`ZOO` lists them; `hidden_layer` makes a layer of one kind, which can replace a layer of LIF neurons
+in training.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -60,8 +60,8 @@ class Hidden:
 
     Args:
         values: parameters of the neuron that differ from the defaults.
-        gain, offset: factor on the input, and constant added to it, in the unit of the neuron's
-            input.
+        gain, offset: factor that multiplies the input, and constant that is then added, in the unit
+            of the neuron's input.
         steps: number of neuron steps per step of the input.
         surrogate: the name of the surrogate.
         slope: slope of the surrogate; None for its usual value.
@@ -84,7 +84,7 @@ class Entry:
         title: its descriptive name.
         numerics: the scheme of integration, and the largest sensible dt.
         gradient: what is differentiable, and how.
-        drive: the constant input with which a single neuron is shown.
+        drive: the constant inputs with which a single neuron is shown.
         hidden: how it is used in a hidden layer; None if it cannot be used there.
         values: parameters of the single neuron shown that differ from the defaults.
         sliders: the parameters for which an explorer offers sliders; None for all numbers.
@@ -151,8 +151,8 @@ ZOO: dict[str, Entry] = {
     "conductance_lif": Entry(
         ConductanceLIF,
         "LIF with conductance synapses",
-        "exact for a conductance at its mean over the step, second order; dt 0.1 ms, up to 1 ms "
-        "without NMDA",
+        "exact with each conductance at its mean over the step: second order; dt 0.1 ms, up to 1 "
+        "ms without NMDA",
         _SPIKE,
         Drive(0.0, 600.0, 200.0, "pA", 300.0),
         Hidden(
@@ -165,7 +165,7 @@ ZOO: dict[str, Entry] = {
     "escape_lif": Entry(
         EscapeLIF,
         "LIF with escape noise",
-        "exact for the leak, escape rate held over a step; intervals of ten steps or more",
+        "exact for the leak, escape rate held over a step; for intervals of at least ten steps",
         "derivative of the probability of a spike",
         Drive(0.0, 0.15, 0.05, "per step", 400.0),
         Hidden(dict(delta_u=0.1), surrogate="straight_through"),
@@ -190,8 +190,8 @@ ZOO: dict[str, Entry] = {
     "eif": Entry(
         EIF,
         "exponential integrate-and-fire",
-        "Strang splitting (leak and exponential each exact), spikes between grid points; dt below "
-        "the upstroke, 0.1 ms",
+        "Strang splitting (leak and exponential each exact), spikes between grid points; dt 0.1 "
+        "ms, below the time of an upstroke",
         f"{_SPIKE}; exact through the reset",
         Drive(0.0, 800.0, 300.0, "pA", 300.0),
         Hidden(dict(v_reset=-70.0, dt=0.5), gain=4000.0, steps=2, slope=2.5),
@@ -200,7 +200,7 @@ ZOO: dict[str, Entry] = {
         AdEx,
         "adaptive exponential integrate-and-fire (mV, pA)",
         "Strang splitting (linear and exponential parts each exact), spikes between grid points; "
-        "dt below the upstroke, 0.1 ms",
+        "dt 0.1 ms, below the time of an upstroke",
         f"{_SPIKE}; exact through the reset",
         Drive(0.0, 1000.0, 500.0, "pA", 500.0),
         Hidden(
@@ -214,7 +214,7 @@ ZOO: dict[str, Entry] = {
     "normalised_adex": Entry(
         NormalisedAdEx,
         "adaptive exponential integrate-and-fire (dimensionless)",
-        "exact decays, Euler for the rest; dt below the upstroke of a spike, 1 ms",
+        "exact decays, Euler for the rest; dt below the time of an upstroke, 1 ms",
         _SPIKE,
         Drive(0.0, 0.5, 0.2, "1/ms per step", 200.0),
         Hidden(),
@@ -316,7 +316,8 @@ def hidden_layer(
     Args:
         name: name of the neuron, one of `trainable`.
         learnable, recurrent, backend: as in `SpikingLayer`.
-        surrogate: the name of a surrogate, with its usual slope; None for the neuron's own choice.
+        surrogate: the name of a surrogate, with its usual slope; None for the surrogate and slope
+            of the neuron's `Hidden`.
         **values: parameters of the neuron that differ from its `Hidden.values`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Shared by both scalings of the AdEx neuron: input bound, extremes over all neurons."""
+"""Code of both scalings of the AdEx neuron: the bound on inputs, extremes over all neurons."""
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ class _Saturate(torch.autograd.Function):
 
 
 class _SaturateBothWays(_Saturate):
-    """Supports forward-mode differentiation as well, which `torch.compile` cannot trace."""
+    """`_Saturate` with forward-mode derivatives, which `torch.compile` cannot trace."""
 
     generate_vmap_rule = True
 
@@ -40,7 +40,7 @@ def saturate(x: Tensor) -> Tensor:
 
 
 def as_array(value: float | Tensor | np.ndarray) -> np.ndarray:
-    """A number, or one number per neuron, in float64."""
+    """Convert a number, or one number per neuron, to float64."""
     return np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value, np.float64)
 
 

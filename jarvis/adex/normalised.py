@@ -1,8 +1,8 @@
 """The dimensionless AdEx neuron for trained networks: resting potential 0, threshold 1.
 
-This file contains its parameters, its state, the update rule of one step, and the layer that runs
-the neuron over ``[T, B, ...]``. The validation of the parameters includes a check that dt is small
-enough.
+This file contains the neuron's parameters, its state, the update rule of one step, and the layer
+that runs the neuron over ``[T, B, ...]``. The validation of the parameters includes a check that dt
+is small enough.
 """
 
 import math
@@ -33,9 +33,9 @@ class NormalisedAdExParams(Parameters):
         dw/dt = -w/tau_w + a v,        w jumps by b where the neuron fires
 
     The neuron fires when v reaches the threshold, and v is reset to 0. `normalised_adex_step` uses
-    an Euler step for everything except the decays. Its fixed point without spikes equals the fixed
-    point of a neuron with the time constant ``dt/(1 - exp(-dt/tau))`` instead of tau, which is
-    about tau + dt/2 for small dt. The same holds for tau_syn.
+    an Euler step for everything except the decays. The fixed point of this step without spikes is
+    that of a neuron whose time constant is ``dt/(1 - exp(-dt/tau))``, about tau + dt/2 for small
+    dt, instead of tau. The same holds for tau_syn.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
@@ -99,7 +99,7 @@ class NormalisedAdExParams(Parameters):
                 low, high = (middle, high) if self._growth(middle) <= 1.0 else (low, middle)
             raise ValueError(
                 f"dt={self.dt:g} ms is too large: potential and adaptation would drive each other "
-                f"to ever larger swings, {growth:.3g} times as large at each step; take dt below "
+                f"into oscillations that grow {growth:.3g}-fold in each step; take dt below "
                 f"{low:.2g} ms"
             )
         self._warn_of_a_large_step()
@@ -127,7 +127,7 @@ class NormalisedAdExParams(Parameters):
             warnings.warn(f"dt={self.dt:g} ms is large: {what}", UserWarning, stacklevel=4)
 
     def _growth(self, dt: float) -> float:
-        """Factor by which a step amplifies oscillations of v and w around the resting state.
+        """The factor by which a step amplifies oscillations of v and w around the resting state.
 
         The result is meaningful only where it exceeds 1. A step of the linear part is the matrix
         ``[[exp(-dt/tau), -dt], [a dt, exp(-dt/tau_w)]]``. With a >= 0, its eigenvalues leave the
@@ -220,9 +220,9 @@ def normalised_adex_step(
     Returns:
         spikes ``[B, ...]``, exactly 0 or 1 (NaN where the potential is NaN), and the new state.
 
-    Source: Landsmeer et al. 2025, arXiv:2512.10011. There an input acts at the end of its step;
-    here it acts at the beginning, as in `lif_step`, so the spikes are the same but one step
-    earlier.
+    Source: Landsmeer et al. 2025, arXiv:2512.10011. In the source, an input acts at the end of its
+    step. Here it acts at the beginning, as in `lif_step`, so the spikes are the same but occur one
+    step earlier.
 
     Example:
         >>> params, state = NormalisedAdExParams(dt=0.5), None
@@ -275,19 +275,20 @@ class NormalisedAdExLayer(SpikingLayer):
     """Dimensionless AdEx neurons for training, run over a whole sequence.
 
     The equations are given in `normalised_adex_step`, with resting potential 0 and threshold 1.
-    Unless the layer is recurrent, neurons do not interact, and any trailing shape works: the layer
-    can follow a convolution as well as a linear map.
+    Unless the layer is recurrent, neurons do not interact, and the layer accepts any trailing
+    shape: it can follow a convolution as well as a linear map.
 
     Args:
         params: the neurons' parameters; None for the defaults.
-        surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
+        surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(v, threshold) ->
+            spikes``.
         backend: "auto" uses a compiled time loop if it can; otherwise, it reports the reason once.
             "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require the
             compiled loop.
         detach_reset: True blocks the gradient through the reset.
         learnable: names of the parameters that are trained; those that must be positive are stored
             as logarithms. A tensor among the parameters, say tau of shape [n_hidden], gives each
-            neuron its own value, learned or not.
+            neuron its own value, whether or not it is learned.
         recurrent: number of neurons of a recurrent layer, as in `SpikingLayer`.
         self_connections: False keeps the diagonal of the recurrent weights at 0.
 

@@ -66,7 +66,7 @@ def fixed_points(params: AdExParams, current: float) -> list[FixedPoint]:
     p = params.plain()
 
     def excess(v: float) -> float:
-        """Current missing for a fixed point at v; it is negative far below and far above."""
+        """The current that is missing for a fixed point at v; negative far below and far above."""
         u = min((v - p.v_t) / p.delta_t, 700.0)
         return (p.g_l + p.a) * (v - p.e_l) - p.g_l * p.delta_t * math.exp(u) - current
 
@@ -104,12 +104,11 @@ def phase_plane(
         ax: the axes to draw in.
 
     Returns:
-        The axes. Filled circles are stable fixed points, and open circles are unstable ones.
+        the axes. Filled circles are stable fixed points, and open circles are unstable ones.
     """
     ax = axes_of(ax, (5.0, 3.5))
     grid_v, grid_w = np.meshgrid(np.linspace(*v, 17)[1:-1], np.linspace(*w, 13)[1:-1])
-    # The arrows are computed in fractions of the plot, so that they are tangent to the curves in
-    # it.
+    # The arrows are computed in fractions of the plot, so that they are tangent to its curves.
     dv, dw = vector_field(params, current, grid_v, grid_w)
     dv, dw = dv / (v[1] - v[0]), dw / (w[1] - w[0])
     size = np.hypot(dv, dw)
@@ -129,7 +128,7 @@ def phase_plane(
 def trajectory(response: StepResponse, ax: Axes, color: str = RED) -> Axes:
     """Draw the trajectory of (V, w), interrupted at each spike; squares mark the resets."""
     v, w, times = response.v, response.w, response.times
-    # The step that contains a spike: the state at its end is after the reset.
+    # The state at the end of a step with a spike is already the state after the reset.
     reset = np.searchsorted(times, response.spike_times - 1e-9)
     ax.plot(np.insert(v, reset, np.nan), np.insert(w, reset, np.nan), color=color, lw=1)
     ax.plot(v[reset], w[reset], "s", color=color, ms=3)

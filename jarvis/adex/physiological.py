@@ -1,8 +1,8 @@
 """The AdEx neuron in biophysical units (mV, pA, nS, pF, ms), with the published firing patterns.
 
-This file contains its parameters, its state, the update rule of one step, and the layer that runs
-the neuron over ``[T, B, ...]``. The validation of the parameters includes a check that dt is small
-enough.
+This file contains the neuron's parameters, its state, the update rule of one step, and the layer
+that runs the neuron over ``[T, B, ...]``. The validation of the parameters includes a check that dt
+is small enough.
 """
 
 import math
@@ -22,7 +22,7 @@ from jarvis.surrogate import DEFAULT_SPIKE, Spike
 
 
 class HalfStep(NamedTuple):
-    """Half a step of the linear part: coefficients of x = V - e_l, w and I in the new x and w."""
+    """Half a step of the linear part: the coefficients of x = V - e_l, w and I in the new x, w."""
 
     xx: float | Tensor
     xw: float | Tensor
@@ -84,10 +84,10 @@ class AdExParams(Parameters):
     Because of the exponential term, V diverges in finite time. When V passes v_peak, the neuron
     spikes: V is reset to v_reset, and w increases by b.
 
-    A step is exact for the linear part and for the exponential, each taken by itself (`adex_step`).
-    Two effects of this splitting have closed forms. First, with w held, the neuron fires above a
-    current of ``g_l (v_t - delta_t (1 + (dt/tau)^2/24) - e_l)`` instead of
-    ``g_l (v_t - delta_t - e_l)``. Second, a spike may be up to `spike_error` early or late.
+    A step solves the linear and the exponential part separately, each exactly (`adex_step`). Two
+    effects of this splitting have closed forms. First, with w held, the neuron fires above a
+    current of ``g_l (v_t - delta_t (1 + (dt/tau)^2/24) - e_l)`` instead of ``g_l (v_t - delta_t -
+    e_l)``. Second, a spike may be up to `spike_error` early or late.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
@@ -106,8 +106,8 @@ class AdExParams(Parameters):
         dt: time step, ms.
 
     Raises:
-        ValueError: for a value outside its range; and for a dt above tau, tau_w or `upstroke`, with
-            which spikes would be missed or spurious. The message names the limit.
+        ValueError: for a value outside its range; and for a dt above tau, tau_w or `upstroke`,
+            because spikes would be missed or spurious. The message names the limit.
 
     Warns:
         UserWarning: if the error of a spike time, and hence of an interval, may exceed 1 % of the
@@ -160,8 +160,8 @@ class AdExParams(Parameters):
             )
         if self.dt >= tau:
             raise ValueError(
-                f"{dt}above the membrane time constant, {tau:.3g} ms, a step would fire from "
-                "below v_t, where the potential might still turn back"
+                f"{dt}above the membrane time constant, {tau:.3g} ms, a neuron would "
+                "already fire below v_t, where the potential might still turn back"
             )
         if self.dt >= tau_w:
             raise ValueError(f"{dt}the adaptation would decay in one step, tau_w={tau_w:g} ms")
@@ -193,7 +193,7 @@ class AdExParams(Parameters):
 
     @property
     def rheobase(self) -> float:
-        """The smallest slowly increased current at which no stable fixed point is left, pA.
+        """The current, if slowly increased, at which the last stable fixed point is lost, pA.
 
         At this current, the stable fixed point merges with the unstable one (saddle-node
         bifurcation), or it has lost its stability (Hopf bifurcation, where ``a/g_l > tau/tau_w``).
@@ -212,8 +212,8 @@ class AdExParams(Parameters):
     @derived
     def v_cross(self) -> float | Tensor:
         """The potential from which the exponential reaches v_peak within one step, mV."""
-        # This time is longer than a step by a fraction of 1e-5, so that rounding (2e-6 in float32)
-        # cannot make the argument of the logarithm 0 for a neuron that does not spike.
+        # The time used here is longer than a step by a fraction of 1e-5, so that rounding (2e-6 in
+        # float32) cannot make the argument of the logarithm 0 for a neuron that does not spike.
         reached = self.dt / self.tau * (1.0 + 1e-5) + self.after_reset.peak
         return self.v_t - self.delta_t * _log(reached)
 
@@ -221,8 +221,9 @@ class AdExParams(Parameters):
     def spike_error(self) -> float | Tensor:
         """Largest error of a spike time with time step dt, ms.
 
-        The leak acts for half a step before the exponential and for half a step after it; the time
-        of a spike in between is off by up to about ``dt^2/8 (v_cross - e_l)/(tau delta_t)``.
+        The leak acts for half a step before the exponential and for half a step after it. A spike
+        occurs in between, so its time is off by up to about ``dt^2/8 (v_cross - e_l)/(tau
+        delta_t)``.
         """
         return self.dt**2 / 8.0 * abs(self.v_cross - self.e_l) / (self.tau * self.delta_t)
 
@@ -383,7 +384,7 @@ def spike_times(spikes: Tensor, since: Tensor, dt: float) -> Tensor:
         dt: time step, ms.
 
     Returns:
-        Times in ms, float64, as many as there are spikes.
+        one time per spike, ms, float64.
 
     Example:
         >>> spike_times(torch.tensor([0.0, 1.0, 1.0]), torch.tensor([0.0, 0.25, 0.0]), 0.5).tolist()
@@ -443,17 +444,18 @@ class AdExLayer(SpikingLayer):
     """Adaptive exponential neurons in biophysical units, run over a whole sequence.
 
     The equations are given in `adex_step`. Unless the layer is recurrent, neurons do not interact,
-    and any trailing shape works.
+    and the layer accepts any trailing shape.
 
     Args:
         params: the neurons' parameters; None for the defaults.
-        surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
+        surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(v, threshold) ->
+            spikes``.
         backend: "auto" uses a compiled time loop if it can; otherwise, it reports the reason once.
             "eager" runs step by step in PyTorch; "numba" (CPU) and "triton" (CUDA) require the
             compiled loop.
         learnable: names of the parameters that are trained; those that must be positive are stored
             as logarithms. A tensor among the parameters, say tau of shape [n_hidden], gives each
-            neuron its own value, learned or not.
+            neuron its own value, whether or not it is learned.
         recurrent: number of neurons of a recurrent layer, as in `SpikingLayer`.
         self_connections: False keeps the diagonal of the recurrent weights at 0.
 

@@ -105,7 +105,7 @@ _POTENTIAL = {"last": decoders.last_potential_decode, "max": decoders.max_potent
 
 
 class ReadoutState(NamedTuple):
-    """State of a `Readout` between two steps: what it needs to know about the steps so far.
+    """State of a `Readout` between two steps: what the read-out must know about the steps so far.
 
     Tensors are ``[B, C]``, except for `steps`. Fields that the read-out does not need are None.
     Sums are kept at least in float32, since a sum in half precision soon stops growing.
@@ -137,7 +137,7 @@ class Readout(nn.Module):
     max     largest potential of a leaky integrator
     rate    spike counts of output LIF neurons
     first   ``T - step of the first spike`` of output LIF neurons
-    trace   their exponentially filtered spike train at the last step
+    trace   exponentially filtered spikes of output LIF neurons at the end
     ======  ==============================================================
 
     Args:
@@ -172,7 +172,7 @@ class Readout(nn.Module):
         """Score a sequence, or the next piece of one.
 
         Args:
-            currents: ``[T, B, C]``. A piece may have T = 0: it changes nothing.
+            currents: ``[T, B, C]``. A piece with T = 0 is allowed and changes nothing.
             state: the state returned for the previous piece, to continue; None to start.
             return_state: also return the state after the last step.
 
@@ -277,10 +277,10 @@ _SCORES = dict(last="neurons", max="maximum", rate="counts", first="since", trac
 
 
 def _check_readout_state(name: str, state: Any, wanted: ReadoutState) -> None:
-    """Raise a ValueError for the state of another read-out or batch; neurons check their own."""
+    """Raise ValueError for a state of another read-out or batch; neurons check their own states."""
     if not isinstance(state, ReadoutState):
         raise ValueError(
-            f"{name}: state is a {type(state).__name__}, but a read-out's is a ReadoutState"
+            f"{name}: state is a {type(state).__name__}, but a read-out needs a ReadoutState"
         )
     for field, given, known in zip(state._fields, state, wanted, strict=True):
         if (given is None) != (known is None):
@@ -345,7 +345,8 @@ class _Spiking(nn.Module):
         """Classify a batch of sequences, or continue with the next piece of each.
 
         Args:
-            x: input spikes or currents ``[T, B, ...]``. A piece may have T = 0: it changes nothing.
+            x: input spikes or currents ``[T, B, ...]``. A piece with T = 0 is allowed and changes
+                nothing.
             state: the state returned for the previous piece, to continue; None for neurons at rest.
             return_spikes: also return the spikes of every hidden layer.
             return_state: also return the state after the last step.
@@ -353,8 +354,8 @@ class _Spiking(nn.Module):
         Returns:
             scores ``[B, n_classes]`` of all steps so far, as if they were one sequence. They are
             followed by a list of spikes ``[T, B, ...]`` with `return_spikes`, and by the state, a
-            `ClassifierState`, with `return_state`. Before the first step, the scores are as for
-            `Readout`.
+            `ClassifierState`, with `return_state`. Before the first step, the scores are the same
+            as those of `Readout`.
 
         Raises:
             ValueError: for the state of a different network, with different options, or of a
@@ -384,7 +385,8 @@ class _Spiking(nn.Module):
         last = None if state is None else state.readout
         if isinstance(self.readout, Readout) and self.readout.neurons is None:
             # The mean of a linear map is the map of the mean. This takes one product instead of T,
-            # and the gradient is the same in every step (a sum keeps it a view; a mean would not).
+            # and the gradient is the same in every step (with a sum it stays a view; with a mean it
+            # would not).
             if stepped:
                 mean, last = self.readout._continue(x, last)
             else:
@@ -417,7 +419,7 @@ class _Spiking(nn.Module):
             return
         if not isinstance(state, ClassifierState):
             raise ValueError(
-                f"{name}: state is a {type(state).__name__}, but a classifier's is a "
+                f"{name}: state is a {type(state).__name__}, but a classifier needs a "
                 "ClassifierState"
             )
         if len(state.hidden) != len(self.neurons):
@@ -436,14 +438,14 @@ class SpikingMLP(_Spiking):
         tau_readout: time constant of the read-out, ms; None: `tau`.
         gain: factor on the initial weights and biases of the hidden synapses; a larger gain gives
             more spikes initially.
-        neurons: a function that makes a layer of hidden neurons, given their number: a
-            `SpikingLayer` or a `DrivenLayer` of any kind of neuron, such as ``hidden_layer`` in
-            `jarvis.zoo` returns; None: `LIFLayer`.
+        neurons: a function that takes the number of hidden neurons and returns a layer of them: a
+            `SpikingLayer` or a `DrivenLayer` of any kind of neuron, such as the result of
+            ``hidden_layer`` in `jarvis.zoo`; None: `LIFLayer`.
         tau, dt, **lif: options of the hidden `LIFLayer`. With `neurons`, they apply only to the
             read-out.
 
     Raises:
-        ValueError: for fewer than two sizes, one below 1, or an option out of range.
+        ValueError: for fewer than two sizes, a size below 1, or an option out of range.
 
     Example:
         >>> model = SpikingMLP((32, 16, 2))
@@ -508,7 +510,7 @@ class SpikingCNN(_Spiking):
         channels: number of feature maps of each of the two convolutions.
         readout: see `Readout`.
         tau_readout: time constant of the read-out, ms; None: `tau`.
-        neurons: a function that makes a layer of neurons, given the number of its maps; see
+        neurons: a function that takes the number of maps and returns a layer of neurons; see
             `SpikingMLP`.
         tau, dt, **lif: options of the `LIFLayer`. With `neurons`, they apply only to the read-out.
 

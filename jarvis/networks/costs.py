@@ -187,8 +187,8 @@ def fan_out_of(
 ) -> Tensor:
     """Synapses per presynaptic neuron of a convolution, int64 ``[C, H, W]``.
 
-    They are the derivative of the summed output with respect to the input if all nonzero weights
-    are set to 1.
+    This number is the derivative of the summed output with respect to the input if all nonzero
+    weights are set to 1.
 
     Args:
         convolve: a function that maps an input ``[1, C, H, W]`` and a weight to an output.
@@ -203,7 +203,7 @@ def fan_out_of(
 
 
 def synaptic_operations(spikes: Spikes, synapses: Synapses) -> Tensor:
-    """Additions caused by spikes: one for each spike and each outgoing synapse of its neuron.
+    """Additions caused by spikes: one for each spike and each outgoing synapse of the sender.
 
     ``operations = sum_i n_spikes(i) n_synapses(i)`` for each sample. A spike that would arrive
     after the last step is also counted, since it was sent.
@@ -247,7 +247,7 @@ class Operations:
         additions: one for each spike and each existing synapse through which it is sent.
         multiply_adds: one for each real-valued (not spiking) input and each synapse.
         updates: one for each update of a neuron's state variable, which takes place in every step
-            of a clocked network, and at every arrival of a spike in an event-driven network. An
+            of a clocked network, but only when a spike arrives in an event-driven network. An
             update is a multiplication by a decay factor and an addition.
 
     Example:
@@ -302,15 +302,17 @@ class EnergyModel:
     **What is left out.** By default `read` is 0, as if memory access were free, which it is not. On
     the same 45 nm chip, reading a 32-bit word costs 5 pJ from an 8 kB cache, 50 pJ from 1 MB, and
     more than 650 pJ from DRAM (half of Horowitz's figures for 64 bits): more than any arithmetic.
-    Memory traffic then dominates the cost. Each spike fetches its weights again, and an update
-    reads and writes its state. A dense layer, in contrast, fetches each weight once and reuses it
-    for all samples of a batch, which this model does not take into account. Leakage, clock, spike
-    routing, threshold comparisons and biases are left out for both kinds of network.
+    Memory traffic then dominates the cost. Each spike fetches the weights of its synapses again,
+    and each update reads and writes a state variable. A dense layer, in contrast, fetches each
+    weight once and reuses it for all samples of a batch, which this model does not take into
+    account. Leakage, clock, spike routing, threshold comparisons and biases are left out for both
+    kinds of network.
 
     Args:
         add: energy of an addition, pJ.
         multiply: energy of a multiplication, pJ.
-        read: energy of a memory access, pJ; there is one for each weight and two for each update.
+        read: energy of a memory access, pJ; each use of a weight takes one access, and each update
+            takes two.
 
     Raises:
         ValueError: for a cost that is negative or not finite, or if all additions were free.
@@ -358,7 +360,7 @@ class EnergyModel:
 
     @property
     def break_even(self) -> float:
-        """Number of spikes per input that cost as much as one multiply-add, without updates."""
+        """Number of spikes per input that cost as much as one multiply-add if updates are free."""
         return (self.multiply + self.add + self.read) / (self.add + self.read)
 
 
@@ -419,7 +421,7 @@ def check_input_kind(model: nn.Module, x: object, kind: type) -> None:
 
 
 def per_sample(counts: Tensor) -> Tensor:
-    """Sum over all units of each sample: ``[B, ...] -> [B]``."""
+    """The sum of ``counts [B, ...]`` over all units of each sample, ``[B]``."""
     return counts.flatten(1).sum(1)
 
 

@@ -1,4 +1,4 @@
-"""Linear maps with synaptic delays, used between layers of neurons, and a network of them."""
+"""Linear maps with synaptic delays for use between layers of neurons, and a network with them."""
 
 import copy
 import math
@@ -35,7 +35,7 @@ _LONGEST = 1_000_000
 
 
 def delayed_linear(x: Tensor, weight: Tensor, delays: Tensor) -> Tensor:
-    """A linear map with a delay for each synapse: the definition for the compiled loops.
+    """A linear map with a delay for each synapse: the definition that the compiled loops follow.
 
     A delay between two steps is interpolated. For a delay d = k + f, where k is a whole number,
 
@@ -113,7 +113,7 @@ def _smoothed(y: Tensor, std: float) -> Tensor:
 class DelayState(NamedTuple):
     """State of a `DelayedLinear` between two steps."""
 
-    past: Tensor  #: ``[D, B, n_in]``: the latest inputs, over the longest delay
+    past: Tensor  #: ``[D, B, n_in]``: the inputs of the last D steps; D is the longest delay
 
     def detach(self) -> "DelayState":
         """The state detached from the graph, for truncated backpropagation through time."""
@@ -131,9 +131,9 @@ class DelayedLinear(nn.Module):
 
     This gradient depends only on the inputs of these two steps. With `smoothing`, the input is
     convolved with a Gaussian, and the gradient reaches as many steps away as the Gaussian is wide.
-    Start with a wide Gaussian and reduce its width to 0 during training, by assigning to the
-    attribute. While the width exceeds a third of a delay, an output also depends on slightly later
-    inputs.
+    Start with a wide Gaussian and reduce its width to 0 during training, by assigning to
+    `smoothing`. While the width exceeds a third of a delay, an output also depends on slightly
+    later inputs.
 
     Args:
         n_in, n_out: number of inputs and of outputs.
@@ -191,7 +191,7 @@ class DelayedLinear(nn.Module):
         self.backend, self.smoothing = backend, smoothing
         if self.history > _LONGEST:
             raise ValueError(
-                f"DelayedLinear: max_delay={self.max_delay:g} ms are {self.history:,} steps of "
+                f"DelayedLinear: max_delay={self.max_delay:g} ms is {self.history:,} steps of "
                 f"dt={self.dt:g} ms, more than {_LONGEST:,}"
             )
         generator = _generator("DelayedLinear", seed)
@@ -216,7 +216,7 @@ class DelayedLinear(nn.Module):
 
     @property
     def history(self) -> int:
-        """Number of steps after which all of an input has arrived."""
+        """Number of steps after which an input has arrived through all synapses."""
         return math.ceil(self.max_delay / self.dt)
 
     def steps(self) -> Tensor:
@@ -229,11 +229,11 @@ class DelayedLinear(nn.Module):
         self.delays.copy_((self.delays.clamp(0.0, self.max_delay) / self.dt).round() * self.dt)
 
     def fan_out(self, shape: Sequence[int] | None = None) -> Tensor:
-        """``[n_in]`` int64: the number of synapses of each input, without pruned synapses."""
+        """``[n_in]`` int64: the number of synapses of each input, not counting pruned ones."""
         return (self.weight != 0).sum(0)
 
     def initial_state(self, x: Tensor) -> DelayState:
-        """The state before the first step, for inputs ``[B, n_in]`` like `x`: zeros."""
+        """The state before the first step, all zeros, for an `x` of shape ``[B, n_in]``."""
         return DelayState(x.new_zeros(self.history, *x.shape))
 
     def forward(self, x: Tensor, state: DelayState | None = None) -> tuple[Tensor, DelayState]:
@@ -307,8 +307,8 @@ class DelayedNetwork(nn.Module):
         sizes: the number of inputs, of neurons in each hidden layer, and of classes.
         max_delay: the longest delay of a synapse, ms.
         dt: time step, ms.
-        neurons: a function that makes a layer of hidden neurons, given their number; None:
-            `LIFLayer`, with a time constant of one step and the arctangent surrogate.
+        neurons: a function that takes the number of hidden neurons and returns a layer of them;
+            None: `LIFLayer`, with a time constant of one step and the arctangent surrogate.
         delays: "learned"; "frozen" at their random initial values; or "none".
         dropout: probability that a neuron is silenced in all steps of a sample during training.
         seed: seed of the initial values, an integer or a `torch.Generator`; None: PyTorch's default
@@ -341,7 +341,7 @@ class DelayedNetwork(nn.Module):
         for size in sizes:
             check_integer("DelayedNetwork: sizes", size, at_least=1)
         if len(sizes) < 2:
-            raise ValueError(f"DelayedNetwork: sizes {tuple(sizes)} must name inputs and classes")
+            raise ValueError(f"DelayedNetwork: sizes {tuple(sizes)} must give inputs and classes")
         check_choice("DelayedNetwork: delays", delays, DELAYS)
         self.dropout = check_number("DelayedNetwork: dropout", dropout, at_least=0, below=1)
         generator = _generator("DelayedNetwork", seed)

@@ -71,10 +71,11 @@ class Diagnosis:
 def diagnose(model: nn.Module, batch: Any) -> Diagnosis:
     """Run a forward and a backward pass on one batch, and report what would prevent learning.
 
-    It finds silent and saturated layers; vanishing, exploding and missing gradients; NaN; time
-    constants shorter than a step; scores that depend on previous calls (state carried over); and
-    scores of a sample that depend on other samples (mixed-up axes). For a `ConvSTDP`, it reports
-    which maps are dead, and why. The model's weights, gradients and mode are left unchanged.
+    The report covers silent and saturated layers; vanishing, exploding and missing gradients; NaN;
+    time constants shorter than a step; scores that depend on previous calls (state carried over);
+    and scores of a sample that depend on other samples (mixed-up axes). For a `ConvSTDP`, it
+    reports which maps are dead, and why. The model's weights, gradients and mode are left
+    unchanged.
 
     Args:
         model: a model that maps ``[T, B, ...]`` to scores ``[B, C]`` and has layers of neurons that
@@ -224,7 +225,7 @@ def _judge_samples(model: nn.Module, x: Tensor, labels: Tensor, result: Diagnosi
 
 
 def _one_changed(x: Tensor, axis: int) -> Tensor:
-    """x with entry 0 of an axis inverted, so that it is large where it was small."""
+    """x with the values in entry 0 of an axis inverted: large where they were small."""
     x = x.clone()
     x.select(axis, 0).mul_(-1.0).add_(1.0 + x.max())
     return x
@@ -297,7 +298,7 @@ def _judge_layer(name: str, train: Tensor, layer: SpikingLayer, result: Diagnosi
 
 
 def _judge_growth(name: str, gradient: Tensor | None, result: Diagnosis) -> None:
-    """How much the gradient with respect to a recurrent input grows backward through time."""
+    """Check how much the gradient of a recurrent layer's input grows backward through time."""
     if gradient is None or len(gradient) < 10:
         return
     size = gradient.double().flatten(1).norm(dim=1)

@@ -1,4 +1,4 @@
-"""Probes of a network that need no training: graph size, memory, influence, gradient over time.
+"""Probes that need no training of the network: graph size, memory, influence, gradient over time.
 
 `diagnose` uses similar probes and reports in words; the functions here return values to plot.
 """
@@ -42,7 +42,7 @@ def graph_size(loss: Tensor) -> int:
 
 
 class _Kept:
-    """A tensor that autograd has saved; its deletion is noticed, since nothing else refers to it.
+    """A tensor that autograd has saved. Since nothing else refers to it, its deletion is noticed.
 
     The tensor is detached: otherwise an output and the operation that made it would keep each other
     alive.
@@ -57,7 +57,7 @@ class SavedBytes:
 
     A forward pass saves tensors, and the backward pass frees them. Tensors that were saved inside
     the ``with`` block and have not been freed occupy memory that a graph holds. A piece of memory
-    that several operations save counts once; weights and inputs also count if they are saved.
+    that several operations save counts only once. Weights and inputs also count if they are saved.
 
     Example:
         >>> x = torch.ones(1000, requires_grad=True)

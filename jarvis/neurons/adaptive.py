@@ -28,7 +28,7 @@ class ALIFParams(Parameters):
     """Parameters of the adaptive LIF neuron, in ms and in units of the potential (rest is 0).
 
     With decays ``alpha = exp(-dt/tau)`` and ``rho = exp(-dt/tau_adapt)``, the threshold of a step
-    is ``A = threshold + beta a``. The four options (`alif_step` has the order)::
+    is ``A = threshold + beta a``. The four options (`alif_step` gives the order of operations)::
 
         input       "jump"      v is moved by x
                     "current"   v is moved by (1 - alpha) x: a constant x drives v to x
@@ -53,14 +53,14 @@ class ALIFParams(Parameters):
 
     Some forms can be converted into each other: "current" is "jump" with weights multiplied by
     ``1 - alpha``, and "rate" is "count" with beta multiplied by ``1 - rho``. "base" and "adaptive"
-    are different neurons. So are "spike" and "next", because the leak still acts on an amount that
-    is subtracted in the step of the spike: subtracting R in the next step is equivalent to
+    are different neurons. So are "spike" and "next", because an amount that is subtracted in the
+    step of the spike leaks before the next step: subtracting R in the next step is equivalent to
     subtracting ``R/alpha`` at once.
 
     The default options describe the same neuron as `LIF` with ``adaptation=beta`` and the same tau,
     threshold and tau_adapt; so do "current" and "rate" after the conversions above. `LIF` has
     neither the reset "adaptive" nor "next", so none of the published sets is exactly a `LIF`;
-    "eprop" differs from it only by the factor 1/alpha of the reset.
+    "eprop" differs from `LIF` only by a factor of 1/alpha in the reset.
 
     The decays are exact for any dt. Spikes occur at the ends of steps, at most one per step.
 
@@ -78,7 +78,7 @@ class ALIFParams(Parameters):
         dt: time step, ms.
 
     Raises:
-        ValueError: for a value outside its range; the message names it.
+        ValueError: for a value outside its range; the message names the parameter.
 
     Source: Bellec et al. 2018, NeurIPS 31; Bellec et al. 2020, Nat. Commun. 11:3625; Yin, Corradi
     & Bohte 2021, Nat. Mach. Intell. 3:905.
@@ -148,7 +148,7 @@ class ALIFParams(Parameters):
 class ALIFState(NamedTuple):
     """State of an adaptive LIF neuron, each ``[B, ...]``."""
 
-    v: Tensor  #: potential, after the reset; before it with ``reset_at="next"``
+    v: Tensor  #: potential after the reset, or before it with ``reset_at="next"``
     a: Tensor  #: adaptation: decaying count, or running mean, of the neuron's own spikes
     s: Tensor | None = None  #: spikes whose reset is due, with ``reset_at="next"``
 
@@ -182,7 +182,8 @@ def alif_step(
     ``1 - alpha`` for "current"; step_up is 1 for adapts_to "count" and ``1 - rho`` for "rate".
 
     Since a is updated at the end of a step, A reflects all spikes up to the previous step. With
-    reset_at "next" and reset "adaptive", R is therefore the threshold after its rise.
+    reset_at "next" and reset "adaptive", R is therefore the threshold after the spike has raised
+    it.
 
     Args:
         x: input of this step ``[B, ...]``: the jump of v (input "jump"), or the value towards which

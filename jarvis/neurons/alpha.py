@@ -23,7 +23,7 @@ SCALES = ("peak", "area")
 
 
 class Flow(NamedTuple):
-    """The exact solution over one step: coefficients of v, i and z in the new v, i and z."""
+    """The exact solution over one step: the coefficients of the old v, i and z in the new ones."""
 
     vv: float | Tensor
     vi: float | Tensor
@@ -130,7 +130,7 @@ class AlphaLIFParams(Refractory, Parameters):
 
     @derived
     def jump(self) -> float | Tensor:
-        """k, by which z jumps for an input of 1."""
+        """k, the jump of z that an input of 1 causes."""
         if self.scale == "area":
             return 1.0 / self.tau_rise
         return self.tau_decay / self.tau_rise * exp(self.time_to_peak / self.tau_decay)

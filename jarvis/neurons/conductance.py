@@ -112,8 +112,8 @@ class ConductanceLIFParams(Refractory, Parameters):
     the neuron respond faster, and more weakly, to a current (shunting).
 
     A step is exact for the conductances. For V, it is the exact solution with each conductance
-    replaced by its mean over the step (`conductance_lif_step`); this is of second order in dt and
-    stable for any dt. The relative error of the size of a postsynaptic potential is about
+    replaced by its mean over the step (`conductance_lif_step`); this method is of second order in
+    dt and stable for any dt. The relative error of the size of a postsynaptic potential is about
     ``dt^2/(12 tau_syn tau)``: at dt = 1 ms, it is below 0.1 % for the default values. The block B
     is evaluated at the potential before the step, so with NMDA the method is only of first order:
     take ``dt <= 0.5`` ms. Spikes lie on the time grid and are up to dt late.
@@ -172,7 +172,7 @@ class ConductanceLIFParams(Refractory, Parameters):
     dt: float = parameter(0.1, "ms", above=0, fixed=True)
 
     #: "brette2007": mV, nS, pF, pA. "normalised": the same neuron in units of 10 mV (from -60 mV),
-    #: 10 nS and 100 pA; its `mg` has the factor exp(0.062 * 60), since V = 0 stands for -60 mV.
+    #: 10 nS and 100 pA; its `mg` is multiplied by exp(0.062 * 60), since V = 0 stands for -60 mV.
     named_sets = {
         "brette2007": {},
         "normalised": dict(

@@ -39,7 +39,7 @@ def constant_drive(
     The input of `lif_step` is the jump of v in one step. With this x the potential approaches I
     exactly like the solution of ``tau dv/dt = -v + I``, for every dt. With a synapse, x is the jump
     of the synaptic current i, and x is multiplied by ``1 - exp(-dt/tau_syn)``: v approaches the
-    same I, but later.
+    same I, but more slowly.
 
     Args:
         current: I, in units of v: the potential that a neuron without a threshold would reach. It

@@ -53,14 +53,15 @@ def parameter(
 
 
 class derived:
-    """A property that is computed once from the parameters: a number.
+    """A property whose value, a number, is computed only once from the parameters.
 
     A compiled loop reads it like a parameter, so it is not recomputed in each step, and a gradient
     passes through it to the parameters. It works like `functools.cached_property`, which cannot be
     used here because `torch.compile` cannot trace its lock.
 
     Args:
-        function: the method that computes it: a float, a tensor ``[B, ...]``, or a tuple of these.
+        function: the method that computes the value: a float, a tensor ``[B, ...]``, or a tuple of
+            these.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -92,11 +93,11 @@ class Parameters:
     """Base class of a neuron's parameters: a frozen dataclass of `parameter` fields and options.
 
     A `parameter` is a float, or a tensor that broadcasts against ``[B, ...]``: one value per
-    neuron. Any other field is an option, such as a name or a number of sub-steps; each combination
+    neuron. Any other field is an option, such as a name or a number of sub-steps. Each combination
     of options has its own compiled loops.
 
     Raises:
-        ValueError: for a number outside its bounds; the message names it.
+        ValueError: for a number outside its bounds; the message names the parameter.
         TypeError: for something that is not a number.
 
     Example:
@@ -151,7 +152,7 @@ class Parameters:
         """These parameters with every number as a float, for formulas about a single neuron.
 
         Raises:
-            ValueError: if a number differs from neuron to neuron; the message names it.
+            ValueError: if a number differs from neuron to neuron; the message names the parameter.
         """
         tensors = {f.name: getattr(self, f.name) for f in fields(self)}
         tensors = {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
@@ -220,13 +221,16 @@ class Neuron:
     """A kind of neuron, made by `define`. Calling it with parameters returns a neuron to run.
 
     Attributes:
-        step: ``(x, state, params, spike) -> (spikes, state)``, or ``(spikes, state, record)``.
+        step: the function of one step, ``(x, state, params, spike) -> (spikes, state)``; a record
+            may be the third result.
         params: the class of its parameters.
         state: the class of its state, a NamedTuple of tensors ``[B, ...]``.
-        rest: ``params -> state``, the resting state, with numbers in place of tensors.
+        rest: a function ``params -> state`` that returns the resting state, with numbers in place
+            of tensors.
         inputs: the NamedTuple class of its inputs ``[B, ...]``; None for a single input.
         fires: whether its output consists of spikes; otherwise it is graded.
-        values: the parameters of this neuron; None for a kind without parameters yet.
+        values: the parameters of this neuron; None for a kind to which no parameters have been
+            given yet.
     """
 
     step: Callable
@@ -302,7 +306,7 @@ class Neuron:
         return RecurrentState(state, torch.zeros_like(x)) if recurrent else state
 
     def __reduce__(self) -> tuple:
-        """A kind that is a variable of its module is pickled by name, like a class."""
+        """Pickle by name, like a class, if this kind is a global variable of its module."""
         module = sys.modules.get(self.step.__module__)
         for name, kind in vars(module).items() if module else ():
             same = isinstance(kind, Neuron) and kind.step is self.step and kind.values is None
@@ -316,7 +320,7 @@ class Neuron:
 
 
 def check_results(neuron: "Neuron", spikes: Any, state: Any) -> None:
-    """TypeError unless a step has returned spikes and a state of its neuron."""
+    """Raise TypeError unless a step returned spikes and a state of the neuron's own type."""
     if not isinstance(spikes, Tensor) or not isinstance(state, neuron.state):
         found = f"{type(spikes).__name__} and {type(state).__name__}"
         raise TypeError(
@@ -342,15 +346,15 @@ def define(
     """Define a kind of neuron by the equations of one step.
 
     Args:
-        step: ``(x, state, params, spike) -> (spikes, state)``: ordinary PyTorch on tensors
-            ``[B, ...]``, elementwise and without side effects. `spike` is called as
+        step: a function ``(x, state, params, spike) -> (spikes, state)`` in ordinary PyTorch, which
+            acts elementwise on tensors ``[B, ...]`` and has no side effects. `spike` is called as
             ``spike(v, threshold)``; the reset uses ``spike.reset(spikes)``, which has no gradient
             if the layer detaches resets. A third result, a NamedTuple of tensors, is what
             ``trace=True`` records in place of the new state.
         params: a frozen dataclass derived from `Parameters`.
         state: a NamedTuple class of tensors ``[B, ...]``.
-        rest: ``params -> state``: the initial value of each field; None for a field that the chosen
-            options do not need.
+        rest: a function ``params -> state`` that gives the initial value of each field, or None for
+            a field that the chosen options do not need.
         inputs: for a neuron with several inputs, a NamedTuple class; `x` is then an instance of it.
         fires: False if the output is graded (a potential, a message) rather than spikes.
 

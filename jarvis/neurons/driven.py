@@ -36,7 +36,7 @@ class DrivenLayer(nn.Module):
 
     Raises:
         TypeError: for a layer that is not a `SpikingLayer`, or an argument that should be a number
-            and is not.
+            but is not.
         ValueError: for a number that is not finite, or fewer than one step.
 
     Example:
@@ -78,7 +78,7 @@ class DrivenLayer(nn.Module):
         return getattr(self.layer, "weight", None)
 
     def initial_state(self, x: Tensor) -> Any:
-        """The resting state for inputs ``[B, ...]`` like `x`, one time step of the input."""
+        """The resting state for an `x` that is one time step ``[B, ...]`` of the input."""
         return self.layer.initial_state(x)
 
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:

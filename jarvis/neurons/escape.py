@@ -37,21 +37,21 @@ class EscapeInputs(NamedTuple):
 class EscapeLIFParams(Refractory, Parameters):
     """Parameters of a LIF neuron with escape noise, in ms and in threshold units.
 
-    The potential is that of a LIF neuron. Both below and above the threshold, the neuron fires with
-    a certain probability per unit time, the escape rate (or hazard)::
+    The potential follows the equation of a LIF neuron. Both below and above the threshold, the
+    neuron fires with a certain probability per unit time, the escape rate (or hazard)::
 
         rho(v) = 1/tau0 exp(u),            u = (v - threshold)/delta_u         "exponential"
         rho(v) = 1/tau0 ln(1 + exp(u))                                         "softplus"
         rho(v) = 1/tau0 1/(1 + exp(-u))                                        "sigmoid"
 
-    All three agree far below the threshold; above it, the second grows linearly, and the third is
-    at most 1/tau0. With an exponential rate and a small delta_u, the neuron approaches a LIF
-    neuron.
+    All three rates agree far below the threshold. Above the threshold, "softplus" grows linearly,
+    and "sigmoid" is at most 1/tau0. With an exponential rate and a small delta_u, the neuron
+    approaches a LIF neuron.
 
     The potential is exact for any dt. During a step, the rate is held at its value at the end of
     the step, which is exact for a constant potential. For a constant drive, the mean interval is
-    then within 0.5 % of its continuous-time value if it is longer than 10 steps; at 5 steps the
-    error is up to 4 %.
+    then within 0.5 % of its continuous-time value if the interval is longer than 10 steps; for 5
+    steps, the error is up to 4 %.
 
     All numbers but dt and refractory may be tensors that broadcast against ``[B, ...]``: one value
     per neuron.
@@ -251,8 +251,8 @@ class EscapeLIFLayer(SpikingLayer):
             logarithms, so they stay positive.
         recurrent: number of neurons of a recurrent layer, as in `SpikingLayer`.
         self_connections: False keeps the diagonal of the recurrent weights at 0.
-        surrogate: a `SurrogateSpike`, the name of one, or a function ``(chance, threshold) ->
-            spikes``. With the default, the derivative of a spike is the derivative of its
+        surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(chance, threshold)
+            -> spikes``. With the default, the derivative of a spike is the derivative of its
             probability.
         detach_reset: True blocks the gradient through the reset.
         backend: "auto" uses a compiled time loop if it can; otherwise, it reports the reason once.

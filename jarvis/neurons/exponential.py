@@ -1,7 +1,7 @@
 """The exponential integrate-and-fire neuron (EIF): a leak and a self-amplifying spike onset.
 
-This file contains its parameters, its state and its step. The validation of the parameters includes
-a check that dt is small enough.
+This file contains the neuron's parameters, its state and its step. The validation of the parameters
+includes a check that dt is small enough.
 """
 
 import math
@@ -70,9 +70,9 @@ class EIFParams(Parameters):
         dt: time step, ms.
 
     Raises:
-        ValueError: for a value outside its range; for a v_peak that is not above v_t and v_reset;
-            and for a dt that is not below both tau and `upstroke`, with which there would be
-            spurious or lost spikes.
+        ValueError: for a value outside its range; for a v_peak that is not above both v_t and
+            v_reset; and for a dt that is not below both tau and `upstroke`, because spikes would be
+            lost or spurious.
 
     Warns:
         UserWarning: if the error of a spike time may exceed 1 % of the shorter of tau and
@@ -122,8 +122,8 @@ class EIFParams(Parameters):
         if error > tolerated:
             enough = self.dt * math.sqrt(tolerated / error)
             warnings.warn(
-                f"dt={self.dt:g} ms is large: spikes may be {error:.2g} ms early or late; for 1 % "
-                f"of {100.0 * tolerated:.3g} ms take dt below {enough:.2g} ms",
+                f"dt={self.dt:g} ms is large: spikes may be {error:.2g} ms early or late; for an "
+                f"error of 1 % of {100.0 * tolerated:.3g} ms, take dt below {enough:.2g} ms",
                 UserWarning,
                 stacklevel=3,
             )
@@ -157,8 +157,9 @@ class EIFParams(Parameters):
     def spike_error(self) -> float | Tensor:
         """Largest error of a spike time with time step dt, ms.
 
-        The leak acts for half a step before the exponential and for half a step after it. The time
-        of a spike in between is off by up to about ``dt^2/8 (v_cross - e_l)/(tau delta_t)``.
+        The leak acts for half a step before the exponential and for half a step after it. A spike
+        occurs in between, so its time is off by up to about ``dt^2/8 (v_cross - e_l)/(tau
+        delta_t)``.
         """
         return self.dt**2 / 8.0 * abs(self.v_cross - self.e_l) / (self.tau * self.delta_t)
 
@@ -169,7 +170,7 @@ class EIFParams(Parameters):
 
     @derived
     def half_input(self) -> float | Tensor:
-        """Change of V from e_l after half a step, per unit of input current, mV/pA."""
+        """The change of V from e_l in half a step, per unit of input current, mV/pA."""
         z = 0.5 * self.dt / self.tau
         return (-torch.expm1(-z) if isinstance(z, Tensor) else -math.expm1(-z)) / self.g_l
 
@@ -186,9 +187,9 @@ class EIFParams(Parameters):
     @derived
     def v_cross(self) -> float | Tensor:
         """The potential from which the exponential reaches v_peak within one step, mV."""
-        # This time is longer than a step by a fraction of 1e-5, which exceeds any rounding error.
-        # Below v_cross, the logarithm in the step therefore has a positive argument, even if exp
-        # underflows to 0 at v_peak.
+        # The time used here is longer than a step by a fraction of 1e-5, which exceeds any rounding
+        # error. Below v_cross, the logarithm in the step therefore has a positive argument, even if
+        # exp underflows to 0 at v_peak.
         reach = self.full_step * (1.0 + 1e-5) + self.at_peak
         return self.v_t - self.delta_t * log(reach)
 

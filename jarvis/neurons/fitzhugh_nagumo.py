@@ -1,7 +1,7 @@
 """The FitzHugh-Nagumo neuron: excitability in two dimensionless variables.
 
-This file contains its parameters, its fixed point, the currents at which the fixed point loses its
-stability, its state and its step.
+This file contains the neuron's parameters, its fixed point, the currents at which the fixed point
+loses its stability, its state and its step.
 """
 
 import math
@@ -22,7 +22,7 @@ COARSEST_STEP, FINE_STEP = 2.0, 0.45
 
 
 class LinearHalfStep(NamedTuple):
-    """Half a step of the linear part: coefficients of v, w, I and 1 in the new v and w."""
+    """Half a step of the linear part: the coefficients of v, w, I and 1 in the new v and w."""
 
     vv: float | Tensor
     vw: float | Tensor
@@ -47,7 +47,7 @@ class FitzHughNagumoState(NamedTuple):
 
 @dataclass(frozen=True)
 class FitzHughNagumoParams(Parameters):
-    """Parameters of the FitzHugh-Nagumo neuron; all of them, and time, are dimensionless.
+    """Parameters of the FitzHugh-Nagumo neuron; all are dimensionless, and so is time.
 
     With v the potential, w the recovery and I the input current::
 
@@ -112,7 +112,7 @@ class FitzHughNagumoParams(Parameters):
         if self.dt > FINE_STEP:
             warnings.warn(
                 f"dt={self.dt:g} is large: periods are about {4.3 * self.dt**2:.2g} % too short; "
-                f"take dt={FINE_STEP:g} or less for 1 %",
+                f"take dt={FINE_STEP:g} or less for an error of 1 %",
                 UserWarning,
                 stacklevel=3,
             )
@@ -180,7 +180,7 @@ def fitzhugh_nagumo_rest(
         current: I, a number or a tensor.
 
     Returns:
-        v and w: floats, or tensors where the current or a parameter is one.
+        v and w: floats, or tensors if the current or a parameter is a tensor.
 
     Source: FitzHugh 1961, Biophys. J. 1:445.
 
@@ -226,8 +226,8 @@ def fitzhugh_nagumo_step(
 ) -> tuple[Tensor, FitzHughNagumoState]:
     """One step of the FitzHugh-Nagumo neuron.
 
-    It integrates the equations of `FitzHughNagumoParams` by Strang splitting, with A the matrix of
-    the linear part, ``v' = -w + I, w' = eps (v + a - b w)``::
+    The step integrates the equations of `FitzHughNagumoParams` by Strang splitting, with A the
+    matrix of the linear part, ``v' = -w + I, w' = eps (v + a - b w)``::
 
         (v, w) = exp(A dt/2) (v, w, I, 1)
         v      = e^dt v/sqrt(1 + (e^(2 dt) - 1) v^2/3)

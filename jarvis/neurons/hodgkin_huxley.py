@@ -1,6 +1,6 @@
 """The Hodgkin-Huxley neuron: a patch of squid axon whose spikes follow from two conductances.
 
-This file contains its rates and the quantities that follow from them (steady states, time
+This file contains the neuron's rates and the quantities that follow from them (steady states, time
 constants, the resting state, the right-hand side of the equations), its parameters, its state and
 its step.
 """
@@ -172,16 +172,16 @@ class HodgkinHuxleyParams(Parameters):
     upward crossing of v_spike counts as a spike, and v_spike has no other role.
 
     A step uses the exponential Euler method: it first solves for each gate exactly with V held,
-    then for V exactly with the new conductances held. It is stable for every dt. At the default dt
-    of 0.025 ms, the first spike at I = 10 is 0.002 ms late and the firing rate is 0.03 % too low;
-    at 0.05 ms, these errors are 0.006 ms and 0.1 %. The error of the first spike time is of second
-    order in dt.
+    then for V exactly with the new conductances held. The method is stable for every dt. At the
+    default dt of 0.025 ms, the first spike at I = 10 is 0.002 ms late and the firing rate is 0.03 %
+    too low; at 0.05 ms, these errors are 0.006 ms and 0.1 %. The error of the first spike time is
+    of second order in dt.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
 
     Args:
         c: capacitance, uF/cm2.
-        g_na: maximal sodium conductance, mS/cm2; 0 blocks it, as tetrodotoxin does.
+        g_na: maximal sodium conductance, mS/cm2; 0 corresponds to a complete block by tetrodotoxin.
         g_k: maximal potassium conductance, mS/cm2.
         g_l: leak conductance, mS/cm2.
         e_na: reversal potential of sodium, mV.
@@ -238,15 +238,15 @@ class HodgkinHuxleyParams(Parameters):
         phi = float(torch.as_tensor(self.phi).detach().max())
         if self.dt * phi > LONGEST_STEP:
             raise ValueError(
-                f"dt={self.dt:g} ms is too large: a neuron spikes at most once per step, and may "
-                f"do so more often in {LONGEST_STEP / phi:.3g} ms; take a smaller dt"
+                f"dt={self.dt:g} ms is too large: a neuron spikes at most once per step, but might "
+                f"have to spike twice in {LONGEST_STEP / phi:.3g} ms; take a smaller dt"
             )
         step, enough = self.dt * phi / self.substeps, math.ceil(self.dt * phi / FINE_SUBSTEP - 1e-9)
         given = f"dt={self.dt:g} ms with substeps={self.substeps}"
         if step > COARSEST_SUBSTEP:
             raise ValueError(
                 f"{given} is too large: above {COARSEST_SUBSTEP / phi:.3g} ms per sub-step spikes "
-                f"lose their shape and are lost; take dt={self.substeps * FINE_SUBSTEP / phi:.2g} "
+                f"are distorted or lost; take dt={self.substeps * FINE_SUBSTEP / phi:.2g} "
                 f"ms or less, or substeps={enough} or more"
             )
         if step > FINE_SUBSTEP:
@@ -332,7 +332,7 @@ def hodgkin_huxley_rest(
         current: I, uA/cm2, a number or a tensor.
 
     Returns:
-        V and the gates: floats, or tensors where the current or a parameter is one.
+        V and the gates: floats, or tensors if the current or a parameter is a tensor.
 
     Source: Hodgkin & Huxley 1952, J. Physiol. 117:500, eq. 26 with all derivatives 0.
 
@@ -362,7 +362,7 @@ def hodgkin_huxley_rest(
         v, width = 0.5 * (low + high), 1e-3
         slope = (surplus(v + width, *shared) - surplus(v - width, *shared)) / (2.0 * width)
         v = v - surplus(v, *shared) / slope
-    v = v - surplus(v, *shared) / slope  # once more, now for the derivative
+    v = v - surplus(v, *shared) / slope  # one more Newton step, which makes v differentiable
     return _state(v, tensors)
 
 
@@ -390,9 +390,9 @@ def hodgkin_huxley_step(
 ) -> tuple[Tensor, HodgkinHuxleyState]:
     """One step of the Hodgkin-Huxley neuron.
 
-    It integrates the equations of `HodgkinHuxleyParams` by exponential Euler. Each sub-step of d ms
-    updates the gates with V held, then V with the new conductances held. Each of these two updates
-    is exact on its own::
+    The step integrates the equations of `HodgkinHuxleyParams` by exponential Euler. Each sub-step
+    of d ms updates the gates with V held, then V with the new conductances held. Each of these two
+    updates is exact on its own::
 
         x = x_inf + (x - x_inf) exp(-phi (alpha_x + beta_x) d)          x = m, h, n
         V = V_inf + (V - V_inf) exp(-g d/c)

@@ -1,4 +1,4 @@
-"""The Izhikevich neuron: a few numbers for twenty firing patterns, and three ways to integrate it.
+"""The Izhikevich neuron: twenty firing patterns from a few numbers, and three ways to integrate.
 
 With the time steps of the publications, the integration is part of the model: in the script of
 2003, neurons fire up to four times less often than the equations predict, and three of the twenty
@@ -147,8 +147,8 @@ class IzhikevichParams(Parameters):
     ============  ==============================================  =====================
     scheme        a step                                          dt
     ============  ==============================================  =====================
-    ``accurate``  second order, with spikes between the grid:     0.1 ms; at most 1 ms,
-                  v exactly for a constant u, u by its integral   refused above 2 ms
+    ``accurate``  second order, spikes between grid points:       0.1 ms; at most 1 ms,
+                  v exact for a constant u, u from v's integral   refused above 2 ms
     ``2003``      the published script: Euler, twice for v, then  1 ms, refused above
                   u; a spike is noticed one step late
     ``2004``      the published figure: Euler, first v, then u    0.1 to 0.5 ms, refused

@@ -29,20 +29,21 @@ class SpikingLayer(nn.Module):
     """A population of neurons of any kind, run over a whole sequence.
 
     Neurons interact only through recurrent weights. If there are any, the input of step t is
-    ``x_t + W s_(t-1)``; a neuron with several inputs receives the recurrent term in the first.
-    Without recurrent weights any trailing shape works, after a convolution as well as after a
-    linear map.
+    ``x_t + W s_(t-1)``; a neuron with several inputs receives the recurrent term in its first
+    input. Without recurrent weights, the layer accepts any trailing shape: it can follow a
+    convolution as well as a linear map.
 
     Args:
         neuron: a kind of neuron with its parameters, such as ``LIF(tau=20.0)``.
         learnable: names of the parameters that are trained. Those that must not be negative are
             stored as logarithms (``log_tau``), so they stay positive; the others are stored
             unchanged (``learned_v_reset``). A tensor among the parameters, say tau of shape
-            [n_hidden], gives each neuron its own value, learned or not.
+            [n_hidden], gives each neuron its own value, whether or not it is learned.
         recurrent: number of neurons of a recurrent layer, whose input is ``[T, B, recurrent]``;
             None for neurons that do not interact.
         self_connections: False keeps the diagonal of the recurrent weights at 0.
-        surrogate: a `SurrogateSpike`, the name of one, or a function ``(v, threshold) -> spikes``.
+        surrogate: a `SurrogateSpike`, the name of a surrogate, or a function ``(v, threshold) ->
+            spikes``.
         detach_reset: True blocks the gradient through the reset.
         backend: "auto" generates a compiled time loop from the neuron's step and, if it cannot,
             reports the reason once; "eager" runs step by step in PyTorch; "numba" (CPU) and
@@ -95,7 +96,7 @@ class SpikingLayer(nn.Module):
 
         self.learnable = (learnable,) if isinstance(learnable, str) else tuple(learnable)
         numbers = learnable_numbers(self._given)
-        self._tensors: dict[str, str] = {}  # parameter -> the attribute that holds it
+        self._tensors: dict[str, str] = {}  # for each parameter, the attribute that holds it
         for name in self.learnable:
             check_choice("learnable", name, numbers)
             if getattr(self._given, name) is None:
@@ -124,7 +125,7 @@ class SpikingLayer(nn.Module):
         self._rest = None if self._tensors else self._at_rest(self._given)
         self._program: Any = None
         self._reason: str | None = None  # why there is no compiled program
-        self._program_spike: Any = None  # the `spike_options` that the program is for
+        self._program_spike: Any = None  # the `spike_options` for which it was made
 
     def __getstate__(self) -> dict[str, Any]:
         # Compiled loops belong to the process that made them.
@@ -151,7 +152,7 @@ class SpikingLayer(nn.Module):
         return Spike(self.surrogate, self.detach_reset) if self.fires else DEFAULT_SPIKE
 
     def initial_state(self, x: Tensor) -> Any:
-        """The resting state for inputs ``[B, ...]`` like `x`, one time step of the input."""
+        """The resting state for an `x` that is one time step ``[B, ...]`` of the input."""
         return self.neuron.initial_state(x, self.params, self.recurrent is not None)
 
     def _at_rest(self, params: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Shared by all layers of neurons: checks of input and state, and the run over ``[T, B, ...]``."""
+"""Code of all layers of neurons: checks of input and state, and the run over ``[T, B, ...]``."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
@@ -18,7 +18,7 @@ class Stateful(Protocol):
     """Layers that run over a whole sequence ``[T, B, ...]`` and can continue it."""
 
     def initial_state(self, x: Tensor) -> Any:
-        """The state before the first step, for inputs ``[B, ...]`` like `x`, one time step."""
+        """The state before the first step, for an `x` that is one step ``[B, ...]``."""
         ...
 
     def __call__(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:

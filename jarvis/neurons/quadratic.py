@@ -1,8 +1,8 @@
 """The quadratic integrate-and-fire neuron (QIF) and the theta neuron: one equation, two variables.
 
 Near the onset of firing, ``tau dv/dt = v^2 + I`` describes every neuron that starts to fire at
-arbitrarily low rates (type I). Its potential reaches infinity in finite time. With
-``v = tan(theta/2)``, the same motion is a rotation around a circle, and all variables stay finite.
+arbitrarily low rates (type I). The potential reaches infinity in finite time. With ``v =
+tan(theta/2)``, the same motion is a rotation around a circle, and all variables stay finite.
 
 Both neurons are solved exactly for a current that is constant within each step. With v = p/q the
 equation is linear, ``tau p' = I q, tau q' = -p``, and a step multiplies (p, q) by a matrix of sines
@@ -35,7 +35,7 @@ class Direction(NamedTuple):
 
 
 def direction(v: Any) -> Direction:
-    """The direction of a potential, which may be infinite; a float or a tensor."""
+    """The direction of a potential, which is a float or a tensor and may be infinite."""
     if isinstance(v, Tensor):
         v = v.clamp(-INFINITE, INFINITE)
         q = torch.rsqrt(1.0 + v * v)
@@ -63,7 +63,8 @@ def riccati_flow(current: Tensor, h: float | Tensor) -> Flow:
         c, s = cosh(r h), sinh(r h)/r               for I < 0, times exp(-r h)
 
     Args:
-        current: I ``[B, ...]``; at most ``(pi/h)^2``, half a turn.
+        current: I ``[B, ...]``; at most ``(pi/h)^2``, for which (p, q) makes half a turn in the
+            time h.
         h: the time, a number or a tensor that broadcasts against `current`.
     """
     z = current * (h * h)
@@ -103,8 +104,8 @@ def arc(num: Tensor, den: Tensor, norm: Tensor, current: Tensor | float) -> Tens
     """The time t at which ``s(t)/c(t) = num/den``, for ``current h^2 >= -1``; see `riccati_flow`.
 
     For I = 1, t is the angle of the vector (den, num), from -pi to pi. The angle is halved four
-    times by the half-angle formula, which is the same for all signs of I. It is then so small that
-    eleven terms of the power series are enough.
+    times by the half-angle formula, which is the same for all signs of I. The angle is then so
+    small that eleven terms of the power series are enough.
 
     Args:
         num, den: numbers proportional to s and c, ``[B, ...]``.
@@ -124,9 +125,9 @@ def arc(num: Tensor, den: Tensor, norm: Tensor, current: Tensor | float) -> Tens
 
 
 def riccati_time(start: Direction, end: Direction, current: Tensor, h: float | Tensor) -> Tensor:
-    """The time after which ``dv/dt = v^2 + I`` reaches a potential that it reaches within h.
+    """The time that ``dv/dt = v^2 + I`` takes to reach a potential, which it must reach within h.
 
-    It is 0 if the start is beyond the end.
+    The result is 0 if the start is beyond the end.
 
     Args:
         start: the initial potential, ``p/q``; (p, q) need not have the length 1.
@@ -151,9 +152,9 @@ def riccati_time(start: Direction, end: Direction, current: Tensor, h: float | T
 
 
 def phase(p: Any, q: Any, norm: Any) -> Tensor:
-    """``tan(theta/4)`` of the direction (p, q): -1 to 1 for v from -inf to inf, larger beyond it.
+    """``tan(theta/4)`` of the direction (p, q): -1 to 1 for v from -inf to inf, then larger.
 
-    Half a turn beyond infinity it would be infinite; it is bounded by 2000.
+    Half a turn beyond infinity, it would be infinite; the result is bounded by 2000.
     """
     ahead = q > 0.0
     upper = torch.where(ahead, p, norm - q)
@@ -188,8 +189,8 @@ class QIFParams(Parameters):
         dt: time step, ms.
 
     Raises:
-        ValueError: for a value outside its range; for a v_peak that is not above v_reset and v_c;
-            and for a dt within which a neuron without input would get from v_reset to v_peak.
+        ValueError: for a value outside its range; for a v_peak that is not above both v_reset and
+            v_c; and for a dt within which a neuron without input would get from v_reset to v_peak.
 
     Source: Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233; Gerstner et al. 2014, *Neuronal
     Dynamics*, section 5.3.
@@ -223,12 +224,12 @@ class QIFParams(Parameters):
         if self.dt >= upstroke:
             raise ValueError(
                 f"dt={self.dt:g} ms is too large: from v_reset the potential needs {upstroke:.3g} "
-                "ms to the next spike, which would fall into the step of the first and be lost"
+                "ms to the next spike, which would fall in the same step as the first and be lost"
             )
 
     @derived
     def h(self) -> float | Tensor:
-        """A step in units of tau."""
+        """The time step in units of tau."""
         return self.dt / self.tau
 
     @derived
@@ -244,7 +245,7 @@ class QIFParams(Parameters):
 
     @derived
     def turn(self) -> float | Tensor:
-        """The largest current of the normal form, slightly below that at which the period is dt."""
+        """The largest current of the normal form, at which the period is slightly above dt."""
         return (0.999 * math.pi / self.h) ** 2
 
     @property
@@ -289,7 +290,7 @@ class QIFParams(Parameters):
     def fixed_points(self, current: float) -> tuple[float, float] | None:
         """The resting potential and the threshold at a constant current; None if there is neither.
 
-        They are in units of v. All parameters must be single numbers.
+        Both are in units of v. All parameters must be single numbers.
         """
         p = self.plain()
         inside = -(p.a_0 * current + p.bias)
@@ -298,7 +299,7 @@ class QIFParams(Parameters):
         return p.v_mid - math.sqrt(inside) / p.a_0, p.v_mid + math.sqrt(inside) / p.a_0
 
     def period(self, current: float) -> float:
-        """The interval between spikes at a constant current, ms; infinite where it does not fire.
+        """The interval between spikes at a constant current, ms; infinite if there are no spikes.
 
         It is ``tau/sqrt(I) (atan(v_peak/sqrt(I)) - atan(v_reset/sqrt(I)))`` for I > 0 in the normal
         form. All parameters must be single numbers.
@@ -371,8 +372,8 @@ def qif_step(
         the record of ``trace=True``.
 
     Source: Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233; Gerstner et al. 2014, *Neuronal
-    Dynamics*, section 5.3. The solution of a Riccati equation as a linear one in p and q is
-    textbook material.
+    Dynamics*, section 5.3. Solving a Riccati equation as a linear equation in p and q is textbook
+    material.
 
     Example:
         >>> params, state = QIFParams(tau=10.0, dt=1.0), QIFState(torch.tensor([-10.0]))
@@ -451,11 +452,11 @@ class ThetaParams(Parameters):
 
     @derived
     def turn(self) -> float | Tensor:
-        """The largest current, slightly below the one at which the period is dt."""
+        """The largest current, at which the period is slightly above dt."""
         return (0.999 * math.pi / self.h) ** 2
 
     def period(self, current: float) -> float:
-        """The interval between spikes at a constant current, ms; infinite where it does not fire.
+        """The interval between spikes at a constant current, ms; infinite if there are no spikes.
 
         It is ``pi tau/sqrt(I)`` for I > 0. All parameters must be single numbers.
         """

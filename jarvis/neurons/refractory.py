@@ -33,7 +33,7 @@ def steps_left(before: Tensor, spikes: Tensor, hold: float) -> Tensor:
     """The refractory steps that remain after a step.
 
     Args:
-        before: the refractory steps that remained before it ``[B, ...]``.
+        before: the refractory steps that remained before the step ``[B, ...]``.
         spikes: the spikes of this step ``[B, ...]``.
         hold: `Refractory.hold`.
 

@@ -25,7 +25,7 @@ _BELOW_ONE = 1.0 - 1e-6
 
 
 class Turn(NamedTuple):
-    """The factor by which z is multiplied in a step without input: ``exp((b + i omega) dt)``."""
+    """The factor that multiplies z in a step without input: ``exp((b + i omega) dt)``."""
 
     re: float | Tensor
     im: float | Tensor
@@ -43,7 +43,7 @@ class RFParams(Parameters):
     this unit in ms: with a unit of 100 ms, b = -1 and omega = 10 become the defaults.
 
     Between two inputs the step is exact for every dt. However, Im z is compared with the threshold
-    only once per step, so the peak of an oscillation may fall between two steps. It is then
+    only once per step, so the peak of an oscillation may fall between two steps. The peak is then
     underestimated by up to the fraction ``1 - cos(omega dt/2)``: 5 % for 10 steps per period.
 
     All numbers but dt may be tensors that broadcast against ``[B, ...]``: one value per neuron.
@@ -141,10 +141,10 @@ class RFParams(Parameters):
 
     @property
     def pulse_peak(self) -> float:
-        """The maximum of Im z after a pulse of 1; its inverse is the smallest pulse that fires.
+        """The maximum of Im z after a pulse of 1.
 
-        It is ``omega/sqrt(omega^2 + b^2) exp(-damping pulse_delay)``; the statement on the smallest
-        pulse holds for a threshold of 1. All parameters must be single numbers.
+        It is ``omega/sqrt(omega^2 + b^2) exp(-damping pulse_delay)``; if the threshold is 1, its
+        inverse is the smallest pulse that evokes a spike. All parameters must be single numbers.
         """
         p = self.plain()
         return p.omega / math.hypot(p.omega, p.damping) * math.exp(-p.damping * self.pulse_delay)
@@ -207,7 +207,7 @@ def rf_step(
     Source: Izhikevich 2001, Neural Networks 14:883, with the exact solution over a step.
 
     Example:
-        A pulse fires the neuron a quarter of a period later:
+        A pulse makes the neuron fire a quarter of a period later:
 
         >>> neuron = RF(damping=0.01, omega=0.1)
         >>> x = torch.zeros(100, 1)
@@ -243,14 +243,14 @@ RF = define(
 
 
 class BRFRange(NamedTuple):
-    """Ranges from which a published network draws its neurons."""
+    """Ranges from which a published network draws the parameters of its neurons."""
 
     omega: tuple[float, float]  #: rad per unit of time
     damping: tuple[float, float]  #: per unit of time
 
 
-#: The ranges from which Higuchi et al. draw their neurons, keyed by the task names of their public
-#: code.
+#: The ranges from which Higuchi et al. draw their parameters, keyed by the task names of their
+#: public code.
 BRF_RANGES: dict[str, BRFRange] = {
     "shd": BRFRange((5.0, 10.0), (2.0, 3.0)),
     "ecg": BRFRange((3.0, 5.0), (0.1, 1.0)),
@@ -458,7 +458,7 @@ BRF = define(
 
 
 def multi_gaussian(x: Tensor, slope: float) -> Tensor:
-    """The multi-Gaussian surrogate derivative: a bump with slightly negative sides.
+    """The multi-Gaussian surrogate derivative: a bump with slightly negative flanks.
 
     With the normal density N(x; mean, standard deviation) and slope k::
 

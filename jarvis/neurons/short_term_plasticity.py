@@ -57,7 +57,7 @@ class ShortTermPlasticityParams(Parameters):
         dt: time step, ms.
 
     Raises:
-        ValueError: for a value outside its range; the message names it.
+        ValueError: for a value outside its range; the message names the parameter.
 
     Source: Tsodyks, Pawelzik & Markram 1998, Neural Comput. 10:821, and figure 1 for
     the sets "depressing" and "facilitating".
@@ -118,7 +118,7 @@ class ShortTermPlasticityParams(Parameters):
         return math.inf if p.tau_rec == 0.0 else 1000.0 / (p.U * p.tau_rec)
 
     def stationary(self, rate: float) -> StationaryRelease:
-        """The effect of each spike of a long regular train.
+        """The effect of each spike in a long regular train.
 
         With a and b the fractions of ``1 - R`` and u that remain from one spike to the next::
 

@@ -2,9 +2,9 @@
 
 A delta encoder sends the difference between a signal and what it has sent so far, once this
 difference is large enough; a sigma decoder adds up the messages it receives. A linear map between
-them may act on the messages, since its result adds up to the linear map of the signal. A network of
-such neurons computes in each frame what a ReLU network computes, up to errors set by its
-thresholds, and a signal that does not change causes no messages.
+them may act on the messages, since the sum of the mapped messages is the linear map of the signal.
+A network of such neurons computes in each frame what a ReLU network computes, up to errors that the
+thresholds determine, and a signal that does not change causes no messages.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class DeltaEncoderParams(Parameters):
               within theta of the signal.
 
     Raises:
-        ValueError: for a value outside its range; the message names it.
+        ValueError: for a value outside its range; the message names the parameter.
 
     Source: O'Connor & Welling 2016, arXiv:1611.02024 (networks of such encoders).
 
@@ -203,12 +203,12 @@ class SigmaDeltaParams(Parameters):
 
     Args:
         threshold: theta, the smallest change of the activation for which a message is sent.
-        bias: added to the sum of all inputs.
+        bias: a constant that is added to the sum of all inputs.
         rounding: "multiple", "nearest" or "none", as in `DeltaEncoderParams`.
         activation: "relu", or "none" for a linear neuron.
 
     Raises:
-        ValueError: for a value outside its range; the message names it.
+        ValueError: for a value outside its range; the message names the parameter.
 
     Source: O'Connor & Welling 2016, arXiv:1611.02024.
 
@@ -231,7 +231,7 @@ class SigmaDeltaParams(Parameters):
 class SigmaDeltaState(NamedTuple):
     """State of a sigma-delta neuron, each ``[B, ...]``."""
 
-    sum: Tensor  #: sum of all inputs: the input in an ordinary network, without the bias
+    sum: Tensor  #: sum of all inputs: the input of a ReLU unit, without the bias
     sent: Tensor  #: the sum of all messages: the activation that the receivers have received
 
     def detach(self) -> "SigmaDeltaState":

@@ -1,9 +1,9 @@
 """Synaptic delays: none, one parameter per synapse, or the distance between neuron positions.
 
-Positions are in ms: the distance between two neurons is the time that a spike takes to travel from
-one to the other, at velocity 1. Every form is a module whose `forward` returns one matrix of delays
-per connection, in ms. The delays are differentiable with respect to their parameters. `make_delays`
-selects the form.
+Positions are in ms: spikes travel at velocity 1, so the distance between two neurons equals the
+time that a spike takes from one to the other. Every form is a module whose `forward` returns one
+matrix of delays per connection, in ms. The delays are differentiable with respect to their
+parameters. `make_delays` selects the form.
 """
 
 import math
@@ -96,7 +96,7 @@ def starting_points(
         inputs: whether this is the input population.
 
     Raises:
-        ValueError: for an unknown layout, or a circle in other than 2 dimensions.
+        ValueError: for an unknown layout, or a circle if `n_dims` is not 2.
 
     Example:
         >>> g = torch.Generator()
@@ -121,7 +121,7 @@ def starting_points(
 def limited_delays(
     delays: Tensor, shortest: float, longest: float | None, saturate: bool, name: str = "delays"
 ) -> Tensor:
-    """Clamp delays to [shortest, longest], ms, in a way that clamped delays can recover.
+    """Clamp delays to [shortest, longest], ms, such that clamped delays can recover.
 
     A clamped delay receives a gradient only if a descent step moves it towards the limits.
 
@@ -254,7 +254,7 @@ class Delays(nn.Module):
 
 
 class NoDelays(Delays):
-    """No delays: zeros, or `shortest`, without parameters (net "0")."""
+    """No delays (net "0"): each delay is 0, or `shortest` if that is larger; no parameters."""
 
     def __init__(self, sizes: Sequence[int], connections: Pairs, **limits) -> None:
         super().__init__(sizes, connections, **limits)
@@ -438,7 +438,7 @@ def make_delays(
         seed: seed for the initial positions and delays, or a generator to draw them from.
 
     Returns:
-        A `Delays`; calling it returns a list of one ``[n_pre, n_post]`` matrix per connection, ms.
+        a `Delays`; calling it returns a list of one ``[n_pre, n_post]`` matrix per connection, ms.
 
     Raises:
         ValueError: for an unknown form, an invalid number, or a `layout` or `fixed_inputs` with a

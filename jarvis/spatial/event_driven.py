@@ -77,7 +77,7 @@ def _crossing(spec: EventSpec, state: Sequence[Tensor]) -> Tensor:
 
 
 def _arriving(steps: Tensor, delays: Tensor, n_steps: int) -> tuple[Tensor, Tensor]:
-    """Arrival steps of spikes at `steps` [E] with `delays` [E, H], and whether they are below T."""
+    """The steps [E, H] at which spikes sent at `steps` arrive, and whether these are below T."""
     at = steps.long().unsqueeze(1) + delays
     return at.clamp_max(n_steps - 1), at < n_steps
 
@@ -248,8 +248,8 @@ class _Run(torch.autograd.Function):
         def steps(delays: Tensor, least: int) -> Tensor:
             return torch.round(delays / spec.dt).clamp(least, spec.n_steps).int()
 
-        # Recurrent spikes arrive in the next step at the earliest, since this one is already
-        # computed.
+        # Recurrent spikes arrive in the next step at the earliest, since the current step is
+        # already computed.
         synapses = Synapses(w_in, steps(d_in, 0), w_rec, steps(d_rec, 1))
         spikes = loops.forward(spec, inputs, synapses, any(ctx.needs_input_grad))
         batch, width = len(inputs.offsets) - 1, w_in.shape[1]
@@ -302,12 +302,13 @@ def run_events(
 ) -> EventOutput:
     """Run a layer of neurons on input spikes, with delays and optional recurrent synapses.
 
-    Delays are rounded to steps of ``neuron.dt``; their gradient ignores the rounding. They are not
-    truncated: a spike that would arrive after the last step is lost. Recurrent delays are at least
-    one step.
+    Delays are rounded to steps of ``neuron.dt``; their gradient ignores the rounding. There is no
+    longest delay: a spike that would arrive after the last step is lost. Recurrent delays are at
+    least one step.
 
-    As dt shrinks, the gradient approaches the exact gradient of the network without a time grid. It
-    needs memory for the spikes and for T times the neurons, but never for T times the synapses.
+    As dt shrinks, the gradient approaches the exact gradient of the network without a time grid.
+    Its computation takes memory for the spikes and for T values per neuron, but never for T values
+    per synapse.
 
     Args:
         events: input spikes of n_in units in steps of ``neuron.dt`` (see `Events.on_grid`).
@@ -318,21 +319,23 @@ def run_events(
         neuron: an `EventLIF` (default: ``EventLIF()``), an `EventAdEx`, or a
             `NormalisedAdExParams` for an Euler step.
         surrogate: slope k of ``1/(1 + k |v - threshold|)^2``, the surrogate derivative of spike
-            *counts*; per ms, so that it does not depend on dt.
-        damping: every 10 steps of the backward pass, ``g -> g / (1 + |g| / damping)``. Damping
-            bounds the gradients of chaotic networks, but distorts them; 0: exact gradients.
-        time_bins: number of equal parts of the time in which spikes are counted separately, at most
-            T; with more than 1, `EventOutput.counts` is ``[B, time_bins, H]``.
-        backend: "auto" uses the compiled loop; "eager" is the readable definition, on any device;
-            "numba" (CPU) or "triton" (CUDA) requires that loop.
+            *counts*. It is a derivative per ms, so it does not depend on dt.
+        damping: every 10 steps of the backward pass, a gradient g is replaced by ``g / (1 + |g| /
+            damping)``. This bounds the gradients of chaotic networks, but distorts them; 0: exact
+            gradients.
+        time_bins: number of equal parts, at most T, into which the run is divided; spikes are
+            counted in each part separately. With more than 1, `EventOutput.counts` is ``[B,
+            time_bins, H]``.
+        backend: "auto" uses a compiled loop; "eager" is the readable definition, on any device;
+            "numba" (CPU) or "triton" (CUDA) requires the loop of that name.
 
     Returns:
         `EventOutput`.
 
     Raises:
         ValueError: for shapes that do not match, a negative delay, a number that is not finite, or
-            a backend that cannot run this.
-        TypeError: for weights or delays that are not floating-point, or weights of two types.
+            a backend that cannot run this layer.
+        TypeError: for weights or delays that are not floating-point, or weights of different types.
         FloatingPointError: in the backward pass, for exploding gradients.
 
     Source: Wunderlich & Pehle 2021, Sci. Rep. 11:12829; with delays, Meszaros et al. 2025, Nat.
@@ -386,8 +389,8 @@ def run_events(
         matrices = tuple(matrix.detach() for matrix in matrices)
     loops = choose(backend, "run_events", matrices, family="event")
     device = w_in.device
-    # Both loops use these lists as unchecked indices, so they get checked copies that nobody else
-    # can change.
+    # The loops use these lists as indices without a check, so they get checked copies that nobody
+    # else can change.
     events.check()
     times, units, offsets = (x.clone() for x in (events.times, events.units, events.offsets))
     own = Events(times, units, offsets, events.shape, events.n_steps)
@@ -395,7 +398,7 @@ def run_events(
     spec = event_spec(neuron, events.n_steps, surrogate, damping, int(time_bins))
     results = _Run.apply(loops or event_driven, spec, inputs, *matrices)
     counts, times, steps, units, offsets = results  # type: ignore[misc]
-    if counts.requires_grad:  # the user must not get what the backward pass reads
+    if counts.requires_grad:  # the user gets copies, since the backward pass reads the originals
         steps, units, offsets = steps.clone(), units.clone(), offsets.clone()
     spikes = Events(steps, units, offsets, (width,), events.n_steps)
     return EventOutput(counts if time_bins > 1 else counts.squeeze(1), times, spikes)

@@ -71,8 +71,8 @@ class EventAdEx(NormalisedAdExParams):
     last part of an upstroke far shorter than a useful time step: with the default values, it takes
     0.007 ms from 0.9 to the threshold. The exponential is therefore integrated in closed form. Let
     D be the mean drift of v within a step due to everything else (leak, current and adaptation,
-    solved exactly). Then ``dv/dt = D + delta_t exp((v - v_t)/delta_t)`` has the solution, after a
-    time x::
+    solved exactly). After a time x, the solution of ``dv/dt = D + delta_t exp((v - v_t)/delta_t)``
+    is then::
 
         v(x) = L - delta_t ln(1 - x exp((v - v_t)/delta_t) (exp(k) - 1)/k)
         L = v + D x,   k = (L - v)/delta_t
@@ -80,13 +80,13 @@ class EventAdEx(NormalisedAdExParams):
     The only remaining error comes from the change of the drift within a step. If the solution blows
     up within a step, the surrogate derivative of spike counts still needs a v that depends on the
     state. This v is the threshold plus ``delta_t ln(2 - r)``, where r is the factor by which
-    ``exp(-v/delta_t)`` at the end of the step differs from its value at the threshold. It continues
-    v smoothly, since r can fall to 0 and below.
+    ``exp(-v/delta_t)`` at the end of the step differs from its value at the threshold. This value
+    continues v smoothly, since r can fall to 0 and below.
 
     `run_events` also accepts a plain `NormalisedAdExParams`, for which it takes the Euler step of
     the layers. At useful time steps, the spikes are then late, and the gradient of a single spike
     time is far from exact. When trained through spike counts, however, a network of such neurons
-    learns at least as fast.
+    learns at least as fast as one of `EventAdEx` neurons.
 
     Args:
         tau, tau_syn, dt, threshold, a, b, tau_w, delta_t, v_t, w0: see `NormalisedAdExParams`.
@@ -218,7 +218,7 @@ def _adex_guess(s: AdExEventState, p: Any, dt: Tensor) -> Tensor:
     return torch.where(small, y - p.edge, torch.log1p(torch.clamp(ratio, -0.999)) / slow)
 
 
-# -- what they have in common
+# -- shared by both neurons
 
 
 def _level_of(flow: Any) -> Any:
@@ -251,7 +251,7 @@ def event_spec(
     damping: float = 0.0,
     time_bins: int = 1,
 ) -> EventSpec:
-    """What the loops need to know about a run of `n_steps` steps."""
+    """The data about a run of `n_steps` steps that the loops need."""
     p: Any = neuron if isinstance(neuron, EventLIF) else neuron.plain()
     if isinstance(neuron, EventLIF):
         model = _LIF_EXACT if neuron.integrator == "exact" else _LIF_EULER

@@ -64,9 +64,9 @@ class FirstSpikeParams:
         dt: 0 for exact times. Otherwise the spacing of a time grid in ms: input times and delays
             are rounded to the grid, and a neuron spikes at the first grid point at which v is at or
             above the threshold.
-        min_slope: lower limit of dv/dt at the crossing in the gradient, in 1/ms. The gradient
-            contains 1/(dv/dt), which diverges if v just grazes the threshold. 0: no limit, and
-            gradients are exact everywhere.
+        min_slope: lower limit for the dv/dt at the crossing that enters the gradient, in 1/ms. The
+            gradient contains 1/(dv/dt), which diverges if v just grazes the threshold. 0: no limit,
+            and gradients are exact everywhere.
 
     Raises:
         ValueError: for a value out of range.
@@ -126,7 +126,7 @@ def first_spikes(
     *,
     backend: str = "auto",
 ) -> FirstSpikes:
-    """The first spike time of each neuron, and how close a silent one came to its threshold.
+    """The first spike time of each neuron, and how close a silent neuron came to its threshold.
 
     Implicit differentiation of ``v(T) = threshold`` gives, with v' = dv/dt at T from the left,
 
@@ -279,7 +279,7 @@ def _search(
     at = crossing
     if dt:
         steps = torch.ceil(s / dt)
-        short = potential(v0, i0, steps * dt) < threshold  # if s was rounded
+        short = potential(v0, i0, steps * dt) < threshold  # needed if s was rounded
         at = start + torch.where(short, steps + 1, steps) * dt
     return torch.where(found, at, math.inf), crossing, peak_at
 
@@ -325,7 +325,7 @@ class FirstSpikeLayer(nn.Module):
         self.weight = nn.Parameter(start)
 
     def forward(self, times: Tensor, delays: Tensor | None = None) -> FirstSpikes:
-        """``times [B, n_pre]`` and ``delays [n_pre, n_post]``, in ms -> `FirstSpikes`."""
+        """The `FirstSpikes` for ``times [B, n_pre]`` and ``delays [n_pre, n_post]``, both in ms."""
         return first_spikes(times, self.weight, delays, self.params, backend=self.backend)
 
 
@@ -355,7 +355,7 @@ def spike_time_encode(
         tensor([[0.1000, 2.1000, 4.1000, 0.1000]])
     """
     check_tensor("values", values, "[B, n]", floating=False)
-    check_values("values", values, at_least=0, at_most=1, why="scale them to it")
+    check_values("values", values, at_least=0, at_most=1, why="scale them to this range")
     first = check_number("first", first, "ms", at_least=0)
     window = check_number("window", window, "ms", above=0)
     times = first + window * at_least_float32(values)
@@ -372,20 +372,20 @@ def first_spike_scores(
     late: float = 4.0,
     threshold: float = 1.0,
 ) -> Tensor:
-    """Class scores (logits) from output spikes: ``-t/tau``, so that the earliest one wins.
+    """Class scores (logits) from output spikes: ``-t/tau``, so that the earliest spike wins.
 
     An output that is silent until `end` is given the time ``end + late (1 - peak/threshold)``. This
     is later than any spike and has the gradient of the peak, through which the loss can make the
-    output spike or keep it silent. Otherwise an output that falls silent could not recover. If all
-    outputs are silent, the highest peak wins; use the times to check whether there was a spike. An
-    output that spikes after `end` has reached the threshold, so its time is `end`, without a
-    gradient.
+    output spike or keep it silent. Without this gradient, an output that falls silent could not
+    recover. If all outputs are silent, the highest peak wins; use the times to check whether there
+    was a spike. An output that spikes after `end` has reached the threshold, so its time is `end`,
+    without a gradient.
 
     Args:
         outputs: output of the last layer.
         tau: time difference per nat, ms.
         end: end of the trial, ms; later spikes are ignored.
-        late: delay after `end` of an output that never rose above the resting potential, ms.
+        late: time after `end` given to an output that never rose above the resting potential, ms.
         threshold: threshold of the output neurons.
 
     Returns:
@@ -457,7 +457,7 @@ def first_spike_loss(
 
 
 class FirstSpikeNetwork(nn.Module):
-    """Layers of first-spike neurons joined by weights and delays: input times -> class scores.
+    """Layers of first-spike neurons joined by weights and delays, from input times to class scores.
 
     Initial weights are drawn from N(drive/n_pre, (spread^2)/n_pre), so that all inputs of a neuron
     together deliver a charge of `drive` on average. With the default parameters, a neuron whose
@@ -534,7 +534,7 @@ class FirstSpikeNetwork(nn.Module):
         self.delays = make_delays(net, sizes, connections, seed=generator, **(limits | delays))
 
     def spikes(self, times: Tensor) -> list[FirstSpikes]:
-        """Input times ``[B, n_in]`` in ms -> the output of each layer."""
+        """The output of each layer for input times ``[B, n_in]`` in ms."""
         found = []
         for layer, delays in zip(self.layers, self.delays(), strict=True):
             found.append(layer(times, delays))
@@ -542,7 +542,7 @@ class FirstSpikeNetwork(nn.Module):
         return found
 
     def forward(self, times: Tensor, *, return_spikes: bool = False):
-        """Input times ``[B, n_in]``, ms -> scores ``[B, n_out]`` (and the layers' outputs)."""
+        """Scores ``[B, n_out]`` for input times ``[B, n_in]``, ms (and all layers' outputs)."""
         found = self.spikes(times)
         scores = first_spike_scores(found[-1], **self.scale)
         return (scores, found) if return_spikes else scores
@@ -578,7 +578,7 @@ class FirstSpikeNetwork(nn.Module):
         early: float = 0.0,
         wake: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """`first_spike_loss` as an objective for `fit`; `model` is this network, wrapped or not."""
+        """`first_spike_loss` as an objective for `fit`; `model` is this network or wraps it."""
         scores, found = model(times, return_spikes=True)
         threshold = self.params.threshold
         loss = first_spike_loss(

@@ -95,7 +95,7 @@ def save_layout(path: Path, frames: Sequence[dict[str, Any]], batches_per_epoch:
 
 
 def save_film(path: Path, frames: Sequence[dict[str, Any]], batches_per_epoch: int) -> int:
-    """Write frames as an animated GIF; returns the number of frames shown.
+    """Write frames as an animated GIF, and return the number of frames shown.
 
     Args:
         path: the file.
@@ -135,7 +135,8 @@ def draw_delays(delays: Sequence[Tensor], ax: Axes, names: Sequence[str] | None 
     """Draw a histogram of the synaptic delays of each connection.
 
     Args:
-        delays: matrices of delays, ms; the diagonal of a square matrix is excluded (no synapses).
+        delays: matrices of delays, ms; the diagonal of a square matrix is excluded, since it holds
+            no synapses.
         ax: the axes to draw on.
         names: labels of the connections.
     """

@@ -28,7 +28,7 @@ class SpatialOutput(NamedTuple):
 
 
 def _spread(n_pre: int, n_post: int, factor: float, generator: torch.Generator) -> Tensor:
-    """``|U(-0.2, 0.8)| factor / (n_pre n_post)``: no value is negative; most |U| exceed 0.2."""
+    """``|U(-0.2, 0.8)| factor / (n_pre n_post)``; no value is negative, and most |U| exceed 0.2."""
     uniform = torch.rand(n_pre, n_post, generator=generator) - 0.2
     return uniform.abs() * (factor / (n_pre * n_post))
 
@@ -195,7 +195,7 @@ def rates(counts: Tensor, duration: float) -> Tensor:
 def rate_penalty(
     counts: Tensor, duration: float, target: float = 10.0, population: bool = False
 ) -> Tensor:
-    """Rate regularisation: ``sum over neurons of (rate - target)^2``, Hz^2, mean over the batch.
+    """Rate regularisation: the batch mean of ``sum over neurons of (rate - target)^2``, Hz^2.
 
     Args:
         counts: ``[B, H]`` spikes, as `SpatialOutput.counts`.
@@ -234,7 +234,7 @@ def synaptic_scaling_(
         step: share by which a weight is reduced.
 
     Returns:
-        A mask of the neurons above the limit, ``[H]`` bool.
+        a mask of the neurons above the limit, ``[H]`` bool.
 
     Raises:
         ValueError: if the number of rates differs from the number of neurons.
@@ -264,11 +264,11 @@ def scale_to_rate(
         network: the network whose `w_in` is changed.
         events: a few samples, as the network will receive them.
         rate: target rate, Hz.
-        tolerance: tolerated deviation, as a share of `rate`. If the rate is discontinuous there (a
-            spike can trigger an avalanche), the closest rate is used.
+        tolerance: tolerated deviation, as a share of `rate`. If the network's rate jumps past this
+            range (a spike can trigger an avalanche), the closest rate is used.
 
     Returns:
-        The rate that was reached, Hz.
+        the rate that was reached, Hz.
 
     Raises:
         ValueError: if no factor between 1e-4 and 1e4 gives a rate within a factor of 2 of `rate`.

@@ -23,7 +23,7 @@ def clip_by_unit_(
         values: the parameters.
         axis: axis along which the parameters of one unit lie: 0 of ``[n_pre, n_post]`` for the
             input weights of a neuron. None: all parameters belong to one unit.
-        clipping: largest norm of a gradient, relative to that of the parameters.
+        clipping: largest norm of a gradient, relative to the norm of the parameters.
         eps: lower limit of the norm of parameters, so that parameters at 0 can change.
 
     Source: Brock, De, Smith & Simonyan 2021, ICML (adaptive gradient clipping), eq. 3.
@@ -80,7 +80,7 @@ def spatial_optimiser(
     """The optimiser of a `SpatialNetwork`: parameters in ms learn `delay_scale` times as fast.
 
     Args:
-        network: the network, on its device.
+        network: the network, already on its device.
         lr: learning rate of the weights, and of the parameter theta of delays.
         delay_scale: learning rate of delays and positions, as a multiple of `lr`; 0 freezes all
             parameters of the delays permanently.

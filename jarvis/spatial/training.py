@@ -69,7 +69,7 @@ def _duration(events: Events, model: SpatialNetwork) -> float:
 
 
 def _hits(scores: Tensor, labels: Tensor) -> tuple[int, int]:
-    """How many samples have the label with the highest score, and with one of the `TOP` highest."""
+    """For how many samples the label has the highest score, and one of the `TOP` highest."""
     best = scores.topk(min(TOP, scores.shape[1]), dim=1).indices == labels.unsqueeze(1)
     return int(best[:, 0].sum()), int(best.sum())
 
@@ -82,7 +82,7 @@ def evaluate_words(
 
     Args:
         model: the network.
-        dataset: words in steps of the model's dt.
+        dataset: words with times in steps of the model's dt.
         batch_size: words per batch.
         shared: under torchrun, divide the work; every process must then call this function.
 
@@ -129,17 +129,17 @@ class SpatialRun(GradientRun):
     """A run of a `SpatialNetwork` on event lists: cross-entropy and firing-rate regularisation.
 
     Args:
-        model: the network, on its device.
-        train_set: words in steps of the model's dt.
+        model: the network, already on its device.
+        train_set: words with times in steps of the model's dt.
         optimizer: the optimiser, such as the result of `spatial_optimiser`.
-        schedule: ``schedule(steps done) -> factor`` on the learning rates.
+        schedule: a function that maps the number of steps done to a factor on the learning rates.
         epochs: number of epochs.
         batch_size: words per step, over all processes.
         target: rate regularisation.
         augmentation: augmentation of the training words, drawn anew each time.
         label_smoothing: share of a label's probability that is spread over all classes.
-        average: decay of an exponential moving average of the parameters, in [0, 1). The average is
-            updated after each step, and the averaged network is evaluated; 0: no average.
+        average: decay of an exponential moving average of the parameters, in [0, 1); 0: no average.
+            The average is updated after each step, and the averaged network is evaluated.
         max_rate: limit in Hz; after each step, the input synapses of neurons that fired faster are
             weakened (`synaptic_scaling_`); None: no limit.
         seed: seed for the order of the words and for the augmentation.
@@ -261,7 +261,7 @@ class JsonLines:
     Args:
         path: the file; None: nothing is written.
         steps_done: steps at the checkpoint; lines of later steps are dropped.
-        fresh: whether an existing log belongs to another run.
+        fresh: True: an existing log belongs to another run, and its lines are dropped.
     """
 
     def __init__(self, path: Path | None, steps_done: int, fresh: bool) -> None:
@@ -335,8 +335,8 @@ def fit_spatial(
         resume: a checkpoint, or the `output` of an earlier run.
         progress: show a bar with the remaining time if standard error is a terminal.
         log: called with the line of each epoch.
-        on_frame: ``on_frame(run)`` before the first batch, every 50 batches, and at the end of each
-            epoch.
+        on_frame: called as ``on_frame(run)`` before the first batch, every 50 batches, and at the
+            end of each epoch.
 
     Returns:
         the `History`.
@@ -347,7 +347,7 @@ def fit_spatial(
         Interrupted: (a KeyboardInterrupt) after an interruption, once everything is saved.
     """
     if pruner is not None and run.averaged is not None:
-        raise ValueError("a running average cannot be combined with pruning: average=0")
+        raise ValueError("a running average cannot be combined with pruning: set average=0")
 
     class Measured(Hooks):
         def start(self, run: Run) -> None:

@@ -121,7 +121,7 @@ class ConvSTDP(nn.Module):
         self.register_buffer("recent", torch.zeros(out_channels, dtype=torch.int64))
         self.register_buffer("n_seen", torch.zeros((), dtype=torch.int64))
 
-    # The next two convert the weights to and from the loops' layout: flipped, with the maps last.
+    # The next two methods convert weights to and from the loops' layout: flipped, the maps last.
 
     def _packed(self) -> np.ndarray:
         return self.weight.flip(2, 3).permute(1, 2, 3, 0).contiguous().view(-1).numpy()
@@ -316,7 +316,7 @@ class ConvSTDP(nn.Module):
         return Events.concatenate(parts)
 
     def _indices(self, order: Tensor | None, n: int) -> Tensor:
-        """Indices of the stimuli to present, out of n, in order."""
+        """The indices of the stimuli to present, in this order, out of n stimuli."""
         if order is None:
             return torch.arange(n)
         why = f"it indexes the {n} stimuli"
@@ -351,10 +351,10 @@ class ConvSTDP(nn.Module):
         return out.unflatten(2, (height, width))
 
     def fan_out(self, shape: Sequence[int] | None) -> Tensor:
-        """Outgoing synapses of each unit of an input ``[C, H, W]``, int64; fewer at its border.
+        """Outgoing synapses of each unit of an input ``[C, H, W]``, int64; fewer at the border.
 
         Raises:
-            ValueError: if there is no shape, or it is not (C, H, W).
+            ValueError: if `shape` is None or not (C, H, W).
         """
         if shape is None or len(shape) != 3:
             raise ValueError(f"fan_out: a convolution needs shape=(C, H, W), not {shape}")
@@ -384,7 +384,8 @@ class ConvSTDP(nn.Module):
         """Which maps win, which are dead, and whether potentials reach the thresholds.
 
         Args:
-            events: stimuli like those that it learned from; `wins` and `n_seen` are used as well.
+            events: stimuli like those that the layer learned from; `wins` and `n_seen` are used as
+                well.
 
         Raises:
             ValueError: if there are no stimuli, or the input is not `Events`.

@@ -28,7 +28,7 @@ from jarvis.training.checkpoints import (
 from jarvis.training.loop import Hooks, train
 from jarvis.training.run import History, Run, checkpoint_file
 
-#: Stimuli between two checks for an interruption. It does not affect any result.
+#: Number of stimuli between two checks for an interruption, which does not affect any result.
 AT_ONCE = 200
 
 #: Reasons for which a layer stops learning; see `STDPLearner.stop_reason`.
@@ -85,7 +85,7 @@ class LayerwiseRun(Run):
         return 0 if self.events is None else len(self.events)
 
     def layer_input(self, events: Events, name: str, at: str | None = None) -> Events:
-        """`jarvis.stdp.layer_input` of this run's layers."""
+        """`jarvis.stdp.layer_input` for the layers of this run."""
         return layer_input(self.layers, self.recipe, events, name, at)
 
     def seen(self) -> Events:
@@ -159,7 +159,7 @@ class LayerwiseRun(Run):
         return f"{self.name}, epoch {self.epoch + 1}, stimulus {self.done} of {self.n_samples}"
 
     def summary(self) -> dict[str, Any]:
-        """Statistics of every layer, the epochs, the recipe and the arguments: for JSON."""
+        """A dict for JSON: statistics of every layer, the epochs, the recipe and the arguments."""
         layers = {}
         for name, layer in self.layers.items():
             weight = layer.weight.double()
@@ -251,7 +251,7 @@ def read_run(path: str | Path) -> dict[str, Any]:
     """The content of a checkpoint of `fit_layers`; `path` is the file or the folder of a run.
 
     Raises:
-        CheckpointError: if it is missing, damaged, or of another kind of training.
+        CheckpointError: if the checkpoint is missing, damaged, or of another kind of training.
     """
     content = load_checkpoint(checkpoint_file(path))
     if content.get("kind") != "layerwise":
@@ -313,9 +313,10 @@ def fit_layers(
     dead=2``: wins are counted in this epoch, and dead is the number of maps without a win in it.
 
     With `output`, every epoch writes ``checkpoints/checkpoint_epoch{N}_{layer}.pt`` and
-    ``checkpoint_latest.pt``. ``checkpoint_best.pt`` is the epoch with the lowest C_l of the layer
-    that learned last, and ``metrics_final.json`` is written at the end. If the run is interrupted,
-    it is saved between two stimuli, and `resume` continues from there; see `jarvis.training.train`.
+    ``checkpoint_latest.pt``. ``checkpoint_best.pt`` holds the epoch with the lowest C_l of the
+    layer that learned last, and ``metrics_final.json`` is written at the end. If the run is
+    interrupted, it is saved between two stimuli, and `resume` continues from there; see
+    `jarvis.training.train`.
 
     Args:
         run: the layers and how they learn; modified in place.
@@ -325,7 +326,7 @@ def fit_layers(
         tensorboard: also write TensorBoard events to ``output/events``, if TensorBoard is
             installed.
         log: called with each line.
-        on_epoch: ``on_epoch(run)`` after each epoch.
+        on_epoch: called as ``on_epoch(run)`` after each epoch.
 
     Returns:
         `run`.

@@ -74,7 +74,7 @@ def layer_input(
         layers: the layers by name, first to last.
         recipe: how the layers pool.
         events: the input of layer `at`.
-        name: a layer: `at` or a later one; None: the output of the last layer.
+        name: the layer, which is `at` or a later one; None: return the output of the last layer.
         at: the layer that receives `events`; None: the first layer.
     """
     names = list(layers)
@@ -90,8 +90,8 @@ def make_spikeseg(recipe: Recipe, layers: Mapping[str, ConvSTDP]) -> SpikeSEG:
     """The network with these layers as its encoder; the layers are shared, not copied.
 
     Args:
-        recipe: with a conv3, and one `pool` and one `inhibit` for conv1 and conv2.
-        layers: of `make_layers`, trained or not.
+        recipe: a recipe with a conv3, in which conv1 and conv2 have the same `pool` and `inhibit`.
+        layers: the layers that `make_layers` returned, trained or not.
 
     Raises:
         ConfigError: for a recipe without conv3, or if conv1 and conv2 differ in `pool` or
@@ -120,7 +120,7 @@ def make_spikeseg(recipe: Recipe, layers: Mapping[str, ConvSTDP]) -> SpikeSEG:
         filters=None,
         pool=configs[0].pool,
         inhibit=configs[0].inhibit,
-        # The layers made here, and their rules, are replaced below; this one fits any threshold.
+        # The layers made here, and their rules, are replaced below; this `wta` fits any threshold.
         wta=WTAConfig(enable_homeostasis=False),
         generator=torch.Generator(),
     )
@@ -138,7 +138,7 @@ def class_spikes(state: SpikeSEGState, at_most: int) -> Tensor:
         at_most: number of class spikes per stimulus.
 
     Returns:
-        ``[N, 5]`` int64: sample, step, map, y, x, as `instances.hulk` takes them.
+        ``[N, 5]`` int64: sample, step, map, y, x, the form that `instances.hulk` takes.
     """
     spikes = torch.stack([record.spikes[2] for record in state.records], 1)  # [B, T, C, h, w]
     table = spikes.nonzero()

@@ -41,19 +41,19 @@ class STDPConfig:
     Args:
         a_plus: potentiation, for an input that spiked no later than the neuron.
         a_minus: depression (positive), for an input that spiked later or not at all.
-        bounds: "soft" (multiplicative: steps shrink towards both bounds, by
-            ``(w - w_min) (w_max - w)``) or "hard" (additive: steps have a constant size and are
+        bounds: "soft" (multiplicative: steps are proportional to ``(w - w_min) (w_max - w)``, so
+            they shrink towards both bounds) or "hard" (additive: steps have a constant size and are
             clipped at the bounds).
         w_min: lower bound of the weights.
         w_max: upper bound of the weights.
         init_mean: mean of the initial weights.
         init_std: standard deviation of the initial weights.
-        converged_below: a layer, or a map, has converged if its C_l is below this.
+        converged_below: a layer, or a map, has converged if its C_l is below this value.
         converged_ratio: share of converged maps at which the whole layer stops.
         max_epochs: number of epochs after which a layer stops in any case.
 
     Raises:
-        ValueError: for a value outside its range; the message names it.
+        ValueError: for a value outside its range; the message names the parameter.
 
     Source: Kheradpisheh et al. 2018, Neural Networks 99:56, eq. 3 and section 2.4.
 
@@ -228,7 +228,7 @@ class STDPLearner:
             winner_map: map of the winner.
 
         Raises:
-            ValueError: for shapes that do not match, or a winner outside them.
+            ValueError: for shapes that do not match, or a winner outside the input.
         """
         check_tensor("weight", weight, f"[C_out, C_in, {kernel_size}, {kernel_size}]")
         times = pre_spike_times
@@ -266,8 +266,8 @@ class STDPLearner:
             epoch: number of completed epochs.
 
         Returns:
-            "C_l" (``C_l < converged_below``), "maps" (a share `converged_ratio` of the maps is
-            below this limit, although the mean over all maps is not), "epochs" (`max_epochs` is
+            "C_l" (``C_l < converged_below``), "maps" (C_l is below this limit for a share
+            `converged_ratio` of the maps, although not for the layer), "epochs" (`max_epochs` is
             reached), or None.
         """
         if self.convergence(weight) < self.config.converged_below:

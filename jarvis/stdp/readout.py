@@ -98,18 +98,18 @@ def linear_readout(
 ) -> tuple[float, Tensor]:
     """A linear support vector machine that predicts labels from features.
 
-    Dense features are centred by their means over the training part and divided by their common
-    standard deviation there, so that the meaning of `c` does not depend on the unit of the
-    potentials. Sparse features are used as they are.
+    The means of dense features over the training part are subtracted. All features are then divided
+    by one common standard deviation of that part, so that the meaning of `c` does not depend on the
+    unit of the potentials. Sparse features are used as they are.
 
     Args:
         train: features ``[N, F]``, dense or sparse, and labels ``[N]``.
         test: features and labels of the test part, likewise.
         c: penalty for margin violations; None: 0.02 for dense features, 0.003 for sparse ones.
-            (The value of 2.4 of Kheradpisheh et al. is for unscaled potentials.)
+            (Kheradpisheh et al. use 2.4, for unscaled potentials.)
 
     Returns:
-        the accuracy on `test`, from 0 to 1, and the labels predicted for it.
+        the accuracy on `test`, from 0 to 1, and the labels predicted for `test`.
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0], [4.0], [5.0]])

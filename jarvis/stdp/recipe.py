@@ -1,7 +1,7 @@
 """A recipe: the layers of an STDP network and how they learn, read from YAML and checked.
 
-Every value has a key, a type and a default; an unknown key is an error that names it and the
-closest known one.
+Every value has a key, a type and a default; an unknown key causes an error that names this key and
+the closest known one.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class ConfigError(ValueError):
-    """Raised for a wrong key or value in a configuration; the message explains where it is."""
+    """Raised for a wrong key or value in a configuration; the message says where."""
 
 
 #: Size of the largest file that is read as YAML, in bytes; a recipe has about two thousand.
@@ -125,10 +125,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def check_keys(values: Mapping[str, Any], known: typing.Iterable[str], where: str = "") -> None:
-    """Raise an error for the first unknown key of `values`, naming it and the closest known one.
+    """Raise an error that names the first unknown key of `values` and the closest known key.
 
     Raises:
-        ConfigError: if there is one.
+        ConfigError: if there is an unknown key.
 
     Example:
         >>> check_keys({"a_plsu": 1}, ["a_plus", "a_minus"], "stdp.")
@@ -146,7 +146,7 @@ def check_keys(values: Mapping[str, Any], known: typing.Iterable[str], where: st
 
 
 def fill(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
-    """Create an instance of a dataclass from a mapping, including nested ones.
+    """Create an instance of a dataclass, and of the dataclasses nested in it, from a mapping.
 
     Numbers that YAML reads as text (``1e-4``) are converted.
 
@@ -269,13 +269,13 @@ class InputConfig:
         sigma_center: width of the narrow Gaussian of "dog", or of the Gaussian of "gabor", pixels.
         sigma_surround: width of the wide Gaussian of "dog", pixels.
         frequency: frequency of "gabor", cycles per pixel.
-        threshold: responses below it are set to 0; pixel values are in [0, 1].
+        threshold: responses below this value are set to 0; pixel values are in [0, 1].
         local_normalisation: radius of the local normalisation, pixels; None: no normalisation.
         latency: "rank" or "linear"; see `encoding.intensity_to_latency`.
         picture_size: side to which the images of a folder are scaled, pixels.
 
     Raises:
-        ValueError: for a value outside its range; the message begins with its name.
+        ValueError: for a value outside its range; the message begins with the key.
     """
 
     filter: str = "dog"
@@ -325,7 +325,7 @@ class LayerConfig:
         wta: the competition.
 
     Raises:
-        ValueError: for a value outside its range; the message begins with its name.
+        ValueError: for a value outside its range; the message begins with the key.
     """
 
     maps: int
@@ -358,10 +358,10 @@ class SegmentConfig:
     """How class spikes become instances; see `instances.hulk` and `instances.smash`.
 
     Args:
-        level: a pixel belongs to the mask of a spike if its saliency is at least this share of
-            the highest one.
-        threshold: two class spikes whose score by SMASH (Similarity Matching through Active Spike
-            Hashing) is higher belong to the same object.
+        level: a pixel belongs to the mask of a spike if its saliency is at least this share of the
+            highest saliency.
+        threshold: two class spikes belong to the same object if their score by SMASH (Similarity
+            Matching through Active Spike Hashing) is higher than this.
         align: "time", "age" or "none": which steps of two hashes are compared.
         min_spikes: smallest number of class spikes of an instance.
         once: whether neurons fire at most once per stimulus, as they do during learning.
@@ -370,7 +370,7 @@ class SegmentConfig:
             outline an object; closing the gaps fills its interior.
 
     Raises:
-        ValueError: for a value outside its range; the message begins with its name.
+        ValueError: for a value outside its range; the message begins with the key.
     """
 
     level: float = 0.1
@@ -406,7 +406,7 @@ class Recipe:
         segment: how class spikes become instances; learning does not depend on it.
 
     Raises:
-        ValueError: for a value outside its range; the message begins with its name.
+        ValueError: for a value outside its range; the message begins with the key.
     """
 
     conv1: LayerConfig
@@ -463,7 +463,7 @@ def make_recipe(
         where: prefix of keys in messages, such as a file name.
 
     Raises:
-        ConfigError: for a wrong key or value; it names both.
+        ConfigError: for a wrong key or value; the message names the key and the value.
 
     Example:
         >>> recipe = make_recipe({"conv2": {"maps": 20}}, "igarss2023", n_classes=10)
@@ -494,7 +494,7 @@ def make_recipe(
         given = values.get(name, {} if name in preset or name != "conv3" else None)
         if given is None and name == "conv3":
             if n_classes is not None:
-                raise ConfigError(f"{where}n_classes: it sets the maps of conv3, but there is none")
+                raise ConfigError(f"{where}n_classes: it sets the maps of conv3, which is missing")
             merged[name] = None
             continue
         layer = {**preset.get(name, {}), **_plain_mapping(given, f"{where}{name}")}
@@ -519,7 +519,7 @@ def _layer(
     top: str,
     where: str,
 ) -> LayerConfig:
-    """A layer; its `stdp` and `wta` come from the paper, the common values and its own, in turn."""
+    """A layer; its own `stdp` and `wta` override the common values, which override the paper's."""
     own = {key: values.pop(key, None) for key in ("stdp", "wta")}
     layer = fill(LayerConfig, values, where)
     learning: dict[str, Any] = {}
@@ -547,7 +547,7 @@ def read_recipe(path: str | Path, paper: str | None = None, **options: Any) -> R
     """Read a recipe from a YAML file; the other arguments are those of `make_recipe`.
 
     Raises:
-        ConfigError: if the file cannot be read, or for a wrong key or value; it names both.
+        ConfigError: if the file cannot be read, or for a wrong key or value, which it names.
     """
     return make_recipe(read_yaml(path), paper, where=f"{path}: ", **options)
 

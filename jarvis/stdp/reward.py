@@ -1,7 +1,8 @@
 """Reward-modulated STDP: a layer makes a decision and learns from whether it was right or wrong.
 
 Every class has the same number of maps. No neuron fires before the end of the stimulus; then the
-neuron with the highest potential decides for the class of its map, and only its synapses learn::
+neuron with the highest potential chooses the class of its map, and only this neuron's synapses
+learn::
 
     right:  dw = +a_plus  where the input fired,  -a_minus where it was silent
     wrong:  dw = -b_minus where the input fired,  +b_plus  where it was silent
@@ -26,7 +27,7 @@ from jarvis.support.checks import check_integer, check_number, check_tensor, who
 
 
 class RewardRates(NamedTuple):
-    """Step sizes, all positive: a for reward and b for punishment, for firing and silent inputs."""
+    """Step sizes, all positive: a for reward, b for punishment; plus and minus are signs of dw."""
 
     a_plus: float = 0.004
     a_minus: float = 0.003
@@ -40,7 +41,8 @@ class RewardSTDP(ConvSTDP):
     Args:
         in_channels: channels of the input.
         n_classes: number of classes.
-        maps_per_class: maps for each class; map m belongs to class ``m // maps_per_class``.
+        maps_per_class: number of maps for each class; map m belongs to class ``m //
+            maps_per_class``.
         kernel_size: side of a neuron's square receptive field.
         rates: step sizes of reward and punishment.
         dropout: share of the maps that are inactive, drawn anew for each stimulus during learning.

@@ -1,4 +1,4 @@
-"""Input of an STDP network: images are encoded as edge latencies, recordings are not changed."""
+"""Input of an STDP network: images are encoded as edge latencies; recordings are not changed."""
 
 from dataclasses import dataclass
 
@@ -115,7 +115,7 @@ def load_stimuli(
 
     Raises:
         ValueError: for an unknown data set.
-        MissingDataError, CorruptDataError: as its loader in `jarvis.datasets`.
+        MissingDataError, CorruptDataError: as for the loader of the data set in `jarvis.datasets`.
     """
     check_choice("name", name, DATASETS)
     if name == "satellites":

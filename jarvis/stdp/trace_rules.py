@@ -201,8 +201,9 @@ class PairSTDP(TraceRule):
         s >= 0:  dw = +a_plus  exp(-s / tau_plus)
         s <  0:  dw = -a_minus exp( s / tau_minus)
 
-    multiplied by ``(w_max - w)`` and ``(w - w_min)``, respectively, with soft bounds. The defaults
-    are those of Song et al., relative to ``w_max = 1``; depression slightly outweighs potentiation.
+    With soft bounds, these changes are multiplied by ``(w_max - w)`` and ``(w - w_min)``,
+    respectively. The defaults are those of Song et al., relative to ``w_max = 1``; depression
+    slightly outweighs potentiation.
 
     Args:
         a_plus, a_minus: amplitudes, in units of the weight (both at least 0).
@@ -217,7 +218,7 @@ class PairSTDP(TraceRule):
         same_step: "causal" or "ignored"; see the module docstring.
 
     Raises:
-        ValueError: for a value outside its range; the message names it.
+        ValueError: for a value outside its range; the message names the parameter.
 
     Source: Song, Miller & Abbott 2000, Nat. Neurosci. 3:919; van Rossum, Bi & Turrigiano 2000,
     J. Neurosci. 20:8812 (soft bounds); Morrison, Diesmann & Gerstner 2008, Biol. Cybern. 98:459,
@@ -266,7 +267,8 @@ def stdp_window(
         weight: the weight before the pair; required for soft bounds. Hard bounds are ignored.
 
     Returns:
-        the change, shaped like `delta_t`. The value at 0 is for a pair within one step.
+        the change, shaped like `delta_t`. The value at ``delta_t = 0`` is for two spikes in the
+        same step.
 
     Raises:
         ValueError: for soft bounds without a weight.
@@ -286,7 +288,7 @@ def stdp_window(
     up, down = rule.a_plus, rule.a_minus
     if rule.bounds == "soft":
         if weight is None:
-            raise ValueError('stdp_window: with bounds="soft" it depends on the weight: give one')
+            raise ValueError('stdp_window: with bounds="soft" it depends on `weight`: give one')
         up, down = up * (rule.w_max - weight), down * (weight - rule.w_min)
     causal = s >= 0 if rule.same_step == "causal" else s > 0
     change = np.where(
@@ -326,7 +328,7 @@ class TripletSTDP(TraceRule):
         dt, interaction, bounds, w_min, w_max, same_step: as in `PairSTDP`.
 
     Raises:
-        ValueError: for a value outside its range; the message names it.
+        ValueError: for a value outside its range; the message names the parameter.
 
     Source: Pfister & Gerstner 2006, J. Neurosci. 26(38):9673, eqs. 2-4.
 
@@ -440,7 +442,7 @@ class ThreeFactorSTDP:
         tau_reward: time constant of the reward, ms; None: a reward acts only in its own step.
 
     Raises:
-        ValueError: for a value outside its range; the message names it.
+        ValueError: for a value outside its range; the message names the parameter.
 
     Source: Izhikevich 2007, Cereb. Cortex 17:2443, eqs. 1-3 (1000 ms and 200 ms); Fremaux &
     Gerstner 2016, Front. Neural Circuits 9:85, section 2.

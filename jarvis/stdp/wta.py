@@ -45,7 +45,7 @@ class WTAConfig:
 
     Args:
         mode: which neurons a winner inhibits: a `WTAMode`, or its value as a string.
-        local_radius: largest distance, the larger of rows and columns, at which a winner inhibits.
+        local_radius: largest distance, in rows and in columns, at which a winner inhibits.
         n_winners: largest number of winners per stimulus; None: limited by the inhibition alone.
         enable_homeostasis: whether the thresholds adapt.
         theta_rest: resting value of the threshold, and its initial value.
@@ -57,7 +57,7 @@ class WTAConfig:
         revival_std: standard deviation of the noise on the weights of a dead map.
 
     Raises:
-        ValueError: for a value outside its range; the message names it.
+        ValueError: for a value outside its range; the message names the parameter.
 
     Source: modes and thresholds as in SpikeSEG, Kirkland et al., IGARSS 2023; the increase
     for each win as in Diehl & Cook 2015, Front. Comput. Neurosci. 9:99, section 2.4.
@@ -220,8 +220,8 @@ class WTAInhibition:
     The state consists of `thresholds`, `wins`, and the neurons inhibited since `new_stimulus()`.
     `reset()` restores the initial state.
 
-    A spike below the adaptive threshold of its map does not compete. The neurons themselves use
-    these thresholds only if they are copied:
+    A spike whose potential is below the adaptive threshold of its map does not compete. The neurons
+    themselves use these thresholds only if the thresholds are copied to them:
     ``model.encoder.conv2.thresholds.copy_(wta.thresholds)``.
 
     Args:
@@ -289,8 +289,8 @@ class WTAInhibition:
         if spikes.shape != membranes.shape or tuple(spikes.shape) not in (self.shape, batched):
             raise ValueError(
                 f"spikes {tuple(spikes.shape)} and membranes {tuple(membranes.shape)} must be one "
-                f"stimulus {self.shape} or {batched}: set n_channels and spatial_shape to the "
-                "layer's own"
+                f"stimulus {self.shape} or {batched}: set n_channels and spatial_shape to "
+                "those of the layer"
             )
         v = membranes.detach().reshape(self.shape)
         competes = spikes.reshape(self.shape) != 0

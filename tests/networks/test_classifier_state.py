@@ -395,7 +395,7 @@ def _state(model, batch=BATCH, shape=(12,)):
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        (lambda: (None, None), "SpikingMLP: state is a tuple, but a classifier's is a Classifier"),
+        (lambda: (None, None), "SpikingMLP: state is a tuple, but a classifier needs a Classifier"),
         (lambda: _state(mlp("rate")).readout, "SpikingMLP: state is a ReadoutState"),
         (lambda: [], "SpikingMLP: state is a list"),
         (lambda: _state(mlp("rate", (12, 20, 4))), "1 hidden layers, but this network has 2"),

@@ -474,7 +474,7 @@ def test_dt_is_refused_or_warned_about():
         HodgkinHuxleyParams(dt=1.0, substeps=2)
     with pytest.raises(ValueError, match=r"above 0\.1 ms per sub-step.*or substeps=8 or more"):
         HodgkinHuxleyParams(dt=0.25, celsius=16.3)
-    with pytest.raises(ValueError, match=r"spikes at most once per step, .*more often in 4 ms"):
+    with pytest.raises(ValueError, match=r"spikes at most once per step, .*spike twice in 4 ms"):
         HodgkinHuxleyParams(dt=5.0, substeps=100)
     with pytest.warns(UserWarning, match=r"dt=0\.2 ms with substeps=1 is large: above 0\.1 ms"):
         p = HodgkinHuxleyParams(dt=0.2)

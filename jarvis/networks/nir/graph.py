@@ -1,8 +1,8 @@
 """NIR graphs as files and as chains of nodes, independent of what the nodes compute.
 
-nirtorch is not used, because it turns each node into a module and runs the graph node by node. It
-does not give a chain in which gains and loops are folded into the preceding weights, and its errors
-do not name the node.
+nirtorch is not used, because it turns each node into a module and runs the graph node by node.
+nirtorch does not return a chain in which gains and loops are folded into the preceding weights, and
+its error messages do not name the node.
 """
 
 from pathlib import Path
@@ -32,7 +32,7 @@ def load_nir() -> ModuleType:
     """Import the optional package `nir`.
 
     Raises:
-        ImportError: if it is not installed; the message explains how to install it.
+        ImportError: if `nir` is not installed; the message explains how to install it.
     """
     try:
         import nir
@@ -47,7 +47,7 @@ def write_graph(path: Path, graph: Any) -> None:
     """Write a `nir.NIRGraph` as HDF5, completely or not at all.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: if the file cannot be written.
     """
     with atomic_path(path) as part:
         load_nir().write(part, graph)
@@ -93,7 +93,7 @@ def as_chain(graph: Any) -> tuple[tuple[int, ...], list[Link]]:
         found = [name for name, node in nodes.items() if isinstance(node, kind)]
         if len(found) != 1:
             raise ValueError(
-                f"the NIR graph has {len(found)} nodes of type {kind.__name__}; it needs one"
+                f"the NIR graph has {len(found)} nodes of type {kind.__name__}, but needs one"
             )
         ends[kind] = found[0]
     start, end = ends[nir.Input], ends[nir.Output]

@@ -59,8 +59,8 @@ def from_nir(
             contain.
 
     Returns:
-        A `SpikingChain`, or a `SpikingMLP` if `to_nir` wrote one. Both compute in float64 if all
-        weights are float64, and otherwise in float32.
+        a `SpikingChain`, or a `SpikingMLP` if `to_nir` wrote the graph from one. Both compute in
+        float64 if all weights are float64, and otherwise in float32.
 
     Raises:
         ValueError: for a missing dt, a graph that is not such a chain, nodes of another type, or
@@ -70,8 +70,9 @@ def from_nir(
         ImportError: without the package `nir`.
 
     Warns:
-        UserWarning: for time constants far from dt (a second or more than 1000 dt, or less than a
-            tenth of dt) in a graph that `to_nir` did not write. They are probably not in seconds,
+        UserWarning: for time constants far from dt (at least a second, more than 1000 dt, or less
+        than a tenth of dt) in a graph that `to_nir` did not write. They are probably not in
+        seconds,
             and the network would be silent.
 
     Source: Pedersen et al. 2024, Nat. Commun. 15:8122, its primitives.
@@ -140,10 +141,10 @@ def from_nir(
 
 
 def _seconds(name: str, metadata: Any) -> float:
-    """A time in the metadata that `to_nir` wrote, s.
+    """A time from the metadata that `to_nir` wrote, s.
 
     Raises:
-        ValueError: if it is missing or not a positive number.
+        ValueError: if the time is missing or not a positive number.
     """
     try:
         seconds = float(metadata[name])
@@ -159,7 +160,7 @@ def _seconds(name: str, metadata: Any) -> float:
 
 
 def _numbers(name: str, values: Any) -> np.ndarray:
-    """An array of a node in float64.
+    """An array of a node, converted to float64.
 
     Raises:
         ValueError: if it contains anything other than finite numbers.
@@ -253,7 +254,7 @@ def _read_cells(
     options: dict,
     ours: bool,
 ) -> Cells:
-    """Read a neuron node: the function that makes its layer, and the input gain of its equation."""
+    """Read a neuron node: return a function that makes its layer, and the gain of its input."""
     name, node = f"node {link.name!r}", link.node
     if len(shape) != 1:
         raise ValueError(f"{name} is sent {shape or 'an unknown shape'}; from_nir needs a vector")

@@ -93,7 +93,7 @@ class Map:
 
 @dataclass
 class Cells:
-    """Neurons during conversion: how their layer is made, and the gain of their input."""
+    """Neurons during conversion: a function that makes their layer, and the gain of their input."""
 
     name: str
     make: Callable[[], Any]

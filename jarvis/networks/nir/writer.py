@@ -58,14 +58,14 @@ def to_nir(
             only up to rounding.
 
     Returns:
-        A `nir.NIRGraph` whose metadata contain ``dt``, in s, and ``integrator``.
+        a `nir.NIRGraph` whose metadata contain ``dt``, in s, and ``integrator``.
 
     Raises:
         ValueError: for what NIR cannot represent (a reset other than "zero", refractory time,
             adaptation, some infinite time constants), sizes that do not match, or neurons with
             different dt.
-        TypeError: for a module of another kind, or a neuron for which NIR has no node, which is
-            any neuron other than LIF and the leaky integrator.
+        TypeError: for a module of another kind, or a neuron other than LIF and the leaky
+            integrator, for which NIR has no node.
         ImportError: without the package `nir`.
         OSError: if `path` cannot be written.
 
@@ -184,7 +184,7 @@ def _written(
     dtype: np.dtype,
     unit_r: bool,
 ) -> Cells:
-    """The fields of the node of n neurons, and the gain that `unit_r` moves into the weights."""
+    """The fields of a node with n neurons, and the gain that `unit_r` moves into the weights."""
     params, spikes = layer.params, layer.fires
     if spikes:
         why = "NIR's neurons reset to a value"

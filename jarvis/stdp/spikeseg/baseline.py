@@ -18,24 +18,24 @@ def segment_by_density(
     """Find objects as connected regions of dense events, without a network.
 
     A pixel with an event is dense if there are at least `least` events around it: in a square of
-    side `width`, in its own step, the previous one and the next one. In each step,
-    small gaps between dense pixels are then filled.
-    Dense pixels that touch at a side or a corner, within a step or from one step to the next,
-    belong to one region. A region of at least `smallest` events is an object. (As in DBSCAN, Ester
-    et al. 1996, KDD, dense points are found first and then connected; here they lie on a grid.)
+    side `width`, in its own step, the previous step and the next step. In each step, small gaps
+    between dense pixels are then filled. Dense pixels that touch at a side or a corner, within a
+    step or from one step to the next, belong to one region. A region of at least `smallest` events
+    is an object. (As in DBSCAN, Ester et al. 1996, KDD, dense points are found first and then
+    connected; here they lie on a grid.)
 
-    The default values are those with which the generated objects of `jarvis.datasets.satellites`
-    are found best, on 45 scenes of the validation split: ``tools/segmentation_study.py``.
+    With the default values, the generated objects of `jarvis.datasets.satellites` are found best,
+    according to 45 scenes of the validation split (``tools/segmentation_study.py``).
 
     Args:
         events: N stimuli in steps, with units ``(channels, H, W)``; channels are summed.
-        least: smallest number of events around a dense pixel, including its own.
+        least: smallest number of events around a dense pixel, including those of the pixel itself.
         width: side of the square, pixels, odd.
         smallest: smallest number of events of an object.
         fill: gaps of up to twice this width are closed, pixels; see `close_gaps`.
 
     Returns:
-        for each stimulus the masks of its objects, ``[T, H, W]`` bool.
+        for each stimulus, the masks of its objects, ``[T, H, W]`` bool.
 
     Raises:
         ValueError: for events of other units or with times in ms, or a number out of range.

@@ -4,7 +4,7 @@ The decoder traverses the steps and the connections of each layer in reverse. Le
 of a neuron for the spikes to be explained. In going from step s + 1 to step s::
 
     Q = A                       if the neuron fired at s: A is the relevance of that spike
-    Q = Q (1 - leak/threshold)  otherwise: step s contributes to the sum behind its next spike
+    Q = Q (1 - leak/threshold)  otherwise: input at step s contributes to the neuron's next spike
     P = (w transposed) Q        where an input spike was sent at s, else 0
     A = P unpooled              with the pooling indices of the same step s
 
@@ -12,10 +12,10 @@ The third line is a transposed convolution with the weights of the encoder. A sp
 neuron, so earlier input cannot have caused the next spike, and Q starts afresh.
 
 `decode` explains many class spikes at once, so it does not show which pixel belongs to which class
-spike. `attribute` explains each class spike separately. Each spike is a node. The matrix of a layer
-has an entry ``w (1 - leak/threshold)^(t - s)`` for each spike of the layer, at t, and each input
-spike, at s, since the neuron's last reset. The product of the three matrices traces every class
-spike back to its pixels; steps without spikes cost nothing.
+spike. `attribute` explains each class spike separately. It treats every spike as a node. The matrix
+of a layer has an entry ``w (1 - leak/threshold)^(t - s)`` for each spike of the layer, at step t,
+and each input spike at a step s since the neuron's last reset. The product of the three matrices
+traces every class spike back to its pixels; steps without spikes cost nothing.
 """
 
 from collections.abc import Sequence
@@ -44,8 +44,8 @@ class Record(NamedTuple):
 def spread(q: Tensor, weight: Tensor) -> Tensor:
     """Transposed convolution: output row 0 is the input row ``-(k // 2)`` of the encoder.
 
-    A convolution with kernels rotated by 180 degrees gives the same result. On a CPU it is faster
-    for few maps (8 times for the four maps of conv1) and slower for many.
+    The result is the same as that of a convolution with kernels rotated by 180 degrees. On a CPU,
+    the convolution is faster for few maps (8-fold for the four maps of conv1) and slower for many.
     """
     if len(weight) > 8:
         return F.conv_transpose2d(q, weight)
@@ -85,7 +85,7 @@ def decode(
     sizes = (len(records), *records[0].spikes[2].shape)
     names = zip(("T", "B", "classes", "h", "w"), sizes, strict=True)
     axes = f"[{', '.join(f'{name}={n}' for name, n in names)}]"
-    check_tensor("decode: target", target, axes, floating=False, why="as was recorded")
+    check_tensor("decode: target", target, axes, floating=False, why="like the records")
     keep = leak_factors(layers)
     weights = [layer.weight for layer in layers]
     q = [torch.zeros_like(s, dtype=weights[0].dtype) for s in records[0].spikes]

@@ -62,7 +62,7 @@ def _unravel(
     fired = torch.stack([record.resets[2][sample] for record in records])
     nodes = Nodes(step, label, y, x, y, x, spikes_before(fired, step, label, y, x))
     found = attribute(layers, records, sample, nodes, p, gated)
-    pixels, worth = found.nodes[0], found.worth[0].clamp(min=0)  # below 0: evidence against it
+    pixels, worth = found.nodes[0], found.worth[0].clamp(min=0)  # below 0: against the spike
     row, column = pixels.y - corners[:, :1], pixels.x - corners[:, 1:]
     at = (pixels.step * size + row) * size + column
     inside = (row >= 0) & (row < size) & (column >= 0) & (column < size)
@@ -112,7 +112,7 @@ def hulk(
         state: the state after the stimuli; None: the network's own state.
         spikes: the class spikes to decode, ``[N, 5]``: sample, step, map, y, x; None: all.
         level: a pixel belongs to the mask if its saliency is at least this share of the highest
-        saliency for this spike. The same holds for the features in the hash, within their layer.
+            saliency for this spike. The same holds for features in the hash, within their layer.
         gated: only pixels with an event are used; see `decoder.decode`.
 
     Returns:
@@ -161,7 +161,7 @@ def hulk(
 
 
 def jaccard(ash: Tensor) -> Tensor:
-    """Jaccard index ``[N, N]`` of pairs of hashes ``[N, F, T]``: shared over all set bits."""
+    """Jaccard index ``[N, N]`` of pairs of hashes ``[N, F, T]``: shared bits over all set bits."""
     flat = ash.flatten(1).float()
     shared = flat @ flat.T
     count = flat.sum(1)
@@ -200,7 +200,7 @@ def smash_scores(found: Unravelled, align: str = "time", margin: int = 0) -> Ten
 
 
 def union_find(n: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """Connected components: the group of each of n items, if the items of each pair are linked.
+    """Connected components: the group of each of n items if the two items of each pair are linked.
 
     Groups are numbered in the order of their first members.
 

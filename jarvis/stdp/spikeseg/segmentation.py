@@ -15,7 +15,7 @@ from jarvis.support.checks import check_integer, check_tensor
 
 
 def dilate(mask: Tensor, radius: int = 1) -> Tensor:
-    """Every pixel within `radius` (the larger of rows and columns) of the mask, bool.
+    """Every pixel at most `radius` rows and at most `radius` columns from the mask, bool.
 
     Example:
         >>> dilate(torch.tensor([[[True, False, False]]])).int().tolist()
@@ -79,7 +79,7 @@ class PixelCounts:
 
         Args:
             predicted: ``[T, H, W]`` bool.
-            truth: same.
+            truth: the true pixels, same shape.
 
         Raises:
             ValueError: for masks of different shapes.
@@ -87,7 +87,7 @@ class PixelCounts:
         if predicted.shape != truth.shape:
             raise ValueError(
                 f"PixelCounts: predicted {tuple(predicted.shape)} and truth {tuple(truth.shape)} "
-                "must have one shape"
+                "must have the same shape"
             )
         hit = truth & dilate(predicted, self.tolerance)
         far = ~dilate(truth, self.tolerance)
@@ -128,8 +128,8 @@ def match(predicted: Sequence[Tensor], truth: Sequence[Tensor]) -> list[tuple[in
     """Pairs of predicted and true masks, best first; each mask is in at most one pair.
 
     Args:
-        predicted: masks of one shape.
-        truth: masks of the same shape.
+        predicted: masks that all have the same shape.
+        truth: masks of this shape.
 
     Returns:
         ``(index of predicted, index of truth, IoU)``; pairs without a common pixel are omitted.

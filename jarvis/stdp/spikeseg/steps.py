@@ -90,8 +90,8 @@ def unpool(values: Tensor, indices: Tensor, size: int) -> Tensor:
         tensor([[[[0., 0., 0., 0.],
                   [1., 0., 0., 0.]]]])
     """
-    # max_unpool2d is not used: it takes flat int64 indices, eight times the size of a record, has
-    # no index for "none", and with the conversion it would be half as fast.
+    # max_unpool2d is not used: it takes flat int64 indices, eight times as large as the recorded
+    # ones, has no index for "none", and with the conversion it would be half as fast.
     n, c, h, w = values.shape
     out = values.new_zeros(n, c, h, size, w, size)
     for place in range(size * size):
@@ -132,7 +132,7 @@ def fixed_filters(
     n = maps // shared
     if n * shared != maps or n < 1:
         raise ValueError(
-            f"{maps} maps cannot be divided among in_channels={in_channels}: use a multiple of it"
+            f"{maps} maps cannot be divided among in_channels={in_channels}: use a multiple of that"
         )
     if kind == "gabor":
         bank = banks.gabor(size, orientations=n)
