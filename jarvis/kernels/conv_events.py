@@ -8,8 +8,8 @@ The loops are fast for these reasons:
 
 * an event adds one contiguous block per row, because the weights are stored flipped and with the
   maps last, ``[C_in, k, k, C_out]``, like the potentials ``[H, W, C_out]``;
-* only locations that an event reached in this step can fire in it, and only they are checked;
-* the leak is applied when a location is reached again, for all silent steps at once.
+* a location can fire only in a step in which an event reaches it, so no other is checked;
+* when a location is reached again, the leak of all silent steps since then is applied at once.
 """
 
 import zlib
@@ -25,7 +25,8 @@ from jarvis.kernels.cpu import compiled
 
 TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
 
-# numba's cache checks only the file of a loop, so names include a hash of this shared file.
+# numba's cache checks only the file that contains a loop, so the names of loops include a hash of
+# this shared file.
 _SHARED = f"{zlib.crc32(Path(__file__).read_bytes()):08x}"
 
 
@@ -89,7 +90,7 @@ def pay(row, leak):
 
 @njit(inline="always")
 def any_over(row, theta):
-    """Whether any map reaches its threshold; the maps are counted, so that the loop vectorises."""
+    """Whether any map reaches its threshold. The loop counts such maps, so that it vectorises."""
     n = 0
     for m in range(len(row)):
         n += row[m] >= theta[m]
@@ -98,7 +99,7 @@ def any_over(row, theta):
 
 @njit(inline="always")
 def highest(row, theta):
-    """The map with the highest potential among those at threshold; the lowest index in a tie."""
+    """The map with the highest potential among those at threshold; in a tie, the first of these."""
     best = -1
     for m in range(len(row)):
         if row[m] >= theta[m] and (best < 0 or row[m] > row[best]):

@@ -1,8 +1,9 @@
 """Convolutions that learn by STDP from one stimulus after another, on the CPU.
 
-There are two loops: `learn` (winners and their weights) and `reward` (decide, then learn from the
-reward). Their definitions are in `jarvis.stdp.conv` and `jarvis.stdp.reward`; `conv_events.py`
-contains the effect of an event. A stimulus ends as soon as no further neuron can win.
+There are two loops: `learn` updates the weights of the winners, and `reward` makes a decision and
+learns from the reward. Their definitions are in `jarvis.stdp.conv` and `jarvis.stdp.reward`;
+`conv_events.py` contains the effect of an event. A stimulus ends as soon as no further neuron can
+win.
 """
 
 from collections.abc import Callable
