@@ -55,7 +55,7 @@ class Unknown(Untraceable):
 class Node:
     """One operation on the numbers of a neuron."""
 
-    op: str  #: "add", "exp", "where", ...; "const"; of an input, "x", "state", "value" or a gradient
+    op: str  #: "add", "exp", ..., "const"; for inputs, "x", "state", "value", "g_out", "g_state"
     args: tuple["Node", ...] = ()
     value: float | int = 0  #: the value of a constant, or the index of an input
     is_bool: bool = False

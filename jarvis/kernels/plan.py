@@ -18,7 +18,7 @@ from jarvis.kernels.expression import Node, Traced
 
 _TRAFFIC, _BOOL_TRAFFIC, _INPUT_TRAFFIC = 8.0, 2.0, 4.0  #: bytes written and read per number
 
-_NEVER = 1e9  #: the cost of keeping what must not be kept
+_NEVER = 1e9  #: a cost so high that the cheapest cut avoids it
 
 #: Cost of repeating an operation: the bytes of memory traffic that would take the same time.
 _WORK: dict[str, float] = dict.fromkeys(("exp", "log", "log1p", "expm1", "tanh"), 5.0)
@@ -116,8 +116,9 @@ def plan(traced: Traced, per_neuron: Iterable[int], recurrent: bool) -> Plan:
 
 
 def _near(traced: Traced, kept: Sequence[Node], uniform: set[Node]) -> Node | None:
-    """The condition under which a spike's surrogate derivative is nonzero; None if it always may
-    be. The spike's gradient must be multiplied by the same factor on every path. This factor must
+    """The condition for a nonzero surrogate derivative of a spike; None if none is known.
+
+    The spike's gradient must be multiplied by the same factor on every path. This factor must
     contain a branch, as the derivative of a triangle does, and must be computable from the values
     kept at the same step.
     """
@@ -193,7 +194,7 @@ def _cheapest_cut(
         add((node, 0), (node, 1), traffic + 1e-6 * node.order)
         if node.op in INPUTS:
             add("inputs", (node, 0), math.inf)
-        elif node in forward:  # a node that only the backward pass needs is computed once, in either loop
+        elif node in forward:  # other nodes are computed only once, whichever loop does it
             add("inputs", (node, 0), _WORK.get(node.op, _LITTLE))
         for argument in node.args:
             if not free(argument):
@@ -206,8 +207,7 @@ def _cheapest_cut(
 
 
 def _minimum_cut(left: dict[Any, dict[Any, float]], source: Any, sink: Any) -> tuple[float, set]:
-    """The capacity of the cheapest cut between two nodes of a network, and the nodes beyond the
-    cut.
+    """The capacity of the cheapest cut between two nodes of a network; the nodes beyond the cut.
 
     Found with augmenting paths, shortest first (Edmonds & Karp 1972, J. ACM 19(2):248).
 

@@ -113,14 +113,12 @@ class Program:
     def numbers(
         self, params: Any, surrogate: Any
     ) -> tuple[list[float | Tensor], dict[int, Tensor]]:
-        """The numbers that a step reads, in the order of `Loop.values`, and the tensors among
-        them."""
+        """The numbers that a step reads, in the order of `Loop.values`, and its tensors by index."""
         numbers = [get(params, surrogate) for get in self._readers]
         return numbers, {i: n for i, n in enumerate(numbers) if isinstance(n, Tensor)}
 
     def variant(self, tensors: dict[int, Tensor], record: bool, recurrent: bool) -> Variant:
-        """The variant of the loops for the `numbers` that are tensors: learned, or one per
-        neuron."""
+        """The variant for the tensors among the `numbers`: which are learned, which per neuron."""
         if not tensors:
             return Variant((), (), record, recurrent)
         paths, wants = self.step.values, torch.is_grad_enabled()
@@ -168,7 +166,7 @@ class Program:
 
 
 def _reader(path: str) -> Callable[[Any, Any], float | Tensor]:
-    """A function that does what `read` does for one path, faster; a layer calls it every time."""
+    """A faster form of `read` for one path, since it is called every time that a layer runs."""
     if path == "spike.slope":
         return lambda _, surrogate: surrogate.slope
     if any(part.isdigit() for part in path.split(".")):
