@@ -221,7 +221,7 @@ BITS = 32  #: entries that are compared at once; the results are the bits of one
 
 
 def _compared(typing: Any, x: Any, wanted: float):
-    """The code that compares `BITS` entries of an array with `wanted`: one bit each, set if unequal."""
+    """The code that compares `BITS` entries with `wanted`: one bit each, set where they differ."""
 
     def code(context, builder, signature, values):
         made = _Builder(context, builder, signature, values)
