@@ -847,8 +847,7 @@ def store(name: str, content: dict[str, Any]) -> None:
 
 
 def chosen(name: str) -> dict[str, Any]:
-    """The setting of a baseline that is best on validation data, after trying those not yet
-    tried."""
+    """The setting of a baseline that is best on validation data; tries settings if necessary."""
     row = BASELINES[name]
     if row.like is not None:
         return chosen(row.like)

@@ -436,8 +436,7 @@ def quantised(weights: Tensor, bits: int) -> Tensor:
 
 @torch.no_grad()
 def coarse(found: Trained) -> dict:
-    """The accuracy of a trained network whose weights are rounded to few bits, without
-    retraining."""
+    """The accuracy of a trained network with weights rounded to few bits, without retraining."""
     result = {"full": rounded(found.right(found.network).mean())}
     for bits in BITS:
         network = copy.deepcopy(found.network)

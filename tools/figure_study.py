@@ -233,7 +233,8 @@ def clusters(parts: dict, k: int, seed: int) -> Maps:
 
 
 def stdp(parts: dict, theta: float, seed: int, epochs: int = 12, n_maps: int = 32) -> Maps:
-    """Maps that learn the first layer's responses by STDP, without labels; they give potentials."""
+    """Maps that learn the first layer's responses by STDP, without labels; scores are potentials."""
+
     heard, generator = strokes(parts), torch.Generator().manual_seed(seed)
     rule = STDPConfig(a_plus=0.02, a_minus=0.01, init_std=0.05)
     wta = WTAConfig(theta_rest=theta, theta_plus=0.05, tau_theta=500.0, theta_max=400.0,

@@ -470,8 +470,7 @@ def locate(files: list[Source], mutant: Mutant) -> tuple[Source | None, Site | N
 
 
 def likeness(site: Site, mutant: Mutant) -> tuple[str, tuple]:
-    """How similar a site with the same text is: a word ("" if not similar enough) and a sort
-    key."""
+    """How similar a site with the same text is: a word ("" if too little), and a sort key."""
     path, context = site.path == mutant.path, site.context == mutant.context
     pairs = zip(reversed(site.path.split(".")), reversed(mutant.path.split(".")), strict=False)
     ends = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
@@ -570,8 +569,7 @@ class Imports:
         return {origin for name in wanted for origin in self._origins(name)} - {module}
 
     def _add_dynamic(self) -> None:
-        """Add modules that are imported by
-        ``import_module(f"jarvis.kernels.{family}_{backend}")``."""
+        """Add the modules of ``import_module(f"jarvis.kernels.{family}_{backend}")``."""
         static = set().union(*self.of.values())
         for name, tree in self._parsed.items():
             for node in ast.walk(tree):
@@ -681,8 +679,7 @@ class Workshop:
     def pytest(
         self, arguments: list[str], limit: float, cache: Path, keep_bytecode: bool = False
     ) -> tuple[int | None, str, float]:
-        """Run tests; returns exit status (None if stopped at the limit), output and processor
-        time."""
+        """Run tests; returns exit status (None: stopped at the limit), output, processor time."""
         scratch = self.folder / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         (scratch / "tmp").mkdir(parents=True)
@@ -835,8 +832,7 @@ class Workshop:
 
 
 def wait_for(process: subprocess.Popen, limit: float) -> bool:
-    """Whether a process ends within the limit. The process number stays reserved until
-    `end_all`."""
+    """Whether a process ends within the limit. The number stays reserved until `end_all`."""
     until = time.monotonic() + limit
     while time.monotonic() < until:
         if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):

@@ -100,8 +100,7 @@ def means(rows: list[dict]) -> dict[str, float]:
 
 
 def intervals(rows: list[dict], n: int = 2000) -> dict[str, list[float]]:
-    """95 % intervals from bootstrap samples, which are drawn from the scenes, not the
-    satellites."""
+    """95 % intervals from bootstrap samples of scenes (not of satellites)."""
     rng = np.random.default_rng(0)
     out = {}
     for name in FIGURES:
