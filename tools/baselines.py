@@ -119,7 +119,7 @@ class Baseline:
         title: the trained model.
         sees: the input of the model.
         learn: the function that trains the model.
-        settings: the settings to try on validation data; a single setting is used without trying.
+        settings: the settings to try on validation data; a single setting needs no trial.
         seeds: number of runs.
         epochs: number of epochs of the final training; None for methods without epochs.
         choice_epochs: number of epochs when settings are tried; None for `epochs`.
@@ -554,7 +554,7 @@ class WordNetwork:
     epochs: int = WORD_EPOCHS
 
     def encode(self, events: Events, generator: torch.Generator, *, training: bool) -> Tensor:
-        """Words in ms as the network's input, randomly changed in training."""
+        """Words, given as events in ms, as the network's input; randomly changed in training."""
         if training and self.augmentation:
             events = self.augmentation(events, generator)
         if self.kind == "mlp":
@@ -581,7 +581,6 @@ class WordNetwork:
 
     def optimizer(self, model: nn.Module, setting: dict[str, Any]) -> torch.optim.Optimizer:
         """Adam; a read-out of mean spike counts, which are small, gets 10x the learning rate."""
-
         if self.kind in ("gru", "mlp"):
             return torch.optim.Adam(model.parameters(), lr=setting["lr"])
         named = list(model.named_parameters())

@@ -1,4 +1,4 @@
-"""Find figures among strokes of equal density with several methods, which are told more or less.
+"""Compare methods that find figures among strokes of equal density, and what each must be told.
 
 python tools/figure_study.py                 # the table, in Markdown
 python tools/figure_study.py write           # insert it into docs/spikeseg.md
@@ -89,7 +89,7 @@ def named_maps(scores: Tensor, data: FigureDataset) -> list[int]:
 
 
 def judge(maps: Maps, data: dict[str, FigureDataset]) -> dict:
-    """The maps and the threshold that are best on the validation scenes, and that accuracy."""
+    """The maps and the threshold that are best on the validation scenes, with their accuracy."""
     maps = normalised(maps)
     named = named_maps(maps.val, data["val"])
     values = highest(maps.val[:, named])[0].flatten().unique().tolist()
@@ -150,7 +150,7 @@ def hog(data: FigureDataset, sigma: float, bins: int = 8) -> Tensor:
 
 
 def first_layer(events: Events) -> ConvSTDP:
-    """Fixed Gabor filters of four directions, of which one fires at 7 % of the positions."""
+    """Fixed Gabor filters of four directions; at 7 % of the positions, one of the four fires."""
     layer = ConvSTDP(1, 4, 7, 1.0, 0.0, wta=WTAConfig(enable_homeostasis=False))
     layer.weight.copy_(filters.gabor(7, 2.0, 0.2, 4))
     layer.thresholds.fill_(layer.potentials(events[:100]).quantile(0.93).item())
@@ -233,8 +233,7 @@ def clusters(parts: dict, k: int, seed: int) -> Maps:
 
 
 def stdp(parts: dict, theta: float, seed: int, epochs: int = 12, n_maps: int = 32) -> Maps:
-    """Maps that learn the first layer's responses by STDP, without labels; scores are potentials."""
-
+    """Maps that learn the first layer's responses by STDP without labels; potentials are scores."""
     heard, generator = strokes(parts), torch.Generator().manual_seed(seed)
     rule = STDPConfig(a_plus=0.02, a_minus=0.01, init_std=0.05)
     wta = WTAConfig(theta_rest=theta, theta_plus=0.05, tau_theta=500.0, theta_max=400.0,

@@ -140,7 +140,7 @@ def table() -> str:
 
 
 def with_times(readme: str) -> str:
-    """The README with the times of each lesson, taken from its head, in the lesson's row."""
+    """The README with the times in each lesson's row, taken from the head of the lesson."""
     for source in lessons():
         lesson = measure(source, figures=0)
         row = re.compile(rf"^(\| \[{lesson.name}\]\([^)]*\) \| [^|]*\|).*$", re.MULTILINE)

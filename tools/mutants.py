@@ -6,7 +6,7 @@ python tools/mutants.py run mutants.json --output after.json --tree ../other_che
 python tools/mutants.py run mutants.json --output before.json --first 80  # only the first 80
 
 A mutant is one small change of one function: a sign is flipped; a comparison, a number or a
-condition is changed; an index moves by one; or a `.detach()` or a check is removed. A mutant is
+condition is changed; an index is moved by one; or a `.detach()` or a check is removed. A mutant is
 identified by its function, by its position in the function's syntax tree and by the text at this
 position. Its file does not matter, so that the same mutants can be run before and after functions
 move. A mutant whose code no longer exists counts as vanished.
@@ -133,7 +133,7 @@ def is_type_checking(node: ast.AST) -> bool:
 
 
 def scopes(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.stmt]]:
-    """Functions, methods, and named values outside of them, by qualified name."""
+    """Functions, methods, and named values outside of these, by qualified name."""
     for node in body:
         if isinstance(node, FUNCTIONS):
             yield prefix + node.name, node
@@ -725,7 +725,8 @@ class Workshop:
     def measure(self, file: Path, module: str | None) -> dict:
         """How long each test of a file takes without a mutant, and which tests fail.
 
-        With a `module`, numba must recompile everything that depends on it, as for its mutants.
+        With a `module`, numba must recompile everything that depends on this module, as for
+        mutants.
         """
         cache = self.cache if module is None else self.fresh_cache(module)
         name = file.relative_to(self.tree).as_posix()
@@ -832,7 +833,7 @@ class Workshop:
 
 
 def wait_for(process: subprocess.Popen, limit: float) -> bool:
-    """Whether a process ends within the limit. The number stays reserved until `end_all`."""
+    """Whether a process ends within the limit. Its number stays reserved until `end_all`."""
     until = time.monotonic() + limit
     while time.monotonic() < until:
         if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
@@ -858,7 +859,7 @@ def say(text: str) -> None:
 
 
 def digest(tree: Path) -> str:
-    """A checksum of the package and the tests, to which results belong."""
+    """A checksum of the package and its tests; stored results are valid for one checksum only."""
     total = hashlib.sha256()
     for part in (PACKAGE, "tests"):
         for path in sorted((tree / part).rglob("*.py")):

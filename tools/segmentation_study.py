@@ -118,7 +118,7 @@ def worth(figures: dict[str, float]) -> float:
 
 
 def best(grid: dict, make: Callable[..., Method], noise: float) -> dict:
-    """The best point of a grid on the validation scenes, and its figures of merit on these."""
+    """The point of a grid that is best on the validation scenes, and its figures of merit there."""
     val = scenes_of("val", N_VAL, noise)
     tried = []
     for values in itertools.product(*grid.values()):
@@ -229,7 +229,7 @@ def measure(name: str, noise: float) -> dict:
 
 
 def make(name: str, noise: float) -> None:
-    """Measure and store, unless the result is stored already."""
+    """Measure a method and store the result, unless it is stored already."""
     if any(row["noise"] == noise for row in kept(name)["results"]):
         return
     row = measure(name, noise)

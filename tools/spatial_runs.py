@@ -86,7 +86,7 @@ def starting_network(args: argparse.Namespace) -> SpatialNetwork:
 
 
 def trained_network(args: argparse.Namespace, folder: Path) -> SpatialNetwork:
-    """The network at the end of a run, from its checkpoint; its weights are averages if stored."""
+    """The network at the end of a run, from its checkpoint; with averaged weights, if stored."""
     kept = load_checkpoint(folder)
     scaled = argparse.Namespace(**vars(args) | {"ifactor": args.ifactor or 1.0})  # without tuning
     network = train_spatial.make_network(scaled, words_of(args)[0])

@@ -23,7 +23,7 @@ _SCALE = "scale them first, e.g. (x - x.min()) / (x.max() - x.min())"
 
 
 def _check(name: str, values: Tensor, n_steps: int) -> int:
-    """T as an int; TypeError or ValueError for values outside [0, 1] or fewer than one step."""
+    """T as an int; TypeError or ValueError for values outside [0, 1] or less than one step."""
     check_tensor(f"{name}: values", values, "[B, ...]")
     n_steps = check_integer(f"{name}: n_steps", n_steps, at_least=1)
     check_values(f"{name}: values", values, at_least=0, at_most=1, why=_SCALE)
@@ -52,9 +52,9 @@ def poisson_encode(
         generator: source of randomness, on the device of `values`; None for torch's default. If the
             values were drawn at random as well, use another seed here: the same seed would give the
             same numbers again, and no input would fire in the first step.
-        skip_zeros: True draws no random numbers for values of 0, which never fire. This is several
-            times faster for images that are mostly background. The individual spikes then differ
-            from those drawn with False, but their statistics are the same.
+        skip_zeros: if True, no random numbers are drawn for values of 0, which never fire. This is
+            several times faster for images that are mostly background. The individual spikes then
+            differ from those drawn with False, but their statistics are the same.
 
     Returns:
         spikes ``[T, B, ...]``.
@@ -116,7 +116,7 @@ def _linear_steps(values: Tensor, n_steps: int) -> Tensor:
 def ttfs_encode(values: Tensor, n_steps: int, *, silent_below: float = 0.0) -> Tensor:
     """Time to first spike: every input fires once, and larger values fire earlier.
 
-    ``step = round((1 - value) (T - 1))``: the value 1 fires at step 0, the smallest at step T-1.
+    ``step = round((1 - value) (T - 1))``: the value 1 fires at step 0, the value 0 at step T-1.
 
     Args:
         values: ``[B, ...]`` in [0, 1].
@@ -238,9 +238,9 @@ def delta_encode(signal: Tensor, threshold: float = 0.1) -> Tensor:
 
     Each input keeps a reference, initially the first value of the signal. Where the signal is at
     least `threshold` above the reference, the input sends an ON spike and the reference increases
-    by `threshold`. Where the signal is at least `threshold` below it, the input sends an OFF spike
-    and the reference decreases. There is at most one spike per step, so following a jump takes
-    several steps.
+    by `threshold`. Where the signal is at least `threshold` below the reference, the input sends an
+    OFF spike and the reference decreases. There is at most one spike per step, so following a jump
+    takes several steps.
 
     Args:
         signal: ``[T, B, ...]``, time first, any finite values.

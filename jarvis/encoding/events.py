@@ -19,14 +19,14 @@ from jarvis.support.checks import (
     check_values,
 )
 
-#: A day in ms: later times must be in another unit, or measured from another moment.
+#: A day in ms: later times must be in another unit, or do not count from the start of a recording.
 _DAY = 86_400_000.0
 
 _LATE = 100.0  #: ms; a recording whose first event is later, and in its second half, starts late
 
 
 def _converted(name: str, given: Tensor, kind: torch.dtype) -> Tensor:
-    """A list in the dtype that the compiled loops expect.
+    """The list `given`, converted to `kind`, the dtype that the compiled loops expect.
 
     Raises:
         TypeError: for a dtype that cannot be converted to `kind`.
@@ -327,7 +327,8 @@ class Events:
     def binned(
         self, n_steps: int, duration: float | None = None, *, start: float = 0.0
     ) -> "Events":
-        """Bin times in ms into steps of ``duration / n_steps``, merging a unit's events per step.
+        """Bin times in ms into steps of ``duration / n_steps``; a unit's events in a step are
+        merged.
 
         An event exactly on an edge, ``start + k duration / n_steps``, belongs to the later step,
         which is step k. Each edge is rounded to the precision of the times before the comparison.

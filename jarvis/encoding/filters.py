@@ -1,4 +1,4 @@
-"""Fixed filters in front of a spiking network, which detect edges as retina and cortex do.
+"""Fixed filters in front of a spiking network, which detect edges as the retina and the cortex do.
 
 A filter bank is a weight tensor ``[n, 1, size, size]``, as in `torch.nn.functional.conv2d`.
 """
@@ -31,7 +31,8 @@ def _check_pixels(name: str, x: Tensor) -> None:
 def difference_of_gaussians(
     size: int = 7, sigma_center: float = 1.0, sigma_surround: float = 2.0
 ) -> Tensor:
-    """ON and OFF cells of the retina: a narrow Gaussian minus a wide one, and the negative of this.
+    """ON and OFF cells of the retina: the difference of a narrow and a wide Gaussian, with both
+    signs.
 
     ``ON = G(sigma_center) - G(sigma_surround)``, ``OFF = -ON``; each Gaussian is normalised to sum
     to one, so that both filters sum to zero and ignore uniform brightness.

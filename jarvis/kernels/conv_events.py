@@ -8,7 +8,7 @@ The loops are fast for these reasons:
 
 * an event adds one contiguous block per row, because the weights are stored flipped and with the
   maps last, ``[C_in, k, k, C_out]``, like the potentials ``[H, W, C_out]``;
-* a location can fire only in a step in which an event reaches it, so no other is checked;
+* a location can fire only in a step in which an event reaches it, so no other location is checked;
 * when a location is reached again, the leak of all silent steps since then is applied at once.
 """
 
@@ -69,7 +69,7 @@ def add(v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, 
 
 @njit(inline="always")
 def hear(times, units, e, stop, v, w, stamp, touched, leak, height, width, size, maps):
-    """Add all events of the step of event `e`; returns the next event and the locations reached."""
+    """Add all events in the step of event `e`; returns the next event and the locations reached."""
     t, n_touched, area = times[e], 0, height * width
     while e < stop and times[e] == t:
         unit = units[e]

@@ -7,8 +7,8 @@ first-level cache together with the neuron's weights and delays. The lines are t
 one row per step for the loop over time. The backward pass does the same in reverse. Delays need no
 ring buffer, because a line is as long as the number of steps plus the longest delay.
 
-The spikes of a sample are processed channel by channel (`channel_loop` sorts them): the weight and
-the delay stay in registers, and consecutive spikes go to different steps. In temporal order,
+The spikes of a sample are processed channel by channel (`channel_loop` sorts them): the channel's
+weight and delay stay in registers, and consecutive spikes go to different steps. In temporal order,
 consecutive spikes often go to the same step. The processor must then wait for the sum that it has
 just written, and delivery takes three times as long.
 
@@ -35,7 +35,7 @@ GROUP = 8  #: number of neurons whose lines are transposed into rows at a time
 
 
 def channel_loop() -> Callable:
-    """Sort the input spikes of samples by channel, in temporal order within each."""
+    """Sort the input spikes of samples by channel, in temporal order within each channel."""
 
     def loop(steps, units, offsets, n_in, low, high, out, starts):
         for b in range(low, high):

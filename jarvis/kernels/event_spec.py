@@ -65,7 +65,7 @@ class EventSpec(NamedTuple):
 
     @property
     def drifts(self) -> tuple[float, ...]:
-        """The extra growth of each variable except v, for each ms by which a reset is delayed."""
+        """How much more each variable except v grows, per ms by which a reset comes later."""
         return _drifts(self._replace(n_steps=1, surrogate=0.0, damping=0.0, time_bins=1))
 
 

@@ -1,7 +1,7 @@
 """The recurrent network with delays on a GPU: the loops of `event_numba.py`, written for Triton.
 
-The module implements the equations of `jarvis.spatial.event_driven`, which are the definition. The
-loops are copied below the neuron's functions, which `event_program` generates. One program runs one
+The definition is in `jarvis.spatial.event_driven`; this module implements its equations. The loops
+are copied below the neuron's functions, which `event_program` generates. One program runs one
 sample through time, in either direction, with the state of all neurons in registers. The neurons
 that fire in a step are collected in a list, over which the program loops. Delivering input spikes
 and summing the gradients of synapses do not depend on temporal order: see

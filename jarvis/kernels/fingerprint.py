@@ -1,4 +1,4 @@
-"""A digest of what the result of a Python function depends on: its code, and all that this uses.
+"""A digest of all that a Python function's result depends on: its code, and what the code uses.
 
 The digest is part of the key of a generated loop: when a step or one of its helpers changes, a new
 loop is generated.

@@ -173,7 +173,7 @@ def _computed(
 def _cheapest_cut(
     needed: set[Node], given: set[Node], forward: set[Node], price_of_x: float
 ) -> tuple[float, list[Node]]:
-    """What to keep in order to compute `needed`, and the cost; `price_of_x` is that of an input."""
+    """What to keep to compute `needed`, and at what cost; `price_of_x` is the cost of an input."""
 
     def free(node: Node) -> bool:
         return node in given or node.op == "value"
@@ -207,13 +207,13 @@ def _cheapest_cut(
 
 
 def _minimum_cut(left: dict[Any, dict[Any, float]], source: Any, sink: Any) -> tuple[float, set]:
-    """The capacity of the cheapest cut between two nodes of a network; the nodes beyond the cut.
+    """The cheapest cut between two nodes of a network: its capacity, and the nodes beyond it.
 
-    Found with augmenting paths, shortest first (Edmonds & Karp 1972, J. ACM 19(2):248).
+    It is found with augmenting paths, shortest first (Edmonds & Karp 1972, J. ACM 19(2):248).
 
     Args:
         left: the capacity of each edge, by its two ends. Reverse edges are included, with capacity
-            0 if they are no edges of the network. On return, `left` holds the capacities that the
+            0 if they are not edges of the network. On return, `left` holds the capacities that the
             maximum flow leaves.
         source, sink: the two nodes.
     """

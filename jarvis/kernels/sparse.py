@@ -1,9 +1,9 @@
 """Linear maps of spikes: products that skip zeros where that is faster, and how to choose.
 
-`apply` runs a module on rows ``[R, ...]``. If the rows are mostly 0, the loops of `sparse_loops`
-and `sparse_conv` compute a linear map or a convolution, in both the forward and the backward pass,
-if they are faster according to the times measured for its shape (`sparse_costs`). `sparse_products`
-forces or forbids this, and reports what was chosen.
+`apply` runs a module on rows ``[R, ...]``. For rows that are mostly 0, a linear map or a
+convolution is computed by the loops of `sparse_loops` or `sparse_conv`, in both passes, wherever
+they are faster. This is decided from times measured for each shape of weights (`sparse_costs`).
+`sparse_products` forces or forbids this, and reports what was chosen.
 """
 
 from collections.abc import Callable, Iterator
@@ -52,8 +52,8 @@ class sparse_products:  # lower case because it is used like torch.no_grad
     This affects `nn.Linear` and `nn.Conv2d` in `over_time`, and recurrent weights, on the CPU.
 
     With "auto", and outside any such block, a product skips zeros where that is faster. To decide,
-    the nonzero entries are counted. Then the times of a dense and a sparse product are compared,
-    which are measured once on this machine for weights of this shape. Both products give the same
+    the nonzero entries are counted. Then the times of a dense and a sparse product are compared;
+    they are measured once on this machine for each shape of weights. Both products give the same
     result up to the order of sums, with one exception: an infinite or NaN weight reaches an output
     only through a nonzero input, whereas in a dense product 0 times infinity is NaN.
 
@@ -336,7 +336,7 @@ class _Plan:
 
 
 def _looked_at(rows: int) -> int:
-    """The number of rows in which entries are counted: few, so that it takes almost no time."""
+    """The number of rows in which entries are counted: so few that it takes almost no time."""
     return max(1, min(_SAMPLE, rows // 8))
 
 

@@ -140,7 +140,7 @@ def _write_first(path: Path, text: str, count: int) -> None:
 
 @cache
 def _machine() -> str:
-    """A folder name that is composed of everything on which the times depend."""
+    """The name of a folder: a digest of everything on which the times depend."""
     here = Path(__file__).parent
     made_of = hashlib.sha256(b"".join((here / name).read_bytes() for name in _FILES)).hexdigest()
     known = (platform.machine(), _processor(), torch.__version__, version("numba"), made_of)
@@ -156,7 +156,7 @@ def _processor() -> str:
 
 
 def _least(*functions: Callable[[], object]) -> Iterator[float]:
-    """The shortest time of a few calls of each function, in microseconds of this thread.
+    """The shortest time of a few calls of each function: processor time, in microseconds.
 
     The functions take turns, so that a slow moment of the machine affects all of them.
     """

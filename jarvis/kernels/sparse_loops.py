@@ -341,7 +341,7 @@ def _loop(make: Callable, dtype: torch.dtype) -> Callable:
 
 
 class Active(NamedTuple):
-    """Where a matrix ``[R, I]`` is not zero, row by row."""
+    """The nonzero entries of a matrix ``[R, I]``, row by row."""
 
     shape: tuple[int, int]
     starts: np.ndarray  #: the start of each row's entries ``[R + 1]`` int64

@@ -130,8 +130,7 @@ class _Loop(torch.autograd.Function):
         kept: list[Any] = [None] * len(layout.kept)
         keep = any(ctx.needs_input_grad)
         if keep:
-            # Kept numbers have the precision of the state: float32 if the input is in half.
-
+            # Kept numbers have the precision of the state, float32 for half-precision inputs.
             exact = torch.float32 if x.dtype.itemsize < 4 else x.dtype
             kept = [empty_like(x, torch.uint8 if b else exact) for b in layout.kept]
         streams, dense = [Rows.of(part) for part in xs], [*outputs, *states, *kept, *lanes]
@@ -228,7 +227,7 @@ class _Loop(torch.autograd.Function):
 
 
 def surrogate_support(spikes: Tensor) -> Callable[[], Tensor] | None:
-    """Where a gradient passes through spikes, if their surrogate derivative is 0 somewhere.
+    """Find where a gradient passes through spikes, if their surrogate derivative is 0 somewhere.
 
     Args:
         spikes: ``[T, B, ...]``.

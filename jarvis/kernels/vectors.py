@@ -24,7 +24,7 @@ def width(itemsize: int) -> int:
 
 
 def intrinsic(code: Callable) -> Callable[..., Any]:
-    """numba's `intrinsic`, with the type that its results have when compiled loops call them."""
+    """numba's `intrinsic`, with type annotations that fit how compiled loops call the result."""
     return extending.intrinsic(code)
 
 

@@ -33,7 +33,7 @@ from jarvis.training.samples import check_dataset, check_scores, device_of, labe
 
 
 class Hooks:
-    """Actions of a training run besides learning, which can be overridden. All ranks call them."""
+    """What a training run does besides learning; subclasses override it. All ranks call it."""
 
     def start(self, run: Run) -> None:
         """Called before the first batch, also in a resumed run."""

@@ -14,8 +14,8 @@ _SHARE = "the fraction of synapses to keep"
 def density_after(epoch: int, target: float, *, iterative: bool = True, step: float = 0.1) -> float:
     """The fraction of synapses to keep after an epoch.
 
-    It is ``max(target, 1 - step (epoch - 1))``: all synapses are kept after the first epoch, and
-    the fraction decreases by `step` after each further epoch, down to `target`. With
+    This fraction is ``max(target, 1 - step (epoch - 1))``: all synapses are kept after the first
+    epoch, and the fraction decreases by `step` after each further epoch, down to `target`. With
     ``iterative=False`` it is `target` from the first epoch on.
 
     Args:

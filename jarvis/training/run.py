@@ -231,7 +231,6 @@ class Run:
 
     def shuffle_key(self) -> int:
         """Seed of this epoch's order; stateless, so that a resumed run gets the same order."""
-
         return self.seed * 1_000_003 + self.epoch
 
     def order(self) -> Tensor:
@@ -312,11 +311,11 @@ class Run:
             path: a checkpoint, or the output folder of a run.
 
         Returns:
-            descriptions of the differences from the earlier run, which are permitted ones.
+            descriptions of the permitted differences from the earlier run.
 
         Raises:
             CheckpointError: if the checkpoint is missing, corrupted or from another run; the
-                message says which, or names the difference.
+                message gives the reason.
         """
         path = checkpoint_file(path)
         content = load_checkpoint(path)
@@ -530,10 +529,10 @@ class GradientRun(Run):
         """Take one optimiser step on the mean loss of a batch.
 
         Under torchrun, each rank computes its share of the batch. DistributedDataParallel averages
-        the gradients as if all ranks had the same number of samples. Each rank therefore multiplies
-        its mean loss by a weight, its actual share, so that the result is the gradient of the mean
-        over the whole batch. A rank without samples (in a last batch smaller than the number of
-        ranks) uses a sample of another rank with weight 0.
+        the gradients as if all ranks had the same number of samples. Each rank therefore weights
+        its mean loss by its actual share, so that the result is the gradient of the mean over the
+        whole batch. A rank without samples (in a last batch smaller than the number of ranks) uses
+        a sample of another rank with weight 0.
 
         Raises:
             TrainingError: if the loss, over all processes, is not finite.
@@ -604,7 +603,7 @@ class GradientRun(Run):
         if before == self.lrs:
             # Changes that `on_epoch` made to learning rates are contained in the optimiser's state.
             return []
-        # The learning rates of this run apply, not those of the earlier one.
+        # The learning rates of this run apply, not those of the earlier run.
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
             group["lr"] = lr
         was, here = (", ".join(f"{lr:g}" for lr in lrs) for lrs in (before, self.lrs))

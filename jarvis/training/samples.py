@@ -93,7 +93,7 @@ def _collated(name: str, samples: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def labels_of(name: str, targets: Tensor) -> Tensor:
-    """Convert targets to int64 labels, which must be whole and not negative.
+    """Convert targets, which must be whole numbers of at least 0, to int64 labels.
 
     Raises:
         TypeError, ValueError: for other targets.

@@ -212,7 +212,7 @@ def fuzz_bytes(kind: Kind, random: Random) -> tuple[str, str, str]:
 
 
 def fuzz_content(kind: Kind, random: Random) -> tuple[str, str, str]:
-    """Try an intact checkpoint file with edited content; returns the same."""
+    """Try an intact checkpoint file with edited content; returns outcome, change, and details."""
     kind.path.write_bytes(kind.whole)
     content = copy.deepcopy(torch.load(kind.path, weights_only=True))
     what = edit(content, random)
