@@ -836,7 +836,7 @@ def head(name: str) -> dict[str, Any]:
         return new
     known = [each["setting"] for each in content["tried"]]
     if content["epochs"] != row.epochs or any(each not in list(row.settings) for each in known):
-        raise SystemExit(f"{file_of(name)} has runs of other settings: delete it to repeat them")
+        raise SystemExit(f"{file_of(name)} has runs with other settings: delete it to repeat them")
     return new | content | {key: new[key] for key in ("task", "title", "input", "command")}
 
 

@@ -184,7 +184,7 @@ class Study:
         file, options = file_of(name, scale), self.options(name, scale)
         kept = self.read(file) or {"runs": []}
         if kept["runs"] and meant(kept["command"]) != plain(options):
-            raise SystemExit(f"{file}.json contains runs of other options: {kept['command']}")
+            raise SystemExit(f"{file}.json contains runs with other options: {kept['command']}")
         if seed in [run["seed"] for run in kept["runs"]]:
             return
         metrics = self.train(name, scale, seed)
@@ -192,7 +192,7 @@ class Study:
         found = self.network(name, scale, seed)
         right = found.right(found.network)
         if abs(right.mean() - metrics[part]["acc"]) > 0.003:
-            raise SystemExit(f"{file}: the checkpoint's accuracy is not that of the run")
+            raise SystemExit(f"{file}: the accuracy of the checkpoint is not that of the run")
         run = {
             "seed": seed,
             "train_acc": round(metrics["train"]["acc"], 4),
@@ -719,12 +719,12 @@ def main() -> None:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "what", nargs="?", choices=("table", "write", "all", "run", "why"), default="table",
-        help="what to do; the tables follow",
+        help="what to do before the tables are printed",
     )  # fmt: skip
     parser.add_argument(
         "names", nargs="*", help="run: parts or settings; why: measurements; by default all"
     )
-    parser.add_argument("--seeds", type=cli.positive_int, default=1, help="for run: seeds, from 0")
+    parser.add_argument("--seeds", type=cli.positive_int, default=1, help="run: number of seeds")
     parser.add_argument(
         "--tiny", type=Path, metavar="FOLDER", help="try it on small networks and generated words"
     )

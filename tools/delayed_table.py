@@ -75,7 +75,7 @@ def make(name: str, seed: int) -> None:
     options = f"{RECIPE} {more} --final".replace("  ", " ")
     kept = read(name)
     if kept is not None and plain(kept["options"]) != plain(options):
-        raise SystemExit(f"{name}.json contains runs of other options: {kept['options']}")
+        raise SystemExit(f"{name}.json contains runs with other options: {kept['options']}")
     if kept is not None and seed in [run["seed"] for run in kept["runs"]]:
         return
     content, seconds = train(f"{options} --seed {seed}", RUNS / f"{name}_{seed}")

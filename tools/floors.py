@@ -51,8 +51,10 @@ def entries() -> list[str]:
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the library, by its name within ``jarvis``; a folder means its
-    ``__init__``."""
+    """Every module of the library, by its name within ``jarvis``.
+
+    The name of a folder stands for its ``__init__``.
+    """
     found = {}
     for path in sorted(LIBRARY.rglob("*.py")):
         parts = path.relative_to(LIBRARY).with_suffix("").parts

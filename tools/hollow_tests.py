@@ -57,8 +57,7 @@ def imported(tree: ast.Module) -> set[str]:
 
 
 def named(test: ast.AST, names: set[str]) -> set[str]:
-    """The names that a test uses: those of `names`, and those that it takes from `jarvis`
-    itself."""
+    """The names that a test uses: those in `names`, and those taken from `jarvis` itself."""
     nodes = list(ast.walk(test))
     assigned = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     used = {node.id for node in nodes if isinstance(node, ast.Name)}

@@ -725,8 +725,7 @@ class Workshop:
     def measure(self, file: Path, module: str | None) -> dict:
         """How long each test of a file takes without a mutant, and which tests fail.
 
-        With a `module`, numba must recompile everything that depends on this module, as for
-        mutants.
+        With a `module`, numba must recompile everything that depends on it, as for a mutant.
         """
         cache = self.cache if module is None else self.fresh_cache(module)
         name = file.relative_to(self.tree).as_posix()

@@ -262,7 +262,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", nargs="?", choices=("table", "write", "run"), default="table")
     parser.add_argument("names", nargs="*", help=f"methods, by default all: {', '.join(METHODS)}")
-    parser.add_argument("--noise", nargs="+", type=float, help="only these levels")
+    parser.add_argument("--noise", nargs="+", type=float, help="only these noise levels")
     args = parser.parse_args()
     for name in args.names:
         if name not in METHODS:

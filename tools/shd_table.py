@@ -156,7 +156,7 @@ def make(name: str, seed: int) -> None:
     options = f"{RECIPE} {kind.options} --final"
     content = read(name) or {"runs": []}
     if content["runs"] and meant(content["command"]) != plain(options):
-        raise SystemExit(f"{name}.json contains runs of other options: {content['command']}")
+        raise SystemExit(f"{name}.json contains runs with other options: {content['command']}")
     if seed in [run["seed"] for run in content["runs"]]:
         return
     drawn = (name, seed) == ("net_3", 0)

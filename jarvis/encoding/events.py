@@ -327,8 +327,7 @@ class Events:
     def binned(
         self, n_steps: int, duration: float | None = None, *, start: float = 0.0
     ) -> "Events":
-        """Bin times in ms into steps of ``duration / n_steps``; a unit's events in a step are
-        merged.
+        """Bin times in ms into steps of ``duration / n_steps``, merging a unit's events in a step.
 
         An event exactly on an edge, ``start + k duration / n_steps``, belongs to the later step,
         which is step k. Each edge is rounded to the precision of the times before the comparison.

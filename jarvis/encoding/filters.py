@@ -31,8 +31,7 @@ def _check_pixels(name: str, x: Tensor) -> None:
 def difference_of_gaussians(
     size: int = 7, sigma_center: float = 1.0, sigma_surround: float = 2.0
 ) -> Tensor:
-    """ON and OFF cells of the retina: the difference of a narrow and a wide Gaussian, with both
-    signs.
+    """ON and OFF cells of the retina: a narrow Gaussian minus a wide one, and its negative.
 
     ``ON = G(sigma_center) - G(sigma_surround)``, ``OFF = -ON``; each Gaussian is normalised to sum
     to one, so that both filters sum to zero and ignore uniform brightness.

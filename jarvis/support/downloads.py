@@ -100,7 +100,7 @@ def read_idx(
         # file may hold a part of the data set.
         if not verified and wanted is not None and len(values) in (10_000, 60_000):
             if hashlib.md5(content, usedforsecurity=False).hexdigest() != wanted:
-                raise ValueError(f"its MD5 sum is not {wanted}, the sum of the published file")
+                raise ValueError(f"its MD5 sum is not {wanted}, that of the published file")
             verified = True
     except ValueError as error:
         raise CorruptDataError(
@@ -144,8 +144,8 @@ def missing(
     """The error to raise when a data set's file or folder `relative` cannot be found."""
     places = " or ".join(str(folder / relative) for folder in data_folders())
     return MissingDataError(
-        f"{name} is not on this machine ({why}): put it at {places}, with its companions beside "
-        f"it, or use {stand_in} instead"
+        f"{name} is not on this machine ({why}): put it at {places}, beside the set's other "
+        f"files, or use {stand_in} instead"
     )
 
 
@@ -212,6 +212,6 @@ def fetch_by_tonic(
             raise give_up(f"download failed: {why}") from error
         found = find(folder)
         if found is None:
-            raise give_up(f"tonic left no {target.name}")
+            raise give_up(f"tonic did not create {target.name}")
         os.replace(found, target)
     return target

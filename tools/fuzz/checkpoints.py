@@ -189,9 +189,9 @@ def tried(call: Callable[[], Any], refusal: type[Exception], path: Path) -> tupl
         if len(message.splitlines()) != 1:
             return "a message of several lines", message
         if path.name not in message:
-            return "a message without the file", message
+            return "a message that does not name the file", message
         if "weights_only=False" in message:
-            return "an advice to run code", message
+            return "a message that advises running code", message
         return "refused", message
     except TrainingError as error:  # reports that a loss is not finite
         return "refused", str(error)
@@ -279,7 +279,7 @@ def fuzz(seed: int, count: int, verbose: bool = False) -> int:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=0, help="seed of the damage")
-    parser.add_argument("--count", type=int, default=1000, help="files of each of five kinds")
+    parser.add_argument("--count", type=int, default=1000, help="number of files of each kind")
     parser.add_argument("--verbose", action="store_true", help="show every file and its message")
     args = parser.parse_args(argv)
     return fuzz(args.seed, args.count, args.verbose)

@@ -270,14 +270,14 @@ def faults(command: list[str], outcome: Outcome, before: Any, folder: Path) -> I
     elif "Traceback" in outcome.stderr or outcome.status not in (0, 1, 2, 130):
         yield "traceback"
     elif outcome.status == 0 and lines:
-        yield "words on standard error"
+        yield "a message on standard error"
     elif outcome.status and len(lines) != 1:
         yield f"{len(lines)} lines of error"
     if outcome.status == 0 and re.search(r"[=\s](nan|-?inf)\b", outcome.stdout):
         yield "a metric that is not finite"
     resumed = [word for word in command if DAMAGED.fullmatch(word)]
     if resumed and resumed[-1] == command[-1] and outcome.status == 0:
-        yield "a damaged checkpoint taken"
+        yield "a damaged checkpoint was accepted"
     after = snapshot(folder)
     # Files may be written wherever --output and --plot point.
     elsewhere = any(re.match(r"(--(output|plot|resume)=)?\.\.", word) for word in command)
@@ -285,7 +285,7 @@ def faults(command: list[str], outcome: Outcome, before: Any, folder: Path) -> I
         if before[what] != after[what] and not (what == "beside" and elsewhere):
             yield f"changed: {what}"
     if any(name.endswith(".part") for _, _, names in os.walk(folder) for name in names):
-        yield "a temporary file left"
+        yield "a temporary file was left behind"
 
 
 def fuzz(seed: int, count: int, only: int | None, limit: float, grace: float, verbose: bool) -> int:
@@ -330,7 +330,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=1500, help="number of commands")
     parser.add_argument("--only", type=int, default=None, help="run only command number N")
     parser.add_argument("--limit", type=float, default=15.0, help="seconds until an interruption")
-    parser.add_argument("--grace", type=float, default=60.0, help="more seconds until it is hung")
+    parser.add_argument("--grace", type=float, default=60.0, help="further seconds until a hang")
     parser.add_argument("--verbose", action="store_true", help="show each command and its message")
     args = parser.parse_args(argv)
     return fuzz(args.seed, args.count, args.only, args.limit, args.grace, args.verbose)

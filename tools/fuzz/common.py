@@ -35,13 +35,13 @@ def damaged(data: bytes, random: Random) -> tuple[bytes, str]:
             return data[:at], f"cut after {at} bytes"
         case "insert":
             new = random.randbytes(length)
-            return data[:at] + new + data[at:], f"{length} bytes put in at {at}"
+            return data[:at] + new + data[at:], f"{length} bytes inserted at {at}"
         case "remove":
             return data[:at] + data[at + length :], f"{length} bytes from {at} removed"
         case "zero":
             return data[:at] + bytes(length) + data[at + length :], f"{length} bytes from {at} zero"
         case "repeat":
-            return data + data[at:], f"bytes from {at} on once more at the end"
+            return data + data[at:], f"bytes from {at} on repeated at the end"
         case _:
             return b"", "empty"
 

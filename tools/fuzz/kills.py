@@ -170,8 +170,8 @@ def fuzz(seed: int, count: int, programs: list[str]) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
-    parser.add_argument("--count", type=int, default=30, help="tries, in turn over the programs")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
+    parser.add_argument("--count", type=int, default=30, help="number of tries, over all programs")
     parser.add_argument("--program", choices=PROGRAMS, help="test only this program")
     args = parser.parse_args(argv)
     return fuzz(args.seed, args.count, [args.program] if args.program else list(PROGRAMS))
