@@ -32,7 +32,7 @@ class Import(NamedTuple):
     """One name that a module imports from another module of the library."""
 
     module: str  #: the importing module, such as "stdp.wta"
-    target: str  #: the module it imports from
+    target: str  #: the module from which it imports
     name: str  #: the imported name
 
 

@@ -58,12 +58,12 @@ KINDS = ("sign", "comparison", "constant", "off by one", "detach", "condition", 
 
 DEFAULTS = "tests/project/test_defaults.py"  #: reads every signature but imports no module by name
 LIMIT = 150.0  #: seconds of processor time per mutant; a busy machine needs up to twice as much
-BUDGET = 40.0  #: processor seconds for a mutant's tests, measured without it and Python's start
+BUDGET = 40.0  #: processor seconds for a mutant's tests, measured without the mutant
 QUICK = 3.0  #: seconds; slower tests come last, so that a few of them do not use up the budget
 QUICK_SHARE = 0.75  #: largest fraction of the budget for quick tests
 LIMIT_BASELINE = 300.0  #: seconds of processor time for a test file without a mutant
 PATIENCE = 3.0  #: seconds by the clock per second of a limit, if a test waits for ever
-DEPTH = 1  #: tests must import the mutant's module, or a module that is this many imports away
+DEPTH = 1  #: largest number of imports between the mutant's module and one that a test imports
 NOT_COPIED = (".git", ".venv", "runs", "_build", "__pycache__", ".*_cache", ".hypothesis", "*.egg*")
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -870,7 +870,7 @@ def write(path: Path, content: dict | list) -> None:
     """Write a file so that it is complete at any moment."""
     if path.exists() and not path.is_file():
         sys.exit(f"mutants.py: {path} is not a regular file")
-    path = Path(os.path.realpath(path))  # so that a link stays a link
+    path = Path(os.path.realpath(path))  # so that a symbolic link stays in place
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)

@@ -26,7 +26,7 @@ DIGIT = 3
 TARGET_RATE = 0.04  # spikes per step: 40 Hz
 FRAMES_PER_SECOND = 12.5  # one frame per ms of the network's time
 PAUSE = 28  # frames for which the film stays on its last picture
-SIZE, DPI = (8.6, 2.55), 150  # inches; shown 860 pixels wide, so that 1 pt is about 1 pt
+SIZE, DPI = (8.6, 2.55), 150  # inches; shown 860 pixels wide, so that 1 pt stays about 1 pt
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 10,

@@ -84,7 +84,7 @@ def score(method: Method, events: Events, truths: Masks) -> list[dict]:
     """For each scene: IoUs of its satellites, whether pairs are found as two, and false alarms."""
     rows = []
     for found, truth in zip(method(events), truths, strict=True):
-        pairs = match(found, truth)  # as in SceneScore, without its counts of pixels
+        pairs = match(found, truth)  # as in SceneScore, but without counting pixels
         ious = {j: iou for _, j, iou in pairs}
         row = {"mean_iou": [ious.get(j, 0.0) for j in range(len(truth))]}
         row["two_instances"] = [len(found) == len(pairs) == 2] if len(truth) == 2 else []

@@ -61,7 +61,7 @@ def measure(dataset: str, neuron: str, seed: int) -> dict:
         model = SpikingMLP(
             (n_inputs, HIDDEN, train.n_classes), neurons=lambda n: hidden_layer(neuron)
         )
-    model(constant_encode(train[:2][0], STEPS)).sum().backward()  # compiles before the timing
+    model(constant_encode(train[:2][0], STEPS)).sum().backward()  # compile before timing
     model.zero_grad()
     start = time.process_time()
     fit(

@@ -22,7 +22,7 @@ from jarvis.support.checks import (
 #: A day in ms: later times must be in another unit, or do not count from the start of a recording.
 _DAY = 86_400_000.0
 
-_LATE = 100.0  #: ms; a recording whose first event is later, and in its second half, starts late
+_LATE = 100.0  #: ms; a recording starts late if its first event is later, and in the second half
 
 
 def _converted(name: str, given: Tensor, kind: torch.dtype) -> Tensor:

@@ -52,7 +52,7 @@ class CandidateProgram(NamedTuple):
     """The generated loop for one kind of neuron."""
 
     key: str
-    text: str  #: its source
+    text: str  #: the source of the generated module
     names: dict[str, Any]  #: what the generated module defines
     values: tuple[str, ...]  #: paths of the numbers that the step reads
     per_neuron: tuple[str, ...]  #: paths of the numbers that differ between neurons

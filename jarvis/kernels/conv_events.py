@@ -123,7 +123,7 @@ def _respond_loop(dtype: type) -> Callable:
         fired = np.zeros(area * maps, np.bool_)
         sent = np.full(pooled_area * maps, -1, np.int32)  # step of the last spike of a pooled unit
         closed = np.zeros(area, np.bool_)
-        spent = dtype(-np.inf)  # cannot fire again, without checking `fired`
+        spent = dtype(-np.inf)  # keeps a neuron from firing again, without a check of `fired`
         for b in range(low, high):
             v[:] = zero
             stamp[:] = -1
@@ -191,7 +191,7 @@ def _potentials_loop(dtype: type) -> Callable:
                     for q in range(n_touched):
                         pay(v[touched[q] * maps :][:maps], leak)
             for place in range(area):
-                owed = leak * (sizes[4] - 1 - stamp[place])  # for the silent steps until the end
+                owed = leak * (sizes[4] - 1 - stamp[place])  # leak of the last silent steps
                 for m in range(maps):
                     p = v[place * maps + m] - owed
                     out[b, m, place] = p if p > zero else zero

@@ -42,7 +42,7 @@ class EventProgram(NamedTuple):
 
     key: str
     names: dict[str, Any]  #: what the generated module defines
-    text: str  #: its source
+    text: str  #: the source of that module
     numbers: tuple[float, ...]  #: the numbers that the loops take as ``u``
     remembers: bool  #: whether `transposed` reads i or w; if so, the history holds them
 

@@ -35,7 +35,7 @@ class EventSpec(NamedTuple):
     model: EventModel
     params: Any  #: the neuron's parameters, as numbers
     start: tuple[float, ...]  #: the initial state
-    jumps: tuple[float, ...]  #: what a spike adds to each variable, after v has become 0
+    jumps: tuple[float, ...]  #: what a spike adds to each variable; before this, v becomes 0
 
     def time_bin(self, step: Any) -> Any:
         """The time bin of a step (or of each step of a tensor)."""

@@ -291,7 +291,7 @@ def _backward_loop(
             w_before = tl.load(history + 2 * width + lane, here, 0.0)
         row -= width
         history -= kinds * width
-        h = tl.load(history + lane, here & (row >= 0), 0.0)  # of the previous step
+        h = tl.load(history + lane, here & (row >= 0), 0.0)  # potentials of the previous step
         v = tl.where(h >= threshold, 0.0, h)
         lam_v, lam_i, lam_a = transposed(u, v, i_before, w_before, start, lam_i, lam_a)
         lam_v += to_v

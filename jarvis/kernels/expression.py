@@ -195,7 +195,7 @@ class Step:
         with self._explained():
             recorded = apart(once)
         self.values = tuple(paths)  #: paths of the numbers that the step reads
-        self.record = type(recorded)  #: the NamedTuple of what it records
+        self.record = type(recorded)  #: the NamedTuple of what the step records
         self.recorded = [n for n in self.record._fields if getattr(recorded, n) is not None]
 
     @property

@@ -100,7 +100,7 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                                     if top <= gap:
                                         top_v = end_v
                                     if end_v >= threshold:
-                                        # v is concave up to its maximum: Newton steps from the
+                                        # until its maximum, v is concave: Newton steps from the
                                         # left never overshoot the crossing
                                         s = 0.0
                                         for _ in range(80):
@@ -120,7 +120,7 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                                 at = exact
                                 break
                             first = math.ceil(s / dt)
-                            for m in range(2):  # the second only if s was rounded
+                            for m in range(2):  # a second time only if s was rounded
                                 u = math.exp(-(first + m) * dt / tau)
                                 if double_tau:
                                     rise = tau * (1.0 - u)
@@ -203,7 +203,7 @@ def _backward_loop(double_tau: bool, grid: bool) -> Callable:
                         gt[b * n_pre + i] += arrival
                     elif s == 0.0 and corner < 0:
                         corner = i
-                if corner >= 0 and cross[o] == math.inf:  # the peak moves with that arrival
+                if corner >= 0 and cross[o] == math.inf:  # the peak moves with this arrival
                     gd[part + corner * n_post + k] += through * left
                     gt[b * n_pre + corner] += through * left
 

@@ -35,8 +35,8 @@ class Generated(NamedTuple):
     """A generated module."""
 
     key: str
-    text: str  #: its source
-    names: dict[str, Any]  #: what it defines
+    text: str  #: the source of the module
+    names: dict[str, Any]  #: what the module defines
 
 
 def generated(

@@ -104,7 +104,7 @@ def plan(traced: Traced, per_neuron: Iterable[int], recurrent: bool) -> Plan:
         price, cut = _cheapest_cut(roots, uniform | given, forward, price_of_x)
         kept = [node for node in cut if recurrent or node.op != "x"]
         again = _computed([traced.states[i] for i in derived], kept, uniform)
-        if again is None:  # this would need more than one previous step
+        if again is None:  # deriving these states would need more than one previous step
             continue
         price += sum(_WORK.get(node.op, _LITTLE) for node in again)
         if best is None or price < best[0]:

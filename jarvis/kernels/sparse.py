@@ -366,7 +366,7 @@ class _Product(torch.autograd.Function):
         (g,), plan, needs = gradients, ctx.plan, ctx.needs_input_grad
         x, weight = ctx.saved_tensors
         to_x = to_weight = to_bias = None
-        again = torch.is_grad_enabled()  # create_graph: only torch's own products support it
+        again = torch.is_grad_enabled()  # create_graph, which only torch's own products support
         if needs[1]:
             to_x = plan.map.dense_input(g, weight) if again else plan.input_gradient(g, weight)
         if needs[2]:
@@ -464,7 +464,7 @@ class Recurrent:
         return plan.late_weight(g, spikes)
 
 
-_TOGETHER = 16  #: steps of a recurrent layer between two choices
+_TOGETHER = 16  #: steps of a recurrent layer after which the choice is made again
 
 
 def _is_plain(module: nn.Module) -> bool:

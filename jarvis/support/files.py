@@ -66,7 +66,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         with _temporary_name(real) as part:
             yield part
             with part.open("rb+") as file:
-                os.fsync(file.fileno())  # the content must be on the disk before the name is
+                os.fsync(file.fileno())  # the content must reach the disk before the name does
             if before is not None:
                 _keep_owner(part, before)
             os.replace(part, real)
@@ -319,7 +319,7 @@ def _take(file: int) -> bool:
         if os.name == "nt":
             import msvcrt
 
-            os.lseek(file, 1024, os.SEEK_SET)  # beyond the text, so that others can still read it
+            os.lseek(file, 1024, os.SEEK_SET)  # beyond the text, which others can then still read
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
             os.lseek(file, 0, os.SEEK_SET)
         else:
