@@ -14,9 +14,9 @@ lesson:
 The cell of an exercise keeps its stub. Between BEGIN SOLUTION and END SOLUTION, the code of the
 solutions notebook is inserted, with the imports and helpers that this code needs. The check of the
 exercise becomes a cell that learners cannot change: it shows them the check's message, and a hidden
-line fails unless the answer was right. An exercise is worth one point for each minute in its
-heading (ten points if there are no minutes). When submissions are graded, a lesson runs with the
-shortened parameters that are used in its tests.
+line fails unless the answer was right. An exercise is worth one point per minute given in its
+heading (otherwise ten). When submissions are graded, a lesson runs with the shortened parameters of
+its tests.
 """
 
 import argparse

@@ -7,10 +7,10 @@ python tools/baselines.py run digits shd_gru    # the runs of a data set and of 
 python tools/baselines.py list                  # all baselines, and which runs are missing
 
 Each baseline has one file in results/baselines and a few settings. Each setting is trained once
-(seed 0) and evaluated on validation data. The best setting is then trained with every seed, and
-each of these runs is tested once, after the last epoch. On SHD, the settings are chosen on the
-held-out speakers, and the final training uses all training words. Existing runs are not repeated,
-and interrupted runs of networks on SHD are resumed.
+(seed 0) and evaluated on validation data. The best setting is then trained with every seed and
+tested once per seed, after the last epoch. On SHD, the settings are chosen on the held-out
+speakers, and the final training uses all training words. Existing runs are not repeated, and
+interrupted runs of networks on SHD are resumed.
 """
 
 import argparse

@@ -251,7 +251,7 @@ def file_of(name: str, scale: int | None) -> str:
 
 
 def spread(content: dict) -> str:
-    """JSON in which each key, and each entry of a list of dicts, is on a line of its own."""
+    """JSON with a line for each key and for each entry of a list of dicts."""
     lines = []
     for key, value in content.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):

@@ -58,7 +58,7 @@ class Lesson:
 
     @property
     def rounded(self) -> int:
-        """The learner's time as the lesson should state it: in multiples of five minutes."""
+        """The learner's time as the lesson should state it: a multiple of 5."""
         return max(5, 5 * round(self.minutes / 5))
 
 
@@ -119,7 +119,7 @@ def lessons() -> list[Path]:
 
 
 def table() -> str:
-    """A table with one row per lesson, and their sum in the last row."""
+    """A table with one row per lesson and the totals in the last."""
     head = ("lesson", "cells", "words", "lines of code", "figures", "exercises (min)", "minutes",
             "stated")  # fmt: skip
     rows = [head, ("---", *["--:"] * (len(head) - 1))]

@@ -12,11 +12,11 @@ position. Its file does not matter, so that the same mutants can be run before a
 move. A mutant whose code no longer exists counts as vanished.
 
 The tree is copied into a temporary folder and mutated there; the checkout stays as it is. A mutant
-runs against the tests that import its module: first the tests that import it most directly, up to a
-total of `BUDGET` seconds (measured without the mutant). Tests that fail without any mutant are left
-out and listed in the results under "baseline". Numba's cache stays in the temporary folder, for a
-run that is resumed. Set JARVIS_DATA for tests on real data, which use a copy of that folder. The
-program needs POSIX.
+runs against the tests that import its module: the most direct importers first, up to a total of
+`BUDGET` seconds (measured without the mutant). Tests that fail without any mutant are left out and
+listed in the results under "baseline". Numba's cache stays in the temporary folder, for a run that
+is resumed. Set JARVIS_DATA for tests on real data, which use a copy of that folder. The program
+needs POSIX.
 """
 
 import argparse
@@ -858,7 +858,7 @@ def say(text: str) -> None:
 
 
 def digest(tree: Path) -> str:
-    """A checksum of the package and its tests; stored results are valid for one checksum only."""
+    """A checksum of the package and its tests, for which results are valid."""
     total = hashlib.sha256()
     for part in (PACKAGE, "tests"):
         for path in sorted((tree / part).rglob("*.py")):
@@ -905,7 +905,7 @@ def run_all(tree: Path, mutants: list[Mutant], output: Path) -> dict:
 
 
 def report(state: dict) -> str:
-    """The number of mutants by kind and status, and the mutants that no test noticed."""
+    """Counts by kind and status, and the mutants that no test noticed."""
     results = state["results"]
     names = ("killed", "survived", "timed out", "vanished", "no tests")
     counts = Counter(result["status"] for result in results)

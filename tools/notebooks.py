@@ -10,8 +10,8 @@
 corresponding path in notebooks. `fill` replaces the marked numbers in the text (``97.8<!-- accuracy
 0.3 --> %``) by those of the last full run, which are in notebooks/results, and prints the numbers
 that changed; `build --fill` does this after the run. `text` updates only the Markdown cells. It
-refuses to do so if the code has changed, because the outputs would no longer match. `figures`
-writes every figure of a notebook as PNG, for inspection.
+stops if the code has changed, because the outputs would no longer match. `figures` writes every
+figure of a notebook as PNG, for inspection.
 """
 
 import base64

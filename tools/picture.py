@@ -25,8 +25,8 @@ N_STEPS = 60  # steps of 1 ms
 DIGIT = 3
 TARGET_RATE = 0.04  # spikes per step: 40 Hz
 FRAMES_PER_SECOND = 12.5  # one frame per ms of the network's time
-PAUSE = 28  # frames for which the film stays on its last picture
-SIZE, DPI = (8.6, 2.55), 150  # inches; shown 860 pixels wide, so that 1 pt stays about 1 pt
+PAUSE = 28  # more frames of the last picture
+SIZE, DPI = (8.6, 2.55), 150  # inches; shown 860 pixels wide, so that 1 pt is about 1 pt
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 10,
@@ -182,7 +182,7 @@ def main(name: str) -> None:
     path = Path(name)
     if path.suffix not in (".gif", ".png", ".js"):
         raise SystemExit(f"{path}: the image must be a .gif or .png file, and its data a .js file")
-    check_replaceable(path)  # so that an error is raised before the training, not after it
+    check_replaceable(path)  # an error should come before the training
     if path.suffix == ".js":
         with atomic_path(path) as part:
             part.write_text(data(run_network()), encoding="utf-8")

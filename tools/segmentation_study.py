@@ -241,7 +241,7 @@ def make(name: str, noise: float) -> None:
 
 
 def table() -> str:
-    """A table of all methods and noise levels; brackets contain 95 % of the bootstrap samples."""
+    """A table of all methods and noise levels; brackets contain 95 % of bootstrap samples."""
     lines = [
         "| noise, % of pixels | method | mean IoU | two come out as two | false alarms |",
         "|---|---|---|---|---|",

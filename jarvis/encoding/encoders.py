@@ -50,8 +50,8 @@ def poisson_encode(
         max_rate: rate for the value 1, Hz; None means a spike in every step, ``1000 / dt`` Hz.
         dt: time step, ms.
         generator: source of randomness, on the device of `values`; None for torch's default. If the
-            values were drawn at random as well, use another seed here: the same seed would give the
-            same numbers again, and no input would fire in the first step.
+            values were drawn at random as well, use another seed: the same seed gives the same
+            numbers, and no input fires in the first step.
         skip_zeros: if True, no random numbers are drawn for values of 0, which never fire. This is
             several times faster for images that are mostly background. The individual spikes then
             differ from those drawn with False, but their statistics are the same.

@@ -19,7 +19,7 @@ from jarvis.support.checks import (
     check_values,
 )
 
-#: A day in ms: later times must be in another unit, or do not count from the start of a recording.
+#: A day in ms: later times must be in another unit, or are not measured from the recording's start.
 _DAY = 86_400_000.0
 
 _LATE = 100.0  #: ms; a recording starts late if its first event is later, and in the second half
@@ -58,8 +58,8 @@ class Events:
         shape: shape of the units of a sample, such as ``(channels, height, width)``.
         n_steps: number of time steps T; None for times in ms.
 
-    Lists of other integer types, such as uint16, are converted. The tensors are checked now, but
-    they can change later, so every function that reads them calls `check` again.
+    Lists of other integer types, such as uint16, are converted. The tensors can change after they
+    are checked, so every function that reads them calls `check` again.
 
     Raises:
         ValueError: if the three lists do not match, a unit or a step is out of range, or a sample

@@ -125,8 +125,8 @@ def filter_images(images: Tensor, bank: Tensor, threshold: float = 0.0) -> Tenso
     """Rectified responses of a filter bank to images, with weak responses set to 0.
 
     ``out = r if r > threshold, else 0``, where r is the correlation of image and filter. The image
-    is padded by replicating the pixels at its border, so that the border does not count as an edge:
-    the response of a zero-sum filter to a uniform image is 0 everywhere.
+    is padded with copies of its border pixels, so that the border does not count as an edge: the
+    response of a zero-sum filter to a uniform image is 0 everywhere.
 
     Args:
         images: ``[B, 1, H, W]``, grey levels.

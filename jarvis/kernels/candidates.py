@@ -2,7 +2,7 @@
 
 As `event_program` does for networks with delays, this module traces the neuron's step, writes it as
 a function of a layer's neurons, and appends a copy of the loop, which does not depend on the
-neuron. No derivative is needed, so no values are kept for a backward pass.
+neuron. No derivative is needed, so nothing is kept for a backward pass.
 """
 
 import inspect
@@ -52,7 +52,7 @@ class CandidateProgram(NamedTuple):
     """The generated loop for one kind of neuron."""
 
     key: str
-    text: str  #: the source of the generated module
+    text: str  #: source of the module
     names: dict[str, Any]  #: what the generated module defines
     values: tuple[str, ...]  #: paths of the numbers that the step reads
     per_neuron: tuple[str, ...]  #: paths of the numbers that differ between neurons

@@ -25,8 +25,7 @@ from jarvis.kernels.cpu import compiled
 
 TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
 
-# numba's cache checks only the file that contains a loop, so the names of loops include a hash of
-# this shared file.
+# numba's cache checks only the file of a loop, so loop names include a hash of this shared file.
 _SHARED = f"{zlib.crc32(Path(__file__).read_bytes()):08x}"
 
 
@@ -123,7 +122,7 @@ def _respond_loop(dtype: type) -> Callable:
         fired = np.zeros(area * maps, np.bool_)
         sent = np.full(pooled_area * maps, -1, np.int32)  # step of the last spike of a pooled unit
         closed = np.zeros(area, np.bool_)
-        spent = dtype(-np.inf)  # keeps a neuron from firing again, without a check of `fired`
+        spent = dtype(-np.inf)  # prevents another spike without a check of `fired`
         for b in range(low, high):
             v[:] = zero
             stamp[:] = -1

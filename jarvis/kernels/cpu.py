@@ -28,7 +28,7 @@ _SUBNORMAL = np.uint32(71362).view(np.float32)  # 1e-40, created without arithme
 
 _ONE = np.float32(1.0)
 
-_MIN_WORK = 1 << 17  #: smallest share of work (lane-steps) worth waking a thread for: about 0.1 ms
+_MIN_WORK = 1 << 17  #: lane-steps for which it is worth waking a thread: about 0.1 ms
 
 _compiling = threading.RLock()
 

@@ -23,7 +23,7 @@ class Function:
     name: str
     flag: str  #: the option that is fixed when the function is compiled
     arguments: list[str]  #: in order, except for the numbers and the range of the loop
-    inputs: list[str]  #: the arguments that are streams with a stride per step of their own
+    inputs: list[str]  #: the arguments that are streams with a stride of their own
     reads: list[str]  #: the inputs that the loop reads
     streams: list[str]  #: dense streams
     residents: list[str]  #: one number per neuron, held throughout the loop over time

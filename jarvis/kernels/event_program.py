@@ -1,9 +1,9 @@
 """Generates the parts of the event loops that depend on the neuron.
 
-`program` traces the functions of an `EventModel`, in the same way as `expression` traces the step
-of a layer, and differentiates them. It then writes the functions of `event_parts`, which the loops
-need, for numba or Triton. The loops do not depend on the neuron; they are copied below these
-functions into the same module.
+`program` traces the functions of an `EventModel`, just as `expression` traces a layer's step, and
+differentiates them. It then writes the functions of `event_parts`, which the loops need, for numba
+or Triton. The loops do not depend on the neuron; they are copied below these functions into the
+same module.
 """
 
 import inspect
@@ -42,8 +42,8 @@ class EventProgram(NamedTuple):
 
     key: str
     names: dict[str, Any]  #: what the generated module defines
-    text: str  #: the source of that module
-    numbers: tuple[float, ...]  #: the numbers that the loops take as ``u``
+    text: str  #: source of the module
+    numbers: tuple[float, ...]  #: what the loops take as ``u``
     remembers: bool  #: whether `transposed` reads i or w; if so, the history holds them
 
 

@@ -59,7 +59,7 @@ class Node:
     args: tuple["Node", ...] = ()
     value: float | int = 0  #: the value of a constant, or the index of an input
     is_bool: bool = False
-    order: int = 0  #: position in the order of creation; a node is created after its arguments
+    order: int = 0  #: position in the order of creation, after the arguments
 
     @property
     def name(self) -> str:

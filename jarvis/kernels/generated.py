@@ -35,7 +35,7 @@ class Generated(NamedTuple):
     """A generated module."""
 
     key: str
-    text: str  #: the source of the module
+    text: str  #: source of the module
     names: dict[str, Any]  #: what the module defines
 
 

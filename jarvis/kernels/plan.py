@@ -1,10 +1,10 @@
 """What a forward loop keeps for the backward loop: the cheapest sufficient set of numbers.
 
-The backward loop needs some values of the forward pass. Each of them can be kept in memory, or
-recomputed from other values that are kept. The choice is a minimum cut (Ford & Fulkerson 1956)
-between the inputs of the step and what the backward pass needs. The capacity of a node is the
-memory traffic that keeping its value causes; recomputing a value also has a cost. The state before
-a step need not be kept if it can be computed from what was kept at the previous step.
+The backward loop needs some values of the forward pass. Each is kept in memory, or recomputed from
+others that are kept. The choice is a minimum cut (Ford & Fulkerson 1956) between the inputs of the
+step and what the backward pass needs. A node's capacity is the memory traffic of keeping its value;
+recomputing a value also has a cost. The state before a step need not be kept if it can be computed
+from what was kept at the previous step.
 """
 
 import itertools

@@ -166,7 +166,7 @@ class Program:
 
 
 def _reader(path: str) -> Callable[[Any, Any], float | Tensor]:
-    """A faster form of `read` for one path, since it is called every time that a layer runs."""
+    """A faster form of `read` for one path, called every time that a layer runs."""
     if path == "spike.slope":
         return lambda _, surrogate: surrogate.slope
     if any(part.isdigit() for part in path.split(".")):

@@ -464,7 +464,7 @@ class Recurrent:
         return plan.late_weight(g, spikes)
 
 
-_TOGETHER = 16  #: steps of a recurrent layer after which the choice is made again
+_TOGETHER = 16  #: steps of a recurrent layer for which a choice holds
 
 
 def _is_plain(module: nn.Module) -> bool:
@@ -516,7 +516,7 @@ def apply(
 
 
 def _dense_reason(plan: _Plan, x: Tensor, *others: Tensor | None) -> str | None:
-    """The reason why a map must be computed by its module; None if there is no such reason."""
+    """Why a map must be computed by its module; None if it need not."""
     if plan.mode == "never":
         return "never"
     if plan.map.operations < (SMALLEST if plan.mode == "auto" else 1):

@@ -29,7 +29,7 @@ from jarvis.support.files import atomic_path
 logger = logging.getLogger("jarvis.kernels")
 
 _WORK = 1 << 27  #: multiplications in the dense product that is timed: a few milliseconds
-_FEWEST, _MOST = 256, 1024  #: limits of the number of rows that are timed
+_FEWEST, _MOST = 256, 1024  #: limits on the rows that are timed
 _SHARES = (0.02, 0.35)  #: shares of nonzero entries that are timed
 _REPEATS = 3  #: minimum number of repetitions
 _ENOUGH = 0.05  #: seconds: until this time is spent, short calls are repeated more often

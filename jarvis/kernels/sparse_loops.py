@@ -328,7 +328,7 @@ def build(
         dtype: the type of the loop's numbers.
         signatures: a function that takes the type of a dense array and returns the argument types
             of every loop in the file.
-        name: the beginning of the names of the file's loops.
+        name: the beginning of the loops' names.
     """
     real, kind = TYPES[dtype]
     signature = types.void(*signatures(vector(kind))[make])

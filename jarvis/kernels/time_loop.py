@@ -87,7 +87,7 @@ class Backend(Protocol):
 
         Args:
             loop: a loop whose layout has `near`.
-            like: a tensor with the shape and type of the spikes.
+            like: a tensor like the spikes.
             kept, lanes, values: as for `bind`.
 
         Returns:

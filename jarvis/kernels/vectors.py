@@ -88,7 +88,7 @@ class _Builder:
 
         Args:
             first, last, stride: the range.
-            start: the row from which the sum starts.
+            start: a row, the initial sum.
             add: ``add(sum, position) -> sum``.
         """
         builder, side = self.builder, _SIDE_BY_SIDE

@@ -192,11 +192,11 @@ def fetch_by_tonic(
     """Download a data set to `target` with tonic; `target` is then complete or absent.
 
     Args:
-        download: whether to try; False gives up immediately.
-        fetch: ``fetch(tonic.datasets, folder)``, a function that downloads into a folder.
-        find: a function that returns the path of the result in that folder; None if it is missing.
-        target: the path in the cache to which the result is moved.
-        give_up: a function that takes the reason and returns the error to raise.
+        download: False gives up immediately.
+        fetch: ``fetch(tonic.datasets, folder)``, which downloads into a folder.
+        find: a function that returns the result's path in that folder, or None.
+        target: path in the cache.
+        give_up: a function from the reason to the error to raise.
     """
     if not download:
         raise give_up("download=False")

@@ -86,8 +86,7 @@ def check_replaceable(target: Path) -> os.stat_result | None:
         file.
 
     Raises:
-        OSError: if `target` is anything else, or write-protected; the message names `target` and
-            states the reason.
+        OSError: if it is anything else; the message names `target` and gives the reason.
     """
     try:
         found = os.stat(target)

@@ -81,7 +81,7 @@ def train(
 
     Args:
         run: the run to train, which is modified.
-        hooks: actions to carry out during training, such as measuring and recording.
+        hooks: actions during training, such as measuring and recording.
         output: folder for checkpoints and ``metrics_final.json``.
         resume: a checkpoint, or the `output` of an earlier run.
         tensorboard: also write TensorBoard events to ``output/events``, if it is installed.
@@ -295,7 +295,7 @@ def fit(
     Args:
         model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``; already on its device.
         train_set, val_set, test_set: the data sets, as for `evaluate`.
-        epochs: total number of passes over `train_set`, including those of the run that is resumed.
+        epochs: number of passes over `train_set`, including those before the run was resumed.
         batch_size: samples per step, over all processes.
         lr: learning rate of Adam.
         encode: a function from values to the input of the model, see `Encode`.

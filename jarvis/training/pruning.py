@@ -21,7 +21,7 @@ def density_after(epoch: int, target: float, *, iterative: bool = True, step: fl
     Args:
         epoch: number of epochs done: 1, 2, ...
         target: final fraction, in (0, 1].
-        iterative: whether to prune gradually; False prunes to `target` at once.
+        iterative: whether to prune gradually.
         step: decrease of the fraction per epoch.
 
     Raises:

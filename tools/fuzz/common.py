@@ -69,8 +69,7 @@ def in_child(
     A fork inherits everything that is imported and loaded, so a call costs only milliseconds.
 
     Args:
-        call: the function; if it raises an exception other than SystemExit, the exception is
-            printed, and the process ends with status 70.
+        call: the function; exceptions other than SystemExit are printed and make the status 70.
         limit: seconds after which the process is interrupted (or killed, without `interrupt`).
         grace: seconds from the interruption until the process is killed.
         interrupt: whether to send SIGINT at the limit; a process that runs on after it counts as
@@ -122,7 +121,7 @@ def _run(call: Callable[[], object], out: int, err: int, memory: int | None) -> 
         nothing = os.open(os.devnull, os.O_RDONLY)
         for old, new in ((nothing, 0), (out, 1), (err, 2)):
             os.dup2(old, new)
-        # The parent's output may be captured by something that does not capture the child's.
+        # What captures the parent's output need not capture the child's.
         sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), "utf-8", write_through=True)
         sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), "utf-8", "backslashreplace")
         faulthandler.enable(sys.stderr)  # pytest has directed it to the parent's output

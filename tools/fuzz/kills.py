@@ -4,9 +4,8 @@ python tools/fuzz/kills.py --seed 0 --count 30
 python tools/fuzz/kills.py --program train_toy --count 5
 
 A try starts a program and kills it (SIGKILL) after a random fraction of the duration of a whole
-run. This is done up to three times in a row; then the program may finish. Its checkpoints and
-metrics must equal those of an undisturbed run, bit for bit, and no temporary file may be left
-behind.
+run. After up to three kills, the program may finish. Its checkpoints and metrics must equal those
+of an undisturbed run, bit for bit, and no temporary file may be left behind.
 """
 
 import argparse
@@ -86,7 +85,7 @@ def kept(value: object) -> object:
 
 
 def differences(a: object, b: object, where: str = "") -> list[str]:
-    """The places where two nested values differ; tensors are compared bit by bit."""
+    """Where two nested values differ; tensors are compared bit by bit."""
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
         same = a.dtype == b.dtype and a.shape == b.shape and torch.equal(a, b)
         return [] if same else [where]

@@ -4,9 +4,8 @@
 
 A small valid file of each format (SHD as HDF5 and packed, NIR, MNIST's IDX, N-MNIST's recordings,
 images) is damaged. Bits are flipped, or bytes are changed, cut off, inserted or removed. In HDF5, a
-part may instead be replaced by a part of another type or shape, by a part with 2**40 rows, by a
-group, or by NaN. The file is then loaded in a child process, with limits on time and memory. A
-fault is one of the following:
+part may instead get another type or shape, 2**40 rows or NaN, or become a group. The file is then
+loaded in a child process, with limits on time and memory. A fault is one of the following:
 
 * an error that the package does not define, or whose message does not name the file;
 * a message of several lines;
