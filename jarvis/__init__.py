@@ -1,6 +1,6 @@
 """jarvis: spiking neural networks to learn from, in Python and PyTorch.
 
-The most common names are available here; the subpackages hold the rest, such as
+The most common names are available here; all other names are in the subpackages, such as
 `jarvis.encoding.ttfs_decode`. Names are imported on first use and listed for editors in the stub
 file ``__init__.pyi``.
 """

@@ -11,12 +11,12 @@ lesson:
     source/NNN_topic/              the lesson with solutions, points and hidden tests
     release/NNN_topic/             the same without them, for learners; written by nbgrader
 
-The cell of an exercise keeps its stub. Between BEGIN SOLUTION and END SOLUTION, it receives the
-code of the solutions notebook, with the imports and helpers that this code needs. The check of the
+The cell of an exercise keeps its stub. Between BEGIN SOLUTION and END SOLUTION, the code of the
+solutions notebook is inserted, with the imports and helpers that this code needs. The check of the
 exercise becomes a cell that learners cannot change: it shows them the check's message, and a hidden
-line fails unless the answer was right. It is worth as many points as the exercise's heading gives
-minutes (ten if it gives none). When submissions are graded, a lesson runs with the shortened
-parameters of its tests.
+line fails unless the answer was right. An exercise is worth one point per minute given in its
+heading (otherwise ten). When submissions are graded, a lesson runs with the shortened parameters of
+its tests.
 """
 
 import argparse
@@ -109,10 +109,10 @@ def call_of(statement: ast.stmt) -> ast.Call | None:
 
 
 def split(source: str) -> tuple[str, str, str]:
-    """Split a cell into the code before its check, the check's call, and the code from there on.
+    """Split a cell into three: the code before its check, the call of the check, and the rest.
 
-    In the last part, the call is replaced by the name ``graded``; a statement that consists only of
-    the call is removed.
+    The rest begins with the statement that contains the call. In it, the call is replaced by the
+    name ``graded``; a statement that consists only of the call is removed.
 
     Example:
         >>> split("a = ...\\n\\nif check.half(a):\\n    print(a)")
@@ -141,7 +141,7 @@ def bound(code: str) -> set[str]:
 
 
 def needed(code: str) -> set[str]:
-    """The names that the code uses but does not define, except Python's own.
+    """The names that the code uses but does not define, without Python's own names.
 
     Example:
         >>> sorted(needed("def f(x):\\n    return len(np.ones(x)) + offset"))
@@ -163,13 +163,13 @@ def needed(code: str) -> set[str]:
 def solution(cells, part: Part, known: set[str]) -> str:
     """The code that solves an exercise: the code before its ``assert check.NAME(...)``.
 
-    It starts with those earlier statements of the solutions that it needs and the lesson does not
-    have: imports, helpers and parameters.
+    This code is preceded by earlier statements of the solutions notebook (imports, helpers and
+    parameters) that it needs and that the lesson lacks.
 
     Args:
         cells: cells of the solutions notebook.
         part: the exercise in the solutions notebook.
-        known: the names that the lesson has defined at this point.
+        known: the names that the lesson has defined before the exercise.
     """
     code, solved = [], False
     for place in part.cells:
@@ -254,7 +254,7 @@ def _kind(name: str, *, grade=False, solution=False, points=None) -> dict:
 
 
 def _short_when_graded(cell) -> list[nbformat.NotebookNode]:
-    """A cell, to follow the parameters, that shortens the run when a submission is graded."""
+    """A cell that shortens the run when a submission is graded; it follows the parameters."""
     mock = cell.metadata.get("nbmake", {}).get("mock")
     if not mock:
         return []
@@ -283,7 +283,7 @@ def nbgrader(course: Path, *command: str) -> None:
     """Run a command of nbgrader in a course.
 
     Raises:
-        RuntimeError: if the command fails, with the end of its output.
+        RuntimeError: if the command fails; the message contains the end of its output.
     """
     # nbgrader starts programs that are installed beside it, which may not be on the path
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])

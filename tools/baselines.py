@@ -2,15 +2,15 @@
 
 python tools/baselines.py                       # the tables, in Markdown
 python tools/baselines.py write                 # insert them into docs/results.md
-python tools/baselines.py run                   # all runs that are missing; hours, for SHD
+python tools/baselines.py run                   # all missing runs; takes hours for SHD
 python tools/baselines.py run digits shd_gru    # the runs of a data set and of one baseline
 python tools/baselines.py list                  # all baselines, and which runs are missing
 
-Each baseline has one file in results/baselines. Each of its few settings is trained once (seed 0)
-and evaluated on validation data. The best setting is then trained with every seed and tested once,
-after the last epoch. On SHD, the settings are chosen on the held-out speakers, and the final
-training uses all training words. Existing runs are not repeated, and interrupted runs of networks
-on SHD are resumed.
+Each baseline has one file in results/baselines and a few settings. Each setting is trained once
+(seed 0) and evaluated on validation data. The best setting is then trained with every seed and
+tested once per seed, after the last epoch. On SHD, the settings are chosen on the held-out
+speakers, and the final training uses all training words. Existing runs are not repeated, and
+interrupted runs of networks on SHD are resumed.
 """
 
 import argparse
@@ -82,12 +82,12 @@ PENALTIES = tuple({"C": c} for c in (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0))
 FEWER = PENALTIES[1:5]  # for MNIST, where each takes minutes
 RATES = tuple({"lr": lr} for lr in (1e-3, 3e-3, 1e-2))
 MORE_RATES = (*RATES, {"lr": 3e-2}, {"lr": 1e-1})  # for Yin-Yang, where larger rates are better
-DRAWS = 8  # number of draws of a random code; results are averaged over them, as in train_toy.py
+DRAWS = 8  # number of draws of a random code over which results are averaged, as in train_toy.py
 TOY_STEPS = 25  # number of 1-ms steps in the codes of the toy set
 
 WORD = 1400.0  # ms: words are cut at this time, as in train_spatial.py
 DT = 10.0  # ms: time step of the networks on words
-#: The same as for the networks of tools/shd_table.py: epochs to choose a setting and to train the
+#: As for the networks of tools/shd_table.py: numbers of epochs to choose a setting and to train the
 #: final network, words per training step, label smoothing, and changes of the words.
 CHOICE_EPOCHS, WORD_EPOCHS, LONGER = 8, 12, 36
 WORD_BATCH = 32
@@ -98,11 +98,11 @@ AUGMENTED = Augmentation(channels=30, channel_jitter=20.0)
 class Outcome(NamedTuple):
     """The result of a training."""
 
-    acc: float  #: accuracy on the evaluated data, 0 to 1
-    train_acc: float | None  #: accuracy while learning, in the last epoch
+    acc: float  #: accuracy on the data for evaluation, 0 to 1
+    train_acc: float | None  #: accuracy on the training data during the last epoch
     parameters: int  #: number of parameters, including the read-out
     without_readout: int  #: number of parameters, excluding the read-out
-    data: str  #: the evaluated data
+    data: str  #: the name of the data for evaluation
 
 
 #: ``learn(setting, on, seed, folder) -> Outcome``: train with a setting and evaluate on "val" or
@@ -116,13 +116,13 @@ class Baseline:
 
     Args:
         task: the task, as named in the table.
-        title: what is trained.
-        sees: its input.
-        learn: the function that trains it.
-        settings: the settings to try on validation data; a single setting is used as it is.
+        title: the trained model.
+        sees: the input of the model.
+        learn: the function that trains the model.
+        settings: the settings to try on validation data; a single setting needs no trial.
         seeds: number of runs.
         epochs: number of epochs of the final training; None for methods without epochs.
-        choice_epochs: number of epochs for each of several settings; None for `epochs`.
+        choice_epochs: number of epochs when settings are tried; None for `epochs`.
         like: the baseline whose chosen setting is used.
     """
 
@@ -158,7 +158,7 @@ def parts(name: str, on: str, seed: int = 0) -> tuple[Any, Any]:
     Args:
         name: name of the data set.
         on: "val" or "test".
-        seed: for N-MNIST, selects the draw of 80 % of the training part, as in
+        seed: for N-MNIST, the seed of the draw of 80 % of the training part, as in
             evaluate_spikeseg.py.
     """
     if name == "shd":
@@ -218,8 +218,8 @@ def in_bins(spikes: Tensor, bins: int) -> Tensor:
     return spikes.unflatten(0, (bins, -1)).sum(1).transpose(0, 1).flatten(1)
 
 
-#: ``features(on, seed) -> (features, labels), (features, labels), data``, first for the training
-#: part, then for the part to evaluate on, and last the latter's name
+#: ``features(on, seed) -> (features, labels), (features, labels), data``: for the training part,
+#: for the part to evaluate on, and the name of this part
 Features = Callable[[str, int], tuple[tuple[Any, Tensor], tuple[Any, Tensor], str]]
 
 
@@ -235,7 +235,7 @@ def value_features(name: str) -> Features:
 
 
 def toy_features(code: str, bins: int | None) -> Features:
-    """The toy set's spikes counted in time bins, or their times, for draws of a random code."""
+    """The toy set's spike counts in time bins, or its spike times, for draws of a random code."""
 
     @lru_cache(1)
     def features(on: str, seed: int):
@@ -259,7 +259,7 @@ def toy_code(x: Tensor, generator: torch.Generator, *, code: str) -> Tensor:
 
 
 def toy_numbers(x: Tensor, generator: torch.Generator, *, code: str) -> Tensor:
-    """What the spikes of values ``[B, 32]`` preserve: rates, or times, from 0 to 1."""
+    """The information in the spikes of values ``[B, 32]``: rates, or times, from 0 to 1."""
     spikes = toy_code(x, generator, code=code)
     return spikes.mean(0) if code == "rate" else ttfs_decode(spikes)
 
@@ -281,12 +281,12 @@ def yinyang_features(bins: int) -> Features:
 
 @lru_cache(4)
 def stimuli(name: str, split: str) -> Any:
-    """A split as the spikes that train_spikeseg.py learns from."""
+    """A split, as the spikes from which train_spikeseg.py learns."""
     return load_stimuli(name, split, read_recipe(CONFIGS / f"{name}.yaml"))
 
 
 def stimulus_features(name: str, bins: int) -> Features:
-    """Counts of the spikes that train_spikeseg.py learns from."""
+    """Counts of the spikes from which train_spikeseg.py learns."""
 
     @lru_cache(1)
     def features(on: str, seed: int):
@@ -319,7 +319,7 @@ def word_features(channels: int, bins: int) -> Features:
 
 
 def majority(name: str) -> Learn:
-    """Always answer with the most frequent class of the training part."""
+    """A learner that always answers with the most frequent class of the training part."""
 
     def learn(setting: dict, on: str, seed: int, folder: Path) -> Outcome:
         train, test = parts(name, on)
@@ -334,7 +334,8 @@ def majority(name: str) -> Learn:
 def linear(features: Features) -> Learn:
     """Multinomial logistic regression on scaled features.
 
-    All features are divided by their common standard deviation, or each by its own (scale="each").
+    All features are divided by their common standard deviation; with scale="each", each feature is
+    divided by its own.
     """
 
     def learn(setting: dict, on: str, seed: int, folder: Path) -> Outcome:
@@ -346,7 +347,7 @@ def linear(features: Features) -> Learn:
         inverse = 1.0 / np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
         if issparse(x):
             x, x_test = (part.multiply(inverse).tocsr() for part in (x, x_test))
-        else:  # centring changes nothing but the number of iterations
+        else:  # centring would change only the number of iterations
             x, x_test = ((part - x.mean(0)) * inverse for part in (x, x_test))
         machine = LogisticRegression(C=setting["C"], max_iter=300)
         with warnings.catch_warnings():  # with a small penalty, the last digits do not matter
@@ -367,8 +368,8 @@ def deviations(x: Any) -> np.ndarray:
 
 def shuffled(name: str, features: str) -> Learn:
     """The read-out of evaluate_spikeseg.py on layers whose learned weights are shuffled. The layers
-    learn as in train_spikeseg.py. Then the weights of each map are permuted: this preserves their
-    distribution and the thresholds, but destroys the learned pattern.
+    learn as in train_spikeseg.py. Then the weights of each map are permuted, which preserves the
+    thresholds and the distribution of the weights, but destroys the learned pattern.
     """
 
     def learn(setting: dict, on: str, seed: int, folder: Path) -> Outcome:
@@ -421,10 +422,11 @@ def network(
     """A network without spikes, trained with Adam.
 
     Args:
-        make: ``make(training part)`` returns the network; its last parameters are the read-out's.
+        make: ``make(training part)`` returns the network; the last parameters are the read-out's.
         data: the data that the network learns from.
         epochs, batch_size, schedule, encode, draws: as in `fit`.
-        by_epoch: the data set on whose validation part the epoch is chosen; None uses the last one.
+        by_epoch: the data set on whose validation part the epoch is chosen; None uses the last
+            epoch.
     """
 
     def learn(setting: dict, on: str, seed: int, folder: Path) -> Outcome:
@@ -494,7 +496,7 @@ class GRUClassifier(nn.Module):
         n_in: number of inputs.
         n_hidden: number of units.
         n_classes: number of classes.
-        dropout: fraction of the units that are hidden from the read-out in training.
+        dropout: fraction of the units that the read-out does not receive in training.
     """
 
     def __init__(self, n_in: int, n_hidden: int, n_classes: int, dropout: float = 0.0) -> None:
@@ -552,11 +554,11 @@ class WordNetwork:
     epochs: int = WORD_EPOCHS
 
     def encode(self, events: Events, generator: torch.Generator, *, training: bool) -> Tensor:
-        """Words in ms as the network's input, randomly changed in training."""
+        """Words, given as events in ms, as the network's input; randomly changed in training."""
         if training and self.augmentation:
             events = self.augmentation(events, generator)
         if self.kind == "mlp":
-            return in_bins(frames(events, 10, WORD, 70), 10) / 10.0  # makes them of order 1
+            return in_bins(frames(events, 10, WORD, 70), 10) / 10.0  # so that counts are of order 1
         return frames(events, round(WORD / DT), WORD, self.channels)
 
     def make(self, setting: dict[str, Any], n_classes: int) -> nn.Module:
@@ -578,7 +580,7 @@ class WordNetwork:
         return model
 
     def optimizer(self, model: nn.Module, setting: dict[str, Any]) -> torch.optim.Optimizer:
-        """Adam; the read-out's inputs, mean spike counts, are small, so it learns 10x faster."""
+        """Adam; a read-out of mean spike counts, which are small, gets 10x the learning rate."""
         if self.kind in ("gru", "mlp"):
             return torch.optim.Adam(model.parameters(), lr=setting["lr"])
         named = list(model.named_parameters())
@@ -773,8 +775,8 @@ BASELINES: dict[str, Baseline] = {
 #: Accuracy of guessing without looking at the data, %.
 CHANCE = {"toy": 50.0, "digits": 10.0, "mnist": 10.0, "nmnist": 10.0, "yinyang": 33.3, "shd": 5.0}
 
-#: Published test accuracies on SHD, %, and how each differs from the table beside it. Table 2 of
-#: DelRec lists which were chosen on the test set and which were not.
+#: Published test accuracies on SHD, %, and how each one's conditions differ from ours. Table 2 of
+#: DelRec lists which of them were chosen on the test set and which were not.
 _ON_TEST = "published set; chosen on the test set"
 _CLEAN = "published set; clean split"
 _SET = "published set"
@@ -809,7 +811,7 @@ def read(name: str) -> dict[str, Any] | None:
 
 
 def head(name: str) -> dict[str, Any]:
-    """The content of a baseline's file, or its content before the first run.
+    """The content of a baseline's file; without a file, the content before the first run.
 
     Raises:
         SystemExit: if the file contains runs of other settings.
@@ -834,7 +836,7 @@ def head(name: str) -> dict[str, Any]:
         return new
     known = [each["setting"] for each in content["tried"]]
     if content["epochs"] != row.epochs or any(each not in list(row.settings) for each in known):
-        raise SystemExit(f"{file_of(name)} has runs of other settings: delete it to repeat them")
+        raise SystemExit(f"{file_of(name)} has runs with other settings: delete it to repeat them")
     return new | content | {key: new[key] for key in ("task", "title", "input", "command")}
 
 
@@ -844,7 +846,7 @@ def store(name: str, content: dict[str, Any]) -> None:
 
 
 def chosen(name: str) -> dict[str, Any]:
-    """The setting of a baseline that is best on validation data; tries those that are missing."""
+    """The setting of a baseline that is best on validation data; tries settings if necessary."""
     row = BASELINES[name]
     if row.like is not None:
         return chosen(row.like)
@@ -870,7 +872,7 @@ def chosen(name: str) -> dict[str, Any]:
 
 
 def make(name: str, seed: int) -> None:
-    """Make one run of a baseline unless it exists."""
+    """Carry out one run of a baseline unless it exists."""
     row = BASELINES[name]
     if seed >= row.seeds or any(run["seed"] == seed for run in head(name)["runs"]):
         return
@@ -993,7 +995,7 @@ def filled(text: str) -> str:
     """The page's text with each table filled in between its markers.
 
     Raises:
-        SystemExit: for a marker that names no table, or one that is not closed.
+        SystemExit: for a marker that names no table or is not closed.
     """
     for name in re.findall(r"<!-- baselines: (.*?) -->", text):
         if name not in TABLES:
@@ -1036,14 +1038,14 @@ def main() -> None:
         parser.error(error.strerror)
     except MissingDataError as error:
         parser.error(str(error))
-    except KeyboardInterrupt as stop:  # `fit` reports where it has saved
+    except KeyboardInterrupt as stop:  # `fit` reports where it has saved the run
         print(str(stop) or "interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     print("\n\n".join(f"{name}\n\n{make_table()}" for name, make_table in TABLES.items()))
 
 
 def run(names: list[str], seeds: int | None) -> None:
-    """Make the missing runs: first all choices of settings, then the runs seed by seed."""
+    """Carry out what is missing: first all choices of settings, then the runs, seed by seed."""
     for name in names:
         if missing(name):
             chosen(name)

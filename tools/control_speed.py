@@ -3,10 +3,11 @@
 python tools/control_speed.py                              # CartPole, HalfCheetah, Ant
 python tools/control_speed.py --env Hopper-v5 --repeats 5
 
-Episodes are played as in training: several at a time, with statistics collected and different
-weights for each. The actions are recorded. The same actions are then played in the environment as
+Episodes are played as in training: several at a time, each with different weights, while statistics
+are collected. The actions are recorded. The same actions are then played in the environment as
 gymnasium.make returns it (but without its checks), so that both runs compute the same physics.
-Times are the CPU time of this process; both are measured in turn, and the best time counts.
+Times are CPU times of this process. Both runs are measured in turn, and the best time of each
+counts.
 """
 
 import argparse
@@ -95,7 +96,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--hidden", type=int, default=32, help="number of neurons")
     parser.add_argument("--steps", type=int, default=20_000, help="approximate number of steps")
     parser.add_argument("--slots", type=int, default=16, help="environments at a time")
-    parser.add_argument("--repeats", type=int, default=3, help="measurements; the best one counts")
+    parser.add_argument("--repeats", type=int, default=3, help="measurements; the best counts")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     print("| environment | bare, steps/s | with the policy | ratio |")

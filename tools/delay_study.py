@@ -1,17 +1,18 @@
-"""Do delays and positions help on spoken digits, and does learning them help? Makes the runs.
+"""Do delays and positions help on spoken digits, and does learning them help? A study.
 
 python tools/delay_study.py                      # the tables, in Markdown
 python tools/delay_study.py write                # insert them into docs/results.md
-python tools/delay_study.py all                  # everything missing, in order; resumes (hours)
+python tools/delay_study.py all                  # everything missing, in order; hours; resumes
 python tools/delay_study.py run core --seeds 5   # the runs of the given parts or settings
 python tools/delay_study.py why gradient         # a measurement on the networks of these runs
 
 In each setting, the delays are either frozen at their random start (scale 0) or learned, at a
-multiple of the weights' learning rate (`--delaygradscale`). The core learns from all training words
-and is tested once; everything else is measured on two held-out speakers after the last epoch. Each
-setting and scale has one file with the command and, for each seed, which words were right, as bits,
-so that networks can be compared word by word. `--tiny FOLDER` tries the program in minutes, on
-small networks and generated words, with results and runs in FOLDER.
+multiple of the weights' learning rate (`--delaygradscale`). The networks of the core learn from all
+training words and are tested once; all other networks are measured on two held-out speakers after
+the last epoch. Each setting and scale has one file. It contains the command and, for each seed, one
+bit per word that tells whether the answer was right, so that networks can be compared word by word.
+`--tiny FOLDER` tries the program in minutes, with small networks, generated words, and results and
+runs in FOLDER.
 """
 
 import argparse
@@ -73,9 +74,10 @@ class Setting:
 
     Args:
         part: the part of the study.
-        title: its name in the tables.
+        title: the name of the setting in the tables.
         options: options of the demo in addition to the recipe.
-        scales: learning rates of delays, as multiples of the weights'; None without delays.
+        scales: learning rates of the delays, as multiples of that of the weights; None without
+            delays.
     """
 
     part: str
@@ -140,12 +142,12 @@ class Study:
         self.dataset = "generated" if tiny else "shd"
 
     def read(self, name: str) -> dict | None:
-        """The content stored under a name, if any."""
+        """The content stored under a name; None if there is none."""
         path = self.results / f"{name}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
     def write(self, name: str, content: dict) -> None:
-        """Store a content, with each entry of its lists on a line, so that bits stay together."""
+        """Store a content with one line for each entry of a list, so that bits stay together."""
         self.results.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.results / f"{name}.json") as part:
             part.write_text(spread(content) + "\n", encoding="utf-8")
@@ -162,7 +164,7 @@ class Study:
         return self.runs / f"{file_of(name, scale)}_{seed}"
 
     def train(self, name: str, scale: int | None, seed: int) -> dict:
-        """The metrics of a run, which is made or resumed unless its folder contains them."""
+        """The metrics of a run, which is carried out or resumed unless its folder contains them."""
         options = f"{self.options(name, scale)} --seed {seed}"
         return train(options, self.folder(name, scale, seed), self.dataset)
 
@@ -178,11 +180,11 @@ class Study:
         return (self.read(file_of(name, scale)) or {"runs": []})["runs"]
 
     def make(self, name: str, scale: int | None, seed: int) -> None:
-        """Make a run of a setting and store its result, unless it is stored already."""
+        """Carry out a run of a setting and store the result, unless it is stored already."""
         file, options = file_of(name, scale), self.options(name, scale)
         kept = self.read(file) or {"runs": []}
         if kept["runs"] and meant(kept["command"]) != plain(options):
-            raise SystemExit(f"{file}.json contains runs of other options: {kept['command']}")
+            raise SystemExit(f"{file}.json contains runs with other options: {kept['command']}")
         if seed in [run["seed"] for run in kept["runs"]]:
             return
         metrics = self.train(name, scale, seed)
@@ -190,7 +192,7 @@ class Study:
         found = self.network(name, scale, seed)
         right = found.right(found.network)
         if abs(right.mean() - metrics[part]["acc"]) > 0.003:
-            raise SystemExit(f"{file}: the checkpoint's accuracy is not that of the run")
+            raise SystemExit(f"{file}: the accuracy of the checkpoint is not that of the run")
         run = {
             "seed": seed,
             "train_acc": round(metrics["train"]["acc"], 4),
@@ -217,7 +219,7 @@ class Study:
         print(f"{time.strftime('%H:%M:%S')} {file} seed={seed} acc={run['acc']:.4f}", flush=True)
 
     def right(self, name: str, scale: int | None) -> dict[int, np.ndarray]:
-        """For each seed, which words were classified correctly, ``[N]`` bool."""
+        """For each seed, whether each word was classified correctly, ``[N]`` bool."""
         kept = self.read(file_of(name, scale)) or {"runs": []}
         return {run["seed"]: unpacked(run["right"], kept["words"]) for run in kept["runs"]}
 
@@ -226,7 +228,7 @@ class Study:
 
         Args:
             what: a key of `WHY`.
-            made: True leaves out networks whose runs do not exist yet.
+            made: whether to leave out networks whose runs do not exist yet.
         """
         measurement = WHY[what]
         content = self.read(what) or {
@@ -249,7 +251,7 @@ def file_of(name: str, scale: int | None) -> str:
 
 
 def spread(content: dict) -> str:
-    """JSON with one line for each key, and for each entry of a list of dicts."""
+    """JSON with a line for each key and for each entry of a list of dicts."""
     lines = []
     for key, value in content.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
@@ -283,7 +285,7 @@ class Trained:
     network: SpatialNetwork
 
     def right(self, network: SpatialNetwork) -> np.ndarray:
-        """Which of the words that the run is measured on are classified correctly by a network."""
+        """Whether a network classifies correctly each of the words on which the run is measured."""
         words = words_of(self.args)[1]
         return (evaluate_words(network, words)["predicted"] == words.targets).numpy()
 
@@ -332,8 +334,8 @@ def gradient(found: Trained) -> dict:
     """Signal and noise of the gradient, before the first step and after the last step.
 
     They are estimated for each group of parameters from `BATCHES` batches, as in training. "signal"
-    is the norm of the expected gradient (the part that noise adds to the square of a mean over so
-    few batches is subtracted). "noise" is the root of the summed variances of a batch's gradient,
+    is the norm of the expected gradient. (Noise increases the square of a mean over so few batches;
+    this increase is subtracted.) "noise" is the root of the summed variances of a batch's gradient,
     in nats per unit. "ratio" is signal divided by noise: at 1, a single batch shows the direction.
     """
     return {
@@ -344,7 +346,7 @@ def gradient(found: Trained) -> dict:
 
 def signal_and_noise(args: argparse.Namespace, network: SpatialNetwork) -> dict:
     network = copy.deepcopy(network).train().requires_grad_(True)
-    # Frozen delays have a gradient as well: the one that they would learn from.
+    # Frozen delays have a gradient as well: the gradient from which they would learn.
     free = argparse.Namespace(**vars(args) | {"delaygradscale": args.delaygradscale or 1.0})
     words = words_of(args)[0]
     run = make_run(free, network, words)
@@ -377,7 +379,7 @@ def signal_and_noise(args: argparse.Namespace, network: SpatialNetwork) -> dict:
 
 
 class FixedDelays(nn.Module):
-    """Given delays, ms, in place of a network's own."""
+    """Fixed delays, ms, that replace those of a network."""
 
     def __init__(self, matrices: list[Tensor]) -> None:
         super().__init__()
@@ -389,10 +391,10 @@ class FixedDelays(nn.Module):
 
 @torch.no_grad()
 def precision(found: Trained) -> dict:
-    """The accuracy of a trained network with changed delays, on the words it is measured on.
+    """The accuracy of a trained network with changed delays, on the words on which it is measured.
 
-    "own" keeps the delays; "start" restores the initial delays; "jitter" adds a normal random
-    number, with a standard deviation in ms, to each delay (but keeps it from falling below 0);
+    "own" keeps the delays; "start" restores the initial delays; "jitter" adds to each delay a
+    normal random number, with a given standard deviation in ms, and replaces negative delays by 0;
     "shuffled" permutes the delays among the synapses of a connection. The weights stay as they are.
     """
     own, start = found.network.delays(), found.start.delays()
@@ -434,7 +436,7 @@ def quantised(weights: Tensor, bits: int) -> Tensor:
 
 @torch.no_grad()
 def coarse(found: Trained) -> dict:
-    """The accuracy of a trained network with synaptic weights of few bits, without retraining."""
+    """The accuracy of a trained network with weights rounded to few bits, without retraining."""
     result = {"full": rounded(found.right(found.network).mean())}
     for bits in BITS:
         network = copy.deepcopy(found.network)
@@ -455,15 +457,15 @@ def paired(a: np.ndarray, b: np.ndarray, draws: int = 4000) -> dict:
 
     Args:
         a: ``[seeds, words]`` bool, whether each word was right.
-        b: the same for the other kind, with one run of each kind per seed.
+        b: the same for the other kind; each kind has one run per seed.
         draws: number of draws of the bootstrap.
 
     Returns:
-        "mean" of a - b; "low" and "high", its 95 % interval by a bootstrap that draws both seeds
-        and words; "each", the difference for each seed; "spread", half the width of the 95 %
-        interval by Student's t over seeds (None for a single seed); "p_each" and "p", McNemar's
-        exact test for each seed and for all seeds together. The latter counts one word with two
-        seeds as two words.
+        "mean" of a - b; "low" and "high", the ends of its 95 % interval by a bootstrap that draws
+        both seeds and words; "each", the difference for each seed; "spread", half the width of the
+        95 % interval by Student's t over seeds (None for a single seed); "p_each" and "p",
+        McNemar's exact test for each seed and for all seeds together. In "p", the same word counts
+        once for each seed.
 
     Example:
         >>> a, b = np.array([[1, 1, 1, 1, 0]] * 2, bool), np.array([[0, 0, 1, 1, 0]] * 2, bool)
@@ -490,7 +492,7 @@ def paired(a: np.ndarray, b: np.ndarray, draws: int = 4000) -> dict:
 
 
 def mcnemar(a: np.ndarray, b: np.ndarray) -> float:
-    """McNemar's exact test, two-sided: are as many words right only in `a` as only in `b`?"""
+    """McNemar's exact test, two-sided: are as many words right in `a` only as in `b` only?"""
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     return float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
@@ -558,7 +560,7 @@ def chance(p: float) -> str:
 
 
 def held_out_table(study: Study) -> str:
-    """Accuracy on held-out speakers by setting and scale, and what learning delays adds."""
+    """Accuracy on held-out speakers by setting and scale, and the gain from learning delays."""
     outer = {n: s for n, s in SETTINGS.items() if s.part != "core"}
     scales = sorted({x for s in outer.values() for x in s.scales if x is not None})
     rows = []
@@ -573,7 +575,7 @@ def held_out_table(study: Study) -> str:
 
 
 def held_out_cell(study: Study, name: str, scale: int, without: bool) -> str:
-    """An accuracy, and its difference from that with frozen delays, ± 95 % over words."""
+    """An accuracy, and its difference from the one with frozen delays, ± 95 % over words."""
     right = study.right(name, None if without else scale) if not (without and scale) else {}
     if not right:
         return ""
@@ -697,7 +699,7 @@ def jobs(names: list[str], seeds: range) -> Iterator[Job]:
 
 
 def make_all(study: Study) -> None:
-    """Everything that is missing, the most informative runs first."""
+    """Carry out everything that is missing, the most informative runs first."""
 
     def make(names: list[str], seeds: range) -> None:
         for job in jobs(names, seeds):
@@ -717,12 +719,12 @@ def main() -> None:
     parser = cli.Parser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "what", nargs="?", choices=("table", "write", "all", "run", "why"), default="table",
-        help="what to do; the tables follow",
+        help="what to do before the tables are printed",
     )  # fmt: skip
     parser.add_argument(
         "names", nargs="*", help="run: parts or settings; why: measurements; by default all"
     )
-    parser.add_argument("--seeds", type=cli.positive_int, default=1, help="for run: seeds, from 0")
+    parser.add_argument("--seeds", type=cli.positive_int, default=1, help="run: number of seeds")
     parser.add_argument(
         "--tiny", type=Path, metavar="FOLDER", help="try it on small networks and generated words"
     )
@@ -746,9 +748,9 @@ def main() -> None:
 
 
 def make_missing(args: argparse.Namespace, study: Study) -> None:
-    """Do what the command line asks for, before the tables are printed."""
+    """Do what the command line asks for, apart from printing the tables."""
     if args.what in ("all", "run", "why"):
-        words_of(parsed(RECIPE, study.dataset))  # reports at once if the data are missing
+        words_of(parsed(RECIPE, study.dataset))  # so that missing data are reported at once
     if args.what == "all":
         make_all(study)
     if args.what == "run":

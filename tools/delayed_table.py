@@ -1,11 +1,11 @@
-"""Spoken digits with one delay per synapse: make the missing runs, and print their table.
+"""Spoken digits with one delay per synapse: carry out the missing runs, and print the table.
 
 python tools/delayed_table.py                            # the table, in Markdown
 python tools/delayed_table.py write                      # insert it into docs/results.md
 python tools/delayed_table.py run learned --seeds 3      # hours; resumes interrupted runs
-python tools/delayed_table.py steps                      # the variants tried on held-out speakers
+python tools/delayed_table.py steps                      # runs of variants, on held-out speakers
 
-Each kind has one file in results/shd_delayed, with the command that makes a run of
+Each kind has one file in results/shd_delayed. It contains the command for a run of
 demos/train_shd.py and, for each seed, the result of its only test. `steps.json` contains the
 variants tried on held-out speakers, one run each. Existing runs are not repeated.
 """
@@ -33,7 +33,7 @@ RESULTS = ROOT / "results" / "shd_delayed"
 RUNS = ROOT / "runs" / "delayed_table"
 #: Options shared by all kinds.
 RECIPE = "--hidden 240 240 --epochs 60 --dropout 0.4"
-#: The rows of the table: title, and options in addition to `RECIPE`.
+#: The rows of the table: a title, and options in addition to `RECIPE`.
 KINDS = {
     "learned": ("learned delays", ""),
     "frozen": ("delays frozen at random values", "--delays frozen"),
@@ -45,7 +45,7 @@ STEPS: dict[str, tuple[str, str]] = {}
 
 
 def read(name: str) -> dict | None:
-    """The content stored under a name, if any."""
+    """The content stored under a name; None if there is none."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
@@ -57,7 +57,7 @@ def plain(options: str) -> dict:
 
 
 def train(options: str, folder: Path) -> tuple[dict, float]:
-    """Make a run of the demo, or resume it; returns its metrics and its training time, s."""
+    """Carry out or resume a run of the demo; returns its metrics and its training time in s."""
     metrics = folder / "metrics_final.json"
     if not (metrics.exists() and "parameters" in json.loads(metrics.read_text())):
         line = [sys.executable, "demos/train_shd.py", *options.split(), "--dataset", "shd",
@@ -70,12 +70,12 @@ def train(options: str, folder: Path) -> tuple[dict, float]:
 
 
 def make(name: str, seed: int) -> None:
-    """Make a run of a kind unless it exists."""
+    """Carry out a run of a kind unless it exists."""
     title, more = KINDS[name]
     options = f"{RECIPE} {more} --final".replace("  ", " ")
     kept = read(name)
     if kept is not None and plain(kept["options"]) != plain(options):
-        raise SystemExit(f"{name}.json contains runs of other options: {kept['options']}")
+        raise SystemExit(f"{name}.json contains runs with other options: {kept['options']}")
     if kept is not None and seed in [run["seed"] for run in kept["runs"]]:
         return
     content, seconds = train(f"{options} --seed {seed}", RUNS / f"{name}_{seed}")
@@ -104,7 +104,7 @@ def make(name: str, seed: int) -> None:
 
 
 def make_step(name: str) -> None:
-    """Make a run for steps.json: the accuracy on held-out speakers after the last epoch."""
+    """Carry out a run for steps.json, which stores the final accuracy on held-out speakers."""
     title, options = STEPS[name]
     kept = read("steps") or {"steps": []}
     if name in [step["name"] for step in kept["steps"]]:

@@ -1,16 +1,17 @@
-"""Figures among strokes of equal density: which methods find them, and what each must be told.
+"""Compare methods that find figures among strokes of equal density, and what each must be told.
 
 python tools/figure_study.py                 # the table, in Markdown
 python tools/figure_study.py write           # insert it into docs/spikeseg.md
-python tools/figure_study.py run             # the runs that are missing; minutes on one core
+python tools/figure_study.py run             # missing runs; takes minutes on one core
 
-A method gives each position in a scene one score per map, normalised on the training scenes. Its
+A method gives each position in a scene one score per map, normalised on the training scenes. The
 answer to a scene is the map and position with the highest score, or "none" if that score is below a
-threshold. The answer is right if there is no figure and the answer is "none", or if it names the
-right figure within 6 pixels of its position. Always answering "none" is right in a third of the
-scenes. Methods learn from 1200 training scenes. The maps that stand for ring and star, the
-threshold, and the options in `METHODS` are chosen on 150 validation scenes; the 600 test scenes are
-used once. Intervals are Wilson's, 95 %; methods with a random start run with 5 seeds.
+threshold. The answer "none" is right if there is no figure; any other answer is right if it names
+the right figure, within 6 pixels of the figure's position. Always answering "none" is right in a
+third of the scenes. Methods learn from 1200 training scenes. The map for the ring, the map for the
+star, the threshold, and the options in `METHODS` are chosen on 150 validation scenes; the 600 test
+scenes are used once. Intervals are Wilson's 95 % intervals; methods with a random start run with 5
+seeds.
 """
 
 import argparse
@@ -42,11 +43,11 @@ START, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 SIZES = {"train": 1200, "val": 150, "test": 600}
 SEEDS = range(5)
 K = 11  # side of a window, in units of two pixels
-EDGE = 6  # no figure has its centre this near to the border, in units of two pixels
+EDGE = 6  # minimum distance of a figure's centre from the border, in units of two pixels
 
 
 class Maps(NamedTuple):
-    """Scores ``[N, maps, 24, 24]``, one for each square of two by two pixels."""
+    """Scores ``[N, maps, 24, 24]`` of each split: one for each square of two by two pixels."""
 
     train: Tensor
     val: Tensor
@@ -76,7 +77,7 @@ def right(scores: Tensor, data: FigureDataset, named: list[int], threshold: floa
 
 
 def named_maps(scores: Tensor, data: FigureDataset) -> list[int]:
-    """For ring and star, the map that best separates it from other scenes, at the right place."""
+    """For ring and star, the map that best tells the figure, at its place, from other scenes."""
     value, place = highest(scores)
     near = (place - data.centres[:, None]).abs().amax(2) <= 6
     chosen = []
@@ -88,7 +89,7 @@ def named_maps(scores: Tensor, data: FigureDataset) -> list[int]:
 
 
 def judge(maps: Maps, data: dict[str, FigureDataset]) -> dict:
-    """The maps and the threshold, chosen on the validation scenes, and the accuracy there."""
+    """The maps and the threshold that are best on the validation scenes, with their accuracy."""
     maps = normalised(maps)
     named = named_maps(maps.val, data["val"])
     values = highest(maps.val[:, named])[0].flatten().unique().tolist()
@@ -98,7 +99,7 @@ def judge(maps: Maps, data: dict[str, FigureDataset]) -> dict:
 
 
 def measure(maps: Maps, data: dict[str, FigureDataset]) -> dict:
-    """The output of `judge`, and the accuracy on the test scenes: of all, and of each kind."""
+    """The output of `judge`, and the accuracy on all test scenes and on those of each kind."""
     found = judge(maps, data)
     answers = right(normalised(maps).test, data["test"], found["maps"], found["threshold"])
     kinds = data["test"].kinds
@@ -115,7 +116,7 @@ def counts(data: FigureDataset) -> Tensor:
 
 
 def density(parts: dict, width: int, sign: int, seed: int) -> Maps:
-    """The number of events around each position, or its negative; the same for ring and star."""
+    """The number of events around each position, or minus this number, for ring and star alike."""
 
     def around(data: FigureDataset) -> Tensor:
         mean = F.avg_pool2d(counts(data), width, 1, width // 2, count_include_pad=False)
@@ -133,7 +134,7 @@ def smooth(data: FigureDataset, sigma: float) -> Tensor:
 def hog(data: FigureDataset, sigma: float, bins: int = 8) -> Tensor:
     """Histograms of oriented gradients in cells of 4x4 pixels, normalised: ``[N, 8, 24, 24]``.
 
-    Source: Dalal & Triggs 2005, CVPR; cells overlap by half, and a block is the whole window.
+    Source: Dalal & Triggs 2005, CVPR; here, cells overlap by half, and a block is the whole window.
     """
     blurred = gaussian_filter(counts(data)[:, 0].numpy(), (0, sigma, sigma))
     gy, gx = np.gradient(blurred, axis=(1, 2))
@@ -149,7 +150,7 @@ def hog(data: FigureDataset, sigma: float, bins: int = 8) -> Tensor:
 
 
 def first_layer(events: Events) -> ConvSTDP:
-    """Fixed Gabor filters of four directions; at 7 % of the positions, one direction fires."""
+    """Fixed Gabor filters of four directions; at 7 % of the positions, one of the four fires."""
     layer = ConvSTDP(1, 4, 7, 1.0, 0.0, wta=WTAConfig(enable_homeostasis=False))
     layer.weight.copy_(filters.gabor(7, 2.0, 0.2, 4))
     layer.thresholds.fill_(layer.potentials(events[:100]).quantile(0.93).item())
@@ -193,7 +194,7 @@ def template(parts: dict, sigma: float, seed: int) -> Maps:
 
 
 def hog_svm(parts: dict, sigma: float, c: float, seed: int) -> Maps:
-    """Linear support vector machines on HOG, at each position; one round of hard negatives."""
+    """Linear support vector machines on HOG at each position, with one round of hard negatives."""
     x = {name: hog(data, sigma) for name, data in parts.items()}
     data, rng, n = parts["train"], np.random.default_rng(seed), len(parts["train"])
     known = [placed(data, k) for k in (1, 2)]
@@ -219,7 +220,7 @@ def hog_svm(parts: dict, sigma: float, c: float, seed: int) -> Maps:
 
 
 def clusters(parts: dict, k: int, seed: int) -> Maps:
-    """k-means of windows, at random positions, of the first layer's responses; no labels."""
+    """k-means on windows of the first layer's responses, at random positions, without labels."""
     x = {name: events.dense().sum(0) for name, events in strokes(parts).items()}
     rng = np.random.default_rng(seed)
     ids = rng.integers(0, len(parts["train"]), 20000).tolist()
@@ -232,7 +233,7 @@ def clusters(parts: dict, k: int, seed: int) -> Maps:
 
 
 def stdp(parts: dict, theta: float, seed: int, epochs: int = 12, n_maps: int = 32) -> Maps:
-    """Maps that learn the first layer's responses by STDP; no labels. Potentials are scores."""
+    """Maps that learn the first layer's responses by STDP without labels; potentials are scores."""
     heard, generator = strokes(parts), torch.Generator().manual_seed(seed)
     rule = STDPConfig(a_plus=0.02, a_minus=0.01, init_std=0.05)
     wta = WTAConfig(theta_rest=theta, theta_plus=0.05, tau_theta=500.0, theta_max=400.0,
@@ -247,7 +248,7 @@ def untrained(parts: dict, seed: int) -> Maps:
     return stdp(parts, 20.0, seed, epochs=0)
 
 
-#: Name: title, what the method is told about training scenes, function, option grid, seeds.
+#: For each method: title, what it is told about training scenes, function, option grid, seeds.
 METHODS: dict[str, tuple[str, str, Callable[..., Maps], dict[str, tuple], range]] = {
     "density": ("local density of events", "nothing", density,
                 {"width": (9, 15, 19, 23, 27), "sign": (1, -1)}, range(1)),
@@ -267,7 +268,7 @@ def file_of(name: str) -> Path:
 
 
 def make(name: str) -> None:
-    """Run a method with all seeds and store it, unless it is stored; options by validation."""
+    """Choose a method's options, run it with all seeds and store the results, unless stored."""
     if file_of(name).exists():
         return
     title, told, method, grid, seeds = METHODS[name]
@@ -291,7 +292,7 @@ def make(name: str) -> None:
 
 
 def wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a fraction of n."""
+    """Wilson's 95 % interval of a fraction of n cases."""
     middle = (share + z**2 / 2 / n) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / 4 / n**2) ** 0.5
     return middle - half, middle + half

@@ -3,8 +3,8 @@
     python tools/floors.py                          print entries, floors and circular imports
     python tools/floors.py docs/images/floors.svg   draw the floors
 
-An entry is a file or folder of ``jarvis/``. It may import from itself and from the entries before
-it in `FLOORS`. Imports inside functions count too.
+An entry is a file or folder of ``jarvis/``. An entry may import from itself and from the entries
+before it in `FLOORS`. Imports inside functions count, too.
 """
 
 import ast
@@ -32,7 +32,7 @@ class Import(NamedTuple):
     """One name that a module imports from another module of the library."""
 
     module: str  #: the importing module, such as "stdp.wta"
-    target: str  #: the module it imports from
+    target: str  #: the module from which it imports
     name: str  #: the imported name
 
 
@@ -51,7 +51,10 @@ def entries() -> list[str]:
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the library, by its name within ``jarvis``; a folder is its ``__init__``."""
+    """Every module of the library, by its name within ``jarvis``.
+
+    The name of a folder stands for its ``__init__``.
+    """
     found = {}
     for path in sorted(LIBRARY.rglob("*.py")):
         parts = path.relative_to(LIBRARY).with_suffix("").parts
@@ -93,7 +96,7 @@ def upward() -> list[str]:
 
 
 def circles() -> list[str]:
-    """Modules that import one another in a circle; a folder's ``__init__`` imports all of it."""
+    """Modules that import one another in a circle; a folder's ``__init__`` imports its modules."""
     known = modules()
     graph: dict[str, set[str]] = {name: set() for name in known}
     for module, target, _ in imports():

@@ -1,13 +1,13 @@
-"""Hollow tests: tests that pass although the function they name returns only constants.
+"""Find hollow tests: tests that pass although a function that they name returns only zeros.
 
 python tools/hollow_tests.py tests/encoding
 python tools/hollow_tests.py tests --functions scale_to_rate evaluate
 
-For each test file and each function of the package that its tests name, the function still runs,
-but every number in its result is replaced by 0 (and True by False). Those tests of the file that
-name the function run again, and the program prints the ones that pass. Some of them pass rightly,
-because they test something else, such as an error or the random state; a person decides. The
-program needs POSIX.
+The program takes each test file, and each function of the package that the tests in this file name.
+The function still runs, but every number in its result is replaced by 0 (and True by False). The
+tests that name the function run again, and the program prints those that pass. Some of them pass
+rightly, because they test something else, such as an error or the random state; a person has to
+decide. The program needs POSIX.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from types import FunctionType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-LIMIT = 120  #: seconds for the tests of one file with one function
+LIMIT = 120  #: seconds for those tests of one file that name one function
 
 
 def emptied(value: Any) -> Any:
@@ -50,14 +50,14 @@ def emptied(value: Any) -> Any:
 
 
 def imported(tree: ast.Module) -> set[str]:
-    """The names that a file imports from the package, unless it defines them anew."""
+    """The names that a file imports from the package and does not redefine."""
     froms = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
     names = {a.name for n in froms if (n.module or "").startswith("jarvis") for a in n.names}
     return names - {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def named(test: ast.AST, names: set[str]) -> set[str]:
-    """The given names that a test uses, and the names that it takes from `jarvis` itself."""
+    """The names that a test uses: those in `names`, and those taken from `jarvis` itself."""
     nodes = list(ast.walk(test))
     assigned = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
@@ -130,7 +130,7 @@ def in_a_child(work: Callable[[], str], limit: float) -> str:
 
 
 def hollow_tests(file: Path, only: set[str] | None = None) -> Iterator[tuple[str, str]]:
-    """Pairs of a function and a test that passes without the function."""
+    """Pairs of a function and a test that passes although the function returns zeros."""
     import pytest
 
     tree = ast.parse(file.read_text())

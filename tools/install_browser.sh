@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs Chromium and its driver by apt-get where they are missing. For `make browser-test`.
-# Elsewhere than on Debian: install a Chromium or Chrome and the chromedriver of its version, and
-# name both programs in the variables CHROMIUM and CHROMEDRIVER.
+# Installs Chromium and its driver with apt-get if they are missing, for `make browser-test`. On
+# systems other than Debian, install Chromium or Chrome and the chromedriver of the same version,
+# and name both programs in the variables CHROMIUM and CHROMEDRIVER.
 set -eu
 
 chromium=$(command -v "${CHROMIUM:-chromium}" || true)
@@ -36,5 +36,5 @@ if ! { $as_root apt-get update \
     && $as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y --no-install-recommends chromium chromium-driver; } >"$log" 2>&1; then
     tail -n 20 "$log" >&2
-    fail "apt-get could not install them"
+    fail "apt-get could not install Chromium and its driver"
 fi

@@ -1,18 +1,18 @@
-"""How long each lesson takes a learner, by a formula, and what each lesson consists of.
+"""Estimate how long each lesson takes a learner, and list the parts of each lesson.
 
     python tools/lessons.py                                   the table, as Markdown
     python tools/lessons.py time notebooks/sources/303_mnist.py ...
     python tools/lessons.py readme
 
-The formula adds 130 words per minute, 15 lines of code per minute, one minute per figure, and the
-minutes that the headings of the exercises give. Words are counted in the Markdown cells as shown; a
-formula counts as one word, and a formula on its own line as ten. Lines of code are counted in the
-cells as shown, without blank lines; folded cells and the stubs of exercises do not count. Figures
-are counted in the built notebook and include those of folded cells, because learners look at them.
+The estimate is a sum: one minute for 130 words, one for 15 lines of code, one for each figure, and
+the minutes given in the headings of the exercises. Words are counted in the Markdown cells as
+shown; a formula within the text counts as one word, and a formula on its own line as ten. Lines of
+code are counted in the cells as shown; blank lines, folded cells and the stubs of exercises do not
+count. Figures are counted in the built notebook and include those of folded cells, because learners
+look at them.
 
 `time` writes the result, rounded to five minutes, into the heads of lessons and their notebooks.
-`readme` copies the times from the heads into the README's table, so that they are written only
-once.
+`readme` copies the times from these heads into the README's table.
 """
 
 import re
@@ -28,7 +28,7 @@ import notebooks
 from jarvis.support.files import atomic_path
 
 WORDS_A_MINUTE, LINES_A_MINUTE, MINUTES_A_FIGURE = 130, 15, 1
-#: Range of the minutes that a lesson should take.
+#: The fewest and the most minutes that a lesson should take.
 GUIDANCE = (40, 70)
 README = notebooks.ROOT / "README.md"
 
@@ -38,7 +38,7 @@ EXERCISE = re.compile(r"^#+ Exercise \d+:.*?(?:\((\d+) min\))?$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Lesson:
-    """The parts of a lesson, and the time that it states: ``you`` minutes, ``machine``."""
+    """The parts of a lesson, and the times in its head: ``you`` (minutes) and ``machine``."""
 
     name: str
     cells: int
@@ -58,7 +58,7 @@ class Lesson:
 
     @property
     def rounded(self) -> int:
-        """The learner's time as a lesson should state it."""
+        """The learner's time as the lesson should state it: a multiple of 5."""
         return max(5, 5 * round(self.minutes / 5))
 
 
@@ -78,7 +78,7 @@ def words(markdown: str) -> int:
 
 
 def measure(source: Path, figures: int | None = None) -> Lesson:
-    """Count a lesson; unless given, `figures` is taken from the notebook built from it."""
+    """Count the parts of a lesson; unless given, `figures` is counted in the built notebook."""
     book = notebooks.read(source).cells
     text = "\n\n".join(cell.source for cell in book if cell.cell_type == "markdown")
     code = [cell for cell in book if cell.cell_type == "code"]
@@ -119,7 +119,7 @@ def lessons() -> list[Path]:
 
 
 def table() -> str:
-    """The lessons, one per row, with their sum."""
+    """A table with one row per lesson and the totals in the last."""
     head = ("lesson", "cells", "words", "lines of code", "figures", "exercises (min)", "minutes",
             "stated")  # fmt: skip
     rows = [head, ("---", *["--:"] * (len(head) - 1))]
@@ -140,7 +140,7 @@ def table() -> str:
 
 
 def with_times(readme: str) -> str:
-    """The README with each lesson's times, from its head, in the last two cells of its row."""
+    """The README with the times in each lesson's row, taken from the head of the lesson."""
     for source in lessons():
         lesson = measure(source, figures=0)
         row = re.compile(rf"^(\| \[{lesson.name}\]\([^)]*\) \| [^|]*\|).*$", re.MULTILINE)
@@ -162,7 +162,7 @@ def write_time(source: Path) -> None:
     lesson = measure(source)
     before = source.read_text(encoding="utf-8")
     if lesson.you is None:
-        sys.exit(f"{source.name}: its head has no line **Time.** 50 minutes for you, ...")
+        sys.exit(f"{source.name}: the head has no line like **Time.** 50 minutes for you, ...")
     after = TIME.sub(rf"{lesson.rounded} minutes for you, \2 for the machine.", before, count=1)
     if after != before:
         _write(source, after)

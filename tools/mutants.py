@@ -1,4 +1,4 @@
-"""Mutants of the package's core: how many small mistakes put into the code do the tests notice?
+"""Draw and run mutants of the package's core: how many small mistakes do the tests notice?
 
 python tools/mutants.py draw --seed 1 --count 100 --output mutants.json
 python tools/mutants.py run mutants.json --output before.json             # resumes where it stopped
@@ -6,17 +6,17 @@ python tools/mutants.py run mutants.json --output after.json --tree ../other_che
 python tools/mutants.py run mutants.json --output before.json --first 80  # only the first 80
 
 A mutant is one small change of one function: a sign is flipped; a comparison, a number or a
-condition is changed; an index moves by one; or a `.detach()` or a check is removed. A mutant is
-identified by its function, by its position in the function's syntax tree and by the text there, but
-not by its file, so that the same mutants can be run before and after functions move. A mutant whose
-code no longer exists counts as vanished.
+condition is changed; an index is moved by one; or a `.detach()` or a check is removed. A mutant is
+identified by its function, by its position in the function's syntax tree and by the text at this
+position. Its file does not matter, so that the same mutants can be run before and after functions
+move. A mutant whose code no longer exists counts as vanished.
 
 The tree is copied into a temporary folder and mutated there; the checkout stays as it is. A mutant
-runs against the tests that import its module, the nearest first, up to a total of `BUDGET` seconds
-(measured without the mutant). Tests that fail without any mutant are left out and listed in the
-results under "baseline". Only numba's cache remains in the temporary folder, for a run that
-continues. Set JARVIS_DATA for the tests on real data, which use a copy of it. The program needs
-POSIX.
+runs against the tests that import its module: the most direct importers first, up to a total of
+`BUDGET` seconds (measured without the mutant). Tests that fail without any mutant are left out and
+listed in the results under "baseline". Numba's cache stays in the temporary folder, for a run that
+is resumed. Set JARVIS_DATA for tests on real data, which use a copy of that folder. The program
+needs POSIX.
 """
 
 import argparse
@@ -45,9 +45,9 @@ from itertools import takewhile
 from pathlib import Path
 
 PACKAGE = "jarvis"
-#: Modules and folders to draw no mutants from: plots, command lines, lessons, Triton's loops.
+#: Modules and folders from which no mutants are drawn: plots, command lines, lessons, Triton loops.
 EXCLUDED = ("plotting", "classroom", "layout", "*triton*")
-#: Test files that are not run: they test something other than the core, or take minutes.
+#: Test files that are not run, because they do not test the core, or take minutes.
 EXCLUDED_TESTS = (
     "browser", "test_style", "test_docs", "test_readme", "test_notebooks", "test_benchmarks",
     "*triton*",
@@ -57,13 +57,13 @@ COMPILED = "kernels"
 KINDS = ("sign", "comparison", "constant", "off by one", "detach", "condition", "check")
 
 DEFAULTS = "tests/project/test_defaults.py"  #: reads every signature but imports no module by name
-LIMIT = 150.0  #: seconds of processor time per mutant; a busy machine takes up to twice as many
-BUDGET = 40.0  #: seconds of processor time for its tests without the mutant or Python's start
-QUICK = 3.0  #: seconds; slower tests come last, so that a few of them do not take all the time
+LIMIT = 150.0  #: seconds of processor time per mutant; a busy machine needs up to twice as much
+BUDGET = 40.0  #: processor seconds for a mutant's tests, measured without the mutant
+QUICK = 3.0  #: seconds; slower tests come last, so that a few of them do not use up the budget
 QUICK_SHARE = 0.75  #: largest fraction of the budget for quick tests
 LIMIT_BASELINE = 300.0  #: seconds of processor time for a test file without a mutant
-PATIENCE = 3.0  #: seconds by the clock per second of a limit, in case a test waits for ever
-DEPTH = 1  #: tests may import the mutant's module, or a module this many imports away from it
+PATIENCE = 3.0  #: seconds by the clock per second of a limit, if a test waits for ever
+DEPTH = 1  #: largest number of imports between the mutant's module and one that a test imports
 NOT_COPIED = (".git", ".venv", "runs", "_build", "__pycache__", ".*_cache", ".hypothesis", "*.egg*")
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -87,8 +87,8 @@ class Site:
 
     Args:
         path: the path from the function to the node, such as ``body[3].test.ops[0]``.
-        text: the node's source; `new` is its source after the mutation.
-        context: the statement around it, or the statement's head.
+        text: the source of the node; `new` is its source after the mutation.
+        context: the statement that contains the node, or the statement's head.
         start, end: the bytes of the file that `replacement` replaces.
     """
 
@@ -108,9 +108,9 @@ class Mutant:
 
     Args:
         function: the qualified name of the function, or of a value outside functions.
-        module: the module's stem, if the name occurs in two modules.
+        module: the module's stem, if two modules define this name.
         shape: a checksum of the whole function, to distinguish functions of the same name.
-        drawn_from: the file, as information for the reader; nothing depends on it.
+        drawn_from: the file from which the mutant was drawn; only readers use it.
     """
 
     function: str
@@ -133,7 +133,7 @@ def is_type_checking(node: ast.AST) -> bool:
 
 
 def scopes(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.stmt]]:
-    """Functions, methods, and named values outside of them, by qualified name."""
+    """Functions, methods, and named values outside of these, by qualified name."""
     for node in body:
         if isinstance(node, FUNCTIONS):
             yield prefix + node.name, node
@@ -151,7 +151,7 @@ def scopes(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.st
 
 
 def integer(node: ast.AST) -> int | None:
-    """The value of a whole number as it is written, including its sign."""
+    """The value of a whole number in the source, including its sign; None for other nodes."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         value = integer(node.operand)
         return None if value is None else -value
@@ -159,7 +159,7 @@ def integer(node: ast.AST) -> int | None:
 
 
 def name_of(call: ast.Call) -> str:
-    """The last part of the name of what is called."""
+    """The last part of the name of the called function."""
     return ast.unparse(call.func).rpartition(".")[2]
 
 
@@ -181,12 +181,12 @@ class Source:
         return start, end
 
     def code(self, node: ast.AST) -> str:
-        """The source of a node as it is written."""
+        """The source of a node, exactly as it is written."""
         start, end = self.span(node)
         return self.data[start:end].decode()
 
     def operator(self, low: int, high: int, symbol: str) -> tuple[int, int]:
-        """The position of an operator between two operands, where there may also be comments."""
+        """The position of an operator between two operands, where comments may stand as well."""
         between = re.sub(rb"#[^\n]*", lambda found: b" " * len(found[0]), self.data[low:high])
         start = low + between.index(symbol.encode())
         return start, start + len(symbol)
@@ -199,7 +199,7 @@ class Source:
         yield from scopes(self.tree.body)
 
     def sites(self, scope: ast.stmt) -> list[Site]:
-        """All sites of a function, in the order of its text."""
+        """All sites of a function, in the order of its source."""
         return list(self._walk(scope, "", "", set()))
 
     def _walk(self, node: ast.AST, path: str, context: str, taken: set[int]) -> Iterator[Site]:
@@ -310,7 +310,7 @@ class Source:
         test = node.test
         equality = isinstance(test, ast.Compare) and isinstance(test.ops[0], (ast.Eq, ast.NotEq))
         if isinstance(test, ast.Constant) or (equality and len(test.ops) == 1):
-            return  # a comparison's opposite is among its mutants already
+            return  # the comparison has a mutant that negates it already
         start, end = self.span(test)
         head = at["context"] if isinstance(node, ast.IfExp) else ast.unparse(test)
         yield Site("condition", f"{at['path']}.test" if at["path"] else "test", ast.unparse(test),
@@ -396,7 +396,7 @@ def candidates(tree: Path) -> tuple[list[Source], dict[str, list[tuple[Source, S
 def draw(tree: Path, seed: int, count: int, among=None) -> list[Mutant]:
     """Draw mutants of all kinds in turn; functions repeat only when there are no others.
 
-    ``among`` is the output of `candidates`, to be reused for several draws.
+    ``among`` is the output of `candidates`, if it is used for several draws.
     """
     files, found = among or candidates(tree)
     pools = {kind: list(pool) for kind, pool in found.items()}
@@ -411,7 +411,7 @@ def draw(tree: Path, seed: int, count: int, among=None) -> list[Mutant]:
 def take(
     files: list[Source], pools: dict[str, list[tuple[Source, Site, Mutant]]], count: int
 ) -> list[Mutant]:
-    """The first of each shuffled pool, in turn, if it is sound and can be found again."""
+    """Take from the shuffled pools in turn the next mutant that is sound and can be found again."""
     chosen: list[Mutant] = []
     later: dict[str, list] = {kind: [] for kind in pools}
     used: set[tuple[str, str]] = set()
@@ -442,11 +442,12 @@ def is_sound(source: Source, site: Site) -> bool:
 
 
 def locate(files: list[Source], mutant: Mutant) -> tuple[Source | None, Site | None, str]:
-    """Where a mutant is in a tree, and how it was found; (None, None, why) if it vanished.
+    """Where a mutant is in a tree, and how it was found; (None, None, reason) if it vanished.
 
-    The function is identified by its name, in any file, and the site by its text. Matches are tried
-    in this order: the same place in the same statement ("same"), elsewhere in that statement
-    ("moved"), the same place in an edited statement ("edited"), or a similar statement ("similar").
+    The function is identified by its name, in any file, and the site by its text. These matches are
+    tried, in order: the same place in the same statement ("same"), another place in that statement
+    ("moved"), the same place in an edited statement ("edited"), and a similar statement
+    ("similar").
     """
     found: list[tuple[tuple, Source, Site, str]] = []
     named = False
@@ -469,7 +470,7 @@ def locate(files: list[Source], mutant: Mutant) -> tuple[Source | None, Site | N
 
 
 def likeness(site: Site, mutant: Mutant) -> tuple[str, tuple]:
-    """How similar a site with the same text is, in a word ("" if too little), and a sort key."""
+    """How similar a site with the same text is: a word ("" if too little), and a sort key."""
     path, context = site.path == mutant.path, site.context == mutant.context
     pairs = zip(reversed(site.path.split(".")), reversed(mutant.path.split(".")), strict=False)
     ends = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
@@ -483,7 +484,7 @@ def likeness(site: Site, mutant: Mutant) -> tuple[str, tuple]:
 
 
 class Imports:
-    """Which of the package's modules and which tests import which modules."""
+    """The imports of all modules of the package and of all tests."""
 
     def __init__(self, tree: Path) -> None:
         self.tree = tree
@@ -533,7 +534,7 @@ class Imports:
                 for a in node.names}  # fmt: skip
 
     def _origins(self, dotted: str, seen: frozenset[str] = frozenset()) -> set[str]:
-        """The modules that a dotted name leads to, through packages that re-export names."""
+        """The modules to which a dotted name leads, through packages that re-export names."""
         if dotted in self.modules or dotted in seen:
             return {dotted} & set(self.modules)
         parent, _, name = dotted.rpartition(".")
@@ -568,7 +569,7 @@ class Imports:
         return {origin for name in wanted for origin in self._origins(name)} - {module}
 
     def _add_dynamic(self) -> None:
-        """Add what is reached only by ``import_module(f"jarvis.kernels.{family}_{backend}")``."""
+        """Add the modules of ``import_module(f"jarvis.kernels.{family}_{backend}")``."""
         static = set().union(*self.of.values())
         for name, tree in self._parsed.items():
             for node in ast.walk(tree):
@@ -583,7 +584,7 @@ class Imports:
                     self.of[name] |= found - static
 
     def distances(self, module: str) -> dict[str, int]:
-        """How many imports away each importer is; imports among compiled loops do not count."""
+        """How many imports away each importer is, without imports among compiled loops."""
         found = {module: 0}
         queue = deque([module])
         while queue:
@@ -609,7 +610,7 @@ class Imports:
         return found
 
     def matching(self, module: str) -> list[Path]:
-        """Files whose tests concern a module, the nearest first; its own examples come second."""
+        """Files whose tests concern a module, nearest first; the module's examples come second."""
         near = self.distances(module)
         path = self.modules[module]
         folders = path.relative_to(self.tree / PACKAGE).parent.parts
@@ -652,7 +653,7 @@ class Workshop:
             shutil.copytree(os.environ["JARVIS_DATA"], self.data)
 
     def clear(self) -> None:
-        """Remove everything except numba's cache, because a resumed run has already compiled."""
+        """Remove everything except numba's cache, so that a resumed run need not compile again."""
         for part in ("tree", "data", "scratch", "numba_of_one"):
             shutil.rmtree(self.folder / part, ignore_errors=True)
 
@@ -678,7 +679,7 @@ class Workshop:
     def pytest(
         self, arguments: list[str], limit: float, cache: Path, keep_bytecode: bool = False
     ) -> tuple[int | None, str, float]:
-        """Exit status (None if stopped at the limit), output and processor time of a run."""
+        """Run tests; returns exit status (None: stopped at the limit), output, processor time."""
         scratch = self.folder / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         (scratch / "tmp").mkdir(parents=True)
@@ -724,7 +725,7 @@ class Workshop:
     def measure(self, file: Path, module: str | None) -> dict:
         """How long each test of a file takes without a mutant, and which tests fail.
 
-        With a `module`, numba must recompile everything that depends on it, as for its mutants.
+        With a `module`, numba must recompile everything that depends on it, as for a mutant.
         """
         cache = self.cache if module is None else self.fresh_cache(module)
         name = file.relative_to(self.tree).as_posix()
@@ -732,7 +733,7 @@ class Workshop:
         before = len(list(cache.rglob("*")))
         status, text, took = self.pytest(arguments, LIMIT_BASELINE, cache, keep_bytecode=True)
         if module is None and status is not None and len(list(cache.rglob("*"))) > before:
-            # Much of the time was compilation, which the mutants do not need to repeat.
+            # Much of this time was spent on compiling, which the mutants do not need to repeat.
             status, text, took = self.pytest(arguments, LIMIT_BASELINE, cache, keep_bytecode=True)
         tests: dict[str, float] = {}
         calls = set()
@@ -749,14 +750,14 @@ class Workshop:
         if status not in (0, 1, 5):  # 5 means that the file has no tests
             bad.add(f"{name}: {'over the limit' if status is None else f'status {status}'}")
             tests = {}
-        # pytest reports seconds by the clock; these are scaled to processor time.
+        # pytest reports seconds by the clock, which are scaled to processor time.
         clock = re.findall(r" in ([\d.]+)s(?: \([\d:]+\))?[ =]*$", text, re.MULTILINE)
         share = min(1.0, took / float(clock[-1])) if clock and float(clock[-1]) else 1.0
         good = {test: round(share * s, 2) for test, s in tests.items() if test in calls - bad}
         return {"seconds": round(took, 1), "tests": good, "left out": sorted(bad)}
 
     def choose(self, module: str, baseline: dict[str, dict]) -> list[str]:
-        """The tests for a module's mutants: the nearest ones that fit into the budget together."""
+        """The tests for a module's mutants: the nearest tests, as many as fit into the budget."""
         if module in self.chosen:
             return self.chosen[module]
         chosen: list[str] = []
@@ -779,7 +780,7 @@ class Workshop:
         return chosen
 
     def measured(self, file: Path, module: str, baseline: dict[str, dict]) -> dict:
-        """A file's tests as they run for a module's mutants; measured once, and kept."""
+        """The times of a file's tests, run as for a module's mutants; measured once, and kept."""
         key = file.relative_to(self.tree).as_posix()
         if key not in baseline:
             baseline[key] = self.measure(file, None)
@@ -797,7 +798,7 @@ class Workshop:
         return baseline[key]
 
     def run(self, mutant: Mutant, baseline: dict[str, dict]) -> dict:
-        """What the tests show for one mutant."""
+        """Run the tests on one mutant; returns the result."""
         source, site, how = locate(self.files, mutant)
         if source is None or site is None:
             return {"status": "vanished", "found": how}
@@ -823,7 +824,7 @@ class Workshop:
             return result | {"status": "timed out"}
         if status == 0:
             return result | {"status": "survived"}
-        # With a status above 2, pytest did not find the tests; the mutant may be the reason.
+        # A status above 2 means that pytest did not find the tests, perhaps because of the mutant.
         if status > 2 and self.pytest(["--collect-only", *tests], LIMIT, cache)[0] != 0:
             return result | {"status": "no tests"}
         by = [line for line in text.splitlines() if line.startswith(("FAILED ", "ERROR"))]
@@ -857,7 +858,7 @@ def say(text: str) -> None:
 
 
 def digest(tree: Path) -> str:
-    """A checksum of the package and the tests that results belong to."""
+    """A checksum of the package and its tests, for which results are valid."""
     total = hashlib.sha256()
     for part in (PACKAGE, "tests"):
         for path in sorted((tree / part).rglob("*.py")):
@@ -866,10 +867,10 @@ def digest(tree: Path) -> str:
 
 
 def write(path: Path, content: dict | list) -> None:
-    """Write a file that is complete at any time."""
+    """Write a file so that it is complete at any moment."""
     if path.exists() and not path.is_file():
         sys.exit(f"mutants.py: {path} is not a regular file")
-    path = Path(os.path.realpath(path))  # so that a link stays a link
+    path = Path(os.path.realpath(path))  # so that a symbolic link stays in place
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)
@@ -904,7 +905,7 @@ def run_all(tree: Path, mutants: list[Mutant], output: Path) -> dict:
 
 
 def report(state: dict) -> str:
-    """The counts by kind, and the mutants that no test noticed."""
+    """Counts by kind and status, and the mutants that no test noticed."""
     results = state["results"]
     names = ("killed", "survived", "timed out", "vanished", "no tests")
     counts = Counter(result["status"] for result in results)

@@ -6,12 +6,12 @@
     python tools/notebooks.py text notebooks/sources/303_mnist.py ...
     python tools/notebooks.py figures notebooks/303_mnist.ipynb FOLDER
 
-`build` runs a source in notebooks/sources in full and writes its NNN_topic.ipynb, with outputs, to
-the corresponding path in notebooks. `fill` replaces the marked numbers of the text
-(``97.8<!-- accuracy 0.3 --> %``) by those of the last full run, from notebooks/results, and prints
-which numbers changed; `build --fill` does this after the run. `text` updates only the Markdown
-cells, and refuses if the code has changed, because the outputs would no longer match.
-`figures` writes every figure of a notebook as PNG, for inspection.
+`build` runs a source in notebooks/sources in full and writes NNN_topic.ipynb, with outputs, to the
+corresponding path in notebooks. `fill` replaces the marked numbers in the text (``97.8<!-- accuracy
+0.3 --> %``) by those of the last full run, which are in notebooks/results, and prints the numbers
+that changed; `build --fill` does this after the run. `text` updates only the Markdown cells. It
+stops if the code has changed, because the outputs would no longer match. `figures` writes every
+figure of a notebook as PNG, for inspection.
 """
 
 import base64
@@ -56,7 +56,7 @@ def _parsed(source: Path, changed: int):
 
 
 def read(source: Path):
-    """A source as a notebook. Parsing takes a while, so it is repeated only for a changed file."""
+    """A source as a notebook. Parsing takes a while, so only changed files are parsed again."""
     return copy.deepcopy(_parsed(source, source.stat().st_mtime_ns))
 
 
@@ -113,8 +113,8 @@ def packed(png: str) -> str:
 
 
 def pack(notebook) -> None:
-    """Recompress all PNG outputs. Remove sliders, which do not work without a kernel, and the line
-    about compiling loops, which depends on the machine."""
+    """Recompress all PNG outputs. Remove sliders, which do not work without a kernel, and the
+    message about compiling loops, which depends on the machine."""
     view = "application/vnd.jupyter.widget-view+json"
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -127,7 +127,7 @@ def pack(notebook) -> None:
 
 
 def build(source: Path) -> None:
-    """Run one source top to bottom and write the notebook with its outputs."""
+    """Run one source from top to bottom, and write the notebook with its outputs."""
     notebook = jupytext.read(source)
     notebook.metadata = nbformat.from_dict(KERNEL)
     started = time.perf_counter()

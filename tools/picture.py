@@ -25,7 +25,7 @@ N_STEPS = 60  # steps of 1 ms
 DIGIT = 3
 TARGET_RATE = 0.04  # spikes per step: 40 Hz
 FRAMES_PER_SECOND = 12.5  # one frame per ms of the network's time
-PAUSE = 28  # frames at the end
+PAUSE = 28  # more frames of the last picture
 SIZE, DPI = (8.6, 2.55), 150  # inches; shown 860 pixels wide, so that 1 pt is about 1 pt
 STYLE = {
     "font.size": 10,
@@ -164,7 +164,7 @@ def save_still(picture: Picture, path: Path) -> None:
 
 
 def data(shown: Shown) -> str:
-    """A script that sets `window.jarvisDigit`: spikes as (step, unit), evidence at each step."""
+    """A script that sets `window.jarvisDigit`: spikes as (step, unit), and evidence by step."""
     fields = {
         "image": [[round(value, 3) for value in row] for row in shown.image.tolist()],
         "spikes": shown.spikes.nonzero().tolist(),
@@ -182,7 +182,7 @@ def main(name: str) -> None:
     path = Path(name)
     if path.suffix not in (".gif", ".png", ".js"):
         raise SystemExit(f"{path}: the image must be a .gif or .png file, and its data a .js file")
-    check_replaceable(path)  # before the training, not after it
+    check_replaceable(path)  # an error should come before the training
     if path.suffix == ".js":
         with atomic_path(path) as part:
             part.write_text(data(run_network()), encoding="utf-8")

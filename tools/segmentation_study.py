@@ -2,14 +2,14 @@
 
 python tools/segmentation_study.py                       # the table, in Markdown
 python tools/segmentation_study.py write                 # insert it into docs/spikeseg.md
-python tools/segmentation_study.py run                   # the runs that are missing
+python tools/segmentation_study.py run                   # all missing runs
 python tools/segmentation_study.py run density --noise 0.02
 
 Every method is tuned on the first 45 scenes of the validation split, and used once on the first 450
 scenes of the test split, in three blocks of 150. A network is trained three times, with seeds 0, 1
 and 2, and each trained network is tested on one block. Intervals come from 2000 bootstrap samples
-of the scenes; they include the spread between the blocks, and therefore between the seeds. Each
-method and noise level has one entry in results/segmentation. A method takes minutes on one core.
+of the scenes; they include the differences between blocks, and therefore between seeds. Each method
+and noise level has one entry in results/segmentation. A method takes minutes on one core.
 """
 
 import argparse
@@ -44,13 +44,13 @@ RESULTS, PAGE = ROOT / "results" / "segmentation", ROOT / "docs" / "spikeseg.md"
 START, END = "<!-- segmentation: begin -->", "<!-- segmentation: end -->"
 N_VAL, BLOCK, N_BLOCKS = 45, 150, 3
 NOISE = (0.0, 0.005, 0.01, 0.02, 0.04)
-#: The noise at which all methods are trained and tuned, except those that are tuned again.
+#: The noise at which all methods are trained and tuned, except for those tuned at each level.
 LEARNT = 0.005
 FIGURES = ("mean_iou", "two_instances", "false_alarms")
 
 #: The values from which the three parameters of `density` are chosen, on validation scenes.
 DENSITY = {"least": (2, 3, 4, 6, 8), "width": (3, 5), "smallest": (30, 60)}
-#: The same for the network of lesson 404: a factor for both thresholds, and spikes per instance.
+#: The same for the network of lesson 404: a factor on both thresholds, and spikes per instance.
 NETWORK = {"factor": (1.0, 1.5, 2.0), "min_spikes": (4, 8)}
 
 Masks = list[list[torch.Tensor]]
@@ -81,10 +81,10 @@ def scenes_of(split: str, n: int, noise: float) -> tuple[Events, Masks]:
 
 
 def score(method: Method, events: Events, truths: Masks) -> list[dict]:
-    """For each scene: the IoUs of its satellites, whether a pair is found as two, false alarms."""
+    """For each scene: IoUs of its satellites, whether pairs are found as two, and false alarms."""
     rows = []
     for found, truth in zip(method(events), truths, strict=True):
-        pairs = match(found, truth)  # as in SceneScore, without its counts of pixels
+        pairs = match(found, truth)  # as in SceneScore, but without counting pixels
         ious = {j: iou for _, j, iou in pairs}
         row = {"mean_iou": [ious.get(j, 0.0) for j in range(len(truth))]}
         row["two_instances"] = [len(found) == len(pairs) == 2] if len(truth) == 2 else []
@@ -100,7 +100,7 @@ def means(rows: list[dict]) -> dict[str, float]:
 
 
 def intervals(rows: list[dict], n: int = 2000) -> dict[str, list[float]]:
-    """95 % intervals from bootstrap samples; these draw scenes, not satellites."""
+    """95 % intervals from bootstrap samples of scenes (not of satellites)."""
     rng = np.random.default_rng(0)
     out = {}
     for name in FIGURES:
@@ -178,8 +178,8 @@ def set_guide(noise: float, again: bool) -> tuple[dict, Callable[[int], Method]]
     return {"chosen": {}}, lambda seed: masks_by(*guide_network(seed))
 
 
-#: Name: title in the table, function that tunes it, noise levels to measure it at, and whether it
-#: is tuned (and trained) again at each level.
+#: For each method: title in the table, function that tunes the method, noise levels at which it is
+#: measured, and whether it is tuned (and trained) again at each level.
 METHODS: dict[str, tuple] = {
     "density": ("density and connection, no learning", set_density, NOISE, False),
     "notebook": ("SpikeSEG of lesson 404", set_notebook, NOISE, False),
@@ -210,7 +210,7 @@ def command(name: str) -> str:
 
 
 def measure(name: str, noise: float) -> dict:
-    """A method on the test scenes: figures of merit for all scenes and blocks, and intervals."""
+    """Test a method: figures of merit for all scenes and for each block, and intervals."""
     _, make, _, again = METHODS[name]
     setting, method_of = make(noise, again)
     events, truths = scenes_of("test", BLOCK * N_BLOCKS, noise)
@@ -229,7 +229,7 @@ def measure(name: str, noise: float) -> dict:
 
 
 def make(name: str, noise: float) -> None:
-    """Measure and store, unless the result is stored already."""
+    """Measure a method and store the result, unless it is stored already."""
     if any(row["noise"] == noise for row in kept(name)["results"]):
         return
     row = measure(name, noise)
@@ -241,7 +241,7 @@ def make(name: str, noise: float) -> None:
 
 
 def table() -> str:
-    """All methods and noise levels; brackets contain 95 % of bootstrap samples."""
+    """A table of all methods and noise levels; brackets contain 95 % of bootstrap samples."""
     lines = [
         "| noise, % of pixels | method | mean IoU | two come out as two | false alarms |",
         "|---|---|---|---|---|",
@@ -262,7 +262,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", nargs="?", choices=("table", "write", "run"), default="table")
     parser.add_argument("names", nargs="*", help=f"methods, by default all: {', '.join(METHODS)}")
-    parser.add_argument("--noise", nargs="+", type=float, help="only these levels")
+    parser.add_argument("--noise", nargs="+", type=float, help="only these noise levels")
     args = parser.parse_args()
     for name in args.names:
         if name not in METHODS:

@@ -1,12 +1,12 @@
-"""Draw random sentences from everything that people read, to be read without context.
+"""Draw random sentences from all texts of the project, to be read without context.
 
     python tools/sentences.py --seed 1                  100 sentences of all kinds
     python tools/sentences.py --seed 1 --of notebooks   only sentences from one folder
 
-A reader who has not written them reads each sentence once and counts those that had to be read
-twice; two of a hundred are allowed. Every sentence has the same probability, whether it comes from
-lessons, pages, docstrings, comments, messages or the help of options. Names of variables and
-formulas are shown as they are.
+A reader who has not written these sentences counts those that had to be read twice; two of a
+hundred are allowed. Every sentence has the same probability, whether it comes from lessons, pages,
+docstrings, comments, messages or the help of options. Names of variables and formulas are shown as
+they are.
 """
 
 import ast
@@ -29,7 +29,7 @@ END = re.compile(r"(?<=[.!?])[)\"”*]*\s+(?=[A-Z\"“(*`$])")
 
 
 def files() -> list[Path]:
-    """Everything that people read."""
+    """All files with texts that people read."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
     pages += [path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
     code = [path for name in ("jarvis", "demos", "tools", "benchmarks", "docs", "notebooks")
@@ -86,7 +86,7 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def drawn(seed: int, count: int, folder: str = "") -> list[tuple[str, str]]:
-    """Sentences drawn without replacement, each with its place; only of `folder`, if given."""
+    """Sentences drawn without replacement, each with its place; only from `folder`, if given."""
     found = {
         sentence: f"{path.relative_to(ROOT).as_posix()}:{line}"
         for path in files()

@@ -1,13 +1,13 @@
-"""Spoken digits: make the missing runs of results/shd, and print the tables of results.md.
+"""Spoken digits: carry out the runs missing in results/shd, and print the tables of results.md.
 
 python tools/shd_table.py                               # the tables, in Markdown
 python tools/shd_table.py write                         # insert them into docs/results.md
 python tools/shd_table.py run net_3 net_inf --seeds 3   # hours; resumes interrupted runs
-python tools/shd_table.py steps                         # the variants tried on held-out speakers
+python tools/shd_table.py steps                         # runs of variants, on held-out speakers
 python tools/shd_table.py shortest                      # seconds: the run that a test repeats
 python tools/shd_table.py vote net_3 net_inf            # the ensemble of all runs of a kind
 
-Each kind of network has one file, with the command that makes a run and, for each seed, the result
+Each kind of network has one file. It contains the command for a run and, for each seed, the result
 of its only test. `steps.json` contains the variants tried on held-out speakers, one entry per run.
 Existing runs are not repeated.
 """
@@ -54,9 +54,10 @@ class Kind:
     """A row of the table.
 
     Args:
-        title: its name in the table.
+        title: the name of the kind in the table.
         options: options of the demo in addition to `RECIPE`.
-        published: test accuracy, %, in Landsmeer et al. 2025 (medians read from its notebooks).
+        published: test accuracy, %, of Landsmeer et al. 2025 (medians read from the paper's
+            notebooks).
     """
 
     title: str
@@ -139,7 +140,7 @@ STEPS = {
 
 
 def read(name: str) -> dict | None:
-    """The content stored under a name, if any."""
+    """The content stored under a name; None if there is none."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
 
@@ -150,12 +151,12 @@ def write(name: str, content: dict) -> None:
 
 
 def make(name: str, seed: int) -> None:
-    """Make a run of a kind unless it exists."""
+    """Carry out a run of a kind unless it exists."""
     kind = KINDS[name]
     options = f"{RECIPE} {kind.options} --final"
     content = read(name) or {"runs": []}
     if content["runs"] and meant(content["command"]) != plain(options):
-        raise SystemExit(f"{name}.json contains runs of other options: {content['command']}")
+        raise SystemExit(f"{name}.json contains runs with other options: {content['command']}")
     if seed in [run["seed"] for run in content["runs"]]:
         return
     drawn = (name, seed) == ("net_3", 0)
@@ -209,7 +210,7 @@ def keep_layout(folder: Path, metrics: dict) -> None:
 
 
 def make_step(name: str) -> None:
-    """Make a run for steps.json: the accuracy on held-out speakers after the last epoch."""
+    """Carry out a run for steps.json, which stores the final accuracy on held-out speakers."""
     words, options = STEPS[name]
     if "--nepochs" not in options:
         options += " --nepochs 8"
@@ -236,7 +237,7 @@ def make_step(name: str) -> None:
 
 
 def vote(name: str) -> None:
-    """The ensemble of all runs of a kind: the mean of their probabilities for each test word."""
+    """Test the ensemble of all runs of a kind, which averages their probabilities for each word."""
     kept = read(name) or {"runs": []}
     seeds = [run["seed"] for run in kept["runs"]]
     options = f"{RECIPE} {KINDS[name].options} --final"
@@ -261,7 +262,7 @@ def vote(name: str) -> None:
 
 
 def make_shortest() -> None:
-    """Make the short run that a test repeats."""
+    """Carry out the short run that a test repeats."""
     with tempfile.TemporaryDirectory() as folder:
         metrics = train(SHORT, Path(folder) / "run")
     parts = {k: {n: metrics[k][n] for n in ("loss", "acc")} for k in ("train", "test")}
@@ -342,7 +343,7 @@ def main() -> None:
 
 
 def make_missing(args: argparse.Namespace) -> None:
-    """Do what the command line asks for, before the tables are printed."""
+    """Do what the command line asks for, apart from printing the tables."""
     if args.what == "run":
         for seed in range(args.seeds):
             for name in args.names or KINDS:

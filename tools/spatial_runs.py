@@ -1,4 +1,4 @@
-"""Shared by the programs that make runs of demos/train_spatial.py and store their results."""
+"""Shared by the programs that run demos/train_spatial.py and store the results."""
 
 import argparse
 import json
@@ -33,12 +33,12 @@ def plain(options: str) -> dict:
 
 
 def meant(command: str) -> dict:
-    """The same options, taken from a stored command."""
+    """Like `plain`, for the options in a stored command."""
     return plain(command.split("train_spatial.py")[1].replace("SEED", "0"))
 
 
 def train(options: str, folder: Path, dataset: str = "shd") -> dict:
-    """Make one run of the demo, or resume it; returns its metrics."""
+    """Carry out or resume one run of the demo; returns its metrics."""
     metrics = folder / "metrics_final.json"
     if not metrics.exists():
         line = [sys.executable, *PROGRAM[1:], *options.split(), "--dataset", dataset, "--device",
@@ -63,7 +63,7 @@ Words = tuple[SpokenDigits, SpokenDigits]
 
 
 def words_of(args: argparse.Namespace) -> Words:
-    """The words that a run learns from, and the words that it is measured on at its end."""
+    """The words from which a run learns, and the words on which it is measured at its end."""
     found = _words(args.dataset, args.final, args.dt, args.duration, args.load_limit,
                    args.load_limit_test)  # fmt: skip
     args.duration = found[0]
@@ -86,7 +86,7 @@ def starting_network(args: argparse.Namespace) -> SpatialNetwork:
 
 
 def trained_network(args: argparse.Namespace, folder: Path) -> SpatialNetwork:
-    """The network at the end of a run, from its checkpoint, averaged if there is an average."""
+    """The network at the end of a run, from its checkpoint; with averaged weights, if stored."""
     kept = load_checkpoint(folder)
     scaled = argparse.Namespace(**vars(args) | {"ifactor": args.ifactor or 1.0})  # without tuning
     network = train_spatial.make_network(scaled, words_of(args)[0])

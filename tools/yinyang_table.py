@@ -1,11 +1,11 @@
-"""Yin-Yang accuracy over network sizes: make the missing runs, and print the table.
+"""Yin-Yang accuracy by network size: carry out the missing runs, and print the table.
 
 python tools/yinyang_table.py                                   # the table, in Markdown
 python tools/yinyang_table.py write                             # insert it into docs/results.md
 python tools/yinyang_table.py run --hidden 30 --seeds 5 --jobs 2
 
-Each configuration has one file in results/yinyang, with the command that makes a run and, for each
-seed, the accuracies of the epoch that is best on the validation set. Existing runs are not
+Each configuration has one file in results/yinyang. It contains the command for a run and, for each
+seed, the accuracies after the epoch that is best on the validation set. Existing runs are not
 repeated.
 """
 
@@ -55,7 +55,7 @@ def command(net: str, hidden: int, *more: str) -> list[str]:
 
 
 def measure(net: str, hidden: int, seed: int, *more: str) -> dict:
-    """Make one run; returns its best epoch on the validation set and the test accuracy there."""
+    """Carry out one run; returns its best epoch on the validation set, with the test accuracy."""
     with tempfile.TemporaryDirectory() as folder:
         options = ["--seed", str(seed), "--device", "cpu", "--output", folder]
         line = [sys.executable, *command(net, hidden, *more, *options)[1:]]
@@ -85,7 +85,7 @@ def add(net: str, hidden: int, run: dict, *more: str) -> None:
 
 
 def make(nets: list[str], sizes: list[int], seeds: int, jobs: int) -> None:
-    """Make the missing runs, `jobs` at a time: one seed for all sizes, then the next seed."""
+    """Carry out the missing runs, `jobs` at a time: one seed for all sizes, then the next seed."""
     todo = []
     for seed in range(seeds):
         for hidden in sizes:

@@ -1,14 +1,14 @@
-"""Train every neuron of the zoo as the hidden layer of the same network, and print the table.
+"""Train the same network with every neuron of the zoo in its hidden layer, and print a table.
 
 python tools/zoo_table.py                                       # the table, in Markdown
 python tools/zoo_table.py write                                 # insert it into docs/zoo.md
 python tools/zoo_table.py run --dataset digits --seeds 3        # the runs that are missing
 python tools/zoo_table.py run --dataset mnist --neurons lif qif
 
-All networks have the same size and budget: one hidden layer, images as a constant input of 25 ms,
-Adam with a cosine schedule, and the parameters that the neuron has in `jarvis.zoo`. Nothing is
-tuned for a neuron or a data set. The test set is used once, after the last epoch. Each
-configuration has one file in results/zoo.
+All networks have the same size and budget: one hidden layer, images as a constant input for 25 ms,
+and Adam with a cosine schedule. Neurons have the parameters of `jarvis.zoo`. Nothing is tuned for a
+neuron or a data set. The test set is used once, after the last epoch. Each configuration has one
+file in results/zoo.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def kept(dataset: str, neuron: str) -> dict:
 
 
 def measure(dataset: str, neuron: str, seed: int) -> dict:
-    """Train one network; returns test accuracy, spikes and operations per image, and time."""
+    """Train one network; returns its test accuracy, spikes and operations per image, and times."""
     train, val, test = (LOADERS[dataset](split) for split in datasets.SPLITS)
     encode = partial(_encoded, n_steps=STEPS)
     n_inputs = torch.Size(train.shape).numel()
@@ -61,7 +61,7 @@ def measure(dataset: str, neuron: str, seed: int) -> dict:
         model = SpikingMLP(
             (n_inputs, HIDDEN, train.n_classes), neurons=lambda n: hidden_layer(neuron)
         )
-    model(constant_encode(train[:2][0], STEPS)).sum().backward()  # compiles before the timing
+    model(constant_encode(train[:2][0], STEPS)).sum().backward()  # compile before timing
     model.zero_grad()
     start = time.process_time()
     fit(
@@ -75,7 +75,7 @@ def measure(dataset: str, neuron: str, seed: int) -> dict:
         counts = count_operations(model, x)
         _, (hidden,) = model(x, return_spikes=True)
     fires = model.neurons[0].fires
-    sent = hidden.sum() if fires else (hidden != 0).sum()  # each graded message counts as one
+    sent = hidden.sum() if fires else (hidden != 0).sum()  # each graded message counts as one spike
     total = Operations.total(counts.values()).mean()
     return {
         "seed": seed,
@@ -89,7 +89,7 @@ def measure(dataset: str, neuron: str, seed: int) -> dict:
 
 
 def measure_dense(dataset: str, neuron: str, seed: int) -> dict:
-    """The same for a network without spikes, with ReLU units instead of neurons, or neither."""
+    """The same for a network without spikes: with ReLU units, or with no hidden layer at all."""
     train, val, test = (LOADERS[dataset](split) for split in datasets.SPLITS)
     n = torch.Size(train.shape).numel()
     with seeded(seed):
@@ -112,7 +112,7 @@ def _encoded(x: torch.Tensor, generator: torch.Generator, *, n_steps: int) -> to
 
 
 def run(dataset: str, neurons: list[str], seeds: int) -> None:
-    """Make the missing runs, one seed at a time, and store each run at once."""
+    """Carry out the missing runs, one seed after another, and store each run at once."""
     for seed in range(seeds):
         for neuron in neurons:
             content = kept(dataset, neuron)

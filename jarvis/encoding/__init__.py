@@ -1,8 +1,7 @@
-"""Encoding values as spikes, decoding spikes into decisions, and spikes as event lists.
+"""Encode values as spikes, decode spikes into values, and store spikes as lists of events.
 
-`encoders` turn values into spike trains, `decoders` read decisions out of spikes or potentials,
-`events` defines sorted lists of (time, unit), and `filters` detect edges in images before they are
-encoded.
+`encoders` turn values into spike trains, `decoders` turn spikes or potentials into values, `events`
+defines sorted lists of (time, unit), and `filters` detect edges in images before they are encoded.
 """
 
 from jarvis.encoding.decoders import (

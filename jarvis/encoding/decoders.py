@@ -1,7 +1,7 @@
 """Decoders: how a read-out turns the spikes or potentials of a whole sequence into values.
 
-All of them are differentiable, through the surrogate gradient where spikes are involved.
-Rates, times and sums of half-precision spikes are computed, and returned, in float32.
+All decoders are differentiable; where spikes are involved, through the surrogate gradient. Rates,
+times and sums of half-precision spikes are computed, and returned, in float32.
 """
 
 import torch
@@ -45,9 +45,9 @@ def rate_decode(spikes: Tensor, dt: float | None = None) -> Tensor:
 def first_spike_decode(spikes: Tensor, dt: float = 1.0) -> Tensor:
     """Time of each unit's first spike, ms; ``T * dt`` for a unit that stays silent.
 
-    Written as ``sum_t t * s_t * prod_(u<t) (1 - s_u) + T * prod_u (1 - s_u)``, so that the
-    surrogate gradient can flow: an additional spike before the first one would lower the result,
-    and the gradient reflects this.
+    It is computed as ``sum_t t * s_t * prod_(u<t) (1 - s_u) + T * prod_u (1 - s_u)``, which has a
+    surrogate gradient: an additional spike before the first one would lower the result, and the
+    gradient reflects this.
 
     Args:
         spikes: ``[T, B, ...]``, 0 or 1 (or values in between, for smoothed spikes).
@@ -79,8 +79,8 @@ def _first_steps(name: str, spikes: Tensor, axes: str = "[T>=1, B, ...]", why: s
 def ttfs_decode(spikes: Tensor) -> Tensor:
     """Recover the values from a first-spike code: the inverse of `ttfs_encode`, up to rounding.
 
-    The value is ``1 - step / (T - 1)``, where step is the step of the first spike; it is 0 for a
-    unit that stays silent. Rounding to steps leaves an error of at most ``1 / (2 (T - 1))``.
+    The value is ``1 - step / (T - 1)``, where ``step`` is the step of the first spike. It is 0 for
+    a unit that stays silent. Rounding to steps leaves an error of at most ``1 / (2 (T - 1))``.
 
     Args:
         spikes: ``[T, B, ...]``, 0 or 1, with T at least 2.
@@ -107,10 +107,11 @@ def delta_decode(spikes: Tensor, threshold: float = 0.1, start: Tensor | float =
     Args:
         spikes: ``[T, B, 2, ...]``; channel 0 is ON and channel 1 is OFF, as in `delta_encode`.
         threshold: the threshold of the encoder, in units of the signal.
-        start: the signal's first value ``[B, ...]``, which the spikes do not encode.
+        start: the signal's first value ``[B, ...]``, which is not encoded in the spikes.
 
     Returns:
-        ``[T, B, ...]``, within `threshold` of a signal that changed by less than that per step.
+        ``[T, B, ...]``, within `threshold` of a signal that changes by less than `threshold` per
+        step.
 
     Raises:
         ValueError: if `spikes` is not [T, B, 2, ...] or contains NaN.
@@ -167,7 +168,7 @@ def mean_potential_decode(v: Tensor) -> Tensor:
 
 
 def trace_decode(spikes: Tensor, tau: float = 20.0, dt: float = 1.0) -> Tensor:
-    """Exponentially filtered spike train at the last step: recent spikes count more.
+    """Exponentially filtered spike train at the last step, in which recent spikes count more.
 
     ``sum_t s_t exp(-(T - 1 - t) dt / tau)``
 

@@ -23,7 +23,7 @@ _SCALE = "scale them first, e.g. (x - x.min()) / (x.max() - x.min())"
 
 
 def _check(name: str, values: Tensor, n_steps: int) -> int:
-    """T as an int; TypeError or ValueError for values outside [0, 1] or fewer than one step."""
+    """T as an int; TypeError or ValueError for values outside [0, 1] or less than one step."""
     check_tensor(f"{name}: values", values, "[B, ...]")
     n_steps = check_integer(f"{name}: n_steps", n_steps, at_least=1)
     check_values(f"{name}: values", values, at_least=0, at_most=1, why=_SCALE)
@@ -50,11 +50,11 @@ def poisson_encode(
         max_rate: rate for the value 1, Hz; None means a spike in every step, ``1000 / dt`` Hz.
         dt: time step, ms.
         generator: source of randomness, on the device of `values`; None for torch's default. If the
-            values were drawn at random as well, give it another seed: from the same seed come the
-            same numbers, and then no input fires in the first step.
-        skip_zeros: True draws no random numbers for values of 0, which never fire. This is several
-            times faster for images that are mostly background. The individual spikes then differ
-            from those drawn with False, but their statistics are the same.
+            values were drawn at random as well, use another seed: the same seed gives the same
+            numbers, and no input fires in the first step.
+        skip_zeros: if True, no random numbers are drawn for values of 0, which never fire. This is
+            several times faster for images that are mostly background. The individual spikes then
+            differ from those drawn with False, but their statistics are the same.
 
     Returns:
         spikes ``[T, B, ...]``.
@@ -116,7 +116,7 @@ def _linear_steps(values: Tensor, n_steps: int) -> Tensor:
 def ttfs_encode(values: Tensor, n_steps: int, *, silent_below: float = 0.0) -> Tensor:
     """Time to first spike: every input fires once, and larger values fire earlier.
 
-    ``step = round((1 - value) (T - 1))``: the value 1 fires at step 0, the smallest at step T-1.
+    ``step = round((1 - value) (T - 1))``: the value 1 fires at step 0, the value 0 at step T-1.
 
     Args:
         values: ``[B, ...]`` in [0, 1].
@@ -143,11 +143,11 @@ def ttfs_encode(values: Tensor, n_steps: int, *, silent_below: float = 0.0) -> T
 
 
 def intensity_to_latency(values: Tensor, n_steps: int, mode: str = "rank") -> Tensor:
-    """The step at which each unit fires its only spike: the larger the value, the earlier.
+    """The step at which each unit fires its only spike: the larger the value, the earlier it fires.
 
-    ``"rank"``: the N positive values of a sample, largest first, are divided evenly into T bins:
-    the value of rank r (counted from 0) fires at step ``floor(r T / N)``. Equal values are ranked
-    in the order of their units.
+    ``"rank"``: the N positive values of a sample are sorted, largest first, and divided evenly into
+    T bins: the value of rank r (counted from 0) fires at step ``floor(r T / N)``. Equal values are
+    ranked in the order of their units.
     ``"linear"``: ``step = round((1 - value) (T - 1))``, as in `ttfs_encode`.
 
     Args:
@@ -204,7 +204,7 @@ def latency_encode(
         n_steps: T, the number of steps. Spikes after the last step are lost.
         tau: membrane time constant, ms.
         threshold: firing threshold, in units of v, above 0.
-        dt: time step, ms. A spike at t falls into step ``floor(t / dt)``.
+        dt: time step, ms. A spike at t falls in step ``floor(t / dt)``.
 
     Returns:
         spikes ``[T, B, ...]``, at most one per unit.
@@ -238,8 +238,9 @@ def delta_encode(signal: Tensor, threshold: float = 0.1) -> Tensor:
 
     Each input keeps a reference, initially the first value of the signal. Where the signal is at
     least `threshold` above the reference, the input sends an ON spike and the reference increases
-    by `threshold`. Where the signal is as far below it, the input sends an OFF spike and the
-    reference decreases. There is at most one spike per step, so following a jump takes several.
+    by `threshold`. Where the signal is at least `threshold` below the reference, the input sends an
+    OFF spike and the reference decreases. There is at most one spike per step, so following a jump
+    takes several steps.
 
     Args:
         signal: ``[T, B, ...]``, time first, any finite values.
@@ -277,7 +278,7 @@ def delta_encode(signal: Tensor, threshold: float = 0.1) -> Tensor:
 
 
 def constant_encode(values: Tensor, n_steps: int) -> Tensor:
-    """Direct code: the values themselves as a constant input, the same in every step.
+    """Direct code: the values themselves are the input, the same in every step.
 
     Returns an expanded view (no copy): `over_time` detects it and computes the first layer once.
 

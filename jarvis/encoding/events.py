@@ -19,18 +19,18 @@ from jarvis.support.checks import (
     check_values,
 )
 
-#: A day in ms: later times must be in another unit, or are not measured from the start.
+#: A day in ms: later times must be in another unit, or are not measured from the recording's start.
 _DAY = 86_400_000.0
 
-_LATE = 100.0  #: ms; a recording starts late if its first event is later and in its second half
+_LATE = 100.0  #: ms; a recording starts late if its first event is later, and in the second half
 
 
 def _converted(name: str, given: Tensor, kind: torch.dtype) -> Tensor:
-    """A list in the dtype that the compiled loops expect.
+    """The list `given`, converted to `kind`, the dtype that the compiled loops expect.
 
     Raises:
-        TypeError: for a dtype that cannot be converted to this one.
-        ValueError: for integers that are too large for it.
+        TypeError: for a dtype that cannot be converted to `kind`.
+        ValueError: for integers that are too large for `kind`.
     """
     if given.dtype == kind:
         return given
@@ -54,17 +54,17 @@ class Events:
             is None.
         units: ``[E]`` int32, flat index into `shape`. A unit that is listed twice in a step fires
             twice in that step, which `dense` and `first_steps` cannot represent.
-        offsets: ``[B + 1]`` int64, where each sample starts; the last one is E.
+        offsets: ``[B + 1]`` int64, where each sample starts; the last entry is E.
         shape: shape of the units of a sample, such as ``(channels, height, width)``.
         n_steps: number of time steps T; None for times in ms.
 
-    Lists of other integer types, such as uint16, are converted. The tensors can change after this
-    check, so every function that reads them calls `check` again.
+    Lists of other integer types, such as uint16, are converted. The tensors can change after they
+    are checked, so every function that reads them calls `check` again.
 
     Raises:
         ValueError: if the three lists do not match, a unit or a step is out of range, or a sample
             is not sorted by time.
-        TypeError: for something that is not a tensor, or has the wrong dtype.
+        TypeError: for a list that is not a tensor, or has the wrong dtype.
 
     Example:
         >>> spikes = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]]])  # [T=3, B=1, 2]
@@ -98,7 +98,7 @@ class Events:
         """Check that the lists match, are in range, and are sorted.
 
         Compiled loops do not check the indices that they are given, so this method runs before
-        each of them: a tensor, or the numpy array that shares its memory, may have changed.
+        every compiled loop: a tensor, or a numpy array that shares its memory, may have changed.
 
         Raises:
             ValueError: if the lists do not match, are out of range, or are not sorted.
@@ -201,7 +201,7 @@ class Events:
 
     @staticmethod
     def from_first_steps(steps: Tensor, n_steps: int) -> "Events":
-        """One spike per unit at the integer ``steps [B, ...]``; none if outside [0, n_steps).
+        """One spike per unit at the integer ``steps [B, ...]``; none if not in [0, n_steps).
 
         Events of the same step are ordered by unit.
 
@@ -225,7 +225,7 @@ class Events:
 
     @staticmethod
     def concatenate(parts: "Sequence[Events]") -> "Events":
-        """Join several batches, whose units have the same shape, in the given order."""
+        """Join several batches in the given order; their units must have the same shape."""
         check_type("Events.concatenate: parts", parts, (list, tuple), "a list of Events")
         if not len(parts):
             raise ValueError("Events.concatenate: parts is empty: there is nothing to join")
@@ -265,7 +265,7 @@ class Events:
             pool: number of neighbouring units whose events are counted together.
 
         Returns:
-            float32; a unit that fires twice in a step counts twice.
+            counts, float32; a unit that fires twice in a step counts twice.
 
         Raises:
             ValueError: for events in ms, units with several axes, or a number of units that `pool`
@@ -327,7 +327,7 @@ class Events:
     def binned(
         self, n_steps: int, duration: float | None = None, *, start: float = 0.0
     ) -> "Events":
-        """Bin times in ms into steps of ``duration / n_steps``, merging a unit's events per step.
+        """Bin times in ms into steps of ``duration / n_steps``, merging a unit's events in a step.
 
         An event exactly on an edge, ``start + k duration / n_steps``, belongs to the later step,
         which is step k. Each edge is rounded to the precision of the times before the comparison.
@@ -335,7 +335,7 @@ class Events:
         Args:
             n_steps: T.
             duration: total time covered by the steps, ms; later events are dropped. None: each
-                sample's own duration, chosen so that its last event falls into the last step.
+                sample has its own duration, chosen so that its last event falls in the last step.
             start: where the first step begins, ms; earlier events are dropped.
 
         Raises:
@@ -379,7 +379,7 @@ class Events:
         return Events(step.int(), unit.int(), offsets, self.shape, n_steps)
 
     def on_grid(self, dt: float, n_steps: int | None = None, *, start: float = 0.0) -> "Events":
-        """Round times in ms to the nearest step of `dt` ms; events in the same step are not merged.
+        """Round times in ms to the nearest step of `dt` ms; events in the same step stay separate.
 
         Args:
             dt: step of the grid, ms.
@@ -416,7 +416,8 @@ class Events:
 
         Args:
             keep: ``[E]`` bool.
-            times, units: ``[E]``, new values for the whole batch; only the kept ones must be valid.
+            times, units: ``[E]``, new values for all events; only those of kept events must be
+                valid.
             n_steps: the new number of steps, if `times` are steps of another grid.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Fixed filters in front of a spiking network: edge detection as in the retina and the cortex.
+"""Fixed filters in front of a spiking network, which detect edges as the retina and the cortex do.
 
 A filter bank is a weight tensor ``[n, 1, size, size]``, as in `torch.nn.functional.conv2d`.
 """
@@ -31,7 +31,7 @@ def _check_pixels(name: str, x: Tensor) -> None:
 def difference_of_gaussians(
     size: int = 7, sigma_center: float = 1.0, sigma_surround: float = 2.0
 ) -> Tensor:
-    """ON and OFF cells of the retina: a narrow Gaussian minus a wide one, and the negative.
+    """ON and OFF cells of the retina: a narrow Gaussian minus a wide one, and its negative.
 
     ``ON = G(sigma_center) - G(sigma_surround)``, ``OFF = -ON``; each Gaussian is normalised to sum
     to one, so that both filters sum to zero and ignore uniform brightness.
@@ -89,8 +89,8 @@ def gabor(
         size: side of the square, pixels, odd.
         sigma: standard deviation of the Gaussian, pixels.
         frequency: cycles per pixel, at most 0.5 (the Nyquist limit).
-        orientations: number of filters. The first detects vertical stripes (the wave runs along
-            x); each further one is rotated towards y.
+        orientations: number of filters. The first detects vertical stripes (the wave runs along x);
+            each further filter is rotated towards y.
 
     Returns:
         bank ``[orientations, 1, size, size]`` float32.
@@ -124,16 +124,16 @@ def gabor(
 def filter_images(images: Tensor, bank: Tensor, threshold: float = 0.0) -> Tensor:
     """Rectified responses of a filter bank to images, with weak responses set to 0.
 
-    ``out = r where r > threshold, else 0``, where r is the correlation of image and filter. The
-    border is padded by replicating its pixels, so that it does not count as an edge: the response
-    of a zero-sum filter to a uniform image is 0 everywhere.
+    ``out = r if r > threshold, else 0``, where r is the correlation of image and filter. The image
+    is padded with copies of its border pixels, so that the border does not count as an edge: the
+    response of a zero-sum filter to a uniform image is 0 everywhere.
 
     Args:
         images: ``[B, 1, H, W]``, grey levels.
         bank: ``[n, 1, size, size]``, odd size.
-        threshold: responses up to and including this value become 0; in units of the response,
-            non-negative. For difference-of-Gaussians filters, use about 0.05 if pixels are in
-            [0, 1], and 15 (Kheradpisheh) or 50 if they are in 0 to 255.
+        threshold: responses up to and including this value become 0; non-negative, in units of the
+            response. For difference-of-Gaussians filters, use about 0.05 if pixels are in [0, 1],
+            and 15 (Kheradpisheh) or 50 if they are in [0, 255].
 
     Returns:
         ``[B, n, H, W]``, non-negative.
@@ -170,7 +170,7 @@ def filter_images(images: Tensor, bank: Tensor, threshold: float = 0.0) -> Tenso
 
 
 def local_normalisation(x: Tensor, radius: int = 8) -> Tensor:
-    """Divide each value by the mean of its neighbourhood, so that faint edges count as much.
+    """Divide each value by the mean of its neighbourhood: faint and strong edges then count alike.
 
     ``out = x / mean``, where the mean is taken over a square of ``(2 radius + 1)^2`` pixels around
     the pixel, within its channel, and includes zeros outside the image. Where the mean is 0, all
@@ -181,7 +181,7 @@ def local_normalisation(x: Tensor, radius: int = 8) -> Tensor:
         radius: distance from the central pixel to the edge of the square, pixels.
 
     Returns:
-        ``[B, C, H, W]``, non-negative, not confined to [0, 1]; for latencies, encode it by rank.
+        ``[B, C, H, W]``, non-negative, not limited to [0, 1]; to encode it as latencies, use ranks.
 
     Raises:
         ValueError: for a wrong shape, values that are negative or not finite, or ``radius < 0``.

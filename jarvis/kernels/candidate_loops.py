@@ -3,16 +3,16 @@
 A candidate is a whole network. All its weights are in its row of `theta`: for each layer, the
 synapses ``[inputs, neurons]``, the biases and, if the layer is recurrent, the synapses ``[neurons,
 neurons]``; then the read-out ``[neurons, outputs]`` and its biases. The weights of each sender are
-contiguous. Most senders are silent in a step, so a layer adds only the rows of those that have sent
-something; each row is added in vector registers.
+contiguous. Most senders are silent in a step, so a layer skips their rows; each row is added in
+vector registers.
 
 A candidate's entire state is in its row of `state`: for each layer, the fields of the neurons'
 state and what the neurons last sent; then the trace of the last layer, and the potentials of the
-encoders. `wide` holds the values that are in double precision whatever the type of the weights:
-observations, their statistics and actions.
+encoders. `wide` holds observations, their statistics and actions, which are in double precision
+whatever the type of the weights.
 
 The loop does not depend on the neuron: `candidates` generates the neuron's function `advance` and
-appends a copy of the loop to it.
+appends a copy of the loop.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ import numpy as np
 from jarvis.kernels.candidate_parts import advance
 from jarvis.kernels.functions import inline
 
-#: The first entries of `whole`, in this order; layer sizes and the candidates to compute follow.
+#: The first entries of `whole`, in this order; the layer sizes and the candidates' numbers follow.
 WHOLE = (
     "n_live", "n_parameters", "n_state", "n_observations", "n_fields", "n_per_input", "n_layers",
     "recurrent", "steps", "substeps", "n_outputs", "n_actions", "discrete", "start", "fresh",
@@ -54,7 +54,7 @@ def add_rows(weights, at, n, m, given, out):
 
 @inline
 def fill_uniform(seed, tick, n, out):
-    """Uniform random numbers in [0, 1), determined by a seed and a counter (splitmix64)."""
+    """Write uniform random numbers in [0, 1), determined by a seed and a counter (splitmix64)."""
     for i in range(n):
         z = seed + (tick + np.uint64(i + 1)) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -66,9 +66,9 @@ def fill_uniform(seed, tick, n, out):
 def act_loop() -> Callable:
     """``act(theta, u, lanes, state, scratch, wide, places, whole) -> -1``.
 
-    It runs one control step of the candidates listed in `whole`. If the output of a candidate is
-    not finite, it stops and returns the number of that candidate. `places` holds the index at which
-    each section of `wide` begins.
+    The loop runs one control step of the candidates listed in `whole`. If the output of a candidate
+    is not finite, it stops and returns the number of that candidate. `places` holds the index at
+    which each section of `wide` begins.
     """
 
     def act(theta, u, lanes, state, scratch, wide, places, whole):

@@ -1,6 +1,6 @@
 """The part of the loops over candidates that depends on the neuron; `candidates` generates it.
 
-The name is declared here for the loops, which are copied below the generated function.
+The function is declared here for the loops, which are copied below the generated one.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ def advance(u: Any, lanes: Any, given: Any, noise: Any, state: Any, sent: Any, n
         given: the input ``[n]``.
         noise: uniform random numbers ``[n]``, for neurons that take them.
         state: the fields of the state, n values of each; updated.
-        sent: the sum of what each neuron has sent ``[n]``; this step's output is added to it.
+        sent: the sum of each neuron's outputs ``[n]``, to which this step's output is added.
         n: number of neurons.
     """
     raise NotImplementedError

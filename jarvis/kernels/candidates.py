@@ -2,7 +2,7 @@
 
 As `event_program` does for networks with delays, this module traces the neuron's step, writes it as
 a function of a layer's neurons, and appends a copy of the loop, which does not depend on the
-neuron. No derivative is needed, so nothing is kept.
+neuron. No derivative is needed, so nothing is kept for a backward pass.
 """
 
 import inspect
@@ -49,13 +49,13 @@ _REAL = {np.dtype(np.float32): types.float32, np.dtype(np.float64): types.float6
 
 
 class CandidateProgram(NamedTuple):
-    """The loop of a neuron."""
+    """The generated loop for one kind of neuron."""
 
     key: str
-    text: str  #: its source
+    text: str  #: source of the module
     names: dict[str, Any]  #: what the generated module defines
     values: tuple[str, ...]  #: paths of the numbers that the step reads
-    per_neuron: tuple[str, ...]  #: paths of those that differ between neurons
+    per_neuron: tuple[str, ...]  #: paths of the numbers that differ between neurons
     present: tuple[str, ...]  #: the fields of the state
     noisy: bool  #: whether the step takes random numbers
 
@@ -183,7 +183,7 @@ def learn(program: CandidateProgram, dtype: np.dtype) -> Callable:
 
 
 def _rows(dtype: np.dtype) -> tuple[Any, Any, Any]:
-    """The types of a loop's arrays: of weights, of double-precision numbers and of integers."""
+    """The types of a loop's three arrays: weights, double-precision numbers and integers."""
     kinds = (_REAL[dtype], types.float64, types.int64)
     row, wide, whole = (types.Array(kind, 1, "C") for kind in kinds)
     return row, wide, whole

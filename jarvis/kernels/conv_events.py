@@ -8,8 +8,8 @@ The loops are fast for these reasons:
 
 * an event adds one contiguous block per row, because the weights are stored flipped and with the
   maps last, ``[C_in, k, k, C_out]``, like the potentials ``[H, W, C_out]``;
-* only locations that an event reached in this step can fire in it, and only they are checked;
-* the leak is applied when a location is reached again, for all silent steps at once.
+* a location can fire only in a step in which an event reaches it, so no other location is checked;
+* when a location is reached again, the leak of all silent steps since then is applied at once.
 """
 
 import zlib
@@ -25,7 +25,7 @@ from jarvis.kernels.cpu import compiled
 
 TYPES = {torch.float32: (np.float32, types.float32), torch.float64: (np.float64, types.float64)}
 
-# numba's cache checks only the file of a loop, so names include a hash of this shared file.
+# numba's cache checks only the file of a loop, so loop names include a hash of this shared file.
 _SHARED = f"{zlib.crc32(Path(__file__).read_bytes()):08x}"
 
 
@@ -68,7 +68,7 @@ def add(v, w, stamp, touched, n_touched, leak, t, c, y, x, height, width, size, 
 
 @njit(inline="always")
 def hear(times, units, e, stop, v, w, stamp, touched, leak, height, width, size, maps):
-    """Add all events of the step of event `e`; returns the next event and the locations reached."""
+    """Add all events in the step of event `e`; returns the next event and the locations reached."""
     t, n_touched, area = times[e], 0, height * width
     while e < stop and times[e] == t:
         unit = units[e]
@@ -89,7 +89,7 @@ def pay(row, leak):
 
 @njit(inline="always")
 def any_over(row, theta):
-    """Whether any map reaches its threshold; the maps are counted, so that the loop vectorises."""
+    """Whether any map reaches its threshold. The loop counts such maps, so that it vectorises."""
     n = 0
     for m in range(len(row)):
         n += row[m] >= theta[m]
@@ -98,7 +98,7 @@ def any_over(row, theta):
 
 @njit(inline="always")
 def highest(row, theta):
-    """The map with the highest potential among those at threshold; the lowest index in a tie."""
+    """The map with the highest potential among those at threshold; in a tie, the first of these."""
     best = -1
     for m in range(len(row)):
         if row[m] >= theta[m] and (best < 0 or row[m] > row[best]):
@@ -122,7 +122,7 @@ def _respond_loop(dtype: type) -> Callable:
         fired = np.zeros(area * maps, np.bool_)
         sent = np.full(pooled_area * maps, -1, np.int32)  # step of the last spike of a pooled unit
         closed = np.zeros(area, np.bool_)
-        spent = dtype(-np.inf)  # cannot fire again, without checking `fired`
+        spent = dtype(-np.inf)  # prevents another spike without a check of `fired`
         for b in range(low, high):
             v[:] = zero
             stamp[:] = -1
@@ -190,7 +190,7 @@ def _potentials_loop(dtype: type) -> Callable:
                     for q in range(n_touched):
                         pay(v[touched[q] * maps :][:maps], leak)
             for place in range(area):
-                owed = leak * (sizes[4] - 1 - stamp[place])  # for the silent steps until the end
+                owed = leak * (sizes[4] - 1 - stamp[place])  # leak of the last silent steps
                 for m in range(maps):
                     p = v[place * maps + m] - owed
                     out[b, m, place] = p if p > zero else zero

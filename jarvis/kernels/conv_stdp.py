@@ -1,8 +1,9 @@
 """Convolutions that learn by STDP from one stimulus after another, on the CPU.
 
-There are two loops: `learn` (winners and their weights) and `reward` (decide, then learn from the
-reward). Their definitions are in `jarvis.stdp.conv` and `jarvis.stdp.reward`; `conv_events.py`
-contains the effect of an event. A stimulus ends as soon as no further neuron can win.
+There are two loops: `learn` updates the weights of the winners, and `reward` makes a decision and
+learns from the reward. Their definitions are in `jarvis.stdp.conv` and `jarvis.stdp.reward`;
+`conv_events.py` contains the effect of an event. A stimulus ends as soon as no further neuron can
+win.
 """
 
 from collections.abc import Callable
@@ -76,7 +77,7 @@ def _learn_loop(dtype: type) -> Callable:
                         m = highest(row, theta)
                         places[n], best_map[n], best_v[n] = place, m, row[m]
                         n += 1
-                # One winner after another: the highest potential, then the lowest map, y, x.
+                # One winner after another: the highest potential; in a tie, the lowest map, y, x.
                 while n_won < quota:
                     best = -1
                     kept = 0  # keep only locations where a neuron may still win

@@ -3,8 +3,8 @@
 Two design choices avoid known problems. Kernels are plain `nogil` functions that our own thread
 pool calls on ranges of lanes, instead of numba's `prange`: numba's workqueue layer must not be
 entered by two Python threads at once, and GNU OpenMP terminates a process that forks after using
-it. And every specialisation has its own cache file: in a shared file numba numbers the entries, and
-two processes that start together could give the same number to two different loops.
+it. And every specialisation of a loop has its own cache file: numba numbers the entries of a shared
+file, and two processes that start together could give two different loops the same number.
 """
 
 import logging
@@ -28,7 +28,7 @@ _SUBNORMAL = np.uint32(71362).view(np.float32)  # 1e-40, created without arithme
 
 _ONE = np.float32(1.0)
 
-_MIN_WORK = 1 << 17  #: lane-steps worth waking a thread for: about 0.1 ms
+_MIN_WORK = 1 << 17  #: lane-steps for which it is worth waking a thread: about 0.1 ms
 
 _compiling = threading.RLock()
 
@@ -42,14 +42,14 @@ _told = False
 
 
 def compiled(loop: Callable, signature: Any, name: str) -> Callable:
-    """The machine code of `loop`, from the cache on disk if it is there.
+    """The machine code of `loop`, read from the cache on disk if it is stored there.
 
     An interruption (Ctrl-C) takes effect after the compilation.
 
     Args:
         loop: a Python function whose closure holds the flags (numbers and strings only: numba
             derives the cache key from them).
-        signature: the types of its arguments.
+        signature: the types of the loop's arguments.
         name: a unique name of this specialisation, also used for the cache file.
     """
     loop.__name__ = loop.__qualname__ = name
@@ -60,8 +60,8 @@ def compiled(loop: Callable, signature: Any, name: str) -> Callable:
             return njit(signature, cache=True, **options)(loop)
         except Exception as error:
             # The folder is not writable, the disk is full, or the cache file is unreadable: compile
-            # for this process only. An error in the loop itself is raised again by this second
-            # attempt.
+            # for this process only. If the error is in the loop itself, this second attempt raises
+            # it again.
             logger.info("the compiled loop %s is not cached: %s", name, error)
             return njit(signature, **options)(loop)
 
@@ -78,7 +78,7 @@ def _interrupted_afterwards() -> Iterator[None]:
         return
     received: list[int] = []
     former = signal.getsignal(signal.SIGINT)
-    if former is None:  # installed by other code than Python, which cannot be put back
+    if former is None:  # a handler that was not installed from Python cannot be put back
         yield
         return
     signal.signal(signal.SIGINT, lambda number, frame: received.append(number))

@@ -1,9 +1,8 @@
 """Linear maps with a delay for each synapse, as compiled loops on the CPU.
 
 The samples of a batch are laid end to end in time, each followed by enough zeros for the longest
-delay. A delay is then a shift of a whole row ``[B S]``, for all samples at once. If each delay is
-split into a whole number of steps k and a fraction f, the definition in
-`jarvis.spatial.delayed_linear`,
+delay. A delay then shifts a whole row ``[B S]``, which holds all samples. If each delay is split
+into a whole number of steps k and a fraction f, the definition in `jarvis.spatial.delayed_linear`,
 
     ``y_j[t] = sum_i w_ji ((1 - f_ji) x_i[t - k_ji] + f_ji x_i[t - k_ji - 1])``,
 
@@ -35,12 +34,12 @@ SPARSE = 0.04
 
 
 class Shape:
-    """The sizes of a product, and the position of each sample's steps in a row of memory.
+    """The sizes of a product, and where each sample's steps lie in a row of memory.
 
     Args:
         steps, batch, n_in, n_out: sizes of the product.
         longest: the longest delay, in whole steps.
-        itemsize: bytes of a number.
+        itemsize: bytes per number.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class Shape:
         return rows
 
     def samples(self, rows: Tensor) -> Tensor:
-        """The steps of the samples in such rows, a view ``[n, B, T]``."""
+        """A view ``[n, B, T]`` of the samples in rows that are laid out by `rows`."""
         inside = rows[:, self.margin : self.margin + self.batch * self.stride]
         return inside.unflatten(1, (self.batch, self.stride))[:, :, : self.steps]
 
@@ -213,7 +212,8 @@ def _is_sparse(x: Tensor) -> bool:
 
 
 def _events(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Steps and values of the nonzero entries by sample, input and step; starts of the pairs."""
+    """The nonzero entries, sorted by sample, input and step: their steps and values, and the index
+    at which each pair of sample and input starts."""
     steps, batch, n_in = x.shape
     where = x.permute(1, 2, 0).reshape(batch * n_in, steps)
     pair, t = where.nonzero(as_tuple=True)
@@ -246,7 +246,8 @@ def _scatter(shape: Shape, events, shifts: Tensor, weights, out: Tensor) -> None
 
 
 def _products(shape: Shape, rows: Tensor, events, g: Tensor, shifts: Tensor):
-    """``sum_bt x[i, b, t] g[j, b, t + k_ji]``, and the same one step later, ``[n_out, n_in]``."""
+    """``sum_bt x[i, b, t] g[j, b, t + k_ji]`` and the same sum with g one step later; each
+    ``[n_out, n_in]``."""
     first, second = g.new_zeros(2, shape.n_out, shape.n_in)
     if events is None:
         chunk = max(_CACHED // (shape.n_in * g.element_size()), 1) // 32 * 32

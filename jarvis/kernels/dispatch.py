@@ -31,7 +31,7 @@ def check_backend(backend: str) -> None:
 
 @cache
 def _load(family: str, backend: str) -> Any | str:
-    """The loops of a backend, imported when first needed, or the reason that they are missing."""
+    """The loops of a backend, imported when first needed, or the reason why they are missing."""
     try:
         return importlib.import_module(f"jarvis.kernels.{family}_{backend}")
     except ImportError as error:
@@ -52,13 +52,13 @@ def choose(
     Args:
         backend: the layer's `backend`.
         layer: the layer's name, for messages.
-        tensors: the input ``[T, B, ...]``, and tensors combined with it (state, weight).
+        tensors: the input ``[T, B, ...]``, and the tensors combined with the input (state, weight).
         reason: why no loop supports the layer's options; None if one does.
         has_weight: whether the layer multiplies by a weight, which autocast affects.
-        family: which loops: the modules ``kernels/<family>_<backend>.py``.
+        family: the kind of loops, found in the modules ``kernels/<family>_<backend>.py``.
 
     Raises:
-        ValueError: if `backend` names compiled loops that cannot run here; it explains why.
+        ValueError: if `backend` names compiled loops that cannot run here; the message says why.
     """
     x = tensors[0]
     assert x is not None
@@ -81,7 +81,7 @@ def choose(
 
 
 def unusual(tensors: tuple[Tensor | None, ...], has_weight: bool) -> str | None:
-    """A description of the property of these tensors that no compiled loop supports, or None.
+    """What no compiled loop supports about these tensors, in words; None if a loop can run.
 
     Args:
         tensors: the input, and the tensors combined with it; None for each that is absent.
@@ -109,7 +109,7 @@ def unusual(tensors: tuple[Tensor | None, ...], has_weight: bool) -> str | None:
 
 
 def is_wrapped(tensor: Tensor) -> bool:
-    """Whether `torch.func` wraps this tensor: it has no memory that a loop could read."""
+    """Whether `torch.func` wraps this tensor, so that it has no memory that a loop could read."""
     return torch._C._functorch.is_functorch_wrapped_tensor(tensor)  # type: ignore[attr-defined]
 
 

@@ -4,7 +4,7 @@ An `Emitter` turns a plan into two functions, `forward` and `backward`. Each loo
 each step it computes the plan's nodes from *streams* (one number per neuron and step, such as the
 input), *residents* (one number per neuron, such as the state, held in registers or the cache
 throughout the loop) and numbers that are the same for all neurons. A subclass for each language
-defines how these are read and written, and how a function is laid out.
+defines how these three kinds are read and written, and how a function is laid out.
 """
 
 import math
@@ -18,17 +18,17 @@ from jarvis.kernels.plan import Plan, cone
 
 @dataclass
 class Function:
-    """One of the loops. Streams with their own stride per step are inputs, read in place."""
+    """One of the loops. Inputs are streams that are read in place, each with its own stride."""
 
     name: str
     flag: str  #: the option that is fixed when the function is compiled
-    arguments: list[str]  #: in order, without the numbers and the range of the loop
-    inputs: list[str]  #: those arguments that are streams with their own stride per step
-    reads: list[str]  #: the inputs that are read
+    arguments: list[str]  #: in order, except for the numbers and the range of the loop
+    inputs: list[str]  #: the arguments that are streams with a stride of their own
+    reads: list[str]  #: the inputs that the loop reads
     streams: list[str]  #: dense streams
     residents: list[str]  #: one number per neuron, held throughout the loop over time
     changing: list[str]  #: residents that are written back
-    uniform: list[Node]  #: nodes, some of which are the same for all neurons
+    uniform: list[Node]  #: nodes; the function computes those that are the same for all neurons
     loop: list[str]  #: the lines of one step of one neuron
     earlier: list[str]  #: dense streams that are also read one step back
 
@@ -37,15 +37,15 @@ class Emitter(ABC):
     """Writes the loops of a plan.
 
     Args:
-        plan: what is computed and kept.
+        plan: what the loops compute and keep.
         per_neuron: indices of the numbers that are given for each neuron.
-        learned: indices of the numbers whose gradient is summed, in the order of the gradients.
+        learned: indices of the numbers whose gradients are summed, in the order of the gradients.
         recurrent: whether each step adds a second input (in the forward pass) or a second gradient
         (in the backward pass).
     """
 
-    real: str  #: how a constant is written
-    double: str  #: how a constant is written in expressions shared by all neurons
+    real: str  #: format string of a constant
+    double: str  #: format string of a constant in expressions shared by all neurons
     nan: str
     infinity: str
     keep: str  #: name of the flag that keeps numbers for the backward loop
@@ -91,7 +91,7 @@ class Emitter(ABC):
 
     @abstractmethod
     def read_condition(self, name: str) -> str:
-        """The expression that reads a condition that was kept."""
+        """The expression that reads a kept condition."""
 
     @abstractmethod
     def read_fed(self) -> str:
@@ -107,7 +107,7 @@ class Emitter(ABC):
 
     @abstractmethod
     def write_residents(self, names: Sequence[str], nodes: Sequence[Node]) -> list[str]:
-        """The lines that give residents new values, all at once."""
+        """The lines that give all residents their new values at once."""
 
     @abstractmethod
     def add_to(self, name: str, node: Node) -> str:
@@ -128,11 +128,11 @@ class Emitter(ABC):
         return f"{node.op}_{node.order}{suffix}"
 
     def use(self, node: Node) -> str:
-        """A node as an argument of a neuron's expression."""
+        """A node, written as an argument of a neuron's expression."""
         return self.real.format(self.number(node.value)) if node.op == "const" else self.name(node)
 
     def use_double(self, node: Node) -> str:
-        """A node as an argument of an expression shared by all neurons."""
+        """A node, written as an argument of an expression shared by all neurons."""
         if node.op == "const":
             return self.double.format(self.number(node.value))
         return f"{self.name(node)}_"
@@ -252,7 +252,7 @@ class Emitter(ABC):
         )
 
     def near(self) -> list[str]:
-        """The loop that marks where a gradient passes through the spikes, with one byte each."""
+        """The loop that marks, with one byte per spike, where a gradient passes through."""
         node, kept = self.plan.near, self.plan.kept
         assert node is not None
         used = cone([node], kept)
@@ -274,7 +274,7 @@ class Emitter(ABC):
         )
 
     def _read_kept(self, used: Iterable[Node]) -> list[str]:
-        """The lines that read those kept values that are used."""
+        """The lines that read the kept values, as far as they are used."""
         used, lines = set(used), []
         for name, node in zip(self.kept, self.plan.kept, strict=True):
             if node in used:

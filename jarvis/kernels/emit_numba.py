@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from jarvis.kernels.emit import Emitter, Function, indent
 from jarvis.kernels.expression import Node
 
-#: How many numbers, the state of a block of neurons, stay in the cache throughout the loop.
+#: Size limit, in numbers, of the state of a block of neurons, so that it stays in the cache.
 BLOCK = 16384
 
 _BINARY = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -25,13 +25,14 @@ class NumbaEmitter(Emitter):
     The arguments of ``make`` are ``real``, ``keep`` and ``wants_x``. `recurrent` is the forward
     loop of a layer with recurrent weights: it runs several steps and multiplies by the weights of
     the neurons that have fired (`sparse_loops.feed`). `near` marks where a gradient passes through
-    the spikes, for a surrogate derivative that is 0 somewhere. Each is None if it is not needed.
+    the spikes, for a surrogate derivative that is 0 somewhere. Each of the two is None if it is not
+    needed.
     """
 
     real, double = "real({})", "{}"
     nan, infinity = "np.nan", "np.inf"
     keep, wants_x = "keep", "wants_x"
-    feeds = False  #: whether to write a forward loop that multiplies by recurrent weights itself
+    feeds = False  #: whether to write a forward loop that itself multiplies by recurrent weights
 
     def source(self) -> str:
         arrays = len(self.states) + len(self.lanes) + len(self.sums)

@@ -1,16 +1,16 @@
 """The loops over one sample of a recurrent network with delays, on the CPU; see `event_numba.py`.
 
 Nearly all the work for a sample lies in its input spikes (a few thousand, each with one synapse to
-every neuron), so they are not delivered step by step. Instead, for each neuron in turn, all of them
-are added to that neuron's line of T steps, which fits into the first-level cache together with the
-neuron's weights and delays. The lines are then transposed into one row per step for the loop over
-time. The backward pass does the same in reverse. Delays need no ring buffer: the length of a line
-is the number of steps plus the longest delay.
+every neuron), so they are not delivered step by step. Instead, the loop takes one neuron after
+another and adds all input spikes to that neuron's line of T steps. This line fits into the
+first-level cache together with the neuron's weights and delays. The lines are then transposed into
+one row per step for the loop over time. The backward pass does the same in reverse. Delays need no
+ring buffer, because a line is as long as the number of steps plus the longest delay.
 
-The spikes of a sample are processed channel by channel (`channel_loop` sorts them): the weight and
-the delay stay in registers, and consecutive spikes go to different steps. In temporal order,
-consecutive spikes often go to the same step, and the processor must wait for the sum that it has
-just written, which takes three times as long.
+The spikes of a sample are processed channel by channel (`channel_loop` sorts them): the channel's
+weight and delay stay in registers, and consecutive spikes go to different steps. In temporal order,
+consecutive spikes often go to the same step. The processor must then wait for the sum that it has
+just written, and delivery takes three times as long.
 
 The loops do not depend on the neuron: `event_program` generates the functions of `event_parts` and
 appends a copy of the loops to them. Arrays are flat. `values` holds the neuron's numbers, and
@@ -31,11 +31,11 @@ from jarvis.kernels.event_spec import DAMPED, FLAT, NEWTON
 from jarvis.kernels.exponential import VERSION
 from jarvis.kernels.functions import inline
 
-GROUP = 8  #: how many neurons' lines are transposed into rows at a time
+GROUP = 8  #: number of neurons whose lines are transposed into rows at a time
 
 
 def channel_loop() -> Callable:
-    """Sort the input spikes of samples by channel, in temporal order within each."""
+    """Sort the input spikes of samples by channel, in temporal order within each channel."""
 
     def loop(steps, units, offsets, n_in, low, high, out, starts):
         for b in range(low, high):
@@ -65,7 +65,7 @@ _kernels: dict[tuple, Callable] = {}
 def kernel(
     program: EventProgram, backward: bool, dtype: torch.dtype, adapts: bool, flag: bool
 ) -> Callable:
-    """A compiled loop of a generated module. `flag`: `keep` if forward, `damped` if backward."""
+    """A compiled loop of a generated module; `flag` is `keep` (forward) or `damped` (backward)."""
     options = (program.key, backward, dtype, adapts, flag)
     if options not in _kernels:
         numpy_type, real = TYPES[dtype]
@@ -207,7 +207,7 @@ def backward_loop(adapts: bool, remembers: bool, damped: bool, dtype: type) -> C
         dt, threshold, drift, per_syn = constants[0], constants[1], constants[4], constants[5]
         surrogate, damping = constants[6], constants[7]
         lam_v, lam_i, lam_a = state[:width], state[width:][:width], state[2 * width :][:width]
-        owed = state[3 * width :][:width]  # gradient of a spike's time, for its step
+        owed = state[3 * width :][:width]  # gradient of a spike's time, to be added in its step
         state[:] = zero
         found[n_steps * 2 * width :] = zero  # arrivals after the end have no gradient
         s = last_s = len(steps) - 1
@@ -234,7 +234,7 @@ def backward_loop(adapts: bool, remembers: bool, damped: bool, dtype: type) -> C
                 lam_v[j] = zero  # the reset discards h
                 s -= 1
             h = history[k * kinds * width :][: kinds * width]
-            i_before, w_before = h, h  # not read, unless the neuron remembers them
+            i_before, w_before = h, h  # read only if the neuron remembers them
             if remembers:
                 i_before, w_before = h[width:][:width], h[2 * width :]
             last = history[max(k - 1, 0) * kinds * width :][:width]

@@ -25,13 +25,13 @@ def _unsigned(x: Tensor) -> np.ndarray:
 class _Problem(NamedTuple):
     """Arrays that both passes need."""
 
-    steps: np.ndarray  # of input spikes, by sample and channel
+    steps: np.ndarray  # steps of input spikes, by sample and channel
     starts: np.ndarray  # [B, n_in + 1]: start of each channel within the steps of a sample
     offsets: np.ndarray
     d_in: np.ndarray  # post x pre: the synapses of a neuron are contiguous
     w_rec: np.ndarray
     d_rec: np.ndarray
-    values: np.ndarray  # of the neuron
+    values: np.ndarray  # the numbers of the neuron
     constants: np.ndarray
     sizes: np.ndarray
     rows: int  # number of steps plus the longest recurrent delay
@@ -141,7 +141,7 @@ def backward(
             )  # fmt: skip
 
     over_lanes(share, batch, n_steps * width, 1)
-    # Summed in the order of the samples, whatever the threads do, so that results are reproducible.
+    # The samples are summed in order, whatever the threads do, so that results are reproducible.
     parts = (sum(share) for share in zip(*(sums[low] for low in sorted(sums)), strict=True))
     w_in, d_in, w_rec, d_rec = (torch.from_numpy(np.asarray(part)) for part in parts)
     return Gradients(

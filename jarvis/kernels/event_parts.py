@@ -1,7 +1,7 @@
 """The part of the event loops that depends on the neuron; `event_program` generates it.
 
-The names are declared here for the loops, which are copied below the generated functions. A state
-is ``(v, i, w)``; a neuron without a third variable leaves w unchanged. ``u`` holds the numbers that
+The functions are declared here for the loops, which are copied below the generated ones. A state is
+``(v, i, w)``; a neuron without a third variable leaves w unchanged. ``u`` holds the numbers that
 are the same for all neurons.
 """
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def unpack(values: Any) -> Any:
-    """``u``, from an array."""
+    """``u``, read from an array."""
     raise NotImplementedError
 
 
@@ -24,7 +24,7 @@ def transposed(u: Any, v: Any, i: Any, w: Any, g_v: Any, g_i: Any, g_w: Any) -> 
 
 
 def within(u: Any, x: Any, v: Any, i: Any, w: Any) -> Any:
-    """The level after a time x, and its derivatives with respect to x, v, i and w."""
+    """The level after a time x, and the level's derivatives with respect to x, v, i and w."""
     raise NotImplementedError
 
 

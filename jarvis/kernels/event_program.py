@@ -1,8 +1,9 @@
 """Generates the parts of the event loops that depend on the neuron.
 
-`program` traces the functions of an `EventModel` as `expression` traces the step of a layer,
-differentiates them, and writes what the loops need as the functions of `event_parts`, for numba or
-Triton. The loops, which do not depend on the neuron, are copied below them into the same module.
+`program` traces the functions of an `EventModel`, just as `expression` traces a layer's step, and
+differentiates them. It then writes the functions of `event_parts`, which the loops need, for numba
+or Triton. The loops do not depend on the neuron; they are copied below these functions into the
+same module.
 """
 
 import inspect
@@ -37,11 +38,11 @@ class _Guess(NamedTuple):
 
 
 class EventProgram(NamedTuple):
-    """The loops of a neuron, and its numbers."""
+    """The loops of a neuron, and the neuron's numbers."""
 
     key: str
     names: dict[str, Any]  #: what the generated module defines
-    text: str  #: its source
+    text: str  #: source of the module
     numbers: tuple[float, ...]  #: what the loops take as ``u``
     remembers: bool  #: whether `transposed` reads i or w; if so, the history holds them
 
@@ -54,7 +55,7 @@ class Writer:
         self.emitter = emitter
 
     def numbers(self, wanted: Sequence[Node], parameters: Sequence[str]) -> Iterable[str]:
-        """The lines of ``numbers(p)`` and ``unpack(values)``. The first is always plain Python in
+        """The lines of ``numbers(p)`` and ``unpack(values)``. `numbers` is always plain Python in
         double precision, since it is called before the loops."""
 
         def use(node: Node) -> str:
@@ -153,7 +154,7 @@ def program(model: EventModel, params: Any, backend: str, loops: str) -> EventPr
 
 
 def _step_of(model: EventModel) -> Callable:
-    """The functions of a model as one step, as `Step` traces it."""
+    """The functions of a model, combined into one step that `Step` can trace."""
 
     def step(x: Tensor, state: Any, params: Any, spike: Any) -> tuple[Tensor, Any, _Guess]:
         guess = model.guess(state, params, params.dt)
@@ -212,7 +213,7 @@ def _functions(step: Step, writer: Writer) -> Iterable[str]:
 
 
 def _rebuilt(roots: Sequence[Node], given: Mapping[tuple, Any], graph: Graph) -> list[Node]:
-    """The nodes rebuilt in `graph`, with other nodes or numbers in place of inputs."""
+    """The nodes, rebuilt in `graph` with other nodes or numbers in place of the inputs."""
     made: dict[Node, Node] = {}
     for node in cone(roots):
         if (node.op, node.value) in given:

@@ -18,7 +18,7 @@ class EventModel(NamedTuple):
 
     state: type
     flow: Callable  #: ``(x, state, params)``: the state x ms later, if no spike intervenes
-    level: Callable  #: ``(x, state, params)``: v relative to the threshold, >= 0 where it fires
+    level: Callable  #: ``(x, state, params)``: v minus the threshold; at >= 0, the neuron fires
     guess: Callable  #: ``(state, params, dt)``: estimated time at which the level is 0
 
 
@@ -30,12 +30,12 @@ class EventSpec(NamedTuple):
     threshold: float
     tau_syn: float
     surrogate: float  #: k of 1/(1 + k |v - threshold|)^2, for spike counts; per ms
-    damping: float  #: in backward passes, g -> g / (1 + |g|/damping) every `DAMPED` steps; 0: never
-    time_bins: int  #: equal parts of the T steps in which spikes are counted
+    damping: float  #: backward, g becomes g / (1 + |g|/damping) every `DAMPED` steps; 0: never
+    time_bins: int  #: number of equal parts of the T steps; spikes are counted in each part
     model: EventModel
     params: Any  #: the neuron's parameters, as numbers
     start: tuple[float, ...]  #: the initial state
-    jumps: tuple[float, ...]  #: what a spike adds to each variable, after v has become 0
+    jumps: tuple[float, ...]  #: what a spike adds to each variable; before this, v becomes 0
 
     def time_bin(self, step: Any) -> Any:
         """The time bin of a step (or of each step of a tensor)."""
@@ -56,7 +56,7 @@ class EventSpec(NamedTuple):
     @property
     def constants(self) -> tuple[float, ...]:
         """What compiled loops need besides the numbers of the neuron, in this order: dt, threshold,
-        the start, jump and drift of the third variable (each 0 if there is none), 1/tau_syn,
+        the start, jump and drift of the third variable (0 without such a variable), 1/tau_syn,
         `surrogate`, `damping` and `FLAT`."""
         third = (self.start, self.jumps, self.drifts)
         w0, jump, drift = (x[2] if self.adapts else 0.0 for x in third)
@@ -65,7 +65,7 @@ class EventSpec(NamedTuple):
 
     @property
     def drifts(self) -> tuple[float, ...]:
-        """How much more each variable except v grows per ms by which a reset is delayed."""
+        """How much more each variable except v grows, per ms by which a reset comes later."""
         return _drifts(self._replace(n_steps=1, surrogate=0.0, damping=0.0, time_bins=1))
 
 
@@ -82,7 +82,7 @@ DAMPED = 10  #: steps between two applications of the damping
 
 NEWTON = 3  #: iterations that find the crossing within a step
 
-FLAT = 0.01  #: lower limit of the slope at a crossing, relative to the mean over its step
+FLAT = 0.01  #: lower limit of the slope at a crossing, relative to the mean slope in that step
 
 
 class Inputs(NamedTuple):
@@ -111,7 +111,7 @@ class Spikes(NamedTuple):
     steps: Tensor  #: ``[S]`` int32
     units: Tensor  #: ``[S]`` int32
     offsets: Tensor  #: ``[B + 1]`` int64
-    by: Tensor  #: ``[n, S]`` d(spike time)/d(each of the n variables) at the start of its step
+    by: Tensor  #: ``[n, S]`` d(spike time)/d(each of the n variables at the start of that step)
     after: Tensor  #: ``[S]`` slope of v just after the reset, 1/ms
     #: ``[B, T, K, H]`` history for the backward pass: v at the end of each step, before the reset,
     #: and, if K = 3, i and w at its start; None if there is no backward pass
@@ -143,5 +143,5 @@ class EventLoops(Protocol):
         g_counts: Tensor,
         g_times: Tensor,
     ) -> Gradients:
-        """All gradients, from dL/d(count) ``[B, time_bins, H]`` and dL/d(time) ``[S]``, 1/ms."""
+        """All gradients, given dL/d(count) ``[B, time_bins, H]`` and dL/d(time) ``[S]``, 1/ms."""
         ...

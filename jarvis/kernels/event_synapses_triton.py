@@ -1,4 +1,4 @@
-"""Delivery of input spikes, and gradients of synapses, on a GPU, many spikes at a time.
+"""Delivers input spikes and sums the gradients of synapses on a GPU, many spikes at a time.
 
 These are the parts of `event_triton.py` that do not depend on temporal order. No two programs add
 to the same memory location, so a run is reproducible.
@@ -16,7 +16,8 @@ from torch import Tensor
 
 from jarvis.kernels.event_spec import Inputs
 
-#: Events whose synapses are loaded together, and neurons per program (a warp: one per thread).
+#: Events whose synapses are loaded together, and neurons per program (one for each thread of a
+#: warp).
 TILE = dict(SOME=16, BLOCK=32)
 
 _NOT_SPECIALISED = ["n_steps", "width"]
@@ -48,7 +49,7 @@ def _collect_loop(
     sent_at, sent_in, starts, d, by_weight, by_time, g_w, g_d, n_steps, width,
     SOME: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Sum the gradients at the arrivals of all spikes of one sender; `sent_in` is their sample."""
+    """Sum the gradients at the arrivals of one sender's spikes; `sent_in` holds their samples."""
     sender = tl.program_id(0).to(tl.int64)
     lane = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     own = sender * width + lane
@@ -76,7 +77,7 @@ def launch(loop, grid: tuple[int, ...], *arguments, **options) -> None:
     on_device = contextlib.nullcontext()
     if arguments[0].is_cuda:
         on_device = torch.cuda.device(arguments[0].device)
-    # A fused multiply-add rounds only once, so its spikes could differ from the readable step's.
+    # A fused multiply-add rounds only once, so spikes could differ from those of the readable step.
     options |= dict(num_warps=min(options["BLOCK"] // 32, 8), enable_fp_fusion=False)
     with on_device:
         loop[grid](*arguments, **options)
@@ -92,10 +93,10 @@ def deliver(inputs: Inputs, w: Tensor, d: Tensor, drive: Tensor) -> None:
 def collect(
     steps: Tensor, units: Tensor, offsets: Tensor, d: Tensor, by_weight: Tensor, by_time: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Sum the gradients at the arrivals of all spikes of each sender, after ``d [n_pre, H]`` steps.
+    """Sum the gradients at the arrivals of each sender's spikes, given delays ``d [n_pre, H]``.
 
     `by_weight` and `by_time` are ``[B, T, H]``: gradients for an arrival at each step. Returns the
-    two sums, each ``[n_pre, H]``.
+    sums of both, each ``[n_pre, H]``.
     """
     n_steps, width = by_weight.shape[1:]
     sums = by_weight.new_zeros(d.shape), by_weight.new_zeros(d.shape)

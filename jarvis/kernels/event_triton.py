@@ -1,10 +1,10 @@
 """The recurrent network with delays on a GPU: the loops of `event_numba.py`, written for Triton.
 
-The module implements the equations of `jarvis.spatial.event_driven`, which are the definition. The
-loops are copied below the neuron's functions, which `event_program` generates. One program runs one
+The definition is in `jarvis.spatial.event_driven`; this module implements its equations. The loops
+are copied below the neuron's functions, which `event_program` generates. One program runs one
 sample through time, in either direction, with the state of all neurons in registers. The neurons
-that fire in a step are compacted into a list, over which the program loops. The delivery of input
-spikes and the gradients of synapses do not depend on temporal order: see
+that fire in a step are collected in a list, over which the program loops. Delivering input spikes
+and summing the gradients of synapses do not depend on temporal order: see
 `event_synapses_triton.py`.
 
 On a machine without a GPU, the loops run in Triton's interpreter (``TRITON_INTERPRET=1``), which is
@@ -40,7 +40,7 @@ _TYPES = (torch.float32, torch.float64)
 
 @lru_cache(maxsize=256)
 def _in_memory(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Numbers in memory, since Triton would pass a Python float as float32."""
+    """The values as a tensor, since Triton would pass a Python float as float32."""
     return torch.tensor(values, dtype=dtype, device=device)
 
 
@@ -49,7 +49,7 @@ def _neuron(spec: EventSpec) -> EventProgram:
 
 
 def _all_of(width: int) -> int:
-    """The number of lanes for all neurons, in whole warps, so that no two threads share a lane."""
+    """The number of lanes for all neurons: at least a full warp, so that threads share no lane."""
     return max(triton.next_power_of_2(width), 32)
 
 
@@ -67,7 +67,8 @@ def forward(spec: EventSpec, inputs: Inputs, synapses: Synapses, keep: bool) -> 
     rows = 3 if neuron.remembers else 1
     history = w_in.new_empty(batch, n_steps, rows, width) if keep else values
     # Room for a spike of every neuron in every step would take four times the memory of the
-    # potentials. So there is room for one in 16, and if that is not enough, the loop runs again.
+    # potentials. So there is room for a sixteenth of these spikes; if that is not enough, the loop
+    # runs again.
     room = min(n_steps * width, max(4 * width, n_steps * width // 16))
     while True:
         steps, units = (torch.empty(batch, room, dtype=torch.int32, device=device) for _ in "su")
@@ -144,9 +145,9 @@ def _forward_loop(
     ADAPTS: tl.constexpr, REMEMBERS: tl.constexpr, KEEP: tl.constexpr, RECURRENT: tl.constexpr,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Run a sample through time. `now` is its list of the neurons that fire in a step.
+    """Run a sample through time. `now` lists the neurons that fire in the current step.
 
-    The lists of its spikes have a capacity of `room`; spikes beyond it are counted, but not stored.
+    The lists of spikes have room for `room` entries; further spikes are counted, but not stored.
     """
     sample = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, BLOCK)
@@ -217,7 +218,7 @@ def _forward_loop(
                         arrives,
                         sem="relaxed",
                     )
-                tl.debug_barrier()  # the thread that reads a sum may not be the one that wrote it
+                tl.debug_barrier()  # a sum may be read by another thread than the one that wrote it
         v = tl.where(fires, 0.0, h)
         current = next_current + tl.load(drive + row, here, 0.0)
         adaptation = next_adaptation
@@ -232,7 +233,7 @@ def _backward_loop(
     ADAPTS: tl.constexpr, REMEMBERS: tl.constexpr, DAMP: tl.constexpr, RECURRENT: tl.constexpr,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Compute the gradients for an arrival in each step of a sample, backward in time."""
+    """Compute, backward in time, the gradients for an arrival in each step of a sample."""
     sample = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, BLOCK)
     here = lane < width
@@ -245,7 +246,7 @@ def _backward_loop(
     first = tl.load(offsets + sample)
     s = tl.load(offsets + sample + 1) - 1
     spiked = tl.load(steps + s, s >= first, -1)  # the step of spike s
-    history += (sample + 1) * n_steps * kinds * width  # to its last step
+    history += (sample + 1) * n_steps * kinds * width  # move to the sample's last step
     history -= kinds * width
     by_weight += sample * n_steps * width
     by_time += sample * n_steps * width
@@ -284,13 +285,13 @@ def _backward_loop(
         away = 1.0 + surrogate * tl.abs(h - threshold)
         pull = tl.load(g_counts + k * time_bins // n_steps * width, here, 0.0) * dt
         start = lam_v + pull / (away * away)
-        i_before, w_before = 0.0 * lam_v, 0.0 * lam_v  # not read, unless the neuron remembers them
+        i_before, w_before = 0.0 * lam_v, 0.0 * lam_v  # read only if the neuron remembers them
         if REMEMBERS:
             i_before = tl.load(history + width + lane, here, 0.0)
             w_before = tl.load(history + 2 * width + lane, here, 0.0)
         row -= width
         history -= kinds * width
-        h = tl.load(history + lane, here & (row >= 0), 0.0)  # of the previous step
+        h = tl.load(history + lane, here & (row >= 0), 0.0)  # potentials of the previous step
         v = tl.where(h >= threshold, 0.0, h)
         lam_v, lam_i, lam_a = transposed(u, v, i_before, w_before, start, lam_i, lam_a)
         lam_v += to_v

@@ -1,12 +1,12 @@
-"""A vectorised exp() for compiled loops, where numba's own calls the library value by value.
+"""A vectorised exp() for compiled loops; numba's own exp() calls a library for each value.
 
 ``exp(z) = 2^n exp(r)`` with ``r = z - n ln 2``, ``|r| <= ln(2) / 2``: the power of 2 is
 built from its bit pattern, and exp(r) from a Taylor series (8 terms in float32, 14 in float64). The
-argument is clamped so that the result is a normal number, never 0 or infinite; NaN stays NaN. The
-relative error is at most 2e-7 (float32) or 5e-16 (float64).
+argument is clamped, so the result is always a normal number, never 0 or infinite; NaN stays NaN.
+The relative error is at most 2e-7 (float32) or 5e-16 (float64).
 
 Loops that use this function have `VERSION` in their names, because numba's cache checks only the
-file that a loop itself is in.
+file that contains the loop itself.
 """
 
 import math
@@ -32,7 +32,7 @@ def make_exp(dtype: type, overflows: bool = False):
     integer = np.int64 if double else np.int32
     low, high = dtype(-708 if double else -87), dtype((709 if double else 88) + overflows)
     log2e = dtype(1 / math.log(2))
-    # Adding it rounds to the integer n and leaves n in the low bits.
+    # Adding this number rounds to the integer n and leaves n in the low bits.
     magic = dtype(1.5 * 2.0 ** (52 if double else 23))
     ln2_high = dtype(6.93147180369123816490e-01 if double else 0.693359375)
     ln2_low = dtype(1.90821492927058770002e-10 if double else -2.12194440e-4)

@@ -3,7 +3,8 @@
 `Step.trace` runs the step on stand-ins, lets autograd differentiate it, and translates the
 recorded tensor operations into `Node`s: operations on the numbers of a single neuron, from which
 the emitters write loops. Only elementwise operations have a translation. A step that branches on
-the value of a tensor, or that mixes neurons, raises `Untraceable` with the line where it does so.
+the value of a tensor, or that mixes neurons, raises `Untraceable`; the message shows the line that
+does so.
 """
 
 import copy
@@ -54,11 +55,11 @@ class Unknown(Untraceable):
 class Node:
     """One operation on the numbers of a neuron."""
 
-    op: str  #: "add", "exp", "where", ...; "const", "x", "state", "value", "g_out" and "g_state"
+    op: str  #: "add", "exp", ..., "const"; for inputs, "x", "state", "value", "g_out", "g_state"
     args: tuple["Node", ...] = ()
-    value: float | int = 0  #: of a constant; the index of an input
+    value: float | int = 0  #: the value of a constant, or the index of an input
     is_bool: bool = False
-    order: int = 0  #: position in the order of creation: arguments come first
+    order: int = 0  #: position in the order of creation, after the arguments
 
     @property
     def name(self) -> str:
@@ -67,7 +68,7 @@ class Node:
 
 @dataclass
 class Graph:
-    """Creates nodes: equal nodes are created only once, and constants are folded."""
+    """Creates nodes: equal nodes are created only once, and constant expressions are evaluated."""
 
     nodes: dict[tuple, Node] = field(default_factory=dict)
 
@@ -106,7 +107,7 @@ class Traced(NamedTuple):
     """A step and its derivative. Inputs and results are in the same order as in the step."""
 
     outputs: tuple[Node, ...]  #: the spikes, then what the step records
-    states: tuple[Node, ...]  #: after the step
+    states: tuple[Node, ...]  #: the states after the step
     g_inputs: tuple[Node, ...]  #: gradient of each input
     g_states: tuple[Node, ...]  #: gradient of each state before the step
     g_values: tuple[Node, ...]  #: gradient of each learned number
@@ -117,8 +118,8 @@ class Traced(NamedTuple):
 class _Parameters:
     """Stands in for a step's parameters: `number` looks up numbers; other values pass unchanged.
 
-    `known` holds what has been read before, because the tracer must not record how a derived number
-    is computed.
+    `known` holds the values read before, because the tracer must not record how a number that is
+    derived from others is computed.
     """
 
     def __init__(
@@ -159,14 +160,14 @@ def read(params: Any, surrogate: Any, path: str) -> float | Tensor:
 
 
 class Step:
-    """A step with fixed options, and what it reads and returns, found by running it once."""
+    """A step with fixed options; what the step reads and returns is found by running it once."""
 
     def __init__(self, step: Callable, params: Any, spike: Spike, inputs: Any, state: Any) -> None:
         """Run the step once on stand-ins, to see what it reads.
 
         Args:
             step: ``(x, state, params, spike) -> (spikes, state)`` or ``(spikes, state, record)``.
-            params: its parameters.
+            params: the step's parameters.
             spike: a `Spike` whose surrogate is a `SurrogateSpike` or a function.
             inputs: None for a single input; a NamedTuple type with a field for each input.
             state: a NamedTuple whose absent fields are None.
@@ -194,7 +195,7 @@ class Step:
         with self._explained():
             recorded = apart(once)
         self.values = tuple(paths)  #: paths of the numbers that the step reads
-        self.record = type(recorded)  #: the NamedTuple of what it records
+        self.record = type(recorded)  #: the NamedTuple of what the step records
         self.recorded = [n for n in self.record._fields if getattr(recorded, n) is not None]
 
     @property
@@ -237,7 +238,7 @@ class Step:
 
         Args:
             learned: the numbers whose gradients are needed.
-            record: whether what the step records is also an output.
+            record: whether the outputs include what the step records.
 
         Raises:
             Untraceable: if this step has no compiled form.
@@ -335,7 +336,7 @@ _DECIDES = (
 
 
 def _line_with(step: Callable, name: str) -> str:
-    """The first line of a step that has this name in it."""
+    """The first line of a step that contains this name."""
     try:
         lines, first = inspect.getsourcelines(step)
     except (OSError, TypeError):
@@ -348,7 +349,7 @@ def _line_with(step: Callable, name: str) -> str:
 
 
 def _where(error: Exception, step: Callable) -> str:
-    """The innermost line of the step's own file on the way to the error."""
+    """The innermost line of the step's own file in the traceback of the error."""
     own = step.__code__.co_filename
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
     if not frames:
@@ -357,7 +358,8 @@ def _where(error: Exception, step: Callable) -> str:
 
 
 def _recorded(function: Callable[..., list[Tensor]], counts: Mapping[str, int]) -> list[Node]:
-    """The results of a function of lists of tensors, as nodes; `counts`: list lengths, by kind."""
+    """The results of a function of lists of tensors, as nodes; `counts` gives the lists'
+    lengths."""
     recorder, given = _Recorder(), []
     for kind, count in counts.items():
         given.append(_stand_ins(count))
@@ -403,11 +405,11 @@ class _Recorder(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Called by torch, which would import its compiler on True; that takes a second."""
+        """Called by torch; on True, torch would import its compiler, which takes a second."""
         return False
 
     def enter(self, tensor: Tensor, node: Node | Untraceable) -> None:
-        """Associate a tensor with a node, or with the reason that it has none."""
+        """Associate a tensor with a node, or with the reason why it has none."""
         self._known[id(tensor)] = tensor, node
 
     def node(self, tensor: Tensor) -> Node | Untraceable:
@@ -443,7 +445,7 @@ class _Recorder(TorchDispatchMode):
 
 
 def _is_constant(node: Any) -> bool:
-    """Whether something is the same number whatever the step's arguments."""
+    """Whether a node or number has the same value for all arguments of the step."""
     if not isinstance(node, Node):
         return not isinstance(node, Untraceable)
     return node.op == "const" or (bool(node.args) and all(map(_is_constant, node.args)))
@@ -547,7 +549,7 @@ def _clamp(graph: Graph, dtype: torch.dtype, x: Any, low: Any = None, high: Any 
 def _larger(op: str) -> Callable:
     def make(graph: Graph, dtype: torch.dtype, a: Any, b: Any) -> Node:
         first = graph.make(op, a, b, is_bool=True)
-        nan = graph.make("ne", a, a, is_bool=True)  # NaN in either argument is passed on
+        nan = graph.make("ne", a, a, is_bool=True)  # NaN in either argument gives NaN
         return graph.make("where", graph.make("or", first, nan, is_bool=True), a, b)
 
     return make

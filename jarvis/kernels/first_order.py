@@ -8,21 +8,21 @@ import torch
 from torch import Tensor
 
 MESSAGE = (
-    "a compiled time loop has first derivatives only, but this asks for a second one (a gradient "
+    "a compiled time loop has first derivatives only, but a second one was requested (a gradient "
     "penalty, a Hessian): use backend='eager'"
 )
 
 
 def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
-    """A `backward` of a `torch.autograd.Function` that cannot be differentiated itself.
+    """A `backward` of a `torch.autograd.Function` whose result cannot be differentiated again.
 
-    It runs without recording a graph. If one is requested (``create_graph=True``), differentiating
-    the returned gradients raises an error. torch's `once_differentiable` raises it only if the
-    incoming gradient requires a gradient, so the second derivative of a plain sum would silently be
-    0.
+    It runs without recording a graph. If a graph is requested (``create_graph=True``),
+    differentiating the returned gradients raises an error. torch's `once_differentiable` raises an
+    error only if the incoming gradient requires a gradient, so the second derivative of a plain sum
+    would silently be 0.
 
     Raises:
-        RuntimeError: in the backward pass through the returned gradients.
+        RuntimeError: if the returned gradients are differentiated.
     """
 
     @wraps(backward)

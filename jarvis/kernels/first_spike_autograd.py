@@ -76,8 +76,8 @@ def run(times: Tensor, weights: Tensor, delays: Tensor, values, half: bool, grid
         times: input spike times, ms, ``[B, n_pre]``.
         weights, delays: ``[n_pre, n_post]``, delays in ms.
         values: the numbers that the loop reads, in the order of `FirstSpikeParams.values`.
-        half: whether the synapse decays twice as fast as the membrane (closed form).
-        grid: whether spikes are on a time grid.
+        half: whether ``tau = 2 tau_syn``, for which the crossing has a closed form.
+        grid: whether spike times lie on a time grid.
     """
     shape = (times.shape[-1], weights.shape[-1])
     if times.dim() != 2 or weights.shape != shape or delays.shape != shape:

@@ -1,11 +1,11 @@
-"""First spikes on the CPU: forward from arrival to arrival, backward in one pass over synapses.
+"""First spikes on the CPU: forward from arrival to arrival, backward from synapse to synapse.
 
 Each loop implements the equations of `jarvis.spatial.first_spike` for a range of samples. In the
 forward pass, a neuron takes its arrivals from a heap, earliest first, and stops at its spike, so
 later arrivals are never sorted. Between two arrivals, v and I have a closed form, so each arrival
-costs one exponential. The backward pass needs only the time of the crossing and the slope of v
-there. Both passes compute in float64, whatever the dtype of the tensors, because gradients contain
-differences of nearly equal exponentials.
+costs one exponential. The backward pass needs only the time of the crossing and the slope of v at
+the crossing. Both passes compute in float64, whatever the dtype of the tensors, because gradients
+contain differences of nearly equal exponentials.
 
 Arrays are flat. `values` holds the numbers of `FirstSpikeParams.values`, in the same order.
 """
@@ -100,7 +100,7 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                                     if top <= gap:
                                         top_v = end_v
                                     if end_v >= threshold:
-                                        # v is concave up to its maximum: Newton steps from the
+                                        # until its maximum, v is concave: Newton steps from the
                                         # left never overshoot the crossing
                                         s = 0.0
                                         for _ in range(80):
@@ -120,7 +120,7 @@ def _forward_loop(double_tau: bool, grid: bool) -> Callable:
                                 at = exact
                                 break
                             first = math.ceil(s / dt)
-                            for m in range(2):  # the second only if s was rounded
+                            for m in range(2):  # a second time only if s was rounded
                                 u = math.exp(-(first + m) * dt / tau)
                                 if double_tau:
                                     rise = tau * (1.0 - u)
@@ -180,7 +180,7 @@ def _backward_loop(double_tau: bool, grid: bool) -> Callable:
                     at, through = when[o], np.float64(g_peak[o])
                 if through == 0.0 or at == -math.inf:
                     continue
-                left, corner = 0.0, -1  # v' before the peak; the arrival that ended the rise there
+                left, corner = 0.0, -1  # v' before the peak; the arrival with which the rise ended
                 for i in range(n_pre):
                     j = i * n_post + k
                     if grid:
@@ -203,7 +203,7 @@ def _backward_loop(double_tau: bool, grid: bool) -> Callable:
                         gt[b * n_pre + i] += arrival
                     elif s == 0.0 and corner < 0:
                         corner = i
-                if corner >= 0 and cross[o] == math.inf:  # the peak moves with that arrival
+                if corner >= 0 and cross[o] == math.inf:  # the peak moves with this arrival
                     gd[part + corner * n_post + k] += through * left
                     gt[b * n_pre + corner] += through * left
 

@@ -1,6 +1,6 @@
 """Elementary functions for generated CPU loops: vectorised, and accurate over the whole range.
 
-They agree with torch at the edges of their range: exp overflows to infinity, log(0) is -infinity,
+They agree with torch at the edges of this range: exp overflows to infinity, log(0) is -infinity,
 the log of a negative number is NaN, and NaN propagates. The smallest result of exp is the smallest
 normal number.
 """
@@ -45,7 +45,7 @@ def _log_of(dtype: type) -> Callable:
         y = fast_log(z)
         y = y if z < infinity else z
         y = y if z >= least else -infinity
-        return y if z > -least else nan  # also for a NaN: no comparison with it holds
+        return y if z > -least else nan  # NaN also for a NaN, since every comparison is false
 
     return implementation
 

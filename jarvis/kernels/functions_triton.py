@@ -1,4 +1,4 @@
-"""Elementary functions for generated Triton loops, which Triton lacks or rounds differently."""
+"""Elementary functions that generated loops need and Triton lacks or rounds differently."""
 
 # pyright: reportAttributeAccessIssue=false
 

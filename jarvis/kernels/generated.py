@@ -35,8 +35,8 @@ class Generated(NamedTuple):
     """A generated module."""
 
     key: str
-    text: str  #: its source
-    names: dict[str, Any]  #: what it defines
+    text: str  #: source of the module
+    names: dict[str, Any]  #: what the module defines
 
 
 def generated(
@@ -48,7 +48,7 @@ def generated(
         name: the beginning of the file's name.
         follows_from: what the text depends on; its `repr` must show everything.
         makers: the files in this package's folder that generate the text.
-        generate: returns the text; called only if there is no file.
+        generate: a function that returns the text; called only if there is no file.
     """
     given = repr((follows_from, _versions(tuple(makers))))
     key = hashlib.sha256(given.encode()).hexdigest()[:16]
@@ -59,16 +59,16 @@ def generated(
         try:
             with atomic_path(path) as part:
                 part.write_text(text, encoding="utf-8")
-                # numba's cache checks a file's time, so all processes write the same one.
+                # numba's cache checks the modification time, so all processes set the same one.
                 os.utime(part, (_WRITTEN, _WRITTEN))
         except OSError as error:
             logger.info("the source of a compiled loop is not kept: %s", error)
     file = str(path) if path.is_file() else f"<{path.stem}>"
-    # Tracebacks and Triton read the source from here, even if the file is removed.
+    # Tracebacks and Triton read the source from this cache, even if the file is removed.
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     module = ModuleType(f"jarvis.kernels.loops.{path.stem}")
     module.__file__ = file
-    sys.modules[module.__name__] = module  # numba looks a cached function's module up
+    sys.modules[module.__name__] = module  # numba looks up the module of a cached function
     exec(code or compile(text, file, "exec"), module.__dict__)
     return Generated(key, text, module.__dict__)
 
@@ -85,7 +85,7 @@ def _read(path: Path) -> tuple[str, CodeType] | None:
 
 @cache
 def _versions(makers: tuple[str, ...]) -> tuple[str, ...]:
-    """The versions of everything that makes a module."""
+    """The versions of all code that generates a module."""
     made_of = zlib.crc32(b"".join((_HERE / name).read_bytes() for name in makers))
     python = ".".join(map(str, sys.version_info[:2]))
     return (f"{made_of:08x}", python, torch.__version__, version("numba"))

@@ -102,7 +102,7 @@ def bind_recurrent(
     weight: Tensor,
     before: Tensor,
 ) -> Callable[[int, int], int]:
-    """Bind a forward loop that multiplies by recurrent weights itself, skipping silent neurons.
+    """Bind a forward loop that itself multiplies by recurrent weights, skipping silent neurons.
 
     Args:
         loop, flag, streams, dense, values: see `time_loop.Backend`.
@@ -111,7 +111,7 @@ def bind_recurrent(
 
     Returns:
         a function that runs the steps of ``range(start, stop)`` and returns the number of spikes
-        that it has multiplied.
+        that were multiplied by weights.
     """
     from jarvis.kernels.sparse_loops import pack
 
@@ -141,12 +141,12 @@ def near(
     lanes: Sequence[Tensor],
     values: tuple[float, ...],
 ) -> Tensor:
-    """Where a gradient passes through the spikes: bytes ``[T, B, ...]``, 1 or 0.
+    """Find where a gradient passes through the spikes: bytes ``[T, B, ...]``, 1 or 0.
 
     Args:
         loop: a loop whose layout has `near`.
-        like: shape and type of the spikes.
-        kept: what the forward loop has kept ``[T, B, ...]``.
+        like: a tensor like the spikes.
+        kept: the values that the forward loop kept ``[T, B, ...]``.
         lanes: the parameters that differ between neurons ``[B, ...]``.
         values: the numbers that are the same for all neurons.
     """

@@ -34,7 +34,7 @@ def _probe(x):
 
 @lru_cache(maxsize=256)
 def _numbers(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """The numbers in memory, since Triton would pass a Python float as float32."""
+    """The values as a tensor, since Triton would pass a Python float as float32."""
     return torch.tensor(values, dtype=torch.float64, device=device)
 
 
@@ -61,7 +61,7 @@ def bind(
     block, warps = (512, 4) if n >= 1 << 20 else (128, 1)
     options: dict = dict(STATE=_STATE_TYPES[like.dtype], BLOCK=block, num_warps=warps)
     options["WANTS_X" if backward else "KEEP"] = flag
-    # A fused multiply-add rounds only once, so its spikes could differ from the readable step's.
+    # A fused multiply-add rounds only once, so spikes could differ from those of the readable step.
     options["enable_fp_fusion"] = False
 
     def run(start: int, stop: int) -> None:

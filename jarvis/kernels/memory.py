@@ -2,9 +2,10 @@
 
 The system allocator returns a freed large block to the operating system, so the next large block
 consists of fresh pages, each of which must be cleared on first access. For the results of a [100,
-64, 512] layer, this costs more than the loop itself. The loops therefore allocate large results
-here. A block returns to the pool when the last tensor that uses it is deleted, which its reference
-count shows. Such a tensor is ordinary, except that it cannot be resized in place.
+64, 512] layer, clearing pages takes longer than the loop itself. The loops therefore allocate large
+results from the pool in this module. A block returns to the pool when the last tensor that uses it
+is deleted, as its reference count shows. A tensor in such a block is ordinary, except that it
+cannot be resized in place.
 """
 
 import weakref
@@ -16,9 +17,9 @@ from torch import Tensor
 
 SMALLEST = 1 << 18  #: bytes; smaller blocks are reused by the system allocator itself
 
-SHELF = 1 << 28  #: bytes that may stay unused; if there are more, all free blocks are released
+SHELF = 1 << 28  #: bytes that may stay unused; beyond this limit, all free blocks are released
 
-_ALIGN = 64  #: bytes of a cache line, and of the widest vector
+_ALIGN = 64  #: bytes of a cache line, and also of the widest vector
 
 _free: dict[int, deque[np.ndarray]] = {}  # size in bytes -> blocks of that size
 
@@ -33,8 +34,8 @@ def own(x: Tensor) -> Tensor:
 def flat(x: Tensor | None, dtype: torch.dtype = torch.float32) -> np.ndarray:
     """The memory of a CPU tensor as a flat array; an empty array of `dtype` for None.
 
-    A tensor that is not contiguous (a slice, an expanded one) is copied: a loop must write only to
-    dense tensors.
+    A tensor that is not contiguous (a slice or an expanded tensor) is copied, so a loop must write
+    only to dense tensors.
     """
     x = torch.empty(0, dtype=dtype) if x is None else x.detach()
     return x.contiguous().numpy().reshape(-1)

@@ -1,8 +1,8 @@
 """What a forward loop keeps for the backward loop: the cheapest sufficient set of numbers.
 
-The backward loop needs some values of the forward pass. Each can be kept in memory, or recomputed
-from others that are kept. The choice is a minimum cut (Ford & Fulkerson 1956) between the inputs of
-the step and what the backward pass needs. A node's capacity is the memory traffic of keeping it;
+The backward loop needs some values of the forward pass. Each is kept in memory, or recomputed from
+others that are kept. The choice is a minimum cut (Ford & Fulkerson 1956) between the inputs of the
+step and what the backward pass needs. A node's capacity is the memory traffic of keeping its value;
 recomputing a value also has a cost. The state before a step need not be kept if it can be computed
 from what was kept at the previous step.
 """
@@ -18,9 +18,9 @@ from jarvis.kernels.expression import Node, Traced
 
 _TRAFFIC, _BOOL_TRAFFIC, _INPUT_TRAFFIC = 8.0, 2.0, 4.0  #: bytes written and read per number
 
-_NEVER = 1e9  #: the cost of what must not be done
+_NEVER = 1e9  #: a cost so high that the cheapest cut avoids it
 
-#: Cost of repeating an operation, as the bytes of memory traffic that take the same time.
+#: Cost of repeating an operation: the bytes of memory traffic that would take the same time.
 _WORK: dict[str, float] = dict.fromkeys(("exp", "log", "log1p", "expm1", "tanh"), 5.0)
 _WORK |= dict.fromkeys(("sin", "cos", "tan", "pow", "atan", "erf"), 20.0)
 _WORK |= dict.fromkeys(("div", "sqrt"), 2.0)
@@ -70,7 +70,7 @@ def uniform_nodes(nodes: Iterable[Node], different: Container[float] = ()) -> se
 
 
 def plan(traced: Traced, per_neuron: Iterable[int], recurrent: bool) -> Plan:
-    """Choose what is kept.
+    """Choose what the forward loop keeps.
 
     Args:
         traced: the step.
@@ -104,7 +104,7 @@ def plan(traced: Traced, per_neuron: Iterable[int], recurrent: bool) -> Plan:
         price, cut = _cheapest_cut(roots, uniform | given, forward, price_of_x)
         kept = [node for node in cut if recurrent or node.op != "x"]
         again = _computed([traced.states[i] for i in derived], kept, uniform)
-        if again is None:  # this would need more than one previous step
+        if again is None:  # deriving these states would need more than one previous step
             continue
         price += sum(_WORK.get(node.op, _LITTLE) for node in again)
         if best is None or price < best[0]:
@@ -116,11 +116,11 @@ def plan(traced: Traced, per_neuron: Iterable[int], recurrent: bool) -> Plan:
 
 
 def _near(traced: Traced, kept: Sequence[Node], uniform: set[Node]) -> Node | None:
-    """The condition that a spike's surrogate derivative is nonzero, if it is 0 somewhere.
+    """The condition for a nonzero surrogate derivative of a spike; None if none is known.
 
     The spike's gradient must be multiplied by the same factor on every path. This factor must
-    contain a branch, as the derivative of a triangle does, and must be computable from what is kept
-    of the same step.
+    contain a branch, as the derivative of a triangle does, and must be computable from the values
+    kept at the same step.
     """
     wanted = cone([*traced.g_inputs, *traced.g_states, *traced.g_values])
     users: dict[Node, list[Node]] = {}
@@ -156,7 +156,7 @@ def _near(traced: Traced, kept: Sequence[Node], uniform: set[Node]) -> Node | No
 
 
 def _subsets(states: Sequence[int]) -> Iterable[tuple[int, ...]]:
-    """The sets of states to derive that are tried: all of them, up to five states."""
+    """The sets of states that `plan` tries to derive: with up to five states, all possible sets."""
     sizes = range(len(states) + 1) if len(states) <= 5 else (0, 1, len(states))
     return itertools.chain.from_iterable(itertools.combinations(states, size) for size in sizes)
 
@@ -164,7 +164,7 @@ def _subsets(states: Sequence[int]) -> Iterable[tuple[int, ...]]:
 def _computed(
     targets: Sequence[Node], kept: Sequence[Node], uniform: set[Node]
 ) -> list[Node] | None:
-    """The operations that compute `targets` from `kept` of one step; None if more is needed."""
+    """The operations that compute `targets` from one step's `kept`; None if that is not enough."""
     stop = [*kept, *uniform]
     nodes = [node for node in cone(targets, stop) if node not in set(stop)]
     return None if any(node.op in INPUTS for node in nodes) else nodes
@@ -173,7 +173,7 @@ def _computed(
 def _cheapest_cut(
     needed: set[Node], given: set[Node], forward: set[Node], price_of_x: float
 ) -> tuple[float, list[Node]]:
-    """What to keep to compute `needed`, and its cost; `price_of_x` is the cost of an input."""
+    """What to keep to compute `needed`, and at what cost; `price_of_x` is the cost of an input."""
 
     def free(node: Node) -> bool:
         return node in given or node.op == "value"
@@ -194,7 +194,7 @@ def _cheapest_cut(
         add((node, 0), (node, 1), traffic + 1e-6 * node.order)
         if node.op in INPUTS:
             add("inputs", (node, 0), math.inf)
-        elif node in forward:  # a node for the backward pass only is computed once in either loop
+        elif node in forward:  # other nodes are computed only once, whichever loop does it
             add("inputs", (node, 0), _WORK.get(node.op, _LITTLE))
         for argument in node.args:
             if not free(argument):
@@ -207,14 +207,14 @@ def _cheapest_cut(
 
 
 def _minimum_cut(left: dict[Any, dict[Any, float]], source: Any, sink: Any) -> tuple[float, set]:
-    """The capacity of the cheapest cut between two nodes of a network, and the nodes beyond it.
+    """The cheapest cut between two nodes of a network: its capacity, and the nodes beyond it.
 
-    Found with augmenting paths, shortest first (Edmonds & Karp 1972, J. ACM 19(2):248).
+    It is found with augmenting paths, shortest first (Edmonds & Karp 1972, J. ACM 19(2):248).
 
     Args:
-        left: the capacity of each edge, by its two ends, including the reverse edges (with 0 where
-            there is no other capacity). It is changed to the capacities that the maximum flow
-            leaves.
+        left: the capacity of each edge, by its two ends. Reverse edges are included, with capacity
+            0 if they are not edges of the network. On return, `left` holds the capacities that the
+            maximum flow leaves.
         source, sink: the two nodes.
     """
     flow = 0.0

@@ -1,10 +1,10 @@
 """Compiled loops of a neuron, generated from its step, kept as files and loaded when needed.
 
 A `Program` belongs to one step with one set of options. Its loops are read from the cache folder if
-they are there. Otherwise the step is traced (`expression`), what to keep is chosen (`plan`), and
-source code is written (`emit_numba`, `emit_triton`). The name of a loop's file contains a digest of
-everything that determines the loop, so a file is never out of date, and a neuron that has a file is
-not traced again.
+they are stored there. Otherwise `expression` traces the step, `plan` chooses what to keep, and
+`emit_numba` or `emit_triton` writes the source code. The name of a loop's file contains a digest of
+everything that determines the loop, so a file is never out of date, and no step is traced again
+while its file exists.
 """
 
 from collections.abc import Callable
@@ -38,14 +38,14 @@ class Variant(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """What a loop reads and writes besides its input and its spikes, in order."""
+    """What a loop reads and writes, in order, apart from its input and its spikes."""
 
     n_inputs: int
     n_states: int
     n_outputs: int
     kept: tuple[bool, ...]  #: what is kept for the backward loop: True for a condition (a byte)
     reread: tuple[int, ...]  #: the inputs that the backward loop reads again
-    derived: tuple[int, ...]  #: the states whose first value the backward loop needs
+    derived: tuple[int, ...]  #: the states whose initial values the backward loop needs
     differentiable: tuple[bool, ...]  #: whether a gradient reaches each output, then each state
     near: bool  #: whether a loop marks where a gradient passes through the spikes
 
@@ -60,7 +60,7 @@ class Loop:
     layout: Layout
     values: tuple[str, ...]  #: paths of the numbers that the step reads
     variant: Variant
-    machine: dict[tuple, Callable] = field(default_factory=dict)  #: what a backend has compiled
+    machine: dict[tuple, Callable] = field(default_factory=dict)  #: compiled by a backend
 
     @cached_property
     def learned(self) -> tuple[int, ...]:
@@ -113,12 +113,12 @@ class Program:
     def numbers(
         self, params: Any, surrogate: Any
     ) -> tuple[list[float | Tensor], dict[int, Tensor]]:
-        """The numbers that a step reads, in the order of `Loop.values`; the tensors among them."""
+        """The numbers that a step reads, ordered as in `Loop.values`, and a dict of the tensors."""
         numbers = [get(params, surrogate) for get in self._readers]
         return numbers, {i: n for i, n in enumerate(numbers) if isinstance(n, Tensor)}
 
     def variant(self, tensors: dict[int, Tensor], record: bool, recurrent: bool) -> Variant:
-        """The variant for these tensors among the `numbers` (learned, or one value per neuron)."""
+        """The variant for the tensors among the `numbers`: which are learned, which per neuron."""
         if not tensors:
             return Variant((), (), record, recurrent)
         paths, wants = self.step.values, torch.is_grad_enabled()
@@ -166,7 +166,7 @@ class Program:
 
 
 def _reader(path: str) -> Callable[[Any, Any], float | Tensor]:
-    """`read` of one path, prepared for every call of a layer."""
+    """A faster form of `read` for one path, called every time that a layer runs."""
     if path == "spike.slope":
         return lambda _, surrogate: surrogate.slope
     if any(part.isdigit() for part in path.split(".")):

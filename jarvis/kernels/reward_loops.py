@@ -27,12 +27,12 @@ WHOLE = ("n_inputs", "n", "n_fields", "steps", "substeps", "noisy", "seed", "tic
 def learn_loop() -> Callable:
     """``learn(u, lanes, weights, fixed, state, traces, counts, scratch, numbers, reward, whole)``.
 
-    It runs the time steps of one control step. `weights` holds the synapses ``[inputs, n]``, and
-    `fixed` holds the biases ``[n]`` and the recurrent synapses ``[n, n]``. `state` holds the fields
-    of the neurons' state, what the neurons last sent, and the potentials of the encoders. `traces`
-    holds the traces of the inputs and of the neurons, and the eligibility traces ``[inputs, n]``.
-    `counts` holds the number of spikes of each neuron ``[n]``. `scratch` begins with the activities
-    of the encoders.
+    The loop runs the time steps of one control step. `weights` holds the synapses ``[inputs, n]``,
+    and `fixed` holds the biases ``[n]`` and the recurrent synapses ``[n, n]``. `state` holds the
+    fields of the neurons' state, what the neurons last sent, and the potentials of the encoders.
+    `traces` holds the traces of the inputs and of the neurons, and the eligibility traces
+    ``[inputs, n]``. `counts` holds the number of spikes of each neuron ``[n]``. `scratch` begins
+    with the activities of the encoders.
     """
 
     def learn(u, lanes, weights, fixed, state, traces, counts, scratch, numbers, reward, whole):

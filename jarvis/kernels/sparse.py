@@ -1,8 +1,8 @@
 """Linear maps of spikes: products that skip zeros where that is faster, and how to choose.
 
-`apply` runs a module on rows ``[R, ...]``. A linear map or a convolution of rows that are mostly 0
-is computed by the loops of `sparse_loops` and `sparse_conv`, in both the forward and the backward
-pass, if this is faster according to the times measured for its shape (`sparse_costs`).
+`apply` runs a module on rows ``[R, ...]``. For rows that are mostly 0, a linear map or a
+convolution is computed by the loops of `sparse_loops` or `sparse_conv`, in both passes, wherever
+they are faster. This is decided from times measured for each shape of weights (`sparse_costs`).
 `sparse_products` forces or forbids this, and reports what was chosen.
 """
 
@@ -21,7 +21,7 @@ from jarvis.support.checks import check_choice
 
 MODES = ("auto", "always", "never")
 
-#: A dense product with fewer multiplications is too small for a search for zeros to pay.
+#: With fewer multiplications, a dense product is so short that a search for zeros does not pay.
 SMALLEST = 1 << 23
 
 _SAMPLE = 64  #: at most this many rows are searched before all entries are listed
@@ -49,20 +49,20 @@ _active: ContextVar["sparse_products | None"] = ContextVar("sparse_products", de
 class sparse_products:  # lower case because it is used like torch.no_grad
     """Choose how products with spikes are computed, for the calls within a ``with`` block.
 
-    It applies to `nn.Linear` and `nn.Conv2d` in `over_time`, and to recurrent weights, on the CPU.
+    This affects `nn.Linear` and `nn.Conv2d` in `over_time`, and recurrent weights, on the CPU.
 
-    Without it, and with "auto", a product skips zeros where that is faster. To decide, the nonzero
-    entries are counted, and the times that a dense and a sparse product take with weights of this
-    shape, measured once on this machine, are compared. Both give the same result up to the order of
-    sums, with one exception: an infinite or NaN weight reaches an output only through a nonzero
-    input, whereas in a dense product 0 times infinity is NaN.
+    With "auto", and outside any such block, a product skips zeros where that is faster. To decide,
+    the nonzero entries are counted. Then the times of a dense and a sparse product are compared;
+    they are measured once on this machine for each shape of weights. Both products give the same
+    result up to the order of sums, with one exception: an infinite or NaN weight reaches an output
+    only through a nonzero input, whereas in a dense product 0 times infinity is NaN.
 
     Args:
         mode: "auto" chooses the faster way; "always" skips zeros wherever a loop can; "never"
-            multiplies by them.
+            multiplies by zeros, too.
 
     Attributes:
-        choices: what was chosen, as a list of `Choice`; the choices for gradients are added when
+        choices: a list with a `Choice` for each product; the choices for gradients are added when
             the backward pass runs.
 
     Raises:
@@ -156,7 +156,7 @@ class _Linear:
         return _loops().input_gradient(wanted, g, weight)
 
     def as_rows(self, g: Tensor) -> Tensor | None:
-        """The gradient as rows whose zeros could be skipped; None if no loop can skip them."""
+        """The gradient as rows in which a loop could skip zeros; None if there is no such loop."""
         return None
 
     def listed_input(self, g: Any, weight: Tensor) -> Tensor:
@@ -231,7 +231,7 @@ class _Plan:
         self.mode = "auto" if self.context is None else self.context.mode
         self.density: float | None = None
         self.x: Any = None  #: the list of nonzero entries
-        self.forward = self.weight = False  #: whether each of these products skips zeros
+        self.forward = self.weight = False  #: whether this product skips zeros
 
     def tell(
         self, product: str, sparse: bool, reason: str | Callable[[], str], density: float | None
@@ -253,7 +253,7 @@ class _Plan:
             return
         costs = self.map.costs(x.dtype)
         self.density = 0.0
-        if not self._choose(costs, wants_weight):  # it would not pay even if all entries were 0
+        if not self._choose(costs, wants_weight):  # a list would not pay even if all entries were 0
             self.tell("forward", False, lambda: self._reason(costs.dense, costs.product), None)
             return
         self.density = loops.share_nonzero(x, _looked_at(len(x)))
@@ -281,7 +281,7 @@ class _Plan:
         return pays
 
     def late_weight(self, g: Tensor, x: Tensor) -> Tensor:
-        """The gradient of the weights, for rows whose entries have not been counted yet."""
+        """The gradient of the weights, if the entries of the rows have not been counted yet."""
         loops, costs = _loops(), self.map.costs(x.dtype)
         self.density = loops.share_nonzero(x, _looked_at(len(x)))
         rows, entries = self.map.rows, self.entries
@@ -296,8 +296,8 @@ class _Plan:
     def input_gradient(self, g: Tensor, weight: Tensor) -> Tensor:
         """The gradient of the input, computed in the fastest way.
 
-        It may be computed only where the surrogate gradient of the layer below is nonzero, or only
-        from the nonzero entries of the incoming gradient, as after max-pooling.
+        Zeros are skipped by computing it only where the surrogate gradient of the layer below is
+        nonzero, or only from nonzero entries of the incoming gradient, as after max-pooling.
         """
         rows, always = self.map.rows, self.mode == "always"
         wanted = None if self.near is None or self.mode == "never" else self.near()
@@ -366,7 +366,7 @@ class _Product(torch.autograd.Function):
         (g,), plan, needs = gradients, ctx.plan, ctx.needs_input_grad
         x, weight = ctx.saved_tensors
         to_x = to_weight = to_bias = None
-        again = torch.is_grad_enabled()  # create_graph: only torch's own products support it
+        again = torch.is_grad_enabled()  # create_graph, which only torch's own products support
         if needs[1]:
             to_x = plan.map.dense_input(g, weight) if again else plan.input_gradient(g, weight)
         if needs[2]:
@@ -381,7 +381,7 @@ class _Product(torch.autograd.Function):
 
 
 class _ChannelsFirst(torch.autograd.Function):
-    """Makes a tensor contiguous, and its gradient channels-last, which the pooling here needs."""
+    """Makes a tensor contiguous and its gradient channels-last, as max-pooling here needs them."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -406,15 +406,15 @@ class Recurrent:
     Args:
         weight: W ``[H, H]``.
         like: the input ``[T, B, H]``.
-        compiled: whether the layer sends spikes and has a loop that itself multiplies by the
-            weights.
+        compiled: whether the layer sends spikes and has a compiled loop that itself multiplies by
+            the weights.
     """
 
     def __init__(self, weight: Tensor, like: Tensor, compiled: bool = True) -> None:
         steps, batch, n = like.shape
         self._map = _Linear(steps * batch, weight)
         self._plan = _Plan(self._map)
-        self.most = 0.0  #: skipping zeros is faster up to this many spikes per step ``[B, H]``
+        self.most = 0.0  #: spikes per step ``[B, H]`` up to which skipping zeros is faster
         mode = self._plan.mode
         if not compiled or mode == "never":
             return
@@ -437,8 +437,8 @@ class Recurrent:
         Args:
             steps: T.
             dense: takes one step with a dense product.
-            several: takes the steps of a range, skipping zeros, and returns the number of spikes.
-            spikes: where the steps write their spikes ``[T, B, H]``.
+            several: takes all steps of a range, skipping zeros, and returns the number of spikes.
+            spikes: the tensor to which the steps write their spikes ``[T, B, H]``.
         """
         sparse, skipped = self.most > 0, 0
         for start in range(0, steps, _TOGETHER):
@@ -464,7 +464,7 @@ class Recurrent:
         return plan.late_weight(g, spikes)
 
 
-_TOGETHER = 16  #: steps of a recurrent layer between two choices
+_TOGETHER = 16  #: steps of a recurrent layer for which a choice holds
 
 
 def _is_plain(module: nn.Module) -> bool:
@@ -490,9 +490,9 @@ def apply(
 
     Args:
         module: a module or a function that maps rows to rows, each independently of the others.
-        rows: its input.
+        rows: the input of the module.
         near: a function, called in the backward pass, that returns where the gradient of the rows
-            is needed: bytes of the same shape as the rows, or None for everywhere.
+            is needed: bytes of the same shape as the rows, or None if it is needed everywhere.
     """
     if type(module) is nn.Sequential and _is_plain(module):
         ours = False  # whether a convolution here has put the channels last in memory
@@ -516,7 +516,7 @@ def apply(
 
 
 def _dense_reason(plan: _Plan, x: Tensor, *others: Tensor | None) -> str | None:
-    """The reason that a map must be computed by its module, or None."""
+    """Why a map must be computed by its module; None if it need not."""
     if plan.mode == "never":
         return "never"
     if plan.map.operations < (SMALLEST if plan.mode == "auto" else 1):
@@ -532,7 +532,7 @@ def _run(
     x: Tensor,
     near: Callable[[], Tensor | None] | None,
 ) -> Tensor | None:
-    """The result of a map by the fastest plan, or None if the module itself should compute it."""
+    """The result of a map by the fastest plan; None if the module itself should compute it."""
     weight, bias = module.weight, module.bias
     plan = _Plan(map, near)
     reason = _dense_reason(plan, x, weight, bias)

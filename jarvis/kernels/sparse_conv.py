@@ -2,12 +2,12 @@
 
 The loops support ``groups=1``, ``dilation=1`` and zero padding by a given number of pixels; any
 kernel size and stride; float32 and float64. The nonzero entries of the images x ``[R, C, H, W]``
-are listed once (`sparse_loops.active`), as those of a matrix with one row per image. Then
+are listed once (`sparse_loops.active`), as if x were a matrix with one row per image. Then
 
-* `convolve` adds, at each location of the result, the weights of the entries in its window. These
-  entries are contiguous in a list of the window's rows that is sorted by column;
-* `weight_gradient` adds, for each channel and each row of the kernel, the pieces of the gradient's
-  rows on which the channel's entries act, for all columns of the kernel at once;
+* `convolve` adds, at each location of the result, the weights of the entries in its window. A list
+  of all entries in the window's rows, sorted by column, holds these entries contiguously;
+* `weight_gradient` takes each channel and each row of the kernel, and adds the pieces of the
+  gradient's rows on which the channel's entries act, for all columns of the kernel at once;
 * `input_gradient` computes the gradient only where it is needed, and `input_gradient_from_sparse`
   visits only the nonzero entries of the incoming gradient, as after max-pooling.
 
@@ -45,7 +45,7 @@ _LINE = 64  #: bytes of a cache line
 
 _ENTRIES = 16  #: `weight_gradient` groups images until a channel has this many entries
 
-_PLANES = 1 << 17  #: limit of the gradients of a group, in bytes, so that they stay in L2
+_PLANES = 1 << 17  #: limit, in bytes, of the gradients of a group, so that they stay in L2
 
 Pair = tuple[int, int]
 
@@ -94,7 +94,7 @@ def _make_convolve(real: Any) -> Callable:
                         scales[to] = values[q]
                     begins[at_location[location]] += 1
                     q += 1
-            for location in range(area, 0, -1):  # each has moved to the start of the next
+            for location in range(area, 0, -1):  # each is now where the next location begins
                 begins[location] = begins[location - 1]
             begins[0] = 0
 
@@ -186,7 +186,7 @@ def _aligned(size, dtype):
 
 @njit(inline="always")
 def _place(g, r, out_h, out_w, maps, padded, top, left, high, wide):
-    """Copy the gradient of an image into the middle of a plane of zeros."""
+    """Copy the gradient of an image to the middle of a plane of zeros."""
     n = min(out_w, wide - left) * maps
     for y in range(min(out_h, high - top)):
         target = padded[((top + y) * wide + left) * maps :][:n]
@@ -381,7 +381,7 @@ _RANGE = [_WHOLE, _WHOLE]
 
 
 def _signatures(row: Any) -> dict[Callable, list]:
-    """The types of the arguments of each loop, for a dense array of numbers."""
+    """The argument types of each loop; `row` is the type of a dense array of numbers."""
     flag = types.boolean
     lists = [_STARTS, _PLACES, row, flag]
     return {
@@ -403,10 +403,11 @@ def _loop(make: Callable, dtype: torch.dtype) -> Callable:
 
 
 class _Padded(NamedTuple):
-    """A plane of zeros around the gradient of an image, so that every window lies in it.
+    """A plane of zeros around the gradient of an image, so that every window lies in this plane.
 
     An entry at (y, x) meets an element (dy, dx) of the kernel if ``dy % sh == (y + ph) % sh`` and
-    likewise for columns. They meet at the row ``(y + ph) // sh - dy // sh + (kh - 1) // sh``.
+    likewise for columns. They meet in the plane's row
+    ``(y + ph) // sh - dy // sh + (kh - 1) // sh``.
     """
 
     tall: int
@@ -450,7 +451,7 @@ def convolve(
     row, n_rows = width(x.dtype.itemsize), x.shape[0]
     size = result_size(shape[1:], (kh, kw), stride, padding)
     # With few maps, several neighbouring locations are computed together, as maps of a wider
-    # kernel. Its zeros must not be multiplied by an infinite value.
+    # kernel. The zeros of this kernel must not be multiplied by an infinite value.
     together = 1
     if maps < row and stride[1] <= kw and _finite(x):
         together = min(row // maps, size[1])
@@ -501,7 +502,7 @@ def weight_gradient(
         return conv2d_weight(_dense(x, shape), size, g, stride, padding)  # type: ignore[arg-type]
     padded = _Padded.of((height, wide), kernel, stride, padding)
     plane = padded.tall * padded.wide * maps
-    # A group has enough images for a few entries in each channel, as long as it fits the cache.
+    # A group has so many images that each channel has a few entries, if these fit in the cache.
     per_channel = max(1, len(x.places)) / max(1, n_rows * channels)
     fit = max(1, _PLANES // (plane * g.dtype.itemsize))
     pictures = max(1, min(round(_ENTRIES / per_channel), fit, n_rows))
@@ -541,7 +542,7 @@ def weight_gradient(
 
 
 def _channels_last(g: Tensor) -> np.ndarray:
-    """``[R, O, Ho, Wo]`` as flat memory ``[R, Ho, Wo, O]``, not copied if it has that format."""
+    """``[R, O, Ho, Wo]`` as flat memory ``[R, Ho, Wo, O]``, copied unless g is channels-last."""
     turned = g.permute(0, 2, 3, 1)
     if turned.is_contiguous():
         return flat(turned)
@@ -561,7 +562,7 @@ def _finite(x: Active) -> bool:
 
 
 def _dense(x: Active, shape: tuple[int, ...]) -> Tensor:
-    """The dense form ``[R, *shape]`` of a list in which not all values are 1."""
+    """The dense tensor ``[R, *shape]`` of a list, which must contain a value other than 1."""
     rows = np.repeat(np.arange(x.shape[0]), np.diff(x.starts))
     dense = torch.zeros(x.shape, dtype=x.dtype)
     dense[torch.from_numpy(rows), torch.from_numpy(x.places).long()] = torch.from_numpy(x.values)
@@ -571,7 +572,7 @@ def _dense(x: Active, shape: tuple[int, ...]) -> Tensor:
 def input_gradient(
     wanted: Tensor, g: Tensor, weight: Tensor, stride: Pair, padding: Pair
 ) -> Tensor:
-    """The gradient of the images ``[R, C, H, W]`` where it is wanted, and 0 elsewhere.
+    """The gradient of the images ``[R, C, H, W]`` at wanted places, and 0 elsewhere.
 
     Args:
         wanted: 1 or 0 ``[R, C, H, W]`` uint8.
@@ -614,7 +615,7 @@ def input_gradient_from_sparse(
     """The gradient of the images ``[R, C, H, W]``, from nonzero entries of the incoming gradient.
 
     Args:
-        g: the gradient of the convolution, channels last, as the rows of a matrix ``[R, Ho Wo O]``.
+        g: the gradient of the convolution, channels last, as rows of a matrix ``[R, Ho Wo O]``.
         shape: (Ho, Wo, O).
         weight: ``[O, C, kh, kw]``.
         size: (H, W).

@@ -1,11 +1,11 @@
-"""The times of dense and sparse products, measured once for each shape of weights.
+"""The times that dense and sparse products take, measured once for each shape of weights.
 
 The time of a dense product grows with the number of rows; the time of a sparse product also grows
-with the number of nonzero entries. The first time that weights of some shape are used, both
+with the number of nonzero entries. When weights of some shape are used for the first time, both
 products are timed on this machine with generated numbers, and the times are kept in the cache
-folder. Later runs read them there, so the choice between dense and sparse products does not change
-from one run to the next, and neither do rounding errors. If the folder cannot be written, every
-process makes its own measurements.
+folder. Later runs read the times from there, so the choice between dense and sparse products does
+not change from one run to the next, and neither do rounding errors. If the folder cannot be
+written, every process makes its own measurements.
 """
 
 import hashlib
@@ -28,31 +28,31 @@ from jarvis.support.files import atomic_path
 
 logger = logging.getLogger("jarvis.kernels")
 
-_WORK = 1 << 27  #: multiplications of the dense product that is timed: a few milliseconds
-_FEWEST, _MOST = 256, 1024  #: rows that are timed
+_WORK = 1 << 27  #: multiplications in the dense product that is timed: a few milliseconds
+_FEWEST, _MOST = 256, 1024  #: limits on the rows that are timed
 _SHARES = (0.02, 0.35)  #: shares of nonzero entries that are timed
 _REPEATS = 3  #: minimum number of repetitions
-_ENOUGH = 0.05  #: seconds: short calls are repeated more often
-_CALL = 5.0  #: microseconds that the neurons of one step take, after a dense product
+_ENOUGH = 0.05  #: seconds: until this time is spent, short calls are repeated more often
+_CALL = 5.0  #: microseconds for the neurons of one step, after a dense product
 _STEPS = 20  #: steps of a recurrent layer that are timed together
 
 _FILES = ("sparse_loops.py", "sparse_conv.py", "vectors.py", "sparse_costs.py")
 
 
 class Cost(NamedTuple):
-    """Time of a product, in microseconds."""
+    """Time that a product takes, in microseconds."""
 
-    call: float  #: once
+    call: float  #: for the call itself
     row: float  #: for each row of x
     entry: float  #: for each nonzero entry of x
 
     def of(self, rows: int, entries: float) -> float:
-        """The time for this many rows with this many entries in all."""
+        """The time for this many rows, with this many entries in total."""
         return self.call + self.row * rows + self.entry * entries
 
 
 class Costs(NamedTuple):
-    """Times of the three products with weights of one shape: the output and two gradients."""
+    """Times of the three products with weights of one shape: the output and the two gradients."""
 
     dense: Cost
     dense_weight: Cost
@@ -60,16 +60,16 @@ class Costs(NamedTuple):
     lists: Cost  #: to list the entries of x
     product: Cost  #: the output, from the list
     weight: Cost  #: the gradient of the weights, from the list
-    input: Cost  #: the input's gradient where it is wanted; `entry` counts these places
-    input_listed: Cost  #: the same, from a list of the incoming gradient, with the listing
+    input: Cost  #: the input's gradient at wanted places; `entry` is the time per wanted place
+    input_listed: Cost  #: the input's gradient from a list of the incoming one, and the listing
 
 
-#: The cost of a product that has no loop.
+#: The cost of a product for which there is no loop.
 _NEVER = Cost(1e15, 0.0, 0.0)
 
 
 def costs(n_in: int, n_out: int, rows: int, dtype: torch.dtype) -> Costs:
-    """The times for weights ``[n_out, n_in]`` and about that many rows, measured or read."""
+    """The times for weights ``[n_out, n_in]`` and about `rows` rows, measured or read."""
     most = min(max(_WORK // max(1, n_in * n_out), _FEWEST), _MOST)
     timed = min(1 << max(0, rows - 1).bit_length(), most)
     name = f"{n_out}x{n_in}_{timed}"
@@ -99,7 +99,7 @@ _memory: dict[str, list[float]] = {}
 def _kept(
     name: str, dtype: torch.dtype, count: int, measure: Callable[[], list[float]]
 ) -> list[float]:
-    """`count` numbers: from this process, from the cache folder, or measured now."""
+    """`count` times: from this process, from the cache folder, or measured now."""
     name = f"{name}_{str(dtype).removeprefix('torch.')}_{torch.get_num_threads()}.json"
     known = _memory.get(name)
     if known is None:
@@ -140,7 +140,7 @@ def _write_first(path: Path, text: str, count: int) -> None:
 
 @cache
 def _machine() -> str:
-    """What the times depend on, as the name of a folder."""
+    """The name of a folder: a digest of everything on which the times depend."""
     here = Path(__file__).parent
     made_of = hashlib.sha256(b"".join((here / name).read_bytes() for name in _FILES)).hexdigest()
     known = (platform.machine(), _processor(), torch.__version__, version("numba"), made_of)
@@ -156,7 +156,7 @@ def _processor() -> str:
 
 
 def _least(*functions: Callable[[], object]) -> Iterator[float]:
-    """The shortest time of a few calls of each function, in microseconds of this thread.
+    """The shortest time of a few calls of each function: processor time, in microseconds.
 
     The functions take turns, so that a slow moment of the machine affects all of them.
     """
@@ -179,7 +179,7 @@ def _dense(time: float, rows: int) -> Cost:
 
 
 def _sparse(few: float, many: float, entries: list[int], rows: int, call: float = 0.0) -> Cost:
-    """The cost that follows from the times for few and many `entries`, and for a single row."""
+    """The cost of a product, given the times with few and with many `entries`."""
     per_entry = max(0.0, (many - few) / max(1, entries[1] - entries[0]))
     return Cost(call, max(0.0, few - call - per_entry * entries[0]) / rows, per_entry)
 
@@ -238,7 +238,7 @@ class Convolution(NamedTuple):
 
 
 def convolution_costs(conv: Convolution, rows: int, dtype: torch.dtype) -> Costs:
-    """The times for a convolution of about that many images, measured or read."""
+    """The times for a convolution of about `rows` images, measured or read."""
     window = conv.shape[0] * conv.kernel[0] * conv.kernel[1]
     each = window * torch.Size(conv.result).numel()
     most = min(max(_WORK // max(1, each), 8), _MOST)

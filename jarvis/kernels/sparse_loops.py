@@ -3,17 +3,17 @@
 The nonzero entries of the matrix x ``[R, I]`` are listed once: their positions in each row and,
 unless all of them are 1, their values. Then
 
-* for ``x W^T``, the weights of the active inputs are added for each row of x (`forward`);
-* for ``g^T x``, the gradients of the rows in which an input is active are added for each input
-  (`to_weight`), after the lists have been sorted by input (`turn`);
+* for ``x W^T``, each row of x adds the weights of its active inputs (`forward`);
+* for ``g^T x``, the lists are sorted by input (`turn`), and then each input adds the gradients of
+  the rows in which it is active (`to_weight`);
 * ``g W`` is computed only at listed positions (`to_input`), where the neuron below is close enough
   to its threshold for its surrogate gradient to be nonzero.
 
 Sums run over rows of 128 bytes in vector registers (`vectors`). Data that is read repeatedly, such
 as columns of the weights or rows of the gradient, is copied beforehand so that it is contiguous and
 stays in the cache. Every number is computed by one thread, in an order that does not depend on the
-number of threads. `tests/networks/test_sparse_products.py` compares all of this with the dense
-product.
+number of threads. `tests/networks/test_sparse_products.py` compares all results with the dense
+products.
 """
 
 import zlib
@@ -43,9 +43,9 @@ from jarvis.kernels.vectors import (
     width,
 )
 
-ROWS = 256  #: rows of x that are computed together: their lists and results stay in L2
+ROWS = 256  #: rows of x that are computed together, so that their lists and results stay in L2
 
-_TOGETHER = 64  #: columns that `to_weight` copies in one go: whole cache lines of the gradient
+_TOGETHER = 64  #: columns of the gradient that `to_weight` copies at once: whole cache lines
 
 
 def _make_count(real: Any) -> Callable:
@@ -98,7 +98,8 @@ def feed(spikes, at, n_in, n_out, packed, begin, places, values, counts, out, lo
         spikes: array of spikes; those of this step ``[B, n_in]`` begin at index `at`.
         packed, begin: see `pack`.
         places, values: working memory for the spikes of each sample, ``[B n_in]``.
-        counts: the number of spikes of each sample ``[B]``; the spikes of this step are added.
+        counts: the number of spikes of each sample ``[B]``, to which the spikes of this step are
+            added.
         out: the result ``[B, n_out]``.
         low, high: the range of samples.
     """
@@ -210,7 +211,7 @@ def _make_turn(real: Any) -> Callable:
                     if valued:
                         turned_values[begin[i]] = values[q]
                     begin[i] += 1
-            for i in range(n_in, 0, -1):  # each has moved to the start of the next
+            for i in range(n_in, 0, -1):  # each is now where the next input begins
                 begin[i] = begin[i - 1]
             begin[0] = starts[r0]
 
@@ -281,7 +282,7 @@ def _make_to_input(real: Any) -> Callable:
             near = wanted[r * n_in :][:n_in]
             out[:] = real(0)
             k = 0
-            for i in range(n_in):  # k <= i, so there is room for all
+            for i in range(n_in):  # k <= i, so there is room for every input
                 places[k] = i
                 k += near[i]
             for q in range(k):
@@ -298,7 +299,7 @@ _RANGE = [_WHOLE, _WHOLE]
 
 
 def _signatures(row: Any) -> dict[Callable, list]:
-    """The types of the arguments of each loop, for a dense array of numbers."""
+    """The argument types of each loop; `row` is the type of a dense array of numbers."""
     flag = types.boolean
     lists = [_STARTS, _PLACES, row, flag]
     return {
@@ -313,7 +314,7 @@ def _signatures(row: Any) -> dict[Callable, list]:
     }
 
 
-# numba's cache checks only the file of a loop, so names include a hash of the vectors' file.
+# numba's cache checks only the file that contains a loop, so names include a hash of vectors.py.
 _VECTORS = f"{zlib.crc32(Path(__file__).with_name('vectors.py').read_bytes()):08x}"
 
 
@@ -324,8 +325,9 @@ def build(
 
     Args:
         make: ``make(real) -> loop``.
-        dtype: the type of its numbers.
-        signatures: the types of the arguments of all loops of a file, for dense arrays of numbers.
+        dtype: the type of the loop's numbers.
+        signatures: a function that takes the type of a dense array and returns the argument types
+            of every loop in the file.
         name: the beginning of the loops' names.
     """
     real, kind = TYPES[dtype]
@@ -339,7 +341,7 @@ def _loop(make: Callable, dtype: torch.dtype) -> Callable:
 
 
 class Active(NamedTuple):
-    """Where a matrix ``[R, I]`` is not zero, row by row."""
+    """The nonzero entries of a matrix ``[R, I]``, row by row."""
 
     shape: tuple[int, int]
     starts: np.ndarray  #: the start of each row's entries ``[R + 1]`` int64
@@ -362,7 +364,7 @@ def share_nonzero(x: Tensor, rows: int) -> float:
 
     Args:
         x: a dense matrix ``[R, I]``.
-        rows: how many rows are searched; all of them if there are fewer.
+        rows: how many rows are searched; all rows if x has fewer.
     """
     n_rows, n_in = x.shape
     step = -(-n_rows // rows)
@@ -424,7 +426,7 @@ def product(x: Active, weight: Tensor, bias: Tensor | None) -> Tensor:
 def _weights_of_blocks(n_out: int, n_in: int, dtype: torch.dtype) -> Tensor:
     """Memory for weights, in whole blocks of outputs.
 
-    Packed weights, and later gradients, use the same block of memory in turn.
+    Packed weights and, later, gradients use the same block of memory.
     """
     columns = width(dtype.itemsize)
     blocks = -(-n_out // columns)
@@ -432,9 +434,10 @@ def _weights_of_blocks(n_out: int, n_in: int, dtype: torch.dtype) -> Tensor:
 
 
 def pack(weight: Tensor, bias: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
-    """Weights ``[N, I]`` and biases ``[N]`` as `forward` reads them.
+    """Weights ``[N, I]`` and biases ``[N]``, arranged as `forward` reads them.
 
-    The weights of each input are contiguous, for as many outputs as there are numbers in a row.
+    The outputs are divided into blocks of one row of `vectors`; in a block, the weights of each
+    input are contiguous.
     """
     n_out, n_in = weight.shape
     columns = width(weight.dtype.itemsize)
@@ -475,7 +478,7 @@ def weight_gradient(x: Active, g: Tensor) -> Tensor:
         g: the gradient of the product ``[R, N]``.
     """
     (n_rows, n_in), n_out = x.shape, g.shape[1]
-    # Group enough rows for about sixteen entries of each input, if the group fits the cache.
+    # Group so many rows that each input has about sixteen entries, if the group fits in the cache.
     per_row = max(1, len(x.places)) / max(1, n_rows * n_in)
     rows = min(max(ROWS, int(16 / per_row) // ROWS * ROWS), 4 * ROWS, max(1, n_rows))
     parts = -(-n_rows // rows)
@@ -502,7 +505,7 @@ def weight_gradient(x: Active, g: Tensor) -> Tensor:
 
 
 def input_gradient(wanted: Tensor, g: Tensor, weight: Tensor) -> Tensor:
-    """``g W`` ``[R, I]`` where it is wanted, and 0 elsewhere.
+    """``g W`` ``[R, I]`` at wanted places, and 0 elsewhere.
 
     Args:
         wanted: 1 or 0 ``[R, I]`` uint8.

@@ -1,8 +1,8 @@
 """Generated loops as differentiable functions of tensors.
 
-`run` runs a neuron's loop over ``[T, B, ...]``. The forward loop keeps what the step's plan asks
-for. Gradients reach the inputs, the initial state and the numbers that are tensors. With a
-recurrent weight, the loop runs one step at a time, with a matrix product between steps.
+`run` runs a neuron's loop over ``[T, B, ...]``. The forward loop keeps the values listed in the
+step's plan. Gradients reach the inputs, the initial state and those numbers that are tensors. With
+a recurrent weight, the loop runs one step at a time, with a matrix product between steps.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +48,7 @@ class Backend(Protocol):
                 gradients of the inputs ``[T, B, ...]`` and of the states ``[B, ...]`` (updated),
                 the kept values, the first value of each derived state, the parameters, and the
                 gradients of the learned numbers ``[B, ...]``, to which the loop adds.
-            values: the numbers that are the same for all neurons.
+            values: the numbers shared by all neurons.
         """
         ...
 
@@ -62,7 +62,7 @@ class Backend(Protocol):
         weight: Tensor,
         before: Tensor,
     ) -> Callable[[int, int], int]:
-        """Bind a forward loop that itself multiplies by recurrent weights; not in every backend.
+        """Bind a forward loop that itself multiplies by recurrent weights; some backends lack it.
 
         Args:
             loop, flag, streams, dense, values: as for `bind`.
@@ -71,7 +71,7 @@ class Backend(Protocol):
 
         Returns:
             a function that runs the steps of ``range(start, stop)`` and returns the number of
-            spikes that it has multiplied.
+            spikes that were multiplied by weights.
         """
         ...
 
@@ -83,11 +83,11 @@ class Backend(Protocol):
         lanes: Sequence[Tensor],
         values: tuple[float, ...],
     ) -> Tensor:
-        """Where a gradient passes through the spikes; not in every backend.
+        """Find where a gradient passes through the spikes; some backends lack this function.
 
         Args:
             loop: a loop whose layout has `near`.
-            like: shape and type of the spikes.
+            like: a tensor like the spikes.
             kept, lanes, values: as for `bind`.
 
         Returns:
@@ -106,7 +106,7 @@ class _Call(NamedTuple):
     backend: Backend
     loop: Loop
     values: tuple[float, ...]
-    rest: tuple[float, ...] | None  #: initial values of the states, unless given as tensors
+    rest: tuple[float, ...] | None  #: initial values of the states, if these are not tensors
     fires: bool  #: whether the output consists of spikes, so that most of it is 0
 
 
@@ -130,7 +130,7 @@ class _Loop(torch.autograd.Function):
         kept: list[Any] = [None] * len(layout.kept)
         keep = any(ctx.needs_input_grad)
         if keep:
-            # Kept numbers have the precision of the state: in half types they are float32.
+            # Kept numbers have the precision of the state, float32 for half-precision inputs.
             exact = torch.float32 if x.dtype.itemsize < 4 else x.dtype
             kept = [empty_like(x, torch.uint8 if b else exact) for b in layout.kept]
         streams, dense = [Rows.of(part) for part in xs], [*outputs, *states, *kept, *lanes]
@@ -186,7 +186,7 @@ class _Loop(torch.autograd.Function):
         steps, step_shape = shape[0], shape[1:]
 
         def start(given: Tensor | None) -> Tensor:
-            """The gradient of a part of the final state, as a copy to be modified."""
+            """A copy, to be modified, of the gradient of a part of the final state."""
             return like.new_full(step_shape, 0.0) if given is None else own(given)
 
         g_outputs = [
@@ -227,7 +227,7 @@ class _Loop(torch.autograd.Function):
 
 
 def surrogate_support(spikes: Tensor) -> Callable[[], Tensor] | None:
-    """Where a gradient passes through spikes, if their surrogate derivative is 0 somewhere.
+    """Find where a gradient passes through spikes, if their surrogate derivative is 0 somewhere.
 
     Args:
         spikes: ``[T, B, ...]``.
@@ -235,8 +235,8 @@ def surrogate_support(spikes: Tensor) -> Callable[[], Tensor] | None:
     Returns:
         a function to be called in the backward pass, which returns bytes of the same shape as the
         spikes: 1 where the surrogate derivative is nonzero. None if the spikes do not come from a
-        loop that can tell, or if the saved tensors can be read only once, as under
-        `torch.utils.checkpoint`.
+        compiled loop that marks these places, or if the saved tensors can be read only once, as
+        under `torch.utils.checkpoint`.
     """
     node = spikes.grad_fn
     if not isinstance(node, _Loop._backward_cls) or spikes.output_nr != 0:  # type: ignore[attr-defined]
@@ -265,7 +265,7 @@ def empty_like(x: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def spread(value: Tensor, shape: torch.Size) -> Tensor:
-    """A parameter as a number for each neuron of a step."""
+    """A parameter, expanded to one number for each neuron of a step."""
     return value.detach().expand(shape).contiguous()
 
 
@@ -283,11 +283,11 @@ def run(
     """Run a loop over all steps.
 
     Args:
-        backend: the module that runs it.
+        backend: the module that runs the loop.
         loop: the loop, for the given choice of learned numbers and of numbers that differ between
             neurons.
         xs: the inputs ``[T, B, ...]``, not empty.
-        states: the state variables before the first step, each ``[B, ...]`` or a number for all
+        states: the state variables before the first step, each ``[B, ...]`` or one number for all
             neurons.
         values: the numbers that the step reads, in the order of `loop.values`.
         tensors: the tensors among `values`, by index.

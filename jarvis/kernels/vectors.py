@@ -1,8 +1,8 @@
 """Sums and products of rows in the processor's vector registers, for compiled loops.
 
-numba compiles a loop over a short row into loads and stores of memory. The functions here use
-vectors of LLVM instead, so that a sum over many rows stays in registers from the first row to the
-last. A *row* is `width(itemsize)` numbers, 128 bytes; LLVM splits it into the processor's
+numba compiles a loop over a short row into code that loads and stores memory. The functions here
+use vectors of LLVM instead, so that a sum over many rows stays in registers from the first row to
+the last. A *row* is `width(itemsize)` numbers, 128 bytes; LLVM splits it into the processor's
 registers.
 """
 
@@ -24,7 +24,7 @@ def width(itemsize: int) -> int:
 
 
 def intrinsic(code: Callable) -> Callable[..., Any]:
-    """numba's `intrinsic`, typed as its results are called in compiled loops."""
+    """numba's `intrinsic`, with type annotations that fit how compiled loops call the result."""
     return extending.intrinsic(code)
 
 
@@ -32,7 +32,8 @@ class _Builder:
     """Writes vector code into the function that numba builds.
 
     Args:
-        context, builder, signature, values: what numba gives the code generator of an intrinsic.
+        context, builder, signature, values: the arguments that numba passes to the code generator
+            of an intrinsic.
     """
 
     def __init__(self, context: Any, builder: Any, signature: Any, values: Any) -> None:
@@ -57,7 +58,7 @@ class _Builder:
         return self.builder.bitcast(pointer, self.row.as_pointer())
 
     def load(self, array: int, at: Any) -> Any:
-        """The row that begins at a position of an array."""
+        """The row that begins at position `at` of an array."""
         row = self.builder.load(self._address(array, at))
         row.align = self.size
         return row
@@ -66,28 +67,28 @@ class _Builder:
         self.builder.store(row, self._address(array, at)).align = self.size
 
     def start_of_row(self, array: int, at: Any) -> Any:
-        """Where a row begins, given the position of its number in an array of int32."""
+        """Where a row begins; its number is at position `at` of an array of int32."""
         number = self.builder.load(self.builder.gep(self.pointers[array], [at]))
         return self.builder.mul(self.builder.zext(number, self.whole), self.constant(self.width))
 
     def moved(self, base: Any, array: int, at: Any) -> Any:
-        """A position plus an entry of an array of int32; the sum is not negative."""
+        """A position plus an entry of an array of int32; their sum must not be negative."""
         number = self.builder.load(self.builder.gep(self.pointers[array], [at]))
         return self.builder.add(base, self.builder.sext(number, self.whole))
 
     def spread(self, array: int, at: Any) -> Any:
-        """One number of an array in all places of a row."""
+        """A row in which every place holds the same number of an array."""
         number = self.builder.load(self.builder.gep(self.pointers[array], [at]))
         one = self.builder.insert_element(self.zero, number, ir.Constant(ir.IntType(32), 0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
         return self.builder.shuffle_vector(one, self.zero, mask)
 
     def sums(self, first: Any, last: Any, stride: int, start: Any, add: Callable) -> Any:
-        """``start`` plus the sum over first, first + stride, ..., below last.
+        """Apply ``add`` to ``start`` at positions first, first + stride, ..., stopping before last.
 
         Args:
             first, last, stride: the range.
-            start: a row.
+            start: a row, the initial sum.
             add: ``add(sum, position) -> sum``.
         """
         builder, side = self.builder, _SIDE_BY_SIDE
@@ -216,11 +217,11 @@ def inner_product(typing, a, at_a, b, at_b, count):
     return None
 
 
-BITS = 32  #: entries that are compared at once; the result is one number
+BITS = 32  #: entries that are compared at once; the results are the bits of one number
 
 
 def _compared(typing: Any, x: Any, wanted: float):
-    """The code that compares `BITS` entries of an array and sets one bit for each that differs."""
+    """The code that compares `BITS` entries with `wanted`: one bit each, set where they differ."""
 
     def code(context, builder, signature, values):
         made = _Builder(context, builder, signature, values)
@@ -239,7 +240,7 @@ def _compared(typing: Any, x: Any, wanted: float):
 
 @intrinsic
 def not_zero(typing, x, at):
-    """One bit per entry of ``x[at:][:BITS]``, set where it is nonzero; NaN counts as nonzero."""
+    """One bit per entry of ``x[at:][:BITS]``, set where the entry is nonzero, NaN included."""
     return _compared(typing, x, 0.0)
 
 
@@ -267,7 +268,7 @@ def lowest_bit(typing, bits):
 
 @intrinsic
 def add_pieces(typing, numbers, base, places, first, last, begin, at_begin, out, at):
-    """`add_rows` for pieces that can begin anywhere: at ``numbers[base + places[q]:]``."""
+    """Like `add_rows`, for pieces that can begin anywhere, at ``numbers[base + places[q]:]``."""
 
     def code(context, builder, signature, values):
         made = _Builder(context, builder, signature, values)
@@ -308,7 +309,7 @@ def add_scaled_pieces(typing, numbers, base, places, scales, first, last, begin,
     return None
 
 
-WIDE = 3  #: rows that `add_scaled_wide` adds to: as many as fit in registers
+WIDE = 3  #: number of rows to which `add_scaled_wide` adds: as many as fit in registers
 
 
 @intrinsic

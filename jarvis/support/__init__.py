@@ -1,1 +1,1 @@
-"""Helpers for all subpackages: argument checks, atomic writing of files, downloads of data."""
+"""Helpers for all subpackages: check arguments, write files atomically, download data."""

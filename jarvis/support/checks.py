@@ -3,7 +3,7 @@
 Every message names the argument, shows the given value and states what is expected. `name` may
 start with the name of the function, as in ``"poisson_encode: dt"``. `why` is appended to the
 message and gives the reason or the fix. A wrong type is a TypeError, a wrong value a ValueError.
-Conditions that involve several arguments are checked by the functions themselves.
+Functions themselves check conditions that involve several of their arguments.
 """
 
 import math
@@ -66,12 +66,12 @@ def check_number(
     finite: bool = True,
     why: str = "",
 ) -> float:
-    """A number within bounds, as a float; accepts Python and numpy numbers, but not bool.
+    """Check a number and return it as a float; Python and numpy numbers are accepted, but not bool.
 
     Args:
         name: name of the argument in the message.
         value: the given value.
-        unit: its unit, for the message.
+        unit: the unit of the value, for the message.
         above, at_least: the lower bound, exclusive or inclusive.
         below, at_most: the upper bound, exclusive or inclusive.
         finite: whether infinity is rejected; NaN is always rejected.
@@ -102,7 +102,7 @@ def check_number(
 def check_integer(
     name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None, why: str = ""
 ) -> int:
-    """An integer within bounds, as an int; accepts numpy integers, but not bool or 2.0.
+    """Check an integer and return it as an int; numpy integers are accepted, but not bool or 2.0.
 
     Args:
         name: name of the argument in the message.
@@ -235,7 +235,7 @@ def check_values(
 
 
 def check_type(name: str, value: object, wanted: type | tuple[type, ...], what: str = "") -> None:
-    """TypeError unless `value` is an instance of the wanted class, or of one of the classes.
+    """TypeError unless `value` is an instance of the wanted class, or of one of several classes.
 
     Args:
         name: name of the argument in the message.
@@ -267,9 +267,9 @@ def _check_values_exist(name: str, x: Tensor) -> None:
 def whole_numbers(
     name: str, values: Any, *, at_least: int | None = None, below: int | None = None, why: str = ""
 ) -> Tensor:
-    """Labels or indices ``[N]`` as int64; a tensor, a numpy array or a sequence of integers.
+    """Convert labels or indices to int64 ``[N]``, from a tensor, a numpy array or a sequence.
 
-    Floating-point numbers are accepted only if they are whole: 0.7 is not rounded to a label.
+    Floating-point numbers are accepted only if they are whole; 0.7 is not rounded.
 
     Args:
         name: name of the argument in the message.

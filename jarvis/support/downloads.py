@@ -1,4 +1,4 @@
-"""Where the files of data sets are: the data folders, the cache, downloading and unpacking.
+"""Find the files of data sets in the data folders and the cache; download and unpack them.
 
 Files are searched for first in ``$JARVIS_DATA`` (which may be read-only) and then in the cache,
 ``~/.cache/jarvis`` or ``$JARVIS_CACHE`` if it is set. Files in the cache are always complete.
@@ -23,11 +23,11 @@ from jarvis.support.files import atomic_path, temporary_folder
 
 
 class MissingDataError(FileNotFoundError):
-    """A data set is missing and cannot be downloaded; the message explains what to do."""
+    """Raised if a data set is missing and cannot be downloaded; the message explains what to do."""
 
 
 class CorruptDataError(OSError):
-    """A file of a data set is truncated or corrupted; the message names it."""
+    """Raised if a file of a data set is truncated or corrupted; the message names the file."""
 
 
 def data_folders() -> list[Path]:
@@ -74,7 +74,7 @@ def read_idx(
 
     Returns:
         the content, which is uint8 images ``[N, 28, 28]`` or int64 labels ``[N]``, and whether a
-        checksum confirms that the file is as published.
+        checksum confirms that the file is the published one.
 
     Raises:
         CorruptDataError: for a wrong checksum, length or label.
@@ -96,11 +96,11 @@ def read_idx(
         content = path.read_bytes()
         values = _idx(content, pictures="images" in stem)
         wanted = UNPACKED.get(relative)
-        # A file as long as the published one but with another sum is damaged; a shorter file may
-        # be a part of it.
+        # A file with as many entries as the published one but another MD5 sum is damaged; a shorter
+        # file may hold a part of the data set.
         if not verified and wanted is not None and len(values) in (10_000, 60_000):
             if hashlib.md5(content, usedforsecurity=False).hexdigest() != wanted:
-                raise ValueError(f"its MD5 sum is not {wanted}, the sum of the published file")
+                raise ValueError(f"its MD5 sum is not {wanted}, that of the published file")
             verified = True
     except ValueError as error:
         raise CorruptDataError(
@@ -144,8 +144,8 @@ def missing(
     """The error to raise when a data set's file or folder `relative` cannot be found."""
     places = " or ".join(str(folder / relative) for folder in data_folders())
     return MissingDataError(
-        f"{name} is not on this machine ({why}): put it at {places}, with its companions beside "
-        f"it, or use {stand_in} instead"
+        f"{name} is not on this machine ({why}): put it at {places}, beside the set's other "
+        f"files, or use {stand_in} instead"
     )
 
 
@@ -163,7 +163,7 @@ def unpack(packed: Path, target: Path, md5: str) -> None:
 
 
 def download_idx(name: str, relative: str, md5: str) -> Path:
-    """Download one file into the cache with torchvision, completely or not at all."""
+    """Download one file with torchvision; the file in the cache is then complete or absent."""
     from torchvision import datasets as tv
     from torchvision.datasets.utils import download_url
 
@@ -189,14 +189,14 @@ def fetch_by_tonic(
     target: Path,
     give_up: Callable[[str], Exception],
 ) -> Path:
-    """Download a data set with tonic to `target`, which is then complete or absent.
+    """Download a data set to `target` with tonic; `target` is then complete or absent.
 
     Args:
         download: False gives up immediately.
-        fetch: ``fetch(tonic.datasets, folder)`` downloads into a folder.
-        find: locates the result in that folder; returns None if it is not there.
+        fetch: ``fetch(tonic.datasets, folder)``, which downloads into a folder.
+        find: a function that returns the result's path in that folder, or None.
         target: path in the cache.
-        give_up: returns the error to raise, given the reason.
+        give_up: a function from the reason to the error to raise.
     """
     if not download:
         raise give_up("download=False")
@@ -212,6 +212,6 @@ def fetch_by_tonic(
             raise give_up(f"download failed: {why}") from error
         found = find(folder)
         if found is None:
-            raise give_up(f"tonic left no {target.name}")
+            raise give_up(f"tonic did not create {target.name}")
         os.replace(found, target)
     return target

@@ -1,7 +1,8 @@
 """Writing files so that a crash, an interruption or a full disk never leaves a partial file.
 
-The names of temporary files and folders contain the number of the process that writes them. What a
-killed process leaves behind is removed the next time something is written to the same folder.
+The names of temporary files and folders contain the number of the process that writes them. If a
+process is killed, its temporary files are removed the next time that something is written to the
+same folder.
 """
 
 import errno
@@ -65,7 +66,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         with _temporary_name(real) as part:
             yield part
             with part.open("rb+") as file:
-                os.fsync(file.fileno())  # the content must be on the disk before the name is
+                os.fsync(file.fileno())  # the content must reach the disk before the name does
             if before is not None:
                 _keep_owner(part, before)
             os.replace(part, real)
@@ -81,10 +82,11 @@ def check_replaceable(target: Path) -> os.stat_result | None:
     """Check that `target` does not exist, or is a regular file that may be overwritten.
 
     Returns:
-        the status of the file (of the file it points to, for a symbolic link); None without a file.
+        the status of the file, or of the file that a symbolic link points to; None if there is no
+        file.
 
     Raises:
-        OSError: otherwise; the message names `target` and states what it is.
+        OSError: if it is anything else; the message names `target` and gives the reason.
     """
     try:
         found = os.stat(target)
@@ -101,7 +103,7 @@ def check_replaceable(target: Path) -> os.stat_result | None:
 
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """A temporary folder in `parent`, removed at the end; `parent` is created if necessary.
+    """A temporary folder in `parent` that is removed at the end; `parent` is created if necessary.
 
     Raises:
         OSError: if the folder cannot be created.
@@ -139,7 +141,7 @@ def write_json(target: Path, data: object) -> None:
 
 @contextmanager
 def _temporary_name(target: Path) -> Iterator[Path]:
-    """A new hidden name beside `target`; any file or folder of that name is removed at the end."""
+    """A new hidden path beside `target`; a file or folder that is there at the end is removed."""
     owner = f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
     part = target.with_name(f".{target.name[:48]}.{owner}.part")
     _writing.add(part.name)
@@ -170,7 +172,7 @@ def _remove_abandoned(folder: Path) -> None:
         machine, process = found.groups()
         with suppress(OSError):  # another process may remove it first
             status = entry.stat(follow_symlinks=False)
-            # Some programs set the time of modification, but not the time of the last change.
+            # Programs can set a file's modification time (mtime), but not its change time (ctime).
             unchanged = time.time() - max(status.st_mtime, status.st_ctime)
             if (machine == _machine() and not _runs(int(process))) or unchanged > _ABANDONED:
                 _remove(Path(entry.path))
@@ -178,7 +180,7 @@ def _remove_abandoned(folder: Path) -> None:
 
 @cache
 def _machine() -> str:
-    """A digest of this machine and of its process namespace, because each container has its own."""
+    """A digest of this machine and of the process namespace, since every container has its own."""
     numbers = ""
     with suppress(OSError):
         numbers = os.readlink("/proc/self/ns/pid")
@@ -186,7 +188,7 @@ def _machine() -> str:
 
 
 def _runs(process: int) -> bool:
-    """Whether a process of this machine is still running; True if this cannot be determined."""
+    """Whether a process on this machine is still running; True if that cannot be determined."""
     if process == os.getpid():
         return False  # an earlier process with this number: this process knows its own files
     if os.name != "posix":
@@ -203,7 +205,7 @@ def _runs(process: int) -> bool:
 
 
 def _keep_owner(part: Path, before: os.stat_result) -> None:
-    """Give the new file the old one's permissions and, where that is allowed, its owner."""
+    """Give the new file the permissions of the old one and, where that is allowed, its owner."""
     with suppress(OSError):
         if hasattr(os, "chown"):
             os.chown(part, before.st_uid, before.st_gid)
@@ -212,7 +214,7 @@ def _keep_owner(part: Path, before: os.stat_result) -> None:
 
 
 class FolderInUseError(OSError):
-    """Another process or thread is writing to a folder; the message names it."""
+    """Raised if another process or thread is writing to a folder; the message names the folder."""
 
 
 class _Lock:
@@ -316,7 +318,7 @@ def _take(file: int) -> bool:
         if os.name == "nt":
             import msvcrt
 
-            os.lseek(file, 1024, os.SEEK_SET)  # beyond the text, so that others can still read it
+            os.lseek(file, 1024, os.SEEK_SET)  # beyond the text, which others can then still read
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
             os.lseek(file, 0, os.SEEK_SET)
         else:

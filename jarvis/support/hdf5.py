@@ -1,9 +1,9 @@
-"""Damaged HDF5 files: a child process reads the file first, within limits.
+"""Detect damaged HDF5 files: a child process reads a file first, within limits.
 
 On a damaged file, the HDF5 library can loop for ever, crash, or request terabytes of memory.
-Nothing in Python can stop it, because it holds the interpreter's lock. A short-lived child process
-therefore reads the whole file once, within limits of time and memory. If the child succeeds, the
-file can be read safely. This takes about 0.3 s, plus 0.1 s for 80 MB.
+Nothing in Python can stop the library, because it holds the interpreter's lock. A short-lived child
+process therefore reads the whole file once, within limits of time and memory. If the child
+succeeds, the file can be read safely. This takes about 0.3 s, plus 0.1 s for 80 MB.
 """
 
 import subprocess
@@ -31,7 +31,7 @@ def fault_of(path: Path) -> str | None:
     seconds = _SECONDS + _PER_MEGABYTE * size / 1e6
     if not sys.executable:  # embedded: there is no interpreter to start
         return None
-    # -P keeps this folder off the path, where a module could shadow another of the same name.
+    # -P keeps this folder off the path: a module in it could shadow another of the same name.
     command = [sys.executable, "-P", __file__, str(path), str(round(seconds)), str(size)]
     try:
         child = subprocess.run(

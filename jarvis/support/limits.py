@@ -1,4 +1,4 @@
-"""Limits on learned quantities that let a quantity return once it is beyond them."""
+"""Limits on learned quantities; a quantity that is beyond a limit can still return."""
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ class _Limit(torch.autograd.Function):
 
 
 def limited(x: Tensor, low: float, high: float) -> Tensor:
-    """Clamp x; a value beyond a limit keeps only gradients that move it back towards the limits.
+    """Clamp x; beyond a limit, only gradients that move the value back towards the limit remain.
 
     With `torch.clamp`, a parameter that has drifted beyond a limit gets no gradient and stays there
     for ever.

@@ -1,9 +1,10 @@
 """One training loop for all kinds of runs, which resume bit for bit, in one or several processes.
 
-`loop` contains `fit`, `evaluate` and `train`, which drives every kind of run. `run` defines the
-state of a run between two batches and which options may change when the run resumes. `checkpoints`
-and `interruption` protect this state, `schedules` vary the learning rate, `pruning` removes
-synapses, `distributed` handles torchrun, and `devices` chooses a device and seeds random numbers.
+`loop` contains `fit`, `evaluate` and `train`; all kinds of runs are driven by `train`. `run`
+defines the state of a run between two batches, and the options that may change when the run
+resumes. `checkpoints` and `interruption` protect this state, `schedules` vary the learning rate,
+`pruning` removes synapses, `distributed` handles torchrun, and `devices` chooses a device and seeds
+random numbers.
 """
 
 from jarvis.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint

@@ -25,7 +25,7 @@ _GPU_STATE = 16
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, corrupted, or from another run; the message names it."""
+    """Raised if a checkpoint is missing, corrupted, or from another run; the message names it."""
 
 
 def random_states(generator: torch.Generator) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def random_states(generator: torch.Generator) -> dict[str, Any]:
 def check_random_states(states: Any, generator: torch.Generator) -> bool:
     """Check the states from `random_states`; return whether they fit `generator`.
 
-    They do not fit if the run was on the CPU before and is on a GPU now, or vice versa.
+    They do not fit if the run has moved from the CPU to a GPU, or vice versa.
 
     Raises:
         TypeError, KeyError, RuntimeError: if these are not the states of random generators.
@@ -72,7 +72,7 @@ def set_random_states(states: dict[str, Any], generator: torch.Generator | None)
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint to a temporary file and rename it, so it is either complete or absent.
+    """Write a checkpoint to a temporary file, then rename the file: it is complete or absent.
 
     Raises:
         OSError: if the checkpoint cannot be written (no such folder, full disk); an older
@@ -86,14 +86,14 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU; `path` is its file or the folder of a run.
+    """Read a checkpoint onto the CPU; `path` is the checkpoint's file or the folder of a run.
 
-    Only tensors and plain values are read (``weights_only=True``): an untrusted checkpoint cannot
-    run code. The checksums of the file are verified, so that any damage is detected.
+    Only tensors and plain values are read (``weights_only=True``), so an untrusted checkpoint
+    cannot run code. The checksums of the file are verified, so any damage is detected.
 
     Raises:
-        CheckpointError: if it is missing, damaged, not a checkpoint of this package, or contains a
-            NaN.
+        CheckpointError: if the file is missing, damaged, not a checkpoint of this package, or
+            contains a NaN.
     """
     path = Path(path)
     if path.is_dir():
@@ -110,7 +110,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             warnings.simplefilter("ignore")  # about tensors that are rejected below
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # PyTorch's own message recommends loading the file in a way that runs its code.
+        # PyTorch's own message recommends loading the file in a way that could run code in it.
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f" ({found[1]})" if found else ""
         raise CheckpointError(
@@ -127,7 +127,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def reason(error: BaseException) -> str:
-    """An error described in one line, for the end of a message."""
+    """A one-line description of an error, to put at the end of a message."""
     lines = str(error).splitlines()
     return lines[0] if lines else type(error).__name__
 
@@ -199,16 +199,16 @@ def number(
 def check_state(
     loaded: Any, own: Mapping[str, Any], path: object, name: str = "model"
 ) -> dict[str, Tensor]:
-    """The tensors of a module in a checkpoint, if they fit the module's current tensors.
+    """The tensors of a module, read from a checkpoint, if they fit the module's current tensors.
 
     Args:
         loaded: the state dict in the checkpoint.
         own: the state dict of the module.
-        path, name: path and name for the message.
+        path, name: the checkpoint's path and the module's name, for the message.
 
     Raises:
-        CheckpointError: for a missing or additional tensor, or a tensor of another shape or type;
-            for an infinite value, unless the module itself has infinite values in that tensor.
+        CheckpointError: for a missing or additional tensor, a tensor of another shape or type, or
+            an infinite value, unless the module itself has infinite values in that tensor.
     """
     if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
         raise CheckpointError(f"{path} does not fit: its {name} is not a dict of tensors")

@@ -1,4 +1,4 @@
-"""Choice of the device, and seeds of random numbers: for a block of code, and for one purpose."""
+"""Choose a device, and seed random numbers for a block of code or for a single purpose."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from jarvis.training import distributed
 
 
 def own_random():
-    """Restore torch's random state on all GPUs afterwards; listing the GPUs avoids a warning."""
+    """A context that restores torch's random state; listing all GPUs avoids a warning."""
     return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
 
 
@@ -20,7 +20,7 @@ def own_random():
 def seeded(seed: int) -> Iterator[None]:
     """Run a block with torch's random numbers seeded, and restore the previous state afterwards.
 
-    For code that uses torch's global generator, such as the initialisation of nn.Linear.
+    This is for code that uses torch's global generator, such as the initialisation of nn.Linear.
 
     Example:
         >>> with seeded(0):
@@ -40,15 +40,15 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def seed_for(purpose: str, seed: int, *, step: int = 0) -> int:
-    """A seed of random numbers that serve one purpose, such as drawing the spikes of a rate code.
+    """A seed for random numbers with one purpose, such as drawing the spikes of a rate code.
 
     Two generators with the same seed draw the same numbers. If values between 0 and 1 were drawn
-    from seed 0, a rate code that starts from seed 0 compares each value with itself in its first
-    step, and no input fires. A derived seed prevents this for any seed that a user chooses.
+    from seed 0, a rate code that starts from seed 0 compares each value with itself in the first
+    step, and no input fires. A derived seed prevents this, whichever seed a user chooses.
 
     Args:
         purpose: a description; different descriptions give unrelated seeds.
-        seed: the seed that the user chose; 64 bits, signed or unsigned.
+        seed: the seed that the user chose; a 64-bit integer, signed or unsigned.
         step: number of the step from which the numbers are drawn, at least 0.
 
     Returns:
@@ -67,11 +67,11 @@ def seed_for(purpose: str, seed: int, *, step: int = 0) -> int:
 def choose_device(name: str = "auto") -> torch.device:
     """Return a device for "auto" (CUDA if available), "cpu", "cuda" or "cuda:N".
 
-    Under torchrun, "cuda" assigns each process on this machine its own GPU, and so does "auto" if
-    there are enough GPUs.
+    Under torchrun, "cuda" assigns each process on this machine a GPU of its own, and so does "auto"
+    if there are enough GPUs.
 
     Raises:
-        ValueError: for an unknown device, or for CUDA where it is not available.
+        ValueError: for an unknown device, or for CUDA if it is not available.
     """
     if not isinstance(name, str):
         raise TypeError(f"device must be a name, not {type(name).__name__}")

@@ -18,7 +18,7 @@ _TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADD
 
 
 def launched() -> bool:
-    """Whether torchrun started this process together with others."""
+    """Whether torchrun started this process and others along with it."""
     return all(name in os.environ for name in _TORCHRUN) and int(os.environ["WORLD_SIZE"]) > 1
 
 
@@ -29,8 +29,8 @@ def _started() -> bool:
 def start(device: torch.device) -> None:
     """Join the process group, using nccl for a CUDA device and gloo for the CPU.
 
-    The function does nothing without torchrun or if the group exists already. With nccl, gloo is
-    used as well, for the few numbers on the CPU (losses, counts, stop flags).
+    The function does nothing without torchrun or if the group exists already. Along with nccl, gloo
+    is used for the few numbers on the CPU (losses, counts, stop flags).
     """
     if not launched() or _started():
         return
@@ -40,10 +40,10 @@ def start(device: torch.device) -> None:
 
 
 def stop() -> None:
-    """Leave the process group; to be called once, at the end of a program."""
+    """Leave the process group. Call this once, at the end of a program."""
     if _started():
-        # A wrapped model that is still referenced (reference cycles, a traceback's frames) keeps
-        # the group's threads alive until the interpreter exits, and they then abort the process.
+        # If a wrapped model is still referenced (by reference cycles or a traceback's frames), the
+        # group's threads live until the interpreter exits, and then abort the process.
         gc.collect()
         dist.destroy_process_group()
 
@@ -51,8 +51,9 @@ def stop() -> None:
 def leave(status: int = 0) -> None:
     """Exit a process started by torchrun with an exit status; return if there is a single process.
 
-    After `stop` it exits immediately, without interpreter shutdown: gloo's threads may outlive the
-    group and would occasionally abort a process whose work is done and saved.
+    After `stop`, the process exits immediately, without shutting down the interpreter: gloo's
+    threads may outlive the group, and would occasionally abort a process whose work is done and
+    saved.
     """
     stop()
     if launched():
@@ -82,7 +83,7 @@ def local_world_size() -> int:
 
 
 def is_main() -> bool:
-    """Whether this process is the one that prints and writes files; true before `start` too."""
+    """Whether this is the process that prints and writes files; can be called before `start`."""
     return (rank() if _started() else int(os.environ["RANK"]) if launched() else 0) == 0
 
 
@@ -92,8 +93,8 @@ def wrap(model: nn.Module) -> nn.Module:
     It shares its parameters with `model`, which remains the model to evaluate and save. Wrapping
     copies the parameters of rank 0 to every process.
     """
-    # Without device_ids the input passes through unchanged: a constant input stays a view, so the
-    # first layer is computed only once.
+    # Without device_ids, the input passes through unchanged. A constant input thus stays a view,
+    # and the first layer is computed only once.
     return DistributedDataParallel(model) if world_size() > 1 else model
 
 
@@ -108,7 +109,7 @@ def share(n: int) -> slice:
 
 
 def total(*values: float) -> list[float]:
-    """Sums over all processes, in float64; every process has to call this function.
+    """The sum of each value over all processes, in float64; every process has to call this.
 
     Example:
         >>> total(0.5, 3)

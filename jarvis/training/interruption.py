@@ -1,4 +1,4 @@
-"""Handling of interruptions without stopping in the middle of an update."""
+"""Handles interruptions without stopping in the middle of an update."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""The training loop: it drives, saves and resumes every kind of run."""
+"""The training loop, which drives, saves and resumes every kind of run."""
 
 import math
 import time
@@ -33,7 +33,7 @@ from jarvis.training.samples import check_dataset, check_scores, device_of, labe
 
 
 class Hooks:
-    """Actions of a training run besides learning, which can be overridden. All ranks call them."""
+    """What a training run does besides learning; subclasses override it. All ranks call it."""
 
     def start(self, run: Run) -> None:
         """Called before the first batch, also in a resumed run."""
@@ -46,10 +46,10 @@ class Hooks:
         return {}
 
     def epoch(self, run: Run, metrics: dict[str, Any]) -> None:
-        """Called after an epoch is measured and before it is saved."""
+        """Called when an epoch has been measured, before it is saved."""
 
     def saved(self, run: Run, metrics: dict[str, Any]) -> None:
-        """Called after an epoch is saved and shown."""
+        """Called when an epoch has been saved and shown."""
 
     def finished(self, run: Run) -> bool:
         """Whether to stop before all epochs are done."""
@@ -69,24 +69,25 @@ def train(
 ) -> Run:
     """Train a run until its epochs are done, with checkpoints.
 
-    Each epoch is measured, then saved, then shown, so when an epoch is reported, its checkpoint
-    exists. On SIGINT or SIGTERM, the run is saved after the current batch; a second SIGINT stops it
-    immediately. `resume` continues from the saved state, even in the middle of an epoch, and ends
-    with the same weights as an uninterrupted run (bit for bit on the same machine). A resumed run
-    may have a different number of epochs, different learning rates and another output folder (such
-    changes are logged); data, model, optimiser and seed must stay the same.
+    Each epoch is measured, then saved, then shown, so when an epoch is shown, its checkpoint
+    exists. On SIGINT or SIGTERM, the run is saved after the current batch and stops; a second
+    SIGINT stops it immediately. With `resume`, a run continues from the saved state, even in the
+    middle of an epoch, and ends with the same weights as an uninterrupted run (bit for bit on the
+    same machine). A resumed run may have a different number of epochs, different learning rates and
+    another output folder (such changes are logged); data, model, optimiser and seed must stay the
+    same.
 
     Under torchrun, all processes call this function; rank 0 logs and writes.
 
     Args:
-        run: the run to train; it is modified.
-        hooks: actions that measure and record during training.
+        run: the run to train, which is modified.
+        hooks: actions during training, such as measuring and recording.
         output: folder for checkpoints and ``metrics_final.json``.
         resume: a checkpoint, or the `output` of an earlier run.
         tensorboard: also write TensorBoard events to ``output/events``, if it is installed.
         progress: show a progress bar if standard error is a terminal.
         log: called with each line.
-        saved: message shown after an interruption when everything is saved.
+        saved: message to show when everything has been saved after an interruption.
 
     Returns:
         `run`.
@@ -113,7 +114,7 @@ def train(
             )
         if main:
             run.save_to(folder)
-        # If one rank exited first, torchrun would end the rank that writes.
+        # If another rank exited first, torchrun would end the rank that writes.
         distributed.any_of(False)
         return Interrupted(f"interrupted after {where}; {saved.format(folder=folder)}")
 
@@ -164,7 +165,7 @@ def train(
 
 
 def _bar(run: Run, shown: bool):
-    """A progress bar over the whole run, in the unit in which the run counts."""
+    """A progress bar for the whole run, in the run's own unit."""
     from tqdm import tqdm
 
     done, total = run.progress()
@@ -192,24 +193,25 @@ def evaluate(
 
     Args:
         model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``.
-        dataset: the data set to evaluate on: a data set of `jarvis.datasets` or of PyTorch, such as
-            a `Subset` or a `ConcatDataset`, or a list of pairs (input, label).
-        encode: a function from values to spikes. If it is None, the model receives values
-            unchanged, and events in steps as spike trains ``[T, B, ...]``.
-        seed: seed of the random encoding; the same seed gives the same spikes. They differ from
-            those of ``torch.Generator().manual_seed(seed)`` and from those drawn in training.
-        draws: number of passes over the data, each with a new draw of the random encoding; loss
-            and accuracy are averaged over them.
+        dataset: the data to evaluate on: a data set of `jarvis.datasets` or of PyTorch (such as a
+            `Subset` or a `ConcatDataset`), or a list of pairs (input, label).
+        encode: a function from values to spikes. Without it, the model receives values unchanged,
+            and events in steps as spike trains ``[T, B, ...]``.
+        seed: seed of the random encoding; the same seed gives the same spikes. These spikes differ
+            from those drawn with ``torch.Generator().manual_seed(seed)`` and from those drawn in
+            training.
+        draws: number of passes over the data, each with a new draw of the random encoding; loss and
+            accuracy are averaged over the passes.
         shared: whether to divide the work among all processes under torchrun; every process then
-            has to call this function and receives the whole result. Otherwise, each process does
-            all the work itself.
+            has to call this function and receives the whole result. If False, each process does all
+            the work itself.
 
     Returns:
         a dict with "loss" (mean cross-entropy, nats), "acc" (0 to 1), and "predicted" (the classes
         predicted in the first draw, ``[N]``).
 
     Raises:
-        ValueError: for an empty data set, labels that are not classes of the model (such as -1), or
+        ValueError: for an empty data set, a label that is not a class of the model (such as -1), or
             ``draws < 1``.
         TypeError: for samples that are not pairs of an input and a label.
     """
@@ -275,33 +277,33 @@ def fit(
 ) -> History:
     """Train a classifier with cross-entropy or another objective.
 
-    It logs one line per epoch: ``epoch=N loss=... [val_acc=...] [test_acc=...]``. The best epoch is
-    the one with the highest accuracy on `val_set`; results on `test_set` are only reported, never
-    used for selection.
+    The function logs one line per epoch: ``epoch=N loss=... [val_acc=...] [test_acc=...]``. The
+    best epoch is the one with the highest accuracy on `val_set`; results on `test_set` are only
+    reported, never used for selection.
 
     With `output`, ``checkpoint_latest.pt`` is written after every epoch, ``checkpoint_best.pt``
     after each best epoch so far, and ``metrics_final.json`` at the end of the run. An interruption
     saves the run as well, and `resume` continues from there, as described in `train`.
 
     Under torchrun (`jarvis.training.distributed`) all processes train together: `batch_size` counts
-    the samples of all processes. Weights and metrics are the same as in a single process, except
-    for the summation order (float32 rounding, which may change a spike) and for dropout, which each
-    process draws independently. Only rank 0 logs and writes; all ranks read `resume`, stop when one
-    of them is interrupted, and call `on_epoch`. A run may resume with a different number of
+    the samples of all processes. Weights and metrics are the same as in a single process, with two
+    exceptions: sums are taken in another order (the float32 rounding may change a spike), and each
+    process draws its own dropout. Only rank 0 logs and writes. All ranks read `resume`, call
+    `on_epoch`, and stop when one rank is interrupted. A run may resume with a different number of
     processes.
 
     Args:
         model: maps the encoded batch ``[T, B, ...]`` to scores ``[B, C]``; already on its device.
         train_set, val_set, test_set: the data sets, as for `evaluate`.
-        epochs: number of passes over `train_set`, including those before `resume`.
+        epochs: number of passes over `train_set`, including those before the run was resumed.
         batch_size: samples per step, over all processes.
         lr: learning rate of Adam.
         encode: a function from values to the input of the model, see `Encode`.
-        objective: a training objective that replaces cross-entropy, see `Objective`; `evaluate`
-            still reports cross-entropy.
+        objective: a training objective that replaces cross-entropy, see `Objective`; validation and
+            test still report cross-entropy.
         optimizer: an optimiser that replaces Adam.
         schedule: ``schedule(step, n_steps) -> factor``, a factor on the learning rate.
-        seed: seed of the order of samples and of the random encoding.
+        seed: seed for the order of samples and for the random encoding.
         draws: number of draws of a random encoding over which validation and test results are
             averaged.
         patience: stop after this many epochs without a better validation accuracy.

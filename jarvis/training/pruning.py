@@ -14,8 +14,8 @@ _SHARE = "the fraction of synapses to keep"
 def density_after(epoch: int, target: float, *, iterative: bool = True, step: float = 0.1) -> float:
     """The fraction of synapses to keep after an epoch.
 
-    It is ``max(target, 1 - step (epoch - 1))``: all synapses are kept after the first epoch, and
-    the fraction decreases by `step` after each further epoch, down to `target`. With
+    This fraction is ``max(target, 1 - step (epoch - 1))``: all synapses are kept after the first
+    epoch, and the fraction decreases by `step` after each further epoch, down to `target`. With
     ``iterative=False`` it is `target` from the first epoch on.
 
     Args:
@@ -49,13 +49,13 @@ def mask_of(model: nn.Module, name: str) -> Tensor | None:
 class Pruner:
     """Permanently prunes the smallest weights of a model.
 
-    Each weight gets a mask, the buffer ``<name>_mask`` in the same module, which is therefore saved
-    in the model's `state_dict`. Pruned weights are 0, as are their gradients and the optimiser's
-    moments, so no later step restores them. The delay learned for a pruned synapse stays unchanged,
-    since the synapse transmits nothing.
+    Each weight gets a mask, the buffer ``<name>_mask`` in the same module, so that the mask is
+    saved in the model's `state_dict`. Pruned weights are 0, and so are their gradients and the
+    optimiser's moments, so no later step restores the weights. The delay learned for a pruned
+    synapse stays unchanged, since the synapse transmits nothing.
 
     A copy of the model (`copy.deepcopy`, pickle) keeps its zeros and masks, but nothing enforces
-    them: create a `Pruner` for it before training it further.
+    them: create a `Pruner` for the copy before training it further.
 
     To resume, create the model, the optimiser and the pruner first, then load their states.
 
@@ -64,7 +64,7 @@ class Pruner:
         names: the weights to prune, as in ``model.named_parameters()``. Each matrix is ranked
             separately.
         optimizer: the optimiser whose moments are cleared.
-        recurrent: the `names` that connect a population with itself without self-connections: their
+        recurrent: those `names` that connect a population to itself, but no neuron to itself: their
             diagonal contains no synapses and is set to 0.
 
     Raises:
@@ -123,7 +123,7 @@ class Pruner:
 
     @property
     def masks(self) -> dict[str, Tensor]:
-        """The masks of remaining synapses by weight name: bool tensors of the weights' shapes."""
+        """The masks of remaining synapses, by weight name: bool, with the shape of the weight."""
         return {name: self._mask(name) for name in self._weights}
 
     def _n_synapses(self, name: str) -> int:
@@ -151,7 +151,7 @@ class Pruner:
 
         Args:
             density: fraction of a matrix's synapses to keep, in (0, 1], or one fraction per name.
-                At least one synapse is kept; a density above the current density changes nothing.
+                At least one synapse is kept; a fraction above the current density changes nothing.
 
         Returns:
             the remaining fraction, by weight name.

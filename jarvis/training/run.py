@@ -1,4 +1,4 @@
-"""Training runs: their progress, and the state that a checkpoint holds.
+"""Training runs: their progress, and the state that is stored in a checkpoint.
 
 `Run` contains what all kinds of training have in common: the order of samples, history, identity,
 saving and restoring. `GradientRun` minimises a loss; `jarvis.spatial.SpatialRun` and
@@ -52,8 +52,8 @@ Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
 #: ``schedule(step, n_steps) -> factor``, a factor on the learning rates
 Schedule = Callable[[int, int], float]
 
-#: Arguments that may differ when a run is resumed: its length, its learning rates, its device and
-#: its output folder. All other arguments have to be the same.
+#: Arguments that may differ when a run is resumed: the length of the run, learning rates, device
+#: and output folder. All other arguments have to be the same.
 MAY_CHANGE = (
     "epochs", "nepochs", "lr", "delay_lr", "warmup", "decay_steps", "device", "output", "plot",
     "budget_steps", "target", "workers", "video",
@@ -68,11 +68,11 @@ def cross_entropy(model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor,
 
 
 class TrainingError(RuntimeError):
-    """Training cannot continue (the loss is NaN or infinite); the message gives place and cause."""
+    """Raised if training cannot continue (the loss is NaN or infinite); the message explains it."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was interrupted after a batch; the message names the folder with its saved state."""
+    """Raised if training was interrupted after a batch; the message names the saved folder."""
 
 
 @dataclass
@@ -85,10 +85,10 @@ class History:
     bad_epochs: int = 0  #: epochs since the best one
 
     def column(self, name: str) -> list[float]:
-        """The values of one metric over the epochs, e.g. "loss"; NaN where it was not measured.
+        """The values of one metric in all epochs, e.g. "loss"; NaN where it was not measured.
 
         Raises:
-            KeyError: if no epoch has this metric; the message lists the others.
+            KeyError: if no epoch has this metric; the message lists the metrics of the last epoch.
         """
         if self.epochs and not any(name in epoch for epoch in self.epochs):
             raise KeyError(f"no metric {name!r}: there are {', '.join(self.epochs[-1])}")
@@ -96,7 +96,7 @@ class History:
 
 
 def batches(n: int, size: int, order: Tensor | None = None) -> Iterator[Tensor]:
-    """Indices of n samples in batches of `size`, in ascending or the given order."""
+    """Indices of n samples in batches of `size`, in the given order or else ascending."""
     yield from (torch.arange(n) if order is None else order).split(size)
 
 
@@ -105,7 +105,7 @@ def encoded(
 ) -> Tensor:
     """The encoded input for part of a batch.
 
-    Without an `encode`, events in steps become spike trains ``[T, B, ...]``.
+    If `encode` is None, events in steps become spike trains ``[T, B, ...]``.
 
     The whole batch is encoded and then sliced, so the spikes and the state of the generator do not
     depend on the number of processes that share the batch.
@@ -118,19 +118,18 @@ def encoded(
 
 
 class Run:
-    """A training run between two batches: its progress and the state that a checkpoint holds.
+    """A training run between two batches: its progress, and the state that a checkpoint stores.
 
-    Under torchrun, every process has its own run, and between two batches all of them are
-    identical.
+    Under torchrun, every process has its own run, and between two batches all runs are identical.
 
     A subclass defines `n_samples`, `learn`, `end_epoch`, `line` and the pair `state` and
-    `load_state`. Where it differs from this class, it also defines `finished`, `identity`,
-    `record`, `where` and `files`.
+    `load_state`. Where its behaviour differs from that of this class, it also defines `finished`,
+    `identity`, `record`, `where` and `files`.
 
     Args:
         epochs: total number of epochs.
         batch_size: samples per batch, over all processes.
-        seed: seed of the order of samples and of the run's generator.
+        seed: seed for the order of samples and for the run's generator.
         arguments: plain values that are stored in checkpoints and metrics; all except those in
             `MAY_CHANGE` are part of the run's identity.
 
@@ -145,7 +144,7 @@ class Run:
     advice = "check the input for NaN"
     #: Folder of the checkpoints, relative to the output folder.
     folder = "."
-    #: The unit in which the progress bar counts.
+    #: The unit of the progress bar.
     unit = "batch"
 
     def __init__(
@@ -189,10 +188,10 @@ class Run:
         raise NotImplementedError
 
     def load_state(self, content: dict[str, Any], path: Path) -> list[str]:
-        """Restore the content from `state`; return descriptions of what has changed since.
+        """Restore the content that `state` returned; return descriptions of what has changed since.
 
         Raises:
-            CheckpointError: if it does not fit.
+            CheckpointError: if the content does not fit this run.
         """
         raise NotImplementedError
 
@@ -223,7 +222,7 @@ class Run:
         return self.steps_done, self.epochs * self.batches_per_epoch
 
     def advanced(self) -> int:
-        """The progress made by the last batch, in the run's `unit`."""
+        """The progress made with the last batch, in the run's `unit`."""
         return 1
 
     def shown(self, loss: float) -> dict[str, str]:
@@ -231,7 +230,7 @@ class Run:
         return {"loss": f"{loss:.3f}"}
 
     def shuffle_key(self) -> int:
-        """Seed of this epoch's order; it is stateless, so a resumed run gets the same order."""
+        """Seed of this epoch's order; stateless, so that a resumed run gets the same order."""
         return self.seed * 1_000_003 + self.epoch
 
     def order(self) -> Tensor:
@@ -252,7 +251,7 @@ class Run:
         return f"epoch {self.epoch + 1}, batch {self.step} of {self.batches_per_epoch}"
 
     def record(self, metrics: dict[str, Any]) -> bool:
-        """Append an epoch; return True if it is the best so far or there is no validation."""
+        """Append an epoch; return True if it is the best so far, or if there is no validation."""
         history = self.history
         history.epochs.append({"epoch": self.epoch} | metrics)
         value = metrics.get("val_acc")
@@ -264,7 +263,7 @@ class Run:
         return False
 
     def scalars(self, metrics: Mapping[str, Any]) -> tuple[dict[str, float], int]:
-        """The scalars of an epoch for TensorBoard, and their step on its time axis."""
+        """The scalars of an epoch for TensorBoard, and their step on TensorBoard's time axis."""
         return {k: v for k, v in metrics.items() if k != "epoch"}, self.epoch
 
     def summary(self) -> dict[str, Any]:
@@ -276,7 +275,7 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """The properties by which a checkpoint belongs to this run: data, model, optimiser, seed.
 
-        The number of epochs, the learning rates and the output folder are not part of it.
+        The number of epochs, the learning rates and the output folder are not part of the identity.
         """
         same = {k: v for k, v in self.arguments.items() if k not in MAY_CHANGE}
         return same | {"seed": self.seed}
@@ -315,8 +314,8 @@ class Run:
             descriptions of the permitted differences from the earlier run.
 
         Raises:
-            CheckpointError: if it is missing, corrupted or from another run; the message names the
-                difference.
+            CheckpointError: if the checkpoint is missing, corrupted or from another run; the
+                message gives the reason.
         """
         path = checkpoint_file(path)
         content = load_checkpoint(path)
@@ -358,7 +357,7 @@ class Run:
             )
         self.epoch, self.done, self.history = epoch, done, history
         self._random = random
-        if not same_device:  # its random numbers cannot be continued
+        if not same_device:  # the random numbers of another device cannot be continued
             random["run"] = None
             changed.append("random numbers of another device")
         if epochs != self.epochs:
@@ -388,8 +387,8 @@ class Run:
     def set_random(self) -> None:
         """Set torch's own random state (dropout): seeded, or restored from the checkpoint.
 
-        Under torchrun, every rank except the first is seeded by rank and batch, because two ranks
-        must not drop the same units.
+        Under torchrun, every rank except the first gets a seed that depends on rank and batch,
+        because two ranks must not drop the same units.
         """
         if self._random is None:
             torch.manual_seed(self.seed)
@@ -407,7 +406,7 @@ def _history(content: dict[str, Any], path: Path) -> History:
     """The history in a checkpoint.
 
     Raises:
-        CheckpointError: if it is not one.
+        CheckpointError: if the content has no valid history.
     """
     epochs = entry(content, "epochs", list, path)
     for epoch in epochs:
@@ -536,7 +535,7 @@ class GradientRun(Run):
         a sample of another rank with weight 0.
 
         Raises:
-            TrainingError: if the loss of all processes is not finite.
+            TrainingError: if the loss, over all processes, is not finite.
         """
         if self.schedule is not None:
             factor = self.schedule(self.steps_done, self.epochs * self.batches_per_epoch)
@@ -602,9 +601,9 @@ class GradientRun(Run):
             raise CheckpointError(f"{path} does not fit this model: {reason(error)}") from error
         self.sums = sums
         if before == self.lrs:
-            # Changes that `on_epoch` made to the learning rates are in the optimiser's state.
+            # Changes that `on_epoch` made to learning rates are contained in the optimiser's state.
             return []
-        # The learning rates of this run apply, not those of the earlier one.
+        # The learning rates of this run apply, not those of the earlier run.
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
             group["lr"] = lr
         was, here = (", ".join(f"{lr:g}" for lr in lrs) for lrs in (before, self.lrs))
@@ -636,8 +635,8 @@ class GradientRun(Run):
                         raise ValueError(f"the {name} of its optimiser is negative")
 
 
-#: Entries of an optimiser's state (of Adam or SGD) that have the shape of their parameter, and
-#: entries that are sums of squares or a count.
+#: Entries of the state of an optimiser (Adam or SGD): those with the shape of their parameter, and
+#: those that cannot be negative (sums of squares or a count).
 _LIKE_THE_PARAMETER = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "square_avg")
 _NOT_NEGATIVE = ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "step")
 

@@ -1,4 +1,4 @@
-"""Batches of the data sets that `fit` and `evaluate` accept: the package's own and PyTorch's."""
+"""Batches from the data sets that `fit` and `evaluate` accept: the package's and PyTorch's."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -63,12 +63,12 @@ def samples_at(name: str, dataset: Any, index: Tensor) -> tuple[Tensor | Events,
 
 
 def _batch_of(dataset: Any, index: Tensor) -> tuple[Any, Any] | None:
-    """The batch that a data set of another class returns for several indices; None if it cannot."""
+    """The batch that a data set of another class returns for several indices, or None."""
     try:
         x, y = dataset[index]
         whole = isinstance(x, Tensor | Events) and len(x) == len(index) and len(y) == len(index)
         return (x, y) if whole else None
-    except Exception:  # it takes single indices and may fail in any way with several
+    except Exception:  # a data set that takes single indices may fail in any way with several
         return None
 
 
@@ -93,10 +93,10 @@ def _collated(name: str, samples: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def labels_of(name: str, targets: Tensor) -> Tensor:
-    """Convert targets to labels, int64, which must be neither fractions nor -1.
+    """Convert targets, which must be whole numbers of at least 0, to int64 labels.
 
     Raises:
-        TypeError, ValueError: for anything else.
+        TypeError, ValueError: for other targets.
     """
     why = "fit and evaluate need a label for every sample; regression needs an objective"
     return whole_numbers(f"{name}: the targets", targets, at_least=0, why=why)

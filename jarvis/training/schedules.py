@@ -1,10 +1,10 @@
-"""Learning-rate schedules: a factor on the learning rate for each step."""
+"""Learning-rate schedules, which give a factor on the learning rate for each step."""
 
 import math
 
 
 def cosine(step: int, n_steps: int) -> float:
-    """A `schedule` for `fit` that decreases from 1 to 0 along half a cosine.
+    """A `schedule` for `fit` that decreases from 1 to 0 along half a period of a cosine.
 
     Source: Loshchilov & Hutter 2017, ICLR (SGDR), eq. 5 without restarts.
 
@@ -18,8 +18,8 @@ def cosine(step: int, n_steps: int) -> float:
 def linear_tail(step: int, n_steps: int) -> float:
     """A `schedule` for `fit` that is 1 for two thirds of the run and then decreases linearly to 0.
 
-    In a short run, this keeps the full learning rate for a long time and still avoids the
-    fluctuations of a constant rate at the end.
+    In a short run, this schedule keeps the full learning rate for a long time, and still avoids the
+    fluctuations that a constant rate would cause at the end.
 
     Example:
         >>> linear_tail(0, 30), linear_tail(20, 30), linear_tail(25, 30), linear_tail(30, 30)
@@ -33,8 +33,8 @@ def warmup_cosine(
 ) -> float:
     """The learning-rate factor of a step: linear warm-up, then a decrease along half a cosine.
 
-    It is ``(step + 1) / warmup`` in the first `warmup` steps. Then it decreases from 1 to `floor`,
-    which is reached `total` steps after the start of the run and kept from then on.
+    The factor is ``(step + 1) / warmup`` in the first `warmup` steps. Then it decreases from 1 to
+    `floor`, which it reaches `total` steps after the start of the run and keeps from then on.
 
     Args:
         step: number of steps done: 0, 1, ...
@@ -42,8 +42,8 @@ def warmup_cosine(
         total: number of steps until the floor is reached, including the warm-up.
         floor: the final factor.
 
-    Source: Landsmeer et al. 2025, arXiv:2512.10011 (its code, in which the first step has the
-    factor 0).
+    Source: the code of Landsmeer et al. 2025, arXiv:2512.10011, except that the first step has the
+    factor 0 there.
 
     Example:
         >>> [round(warmup_cosine(step), 3) for step in (0, 249, 499, 5250, 10_000, 20_000)]

@@ -109,12 +109,12 @@ def test_faults_are_found(command_lines, common, tmp_path):
     assert faults(hung=True) == ["hang"]
     assert faults(-11) == ["crash by signal 11"]
     assert faults(70, err="Traceback ...\n") == faults(3) == ["traceback"]
-    assert faults(0, err="a warning\n") == ["words on standard error"]
+    assert faults(0, err="a warning\n") == ["a message on standard error"]
     assert faults(1, err="two\nlines\n") == ["2 lines of error"]
     assert faults(2) == ["0 lines of error"]
     for text in ("loss=nan", "val_acc=inf x", "rate=-inf"):
         assert faults(out=text) == ["a metric that is not finite"]
-    assert faults(command=["--resume=damaged1.pt"]) == ["a damaged checkpoint taken"]
+    assert faults(command=["--resume=damaged1.pt"]) == ["a damaged checkpoint was accepted"]
     assert faults(2, err="p: no\n", command=["--resume=damaged1.pt"]) == []
     (tmp_path / "x").touch()
     assert faults(command=["--name=../x"]) == ["changed: beside"]
@@ -123,7 +123,7 @@ def test_faults_are_found(command_lines, common, tmp_path):
     (work / "to file").unlink()
     (work / "to file").touch()
     (work / ".a.part").touch()
-    assert faults() == ["changed: kinds", "a temporary file left"]
+    assert faults() == ["changed: kinds", "a temporary file was left behind"]
 
 
 def test_commands_reach_every_program_and_option(command_lines):

@@ -1,4 +1,4 @@
-"""Public calls with one wrong argument: is the error a single line that names the argument?
+"""Make public calls with one wrong argument: does the error name it, in a single line?
 
     python tools/fuzz/calls.py [--count 1500] [--seed 0] [--only NAME]
 
@@ -6,7 +6,7 @@ Each try takes a valid call, replaces one argument by a value of a wrong type, s
 or by NaN, and makes the call in a child process. A fault is one of the following:
 
 * an error that jarvis did not raise itself, such as "'list' object has no attribute 'dim'", or an
-  error other than TypeError, ValueError or those that the package defines;
+  error that is not a TypeError, a ValueError or one that the package defines;
 * a message that has several lines or does not name the argument;
 * NaN in the result, without an error;
 * a process that crashes or does not end.
@@ -39,12 +39,12 @@ from jarvis.support.checks import check_integer, check_number
 from tools.fuzz.common import Report, in_child
 
 ROOT = Path(jarvis.__file__).resolve().parent
-LIMIT, MEMORY = 20.0, 4 << 30  #: seconds and bytes of a call
+LIMIT, MEMORY = 20.0, 4 << 30  #: seconds and bytes allowed for a call
 
-#: Calls that call the user's own functions, which raise their own errors.
+#: Calls that run the user's own functions, which raise errors of their own.
 CALLS_BACK = ("over_time",)
 
-#: Calls that let NaN pass, as documented, because it marks what is not known.
+#: Calls that accept NaN, as documented, because NaN marks values that are not known.
 PASSES_NAN = (
     "DelayedLinear()",
     "DelayedNetwork()",
@@ -521,7 +521,7 @@ def tensors_in(result: Any, depth: int = 0) -> Iterator[Tensor]:
 
 
 def attempt(name: str, argument: str, kind: str, function: Callable, arguments: dict) -> None:
-    """Make the call, and print how it ended: a word, and details."""
+    """Make the call, and print the outcome: a word, and details."""
     try:
         result = function(**arguments)
     except Exception as error:

@@ -1,13 +1,13 @@
-"""Fuzz the readers of checkpoints and of YAML with damaged bytes and edited contents.
+"""Fuzz the readers of checkpoints and of YAML recipes with damaged bytes and edited contents.
 
 python tools/fuzz/checkpoints.py                       # 1000 files of each kind
 python tools/fuzz/checkpoints.py --seed 3 --count 200
 
 A damaged checkpoint must be refused with a CheckpointError, or lead to the same run, bit for bit,
-as the intact one. An edited checkpoint, an intact file with other values in it, must be refused, or
-resume and end with finite weights. A damaged recipe must be refused with a ConfigError, or yield a
-Recipe. Every message must be one line that names the file, and every reader must end within
-seconds.
+as the intact checkpoint. An edited checkpoint is an intact file in which a value was changed: it
+must be refused, or the run must resume and end with finite weights. A damaged recipe must be
+refused with a ConfigError, or yield a Recipe. Every message must be one line that names the file,
+and every reader must end within seconds.
 """
 
 import argparse
@@ -79,7 +79,7 @@ VALUES = (
 
 
 class Kind:
-    """A kind of run: how to make and resume it, with a checkpoint from the middle of it."""
+    """A kind of run: how to make and resume it, and a checkpoint from the middle of such a run."""
 
     def __init__(self, name: str, make: Callable[[], Run], folder: Path) -> None:
         self.name, self.make = name, make
@@ -135,7 +135,7 @@ def places(content: Any, path: tuple = ()) -> Iterator[tuple]:
 
 
 def edit(content: Any, random: Random) -> str:
-    """Change one entry of a checkpoint's content; returns a description."""
+    """Change one entry of a checkpoint's content; returns a description of the change."""
     place = random.choice(list(places(content)))
     inner = content
     for key in place[:-1]:
@@ -164,7 +164,7 @@ def edit(content: Any, random: Random) -> str:
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """TimeoutError after `LIMIT` seconds."""
+    """A context that raises a TimeoutError after `LIMIT` seconds."""
 
     def stop(number: int, frame: object) -> None:
         raise TimeoutError(f"not ended after {LIMIT} s")
@@ -179,7 +179,7 @@ def limited() -> Iterator[None]:
 
 
 def tried(call: Callable[[], Any], refusal: type[Exception], path: Path) -> tuple[str, Any]:
-    """What a reader does with a file: "taken" and the result, "refused", or a fault in words."""
+    """What a reader does with a file: "taken", with the result; "refused"; or a fault, in words."""
     try:
         with limited(), warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -189,9 +189,9 @@ def tried(call: Callable[[], Any], refusal: type[Exception], path: Path) -> tupl
         if len(message.splitlines()) != 1:
             return "a message of several lines", message
         if path.name not in message:
-            return "a message without the file", message
+            return "a message that does not name the file", message
         if "weights_only=False" in message:
-            return "an advice to run code", message
+            return "a message that advises running code", message
         return "refused", message
     except TrainingError as error:  # reports that a loss is not finite
         return "refused", str(error)
@@ -202,7 +202,7 @@ def tried(call: Callable[[], Any], refusal: type[Exception], path: Path) -> tupl
 
 
 def fuzz_bytes(kind: Kind, random: Random) -> tuple[str, str, str]:
-    """A checkpoint with damaged bytes: returns the outcome, the damage, and details."""
+    """Try a checkpoint with damaged bytes; returns the outcome, the damage, and details."""
     data, what = damaged(kind.whole, random)
     kind.path.write_bytes(data)
     outcome, result = tried(kind.resumed, CheckpointError, kind.path)
@@ -212,7 +212,7 @@ def fuzz_bytes(kind: Kind, random: Random) -> tuple[str, str, str]:
 
 
 def fuzz_content(kind: Kind, random: Random) -> tuple[str, str, str]:
-    """An intact checkpoint file with edited content."""
+    """Try an intact checkpoint file with edited content; returns outcome, change, and details."""
     kind.path.write_bytes(kind.whole)
     content = copy.deepcopy(torch.load(kind.path, weights_only=True))
     what = edit(content, random)
@@ -228,7 +228,7 @@ def fuzz_content(kind: Kind, random: Random) -> tuple[str, str, str]:
 
 
 def fuzz_recipe(path: Path, random: Random) -> tuple[str, str, str]:
-    """A recipe with damaged bytes, or with words that have a meaning in YAML."""
+    """Try a recipe with damaged bytes, or with words that have a meaning in YAML."""
     data = RECIPE.encode()
     if random.random() < 0.3:
         data, what = damaged(data, random)
@@ -253,7 +253,7 @@ def fuzz_recipe(path: Path, random: Random) -> tuple[str, str, str]:
 
 
 def fuzz(seed: int, count: int, verbose: bool = False) -> int:
-    """Run all; returns the exit status, which is 1 if there were faults."""
+    """Run all tries; returns the exit status, which is 1 if there were faults."""
     report = Report(f"checkpoints --seed {seed}")
     with tempfile.TemporaryDirectory(prefix="jarvis-fuzz-") as name:
         folder = Path(name)
@@ -279,7 +279,7 @@ def fuzz(seed: int, count: int, verbose: bool = False) -> int:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=0, help="seed of the damage")
-    parser.add_argument("--count", type=int, default=1000, help="files of each of five kinds")
+    parser.add_argument("--count", type=int, default=1000, help="number of files of each kind")
     parser.add_argument("--verbose", action="store_true", help="show every file and its message")
     args = parser.parse_args(argv)
     return fuzz(args.seed, args.count, args.verbose)

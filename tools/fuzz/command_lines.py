@@ -5,10 +5,10 @@ python tools/fuzz/command_lines.py --seed 3 --count 200
 python tools/fuzz/command_lines.py --seed 3 --only 17   # one command again, with its output
 
 Each command runs in a forked process, in a new folder with the same files. It may succeed, or end
-with status 1 or 2 and one line. A run that takes longer than the limit is interrupted and must then
-end. The report lists tracebacks, crashes by a signal, hangs, messages of several lines, metrics
-that are NaN or infinite, damaged checkpoints that are accepted, and files that are changed, created
-or left where they must not be. Device files are never used.
+with status 1 or 2 and a message of one line. A command that takes longer than the limit is
+interrupted and must then end. The report lists tracebacks, crashes by a signal, hangs, messages of
+several lines, metrics that are NaN or infinite, damaged checkpoints that are accepted, and files
+that are changed, created or left behind where they must not be. Device files are never used.
 """
 
 import argparse
@@ -90,7 +90,7 @@ NUMBERS = (
     "-1", "0", "-0.0", "1.5", "2e13", str(2 * 10**13), str(2**31), str(2**63), str(2**70), "1e9",
     "1000000000", "30000000", "100000", "", " ", "1,5", "0x10", "1_0", "9" * 5000, "\udcff", "x\ny",
 )  # fmt: skip
-#: Numbers that an option may accept although they may be too large for what follows.
+#: Numbers that an option may accept, although they may be too large for the program.
 LARGE = ("1e18", "1e-18", "1e12", "1e-9", "0", "0.999999", "1", "1000", "1e-30")
 WHOLE = ("1", "2", "3", "7", "100", "1000", "100000", "30000000", "2147483647", "2147483648", "0",
          "9223372036854775807", "9223372036854775808")  # fmt: skip
@@ -109,7 +109,7 @@ WORDS = ("", "auto", "cpu", "cuda", "cuda:0", "cuda:99", "cuda:256", "mps", "xpu
 
 
 def make_files(folder: Path) -> None:
-    """The files that commands are tried on, except those of `make_special`; this trains runs."""
+    """Make the files on which commands are tried, except special files; some come from training."""
     (folder / "tiny.yaml").write_text(TINY)
     (folder / "a folder").mkdir()
     (folder / "a file").write_text("kept")
@@ -164,7 +164,7 @@ def make_special(folder: Path) -> None:
 
 
 def call(name: str, options: list[str], folder: Path) -> None:
-    """Run a program as from the command line, in a folder; the process then does nothing else."""
+    """Run a program in a folder, as from the command line, in a process that does nothing else."""
     import cli
 
     os.chdir(folder)
@@ -183,7 +183,7 @@ def program(name: str) -> ModuleType:
 
 
 def warm() -> None:
-    """Load whatever takes seconds, once, so that the forked processes already have it.
+    """Load once whatever takes seconds to load, so that the forked processes have it already.
 
     Nothing here may start a thread or a backward pass, because neither would survive a fork.
     """
@@ -246,7 +246,7 @@ def draw_command(random: Random) -> tuple[str, list[str]]:
 
 
 def snapshot(folder: Path) -> dict[str, Any]:
-    """What must stay the same: special files, and files beside the folder of commands."""
+    """What no command may change: special files, and files beside the commands' folder."""
     kinds = {path.name: stat.S_IFMT(path.lstat().st_mode) for path in folder.iterdir()}
     kept = ("pipe", "to pipe", "to nothing", "to file", "to itself", "a folder")
     beside = sorted(path.name for path in folder.parent.iterdir())
@@ -270,14 +270,14 @@ def faults(command: list[str], outcome: Outcome, before: Any, folder: Path) -> I
     elif "Traceback" in outcome.stderr or outcome.status not in (0, 1, 2, 130):
         yield "traceback"
     elif outcome.status == 0 and lines:
-        yield "words on standard error"
+        yield "a message on standard error"
     elif outcome.status and len(lines) != 1:
         yield f"{len(lines)} lines of error"
     if outcome.status == 0 and re.search(r"[=\s](nan|-?inf)\b", outcome.stdout):
         yield "a metric that is not finite"
     resumed = [word for word in command if DAMAGED.fullmatch(word)]
     if resumed and resumed[-1] == command[-1] and outcome.status == 0:
-        yield "a damaged checkpoint taken"
+        yield "a damaged checkpoint was accepted"
     after = snapshot(folder)
     # Files may be written wherever --output and --plot point.
     elsewhere = any(re.match(r"(--(output|plot|resume)=)?\.\.", word) for word in command)
@@ -285,7 +285,7 @@ def faults(command: list[str], outcome: Outcome, before: Any, folder: Path) -> I
         if before[what] != after[what] and not (what == "beside" and elsewhere):
             yield f"changed: {what}"
     if any(name.endswith(".part") for _, _, names in os.walk(folder) for name in names):
-        yield "a temporary file left"
+        yield "a temporary file was left behind"
 
 
 def fuzz(seed: int, count: int, only: int | None, limit: float, grace: float, verbose: bool) -> int:
@@ -330,7 +330,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=1500, help="number of commands")
     parser.add_argument("--only", type=int, default=None, help="run only command number N")
     parser.add_argument("--limit", type=float, default=15.0, help="seconds until an interruption")
-    parser.add_argument("--grace", type=float, default=60.0, help="more seconds until it is hung")
+    parser.add_argument("--grace", type=float, default=60.0, help="further seconds until a hang")
     parser.add_argument("--verbose", action="store_true", help="show each command and its message")
     args = parser.parse_args(argv)
     return fuzz(args.seed, args.count, args.only, args.limit, args.grace, args.verbose)

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-#: Seconds that an interrupted call has to end before it counts as hung.
+#: Seconds within which an interrupted call must end; otherwise it counts as hung.
 GRACE = 60.0
 
 
 def damaged(data: bytes, random: Random) -> tuple[bytes, str]:
-    """A copy of some bytes with one kind of damage, and a description of the damage."""
+    """A copy of `data` with one kind of damage, and a description of the damage."""
     size = len(data)
     at = random.randrange(size) if size else 0
     length = random.choice((1, 2, 8, 64, 512))
@@ -35,13 +35,13 @@ def damaged(data: bytes, random: Random) -> tuple[bytes, str]:
             return data[:at], f"cut after {at} bytes"
         case "insert":
             new = random.randbytes(length)
-            return data[:at] + new + data[at:], f"{length} bytes put in at {at}"
+            return data[:at] + new + data[at:], f"{length} bytes inserted at {at}"
         case "remove":
             return data[:at] + data[at + length :], f"{length} bytes from {at} removed"
         case "zero":
             return data[:at] + bytes(length) + data[at + length :], f"{length} bytes from {at} zero"
         case "repeat":
-            return data + data[at:], f"bytes from {at} on once more at the end"
+            return data + data[at:], f"bytes from {at} on repeated at the end"
         case _:
             return b"", "empty"
 
@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
     stdout: str
     stderr: str
     seconds: float
-    hung: bool  #: whether it was still running `grace` seconds after the limit and was killed
+    hung: bool  #: whether the call was killed because it ran on, `grace` seconds after the limit
 
 
 def in_child(
@@ -69,10 +69,11 @@ def in_child(
     A fork inherits everything that is imported and loaded, so a call costs only milliseconds.
 
     Args:
-        call: the function; an exception other than SystemExit is printed and ends with status 70.
-        limit: seconds after which the process is interrupted, or killed.
-        grace: seconds between an interruption and killing the process.
-        interrupt: whether to send SIGINT at the limit; only a process that then runs on is hung.
+        call: the function; exceptions other than SystemExit are printed and make the status 70.
+        limit: seconds after which the process is interrupted (or killed, without `interrupt`).
+        grace: seconds from the interruption until the process is killed.
+        interrupt: whether to send SIGINT at the limit; a process that runs on after it counts as
+            hung.
         memory: bytes of address space that the process may use in addition to the parent's.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -120,10 +121,10 @@ def _run(call: Callable[[], object], out: int, err: int, memory: int | None) -> 
         nothing = os.open(os.devnull, os.O_RDONLY)
         for old, new in ((nothing, 0), (out, 1), (err, 2)):
             os.dup2(old, new)
-        # What captures the parent's output does not capture the child's.
+        # What captures the parent's output need not capture the child's.
         sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), "utf-8", write_through=True)
         sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), "utf-8", "backslashreplace")
-        faulthandler.enable(sys.stderr)  # pytest directs it to the parent's output
+        faulthandler.enable(sys.stderr)  # pytest has directed it to the parent's output
         if memory is not None:
             _limit_memory(memory)
         call()
@@ -170,7 +171,7 @@ class Report:
         print(f"{kind}: {what}{shown}", flush=True)
 
     def judge(self, what: str, outcome: Outcome) -> None:
-        """Count or report a process that prints its outcome, a tab, and details."""
+        """Count or report a process that has printed its outcome, a tab, and details."""
         if outcome.hung:
             self.find("hung", what)
         elif outcome.status < 0:

@@ -3,9 +3,9 @@
 python tools/fuzz/kills.py --seed 0 --count 30
 python tools/fuzz/kills.py --program train_toy --count 5
 
-A try starts a program and kills it (SIGKILL) after a random fraction of the whole run's duration,
-up to three times in a row; then it lets the program finish. The checkpoints and metrics must then
-equal those of an undisturbed run, bit for bit, and no temporary file may be left.
+A try starts a program and kills it (SIGKILL) after a random fraction of the duration of a whole
+run. After up to three kills, the program may finish. Its checkpoints and metrics must equal those
+of an undisturbed run, bit for bit, and no temporary file may be left behind.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from common import Report  # noqa: E402
 
 from jarvis.training import load_checkpoint  # noqa: E402
 
-#: Options with which each program takes a few seconds and saves several times.
+#: Options with which each program takes a few seconds and saves its state several times.
 PROGRAMS = {
     "train_toy": "--epochs 6 --hidden 32 --timesteps 10",
     "train_mnist": "--epochs 4 --hidden 32 --timesteps 5",
@@ -43,7 +43,7 @@ MOST_KILLS = 3
 
 
 class BrokenError(Exception):
-    """A program did not do what it should; the message explains what went wrong."""
+    """Raised if a program did not do what it should; the message explains what went wrong."""
 
 
 def start(name: str, folder: Path, resume: bool) -> subprocess.Popen:
@@ -85,7 +85,7 @@ def kept(value: object) -> object:
 
 
 def differences(a: object, b: object, where: str = "") -> list[str]:
-    """Where two nested values differ, tensors bit by bit."""
+    """Where two nested values differ; tensors are compared bit by bit."""
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
         same = a.dtype == b.dtype and a.shape == b.shape and torch.equal(a, b)
         return [] if same else [where]
@@ -141,7 +141,7 @@ def kill_and_resume(name: str, whole: Path, seconds: float, folder: Path, random
 
 
 def fuzz(seed: int, count: int, programs: list[str]) -> int:
-    """Run all; returns the exit status, which is 1 if there were faults."""
+    """Run all tries; returns the exit status, which is 1 if there were faults."""
     report = Report(f"kills --seed {seed}")
     with tempfile.TemporaryDirectory(prefix="jarvis-fuzz-") as room:
         took: dict[str, float] = {}
@@ -169,8 +169,8 @@ def fuzz(seed: int, count: int, programs: list[str]) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
-    parser.add_argument("--count", type=int, default=30, help="tries, in turn over the programs")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
+    parser.add_argument("--count", type=int, default=30, help="number of tries, over all programs")
     parser.add_argument("--program", choices=PROGRAMS, help="test only this program")
     args = parser.parse_args(argv)
     return fuzz(args.seed, args.count, [args.program] if args.program else list(PROGRAMS))

@@ -1,16 +1,16 @@
-"""Damaged files for every loader: each must be refused in one line, or read without harm.
+"""Give every loader damaged files, which it must refuse in one line or read without harm.
 
     python tools/fuzz/loaders.py [--count 10000] [--seed 0] [--only FORMAT]
 
 A small valid file of each format (SHD as HDF5 and packed, NIR, MNIST's IDX, N-MNIST's recordings,
-images) is damaged. Bytes are flipped, cut, inserted or removed; in HDF5, a part may instead be
-replaced by one of another type or shape, by one with 2**40 rows, by a group, or by NaN. The file is
-then loaded in a child process, with limits on time and memory. A fault is one of the following:
+images) is damaged. Bits are flipped, or bytes are changed, cut off, inserted or removed. In HDF5, a
+part may instead get another type or shape, 2**40 rows or NaN, or become a group. The file is then
+loaded in a child process, with limits on time and memory. A fault is one of the following:
 
-* a traceback: an error that the package does not define, or that does not name the file;
+* an error that the package does not define, or whose message does not name the file;
 * a message of several lines;
 * a process that crashes or does not end within its limit;
-* NaN or infinity in what was loaded, or a damaged file that is called "as published".
+* NaN or infinity in the loaded values, or a damaged file that is reported as the published one.
 
 The exit status is 1 if there is a fault.
 """
@@ -73,7 +73,7 @@ def shd_bytes() -> bytes:
 
 
 def nir_bytes(kind: int) -> bytes:
-    """A network as a NIR file: LIF, with a synaptic current, recurrent, or an integrator."""
+    """A NIR file with LIF neurons (with synaptic currents, recurrent) or integrators."""
     options = [dict(), dict(tau_syn=5.0), dict(recurrent=True), dict(tau=torch.rand(4) + 5.0)][kind]
     recurrent = options.pop("recurrent", False)
     neurons = (
@@ -88,7 +88,7 @@ def nir_bytes(kind: int) -> bytes:
 
 
 def idx_bytes(images: bool, n: int = 60) -> bytes:
-    """MNIST's files with few entries."""
+    """A file like MNIST's, with few entries."""
     shape = (n, 28, 28) if images else (n,)
     random = np.random.default_rng(1)
     values = random.integers(0, 256 if images else 10, shape, dtype=np.uint8)
@@ -122,7 +122,7 @@ def picture_bytes(kind: str, mode: str) -> bytes:
 
 
 def _other_part(random: Random, old: h5py.Dataset) -> Any:
-    """An invalid replacement for this part of an HDF5 file; None means an empty group."""
+    """An invalid replacement for a part of an HDF5 file; None stands for an empty group."""
     values = old[()] if old.shape is not None and h5py.check_vlen_dtype(old.dtype) is None else None
     numeric = values is not None and np.asarray(values).dtype.kind in "fiu"
     choices: list[Callable[[], Any]] = [
@@ -246,7 +246,7 @@ class Format:
         return k, *damaged(data, random)
 
     def load(self, folder: Path, k: int, data: bytes) -> tuple[str, list[Tensor]]:
-        """Write the file into a data folder and load it; returns source and tensors to check."""
+        """Write a file into a data folder and load it; returns its source, and tensors to check."""
         place = folder / "data"
         if self.name in ("shd", "shd.gz"):
             suffix = "" if self.name == "shd" else ".gz"
@@ -278,7 +278,7 @@ class Format:
 
 
 def attempt(kind: Format, folder: Path, k: int, data: bytes) -> None:
-    """Load a file, and print how it ended: a word, and details."""
+    """Load a file, and print the outcome: a word, and details."""
     os.environ["JARVIS_DATA"], os.environ["JARVIS_CACHE"] = str(folder / "data"), str(folder / "c")
     try:
         source, tensors = kind.load(folder, k, data)
