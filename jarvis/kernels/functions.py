@@ -10,13 +10,27 @@ from collections.abc import Callable
 
 import numpy as np
 from numba import njit, types
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 from jarvis.kernels.exponential import make_exp
 from jarvis.kernels.logarithm import fast_log
 
 #: Compiles a function inline, into the functions that call it.
 inline = njit(forceinline=True, error_model="numpy")
+
+
+@intrinsic
+def select(typing, condition, yes, no):
+    """``yes if condition else no`` of values that are computed already: no jump, one instruction.
+
+    Numba compiles it much faster than a conditional expression, which it takes for three blocks.
+    """
+    kind = typing.unify_types(yes, no)
+    return kind(types.boolean, kind, kind), _select
+
+
+def _select(context, builder, signature, args):
+    return builder.select(*args)
 
 
 def _typed(make: Callable[[type], Callable]) -> Callable:
