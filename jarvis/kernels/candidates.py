@@ -40,7 +40,7 @@ from math import inf, nan
 
 import numpy as np
 
-from jarvis.kernels.functions import exp, expm1, inline, log, log1p, tanh
+from jarvis.kernels.functions import exp, expm1, inline, log, log1p, select, tanh
 
 
 """

@@ -1,5 +1,6 @@
 """Writes the loops of a step as Python source that numba compiles."""
 
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 
@@ -12,6 +13,7 @@ BLOCK = 16384
 _BINARY = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _BINARY |= {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "eq": "==", "ne": "!="}
 _BINARY |= {"and": "and", "or": "or", "pow": "**"}
+_LOGICAL = {"and": "&", "or": "|"}  #: for two values that have been computed already
 _CALLS = ("exp", "log", "log1p", "expm1", "tanh")
 _NUMPY = {"sqrt": "np.sqrt", "sin": "np.sin", "cos": "np.cos", "tan": "np.tan", "atan": "np.arctan"}
 _NUMPY |= {"floor": "np.floor", "ceil": "np.ceil", "erf": "math.erf", "abs": "abs"}
@@ -32,9 +34,11 @@ class NumbaEmitter(Emitter):
     real, double = "real({})", "{}"
     nan, infinity = "np.nan", "np.inf"
     keep, wants_x = "keep", "wants_x"
+    constants: dict[str, str]  #: the names of constants, by their values as they are written
     feeds = False  #: whether to write a forward loop that itself multiplies by recurrent weights
 
     def source(self) -> str:
+        self.constants = {}
         arrays = len(self.states) + len(self.lanes) + len(self.sums)
         block = max(1024, min(8192, 1 << (BLOCK // arrays).bit_length() - 1))
         head = [
@@ -42,7 +46,7 @@ class NumbaEmitter(Emitter):
             "",
             "import numpy as np",
             "",
-            f"from jarvis.kernels.functions import {', '.join(_CALLS)}",
+            f"from jarvis.kernels.functions import {', '.join([*_CALLS, 'select'])}",
             *["from jarvis.kernels.sparse_loops import feed"] * self.recurrent,
             "",
             "",
@@ -58,6 +62,8 @@ class NumbaEmitter(Emitter):
             self.feeds = False
         if self.plan.near is not None:
             functions += [*self.near(), ""]
+        # Names instead of real(...) in the loops, because numba infers the type of each call.
+        head += [f"    {name} = real({value})" for value, name in self.constants.items()]
         functions.append("return forward, backward, recurrent, near")
         return "\n".join(line.rstrip() for line in [*head, *indent(4, functions), ""])
 
@@ -95,13 +101,23 @@ class NumbaEmitter(Emitter):
             *indent(4, body),
         ]
 
+    def use(self, node: Node) -> str:
+        if node.op != "const":
+            return self.name(node)
+        value = self.number(node.value)
+        return self.constants.setdefault(value, _constant(value))
+
     @staticmethod
     def expression(node: Node, use: Callable[[Node], str], double: bool) -> str:
         args = [use(a) for a in node.args]
         op = node.op
+        if op in _LOGICAL and not double:
+            return f"{args[0]} {_LOGICAL[op]} {args[1]}"
         if op in _BINARY:
             return f"{args[0]} {_BINARY[op]} {args[1]}"
         if op == "where":
+            if not double:  # in a loop, which numba compiles
+                return f"select({', '.join(args)})"
             return f"{args[1]} if {args[0]} else {args[2]}"
         if op in ("neg", "not"):
             return f"-{args[0]}" if op == "neg" else f"not {args[0]}"
@@ -139,3 +155,8 @@ class NumbaEmitter(Emitter):
 
 def _row(name: str, start: str) -> str:
     return f"{name}_row = {name}_all[{start}:][:m]"
+
+
+def _constant(value: str) -> str:
+    """A name for a constant: ``c_m0_01`` for -0.01."""
+    return "c_" + value.translate(str.maketrans({"-": "m", "+": "p", ".": "_"}))

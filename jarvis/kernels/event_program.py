@@ -110,7 +110,7 @@ import numpy as np
 
 from jarvis.kernels.event_loops import GROUP
 from jarvis.kernels.event_spec import DAMPED, FLAT, NEWTON
-from jarvis.kernels.functions import exp, expm1, inline, log, log1p, tanh
+from jarvis.kernels.functions import exp, expm1, inline, log, log1p, select, tanh
 
 
 """

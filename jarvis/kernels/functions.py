@@ -10,13 +10,28 @@ from collections.abc import Callable
 
 import numpy as np
 from numba import njit, types
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 from jarvis.kernels.exponential import make_exp
 from jarvis.kernels.logarithm import fast_log
 
 #: Compiles a function inline, into the functions that call it.
 inline = njit(forceinline=True, error_model="numpy")
+
+
+@intrinsic
+def select(typing, condition, yes, no):
+    """``yes if condition else no`` for two values that have been computed already.
+
+    It becomes a single instruction. Numba splits a conditional expression into three blocks, and
+    compiling many blocks takes long.
+    """
+    kind = typing.unify_types(yes, no)
+    return kind(types.boolean, kind, kind), _select
+
+
+def _select(context, builder, signature, args):
+    return builder.select(*args)
 
 
 def _typed(make: Callable[[type], Callable]) -> Callable:

@@ -218,7 +218,7 @@ def _minimum_cut(left: dict[Any, dict[Any, float]], source: Any, sink: Any) -> t
         source, sink: the two nodes.
     """
     flow = 0.0
-    while sink in (came_from := _paths(source, lambda a, b: left[a][b] > 0.0, left)):
+    while sink in (came_from := _paths(source, lambda a, b: left[a][b] > 0.0, left, sink)):
         path = [sink]
         while path[-1] != source:
             path.append(came_from[path[-1]])
@@ -231,10 +231,12 @@ def _minimum_cut(left: dict[Any, dict[Any, float]], source: Any, sink: Any) -> t
     return flow, set(_paths(sink, lambda a, b: left[b][a] > 0.0, left))
 
 
-def _paths(start: Any, passes: Callable[[Any, Any], bool], edges: Mapping[Any, Iterable]) -> dict:
-    """All nodes that can be reached from `start`, each with its predecessor."""
+def _paths(
+    start: Any, passes: Callable[[Any, Any], bool], edges: Mapping[Any, Iterable], end: Any = None
+) -> dict:
+    """The nodes that can be reached from `start`, each with its predecessor; all, or up to `end`."""
     came_from, queue = {start: start}, deque([start])
-    while queue:
+    while queue and end not in came_from:
         here = queue.popleft()
         for there in edges[here]:
             if there not in came_from and passes(here, there):

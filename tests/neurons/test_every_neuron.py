@@ -24,7 +24,12 @@ def ids(case: Case) -> str:
     return case.name
 
 
+#: The first case of each kind of neuron, for what does not depend on a neuron's options: each
+#: loop that a test needs beyond those of the first test costs seconds of compilation.
+KINDS = list({case.neuron().step: case for case in reversed(CASES)}.values())[::-1]
+
 every = pytest.mark.parametrize("case", CASES, ids=ids)
+kinds = pytest.mark.parametrize("case", KINDS, ids=ids)
 
 
 def run(case: Case, layer: SpikingLayer, xs: list[Tensor], state: Any = None, seed: int = 0, **kw):
@@ -158,10 +163,6 @@ def test_parameters_of_any_shape_that_fits(shape):
         compare(want, got)
 
 
-#: The first case of each kind of neuron.
-KINDS = list({case.neuron().step: case for case in reversed(CASES)}.values())[::-1]
-
-
 @pytest.mark.parametrize(
     ("case", "self_connections"),
     [(case, True) for case in KINDS] + [(case, False) for case in CASES[:12:3]],
@@ -207,7 +208,7 @@ def test_in_pieces(case):
         assert a is b is None or torch.equal(a, b)
 
 
-@every
+@kinds
 def test_layouts(case):
     base = case.inputs((9, 4, 6))
     for change in (
@@ -249,7 +250,7 @@ def test_nan_stays_in_its_neuron(case):
         assert want[0]["spikes"][3:, 1, 2].isnan().any()
 
 
-@every
+@kinds
 def test_float32(case):
     """Rounding may move a spike at the threshold; rates and smooth gradients agree."""
     results = []
