@@ -25,7 +25,7 @@ def _walk(rng: np.random.Generator, steps: int, *shape: int) -> Tensor:
 @exercise(
     1,
     hints=(
-        "Each event moves the receiver's level by one threshold, as it moves the sender's "
+        "Each event moves the receiver's level by one threshold, just as it moves the sender's "
         "reference.",
         "events.cumsum(0) is the number of ON events minus the number of OFF events up to each "
         "step.",
@@ -63,7 +63,7 @@ def rebuild(answer, rng) -> None:
             raise Wrong(words)
     at = int(np.abs(found - start - threshold * total).argmax())
     raise Wrong(
-        f"At step {at}, the number of ON minus OFF events is {total[at]:.0f} so far. With start = "
+        f"Up to step {at}, the number of ON minus OFF events is {total[at]:.0f}. With start = "
         f"{start:.3f} and threshold = {threshold:.3f}, the signal is "
         f"{start + threshold * total[at]:.3f}; you return {found[at]:.3f}."
     )

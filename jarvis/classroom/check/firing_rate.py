@@ -55,7 +55,8 @@ class _Case(NamedTuple):
 
 
 def _case(reset: Reset, rng) -> _Case:
-    """A neuron whose rate differs from the rates of the other reset and of single intervals."""
+    """A neuron whose rate differs from that with the other reset and from those of single
+    intervals."""
     while True:
         tau, dt = rng.uniform(15, 30), float(rng.choice([0.5, 2.0]))
         interval = dt * rng.uniform(1.4, 5)  # by the formula; a few steps, so that rounding matters

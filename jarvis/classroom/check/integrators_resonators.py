@@ -198,7 +198,7 @@ def _a(kind: str) -> str:
     ),
 )
 def smallest_inhibition(answer, rng) -> None:
-    """`smallest_inhibition(params) -> size > 0` of an inhibitory pulse that just makes it fire."""
+    """`smallest_inhibition(params) -> size > 0` of an inhibitory pulse that just causes a spike."""
     for _ in range(3):
         long = rng.uniform(20, 100)
         omega = 2 * math.pi / long

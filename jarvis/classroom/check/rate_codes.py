@@ -109,7 +109,8 @@ def brightness(answer, rng) -> None:
     ),
 )
 def fano_factor(answer, rng) -> None:
-    """`fano_factor(spikes) -> variance / mean` of the counts; n and n - 1 both pass."""
+    """`fano_factor(spikes) -> variance / mean` of the counts; a division by n or by n - 1
+    passes."""
     for _ in range(2):
         steps = int(rng.integers(150, 250))
         p = torch.tensor(rng.uniform(0.1, 0.6, 500), dtype=torch.float32)  # trains differ
@@ -154,7 +155,7 @@ def fano_factor(answer, rng) -> None:
 def time_constant(answer, rng) -> None:
     """`time_constant(p, error, dt) -> tau` (ms), exact or by T_eff = 2 tau / dt."""
     for _ in range(3):
-        # With dt = 0.5 or 2 different slips would give the same number.
+        # With dt = 0.5 or 2, two different mistakes would give the same number.
         p, dt = float(rng.uniform(0.3, 0.45)), float(rng.choice([0.3, 3.0, 5.0]))
         steps = float(rng.uniform(15, 60))  # T_eff
         error = math.sqrt(p * (1 - p) / steps)

@@ -157,12 +157,12 @@ def read_relative(answer, rng) -> None:
         "You use absolute times: subtract the time of the first spike.": 1 - t / (n - 1),
         "You subtract the earliest time of the whole batch, but each picture has its own delay.":
             1 - (t - t.min()) / (n - 1),
-        "You subtract 12 ms. The delay is unknown, and here it differs.":
+        "You subtract 12 ms. The delay is unknown, and each picture has its own.":
             1 - (t - 12) / (n - 1),
         "You divide by the length of the train. The last step of the code is n_steps - 1.":
             1 - late / (len(spikes) - 1),
         "You divide by n_steps. A spike at step n_steps - 1 means black.": 1 - late / n,
-        "It is inverted: white comes first, so the first spike means 1.": late / (n - 1),
+        "Your picture is inverted: white comes first, so the first spike means 1.": late / (n - 1),
     }  # fmt: skip
     if _alike(found, 1 - late / (n - 1)):
         raise Wrong(f"Black pixels go down to {found.min():.2f}: clamp at 0.")
