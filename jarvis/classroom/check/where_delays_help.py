@@ -197,8 +197,7 @@ def shuffled(answer, rng) -> None:
             )
         if (np.sort(found, 1) == np.sort(given, 1)).all():
             raise Wrong(
-                "Each sender still has the same delays, in another order: shuffle the whole "
-                "matrix."
+                "Each sender still has the same delays, in another order: shuffle the whole matrix."
             )
         rows, columns = (
             {tuple(line) for line in np.sort(given, axis).swapaxes(0, 1 - axis)} for axis in (1, 0)

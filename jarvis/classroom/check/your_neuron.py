@@ -306,7 +306,7 @@ def soft_leak(answer, rng) -> None:
     if not isinstance(kind, Neuron):
         raise Wrong(f"Give the kind of neuron that `define` returns, not a {type(kind).__name__}.")
     if "width" not in getattr(kind.params, "__dataclass_fields__", {}):
-        raise Wrong("The neuron has no parameter `width`. Add a line `width: ... = parameter(...)`.")
+        raise Wrong("The neuron has no parameter `width`. Add `width: ... = parameter(...)`.")
     for bad in (0.0, -0.1):
         try:
             kind(width=bad)
