@@ -164,7 +164,7 @@ def until_decision(net: FirstSpikeNetwork, times: Tensor) -> Operations:
 
 
 class Interval(NamedTuple):
-    """A difference of two means with an interval, as returned by `paired_interval`."""
+    """A difference of two means with its confidence interval, as returned by `paired_interval`."""
 
     mean: float
     low: float

@@ -36,8 +36,8 @@ def in_repository(path: str) -> Path:
 def record(path: str | Path, numbers: Mapping[str, float], *, full: bool) -> None:
     """Store the numbers that a full run measured: ``record(path, measured, full=full_run)``.
 
-    A shortened run stores nothing, because its numbers mean nothing. It only checks that the last
-    full run measured a number of each name, so that a new name is not forgotten.
+    A shortened run stores nothing, because its numbers mean nothing. It only checks that each of
+    its names also occurs in the last full run, so that no new name is forgotten.
 
     Args:
         path: a JSON file; its folder is created if necessary.
@@ -46,7 +46,7 @@ def record(path: str | Path, numbers: Mapping[str, float], *, full: bool) -> Non
 
     Raises:
         ValueError: if a number is NaN or infinite; the message names it.
-        AssertionError: if a shortened run measures what the last full run did not.
+        AssertionError: if a shortened run measures what the last full run did not measure.
 
     Example:
         >>> import tempfile
@@ -171,7 +171,7 @@ def disagreements(text: str, measured: Mapping[str, float]) -> list[str]:
         measured: the numbers of a full run, by name.
 
     Raises:
-        ValueError: as `marks`.
+        ValueError: as for `marks`.
 
     Example:
         >>> disagreements("97.8<!-- accuracy 0.3 --> %", {"accuracy": 96.02})
@@ -198,7 +198,7 @@ def filled(text: str, measured: Mapping[str, float]) -> str:
             stays.
 
     Raises:
-        ValueError: as `marks`.
+        ValueError: as for `marks`.
 
     Example:
         >>> filled("97.8<!-- accuracy 0.3 --> %", {"accuracy": 96.02})

@@ -153,8 +153,8 @@ def adex(**start: Any) -> Explorer:
 def neuron(name: str = "adex", **start: Any) -> Explorer:
     """Any neuron of the `jarvis.zoo` with a constant input, with a slider for each parameter.
 
-    It shows the variables over time, the rate against the input and, for a neuron with two
-    variables, the phase plane. All of them are computed from the neuron's definition.
+    The explorer shows the variables over time, the rate against the input and, for a neuron with
+    two variables, the phase plane. All of them are computed from the neuron's definition.
 
     Args:
         name: a name in `jarvis.zoo.ZOO`.

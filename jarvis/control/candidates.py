@@ -216,7 +216,7 @@ class Player:
 def loop_of(
     policy: Policy,
 ) -> tuple[CandidateProgram, DrivenLayer, list[float], list[np.ndarray], list[np.ndarray]]:
-    """A policy's loop and layer, the numbers and arrays that the loop takes, and its rest."""
+    """A policy's loop and layer, the loop's numbers and arrays, and the resting state."""
     # A linear policy runs no neurons, so the loop of any neuron will do.
     layer = policy.layer() if policy.hidden else Policy(1, policy.actions).layer()
     inner, neuron = layer.layer, layer.layer.neuron

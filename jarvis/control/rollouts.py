@@ -200,7 +200,7 @@ class Arena:
 
 
 class Crew:
-    """Processes that play episodes, each in its own arenas; one worker is the calling process.
+    """Processes that play episodes, each in its own arenas; a crew of one is the calling process.
 
     Results do not depend on the number of processes. A program that uses more than one process must
     start under ``if __name__ == "__main__":``, because the processes are spawned.

@@ -1,4 +1,5 @@
-"""Find the known mistake that explains all of a learner's answers: one may match by chance."""
+"""Find the known mistake that explains all of a learner's answers; a single one may match by
+chance."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -45,7 +45,7 @@ def _mean_w(case: tuple[float, float, float]) -> float:
 
 
 def _after_spike(case: tuple[float, float, float]) -> float:
-    """The largest w."""
+    """w just after a spike, where it is largest."""
     rate, b, tau_w = case
     return b / -math.expm1(-1000 / rate / tau_w)
 

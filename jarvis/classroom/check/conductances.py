@@ -165,7 +165,8 @@ def balanced(exc_hz: float, inh_hz: float, generator: torch.Generator) -> tuple[
     ),
 )
 def balanced_pair(answer, rng) -> None:
-    """`(exc_hz, inh_hz)` per synapse: the neuron fires at 9 to 11 Hz, with a CV above 0.8."""
+    """`(exc_hz, inh_hz)` per synapse, for which the neuron fires at 9 to 11 Hz with a CV above
+    0.8."""
     pair: Any = answer() if callable(answer) else answer
     if np.shape(pair) != (2,):
         raise Wrong("Give two numbers: (excitation, inhibition), in Hz per synapse.")

@@ -83,7 +83,7 @@ def _bisected(rate: float) -> float:
     ),
 )
 def upstroke(answer, rng) -> None:
-    """`upstroke(v, dt, tau, v_t, delta_t) -> (V, None) or (None, time of the spike)`."""
+    """`upstroke(v, dt, tau, v_t, delta_t) -> (V after dt, None) or (None, time of the spike)`."""
     for spikes in rng.permutation([True, False, True, False]):
         tau, dt = rng.uniform(8, 30), rng.uniform(0.2, 0.9)
         v_t, delta_t = rng.uniform(-55, -45), rng.uniform(1.0, 3.0)

@@ -34,14 +34,14 @@ class _Case(NamedTuple):
     dt: float
 
     def spikes(self, drive: float | None = None, step: float | None = None) -> np.ndarray:
-        """The steps in which it fires within 2 s; None stands for its own drive or step."""
+        """The steps in which the neuron fires within 2 s; None stands for its own drive or step."""
         step = self.dt if step is None else step
         if drive is None:
             drive = float(constant_drive(self.current, tau=self.tau, dt=step))
         return _fired(drive, self.reset, self.tau, step)
 
     def rate(self, drive: float | None = None, step: float | None = None) -> float:
-        """Its rate (Hz), from the mean interval."""
+        """The neuron's rate (Hz), from the mean interval."""
         step = self.dt if step is None else step
         return 1000 / (np.diff(self.spikes(drive, step)).mean() * step)
 

@@ -247,7 +247,7 @@ def smallest_inhibition(answer, rng) -> None:
     ),
 )
 def compare(answer, rng) -> None:
-    """`compare(name) -> (spikes as published, spikes with dt / 10)`."""
+    """`compare(name) -> (number of spikes with the published dt, number with dt / 10)`."""
     changing = ["phasic_bursting", "rebound_burst", "bistability", "class_2", "mixed_mode"]
     others = ["tonic_spiking", "class_1", "rebound_spike", "spike_latency"]
     asked = [*rng.choice(changing, 2, replace=False), rng.choice(others)]

@@ -20,7 +20,7 @@ from jarvis.encoding.encoders import ttfs_encode
     ),
 )
 def bits_per_spike(answer, rng) -> None:
-    """`bits_per_spike(levels) -> (count, first spike)`."""
+    """`bits_per_spike(levels) -> (bits per spike of a count, bits per spike of a first spike)`."""
     for levels in rng.choice(np.arange(3, 65), 3, replace=False).tolist():
         found = array(answer(levels), (2,), "your pair (count, first spike)")
         bits, mean = math.log2(levels), (levels - 1) / 2
@@ -98,7 +98,7 @@ def expected_first_step(answer, rng) -> None:
     ),
 )
 def read_latency(answer, rng) -> None:
-    """`read_latency(t, tau, theta) -> x`, at most 1."""
+    """`read_latency(t, tau, theta) -> x`: the brightness behind a latency, at most 1."""
     tau, theta = float(rng.uniform(5, 30)), float(rng.uniform(0.1, 0.4))
     x = torch.tensor(rng.uniform(theta + 0.02, 1.0, (1, 6)))
     early = -tau * math.log(1 - theta) * torch.tensor([[0.3, 0.6]]).double()  # a white pixel's

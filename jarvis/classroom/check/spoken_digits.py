@@ -28,7 +28,7 @@ FARTHEST = 500.0  #: ms
     ),
 )
 def place_for(answer, rng) -> None:
-    """`place_for(duration) -> x, y (ms)` where an up-sweep of `duration` ms arrives at once."""
+    """`place_for(duration) -> x, y (ms)`: where the spikes of an up-sweep arrive together."""
     durations = rng.permutation([10.0, 15.0, 20.0]) + rng.uniform(-1, 1, 3)
     places = []
     for duration in durations:
@@ -190,7 +190,7 @@ def _returned(answer, words: Events, *more) -> list[list[tuple[int, int]]]:
     ),
 )
 def backwards(answer, rng) -> None:
-    """`backwards(events) -> Events` with each sample reversed in time."""
+    """`backwards(events) -> Events`: each sample reversed in time."""
     for empty in (2, 0, 4):
         words = _words(rng, empty)
         found, given, last = _returned(answer, words), _rows(words), (words.n_steps or 0) - 1
@@ -228,7 +228,7 @@ def backwards(answer, rng) -> None:
     ),
 )
 def until(answer, rng) -> None:
-    """`until(events, step) -> Events` before the given step."""
+    """`until(events, step) -> Events`: the events before the given step."""
     for empty in (2, 0, 4):
         words = _words(rng, empty)
         times = sorted({t for row in _rows(words) for t, _ in row})

@@ -27,7 +27,7 @@ from jarvis.classroom.check._answers import (
 
 
 class Wrong(Exception):
-    """An answer is wrong; the message says what it returned, the likely mistake, where to look."""
+    """An answer is wrong; the message names the likely mistake, and says where to look."""
 
 
 class Unanswered(Exception):

@@ -49,7 +49,7 @@ def parameters(answer, rng) -> None:
 
 
 def _uncounted(net: str, n: int) -> list[tuple[int, str]]:
-    """Common mistakes."""
+    """Common mistakes: the number that each leads to, and the feedback."""
     weights, right = CHANNELS * n + n * (n - 1), _counted(net, n)
     twice = 2 if net == "inf" else 1
     slips = [

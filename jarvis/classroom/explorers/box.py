@@ -57,7 +57,7 @@ class Explorer(ipywidgets.VBox):
     """Sliders, a figure, and a line for errors.
 
     Args:
-        settings: the initial settings; `controls` names its fields.
+        settings: the initial settings; the keys of `controls` are names of its fields.
         controls: sliders and menus, by the name of the setting that they control.
         compute: a function that takes settings and returns arrays.
         picture: draws the arrays.
