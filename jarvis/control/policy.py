@@ -60,7 +60,8 @@ class Policy:
         code       normalised: x = W z, constant over the control step
                    population: `per_input` encoders for each observation, with centres c from -2 to
                    2 and width w. At each step, A = exp(-(z - c)^2 / 2 w^2) is added to the
-                   potential of an encoder; at 1 it sends a spike, and 1 is subtracted. x = W spikes
+                   potential of an encoder. When the potential reaches 1, the encoder sends a spike,
+                   and 1 is subtracted. x = W spikes
         layer      input = drive (x + b + R y), where y is the output of the layer one step before
         read-out   trace: r <- exp(-1/tau_trace) r + (1 - exp(-1/tau_trace)) y
                    rate: r = mean of y over the steps;  last: r = y of the last step

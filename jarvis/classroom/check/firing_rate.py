@@ -126,7 +126,7 @@ _RATE_SLIPS = (
     (lambda case: case.rate(drive=case.current),
      "You use the current unscaled: scale it with constant_drive."),
     (lambda case: case._replace(reset="zero").rate(),
-     "That is one over the time from rest to the threshold. Is the argument reset used, and do you "
+     "That is one over the time from rest to the threshold. Do you use the argument `reset`, and "
      "measure between spikes, not from the start?"),
     (lambda case: case._replace(reset="subtract").rate(),
      "You always return the rate with reset 'subtract': is the argument used?"),

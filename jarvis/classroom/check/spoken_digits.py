@@ -20,7 +20,7 @@ FARTHEST = 500.0  #: ms
     1,
     hints=(
         "Where are all the points that are `duration` ms farther from one end of the line than "
-        "from the other? The one on the line itself does not work: look at channel 15 as well.",
+        "from the other? The point on the line does not work: look at channel 15 as well.",
         "They lie on a hyperbola. Far out it is nearly a straight line, at an angle to the line of "
         "channels. What must the cosine of that angle be?",
         "cos(angle) = duration / 30. Go about 25 ms in that direction from the middle of the line, "

@@ -240,7 +240,9 @@ def array(value: Any, shape: tuple[int, ...], what: str = "your answer") -> np.n
     if found.shape != shape:
         raise Wrong(f"{what} should have the shape {shape}, but has {found.shape}.")
     if not np.isfinite(found).all():
-        raise Wrong(f"{what} has {np.isnan(found).sum()} NaN and {np.isinf(found).sum()} infinite.")
+        raise Wrong(
+            f"{what} has {np.isnan(found).sum()} NaN and {np.isinf(found).sum()} infinite values."
+        )
     return found
 
 

@@ -170,7 +170,7 @@ def decide(answer, rng) -> None:
 @exercise(
     4,
     hints=(
-        "Any synapse may get the delay of any other one: what would the matrix be as one list?",
+        "Any synapse may get the delay of any other one: first turn the matrix into one list.",
         "torch.randperm(n, generator=generator) is a random order of n values.",
         "flat = delays.flatten(); flat[order].view_as(delays), order from torch.randperm.",
     ),
