@@ -1,7 +1,7 @@
 """Plots of spikes and potentials: functions that take data and return Axes.
 
-Every function draws into ``ax`` if it is given, and otherwise into a new figure. It labels its axes
-with units. Tensors may be on any device and may require a gradient.
+A function that takes ``ax`` draws into these Axes, or into a new figure if ``ax`` is None. The
+labels of axes state units. Tensors may be on any device and may require a gradient.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from jarvis.support.checks import check_integer, check_number, check_tensor, whole_numbers
 
-if TYPE_CHECKING:  # Axes are imported only to draw: the import takes a third as long as torch's
+if TYPE_CHECKING:  # only drawing imports Axes, which takes a third as long as importing torch
     from matplotlib.axes import Axes
 
 #: Colours that colour-blind readers can tell apart (Okabe & Ito 2008), used throughout.
@@ -37,7 +37,7 @@ def _array(x: Tensor | ArrayLike) -> np.ndarray:
 
 
 def axes_of(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    """`ax`, or new axes in a figure of the given size, inches."""
+    """`ax`, or, if it is None, new axes in a figure of the given size in inches."""
     if ax is not None:
         return ax
     from matplotlib import pyplot as plt
@@ -50,8 +50,8 @@ def raster(
 ) -> Axes:
     """A spike raster: one row per unit, one marker per spike.
 
-    Step t is drawn at ``t dt``, its start, so that step 0 of a code is at 0. In contrast, `trace`
-    draws potentials at the end of the step.
+    Step t is drawn at its start, ``t dt``, so that step 0 of a code is at 0. In contrast, `trace`
+    draws a potential at the end of its step.
 
     Args:
         spikes: ``[T, N]`` (one sample); any further axes are flattened into units.
@@ -187,7 +187,7 @@ def confusion_matrix(
     *,
     ax: Axes | None = None,
 ) -> Axes:
-    """Counts of (true class, predicted class); the diagonal is pale so that errors stand out.
+    """How often each true class was predicted as each class; a pale diagonal lets errors stand out.
 
     Args:
         targets, predicted: ``[N]``, integer labels from 0 to ``n_classes - 1``.
@@ -195,8 +195,8 @@ def confusion_matrix(
         ax: where to draw.
 
     Raises:
-        ValueError: if the lengths differ, or for a label out of range. Leave out samples without a
-            label, which are often labelled -1.
+        ValueError: if the lengths differ, or for a label out of range. Leave out samples of unknown
+            class, which often have the label -1.
     """
     n_classes = check_integer("confusion_matrix: n_classes", n_classes, at_least=1)
     t, p = (
@@ -236,10 +236,10 @@ def curves(
     """Several learning curves in one plot.
 
     Args:
-        series: name -> values, one per epoch.
+        series: the values of each curve, one per epoch, by its name.
         xlabel, ylabel: axis labels.
         chance: chance level, drawn as a dotted line.
-        x: x coordinates of the values; None: 1, 2, ...
+        x: x coordinates of the values; None for 1, 2, ...
         ax: where to draw.
     """
     from matplotlib.ticker import MaxNLocator

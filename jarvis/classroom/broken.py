@@ -39,7 +39,7 @@ from jarvis.training.devices import seeded
 
 
 class DeepReader(nn.Module):
-    """Patient 1: reads digits with a stack of 3x3 convolutions with 8 maps, each with neurons.
+    """Patient 1: reads digits with a stack of 3x3 convolutions of 8 maps, each followed by neurons.
 
     The weights are PyTorch's defaults. Two max-pooling layers, after the first and the third
     convolution, act on the currents.
@@ -76,7 +76,7 @@ def drawn_reader(weight: Tensor | None = None, seed: int = 0) -> SpikingMLP:
     """Patient 2: reads digits with 100 hidden neurons.
 
     Args:
-        weight: initial weights of the hidden synapses, ``[100, 64]``; None for the patient's.
+        weight: initial weights of the hidden synapses, ``[100, 64]``; None for the patient's own.
         seed: seed of the initial weights.
 
     Example:
@@ -164,7 +164,7 @@ def cue(n: int, generator: torch.Generator, n_steps: int = 50) -> tuple[Tensor, 
 
 
 def ported_network(tau: float = 0.95, seed: int = 0) -> SpikingMLP:
-    """Patient 3: should remember a `cue`; its value of 0.95 comes from another simulator.
+    """Patient 3: should remember a `cue`; the value 0.95 comes from another simulator.
 
     Args:
         tau: the value passed as `tau`.
@@ -203,7 +203,7 @@ def spike_reader(readout: nn.Module | None = None, seed: int = 0) -> SpikingMLP:
 
     Args:
         readout: maps the currents of the output units ``[T, B, 2]`` to scores ``[B, 2]``; None for
-            the patient's.
+            the patient's own.
         seed: seed of the initial weights.
     """
     with seeded(seed):
@@ -217,7 +217,7 @@ class RowReader(nn.Module):
     """Patient 4: recurrently connected neurons read a digit row by row.
 
     Args:
-        neurons: a `RecurrentLIFLayer` of 64 neurons; None for the patient's.
+        neurons: a `RecurrentLIFLayer` of 64 neurons; None for the patient's own.
         seed: seed of the initial weights.
 
     Example:
@@ -243,7 +243,7 @@ class RowReader(nn.Module):
 def rows(pictures: Tensor, generator: torch.Generator | None = None, hold: int = 10) -> Tensor:
     """Images ``[B, 1, H, W]`` row by row, each row for `hold` steps: ``[hold * H, B, W]``.
 
-    An `Encode` for `fit`; the generator is unused.
+    An `Encode` function for `fit`, which does not use the generator.
     """
     return pictures[:, 0].transpose(0, 1).repeat_interleave(hold, dim=0)
 
@@ -258,8 +258,8 @@ def belled_reader(derivative: Derivative | None = None, seed: int = 0) -> Spikin
     """Patient 5: reads digits with 100 hidden neurons, whose surrogate is handwritten.
 
     Args:
-        derivative: the surrogate, a function of ``z = h - threshold`` and its slope; None for the
-            patient's, `bell`.
+        derivative: the surrogate, a function of ``z = h - threshold`` and a slope; None for the
+            patient's own, `bell`.
         seed: seed of the initial weights.
 
     Example:
@@ -275,7 +275,7 @@ def stroke_finder(wta: WTAConfig | None = None, seed: int = 0) -> ConvSTDP:
     """Patient 6: 40 maps that should learn the strokes of digits, without labels.
 
     Args:
-        wta: the competition; its `theta_rest` is the threshold. None for the patient's.
+        wta: the competition; its `theta_rest` is the threshold. None for the patient's own.
         seed: seed of the initial weights.
     """
     if wta is None:

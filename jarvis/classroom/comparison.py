@@ -1,4 +1,4 @@
-"""Tools to compare learners: intervals of differences, the same noise for all, a read-out for STDP.
+"""Tools to compare learners: noise, costs, confidence intervals, and a read-out for STDP layers.
 
 The learners receive a code with at most one spike per input: ``steps [B, n]`` contains the step of
 each input's spike, or `n_steps` if the input never fires.
@@ -32,8 +32,8 @@ class STDPClassifier(nn.Module):
     current that the output integrates. The weights are those of a linear support vector machine.
 
     Args:
-        layer: a layer for inputs of ``(n, 1, 1)`` with a kernel of 1, so that every neuron receives
-            all n inputs.
+        layer: a layer with a kernel of 1 for inputs of shape ``(n, 1, 1)``, so that every neuron
+            receives all n inputs.
         steps: ``[N, n]``, the data that the read-out is fitted to.
         targets: ``[N]`` labels.
         n_steps: T of the code.
@@ -129,7 +129,7 @@ def corrupt(
         raise ValueError(f"kind={kind!r} is not one of {', '.join(NOISE)}")
     if not 0 <= amount < np.inf or (kind != "shifted" and amount > 1):
         raise ValueError(
-            f"amount={amount!r} of {kind!r} must be at least 0, a probability at most 1"
+            f"amount={amount!r} of {kind!r} must be at least 0; a probability, also at most 1"
         )
     silent = steps == n_steps
     if kind == "shifted":
@@ -164,7 +164,7 @@ def until_decision(net: FirstSpikeNetwork, times: Tensor) -> Operations:
 
 
 class Interval(NamedTuple):
-    """A difference of two means with an interval, as returned by `paired_interval`."""
+    """A difference of two means with its confidence interval, as returned by `paired_interval`."""
 
     mean: float
     low: float
@@ -181,14 +181,15 @@ def paired_interval(
 ) -> Interval:
     """How much larger a is than b: the mean difference, with a paired bootstrap interval.
 
-    Both kinds of networks answer the same samples, so a sample that is hard for both cancels in the
-    difference. Each draw of the bootstrap picks seeds and samples anew, with replacement, so the
-    interval covers both other initial weights and other samples.
+    Networks of two kinds answer the same samples, so a sample that is hard for both kinds cancels
+    in the difference. Each draw of the bootstrap picks seeds and samples anew, with replacement, so
+    the interval allows for other initial weights as well as for other samples.
 
     Args:
         a: ``[seeds, samples]``: for each network of one kind and each sample, whether the answer is
             right, or any other number, such as an energy.
-        b: the same for the other kind: row k is its network with seed k, column n the same sample.
+        b: the same for networks of the other kind; rows belong to the same seeds as in `a`, and
+            columns to the same samples.
         draws: number of draws of the bootstrap.
         level: fraction of the draws within the interval.
         seed: seed of the draws.
@@ -221,7 +222,7 @@ def paired_interval(
     n_seeds, n_samples = difference.shape
     random = np.random.default_rng(seed)
     seeds = random.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), draws)
-    # The answers agree for most samples; each of these adds 0, so they are drawn as one group.
+    # For most samples the answers agree and add 0, so these samples are drawn as one group.
     differ = np.flatnonzero(difference.any(0))
     shares = np.full(len(differ) + 1, 1 / n_samples)
     shares[-1] = 1 - len(differ) / n_samples
@@ -249,12 +250,12 @@ def band(ax: Axes, x: ArrayLike, values: ArrayLike, **style) -> Axes:
 
 
 def stacked_bars(ax: Axes, table: dict[str, dict[str, float]], colours: dict[str, str]) -> Axes:
-    """One stacked bar per row of a table, divided by its columns, with the first row on top.
+    """One stacked bar per row of a table, with a part for each column; the first row is on top.
 
     Args:
         ax: where to draw.
         table: ``{row: {column: value}}``.
-        colours: colours of the columns to show.
+        colours: the colour of each column to show.
     """
     left = np.zeros(len(table))
     for column, colour in colours.items():

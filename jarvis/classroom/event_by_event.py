@@ -25,7 +25,7 @@ class Step(NamedTuple):
     """One event of a simulation, with what the adjoint needs."""
 
     y: float  #: ``exp(-s/tau)``, where s is the time since the previous event, ms
-    neuron: int  #: the neuron where it happens
+    neuron: int  #: the neuron at which the event happens
     spike: int  #: number of the spike that arrives or is fired
     slopes: tuple[float, float] | None  #: dv/dt before and after a fired spike; None for an arrival
 
@@ -137,11 +137,13 @@ def adjoint(
     Args:
         w: the weights of the simulation, which must have been run with ``c = 0``.
         senders, log: as returned by `simulate`.
-        pull: ``[K]``, the derivative of the loss by the time of each spike, with all else fixed.
+        pull: ``[K]``, the derivative of the loss with respect to the time of each spike, with all
+            else fixed.
         tau: membrane time constant, ms.
 
     Returns:
-        dL/dw and dL/dd, of w's shape, and dL/dt of every spike, with its effect on later spikes.
+        dL/dw and dL/dd, of w's shape, and dL/dt of every spike, including its effect on later
+        spikes.
 
     Source: Wunderlich & Pehle 2021, Sci. Rep. 11:12829 (EventProp). The gradient of delays is from
     Mészáros, Knight & Nowotny 2025, Nat. Commun. 16 (arXiv:2501.07331).

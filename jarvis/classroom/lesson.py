@@ -3,7 +3,7 @@
 import platform
 from importlib import import_module
 
-#: Settings that make figures readable on a page and on a screen of high resolution.
+#: Settings that make figures readable on a page and on a high-resolution screen.
 STYLE = {
     "figure.figsize": (6.4, 3.0),
     "figure.dpi": 110,
@@ -21,7 +21,7 @@ STYLE = {
 
 
 def begin(*packages: str) -> None:
-    """Set the lessons' figure style, and print the versions in one line.
+    """Set the lessons' figure style, and print the versions of the packages in one line.
 
     Figures have 110 dots per inch, fonts of 9 points or more, the colours of `jarvis.plotting`,
     a constrained layout, and legends without a frame. Call this function once, in a lesson's first

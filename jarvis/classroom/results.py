@@ -1,9 +1,9 @@
-"""Numbers of a text, held to the run that measured them.
+"""Compare the numbers in a text with the run that measured them.
 
-A lesson's last cell calls `record`, which stores what a full run measured. Its text marks each
-number that it takes from there with a comment, which names it and gives a tolerance:
-``97.8<!-- accuracy 0.3 --> %``. `marks` reads these numbers out of the text, `disagreements`
-compares them with what was measured, and `filled` writes the measured ones in their place.
+A lesson's last cell calls `record`, which stores what a full run measured. Where the lesson's text
+states one of these numbers, a comment gives the number's name and a tolerance:
+``97.8<!-- accuracy 0.3 --> %``. `marks` finds these numbers in the text, `disagreements` compares
+them with what was measured, and `filled` replaces them by the measured numbers.
 """
 
 import json
@@ -17,10 +17,10 @@ from jarvis.support.files import write_json
 
 
 def in_repository(path: str) -> Path:
-    """A file of the repository, as its notebooks name it: relative to their folder.
+    """The path of a file of the repository, given relative to the folder of the notebooks.
 
-    A copy of a notebook in another folder finds it, too, where the package is installed from its
-    repository. Elsewhere the path is returned as it is.
+    A notebook copied to another folder finds the file as well, if the package is installed from its
+    repository. Otherwise the path is returned unchanged.
 
     Example:
         >>> in_repository("sources/999_template.py").name
@@ -36,8 +36,8 @@ def in_repository(path: str) -> Path:
 def record(path: str | Path, numbers: Mapping[str, float], *, full: bool) -> None:
     """Store the numbers that a full run measured: ``record(path, measured, full=full_run)``.
 
-    A shortened run stores nothing, because its numbers mean nothing. It checks that each of its
-    names is among those of the last full run, so that a new name is not forgotten.
+    A shortened run stores nothing, because its numbers mean nothing. It only checks that each of
+    its names also occurs in the last full run, so that no new name is forgotten.
 
     Args:
         path: a JSON file; its folder is created if necessary.
@@ -46,7 +46,7 @@ def record(path: str | Path, numbers: Mapping[str, float], *, full: bool) -> Non
 
     Raises:
         ValueError: if a number is NaN or infinite; the message names it.
-        AssertionError: if a shortened run measures what the last full run did not.
+        AssertionError: if a shortened run measures what the last full run did not measure.
 
     Example:
         >>> import tempfile
@@ -68,7 +68,7 @@ def record(path: str | Path, numbers: Mapping[str, float], *, full: bool) -> Non
         write_json(path, values)
         print(f"{len(values)} number{'s' * (len(values) != 1)} recorded in {path.name}")
     elif not path.exists():
-        print(f"This run is shortened, so nothing is recorded; there is no {path} of a full one.")
+        print(f"This run is shortened, so nothing is recorded; no full run has written {path} yet.")
     elif unknown := values.keys() - json.loads(path.read_text(encoding="utf-8")).keys():
         names = ", ".join(sorted(unknown))
         raise AssertionError(f"not measured by the last full run: {names}. Run it in full again.")
@@ -91,15 +91,16 @@ _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 
 @dataclass(frozen=True)
 class Mark:
-    """A number in a text that names the measurement it states.
+    """A number in a text, with the name of the measurement that it states.
 
     Args:
-        name: of the measured number; that of another lesson as ``303_mnist:accuracy``.
-        value: as stated.
-        tolerance: largest difference allowed; a share of the measured number if `relative`.
+        name: name of the measured number; for one of another lesson, such as
+            ``303_mnist:accuracy``.
+        value: the stated number.
+        tolerance: largest difference allowed; if `relative`, a fraction of the measured number.
         relative: whether the tolerance was written in percent.
-        written: the number as it stands in the text.
-        start: where it stands in the text.
+        written: the stated number as it is written in the text.
+        start: its position in the text.
     """
 
     name: str
@@ -118,17 +119,18 @@ class Mark:
 def marks(text: str) -> list[Mark]:
     """The marked numbers of a Markdown text, in order.
 
-    A comment directly after a number marks it, with a name and a tolerance, absolute or in percent
-    of the measured number: ``1,200<!-- spikes 5% -->``. A percent sign, the end of an emphasis or
-    of a formula may stand between: ``**97.8 %**<!-- accuracy 0.3 -->``. Percent signs never change
-    a number: what is stated as 97.8 % is recorded as 97.8. A comment within code marks nothing.
+    A comment directly after a number marks it. The comment gives a name and a tolerance, absolute
+    or in percent of the measured number: ``1,200<!-- spikes 5% -->``. A percent sign, or the end of
+    an emphasis or a formula, may stand between the two: ``**97.8 %**<!-- accuracy 0.3 -->``.
+    Percent signs never change a number: what is stated as 97.8 % is recorded as 97.8. A comment
+    within code marks nothing.
 
     Args:
         text: Markdown.
 
     Raises:
-        ValueError: for a comment behind a number without a name and a tolerance, and for a comment
-            with both behind something that is not a number; it quotes the place.
+        ValueError: for a comment after a number that lacks a name or a tolerance, and for a comment
+            that has both but does not follow a number; the message quotes the place.
 
     Example:
         >>> [(m.name, m.value, m.tolerance) for m in marks("It is 97.8<!-- accuracy 0.3 --> %.")]
@@ -162,14 +164,14 @@ def marks(text: str) -> list[Mark]:
 
 
 def disagreements(text: str, measured: Mapping[str, float]) -> list[str]:
-    """What is wrong with the marked numbers of a text: a sentence for each.
+    """What is wrong with the marked numbers of a text, in one sentence for each wrong number.
 
     Args:
         text: Markdown.
         measured: the numbers of a full run, by name.
 
     Raises:
-        ValueError: as `marks`.
+        ValueError: as for `marks`.
 
     Example:
         >>> disagreements("97.8<!-- accuracy 0.3 --> %", {"accuracy": 96.02})
@@ -188,14 +190,15 @@ def disagreements(text: str, measured: Mapping[str, float]) -> list[str]:
 
 
 def filled(text: str, measured: Mapping[str, float]) -> str:
-    """The text with the measured numbers in place of the marked ones, with as many decimals.
+    """The text with each marked number replaced by the measured one, in the same number format.
 
     Args:
         text: Markdown.
-        measured: the numbers of a full run, by name; a marked number that names none of them stays.
+        measured: the numbers of a full run, by name; a marked number whose name is not among them
+            stays.
 
     Raises:
-        ValueError: as `marks`.
+        ValueError: as for `marks`.
 
     Example:
         >>> filled("97.8<!-- accuracy 0.3 --> %", {"accuracy": 96.02})
@@ -213,7 +216,7 @@ def _value(written: str) -> float:
 
 
 def _written(value: float, like: str) -> str:
-    """`value` with the decimals, the separator, the exponent and the signs of another number."""
+    """`value` in the format of another number: its decimals, separator, exponent and signs."""
     mantissa, exponent, _ = like.lower().partition("e")
     decimals = len(mantissa.partition(".")[2])
     separator = re.search(r"[ ,\u00a0\u2009\u202f]", mantissa)

@@ -30,13 +30,14 @@ Method = Callable[[Events], list[list[Tensor]]]
 def make_finder(generator: torch.Generator | None = None, *, factor: float = 1.0) -> SpikeSEG:
     """An untrained `SpikeSEG` for scenes of satellites.
 
-    Difference-of-Gaussians filters of two sizes respond to ON and OFF events alike. The thresholds
-    of conv2 and conv3 correspond to several weights, and the potentials of conv1 and conv2 leak, so
-    that noise does not reach conv3. Homeostasis raises the threshold of a conv2 map with each win.
+    Difference-of-Gaussians filters of two sizes respond to ON and OFF events alike. A unit of conv2
+    or conv3 needs several spikes to reach its threshold, and the potentials of conv1 and conv2
+    leak, so that noise does not reach conv3. Homeostasis raises the threshold of a conv2 map with
+    each win.
 
     Args:
         generator: draws the initial weights.
-        factor: multiplies the thresholds of conv2 and conv3.
+        factor: factor on the thresholds of conv2 and conv3.
 
     Example:
         >>> [round(float(layer.thresholds[0]), 2) for layer in make_finder().layers]
@@ -70,7 +71,7 @@ def trained_finder(
         counts: numbers of satellites in these scenes.
         noise: fraction of the pixels that fire by chance in a frame.
         factor: as in `make_finder`.
-        epochs: multiplies the three epochs of conv2 and the two of conv3; 0 skips the training.
+        epochs: factor on the number of epochs (3 for conv2, 2 for conv3); 0 skips the training.
     """
     check_integer("trained_finder: epochs", epochs, at_least=0)
     generator = torch.Generator().manual_seed(seed)

@@ -3,7 +3,7 @@
 A stimulus lasts 100 ms, during which ten of forty inputs fire at 60 Hz. Two neurons receive all
 inputs. Each spike of one neuron inhibits the other, and the neuron with more spikes gives the
 response. After another 100 ms of silence, a reward shows whether the response was right. Trials run
-in blocks of 16, with the weights that the previous block left. The time step is 5 ms.
+in blocks of 16, and the weights change only between blocks. The time step is 5 ms.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def trial(
         input spikes ``[40, B, 40]`` and output spikes ``[40, B, 2]``.
 
     Raises:
-        ValueError: for a weight of a wrong shape.
+        ValueError: for a weight of the wrong shape.
 
     Example:
         >>> g = torch.Generator().manual_seed(0)

@@ -4,7 +4,8 @@ Every function returns an `Explorer`, a box to be displayed by the last line of 
 with the compiled loops (`explorers.views`) and draws into a single figure by updating its artists
 (`explorers.figures`), so that nothing flickers or accumulates. Errors are shown in the widget and
 kept in `Explorer.errors`, because an exception in a callback does not stop a notebook. If anywidget
-is installed, users can draw a digit in its figure and select a neuron with a click.
+is installed, users can draw a digit on the figure of `code`, and click a neuron in that of
+`layout`.
 
     from jarvis.classroom import widgets
     widgets.lif(current=1.5)
@@ -152,11 +153,11 @@ def adex(**start: Any) -> Explorer:
 def neuron(name: str = "adex", **start: Any) -> Explorer:
     """Any neuron of the `jarvis.zoo` with a constant input, with a slider for each parameter.
 
-    It shows the variables over time, the rate against the input and, for a neuron with two
-    variables, the phase plane. All of them are computed from the neuron's definition.
+    The explorer shows the variables over time, the rate against the input and, for a neuron with
+    two variables, the phase plane. All of them are computed from the neuron's definition.
 
     Args:
-        name: one of `jarvis.zoo.ZOO`.
+        name: a name in `jarvis.zoo.ZOO`.
         **start: initial values of the input (`drive`) and of parameters.
 
     Example:
@@ -189,9 +190,10 @@ def neuron(name: str = "adex", **start: Any) -> Explorer:
 
 
 def code(**start: Any) -> Explorer:
-    """A digit, or your own drawing, as Poisson trains and first spikes, decoded for a variable T.
+    """A digit or your own drawing as Poisson trains and as first spikes, decoded after T steps.
 
-    Press and drag on the figure to draw on the digit. The sliders of the digit restore a digit.
+    Press and drag on the figure to draw on the digit. Moving one of the digit's sliders brings a
+    digit back.
 
     Args:
         **start: initial values of `CodeSettings`: digit, picture, n_steps, max_rate, seed, drawn.

@@ -1,11 +1,11 @@
 """Spiking policies for gymnasium's environments, and the methods that train them.
 
 `environments` contains tasks by name, and `wrappers` makes them harder. `policy` defines the
-network between observations and actions, with any neuron of `jarvis.zoo`, feed-forward or
+network that maps observations to actions, with any neuron of `jarvis.zoo`, feed-forward or
 recurrent. `candidates` runs many policies at a time in a compiled loop without autograd, and
 `rollouts` lets them play in one or several processes. `runs` contains the code that all learners
 share: `evolution` trains without gradients, `reward` by STDP and reward, and `ppo` by surrogate
-gradients. `trained` holds the resulting policy, and `films` shows it. The package needs
+gradients. `trained` holds the resulting policy, and `films` shows it in action. The package needs
 ``pip install 'jarvis-snn[control]'``.
 """
 

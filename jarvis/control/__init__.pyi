@@ -1,4 +1,4 @@
-# The names of `jarvis.control`, for editors and type checkers; at run time they come on first use.
+# The names of `jarvis.control`, for editors and type checkers; a program imports them on first use.
 from .candidates import Candidates as Candidates
 from .candidates import Player as Player
 from .environments import TASKS as TASKS

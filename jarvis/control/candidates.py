@@ -1,4 +1,4 @@
-"""Many policies, each with its own weights, run in one compiled loop; and a single one to play."""
+"""Many policies with weights of their own in one compiled loop, and one policy that acts alone."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -31,8 +31,8 @@ class Candidates:
         dtype: "float32" or "float64".
 
     Attributes:
-        theta: the weights ``[n, n_parameters]``; write to it.
-        observations: ``[n, n_observations]``, in float64; write to it before `act`.
+        theta: the weights ``[n, n_parameters]``, to be set in place.
+        observations: ``[n, n_observations]``, in float64, to be set in place before `act`.
         outputs: ``[n, actions]``, in float64: scores of the choices, or forces before clipping.
         actions: the actions for the environments, ``[n, forces]`` or ``[n, 1]``, in float64.
         counts, sums, squares: the number of observations since `reset` ``[n]``, and the sums of
@@ -134,7 +134,7 @@ class Candidates:
         """Begin an episode: set the state to rest and the counters to 0.
 
         Args:
-            which: the candidate, or a slice of them.
+            which: index of the candidate, or a slice of several.
             seed: seed of the random numbers of noisy neurons, from 0 to 2**53.
         """
         self._state[which] = self._rest
@@ -216,7 +216,7 @@ class Player:
 def loop_of(
     policy: Policy,
 ) -> tuple[CandidateProgram, DrivenLayer, list[float], list[np.ndarray], list[np.ndarray]]:
-    """The loop of a policy's neurons, its layer, its numbers and its resting state."""
+    """A policy's loop and layer, the loop's numbers and arrays, and the resting state."""
     # A linear policy runs no neurons, so the loop of any neuron will do.
     layer = policy.layer() if policy.hidden else Policy(1, policy.actions).layer()
     inner, neuron = layer.layer, layer.layer.neuron

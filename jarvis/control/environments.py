@@ -1,4 +1,4 @@
-"""Environments by gymnasium's ids, with options that make them harder, as plain data."""
+"""Tasks: gymnasium's environments by id, with options that make them harder, as plain data."""
 
 import importlib
 import os
@@ -29,8 +29,7 @@ class Task:
         training_steps: maximum number of steps of an episode in training; None for the
             environment's own limit.
         hide_velocities: whether velocities are removed from the observations.
-        lost: indices of observations that are always 0 (counted after velocities have been
-            removed).
+        lost: indices of the observations to set to 0; hidden velocities are not counted.
         noise: standard deviation of Gaussian noise added to each observation, in the unit of the
             observation.
         delay: number of control steps by which actions are delayed.
@@ -117,7 +116,7 @@ class Task:
         return Policy(n, actions, **options)
 
 
-#: The default use of the environments. Contact forces (27 to 78 numbers) are left out of the
+#: The default tasks, by environment. Contact forces (27 to 78 numbers) are left out of the
 #: observations. Ant is trained without a bonus for staying alive and without early termination, in
 #: episodes of 15 s; otherwise, evolution learns to stand still.
 TASKS: dict[str, Task] = {
@@ -150,7 +149,7 @@ TASKS: dict[str, Task] = {
 
 
 def task(id: str, **changes: Any) -> Task:
-    """The task of this name from `TASKS`, or one with the environment's own options.
+    """The task of this name from `TASKS`, or a task with the environment's own options.
 
     Args:
         id: gymnasium's name of an environment.
@@ -173,7 +172,7 @@ def _make(id: str, options: Mapping[str, Any]) -> Any:
             return gymnasium.make(id, disable_env_checker=True, **options)
     except gymnasium.error.DependencyNotInstalled as error:
         text = str(error).splitlines()[0]
-        raise MissingPackageError(f"{id} needs more: {INSTALL} ({text})") from None
+        raise MissingPackageError(f"{id} needs further packages: {INSTALL} ({text})") from None
     except gymnasium.error.Error as error:
         raise ValueError(f"env={id!r}: {' '.join(str(error).split())}") from None
     except (TypeError, AttributeError, ImportError) as error:

@@ -85,8 +85,8 @@ class EvolutionRun(PolicyRun):
         task: the environment.
         policy: the network.
         settings: settings of the strategy; None for the settings of the environment in `EVOLUTION`.
-        budget: number of control steps in training episodes after which the run ends. Evaluations
-            do not count.
+        budget: the run ends after this number of control steps in training; evaluations do not
+            count.
         every: number of updates between two evaluations.
         episodes: number of episodes in an evaluation.
         target: the run also ends when an evaluation reaches this mean return.
@@ -127,7 +127,7 @@ class EvolutionRun(PolicyRun):
         return asdict(self.settings)
 
     def update(self) -> tuple[float, int]:
-        """Perform one update; return the mean return of its episodes and their number of steps.
+        """Perform one update; give the mean return of its episodes, and how many steps they had.
 
         Raises:
             TrainingError: if a return is not finite.
@@ -170,7 +170,7 @@ def change(
         settings: settings of the strategy; N may differ from `settings.directions`.
 
     Returns:
-        the change of the weights ``[n_parameters]``; 0 if all returns used are equal.
+        the change of the weights ``[n_parameters]``; 0 if all returns that are used are equal.
 
     Example:
         >>> options = EvolutionSettings(directions=1, best=1, rate=0.1)

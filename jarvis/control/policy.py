@@ -1,4 +1,4 @@
-"""A policy: a network of neurons of one kind between observations and actions.
+"""A policy: a network of neurons of one kind that maps observations to actions.
 
 `Policy` defines the network and the order of its weights in one vector. `SpikingPolicy` is the
 network in PyTorch, which serves as its readable definition. `Candidates` runs many policies at a
@@ -52,7 +52,7 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Policy:
-    """A network between observations and actions.
+    """A network that maps observations to actions.
 
     In every control step, the network receives ``z = (observation - mean) / standard deviation``,
     clipped to +-`clip`, and takes `steps` steps of 1 ms::
@@ -60,7 +60,8 @@ class Policy:
         code       normalised: x = W z, constant over the control step
                    population: `per_input` encoders for each observation, with centres c from -2 to
                    2 and width w. At each step, A = exp(-(z - c)^2 / 2 w^2) is added to the
-                   potential of an encoder; at 1 it sends a spike, and 1 is subtracted. x = W spikes
+                   potential of an encoder. When the potential reaches 1, the encoder sends a spike,
+                   and 1 is subtracted. x = W spikes
         layer      input = drive (x + b + R y), where y is the output of the layer one step before
         read-out   trace: r <- exp(-1/tau_trace) r + (1 - exp(-1/tau_trace)) y
                    rate: r = mean of y over the steps;  last: r = y of the last step
@@ -80,9 +81,9 @@ class Policy:
         code: "normalised" or "population".
         per_input: number of encoders per observation in a population code.
         readout: "trace", "rate" or "last".
-        tau_trace: time constant of the trace, ms. If there are several, they are assigned to the
-            neurons of the last layer in turn: the difference between a fast and a slow trace
-            signals how their input changes.
+        tau_trace: time constant of the trace, ms. Several time constants are assigned to the
+            neurons of the last layer in turn: the difference between a fast and a slow trace shows
+            how the input changes.
         drive: factor on the input of a neuron. An input of order 1 takes a neuron of the zoo from
             rest to its threshold within 1 ms.
         clip: largest magnitude of a normalised observation.
@@ -127,7 +128,7 @@ class Policy:
             sizes.append(check_integer("Policy: hidden", n, at_least=1, at_most=100_000))
         object.__setattr__(self, "hidden", tuple(sizes))
         if not sizes and self.neuron != "linear":
-            raise ValueError("Policy: hidden=() has no neurons: take neuron='linear'")
+            raise ValueError("Policy: hidden=() has no neurons: use neuron='linear'")
         check_integer("Policy: steps", self.steps, at_least=1, at_most=1000)
         check_choice("Policy: code", self.code, CODES)
         check_integer("Policy: per_input", self.per_input, at_least=2, at_most=1000)
@@ -140,7 +141,7 @@ class Policy:
         check_number("Policy: drive", self.drive, above=0)
         check_number("Policy: clip", self.clip, above=0)
         if self.neuron == "linear" and (self.values or self.recurrent):
-            raise ValueError("Policy: a linear policy has no neurons: no values, not recurrent")
+            raise ValueError("Policy: a linear policy has no neurons for `values` or `recurrent`")
         for name, value in self.values.items():
             several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
             if several and (len(sizes) != 1 or len(value) != sizes[0]):
@@ -164,7 +165,7 @@ class Policy:
         return self.n_observations * max(self.population, 1)
 
     def blocks(self) -> list[Block]:
-        """The matrices and biases in their order in the vector of weights."""
+        """The matrices and biases, in the order in which the vector of weights contains them."""
         shapes: list[tuple[str, tuple[int, ...]]] = []
         sizes = (self.n_inputs, *self.hidden)
         for k, (n, m) in enumerate(pairwise(sizes)):
@@ -296,7 +297,7 @@ class PolicyState(NamedTuple):
 
 
 class SpikingPolicy(nn.Module):
-    """A `Policy` as a PyTorch module: its definition, which is also used to compute gradients.
+    """A `Policy` as a PyTorch module, which defines what it computes, and gives gradients.
 
     Args:
         policy: the network.
@@ -373,8 +374,8 @@ class SpikingPolicy(nn.Module):
             state: the state that a previous call returned; None at the beginning of an episode.
 
         Returns:
-            the outputs ``[T, B, n]``, from which the actions follow (scores of the choices, or
-            forces in units of their bounds before they are clipped and scaled), and the state.
+            the outputs ``[T, B, n]``, and the state. The outputs are scores of the choices, or
+            forces in units of their bounds, which are not clipped yet.
         """
         check_tensor("observations", observations, f"[T, B, {self.policy.n_observations}]")
         policy = self.policy
@@ -391,7 +392,11 @@ class SpikingPolicy(nn.Module):
         return torch.stack(outputs), state
 
     def latent(self, observations: Tensor) -> Tensor:
-        """The values read out, from rest, for observations ``[N, n_observations]``: ``[N, n]``."""
+        """The values ``[N, n]`` read out after a control step from rest.
+
+        Args:
+            observations: ``[N, n_observations]``.
+        """
         limit = self.policy.clip
         z = ((observations - self.mean) * self.scale).clamp(-limit, limit)
         if self.policy.hidden and not (self.policy.recurrent or self.policy.population):

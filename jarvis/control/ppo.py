@@ -112,8 +112,8 @@ class PPORun(PolicyRun):
         task: the environment.
         policy: the network, with ``persistent=False``.
         settings: settings of PPO.
-        budget, every, episodes, target, seed, workers, arguments: as in `EvolutionRun`; `workers`
-            play the evaluations.
+        budget, every, episodes, target, seed, workers, arguments: as in `EvolutionRun`, but
+            `workers` play only the evaluations.
 
     Raises:
         MissingPackageError: if stable-baselines3 is not installed.

@@ -1,4 +1,4 @@
-"""A neuron without spikes and without memory, for comparison: a tanh unit as in other networks."""
+"""A neuron without spikes or memory, for comparison: the tanh unit of ordinary networks."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class TanhParams(Parameters):
 
 
 class TanhState(NamedTuple):
-    """The last output of a tanh unit ``[B, ...]``; its next output does not depend on it."""
+    """The last output of a tanh unit ``[B, ...]``, on which the next output does not depend."""
 
     y: Tensor
 

@@ -7,14 +7,14 @@ INSTALL = "pip install 'jarvis-snn[control]'"
 
 
 class MissingPackageError(ImportError):
-    """A package of the extra `control` is not installed; the message gives the command for it."""
+    """A package of the extra `control` is not installed; the message says how to install it."""
 
 
 def required(name: str) -> ModuleType:
     """A package of the extra `control`.
 
     Raises:
-        MissingPackageError: if it is not installed.
+        MissingPackageError: if the package is not installed.
     """
     try:
         return importlib.import_module(name)

@@ -1,7 +1,7 @@
 """Learning from reward by STDP: a policy whose synapses change while it acts.
 
-Pairs of spikes leave eligibility traces, and a reward prediction error, as dopamine neurons seem to
-signal it, turns the traces into weight changes.
+Pairs of spikes leave eligibility traces. A reward prediction error, such as dopamine neurons seem
+to signal, turns these traces into weight changes.
 """
 
 from collections.abc import Mapping
@@ -94,7 +94,7 @@ def reward_policy(task: Task, *, neuron: str = "escape_lif", group: int = 10, **
     """
     n = task.policy(neuron="linear").actions
     if not n.discrete:
-        raise ValueError(f"{task.id} has forces: reward-modulated STDP chooses among actions")
+        raise ValueError(f"{task.id} has forces: learning from reward needs choices")
     usual = dict(code="population", recurrent=True, readout="rate", drive=0.03)
     policy = task.policy(neuron=neuron, hidden=(group * n.n,), **{**usual, **options})
     _check(policy)
@@ -111,7 +111,7 @@ def _check(policy: Policy) -> None:
         raise ValueError("policy: learning from reward needs choices and one layer of neurons")
     if policy.hidden[0] % policy.actions.n:
         raise ValueError(
-            f"policy: {policy.hidden[0]} neurons cannot form groups for {policy.actions.n} choices"
+            f"policy: {policy.hidden[0]} neurons cannot form {policy.actions.n} equal groups"
         )
     if not policy.fires:
         raise ValueError(f"policy: {policy.neuron} does not fire, and STDP needs spikes")
@@ -128,7 +128,7 @@ class RewardLearner:
         settings: settings of the learner.
 
     Attributes:
-        synapses: the plastic weights ``[inputs, neurons]``; write to it before an episode.
+        synapses: the plastic weights ``[inputs, neurons]``; `begin` sets them.
     """
 
     def __init__(self, policy: Policy, settings: RewardSettings) -> None:
@@ -172,7 +172,7 @@ class RewardLearner:
 
         Args:
             activities: activities of the encoders ``[inputs]``.
-            reward: the reward since the previous control step; it acts in the first step.
+            reward: the reward since the previous control step; it takes effect in the first step.
 
         Returns:
             the choice.
@@ -194,7 +194,7 @@ class RewardLearner:
 
 
 class Encoders:
-    """The activities that the encoders of a population code add up at each step.
+    """The activities that the encoders of a population code add to their potentials at each step.
 
     Args:
         policy: a policy with a population code.

@@ -17,7 +17,7 @@ from jarvis.control.policy import Policy
 from jarvis.control.statistics import ObservationStatistics
 from jarvis.support.checks import check_integer
 
-#: Number of environments that one process steps in turn, with one call of the policies for all.
+#: Number of environments that one process steps in turn; one call runs the policies of all.
 SLOTS = 16
 
 
@@ -200,7 +200,7 @@ class Arena:
 
 
 class Crew:
-    """Processes that play episodes, each in its own arenas; a crew of one uses this process itself.
+    """Processes that play episodes, each in its own arenas; a crew of one is the calling process.
 
     Results do not depend on the number of processes. A program that uses more than one process must
     start under ``if __name__ == "__main__":``, because the processes are spawned.

@@ -38,8 +38,8 @@ class PolicyRun(Run):
     Args:
         task: the environment.
         policy: the network.
-        budget: number of control steps in training episodes after which the run ends. Evaluations
-            do not count.
+        budget: the run ends after this number of control steps in training; evaluations do not
+            count.
         every: number of updates between two evaluations.
         episodes: number of episodes in an evaluation.
         target: the run also ends when an evaluation reaches this mean return.
@@ -93,7 +93,7 @@ class PolicyRun(Run):
         return self.policy.initial(self.seed)
 
     def update(self) -> tuple[float, int]:
-        """Change `theta` and `statistics`; return the mean return and the number of steps taken."""
+        """Change `theta` and `statistics`; give the mean return and the number of steps taken."""
         raise NotImplementedError
 
     def settings_of(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class PolicyRun(Run):
         """Restore what `own` returned."""
 
     def close(self) -> None:
-        """End its processes."""
+        """End the run's processes."""
         self.crew.close()
 
     def __enter__(self) -> Self:
@@ -152,7 +152,7 @@ class PolicyRun(Run):
     # -- learning
 
     def learn(self, index: Tensor) -> float:
-        """Perform one update; return the mean return of its episodes."""
+        """Perform one update; the result is the mean return of its episodes."""
         started = time.perf_counter()
         mean, steps = self.update()
         self._last = steps
@@ -205,7 +205,7 @@ class PolicyRun(Run):
         return metrics
 
     def record(self, metrics: dict[str, Any]) -> bool:
-        """Append an epoch; True if its return is the best so far."""
+        """Append an epoch to the history; True if the epoch's return is the best so far."""
         before = [epoch["return"] for epoch in self.history.epochs]
         self.history.epochs.append({"epoch": self.epoch} | metrics)
         better = not before or metrics["return"] > max(before)

@@ -1,4 +1,4 @@
-"""The actions of a policy in an environment: it chooses one of several actions or sets forces."""
+"""The actions of a policy, which chooses one of several actions or sets forces."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +46,7 @@ class Actions:
         if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
             raise ValueError(
                 f"Actions: the bounds {low.tolist()} and {high.tolist()} must be finite, low below "
-                "high: rescale the actions of the environment, as gymnasium.wrappers.RescaleAction"
+                "high: rescale the actions, e.g. with gymnasium.wrappers.RescaleAction"
             )
 
     @property
@@ -67,7 +67,7 @@ class Actions:
         if kind != "Box" or len(space.shape) != 1:
             raise ValueError(
                 f"the actions {space} are neither a Discrete nor a Box with one axis: wrap the "
-                "environment, as gymnasium.wrappers.FlattenAction"
+                "environment, e.g. in gymnasium.wrappers.FlattenAction"
             )
         low, high = (tuple(float(x) for x in end) for end in (space.low, space.high))
         return cls(len(low), low, high, dtype=str(space.dtype))

@@ -13,7 +13,7 @@ LEAST = 1e-7
 class ObservationStatistics:
     """Running mean and variance of each observation.
 
-    Policies see ``(observation - mean) / standard deviation``. Before the first two observations,
+    Policies see ``(observation - mean) / standard deviation``. Until there are two observations,
     policies see observations unchanged.
 
     Args:
@@ -51,7 +51,7 @@ class ObservationStatistics:
 
     @property
     def centre(self) -> np.ndarray:
-        """The value to subtract ``[n]``: the mean, or 0 before the first two observations."""
+        """The value to subtract ``[n]``: the mean, or 0 until there are two observations."""
         return self.mean if self.count >= 2 else np.zeros_like(self.mean)
 
     def add(self, observations: np.ndarray) -> None:

@@ -26,8 +26,8 @@ class Trained:
     Args:
         task: the environment.
         policy: the network.
-        theta: its weights ``[n_parameters]``.
-        statistics: statistics of its observations.
+        theta: the policy's weights ``[n_parameters]``.
+        statistics: statistics of the policy's observations.
     """
 
     task: Task
@@ -142,7 +142,7 @@ def load_trained(path: str | Path) -> Trained:
     In an output folder, the best checkpoint is loaded if there is one.
 
     Raises:
-        CheckpointError: if it is missing or damaged, or does not contain a policy.
+        CheckpointError: if the checkpoint is missing or damaged, or does not contain a policy.
     """
     path = Path(path)
     if path.is_dir():

@@ -26,7 +26,7 @@ else:
                 required("gymnasium")
 
 
-#: The indices of velocities in the observations of environments that do not provide them.
+#: Which observations are velocities, for environments that do not provide these indices.
 VELOCITIES: dict[str, tuple[int, ...]] = {
     "CartPole-v0": (1, 3),
     "CartPole-v1": (1, 3),
@@ -78,8 +78,8 @@ class ActionDelay(Wrapper):
     Args:
         env: the environment.
         steps: the delay in control steps.
-        first: the action during the first steps; None for the middle of the range or the first
-            choice.
+        first: the action until the first chosen one takes effect; None for the middle of the range,
+            or the first choice.
 
     Raises:
         ValueError: for a negative delay.
@@ -142,7 +142,7 @@ class LostSensors(Wrapper):
 
 
 class HiddenVelocities(Wrapper):
-    """Removes velocities from the observations, so that they have to be inferred from memory.
+    """Removes velocities from the observations, so that a policy must infer them from memory.
 
     Args:
         env: the environment.
@@ -179,7 +179,7 @@ class HiddenVelocities(Wrapper):
 
 
 class ChangedMass(Wrapper):
-    """Multiplies all masses of MuJoCo's bodies (and their inertias), of CartPole or of Pendulum.
+    """Multiplies the masses in CartPole, Pendulum or MuJoCo's environments (and inertias there).
 
     Args:
         env: the environment.
@@ -215,7 +215,7 @@ def _velocities(env: Any) -> Sequence[int]:
     name = env.spec.id if env.spec is not None else ""
     if name not in VELOCITIES:
         raise ValueError(
-            f"HiddenVelocities: it is not known where velocities are among the observations of "
+            f"HiddenVelocities: it is not known which observations are velocities in "
             f"{name or type(env.unwrapped).__name__}: give indices"
         )
     return VELOCITIES[name]

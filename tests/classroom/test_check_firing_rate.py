@@ -56,7 +56,7 @@ def test_right_answers(seed):
         (lambda *given: rates(*given) / 1000, "the rate per ms"),
         (lambda *given: 1000 / rates(*given), "the interval in ms"),
         (lambda *given: rates(*given, scale=False), "constant_drive"),
-        (lambda c, reset, tau, dt: rates(c, "zero", tau, dt), "Is the argument reset used"),
+        (lambda c, reset, tau, dt: rates(c, "zero", tau, dt), "Do you use the argument `reset`"),
         (lambda c, reset, tau, dt: rates(c, "subtract", tau, dt), "is the argument used?"),
         (lambda *given: 1.5 * rates(*given), "; the mean interval gives"),
         (lambda c, reset, tau, dt: rates(c, reset, tau, 1.0), "at a step of 1 ms: is dt used?"),

@@ -187,4 +187,4 @@ def test_from_memory_otherwise_wrong():
         spikes, v = neuron(x, *rest)
         return spikes, v + 1e-3 * (np.arange(len(v)) > 20)
 
-    assert "Your result is right before step 21" in check.from_memory(drifting).words
+    assert "Your result is first wrong in step 21" in check.from_memory(drifting).words

@@ -47,7 +47,7 @@ def asserts(step):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda step: True, "It never calls `step`"),
+        (lambda step: True, "You never call `step`"),
         (lambda step: False, "returns False for every step"),
         (lambda step: not each_alone(step), "the other way round"),
         (asserts, "return True or False instead"),

@@ -59,7 +59,7 @@ def delays_of_their_own(net, n):
     [
         (lambda net, n: parameters(net, n, rec=n * n), "onto itself"),
         (lambda net, n: parameters(net, n, rec=0), "among the hidden neurons are missing"),
-        (lambda net, n: parameters(net, n) + 20 * n + 20, "Leave the read-out out"),
+        (lambda net, n: parameters(net, n) + 20 * n + 20, "Do not count the read-out"),
         (lambda net, n: parameters("0" if net == "inf" else net, n), "a delay of its own"),
         (without_positions, "The positions are missing"),
         (delays_of_their_own, "not parameters of their own"),
@@ -124,10 +124,10 @@ def without_size(low, high, matters):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (absence_of_evidence, "does not show that there is none|All of it lies between"),
-        (by_its_middle, "The interval has 0 in it|All of it lies between"),
-        (without_size, "All of it lies between"),
-        (lambda *given: "cannot say", "On which side of 0|All of it lies between"),
+        (absence_of_evidence, "does not show that there is none|The whole interval is between"),
+        (by_its_middle, "The interval contains 0|The whole interval is between"),
+        (without_size, "The whole interval is between"),
+        (lambda *given: "cannot say", "On which side of 0|The whole interval is between"),
         (lambda *given: "perhaps", "should return one of"),
         (lambda *given: True, "should return one of"),
     ],

@@ -242,7 +242,7 @@ def soft(rule, params=SoftParams, decays=None):
         (soft(lambda v, p: opened(v, p) ** 2), "not those of decay + a"),
         (soft(lambda v, p: opened(v, p).detach()), "is 0"),
         (soft(opened, UnboundedParams), "width=0 is accepted"),
-        (soft(lambda v, p: v, HardParams), "have no width"),
+        (soft(lambda v, p: v, HardParams), "no parameter `width`"),
         (SpikingLayer(soft(opened)()), "That is a layer"),
         (SoftParams, "These are the parameters"),
         (np.exp, "the kind of neuron that `define` returns, not a"),

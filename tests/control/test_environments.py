@@ -130,7 +130,7 @@ def test_where_velocities_are_has_to_be_known():
 
     env = gymnasium.make("CartPole-v1")
     env.spec.id = "Unknown-v0"
-    with pytest.raises(ValueError, match="velocities are among the observations of Unknown-v0: gi"):
+    with pytest.raises(ValueError, match="observations are velocities in Unknown-v0: give"):
         HiddenVelocities(env)
 
 

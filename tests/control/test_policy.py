@@ -70,7 +70,7 @@ def test_operations_are_counted():
     ("values", "message"),
     [
         (dict(neuron="perceptron"), "neuron='perceptron' is not one of"),
-        (dict(hidden=()), "take neuron='linear'"),
+        (dict(hidden=()), "use neuron='linear'"),
         (dict(hidden=(0,)), "hidden=0 must be an integer from 1"),
         (dict(steps=0), "steps=0"),
         (dict(code="spikes"), "code='spikes' is not one of normalised, population"),

@@ -140,7 +140,7 @@ def test_only_synapses_from_encoders_change():
         (lambda: reward_policy(task("Pendulum-v1")), "Pendulum-v1 has forces"),
         (lambda: reward_policy(POLE, neuron="tanh"), "tanh does not fire"),
         (lambda: RewardRun(POLE, POLE.policy()), "code='normalised' must be 'population'"),
-        (lambda: RewardRun(POLE, reward_policy(POLE, hidden=(5,))), "hidden|cannot form groups"),
+        (lambda: RewardRun(POLE, reward_policy(POLE, hidden=(5,))), "hidden|cannot form"),
         (lambda: RewardSettings(discount=1.5), "discount=1.5"),
         (lambda: RewardSettings(decay=-0.1), "decay=-0.1"),
         (lambda: RewardSettings(critic_rate=-1.0), "critic_rate=-1.0"),

@@ -1,4 +1,5 @@
-"""Find the known mistake that explains all of a learner's answers; one may fit by chance."""
+"""Find the known mistake that explains all of a learner's answers; a single one may match by
+chance."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,8 +7,8 @@ from typing import Any
 
 from jarvis.classroom.check.verdict import near
 
-#: A known mistake: a function from a case to the mistaken answer (NaN if there is none), and the
-#: feedback for it.
+#: A known mistake: a function that returns the mistaken answer to a case (NaN if there is none),
+#: and the feedback for it.
 Slip = tuple[Callable[[Any], float], str]
 
 
@@ -21,7 +22,7 @@ def explained(
 
     Args:
         found: the learner's answers.
-        cases: what each answer responds to; the functions in `slips` take it as their argument.
+        cases: the case that each answer belongs to; the functions in `slips` take a case.
         slips: the known mistakes, each with its feedback.
         close: `(answer, mistaken) -> bool`; the default allows one part in a thousand.
 

@@ -45,7 +45,7 @@ def _mean_w(case: tuple[float, float, float]) -> float:
 
 
 def _after_spike(case: tuple[float, float, float]) -> float:
-    """The largest w."""
+    """w just after a spike, where it is largest."""
     rate, b, tau_w = case
     return b / -math.expm1(-1000 / rate / tau_w)
 
@@ -182,7 +182,7 @@ def steady_reset(answer, rng) -> None:
 
 
 def _burster(rng, shift: float) -> AdExParams:
-    """A bursting neuron with every potential shifted by `shift` mV, as for another reference."""
+    """A bursting neuron, every potential shifted by `shift` mV, as if measured from elsewhere."""
     p = AdExParams.named("bursting", b=rng.uniform(85, 115), tau_w=rng.uniform(105, 135))
     names = ("e_l", "v_t", "v_reset", "v_peak")
     return replace(p, **{name: getattr(p, name) + shift for name in names})

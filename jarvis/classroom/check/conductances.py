@@ -95,7 +95,8 @@ def epsp_peak(p: ConductanceLIFParams, g_inh: float) -> float:
     ),
 )
 def halving_inhibition(answer, rng) -> None:
-    """`halving_inhibition(p) -> nS`: the constant inhibition at rest that halves an EPSP's peak."""
+    """`halving_inhibition(p) -> nS`: the constant shunting inhibition that halves an EPSP's
+    peak."""
     for _ in range(2):
         p = ConductanceLIFParams(
             c=rng.uniform(120, 280), g_l=rng.uniform(7, 14), tau_exc=rng.uniform(3, 7),
@@ -120,7 +121,7 @@ def halving_inhibition(answer, rng) -> None:
         if near(found, g_l, 0.01):
             raise Wrong(
                 f"{said}. An inhibition equal to g_L halves the *steady* response to a current. An "
-                "EPSP is brief, and less of it has leaked away at its peak."
+                "EPSP is brief: little has leaked away by its peak, so it takes more inhibition."
             )
         if found > g_l and abs(left(found - g_l) - 0.5) < 0.01:
             raise Wrong(f"{said}. You include the leak in the sum. Return the inhibition alone.")
@@ -137,7 +138,7 @@ def ratio(intervals: np.ndarray) -> float:
     return float(intervals.std() / intervals.mean())
 
 
-#: What the check of exercise 3 simulates, the same as in the lesson.
+#: The network that exercise 3 simulates, the same as in the lesson.
 DT, N_EXC, N_INH, W_EXC, W_INH = 0.1, 1000, 250, 0.25, 1.0
 
 
@@ -164,7 +165,8 @@ def balanced(exc_hz: float, inh_hz: float, generator: torch.Generator) -> tuple[
     ),
 )
 def balanced_pair(answer, rng) -> None:
-    """`(exc_hz, inh_hz)` per synapse: the neuron fires at 9 to 11 Hz, with a CV above 0.8."""
+    """`(exc_hz, inh_hz)` per synapse, for which the neuron fires at 9 to 11 Hz with a CV above
+    0.8."""
     pair: Any = answer() if callable(answer) else answer
     if np.shape(pair) != (2,):
         raise Wrong("Give two numbers: (excitation, inhibition), in Hz per synapse.")
@@ -205,7 +207,8 @@ def balanced_pair(answer, rng) -> None:
     ),
 )
 def transmitted(answer, rng) -> None:
-    """`transmitted(rate, U, tau_rec) -> per second`: for a Poisson input, in the long run."""
+    """`transmitted(rate, U, tau_rec)`: the sum of R per second for a Poisson input, in the long
+    run."""
     for _ in range(3):
         rate, use, tau = rng.uniform(3, 12), rng.uniform(0.3, 0.7), rng.uniform(300, 900)
         found = number(answer(rate, use, tau), "the transmission")
@@ -218,8 +221,8 @@ def transmitted(answer, rng) -> None:
         slips = {
             "That is R, the amount that one spike transmits. How many spikes arrive per "
             "second?": resources,
-            "That is the amount that is used up, U R per spike. A spike transmits R in units of a "
-            "spike at a rested synapse.": use * expected,
+            "That is the amount that is used up, U R per spike. A spike transmits R times as much "
+            "as one at a rested synapse.": use * expected,
             "tau_rec is in ms and the rate in Hz: divide their product by 1000.":
                 rate / (1 + use * rate * tau),
             "That is the transmission per ms. Return it per second.": expected / 1000,

@@ -25,7 +25,7 @@ def _walk(rng: np.random.Generator, steps: int, *shape: int) -> Tensor:
 @exercise(
     1,
     hints=(
-        "Each event moves the receiver's level by one threshold, as it moves the sender's "
+        "Each event moves the receiver's level by one threshold, just as it moves the sender's "
         "reference.",
         "events.cumsum(0) is the number of ON events minus the number of OFF events up to each "
         "step.",
@@ -33,7 +33,7 @@ def _walk(rng: np.random.Generator, steps: int, *shape: int) -> Tensor:
     ),
 )
 def rebuild(answer, rng) -> None:
-    """`rebuild(events, threshold, start) -> [T]`."""
+    """`rebuild(events, threshold, start) -> [T]`: the signal as the receiver knows it."""
     threshold = float(rng.uniform(0.1, 0.2))
     signal = _walk(rng, 120) * rng.uniform(0.8, 1.2) + float(rng.uniform(0.3, 1.0))
     spikes = delta_encode(signal[:, None], threshold)[:, 0]
@@ -63,7 +63,7 @@ def rebuild(answer, rng) -> None:
             raise Wrong(words)
     at = int(np.abs(found - start - threshold * total).argmax())
     raise Wrong(
-        f"At step {at}, the number of ON minus OFF events is {total[at]:.0f} so far. With start = "
+        f"Up to step {at}, the number of ON minus OFF events is {total[at]:.0f}. With start = "
         f"{start:.3f} and threshold = {threshold:.3f}, the signal is "
         f"{start + threshold * total[at]:.3f}; you return {found[at]:.3f}."
     )
@@ -125,7 +125,7 @@ def smallest_threshold(answer, rng) -> None:
     ),
 )
 def camera_events(answer, rng) -> None:
-    """`camera_events(film, contrast) -> [T, B, 2, ...]`."""
+    """`camera_events(film, contrast) -> [T, B, 2, ...]`: the ON and OFF events of a film."""
     contrast = float(rng.uniform(0.3, 0.6))
     film = torch.exp(4 * _walk(rng, 150, 2, 3, 4)) * float(rng.uniform(0.05, 0.2))
     given = answer(film, contrast)
@@ -174,7 +174,8 @@ def camera_events(answer, rng) -> None:
     ),
 )
 def time_surface(answer, rng) -> None:
-    """`time_surface(times, place, now, tau, n_pixels) -> [n_pixels]`."""
+    """`time_surface(times, place, now, tau, n_pixels) -> [n_pixels]`: exp(-age of last
+    event/tau)."""
     n_pixels, n = int(rng.integers(20, 30)), 150
     times = np.sort(rng.uniform(0, 100, n))
     place = rng.integers(n_pixels - 3, size=n)  # the last pixels never fire

@@ -12,8 +12,8 @@ from jarvis.classroom.check.verdict import Wrong, exercise, near, number
     1,
     hints=(
         "Does a larger b make the neuron faster or slower? Search with final_rate.",
-        "Search by bisection: keep an interval of b in which one end gives a rate that is too high "
-        "and the other one that is too low, and halve it.",
+        "Search by bisection: keep an interval of b. At one end the rate must be too high, at the "
+        "other end too low. Halve the interval again and again.",
         "b = (low + high) / 2; if final_rate(b) > rate, then low = b, else high = b. Start with 1 "
         "and 150, and repeat this 14 times.",
     ),
@@ -83,7 +83,7 @@ def _bisected(rate: float) -> float:
     ),
 )
 def upstroke(answer, rng) -> None:
-    """`upstroke(v, dt, tau, v_t, delta_t) -> (V, None) or (None, time of the spike)`."""
+    """`upstroke(v, dt, tau, v_t, delta_t) -> (V after dt, None) or (None, time of the spike)`."""
     for spikes in rng.permutation([True, False, True, False]):
         tau, dt = rng.uniform(8, 30), rng.uniform(0.2, 0.9)
         v_t, delta_t = rng.uniform(-55, -45), rng.uniform(1.0, 3.0)

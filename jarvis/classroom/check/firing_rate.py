@@ -34,14 +34,14 @@ class _Case(NamedTuple):
     dt: float
 
     def spikes(self, drive: float | None = None, step: float | None = None) -> np.ndarray:
-        """The steps in which it fires within 2 s; None stands for its own drive or step."""
+        """The steps in which the neuron fires within 2 s; None stands for its own drive or step."""
         step = self.dt if step is None else step
         if drive is None:
             drive = float(constant_drive(self.current, tau=self.tau, dt=step))
         return _fired(drive, self.reset, self.tau, step)
 
     def rate(self, drive: float | None = None, step: float | None = None) -> float:
-        """Its rate (Hz), from the mean interval."""
+        """The neuron's rate (Hz), from the mean interval."""
         step = self.dt if step is None else step
         return 1000 / (np.diff(self.spikes(drive, step)).mean() * step)
 
@@ -55,7 +55,8 @@ class _Case(NamedTuple):
 
 
 def _case(reset: Reset, rng) -> _Case:
-    """A neuron whose rate differs from the rates of the other reset and of single intervals."""
+    """A neuron whose rate differs from that with the other reset and from those of single
+    intervals."""
     while True:
         tau, dt = rng.uniform(15, 30), float(rng.choice([0.5, 2.0]))
         interval = dt * rng.uniform(1.4, 5)  # by the formula; a few steps, so that rounding matters
@@ -125,7 +126,7 @@ _RATE_SLIPS = (
     (lambda case: case.rate(drive=case.current),
      "You use the current unscaled: scale it with constant_drive."),
     (lambda case: case._replace(reset="zero").rate(),
-     "That is one over the time from rest to the threshold. Is the argument reset used, and do you "
+     "That is one over the time from rest to the threshold. Do you use the argument `reset`, and "
      "measure between spikes, not from the start?"),
     (lambda case: case._replace(reset="subtract").rate(),
      "You always return the rate with reset 'subtract': is the argument used?"),

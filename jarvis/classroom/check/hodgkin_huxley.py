@@ -238,11 +238,11 @@ def stopping_pulse(answer, rng) -> None:
             continue
         if len(set(pulses)) == 1:
             raise Wrong(
-                f"{said} does not stop it. Other currents need other pulses: search again for each "
-                "current."
+                f"{said} does not stop the train. Other currents need other pulses: search again "
+                "for each current."
             )
         raise Wrong(
-            f"{said} does not stop it: {len(after)} spikes follow, the first "
+            f"{said} does not stop the train: {len(after)} spikes follow, the first "
             f"{after[0] - start:.0f} ms later."
         )
 

@@ -198,7 +198,7 @@ def _a(kind: str) -> str:
     ),
 )
 def smallest_inhibition(answer, rng) -> None:
-    """`smallest_inhibition(params) -> size > 0` of an inhibitory pulse that just makes it fire."""
+    """`smallest_inhibition(params) -> size > 0` of an inhibitory pulse that just causes a spike."""
     for _ in range(3):
         long = rng.uniform(20, 100)
         omega = 2 * math.pi / long
@@ -247,7 +247,7 @@ def smallest_inhibition(answer, rng) -> None:
     ),
 )
 def compare(answer, rng) -> None:
-    """`compare(name) -> (spikes as published, spikes with dt / 10)`."""
+    """`compare(name) -> (number of spikes with the published dt, number with dt / 10)`."""
     changing = ["phasic_bursting", "rebound_burst", "bistability", "class_2", "mixed_mode"]
     others = ["tonic_spiking", "class_1", "rebound_spike", "spike_latency"]
     asked = [*rng.choice(changing, 2, replace=False), rng.choice(others)]

@@ -207,7 +207,7 @@ def from_memory(answer, rng) -> None:
         )
     step = int(np.argmax((spikes != expected) | ~np.isclose(v, v_expected, atol=1e-6)))
     raise Wrong(
-        f"Your result is right before step {step}. There x = {x[step]:.3f}, and you have "
+        f"Your result is first wrong in step {step}. There x = {x[step]:.3f}, and you have "
         f"v = {v[step]:.3f} "
         f"and {spikes[step]:.0f} spikes; the definition gives {v_expected[step]:.3f} and "
         f"{expected[step]:.0f} (tau {tau:.1f}, dt {dt:g}, threshold {threshold:.2f})."
@@ -217,7 +217,7 @@ def from_memory(answer, rng) -> None:
 #: Common mistakes, and the feedback for each.
 _SLIPS = {
     "none": "Your neuron fires, but v does not return to rest: look at the reset.",
-    "zero": "Your reset sets v to 0. Here it subtracts the threshold, and the rest of h stays.",
+    "zero": "Your reset sets v to 0. Subtract the threshold instead, so that the rest of h stays.",
     "one": "Your reset subtracts 1. It should subtract the threshold, which need not be 1.",
     "no leak": "Your neuron never forgets: v is not multiplied by exp(-dt/tau).",
     "euler": "You use Euler's factor, 1 - dt/tau. The exact factor is exp(-dt/tau).",

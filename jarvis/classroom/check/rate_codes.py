@@ -18,7 +18,7 @@ from jarvis.encoding.encoders import poisson_encode
     ),
 )
 def steps_for(answer, rng) -> None:
-    """`steps_for(p, error) -> T`: the smallest whole number, at least 1."""
+    """`steps_for(p, error) -> T`: the least number of steps (1 or more) with at most this error."""
     asked = [(rng.uniform(0.3, 0.42), rng.uniform(0.02, 0.06)) for _ in range(3)]
     asked += [(float(rng.integers(2)), 0.05)]
     for p, error in asked:
@@ -67,7 +67,7 @@ def _error(p: float, steps: float) -> float:
     ),
 )
 def brightness(answer, rng) -> None:
-    """`brightness(spikes, max_rate, dt) -> [...]`, from 0 to 1."""
+    """`brightness(spikes, max_rate, dt) -> [...]`: the brightness of each pixel, from 0 to 1."""
     for _ in range(2):
         max_rate, dt = float(rng.uniform(60, 200)), float(rng.choice([0.25, 0.5, 2.0]))
         x = torch.tensor(rng.uniform(0.2, 1, (3, 4)), dtype=torch.float32)
@@ -109,7 +109,8 @@ def brightness(answer, rng) -> None:
     ),
 )
 def fano_factor(answer, rng) -> None:
-    """`fano_factor(spikes) -> variance / mean` of the counts; n and n - 1 both pass."""
+    """`fano_factor(spikes) -> variance / mean` of the counts; a division by n or by n - 1
+    passes."""
     for _ in range(2):
         steps = int(rng.integers(150, 250))
         p = torch.tensor(rng.uniform(0.1, 0.6, 500), dtype=torch.float32)  # trains differ
@@ -152,9 +153,9 @@ def fano_factor(answer, rng) -> None:
     ),
 )
 def time_constant(answer, rng) -> None:
-    """`time_constant(p, error, dt) -> tau` (ms), exact or by T_eff = 2 tau / dt."""
+    """`time_constant(p, error, dt) -> tau` (ms) with this error, exact or by T_eff = 2 tau / dt."""
     for _ in range(3):
-        # With dt = 0.5 or 2 different slips would give the same number.
+        # With dt = 0.5 or 2, two different mistakes would give the same number.
         p, dt = float(rng.uniform(0.3, 0.45)), float(rng.choice([0.3, 3.0, 5.0]))
         steps = float(rng.uniform(15, 60))  # T_eff
         error = math.sqrt(p * (1 - p) / steps)

@@ -79,7 +79,7 @@ def _hopf(p: FitzHughNagumoParams) -> tuple[float, float]:
     ),
 )
 def qif_period(answer, rng) -> None:
-    """`qif_period(current, tau, v_reset, v_peak) -> ms`."""
+    """`qif_period(current, tau, v_reset, v_peak) -> ms`: the interval between two spikes."""
     for _ in range(4):
         current, tau = rng.uniform(0.2, 3.0), rng.uniform(5, 30)
         v_reset, v_peak = rng.uniform(-3, -0.5), rng.uniform(3, 8)
@@ -163,7 +163,7 @@ class _Exponential:
     ),
 )
 def exponent(answer, rng) -> None:
-    """`exponent(rate, onset) -> p` of f ~ (I - onset)^p, to 0.03."""
+    """`exponent(rate, onset) -> p`: the exponent in f ~ (I - onset)^p, to 0.03."""
     powers = rng.permutation([rng.uniform(0.3, 0.42), rng.uniform(0.6, 0.8), 1.0])
     curves = [*(_PowerLaw(rng, float(power)) for power in powers), _Exponential(rng)]
     found = np.array([number(answer(curve, curve.onset), "the exponent") for curve in curves])
@@ -205,7 +205,7 @@ def exponent(answer, rng) -> None:
     ),
 )
 def neuron_type(answer, rng) -> None:
-    """`neuron_type(currents, rates) -> 1 or 2`."""
+    """`neuron_type(currents, rates) -> 1 or 2`: the type of the neuron with this f-I curve."""
     for kind in rng.permutation([1, 1, 1, 2, 2, 2]):
         scale, unit, onset = 10 ** rng.uniform(0.7, 2.5), 10 ** rng.uniform(-1, 2.5), rng.normal()
         x = np.linspace(-rng.uniform(0.3, 0.8), 1.0, 100)

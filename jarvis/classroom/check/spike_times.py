@@ -20,7 +20,7 @@ from jarvis.encoding.encoders import ttfs_encode
     ),
 )
 def bits_per_spike(answer, rng) -> None:
-    """`bits_per_spike(levels) -> (count, first spike)`."""
+    """`bits_per_spike(levels) -> (bits per spike of a count, bits per spike of a first spike)`."""
     for levels in rng.choice(np.arange(3, 65), 3, replace=False).tolist():
         found = array(answer(levels), (2,), "your pair (count, first spike)")
         bits, mean = math.log2(levels), (levels - 1) / 2
@@ -98,7 +98,7 @@ def expected_first_step(answer, rng) -> None:
     ),
 )
 def read_latency(answer, rng) -> None:
-    """`read_latency(t, tau, theta) -> x`, at most 1."""
+    """`read_latency(t, tau, theta) -> x`: the brightness behind a latency, at most 1."""
     tau, theta = float(rng.uniform(5, 30)), float(rng.uniform(0.1, 0.4))
     x = torch.tensor(rng.uniform(theta + 0.02, 1.0, (1, 6)))
     early = -tau * math.log(1 - theta) * torch.tensor([[0.3, 0.6]]).double()  # a white pixel's
@@ -157,12 +157,12 @@ def read_relative(answer, rng) -> None:
         "You use absolute times: subtract the time of the first spike.": 1 - t / (n - 1),
         "You subtract the earliest time of the whole batch, but each picture has its own delay.":
             1 - (t - t.min()) / (n - 1),
-        "You subtract 12 ms. The delay is unknown, and here it differs.":
+        "You subtract 12 ms. The delay is unknown, and each picture has its own.":
             1 - (t - 12) / (n - 1),
         "You divide by the length of the train. The last step of the code is n_steps - 1.":
             1 - late / (len(spikes) - 1),
         "You divide by n_steps. A spike at step n_steps - 1 means black.": 1 - late / n,
-        "It is inverted: white comes first, so the first spike means 1.": late / (n - 1),
+        "Your picture is inverted: white comes first, so the first spike means 1.": late / (n - 1),
     }  # fmt: skip
     if _alike(found, 1 - late / (n - 1)):
         raise Wrong(f"Black pixels go down to {found.min():.2f}: clamp at 0.")

@@ -11,7 +11,7 @@ from jarvis.encoding.events import Events
 from jarvis.spatial.delays import euclidean_delays
 from jarvis.spatial.event_driven import EventLIF, run_events
 
-WEIGHT = 0.028  #: of the 31 channels: enough if the spikes arrive within a few ms
+WEIGHT = 0.028  #: weight of each of 31 channels: together they fire the neuron within a few ms
 
 FARTHEST = 500.0  #: ms
 
@@ -20,7 +20,7 @@ FARTHEST = 500.0  #: ms
     1,
     hints=(
         "Where are all the points that are `duration` ms farther from one end of the line than "
-        "from the other? The one on the line itself does not work: look at channel 15 as well.",
+        "from the other? The point on the line does not work: look at channel 15 as well.",
         "They lie on a hyperbola. Far out it is nearly a straight line, at an angle to the line of "
         "channels. What must the cosine of that angle be?",
         "cos(angle) = duration / 30. Go about 25 ms in that direction from the middle of the line, "
@@ -28,7 +28,7 @@ FARTHEST = 500.0  #: ms
     ),
 )
 def place_for(answer, rng) -> None:
-    """`place_for(duration) -> x, y (ms)` where an up-sweep of `duration` ms arrives at once."""
+    """`place_for(duration) -> x, y (ms)`: where the spikes of an up-sweep arrive together."""
     durations = rng.permutation([10.0, 15.0, 20.0]) + rng.uniform(-1, 1, 3)
     places = []
     for duration in durations:
@@ -78,7 +78,7 @@ def _heard(duration: float, place: np.ndarray) -> tuple[list[int], np.ndarray]:
 
 LOWEST, HIGHEST = 1e-4, 1e4  #: bounds of the factor
 
-MOST_CALLS = 300  #: of the rate, each of which runs a network
+MOST_CALLS = 300  #: how often a rate may be measured; each time a network runs
 
 
 @exercise(
@@ -86,13 +86,13 @@ MOST_CALLS = 300  #: of the rate, each of which runs a network
     hints=(
         "The rate rises with the factor. Which factors does a single measured rate exclude?",
         "Keep two bounds, 1e-4 and 1e4, and try a factor between them: in the middle on a "
-        "logarithmic scale, sqrt(low * high). If its rate is too low, it is the new lower bound.",
+        "logarithmic scale, sqrt(low * high). If its rate is too low, this is the new lower bound.",
         "for _ in range(50): middle = (low * high) ** 0.5; if rate_of(middle) < target: low = "
         "middle; else: high = middle. Then return middle.",
     ),
 )
 def find_factor(answer, rng) -> None:
-    """`find_factor(rate_of, target) -> factor` at which a rising rate is the target, within 5 %."""
+    """`find_factor(rate_of, target) -> factor` at which the rate is the target, within 5 %."""
     for _ in range(4):
         rate_of = _rising_rate(rng)
         target = float(rng.uniform(10, 30))
@@ -190,7 +190,7 @@ def _returned(answer, words: Events, *more) -> list[list[tuple[int, int]]]:
     ),
 )
 def backwards(answer, rng) -> None:
-    """`backwards(events) -> Events` with each sample reversed in time."""
+    """`backwards(events) -> Events`: each sample reversed in time."""
     for empty in (2, 0, 4):
         words = _words(rng, empty)
         found, given, last = _returned(answer, words), _rows(words), (words.n_steps or 0) - 1
@@ -222,13 +222,13 @@ def backwards(answer, rng) -> None:
     hints=(
         "A comparison decides which events stay. The offsets give where each sample begins among "
         "those that stay.",
-        "keep = events.times < step selects times and units. Count what each sample keeps with "
-        "torch.bincount(events.samples()[keep], minlength=len(events)).",
+        "keep = events.times < step selects times and units. Count the events that each sample "
+        "keeps: torch.bincount(events.samples()[keep], minlength=len(events)).",
         "offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).",
     ),
 )
 def until(answer, rng) -> None:
-    """`until(events, step) -> Events` before the given step."""
+    """`until(events, step) -> Events`: the events before the given step."""
     for empty in (2, 0, 4):
         words = _words(rng, empty)
         times = sorted({t for row in _rows(words) for t, _ in row})

@@ -21,7 +21,8 @@ from jarvis.neurons.decay import exp_decay
     ),
 )
 def just_enough(answer, rng) -> None:
-    """`just_enough(tau, tau_syn, dt) -> x`: just enough at every step to fire, to 1 %."""
+    """`just_enough(tau, tau_syn, dt) -> x`: the least constant input that fires the neuron, to 1
+    %."""
     for _ in range(3):
         tau, tau_syn, dt = rng.uniform(15, 30), rng.uniform(3, 8), float(rng.choice([0.5, 1.0]))
         leak, synapse = 1 - float(exp_decay(tau, dt)), 1 - float(exp_decay(tau_syn, dt))
@@ -30,7 +31,7 @@ def just_enough(answer, rng) -> None:
         if near(x, leak * synapse, 0.01):
             continue
         if near(x, leak):
-            raise Wrong("That is enough for a neuron without a synapse. With one, i adds up too.")
+            raise Wrong("That is enough for a neuron without a synapse. With one, i also adds up.")
         if near(x, synapse):
             raise Wrong(
                 "That makes i settle at 1. The membrane then integrates i, which adds one more "
@@ -57,7 +58,7 @@ def just_enough(answer, rng) -> None:
     ),
 )
 def threshold_at(answer, rng) -> None:
-    """`threshold_at(t, spike_times, b, tau_adapt) -> threshold`, the resting one being 1."""
+    """`threshold_at(t, spike_times, b, tau_adapt) -> threshold`, which is 1 at rest."""
     cases, found = [], []
     for n in rng.permutation([2, 5, 9]):
         spikes = np.sort(rng.uniform(0, 300, int(n)))
@@ -183,5 +184,5 @@ def count_per_recording(answer, rng) -> None:
     if counts == np.cumsum(expected).tolist():
         raise Wrong("You keep counting from one recording to the next: start each count at 0.")
     raise Wrong(
-        f"You count {counts}; run one recording at a time, the layer fires {expected} times."
+        f"You count {counts}. If run one recording at a time, the layer fires {expected} times."
     )

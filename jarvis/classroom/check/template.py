@@ -44,7 +44,7 @@ def each_alone(answer, rng) -> None:
         tried = broken[kind]
         text = f"Your function lets a wrong step through: {_MIXED[kind]}."
         if not tried.calls:
-            raise Wrong(f"{text} It never calls `step`.")
+            raise Wrong(f"{text} You never call `step`.")
         if tried.most_samples < 2:
             raise Wrong(
                 f"{text} You run only one sample, so there is no other that could affect it."
@@ -118,8 +118,8 @@ def _asked(answer, step: _Tried) -> bool:
     2,
     hints=(
         "Draw a tau from rng, ask for the half-life, and compare it with tau * math.log(2).",
-        "near(found, expected) compares with a tolerance; number(value) makes a number of what the "
-        "learner returned. First try the mistakes that have a name, then everything else.",
+        "near(found, expected) compares with a tolerance; number(value) turns what the learner "
+        "returned into a number. First test for each known mistake, then for any wrong answer.",
         "tau = rng.uniform(5, 50); found = number(answer(tau)); if near(found, tau): raise "
         'Wrong("the factor ln 2 is missing"); the same for tau * math.log10(2); at the end: if not '
         "near(found, tau * math.log(2)): raise Wrong(...)",

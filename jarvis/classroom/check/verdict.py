@@ -1,9 +1,9 @@
 """The mechanism of the checks: an exercise, the result of its check, and how it is reported.
 
 A check is a function of an answer and a random generator. It tests the answer on fresh input and
-either returns or raises `Wrong` with an explanation. `exercise` turns it into what a learner calls:
-it prints the result and a hint, never raises, and returns a `Verdict`. An untouched stub prints
-nothing.
+either returns or raises `Wrong` with an explanation. `exercise` turns this function into the check
+that a learner calls, which prints the result and a hint, never raises, and returns a `Verdict`. For
+an untouched stub, nothing is printed.
 """
 
 import secrets
@@ -27,7 +27,7 @@ from jarvis.classroom.check._answers import (
 
 
 class Wrong(Exception):
-    """An answer is wrong; the message says what it did, the likely mistake, and where to look."""
+    """An answer is wrong; the message names the likely mistake, and says where to look."""
 
 
 class Unanswered(Exception):
@@ -36,12 +36,12 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of a check: true in a condition if the answer was right.
+    """The result of a check; in a condition it counts as True if the answer was right.
 
     Args:
         passed: whether the answer was right.
         words: the text that was printed; empty as long as there is no answer.
-        seed: of the random input; `check.name(answer, seed=...)` repeats the same test.
+        seed: seed of the random input; `check.name(answer, seed=...)` repeats the same test.
         answered: whether there was an answer: False for an untouched stub.
     """
 
@@ -60,13 +60,13 @@ class Verdict:
 class Exercise:
     """A check that a learner calls with an answer; made by `exercise`.
 
-    Each new wrong answer brings one more hint, until there is a right one. The same wrong answer
+    Each new wrong answer brings the next hint, until an answer is right. The same wrong answer
     again brings the same hint.
 
     Args:
         number: number of the exercise in the notebook.
-        hints: from where to look to almost the answer.
-        test: `(answer, rng)`; raises `Wrong`.
+        hints: where to look, then what to use, then almost the answer.
+        test: called with the answer and a random generator; raises `Wrong` for a wrong answer.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Exercise:
         self._wrong.clear()
 
     def _next_hint(self, answer: Any) -> str:
-        """A line with the hint for this wrong answer, of those before it."""
+        """A line with a hint, chosen by the number of different wrong answers so far."""
         if not self.hints:
             return ""
         key = fingerprint(answer)
@@ -121,7 +121,7 @@ class Exercise:
 def exercise(
     number: int, hints: Sequence[str] | str = (), *, hint: str | None = None
 ) -> Callable[[Callable], Exercise]:
-    """Decorator that turns a function `(answer, rng)` that raises `Wrong` into an exercise check.
+    """Decorator: a function of `(answer, rng)` that may raise `Wrong` becomes an `Exercise`.
 
     Args:
         number: number of the exercise in its notebook.
@@ -160,7 +160,7 @@ def exercise(
 
 
 class Watched:
-    """A learner's function, with errors in a call reported in words.
+    """A learner's function; an error in a call is reported in words.
 
     A call that returns None is `Wrong`, and the likely reason is named. Arrays are passed as
     copies, and changing one is `Wrong`, because the learner's next line would see different data.
@@ -202,7 +202,7 @@ class Watched:
         )
 
     def _line(self, error: Exception) -> str:
-        """The learner's own line in which it happened."""
+        """The learner's own line in which the error happened."""
         code = code_of(self._function)
         if code is None:
             return ""
@@ -240,7 +240,9 @@ def array(value: Any, shape: tuple[int, ...], what: str = "your answer") -> np.n
     if found.shape != shape:
         raise Wrong(f"{what} should have the shape {shape}, but has {found.shape}.")
     if not np.isfinite(found).all():
-        raise Wrong(f"{what} has {np.isnan(found).sum()} NaN and {np.isinf(found).sum()} infinite.")
+        raise Wrong(
+            f"{what} has {np.isnan(found).sum()} NaN and {np.isinf(found).sum()} infinite values."
+        )
     return found
 
 

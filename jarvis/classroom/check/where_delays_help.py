@@ -29,8 +29,8 @@ def _counted(net: str, n: int) -> int:
     1,
     hints=(
         "How many synapses are there from the channels, and how many among the neurons?",
-        "The weights are 700 n + n (n - 1), because no neuron has a synapse onto itself. There are "
-        "as many free delays. What has positions?",
+        "The weights are 700 n + n (n - 1), because no neuron has a synapse onto itself. A free "
+        "delay belongs to one synapse. What has positions?",
         "Positions are D (700 + n) numbers: the channels have positions as well.",
     ),
 )
@@ -49,13 +49,13 @@ def parameters(answer, rng) -> None:
 
 
 def _uncounted(net: str, n: int) -> list[tuple[int, str]]:
-    """Common mistakes."""
+    """Common mistakes: the number that each leads to, and the feedback."""
     weights, right = CHANNELS * n + n * (n - 1), _counted(net, n)
     twice = 2 if net == "inf" else 1
     slips = [
         (right + twice * n, "No neuron has a synapse onto itself: n (n - 1), not n n."),
         (right - twice * n * (n - 1), "The synapses among the hidden neurons are missing."),
-        (right + 20 * n + 20, "Leave the read-out out."),
+        (right + 20 * n + 20, "Do not count the read-out."),
     ]
     if net == "inf":
         slips += [(weights, "Each synapse has a delay of its own as well.")]
@@ -80,7 +80,7 @@ def _uncounted(net: str, n: int) -> list[tuple[int, str]]:
     ),
 )
 def bootstrap(answer, rng) -> None:
-    """`bootstrap(a, b, rng, draws) -> low, high`: 95 % of the mean of a - b over words."""
+    """`bootstrap(a, b, rng, draws) -> low, high`: a 95 % interval for the mean of a - b."""
     for gain in rng.permutation([-0.06, 0.0, 0.06]):
         n, draws = 600, 2000
         hard = rng.random(n)  # a word is hard for both
@@ -114,7 +114,7 @@ def bootstrap(answer, rng) -> None:
             raise Wrong(f"{said} That is b - a.")
         for width, words in (
             (1.0, "That is one standard deviation to each side."),
-            (1.645, "That is the middle 90 %: 2.5 % of the values lie on each side."),
+            (1.645, "That is the middle 90 %: only 2.5 % of the values may lie on each side."),
         ):
             if is_at(d.mean(), width * paired):
                 raise Wrong(f"{said} {words}")
@@ -157,20 +157,20 @@ def decide(answer, rng) -> None:
         )
         if right == "cannot say" and found == "too small to matter":
             raise Wrong(
-                f"{said} It also holds values beyond {matters:.1f}: that no difference was shown "
-                "does not show that there is none."
+                f"{said} It also contains values beyond {matters:.1f}. Not to have shown a "
+                "difference does not show that there is none."
             )
         if right == "cannot say":
-            raise Wrong(f"{said} The interval has 0 in it.")
+            raise Wrong(f"{said} The interval contains 0.")
         if right == "too small to matter":
-            raise Wrong(f"{said} All of it lies between -{matters:.1f} and {matters:.1f}.")
-        raise Wrong(f"{said} On which side of 0 is all of it?")
+            raise Wrong(f"{said} The whole interval is between -{matters:.1f} and {matters:.1f}.")
+        raise Wrong(f"{said} On which side of 0 is the whole interval?")
 
 
 @exercise(
     4,
     hints=(
-        "Any synapse may get the delay of any other one: what would the matrix be as one list?",
+        "Any synapse may get the delay of any other one: first turn the matrix into one list.",
         "torch.randperm(n, generator=generator) is a random order of n values.",
         "flat = delays.flatten(); flat[order].view_as(delays), order from torch.randperm.",
     ),
@@ -192,13 +192,12 @@ def shuffled(answer, rng) -> None:
             raise Wrong("The values have changed. Keep the same values, and only reorder them.")
         if (np.sort(found, 0) == np.sort(given, 0)).all():
             raise Wrong(
-                "Each receiver still has the same delays, in another order: deal over the whole "
+                "Each receiver still has the same delays, in another order: shuffle the whole "
                 "matrix."
             )
         if (np.sort(found, 1) == np.sort(given, 1)).all():
             raise Wrong(
-                "Each sender still has the same delays, in another order: deal over the whole "
-                "matrix."
+                "Each sender still has the same delays, in another order: shuffle the whole matrix."
             )
         rows, columns = (
             {tuple(line) for line in np.sort(given, axis).swapaxes(0, 1 - axis)} for axis in (1, 0)

@@ -19,7 +19,7 @@ def _same(found: np.ndarray, expected: np.ndarray) -> bool:
 
 
 def _alike(found: np.ndarray, expected: np.ndarray) -> bool:
-    """The same but for float32, to which torch.where rounds two numbers."""
+    """The same in the precision of float32, to which torch.where rounds two plain numbers."""
     return bool(np.allclose(found, expected, rtol=1e-5, atol=1e-6))
 
 
@@ -61,7 +61,7 @@ class MapState(NamedTuple):
 @exercise(
     1,
     hints=(
-        "When does it spike? Then decide for the new u, case by case, from the old u.",
+        "First: when does the neuron spike? Then choose the new u, case by case, by the old u.",
         "s = spike(u, alpha + y + x); then one torch.where inside another for the new u.",
         "torch.where(u <= 0, p.alpha / (1 - u) + z, torch.where(u >= p.alpha + z, -1.0, "
         "p.alpha + z)) with z = y + x",
@@ -108,7 +108,7 @@ def map_step(answer, rng) -> None:
     if not torch.isfinite(slope).all():
         raise Wrong(
             "The values are right, but the gradient is NaN for u = 1. torch.where computes both "
-            "sides, and 1/(1 - u) is infinite there, even where it is not chosen. Bound it: "
+            "sides, and 1/(1 - u) is infinite at u = 1, although it is not chosen there. Bound u: "
             "state.u.clamp_max(0.0)."
         )
 
@@ -166,8 +166,8 @@ def _input_lost(x, u, y, p):
 
 
 _MAP_SLIPS: dict[str, Callable] = {
-    "The slow variable uses the new u. Both lines read the old one.": _new_u,
-    "The fast variable uses the new y. Both lines read the old values.": _new_y,
+    "The slow variable uses the new u. Both lines must use the old u.": _new_u,
+    "The fast variable uses the new y. Both lines must use the old y.": _new_y,
     "The input is missing: y' = y + x in all three cases, the border included.": _no_input,
     "The input is missing in the new u, although the border has it.": _input_lost,
     "At the border itself, u = alpha + y', the neuron spikes: >=, not >.": _strict,
@@ -263,7 +263,7 @@ def _back(g_s, g_v, x, v, decay, decay_open, knee, slope, **slip) -> list[np.nda
 
 
 _BACK_SLIPS = {
-    "The surrogate is missing: nothing arrives through the spike.": dict(true_derivative=1),
+    "The surrogate is missing: no gradient passes the spike.": dict(true_derivative=1),
     "You take the derivative of the spike as 1. Multiply g_s by the surrogate.":
         dict(as_if_linear=1),
     "The surrogate is 1/(1 + k |h - 1|) squared.": dict(no_square=1),
@@ -276,10 +276,10 @@ _BACK_SLIPS = {
     "The two leaks are exchanged: above the knee it is decay_open.": dict(swapped=1),
     "The leak is chosen by v, the potential before the step, not by h.": dict(by_h=1),
     "The gradient of a leak is g_h times v, not times h.": dict(times_h=1),
-    "Both leaks get the whole gradient. Each gets it only where it was open.": dict(not_split=1),
+    "Both leaks get the whole gradient. Each gets it only where it was chosen.": dict(not_split=1),
     "The last two gradients are in the wrong order: decay comes first, then decay_open.":
         dict(other_order=1),
-    "On its way to the v before, the gradient of h passes the leak: multiply by it.":
+    "On its way to v_before, the gradient of h passes the leak: multiply it by the leak.":
         dict(no_leak=1),
 }  # fmt: skip
 
@@ -297,7 +297,7 @@ _BACK_SLIPS = {
     ),
 )
 def soft_leak(answer, rng) -> None:
-    """`SoftLeak`: the two-leak neuron with a knee of a width, both of them learnable."""
+    """`SoftLeak`: the two-leak neuron with a soft knee; position and width are learnable."""
     kind = getattr(answer, "_function", answer)
     if isinstance(kind, SpikingLayer):
         raise Wrong("That is a layer. Give the kind of neuron that `define` returns.")
@@ -306,7 +306,7 @@ def soft_leak(answer, rng) -> None:
     if not isinstance(kind, Neuron):
         raise Wrong(f"Give the kind of neuron that `define` returns, not a {type(kind).__name__}.")
     if "width" not in getattr(kind.params, "__dataclass_fields__", {}):
-        raise Wrong("Its parameters have no width. Add a line `width: ... = parameter(...)`.")
+        raise Wrong("The neuron has no parameter `width`. Add `width: ... = parameter(...)`.")
     for bad in (0.0, -0.1):
         try:
             kind(width=bad)

@@ -44,7 +44,7 @@ def stdp_traces(
         the Axes; the height of each row is in arbitrary units.
 
     Raises:
-        ValueError: for an argument out of range, or two lists without a spike.
+        ValueError: for an argument out of range, or if neither list contains a spike.
 
     Source: after Morrison, Diesmann & Gerstner 2008, Biol. Cybern. 98:459, figure 5.
 

@@ -26,8 +26,8 @@ _ARROWS = (
 def step_graph(ax: Axes | None = None) -> Axes:
     """Draw a step of the two-leak neuron: ``h = λ v + x``, ``s = [h >= 1]``, ``v = h (1 - s)``.
 
-    Arrows show in which direction values flow, and their style shows which of them gradients follow
-    back. λ depends on whether v is above the knee; the reset is detached.
+    An arrow shows the direction in which a value flows, and its style shows whether a gradient
+    flows back along it. λ depends on whether v is above the knee; the reset is detached.
 
     Args:
         ax: where to draw; None for a new figure.

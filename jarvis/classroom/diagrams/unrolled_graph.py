@@ -25,9 +25,9 @@ def unrolled_graph(n_steps: int = 3, *, recurrent: bool = False, ax: Axes | None
 
     Solid blue arrows are the forward pass: the input x reaches the potential h through the weights
     W, the potential determines the spike s, and what is left of the potential leaks into the next
-    step. Dashed red arrows are the backward pass. Between spike and potential, it uses the
-    surrogate derivative. Each step adds its part to the gradient of the weights. The reset is not
-    drawn, because no gradient passes through it (``detach_reset=True``).
+    step. Dashed red arrows are the backward pass, which uses the surrogate derivative between spike
+    and potential. Each step adds its part to the gradient of the weights. The reset is not drawn,
+    because no gradient passes through it (``detach_reset=True``).
 
     Args:
         n_steps: number of time steps, at least 2.

@@ -47,7 +47,7 @@ def choice(label: str, value: Any, options: Any) -> Any:
 class PointerHandler(NamedTuple):
     """How an explorer reacts to the pointer on its figure."""
 
-    #: (pointer events, current settings) -> new values of settings; if empty, nothing is redrawn
+    #: takes pointer events and the current settings; returns the settings to change, if any
     react: Callable[[list[Pointer], Any], dict[str, Any]]
     says: str  #: instruction for the learner
     drags: bool = False  #: whether moves with the button held are reported as well
@@ -57,21 +57,22 @@ class Explorer(ipywidgets.VBox):
     """Sliders, a figure, and a line for errors.
 
     Args:
-        settings: the initial settings; `controls` names its fields.
+        settings: the initial settings; the keys of `controls` are names of its fields.
         controls: sliders and menus, by the name of the setting that they control.
-        compute: settings -> arrays.
+        compute: a function that takes settings and returns arrays.
         picture: draws the arrays.
-        presets: name of a control -> function of its value that returns values of other settings.
+        presets: for a control that sets others, by its name: a function that takes the control's
+            value and returns the new values of the other settings.
         hand: reaction to the pointer on the figure.
         rows: further widgets, shown below the controls.
 
     Attributes:
         controls: as above; set the ``.value`` of a control to move it.
         errors: the last exceptions of this explorer, as shown; empty if there were none.
-        warned: warnings of the last move.
+        warned: warnings issued when the figure was last drawn.
         moves: how often the figure was drawn.
         picture: the `Picture`, with its figure.
-        image: the widget that shows it; ``bytes(image.value)`` is the PNG.
+        image: the widget that shows the figure; ``bytes(image.value)`` is the PNG.
     """
 
     def __init__(

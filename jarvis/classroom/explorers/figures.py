@@ -38,7 +38,7 @@ from jarvis.classroom.explorers.views import (
 )
 from jarvis.plotting import BLUE, GREEN, GREY, RED
 
-DPI = 96  #: makes text as large as in the surrounding page
+DPI = 96  #: text is then as large as in the surrounding page
 
 PEAK = 0.0  #: top of a drawn AdEx spike, mV
 
@@ -58,7 +58,7 @@ def to_png(figure: Figure) -> bytes:
 
 
 class Picture:
-    """A figure and its artists. Subclasses create them in `_make` and set their data in `_set`."""
+    """A figure and its artists: a subclass creates the artists in `_make`, their data in `_set`."""
 
     size = (9.0, 3.2)  # inches
 

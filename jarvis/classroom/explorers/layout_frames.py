@@ -37,18 +37,18 @@ def _checked(film: LayoutFilm, name: str) -> LayoutFilm:
 
 
 def film_of_run(frames: Sequence[dict[str, Any]], batches_per_epoch: int) -> LayoutFilm:
-    """The frames in ``run.kept["frames"]``; see `jarvis.spatial.record_layout`.
+    """A film of the frames in ``run.kept["frames"]``; see `jarvis.spatial.record_layout`.
 
     Args:
-        frames: each with "steps" and "positions", the latter ``[n, D]`` for inputs and for hidden
-            neurons, ms.
+        frames: each with "steps" and "positions": an array ``[n, D]`` for the inputs, and one for
+            the hidden neurons, ms.
         batches_per_epoch: number of batches per epoch in this run.
 
     Raises:
         ValueError: if there is no frame, or if positions do not match.
     """
     if not frames:
-        raise ValueError("film_of_run: there is no frame: call record_layout while it trains")
+        raise ValueError("film_of_run: there is no frame: call record_layout during training")
     positions = [
         np.stack([f["positions"][k].detach().cpu().numpy() for f in frames]) for k in (0, 1)
     ]

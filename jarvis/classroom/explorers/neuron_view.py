@@ -13,7 +13,7 @@ from jarvis.classroom.explorers.views import check_finite
 from jarvis.neurons.definition import learnable_numbers
 from jarvis.zoo import Entry, find
 
-#: Number of inputs in the rate curve; points and arrows of the phase plane along each axis.
+#: Numbers of inputs in the rate curve, and of points and arrows along an axis of the phase plane.
 CURVE, PLANE, ARROWS = 33, 161, 13
 
 
@@ -36,7 +36,7 @@ class PhasePlane(NamedTuple):
     names: tuple[str, str]
     x: np.ndarray  #: ``[n]`` values of the first variable
     x_nullcline: np.ndarray  #: ``[n]`` second variable where the first one does not change, or NaN
-    y_nullcline: np.ndarray  #: ``[n]`` second variable where it does not change itself, or NaN
+    y_nullcline: np.ndarray  #: ``[n]`` second variable where the second one does not change, or NaN
     arrows: tuple[np.ndarray, ...]  #: grids of both variables, and of their changes per ms
     limits: tuple[tuple[float, float], tuple[float, float]]
 
@@ -196,8 +196,9 @@ def slider_ranges(name: str) -> dict[str, Range]:
     """The parameters of a zoo neuron that have a slider, with the range of each slider.
 
     These are the neuron's numbers, except dt. A positive number ranges from a quarter of its usual
-    value to three times that value; any other number ranges over a fifth of its size on both sides.
-    The range is narrower if the neuron does not accept an end.
+    value to three times that value; any other number ranges from a fifth of its size below the
+    usual value to a fifth above it. If the neuron refuses an end of this range, the range is
+    narrower.
 
     Example:
         >>> slider_ranges("lif")["tau"]

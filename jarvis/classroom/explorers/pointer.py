@@ -52,7 +52,7 @@ def _is_place(value: Any) -> bool:
 
 
 def from_bottom(ax: Axes, pointer: Pointer) -> tuple[float, float] | None:
-    """The position in matplotlib's pixels, counted from the bottom; None outside the axes."""
+    """The pointer's position in matplotlib's pixels, from the bottom; None outside the axes."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     place = pointer.x, figure.bbox.height - pointer.y
@@ -60,7 +60,7 @@ def from_bottom(ax: Axes, pointer: Pointer) -> tuple[float, float] | None:
 
 
 def data_place(ax: Axes, pointer: Pointer) -> tuple[float, float] | None:
-    """The position in data coordinates of `ax`; None outside it."""
+    """The pointer's position in data coordinates of `ax`; None outside the axes."""
     place = from_bottom(ax, pointer)
     if place is None:
         return None

@@ -1,7 +1,7 @@
-"""The effect of a surrogate's shape and slope: a small network trained once with each.
+"""The effect of a surrogate's shape and slope: one training of a small network for each pair.
 
 The task is to classify scikit-learn's digits, 0 to 4. Each image is a constant current into two
-hidden layers of spiking neurons. Their weights are trained but those of the read-out are not, so
+hidden layers of spiking neurons. The hidden weights are trained but the read-out's are not, so
 that all learning depends on the surrogate. One training takes about 0.1 s and is cached.
 """
 
@@ -61,7 +61,7 @@ def training_curve(shape: str, slope: float) -> tuple[float, ...]:
 
 
 def train_all() -> None:
-    """Run every training that the explorer can show, so that dragging a slider finds it cached."""
+    """Run every training that the explorer can show, so that moving a slider needs no new one."""
     for shape in SURROGATES:
         for slope in SLOPES:
             training_curve(shape, _effective(shape, slope))
@@ -92,7 +92,7 @@ class SurrogateView(NamedTuple):
 
 
 def compute_surrogate(settings: SurrogateSettings) -> SurrogateView:
-    """The derivative that the backward pass actually uses, and actual trainings with it.
+    """The derivative that the backward pass actually uses, and the losses of trainings with it.
 
     The first call with a new shape trains with each slope, in about a second; results are cached.
 

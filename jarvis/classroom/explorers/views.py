@@ -23,14 +23,14 @@ from jarvis.lif import LIFLayer
 from jarvis.neurons.decay import constant_drive
 from jarvis.stdp.trace_rules import PairSTDP, stdp_window
 
-#: The LIF explorer's time step, the time that it shows, and the time to measure rates over, ms.
+#: The LIF explorer's time step, the time that it shows, and how long it measures a rate, ms.
 LIF_DT, LIF_SHOWN, LIF_MEASURED = 0.1, 200.0, 1000.0
 
 LIF_CURRENTS, LIF_LINE = np.linspace(0.0, 4.0, 33), np.linspace(0.0, 4.0, 401)
 
 ADEX_SHOWN = 500.0  #: ms
 
-#: Time differences of the spike pairs that the STDP explorer simulates, ms, and their step.
+#: The STDP explorer simulates pairs of spikes up to STDP_REACH ms apart, in steps of STDP_STEP ms.
 STDP_STEP, STDP_REACH = 5.0, 80.0
 
 
@@ -74,13 +74,13 @@ class LIFView(NamedTuple):
     line: np.ndarray  #: ``[m]`` finer grid of currents, for the closed form
     closed_form: np.ndarray  #: ``[m]`` Hz; NaN where there is no rate, with reset "none"
     rate: float  #: closed form at `LIFSettings.current`, Hz
-    settings: LIFSettings  #: the settings it was computed for
+    settings: LIFSettings  #: the settings of this view
 
 
 def lif_rate(settings: LIFSettings, currents: np.ndarray) -> np.ndarray:
     """Firing rate for a constant current, Hz.
 
-    The rate is ``1000 / (refractory + tau ln(I/(I - threshold)))``, and 0 up to the threshold.
+    The rate is ``1000 / (refractory + tau ln(I/(I - threshold)))``, or 0 for I up to the threshold.
     With reset "none", no rate is defined above the threshold, and the result there is NaN.
 
     Source: Gerstner et al. 2014, Neuronal Dynamics, eq. 1.9 solved for t, with a refractory time.
@@ -211,7 +211,7 @@ class CodeView(NamedTuple):
     picture: np.ndarray  #: ``[8, 8]`` in [0, 1]
     poisson: np.ndarray  #: ``[T, 64]``
     first: np.ndarray  #: ``[T, 64]``
-    from_poisson: np.ndarray  #: ``[8, 8]`` decoded; noise can exceed 1
+    from_poisson: np.ndarray  #: ``[8, 8]`` decoded; can exceed 1 by chance
     from_first: np.ndarray  #: ``[8, 8]`` decoded
     errors: np.ndarray  #: ``[2]`` root mean square errors of both decoded images
     yours: bool  #: whether the image is `CodeSettings.drawn`
@@ -290,7 +290,7 @@ class STDPView(NamedTuple):
     window: np.ndarray  #: ``[n]`` change in closed form, without hard bounds
     pairs: np.ndarray  #: ``[m]`` time differences of the simulated pairs, ms
     changes: np.ndarray  #: ``[m]`` change of the weight by the rule, including bounds
-    area: float  #: area of the window, ms: the drift for chance pairs, downwards if negative
+    area: float  #: area of the window, ms; if it is negative, chance pairs lower the weight
 
 
 def compute_stdp(settings: STDPSettings) -> STDPView:
