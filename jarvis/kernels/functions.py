@@ -24,14 +24,10 @@ def select(typing, condition, yes, no):
     """``yes if condition else no`` for two values that have been computed already.
 
     It becomes a single instruction. Numba splits a conditional expression into three blocks, and
-    compiling many blocks takes long.
+    compiling many blocks takes long. For compiled code only.
     """
     kind = typing.unify_types(yes, no)
-    return kind(types.boolean, kind, kind), _select
-
-
-def _select(context, builder, signature, args):
-    return builder.select(*args)
+    return kind(types.boolean, kind, kind), lambda context, builder, _, args: builder.select(*args)
 
 
 def _typed(make: Callable[[type], Callable]) -> Callable:

@@ -92,12 +92,13 @@ def test_it_is_the_definition(case):
 
 
 @pytest.mark.parametrize("name", [n for n in kinds() if n not in ("linear",)])
-def test_the_generated_step_is_the_step_of_every_neuron(name):
+def test_the_generated_step_is_the_step_of_every_neuron(name, monkeypatch):
     """Run as Python, without compiling: a layer of it through 60 steps, spike by spike."""
     policy = Policy(3, FORCES, neuron=name, hidden=(5,))
     made, layer, numbers, _, rest = loop_of(policy)
     n, rng = 5, np.random.default_rng(0)
     advance = made.names["advance"].py_func
+    monkeypatch.setitem(advance.__globals__, "select", lambda c, yes, no: yes if c else no)
     u = np.array(made.numbers(numbers))
     state = np.concatenate([np.broadcast_to(x, n) for x in rest]).astype(float)
     inputs, uniform = rng.normal(0.25, 0.3, size=(60, n)), rng.random((60 * layer.steps, n))
