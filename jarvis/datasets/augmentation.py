@@ -39,6 +39,11 @@ def _in_order(times: Tensor, units: Tensor, offsets: Tensor) -> tuple[Tensor, Te
     return times[index], units[index]
 
 
+_HOUR = 3.6e6  #: ms: more than any shift of a word in time
+
+_CHANNELS = 1_000_000  #: more than any shift of a channel
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """Random changes of event lists in ms, drawn independently for each sample and call.
@@ -93,9 +98,11 @@ class Augmentation:
     warp: float = 0.0
 
     def __post_init__(self) -> None:
-        check_integer("channels", self.channels, at_least=0)
-        for name in ("delay", "channel_jitter", "time_jitter", "channel_mask", "time_mask"):
-            check_number(name, getattr(self, name), at_least=0)
+        check_integer("channels", self.channels, at_least=0, at_most=_CHANNELS)
+        for name in ("channel_jitter", "channel_mask"):
+            check_number(name, getattr(self, name), "channels", at_least=0, at_most=_CHANNELS)
+        for name in ("delay", "time_jitter", "time_mask"):
+            check_number(name, getattr(self, name), "ms", at_least=0, at_most=_HOUR)
         for name in ("stretch", "drop", "warp"):
             check_number(name, getattr(self, name), at_least=0, below=1)
         check_number("blend", self.blend, at_least=0, at_most=1)

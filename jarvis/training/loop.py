@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,7 @@ def train(
         if writer is not None:
             at_end.callback(writer.close)
         bar = at_end.enter_context(_bar(run, progress and main))
+        at_end.enter_context(_divergence_named(run))
         run.set_random()
         hooks.start(run)
         while not (run.finished or hooks.finished(run)):
@@ -162,6 +163,22 @@ def train(
         if folder is not None and main:
             write_json(folder / "metrics_final.json", run.summary())
     return run
+
+
+@contextmanager
+def _divergence_named(run: Run) -> Iterator[None]:
+    """Turn an error about values that are not finite into one about the training.
+
+    A layer refuses weights or delays that are NaN. It cannot know that an update made them so.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if run.is_finite():
+            raise
+        raise TrainingError(
+            f"a weight is NaN or infinite after {run.where()}: {run.advice}"
+        ) from error
 
 
 def _bar(run: Run, shown: bool):

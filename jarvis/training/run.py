@@ -364,6 +364,10 @@ class Run:
             changed.insert(0, f"epochs {epochs} -> {self.epochs}")
         return changed
 
+    def is_finite(self) -> bool:
+        """Whether everything that is learned is finite."""
+        return True
+
     def epochs_recorded(self, history: History) -> int:
         """Number of epochs recorded in a history, to compare it with `epoch`."""
         return len(history.epochs)
@@ -506,6 +510,9 @@ class GradientRun(Run):
     @property
     def n_samples(self) -> int:
         return len(self.train_set)
+
+    def is_finite(self) -> bool:
+        return all(bool(p.isfinite().all()) for p in self.model.parameters())
 
     def forward(self, index: Tensor, part: slice) -> tuple[Tensor, dict[str, float]]:
         """The mean loss over part of a batch, and sums of other metrics over the same part.

@@ -354,6 +354,40 @@ def test_nan_loss_stops_with_a_reason():
         fit(make(), TRAIN, encode=poisoned, progress=False)
 
 
+class Strict(nn.Module):
+    """Refuses values that are not finite, as layers with delays do."""
+
+    def __init__(self, limit: float = float("inf")):
+        super().__init__()
+        self.output, self.limit = nn.Linear(32, 2), limit
+
+    def forward(self, x):
+        largest = self.output.weight.detach().abs().max()
+        if not largest < self.limit:
+            raise ValueError(f"the largest weight is {largest}")
+        return self.output(x)
+
+
+class Diverging(torch.optim.SGD):
+    """An optimiser after a step that was far too large."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data.fill_(torch.inf)
+
+
+def test_weights_that_diverge_are_told_as_such():
+    options = {"epochs": 1, "batch_size": 32, "progress": False, "log": len}
+    model = Strict()
+    optimizer = Diverging(model.parameters(), lr=0.1)
+    says = "a weight is NaN or infinite after epoch 1, batch 1 of 7: .*lower lr"
+    with pytest.raises(TrainingError, match=says):
+        fit(model, TRAIN, optimizer=optimizer, **options)
+    with pytest.raises(ValueError, match="the largest weight is"):  # not divergence: as it is
+        fit(Strict(0.01), TRAIN, **options)
+
+
 def test_evaluate_averages_draws_and_keeps_the_mode():
     model = make().train()
     one = [evaluate(model, VAL, encode, seed=0)["acc"] for _ in range(2)]
