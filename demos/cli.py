@@ -161,7 +161,7 @@ def path(text: str) -> str:
 
 
 def net(text: str) -> str:
-    """An argparse type: the form of a network's delays, with at most 1000 dimensions."""
+    """An argparse type: a string that names the form of a network's delays; at most 1000 dimensions."""
     digits = re.match(r"\d*", text)
     assert digits is not None
     if len(text) > 30 or len(digits[0]) > 9 or int(digits[0] or 0) > 1000:
@@ -170,7 +170,7 @@ def net(text: str) -> str:
 
 
 def file_name(text: str) -> str:
-    """An argparse type: part of a file name, which cannot lead to a different folder."""
+    """An argparse type: part of a file name, which nothing in it can turn into a path to another folder."""
     if not text.strip(". ") or any(mark in text for mark in "/\\:\n"):
         raise argparse.ArgumentTypeError(f"{_shown(text)} is not a name within a folder")
     if len(os.fsencode(text)) > 100:
@@ -314,12 +314,12 @@ def output_folder(
 
     Args:
         folder: the folder; None if there is none.
-        resume: the checkpoint that is continued, or the folder of its run.
+        resume: the checkpoint to resume from, or the folder of its run.
         force: whether another run may be overwritten; None if the program has no --force.
         how: what the message suggests if the folder contains another run.
 
     Raises:
-        UsageError: if the folder contains a run other than the one that is continued.
+        UsageError: if the folder contains a run other than the one being resumed.
         FolderInUseError: if another program writes to it.
     """
     if folder is None or not distributed.is_main():
@@ -355,7 +355,7 @@ def check_memory(n_bytes: float, where: torch.device, *options: str) -> None:
     """Refuse sizes that cannot fit into the memory of this machine.
 
     Args:
-        n_bytes: a rough lower estimate of the memory that the run needs, bytes.
+        n_bytes: a rough lower bound on the memory that the run needs, bytes.
         where: the device. Only the CPU is checked; a GPU itself reports what does not fit.
         options: the options that determine the estimate, with their values; the most effective
             one comes first.
@@ -487,7 +487,7 @@ def _run(
             raise
         sizes = " or ".join(parser.sizes(args))
         parser.exit(1, f"{parser.prog}: out of memory: reduce {sizes or 'the sizes'}\n")
-    # Here the exception has been released, and with it the frames that referenced the model.
+    # By now the exception has been released, and with it the frames that referenced the model.
     distributed.leave(status)
     if status:
         sys.exit(status)
@@ -517,7 +517,7 @@ def _check_plot(path: str) -> None:
 
 
 def _words(error: OSError) -> str:
-    """The message of an OSError without its number, which `str` puts first."""
+    """The message of an OSError, without the error number that `str` puts in front of it."""
     return str(error) if error.filename is not None else error.strerror or str(error)
 
 

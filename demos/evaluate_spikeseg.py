@@ -1,4 +1,4 @@
-"""Evaluate what a network of train_spikeseg.py has learned: classes, masks, instances.
+"""Evaluate what a network trained by train_spikeseg.py has learned: classes, masks, instances.
 
 python demos/evaluate_spikeseg.py runs/digits --plot digits.png
 python demos/evaluate_spikeseg.py runs/satellites --samples 500 --plot scenes.png

@@ -158,7 +158,7 @@ def main(args) -> None:
 
 
 def check_memory(args, device: torch.device) -> None:
-    """Refuse sizes that do not fit into the memory."""
+    """Refuse sizes that do not fit in memory."""
     steps = (args.duration or 600.0) / args.dt
     neurons, words = args.nhidden, max(min(args.batch_size, 2000), 128)  # evaluations use 128
     synapses = neurons * (700 + neurons + 20 * args.time_bins)
