@@ -293,7 +293,7 @@ def make_optimizer(network: DelayedNetwork, args) -> torch.optim.Optimizer:
 
 
 def one_cycle(step: int, n_steps: int, rise: float = 0.2) -> float:
-    """Factor of the learning rates: it rises from 1/25 to 1 and then falls to 0, each along half a period of a cosine.
+    """Factor of the learning rates: a cosine rise from 1/25 to 1, then a cosine fall to 0.
 
     Source: Smith & Topin 2019, Proc. SPIE 11006 (super-convergence).
     """

@@ -123,7 +123,7 @@ def make_parser() -> cli.Parser:
     add(
         "--no-tensorboard",
         action="store_true",
-        help="do not write TensorBoard events; by default they are written if it is installed",
+        help="write no TensorBoard events; by default they are written if TensorBoard is installed",
     )
     return parser
 
@@ -163,7 +163,7 @@ def settle(args) -> dict | None:
         given, was = getattr(args, key), before.get(key, default)
         if content is not None and given is not None and given != was:
             raise CheckpointError(
-                f"{args.resume} is of another run: its {key} was {was}, here it is {given}"
+                f"{args.resume} belongs to another run: its {key} was {was}, here it is {given}"
             )
         setattr(args, key, was if given is None else given)
     if (args.dataset == "folder") != (args.data_folder is not None):
