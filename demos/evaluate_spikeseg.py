@@ -95,7 +95,8 @@ def make_parser() -> cli.Parser:
         "--draws",
         type=cli.positive_int,
         default=1,
-        help="train the read-out N times, on different 80 %% of the data each; 1: on all data",
+        help="train the read-out N times, each time on a different 80 %% of the data; "
+        "1: on all data",
     )
     add(
         "--baseline",

@@ -79,7 +79,7 @@ def _recorded(pictures: Tensor, part: int, first: int) -> Events:
     _, n_steps, n_units = spikes.shape
     times, units = [], []
     for k in range(len(pictures)):
-        rng = np.random.default_rng((part, first + k))  # a recording does not depend on n
+        rng = np.random.default_rng((part, first + k))  # so a recording does not depend on n
         step, unit = np.nonzero(spikes[k])
         n_noise = rng.poisson(NOISE_HZ * n_units * n_steps / 1000)
         step = np.concatenate([step, rng.integers(n_steps, size=n_noise)])
