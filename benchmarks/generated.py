@@ -1,4 +1,8 @@
-"""The rows on generated loops: neurons that also have handwritten loops, a learned tau, a user's."""
+"""The rows on generated loops.
+
+They are for the neurons that also have handwritten loops, for LIF with learned time constants, and
+for a user's neuron.
+"""
 
 from collections.abc import Callable
 
