@@ -242,7 +242,7 @@ def main(args) -> None:
         layers = make_layers(recipe, stimuli.events.shape[0], generator)
     arguments = {key: getattr(args, key) for key in ("dataset", "data_folder", "seed")}
     run = LayerwiseRun(layers, recipe, args.seed, arguments)
-    try:  # does every layer fit the output size of the previous ones?
+    try:  # does every layer fit the output of the layer before it?
         layer_input(layers, recipe, stimuli.events[:1])
     except ValueError as error:
         raise cli.UsageError(f"a layer's pool does not fit the images: {error}") from None
