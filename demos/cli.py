@@ -403,7 +403,7 @@ def save_figure(figure: Figure, path: str) -> None:
 
 
 def read_stdp_run(path: str) -> dict[str, Any]:
-    """The content of a run's checkpoint, with the arguments of train_spikeseg.py.
+    """The content of a run's checkpoint, including the arguments of train_spikeseg.py.
 
     Raises:
         CheckpointError: if the checkpoint is missing, damaged, or from another program.
