@@ -117,8 +117,8 @@ def delays(shape: tuple[int, int, int, int], worker: Spyx | None, missing: str) 
 
 
 #: T, B, inputs, outputs, longest delay in steps, and fraction of entries that are not 0. The first
-#: row is for spoken digits in bins of 10 ms and 5 channels, the second for a hidden layer, the third
-#: for the same words in bins of 2 ms.
+#: row is for spoken digits in bins of 10 ms and 5 channels, the second for a hidden layer, and the
+#: third for the same words in bins of 2 ms.
 LAYERS = (
     (100, 64, 140, 256, 25, 0.17),
     (100, 64, 256, 256, 25, 0.1),
