@@ -209,7 +209,7 @@ def make_parser() -> cli.Parser:
 
 
 class WordRun(GradientRun):
-    """A run of a `DelayedNetwork` on binned spoken digits, whose smoothing narrows in training.
+    """A run of a `DelayedNetwork` on binned spoken digits; the smoothing of its delays narrows.
 
     Args:
         model: the network.
