@@ -1,4 +1,4 @@
-"""Timing side by side with other libraries and with the limits of the machine.
+"""Times of jarvis, beside those of other libraries and the limits of the machine.
 
 Run it with ``python -m benchmarks``.
 """

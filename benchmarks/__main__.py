@@ -42,8 +42,10 @@ def _positive(text: str) -> int:
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     p.add_argument("--rows", nargs="+", choices=GROUPS, default=GROUPS, metavar="ROW",
-                   help=f"what to measure, of {', '.join(GROUPS)}; by default all")  # fmt: skip
-    p.add_argument("--repeats", type=_positive, default=15, help="rounds (at least 7 to quote)")
+                   help=f"what to measure: {', '.join(GROUPS)}; by default all")  # fmt: skip
+    p.add_argument(
+        "--repeats", type=_positive, default=15, help="rounds; take at least 7 if you publish times"
+    )
     p.add_argument("--threads", type=_positive, default=1, help="threads for torch, jarvis and JAX")
     p.add_argument("--quick", action="store_true", help="tiny shapes, to test that everything runs")
     p.add_argument("--jax-python", help="Python of an environment with spyx")

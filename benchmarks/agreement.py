@@ -16,7 +16,7 @@ class Disagreement(ValueError):
 
 
 def gradient(run: Callable[[Tensor], Tensor], x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-    """The spikes, and the gradient with respect to x if the gradient of the spikes is g."""
+    """The spikes, and the gradient that reaches x when the spikes are given the gradient g."""
     x = x.clone().requires_grad_()
     spikes = run(x)
     spikes.backward(g)

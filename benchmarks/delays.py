@@ -1,10 +1,9 @@
 """The rows on delays with one delay per synapse: event-driven networks, and layers with time steps.
 
-`delays` runs 128 neurons on the spikes of 700 inputs.
-
-It is compared with the same layer as a dense convolution over time, whose kernel has each weight at
-the position of its delay (as in DCLS), and, if available, with the JAX code of spatial_snns, which
-updates every synapse in every step. The density of spikes is 4 %, as in spoken digits.
+`delays` runs 128 neurons on the spikes of 700 inputs. It is compared with the same layer as a dense
+convolution over time, whose kernel has each weight at the position of its delay (as in DCLS), and,
+if available, with the JAX code of spatial_snns. This code updates every synapse in every step. The
+density of spikes is 4 %, as in spoken digits.
 
 `layers` runs the forward and the backward pass of `DelayedLinear`. It is compared with its
 definition, a dense convolution over time, and with an `nn.Linear` without delays.
@@ -56,7 +55,7 @@ def _neurons(drive: Tensor) -> Tensor:
 
 
 def _first_spikes(worker: Spyx, spikes: Tensor, w: Tensor, d: Tensor) -> str:
-    """Compare first spikes with ours: after a reset, their v stays at rest one step longer."""
+    """Compare first spikes with ours. After a reset, v stays at rest one step longer in theirs."""
     theirs = torch.tensor(worker.spatial(spikes, w.detach(), d.detach(), NEURON.dt))
     out = run_events(Events.from_dense(spikes.unsqueeze(1)), w.double(), d.double(), neuron=NEURON)
     first = out.spikes.first_steps()[0]
@@ -117,8 +116,9 @@ def delays(shape: tuple[int, int, int, int], worker: Spyx | None, missing: str) 
     return row
 
 
-#: T, B, inputs, outputs, longest delay in steps, and fraction of entries that are not 0, for spoken
-#: digits in bins of 10 ms and 5 channels, for a hidden layer, and for the same words in 2 ms bins.
+#: T, B, inputs, outputs, longest delay in steps, and fraction of entries that are not 0. The first
+#: row is for spoken digits in bins of 10 ms and 5 channels, the second for a hidden layer, and the
+#: third for the same words in bins of 2 ms.
 LAYERS = (
     (100, 64, 140, 256, 25, 0.17),
     (100, 64, 256, 256, 25, 0.1),
@@ -126,7 +126,7 @@ LAYERS = (
 )
 
 
-#: By what factor `DelayedLinear` must at least beat the dense convolution.
+#: The smallest factor by which `DelayedLinear` must beat the dense convolution.
 LAYER_BARS = (2.0, 2.0, 5.0)
 
 
@@ -167,8 +167,8 @@ def layers(number: int, quick: bool = False) -> Row:
 def memory(quick: bool = False) -> list[dict]:
     """Peak memory of a forward and backward pass, MB, as a function of T and the spike density.
 
-    It includes numpy's allocations and the history of potentials, which are the only parts that
-    grow, and the matrices themselves.
+    This includes numpy's allocations, the history of potentials, and the matrices themselves; only
+    the first two grow.
     """
     _, batch, n_in, width = (0, 2, 20, 8) if quick else SHAPE
     points = [(250, DENSITY), (500, DENSITY), (1000, DENSITY), (2000, DENSITY)]

@@ -1,4 +1,8 @@
-"""The rows on generated loops: for the handwritten neurons, a learned tau, and a user's neuron."""
+"""The rows on generated loops.
+
+They are for the neurons that also have handwritten loops, for LIF with learned time constants, and
+for a user's neuron.
+"""
 
 from collections.abc import Callable
 
@@ -50,9 +54,10 @@ def sample() -> tuple[Tensor, Tensor]:
 def each_way(run: Run, x: Tensor, g: Tensor) -> tuple[Callable[[], Time], Callable[[], Time]]:
     """The forward pass of a layer, and the backward pass alone, as two timed calls.
 
-    Both calls run both passes, as training does, and each times its own half. Both passes run once
-    before, untimed: which blocks of memory are free and in the cache depends on what ran last and
-    can change the time of a forward pass by up to a quarter. `x` requires a gradient.
+    Both calls run both passes, as training does, and each times its own half. Before that, both
+    passes run once untimed, because what ran last determines which blocks of memory are free and in
+    the cache. This can change the time of a forward pass by up to a quarter. `x` requires a
+    gradient.
     """
 
     def forward() -> Time:

@@ -256,7 +256,7 @@ class Loops:
         return _Run.apply(x, self)  # type: ignore[return-value]
 
     def run(self, backward: bool, rows: Rows, steps: int, tensors: list[Tensor]) -> None:
-        """Run one of the loops over all steps; it only reads `rows`, and also writes `tensors`."""
+        """Run one of the loops over all steps; `rows` are only read, `tensors` also written."""
         dtype = rows.flat.dtype
         if dtype not in self._numbers:
             self._numbers[dtype] = torch.tensor(self.values, dtype=dtype).numpy()

@@ -55,7 +55,7 @@ def interleave(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str
 
 
 def limits(repeats: int, quick: bool = False) -> dict[str, float]:
-    """Copy bandwidth, GB/s (counting reads and writes), and matrix products, GFLOP/s."""
+    """Copy bandwidth in GB/s (reads plus writes), and speed of matrix products in GFLOP/s."""
     n, m = (1 << 16, 64) if quick else (1 << 24, 1024)
     source, target = torch.rand(n), torch.empty(n)
     a, b, out = torch.rand(m, m), torch.rand(m, m), torch.empty(m, m)

@@ -104,7 +104,7 @@ def norse(dtype: torch.dtype) -> Run:
     import norse.torch as norse
     from norse.torch.functional.reset import reset_subtract
 
-    # Its input is a current, v += dt / tau (x - v); scaled by tau / dt, x is the jump in v.
+    # Norse's input is a current, v += dt / tau (x - v); scaled by tau / dt, x is the jump in v.
     factor = 1.0 - DECAY
     p = norse.LIFBoxParameters(
         tau_mem_inv=torch.tensor(factor, dtype=dtype),

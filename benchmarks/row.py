@@ -49,8 +49,8 @@ class Row:
             name: its name in the table.
             call: runs it once.
             check: returns what agrees, or raises `Disagreement`.
-            note: known differences, whatever the check finds.
-            missing: why it is not available, if it is not.
+            note: known differences, which are reported whatever the check finds.
+            missing: if the implementation is not available, the reason.
         """
         entry = Entry(name, call, note, missing)
         if not missing and check is not None:

@@ -2,8 +2,8 @@
 
 This measures a linear map and the gradient of its weights, in the three modes of `sparse_products`,
 for several spike densities, widths and batch sizes. It also measures the peak memory of a training
-step with and without skipping, and how many neurons receive a gradient from a surrogate, together
-with what the network then learns. The results go into benchmarks/results/sparse.json, the figure
+step with and without skipping, how many neurons receive a gradient from a surrogate, and which
+accuracy the network then reaches. The results go into benchmarks/results/sparse.json, the figure
 into docs/images/sparse.png.
 """
 
@@ -132,7 +132,7 @@ SIZES, STEPS, EPOCHS, SEEDS = (64, 256, 128, 10), 25, 15, 3
 
 
 def support(quick: bool = False) -> list[dict]:
-    """How many neurons receive a gradient from a surrogate, and what the network then learns.
+    """How many neurons receive a gradient from a surrogate, and which accuracy is then reached.
 
     The networks are trained on the 8x8 digits in a rate code. For each surrogate, this returns the
     test accuracy (mean and standard deviation over seeds) and, for both hidden layers, the fraction
@@ -197,7 +197,7 @@ def plot(data: dict, path: Path) -> None:
 
 
 def worst(cells: list[dict]) -> tuple[float, dict]:
-    """The largest ratio of the automatic choice's time to the better mode's, and its cell."""
+    """The largest ratio of the automatic choice's time to that of the faster mode, and its cell."""
     ratios = [(c["auto"] / min(c["always"], c["never"]), c) for c in cells]
     return max(ratios, key=lambda pair: pair[0])
 

@@ -78,7 +78,7 @@ class Spyx:
         """Set up a layer of spatial_snns; return the step of each neuron's first spike, or -1.
 
         Args:
-            spikes: ``[T, n_in]``, and ``w``, ``d`` ``[n_in, H]``, delays in ms.
+            spikes: ``[T, n_in]``; `w` and `d` are ``[n_in, H]``, with delays in ms.
 
         Raises:
             RuntimeError: if its ``sim.py`` cannot be imported there.

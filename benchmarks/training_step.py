@@ -24,7 +24,7 @@ OURS = "jarvis"
 
 
 class _Theirs(nn.Module):
-    """Linear, LIF, Linear and the mean over time, where the LIF neuron is a library's."""
+    """Linear, LIF, Linear and the mean over time, with the LIF neuron of another library."""
 
     def __init__(self, sizes: tuple[int, int, int], neuron: peers.Run, stepwise: bool) -> None:
         super().__init__()

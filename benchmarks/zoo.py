@@ -13,7 +13,7 @@ from jarvis.zoo import ZOO, find
 
 #: A neuron has to be this many times as fast as the same equations in another library.
 FASTER = 5.0
-#: The same bound relative to its own eager step; shared work (random numbers) is not faster.
+#: The bound against its own eager step; drawing random numbers takes the same time in both.
 OWN = 2.0
 
 

@@ -96,7 +96,7 @@ def _resonator(x: Tensor, state: TwoStates, p: Any, spike: Spike):
 
 @dataclass(frozen=True)
 class NorseIzhikevichParams(Parameters):
-    """Regular spiking, with Norse's time in ms."""
+    """Norse's parameters for regular spiking, with time in ms."""
 
     a: float = parameter(0.02)
     b: float = parameter(0.2)

@@ -51,7 +51,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser with one-line errors (one per machine) and exit status 2."""
+    """An argument parser with one-line errors (printed once per machine) and exit status 2."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", _Help)
@@ -161,7 +161,10 @@ def path(text: str) -> str:
 
 
 def net(text: str) -> str:
-    """An argparse type: the form of a network's delays, with at most 1000 dimensions."""
+    """An argparse type: the text that names a network's kind of delays.
+
+    Text that asks for more than 1000 dimensions is refused.
+    """
     digits = re.match(r"\d*", text)
     assert digits is not None
     if len(text) > 30 or len(digits[0]) > 9 or int(digits[0] or 0) > 1000:
@@ -170,7 +173,7 @@ def net(text: str) -> str:
 
 
 def file_name(text: str) -> str:
-    """An argparse type: part of a file name, which cannot lead to a different folder."""
+    """An argparse type: part of a file name, without anything that leads to another folder."""
     if not text.strip(". ") or any(mark in text for mark in "/\\:\n"):
         raise argparse.ArgumentTypeError(f"{_shown(text)} is not a name within a folder")
     if len(os.fsencode(text)) > 100:
@@ -272,7 +275,7 @@ def device(args: argparse.Namespace) -> torch.device:
     """The device that --device names.
 
     Raises:
-        UsageError: if this machine does not have it.
+        UsageError: if this machine does not have that device.
     """
     try:
         return choose_device(args.device)
@@ -283,7 +286,7 @@ def device(args: argparse.Namespace) -> torch.device:
 def plain(args: argparse.Namespace, *left_out: str) -> dict[str, Any]:
     """The options that define a run, for its checkpoints and metrics.
 
-    Options for its length, its device and its output are left out. Of the others, only learning
+    Options for the length, device and output of the run are left out. Of the others, only learning
     rates may change when a run is resumed (`jarvis.training.run.MAY_CHANGE`).
     """
     others = {"epochs", "device", "output", "force", "resume", "plot", *left_out}
@@ -294,7 +297,7 @@ def plain(args: argparse.Namespace, *left_out: str) -> dict[str, Any]:
 
 @contextmanager
 def usage() -> Iterator[None]:
-    """Turn a ValueError in a block that makes objects from options into a UsageError."""
+    """Turn a ValueError into a UsageError, in a block that makes objects from options."""
     try:
         yield
     except (ValueError, OverflowError) as error:
@@ -314,13 +317,13 @@ def output_folder(
 
     Args:
         folder: the folder; None if there is none.
-        resume: the checkpoint that is continued, or the folder of its run.
+        resume: the checkpoint to resume from, or the folder of its run.
         force: whether another run may be overwritten; None if the program has no --force.
         how: what the message suggests if the folder contains another run.
 
     Raises:
-        UsageError: if the folder contains a run other than the one that is continued.
-        FolderInUseError: if another program writes to it.
+        UsageError: if the folder contains a run other than the one being resumed.
+        FolderInUseError: if another program writes to the folder.
     """
     if folder is None or not distributed.is_main():
         yield
@@ -352,13 +355,13 @@ def column(history: History, name: str) -> list[float]:
 
 
 def check_memory(n_bytes: float, where: torch.device, *options: str) -> None:
-    """Refuse sizes that cannot fit into the memory of this machine.
+    """Refuse sizes that cannot fit in the memory of this machine.
 
     Args:
-        n_bytes: a rough lower estimate of the memory that the run needs, bytes.
+        n_bytes: a rough lower bound on the memory that the run needs, in bytes.
         where: the device. Only the CPU is checked; a GPU itself reports what does not fit.
-        options: the options that determine the estimate, with their values; the most effective
-            one comes first.
+        options: the options that determine the estimate, with their values; the option
+            with the largest effect comes first.
 
     Raises:
         UsageError: if the estimate exceeds the memory of this machine.
@@ -390,7 +393,7 @@ def save_figure(figure: Figure, path: str) -> None:
     """Write a figure as PNG, completely or not at all; under torchrun only rank 0 writes.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: if the file cannot be written.
     """
     if not distributed.is_main():
         return
@@ -400,10 +403,10 @@ def save_figure(figure: Figure, path: str) -> None:
 
 
 def read_stdp_run(path: str) -> dict[str, Any]:
-    """The content of a run's checkpoint, with the arguments of train_spikeseg.py.
+    """The content of a run's checkpoint, including the arguments of train_spikeseg.py.
 
     Raises:
-        CheckpointError: if it is missing, damaged, or was not written by that program.
+        CheckpointError: if the checkpoint is missing, damaged, or from another program.
     """
     from jarvis.stdp import DATASETS, read_run
 
@@ -424,7 +427,7 @@ def read_stdp_run(path: str) -> dict[str, Any]:
 
 
 def check_stdp_memory(dataset: str, recipe: "Recipe", n_samples: int | None) -> None:
-    """Refuse sizes that do not fit into the memory.
+    """Refuse sizes that do not fit in memory.
 
     Raises:
         UsageError: if the weights of a layer, or the scenes to be generated, do not fit.
@@ -444,10 +447,10 @@ def check_stdp_memory(dataset: str, recipe: "Recipe", n_samples: int | None) -> 
 def run(
     parser: Parser, main: Callable[[argparse.Namespace], None], argv: list[str] | None = None
 ) -> None:
-    """Parse the options, run the program, and report errors that a user can cause in one line.
+    """Parse the options, run the program, and report in one line any error that a user can cause.
 
     The exit status is 2 for a bad option, missing data, an unsuitable checkpoint or a folder that
-    is in use, 1 for a failed run, and 130 after an interruption. Any other error is a bug and keeps
+    is in use; 1 for a failed run; and 130 after an interruption. Any other error is a bug and keeps
     its traceback. Under torchrun only rank 0 prints.
     """
     for stream in (sys.stdout, sys.stderr):  # file names may not be valid text
@@ -487,7 +490,7 @@ def _run(
             raise
         sizes = " or ".join(parser.sizes(args))
         parser.exit(1, f"{parser.prog}: out of memory: reduce {sizes or 'the sizes'}\n")
-    # Here the exception has been released, and with it the frames that referenced the model.
+    # By now the exception has been released, and with it the frames that referenced the model.
     distributed.leave(status)
     if status:
         sys.exit(status)
@@ -517,7 +520,7 @@ def _check_plot(path: str) -> None:
 
 
 def _words(error: OSError) -> str:
-    """The message of an OSError without its number, which `str` puts first."""
+    """The message of an OSError, without the error number that `str` puts in front of it."""
     return str(error) if error.filename is not None else error.strerror or str(error)
 
 

@@ -1,4 +1,4 @@
-"""Evaluate what a network of train_spikeseg.py has learned: classes, masks, instances.
+"""Evaluate what a network trained by train_spikeseg.py has learned: classes, masks, instances.
 
 python demos/evaluate_spikeseg.py runs/digits --plot digits.png
 python demos/evaluate_spikeseg.py runs/satellites --samples 500 --plot scenes.png
@@ -95,7 +95,8 @@ def make_parser() -> cli.Parser:
         "--draws",
         type=cli.positive_int,
         default=1,
-        help="train the read-out N times, each on a different 80 %% of the data; 1: on all data",
+        help="train the read-out N times, each time on a different 80 %% of the data; "
+        "1: on all data",
     )
     add(
         "--baseline",

@@ -213,8 +213,8 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         "--clip",
         type=least,
         default=2.0,
-        help="largest norm of the gradient of a neuron's weights, as a multiple of their norm; "
-        "0: no limit",
+        help="largest norm of the gradient of a neuron's weights, as a multiple of the norm "
+        "of these weights; 0: no limit",
     )
     add(
         "--tgtfreq",
@@ -254,8 +254,8 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
         type=least,
         default=0.0,
         metavar="G",
-        help="damp the gradient after every 10 steps of the backward pass: g -> g/(1 + |g|/G); it "
-        "is then no longer exact; 0: never",
+        help="damp the gradient after every 10 steps of the backward pass: g -> g/(1 + |g|/G), "
+        "after which the gradient is no longer exact; 0: never",
     )
     add(
         "--average",
@@ -436,7 +436,7 @@ def make_parser(doc: str = "Train a spatial network on spoken digits.") -> Parse
 
 
 def check(args: argparse.Namespace) -> None:
-    """Check combinations of options, and expand those that are short for others.
+    """Check combinations of options, and expand options that are short for others.
 
     Raises:
         UsageError: for incompatible options.

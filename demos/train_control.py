@@ -89,22 +89,22 @@ def make_parser() -> cli.Parser:
     add("--tau", type=cli.positive_float, metavar="MS", default=None,
         help="membrane time constant of the neurons, if they have a parameter tau")  # fmt: skip
     add("--tau-trace", type=cli.positive_float, nargs="+", metavar="MS", default=[4.5],
-        help="time constant of the trace that is read out, ms; if there are several, such as 4.5 "
+        help="time constant of the trace that is read out, ms; if several are given, such as 4.5 "
         "and 45, neurons take them in turn, so that changes can be seen")  # fmt: skip
     harder = parser.add_argument_group("harder tasks")
     add = harder.add_argument
     add("--hide-velocities", action="store_true", help="remove velocities from the observations")
     add("--noise", type=cli.not_negative_float, default=0.0,
-        help="standard deviation of noise on the observations, in their units")  # fmt: skip
+        help="standard deviation of noise added to the observations, in their units")  # fmt: skip
     add("--delay", type=cli.not_negative_int, default=0,
         help="number of control steps by which actions are delayed")  # fmt: skip
     add("--lost", type=cli.not_negative_int, nargs="+", metavar="INDEX", default=None,
-        help="observations that are always 0; by default none")  # fmt: skip
+        help="indices of observations that are set to 0; by default none")  # fmt: skip
     strategy = parser.add_argument_group("evolution strategy (defaults depend on the environment)")
     add = strategy.add_argument
     add("--directions", type=cli.positive_int, default=None, help="number of directions per update")
     add("--best", type=cli.positive_int, default=None,
-        help="number of the best directions, which alone are used for an update")  # fmt: skip
+        help="number of best directions; only these are used for an update")  # fmt: skip
     add("--sigma", type=cli.positive_float, default=None,
         help="standard deviation of the weight changes that are tried")  # fmt: skip
     add("--ranked", action="store_true", help="use only the ranks of the returns")

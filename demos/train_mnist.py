@@ -98,7 +98,7 @@ def make_parser() -> cli.Parser:
 
 
 def encode(x: torch.Tensor, generator: torch.Generator, *, encoding: str, n_steps: int):
-    """Images ``[B, 1, H, W]`` -> input ``[T, B, 1, H, W]``."""
+    """Encode images ``[B, 1, H, W]`` as input ``[T, B, 1, H, W]``."""
     if encoding == "poisson":
         return poisson_encode(x, n_steps, generator=generator, skip_zeros=True)
     return constant_encode(x, n_steps)
@@ -122,7 +122,7 @@ def main(args) -> None:
 
 
 def check_memory(args, train: datasets.ArrayDataset, device: torch.device) -> None:
-    """Refuse sizes that do not fit into the memory."""
+    """Refuse sizes that do not fit in memory."""
     sizes = [torch.Size(train.shape).numel()]
     # Conv: the maps have at most 32 x H x W units.
     sizes += [40 * sizes[0]] if args.arch == "conv" else [*args.hidden, train.n_classes]

@@ -209,7 +209,7 @@ def make_parser() -> cli.Parser:
 
 
 class WordRun(GradientRun):
-    """A run of a `DelayedNetwork` on spoken digits in bins, with a smoothing that narrows.
+    """A run of a `DelayedNetwork` on binned spoken digits; the smoothing of its delays narrows.
 
     Args:
         model: the network.
@@ -293,7 +293,7 @@ def make_optimizer(network: DelayedNetwork, args) -> torch.optim.Optimizer:
 
 
 def one_cycle(step: int, n_steps: int, rise: float = 0.2) -> float:
-    """Factor of the learning rates: it rises from 1/25 to 1, then falls to 0, along cosines.
+    """Factor of the learning rates: a cosine rise from 1/25 to 1, then a cosine fall to 0.
 
     Source: Smith & Topin 2019, Proc. SPIE 11006 (super-convergence).
     """

@@ -153,12 +153,12 @@ def main(args) -> None:
         train, val, test = load(args)
     folder = run_folder(args)
     resume = folder if args.reload else args.resume
-    with cli.output_folder(folder, resume, args.force, "--reload goes on with it"):
+    with cli.output_folder(folder, resume, args.force, "--reload continues it"):
         _train(args, device, (train, val, test), folder, resume)
 
 
 def check_memory(args, device: torch.device) -> None:
-    """Refuse sizes that do not fit into the memory."""
+    """Refuse sizes that do not fit in memory."""
     steps = (args.duration or 600.0) / args.dt
     neurons, words = args.nhidden, max(min(args.batch_size, 2000), 128)  # evaluations use 128
     synapses = neurons * (700 + neurons + 20 * args.time_bins)
@@ -266,7 +266,7 @@ def plot(path: str, history, run: SpatialRun) -> None:
 
 
 def debug(kind, error, traceback) -> None:
-    """What --debug does about an uncaught error: it starts the debugger."""
+    """Start the debugger on an uncaught error, for --debug."""
     import pdb
     from traceback import print_exception
 

@@ -123,7 +123,7 @@ def make_parser() -> cli.Parser:
     add(
         "--no-tensorboard",
         action="store_true",
-        help="do not write TensorBoard events; by default they are written if it is installed",
+        help="write no TensorBoard events; by default they are written if TensorBoard is installed",
     )
     return parser
 
@@ -163,7 +163,7 @@ def settle(args) -> dict | None:
         given, was = getattr(args, key), before.get(key, default)
         if content is not None and given is not None and given != was:
             raise CheckpointError(
-                f"{args.resume} is of another run: its {key} was {was}, here it is {given}"
+                f"{args.resume} belongs to another run: its {key} was {was}, here it is {given}"
             )
         setattr(args, key, was if given is None else given)
     if (args.dataset == "folder") != (args.data_folder is not None):
@@ -242,7 +242,7 @@ def main(args) -> None:
         layers = make_layers(recipe, stimuli.events.shape[0], generator)
     arguments = {key: getattr(args, key) for key in ("dataset", "data_folder", "seed")}
     run = LayerwiseRun(layers, recipe, args.seed, arguments)
-    try:  # does every layer fit the output size of the previous ones?
+    try:  # does every layer fit the output of the layer before it?
         layer_input(layers, recipe, stimuli.events[:1])
     except ValueError as error:
         raise cli.UsageError(f"a layer's pool does not fit the images: {error}") from None

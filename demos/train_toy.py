@@ -54,7 +54,7 @@ def make_parser() -> cli.Parser:
 
 
 def encode(x: torch.Tensor, generator: torch.Generator, *, encoding: str, n_steps: int):
-    """Values ``[B, 32]`` -> spikes ``[T, B, 32]``."""
+    """Encode values ``[B, 32]`` as spikes ``[T, B, 32]``."""
     if encoding == "poisson":
         return poisson_encode(x, n_steps, generator=generator)
     return ttfs_encode(x, n_steps)
@@ -63,10 +63,10 @@ def encode(x: torch.Tensor, generator: torch.Generator, *, encoding: str, n_step
 def ceiling(encode, encoding: str, n: int = 65536) -> float:
     """Accuracy of a perfect decoder, which knows the labelling rule but sees only spikes.
 
-    From a rate code, it uses the spike count of each input; from a first-spike code, the spike
-    time. No network can use information that these do not contain. The accuracy is measured on n
-    new samples of the toy set, which makes it precise to about 0.1 %. On the 820 test samples, a
-    network can exceed it.
+    From a rate code, the decoder uses the spike count of each input; from a first-spike code, the
+    spike time. No network can use information that these do not contain. The accuracy is measured
+    on n new samples of the toy set, which makes it precise to about 0.1 %. On the 820 test samples,
+    a network can exceed this accuracy by chance.
     """
     x = torch.rand((n, 32), generator=torch.Generator().manual_seed(1))
     generator = torch.Generator().manual_seed(2)

@@ -82,7 +82,7 @@ def make_parser() -> cli.Parser:
 
 
 def encoded(split: str) -> ArrayDataset:
-    """A split whose values are coded as spike times ``[N, 4]``, ms; the code is deterministic."""
+    """A split with its values coded as spike times ``[N, 4]``, ms; the code is deterministic."""
     values = datasets.yinyang(split)
     times = spike_time_encode(values.inputs)
     return ArrayDataset(times, values.targets, values.n_classes, values.source)
@@ -141,9 +141,7 @@ def _train(args, device: torch.device) -> None:
     with torch.no_grad():
         spikes = model.spikes(test.inputs.to(device))[-1].times.isfinite()
     undecided = 1.0 - spikes.any(1).float().mean().item()
-    print(
-        f"undecided={undecided:.4f} (test samples for which no output spikes, after the last epoch)"
-    )
+    print(f"undecided={undecided:.4f} (share of test samples without an output spike, last epoch)")
     print(f"seconds={seconds:.1f} ({1e3 * seconds / steps:.2f} ms per step)")
     print(
         f"test_acc={test_acc[history.best_epoch - 1]:.4f} (epoch {history.best_epoch}, the best on "

@@ -22,7 +22,7 @@ def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
 def _outside(
     values: Tensor, longest: float, ends: Tensor, counts: Tensor, generator: torch.Generator | None
 ) -> Tensor:
-    """Whether each event's value is outside a random interval in [0, end], one per sample."""
+    """Whether each event's value is outside the random interval in [0, end] of its sample."""
     n = len(ends)
     span = _uniform(n, 0.0, longest, generator).minimum(ends)
     start = _uniform(n, 0.0, 1.0, generator) * (ends - span)
@@ -56,20 +56,19 @@ class Augmentation:
             ``[1 - stretch, 1 + stretch]``; `stretch` must be in [0, 1).
         channel_jitter: each event is shifted by its own number of channels, rounded from
             ``N(0, channel_jitter^2)``; events that leave the range are lost.
-        time_jitter: each event is shifted in time by ``N(0, time_jitter^2)`` ms, but not to before
-            0.
+        time_jitter: each event is shifted in time by ``N(0, time_jitter^2)`` ms, but never below 0.
         channel_mask: a band of neighbouring channels is removed, at a random position; its width is
             uniform in ``[0, channel_mask]``.
         time_mask: all events in a time interval are removed; its length is uniform in
             ``[0, time_mask]`` ms, and its position is uniform within the sample.
         drop: each event is lost with a probability that is drawn for each sample, uniform in
-            ``[0, drop]``; in [0, 1).
-        blend: probability that a sample is mixed with another sample of its class, see `blended`;
-            in [0, 1]. The mixing takes place in `SpokenDigits.batch`, where the classes are known.
+            ``[0, drop]``; `drop` must be in [0, 1).
+        blend: probability, in [0, 1], that a sample is mixed with another sample of its class (see
+            `blended`). This happens in `SpokenDigits.batch`, where the classes are known.
         warp: the distances of all channels of a sample from the middle channel are multiplied by
-            the same factor, uniform in ``[1 - warp, 1 + warp]``, and rounded; in [0, 1). On a
-            logarithmic frequency scale, this corresponds to a voice with a wider or narrower
-            frequency range. Events that leave the range of channels are lost.
+            the same factor, uniform in ``[1 - warp, 1 + warp]``, and rounded; `warp` must be in
+            [0, 1). On a logarithmic frequency scale, this corresponds to a voice with a wider or
+            narrower frequency range. Events that leave the range of channels are lost.
 
     Raises:
         ValueError: for a value out of range.
@@ -123,8 +122,8 @@ class Augmentation:
         n, counts = len(events), events.counts
         times, units = events.times, events.units
         keep = torch.ones(len(times), dtype=torch.bool)
-        # Every enabled kind of change always draws, so that its outcome does not affect other
-        # draws.
+        # Every enabled kind of change always draws its random numbers, so that its outcome does
+        # not affect the draws of other kinds.
         if self.stretch:
             factor = _uniform(n, 1 - self.stretch, 1 + self.stretch, generator)
             times = times * factor.repeat_interleave(counts)
@@ -158,7 +157,7 @@ class Augmentation:
 
 
 def _centres(events: Events, values: Tensor) -> Tensor:
-    """``[B]``: mean over the events of each sample; 0 for a sample without events."""
+    """``[B]``: mean value of the events of each sample; 0 for a sample without events."""
     sums = torch.zeros(len(events), dtype=torch.float64)
     sums.index_add_(0, events.samples(), values.double())
     return sums / events.counts.clamp_min(1)
@@ -167,7 +166,7 @@ def _centres(events: Events, values: Tensor) -> Tensor:
 def blended(
     events: Events, others: Events, chosen: Tensor, generator: torch.Generator | None = None
 ) -> Events:
-    """Mix each chosen sample with its counterpart in `others`, with half the events of each.
+    """Mix each chosen sample with its counterpart in `others`, keeping half the events of each.
 
     The counterpart is first shifted as a whole in time and channel, so that its mean time and mean
     channel match those of the sample. Each event of either sample is then kept with probability

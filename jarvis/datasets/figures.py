@@ -32,7 +32,8 @@ KINDS = ("none", "ring", "star")
 _APART, _HALF = 7, 3.0  # distance between a figure's strokes and half their length, pixels
 _BOX = 3 * _APART  # side of a figure, pixels
 _CLEAR = 23  # side of the square without the centre of any other stroke, pixels
-#: Directions of a figure's strokes, row by row, in units of 45 degrees from x to y; None is any.
+#: Directions of a figure's strokes, row by row, in units of 45 degrees from x to y; None stands
+#: for any direction.
 _TURNS = {
     "ring": (3, 0, 1, 2, None, 2, 1, 0, 3),
     "star": (1, 2, 3, 0, None, 0, 3, 2, 1),
@@ -50,7 +51,7 @@ class FigureConfig:
         noise: probability that any pixel, on a stroke or not, fires spontaneously in a frame.
         drift: speed of the whole scene in a random direction, pixels per frame.
         jitter: standard deviation of a stroke's displacement, pixels.
-        turn: standard deviation of its rotation, degrees.
+        turn: standard deviation of a stroke's rotation, degrees.
 
     Raises:
         ValueError: if a value is out of range.
@@ -78,7 +79,7 @@ class Figure(NamedTuple):
 
     events: Events  #: events of one sample, T steps, units ``(1, H, W)``
     kind: int  #: 0 none, 1 ring, 2 star
-    centre: Tensor  #: ``[2]``, y and x in pixels at half the scene's time; NaN without a figure
+    centre: Tensor  #: ``[2]``, y and x in pixels in the middle of the scene; NaN without a figure
     mask: Tensor  #: ``[T, H, W]`` bool: the pixels of the figure's strokes
 
 

@@ -73,13 +73,13 @@ def camera_path() -> Tensor:
 
 
 def _recorded(pictures: Tensor, part: int, first: int) -> Events:
-    """Events of images ``[B, 1, 8, 8]``, the samples of a split from number `first` on."""
+    """Events that images ``[B, 1, 8, 8]`` cause; the first image is sample `first` of a split."""
     spikes = delta_encode(_film(pictures).log(), THRESHOLD)  # [300, B, 2, 34, 34]
     spikes = spikes.transpose(0, 1).flatten(2).numpy()
     _, n_steps, n_units = spikes.shape
     times, units = [], []
     for k in range(len(pictures)):
-        rng = np.random.default_rng((part, first + k))  # a recording does not depend on n
+        rng = np.random.default_rng((part, first + k))  # so a recording does not depend on n
         step, unit = np.nonzero(spikes[k])
         n_noise = rng.poisson(NOISE_HZ * n_units * n_steps / 1000)
         step = np.concatenate([step, rng.integers(n_steps, size=n_noise)])

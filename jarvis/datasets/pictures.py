@@ -58,7 +58,7 @@ def listed(root: Path) -> tuple[list[Path], list[int], list[str]]:
 
 
 def share(name: str) -> str:
-    """The split of a picture by a hash of its name: 70 % train, 10 % val, 20 % test.
+    """The split of a picture, set by a hash of its name: 70 % train, 10 % val, 20 % test.
 
     Example:
         >>> [share(f"{i}.png") for i in range(4)]

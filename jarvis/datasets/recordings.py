@@ -104,7 +104,7 @@ class EventDataset(Dataset):
 
 
 def read_nmnist(files: Sequence[Path]) -> Events:
-    """Read N-MNIST's ``.bin`` files as one batch with one file per sample.
+    """Read N-MNIST's ``.bin`` files as one batch with one sample per file.
 
     Each event has five bytes: x, y, and 24 bits (big endian) with the polarity (1 for ON) and 23
     bits of time in us. An entry with y = 240 is not an event but an overflow of the clock: 8192 us
@@ -252,8 +252,8 @@ def nmnist(split: str = "train", *, n: int | None = None, download: bool = True)
             raise missing(
                 "N-MNIST",
                 f"NMNIST/{part}",
-                f"none of the {n_found} recordings of {root} is in the {split} split, which has "
-                f"the numbers that {'' if split == 'val' else 'do not '}end in 0",
+                f"none of the {n_found} recordings of {root} is in the {split} split, whose "
+                f"recordings have numbers that {'' if split == 'val' else 'do not '}end in 0",
             )
     if n is not None and n < len(files):
         files, source = files[:n], f"{source}, the first {n} of {split}"

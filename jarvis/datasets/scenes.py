@@ -235,7 +235,8 @@ def scene_events(sky: Sky, split: str, index: int, config: SceneConfig) -> tuple
         keys.append(np.ravel_multi_index(tuple(places[:, fires]), shape))
         owners.append(np.full(len(keys[-1]), owner, dtype=np.uint8))
     # There is one random word per pixel and frame: its size determines whether the pixel fires, and
-    # its last bit determines the channel. More noise therefore keeps all events of less noise.
+    # its last bit determines the channel. So all events that occur with less noise also occur with
+    # more noise.
     words = _rng(split, index, _NOISE).integers(
         0, 1 << 32, config.n_frames * size * size, dtype=np.uint32
     )

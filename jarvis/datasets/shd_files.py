@@ -62,7 +62,7 @@ def read_shd(part: str, *, download: bool = True, check: bool = True) -> SpokenD
         check: whether to check every event for impossible values.
 
     Raises:
-        MissingDataError: if it is not on this machine and cannot be downloaded.
+        MissingDataError: if the file is not on this machine and cannot be downloaded.
         CorruptDataError: if it is truncated, corrupted, or not in SHD's schema; the message names
             it.
     """

@@ -572,7 +572,7 @@ def test_a_folder_that_holds_a_run(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     assert run_demo(monkeypatch, *options) == 2
     message = capsys.readouterr().err
-    assert "--reload goes on with it, --force overwrites it" in message
+    assert "--reload continues it, --force overwrites it" in message
     assert len(message.splitlines()) == 1
     assert run_demo(monkeypatch, *options, "--force") == 0
     # the same options, more epochs: the same folder, whatever the date

@@ -98,7 +98,7 @@ def test_resume_needs_no_other_option_and_takes_none_that_differs(demos, config,
         (["--seed", "1"], "its seed was 42, here it is 1"),
         (["--dataset", "satellites"], "its dataset was digits, here it is satellites"),
         (["--n-classes", "3"], "conv3.maps was 10, here it is 3"),
-        (["--paper", "igarss2023"], "is of another run"),
+        (["--paper", "igarss2023"], "belongs to another run"),
     ):
         with pytest.raises(train.CheckpointError, match=says):
             run(train, capsys, "--resume", folder, *options)
