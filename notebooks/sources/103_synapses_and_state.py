@@ -85,8 +85,8 @@ plt.show()
 # earlier or later than when the spike makes $v$ jump directly, and higher or lower?
 #
 # <details><summary>Make a guess, then open</summary>
-# Later, when the decaying current just balances the leak. And higher, because i adds to v at every
-# step for as long as it lasts.
+# Later, when the decaying current just balances the leak; and higher, because i adds to v at every
+# step.
 # </details>
 
 # %%
@@ -140,14 +140,13 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the potential after one spike of weight 1, which arrives in the first step and
-# is seen at its end, at 1 ms.* With a synapse, this [postsynaptic
-# potential](../docs/glossary.md#postsynaptic-potential) rises to a later, rounder and larger peak.
-# How much larger depends on `dt`, because $i$ is added in full at every step. One spike adds
-# $1/(1 - e^{-dt/\tau_{syn}})$ in total. For $\tau_{syn}$ = 5 ms that is
-# 5.5<!-- total_current 0.05 --> with `dt` = 1 ms and 51<!-- total_fine 0.6 --> with 0.1 ms. So with
-# `tau_syn`, a weight means something only together with `dt`. When you add `tau_syn` to a network
-# that works, divide its weights by this total: this keeps the area under $v$.
+# *The figure shows the potential after one spike of weight 1 in the first step, whose end is at 1
+# ms.* With a synapse, this [postsynaptic potential](../docs/glossary.md#postsynaptic-potential)
+# rises to a later, rounder and larger peak. How much larger depends on `dt`, because $i$ is added
+# in full at every step. One spike adds $1/(1 - e^{-dt/\tau_{syn}})$ in total. For $\tau_{syn}$ = 5
+# ms that is 5.5<!-- total_current 0.05 --> with `dt` = 1 ms and 51<!-- total_fine 0.6 --> with 0.1
+# ms. So with `tau_syn`, a weight means something only together with `dt`. When you add `tau_syn` to
+# a network that works, divide its weights by this total: this keeps the area under $v$.
 #
 # ### Exercise 1: Just enough to fire (8 min)
 #
@@ -262,8 +261,8 @@ assert math.isclose(state.adaptation.item(), a)
 # new one as its second result. An input has time first, then any other axes: `[T, n]` in lesson
 # 101, `[T, B, n]` with a batch of B samples, `[200, 1, 1]` below.
 #
-# Suppose the input is a stream and arrives in pieces of 20 ms. The current is that of lesson 101,
-# which gave 9 spikes in 200 ms. How many do you get if you run the layer on each piece?
+# Suppose the input is a stream and arrives in pieces of 20 ms. In one run, its current gives 9
+# spikes in 200 ms. How many do you get if you run the layer on each piece?
 #
 # <details><summary>Make a guess, then open</summary>
 # You would get 9 if each piece continued where the last one stopped. Run it and see.
@@ -379,9 +378,8 @@ assert "second time" in message
 
 # %% [markdown]
 # **The cause:** the carried `v` was computed in the first piece. The second `backward` goes back
-# through it into that piece, whose intermediate values PyTorch has freed after the first. With
-# `retain_graph=True`, which the full message suggests, every step would differentiate through the
-# entire past.
+# into that piece, whose intermediate values PyTorch has freed. With `retain_graph=True`, which the
+# full message suggests, every step would differentiate through the entire past.
 #
 # **The fix:** [`state.detach()`](../docs/glossary.md#detach) keeps the numbers and drops their
 # history. This is called truncated backpropagation through time: the spikes stay the same, but the
@@ -401,7 +399,7 @@ assert torch.isfinite(w.grad)
 # 1. A synaptic current makes a response later, rounder and larger: scale the weights.
 # 2. An adaptive threshold rises with each spike and recovers slowly, so intervals grow to a
 #    constant.
-# 3. The state is an argument and a result: `None` for a new sample, carried for one that continues.
+# 3. The state is an argument and a result of each call. A new sample starts with `None`.
 # 4. Between training steps, `state.detach()` keeps the numbers and drops their history.
 #
 # **Next.** [104](104_adex.ipynb): adaptation by a current.

@@ -235,11 +235,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the phase plane of the tonic neuron for three currents: nullclines, arrows in
-# the direction of motion, a trajectory from rest (with a square after each reset), stable fixed
-# points (filled circles) and unstable ones (open). The dotted line is the reset.* At 100 pA and at
-# 210 pA the trajectory ends in the stable fixed point. At the rheobase,
-# 220<!-- tonic_rheobase 0.5 --> pA, the fixed points merge and vanish. At 500 pA the V-nullcline
-# lies above the frame: $V$ runs off to the right, spikes, and starts again from the reset.
+# the direction of motion, a trajectory from rest (squares: after each reset), stable fixed points
+# (filled circles) and unstable ones (open). The dotted line is the reset.* At 100 pA and at 210 pA
+# the trajectory ends in the stable fixed point. At the rheobase, 220<!-- tonic_rheobase 0.5 --> pA,
+# the fixed points merge and vanish. At 500 pA the V-nullcline lies above the frame: $V$ runs off to
+# the right, spikes, and starts again from the reset.
 #
 # ### Exercise 2: The rheobase with adaptation (12 min)
 #
@@ -297,11 +297,11 @@ plt.show()
 #
 # ### Exercise 3: Stop the bursts (6 min)
 #
-# Turn a bursting neuron into a regular one by its reset alone: under the same current (pA), all
-# intervals should be equal in the end. To the right of $V_T$, resets just below and just above the
-# blue curve lead to very different intervals. For which resets does the interval change smoothly?
-# Return one that works (try a few with `step_response`), in mV, computed from `params.v_t`: in the
-# check, all potentials may be shifted.
+# Make a bursting neuron regular by its reset alone: under the same current (pA), all intervals
+# should be equal in the end. To the right of $V_T$, resets just below and just above the blue curve
+# lead to very different intervals. For which resets does the interval change smoothly? Try a few
+# with `step_response`, and return one that works, in mV, computed from `params.v_t` (the check
+# shifts all potentials).
 
 
 # %% tags=["exercise"]
@@ -322,11 +322,11 @@ if check.steady_reset(steady_reset):
 #
 # 1. The exponential makes the spike: above the rheobase (without $a$: $g_L (V_T - \Delta_T - E_L)$)
 #    no fixed point is left, and $V$ rises ever faster.
-# 2. The adaptation current $w$ follows $V$ with strength $a$ and grows by $b$ at each spike.
+# 2. The adaptation current $w$ slowly follows $a\,(V - E_L)$ and grows by $b$ at each spike.
 # 3. The nullclines meet at the fixed points. A current moves the V-nullcline up until the fixed
 #    points merge and vanish (with a large $a$, rest may become unstable earlier).
-# 4. To the right of $V_T$, a reset below the V-nullcline leads to a short interval, and a reset
-#    above it to a long one.
+# 4. To the right of $V_T$, a reset below the V-nullcline leads to a short interval, one above it to
+#    a long one.
 #
 # **Next.** [105](105_firing_patterns.ipynb): eight firing patterns.
 #
