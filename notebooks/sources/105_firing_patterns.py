@@ -97,8 +97,8 @@ plt.show()
 # and long in an order that does not repeat.
 # </details>
 #
-# (For `delayed_bursting` and `transient` they are corrected: with the printed ones, the first fires
-# too late, and the second never stops.)
+# (For `delayed_bursting` and `transient` they are corrected: with the printed ones, the first does
+# not fire within the 500 ms of the figure, and the second never stops.)
 #
 # ### Try it with sliders
 #
