@@ -445,6 +445,7 @@ def irregularity(spike_times):
 # %%
 check.irregularity(irregularity)
 
+
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def cv_of(intervals):
     """The coefficient of variation."""

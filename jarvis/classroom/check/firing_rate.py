@@ -149,9 +149,7 @@ _RATE_SLIPS = (
 )
 def speed_limit(answer, rng) -> None:
     """`speed_limit(rate, current, tau) -> t_ref (ms)`: `current` drives the neuron at `rate` Hz."""
-    cases = [
-        _Limit(rng.uniform(3, 20), rng.uniform(1.3, 6), rng.uniform(8, 30)) for _ in range(3)
-    ]
+    cases = [_Limit(rng.uniform(3, 20), rng.uniform(1.3, 6), rng.uniform(8, 30)) for _ in range(3)]
     found = [number(answer(*case.given()), "the refractory period") for case in cases]
     wrong = [k for k in range(3) if not near(found[k], cases[k].refractory)]
     if not wrong:
