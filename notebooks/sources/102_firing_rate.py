@@ -14,23 +14,23 @@
 # # Predict how fast a neuron fires, and how regularly
 #
 # A constant current makes a neuron fire like a clock, at a rate that a formula predicts. Neurons in
-# the brain hardly ever do. You add noise, get it wrong at first, and then find two kinds of firing
-# that have the same rate and look nothing alike.
+# the brain hardly ever fire like that. You add noise, wrongly at first, and find two kinds of
+# firing that have the same rate and look nothing alike.
 #
 # **Time.** 50 minutes for you, 15 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb); mean and standard deviation.
 #
-# **Leads to.** [103](103_synapses_and_state.ipynb) Synapses and state;
-# [201](201_rate_codes.ipynb) Rates as a code.
+# **Leads to.** [103](103_synapses_and_state.ipynb) Synapses and state; [201](201_rate_codes.ipynb)
+# Rates as a code.
 #
 # ## Objectives
 #
 # After this lesson you can
 #
 # 1. say what each of three resets does with the overshoot,
-# 2. predict a firing rate from the current, with and without a refractory time,
-# 3. add noise to a simulation so that it does not depend on `dt`,
+# 2. predict a firing rate from the current, with and without a refractory period,
+# 3. add noise so that the spread of the potential does not depend on `dt`,
 # 4. measure the irregularity of a spike train by its coefficient of variation,
 # 5. tell mean-driven from fluctuation-driven firing.
 
@@ -73,7 +73,7 @@ rng = np.random.default_rng(seed)
 # | `"none"` | $v = h$ | stays; nothing is subtracted |
 #
 # Give all three the same strong input: a jump of 0.45 at each of 12 steps of 1 ms, and then
-# nothing. Which one fires most, and which one least?
+# nothing. Which fires most, and which least?
 #
 # <details><summary>Make a guess, then open</summary>
 # "none" fires most: at every step above the threshold. "zero" fires least, because it loses the
@@ -103,26 +103,23 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential and the spikes (triangles) of the same neuron with three resets.*
-# The input adds up to 5.4. `"subtract"` turns it into 5<!-- spikes_subtract 0 --> spikes, `"zero"`
-# into 4<!-- spikes_zero 0 -->, and `"none"` into 18<!-- spikes_none 0 -->. (Choose `"none"` for an
-# output neuron of which only the potential is used.) From here on we use `"zero"`, for which there
-# is an exact formula.
+# (Use `"none"` for an output neuron if you read only its potential.) From here on we use `"zero"`,
+# for which there is an exact formula.
 #
 # ## 2. From current to rate
 #
-# A reset to zero puts the neuron at rest, so the time from rest to threshold of lesson 101,
-# $\tau \ln\frac{I}{I-1}$, is also the [inter-spike
+# A reset to zero puts the neuron at rest, so the time from rest to threshold, which lesson 101
+# found to be $\tau \ln\frac{I}{I-1}$, is also the [inter-spike
 # interval](../docs/glossary.md#inter-spike-interval). The [firing
 # rate](../docs/glossary.md#firing-rate) is
 #
 # $$f(I) = \frac{1}{\tau \ln \frac{I}{I-1}} \ \ (I > 1), \qquad f(I) = 0 \ \ (I \le 1).$$
 #
-# The current above which the neuron fires, here 1, is its
-# [rheobase](../docs/glossary.md#rheobase). How much faster does the neuron fire at $I = 2$ than at
-# $I = 1.01$?
+# The current above which the neuron fires, here 1, is its [rheobase](../docs/glossary.md#rheobase).
+# How much faster does the neuron fire at $I = 2$ than at $I = 1.01$?
 #
 # <details><summary>Make a guess, then open</summary>
-# 6.7 times: the interval is 20 ln 2 = 13.9 ms instead of 20 ln 101 = 92 ms.
+# 6.7 times as fast: the interval is 20 ln 2 = 13.9 ms instead of 20 ln 101 = 92 ms.
 # </details>
 
 
@@ -173,16 +170,16 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the firing rate against the current.* This
-# [f-I curve](../docs/glossary.md#f-i-curve) is zero up to the rheobase, then steep, then nearly
-# straight. The simulated intervals are too long by less than one step, because a spike is
-# seen at the end of the step in which it happens.
+# *The figure shows the firing rate against the current.* This [f-I
+# curve](../docs/glossary.md#f-i-curve) is zero up to the rheobase, then steep, then nearly
+# straight. The simulated intervals are too long by less than one step, because a spike is seen at
+# the end of the step in which it happens.
 #
 # ### Exercise 1: Which reset keeps the rate? (8 min)
 #
-# That error grows with `dt`, for one reset more than for the other. Run `LIFLayer` with the given
-# reset and step for 2 s, from rest; its input is a float64 tensor of shape `[T, 1]`. Return the
-# rate in Hz, one number: 1000 over the **mean interval** in ms, to within 2 %.
+# This error grows with `dt`, and more for one reset than for the other. Run `LIFLayer` with the
+# given reset and step for 2 s, from rest; its input is a float64 tensor of shape `[T, 1]`. Return
+# its rate in Hz: 1000 over the **mean interval** in ms.
 
 
 # %% tags=["exercise"]
@@ -205,17 +202,16 @@ if check.coarse_rate(coarse_rate):
 
 # %% [markdown]
 # <details><summary>The answer</summary>
-# "subtract" keeps the rate. "zero" drops the overshoot, so every interval is rounded up to whole
-# steps, and the rate falls short. With "subtract" the overshoot shortens the next interval, and the
-# rounding errors do not add up.
+# "subtract" nearly keeps the rate: the overshoot shortens the next interval. "zero" drops the
+# overshoot, so every interval is rounded up to whole steps.
 # </details>
 #
 # ## 3. Refractory period
 #
 # The formula has no upper limit, but neurons have one: the channels that make a spike need time to
 # recover. During the [refractory period](../docs/glossary.md#refractory-period) $t_{ref}$ after a
-# spike the neuron cannot fire, and the interval becomes $t_{ref} + \tau \ln\frac{I}{I-1}$. What is
-# the highest rate that any current can produce if $t_{ref}$ is 5 ms?
+# spike, our neuron ignores its input and $v$ stays at the reset. So the interval becomes
+# $t_{ref} + \tau \ln\frac{I}{I-1}$. Which rate can no current exceed if $t_{ref}$ is 5 ms?
 #
 # <details><summary>Make a guess, then open</summary>
 # No interval is shorter than 5 ms, so the rate stays below 1/(5 ms) = 200 Hz.
@@ -228,7 +224,6 @@ for refractory in (2.0, 5.0, 10.0):
     limited[refractory] = measured_rates(high, refractory)
     late = 1000 / limited[refractory] - 1000 / rate(high, refractory)
     assert np.all((late > -1e-9) & (late < dt + 1e-9))
-print(f"5 ms, I = 50: {limited[5.0][-1]:.1f} Hz, limit {1000 / 5:.0f} Hz")
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(6.5, 3.2))
@@ -244,19 +239,18 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows rates with three refractory periods: simulated (dots), formula (lines), and the
-# limit $1/t_{ref}$ (dotted).* At fifty times the rheobase, the neuron with 5 ms fires at
-# 182<!-- limited_rate 0.5 --> Hz. (For `refractory / dt` steps after a spike, `jarvis` holds $v$ at
-# the reset and ignores the input.)
+# limit $1/t_{ref}$ (dotted).* At strong currents the dots lie lower than the line, because each
+# interval is up to one `dt` too long.
 #
 # ### Exercise 2: Set a speed limit (3 min)
 #
-# No current may make the neuron fire faster than `rate` Hz, and a very strong one should come
-# close. Which refractory period does that?
+# The strongest input is `current`. With which refractory period does the neuron fire at `rate` Hz
+# under this input? Use the formula.
 
 
 # %% tags=["exercise"]
-def speed_limit(rate):
-    """The refractory period (ms) of a neuron that never fires faster than `rate` (Hz)."""
+def speed_limit(rate, current, tau):
+    """The refractory period (ms) with which `current` makes a neuron fire at `rate` (Hz)."""
     ...
 
 
@@ -266,14 +260,10 @@ check.speed_limit(speed_limit)
 # %% [markdown]
 # ### Try it with sliders
 #
-# Answer first, then try:
-#
-# - Raise the threshold from 1 to 1.5. Where does the f-I curve begin?
-# - Halve `tau`. Does the rheobase change? Does the rate?
+# Answer first, then try: halve `tau`. Does the rheobase change? Does the rate?
 #
 # <details><summary>Answers</summary>
-# The curve begins at I = 1.5. Halving tau does not move the rheobase, but doubles the rate (without
-# a refractory time).
+# Halving tau does not move the rheobase, but doubles the rate (without a refractory period).
 # </details>
 
 # %%
@@ -291,17 +281,16 @@ widgets.draw_lif(current=2.0)
 #
 # ## 4. Noise: a first attempt
 #
-# A neuron in cortex receives thousands of spikes per second, at irregular times: a mean current
-# $\mu$ with random fluctuations. The simplest idea: in every step, draw a random current with mean
-# $\mu$ and standard deviation $\sigma$, and pass it to `constant_drive`. Take `reset="none"`, so
-# that no spike disturbs $v$, and look at how much $v$ varies. What happens when you make `dt`
-# smaller?
+# A neuron in cortex receives thousands of spikes per second, at irregular times. Together they act
+# like a mean current $\mu$ with random fluctuations. In every step, draw a random current with mean
+# $\mu$ and standard deviation $\sigma$. (With `reset="none"`, no spike disturbs $v$.) What happens
+# to the standard deviation of $v$ when you make `dt` smaller?
 #
 # <details><summary>Make a guess, then open</summary>
-# The fluctuations shrink. The membrane averages over tau/dt independent currents.
+# It shrinks, because the membrane averages over about tau/dt independent currents.
 # </details>
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 mean_current, sigma = 0.5, 0.2
 steps_tried = np.array([0.1, 0.2, 0.5, 1.0, 2.0])
 
@@ -312,25 +301,33 @@ def spread(make_input):
     for step in steps_tried:
         noise = rng.standard_normal((round(noisy_duration / 4 / step), 4))
         layer = LIFLayer(tau=tau, dt=float(step), reset="none")
-        _, _, trace = layer(torch.from_numpy(make_input(noise, step)), trace=True)
+        x = make_input(noise, mean_current, sigma, step)
+        _, _, trace = layer(torch.from_numpy(x), trace=True)
         v = trace.v
         found.append(v[round(5 * tau / step) :].std().item())  # without the first 100 ms
     return np.array(found)
 
 
-naive = spread(lambda noise, step: constant_drive(mean_current + sigma * noise, tau=tau, dt=step))
-print("dt (ms):        ", *(f"{step:6g}" for step in steps_tried))
-print("std of v:       ", *(f"{value:6.4f}" for value in naive))
+# %%
+def naive_drive(noise, mean, sigma, dt):
+    """Inputs from standard normal numbers: a random current in each step."""
+    return constant_drive(mean + sigma * noise, tau=tau, dt=dt)
+
+
+naive = spread(naive_drive)
+print("dt (ms): ", *(f"{step:7g}" for step in steps_tried))
+print("std of v:", *(f"{value:7.5f}" for value in naive))
 assert naive[0] < naive[-1] / 3
 
 # %% [markdown]
-# From 2 ms to 0.1 ms the noise falls by a factor of 4.4<!-- naive_ratio 0.2 -->, about the square
-# root of 20. **Find the cause.** Standard deviations of independent numbers do not add. What does?
+# From `dt` = 2 ms to 0.1 ms the standard deviation of $v$ falls by a factor of
+# 4.4<!-- naive_ratio 0.2 -->, about the square root of 20. **Find the cause.** Standard deviations
+# of independent numbers do not add. What does?
 #
 # <details><summary>The cause</summary>
 # Variances add. Half a step needs half the variance, so the standard deviation of the input has to
-# shrink with the square root of dt. constant_drive multiplies it by 1 - exp(-dt/tau), which shrinks
-# with dt.
+# shrink with the square root of dt. constant_drive multiplies it by 1 - exp(-dt/tau), which is
+# nearly proportional to dt: it shrinks too fast.
 # </details>
 #
 # **The fix.** From here on, $\sigma$ is the standard deviation of $v$, no longer of the current. In
@@ -347,8 +344,8 @@ def noisy_drive(noise, mean, sigma, dt):
     return (1 - beta) * mean + math.sqrt(1 - beta**2) * sigma * noise
 
 
-scaled = spread(lambda noise, step: noisy_drive(noise, mean_current, sigma, step))
-print("std of v:       ", *(f"{value:6.4f}" for value in scaled))
+scaled = spread(noisy_drive)
+print("std of v:", *(f"{value:7.5f}" for value in scaled))
 assert np.abs(scaled / sigma - 1).max() < (0.06 if full_run else 0.5)
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -363,18 +360,18 @@ ax.minorticks_off()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the fluctuations of $v$ against the time step.* With the square root they no
-# longer depend on it. Such an input, independent from step to step, is called [white
-# noise](../docs/glossary.md#white-noise).
+# *The figure shows the standard deviation of $v$ against the time step.* With the square root, it
+# no longer depends on `dt`. An input that is independent from step to step and scaled in this way
+# is called [white noise](../docs/glossary.md#white-noise). (A firing rate still depends a little on
+# `dt`: a threshold crossing within a step is missed.)
 #
 # ### Exercise 3: From input spikes to noise (7 min)
 #
 # Let $v$ jump by `weight`, $w$, at each spike of a [Poisson
-# process](../docs/glossary.md#poisson-process): random and independent spikes, `rate` of them per
-# second. Each one adds $w\,e^{-t/\tau}$ to $v$. The mean of $v$ is then the rate times the integral
-# of one contribution, and the variance is the rate times the integral of its square. Return two
-# numbers, the mean and the **standard deviation** of $v$. The rate is in Hz, `tau` in ms, and
-# `weight` may be negative.
+# process](../docs/glossary.md#poisson-process): random, independent spikes, `rate` per second. Each
+# adds $w\,e^{-t/\tau}$ to $v$. The mean of $v$ is the rate times the integral of one contribution,
+# and the variance is the rate times the integral of its square. Return the mean and the **standard
+# deviation** of $v$. `tau` is in ms; `weight` may be negative.
 
 
 # %% tags=["exercise"]
@@ -393,8 +390,8 @@ check.mean_and_spread(mean_and_spread)
 # it and much noise. Both fire about 20 times per second. How do their spike trains differ?
 #
 # <details><summary>Make a guess, then open</summary>
-# The mean current drives the first one across the threshold, at nearly equal intervals. The second
-# one waits for a large enough fluctuation, and its intervals vary widely.
+# The first fires at nearly equal intervals. The second waits for a large enough fluctuation, and its
+# intervals vary widely.
 # </details>
 
 # %%
@@ -435,8 +432,8 @@ plt.show()
 #
 # ### Exercise 4: Measure the irregularity (4 min)
 #
-# Return the coefficient of variation of a spike train, given an array of some hundred spike times
-# in ms, in ascending order.
+# Return the coefficient of variation of a spike train from its spike times, an ascending array in
+# ms.
 
 
 # %% tags=["exercise"]
@@ -448,14 +445,18 @@ def irregularity(spike_times):
 # %%
 check.irregularity(irregularity)
 
-# %%
-cvs = {name: intervals.std() / intervals.mean() for name, intervals in trains.items()}
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
+def cv_of(intervals):
+    """The coefficient of variation."""
+    return intervals.std() / intervals.mean()
+
+
+cvs = {name: cv_of(intervals) for name, intervals in trains.items()}
 print({name: f"CV {cv:.2f}" for name, cv in cvs.items()})
 assert cvs["mean-driven"] < 0.3 < cvs["fluctuation-driven"]
 
 # %% [markdown]
-# 0.13<!-- cv_mean_driven 0.01 --> and 0.81<!-- cv_fluctuation_driven 0.02 -->, at the same rate.
-#
 # ## 6. What does noise do to the f-I curve?
 #
 # Vary the mean current $\mu$ at three levels of noise, and measure rate and CV.
@@ -467,10 +468,9 @@ for sigma in sigmas:
     noise = rng.standard_normal((round(noisy_duration / dt), len(means)))
     trains = [intervals_of(s) for s in simulate(noisy_drive(noise, means, sigma, dt)).T]
     noisy_rates[sigma] = np.array([1000 / t.mean() if len(t) > 1 else 0.0 for t in trains])
-    noisy_cvs[sigma] = np.array([t.std() / t.mean() if len(t) > 50 else math.nan for t in trains])
-    for k in (6, 12):
-        print(f"sigma = {sigma:4}, mu = {means[k]:.1f}: {noisy_rates[sigma][k]:4.1f} Hz, "
-              f"CV {noisy_cvs[sigma][k]:.2f}")  # fmt: skip
+    noisy_cvs[sigma] = np.array([cv_of(t) if len(t) > 50 else math.nan for t in trains])
+    print(f"sigma = {sigma:4}, mu = {means[-1]:.1f}: {noisy_rates[sigma][-1]:4.1f} Hz, "
+          f"CV {noisy_cvs[sigma][-1]:.2f}")  # fmt: skip
 assert np.all(noisy_rates[0.4] > 0)
 assert np.all(np.diff(noisy_cvs[0.4]) < 0.05) or not full_run
 
@@ -493,24 +493,24 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows rate (left) and irregularity (right) against the mean current at three levels of
-# noise. Dashed: the formula without noise. Dotted: the rheobase. Where there were fewer than 50
-# intervals, the CV is left out.* Noise rounds off the corner of the f-I curve: the neuron also
-# responds to currents below the rheobase.
+# noise. Dashed: the formula without noise. Dotted: the rheobase. With 50 intervals or fewer, the CV
+# is left out.* Noise rounds off the corner of the f-I curve: the neuron also responds to currents
+# below the rheobase.
 #
-# Far above the rheobase the mean current carries $v$ to the threshold, and noise makes the
-# intervals vary: [mean-driven](../docs/glossary.md#mean-driven-firing) firing. Below it only
-# fluctuations reach the threshold, and the CV rises towards 1:
-# [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. The change is gradual:
-# with much noise ($\sigma$ = 0.4) the CV is still 0.51<!-- cv_noisy_above 0.05 --> at $\mu$ = 1.6.
-# The rate alone does not tell you which kind you see.
+# Far above the rheobase the mean current carries $v$ to the threshold, and noise only makes the
+# intervals vary: [mean-driven](../docs/glossary.md#mean-driven-firing) firing. Below it, only
+# fluctuations reach the threshold:
+# [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. The rarer the spikes,
+# the less the recovery of $v$ after each reset matters, and the closer the CV comes to 1. The
+# change is gradual: with much noise ($\sigma$ = 0.4) the CV is still
+# 0.51<!-- cv_noisy_above 0.05 --> at $\mu$ = 1.6.
 #
 # ## Summary
 #
 # 1. A soft reset keeps the overshoot, a hard reset loses it.
 # 2. $f = 1/(t_{ref} + \tau \ln\frac{I}{I-1})$ above the rheobase, with the upper limit $1/t_{ref}$.
 # 3. Variances add. So the noise of one step scales with $\sqrt{1 - e^{-2dt/\tau}}$.
-# 4. The CV is 0 for a clock and 1 for a Poisson process.
-# 5. Mean-driven firing is regular, fluctuation-driven firing irregular.
+# 4. Mean-driven firing is regular, fluctuation-driven firing irregular.
 #
 # **Next.** [103](103_synapses_and_state.ipynb): synapses, adaptation, state.
 #
@@ -529,8 +529,5 @@ plt.show()
 #   [doi:10.1523/JNEUROSCI.13-01-00334.1993](https://doi.org/10.1523/JNEUROSCI.13-01-00334.1993).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-numbers = {f"spikes_{reset}": count for reset, count in counts.items()}
-numbers |= {"limited_rate": limited[5.0][-1], "naive_ratio": naive[-1] / naive[0]}
-numbers |= {f"cv_{name.replace('-', '_')}": cv for name, cv in cvs.items()}
-numbers |= {"cv_noisy_above": noisy_cvs[0.4][-1]}
+numbers = {"naive_ratio": naive[-1] / naive[0], "cv_noisy_above": noisy_cvs[0.4][-1]}
 record("results/102_firing_rate.json", numbers, full=full_run)

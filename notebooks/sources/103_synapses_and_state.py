@@ -13,17 +13,18 @@
 # %% [markdown]
 # # Give the neuron a synapse, an adaptive threshold and a memory
 #
-# So far, a neuron remembered little more than its potential. You add a synaptic current, which
-# lasts for milliseconds, and an adaptive threshold, which lasts for hundreds of milliseconds. Then
-# you lose these memories: a neuron falls silent, and a training loop crashes.
+# So far, our neuron has remembered little more than its potential. You add a synaptic current,
+# which lasts for milliseconds, and an adaptive threshold, which lasts for hundreds of milliseconds.
+# Then you lose this memory, and the neuron falls silent; you carry too much of it, and a training
+# loop crashes.
 #
 # **Time.** 40 minutes for you, 5 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb) and the f-I curve of [102](102_firing_rate.ipynb). For
 # section 4, PyTorch's autograd: a loss, `backward()` and `.grad`.
 #
-# **Leads to.** [104](104_adex.ipynb) Adaptation as a current;
-# [301](301_surrogate_gradients.ipynb) Networks that learn.
+# **Leads to.** [104](104_adex.ipynb) Adaptation as a current; [301](301_surrogate_gradients.ipynb)
+# Networks that learn.
 #
 # ## Objectives
 #
@@ -84,8 +85,8 @@ plt.show()
 # earlier or later than when the spike makes $v$ jump directly, and higher or lower?
 #
 # <details><summary>Make a guess, then open</summary>
-# Later, when the decaying current just balances the leak. And higher, because i adds to v at every
-# step for as long as it lasts.
+# Later, when the decaying current just balances the leak; and higher, because i adds to v at every
+# step.
 # </details>
 
 # %%
@@ -107,9 +108,9 @@ def response(tau_syn):
 
 
 # %% [markdown]
-# Let $\alpha = e^{-dt/\tau_{syn}}$ and $\beta = e^{-dt/\tau}$. In step $k$ the current is
-# $\alpha^{k-1}$, and of what it adds, $\beta^{n-k}$ is left after step $n$. So $v$ is the sum of
-# $\beta^{n-k}\alpha^{k-1}$ over $k$, a geometric series. With $t = n\,dt$ it gives, for
+# Let $\alpha = e^{-dt/\tau_{syn}}$ and $\beta = e^{-dt/\tau}$. In step $k$ the current,
+# $\alpha^{k-1}$, is added to $v$; after step $n$ a fraction $\beta^{n-k}$ of it is left. So $v$ is
+# the sum of $\beta^{n-k}\alpha^{k-1}$ over $k$, a geometric series. With $t = n\,dt$ it gives, for
 # $\tau \ne \tau_{syn}$, the left formula; the right one follows from $dv/dt = 0$:
 #
 # $$v(t) = \frac{e^{-t/\tau} - e^{-t/\tau_{syn}}}{\beta - \alpha}, \qquad
@@ -139,21 +140,19 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the potential after one spike of weight 1, which arrives in the first step and
-# is seen at its end, at 1 ms.* With a synapse, this [postsynaptic
-# potential](../docs/glossary.md#postsynaptic-potential) rises to a later, rounder and larger peak.
-# How much larger depends on `dt`: here $i$ is added in full at every step, in total
-# $1/(1 - e^{-dt/\tau_{syn}})$: for 5 ms that is 5.5<!-- total_current 0.05 --> with a `dt` of 1 ms,
-# and 51<!-- total_fine 0.6 --> with 0.1 ms. So with `tau_syn`, a weight belongs to a `dt`. (Other
-# libraries scale $i$ so that the total is 1.) When you add `tau_syn` to a network that works,
-# divide its weights: by this total to keep the total effect, or by the printed peak to keep the
-# peak.
+# *The figure shows the potential after one spike of weight 1 in the first step, whose end is at 1
+# ms.* With a synapse, this [postsynaptic potential](../docs/glossary.md#postsynaptic-potential)
+# rises to a later, rounder and larger peak. How much larger depends on `dt`, because $i$ is added
+# in full at every step. One spike adds $1/(1 - e^{-dt/\tau_{syn}})$ in total. For $\tau_{syn}$ = 5
+# ms that is 5.5<!-- total_current 0.05 --> with `dt` = 1 ms and 51<!-- total_fine 0.6 --> with 0.1
+# ms. So with `tau_syn`, a weight means something only together with `dt`. When you add `tau_syn` to
+# a network that works, divide its weights by this total: this keeps the area under $v$.
 #
 # ### Exercise 1: Just enough to fire (8 min)
 #
-# A neuron with a synapse receives the same input `x` at every step. From which `x` on does it fire?
-# Return the `x` with which $v$ settles exactly at the threshold, 1. `tau`, `tau_syn` and `dt` are
-# in ms. Solve it on paper, exactly for any `dt`.
+# A neuron with a synapse receives the same input `x` at every step. Return the `x` with which $v$
+# settles exactly at the threshold, 1. `tau`, `tau_syn` and `dt` are in ms. Solve it on paper,
+# exactly for any `dt`.
 
 
 # %% tags=["exercise"]
@@ -168,21 +167,20 @@ check.just_enough(just_enough)
 # %% [markdown]
 # ## 2. What does an adaptive threshold add?
 #
-# Under a constant current, many neurons start fast and then slow down. This is
+# Under a constant current, many neurons fire fast at first and then slow down. This is
 # [adaptation](../docs/glossary.md#adaptation). In the simplest model, each spike raises the
-# threshold, and the increase decays slowly. Let $a$ be a count of the neuron's own spikes that
-# decays with $\tau_{adapt}$, and let each raise the threshold by $b$:
+# threshold by $b$, and the increase decays slowly. Let $a$ be a count of the neuron's own spikes
+# that decays with $\tau_{adapt}$:
 #
 # 1. $h = e^{-dt/\tau}\,v + x$,
 # 2. $s = 1$ where $h \ge 1 + b\,a$, else 0,
 # 3. $v = h - s$ and $a = e^{-dt/\tau_{adapt}}\,a + s$.
 #
-# The reset still subtracts the resting threshold, 1, not the raised one. Do the intervals grow for
-# ever?
+# The reset still subtracts the resting threshold, 1. Do the intervals grow for ever?
 #
 # <details><summary>Make a guess, then open</summary>
-# No. The longer an interval, the more of a decays within it. In the end each spike adds what the
-# interval has taken away.
+# No. The longer an interval, the more of a decays within it. In the end each spike adds exactly what
+# decayed in the interval before it.
 # </details>
 
 # %%
@@ -191,7 +189,7 @@ v, a, rows = 0.0, 0.0, []
 for x in drive:
     h, threshold = exp_decay(tau, dt) * v + x, 1 + adaptation * a
     s = 1.0 if h >= threshold else 0.0
-    v = h - s  # the reset subtracts the resting threshold, 1
+    v = h - s
     a = exp_decay(tau_adapt, dt) * a + s
     rows.append((h, s, threshold))
 adapting_h, adapting_spikes, thresholds = np.array(rows).T
@@ -219,17 +217,16 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential before the reset with the threshold that each spike lifts (above),
-# and one over the interval, drawn at its end (below).* The first interval is
-# 14<!-- first_interval 0 --> ms, instead of the 10.2<!-- without_adaptation 0.05 --> ms of the
-# formula. The last ones are about 40<!-- last_interval 1 --> ms. So the neuron reports a *change*
-# of its input strongly (the onset, with 71<!-- onset_rate 0.5 --> Hz), and a constant *level*
-# weakly (later, with 25<!-- level_rate 1 --> Hz).
+# and the inverse of each interval, drawn at its end (below).* Even the first interval is longer
+# than without adaptation, because the first spike has already raised the threshold. So the neuron
+# reports a *change* of its input strongly (the onset, with 71<!-- onset_rate 0.5 --> Hz), and a
+# constant *level* weakly (later, with 25<!-- level_rate 1 --> Hz).
 #
 # ### Exercise 2: Read the threshold (5 min)
 #
-# A neuron has fired at the times `spike_times` (an array, in ms), and at no other time. Where is
-# its threshold at the time `t` (one number), later than all of them? The resting threshold is 1.
-# Each spike raises it by `b`, and the increase decays continuously with `tau_adapt` (ms).
+# A neuron has fired at the times `spike_times` (an array, in ms). Return its threshold at a later
+# time `t`. The resting threshold is 1. Each spike raises it by `b`, and the increase decays
+# continuously with `tau_adapt` (ms).
 
 
 # %% tags=["exercise"]
@@ -245,9 +242,9 @@ check.threshold_at(threshold_at)
 # ## 3. The state of a neuron
 #
 # The [state](../docs/glossary.md#state) of a neuron is all that it keeps from one step to the next:
-# $v$, and with the options above $i$ and $a$ (and with a refractory period, the steps left of it).
-# `LIFLayer` agrees with your loops. Careful with the names: the argument `adaptation` is $b$, and
-# `state.adaptation` is $a$.
+# $v$; with the options above also $i$ and $a$; and with a refractory period, the number of steps
+# that remain of it. `LIFLayer` agrees with your loops. Careful with the names: the argument
+# `adaptation` is $b$, and `state.adaptation` is $a$.
 
 # %%
 silent = LIFLayer(tau=tau, dt=dt, tau_syn=5.0, threshold=1e9)  # a threshold out of reach
@@ -257,18 +254,18 @@ assert np.allclose(trace.v[:, 0], responses[5.0], rtol=0, atol=1e-12)
 adapting = LIFLayer(tau=tau, dt=dt, adaptation=adaptation, tau_adapt=tau_adapt)
 spikes, state = adapting(torch.tensor(drive, dtype=torch.float64)[:, None])
 assert np.array_equal(spikes[:, 0], adapting_spikes)
-print(f"after 800 ms: v = {state.v.item():.3f}, a = {state.adaptation.item():.3f}")
+assert math.isclose(state.adaptation.item(), a)
 
 # %% [markdown]
-# A layer of `jarvis` does not store its state: it takes it as an argument, and returns it as the
-# second result. The input is `[T, B, ...]`, time first, then the batch of B samples: below
-# `[200, 1, 1]`.
+# A layer of `jarvis` does not store the state. It takes the state as an argument and returns the
+# new one as its second result. An input has time first, then any other axes: `[T, n]` in lesson
+# 101, `[T, B, n]` with a batch of B samples, `[200, 1, 1]` below.
 #
-# Suppose the input is a stream and arrives in pieces of 20 ms. The current is that of lesson 101,
-# which gave 9 spikes in 200 ms. How many do you get if you run the layer on each piece?
+# Suppose the input is a stream and arrives in pieces of 20 ms. In one run, its current gives 9
+# spikes in 200 ms. How many do you get if you run the layer on each piece?
 #
 # <details><summary>Make a guess, then open</summary>
-# If each piece went on where the last one stopped, 9. Run it and see.
+# You would get 9 if each piece continued where the last one stopped. Run it and see.
 # </details>
 
 # %%
@@ -287,8 +284,8 @@ assert forgetful.sum() == 0 or not full_run
 # None at all. **Find the cause.** It takes 22 ms to reach the threshold, and a piece lasts 20 ms.
 #
 # <details><summary>The cause</summary>
-# A call without a state starts at rest. At the end of each piece its state is dropped: the first
-# "_" in the line that begins with forgetful.
+# A call without a state starts at rest. The state that a call returns is never passed on: it is the
+# first "_" in "for spikes, _, _ in pieces".
 # </details>
 #
 # **The fix** is to carry the state from one call to the next:
@@ -314,7 +311,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the stream in pieces of 20 ms (grid lines), with the state carried and
-# forgotten. Dashed: the threshold.* With the state, the pieces give the same spikes as one run.
+# forgotten. Dashed: the threshold.* Silence is easy to notice. Cut the stream only once, in the
+# middle:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 first, second = stream.chunk(2)
@@ -328,18 +326,14 @@ assert torch.equal(torch.cat([spikes_1, spikes_2]), whole)
 assert shift > 0
 
 # %% [markdown]
-# Silence is easy to notice. Usually forgetting is harder to see: cut the stream only once, in the
-# middle, and all later spikes come 12<!-- late_when_forgotten 0 --> ms late, and nothing warns you.
-# The opposite mistake is a state that is *left over*: a new sample starts from the potential of the
-# previous one.
-#
-# **Rule:** a new sample starts with `state=None`. A sample that continues carries its state.
+# Nothing warns you. **Rule:** a new sample starts with `state=None`. A sample that continues
+# carries its state.
 #
 # ### Exercise 3: Read a stream (8 min)
 #
 # `stream` is a list of pairs `(piece, is_new)`: a piece `[T, 1, 1]` of input, and whether a new
-# recording begins with it. Run `layer` over all pieces and return a list with one number per
-# recording: its spikes.
+# recording begins with it. Run `layer` over all pieces and return a list: the number of spikes of
+# each recording.
 
 
 # %% tags=["exercise"]
@@ -354,11 +348,11 @@ check.count_per_recording(count_per_recording)
 # %% [markdown]
 # ## 4. Carry a state through training
 #
-# While you train a network, PyTorch remembers how each number was computed, in order to
-# differentiate it later with `backward()`. That includes the state. (How a spike can have a
-# gradient: [301](301_surrogate_gradients.ipynb).) Here we only want the gradient of a single weight
-# $w$. Run a piece, call `backward`, and carry the state to the next piece. What happens at the
-# second `backward`?
+# During training, PyTorch remembers how each number was computed, so that `backward()` can
+# differentiate it. This includes the state. (How a spike can have a gradient:
+# [301](301_surrogate_gradients.ipynb). You may read this section after it.) Here we want the
+# gradient of a single weight $w$. Run a piece, call `backward`, and carry the state to the next
+# piece. What happens at the second `backward`?
 
 # %%
 w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
@@ -384,14 +378,13 @@ assert "second time" in message
 
 # %% [markdown]
 # **The cause:** the carried `v` was computed in the first piece. The second `backward` goes back
-# through it into that piece, whose intermediate values PyTorch has freed after the first. With
-# `retain_graph=True`, which the full message suggests, every step would differentiate through the
-# entire past.
+# into that piece, whose intermediate values PyTorch has freed. With `retain_graph=True`, which the
+# full message suggests, every step would differentiate through the entire past.
 #
 # **The fix:** [`state.detach()`](../docs/glossary.md#detach) keeps the numbers and drops their
 # history. This is called truncated backpropagation through time: the spikes stay the same, but the
 # gradient of a piece no longer sees how $w$ changed the state it started from. (`w.grad` adds up
-# over the pieces.)
+# over the pieces. It is negative: a larger $w$ would bring the rate closer to 0.1.)
 
 # %%
 w.grad, state = None, None
@@ -406,12 +399,12 @@ assert torch.isfinite(w.grad)
 # 1. A synaptic current makes a response later, rounder and larger: scale the weights.
 # 2. An adaptive threshold rises with each spike and recovers slowly, so intervals grow to a
 #    constant.
-# 3. The state is an argument and a result: `None` for a new sample, carried for one that continues.
+# 3. The state is an argument and a result of each call. A new sample starts with `None`.
 # 4. Between training steps, `state.detach()` keeps the numbers and drops their history.
 #
 # **Next.** [104](104_adex.ipynb): adaptation by a current.
 #
-# **See also.** [605](605_conductances.ipynb): conductances, where our synapses were
+# **See also.** [605](605_conductances.ipynb): synapses as conductances; ours are
 # [current-based](../docs/glossary.md#current-based-synapse). [701](701_debugging.ipynb): a state
 # left over.
 #
@@ -431,9 +424,5 @@ numbers = {
     "total_fine": 1 / (1 - exp_decay(5.0, 0.1)),
     "onset_rate": 1000 / intervals[0],
     "level_rate": 1000 / intervals[-10:].mean(),
-    "first_interval": intervals[0],
-    "last_interval": intervals[-1],
-    "without_adaptation": without,
-    "late_when_forgotten": shift,
 }
 record("results/103_synapses_and_state.json", numbers, full=full_run)

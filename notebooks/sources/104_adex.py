@@ -35,8 +35,6 @@
 # 4. read off the phase plane why a neuron rests, fires regularly, or bursts.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-import math
-
 import numpy as np
 from matplotlib import pyplot as plt
 
@@ -62,7 +60,7 @@ c = 200.0  # capacitance, pF
 g_l = 10.0  # leak conductance, nS: one over a resistance of 100 MOhm
 e_l = -70.0  # resting potential, mV
 v_t = -50.0  # threshold, mV
-delta_t = 2.0  # sharpness of the spike's onset, mV
+delta_t = 2.0  # width of the spike's onset, mV
 v_reset = -58.0  # potential after a spike, mV
 duration = 600.0  # of most simulations, ms
 
@@ -74,13 +72,14 @@ duration = 600.0  # of most simulations, ms
 #
 # A real spike begins because sodium channels open. The higher $V$, the more of them open, which
 # raises $V$ further. Near the threshold their current grows exponentially with $V$ (Fourcaud-Trocmé
-# et al. 2003). So add it to the leak:
+# et al. 2003). Add this current to the membrane equation:
 #
 # $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) + g_L\,\Delta_T\,e^{(V - V_T)/\Delta_T} + I .$$
 #
-# $V_T$ (-50 mV) says where it sets in, $\Delta_T$ (2 mV) how sharply. How much current does this
-# neuron need to fire? By lesson 102, enough to reach $V_T$: $g_L (V_T - E_L)$ = 200 pA. Try a
-# little less. (`step_response` solves the equation.)
+# $V_T$ (-50 mV) says where the exponential sets in, and $\Delta_T$ (2 mV) says how sharply. How
+# much current does this neuron need to fire? By the argument of lesson 102, enough to reach $V_T$:
+# $g_L (V_T - E_L)$ = 200 pA. Try this current, and a little less. (`step_response` solves the
+# equation.)
 
 # %%
 params = AdExParams(c=c, g_l=g_l, e_l=e_l, v_t=v_t, delta_t=delta_t, v_reset=v_reset, a=0.0, b=0.0)
@@ -112,41 +111,34 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the slope at each potential, for three currents.* $V$ rises where the slope is
-# positive and falls where it is negative. So on the solid line it returns to -70 mV from both
-# sides: a stable [fixed point](../docs/glossary.md#fixed-point), or attractor, the resting
-# potential. The open circle is an unstable one. Beyond it $V$ rises ever faster: this
+# positive and falls where it is negative. So without a current, $V$ returns to -70 mV from anywhere
+# left of the open circle: -70 mV is a stable [fixed point](../docs/glossary.md#fixed-point), or
+# attractor. The open circle is an unstable fixed point. Beyond it $V$ rises ever faster: this
 # [upstroke](../docs/glossary.md#upstroke) is the spike, and the equation itself produces it. We
-# count the spike when $V$ passes $V_{peak}$, here 0 mV, and put $V$ back to $V_{reset}$. The
-# upstroke is so steep that the exact value of $V_{peak}$ hardly matters.
+# count the spike when $V$ passes $V_{peak}$, here 0 mV, and put $V$ back to $V_{reset}$. (The exact
+# value of $V_{peak}$ hardly matters.)
 #
-# A current lifts the curve. Its lowest point is at $V_T$, where the slopes of leak and exponential
-# (as currents, $-g_L$ and $+g_L$) cancel. At 180 pA this point touches zero, and the two fixed
+# A current lifts the curve. Its lowest point is at $V_T$, where the slopes of the leak current,
+# $-g_L$, and of the exponential, $+g_L$, cancel. At 180 pA this point touches zero, and the fixed
 # points merge. So the rheobase is
 #
 # $$I_{rh} = g_L\,(V_T - \Delta_T - E_L) .$$
 #
-# It is lower than expected by $g_L \Delta_T$ = 20 pA, the current of the exponential at $V_T$. (For
-# $\Delta_T \to 0$ the neuron becomes a leaky one that fires at $V_T$.)
-
-# %%
-print(f"rheobase: {g_l * (v_t - delta_t - e_l):g} pA, by the library {params.rheobase:g} pA")
-assert math.isclose(params.rheobase, g_l * (v_t - delta_t - e_l))
-
-# %% [markdown]
+# It is lower than expected by $g_L \Delta_T$ = 20 pA, the current of the exponential at $V_T$.
+#
 # ## 2. Adaptation as a current
 #
-# So far all intervals are equal. The second ingredient is a current $w$ that opposes the input
-# (here $w$ is no weight). It stands for slow potassium channels:
+# Add a current $w$ that opposes the input and stands for slow potassium channels ($w$ is not a
+# weight here, and $a$ and $b$ are not those of lesson 103):
 #
 # $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) + g_L\,\Delta_T\,e^{(V - V_T)/\Delta_T} + I - w$$
 #
 # $$\tau_w\,\frac{dw}{dt} = a\,(V - E_L) - w,$$
 #
-# and at each spike $V \to V_{reset}$ and $w \to w + b$. So $w$ follows $V$ slowly with strength $a$
+# and at each spike $V \to V_{reset}$ and $w \to w + b$. So $w$ slowly follows $a\,(V - E_L)$
 # ([subthreshold adaptation](../docs/glossary.md#subthreshold-adaptation)), and grows by $b$ at each
-# spike ([spike-triggered adaptation](../docs/glossary.md#spike-triggered-adaptation)). Naud et al.
-# (2008) published sets of parameters; in all of them, $V_T$ is -50 mV and $\Delta_T$ 2 mV. This
-# lesson uses three:
+# spike ([spike-triggered adaptation](../docs/glossary.md#spike-triggered-adaptation)). This lesson
+# uses three parameter sets of Naud et al. (2008), all with $V_T$ = -50 mV and $\Delta_T$ = 2 mV:
 
 # %%
 print("             C    g_L   E_L   a    b   tau_w  V_reset")
@@ -156,7 +148,7 @@ for name in ("tonic", "adapting", "bursting"):
     print(f"{name:10}{p.c:5g}{p.g_l:6g}{p.e_l:6g}{p.a:4g}{p.b:6g}{p.tau_w:6g}{p.v_reset:7g}")
 
 # %% [markdown]
-# Take the adapting neuron, with and without $a$ and $b$.
+# Compare the adapting neuron with the same neuron without adaptation.
 
 # %%
 adapting = AdExParams.named("adapting")
@@ -181,9 +173,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the response to 500 pA without adaptation (above) and with it (middle), and the
-# adaptation current (below). Triangles mark spikes.* With adaptation, the intervals grow from
-# 11.3<!-- first_interval 0.05 --> ms to 75.9<!-- last_interval 0.05 --> ms. In the steady state,
-# $w$ loses between two spikes exactly the $b$ that a spike adds.
+# adaptation current (below). Triangles mark spikes.* In the steady state, $w$ loses between two
+# spikes exactly the $b$ that a spike adds.
 #
 # ### Exercise 1: How large is w on average? (4 min)
 #
@@ -209,11 +200,10 @@ check.mean_adaptation(mean_adaptation)
 # - On the **V-nullcline**, $dV/dt = 0$, so
 #   $w = -g_L(V - E_L) + g_L \Delta_T e^{(V-V_T)/\Delta_T} + I$. Below it $V$ rises, above it falls.
 # - On the **w-nullcline**, $dw/dt = 0$, so $w = a\,(V - E_L)$, a straight line. Below it $w$ rises,
-#   above it $w$ falls.
+#   above it falls.
 #
-# Where the two meet is a fixed point. It is stable if trajectories that start nearby return to it.
-# (The library tests the eigenvalues of the linearised equations.) A current shifts the V-nullcline
-# up by $I$. What happens to the fixed points?
+# Each point where the curves meet is a fixed point. It is stable if trajectories that start nearby
+# return to it. A current shifts the V-nullcline up by $I$. What happens to the fixed points?
 #
 # <details><summary>Make a guess, then open</summary>
 # They approach each other, merge, and vanish.
@@ -223,9 +213,10 @@ check.mean_adaptation(mean_adaptation)
 tonic = AdExParams.named("tonic")
 levels = (100.0, 210.0, 500.0)
 for current in levels:
-    found = ", ".join(f"{p.v:.1f} mV ({'' if p.stable else 'un'}stable)"
-                      for p in fixed_points(tonic, current))  # fmt: skip
-    print(f"{current:g} pA: fixed points at {found or 'no potential'}")
+    found = [f"{p.v:.1f} mV ({'' if p.stable else 'un'}stable)"
+             for p in fixed_points(tonic, current)]  # fmt: skip
+    print(f"{current:g} pA: fixed points at {', '.join(found)}" if found else
+          f"{current:g} pA: no fixed points")  # fmt: skip
 print(f"rheobase: {tonic.rheobase:.1f} pA")
 assert len(fixed_points(tonic, tonic.rheobase - 0.1)) == 2
 assert fixed_points(tonic, tonic.rheobase - 0.1)[0].stable
@@ -244,18 +235,18 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the phase plane of the tonic neuron for three currents: nullclines, arrows in
-# the direction of motion, a trajectory from rest (with a square after each reset), stable fixed
-# points (full circles) and unstable ones (open). The dotted line is the reset.* At 100 pA and at
-# 210 pA the trajectory ends in the stable fixed point. At the rheobase,
-# 220<!-- tonic_rheobase 0.5 --> pA, the two fixed points merge and vanish. At 500 pA the
-# V-nullcline lies above the frame: $V$ runs off to the right, spikes, and starts again from the
-# reset.
+# the direction of motion, a trajectory from rest (squares: after each reset), stable fixed points
+# (filled circles) and unstable ones (open). The dotted line is the reset.* At 100 pA and at 210 pA
+# the trajectory ends in the stable fixed point. At the rheobase, 220<!-- tonic_rheobase 0.5 --> pA,
+# the fixed points merge and vanish. At 500 pA the V-nullcline lies above the frame: $V$ runs off to
+# the right, spikes, and starts again from the reset.
 #
 # ### Exercise 2: The rheobase with adaptation (12 min)
 #
-# With $a > 0$, the fixed points merge where the two nullclines just touch. On paper: at which $V$
-# are the nullclines equally steep? At which current do they touch there? `params` has `g_l` (nS),
-# `e_l`, `v_t`, `delta_t` (mV) and `a` (nS). Return the current in pA.
+# With $a > 0$, the fixed points merge where the nullclines just touch. On paper: at which $V$ are
+# the nullclines equally steep? At which current do they touch there? `params` has `g_l` (nS),
+# `e_l`, `v_t`, `delta_t` (mV) and `a` (nS). Return the current in pA. (If $w$ is slow and $a$
+# large, as in the check, rest becomes unstable at a smaller current, `params.rheobase`.)
 
 
 # %% tags=["exercise"]
@@ -270,16 +261,11 @@ check.touching_current(touching_current)
 # %% [markdown]
 # ## 4. Where the reset lands
 #
-# **A reset below the V-nullcline** lets $V$ rise at once: the next spike comes soon, unless the way
-# there passes close under the curve, where $V$ is slow. (That is how the intervals of the adapting
-# neuron become long.) **A reset above it** makes $V$ fall first, and turn around on the left: the
-# next spike comes late. In the set `"bursting"`, the reset lies to the right of $V_T$. Where do its
-# short and its long intervals come from?
+# In the set `"bursting"`, the reset lies to the right of $V_T$. Where do its short and its long
+# intervals come from?
 #
 # <details><summary>Make a guess, then open</summary>
-# Each spike adds b to w, so the resets climb. Below the V-nullcline, the intervals are short. When
-# a reset lands above it, the trajectory goes around on the left, where w decays, and a new burst
-# can begin.
+# Each spike adds b to w, so the resets climb until one lands above the V-nullcline.
 # </details>
 
 # %%
@@ -303,16 +289,19 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the trajectory of the bursting neuron (left; squares: after each reset, dotted:
-# the reset), its potential (middle), and its second burst (right).* Within a burst the interval is
-# 5.4<!-- within_burst 0.05 --> ms, between bursts 133<!-- between_bursts 0.5 --> ms. In each later
-# burst, of two spikes, the first reset lands below the blue curve, and the second above it.
+# the reset), its potential (middle), and its second burst (right).* **After a reset below the
+# V-nullcline**, $V$ rises, and the next spike comes soon. **After a reset above it**, $V$ first
+# falls, crosses the curve on the left, and turns around: the next spike comes late. The first burst
+# has three spikes, because $w$ starts at 0. Each later burst has two: the first reset lands below
+# the blue curve, the second above it.
 #
 # ### Exercise 3: Stop the bursts (6 min)
 #
-# Turn a bursting neuron into a regular one by its reset alone: under the same current (pA), all
-# intervals should be equal in the end. To the right of $V_T$, resets just below and just above the
-# blue curve lead to very different intervals. Where is there no such jump? Return the reset in mV,
-# computed from `params.v_t`: the check also tests neurons whose potentials are all shifted.
+# Make a bursting neuron regular by its reset alone: under the same current (pA), all intervals
+# should be equal in the end. To the right of $V_T$, resets just below and just above the blue curve
+# lead to very different intervals. For which resets does the interval change smoothly? Try a few
+# with `step_response`, and return one that works, in mV, computed from `params.v_t` (the check
+# shifts all potentials).
 
 
 # %% tags=["exercise"]
@@ -333,10 +322,11 @@ if check.steady_reset(steady_reset):
 #
 # 1. The exponential makes the spike: above the rheobase (without $a$: $g_L (V_T - \Delta_T - E_L)$)
 #    no fixed point is left, and $V$ rises ever faster.
-# 2. The adaptation current $w$ follows $V$ with strength $a$ and grows by $b$ at each spike.
-# 3. Two nullclines meet at the fixed points. A current moves the V-nullcline up until these merge
-#    and vanish.
-# 4. A reset below the V-nullcline leads to a short interval, one above it to a long one.
+# 2. The adaptation current $w$ slowly follows $a\,(V - E_L)$ and grows by $b$ at each spike.
+# 3. The nullclines meet at the fixed points. A current moves the V-nullcline up until the fixed
+#    points merge and vanish (with a large $a$, rest may become unstable earlier).
+# 4. To the right of $V_T$, a reset below the V-nullcline leads to a short interval, one above it to
+#    a long one.
 #
 # **Next.** [105](105_firing_patterns.ipynb): eight firing patterns.
 #
@@ -356,11 +346,4 @@ if check.steady_reset(steady_reset):
 #   [doi:10.1017/CBO9781107447615](https://doi.org/10.1017/CBO9781107447615).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-numbers = {
-    "first_interval": intervals[0],
-    "last_interval": intervals[-1],
-    "tonic_rheobase": tonic.rheobase,
-    "within_burst": burst_intervals[-1],
-    "between_bursts": burst_intervals[-2],
-}
-record("results/104_adex.json", numbers, full=full_run)
+record("results/104_adex.json", {"tonic_rheobase": tonic.rheobase}, full=full_run)

@@ -14,24 +14,24 @@
 # # Make one neuron fire in eight ways
 #
 # One pair of equations and eight parameter sets give eight [firing
-# patterns](../docs/glossary.md#firing-pattern) of real neurons. You find out which parameter does
-# what. Then you look behind the simulation: the obvious method overflows, its usual repair is late,
-# and a change of variable makes the difficult part of the step exact.
+# patterns](../docs/glossary.md#firing-pattern) of real neurons. You find out what sets the strength
+# of adaptation. Then you look behind the simulation: the obvious method overflows, the usual repair
+# makes the spikes late, and a change of variable makes the difficult part of the step exact.
 #
 # **Time.** 45 minutes for you, 20 seconds for the machine.
 #
 # **You need.** [104](104_adex.ipynb), the AdEx neuron; the coefficient of variation of
 # [102](102_firing_rate.ipynb).
 #
-# **Leads to.** [601](601_hodgkin_huxley.ipynb) The channels of a spike;
-# [301](301_surrogate_gradients.ipynb) Networks that learn.
+# **Leads to.** [201](201_rate_codes.ipynb) Rates as a code; [601](601_hodgkin_huxley.ipynb) The
+# channels of a spike.
 #
 # ## Objectives
 #
 # After this lesson you can
 #
 # 1. choose a published firing pattern by name, and say what its intervals do,
-# 2. say which parameters set how far a neuron adapts, and which in how many spikes,
+# 2. say which parameters set how far a neuron slows down, and which one after how many spikes,
 # 3. step an equation that diverges, without overflow,
 # 4. check a simulation against a finer one, and choose `dt`.
 
@@ -40,14 +40,12 @@ import math
 import warnings
 
 import numpy as np
-import torch
 from matplotlib import pyplot as plt
 from scipy.integrate import quad, solve_ivp
 
 from jarvis import AdExParams
 from jarvis.adex import (
     FIRING_PATTERNS,
-    adex_step,
     potential,
     step_response,
 )
@@ -68,7 +66,8 @@ n_held = 7  # patterns that section 4 compares with the fine integration
 # %% [markdown]
 # ## 1. Eight published patterns
 #
-# `jarvis` has the parameter sets of table 1 of Naud et al. (2008) by name, with the current.
+# `jarvis` stores the parameter sets and currents of table 1 of Naud et al. (2008) under their
+# names.
 
 # %%
 patterns = {
@@ -86,32 +85,28 @@ for ax, (name, response) in zip(axes.flat, patterns.items(), strict=True):
 plt.show()
 
 # %% [markdown]
-# *The figure shows eight firing patterns, each under its own step of current, with the panel of
-# figure 4 of Naud et al. (2008). Triangles mark spikes; within a burst they merge.* Describe each
-# one by its intervals before you open the answers.
+# *The figure shows eight firing patterns, each with its current and its panel in figure 4 of Naud
+# et al. (2008). Triangles mark spikes; within a burst they merge.* Describe each one by its
+# intervals before you open the answers.
 #
 # <details><summary>Answers</summary>
 # tonic: constant after a short while. adapting: growing to a constant. initial_burst: short, then
 # long and constant. bursting: short and long in turn. delayed: shrinking, after a first spike that
-# comes at 34 ms (tonic: at 14 ms). delayed_bursting: short and long in turn, after a late first
-# spike. transient: the neuron falls silent although the current stays on. irregular: short and long
-# in an order that does not repeat.
+# comes at 34 ms (tonic: at 14 ms). delayed_bursting: three short and one long in turn, after a late
+# first spike. transient: the neuron falls silent although the current stays on. irregular: short
+# and long in an order that does not repeat.
 # </details>
 #
-# (Two rows of the printed table do not give the paper's figure; `jarvis` has corrected ones.)
+# (For `delayed_bursting` and `transient` they are corrected: with the printed ones, the first does
+# not fire within the 500 ms of the figure, and the second never stops.)
 #
 # ### Try it with sliders
 #
-# Answer first, then try:
-#
-# - Raise the reset of `bursting` from -46 to -44 mV. How many spikes does a burst have
-#   now, and why?
-# - Choose `tonic` and raise $b$ to 60 pA, the value of `adapting`. Does it adapt as strongly?
+# Answer first, then try: raise the reset of `bursting` from -46 to -44 mV. How many spikes does a
+# burst have now, and why?
 #
 # <details><summary>Answers</summary>
 # Four, after a first burst of five: from a higher reset, more resets land below the V-nullcline.
-# With b = 60 pA the intervals of tonic grow only a little. Its tau_w is 30 ms, that of adapting 300
-# ms.
 # </details>
 
 # %%
@@ -153,13 +148,14 @@ for tau_w, found in slow.items():
 assert slow[1000.0][-1] > 2.5 * slow[300.0][-1] or not full_run
 
 # %% [markdown]
-# That was wrong. The steady interval triples, from 75.9<!-- steady_300 0.05 --> ms to
-# 231<!-- steady_1000 1 --> ms, and the neuron settles after about as many spikes as before.
+# The guess was wrong: with the same $b$, the steady interval triples, and the neuron settles after
+# about as many spikes as before.
 #
 # **Why?** By exercise 1 of lesson 104, the mean of $w$ is $b\,\tau_w f$ (plus what $a$ adds): each
-# spike costs the charge $b\,\tau_w$, here 18 pC. As long as only this mean counts, the steady rate
-# is $f = F(I - b\,\tau_w f)$, where $F$ is the f-I curve without adaptation. Only the **product**
-# sets the steady rate. What does $b$ do alone? Keep the product, and change both.
+# spike costs the charge $b\,\tau_w$, 18 pC with $\tau_w$ = 300 ms and 60 pC with 1000 ms. As long
+# as only this mean matters, the steady rate $f = F(I - b\,\tau_w f)$ depends only on the
+# **product**. ($F$ is the f-I curve with $b = 0$.) What does $b$ do by itself? Change $b$ and
+# $\tau_w$, and keep their product.
 
 # %%
 pairs = ((18.0, 1000.0), (60.0, 300.0), (180.0, 100.0))
@@ -168,6 +164,7 @@ for (b, tau_w), found in same_charge.items():
     print(f"b {b:3.0f} pA, tau_w {tau_w:4.0f} ms: intervals from {found[0]:.1f} to "
           f"{found[-1]:.1f} ms, settled at interval {settled(found)}")  # fmt: skip
 
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 tau_ws = (30.0, 100.0, 300.0, 1000.0) if full_run else (100.0, 300.0)
 charges = np.geomspace(2.0, 60.0, 8)  # b tau_w, pC
 steady = np.array([[course(1000 * q / tau_w, tau_w)[-1] for q in charges] for tau_w in tau_ws])
@@ -176,7 +173,6 @@ assert np.nanmax(np.nanmax(kept, axis=0) / np.nanmin(kept, axis=0)) < 1.2 or not
 lasts = [found[-1] for found in same_charge.values()]
 assert max(lasts) < 1.15 * min(lasts) or not full_run
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(7.5, 3.4))
 for (pair, found), colour in zip(same_charge.items(), (GREEN, BLUE, ORANGE), strict=True):
     shown = found[:25]
@@ -202,12 +198,12 @@ plt.show()
 # the left, all three neurons end between 70 and 78 ms. But with a small $b$ it takes
 # 20<!-- settled_small_b 1 --> intervals to get there, with a large one 3<!-- settled_large_b 1 -->:
 # $w$ climbs to the same mean in steps of $b$. On the right, the blue points with the same product
-# differ by less than 20 %. (At the grey points, $w$ decays before the next spike, and only what is
-# left then counts.) So $b\,\tau_w$ sets **how far** the neuron slows down, and $b$ alone **in how
-# many spikes**.
+# differ by less than 20 %. (At the grey points, $w$ decays before the next spike.) So $b\,\tau_w$
+# sets **how far** the neuron slows down, and $b$ alone sets **after how many spikes**.
 #
-# The other two parameters act differently. $a$ couples $w$ to $V$ without a spike, as if the leak
-# were stronger ($a > 0$) or weaker ($a < 0$). The reset decides whether the neuron bursts.
+# $a$ acts without spikes: a positive $a$ slowly strengthens the leak (soon the current of
+# `transient` no longer suffices), a negative $a$ weakens it (the intervals of `delayed` shrink).
+# The reset decides whether the neuron bursts.
 
 
 # %%
@@ -223,8 +219,7 @@ print(f"b = 60 pA: {final_rate(60.0):.1f} Hz")
 # ### Exercise 1: Set the steady rate (8 min)
 #
 # The adapting neuron ends at 13 Hz with 500 pA. Which $b$ makes it end at a given rate between 10
-# and 40 Hz? The rate falls as $b$ grows, and $b$ lies between 1 and 150 pA. Use `final_rate`; the
-# rate should be right to 1 %.
+# and 40 Hz? ($b$ lies between 1 and 150 pA.) Use `final_rate`; the rate should be right to 1 %.
 
 
 # %% tags=["exercise"]
@@ -272,8 +267,7 @@ except OverflowError as error:
 
 # %% [markdown]
 # A common repair is a cut-off, the $V_{peak}$ of lesson 104: above 0 mV, count a spike and reset.
-# Is the spike then on time? Time is the integral of one over the slope, $t = \int dV/(dV/dt)$, so
-# we can tell.
+# Is the spike then on time? The true time is the integral $\int dV/(dV/dt)$.
 
 
 # %%
@@ -291,13 +285,13 @@ print({f"dt = {step} ms": f"{late:+.3f} ms" for step, late in euler_late.items()
 assert all(late > step for step, late in euler_late.items())
 
 # %% [markdown]
-# It is late by more than a step. **The cause** is the discretisation: during the upstroke the slope
-# grows by a factor of $e$ every 2 mV, and Euler takes it at the start of each step, where it is far
-# too small.
+# It is late by more than a step. **The cause:** during the upstroke the slope grows by a factor of
+# $e$ every 2 mV, and Euler takes it at the start of each step, where it is far too small.
 #
 # **The fix.** For the exponential *alone*, $\tau\,dV/dt = \Delta_T\,e^{(V-V_T)/\Delta_T}$, there is
-# a closed form. Substitute $s = e^{-(V - V_T)/\Delta_T}$. Then $ds/dt = -1/\tau$: $s$ falls in a
-# straight line, and the spike is where it reaches zero, after $\tau s$ ms. Written for $V$:
+# a closed form. Substitute $s = e^{-(V - V_T)/\Delta_T}$ (not the spike $s$ of lesson 101). Then
+# $ds/dt = -1/\tau$: $s$ falls in a straight line, and the spike is where it reaches zero, after
+# $\tau s$ ms. Written for $V$:
 #
 # $$V \leftarrow V - \Delta_T \ln\!\Bigl(1 - \tfrac{dt}{\tau}\,e^{(V - V_T)/\Delta_T}\Bigr) .$$
 
@@ -313,9 +307,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the upstroke from -46 mV by the exponential alone: $V$ (left) and $s$ (right).*
-# The other part of the equation is the leak and the current, which lesson 101 steps exactly. So
-# take half a step of the leak, a step of the exponential, and another half step of the leak. This
-# [integration scheme](../docs/glossary.md#integration-scheme) is called [operator
+# Lesson 101 steps the rest of the equation, leak and current, exactly. So take half a step of the
+# leak, a step of the exponential, and another half step of the leak. In this symmetric order, the
+# error falls as $dt^2$ instead of $dt$. This [integration
+# scheme](../docs/glossary.md#integration-scheme) is called [operator
 # splitting](../docs/glossary.md#operator-splitting) (Strang 1968).
 #
 # ### Exercise 2: Step the upstroke (8 min)
@@ -336,12 +331,11 @@ check.upstroke(upstroke)
 
 
 # %% [markdown]
-# Here is the whole step of the neuron without $w$, and then the library's `adex_step` beside it.
-# (The library steps $w$ together with the leak, and after a spike goes on from the reset for the
-# rest of the step.)
+# The folded cell has the whole step of the neuron without $w$. Compare it with Euler's method, and
+# with the library.
 
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 def split_step(v, dt):
     """One step of the exponential neuron: (V, time of the spike within the step or None)."""
     half = math.exp(-dt / (2 * tau))
@@ -362,32 +356,33 @@ def split_spike(step):
     return n * step + within
 
 
+# %%
 split_late = {step: split_spike(step) - true_spike for step in (0.1, 0.5)}
 for step, late in split_late.items():
     print(f"dt = {step} ms: split step {late:+.4f} ms, Euler {euler_late[step]:+.3f} ms")
     assert abs(late) < 0.05 * euler_late[step]
 
-# %%
 same = AdExParams(c=c, g_l=g_l, e_l=e_l, v_t=v_t, v_reset=v_reset, a=0.0, b=0.0, dt=dt)
-v, state, difference = e_l, None, 0.0
-for _ in range(100):
+library = step_response(same, current, 20.0)
+v, path = e_l, []
+for _ in range(int(split_spike(dt) / dt)):  # the steps before the spike
     v, _ = split_step(v, dt)
-    _, state = adex_step(torch.full((1,), current, dtype=torch.float64), state, same)
-    difference = max(difference, abs(v - state.v.item()))
-print(f"largest difference from adex_step: {difference:.1e} mV")
-assert difference < 1e-9
+    path.append(v)
+difference = np.abs(library.v[: len(path)] - path).max()
+spike_difference = abs(library.spike_times[0] - split_spike(dt))
+print(f"up to {path[-1]:.0f} mV, the library differs by at most {difference:.0e} mV, "
+      f"and at the spike by {spike_difference:.0e} ms")  # fmt: skip
+assert difference < 1e-6
+assert spike_difference < 1e-6
 
 # %% [markdown]
-# With a step of 0.1 ms, Euler is 0.33<!-- euler_late 0.005 --> ms late. With five times that step,
-# the split step is off by 0.003<!-- split_late 0.0005 --> ms: only the error of splitting remains.
-#
 # ## 4. Is it right, and how large may dt be?
 #
-# A figure that looks like the paper's is weak evidence. Compare with another method: SciPy's, with
-# adaptive steps and a tolerance of $10^{-10}$.
+# A figure that looks like the paper's is weak evidence. Compare with another method: `fine`
+# (folded) uses SciPy's, with adaptive steps and a tolerance of $10^{-10}$.
 
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 def fine(params, current):
     """Spike times (ms) by SciPy, to about 1e-8 ms."""
 
@@ -464,12 +459,12 @@ assert split_off < off["Euler"][0]
 
 # %% [markdown]
 # *The figure shows the error of the mean interval against the step, both on logarithmic axes.* At
-# 0.1 ms, Euler is off by 3.7<!-- euler_percent 0.05 --> %, and its error falls about as $dt$. That
-# of the split step falls as $dt^2$, and even at 1 ms it is only 0.3<!-- split_percent 0.05 --> %.
-# (With $w$, the step of a spike adds an error.) But a step can be too long for any method. The
-# library warns, or refuses:
+# 0.1 ms, Euler is off by 3.7<!-- euler_percent 0.05 --> %, and its error falls roughly in
+# proportion to $dt$. The error of the split step falls as $dt^2$, and even at 1 ms it is only
+# 0.3<!-- split_percent 0.05 --> %. (With $w$, each step that contains a spike adds a further
+# error.) But a step can be too long even for this method. The library warns, or refuses:
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 for name, step in (("tonic", 2.0), ("bursting", 3.0)):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -481,13 +476,13 @@ for name, step in (("tonic", 2.0), ("bursting", 3.0)):
         print(f"{warning.category.__name__}: {warning.message}\n")
 
 # %% [markdown]
-# The 20 ms are the membrane time constant, the 2.71 ms the upstroke of section 3, from -46 mV, the
-# reset of this neuron.
+# The 20 ms are the membrane time constant; the 2.71 ms are the time that the upstroke of section 3
+# takes from -46 mV, the reset of `bursting`.
 #
 # ## 5. When two correct simulations disagree
 #
 # The irregular neuron has no noise in it. Start it twice, the second time with $w$ larger by a
-# millionth of a pA. How long do the two agree?
+# millionth of a pA. For how long do the two runs agree?
 #
 # <details><summary>Make a guess, then open</summary>
 # Not for long, if small differences grow exponentially. A periodic neuron forgets the difference.
@@ -502,6 +497,7 @@ for name in ("irregular", "adapting"):
     apart[name] = pair[0][:n], np.abs(pair[0][:n] - pair[1][:n])
     print(f"{name}: spike {n} is {apart[name][1][-1]:.1e} ms apart")
 assert apart["irregular"][1].max() > 1e6 * apart["adapting"][1][-1] or not full_run
+assert apart["adapting"][1].max() < 1e-6
 
 statistics = {}
 for step in (0.1, 0.05):
@@ -523,19 +519,21 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the difference between the spike times of two runs that start a millionth of a
-# pA apart.* In the adapting neuron it dies away. In the irregular one it grows exponentially for
-# about 400 ms, to about 1 ms. In the end the two trains differ by as much as an interval: this is
-# [chaos](../docs/glossary.md#chaos). So the spike times of two correct simulations cannot agree,
-# and a test that asks for it is wrong. Their statistics do agree: with both values of `dt`, the
-# mean interval is about 19.5<!-- mean_interval 0.2 --> ms and the CV about 0.59<!-- cv 0.01 -->, to
-# within 2 %.
+# pA apart.* In the adapting neuron it stays below a millionth of a ms, and dies away. In the
+# irregular one it grows exponentially for about 400 ms, to about 1 ms. Then it shrinks for a while,
+# but in the end the trains differ by up to an interval: this is
+# [chaos](../docs/glossary.md#chaos). So the spike times of two correct simulations cannot agree for
+# long, and a test that demands it is wrong. Their statistics do agree: with both values of `dt`,
+# mean interval and CV are the same to within 2 %.
 #
 # ## Summary
 #
-# 1. `FIRING_PATTERNS` has eight published sets, each with its current.
-# 2. The product $b\,\tau_w$ sets the steady rate, $b$ alone in how many spikes the neuron adapts.
-# 3. In $s = e^{-(V-V_T)/\Delta_T}$ the upstroke is a straight line, so its step can be exact.
-# 4. Compare spike times with an independent simulation; where the neuron is chaotic, statistics.
+# 1. The product $b\,\tau_w$ sets the steady rate; $b$ alone sets after how many spikes it is
+#    reached.
+# 2. In the variable $s = e^{-(V-V_T)/\Delta_T}$, the upstroke is a straight line, so its step can
+#    be exact.
+# 3. Compare spike times with an independent simulation; if the neuron is chaotic, compare
+#    statistics.
 #
 # **Next.** [201](201_rate_codes.ipynb): what spikes can say.
 #
@@ -549,22 +547,17 @@ plt.show()
 #   [doi:10.1007/s00422-008-0264-7](https://doi.org/10.1007/s00422-008-0264-7): the patterns.
 # - Benda & Herz 2003, Neural Comput. 15:2523,
 #   [doi:10.1162/089976603322385063](https://doi.org/10.1162/089976603322385063): adaptation.
-# - Strang 1968, SIAM J. Numer. Anal. 5:506,
-#   [doi:10.1137/0705041](https://doi.org/10.1137/0705041): splitting.
+# - Strang 1968, SIAM J. Numer. Anal. 5:506, [doi:10.1137/0705041](https://doi.org/10.1137/0705041):
+#   splitting.
 # - Landsmeer et al. 2025, [arXiv:2512.10011](https://arxiv.org/abs/2512.10011): the normalised
 #   AdEx.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-numbers = {f"steady_{tau_w:.0f}": found[-1] for tau_w, found in slow.items()}
-numbers |= {
+numbers = {
     "settled_small_b": settled(same_charge[pairs[0]]),
     "settled_large_b": settled(same_charge[pairs[2]]),
-    "euler_late": euler_late[0.1],
-    "split_late": abs(split_late[0.5]),
     "worst_percent": 100 * worst,
     "euler_percent": euler_off,
     "split_percent": split_off,
-    "mean_interval": statistics[0.1][0],
-    "cv": statistics[0.1][1],
 }
 record("results/105_firing_patterns.json", numbers, full=full_run)

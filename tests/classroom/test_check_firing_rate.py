@@ -31,6 +31,14 @@ def to_the_first(current, reset, tau, dt):
     return 1000 / ((spike_steps(current, reset, tau, dt)[0] + 1) * dt)
 
 
+def to_threshold(current, tau):
+    return tau * math.log(current / (current - 1))
+
+
+def speed_limit(rate, current, tau):
+    return 1000 / rate - to_threshold(current, tau)
+
+
 def mean_and_spread(w, rate, tau):
     n = rate * tau / 1000
     return w * n, abs(w) * math.sqrt(n / 2)
@@ -44,7 +52,7 @@ def irregularity(times):
 def test_right_answers(seed):
     assert check.coarse_rate(rates, seed=seed)
     assert check.coarse_rate(lambda *given: rates(*given, duration=4000), seed=seed)
-    assert check.speed_limit(lambda rate: 1000 / rate, seed=seed)
+    assert check.speed_limit(speed_limit, seed=seed)
     assert check.mean_and_spread(mean_and_spread, seed=seed)
     assert check.irregularity(irregularity, seed=seed)
     assert check.irregularity(lambda t: np.std(np.diff(t), ddof=1) / np.mean(np.diff(t)), seed=seed)
@@ -89,11 +97,16 @@ def test_coarse_rate_gives_no_reason_that_only_some_answers_fit():
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda rate: 1 / rate, "in seconds"),
-        (lambda rate: rate / 1000, "spikes per ms"),
-        (lambda rate: -5, "It cannot be negative"),
-        (lambda rate: 0, "the rate has no limit"),
-        (lambda rate: 12.25, "the rate can reach 81.6 Hz"),
+        (lambda rate, current, tau: 1000 / rate, "That is the whole interval"),
+        (lambda *given: speed_limit(*given) / 1000, "in seconds"),
+        (lambda rate, *given: 1 / rate - to_threshold(*given), "the interval in ms is 1000"),
+        (lambda rate, *given: rate / 1000 - to_threshold(*given), "spikes per ms"),
+        (lambda *given: -speed_limit(*given), "the sign is not"),
+        (lambda rate, *given: 1000 / rate + to_threshold(*given), "a part of the interval"),
+        (lambda rate, *given: to_threshold(*given), "What is left of the interval?"),
+        (lambda rate, c, tau: 1000 / rate - to_threshold(c, 1.0), "tau times the logarithm"),
+        (lambda *given: -5, "cannot be negative"),
+        (lambda *given: 1.1 * speed_limit(*given), "; then the neuron fires at"),
     ],
 )
 def test_speed_limit(answer, words):
@@ -123,6 +136,14 @@ def test_speed_limit(answer, words):
 def test_mean_and_spread(answer, words):
     for seed in SEEDS:
         assert words in check.mean_and_spread(answer, seed=seed).words
+
+
+def test_the_speed_limit_is_that_of_a_simulation():
+    current, tau, dt, rate = 2.0, 20.0, 0.1, 40.0
+    refractory = round(speed_limit(rate, current, tau), 1)
+    x = torch.full((20_000, 1), float(constant_drive(current, tau=tau, dt=dt)), dtype=torch.float64)
+    spikes = LIFLayer(tau=tau, dt=dt, reset="zero", refractory=refractory)(x)[0][:, 0].numpy()
+    assert abs(np.diff(np.flatnonzero(spikes)).mean() * dt - 1000 / rate) < 2 * dt
 
 
 def test_mean_and_spread_is_that_of_a_simulation():

@@ -10,8 +10,8 @@ from jarvis.classroom.check import leaky_neuron as check
 SEEDS = range(20)
 
 
-def settle(r, c, e_leak, current):
-    return r * c / 1000, e_leak + r * current / 1000
+def read_circuit(r, tau, e_leak, v):
+    return 1000 * tau / r, 1000 * (v - e_leak) / r
 
 
 def measure_tau(recording):
@@ -48,8 +48,8 @@ def neuron(x, tau, dt, threshold, slip=""):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_right_answers(seed):
-    assert check.settle(settle, seed=seed)
-    assert check.settle(lambda *given: np.array(settle(*given)).tolist(), seed=seed)
+    assert check.read_circuit(read_circuit, seed=seed)
+    assert check.read_circuit(lambda *given: np.array(read_circuit(*given)).tolist(), seed=seed)
     assert check.measure_tau(measure_tau, seed=seed)
     assert check.first_spike(first_spike, seed=seed)
     assert check.from_memory(neuron, seed=seed)
@@ -58,21 +58,22 @@ def test_right_answers(seed):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda r, c, e, i: (r * c, e + r * i / 1000), "in microseconds"),
-        (lambda r, c, e, i: (r * c / 1e6, e + r * i / 1000), "in seconds"),
-        (lambda r, c, e, i: (r / c, e + r * i / 1000), "The time constant is their product"),
-        (lambda r, c, e, i: (1.2 * r * c / 1000, e), "the time constant is not"),
-        (lambda r, c, e, i: (r * c / 1000, r * i / 1000), "add e_leak"),
-        (lambda r, c, e, i: (r * c / 1000, e + r * i), "mixes microvolts"),
-        (lambda r, c, e, i: (r * c / 1000, e - r * i / 1000), "in the wrong direction"),
-        (lambda r, c, e, i: (r * c / 1000, e), "does not settle at"),
-        (lambda *given: settle(*given)[::-1], "in the wrong order"),
-        (lambda *given: settle(*given)[0], "Return two numbers"),
+        (lambda r, tau, e, v: (tau / r, 1000 * (v - e) / r), "in nanofarads"),
+        (lambda r, tau, e, v: (r * tau, 1000 * (v - e) / r), "the product of R and tau"),
+        (lambda r, tau, e, v: (1000 * r / tau, 0), "Divide tau by R"),
+        (lambda r, tau, e, v: (1200 * tau / r, 0), "the capacitance is not"),
+        (lambda r, tau, e, v: (1000 * tau / r, 1000 * v / r), "subtract e_leak"),
+        (lambda r, tau, e, v: (1000 * tau / r, (v - e) / r), "in nanoamperes"),
+        (lambda r, tau, e, v: (1000 * tau / r, 1000 * (e - v) / r), "in the wrong direction"),
+        (lambda r, tau, e, v: (1000 * tau / r, r * (v - e)), "divide by R"),
+        (lambda r, tau, e, v: (1000 * tau / r, 0.0), "the current is not"),
+        (lambda *given: read_circuit(*given)[::-1], "in the wrong order"),
+        (lambda *given: read_circuit(*given)[0], "Return two numbers"),
     ],
 )
-def test_settle(answer, words):
+def test_read_circuit(answer, words):
     for seed in SEEDS:
-        assert words in check.settle(answer, seed=seed).words
+        assert words in check.read_circuit(answer, seed=seed).words
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Checks of lesson 102: rates with two resets, highest rate, synaptic noise, irregularity."""
+"""Checks of lesson 102: rates with two resets, refractory period, noise, irregularity."""
 
 import math
 from functools import lru_cache
@@ -143,28 +143,64 @@ _RATE_SLIPS = (
 @exercise(
     2,
     hints=(
-        "Which part of the interval does not shrink, however strong the current is?",
-        "No interval is shorter than the refractory time, so the rate stays below 1/t_ref.",
-        "Return 1000 / rate, since the rate is in Hz and the time is in ms.",
+        "How long is the interval at this rate? Which part of it does the current need?",
+        "1000 / rate = t_ref + tau ln(I / (I - 1)), in ms. Solve it for t_ref.",
+        "Return 1000 / rate - tau * math.log(current / (current - 1)).",
     ),
 )
 def speed_limit(answer, rng) -> None:
-    """`speed_limit(rate) -> t_ref (ms)`: no current drives the neuron faster than `rate` Hz."""
-    for interval in rng.choice(np.arange(4.0, 30.0, 0.5), 3, replace=False):
-        rate = 1000 / interval
-        refractory = number(answer(rate), "the refractory time")
-        if near(refractory, interval):
-            continue
-        if near(refractory, interval / 1000):
-            raise Wrong(f"{refractory:.4f} is in seconds. Times are in ms here.")
-        if near(refractory, rate / 1000):
-            raise Wrong("That is the rate in spikes per ms. The refractory time is its inverse.")
-        if refractory < 0:
-            raise Wrong(
-                f"You return a refractory time of {refractory:g} ms. It cannot be negative."
-            )
-        limit = f"can reach {1000 / refractory:.1f} Hz" if refractory > 0 else "has no limit"
-        raise Wrong(f"For {rate:.1f} Hz, you return {refractory:.2f} ms; then the rate {limit}.")
+    """`speed_limit(rate, current, tau) -> t_ref (ms)`: `current` drives the neuron at `rate` Hz."""
+    cases = [_Limit(rng.uniform(3, 20), rng.uniform(1.3, 6), rng.uniform(8, 30)) for _ in range(3)]
+    found = [number(answer(*case.given()), "the refractory period") for case in cases]
+    wrong = [k for k in range(3) if not near(found[k], cases[k].refractory)]
+    if not wrong:
+        return
+    case, mine = cases[wrong[0]], found[wrong[0]]
+    said = f"For {case.rate():.1f} Hz at I = {case.current:.2f}, you return {mine:.4g} ms"
+    if words := explained(found, cases, _LIMIT_SLIPS):
+        raise Wrong(f"{said}. {words}")
+    if mine < 0:
+        raise Wrong(f"{said}. A refractory period cannot be negative.")
+    raise Wrong(f"{said}; then the neuron fires at {1000 / (mine + case.alone()):.1f} Hz.")
+
+
+class _Limit(NamedTuple):
+    """A neuron with a refractory period, under a constant current."""
+
+    refractory: float
+    current: float
+    tau: float
+
+    def alone(self) -> float:
+        """The interval (ms) without a refractory period."""
+        return self.tau * math.log(self.current / (self.current - 1))
+
+    def rate(self) -> float:
+        """Its rate (Hz)."""
+        return 1000 / (self.refractory + self.alone())
+
+    def given(self) -> tuple[float, float, float]:
+        """The arguments of the answer."""
+        return self.rate(), self.current, self.tau
+
+
+#: Common mistakes, and the feedback for each.
+_LIMIT_SLIPS = (
+    (lambda case: 1000 / case.rate(),
+     "That is the whole interval. Part of it is the time from reset to threshold: subtract it."),
+    (lambda case: case.refractory / 1000, "That is in seconds. Times are in ms here."),
+    (lambda case: 1 / case.rate() - case.alone(),
+     "One over a rate in Hz is in seconds: the interval in ms is 1000 / rate."),
+    (lambda case: case.rate() / 1000 - case.alone(),
+     "You start from the rate in spikes per ms. The interval is its inverse."),
+    (lambda case: case.alone() - 1000 / case.rate(), "The size is right, the sign is not."),
+    (lambda case: 1000 / case.rate() + case.alone(),
+     "You add the time from reset to threshold. It is a part of the interval: subtract it."),
+    (lambda case: case.alone(),
+     "That is the time from reset to threshold. What is left of the interval?"),
+    (lambda case: 1000 / case.rate() - case.alone() / case.tau,
+     "The time from reset to threshold is tau times the logarithm."),
+)  # fmt: skip
 
 
 @exercise(

@@ -17,50 +17,52 @@ from jarvis.neurons.decay import exp_decay
     hints=(
         "Both answers follow from the equation of section 1: tau = R C, and V settles where "
         "dV/dt = 0.",
-        "MOhm times pF gives microseconds, and MOhm times pA gives microvolts: divide both by "
-        "1000.",
-        "resistance * capacitance / 1000, and e_leak + resistance * current / 1000.",
+        "ms over MOhm gives nanofarads, and mV over MOhm gives nanoamperes: multiply both by 1000.",
+        "1000 * tau / resistance, and 1000 * (potential - e_leak) / resistance.",
     ),
 )
-def settle(answer, rng) -> None:
-    """`settle(R, C, e_leak, current) -> (tau (ms), V (mV))`, from MOhm, pF, mV and pA."""
+def read_circuit(answer, rng) -> None:
+    """`read_circuit(R, tau, e_leak, V) -> (C (pF), I (pA))`, from MOhm, ms and mV."""
     for _ in range(3):
         r, c = rng.uniform(50, 200), rng.uniform(80, 300)
         e_leak, current = rng.uniform(-75, -60), rng.uniform(40, 200) * rng.choice([-1, 1])
-        tau_expected, lift = r * c / 1000, r * current / 1000
-        pair = answer(r, c, e_leak, current)
+        tau, lift = r * c / 1000, r * current / 1000
+        pair = answer(r, tau, e_leak, e_leak + lift)
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise Wrong("Return two numbers: the time constant, and the potential.")
-        tau, v = number(pair[0], "the time constant"), number(pair[1], "the potential")
-        given = f"R = {r:.0f} MOhm, C = {c:.0f} pF, E_L = {e_leak:.1f} mV, {current:.0f} pA"
-        if near(tau, e_leak + lift) and near(v, tau_expected):
-            raise Wrong(
-                "Both numbers are right, but in the wrong order: return the time constant first."
-            )
-        if not near(tau, tau_expected):
-            raise Wrong(_wrong_tau(tau, tau_expected, r, c, given))
-        if abs(v - e_leak - lift) > 0.01:
-            raise Wrong(_wrong_potential(v, e_leak, lift, given))
+            raise Wrong("Return two numbers: the capacitance, and the current.")
+        mine = number(pair[0], "the capacitance"), number(pair[1], "the current")
+        given = f"R = {r:.0f} MOhm, tau = {tau:.1f} ms, E_L = {e_leak:.1f} mV, V = "
+        given += f"{e_leak + lift:.1f} mV"
+        if near(mine[0], current) and near(mine[1], c):
+            raise Wrong("Both numbers are right, but in the wrong order: return C first.")
+        if not near(mine[0], c):
+            raise Wrong(_wrong_capacitance(mine[0], c, r, given))
+        if not near(mine[1], current):
+            raise Wrong(_wrong_current(mine[1], current, r, e_leak, given))
 
 
-def _wrong_tau(tau: float, expected: float, r: float, c: float, given: str) -> str:
-    if near(tau, 1000 * expected):
-        return f"Your time constant, {tau:.0f}, is in microseconds. Return it in ms."
-    if near(tau, expected / 1000):
-        return f"Your time constant, {tau:.4f}, is in seconds. Return it in ms."
-    if near(tau, r / c) or near(tau, c / r):
-        return "You return a ratio of R and C. The time constant is their product."
-    return f"With {given} the time constant is not {tau:.4g} ms."
+def _wrong_capacitance(c: float, expected: float, r: float, given: str) -> str:
+    tau = r * expected / 1000
+    if near(c, expected / 1000):
+        return f"Your capacitance, {c:.4f}, is in nanofarads. Return it in pF."
+    if near(c, r * tau) or near(c, 1000 * r * tau) or near(c, r * tau / 1000):
+        return "You return the product of R and tau. tau is the product of R and C: divide."
+    if near(c, r / tau) or near(c, 1000 * r / tau) or near(c, r / tau / 1000):
+        return "You divide R by tau. Divide tau by R."
+    return f"With {given} the capacitance is not {c:.4g} pF."
 
 
-def _wrong_potential(v: float, e_leak: float, lift: float, given: str) -> str:
-    if near(v, lift):
-        return "Your potential is measured from rest. Return V itself: add e_leak."
-    if near(v, e_leak + 1000 * lift):
-        return "MOhm times pA gives microvolts: your potential mixes microvolts with mV."
-    if near(v, e_leak - lift):
+def _wrong_current(current: float, expected: float, r: float, e_leak: float, given: str) -> str:
+    lift = r * expected / 1000
+    if near(current, 1000 * (e_leak + lift) / r):
+        return "Your current lifts V from 0. The leak pulls V to E_L: subtract e_leak."
+    if near(current, expected / 1000):
+        return f"Your current, {current:.4f}, is in nanoamperes. Return it in pA."
+    if near(current, -expected):
         return "Your current acts in the wrong direction: a positive current raises V."
-    return f"With {given} the membrane does not settle at {v:.4g} mV."
+    if near(current, r * lift) or near(current, 1000 * r * lift) or near(current, r * lift / 1000):
+        return "You multiply by R. V is R I above rest, so divide by R."
+    return f"With {given} the current is not {current:.4g} pA."
 
 
 @exercise(

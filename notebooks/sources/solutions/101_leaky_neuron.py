@@ -34,17 +34,18 @@ seed = 0
 # %% [markdown]
 # ### Exercise 1: Read a circuit
 #
-# **Solution.** The time constant is $RC$. The potential settles where $dV/dt = 0$, at $E_L + R\,I$.
-# MΩ times pF gives µs and MΩ times pA gives µV, so both products are divided by 1000.
+# **Solution.** From $\tau = RC$ follows $C = \tau/R$. The potential settles where $dV/dt = 0$, at
+# $E_L + R\,I$, so $I = (V - E_L)/R$. ms over MΩ gives nF and mV over MΩ gives nA, so both are
+# multiplied by 1000.
 
 
 # %%
-def settle(resistance, capacitance, e_leak, current):
-    """The time constant (ms), and the potential (mV) at which the membrane settles."""
-    return resistance * capacitance / 1000, e_leak + resistance * current / 1000
+def read_circuit(resistance, tau, e_leak, potential):
+    """The capacitance (pF), and the current (pA) that holds the membrane at `potential`."""
+    return 1000 * tau / resistance, 1000 * (potential - e_leak) / resistance
 
 
-assert check.settle(settle)
+assert check.read_circuit(read_circuit)
 
 # %% [markdown]
 # ### Exercise 2: Measure tau from a recording

@@ -77,14 +77,15 @@ assert off["subtract"] < 0.25 * off["zero"]
 #
 # ### Exercise 2: Set a speed limit
 #
-# **Solution.** The interval is $t_{ref} + \tau \ln\frac{I}{I-1}$, and the second term goes to zero
-# as $I$ grows. So $t_{ref} = 1/f$, in ms 1000 over the rate in Hz.
+# **Solution.** The interval is $t_{ref} + \tau \ln\frac{I}{I-1}$, and it should be 1000 over the
+# rate in Hz. A weaker current makes it longer. As $I$ grows, the second term goes to zero: against
+# any current, only $t_{ref} = 1/f$ would do.
 
 
 # %%
-def speed_limit(rate):
-    """The refractory period (ms) of a neuron that never fires faster than `rate` (Hz)."""
-    return 1000 / rate
+def speed_limit(rate, current, tau):
+    """The refractory period (ms) with which `current` makes a neuron fire at `rate` (Hz)."""
+    return 1000 / rate - tau * math.log(current / (current - 1))
 
 
 assert check.speed_limit(speed_limit)
