@@ -15,8 +15,8 @@
 #
 # A rate code needs hundreds of spikes for one precise grey level. In a **time code** each pixel
 # fires once, and *when* it fires tells its brightness. You will write such a code, read it with the
-# wrong decoder, and meet a neuron that produces it. At the end you compare rate and time codes:
-# their time, their spikes, and how well they withstand three kinds of noise.
+# wrong decoder, and meet a neuron that produces it. At the end you compare what rate and time codes
+# cost, and how well they withstand noise.
 #
 # **Time.** 50 minutes for you, 20 seconds for the machine.
 #
@@ -169,14 +169,14 @@ plt.show()
 # a rate code (green).* The first-spike error falls like $1/T$, that of a rate code like $1/\sqrt T$
 # (from 201, with 1/6 as the mean of $p(1-p)$ over all greys). At T = 65 the first-spike error is
 # 0.0045<!-- any_grey_65 0.0002 -->; a rate code needs about 8300<!-- rate_steps 300 --> steps to
-# get as low. On the digits, the error is 0 wherever $T-1$ is a multiple of 16; a logarithmic axis
-# cannot show it.
+# get as low. On the digits, the error is 0, which a logarithmic axis cannot show, wherever $T-1$ is
+# a multiple of 16.
 #
 # ### Exercise 1: Bits per spike (4 min)
 #
-# A brightness has K equally likely levels. That is $\log_2 K$ bits. Code (a) sends level
+# A brightness with K equally likely levels carries $\log_2 K$ bits. Code (a) sends level
 # k = 0 ... K-1 as k spikes. Code (b) sends exactly one spike, in one of K steps (black fires, too).
-# Return the bits per spike of both: the bits divided by the mean number of spikes.
+# For both, return the bits divided by the mean number of spikes.
 
 
 # %% tags=["exercise"]
@@ -192,13 +192,12 @@ if check.bits_per_spike(bits_per_spike):
         print(f"{k:2d} levels: count {count:.2f}, timed {first:.2f} bits per spike")
 
 # %% [markdown]
-# The figure shows both codes. Move the sliders, or draw on the digit. White fires at 1000 Hz in the
-# Poisson code.
+# Compare both codes: move the sliders, or draw on the digit. (In the Poisson code, white fires at
+# 1000 Hz.)
 #
 # 1. Drag T from 50 to 17: which error becomes 0?
 # 2. Move the seed: which decoded picture changes?
-# 3. Draw a white line on an empty sheet: what is the smallest T at which the first-spike error is
-#    0?
+# 3. Draw a white line on an empty sheet: what is the smallest T without a first-spike error?
 #
 # <details><summary>Answers</summary>
 #
@@ -218,8 +217,8 @@ assert not explorer.errors
 widgets.draw_code(digit=3, n_steps=17, max_rate=1000.0)
 
 # %% [markdown]
-# *The figure shows the spikes of a 3 in both codes, and the decoded pictures with their RMS errors,
-# for T = 17 and white at 1000 Hz.*
+# *The figure shows the spikes of a 3 in both codes for T = 17, and the decoded pictures with their
+# RMS errors.*
 #
 # ## 3. What if the decoder does not belong to the code?
 #
@@ -280,8 +279,8 @@ assert scores["first spike", "first time"] > silhouettes > 0.8 or not full_run
 assert scores["Poisson", "count"] > scores["Poisson", "first time"] > silhouettes - 0.15
 
 # %% [markdown]
-# It reaches 91<!-- silhouettes_percent 1 --> %, from silhouettes alone: you would notice the loss
-# of all spike times only by comparing with the right decoder.
+# It reaches 91<!-- silhouettes_percent 1 --> %, from silhouettes alone. Only a comparison with the
+# right decoder shows what is lost with the spike times.
 #
 # **Reading a Poisson code by its first spikes** (bottom left) makes the picture far too bright, and
 # yet 89<!-- poisson_first_percent 2 --> % of the digits are read correctly; from counts it is
@@ -290,8 +289,8 @@ assert scores["Poisson", "count"] > scores["Poisson", "first time"] > silhouette
 # <details><summary>Make a guess, then open</summary>
 #
 # A pixel that fires often also tends to fire *soon*. With probability $p$ per step, the first spike
-# comes after $(1-p)/p$ steps on average. So it carries the brightness, too, but on a curved scale,
-# which makes greys too bright, and with a lot of noise.
+# comes after $(1-p)/p$ steps on average. So its time carries the brightness, too, but with much
+# noise, and on a curved scale, which makes greys too bright.
 #
 # </details>
 #
@@ -331,8 +330,8 @@ if check.expected_first_step(expected_first_step):
 #
 # $$t = \tau \ln \frac{x}{x - \theta}, \qquad x > \theta .$$
 #
-# This is a [latency code](../docs/glossary.md#latency-code). Only the first spike counts here, so
-# the simulated neuron is not reset (`reset="none"`), and its potential goes on rising.
+# This is a [latency code](../docs/glossary.md#latency-code). Only the first spike counts, so the
+# simulated neuron is not reset (`reset="none"`): its potential rises on.
 
 # %%
 tau, theta = 10.0, 0.2  # ms, threshold
@@ -375,10 +374,10 @@ right.set(xlabel="brightness x", ylabel="spike time (ms)", ylim=(0, 39), xlim=(0
 plt.show()
 
 # %% [markdown]
-# *The figure shows charging neurons, by the formula (grey) and simulated (blue), which reach the
-# threshold (dashed) at the times of the formula (triangles), and the spike times of
-# `jarvis.latency_encode` (blue) beside the formula (grey).* The neuron with $x$ = 0.15 never
-# reaches the threshold. Steps are numbered from 0: a spike at 2.36 ms falls in step 2.
+# *The figure shows charging neurons, by the formula (grey) and simulated (blue), with the spike
+# times by the formula (triangles) at the threshold (dashed); and these times (grey) with those of
+# `jarvis.latency_encode` (blue).* The neuron with $x$ = 0.15 never reaches the threshold. Steps are
+# numbered from 0: a spike at 2.36 ms falls in step 2.
 #
 # ### Exercise 3: Read a latency (4 min)
 #
@@ -468,18 +467,18 @@ fig.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=
 plt.show()
 
 # %% [markdown]
-# *The figure shows the accuracy of three codes against time (left) and against spikes (right);
-# dashed: clean pictures, dotted: chance.* In 5 ms the first-spike code reaches
+# *The figure shows the accuracy of three codes against time and against spikes; dashed: clean
+# pictures, dotted: chance.* In 5 ms the first-spike code reaches
 # 98<!-- first_5ms_percent 1 --> %, with 33<!-- first_spikes 1 --> spikes. The rate code at 1000 Hz
-# reaches 96<!-- rate_5ms_percent 1 --> %, with 98<!-- rate_5ms_spikes 2 --> spikes (at 2 ms the two
-# are equal). At 100 Hz it reaches 44<!-- slow_5ms_percent 2 --> %, and needs 129 ms for
-# 95<!-- slow_129ms_percent 1 --> %.
+# reaches 96<!-- rate_5ms_percent 1 --> %, with 98<!-- rate_5ms_spikes 2 --> spikes (in 2 ms both
+# reach 92<!-- first_2ms_percent 1 --> %). At 100 Hz it reaches 44<!-- slow_5ms_percent 2 --> %, and
+# needs 129 ms for 95<!-- slow_129ms_percent 1 --> %.
 #
 # ### And what does noise cost?
 #
 # Real spikes come a little early or late (*jitter*), get lost, or come from nowhere (*spurious*
-# spikes). Four codes compete: first spikes in 33 ms and in 5 ms; a rate code with many spikes (1000
-# Hz); and one with as many spikes, on average, as the first-spike codes.
+# spikes). Four codes compete: first spikes in 33 ms and in 5 ms, a rate code at 1000 Hz, and one
+# with as many spikes, on average, as the first-spike codes.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -541,8 +540,8 @@ assert noisy[lost, "first spike, 33 ms"][3] < noisy[lost, "rate, 33 ms"][3]
 assert noisy[added, "first spike, 33 ms"][-1] < noisy[added, "first spike, 5 ms"][-1]
 
 # %% [markdown]
-# *The figure shows the accuracy of four codes against the strength of three kinds of noise; the
-# reader has never seen noise.*
+# *The figure shows the accuracy of four codes under three kinds of noise; the reader was trained
+# without noise.*
 #
 # - **Jitter** does not change a count. The first-spike code of 33 ms loses little to 4 ms of jitter
 #   (97<!-- jitter_4_percent 1 --> %), the one of 5 ms a lot
@@ -562,8 +561,8 @@ assert noisy[added, "first spike, 33 ms"][-1] < noisy[added, "first spike, 5 ms"
 #
 # ## 6. What if you do not know when the picture began?
 #
-# Suppose that each picture is late by an unknown time. Decoded from absolute times, each pixel then
-# looks darker than it is.
+# Suppose that each picture is late by an unknown time. Decoded from absolute times, its pixels look
+# too dark.
 
 # %%
 on_time = codes["first spike"]  # [T, B, 1, 8, 8]
@@ -599,8 +598,8 @@ if check.read_relative(read_relative):
 # 1. A first-spike code sends one spike per pixel. Its error is rounding, $1/(\sqrt{12}\,(T-1))$.
 # 2. Choose the decoder that belongs to the code: counts of first spikes leave only silhouettes.
 # 3. A charging neuron fires at $\tau\ln\frac{x}{x-\theta}$, and is silent below $\theta$.
-# 4. Jitter limits how short a time code can be. Lost spikes hurt codes with few spikes. Spurious
-#    spikes hurt long first-spike codes, and rate codes with few spikes.
+# 4. Jitter hurts short time codes, lost spikes hurt codes with few spikes, and spurious spikes hurt
+#    long first-spike codes and rate codes with few spikes.
 # 5. Without a common clock, decode relative to the first spike.
 #
 # ## Further reading
@@ -627,6 +626,7 @@ record(
         "silhouettes_percent": 100 * silhouettes,
         "poisson_first_percent": 100 * scores["Poisson", "first time"],
         "poisson_count_percent": 100 * scores["Poisson", "count"],
+        "first_2ms_percent": 100 * curve["first spike"][0, 0],
         "first_5ms_percent": 100 * curve["first spike"][2, 0],
         "first_spikes": curve["first spike"][2, 1],
         "rate_5ms_percent": 100 * curve["rate, 1000 Hz"][2, 0],
