@@ -169,8 +169,8 @@ plt.show()
 # a rate code (green).* The first-spike error falls like $1/T$, that of a rate code like $1/\sqrt T$
 # (from 201, with 1/6 as the mean of $p(1-p)$ over all greys). At T = 65 the first-spike error is
 # 0.0045<!-- any_grey_65 0.0002 -->; a rate code needs about 8300<!-- rate_steps 300 --> steps to
-# get as low. On the digits, the error is 0, which a logarithmic axis cannot show, wherever $T-1$ is
-# a multiple of 16.
+# get as low. On the digits, the error is 0 wherever $T-1$ is a multiple of 16 (not shown on the
+# logarithmic axis).
 #
 # ### Exercise 1: Bits per spike (4 min)
 #
@@ -331,7 +331,7 @@ if check.expected_first_step(expected_first_step):
 # $$t = \tau \ln \frac{x}{x - \theta}, \qquad x > \theta .$$
 #
 # This is a [latency code](../docs/glossary.md#latency-code). Only the first spike counts, so the
-# simulated neuron is not reset (`reset="none"`): its potential rises on.
+# simulated neuron is not reset (`reset="none"`): its potential keeps rising.
 
 # %%
 tau, theta = 10.0, 0.2  # ms, threshold
