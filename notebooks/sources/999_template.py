@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Add a neuron, a rule and a lesson of your own
 #
-# This lesson is for contributors. You see how a neuron and a learning rule are added and tested, and
-# write a test and a check of your own. If you only want to write a lesson, go to section 4. The page
-# [How to add a neuron, a rule, a lesson](../docs/extending.md) has the steps in full.
+# This lesson is for contributors. You see how a neuron and a learning rule are added and tested,
+# and write a test and a check. To write only a lesson, go to section 4. The page [How to add a
+# neuron, a rule, a lesson](../docs/extending.md) has the steps in full.
 #
 # **Time.** 50 minutes for you, 20 seconds for the machine.
 #
@@ -133,13 +133,11 @@ plt.show()
 # %% [markdown]
 # *The figure shows a neuron that starts above its threshold (dashed), without input.* Euler's
 # method has passed 3 after 50<!-- late 0.1 --> ms, two steps late; the closed form passes it at
-# 39.85<!-- upstroke 0.01 --> ms. So the step takes the closed form for the leak. The input,
-# $x = I\,dt/\tau_m$, is added at the end of the step, which is accurate for small $dt$ only:
+# 39.85<!-- upstroke 0.01 --> ms. So the step is $h = q v / (1 - (1-q)\,v) + x$, with
+# $q = e^{-dt/\tau_m}$. The input, $x = I\,dt/\tau_m$, is added at its end, which is accurate for
+# small $dt$ only. A $v$ of $1/(1-q)$ or more becomes infinite within the step.
 #
-# $$h = \frac{q\,v}{1 - (1-q)\,v} + x, \qquad q = e^{-dt/\tau_m} .$$
-#
-# A $v$ of $1/(1-q)$ or more becomes infinite within the step. Write the parameters with their units
-# and bounds; the base class checks them.
+# Write the parameters with their units and bounds; the base class checks them.
 
 
 # %%
@@ -190,14 +188,14 @@ for bad in (dict(tau=0.0), dict(v_reset=1.2), dict(v_peak=25.0)):
         print("ValueError:", error)
 
 # %% [markdown]
-# A good message names the argument, shows the value, and says what is allowed.
+# A good message names the argument, its value, and what is allowed.
 #
 # ## 2. Which tests notice most?
 #
-# There are four kinds of test in `tests/neurons`: against a closed form, against a trajectory
-# computed by hand, that every option changes something, and that a step leaves its arguments alone.
-# First the closed form. Textbooks give the QIF neuron's rate at a constant current:
-# $f = \sqrt{I - 1/4}\,/\,(\pi\tau_m)$ for $I > 1/4$. Put the formula into a test.
+# The tests in `tests/neurons` check a closed form, a trajectory computed by hand, that every option
+# changes something, and that a step leaves its arguments alone. Textbooks give a closed form for
+# the QIF neuron's rate at a constant current: $f = \sqrt{I - 1/4}\,/\,(\pi\tau_m)$ for $I > 1/4$.
+# Put it into a test.
 
 
 # %%
@@ -233,13 +231,12 @@ except AssertionError as error:
 textbook_rate, step_rate = textbook(0.5), measured_rate(qif_step, [0.5])[0]
 
 # %% [markdown]
-# The test fails: the step fires much faster than the formula says. **Look for the cause in the
-# test.**
+# The test fails: the step fires much faster. **Look for the cause in the test.**
 #
 # <details><summary>The cause</summary>
 #
-# The textbook's neuron starts each interval at minus infinity and ends it at plus infinity. Ours
-# goes from v_reset = 0 to v_peak = 3: a shorter path.
+# The textbook's neuron goes from minus to plus infinity in each interval. Ours goes from v_reset =
+# 0 to v_peak = 3: a shorter path.
 #
 # </details>
 #
@@ -272,11 +269,10 @@ plt.show()
 # %% [markdown]
 # *The figure shows the rate against the current.* At $I = 0.5$ the textbook says
 # 7.96<!-- textbook 0.01 --> Hz, the formula with finite ends 11.58<!-- between 0.01 --> Hz, and the
-# step fires at 11.55<!-- step 0.01 --> Hz. When a test fails, the test may be wrong rather than the
-# code.
+# step fires at 11.55<!-- step 0.01 --> Hz. When a test fails, the test may be wrong, not the code.
 #
 # For the trajectory **by hand**, through a spike and a reset, choose $q = 1/2$, so that
-# $h = v/(2 - v) + x$, and options at which a mistake shows.
+# $h = v/(2 - v) + x$, and options that reveal mistakes.
 
 
 # %%
@@ -305,8 +301,8 @@ def test_pure(step):
 # %% [markdown]
 # ### Would a test notice?
 #
-# Put a mistake into the step on purpose, a **mutation**, and see whether a test fails. Each
-# mutation below replaces a piece of the step's text. Which one will no test notice?
+# A **mutation** is a mistake put into the step on purpose; below, each replaces a piece of its
+# text. Which one will no test notice?
 
 # %%
 MUTATIONS = {
@@ -371,16 +367,16 @@ ax.set(xlabel="test", ylabel="mutation of qif_step")
 plt.show()
 
 # %% [markdown]
-# *The figure shows which test notices (dark) which mutation, and how many each test notices.* The
-# trajectory by hand costs five lines and notices the most, 6<!-- by_hand 0 --> of 8, because it
-# compares every step. In the last mutation, a spike in one sample of the batch resets that neuron
-# in all samples. No test notices, because all run a batch of **one sample**.
+# *The figure shows which test notices (dark) which mutation.* The trajectory by hand costs five
+# lines and notices the most, 6<!-- by_hand 0 --> of 8, because it compares every step. In the last
+# mutation, a spike in one sample of the batch resets that neuron in all samples. No test notices:
+# all run a batch of **one sample**.
 #
 # ### Exercise 1: Write the missing test (10 min)
 #
 # No sample may affect another. `step(x, v)` takes two float tensors `[B, N]`, with one row per
 # sample, and returns the spikes and the new $v$, `[B, N]`. Return True if the samples are
-# independent, and False if not. The check has three mutations of this kind. Its neurons have other
+# independent, and False if not. The check has three mutations of this kind, and neurons with other
 # parameters: `v_peak` is at most 3, so an $x$ of 3 or more makes a neuron fire from $v \ge 0$; keep
 # $v$ from 0 to 1.
 
@@ -407,9 +403,9 @@ if check.each_alone(each_alone):
 #    - \alpha \cdot (\text{number of input spikes})\Bigr], \qquad s = t_{post} - t_{pre} .$$
 #
 # Here $a$ is the size of a change, $\alpha$ the cost of an input spike in units of $a$, and
-# $\tau_s$ the width of the window. Vogels et al. (2011) proposed the rule for inhibitory synapses.
-# A first draft keeps two [traces](../docs/glossary.md#trace): every spike first enters its own
-# neuron's trace, then reads the other's. Measure its window with one pair at each distance.
+# $\tau_s$ the width of the window. A first draft keeps two [traces](../docs/glossary.md#trace):
+# every spike first enters its own neuron's trace, then reads the other's. Measure its window with
+# one pair at each distance.
 
 
 # %%
@@ -485,8 +481,8 @@ found = rule.run(pre, post, torch.zeros(len(lags), 1, dtype=F64))[0][:, 0].numpy
 assert np.allclose(found, window)
 
 # %% [markdown]
-# Test the traces against a plain sum, a double loop over all pairs. Use trains in which spikes fall
-# into the same step, and assert that they do.
+# Test the traces against a plain sum, a double loop over all pairs. Assert that some spikes fall
+# into the same step.
 
 
 # %%
@@ -515,12 +511,11 @@ print("by traces and by pairs: the same change")
 # %% [markdown]
 # ### What is the rule good for?
 #
-# If the output fires independently of the input, the pairs around one input spike add up to
+# If the output fires independently of the input, the pairs around an input spike add up to
 # $2\tau_s$ times the output rate on average. This equals the cost $\alpha$ when the output rate is
-# $\alpha/(2\tau_s)$; the input's rate cancels. `for_rate` sets $\alpha$ from the desired rate. Four
-# QIF neurons get noisy currents of different strength, and fifty *inhibitory* inputs fire at 20 Hz:
-# each spike lowers $v$ by its weight. The weights start at 0, and the rule is set for 10 Hz. What
-# will the four rates do?
+# $\alpha/(2\tau_s)$; the input rate cancels. Four QIF neurons get noisy currents of different
+# strength, and fifty *inhibitory* inputs fire at 20 Hz: each spike lowers $v$ by its weight. The
+# weights start at 0, and the rule is set for 10 Hz. What will the four rates do?
 
 # %%
 rule = SymmetricSTDP.for_rate(target, a=0.003)
@@ -553,9 +548,8 @@ print("mean weights:", *(f"{w:.3f}" for w in weight.mean(1)))
 
 # %% [markdown]
 # *The figure shows the rates of four neurons; dashed: the rate that the rule was set for.* Averaged
-# over the last 6 s, all four are within 2 Hz of 10 Hz: a neuron that fires too fast strengthens its
-# inhibition more than the cost weakens it. (Once the weights are 0, the rule can raise a rate no
-# further.)
+# over the last 6 s, all are within 2 Hz of 10 Hz: if a neuron fires too fast, its inhibition grows.
+# (Once the weights are 0, the rule can raise a rate no further.)
 #
 # ## 4. What are the parts of a lesson?
 #
@@ -568,16 +562,15 @@ print("mean weights:", *(f"{w:.3f}" for w in weight.mean(1)))
 # - **A section** asks, lets the learner guess (in `<details>`), shows a few lines and a figure, and
 #   states the result. Helper functions and long plots are folded: tag their cells `hide-input`.
 # - **The parameters**: one cell of literals. Its metadata has a `mock`, values with which tests run
-#   the lesson in seconds. The mock sets `full_run` to False: `record` then stores nothing, and
-#   assertions that need the full run say `or not full_run`.
-# - **The exercises** stand after the section they belong to: a cell with only the stub, then a cell
-#   that begins with its check.
+#   the lesson in seconds. With its `full_run` = False, `record` stores nothing; an assertion that
+#   needs the full run ends in `or not full_run`.
+# - **The exercises** stand after their sections: a cell with only the stub, then a cell that begins
+#   with its check.
 # - **The numbers**: a comment after a number names it and gives a tolerance. The last cell records
 #   what was measured, and a test compares the two.
-# - **The end**: a summary of three to five sentences, sources, *Next* and *See also*.
+# - **The end**: a summary, sources, *Next* and *See also*.
 #
-# Let this lesson read its own source: its mock, a line with a marked number, and how a test reads
-# it.
+# Let this lesson read its own source: its mock, and a line with a marked number.
 
 # %%
 cells = jupytext.read(in_repository("sources/999_template.py")).cells  # relative to notebooks/
@@ -592,9 +585,9 @@ print(f"the text says {mark.written} for {mark.name}, give or take {mark.toleran
 # ### How does a check answer?
 #
 # A check lives in `jarvis/classroom/check/topic.py`. It tries the answer on fresh random input and
-# raises `Wrong`, with words that name the mistake. `exercise` wraps it: the wrapped check never
-# raises, says nothing about an untouched stub, gives the hints one at a time, and is true in an
-# `if` only for a right answer.
+# raises `Wrong`, with words that name the mistake. `exercise` wraps it: the result never raises,
+# says nothing about an untouched stub, gives the hints one at a time, and returns something true
+# only for a right answer.
 
 
 # %%
@@ -616,7 +609,7 @@ for attempt in (None, lambda ms: 1 / ms, lambda ms: ms, lambda ms: 1000 / ms):
 # Suppose an exercise asks for a function that takes `tau` (ms) and returns the half-life of a
 # membrane, $\tau \ln 2$ (ms). Write `judge(answer, rng)`: it draws `tau` from `rng` (NumPy's),
 # calls `answer(tau)`, returns nothing if that is right within a relative 0.001, and raises `Wrong`
-# if it is not. Two mistakes should be named: for $\tau$ alone the message contains "ln 2", for
+# if not. Two mistakes should be named: for $\tau$ alone the message contains "ln 2", for
 # $\tau \log_{10} 2$ it contains "base". `number(value)` makes a float of what the learner returned,
 # or raises `Wrong`; `near(found, expected)` compares with that tolerance. `exercise` itself reports
 # errors in the learner's function and a missing `return`.
@@ -641,14 +634,14 @@ check.judge(judge)
 #    sample hides what samples do to each other.
 # 2. Test a rule with traces against a plain sum over pairs, also within one step.
 # 3. Predict where a rule settles, then simulate.
-# 4. A lesson has a head, sections, exercises with checks, and numbers that a test compares.
+# 4. Exercises have checks that name mistakes, and a test compares the numbers of a lesson.
 #
 # ## Further reading
 #
 # - DeMillo, Lipton & Sayward 1978, Computer 11(4):34, doi:10.1109/C-M.1978.218136: mutations.
 # - Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233, doi:10.1137/0146017: the quadratic neuron.
 # - Vogels, Sprekeler, Zenke, Clopath & Gerstner 2011, Science 334:1569,
-#   doi:10.1126/science.1211095: the symmetric rule.
+#   doi:10.1126/science.1211095: a model with the symmetric rule, at inhibitory synapses.
 #
 # **Next:** [CONTRIBUTING](../CONTRIBUTING.md), before your first change.
 
