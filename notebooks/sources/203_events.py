@@ -372,9 +372,9 @@ assert moving > 3 * still
 # %% [markdown]
 # *The figure shows the events of one recording over time, and those of 20 ms in the middle of each
 # saccade (grey bands): ON red, OFF blue, full colour: 3 or more. Arrows: from the mean position of
-# OFF to that of ON events, the direction in which a bright digit moves.* In the third picture, the
-# horizontal bar of the 7 is nearly gone; in the second, its stem. An edge that moves along its own
-# direction changes the brightness only at its ends.
+# OFF to that of ON events, where a bright digit moves.* In the third picture, the horizontal bar of
+# the 7 is nearly gone; in the second, its stem. An edge that moves along its own direction changes
+# the brightness only at its ends.
 #
 # The recording has 3330<!-- n_events 0 --> events. A film with one frame per ms has
 # 107<!-- values_per_event 1 --> times as many values.
@@ -462,9 +462,8 @@ plt.show()
 #
 # A linear reader gets events counted in blocks of 2 x 2 pixels, and learns the ten digits from 900
 # recordings. Which counts serve it best: ON minus OFF; all events, whatever their polarity; ON and
-# OFF separately; or ON and OFF of each saccade? The last has three times as many numbers. As a
-# control with equally many numbers, but without time, the events are dealt at random into three
-# groups.
+# OFF separately; or ON and OFF of each saccade? The last has three times as many numbers. A control
+# has as many, but no times: it deals the events at random into three groups.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -550,7 +549,7 @@ if full_run and on_nmnist:
 # *The figure shows the accuracy on 200 held-out recordings, with its standard error: for five kinds
 # of counts, and for readers trained and tested on ON and OFF counts up to a time.* From ON and OFF
 # counts the reader gets 85<!-- on_off 1.5 --> % right, and about as many without the polarity. With
-# separate saccades it is 94<!-- per_saccade 1.5 --> %. In the control it is
+# separate saccades it gets 94<!-- per_saccade 1.5 --> %, in the control
 # 78.5<!-- random_groups 2 --> %: more numbers alone do not help, and may hurt a reader that learns
 # from only 900 recordings. So *when* an event came matters: each saccade shows different edges.
 # (Whether its exact ms matters was not tested.) What is left of ON minus OFF, almost nothing to the

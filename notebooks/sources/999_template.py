@@ -376,9 +376,8 @@ plt.show()
 #
 # No sample may affect another. `step(x, v)` takes two float tensors `[B, N]`, with one row per
 # sample, and returns the spikes and the new $v$, `[B, N]`. Return True if the samples are
-# independent, and False if not. The check has three mutations of this kind, and neurons with other
-# parameters: `v_peak` is at most 3, so an $x$ of 3 or more makes a neuron fire from $v \ge 0$; keep
-# $v$ from 0 to 1.
+# independent, and False if not. The check tries three mutations of this kind, with other
+# parameters. Keep $v$ from 0 to 1; an $x$ of 3 or more then always makes a neuron fire.
 
 
 # %% tags=["exercise"]
@@ -553,9 +552,8 @@ print("mean weights:", *(f"{w:.3f}" for w in weight.mean(1)))
 #
 # ## 4. What are the parts of a lesson?
 #
-# A lesson is written as `notebooks/sources/NNN_topic.py`, its solutions under the same name in
-# `notebooks/sources/solutions`; `python tools/notebooks.py build` runs them and writes the
-# notebooks.
+# A lesson's source is `notebooks/sources/NNN_topic.py`; its solutions have the same name, in
+# `solutions/`. `python tools/notebooks.py build` runs them and writes the notebooks.
 #
 # - **The head**: a title with a verb, what the learner will see, *Time*, *You need*, *Leads to*,
 #   objectives.
