@@ -19,8 +19,8 @@
 #
 # **Time.** 40 minutes for you, 15 seconds for the machine.
 #
-# **You need.** PyTorch tensors; the variance of a random variable and of a mean. No neuron appears
-# here; section 6 uses the exponential decay of [101](101_leaky_neuron.ipynb).
+# **You need.** PyTorch tensors; the variance of a random variable and of a mean; for section 6, the
+# exponential decay of [101](101_leaky_neuron.ipynb).
 #
 # **Leads to.** [202](202_spike_times.ipynb), which sends the same picture with one spike per pixel.
 #
@@ -87,8 +87,8 @@ print(test)
 #
 # ## 1. How do you write a grey level as spikes?
 #
-# In each time step of `dt` ms, let each pixel fire with a probability $p$, independently of all
-# other steps; for now, $p$ is its brightness. This is a [Poisson
+# In each time step of `dt` ms, each pixel fires with a probability $p$, independently of all other
+# steps and pixels. For now, $p$ is its brightness. This is a [Poisson
 # code](../docs/glossary.md#poisson-code). To decode, take the mean over time: it estimates $p$.
 
 # %%
@@ -112,12 +112,10 @@ show(axes[2], decoded[0, 0], title="mean over 50 steps")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the picture, its spikes (one row per pixel, the brightest on top) and the
-# decoded picture.* The [raster plot](../docs/glossary.md#raster-plot) in the middle is all that a
-# network gets to see.
+# *The figure shows the picture, its spikes (black; one row per pixel, the brightest on top) and the
+# decoded picture.* The [raster plot](../docs/glossary.md#raster-plot) is all that a network sees.
 #
-# `jarvis.poisson_encode` is the first two lines above, `jarvis.rate_decode` the third. How many
-# steps does a good picture need?
+# In the library, the first two lines are `jarvis.poisson_encode`, the third `jarvis.rate_decode`.
 
 # %%
 waits = [1, 4, 16, 64, 256, 1024]
@@ -128,8 +126,8 @@ plotting.images(decoded, titles=[*titles, "original"], size=1.2)
 plt.show()
 
 # %% [markdown]
-# *The figure shows the picture decoded from the first T steps of one spike train, and its RMS
-# error.* You see a 6 almost at once; the greys keep improving.
+# *The figure shows the picture decoded from the first T steps of the same spikes, and its RMS
+# error.*
 #
 # ## 2. How large is the error?
 #
@@ -173,16 +171,16 @@ right.set(xlabel="brightness p", ylabel="standard deviation", ylim=(0, 0.15))
 plt.show()
 
 # %% [markdown]
-# *The figure shows measured errors (dots) over the formula (grey): the RMS error over 200 digits
-# against T (the bar is a mean over all pixels), and the standard deviation against the brightness
-# for three values of T.* On log-log axes the error falls with a slope of -0.50<!-- slope 0.02 -->;
-# at T = 64 it is 3.3<!-- error_64_percent 0.1 --> % of the range. At a given T the middle greys are
-# worst. White and black have no error.
+# *The figure shows the RMS error over 200 digits against T (the overline denotes the mean over all
+# pixels), and the standard deviation against the brightness; grey: the formulas.* On log-log axes
+# the error falls with a slope of -0.50<!-- slope 0.02 -->; at T = 64 it is
+# 3.3<!-- error_64_percent 0.1 --> % of the range. It is largest for middle greys. White and black
+# have no error as long as $p$ is the brightness.
 #
 # ### Exercise 1: How many steps? (4 min)
 #
-# How many steps does a pixel of brightness `p` need at least, so that the standard deviation of its
-# estimate is at most `error`?
+# At least how many steps does a pixel of brightness `p` need, for a standard deviation of at most
+# `error`?
 
 
 # %% tags=["exercise"]
@@ -202,7 +200,7 @@ if check.steps_for(steps_for):
 # ## 3. How many Hz is that?
 #
 # One spike in each step of 1 ms is 1000 Hz; real neurons rarely exceed 100 Hz. Let `max_rate` be
-# the rate of a white pixel, in Hz. In each step, a pixel of brightness $x$ then fires with the
+# the rate of a white pixel, in Hz. A pixel of brightness $x$ then fires in each step with the
 # probability
 #
 # $$p = x \cdot \mathtt{max\_rate} \cdot \mathtt{dt} / 1000 .$$
@@ -219,13 +217,13 @@ print(f"the brightest pixel: {per_step.max():.2f}")
 assert per_step.max() < 0.2
 
 # %% [markdown]
-# *The figure shows the picture, and what was decoded from 100 Hz.* The unit is wrong:
-# `rate_decode(slow)` gives spikes per *step*, and a white pixel has 0.1 of those on average.
+# *The figure shows the picture, and the one decoded from 100 Hz.* The unit is wrong:
+# `rate_decode(slow)` gives spikes per *step*, on average 0.1 for a white pixel.
 #
 # ### Exercise 2: Decode a rate in Hz (3 min)
 #
 # Return the brightness of spikes `[T, ...]` that were encoded with `max_rate` (Hz) and time steps
-# of `dt` (ms). Do not clamp it: by chance, a bright pixel may come out above 1.
+# of `dt` (ms). Do not clamp it: by chance, it may exceed 1.
 
 
 # %% tags=["exercise"]
@@ -242,15 +240,14 @@ if check.brightness(brightness):
 # %% [markdown]
 # <details><summary>Compare with your result</summary>
 #
-# With `dt`, the library's decoder returns Hz: divide `jarvis.rate_decode(spikes, dt)` by
-# `max_rate`.
+# With `dt`, the library's decoder returns Hz: `jarvis.rate_decode(spikes, dt) / max_rate`.
 #
 # </details>
 #
 # ### What the encoder refuses
 #
-# Pixels stored as bytes go up to 255, and a picture scaled to mean 0 has negative values. The
-# comparison `draws < picture` would accept them. The library refuses:
+# Pixels stored as bytes go up to 255. The comparison `draws < picture` accepts them. The library
+# refuses them, as well as negative values, and a `max_rate` that makes $p$ exceed 1:
 
 # %%
 try:
@@ -259,19 +256,18 @@ except ValueError as error:
     print(f"ValueError: {error}")
 
 # %% [markdown]
-# ## 4. Does a finer clock help?
+# ## 4. Does a finer time step help?
 #
 # You watch a pixel of brightness 0.8 for 100 ms, at a `max_rate` of 100 Hz. With `dt` = 0.25 ms
-# these are four times as many steps as with 1 ms. Is the error half as large?
+# that is four times as many steps as with 1 ms. Is the error half as large?
 #
 # <details><summary>Make a guess, then open</summary>
 #
-# No. The expected *number of spikes* stays the same, 8. In the duration $D$ a pixel of brightness
-# $x$ fires $xRD$ times on average, where $R$ is the `max_rate`. As in section 2, this count has the
-# variance $xRD\,(1-p)$. So the estimate, $\mathrm{count}/(RD)$, has the standard deviation
-# $\sqrt{x\,(1-p)/(RD)}$. For small steps $p$ goes to 0, and $\sqrt{x/(RD)}$ is left: the value for
-# a [Poisson process](../docs/glossary.md#poisson-process), in which spikes come at random in
-# continuous time.
+# No. The expected *number of spikes* stays the same, 8. In a duration $D$ (in seconds) a pixel of
+# brightness $x$ fires $xRD$ times on average, where $R$ is the `max_rate`. As in section 2, this
+# count has the variance $xRD\,(1-p)$. So the estimate, $\mathrm{count}/(RD)$, has the standard
+# deviation $\sqrt{x\,(1-p)/(RD)}$. For small steps $p$ goes to 0, and $\sqrt{x/(RD)}$ is left: the
+# value for a [Poisson process](../docs/glossary.md#poisson-process) in continuous time.
 #
 # </details>
 
@@ -285,13 +281,14 @@ trains = {
     )
     for step in time_steps.tolist()
 }  # fmt: skip
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 errors = [rms(jarvis.rate_decode(s, dt=step) / max_rate - x) for step, s in trains.items()]
 expected_count = max_rate * duration / 1000  # of a white pixel
 theory = np.sqrt(x * (1 - x * max_rate * time_steps / 1000) / expected_count)
 limit = math.sqrt(x / expected_count)
 assert np.allclose(errors, theory, rtol=0.1)
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(6, 3.2))
 fine = np.geomspace(0.2, 10, 100)
 ax.axhline(limit, color="black", ls=":", lw=1)
@@ -305,17 +302,17 @@ ax.set_xticks(time_steps, [f"{step:g}" for step in time_steps])
 plt.show()
 
 # %% [markdown]
-# *The figure shows the standard deviation after 100 ms at 100 Hz against the time step: measured
-# (dots), the formula (grey), and its limit (dotted).* At 1 ms and below the error stays close to
-# its limit, 0.283<!-- poisson_limit 0.001 -->: a finer clock gains nothing, and only *rate times
-# duration* matters. Very coarse steps reduce the error, to 0.13<!-- coarse_error 0.01 --> at 10 ms:
-# with a spike in 8 of 10 steps the train is almost regular.
+# *The figure shows the standard deviation after 100 ms at 100 Hz against the time step.* At 1 ms
+# and below the error stays close to its limit, 0.283<!-- poisson_limit 0.001 --> (dotted): finer
+# steps gain nothing, and only *rate times duration* matters. Coarse steps reduce the error, to
+# 0.13<!-- coarse_error 0.01 --> at 10 ms: with a spike in 8 of 10 steps the train is almost
+# regular.
 #
 # ### Exercise 3: Measure the irregularity (4 min)
 #
-# How irregular are spike trains? Count the spikes of each of n trains, and divide the variance of
-# the n counts by their mean. This is the [Fano factor](../docs/glossary.md#fano-factor): 1 for a
-# Poisson process, 0 for a clock. Which value do you expect for `poisson_encode`?
+# Count the spikes of each of n trains, and divide the variance of the n counts by their mean. This
+# is the [Fano factor](../docs/glossary.md#fano-factor): 1 for a Poisson process, 0 for a perfectly
+# regular train. Which value do you expect for `poisson_encode`?
 
 
 # %% tags=["exercise"]
@@ -339,10 +336,9 @@ if check.fano_factor(fano_factor):
 #
 # ## 5. How long must a reader look?
 #
-# Take a simple reader, logistic regression: it computes a weighted sum of the 64 pixels for each
-# class and answers with the largest. Train it on clean pictures, then let it read pictures decoded
-# from more and more steps. How many milliseconds does it need for nine digits out of ten, at 1000
-# Hz and at 100 Hz?
+# Logistic regression is a simple reader: it computes a weighted sum of the 64 pixels for each class
+# and answers with the largest. Train it on clean pictures. How many ms of spikes does it need to
+# read nine digits out of ten, at 1000 Hz and at 100 Hz?
 
 # %%
 reader = LogisticRegression(max_iter=2000)
@@ -357,12 +353,15 @@ def accuracy(values: torch.Tensor) -> float:
 
 clean = accuracy(pictures)
 looks = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]  # steps of 1 ms
+
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 read = {}
 for hz in (1000.0, 100.0):
     s = jarvis.poisson_encode(pictures, max(looks), max_rate=hz, dt=dt, generator=rng())
     read[hz] = [accuracy(jarvis.rate_decode(s[:t], dt) / hz) for t in looks]
+# By section 4, the variance of a brightness is x (1 - p) / (RD), where p = x at 1000 Hz.
+factor = ((pictures * (1 - pictures / 10)).mean() / (pictures * (1 - pictures)).mean()).item()
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(6, 3.2))
 for (hz, found), color, mark in zip(read.items(), (BLUE, GREEN), "os", strict=True):
     percent = 100 * np.array(found)
@@ -379,20 +378,20 @@ enough = {hz: next(t for t, a in zip(looks, found, strict=True) if a >= 0.9)
           for hz, found in read.items()}  # fmt: skip
 print(f"nine out of ten: {enough[1000.0]} ms at 1000 Hz, {enough[100.0]} ms at 100 Hz")
 assert enough[100.0] >= 16 * enough[1000.0]
+print(f"for the same mean square error, 100 Hz takes {10 * factor:.0f} times as long")
 
 # %% [markdown]
-# *The figure shows how many digits are read correctly against the time that the reader looks.* On
-# clean pictures the reader is right in 98.1<!-- clean_percent 0.2 --> % of the cases. At 1000 Hz,
-# 2<!-- enough_1000 0 --> ms are enough for nine out of ten; at 100 Hz it takes
-# 64<!-- enough_100 0 --> ms (half of that is too short, and nothing between was tried). The lower
-# rate explains a factor of ten. The rest is the factor $1-p$: at 1000 Hz the white pixels are not
-# random.
+# *The figure shows the accuracy against the time that the reader looks.* On clean pictures the
+# reader gets 98.1<!-- clean_percent 0.2 --> % right. Of the times tried, 2<!-- enough_1000 0 --> ms
+# are enough for nine out of ten at 1000 Hz, and 64<!-- enough_100 0 --> ms at 100 Hz. By section 4,
+# the lower rate accounts for a factor of ten. Another factor of 4.0<!-- factor 0.1 --> comes from
+# $1-p$, which is small for bright pixels at 1000 Hz.
 #
 # ## 6. How do you read a rate that changes?
 #
-# The mean over all steps gives the distant past as much weight as the present. A **running
-# estimate** forgets. Start with $r = 0$. After each step, with $\beta = e^{-dt/\tau}$ and $s = 1$
-# for a spike in this step, $s = 0$ for none,
+# The mean over all steps weights the distant past like the present. A **running estimate** forgets.
+# Start with $r = 0$. After each step, with $\beta = e^{-dt/\tau}$, and $s$ = 1 for a spike or 0 for
+# none,
 #
 # $$r \leftarrow \beta\, r + (1 - \beta)\, s .$$
 #
@@ -431,17 +430,17 @@ axes[0].set(ylabel="estimated p", ylim=(0, 1.05))
 plt.show()
 
 # %% [markdown]
-# *The figure shows three estimates of the dashed p: for one neuron (line), and the range of one
-# standard deviation over all copies (band).* At the end the mean so far has the least noise, but it
-# still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate follows at once but is
-# noisy; with 50 ms it is the other way round. The estimate is a weighted sum of the past spikes,
-# and the squared weights $(1-\beta)^2\beta^{2k}$ add up to $(1-\beta)/(1+\beta)$, where those of a
-# mean add up to $1/T$. So the law of section 2 holds with
+# *The figure shows three estimates of p (dashed): for one neuron (line), and the mean of all copies
+# plus and minus one standard deviation (band).* At the end the mean so far has the least noise, but
+# it still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate follows within about 15
+# ms but is noisy; with 50 ms it is smooth, but has not quite risen from 0 to 0.8 by 150 ms.
+#
+# A spike $k$ steps ago has the weight $(1-\beta)\beta^k$ in the estimate. The squares of these
+# weights add up to $(1-\beta)/(1+\beta)$; in a mean over T steps they add up to $1/T$. So the law
+# of section 2 holds with the *effective number of steps*, $T_{eff}$:
 #
 # $$\text{standard deviation} = \sqrt{\frac{p(1-p)}{T_{eff}}}, \qquad
 # T_{eff} = \frac{1+\beta}{1-\beta} \approx \frac{2\tau}{dt} \quad (\tau \gg dt) .$$
-#
-# The estimate sees about $2\tau$ of the past.
 
 # %%
 spread = {tau: estimates[f"τ = {tau} ms"][:150][-1].std().item() for tau in (5, 50)}
@@ -455,8 +454,8 @@ for tau, found in spread.items():
 # ### Exercise 4: Choose a time constant (5 min)
 #
 # The estimate should follow a change as fast as possible, with a standard deviation of at most
-# `error` while $p$ is constant. Which $\tau$ (in ms) is that, for time steps of `dt` (ms)? Use
-# either form of $T_{eff}$; it is well above 1 here.
+# `error` while $p$ is constant. Which $\tau$ (in ms) is that, for time steps of `dt` (ms)? Either
+# form of $T_{eff}$ will do: here $\tau$ is much larger than `dt`.
 
 
 # %% tags=["exercise"]
@@ -474,12 +473,12 @@ if check.time_constant(time_constant):
 # %% [markdown]
 # ## Summary
 #
-# 1. In a rate code, a pixel fires where a random number is below its brightness. The mean over time
-#    decodes it.
-# 2. The error is $\sqrt{p(1-p)/T}$: half of it costs four times the steps.
+# 1. In a Poisson code, a kind of rate code, each pixel fires with probability $p$ per step. The
+#    mean over time decodes it.
+# 2. The error is $\sqrt{p(1-p)/T}$: halving it takes four times as many steps.
 # 3. $p = x\cdot$ `max_rate` $\cdot$ `dt` / 1000. A finer time step does not help.
-# 4. A running estimate with time constant $\tau$ sees about $2\tau$ of the past: a longer one has
-#    less noise, but more delay.
+# 4. A running estimate sees about $2\tau$ of the past: a longer $\tau$ means less noise, but more
+#    delay.
 #
 # ## Further reading
 #
@@ -505,6 +504,7 @@ record(
         "clean_percent": 100 * clean,
         "enough_1000": enough[1000.0],
         "enough_100": enough[100.0],
+        "factor": factor,
         "late_mean": so_far[-1].mean().item(),
     },
     full=full_run,

@@ -13,10 +13,9 @@
 # %% [markdown]
 # # Add a neuron, a rule and a lesson of your own
 #
-# This is the contributors' lesson, and the template of all others. You write a neuron that `jarvis`
-# does not have and find out which tests are worth something. You write a learning rule, and let it
-# set that neuron's rate. And you look at the parts of a lesson. The page [How to add a neuron, a
-# rule, a lesson](../docs/extending.md) has the steps in full.
+# This lesson is for contributors. You see how a neuron and a learning rule are added and tested,
+# and write a test and a check. To write only a lesson, go to section 4. The page [How to add a
+# neuron, a rule, a lesson](../docs/extending.md) has the steps in full.
 #
 # **Time.** 50 minutes for you, 20 seconds for the machine.
 #
@@ -29,7 +28,7 @@
 #
 # After this lesson you can
 #
-# 1. choose tests by the mistakes that they notice, and find those that none of them does,
+# 1. choose tests by the mistakes they notice, and find the mistakes that no test notices,
 # 2. write a rule with traces, and test it against a plain sum over all pairs of spikes,
 # 3. predict where a rule settles, and show it,
 # 4. name the parts of a lesson, and write a check that tells a learner what is wrong.
@@ -65,7 +64,7 @@ seed = 0
 tau = 20.0  # membrane time constant tau_m, ms
 coarse = 5.0  # a step at which a bad method shows, ms
 target = 10.0  # rate that the rule should reach, Hz
-duration = 12_000.0  # of the simulation in which it does, ms
+duration = 12_000.0  # of that simulation, ms: a multiple of 8, for eight bins
 
 # %%
 F64 = torch.float64  # tests compute in double precision
@@ -84,10 +83,10 @@ def fixed(number=seed):
 #
 # $$\tau_m\,\frac{dv}{dt} = -(1 - v)\,v + I .$$
 #
-# So beyond 1, $v$ runs away by itself. When $v$ passes `v_peak` = 3, the neuron spikes, and $v$ is
-# set to `v_reset`. A first draft takes Euler's method: slope times $dt$. But without input,
-# $v/(1-v)$ decays like $e^{-t/\tau_m}$, so there is a closed form. Start at $v$ = 1.1, with a
-# coarse step. When does each of them pass 3?
+# So beyond 1, $v$ rises by itself. When $v$ passes `v_peak` = 3, the neuron spikes, and $v$ is set
+# to `v_reset`. A first draft takes Euler's method: slope times $dt$. But without input, $v/(1-v)$
+# decays like $e^{-t/\tau_m}$, so there is a closed form. Start at $v$ = 1.1, with a coarse step.
+# When do Euler's method and the closed form pass 3?
 
 
 # %%
@@ -134,11 +133,11 @@ plt.show()
 # %% [markdown]
 # *The figure shows a neuron that starts above its threshold (dashed), without input.* Euler's
 # method has passed 3 after 50<!-- late 0.1 --> ms, two steps late; the closed form passes it at
-# 39.85<!-- upstroke 0.01 --> ms. So take the closed form for the leak, which is then exact. The
-# input of the step, $x = I\,dt/\tau_m$, is added at its end, which is accurate for small $dt$ only.
+# 39.85<!-- upstroke 0.01 --> ms. So the step is $h = q v / (1 - (1-q)\,v) + x$, with
+# $q = e^{-dt/\tau_m}$. The input, $x = I\,dt/\tau_m$, is added at its end, which is accurate for
+# small $dt$ only. A $v$ of $1/(1-q)$ or more becomes infinite within the step.
 #
-# Write the parameters with their units and bounds; the base class checks them. With
-# $q = e^{-dt/\tau_m}$, a $v$ of $1/(1-q)$ or more becomes infinite within the step.
+# Write the parameters with their units and bounds; the base class checks them.
 
 
 # %%
@@ -189,13 +188,14 @@ for bad in (dict(tau=0.0), dict(v_reset=1.2), dict(v_peak=25.0)):
         print("ValueError:", error)
 
 # %% [markdown]
-# A good message names the argument, shows the value, and says what is allowed.
+# A good message names the argument, its value, and what is allowed.
 #
 # ## 2. Which tests notice most?
 #
-# Four kinds, in `tests/neurons`: a closed form; a trajectory by hand; a change of every option; and
-# arguments that stay as they were. First the closed form. Textbooks give the QIF neuron's rate at a
-# constant current: $f = \sqrt{I - 1/4}\,/\,(\pi\tau_m)$ for $I > 1/4$. Put the formula into a test.
+# The tests in `tests/neurons` check a closed form, a trajectory computed by hand, that every option
+# changes something, and that a step leaves its arguments alone. Textbooks give a closed form for
+# the QIF neuron's rate at a constant current: $f = \sqrt{I - 1/4}\,/\,(\pi\tau_m)$ for $I > 1/4$.
+# Put it into a test.
 
 
 # %%
@@ -231,13 +231,12 @@ except AssertionError as error:
 textbook_rate, step_rate = textbook(0.5), measured_rate(qif_step, [0.5])[0]
 
 # %% [markdown]
-# The test fails: the step fires much faster than the formula says. But its leak is exact, and its
-# $dt$ of 0.2 ms is small. **Look for the cause in the test.**
+# The test fails: the step fires much faster. **Look for the cause in the test.**
 #
 # <details><summary>The cause</summary>
 #
-# The textbook's neuron starts each interval at minus infinity and ends it at plus infinity. Ours
-# goes from v_reset = 0 to v_peak = 3: a shorter path.
+# The textbook's neuron goes from minus to plus infinity in each interval. Ours goes from v_reset =
+# 0 to v_peak = 3: a shorter path.
 #
 # </details>
 #
@@ -269,13 +268,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the rate against the current.* At $I = 0.5$ the textbook says
-# 7.96<!-- textbook 0.01 --> Hz, and the step fires at 11.55<!-- step 0.01 --> Hz, as the formula
-# with finite ends does (within the time step). When a test fails, the test may be wrong rather than
-# the code.
+# 7.96<!-- textbook 0.01 --> Hz, the formula with finite ends 11.58<!-- between 0.01 --> Hz, and the
+# step fires at 11.55<!-- step 0.01 --> Hz. When a test fails, the test may be wrong, not the code.
 #
-# Next, a trajectory **by hand**, through a spike and a reset. Choose $q = 1/2$, so
-# $h = v/(2 - v) + x$, and options at which a mistake shows. Then test that every **option** changes
-# something, and that a step leaves its arguments alone.
+# For the trajectory **by hand**, through a spike and a reset, choose $q = 1/2$, so that
+# $h = v/(2 - v) + x$, and options that reveal mistakes.
 
 
 # %%
@@ -304,11 +301,10 @@ def test_pure(step):
 # %% [markdown]
 # ### Would a test notice?
 #
-# Put a mistake into the step on purpose, a **mutation**, and see whether a test fails. Each
-# mutation below replaces a piece of the step's text. Which one will no test notice?
+# A **mutation** is a mistake put into the step on purpose; below, each replaces a piece of its
+# text. Which one will no test notice?
 
 # %%
-# The last one: a spike in one sample of the batch resets that neuron in all samples.
 MUTATIONS = {
     "leak: a sign": ("1.0 - (1.0 - q) * v", "1.0 + (1.0 - q) * v"),
     "leak: constant (LIF)": (" / (1.0 - (1.0 - q) * v)", ""),
@@ -371,18 +367,17 @@ ax.set(xlabel="test", ylabel="mutation of qif_step")
 plt.show()
 
 # %% [markdown]
-# *The figure shows which test notices (dark) which mutation, and how many each does.* The
-# trajectory by hand costs five lines and notices the most, 6<!-- by_hand 0 --> of 8, because it
-# compares every step. No test notices the last mutation: all our tests run a batch of **one
-# sample**.
+# *The figure shows which test notices (dark) which mutation.* The trajectory by hand costs five
+# lines and notices the most, 6<!-- by_hand 0 --> of 8, because it compares every step. In the last
+# mutation, a spike in one sample of the batch resets that neuron in all samples. No test notices:
+# all run a batch of **one sample**.
 #
 # ### Exercise 1: Write the missing test (10 min)
 #
 # No sample may affect another. `step(x, v)` takes two float tensors `[B, N]`, with one row per
 # sample, and returns the spikes and the new $v$, `[B, N]`. Return True if the samples are
-# independent, and False if not. The check has three mutations of this kind. Its neurons have other
-# parameters: `v_peak` is at most 3, so an $x$ of 3 or more makes a neuron fire from $v \ge 0$; keep
-# $v$ from 0 to 1.
+# independent, and False if not. The check tries three mutations of this kind, with other
+# parameters. Keep $v$ from 0 to 1; an $x$ of 3 or more then always makes a neuron fire.
 
 
 # %% tags=["exercise"]
@@ -404,11 +399,12 @@ if check.each_alone(each_alone):
 # amount:
 #
 # $$\Delta w = a \Bigl[\sum_{\text{pairs}} e^{-|s|/\tau_s}
-#    - \alpha \cdot (\text{input spikes})\Bigr], \qquad s = t_{post} - t_{pre} .$$
+#    - \alpha \cdot (\text{number of input spikes})\Bigr], \qquad s = t_{post} - t_{pre} .$$
 #
-# It is known from inhibitory synapses (Vogels et al. 2011). A first draft keeps two
-# [traces](../docs/glossary.md#trace): all spikes enter, and each reads the other neuron's trace.
-# Measure its window with one pair at each distance.
+# Here $a$ is the size of a change, $\alpha$ the cost of an input spike in units of $a$, and
+# $\tau_s$ the width of the window. A first draft keeps two [traces](../docs/glossary.md#trace):
+# every spike first enters its own neuron's trace, then reads the other's. Measure its window with
+# one pair at each distance.
 
 
 # %%
@@ -416,8 +412,8 @@ def draft(pre, post, tau_stdp=20.0):
     """The sum over pairs by traces, for spikes pre [T, 1] and post [T, n]."""
     q, r, o, change = exp_decay(tau_stdp, 1.0), 0.0, 0.0, 0.0
     for x_t, y_t in zip(pre, post, strict=True):
-        r, o = q * r + x_t, q * o + y_t  # all spikes enter
-        change = change + y_t * r + x_t * o  # then all are read
+        r, o = q * r + x_t, q * o + y_t
+        change = change + y_t * r + x_t * o
     return change
 
 
@@ -484,8 +480,8 @@ found = rule.run(pre, post, torch.zeros(len(lags), 1, dtype=F64))[0][:, 0].numpy
 assert np.allclose(found, window)
 
 # %% [markdown]
-# Test the traces against the plain way to sum: two loops over all pairs. Use trains in which spikes
-# fall into the same step, and assert that they do.
+# Test the traces against a plain sum, a double loop over all pairs. Assert that some spikes fall
+# into the same step.
 
 
 # %%
@@ -514,12 +510,11 @@ print("by traces and by pairs: the same change")
 # %% [markdown]
 # ### What is the rule good for?
 #
-# Predict where it settles. Around each input spike, unrelated output spikes make pairs worth
-# $2\tau_s$ times the output's rate. The cost cancels them where that rate is $\alpha/(2\tau_s)$,
-# whatever the input's rate is; `for_rate` sets $\alpha$ from the desired rate. Four QIF neurons get
-# noisy currents of different strength, and fifty *inhibitory* inputs fire at 20 Hz: each spike
-# lowers $v$ by its weight. The weights start at 0, and the rule is set for 10 Hz. What will the
-# four rates do?
+# If the output fires independently of the input, the pairs around an input spike add up to
+# $2\tau_s$ times the output rate on average. This equals the cost $\alpha$ when the output rate is
+# $\alpha/(2\tau_s)$; the input rate cancels. Four QIF neurons get noisy currents of different
+# strength, and fifty *inhibitory* inputs fire at 20 Hz: each spike lowers $v$ by its weight. The
+# weights start at 0, and the rule is set for 10 Hz. What will the four rates do?
 
 # %%
 rule = SymmetricSTDP.for_rate(target, a=0.003)
@@ -552,29 +547,31 @@ print("mean weights:", *(f"{w:.3f}" for w in weight.mean(1)))
 
 # %% [markdown]
 # *The figure shows the rates of four neurons; dashed: the rate that the rule was set for.* Averaged
-# over the last 6 s, all four are within 2 Hz of it: a neuron that fires too fast strengthens its
-# inhibition more than the cost weakens it.
+# over the last 6 s, all are within 2 Hz of 10 Hz: if a neuron fires too fast, its inhibition grows.
+# (Once the weights are 0, the rule can raise a rate no further.)
 #
 # ## 4. What are the parts of a lesson?
 #
-# A lesson is written as `notebooks/sources/NNN_topic.py`; `python tools/notebooks.py build` runs it
-# and writes the notebook.
+# A lesson's source is `notebooks/sources/NNN_topic.py`; its solutions have the same name, in
+# `solutions/`. `python tools/notebooks.py build` runs them and writes the notebooks.
 #
-# - **The head**: a title with a verb, what to see, *Time*, *You need*, *Leads to*, objectives.
-# - **A section** asks, lets the learner guess, shows a few lines and a figure, and says what there
-#   was to see. Plumbing and long plots are folded.
+# - **The head**: a title with a verb, what the learner will see, *Time*, *You need*, *Leads to*,
+#   objectives.
+# - **A section** asks, lets the learner guess (in `<details>`), shows a few lines and a figure, and
+#   states the result. Helper functions and long plots are folded: tag their cells `hide-input`.
 # - **The parameters**: one cell of literals. Its metadata has a `mock`, values with which tests run
-#   the lesson in seconds.
-# - **The exercises** stand after the section they belong to: a cell with only the stub, then a cell
-#   that begins with its check.
+#   the lesson in seconds. With its `full_run` = False, `record` stores nothing; an assertion that
+#   needs the full run ends in `or not full_run`.
+# - **The exercises** stand after their sections: a cell with only the stub, then a cell that begins
+#   with its check.
 # - **The numbers**: a comment after a number names it and gives a tolerance. The last cell records
 #   what was measured, and a test compares the two.
+# - **The end**: a summary, sources, *Next* and *See also*.
 #
-# Let this lesson read its own source: its mock, a line with a marked number, and what the test
-# makes of it.
+# Let this lesson read its own source: its mock, and a line with a marked number.
 
 # %%
-cells = jupytext.read(in_repository("sources/999_template.py")).cells
+cells = jupytext.read(in_repository("sources/999_template.py")).cells  # relative to notebooks/
 (parameters,) = [cell for cell in cells if "nbmake" in cell.metadata]
 print("mock:", parameters.metadata["nbmake"]["mock"])
 text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
@@ -583,11 +580,12 @@ mark = marks(text)[0]
 print(f"the text says {mark.written} for {mark.name}, give or take {mark.tolerance:g}")
 
 # %% [markdown]
-# ### How does an exercise answer?
+# ### How does a check answer?
 #
 # A check lives in `jarvis/classroom/check/topic.py`. It tries the answer on fresh random input and
 # raises `Wrong`, with words that name the mistake. `exercise` wraps it: the result never raises,
-# says nothing about an untouched stub, and gives the hints one at a time.
+# says nothing about an untouched stub, gives the hints one at a time, and returns something true
+# only for a right answer.
 
 
 # %%
@@ -606,10 +604,10 @@ for attempt in (None, lambda ms: 1 / ms, lambda ms: ms, lambda ms: 1000 / ms):
 # %% [markdown]
 # ### Exercise 2: Write a check (8 min)
 #
-# A learner should write a function that returns the half-life of a membrane (ms), $\tau \ln 2$, of
-# a float `tau` (ms). Write `judge(answer, rng)`: it draws `tau` from `rng` (NumPy's), calls
-# `answer(tau)`, returns nothing if that is right within a relative 0.001, and raises `Wrong` if it
-# is not. Two mistakes should be named: for $\tau$ alone the message contains "ln 2", for
+# Suppose an exercise asks for a function that takes `tau` (ms) and returns the half-life of a
+# membrane, $\tau \ln 2$ (ms). Write `judge(answer, rng)`: it draws `tau` from `rng` (NumPy's),
+# calls `answer(tau)`, returns nothing if that is right within a relative 0.001, and raises `Wrong`
+# if not. Two mistakes should be named: for $\tau$ alone the message contains "ln 2", for
 # $\tau \log_{10} 2$ it contains "base". `number(value)` makes a float of what the learner returned,
 # or raises `Wrong`; `near(found, expected)` compares with that tolerance. `exercise` itself reports
 # errors in the learner's function and a missing `return`.
@@ -625,8 +623,8 @@ def judge(answer, rng):
 check.judge(judge)
 
 # %% [markdown]
-# The test of a check, in `tests/classroom`, has a right answer over many seeds, and each mistake
-# that it names.
+# The test of a check, in `tests/classroom`, tries a right answer with many seeds, and every mistake
+# that the check names.
 #
 # ## Summary
 #
@@ -634,14 +632,14 @@ check.judge(judge)
 #    sample hides what samples do to each other.
 # 2. Test a rule with traces against a plain sum over pairs, also within one step.
 # 3. Predict where a rule settles, then simulate.
-# 4. A lesson has a head, sections, exercises with checks, and numbers that a test compares.
+# 4. Exercises have checks that name mistakes, and a test compares the numbers of a lesson.
 #
 # ## Further reading
 #
 # - DeMillo, Lipton & Sayward 1978, Computer 11(4):34, doi:10.1109/C-M.1978.218136: mutations.
 # - Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233, doi:10.1137/0146017: the quadratic neuron.
 # - Vogels, Sprekeler, Zenke, Clopath & Gerstner 2011, Science 334:1569,
-#   doi:10.1126/science.1211095: the symmetric rule.
+#   doi:10.1126/science.1211095: a model with the symmetric rule, at inhibitory synapses.
 #
 # **Next:** [CONTRIBUTING](../CONTRIBUTING.md), before your first change.
 
@@ -652,6 +650,7 @@ record(
         "upstroke": upstroke,
         "late": late,
         "textbook": textbook_rate,
+        "between": rate_between(0.5),
         "step": step_rate,
         "by_hand": caught[:, 1].sum(),
     },

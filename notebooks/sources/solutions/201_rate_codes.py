@@ -106,7 +106,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the Fano factor of Poisson-coded pixels.* Where a spike is rare, the train is as
-# irregular as a Poisson process; where it comes in every step, it is a clock.
+# irregular as a Poisson process; where it comes in every step, the train is perfectly regular.
 #
 # ### Exercise 4: Choose a time constant
 #

@@ -153,7 +153,7 @@ assert rms(relative - pictures) < 0.05
 reader = LogisticRegression(max_iter=2000)
 train = jarvis.datasets.digits("train")
 reader.fit(train.inputs.flatten(1).numpy(), train.targets.numpy())
-read = {"original": pictures, "by the clock": absolute, "relative": relative}
+read = {"original": pictures, "absolute times": absolute, "relative": relative}
 for name, values in read.items():
     print(f"{name}: accuracy {reader.score(values.flatten(1).numpy(), labels):.3f}")
 shown = torch.stack([values[which, 0] for values in read.values()])
@@ -161,6 +161,6 @@ plotting.images(shown, titles=list(read), size=1.5)
 plt.show()
 
 # %% [markdown]
-# *The figure shows a picture, and its spikes 24 ms late, read by the clock and relative to the
-# first spike.* What is lost is the absolute brightness: a picture without a white pixel comes out
-# brighter than it was.
+# *The figure shows a picture, and what is decoded from its spikes 24 ms late: from absolute times,
+# and relative to the first spike.* The absolute brightness is lost: a picture without a white pixel
+# comes out brighter than it was.

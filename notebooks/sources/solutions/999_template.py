@@ -33,8 +33,8 @@ full_run = True
 tau = 20.0  # membrane time constant, ms
 
 # %% [markdown]
-# The QIF neuron of the lesson, to try out the test. `flaw` puts the mutation into it that got
-# through.
+# The QIF neuron of the lesson, to try out the test. `flaw=True` adds the mutation that no test
+# noticed.
 
 
 # %%
