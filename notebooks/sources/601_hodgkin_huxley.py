@@ -368,8 +368,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows V after lifts of 2 to 12 mV.* All or none: 6.4 mV fades, 6.6 mV fires. A larger
-# lift fires earlier, hardly higher. Which channels make this response? Look inside one spike,
-# started by 10 µA/cm² for 1 ms.
+# lift fires earlier, with hardly a higher peak. Which channels make this response? Look inside one
+# spike, started by 10 µA/cm² for 1 ms.
 
 # %%
 pulse = constant(0.0, 15.0)

@@ -464,9 +464,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the phase plane of the FitzHugh-Nagumo neuron, and what becomes of a small push
-# at each current (green: the formula).* It looks like that of the reduced Hodgkin-Huxley neuron.
-# The push grows from 0.332<!-- grows 0.0005 --> on (tried in steps of 0.001); the formula gives
-# 0.3313<!-- formula 0.00005 -->. At stronger currents this neuron falls silent again.
+# at each current (green: the formula).* The phase plane looks like that of the reduced
+# Hodgkin-Huxley neuron. The push grows from 0.332<!-- grows 0.0005 --> on (tried in steps of
+# 0.001); the formula gives 0.3313<!-- formula 0.00005 -->. When the current is too strong, this
+# neuron falls silent again.
 #
 # ### Exercise 1: Find where it falls silent again (6 min)
 #
@@ -595,8 +596,8 @@ plt.show()
 #
 # $$\dot x = \alpha\,(I - I_0) + \beta\,x^2 .$$
 #
-# Here $I_0$ is the onset, the [rheobase](../docs/glossary.md#rheobase). $x$ runs to infinity in a
-# finite time: that is its spike. Then it starts again from minus infinity. The whole way takes
+# Here $I_0$ is the onset, the [rheobase](../docs/glossary.md#rheobase). Then $x$ runs to infinity
+# in a finite time: that is its spike. It starts again from minus infinity. The whole way takes
 #
 # $$T = \int_{-\infty}^{\infty} \frac{dx}{\alpha\,(I - I_0) + \beta\,x^2}
 # = \frac{\pi}{\sqrt{\alpha\,\beta\,(I - I_0)}}\,, \qquad\text{and the rate is}\qquad
