@@ -368,7 +368,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows V after lifts of 2 to 12 mV.* All or none: 6.4 mV fades, 6.6 mV fires. A larger
-# lift fires earlier, with hardly a higher peak. Which channels make this response? Look inside one
+# lift fires earlier, with hardly a higher peak. Which channels make this response? Look at one
 # spike, started by 10 µA/cm² for 1 ms.
 
 # %%
@@ -540,8 +540,8 @@ last = dt * (spikes[:, 0, first - 1].nonzero().max().item() + 1)  # spike below 
 path = layer(constant(below, last + 60.0), trace=True)[2].v[round((last + 10.0) / dt) :, 0, 0]
 swing = path.max().item() - hodgkin_huxley_rest(params, below).v
 swing_ms = 10.0 + dt * path.argmax().item()
-print(f"at {below:.2f} µA/cm² {few} spikes; {swing_ms:.0f} ms after the last one, V is {swing:.1f} mV")
-print("above the level at which it settles")
+print(f"at {below:.2f} µA/cm², {few} spikes; {swing_ms:.0f} ms after the last one, V is")
+print(f"{swing:.1f} mV above the level at which it settles")
 assert 6.2 < onset < 6.3
 assert 3 < swing < 8
 assert 15 < swing_ms < 25
@@ -748,7 +748,7 @@ plt.show()
 # up. On this cliff the tangents point down although the distance rises; beyond it, they lead to the
 # goal.
 #
-# Now train all 120 values with Adam. Will spikes appear from silence?
+# Train all 120 values with Adam. Will spikes appear from silence?
 
 # %%
 current = torch.zeros(n_bins, requires_grad=True)

@@ -222,8 +222,8 @@ plt.show()
 # *The figure shows the potential under 10 µA/cm² from the resting state.* The shortcut fails, as in
 # section 4 of [601](601_hodgkin_huxley.ipynb): with a constant $h$ the spike never ends, and V
 # stays at 13.7<!-- stuck 0.1 --> mV. The time constant at rest misleads: above 0 mV $\tau_h$ is
-# about 1 ms, so $h$ closes within the spike. With $h$ tied to $n$, two variables make a train of
-# spikes. How good is it?
+# about 1 ms, so $h$ closes within the spike. With $h$ tied to $n$, two variables fire a train. How
+# good is it?
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -397,7 +397,7 @@ plt.show()
 # there are no low rates.
 #
 # The dashed curve is a control: as before, but with $n$, and with it $h$, ten times as fast. What
-# will that neuron do at 10 µA/cm²?
+# will it do at 10 µA/cm²?
 #
 # <details><summary>Make a guess, then open</summary>
 # Nothing. Its fixed point is stable up to 18.6<!-- loses_fast 0.05 --> µA/cm², and it does not fire
@@ -596,8 +596,9 @@ plt.show()
 #
 # $$\dot x = \alpha\,(I - I_0) + \beta\,x^2 .$$
 #
-# Here $I_0$ is the onset, the [rheobase](../docs/glossary.md#rheobase). Then $x$ runs to infinity
-# in a finite time: that is its spike. It starts again from minus infinity. The whole way takes
+# Here $I_0$ is the onset, the [rheobase](../docs/glossary.md#rheobase). Above it, $x$ runs to
+# infinity in a finite time: that is its spike. Then it starts again from minus infinity. The whole
+# way takes
 #
 # $$T = \int_{-\infty}^{\infty} \frac{dx}{\alpha\,(I - I_0) + \beta\,x^2}
 # = \frac{\pi}{\sqrt{\alpha\,\beta\,(I - I_0)}}\,, \qquad\text{and the rate is}\qquad
@@ -653,7 +654,7 @@ assert np.all(np.diff(surplus[f_eif > 0]) > -0.005)
 # the passage through the ghost no longer takes most of the interval, the true rate is
 # 25<!-- farthest 1 --> % higher.
 #
-# And the leaky neuron, which has no ghost? Its rate is $1/(\tau \ln\frac{I}{I - I_0})$. Compare.
+# And the leaky neuron, which has no ghost? Its rate is $1/(\tau \ln\frac{I}{I - I_0})$.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 qif = QIFParams(dt=0.5)
