@@ -13,19 +13,18 @@
 # %% [markdown]
 # # Reduce a neuron from four variables to one
 #
-# You take the [Hodgkin-Huxley model](../docs/glossary.md#hodgkin-huxley-model) apart until one
-# variable is left, and measure at each step what was lost. On the way you find out why some neurons
-# start to fire at 50 spikes per second and others at one: it depends on *how their resting state
+# You reduce the [Hodgkin-Huxley model](../docs/glossary.md#hodgkin-huxley-model) until one variable
+# is left, and see at each step what is kept. On the way you find out why some neurons start to fire
+# at 50 spikes per second and others as slowly as you like: it depends on *how their resting state
 # loses its stability*.
 #
 # **Time.** 65 minutes for you, 40 seconds for the machine.
 #
 # **You need.** [601](601_hodgkin_huxley.ipynb): the Hodgkin-Huxley neuron and its f-I curve.
-# [104](104_adex.ipynb): nullclines in a phase plane. The eigenvalues of a 2 x 2 matrix, and what
-# they say about a fixed point.
+# [104](104_adex.ipynb): nullclines in a phase plane. The eigenvalues of a 2 x 2 matrix.
 #
-# **Leads to.** [603](603_integrators_resonators.ipynb): what a neuron that oscillates does with the
-# rhythm of its input.
+# **Leads to.** [603](603_integrators_resonators.ipynb): how neurons that oscillate respond to
+# rhythms.
 #
 # ## Objectives
 #
@@ -33,7 +32,7 @@
 #
 # 1. reduce four variables to two, and name what the reduction keeps and what it changes,
 # 2. draw a phase plane from the equations and find its fixed points,
-# 3. tell a Hopf bifurcation from a saddle-node, and predict from it how a neuron begins to fire,
+# 3. tell a Hopf bifurcation from a saddle-node, and predict how a neuron begins to fire,
 # 4. derive the firing rate of a neuron near a saddle-node, without a free parameter,
 # 5. measure the exponent of an f-I curve, and classify a neuron as type I or type II.
 
@@ -142,14 +141,14 @@ plt.show()
 # %% [markdown]
 # *The figure shows $m$ beside its steady value $m_\infty(V)$, and $h$ against $n$ at each step
 # (blue) with a straight line fitted to it.* The gate $m$ is fast: it follows $m_\infty(V)$ within a
-# fraction of a millisecond. And $h$ and $n$ run together, with a correlation of
-# -0.995<!-- correlation 0.0005 -->: $h \approx 0.87 - 1.07\,n$ to within 0.05<!-- misfit 0.005 -->.
+# fraction of a millisecond. And $h$ and $n$ run together: $h \approx 0.87 - 1.07\,n$ to within
+# 0.054<!-- misfit 0.0005 -->, where $h$ spans 0.4.
 #
-# So replace $m$ by $m_\infty(V)$. For $h$ a shortcut is tempting: at rest it is the slowest
-# variable of all (8.5<!-- tau_h 0.05 --> ms), so it should hardly move during a spike of 2 ms. Why
-# not keep it at its resting value? We write a neuron with $h = a - b\,n$; a constant $h$ is
-# $b = 0$. Two more parameters are for experiments: `speed` makes $n$ faster, `shift` moves its
-# curves to higher potentials.
+# So replace $m$ by $m_\infty(V)$. For $h$ a shortcut is tempting: at rest its time constant is
+# 8.5<!-- tau_h 0.05 --> ms, so it should hardly move during a spike of 2 ms. Why not keep it at its
+# resting value? We write a neuron with $h = a - b\,n$; a constant $h$ is $b = 0$. For experiments,
+# `speed` makes $n$ faster, `shift` moves the curves $n_\infty(V)$ and $\tau_n(V)$ to higher
+# potentials.
 
 
 # %%
@@ -173,9 +172,8 @@ def parts(v, n, current, p):
 
 
 # %% [markdown]
-# Its step is exponential Euler, as in [601](601_hodgkin_huxley.ipynb): each variable relaxes
-# towards where it is pulled, with the other one constant. `define` turns a step, its parameters and
-# its state into a neuron of the library ([604](604_your_neuron.ipynb) explains how).
+# Its step is exponential Euler, as in [601](601_hodgkin_huxley.ipynb). `define` turns a step, its
+# parameters and its state into a neuron of the library ([604](604_your_neuron.ipynb) explains how).
 
 
 # %%
@@ -221,10 +219,11 @@ ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 plt.show()
 
 # %% [markdown]
-# *The figure shows the potential under 10 µA/cm² from the resting state.* The shortcut fails: with
-# a constant $h$ the spike never ends, and V stays at 13.7<!-- stuck 0.1 --> mV. Sodium keeps
-# flowing, and $n$ alone cannot stop it. Slow is not the same as unimportant. With $h$ tied to $n$,
-# two variables make a train of spikes. How good is it?
+# *The figure shows the potential under 10 µA/cm² from the resting state.* The shortcut fails, as in
+# section 4 of [601](601_hodgkin_huxley.ipynb): with a constant $h$ the spike never ends, and V
+# stays at 13.7<!-- stuck 0.1 --> mV. The time constant at rest misleads: above 0 mV $\tau_h$ is
+# about 1 ms, so $h$ closes within the spike. With $h$ tied to $n$, two variables fire a train. How
+# good is it?
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -280,16 +279,14 @@ plt.show()
 # *The figure shows one spike of each train at 10 µA/cm², and the rates; dots mark the onsets.* What
 # the reduction **changes**: the onset (5.01<!-- onset_2 0.005 --> instead of
 # 6.26<!-- onset 0.005 --> µA/cm²), the rate at 10 µA/cm² (86<!-- rate_2 0.5 --> instead of
-# 68<!-- rate 0.5 --> Hz) and the spike, which is steeper, shorter and higher
-# (45<!-- peak_2 0.5 --> instead of 30<!-- peak 0.5 --> mV), because sodium no longer lags behind V.
-# What it **keeps**: roughly the course of V between spikes, and the abrupt start of firing above
-# 50 Hz. (The full neuron's onset is slightly lower than in [601](601_hodgkin_huxley.ipynb) because
-# this search is finer.) It is no substitute where numbers matter, but we can draw it.
+# 68<!-- rate 0.5 --> Hz) and the spike, which is steeper, shorter and higher (45<!-- peak_2 0.5 -->
+# instead of 30<!-- peak 0.5 --> mV), because sodium no longer lags behind V. What it **keeps**:
+# roughly the course of V between spikes, and the abrupt start of firing above 50 Hz.
 #
 # ## 2. How does the resting state lose its stability?
 #
-# Two variables fit on paper. We draw the [nullclines](../docs/glossary.md#nullcline), on which V or
-# $n$ does not change: compute both slopes on a grid and let `contour` find where they are zero.
+# We draw the [nullclines](../docs/glossary.md#nullcline), on which V or $n$ does not change:
+# compute both slopes on a grid and let `contour` find where they are zero.
 
 
 # %%
@@ -324,17 +321,17 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the phase plane without and with current: the V-nullcline (orange), the
-# n-nullcline (blue, dashed), the resting state (dot), and the path that starts from it (right) and
-# ends on a [limit cycle](../docs/glossary.md#limit-cycle); its corners are single steps, as an
-# upstroke takes only a few.* The nullclines meet once in either panel. The fixed point is still
-# there while the neuron fires! What has changed?
+# n-nullcline (blue, dashed), the resting state (dot), and the path that starts from it (right; its
+# corners are single time steps) and ends on a [limit cycle](../docs/glossary.md#limit-cycle).* The
+# nullclines meet once in either panel: the fixed point is still there while the neuron fires. What
+# has changed?
 #
 # <details><summary>Make a guess, then open</summary>
 # It has become unstable: close to it, small deviations grow. The Jacobian's eigenvalues tell.
 # </details>
 #
-# Each V is the fixed point for exactly one current, the **steady current** $I_\infty(V)$. So we can
-# walk along V instead of solving for it.
+# Each V is the fixed point for exactly one current, the **steady current** $I_\infty(V)$. So we
+# choose V and compute this current.
 
 
 # %%
@@ -388,20 +385,19 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the eigenvalues at the fixed point: how fast deviations grow, and at which
-# frequency they oscillate.* At 7.10<!-- loses 0.005 --> µA/cm² (dotted) a pair of complex
-# eigenvalues crosses zero. This is a [Hopf bifurcation](../docs/glossary.md#hopf-bifurcation): the
-# fixed point becomes a spiral that winds outwards, with a frequency of
-# 101<!-- frequency 0.5 --> Hz right from the start. (At 17 µA/cm² the pair becomes real, and the
-# frequency 0.)
+# frequency they oscillate.* At 7.10<!-- loses 0.005 --> µA/cm² (dotted) the real part of a pair of
+# complex eigenvalues crosses zero. This is a [Hopf
+# bifurcation](../docs/glossary.md#hopf-bifurcation): the fixed point becomes a spiral that winds
+# outwards, with a frequency of 101<!-- frequency 0.5 --> Hz.
 #
-# The neuron fires long before that. As in [601](601_hodgkin_huxley.ipynb), firing and silence
-# coexist below the Hopf point: a limit cycle exists from 5.01<!-- onset_2 0.005 --> µA/cm² on. The
-# neuron does not grow into firing from small oscillations, it jumps onto this cycle. There the
-# period is 19<!-- cycle_ms 0.5 --> ms. The fixed point lies inside the cycle, not on it, so nowhere
-# does V have to wait. That is why there are no low rates.
+# The neuron fires at lower currents, too. As in [601](601_hodgkin_huxley.ipynb), firing and silence
+# coexist: a limit cycle exists at least from 5.01<!-- onset_2 0.005 --> µA/cm² on, where it takes
+# 19<!-- cycle_ms 0.5 --> ms. The neuron does not grow into firing from small oscillations, it jumps
+# onto this cycle. The fixed point lies inside the cycle, not on it, so V never has to wait, and
+# there are no low rates.
 #
-# The dashed curve is a control: all as before, but with $n$ ten times as fast. What will that
-# neuron do at 10 µA/cm²?
+# The dashed curve is a control: as before, but with $n$, and with it $h$, ten times as fast. What
+# will it do at 10 µA/cm²?
 #
 # <details><summary>Make a guess, then open</summary>
 # Nothing. Its fixed point is stable up to 18.6<!-- loses_fast 0.05 --> µA/cm², and it does not fire
@@ -418,9 +414,9 @@ assert onset_2 < loses
 assert loses_fast > onset_fast > 2 * onset_2
 
 # %% [markdown]
-# Potassium now follows V at once and stops the upstroke before it gets going. An oscillation needs
-# feedback that comes **too late**: a fast variable that runs away, and a slow one that brings it
-# back.
+# Potassium and the inactivation of sodium now follow V almost at once, and stop the upstroke at its
+# start. An oscillation needs feedback that comes **too late**: a fast variable that runs away, and
+# a slow one that brings it back.
 #
 # ### The simplest curves of that shape: FitzHugh-Nagumo
 #
@@ -429,9 +425,9 @@ assert loses_fast > onset_fast > 2 * onset_2
 # $$\dot v = v - v^3/3 - w + I, \qquad \dot w = \varepsilon\,(v + a - b\,w) .$$
 #
 # This is the [FitzHugh-Nagumo model](../docs/glossary.md#fitzhugh-nagumo-model), with $w$ in the
-# role of $n$; here $a$ = 0.7, $b$ = 0.8 and $\varepsilon$ = 0.08, without units. Its Hopf points
-# have a formula: there the trace of the Jacobian, $1 - v^2 - \varepsilon b$, is zero. As a test, we
-# start the simulated neuron at its fixed point, push it by 0.001, and see whether the push grows.
+# role of $n$; here $a$ = 0.7, $b$ = 0.8 and $\varepsilon$ = 0.08, without units. At its Hopf points
+# the trace of the Jacobian, $1 - v^2 - \varepsilon b$, is zero; the currents follow. As a test,
+# push a simulated neuron away from its fixed point by 0.001: does the push grow?
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 fhn = FitzHughNagumoParams()
@@ -468,14 +464,15 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the phase plane of the FitzHugh-Nagumo neuron, and what becomes of a small push
-# at each current; green, the formula.* The picture is that of Hodgkin and Huxley's equations, and
-# the push grows from 0.332<!-- grows 0.0005 --> on, where the formula says
-# 0.3313<!-- formula 0.00005 -->. When the current is too strong, this neuron falls silent again.
+# at each current (green: the formula).* The phase plane looks like that of the reduced
+# Hodgkin-Huxley neuron. The push grows from 0.332<!-- grows 0.0005 --> on (tried in steps of
+# 0.001); the formula gives 0.3313<!-- formula 0.00005 -->. When the current is too strong, this
+# neuron falls silent again.
 #
 # ### Exercise 1: Find where it falls silent again (6 min)
 #
 # Set the trace of the Jacobian to zero, take the solution at the higher $v$, and return the current
-# for which this $v$ is the fixed point.
+# for which this $v$ is the fixed point. (The check uses other parameters than the run above.)
 
 
 # %% tags=["exercise"]
@@ -491,8 +488,7 @@ check.last_current(last_current)
 # ## 3. Can two variables fire slowly?
 #
 # Are all neurons of two variables type II? We shift the curves of $n$ by 12 mV, so that potassium
-# opens only at higher potentials (and $h$, tied to $n$, closes there). Nothing else changes. How
-# will firing begin?
+# opens only at higher potentials (and $h$, tied to $n$, closes there). How will firing begin?
 #
 # <details><summary>Make a guess, then open</summary>
 # At a lower current, because potassium opposes the spike less. The rate at the onset changes, too:
@@ -546,13 +542,13 @@ highest = upper[(steady_current(upper, p) - saddle_node).abs().argmin()]
 assert eigenvalues(highest, p).real.max() > 0
 
 # %% [markdown]
-# *The figure shows where the fixed points are at each current (solid: stable, dotted: unstable;
-# dot: two of them merge), and the phase plane with the shift just below that current.* As it is,
-# every current has one fixed point. With the shift, the branch folds back: left of the dot there is
-# a stable fixed point (filled) and an unstable one (white), a saddle. At
-# -4.32<!-- saddle_node 0.005 --> µA/cm² they merge and vanish: a [saddle-node
-# bifurcation](../docs/glossary.md#saddle-node-bifurcation). Beyond, nothing holds the neuron, and
-# it has to fire. (The onset is negative: without a current, this neuron already fires.) How fast?
+# *The figure shows the fixed points at each current, stable (solid) or unstable (dotted; dot: two
+# of them merge), and the phase plane of the shifted neuron just below the dot.* As it is, every
+# current has one fixed point. With the shift, the branch folds back: left of the dot there is a
+# stable fixed point (filled) and an unstable one (white), a saddle. At
+# -4.32<!-- saddle_node 0.005 --> µA/cm² these two merge and vanish: a [saddle-node
+# bifurcation](../docs/glossary.md#saddle-node-bifurcation). (A third, unstable, lies at a higher V,
+# outside the figure.) Beyond, the neuron has to fire, even without a current. How fast?
 
 # %%
 distance = np.logspace(-4, 0, n_near)
@@ -577,38 +573,41 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the rates of both neurons from their onsets on, and the shifted neuron just
-# above its onset; dotted, where the fixed points have merged.* The same two variables with the same
-# speeds now fire at 1.2<!-- slowest 0.1 --> Hz, and down to 0 closer to the onset: type I. After
-# each spike V stays long near the dotted line, where the two fixed points were: their **ghost**. So
-# the number of variables does not decide. What decides is how the resting state is lost:
+# above its onset; dotted, where the fixed points have merged.* The shifted neuron, also with two
+# variables, fires at 1.2<!-- slowest 0.1 --> Hz here, and ever more slowly closer to the onset:
+# type I. After each spike V stays long near the dotted line, where the two fixed points were: their
+# **ghost**. What decides is not the number of variables, but how the fixed point loses its
+# stability:
 #
 # - by a **Hopf bifurcation**: it stays, but deviations grow. The cycle goes around it and has no
-#   slow place, so firing begins at a finite rate: type II.
+#   slow place, so the lowest rate is well above 0: type II. (The cycle exists before the
+#   bifurcation: from the old resting state the neuron jumps onto it at 5.01 µA/cm², from the fixed
+#   point itself only at 7.10.)
 # - by a **saddle-node** that lies on the path of the spike: it vanishes. Every cycle then has to
 #   pass the slow place, so firing begins at 0 Hz: type I. (If the saddle-node lies elsewhere,
 #   firing can begin abruptly.)
 #
 # ## 4. What does one variable keep?
 #
-# Nearly all the time of a slow interval passes at the ghost. Where the fixed points merge, one
-# eigenvalue is 0 and the other negative: $n$ follows V, and the state creeps along one curve. Let
-# $x$ be the distance along it. At the onset, $\dot x$ is zero at $x = 0$, and so is its slope (the
-# two zeros have become one). So the first term of its Taylor series that is left is a square:
+# Where the fixed points merge, one eigenvalue is 0 and the other negative: $n$ follows V, and the
+# state creeps along one curve. Let $x$ be the distance along it. At the onset, $\dot x$ is zero at
+# $x = 0$, and so is its derivative with respect to $x$, because two zeros have become one. So the
+# first term left of its Taylor series is quadratic:
 #
 # $$\dot x = \alpha\,(I - I_0) + \beta\,x^2 .$$
 #
-# It runs to infinity in a finite time: that is its spike. Then it starts again from minus infinity.
-# The whole way takes
+# Here $I_0$ is the onset, the [rheobase](../docs/glossary.md#rheobase). Above it, $x$ runs to
+# infinity in a finite time: that is its spike. Then it starts again from minus infinity. The whole
+# way takes
 #
 # $$T = \int_{-\infty}^{\infty} \frac{dx}{\alpha\,(I - I_0) + \beta\,x^2}
 # = \frac{\pi}{\sqrt{\alpha\,\beta\,(I - I_0)}}\,, \qquad\text{and the rate is}\qquad
 # f = \frac{1}{T} \text{ per ms} .$$
 #
-# The rate grows as the **square root** of the distance from the onset. On double logarithmic axes
-# that is a straight line with slope 1/2. In suitable units the equation is $\tau \dot v = v^2 + I$,
-# the [quadratic integrate-and-fire neuron](../docs/glossary.md#quadratic-integrate-and-fire-neuron)
-# (QIF), with $T = \pi\tau/\sqrt I$. (With $v = \tan(\theta/2)$ it becomes the **theta neuron**, a
-# point that moves around a circle.)
+# The rate grows as the **square root** of the distance from the onset: slope 1/2 on double
+# logarithmic axes. In suitable units the equation is $\tau \dot v = v^2 + I$, the [quadratic
+# integrate-and-fire neuron](../docs/glossary.md#quadratic-integrate-and-fire-neuron) (QIF), with
+# $T = \pi\tau/\sqrt I$.
 #
 # ### Exercise 2: Derive the period of a QIF neuron (5 min)
 #
@@ -628,8 +627,8 @@ check.qif_period(qif_period)
 # ### Does the law hold for other neurons?
 #
 # Take the [exponential integrate-and-fire
-# neuron](../docs/glossary.md#exponential-integrate-and-fire-neuron) (EIF), that of
-# [104](104_adex.ipynb) without its adaptation:
+# neuron](../docs/glossary.md#exponential-integrate-and-fire-neuron) (EIF), which is the neuron of
+# [104](104_adex.ipynb) without adaptation:
 #
 # $$C \dot V = -g_L (V - E_L) + g_L \Delta_T\, e^{(V - V_T)/\Delta_T} + I .$$
 #
@@ -651,13 +650,11 @@ assert 0 < surplus[0] < 0.02
 assert np.all(np.diff(surplus[f_eif > 0]) > -0.005)
 
 # %% [markdown]
-# At 0.1 % above the rheobase the law is right to 1<!-- nearest 0.5 --> %. At 10 % above, where the
-# neuron passes the ghost too quickly, the true rate is 25<!-- farthest 1 --> % higher. It is a law
-# for the onset, not for the whole f-I curve.
+# At 0.1 % above the rheobase the law is right to 1.3<!-- nearest 0.05 --> %. At 10 % above, where
+# the passage through the ghost no longer takes most of the interval, the true rate is
+# 25<!-- farthest 1 --> % higher.
 #
-# And the leaky neuron? It has no ghost: its potential relaxes towards $I$ (in units in which the
-# threshold is $I_0$) and is reset at the threshold. Its rate is
-# $1/(\tau \ln\frac{I}{I - I_0})$. Compare.
+# And the leaky neuron, which has no ghost? Its rate is $1/(\tau \ln\frac{I}{I - I_0})$.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 qif = QIFParams(dt=0.5)
@@ -696,13 +693,13 @@ axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# *The figure shows four f-I curves from their onsets on, on linear and on double logarithmic axes.
-# Longest = 1 is a distance of 1 µA/cm² (two variables, Hodgkin-Huxley) or of 0.1 (quadratic; leaky,
-# in units of its threshold).* The quadratic neuron and the reduced one with the shift approach the
-# slope 1/2 (the second only very close to its onset). Hodgkin-Huxley is flat: it jumps to its rate.
-# The leaky neuron is type I, but its rate rises so steeply that low rates are hard to see: to fire
-# at 5 Hz with $\tau$ = 10 ms it needs a current that exceeds its threshold by
-# 2<!-- billionths 0.5 --> parts in a billion.
+# *The figure shows four f-I curves from their onsets on, on linear and on double logarithmic axes.*
+# (A distance of 1 is 1 µA/cm² for the two neurons with channels, otherwise 0.1; the leaky neuron's
+# threshold is 1.) The quadratic neuron and the reduced one with the shift approach the slope 1/2
+# (the second only very close to its onset). Hodgkin-Huxley is flat: it jumps. The leaky neuron is
+# type I, but its rate rises so steeply that low rates are hard to see: to fire at 5 Hz with $\tau$
+# = 10 ms it needs a current that exceeds its threshold by 2<!-- billionths 0.5 --> parts in a
+# billion.
 
 
 # %%
@@ -723,11 +720,11 @@ assert all(exponents[name] < 0.3 for name in ("LIF", "full"))
 # %% [markdown]
 # ### Exercise 3: Measure an exponent (10 min)
 #
-# `rate(currents)` takes an array of currents and returns the rates (Hz) of a neuron that you do not
-# know; its onset, which may be negative, is given. Return the exponent $p$ of $f \sim (I - I_0)^p$
-# *at the onset*, to 0.03. The law holds close to the onset; at a distance of 1 (the unit of current
-# differs) it no longer does. But a neuron that is too close takes seconds for each spike: one of
-# the four is simulated for 8 s only, and its rate is 0 if that is too short. Try several ranges.
+# `rate(currents)` takes an array of currents and returns the rates (Hz) of an unknown neuron; its
+# onset, which may be negative, is given. Return the exponent $p$ of $f \sim (I - I_0)^p$ *at the
+# onset*, to 0.03. The law holds close to the onset; at a distance of 1 (the unit of current
+# differs) it no longer does. The check tries four neurons. One of them is simulated for 8 s at each
+# current, and its rate is 0 if it fires too rarely. Try several ranges.
 
 
 # %% tags=["exercise"]
@@ -742,9 +739,9 @@ check.exponent(exponent)
 # %% [markdown]
 # ### Exercise 4: Classify a neuron (5 min)
 #
-# Here you get an f-I curve without noise: arrays of 100 currents in increasing order and of the
-# rates at these, with zeros below the onset. Is the neuron type I or II? The units of current and
-# rate differ from curve to curve, so a fixed limit in Hz will not do.
+# You get an f-I curve without noise: arrays of 100 increasing currents and of their rates, with
+# zeros below the onset. Is the neuron type I or II? (None of the curves is a leaky neuron's.) Their
+# units differ, so a fixed limit in Hz will not do.
 
 
 # %% tags=["exercise"]
@@ -759,15 +756,14 @@ check.neuron_type(neuron_type)
 # %% [markdown]
 # ## Summary
 #
-# 1. $m$ is fast, and $h$ runs with $n$. Two variables roughly keep the course between spikes, and
-#    the abrupt onset; they change the onset current, the rates and the spike.
-# 2. Nullclines can be drawn from the slopes alone. Where they meet is a fixed point, stable or not.
-# 3. At a Hopf bifurcation deviations begin to grow as an oscillation, and the neuron jumps onto a
-#    cycle without a slow place: type II. At a saddle-node on the cycle two fixed points vanish and
-#    leave a slow place: type I. One shifted gate turns type II into I.
-# 4. Near a saddle-node every neuron is a quadratic one, and its rate follows without a free
+# 1. $m$ is fast, and $h$ runs with $n$. Two variables keep the abrupt onset of firing; they change
+#    the onset current, the rates and the spike.
+# 2. A neuron whose fixed point loses its stability at a Hopf bifurcation jumps onto a cycle without
+#    a slow place: type II. At a saddle-node on the cycle two fixed points vanish and leave a slow
+#    place: type I. Shifting the curves of $n$ turns type II into I.
+# 3. Near a saddle-node every neuron is a quadratic one, and its rate follows without a free
 #    parameter.
-# 5. The exponent at the onset is 1/2 at a saddle-node. A type II neuron jumps; the leaky neuron's
+# 4. The exponent at the onset is 1/2 at a saddle-node. A type II neuron jumps; the leaky neuron's
 #    logarithm looks almost like a jump.
 #
 # ## Further reading
@@ -775,15 +771,15 @@ check.neuron_type(neuron_type)
 # - FitzHugh 1961, Biophys. J. 1:445, doi:10.1016/S0006-3495(61)86902-6: the polynomial neuron.
 # - Nagumo, Arimoto & Yoshizawa 1962, Proc. IRE 50:2061, doi:10.1109/JRPROC.1962.288235: the same as
 #   an electronic circuit.
-# - Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233, doi:10.1137/0146017: the theta neuron.
+# - Ermentrout & Kopell 1986, SIAM J. Appl. Math. 46:233, doi:10.1137/0146017: the theta neuron, the
+#   QIF neuron on a circle.
 # - Ermentrout 1996, Neural Comput. 8:979, doi:10.1162/neco.1996.8.5.979: type I membranes, and the
 #   square root.
 # - Gerstner, Kistler, Naud & Paninski 2014, *Neuronal Dynamics*, chapters 4 and 5,
 #   doi:10.1017/CBO9781107447615: a textbook.
 #
-# **Next:** [603](603_integrators_resonators.ipynb) asks what a neuron that oscillates does with the
-# rhythm of its input. **See also:** [601](601_hodgkin_huxley.ipynb), the full neuron;
-# [104](104_adex.ipynb), phase planes with a reset.
+# **Next:** [603](603_integrators_resonators.ipynb). **See also:** [104](104_adex.ipynb), phase
+# planes with a reset.
 
 # %%
 record(

@@ -15,13 +15,13 @@
 #
 # Some neurons add up their inputs; others wait for the right rhythm. You build a test with two
 # pulses that separates them, step a resonator by hand, make it fire by inhibition, and apply the
-# test to published models. Then you rerun twenty published firing patterns on a finer time grid and
-# see which of them survive.
+# test to published models. Then you rerun published firing patterns on a finer time grid and see
+# what survives.
 #
 # **Time.** 65 minutes for you, 15 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb): the leaky neuron and its exact step. Complex numbers
-# and $e^{i\varphi} = \cos\varphi + i \sin\varphi$; the eigenvalues of a 2 x 2 matrix.
+# ($e^{i\varphi}$); the eigenvalues of a 2 x 2 matrix.
 #
 # **Leads to.** [604](604_your_neuron.ipynb), a neuron of your own.
 #
@@ -32,8 +32,9 @@
 # 1. step a resonate-and-fire neuron exactly, and say when Euler's method makes it diverge,
 # 2. read the period of a neuron from a recording below threshold,
 # 3. decide from pairs of pulses whether a neuron integrates or resonates,
-# 4. predict which inhibitory pulse fires a resonator, and how narrow its frequency band is,
-# 5. check whether a firing pattern belongs to the equations or to the grid they were solved on.
+# 4. predict which inhibitory pulse fires a resonator, and the width of the resonator's frequency
+#    band,
+# 5. check whether a firing pattern belongs to the equations or to the time grid.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import cmath
@@ -70,22 +71,23 @@ print(f"period {period_ms:.1f} ms; the oscillation decays with a time constant o
 # ## 1. What does one pulse leave behind?
 #
 # In a leaky neuron, the effect of a pulse decays as $e^{-t/\tau}$. Many real neurons respond with a
-# [subthreshold oscillation](../docs/glossary.md#subthreshold-oscillation) instead, like a plucked
-# string: a slow current pulls the potential back, too late and too far. The simplest model of this
-# is the **resonate-and-fire** neuron (Izhikevich 2001), a
-# [resonator](../docs/glossary.md#resonator). Its state is a complex number:
+# [subthreshold oscillation](../docs/glossary.md#subthreshold-oscillation) instead: a slow current
+# pulls the potential back, too late and too far. The simplest model of this is the
+# **resonate-and-fire** neuron (Izhikevich 2001), a [resonator](../docs/glossary.md#resonator). Its
+# state is a complex number:
 #
 # $$\frac{dz}{dt} = (-\lambda + i\omega)\,z + I(t), \qquad
 # \text{spike when } \operatorname{Im} z \ge 1, \text{ then } z \leftarrow i .$$
 #
-# (After a spike Re z is 0 and Im z is 1; in the next step the damping takes Im z below 1, so it
-# fires only once.) Input acts on the real part, which is like a current; the imaginary part is like
-# a potential. $\omega$ sets how fast $z$ rotates, the damping $\lambda$ how fast it decays. With
-# $\omega = 0$, the real part is a leaky neuron with $\tau = 1/\lambda$. That is our control
-# throughout: it forgets as fast as the resonator, but does not rotate.
+# (From $z = i$ the damping takes Im z below 1, so it fires only once.) Input acts on the real part,
+# which is like a current; the imaginary part is like a potential. $\omega$ sets how fast $z$
+# rotates, the damping $\lambda$ how fast it decays. With $\omega = 0$ nothing reaches Im z, and the
+# real part alone obeys the equation of a leaky neuron with $\tau = 1/\lambda$. This is our control:
+# it does not rotate.
 #
-# Start both from a pulse of 1 and use [Euler's method](../docs/glossary.md#eulers-method). With
-# $dt$ = 5 ms, one period has more than 12 steps. What will you see?
+# Start both from a pulse of 1, without a threshold, and use [Euler's
+# method](../docs/glossary.md#eulers-method). With $dt$ = 5 ms, a period has 12.6 steps. What will
+# you see?
 #
 # <details><summary>Make a guess, then open</summary>
 # The leaky neuron decays slightly too fast. The resonator should shrink to
@@ -109,24 +111,24 @@ axes[0].plot(fine, np.exp(-damping * fine), color=GREY, label="solution")
 axes[0].plot(t, leaky, ".", color=BLUE, label="Euler's method")
 axes[1].plot(fine, np.exp(-damping * fine) * np.sin(omega * fine), color=GREY, label="solution")
 axes[1].plot(t, np.imag(swinging), ".-", color=RED, lw=0.8, label="Euler's method")
-axes[0].set(xlabel="time (ms)", ylabel="potential (threshold = 1)", title="leaky neuron")
-axes[1].set(xlabel="time (ms)", ylabel="Im z (threshold = 1)", title="resonate-and-fire neuron")
+axes[0].set(xlabel="time (ms)", ylabel="potential", title="leaky neuron")
+axes[1].set(xlabel="time (ms)", ylabel="Im z", title="resonate-and-fire neuron")
 axes[0].legend()
 axes[1].legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
 # *The figure shows both neurons after one pulse, by Euler's method (dots) and exactly (grey).* The
-# same method with the same step is fine for the leaky neuron. The amplitude $|z|$ of the resonator
-# ends at 70.7<!-- euler 0.1 --> times that of the pulse, and still grows.
+# method is fine for the leaky neuron, but the resonator's amplitude $|z|$ ends at
+# 70.7<!-- euler 0.1 --> times that of the pulse, and still grows.
 #
 # **Why.** Without damping, $z$ would move on a circle. A step of Euler's method goes along the
-# tangent, and so leaves the circle; the damping pulls it back, but not far enough. One step
-# multiplies $z$ by $1 + dt\,(-\lambda + i\omega)$, and here the absolute value of that factor is
+# tangent and leaves it; the damping pulls $z$ back, but not far enough. One step multiplies $z$ by
+# $1 + dt\,(-\lambda + i\omega)$, and here the absolute value of that factor is
 # 1.074<!-- factor 0.001 -->.
 #
-# **The fix** is that of [101](101_leaky_neuron.ipynb): the equation is linear, so its step has a
-# closed form. The leaky neuron multiplies by $e^{-\lambda\,dt}$; the resonator also rotates:
+# **The fix** is the one from [101](101_leaky_neuron.ipynb): solve the linear equation exactly over
+# one step. The leaky neuron multiplies by $e^{-\lambda\,dt}$; the resonator also rotates:
 #
 # $$z \leftarrow e^{(-\lambda + i\omega)\,dt} z
 # = e^{-\lambda\,dt}\,(\cos\omega\,dt + i\sin\omega\,dt)\;z .$$
@@ -158,7 +160,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the first 13 steps in the complex plane, about one period.* Both start at 1.
-# Euler's method spirals out, the exact step spirals in, and stays exact for any $dt$.
+# Euler's method spirals out; the exact step spirals in, as the solution does, for any $dt$.
 #
 # `RF` takes this step and then adds the input to Re z; `SpikingLayer` runs it over time and returns
 # the spikes, the last state and, with `trace=True`, all states. `reset="none"` leaves $z$ alone
@@ -173,8 +175,8 @@ assert np.allclose(torch.complex(trace.re, trace.im)[:, 0].numpy(), exact, atol=
 print(f"a pulse of 1 lifts Im z by {neuron.values.pulse_peak:.4f} at most")
 
 # %% [markdown]
-# **When is Euler's method stable?** When the absolute value of this factor is below 1. With $dt$ =
-# 5 ms that needs a $\lambda$ above 0.0268<!-- p 0.0001 --> per ms, so our damping of 0.01 is too
+# **When is Euler's method stable?** When $|1 + dt\,(-\lambda + i\omega)|$ is below 1. With $dt$ = 5
+# ms that needs a $\lambda$ above 0.0268<!-- p 0.0001 --> per ms, so our damping of 0.01 is too
 # weak. (The *balanced* resonate-and-fire neuron of Higuchi et al. 2024 keeps Euler's method on
 # purpose, and adds this much damping: the integration scheme is part of the model.)
 #
@@ -197,9 +199,9 @@ if check.largest_euler_dt(largest_euler_dt):
 # %% [markdown]
 # ### Exercise 2: Measure a period (6 min)
 #
-# In an experiment nobody tells you $\omega$. Measure the period from a recording after a pulse that
-# is too weak to make the neuron fire. It begins at the pulse, at 0, is three to six periods long
-# and has no noise. Be right to 3 %.
+# Measure the period from a recording after a pulse that is too weak to make the neuron fire. The
+# recording begins with the pulse, at the potential 0; it is three to six periods long and has no
+# noise. Be right to 3 %.
 
 
 # %% tags=["exercise"]
@@ -224,14 +226,14 @@ if check.period(period):
 # %% [markdown]
 # ## 2. Two pulses: which spacing excites most?
 #
-# Give each neuron two equal pulses, a spacing $s$ apart, and note how high the potential rises
-# after the second one, relative to a single pulse. At $s = 0$ the answer is 2. How does it change
-# as $s$ grows, for the leaky neuron and for the resonator?
+# Give each neuron two equal pulses, a spacing $s$ apart, and divide the highest potential after the
+# second by the highest after a single pulse. At $s = 0$ this response is 2. How does it change as
+# $s$ grows, for both neurons?
 #
 # <details><summary>Make a guess, then open</summary>
-# In the leaky neuron less and less of the first pulse is left: the curve only falls. In the
-# resonator the first pulse oscillates. After half a period it points down, and the second one
-# cancels it; after a whole period it points up again.
+# The leaky neuron's response only falls, because less and less of the first pulse is left. In the
+# resonator, half a period after the first pulse its effect points down and weakens the second;
+# after a whole period it points up again.
 # </details>
 
 
@@ -253,20 +255,19 @@ def doublets(neuron, field, spacings, size=1.0, width=None, rest=0.0):
 # %%
 spacings = np.linspace(0, 160, n_spacings)
 silent = dict(reset="none", dt=dt)
-lif_response, _ = doublets(LIF(tau=tau, **silent), "h", spacings)
+lif_response, _ = doublets(LIF(tau=tau, **silent), "h", spacings)  # h: v before a reset
 rf_response, _ = doublets(RF(damping=damping, omega=omega, **silent), "im", spacings)
 
 # %% [markdown]
-# (In a trace of a LIF neuron, `h` is the potential before a reset.) The curves have closed forms. A
-# time $s$ after the first pulse, $e^{-s/\tau}$ is left of it in the leaky neuron, and $q =
-# e^{(-\lambda + i\omega)s}$ in the resonator. The second pulse adds 1. The sum $1 + q$ differs from
-# 1 in length and in angle. It is ahead by $\arg(1+q)$, so it reaches its top earlier, by
-# $\arg(1+q)/\omega$, and has decayed less (later and more, if the angle is negative):
+# The curves have closed forms. When the second pulse adds 1, $e^{-s/\tau}$ of the first is left in
+# the leaky neuron, and $q = e^{(-\lambda + i\omega)s}$ in the resonator. If the angle $\arg(1+q)$
+# is positive, Im z peaks earlier, by $\arg(1+q)/\omega$, and has decayed less by then. If it is
+# negative, Im z peaks later and has decayed more:
 #
 # $$R_{LIF} = 1 + e^{-s/\tau}, \qquad R_{RF} = |1 + q|\; e^{(\lambda/\omega)\,\arg(1 + q)} .$$
 #
-# And with a threshold? Take pulses that each reach 75 % of it. Two of them fire the neuron where
-# the response is above 1/0.75 = 1.33.
+# And with a threshold? Take pulses that each reach 75 % of it. Two of them fire where the response
+# is above 1/0.75 = 1.33.
 
 
 # %%
@@ -307,13 +308,12 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the response to two pulses against their spacing: formulas (lines), simulations
-# (dots), the response that fires (dashed) and whole periods (dotted). Below: which pairs fire a
-# neuron with a threshold.* The integrator's response only falls. The resonator's falls to
+# (dots), the response at which pulses of 75 % fire the neuron (dashed) and whole periods (dotted).
+# Below: which pairs fire.* The integrator's response only falls. The resonator's falls to
 # 0.27<!-- half 0.01 --> at half a period, less than a single pulse, and comes back to
 # 1.53<!-- whole 0.01 --> at a whole one. There the two curves touch: with the rotation complete,
-# only the decay is left. So the resonator responds to two ranges of spacings with a silent gap
-# between them, the integrator to one range that begins at 0. **A rise anywhere reveals a
-# resonator.**
+# only the decay is left. With these pulses the resonator fires for two ranges of spacings, with a
+# silent gap between them; the integrator for one range. **A rise anywhere reveals a resonator.**
 #
 # ### Exercise 3: Classify an unknown neuron (5 min)
 #
@@ -375,9 +375,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows both neurons after an inhibitory pulse of two sizes; the triangle is a spike.*
 # In half a period the amplitude decays to $e^{-\pi\lambda/\omega}$, which is
-# 0.7304<!-- rebound 0.0001 -->, and that is the height of the rebound relative to the depth before.
-# The stronger pulse reaches the threshold. In a leaky neuron, inhibition can only prevent spikes;
-# in a resonator it can cause one, a [rebound spike](../docs/glossary.md#rebound-spike).
+# 0.7304<!-- rebound 0.0001 -->: the height of the rebound relative to the depth before. The
+# stronger pulse reaches the threshold. In a leaky neuron, inhibition can only prevent spikes; in a
+# resonator it can cause one, a [rebound spike](../docs/glossary.md#rebound-spike).
 #
 # ### Exercise 4: Find the weakest inhibition that fires (5 min)
 #
@@ -398,9 +398,9 @@ check.smallest_inhibition(smallest_inhibition)
 # %% [markdown]
 # ### Which frequencies does it pass?
 #
-# A sinusoidal current, $I = \cos\Omega t$, is a rhythm that goes on. Here it counts per ms, as in
-# the equation of $z$ (so $dv/dt = -\lambda v + I$), and the threshold is out of reach. When the
-# start is forgotten, theory gives these amplitudes of $v$ and of Im z:
+# The input is $I = \cos\Omega t$, a rate per ms as in the equation of $z$: the leaky neuron obeys
+# $dv/dt = -\lambda v + I$, and a step adds $I\,dt$. Without a threshold, and once the initial state
+# is forgotten, theory gives these amplitudes of $v$ and of Im z:
 #
 # $$A_{LIF} = \frac{1}{|\lambda + i\Omega|}, \qquad
 # A_{RF} = \frac{\omega}{|(\lambda + i\Omega)^2 + \omega^2|} .$$
@@ -468,21 +468,19 @@ plt.show()
 # simulations (dots).* The leaky neuron is a low-pass filter. The resonator passes a band around
 # 15.8<!-- best_hz 0.1 --> Hz. Its half-power width (within it, the squared amplitude is above half
 # of its maximum) is close to $2\lambda$, or in Hz $2\lambda/2\pi$: 3.2<!-- band_hz 0.1 --> Hz.
-# **The damping sets both how long the neuron remembers and how narrow its band is.** With half the
-# damping, it remembers twice as long and passes half the band.
+# **With half the damping, the neuron remembers twice as long and passes half the band.**
 #
 # ## 4. Do other models do this?
 #
-# The [Izhikevich neuron](../docs/glossary.md#izhikevich-neuron) is not linear, and has no complex
-# number in it. The $v^2$ term of its potential (mV) makes the upstroke; a recovery variable $u$
-# opposes it:
+# The [Izhikevich neuron](../docs/glossary.md#izhikevich-neuron) is not linear. The $v^2$ term of
+# its potential (mV) makes the upstroke; a recovery variable $u$ opposes it:
 #
 # $$\frac{dv}{dt} = 0.04\,v^2 + 5\,v + 140 - u + I, \qquad \frac{du}{dt} = a\,(b\,v - u), \qquad
 # v \ge 30: \; v \leftarrow c, \; u \leftarrow u + d .$$
 #
-# Izhikevich (2004) chose $a, b, c, d$ and a stimulus for twenty firing patterns of real neurons.
-# `izhikevich_pattern` has each of them: the neuron, its input and its initial state. Look for
-# panels in which *timing* decides, and for those in which *inhibition* does.
+# Izhikevich (2004) chose $a, b, c, d$ and a stimulus for twenty firing patterns of real neurons;
+# `izhikevich_pattern` has them. Look for panels in which *timing* decides, and for those in which
+# *inhibition* does.
 
 
 # %%
@@ -517,10 +515,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows twenty patterns with the published parameters, stimuli and time steps:
-# potentials, all on the same scale (spikes reach 30 mV, most resting potentials are between -70 and
-# -60 mV), and inputs (grey), each on its own.* In K, the pair of pulses 40 ms apart fires, the one
-# 20 ms apart does not. In L, the pair 5 ms apart fires, the one 10 ms apart does not. M and N fire
-# after inhibition, S and T during it. (G and H, class 1 and 2, are type I and II of
+# potentials, all on the same scale (spikes reach 30 mV), and inputs (grey), each on its own.* In K,
+# the pair of pulses 40 ms apart fires, the one 20 ms apart does not. In L, the pair 5 ms apart
+# fires, the one 10 ms apart does not. M and N fire after inhibition, S and T during it; in O,
+# inhibition lets a pulse fire that fails alone. (G and H, class 1 and 2, are type I and II of
 # [602](602_reduction.ipynb).)
 #
 # K and L (orange) are called resonator and integrator. Does our test agree? Give them pairs of
@@ -566,19 +564,19 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the test with two pulses for the two published neurons; dotted: the period that
-# K's eigenvalues give.* They deserve their names: L's response only falls, and K's rises again. K's
-# matrix gives a period of 41.0<!-- k_period 0.1 --> ms, and the published pair that fires it is 40
-# ms apart. (At 0 both are above 2, because the $v^2$ term amplifies.)
+# *The figure shows the test with two pulses for the two published neurons; dotted: K's period, from
+# its eigenvalues.* L's response only falls, and K's rises again. K's matrix gives a period of
+# 41.0<!-- k_period 0.1 --> ms, and the published pair that fires it is 40 ms apart. (At 0 the $v^2$
+# term lifts both above 2.)
 #
 # ## 5. Does a pattern survive a finer grid?
 #
-# The twenty patterns were made by Euler's method, as published, with steps of 0.1 to 0.5 ms.
-# Nothing diverges here. Are the patterns then right? A pattern of the *equations* should stay when
-# the step gets smaller. Take three of the twenty and count their spikes with the published step,
-# and with 1/10, 1/20 and 1/40 of it.
+# The twenty patterns were made by Euler's method, with steps of 0.1 to 0.5 ms. With these nothing
+# diverges, but are the patterns right? A pattern of the *equations* should stay when the step gets
+# smaller. Take three and count their spikes with the published step, and with 1/10, 1/20 and 1/40
+# of it.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 broken = ("bistability", "depolarizing_afterpotential", "inhibition_induced_bursting")
 for name in broken:
     step = IZHIKEVICH_PATTERNS[name].dt
@@ -608,19 +606,21 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows three patterns as published (above) and with a tenth of the step (below); T's
-# block of colour is spikes too dense to tell apart.*
+# block of colour is spikes too dense to tell apart, and the flat line after it a spike in every
+# step.*
 #
-# - **P, bistability**: a first pulse starts a train, a second one should stop it. On a finer grid
-#   it does not, and the train goes on.
+# - **P, bistability**: a first pulse starts a train, a second one should stop it. On the finer grid
+#   the train goes on.
 # - **Q, depolarizing after-potential**: one spike with a hump after it becomes a train of
 #   5<!-- q_spikes 0 --> spikes, and of 7<!-- q_finest 0 --> with 1/20 of the step or less.
 # - **T, inhibition-induced bursting**: each spike *lowers* $u$ by 2, and a lower $u$ brings the
-#   next spike sooner. With steps of 0.5 ms, $v$ needs four steps from the reset to the peak. In
-#   these 2.0<!-- coarse_ms 0.1 --> ms $u$ regains more than the 2 that it lost, which in time ends
-#   the burst. On the finer grid spikes are 1.2<!-- fine_ms 0.1 --> ms apart, $u$ falls from spike
-#   to spike, and in the end the neuron fires in every step, however short.
+#   next spike sooner. With steps of 0.5 ms, the first interval is 2.0<!-- coarse_ms 0.1 --> ms,
+#   because Euler's method lags behind an accelerating $v$. In this time $u$ regains more than 2,
+#   which in the end stops the burst. On the finer grid the first interval is
+#   1.2<!-- fine_ms 0.1 --> ms and $u$ falls from spike to spike, until the neuron fires in every
+#   step. With still smaller steps, the number of spikes keeps growing.
 #
-# Is P's neuron not bistable, then? Ask more carefully: shift the second pulse.
+# Is P's neuron not bistable, then? Shift the second pulse.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -647,17 +647,16 @@ assert stops[0.025]
 # %% [markdown]
 # It is bistable: a pulse 8 ms earlier stops the train on the finer grid. The *phenomenon* belongs
 # to the equations, the published *timing* to the grid. For Q and T, this stimulus and these
-# parameters do not show the pattern without the published step.
+# parameters do not show the pattern with smaller steps.
 #
-# If a result changes when you halve the step, halve on until it stays: only then does it belong to
-# the equations. A result that needs its step may still be useful (the balanced resonate-and-fire
-# neuron is), but then the step is a parameter of the model like any other.
+# If a result changes when you halve the step, keep halving until it no longer changes; only then
+# does it belong to the equations.
 #
 # ### Exercise 5: Find more of them (4 min)
 #
-# Which of the twenty patterns keep their number of spikes with a tenth of the step? Write the
-# comparison for one (with `run` it is short); the cell below applies it to all. The default `dt` is
-# the published one, `IZHIKEVICH_PATTERNS[name].dt`.
+# Which patterns keep their number of spikes with a tenth of the step? Write the comparison for one
+# (with `run` it is short); the cell below applies it to all. The default `dt` is the published one,
+# `IZHIKEVICH_PATTERNS[name].dt`.
 
 
 # %% tags=["exercise"]
@@ -674,23 +673,22 @@ if check.compare(compare):
 
 # %% [markdown]
 # <details><summary>Compare with your result</summary>
-# 9<!-- changed 0 --> of twenty change: C, D, E, H, N, P, Q, S and T. Most still show what they are
-# named after. For example, the rebound burst (N) fires 13<!-- n_after 0 --> spikes instead of
-# 7<!-- n_before 0 -->, but it is a burst after inhibition.
+# It changes in 9<!-- changed 0 --> of twenty: C, D, E, H, N, P, Q, S and T. This need not spoil the
+# pattern: the rebound burst (N) has 13<!-- n_after 0 --> spikes instead of 7<!-- n_before 0 -->,
+# but is still a burst after inhibition. (A tenth of the step need not be enough: for Q it was not.)
 # </details>
 #
 # ## Summary
 #
 # 1. A resonate-and-fire neuron multiplies $z$ by $e^{(-\lambda+i\omega)dt}$ in a step: it decays
 #    and rotates. Euler's method diverges where the damping is too weak for its step.
-# 2. Below threshold a resonator oscillates, and a recording shows its period.
-# 3. An integrator's response to two pulses only falls with the spacing, a resonator's rises again
-#    towards a period.
-# 4. After an inhibitory pulse the potential rebounds to $e^{-\pi\lambda/\omega}$ of its depth, half
+# 2. An integrator's response to two pulses only falls with the spacing; a resonator's rises again
+#    as the spacing approaches a whole period.
+# 3. After an inhibitory pulse the potential rebounds to $e^{-\pi\lambda/\omega}$ of its depth, half
 #    a period later. A resonator passes a band of frequencies about $2\lambda$ wide.
-# 5. Many published patterns change with a smaller step. Two of twenty (Q and T) lose what they are
-#    named after, and P needs its second pulse at another time. Rerun with smaller steps before you
-#    make a claim.
+# 4. Many published patterns change with a smaller step. At least Q and T lose what they are named
+#    after, and P needs its second pulse at another time. Rerun with smaller steps before you make a
+#    claim.
 #
 # ## Further reading
 #
@@ -702,9 +700,9 @@ if check.compare(compare):
 #   real neurons, and which currents make it.
 # - Higuchi et al. 2024, ICML, arXiv:2402.14603: balanced resonate-and-fire neurons, trained.
 #
-# **Next:** [604](604_your_neuron.ipynb), a neuron of your own. **See also:**
-# [104](104_adex.ipynb) and [105](105_firing_patterns.ipynb), phase planes and patterns of the AdEx
-# neuron; [602](602_reduction.ipynb), where oscillations come from.
+# **Next:** [604](604_your_neuron.ipynb). **See also:** [104](104_adex.ipynb) and
+# [105](105_firing_patterns.ipynb), the AdEx neuron; [602](602_reduction.ipynb), where oscillations
+# come from.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 first = {step: run("inhibition_induced_bursting", dt=step)[3][:2] for step in (0.5, 0.05)}

@@ -38,7 +38,7 @@ torch.set_default_dtype(torch.float64)
 # %% tags=["parameters"] nbmake={"mock": {"full_run": false}}
 full_run = True
 dt = 0.025  # time step, ms
-n_starts = 41  # starts of the pulse that exercise 5 tries, 100 to 120 ms
+n_starts = 41  # starts of the pulse that exercise 4 tries, 100 to 120 ms
 
 # %%
 params = HodgkinHuxleyParams(dt=dt)

@@ -166,5 +166,4 @@ print("changes:", changed)
 assert changed == "CDEHNPQST"
 
 # %% [markdown]
-# Nine of twenty. For most of them the name still fits: phasic bursting is still one burst at the
-# beginning. For Q and T it does not, and P needs its second pulse at another time.
+# Nine of twenty. For Q and T the name no longer fits, and P needs its second pulse at another time.
