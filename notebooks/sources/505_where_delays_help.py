@@ -129,10 +129,9 @@ for net, n in widths.items():
     print(f"net {net:4s}{n:3d} neurons, {counted(net, n):,} parameters")
 
 # %% [markdown]
-# **Frozen** delays stay where they were drawn, and only the weights are learned. They separate
-# *having* delays from *learning* them, as in lesson 503. They count in the budget all the same: of
-# its numbers, a network with frozen positions learns 21,870, and one with frozen free delays only
-# 11,440. (At equal *learned* numbers, the latter could have 32 neurons.)
+# **Frozen** delays stay where they were drawn, and only the weights are learned. They count in the
+# budget all the same: of its numbers, a network with frozen positions learns 21,870, and one with
+# frozen free delays only 11,440. (At equal *learned* numbers, the latter could have 32 neurons.)
 #
 # Random positions give delays of 45 ms on average (standard deviation: 20 ms); the source of these
 # networks draws free delays of 8 ms (1 ms). Comparing the two would change both the form and the

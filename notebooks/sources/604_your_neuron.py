@@ -385,10 +385,10 @@ for name, eager, loop in zip(("spikes", "x", *learned), *results.values(), stric
 assert torch.equal(results["eager"][0], results["numba"][0])
 
 # %% [markdown]
-# But no gradient reaches `knee`, although the knee matters. Autograd could be wrong in both, so use
-# an independent method, **finite differences**: change a parameter a little and see what happens.
-# We take the mean potential of many neurons, with random inputs too weak to make them fire. We do
-# this twice: with a tiny change, and with one of 2 %.
+# But no gradient reaches `knee`, although the knee matters. Both results come from autograd, which
+# could be wrong. So use an independent method, **finite differences**: change a parameter a little
+# and see what happens. We take the mean potential of many neurons, with random inputs too weak to
+# make them fire. We do this twice: with a tiny change, and with one of 2 %.
 
 # %%
 weak = 0.24 * torch.rand(30, 1, 500, generator=fixed(), dtype=F64)
