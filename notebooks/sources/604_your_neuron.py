@@ -506,8 +506,8 @@ plt.show()
 # *The figure shows the slope of the mean spike count, measured and by the surrogate.* For gains
 # above 0.3, the two differ by 22<!-- apart 1 --> % at most. That depends on $k$ = 5: the usual 25
 # gives the shape, but only about a quarter of the size. Between 0.2 and 0.28, where firing begins,
-# the surrogate is too large. Below 0.2 no neuron fires, but the surrogate is not
-# 0. This is no defect: without it, silent neurons could not learn.
+# the surrogate is too large. Below 0.2 no neuron fires, but the surrogate is positive. This is no
+# defect: without it, silent neurons could not learn.
 #
 # Without a replacement derivative, a parameter that acts only through a jump gets no gradient.
 # `spike` has one for the threshold. The `where` at the knee has none, so `knee` cannot be learned.
@@ -695,8 +695,8 @@ plt.show()
 # ## Summary
 #
 # 1. A step is a formula for one neuron: `torch.where` in place of `if`, and no mean over neurons.
-# 2. The generated loops are the step and its chain rule. Only what cannot cheaply be
-#    computed again is kept: here one number per neuron and step.
+# 2. The generated loops are the step and its chain rule. Only what cannot cheaply be computed again
+#    is kept: here one number per neuron and step.
 # 3. Gradients are right between jumps and miss the jumps. The threshold has a surrogate; a
 #    parameter that stands only in a condition has none, and needs a smooth step.
 # 4. A new neuron is useful only if it beats a simple one that was tuned with the same care.
