@@ -20,22 +20,20 @@ def inhibition(p, g_exc, current, v):
     return flow(p, g_exc, current, v) / (v - p.e_inh)
 
 
-def settled(p, g_exc, g_inh, current):
-    """The library with conductances that stay open, and a threshold out of reach."""
+def settled(p, g_exc, current):
+    """V with an excitation that stays open, and a threshold out of reach: by the library."""
     numbers = {name: getattr(p, name) for name in ("g_l", "e_l", "e_exc", "e_inh")}
-    p = ConductanceLIFParams(**numbers, tau_exc=1e9, tau_inh=1e9, v_t=1e3)
+    p = ConductanceLIFParams(**numbers, tau_exc=1e9, v_t=1e3)
     exc = torch.zeros(5000, 1, dtype=torch.float64)
-    inh = exc.clone()
-    exc[0], inh[0] = g_exc, g_inh
-    inputs = ConductanceInputs.of(exc, inh, current=exc * 0 + current)
+    current = exc + current
+    exc[0] = g_exc
+    inputs = ConductanceInputs.of(exc, current=current)
     return SpikingLayer(ConductanceLIF(p), backend="eager")(inputs)[1].v.item()
 
 
 def by_simulation(p, g_exc, current, v):
-    """Linear in g: two simulations give the line on which G (V - v) lies."""
-    low, high = 0.0, 50.0
-    ends = [(p.g_l + g_exc + g) * (settled(p, g_exc, g, current) - v) for g in (low, high)]
-    return low + (high - low) * ends[0] / (ends[0] - ends[1])
+    """What flows at v is what moves V away from v without inhibition."""
+    return (p.g_l + g_exc) * (settled(p, g_exc, current) - v) / (v - p.e_inh)
 
 
 def peak(p, g, pulse=0.25):
