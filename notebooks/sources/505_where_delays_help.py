@@ -13,10 +13,11 @@
 # %% [markdown]
 # # Find out whether learning delays helps
 #
-# Many papers report that a network with learned delays beats one without. That is one difference,
-# but two questions: does it help to *have* delays, and does it help to *learn* them? In this lesson
-# you separate the two on spoken digits. You compare six kinds of networks with equally many
-# parameters, put an interval on every difference, and take the delays away from trained networks.
+# Suppose that a network with learned delays beats one without. That one difference mixes two
+# questions: does it help to *have* delays, and does it help to *learn* them? You separate the two
+# on spoken digits. You compare six kinds of networks with about equally many stored numbers
+# (weights and delays, learned or not), put intervals on differences, and take the delays away from
+# trained networks.
 #
 # **Time.** 50 minutes for you, 3 minutes for the machine.
 #
@@ -30,7 +31,7 @@
 # After this lesson you can
 #
 # 1. count the parameters of networks with and without delays, and compare them at equal numbers,
-# 2. design the controls that tell having delays from learning them,
+# 2. design the controls that separate having delays from learning them,
 # 3. put a paired interval on a difference, and say what follows from it and what does not,
 # 4. explain why a trained network can depend on delays that it did not have to learn.
 
@@ -87,16 +88,15 @@ print(f"to learn from: {train}\nto measure on: {val}")
 # %% [markdown]
 # A network with $n$ hidden neurons has a [weight](../docs/glossary.md#synaptic-weight) for each of
 # its synapses: from the 700 channels, and from the other hidden neurons. Delays need numbers of
-# their own: free delays one for each synapse, positions in $D$ dimensions $D$ for each neuron and
-# each channel. More numbers alone may make a network better. So give each kind as many neurons as
-# the same budget pays for.
+# their own. With free delays, each synapse has one; with positions in $D$ dimensions, each neuron
+# and each channel has $D$. More numbers alone may make a network better. So give each kind as many
+# neurons as the same budget pays for.
 #
 # ### Exercise 1: Count the parameters (6 min)
 #
-# Return the number of weights and delays that a network with 700 channels and `n` hidden neurons
-# learns, without its read-out. `net` is "0" for no delays, "inf" for free delays, "2" or "3" for
-# positions in so many dimensions. The hidden neurons receive from all channels and from each other,
-# but none from itself.
+# Return the number of weights and delays (or coordinates) of a network with 700 channels and `n`
+# hidden neurons, without its read-out. `net` is "0" for no delays, "inf" for free delays, "2" or
+# "3" for positions in so many dimensions.
 
 
 # %% tags=["exercise"]
@@ -129,11 +129,13 @@ for net, n in widths.items():
     print(f"net {net:4s}{n:3d} neurons, {counted(net, n):,} parameters")
 
 # %% [markdown]
-# **Frozen** delays stay where they were drawn, and only the weights are learned. They tell *having*
-# delays from *learning* them, as in lesson 503. Positions at random lead to delays of 45 ms, give
-# or take 20; the source of these networks draws free delays from 8 ms, give or take 1. Comparing
-# those two would change the start and the form of the delays at once, so free delays run with both
-# starts.
+# **Frozen** delays stay where they were drawn, and only the weights are learned. They count in the
+# budget all the same: of its numbers, a network with frozen positions learns 21,870, and one with
+# frozen free delays only 11,440. (At equal *learned* numbers, the latter could have 32 neurons.)
+#
+# Random positions give delays of 45 ms on average (standard deviation: 20 ms); the source of these
+# networks draws free delays of 8 ms (1 ms). Comparing the two would change both the form and the
+# start, so we train free delays from both starts.
 
 # %%
 wide, narrow = dict(delay_mean=45.0, delay_std=20.0), dict(delay_mean=8.0, delay_std=1.0)
@@ -147,8 +149,8 @@ kinds = {  # name: form of the delays, whether they are learned, options
 }
 
 # %% [markdown]
-# **Predict first.** Put your six accuracies into the next cell, in percent. Chance is 5 %. The
-# figure of section 2 will show them beside the measured ones.
+# **Predict first.** Put your six accuracies into the next cell, in percent; chance is 5 %. The
+# figure of section 2 will show them.
 
 # %%
 guess = dict.fromkeys(kinds)  # such as {"no delays": 50.0, ...}
@@ -158,10 +160,10 @@ guess = dict.fromkeys(kinds)  # such as {"no delays": 50.0, ...}
 # ## 2. The experiment
 #
 # Everything else is equal, and as in lesson 504: the words and their order, the rate at the start,
-# weights of both signs, the optimiser. Networks with the same seed share their random numbers, so a
-# learned network and its frozen twin begin as the same network. Delays learn 100 times as fast as
-# weights, in ms per step. We chose these settings earlier, on the same two speakers, for networks
-# with *learned* positions. If they favour any kind, they favour that one.
+# weights of both signs, the optimiser. A learned network and its frozen twin begin as the same
+# network. The learning rate of delays and positions (in ms) is 100 times that of the weights. We
+# chose these settings on the same two speakers, for networks with *learned* positions. If they
+# favour any kind, they favour that one.
 
 
 # %%
@@ -220,17 +222,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the accuracy of the six kinds: one dot per network, a line for their mean,
 # hollow dots for frozen delays, crosses for your guesses. The number of neurons is in brackets.*
-#
-# | | frozen | learned |
-# |---|---|---|
-# | no delays | 61.2<!-- none 0.1 --> % | |
-# | positions in 3-D | 65.7<!-- positions_frozen 0.1 --> % | 67.4<!-- positions_learned 0.1 --> % |
-# | free delays, wide start | 58.3<!-- free_frozen 0.1 --> % | 58.7<!-- free_learned 0.1 --> % |
-# | free delays, narrow start | | 53.6<!-- narrow 0.1 --> % |
-#
-# At this budget, networks with free delays do worse than networks without delays. A delay for each
-# synapse costs half of the neurons. (Or is it the delays themselves? A network without delays and
-# with 16 neurons would tell.)
+# Networks with free delays did worse than networks without delays, in each of the three seeds. A
+# delay for each synapse costs half of the neurons. (Or is it the delays themselves? A network
+# without delays and with 16 neurons would tell.)
 #
 # Did the learned delays move at all?
 
@@ -248,8 +242,7 @@ for kind, ms in movement.items():
 assert moved("positions, frozen") == 0
 
 # %% [markdown]
-# They did: by 14.8<!-- moved_positions 0.1 --> ms on average where positions were learned. If learning
-# delays changes nothing, it is not because they stood still.
+# They did: by 14.8<!-- moved_positions 0.1 --> ms on average where positions were learned.
 #
 # ## 3. Which differences are real?
 #
@@ -257,13 +250,13 @@ assert moved("positions, frozen") == 0
 # numbers. So a difference needs an interval. All networks answered the same words: a mumbled word
 # is hard for every network, and cancels in the difference. The
 # [bootstrap](https://doi.org/10.1201/9780429246593) draws the words anew, with replacement, and
-# looks how much the difference changes.
+# looks at how much the difference varies.
 #
 # ### Exercise 2: Put an interval on a difference (8 min)
 #
-# `a` and `b` say which of N words two networks got right. Draw N words with replacement, `draws`
-# times, and each time take the mean of a - b. Return the two values between which the middle 95 %
-# of these means lie.
+# `a` and `b` say which of N words two networks got right (bool: convert them to float). Draw N
+# words with replacement, `draws` times, and each time take the mean of a - b. Return the two values
+# between which the middle 95 % of these means lie.
 
 
 # %% tags=["exercise"]
@@ -280,7 +273,7 @@ if check.bootstrap(bootstrap):
 
 # %% [markdown]
 # That interval holds for one pair of networks. `paired_interval` also draws the seeds anew, so its
-# intervals hold for other networks of the same kinds (as far as three of them can tell).
+# intervals hold for other networks of the same kinds.
 
 # %%
 pairs = {
@@ -311,13 +304,14 @@ ax.set_yticks(range(len(gains)), gains)
 plt.show()
 
 # %% [markdown]
-# *The figure shows five differences with their 95 % intervals; between -2 and 2 points the
-# background is grey.*
+# *The figure shows five differences with their 95 % intervals; grey: differences that we would call
+# too small.* (Differences are taken before rounding.)
 #
 # ### Exercise 3: Say what follows (5 min)
 #
-# An interval that contains 0 does not show that there is no difference. It shows that only if it is
-# also short. Say beforehand which difference would matter to you, and decide, in this order:
+# An interval that contains 0 does not show that there is no difference. A short one shows that the
+# difference, if there is one, is too small to matter. Say beforehand which difference would matter
+# to you, and decide, in this order:
 #
 # 1. the whole interval lies between `-matters` and `matters`: "too small to matter",
 # 2. the whole interval lies above 0: "helps"; below 0: "hurts",
@@ -337,19 +331,20 @@ if check.decide(decide):
 
 # %% [markdown]
 # *Having* delays helps, where they are cheap: networks with frozen random positions are
-# 4.5<!-- having 0.1 --> points [2.3<!-- having_low 0.3 -->, 6.9<!-- having_high 0.3 -->] better than
-# networks without delays.
+# 4.5<!-- having 0.1 --> points [2.3<!-- having_low 0.3 -->, 6.9<!-- having_high 0.3 -->] better
+# than networks without delays. Positions also beat free delays, but with nearly twice as many
+# neurons.
 #
 # *Learning* them adds 1.7<!-- learning 0.1 --> points [-0.3<!-- learning_low 0.3 -->,
 # 3.9<!-- learning_high 0.3 -->] for positions, and 0.4<!-- learning_free 0.1 --> points
 # [-1.9<!-- learning_free_low 0.3 -->, 2.5<!-- learning_free_high 0.3 -->] for free delays. Both
 # intervals contain 0, so no gain has been measured; both reach beyond 2 points, so a gain that
-# matters is not excluded. The honest answer is "cannot say".
+# matters is not excluded.
 #
 # ## 4. Do trained networks need their delays?
 #
-# A different experiment is often taken as proof that learned delays matter: change the delays of a
-# trained network, leave its weights, and watch the accuracy fall.
+# Another experiment is often taken as proof that learned delays matter: change the delays of a
+# trained network, and watch the accuracy fall.
 
 
 # %%
@@ -375,8 +370,7 @@ def with_delays(net, *matrices):
 # %% [markdown]
 # ### Exercise 4: Shuffle the delays (4 min)
 #
-# Deal the delays of a matrix anew among its synapses, at random. Their distribution stays as it
-# was; only which synapse has which delay changes.
+# Deal the delays of a matrix anew among its synapses, at random.
 
 
 # %% tags=["exercise"]
@@ -395,8 +389,8 @@ if check.shuffled(shuffled):
     )
 
 # %% [markdown]
-# For positions there are gentler ways. Add noise to each coordinate, let the hidden neurons
-# exchange their positions, or put everything into one point, which leaves no delays.
+# Positions allow changes of several sizes: add noise to each coordinate, let the hidden neurons
+# exchange their positions, or put everything into one point, which leaves almost no delays.
 #
 # **And the control?** If the fall shows that the delays had to be *learned*, then it should not
 # happen to networks whose delays were never learned.
@@ -462,18 +456,19 @@ if full_run and as_stated:
 # positions keep 32.2<!-- point_learned 0.1 --> %, and networks whose positions were never learned
 # keep 41.7<!-- point_frozen 0.1 --> %. *Both* fall far below networks that were trained without
 # delays, 61.2<!-- none 0.1 --> %. So such a fall shows neither that delays had to be learned nor
-# that delays are needed. It shows that weights fit the delays that they learned with. What a
-# network *needs* is answered by training without it.
+# that delays are needed. It shows that weights fit the delays that they learned with. Whether a
+# network *needs* delays is answered only by training one without them.
 #
-# The two kinds do differ in one respect: 20 ms of noise leaves 63.1<!-- noise20_frozen 0.1 --> %
-# with frozen positions, and 56.6<!-- noise20_learned 0.1 --> % with learned ones. Learning has made
-# these networks rely more on where their neurons are.
+# Learned positions suffer more from every larger change: 20 ms of noise leaves
+# 63.1<!-- noise20_frozen 0.1 --> % with frozen positions, and 56.6<!-- noise20_learned 0.1 --> %
+# with learned ones. This suggests that these networks rely more on where their neurons are, but it
+# is one draw of noise, without an interval.
 #
 # ## 5. And in larger networks?
 #
-# Thirty neurons and 1600 words are little. `tools/delay_study.py` repeats the comparison with 100
-# neurons and all training words, once on the test words, with five seeds planned for each kind.
-# This cell shows the runs that exist.
+# Thirty neurons and 1600 words are few. `tools/delay_study.py` repeats the comparison with 100
+# neurons and all training words. It measures once, on the test words; five seeds are planned for
+# each kind. This cell shows the runs that exist.
 
 
 # %%
@@ -511,22 +506,20 @@ for name, (a, b) in list(pairs.items())[:4]:
     print(f"{name:32s}{said}")
 
 # %% [markdown]
-# With n = 1 an interval covers other words, but not other networks. Where a line says that runs are
-# missing, nothing is known yet at this size.
+# With n = 1 an interval covers other words, but not other networks.
 #
-# ### Why should the answer depend on the task?
+# ## 6. Why should the answer depend on the task?
 #
 # On Yin-Yang ([503](503_positions.ipynb)) learning the positions brought
 # 6.8<!-- 503_positions:positions_gain 0.3 --> points, and random positions alone no measurable
 # gain. There a hidden neuron has four input synapses, so four random delays are all it gets. Here
 # it has 700, with delays of all lengths, and the *weights* can choose among them. That is an
-# explanation, not a result. It predicts that learning delays helps more with fewer inputs or fewer
-# neurons.
+# explanation, not a result; it predicts that learning delays helps more with fewer inputs.
 #
-# The narrow start fits this explanation. Delays that all begin near 8 ms leave the weights little
-# to choose from, and learning moved them by 6.9<!-- moved_narrow 0.1 --> ms on average. With a wide
-# start, free delays are 5.2<!-- start 0.1 --> points better [0.3<!-- start_low 0.3 -->,
-# 10.9<!-- start_high 0.3 -->].
+# The narrow start fits this explanation: delays that all begin near 8 ms leave the weights little
+# to choose from, and with a wide start, free delays are 5.2<!-- start 0.1 --> points better
+# [0.3<!-- start_low 0.3 -->, 10.9<!-- start_high 0.3 -->]. But the narrow start is also short (8 ms
+# instead of 45), so this is no test.
 #
 # Hammouamri et al. (2024) trained larger feed-forward networks on these words, with another method
 # and the same control. They found that fixed random delays help, and that learning them helps even
@@ -552,7 +545,7 @@ record("results/505_where_delays_help.json", numbers, full=full_run and as_state
 # ## Summary
 #
 # 1. **Equal budgets.** Delays cost parameters: compare kinds of networks at equal numbers of them.
-# 2. **Frozen delays are the control.** Having delays and learning them are two questions.
+# 2. **Frozen delays are the control** that separates having delays from learning them.
 # 3. **An interval, and a size that matters.** An interval around 0 is evidence against a gain only
 #    if it is short.
 # 4. **Changing the delays** of a trained network shows what it uses, not what it needed to learn.
@@ -563,11 +556,10 @@ record("results/505_where_delays_help.json", numbers, full=full_run and as_state
 #
 # - Landsmeer et al. (2025), [arXiv:2512.10011](https://arxiv.org/abs/2512.10011). Positions instead
 #   of delays, on spoken digits.
-# - Hammouamri, Khalfaoui-Hassani & Masquelier (2024), *Learning delays in spiking neural networks
-#   using dilated convolutions with learnable spacings*, ICLR,
+# - Hammouamri, Khalfaoui-Hassani & Masquelier (2024), ICLR,
 #   [arXiv:2306.17670](https://arxiv.org/abs/2306.17670). Fixed random delays as a control.
-# - Mészáros, Knight & Nowotny (2025), *Efficient event-based delay learning in spiking neural
-#   networks*, Nat. Commun. 16, [arXiv:2501.07331](https://arxiv.org/abs/2501.07331).
+# - Mészáros, Knight & Nowotny (2025), Nat. Commun. 16,
+#   [arXiv:2501.07331](https://arxiv.org/abs/2501.07331). Learned delays, with events.
 # - Efron & Tibshirani (1993), *An Introduction to the Bootstrap*,
 #   [doi:10.1201/9780429246593](https://doi.org/10.1201/9780429246593).
 #

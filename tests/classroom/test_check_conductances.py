@@ -11,28 +11,29 @@ from jarvis.neurons import ConductanceInputs, ConductanceLIF, ConductanceLIFPara
 SEEDS = range(3)
 
 
-def total(p, g_exc, g_inh):
-    return p.g_l + g_exc + g_inh
+def flow(p, g_exc, current, v):
+    """pA into the cell at v, without inhibition."""
+    return p.g_l * (p.e_l - v) + g_exc * (p.e_exc - v) + current
 
 
-def synapses(p, g_exc, g_inh):
-    return g_exc * p.e_exc + g_inh * p.e_inh
+def inhibition(p, g_exc, current, v):
+    return flow(p, g_exc, current, v) / (v - p.e_inh)
 
 
-def steady(p, g_exc, g_inh, current):
-    pull = p.g_l * p.e_l + synapses(p, g_exc, g_inh)
-    return (pull + current) / total(p, g_exc, g_inh)
-
-
-def by_simulation(p, g_exc, g_inh, current):
-    """The library with conductances that stay open, and a threshold out of reach."""
+def settled(p, g_exc, current):
+    """V with an excitation that stays open, and a threshold out of reach: by the library."""
     numbers = {name: getattr(p, name) for name in ("g_l", "e_l", "e_exc", "e_inh")}
-    p = ConductanceLIFParams(**numbers, tau_exc=1e9, tau_inh=1e9, v_t=1e3)
+    p = ConductanceLIFParams(**numbers, tau_exc=1e9, v_t=1e3)
     exc = torch.zeros(5000, 1, dtype=torch.float64)
-    inh = exc.clone()
-    exc[0], inh[0] = g_exc, g_inh
-    inputs = ConductanceInputs.of(exc, inh, current=exc * 0 + current)
+    current = exc + current
+    exc[0] = g_exc
+    inputs = ConductanceInputs.of(exc, current=current)
     return SpikingLayer(ConductanceLIF(p), backend="eager")(inputs)[1].v.item()
+
+
+def by_simulation(p, g_exc, current, v):
+    """What flows at v is what moves V away from v without inhibition."""
+    return (p.g_l + g_exc) * (settled(p, g_exc, current) - v) / (v - p.e_inh)
 
 
 def peak(p, g, pulse=0.25):
@@ -62,7 +63,7 @@ def transmitted(rate, U, tau_rec):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_right_answers(seed):
-    assert check.steady_state(steady, seed=seed)
+    assert check.inhibition_for(inhibition, seed=seed)
     assert check.halving_inhibition(halving, seed=seed)
     assert check.halving_inhibition(fast, seed=seed)
     assert check.balanced_pair((12, 10.72), seed=seed)
@@ -70,7 +71,7 @@ def test_right_answers(seed):
 
 
 def test_other_right_answers():
-    assert check.steady_state(by_simulation, seed=0)
+    assert check.inhibition_for(by_simulation, seed=0)
     assert check.balanced_pair(lambda: (6.0, 4.73), seed=0)
     assert check.balanced_pair(torch.tensor([24.0, 22.3]), seed=0)
 
@@ -85,26 +86,25 @@ def test_the_closed_form_of_the_peak():
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda p, e, i, c: (synapses(p, e, i) + c) / (e + i), "left out the leak"),
-        (lambda p, e, i, c: (synapses(p, e, i) + c) / total(p, e, i), "g_l e_l is missing"),
-        (lambda p, e, i, c: steady(p, e, i, c) * total(p, e, i) / (e + i), "missing in the sum"),
-        (lambda p, e, i, c: steady(p, e, i, 0), "left out the current"),
-        (lambda p, e, i, c: steady(p, e, i, -c), "wrong sign"),
-        (lambda p, e, i, c: steady(p, e, i, 0) + c, "is in pA: divide it"),
-        (lambda p, e, i, c: steady(p, e, i, 0) + c / p.g_l, "by the leak alone"),
-        (lambda p, e, i, c: steady(p, e, i, c) * total(p, e, i), "a current in pA"),
-        (lambda p, e, i, c: steady(p, e, i, c) - p.e_l, "V - e_l"),
-        (lambda p, e, i, c: (p.e_l + p.e_exc + p.e_inh) / 3, "Weight each"),
-        (lambda p, e, i, c: steady(p, e, i, c + e * (p.e_inh - p.e_exc) + i * (p.e_exc - p.e_inh)),
+        (lambda p, e, c, v: (e * (p.e_exc - v) + c) / (v - p.e_inh), "left out the leak"),
+        (lambda p, e, c, v: inhibition(p, 0, c, v), "left out the excitation"),
+        (lambda p, e, c, v: inhibition(p, e, 0, v), "left out the current"),
+        (lambda p, e, c, v: inhibition(p, e, -c, v), "wrong sign"),
+        (lambda p, e, c, v: -inhibition(p, e, c, v), "is negative"),
+        (flow, "current in pA"),
+        (lambda p, e, c, v: -flow(p, e, c, v) / p.e_inh, "not by e_inh"),
+        (lambda p, e, c, v: inhibition(p, e, c, p.e_l), "driving forces at rest"),
+        (lambda p, e, c, v: inhibition(p, e, c, v) + p.g_l + e, "sum of the conductances"),
+        (lambda p, e, c, v: (p.g_l * (p.e_l - v) + e * (p.e_inh - v) + c) / (v - p.e_exc),
          "are exchanged"),
-        (lambda p, e, i, c: steady(p, e, i, c - e * p.e_exc), "You took 0 mV"),
-        (lambda p, e, i, c: steady(p, e, i, c) + 0.1, "still flow into the cell"),
-        (lambda p, e, i, c: "-60 mV", "should be a number"),
+        (lambda p, e, c, v: inhibition(p, e, c - e * p.e_exc, v), "You took 0 mV"),
+        (lambda p, e, c, v: inhibition(p, e, c, v) + 0.5, "still flow into the cell"),
+        (lambda p, e, c, v: "8 nS", "should be a number"),
     ],
 )  # fmt: skip
-def test_steady_state(answer, words):
+def test_inhibition_for(answer, words):
     for seed in SEEDS:
-        assert words in check.steady_state(answer, seed=seed).words
+        assert words in check.inhibition_for(answer, seed=seed).words
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Checks of lesson 605: steady state, halved EPSP, balanced noise, depressing synapse."""
+"""Checks of lesson 605: a potential, a halved EPSP, balanced noise, a depressing synapse."""
 
 import math
 from typing import Any
@@ -20,14 +20,14 @@ from jarvis.neurons.layer import SpikingLayer
 @exercise(
     1,
     hints=(
-        "What is V when dV/dt = 0? See section 1.",
-        "V_inf = (sum of each conductance times its reversal potential, plus the current) / (sum "
-        "of the conductances).",
-        "(p.g_l * p.e_l + g_exc * p.e_exc + g_inh * p.e_inh + current) / (p.g_l + g_exc + g_inh)",
+        "With V at v, all currents add up to 0. Which of them do you know?",
+        "V_inf = v: multiply the formula of section 1 by the sum of the conductances, and solve "
+        "for g_inh.",
+        "(p.g_l * (p.e_l - v) + g_exc * (p.e_exc - v) + current) / (v - p.e_inh)",
     ),
 )
-def steady_state(answer, rng) -> None:
-    """`steady_state(p, g_exc, g_inh, current) -> V (mV)`."""
+def inhibition_for(answer, rng) -> None:
+    """`inhibition_for(p, g_exc, current, v) -> nS`: the inhibition with which V approaches v."""
     for _ in range(3):
         e_l = rng.uniform(-75, -65)
         p = ConductanceLIFParams(
@@ -36,42 +36,38 @@ def steady_state(answer, rng) -> None:
         )  # fmt: skip
         g_exc, g_inh = rng.uniform(3, 12), rng.uniform(8, 25)
         current = rng.uniform(60, 150) * rng.choice([-1, 1])
-        found = number(answer(p, g_exc, g_inh, current), "V")
-        total = p.g_l + g_exc + g_inh
-        synapses = g_exc * p.e_exc + g_inh * p.e_inh
-        pull = p.g_l * p.e_l + synapses
-        expected = (pull + current) / total
-        if abs(found - expected) < 0.02:
+        pull = p.g_l * p.e_l + g_exc * p.e_exc + g_inh * p.e_inh
+        v = float((pull + current) / (p.g_l + g_exc + g_inh))
+        found = number(answer(p, g_exc, current, v), "the conductance")
+        if near(found, g_inh):
             continue
+        leak, excitation, away = p.g_l * (p.e_l - v), g_exc * (p.e_exc - v), v - p.e_inh
+        flow = leak + excitation + current
         slips = {
-            "You left out the leak: it is an open conductance, too.":
-                (synapses + current) / (g_exc + g_inh),
-            "The leak is in the sum of conductances, but its g_l e_l is missing in the numerator.":
-                (synapses + current) / total,
-            "The leak is in the numerator, but its g_l is missing in the sum of conductances.":
-                (pull + current) / (g_exc + g_inh),
-            "You left out the current.": pull / total,
-            "The current has the wrong sign.": (pull - current) / total,
-            "The current is in pA: divide it by the sum of conductances, too.":
-                pull / total + current,
-            "Divide the current by the sum of conductances, not by the leak "
-            "alone.": pull / total + current / p.g_l,
-            "That is a current in pA: divide by the sum of conductances.": pull + current,
-            "That is V - e_l. Return V.": expected - p.e_l,
-            "That is the mean of the reversal potentials. Weight each by its conductance.":
-                (p.e_l + p.e_exc + p.e_inh) / 3,
+            "You left out the leak: it is an open conductance, too.": (excitation + current) / away,
+            "You left out the excitation.": (leak + current) / away,
+            "You left out the current.": (leak + excitation) / away,
+            "The current has the wrong sign.": (flow - 2 * current) / away,
+            "That is negative, which a conductance cannot be. Inhibition passes -g (v - e_inh).":
+                -g_inh,
+            "That is the current in pA that the inhibition has to pass. Divide it by v - e_inh.":
+                flow,
+            "Divide by v - e_inh, not by e_inh.": -flow / p.e_inh,
+            "You took the driving forces at rest. The potential is v.":
+                (g_exc * (p.e_exc - p.e_l) + current) / (p.e_l - p.e_inh),
+            "That is the sum of the conductances. Return the inhibitory one.":
+                g_inh + p.g_l + g_exc,
             "The two synaptic reversal potentials are exchanged.":
-                (p.g_l * p.e_l + g_exc * p.e_inh + g_inh * p.e_exc + current) / total,
+                (leak + g_exc * (p.e_inh - v) + current) / (v - p.e_exc),
             "You took 0 mV for the excitatory reversal potential. For this neuron it is p.e_exc.":
-                (pull - g_exc * p.e_exc + current) / total,
+                (flow - g_exc * p.e_exc) / away,
         }  # fmt: skip
         for words, slip in slips.items():
-            if abs(found - slip) < 0.02:
+            if near(found, slip):
                 raise Wrong(words)
-        flow = pull + current - total * found
         raise Wrong(
-            f"You return {found:.2f} mV. At this V, {flow:.0f} pA still flow into the cell, so V "
-            "is not steady."
+            f"You return {found:.2f} nS. With this, {flow - found * away:.0f} pA still flow into "
+            f"the cell at {v:.1f} mV, so V does not stay there."
         )
 
 

@@ -13,7 +13,7 @@ from jarvis.spatial.event_driven import EventLIF, run_events
 
 WEIGHT = 0.028  #: weight of each of 31 channels: together they fire the neuron within a few ms
 
-FARTHEST = 500.0  #: ms
+FARTHEST = 100.0  #: ms, from the middle of the line
 
 
 @exercise(
@@ -34,8 +34,10 @@ def place_for(answer, rng) -> None:
     for duration in durations:
         place = array(answer(duration), (2,), "the position")
         places.append(place)
-        if np.abs(place).max() > FARTHEST:
-            raise Wrong(f"{place} is very far away: stay within {FARTHEST:g} ms.")
+        if np.hypot(place[0] - 15, place[1]) > FARTHEST:
+            raise Wrong(
+                f"{place} is very far away: stay within {FARTHEST:g} ms of the middle of the line."
+            )
     if (places[0] == places[1]).all() and (places[1] == places[2]).all():
         raise Wrong(
             f"You return the same position, {places[0]}, for three sweeps: use the argument."

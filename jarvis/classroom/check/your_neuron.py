@@ -69,11 +69,12 @@ class MapState(NamedTuple):
 )
 def map_step(answer, rng) -> None:
     """`map_step(x, state, p, spike) -> (s, state)`: Rulkov's map, borders included."""
-    # Numbers with few binary digits, so that sums are exact however they are ordered.
+    # Numbers with few binary digits, so that sums are exact however they are ordered; alpha + y' is
+    # at least 1/8, so that the three cases do not overlap.
     p = MapParams(rng.integers(16, 27) / 4, rng.uniform(0.01, 0.1), rng.integers(1, 9) / 16)
     x, u, y = (
         torch.from_numpy(rng.integers(low, high, (3, 50)) / 8.0)
-        for low, high in ((-4, 5), (-16, 40), (-32, -15))
+        for low, high in ((-4, 5), (-16, 40), (-27, -15))
     )
     u[0, :10] = (p.alpha + y + x)[0, :10]
     u[1, :10] = 0.0

@@ -46,18 +46,18 @@ n_rates = 12  # input rates of exercise 4
 # %% [markdown]
 # ### Exercise 1: Compute where the conductances pull
 #
-# At the steady potential no current is left over. The leak counts like any other
-# conductance, above and below.
+# At the potential $v$ all currents add up to 0. The inhibitory one is $-g_I\,(v - E_I)$, and the
+# others are known.
 
 
 # %%
-def steady_state(p, g_exc, g_inh, current):
-    """The potential (mV) that V approaches, without a threshold."""
-    pull = p.g_l * p.e_l + g_exc * p.e_exc + g_inh * p.e_inh + current
-    return pull / (p.g_l + g_exc + g_inh)
+def inhibition_for(p, g_exc, current, v):
+    """The inhibitory conductance (nS) with which V approaches v."""
+    inward = p.g_l * (p.e_l - v) + g_exc * (p.e_exc - v) + current
+    return inward / (v - p.e_inh)
 
 
-assert check.steady_state(steady_state)
+assert check.inhibition_for(inhibition_for)
 
 # %% [markdown]
 # ### Exercise 2: Halve the EPSP
