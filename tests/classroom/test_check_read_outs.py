@@ -80,7 +80,7 @@ def over(rates, target):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda s, r: (s.mean((0, 1)) - r).square().mean(), "below the target up to it"),
+        (lambda s, r: (s.mean((0, 1)) - r).square().mean(), "rates below the target"),
         (lambda s, r: (s.mean((0, 1)) - r).clamp(min=0).mean(), "The square is missing"),
         (lambda s, r: excess(s, r) * s.shape[2], "You add up the neurons"),
         (lambda s, r: over(s.mean(), r), "the layer's mean rate"),

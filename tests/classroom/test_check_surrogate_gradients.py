@@ -181,7 +181,7 @@ def first_only(x, h, grad_s, decay, bump):
         (forwards, "You go forward in time"),
         (lambda x, h, g, d, bump: weight_gradient(x, h, g, d, lambda _: 1.0), "bump is missing"),
         (lambda *given: weight_gradient(*given, at=0.0), "You evaluate the bump at h"),
-        (also_from_the_leak, "is not multiplied by the bump"),
+        (also_from_the_leak, "the next step by the bump"),
         (lambda *given: -weight_gradient(*given), "The sign is wrong"),
         (lambda *given: weight_gradient(*given) / len(given[0]), "The gradient is the sum"),
         (first_only, "only the first step"),
