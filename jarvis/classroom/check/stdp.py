@@ -245,7 +245,7 @@ _PERIODS: dict[str, tuple[Callable, Callable]] = {
     "series.": (_up_once, _down_once),
     "Your potentiation counts only the nearest presynaptic spike.": (_up_once, _down),
     "Your depression counts only the nearest postsynaptic spike.": (_up, _down_once),
-    "You have only potentiation. A presynaptic spike after the postsynaptic one depresses.": (
+    "You have only potentiation. A presynaptic spike after a postsynaptic one depresses.": (
         (_up, _nothing)
     ),
     "You have only depression.": (_nothing, _down),
