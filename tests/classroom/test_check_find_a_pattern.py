@@ -158,7 +158,7 @@ def only(pattern, last=False):
         ),
         (lambda p, t, up, down, tp, tm: gains(p, t, up, down, tm, tp), "swapped"),
         (lambda p, *rest: gains(only(p), *rest), "only the first spike of each input"),
-        (lambda p, *rest: gains(only(p, last=True), *rest), "last spike of each input only"),
+        (lambda p, *rest: gains(only(p, last=True), *rest), "only the last spike of each input"),
         (lambda p, *rest: gains(p, *rest) / len(p), "add up"),
         (lambda *case: gains(*case) + 1e-3, "An input fires at"),
         (lambda *case: gains(*case).sum(), "should have the shape"),
