@@ -358,8 +358,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spike as a function of the distance to the threshold (left), and its true
-# and its surrogate derivative (right).* A neuron gets much of the gradient if its potential was
-# near the threshold, on either side.
+# and surrogate derivatives (right).* A neuron gets much of the gradient if its potential was near
+# the threshold, on either side.
 #
 # ### Exercise 3: A bump of your own (5 min)
 #
@@ -486,9 +486,8 @@ plt.show()
 #
 # ### What has it learned?
 #
-# How often does each hidden neuron fire for either class, and what does the network compute as a
-# whole? For the whole, multiply the weights along each path from input to output, and add up the
-# paths.
+# How often does each hidden neuron fire for either class? To see what the network computes as a
+# whole, multiply the weights along each path from input to output, and add up the paths.
 
 
 # %%
@@ -526,7 +525,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the hidden neurons' rates for the two classes, one dot per neuron (left), and
 # the weights along all paths (right, scaled).* Before training the neurons hardly prefer a class.
-# Afterwards all that still fire do. Together they compute the rule (cosine
+# Afterwards all that still fire prefer one. Together they compute the rule (cosine
 # 0.998<!-- likeness 0.004 -->).
 #
 # ### The library does the same
@@ -699,13 +698,14 @@ record("results/301_surrogate_gradients.json", measured, full=full_run)
 #
 # 1. A spiking network is a loop over time steps: leak, add, fire, reset. Before training, its loss
 #    should be $\ln$ of the number of classes.
-# 2. The true gradient of a spike is zero. Only weights behind the last layer of spikes learn.
+# 2. The true gradient of a spike is zero. With it, only weights behind the last layer of spikes
+#    learn.
 # 3. A surrogate replaces the derivative of the step by a bump, in the backward pass only. Accuracy
 #    rises from 69<!-- acc_true 2 --> % to 90<!-- acc_surrogate 0.6 --> %.
 # 4. Backpropagation through time carries the gradient from each potential to the previous one,
 #    times the decay.
 # 5. With one layer of spikes, any of the shapes will do, and slopes over three orders of magnitude.
-#    A deeper network hardly learns with a narrow bump.
+#    A deeper network learns more slowly with a narrow bump.
 #
 # ## Further reading
 #

@@ -137,7 +137,7 @@ assert report.layers[0].silent == 1.0
 # <details><summary>Make a guess, then open: does the silent network learn with the fast sigmoid?
 # </summary>
 #
-# Yes. At a distance of 1 from the threshold its bump is $1/26^2 = 0.0015$: tiny, but not 0. Adam
+# Yes. At a distance of 1 from the threshold the bump is $1/26^2 = 0.0015$: tiny, but not 0. Adam
 # divides by the gradient's recent size, so a tiny gradient that keeps its direction is enough.
 # </details>
 
@@ -413,8 +413,8 @@ plt.show()
 # $$T_\mathrm{eff} = \frac{(\sum_t u_t)^2}{\sum_t u_t^2}$$
 #
 # steps of equal weight. With $T_\mathrm{eff}$, the arcsine law gives the ceiling for that read-out,
-# if each hidden spike reports on its own step only. (It also reports on earlier steps, but for
-# these read-outs the difference is small.)
+# if each hidden spike reports on its own step only. (It also reports on earlier ones, but for these
+# read-outs the difference is small.)
 
 # %%
 t = torch.arange(n_steps)
@@ -588,9 +588,9 @@ for name, loss in losses.items():
 # the gradient is the same at every step. By time the loss is small, and the gradient of class 8,
 # which fires at step 6, depends on the step. (`first_spike_decode` counts the silent steps,
 # $\sum_t \prod_{u \le t} (1 - s_u)$, which has a derivative with respect to each $s_u$.) The four
-# values are in the ratio 6 : 3 : 14 : 0. A spike at step 0 would bring the first spike forward by 6
-# steps, one at step 3 by 3. Without its spike at step 6, the class would be silent for 14 more
-# steps. Later spikes change nothing.
+# printed values are in the ratio 6 : 3 : 14 : 0. A spike at step 0 would bring the first spike
+# forward by 6 steps, one at step 3 by 3. Without its spike at step 6, the class would be silent for
+# 14 more steps. Later spikes change nothing.
 #
 # **Code, synapse, read-out and loss have to match.**
 

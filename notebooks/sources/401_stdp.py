@@ -320,8 +320,6 @@ check.balance_window(balance_window)
 # Nearly the same for both orders: a pre spike 10 ms before one post spike is also 10 ms after the
 # previous one. Depression has the larger area, so a higher rate means more depression.
 # </details>
-#
-# The folded cell applies a rule to 60 pairs at each rate.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}

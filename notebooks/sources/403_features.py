@@ -345,7 +345,7 @@ assert not full_run or all(weight.min() > 0.9 for _, weight in runs["plain STDP"
 # This is [reward-modulated STDP](../docs/glossary.md#reward-modulated-stdp), a [three-factor
 # rule](../docs/glossary.md#three-factor-rule): besides the two spikes, a change needs the reward.
 #
-# Compute by hand one pair of spikes, a reward at 200 ms and a punishment at 500 ms:
+# Follow one pair of spikes, a reward at 200 ms and a punishment at 500 ms by hand:
 
 # %%
 tau_e = 500.0  # ms

@@ -206,7 +206,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows eight digits (above), and the saliency of their class spikes (below), each
 # scaled to its highest value.* Only pixels that had a spike *and* a part in the decision are lit.
-# The brightest part is a short stroke, as in the maps of conv3.
+# The brightest part is a short stroke.
 #
 # A pooled unit fires with the first of its four pixels to fire. The way back leads to this pixel
 # alone, so pooling has to store its index.
@@ -338,8 +338,7 @@ assert not full_run or by_noise["after"] == 0
 # ## 4. Back through pooling, with which index?
 #
 # An ordinary network has one index per pooled unit. In a spiking network, this index can change
-# from step to step. A naive decoder uses the indices of the last step. Count a true pixel as found
-# if a pixel at most one pixel away is lit:
+# from step to step. A naive decoder uses the indices of the last step.
 
 # %%
 with torch.no_grad():

@@ -317,10 +317,10 @@ assert not full_run or share_dense < guessing
 
 # %% [markdown]
 # The densest place is near a figure in only 8<!-- densest 1 --> % of the scenes, a random place in
-# 22<!-- guessing 1 --> %: elsewhere chance makes denser groups. But avoiding dense places does not
-# help enough: a rule in section 6 takes the emptiest place, and is right in
-# 32.7<!-- density 0.1 --> %. Ring and star have nine strokes each, so no count can tell them apart.
-# But figures *recur*, and STDP finds what recurs.
+# 22<!-- guessing 1 --> %: elsewhere chance makes denser groups. Avoiding dense places helps too
+# little: a rule in section 6 takes the emptiest place, and is right in 32.7<!-- density 0.1 --> %.
+# Ring and star have nine strokes each, so no count can tell them apart. But figures *recur*, and
+# STDP finds what recurs.
 #
 # ### Exercise 4: Find the densest square (5 min)
 #
