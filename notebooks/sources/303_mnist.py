@@ -178,8 +178,8 @@ print(f"first layer at each step: {share_each:.0%} of all multiplications; once:
 #
 # ## 3. A mistake that raises no error
 #
-# The membrane time constant is 20 ms, or 0.02 s. Somebody writes `tau=0.02`, although the library
-# counts in ms. Try both values on the same batches, from the same initial weights.
+# The membrane time constant is 20 ms, or 0.02 s. Somebody writes `tau=0.02`, but the library counts
+# in ms. Try both values on the same batches, from the same initial weights.
 
 
 # %%
@@ -441,7 +441,7 @@ print(f"test accuracy after 4 steps {early:.2%}, after {n_steps} {result['acc']:
 #
 # ### Exercise 4: The shortest run (3 min)
 #
-# Given is the accuracy of runs of several lengths. Find the shortest run whose accuracy is at most
+# You get the accuracy of runs of several lengths. Find the shortest run whose accuracy is at most
 # `allowed` below that of the longest, the last one.
 
 

@@ -430,13 +430,14 @@ plt.show()
 # %% [markdown]
 # *The figure shows the accuracy of the same networks on pairs of test recordings.* All readers with
 # memory do worse here: the linear read-out reaches 84<!-- test_two 1 --> %, the recurrent networks
-# 79<!-- test_rec 1.5 --> % and the slow neurons 74<!-- test_slow 1.5 --> %. With only 100
-# recordings, this may be due to our choices or to the recordings. On average, the recurrent
-# networks lead the slow neurons by 4.8<!-- lead_rec 0.5 --> points, with a standard error over the
-# recordings of 1.7<!-- lead_rec_error 0.3 -->, although one of the five does not lead. The linear
-# read-out leads the recurrent networks by 5.0<!-- lead_two 0.5 --> points, with a standard error of
-# 2.5<!-- lead_two_error 0.3 -->: only a hint. These errors cover the recordings only. The five
-# recurrent networks differ by up to 10 points, so other initial weights could change both leads.
+# 79<!-- test_rec 1.5 --> % and the slow neurons 74<!-- test_slow 1.5 --> %. The reason may be our
+# choices, or just these 100 recordings. On average, the recurrent networks lead the slow neurons by
+# 4.8<!-- lead_rec 0.5 --> points, with a standard error over the recordings of
+# 1.7<!-- lead_rec_error 0.3 -->, although one of the five does not lead. The linear read-out leads
+# the recurrent networks by 5.0<!-- lead_two 0.5 --> points, with a standard error of
+# 2.5<!-- lead_two_error 0.3 -->, which is only a hint. These errors cover the recordings only. The
+# five recurrent networks differ by up to 10 points, so other initial weights could change both
+# leads.
 #
 # ## 5. Where is the memory?
 #
@@ -475,7 +476,7 @@ plt.show()
 # ### Exercise 3: Forget the spikes (4 min)
 #
 # The state of a recurrent layer is a `RecurrentState(neurons, spikes)`, a NamedTuple. Return a
-# state with the same `neurons`, but spikes of 0. The original must not change.
+# state with the same `neurons`, but no spikes. The original must not change.
 
 
 # %% tags=["exercise"]
