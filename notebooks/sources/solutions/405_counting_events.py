@@ -87,8 +87,8 @@ def choose(val, test):
 assert check.choose(choose)
 
 # %% [markdown]
-# How large is this error? Suppose that twenty options are equally good, and that each is measured
-# on 50 scenes:
+# How much does this inflate a score? Suppose that twenty options are equally good, and that each is
+# measured on 50 scenes:
 
 # %%
 rng = np.random.default_rng(0)
