@@ -179,9 +179,7 @@ def _in_backward(bump: Callable, k: float) -> None:
     try:
         SurrogateSpike(bump, slope=k)(v, 1.0).sum().backward()
     except RuntimeError as error:
-        raise Wrong(
-            f"The values are right, but the backward pass fails: {error}."
-        ) from None
+        raise Wrong(f"The values are right, but the backward pass fails: {error}.") from None
 
 
 @exercise(
