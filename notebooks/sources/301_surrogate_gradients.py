@@ -11,16 +11,15 @@
 # # Train a spiking network with surrogate gradients
 #
 # You build a network of 32 spiking neurons from plain tensors and train it to tell two kinds of
-# input apart. Trained with the gradient that is mathematically right, it learns far too little.
-# Trained with one that is wrong on purpose, it becomes nearly as good as a decoder that knows the
-# rule.
+# input apart. With the mathematically correct gradient it learns far too little. With a gradient
+# that is wrong on purpose, it becomes nearly as good as a decoder that knows the rule.
 #
 # **Time.** 60 minutes for you, 3 minutes for the machine.
 #
 # **You need.** The LIF update and its soft reset ([101](101_leaky_neuron.ipynb)), Poisson spikes
-# ([201](201_rate_codes.ipynb)), and the idea of gradient descent with PyTorch's autograd.
+# ([201](201_rate_codes.ipynb)), and gradient descent with PyTorch's autograd.
 #
-# **Leads to.** [302](302_read_outs.ipynb), which asks how to read the network's answer.
+# **Leads to.** [302](302_read_outs.ipynb), on ways to read the network's answer.
 #
 # ## Objectives
 #
@@ -28,7 +27,7 @@
 #
 # 1. write the forward pass, the loss and the training loop of a spiking network by hand
 # 2. explain why the true gradient of a spike is zero, and say which weights can still learn
-# 3. replace it by a surrogate gradient, and test your own
+# 3. replace this gradient by a surrogate, and test your own
 # 4. carry a gradient back through time, step by step
 # 5. predict how the shape and the slope of a surrogate affect learning.
 
@@ -63,12 +62,13 @@ n_seeds = 3  # networks wherever two ways of training are compared
 # ## 1. The task
 #
 # A sample is a list of 32 numbers $x_k$, independent and uniform between 0 and 1. Its label is 1 if
-# the large ones tend to stand at the end of the list, and 0 if they stand at the beginning:
+# the large numbers tend to stand at the end of the list, and 0 if they tend to stand at the
+# beginning:
 #
 # $$y = 1 \text{ if } \sum_k w_k x_k > 0, \qquad w \text{ rising evenly from } -1 \text{ to } 1.$$
 #
-# The network sees only a [Poisson code](../docs/glossary.md#poisson-code) of them: in each of 25
-# steps, input $k$ fires with probability $x_k$.
+# The network sees only a [Poisson code](../docs/glossary.md#poisson-code) of these numbers: in each
+# of 25 steps, input $k$ fires with probability $x_k$.
 
 # %%
 n_train, n_test = (3276, 8192) if full_run else (256, 256)  # samples
@@ -104,14 +104,14 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the 32 values of one sample with the weights of the rule (left), and the spikes
-# that stand for these values (right).*
+# that encode these values (right).*
 #
 # ## 2. The network and its loss, by hand
 #
-# 32 inputs, 32 hidden [LIF neurons](../docs/glossary.md#leaky-integrate-and-fire-neuron), 2
-# outputs. In each step the hidden neurons leak, add their input, fire at the threshold 1, and
-# subtract 1 after a spike. The outputs do not spike. The score of a class is its input current,
-# averaged over time.
+# The network has 32 inputs, 32 hidden [LIF
+# neurons](../docs/glossary.md#leaky-integrate-and-fire-neuron) and 2 outputs. In each step the
+# hidden neurons leak, add their input, fire at the threshold 1, and subtract 1 after a spike. The
+# outputs do not spike: the score of a class is the mean input current of its output.
 
 # %%
 decay = math.exp(-1.0 / 20.0)  # per step of 1 ms, for a membrane time constant of 20 ms
@@ -139,7 +139,7 @@ def forward(x, weights, spike):
 
 
 # %% [markdown]
-# Everything but `spike` has an ordinary derivative. Take a step function for it and run the
+# Everything except `spike` has an ordinary derivative. Let `spike` be a step function, and run the
 # untrained network.
 
 
@@ -157,13 +157,13 @@ print("first sample:", scores[0].tolist(), "label", int(y[0]))
 #
 # The scores become probabilities by the [softmax](../docs/glossary.md#softmax),
 # $p_c = e^{z_c} / \sum_j e^{z_j}$. The [cross-entropy](../docs/glossary.md#cross-entropy) is the
-# mean of $-\ln p_y$ over the samples, where $p_y$ is the probability given to the right class. Its
-# unit is the nat.
+# mean of $-\ln p_y$ over the samples, in nats, where $p_y$ is the probability given to the right
+# class.
 #
 # <details><summary>Make a guess, then open: accuracy and loss before any training?</summary>
 #
-# Two classes: [chance](../docs/glossary.md#chance-level) is 50 %. Scores that are nearly equal give
-# $p_y \approx \frac12$, hence a loss of about $\ln 2 = 0.693$.
+# With two classes, [chance](../docs/glossary.md#chance-level) is 50 %. Nearly equal scores give
+# $p_y \approx \frac12$, and so a loss of about $\ln 2 = 0.693$.
 # </details>
 
 
@@ -204,8 +204,8 @@ check.cross_entropy(cross_entropy)
 #
 # An [epoch](../docs/glossary.md#epoch) is one pass over the training samples, in random order and
 # in batches. After each batch, autograd computes the gradient of the loss with respect to every
-# weight, and the [optimiser](../docs/glossary.md#optimiser) takes a small step downhill. Ours is
-# Adam: gradient descent that divides each weight's gradient by its recent size.
+# weight, and the [optimiser](../docs/glossary.md#optimiser) takes a small step downhill. Our
+# optimiser, Adam, divides each weight's gradient by its recent size.
 
 
 # %%
@@ -228,12 +228,12 @@ def train(weights, spike, seed=seed):
 
 
 # %% [markdown]
-# One batch first: which of the four groups of weights receives a gradient?
+# Start with one batch: which of the four groups of weights receive a gradient?
 #
 # <details><summary>Make a guess, then open</summary>
 #
-# Only the output weights and biases. The hidden weights act through spikes, and autograd finds no
-# derivative for a comparison: the graph ends there.
+# Only the output weights and biases. The hidden weights act through spikes, and autograd has no
+# derivative for a comparison.
 # </details>
 
 # %%
@@ -253,12 +253,12 @@ print(f"loss {first:.3f} -> {loss_true[-1]:.3f}, accuracy {acc_readout:.3f}")
 assert torch.equal(weights_true[0], initial_weights()[0])  # not one hidden weight has moved
 
 # %% [markdown]
-# The read-out alone learns to make the best of random hidden neurons: 69<!-- acc_readout 2 --> %.
+# Only the read-out learns. On random hidden neurons it reaches 69<!-- acc_readout 2 --> %.
 #
 # ## 4. Is the zero wrong?
 #
 # A step is flat, so its derivative is 0 wherever it exists. (PyTorch's "no gradient" has the same
-# effect.) Move all hidden weights together along a direction that should help, and watch the loss.
+# effect.) Move all hidden weights together in a direction that should help, and watch the loss.
 
 # %%
 with torch.no_grad():
@@ -287,16 +287,16 @@ assert loss_at(0.3) < loss_at(0.0)
 assert len(set(loss_narrow)) < 60  # few stairs among 201 points
 
 # %% [markdown]
-# *The figure shows the loss as the hidden weights move, over a wide range (left; dotted: where they
-# are) and in a range more than two thousand times smaller (right).* Near z = 0 the loss is a
-# staircase. Each stair is flat: an infinitely small change of a weight changes no spike, so the
-# gradient is truly zero. And yet the staircase leads downhill. We need the slope of the whole
-# staircase, not that of one stair.
+# *The figure shows the loss as the hidden weights move, over a wide range (left; dotted: their
+# initial values) and over one more than two thousand times smaller (right).* Near z = 0 the loss is
+# a staircase. Each stair is flat: an infinitely small change of a weight changes no spike, so the
+# gradient is zero. Yet the staircase leads downhill. We need the slope of the whole staircase, not
+# of one stair.
 #
 # ### Exercise 2: The slope of a staircase (3 min)
 #
-# A central difference measures the slope over a finite distance: the loss at $+\delta$ minus the
-# loss at $-\delta$, divided by the distance between the two.
+# A central difference measures a slope over a finite distance: the loss at $+\delta$ minus the loss
+# at $-\delta$, divided by the distance between these points.
 
 
 # %% tags=["exercise"]
@@ -314,8 +314,8 @@ if check.slope(slope):
 # %% [markdown]
 # ## 5. The surrogate
 #
-# Keep the step in the forward pass: the network still spikes. In the backward pass, replace the
-# derivative of the step by a bump around the threshold. This is a [surrogate
+# Keep the step in the forward pass, so that the network still spikes. In the backward pass, replace
+# the derivative of the step by a bump around the threshold. This is a [surrogate
 # gradient](../docs/glossary.md#surrogate-gradient). A common bump is the *fast sigmoid* with slope
 # $k$, written as if it were the derivative of a smooth step $\sigma$:
 #
@@ -323,9 +323,9 @@ if check.slope(slope):
 #
 # where $d$ is the distance to the threshold (the argument `x` of `spike` in the code).
 #
-# An `autograd.Function` has both passes. `forward` computes the output and saves what `backward`
-# needs. `backward` receives the gradient with respect to the output, and returns that with respect
-# to the input.
+# An `autograd.Function` defines both passes. `forward` computes the output and saves what
+# `backward` needs. `backward` receives the gradient with respect to the output, and returns the
+# gradient with respect to the input.
 
 
 # %%
@@ -357,9 +357,9 @@ for ax in axes:
 plt.show()
 
 # %% [markdown]
-# *The figure shows the spike as a function of the distance to the threshold (left), and the
-# derivative that the backward pass uses in its place (right).* A neuron gets a large share of the
-# gradient if its potential was near the threshold, on either side.
+# *The figure shows the spike as a function of the distance to the threshold (left), and its true
+# and surrogate derivatives (right).* A neuron gets much of the gradient if its potential was near
+# the threshold, on either side.
 #
 # ### Exercise 3: A bump of your own (5 min)
 #
@@ -382,7 +382,7 @@ if check.gaussian(gaussian):
 # ## 6. The way back through time
 #
 # A potential depends on all earlier inputs through the leak, so the gradient has to travel back
-# through time as well. Unroll the loop over time steps, and the network becomes one long
+# through time as well. Unrolled over time steps, the network is one long
 # [graph](../docs/glossary.md#unrolled-graph).
 
 # %%
@@ -393,7 +393,7 @@ plt.show()
 # *The figure shows three time steps of one layer: the forward pass (solid) and the backward pass
 # (dashed), which goes through the surrogate derivative wherever it meets a spike.* Two dashed
 # arrows lead into the potential $h_t$: one from its own spike, one from the next potential. With
-# $g_t = \partial L / \partial h_t$, $\lambda$ the decay per step and $i_t$ the input spikes of step
+# $g_t = \partial L / \partial h_t$, the decay per step $\lambda$ and the input spikes $i_t$ of step
 # $t$,
 #
 # $$g_t = \frac{\partial L}{\partial s_t}\,\sigma'(h_t - 1) + \lambda\, g_{t+1},
@@ -402,12 +402,12 @@ plt.show()
 #
 # This is [backpropagation through time](../docs/glossary.md#backpropagation-through-time). The
 # reset has no arrow: we [detached](../docs/glossary.md#detached-reset) it in `forward`. Otherwise
-# the gradient of a spike would have a second part, for the potential that it takes away.
+# the gradient of a spike would have a second term, because a spike also lowers the potential.
 #
 # ### Exercise 4: Backpropagation through time by hand (8 min)
 #
-# One neuron, one weight per input, T steps. Go backwards from the last step and return the gradient
-# of the weights.
+# A neuron has one weight per input and runs for T steps. Go backwards from the last step, and
+# return the gradient of its weights.
 
 
 # %% tags=["exercise"]
@@ -425,7 +425,7 @@ check.weight_gradient(weight_gradient)
 # %% [markdown]
 # ## 7. Train again
 #
-# The loop is the same; only the backward pass differs.
+# Only the backward pass changes.
 
 # %%
 weights_surrogate = initial_weights()
@@ -434,8 +434,8 @@ print(f"loss {first:.3f} -> {loss_surrogate[-1]:.3f}")
 assert not full_run or loss_surrogate[-1] < loss_true[-1] - 0.2
 
 # %% [markdown]
-# One network may be lucky. Repeat both ways with other initial weights, other spikes and another
-# order of the samples.
+# One network may be lucky. Repeat both trainings with other initial weights, other spikes and
+# another order of the samples.
 
 # %%
 acc_true, acc_surrogate = [acc_readout], [accuracy(weights_surrogate)]
@@ -449,9 +449,8 @@ print("surrogate                 ", *(f"{value:.3f}" for value in acc_surrogate)
 assert not full_run or max(acc_true) < min(acc_surrogate) - 0.1
 
 # %% [markdown]
-# Is 91 % good? Imagine a **perfect decoder**: it knows the rule, and uses $n_k / T$, the spike
-# count over $T = 25$ steps, as its estimate of $x_k$. Let it answer for the same spikes as the
-# networks.
+# Is 91 % good? A **perfect decoder** knows the rule, and estimates $x_k$ by $n_k / T$, the spike
+# count over $T = 25$ steps. Let it decode the same spikes.
 
 # %%
 g, perfect = fixed(), 0.0  # the generator with which `accuracy` draws
@@ -481,15 +480,14 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the training loss per epoch (left) and the test accuracies, one dot per network
-# (right).* With the surrogate the networks reach 90.4<!-- acc_surrogate 0.4 --> % in the mean, and
-# the perfect decoder 91.1<!-- perfect 0.3 --> %. Nearly all of the missing 10 points are lost to
-# the noise of the code, not to the network. The wrong gradient is the useful one.
+# (right).* With the surrogate the networks reach 90.4<!-- acc_surrogate 0.4 --> % on average, and
+# the perfect decoder 91.1<!-- perfect 0.3 --> %. So nearly all errors come from the noise of the
+# code, not from the network. The wrong gradient is the useful one.
 #
 # ### What has it learned?
 #
-# How often does each hidden neuron fire for either class, and what does the network compute as a
-# whole? For the second question, multiply along the paths: input weight times output weight, summed
-# over the hidden neurons.
+# How often does each hidden neuron fire for either class? To see what the network computes as a
+# whole, multiply the weights along each path from input to output, and add up the paths.
 
 
 # %%
@@ -526,14 +524,14 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the hidden neurons' rates for the two classes, one dot per neuron (left), and
-# the weights along all paths (right; both networks' are divided by the norm after training, the
-# rule by its own).* Before training the neurons hardly prefer a class. Afterwards all that still
-# fire have taken sides. Together they compute the rule (cosine 0.998<!-- likeness 0.004 -->).
+# the weights along all paths (right, scaled).* Before training the neurons hardly prefer a class.
+# Afterwards all that still fire prefer one. Together they compute the rule (cosine
+# 0.998<!-- likeness 0.004 -->).
 #
 # ### The library does the same
 #
-# `SpikingMLP` is this network, `SurrogateSpike` this spike, and `jarvis.fit` a loop of the same
-# kind. It draws other batches and spikes, so its result differs a little from ours.
+# `SpikingMLP` is this network, `SurrogateSpike` this spike, and `jarvis.fit` such a loop. `fit`
+# draws other batches and spikes, so its result differs a little.
 
 # %%
 weights = initial_weights()
@@ -566,8 +564,7 @@ print(f"trained by the library: {accuracy_of(model):.3f}")
 # %% [markdown]
 # ## 8. Does the shape matter? Does the slope?
 #
-# The library knows four bumps with a slope $k$: the fast sigmoid and, with $s$ the logistic
-# function,
+# The library has four bumps with a slope $k$: the fast sigmoid and, with $s$ the logistic function,
 #
 # - "sigmoid": $k\, s(kd)\,(1 - s(kd))$
 # - "arctan": $\frac{k}{2} / (1 + (\pi k d / 2)^2)$
@@ -577,8 +574,7 @@ print(f"trained by the library: {accuracy_of(model):.3f}")
 #
 # <details><summary>Make a guess, then open: which matters more, shape or slope?</summary>
 #
-# Here neither matters much. Only beyond $k = 100$ does the bump become so narrow that hardly any
-# potential lies under it, and learning fades.
+# Here neither matters much. Only beyond $k = 100$ does learning fade.
 # </details>
 
 
@@ -633,9 +629,9 @@ plt.show()
 #
 # ### Exercise 5: The reach of a bump (4 min)
 #
-# Why does learning fade at large slopes? Count: which fraction of the potentials in an untrained
-# layer gets a bump of at least `least`? (`bump(x)` is the surrogate derivative at a distance x from
-# the threshold, which is 1.)
+# Why does learning fade at large slopes? For which fraction of the potentials in an untrained layer
+# is the bump at least `least`? (`bump(x)` is the surrogate derivative at a distance x from the
+# threshold, which is 1.)
 
 
 # %% tags=["exercise"]
@@ -654,12 +650,11 @@ if check.reached(reached):
         print(f"slope {k:7g}: {fraction:6.1%} of the potentials, accuracy {mean(values):.3f}")
 
 # %% [markdown]
-# ### A harsher network
+# ### A harder case
 #
-# That network was forgiving: its read-out learns without a surrogate, and the gradient crosses only
-# one layer of spikes. The explorer below shows a harsher one. It reads the digits 0 to 4 with *two*
-# hidden layers, its read-out is frozen at its initial weights, and it is trained for only 40
-# updates. Find out:
+# So far learning was easy: the read-out learns without a surrogate, and the gradient crosses only
+# one layer of spikes. The network in the explorer below reads the digits 0 to 4 with *two* hidden
+# layers. Its read-out is frozen at its initial weights, and it is trained for only 40 updates.
 #
 # - Drag the slope of "fast_sigmoid" to both ends. Which bump learns faster, the wide or the narrow
 #   one?
@@ -668,9 +663,9 @@ if check.reached(reached):
 #
 # <details><summary>Answers</summary>
 #
-# The wide one: at slope 0.5 the loss ends at 0.77<!-- fast_sigmoid_0.5 0.02 -->, at slope 100 above
-# 1 (chance is ln 5 = 1.61). The triangle is 0 beyond a distance of 0.01, so hardly any potential
-# gets a gradient, and the loss ends at 1.28<!-- triangle_100 0.02 -->.
+# The wide one. At slope 0.5 the loss ends at 0.77<!-- fast_sigmoid_0.5 0.02 -->, at slope 100 above
+# 1 (chance: ln 5 = 1.61). The triangle is 0 beyond a distance of 0.01, so hardly any potential gets
+# a gradient, and the loss ends at 1.28<!-- triangle_100 0.02 -->.
 # </details>
 
 # %%
@@ -678,7 +673,7 @@ explorer = widgets.surrogate(shape="fast_sigmoid", slope=25.0)
 explorer
 
 # %%
-# Without a running kernel there are no sliders; this is the picture for a narrow triangle.
+# Without a running kernel there are no sliders. This picture is for a narrow triangle.
 assert training_curve("fast_sigmoid", 0.5)[-1] < 1 < training_curve("fast_sigmoid", 100.0)[-1]
 widgets.draw_surrogate(shape="triangle", slope=100.0)
 
@@ -701,15 +696,16 @@ record("results/301_surrogate_gradients.json", measured, full=full_run)
 # %% [markdown]
 # ## Summary
 #
-# 1. A spiking network is a loop over time steps: leak, add, fire, reset. Print chance level and
-#    first loss ($\ln$ of the number of classes) before training.
-# 2. The true gradient of a spike is zero. Only what lies behind the last spike learns.
-# 3. A surrogate keeps the step forward and puts a bump backward: from 69<!-- acc_true 2 --> % to
-#    90<!-- acc_surrogate 0.6 --> %.
-# 4. Backpropagation through time carries the gradient from each potential to the one before it,
+# 1. A spiking network is a loop over time steps: leak, add, fire, reset. Before training, its loss
+#    should be $\ln$ of the number of classes.
+# 2. The true gradient of a spike is zero. With it, only weights behind the last layer of spikes
+#    learn.
+# 3. A surrogate replaces the derivative of the step by a bump, in the backward pass only. Accuracy
+#    rises from 69<!-- acc_true 2 --> % to 90<!-- acc_surrogate 0.6 --> %.
+# 4. Backpropagation through time carries the gradient from each potential to the previous one,
 #    times the decay.
-# 5. One layer of spikes forgives any shape and slopes over three orders of magnitude. A harsher
-#    network does not forgive a narrow bump.
+# 5. With one layer of spikes, any of the shapes will do, and slopes over three orders of magnitude.
+#    A deeper network learns more slowly with a narrow bump.
 #
 # ## Further reading
 #
@@ -721,6 +717,6 @@ record("results/301_surrogate_gradients.json", measured, full=full_run)
 # - Zenke & Vogels 2021, *The remarkable robustness of surrogate gradient learning*, Neural Comput.
 #   33(4):899, [doi:10.1162/neco_a_01367](https://doi.org/10.1162/neco_a_01367). Shape and slope.
 # - F. Zenke, *SpyTorch*, [github.com/fzenke/spytorch](https://github.com/fzenke/spytorch). The
-#   tutorial whose story this lesson follows.
+#   tutorial that this lesson follows.
 #
 # **Next.** [302](302_read_outs.ipynb): silent layers, and how to read the answer.

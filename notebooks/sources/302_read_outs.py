@@ -11,8 +11,8 @@
 # # Match code, synapse and read-out
 #
 # A spiking network answers with spikes and currents at every time step. You compare seven ways to
-# read out one answer, find that two harmless-looking ones lose information, and predict from one
-# formula how much.
+# reduce these to one answer, find two harmless-looking ones that lose information, and predict how
+# much.
 #
 # **Time.** 50 minutes for you, 2 minutes for the machine.
 #
@@ -61,10 +61,10 @@ n_seeds = 3  # networks of each kind wherever kinds are compared
 # %% [markdown]
 # ## 1. The network of the last lesson
 #
-# The task is that of [301](301_surrogate_gradients.ipynb): 32 numbers $x_k$, independent and
-# uniform between 0 and 1, in a Poisson code of 25 steps, and the question whether the large ones
-# stand at the end of the list. `SpikingMLP` takes the name of a
-# [read-out](../docs/glossary.md#read-out); "mean" averages the currents of the output units.
+# The task is that of [301](301_surrogate_gradients.ipynb): 32 independent numbers $x_k$, uniform
+# between 0 and 1, come in a Poisson code of 25 steps. Do the large ones tend to stand at the end?
+# `SpikingMLP` takes the name of its [read-out](../docs/glossary.md#read-out); "mean" averages the
+# currents of the output units.
 
 # %%
 n_train, n_test = (3276, 8192) if full_run else (128, 128)  # samples
@@ -107,10 +107,10 @@ print(f"loss {loss_plain[0]:.3f} -> {loss_plain[-1]:.3f}, test accuracy {acc_pla
 # %% [markdown]
 # ## 2. A silent layer
 #
-# Make it fail: [silence](../docs/glossary.md#silent-layer) the hidden layer by its
-# [initialisation](../docs/glossary.md#initialisation): multiply the weights and biases by 0.01, so
-# that no potential comes near the threshold. Use two surrogates: the fast sigmoid, and a triangle
-# of slope 2, which is exactly 0 for potentials below 0.5.
+# Make it fail. [Silence](../docs/glossary.md#silent-layer) the hidden layer by its
+# [initialisation](../docs/glossary.md#initialisation): multiply weights and biases by 0.01, so that
+# no potential comes near the threshold. Use two surrogates: the fast sigmoid, and a triangle of
+# slope 2, which is exactly 0 for potentials below 0.5.
 
 
 # %%
@@ -131,13 +131,13 @@ assert report.layers[0].silent == 1.0
 
 # %% [markdown]
 # `jarvis.diagnose` runs one batch forward and backward and reports what would keep the network from
-# learning. Here: no spikes, so no gradient for the output weights, and none for the hidden weights
-# either, because the bump is 0 where the potentials are.
+# learning. Here nothing fires, so the output weights get no gradient. Nor do the hidden weights,
+# because the bump is 0 at all potentials.
 #
 # <details><summary>Make a guess, then open: does the silent network learn with the fast sigmoid?
 # </summary>
 #
-# Yes. At a distance of 1 from the threshold its bump is $1/26^2 = 0.0015$: tiny, but not 0. Adam
+# Yes. At a distance of 1 from the threshold the bump is $1/26^2 = 0.0015$: tiny, but not 0. Adam
 # divides by the gradient's recent size, so a tiny gradient that keeps its direction is enough.
 # </details>
 
@@ -154,15 +154,16 @@ for (name, losses), value in zip(loss_silent.items(), acc_silent, strict=True):
 assert abs(loss_silent["silent, triangle"][-1] - math.log(2)) < 0.01
 
 # %% [markdown]
-# Without a gradient the loss stays at $\ln 2 = 0.693$. Either cure works, weights that reach the
-# threshold (91.4<!-- acc_usual 0.5 --> %) or a bump with long tails (91.4<!-- acc_wide 0.6 --> %).
+# Without a gradient the loss stays at $\ln 2 = 0.693$. Either cure works: weights that make neurons
+# fire (91.4<!-- acc_usual 0.5 --> %), or a bump with long tails (91.4<!-- acc_wide 0.6 --> %).
 #
 # ### Exercise 1: The opposite illness (6 min)
 #
 # `build()` makes a healthy network, always with the same weights. Make one, and change its hidden
 # weights or biases so that `diagnose` calls the layer *saturated*: its neurons fire at nearly every
-# step. Then make a second one with an option of `LIFLayer`, `build(option=...)`, give it the
-# weights of the first (`load_state_dict`), and choose the option so that the complaint goes away.
+# step. Then make a second one with an option of `LIFLayer`, `build(option=...)`, and load the
+# weights of the first (`load_state_dict`). Choose the option so that `diagnose` no longer
+# complains.
 
 
 # %% tags=["exercise"]
@@ -179,15 +180,14 @@ if check.ill_and_cured(ill_and_cured):
 # %% [markdown]
 # ## 3. Fewer spikes, please
 #
-# Nothing in the loss asks for few spikes. [Rate
-# regularisation](../docs/glossary.md#rate-regularisation) adds a term that does:
+# [Rate regularisation](../docs/glossary.md#rate-regularisation) makes spikes part of the loss:
 # $L = \text{cross-entropy} + \lambda\, r$, where $r$ is the mean number of spikes per hidden neuron
 # and step. `fit` takes such an *objective*: a function of model, input and labels that returns a
 # loss and the scores.
 #
-# <details><summary>Make a guess, then open: how many of its spikes can it do without?</summary>
+# <details><summary>Make a guess, then open: how many spikes can the network do without?</summary>
 #
-# More than half at almost no cost in accuracy.
+# More than half, at almost no cost in accuracy.
 # </details>
 
 
@@ -235,16 +235,15 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows test accuracy against the hidden neurons' rate, one dot per network, for five
-# strengths of the regularisation.* At strength 0.3 the rate has fallen from
-# 0.315<!-- rate_0 0.02 --> to 0.131<!-- rate_0.3 0.02 --> spikes per neuron and step, and the
-# accuracy is nearly the same: 91.4<!-- frugal_0 0.4 --> and 91.2<!-- frugal_0.3 0.4 --> %. At
-# strength 3 the layer falls silent.
+# strengths of the regularisation.* At strength 0.3 the rate falls from 0.315<!-- rate_0 0.02 --> to
+# 0.131<!-- rate_0.3 0.02 --> spikes per neuron and step, and the accuracy only from
+# 91.4<!-- frugal_0 0.4 --> to 91.2<!-- frugal_0.3 0.4 --> %. At strength 3 the layer falls silent.
 #
 # ### Exercise 2: Punish only the excess (4 min)
 #
-# A term that is proportional to the rate also pulls on neurons that hardly fire. Write one that
-# leaves them alone: for each neuron take its mean rate over steps and samples, and what it exceeds
-# `target` by (0 if it does not); return the mean of the squares over the neurons.
+# A term proportional to the rate also punishes neurons that hardly fire. Write one that leaves them
+# alone. Average each neuron's rate over steps and samples, and take its excess over `target` (0 if
+# there is none). Return the mean of the squared excess over the neurons.
 
 
 # %% tags=["exercise"]
@@ -269,20 +268,19 @@ if check.excess(excess):
 #
 # What limits the network, learning or the noise of the code? Take a perfect decoder: it knows the
 # rule $w$, and estimates $a = \sum_k w_k x_k$ from the spike counts $n_k$ by
-# $\hat a = \sum_k w_k n_k / T$. (The order of the spikes says nothing about $x_k$, so the counts
-# are all that any decoder can use.) How often do $a$ and $\hat a$ have the same sign?
+# $\hat a = \sum_k w_k n_k / T$. (Their order says nothing about $x_k$, so a decoder can use no more
+# than the counts.) How often do $a$ and $\hat a$ have the same sign?
 #
 # With 32 terms both are nearly Gaussian, with mean 0, because the weights sum to 0.
 #
 # - The variance of $x_k$ is $\frac1{12}$, so $\mathrm{Var}(a) = |w|^2 \cdot \frac1{12}$.
 # - One step adds noise of variance $x_k(1 - x_k)$, on average $\frac16$. Averaged over $T$ steps it
 #   is $\frac1{6T}$, so $\mathrm{Var}(\hat a) = |w|^2 \left(\frac1{12} + \frac1{6T}\right)$.
-# - Given the values, the mean of the noise is 0. So it is uncorrelated with $a$, and the squared
-#   correlation of $a$ and $\hat a$ is
-#   $\rho^2 = \frac{1/12}{1/12 + 1/(6T)} = \frac{T}{T+2}$.
+# - Given the values, the noise has mean 0. So it is uncorrelated with $a$, and the squared
+#   correlation of $a$ and $\hat a$ is $\rho^2 = \frac{1/12}{1/12 + 1/(6T)} = \frac{T}{T+2}$.
 #
 # Two Gaussians of mean 0 have the same sign with probability $\frac12 + \frac1\pi \arcsin\rho$ (the
-# [arcsine law](../docs/glossary.md#arcsine-law)). The weights have dropped out.
+# [arcsine law](../docs/glossary.md#arcsine-law)).
 
 
 # %%
@@ -315,7 +313,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the accuracy of the perfect decoder, by formula and simulated, and that of our
-# network.* The network is at the ceiling of 91.2<!-- ceiling 0.05 --> %; only a longer or a better
+# network.* The network is at the ceiling of 91.2<!-- ceiling 0.05 --> %. Only a longer or a better
 # code would help. (The accuracy has a standard error of 0.2 to 0.3 points, so a dot may lie a
 # little above.)
 #
@@ -342,11 +340,11 @@ if check.shortest_code(shortest_code):
 # - "mean": the mean current of each output unit
 # - "last", "max": the last or the largest potential of a
 #   [leaky integrator](../docs/glossary.md#leaky-integrator) with a time constant of 20 ms
-# - "rate", "trace", "first": output neurons that spike; their count, a fading trace that prefers
-#   recent spikes, or the time of the first spike.
+# - "rate", "trace", "first": output neurons that spike, read by their count, by a trace that
+#   decays, or by the time of their first spike.
 #
-# A seventh is a frequent choice: let the currents charge a potential without a leak, and average
-# that **potential** over time.
+# A seventh is common: let the currents charge a potential without a leak, and average this
+# **potential** over time.
 
 
 # %%
@@ -400,22 +398,23 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the test accuracy with each read-out, one dot per network.* "first" is worst
-# (86<!-- readout_first 2 --> %): it decides on the first output spike, while this code needs all of
-# its 25 steps. The rest lie within two points. And yet the mean current
-# (91.4<!-- readout_mean 0.3 --> %) beats the last potential (90.6<!-- readout_last 0.3 --> %), and
-# that beats the mean potential (90.3<!-- readout_mean_potential 0.4 --> %), with every seed.
+# (86<!-- readout_first 2 --> %): it decides at the first output spike, while this code needs all of
+# its 25 steps. The rest lie within two points. Yet with every seed the mean current
+# (91.4<!-- readout_mean 0.3 --> %) beats the last potential (90.6<!-- readout_last 0.3 --> %),
+# which beats the mean potential (90.3<!-- readout_mean_potential 0.4 --> %).
 #
 # ## 6. The puzzle solved: how much does each step count?
 #
-# The current of a step stays in the potential to the end. So the *mean potential* contains the
-# first step's current $T$ times and the last one's once. These numbers, $T$, $T - 1$, ..., 1, are
-# its weights $u_t$. A decoder with unequal weights averages the noise less well: as if it had only
+# Without a leak, the current of a step stays in the potential to the end. So the *mean potential*
+# contains the first step's current $T$ times, and the last step's once. The numbers $T$, $T - 1$,
+# ..., 1 are the weights $u_t$ of the steps. A decoder with unequal weights averages the noise less
+# well, as if it had only
 #
 # $$T_\mathrm{eff} = \frac{(\sum_t u_t)^2}{\sum_t u_t^2}$$
 #
-# steps of equal weight. Put $T_\mathrm{eff}$ into the arcsine law, and you have the ceiling for
-# that read-out, if each hidden spike reports on its own step only. (It reports on earlier ones,
-# too, but for these read-outs that changes little.)
+# steps of equal weight. With $T_\mathrm{eff}$, the arcsine law gives the ceiling for that read-out,
+# if each hidden spike reports on its own step only. (It also reports on earlier ones, but for these
+# read-outs the difference is small.)
 
 # %%
 t = torch.arange(n_steps)
@@ -453,17 +452,18 @@ right.locator_params(nbins=5)
 plt.show()
 
 # %% [markdown]
-# *The figure shows how much each time step counts (left), and the networks against the ceiling of
-# their read-out (right; dotted: equal).* Weights that fall along a line, from $T$ to 1, leave
-# $T_\mathrm{eff} \approx \frac34 T$, and the ceiling falls from 91.2 to
+# *The figure shows how much each time step counts (left), and the networks' accuracy against the
+# ceiling of their read-out (right; dotted: equal).* Weights that fall linearly from $T$ to 1 leave
+# $T_\mathrm{eff} \approx \frac34 T$ and lower the ceiling from 91.2 to
 # 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network lies within about
-# 0.3<!-- largest_gap 0.15 --> points of *its* ceiling. From mean to mean potential the formula
-# predicts a loss of 1.2 points, and the networks lose 1.1. The read-out threw information away.
+# 0.3<!-- largest_gap 0.15 --> points of *its* ceiling. From mean current to mean potential the
+# formula predicts a loss of 1.2 points, and the networks lose 1.1. The read-out throws information
+# away.
 #
 # ### Exercise 4: The best leak (4 min)
 #
-# What does a shorter or longer time constant of "last" cost? Return the weights of the $T$ steps in
-# the last potential: the step that was $k$ ms ago has decayed by $e^{-k/\tau}$.
+# What does another time constant of "last" cost? Return the weight of each step in the last
+# potential: a current that came $k$ ms earlier has decayed by the factor $e^{-k/\tau}$.
 
 
 # %% tags=["exercise"]
@@ -483,10 +483,10 @@ if check.step_weights(step_weights):
 # %% [markdown]
 # ## 7. Change the code: one spike per input
 #
-# Rates spend many spikes. The [time-to-first-spike](../docs/glossary.md#time-to-first-spike) code
-# ([202](202_spike_times.ipynb)) spends one per input: the larger the value, the earlier. It is not
-# random, only rounded to 25 steps, and a decoder that reads off the times is right in
-# 98.6<!-- ceiling_ttfs 0.3 --> % of the cases.
+# Rate codes spend many spikes. The [time-to-first-spike](../docs/glossary.md#time-to-first-spike)
+# code ([202](202_spike_times.ipynb)) spends one per input, earlier for larger values. It is not
+# random, only rounded to 25 steps. A decoder that reads the times is right in
+# 98.6<!-- ceiling_ttfs 0.3 --> %.
 
 
 # %%
@@ -502,8 +502,8 @@ print(f"decoder that reads the times: {best_ttfs:.3f}")
 # <details><summary>Make a guess, then open: what accuracy does our network reach on this better
 # code?</summary>
 #
-# Much less, in the same 8 epochs. Each input delivers the same charge, once, whatever its value:
-# the value lies in *when*.
+# A much lower one, in the same 8 epochs. Whatever its value, each input delivers the same charge
+# once. Only the *time* of the spike tells the value.
 # </details>
 
 # %%
@@ -513,10 +513,9 @@ acc_unmatched = accuracy(unmatched, encode_ttfs)
 print(f"loss {loss_unmatched[0]:.3f} -> {loss_unmatched[-1]:.3f}, accuracy {acc_unmatched:.3f}")
 
 # %% [markdown]
-# The neuron has to turn *when* into *how much*. Give it a synapse that keeps passing current after
-# its first spike, `tau_syn=math.inf`. By the end, an input that fired at step $t$ has delivered
-# current for $T - t$ steps: the earlier the spike, the more charge, nearly in proportion to the
-# value (before the leak of the potential).
+# The neuron has to turn times into charges. Give it a synapse whose current never decays,
+# `tau_syn=math.inf`. An input that fires at step $t$ then delivers current for $T - t$ steps. Its
+# charge is nearly proportional to its value (apart from the leak of the potential).
 
 # %%
 pulse = torch.zeros(n_steps, 2, 1)
@@ -535,9 +534,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential before the reset after one input spike, early or late, without
-# synaptic memory (left) and with a lasting synaptic current (right); dashed: the threshold.* With
-# the lasting current the early spike takes the potential to the threshold, and the late one does
-# not.
+# synaptic memory (left) and with a lasting synaptic current (right); dashed: the threshold.* Only
+# with the lasting current, and only for the early spike, does the potential reach the threshold.
 
 # %%
 matched, patient, mismatched = network(tau_syn=math.inf), network(), network(tau_syn=math.inf)
@@ -562,18 +560,18 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the training loss on the first-spike code, with and without a lasting synaptic
-# current; dotted: $\ln 2$.* Trained for 8 epochs, the plain network is right in
-# 79<!-- ttfs_unmatched 2 --> % of the cases; trained for 32 (blue), in 90<!-- ttfs_patient 2 --> %.
-# The synapse that matches the code reaches 98<!-- ttfs_matched 1 --> % in 8 epochs.
+# current; dotted: $\ln 2$.* The plain network reaches an accuracy of 79<!-- ttfs_unmatched 2 --> %
+# in 8 epochs, and of 90<!-- ttfs_patient 2 --> % in 32 (blue). With the synapse that matches the
+# code it reaches 98<!-- ttfs_matched 1 --> % in 8.
 #
 # With the Poisson code the lasting synapse costs accuracy (88<!-- mismatched 1 --> % against 91 %),
-# partly for the same reason as the mean potential: it weights early spikes more. That explains
+# partly for the same reason as the mean potential: it weights early spikes more. This explains
 # about one of the three points.
 #
 # ### A loss that cannot see time
 #
-# The loss has to match, too. Ten output neurons fire once each, and the right one (class 3) fires
-# first. Score them by their counts, and by their times.
+# The loss has to match, too. Suppose that ten output neurons fire once each, and the right one
+# (class 3) fires first. Score them by their counts, and by their times.
 
 # %%
 times = torch.tensor([9, 14, 11, 2, 17, 8, 12, 15, 6, 18])  # step of each class's spike
@@ -586,15 +584,15 @@ for name, loss in losses.items():
           [f"{g + 0.0:.3f}" for g in gradient[0:10:3, 0, 8].tolist()])  # fmt: skip
 
 # %% [markdown]
-# By count all classes are equal, so the loss is $\ln 10 = 2.303$ although the answer is right, and
-# the gradient is the same at every step: it cannot say *when*. By time the loss is small, and the
-# gradient of class 8, which fires at step 6, tells the steps apart. (`first_spike_decode` counts
-# the silent steps, $\sum_t \prod_{u \le t} (1 - s_u)$, which has a derivative with respect to each
-# $s_u$.) The numbers stand as 6 : 3 : 14 : 0. A spike at step 0 would bring its first spike forward
-# by 6 steps, one at step 3 by 3. Without the one at step 6, it would count as silent for 14 more.
-# What comes after its first spike changes nothing.
+# By count all classes are equal. So the loss is $\ln 10 = 2.303$ although the answer is right, and
+# the gradient is the same at every step. By time the loss is small, and the gradient of class 8,
+# which fires at step 6, depends on the step. (`first_spike_decode` counts the silent steps,
+# $\sum_t \prod_{u \le t} (1 - s_u)$, which has a derivative with respect to each $s_u$.) The four
+# printed values are in the ratio 6 : 3 : 14 : 0. A spike at step 0 would bring the first spike
+# forward by 6 steps, one at step 3 by 3. Without its spike at step 6, the class would be silent for
+# 14 more steps. Later spikes change nothing.
 #
-# **Code, synapse, read-out and loss are one matched set.**
+# **Code, synapse, read-out and loss have to match.**
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 percent = dict(acc_usual=acc_silent[2], acc_wide=acc_silent[1], ceiling=best)
@@ -612,14 +610,14 @@ record("results/302_read_outs.json", measured, full=full_run)
 # %% [markdown]
 # ## Summary
 #
-# 1. A loss that stays at $\ln$ of the number of classes means: look at the spikes. Larger weights
-#    or a bump with long tails wake a silent layer.
+# 1. If the loss stays at $\ln$ of the number of classes, look at the spikes. Larger weights or a
+#    bump with long tails wake a silent layer.
 # 2. Rate regularisation removes more than half of the spikes at almost no cost in accuracy.
-# 3. A Poisson code of $T$ steps allows $\frac12 + \frac1\pi\arcsin\sqrt{T/(T+2)}$ and no more: 91.2
-#    % at 25 steps. Compute the ceiling before you blame the training.
+# 3. A Poisson code of $T$ steps allows an accuracy of $\frac12 + \frac1\pi\arcsin\sqrt{T/(T+2)}$,
+#    91.2 % at 25 steps. Compute this ceiling before you blame the training.
 # 4. A read-out that weights steps unevenly uses only $T_\mathrm{eff}$ of them.
-# 5. One spike per input calls for a synapse that lasts; one spike per output, for a loss that sees
-#    time.
+# 5. One spike per input calls for a lasting synapse, and one spike per output for a loss that
+#    depends on time.
 #
 # ## Further reading
 #

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Read handwritten digits with spikes
 #
-# You train a spiking network with two hidden layers to read handwritten digits, and then measure
-# when it could have answered, which pictures it misreads, and what an answer costs beside an
-# ordinary network.
+# You train a spiking network with two hidden layers to read handwritten digits. Then you measure
+# how early it can answer, which pictures it misreads, and how many operations an answer takes,
+# compared with an ordinary network.
 #
 # **Time.** 55 minutes for you, 3 minutes for the machine.
 #
@@ -28,7 +28,7 @@
 #
 # After this lesson you can
 #
-# 1. predict when a neuron under a constant current fires first
+# 1. predict the first spike under a constant current
 # 2. find a mistake that raises no error and still lets the network learn a little
 # 3. train a network on real data, and look inside it
 # 4. measure how early it can answer
@@ -74,9 +74,9 @@ n_pictures = 55000  # of each part, at most
 # %% [markdown]
 # ## 1. The data
 #
-# MNIST has 70 000 digits written by hand, 28 x 28 pixels each. If it is not on your machine,
-# `datasets.mnist("train")` in a cell of your own fetches it (11 MB). Without it, scikit-learn's
-# digits of 8 x 8 pixels stand in. The numbers in the text are those for MNIST.
+# MNIST has 70 000 digits written by hand, 28 x 28 pixels each. If they are not on your machine,
+# `datasets.mnist("train")` in a cell of your own fetches them (11 MB). Without them, the lesson
+# uses scikit-learn's digits of 8 x 8 pixels. The numbers in the text are for MNIST.
 
 # %%
 load, options = datasets.mnist, {"download": False}
@@ -97,28 +97,27 @@ plotting.images(pictures, titles=[str(k) for k in labels.tolist()], size=0.9)
 plt.show()
 
 # %% [markdown]
-# *The figure shows sixteen test pictures with their labels.* A pixel is a number from 0 (paper,
-# shown black) to 1 (ink, shown white).
+# *The figure shows sixteen test pictures with their labels.* Pixels range from 0 (paper, shown
+# black) to 1 (ink, shown white).
 #
 # Before any training, write down the accuracy and the loss of a network that knows nothing.
 #
 # <details><summary>Make a guess, then open: what are they?</summary>
 #
 # One of ten answers is right: 10 %. Every class gets the probability 1/10, so the cross-entropy is
-# $\ln 10 = 2.303$ nats. A first loss far above it means that the untrained network is *sure* of
+# $\ln 10 = 2.303$ nats. If the first loss is far larger, the untrained network is *sure* of
 # something, usually because its outputs are too large.
 # </details>
 #
 # ## 2. A picture as a current
 #
-# In the simplest code each pixel is a current that stays the same at every step, and the *first
-# layer of neurons* turns it into spikes. This is called [direct
-# coding](../docs/glossary.md#direct-coding). A neuron that starts at rest and receives the input
-# $x$ at each step has, until it fires, after $n$ steps the potential
+# In the simplest code each pixel is a constant current, which the *first layer of neurons* turns
+# into spikes ([direct coding](../docs/glossary.md#direct-coding)). If a neuron starts at rest and
+# receives the input $x$ at each step, its potential after $n$ steps without a spike is
 #
 # $$h_n = x\,\frac{1 - a^n}{1 - a}, \qquad a = e^{-\Delta t/\tau}.$$
 #
-# It fires first at the smallest $n$ with $h_n \ge 1$. If $x/(1-a) \le 1$ it never does.
+# It first fires at the smallest $n$ with $h_n \ge 1$. If $x/(1-a) \le 1$ it never fires.
 
 # %%
 x = torch.tensor([0.03, 0.08, 0.15, 0.45])
@@ -141,14 +140,13 @@ for k, ax in enumerate(axes):
 plt.show()
 
 # %% [markdown]
-# *The figure shows the potential before the reset for four currents; triangles are spikes, dashed
-# is the threshold.* Under the weakest the potential is still rising, but towards 0.62, below the
-# threshold.
+# *The figure shows the potential before the reset for four currents (triangles: spikes; dashed: the
+# threshold).* Under the weakest current the potential still rises, but only towards 0.62.
 #
 # ### Exercise 1: The first spike (4 min)
 #
-# Solve $h_n \ge 1$ for the smallest whole $n$. The cell above has the result: derive it,
-# and write it as a function.
+# Solve $h_n \ge 1$ for the smallest whole $n$. A cell above has the result: derive it, and write it
+# as a function.
 
 
 # %% tags=["exercise"]
@@ -164,8 +162,8 @@ def first_step(x, tau):
 check.first_step(first_step)
 
 # %% [markdown]
-# With a constant current, the first linear map needs to be computed only once. (`constant_encode`
-# returns a view without copies, and the library recognises it.)
+# With constant currents, the first linear map needs to be computed only once. (`constant_encode`
+# returns a view without copies, which the library recognises.)
 
 # %%
 products = [i * o for i, o in pairwise(sizes)]  # weights of each layer
@@ -174,14 +172,14 @@ share_each, share_once = (k * products[0] / (k * products[0] + later) for k in (
 print(f"first layer at each step: {share_each:.0%} of all multiplications; once: {share_once:.0%}")
 
 # %% [markdown]
-# On MNIST the first layer would take 85<!-- share_each 1 --> % of all multiplications if it were
-# computed at each step, and takes 19<!-- share_once 1 --> % computed once, if the simulation
-# multiplies all of the later layers, zeros included. (Section 7 counts otherwise.)
+# On MNIST the first layer would take 85<!-- share_each 1 --> % of all multiplications if computed
+# at each step. Computed once, it takes 19<!-- share_once 1 --> %. (This counts multiplications by
+# zero in the later layers, too. Section 7 counts differently.)
 #
 # ## 3. A mistake that raises no error
 #
-# Textbooks give the membrane time constant as 20 ms, or 0.02 s. Somebody writes `tau=0.02`, but the
-# library counts in ms. Try both on the same batches, from the same initial weights.
+# The membrane time constant is 20 ms, or 0.02 s. Somebody writes `tau=0.02`, but the library counts
+# in ms. Try both values on the same batches, from the same initial weights.
 
 
 # %%
@@ -220,9 +218,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the loss over the first 60 batches with the two values of tau.* Both start at
-# $\ln 10$ and both fall, to 0.7<!-- tail_right 0.15 --> with 20 ms and to
-# 1.4<!-- tail_wrong 0.3 --> with 0.02 ms. Taken alone, the upper curve looks like a network that
-# learns slowly.
+# $\ln 10$ and fall, to 0.7<!-- tail_right 0.15 --> with 20 ms and to 1.4<!-- tail_wrong 0.3 -->
+# with 0.02 ms. By itself, the upper curve looks like slow learning.
 
 # %%
 probe = constant_encode(train[:256][0], n_steps), train[:256][1]
@@ -233,16 +230,16 @@ assert all(layer.silent > 0.99 for layer in report.layers)
 assert diagnose(healthy, probe).healthy
 
 # %% [markdown]
-# Before training both layers are silent, and the first message names the cause. With 0.02 ms a
+# Before training both layers are silent. The first message names the cause. With 0.02 ms a
 # potential keeps $e^{-1/0.02} \approx 10^{-22}$ of itself from one step to the next: the neuron has
 # no memory, and an input below 1 never makes it fire. The loss falls nevertheless, because Adam's
-# steps hardly depend on the size of a gradient: batch by batch they drag the neurons up to the
-# threshold. Call `diagnose` before you train, not after.
+# steps hardly depend on the size of a gradient: batch by batch they raise the potentials to the
+# threshold. Call `diagnose` before you train.
 #
 # ### Exercise 2: A time constant from a factor (3 min)
 #
-# Other libraries ask for the factor $\beta$ by which a potential decays in one step. Which time
-# constant belongs to it?
+# Other libraries ask for the factor $\beta$ by which a potential decays in one step. To which time
+# constant does it correspond?
 
 
 # %% tags=["exercise"]
@@ -301,17 +298,18 @@ plt.show()
 # %% [markdown]
 # *The figure shows the loss (left) and the fraction of pictures that are misread (right) on
 # training and validation pictures, on logarithmic scales.* (The training error is a mean over the
-# epoch, in which the weights still improve.) The network ends at 97.8<!-- test_acc 0.3 --> % of the
-# test pictures and 99.1<!-- train_acc 0.3 --> % of the training pictures: it has begun to learn
-# these by heart. [Hyper-parameters](../docs/glossary.md#hyper-parameter), such as the number of
-# epochs, are chosen on the [validation set](../docs/glossary.md#validation-set), here 5000
-# pictures. We look at the [test set](../docs/glossary.md#test-set), but choose nothing by it.
+# epoch, in which the weights still improve.) In the end the network reads
+# 97.8<!-- test_acc 0.3 --> % of the test pictures and 99.1<!-- train_acc 0.3 --> % of the training
+# pictures: it has begun to learn these by heart.
+# [Hyper-parameters](../docs/glossary.md#hyper-parameter), such as the number of epochs, are chosen
+# on the [validation set](../docs/glossary.md#validation-set), here 5000 pictures. The [test
+# set](../docs/glossary.md#test-set) plays no part in any choice.
 #
 # ## 5. Look inside
 #
 # ### One picture
 #
-# The output units do not fire. To give them spikes, feed their currents into LIF neurons.
+# The output units do not fire. To see output spikes, feed their currents into LIF neurons.
 
 # %%
 picture, label = test[:1]
@@ -340,10 +338,10 @@ axes[3].set(xlabel="time (ms)", ylabel="mean current so far", title="scores")
 plt.show()
 
 # %% [markdown]
-# *The figure shows every spike that one test picture causes, and the score of each class as it
-# would be if the network stopped there (right; blue: the answer, grey: the other classes).* Layer 1
-# fires regularly or hardly at all, since its input is constant. The scores separate within a few
-# steps and then hardly move.
+# *The figure shows every spike that one test picture causes, and the score of each class if the
+# network stopped at that time (right; blue: the answer, grey: the other classes).* Neurons of layer
+# 1 fire regularly or hardly at all, since their input is constant. The scores separate within a few
+# steps and then hardly change.
 #
 # ### Where does it err?
 
@@ -361,14 +359,14 @@ plt.show()
 
 # %% [markdown]
 # *The first figure shows the confusion matrix (rows: true classes, columns: answers, errors in
-# colour), the second the first misread pictures.* The darkest cells are pairs that share strokes.
-# Some of the pictures are badly written; with others a human would not hesitate.
+# colour), the second the first misread pictures.* The darkest cells are pairs of digits that share
+# strokes. Some of the misread digits are badly written; others are easy for a human.
 #
 # ### Exercise 3: Remove neurons (6 min)
 #
-# Return a copy of the network in which a random `share` of the neurons of the first hidden layer is
-# cut off: set their columns in the weights `synapses[1][1].weight` to 0. Guess first at which share
-# the accuracy breaks down; the [solutions](solutions/303_mnist.ipynb) show the curve.
+# Return a copy of the network in which a random `share` of the neurons of the first hidden layer
+# has no effect: set their columns in the weights `synapses[1][1].weight` to 0. First guess at which
+# share the accuracy breaks down.
 
 
 # %% tags=["exercise"]
@@ -389,16 +387,16 @@ if check.lesion(lesion):
 # %% [markdown]
 # ## 6. How early can it answer?
 #
-# Run the trained network for 1 to 25 steps, without another training step. Then feed it Poisson
-# spikes, with the pixel as the probability. The run time is one more hyper-parameter: compare on
+# Run the trained network for 1 to 25 steps, without further training. Then feed it Poisson spikes
+# instead, with the pixel as the probability. The run time is a hyper-parameter, too, so compare on
 # validation pictures.
 #
 # <details><summary>Make a guess, then open: how many steps does it need, and what do Poisson spikes
 # cost?</summary>
 #
-# Three steps are as good as all 25. Poisson spikes cost up to half a point after two or three
-# steps, and nothing later: the noise of the mean falls as $1/\sqrt T$, and most of MNIST's pixels
-# are nearly 0 or 1, where a draw is hardly random.
+# Three steps are as good as all 25. Poisson spikes cost up to half a point at two or three steps,
+# and nothing later. Their noise falls as $1/\sqrt T$, and most of MNIST's pixels are nearly 0 or 1,
+# so that draws are hardly random.
 # </details>
 
 # %%
@@ -431,7 +429,7 @@ plt.show()
 # run time.* With constant currents the accuracy is 97.4<!-- acc_2 0.6 --> % after two steps,
 # 97.9<!-- acc_4 0.4 --> % after four and 98.0<!-- acc_25 0.3 --> % after 25. The standard error on
 # 5000 pictures is 0.2 points, so from three steps on the differences are noise. We take four, one
-# more than the shortest. This choice has used no test picture.
+# more than necessary.
 
 # %%
 early = evaluate(model, test, lambda x, g: constant_encode(x, 4))["acc"]
@@ -439,11 +437,11 @@ print(f"test accuracy after 4 steps {early:.2%}, after {n_steps} {result['acc']:
 
 # %% [markdown]
 # Stopping after four steps costs 0.2<!-- lost_4 0.2 --> points, hardly more than the standard error
-# (0.14 points for 98 % of 10 000 pictures).
+# of 0.14 points.
 #
 # ### Exercise 4: The shortest run (3 min)
 #
-# For runs of several lengths the accuracy is given. Find the shortest whose accuracy is at most
+# You get the accuracy of runs of several lengths. Find the shortest run whose accuracy is at most
 # `allowed` below that of the longest, the last one.
 
 
@@ -462,7 +460,7 @@ if check.shortest(shortest):
 # ## 7. Is it cheap?
 #
 # Compare with an ordinary network of the same shape, with
-# [rectifiers](../docs/glossary.md#rectifier) in place of spikes.
+# [rectifiers](../docs/glossary.md#rectifier) instead of spikes.
 
 # %%
 with jarvis.seeded(seed):
@@ -478,15 +476,15 @@ acc_ordinary = evaluate(rectified, test, lambda x, g: x)["acc"]
 print(f"test accuracy: ordinary {acc_ordinary:.2%}, spiking {result['acc']:.2%}")
 
 # %% [markdown]
-# With 97.5<!-- acc_ordinary 0.4 --> % the ordinary network is on a level with the spiking one. Now
-# count operations per picture. The ordinary network multiplies once with each weight. The spiking
-# network multiplies once in the first layer, which gets currents. After that, each spike adds one
-# column of weights.
+# With 97.5<!-- acc_ordinary 0.4 --> % the ordinary network is as good as the spiking one. Now count
+# operations per picture. The ordinary network multiplies once with each weight. The spiking network
+# does so only in the first layer, which gets currents. In later layers, each spike adds a column of
+# weights.
 #
 # <details><summary>Make a guess, then open: which of the two does less?</summary>
 #
-# It depends on how long it runs. After 25 steps the spiking network has done nearly twice as much,
-# after four about as much, and after two slightly less.
+# It depends on the run time. Over 25 steps the spiking network does nearly twice as much, over four
+# about as much, and over two slightly less.
 # </details>
 
 # %%
@@ -510,20 +508,20 @@ ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the operations per picture against the run time.* (An addition counts as much as
-# a multiplication here, and memory access and the neurons' own updates are left out.) The spiking
-# network's neurons fire in 0.29<!-- rate_1 0.05 --> and 0.48<!-- rate_2 0.06 --> of all steps,
-# about 290 and 480 Hz, a rate that no cortical neuron can sustain. That makes about 3400 spikes for
-# an answer after 25 steps: $25 \cdot (0.29 \cdot 256 + 0.48 \cdot 128)$. Fewer spikes
-# ([302](302_read_outs.ipynb)) can make it at most 15 % cheaper than the ordinary one: the first
-# layer's multiplications remain.
+# *The figure shows the operations per picture against the run time.* (An addition counts as a
+# multiplication, and neither memory access nor the neurons' own updates are counted.) The hidden
+# neurons fire in 0.29<!-- rate_1 0.05 --> and 0.48<!-- rate_2 0.06 --> of all steps, about 290 and
+# 480 Hz, far above the rates of cortical neurons. An answer after 25 steps takes about
+# $25 \cdot (0.29 \cdot 256 + 0.48 \cdot 128) = 3400$ spikes. Fewer spikes
+# ([302](302_read_outs.ipynb)) can save at most 15 % against the ordinary network: the first layer's
+# multiplications remain.
 #
 # ### Exercise 5: Answer with the first spike (10 min)
 #
-# Put LIF neurons behind the output currents, as for the raster above. The answer is the class that
-# fires first, and it comes when that spike comes: 1 ms for the first step. If several fire at once,
-# take the one with the largest current summed so far. If none ever fires, answer at `n_steps` with
-# the largest current summed over all steps. Use `jarvis.first_spike_decode`.
+# Feed the output currents into LIF neurons, as for the raster above. The answer is the class that
+# fires first, and its time is the time of that spike: 1 ms for the first step. If several classes
+# fire at once, take the one with the largest sum of currents so far. If none ever fires, answer at
+# `n_steps`, by the sum over all steps. Use `jarvis.first_spike_decode`.
 
 
 # %% tags=["exercise"]
@@ -554,14 +552,14 @@ record("results/303_mnist.json", measured, full=full_run and on_mnist)
 # %% [markdown]
 # ## Summary
 #
-# 1. A constant current needs no random code, and its first linear map is computed once. A formula
-#    says when each neuron fires first.
-# 2. A time constant in seconds raises no error. `diagnose` found the silent layers before any
+# 1. With constant currents the first linear map is computed only once, and a formula gives a
+#    neuron's first spike.
+# 2. A time constant in seconds raises no error, but `diagnose` finds the silent layers before any
 #    training.
-# 3. Two hidden layers read 97.8<!-- test_acc 0.3 --> % of MNIST's test pictures, and
-#    0.2<!-- lost_4 0.2 --> points fewer if they stop after four of 25 steps.
-# 4. Over 25 steps it does twice the operations of an ordinary network that reads as well, over four
-#    as many, and over two slightly fewer, at half a point of accuracy.
+# 3. A network with two hidden layers reads 97.8<!-- test_acc 0.3 --> % of MNIST's test pictures,
+#    and 0.2<!-- lost_4 0.2 --> points fewer if it stops after four of 25 steps.
+# 4. Over 25 steps the spiking network takes twice the operations of an ordinary network of the same
+#    accuracy, over four steps as many. Over two it takes slightly fewer, at a cost of half a point.
 #
 # ## Further reading
 #

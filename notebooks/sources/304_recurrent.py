@@ -11,9 +11,9 @@
 # # Remember with recurrent connections
 #
 # A neuron with a time constant of 20 ms forgets within 100 ms. You train networks on recordings of
-# an event camera, find a question that needs a longer memory, and measure what recurrent
-# connections add, beside a feed-forward network of equal size, slower neurons, and a linear
-# read-out that is hard to beat. Then you take the memory away, to see where it was.
+# an event camera and pose a question that needs a longer memory. You compare recurrent connections
+# with a feed-forward network of equal size, slower neurons, and a linear read-out. Then you erase
+# the memory, to see where it was.
 #
 # **Time.** 55 minutes for you, 5 minutes for the machine.
 #
@@ -28,9 +28,9 @@
 # After this lesson you can
 #
 # 1. turn recordings of an event camera into the input of a network
-# 2. measure what recurrence adds, beside controls of equal size and a linear read-out
-# 3. pose a question that needs memory, and compute what a reader without memory can reach
-# 4. find out where a network keeps its memory, by taking it away
+# 2. compare recurrence with controls of equal size and a linear read-out
+# 3. pose a question that needs memory, and compute the best accuracy without memory
+# 4. find out where a network keeps its memory, by erasing it
 # 5. measure whether the gradient of a recurrent network fades or explodes, and keep its rates low.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -70,8 +70,8 @@ n_folds = 5  # networks of each kind; each holds out another fifth of the record
 # [N-MNIST](../docs/glossary.md#n-mnist) shows MNIST's digits to an [event
 # camera](../docs/glossary.md#event-camera). The camera makes three small, fast movements (saccades)
 # of about 100 ms each, and every pixel sends an event when its brightness changes: ON for brighter,
-# OFF for darker. Without the recordings, simulated ones stand in; the numbers in the text are those
-# for N-MNIST.
+# OFF for darker. Without these recordings, the lesson uses simulated ones. The numbers in the text
+# are for N-MNIST.
 
 # %%
 n_recordings = (900, 100, 100) if full_run else (90, 10, 10)  # of train, val and test
@@ -89,8 +89,8 @@ rest, test = torch.arange(len(digit)).split((sum(n_recordings[:2]), n_recordings
 print(events)
 
 # %% [markdown]
-# In each step of 10 ms and each square of 4 x 4 pixels, count the pixels that sent an event,
-# separately for ON and OFF. (A square that the edge cuts counts its pixels twice, the one in the
+# For each step of 10 ms and each square of 4 x 4 pixels, count the pixels that sent an event,
+# separately for ON and OFF. (Squares that the edge cuts count their pixels twice, the one in the
 # corner four times.) The counts are the input currents of the network: `x` has the shape [30 steps,
 # recordings, 2, 9, 9].
 
@@ -124,20 +124,20 @@ axes[3].margins(y=0.3)
 plt.show()
 
 # %% [markdown]
-# *The figure shows one recording, a picture for each saccade (blue: ON, orange: OFF), and the mean
-# number of active pixels per step over many recordings (right).* Each saccade moves the digit in
-# another direction, so that other edges of it send events.
+# *The figure shows one recording, with a picture for each saccade (blue: ON, orange: OFF), and the
+# number of active pixels per step, averaged over many recordings (right).* Each saccade moves the
+# digit in another direction, so that other edges send events.
 #
 # ## 2. Which digit?
 #
 # Three readers answer the usual question:
 #
-# - **counts**: a [linear read-out](../docs/glossary.md#linear-read-out) of the mean input; it knows
-#   nothing of time
+# - **counts**: a [linear read-out](../docs/glossary.md#linear-read-out) of the mean input, which
+#   ignores time
 # - **feed-forward**: a hidden layer of LIF neurons with a time constant of 20 ms, read by its mean
 #   rates
-# - **recurrent**: the same with weights between the hidden neurons. It has 100 hidden neurons and
-#   the feed-forward network 158, so that both have almost the same number of weights.
+# - **recurrent**: the same with weights between the hidden neurons. With 100 hidden neurons,
+#   against 158 in the feed-forward network, it has almost the same number of weights.
 
 
 # %%
@@ -171,9 +171,9 @@ for name, model in (("feed-forward", network(wider)), ("recurrent", network(n_hi
 
 # %% [markdown]
 # A *task* makes a batch: it takes the recordings that it may use, and returns inputs and labels.
-# The 1000 recordings are split into five *folds*; each of the five networks of a kind is trained on
-# four and tested on the fifth (cross-validation). The 100 recordings of the [test
-# set](../docs/glossary.md#test-set) stay untouched.
+# The 1000 recordings are split into five *folds*. Each of the five networks of a kind is trained on
+# four folds and tested on the fifth (cross-validation). The 100 recordings of the [test
+# set](../docs/glossary.md#test-set) are kept for later.
 
 
 # %%
@@ -262,13 +262,13 @@ def mean(values):
 
 # %% [markdown]
 # *The figure shows the accuracy of each reader for the question "which digit?", one dot per fold.*
-# The hidden layer adds to the counts (88.0<!-- digit_ff 1.5 --> against
+# A hidden layer improves on the counts (88.0<!-- digit_ff 1.5 --> against
 # 81.9<!-- digit_counts 1.5 --> %). Recurrence adds nothing: 86.6<!-- digit_rec 1.5 --> %. N-MNIST's
-# digits are moving pictures, but the movement is not where the answer lies.
+# pictures move, but the answer does not lie in the movement.
 #
 # ### Exercise 1: Shuffle the time (3 min)
 #
-# Test that claim. Put the time steps into a random order, the same for all recordings, and see what
+# Test this claim. Put the time steps into a random order, the same for all recordings, and see what
 # the trained networks lose.
 
 
@@ -292,7 +292,7 @@ if check.shuffled(shuffled):
 # %% [markdown]
 # ## 3. Which digit came first?
 #
-# A question about time needs memory. Show the first saccade of one recording (100 ms) and then
+# A question about order needs memory. Show the first saccade of one recording (100 ms), then
 # nothing for 50 ms, and do the same with another recording. Which digit came *first*?
 
 
@@ -326,16 +326,16 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows one sample of the task: the input of the first part (left), the number of active
-# pixels over time (middle), and the input of the second part (right).* A network that begins the
-# second half at rest treats both alike, and its mean over time is a sum that does not show the
-# order.
+# pixels over time (middle), and the input of the second part (right).* A network that is at rest
+# again when the second part begins treats both parts alike, and its mean over time does not show
+# their order.
 #
-# What can a reader reach that recognises both digits, but cannot tell their order? If they are the
-# same, it is right. If not, it has to pick one of the two.
+# How often is a reader right that recognises both digits, but cannot tell their order? If they are
+# the same, it is right. If not, it has to guess.
 #
 # ### Exercise 2: The ceiling without memory (4 min)
 #
-# Compute the accuracy of that reader. The two digits are drawn independently; `shares` has the
+# Compute the accuracy of that reader. The two digits are drawn independently; `shares` holds the
 # fraction of each class.
 
 
@@ -351,12 +351,12 @@ if check.order_blind(order_blind):
 
 # %% [markdown]
 # The recurrent network gets two more controls. **Two counts** is a linear read-out that receives
-# the first and the second half separately: it has a perfect memory of its input, but no hidden
-# layer. **Slow neurons** are a feed-forward network with a membrane time constant of 200 ms.
+# the first and the second half separately: it has perfect memory, but no hidden layer. **Slow
+# neurons** are a feed-forward network with a membrane time constant of 200 ms.
 #
-# <details><summary>Make a guess, then open: which readers get past the ceiling?</summary>
+# <details><summary>Make a guess, then open: which readers exceed the ceiling?</summary>
 #
-# Those with a memory of more than 50 ms: the two counts by construction, the slow neurons and the
+# Those that remember for more than 50 ms: the two counts by construction, the slow neurons and the
 # recurrent network.
 # </details>
 
@@ -382,23 +382,21 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the accuracy of each reader for the question "which digit came first?", one dot
-# per fold.* Without memory no reader can be right in more than 55.0<!-- blind 0.5 --> % of the
-# cases. The counts (49<!-- order_counts 3 --> %) and the feed-forward network
-# (52<!-- order_ff 3 --> %) stay below. Slow neurons come to 78<!-- order_slow 3 --> %, and the
-# recurrent network is better on every fold: 82<!-- order_rec 3 --> % in the mean.
+# per fold.* Without memory no reader can exceed 55.0<!-- blind 0.5 --> %. The counts
+# (49<!-- order_counts 3 --> %) and the feed-forward network (52<!-- order_ff 3 --> %) stay below.
+# Slow neurons reach 78<!-- order_slow 3 --> %, and the recurrent network is better on every fold,
+# with 82<!-- order_rec 3 --> % on average.
 #
-# **The best reader is no network at all**: two counts, read out linearly, are right in
-# 86<!-- order_two 3 --> % of the cases. The task needs a memory, but neither a hidden layer nor
-# spikes. The two counts get for free what the networks must learn: where the first part ends, and
-# how to keep it without loss. So the figure says how well spikes *can* remember, not that they are
-# the best way to answer this question.
+# **The best reader has neither hidden neurons nor spikes**: two counts, read out linearly, reach
+# 86<!-- order_two 3 --> %. They get for free what the networks must learn: where the first part
+# ends, and how to keep it without loss. So the figure shows how well spikes *can* remember, not
+# that they are the best way to answer this question.
 #
 # ## 4. The test recordings, once
 #
 # The learning rate, the number of updates and the size of the networks were chosen on these folds,
-# so the numbers are a little too good. The 100 test recordings had no part in any choice. Take each
-# of them as the first digit, all of them in turn as the second, and ask the networks that are
-# already trained.
+# so the numbers are a little too good. The 100 test recordings had no part in any choice. Pair each
+# of them as the first digit with each as the second, and test the trained networks.
 
 
 # %%
@@ -430,21 +428,21 @@ ax.set_xlabel("accuracy on the test recordings")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the accuracy of the same networks on pairs of test recordings.* All that have a
+# *The figure shows the accuracy of the same networks on pairs of test recordings.* All readers with
 # memory do worse here: the linear read-out reaches 84<!-- test_two 1 --> %, the recurrent networks
-# 79<!-- test_rec 1.5 --> % and the slow neurons 74<!-- test_slow 1.5 --> %. With only 100
-# recordings, nobody can say whether that is due to our choices or to these recordings. The
-# recurrent networks lead the slow neurons by 4.8<!-- lead_rec 0.5 --> points in the mean, with a
-# standard error over the recordings of 1.7<!-- lead_rec_error 0.3 -->, although one of the five
-# does not. The linear read-out leads the recurrent networks by 5.0<!-- lead_two 0.5 --> points,
-# with a standard error of 2.5<!-- lead_two_error 0.3 -->: no more than a good hint. These errors
-# count the recordings only. From network to network the recurrent ones differ by 10 points, so
-# other initial weights could change both leads.
+# 79<!-- test_rec 1.5 --> % and the slow neurons 74<!-- test_slow 1.5 --> %. The reason may be our
+# choices, or just these 100 recordings. On average, the recurrent networks lead the slow neurons by
+# 4.8<!-- lead_rec 0.5 --> points, with a standard error over the recordings of
+# 1.7<!-- lead_rec_error 0.3 -->, although one of the five does not lead. The linear read-out leads
+# the recurrent networks by 5.0<!-- lead_two 0.5 --> points, with a standard error of
+# 2.5<!-- lead_two_error 0.3 -->, which is only a hint. These errors cover the recordings only. The
+# five recurrent networks differ by up to 10 points, so other initial weights could change both
+# leads.
 #
 # ## 5. Where is the memory?
 #
-# A recurrent network can remember in two places: in its potentials, which leak with a time constant
-# of 20 ms, and in the spikes that go round from one step to the next.
+# A recurrent network can remember in two ways: by its potentials, which leak with a time constant
+# of 20 ms, and by spikes that cause spikes in the next step.
 
 # %%
 unrolled_graph(3, recurrent=True)
@@ -453,8 +451,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows three time steps of a recurrent layer, with the recurrent weights V from each
 # spike to the next potential.* [Backpropagation through
-# time](../docs/glossary.md#backpropagation-through-time) (dashed) takes the same way back, through
-# V and the surrogate derivative.
+# time](../docs/glossary.md#backpropagation-through-time) (dashed) goes back along the same paths,
+# through V and the surrogate derivative.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(9, 3.2))
@@ -470,15 +468,15 @@ plt.show()
 # %% [markdown]
 # *The figure shows the hidden spikes for one sample in the feed-forward network (left) and in the
 # recurrent one (right); grey: the pauses without input.* The feed-forward network falls silent
-# within 20 ms of the start of each pause. In the recurrent network activity goes on by itself.
+# within 20 ms of the start of each pause. In the recurrent network activity continues.
 #
-# Now take the memory away. Stop in the middle, after the first pause, set the potentials to 0, or
-# the spikes of the previous step, or both, and go on.
+# Now erase the memory. Stop after the first pause, set the potentials to 0, or the spikes of the
+# previous step, or both, and continue.
 #
 # ### Exercise 3: Forget the spikes (4 min)
 #
-# The state of a recurrent layer is a `RecurrentState(neurons, spikes)`, a NamedTuple. Return one
-# whose spikes are all 0 and whose neurons are as before. The original must not change.
+# The state of a recurrent layer is a `RecurrentState(neurons, spikes)`, a NamedTuple. Return a
+# state with the same `neurons`, but no spikes. The original must not change.
 
 
 # %% tags=["exercise"]
@@ -528,20 +526,20 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the accuracy of the recurrent networks when part of their state is set to 0
-# between the two digits.* Without the potentials they keep 82<!-- no_potentials 4 --> %, without
-# the spikes 81<!-- no_spikes 4 --> %. Without both they are right in 50<!-- no_state 3 --> % of the
-# cases, like the feed-forward network: the memory is gone. So at that moment it is held twice, in
-# the potentials and in the spikes, and either restores the other. Over the 50 ms of the pause,
-# activity that goes round keeps it: the feed-forward network, with the same time constant, forgets.
+# between the two digits.* Without the potentials they reach 82<!-- no_potentials 4 --> %, without
+# the spikes 81<!-- no_spikes 4 --> %. Without both they reach 50<!-- no_state 3 --> %, like the
+# feed-forward network: the memory is gone. So at that moment the memory is held twice, in the
+# potentials and in the spikes, and either restores the other. Over the pause of 50 ms, recurrent
+# activity keeps it: the feed-forward network, with the same time constant, forgets.
 #
 # ## 6. When recurrence goes wrong
 #
 # Each step back in time multiplies the gradient by a sum: the leak, plus the recurrent weights
-# times the surrogate derivative. If this factor is small the gradient
-# [vanishes](../docs/glossary.md#vanishing-gradient), if it is large it
-# [explodes](../docs/glossary.md#exploding-gradient). Try initial recurrent weights that are larger
-# by a factor, with a wide bump (slope $k = 1$) and the usual narrow one ($k = 25$). Does `diagnose`
-# see it?
+# times the surrogate derivative. If this factor is small, the gradient
+# [vanishes](../docs/glossary.md#vanishing-gradient); if it is large, the gradient
+# [explodes](../docs/glossary.md#exploding-gradient). Multiply the initial recurrent weights by a
+# factor, with a wide bump (slope $k = 1$) or the usual narrow one ($k = 25$). Does `diagnose` find
+# a problem?
 
 
 # %%
@@ -562,9 +560,9 @@ for factor, slope in settings:
 assert not report.healthy
 
 # %% [markdown]
-# It calls the last one ill. To see why, measure the gradient that reaches the input of each step.
-# For this measurement only, let the scores depend on the spikes of the *last* step, so that the
-# gradient has to come all the way back.
+# It finds one in the last network. To see why, measure the gradient that reaches the input of each
+# step. For this measurement only, let the scores depend on the spikes of the *last* step, so that
+# the gradient has to travel through all steps.
 
 
 # %%
@@ -591,17 +589,16 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the size of the gradient with respect to the input of each step, for a read-out
-# of the last step.* With the narrow bump the gradient goes back almost as if there were no
-# recurrence: it follows the leak, by a factor of $e^{-10/20} = 0.61$ per step. Few potentials lie
-# under the bump. With the wide one the recurrent weights count. Three times as large, they hold the
-# gradient within a factor of 11<!-- level 6 --> over 300 ms; ten times as large, it grows by
-# 5.2<!-- powers 0.5 --> powers of ten. The narrow bump can learn nevertheless, probably because we
-# train with a read-out that is a mean over time: the loss sends a gradient to every step directly.
-# ([Clipping the gradient](../docs/glossary.md#gradient-clipping) keeps one bad batch from ruining
-# the weights.)
+# of the last step.* With the narrow bump the gradient hardly passes the recurrent weights: it
+# follows the leak, by a factor of $e^{-10/20} = 0.61$ per step. Few potentials lie under the bump.
+# With the wide bump the recurrent weights count. If they are three times as large, the gradient
+# stays within a factor of 11<!-- level 6 --> over 300 ms; if they are ten times as large, it grows
+# by 5.2<!-- powers 0.5 --> powers of ten. The narrow bump can learn nevertheless, probably because
+# training uses the mean over time: the loss sends a gradient to every step directly. ([Clipping the
+# gradient](../docs/glossary.md#gradient-clipping) keeps one bad batch from ruining the weights.)
 #
-# Does it matter? Train, again with the mean read-out, the network whose gradient explodes, the same
-# weights with the narrow bump, and smaller weights with the wide bump.
+# Does the explosion matter? With the mean read-out again, train the network whose gradient
+# explodes, the same weights with the narrow bump, and smaller weights with the wide bump.
 
 # %%
 trained = {(10, 1.0): [], (10, 25.0): [], (3, 1.0): [], (1, 1.0): []}
@@ -616,16 +613,16 @@ if full_run and on_nmnist:
 # %% [markdown]
 # With the exploding gradient the networks stay at 30<!-- exploding 8 --> %, below the ceiling
 # without memory. The narrow bump brings the same initial weights to 77<!-- narrow 5 --> %. Is the
-# explosion to blame, then? The controls say no. With the wide bump and three times the weights,
-# whose gradient is nearly steady, the networks stay at 35<!-- wide_3 8 --> %, and with the usual
-# weights, where it fades, at 36<!-- wide_1 8 --> %. Here the wide bump itself does the harm (why,
-# we have not tested).
+# explosion to blame? The controls say no. With the wide bump, the networks reach only
+# 35<!-- wide_3 8 --> % with three times the weights, whose gradient is nearly steady, and
+# 36<!-- wide_1 8 --> % with the usual weights, whose gradient vanishes. Here the wide bump itself
+# does the harm (we have not tested why).
 #
 # ### Exercise 4: A given spectral radius (4 min)
 #
 # What counts is not the size of single weights but the largest absolute eigenvalue of V, its
-# [spectral radius](../docs/glossary.md#spectral-radius): without a leak, a linear network's
-# activity grows if it is above 1. Scale a matrix so that it has a given radius.
+# [spectral radius](../docs/glossary.md#spectral-radius): in linear neurons that forget their
+# potentials at each step, activity grows if the radius exceeds 1. Scale a matrix to a given radius.
 # `torch.linalg.eigvals` returns complex eigenvalues.
 
 
@@ -645,7 +642,7 @@ if check.with_radius(with_radius):
 # %% [markdown]
 # ## 7. Fewer spikes
 #
-# Add a rate regularisation ([302](302_read_outs.ipynb)) and see what it costs.
+# What does a rate regularisation ([302](302_read_outs.ipynb)) cost?
 
 # %%
 strengths = (0.0, 0.3, 1.0, 3.0)
@@ -677,8 +674,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the accuracy of the recurrent network against the rate of its hidden neurons,
 # one network for each strength of the regularisation.* At strength 0.3 the neurons fire in
-# 0.23<!-- rate_0.3 0.05 --> of all steps instead of 0.38<!-- rate_0 0.06 -->, without a loss:
-# 86<!-- frugal_0.3 3 --> % right, and 84<!-- frugal_0 3 --> % before. At strength 3 the layer is
+# 0.23<!-- rate_0.3 0.05 --> of all steps instead of 0.38<!-- rate_0 0.06 -->, without a loss of
+# accuracy: 86<!-- frugal_0.3 3 --> % instead of 84<!-- frugal_0 3 --> %. At strength 3 the layer is
 # nearly silent. This is one network on one fold for each strength. (Between folds the accuracy
 # differs by 10 points.)
 
@@ -705,16 +702,16 @@ record("results/304_recurrent.json", measured, full=full_run and on_nmnist)
 # %% [markdown]
 # ## Summary
 #
-# 1. Recurrence adds nothing where every moment shows the answer. Only a control of equal size shows
-#    that.
+# 1. Recurrence adds nothing where every moment shows the answer. It takes a control of equal size
+#    to see this.
 # 2. A question about order needs memory: 55<!-- blind 0.5 --> % at most without it,
 #    82<!-- order_rec 3 --> % with recurrence, and 86<!-- order_two 3 --> % with a linear read-out
-#    that is handed the memory. Compare with one before you praise a network.
+#    that is given the memory. Make this comparison before you praise a network.
 # 3. To find out where a network remembers, erase part of its state. Here potentials and spikes
 #    restore each other.
-# 4. Large recurrent weights under a wide bump make the gradient explode. But the wide bump trains
-#    badly with small weights, too: only a control shows what is to blame.
-# 5. In one network a rate regularisation removed 40 % of the spikes without a visible cost.
+# 4. Large recurrent weights and a wide bump make the gradient explode. But the wide bump trains
+#    badly with small weights, too: only controls show what is to blame.
+# 5. In one network, rate regularisation removed 40 % of the spikes at no visible cost.
 #
 # ## Further reading
 #

@@ -14,9 +14,9 @@
 # # Change a synapse by the timing of its spikes
 #
 # A synapse sees the spikes of two neurons, but no label, loss or gradient. You write a [local
-# learning rule](../docs/glossary.md#local-learning-rule), which learns from those spikes alone:
-# first with a list of them, then with two numbers that replace the list. Then an experiment shows
-# where the rule fails.
+# learning rule](../docs/glossary.md#local-learning-rule) that learns from these spikes alone, first
+# from a list, then from two numbers that replace the list. An experiment shows where the rule
+# fails.
 #
 # **Time.** 50 minutes for you, 10 seconds for the machine.
 # **You need.** [101](101_leaky_neuron.ipynb), for spikes in time steps; exponentials and integrals.
@@ -63,19 +63,18 @@ n_samples = 200  # repetitions with random spikes
 #
 # A synapse joins a [presynaptic neuron](../docs/glossary.md#presynaptic-neuron) ("pre") to a
 # [postsynaptic neuron](../docs/glossary.md#postsynaptic-neuron) ("post"). If pre fires shortly
-# *before* post, it may have helped, and the synapse becomes stronger. If it fires shortly *after*
-# post, the synapse becomes weaker. With $s = t_{post} - t_{pre}$, each pair of spikes changes the
-# weight by
+# *before* post, it may have helped post to fire, and the synapse becomes stronger. If it fires
+# shortly *after* post, the synapse becomes weaker. With $s = t_{post} - t_{pre}$, each pair of
+# spikes changes the weight by
 #
 # $$\Delta w(s) = \begin{cases} +A_+\, e^{-s/\tau_+} & s \ge 0 \\
 # -A_-\, e^{\,s/\tau_-} & s < 0 . \end{cases}$$
 #
-# $A_\pm$ are the largest changes by one pair, $\tau_\pm$ their time constants. This is
-# [spike-timing-dependent plasticity](../docs/glossary.md#spike-timing-dependent-plasticity)
-# (STDP) by the [pair rule](../docs/glossary.md#pair-rule).
+# $A_\pm$ are the largest changes by one pair, and $\tau_\pm$ the time constants. This is
+# [spike-timing-dependent plasticity](../docs/glossary.md#spike-timing-dependent-plasticity) (STDP)
+# by the [pair rule](../docs/glossary.md#pair-rule).
 #
-# Do one step by hand. Pre fires at 10 ms and at 40 ms, post at 20 ms. By how much does the weight
-# change?
+# Pre fires at 10 ms and at 40 ms, post at 20 ms. By how much does the weight change?
 #
 # <details><summary>Compute it, then open</summary>
 # For s = 20 - 10 = 10 ms, the weight rises by 0.005 exp(-10/16.8) = 0.00276. For s = 20 - 40 = -20
@@ -108,15 +107,15 @@ ax.set(xlabel="s = t_post - t_pre (ms)", ylabel="change of w (1/1000)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the change of the weight by one pair over the interval between its spikes, and
-# the two pairs of the example.* This is the [STDP window](../docs/glossary.md#stdp-window), with
-# [potentiation](../docs/glossary.md#long-term-potentiation) on the right and
+# *The figure shows the change of the weight by one pair against the interval between its spikes,
+# with the two pairs of the example.* This is the [STDP window](../docs/glossary.md#stdp-window),
+# with [potentiation](../docs/glossary.md#long-term-potentiation) on the right and
 # [depression](../docs/glossary.md#long-term-depression) on the left. Depression has the lower peak
 # and reaches further.
 #
 # ### Exercise 1: Sum over all pairs (5 min)
 #
-# Every spike of one list forms a pair with every spike of the other. Return the change of the
+# Every spike of one list forms a pair with every spike of the other. Return the total change of the
 # weight.
 
 
@@ -132,11 +131,11 @@ check.all_pairs(all_pairs)
 # %% [markdown]
 # ## 2. How can a synapse forget the list and keep the sum?
 #
-# If both neurons fire at 30 Hz, a minute has 3.24 million pairs, and the number grows with the
-# square of the time. But exponentials add up without a list. Give each neuron one number, its
-# [trace](../docs/glossary.md#trace): it rises by 1 with each spike, and decays by $e^{-dt/\tau}$ in
-# each step. When post fires, the trace of pre *is* the sum of $e^{-s/\tau_+}$ over all its earlier
-# spikes.
+# If both neurons fire at 30 Hz, a minute contains 3.24 million pairs, and their number grows with
+# the square of the time. But a sum of exponentials needs no list. Give each neuron one number, its
+# [trace](../docs/glossary.md#trace), which rises by 1 with each spike and decays by the factor
+# $e^{-dt/\tau}$ in each step. When post fires, the trace of pre *is* the sum of $e^{-s/\tau_+}$
+# over all earlier spikes of pre.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 stdp_traces([10, 40], [20], tau_plus=tau_plus, tau_minus=tau_minus)
@@ -144,9 +143,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the example of section 1 with traces: each spike reads the trace of the other
-# neuron, and the weight jumps.*
+# neuron and changes the weight.*
 #
-# In a program, each step of 1 ms has four lines. In what order?
+# A program needs four lines per step of 1 ms. In what order?
 
 # %%
 pre_times, post_times = [10, 40, 48, 90, 131], [20, 53, 80, 131]  # ms
@@ -183,11 +182,11 @@ plt.show()
 # *The figure shows the spikes (marks) and both traces (above), and the change of the weight
 # (below).* Both traces must decay first. The order of lines 2 to 4 matters only when both neurons
 # fire **in the same step**, as at 131 ms. Such a pair counts as pre before post, with $s = 0$,
-# because a neuron of `jarvis` answers within step $t$ to the input of step $t$.
+# because a neuron of `jarvis` responds to the input of step $t$ within the same step.
 #
 # ### Exercise 2: Write the rule from memory (8 min)
 #
-# Do not look it up: one synapse, two arrays of 0 and 1, two traces.
+# Write the rule for one synapse without looking it up, from two arrays of 0 and 1.
 
 
 # %% tags=["exercise"]
@@ -203,7 +202,7 @@ check.from_memory(from_memory)
 # ## 3. What keeps a weight within its bounds?
 #
 # **The library does the same** for all synapses of a layer at once: `PairSTDP.run` takes spikes
-# `[T, B, n]`, time first, and a weight `[n_post, n_pre]`.
+# `[T, B, n]` and a weight `[n_post, n_pre]`.
 
 # %%
 rule = PairSTDP(a_plus=a_plus, a_minus=a_minus, tau_plus=tau_plus, tau_minus=tau_minus)
@@ -214,21 +213,21 @@ assert math.isclose(by_library.item() - 0.5, change, abs_tol=1e-12)
 assert np.allclose(stdp_window(rule, lags), [window(s) for s in lags])
 
 # %% [markdown]
-# The library's weights stay between 0 and 1. [Hard bounds](../docs/glossary.md#hard-bounds) cut
-# off: a weight that would rise above 1 stops at 1. [Soft bounds](../docs/glossary.md#soft-bounds)
-# slow down: they multiply potentiation by $1 - w$, and depression by $w$.
+# The library's weights stay between 0 and 1. With [hard bounds](../docs/glossary.md#hard-bounds), a
+# weight that would rise above 1 stops at 1. [Soft bounds](../docs/glossary.md#soft-bounds) multiply
+# potentiation by $1 - w$ and depression by $w$.
 #
-# Run the next cell, and drag. The line is the formula without hard bounds; each dot is one
-# simulated pair of spikes. The title gives the area under the window. Here the amplitudes are 0.05
-# and 0.0525, and both time constants are 20 ms.
+# Run the next cell. The line is the formula without hard bounds, and each dot is one simulated
+# pair. The title gives the area under the window. Here the amplitudes are 0.05 and 0.0525, and both
+# time constants are 20 ms.
 #
 # - With soft bounds, drag the weight from 0 to 1. Where is the area 0?
 # - Choose hard bounds and a weight of 0.99. Which dots leave the line?
 #
 # <details><summary>Answers</summary>
-# The area is 0 at 0.49: unrelated spikes pull all weights to the middle. With hard bounds the area
-# is the same for all weights, so nothing pulls them there. The dots of pre before post by up to
-# about 32 ms leave the line: no weight can rise by more than the 0.01 that is left.
+# The area is 0 at 0.49: unrelated spikes pull all weights towards this value. With hard bounds,
+# dots of pre up to about 32 ms before post leave the line: the weight cannot rise by more than
+# 0.01.
 # </details>
 
 # %%
@@ -241,17 +240,17 @@ assert not explorer.errors
 widgets.draw_stdp(bounds="soft", weight=0.8)
 
 # %% [markdown]
-# *The figure is the picture above the sliders, for soft bounds and a weight of 0.8: the change by
-# one pair over its interval.* Only 0.2 is left above the weight, so potentiation is weak.
+# *The figure shows the change by one pair against its interval, for soft bounds and a weight of
+# 0.8.* The weight is close to 1, so potentiation is weak.
 #
 # ## 4. What does chance do to a weight?
 #
 # Two unrelated neurons fire at random, each at 20 Hz. Every interval is equally likely, so each
-# side of the window counts with its area, $A\tau$. What happens to their weight, with the values
-# above?
+# side of the window counts with its area, $A\tau$. What happens to the weight between them, with
+# the values of section 1?
 #
 # <details><summary>Make a guess, then open</summary>
-# The areas are 0.005 x 16.8 = 0.084 and 0.003 x 33.7 = 0.101 ms. Depression has the larger one, so
+# The areas are 0.005 x 16.8 = 0.084 and 0.003 x 33.7 = 0.101 ms. Depression has the larger area, so
 # on average the weight falls.
 # </details>
 #
@@ -291,16 +290,15 @@ for course, per_ms in drifts.values():
     assert not full_run or abs(course[-1] - per_ms * n_steps) < 2e-3
 
 # %% [markdown]
-# *The figure shows the mean change of 50 weights between unrelated neurons, over 200 repetitions
-# (dots), for three strengths of depression, and the prediction (lines).* Between 0.5 and 0.6 the
-# drift changes its sign. (At 0.5 the two areas are equal. Weights still grow a little, because
+# *The figure shows the mean change of 50 weights between unrelated neurons, averaged over 200
+# repetitions (dots), for three strengths of depression, and the prediction (lines).* Between 0.5
+# and 0.6 the drift changes sign. (At 0.5 the areas are equal, but weights grow a little, because
 # every pair within one step counts as potentiation. All dots lie a little high, because traces
 # start empty and depression reaches further back.)
 #
 # ### Exercise 3: Balance a window (5 min)
 #
-# Which `a_minus` leaves the weight between unrelated neurons where it is? Take $s$ as continuous.
-# The check accepts an error of 2 %.
+# With which `a_minus` does the weight between unrelated neurons not drift? Take $s$ as continuous.
 
 
 # %% tags=["exercise"]
@@ -315,15 +313,13 @@ check.balance_window(balance_window)
 # %% [markdown]
 # ## 5. Does it matter how fast the pairs come?
 #
-# Sjöström, Turrigiano & Nelson (2001) let pre fire 10 ms before post, or 10 ms after it, some 60
-# times at different rates. What does the pair rule predict at 50 Hz, with a pair every 20 ms?
+# Sjöström, Turrigiano & Nelson (2001) let pre fire 10 ms before or after post, about 60 times, at
+# different rates. What does the pair rule predict at 50 Hz, with a pair every 20 ms?
 #
 # <details><summary>Make a guess, then open</summary>
 # Nearly the same for both orders: a pre spike 10 ms before one post spike is also 10 ms after the
-# last one. Since depression has the larger area, a higher rate means more depression.
+# previous one. Depression has the larger area, so a higher rate means more depression.
 # </details>
-#
-# The folded cell plays 60 pairs at each rate to a rule.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -356,8 +352,8 @@ def pair_rule(up, down):
 
 
 # %% [markdown]
-# Begin with a depression of 0.0071, as in Pfister & Gerstner (2006). Perhaps these amplitudes are
-# badly chosen: least squares finds the best ones.
+# Begin with a depression of 0.0071, as in Pfister & Gerstner (2006). In case this is a bad choice,
+# find the best amplitudes by least squares.
 
 # %%
 alone = [protocol(pair_rule(1.0, 0.0)), protocol(pair_rule(0.0, 1.0))]
@@ -388,21 +384,21 @@ axes[2].legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# *The figure shows measured changes (dots, with their standard errors) and the predictions of three
-# rules (lines).* Measured changes rise steeply with the rate. Those of a pair rule fall (left), or
-# with the best amplitudes stay flat for one order and rise far too little for the other (middle).
+# *The figure shows measured changes (dots with standard errors) and the predictions of three rules
+# (lines).* The measured changes rise steeply with the rate. Those of the pair rule fall (left).
+# With the best amplitudes they stay flat for one order and rise far too little for the other
+# (middle).
 #
-# **The repair** looks at three spikes. Post gets a second, slower trace $o_2$ (114 ms), read just
-# before its own spike enters, which multiplies potentiation: $\Delta w = A_3^+\, r\, o_2$.
-# Depression stays that of the pair rule. This is the [triplet
-# rule](../docs/glossary.md#triplet-rule). It has one more free parameter, its constants were fitted
-# to these very data, and the mean squared error falls from 7.6<!-- misfit_pair 0.1 --> to
-# 0.4<!-- misfit_triplet 0.1 -->.
+# **The repair** takes three spikes into account. Post gets a second, slower trace $o_2$ (114 ms),
+# which multiplies potentiation: $\Delta w = A_3^+\, r\, o_2$. It is read just before the new spike
+# of post enters. Depression stays the same. This [triplet rule](../docs/glossary.md#triplet-rule)
+# has one more free parameter, and its constants were fitted to these very data. The error falls
+# from 7.6<!-- misfit_pair 0.1 --> to 0.4<!-- misfit_triplet 0.1 -->.
 #
 # ### Exercise 4: Predict the change at any rate (8 min)
 #
 # A pair of spikes comes every `period` ms, for ever, with pre `lag` ms before post. Return the
-# change of the weight per period, by all pairs.
+# change of the weight per period.
 
 
 # %% tags=["exercise"]
@@ -426,10 +422,10 @@ if check.per_period(per_period):
 # ## Summary
 #
 # 1. A pair of spikes changes a weight by $\pm A\,e^{-|s|/\tau}$: up if pre came first.
-# 2. A trace replaces the list of all earlier spikes.
-# 3. Hard bounds cut off; soft bounds slow down.
+# 2. A trace replaces the list of earlier spikes.
+# 3. Hard bounds stop a weight at 0 or 1; soft bounds slow it down.
 # 4. Between unrelated neurons, a weight drifts with the area of the window.
-# 5. No amplitudes make the pair rule's changes rise as measured; a triplet term repairs that.
+# 5. The pair rule fails at high rates, whatever its amplitudes; a triplet term repairs this.
 #
 # ## Further reading
 #

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Find a pattern that nobody marked
 #
-# A thousand inputs fire at random. Now and then the same 50 ms come again, and nobody tells the
-# neuron. You watch it fail twice, and then find the pattern. Controls show what it listens to, and
-# ten more streams how often it works.
+# A thousand inputs fire at random. Now and then the same 50 ms of spikes recur, and nobody tells
+# the neuron when. You watch it fail twice, and then find the pattern. Controls show what it has
+# learned, and ten more streams how often it works.
 #
 # **Time.** 50 minutes for you, 2 minutes for the machine.
 # **You need.** [401](401_stdp.ipynb), for traces and the drift of a weight; the neuron of
@@ -27,9 +27,9 @@
 # After this lesson you can
 #
 # 1. close the loop from weights to spikes and from spikes to weights,
-# 2. say how the balance of the two changes decides between silence and runaway firing,
+# 2. say how the balance of potentiation and depression decides between silence and runaway firing,
 # 3. state a chance level, and test what a detector uses by a control,
-# 4. predict which synapses win, and why the answer comes earlier and earlier,
+# 4. predict which synapses win, and why the output spike comes earlier and earlier,
 # 5. make neurons share the work by lateral inhibition.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -62,7 +62,7 @@ tau_plus, tau_minus = 16.8, 33.7
 # ## 1. Can you see the pattern?
 #
 # Each input is a Poisson process of 30 Hz. The stream consists of slots of 50 ms. In about a
-# quarter of them, at random, the *same* spikes come again.
+# quarter of them, at random, the *same* spikes recur.
 
 
 # %%
@@ -107,13 +107,13 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows 100 inputs in the half second with the most patterns: plain (above), and with
-# the pattern marked in orange (below).* The total number of spikes gives nothing away. What comes
-# again is *how often* each input fires, and *when*.
+# the pattern marked in orange (below).* The total number of spikes does not give the pattern away.
+# What recurs is *how often* each input fires, and *when*.
 #
 # ### Exercise 1: State the chance level (4 min)
 #
-# A useless neuron fires at random, as a Poisson process of `hz`. In what share of the slots of
-# `slot` ms does it fire at least once? The check accepts an error of 2 %.
+# A useless neuron fires at random, as a Poisson process of rate `hz`. In what share of the slots of
+# `slot` ms does it fire at least once?
 
 
 # %% tags=["exercise"]
@@ -131,8 +131,7 @@ if check.chance_hits(chance_hits):
 # ## 2. What if a neuron learns while it listens?
 #
 # The neuron is that of lesson 101, but each spike sets $v$ to 0 (a hard reset). All weights start
-# at 0.5, and the gain is such that the mean input just reaches the threshold. Two parts meet in one
-# loop: three steps for the neuron, and the four steps of the rule.
+# at 0.5, and with the chosen gain the mean input just reaches the threshold.
 
 # %%
 gain = 1 / (n_inputs * rate / 1000 * 0.5 * tau)
@@ -164,7 +163,7 @@ def listen(spikes, weight, ratio, inhibition=0.0):
 
 
 # %% [markdown]
-# **The library does the same**, but slowly, so compare the first second only.
+# **The library does the same**, but more slowly, so compare only the first second.
 
 # %%
 start = np.full((1, n_inputs), 0.5)
@@ -182,12 +181,12 @@ assert np.array_equal(spikes, out[:, 0])
 assert np.allclose(w, weight, atol=1e-9)
 
 # %% [markdown]
-# By the drift of lesson 401, chance neither strengthens nor weakens when $A_-$ is about half of
-# $A_+$. Try ratios of 0.4, 0.6 and 1.2. What will the neuron do?
+# By lesson 401, chance pairs cause no drift when $A_-$ is about half of $A_+$. Try ratios of 0.4,
+# 0.6 and 1.2. What will the neuron do?
 #
 # <details><summary>Make a guess, then open</summary>
-# With 0.4 every weight grows, so the neuron fires more, so every weight grows: nothing stops it.
-# With 1.2 every weight shrinks until the neuron hardly fires.
+# With 0.4 every weight grows, so the neuron fires more, and weights grow faster: it runs away. With
+# 1.2 every weight shrinks until the neuron hardly fires.
 # </details>
 
 # %%
@@ -209,15 +208,15 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows how often the neuron fires, in bins of 0.5 s, for three strengths of
-# depression.* At 0.4 the neuron runs away, at 1.2 it is nearly silent after a few seconds. At 0.6
-# depression wins only slightly: weights fall on average, but an input that *keeps* arriving just
-# before the output spike can hold its own.
+# depression.* At 0.4 the neuron runs away; at 1.2 it is nearly silent after a few seconds. At 0.6
+# depression wins only slightly: weights fall on average, but inputs that *keep* arriving just
+# before the output spike can keep theirs.
 #
 # ## 3. Does it find the pattern?
 #
-# Let it hear the whole minute, with two controls. In the first, nothing repeats. The second is
-# stricter: each time the pattern comes, every input fires *as often* as in the pattern, but at
-# times drawn anew. A neuron that only learns *which* inputs are busy would find this one, too.
+# Present the whole minute, and two controls. In the first, nothing repeats. The second is stricter:
+# each time the pattern comes, every input fires *as often* as in the pattern, but at new random
+# times. A neuron that learns only *which* inputs are busy would find these slots, too.
 
 
 # %%
@@ -284,14 +283,14 @@ axes[1].legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the time that the neuron takes to fire, each time the pattern comes (left), and
-# how often it fires outside the pattern (right), beside both controls.* At first it fires in and
+# *The figure shows the latency of the neuron's first spike, each time the pattern comes (left), and
+# how often it fires outside the pattern (right), with both controls.* At first it fires inside and
 # outside the pattern alike. But in the pattern the same inputs always come just before its spike,
-# and gain. In the last quarter it fires in 100<!-- hits 0.5 --> % of the patterns,
+# and gain weight. In the last quarter it fires in 100<!-- hits 0.5 --> % of the patterns,
 # 3.6<!-- latency 0.1 --> ms after their start, and practically never outside. With shuffled times
 # it finds nothing: this neuron has learned *when* inputs fire.
 #
-# One stream proves little. Here are 10<!-- streams 0 --> more, each with its own pattern, noise and
+# One stream proves little. Try 10<!-- streams 0 --> more, each with its own pattern, noise and
 # shuffled control.
 
 # %%
@@ -316,14 +315,14 @@ assert not full_run or times_found["pattern"] > 5 * times_found["times shuffled"
 # %% [markdown]
 # The neuron finds the pattern in 8<!-- found 0 --> of 10<!-- streams 0 --> streams: it fires in
 # more than 90 % of the patterns, and outside less than once in 2 s. With shuffled times, it finds
-# the slots in 1<!-- found_shuffled 0 --> of 10<!-- streams 0 --> streams: there it has learned
-# which inputs are busy. So it *can* use counts, but in nearly every stream it needs the timing.
+# the slots in 1<!-- found_shuffled 0 --> of 10<!-- streams 0 -->: there it has learned which inputs
+# are busy. So it *can* use counts, but nearly always needs the timing.
 #
 # ### Exercise 2: Jitter the pattern (7 min)
 #
-# How precisely must the times repeat? Move each spike of the pattern by a whole number of ms of its
-# own, each number from `-size` to `size` equally likely. A spike that leaves the slot at one end
-# comes in again at the other. Spikes of one input that meet become one.
+# How precisely must the times repeat? Move each spike of the pattern by its own whole number of ms,
+# all numbers from `-size` to `size` equally likely. A spike that leaves the slot at one end comes
+# in at the other. Spikes of one input that meet become one.
 
 
 # %% tags=["exercise"]
@@ -347,8 +346,8 @@ if check.jitter(jitter):
 
 # %% [markdown]
 # <details><summary>How precisely, then?</summary>
-# To a few ms. For this neuron 1 ms costs nothing, 2 ms about half of the hits, and 5 ms all. The
-# neuron listens to the first few ms of the pattern, and jitter smears them out.
+# To a few ms. For this neuron 1 ms costs nothing, 2 ms about half of the hits, and 5 ms all. It
+# responds to the first few ms of the pattern, which jitter smears out.
 # </details>
 #
 # ## 4. Which synapses win?
@@ -356,9 +355,9 @@ if check.jitter(jitter):
 # Why did the latency fall?
 #
 # <details><summary>Make a guess, then open</summary>
-# The inputs just before the output spike gain, so it comes a little sooner next time, and then
-# still earlier inputs gain. The spike walks back to the beginning of the pattern, where nothing
-# earlier repeats.
+# Inputs just before the output spike gain, so this spike comes a little earlier next time, and then
+# still earlier inputs gain. The spike moves to the start of the pattern, before which nothing
+# repeats.
 # </details>
 
 # %%
@@ -388,17 +387,17 @@ assert not full_run or early.mean() > 0.8 > 0.4 > later.mean()
 
 # %% [markdown]
 # *The figure shows the potential in the last second, before and after learning, with the pattern in
-# orange (left), and each input's weight over the time at which it first fires in the pattern
-# (right).* After learning, noise leaves the neuron below its threshold, and the pattern lifts it
-# across at once. The inputs of the first 3 ms have a mean weight of 0.89<!-- early 0.02 -->. Those
+# orange (left), and each input's weight against the time at which it first fires in the pattern
+# (right).* After learning, noise leaves the neuron below its threshold, and the pattern makes it
+# fire at once. The inputs of the first 3 ms have a mean weight of 0.89<!-- early 0.02 -->. Those
 # from 5 to 20 ms come too late each time, and have fallen to 0.21<!-- later 0.02 -->. The grey
-# inputs fire only in noise. They gain, because they fire just before the pattern and are silent
-# until it is over.
+# inputs do not fire in the pattern. They gain, because they can fire just before it, but not in the
+# 50 ms after its start.
 #
 # ### Exercise 3: Predict who gains (8 min)
 #
-# A pattern has one row per ms, and a neuron fires once, in row `t_out`. By how much does that
-# change the weight of each input? Input spikes in the same row count as before.
+# A pattern has one row per ms, and a neuron fires once, in row `t_out`. By how much does each
+# input's weight change? Input spikes in row `t_out` count as earlier.
 
 
 # %% tags=["exercise"]
@@ -422,15 +421,15 @@ if check.gains(gains):
 # %% [markdown]
 # ## 5. Do four neurons find three patterns?
 #
-# Now three patterns recur, and four neurons listen, each with random weights. Will they share the
+# Now three patterns recur, for four neurons with random weights. Will the neurons share the
 # patterns?
 #
 # <details><summary>Make a guess, then open</summary>
-# Nothing tells a neuron what the others do. What is easy to find for one is easy to find for all.
+# No. Nothing tells a neuron what the others do, and what is easy to find for one is easy for all.
 # </details>
 #
-# The remedy is one line in `listen`: each spike pushes all *other* neurons down, here by four
-# thresholds. The first neuron to fire keeps the others from firing, and so from learning its
+# The remedy is one line in `listen`: each spike lowers the potential of all *other* neurons, here
+# by four thresholds. The first to fire keeps the others from firing, and so from learning its
 # pattern. This is [lateral inhibition](../docs/glossary.md#lateral-inhibition); the result is
 # called [winner-take-all](../docs/glossary.md#winner-take-all).
 
@@ -479,11 +478,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows, for the last quarter of the first stream, in what share of the slots with each
-# pattern, and with none, each neuron fires.* Without inhibition two neurons answer the same
-# pattern, and another pattern is left out. In each of the 10<!-- streams 0 --> streams some pattern
-# has several neurons, and in 7<!-- gaps 0 --> of them one has none. With inhibition both are rare;
-# a pattern without a neuron occurs in 1<!-- gaps_inhibition 0 --> stream. The price: hits fall a
-# little, and a neuron fires more often where there is no pattern.
+# pattern, and with none, each neuron fires.* Without inhibition two neurons respond to the same
+# pattern, and another pattern is left out. In all 10<!-- streams 0 --> streams some pattern has
+# several neurons, and in 7<!-- gaps 0 --> some pattern has none. With inhibition both are rare; a
+# pattern has no neuron in 1<!-- gaps_inhibition 0 --> stream. In return, hits fall a little, and
+# neurons fire more often outside the patterns.
 #
 # ### Exercise 4: Push the others down (4 min)
 #
@@ -503,11 +502,11 @@ check.inhibit(inhibit)
 # %% [markdown]
 # ## Summary
 #
-# 1. Three steps for the neuron and four for the rule close the loop.
+# 1. Three steps for the neuron and four for the rule form one loop.
 # 2. With a little more depression than potentiation, what repeats just before the output spike
 #    wins.
 # 3. With shuffled times the neuron hardly ever finds the slots: it mostly learns timing.
-# 4. The output spike comes earlier, until it reaches the pattern's start.
+# 4. The output spike comes ever earlier, until it reaches the start of the pattern.
 # 5. Inhibition makes neurons share the patterns.
 #
 # ## Further reading

@@ -13,10 +13,10 @@
 # %% [markdown]
 # # Learn features without labels, and see what no feature can tell
 #
-# A layer looks at digits without labels ([unsupervised
-# learning](../docs/glossary.md#unsupervised-learning)), and its weights become strokes. Controls
-# show whether that is a success. In a second task, only a reward tells right from wrong: STDP
-# fails, and you give each synapse a memory that waits for the reward.
+# A layer learns from digits without labels ([unsupervised
+# learning](../docs/glossary.md#unsupervised-learning)), and its weights become strokes. In a second
+# task, only a reward tells right from wrong. STDP fails, and you give each synapse a memory that
+# lasts until the reward.
 #
 # **Time.** 55 minutes for you, 20 seconds for the machine.
 # **You need.** [401](401_stdp.ipynb) for traces, [402](402_find_a_pattern.ipynb) for competition,
@@ -62,8 +62,8 @@ blocks = 60  # blocks of 16 trials with reward
 # ## 1. A picture becomes one spike per cell
 #
 # Cells with a [difference of Gaussians](../docs/glossary.md#difference-of-gaussians) as their
-# filter respond to edges: an ON cell to a bright spot, an OFF cell to a dark one. Each cell fires
-# once: the stronger its response, the earlier ([latency](../docs/glossary.md#latency-code)).
+# filter respond to edges: ON cells to bright spots, OFF cells to dark ones. Each cell fires once,
+# earlier for a stronger response ([latency](../docs/glossary.md#latency-code)).
 
 # %%
 n_steps = 15  # of a picture
@@ -94,14 +94,14 @@ plt.colorbar(image, ax=axes, label="spike (step)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows a digit, and when its ON and OFF cells fire (white: never).* Dark violet is
-# early: ON cells on the ink, OFF cells just beside it.
+# *The figure shows a digit, and when its ON and OFF cells fire (white: never).* The earliest spikes
+# (dark violet) are those of ON cells on the ink, and of OFF cells just beside it.
 #
 # ## 2. Winners learn
 #
-# A layer of 40 [feature maps](../docs/glossary.md#feature-map) hears these spikes; each map looks
-# at all places with the same 5x5 weights for ON cells and 5x5 for OFF cells. Neurons add up the
-# weights of inputs that have fired, and fire at a threshold. The first ones win, and keep their
+# A layer of 40 [feature maps](../docs/glossary.md#feature-map) receives these spikes. Each map
+# applies the same 5x5 weights for ON cells and 5x5 for OFF cells at all places. Neurons add up the
+# weights of inputs that have fired, and fire at a threshold. The first to fire win, and keep their
 # neighbours and the rest of their map from firing. (`n_winners` limits the winners per picture; the
 # threshold rises with each win and decays back to `theta_rest`.) Only winners learn, by the *order*
 # of spikes (Kheradpisheh et al. 2018):
@@ -109,7 +109,7 @@ plt.show()
 # $$\Delta w = \begin{cases} +a_+\, w(1-w) & \text{the input fired no later than the winner}\\
 # -a_-\, w(1-w) & \text{it fired later, or never.} \end{cases}$$
 #
-# One picture by hand: the library says who wins, and when.
+# Update weights for one picture by hand. The library tells who wins, and when.
 
 
 # %%
@@ -141,8 +141,8 @@ assert torch.allclose(layer.weight[m], by_hand, atol=1e-6)
 # %% [markdown]
 # ### Exercise 1: Update by order (4 min)
 #
-# Return the weights of a winner after it has learned. An input that never fires has a time after
-# every other.
+# Return the weights of a winner after it has learned. Inputs that never fire have a time after all
+# others.
 
 
 # %% tags=["exercise"]
@@ -157,12 +157,12 @@ check.update_by_order(update_by_order)
 # %% [markdown]
 # ## 3. When has a layer learned enough?
 #
-# A weight comes to rest at 0 and at 1, so $C_l$, the mean of $w(1-w)$ over a layer, tells how much
-# is still undecided. This measures [convergence](../docs/glossary.md#convergence). All weights
-# start near 0.8. Below 0.01 a layer counts as converged. Does $C_l$ fall from the start?
+# Weights stop changing at 0 and 1. So $C_l$, the mean of $w(1-w)$ over a layer, measures its
+# [convergence](../docs/glossary.md#convergence): below 0.01 a layer counts as converged. All
+# weights start near 0.8. Does $C_l$ fall from the start?
 #
 # <details><summary>Make a guess, then open</summary>
-# No. On the way from 0.8 to 0, most weights pass 0.5, where w (1 - w) is largest. So it rises
+# No. On the way from 0.8 to 0, most weights pass 0.5, where w (1 - w) is largest. So $C_l$ rises
 # first.
 # </details>
 
@@ -196,9 +196,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows 12 of the maps, one per column, before learning and after 1, 3 and 12 epochs:
-# red for ON cells (ink), blue for OFF cells, white for both alike, or neither.* Bars, bends and
-# ends of strokes appear: these are the [receptive fields](../docs/glossary.md#receptive-field) of
-# the maps. Maps differ, because each winner keeps the others from learning the same.
+# red for ON cells (ink), blue for OFF cells, white for equal weights.* The [receptive
+# fields](../docs/glossary.md#receptive-field) of the maps become bars, bends and ends of strokes.
+# Maps differ, because winners keep others from learning the same.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots()
@@ -215,7 +215,7 @@ plt.show()
 #
 # ### Exercise 2: Measure each map (5 min)
 #
-# Return $C_l$ of every map by itself, and the share of the maps below `limit`.
+# Return $C_l$ of each map, and the share of the maps below `limit`.
 
 
 # %% tags=["exercise"]
@@ -232,12 +232,11 @@ if check.converged_share(converged_share):
 # %% [markdown]
 # ## 4. Are these features any good?
 #
-# Only now do labels come in, for a [linear read-out](../docs/glossary.md#linear-read-out) of the
-# highest potential of each map, in the whole picture or in each quarter of it. Chance is 10 %.
-# Three controls:
+# Only now are labels used, for a [linear read-out](../docs/glossary.md#linear-read-out) of the
+# highest potential of each map, in the whole picture or in each quarter. Compare three controls:
 #
-# - **The layer before it has learned**, with random weights.
-# - **The learned weights, shuffled** within each map: their values stay, their arrangement goes.
+# - **The layer before learning**, with random weights.
+# - **The learned weights, shuffled** within each map: the same values in another arrangement.
 # - **The pixels** themselves.
 #
 # ### Exercise 3: Shuffle the weights (5 min)
@@ -309,18 +308,18 @@ plt.show()
 # *The figure shows how many test digits a linear read-out gets right, from the layer's features and
 # from two controls, for 3<!-- n_seeds 0 --> seeds (dots); the line marks the pixels.* With one
 # number per map, learned features reach 87.6<!-- learned 1 --> %, and random ones
-# 48.7<!-- random 1 --> %. Most of the gain is in the *values* of the weights, few and strong
-# instead of all nearly equal. The strokes add only the last 8.2<!-- strokes 1 --> points. With four
-# numbers per map, learned features reach 96.7<!-- learned_4 0.5 --> %, level with the pixels, which
-# are only 64 numbers instead of 160.
+# 48.7<!-- random 1 --> %. Most of the gain comes from the *values* of the weights: few are strong,
+# instead of all nearly equal. Their arrangement in strokes adds only the last 8.2<!-- strokes 1 -->
+# points. With four numbers per map, learned features reach 96.7<!-- learned_4 0.5 --> %. The 64
+# pixels do as well as these 160 numbers.
 #
 # ## 5. What can STDP never know?
 #
-# Of four stimuli, two ask for the response "left", and two for "right". Each lasts 100 ms, in which
-# ten inputs of its own fire at 60 Hz. All 40 inputs reach both neurons, with weights that start at
-# 0.5. Each spike of one neuron inhibits the other, and the neuron with more spikes is the response.
-# Only a **reward** tells whether it is right, 100 ms after the stimulus is over. Guessing is right
-# half the time. `session` runs blocks of 16 such trials and learns after each block.
+# Two of four stimuli call for the response "left", the others for "right". For 100 ms, the ten
+# inputs of a stimulus fire at 60 Hz. All 40 inputs reach two neurons, with initial weights of 0.5.
+# Each spike of one neuron inhibits the other, and the neuron with more spikes determines the
+# response. Only a **reward**, 100 ms after the end of the stimulus, tells whether it is right.
+# Guessing is right half the time. `session` runs blocks of 16 trials and learns after each block.
 #
 # What will plain STDP learn?
 #
@@ -337,16 +336,16 @@ assert not full_run or all(weight.min() > 0.9 for _, weight in runs["plain STDP"
 # %% [markdown]
 # Responses stay at chance, and all weights grow.
 #
-# When the reward comes, the spikes are long gone. So each synapse keeps what the pair rule would
-# have changed in an [eligibility trace](../docs/glossary.md#eligibility-trace) $e$, which decays
-# slowly, until a reward $m$ turns what is left of it into a change:
+# When the reward comes, the spikes are long over. So each synapse keeps the change by the pair rule
+# in an [eligibility trace](../docs/glossary.md#eligibility-trace) $e$, which decays slowly. A
+# reward $m$ turns the rest into a change of the weight:
 #
 # $$e \leftarrow e^{-dt/\tau_e}\, e + \Delta w_{STDP}, \qquad \Delta w = m\, e .$$
 #
 # This is [reward-modulated STDP](../docs/glossary.md#reward-modulated-stdp), a [three-factor
 # rule](../docs/glossary.md#three-factor-rule): besides the two spikes, a change needs the reward.
 #
-# One pair of spikes, a reward at 200 ms and a punishment at 500 ms, by hand:
+# Follow one pair of spikes, a reward at 200 ms and a punishment at 500 ms by hand:
 
 # %%
 tau_e = 500.0  # ms
@@ -382,13 +381,13 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the eligibility that a pair of spikes leaves behind (above), and the weight of
-# the synapse (below).* The pair at 60 ms changes nothing by itself. At 200 ms the reward turns what
-# is left into a change of $0.1\,e^{-10/20}\,e^{-140/500}$, or 0.046<!-- written 0.0005 -->. At 500
-# ms the punishment lowers the weight by what is left then.
+# the synapse (below).* The pair at 60 ms by itself changes nothing. At 200 ms the reward raises the
+# weight by what is left of the trace, $0.1\,e^{-10/20}\,e^{-140/500}$, or
+# 0.046<!-- written 0.0005 -->. At 500 ms the punishment lowers it by what is left then.
 #
 # ### Exercise 4: Wait long enough (4 min)
 #
-# Which time constant leaves a share of `share` of the eligibility trace after `delay` ms?
+# With which time constant is a share `share` of the eligibility trace left after `delay` ms?
 
 
 # %% tags=["exercise"]
@@ -403,10 +402,9 @@ check.wait_long_enough(wait_long_enough)
 # %% [markdown]
 # ## 6. What should the synapses be told?
 #
-# Three attempts: an eligibility trace that lasts only 5 ms; one of 500 ms with reward 1 for right
-# and 0 for wrong; and one of 500 ms with the [reward prediction
-# error](../docs/glossary.md#reward-prediction-error), the reward minus its average over the last
-# ten blocks or so. Which of them learn?
+# Compare an eligibility trace of only 5 ms; one of 500 ms with reward 1 for right and 0 for wrong;
+# and one of 500 ms with the [reward prediction error](../docs/glossary.md#reward-prediction-error),
+# the reward minus its average over about ten blocks. Which networks learn?
 
 
 # %%
@@ -449,14 +447,14 @@ plt.show()
 # %% [markdown]
 # *The figure shows the share of correct responses, averaged over seeds and over four blocks.*
 #
-# - Plain STDP (grey) and an eligibility of 5 ms (purple) stay at chance: after 100 ms, $e^{-100/5}$
-#   is practically nothing.
+# - Plain STDP (grey) and a trace of 5 ms (purple) stay at chance: after 100 ms, only $e^{-100/5}$
+#   of the trace is left.
 # - With a reward of 1 or 0 (orange) the network learns at first, and then *forgets*. Why?
 #
 # <details><summary>Make a guess, then open</summary>
 # A reward that is never negative strengthens nearly every synapse with a trace, also those onto the
-# neuron that lost, and no mistake weakens any. The synapses of the right responses reach 1 first,
-# but the others catch up: plain STDP again.
+# neuron that lost. Mistakes weaken no synapse. Synapses for right responses reach 1 first, but the
+# others catch up.
 # </details>
 #
 # - The prediction error (blue) is negative after a mistake, and near 0 when all goes as expected.
@@ -464,9 +462,9 @@ plt.show()
 #
 # ### Exercise 5: Learn the opposite (10 min)
 #
-# After 50 of 140 blocks the rule is reversed: stimuli that asked for left now ask for right. First
-# predict the accuracy of the next block. Then write a signal with which the network learns both:
-# more than 75 % right before the reversal, and again 60 blocks after it.
+# After 50 of 140 blocks the task is reversed: left and right are exchanged. Predict the accuracy of
+# the next block. Then write a signal with which the network learns both tasks: more than 75 % right
+# before the reversal, and again 60 blocks after it.
 #
 # <details><summary>The next block</summary>
 # The network answers as before, so the accuracy is near 0.
@@ -490,10 +488,11 @@ if check.relearn(relearn):
 # ## Summary
 #
 # 1. A winner strengthens the inputs that came in time, and weakens all others.
-# 2. $C_l$ rises while weights pass 0.5, and is below 0.01 when they have decided.
+# 2. $C_l$ rises while weights pass 0.5, and is below 0.01 when they have converged.
 # 3. Learned features beat random and shuffled weights, but not the pixels.
-# 4. STDP sees what comes together, not what is good.
-# 5. An eligibility trace waits for the reward, which has to be compared with what was expected.
+# 4. STDP learns what occurs together, not what is right.
+# 5. An eligibility trace bridges the delay of the reward, which must be compared with the expected
+#    reward.
 #
 # ## Further reading
 #
@@ -503,7 +502,7 @@ if check.relearn(relearn):
 #   Frémaux & Gerstner (2016), Front. Neural Circuits 9:85,
 #   [doi](https://doi.org/10.3389/fncir.2015.00085): eligibility and reward.
 # - Schultz, Dayan & Montague (1997), Science 275:1593,
-#   [doi](https://doi.org/10.1126/science.275.5306.1593): dopamine neurons answer to the error.
+#   [doi](https://doi.org/10.1126/science.275.5306.1593): dopamine neurons respond to the error.
 #
 # **Next.** [404](404_segmentation.ipynb).
 # **See also.** [702](702_three_learners.ipynb).

@@ -15,7 +15,7 @@
 #
 # You run a network's weights backwards, first to see what each layer has learned, then to find the
 # pixels behind a single spike. In this way SpikeSEG finds satellites in the events of a camera, and
-# tells two apart. Its score looks excellent, until you see what else reaches it.
+# tells two apart. Its score is excellent, but so is that of a useless method.
 #
 # **Time.** 55 minutes for you, 1 minute for the machine.
 # **You need.** [403](403_features.ipynb), for convolutions that learn by STDP.
@@ -27,7 +27,7 @@
 # After this lesson you can
 #
 # 1. draw what a deeper layer has learned, by transposed convolutions,
-# 2. lead a spike back through pooling, with the right index,
+# 2. trace a spike back through pooling, with the right index,
 # 3. compute how often noise alone reaches a threshold,
 # 4. split saliency into single objects,
 # 5. choose a measure that a useless method cannot pass.
@@ -71,10 +71,10 @@ n_test = 150  # unseen scenes
 # %% [markdown]
 # ## 1. What has a deeper layer learned?
 #
-# Three layers look at digits, enlarged to 20x20 pixels and framed to 28x28. After
-# [pooling](../docs/glossary.md#pooling), a unit of conv2 sees 5x5 units of conv1, and one of conv3
-# 7x7 units of conv2, the whole picture. The layers learn one after the other, as in lesson 403,
-# with learning rates that double every 500 pictures. Then the threshold of conv3 is lowered.
+# Three layers look at digits, enlarged to 20x20 pixels and padded to 28x28. After
+# [pooling](../docs/glossary.md#pooling), units of conv2 see 5x5 units of conv1, and units of conv3
+# the whole picture. The layers learn one after the other, as in lesson 403, with learning rates
+# that double every 500 pictures. Then the threshold of conv3 is lowered.
 
 # %%
 g = torch.Generator().manual_seed(seed)
@@ -101,8 +101,8 @@ _ = reader.layers[2].thresholds.mul_(0.7)  # from now on also for what is only s
 
 # %% [markdown]
 # A weight of conv2 belongs to a map of conv1, not to a pixel. To see a map of conv2 as a picture,
-# add up conv1's features, each at the place that it listens to: a *transposed* convolution. Before
-# that, each pooled unit spreads over its four pixels.
+# spread each pooled unit over its four pixels, and add up conv1's features, each at its place: a
+# *transposed* convolution.
 
 
 # %%
@@ -140,9 +140,9 @@ assert not full_run or lit["conv3"] < 0.4 * of_digit
 
 # %% [markdown]
 # *The figure shows ten maps of each layer in pixels: red for ON, blue for OFF cells, each scaled to
-# its own highest value.* conv1 has bars and edges, conv2 longer strokes and bends. Hardly any map
-# of conv3 is a digit: most are one or two short strokes. Half of them light at most
-# 24<!-- lit_3 2 --> pixels; a digit has 126<!-- lit_digit 2 -->.
+# its highest value.* conv1 has bars and edges, conv2 longer strokes and bends. Hardly any map of
+# conv3 is a digit: most are one or two short strokes. The median map lights 24<!-- lit_3 2 -->
+# pixels; a digit has 126<!-- lit_digit 2 -->.
 #
 # A spike of conv3 is a *class spike*. Name each map by the digit for which it wins most often, in
 # one half of the pictures. How well does the network read the other half?
@@ -163,13 +163,13 @@ print(f"{answered.double().mean():.0%} of the pictures cause a class spike; of t
 assert right > 0.15
 
 # %% [markdown]
-# 49<!-- right 2 --> % are right, better than chance but poor: nothing tells the network to keep a 4
-# and a 9 apart.
+# 49<!-- right 2 --> % of its answers are right, better than chance but poor: nothing tells the
+# network to separate 4 and 9.
 #
 # ### Exercise 1: Go one layer back (5 min)
 #
-# Without pooling: `maps` are weights of one layer, `features` those of the layer below. Return the
-# pictures that the maps stand for.
+# Do this without pooling: `maps` are the weights of one layer, `features` those of the layer below.
+# Return a picture of each map.
 
 
 # %% tags=["exercise"]
@@ -184,8 +184,8 @@ check.one_layer_back(one_layer_back)
 # %% [markdown]
 # ## 2. Which pixels caused this spike?
 #
-# Now the weights run backwards for a **single spike**: from the class spike to those spikes of
-# conv2 that caused it, from there to conv1, and to pixels. The sum is the
+# Now run the weights backwards for a **single spike**: from the class spike to the spikes of conv2
+# that caused it, from there to conv1, and to pixels. The result is the
 # [saliency](../docs/glossary.md#saliency).
 
 # %%
@@ -205,16 +205,16 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows eight digits (above), and the saliency of their class spikes (below), each
-# scaled to its highest value.* Only pixels are lit that had a spike *and* a part in the decision.
-# Brightest is one short stroke, as in the maps of conv3.
+# scaled to its highest value.* Only pixels that had a spike *and* a part in the decision are lit.
+# The brightest part is a short stroke.
 #
 # A pooled unit fires with the first of its four pixels to fire. The way back leads to this pixel
-# alone, so pooling has to keep its index.
+# alone, so pooling has to store its index.
 #
 # ### Exercise 2: Undo pooling (4 min)
 #
-# `index` says which of its 2x2 pixels each pooled unit passed on: 0, 1, 2 and 3 are upper left,
-# upper right, lower left and lower right. Return `values` at these pixels, with 0 everywhere else.
+# `index` tells which of its 2x2 pixels each pooled unit passed on: 0, 1, 2 and 3 are upper left,
+# upper right, lower left and lower right. Return `values` at these pixels, and 0 everywhere else.
 
 
 # %% tags=["exercise"]
@@ -230,8 +230,8 @@ check.unpool(unpool)
 # ## 3. A camera that sees only change
 #
 # An [event camera](../docs/glossary.md#event-camera) sends an event where a pixel becomes brighter
-# (ON) or darker (OFF). A satellite lights pixels in front of it and leaves dark ones behind. The
-# scenes are generated: 128x128 pixels, 10 frames, 0 to 2 satellites, 20 stars that drift together,
+# (ON) or darker (OFF). A satellite causes ON events in front of it and OFF events behind. The
+# scenes are simulated: 128x128 pixels, 10 frames, 0 to 2 satellites, 20 stars that drift together,
 # and noise on 0.5 % of all pixels in each frame.
 
 # %%
@@ -260,10 +260,10 @@ plt.show()
 # %% [markdown]
 # *The figure shows one scene, ON red and OFF blue: all events (left), those of one frame (middle),
 # and the surroundings of a satellite in that frame, with its true box (right).* What gives a
-# satellite away is that the next frame has another handful right beside it.
+# satellite away is another group of events right beside it in the next frame.
 #
 # **First attempt.** `SpikeSEG.from_paper("igarss2023")`, with the constants of Kirkland et al.
-# (2023), has a threshold of 0.1 in every layer, for recordings with next to no noise. How many
+# (2023), has a threshold of 0.1 in every layer, for recordings with hardly any noise. How many
 # class spikes will a scene *without* satellites cause?
 
 # %%
@@ -275,7 +275,7 @@ print(f"satellites in scene 0: {int(test.n_satellites[0])}; class spikes: {int(a
 assert alarms.sum() > 0
 
 # %% [markdown]
-# Ten thousand: one noise event gets through all layers. What has to change?
+# There are ten thousand, because a single noise event passes all layers. What has to change?
 #
 # <details><summary>Make a guess, then open</summary>
 # Thresholds must be several weights high, and a leak must keep noise of different frames from
@@ -301,14 +301,14 @@ if check.by_chance(by_chance):
         print(f"at least {least} in a window of 5x5: {expected:.0f} windows per scene, by chance")
 
 # %% [markdown]
-# Such counts give only the order of magnitude. The network has four fixed filters in conv1,
-# differences of Gaussians, which take ON and OFF events alike; conv2 and conv3 learn. Their
-# thresholds, 2.5 and 5 full weights, were chosen on other scenes with known truth; conv1 and conv2
-# leak. [Homeostasis](../docs/glossary.md#homeostasis) makes each map of conv2 choosier with each
-# win.
+# These counts give only the order of magnitude. conv1 of our network has four fixed filters,
+# differences of Gaussians, which treat ON and OFF events alike. conv2 and conv3 learn; their
+# thresholds, 2.5 and 5 full weights, were chosen on other scenes with known truth. conv1 and conv2
+# leak. [Homeostasis](../docs/glossary.md#homeostasis) raises the threshold of a map of conv2 with
+# each win.
 #
-# Is that learning without labels? No pixel is labelled, but every scene to learn from holds a
-# satellite or two: a weak label. Section 6 measures what it is worth.
+# Is this learning without labels? No pixel is labelled, but every training scene contains one or
+# two satellites: a weak label (see section 6).
 
 # %%
 g.manual_seed(seed)
@@ -331,15 +331,14 @@ assert by_noise["before"] > 1000 > 10 > by_noise["after"]
 assert not full_run or by_noise["after"] == 0
 
 # %% [markdown]
-# High thresholds alone do not help: before learning, when all weights are near 0.8, noise still
-# causes 8066<!-- noise_before 20 --> class spikes. Learning takes most weights to 0, homeostasis
-# raises thresholds further, and none is left.
+# High thresholds alone do not help: before learning, with all weights near 0.8, noise still causes
+# 8066<!-- noise_before 20 --> class spikes. Learning takes most weights to 0, homeostasis raises
+# thresholds, and no class spike is left.
 #
 # ## 4. Back through pooling, with which index?
 #
-# An ordinary network has one index per pooled unit. In a spiking network, it can differ from step
-# to step. The obvious program keeps those of the last step. Count a true pixel as found if a pixel
-# at most one pixel away is lit:
+# An ordinary network has one index per pooled unit. In a spiking network, this index can change
+# from step to step. A naive decoder uses the indices of the last step.
 
 # %%
 with torch.no_grad():
@@ -377,15 +376,14 @@ plt.show()
 print(f"true pixels found, to within one pixel: {found_share(naive):.0%}")
 
 # %% [markdown]
-# *The figure shows the true pixels of both satellites (left), and what the naive decoder makes of
-# their class spikes (right).* Only the end of each path lights up. What went wrong?
+# *The figure shows the true pixels of both satellites (left), and their saliency by the naive
+# decoder (right).* Only the end of each path is lit. What went wrong?
 #
 # <details><summary>Make a guess, then open</summary>
-# By the last step the satellite has moved on. The indices of its earlier spikes are gone, and the
-# way back with them.
+# By the last step the satellite has moved on. The indices of its earlier spikes are gone.
 # </details>
 #
-# So the state keeps the indices of *each* step.
+# So keep those of *each* step.
 
 # %%
 proper = decode(finder.layers, state.records, target)[:, 0, 0]
@@ -407,24 +405,26 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the repaired saliency (left), and its sum in each frame for both decoders
-# (right).* Now whole paths are lit, and in this part of the picture hardly any noise.
+# (right).* In this part of the picture, whole paths are now lit, and hardly any noise.
 #
 # ## 5. One satellite or two?
 #
-# Saliency says *where*, but not *how many*. Three steps lead to objects (Kirkland et al. 2022):
+# Saliency tells *where* satellites are, but not *how many*. Three steps lead to objects (Kirkland
+# et al. 2022):
 #
 # - [HULK](../docs/glossary.md#hulk), Hierarchical Unravelling of Linked Kernels, decodes each class
-#   spike by itself, into a mask and a box.
-# - [ASH](../docs/glossary.md#ash), Active Spike Hashing, notes in a list of bits which features had
-#   a part in it.
+#   spike separately, into a mask and a box.
+# - [ASH](../docs/glossary.md#ash), Active Spike Hashing, records as a list of bits which features
+#   contributed to it.
 # - [SMASH](../docs/glossary.md#smash), Similarity Matching through Active Spike Hashing, joins
 #   class spikes with similar features in overlapping boxes,
 #
 # $$\text{score} = \text{Jaccard}(\text{ASH}_i, \text{ASH}_j)\cdot\text{IoU}(\text{box}_i,
 # \text{box}_j) > 0.1 .$$
 #
-# Both factors divide the size of an intersection by that of the union
-# ([IoU](../docs/glossary.md#intersection-over-union)). A chain of such pairs is one object.
+# Both factors divide the size of an intersection by the size of the union
+# ([IoU](../docs/glossary.md#intersection-over-union)). All spikes linked by such pairs form one
+# object.
 
 # %%
 unravelled = hulk(finder, state, level=0.1)
@@ -454,9 +454,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the box of each class spike over the saliency (left), and the scores of all
-# pairs, sorted by group (right).* In the matrix each satellite is a block. To give each its own
-# mask is called [instance segmentation](../docs/glossary.md#instance-segmentation). Groups of fewer
-# than four spikes are left out, and gaps of a pixel are closed.
+# pairs, sorted by group (right).* In the matrix each satellite is a block. Now give each its own
+# mask ([instance segmentation](../docs/glossary.md#instance-segmentation)). Leave out groups of
+# fewer than four spikes, and close gaps of a pixel.
 
 # %%
 instances = smash(unravelled, (128, 128), threshold=0.1, align="none", min_spikes=4)
@@ -475,12 +475,12 @@ axes[0].set_ylabel("y (pixels)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the pixels of the two true satellites (left), and those of the instances that
-# were found (right), one colour each.*
+# *The figure shows the pixels of the two true satellites (left), and of the instances found
+# (right), one colour each.*
 #
 # ### Exercise 4: Vary the threshold of grouping (8 min)
 #
-# For each threshold, count the groups: two spikes belong together if they score above it.
+# For each threshold, count the groups: two spikes belong together if their score is higher.
 # `union_find(n, pairs)` returns the group of each of n spikes.
 
 
@@ -499,15 +499,15 @@ if check.count_groups(count_groups):
 # ## 6. How good is it on unseen scenes?
 #
 # The usual measure is **informedness**, sensitivity + specificity - 1, over all pixels and frames,
-# here with a tolerance of one pixel. What is it if no pixel is marked, and if all are?
+# here with a tolerance of one pixel. What is it if no pixel is marked, and if all are marked?
 #
 # <details><summary>Make a guess, then open</summary>
-# Both times 0. That is its advantage over accuracy, which would be 99.9 % if nothing is marked.
+# It is 0 in both cases. The accuracy, in contrast, is 99.9 % if nothing is marked.
 # </details>
 #
-# Two rivals: the same network trained on scenes a third of which are empty, and a "method" that
-# marks every event. The mean IoU is taken in each frame, between the mask of a satellite and that
-# of its instance; a satellite that is missed counts as 0.
+# Compare the network with two rivals: one trained on scenes of which a third are empty, and a
+# "method" that marks every event. The mean IoU is taken in each frame, between the masks of a
+# satellite and its instance; a missed satellite counts as 0.
 
 # %%
 finders = {"network": finder, "trained with empty scenes": trained_finder(
@@ -529,24 +529,25 @@ assert not full_run or everything.informedness > measured["network"]["informedne
 
 # %% [markdown]
 # The informedness of the network is 0.970<!-- informedness 0.002 -->. But marking *every event*
-# scores 0.989<!-- every_event 0.002 -->! Its 894<!-- false_pixels 5 --> false pixels per scene are
-# nothing beside 160 000 that are rightly left alone. So judge by what a list of events cannot give:
+# scores 0.989<!-- every_event 0.002 -->! Its 894<!-- false_pixels 5 --> false pixels per scene
+# hardly count against 160 000 that are rightly not marked. So use measures that a list of events
+# cannot pass:
 #
-# - the mean IoU of the masks of single satellites is 0.63<!-- mean_iou 0.01 -->,
-# - 94<!-- two_instances 1 --> % of the pairs come out as two,
+# - the mean IoU of the masks is 0.63<!-- mean_iou 0.01 -->,
+# - 94<!-- two_instances 1 --> % of the pairs of satellites come out as two,
 # - 2<!-- false_alarms 1 --> % of the empty scenes give a false alarm: one of 50.
 #
-# And the weak label? Trained with empty scenes, the network reaches an IoU of
-# 0.64<!-- mean_iou_empty 0.01 --> and as many false alarms, and tells
-# 88<!-- two_instances_empty 1 --> % of the pairs apart. That share varies as much with the seed and
-# the scenes, as lesson 405 shows. So the weak label hardly matters here.
+# And the weak label? Trained with empty scenes, the network has an IoU of
+# 0.64<!-- mean_iou_empty 0.01 -->, as many false alarms, and tells
+# 88<!-- two_instances_empty 1 --> % of the pairs apart. This share varies as much with seed and
+# scenes (lesson 405), so the weak label hardly matters.
 #
-# Are these figures good? Nobody knows until something simpler has tried.
+# Are these figures good? Only a simpler method can tell.
 #
 # ### Exercise 5: Measure informedness (4 min)
 #
 # Compute it from four counts: true pixels found, true pixels missed, false pixels marked, and
-# silent ones that are neither true nor marked.
+# silent pixels, neither true nor marked.
 
 
 # %% tags=["exercise"]
@@ -564,9 +565,10 @@ if check.informedness(informedness):
 # ## Summary
 #
 # 1. Transposed convolutions show what a deeper layer has learned: mostly short strokes.
-# 2. A spike returns through the pooling index of its own step.
-# 3. How often noise alone reaches a threshold can be computed.
-# 4. HULK decodes each class spike, ASH notes its features, SMASH joins those that belong together.
+# 2. The way back through pooling needs the index of the spike's step.
+# 3. The binomial law tells how often noise alone reaches a threshold.
+# 4. HULK decodes each class spike, ASH records its features, SMASH joins spikes that belong
+#    together.
 # 5. Marking every event has an excellent informedness. IoU, pairs and false alarms are harder to
 #    fool.
 #

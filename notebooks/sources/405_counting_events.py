@@ -14,8 +14,8 @@
 # # Beat a network by counting, then find what counting cannot do
 #
 # You write ten lines that count events and learn nothing, and they beat the network of lesson 404.
-# Then you take away what they count: in new scenes, only what *comes again* gives an object away.
-# There learning wins, with spikes or without them.
+# In new scenes, counting does not help: only what *recurs* gives an object away. There learning
+# wins, with or without spikes.
 #
 # **Time.** 55 minutes for you, 2 minutes for the machine.
 # **You need.** [404](404_segmentation.ipynb), for the scenes, the network and its measures.
@@ -27,7 +27,7 @@
 #
 # 1. write the simplest detector before you train a network,
 # 2. choose its numbers on scenes that you do not report,
-# 3. say where two methods break, and what was changed to find out,
+# 3. say where two methods fail, and what was changed to find out,
 # 4. recognise a task that needs learning, and name the fair rivals,
 # 5. say whether two shares differ by more than chance.
 
@@ -62,9 +62,9 @@ n_figures = 1200  # scenes of section 5 to learn from
 # %% [markdown]
 # ## 1. What is there to beat?
 #
-# We measure the network of lesson 404 on 150 unseen scenes, by the mean
-# [IoU](../docs/glossary.md#intersection-over-union) of its masks, the share of pairs that come out
-# as two, and the share of empty scenes with a false alarm.
+# Measure the network of lesson 404 on 150 unseen scenes, by the mean
+# [IoU](../docs/glossary.md#intersection-over-union) of its masks, the share of pairs of satellites
+# that come out as two, and the share of empty scenes with a false alarm.
 
 # %%
 n_few = n_test // 9 * 3  # scenes at each noise level, and as many to choose numbers by
@@ -80,14 +80,14 @@ for key, name in names.items():
     print(f"{name:>20}: {network[key]:.3f}")
 
 # %% [markdown]
-# A satellite is a place where *many events lie close together*, in one frame and in the next. By
-# the binomial law, three or more noise events fall into 3x3 pixels and three frames in about one
-# window of 3000.
+# At a satellite, *many events lie close together*, in one frame and in the next. By the binomial
+# law, only one in about 3000 windows of 3x3 pixels and three frames contains three or more noise
+# events.
 #
 # ### Exercise 1: Mark dense pixels (8 min)
 #
-# Begin with a single frame. Mark a pixel if it has an event, ON or OFF, and if at least `least`
-# events lie in the 3x3 pixels around it, its own among them.
+# Treat each frame separately. Mark a pixel if it has an event, ON or OFF, and if at least `least`
+# events lie in the 3x3 pixels around it, including its own.
 
 
 # %% tags=["exercise"]
@@ -107,9 +107,9 @@ if check.count_neighbours(count_neighbours):
 # ## 2. Ten lines that learn nothing
 #
 # 1. A pixel with an event is **dense** if at least three events lie in the 3x3 pixels around it, in
-#    its own frame and the two beside it.
-# 2. Gaps of a pixel are closed, as for the network.
-# 3. Dense pixels that touch, in a frame or from one to the next, are one region.
+#    its own and the two adjacent frames.
+# 2. Gaps of one pixel are closed, as for the network.
+# 3. Dense pixels that touch, within a frame or from one to the next, form a region.
 # 4. A region of fewer than 30 events is noise.
 
 # %%
@@ -143,10 +143,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows two true satellites, the network's instances, and the detector's regions, one
-# colour per object.* The network's masks take in noise beside the path.
+# colour per object.* The network's masks include noise beside the path.
 #
 # The three numbers (three events, 3x3 pixels, 30 events) are chosen on *other* scenes, the
-# [validation set](../docs/glossary.md#validation-set). Here is the first.
+# [validation set](../docs/glossary.md#validation-set). Here is how to choose the first.
 
 # %%
 val = datasets.satellites("val", n=n_few)
@@ -158,7 +158,7 @@ for least, figures in zip(options, tried, strict=True):
 # %% [markdown]
 # ### Exercise 2: Choose on the right scenes (4 min)
 #
-# `val` and `test` hold the score of each option on two sets of scenes. Which option do you take,
+# `val` and `test` hold the score of each option on two sets of scenes. Which option do you choose,
 # and which score do you report?
 
 
@@ -191,20 +191,20 @@ for name, file in (("network, three seeds", "notebook"), ("detector", "density")
 assert min(pairs["detector"]) > max(pairs["network, three seeds"])
 
 # %% [markdown]
-# The network is beaten: the detector's masks have an IoU of 0.805<!-- detector_mean_iou 0.01 -->
-# against 0.633<!-- network_mean_iou 0.01 -->, and no empty scene gives a false alarm. Two
-# satellites come out as two in 96<!-- detector_two_instances 1 --> % of their scenes against
-# 94<!-- network_two_instances 1 --> %: with 50 scenes, a draw. With two other seeds, on other
-# scenes, the network has 92<!-- pairs_2 1 --> and 84<!-- pairs_3 1 --> %, and the detector more
-# each time.
+# The detector wins: its masks have an IoU of 0.805<!-- detector_mean_iou 0.01 --> against
+# 0.633<!-- network_mean_iou 0.01 -->, and no empty scene gives a false alarm. Two satellites come
+# out as two in 96<!-- detector_two_instances 1 --> % of their scenes against
+# 94<!-- network_two_instances 1 --> %: with 50 scenes, a draw. On other scenes, with two other
+# seeds, the network has 92<!-- pairs_2 1 --> and 84<!-- pairs_3 1 --> %, and the detector more each
+# time.
 #
-# The detector was *told* what a satellite is. The network has to find that out, and does so
-# roughly: a class spike looks at 40x40 pixels, and its mask takes in what else is there.
+# The detector was *told* what a satellite is. The network has to find out, and does so roughly: a
+# class spike sees 40x40 pixels, and its mask includes other events there.
 #
 # ### Exercise 3: Measure how fast it flies (10 min)
 #
-# Estimate the velocity of an object: the centre of its pixels in each frame that has some, and a
-# straight line through the centres, by least squares.
+# Estimate the velocity of an object: find the centre of its pixels in each frame that has some, and
+# fit a straight line to the centres, by least squares.
 
 
 # %% tags=["exercise"]
@@ -222,7 +222,7 @@ if check.velocity(velocity):
 # %% [markdown]
 # ## 4. Where does each of them break?
 #
-# First change the noise, and nothing else. Both methods were set at 0.5 %.
+# First change the noise, and nothing else. Both methods were tuned at 0.5 %.
 
 # %%
 methods = {"network": by_network, "detector": segment_by_density}
@@ -246,15 +246,15 @@ axes[2].legend(loc="center left")
 plt.show()
 
 # %% [markdown]
-# *The figure shows three measures against the noise, each on 48 scenes, of which 16 are empty and
-# 16 hold a pair.* Up to 1 % little changes. At 2 %, four times what the network learned from, noise
-# alone fires conv3: 75<!-- network_false_alarms_2 2 --> % of the empty scenes give a false alarm,
+# *The figure shows three measures against the noise, each on 48 scenes, 16 of them empty and 16
+# with a pair.* Up to 1 % little changes. At 2 %, four times the noise in training, noise alone
+# makes conv3 fire: 75<!-- network_false_alarms_2 2 --> % of the empty scenes give a false alarm,
 # and the IoU falls to 0.47<!-- network_mean_iou_2 0.01 -->. The detector still has
-# 0.78<!-- detector_mean_iou_2 0.01 -->, and no false alarm. (With thresholds chosen again, the
-# network may do better.)
+# 0.78<!-- detector_mean_iou_2 0.01 -->, and no false alarm. (With other thresholds the network may
+# do better.)
 #
-# Now the distance: each scene holds two satellites, whose paths may touch. So that they often do,
-# the picture is only 48x48 pixels: three things change at once.
+# Now change the distance: each scene contains two satellites, whose paths may touch. So that they
+# often do, the picture is only 48x48 pixels: three things change at once.
 
 # %%
 crowded = datasets.satellites("test", n=n_few, counts=(2,), size=48, gap=0.0)
@@ -269,16 +269,15 @@ for name, method in methods.items():
 
 # %% [markdown]
 # The network tells 62<!-- network_two_crowded 2 --> % of these pairs apart, the detector
-# 90<!-- detector_two_crowded 2 --> %. Both fail more often, mostly because one mask takes in pixels
-# of both satellites. The network's window of 40x40 pixels takes in nearly the whole picture.
-# Neither says *what* it has found. The network could learn several classes; to the detector,
-# everything is density.
+# 90<!-- detector_two_crowded 2 --> %. Both fail more often, mostly because one mask includes pixels
+# of both satellites. The network's window of 40x40 pixels covers most of the picture. Neither tells
+# *what* it has found. The network could learn several classes; the detector sees only density.
 #
 # ## 5. Scenes in which the densest place misleads
 #
-# So take density away. Short strokes lie everywhere. In a third of the scenes nine of them form a
-# **ring**, in another third a **star**: the same strokes at other places, each a little shifted and
-# turned. On average there are as many strokes per area around a figure as within it.
+# So make density useless. Short strokes lie everywhere. In a third of the scenes nine of them form
+# a **ring**, in another third a **star**: the same strokes in another arrangement, each a little
+# shifted and turned. On average there are as many strokes per area around a figure as within it.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 sizes_of = {"train": n_figures, "val": n_figures // 8, "test": n_figures // 2}
@@ -294,8 +293,8 @@ axes[0].set_ylabel("y (pixels)")
 plt.show()
 
 # %% [markdown]
-# *The figure shows all events of three scenes; orange lines stand left and right of the figure.*
-# First the detector's idea: how often does the 21x21 square with the most events lie near a figure?
+# *The figure shows all events of three scenes; orange lines enclose ring and star.* How often does
+# the densest 21x21 square lie near a figure?
 
 # %%
 data = hidden["test"]
@@ -317,17 +316,16 @@ print(f"near a figure: {share_dense:.0%} of the densest places, {guessing:.0%} o
 assert not full_run or share_dense < guessing
 
 # %% [markdown]
-# The densest place is near a figure in only 8<!-- densest 1 --> % of the scenes; a place picked
-# blindly, in 22<!-- guessing 1 --> %: elsewhere chance makes denser heaps. So density does say
-# where a figure is *not*. But avoiding dense places does not help enough: a rule in section 6 takes
-# the emptiest place, and is right in 32.7<!-- density 0.1 --> %. Ring and star have nine strokes
-# each, so no count can tell which is which. A figure, however, *comes again*, and that is what STDP
-# finds.
+# The densest place is near a figure in only 8<!-- densest 1 --> % of the scenes, a random place in
+# 22<!-- guessing 1 --> %: elsewhere chance makes denser groups. Avoiding dense places helps too
+# little: a rule in section 6 takes the emptiest place, and is right in 32.7<!-- density 0.1 --> %.
+# Ring and star have nine strokes each, so no count can tell them apart. But figures *recur*, and
+# STDP finds what recurs.
 #
 # ### Exercise 4: Find the densest square (5 min)
 #
-# Return the row and the column of the pixel in the middle of the fullest square. The square lies
-# within the picture, and `width` is odd.
+# Return the row and the column of the pixel in the middle of the square with the most events. The
+# square lies within the picture, and `width` is odd.
 
 
 # %% tags=["exercise"]
@@ -345,8 +343,8 @@ if check.densest_square(densest_square):
 
 # %% [markdown]
 # conv1 gets four [Gabor filters](../docs/glossary.md#gabor-filter), one per direction of a stroke.
-# One layer above it learns, with 32 maps of 11x11 units, from scenes of which a third is empty. It
-# gets no labels.
+# A layer above it, with 32 maps of 11x11 units, learns without labels from scenes of which a third
+# are empty.
 
 # %%
 g = torch.Generator().manual_seed(seed)
@@ -374,15 +372,13 @@ plotting.images(felt[most], titles=titles, columns=8, cmap="magma", size=1.2)
 plt.show()
 
 # %% [markdown]
-# *The figure shows the eight maps that won most, led back to pixels.* A ring and a star are among
-# them. Others hold a part of one, or strokes that lay together by chance.
+# *The figure shows the eight maps that won most, traced back to pixels.* A ring and a star are
+# among them. Others show parts of a figure, or strokes that were together by chance.
 #
-# An answer is right if it is "none" and there is none, or if it names the right figure within 6
-# pixels.
-#
-# On the validation scenes, with labels, the folded cell chooses the maps whose highest potential
-# best separates scenes with a ring, and with a star, from all others. It also chooses a threshold,
-# below which the answer is "none".
+# An answer is right if it is "none" where there is none, or the right figure within 6 pixels. On
+# the validation scenes, with labels, the folded cell chooses the map whose highest potential best
+# separates scenes with a ring from all others, another for the star, and a threshold, below which
+# the answer is "none".
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -425,12 +421,12 @@ print(f"right: {known:.1%} of {len(data)} test scenes; always 'none': 33.3%")
 assert not full_run or known > 0.9
 
 # %% [markdown]
-# 95.7<!-- known 0.5 --> % of the unseen scenes are answered right.
+# The answer is right in 95.7<!-- known 0.5 --> % of the unseen scenes.
 #
 # ## 6. Is it the spikes?
 #
-# `tools/figure_study.py` ran six methods on the same scenes. Every method was given the
-# positions and classes of the figures in the *validation* scenes, to tune its parameters.
+# `tools/figure_study.py` ran six methods on the same scenes. To tune its parameters, each was given
+# the positions and classes of the figures in the *validation* scenes.
 
 # %%
 study = {}
@@ -466,25 +462,24 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the share of test scenes that each method answers right (squares, with the 95 %
-# interval of one run; dots: single seeds); the dotted line is for always saying "none".* Before it
-# learns, the layer has 31.8<!-- untrained 0.1 --> %, after STDP 96.4<!-- stdp 0.1 --> %. But it
-# does not beat other methods that learn. k-means on what the same four filters answer needs no
+# interval of one run; dots: single seeds); the dotted line is for always saying "none".* Before
+# learning, the layer has 31.8<!-- untrained 0.1 --> %, after STDP 96.4<!-- stdp 0.1 --> %. But STDP
+# does not beat other methods that learn. k-means on the output of the same four filters needs no
 # labels either, and reaches 98.4<!-- clusters 0.1 --> %. A support vector machine on histograms of
 # oriented gradients (HOG), told place and kind of 800 figures, has 98.5<!-- hog_svm 0.1 --> %.
-# **What this task needs is learning what repeats, not spikes.**
+# **What this task needs is learning what recurs, not spikes.**
 #
 # ### Exercise 5: Give the interval (5 min)
 #
 # Return the 95 % interval of a share of n scenes, in the normal approximation: 1.96 standard
-# deviations to each side. Are k-means and STDP different? Intervals that overlap do not answer
-# this: the interval of a *difference* has the half-width $\sqrt{h_1^2 + h_2^2}$, where $h_1$ and
-# $h_2$ are those of the two shares.
+# deviations to each side. Do k-means and STDP differ? Whether their intervals overlap does not
+# answer this: the interval of a *difference* has the half-width $\sqrt{h_1^2 + h_2^2}$, where $h_1$
+# and $h_2$ are the half-widths of the two shares.
 #
 # <details><summary>Compute it, then open</summary>
 # The half-widths are 1.5 and 1.0 points, and that of the difference is 1.8. So the difference lies
 # between 0.2 and 3.8 points, just above 0. But both methods answered the same scenes, so this
-# interval is too wide if they fail on the same ones. Seeds scatter too: k-means from 96.7 to 99.7
-# %.
+# interval is too wide if they fail on the same ones. Seeds differ, too: k-means has 96.7 to 99.7 %.
 # </details>
 
 
@@ -504,9 +499,9 @@ if check.interval(interval):
 # ## Summary
 #
 # 1. Write the simplest detector first: ten lines that count events beat the network.
-# 2. Numbers are chosen on validation scenes, and reported on test scenes.
+# 2. Choose numbers on validation scenes, and report scores on test scenes.
 # 3. Close pairs and strong noise break the network before the detector.
-# 4. Where the densest place misleads, a layer that learns what repeats is right in 96 %.
+# 4. Where the densest place misleads, a layer that learns what recurs is right in 96 %.
 # 5. Other methods that learn do at least as well, even k-means, without labels.
 #
 # ## Further reading

@@ -138,7 +138,7 @@ def of_maps(by):
         (shared(lambda w: (w * (1 - w)).mean((0, 2, 3))), "mean is over the maps"),
         (shared(lambda w: (w * (1 - w)).sum((1, 2, 3))), "You sum"),
         (shared(lambda w: w.mean((1, 2, 3))), "the mean weight"),
-        (shared(lambda w: w.mean((1, 2, 3)) * (1 - w.mean((1, 2, 3)))), "mean first"),
+        (shared(lambda w: w.mean((1, 2, 3)) * (1 - w.mean((1, 2, 3)))), "mean m first"),
         (shared(lambda w: (w**2).mean((1, 2, 3))), "squared"),
         (shared(lambda w: 4 * (w * (1 - w)).mean((1, 2, 3))), "without a factor"),
         (shared(lambda w: 0.9 * (w * (1 - w)).mean((1, 2, 3))), "Map 0 has C_l"),

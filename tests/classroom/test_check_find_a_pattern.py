@@ -150,15 +150,15 @@ def only(pattern, last=False):
     ("answer", "words"),
     [
         (lambda *case: -gains(*case), "the sign is wrong"),
-        (lambda p, t, up, down, *taus: gains(p, t, up, 0.0, *taus), "potentiation alone"),
-        (lambda p, t, up, down, *taus: gains(p, t, 0.0, down, *taus), "depression alone"),
+        (lambda p, t, up, down, *taus: gains(p, t, up, 0.0, *taus), "only potentiation"),
+        (lambda p, t, up, down, *taus: gains(p, t, 0.0, down, *taus), "only depression"),
         (
             lambda p, t, up, down, *taus: gains(p, t, up, down, *taus) - (up + down) * p[t],
             "s = 0 potentiates",
         ),
         (lambda p, t, up, down, tp, tm: gains(p, t, up, down, tm, tp), "swapped"),
-        (lambda p, *rest: gains(only(p), *rest), "first spike of each input only"),
-        (lambda p, *rest: gains(only(p, last=True), *rest), "last spike of each input only"),
+        (lambda p, *rest: gains(only(p), *rest), "only the first spike of each input"),
+        (lambda p, *rest: gains(only(p, last=True), *rest), "only the last spike of each input"),
         (lambda p, *rest: gains(p, *rest) / len(p), "add up"),
         (lambda *case: gains(*case) + 1e-3, "An input fires at"),
         (lambda *case: gains(*case).sum(), "should have the shape"),
@@ -177,7 +177,7 @@ def in_place(v, fired, strength):
     ("answer", "words"),
     [
         (lambda v, fired, strength: v - strength * fired.sum(), "lowers only the others"),
-        (lambda v, fired, strength: v - strength * fired, "inhibit the other neurons"),
+        (lambda v, fired, strength: v - strength * fired, "inhibit the others"),
         (lambda v, fired, strength: v - strength * fired.sum() * ~fired, "as well, by the spikes"),
         (lambda v, fired, strength: v - strength * fired.any() * ~fired, "twice as much"),
         (

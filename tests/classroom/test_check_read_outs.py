@@ -80,7 +80,7 @@ def over(rates, target):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda s, r: (s.mean((0, 1)) - r).square().mean(), "below the target up to it"),
+        (lambda s, r: (s.mean((0, 1)) - r).square().mean(), "rates below the target"),
         (lambda s, r: (s.mean((0, 1)) - r).clamp(min=0).mean(), "The square is missing"),
         (lambda s, r: excess(s, r) * s.shape[2], "You add up the neurons"),
         (lambda s, r: over(s.mean(), r), "the layer's mean rate"),
@@ -110,7 +110,7 @@ def test_excess(answer, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda tau, n: step_weights(tau, n).flip(0), "The first step counts most"),
+        (lambda tau, n: step_weights(tau, n).flip(0), "first step counts most"),
         (lambda tau, n: step_weights(tau, n) * math.exp(-1 / tau), "shifted by one step"),
         (lambda tau, n: 1 / step_weights(tau, n), "The sign in the exponent"),
         (lambda tau, n: step_weights(1.0, n), "tau is missing"),
@@ -159,7 +159,7 @@ def ill_by_an_option(build):
     [
         (lambda build: build(), "two networks"),
         (lambda build: (build(), build().state_dict()), "is a OrderedDict"),
-        (lambda build: (build(),) * 2, "one and the same"),
+        (lambda build: (build(),) * 2, "the same network twice"),
         (lambda build: ill_and_cured(build, 0.0, threshold=5.0), "It reports no problem"),
         (lambda build: ill_and_cured(build, -9.0, threshold=5.0), "silent"),
         (ill_by_an_option, "Make it ill by its weights"),

@@ -99,7 +99,7 @@ def told(exercise, answer, words, seeds=range(3)):
             "features are rotated",
         ),
         (lambda m, f: F.conv_transpose2d(m.flip(2, 3), f), "maps are rotated"),
-        (lambda m, f: F.conv_transpose2d(m, f) / m.shape[1], "add up"),
+        (lambda m, f: F.conv_transpose2d(m, f) / m.shape[1], "Add up their contributions"),
         (lambda m, f: F.conv_transpose2d(m[:, :1], f[:1]), "only one of the maps"),
         (
             lambda m, f: torch.einsum("nckl,cd->ndkl", m, f.mean((2, 3))),
@@ -191,7 +191,7 @@ def test_count_groups(answer, words):
         (lambda a, b, c, d: a / (a + b) + d / (c + d), "Subtract 1"),
         (lambda a, b, c, d: a / (a + c) + d / (c + d) - 1, "precision"),
         (lambda a, b, c, d: a / (a + b) + d / (d + b) - 1, "divides by silent + missed"),
-        (lambda a, b, c, d: a / (a + b) * d / (c + d), "You multiply the two"),
+        (lambda a, b, c, d: a / (a + b) * d / (c + d), "You multiply sensitivity"),
         (lambda a, b, c, d: 0.5, "it should be"),
     ],
 )

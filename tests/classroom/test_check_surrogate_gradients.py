@@ -177,12 +177,12 @@ def first_only(x, h, grad_s, decay, bump):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda *given: weight_gradient(*given, back=0.0), "the steps are independent"),
-        (lambda *given: weight_gradient(*given, back=1.0), "does not leak"),
+        (lambda *given: weight_gradient(*given, back=0.0), "steps are independent"),
+        (lambda *given: weight_gradient(*given, back=1.0), "does not decay"),
         (forwards, "You go forward in time"),
         (lambda x, h, g, d, bump: weight_gradient(x, h, g, d, lambda _: 1.0), "bump is missing"),
         (lambda *given: weight_gradient(*given, at=0.0), "You evaluate the bump at h"),
-        (also_from_the_leak, "is not multiplied by the bump"),
+        (also_from_the_leak, "the next step by the bump"),
         (lambda *given: -weight_gradient(*given), "The sign is wrong"),
         (lambda *given: weight_gradient(*given) / len(given[0]), "The gradient is the sum"),
         (first_only, "only the first step"),
@@ -198,7 +198,7 @@ def test_weight_gradient(answer, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda h, bump, least: (bump(h - 1) >= least).sum(), "a number of potentials"),
+        (lambda h, bump, least: (bump(h - 1) >= least).sum(), "a count of potentials"),
         (lambda h, bump, least: (bump(h - 1) < least).float().mean(), "a smaller bump"),
         (lambda h, bump, least: (bump(h) >= least).float().mean(), "evaluate the bump at h"),
         (lambda h, bump, least: (h >= least).float().mean(), "compare the potentials"),

@@ -128,7 +128,7 @@ _MARK_SLIPS: dict[str, Callable[[Tensor, int], np.ndarray]] = {
 @exercise(
     2,
     hints=(
-        "Choose the option on one set of scenes, and take its score from the other.",
+        "Choose the option on one set of scenes, and take its score on the other.",
         "np.argmax(val) is the best option. What is the score of this option on the test scenes?",
         "best = int(np.argmax(val)); return best, test[best]",
     ),
@@ -165,7 +165,7 @@ def choose(answer, rng) -> None:
 #: Common mistakes in choosing an option.
 _CHOICES: dict[str, Callable[[np.ndarray, np.ndarray], tuple]] = {
     "You choose the option on the test scenes. Its score there is too high on average, because it "
-    "was chosen for that score.": lambda val, test: (test.argmax(), test.max()),
+    "was chosen for this score.": lambda val, test: (test.argmax(), test.max()),
     "Your option is right, but return its score on the test scenes. On the scenes used to choose "
     "it, it looks too good.": lambda val, test: (val.argmax(), val.max()),
     "You return the best score on the test scenes, which belongs to another option.": (
@@ -221,8 +221,8 @@ def velocity(answer, rng) -> None:
             "You divide by the number of frames. Between n frames there are only n - 1 steps.": (
                 span / len(masks)
             ),
-            "You average the steps from one non-empty frame to the next, whatever the time "
-            "between them.": np.diff(centres, axis=0).mean(0),
+            "You average the steps between non-empty frames, whatever the time between "
+            "them.": np.diff(centres, axis=0).mean(0),
             "You take the middle of the bounding box. The centre is the mean of all pixels.": (
                 _slope(seen, middles)
             ),
@@ -332,8 +332,8 @@ _SQUARES: dict[str, Callable[[Tensor, int], tuple[int, ...]]] = {
         lambda counts, width: divmod(int(counts.argmax()), counts.shape[1])
     ),
     "That is the emptiest square.": lambda counts, width: _densest(-counts, width),
-    "Some of your squares reach beyond the border, and you take the mean of the part within it. "
-    "Use whole squares only.": _padded,
+    "Some of your squares reach beyond the border, and you average the part within it. Use only "
+    "whole squares.": _padded,
     "You divide the index by the width of the picture. A row has fewer squares than "
     "pixels.": _wrong_width,
 }
@@ -342,8 +342,7 @@ _SQUARES: dict[str, Callable[[Tensor, int], tuple[int, ...]]] = {
 @exercise(
     5,
     hints=(
-        "Each scene is a random yes or no, and `share` is the probability of a yes. What is its "
-        "variance?",
+        "Each scene is a random yes or no, with probability `share` of yes. What is its variance?",
         "The fraction of yes among n scenes has a standard deviation of sqrt(share (1 - share) / "
         "n).",
         "half = 1.96 * math.sqrt(share * (1 - share) / n); return share - half, share + half",
@@ -404,7 +403,7 @@ _HALVES: dict[str, Callable[[float, int], float]] = {
     "You divide by n outside the root. Divide the variance by n first, and then take the root.": (
         lambda p, n: 1.96 * math.sqrt(p * (1 - p)) / n
     ),
-    "You use the variance of the mean itself. Take its square root.": (
+    "You use the variance of the mean. Take its square root.": (
         lambda p, n: 1.96 * p * (1 - p) / n
     ),
     "The variance of a yes or no with probability p is p (1 - p): your second factor is missing.": (

@@ -156,7 +156,7 @@ def _check_maps(found: np.ndarray, kept: np.ndarray, expected: np.ndarray) -> No
         return
     slips = {
         "You sum over a map's weights. C_l is their mean.": (kept * (1 - kept)).sum((1, 2, 3)),
-        "You take the mean first. C_l is the mean of w (1 - w), not m (1 - m) of the mean m.": (
+        "You take the mean m first. C_l is the mean of w (1 - w), not m (1 - m).": (
             (m := kept.mean((1, 2, 3))) * (1 - m)
         ),
         "That is the mean weight of each map. C_l is the mean of w (1 - w).": m,
@@ -215,7 +215,7 @@ def shuffled(answer, rng) -> None:
         )
     again = array(answer(weight, generator_from(rng)), shape, "the weights").reshape(6, -1)
     if np.array_equal(again, found):
-        raise Wrong("Two generators gave the same order: draw it with `generator`.")
+        raise Wrong("Different generators gave the same order: draw it with `generator`.")
 
 
 @exercise(
@@ -250,7 +250,7 @@ def wait_long_enough(answer, rng) -> None:
 
 #: Common mistakes in the time constant, from the delay and the share.
 _WAITS: dict[str, Callable[[float, float], float]] = {
-    "The magnitude is right, but the sign is wrong: the logarithm of a fraction is negative.": (
+    "The size is right, but the sign is wrong: the logarithm of a fraction is negative.": (
         lambda delay, share: delay / math.log(share)
     ),
     "`share` is the fraction that is left, not the fraction that is lost.": (
@@ -323,7 +323,7 @@ def _why(right: Tensor, wrong: Tensor) -> str:
             "used to be right."
         )
     if torch.cat([right, wrong]).max() <= 0:
-        return "Your signal is never positive: all weights decrease in the end."
+        return "Your signal is never positive, so all weights decrease in the end."
     if torch.equal(right, right[:1].expand(21)) and torch.equal(wrong, wrong[:1].expand(21)):
         return (
             "Your signal also rewards what was expected. When all responses are right, all "
@@ -348,7 +348,7 @@ def _why(right: Tensor, wrong: Tensor) -> str:
 
 
 def _relearned(signal: Callable, seed: int) -> tuple[float, float, float]:
-    """Accuracy before, at and long after a reversal: 40 blocks with one goal, 60 with the other."""
+    """Accuracy before, at and long after a reversal: 40 blocks of one task, 60 of the other."""
     rule = ThreeFactorSTDP(pair=PAIR, tau_eligibility=500.0)
     accuracy, _ = session(rule, signal, seed=seed, n_blocks=100, swap_at=40)
     return float(accuracy[30:40].mean()), float(accuracy[40]), float(accuracy[-10:].mean())

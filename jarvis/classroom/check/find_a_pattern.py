@@ -121,7 +121,7 @@ def jitter(answer, rng) -> None:
 
 
 def _pattern(trains: list[np.ndarray], length: int) -> np.ndarray:
-    """A pattern in which each of the trains adds one spike to each input."""
+    """A pattern in which each train adds one spike to each input."""
     pattern = np.zeros((length, len(trains[0])), bool)
     for times in trains:
         pattern[times, np.arange(len(times))] = True
@@ -197,13 +197,13 @@ def _one_spike(pattern: np.ndarray, last: bool) -> np.ndarray:
 
 #: Common mistakes in the change of each weight.
 _GAINS: dict[str, Callable[..., np.ndarray]] = {
-    "The magnitude is right, but the sign is wrong: weights of inputs before the output grow.": (
+    "The size is right, but the sign is wrong: weights of inputs before the output grow.": (
         lambda *case: -_gained(*case)
     ),
-    "You have potentiation alone. The weights of inputs that fire after the output shrink.": _only(
+    "You have only potentiation. The weights of inputs that fire after the output shrink.": _only(
         "up"
     ),
-    "You have depression alone. The weights of inputs that fire before the output grow.": _only(
+    "You have only depression. The weights of inputs that fire before the output grow.": _only(
         "down"
     ),
     "An input that fires at t_out counts as firing before it: s = 0 potentiates.": (
@@ -212,10 +212,10 @@ _GAINS: dict[str, Callable[..., np.ndarray]] = {
     "The time constants are swapped: potentiation decays with tau_plus.": (
         lambda pattern, t_out, up, down, p, m: _gained(pattern, t_out, up, down, m, p)
     ),
-    "You count the first spike of each input only. Some inputs fire twice.": (
+    "You count only the first spike of each input. Some inputs fire twice.": (
         lambda pattern, *rest: _gained(_one_spike(pattern, False), *rest)
     ),
-    "You count the last spike of each input only. Some inputs fire twice.": (
+    "You count only the last spike of each input. Some inputs fire twice.": (
         lambda pattern, *rest: _gained(_one_spike(pattern, True), *rest)
     ),
     "You take the mean over the rows. The changes of all pairs add up.": (
@@ -269,7 +269,7 @@ _PUSHES: dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarray]] = {
     "You also lower the potential of the neuron that fired. Its spike lowers only the others.": (
         lambda v, fired, strength: v - strength * fired.sum()
     ),
-    "You lower the potentials of the neurons that fired. They inhibit the other neurons.": (
+    "You lower the potentials of the neurons that fired. Their spikes inhibit the others.": (
         lambda v, fired, strength: v - strength * fired
     ),
     "Neurons that fired are inhibited as well, by the spikes of the others.": (

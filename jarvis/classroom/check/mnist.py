@@ -67,8 +67,7 @@ def _exact_step(x: float, tau: float) -> float:
 #: Common mistakes, and the feedback for each.
 _FIRST_STEP_SLIPS: dict[str, Callable] = {
     "You count the steps from 0. The first step is step 1.": lambda x, tau, n: n - 1,
-    "You are one step late: the potential already reaches 1 in the step "
-    "before.": lambda x, tau, n: n + 1,
+    "You are one step late: the potential reaches 1 one step earlier.": lambda x, tau, n: n + 1,
     "You round down, but at that step the potential is still below 1: round up.": (
         lambda x, tau, n: math.floor(_exact_step(x, tau))
     ),
@@ -253,7 +252,7 @@ _SHORTEST_SLIPS: dict[str, Callable] = {
     "You return the longest run below the limit. Return the first run that reaches it.": (
         lambda t, a, d: max((n for n, x in zip(t, a, strict=True) if x < a[-1] - d), default=-1)
     ),
-    "You ask that all longer runs are good enough, too. Return the first good one.": (
+    "You require that all longer runs are good enough, too. Return the first good one.": (
         lambda t, a, d: next(n for k, n in enumerate(t) if min(a[k:]) >= a[-1] - d)
     ),
 }
@@ -264,7 +263,7 @@ _SHORTEST_SLIPS: dict[str, Callable] = {
     hints=(
         "first_spike_decode gives the step (from 0) of each class's first spike, and n_steps for a "
         "class that is silent.",
-        "The decision falls at step first.amin(1). Compare currents.cumsum(0) at that step.",
+        "The answer comes at step first.amin(1). Compare currents.cumsum(0) at that step.",
         "masked_fill(first != step[:, None], -inf) removes later classes; then argmax(1).",
     ),
 )

@@ -42,7 +42,7 @@ def ill_and_cured(answer, rng) -> None:
             raise Wrong(f"One of your networks is a {type(net).__name__}: make both with build().")
     ill, cured = pair
     if ill is cured:
-        raise Wrong("You return one and the same network twice: call build() twice.")
+        raise Wrong("You return the same network twice: call build() twice.")
     if repr(ill.neurons) != repr(build().neurons):
         raise Wrong("The ill network has different neurons. Make it ill by its weights or biases.")
     complaints, rate = _of_layer(ill, batch)
@@ -76,8 +76,7 @@ def _of_layer(net: SpikingMLP, batch: tuple[Tensor, Tensor]) -> tuple[list[str],
     2,
     hints=(
         "First compute the mean rate of each neuron: over which axes of [T, B, n] do you average?",
-        "spikes.mean((0, 1)) has one rate per neuron; relu or clamp(min=0) sets negative values to "
-        "0.",
+        "spikes.mean((0, 1)) has one rate per neuron. clamp(min=0) sets negative values to 0.",
         "(spikes.mean((0, 1)) - target).clamp(min=0).square().mean().",
     ),
 )
@@ -116,11 +115,11 @@ def _named_excess(found: float, spikes: Tensor, target: float) -> None:
         return
     counts = spikes.sum(0).mean(0)
     slips = {
-        "Your term also pulls neurons below the target up to it: set negative differences to 0 "
-        "before you square.":
+        "Your term also penalises rates below the target: set negative differences to 0 before you "
+        "square.":
             (rates - target).square().mean(),
         "The square is missing.": over.mean(),
-        "You add up the neurons. Return their mean, or it would grow with the layer.":
+        "You add up the neurons. Return their mean, so that the term does not grow with the layer.":
             over.square().sum(),
         "That is the excess of the layer's mean rate. Single neurons may be far above the target: "
         "take the excess of each neuron first.": (rates.mean() - target).clamp(min=0).square(),
@@ -229,7 +228,7 @@ def _leak(tau: float, n_steps: int) -> np.ndarray:
 #: Answers, and the feedback for each: none for the right one, up to a factor.
 _WEIGHT_SLIPS: dict[str, Callable[[float, int], np.ndarray]] = {
     "": _leak,
-    "The first step counts most in your answer. It is the oldest, so it counts least.": (
+    "Your first step counts most. It is the oldest, so it should count least.": (
         lambda tau, n: _leak(tau, n)[::-1]
     ),
     "Your weights are shifted by one step: the last step has not decayed yet, so its weight is "
@@ -239,10 +238,10 @@ _WEIGHT_SLIPS: dict[str, Callable[[float, int], np.ndarray]] = {
     ),
     "tau is missing from the exponent.": lambda tau, n: _leak(1.0, n),
     "The exponent is k / tau, not k tau.": lambda tau, n: _leak(1 / tau, n),
-    "That is the step response of the integrator: a running sum of the weights.": (
+    "That is a running sum of the weights, the step response of the integrator.": (
         lambda tau, n: _leak(tau, n)[::-1].cumsum()
     ),
-    "All steps count the same in your answer: that is an integrator without a leak.": (
+    "All your steps count the same: that is an integrator without a leak.": (
         lambda tau, n: np.ones(n)
     ),
 }

@@ -67,8 +67,7 @@ def _not_whole_steps(found: np.ndarray, x: Tensor) -> None:
     2,
     hints=(
         "With which probability are the two digits the same? For a single class c it is p_c * p_c.",
-        "The reader is always right when the digits are the same, and half of the time when they "
-        "differ.",
+        "The reader is always right if the digits are the same, and half the time if they differ.",
         "same = (shares**2).sum(); same + (1 - same) / 2.",
     ),
 )
@@ -111,7 +110,7 @@ def order_blind(answer, rng) -> None:
 @exercise(
     3,
     hints=(
-        "A NamedTuple cannot be changed; its method _replace returns a copy with new field values.",
+        "A NamedTuple cannot be changed. Its method _replace returns a copy with new field values.",
         "torch.zeros_like(state.spikes) is the new value of the field `spikes`.",
         "state._replace(spikes=torch.zeros_like(state.spikes)).",
     ),

@@ -65,7 +65,7 @@ _BACKS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "Your maps are rotated by 180 degrees.": (
         lambda maps, features: F.conv_transpose2d(maps.flip(2, 3), features)
     ),
-    "You take the mean over the maps below. Their contributions add up.": (
+    "You take the mean over the maps below. Add up their contributions.": (
         lambda maps, features: F.conv_transpose2d(maps, features) / maps.shape[1]
     ),
     "You use only one of the maps of the layer below. Add up all of them.": (
@@ -206,8 +206,8 @@ _CHANCES: dict[str, Callable[[float, int, int], float]] = {
     "That is the probability that `least` given pixels all fire. Any of the n pixels may fire.": (
         lambda p, n, least: p**least
     ),
-    "You count the ways to choose the pixels, but the others have to stay silent: include a "
-    "factor 1 - p for each of them.": lambda p, n, least: math.comb(n, least) * p**least,
+    "You count the ways to choose the pixels, but the others must stay silent: include a factor "
+    "1 - p for each of them.": lambda p, n, least: math.comb(n, least) * p**least,
     "You use the Poisson distribution, which holds for many pixels and a small p. Here n is small: "
     "use the binomial distribution.": _poisson,
 }
@@ -265,7 +265,7 @@ _GROUP_SLIPS: dict[str, Callable[[Tensor, float], int]] = {
     "You join pairs *below* the threshold. Similar spikes belong together.": (
         lambda s, t: len(set(_joined(s, s < t)))
     ),
-    "You join pairs >= the threshold. At 0 that joins all of them: use >.": (
+    "You join pairs at the threshold, too. At 0 this joins all of them: use >, not >=.": (
         lambda s, t: len(set(_joined(s, s >= t)))
     ),
     "That is the number of pairs. A group can hold many, and a single spike is a group, too.": (
@@ -276,11 +276,11 @@ _GROUP_SLIPS: dict[str, Callable[[Tensor, float], int]] = {
     "You leave out single spikes. Each of them is a group of its own.": (
         lambda s, t: _large(_joined(s, s > t))
     ),
-    "That is the index of the last group. Indices start at 0.": (
+    "That is the index of the last group. Indices start at 0, so count the groups.": (
         lambda s, t: max(_joined(s, s > t))
     ),
     "That is the number of spikes, whatever the threshold is.": lambda s, t: len(s),
-    "You count the largest group's spikes, not the groups.": (
+    "You count the spikes of the largest group, not the groups.": (
         lambda s, t: max(_joined(s, s > t).count(k) for k in _joined(s, s > t))
     ),
 }
@@ -344,7 +344,7 @@ _INFORMED: dict[str, Callable[[int, int, int, int], float]] = {
             found / (found + missed) + silent / (silent + missed) - 1
         )
     ),
-    "You multiply the two. Informedness is their sum minus 1.": (
+    "You multiply sensitivity and specificity. Informedness is their sum minus 1.": (
         lambda found, missed, false, silent: found / (found + missed) * silent / (silent + false)
     ),
 }

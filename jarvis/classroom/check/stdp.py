@@ -68,8 +68,7 @@ def all_pairs(answer, rng) -> None:
 @exercise(
     2,
     hints=(
-        "A step lets the traces decay, adds each spike to its trace, and reads the traces. Which "
-        "order is right?",
+        "In each step, traces decay, spikes enter traces, and spikes read traces. In which order?",
         "A spike of pre enters its trace before post reads it. A spike of post enters last.",
         "Decay both traces; r += x; change += a_plus * y * r - a_minus * x * o; o += y.",
     ),
@@ -107,7 +106,7 @@ def _changed(pre: np.ndarray, post: np.ndarray, **rule) -> float:
 @exercise(
     3,
     hints=(
-        "Which property of the two sides of the window has to be equal?",
+        "Which property of the two sides of the window must be equal?",
         "The area of a side is the integral of A exp(-s / tau) from 0 to infinity.",
         "The integral is A tau. Set a_plus tau_plus equal to a_minus tau_minus.",
     ),
@@ -147,10 +146,10 @@ def _cut_off(end: float) -> Callable[[float, float, float], float]:
 
 #: Common mistakes in balancing a window: (a_plus, tau_plus, tau_minus) -> a_minus.
 _BALANCES: dict[str, Callable[[float, float, float], float]] = {
-    "The size is right, but a_minus is positive: the minus sign is in the rule.": (
+    "The size is right, but a_minus should be positive: the minus sign is in the rule.": (
         lambda a, up, down: -a * up / down
     ),
-    "Your ratio is upside down: the side that extends further needs the lower peak.": (
+    "Your ratio is upside down: the side that reaches further needs the lower peak.": (
         lambda a, up, down: a * down / up
     ),
     "You made the peaks equal. The areas must be equal.": lambda a, up, down: a,
@@ -246,7 +245,7 @@ _PERIODS: dict[str, tuple[Callable, Callable]] = {
     "series.": (_up_once, _down_once),
     "Your potentiation counts only the nearest presynaptic spike.": (_up_once, _down),
     "Your depression counts only the nearest postsynaptic spike.": (_up, _down_once),
-    "You have only potentiation. The next presynaptic spike comes after this postsynaptic one.": (
+    "You have only potentiation. A presynaptic spike after a postsynaptic one depresses.": (
         (_up, _nothing)
     ),
     "You have only depression.": (_nothing, _down),
@@ -272,12 +271,12 @@ _SLIPS = {
     "no decay": "Your traces never decay: multiply them by exp(-dt/tau) in every step.",
     "euler": "You use Euler's factor, 1 - dt/tau. The exact factor is exp(-dt/tau).",
     "leak": "Your presynaptic spikes decay before they are read: let the trace decay, then add.",
-    "late": "A coincident pair should strengthen: add pre to its trace before post reads it.",
+    "late": "A coincident pair should strengthen the synapse: add pre before post reads its trace.",
     "both": "A coincident pair counts twice: add post to its trace after pre has read it.",
-    "turned": "Your coincident pair weakens. Here pre comes first: add it first, and post last.",
-    "nearest": "A spike sets your trace to 1, so only the last counts. Add 1 instead.",
-    "only up": "You have potentiation alone. What does a presynaptic spike after post do?",
-    "only down": "You have depression alone. What does a postsynaptic spike after pre do?",
+    "turned": "Your coincident pair weakens the synapse. Add pre first, and post last.",
+    "nearest": "A spike sets your trace to 1, so only the last spike counts. Add 1 instead.",
+    "only up": "You have only potentiation. What does a presynaptic spike after post do?",
+    "only down": "You have only depression. What does a postsynaptic spike after pre do?",
 }
 
 

@@ -179,17 +179,15 @@ def _in_backward(bump: Callable, k: float) -> None:
     try:
         SurrogateSpike(bump, slope=k)(v, 1.0).sum().backward()
     except RuntimeError as error:
-        raise Wrong(
-            f"The values are right, but the backward pass fails with it: {error}."
-        ) from None
+        raise Wrong(f"The values are right, but the backward pass fails: {error}.") from None
 
 
 @exercise(
     4,
     hints=(
         "Start with g = 0 after the last step, and go through the steps in reverse order.",
-        "g at step t has two terms: one from the spike of that step, and decay times g at step t + "
-        "1.",
+        "g at step t has two terms: one from the spike of that step, and decay times g of the next "
+        "step.",
         "g = grad_s[t] * bump(h[t] - 1) + decay * g, for t in reversed(range(T)); add g * x[t].",
     ),
 )
@@ -219,7 +217,7 @@ def weight_gradient(answer, rng) -> None:
 
 
 def _through_time(x, h, grad_s, decay, bump, *, at=1.0, surrogate=True, leak_part=1.0) -> Tensor:
-    """The gradient of the weights; the options make mistakes."""
+    """The gradient of the weights; the options introduce mistakes."""
     g, gradient = torch.zeros((), dtype=torch.double), torch.zeros(x.shape[1], dtype=torch.double)
     for t in reversed(range(len(x))):
         g = grad_s[t] * (bump(h[t] - at) if surrogate else 1.0) + leak_part * decay * g
@@ -245,10 +243,10 @@ def _only_first(x: Tensor) -> Tensor:
 
 #: Common mistakes, and the feedback for each.
 _THROUGH_TIME_SLIPS: dict[str, Callable] = {
-    "In your answer the steps are independent: g_t also contains decay * g_(t+1).": (
+    "Your steps are independent. g_t should also contain decay * g_(t+1).": (
         lambda *given: _through_time(*given, leak_part=0.0)
     ),
-    "Your gradient does not leak: multiply g_(t+1) by the decay.": (
+    "Your gradient does not decay on its way back: multiply g_(t+1) by the decay.": (
         lambda x, h, grad_s, decay, bump: _through_time(x, h, grad_s, 1.0, bump)
     ),
     "You go forward in time. Start at the last step.": _forwards,
@@ -258,7 +256,7 @@ _THROUGH_TIME_SLIPS: dict[str, Callable] = {
     "You evaluate the bump at h. Its argument is the distance to the threshold, h - 1.": (
         lambda *given: _through_time(*given, at=0.0)
     ),
-    "The term from the next step is not multiplied by the bump: only the spike's term is.": (
+    "You multiply the term from the next step by the bump. Multiply only the spike's term.": (
         _also_from_the_leak
     ),
     "The sign is wrong.": lambda *given: -_through_time(*given),
@@ -293,7 +291,7 @@ def reached(answer, rng) -> None:
         if math.isclose(found, hit.mean(), rel_tol=1e-6):
             continue
         slips = {
-            "That is a number of potentials. Divide it by their total number: use mean().":
+            "That is a count of potentials. Divide it by their total number: use mean().":
                 hit.sum(),
             "That is the fraction with a smaller bump: use >=.": 1 - hit.mean(),
             "You evaluate the bump at h. Its argument is the distance to the threshold, h - 1.":

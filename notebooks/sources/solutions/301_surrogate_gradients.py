@@ -10,8 +10,8 @@
 # %% [markdown]
 # # Solutions: Train a spiking network with surrogate gradients
 #
-# The exercises of [301](../301_surrogate_gradients.ipynb), solved. This notebook stands on its own
-# and runs in some seconds. Try them yourself first.
+# The exercises of [301](../301_surrogate_gradients.ipynb), solved. Try them yourself first. This
+# notebook needs nothing from the lesson and runs in a few seconds.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import torch
@@ -35,8 +35,8 @@ epochs = 8
 # %% [markdown]
 # ### Exercise 1: Cross-entropy
 #
-# `log_softmax` gives the logarithms of all probabilities at once. It is safer than a logarithm of
-# the softmax, which is $-\infty$ where a probability is rounded to 0.
+# `log_softmax` gives the logarithms of all probabilities at once. The logarithm of the softmax is
+# less safe: it is $-\infty$ where a probability is rounded to 0.
 
 
 # %%
@@ -68,14 +68,14 @@ def slope(loss, delta):
 assert check.slope(slope)
 
 # %% [markdown]
-# Try it on a staircase that follows the line $-2z$ in stairs of width 0.01.
+# Try the function on a staircase that follows the line $-2z$ in stairs of width 0.01.
 
 # %%
 for delta in (1e-4, 1e-3, 1e-2, 1e-1, 1.0):
     print(f"delta = {delta:g}: slope {slope(lambda z: -2 * round(z, 2), delta) + 0.0:.3f}")
 
 # %% [markdown]
-# Inside one stair the slope is 0. Over many stairs it is that of the line.
+# Within one stair the slope is 0. Over many stairs it is the slope of the line.
 #
 # ### Exercise 3: A bump of your own
 
@@ -120,8 +120,8 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the Gaussian and the library's usual surrogate.* One is wide with short tails,
-# the other narrow with long ones, and they train alike.
+# *The figure shows the Gaussian and the library's usual surrogate.* The Gaussian is wide with short
+# tails, the fast sigmoid narrow with long tails. Yet the network trains equally well with either.
 #
 # ### Exercise 4: Backpropagation through time by hand
 
@@ -139,8 +139,8 @@ def weight_gradient(x, h, grad_s, decay, bump):
 assert check.weight_gradient(weight_gradient)
 
 # %% [markdown]
-# Autograd finds the same, for one neuron of the library. The loss is the number of spikes, so that
-# $\partial L / \partial s_t = 1$ at every step.
+# For one neuron of the library, autograd finds the same. Let the loss be the number of spikes, so
+# that $\partial L / \partial s_t = 1$ at every step.
 
 # %%
 w = torch.full((5,), 0.3, requires_grad=True)
@@ -184,4 +184,5 @@ assert fractions == sorted(fractions, reverse=True)
 
 # %% [markdown]
 # *The figure shows the fraction of potentials that a fast sigmoid reaches, against its slope.* Its
-# bump falls below 0.01 at a distance of $9/k$: beyond $k = 100$, within a tenth of the threshold.
+# bump falls below 0.01 at a distance of $9/k$. Beyond $k = 100$, this is less than a tenth of the
+# threshold.

@@ -10,8 +10,8 @@
 # %% [markdown]
 # # Solutions: Match code, synapse and read-out
 #
-# The exercises of [302](../302_read_outs.ipynb), solved. This notebook stands on its own and runs
-# in about 20 s on two CPU cores. Try them yourself first.
+# The exercises of [302](../302_read_outs.ipynb), solved. Try them yourself first. This notebook
+# needs nothing from the lesson and runs in about 20 s on two CPU cores.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
@@ -36,7 +36,7 @@ n_steps = 25  # length of a sample, steps of 1 ms
 epochs = 8
 
 # %% [markdown]
-# The helpers of the lesson.
+# First, the helpers of the lesson.
 
 # %%
 n_train, n_test = (3276, 8192) if full_run else (128, 128)  # samples
@@ -77,8 +77,8 @@ batch = encode(x, fixed()), y
 # %% [markdown]
 # ### Exercise 1: The opposite illness
 #
-# A bias of 2 is a constant input of twice the threshold at every step. A threshold that is higher
-# by a similar factor takes it down again.
+# A bias of 2 is a constant input of twice the threshold at every step. A higher threshold
+# compensates for it.
 
 
 # %%
@@ -113,8 +113,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the mean rates of the 32 hidden neurons in the ill and in the cured network.*
-# The ill layer sits at 1000 Hz, a spike at every step of 1 ms, whatever the input: its spikes say
-# nothing. With the higher threshold the rates spread again.
+# The ill layer fires at 1000 Hz, once in every step of 1 ms, whatever the input, so its spikes say
+# nothing. With the higher threshold the rates differ again.
 #
 # ### Exercise 2: Punish only the excess
 
@@ -160,8 +160,8 @@ assert rates["with the term"].mean() < rates["cross-entropy"].mean()
 #
 # ### Exercise 3: How long must the code be?
 #
-# Solve $\frac12 + \frac1\pi\arcsin\rho = a$ for $\rho = \sin(\pi(a - \frac12))$, then
-# $\rho^2 = T/(T+2)$ for $T = 2\rho^2/(1-\rho^2)$, and round up.
+# Solving $\frac12 + \frac1\pi\arcsin\rho = a$ gives $\rho = \sin(\pi(a - \frac12))$. Solving
+# $\rho^2 = T/(T+2)$ gives $T = 2\rho^2/(1-\rho^2)$. Round up.
 
 
 # %%
@@ -183,7 +183,7 @@ print(f"T = {smallest}: ceiling {ceiling(smallest):.4f}, simulated {simulated:.4
 assert abs(simulated - 0.95) < 2 / math.sqrt(len(values))
 
 # %% [markdown]
-# 95 % take 80 steps, more than three times the 25 that allow 91 %.
+# An accuracy of 95 % takes 80 steps, more than three times the 25 steps that allow 91 %.
 #
 # ### Exercise 4: The best leak
 
@@ -219,6 +219,7 @@ assert not full_run or max(abs(a - b) for a, b in zip(limits, reached, strict=Tr
 # %% [markdown]
 # *The figure shows the ceiling of the read-out "last" and the accuracy of trained networks against
 # the time constant of the read-out.* With 2 ms the read-out forgets all but the last few steps.
-# From about 50 ms on it counts all steps nearly alike, and is as good as the mean current. Why is the
-# network with 2 ms better than its ceiling? The formula counts the memory of the read-out only. The
-# hidden neurons have one, too: in their potentials, input that is 20 ms old still counts.
+# From about 50 ms on it counts all steps nearly alike, and is as good as the mean current. Why is
+# the network with 2 ms better than its ceiling? The formula takes only the memory of the read-out
+# into account. Hidden neurons remember, too: in their potentials, input from 20 ms ago still
+# counts.

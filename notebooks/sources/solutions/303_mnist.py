@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Solutions: Read handwritten digits with spikes
 #
-# The exercises of [303](../303_mnist.ipynb), solved. This notebook stands on its own: it first
-# trains a network like the lesson's on part of the data, which takes about a minute on MNIST. Try
-# them yourself first.
+# The exercises of [303](../303_mnist.ipynb), solved. Try them yourself first. This notebook needs
+# nothing from the lesson: it first trains a similar network on part of the data, which takes about
+# a minute on MNIST.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import copy
@@ -76,7 +76,8 @@ assert intact > 3 * chance
 # ### Exercise 1: The first spike
 #
 # $h_n \ge 1$ means $a^n \le 1 - (1 - a)/x$. The logarithm of $a$ is negative, so dividing by it
-# turns the sign: $n \ge \ln(1 - (1-a)/x) / \ln a$. An input of 1 or more fires at once.
+# reverses the inequality: $n \ge \ln(1 - (1-a)/x) / \ln a$. With an input of 1 or more the neuron
+# fires at once.
 
 
 # %%
@@ -102,11 +103,12 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the first spike against the input; left of the dashed line the neuron never
-# fires.* Close to it a small change of the input moves the spike a lot.
+# fires.* Just right of the line, a small change of the input moves the spike a lot.
 #
 # ### Exercise 2: A time constant from a factor
 #
-# One step multiplies the potential by $e^{-\Delta t/\tau} = \beta$. Take the logarithm.
+# One step multiplies the potential by $e^{-\Delta t/\tau} = \beta$. Take the logarithm, and solve
+# for $\tau$.
 
 
 # %%
@@ -154,8 +156,8 @@ assert left[-1] < 2.5 * chance
 
 # %% [markdown]
 # *The figure shows the test accuracy against the share of removed units; dotted: chance.* No unit
-# is indispensable: a tenth of them can go at little cost, and the accuracy falls steeply only when
-# most are gone. With all of them gone the second layer receives nothing but its biases, and every
+# is indispensable: a tenth can be removed at little cost, and the accuracy falls steeply only when
+# most are gone. With all removed, the second layer receives nothing but its biases, and every
 # picture gets the same answer.
 #
 # ### Exercise 4: The shortest run
@@ -187,8 +189,7 @@ assert found < durations[-1] or not full_run  # a shortened run has only few ste
 
 # %% [markdown]
 # *The figure shows the accuracy against the run time; dotted: one point below the longest run,
-# dashed: the first run time above that.* It is a fraction of the time that the network was trained
-# for.
+# dashed: the first run time above that.* This is a fraction of the run time in training.
 #
 # ### Exercise 5: Answer with the first spike
 
@@ -237,5 +238,5 @@ print(f"with all {n_steps} steps on the same pictures: {full:.2%}")
 assert quick < full or not full_run  # needs a trained network
 
 # %% [markdown]
-# *The figure shows the times of the answers, wrong ones on top of right ones.* Nearly all pictures
-# are answered within a few steps, at some cost in accuracy: the first spike is a hasty answer.
+# *The figure shows the times of the answers, wrong ones on top of right ones.* Nearly all answers
+# come within a few steps, at some cost in accuracy: the first spike is a hasty answer.

@@ -10,8 +10,8 @@
 # %% [markdown]
 # # Solutions: Remember with recurrent connections
 #
-# The exercises of [304](../304_recurrent.ipynb), solved. This notebook stands on its own and runs
-# in some seconds. Try them yourself first.
+# The exercises of [304](../304_recurrent.ipynb), solved. Try them yourself first. This notebook
+# needs nothing from the lesson and runs in a few seconds.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import torch
@@ -53,7 +53,7 @@ torch.testing.assert_close(shuffled(x, g).mean(0), x.mean(0))
 # ### Exercise 2: The ceiling without memory
 #
 # Both digits are of class $c$ with probability $p_c^2$, so they are the same with probability
-# $\sum_c p_c^2$. Then the reader is right; otherwise it is right in half of the cases.
+# $\sum_c p_c^2$. Then the reader is always right; otherwise it is right half of the time.
 
 
 # %%
@@ -85,8 +85,8 @@ def without_spikes(state):
 assert check.without_spikes(without_spikes)
 
 # %% [markdown]
-# One step of an untrained layer: the potentials differ by what the forgotten spikes would have sent
-# through the recurrent weights.
+# Test this on one step of an untrained layer: the potentials differ by the input that the forgotten
+# spikes would have sent through the recurrent weights.
 
 # %%
 with seeded(seed), torch.no_grad():
@@ -102,7 +102,7 @@ print(f"{int(state.spikes.sum())} spikes forgotten")
 # %% [markdown]
 # ### Exercise 4: A given spectral radius
 #
-# Multiplying a matrix by a number multiplies all its eigenvalues by it.
+# Multiplying a matrix by a number multiplies all its eigenvalues by the same number.
 
 
 # %%
@@ -127,6 +127,6 @@ ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the eigenvalues of a layer's initial recurrent weights and of the scaled ones;
-# dotted: the unit circle.* Weights that are uniform in $\pm 1/\sqrt n$ have a radius of about
-# $1/\sqrt 3 = 0.58$.
+# *The figure shows the eigenvalues of a layer's initial recurrent weights and of the scaled
+# weights; dotted: the unit circle.* Weights drawn uniformly from $\pm 1/\sqrt n$ have a radius of
+# about $1/\sqrt 3 = 0.58$.

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Solutions: change a synapse by the timing of its spikes
 #
-# The exercises of [401](../401_stdp.ipynb). This notebook needs nothing from the lesson. It takes a
+# The exercises of [401](../401_stdp.ipynb). This notebook needs nothing from the lesson and takes a
 # few seconds.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -35,7 +35,7 @@ full_run = True
 # %% [markdown]
 # ### Exercise 1: Sum over all pairs
 #
-# Two loops, and the interval in the right order: post minus pre.
+# Take two loops, and the interval in the right order: post minus pre.
 
 
 # %%
@@ -49,8 +49,8 @@ assert check.all_pairs(all_pairs)
 # %% [markdown]
 # ### Exercise 2: Write the rule from memory
 #
-# Decay both traces. Then pre enters its trace, both spikes read, and post enters its trace last. So
-# a pair in the same step counts once, as pre before post.
+# Let both traces decay. Then pre enters its trace, both spikes read the other neuron's trace, and
+# post enters its trace last. So a pair in the same step counts once, as pre before post.
 
 
 # %%
@@ -83,12 +83,12 @@ assert check.balance_window(balance_window)
 
 
 # %% [markdown]
-# A numerical integral does it as well, if it goes far enough.
+# A numerical integral gives the same, if it goes far enough.
 
 
 # %%
 def by_integration(a_plus, tau_plus, tau_minus):
-    """The same by quadrature."""
+    """`balance_window` by numerical integration."""
     up, _ = quad(lambda s: a_plus * math.exp(-s / tau_plus), 0, 1000)
     down, _ = quad(lambda s: math.exp(-s / tau_minus), 0, 1000)
     return up / down
@@ -99,9 +99,10 @@ assert check.balance_window(by_integration)
 # %% [markdown]
 # ### Exercise 4: Predict the change at any rate
 #
-# A spike of post pairs with spikes of pre that came `lag`, `lag + period`, `lag + 2 period` ...
-# ago: a geometric series with the factor $q = e^{-period/\tau_+}$, and a sum of $1/(1-q)$ times its
-# first term. The last spike of post came `period - lag` before a spike of pre.
+# A spike of post pairs with spikes of pre that came `lag`, `lag + period`, `lag + 2 period`, ...
+# earlier. Their changes are a geometric series with the factor $q = e^{-period/\tau_+}$. Its sum is
+# $1/(1-q)$ times its first term. For depression, the last spike of post came `period - lag` before
+# a spike of pre.
 
 
 # %%
@@ -130,6 +131,6 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the change by 60 pairs over their rate, for both orders of the spikes.* The two
-# curves meet at 50 Hz, where pre comes 10 ms before one spike of post and 10 ms after another. Both
-# fall, because depression has the larger area.
+# *The figure shows the change by 60 pairs against their rate, for both orders of the spikes.* The
+# two curves meet at 50 Hz, where pre comes 10 ms before one spike of post and 10 ms after another.
+# Both fall, because depression has the larger area.

@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Solutions: find a pattern that nobody marked
 #
-# The exercises of [402](../402_find_a_pattern.ipynb). This notebook needs nothing from the lesson.
-# It takes about ten seconds.
+# The exercises of [402](../402_find_a_pattern.ipynb). This notebook needs nothing from the lesson
+# and takes about ten seconds.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
@@ -36,8 +36,8 @@ length = 60  # of the stream, s
 # %% [markdown]
 # ### Exercise 1: State the chance level
 #
-# A slot is missed if it has no spike. With $m$ = rate x length spikes on average, that has the
-# probability $e^{-m}$.
+# A slot without a spike is missed. With $m$ = rate x length spikes on average, its probability is
+# $e^{-m}$.
 
 
 # %%
@@ -52,8 +52,8 @@ print(f"at 50 Hz: {chance_hits(50, 50):.0%} of the slots of 50 ms")
 # %% [markdown]
 # ### Exercise 2: Jitter the pattern
 #
-# `np.nonzero` gives the time and the input of every spike. Each gets a number of its own; the
-# remainder of a division by the length brings spikes in again at the other end.
+# `np.nonzero` gives the time and the input of every spike. Each spike moves by its own random
+# number. Taking times modulo the length brings spikes in at the other end.
 
 
 # %%
@@ -68,7 +68,7 @@ def jitter(pattern, size, rng):
 assert check.jitter(jitter)
 
 # %% [markdown]
-# The neuron of the lesson, trained as there, on patterns with jitter.
+# Train the neuron as in the lesson, and test it on patterns with jitter.
 
 # %%
 n_inputs, slot, tau = 1000, 50, 10.0
@@ -120,14 +120,15 @@ ax.set(xlabel="jitter (ms)", ylabel="share of patterns hit", ylim=(-0.03, 1.03))
 plt.show()
 
 # %% [markdown]
-# *The figure shows in what share of the patterns the trained neuron fires, over the jitter of their
-# spikes.* It has learned the first milliseconds of the pattern, and a jitter of a few milliseconds
-# smears them out.
+# *The figure shows in what share of the patterns the trained neuron fires, against the jitter of
+# their spikes.* It has learned the first milliseconds of the pattern, which a jitter of a few
+# milliseconds smears out.
 #
 # ### Exercise 3: Predict who gains
 #
-# Each spike of an input forms one pair with the output spike. The interval is one number per row,
-# so the sum over the spikes is a product of this row with the pattern.
+# Each spike of an input forms one pair with the output spike. The interval, and so the change,
+# depends only on the row. So the sum over an input's spikes is the product of a vector of changes
+# with the pattern.
 
 
 # %%
@@ -154,14 +155,14 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the mean change of a weight by one occurrence of the pattern, over the first
-# spike of its input, for three times of the output spike.* Inputs before the output spike gain, the
-# last ones most. They make the next spike come earlier, and then it is the turn of still earlier
-# inputs.
+# *The figure shows the mean change of a weight by one occurrence of the pattern, against the time
+# of the input's first spike, for three times of the output spike.* Inputs that fire before the
+# output spike gain, the latest of them most. They make the next output spike come earlier, and then
+# still earlier inputs gain.
 #
 # ### Exercise 4: Push the others down
 #
-# Each neuron sees all spikes but its own.
+# Each neuron is inhibited by all spikes except its own.
 
 
 # %%

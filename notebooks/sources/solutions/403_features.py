@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Solutions: learn features without labels, and see what no feature can tell
 #
-# The exercises of [403](../403_features.ipynb). This notebook needs nothing from the lesson. It
+# The exercises of [403](../403_features.ipynb). This notebook needs nothing from the lesson and
 # takes about ten seconds.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -35,7 +35,7 @@ lesson.begin()
 full_run = True
 seed = 2
 blocks = 140  # of 16 trials
-swap = 50  # blocks after which the goal turns round
+swap = 50  # blocks after which the task is reversed
 
 # %% [markdown]
 # ### Exercise 1: Update by order
@@ -61,7 +61,7 @@ assert torch.allclose(update_by_order(w, times, 3, 0.4, 0.2), by_library)
 # %% [markdown]
 # ### Exercise 2: Measure each map
 #
-# First $w(1-w)$ for every weight, and then the mean over all axes but the first.
+# Take $w(1-w)$ of every weight first, and then the mean over all axes except the first.
 
 
 # %%
@@ -79,7 +79,7 @@ assert converged_share(weight, 0.01)[1] == STDPLearner(STDPConfig()).converged_s
 # %% [markdown]
 # ### Exercise 3: Shuffle the weights
 #
-# One row per map, and a random order for each of them.
+# Make one row per map, and draw a random order for each row.
 
 
 # %%
@@ -94,8 +94,8 @@ assert check.shuffled(shuffled)
 # %% [markdown]
 # ### Exercise 4: Wait long enough
 #
-# The trace has fallen to $e^{-d/\tau}$, so $\tau = d / \ln(1/share)$. For a half after 700 ms that
-# is 1010 ms, about the second that Izhikevich (2007) uses.
+# After a delay $d$ the trace has fallen to $e^{-d/\tau}$, so $\tau = d / \ln(1/share)$. For a half
+# after 700 ms, $\tau$ is 1010 ms, about the 1 s that Izhikevich (2007) uses.
 
 
 # %%
@@ -110,10 +110,10 @@ print(f"a half after 700 ms: {wait_long_enough(700, 0.5):.0f} ms")
 # %% [markdown]
 # ### Exercise 5: Learn the opposite
 #
-# The network answers as before, and now that is nearly always wrong: the accuracy falls to about
-# one minus what it was. The prediction error works for both halves. After the turn it is strongly
-# negative, weakens what used to be right, and lets the other response through. A reward of 1 or 0
-# cannot do that, because it never weakens anything.
+# The network answers as before, which is now nearly always wrong: the accuracy falls to about one
+# minus its former value. The prediction error works for both halves. After the reversal it is
+# strongly negative. So it weakens the synapses for the old responses, until the other response
+# wins. A reward of 1 or 0 cannot do that, because it never weakens a synapse.
 
 
 # %%
@@ -136,6 +136,6 @@ if full_run:
     assert min(relearned[40:50].mean(), relearned[-10:].mean()) > 0.7
 
 # %% [markdown]
-# *The figure shows the share of correct responses in each block; the goal turns round at the line.*
-# The accuracy falls from nearly all to none, and the way back takes longer than the first climb:
-# the old weights must come down before the new ones can win.
+# *The figure shows the share of correct responses in each block; the task is reversed at the line.*
+# The accuracy falls from nearly 1 to nearly 0, and learning takes longer than before: the old
+# weights must fall before the new ones can win.

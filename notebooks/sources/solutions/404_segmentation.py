@@ -14,7 +14,7 @@
 # # Solutions: trace a spike back to the pixels that caused it
 #
 # The exercises of [404](../404_segmentation.ipynb). This notebook needs nothing from the lesson: it
-# first trains the network for satellites. It takes about half a minute.
+# first trains the network for satellites. This takes about half a minute.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
@@ -42,8 +42,8 @@ n_shown = 5  # scenes with two satellites in exercise 4
 # %% [markdown]
 # ### Exercise 1: Go one layer back
 #
-# A weight of `maps` at a place stands for the feature of that map at that place, and a picture is
-# the sum of them all. That is a transposed convolution.
+# Each weight in `maps` stands for a feature of the layer below, at that place. A picture is the sum
+# of these features: a transposed convolution.
 
 
 # %%
@@ -57,7 +57,7 @@ assert check.one_layer_back(one_layer_back)
 # %% [markdown]
 # ### Exercise 2: Undo pooling
 #
-# The four pixels of all squares are four pictures with a step of two.
+# Slices with a step of two pick one of the four pixels in every square.
 
 
 # %%
@@ -72,7 +72,7 @@ def unpool(values, index):
 assert check.unpool(unpool)
 
 # %% [markdown]
-# PyTorch's own unpooling takes indices into the whole picture. It gives the same:
+# PyTorch's own unpooling takes indices into the whole picture, and gives the same:
 
 # %%
 picture = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
@@ -84,7 +84,7 @@ assert torch.equal(unpool(values[0, 0], 2 * row + column), by_torch)
 # %% [markdown]
 # ### Exercise 3: Compute false alarms
 #
-# One minus the probability that fewer fire, which is a sum of terms of the binomial law.
+# Take one minus the probability that fewer fire, a sum of terms of the binomial law.
 
 
 # %%
@@ -101,7 +101,7 @@ for least in (1, 2, 3, 4, 5):
     print(f"at least {least} events: {n:8.2f} windows of 5x5 pixels per scene")
 
 # %% [markdown]
-# With each further event, false alarms become 17 to 48 times rarer.
+# Each further event makes false alarms 17 to 48 times rarer.
 #
 # ### Exercise 4: Vary the threshold of grouping
 
@@ -138,10 +138,10 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the number of groups of class spikes over the threshold, in scenes of two
-# satellites (dotted line).* Groups of fewer than four spikes, which the lesson leaves out, are
-# counted here. Above 0.1 the paths break into pieces. Two satellites whose paths cross or touch
-# have boxes that overlap, and a low threshold joins them.
+# *The figure shows the number of groups of class spikes against the threshold, in scenes of two
+# satellites (dotted line).* Here, groups of fewer than four spikes count, too. Above 0.1 the paths
+# break into pieces. If the paths of two satellites cross or touch, their boxes overlap, and a low
+# threshold joins them.
 #
 # ### Exercise 5: Measure informedness
 

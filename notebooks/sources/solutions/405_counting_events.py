@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Solutions: beat a network by counting, then find what counting cannot do
 #
-# The exercises of [405](../405_counting_events.ipynb). This notebook needs nothing from the lesson.
-# It takes about half a minute.
+# The exercises of [405](../405_counting_events.ipynb). This notebook needs nothing from the lesson
+# and takes about half a minute.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
@@ -39,7 +39,7 @@ n_test = 30  # unseen scenes
 # %% [markdown]
 # ### Exercise 1: Mark dense pixels
 #
-# Add ON and OFF. A convolution with ones counts the events in the square.
+# Add ON and OFF events. A convolution with ones counts the events in each square.
 
 
 # %%
@@ -66,15 +66,15 @@ for least in (1, 2, 3, 4, 5):
 assert informedness[0] > 0.9
 
 # %% [markdown]
-# To mark *every* event (a count of 1) has the best informedness of all, because hundreds of false
-# pixels are nothing beside 160 000 empty ones. Ask for three events, and nearly all false
-# pixels are gone. What the count by itself cannot say is which pixels are one object. Connecting
-# them, as in section 2 of the lesson, says that.
+# Marking *every* event (a count of 1) has the best informedness, because hundreds of false pixels
+# hardly count against 160 000 empty ones. With a count of three, nearly all false pixels are gone.
+# The count alone cannot tell which pixels form one object. For this, connect them, as in section 2
+# of the lesson.
 #
 # ### Exercise 2: Choose on the right scenes
 #
-# The validation scenes choose, and the test scenes grade. Had the test scenes chosen, the score
-# would be that of the option which fits their chance best.
+# Validation scenes are for choosing, test scenes for grading. An option chosen on the test scenes
+# may owe its score to chance.
 
 
 # %%
@@ -87,7 +87,8 @@ def choose(val, test):
 assert check.choose(choose)
 
 # %% [markdown]
-# How large is that error? Twenty options that are all equally good, each measured on 50 scenes:
+# How much does this inflate a score? Suppose that twenty options are equally good, and that each is
+# measured on 50 scenes:
 
 # %%
 rng = np.random.default_rng(0)
@@ -99,7 +100,7 @@ assert abs(fair - 0.8) < 0.01 < 0.05 < test_scores.max(1).mean() - 0.8
 # %% [markdown]
 # ### Exercise 3: Measure how fast it flies
 #
-# The centre of the pixels of each frame that has some, and a straight line through the centres.
+# Find the centre of the pixels in each frame that has some, and fit a straight line to the centres.
 
 
 # %%
@@ -137,13 +138,14 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the velocity from the masks over the true one, along both axes, for all objects
-# that overlap a satellite by more than 0.3.* A path of ten frames averages out what single pixels
-# get wrong.
+# *The figure shows the velocity from the masks against the true velocity, along both axes, for all
+# objects that overlap a satellite by more than 0.3.* Over ten frames, errors of single pixels
+# average out.
 #
 # ### Exercise 4: Find the densest square
 #
-# An average pool without padding has one value per whole square. Its index gives a corner.
+# Average pooling without padding gives one value per whole square. The index of the highest value
+# gives a corner.
 
 
 # %%
@@ -159,8 +161,8 @@ assert check.densest_square(densest_square)
 # %% [markdown]
 # ### Exercise 5: Give the interval
 #
-# The number of scenes answered right is binomial, with a variance of $n\,p(1-p)$. So the share has
-# a standard deviation of $\sqrt{p(1-p)/n}$.
+# The number of right answers is binomial, with a variance of $n\,p(1-p)$. So their share has a
+# standard deviation of $\sqrt{p(1-p)/n}$.
 
 
 # %%
