@@ -274,8 +274,8 @@ plt.show()
 # exercise 2 of 501). Chance is 33 %. How accurate are such networks without delays, and with them?
 #
 # <details><summary>Make a guess, then open</summary>
-# Without delays a hidden neuron can only weight its four input spikes: the networks reach 83 to 92
-# %. With delays it can also shift when each spike arrives.
+# Without delays a hidden neuron can only weight its four input spikes: the networks reach 83 to
+# 92 %. With delays it can also shift when each spike arrives.
 # </details>
 #
 # Delays are free (a number for each of the 35 synapses) or come from positions in the plane (two
