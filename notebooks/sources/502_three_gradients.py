@@ -216,11 +216,11 @@ plt.show()
 #
 # ### A fairer loss
 #
-# Compare whole spike trains instead, each filtered with an exponential of 3 ms (van Rossum 2001).
-# Take 60 neurons with 20 inputs each and random weights. The target of a neuron is its own spike
-# train at slightly different weights. All have as many spikes as their targets, so only spike times
-# have to change. The exact gradient is computed as in 501, the surrogate gradient on the grid, with
-# and without a detached reset. How often do their signs agree?
+# Compare whole spike trains, each filtered with an exponential of 3 ms (van Rossum 2001). Take 60
+# neurons with 20 inputs each and random weights. The target of a neuron is its own spike train at
+# slightly different weights. All have as many spikes as their targets, so only spike times have to
+# change. The exact gradient is computed as in 501, the surrogate gradient on the grid, with and
+# without a detached reset. How often do their signs agree?
 
 
 # %%
@@ -327,25 +327,25 @@ plt.show()
 # direction, 0 orthogonal, -1 opposite; boxes hold the middle half of the neurons, whiskers all.* At
 # the best slope, 25<!-- best_slope 0 -->, the median is 0.5<!-- cosine 0.05 -->, and
 # 37<!-- wrong 3 --> % of all derivatives have the wrong sign; guessing would give 50 %. For some
-# neurons the two gradients are nearly opposite. A detached reset does not help: at its best slope
-# 40<!-- detached 3 --> % of the signs are wrong. For nearly all neurons the grid is not to blame:
-# the exact gradient on the grid has 7<!-- control 2 --> % wrong signs, and its box is a line close
-# to 1. (For 4<!-- opposite 1 --> neurons the cosine is negative. On a grid a reset lasts to the end
-# of its step, so each spike delays the next ones. In the worst neuron this shifts the last spike
-# past its target.)
+# neurons the surrogate gradient is nearly opposite. A detached reset does not help: at its best
+# slope 40<!-- detached 3 --> % of the signs are wrong. For nearly all neurons the grid is not to
+# blame: the exact gradient on the grid has 7<!-- control 2 --> % wrong signs, and its box is a line
+# close to 1. (For 4<!-- opposite 1 --> neurons the cosine is negative. On a grid a reset lasts to
+# the end of its step, so each spike delays the next ones. In the worst neuron this shifts the last
+# spike past its target.)
 #
-# Surrogates are not useless: they trained every network of part 3. They answer a different
-# question, *would one more spike help?*, and so they can create spikes, which the exact gradient
-# cannot. But as derivatives of a spike **time** they have the wrong size and often the wrong sign.
-# And a delay of whole steps gets no gradient from them unless it is spread over several steps.
+# Surrogates trained every network of part 3. They answer a different question, *would one more
+# spike help?*, and so they can create spikes, which the exact gradient cannot. But as derivatives
+# of a spike **time** they have the wrong size and often the wrong sign. And a delay of whole steps
+# gets no gradient from them unless it is spread over several steps.
 #
 # ## 3. The exact gradient on a grid
 #
 # An [event-driven simulation](../docs/glossary.md#event-driven-simulation) is exact, but slow with
 # thousands of spikes. `jarvis.run_events` is compiled, runs on a time grid, and goes backward along
-# the same events ([EventProp](../docs/glossary.md#eventprop)). Here is the recurrent network of 501
-# on a grid of 0.1 ms. Spikes now occur at whole steps. What do finite differences give for the
-# derivative of the first spike time with respect to the weight from input 0 to neuron 2?
+# the same events ([EventProp](../docs/glossary.md#eventprop)). Take the recurrent network of 501 on
+# a grid of 0.1 ms. What do finite differences give for the derivative of the first spike time with
+# respect to the weight from input 0 to neuron 2?
 
 # %%
 rng = np.random.default_rng(seed)

@@ -458,11 +458,10 @@ assert behind > behind_60 > 0
 assert all(sixty[net] > 98 for net in kept)
 
 # %% [markdown]
-# *The figure shows the test accuracy of larger networks: lines are medians, dots single runs.* With
-# 10 hidden neurons, every kind with delays is at least 1.0<!-- behind 0.1 --> points better than no
-# delays. With 15 to 60 neurons this lead of the worst kind with delays varies between 0.0 and 0.7
-# points, without a clear trend. These runs have no frozen control, so they do not show how much of
-# the lead is due to learning.
+# *The figure shows the test accuracy of these networks: lines are medians, dots single runs.* With
+# 10 hidden neurons, the worst kind with delays leads by 1.0<!-- behind 0.1 --> points over no
+# delays; with 15 to 60 neurons by 0.0 to 0.7 points, without a clear trend. These runs have no
+# frozen control, so they do not show how much of the lead is due to learning.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 short = {"no delays": "none", "positions, frozen": "positions_frozen"}

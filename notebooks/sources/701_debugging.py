@@ -210,17 +210,17 @@ assert rates[-1] < 0.2 * rates[0]
 # PyTorch draws the $n$ weights of a neuron with a standard deviation of $1/\sqrt{3n}$, which suits
 # inputs with values near 1. Here the inputs are 0 in most steps. If they fire with probability $r$,
 # the current of a step has a standard deviation of about $\sqrt{n\,r/(3n)} = \sqrt{r/3}$. So fewer
-# spikes give weaker currents, and weaker currents give fewer spikes: the rate tends to fall from
-# layer to layer.
+# spikes give weaker currents, and these give fewer spikes: the rate tends to fall from layer to
+# layer.
 #
 # The [initialisation](../docs/glossary.md#initialisation) is too small for sparse input. So scale
 # each layer until it fires at a chosen rate.
 #
 # ### Exercise 1: Wake the layers (6 min)
 #
-# Write a function that scales the weights of each layer until its neurons fire in about 10 % of the
-# steps. `model.synapses[k][0].weight` are the weights of layer k, `over_time(model.synapses[k], x)`
-# are its currents, and `model.neurons[k]` are its neurons, which return spikes and a state. Change
+# Scale the weights of each layer until its neurons fire in about 10 % of the steps.
+# `model.synapses[k][0].weight` are the weights of layer k, `over_time(model.synapses[k], x)` are
+# its currents, and `model.neurons[k]` are its neurons, which return spikes and a state. Change
 # weights inside `torch.no_grad()`.
 
 
@@ -345,8 +345,8 @@ if check.tau_from_beta(tau_from_beta):
 # ## 5. Patient 4: the gradient explodes
 #
 # A recurrent network reads a digit row by row, each row for 10 ms: 80 steps. The recurrent weights
-# are normally distributed with a standard deviation of 0.3. The surrogate is the simplest: the
-# derivative of "straight through" is 1 everywhere.
+# are normally distributed with a standard deviation of 0.3. The surrogate, "straight through", has
+# the derivative 1 everywhere.
 
 # %%
 rows = broken.rows(pictures[:64]), labels[:64]

@@ -185,10 +185,10 @@ plt.show()
 # %% [markdown]
 # *The figure shows the validation accuracy of two networks of each kind (dots) and their mean, for
 # each learning rate.* Of rates that are equally good, to within one picture in 180, the smallest is
-# taken. Up to 0.024 the two curves hardly differ, so a common rate would have done little harm; at
-# 0.048 it would have cost the surrogate network almost two points. The settings of STDP and of the
-# exact gradient were chosen on the same pictures, but by hand, in about a dozen trials each, which
-# is not quite fair.
+# taken. Up to 0.024 the two curves hardly differ, so a common rate would do little harm; at 0.048
+# it would cost the surrogate network almost two points. The settings of STDP and of the exact
+# gradient were chosen on the same pictures, but by hand, in about a dozen trials each, which is not
+# quite fair.
 #
 # ### Three learners
 #
@@ -270,8 +270,8 @@ plt.show()
 #
 # ## 2. Is the difference real?
 #
-# Five networks of each kind now classify the 360 test pictures, which have not been used so far. (±
-# is the standard deviation over the five networks.)
+# Five networks of each kind now classify the 360 test pictures, unused so far. (± is the standard
+# deviation over networks.)
 
 
 # %%
@@ -337,7 +337,7 @@ if check.bootstrap(bootstrap):
 
 # %% [markdown]
 # The library's `paired_interval` does the same. Here are the differences from the dense and the
-# surrogate network, in points, with their 95 % intervals, computed before rounding.
+# surrogate network, in points, with 95 % intervals.
 
 # %%
 others = ("surrogate", "exact", "linear", "STDP")
@@ -366,11 +366,11 @@ if full_run:
     assert not on_digits["surrogate"].v.resolved
 
 # %% [markdown]
-# 360 pictures show that STDP is behind the dense network. The other three intervals include 0. That
-# does *not* mean that the learners are equal: each interval also includes a disadvantage of a point
-# or more. To call two learners equal you need a short interval around 0. The width falls as one
-# over the square root of the number of pictures: 28 times as many pictures give about a fifth of
-# the width.
+# On 360 pictures STDP is behind the dense network. The other three intervals include 0. This does
+# *not* mean that the learners are equal: each interval also includes a disadvantage of a point or
+# more. To call two learners equal you need a short interval around 0. The width falls as one over
+# the square root of the number of pictures: 28 times as many pictures give about a fifth of the
+# width.
 #
 # ## 3. Ten thousand pictures
 #
@@ -625,7 +625,7 @@ plt.show()
 # [−40.2<!-- lost_l_STDP 1.5 -->, −30.4<!-- lost_h_STDP 1.5 -->]. Its neurons fire when *enough* of
 # their template has arrived; now 22<!-- fired_lost 1 --> of them fire instead of
 # 68<!-- fired 1 -->. Is the threshold at fault, or what the layer has learned? Lower all thresholds
-# by the same 20 %:
+# by 20 %, too:
 
 # %%
 fired, reads = {}, {}

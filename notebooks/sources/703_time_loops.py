@@ -179,7 +179,7 @@ plt.show()
 # *The figure shows the time of one forward and backward pass against the number of steps.* On two
 # logarithmic axes a power law is a straight line, whose slope is the power. Here the slope
 # approaches 2. (The last doubling may more than quadruple the time, as here: the longest tensor,
-# 6.5 MB, shares the cache with other programs.) To find the cause, count what PyTorch does: a
+# 6.5 MB, shares the cache with everything else.) To find the cause, count what PyTorch does: a
 # `TorchDispatchMode` sees each operation with its tensors.
 
 
@@ -264,10 +264,10 @@ assert not full_run or power_indexed > 1.4 > 1.3 > power_unbound > 0.7
 # %% [markdown]
 # *The figure shows the time of both loops, measured anew.* For the longest sequences the time of
 # `x[t]` grows as T to the power 1.7<!-- power_indexed 0.4 -->, that of `unbind` as T to the power
-# 1.0<!-- power_unbound 0.2 -->. The first power is below 2 because part of the time is proportional
-# to T. The bytes show it exactly: with `x[t]` the backward pass writes 8<!-- per_step 0.1 --> more
-# bytes per element for every additional step; with `unbind` it writes 40<!-- unbind_bytes 1 -->
-# bytes at any T.
+# 1.0<!-- power_unbound 0.2 -->. The first is below 2 because part of the time is proportional to T.
+# The bytes show it exactly: with `x[t]` the backward pass writes 8<!-- per_step 0.1 --> more bytes
+# per element for every additional step; with `unbind` it writes 40<!-- unbind_bytes 1 --> bytes at
+# any T.
 #
 # ### Exercise 1: Where does indexing cost ten times? (5 min)
 #
