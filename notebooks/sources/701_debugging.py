@@ -402,13 +402,13 @@ assert per_step > 1.1
 # right to left, in the direction of backpropagation.* By the first step the patient's gradient has
 # grown by 42<!-- orders 1 --> orders of magnitude; the largest float32 is $3\cdot 10^{38}$. With
 # smaller weights, within $\pm 1/\sqrt{64}$, it still grows by a factor of
-# 1.49<!-- per_step 0.02 --> in each step.
+# 1.49<!-- per_step 0.02 --> per step.
 #
 # Each step back multiplies the gradient by the decay plus the recurrent weights times the
 # *surrogate derivative*. With "straight through" this derivative is 1 for every neuron, however far
 # it is from firing, so all 64 neurons pass the gradient on at every step. (A gradient that does not
-# explode is not enough: in [304](304_recurrent.ipynb) a wide surrogate trains badly at every size
-# of the recurrent weights that is tried.)
+# explode is not enough: in [304](304_recurrent.ipynb) a wide surrogate trains badly at every tried
+# size of the recurrent weights.)
 #
 # ### Exercise 4: Keep the gradient steady (5 min)
 #
@@ -504,9 +504,9 @@ if check.stable_bell(stable_bell):
 # %% [markdown]
 # ## 7. Patient 6: maps that never win
 #
-# The last patient learns without a gradient. A convolution of 40
-# [feature maps](../docs/glossary.md#feature-map) learns from digits by STDP: the first neuron to
-# reach the threshold wins, learns, and keeps others from learning.
+# The last patient, a convolution of 40 [feature maps](../docs/glossary.md#feature-map), learns from
+# digits by STDP, without a gradient: the first neuron to reach the threshold wins, learns, and
+# keeps others from learning.
 
 
 # %%

@@ -337,7 +337,7 @@ if check.bootstrap(bootstrap):
 
 # %% [markdown]
 # The library's `paired_interval` does the same. Here are the differences from the dense and the
-# surrogate network, in points, with 95 % intervals.
+# surrogate network, in points (before rounding), with 95 % intervals.
 
 # %%
 others = ("surrogate", "exact", "linear", "STDP")

@@ -273,7 +273,7 @@ assert not full_run or power_indexed > 1.4 > 1.3 > power_unbound > 0.7
 #
 # The backward pass of the `x[t]` loop writes about $8T + c$ bytes per element of x, that of
 # `unbind` about 40. Find $c$ from the numbers printed above. From which T on does `x[t]` write at
-# least `ratio` times as many bytes? (The check measures both loops; use $8T + c$ and 40.)
+# least `ratio` times as many bytes? (Use $8T + c$ and 40.)
 
 
 # %% tags=["exercise"]
@@ -343,7 +343,7 @@ assert all(kept[key] == 4 for key in kept if key[1] == "numba")
 # `RecurrentLIFLayer` feeds its own spikes back through a weight. Its compiled loop keeps $h$, but
 # does not recompute spikes. What else does the gradient of that weight need? Predict the bytes kept
 # per element of x if everything is kept as numbers of `itemsize` bytes. (Leave out the weight
-# itself, which all steps and samples share.)
+# itself.)
 
 
 # %% tags=["exercise"]
@@ -366,7 +366,7 @@ check.kept_per_element(kept_per_element)
 # | backward | the gradient of $s$, and $h$ | the gradient of $x$ | 8 + 4 |
 #
 # The sum is 24 bytes per element in float32. The potential $v$ of one step stays in the processor's
-# cache. Copying a tensor reads 4 bytes per element and writes 4. So **no loop that keeps $h$ can be
+# cache. Copying a tensor reads and writes 4 bytes per element. So **no loop that keeps $h$ can be
 # faster than three copies of a tensor as large as x**, if the tensors do not fit into the cache.
 # This is the floor. Your loops move more:
 
@@ -677,7 +677,7 @@ if full_run:
 # [Truncated backpropagation](../docs/glossary.md#truncated-backpropagation-through-time): run the
 # sequence in pieces of `length` steps, go backward after each piece, and pass `state.detach()` to
 # the next. Return all spikes, the gradient of x that the pieces give, and the most bytes that
-# autograd held at one time. (`layer(piece, state)` starts from a state. Put one
+# autograd held at one time. (`layer(piece, state)` starts from a state. Put
 # `with SavedBytes() as saved` around the whole loop, and return `saved.most`.)
 
 

@@ -311,9 +311,9 @@ assert (0.95 * v + cases["a single sample"]).shape == (64, 10)
 # An error is the good case. By hand, the *single* sample gets 64 rows: PyTorch repeats it for every
 # old row, and the network gives 64 answers, each from the potentials of another picture.
 #
-# The layers of this library hold no state. They take a state and return one, check its shape, and
-# start at rest if there is none. If your own module keeps a state, register it as a buffer, and
-# reset it when a new batch begins.
+# The library's layers take a state and return one, check its shape, and start at rest if there is
+# none. If your own module keeps a state, register it as a buffer, and reset it when a new batch
+# begins.
 #
 # Sometimes part of the state must be kept: a camera delivers 8 recordings at a time, and when one
 # ends, a new one replaces it.
@@ -391,7 +391,7 @@ assert mixed.triu(1).max() == 0
 # %% [markdown]
 # *The figure shows how much the score of each sample depends on the input of each sample.* The
 # matrix is triangular: a score depends on its own sample and on all samples *before* it in the
-# batch, as if they were its past.
+# batch.
 #
 # ### Exercise 3: Put time first (4 min)
 #
@@ -495,8 +495,7 @@ if check.validate(validate):
 # The toy task of [301](301_surrogate_gradients.ipynb) asks: are the large ones among 32 numbers
 # first or last? Each input fires once, larger numbers earlier ([time to first
 # spike](../docs/glossary.md#time-to-first-spike)). The network is
-# `SpikingMLP((32, 32, 2), "mean", tau=5.0)`. Its read-out takes the mean current over time, as for
-# any rate code:
+# `SpikingMLP((32, 32, 2), "mean", tau=5.0)`. Its read-out takes the mean current over time:
 #
 # ```python
 # def forward(self, x):
@@ -542,8 +541,8 @@ assert not full_run or reached["rates"] > 0.8 > 0.6 > reached["first_spikes"]
 
 # %% [markdown]
 # With first spikes the network gives all samples the same answer, and `diagnose` finds nothing
-# wrong: every part works, and with a rate code the same network learns. What does a mean over time
-# leave of a first-spike code?
+# wrong: with a rate code the same network learns. What does a mean over time leave of a first-spike
+# code?
 #
 # <details><summary>Make a guess, then open</summary>
 # Every input fires exactly once; only the time carries its value. The mean current depends on how
