@@ -374,7 +374,7 @@ assert not norm.isfinite()
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def growth_figure(nets):
-    """The gradient by the input of each step; returns what is drawn."""
+    """The gradient with respect to the input of each step; returns the plotted values."""
     _, ax = plt.subplots()
     drawn = {}
     for (name, net), color in zip(nets.items(), (ORANGE, PURPLE, BLUE), strict=False):

@@ -381,9 +381,9 @@ if full_run:
 
 # %%
 def shrunk(data, n):
-    """The first n pictures of MNIST at 8x8 pixels, by the steps that made the digits."""
+    """The first n pictures of MNIST, reduced to 8x8 pixels like the digits."""
     large = nn.functional.interpolate(data[:n][0][..., 3:25, 3:25], size=(32, 32), mode="bilinear")
-    black = (large > 0.5).float()  # and a grey level is a count of 4x4 pixels
+    black = (large > 0.5).float()  # a grey level is the share of such pixels in a 4x4 block
     return ArrayDataset(nn.functional.avg_pool2d(black, 4), data.targets[:n], 10, "MNIST")
 
 

@@ -71,7 +71,7 @@ longest = 800  # largest T of the scaling with time
 torch.set_num_threads(1)
 lengths = [T for T in (25, 50, 100, 200, 400, 800) if longest >= T]
 generator = torch.Generator().manual_seed(seed)
-params = LIFParams(tau=tau)  # the surrogate's slope of lif_step is 25
+params = LIFParams(tau=tau)  # the surrogate of lif_step has a slope of 25
 decay, slope = exp_decay(tau, 1.0), 25.0
 
 
@@ -112,7 +112,7 @@ def bars(values, colors, xlabel, fmt="%.1f", log=False):
 
 
 def log_lines(x, lines, colors, ax=None, **more):
-    """Curves over two logarithmic axes, with a tick at every x."""
+    """Curves on two logarithmic axes, with a tick at every x."""
     ax = ax or plt.subplots()[1]
     for (name, y), color in zip(lines.items(), colors, strict=True):
         ax.loglog(x, y, ":" if color == GREY else "o-", color=color, label=name)
@@ -366,7 +366,7 @@ check.kept_per_element(kept_per_element)
 # | backward | the gradient of $s$, and $h$ | the gradient of $x$ | 8 + 4 |
 #
 # The sum is 24 bytes per element in float32. The potential $v$ of one step stays in the processor's
-# cache. Copying a tensor reads and writes 4 bytes per element. So **no loop that keeps $h$ can be
+# cache. Copying a tensor reads 4 bytes per element and writes 4. So **no loop that keeps $h$ can be
 # faster than three copies of a tensor as large as x**, if the tensors do not fit into the cache.
 # This is the floor. Your loops move more:
 
