@@ -13,12 +13,12 @@
 # %% [markdown]
 # # Differentiate a spike time
 #
-# Whether a neuron spikes is a step function of its weights, and the derivative of a step is 0. In
-# lesson 301 a surrogate took its place. Now ask not *whether* a neuron spikes, but *when*. The time
-# of a spike has a true derivative with respect to every weight and every delay before it, as long
-# as no spike appears or disappears and no arrival overtakes a spike of its receiver. You derive it
-# for one spike, and then carry it backward, event by event, through a neuron by hand and through a
-# recurrent network with delays.
+# Whether a neuron spikes is a step function of its weights, and the derivative of a step is 0.
+# Lesson 301 replaced that derivative by a surrogate. Now ask not *whether* a neuron spikes, but
+# *when*. The time of a spike has an exact derivative with respect to every weight and every delay
+# before it, as long as no spike appears or disappears and no arrival moves past a spike of its
+# receiver. You derive it for one spike. Then you propagate gradients backward through a neuron by
+# hand, and through a recurrent network.
 #
 # **Time.** 45 minutes for you, 20 seconds for the machine.
 #
@@ -31,9 +31,9 @@
 #
 # After this lesson you can
 #
-# 1. derive how a spike time moves with a weight, a delay and a threshold,
-# 2. say where a spike time has no gradient, and what happens on the way there,
-# 3. carry a gradient backward through a spike and through an arrival, by hand,
+# 1. derive how a spike time depends on a weight, a delay and a threshold,
+# 2. say where a spike time has no gradient, or an unbounded one,
+# 3. propagate a gradient backward through a spike and through an arrival, by hand,
 # 4. differentiate the spike times of a recurrent network with delays in a single backward pass.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -62,14 +62,14 @@ tau = 10.0  # membrane time constant, ms; that of the synapse is half of it
 # %% [markdown]
 # ## 1. When does a neuron spike?
 #
-# One input spike arrives and starts a current that decays. The neuron follows
+# An input spike arrives and starts a decaying current. The neuron follows
 #
 # $$\dot v = -\frac{v}{\tau} + I, \qquad \dot I = -\frac{I}{\tau_s}, \qquad
 # I \text{ jumps by } w \text{ at an arrival},$$
 #
-# and spikes where $v$ reaches 1. (So $I$ is measured in thresholds per ms.) An input that spikes at
-# $t_{in}$ arrives after a [delay](../docs/glossary.md#delay) $d$. With $\tau = 2\tau_s$ and
-# $y = e^{-s/\tau}$, the solution $s$ ms after the arrival is a parabola in $y$,
+# and spikes when $v$ reaches 1, so $I$ is measured in thresholds per ms. A spike sent at $t_{in}$
+# arrives after a [delay](../docs/glossary.md#delay) $d$. With $\tau = 2\tau_s$ and
+# $y = e^{-s/\tau}$, the potential $s$ ms after the arrival is a parabola in $y$,
 #
 # $$v = \tau w\,(y - y^2),$$
 #
@@ -109,23 +109,23 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential after one input spike, without the reset; dots are spikes.* A
-# larger weight makes the neuron spike earlier, and the smallest weight not at all. A longer delay
-# shifts everything.
+# larger weight makes the neuron spike earlier; with the smallest weight it does not spike. A longer
+# delay shifts the whole curve.
 #
 # ## 2. How does the spike time move?
 #
 # Change the weight by $dw$. The potential is proportional to $w$, so at $T$ it changes by
-# $(v/w)\,dw$. The crossing has to move by $dT$ so that $v$ is 1 again:
-# $(v/w)\,dw + \dot v\,dT = 0$. Hence
+# $(v/w)\,dw$. The crossing moves by $dT$, to where $v$ is 1 again: $(v/w)\,dw + \dot v\,dT = 0$.
+# Hence
 #
 # $$\frac{dT}{dw} = -\frac{v/w}{\dot v}, \qquad \frac{dT}{dd} = 1 .$$
 #
-# (This is the [implicit function theorem](../docs/glossary.md#implicit-function-theorem).) Where is
-# a spike time most sensitive to its weight?
+# (This is the [implicit function theorem](../docs/glossary.md#implicit-function-theorem).) At which
+# weight is the spike time most sensitive to the weight?
 #
 # <details><summary>Make a guess, then open</summary>
-# Where the potential is flat when it crosses the threshold: near the smallest weight that still
-# makes a spike. There the slope by which we divide goes to 0.
+# Near the smallest weight that still makes a spike: there the potential, by whose slope we divide,
+# is nearly flat at the threshold.
 # </details>
 
 
@@ -165,15 +165,15 @@ for ax in axes:
 plt.show()
 
 # %% [markdown]
-# *The figure shows the spike time with a delay of 2 ms on the left, and its derivative in three
-# ways on the right.* The three agree: a larger weight pulls the spike forward, and the delay moves
-# it one to one.
+# *The figure shows the spike time with a delay of 2 ms on the left, and its derivatives on the
+# right.* All methods agree: a larger weight makes the spike earlier, and each ms of delay makes it
+# 1 ms later.
 #
 # ### Exercise 1: Move the threshold (5 min)
 #
-# How does the spike time move with the threshold $\theta$, at $\theta = 1$? The neuron is that of
-# section 1, with one input at time 0; `w` is an array of weights, `tau` need not be 10 ms, and
-# $\tau_s = \tau/2$.
+# Find the derivative of the spike time with respect to the threshold $\theta$, at $\theta = 1$. The
+# neuron is that of section 1, with one input at time 0; `w` is an array of weights, `tau` need not
+# be 10 ms, and $\tau_s = \tau/2$.
 
 
 # %% tags=["exercise"]
@@ -188,8 +188,7 @@ check.by_threshold(by_threshold)
 # %% [markdown]
 # ## 3. Where does a spike disappear?
 #
-# Let $w$ go down to its smallest value, $4/\tau = 0.4$, where the potential just touches the
-# threshold.
+# Lower $w$ to $4/\tau = 0.4$, where the potential just touches the threshold.
 
 
 # %%
@@ -217,11 +216,11 @@ plt.show()
 # logarithmic scales.* The curve ends at a finite time, $\tau\ln 2 = 6.9$ ms, and its slope grows
 # without bound, as one over the square root of the distance.
 #
-# A spike on the brink has a huge gradient, so training needs a bound (`min_slope` of
-# `FirstSpikeParams`, or clipping). A spike that is gone has **none**: no exact gradient of a spike
-# time ever creates a spike. For a neuron that does not spike the library also returns the *peak* of
-# its potential, which has a gradient. (There is a second edge, where an arrival overtakes a spike
-# of its receiver: $T$ is continuous there, but $dT/dd$ jumps between $w/\dot v$ and 0.)
+# A spike that is about to disappear has a huge gradient, so training needs a bound (`min_slope` of
+# `FirstSpikeParams`, or clipping). A missing spike has **no gradient**: no exact gradient of a
+# spike time creates a spike. But the *peak* of a silent neuron's potential, which the library also
+# returns, has a gradient. (Where an arrival moves past a spike of its receiver, $T$ is continuous,
+# but $dT/dd$ jumps between $w/\dot v$ and 0.)
 
 # %%
 weak = torch.tensor([[0.35]], requires_grad=True)
@@ -234,9 +233,9 @@ assert math.isclose(by_peak.item(), tau / 4, rel_tol=1e-5)
 # %% [markdown]
 # ### Exercise 2: Wake a silent neuron (5 min)
 #
-# Four inputs spike at 0, 4, 9 and 15 ms, too far apart: the neuron stays silent. Wake it by its
-# **delays**; the weights stay as they are. Write a loss from what `first_spikes` returns, which has
-# `times` and `peaks` (the peak of a neuron that spikes is 1, the threshold).
+# Four inputs spike at 0, 4, 9 and 15 ms, too far apart to make the neuron spike. Wake it by
+# training only its **delays**. Write a loss of the result of `first_spikes`, which has `times` and
+# `peaks` (the peak of a neuron that spikes is 1, the threshold).
 
 
 # %% tags=["exercise"]
@@ -261,45 +260,44 @@ if check.wake_loss(wake_loss):
 # %% [markdown]
 # ## 4. One rule for every event
 #
-# A network is a chain of **events** with smooth motion between them: a spike arrives, a neuron
-# fires. At an event the state jumps, $x^+ = j(x^-)$. Suppose that everything before has moved a
-# little, by $dx^-$, and the event itself by $dt$. Then the state just after the *old* event time
-# moves by
+# The state of a network changes smoothly between **events**: arrivals and spikes. At an event the
+# state jumps, $x^+ = j(x^-)$. Suppose that the state before the event changes by $dx^-$, and the
+# time of the event by $dt$. Then the state just after the *old* event time changes by
 #
 # $$dx^+ = J\,dx^- + \frac{\partial j}{\partial p}\,dp + (J\dot x^- - \dot x^+)\,dt, \qquad
 # J = \partial j/\partial x ,$$
 #
 # where $p$ is a parameter of the jump ($w$ at an arrival). In words: if the event comes $dt$ later,
-# the state runs on with the old slope for $dt$, is then mapped by the jump, and misses $dt$ of the
-# new slope. For a spike and its reset:
+# the state follows the old slope for $dt$ longer, then jumps, and follows the new slope for $dt$
+# less. For a spike and its reset:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 moved_event()
 plt.show()
 
 # %% [markdown]
-# *The figure shows a potential (solid) and the same potential a little lower (dashed).* The dashed
-# one reaches the threshold later, by $dt = -dv^-/\dot v^-$. From then on it is lower by $dt$ times
-# the slope *after* the spike: $dv^+ = (\dot v^+/\dot v^-)\,dv^-$. An arrival adds $w$ to $I$. An
-# own spike sets $v$ to 0 and leaves $I$ as it is. Both follow from the rule:
+# *The figure shows a potential (solid) and the same potential a little lower (dashed).* The lower
+# potential reaches the threshold later, by $dt = -dv^-/\dot v^-$. From then on it is lower by $dt$
+# times the slope *after* the spike: $dv^+ = (\dot v^+/\dot v^-)\,dv^-$. An arrival adds $w$ to $I$.
+# A neuron's own spike sets $v$ to 0 and leaves $I$ unchanged. The rule gives:
 #
-# | event | it moves by $dt =$ | the state just after it |
+# | event | its time changes by $dt =$ | change of the state just after it |
 # |---|---|---|
 # | arrival | $dt_{spike} + dd$ | $dI^+ = dI^- + dw + w\,dt/\tau_s, \; dv^+ = dv^- - w\,dt$ |
 # | own spike | $-dv^-/\dot v^-$ | $dv^+ = (\dot v^+/\dot v^-)\,dv^-$ |
 #
-# Now read this backward, from the last event to the first. Write
-# $\lambda_v = \partial L/\partial v$ and $\lambda_I = \partial L/\partial I$ for the derivative of
-# the loss with respect to the state at one moment: the [adjoint](../docs/glossary.md#adjoint). Put
-# $dv^+$ and $dI^+$ into $dL = \lambda_v\,dv^+ + \lambda_I\,dI^+$, and collect what multiplies
-# $dv^-$, $dI^-$, $dw$ and $dt$:
+# Now apply this backward, from the last event to the first. Let $\lambda_v = \partial L/\partial v$
+# and $\lambda_I = \partial L/\partial I$ be the derivatives of the loss with respect to the state
+# at one time: the [adjoint](../docs/glossary.md#adjoint). Put $dv^+$ and $dI^+$ into
+# $dL = \lambda_v\,dv^+ + \lambda_I\,dI^+$, and collect the factors of $dv^-$, $dI^-$, $dw$ and
+# $dt$:
 #
 # - an **own spike** turns $\lambda_v$ into
 #   $(\dot v^+\lambda_v - \partial L/\partial t)\,/\,\dot v^-$, where $\partial L/\partial t$ is the
-#   derivative with respect to the time of this spike, and leaves $\lambda_I$ as it is;
-# - an **arrival** leaves both as they are, gives $\partial L/\partial w \mathrel{+}= \lambda_I$,
-#   and $g = w(\lambda_I/\tau_s - \lambda_v)$ goes both to $\partial L/\partial d$ and to
-#   $\partial L/\partial t$ of the spike that was sent;
+#   derivative with respect to the time of this spike, and leaves $\lambda_I$ unchanged;
+# - an **arrival** leaves both unchanged, adds $\lambda_I$ to $\partial L/\partial w$, and adds
+#   $g = w(\lambda_I/\tau_s - \lambda_v)$ to $\partial L/\partial d$ and to $\partial L/\partial t$
+#   of the spike that arrives;
 # - **between events**, $s$ ms apart, $(v, I)$ becomes $(yv + \tau(y - y^2)I,\; y^2 I)$ with
 #   $y = e^{-s/\tau}$; backward, multiply by the transpose:
 #   $\lambda_I \leftarrow y^2\lambda_I + \tau(y - y^2)\lambda_v$ and
@@ -307,9 +305,9 @@ plt.show()
 #
 # ## 5. One adjoint by hand
 #
-# A neuron with two inputs. The first spikes at 0 ms and arrives after $d_1 = 1$ ms, the second
-# spikes at 2 ms and arrives after $d_2 = 0.5$ ms. The loss is the spike time itself, $L = T$.
-# Forward first, through three events.
+# A neuron has two inputs. The first spikes at 0 ms, with a delay of $d_1 = 1$ ms; the second spikes
+# at 2 ms, with a delay of $d_2 = 0.5$ ms. The loss is the spike time itself, $L = T$. First go
+# forward.
 
 # %%
 w1, w2, d1, d2 = 0.35, 0.25, 1.0, 0.5
@@ -330,8 +328,8 @@ y, z, slope, T = forward(w1, w2, d1, d2)
 print(f"T = {T:.4f} ms, where v rises by {slope:.4f} per ms")
 
 # %% [markdown]
-# Now backward. Nothing after the spike matters, so the adjoint begins with
-# $\lambda_v = \lambda_I = 0$, and $\partial L/\partial t = 1$.
+# Now go backward. Nothing after the spike affects the loss, so the adjoint begins with
+# $\lambda_v = \lambda_I = 0$; at the spike, $\partial L/\partial t = 1$.
 
 # %%
 lam_v, lam_i = -1 / slope, 0.0  # event 3, the own spike: (0 - 1) / slope
@@ -353,8 +351,8 @@ for name, found, step in (
 assert math.isclose(g_d1 + g_d2, 1.0)
 
 # %% [markdown]
-# The derivatives with respect to the two delays are 0.44<!-- by_delay_1 0.01 --> and
-# 0.56<!-- by_delay_2 0.01 -->, and their sum is exactly 1. Why?
+# The derivatives with respect to the delays, 0.44<!-- by_delay_1 0.01 --> and
+# 0.56<!-- by_delay_2 0.01 -->, add up to exactly 1. Why?
 #
 # <details><summary>Make a guess, then open</summary>
 # If both inputs come 1 ms later, so does the spike.
@@ -363,11 +361,11 @@ assert math.isclose(g_d1 + g_d2, 1.0)
 # %% [markdown]
 # ## 6. A recurrent network with delays
 #
-# `simulate` (in `jarvis/classroom/event_by_event.py`) runs a whole network forward and keeps a log:
-# for each event the decay $y$ since the event before, the neuron, the number of the spike, and for
+# `simulate` (in `jarvis/classroom/event_by_event.py`) runs a whole network forward and logs, for
+# each event, the decay $y$ since the previous event, the neuron, the number of the spike, and for
 # an own spike the slopes $\dot v^-$ and $\dot v^+$. `w` and `d` have a row per sender (inputs
-# first) and a column per neuron. The way back is the code of section 5 in a loop. `pull` holds
-# $\partial L/\partial t$ of every spike; an arrival adds to that of the spike which it came from.
+# first) and a column per neuron. The backward pass is the code of section 5 in a loop. `pull` holds
+# $\partial L/\partial t$ of every spike; each arrival adds its $g$ to the entry of its spike.
 
 
 # %%
@@ -412,12 +410,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows all spikes (black). A thin line leads from a spike to its arrival at a neuron,
-# solid where the weight is positive, dashed where it is negative.* The horizontal extent of a line
-# is its delay.
+# solid for a positive weight, dashed for a negative one.*
 #
-# The loss is a sum of all spike times with random weights. To test its gradient, move each of the
-# 15 weights, 15 delays and 3 input times a little, and simulate again. (The first three entries of
-# the `pull` that `adjoint` returns are the derivatives by the input times.)
+# The loss is a randomly weighted sum of the neurons' spike times. To test its gradient, change each
+# of the 15 weights, 15 delays and 3 input times a little, and simulate again. (The first three
+# entries of the `pull` that `adjoint` returns are the derivatives with respect to the input times.)
 
 # %%
 pull = np.concatenate([np.zeros(3), rng.normal(size=n_out)])
@@ -452,21 +449,20 @@ axes[0].set_ylabel("adjoint")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the derivative of the loss by every parameter, from the adjoint and from finite
-# differences; on the line both are equal.* One backward pass gives what took 66 simulations.
+# *The figure shows the derivatives of the loss from the adjoint and from finite differences; on the
+# line both are equal.* One backward pass replaces 66 simulations.
 #
-# This is **EventProp** (Wunderlich & Pehle 2021). Mészáros, Knight & Nowotny (2025) added the
-# delays, at no extra cost: the $g$ of an arrival, which is computed anyway, is also
-# $\partial L/\partial d$. (For feed-forward networks with one spike per neuron, DelGrad has it in
-# closed form: Göltz et al. 2025.)
+# This is **EventProp** (Wunderlich & Pehle 2021). Mészáros, Knight & Nowotny (2025) added delays at
+# no extra cost: the $g$ of an arrival is also $\partial L/\partial d$. (For feed-forward networks
+# with one spike per neuron, DelGrad gives these derivatives in closed form: Göltz et al. 2025.)
 
 # %% [markdown]
 # ### Exercise 3: Add an after-current (8 min)
 #
-# Let a neuron's own current jump by $c$ when it spikes: $I^+ = I^- + c$. The table in section 4 has
-# the row for $c = 0$. Write that row backward for any $c$: from $\lambda_v$ and $\lambda_I$ just
-# after the spike, its `pull` $\partial L/\partial t$, and the slopes $\dot v^-$ (`before`) and
-# $\dot v^+$ (`after`), find $\lambda_v$ just before it, and $\partial L/\partial c$.
+# Let a neuron's own current jump by $c$ when it spikes: $I^+ = I^- + c$. The table in section 4 is
+# for $c = 0$. Derive the backward step for any $c$: from $\lambda_v$ and $\lambda_I$ just after the
+# spike, its `pull` $\partial L/\partial t$, and the slopes $\dot v^-$ (`before`) and $\dot v^+$
+# (`after`), find $\lambda_v$ just before the spike, and $\partial L/\partial c$.
 
 
 # %% tags=["exercise"]
@@ -499,11 +495,11 @@ record("results/501_spike_time_gradients.json", numbers, full=full_run)
 #
 # 1. **A spike time is smooth** in weights and delays: for a single input $dT/dw = -(v/w)/\dot v$
 #    and $dT/dd = 1$.
-# 2. **On the brink** the gradient grows without bound, and beyond it there is none. The peaks of
-#    silent neurons have one.
+# 2. **Where a spike disappears**, its gradient grows without bound; a missing spike has none, but
+#    the peak of a silent neuron does.
 # 3. **One rule for every event**,
-#    $dx^+ = J\,dx^- + (\partial j/\partial p)\,dp + (J\dot x^- - \dot x^+)\,dt$, read backward, is
-#    the adjoint.
+#    $dx^+ = J\,dx^- + (\partial j/\partial p)\,dp + (J\dot x^- - \dot x^+)\,dt$, applied backward,
+#    gives the adjoint.
 # 4. **The same loop** differentiates a recurrent network with resets and delays in one pass.
 #
 # ## Further reading
@@ -524,4 +520,4 @@ record("results/501_spike_time_gradients.json", numbers, full=full_run)
 #
 # ## Next
 #
-# [502](502_three_gradients.ipynb): a surrogate and a grid of time, for the same spike.
+# [502](502_three_gradients.ipynb): the same spike with a surrogate, and on a time grid.

@@ -13,11 +13,10 @@
 # %% [markdown]
 # # Compare three gradients of one spike
 #
-# There are three ways to differentiate a network of spikes: replace the derivative of the step by a
-# surrogate, differentiate spike times exactly, or do the exact thing on a grid of time. Do they
-# agree? You see a surrogate gradient that points the wrong way at every weight, and one that points
-# the right way with the wrong size. You also see why a grid breaks finite differences but not the
-# adjoint.
+# A spiking network can be differentiated in three ways: replace the derivative of the step by a
+# surrogate, differentiate spike times exactly, or do so on a time grid. You see a surrogate
+# gradient with the wrong sign at every weight, and one with the right sign but the wrong size. You
+# also see why a grid breaks finite differences but not the adjoint.
 #
 # **Time.** 40 minutes for you, 30 seconds for the machine.
 #
@@ -30,10 +29,10 @@
 #
 # After this lesson you can
 #
-# 1. say which question a surrogate gradient answers, and which the exact one,
-# 2. show for a given loss whether a surrogate gradient points the right way,
-# 3. recover a spike time between two steps, and differentiate it,
-# 4. measure the order at which a simulation on a grid approaches the exact gradient,
+# 1. say which questions a surrogate gradient and the exact gradient answer,
+# 2. show whether the surrogate gradient of a loss points the right way,
+# 3. compute a spike time between two steps, and differentiate it,
+# 4. measure the order at which a gradient on a grid converges,
 # 5. choose a gradient for a task.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -62,20 +61,20 @@ tau = 10.0  # membrane time constant, ms; that of the synapse is half of it
 # ## 1. What does a surrogate say about a spike time?
 #
 # The neuron is that of [501](501_spike_time_gradients.ipynb): one input spike at time 0, one weight
-# $w$, and a spike at $T(w)$. On a grid of time its spike train is a row of 0 and 1, $s_k$ at the
-# time $t_k$, and there are two ways to write the time of a single spike:
+# $w$, and a spike at $T(w)$. On a time grid its spike train is a sequence of 0 and 1, $s_k$ at the
+# time $t_k$. The time of a single spike can be written in two ways:
 #
 # - **A**: $\;T = \sum_k t_k s_k$
 # - **B**: $\;T = \Delta t\,\bigl(1 + \sum_k (1 - \text{spiked by step } k)\bigr)$, counting the
-#   steps before it.
+#   steps before the spike.
 #
-# Now PyTorch differentiates both, with a surrogate in place of $\partial s/\partial v$. Do they
+# PyTorch differentiates both, with a surrogate for $\partial s/\partial v$. Do the derivatives
 # agree?
 #
 # <details><summary>Make a guess, then open</summary>
-# They do not even agree on the sign. A surrogate asks: what if there were one more spike at step k?
-# In A that adds t_k, and T gets larger. In B it ends the count, and T gets smaller. The exact
-# gradient asks a different question: what if this spike came later?
+# Not even in sign. A surrogate asks: what if there were one more spike, at step k? In A it adds
+# t_k, so T grows. In B it ends the count, so T shrinks. The exact gradient asks: what if this spike
+# came later?
 # </details>
 
 
@@ -153,22 +152,22 @@ ax.legend(loc="upper right")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the derivative of the spike time: the truth, and what a surrogate says in both
-# forms, for three slopes.* Form A has the **wrong sign** at every weight and every slope. Form B
-# has the right sign and the wrong size: in the median it is 1.3<!-- b_1 0.05 -->,
-# 4.1<!-- b_10 0.05 --> or 41<!-- b_100 0.5 --> times too small, depending on the slope. The reset,
-# which here passes the surrogate on, matters too: detached, as in 301, it makes the three factors
-# 0.26<!-- d_1 0.01 --> (too large, that is), 1.7<!-- d_10 0.05 --> and 35<!-- d_100 0.5 -->; the
-# signs stay.
+# *The figure shows the exact derivative of the spike time, and the surrogate derivatives of both
+# forms for three slopes.* Form A has the **wrong sign** at every weight and every slope. Form B has
+# the right sign but the wrong size: for slopes of 1, 10 and 100 it is 1.3<!-- b_1 0.05 -->,
+# 4.1<!-- b_10 0.05 --> and 41<!-- b_100 0.5 --> times too small in the median. These gradients also
+# flow through the reset. If the reset is detached, as in 301, the three factors are
+# 0.26<!-- d_1 0.01 --> (now B is too large), 1.7<!-- d_10 0.05 --> and 35<!-- d_100 0.5 -->, with
+# the same signs.
 #
 # ### Exercise 1: Write the first spike time (5 min)
 #
 # A neuron may spike more than once. Form B still has the right value, but its `clamp` passes no
-# gradient from the first spike on, so it ignores the very spike that ends the count. Write the time
-# of the *first* spike for trains with any number of spikes: count a step if there is no spike in it
-# or in any earlier step. The derivative by $s_k$ must be minus `dt` times the number of steps that
-# a spike there would save (the first spike itself: that it does save). A train without a spike gets
-# `dt * (len(s) + 1)`.
+# gradient from the first spike on, so the spike that ends the count gets none. Write the time of
+# the *first* spike for trains with any number of spikes: count a step if there is no spike in it or
+# in any earlier step. The derivative with respect to $s_k$ must be minus `dt` times the number of
+# steps that a spike there would save (or, for the first spike, does save). A train without a spike
+# gets `dt * (len(s) + 1)`.
 
 
 # %% tags=["exercise"]
@@ -183,8 +182,8 @@ check.first_time(first_time)
 # %% [markdown]
 # ## 2. Does it matter in training?
 #
-# Ask the neuron to spike at 4 ms: $L = (T - 4)^2$. In form A, as it is often written, that is
-# $L = \sum_k s_k (t_k - 4)^2$. Begin with a spike that is too late, and train by both gradients.
+# Train the neuron to spike at 4 ms: $L = (T - 4)^2$, or in form A, which is common,
+# $L = \sum_k s_k (t_k - 4)^2$. Start with a spike that is too late, and train with both gradients.
 
 # %%
 goal, rate, by_exact, by_surrogate = 4.0, 2e-5, [0.43], [0.43]
@@ -211,17 +210,17 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the spike time over training.* By the exact gradient it settles at the goal. The
-# surrogate lowers the loss in the only way that it can see, by fewer spikes: after
-# 8<!-- silent_after 0 --> steps the neuron is silent, and the loss is exactly 0.
+# *The figure shows the spike time during training.* With the exact gradient it settles at the goal.
+# The surrogate gradient lowers the loss by removing the spike: after 8<!-- silent_after 0 --> steps
+# the neuron is silent, and the loss is exactly 0.
 #
 # ### A fairer loss
 #
-# A fairer loss compares whole spike trains, each filtered by an exponential of 3 ms (van Rossum
-# 2001). Take 60 neurons with 20 inputs each and random weights. The target of each is its own spike
-# train with slightly different weights. All spike as often as their target, so that only times have
-# to move. The exact gradient comes from 501, the surrogate gradient from the grid, with the reset
-# as above and detached. How often do they agree on the sign of a derivative?
+# Compare whole spike trains, each filtered with an exponential of 3 ms (van Rossum 2001). Take 60
+# neurons with 20 inputs each and random weights. The target of a neuron is its own spike train at
+# slightly different weights. All have as many spikes as their targets, so only spike times have to
+# change. The exact gradient is computed as in 501, the surrogate gradient on the grid, with and
+# without a detached reset. How often do their signs agree?
 
 
 # %%
@@ -287,8 +286,8 @@ for slope in (1, 5, 25, 100):
 best = max(cosine, key=lambda slope: np.median(cosine[slope]))
 
 # %% [markdown]
-# Is it the surrogate that differs, or the grid? The control is the exact gradient on the same grid,
-# from `jarvis.run_events` (section 3).
+# Is the surrogate or the grid to blame? The control is the exact gradient on the same grid, from
+# `jarvis.run_events` (section 3).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 by_events, last = torch.zeros(n_neurons, 20), {}
@@ -324,28 +323,29 @@ ax.set(ylabel="cosine with the exact gradient", ylim=(-1.05, 1.05))
 plt.show()
 
 # %% [markdown]
-# *The figure shows how well the two gradients of a neuron agree: 1 is the same direction, 0
-# unrelated, -1 opposite; boxes hold half of the neurons, whiskers all.* At the best slope,
-# 25<!-- best_slope 0 -->, the median is 0.5<!-- cosine 0.05 -->, and 37<!-- wrong 3 --> % of all
-# derivatives have the wrong sign; guessing would give 50 %. For some neurons the two gradients are
-# nearly opposite. A detached reset does not help: 40<!-- detached 3 --> % at its best slope. For
-# nearly all neurons the grid is not to blame: on it the exact gradient has 7<!-- control 2 --> %
-# wrong signs, and its box is a line close to 1. (For 4<!-- opposite 1 --> neurons it points
-# backward. On a grid a reset lasts to the end of its step, so each spike delays the next ones; in
-# the worst case the last one ends up on the other side of its target.)
+# *The figure shows how well the gradients of a neuron agree with the exact gradient: 1 is the same
+# direction, 0 orthogonal, -1 opposite; boxes hold the middle half of the neurons, whiskers all.* At
+# the best slope, 25<!-- best_slope 0 -->, the median is 0.5<!-- cosine 0.05 -->, and
+# 37<!-- wrong 3 --> % of all derivatives have the wrong sign; guessing would give 50 %. For some
+# neurons the surrogate gradient is nearly opposite. A detached reset does not help: at its best
+# slope 40<!-- detached 3 --> % of the signs are wrong. For nearly all neurons the grid is not to
+# blame: the exact gradient on the grid has 7<!-- control 2 --> % wrong signs, and its box is a line
+# close to 1. (For 4<!-- opposite 1 --> neurons the cosine is negative. On a grid a reset lasts to
+# the end of its step, so each spike delays the next ones. In the worst neuron this shifts the last
+# spike past its target.)
 #
-# Surrogates are not useless: they trained every network of part 3. They answer a different
-# question, *would one more spike help?*, and so they can create spikes, which the exact gradient
-# cannot. But as the derivative of a spike's **time** they have the wrong size and often the wrong
-# sign. And a delay of whole steps gets no gradient from them unless it is smeared over several.
+# Surrogates trained every network of part 3. They answer a different question, *would one more
+# spike help?*, and so they can create spikes, which the exact gradient cannot. But as derivatives
+# of a spike **time** they have the wrong size and often the wrong sign. And a delay of whole steps
+# gets no gradient from them unless it is spread over several steps.
 #
 # ## 3. The exact gradient on a grid
 #
-# An [event-driven simulation](../docs/glossary.md#event-driven-simulation) is exact, and slow with
-# thousands of spikes. `jarvis.run_events` runs on a grid of time, compiled, and goes back along the
-# same events ([EventProp](../docs/glossary.md#eventprop)). Here is the recurrent network of 501 on
-# a grid of 0.1 ms. Spike times are whole steps now. What does a finite difference say about the
-# time of the first spike and the weight from input 0 to neuron 2?
+# An [event-driven simulation](../docs/glossary.md#event-driven-simulation) is exact, but slow with
+# thousands of spikes. `jarvis.run_events` is compiled, runs on a time grid, and goes backward along
+# the same events ([EventProp](../docs/glossary.md#eventprop)). Take the recurrent network of 501 on
+# a grid of 0.1 ms. What do finite differences give for the derivative of the first spike time with
+# respect to the weight from input 0 to neuron 2?
 
 # %%
 rng = np.random.default_rng(seed)
@@ -381,16 +381,16 @@ assert math.isclose(by_grid, by_event, rel_tol=0.05)
 assert difference[-1] == 0
 
 # %% [markdown]
-# A small change of the weight does not move the spike by a whole step, so the difference is 0. A
-# larger one moves it by whole steps, and the result depends on $h$. The adjoint applies the rules
-# of 501 to the spikes that there are, and looks up where within its step the threshold was crossed.
+# A small change of the weight does not move the spike to another step, so the difference is 0. A
+# larger change moves it by whole steps, so the result depends on $h$. The adjoint applies the rules
+# of 501 to the spikes on the grid, and finds where within its step each one crosses the threshold.
 #
 # ### Exercise 2: Find the spike between two steps (6 min)
 #
 # `h [T, N]` are potentials before the reset, `h[k]` at the time `dt * (k + 1)`; each neuron is
 # below 1 in the first step and crosses 1 once. Interpolate linearly between the steps before and
-# after the crossing, and return the times, with a gradient. The cell applies it to the neuron of
-# section 1, with a detached reset, so that no surrogate changes the gradient of the potentials.
+# after the crossing, and return the crossing times, with a gradient. The cell applies your function
+# to the neuron of section 1, with a detached reset, so that no surrogate changes the gradient.
 
 
 # %% tags=["exercise"]
@@ -413,11 +413,11 @@ if check.crossing_time(crossing_time):
     plt.show()
 
 # %% [markdown]
-# Once you ask *when*, the grid gives the right derivative, without any surrogate.
+# If you ask *when* the neuron spikes, the grid gives the right derivative without a surrogate.
 #
 # ## 4. How fast does the grid become exact?
 #
-# Shrink the step, and compare spike times and gradients with those of the event-by-event network.
+# Shrink the step, and compare spike times and gradients with those of the exact simulation.
 
 
 # %%
@@ -467,8 +467,7 @@ plt.show()
 #
 # ### Exercise 3: Measure the order (3 min)
 #
-# If an error falls as $\Delta t^p$, then $p$ is its order. Fit $p$ to all points, on logarithmic
-# scales.
+# If an error falls as $\Delta t^p$, $p$ is its order. Fit $p$ to all points on logarithmic scales.
 
 
 # %% tags=["exercise"]
@@ -494,11 +493,11 @@ assert (orders < 1.3).all()
 #
 # | | surrogate | exact, by events | exact, on a grid |
 # |---|---|---|---|
-# | asks | would one more spike help? | what if this spike came later? | the same, to order 1 |
-# | can create spikes | yes | no, it needs a second term | no, the same |
-# | delays | only smeared over steps | yes | yes |
+# | asks | would one more spike help? | what if this spike came later? | the same, to first order |
+# | can create spikes | yes | only with a second loss term | likewise |
+# | delays | only spread over steps | yes | yes |
 # | cost | every neuron at every step | every event | events, in compiled steps |
-# | good for | rates, counts, deep networks | few spikes, times | many spikes with delays |
+# | good for | rates, counts, deep networks | few spikes, precise times | many spikes with delays |
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 numbers = {f"b_{slope}": size for slope, size in sizes.items()}
@@ -512,12 +511,11 @@ record("results/502_three_gradients.json", numbers, full=full_run)
 # %% [markdown]
 # ## Summary
 #
-# 1. **A surrogate asks another question.** Written as $\sum_k t_k s_k$, its gradient of a spike
-#    time has the wrong sign at every weight. With a fairer loss, more than a third of the
-#    derivatives do.
-# 2. **Asking when** gives a true derivative, by events or by interpolation on a grid.
-# 3. **Finite differences on a grid** are 0 or depend on the size of the change; the adjoint is
-#    right to the order of the step.
+# 1. **A surrogate asks another question.** Its gradient of a spike time $\sum_k t_k s_k$ has the
+#    wrong sign at every weight. With a fairer loss, more than a third of the signs are wrong.
+# 2. **Asking when** gives the true derivative, by events or by interpolation on a grid.
+# 3. **Finite differences on a grid** are 0 or depend on the size of the change; the error of the
+#    adjoint shrinks with the step.
 # 4. **No exact gradient creates a spike**; a surrogate can.
 #
 # ## Further reading

@@ -13,11 +13,11 @@
 # %% [markdown]
 # # Let a distance be a delay
 #
-# A spike needs time to travel. If it travels at one unit of length per millisecond, the position of
-# a neuron decides when it receives what, and a neuron with a thousand synapses has three numbers to
-# learn instead of a thousand delays. You move one neuron through a plane until it solves a task,
-# with its weights held fixed. Then you ask: does it help to **learn** the delays, or would any
-# delays do?
+# A spike needs time to travel. If it travels one unit of length per millisecond, the position of a
+# neuron determines when each spike arrives. A neuron with a thousand synapses then learns three
+# coordinates instead of a thousand delays. You move one neuron, with fixed weights, through a plane
+# until it solves a task. Then you ask: does it help to **learn** the delays, or would any delays
+# do?
 #
 # **Time.** 40 minutes for you, 4 minutes for the machine.
 #
@@ -30,10 +30,10 @@
 #
 # After this lesson you can
 #
-# 1. turn positions into delays, and the gradient of delays into a gradient of positions,
+# 1. turn positions into delays, and gradients of delays into gradients of positions,
 # 2. predict where a neuron has to be to receive two spikes at once,
 # 3. train positions and free delays on the Yin-Yang task,
-# 4. tell what *having* delays brings from what *learning* them brings.
+# 4. tell the benefit of *having* delays from that of *learning* them.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import json
@@ -73,22 +73,22 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows two senders and a receiver in the plane, and when the spikes arrive.* Both
-# senders spike at time 0. Where the receiver was (open circle), the two spikes arrive 2.4 ms apart;
-# where it is now (filled), they arrive together. Nothing but its
-# [position](../docs/glossary.md#position) has changed.
+# senders spike at time 0. At the receiver's old [position](../docs/glossary.md#position) (open
+# circle), the two spikes arrive 2.4 ms apart; at the new one (filled), they arrive together.
 #
 # With positions in ms, the delay from neuron $i$ to neuron $j$ is their distance,
 #
 # $$d_{ij} = \sqrt{0.01 + |r_i - r_j|^2}\ \text{ms}.$$
 #
-# (The 0.01 keeps it smooth where two neurons coincide.) Lesson 501 gives the derivative of a loss
-# by every delay, $g_{ij} = \partial L/\partial d_{ij}$. The chain rule turns it into a gradient of
-# positions: each synapse pulls its receiver towards the sender, or pushes it away.
+# (The 0.01 keeps the delay smooth where two neurons coincide.) Lesson 501 gives the derivative of a
+# loss with respect to every delay, $g_{ij} = \partial L/\partial d_{ij}$. The chain rule turns
+# these into gradients of positions: each synapse pulls its receiver towards the sender, or pushes
+# it away.
 #
 # ### Exercise 1: Pull on a neuron (5 min)
 #
 # Return $\partial L/\partial r_j$ for every receiver, without autograd. `pre` and `post` are the
-# positions of senders and receivers in ms, `g` is the derivative of the loss by each delay.
+# positions of senders and receivers in ms, `g` is $\partial L/\partial d$.
 
 
 # %% tags=["exercise"]
@@ -103,11 +103,11 @@ check.position_gradient(position_gradient)
 # %% [markdown]
 # ## 2. Can a position solve a task?
 #
-# Two inputs sit 10 ms apart. In pattern A the left one spikes 4 ms before the right one; in pattern
-# B it is the other way round. Two neurons, A and B, receive both inputs with the same fixed
-# weights, and fire only after the second spike has arrived. The neuron that spikes first gives the
-# answer. Neuron B is already where both spikes of pattern B arrive together. Neuron A starts beside
-# it, and the answer to both patterns is B.
+# Two inputs lie 10 ms apart. In pattern A the left one spikes 4 ms before the right one, in pattern
+# B 4 ms after it. Two neurons, A and B, receive both inputs with the same fixed weights, and fire
+# only after the second spike has arrived. The neuron that spikes first gives the answer. Neuron B
+# is already where both spikes of pattern B arrive together. Neuron A starts beside neuron B, and
+# the answer to both patterns is B.
 #
 # ### Exercise 2: Predict the position (4 min)
 #
@@ -126,7 +126,7 @@ if check.meeting_point(meeting_point):
     print(f"both spikes of pattern A meet at x = {meeting_point(10.0, 4.0):.1f} ms")
 
 # %% [markdown]
-# Now train neuron A's position, and nothing else, to answer A for pattern A. Where will it settle?
+# Now train only the position of neuron A, so that it wins for pattern A. Where will it settle?
 
 # %%
 inputs = torch.tensor([[0.0, 0.0], [10.0, 0.0]], dtype=torch.float64)  # ms
@@ -191,11 +191,12 @@ plt.colorbar(shade, label="loss (nats)", shrink=0.8)
 plt.show()
 
 # %% [markdown]
-# *The figure shows the way of neuron A; the shade is the loss for every position that A could
-# have.* It settles at x = 8.2<!-- settled 0.1 --> ms, a little beyond x = 7, where both spikes of
-# pattern A meet: further right, A fires even later in pattern B, and the loss falls a little more.
+# *The figure shows the path of neuron A; the shading is the loss at every position that A could
+# have.* A settles at x = 8.2<!-- settled 0.1 --> ms, a little beyond x = 7, where both spikes of
+# pattern A arrive together. Further right, A fires even later in pattern B, which lowers the loss a
+# little more.
 #
-# Positions have a price: with the inputs 10 ms apart, no neuron in the plane is 1 ms from one and
+# Positions limit the delays: with inputs 10 ms apart, no neuron in the plane is 1 ms from one and
 # 20 ms from the other.
 #
 # ### Exercise 3: Which delays are possible? (5 min)
@@ -216,12 +217,11 @@ if check.possible(possible):
     print(f"of delays drawn from 0 to 20 ms, {np.mean(shares):.0%} are possible")
 
 # %% [markdown]
-# In return, positions save parameters in such a
-# [spatial network](../docs/glossary.md#spatial-network). The library's `make_delays` returns a
-# module that holds them. Its first argument is the form: "0" no delays, "2" or "3" the dimensions
-# of the positions, "inf" free delays. Then come the sizes of the populations, and which of them are
-# connected. In the second network below, 700 inputs lead to 300 neurons, each connected with all
-# others: 700 · 300 + 300 · 299 delays.
+# In return, a [spatial network](../docs/glossary.md#spatial-network) has fewer parameters. The
+# library's `make_delays` returns a module that holds them. Its first argument is the form: "0" for
+# no delays, "2" or "3" for the dimensions of the positions, "inf" for free delays. The others are
+# the sizes of the populations and the connected pairs. In the second network below, 700 inputs
+# project to 300 neurons, which are all connected with each other: 700 · 300 + 300 · 299 delays.
 
 # %%
 module = make_delays("2", (2, 2), ((0, 1),), layout="normal", seed=0).double()
@@ -233,9 +233,9 @@ print(f"700 inputs, 300 neurons: {big.n_synapses:,} delays from {big.n_parameter
 # ## 3. Yin-Yang
 #
 # Points of a disc belong to three classes: yin, yang, and two dots
-# ([Yin-Yang](../docs/glossary.md#yin-yang), Kriener et al. 2022). The features
-# $(x, y, 1-x, 1-y)$ become one spike each, at 0.1 ms plus 4 ms times the value. The class whose
-# output neuron spikes first wins.
+# ([Yin-Yang](../docs/glossary.md#yin-yang), Kriener et al. 2022). Each of the features
+# $(x, y, 1-x, 1-y)$ becomes one spike, at 0.1 ms plus 4 ms times its value. The class whose output
+# neuron spikes first wins.
 
 # %%
 cut = slice(None) if full_run else slice(150)
@@ -269,26 +269,24 @@ plt.show()
 # *The figure shows the test samples on the left, and the spikes of one sample of each class on the
 # right.*
 #
-# Networks have only 5 hidden neurons, which spike at most once; gradients are exact. Each silent
-# hidden neuron adds to the loss the share of the threshold that its peak falls short of (`wake`;
-# see exercise 2 of 501). Chance is 33 %. How much can 5 hidden neurons do without delays, and how
-# much with them?
+# The networks have only 5 hidden neurons, which spike at most once; gradients are exact. Each
+# silent hidden neuron adds to the loss the distance from its peak to the threshold (`wake`; see
+# exercise 2 of 501). Chance is 33 %. How accurate are such networks without delays, and with them?
 #
 # <details><summary>Make a guess, then open</summary>
-# Without delays a hidden neuron combines four spikes by weights alone: between 83 and 92 %. With
-# delays it can also choose when each of them arrives.
+# Without delays a hidden neuron can only weight its four input spikes: the networks reach 83 to
+# 92 %. With delays it can also shift when each spike arrives.
 # </details>
 #
-# Delays are free, a number for each of the 35 synapses, or come from positions in two dimensions,
-# two numbers for each of the 12 neurons. If networks with learned delays are better, is it the
-# *learning*, or would random delays have done as well? So each kind also runs **frozen**: delays
-# stay where they were drawn, and the weights alone are trained.
+# Delays are free (a number for each of the 35 synapses) or come from positions in the plane (two
+# numbers for each of the 12 neurons). If networks with learned delays are better, is that due to
+# the *learning*, or would random delays do as well? So each kind is also trained with **frozen**
+# delays, which keep their random values.
 #
 # ### Exercise 4: Freeze the delays (3 min)
 #
 # `net.delays` is the module that holds the positions or free delays. Return the same network,
-# changed so that an optimizer of `net.parameter_groups(lr)` trains its weights and leaves the
-# delays as they are.
+# changed so that an optimizer of `net.parameter_groups(lr)` trains its weights but not its delays.
 
 
 # %% tags=["exercise"]
@@ -321,7 +319,7 @@ def network(kind, seed):
 
 
 def train(net, seed):
-    """Train on all samples; the test accuracy after each epoch, by which nothing is chosen."""
+    """Train on all samples; returns the test accuracy after each epoch (only to plot it)."""
     optimizer = torch.optim.Adam(net.parameter_groups(1e-2, 3e-2))  # weights, delays
     options = dict(objective=partial(net.objective, wake=1.0), schedule=cosine, seed=seed)
     options |= dict(epochs=epochs, batch_size=150, progress=False, log=lambda line: None)
@@ -377,7 +375,7 @@ if full_run:
     assert gains["free, frozen - no delays"].low < 0
 
 # %% [markdown]
-# *The figure shows the test accuracy over training on the left, and five differences with their
+# *The figure shows the test accuracy during training on the left, and five differences with their
 # 95 % intervals on the right (bootstrap over networks and test samples).*
 #
 # | 5 hidden neurons | frozen | learned | learned - frozen |
@@ -386,9 +384,9 @@ if full_run:
 # | positions in 2-D | 86.8<!-- positions_frozen 0.2 --> % | 93.6<!-- positions_learned 0.2 --> % | 6.8<!-- positions_gain 0.3 --> [4.8<!-- positions_low 1 -->, 8.8<!-- positions_high 1 -->] |
 # | free delays | 90.0<!-- free_frozen 0.2 --> % | 96.3<!-- free_learned 0.2 --> % | 6.3<!-- free_gain 0.3 --> [3.2<!-- free_low 1 -->, 9.2<!-- free_high 1 -->] |
 #
-# Here the *learning* brings the gain. Free delays are measurably better than positions, by 2.7
-# points, with 35 numbers instead of 24. Frozen delays are not measurably better than no delays:
-# both intervals include 0. That need not be so in a large network: see
+# Here the gain comes from the *learning*. Learned free delays are measurably better than learned
+# positions, by 2.7 points, with 35 numbers instead of 24. Frozen delays are not measurably better
+# than no delays: both intervals include 0. Large networks may differ: see
 # [505](505_where_delays_help.ipynb).
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -406,8 +404,8 @@ axes[0].set_ylabel("y")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the class that one network of three of the kinds gives to every point, with the
-# test samples on top.* With learned delays the borders follow the shape more closely.
+# *The figure shows the class that one network of each of three kinds assigns to every point, with
+# the test samples on top.* With learned delays the borders follow the classes more closely.
 
 # %%
 fresh, trained = network("positions, learned", 0), nets["positions, learned"][0]
@@ -429,10 +427,10 @@ moved = torch.cat(shifts).mean().item()
 print(f"a neuron moved by {moved:.2f} ms on average")
 
 # %% [markdown]
-# *The figure shows the layout of one network with learned positions: marks are its neurons after
-# training, and each line leads back to where one began.*
+# *The figure shows the layout of one network with learned positions: marks are neurons after
+# training, and lines lead back to their initial positions.*
 #
-# And in larger networks? [results/yinyang](../results/yinyang) has runs of 300 epochs with learned
+# [results/yinyang](../results/yinyang) has runs of larger networks, for 300 epochs with learned
 # delays.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -460,11 +458,10 @@ assert behind > behind_60 > 0
 assert all(sixty[net] > 98 for net in kept)
 
 # %% [markdown]
-# *The figure shows the test accuracy of larger networks: lines are medians, dots single runs.* With
-# 10 hidden neurons, networks without delays are at least 1.0<!-- behind 0.1 --> points behind all
-# others, the largest lead. From 15 to 60 neurons the lead of the worst network with delays varies
-# between 0.0 and 0.7 points without a clear trend. These runs have no frozen control, so they do
-# not say how much of the lead is due to the learning.
+# *The figure shows the test accuracy of these networks: lines are medians, dots single runs.* With
+# 10 hidden neurons, the worst kind with delays leads by 1.0<!-- behind 0.1 --> points over no
+# delays; with 15 to 60 neurons by 0.0 to 0.7 points, without a clear trend. These runs have no
+# frozen control, so they do not show how much of the lead is due to learning.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 short = {"no delays": "none", "positions, frozen": "positions_frozen"}
@@ -482,14 +479,13 @@ record("results/503_positions.json", numbers, full=full_run)
 # %% [markdown]
 # ## Summary
 #
-# 1. **Distance is delay**: $d = |r_i - r_j|$ at one unit per ms, and the chain rule gives positions
-#    the gradient of the delays.
-# 2. **A position can solve a task** with fixed weights: two spikes meet where the difference of the
-#    distances equals the difference of their times.
+# 1. **Distance is delay**: $d = |r_i - r_j|$ at one unit per ms, and the chain rule turns gradients
+#    of delays into gradients of positions.
+# 2. **A position can solve a task** with fixed weights: two spikes arrive together where the
+#    difference of their distances equals the difference of their times.
 # 3. **Frozen delays are the control.** On Yin-Yang with five hidden neurons, learned delays beat
 #    frozen ones, and frozen ones are not measurably better than none.
-# 4. **With more neurons** the lead of networks with delays is smaller than with 10; a frozen
-#    control is missing there.
+# 4. **With 15 to 60 hidden neurons** the lead of networks with delays is smaller than with 10.
 #
 # ## Further reading
 #

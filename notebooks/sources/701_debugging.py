@@ -13,10 +13,9 @@
 # %% [markdown]
 # # Find out why a network does not learn
 #
-# A spiking network that fails to learn rarely says why: the loss stays where it was, and no error
-# is raised. In this lesson you examine six small networks by one method, and repair each with a
-# single change. In all six, spikes do not get through on the way forward, or gradients do not get
-# through on the way back.
+# A spiking network that fails to learn rarely tells you why: the loss does not fall, and no error
+# is raised. You examine six small networks with one method, and repair each with a single change.
+# In all six, spikes are wrong in the forward pass or gradients are wrong in the backward pass.
 #
 # **Time.** 60 minutes for you, 60 seconds for the machine.
 #
@@ -61,7 +60,7 @@ n_updates = 60  # training steps on one batch
 n_passes = 3  # presentations of all digits to the network of section 7
 
 # %% [markdown]
-# Most patients read scikit-learn's 8x8 digits, as a [Poisson
+# Most of these networks, the *patients*, classify scikit-learn's 8x8 digits from a [Poisson
 # code](../docs/glossary.md#poisson-code).
 
 # %%
@@ -82,20 +81,20 @@ batch = encode(pictures, generator()), labels  # spikes [T, B, 1, 8, 8] and labe
 # %% [markdown]
 # ## 1. What should you see before training?
 #
-# The method has five steps. Take them in this order.
+# The method has five steps, in this order.
 #
-# 1. **Expectation.** What loss and what accuracy should the untrained network have?
-# 2. **Rates.** Does every layer fire, and not all the time?
-# 3. **Gradients.** Does every weight have one, of a reasonable size?
+# 1. **Expectation.** What loss and accuracy should the untrained network have?
+# 2. **Rates.** Does every layer fire, but not at every step?
+# 3. **Gradients.** Does every weight have a gradient of reasonable size?
 # 4. **One batch.** Can the network learn 32 samples by heart?
-# 5. **One change at a time.** Two changes that help together tell you nothing about the cause.
+# 5. **One change at a time.** If two changes help together, you do not know the cause.
 #
-# Begin with a healthy network. It knows nothing about ten classes. What is its
+# Begin with a healthy, untrained network for ten classes. What is its
 # [cross-entropy](../docs/glossary.md#cross-entropy)?
 #
 # <details><summary>Make a guess, then open</summary>
-# Equal scores for ten classes give ln 10 = 2.303, and an accuracy of 10 %. A much larger loss means
-# that the scores are large before anything has been learned.
+# Equal scores for ten classes give ln 10 = 2.303 and an accuracy of 10 %. A much larger loss means
+# that the scores are already large before training.
 # </details>
 
 # %%
@@ -109,12 +108,11 @@ assert abs(loss - math.log(10)) < 0.1
 assert report.healthy
 
 # %% [markdown]
-# `diagnose` runs the batch forward and backward and prints one line per layer (the
-# [firing rate](../docs/glossary.md#firing-rate), and how many neurons are silent or saturated) and
-# one line per parameter (the root mean square of its gradient). Below them it lists what it finds
-# wrong.
+# `diagnose` runs the batch forward and backward and prints one line per layer (the [firing
+# rate](../docs/glossary.md#firing-rate), and how many neurons are silent or saturated) and one line
+# per parameter (the root mean square of its gradient), and then the problems that it finds.
 #
-# Step 4 you write yourself: train on the same 32 samples at every update.
+# Step 4 needs a short loop: train on the same 32 samples at every update.
 
 
 # %%
@@ -137,14 +135,14 @@ print(f"from {learned['healthy'][0]:.2f} to {learned['healthy'][-1]:.2f}")
 print(f"the best loss of a network that ignores its input: {blind:.2f}")
 
 # %% [markdown]
-# A network whose scores do not depend on its input can only learn how frequent each class is, and
-# then it is stuck at the entropy of the labels, 2.09<!-- blind 0.005 -->. **A loss that stops there
-# is the signature of a network that does not see its input.**
+# A network whose scores do not depend on its input can only learn how frequent each class is: its
+# loss stops at the entropy of the labels, 2.09<!-- blind 0.005 -->. **A loss that stops there means
+# that the network ignores its input.**
 #
 # ## 2. Patient 1: silence, layer by layer
 #
-# Six convolutions of 3x3, each followed by spiking neurons, with pooling after the first and the
-# third. The weights are PyTorch's defaults.
+# This network has six 3x3 convolutions, each followed by spiking neurons, with pooling after the
+# first and the third. The weights are PyTorch's default.
 #
 # ```python
 # for synapses, neurons in zip(self.synapses, self.neurons):   # synapses: Conv2d(..., padding=1)
@@ -188,12 +186,12 @@ loss_figure(learned)
 assert not full_run or learned["healthy"][-1] < 0.5 < 2.0 < learned["patient 1"][-1]
 
 # %% [markdown]
-# *The figure shows the loss of both networks on 32 samples that come again and again.* The patient
-# stops at the dotted line. What do you expect of its rates and gradients?
+# *The figure shows the loss of both networks on the same 32 samples.* The patient's loss stops at
+# the dotted line. What rates and gradients do you expect?
 #
 # <details><summary>Make a guess, then open</summary>
-# If scores ignore the input, the last layer probably hardly fires. If spikes get fewer from
-# layer to layer, gradients should get smaller in the opposite direction.
+# The scores ignore the input, so the last layer probably hardly fires. If rates fall from layer to
+# layer, gradients should shrink in the opposite direction.
 # </details>
 
 # %%
@@ -212,18 +210,18 @@ assert rates[-1] < 0.2 * rates[0]
 # PyTorch draws the $n$ weights of a neuron with a standard deviation of $1/\sqrt{3n}$, which suits
 # inputs with values near 1. Here the inputs are 0 in most steps. If they fire with probability $r$,
 # the current of a step has a standard deviation of about $\sqrt{n\,r/(3n)} = \sqrt{r/3}$. So fewer
-# spikes give weaker currents, and weaker currents give fewer spikes: the rate tends to fall from
-# layer to layer.
+# spikes give weaker currents, and these give fewer spikes: the rate tends to fall from layer to
+# layer.
 #
-# The [initialisation](../docs/glossary.md#initialisation) is too small for this data. So choose a
-# rate, and scale each layer until it has it.
+# The [initialisation](../docs/glossary.md#initialisation) is too small for sparse input. So scale
+# each layer until it fires at a chosen rate.
 #
 # ### Exercise 1: Wake the layers (6 min)
 #
-# Write a function that multiplies the weights of each layer until it fires in about 10 % of the
-# steps. `model.synapses[k][0].weight` are the weights of layer k,
-# `over_time(model.synapses[k], x)` are its currents, and `model.neurons[k]` are its neurons, which
-# return spikes and a state. Change weights inside `torch.no_grad()`.
+# Scale the weights of each layer until its neurons fire in about 10 % of the steps.
+# `model.synapses[k][0].weight` are the weights of layer k, `over_time(model.synapses[k], x)` are
+# its currents, and `model.neurons[k]` are its neurons, which return spikes and a state. Change
+# weights inside `torch.no_grad()`.
 
 
 # %% tags=["exercise"]
@@ -244,7 +242,7 @@ if check.wake(wake):
 #
 # ## 3. Patient 2: spikes at every step
 #
-# One hidden layer this time, whose weights were drawn by `torch.rand(100, 64)`.
+# This network has one hidden layer, with weights drawn by `torch.rand(100, 64)`.
 
 # %%
 loud = broken.drawn_reader(seed=seed)
@@ -269,21 +267,21 @@ mean_potential = float(potentials["patient 2"].mean())
 assert mean_potential > 10 > abs(float(potentials["healthy"].mean()))
 
 # %% [markdown]
-# *The figure shows the potentials of all hidden neurons at all steps; mind the two scales.* In the
-# healthy network many potentials lie near the threshold. The patient's are at
-# 83<!-- mean_potential 1 --> thresholds on average. `torch.rand` draws numbers from 0 to 1, so no
-# weight is negative: every input pushes every neuron up. All neurons fire at all steps, for every
-# picture, and the surrogate of a potential so far away is nearly 0.
+# *The figure shows the potentials of all hidden neurons at all steps; mind the different scales.*
+# In the healthy network many potentials lie near the threshold. The patient's are
+# 83<!-- mean_potential 1 --> times the threshold on average. `torch.rand` draws numbers from 0 to
+# 1, so no weight is negative: every input excites every neuron. All neurons fire at all steps, for
+# every picture, and so far from the threshold the surrogate is nearly 0.
 #
-# A [silent layer](../docs/glossary.md#silent-layer) and a saturated one have the same trouble: **a
-# neuron that always fires, or never does, carries no information.**
+# A [silent layer](../docs/glossary.md#silent-layer) and a saturated one have the same problem: **a
+# neuron that always or never fires carries no information.**
 #
 # ### Exercise 2: Draw better weights (6 min)
 #
-# Inputs that push a neuron up must be balanced by others that pull it down. The more inputs there
-# are, the smaller each weight should be. How does the sum of $n$ independent terms grow with $n$?
-# Potentials must spread over about the same number of thresholds for 16 inputs and for 2500, and
-# the layer must be neither silent nor saturated.
+# Excitatory inputs must be balanced by inhibitory ones. The more inputs there are, the smaller each
+# weight should be. How does the sum of $n$ independent terms grow with $n$? Potentials must vary by
+# about the same amount for 16 inputs and for 2500, and the layer must be neither silent nor
+# saturated.
 
 
 # %% tags=["exercise"]
@@ -300,21 +298,21 @@ if check.draw_weights(draw_weights):
 # %% [markdown]
 # ## 4. Patient 3: a number from another simulator
 #
-# A task with memory. For 10 ms one half of 32 inputs fires; then 40 ms of noise follow. At the end
-# the network must say which half it was. The network was ported from a simulator in which the decay
-# was 0.95, so somebody wrote `SpikingMLP((32, 32, 2), "last", tau=0.95, dt=1.0)`.
+# This task needs memory. For 10 ms one half of 32 inputs fires; then 40 ms of noise follow. At the
+# end the network must tell which half fired. The network was ported from a simulator with a decay
+# of 0.95, so somebody wrote `SpikingMLP((32, 32, 2), "last", tau=0.95, dt=1.0)`.
 
 # %%
 cues = broken.cue(256, generator())
 print(diagnose(broken.ported_network(seed=seed), cues))
 
 # %% [markdown]
-# The rates and the gradients alone look like patient 1's. How long does this network remember a
+# The rates and gradients alone look like those of patient 1. How long does this network remember a
 # spike?
 #
 # <details><summary>Make a guess, then open</summary>
-# With tau = 0.95 ms, exp(-1/0.95) = 35 % are left after 1 ms. Its author meant a factor of 0.95 in
-# each step. Other libraries call that number beta, alpha or decay.
+# With tau = 0.95 ms, exp(-1/0.95) = 35 % of it is left after 1 ms. The author meant a factor of
+# 0.95 per step, which other libraries call beta, alpha or decay.
 # </details>
 
 # %%
@@ -322,8 +320,8 @@ kept_meant, kept_real = 0.95**40, math.exp(-40 / 0.95)
 print(f"left of a spike after 40 ms: meant {kept_meant:.0%}, in this network {kept_real:.0e}")
 
 # %% [markdown]
-# `diagnose` names the cause in the first line under its tables: **read all of a diagnosis, and
-# begin at the top.**
+# `diagnose` names the cause in the first line under its tables: **read the whole diagnosis, from
+# the top.**
 #
 # ### Exercise 3: Translate a decay (3 min)
 #
@@ -346,9 +344,9 @@ if check.tau_from_beta(tau_from_beta):
 # %% [markdown]
 # ## 5. Patient 4: the gradient explodes
 #
-# A recurrent network reads a digit row by row, each row for 10 ms, so that there are 80 steps. The
-# recurrent weights are normally distributed with a standard deviation of 0.3. The surrogate is the
-# simplest of all: "straight through" has the derivative 1 everywhere.
+# A recurrent network reads a digit row by row, each row for 10 ms: 80 steps. The recurrent weights
+# are normally distributed with a standard deviation of 0.3. The surrogate, "straight through", has
+# the derivative 1 everywhere.
 
 # %%
 rows = broken.rows(pictures[:64]), labels[:64]
@@ -376,7 +374,7 @@ assert not norm.isfinite()
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def growth_figure(nets):
-    """The gradient by the input of each step; returns what is drawn."""
+    """The gradient with respect to the input of each step; returns the plotted values."""
     _, ax = plt.subplots()
     drawn = {}
     for (name, net), color in zip(nets.items(), (ORANGE, PURPLE, BLUE), strict=False):
@@ -401,24 +399,23 @@ assert per_step > 1.1
 
 # %% [markdown]
 # *The figure shows the gradient of the loss with respect to the input of each step. Read it from
-# right to left, the way that backpropagation goes.* By the first step the patient's gradient has
-# grown by 42<!-- orders 1 --> orders of magnitude; float32 ends at $3\cdot 10^{38}$. With smaller
-# weights, within $\pm 1/\sqrt{64}$, it still grows by a factor of 1.49<!-- per_step 0.02 --> in
-# each step.
+# right to left, in the direction of backpropagation.* By the first step the patient's gradient has
+# grown by 42<!-- orders 1 --> orders of magnitude; the largest float32 is $3\cdot 10^{38}$. With
+# smaller weights, within $\pm 1/\sqrt{64}$, it still grows by a factor of
+# 1.49<!-- per_step 0.02 --> per step.
 #
-# One step back multiplies the gradient by the decay plus the recurrent weights times the
-# *derivative of the surrogate*. "Straight through" has 1 there for every neuron, however far it is
-# from firing, so all 64 neurons pass the gradient on at all times. (A gradient that does not
-# explode is not enough: in [304](304_recurrent.ipynb) a wide surrogate trains badly at every size
-# of the recurrent weights that is tried.)
+# Each step back multiplies the gradient by the decay plus the recurrent weights times the
+# *surrogate derivative*. With "straight through" this derivative is 1 for every neuron, however far
+# it is from firing, so all 64 neurons pass the gradient on at every step. (A gradient that does not
+# explode is not enough: in [304](304_recurrent.ipynb) a wide surrogate trains badly at every tried
+# size of the recurrent weights.)
 #
 # ### Exercise 4: Keep the gradient steady (5 min)
 #
 # Return a recurrent layer through which the gradient neither explodes nor vanishes within 80 steps:
-# that of the first steps may be at most 100 times that of the last, and at least a millionth of it.
-# Its neurons must still affect each other. `surrogate=` takes a name from
-# `jarvis.SURROGATES` (301 shows them), and `layer.weight` are the recurrent weights, which
-# begin within $\pm 1/\sqrt{n}$.
+# in the first steps it must be between a millionth and 100 times its size in the last. The neurons
+# must still affect each other. `surrogate=` takes a name from `jarvis.SURROGATES` (301 shows them),
+# and `layer.weight` are the recurrent weights, initially within $\pm 1/\sqrt{n}$.
 
 
 # %% tags=["exercise"]
@@ -455,12 +452,12 @@ assert math.isfinite(loss)
 assert math.isnan(found.gradients["synapses.0.1.weight"])
 
 # %% [markdown]
-# Loss and rates are healthy, and only the weights *below* the spikes get NaN. So the surrogate is
-# to blame. Where does a curve between 0 and $k/4$ become NaN?
+# Loss and rates are healthy, and only gradients of weights *before* the spikes are NaN. So the
+# surrogate is to blame. Where does a curve between 0 and $k/4$ become NaN?
 #
 # <details><summary>Make a guess, then open</summary>
-# Far below the threshold. There k·e<sup>-kz</sup> is huge. Beyond 3·10<sup>38</sup> float32 calls
-# it infinite, and infinity divided by infinity is NaN.
+# Far below the threshold, where k·e<sup>-kz</sup> is huge. Above 3·10<sup>38</sup> it is infinite
+# in float32, and infinity divided by infinity is NaN.
 # </details>
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -485,13 +482,13 @@ assert bell(torch.tensor(border + 0.1), 25.0).isfinite()
 
 # %% [markdown]
 # *The figure shows the surrogate, and below it the potentials of the hidden neurons; where the
-# background is coloured, the formula gives NaN.* This begins below z = −3.42<!-- border 0.02 -->,
-# where $k\,e^{-kz}$ passes the largest float32. In this batch 18<!-- lost 1 --> % of the potentials
-# lie there. One NaN is enough, since all gradients of a weight are added up.
+# background is coloured, the formula gives NaN.* NaN begins at z = −3.42<!-- border 0.02 -->, where
+# $k\,e^{-kz}$ exceeds the largest float32. In this batch 18<!-- lost 1 --> % of the potentials lie
+# below. One NaN is enough, since the gradient of a weight is a sum over steps and samples.
 #
 # ### Exercise 5: Write a surrogate that stays finite (5 min)
 #
-# Compute the same curve for any z from -10 000 to 10 000, in float32. NaN must stay NaN.
+# Compute the same curve for any z from -10 000 to 10 000, in float32. If z is NaN, return NaN.
 
 
 # %% tags=["exercise"]
@@ -507,9 +504,9 @@ if check.stable_bell(stable_bell):
 # %% [markdown]
 # ## 7. Patient 6: maps that never win
 #
-# The last patient learns without a gradient. A convolution of 40
-# [feature maps](../docs/glossary.md#feature-map) learns from digits by STDP: the first neuron to
-# reach the threshold wins, learns, and keeps others from learning.
+# The last patient, a convolution of 40 [feature maps](../docs/glossary.md#feature-map), learns from
+# digits by STDP, without a gradient: the first neuron to reach the threshold wins, learns, and
+# keeps others from learning.
 
 
 # %%
@@ -541,20 +538,18 @@ axes[1].set(xlabel="maps, by number of wins", ylabel="highest potential", ylim=(
 plt.show()
 
 # %% [markdown]
-# *The figure shows the number of wins of each map, and the highest potential that any digit gives
-# it.* 25<!-- dead_maps 1 --> of the 40 maps are dead: they won with fewer than one picture in 100.
-# (The potentials are those after all spikes of a digit, without firing.) The picture that suits a
-# dead map best brings it barely over the threshold, so it needs nearly all of the spikes, and
-# another map has already won. Nothing helps the losers:
-# [homeostasis](../docs/glossary.md#homeostasis), which raises the threshold of a map that wins, is
-# switched off.
+# *The figure shows the number of wins of each map, and the highest potential that any digit evokes
+# in it.* 25<!-- dead_maps 1 --> of the 40 maps are dead: they won fewer than one picture in 100.
+# (The potentials are those after all spikes of a digit, without firing.) Even its best picture
+# brings a dead map barely over the threshold, after nearly all spikes, when another map has already
+# won. Nothing helps the losers: [homeostasis](../docs/glossary.md#homeostasis), which raises the
+# threshold of a map that wins, is switched off.
 #
 # ### Exercise 6: Give every map a chance (5 min)
 #
-# Return a `jarvis.WTAConfig` with which all 40 maps learn. Its `theta_rest` is the threshold,
-# `theta_plus` is added to it by a win, and `tau_theta` is the number of pictures after which the
-# increase has decayed (to 37 %). From its 5x5 pixels a neuron gets 25 spikes at most, and weights
-# are between 0 and 1. The patient has
+# Return a `jarvis.WTAConfig` with which all 40 maps learn. Its `theta_rest` is the threshold, each
+# win adds `theta_plus` to it, and after `tau_theta` pictures the increase has decayed to 37 %. From
+# its 5x5 pixels a neuron gets at most 25 spikes, and weights are between 0 and 1. The patient has
 # `WTAConfig(theta_rest=20.0, local_radius=1, n_winners=5, enable_homeostasis=False)`.
 
 
@@ -596,13 +591,13 @@ assert kept_real < 1e-17
 # |---|---|---|---|
 # | loss stops at the labels' entropy | rates fall from layer to layer | weights too small for sparse input | scale each layer to a rate |
 # | the same | rates are 1 | all weights positive | draw them with mean 0 and a size of $1/\sqrt{n}$ |
-# | few spikes, vanishing gradient, in a task with memory | tau against dt | a factor taken for a time | $\tau = -\Delta t/\ln\beta$ |
-# | NaN after a few batches | gradient by step | a surrogate of 1 everywhere, in a recurrent network | a narrow surrogate (weights within $\pm 1/\sqrt{n}$ still explode) |
+# | few spikes, vanishing gradient, in a task with memory | tau against dt | a decay factor used as tau | $\tau = -\Delta t/\ln\beta$ |
+# | NaN after a few batches | gradient by step | a surrogate of 1 everywhere, in a recurrent network | a narrow surrogate (weights within $\pm 1/\sqrt{n}$ are not enough) |
 # | loss fine, gradient NaN | which layers are NaN | overflow in the surrogate | rewrite the formula |
-# | dead maps | wins, potentials | a threshold that only winners reach early | lower it (homeostasis alone, at its default, does not suffice) |
+# | dead maps | wins, potentials | a threshold too high for most maps | lower it (homeostasis alone, at its default, is not enough) |
 #
 # 1. **Expect** a number before you train.
-# 2. **Rates forward, gradients backward.** Where a signal stops, the cause is.
+# 2. **Rates forward, gradients backward.** The cause is where a signal stops.
 # 3. **One batch by heart** tells "cannot learn" from "learns slowly".
 #
 # ## Further reading
@@ -618,6 +613,7 @@ assert kept_real < 1e-17
 # - Zenke & Vogels (2021), *The remarkable robustness of surrogate gradient learning*, Neural
 #   Comput. 33:899, [doi:10.1162/neco_a_01367](https://doi.org/10.1162/neco_a_01367). The scale of a
 #   surrogate matters, above all in recurrent networks.
+#
 # ## Next
 #
 # [704](704_debugging_state.ipynb): six more faults.

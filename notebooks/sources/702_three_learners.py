@@ -13,10 +13,10 @@
 # %% [markdown]
 # # Compare three learners fairly
 #
-# Surrogate gradients, STDP with a read-out, and exact gradients of spike times: which of them reads
-# digits best? An answer may be wrong for one of four reasons. The networks received different
-# inputs, they had different sizes, only one of them was tuned, or the difference was due to chance.
-# This lesson avoids these faults as far as it can, and says where it does not.
+# Which learner reads digits best: surrogate gradients, STDP with a read-out, or exact gradients of
+# spike times? A comparison can mislead for four reasons: the networks received different inputs,
+# they had different sizes, only one of them was tuned, or the difference was due to chance. This
+# lesson avoids these faults as far as it can, and says where it does not.
 #
 # **Time.** 55 minutes for you, 4 minutes for the machine.
 #
@@ -30,8 +30,9 @@
 # After this lesson you can
 #
 # 1. set up a fair comparison: one task, one code, one size, tuned rivals, several seeds,
-# 2. put a paired bootstrap interval around a difference, and say what the data resolve,
-# 3. count the operations of a decision, price them, and say what the price leaves out,
+# 2. compute a paired bootstrap interval of a difference, and say what the data resolve,
+# 3. count the operations of a decision, estimate their energy, and say what the estimate leaves
+#    out,
 # 4. find the number of spikes at which a spiking layer costs more than a dense one.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -78,11 +79,11 @@ mnist_epochs = 4  # passes through them; again twice as many for exact gradients
 #
 # ### What does every network receive?
 #
-# A comparison in which one network sees pictures, another a rate code and a third latencies
-# compares codes, not learners. Here all three receive **the same spikes**
-# ([latency code](../docs/glossary.md#latency-code)): each pixel fires once, the brighter the
-# earlier, and a black pixel does not fire. The pictures are scikit-learn's digits, 8x8 pixels of 17
-# grey levels. With 17 steps, one grey level is one step, so the code loses nothing.
+# If one network receives pictures, another a rate code and a third latencies, you compare codes,
+# not learners. Here all three receive **the same spikes** ([latency
+# code](../docs/glossary.md#latency-code)): each pixel fires once, brighter pixels earlier, and
+# black pixels do not fire. The pictures are scikit-learn's digits, 8x8 pixels of 17 grey levels.
+# With 17 steps, each grey level has its own step, so the code loses nothing.
 
 # %%
 n_steps = 17
@@ -117,20 +118,20 @@ for ax in axes[:2]:
 plt.show()
 
 # %% [markdown]
-# *The figure shows a picture, the step in which each pixel fires (white: never), and the same as
-# spikes, with pixels counted row by row.*
+# *The figure shows a picture, the step in which each pixel fires (white: never), and these spikes,
+# with pixels counted row by row.*
 #
-# ### Who must be beaten, and who chooses?
+# ### Which baselines, and how are they tuned?
 #
-# Chance is a poor rival. Two better ones know nothing of spikes: a linear read-out of the grey
-# levels, and a dense network of rectifiers of the same size, 64-100-10. A rival must be tuned as
-# carefully as the network that you prefer. So the
-# [learning rates](../docs/glossary.md#learning-rate) of the dense and of the surrogate network are
-# chosen from the same list, on the 180 validation pictures, never on the test pictures. What will
-# happen if you compare both at the same learning rate?
+# Chance is a weak baseline. Two better ones do not use spikes: a linear read-out of the grey
+# levels, and a dense network of rectifiers of the same size, 64-100-10. A baseline must be tuned as
+# carefully as the network that you prefer. So the [learning
+# rates](../docs/glossary.md#learning-rate) of the dense and the surrogate network are chosen from
+# the same list, on the 180 validation pictures, never on the test pictures. What happens if you
+# compare both at the same learning rate?
 #
 # <details><summary>Make a guess, then open</summary>
-# They may need different rates. Then a common one would only show which of the two it suits.
+# They may need different rates. A common rate would then favour one of them.
 # </details>
 
 
@@ -183,25 +184,25 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the validation accuracy of two networks of each kind (dots) and their mean, for
-# each learning rate.* Both curves have a flat top: of rates that are equally good, to within one
-# picture in 180, the smallest is taken. Up to 0.024 the two curves hardly differ, so a common rate
-# would have done little harm; at 0.048 it would have cost the surrogate network almost two points.
-# The settings of STDP and of the exact gradient were chosen on the same pictures, but by hand, in
-# some dozen trials each: this is not quite fair.
+# each learning rate.* Of rates that are equally good, to within one picture in 180, the smallest is
+# taken. Up to 0.024 the two curves hardly differ, so a common rate would do little harm; at 0.048
+# it would cost the surrogate network almost two points. The settings of STDP and of the exact
+# gradient were chosen on the same pictures, but by hand, in about a dozen trials each, which is not
+# quite fair.
 #
 # ### Three learners
 #
-# - **Surrogate gradient.** The network above. Hidden neurons fire as often as they like, the
-#   outputs add up their currents, and the largest sum decides.
-# - **STDP and a read-out.** Each of 100 neurons receives all pixels. While the layer learns, the
-#   first to reach its threshold wins the picture and learns by the order rule; each win raises the
-#   winner's threshold ([homeostasis](../docs/glossary.md#homeostasis)). Afterwards every neuron may
-#   fire, once. Labels enter only at the read-out, a linear support vector machine on how early each
-#   neuron fired.
-# - **Exact gradient of first spikes.** Time is continuous: a spike of step $k$ comes at
+# - **Surrogate gradient.** The network above. Hidden neurons may fire any number of times, the
+#   outputs sum their currents, and the largest sum decides.
+# - **STDP and a read-out.** Each of 100 neurons receives all pixels. During learning, the first to
+#   reach its threshold wins the picture and learns by the order rule; each win raises the winner's
+#   threshold ([homeostasis](../docs/glossary.md#homeostasis)). Afterwards every neuron may fire
+#   once. Only the read-out uses labels: a linear support vector machine on how early each neuron
+#   fired.
+# - **Exact gradient of first spikes.** Time is continuous: a spike in step $k$ occurs at
 #   $0.1 + 0.25\,k$ ms. Each neuron fires at most once, and the first output to fire decides. The
-#   loss (`net.objective`) is a cross-entropy of the negative output times, with a penalty for
-#   hidden neurons that stay silent.
+#   loss (`net.objective`) is a cross-entropy of the negative output times, plus a penalty for
+#   silent hidden neurons.
 
 
 # %%
@@ -264,13 +265,13 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows all hidden spikes of one network of each kind for the same validation picture.*
-# The surrogate network sends several hundred; nobody told it that spikes cost anything. The exact
-# network decides in the middle of the picture (dashed).
+# The surrogate network sends several hundred; its loss does not penalise them. The exact network
+# decides in the middle of the picture (dashed).
 #
 # ## 2. Is the difference real?
 #
-# Five networks of each kind now classify the 360 test pictures, which have not been used so far. (±
-# is the standard deviation over the five networks.)
+# Five networks of each kind now classify the 360 test pictures, unused so far. (± is the standard
+# deviation over networks.)
 
 
 # %%
@@ -306,20 +307,21 @@ for name, values in answers.items():
 
 # %% [markdown]
 # Surrogate 97.8<!-- digits_surrogate 0.2 --> %, exact 96.4<!-- digits_exact 0.2 --> %: is a
-# surrogate gradient better than an exact one? The difference is five pictures of 360. With other
-# test pictures, or other initial weights, would it still be there?
+# surrogate gradient better than an exact one? The difference is five pictures of 360. Would it
+# remain with other test pictures or other initial weights?
 #
-# The *bootstrap* asks exactly that. It draws 360 of the 360 pictures with replacement, and 5 of the
-# 5 networks, takes the difference again, and repeats this a few thousand times. The middle 95 % of
-# the results are the interval. Draw **pairs**: both networks answer the same picture. A picture
-# that is hard for one is usually hard for the other, and this cancels in the difference.
+# The *bootstrap* estimates this. It draws 360 of the 360 pictures and 5 of the 5 networks, with
+# replacement, computes the difference again, and repeats this a few thousand times. The interval is
+# the middle 95 % of the results. The draws are **paired**: both networks classify the same
+# pictures. A picture that is hard for one is usually hard for the other, and this cancels in the
+# difference.
 #
 # ### Exercise 1: Draw a bootstrap (6 min)
 #
 # `difference [S, N]` holds right(a) - right(b) for S seeds and N pictures. Return `draws` values of
 # the mean difference, each for S seeds and N pictures drawn with replacement. Draw whole rows and
-# whole columns: a network that is drawn answers all drawn pictures.
-# (`rng.integers(S, size=S)` draws numbers of rows.)
+# whole columns: each drawn network classifies all drawn pictures. (`rng.integers(S, size=S)` draws
+# row numbers.)
 
 
 # %% tags=["exercise"]
@@ -334,8 +336,8 @@ if check.bootstrap(bootstrap):
     print("exact - dense, 95 %:", (100 * np.quantile(drawn, (0.025, 0.975))).round(1), "points")
 
 # %% [markdown]
-# The library's `paired_interval` does the same. Here are the differences to the dense and to the
-# surrogate network, in points, with their 95 % intervals. They are taken before rounding.
+# The library's `paired_interval` does the same. Here are the differences from the dense and the
+# surrogate network, in points (before rounding), with 95 % intervals.
 
 # %%
 others = ("surrogate", "exact", "linear", "STDP")
@@ -364,23 +366,24 @@ if full_run:
     assert not on_digits["surrogate"].v.resolved
 
 # %% [markdown]
-# 360 pictures show that STDP is behind the dense network. The other three intervals include 0. That
-# does *not* mean that the learners are equal: each interval also includes a disadvantage of a point
-# or more. To call two learners equal you need a short interval around 0. The width falls as one
-# over the square root of the number of pictures: 28 times as many pictures, a fifth of the width.
+# On 360 pictures STDP is behind the dense network. The other three intervals include 0. This does
+# *not* mean that the learners are equal: each interval also includes a disadvantage of a point or
+# more. To call two learners equal you need a short interval around 0. The width falls as one over
+# the square root of the number of pictures: 28 times as many pictures give about a fifth of the
+# width.
 #
 # ## 3. Ten thousand pictures
 #
-# MNIST has 10 000 test pictures. They are made small as the digits were, to 8x8 pixels of 17 grey
-# levels, so they fit into the same networks. Nothing is tuned again. Three networks of each kind
-# learn from 12 000 pictures, in four passes (eight for exact gradients).
+# MNIST has 10 000 test pictures. They are reduced like the digits, to 8x8 pixels of 17 grey levels,
+# so they fit the same networks. Nothing is tuned again. Three networks of each kind learn from
+# 12 000 pictures, in four passes (eight for exact gradients).
 
 
 # %%
 def shrunk(data, n):
-    """The first n pictures of MNIST at 8x8 pixels, by the steps that made the digits."""
+    """The first n pictures of MNIST, reduced to 8x8 pixels like the digits."""
     large = nn.functional.interpolate(data[:n][0][..., 3:25, 3:25], size=(32, 32), mode="bilinear")
-    black = (large > 0.5).float()  # and a grey level is a count of 4x4 pixels
+    black = (large > 0.5).float()  # a grey level is the share of such pixels in a 4x4 block
     return ArrayDataset(nn.functional.avg_pool2d(black, 4), data.targets[:n], 10, "MNIST")
 
 
@@ -427,7 +430,7 @@ ax.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# *The figure shows each learner's difference to the dense network with its 95 % interval, on both
+# *The figure shows each learner's difference from the dense network with its 95 % interval, on both
 # test sets.* With 10 000 pictures every difference is resolved:
 #
 # | minus the dense network | 360 digits | 10 000 MNIST pictures |
@@ -437,33 +440,33 @@ plt.show()
 # | linear read-out | −1.6<!-- digits_d_linear 0.2 --> [−3.3<!-- digits_l_linear 0.3 -->, 0.1<!-- digits_h_linear 0.3 -->] | −5.1<!-- mnist_d_linear 0.3 --> [−5.6<!-- mnist_l_linear 0.4 -->, −4.6<!-- mnist_h_linear 0.4 -->] |
 # | STDP | −3.2<!-- digits_d_STDP 0.2 --> [−5.4<!-- digits_l_STDP 0.3 -->, −1.1<!-- digits_h_STDP 0.3 -->] | −9.6<!-- mnist_d_STDP 0.4 --> [−10.2<!-- mnist_l_STDP 0.5 -->, −8.9<!-- mnist_h_STDP 0.5 -->] |
 #
-# This task can tell the surrogate gradient from the dense network, and not only because it has more
+# This task separates the surrogate network from the dense one, and not only because it has more
 # test pictures: every difference is larger than on the digits, and three of the four lie outside
 # the intervals of section 2. An interval covers other pictures of the same kind, not another task.
 #
-# Whether a surrogate gradient is better than an exact one is not resolved on the digits. Here it
-# is: exact minus surrogate is −1.0<!-- mnist_d_exact_surrogate 0.4 --> points, from
+# The digits do not resolve whether a surrogate gradient is better than an exact one. MNIST does:
+# exact minus surrogate is −1.0<!-- mnist_d_exact_surrogate 0.4 --> points, from
 # −1.5<!-- mnist_l_exact_surrogate 0.5 --> to −0.6<!-- mnist_h_exact_surrogate 0.5 -->. But an
-# interval does not cover other settings either. Trained for four passes instead of eight, in
-# another run, the exact gradient was 6.1 points behind the dense network instead of 3.4. (With only
-# three networks a bootstrap also gives intervals that are somewhat too short.)
+# interval does not cover other settings either. In another run, with four passes instead of eight,
+# the exact gradient was 6.1 points behind the dense network instead of 3.4. (With only three
+# networks, bootstrap intervals are also somewhat too short.)
 #
 # ## 4. What does a decision cost?
 #
 # In a dense layer each synapse costs a multiplication and an addition, whatever the input. A spike
-# has no size: it *adds* a weight at each synapse that it reaches, a
-# [synaptic operation](../docs/glossary.md#synaptic-operation):
+# only *adds* a weight at each synapse that it reaches, a [synaptic
+# operation](../docs/glossary.md#synaptic-operation):
 #
 # $$\text{additions} = \sum_{\text{spikes}} \text{synapses of the neuron that fired} .$$
 #
-# **Updates** are easily forgotten. A neuron that leaks must be brought up to date by a
-# multiplication and an addition for each of its state variables: in every step if a clock drives
-# the network, at every arriving spike if not.
+# **Updates** are easily forgotten. A leaky neuron updates each of its state variables with a
+# multiplication and an addition: in every step of a clock-driven network, at every arriving spike
+# of an event-driven one.
 #
 # ### Exercise 2: Count the additions (5 min)
 #
-# Spikes `[T, B, n]` of senders, and the weights `[n, m]` through which they send. Return the
-# additions of each sample, `[B]`. A synapse of weight 0, as after
+# You get the spikes `[T, B, n]` of senders and their weights `[n, m]`. Return the number of
+# additions for each sample, `[B]`. A synapse of weight 0, as after
 # [pruning](../docs/glossary.md#pruning), does not exist.
 
 
@@ -531,22 +534,22 @@ for a, b, joules, words in tables:
 #   17<!-- nj_skipping 0.5 --> nJ, 0.6 nJ more than the surrogate network: half of the pixels are 0,
 #   and so are almost half of its hidden activities.
 # - **Exact** first spikes need 42<!-- nj_exact 1 --> nJ, more than the dense network, and
-#   27<!-- nj_stops 1 --> nJ if the network stops with its decision. There are few spikes, but two
-#   updates for each arrival. Where a membrane is a real capacitor, as on the analogue chip of Göltz
-#   et al. (2021), updates cost nothing.
+#   27<!-- nj_stops 1 --> nJ if the network stops at its decision. There are few spikes, but two
+#   updates for each arrival. On an analogue chip, where a membrane is a real capacitor (Göltz et
+#   al. 2021), updates cost nothing.
 # - **STDP** needs 4.3<!-- nj_STDP 0.2 --> nJ: its neurons do not leak, and fire at most once.
 #
-# **Reporting only spike counts hides this**, and so does leaving out the memory. If each weight
-# costs 5 pJ to fetch, the surrogate network needs 68<!-- nj_surrogate_weights 8 --> nJ and the
-# dense one 71<!-- nj_dense_weights 1 --> nJ. If each state costs as much, before and after its
-# update, it is 85<!-- nj_surrogate_cached 8 --> nJ, and the dense network is cheaper.
+# **Spike counts alone hide this**, and so does leaving out memory. If fetching a weight costs 5 pJ,
+# the surrogate network needs 68<!-- nj_surrogate_weights 8 --> nJ and the dense one
+# 71<!-- nj_dense_weights 1 --> nJ. If reading and writing a state also cost 5 pJ each, the
+# surrogate network needs 85<!-- nj_surrogate_cached 8 --> nJ, and the dense one is cheaper.
 #
 # ### Exercise 3: Find the break-even (6 min)
 #
-# One layer of `n_in` inputs; its neurons have `n_states` state variables each and are updated in
+# A layer has `n_in` inputs; its neurons have `n_states` state variables each, which are updated in
 # each of `n_steps` steps. An addition costs `add` pJ, a multiplication `multiply` pJ; a
-# multiply-add and an update cost both. Return how many spikes each input may send, over all steps,
-# until the spiking layer costs as much as a dense one. (If the updates alone cost more: 0.)
+# multiply-add and an update cost both. Return the number of spikes per input, over all steps, at
+# which the spiking layer costs as much as a dense one. (If the updates alone cost more, return 0.)
 
 
 # %% tags=["exercise"]
@@ -563,20 +566,19 @@ if check.break_even(break_even):
 
 # %% [markdown]
 # A [rate code](../docs/glossary.md#rate-code) of 8 steps is still cheaper than a dense layer that
-# does not skip its zeros, one of 16 steps is not. (If it skips them, only 2.0 spikes are allowed at
-# 8 steps, and 2.4 are sent.) "Spiking" alone saves nothing: few spikes
-# ([sparsity](../docs/glossary.md#sparsity)) and few updates do.
+# does not skip its zeros; one of 16 steps is not. (If the layer skips zeros, only 2.0 spikes are
+# allowed at 8 steps, and 2.4 are sent.) Spiking alone saves nothing: savings come from few spikes
+# ([sparsity](../docs/glossary.md#sparsity)) and few updates.
 #
 # ## 5. What does noise do?
 #
-# None of the networks has seen noise. Take away each spike with some probability, shift it by some
+# None of the networks has seen noise. Remove each spike with some probability, shift it by a few
 # steps (but not out of the picture), or let silent pixels fire, each at a random step. Which
-# learner suffers most from which?
+# learner suffers most from which noise?
 #
 # <details><summary>Make a guess, then open</summary>
-# The surrogate network adds up everything to the end. The exact network decides with its first
-# output spike. An STDP neuron waits until enough of its template has arrived. What if it never
-# does?
+# The surrogate network sums its input to the end. The exact network decides at its first output
+# spike. An STDP neuron waits until enough of its template has arrived, which may never happen.
 # </details>
 
 # %%
@@ -611,19 +613,19 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the test accuracy under each kind of noise: the mean of five networks, and their
-# range.* Compare the printed differences to the dense network with those in section 2. The
-# surrogate network is about as robust as the dense one, and more so when 30 % of the silent pixels
-# fire: 7.2<!-- added_d_surrogate 1 --> points [4.6<!-- added_l_surrogate 1.5 -->,
+# range.* Compare the printed differences from the dense network with those in section 2. The
+# surrogate network is about as robust as the dense one, and more robust when 30 % of the silent
+# pixels fire: 7.2<!-- added_d_surrogate 1 --> points [4.6<!-- added_l_surrogate 1.5 -->,
 # 10.1<!-- added_h_surrogate 1.5 -->]. The exact network falls further behind under all three kinds
 # of noise, and with added spikes its five networks differ widely: −9.7<!-- added_d_exact 1 -->
-# [−18.5<!-- added_l_exact 1.5 -->, −2.2<!-- added_h_exact 1.5 -->]. A likely cause: one early
-# output spike decides, and nothing takes it back.
+# [−18.5<!-- added_l_exact 1.5 -->, −2.2<!-- added_h_exact 1.5 -->]. A likely cause is that one
+# early output spike decides for good.
 #
 # STDP breaks down when 20 % of the spikes are lost: −35.3<!-- lost_d_STDP 1 -->
 # [−40.2<!-- lost_l_STDP 1.5 -->, −30.4<!-- lost_h_STDP 1.5 -->]. Its neurons fire when *enough* of
 # their template has arrived; now 22<!-- fired_lost 1 --> of them fire instead of
 # 68<!-- fired 1 -->. Is the threshold at fault, or what the layer has learned? Lower all thresholds
-# by the same 20 %, and change nothing else:
+# by 20 %, too:
 
 # %%
 fired, reads = {}, {}
@@ -645,8 +647,8 @@ assert not full_run or reads[0.2, 0.8] > reads[0.2, 1]
 
 # %% [markdown]
 # With lower thresholds 63<!-- fired_lowered 2 --> neurons fire, and the accuracy rises from
-# 55<!-- reads_lost 2 --> to 74<!-- reads_lowered 2 --> %. So about half of the loss is the fault of
-# the threshold. A likely cause of the other half is that other neurons fire, or fire later, than in
+# 55<!-- reads_lost 2 --> to 74<!-- reads_lowered 2 --> %. So the threshold accounts for about half
+# of the loss. A likely cause of the other half is that other neurons fire, or fire later, than in
 # the pictures to which the read-out was fitted.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -684,16 +686,15 @@ if mnist is not None or not full_run:
 # ## Summary
 #
 # 1. **A fair comparison** has one task, one code, one size, several seeds, baselines without
-#    spikes, and rivals tuned alike on validation data. Here STDP and the exact gradient fall short
-#    of that: they were tuned by hand.
-# 2. **A difference comes with an interval**, from pictures and networks drawn in pairs. One that
-#    includes 0 says "not resolved", not "equal".
+#    spikes, and rivals tuned alike on validation data. Here STDP and the exact gradient were tuned
+#    only by hand.
+# 2. **A difference needs an interval**, from a paired bootstrap over pictures and networks. An
+#    interval that includes 0 means "not resolved", not "equal".
 # 3. **On 360 digits** only STDP is measurably behind the dense network; **on 10 000 MNIST
 #    pictures** all three spiking learners are.
-# 4. **Cost** is additions *and* updates *and* memory.
+# 4. **Cost** is additions *and* updates *and* memory access.
 # 5. **Noise**: STDP fails when spikes are lost, the exact network falls further behind under all
-#    three kinds, and the surrogate network withstands them about as well as the dense one, or
-#    better.
+#    three kinds, and the surrogate network is about as robust as the dense one, or more.
 #
 # ## Further reading
 #

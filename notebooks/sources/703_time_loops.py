@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Run a time loop at the speed of memory
 #
-# A layer of spiking neurons is a loop over time, and everybody writes the same loop first. It is
+# A layer of spiking neurons is a loop over time, and most people write the same loop first. It is
 # correct, but its backward pass is quadratic in the number of steps. You find out why, and change
-# one word. Then you compile the loop, and it comes near the speed of memory.
+# one word. Then you compile the loop, which brings it near the speed of memory.
 #
 # **Time.** 60 minutes for you, 60 seconds for the machine.
 #
@@ -28,7 +28,7 @@
 # After this lesson you can
 #
 # 1. recognise a time loop whose backward pass is quadratic in the number of steps, and fix it,
-# 2. count the operations, the bytes moved and the bytes kept by a piece of PyTorch,
+# 2. count the operations, the bytes moved and the bytes kept by PyTorch code,
 # 3. compute a lower bound for the time of a loop from the bytes that it must move,
 # 4. compile a loop over a whole sequence, and show that it is right before you time it,
 # 5. explain why two correct float32 loops may give different spikes.
@@ -64,14 +64,14 @@ rounds = 5  # repetitions of each measurement; the shortest counts
 longest = 800  # largest T of the scaling with time
 
 # %% [markdown]
-# Times depend on the machine and on what else it runs. So everything runs on one thread, and the
-# text compares only times of the same run.
+# Times depend on the machine and its load. So everything runs on one thread, and the text compares
+# only times of the same run.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 torch.set_num_threads(1)
 lengths = [T for T in (25, 50, 100, 200, 400, 800) if longest >= T]
 generator = torch.Generator().manual_seed(seed)
-params = LIFParams(tau=tau)  # the surrogate's slope of lif_step is 25
+params = LIFParams(tau=tau)  # the surrogate of lif_step has a slope of 25
 decay, slope = exp_decay(tau, 1.0), 25.0
 
 
@@ -82,7 +82,7 @@ def sequence(T, B=batch, N=n_neurons, dtype=torch.float32):
 
 
 def race(entries, rounds=rounds):
-    """name -> function without arguments: its least processor time in ms, all taken in turns."""
+    """The shortest processor time (ms) of each named function; the functions take turns."""
     best = dict.fromkeys(entries, math.inf)
     for _ in range(rounds + 1):  # one more, to warm up
         for name, run in entries.items():
@@ -112,7 +112,7 @@ def bars(values, colors, xlabel, fmt="%.1f", log=False):
 
 
 def log_lines(x, lines, colors, ax=None, **more):
-    """Curves over two logarithmic axes, with a tick at every x."""
+    """Curves on two logarithmic axes, with a tick at every x."""
     ax = ax or plt.subplots()[1]
     for (name, y), color in zip(lines.items(), colors, strict=True):
         ax.loglog(x, y, ":" if color == GREY else "o-", color=color, label=name)
@@ -123,7 +123,7 @@ def log_lines(x, lines, colors, ax=None, **more):
 
 
 # %% [markdown]
-# `race` measures processor time, which stands still while another program runs.
+# `race` measures processor time, which excludes the time of other programs.
 
 
 # %%
@@ -138,7 +138,7 @@ def training_pass(loop, x, g):
 # %% [markdown]
 # ## 1. Twice as many steps: how much longer?
 #
-# Here is the loop. `lif_step` is the library's readable step.
+# Here is the loop. `lif_step` is the library's readable code for one step.
 
 
 # %%
@@ -151,11 +151,11 @@ def indexed(x):
 
 
 # %% [markdown]
-# What do you expect of the time, forward and backward, when the number of steps T doubles?
+# How does the time, forward and backward, change when the number of steps T doubles?
 #
 # <details><summary>Make a guess, then open</summary>
-# Every step costs the same, so it should double. It does not: for long sequences it approaches four
-# times, or more.
+# Every step costs the same, so the time should double. But for long sequences it quadruples, or
+# more.
 # </details>
 
 
@@ -177,10 +177,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the time of one forward and backward pass against the number of steps.* On two
-# logarithmic axes a power law is a straight line, and its power is the slope. Here the slope moves
-# towards 2. (The last doubling may cost even more than four times, as here: the longest tensor, 6.5
-# MB, shares the cache with everything else that runs.) To find the cause, count what PyTorch does:
-# a `TorchDispatchMode` sees each operation with its tensors.
+# logarithmic axes a power law is a straight line, whose slope is the power. Here the slope
+# approaches 2. (The last doubling may more than quadruple the time, as here: the longest tensor,
+# 6.5 MB, shares the cache with everything else.) To find the cause, count what PyTorch does: a
+# `TorchDispatchMode` sees each operation with its tensors.
 
 
 # %%
@@ -221,16 +221,15 @@ for name in sorted(back.written, key=back.written.get, reverse=True)[:4]:
 
 # %% [markdown]
 # Each element of the gradient has 4 bytes. But `select_backward` alone writes 400<!-- select 0 -->
-# bytes per element. (`select` is what `x[t]` is called inside.)
+# bytes per element. (`select` is PyTorch's name for `x[t]`.)
 #
 # <details><summary>The cause</summary>
-# What x[t] sends back to x is a tensor of the full shape of x, [T, B, N], that is 0 except in row
-# t. Each of the T steps makes such a tensor and adds it to the sum so far: T times a tensor of T
-# rows.
+# The gradient that x[t] sends back has the full shape of x, [T, B, N], and is 0 except in row t.
+# Each of the T steps makes such a tensor and adds it to the sum so far: T tensors of T rows.
 # </details>
 #
-# The fix is one word. `x.unbind(0)` cuts `x` into its T rows *once*, and its backward pass puts the
-# T gradients together *once*.
+# The fix is one word. `x.unbind(0)` cuts `x` into its T rows *once*, and its backward pass stacks
+# the T gradients *once*.
 
 
 # %%
@@ -265,16 +264,16 @@ assert not full_run or power_indexed > 1.4 > 1.3 > power_unbound > 0.7
 # %% [markdown]
 # *The figure shows the time of both loops, measured anew.* For the longest sequences the time of
 # `x[t]` grows as T to the power 1.7<!-- power_indexed 0.4 -->, that of `unbind` as T to the power
-# 1.0<!-- power_unbound 0.2 -->. The first is not yet 2, because a part of the time is proportional
-# to T. The bytes say it exactly. With `x[t]` the backward pass writes 8<!-- per_step 0.1 --> bytes
-# more per element for every further step; with `unbind` it writes 40<!-- unbind_bytes 1 --> bytes,
-# whatever T is.
+# 1.0<!-- power_unbound 0.2 -->. The first is below 2 because part of the time is proportional to T.
+# The bytes show it exactly: with `x[t]` the backward pass writes 8<!-- per_step 0.1 --> more bytes
+# per element for every additional step; with `unbind` it writes 40<!-- unbind_bytes 1 --> bytes at
+# any T.
 #
 # ### Exercise 1: Where does indexing cost ten times? (5 min)
 #
 # The backward pass of the `x[t]` loop writes about $8T + c$ bytes per element of x, that of
 # `unbind` about 40. Find $c$ from the numbers printed above. From which T on does `x[t]` write at
-# least `ratio` times as many bytes? (The check measures both loops; use $8T + c$ and 40.)
+# least `ratio` times as many bytes? (Use $8T + c$ and 40.)
 
 
 # %% tags=["exercise"]
@@ -290,8 +289,8 @@ if check.steps_for(steps_for):
 # %% [markdown]
 # ## 2. Where does the rest of the time go?
 #
-# The loop is linear now. Is it fast? Count what one step does, and measure its time against the
-# number of *lanes*, B times N: all neurons of all samples.
+# The loop is now linear in T. Is it fast? Count the operations of one step, and measure its time
+# for several numbers of *lanes*, B times N: one for each neuron of each sample.
 
 # %%
 forward, back = tally(unbound, *sequence(n_steps, 4, 32))
@@ -309,12 +308,11 @@ plt.show()
 # %% [markdown]
 # *The figure shows the time of one step against its number of lanes.* A neuron needs a
 # multiplication, an addition, a comparison and a reset. With the surrogate and the backward pass,
-# PyTorch makes 18<!-- calls 0 --> calls for this. Each call has a price, however few numbers it
-# works on. So the line begins flat; it bends upwards where the bytes count. A faster loop has to
-# save both.
+# PyTorch makes 18<!-- calls 0 --> calls for this. Each call has a fixed cost, however few numbers
+# it handles. So the curve begins flat; it rises where moving bytes takes longer. A faster loop must
+# save both calls and bytes.
 #
-# Bytes are also kept, from the forward pass until the backward pass needs them. This memory runs
-# out on a long sequence.
+# The forward pass also keeps bytes for the backward pass. On a long sequence memory runs out.
 
 # %%
 kept = {}
@@ -335,17 +333,17 @@ assert kept["hard reset", "eager"] < kept["hard reset, not detached", "eager"]
 assert all(kept[key] == 4 for key in kept if key[1] == "numba")
 
 # %% [markdown]
-# With a [soft reset](../docs/glossary.md#soft-reset) autograd keeps one number per element and
-# step, the distance to the threshold: 4 bytes. The slope of the surrogate depends on it. A hard
-# reset multiplies, and for each product autograd keeps the factors that its derivative needs. The
-# compiled loop ("numba", section 5) always keeps 4 bytes: it computes the factors again from $h$.
+# With a [soft reset](../docs/glossary.md#soft-reset) autograd keeps one number per element, 4
+# bytes: the distance to the threshold, which the surrogate needs. A hard reset multiplies, and for
+# each product autograd keeps the factors that its derivative needs. The compiled loop ("numba",
+# section 5) always keeps 4 bytes: it recomputes the factors from $h$.
 #
 # ### Exercise 2: Predict the memory of a recurrent layer (4 min)
 #
-# `RecurrentLIFLayer` feeds its own spikes back through a weight. Its compiled loop keeps $h$, and
-# computes no spikes again from it. What else does the gradient of that weight need? Predict the
-# bytes kept per element of x if everything is kept as numbers of `itemsize` bytes. (Leave out the
-# weight itself, which all steps and samples share.)
+# `RecurrentLIFLayer` feeds its own spikes back through a weight. Its compiled loop keeps $h$, but
+# does not recompute spikes. What else does the gradient of that weight need? Predict the bytes kept
+# per element of x if everything is kept as numbers of `itemsize` bytes. (Leave out the weight
+# itself.)
 
 
 # %% tags=["exercise"]
@@ -360,17 +358,17 @@ check.kept_per_element(kept_per_element)
 # %% [markdown]
 # ## 3. What is the least that must be done?
 #
-# A loop that does nothing twice still has to do this:
+# Even a loop that does nothing twice must do this:
 #
 # | pass | reads | writes | bytes |
 # |---|---|---|---|
 # | forward | the input $x$ | the spikes $s$, the potential $h$ | 4 + 8 |
 # | backward | the gradient of $s$, and $h$ | the gradient of $x$ | 8 + 4 |
 #
-# Together these are 24 bytes per element in float32. The potential $v$ of one step stays in the
-# processor's cache. Copying a tensor reads 4 bytes per element and writes 4. So **no loop that
-# keeps $h$ can be faster than three copies of a tensor as large as x**, as long as the tensors do
-# not fit into the cache: that is the floor. Your loops move more:
+# The sum is 24 bytes per element in float32. The potential $v$ of one step stays in the processor's
+# cache. Copying a tensor reads 4 bytes per element and writes 4. So **no loop that keeps $h$ can be
+# faster than three copies of a tensor as large as x**, if the tensors do not fit into the cache.
+# This is the floor. Your loops move more:
 
 # %%
 x, g = sequence(n_steps, 4, 32)
@@ -388,14 +386,14 @@ assert moved["x[t]"] > moved["x.unbind(0)"] > 24
 
 # %% [markdown]
 # *The figure shows the bytes that all operations together read and write, forward and backward.*
-# Every PyTorch operation writes its result to memory, and the next one fetches it again. A compiled
+# Every PyTorch operation writes its result to memory, and the next one reads it back. A compiled
 # loop can keep $h$ in a register.
 #
 # ## 4. Compile the loop
 #
-# `numba` turns a Python function on arrays into machine code at its first call. Here is the loop as
-# a textbook would write it, one lane after the other, and the same with its two loops exchanged.
-# Lanes lie side by side in memory: `[T, lanes]`.
+# `numba` turns a Python function on arrays into machine code at its first call. Here is the
+# textbook loop, one lane after another, and then with the two loops swapped. Lanes lie side by side
+# in memory: `[T, lanes]`.
 
 
 # %%
@@ -415,7 +413,7 @@ def lane_by_lane(x, s, h, v, decay, one):
 def row_by_row(x, s, h, v, decay, one):
     zero = one - one
     for t in range(len(x)):
-        x_t, s_t, h_t = x[t], s[t], h[t]  # rows: memory in one piece
+        x_t, s_t, h_t = x[t], s[t], h[t]  # rows: contiguous memory
         for n in range(len(v)):
             p = decay * v[n] + x_t[n]
             spike = one if p >= one else zero
@@ -424,16 +422,16 @@ def row_by_row(x, s, h, v, decay, one):
 
 # %% [markdown]
 # (`one` and `decay` have the type of the array: a plain `1.0` would turn float32 arithmetic into
-# float64.) Which one is faster, and by how much?
+# float64.) Which kernel is faster, and by how much?
 #
 # <details><summary>Make a guess, then open</summary>
-# Row by row, for two reasons. Lane by lane each step must wait for the one before, because h needs
-# v; row by row the processor works on eight neighbours at a time. And memory comes in lines of 64
-# bytes, 16 numbers side by side, of which lane by lane uses only one.
+# Row by row, for two reasons. Lane by lane, each step must wait for the previous one, because h
+# needs v; row by row, the processor handles eight neighbouring lanes at a time. And memory comes in
+# lines of 64 bytes, or 16 numbers, of which lane by lane uses only one.
 # </details>
 #
-# **First agree, then time.** In float64 the spikes must be *equal* to those of the readable loop.
-# Which of the two reasons counts? A control tells: the same loop, lane by lane, on arrays in which
+# **Check before you time.** In float64 the spikes must be *equal* to those of the readable loop.
+# Which of the two reasons matters more? The control is the lane-by-lane kernel on arrays in which
 # the *time steps* of a lane lie side by side.
 
 
@@ -478,10 +476,10 @@ waiting = forward_ms["the same, time side by side"] / forward_ms["numba, row by 
 assert not full_run or order > waiting > 2
 
 # %% [markdown]
-# *The figure shows the forward pass alone.* Compiled does not mean fast: lane by lane takes
-# 17<!-- order 80% --> times as long as row by row. With the steps side by side it still takes
-# 5<!-- waiting 60% --> times as long: that is the price of waiting. The rest is the price of the
-# wrong order. (Both factors vary from run to run.)
+# *The figure shows the time of the forward pass alone.* Compiled does not mean fast: lane by lane
+# takes 17<!-- order 80% --> times as long as row by row. With the steps side by side it still takes
+# 5<!-- waiting 60% --> times as long, because each step waits. The rest is due to the memory order.
+# (Both factors vary from run to run.)
 #
 # For training the loop needs a backward pass. Forward, with decay $a$ and surrogate slope $k$:
 #
@@ -530,7 +528,7 @@ class Compiled(torch.autograd.Function):
 
 
 # %% [markdown]
-# Again it must agree before we time it, now in the gradients, too.
+# Again, check before you time, now the gradients, too.
 
 
 # %%
@@ -548,8 +546,8 @@ print("spikes equal, gradients equal up to rounding")
 # ### Exercise 3: Reset to zero (6 min)
 #
 # Write `row_by_row` with the [hard reset](../docs/glossary.md#hard-reset), $v = h\,(1 - s)$. This
-# time the function makes `s` and `h` itself, as arrays `[T, lanes]` of the type of `x`, and returns
-# them; $v$ begins at 0.
+# time the function creates and returns `s` and `h`, arrays `[T, lanes]` of the type of `x`; $v$
+# begins at 0.
 
 
 # %% tags=["exercise"]
@@ -564,10 +562,10 @@ check.zero_reset(zero_reset)
 # %% [markdown]
 # ## 5. The library does the same
 #
-# `LIFLayer` has both: `backend="eager"` is the readable step over `unbind`, and the default is a
-# compiled loop. The library *generates* that loop from the step: autograd differentiates one step,
-# a minimum cut of the graph chooses the smallest set of values to keep for the backward pass, and
-# the rest is written out as source. (`print(LIFLayer().source("numba"))` shows it.)
+# `LIFLayer` has both loops: `backend="eager"` is the readable step in a loop over `unbind`, and the
+# default is a compiled loop. The library *generates* it from the step: autograd differentiates one
+# step, a minimum cut of the graph chooses the smallest set of values to keep for the backward pass,
+# and the rest is written out as source. (`print(LIFLayer().source("numba"))` shows it.)
 
 # %%
 eager, library = LIFLayer(tau, backend="eager"), LIFLayer(tau)
@@ -591,20 +589,20 @@ if full_run:
     assert 0.5 < multiples["your numba loop"] < 2
 
 # %% [markdown]
-# *The figure shows a whole pass as a multiple of the library's time.* `x[t]` takes
+# *The figure shows the time of a whole pass as a multiple of the library's.* `x[t]` takes
 # 28<!-- times_indexed 60% --> times as long, the eager loop 9.2<!-- times_eager 60% --> times. Your
-# own two kernels are about as fast as the library's, which it writes for any neuron. It needs
-# 1.6<!-- times_floor 50% --> times as long as three copies.
+# own two kernels are about as fast as the library's, which are generated for any neuron. The
+# library takes 1.6<!-- times_floor 50% --> times as long as three copies.
 #
 # ## 6. The same neuron, different spikes
 #
-# Why did we not compare spikes in float32, in which everybody trains? Here are two updates that are
-# equal on paper:
+# Why did we compare spikes in float64, although networks train in float32? Here are two updates
+# that are mathematically equal:
 #
 # $$h = a\,v + x \qquad\text{and}\qquad h = v + \bigl(x - (1-a)\,v\bigr).$$
 #
-# A recurrent network of 200 neurons with $\tau$ = 200 ms runs on 64 samples, once with each. In how
-# many of the 64 samples do all spikes agree to the end?
+# A recurrent network of 200 neurons with $\tau$ = 200 ms runs on 64 samples, once with each update.
+# In how many samples do all spikes agree to the end?
 
 
 # %%
@@ -659,27 +657,27 @@ if full_run:
     assert not apart[torch.float64].any()
 
 # %% [markdown]
-# *The figure shows, on the left, the number of samples whose spikes have differed so far, and on
-# the right the share of neurons that differ after the first difference, on average over the
-# 6<!-- n_long 3 --> samples that go on for at least 1000 ms after it.* In float32
-# 13<!-- n_apart 4 --> of 64 samples differ, in float64 none. For hundreds of steps nothing happens.
-# Then one neuron comes within a rounding error of the threshold: one update sees it above, the
-# other below. Every other neuron receives one spike more or one spike fewer. Within some ten steps
-# 19<!-- settled 1.5 --> % of the neurons differ, and so it stays. Two independent spike trains of
-# this rate would differ in 22<!-- independent 1 --> %; the two runs still share their input.
+# *The figure shows, on the left, the number of samples whose spikes have differed so far; on the
+# right, the share of neurons that differ after the first difference, averaged over the
+# 6<!-- n_long 3 --> samples that continue for at least 1000 ms.* In float32 13<!-- n_apart 4 --> of
+# 64 samples differ, in float64 none. For hundreds of steps all spikes agree. Then one neuron comes
+# within a rounding error of the threshold: it spikes with one update but not with the other. Every
+# other neuron then receives one spike more or fewer. Within 30 steps 19<!-- settled 1.5 --> % of
+# the neurons differ, and this share remains. Independent spike trains of this rate would differ in
+# 22<!-- independent 1 --> %; the two runs still share their input.
 #
 # Neither run is wrong, so "the same spikes in float32" is no test of a loop. Instead:
 #
-# - compare spikes exactly in **float64**, where such a meeting is about $2^{29}$ times rarer,
+# - compare spikes exactly in **float64**, where such an event is about $2^{29}$ times rarer,
 # - in float32 compare short runs, or rates and losses,
 # - compare gradients only where the spikes agree.
 #
 # ### Exercise 4: Truncate, and save memory (8 min)
 #
 # [Truncated backpropagation](../docs/glossary.md#truncated-backpropagation-through-time): run the
-# sequence in pieces of `length` steps, go backward after each piece, and carry `state.detach()` to
+# sequence in pieces of `length` steps, go backward after each piece, and pass `state.detach()` to
 # the next. Return all spikes, the gradient of x that the pieces give, and the most bytes that
-# autograd held at one time. (`layer(piece, state)` starts from a state. Put one
+# autograd held at one time. (`layer(piece, state)` starts from a state. Put
 # `with SavedBytes() as saved` around the whole loop, and return `saved.most`.)
 
 
@@ -720,9 +718,9 @@ record("results/703_time_loops.json", numbers, full=full_run)
 #    does not.
 # 2. A `TorchDispatchMode` counts the bytes moved, `SavedBytes` those kept.
 # 3. The floor of a LIF layer that keeps $h$ is 24 bytes per element, the work of three copies.
-# 4. A compiled loop, row by row, comes near it. First agree in float64, then time.
-# 5. A rounding error at the threshold is a whole spike: two correct float32 runs may jump apart
-#    within some ten steps.
+# 4. A compiled loop, row by row, comes near the floor. Check it in float64 before you time it.
+# 5. A rounding error at the threshold can change a whole spike: two correct float32 runs may then
+#    diverge within 30 steps.
 #
 # ## Further reading
 #

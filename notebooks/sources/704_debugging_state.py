@@ -14,8 +14,8 @@
 # # Find out what a score depends on
 #
 # A network can fire at healthy rates, have healthy gradients, raise no error, and still compute the
-# wrong thing. The score of a sample should depend on that sample and on the weights, and on nothing
-# else. In this lesson you find and repair six faults, most of them without any training.
+# wrong thing. The score of a sample should depend only on that sample and on the weights. You find
+# and repair six faults, most of them without training.
 #
 # **Time.** 60 minutes for you, 60 seconds for the machine.
 #
@@ -30,7 +30,7 @@
 #
 # 1. test what a score depends on: its own sample, other samples, earlier batches,
 # 2. carry a state only where the data continue, and keep it with its sample and its device,
-# 3. find the line that keeps memory alive, and measure how fast memory grows,
+# 3. find the line that keeps a graph in memory, and measure how fast memory grows,
 # 4. say what training mode and evaluation mode change, and validate without side effects,
 # 5. match a read-out to a code.
 
@@ -80,14 +80,15 @@ x, y = next(stream(1))
 # %% [markdown]
 # ## 1. Two questions for any network
 #
-# - **Whose input does a score depend on?** `influence` differentiates the scores of each sample by
-#   the input of each sample. The matrix should be diagonal.
-# - **Does the same batch give the same scores twice?** If not, something was kept.
+# - **Whose input does a score depend on?** `influence` differentiates the scores of each sample
+#   with respect to the input of each sample. The matrix should be diagonal.
+# - **Does the same batch give the same scores twice?** If not, the network keeps a state or draws
+#   random numbers.
 #
-# (`influence` goes through a spike by its surrogate, and misses a path only where that is exactly
-# 0.)
+# (`influence` differentiates spikes by their surrogate, and misses a path only where the surrogate
+# is exactly 0.)
 #
-# Neither needs training. `diagnose` asks both, and answers in words.
+# Neither question needs training. `diagnose` asks both.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -116,9 +117,9 @@ assert torch.equal(healthy(x), healthy(x))
 #
 # ## 2. Patient 7: the past leaks in
 #
-# The network keeps its [state](../docs/glossary.md#state) in an attribute, so that nobody has to
-# pass it on. Its neurons have no leak, `LIFLayer(tau=math.inf)`, so what an earlier batch left in
-# them never fades.
+# The network keeps its [state](../docs/glossary.md#state) in an attribute, so that no caller has to
+# pass it on. Its neurons do not leak, `LIFLayer(tau=math.inf)`, so potentials left by an earlier
+# batch never decay.
 #
 # ```python
 # def forward(self, x):
@@ -144,11 +145,11 @@ except RuntimeError as error:
 assert "second time" in message
 
 # %% [markdown]
-# What is the second loss connected to that no longer exists?
+# Which graph does the second loss need that no longer exists?
 #
 # <details><summary>Make a guess, then open</summary>
-# To the first batch. Its last potentials are the first potentials of the second batch, and
-# backward() follows them into the graph of batch 0, which has been freed.
+# The graph of batch 0. Its last potentials are the first potentials of batch 1, so backward()
+# follows them into this graph, which has been freed.
 # </details>
 #
 # The rest of the message suggests `retain_graph=True`; forums suggest
@@ -184,10 +185,10 @@ axes[0].legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the number of operations behind each loss, and the mean potential at the end of
-# each batch.* With `retain_graph` the graph grows with every batch, and so do time and memory; with
-# `detach` it does not. In both cases the potentials drift, and each picture begins where another
-# one ended.
+# *The figure shows the number of operations in the graph of each loss, and the mean potential at
+# the end of each batch.* With `retain_graph` the graph grows with every batch, and so do time and
+# memory; with `detach` it does not. In both cases the potentials drift, and each picture starts
+# from the potentials that another one left.
 
 # %%
 spikes, answers = encode(test_set.inputs, generator()), []
@@ -202,12 +203,13 @@ print("\n".join(diagnose(broken.StreamReader(seed), (x, y)).problems))
 assert fickle > 0
 
 # %% [markdown]
-# So `detach` is right only when the batches are consecutive pieces of *one* recording. For digits
-# the state of a new batch is `None`.
+# So `detach` is right only when the batches are consecutive pieces of *one* recording. For digits,
+# start each batch with `state=None`.
 #
 # ### Memory that grows until the process dies
 #
-# Each of these three loops measures a loss on many batches. Which of them fill the memory?
+# Each of these lines is in a loop that computes the loss on many batches. Which of them fill the
+# memory?
 #
 # ```python
 # total += loss               # to print the mean at the end
@@ -215,7 +217,7 @@ assert fickle > 0
 # total += loss.item()
 # ```
 #
-# A graph keeps the tensors that its backward pass will need. `SavedBytes` counts them.
+# A graph keeps the tensors that its backward pass will need. `SavedBytes` counts their bytes.
 
 
 # %%
@@ -252,11 +254,11 @@ assert curves["total += loss.item()"][-1] == 0
 # %% [markdown]
 # *The figure shows the memory that autograd holds after each batch.* Two of the three loops keep
 # the graph of every batch, 1.1<!-- mb_per_batch 0.1 --> MB each time. `loss` looks like a number
-# and `spikes` like data, but each holds on to the graph that made it.
+# and `spikes` like data, but each keeps the graph that produced it.
 #
-# In training `backward()` frees the tensors; in validation nobody calls it. So: `.item()` for
-# numbers, `.detach()` for tensors that you keep, and `torch.no_grad()` around everything that is
-# not training.
+# In training `backward()` frees these tensors; in validation it is never called. So use `.item()`
+# for numbers, `.detach()` for tensors that you keep, and `torch.no_grad()` around everything that
+# is not training.
 #
 # ### Exercise 1: Let go (6 min)
 #
@@ -280,10 +282,9 @@ if check.train_on(train_on):
 # %% [markdown]
 # ## 3. A state that was left behind
 #
-# A state belongs to certain samples, on a certain device. A module that keeps it in an attribute
-# must also move it and resize it. Here are three such slips, each with a leaky neuron written by
-# hand and with the library's layer. (`"meta"` is a device without numbers, which stands in for a
-# GPU.)
+# A state belongs to certain samples, on a certain device. A module that keeps its state must also
+# move and resize it. Here are three failures, with a leaky neuron written by hand and with the
+# library's layer. (`"meta"` is a device without data, which stands in for a GPU.)
 
 # %%
 elsewhere = "cuda" if torch.cuda.is_available() else "meta"
@@ -308,20 +309,20 @@ assert (0.95 * v + cases["a single sample"]).shape == (64, 10)
 
 # %% [markdown]
 # An error is the good case. By hand, the *single* sample gets 64 rows: PyTorch repeats it for every
-# stale row, and the network answers 64 times, each time from the potentials of another picture.
+# old row, and the network gives 64 answers, each from the potentials of another picture.
 #
-# The layers of this library hold no state. They take one and return one, check its shape, and start
-# at rest if there is none. If you write a module with a state of its own, register it as a buffer,
-# and reset it when a new batch begins.
+# The library's layers take a state and return one, check its shape, and start at rest if there is
+# none. If your own module keeps a state, register it as a buffer, and reset it when a new batch
+# begins.
 #
-# Sometimes a part of the state must go on: a camera delivers 8 recordings at a time, and some of
-# them end and are replaced by new ones.
+# Sometimes part of the state must be kept: a camera delivers 8 recordings at a time, and when one
+# ends, a new one replaces it.
 #
 # ### Exercise 2: Reset some of the samples (4 min)
 #
 # `state` is an `LIFState` of neurons with a synaptic current: a NamedTuple with the fields `v` and
 # `i` `[B, n]`; its other fields are None. `ended [B]` is True where a recording has ended. Return
-# the state with which the next piece begins: at rest where a recording has ended, continued
+# the state with which the next piece begins: at rest where a recording has ended, unchanged
 # elsewhere, on the same device and with the same dtype. (`state._replace(v=...)` returns a changed
 # copy.)
 
@@ -338,8 +339,8 @@ check.begin_anew(begin_anew)
 # %% [markdown]
 # ## 4. Patient 8: batch and time change places
 #
-# The task of patient 3: a cue, then noise, then the question. Samples come as `[T, N]`, and a
-# DataLoader stacks them to `[B, T, N]`.
+# The task is that of patient 3: a cue, then noise, then a decision. Samples have the shape
+# `[T, N]`, and a DataLoader stacks them to `[B, T, N]`.
 #
 # ```python
 # def forward(self, x):                       # x [B, T, 32]
@@ -372,11 +373,11 @@ print(f"accuracy {swapped:.1%}, chance 50 %")
 assert not full_run or swapped < 0.6
 
 # %% [markdown]
-# No error, all shapes fit, and the accuracy is that of guessing. Where is the time axis?
+# There is no error, all shapes fit, and the accuracy is at chance. Which axis is time?
 #
 # <details><summary>Make a guess, then open</summary>
-# Layers run along axis 0. Here that is the batch, so the neurons take sample 0 for the first
-# millisecond, sample 1 for the second, and so on.
+# Layers treat axis 0 as time. Here axis 0 is the batch, so the neurons take sample 0 for the first
+# millisecond, sample 1 for the second.
 # </details>
 
 # %%
@@ -388,14 +389,14 @@ assert mixed.tril(-1).max() > 0.1
 assert mixed.triu(1).max() == 0
 
 # %% [markdown]
-# *The figure shows how much the score of each sample depends on the input of each sample.* It is a
-# triangle: a score depends on its own sample and on all samples *before* it in the batch, as if
-# they were its past.
+# *The figure shows how much the score of each sample depends on the input of each sample.* The
+# matrix is triangular: a score depends on its own sample and on all samples *before* it in the
+# batch.
 #
 # ### Exercise 3: Put time first (4 min)
 #
-# Write the forward pass anew, with the same modules: `net.inputs`, `net.neurons`, `net.output` and
-# `net.integrator`, which returns its potentials and a state, like the neurons.
+# Rewrite the forward pass, with the same modules: `net.inputs`, `net.neurons`, `net.output` and
+# `net.integrator`, which returns potentials and a state.
 
 
 # %% tags=["exercise"]
@@ -461,13 +462,13 @@ assert len(set(found["evaluation mode"])) == 1
 assert not full_run or evaluated > sorted_64 + 0.1 > alone + 0.3
 
 # %% [markdown]
-# *The figure shows the accuracy of one and the same network on the same test pictures.* In
-# evaluation mode it is 97<!-- evaluated 2 --> %, whatever the batch. In training mode it depends on
-# the rest of the batch: 8<!-- alone 3 --> % for a sample alone (no error, since the layer averages
-# over its 25 steps), and 62<!-- sorted_64 5 --> % for batches of 64 that are sorted by class, as in
-# a folder of files. Nothing warns you, since with large shuffled batches both modes agree.
+# *The figure shows the accuracy of one network on the same test pictures.* In evaluation mode it is
+# 97<!-- evaluated 2 --> %, whatever the batch. In training mode it depends on the rest of the
+# batch: 8<!-- alone 3 --> % for a sample alone (without an error, since the layer averages over its
+# 25 steps), and 62<!-- sorted_64 5 --> % for batches of 64 that are sorted by class, as in a folder
+# of files. Nothing warns you: with large shuffled batches both modes agree.
 #
-# Dropout is another layer of this kind: in training mode it draws random numbers.
+# Dropout also depends on the mode: in training mode it draws random numbers.
 #
 # ### Exercise 4: Validate without side effects (6 min)
 #
@@ -491,11 +492,10 @@ if check.validate(validate):
 # %% [markdown]
 # ## 6. Patient 10: a score that ignores the question
 #
-# The toy task of [301](301_surrogate_gradients.ipynb): 32 numbers; are the large ones first or
-# last? Each input fires once, the larger the number the earlier
-# ([time to first spike](../docs/glossary.md#time-to-first-spike)). The network is
-# `SpikingMLP((32, 32, 2), "mean", tau=5.0)`. Its read-out takes the mean current over time, as for
-# any rate code:
+# The toy task of [301](301_surrogate_gradients.ipynb) asks: are the large ones among 32 numbers
+# first or last? Each input fires once, larger numbers earlier ([time to first
+# spike](../docs/glossary.md#time-to-first-spike)). The network is
+# `SpikingMLP((32, 32, 2), "mean", tau=5.0)`. Its read-out takes the mean current over time:
 #
 # ```python
 # def forward(self, x):
@@ -540,19 +540,19 @@ print("diagnose:", *diagnose(broken.spike_reader(seed=seed), batch).problems or 
 assert not full_run or reached["rates"] > 0.8 > 0.6 > reached["first_spikes"]
 
 # %% [markdown]
-# With first spikes it gives all samples the same answer, and `diagnose` finds nothing: every part
-# works, and with a rate code the same network learns. What does a mean over time make of a code of
-# first spikes?
+# With first spikes the network gives all samples the same answer, and `diagnose` finds nothing
+# wrong: with a rate code the same network learns. What does a mean over time leave of a first-spike
+# code?
 #
 # <details><summary>Make a guess, then open</summary>
-# Every input fires exactly once, whatever its value; all information is in when. The mean of the
-# currents is set by how many spikes each hidden neuron fires. Times can change that number only if
-# the neuron remembers an early input until a later one comes.
+# Every input fires exactly once; only the time carries its value. The mean current depends on how
+# many spikes each hidden neuron fires. Input times can change that number only if the neuron
+# remembers an early input until a later one arrives.
 # </details>
 #
 # **Destroy the information, and see whether the network notices.** Replace the values by random
-# ones: each input still fires once, but at a random time. The control is the network that has
-# learned the rate code.
+# ones: each input still fires once, but at a random time. The control is the network with the rate
+# code.
 
 # %%
 scrambled = torch.rand(values.shape, generator=generator())
@@ -575,14 +575,13 @@ if full_run:
     assert all(abs(r) < 0.3 for key, r in matches.items() if key != ("rates", "as they are"))
 
 # %% [markdown]
-# *The figure shows the decision for 300 samples against what it should depend on: with rates above
-# and first spikes below, with the samples' values on the left and random ones on the right.* The
-# healthy network notices: its cloud rises, and loses its slope without the information. Below, both
-# clouds look alike: the scores do not follow what the label asks for.
+# *The figure shows the decision for 300 samples against what it should depend on: rates above,
+# first spikes below; the samples' values on the left, random values on the right.* With rates, the
+# cloud rises; random values remove its slope. With first spikes, both clouds look alike: the scores
+# do not follow what the label asks for.
 #
-# In [302](302_read_outs.ipynb) the same read-out reached far more on first spikes, with a memory of
-# 20 ms instead of 5 and a code of 25 steps instead of 50. Is the memory the reason? Change tau
-# alone.
+# In [302](302_read_outs.ipynb) the same read-out was far more accurate on first spikes, with tau =
+# 20 ms instead of 5 and a code of 25 steps instead of 50. Is tau the reason? Change only tau.
 
 # %%
 memory = {5.0: [], 20.0: []}
@@ -595,16 +594,16 @@ for tau in memory:
 assert not full_run or min(memory[20.0]) > max(memory[5.0])
 
 # %% [markdown]
-# With 20 ms of memory three networks reach 59<!-- least 3 --> to 68<!-- most 3 --> %; with 5 ms all
+# With tau = 20 ms three networks reach 59<!-- least 3 --> to 68<!-- most 3 --> %; with 5 ms all
 # stay at 48<!-- patient 1 --> %. So memory is one reason (302 also trained for longer): a network
-# that forgets discards the timing before its read-out could use it. **Code, network, read-out and
-# loss belong together.**
+# that forgets loses the timing before its read-out can use it. **Code, network, read-out and loss
+# must fit together.**
 #
 # ### Exercise 5: Read the time (4 min)
 #
-# Another repair leaves the neurons alone. Write a read-out that fits: an early current counts for
-# more than a late one. The value 1 fires at the first step and the value 0 at the last. Give a
-# current the weight that its step stands for, and add up over time (the scale does not matter).
+# Another repair changes only the read-out. The value 1 fires at the first step and the value 0 at
+# the last. Weight the current of each step by the value that this step stands for, and sum over
+# time (the scale does not matter).
 
 
 # %% tags=["exercise"]
@@ -643,8 +642,8 @@ record("results/704_debugging_state.json", numbers, full=full_run)
 # |---|---|---|
 # | scores depend on the batch before | the same batch twice; "backward ... a second time" | `state=None` for each new batch |
 # | graphs of all batches are kept (memory grows) | `SavedBytes`, `graph_size` | `.item()`, `.detach()`, `no_grad()` |
-# | a state is of another batch or device | its shape and device | take a state and return it |
-# | scores depend on other samples, as a triangle | `influence` | time first: `x.transpose(0, 1)` |
+# | a state belongs to another batch or device | its shape and device | take a state and return it |
+# | scores depend on earlier samples in the batch | `influence` | time first: `x.transpose(0, 1)` |
 # | scores depend on all other samples | the accuracy by batch size | `net.eval()`, and back |
 # | scores do not depend on what the label asks for | scramble the input | a read-out that fits the code |
 #

@@ -138,7 +138,7 @@ def changed(dv=lambda right, *_: right, dc=lambda right, *_: right):
         (changed(lambda r, lv, li, p, b, *_: r * b), "The division by `before` is missing"),
         (
             changed(lambda r, lv, li, p, b, a, c, ts: (a * lv - c * li - p) / b),
-            "c/tau_s, not by c",
+            "(c/tau_s) dt less, not by c dt",
         ),
         (changed(lambda r, *_: 2 * r), "the rule gives"),
         (lambda *given: own_spike(*given)[::-1], "in the wrong order"),

@@ -100,7 +100,7 @@ def share(h, dt):
         (lambda h, dt: crossing_time(h, dt, -1), "One step too early"),
         (lambda h, dt: crossing_time(h, 1.0), "Multiply by dt"),
         (far_end, "from the far end"),
-        (share, "of the step have passed"),
+        (share, "after the fraction"),
         (lambda h, dt: crossing_time(h.detach(), dt), "have no gradient"),
         (lambda h, dt: crossing_time(h.detach(), dt) + 0 * h.sum(), "their gradient is 0"),
         (

@@ -152,7 +152,7 @@ def test_kept_per_element(answer, words):
         (lambda ratio: (40 * ratio - 32) / 8, "a whole number of steps"),
         (lambda ratio: math.ceil(5 * ratio), "You left out c"),
         (lambda ratio: math.ceil(5 * ratio + 4), "on the wrong side"),
-        (lambda ratio: 46, "right for ten times"),
+        (lambda ratio: 46, "right only for ratio = 10"),
         (lambda ratio: math.ceil(8 * ratio), "about 40 bytes, not 8"),
         (lambda ratio: math.ceil(ratio), "about 40 bytes, not 8"),
         (lambda ratio: 1000, "With that many steps x[t] writes 20"),

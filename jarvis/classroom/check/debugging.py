@@ -185,7 +185,7 @@ def steady(answer, rng) -> None:
         raise Wrong(
             f"Your neurons receive {share:.0%} as much current from each other as from the input "
             f"(the rms of the recurrent weights is {std:.2g}; 1/sqrt(64) is 0.125), so they hardly "
-            "affect each other any more. Use larger weights, and reduce the other factor."
+            "affect each other. Use larger weights, and reduce the other factor of the gradient."
         )
     if not growth < 100:
         wide = getattr(kind, "name", "") != "fast_sigmoid"
@@ -292,7 +292,7 @@ def stable_bell(answer, rng) -> None:
 @exercise(
     6,
     hints=(
-        "What keeps a map below its threshold once it has lost a few times?",
+        "What keeps a map below the threshold once it has lost a few times?",
         "A lower threshold lets every map fire. Homeostasis holds back the maps that win.",
         "Use a theta_rest of about 6, homeostasis (on by default), and a tau_theta of about 1000 "
         "pictures.",
@@ -312,8 +312,8 @@ def competition(answer, rng) -> None:
     highest = layer.potentials(events).amax().item()
     if total < 0.01 * n_seen:
         raise Wrong(
-            f"There are {total} wins in {n_seen} stimuli: potentials reach {highest:.1f}, and the "
-            f"thresholds reach {limit:.1f}."
+            f"There are {total} wins in {n_seen} stimuli: potentials reach {highest:.1f}, and "
+            f"thresholds are up to {limit:.1f}."
         )
     if total < 0.5 * n_seen:
         raise Wrong(

@@ -129,8 +129,8 @@ def _check_rows(name: str, old: Tensor, new, ended: Tensor) -> None:
         return
     if torch.equal(new, torch.where(ended[:, None], old, 0.0)):
         raise Wrong(
-            "Yours is the wrong way round: you reset the samples that go on, and keep those that "
-            "have ended."
+            "Yours is the wrong way round: you reset the samples that continue, and keep those "
+            "that have ended."
         )
     if not new.any():
         raise Wrong(f"state.{name} is 0 for all samples: keep the samples that have not ended.")
@@ -140,7 +140,7 @@ def _check_rows(name: str, old: Tensor, new, ended: Tensor) -> None:
             "previous one left."
         )
     row = int((new != torch.where(ended[:, None], 0.0, old)).any(1).nonzero()[0])
-    kind = "has ended" if ended[row] else "goes on"
+    kind = "has ended" if ended[row] else "continues"
     raise Wrong(f"Sample {row} {kind}, but row {row} of state.{name} does not reflect that.")
 
 
@@ -222,7 +222,7 @@ def cue_scores(answer, rng) -> None:
     hints=(
         "List everything that a call of the network may change or keep: modes, running averages, "
         "graphs.",
-        "Note the mode of every module of net.modules(), call net.eval(), compute under "
+        "Save the mode of every module of net.modules(), call net.eval(), compute under "
         "torch.no_grad(), and restore the modes. Weight each batch by its size.",
         "modes = [(m, m.training) for m in net.modules()] ... for m, mode in modes: m.training = "
         "mode; sum cross_entropy(scores, y, reduction='sum').item() over the batches, and divide "

@@ -20,7 +20,7 @@ from jarvis.spatial.first_spike import FirstSpikeNetwork
     1,
     hints=(
         "How does a delay d = sqrt(0.01 + |r_i - r_j|^2) change when the receiver at r_j moves?",
-        "dd/dr_j = (r_j - r_i) / d. Multiply by g[i, j] and add up over the senders i.",
+        "dd/dr_j = (r_j - r_i) / d. Multiply by g[i, j] and sum over the senders i.",
         "apart = post[None] - pre[:, None] is [n, m, D]; d = (0.01 + (apart**2).sum(-1)).sqrt(); "
         "the "
         "sum over n of (g / d)[..., None] * apart.",
@@ -49,7 +49,7 @@ def position_gradient(answer, rng) -> None:
                 (w * apart / d**2).sum(0),
             "You have an extra factor of 2. The derivative of sqrt(q) is q' / (2 sqrt(q)).":
                 (2 * w * apart / d).sum(0),
-            "Every synapse of a receiver contributes: add up over the senders, do not average.":
+            "Every synapse of a receiver contributes: sum over the senders, do not average.":
                 (w * apart / d).mean(0),
             "g is missing: weight each synapse's contribution by its g.":
                 (apart / d).sum(0),
@@ -82,7 +82,7 @@ def meeting_point(answer, rng) -> None:
         if near(found, right):
             continue
         for slip, words in (
-            ((gap - lag) / 2, "The left spike leaves first, so they meet nearer to the right "
+            ((gap - lag) / 2, "The left spike leaves first, so the spikes meet nearer to the right "
             "input."),
             (gap / 2, "That is the middle, where spikes that leave at the same time meet."),
             (gap / 2 + lag, "For each ms that the left spike travels farther, the right one "

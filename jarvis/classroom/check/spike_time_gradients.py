@@ -51,7 +51,7 @@ def _threshold(w: np.ndarray, tau: float) -> tuple[np.ndarray, list[tuple[np.nda
         (v_dot, "That is how fast v rises there. How long does v take to rise by dtheta?"),
         (-1 / (w * v_dot), "That is dT/dw. A higher threshold is not a different weight."),
         (1 / (v_dot + 1 / tau), "You divide by the current alone, but v also leaks at the rate "
-         "v/tau. (Or your current decays with tau: it decays with tau_s, which is tau/2.)"),
+         "v/tau. (Or you let the current decay with tau: it decays with tau_s, which is tau/2.)"),
         (1 / (w - 1 / tau), "You take the current at the arrival. It decays until the spike."),
         (1 / speed(10.0), "That is right only for tau = 10 ms: use the argument `tau`."),
     ]  # fmt: skip
@@ -103,8 +103,8 @@ def own_spike(answer, rng) -> None:
             ((before * lam_v - part - pull) / after, "You exchanged the two slopes: divide by "
              "the slope before the reset."),
             (after * lam_v - part - pull, "The division by `before` is missing: dt = -dv/before."),
-            ((after * lam_v - c * lam_i - pull) / before, "In 1 ms the current decays by about "
-             "c/tau_s, not by c."),
+            ((after * lam_v - c * lam_i - pull) / before, "If the spike comes dt later, the jump "
+             "decays by (c/tau_s) dt less, not by c dt."),
         ):  # fmt: skip
             if near(by_v, slip):
                 raise Wrong(words)
@@ -123,7 +123,7 @@ def own_spike(answer, rng) -> None:
     ),
 )
 def wake_loss(answer, rng) -> None:
-    """`wake_loss(result) -> loss` of `FirstSpikes` from which delays learn to wake a neuron."""
+    """`wake_loss(result) -> loss` of `FirstSpikes`: trained on it, delays wake a silent neuron."""
     params = FirstSpikeParams(tau_mem=10.0, tau_syn=5.0, min_slope=0.0)
     gaps = torch.tensor(rng.uniform(4.0, 6.5, 4)).cumsum(0)
     inputs = (gaps - gaps[0])[None].float()

@@ -49,7 +49,7 @@ def first_time(answer, rng) -> None:
             )
         gradients = torch.stack([torch.autograd.grad(t, leaf, retain_graph=True)[0] for t in found])
         steps = torch.arange(n_steps)[:, None]
-        # The count of a train stops earlier if there were a spike before the first one.
+        # The count would stop earlier if there were a spike before the first one.
         wanted = torch.where(steps <= first, -dt * _steps_saved(s), 0.0)
         for k in range(6):
             mine = gradients[k, :, k]
@@ -62,8 +62,8 @@ def first_time(answer, rng) -> None:
                 )
             if (mine > 0).any():
                 raise Wrong(
-                    "By your gradient, another spike would make the time longer. A spike ends the "
-                    "count, so it makes the time shorter."
+                    "According to your gradient, another spike would make the time longer. A spike "
+                    "ends the count, so it makes the time shorter."
                 )
             t = int((mine - wanted[:, k]).abs().argmax())
             raise Wrong(
@@ -74,7 +74,7 @@ def first_time(answer, rng) -> None:
 
 
 def _steps_saved(s: Tensor) -> Tensor:
-    """``[T, N]``: by how many steps the count shortens for each unit of a spike in step k."""
+    """``[T, N]``: the number of steps by which a spike in step k shortens the count."""
     n_steps = len(s)
     saved = torch.empty_like(s)
     for k in range(n_steps):
@@ -86,7 +86,7 @@ def _steps_saved(s: Tensor) -> Tensor:
 
 
 def _compare_times(found: np.ndarray, right: np.ndarray, s: Tensor, dt: float) -> None:
-    """`Wrong` for times that are not those of the first spikes."""
+    """Raise `Wrong` unless the times are those of the first spikes."""
     if np.allclose(found, right):
         return
     clock = dt * np.arange(1, len(s) + 1)[:, None]
@@ -151,7 +151,7 @@ def crossing_time(answer, rng) -> None:
 
 
 def _name_crossing(found, right, dt: float, k, a, b) -> None:
-    """`Wrong`, with what the times are."""
+    """Raise `Wrong`, saying what the times are."""
     for slip, words in (
         (dt * (k + 1), "Those are whole steps: interpolate between the step before and this one."),
         (right + dt, "One step too late: h[k] is at dt * (k + 1), so h[k - 1] is at dt * k."),
@@ -159,7 +159,7 @@ def _name_crossing(found, right, dt: float, k, a, b) -> None:
         (right / dt, "Those are numbers of steps. Multiply by dt."),
         (dt * (k + (1 - b) / (a - b)), "You measure from the far end: the crossing comes "
          "(1 - a) / (b - a) of a step after h[k - 1] = a."),
-        (dt * (k + a / b), "(1 - a) / (b - a) of the step have passed when the line reaches 1."),
+        (dt * (k + a / b), "The line reaches 1 after the fraction (1 - a) / (b - a) of the step."),
     ):  # fmt: skip
         if np.allclose(found, slip, rtol=1e-6):
             raise Wrong(words)

@@ -20,7 +20,7 @@ def _weights(rng, n: int, m: int) -> torch.Tensor:
 def _counts(value, n_samples: int) -> np.ndarray:
     if np.ndim(value) == 0 and n_samples > 1:
         raise Wrong(
-            f"You return one number. Each of the {n_samples} samples has a count of its own."
+            f"You return one number. Return a count for each of the {n_samples} samples."
         )
     return array(value, (n_samples,), "The additions")
 
@@ -37,7 +37,7 @@ def _counts(value, n_samples: int) -> np.ndarray:
     ),
 )
 def bootstrap(answer, rng) -> None:
-    """`bootstrap(difference [S, N], draws, rng) -> [draws]`, each of rows and columns anew."""
+    """`bootstrap(difference [S, N], draws, rng) -> [draws]`, each from new rows and columns."""
     for n_seeds, n_samples in ((4, 60), (6, 40)):
         seeds = rng.normal(size=(n_seeds, 1))
         samples = np.sign(rng.normal(0.3, 1.0, n_samples)) * (rng.random(n_samples) < 0.5)
@@ -68,7 +68,7 @@ def bootstrap(answer, rng) -> None:
 
 
 def _spread(answer, difference: np.ndarray, rng, draws: int = 1500) -> float:
-    """The spread of an answer's draws, by that of the definition; Wrong if their mean is."""
+    """The spread of an answer's draws relative to the right one; `Wrong` if their mean is wrong."""
     found = answer(difference, draws, np.random.default_rng(rng.integers(2**32)))
     found = array(found, (draws,), "The drawn differences")
     mean, spread = difference.mean(), _drawn(difference, draws, rng).std()
@@ -94,7 +94,7 @@ def _drawn(difference: np.ndarray, draws: int, rng) -> np.ndarray:
     2,
     hints=(
         "Follow a single spike: at how many synapses of its sender is something added?",
-        "Count the spikes of each sender, [B, n], and the synapses of each sender, [n].",
+        "Count the spikes of each sender, [B, n], and its synapses, [n].",
         "spikes.sum(0) @ (weights != 0).sum(1), with both as floats or both as integers.",
     ),
 )
@@ -131,8 +131,8 @@ def additions_of(answer, rng) -> None:
             )
         if np.allclose(found, fired.mean(1) * exist.sum(), rtol=1e-4):
             raise Wrong(
-                "Mean spikes times all synapses is right only if all neurons have equally many. "
-                "Sum neuron by neuron."
+                "Mean spikes times all synapses is right only if all neurons have equally many "
+                "synapses. Sum neuron by neuron."
             )
         k = int(np.argmax(found != expected))
         raise Wrong(
@@ -168,7 +168,7 @@ def break_even(answer, rng) -> None:
                     f"With {n_steps} steps and {n_in} inputs you allow {found:.1f} spikes, but "
                     "there cannot be fewer than 0: the updates alone cost more, so return 0."
                 )
-            raise Wrong(f"With {n_steps} steps the updates alone cost more: 0, not {found:.3f}.")
+            raise Wrong(f"With {n_steps} steps updates alone cost more: return 0, not {found:.3f}.")
         if near(found, product / add):
             raise Wrong(
                 "You leave out the updates: each neuron is updated in each step, spike or not."

@@ -19,8 +19,7 @@ from jarvis.neurons.decay import exp_decay
         "Begin with row_by_row. What does it write to v[n], and what should it write now?",
         "Make s and h with np.empty_like(x), and v with np.zeros_like(x[0]); return s and h.",
         "As row_by_row, with v[n] = p * (1 - spike); one and zero can be x.dtype.type(1) and (0), "
-        "or "
-        "let numpy compare: s[t, n] = p >= 1.",
+        "or let numpy compare: s[t, n] = p >= 1.",
     ),
 )
 def zero_reset(answer, rng) -> None:
@@ -157,7 +156,7 @@ def steps_for(answer, rng) -> None:
         if abs(found - (ratio * unbound + c) / slope) < 1:
             raise Wrong(f"{said}. Your c is on the wrong side. 8 T + c should reach 40 ratio.")
         if abs(found - (10 * unbound - c) / slope) < 1:
-            raise Wrong(f"{said}. That is right for ten times: use the argument.")
+            raise Wrong(f"{said}. That is right only for ratio = 10: use the argument.")
         if abs(found - ratio * slope) < 1 or abs(found - ratio) < 1:
             raise Wrong(f"{said}. unbind writes about 40 bytes, not 8: set 8 T + c = 40 ratio.")
         times = (slope * found + c) / unbound
@@ -199,7 +198,7 @@ class _Written(TorchDispatchMode):
     ),
 )
 def in_pieces(answer, rng) -> None:
-    """`in_pieces(layer, x, g, length) -> spikes, gradient of x, largest number of bytes kept`."""
+    """`in_pieces(layer, x, g, length) -> spikes, gradient of x, most bytes kept at one time`."""
     n_pieces, length = int(rng.integers(3, 6)), int(rng.integers(8, 15))
     layer = LIFLayer(rng.uniform(10, 40))
     shape = (n_pieces * length, 3, 16)
@@ -210,7 +209,7 @@ def in_pieces(answer, rng) -> None:
     except Wrong as wrong:
         if re.search("second time|already been freed", str(wrong)):
             raise Wrong(
-                "A backward pass reached the previous piece, which no longer has a graph: pass "
+                "A backward pass reached the previous piece, whose graph has been freed: pass "
                 "state.detach() to the next piece."
             ) from None
         raise

@@ -41,7 +41,7 @@ params = FirstSpikeParams(tau_mem=tau, tau_syn=tau_syn, min_slope=0.0)
 # %% [markdown]
 # ### Exercise 1: Move the threshold
 #
-# Raise the threshold by $d\theta$. The crossing moves until $v$ has risen by as much:
+# Raise the threshold by $d\theta$. The crossing moves by $dT$, in which $v$ rises by $d\theta$:
 # $\dot v\,dT = d\theta$, so $dT/d\theta = 1/\dot v$. At the crossing $\dot v = I - 1/\tau$ with
 # $I = w e^{-T/\tau_s} = w y^2$.
 
@@ -73,12 +73,13 @@ plt.show()
 assert np.allclose(by_threshold(weights, tau), numbers, rtol=1e-4)
 
 # %% [markdown]
-# *The figure shows the derivative by the rule and by finite differences.* Whatever changes $v$ at
-# $T$ by $dv$ moves $T$ by $-dv/\dot v$, and a higher threshold is a lower potential.
+# *The figure shows the derivative by the rule and by finite differences.* Any change $dv$ of the
+# potential at $T$ moves $T$ by $-dv/\dot v$, and a higher threshold acts like a lower potential.
 #
 # ### Exercise 2: Wake a silent neuron
 #
-# The spike time of a silent neuron is infinite and has no gradient. Its peak has one: raise it.
+# The spike time of a silent neuron is infinite and has no gradient. The peak of its potential has
+# one, so raise the peak.
 
 
 # %%
@@ -112,15 +113,15 @@ assert track[-1, 4] >= 1
 
 # %% [markdown]
 # *The figure shows when the four inputs arrive, and the peak of the potential, during training.*
-# The delays gather the arrivals until the neuron spikes. From then on the peak is the threshold,
-# without a gradient.
+# The delays bring the arrivals together until the neuron spikes. From then on the peak equals the
+# threshold and has no gradient.
 #
 # ### Exercise 3: Add an after-current
 #
 # At an own spike $I^+ = I^- + c$ and $v^+ = 0$. The rule
 # $dx^+ = J\,dx^- + (J\dot x^- - \dot x^+)\,dt$ gives for the current
 # $dI^+ = dI^- + dc + (-I^- + I^+)/\tau_s\,dt = dI^- + dc + c/\tau_s\,dt$ and for the potential
-# $dv^+ = -\dot v^+ dt$, with $dt = -dv^-/\dot v^-$. Collect what belongs to $dv^-$ and to $dc$:
+# $dv^+ = -\dot v^+ dt$, with $dt = -dv^-/\dot v^-$. Collect the factors of $dv^-$ and $dc$:
 #
 # $$\lambda_v^- = \frac{\dot v^+\lambda_v - (c/\tau_s)\,\lambda_I - \partial L/\partial t}
 # {\dot v^-}, \qquad \frac{\partial L}{\partial c} = \lambda_I .$$
@@ -135,7 +136,7 @@ def own_spike(lam_v, lam_i, pull, before, after, c, tau_syn):
 assert check.own_spike(own_spike)
 
 # %% [markdown]
-# And in the whole network of section 6, against a finite difference:
+# Test this in the whole network of section 6, against a finite difference:
 
 # %%
 rng = np.random.default_rng(seed)

@@ -33,9 +33,9 @@ tau = 10.0  # membrane time constant, ms; that of the synapse is half of it
 # %% [markdown]
 # ### Exercise 1: Write the first spike time
 #
-# A step counts as long as no spike has come up to it, which is a product: 1 - s for every step so
-# far. The first spike makes it 0 for good. A product has the right derivative, too: a spike in step
-# k would set to 0 all that follows.
+# A step counts if there is no spike in it or before it: if the product of 1 - s over all steps so
+# far is 1. The first spike sets this product to 0 for good. The product has the right derivative,
+# too: a spike in step k would set all later products to 0.
 
 
 # %%
@@ -56,12 +56,13 @@ print(gradient[:, 0].tolist())
 
 # %% [markdown]
 # A spike in step 0 would save 3 ms, one in step 2 would save 1 ms, and one after step 3 nothing.
-# (Without the spike in step 3 the count would go on to the one in step 6, so this spike saves 3.)
+# (Without the spike in step 3 the count would continue to the spike in step 6, so the spike in step
+# 3 saves 3 ms.)
 #
 # ### Exercise 2: Find the spike between two steps
 #
 # Between the steps k - 1 and k the potential rises from a to b, nearly along a line. It reaches 1
-# after the share (1 - a)/(b - a) of the step.
+# after the fraction (1 - a)/(b - a) of the step.
 
 
 # %%

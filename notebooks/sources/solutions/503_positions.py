@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Pull on neurons, meet spikes, freeze delays
+# # Pull on neurons, predict positions, freeze delays
 #
 # Solutions to [503](../503_positions.ipynb).
 
@@ -35,8 +35,8 @@ seed = 0
 # %% [markdown]
 # ### Exercise 1: Pull on a neuron
 #
-# $\partial d_{ij}/\partial r_j = (r_j - r_i)/d_{ij}$, a vector of length 1 that points away from
-# the sender. Each synapse contributes it with the weight $g_{ij}$.
+# $\partial d_{ij}/\partial r_j = (r_j - r_i)/d_{ij}$, a vector of length almost 1 that points away
+# from the sender. Each synapse contributes $g_{ij}$ times this vector.
 
 
 # %%
@@ -71,8 +71,8 @@ plt.show()
 #
 # ### Exercise 2: Predict the position
 #
-# The left spike arrives at $x$, the right one at lag + gap - $x$. They are equal at half of the
-# sum.
+# The left spike arrives at $x$, the right one at lag + gap - $x$. The two times are equal at $x$ =
+# (lag + gap)/2.
 
 
 # %%
@@ -87,9 +87,9 @@ print(f"x = {meeting_point(10.0, 4.0):.0f} ms")
 # %% [markdown]
 # ### Exercise 3: Which delays are possible?
 #
-# All positions with the delay $d_1$ from the first sender lie on a circle around it. The two
-# circles meet if their radii add up to at least the gap, and differ by no more than the gap: the
-# triangle inequality.
+# All positions with the delay $d_1$ from the first sender lie on a circle around it, and those with
+# $d_2$ from the second on another circle. The circles meet if their radii add up to at least the
+# gap and differ by at most the gap: the triangle inequality.
 
 
 # %%

@@ -13,8 +13,7 @@
 # %% [markdown]
 # # Repair six silent or exploding networks
 #
-# Solutions to [701](../701_debugging.ipynb). For each patient: the repair, why it works, and the
-# loss of patient and repaired network on one batch.
+# Solutions to [701](../701_debugging.ipynb). For each patient: the repair, and why it works.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
@@ -77,8 +76,8 @@ def side_by_side(patient, repaired):
 # %% [markdown]
 # ### Exercise 1: Wake the layers
 #
-# Layer by layer: what a layer receives depends on the rates of those before it, so the first comes
-# first. Then its spikes are the input by which the next one is scaled.
+# The input of a layer depends on the rates of the layers before it. So scale the first layer first;
+# its spikes are the input for scaling the next layer.
 
 
 # %%
@@ -101,13 +100,14 @@ for name, net in (("patient", broken.DeepReader(seed)), ("repaired", awake)):
 side_by_side(by_heart(broken.DeepReader(seed)), by_heart(awake))
 
 # %% [markdown]
-# *The figure shows the loss of both networks on 32 pictures.* Only the size of the first weights
+# *The figure shows the loss of both networks on 32 pictures.* Only the size of the initial weights
 # differs.
 #
 # ### Exercise 2: Draw better weights
 #
-# Numbers from -1 to 1 have mean 0, so pushes up and down cancel on average. What remains is a
-# random walk: it grows as the square root of the number of inputs, so the weights shrink with it.
+# Uniform numbers from -1 to 1 have mean 0, so excitation and inhibition cancel on average. The
+# remaining fluctuations grow as the square root of the number of inputs, so divide the weights by
+# it.
 
 
 # %%
@@ -123,8 +123,8 @@ weights = draw_weights(100, 64, generator(seed))
 side_by_side(by_heart(broken.drawn_reader(seed=seed)), by_heart(broken.drawn_reader(weights, seed)))
 
 # %% [markdown]
-# *The figure shows the loss of both networks on 32 pictures.* The output of the patient sees 100
-# neurons that fire at every step, for every picture.
+# *The figure shows the loss of both networks on 32 pictures.* The patient's output receives spikes
+# from all 100 neurons at every step, for every picture.
 #
 # ### Exercise 3: Translate a decay
 #
@@ -143,9 +143,9 @@ print(f"{tau_from_beta(0.95, 1.0):.1f} ms")
 # %% [markdown]
 # ### Exercise 4: Keep the gradient steady
 #
-# The usual surrogate is 1 at the threshold and 0.005 half a threshold away, so that few neurons
-# pass the gradient on at any time. Together with the usual weights it keeps the gradient within a
-# factor of ten. Smaller weights alone would cut the neurons off from each other.
+# The default surrogate is 1 at the threshold and 0.005 half a threshold away, so few neurons pass
+# the gradient on at any time. With the default weights it keeps the gradient within a factor of
+# ten. Smaller weights alone would disconnect the neurons from each other.
 
 
 # %%
@@ -175,8 +175,8 @@ assert not full_run or losses[-1] < 1.6
 #
 # ### Exercise 5: Write a surrogate that stays finite
 #
-# Written with the logistic function itself, nothing becomes larger than k. PyTorch computes the
-# sigmoid of any number without overflow, and of NaN it makes NaN.
+# If the curve is written with the logistic function itself, no term exceeds k. PyTorch's sigmoid
+# does not overflow, and returns NaN for NaN.
 
 
 # %%
@@ -204,9 +204,10 @@ plt.show()
 #
 # ### Exercise 6: Give every map a chance
 #
-# A threshold that a map reaches also after it has lost some weight, and homeostasis, which makes
-# the winners harder to excite. Change one at a time: the lower threshold alone revives all maps;
-# homeostasis alone, at a threshold of 20, leaves some dead. Both together also even out the wins.
+# Lower the threshold, so that a map still reaches it after its weights have fallen, and turn on
+# homeostasis, which makes winners harder to excite. Change one at a time: the lower threshold alone
+# revives all maps; homeostasis alone, at a threshold of 20, leaves some dead. Together they also
+# even out the wins.
 
 
 # %%

@@ -70,13 +70,13 @@ print("yours:", np.quantile(drawn, (0.025, 0.975)).round(4), " library:", found)
 assert np.allclose(np.quantile(drawn, (0.025, 0.975)), found[1:], atol=0.002)
 
 # %% [markdown]
-# *The figure shows the drawn differences; dashed: the interval of the library.*
+# *The figure shows the drawn differences; dashed lines mark the library's interval.*
 #
 # ### Exercise 2: Count the additions
 #
-# A spike causes as many additions as its neuron has weights that are not 0. So count the spikes of
-# each neuron and sample, `[B, n]`, and the synapses of each neuron, `[n]`; the product of the two
-# is the sum over neurons.
+# A spike causes one addition for each nonzero weight of its neuron. So count the spikes of each
+# neuron and sample, `[B, n]`, and the synapses of each neuron, `[n]`; their matrix product sums
+# over neurons.
 
 
 # %%
@@ -98,9 +98,9 @@ print("the library counts the same")
 # %% [markdown]
 # ### Exercise 3: Find the break-even
 #
-# Per neuron a dense layer costs $N(e_\times + e_+)$. A spiking one costs $r N e_+$ for $r$ spikes
-# per input and $T S (e_\times + e_+)$ for updates of $S$ variables. Equal where
-# $r = (e_\times + e_+)/e_+ \cdot (1 - TS/N)$, and nothing is left if $TS > N$.
+# For each neuron, a dense layer costs $N(e_\times + e_+)$. A spiking layer costs $r N e_+$ for $r$
+# spikes per input, plus $T S (e_\times + e_+)$ for updates of $S$ variables. The costs are equal at
+# $r = (e_\times + e_+)/e_+ \cdot (1 - TS/N)$; if $TS > N$, return 0.
 
 
 # %%

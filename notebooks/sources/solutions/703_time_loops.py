@@ -41,8 +41,7 @@ n_steps = 400  # of exercise 4
 # ### Exercise 1: Where does indexing cost ten times?
 #
 # The loop over `x[t]` writes 232 bytes per element at T = 25 and 432 at T = 50: 8 more for every
-# step, so $c = 232 - 200 = 32$. Ten times as many as `unbind` are reached where
-# $8T + 32 \ge 400$.
+# step, so $c = 232 - 200 = 32$. It writes ten times as many as `unbind` where $8T + 32 \ge 400$.
 
 
 # %%
@@ -58,7 +57,7 @@ print(f"ten times as many bytes from T = {steps_for(10)} on")
 # ### Exercise 2: Predict the memory of a recurrent layer
 #
 # The gradient of the recurrent weight is a sum over time of (gradient of $h_t$) times (spikes of
-# step $t-1$). So the spikes are kept besides $h$: two numbers per element.
+# step $t-1$). So the spikes are kept as well as $h$: two numbers per element.
 
 
 # %%
@@ -72,7 +71,7 @@ assert check.kept_per_element(kept_per_element)
 # %% [markdown]
 # ### Exercise 3: Reset to zero
 #
-# Only what is written to `v[n]` changes. `np.empty_like(x)` has the type of `x`, and `one` takes it
+# Only the value of `v[n]` changes. `np.empty_like(x)` has the type of `x`, and `one` gets its type
 # from `decay`: with a plain `1.0` numba would compute in float64.
 
 
@@ -95,8 +94,8 @@ assert check.zero_reset(zero_reset)
 # %% [markdown]
 # ### Exercise 4: Truncate, and save memory
 #
-# Each piece is a leaf of its own, so its gradient is computed at once and its graph is freed. The
-# state goes on without a graph.
+# Each piece is a separate leaf, so its gradient is computed at once and its graph is freed. The
+# state is passed on without a graph.
 
 
 # %%
@@ -138,7 +137,6 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the error of the truncated gradient and the memory it needs, against the length
-# of a piece (dotted: the membrane time constant).* Memory shrinks in proportion to the length. The
-# gradient pays for it: the steps before each cut lack what comes back from beyond it. With pieces
-# of one time constant the error is more than a half, and with pieces of five (100 ms) it is still a
-# quarter.
+# of a piece (dotted: the membrane time constant).* Memory shrinks in proportion to the length. But
+# the steps before each cut get no gradient from the steps after it. With pieces of one time
+# constant the error is more than a half; with pieces of five (100 ms) it is still a quarter.

@@ -53,8 +53,8 @@ def stream(n):
 # ### Exercise 1: Let go
 #
 # A new batch starts from neurons at rest: `net.state = None`. Better still is a network without
-# such an attribute, which takes and returns its state, as the layers of the library do: then there
-# is nothing to forget. `loss.item()` is a number; the tensor would keep a graph alive.
+# such an attribute, which takes and returns its state, as the layers of the library do: then nobody
+# can forget to reset it. `loss.item()` is a number; the tensor would keep a graph in memory.
 
 
 # %%
@@ -97,13 +97,13 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the loss of each batch.* With a detached state the network learns too, but its
-# potentials carry what other pictures have left there.
+# *The figure shows the loss of each batch.* With a detached state the network learns too, but each
+# picture starts from potentials that other pictures left.
 #
 # ### Exercise 2: Reset some of the samples
 #
-# The state of a sample is a row. Multiplying by 0 or 1 keeps the device and the dtype. (If a
-# potential may be infinite, take `torch.where`: 0 times infinity is NaN.)
+# The state of a sample is a row. `torch.where` keeps the device and the dtype. (So does multiplying
+# by 0 or 1, but 0 times an infinite potential is NaN.)
 
 
 # %%
@@ -124,7 +124,8 @@ print(begin_anew(state, torch.tensor([False, True, False])).v)
 # %% [markdown]
 # ### Exercise 3: Put time first
 #
-# One transpose at the door, and `[T, B, ...]` from there on. The last step is then `v[-1]`.
+# Transpose once at the start; from there on, everything is `[T, B, ...]`. The last step is then
+# `v[-1]`.
 
 
 # %%
@@ -140,7 +141,7 @@ assert check.cue_scores(cue_scores)
 # %% [markdown]
 # ### Exercise 4: Validate without side effects
 #
-# Note the mode of every module, since `net.train()` would also switch those that were in evaluation
+# Save the mode of every module, since `net.train()` would also switch those that were in evaluation
 # mode on purpose. A `try ... finally` restores them even if a batch raises an error.
 
 
@@ -168,7 +169,7 @@ assert check.validate(validate)
 # ### Exercise 5: Read the time
 #
 # The code sends the value $x$ at the step $(1 - x)(T - 1)$. Weight each step by the value that it
-# stands for, $1 - t/(T-1)$, and the sum over time gives the value back.
+# stands for, $1 - t/(T-1)$. The sum over time then returns the value.
 
 
 # %%
