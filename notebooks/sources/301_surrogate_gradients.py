@@ -623,7 +623,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the five shapes (left), and the test accuracy by shape (middle, which names the
 # colours) and by slope (right), one dot per network; dashed: the perfect decoder, dotted: no
-# gradient through spikes.* The means of all shapes lie within 0.3<!-- shapes_spread 0.25 --> points
+# gradient through spikes.* The means of all shapes lie within 0.2<!-- shapes_spread 0.25 --> points
 # of each other. From 0.1 to 100 the slope makes hardly any difference; at $10^4$ the accuracy is
 # down to 87<!-- slope_10000 3 --> %.
 #
