@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Build a leaky integrate-and-fire neuron
 #
-# A neuron's membrane is a small electrical circuit. You turn it into one line of Python, find out
-# why the obvious line is slightly wrong, and repair it. With a threshold and a reset, the circuit
+# A neuron's membrane is an electrical circuit. You turn it into one line of Python, find out why
+# the obvious line is slightly wrong, and repair it. With a threshold and a reset, the circuit
 # becomes a neuron that fires.
 #
 # **Time.** 50 minutes for you, 5 seconds for the machine.
@@ -226,7 +226,7 @@ assert exact_error < 1e-12
 # Only rounding errors are left. From here on we write the loop as `v = decay * v + x`, where `x` is
 # **what the input adds to v in one step.** For a constant current it is $(1 - e^{-dt/\tau})\,I$;
 # the library computes it with `constant_drive(I, tau, dt)`. (A spike from another neuron makes $v$
-# jump by a *weight*. A jump takes no time, so `dt` does not matter.)
+# jump by a *weight*, whatever `dt` is.)
 #
 # Suppose you forget the factor, and pass $x = I$ at every step of 1 ms. Where does $v$ settle?
 #
@@ -380,9 +380,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the repaired neuron.* You have built a [leaky integrate-and-fire
-# neuron](../docs/glossary.md#leaky-integrate-and-fire-neuron), or LIF neuron. $h$ reaches the
-# threshold; in this run $v$, after the reset, never does. The first spike comes at 22 ms, not at
-# 21.97 ms: we compare at the end of a step, so a spike is seen up to one `dt` late.
+# neuron](../docs/glossary.md#leaky-integrate-and-fire-neuron), or LIF neuron. The first spike comes
+# at 22 ms, not at 21.97 ms: we compare at the end of a step, so a spike is seen up to one `dt`
+# late.
 #
 # One step, in this order:
 #
@@ -428,10 +428,9 @@ ax.legend(loc="upper center", ncols=2)
 plt.show()
 
 # %% [markdown]
-# *The figure shows ten steps.* In each step the potential leaks, the input lifts it to $h$ (open
-# circle), and if $h$ reaches the threshold (dashed), the reset takes it down to $v$ (filled
-# circle). Both belong to the end of the step; they are drawn apart so that you can see them. Step 4
-# of the table runs from 4 to 5 on the axis.
+# *The figure shows ten steps.* In each step the potential leaks, the input lifts it to $h$, and if
+# $h$ reaches the threshold (dashed), the reset takes it down to $v$. Both belong to the end of the
+# step, but are drawn apart. Step 4 of the table runs from 4 to 5 on the axis.
 #
 # ## 7. The library does the same
 #
@@ -464,7 +463,7 @@ assert torch.equal(by_layer, by_hand)
 assert torch.equal(trace.v, v_by_hand)
 
 # %% [markdown]
-# All spikes are the same, and so are the potentials of `LIFLayer`.
+# Spikes and potentials are the same.
 #
 # ### Exercise 4: Write the neuron from memory (12 min)
 #

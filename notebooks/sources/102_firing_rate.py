@@ -15,7 +15,7 @@
 #
 # A constant current makes a neuron fire like a clock, at a rate that a formula predicts. Neurons in
 # the brain hardly ever fire like that. You add noise, wrongly at first, and find two kinds of
-# firing that have the same rate and look nothing alike.
+# firing with the same rate that look nothing alike.
 #
 # **Time.** 50 minutes for you, 15 seconds for the machine.
 #
@@ -103,8 +103,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the potential and the spikes (triangles) of the same neuron with three resets.*
-# (Use `"none"` for an output neuron if you read only its potential.) From here on we use `"zero"`,
-# for which there is an exact formula.
+# From here on we use `"zero"`, for which there is an exact formula.
 #
 # ## 2. From current to rate
 #
@@ -172,8 +171,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the firing rate against the current.* This [f-I
 # curve](../docs/glossary.md#f-i-curve) is zero up to the rheobase, then steep, then nearly
-# straight. The simulated intervals are too long by less than one step, because a spike is seen at
-# the end of the step in which it happens.
+# straight. The simulated intervals are too long by less than one step, because a spike is seen only
+# at the end of its step.
 #
 # ### Exercise 1: Which reset keeps the rate? (8 min)
 #
@@ -239,8 +238,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows rates with three refractory periods: simulated (dots), formula (lines), and the
-# limit $1/t_{ref}$ (dotted).* At strong currents the dots lie lower than the line, because each
-# interval is up to one `dt` too long.
+# limit $1/t_{ref}$ (dotted).* At strong currents the delay of a spike by up to one `dt` lowers the
+# dots.
 #
 # ### Exercise 2: Set a speed limit (3 min)
 #
@@ -363,7 +362,7 @@ plt.show()
 # *The figure shows the standard deviation of $v$ against the time step.* With the square root, it
 # no longer depends on `dt`. An input that is independent from step to step and scaled in this way
 # is called [white noise](../docs/glossary.md#white-noise). (A firing rate still depends a little on
-# `dt`: a threshold crossing within a step is missed.)
+# `dt`.)
 #
 # ### Exercise 3: From input spikes to noise (7 min)
 #
@@ -390,7 +389,7 @@ check.mean_and_spread(mean_and_spread)
 # it and much noise. Both fire about 20 times per second. How do their spike trains differ?
 #
 # <details><summary>Make a guess, then open</summary>
-# The first fires at nearly equal intervals. The second waits for a large enough fluctuation, and its
+# The first fires at nearly equal intervals. The second waits for a large enough fluctuation, so its
 # intervals vary widely.
 # </details>
 
@@ -508,7 +507,7 @@ plt.show()
 # ## Summary
 #
 # 1. A soft reset keeps the overshoot, a hard reset loses it.
-# 2. $f = 1/(t_{ref} + \tau \ln\frac{I}{I-1})$ above the rheobase, with the upper limit $1/t_{ref}$.
+# 2. $f = 1/(t_{ref} + \tau \ln\frac{I}{I-1})$ above the rheobase.
 # 3. Variances add. So the noise of one step scales with $\sqrt{1 - e^{-2dt/\tau}}$.
 # 4. Mean-driven firing is regular, fluctuation-driven firing irregular.
 #

@@ -13,10 +13,9 @@
 # %% [markdown]
 # # Give the neuron a synapse, an adaptive threshold and a memory
 #
-# So far, our neuron has remembered little more than its potential. You add a synaptic current,
-# which lasts for milliseconds, and an adaptive threshold, which lasts for hundreds of milliseconds.
-# Then you lose this memory, and the neuron falls silent; you carry too much of it, and a training
-# loop crashes.
+# You add a memory of milliseconds, a synaptic current, and one of hundreds of milliseconds, an
+# adaptive threshold. Then you lose this memory, and the neuron falls silent; you carry too much of
+# it, and a training loop crashes.
 #
 # **Time.** 40 minutes for you, 5 seconds for the machine.
 #
@@ -176,7 +175,7 @@ check.just_enough(just_enough)
 # 2. $s = 1$ where $h \ge 1 + b\,a$, else 0,
 # 3. $v = h - s$ and $a = e^{-dt/\tau_{adapt}}\,a + s$.
 #
-# The reset still subtracts the resting threshold, 1. Do the intervals grow for ever?
+# Do the intervals grow for ever?
 #
 # <details><summary>Make a guess, then open</summary>
 # No. The longer an interval, the more of a decays within it. In the end each spike adds exactly what
@@ -243,8 +242,8 @@ check.threshold_at(threshold_at)
 #
 # The [state](../docs/glossary.md#state) of a neuron is all that it keeps from one step to the next:
 # $v$; with the options above also $i$ and $a$; and with a refractory period, the number of steps
-# that remain of it. `LIFLayer` agrees with your loops. Careful with the names: the argument
-# `adaptation` is $b$, and `state.adaptation` is $a$.
+# that remain of it. `LIFLayer` agrees with your loops. Careful: the argument `adaptation` is $b$,
+# and `state.adaptation` is $a$.
 
 # %%
 silent = LIFLayer(tau=tau, dt=dt, tau_syn=5.0, threshold=1e9)  # a threshold out of reach
@@ -384,7 +383,7 @@ assert "second time" in message
 # **The fix:** [`state.detach()`](../docs/glossary.md#detach) keeps the numbers and drops their
 # history. This is called truncated backpropagation through time: the spikes stay the same, but the
 # gradient of a piece no longer sees how $w$ changed the state it started from. (`w.grad` adds up
-# over the pieces. It is negative: a larger $w$ would bring the rate closer to 0.1.)
+# over the pieces.)
 
 # %%
 w.grad, state = None, None

@@ -67,17 +67,16 @@ duration = 600.0  # of most simulations, ms
 # %% [markdown]
 # ## 1. A threshold that is not a line
 #
-# We return to the membrane of lesson 101, in mV, and write its leak as a *conductance* $g_L = 1/R$
-# of 10 nS.
+# Take the membrane of lesson 101, in mV, with its leak as a *conductance* $g_L = 1/R$ of 10 nS.
 #
 # A real spike begins because sodium channels open. The higher $V$, the more of them open, which
 # raises $V$ further. Near the threshold their current grows exponentially with $V$ (Fourcaud-Trocmé
-# et al. 2003). Add this current to the membrane equation:
+# et al. 2003). Add this current:
 #
 # $$C\,\frac{dV}{dt} = -g_L\,(V - E_L) + g_L\,\Delta_T\,e^{(V - V_T)/\Delta_T} + I .$$
 #
-# $V_T$ (-50 mV) says where the exponential sets in, and $\Delta_T$ (2 mV) says how sharply. How
-# much current does this neuron need to fire? By the argument of lesson 102, enough to reach $V_T$:
+# $V_T$ (-50 mV) says where the exponential sets in, and $\Delta_T$ (2 mV) how sharply. How much
+# current does this neuron need to fire? By the argument of lesson 102, enough to reach $V_T$:
 # $g_L (V_T - E_L)$ = 200 pA. Try this current, and a little less. (`step_response` solves the
 # equation.)
 
@@ -113,10 +112,9 @@ plt.show()
 # *The figure shows the slope at each potential, for three currents.* $V$ rises where the slope is
 # positive and falls where it is negative. So without a current, $V$ returns to -70 mV from anywhere
 # left of the open circle: -70 mV is a stable [fixed point](../docs/glossary.md#fixed-point), or
-# attractor. The open circle is an unstable fixed point. Beyond it $V$ rises ever faster: this
+# attractor. Beyond the open circle, an unstable fixed point, $V$ rises ever faster: this
 # [upstroke](../docs/glossary.md#upstroke) is the spike, and the equation itself produces it. We
-# count the spike when $V$ passes $V_{peak}$, here 0 mV, and put $V$ back to $V_{reset}$. (The exact
-# value of $V_{peak}$ hardly matters.)
+# count the spike when $V$ passes $V_{peak}$, here 0 mV, and put $V$ back to $V_{reset}$.
 #
 # A current lifts the curve. Its lowest point is at $V_T$, where the slopes of the leak current,
 # $-g_L$, and of the exponential, $+g_L$, cancel. At 180 pA this point touches zero, and the fixed
@@ -148,7 +146,7 @@ for name in ("tonic", "adapting", "bursting"):
     print(f"{name:10}{p.c:5g}{p.g_l:6g}{p.e_l:6g}{p.a:4g}{p.b:6g}{p.tau_w:6g}{p.v_reset:7g}")
 
 # %% [markdown]
-# Compare the adapting neuron with the same neuron without adaptation.
+# Run the adapting neuron with and without adaptation.
 
 # %%
 adapting = AdExParams.named("adapting")
@@ -236,10 +234,10 @@ plt.show()
 # %% [markdown]
 # *The figure shows the phase plane of the tonic neuron for three currents: nullclines, arrows in
 # the direction of motion, a trajectory from rest (squares: after each reset), stable fixed points
-# (filled circles) and unstable ones (open). The dotted line is the reset.* At 100 pA and at 210 pA
-# the trajectory ends in the stable fixed point. At the rheobase, 220<!-- tonic_rheobase 0.5 --> pA,
-# the fixed points merge and vanish. At 500 pA the V-nullcline lies above the frame: $V$ runs off to
-# the right, spikes, and starts again from the reset.
+# (filled circles) and unstable ones (open). Dotted: the reset.* At 100 pA and at 210 pA the
+# trajectory ends in the stable fixed point. At the rheobase, 220<!-- tonic_rheobase 0.5 --> pA, the
+# fixed points merge and vanish. At 500 pA the V-nullcline lies above the frame: $V$ runs off to the
+# right, spikes, and starts again from the reset.
 #
 # ### Exercise 2: The rheobase with adaptation (12 min)
 #
@@ -324,7 +322,7 @@ if check.steady_reset(steady_reset):
 #    no fixed point is left, and $V$ rises ever faster.
 # 2. The adaptation current $w$ slowly follows $a\,(V - E_L)$ and grows by $b$ at each spike.
 # 3. The nullclines meet at the fixed points. A current moves the V-nullcline up until the fixed
-#    points merge and vanish (with a large $a$, rest may become unstable earlier).
+#    points merge and vanish.
 # 4. To the right of $V_T$, a reset below the V-nullcline leads to a short interval, one above it to
 #    a long one.
 #

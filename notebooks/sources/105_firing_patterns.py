@@ -16,7 +16,7 @@
 # One pair of equations and eight parameter sets give eight [firing
 # patterns](../docs/glossary.md#firing-pattern) of real neurons. You find out what sets the strength
 # of adaptation. Then you look behind the simulation: the obvious method overflows, the usual repair
-# makes the spikes late, and a change of variable makes the difficult part of the step exact.
+# makes the spikes late, and a change of variable makes the difficult part exact.
 #
 # **Time.** 45 minutes for you, 20 seconds for the machine.
 #
@@ -97,8 +97,8 @@ plt.show()
 # and long in an order that does not repeat.
 # </details>
 #
-# (For `delayed_bursting` and `transient` they are corrected: with the printed ones, the first does
-# not fire within the 500 ms of the figure, and the second never stops.)
+# (Two entries of table 1 are corrected: as printed, `delayed_bursting` does not fire within the 500
+# ms of the figure, and `transient` never stops.)
 #
 # ### Try it with sliders
 #
@@ -198,8 +198,8 @@ plt.show()
 # the left, all three neurons end between 70 and 78 ms. But with a small $b$ it takes
 # 20<!-- settled_small_b 1 --> intervals to get there, with a large one 3<!-- settled_large_b 1 -->:
 # $w$ climbs to the same mean in steps of $b$. On the right, the blue points with the same product
-# differ by less than 20 %. (At the grey points, $w$ decays before the next spike.) So $b\,\tau_w$
-# sets **how far** the neuron slows down, and $b$ alone sets **after how many spikes**.
+# differ by less than 20 %. So $b\,\tau_w$ sets **how far** the neuron slows down, and $b$ alone
+# sets **after how many spikes**.
 #
 # $a$ acts without spikes: a positive $a$ slowly strengthens the leak (soon the current of
 # `transient` no longer suffices), a negative $a$ weakens it (the intervals of `delayed` shrink).
@@ -289,9 +289,8 @@ assert all(late > step for step, late in euler_late.items())
 # $e$ every 2 mV, and Euler takes it at the start of each step, where it is far too small.
 #
 # **The fix.** For the exponential *alone*, $\tau\,dV/dt = \Delta_T\,e^{(V-V_T)/\Delta_T}$, there is
-# a closed form. Substitute $s = e^{-(V - V_T)/\Delta_T}$ (not the spike $s$ of lesson 101). Then
-# $ds/dt = -1/\tau$: $s$ falls in a straight line, and the spike is where it reaches zero, after
-# $\tau s$ ms. Written for $V$:
+# a closed form. Substitute $s = e^{-(V - V_T)/\Delta_T}$. Then $ds/dt = -1/\tau$: $s$ falls in a
+# straight line, and the spike is where it reaches zero, after $\tau s$ ms. Written for $V$:
 #
 # $$V \leftarrow V - \Delta_T \ln\!\Bigl(1 - \tfrac{dt}{\tau}\,e^{(V - V_T)/\Delta_T}\Bigr) .$$
 
@@ -476,8 +475,8 @@ for name, step in (("tonic", 2.0), ("bursting", 3.0)):
         print(f"{warning.category.__name__}: {warning.message}\n")
 
 # %% [markdown]
-# The 20 ms are the membrane time constant; the 2.71 ms are the time that the upstroke of section 3
-# takes from -46 mV, the reset of `bursting`.
+# The 20 ms are the membrane time constant; the upstroke of section 3 takes 2.71 ms from -46 mV, the
+# reset of `bursting`.
 #
 # ## 5. When two correct simulations disagree
 #
@@ -520,11 +519,10 @@ plt.show()
 # %% [markdown]
 # *The figure shows the difference between the spike times of two runs that start a millionth of a
 # pA apart.* In the adapting neuron it stays below a millionth of a ms, and dies away. In the
-# irregular one it grows exponentially for about 400 ms, to about 1 ms. Then it shrinks for a while,
-# but in the end the trains differ by up to an interval: this is
-# [chaos](../docs/glossary.md#chaos). So the spike times of two correct simulations cannot agree for
-# long, and a test that demands it is wrong. Their statistics do agree: with both values of `dt`,
-# mean interval and CV are the same to within 2 %.
+# irregular one it grows exponentially for about 400 ms, to about 1 ms. In the end the trains differ
+# by up to an interval: this is [chaos](../docs/glossary.md#chaos). So the spike times of two
+# correct simulations cannot agree for long, and a test that demands it is wrong. Their statistics
+# do agree: with both values of `dt`, mean interval and CV are the same to within 2 %.
 #
 # ## Summary
 #

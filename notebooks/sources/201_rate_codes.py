@@ -14,7 +14,7 @@
 # # Send a picture as firing rates
 #
 # A spiking network sees spikes, not grey levels. In a **[rate
-# code](../docs/glossary.md#rate-code)**, a bright pixel fires often and a dark one rarely. You will
+# code](../docs/glossary.md#rate-code)**, a bright pixel fires often and a dark one rarely. You
 # write this code in two lines, read the picture back, and predict its error before you measure it.
 #
 # **Time.** 40 minutes for you, 15 seconds for the machine.
@@ -174,8 +174,7 @@ plt.show()
 # *The figure shows the RMS error over 200 digits against T (the overline denotes the mean over all
 # pixels), and the standard deviation against the brightness; grey: the formulas.* On log-log axes
 # the error falls with a slope of -0.50<!-- slope 0.02 -->; at T = 64 it is
-# 3.3<!-- error_64_percent 0.1 --> % of the range. It is largest for middle greys. White and black
-# have no error as long as $p$ is the brightness.
+# 3.3<!-- error_64_percent 0.1 --> % of the range. It is largest for middle greys.
 #
 # ### Exercise 1: How many steps? (4 min)
 #
@@ -246,8 +245,8 @@ if check.brightness(brightness):
 #
 # ### What the encoder refuses
 #
-# Pixels stored as bytes go up to 255. The comparison `draws < picture` accepts them. The library
-# refuses them, as well as negative values, and a `max_rate` that makes $p$ exceed 1:
+# Pixels stored as bytes go up to 255. `draws < picture` accepts them; the library refuses them,
+# negative values, and a `max_rate` that makes $p$ exceed 1:
 
 # %%
 try:
@@ -303,10 +302,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the standard deviation after 100 ms at 100 Hz against the time step.* At 1 ms
-# and below the error stays close to its limit, 0.283<!-- poisson_limit 0.001 --> (dotted): finer
-# steps gain nothing, and only *rate times duration* matters. Coarse steps reduce the error, to
-# 0.13<!-- coarse_error 0.01 --> at 10 ms: with a spike in 8 of 10 steps the train is almost
-# regular.
+# and below the error stays close to its limit, 0.283<!-- poisson_limit 0.001 --> (dotted): only
+# *rate times duration* matters. Coarse steps reduce the error, to 0.13<!-- coarse_error 0.01 --> at
+# 10 ms: with a spike in 8 of 10 steps the train is almost regular.
 #
 # ### Exercise 3: Measure the irregularity (4 min)
 #
@@ -433,7 +431,7 @@ plt.show()
 # *The figure shows three estimates of p (dashed): for one neuron (line), and the mean of all copies
 # plus and minus one standard deviation (band).* At the end the mean so far has the least noise, but
 # it still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate follows within about 15
-# ms but is noisy; with 50 ms it is smooth, but has not quite risen from 0 to 0.8 by 150 ms.
+# ms but is noisy; with 50 ms it is smooth, but has not quite reached 0.8 by 150 ms.
 #
 # A spike $k$ steps ago has the weight $(1-\beta)\beta^k$ in the estimate. The squares of these
 # weights add up to $(1-\beta)/(1+\beta)$; in a mean over T steps they add up to $1/T$. So the law
@@ -473,8 +471,8 @@ if check.time_constant(time_constant):
 # %% [markdown]
 # ## Summary
 #
-# 1. In a Poisson code, a kind of rate code, each pixel fires with probability $p$ per step. The
-#    mean over time decodes it.
+# 1. In a Poisson code, each pixel fires with probability $p$ per step. The mean over time decodes
+#    it.
 # 2. The error is $\sqrt{p(1-p)/T}$: halving it takes four times as many steps.
 # 3. $p = x\cdot$ `max_rate` $\cdot$ `dt` / 1000. A finer time step does not help.
 # 4. A running estimate sees about $2\tau$ of the past: a longer $\tau$ means less noise, but more

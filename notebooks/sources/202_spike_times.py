@@ -14,9 +14,9 @@
 # # Send a picture with one spike per pixel
 #
 # A rate code needs hundreds of spikes for one precise grey level. In a **time code** each pixel
-# fires once, and *when* it fires tells its brightness. You will write such a code, read it with the
-# wrong decoder, and meet a neuron that produces it. At the end you compare what rate and time codes
-# cost, and how well they withstand noise.
+# fires once, and *when* it fires tells its brightness. You write such a code, read it with the
+# wrong decoder, and meet a neuron that produces it. Then you compare what rate and time codes cost,
+# and how well they withstand noise.
 #
 # **Time.** 50 minutes for you, 20 seconds for the machine.
 #
@@ -192,8 +192,7 @@ if check.bits_per_spike(bits_per_spike):
         print(f"{k:2d} levels: count {count:.2f}, timed {first:.2f} bits per spike")
 
 # %% [markdown]
-# Compare both codes: move the sliders, or draw on the digit. (In the Poisson code, white fires at
-# 1000 Hz.)
+# Compare the first-spike code with a Poisson code: move the sliders, or draw on the digit.
 #
 # 1. Drag T from 50 to 17: which error becomes 0?
 # 2. Move the seed: which decoded picture changes?
@@ -331,7 +330,7 @@ if check.expected_first_step(expected_first_step):
 # $$t = \tau \ln \frac{x}{x - \theta}, \qquad x > \theta .$$
 #
 # This is a [latency code](../docs/glossary.md#latency-code). Only the first spike counts, so the
-# simulated neuron is not reset (`reset="none"`): its potential keeps rising.
+# simulated neuron is not reset (`reset="none"`).
 
 # %%
 tau, theta = 10.0, 0.2  # ms, threshold
@@ -376,8 +375,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows charging neurons, by the formula (grey) and simulated (blue), with the spike
 # times by the formula (triangles) at the threshold (dashed); and these times (grey) with those of
-# `jarvis.latency_encode` (blue).* The neuron with $x$ = 0.15 never reaches the threshold. Steps are
-# numbered from 0: a spike at 2.36 ms falls in step 2.
+# `jarvis.latency_encode` (blue).* A spike at 2.36 ms falls in step 2.
 #
 # ### Exercise 3: Read a latency (4 min)
 #
@@ -414,7 +412,6 @@ if check.read_latency(read_latency):
 #
 # The same reader reads pictures from three codes of growing duration: first spikes, and rates with
 # white at 1000 Hz or at 100 Hz. Which is the most accurate after 5 ms, and with how many spikes?
-# (`score` returns the accuracy and the spikes per picture.)
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -556,8 +553,8 @@ assert noisy[added, "first spike, 33 ms"][-1] < noisy[added, "first spike, 5 ms"
 #   27<!-- added_100_budget_percent 2 --> %; with many, it stays at
 #   97<!-- added_100_rate_percent 1 --> %.
 #
-# Many spikes protect against lost and spurious ones. Where spikes are few, times carry more than
-# counts, as long as the jitter is short compared with the code.
+# Where spikes are few, times carry more than counts, as long as the jitter is short compared with
+# the code.
 #
 # ## 6. What if you do not know when the picture began?
 #

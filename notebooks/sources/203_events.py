@@ -190,10 +190,10 @@ plt.show()
 #
 # <details><summary>Make a guess, then open</summary>
 #
-# The reference moves by at most one threshold per step. At a speed of $s$ pixels per ms, the
-# brightness of a pixel changes by at most $s$ per ms, because neighbouring pixels differ by at most
-# 1. So the reference falls behind when the speed exceeds threshold/dt, here 0.1 pixels per ms
-# (*slope overload*). Half the threshold costs twice the events.
+# At a speed of $s$ pixels per ms, the brightness of a pixel changes by at most $s$ per ms, because
+# neighbouring pixels differ by at most 1. So the reference falls behind when the speed exceeds
+# threshold/dt, here 0.1 pixels per ms (*slope overload*). Half the threshold costs twice the
+# events.
 #
 # </details>
 
@@ -236,9 +236,9 @@ assert (n_events <= path / fine).all()
 # *The figure shows the largest error of the rebuilt film against the speed (dotted: threshold/dt),
 # and the number of events of a slow passage against the threshold.* Up to threshold/dt the error is
 # at most the threshold; beyond, it rises steeply. The number of events is at most the sum of all
-# changes, up and down, divided by the threshold; coarse thresholds miss the last part of each rise
-# and fall. So a small threshold is accurate, but sends many events and cannot follow fast changes.
-# Here a smaller `dt` helps, unlike in [201](201_rate_codes.ipynb).
+# changes, up and down, divided by the threshold. So a small threshold is accurate, but sends many
+# events and cannot follow fast changes. Here a smaller `dt` helps, unlike in
+# [201](201_rate_codes.ipynb).
 #
 # ### Exercise 2: Choose the threshold (4 min)
 #
@@ -382,8 +382,8 @@ assert moving > 3 * still
 # ### Exercise 4: Draw a time surface (6 min)
 #
 # At the time $t$ (`now`), give each pixel the value $e^{-(t - t_{last})/\tau}$, where $t_{last}$ is
-# the time of its last event up to and including $t$. A pixel without an event so far gets the value
-# 0. This is a **time surface** (Lagorce et al. 2017). `times` (sorted, ms) and `place` (0 to
+# the time of its last event up to and including $t$. A pixel without an event so far gets the
+# value 0. This is a **time surface** (Lagorce et al. 2017). `times` (sorted, ms) and `place` (0 to
 # `n_pixels` - 1) are arrays with one entry per event.
 
 
@@ -550,10 +550,9 @@ if full_run and on_nmnist:
 # of counts, and for readers trained and tested on ON and OFF counts up to a time.* From ON and OFF
 # counts the reader gets 85<!-- on_off 1.5 --> % right, and about as many without the polarity. With
 # separate saccades it gets 94<!-- per_saccade 1.5 --> %, in the control
-# 78.5<!-- random_groups 2 --> %: more numbers alone do not help, and may hurt a reader that learns
-# from only 900 recordings. So *when* an event came matters: each saccade shows different edges.
-# (Whether its exact ms matters was not tested.) What is left of ON minus OFF, almost nothing to the
-# eye, still gives 66.5<!-- net 2 --> %.
+# 78.5<!-- random_groups 2 --> %: more numbers alone do not help, and may hurt. So *when* an event
+# came matters: each saccade shows different edges. (Whether its exact ms matters was not tested.)
+# What is left of ON minus OFF still gives 66.5<!-- net 2 --> %.
 #
 # After 30 ms the accuracy is 90<!-- soon_30 1.5 --> %, about two standard errors above that of
 # whole recordings, perhaps because their counts mix the edges of three saccades. To use a whole

@@ -11,8 +11,8 @@
 # # Train a spiking network with surrogate gradients
 #
 # You build a network of 32 spiking neurons from plain tensors and train it to tell two kinds of
-# input apart. With the mathematically correct gradient it learns far too little. With a gradient
-# that is wrong on purpose, it becomes nearly as good as a decoder that knows the rule.
+# input apart. With the correct gradient it learns far too little. With a gradient that is wrong on
+# purpose, it becomes nearly as good as a decoder that knows the rule.
 #
 # **Time.** 60 minutes for you, 3 minutes for the machine.
 #
@@ -62,8 +62,7 @@ n_seeds = 3  # networks wherever two ways of training are compared
 # ## 1. The task
 #
 # A sample is a list of 32 numbers $x_k$, independent and uniform between 0 and 1. Its label is 1 if
-# the large numbers tend to stand at the end of the list, and 0 if they tend to stand at the
-# beginning:
+# the large numbers tend to stand at the end of the list, and 0 if at the beginning:
 #
 # $$y = 1 \text{ if } \sum_k w_k x_k > 0, \qquad w \text{ rising evenly from } -1 \text{ to } 1.$$
 #
@@ -204,8 +203,8 @@ check.cross_entropy(cross_entropy)
 #
 # An [epoch](../docs/glossary.md#epoch) is one pass over the training samples, in random order and
 # in batches. After each batch, autograd computes the gradient of the loss with respect to every
-# weight, and the [optimiser](../docs/glossary.md#optimiser) takes a small step downhill. Our
-# optimiser, Adam, divides each weight's gradient by its recent size.
+# weight, and the [optimiser](../docs/glossary.md#optimiser) takes a small step downhill. Ours,
+# Adam, divides each weight's gradient by its recent size.
 
 
 # %%
@@ -288,10 +287,9 @@ assert len(set(loss_narrow)) < 60  # few stairs among 201 points
 
 # %% [markdown]
 # *The figure shows the loss as the hidden weights move, over a wide range (left; dotted: their
-# initial values) and over one more than two thousand times smaller (right).* Near z = 0 the loss is
-# a staircase. Each stair is flat: an infinitely small change of a weight changes no spike, so the
-# gradient is zero. Yet the staircase leads downhill. We need the slope of the whole staircase, not
-# of one stair.
+# initial values) and over a tiny one (right).* Near z = 0 the loss is a staircase. Each stair is
+# flat: an infinitely small change of a weight changes no spike, so the gradient is zero. Yet the
+# staircase leads downhill. We need the slope of the whole staircase, not of one stair.
 #
 # ### Exercise 2: The slope of a staircase (3 min)
 #
@@ -359,7 +357,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the spike as a function of the distance to the threshold (left), and its true
 # and surrogate derivatives (right).* A neuron gets much of the gradient if its potential was near
-# the threshold, on either side.
+# the threshold.
 #
 # ### Exercise 3: A bump of your own (5 min)
 #
@@ -382,7 +380,7 @@ if check.gaussian(gaussian):
 # ## 6. The way back through time
 #
 # A potential depends on all earlier inputs through the leak, so the gradient has to travel back
-# through time as well. Unrolled over time steps, the network is one long
+# through time, too. Unrolled over time steps, the network is one long
 # [graph](../docs/glossary.md#unrolled-graph).
 
 # %%
@@ -401,8 +399,8 @@ plt.show()
 # \qquad \frac{\partial L}{\partial W} = \sum_t g_t\, i_t^\top.$$
 #
 # This is [backpropagation through time](../docs/glossary.md#backpropagation-through-time). The
-# reset has no arrow: we [detached](../docs/glossary.md#detached-reset) it in `forward`. Otherwise
-# the gradient of a spike would have a second term, because a spike also lowers the potential.
+# reset has no arrow: we [detached](../docs/glossary.md#detached-reset) it in `forward`. Otherwise a
+# spike's gradient would have a second term.
 #
 # ### Exercise 4: Backpropagation through time by hand (8 min)
 #
@@ -482,7 +480,7 @@ plt.show()
 # *The figure shows the training loss per epoch (left) and the test accuracies, one dot per network
 # (right).* With the surrogate the networks reach 90.4<!-- acc_surrogate 0.4 --> % on average, and
 # the perfect decoder 91.1<!-- perfect 0.3 --> %. So nearly all errors come from the noise of the
-# code, not from the network. The wrong gradient is the useful one.
+# code.
 #
 # ### What has it learned?
 #
@@ -653,8 +651,8 @@ if check.reached(reached):
 # ### A harder case
 #
 # So far learning was easy: the read-out learns without a surrogate, and the gradient crosses only
-# one layer of spikes. The network in the explorer below reads the digits 0 to 4 with *two* hidden
-# layers. Its read-out is frozen at its initial weights, and it is trained for only 40 updates.
+# one layer of spikes. The network below reads the digits 0 to 4 with *two* hidden layers. Its
+# read-out is frozen at its initial weights, and it is trained for only 40 updates.
 #
 # - Drag the slope of "fast_sigmoid" to both ends. Which bump learns faster, the wide or the narrow
 #   one?

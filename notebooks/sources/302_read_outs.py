@@ -107,7 +107,7 @@ print(f"loss {loss_plain[0]:.3f} -> {loss_plain[-1]:.3f}, test accuracy {acc_pla
 # %% [markdown]
 # ## 2. A silent layer
 #
-# Make it fail. [Silence](../docs/glossary.md#silent-layer) the hidden layer by its
+# [Silence](../docs/glossary.md#silent-layer) the hidden layer by its
 # [initialisation](../docs/glossary.md#initialisation): multiply weights and biases by 0.01, so that
 # no potential comes near the threshold. Use two surrogates: the fast sigmoid, and a triangle of
 # slope 2, which is exactly 0 for potentials below 0.5.
@@ -137,8 +137,8 @@ assert report.layers[0].silent == 1.0
 # <details><summary>Make a guess, then open: does the silent network learn with the fast sigmoid?
 # </summary>
 #
-# Yes. At a distance of 1 from the threshold the bump is $1/26^2 = 0.0015$: tiny, but not 0. Adam
-# divides by the gradient's recent size, so a tiny gradient that keeps its direction is enough.
+# Yes. At a distance of 1 from the threshold the bump is $1/26^2 = 0.0015$, not 0. Adam divides by
+# the gradient's recent size, so a tiny gradient that keeps its direction is enough.
 # </details>
 
 # %%
@@ -314,8 +314,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the accuracy of the perfect decoder, by formula and simulated, and that of our
 # network.* The network is at the ceiling of 91.2<!-- ceiling 0.05 --> %. Only a longer or a better
-# code would help. (The accuracy has a standard error of 0.2 to 0.3 points, so a dot may lie a
-# little above.)
+# code would help. (With a standard error of 0.2 to 0.3 points, a dot may lie above the ceiling.)
 #
 # ### Exercise 3: How long must the code be? (5 min)
 #
@@ -457,8 +456,7 @@ plt.show()
 # $T_\mathrm{eff} \approx \frac34 T$ and lower the ceiling from 91.2 to
 # 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network lies within about
 # 0.3<!-- largest_gap 0.15 --> points of *its* ceiling. From mean current to mean potential the
-# formula predicts a loss of 1.2 points, and the networks lose 1.1. The read-out throws information
-# away.
+# formula predicts a loss of 1.2 points, and the networks lose 1.1.
 #
 # ### Exercise 4: The best leak (4 min)
 #
@@ -483,9 +481,9 @@ if check.step_weights(step_weights):
 # %% [markdown]
 # ## 7. Change the code: one spike per input
 #
-# Rate codes spend many spikes. The [time-to-first-spike](../docs/glossary.md#time-to-first-spike)
-# code ([202](202_spike_times.ipynb)) spends one per input, earlier for larger values. It is not
-# random, only rounded to 25 steps. A decoder that reads the times is right in
+# The [time-to-first-spike](../docs/glossary.md#time-to-first-spike) code
+# ([202](202_spike_times.ipynb)) spends one per input, earlier for larger values. It is not random,
+# only rounded to 25 steps. A decoder that reads the times is right in
 # 98.6<!-- ceiling_ttfs 0.3 --> %.
 
 
@@ -515,7 +513,7 @@ print(f"loss {loss_unmatched[0]:.3f} -> {loss_unmatched[-1]:.3f}, accuracy {acc_
 # %% [markdown]
 # The neuron has to turn times into charges. Give it a synapse whose current never decays,
 # `tau_syn=math.inf`. An input that fires at step $t$ then delivers current for $T - t$ steps. Its
-# charge is nearly proportional to its value (apart from the leak of the potential).
+# charge is nearly proportional to its value.
 
 # %%
 pulse = torch.zeros(n_steps, 2, 1)
@@ -535,7 +533,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the potential before the reset after one input spike, early or late, without
 # synaptic memory (left) and with a lasting synaptic current (right); dashed: the threshold.* Only
-# with the lasting current, and only for the early spike, does the potential reach the threshold.
+# the early spike, with the lasting current, lifts the potential to the threshold.
 
 # %%
 matched, patient, mismatched = network(tau_syn=math.inf), network(), network(tau_syn=math.inf)
@@ -570,8 +568,8 @@ plt.show()
 #
 # ### A loss that cannot see time
 #
-# The loss has to match, too. Suppose that ten output neurons fire once each, and the right one
-# (class 3) fires first. Score them by their counts, and by their times.
+# Suppose that ten output neurons fire once each, and the right one (class 3) fires first. Score
+# them by their counts, and by their times.
 
 # %%
 times = torch.tensor([9, 14, 11, 2, 17, 8, 12, 15, 6, 18])  # step of each class's spike

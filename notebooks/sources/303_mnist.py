@@ -162,8 +162,8 @@ def first_step(x, tau):
 check.first_step(first_step)
 
 # %% [markdown]
-# With constant currents, the first linear map needs to be computed only once. (`constant_encode`
-# returns a view without copies, which the library recognises.)
+# With constant currents, the first linear map needs to be computed only once. (The library
+# recognises the result of `constant_encode`.)
 
 # %%
 products = [i * o for i, o in pairwise(sizes)]  # weights of each layer
@@ -298,12 +298,11 @@ plt.show()
 # %% [markdown]
 # *The figure shows the loss (left) and the fraction of pictures that are misread (right) on
 # training and validation pictures, on logarithmic scales.* (The training error is a mean over the
-# epoch, in which the weights still improve.) In the end the network reads
-# 97.7<!-- test_acc 0.3 --> % of the test pictures and 99.1<!-- train_acc 0.3 --> % of the training
-# pictures: it has begun to learn these by heart.
-# [Hyper-parameters](../docs/glossary.md#hyper-parameter), such as the number of epochs, are chosen
-# on the [validation set](../docs/glossary.md#validation-set), here 5000 pictures. The [test
-# set](../docs/glossary.md#test-set) plays no part in any choice.
+# epoch, while the weights improve.) In the end the network reads 97.8<!-- test_acc 0.3 --> % of the
+# test pictures and 99.1<!-- train_acc 0.3 --> % of the training pictures: it has begun to learn
+# these by heart. [Hyper-parameters](../docs/glossary.md#hyper-parameter), such as the number of
+# epochs, are chosen on the [validation set](../docs/glossary.md#validation-set), here 5000
+# pictures. The [test set](../docs/glossary.md#test-set) plays no part in any choice.
 #
 # ## 5. Look inside
 #
@@ -387,9 +386,8 @@ if check.lesion(lesion):
 # %% [markdown]
 # ## 6. How early can it answer?
 #
-# Run the trained network for 1 to 25 steps, without further training. Then feed it Poisson spikes
-# instead, with the pixel as the probability. The run time is a hyper-parameter, too, so compare on
-# validation pictures.
+# Run the trained network for 1 to 25 steps. Then feed it Poisson spikes instead, with the pixel as
+# the probability. The run time is a hyper-parameter, too, so compare on validation pictures.
 #
 # <details><summary>Make a guess, then open: how many steps does it need, and what do Poisson spikes
 # cost?</summary>
@@ -426,18 +424,17 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows how many validation pictures are misread, on a logarithmic scale, against the
-# run time.* With constant currents the accuracy is 97.7<!-- acc_2 0.6 --> % after two steps,
-# 98.0<!-- acc_4 0.4 --> % after four and 98.1<!-- acc_25 0.3 --> % after 25. The standard error on
-# 5000 pictures is 0.2 points, so from three steps on the differences are noise. We take four, one
-# more than necessary.
+# run time.* With constant currents the accuracy is 97.4<!-- acc_2 0.6 --> % after two steps,
+# 97.9<!-- acc_4 0.4 --> % after four and 98.0<!-- acc_25 0.3 --> % after 25. The standard error on
+# 5000 pictures is 0.2 points, so from three steps on the differences are noise. We take four.
 
 # %%
 early = evaluate(model, test, lambda x, g: constant_encode(x, 4))["acc"]
 print(f"test accuracy after 4 steps {early:.2%}, after {n_steps} {result['acc']:.2%}")
 
 # %% [markdown]
-# Stopping after four steps costs 0.1<!-- lost_4 0.2 --> points, hardly more than the standard error
-# of 0.14 points.
+# Stopping after four steps costs 0.2<!-- lost_4 0.2 --> points, hardly more than the standard
+# error, 0.14.
 #
 # ### Exercise 4: The shortest run (3 min)
 #
@@ -510,11 +507,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows the operations per picture against the run time.* (An addition counts as a
 # multiplication, and neither memory access nor the neurons' own updates are counted.) The hidden
-# neurons fire in 0.29<!-- rate_1 0.05 --> and 0.47<!-- rate_2 0.06 --> of all steps, about 290 and
-# 480 Hz, far above the rates of cortical neurons. An answer after 25 steps takes about
-# $25 \cdot (0.29 \cdot 256 + 0.48 \cdot 128) = 3400$ spikes. Fewer spikes
-# ([302](302_read_outs.ipynb)) can save at most 15 % against the ordinary network: the first layer's
-# multiplications remain.
+# neurons fire in 0.29<!-- rate_1 0.05 --> and 0.48<!-- rate_2 0.06 --> of all steps, about 290 and
+# 480 Hz, far above the rates of cortical neurons. Fewer spikes ([302](302_read_outs.ipynb)) can
+# save at most 15 % against the ordinary network: the first layer's multiplications remain.
 #
 # ### Exercise 5: Answer with the first spike (10 min)
 #

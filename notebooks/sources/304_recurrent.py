@@ -68,10 +68,9 @@ n_folds = 5  # networks of each kind; each holds out another fifth of the record
 # ## 1. Recordings of an event camera
 #
 # [N-MNIST](../docs/glossary.md#n-mnist) shows MNIST's digits to an [event
-# camera](../docs/glossary.md#event-camera). The camera makes three small, fast movements (saccades)
-# of about 100 ms each, and every pixel sends an event when its brightness changes: ON for brighter,
-# OFF for darker. Without these recordings, the lesson uses simulated ones. The numbers in the text
-# are for N-MNIST.
+# camera](../docs/glossary.md#event-camera). The camera makes three fast movements (saccades) of
+# about 100 ms each, and every pixel sends an event when its brightness changes. Without these
+# recordings, the lesson uses simulated ones. The numbers in the text are for N-MNIST.
 
 # %%
 n_recordings = (900, 100, 100) if full_run else (90, 10, 10)  # of train, val and test
@@ -90,9 +89,9 @@ print(events)
 
 # %% [markdown]
 # For each step of 10 ms and each square of 4 x 4 pixels, count the pixels that sent an event,
-# separately for ON and OFF. (Squares that the edge cuts count their pixels twice, the one in the
-# corner four times.) The counts are the input currents of the network: `x` has the shape [30 steps,
-# recordings, 2, 9, 9].
+# separately for ON and OFF. (Squares cut by the edge count their pixels twice, the corner one four
+# times.) The counts are the input currents of the network: `x` has the shape [30 steps, recordings,
+# 2, 9, 9].
 
 
 # %%
@@ -293,7 +292,7 @@ if check.shuffled(shuffled):
 # ## 3. Which digit came first?
 #
 # A question about order needs memory. Show the first saccade of one recording (100 ms), then
-# nothing for 50 ms, and do the same with another recording. Which digit came *first*?
+# nothing for 50 ms, and do the same with another recording.
 
 
 # %%
@@ -441,8 +440,8 @@ plt.show()
 #
 # ## 5. Where is the memory?
 #
-# A recurrent network can remember in two ways: by its potentials, which leak with a time constant
-# of 20 ms, and by spikes that cause spikes in the next step.
+# A recurrent network can remember in two ways: by its potentials, and by spikes that cause spikes
+# in the next step.
 
 # %%
 unrolled_graph(3, recurrent=True)
@@ -451,8 +450,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows three time steps of a recurrent layer, with the recurrent weights V from each
 # spike to the next potential.* [Backpropagation through
-# time](../docs/glossary.md#backpropagation-through-time) (dashed) goes back along the same paths,
-# through V and the surrogate derivative.
+# time](../docs/glossary.md#backpropagation-through-time) (dashed) goes back along the same paths.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, axes = plt.subplots(1, 2, figsize=(9, 3.2))
@@ -470,7 +468,7 @@ plt.show()
 # recurrent one (right); grey: the pauses without input.* The feed-forward network falls silent
 # within 20 ms of the start of each pause. In the recurrent network activity continues.
 #
-# Now erase the memory. Stop after the first pause, set the potentials to 0, or the spikes of the
+# Now erase the memory: after the first pause, set the potentials to 0, or the spikes of the
 # previous step, or both, and continue.
 #
 # ### Exercise 3: Forget the spikes (4 min)
@@ -675,9 +673,8 @@ plt.show()
 # *The figure shows the accuracy of the recurrent network against the rate of its hidden neurons,
 # one network for each strength of the regularisation.* At strength 0.3 the neurons fire in
 # 0.23<!-- rate_0.3 0.05 --> of all steps instead of 0.38<!-- rate_0 0.06 -->, without a loss of
-# accuracy: 86<!-- frugal_0.3 3 --> % instead of 84<!-- frugal_0 3 --> %. At strength 3 the layer is
-# nearly silent. This is one network on one fold for each strength. (Between folds the accuracy
-# differs by 10 points.)
+# accuracy: 86<!-- frugal_0.3 3 --> % instead of 84<!-- frugal_0 3 --> %. These are networks of one
+# fold; between folds the accuracy differs by 10 points.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 percent = dict(digit_counts=mean(digit_acc["counts"]), digit_ff=mean(digit_acc["feed-forward"]))
@@ -702,8 +699,7 @@ record("results/304_recurrent.json", measured, full=full_run and on_nmnist)
 # %% [markdown]
 # ## Summary
 #
-# 1. Recurrence adds nothing where every moment shows the answer. It takes a control of equal size
-#    to see this.
+# 1. Against a control of equal size, recurrence adds nothing where every moment shows the answer.
 # 2. A question about order needs memory: 55<!-- blind 0.5 --> % at most without it,
 #    82<!-- order_rec 3 --> % with recurrence, and 86<!-- order_two 3 --> % with a linear read-out
 #    that is given the memory. Make this comparison before you praise a network.

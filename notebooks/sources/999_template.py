@@ -84,9 +84,9 @@ def fixed(number=seed):
 # $$\tau_m\,\frac{dv}{dt} = -(1 - v)\,v + I .$$
 #
 # So beyond 1, $v$ rises by itself. When $v$ passes `v_peak` = 3, the neuron spikes, and $v$ is set
-# to `v_reset`. A first draft takes Euler's method: slope times $dt$. But without input, $v/(1-v)$
-# decays like $e^{-t/\tau_m}$, so there is a closed form. Start at $v$ = 1.1, with a coarse step.
-# When do Euler's method and the closed form pass 3?
+# to `v_reset`. A first draft takes Euler's method. But without input, $v/(1-v)$ decays like
+# $e^{-t/\tau_m}$, so there is a closed form. Start at $v$ = 1.1, with a coarse step. When do
+# Euler's method and the closed form pass 3?
 
 
 # %%
@@ -269,7 +269,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the rate against the current.* At $I = 0.5$ the textbook says
 # 7.96<!-- textbook 0.01 --> Hz, the formula with finite ends 11.58<!-- between 0.01 --> Hz, and the
-# step fires at 11.55<!-- step 0.01 --> Hz. When a test fails, the test may be wrong, not the code.
+# step fires at 11.55<!-- step 0.01 --> Hz. When a test fails, the test may be wrong.
 #
 # For the trajectory **by hand**, through a spike and a reset, choose $q = 1/2$, so that
 # $h = v/(2 - v) + x$, and options that reveal mistakes.
@@ -301,8 +301,7 @@ def test_pure(step):
 # %% [markdown]
 # ### Would a test notice?
 #
-# A **mutation** is a mistake put into the step on purpose; below, each replaces a piece of its
-# text. Which one will no test notice?
+# A **mutation** is a mistake put into the step on purpose. Which one will no test notice?
 
 # %%
 MUTATIONS = {
@@ -367,10 +366,10 @@ ax.set(xlabel="test", ylabel="mutation of qif_step")
 plt.show()
 
 # %% [markdown]
-# *The figure shows which test notices (dark) which mutation.* The trajectory by hand costs five
-# lines and notices the most, 6<!-- by_hand 0 --> of 8, because it compares every step. In the last
-# mutation, a spike in one sample of the batch resets that neuron in all samples. No test notices:
-# all run a batch of **one sample**.
+# *The figure shows which test notices (dark) which mutation.* The trajectory by hand notices the
+# most, 6<!-- by_hand 0 --> of 8, because it compares every step. In the last mutation, a spike in
+# one sample of the batch resets that neuron in all samples. No test notices: all run a batch of
+# **one sample**.
 #
 # ### Exercise 1: Write the missing test (10 min)
 #
@@ -548,7 +547,6 @@ print("mean weights:", *(f"{w:.3f}" for w in weight.mean(1)))
 # %% [markdown]
 # *The figure shows the rates of four neurons; dashed: the rate that the rule was set for.* Averaged
 # over the last 6 s, all are within 2 Hz of 10 Hz: if a neuron fires too fast, its inhibition grows.
-# (Once the weights are 0, the rule can raise a rate no further.)
 #
 # ## 4. What are the parts of a lesson?
 #
@@ -632,7 +630,7 @@ check.judge(judge)
 #    sample hides what samples do to each other.
 # 2. Test a rule with traces against a plain sum over pairs, also within one step.
 # 3. Predict where a rule settles, then simulate.
-# 4. Exercises have checks that name mistakes, and a test compares the numbers of a lesson.
+# 4. Checks name mistakes, and a test compares the numbers of a lesson.
 #
 # ## Further reading
 #
