@@ -88,14 +88,14 @@ def network(readout="mean", seed=seed, **options):
 
 def train(model, encode=encode, epochs=epochs, seed=seed, **options):
     """Train the network; returns the loss before training and after each epoch."""
-    before = jarvis.evaluate(model, train_set, encode, seed=7)["loss"]
+    before = jarvis.evaluate(model, train_set, encode)["loss"]
     options |= dict(epochs=epochs, lr=lr, schedule=cosine, encode=encode, seed=seed)
     history = jarvis.fit(model, train_set, progress=False, log=lambda line: None, **options)
     return [before, *history.column("loss")]
 
 
 def accuracy(model, encode=encode):
-    return jarvis.evaluate(model, test_set, encode, seed=7, draws=2)["acc"]  # with new spikes
+    return jarvis.evaluate(model, test_set, encode, draws=2)["acc"]  # with new spikes
 
 
 # %%
@@ -155,7 +155,7 @@ assert abs(loss_silent["silent, triangle"][-1] - math.log(2)) < 0.01
 
 # %% [markdown]
 # Without a gradient the loss stays at $\ln 2 = 0.693$. Either cure works: weights that make neurons
-# fire (91.4<!-- acc_usual 0.5 --> %), or a bump with long tails (91.4<!-- acc_wide 0.6 --> %).
+# fire (91.5<!-- acc_usual 0.5 --> %), or a bump with long tails (91.5<!-- acc_wide 0.6 --> %).
 #
 # ### Exercise 1: The opposite illness (6 min)
 #
@@ -235,9 +235,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows test accuracy against the hidden neurons' rate, one dot per network, for five
-# strengths of the regularisation.* At strength 0.3 the rate falls from 0.315<!-- rate_0 0.02 --> to
-# 0.131<!-- rate_0.3 0.02 --> spikes per neuron and step, and the accuracy only from
-# 91.4<!-- frugal_0 0.4 --> to 91.2<!-- frugal_0.3 0.4 --> %. At strength 3 the layer falls silent.
+# strengths of the regularisation.* At strength 0.3 the rate falls from 0.310<!-- rate_0 0.02 --> to
+# 0.122<!-- rate_0.3 0.02 --> spikes per neuron and step, and the accuracy only from
+# 91.6<!-- frugal_0 0.4 --> to 91.3<!-- frugal_0.3 0.4 --> %. At strength 3 the layer falls silent.
 #
 # ### Exercise 2: Punish only the excess (4 min)
 #
@@ -374,17 +374,28 @@ def with_readout(name, seed):
 
 # %%
 names = (*jarvis.networks.READOUTS, "mean potential")
-scores = {name: [] for name in names}
+scores, trained = {name: [] for name in names}, {}
 for name in names:
     for s in range(n_seeds):
-        model = with_readout(name, s)
+        model = trained[name, s] = with_readout(name, s)
         train(model, seed=s)
         scores[name].append(accuracy(model))
 means = {name: mean(values) for name, values in scores.items()}
 for name, values in scores.items():
     print(f"{name:15s} {means[name]:.4f}   seeds:", *(f"{v:.4f}" for v in values))
-others = sorted(means[name] for name in names if name != "first")
-assert not full_run or (means["first"] < others[0] - 0.02 and others[-1] - others[0] < 0.02)
+smooth = sorted(means[name] for name in ("mean", "last", "max", "mean potential"))
+assert not full_run or smooth[-1] - smooth[0] < 0.02
+assert not full_run or max(scores["first"]) < smooth[0] - 0.02
+
+# %%
+worst = min(range(n_seeds), key=lambda s: scores["trace"][s])
+model = trained["trace", worst]
+with torch.no_grad():
+    _, (hidden,) = model(encode(test_set[:1000][0], fixed()), return_spikes=True)
+    fired, _ = model.readout.neurons(jarvis.over_time(model.output, hidden))
+fired_worst = fired.sum(0).mean(0)
+print(f"trace, seed {worst}: {fired_worst[0]:.2f} and {fired_worst[1]:.2f} output spikes per sample")
+assert not full_run or (fired_worst.min() == 0 and fired_worst.max() > 0.1)
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, ax = plt.subplots(figsize=(7, 3.2))
@@ -396,11 +407,15 @@ ax.legend(loc="lower center")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the test accuracy with each read-out, one dot per network.* "first" is worst
-# (86<!-- readout_first 2 --> %): it decides at the first output spike, while this code needs all of
-# its 25 steps. The rest lie within two points. Yet with every seed the mean current
-# (91.4<!-- readout_mean 0.3 --> %) beats the last potential (90.6<!-- readout_last 0.3 --> %),
-# which beats the mean potential (90.3<!-- readout_mean_potential 0.4 --> %).
+# *The figure shows the test accuracy with each read-out, one dot per network.* Three read-outs
+# have output neurons that spike. "first" is at 85<!-- readout_first 3 --> %: it decides at the
+# first output spike, while this code needs all of its 25 steps. With "rate" and "trace" some
+# networks do as well as the others. In the worst one, with "trace", one output neuron never fires,
+# so the answer is always the same: here the output is silent, not the hidden layer.
+#
+# The other four lie within two points. Yet with every seed the mean current
+# (91.6<!-- readout_mean 0.3 --> %) beats the last potential (91.0<!-- readout_last 0.3 --> %),
+# which beats the mean potential (90.4<!-- readout_mean_potential 0.4 --> %).
 #
 # ## 6. The puzzle solved: how much does each step count?
 #
@@ -435,7 +450,7 @@ for name, u in profiles.items():
 for better, worse in (("mean", "last"), ("last", "mean potential")):
     assert not full_run or min(scores[better]) > max(scores[worse])
 largest_gap = max(abs(s - limits[name]) for name in profiles for s in scores[name])
-assert not full_run or largest_gap < 0.005
+assert not full_run or largest_gap < 0.008
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 _, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
@@ -455,8 +470,8 @@ plt.show()
 # ceiling of their read-out (right; dotted: equal).* Weights that fall linearly from $T$ to 1 leave
 # $T_\mathrm{eff} \approx \frac34 T$ and lower the ceiling from 91.2 to
 # 90.0<!-- ceiling_mean_potential 0.1 --> %. Every network lies within about
-# 0.3<!-- largest_gap 0.15 --> points of *its* ceiling. From mean current to mean potential the
-# formula predicts a loss of 1.2 points, and the networks lose 1.1.
+# 0.4<!-- largest_gap 0.2 --> points of *its* ceiling. From mean current to mean potential the
+# formula predicts a loss of 1.2 points, and the networks lose about as much.
 #
 # ### Exercise 4: The best leak (4 min)
 #

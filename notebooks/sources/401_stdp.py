@@ -15,8 +15,7 @@
 #
 # A synapse sees the spikes of two neurons, but no label, loss or gradient. You write a [local
 # learning rule](../docs/glossary.md#local-learning-rule) that learns from these spikes alone, first
-# from a list, then from two numbers that replace the list. An experiment shows where the rule
-# fails.
+# from a list, then from two numbers that replace the list.
 #
 # **Time.** 50 minutes for you, 10 seconds for the machine.
 # **You need.** [101](101_leaky_neuron.ipynb), for spikes in time steps; exponentials and integrals.
@@ -110,8 +109,7 @@ plt.show()
 # *The figure shows the change of the weight by one pair against the interval between its spikes,
 # with the two pairs of the example.* This is the [STDP window](../docs/glossary.md#stdp-window),
 # with [potentiation](../docs/glossary.md#long-term-potentiation) on the right and
-# [depression](../docs/glossary.md#long-term-depression) on the left. Depression has the lower peak
-# and reaches further.
+# [depression](../docs/glossary.md#long-term-depression) on the left.
 #
 # ### Exercise 1: Sum over all pairs (5 min)
 #
@@ -217,9 +215,9 @@ assert np.allclose(stdp_window(rule, lags), [window(s) for s in lags])
 # weight that would rise above 1 stops at 1. [Soft bounds](../docs/glossary.md#soft-bounds) multiply
 # potentiation by $1 - w$ and depression by $w$.
 #
-# Run the next cell. The line is the formula without hard bounds, and each dot is one simulated
-# pair. The title gives the area under the window. Here the amplitudes are 0.05 and 0.0525, and both
-# time constants are 20 ms.
+# The line is the formula without hard bounds, and each dot is one simulated pair. The title gives
+# the area under the window. Here the amplitudes are 0.05 and 0.0525, and both time constants are 20
+# ms.
 #
 # - With soft bounds, drag the weight from 0 to 1. Where is the area 0?
 # - Choose hard bounds and a weight of 0.99. Which dots leave the line?
@@ -250,8 +248,7 @@ widgets.draw_stdp(bounds="soft", weight=0.8)
 # the values of section 1?
 #
 # <details><summary>Make a guess, then open</summary>
-# The areas are 0.005 x 16.8 = 0.084 and 0.003 x 33.7 = 0.101 ms. Depression has the larger area, so
-# on average the weight falls.
+# The areas are 0.005 x 16.8 = 0.084 and 0.003 x 33.7 = 0.101 ms, so on average the weight falls.
 # </details>
 #
 # At rates $r_{pre}$ and $r_{post}$ (spikes per ms), a weight drifts by
@@ -292,9 +289,9 @@ for course, per_ms in drifts.values():
 # %% [markdown]
 # *The figure shows the mean change of 50 weights between unrelated neurons, averaged over 200
 # repetitions (dots), for three strengths of depression, and the prediction (lines).* Between 0.5
-# and 0.6 the drift changes sign. (At 0.5 the areas are equal, but weights grow a little, because
-# every pair within one step counts as potentiation. All dots lie a little high, because traces
-# start empty and depression reaches further back.)
+# and 0.6 the drift changes sign. (At 0.5 the areas are equal, but every pair within one step counts
+# as potentiation. All dots lie a little high, because traces start empty and depression reaches
+# further back.)
 #
 # ### Exercise 3: Balance a window (5 min)
 #
@@ -352,8 +349,8 @@ def pair_rule(up, down):
 
 
 # %% [markdown]
-# Begin with a depression of 0.0071, as in Pfister & Gerstner (2006). In case this is a bad choice,
-# find the best amplitudes by least squares.
+# Begin with a depression of 0.0071, as in Pfister & Gerstner (2006), then find the best amplitudes
+# by least squares.
 
 # %%
 alone = [protocol(pair_rule(1.0, 0.0)), protocol(pair_rule(0.0, 1.0))]

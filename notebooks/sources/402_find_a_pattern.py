@@ -15,7 +15,7 @@
 #
 # A thousand inputs fire at random. Now and then the same 50 ms of spikes recur, and nobody tells
 # the neuron when. You watch it fail twice, and then find the pattern. Controls show what it has
-# learned, and ten more streams how often it works.
+# learned.
 #
 # **Time.** 50 minutes for you, 2 minutes for the machine.
 # **You need.** [401](401_stdp.ipynb), for traces and the drift of a weight; the neuron of
@@ -208,9 +208,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows how often the neuron fires, in bins of 0.5 s, for three strengths of
-# depression.* At 0.4 the neuron runs away; at 1.2 it is nearly silent after a few seconds. At 0.6
-# depression wins only slightly: weights fall on average, but inputs that *keep* arriving just
-# before the output spike can keep theirs.
+# depression.* At 0.6 depression wins only slightly: weights fall on average, but inputs that *keep*
+# arriving just before the output spike can keep theirs.
 #
 # ## 3. Does it find the pattern?
 #
@@ -316,7 +315,7 @@ assert not full_run or times_found["pattern"] > 5 * times_found["times shuffled"
 # The neuron finds the pattern in 8<!-- found 0 --> of 10<!-- streams 0 --> streams: it fires in
 # more than 90 % of the patterns, and outside less than once in 2 s. With shuffled times, it finds
 # the slots in 1<!-- found_shuffled 0 --> of 10<!-- streams 0 -->: there it has learned which inputs
-# are busy. So it *can* use counts, but nearly always needs the timing.
+# are busy.
 #
 # ### Exercise 2: Jitter the pattern (7 min)
 #

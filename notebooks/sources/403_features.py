@@ -95,7 +95,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows a digit, and when its ON and OFF cells fire (white: never).* The earliest spikes
-# (dark violet) are those of ON cells on the ink, and of OFF cells just beside it.
+# (dark violet) lie on the ink (ON) and just beside it (OFF).
 #
 # ## 2. Winners learn
 #
@@ -236,7 +236,7 @@ if check.converged_share(converged_share):
 # highest potential of each map, in the whole picture or in each quarter. Compare three controls:
 #
 # - **The layer before learning**, with random weights.
-# - **The learned weights, shuffled** within each map: the same values in another arrangement.
+# - **The learned weights, shuffled** within each map.
 # - **The pixels** themselves.
 #
 # ### Exercise 3: Shuffle the weights (5 min)
@@ -319,7 +319,7 @@ plt.show()
 # inputs of a stimulus fire at 60 Hz. All 40 inputs reach two neurons, with initial weights of 0.5.
 # Each spike of one neuron inhibits the other, and the neuron with more spikes determines the
 # response. Only a **reward**, 100 ms after the end of the stimulus, tells whether it is right.
-# Guessing is right half the time. `session` runs blocks of 16 trials and learns after each block.
+# `session` runs blocks of 16 trials and learns after each block.
 #
 # What will plain STDP learn?
 #
@@ -383,7 +383,7 @@ plt.show()
 # *The figure shows the eligibility that a pair of spikes leaves behind (above), and the weight of
 # the synapse (below).* The pair at 60 ms by itself changes nothing. At 200 ms the reward raises the
 # weight by what is left of the trace, $0.1\,e^{-10/20}\,e^{-140/500}$, or
-# 0.046<!-- written 0.0005 -->. At 500 ms the punishment lowers it by what is left then.
+# 0.046<!-- written 0.0005 -->.
 #
 # ### Exercise 4: Wait long enough (4 min)
 #
@@ -453,8 +453,7 @@ plt.show()
 #
 # <details><summary>Make a guess, then open</summary>
 # A reward that is never negative strengthens nearly every synapse with a trace, also those onto the
-# neuron that lost. Mistakes weaken no synapse. Synapses for right responses reach 1 first, but the
-# others catch up.
+# neuron that lost. Synapses for right responses reach 1 first, but the others catch up.
 # </details>
 #
 # - The prediction error (blue) is negative after a mistake, and near 0 when all goes as expected.

@@ -163,8 +163,7 @@ print(f"{answered.double().mean():.0%} of the pictures cause a class spike; of t
 assert right > 0.15
 
 # %% [markdown]
-# 49<!-- right 2 --> % of its answers are right, better than chance but poor: nothing tells the
-# network to separate 4 and 9.
+# 49<!-- right 2 --> % of its answers are right: nothing tells the network to separate 4 and 9.
 #
 # ### Exercise 1: Go one layer back (5 min)
 #
@@ -206,7 +205,6 @@ plt.show()
 # %% [markdown]
 # *The figure shows eight digits (above), and the saliency of their class spikes (below), each
 # scaled to its highest value.* Only pixels that had a spike *and* a part in the decision are lit.
-# The brightest part is a short stroke.
 #
 # A pooled unit fires with the first of its four pixels to fire. The way back leads to this pixel
 # alone, so pooling has to store its index.
@@ -275,7 +273,7 @@ print(f"satellites in scene 0: {int(test.n_satellites[0])}; class spikes: {int(a
 assert alarms.sum() > 0
 
 # %% [markdown]
-# There are ten thousand, because a single noise event passes all layers. What has to change?
+# Ten thousand: a single noise event passes all layers. What has to change?
 #
 # <details><summary>Make a guess, then open</summary>
 # Thresholds must be several weights high, and a leak must keep noise of different frames from
@@ -308,7 +306,7 @@ if check.by_chance(by_chance):
 # each win.
 #
 # Is this learning without labels? No pixel is labelled, but every training scene contains one or
-# two satellites: a weak label (see section 6).
+# two satellites: a weak label.
 
 # %%
 g.manual_seed(seed)
@@ -331,7 +329,7 @@ assert by_noise["before"] > 1000 > 10 > by_noise["after"]
 assert not full_run or by_noise["after"] == 0
 
 # %% [markdown]
-# High thresholds alone do not help: before learning, with all weights near 0.8, noise still causes
+# High thresholds alone do not help: before learning, noise still causes
 # 8066<!-- noise_before 20 --> class spikes. Learning takes most weights to 0, homeostasis raises
 # thresholds, and no class spike is left.
 #
@@ -502,7 +500,7 @@ if check.count_groups(count_groups):
 # here with a tolerance of one pixel. What is it if no pixel is marked, and if all are marked?
 #
 # <details><summary>Make a guess, then open</summary>
-# It is 0 in both cases. The accuracy, in contrast, is 99.9 % if nothing is marked.
+# It is 0 in both cases. The accuracy is 99.9 % if nothing is marked.
 # </details>
 #
 # Compare the network with two rivals: one trained on scenes of which a third are empty, and a
@@ -541,8 +539,6 @@ assert not full_run or everything.informedness > measured["network"]["informedne
 # 0.64<!-- mean_iou_empty 0.01 -->, as many false alarms, and tells
 # 88<!-- two_instances_empty 1 --> % of the pairs apart. This share varies as much with seed and
 # scenes (lesson 405), so the weak label hardly matters.
-#
-# Are these figures good? Only a simpler method can tell.
 #
 # ### Exercise 5: Measure informedness (4 min)
 #

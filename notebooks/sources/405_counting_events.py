@@ -63,8 +63,8 @@ n_figures = 1200  # scenes of section 5 to learn from
 # ## 1. What is there to beat?
 #
 # Measure the network of lesson 404 on 150 unseen scenes, by the mean
-# [IoU](../docs/glossary.md#intersection-over-union) of its masks, the share of pairs of satellites
-# that come out as two, and the share of empty scenes with a false alarm.
+# [IoU](../docs/glossary.md#intersection-over-union) of its masks, the share of pairs that come out
+# as two, and the false alarms in empty scenes.
 
 # %%
 n_few = n_test // 9 * 3  # scenes at each noise level, and as many to choose numbers by
@@ -143,10 +143,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows two true satellites, the network's instances, and the detector's regions, one
-# colour per object.* The network's masks include noise beside the path.
+# colour per object.*
 #
 # The three numbers (three events, 3x3 pixels, 30 events) are chosen on *other* scenes, the
-# [validation set](../docs/glossary.md#validation-set). Here is how to choose the first.
+# [validation set](../docs/glossary.md#validation-set).
 
 # %%
 val = datasets.satellites("val", n=n_few)
@@ -191,7 +191,7 @@ for name, file in (("network, three seeds", "notebook"), ("detector", "density")
 assert min(pairs["detector"]) > max(pairs["network, three seeds"])
 
 # %% [markdown]
-# The detector wins: its masks have an IoU of 0.805<!-- detector_mean_iou 0.01 --> against
+# The detector's masks have an IoU of 0.805<!-- detector_mean_iou 0.01 --> against
 # 0.633<!-- network_mean_iou 0.01 -->, and no empty scene gives a false alarm. Two satellites come
 # out as two in 96<!-- detector_two_instances 1 --> % of their scenes against
 # 94<!-- network_two_instances 1 --> %: with 50 scenes, a draw. On other scenes, with two other
@@ -250,8 +250,7 @@ plt.show()
 # with a pair.* Up to 1 % little changes. At 2 %, four times the noise in training, noise alone
 # makes conv3 fire: 75<!-- network_false_alarms_2 2 --> % of the empty scenes give a false alarm,
 # and the IoU falls to 0.47<!-- network_mean_iou_2 0.01 -->. The detector still has
-# 0.78<!-- detector_mean_iou_2 0.01 -->, and no false alarm. (With other thresholds the network may
-# do better.)
+# 0.78<!-- detector_mean_iou_2 0.01 -->, and no false alarm.
 #
 # Now change the distance: each scene contains two satellites, whose paths may touch. So that they
 # often do, the picture is only 48x48 pixels: three things change at once.

@@ -17,8 +17,7 @@
 # Lesson 301 replaced that derivative by a surrogate. Now ask not *whether* a neuron spikes, but
 # *when*. The time of a spike has an exact derivative with respect to every weight and every delay
 # before it, as long as no spike appears or disappears and no arrival moves past a spike of its
-# receiver. You derive it for one spike. Then you propagate gradients backward through a neuron by
-# hand, and through a recurrent network.
+# receiver.
 #
 # **Time.** 45 minutes for you, 20 seconds for the machine.
 #
@@ -166,8 +165,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the spike time with a delay of 2 ms on the left, and its derivatives on the
-# right.* All methods agree: a larger weight makes the spike earlier, and each ms of delay makes it
-# 1 ms later.
+# right.* All methods agree.
 #
 # ### Exercise 1: Move the threshold (5 min)
 #

@@ -155,10 +155,9 @@ plt.show()
 # *The figure shows the exact derivative of the spike time, and the surrogate derivatives of both
 # forms for three slopes.* Form A has the **wrong sign** at every weight and every slope. Form B has
 # the right sign but the wrong size: for slopes of 1, 10 and 100 it is 1.3<!-- b_1 0.05 -->,
-# 4.1<!-- b_10 0.05 --> and 41<!-- b_100 0.5 --> times too small in the median. These gradients also
-# flow through the reset. If the reset is detached, as in 301, the three factors are
-# 0.26<!-- d_1 0.01 --> (now B is too large), 1.7<!-- d_10 0.05 --> and 35<!-- d_100 0.5 -->, with
-# the same signs.
+# 4.1<!-- b_10 0.05 --> and 41<!-- b_100 0.5 --> times too small in the median. If the reset is
+# detached, as in 301, the factors are 0.26<!-- d_1 0.01 --> (now B is too large),
+# 1.7<!-- d_10 0.05 --> and 35<!-- d_100 0.5 -->, with the same signs.
 #
 # ### Exercise 1: Write the first spike time (5 min)
 #
@@ -331,13 +330,11 @@ plt.show()
 # slope 40<!-- detached 3 --> % of the signs are wrong. For nearly all neurons the grid is not to
 # blame: the exact gradient on the grid has 7<!-- control 2 --> % wrong signs, and its box is a line
 # close to 1. (For 4<!-- opposite 1 --> neurons the cosine is negative. On a grid a reset lasts to
-# the end of its step, so each spike delays the next ones. In the worst neuron this shifts the last
-# spike past its target.)
+# the end of its step, so each spike delays the next ones.)
 #
 # Surrogates trained every network of part 3. They answer a different question, *would one more
 # spike help?*, and so they can create spikes, which the exact gradient cannot. But as derivatives
-# of a spike **time** they have the wrong size and often the wrong sign. And a delay of whole steps
-# gets no gradient from them unless it is spread over several steps.
+# of a spike **time** they have the wrong size and often the wrong sign.
 #
 # ## 3. The exact gradient on a grid
 #

@@ -279,8 +279,7 @@ plt.show()
 # </details>
 #
 # Delays are free (a number for each of the 35 synapses) or come from positions in the plane (two
-# numbers for each of the 12 neurons). If networks with learned delays are better, is that due to
-# the *learning*, or would random delays do as well? So each kind is also trained with **frozen**
+# numbers for each of the 12 neurons). As a control, each kind is also trained with **frozen**
 # delays, which keep their random values.
 #
 # ### Exercise 4: Freeze the delays (3 min)
@@ -405,7 +404,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the class that one network of each of three kinds assigns to every point, with
-# the test samples on top.* With learned delays the borders follow the classes more closely.
+# the test samples on top.*
 
 # %%
 fresh, trained = network("positions, learned", 0), nets["positions, learned"][0]

@@ -15,9 +15,7 @@
 #
 # A spoken digit reaches the network as thousands of spikes of 700 channels within a second. How
 # much of the word can be read from spike counts, from counts in windows of time, and by a small
-# network with delays? You place a neuron by hand so that it detects a sweep, examine a network
-# before you train it, and train it on some voices to recognise others. Then you play words
-# backwards, and cut them short.
+# network with delays? In the end you play words backwards, and cut them short.
 #
 # **Time.** 60 minutes for you, 2 minutes for the machine.
 #
@@ -426,8 +424,7 @@ if full_run and as_stated:
 # ## 4. How well does a small network do?
 #
 # Train scaled networks with and without signs to the end, 6 epochs each. The positions (in ms) are
-# learned, too, at 100 times the learning rate of the weights. (Lesson 505 explains the paired
-# interval.)
+# learned, too, at 100 times the learning rate of the weights.
 
 # %%
 nets, curves = {}, {}
@@ -488,8 +485,8 @@ gap = on_train[:, -1].mean() - accuracy["scaled, signs"]
 #
 # Training accuracy is taken while the network learns, on shifted words, so it is lower at first. In
 # the end it is 11<!-- gap 1 --> points higher: there is some
-# [overfitting](../docs/glossary.md#overfitting) to the few voices. Some confused words sound alike,
-# such as "drei", taken for "five"; others, such as "zero", taken for "sechs", do not.
+# [overfitting](../docs/glossary.md#overfitting) to the few voices. Some confused words sound alike
+# ("drei" and "five"), others do not ("zero" and "sechs").
 #
 # ## 5. Does it use the order of what it hears?
 #

@@ -15,9 +15,8 @@
 #
 # Suppose that a network with learned delays beats one without. That one difference mixes two
 # questions: does it help to *have* delays, and does it help to *learn* them? You separate the two
-# on spoken digits. You compare six kinds of networks with about equally many stored numbers
-# (weights and delays, learned or not), put intervals on differences, and take the delays away from
-# trained networks.
+# on spoken digits, with six kinds of networks that store about equally many numbers (weights and
+# delays, learned or not).
 #
 # **Time.** 50 minutes for you, 3 minutes for the machine.
 #
@@ -131,7 +130,7 @@ for net, n in widths.items():
 # %% [markdown]
 # **Frozen** delays stay where they were drawn, and only the weights are learned. They count in the
 # budget all the same: of its numbers, a network with frozen positions learns 21,870, and one with
-# frozen free delays only 11,440. (At equal *learned* numbers, the latter could have 32 neurons.)
+# frozen free delays only 11,440.
 #
 # Random positions give delays of 45 ms on average (standard deviation: 20 ms); the source of these
 # networks draws free delays of 8 ms (1 ms). Comparing the two would change both the form and the
@@ -456,8 +455,8 @@ if full_run and as_stated:
 # positions keep 32.2<!-- point_learned 0.1 --> %, and networks whose positions were never learned
 # keep 41.7<!-- point_frozen 0.1 --> %. *Both* fall far below networks that were trained without
 # delays, 61.2<!-- none 0.1 --> %. So such a fall shows neither that delays had to be learned nor
-# that delays are needed. It shows that weights fit the delays that they learned with. Whether a
-# network *needs* delays is answered only by training one without them.
+# that delays are needed. Whether a network *needs* delays is answered only by training one without
+# them.
 #
 # Learned positions suffer more from every larger change: 20 ms of noise leaves
 # 63.1<!-- noise20_frozen 0.1 --> % with frozen positions, and 56.6<!-- noise20_learned 0.1 --> %

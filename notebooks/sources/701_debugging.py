@@ -210,11 +210,9 @@ assert rates[-1] < 0.2 * rates[0]
 # PyTorch draws the $n$ weights of a neuron with a standard deviation of $1/\sqrt{3n}$, which suits
 # inputs with values near 1. Here the inputs are 0 in most steps. If they fire with probability $r$,
 # the current of a step has a standard deviation of about $\sqrt{n\,r/(3n)} = \sqrt{r/3}$. So fewer
-# spikes give weaker currents, and these give fewer spikes: the rate tends to fall from layer to
-# layer.
+# spikes give weaker currents, and these give fewer spikes.
 #
-# The [initialisation](../docs/glossary.md#initialisation) is too small for sparse input. So scale
-# each layer until it fires at a chosen rate.
+# The [initialisation](../docs/glossary.md#initialisation) is too small for sparse input.
 #
 # ### Exercise 1: Wake the layers (6 min)
 #
@@ -406,9 +404,7 @@ assert per_step > 1.1
 #
 # Each step back multiplies the gradient by the decay plus the recurrent weights times the
 # *surrogate derivative*. With "straight through" this derivative is 1 for every neuron, however far
-# it is from firing, so all 64 neurons pass the gradient on at every step. (A gradient that does not
-# explode is not enough: in [304](304_recurrent.ipynb) a wide surrogate trains badly at every tried
-# size of the recurrent weights.)
+# it is from firing, so all 64 neurons pass the gradient on at every step.
 #
 # ### Exercise 4: Keep the gradient steady (5 min)
 #

@@ -531,8 +531,8 @@ for a, b, joules, words in tables:
 #
 # - The **surrogate** network needs 17<!-- nj_surrogate 2 --> nJ, the dense one
 #   34<!-- nj_dense 0.5 --> nJ. But a dense network that skips its zeros needs only
-#   17<!-- nj_skipping 0.5 --> nJ, 0.6 nJ more than the surrogate network: half of the pixels are 0,
-#   and so are almost half of its hidden activities.
+#   17<!-- nj_skipping 0.5 --> nJ: half of the pixels are 0, and so are almost half of its hidden
+#   activities.
 # - **Exact** first spikes need 42<!-- nj_exact 1 --> nJ, more than the dense network, and
 #   27<!-- nj_stops 1 --> nJ if the network stops at its decision. There are few spikes, but two
 #   updates for each arrival. On an analogue chip, where a membrane is a real capacitor (Göltz et
@@ -566,9 +566,8 @@ if check.break_even(break_even):
 
 # %% [markdown]
 # A [rate code](../docs/glossary.md#rate-code) of 8 steps is still cheaper than a dense layer that
-# does not skip its zeros; one of 16 steps is not. (If the layer skips zeros, only 2.0 spikes are
-# allowed at 8 steps, and 2.4 are sent.) Spiking alone saves nothing: savings come from few spikes
-# ([sparsity](../docs/glossary.md#sparsity)) and few updates.
+# does not skip its zeros; one of 16 steps is not. Spiking alone saves nothing: savings come from
+# few spikes ([sparsity](../docs/glossary.md#sparsity)) and few updates.
 #
 # ## 5. What does noise do?
 #
@@ -618,14 +617,12 @@ plt.show()
 # pixels fire: 7.2<!-- added_d_surrogate 1 --> points [4.6<!-- added_l_surrogate 1.5 -->,
 # 10.1<!-- added_h_surrogate 1.5 -->]. The exact network falls further behind under all three kinds
 # of noise, and with added spikes its five networks differ widely: −9.7<!-- added_d_exact 1 -->
-# [−18.5<!-- added_l_exact 1.5 -->, −2.2<!-- added_h_exact 1.5 -->]. A likely cause is that one
-# early output spike decides for good.
+# [−18.5<!-- added_l_exact 1.5 -->, −2.2<!-- added_h_exact 1.5 -->].
 #
 # STDP breaks down when 20 % of the spikes are lost: −35.3<!-- lost_d_STDP 1 -->
-# [−40.2<!-- lost_l_STDP 1.5 -->, −30.4<!-- lost_h_STDP 1.5 -->]. Its neurons fire when *enough* of
-# their template has arrived; now 22<!-- fired_lost 1 --> of them fire instead of
-# 68<!-- fired 1 -->. Is the threshold at fault, or what the layer has learned? Lower all thresholds
-# by 20 %, too:
+# [−40.2<!-- lost_l_STDP 1.5 -->, −30.4<!-- lost_h_STDP 1.5 -->]. Now 22<!-- fired_lost 1 --> of its
+# neurons fire instead of 68<!-- fired 1 -->. Is the threshold at fault, or what the layer has
+# learned? Lower all thresholds by 20 %, too:
 
 # %%
 fired, reads = {}, {}

@@ -138,7 +138,7 @@ def training_pass(loop, x, g):
 # %% [markdown]
 # ## 1. Twice as many steps: how much longer?
 #
-# Here is the loop. `lif_step` is the library's readable code for one step.
+# `lif_step` is the library's readable code for one step.
 
 
 # %%
@@ -178,9 +178,8 @@ plt.show()
 # %% [markdown]
 # *The figure shows the time of one forward and backward pass against the number of steps.* On two
 # logarithmic axes a power law is a straight line, whose slope is the power. Here the slope
-# approaches 2. (The last doubling may more than quadruple the time, as here: the longest tensor,
-# 6.5 MB, shares the cache with everything else.) To find the cause, count what PyTorch does: a
-# `TorchDispatchMode` sees each operation with its tensors.
+# approaches 2. To find the cause, count what PyTorch does: a `TorchDispatchMode` sees each
+# operation with its tensors.
 
 
 # %%
@@ -479,7 +478,6 @@ assert not full_run or order > waiting > 2
 # *The figure shows the time of the forward pass alone.* Compiled does not mean fast: lane by lane
 # takes 17<!-- order 80% --> times as long as row by row. With the steps side by side it still takes
 # 5<!-- waiting 60% --> times as long, because each step waits. The rest is due to the memory order.
-# (Both factors vary from run to run.)
 #
 # For training the loop needs a backward pass. Forward, with decay $a$ and surrogate slope $k$:
 #
@@ -591,8 +589,8 @@ if full_run:
 # %% [markdown]
 # *The figure shows the time of a whole pass as a multiple of the library's.* `x[t]` takes
 # 28<!-- times_indexed 60% --> times as long, the eager loop 9.2<!-- times_eager 60% --> times. Your
-# own two kernels are about as fast as the library's, which are generated for any neuron. The
-# library takes 1.6<!-- times_floor 50% --> times as long as three copies.
+# own two kernels are about as fast as the library's. The library takes 1.6<!-- times_floor 50% -->
+# times as long as three copies.
 #
 # ## 6. The same neuron, different spikes
 #

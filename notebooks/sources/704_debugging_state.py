@@ -117,9 +117,8 @@ assert torch.equal(healthy(x), healthy(x))
 #
 # ## 2. Patient 7: the past leaks in
 #
-# The network keeps its [state](../docs/glossary.md#state) in an attribute, so that no caller has to
-# pass it on. Its neurons do not leak, `LIFLayer(tau=math.inf)`, so potentials left by an earlier
-# batch never decay.
+# The network keeps its [state](../docs/glossary.md#state) in an attribute. Its neurons do not leak,
+# `LIFLayer(tau=math.inf)`, so potentials left by an earlier batch never decay.
 #
 # ```python
 # def forward(self, x):
@@ -308,8 +307,8 @@ for name, current in cases.items():
 assert (0.95 * v + cases["a single sample"]).shape == (64, 10)
 
 # %% [markdown]
-# An error is the good case. By hand, the *single* sample gets 64 rows: PyTorch repeats it for every
-# old row, and the network gives 64 answers, each from the potentials of another picture.
+# An error is the good case. By hand, the *single* sample gets 64 answers: PyTorch repeats it for
+# every old row.
 #
 # The library's layers take a state and return one, check its shape, and start at rest if there is
 # none. If your own module keeps a state, register it as a buffer, and reset it when a new batch
@@ -463,10 +462,10 @@ assert not full_run or evaluated > sorted_64 + 0.1 > alone + 0.3
 
 # %% [markdown]
 # *The figure shows the accuracy of one network on the same test pictures.* In evaluation mode it is
-# 96<!-- evaluated 2 --> %, whatever the batch. In training mode it depends on the rest of the
-# batch: 7<!-- alone 3 --> % for a sample alone (without an error, since the layer averages over its
-# 25 steps), and 62<!-- sorted_64 5 --> % for batches of 64 that are sorted by class, as in a folder
-# of files. Nothing warns you: with large shuffled batches both modes agree.
+# 97<!-- evaluated 2 --> %, whatever the batch. In training mode it depends on the rest of the
+# batch: 8<!-- alone 3 --> % for a sample alone, and 62<!-- sorted_64 5 --> % for batches of 64 that
+# are sorted by class, as in a folder of files. Nothing warns you: with large shuffled batches both
+# modes agree.
 #
 # Dropout also depends on the mode: in training mode it draws random numbers.
 #
@@ -551,8 +550,7 @@ assert not full_run or reached["rates"] > 0.8 > 0.6 > reached["first_spikes"]
 # </details>
 #
 # **Destroy the information, and see whether the network notices.** Replace the values by random
-# ones: each input still fires once, but at a random time. The control is the network with the rate
-# code.
+# ones. The control is the network with the rate code.
 
 # %%
 scrambled = torch.rand(values.shape, generator=generator())
