@@ -168,7 +168,7 @@ plt.show()
 # *The figure shows the error of the first-spike code (blue), its formula (grey), and the formula of
 # a rate code (green).* The first-spike error falls like $1/T$, that of a rate code like $1/\sqrt T$
 # (from 201, with 1/6 as the mean of $p(1-p)$ over all greys). At T = 65 the first-spike error is
-# 0.0045<!-- any_grey_65 0.0002 -->; a rate code needs about 8300<!-- rate_steps 300 --> steps to
+# 0.0045<!-- any_grey_65 0.0002 -->; a rate code needs about 8312<!-- rate_steps 300 --> steps to
 # get as low. On the digits, the error is 0 wherever $T-1$ is a multiple of 16 (not shown on the
 # logarithmic axis).
 #

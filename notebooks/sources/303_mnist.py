@@ -298,7 +298,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the loss (left) and the fraction of pictures that are misread (right) on
 # training and validation pictures, on logarithmic scales.* (The training error is a mean over the
-# epoch, while the weights improve.) In the end the network reads 97.8<!-- test_acc 0.3 --> % of the
+# epoch, while the weights improve.) In the end the network reads 97.7<!-- test_acc 0.3 --> % of the
 # test pictures and 99.1<!-- train_acc 0.3 --> % of the training pictures: it has begun to learn
 # these by heart. [Hyper-parameters](../docs/glossary.md#hyper-parameter), such as the number of
 # epochs, are chosen on the [validation set](../docs/glossary.md#validation-set), here 5000
@@ -424,8 +424,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows how many validation pictures are misread, on a logarithmic scale, against the
-# run time.* With constant currents the accuracy is 97.4<!-- acc_2 0.6 --> % after two steps,
-# 97.9<!-- acc_4 0.4 --> % after four and 98.0<!-- acc_25 0.3 --> % after 25. The standard error on
+# run time.* With constant currents the accuracy is 97.7<!-- acc_2 0.6 --> % after two steps,
+# 98.0<!-- acc_4 0.4 --> % after four and 98.1<!-- acc_25 0.3 --> % after 25. The standard error on
 # 5000 pictures is 0.2 points, so from three steps on the differences are noise. We take four.
 
 # %%
@@ -433,7 +433,7 @@ early = evaluate(model, test, lambda x, g: constant_encode(x, 4))["acc"]
 print(f"test accuracy after 4 steps {early:.2%}, after {n_steps} {result['acc']:.2%}")
 
 # %% [markdown]
-# Stopping after four steps costs 0.2<!-- lost_4 0.2 --> points, hardly more than the standard
+# Stopping after four steps costs 0.1<!-- lost_4 0.2 --> points, hardly more than the standard
 # error, 0.14.
 #
 # ### Exercise 4: The shortest run (3 min)
@@ -507,7 +507,7 @@ plt.show()
 # %% [markdown]
 # *The figure shows the operations per picture against the run time.* (An addition counts as a
 # multiplication, and neither memory access nor the neurons' own updates are counted.) The hidden
-# neurons fire in 0.29<!-- rate_1 0.05 --> and 0.48<!-- rate_2 0.06 --> of all steps, about 290 and
+# neurons fire in 0.29<!-- rate_1 0.05 --> and 0.47<!-- rate_2 0.06 --> of all steps, about 290 and
 # 480 Hz, far above the rates of cortical neurons. Fewer spikes ([302](302_read_outs.ipynb)) can
 # save at most 15 % against the ordinary network: the first layer's multiplications remain.
 #

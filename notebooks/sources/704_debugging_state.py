@@ -462,8 +462,8 @@ assert not full_run or evaluated > sorted_64 + 0.1 > alone + 0.3
 
 # %% [markdown]
 # *The figure shows the accuracy of one network on the same test pictures.* In evaluation mode it is
-# 97<!-- evaluated 2 --> %, whatever the batch. In training mode it depends on the rest of the
-# batch: 8<!-- alone 3 --> % for a sample alone, and 62<!-- sorted_64 5 --> % for batches of 64 that
+# 96<!-- evaluated 2 --> %, whatever the batch. In training mode it depends on the rest of the
+# batch: 7<!-- alone 3 --> % for a sample alone, and 62<!-- sorted_64 5 --> % for batches of 64 that
 # are sorted by class, as in a folder of files. Nothing warns you: with large shuffled batches both
 # modes agree.
 #
