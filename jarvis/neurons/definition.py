@@ -34,7 +34,7 @@ def parameter(
     bounds are checked when the parameters are created, but not during learning.
 
     Args:
-        default: the value used if none is given; None makes the parameter optional.
+        default: the value used if the parameter is not given; None if the parameter may be None.
         unit: the unit shown in messages.
         above, at_least: the lower bound, exclusive or inclusive.
         below, at_most: the upper bound, exclusive or inclusive.

@@ -190,7 +190,7 @@ def short_term_plasticity_step(
         spike: not used.
 
     Returns:
-        the output ``[B, ...]``, ``y/U`` or y (0 without a spike), and the new state.
+        the output ``[B, ...]``, ``y/U`` or y as `params` says, 0 without a spike; and the new state.
 
     Source: Tsodyks, Pawelzik & Markram 1998, Neural Comput. 10:821; Markram, Wang &
     Tsodyks 1998, PNAS 95:5323, for the iteration from spike to spike.
@@ -217,7 +217,7 @@ def short_term_plasticity_step(
 
 #: Short-term plasticity of the synapses from each neuron of a layer. The layer
 #: ``SpikingLayer(ShortTermPlasticity(U=0.5, tau_rec=800.0))`` maps spikes to a graded output, which
-#: replaces the spikes as the input of the weights.
+#: replaces the spikes as the input to the weights.
 ShortTermPlasticity = define(
     short_term_plasticity_step,
     ShortTermPlasticityParams,

@@ -17,7 +17,7 @@
 # the brain hardly ever fire like that. You add noise, wrongly at first, and find two kinds of
 # firing with the same rate that look nothing alike.
 #
-# **Time.** 50 minutes for you, 15 seconds for the machine.
+# **Time.** 45 minutes for you, 15 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb); mean and standard deviation.
 #
@@ -210,7 +210,8 @@ if check.coarse_rate(coarse_rate):
 # The formula has no upper limit, but neurons have one: the channels that make a spike need time to
 # recover. During the [refractory period](../docs/glossary.md#refractory-period) $t_{ref}$ after a
 # spike, our neuron ignores its input and $v$ stays at the reset. So the interval becomes
-# $t_{ref} + \tau \ln\frac{I}{I-1}$. Which rate can no current exceed if $t_{ref}$ is 5 ms?
+# $t_{ref} + \tau \ln\frac{I}{I-1}$. If $t_{ref}$ is 5 ms, what rate can the neuron never exceed,
+# however large the current?
 #
 # <details><summary>Make a guess, then open</summary>
 # No interval is shorter than 5 ms, so the rate stays below 1/(5 ms) = 200 Hz.

@@ -80,8 +80,8 @@ plt.show()
 # 1. $i = e^{-dt/\tau_{syn}}\, i + x$, the current,
 # 2. $h = e^{-dt/\tau}\, v + i$, leak and input,
 #
-# and then threshold and reset as before. Let a single spike of weight 1 arrive. Does $v$ peak
-# earlier or later than when the spike makes $v$ jump directly, and higher or lower?
+# and then threshold and reset as before. Let a single spike of weight 1 arrive. Compare with a
+# spike that makes $v$ jump directly: does $v$ peak earlier or later, and higher or lower?
 #
 # <details><summary>Make a guess, then open</summary>
 # Later, when the decaying current just balances the leak; and higher, because i adds to v at every
@@ -178,8 +178,8 @@ check.just_enough(just_enough)
 # Do the intervals grow for ever?
 #
 # <details><summary>Make a guess, then open</summary>
-# No. The longer an interval, the more of a decays within it. In the end each spike adds exactly what
-# decayed in the interval before it.
+# No. The longer an interval, the more of a decays within it. In the end each spike adds exactly
+# what decayed in the interval before it.
 # </details>
 
 # %%

@@ -18,7 +18,7 @@
 # of adaptation. Then you look behind the simulation: the obvious method overflows, the usual repair
 # makes the spikes late, and a change of variable makes the difficult part exact.
 #
-# **Time.** 45 minutes for you, 20 seconds for the machine.
+# **Time.** 40 minutes for you, 20 seconds for the machine.
 #
 # **You need.** [104](104_adex.ipynb), the AdEx neuron; the coefficient of variation of
 # [102](102_firing_rate.ipynb).

@@ -428,8 +428,8 @@ axes[0].set(ylabel="estimated p", ylim=(0, 1.05))
 plt.show()
 
 # %% [markdown]
-# *The figure shows three estimates of p (dashed): for one neuron (line), and the mean of all copies
-# plus and minus one standard deviation (band).* At the end the mean so far has the least noise, but
+# *The figure shows p (dashed) and three estimates of it: that of one neuron (line), and the mean of
+# all copies plus and minus one standard deviation (band).* At the end the mean so far has the least noise, but
 # it still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate follows within about 15
 # ms but is noisy; with 50 ms it is smooth, but has not quite reached 0.8 by 150 ms.
 #

@@ -18,7 +18,7 @@
 # which direction. You build such a pixel, rebuild a film from its events, and find out when that
 # fails. Then you read digits from recordings of a real event camera, N-MNIST.
 #
-# **Time.** 45 minutes for you, 20 seconds for the machine.
+# **Time.** 40 minutes for you, 20 seconds for the machine.
 #
 # **You need.** [201](201_rate_codes.ipynb) for the idea of a code and its reader; PyTorch and NumPy
 # arrays.

@@ -18,7 +18,7 @@
 # task, only a reward tells right from wrong. STDP fails, and you give each synapse a memory that
 # lasts until the reward.
 #
-# **Time.** 55 minutes for you, 20 seconds for the machine.
+# **Time.** 50 minutes for you, 20 seconds for the machine.
 # **You need.** [401](401_stdp.ipynb) for traces, [402](402_find_a_pattern.ipynb) for competition,
 # [202](202_spike_times.ipynb) for codes by the first spike.
 # **Leads to.** [404](404_segmentation.ipynb) Deeper layers, and the way back to the pixels.

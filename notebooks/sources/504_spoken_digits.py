@@ -17,7 +17,7 @@
 # much of the word can be read from spike counts, from counts in windows of time, and by a small
 # network with delays? In the end you play words backwards, and cut them short.
 #
-# **Time.** 60 minutes for you, 2 minutes for the machine.
+# **Time.** 55 minutes for you, 2 minutes for the machine.
 #
 # **You need.** [503](503_positions.ipynb): positions as delays. [303](303_mnist.ipynb): training
 # with a loss, and measuring on samples that were held out.

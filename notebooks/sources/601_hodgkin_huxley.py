@@ -21,7 +21,7 @@
 # channel does, stop a spike train with one pulse, and reproduce a recorded V(t) by ordinary
 # gradients, without a surrogate.
 #
-# **Time.** 70 minutes for you, 40 seconds for the machine.
+# **Time.** 65 minutes for you, 40 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb): the leaky neuron and its exact step.
 # [301](301_surrogate_gradients.ipynb): surrogate gradients. Section 6 mentions the eigenvalues of a

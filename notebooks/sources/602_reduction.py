@@ -760,7 +760,7 @@ check.neuron_type(neuron_type)
 #    the onset current, the rates and the spike.
 # 2. A neuron whose fixed point loses its stability at a Hopf bifurcation jumps onto a cycle without
 #    a slow place: type II. At a saddle-node on the cycle two fixed points vanish and leave a slow
-#    place: type I. Shifting the curves of $n$ turns type II into I.
+#    place: type I. Shifting the curves of $n$ turns type II into type I.
 # 3. Near a saddle-node every neuron is a quadratic one, and its rate follows without a free
 #    parameter.
 # 4. The exponent at the onset is 1/2 at a saddle-node. A type II neuron jumps; the leaky neuron's

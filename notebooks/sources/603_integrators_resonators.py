@@ -18,7 +18,7 @@
 # test to published models. Then you rerun published firing patterns on a finer time grid and see
 # what survives.
 #
-# **Time.** 65 minutes for you, 15 seconds for the machine.
+# **Time.** 60 minutes for you, 15 seconds for the machine.
 #
 # **You need.** [101](101_leaky_neuron.ipynb): the leaky neuron and its exact step. Complex numbers
 # ($e^{i\varphi}$); the eigenvalues of a 2 x 2 matrix.

@@ -19,7 +19,7 @@
 # inhibitory synapses until it fires as irregularly as a Poisson train. Then you replace all of that
 # noise with a single parameter, and find out what it misses.
 #
-# **Time.** 65 minutes for you, 30 seconds for the machine.
+# **Time.** 60 minutes for you, 30 seconds for the machine.
 #
 # **You need.** [102](102_firing_rate.ipynb): firing rates, and the CV of irregular firing.
 # [103](103_synapses_and_state.ipynb): synaptic currents. [201](201_rate_codes.ipynb): Poisson
@@ -146,7 +146,7 @@ assert math.isclose(by_mean, library, abs_tol=1e-9)
 assert abs(held - library) > 1e-3
 
 # %% [markdown]
-# ### Exercise 1: Compute where the conductances pull (3 min)
+# ### Exercise 1: Find the inhibition for a potential (3 min)
 #
 # Now the other way round: which constant inhibition makes $V$ approach a given potential `v` (in
 # mV)? `p` has `p.g_l`, `p.e_l`, `p.e_exc` and `p.e_inh`. The excitation `g_exc` (nS) and the

@@ -83,7 +83,7 @@ def test_read_circuit(answer, words):
         (lambda r: -math.log(r[1] / r[0]), "is its inverse"),
         (lambda r: 10 / math.log(r[15] / r[5]), "the sign is not"),
         (lambda r: 10 / math.log10(r[5] / r[15]), "use the natural logarithm"),
-        (lambda r: math.log(2) * measure_tau(r), "decays to one half"),
+        (lambda r: math.log(2) * measure_tau(r), "to decay to one half"),
         (lambda r: measure_tau(r) / 1000, "in seconds"),
         (lambda r: -1 / math.log(r[1]), "starts at 1"),
         (lambda r: 1.02 * measure_tau(r), "which is not within 1 %"),

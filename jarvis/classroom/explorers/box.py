@@ -61,8 +61,8 @@ class Explorer(ipywidgets.VBox):
         controls: sliders and menus, by the name of the setting that they control.
         compute: a function that takes settings and returns arrays.
         picture: draws the arrays.
-        presets: for a control that sets others, by its name: a function that takes the control's
-            value and returns the new values of the other settings.
+        presets: maps the name of each control that sets others to a function that takes its value
+            and returns the new values of the others.
         hand: reaction to the pointer on the figure.
         rows: further widgets, shown below the controls.
 

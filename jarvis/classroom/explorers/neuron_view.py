@@ -13,7 +13,8 @@ from jarvis.classroom.explorers.views import check_finite
 from jarvis.neurons.definition import learnable_numbers
 from jarvis.zoo import Entry, find
 
-#: Numbers of inputs in the rate curve, and of points and arrows along an axis of the phase plane.
+#: How many inputs the rate curve has, and how many points and arrows lie along each axis of the
+    phase plane.
 CURVE, PLANE, ARROWS = 33, 161, 13
 
 

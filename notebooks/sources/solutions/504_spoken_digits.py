@@ -92,7 +92,8 @@ plt.show()
 #
 # ### Exercise 2: Find the factor
 #
-# Bisection on a logarithmic scale. Fifty halvings of eight powers of ten leave nothing.
+# Bisection on a logarithmic scale. The range spans eight powers of ten; after 50 halvings, what is
+# left is negligible.
 
 
 # %%

@@ -147,8 +147,8 @@ assert check.steady_rate(steady_rate)
 # %% [markdown]
 # ### Exercise 4: Stop the train
 #
-# Try a grid: one neuron for each pair of start and amplitude. A pair works if nothing
-# fires in the last 100 ms. Pairs at the edge may only delay the next spike, so take one whose
+# Try a grid: one neuron for each pair of start and amplitude. A pair works if its neuron does not
+# fire in the last 100 ms. Pairs at the edge may only delay the next spike, so take one whose
 # neighbours work, too: count for each pair how many of the nine around it stop the train.
 
 # %%
