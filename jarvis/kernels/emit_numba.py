@@ -1,6 +1,5 @@
 """Writes the loops of a step as Python source that numba compiles."""
 
-import re
 import textwrap
 from collections.abc import Callable, Sequence
 

@@ -234,7 +234,7 @@ def _minimum_cut(left: dict[Any, dict[Any, float]], source: Any, sink: Any) -> t
 def _paths(
     start: Any, passes: Callable[[Any, Any], bool], edges: Mapping[Any, Iterable], end: Any = None
 ) -> dict:
-    """The nodes that can be reached from `start`, each with its predecessor; all, or up to `end`."""
+    """The nodes reached from `start`, each with its predecessor: all, or the first up to `end`."""
     came_from, queue = {start: start}, deque([start])
     while queue and end not in came_from:
         here = queue.popleft()

@@ -190,7 +190,8 @@ def short_term_plasticity_step(
         spike: not used.
 
     Returns:
-        the output ``[B, ...]``, ``y/U`` or y as `params` says, 0 without a spike; and the new state.
+        the output ``[B, ...]`` (``y/U`` or y, as `params` says; 0 without a spike), and the new
+        state.
 
     Source: Tsodyks, Pawelzik & Markram 1998, Neural Comput. 10:821; Markram, Wang &
     Tsodyks 1998, PNAS 95:5323, for the iteration from spike to spike.

@@ -542,7 +542,10 @@ class FirstSpikeNetwork(nn.Module):
         return found
 
     def forward(self, times: Tensor, *, return_spikes: bool = False):
-        """Scores ``[B, n_out]`` for input times ``[B, n_in]``, ms With `return_spikes`, also the outputs of all layers."""
+        """Scores ``[B, n_out]`` for input times ``[B, n_in]`` in ms.
+
+        With `return_spikes`, also the outputs of all layers.
+        """
         found = self.spikes(times)
         scores = first_spike_scores(found[-1], **self.scale)
         return (scores, found) if return_spikes else scores

@@ -429,9 +429,9 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows p (dashed) and three estimates of it: that of one neuron (line), and the mean of
-# all copies plus and minus one standard deviation (band).* At the end the mean so far has the least noise, but
-# it still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate follows within about 15
-# ms but is noisy; with 50 ms it is smooth, but has not quite reached 0.8 by 150 ms.
+# all copies plus and minus one standard deviation (band).* At the end the mean so far has the least
+# noise, but it still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate follows
+# within about 15 ms but is noisy; with 50 ms it is smooth, but has not quite reached 0.8 by 150 ms.
 #
 # A spike $k$ steps ago has the weight $(1-\beta)\beta^k$ in the estimate. The squares of these
 # weights add up to $(1-\beta)/(1+\beta)$; in a mean over T steps they add up to $1/T$. So the law

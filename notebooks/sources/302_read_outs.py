@@ -394,7 +394,9 @@ with torch.no_grad():
     _, (hidden,) = model(encode(test_set[:1000][0], fixed()), return_spikes=True)
     fired, _ = model.readout.neurons(jarvis.over_time(model.output, hidden))
 fired_worst = fired.sum(0).mean(0)
-print(f"trace, seed {worst}: {fired_worst[0]:.2f} and {fired_worst[1]:.2f} output spikes per sample")
+print(
+    f"trace, seed {worst}: {fired_worst[0]:.2f} and {fired_worst[1]:.2f} output spikes per sample"
+)
 assert not full_run or (fired_worst.min() == 0 and fired_worst.max() > 0.1)
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}

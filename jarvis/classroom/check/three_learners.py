@@ -19,9 +19,7 @@ def _weights(rng, n: int, m: int) -> torch.Tensor:
 
 def _counts(value, n_samples: int) -> np.ndarray:
     if np.ndim(value) == 0 and n_samples > 1:
-        raise Wrong(
-            f"You return one number. Return a count for each of the {n_samples} samples."
-        )
+        raise Wrong(f"You return one number. Return a count for each of the {n_samples} samples.")
     return array(value, (n_samples,), "The additions")
 
 

@@ -14,7 +14,7 @@ from jarvis.neurons.definition import learnable_numbers
 from jarvis.zoo import Entry, find
 
 #: How many inputs the rate curve has, and how many points and arrows lie along each axis of the
-    phase plane.
+#: phase plane.
 CURVE, PLANE, ARROWS = 33, 161, 13
 
 
