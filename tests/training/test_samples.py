@@ -85,6 +85,7 @@ def test_they_train_as_arrays_do(kind):
     reference = evaluate(Scores(), arrays(), batch_size=5)
     assert result["acc"] == reference["acc"]
     assert torch.equal(result["predicted"], reference["predicted"])
+    assert torch.equal(reference["predicted"], Scores()(INPUTS).argmax(1))
 
 
 def test_random_split_keeps_its_samples():

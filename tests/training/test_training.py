@@ -390,11 +390,24 @@ def test_weights_that_diverge_are_told_as_such():
 
 def test_evaluate_averages_draws_and_keeps_the_mode():
     model = make().train()
-    one = [evaluate(model, VAL, encode, seed=0)["acc"] for _ in range(2)]
-    many = evaluate(model, VAL, encode, seed=0, draws=5)
+    one = [evaluate(model, VAL, encode, seed=0)["loss"] for _ in range(2)]
     assert one[0] == one[1]
+    seen = []
+
+    def watched(x, generator):
+        seen.append(encode(x, generator))
+        return seen[-1]
+
+    many = evaluate(model, VAL, watched, seed=0, draws=3)
     assert model.training
-    assert many["predicted"].shape == (64,)
+    scores = [model.eval()(spikes).detach() for spikes in seen]
+    losses = [nn.functional.cross_entropy(part, VAL.targets).item() for part in scores]
+    accuracies = [(part.argmax(1) == VAL.targets).double().mean().item() for part in scores]
+    assert len(set(losses)) == 3
+    assert losses[0] == pytest.approx(one[0])
+    assert many["loss"] == pytest.approx(sum(losses) / 3)
+    assert many["acc"] == pytest.approx(sum(accuracies) / 3)
+    assert torch.equal(many["predicted"], scores[0].argmax(1))
     with pytest.raises(ValueError, match="empty"):
         evaluate(model, VAL.subset(0), encode)
     with pytest.raises(ValueError, match="draws=0"):
