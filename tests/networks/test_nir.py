@@ -601,6 +601,14 @@ def test_a_tau_in_seconds_is_not(tau):
     assert from_nir(chain_of(tau), dt=1.0).layers[1].params.tau == pytest.approx(1000 * tau)
 
 
+def test_a_thousand_steps_and_a_second_are_the_limits():
+    assert from_nir(chain_of(0.5), dt=0.5).layers[1].params.tau == 500.0  # 1000 steps
+    with pytest.warns(UserWarning, match=r"tau=0\.5005 s is 1e\+03 steps"):
+        from_nir(chain_of(0.5005), dt=0.5)
+    with pytest.warns(UserWarning, match=r"tau=1 s is 333 steps"):
+        from_nir(chain_of(1.0), dt=3.0)
+
+
 def test_a_long_tau_of_our_own_is_not_doubted():
     back = from_nir(to_nir([nn.Linear(3, 4), LIFLayer(tau=1e6, dt=0.1, reset="zero")]))
     assert back.layers[1].params.tau == 1e6
