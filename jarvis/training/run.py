@@ -384,7 +384,7 @@ class Run:
                     f"{path} does not fit this model: {_difference(before.get(name), now[name])}"
                 )
             raise CheckpointError(
-                f"{path} is of another run: its {name} was {before.get(name)}, "
+                f"{path} belongs to another run: its {name} was {before.get(name)}, "
                 f"here it is {now.get(name)}"
             )
 

@@ -73,7 +73,7 @@ def test_bits_per_spike(answer, words):
         ("twelve", "12 ms"),
         ("length", "length of the train"),
         ("n_steps", "You divide by n_steps"),
-        ("negative", "It is inverted"),
+        ("negative", "is inverted"),
         ("no clamp", "clamp at 0"),
         ("half", "the definition gives"),
     ],

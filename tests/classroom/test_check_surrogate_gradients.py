@@ -147,7 +147,7 @@ def test_slope(answer, words):
         (lambda x, k: np.exp(-((k * x.numpy()) ** 2) / 2), "backward pass needs a tensor"),
         (lambda x, k: gaussian(x, k).sum(), "should have the shape (4, 25)"),
         (lambda x, k: gaussian(x.view(4, 25), k), "raised RuntimeError"),
-        (lambda x, k: gaussian(x, k)[:4], "but the backward pass fails with it: "),
+        (lambda x, k: gaussian(x, k)[:4], "but the backward pass fails: "),
     ],
 )
 def test_gaussian(answer, words):

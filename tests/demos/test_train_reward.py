@@ -51,7 +51,7 @@ def test_it_learns_and_goes_on_as_if_it_had_never_stopped(features, tmp_path):
 
     other = call("train_reward.py", features, "--limit", "100", "--resume", parts)
     assert other.returncode == 2
-    assert "of another run" in other.stderr
+    assert "belongs to another run" in other.stderr
 
 
 def test_an_interruption_is_one_line_and_leaves_the_last_epoch(features, tmp_path):
