@@ -433,7 +433,7 @@ early = evaluate(model, test, lambda x, g: constant_encode(x, 4))["acc"]
 print(f"test accuracy after 4 steps {early:.2%}, after {n_steps} {result['acc']:.2%}")
 
 # %% [markdown]
-# Stopping after four steps costs 0.1<!-- lost_4 0.2 --> points, hardly more than the standard
+# Stopping after four steps costs 0.1<!-- lost_4 0.2 --> points, about as much as the standard
 # error, 0.14.
 #
 # ### Exercise 4: The shortest run (3 min)
