@@ -262,12 +262,12 @@ check.measure_tau(measure_tau)
 # %% [markdown]
 # ## 4. A decay factor means nothing without dt
 #
-# Some libraries ask for the factor itself, $\beta = e^{-dt/\tau}$, and call it `beta`. Only
-# together with a step does it give a time constant: $\tau = -dt/\ln\beta$. A neuron has
-# `beta = 0.95`, and you refine `dt` from 2 ms to 0.5 ms. What happens?
+# Some libraries ask for the factor itself, $\beta = e^{-dt/\tau}$, and call it `beta`. It gives a
+# time constant only together with a step: $\tau = -dt/\ln\beta$. A neuron has `beta = 0.95`, and
+# you refine `dt` from 2 ms to 0.5 ms. What happens?
 #
 # <details><summary>Make a guess, then open</summary>
-# It becomes four times as fast: its time constant falls from 39 ms to 9.7 ms.
+# The neuron becomes four times as fast: its time constant falls from 39 ms to 9.7 ms.
 # </details>
 
 # %%
@@ -289,8 +289,8 @@ ax.set(xlabel="time (ms)", ylabel="potential v (threshold = 1)", ylim=(0, 1.65))
 plt.show()
 
 # %% [markdown]
-# *The figure shows the response to a constant current with the same beta at three steps.* Each `dt`
-# gives a different neuron. So `jarvis` takes `tau` and `dt` in ms.
+# *The figure shows the response to a constant current with the same beta and three values of dt.*
+# Each `dt` gives a different neuron. So `jarvis` takes `tau` and `dt` in ms.
 #
 # ## 5. The threshold: a first attempt
 #
@@ -304,7 +304,7 @@ plt.show()
 # At the end of each step, record a spike if $v$ has reached 1. How many do you expect in 200 ms?
 #
 # <details><summary>Make a guess, then open</summary>
-# 9: each takes about 22 ms from rest to the threshold.
+# 9: each spike takes about 22 ms, from rest to the threshold.
 # </details>
 
 # %%
@@ -429,8 +429,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows ten steps.* In each step the potential leaks, the input lifts it to $h$, and if
-# $h$ reaches the threshold (dashed), the reset takes it down to $v$. Both belong to the end of the
-# step, but are drawn apart. Step 4 of the table runs from 4 to 5 on the axis.
+# $h$ reaches the threshold (dashed), the reset takes it down to $v$. Both $h$ and $v$ belong to the
+# end of the step, but are drawn apart. Step 4 of the table runs from 4 to 5 on the axis.
 #
 # ## 7. The library does the same
 #

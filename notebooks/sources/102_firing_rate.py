@@ -76,8 +76,8 @@ rng = np.random.default_rng(seed)
 # nothing. Which fires most, and which least?
 #
 # <details><summary>Make a guess, then open</summary>
-# "none" fires most: at every step above the threshold. "zero" fires least, because it loses the
-# overshoot.
+# "none" fires most: at every step while v is above the threshold. "zero" fires least, because it
+# loses the overshoot.
 # </details>
 
 # %%
@@ -107,8 +107,8 @@ plt.show()
 #
 # ## 2. From current to rate
 #
-# A reset to zero puts the neuron at rest, so the time from rest to threshold, which lesson 101
-# found to be $\tau \ln\frac{I}{I-1}$, is also the [inter-spike
+# A reset to zero puts the neuron at rest. So the time from rest to threshold,
+# $\tau \ln\frac{I}{I-1}$ by lesson 101, is also the [inter-spike
 # interval](../docs/glossary.md#inter-spike-interval). The [firing
 # rate](../docs/glossary.md#firing-rate) is
 #
@@ -176,9 +176,9 @@ plt.show()
 #
 # ### Exercise 1: Which reset keeps the rate? (8 min)
 #
-# This error grows with `dt`, and more for one reset than for the other. Run `LIFLayer` with the
-# given reset and step for 2 s, from rest; its input is a float64 tensor of shape `[T, 1]`. Return
-# its rate in Hz: 1000 over the **mean interval** in ms.
+# The error of the interval grows with `dt`, more for one reset than for the other. Run `LIFLayer`
+# from rest for 2 s with the given reset and time step; its input is a float64 tensor of shape
+# `[T, 1]`. Return the rate in Hz: 1000 divided by the **mean interval** in ms.
 
 
 # %% tags=["exercise"]
@@ -386,8 +386,8 @@ check.mean_and_spread(mean_and_spread)
 # %% [markdown]
 # ## 5. The same rate, twice
 #
-# One neuron has a mean current above the threshold and little noise, another a mean current below
-# it and much noise. Both fire about 20 times per second. How do their spike trains differ?
+# One neuron has a mean current above the threshold and little noise, another has a mean current
+# below it and strong noise. Both fire about 20 times per second. How do their spike trains differ?
 #
 # <details><summary>Make a guess, then open</summary>
 # The first fires at nearly equal intervals. The second waits for a large enough fluctuation, so its
@@ -426,9 +426,9 @@ plt.show()
 # %% [markdown]
 # *The figure shows both neurons: potential and spikes (left), and the distribution of their
 # intervals up to 200 ms (right, each to its own scale).* The standard deviation of the intervals
-# over their mean is the [coefficient of variation](../docs/glossary.md#coefficient-of-variation)
-# (CV): 0 for a clock, 1 for a Poisson process, and 0.5 to 1 for many neurons in cortex (Softky &
-# Koch 1993).
+# divided by their mean is the [coefficient of
+# variation](../docs/glossary.md#coefficient-of-variation) (CV): 0 for a clock, 1 for a Poisson
+# process, and 0.5 to 1 for many neurons in cortex (Softky & Koch 1993).
 #
 # ### Exercise 4: Measure the irregularity (4 min)
 #
@@ -502,7 +502,7 @@ plt.show()
 # fluctuations reach the threshold:
 # [fluctuation-driven](../docs/glossary.md#fluctuation-driven-firing) firing. The rarer the spikes,
 # the less the recovery of $v$ after each reset matters, and the closer the CV comes to 1. The
-# change is gradual: with much noise ($\sigma$ = 0.4) the CV is still
+# change is gradual: with strong noise ($\sigma$ = 0.4) the CV is still
 # 0.51<!-- cv_noisy_above 0.05 --> at $\mu$ = 1.6.
 #
 # ## Summary

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Give the neuron a synapse, an adaptive threshold and a memory
 #
-# You add a memory of milliseconds, a synaptic current, and one of hundreds of milliseconds, an
-# adaptive threshold. Then you lose this memory, and the neuron falls silent; you carry too much of
-# it, and a training loop crashes.
+# You add a synaptic current, a memory of milliseconds, and an adaptive threshold, a memory of
+# hundreds of milliseconds. When you lose this memory, the neuron falls silent; when you carry too
+# much of it, a training loop crashes.
 #
 # **Time.** 40 minutes for you, 5 seconds for the machine.
 #
@@ -71,8 +71,8 @@ synapse_chain()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the chain from a spike of the presynaptic neuron, through the current of the
-# synapse, to the potential of the postsynaptic neuron.* The spike makes the [synaptic
+# *The figure shows the chain from the presynaptic neuron's spike, through the synapse's current, to
+# the postsynaptic neuron's potential.* The spike makes the [synaptic
 # current](../docs/glossary.md#synaptic-current) $i$ jump by the
 # [weight](../docs/glossary.md#synaptic-weight) of the synapse, and $i$ decays with the synaptic
 # time constant $\tau_{syn}$:
@@ -139,13 +139,13 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the potential after one spike of weight 1 in the first step, whose end is at 1
+# *The figure shows the potential after one spike of weight 1 in the first step, which ends at 1
 # ms.* With a synapse, this [postsynaptic potential](../docs/glossary.md#postsynaptic-potential)
 # rises to a later, rounder and larger peak. How much larger depends on `dt`, because $i$ is added
 # in full at every step. One spike adds $1/(1 - e^{-dt/\tau_{syn}})$ in total. For $\tau_{syn}$ = 5
 # ms that is 5.5<!-- total_current 0.05 --> with `dt` = 1 ms and 51<!-- total_fine 0.6 --> with 0.1
 # ms. So with `tau_syn`, a weight means something only together with `dt`. When you add `tau_syn` to
-# a network that works, divide its weights by this total: this keeps the area under $v$.
+# a network that works, divide its weights by this total: this preserves the area under $v$.
 #
 # ### Exercise 1: Just enough to fire (8 min)
 #
@@ -241,9 +241,9 @@ check.threshold_at(threshold_at)
 # ## 3. The state of a neuron
 #
 # The [state](../docs/glossary.md#state) of a neuron is all that it keeps from one step to the next:
-# $v$; with the options above also $i$ and $a$; and with a refractory period, the number of steps
-# that remain of it. `LIFLayer` agrees with your loops. Careful: the argument `adaptation` is $b$,
-# and `state.adaptation` is $a$.
+# $v$; with the options above also $i$ and $a$; with a refractory period also the number of its
+# remaining steps. `LIFLayer` agrees with your loops. Careful: the argument `adaptation` is $b$, and
+# `state.adaptation` is $a$.
 
 # %%
 silent = LIFLayer(tau=tau, dt=dt, tau_syn=5.0, threshold=1e9)  # a threshold out of reach
@@ -382,8 +382,8 @@ assert "second time" in message
 #
 # **The fix:** [`state.detach()`](../docs/glossary.md#detach) keeps the numbers and drops their
 # history. This is called truncated backpropagation through time: the spikes stay the same, but the
-# gradient of a piece no longer sees how $w$ changed the state it started from. (`w.grad` adds up
-# over the pieces.)
+# gradient of a piece no longer sees how $w$ changed the state it started from. (`w.grad`
+# accumulates over the pieces.)
 
 # %%
 w.grad, state = None, None
@@ -404,8 +404,8 @@ assert torch.isfinite(w.grad)
 # **Next.** [104](104_adex.ipynb): adaptation by a current.
 #
 # **See also.** [605](605_conductances.ipynb): synapses as conductances; ours are
-# [current-based](../docs/glossary.md#current-based-synapse). [701](701_debugging.ipynb): a state
-# left over.
+# [current-based](../docs/glossary.md#current-based-synapse). [701](701_debugging.ipynb): a leftover
+# state.
 #
 # ## Further reading
 #

@@ -87,7 +87,7 @@ for current in (200.0, 190.0, 181.0, 179.0):
     print(f"{current:g} pA: {len(spikes)} spikes in 3 s")
 
 # %% [markdown]
-# It fires at 190 pA, and even at 181 pA. **Why?** Look at the slope $dV/dt$ for every $V$.
+# The neuron fires at 190 pA, and even at 181 pA. **Why?** Look at the slope $dV/dt$ for every $V$.
 
 
 # %%
@@ -114,7 +114,7 @@ plt.show()
 # left of the open circle: -70 mV is a stable [fixed point](../docs/glossary.md#fixed-point), or
 # attractor. Beyond the open circle, an unstable fixed point, $V$ rises ever faster: this
 # [upstroke](../docs/glossary.md#upstroke) is the spike, and the equation itself produces it. We
-# count the spike when $V$ passes $V_{peak}$, here 0 mV, and put $V$ back to $V_{reset}$.
+# count the spike when $V$ passes $V_{peak}$, here 0 mV, and set $V$ back to $V_{reset}$.
 #
 # A current lifts the curve. Its lowest point is at $V_T$, where the slopes of the leak current,
 # $-g_L$, and of the exponential, $+g_L$, cancel. At 180 pA this point touches zero, and the fixed
@@ -196,9 +196,10 @@ check.mean_adaptation(mean_adaptation)
 # Two curves divide it, the [nullclines](../docs/glossary.md#nullcline):
 #
 # - On the **V-nullcline**, $dV/dt = 0$, so
-#   $w = -g_L(V - E_L) + g_L \Delta_T e^{(V-V_T)/\Delta_T} + I$. Below it $V$ rises, above it falls.
+#   $w = -g_L(V - E_L) + g_L \Delta_T e^{(V-V_T)/\Delta_T} + I$. Below it $V$ rises, above it $V$
+#   falls.
 # - On the **w-nullcline**, $dw/dt = 0$, so $w = a\,(V - E_L)$, a straight line. Below it $w$ rises,
-#   above it falls.
+#   above it $w$ falls.
 #
 # Each point where the curves meet is a fixed point. It is stable if trajectories that start nearby
 # return to it. A current shifts the V-nullcline up by $I$. What happens to the fixed points?
@@ -243,7 +244,7 @@ plt.show()
 #
 # With $a > 0$, the fixed points merge where the nullclines just touch. On paper: at which $V$ are
 # the nullclines equally steep? At which current do they touch there? `params` has `g_l` (nS),
-# `e_l`, `v_t`, `delta_t` (mV) and `a` (nS). Return the current in pA. (If $w$ is slow and $a$
+# `e_l`, `v_t`, `delta_t` (mV) and `a` (nS). Return the current in pA. (If $w$ is slow and $a$ is
 # large, as in the check, rest becomes unstable at a smaller current, `params.rheobase`.)
 
 
@@ -259,7 +260,7 @@ check.touching_current(touching_current)
 # %% [markdown]
 # ## 4. Where the reset lands
 #
-# In the set `"bursting"`, the reset lies to the right of $V_T$. Where do its short and its long
+# In the set `"bursting"`, the reset lies to the right of $V_T$. Where do its short and long
 # intervals come from?
 #
 # <details><summary>Make a guess, then open</summary>
@@ -295,11 +296,11 @@ plt.show()
 #
 # ### Exercise 3: Stop the bursts (6 min)
 #
-# Make a bursting neuron regular by its reset alone: under the same current (pA), all intervals
-# should be equal in the end. To the right of $V_T$, resets just below and just above the blue curve
-# lead to very different intervals. For which resets does the interval change smoothly? Try a few
-# with `step_response`, and return one that works, in mV, computed from `params.v_t` (the check
-# shifts all potentials).
+# Make a bursting neuron regular by changing only its reset: under the same current (pA), all
+# intervals should be equal in the end. To the right of $V_T$, resets just below and just above the
+# blue curve lead to very different intervals. For which resets does the interval change smoothly?
+# Try a few with `step_response`, and return one that works, in mV, computed from `params.v_t` (the
+# check shifts all potentials).
 
 
 # %% tags=["exercise"]
@@ -323,8 +324,8 @@ if check.steady_reset(steady_reset):
 # 2. The adaptation current $w$ slowly follows $a\,(V - E_L)$ and grows by $b$ at each spike.
 # 3. The nullclines meet at the fixed points. A current moves the V-nullcline up until the fixed
 #    points merge and vanish.
-# 4. To the right of $V_T$, a reset below the V-nullcline leads to a short interval, one above it to
-#    a long one.
+# 4. To the right of $V_T$, a reset below the V-nullcline leads to a short interval, a reset above
+#    it to a long one.
 #
 # **Next.** [105](105_firing_patterns.ipynb): eight firing patterns.
 #

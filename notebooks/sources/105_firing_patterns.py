@@ -31,7 +31,7 @@
 # After this lesson you can
 #
 # 1. choose a published firing pattern by name, and say what its intervals do,
-# 2. say which parameters set how far a neuron slows down, and which one after how many spikes,
+# 2. say which parameters set how far a neuron slows down, and which one sets after how many spikes,
 # 3. step an equation that diverges, without overflow,
 # 4. check a simulation against a finer one, and choose `dt`.
 
@@ -196,13 +196,13 @@ plt.show()
 # *The figure shows the intervals for three pairs with the same product (left), and the steady rate
 # against the product for many pairs (right; grey where the interval is longer than $\tau_w$).* On
 # the left, all three neurons end between 70 and 78 ms. But with a small $b$ it takes
-# 20<!-- settled_small_b 1 --> intervals to get there, with a large one 3<!-- settled_large_b 1 -->:
-# $w$ climbs to the same mean in steps of $b$. On the right, the blue points with the same product
-# differ by less than 20 %. So $b\,\tau_w$ sets **how far** the neuron slows down, and $b$ alone
-# sets **after how many spikes**.
+# 20<!-- settled_small_b 1 --> intervals to get there, with a large $b$ only
+# 3<!-- settled_large_b 1 -->: $w$ climbs to the same mean in steps of $b$. On the right, the blue
+# points with the same product differ by less than 20 %. So $b\,\tau_w$ sets **how far** the neuron
+# slows down, and $b$ alone sets **after how many spikes**.
 #
 # $a$ acts without spikes: a positive $a$ slowly strengthens the leak (soon the current of
-# `transient` no longer suffices), a negative $a$ weakens it (the intervals of `delayed` shrink).
+# `transient` no longer suffices); a negative $a$ weakens it (the intervals of `delayed` shrink).
 # The reset decides whether the neuron bursts.
 
 
@@ -285,12 +285,12 @@ print({f"dt = {step} ms": f"{late:+.3f} ms" for step, late in euler_late.items()
 assert all(late > step for step, late in euler_late.items())
 
 # %% [markdown]
-# It is late by more than a step. **The cause:** during the upstroke the slope grows by a factor of
-# $e$ every 2 mV, and Euler takes it at the start of each step, where it is far too small.
+# The spike is late by more than a step. **The cause:** during the upstroke the slope grows by a
+# factor of $e$ every 2 mV, and Euler takes it at the start of each step, where it is far too small.
 #
 # **The fix.** For the exponential *alone*, $\tau\,dV/dt = \Delta_T\,e^{(V-V_T)/\Delta_T}$, there is
 # a closed form. Substitute $s = e^{-(V - V_T)/\Delta_T}$. Then $ds/dt = -1/\tau$: $s$ falls in a
-# straight line, and the spike is where it reaches zero, after $\tau s$ ms. Written for $V$:
+# straight line, and the spike comes when it reaches zero, after $\tau s$ ms. In terms of $V$:
 #
 # $$V \leftarrow V - \Delta_T \ln\!\Bigl(1 - \tfrac{dt}{\tau}\,e^{(V - V_T)/\Delta_T}\Bigr) .$$
 
@@ -378,7 +378,7 @@ assert spike_difference < 1e-6
 # ## 4. Is it right, and how large may dt be?
 #
 # A figure that looks like the paper's is weak evidence. Compare with another method: `fine`
-# (folded) uses SciPy's, with adaptive steps and a tolerance of $10^{-10}$.
+# (folded) uses a SciPy solver with adaptive steps and a tolerance of $10^{-10}$.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -475,7 +475,7 @@ for name, step in (("tonic", 2.0), ("bursting", 3.0)):
         print(f"{warning.category.__name__}: {warning.message}\n")
 
 # %% [markdown]
-# The 20 ms are the membrane time constant; the upstroke of section 3 takes 2.71 ms from -46 mV, the
+# The 20 ms is the membrane time constant; the upstroke of section 3 takes 2.71 ms from -46 mV, the
 # reset of `bursting`.
 #
 # ## 5. When two correct simulations disagree
@@ -521,7 +521,7 @@ plt.show()
 # pA apart.* In the adapting neuron it stays below a millionth of a ms, and dies away. In the
 # irregular one it grows exponentially for about 400 ms, to about 1 ms. In the end the trains differ
 # by up to an interval: this is [chaos](../docs/glossary.md#chaos). So the spike times of two
-# correct simulations cannot agree for long, and a test that demands it is wrong. Their statistics
+# correct simulations cannot agree for long, and a test that demands this is wrong. Their statistics
 # do agree: with both values of `dt`, mean interval and CV are the same to within 2 %.
 #
 # ## Summary

@@ -178,8 +178,7 @@ plt.show()
 #
 # ### Exercise 1: How many steps? (4 min)
 #
-# At least how many steps does a pixel of brightness `p` need, for a standard deviation of at most
-# `error`?
+# How many steps does a pixel of brightness `p` need for a standard deviation of at most `error`?
 
 
 # %% tags=["exercise"]
@@ -216,8 +215,8 @@ print(f"the brightest pixel: {per_step.max():.2f}")
 assert per_step.max() < 0.2
 
 # %% [markdown]
-# *The figure shows the picture, and the one decoded from 100 Hz.* The unit is wrong:
-# `rate_decode(slow)` gives spikes per *step*, on average 0.1 for a white pixel.
+# *The figure shows the original picture, and the picture decoded from spikes at 100 Hz.* The unit
+# is wrong: `rate_decode(slow)` gives spikes per *step*, on average 0.1 for a white pixel.
 #
 # ### Exercise 2: Decode a rate in Hz (3 min)
 #
@@ -428,9 +427,9 @@ axes[0].set(ylabel="estimated p", ylim=(0, 1.05))
 plt.show()
 
 # %% [markdown]
-# *The figure shows p (dashed) and three estimates of it: that of one neuron (line), and the mean of
-# all copies plus and minus one standard deviation (band).* At the end the mean so far has the least
-# noise, but it still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate follows
+# *The figure shows p (dashed) and three estimates of it, each for one neuron (line) and as the mean
+# over all copies plus and minus one standard deviation (band).* At the end the mean so far has the
+# least noise, but it still says 0.5<!-- late_mean 0.01 -->. With $\tau$ = 5 ms the estimate follows
 # within about 15 ms but is noisy; with 50 ms it is smooth, but has not quite reached 0.8 by 150 ms.
 #
 # A spike $k$ steps ago has the weight $(1-\beta)\beta^k$ in the estimate. The squares of these
@@ -452,8 +451,8 @@ for tau, found in spread.items():
 # ### Exercise 4: Choose a time constant (5 min)
 #
 # The estimate should follow a change as fast as possible, with a standard deviation of at most
-# `error` while $p$ is constant. Which $\tau$ (in ms) is that, for time steps of `dt` (ms)? Either
-# form of $T_{eff}$ will do: here $\tau$ is much larger than `dt`.
+# `error` while $p$ is constant. Which $\tau$ (in ms) achieves this, for time steps of `dt` (ms)?
+# Either form of $T_{eff}$ will do: here $\tau$ is much larger than `dt`.
 
 
 # %% tags=["exercise"]

@@ -33,7 +33,7 @@
 # 1. encode a picture as first-spike times, decode it, and give the size of the rounding error,
 # 2. choose the decoder that belongs to a code, and recognise the symptoms of a wrong one,
 # 3. compute when a charging neuron fires, $\tau\ln\frac{x}{x-\theta}$, and invert it,
-# 4. say what time, lost spikes, jitter and spurious spikes cost each code.
+# 4. say how limited time, lost spikes, jitter and spurious spikes affect each code.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 import math
@@ -166,11 +166,11 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the error of the first-spike code (blue), its formula (grey), and the formula of
-# a rate code (green).* The first-spike error falls like $1/T$, that of a rate code like $1/\sqrt T$
-# (from 201, with 1/6 as the mean of $p(1-p)$ over all greys). At T = 65 the first-spike error is
-# 0.0045<!-- any_grey_65 0.0002 -->; a rate code needs about 8312<!-- rate_steps 300 --> steps to
-# get as low. On the digits, the error is 0 wherever $T-1$ is a multiple of 16 (not shown on the
-# logarithmic axis).
+# a rate code (green).* The first-spike error falls like $1/T$, the error of a rate code like
+# $1/\sqrt T$ (from 201, with 1/6 as the mean of $p(1-p)$ over all greys). At T = 65 the first-spike
+# error is 0.0045<!-- any_grey_65 0.0002 -->; a rate code needs about 8312<!-- rate_steps 300 -->
+# steps to get as low. On the digits, the error is 0 wherever $T-1$ is a multiple of 16 (not shown
+# on the logarithmic axis).
 #
 # ### Exercise 1: Bits per spike (4 min)
 #
@@ -278,8 +278,8 @@ assert scores["first spike", "first time"] > silhouettes > 0.8 or not full_run
 assert scores["Poisson", "count"] > scores["Poisson", "first time"] > silhouettes - 0.15
 
 # %% [markdown]
-# It reaches 91<!-- silhouettes_percent 1 --> %, from silhouettes alone. Only a comparison with the
-# right decoder shows what is lost with the spike times.
+# This reader reaches 91<!-- silhouettes_percent 1 --> %, from silhouettes alone. Only a comparison
+# with the right decoder shows what is lost with the spike times.
 #
 # **Reading a Poisson code by its first spikes** (bottom left) makes the picture far too bright, and
 # yet 89<!-- poisson_first_percent 2 --> % of the digits are read correctly; from counts it is
@@ -288,8 +288,8 @@ assert scores["Poisson", "count"] > scores["Poisson", "first time"] > silhouette
 # <details><summary>Make a guess, then open</summary>
 #
 # A pixel that fires often also tends to fire *soon*. With probability $p$ per step, the first spike
-# comes after $(1-p)/p$ steps on average. So its time carries the brightness, too, but with much
-# noise, and on a curved scale, which makes greys too bright.
+# comes after $(1-p)/p$ steps on average. So its time carries the brightness, too, but noisily and
+# on a curved scale, which makes greys too bright.
 #
 # </details>
 #
@@ -373,8 +373,8 @@ right.set(xlabel="brightness x", ylabel="spike time (ms)", ylim=(0, 39), xlim=(0
 plt.show()
 
 # %% [markdown]
-# *The figure shows charging neurons, by the formula (grey) and simulated (blue), with the spike
-# times by the formula (triangles) at the threshold (dashed); and these times (grey) with those of
+# *The figure shows charging neurons by the formula (grey) and simulated (blue), with the formula's
+# spike times (triangles) at the threshold (dashed); and spike times by the formula (grey) and by
 # `jarvis.latency_encode` (blue).* A spike at 2.36 ms falls in step 2.
 #
 # ### Exercise 3: Read a latency (4 min)
@@ -474,8 +474,8 @@ plt.show()
 # ### And what does noise cost?
 #
 # Real spikes come a little early or late (*jitter*), get lost, or come from nowhere (*spurious*
-# spikes). Four codes compete: first spikes in 33 ms and in 5 ms, a rate code at 1000 Hz, and one
-# with as many spikes, on average, as the first-spike codes.
+# spikes). Four codes compete: first spikes in 33 ms and in 5 ms, a rate code at 1000 Hz, and a rate
+# code with as many spikes, on average, as the first-spike codes.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -541,15 +541,15 @@ assert noisy[added, "first spike, 33 ms"][-1] < noisy[added, "first spike, 5 ms"
 # without noise.*
 #
 # - **Jitter** does not change a count. The first-spike code of 33 ms loses little to 4 ms of jitter
-#   (97<!-- jitter_4_percent 1 --> %), the one of 5 ms a lot
-#   (69<!-- jitter_4_first_5_percent 2 --> %).
+#   (97<!-- jitter_4_percent 1 --> %), the code of 5 ms a lot (69<!-- jitter_4_first_5_percent 2 -->
+#   %).
 # - **A lost spike** makes a rate-coded picture a little darker, but a lost first spike is a lost
 #   pixel. With 30 % lost, both first-spike codes fall to 79<!-- lost_30_percent 2 --> %. The rate
-#   code with many spikes stays at 96<!-- lost_30_rate_percent 1 --> %; the one with few was poor
-#   from the start (72<!-- budget_percent 3 --> %).
+#   code with many spikes stays at 96<!-- lost_30_rate_percent 1 --> %; the rate code with few was
+#   poor from the start (72<!-- budget_percent 3 --> %).
 # - **A spurious spike** that comes first replaces the message; a longer code gives it more chances.
-#   At 100 Hz, the first-spike code of 33 ms is at 39<!-- added_100_percent 2 --> %, the one of 5 ms
-#   at 86<!-- added_100_first_5_percent 2 --> %. The rate code with few spikes falls to
+#   At 100 Hz, the first-spike code of 33 ms is at 39<!-- added_100_percent 2 --> %, the code of 5
+#   ms at 86<!-- added_100_first_5_percent 2 --> %. The rate code with few spikes falls to
 #   27<!-- added_100_budget_percent 2 --> %; with many, it stays at
 #   97<!-- added_100_rate_percent 1 --> %.
 #
@@ -558,8 +558,8 @@ assert noisy[added, "first spike, 33 ms"][-1] < noisy[added, "first spike, 5 ms"
 #
 # ## 6. What if you do not know when the picture began?
 #
-# Suppose that each picture is late by an unknown time. Decoded from absolute times, its pixels look
-# too dark.
+# Suppose that each picture is late by an unknown time. Decoded from absolute times, it looks too
+# dark.
 
 # %%
 on_time = codes["first spike"]  # [T, B, 1, 8, 8]
@@ -571,9 +571,9 @@ for delay, s in late.items():
 # %% [markdown]
 # ### Exercise 4: Read without a clock (5 min)
 #
-# Decode relative to the earliest spike of each picture (there is one), which you may take for
-# white. A silent pixel stays black. `spikes` is `[T, B, 1, 8, 8]` and longer than the code, which
-# had `n_steps` steps.
+# Decode relative to the earliest spike of each picture (there always is one), and take this spike
+# for white. A silent pixel stays black. `spikes` is `[T, B, 1, 8, 8]` and longer than the code,
+# which has `n_steps` steps.
 
 
 # %% tags=["exercise"]

@@ -15,7 +15,7 @@
 #
 # A camera that looks at a wall sends the same picture again and again. A pixel of an **[event
 # camera](../docs/glossary.md#event-camera)** reports only when its brightness has changed, and in
-# which direction. You build such a pixel, rebuild a film from its events, and find out when that
+# which direction. You build such a pixel, rebuild a film from such events, and find out when that
 # fails. Then you read digits from recordings of a real event camera, N-MNIST.
 #
 # **Time.** 40 minutes for you, 20 seconds for the machine.
@@ -133,7 +133,7 @@ plt.show()
 # ### Exercise 1: Rebuild the signal (3 min)
 #
 # The receiver knows the threshold and the first value, `start`. From the events `[T]` (1, -1 or 0),
-# return the signal after each step. How far can it be from the true one?
+# return the signal after each step. How far can it be from the true signal?
 
 
 # %% tags=["exercise"]
@@ -274,7 +274,7 @@ assert dimmed[0.1] == 0
 # %% [markdown]
 # At 10 % of the light the camera is blind. But white still reflects ten times as much light as the
 # background. Eyes and event cameras respond to such *ratios*. A typical pixel sends an event when
-# the brightness has changed by a fraction, the **contrast threshold**, of 10 % to 20 %.
+# the brightness has changed by 10 % to 20 %, its **contrast threshold**.
 #
 # ### Exercise 3: See in the dark (4 min)
 #
@@ -370,9 +370,9 @@ print(f"{moving:.0f} events per ms in the middle of a saccade, {still:.0f} betwe
 assert moving > 3 * still
 
 # %% [markdown]
-# *The figure shows the events of one recording over time, and those of 20 ms in the middle of each
-# saccade (grey bands): ON red, OFF blue, full colour: 3 or more. Arrows: from the mean position of
-# OFF to that of ON events, where a bright digit moves.* In the third picture, the horizontal bar of
+# *The figure shows the events of one recording over time, and the events of 20 ms in the middle of
+# each saccade (grey bands): ON red, OFF blue (full colour: 3 or more). Arrows, from the mean OFF to
+# the mean ON position, show how a bright digit moves.* In the third picture, the horizontal bar of
 # the 7 is nearly gone; in the second, its stem. An edge that moves along its own direction changes
 # the brightness only at its ends.
 #
@@ -462,8 +462,8 @@ plt.show()
 #
 # A linear reader gets events counted in blocks of 2 x 2 pixels, and learns the ten digits from 900
 # recordings. Which counts serve it best: ON minus OFF; all events, whatever their polarity; ON and
-# OFF separately; or ON and OFF of each saccade? The last has three times as many numbers. A control
-# has as many, but no times: it deals the events at random into three groups.
+# OFF separately; or ON and OFF of each saccade? The last has three times as many numbers as the
+# third. A control has as many, but no times: it deals the events at random into three groups.
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -547,16 +547,16 @@ if full_run and on_nmnist:
 
 # %% [markdown]
 # *The figure shows the accuracy on 200 held-out recordings, with its standard error: for five kinds
-# of counts, and for readers trained and tested on ON and OFF counts up to a time.* From ON and OFF
-# counts the reader gets 85<!-- on_off 1.5 --> % right, and about as many without the polarity. With
-# separate saccades it gets 94<!-- per_saccade 1.5 --> %, in the control
+# of counts, and for readers trained and tested on ON and OFF counts up to a given time.* From ON
+# and OFF counts the reader gets 85<!-- on_off 1.5 --> % right, and about as many without the
+# polarity. With separate saccades it gets 94<!-- per_saccade 1.5 --> %, in the control
 # 78.5<!-- random_groups 2 --> %: more numbers alone do not help, and may hurt. So *when* an event
 # came matters: each saccade shows different edges. (Whether its exact ms matters was not tested.)
 # What is left of ON minus OFF still gives 66.5<!-- net 2 --> %.
 #
-# After 30 ms the accuracy is 90<!-- soon_30 1.5 --> %, about two standard errors above that of
-# whole recordings, perhaps because their counts mix the edges of three saccades. To use a whole
-# recording without being told when a saccade begins, a reader needs a memory, as in
+# After 30 ms the accuracy is 90<!-- soon_30 1.5 --> %, about two standard errors higher than with
+# whole recordings, perhaps because these mix the edges of three saccades. To use a whole recording
+# without being told when a saccade begins, a reader needs a memory, as in
 # [304](304_recurrent.ipynb).
 #
 # ## Summary

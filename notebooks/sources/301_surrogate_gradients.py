@@ -154,7 +154,7 @@ print("first sample:", scores[0].tolist(), "label", int(y[0]))
 # %% [markdown]
 # ### The loss
 #
-# The scores become probabilities by the [softmax](../docs/glossary.md#softmax),
+# The [softmax](../docs/glossary.md#softmax) turns the scores into probabilities,
 # $p_c = e^{z_c} / \sum_j e^{z_j}$. The [cross-entropy](../docs/glossary.md#cross-entropy) is the
 # mean of $-\ln p_y$ over the samples, in nats, where $p_y$ is the probability given to the right
 # class.
@@ -433,7 +433,7 @@ assert not full_run or loss_surrogate[-1] < loss_true[-1] - 0.2
 
 # %% [markdown]
 # One network may be lucky. Repeat both trainings with other initial weights, other spikes and
-# another order of the samples.
+# another sample order.
 
 # %%
 acc_true, acc_surrogate = [acc_readout], [accuracy(weights_surrogate)]
@@ -522,8 +522,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure shows the hidden neurons' rates for the two classes, one dot per neuron (left), and
-# the weights along all paths (right, scaled).* Before training the neurons hardly prefer a class.
-# Afterwards all that still fire prefer one. Together they compute the rule (cosine
+# the weights along all paths (right, scaled).* Before training the neurons hardly prefer either
+# class. Afterwards all neurons that still fire prefer one. Together they compute the rule (cosine
 # 0.998<!-- likeness 0.004 -->).
 #
 # ### The library does the same
@@ -677,7 +677,7 @@ widgets.draw_surrogate(shape="triangle", slope=100.0)
 
 # %% [markdown]
 # *The figure shows the derivative that the backward pass uses (left), and the loss over 40 updates
-# with it (right), beside the same shape at other slopes (grey) and chance (dotted).*
+# with this derivative (right); grey: the same shape at other slopes, dotted: chance.*
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 usual = [mean(slopes[k]) for k in (0.1, 1, 10, 100)]
@@ -702,8 +702,8 @@ record("results/301_surrogate_gradients.json", measured, full=full_run)
 #    rises from 69<!-- acc_true 2 --> % to 90<!-- acc_surrogate 0.6 --> %.
 # 4. Backpropagation through time carries the gradient from each potential to the previous one,
 #    times the decay.
-# 5. With one layer of spikes, any of the shapes will do, and slopes over three orders of magnitude.
-#    A deeper network learns more slowly with a narrow bump.
+# 5. With one layer of spikes, any of the shapes will do, and any slope within three orders of
+#    magnitude. A deeper network learns more slowly with a narrow bump.
 #
 # ## Further reading
 #

@@ -11,7 +11,7 @@
 # # Match code, synapse and read-out
 #
 # A spiking network answers with spikes and currents at every time step. You compare seven ways to
-# reduce these to one answer, find two harmless-looking ones that lose information, and predict how
+# reduce these to one answer, find two that look harmless but lose information, and predict how
 # much.
 #
 # **Time.** 50 minutes for you, 2 minutes for the machine.
@@ -241,9 +241,9 @@ plt.show()
 #
 # ### Exercise 2: Punish only the excess (4 min)
 #
-# A term proportional to the rate also punishes neurons that hardly fire. Write one that leaves them
-# alone. Average each neuron's rate over steps and samples, and take its excess over `target` (0 if
-# there is none). Return the mean of the squared excess over the neurons.
+# A term proportional to the rate also punishes neurons that hardly fire. Write a term that leaves
+# them alone. Average each neuron's rate over steps and samples, and take its excess over `target`
+# (0 if there is none). Return the mean of the squared excess over the neurons.
 
 
 # %% tags=["exercise"]
@@ -312,7 +312,7 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the accuracy of the perfect decoder, by formula and simulated, and that of our
+# *The figure shows the accuracy of the perfect decoder, by formula and simulated, and of our
 # network.* The network is at the ceiling of 91.2<!-- ceiling 0.05 --> %. Only a longer or a better
 # code would help. (With a standard error of 0.2 to 0.3 points, a dot may lie above the ceiling.)
 #
@@ -478,8 +478,8 @@ plt.show()
 #
 # ### Exercise 4: The best leak (4 min)
 #
-# What does another time constant of "last" cost? Return the weight of each step in the last
-# potential: a current that came $k$ ms earlier has decayed by the factor $e^{-k/\tau}$.
+# What would another time constant cost the read-out "last"? Return the weight of each step in the
+# last potential: a current that came $k$ ms earlier has decayed by the factor $e^{-k/\tau}$.
 
 
 # %% tags=["exercise"]
@@ -500,8 +500,8 @@ if check.step_weights(step_weights):
 # ## 7. Change the code: one spike per input
 #
 # The [time-to-first-spike](../docs/glossary.md#time-to-first-spike) code
-# ([202](202_spike_times.ipynb)) spends one per input, earlier for larger values. It is not random,
-# only rounded to 25 steps. A decoder that reads the times is right in
+# ([202](202_spike_times.ipynb)) spends one spike per input, earlier for larger values. It is not
+# random, only rounded to 25 steps. A decoder that reads the times reaches
 # 98.6<!-- ceiling_ttfs 0.3 --> %.
 
 
@@ -577,12 +577,12 @@ plt.show()
 # %% [markdown]
 # *The figure shows the training loss on the first-spike code, with and without a lasting synaptic
 # current; dotted: $\ln 2$.* The plain network reaches an accuracy of 79<!-- ttfs_unmatched 2 --> %
-# in 8 epochs, and of 90<!-- ttfs_patient 2 --> % in 32 (blue). With the synapse that matches the
-# code it reaches 98<!-- ttfs_matched 1 --> % in 8.
+# in 8 epochs, and 90<!-- ttfs_patient 2 --> % in 32 (blue). With the synapse that matches the code
+# it reaches 98<!-- ttfs_matched 1 --> % in 8.
 #
 # With the Poisson code the lasting synapse costs accuracy (88<!-- mismatched 1 --> % against 91 %),
-# partly for the same reason as the mean potential: it weights early spikes more. This explains
-# about one of the three points.
+# partly because, like the mean potential, it weights early spikes more. This explains about one of
+# the three points.
 #
 # ### A loss that cannot see time
 #
@@ -605,8 +605,8 @@ for name, loss in losses.items():
 # which fires at step 6, depends on the step. (`first_spike_decode` counts the silent steps,
 # $\sum_t \prod_{u \le t} (1 - s_u)$, which has a derivative with respect to each $s_u$.) The four
 # printed values are in the ratio 6 : 3 : 14 : 0. A spike at step 0 would bring the first spike
-# forward by 6 steps, one at step 3 by 3. Without its spike at step 6, the class would be silent for
-# 14 more steps. Later spikes change nothing.
+# forward by 6 steps, a spike at step 3 by 3. Without its spike at step 6, the class would be silent
+# for 14 more steps. Later spikes change nothing.
 #
 # **Code, synapse, read-out and loss have to match.**
 

@@ -239,7 +239,7 @@ assert diagnose(healthy, probe).healthy
 # ### Exercise 2: A time constant from a factor (3 min)
 #
 # Other libraries ask for the factor $\beta$ by which a potential decays in one step. To which time
-# constant does it correspond?
+# constant does $\beta$ correspond?
 
 
 # %% tags=["exercise"]
@@ -296,13 +296,13 @@ left.legend()
 plt.show()
 
 # %% [markdown]
-# *The figure shows the loss (left) and the fraction of pictures that are misread (right) on
-# training and validation pictures, on logarithmic scales.* (The training error is a mean over the
-# epoch, while the weights improve.) In the end the network reads 97.7<!-- test_acc 0.3 --> % of the
-# test pictures and 99.1<!-- train_acc 0.3 --> % of the training pictures: it has begun to learn
-# these by heart. [Hyper-parameters](../docs/glossary.md#hyper-parameter), such as the number of
-# epochs, are chosen on the [validation set](../docs/glossary.md#validation-set), here 5000
-# pictures. The [test set](../docs/glossary.md#test-set) plays no part in any choice.
+# *The figure shows the loss (left) and the fraction of misread pictures (right), for the training
+# and the validation set, on logarithmic scales.* (The training error is a mean over the epoch,
+# while the weights improve.) In the end the network reads 97.7<!-- test_acc 0.3 --> % of the test
+# pictures and 99.1<!-- train_acc 0.3 --> % of the training pictures: it has begun to learn these by
+# heart. [Hyper-parameters](../docs/glossary.md#hyper-parameter), such as the number of epochs, are
+# chosen on the [validation set](../docs/glossary.md#validation-set), here 5000 pictures. The [test
+# set](../docs/glossary.md#test-set) plays no part in any choice.
 #
 # ## 5. Look inside
 #
@@ -337,10 +337,10 @@ axes[3].set(xlabel="time (ms)", ylabel="mean current so far", title="scores")
 plt.show()
 
 # %% [markdown]
-# *The figure shows every spike that one test picture causes, and the score of each class if the
-# network stopped at that time (right; blue: the answer, grey: the other classes).* Neurons of layer
-# 1 fire regularly or hardly at all, since their input is constant. The scores separate within a few
-# steps and then hardly change.
+# *The figure shows every spike that one test picture causes, and the score of each class against
+# the time at which the network stops (right; blue: the answer, grey: the other classes).* Neurons
+# of layer 1 fire regularly or hardly at all, since their input is constant. The scores separate
+# within a few steps and then hardly change.
 #
 # ### Where does it err?
 
@@ -364,8 +364,8 @@ plt.show()
 # ### Exercise 3: Remove neurons (6 min)
 #
 # Return a copy of the network in which a random `share` of the neurons of the first hidden layer
-# has no effect: set their columns in the weights `synapses[1][1].weight` to 0. First guess at which
-# share the accuracy breaks down.
+# has no effect: set their columns in the weights `synapses[1][1].weight` to 0. First guess the
+# share at which the accuracy breaks down.
 
 
 # %% tags=["exercise"]
@@ -394,7 +394,7 @@ if check.lesion(lesion):
 #
 # Three steps are as good as all 25. Poisson spikes cost up to half a point at two or three steps,
 # and nothing later. Their noise falls as $1/\sqrt T$, and most of MNIST's pixels are nearly 0 or 1,
-# so that draws are hardly random.
+# so the draws are hardly random.
 # </details>
 
 # %%
@@ -433,13 +433,13 @@ early = evaluate(model, test, lambda x, g: constant_encode(x, 4))["acc"]
 print(f"test accuracy after 4 steps {early:.2%}, after {n_steps} {result['acc']:.2%}")
 
 # %% [markdown]
-# Stopping after four steps costs 0.1<!-- lost_4 0.2 --> points, hardly more than the standard
+# Stopping after four steps costs 0.1<!-- lost_4 0.2 --> points, about as much as the standard
 # error, 0.14.
 #
 # ### Exercise 4: The shortest run (3 min)
 #
-# You get the accuracy of runs of several lengths. Find the shortest run whose accuracy is at most
-# `allowed` below that of the longest, the last one.
+# You get the accuracies of runs of several lengths, the longest last. Find the shortest run whose
+# accuracy is at most `allowed` below the last accuracy.
 
 
 # %% tags=["exercise"]
@@ -552,9 +552,10 @@ record("results/303_mnist.json", measured, full=full_run and on_mnist)
 # 2. A time constant in seconds raises no error, but `diagnose` finds the silent layers before any
 #    training.
 # 3. A network with two hidden layers reads 97.7<!-- test_acc 0.3 --> % of MNIST's test pictures,
-#    and 0.1<!-- lost_4 0.2 --> points fewer if it stops after four of 25 steps.
-# 4. Over 25 steps the spiking network takes twice the operations of an ordinary network of the same
-#    accuracy, over four steps as many. Over two it takes slightly fewer, at a cost of half a point.
+#    and 0.1<!-- lost_4 0.2 --> points less if it stops after four of 25 steps.
+# 4. Over 25 steps the spiking network takes twice as many operations as an ordinary network of the
+#    same accuracy, over four steps as many. Over two it takes slightly fewer, at a cost of half a
+#    point.
 #
 # ## Further reading
 #

@@ -89,9 +89,9 @@ print(events)
 
 # %% [markdown]
 # For each step of 10 ms and each square of 4 x 4 pixels, count the pixels that sent an event,
-# separately for ON and OFF. (Squares cut by the edge count their pixels twice, the corner one four
-# times.) The counts are the input currents of the network: `x` has the shape [30 steps, recordings,
-# 2, 9, 9].
+# separately for ON and OFF. (Squares cut by the edge count their pixels twice, the corner square
+# four times.) The counts are the input currents of the network: `x` has the shape [30 steps,
+# recordings, 2, 9, 9].
 
 
 # %%
@@ -226,7 +226,7 @@ def compare(task, kinds):
 # %% [markdown]
 # <details><summary>Make a guess, then open: how much does recurrence add?</summary>
 #
-# Not at all: every part of a recording shows the digit.
+# Nothing: every part of a recording shows the digit.
 # </details>
 
 # %%
@@ -260,10 +260,10 @@ def mean(values):
 
 
 # %% [markdown]
-# *The figure shows the accuracy of each reader for the question "which digit?", one dot per fold.*
-# A hidden layer improves on the counts (88.0<!-- digit_ff 1.5 --> against
-# 81.9<!-- digit_counts 1.5 --> %). Recurrence adds nothing: 86.6<!-- digit_rec 1.5 --> %. N-MNIST's
-# pictures move, but the answer does not lie in the movement.
+# *The figure shows each reader's accuracy on "which digit?", one dot per fold.* A hidden layer
+# improves on the counts (88.0<!-- digit_ff 1.5 --> against 81.9<!-- digit_counts 1.5 --> %).
+# Recurrence adds nothing: 86.6<!-- digit_rec 1.5 --> %. N-MNIST's pictures move, but the answer
+# does not lie in the movement.
 #
 # ### Exercise 1: Shuffle the time (3 min)
 #
@@ -329,8 +329,8 @@ plt.show()
 # again when the second part begins treats both parts alike, and its mean over time does not show
 # their order.
 #
-# How often is a reader right that recognises both digits, but cannot tell their order? If they are
-# the same, it is right. If not, it has to guess.
+# How often is a reader right if it recognises both digits, but cannot tell their order? If the
+# digits are the same, it is right. If not, it has to guess.
 #
 # ### Exercise 2: The ceiling without memory (4 min)
 #
@@ -380,11 +380,11 @@ dots(order_acc, blind, "ceiling without memory")
 plt.show()
 
 # %% [markdown]
-# *The figure shows the accuracy of each reader for the question "which digit came first?", one dot
-# per fold.* Without memory no reader can exceed 55.0<!-- blind 0.5 --> %. The counts
-# (49<!-- order_counts 3 --> %) and the feed-forward network (52<!-- order_ff 3 --> %) stay below.
-# Slow neurons reach 78<!-- order_slow 3 --> %, and the recurrent network is better on every fold,
-# with 82<!-- order_rec 3 --> % on average.
+# *The figure shows each reader's accuracy on "which digit came first?", one dot per fold.* Without
+# memory no reader can exceed 55.0<!-- blind 0.5 --> %. The counts (49<!-- order_counts 3 --> %) and
+# the feed-forward network (52<!-- order_ff 3 --> %) stay below. Slow neurons reach
+# 78<!-- order_slow 3 --> %, and the recurrent network is better on every fold, with
+# 82<!-- order_rec 3 --> % on average.
 #
 # **The best reader has neither hidden neurons nor spikes**: two counts, read out linearly, reach
 # 86<!-- order_two 3 --> %. They get for free what the networks must learn: where the first part
@@ -528,7 +528,7 @@ plt.show()
 # the spikes 81<!-- no_spikes 4 --> %. Without both they reach 50<!-- no_state 3 --> %, like the
 # feed-forward network: the memory is gone. So at that moment the memory is held twice, in the
 # potentials and in the spikes, and either restores the other. Over the pause of 50 ms, recurrent
-# activity keeps it: the feed-forward network, with the same time constant, forgets.
+# activity keeps the memory: the feed-forward network, with the same time constant, forgets.
 #
 # ## 6. When recurrence goes wrong
 #
@@ -558,9 +558,9 @@ for factor, slope in settings:
 assert not report.healthy
 
 # %% [markdown]
-# It finds one in the last network. To see why, measure the gradient that reaches the input of each
-# step. For this measurement only, let the scores depend on the spikes of the *last* step, so that
-# the gradient has to travel through all steps.
+# It finds a problem in the last network. To see why, measure the gradient that reaches the input of
+# each step. For this measurement, the scores depend only on the spikes of the *last* step, so the
+# gradient has to travel through all steps.
 
 
 # %%
@@ -591,7 +591,7 @@ plt.show()
 # follows the leak, by a factor of $e^{-10/20} = 0.61$ per step. Few potentials lie under the bump.
 # With the wide bump the recurrent weights count. If they are three times as large, the gradient
 # stays within a factor of 11<!-- level 6 --> over 300 ms; if they are ten times as large, it grows
-# by 5.2<!-- powers 0.5 --> powers of ten. The narrow bump can learn nevertheless, probably because
+# by 5.2<!-- powers 0.5 --> powers of ten. Yet networks learn with the narrow bump, probably because
 # training uses the mean over time: the loss sends a gradient to every step directly. ([Clipping the
 # gradient](../docs/glossary.md#gradient-clipping) keeps one bad batch from ruining the weights.)
 #
@@ -640,7 +640,7 @@ if check.with_radius(with_radius):
 # %% [markdown]
 # ## 7. Fewer spikes
 #
-# What does a rate regularisation ([302](302_read_outs.ipynb)) cost?
+# What does rate regularisation ([302](302_read_outs.ipynb)) cost?
 
 # %%
 strengths = (0.0, 0.3, 1.0, 3.0)

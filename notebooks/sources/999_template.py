@@ -14,7 +14,7 @@
 # # Add a neuron, a rule and a lesson of your own
 #
 # This lesson is for contributors. You see how a neuron and a learning rule are added and tested,
-# and write a test and a check. To write only a lesson, go to section 4. The page [How to add a
+# and you write a test and a check. To write only a lesson, go to section 4. The page [How to add a
 # neuron, a rule, a lesson](../docs/extending.md) has the steps in full.
 #
 # **Time.** 50 minutes for you, 20 seconds for the machine.
@@ -84,7 +84,7 @@ def fixed(number=seed):
 # $$\tau_m\,\frac{dv}{dt} = -(1 - v)\,v + I .$$
 #
 # So beyond 1, $v$ rises by itself. When $v$ passes `v_peak` = 3, the neuron spikes, and $v$ is set
-# to `v_reset`. A first draft takes Euler's method. But without input, $v/(1-v)$ decays like
+# to `v_reset`. A first draft uses Euler's method. But without input, $v/(1-v)$ decays like
 # $e^{-t/\tau_m}$, so there is a closed form. Start at $v$ = 1.1, with a coarse step. When do
 # Euler's method and the closed form pass 3?
 
@@ -134,8 +134,8 @@ plt.show()
 # *The figure shows a neuron that starts above its threshold (dashed), without input.* Euler's
 # method has passed 3 after 50<!-- late 0.1 --> ms, two steps late; the closed form passes it at
 # 39.85<!-- upstroke 0.01 --> ms. So the step is $h = q v / (1 - (1-q)\,v) + x$, with
-# $q = e^{-dt/\tau_m}$. The input, $x = I\,dt/\tau_m$, is added at its end, which is accurate for
-# small $dt$ only. A $v$ of $1/(1-q)$ or more becomes infinite within the step.
+# $q = e^{-dt/\tau_m}$. The input, $x = I\,dt/\tau_m$, is added at the end of the step, which is
+# accurate only for small $dt$. A $v$ of $1/(1-q)$ or more becomes infinite within the step.
 #
 # Write the parameters with their units and bounds; the base class checks them.
 
@@ -192,10 +192,10 @@ for bad in (dict(tau=0.0), dict(v_reset=1.2), dict(v_peak=25.0)):
 #
 # ## 2. Which tests notice most?
 #
-# The tests in `tests/neurons` check a closed form, a trajectory computed by hand, that every option
-# changes something, and that a step leaves its arguments alone. Textbooks give a closed form for
-# the QIF neuron's rate at a constant current: $f = \sqrt{I - 1/4}\,/\,(\pi\tau_m)$ for $I > 1/4$.
-# Put it into a test.
+# The tests in `tests/neurons` use a closed form and a trajectory computed by hand, and check that
+# every option changes something and that a step leaves its arguments alone. Textbooks give a closed
+# form for the QIF neuron's rate at a constant current: $f = \sqrt{I - 1/4}\,/\,(\pi\tau_m)$ for
+# $I > 1/4$. Put it into a test.
 
 
 # %%
@@ -301,7 +301,7 @@ def test_pure(step):
 # %% [markdown]
 # ### Would a test notice?
 #
-# A **mutation** is a mistake put into the step on purpose. Which one will no test notice?
+# A **mutation** is a mistake put into the step on purpose. Which one will every test miss?
 
 # %%
 MUTATIONS = {
@@ -376,7 +376,7 @@ plt.show()
 # No sample may affect another. `step(x, v)` takes two float tensors `[B, N]`, with one row per
 # sample, and returns the spikes and the new $v$, `[B, N]`. Return True if the samples are
 # independent, and False if not. The check tries three mutations of this kind, with other
-# parameters. Keep $v$ from 0 to 1; an $x$ of 3 or more then always makes a neuron fire.
+# parameters. Keep $v$ between 0 and 1; an $x$ of 3 or more then always makes a neuron fire.
 
 
 # %% tags=["exercise"]
@@ -393,7 +393,7 @@ if check.each_alone(each_alone):
 # %% [markdown]
 # ## 3. What can go wrong in a learning rule?
 #
-# The pair rule of `jarvis.stdp` asks which spike was first. A **symmetric** rule asks only how
+# The pair rule of `jarvis.stdp` asks which spike came first. A **symmetric** rule asks only how
 # close two spikes are. Each pair strengthens the synapse, and each input spike costs a fixed
 # amount:
 #
@@ -435,9 +435,9 @@ plt.show()
 print("wrong at a distance of", lags[~right], "ms")
 
 # %% [markdown]
-# *The figure shows the change by one pair against its distance.* Two spikes **in the same step**
-# count twice, because each finds the other in the trace. **Fix:** let the input spike enter its
-# trace before the traces are read, and the output spike after.
+# *The figure shows the change that one pair causes against the distance of its spikes.* Two spikes
+# **in the same step** count twice, because each finds the other in the trace. **Fix:** let the
+# input spike enter its trace before the traces are read, and the output spike afterwards.
 #
 # A rule goes into `jarvis/stdp/`. The base class `TraceRule` has the time loop (`run`), bounds,
 # checks, and `same_step`: with `"causal"` a pair within one step counts once, with `"ignored"` not
@@ -558,8 +558,8 @@ print("mean weights:", *(f"{w:.3f}" for w in weight.mean(1)))
 # - **A section** asks, lets the learner guess (in `<details>`), shows a few lines and a figure, and
 #   states the result. Helper functions and long plots are folded: tag their cells `hide-input`.
 # - **The parameters**: one cell of literals. Its metadata has a `mock`, values with which tests run
-#   the lesson in seconds. With its `full_run` = False, `record` stores nothing; an assertion that
-#   needs the full run ends in `or not full_run`.
+#   the lesson in seconds. With `full_run` = False, `record` stores nothing; an assertion that needs
+#   the full run ends in `or not full_run`.
 # - **The exercises** stand after their sections: a cell with only the stub, then a cell that begins
 #   with its check.
 # - **The numbers**: a comment after a number names it and gives a tolerance. The last cell records
