@@ -333,8 +333,8 @@ def decide(answer, rng) -> None:
     raise Wrong(
         f"For one image, the outputs first fire at {(first[k] + 1).int().tolist()} ms "
         f"({n_steps + 1} means never), with currents so far "
-        f"{np.round(so_far[k].numpy(), 2).tolist()}. You answer {answers[k]:g}; it should be "
-        f"{expected[k]}."
+        f"{np.round(so_far[k].numpy(), 2).tolist()}. Your answer is {answers[k]:g}; it should "
+        f"be {expected[k]}."
     )
 
 
