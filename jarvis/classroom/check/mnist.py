@@ -238,7 +238,7 @@ _SHORTEST_SLIPS: dict[str, Callable] = {
     "That is the accuracy. Return the run time at which it is reached.": (
         lambda t, a, d: a[t.index(_first_good(t, a, d))]
     ),
-    "You compare with the best accuracy. Compare with that of the longest run, accuracy[-1].": (
+    "You compare with the best accuracy. Compare with accuracy[-1], of the longest run.": (
         lambda t, a, d: _first_good(t, a, d, max(a) - d)
     ),
     "You treat `allowed` as a fraction of the accuracy. It is a difference: the limit is "

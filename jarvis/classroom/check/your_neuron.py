@@ -19,7 +19,7 @@ def _same(found: np.ndarray, expected: np.ndarray) -> bool:
 
 
 def _alike(found: np.ndarray, expected: np.ndarray) -> bool:
-    """The same in the precision of float32, to which torch.where rounds two plain numbers."""
+    """Equal in the precision of float32, to which torch.where rounds two plain numbers."""
     return bool(np.allclose(found, expected, rtol=1e-5, atol=1e-6))
 
 

@@ -124,7 +124,7 @@ plt.show()
 assert spikes.sum() == 0
 
 # %% [markdown]
-# *The figure shows V without sodium channels under 5, 10 and 20 µA/cm²; dashed, the predictions.*
+# *The figure shows V without sodium channels under 5, 10 and 20 µA/cm²; dashed: the predictions.*
 # The hump at the start comes from $n$, which rises late.
 #
 # ### Exercise 3: Measure a rate in steady state
